@@ -1,0 +1,199 @@
+//! The one error type of the core.
+//!
+//! Every variant carries what a user needs to act: the file, the path of the element inside it, what was expected
+//! and what was found. The faces turn [`Error::class`] into R condition classes and Python exception types.
+
+use std::path::PathBuf;
+
+/// Shorthand used throughout the core.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Everything that can go wrong in the core.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The operating system refused something: missing file, permission, full disk.
+    #[error("cannot {action} '{}': {message}", path.display())]
+    Io {
+        /// The file concerned.
+        path: PathBuf,
+        /// What was attempted, as a verb phrase ("open", "write", "rename to").
+        action: &'static str,
+        /// The operating system's words and, where useful, what to do.
+        message: String,
+    },
+
+    /// The file is not what its name promises: not HDF5, truncated, or damaged.
+    #[error("'{}': {message}", path.display())]
+    File {
+        /// The file concerned.
+        path: PathBuf,
+        /// What is wrong and what to do.
+        message: String,
+    },
+
+    /// An element asked for is not in the file.
+    #[error("'{}' has no element '{element}'{hint}", path.display())]
+    Missing {
+        /// The file concerned.
+        path: PathBuf,
+        /// Path of the element inside the file.
+        element: String,
+        /// Empty, or a sentence that starts with "; ".
+        hint: String,
+    },
+
+    /// An element's content contradicts its encoding.
+    #[error("'{}', element '{element}': expected {expected}, found {found}", path.display())]
+    Format {
+        /// The file concerned.
+        path: PathBuf,
+        /// Path of the element inside the file.
+        element: String,
+        /// What the encoding prescribes.
+        expected: String,
+        /// What the file holds.
+        found: String,
+    },
+
+    /// An element is valid but this library cannot handle it.
+    #[error("'{}', element '{element}': {what} is not supported{hint}", path.display())]
+    Unsupported {
+        /// The file concerned.
+        path: PathBuf,
+        /// Path of the element inside the file.
+        element: String,
+        /// The encoding, filter or type, by name.
+        what: String,
+        /// Empty, or a sentence that starts with "; ".
+        hint: String,
+    },
+
+    /// Two sizes that must agree do not.
+    #[error("{what}: expected {expected}, found {found}")]
+    Shape {
+        /// What has the wrong size.
+        what: String,
+        /// The size required.
+        expected: String,
+        /// The size given.
+        found: String,
+    },
+
+    /// A position past the end of an axis.
+    #[error("index {index} is out of range for {axis} of length {len}")]
+    Index {
+        /// "obs", "var" or another axis.
+        axis: &'static str,
+        /// The position asked for, zero-based.
+        index: i64,
+        /// The length of the axis.
+        len: usize,
+    },
+
+    /// A name that does not exist on an axis or in a mapping.
+    #[error("no {what} named '{name}'{hint}")]
+    Name {
+        /// "gene", "cell", "layer", ...
+        what: &'static str,
+        /// The name asked for.
+        name: String,
+        /// Empty, or a sentence that starts with "; ".
+        hint: String,
+    },
+
+    /// A parameter outside its domain.
+    #[error("{parameter}: expected {expected}, found {found}")]
+    Parameter {
+        /// The parameter's name, as the user typed it.
+        parameter: &'static str,
+        /// Its domain.
+        expected: String,
+        /// The value given.
+        found: String,
+    },
+
+    /// The matrix holds values the operation is not defined for (NaN, infinite, negative where counts are needed).
+    #[error("{element}: {found} at row {row}, column {column} (zero-based); {operation} needs {expected}")]
+    Values {
+        /// File and element, or "matrix" for one in memory.
+        element: String,
+        /// The operation that refused.
+        operation: &'static str,
+        /// What it needs ("non-negative finite counts", ...).
+        expected: &'static str,
+        /// The offending value, printed.
+        found: String,
+        /// Row of the value, zero-based, in the matrix as seen by the caller.
+        row: usize,
+        /// Column of the value, zero-based, in the matrix as seen by the caller.
+        column: usize,
+    },
+
+    /// The operation does not apply to the object's present state ("X is already scaled").
+    #[error("{0}")]
+    State(String),
+
+    /// A result would exceed a memory limit.
+    #[error("{what} needs {needed} bytes, the limit is {limit}{hint}")]
+    Memory {
+        /// What was asked for.
+        what: String,
+        /// Bytes it would take.
+        needed: u64,
+        /// Bytes allowed.
+        limit: u64,
+        /// Empty, or a sentence that starts with "; ".
+        hint: String,
+    },
+
+    /// A numerical method did not reach its goal.
+    #[error("{0}")]
+    Numerical(String),
+
+    /// The user asked to stop.
+    #[error("interrupted")]
+    Cancelled,
+
+    /// A defect of this library (a caught panic): please report it.
+    #[error("internal error in anndataoom, please report it: {0}")]
+    Internal(String),
+}
+
+impl Error {
+    /// A short stable word for the kind of error; R condition classes and Python exception types derive from it.
+    pub fn class(&self) -> &'static str {
+        match self {
+            Error::Io { .. } => "io",
+            Error::File { .. } => "file",
+            Error::Missing { .. } => "missing",
+            Error::Format { .. } => "format",
+            Error::Unsupported { .. } => "unsupported",
+            Error::Shape { .. } => "shape",
+            Error::Index { .. } => "index",
+            Error::Name { .. } => "name",
+            Error::Parameter { .. } => "parameter",
+            Error::Values { .. } => "values",
+            Error::State(_) => "state",
+            Error::Memory { .. } => "memory",
+            Error::Numerical(_) => "numerical",
+            Error::Cancelled => "cancelled",
+            Error::Internal(_) => "internal",
+        }
+    }
+
+    /// [`Error::Parameter`] without the ceremony.
+    pub fn parameter(parameter: &'static str, expected: impl Into<String>, found: impl ToString) -> Self {
+        Error::Parameter { parameter, expected: expected.into(), found: found.to_string() }
+    }
+
+    /// [`Error::Shape`] without the ceremony.
+    pub fn shape(what: impl Into<String>, expected: impl ToString, found: impl ToString) -> Self {
+        Error::Shape { what: what.into(), expected: expected.to_string(), found: found.to_string() }
+    }
+
+    /// [`Error::Io`] from an operating-system error.
+    pub fn io(path: impl Into<PathBuf>, action: &'static str, source: &std::io::Error) -> Self {
+        Error::Io { path: path.into(), action, message: source.to_string() }
+    }
+}
