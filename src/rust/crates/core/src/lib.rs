@@ -1,9 +1,19 @@
 //! anndataoom-core: an out-of-memory AnnData.
+//!
+//! `store -> element -> matrix -> chain -> stream -> ops -> graph`: a room per idea, each knowing only those before
+//! it. The faces (R, Python) convert and validate; everything else lives here.
 #![warn(missing_docs, unreachable_pub)]
 
+pub mod chain;
 pub mod context;
+pub mod element;
 pub mod error;
 pub mod graph;
+pub mod matrix;
+pub mod patch;
+pub mod store;
+pub mod stream;
 
+pub use chain::LazyMatrix;
 pub use context::{Context, Monitor};
 pub use error::{Error, Result};

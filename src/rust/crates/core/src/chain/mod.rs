@@ -1,0 +1,219 @@
+//! The lazy transform chain: an expression matrix as a value.
+//!
+//! A [`LazyMatrix`] is a source, a selection of its rows and columns, and element-wise operations on what is
+//! selected. It is always in this normal form: selecting after an operation selects the operation's vectors, which
+//! pushes every selection down to the source. Copies share everything.
+
+mod op;
+mod program;
+
+pub use op::Op;
+
+use crate::element::DType;
+use crate::error::{Error, Result};
+use crate::matrix::{Block, ColumnMap, Layout, Location, Rows, Source};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// A matrix on disk, cells x genes, with the transforms recorded on it. Nothing is read until a pass asks for it.
+#[derive(Debug, Clone)]
+pub struct LazyMatrix {
+    source: Arc<dyn Source>,
+    rows: Option<Arc<[u32]>>,
+    columns: Option<Arc<[u32]>>,
+    ops: Vec<Op>,
+}
+
+/// The serialisable part of a chain; see [`LazyMatrix::to_bytes`].
+#[derive(Serialize, Deserialize)]
+struct Recorded {
+    version: u32,
+    shape: (usize, usize),
+    rows: Option<Arc<[u32]>>,
+    columns: Option<Arc<[u32]>>,
+    ops: Vec<Op>,
+}
+
+const RECORD_VERSION: u32 = 1;
+
+impl LazyMatrix {
+    /// The whole of `source`, untransformed.
+    pub fn new(source: Arc<dyn Source>) -> Self {
+        LazyMatrix { source, rows: None, columns: None, ops: Vec::new() }
+    }
+
+    /// Rows (obs), columns (var), after selection.
+    pub fn shape(&self) -> (usize, usize) {
+        let (n, m) = self.source.shape();
+        (self.rows.as_ref().map_or(n, |r| r.len()), self.columns.as_ref().map_or(m, |c| c.len()))
+    }
+
+    /// Dtype of the values a reader gets: as stored, or float32/float64 once transformed.
+    pub fn dtype(&self) -> DType {
+        if self.ops.is_empty() {
+            self.source.dtype()
+        } else {
+            self.source.dtype().float()
+        }
+    }
+
+    /// Whether blocks come compressed: the source is sparse and no operation fills the zeros.
+    pub fn is_sparse(&self) -> bool {
+        self.source.layout() != Layout::Dense && !self.ops.iter().any(Op::densifies)
+    }
+
+    /// The stored matrix below.
+    pub fn source(&self) -> &Arc<dyn Source> {
+        &self.source
+    }
+
+    /// Where the stored matrix lives; `None` in memory.
+    pub fn location(&self) -> Option<Location> {
+        self.source.location()
+    }
+
+    /// The operations, first applied first.
+    pub fn ops(&self) -> &[Op] {
+        &self.ops
+    }
+
+    /// Source row of each row; `None` when all rows are there in order.
+    pub fn rows(&self) -> Option<&[u32]> {
+        self.rows.as_deref()
+    }
+
+    /// Source column of each column; `None` when all columns are there in order.
+    pub fn columns(&self) -> Option<&[u32]> {
+        self.columns.as_deref()
+    }
+
+    /// File and element for messages, or "matrix" when in memory.
+    pub fn name(&self) -> String {
+        self.location().map_or_else(|| "matrix".to_owned(), |l| format!("'{}', element '{}'", l.path.display(), l.element))
+    }
+
+    /// The queued selections and operations, one line each, for `show()`.
+    pub fn describe(&self) -> Vec<String> {
+        let (n, m) = self.source.shape();
+        let mut lines = Vec::new();
+        if let Some(r) = &self.rows {
+            lines.push(format!("select {} of {n} rows", r.len()));
+        }
+        if let Some(c) = &self.columns {
+            lines.push(format!("select {} of {m} columns", c.len()));
+        }
+        lines.extend(self.ops.iter().map(Op::describe));
+        lines
+    }
+
+    /// Selects rows and columns by position (zero-based, any order, repeats allowed); `None` keeps an axis.
+    ///
+    /// # Errors
+    /// [`Error::Index`] for a position past the end.
+    pub fn select(&self, rows: Option<&[u32]>, columns: Option<&[u32]>) -> Result<Self> {
+        let (n, m) = self.shape();
+        let check = |axis, list: Option<&[u32]>, len: usize| match list.and_then(|l| l.iter().find(|&&i| i as usize >= len)) {
+            Some(&i) => Err(Error::Index { axis, index: i64::from(i), len }),
+            None => Ok(()),
+        };
+        check("obs", rows, n)?;
+        check("var", columns, m)?;
+        let through = |now: &Option<Arc<[u32]>>, list: Option<&[u32]>| match (now, list) {
+            (now, None) => now.clone(),
+            (None, Some(l)) => Some(l.into()),
+            (Some(now), Some(l)) => Some(l.iter().map(|&i| now[i as usize]).collect()),
+        };
+        Ok(LazyMatrix {
+            source: self.source.clone(),
+            rows: through(&self.rows, rows),
+            columns: through(&self.columns, columns),
+            ops: self.ops.iter().map(|op| op.select(rows, columns)).collect(),
+        })
+    }
+
+    /// Adds an operation whose vectors fit the present shape.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when a vector has another length.
+    pub fn with(&self, op: Op) -> Result<Self> {
+        let (n, m) = self.shape();
+        let check = |what: &str, found: usize, expected: usize| {
+            if found == expected {
+                Ok(())
+            } else {
+                Err(Error::shape(what, expected, found))
+            }
+        };
+        match &op {
+            Op::Normalize { divisors, .. } => check("normalisation factors, one per cell", divisors.len(), n)?,
+            Op::Log1p { .. } => {}
+            Op::Scale { mean, std, .. } => {
+                check("means, one per gene", mean.len(), m)?;
+                check("standard deviations, one per gene", std.len(), m)?;
+            }
+            Op::PearsonResiduals { cell_sums, gene_sums, .. } => {
+                check("cell sums, one per cell", cell_sums.len(), n)?;
+                check("gene sums, one per gene", gene_sums.len(), m)?;
+            }
+        }
+        let mut out = self.clone();
+        out.ops.push(op);
+        Ok(out)
+    }
+
+    /// The chain without its last operations from position `keep` on: what implicit consumers (PCA of a scaled
+    /// matrix) read instead of the densified values.
+    pub fn without_ops_from(&self, keep: usize) -> Self {
+        let mut out = self.clone();
+        out.ops.truncate(keep);
+        out
+    }
+
+    /// The rows a pass has to ask the source for.
+    pub(crate) fn source_rows(&self) -> Rows {
+        self.rows.clone().map_or(Rows::All, Rows::List)
+    }
+
+    /// The column map a pass has to hand to the source.
+    pub(crate) fn column_map(&self) -> Option<Arc<ColumnMap>> {
+        self.columns.as_ref().map(|c| Arc::new(ColumnMap::new(self.source.shape().1, c)))
+    }
+
+    /// Runs the operations over a block of the source whose positions are rows of this matrix.
+    pub(crate) fn transform(&self, block: Block) -> Block {
+        program::apply(&self.ops, block, self.dtype())
+    }
+
+    /// Selections and operations (not the data) as bytes, for saving a session or pickling.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when encoding fails, which it does not.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let recorded = Recorded {
+            version: RECORD_VERSION,
+            shape: self.source.shape(),
+            rows: self.rows.clone(),
+            columns: self.columns.clone(),
+            ops: self.ops.clone(),
+        };
+        postcard::to_allocvec(&recorded).map_err(|e| Error::Internal(format!("recording a chain: {e}")))
+    }
+
+    /// Puts recorded selections and operations onto a source of the same shape.
+    ///
+    /// # Errors
+    /// [`Error::State`] when the bytes are not a recorded chain of this version; [`Error::Shape`] when the source has
+    /// another shape than the one recorded.
+    pub fn from_bytes(source: Arc<dyn Source>, bytes: &[u8]) -> Result<Self> {
+        let r: Recorded = postcard::from_bytes(bytes)
+            .ok()
+            .filter(|r: &Recorded| r.version == RECORD_VERSION)
+            .ok_or_else(|| Error::State("the saved object was made by another version of anndataoom".to_owned()))?;
+        if r.shape != source.shape() {
+            let show = |s: (usize, usize)| format!("{} x {}", s.0, s.1);
+            return Err(Error::shape("matrix the saved object belongs to", show(r.shape), show(source.shape())));
+        }
+        let plain = LazyMatrix::new(source).select(r.rows.as_deref(), r.columns.as_deref())?;
+        r.ops.into_iter().try_fold(plain, |x, op| x.with(op))
+    }
+}

@@ -1,0 +1,251 @@
+//! Numeric buffers in the dtype they have on disk.
+
+use half::f16;
+
+/// The dtype of a numeric buffer, by numpy's names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum DType {
+    Bool,
+    I8,
+    I16,
+    I32,
+    I64,
+    U8,
+    U16,
+    U32,
+    U64,
+    F16,
+    F32,
+    F64,
+}
+
+impl DType {
+    /// numpy's name: "float32", "int64", ...
+    pub fn name(self) -> &'static str {
+        match self {
+            DType::Bool => "bool",
+            DType::I8 => "int8",
+            DType::I16 => "int16",
+            DType::I32 => "int32",
+            DType::I64 => "int64",
+            DType::U8 => "uint8",
+            DType::U16 => "uint16",
+            DType::U32 => "uint32",
+            DType::U64 => "uint64",
+            DType::F16 => "float16",
+            DType::F32 => "float32",
+            DType::F64 => "float64",
+        }
+    }
+
+    /// Bytes per value.
+    pub fn size(self) -> usize {
+        match self {
+            DType::Bool | DType::I8 | DType::U8 => 1,
+            DType::I16 | DType::U16 | DType::F16 => 2,
+            DType::I32 | DType::U32 | DType::F32 => 4,
+            DType::I64 | DType::U64 | DType::F64 => 8,
+        }
+    }
+
+    /// The float dtype in which transformed values of this dtype are given out: float64 for float64, else float32,
+    /// as scanpy's preprocessing does.
+    pub fn float(self) -> DType {
+        if self == DType::F64 {
+            DType::F64
+        } else {
+            DType::F32
+        }
+    }
+}
+
+impl std::fmt::Display for DType {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A flat numeric buffer in one of the on-disk dtypes.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs)]
+pub enum Data {
+    Bool(Vec<bool>),
+    I8(Vec<i8>),
+    I16(Vec<i16>),
+    I32(Vec<i32>),
+    I64(Vec<i64>),
+    U8(Vec<u8>),
+    U16(Vec<u16>),
+    U32(Vec<u32>),
+    U64(Vec<u64>),
+    F16(Vec<f16>),
+    F32(Vec<f32>),
+    F64(Vec<f64>),
+}
+
+/// Runs `$body` with `$v` bound to the typed buffer inside a [`Data`], whatever its dtype.
+#[macro_export]
+macro_rules! with_data {
+    ($data:expr, $v:ident => $body:expr) => {
+        match $data {
+            $crate::element::Data::Bool($v) => $body,
+            $crate::element::Data::I8($v) => $body,
+            $crate::element::Data::I16($v) => $body,
+            $crate::element::Data::I32($v) => $body,
+            $crate::element::Data::I64($v) => $body,
+            $crate::element::Data::U8($v) => $body,
+            $crate::element::Data::U16($v) => $body,
+            $crate::element::Data::U32($v) => $body,
+            $crate::element::Data::U64($v) => $body,
+            $crate::element::Data::F16($v) => $body,
+            $crate::element::Data::F32($v) => $body,
+            $crate::element::Data::F64($v) => $body,
+        }
+    };
+}
+
+/// A stored number: how one value of a [`Data`] buffer reads as f64 and comes from one.
+pub trait Number: Copy + PartialEq + Default + Send + Sync + std::fmt::Debug + 'static {
+    /// Its dtype.
+    const DTYPE: DType;
+    /// The value as f64 (64-bit integers beyond 2^53 round).
+    fn to_f64(self) -> f64;
+    /// The nearest value of this type (`as` semantics).
+    fn from_f64(x: f64) -> Self;
+    /// Wraps a buffer of this type.
+    fn wrap(v: Vec<Self>) -> Data;
+    /// The buffer as this type, when it has it.
+    fn slice(data: &Data) -> Option<&[Self]>;
+}
+
+macro_rules! number {
+    ($t:ty, $variant:ident, $to:expr, $from:expr) => {
+        impl Number for $t {
+            const DTYPE: DType = DType::$variant;
+            #[inline(always)]
+            fn to_f64(self) -> f64 {
+                let f: fn($t) -> f64 = $to;
+                f(self)
+            }
+            #[inline(always)]
+            fn from_f64(x: f64) -> Self {
+                let f: fn(f64) -> $t = $from;
+                f(x)
+            }
+            fn wrap(v: Vec<Self>) -> Data {
+                Data::$variant(v)
+            }
+            fn slice(data: &Data) -> Option<&[Self]> {
+                match data {
+                    Data::$variant(v) => Some(v),
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+number!(bool, Bool, |x| f64::from(u8::from(x)), |x| x != 0.0);
+number!(i8, I8, f64::from, |x| x as i8);
+number!(i16, I16, f64::from, |x| x as i16);
+number!(i32, I32, f64::from, |x| x as i32);
+number!(i64, I64, |x| x as f64, |x| x as i64);
+number!(u8, U8, f64::from, |x| x as u8);
+number!(u16, U16, f64::from, |x| x as u16);
+number!(u32, U32, f64::from, |x| x as u32);
+number!(u64, U64, |x| x as f64, |x| x as u64);
+number!(f16, F16, f16::to_f64, f16::from_f64);
+number!(f32, F32, f64::from, |x| x as f32);
+number!(f64, F64, |x| x, |x| x);
+
+impl Data {
+    /// The buffer's dtype.
+    pub fn dtype(&self) -> DType {
+        fn of<T: Number>(_: &[T]) -> DType {
+            T::DTYPE
+        }
+        with_data!(self, v => of(v))
+    }
+
+    /// An empty buffer of `dtype`.
+    pub fn empty(dtype: DType) -> Data {
+        Data::zeros(dtype, 0)
+    }
+
+    /// `n` zeros of `dtype`.
+    pub fn zeros(dtype: DType, n: usize) -> Data {
+        match dtype {
+            DType::Bool => Data::Bool(vec![false; n]),
+            DType::I8 => Data::I8(vec![0; n]),
+            DType::I16 => Data::I16(vec![0; n]),
+            DType::I32 => Data::I32(vec![0; n]),
+            DType::I64 => Data::I64(vec![0; n]),
+            DType::U8 => Data::U8(vec![0; n]),
+            DType::U16 => Data::U16(vec![0; n]),
+            DType::U32 => Data::U32(vec![0; n]),
+            DType::U64 => Data::U64(vec![0; n]),
+            DType::F16 => Data::F16(vec![f16::ZERO; n]),
+            DType::F32 => Data::F32(vec![0.0; n]),
+            DType::F64 => Data::F64(vec![0.0; n]),
+        }
+    }
+
+    /// Number of values.
+    pub fn len(&self) -> usize {
+        with_data!(self, v => v.len())
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The values as f64, copied.
+    pub fn to_f64(&self) -> Vec<f64> {
+        fn conv<T: Number>(v: &[T]) -> Vec<f64> {
+            v.iter().map(|x| x.to_f64()).collect()
+        }
+        with_data!(self, v => conv(v))
+    }
+
+    /// The values as f32, copied only when they are not f32 already.
+    pub fn into_f32(self) -> Vec<f32> {
+        fn conv<T: Number>(v: &[T]) -> Vec<f32> {
+            v.iter().map(|x| x.to_f64() as f32).collect()
+        }
+        match self {
+            Data::F32(v) => v,
+            other => with_data!(&other, v => conv(v)),
+        }
+    }
+
+    /// The values at `positions` (all in range), repeats allowed.
+    ///
+    /// # Panics
+    /// When a position is out of range: callers check first.
+    pub fn take(&self, positions: &[usize]) -> Data {
+        fn pick<T: Number>(v: &[T], p: &[usize]) -> Data {
+            T::wrap(p.iter().map(|&i| v[i]).collect())
+        }
+        with_data!(self, v => pick(v, positions))
+    }
+
+    /// Appends the values of `other`.
+    ///
+    /// # Panics
+    /// When the dtypes differ: blocks of one matrix share theirs.
+    pub fn extend(&mut self, other: &Data) {
+        macro_rules! ext {
+            ($($var:ident),*) => { match (self, other) {
+                $((Data::$var(a), Data::$var(b)) => a.extend_from_slice(b),)*
+                (a, b) => unreachable!("blocks of one matrix differ in dtype: {} and {}", a.dtype(), b.dtype()),
+            } };
+        }
+        ext!(Bool, I8, I16, I32, I64, U8, U16, U32, U64, F16, F32, F64);
+    }
+}
+
+macro_rules! from_vec {
+    ($($t:ty),*) => { $(impl From<Vec<$t>> for Data { fn from(v: Vec<$t>) -> Data { <$t as Number>::wrap(v) } })* };
+}
+from_vec!(bool, i8, i16, i32, i64, u8, u16, u32, u64, f16, f32, f64);

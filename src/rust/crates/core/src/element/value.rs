@@ -1,0 +1,200 @@
+//! Any AnnData element in memory: what the readers give, the writers take and the faces convert.
+
+use super::{Data, Strings};
+
+/// One element of an AnnData, by its encoding in the on-disk specification
+/// (<https://anndata.readthedocs.io/en/stable/fileformat-prose.html>).
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// `null`.
+    Null,
+    /// `numeric-scalar` and `string`, complex included.
+    Scalar(Scalar),
+    /// `array`: dense, any number of dimensions.
+    Array(Array),
+    /// Dense complex array, stored as (real, imaginary) pairs; `single` for complex64.
+    Complex {
+        /// Extents, row-major.
+        shape: Vec<usize>,
+        /// One pair a value.
+        data: Vec<(f64, f64)>,
+        /// Whether it is complex64 on disk.
+        single: bool,
+    },
+    /// `string-array`, any number of dimensions.
+    Strings {
+        /// Extents, row-major.
+        shape: Vec<usize>,
+        /// The strings.
+        data: Strings,
+    },
+    /// `categorical`.
+    Categorical(Categorical),
+    /// `nullable-integer`, `nullable-boolean`, `nullable-string-array`.
+    Nullable(Nullable),
+    /// `csr_matrix`, `csc_matrix`.
+    Sparse(Sparse),
+    /// `dataframe`.
+    DataFrame(DataFrame),
+    /// `dict`: keys in the file's order.
+    Dict(Vec<(String, Value)>),
+    /// `rec-array`: one entry per field, all of the same length (fields may hold more dimensions).
+    RecArray(Vec<(String, Value)>),
+    /// `awkward-array`: its buffers, and the attributes that describe them.
+    Awkward {
+        /// Number of rows.
+        length: u64,
+        /// The form, as awkward's JSON.
+        form: String,
+        /// Buffers by key.
+        buffers: Vec<(String, Value)>,
+    },
+}
+
+/// A scalar.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs)]
+pub enum Scalar {
+    /// One number or bool in its on-disk dtype: a buffer of length 1.
+    Number(Data),
+    Complex(f64, f64),
+    String(String),
+    /// Raw bytes that are not text.
+    Bytes(Vec<u8>),
+}
+
+/// A dense numeric or boolean array.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Array {
+    /// Extents, row-major (C order).
+    pub shape: Vec<usize>,
+    /// `shape.iter().product()` values.
+    pub data: Data,
+}
+
+/// Codes into categories.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Categorical {
+    /// One a row; -1 is missing.
+    pub codes: Vec<i32>,
+    /// The distinct values in their order, used or not: a 1-D [`Value::Strings`], [`Value::Array`] or
+    /// [`Value::Nullable`].
+    pub categories: Box<Value>,
+    /// Whether the order of the categories means something.
+    pub ordered: bool,
+}
+
+/// Values with a mask of missing ones.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Nullable {
+    /// 1-D [`Value::Array`] (integer or bool) or [`Value::Strings`].
+    pub values: Box<Value>,
+    /// `true` where missing.
+    pub mask: Vec<bool>,
+}
+
+/// Storage order of a sparse matrix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SparseFormat {
+    /// Compressed rows.
+    Csr,
+    /// Compressed columns.
+    Csc,
+}
+
+/// A compressed sparse matrix in memory.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sparse {
+    /// Rows or columns compressed.
+    pub format: SparseFormat,
+    /// Rows, columns.
+    pub shape: (usize, usize),
+    /// Start of each compressed row (column) in `indices` and `data`, one more entry at the end.
+    pub indptr: Vec<u64>,
+    /// Column (row) of each stored value.
+    pub indices: Vec<u32>,
+    /// The stored values.
+    pub data: Data,
+}
+
+/// A table: an index and named columns of the same length, in order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DataFrame {
+    /// Name of the index column; `None` is pandas' unnamed index, stored as `_index`.
+    pub index_name: Option<String>,
+    /// The index: usually 1-D [`Value::Strings`].
+    pub index: Box<Value>,
+    /// Columns in order; each a 1-D value of the index's length.
+    pub columns: Vec<(String, Value)>,
+}
+
+impl Value {
+    /// A 1-D numeric array.
+    pub fn vector(data: impl Into<Data>) -> Value {
+        let data = data.into();
+        Value::Array(Array { shape: vec![data.len()], data })
+    }
+
+    /// A dense matrix, row-major.
+    pub fn matrix(rows: usize, columns: usize, data: impl Into<Data>) -> Value {
+        Value::Array(Array { shape: vec![rows, columns], data: data.into() })
+    }
+
+    /// A 1-D string array.
+    pub fn strings<S: AsRef<str>>(items: impl IntoIterator<Item = S>) -> Value {
+        let data: Strings = items.into_iter().collect();
+        Value::Strings { shape: vec![data.len()], data }
+    }
+
+    /// A numeric scalar: `Value::number(1.5_f64)`, `Value::number(3_i64)`, `Value::number(true)`.
+    pub fn number<T: super::Number>(x: T) -> Value {
+        Value::Scalar(Scalar::Number(T::wrap(vec![x])))
+    }
+
+    /// A string scalar.
+    pub fn string(s: impl Into<String>) -> Value {
+        Value::Scalar(Scalar::String(s.into()))
+    }
+
+    /// Length of the first axis, where the value has one.
+    pub fn len(&self) -> Option<usize> {
+        match self {
+            Value::Array(Array { shape, .. }) | Value::Complex { shape, .. } | Value::Strings { shape, .. } => {
+                shape.first().copied()
+            }
+            Value::Categorical(c) => Some(c.codes.len()),
+            Value::Nullable(n) => Some(n.mask.len()),
+            Value::Sparse(s) => Some(s.shape.0),
+            Value::DataFrame(d) => d.index.len(),
+            Value::RecArray(fields) => fields.first().and_then(|(_, v)| v.len()),
+            Value::Awkward { length, .. } => usize::try_from(*length).ok(),
+            Value::Null | Value::Scalar(_) | Value::Dict(_) => None,
+        }
+    }
+
+    /// The name of the encoding, as in the specification.
+    pub fn encoding(&self) -> &'static str {
+        match self {
+            Value::Null => "null",
+            Value::Scalar(Scalar::String(_)) => "string",
+            Value::Scalar(Scalar::Bytes(_)) => "bytes",
+            Value::Scalar(_) => "numeric-scalar",
+            Value::Array(_) | Value::Complex { .. } => "array",
+            Value::Strings { .. } => "string-array",
+            Value::Categorical(_) => "categorical",
+            Value::Nullable(n) => match &*n.values {
+                Value::Strings { .. } => "nullable-string-array",
+                Value::Array(Array { data: Data::Bool(_), .. }) => "nullable-boolean",
+                _ => "nullable-integer",
+            },
+            Value::Sparse(s) => match s.format {
+                SparseFormat::Csr => "csr_matrix",
+                SparseFormat::Csc => "csc_matrix",
+            },
+            Value::DataFrame(_) => "dataframe",
+            Value::Dict(_) => "dict",
+            Value::RecArray(_) => "rec-array",
+            Value::Awkward { .. } => "awkward-array",
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Which columns of a source a pass keeps, and where they go.
+
+/// A column selection ready for decoding: for each source column the output columns it feeds.
+#[derive(Debug, Clone)]
+pub struct ColumnMap {
+    n_source: usize,
+    selected: Vec<u32>,
+    /// First output column of each source column, `NONE` when it is dropped.
+    first: Vec<u32>,
+    /// Next output column fed by the same source column, `NONE` at the end; empty when no column repeats.
+    next: Vec<u32>,
+    ascending: bool,
+}
+
+const NONE: u32 = u32::MAX;
+
+impl ColumnMap {
+    /// The map that sends source column `selected[j]` to output column `j`. All entries must be `< n_source`.
+    pub fn new(n_source: usize, selected: &[u32]) -> Self {
+        let mut first = vec![NONE; n_source];
+        let mut next = Vec::new();
+        for (j, &c) in selected.iter().enumerate().rev() {
+            let seen = first[c as usize];
+            if seen != NONE {
+                next.resize(selected.len(), NONE);
+                next[j] = seen;
+            }
+            first[c as usize] = j as u32;
+        }
+        let ascending = selected.windows(2).all(|w| w[0] < w[1]);
+        ColumnMap { n_source, selected: selected.to_vec(), first, next, ascending }
+    }
+
+    /// Columns of the source.
+    pub fn n_source(&self) -> usize {
+        self.n_source
+    }
+
+    /// Columns of the result.
+    pub fn n_out(&self) -> usize {
+        self.selected.len()
+    }
+
+    /// Source column of each output column.
+    pub fn selected(&self) -> &[u32] {
+        &self.selected
+    }
+
+    /// Whether output order follows source order without repeats, so that rows stay sorted.
+    pub fn ascending(&self) -> bool {
+        self.ascending
+    }
+
+    /// The one output column of source column `c`, `u32::MAX` when dropped; only for an [`ascending`](Self::ascending) map.
+    #[inline(always)]
+    pub fn single(&self, c: u32) -> u32 {
+        self.first.get(c as usize).copied().unwrap_or(NONE)
+    }
+
+    /// All output columns of source column `c`.
+    pub fn outputs(&self, c: u32) -> impl Iterator<Item = u32> + '_ {
+        let mut at = self.single(c);
+        std::iter::from_fn(move || {
+            (at != NONE).then(|| {
+                let now = at;
+                at = self.next.get(now as usize).copied().unwrap_or(NONE);
+                now
+            })
+        })
+    }
+}

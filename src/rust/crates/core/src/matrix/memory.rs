@@ -1,0 +1,224 @@
+//! A matrix already in memory as a source: for tests, for matrices the user sets, and as the twin the on-disk
+//! readers are tested against.
+
+use super::{cut_blocks, Block, ColumnMap, Layout, Location, Pass, Positions, Rows, Source, Storage};
+use crate::element::{Array, DType, Data, Number, Sparse, SparseFormat};
+use crate::error::{Error, Result};
+use crate::with_data;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// An in-memory matrix, rows compressed or dense.
+#[derive(Debug)]
+pub struct MemorySource {
+    shape: (usize, usize),
+    storage: Storage,
+}
+
+impl MemorySource {
+    /// From a sparse matrix; CSC is turned into CSR, unsorted indices are sorted, duplicates summed.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when `indptr`, `indices` and `data` contradict each other or the shape.
+    pub fn from_sparse(m: &Sparse) -> Result<Self> {
+        let (n_major, n_minor) = match m.format {
+            SparseFormat::Csr => m.shape,
+            SparseFormat::Csc => (m.shape.1, m.shape.0),
+        };
+        let bad = |what: &str, expected: String, found: String| Error::shape(format!("sparse matrix, {what}"), expected, found);
+        if m.indptr.len() != n_major + 1 {
+            return Err(bad("indptr", format!("{} entries", n_major + 1), m.indptr.len().to_string()));
+        }
+        let nnz = m.data.len();
+        if m.indices.len() != nnz || m.indptr.first() != Some(&0) || m.indptr.last() != Some(&(nnz as u64)) {
+            return Err(bad("indices", format!("{nnz} entries, indptr from 0 to {nnz}"), m.indices.len().to_string()));
+        }
+        if m.indptr.windows(2).any(|w| w[0] > w[1]) {
+            return Err(bad("indptr", "ascending offsets".into(), "a descending one".into()));
+        }
+        if let Some(&i) = m.indices.iter().find(|&&i| i as usize >= n_minor) {
+            return Err(bad("indices", format!("values below {n_minor}"), i.to_string()));
+        }
+        fn rows_of<T: Number>(m: &Sparse, v: &[T]) -> Vec<Vec<(u32, T)>> {
+            let mut rows = vec![Vec::new(); m.shape.0];
+            for (major, w) in m.indptr.windows(2).enumerate() {
+                for k in w[0] as usize..w[1] as usize {
+                    match m.format {
+                        SparseFormat::Csr => rows[major].push((m.indices[k], v[k])),
+                        SparseFormat::Csc => rows[m.indices[k] as usize].push((major as u32, v[k])),
+                    }
+                }
+            }
+            rows
+        }
+        fn build<T: Number>(rows: Vec<Vec<(u32, T)>>) -> Storage {
+            let (mut indptr, mut indices, mut data) = (vec![0], Vec::new(), Vec::<T>::new());
+            for mut row in rows {
+                row.sort_by_key(|&(c, _)| c);
+                let start = indices.len();
+                for (c, x) in row {
+                    if indices.len() > start && indices.last() == Some(&c) {
+                        let last = data.len() - 1;
+                        data[last] = T::from_f64(data[last].to_f64() + x.to_f64());
+                    } else {
+                        indices.push(c);
+                        data.push(x);
+                    }
+                }
+                indptr.push(indices.len());
+            }
+            Storage::Csr { indptr, indices, data: T::wrap(data) }
+        }
+        Ok(MemorySource { shape: m.shape, storage: with_data!(&m.data, v => build(rows_of(m, v))) })
+    }
+
+    /// From a dense 2-D array.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when the array is not 2-D or its buffer has another length.
+    pub fn from_array(a: Array) -> Result<Self> {
+        let &[rows, cols] = a.shape.as_slice() else {
+            return Err(Error::shape("dense matrix", "2 dimensions", a.shape.len()));
+        };
+        if rows.checked_mul(cols) != Some(a.data.len()) {
+            return Err(Error::shape("dense matrix", format!("{rows} x {cols} values"), a.data.len()));
+        }
+        Ok(MemorySource { shape: (rows, cols), storage: Storage::Dense(a.data) })
+    }
+
+    fn row_values(&self, row: usize) -> u64 {
+        match &self.storage {
+            Storage::Csr { indptr, .. } => (indptr[row + 1] - indptr[row]) as u64,
+            Storage::Dense(_) => self.shape.1 as u64,
+        }
+    }
+}
+
+impl Source for MemorySource {
+    fn shape(&self) -> (usize, usize) {
+        self.shape
+    }
+
+    fn dtype(&self) -> DType {
+        let (Storage::Csr { data, .. } | Storage::Dense(data)) = &self.storage;
+        data.dtype()
+    }
+
+    fn layout(&self) -> Layout {
+        match self.storage {
+            Storage::Csr { .. } => Layout::Csr,
+            Storage::Dense(_) => Layout::Dense,
+        }
+    }
+
+    fn nnz(&self) -> Option<u64> {
+        match &self.storage {
+            Storage::Csr { indices, .. } => Some(indices.len() as u64),
+            Storage::Dense(_) => None,
+        }
+    }
+
+    fn disk_bytes(&self) -> u64 {
+        0
+    }
+
+    fn location(&self) -> Option<Location> {
+        None
+    }
+
+    fn pass<'a>(&'a self, rows: Rows, columns: Option<Arc<ColumnMap>>, _memory: usize) -> Result<Box<dyn Pass + 'a>> {
+        let n = rows.len(self.shape.0);
+        let blocks = cut_blocks(n, |i| self.row_values(rows.at(i)));
+        Ok(Box::new(MemoryPass { source: self, rows, columns, blocks }))
+    }
+}
+
+struct MemoryPass<'a> {
+    source: &'a MemorySource,
+    rows: Rows,
+    columns: Option<Arc<ColumnMap>>,
+    blocks: Vec<Range<usize>>,
+}
+
+impl Pass for MemoryPass<'_> {
+    fn blocks(&self) -> &[Range<usize>] {
+        &self.blocks
+    }
+
+    fn cost(&self, block: usize) -> usize {
+        let values: u64 = self.blocks[block].clone().map(|i| self.source.row_values(self.rows.at(i))).sum();
+        values as usize * (4 + self.source.dtype().size())
+    }
+
+    fn read(&self, block: usize) -> Result<Block> {
+        fn sparse<T: Number>(
+            pass: &MemoryPass<'_>, range: &Range<usize>, ptr: &[usize], idx: &[u32], v: &[T],
+        ) -> Storage {
+            let (mut indptr, mut indices, mut data) = (vec![0], Vec::new(), Vec::<T>::new());
+            let mut row = Vec::new();
+            for i in range.clone() {
+                let r = pass.rows.at(i);
+                row.clear();
+                for k in ptr[r]..ptr[r + 1] {
+                    match &pass.columns {
+                        None => row.push((idx[k], v[k])),
+                        Some(map) => row.extend(map.outputs(idx[k]).map(|c| (c, v[k]))),
+                    }
+                }
+                row.sort_by_key(|&(c, _)| c);
+                indices.extend(row.iter().map(|e| e.0));
+                data.extend(row.iter().map(|e| e.1));
+                indptr.push(indices.len());
+            }
+            Storage::Csr { indptr, indices, data: T::wrap(data) }
+        }
+        fn dense<T: Number>(pass: &MemoryPass<'_>, range: &Range<usize>, v: &[T]) -> Storage {
+            let n = pass.source.shape.1;
+            let mut out: Vec<T> = Vec::new();
+            for i in range.clone() {
+                let row = &v[pass.rows.at(i) * n..][..n];
+                match &pass.columns {
+                    None => out.extend_from_slice(row),
+                    Some(map) => out.extend(map.selected().iter().map(|&c| row[c as usize])),
+                }
+            }
+            Storage::Dense(T::wrap(out))
+        }
+        let range = self.blocks[block].clone();
+        let storage = match &self.source.storage {
+            Storage::Csr { indptr, indices, data } => {
+                with_data!(data, v => sparse(self, &range, indptr, indices, v))
+            }
+            Storage::Dense(data) => with_data!(data, v => dense(self, &range, v)),
+        };
+        let n_cols = self.columns.as_ref().map_or(self.source.shape.1, |m| m.n_out());
+        Ok(Block { positions: Positions::Range(range), n_cols, storage })
+    }
+}
+
+impl From<MemorySource> for Arc<dyn Source> {
+    fn from(s: MemorySource) -> Self {
+        Arc::new(s)
+    }
+}
+
+impl MemorySource {
+    /// All values as a dense row-major f64 matrix: for tests.
+    pub fn to_dense(&self) -> Vec<f64> {
+        match &self.storage {
+            Storage::Dense(d) => d.to_f64(),
+            Storage::Csr { indptr, indices, data } => {
+                let (data, n): (Data, usize) = (data.to_f64().into(), self.shape.1);
+                let mut out = vec![0.0; self.shape.0 * n];
+                if let Data::F64(v) = data {
+                    for r in 0..self.shape.0 {
+                        for k in indptr[r]..indptr[r + 1] {
+                            out[r * n + indices[k] as usize] += v[k];
+                        }
+                    }
+                }
+                out
+            }
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! What a stored matrix offers to the streaming executor.
+
+use super::{Block, ColumnMap};
+use crate::element::DType;
+use crate::error::Result;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// How a matrix is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// Compressed rows.
+    Csr,
+    /// Compressed columns.
+    Csc,
+    /// Dense, row-major.
+    Dense,
+}
+
+impl Layout {
+    /// "csr", "csc" or "dense".
+    pub fn name(self) -> &'static str {
+        match self {
+            Layout::Csr => "csr",
+            Layout::Csc => "csc",
+            Layout::Dense => "dense",
+        }
+    }
+}
+
+/// Where a matrix lives, enough to open it again in another process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Location {
+    /// The file, absolute.
+    pub path: PathBuf,
+    /// The element inside it ("X", "layers/counts", "raw/X").
+    pub element: String,
+}
+
+/// Rows of a source, in the order a pass shall deliver them.
+#[derive(Debug, Clone)]
+pub enum Rows {
+    /// All rows.
+    All,
+    /// These source rows, in this order; repeats allowed. All `< n_rows`.
+    List(Arc<[u32]>),
+}
+
+impl Rows {
+    /// Number of rows delivered by a source of `n_rows` rows.
+    pub fn len(&self, n_rows: usize) -> usize {
+        match self {
+            Rows::All => n_rows,
+            Rows::List(l) => l.len(),
+        }
+    }
+
+    /// Source row at delivered position `i`.
+    #[inline]
+    pub fn at(&self, i: usize) -> usize {
+        match self {
+            Rows::All => i,
+            Rows::List(l) => l[i] as usize,
+        }
+    }
+}
+
+/// A stored matrix, cells x genes. Cheap to share; every method may be called from any thread.
+pub trait Source: Send + Sync + std::fmt::Debug {
+    /// Rows (obs), columns (var).
+    fn shape(&self) -> (usize, usize);
+
+    /// Dtype of the stored values.
+    fn dtype(&self) -> DType;
+
+    /// Storage layout.
+    fn layout(&self) -> Layout;
+
+    /// Stored values; `None` for dense matrices.
+    fn nnz(&self) -> Option<u64>;
+
+    /// Bytes on disk (compressed), 0 when in memory.
+    fn disk_bytes(&self) -> u64;
+
+    /// Where it lives; `None` in memory.
+    fn location(&self) -> Option<Location>;
+
+    /// Prepares one pass over `rows`, keeping `columns` (all when `None`). `memory` bounds what the pass may hold besides
+    /// the blocks it has handed out.
+    ///
+    /// # Errors
+    /// When the element cannot be read.
+    fn pass<'a>(&'a self, rows: Rows, columns: Option<Arc<ColumnMap>>, memory: usize) -> Result<Box<dyn Pass + 'a>>;
+}
+
+/// One pass: a fixed sequence of blocks that depends on the source and the rows alone, never on threads or memory. Blocks may be
+/// read from several threads and out of order, each once; neighbouring blocks share a decoded chunk where they meet.
+pub trait Pass: Sync {
+    /// Row positions (in the delivered order) of each block; together they cover all rows.
+    fn blocks(&self) -> &[Range<usize>];
+
+    /// Bytes the block will take decoded, roughly: bounds the blocks in flight.
+    fn cost(&self, block: usize) -> usize;
+
+    /// Reads block `block`; its positions are `Positions::Range(blocks()[block])`, its values in the stored dtype.
+    ///
+    /// # Errors
+    /// When the data cannot be read or contradicts itself.
+    fn read(&self, block: usize) -> Result<Block>;
+}
+
+/// Stored values after which a block ends (8 MB of indices and f32 values).
+pub const BLOCK_VALUES: u64 = 1 << 20;
+/// Rows after which a block ends whatever it holds.
+pub const BLOCK_ROWS: usize = 1 << 16;
+
+/// Cuts `n` rows into blocks of at most [`BLOCK_VALUES`] values (but at least one row) and [`BLOCK_ROWS`] rows.
+pub fn cut_blocks(n: usize, values_of: impl Fn(usize) -> u64) -> Vec<Range<usize>> {
+    let mut blocks = Vec::new();
+    let (mut start, mut sum) = (0, 0u64);
+    for i in 0..n {
+        let v = values_of(i);
+        if i > start && (sum + v > BLOCK_VALUES || i - start >= BLOCK_ROWS) {
+            blocks.push(start..i);
+            (start, sum) = (i, 0);
+        }
+        sum += v;
+    }
+    if start < n {
+        blocks.push(start..n);
+    }
+    blocks
+}

@@ -1,0 +1,206 @@
+//! The one executor: every pass over a matrix goes through [`map_fold`].
+//!
+//! Worker threads read and transform blocks and run `map` on each; the calling thread runs `fold` on the results in
+//! block order. Block boundaries belong to the source, so results are the same bits for any number of threads.
+
+use crate::chain::LazyMatrix;
+use crate::context::{guard, Context};
+use crate::error::{Error, Result};
+use crate::matrix::{Block, Positions, Rows};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex};
+
+/// In which order the rows of a pass come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// As the matrix shows them: for readers and writers.
+    Matrix,
+    /// As they lie in the file: no chunk is decoded twice however the rows are permuted. Blocks carry the matrix
+    /// positions of their rows. For reducers, whose per-row results are scattered by position.
+    File,
+}
+
+/// One pass over `x`: `map` on every block (on worker threads), `fold` on the results in block order (on the calling
+/// thread). Progress is counted in rows on `ctx.monitor`.
+///
+/// # Errors
+/// The first error, in block order, of reading, `map` or `fold`; [`Error::Cancelled`] when asked to stop.
+pub fn map_fold<S: Send>(
+    x: &LazyMatrix,
+    order: Order,
+    ctx: &Context,
+    map: impl Fn(Block) -> Result<S> + Sync,
+    mut fold: impl FnMut(S) -> Result<()>,
+) -> Result<()> {
+    let (rows, permutation) = match (order, x.source_rows()) {
+        (Order::File, Rows::List(list)) if list.windows(2).any(|w| w[0] > w[1]) => {
+            let mut by_file: Vec<u32> = (0..list.len() as u32).collect();
+            by_file.sort_by_key(|&i| list[i as usize]);
+            (Rows::List(by_file.iter().map(|&i| list[i as usize]).collect()), Some(by_file))
+        }
+        (_, rows) => (rows, None),
+    };
+    let pass = x.source().pass(rows, x.column_map(), ctx.memory / 4)?;
+    let n_blocks = pass.blocks().len();
+    ctx.monitor.begin(x.shape().0 as u64);
+
+    let work = |b: usize| -> Result<S> {
+        ctx.monitor.check()?;
+        let mut block = pass.read(b)?;
+        let n_rows = block.n_rows();
+        if let (Some(p), Positions::Range(r)) = (&permutation, &block.positions) {
+            block.positions = Positions::List(p[r.clone()].to_vec());
+        }
+        let out = map(x.transform(block))?;
+        ctx.monitor.advance(n_rows as u64);
+        Ok(out)
+    };
+
+    // A block in flight costs its decoded bytes, about as much again transformed, and the consumer's state.
+    let widest = (0..n_blocks).map(|b| pass.cost(b)).max().unwrap_or(0).max(1);
+    let window = (ctx.memory / 2 / (3 * widest)).clamp(1, 2 * ctx.threads);
+    let threads = ctx.threads.min(window).min(n_blocks);
+    if threads <= 1 {
+        return (0..n_blocks).try_for_each(|b| fold(guard(|| work(b))?));
+    }
+
+    let queue = Queue::new(n_blocks, window);
+    std::thread::scope(|scope| {
+        let stop = StopOnDrop(&queue);
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while let Some(b) = queue.claim() {
+                    queue.put(b, guard(|| work(b)));
+                }
+            });
+        }
+        let result = (0..n_blocks).try_for_each(|b| fold(queue.take(b)?));
+        drop(stop);
+        result
+    })
+}
+
+/// Blocks waiting to be claimed and results waiting to be folded, at most `window` of them.
+struct Queue<S> {
+    state: Mutex<QueueState<S>>,
+    changed: Condvar,
+    stopped: AtomicBool,
+    n_blocks: usize,
+    window: usize,
+}
+
+struct QueueState<S> {
+    next: usize,
+    folded: usize,
+    done: BTreeMap<usize, Result<S>>,
+}
+
+impl<S> Queue<S> {
+    fn new(n_blocks: usize, window: usize) -> Self {
+        Queue {
+            state: Mutex::new(QueueState { next: 0, folded: 0, done: BTreeMap::new() }),
+            changed: Condvar::new(),
+            stopped: AtomicBool::new(false),
+            n_blocks,
+            window,
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, QueueState<S>> {
+        // A poisoned lock cannot occur: nothing that can panic runs while it is held.
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// The next block to work on, once it lies within the window; `None` when there are no more.
+    fn claim(&self) -> Option<usize> {
+        let mut state = self.lock();
+        loop {
+            if self.stopped.load(Ordering::Relaxed) || state.next >= self.n_blocks {
+                return None;
+            }
+            if state.next < state.folded + self.window {
+                state.next += 1;
+                return Some(state.next - 1);
+            }
+            state = self.changed.wait(state).unwrap_or_else(std::sync::PoisonError::into_inner);
+        }
+    }
+
+    fn put(&self, block: usize, result: Result<S>) {
+        self.lock().done.insert(block, result);
+        self.changed.notify_all();
+    }
+
+    /// Waits for the result of `block`, the next to be folded.
+    fn take(&self, block: usize) -> Result<S> {
+        let mut state = self.lock();
+        loop {
+            if let Some(result) = state.done.remove(&block) {
+                state.folded = block + 1;
+                self.changed.notify_all();
+                return result;
+            }
+            state = self.changed.wait(state).unwrap_or_else(std::sync::PoisonError::into_inner);
+        }
+    }
+}
+
+/// Releases waiting workers however the folding ends.
+struct StopOnDrop<'a, S>(&'a Queue<S>);
+
+impl<S> Drop for StopOnDrop<'_, S> {
+    fn drop(&mut self) {
+        let _state = self.0.lock();
+        self.0.stopped.store(true, Ordering::Relaxed);
+        self.0.changed.notify_all();
+    }
+}
+
+/// The rows of `x` in matrix order, whole, in memory: for small selections. `limit` bounds the bytes of the result.
+///
+/// # Errors
+/// [`Error::Memory`] when a dense result, or a sparse one as far as it was read, exceeds `limit`; those of the pass.
+pub fn collect(x: &LazyMatrix, ctx: &Context, limit: u64) -> Result<crate::element::Value> {
+    use crate::element::{Array, Data, Sparse, SparseFormat, Value};
+    use crate::matrix::Storage;
+    let (n, m) = x.shape();
+    let too_large = |needed: u64| Error::Memory {
+        what: format!("{n} x {m} values of {} in memory", x.name()),
+        needed,
+        limit,
+        hint: "; select fewer rows or columns, or raise the limit".to_owned(),
+    };
+    if x.is_sparse() {
+        let (mut indptr, mut indices, mut data) = (vec![0u64], Vec::new(), Data::empty(x.dtype()));
+        map_fold(x, Order::Matrix, ctx, Ok, |block| {
+            let Storage::Csr { indptr: p, indices: i, data: d } = block.storage else {
+                return Err(Error::Internal("a sparse chain gave a dense block".to_owned()));
+            };
+            let start = indices.len() as u64;
+            indptr.extend(p.iter().skip(1).map(|&e| start + e as u64));
+            indices.extend_from_slice(&i);
+            data.extend(&d);
+            let bytes = (indices.len() * (4 + data.dtype().size()) + indptr.len() * 8) as u64;
+            if bytes > limit {
+                return Err(too_large(bytes));
+            }
+            Ok(())
+        })?;
+        Ok(Value::Sparse(Sparse { format: SparseFormat::Csr, shape: (n, m), indptr, indices, data }))
+    } else {
+        let bytes = n as u64 * m as u64 * x.dtype().size() as u64;
+        if bytes > limit {
+            return Err(too_large(bytes));
+        }
+        let mut data = Data::empty(x.dtype());
+        map_fold(x, Order::Matrix, ctx, Ok, |block| {
+            let Storage::Dense(d) = block.storage else {
+                return Err(Error::Internal("a dense chain gave a sparse block".to_owned()));
+            };
+            data.extend(&d);
+            Ok(())
+        })?;
+        Ok(Value::Array(Array { shape: vec![n, m], data }))
+    }
+}
