@@ -9,13 +9,16 @@
 //! All three find candidates in f32 and take the distances of those that matter again in f64 from the coordinates
 //! as given, so a pair of points has the same distance whichever method found it.
 
+mod descent;
 mod exact;
 mod hnsw;
 mod ivf;
 mod kmeans;
+mod lists;
 mod points;
 mod random;
 mod select;
+mod simd;
 
 use crate::context::Context;
 use crate::error::{Error, Result};

@@ -1,6 +1,6 @@
 //! The points as the searches see them: checked, centred and scaled for f32 products, and at full precision.
 
-use super::Metric;
+use super::{simd, Metric};
 use crate::error::{Error, Result};
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
@@ -188,12 +188,12 @@ impl<'a> Points<'a> {
     pub(super) fn key(&self, i: usize, j: usize) -> f64 {
         let (x, y) = (self.row(i), self.row(j));
         match self.metric {
-            Metric::Euclidean => lanes(x, y, |x, y| (x - y) * (x - y)),
-            Metric::InnerProduct => 1.0 - lanes(x, y, |x, y| x * y),
+            Metric::Euclidean => simd::squared_distance(x, y),
+            Metric::InnerProduct => 1.0 - simd::centred_product(x, 0.0, y, 0.0),
             Metric::Cosine | Metric::Correlation => {
                 let (mean_x, length_x) = self.rows.get(i).copied().unwrap_or((0.0, 1.0));
                 let (mean_y, length_y) = self.rows.get(j).copied().unwrap_or((0.0, 1.0));
-                let product = lanes(x, y, |x, y| (x - mean_x) * (y - mean_y));
+                let product = simd::centred_product(x, mean_x, y, mean_y);
                 (1.0 - product / (length_x * length_y)).max(0.0)
             }
         }
@@ -207,6 +207,19 @@ impl<'a> Points<'a> {
         }
     }
 
+    /// The squared distance between mapped points at `distance` or a little above, as computed in f32 for a mapped point x.
+    /// For metrics that are distances.
+    pub(super) fn mapped_square(&self, distance: f32, x: &[f32]) -> f32 {
+        let distance = f64::from(distance);
+        let square = match self.metric {
+            Metric::Euclidean => (distance * self.scale).powi(2),
+            _ => 2.0 * distance,
+        };
+        let length: f64 = x.iter().map(|&v| f64::from(v) * f64::from(v)).sum();
+        // relative error of the sum, and absolute error of the rounded coordinates
+        (square * (1.0 + 2.0 * self.error_constant()) + 16.0 * UNIT_ROUNDOFF * (length * square).sqrt()) as f32
+    }
+
     /// The score that belongs to a key, for a query of squared length `square`.
     pub(super) fn score(&self, key: f64, square: f64) -> f64 {
         match self.metric {
@@ -215,19 +228,6 @@ impl<'a> Points<'a> {
             Metric::InnerProduct => 2.0 * (key - 1.0) * self.scale * self.scale,
         }
     }
-}
-
-/// Sum of `f` over the coordinates in eight independent sums, which compilers vectorise.
-fn lanes(x: &[f32], y: &[f32], f: impl Fn(f64, f64) -> f64) -> f64 {
-    let mut sums = [0.0f64; 8];
-    let (xs, ys) = (x.chunks_exact(8), y.chunks_exact(8));
-    let tail: f64 = xs.remainder().iter().zip(ys.remainder()).map(|(&x, &y)| f(f64::from(x), f64::from(y))).sum();
-    for (x, y) in xs.zip(ys) {
-        for ((s, &x), &y) in sums.iter_mut().zip(x).zip(y) {
-            *s += f(f64::from(x), f64::from(y));
-        }
-    }
-    sums.iter().sum::<f64>() + tail
 }
 
 /// Mapped points, in an order of their own.
