@@ -72,7 +72,7 @@ pub(super) fn search(points: &Points, params: &KnnParams, ctx: &Context) -> Resu
 
     let sample = Random::new(params.seed, 1).sample(n, SAMPLE);
     let (_, truth) = exact::neighbours(points, &table, &sample, k, ctx)?;
-    let recall = Some(measured_recall(&sample, &truth, &distances, k).mean);
+    let recall = Some(measured_recall(&sample, &truth, &distances, k));
     let knn = Knn { n, k, indices, distances };
     Ok(KnnResult { knn, method: Method::Hnsw, n_lists: None, nprobe: None, recall })
 }

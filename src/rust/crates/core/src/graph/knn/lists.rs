@@ -156,11 +156,23 @@ pub(super) fn home(points: &Points, index: &Index, a: usize, k: usize, scratch: 
             break;
         }
     }
-    Home { order: by.iter().map(|b| b.1).collect(), reach: by.iter().map(|b| 2.0 * b.0.max(0.0).sqrt()).collect(), first }
+    Home {
+        order: by.iter().map(|b| b.1).collect(),
+        reach: by.iter().map(|b| 2.0 * b.0.max(0.0).sqrt()).collect(),
+        first,
+    }
 }
 
 /// Offers every row of list `c` to queries `wanting` (rows of `queries`).
-fn offer_list(index: &Index, c: usize, width: usize, queries: &[f32], wanting: &[u32], candidates: &mut Candidates, buffer: &mut Vec<f32>) {
+fn offer_list(
+    index: &Index,
+    c: usize,
+    width: usize,
+    queries: &[f32],
+    wanting: &[u32],
+    candidates: &mut Candidates,
+    buffer: &mut Vec<f32>,
+) {
     let (start, end) = index.list(c);
     for from in (start..end).step_by(ROWS) {
         let to = (from + ROWS).min(end);
@@ -174,7 +186,14 @@ fn offer_list(index: &Index, c: usize, width: usize, queries: &[f32], wanting: &
 /// Searches the first lists of `home` for the table rows `rows`; leaves the candidates, the queries and their scores
 /// against the centroids (lists x queries) in `scratch`, and returns each query's bound on the distance of its k-th
 /// neighbour.
-pub(super) fn search_home(points: &Points, index: &Index, home: &Home, rows: (usize, usize), k: usize, scratch: &mut Scratch) -> Vec<f32> {
+pub(super) fn search_home(
+    points: &Points,
+    index: &Index,
+    home: &Home,
+    rows: (usize, usize),
+    k: usize,
+    scratch: &mut Scratch,
+) -> Vec<f32> {
     let width = points.width();
     let rows = index.table.rows(rows.0, rows.1);
     let n = rows.len() / width;
@@ -188,7 +207,15 @@ pub(super) fn search_home(points: &Points, index: &Index, home: &Home, rows: (us
     scratch.wanting.clear();
     scratch.wanting.extend(0..n as u32);
     for &c in home.order.iter().take(home.first) {
-        offer_list(index, c as usize, width, &scratch.queries, &scratch.wanting, &mut scratch.candidates, &mut scratch.scores);
+        offer_list(
+            index,
+            c as usize,
+            width,
+            &scratch.queries,
+            &scratch.wanting,
+            &mut scratch.candidates,
+            &mut scratch.scores,
+        );
     }
     let Scratch { candidates, squares, .. } = scratch;
     let bound = |(query, &square): (usize, &f64)| {
@@ -199,7 +226,15 @@ pub(super) fn search_home(points: &Points, index: &Index, home: &Home, rows: (us
 }
 
 /// The neighbours of all points of list `a`.
-pub(super) fn answer(points: &Points, index: &Index, a: usize, k: usize, tightness: f32, scratch: &mut Scratch, ctx: &Context) -> Result<Answer> {
+pub(super) fn answer(
+    points: &Points,
+    index: &Index,
+    a: usize,
+    k: usize,
+    tightness: f32,
+    scratch: &mut Scratch,
+    ctx: &Context,
+) -> Result<Answer> {
     let width = points.width();
     let (start, end) = index.list(a);
     let size = end - start;

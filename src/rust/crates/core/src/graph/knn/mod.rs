@@ -9,7 +9,6 @@
 //! All three find candidates in f32 and take the distances of those that matter again in f64 from the coordinates
 //! as given, so a pair of points has the same distance whichever method found it.
 
-mod descent;
 mod exact;
 mod hnsw;
 mod ivf;
@@ -52,7 +51,11 @@ impl Knn {
     pub fn validate(&self) -> Result<()> {
         let size = self.n.checked_mul(self.k);
         if self.k == 0 || self.n == 0 {
-            return Err(Error::shape("neighbours", "at least one point and one neighbour", format!("{} x {}", self.n, self.k)));
+            return Err(Error::shape(
+                "neighbours",
+                "at least one point and one neighbour",
+                format!("{} x {}", self.n, self.k),
+            ));
         }
         for (what, len) in [("neighbour indices", self.indices.len()), ("neighbour distances", self.distances.len())] {
             if size != Some(len) {

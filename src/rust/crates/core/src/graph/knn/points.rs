@@ -45,7 +45,9 @@ impl<'a> Points<'a> {
         };
         let largest = values
             .par_chunks(BLOCK * d)
-            .map(|block| block.iter().fold(0.0f32, |m, v| if v.abs() <= LARGEST { m.max(v.abs()) } else { f32::INFINITY }))
+            .map(|block| {
+                block.iter().fold(0.0f32, |m, v| if v.abs() <= LARGEST { m.max(v.abs()) } else { f32::INFINITY })
+            })
             .reduce(|| 0.0, f32::max);
         if largest > LARGEST {
             let at = values.iter().position(|v| v.is_nan() || v.abs() > LARGEST).unwrap_or(0);
@@ -59,7 +61,9 @@ impl<'a> Points<'a> {
             });
         }
         let scale = match metric {
-            Metric::Euclidean | Metric::InnerProduct if largest > 0.0 => f64::from(largest).log2().ceil().exp2().recip(),
+            Metric::Euclidean | Metric::InnerProduct if largest > 0.0 => {
+                f64::from(largest).log2().ceil().exp2().recip()
+            }
             _ => 1.0,
         };
         let mut this = Points { values, n, d, metric, rows: Vec::new(), centre: vec![0.0; d], scale };
@@ -205,19 +209,6 @@ impl<'a> Points<'a> {
             Metric::Euclidean => key.sqrt() as f32,
             _ => key as f32,
         }
-    }
-
-    /// The squared distance between mapped points at `distance` or a little above, as computed in f32 for a mapped point x.
-    /// For metrics that are distances.
-    pub(super) fn mapped_square(&self, distance: f32, x: &[f32]) -> f32 {
-        let distance = f64::from(distance);
-        let square = match self.metric {
-            Metric::Euclidean => (distance * self.scale).powi(2),
-            _ => 2.0 * distance,
-        };
-        let length: f64 = x.iter().map(|&v| f64::from(v) * f64::from(v)).sum();
-        // relative error of the sum, and absolute error of the rounded coordinates
-        (square * (1.0 + 2.0 * self.error_constant()) + 16.0 * UNIT_ROUNDOFF * (length * square).sqrt()) as f32
     }
 
     /// The score that belongs to a key, for a query of squared length `square`.

@@ -106,7 +106,7 @@ pub(super) struct Neighbour {
 }
 
 /// Keeps the `most` nearest, in order.
-pub(super) fn order(found: &mut Vec<Neighbour>, most: usize) {
+fn order(found: &mut Vec<Neighbour>, most: usize) {
     let by = |a: &Neighbour, b: &Neighbour| a.key.total_cmp(&b.key).then(a.id.cmp(&b.id));
     if most > 0 && found.len() > most {
         found.select_nth_unstable_by(most - 1, by);

@@ -86,18 +86,3 @@ twice! {
         sums.iter().sum::<f64>() + tail
     }
 }
-
-twice! {
-    /// Sum of (x - y)² in f32, in sixteen interleaved sums: for choosing candidates only.
-    fn squared_distance_f32(x: &[f32], y: &[f32]) -> f32 {
-        let mut sums = [0.0f32; 16];
-        let (xs, ys) = (x.chunks_exact(16), y.chunks_exact(16));
-        let tail: f32 = xs.remainder().iter().zip(ys.remainder()).map(|(&x, &y)| (x - y) * (x - y)).sum();
-        for (x, y) in xs.zip(ys) {
-            for ((s, &x), &y) in sums.iter_mut().zip(x).zip(y) {
-                *s += (x - y) * (x - y);
-            }
-        }
-        sums.iter().sum::<f32>() + tail
-    }
-}
