@@ -211,9 +211,10 @@ pub struct KnnResult {
 /// Finds the `k` nearest rows of every row of `points` (n x d, any memory layout).
 ///
 /// # Errors
-/// [`Error::Parameter`] for `n_neighbors` outside 1 to n, `recall` outside (0, 1], or inner products with an approximate
-/// method; [`Error::Shape`] for no points, no columns, or 2³² points and more; [`Error::Values`] for NaN, infinite or
-/// enormous coordinates, and for zero (constant) rows with the cosine (correlation) distance; [`Error::Cancelled`].
+/// [`Error::Parameter`] for `n_neighbors` outside 1 to n, `recall` outside (0, 1], or inner products with an
+/// approximate method; [`Error::Shape`] for no points, no columns, or 2³² points and more; [`Error::Values`] for NaN,
+/// infinite or enormous coordinates, and for zero (constant) rows with the cosine (correlation) distance;
+/// [`Error::Cancelled`].
 pub fn knn(points: ArrayView2<'_, f32>, params: &KnnParams, ctx: &Context) -> Result<KnnResult> {
     let (n, d) = points.dim();
     if n == 0 || d == 0 || u32::try_from(n).is_err() {
