@@ -3,7 +3,7 @@
 //! | [`Method`] | neighbours | reproducible | cost |
 //! |---|---|---|---|
 //! | `Exact` | all true neighbours, certified | bit for bit, any thread count | n² d |
-//! | `Ivf` | recall of a sample measured, at least [`KnnParams::recall`] | bit for bit, any thread count | about n^1.5 d |
+//! | `Ivf` | recall measured on a sample, [`KnnParams::recall`] or more | bit for bit, any thread count | about n^1.5 d |
 //! | `Hnsw` | recall depends on the data; measured and reported | with one thread only | n log n, large constant |
 //!
 //! All three find candidates in f32 and take the distances of those that matter again in f64 from the coordinates
