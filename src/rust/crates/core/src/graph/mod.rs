@@ -1,8 +1,10 @@
 //! Neighbours, connectivities, UMAP and Leiden on an in-memory embedding. Knows nothing of the expression matrix.
 
+pub mod leiden;
 mod random;
 pub mod spectral;
 mod symmetric;
 pub mod umap;
 
+pub use leiden::{leiden, louvain, modularity, LeidenParams, Objective, Partition};
 pub use umap::{umap, Init, Mode, UmapParams, UmapResult};
