@@ -4,6 +4,7 @@
 
 mod aggregate;
 mod components;
+mod locality;
 mod moving;
 mod refine;
 
@@ -147,7 +148,8 @@ fn run(graph: &CsMatI<f32, u32, usize>, params: &LeidenParams, refining: bool, c
     let name = if refining { "leiden" } else { "louvain" };
     ctx.install(|| {
         let monitor = &*ctx.monitor;
-        let problem = Problem::new(check(graph, name, monitor)?, params.objective, params.resolution);
+        let renumbered = locality::Renumbered::new(check(graph, name, monitor)?, monitor)?;
+        let problem = Problem::new(renumbered.graph(), params.objective, params.resolution);
         let n = problem.graph.n_vertices();
         let mut membership: Vec<u32> = (0..n as u32).collect();
         let mut done = 0u64;
@@ -163,8 +165,11 @@ fn run(graph: &CsMatI<f32, u32, usize>, params: &LeidenParams, refining: bool, c
                 break;
             }
         }
-        let n_clusters = order_by_size(&mut membership);
         let quality = quality(&problem, &membership);
+        let mut original = vec![0; n];
+        membership.iter().zip(&renumbered.order).for_each(|(&cluster, &vertex)| original[vertex as usize] = cluster);
+        let mut membership = original;
+        let n_clusters = order_by_size(&mut membership);
         Ok(Partition { membership, n_clusters, quality, n_iterations: done as usize })
     })
 }

@@ -9,6 +9,10 @@ use std::collections::VecDeque;
 /// Gains below this share of the mean node's total weight are rounding, and would let nodes swing for ever.
 const LEAST_GAIN: f64 = 1e-10;
 
+/// Nodes are visited in an order that is random within windows of this many: neighbours are close in number
+/// (`locality`), and memory that a window needs stays in the cache.
+pub(super) const WINDOW: usize = 256;
+
 /// Moves nodes to the neighbouring (or an empty) cluster of largest gain until no move gains; a node is looked at again
 /// when a neighbour leaves for a cluster that is not its own. Labels in `membership` are below the number of nodes.
 /// Tells whether any node moved.
@@ -31,7 +35,7 @@ pub(super) fn move_nodes<W: Copy + Into<f64>>(
     let least_gain = LEAST_GAIN * mean;
 
     let mut order: Vec<u32> = (0..n as u32).collect();
-    stream.shuffle(&mut order);
+    order.chunks_mut(WINDOW).for_each(|window| stream.shuffle(window));
     let mut queue = VecDeque::from(order);
     let mut queued = vec![true; n];
     let mut tally = Tally::new(n);
