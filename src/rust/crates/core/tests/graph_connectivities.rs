@@ -1,12 +1,12 @@
 //! Connectivities against umap-learn's and scanpy's on the same neighbours.
 
-mod graph_golden;
+mod neighbor_golden;
 
 use anndataoom_core::graph::{
     distances_matrix, fuzzy_simplicial_set, gauss_connectivities, knn, Knn, KnnParams, Method, Metric,
 };
 use anndataoom_core::{Context, Error};
-use graph_golden::{clustered, npy};
+use neighbor_golden::{clustered, npy};
 use sprs::CsMatI;
 
 fn golden_knn() -> Knn {
@@ -119,7 +119,7 @@ fn refuses_damaged_neighbours() {
     let cancelled = Context::with_threads(1);
     cancelled.monitor.cancel();
     assert!(matches!(fuzzy_simplicial_set(&good, &cancelled), Err(Error::Cancelled)));
-    let x = graph_golden::points();
+    let x = neighbor_golden::points();
     let params = KnnParams { metric: Metric::InnerProduct, method: Method::Exact, ..KnnParams::default() };
     let products = knn(x.view(), &params, &ctx).unwrap().knn;
     assert!(matches!(fuzzy_simplicial_set(&products, &ctx), Err(Error::Values { .. })));

@@ -1,10 +1,10 @@
 //! Neighbours against scikit-learn's and against a brute-force twin in f64.
 
-mod graph_golden;
+mod neighbor_golden;
 
 use anndataoom_core::graph::{knn, Knn, KnnParams, KnnResult, Method, Metric};
 use anndataoom_core::{Context, Error};
-use graph_golden::{clustered, npy, points, uniform};
+use neighbor_golden::{clustered, npy, points, uniform};
 use ndarray::{s, Array2, ArrayView2};
 
 fn run(points: ArrayView2<'_, f32>, k: usize, metric: Metric, method: Method, threads: usize) -> KnnResult {

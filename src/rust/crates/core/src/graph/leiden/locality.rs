@@ -1,0 +1,59 @@
+//! A copy of the graph with vertices renumbered so that neighbours are close in memory: the passes over the graph are
+//! bound by memory latency, and cells come in any order.
+
+use super::super::symmetric::Graph;
+use crate::context::Monitor;
+use crate::error::Result;
+
+/// A renumbered graph; vertex `v` of it is vertex `order[v]` of the original.
+pub(super) struct Renumbered {
+    indptr: Vec<usize>,
+    indices: Vec<u32>,
+    data: Vec<f32>,
+    pub(super) order: Vec<u32>,
+}
+
+impl Renumbered {
+    /// Breadth-first order (Cuthill & McKee 1969, without sorting by degree).
+    pub(super) fn new(graph: Graph, monitor: &Monitor) -> Result<Self> {
+        const NONE: u32 = u32::MAX;
+        let n = graph.n_vertices();
+        let mut number = vec![NONE; n];
+        let mut order: Vec<u32> = Vec::with_capacity(n);
+        for first in 0..n {
+            if number[first] != NONE {
+                continue;
+            }
+            number[first] = order.len() as u32;
+            let mut next = order.len();
+            order.push(first as u32);
+            while next < order.len() {
+                if next % 1024 == 0 {
+                    monitor.check()?;
+                }
+                for &column in graph.row(order[next] as usize).0 {
+                    if number[column as usize] == NONE {
+                        number[column as usize] = order.len() as u32;
+                        order.push(column);
+                    }
+                }
+                next += 1;
+            }
+        }
+        let mut indptr = Vec::with_capacity(n + 1);
+        let mut indices = Vec::with_capacity(graph.indices.len());
+        let mut data = Vec::with_capacity(graph.data.len());
+        indptr.push(0);
+        for &vertex in &order {
+            let (columns, weights) = graph.row(vertex as usize);
+            indices.extend(columns.iter().map(|&column| number[column as usize]));
+            data.extend_from_slice(weights);
+            indptr.push(indices.len());
+        }
+        Ok(Renumbered { indptr, indices, data, order })
+    }
+
+    pub(super) fn graph(&self) -> Graph<'_> {
+        Graph { indptr: &self.indptr, indices: &self.indices, data: &self.data }
+    }
+}
