@@ -1,5 +1,6 @@
 //! From an element's encoding to the source that reads it.
 
+use super::csc::CscSource;
 use super::csr::CsrSource;
 use super::dense::DenseSource;
 use super::sparse::SparseParts;
@@ -47,12 +48,7 @@ pub fn open(store: &Arc<Store>, element: &str) -> Result<Arc<dyn Source>> {
             let parts = SparseParts::open(store, element, layout, (n_rows, n_cols))?;
             match layout {
                 Layout::Csr => Ok(Arc::new(CsrSource::new(parts))),
-                _ => Err(Error::Unsupported {
-                    path: store.path().to_owned(),
-                    element: element.to_owned(),
-                    what: "csc_matrix".to_owned(),
-                    hint: String::new(),
-                }),
+                _ => Ok(Arc::new(CscSource::new(parts))),
             }
         }
         _ => Err(bad("a group or dataset", "a named datatype".to_owned())),
