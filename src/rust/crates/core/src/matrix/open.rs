@@ -62,7 +62,8 @@ fn kind(store: &Store, element: &str) -> Result<hdf5::LocationType> {
         let parent = if path.is_empty() { "/" } else { path.as_str() };
         let group = store.hdf5().group(parent).ok();
         if part.is_empty() || !group.as_ref().is_some_and(|g| g.link_exists(part)) {
-            let names = group.and_then(|g| g.member_names().ok()).unwrap_or_default();
+            let mut names = group.and_then(|g| g.member_names().ok()).unwrap_or_default();
+            names.sort_unstable();
             let place = if path.is_empty() { "the file" } else { path.as_str() };
             let hint = match names.as_slice() {
                 [] => format!("; {place} holds nothing"),
