@@ -20,8 +20,7 @@ pub enum Attribute {
 
 impl Attribute {
     pub(super) fn read(node: &Node, name: &str) -> Result<Option<Attribute>> {
-        let there = node.location().attr_names().map_err(|e| node.damaged(&e))?.iter().any(|n| n == name);
-        if !there {
+        if !node.has_attribute(name)? {
             return Ok(None);
         }
         let values = Values::of_attribute(node, name)?;
@@ -36,7 +35,9 @@ impl Attribute {
             }
             kind if kind.boolean().is_some() => Attribute::Boolean(values.read_booleans(None)?),
             Kind::Integer { .. } | Kind::Enumeration { .. } => Attribute::Integer(values.read_integers(None)?),
-            Kind::Float { bytes: 4 } => Attribute::Float(values.read::<f32>(None)?.into_iter().map(f64::from).collect()),
+            Kind::Float { bytes: 4 } => {
+                Attribute::Float(values.read::<f32>(None)?.into_iter().map(f64::from).collect())
+            }
             Kind::Float { bytes: 8 } => Attribute::Float(values.read(None)?),
             _ => return Err(values.unsupported()),
         }))

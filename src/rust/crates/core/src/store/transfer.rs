@@ -1,9 +1,9 @@
 //! Moving values from a dataset, one field of a compound dataset, or an attribute, into memory.
 
-use super::datatype::packed;
+use super::datatype::{packed, Padding};
 use super::{Kind, Node};
 use crate::error::{Error, Result};
-use hdf5::{h5call, from_id, Attribute, Dataspace, Datatype};
+use hdf5::{from_id, h5call, Attribute, Dataspace, Datatype};
 use hdf5_sys::h5a::H5Aread;
 use hdf5_sys::h5d::H5Dread;
 use hdf5_sys::h5p::H5P_DEFAULT;
@@ -60,7 +60,11 @@ impl<'a> Values<'a> {
     }
 
     fn new(
-        node: &'a Node, source: Source<'a>, dtype: hdf5::Result<Datatype>, space: hdf5::Result<Dataspace>, what: String,
+        node: &'a Node,
+        source: Source<'a>,
+        dtype: hdf5::Result<Datatype>,
+        space: hdf5::Result<Dataspace>,
+        what: String,
     ) -> Result<Values<'a>> {
         let damaged = |e: hdf5::Error| node.damaged(&e);
         let space = space.map_err(damaged)?;
@@ -84,7 +88,16 @@ impl<'a> Values<'a> {
         };
         let (kind, inner) = flatten(kind.clone());
         let what = format!("{}field '{name}': ", self.what);
-        Ok(Values { node: self.node, source, field: Some(name.to_owned()), kind, inner, what, extents: self.extents.clone(), null: self.null })
+        Ok(Values {
+            node: self.node,
+            source,
+            field: Some(name.to_owned()),
+            kind,
+            inner,
+            what,
+            extents: self.extents.clone(),
+            null: self.null,
+        })
     }
 
     /// What one value is; array types are unfolded into [`Values::shape`].
@@ -199,9 +212,7 @@ impl<'a> Values<'a> {
     unsafe fn read_raw(&self, rows: Option<Range<usize>>, memory: &Datatype, buffer: *mut c_void) -> hdf5::Result<()> {
         match (&self.source, rows) {
             (Source::Attribute(a), _) => h5call!(H5Aread(a.id(), memory.id(), buffer))?,
-            (Source::Dataset(d), None) => {
-                h5call!(H5Dread(d.id(), memory.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, buffer))?
-            }
+            (Source::Dataset(d), None) => h5call!(H5Dread(d.id(), memory.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, buffer))?,
             (Source::Dataset(d), Some(rows)) => {
                 let file = d.space()?;
                 let mut start = vec![0_u64; self.extents.len()];
@@ -270,7 +281,7 @@ impl<'a> Values<'a> {
     /// Texts, fixed or of any length, handed to `each` in order.
     pub(crate) fn read_texts(&self, rows: Option<Range<usize>>, each: &mut dyn FnMut(&str)) -> Result<()> {
         let mut at = 0_usize;
-        let mut give = |bytes: &[u8]| match std::str::from_utf8(bytes) {
+        self.read_bytes(rows, &mut |bytes| match std::str::from_utf8(bytes) {
             Ok(text) => {
                 each(text);
                 at += 1;
@@ -280,16 +291,25 @@ impl<'a> Values<'a> {
                 let byte = bytes.get(e.valid_up_to()).copied().unwrap_or_default();
                 Err(self.format("UTF-8 text", format!("byte 0x{byte:02x} in text {at} (zero-based)")))
             }
-        };
+        })
+    }
+
+    /// The bytes of texts, fixed or of any length, without their padding.
+    pub(crate) fn read_bytes(
+        &self,
+        rows: Option<Range<usize>>,
+        give: &mut dyn FnMut(&[u8]) -> Result<()>,
+    ) -> Result<()> {
         match self.kind {
-            Kind::FixedText { bytes, spaces, .. } => {
+            Kind::FixedText { bytes, padding, .. } => {
                 let memory = self.kind.memory_type().map_err(|e| self.damaged(&e))?;
                 let raw: Vec<u8> = self.read_items(rows, bytes, &memory)?;
-                raw.chunks_exact(bytes.max(1)).try_for_each(|cell| {
-                    let end = cell.iter().position(|&b| b == 0).unwrap_or(cell.len());
-                    let cell = &cell[..end];
-                    give(if spaces { cell.trim_ascii_end() } else { cell })
-                })
+                let kept = |cell: &[u8]| match padding {
+                    Padding::Terminated => cell.iter().position(|&b| b == 0),
+                    Padding::Nul => cell.iter().rposition(|&b| b != 0).map_or(Some(0), |i| Some(i + 1)),
+                    Padding::Spaces => cell.iter().rposition(|&b| b != b' ').map_or(Some(0), |i| Some(i + 1)),
+                };
+                raw.chunks_exact(bytes.max(1)).try_for_each(|cell| give(&cell[..kept(cell).unwrap_or(cell.len())]))
             }
             Kind::Text { .. } => {
                 let memory = self.kind.memory_type().map_err(|e| self.damaged(&e))?;
@@ -302,7 +322,7 @@ impl<'a> Values<'a> {
                     }
                     _ => vec![rows],
                 };
-                runs.into_iter().try_for_each(|run| self.texts_of(run, &memory, &mut give))
+                runs.into_iter().try_for_each(|run| self.texts_of(run, &memory, give))
             }
             _ => Err(self.format("text", self.kind.name())),
         }
@@ -310,7 +330,10 @@ impl<'a> Values<'a> {
 
     /// One run of variable-length texts: HDF5 allocates each, and takes them back here whatever `give` says.
     fn texts_of(
-        &self, rows: Option<Range<usize>>, memory: &Datatype, give: &mut dyn FnMut(&[u8]) -> Result<()>,
+        &self,
+        rows: Option<Range<usize>>,
+        memory: &Datatype,
+        give: &mut dyn FnMut(&[u8]) -> Result<()>,
     ) -> Result<()> {
         let mut pointers: Vec<*mut c_char> = self.read_items(rows, 1, memory)?;
         if pointers.is_empty() {
@@ -321,7 +344,7 @@ impl<'a> Values<'a> {
             give(if p.is_null() { b"" } else { unsafe { CStr::from_ptr(p) }.to_bytes() })
         });
         let n = pointers.len() as u64;
-        let give_back = || -> hdf5::Result<()> {
+        let mut give_back = || -> hdf5::Result<()> {
             // SAFETY: the pointers came from HDF5 with this memory type, and are not used after this.
             unsafe {
                 let space: Dataspace = from_id(h5call!(H5Screate_simple(1, &n, std::ptr::null()))?)?;
