@@ -11,8 +11,10 @@ pub mod error;
 pub mod graph;
 pub mod matrix;
 pub mod patch;
+pub mod sim;
 pub mod store;
 pub mod stream;
+pub mod write;
 
 pub use chain::LazyMatrix;
 pub use context::{Context, Monitor};
