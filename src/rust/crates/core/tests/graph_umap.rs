@@ -99,7 +99,9 @@ fn spectral_layout_of_several_components() {
     // Few components: the ends of the axes.
     let two = from_edges(190, &edges[..190]);
     let found = spectral_layout(&two, 2, 0, &ctx).expect("layout");
-    assert!((0..100).all(|i| found.coordinates[[i, 0]] > -1e-9) && (100..190).all(|i| found.coordinates[[i, 0]] < 1e-9));
+    assert!(
+        (0..100).all(|i| found.coordinates[[i, 0]] > -1e-9) && (100..190).all(|i| found.coordinates[[i, 0]] < 1e-9)
+    );
 }
 
 #[test]

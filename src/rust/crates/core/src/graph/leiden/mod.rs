@@ -32,7 +32,8 @@ pub struct LeidenParams {
     pub resolution: f64,
     /// What is maximised.
     pub objective: Objective,
-    /// Iterations, each from the partition of the one before; negative: until one changes nothing.
+    /// Iterations, each from the partition of the one before; negative: until one changes nothing (three
+    /// in a row for at most 16,384 observations).
     pub n_iterations: i64,
     /// Seed of every random choice.
     pub seed: u64,
@@ -93,6 +94,9 @@ pub fn modularity(connectivities: &CsMatI<f32, u32, usize>, membership: &[u32], 
     Ok(quality(&Problem::new(graph, Objective::Modularity, resolution), &membership))
 }
 
+/// Graphs of at most this many vertices count as stable after three iterations in a row that change nothing, not one.
+const SMALL: usize = 16_384;
+
 /// The graph with the two numbers that make both objectives one: the gain of moving a node of size s into a cluster of
 /// size S is (weight to it) - `penalty` s S, sizes being sums of strengths (modularity) or counts (CPM).
 struct Problem<'a> {
@@ -108,7 +112,9 @@ impl<'a> Problem<'a> {
         let strength: Vec<f64> = (0..n).map(|i| graph.row(i).1.iter().map(|&w| f64::from(w)).sum()).collect();
         let total: f64 = strength.iter().sum();
         match objective {
-            Objective::Modularity if total > 0.0 => Problem { graph, size: strength, penalty: resolution / total, total },
+            Objective::Modularity if total > 0.0 => {
+                Problem { graph, size: strength, penalty: resolution / total, total }
+            }
             Objective::Modularity => Problem { graph, size: strength, penalty: 0.0, total },
             Objective::Cpm => Problem { graph, size: vec![1.0; n], penalty: resolution, total },
         }
@@ -153,11 +159,14 @@ fn run(graph: &CsMatI<f32, u32, usize>, params: &LeidenParams, refining: bool, c
         let n = problem.graph.n_vertices();
         let mut membership: Vec<u32> = (0..n as u32).collect();
         let mut done = 0u64;
+        // Another random refinement may find what one missed; worth its time on small graphs, where near-optima differ.
+        let patience = if refining && n <= SMALL { 3 } else { 1 };
         let more = |done: u64| params.n_iterations < 0 || done < params.n_iterations.unsigned_abs();
         loop {
-            let mut moved = true;
-            while moved && more(done) {
-                moved = iterate(&problem, params, refining, &mut membership, done, monitor)?;
+            let mut idle = 0;
+            while idle < patience && more(done) {
+                let moved = iterate(&problem, params, refining, &mut membership, done, monitor)?;
+                idle = if moved { 0 } else { idle + 1 };
                 done += 1;
             }
             // Leiden's levels end with connected clusters except when the refinement finds nothing to merge.

@@ -9,9 +9,14 @@ use std::collections::VecDeque;
 /// Gains below this share of the mean node's total weight are rounding, and would let nodes swing for ever.
 const LEAST_GAIN: f64 = 1e-10;
 
-/// Nodes are visited in an order that is random within windows of this many: neighbours are close in number
-/// (`locality`), and memory that a window needs stays in the cache.
-pub(super) const WINDOW: usize = 256;
+/// A random order of visits. In a large network it is random within windows of 256 nodes only: neighbours are close in
+/// number (`locality`), and the memory that a window needs stays in the cache.
+pub(super) fn visits(n: usize, stream: &mut Stream) -> Vec<u32> {
+    let window = if n > 16_384 { 256 } else { n.max(1) };
+    let mut order: Vec<u32> = (0..n as u32).collect();
+    order.chunks_mut(window).for_each(|window| stream.shuffle(window));
+    order
+}
 
 /// Moves nodes to the neighbouring (or an empty) cluster of largest gain until no move gains; a node is looked at again
 /// when a neighbour leaves for a cluster that is not its own. Labels in `membership` are below the number of nodes.
@@ -34,17 +39,15 @@ pub(super) fn move_nodes<W: Copy + Into<f64>>(
     let mean = network.weights.iter().map(|&w| w.into()).sum::<f64>() / n.max(1) as f64;
     let least_gain = LEAST_GAIN * mean;
 
-    let mut order: Vec<u32> = (0..n as u32).collect();
-    order.chunks_mut(WINDOW).for_each(|window| stream.shuffle(window));
-    let mut queue = VecDeque::from(order);
+    let mut queue = VecDeque::from(visits(n, stream));
     let mut queued = vec![true; n];
     let mut tally = Tally::new(n);
     let mut moved = false;
-    let mut visits = 0u64;
+    let mut visited = 0u64;
     monitor.begin(n as u64);
     while let Some(node) = queue.pop_front() {
-        visits += 1;
-        if visits % 1024 == 0 {
+        visited += 1;
+        if visited % 1024 == 0 {
             monitor.check()?;
             monitor.advance(1024);
         }

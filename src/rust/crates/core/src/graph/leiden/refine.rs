@@ -1,7 +1,7 @@
 //! Refinement (Traag, Waltman & van Eck 2019, supplement, algorithm A.2, RefinePartition and MergeNodesSubset).
 
 use super::aggregate::{Network, Tally};
-use super::moving::WINDOW;
+use super::moving::visits;
 use crate::context::Monitor;
 use crate::error::Result;
 use crate::graph::random::Stream;
@@ -31,12 +31,10 @@ pub(super) fn refine<W: Copy + Into<f64>>(
         .collect();
     monitor.check()?;
 
-    let mut order: Vec<u32> = (0..n as u32).collect();
-    order.chunks_mut(WINDOW).for_each(|window| stream.shuffle(window));
     let mut tally = Tally::new(n);
     let mut candidates: Vec<(u32, f64)> = Vec::new();
-    for (visits, &node) in order.iter().enumerate() {
-        if visits % 1024 == 0 {
+    for (visited, node) in visits(n, stream).into_iter().enumerate() {
+        if visited % 1024 == 0 {
             monitor.check()?;
         }
         let node = node as usize;

@@ -134,11 +134,8 @@ fn component(
         });
         return Ok(random.collect());
     }
-    let (mut coordinates, residual, converged) = if n <= DENSE {
-        (dense_layout(graph, dim), 0.0, true)
-    } else {
-        filtered_layout(graph, dim, seed, monitor)?
-    };
+    let (mut coordinates, residual, converged) =
+        if n <= DENSE { (dense_layout(graph, dim), 0.0, true) } else { filtered_layout(graph, dim, seed, monitor)? };
     result.residual = result.residual.max(residual);
     if !converged {
         result.notes.push(format!(

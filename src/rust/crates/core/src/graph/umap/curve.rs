@@ -23,7 +23,8 @@ pub fn find_ab_params(spread: f64, min_dist: f64) -> Result<(f64, f64)> {
             (x, if x < min_dist { 1.0 } else { (-(x - min_dist) / spread).exp() })
         })
         .collect();
-    let loss = |a: f64, b: f64| points.iter().map(|(x, y)| (1.0 / (1.0 + a * x.powf(2.0 * b)) - y).powi(2)).sum::<f64>();
+    let loss =
+        |a: f64, b: f64| points.iter().map(|(x, y)| (1.0 / (1.0 + a * x.powf(2.0 * b)) - y).powi(2)).sum::<f64>();
 
     let (mut a, mut b, mut damping) = (1.0f64, 1.0f64, 1e-3);
     let mut best = loss(a, b);
