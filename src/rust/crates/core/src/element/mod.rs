@@ -2,6 +2,7 @@
 
 mod data;
 mod strings;
+mod turn;
 mod value;
 
 pub use data::{DType, Data, Number};
