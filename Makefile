@@ -1,0 +1,47 @@
+# make demo                 the whole pipeline on the bundled file
+# make demo H5AD=my.h5ad    the same on yours
+# make test                 every test of the project
+# make lint                 formatters and linters, warnings are errors
+#
+# Both commands install what is missing first. Compiled Rust is kept in $(CACHE)/target between runs.
+
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/anndataoom
+export CARGO_TARGET_DIR ?= $(CACHE)/target
+export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
+CARGO = CMAKE="$$(sh tools/find-cmake.sh)" cargo
+RUST = src/rust/Cargo.toml
+OUT ?= demo-output
+
+.PHONY: demo test setup-demo setup-test install test-rust test-r lint format document
+
+demo: setup-demo install
+	@mkdir -p "$(OUT)"
+	@Rscript --vanilla inst/scripts/demo.R "$(OUT)" $(if $(H5AD),"$(H5AD)")
+
+test: setup-test install test-rust test-r
+
+setup-demo:
+	@sh tools/setup.sh demo
+
+setup-test:
+	@sh tools/setup.sh test
+
+# The first library R can write to (R creates the user's own when asked to).
+install:
+	@Rscript --vanilla tools/install.R
+
+test-rust:
+	$(CARGO) test --locked --release -p anndataoom-core --manifest-path $(RUST)
+
+test-r:
+	Rscript --vanilla tools/test.R
+
+document:
+	Rscript -e 'roxygen2::roxygenise(load_code = "installed")'
+
+format:
+	cargo fmt --all --manifest-path $(RUST)
+
+lint:
+	cargo fmt --all --check --manifest-path $(RUST)
+	$(CARGO) clippy --locked --release --all-targets --manifest-path $(RUST) -- -D warnings

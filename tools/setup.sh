@@ -1,0 +1,67 @@
+#!/bin/sh
+# Installs what is missing for the target named, and nothing else:
+#
+#   tools/setup.sh demo    R with Matrix and ggplot2, a C/C++ compiler, CMake >= 3.26
+#   tools/setup.sh test    the same plus testthat, and a Python environment with anndata for the round-trip tests
+#
+# On Debian and its relatives packages come built from the distribution; elsewhere a message says what to install.
+set -eu
+what=${1:-demo}
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/anndataoom
+mkdir -p "$cache"
+
+say() { printf '== %s\n' "$*"; }
+stop() { printf 'setup: %s\n' "$*" >&2; exit 1; }
+have() { command -v "$1" >/dev/null 2>&1; }
+
+PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin"; export PATH
+have cargo || stop "Rust is missing: install rustc and cargo >= 1.91 from https://rustup.rs"
+
+missing=
+need() { case " $missing " in *" $1 "*) ;; *) missing="$missing $1" ;; esac; }
+
+have gcc && have g++ && have make || need build-essential
+if have R && R --slave -e 'quit(status = getRversion() < "4.2")' >/dev/null 2>&1; then
+  [ -f "$(R RHOME)/etc/Makeconf" ] || need r-base-dev
+else
+  need r-base-dev
+fi
+r_package() { # R package, Debian package
+  have R && R --slave -e "quit(status = !requireNamespace('$1', quietly = TRUE))" >/dev/null 2>&1 || need "$2"
+}
+r_package Matrix r-cran-matrix
+r_package ggplot2 r-cran-ggplot2
+r_package cli r-cran-cli
+[ "$what" = demo ] || r_package testthat r-cran-testthat
+have python3 || need python3
+if have python3 && ! python3 -c 'import ensurepip, venv' >/dev/null 2>&1; then need python3-venv; fi
+
+if [ -n "$missing" ]; then
+  have apt-get || stop "missing:$missing (Debian's names). Install their counterparts with your system's package manager, then run this again."
+  sudo=
+  if [ "$(id -u)" -ne 0 ]; then
+    have sudo || stop "missing:$missing. Run as root: apt-get install$missing"
+    sudo=sudo
+  fi
+  say "installing:$missing"
+  $sudo apt-get update -qq
+  # shellcheck disable=SC2086
+  DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends $missing >/dev/null
+fi
+
+if ! sh tools/find-cmake.sh >/dev/null 2>&1; then
+  say "installing a recent CMake (the Python package 'cmake') into $cache/tools"
+  python3 -m venv "$cache/tools"
+  "$cache/tools/bin/pip" install --quiet 'cmake>=3.26'
+  sh tools/find-cmake.sh >/dev/null
+fi
+
+if [ "$what" = test ]; then
+  want=$(cksum < tools/test-requirements.txt)
+  if [ "$(cat "$cache/test-env/requirements.cksum" 2>/dev/null)" != "$want" ]; then
+    say "installing Python packages for the tests into $cache/test-env"
+    python3 -m venv --clear "$cache/test-env"
+    "$cache/test-env/bin/pip" install --quiet -r tools/test-requirements.txt
+    printf '%s' "$want" > "$cache/test-env/requirements.cksum"
+  fi
+fi
