@@ -1,14 +1,19 @@
 //! The R face: converts and nothing else.
+//!
+//! Every function takes one named list and gives one list, through [`reply`]; R's `rs_call()` is the other end.
+#![warn(unreachable_pub)]
+
+mod args;
+mod from_r;
+mod handles;
+mod matrices;
+mod reply;
+mod run;
+mod to_r;
 
 use extendr_api::prelude::*;
 
-/// Version of the core.
-#[extendr]
-fn rs_version() -> &'static str {
-    env!("CARGO_PKG_VERSION")
-}
-
 extendr_module! {
     mod anndataoom;
-    fn rs_version;
+    use matrices;
 }
