@@ -18,7 +18,7 @@
 #' `moved`, `changed`, `cancelled` and `internal`.
 #'
 #' @useDynLib anndataoom, .registration = TRUE
-#' @importFrom methods as is new setClass setGeneric setMethod setOldClass setValidity show slot slotNames validObject callNextMethod
+#' @importFrom methods as is new setClass setGeneric setMethod setOldClass setValidity show slot "slot<-" slotNames validObject callNextMethod
 #' @importFrom utils .DollarNames head tail
 #' @importFrom stats median setNames
 #' @importClassesFrom Matrix dgCMatrix Matrix sparseMatrix

@@ -4,16 +4,20 @@
 #![warn(unreachable_pub)]
 
 mod args;
+mod config;
 mod from_r;
 mod handles;
 mod matrices;
 mod reply;
 mod run;
 mod to_r;
+mod verbs;
 
 use extendr_api::prelude::*;
 
 extendr_module! {
     mod anndataoom;
+    use config;
     use matrices;
+    use verbs;
 }
