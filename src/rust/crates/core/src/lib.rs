@@ -10,6 +10,7 @@ pub mod element;
 pub mod error;
 pub mod graph;
 pub mod matrix;
+pub mod ops;
 pub mod patch;
 pub mod store;
 pub mod stream;

@@ -1,0 +1,20 @@
+//! What is computed from an expression matrix: sums and moments, quality control, normalisation, highly variable genes
+//! and PCA.
+//!
+//! Every verb is a reducer over blocks run by [`crate::stream::map_fold`]: blocks are reduced on worker threads, partial
+//! results merge in block order in f64, per-row results are scattered by the positions a block carries. Results are
+//! therefore the same bits for any number of threads and any memory budget. Each verb has a typed result, and a
+//! method that turns it into a [`crate::patch::Patch`] under scanpy's names.
+
+mod filter;
+mod moments;
+mod normalize;
+mod qc;
+mod sums;
+mod view;
+
+pub use filter::{filter_cells, filter_genes, CellCriterion, Filtered, GeneCriterion};
+pub use moments::{mean_var, Axis, MeanVar};
+pub use normalize::{log1p, normalize_total, scale, NormalizeOptions, Normalized, ScaleOptions, Scaled};
+pub use qc::{calculate_qc_metrics, QcMetrics, QcOptions, QcSubset};
+pub use sums::{col_sums, row_sums};

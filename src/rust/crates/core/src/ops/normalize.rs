@@ -1,0 +1,214 @@
+//! Transforms that need a look at the data first: they run a pass where they must and add an operation to the chain.
+
+use super::moments::{mean_var, Axis};
+use super::view::{each, float_column, scatter, with_view, Check};
+use crate::chain::{LazyMatrix, Op};
+use crate::context::Context;
+use crate::element::Value;
+use crate::error::{Error, Result};
+use crate::matrix::Positions;
+use crate::patch::Patch;
+use crate::stream::{map_fold, Order};
+
+/// Parameters of [`normalize_total`], by scanpy's names.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct NormalizeOptions {
+    /// Total of each cell afterwards; `None` is the median total of the cells that have counts.
+    pub target_sum: Option<f64>,
+    /// Whether genes that hold more than `max_fraction` of the counts of any cell are left out of the totals.
+    pub exclude_highly_expressed: bool,
+    /// See `exclude_highly_expressed`.
+    pub max_fraction: f64,
+}
+
+impl Default for NormalizeOptions {
+    fn default() -> Self {
+        NormalizeOptions { target_sum: None, exclude_highly_expressed: false, max_fraction: 0.05 }
+    }
+}
+
+/// What [`normalize_total`] found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Normalized {
+    /// Counts of each cell, highly expressed genes left out where asked.
+    pub counts_per_cell: Vec<f64>,
+    /// The target used.
+    pub target_sum: f64,
+    /// Genes left out of the totals; `None` when none were looked for.
+    pub highly_expressed: Option<Vec<bool>>,
+}
+
+impl Normalized {
+    /// scanpy's `norm_factor`, which its `key_added` stores: counts of each cell over the target sum.
+    pub fn norm_factor(&self) -> Vec<f64> {
+        self.counts_per_cell.iter().map(|c| c / self.target_sum).collect()
+    }
+
+    /// `norm_factor` as an obs column named `key_added`, float32 as scanpy has it for float32 counts; empty without a name.
+    pub fn patch(&self, key_added: Option<&str>) -> Patch {
+        let column = |k: &str| (k.to_owned(), float_column(&self.norm_factor(), true));
+        Patch { obs: key_added.map(column).into_iter().collect(), ..Patch::default() }
+    }
+}
+
+/// Scales each cell to the same total (`scanpy.pp.normalize_total`); cells without counts stay as they are.
+///
+/// The default target is the median over cells with counts above 0. scanpy 1.11.5 does that for dense matrices, but for CSR
+/// takes the median over all cells, empty ones included; here one rule serves both, so that the storage of a matrix
+/// does not change the result. The two agree when no cell is empty.
+///
+/// # Errors
+/// [`Error::Values`] for a negative, NaN or infinite value; [`Error::Parameter`] for a target sum that is not positive or a
+/// fraction outside 0 to 1.
+pub fn normalize_total(
+    x: &LazyMatrix, options: &NormalizeOptions, ctx: &Context,
+) -> Result<(LazyMatrix, Normalized)> {
+    if let Some(t) = options.target_sum.filter(|t| !(t.is_finite() && *t > 0.0)) {
+        return Err(Error::parameter("target_sum", "a positive number", t));
+    }
+    if !(0.0..=1.0).contains(&options.max_fraction) {
+        return Err(Error::parameter("max_fraction", "a number from 0 to 1", options.max_fraction));
+    }
+    let share = options.exclude_highly_expressed.then_some(options.max_fraction);
+    let (mut counts, high) = totals(x, share, None, ctx)?;
+    if high.iter().any(|&h| h) {
+        counts = totals(x, None, Some(&high), ctx)?.0;
+    }
+    let target_sum = match options.target_sum {
+        Some(t) => t,
+        None => median(counts.iter().copied().filter(|&c| c > 0.0).collect()).unwrap_or(1.0),
+    };
+    let divisors = counts.iter().map(|&c| if c > 0.0 { c / target_sum } else { 1.0 }).collect();
+    let out = x.with(Op::Normalize { divisors, target_sum })?;
+    let highly_expressed = options.exclude_highly_expressed.then_some(high);
+    Ok((out, Normalized { counts_per_cell: counts, target_sum, highly_expressed }))
+}
+
+/// Row sums without the columns of `skip`, and which columns exceed `share` of any row's sum.
+fn totals(x: &LazyMatrix, share: Option<f64>, skip: Option<&[bool]>, ctx: &Context) -> Result<(Vec<f64>, Vec<bool>)> {
+    let (n_obs, n_vars) = x.shape();
+    let check = Check::counts(x, "normalize_total");
+    let mut sums = vec![0.0; n_obs];
+    let mut high = vec![false; n_vars];
+    map_fold(
+        x,
+        Order::File,
+        ctx,
+        |block| -> Result<(Positions, Vec<f64>, Vec<u32>)> {
+            let positions = block.positions.clone();
+            let mut exceeding = Vec::new();
+            let part = with_view!(block, view => (0..view.n_rows()).map(|i| {
+                check.row(&view, i)?;
+                let row = view.row(i);
+                let mut sum = 0.0;
+                each(row, |c, x| sum += if skip.is_some_and(|s| s[c]) { 0.0 } else { x });
+                if let Some(share) = share {
+                    each(row, |c, x| if x > share * sum { exceeding.push(c as u32) });
+                }
+                Ok(sum)
+            }).collect::<Result<Vec<f64>>>())?;
+            Ok((positions, part, exceeding))
+        },
+        |(positions, part, exceeding)| {
+            scatter(&mut sums, &positions, &part);
+            exceeding.iter().for_each(|&c| high[c as usize] = true);
+            Ok(())
+        },
+    )?;
+    Ok((sums, high))
+}
+
+/// The median, of an even number the mean of the middle two; `None` of nothing.
+pub(super) fn median(mut v: Vec<f64>) -> Option<f64> {
+    if v.is_empty() {
+        return None;
+    }
+    v.sort_unstable_by(f64::total_cmp);
+    let mid = v.len() / 2;
+    Some(if v.len() % 2 == 1 { v[mid] } else { (v[mid - 1] + v[mid]) / 2.0 })
+}
+
+/// `ln(1 + x)`, or to another base (`scanpy.pp.log1p`), recorded without reading anything; `uns["log1p"]["base"]` says which.
+///
+/// Values are not looked at: one below -1 becomes NaN and -1 becomes -inf, as in numpy, and verbs that need finite values
+/// (highly variable genes, PCA) then refuse it by row and column.
+///
+/// # Errors
+/// [`Error::Parameter`] for a base that is not positive or is 1.
+pub fn log1p(x: &LazyMatrix, base: Option<f64>) -> Result<(LazyMatrix, Patch)> {
+    if let Some(b) = base.filter(|b| !(b.is_finite() && *b > 0.0 && *b != 1.0)) {
+        return Err(Error::parameter("base", "a positive number other than 1", b));
+    }
+    let value = base.map_or(Value::Null, Value::number);
+    let uns = vec![("log1p".to_owned(), Value::Dict(vec![("base".to_owned(), value)]))];
+    Ok((x.with(Op::Log1p { base })?, Patch { uns, ..Patch::default() }))
+}
+
+/// Parameters of [`scale`], by scanpy's names.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ScaleOptions {
+    /// Whether the mean is subtracted; without it zeros stay zero and the matrix sparse.
+    pub zero_center: bool,
+    /// Clip to `[-max_value, max_value]` (only above when not centred).
+    pub max_value: Option<f64>,
+}
+
+impl Default for ScaleOptions {
+    fn default() -> Self {
+        ScaleOptions { zero_center: true, max_value: None }
+    }
+}
+
+/// What [`scale`] found, one value a gene.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scaled {
+    /// Means before scaling.
+    pub mean: Vec<f64>,
+    /// Standard deviations before scaling (`n - 1`); 1 where a gene is constant.
+    pub std: Vec<f64>,
+}
+
+impl Scaled {
+    /// `var["mean"]` and `var["std"]`, float64.
+    pub fn patch(&self) -> Patch {
+        let column = |name: &str, v: &[f64]| (name.to_owned(), float_column(v, false));
+        Patch { var: vec![column("mean", &self.mean), column("std", &self.std)], ..Patch::default() }
+    }
+}
+
+/// Unit variance and, where asked, zero mean of every gene (`scanpy.pp.scale`), recorded after one pass for the moments.
+///
+/// # Errors
+/// [`Error::Values`] for a NaN or infinite value; [`Error::Parameter`] for a `max_value` that is not positive.
+pub fn scale(x: &LazyMatrix, options: &ScaleOptions, ctx: &Context) -> Result<(LazyMatrix, Scaled)> {
+    if let Some(m) = options.max_value.filter(|m| !(*m > 0.0)) {
+        return Err(Error::parameter("max_value", "a positive number", m));
+    }
+    let moments = mean_var(x, Axis::Obs, usize::from(x.shape().0 > 1), ctx)?;
+    Check::finite(x, "scale").nothing_but_finite(x, &moments.var, ctx)?;
+    let std: Vec<f64> = moments.var.iter().map(|v| if *v > 0.0 { v.sqrt() } else { 1.0 }).collect();
+    let op = Op::Scale {
+        mean: moments.mean.as_slice().into(),
+        std: std.as_slice().into(),
+        max_value: options.max_value,
+        zero_center: options.zero_center,
+    };
+    Ok((x.with(op)?, Scaled { mean: moments.mean, std }))
+}
+
+impl Check {
+    /// Refuses a matrix some of whose column statistics are not finite by naming the value responsible.
+    fn nothing_but_finite(&self, x: &LazyMatrix, statistics: &[f64], ctx: &Context) -> Result<()> {
+        if x.shape().0 == 0 || statistics.iter().all(|v| v.is_finite()) {
+            return Ok(());
+        }
+        map_fold(
+            x,
+            Order::File,
+            ctx,
+            |block| with_view!(block, view => (0..view.n_rows()).try_for_each(|i| self.row(&view, i))),
+            Ok,
+        )?;
+        Err(Error::Numerical("scale: the variance of a gene overflows; are the values of this size intended?".to_owned()))
+    }
+}

@@ -1,0 +1,335 @@
+//! Quality-control metrics of cells and genes.
+
+use super::view::{each, float_column, scatter, single, sums_column, with_view, Check, View};
+use crate::chain::LazyMatrix;
+use crate::context::Context;
+use crate::element::{DType, Number, Value};
+use crate::error::{Error, Result};
+use crate::matrix::Positions;
+use crate::patch::Patch;
+use crate::stream::{map_fold, Order};
+
+/// A named set of genes whose share of each cell is measured: a boolean column of var.
+#[derive(Debug, Clone, PartialEq)]
+pub struct QcSubset {
+    /// Name of the column, as in `qc_vars`.
+    pub name: String,
+    /// One a gene.
+    pub mask: Vec<bool>,
+}
+
+/// Parameters of [`calculate_qc_metrics`], by scanpy's names.
+#[derive(Debug, Clone, PartialEq)]
+pub struct QcOptions {
+    /// Gene sets to measure, such as the mitochondrial genes.
+    pub qc_vars: Vec<QcSubset>,
+    /// Share of counts in the `n` genes with most counts of each cell; empty for none.
+    pub percent_top: Vec<usize>,
+    /// Whether the `log1p_` columns are added.
+    pub log1p: bool,
+}
+
+impl Default for QcOptions {
+    fn default() -> Self {
+        QcOptions { qc_vars: Vec::new(), percent_top: vec![50, 100, 200, 500], log1p: true }
+    }
+}
+
+/// Result of [`calculate_qc_metrics`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct QcMetrics {
+    /// Genes detected in each cell.
+    pub n_genes_by_counts: Vec<i32>,
+    /// Counts of each cell.
+    pub total_counts: Vec<f64>,
+    /// Sorted, distinct sizes of the top sets.
+    pub percent_top: Vec<usize>,
+    /// For each size, the percentage of each cell's counts; NaN for cells without counts.
+    pub pct_counts_in_top: Vec<Vec<f64>>,
+    /// For each gene set, its name and its counts in each cell.
+    pub qc_vars: Vec<(String, Vec<f64>)>,
+    /// Cells each gene is detected in.
+    pub n_cells_by_counts: Vec<i64>,
+    /// Counts of each gene.
+    pub gene_total_counts: Vec<f64>,
+    log1p: bool,
+    dtype: DType,
+}
+
+impl QcMetrics {
+    /// Percentage of each cell's counts in gene set `i`; NaN for cells without counts.
+    pub fn pct_counts(&self, i: usize) -> Option<Vec<f64>> {
+        let (_, counts) = self.qc_vars.get(i)?;
+        Some(counts.iter().zip(&self.total_counts).map(|(c, t)| c / t * 100.0).collect())
+    }
+
+    /// Mean count of each gene over all cells.
+    pub fn mean_counts(&self) -> Vec<f64> {
+        let n = self.total_counts.len() as f64;
+        self.gene_total_counts.iter().map(|t| t / n).collect()
+    }
+
+    /// The columns scanpy writes, in its order and dtypes: int32 and int64 numbers, sums in float32 for float32 matrices
+    /// and int64 for integer ones, percentages of top genes in float64.
+    pub fn patch(&self) -> Patch {
+        let narrow = single(self.dtype);
+        let mut obs = Vec::new();
+        let log_of = |v: &[f64], narrow| float_column(&v.iter().map(|x| x.ln_1p()).collect::<Vec<_>>(), narrow);
+        let sums = |to: &mut Vec<(String, Value)>, name: String, v: &[f64]| {
+            if self.log1p {
+                let log = log_of(v, narrow);
+                let log_name = format!("log1p_{name}");
+                to.extend([(name, sums_column(v, self.dtype)), (log_name, log)]);
+            } else {
+                to.push((name, sums_column(v, self.dtype)));
+            }
+        };
+        obs.push(("n_genes_by_counts".to_owned(), Value::vector(self.n_genes_by_counts.clone())));
+        if self.log1p {
+            let n: Vec<f64> = self.n_genes_by_counts.iter().map(|&n| f64::from(n)).collect();
+            obs.push(("log1p_n_genes_by_counts".to_owned(), log_of(&n, false)));
+        }
+        sums(&mut obs, "total_counts".to_owned(), &self.total_counts);
+        for (n, pct) in self.percent_top.iter().zip(&self.pct_counts_in_top) {
+            obs.push((format!("pct_counts_in_top_{n}_genes"), float_column(pct, false)));
+        }
+        for (i, (name, counts)) in self.qc_vars.iter().enumerate() {
+            sums(&mut obs, format!("total_counts_{name}"), counts);
+            let pct = self.pct_counts(i).unwrap_or_default();
+            obs.push((format!("pct_counts_{name}"), float_column(&pct, narrow)));
+        }
+        let n = self.total_counts.len() as f64;
+        let mean = self.mean_counts();
+        let dropout: Vec<f64> = self.n_cells_by_counts.iter().map(|&c| (1.0 - c as f64 / n) * 100.0).collect();
+        let mut var = vec![("n_cells_by_counts".to_owned(), Value::vector(self.n_cells_by_counts.clone()))];
+        var.push(("mean_counts".to_owned(), float_column(&mean, false)));
+        if self.log1p {
+            var.push(("log1p_mean_counts".to_owned(), log_of(&mean, false)));
+        }
+        var.push(("pct_dropout_by_counts".to_owned(), float_column(&dropout, false)));
+        sums(&mut var, "total_counts".to_owned(), &self.gene_total_counts);
+        Patch { obs, var, ..Patch::default() }
+    }
+}
+
+/// Per-gene sums of a block: value and number of cells side by side, one cache line a gene.
+#[derive(Clone, Copy, Default)]
+struct Gene {
+    sum: f64,
+    n: u64,
+}
+
+/// What one block contributes.
+struct Part {
+    positions: Positions,
+    n_genes: Vec<i32>,
+    total: Vec<f64>,
+    /// `n_top` values a row.
+    top: Vec<f64>,
+    /// `n_sets` values a row.
+    sets: Vec<f64>,
+    genes: Vec<Gene>,
+}
+
+/// Quality-control metrics of cells and genes in one pass (`scanpy.pp.calculate_qc_metrics`). Stored zeros are not
+/// counted as detected. As scanpy's, a percentage of a cell without counts is NaN.
+///
+/// # Errors
+/// [`Error::Values`] for a negative, NaN or infinite value; [`Error::Parameter`] for a size in `percent_top` that is 0 or
+/// exceeds the number of genes (scanpy: `IndexError`); [`Error::Shape`] for a mask of another length.
+pub fn calculate_qc_metrics(x: &LazyMatrix, options: &QcOptions, ctx: &Context) -> Result<QcMetrics> {
+    let (n_obs, n_vars) = x.shape();
+    let mut percent_top = options.percent_top.clone();
+    percent_top.sort_unstable();
+    percent_top.dedup();
+    if let Some(&n) = percent_top.iter().find(|&&n| n == 0 || n > n_vars) {
+        let expected = format!("numbers of genes from 1 to {n_vars}, the genes there are, or none");
+        return Err(Error::parameter("percent_top", expected, n));
+    }
+    for set in &options.qc_vars {
+        if set.mask.len() != n_vars {
+            return Err(Error::shape(format!("qc_vars '{}', one a gene", set.name), n_vars, set.mask.len()));
+        }
+    }
+    let n_sets = options.qc_vars.len();
+    let members = membership(&options.qc_vars, n_vars);
+    let check = Check::counts(x, "calculate_qc_metrics");
+
+    let mut n_genes_by_counts = vec![0; n_obs];
+    let mut total_counts = vec![0.0; n_obs];
+    let mut pct_counts_in_top = vec![vec![0.0; n_obs]; percent_top.len()];
+    let mut set_counts = vec![vec![0.0; n_obs]; n_sets];
+    let mut genes = vec![Gene::default(); n_vars];
+    map_fold(
+        x,
+        Order::File,
+        ctx,
+        |block| with_view!(block, view => reduce(&view, &check, &percent_top, n_sets, &members)),
+        |part| {
+            scatter(&mut n_genes_by_counts, &part.positions, &part.n_genes);
+            scatter(&mut total_counts, &part.positions, &part.total);
+            for i in 0..part.positions.len() {
+                let at = part.positions.at(i);
+                for (t, column) in pct_counts_in_top.iter_mut().enumerate() {
+                    column[at] = part.top[i * percent_top.len() + t] / part.total[i] * 100.0;
+                }
+                for (s, column) in set_counts.iter_mut().enumerate() {
+                    column[at] = part.sets[i * n_sets + s];
+                }
+            }
+            for (to, from) in genes.iter_mut().zip(&part.genes) {
+                to.sum += from.sum;
+                to.n += from.n;
+            }
+            Ok(())
+        },
+    )?;
+    Ok(QcMetrics {
+        n_genes_by_counts,
+        total_counts,
+        percent_top,
+        pct_counts_in_top,
+        qc_vars: options.qc_vars.iter().map(|s| s.name.clone()).zip(set_counts).collect(),
+        n_cells_by_counts: genes.iter().map(|g| g.n as i64).collect(),
+        gene_total_counts: genes.iter().map(|g| g.sum).collect(),
+        log1p: options.log1p,
+        dtype: x.dtype(),
+    })
+}
+
+/// For each gene the sets it belongs to, as a range into a list: most genes belong to none.
+struct Membership {
+    ends: Vec<u32>,
+    sets: Vec<u32>,
+}
+
+fn membership(qc_vars: &[QcSubset], n_vars: usize) -> Membership {
+    let (mut ends, mut sets) = (Vec::with_capacity(n_vars), Vec::new());
+    for c in 0..n_vars {
+        sets.extend(qc_vars.iter().enumerate().filter(|(_, s)| s.mask[c]).map(|(i, _)| i as u32));
+        ends.push(sets.len() as u32);
+    }
+    Membership { ends, sets }
+}
+
+impl Membership {
+    #[inline(always)]
+    fn of(&self, gene: usize) -> &[u32] {
+        let start = if gene == 0 { 0 } else { self.ends[gene - 1] };
+        &self.sets[start as usize..self.ends[gene] as usize]
+    }
+}
+
+fn reduce<T: Number + PartialOrd>(
+    view: &View<'_, T>, check: &Check, percent_top: &[usize], n_sets: usize, members: &Membership,
+) -> Result<Part> {
+    let n_rows = view.n_rows();
+    let mut part = Part {
+        positions: view.positions.clone(),
+        n_genes: Vec::with_capacity(n_rows),
+        total: Vec::with_capacity(n_rows),
+        top: Vec::with_capacity(n_rows * percent_top.len()),
+        sets: vec![0.0; n_rows * n_sets],
+        genes: vec![Gene::default(); view.n_cols],
+    };
+    let mut top = Top::default();
+    for i in 0..n_rows {
+        check.row(view, i)?;
+        let row = view.row(i);
+        let (mut n, mut total) = (0, 0.0);
+        each(row, |c, x| {
+            let gene = &mut part.genes[c];
+            gene.sum += x;
+            gene.n += u64::from(x != 0.0);
+            n += i32::from(x != 0.0);
+            total += x;
+        });
+        part.n_genes.push(n);
+        part.total.push(total);
+        if n_sets > 0 {
+            let sets = &mut part.sets[i * n_sets..(i + 1) * n_sets];
+            each(row, |c, x| members.of(c).iter().for_each(|&s| sets[s as usize] += x));
+        }
+        if !percent_top.is_empty() {
+            top.sums(row.1, percent_top, &mut part.top);
+        }
+    }
+    Ok(part)
+}
+
+/// Largest count kept in the table of frequencies.
+const SMALL: usize = 1024;
+
+/// Sums of the largest values of a row.
+#[derive(Default)]
+struct Top {
+    frequency: Vec<u32>,
+    large: Vec<f64>,
+}
+
+impl Top {
+    /// Appends, for each size in the ascending list `sizes`, the sum of that many largest of the non-negative `values`.
+    fn sums<T: Number>(&mut self, values: &[T], sizes: &[usize], out: &mut Vec<f64>) {
+        // Counts are small integers: a table of frequencies replaces a selection.
+        self.frequency.clear();
+        self.frequency.resize(SMALL, 0);
+        self.large.clear();
+        let (mut whole, mut highest) = (true, 0);
+        for x in values {
+            let x = x.to_f64();
+            let k = x as usize;
+            if k < SMALL {
+                self.frequency[k] += 1;
+                highest = highest.max(k);
+                whole &= k as f64 == x;
+            } else {
+                self.large.push(x);
+            }
+        }
+        if !whole {
+            return self.select(values, sizes, out);
+        }
+        self.large.sort_unstable_by(|a, b| b.total_cmp(a));
+        let (mut taken, mut sum) = (0, 0.0);
+        let mut large = self.large.iter();
+        let mut left = self.frequency.get(highest).copied().unwrap_or(0) as usize;
+        for &size in sizes {
+            while taken < size {
+                if let Some(x) = large.next() {
+                    sum += x;
+                    taken += 1;
+                } else if left > 0 {
+                    let now = left.min(size - taken);
+                    sum += (now * highest) as f64;
+                    taken += now;
+                    left -= now;
+                } else if highest > 0 {
+                    highest -= 1;
+                    left = self.frequency[highest] as usize;
+                } else {
+                    break;
+                }
+            }
+            out.push(sum);
+        }
+    }
+
+    /// The same for values that are not small integers.
+    fn select<T: Number>(&mut self, values: &[T], sizes: &[usize], out: &mut Vec<f64>) {
+        self.large.clear();
+        self.large.extend(values.iter().map(|x| x.to_f64()));
+        let most = sizes.last().copied().unwrap_or(0).min(self.large.len());
+        if most < self.large.len() && most > 0 {
+            self.large.select_nth_unstable_by(most - 1, |a, b| b.total_cmp(a));
+        }
+        self.large.truncate(most);
+        self.large.sort_unstable_by(|a, b| b.total_cmp(a));
+        let (mut taken, mut sum) = (0, 0.0);
+        for &size in sizes {
+            let end = size.min(most);
+            sum += self.large[taken..end].iter().sum::<f64>();
+            taken = end;
+            out.push(sum);
+        }
+    }
+}

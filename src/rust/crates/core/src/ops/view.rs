@@ -1,0 +1,167 @@
+//! One block as typed rows, and the checks every reducer shares.
+
+use crate::chain::LazyMatrix;
+use crate::element::{DType, Data, Number, Value};
+use crate::error::{Error, Result};
+use crate::matrix::{Block, Positions, Storage};
+
+/// A block with float values, read row by row.
+pub(super) struct View<'a, T> {
+    /// Matrix rows of the block's rows.
+    pub(super) positions: &'a Positions,
+    /// Columns of the matrix.
+    pub(super) n_cols: usize,
+    csr: Option<(&'a [usize], &'a [u32])>,
+    values: &'a [T],
+}
+
+/// The values of one row: `(Some(columns), values)` for the stored entries of a sparse row, `(None, values)` for a dense
+/// row, whose columns are `0..n_cols`.
+pub(super) type RowOf<'a, T> = (Option<&'a [u32]>, &'a [T]);
+
+impl<'a, T: Number> View<'a, T> {
+    pub(super) fn new(block: &'a Block, values: &'a [T]) -> Self {
+        let csr = match &block.storage {
+            Storage::Csr { indptr, indices, .. } => Some((indptr.as_slice(), indices.as_slice())),
+            Storage::Dense(_) => None,
+        };
+        View { positions: &block.positions, n_cols: block.n_cols, csr, values }
+    }
+
+    pub(super) fn n_rows(&self) -> usize {
+        self.positions.len()
+    }
+
+    pub(super) fn row(&self, i: usize) -> RowOf<'a, T> {
+        match self.csr {
+            Some((indptr, indices)) => {
+                let range = indptr[i]..indptr[i + 1];
+                (Some(&indices[range.clone()]), &self.values[range])
+            }
+            None => (None, &self.values[i * self.n_cols..(i + 1) * self.n_cols]),
+        }
+    }
+}
+
+/// Runs `$body` with `$view` bound to a [`View`] of the block's values, f32 or f64.
+macro_rules! with_view {
+    ($block:expr, $view:ident => $body:expr) => {{
+        let block = $block.into_float();
+        let ($crate::matrix::Storage::Csr { data, .. } | $crate::matrix::Storage::Dense(data)) = &block.storage;
+        match data {
+            $crate::element::Data::F32(values) => {
+                let $view = $crate::ops::view::View::<f32>::new(&block, values);
+                $body
+            }
+            $crate::element::Data::F64(values) => {
+                let $view = $crate::ops::view::View::<f64>::new(&block, values);
+                $body
+            }
+            other => Err($crate::error::Error::Internal(format!("a float block holds {}", other.dtype()))),
+        }
+    }};
+}
+pub(super) use with_view;
+
+/// Calls `f(column, value)` for every value of a row.
+#[inline(always)]
+pub(super) fn each<T: Number>(row: RowOf<'_, T>, mut f: impl FnMut(usize, f64)) {
+    match row {
+        (Some(columns), values) => columns.iter().zip(values).for_each(|(&c, &x)| f(c as usize, x.to_f64())),
+        (None, values) => values.iter().enumerate().for_each(|(c, &x)| f(c, x.to_f64())),
+    }
+}
+
+/// What the values of a matrix must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Domain {
+    /// Any finite value.
+    Finite,
+    /// Finite and not negative.
+    NonNegative,
+}
+
+/// Names the operation and the matrix when a value is refused.
+pub(super) struct Check {
+    element: String,
+    operation: &'static str,
+    domain: Domain,
+    expected: &'static str,
+}
+
+impl Check {
+    pub(super) fn finite(x: &LazyMatrix, operation: &'static str) -> Self {
+        Check { element: x.name(), operation, domain: Domain::Finite, expected: "finite values" }
+    }
+
+    /// Raw counts.
+    pub(super) fn counts(x: &LazyMatrix, operation: &'static str) -> Self {
+        let expected = "non-negative finite counts";
+        Check { element: x.name(), operation, domain: Domain::NonNegative, expected }
+    }
+
+    /// Log-normalised, not yet centred.
+    pub(super) fn log_values(x: &LazyMatrix, operation: &'static str) -> Self {
+        let expected = "non-negative finite values (logarithmised, not scaled)";
+        Check { element: x.name(), operation, domain: Domain::NonNegative, expected }
+    }
+
+    /// Refuses row `i` of the block when a value is outside the domain.
+    #[inline]
+    pub(super) fn row<T: Number>(&self, view: &View<'_, T>, i: usize) -> Result<()> {
+        let (columns, values) = view.row(i);
+        let ok = |x: f64| x.is_finite() && (self.domain == Domain::Finite || x >= 0.0);
+        let mut bad = false;
+        for x in values {
+            bad |= !ok(x.to_f64());
+        }
+        if !bad {
+            return Ok(());
+        }
+        let k = values.iter().position(|x| !ok(x.to_f64())).unwrap_or(0);
+        Err(Error::Values {
+            element: self.element.clone(),
+            operation: self.operation,
+            expected: self.expected,
+            found: format!("{:?}", values[k]),
+            row: view.positions.at(i),
+            column: columns.map_or(k, |c| c[k] as usize),
+        })
+    }
+}
+
+/// Adds `from` onto `to`, entry by entry.
+pub(super) fn add(to: &mut [f64], from: &[f64]) {
+    to.iter_mut().zip(from).for_each(|(t, f)| *t += f);
+}
+
+/// Puts the per-row values of a block where the matrix has those rows.
+pub(super) fn scatter<T: Copy>(to: &mut [T], positions: &Positions, from: &[T]) {
+    match positions {
+        Positions::Range(r) => to[r.clone()].copy_from_slice(from),
+        Positions::List(l) => l.iter().zip(from).for_each(|(&i, &x)| to[i as usize] = x),
+    }
+}
+
+/// Sums as a column in the dtype numpy sums have: int64 for integers, else the float dtype of the matrix.
+pub(super) fn sums_column(sums: &[f64], dtype: DType) -> Value {
+    match dtype {
+        DType::F32 | DType::F16 => float_column(sums, true),
+        DType::F64 => float_column(sums, false),
+        _ => Value::vector(Data::I64(sums.iter().map(|&x| x as i64).collect())),
+    }
+}
+
+/// A float column, float32 when `single`.
+pub(super) fn float_column(values: &[f64], single: bool) -> Value {
+    if single {
+        Value::vector(values.iter().map(|&x| x as f32).collect::<Vec<f32>>())
+    } else {
+        Value::vector(values.to_vec())
+    }
+}
+
+/// Whether sums over `dtype` come as float32.
+pub(super) fn single(dtype: DType) -> bool {
+    matches!(dtype, DType::F32 | DType::F16)
+}
