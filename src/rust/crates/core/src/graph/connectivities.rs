@@ -1,0 +1,324 @@
+//! From neighbours to the weighted graphs that UMAP and Leiden work on.
+
+use super::knn::Knn;
+use crate::context::Context;
+use crate::error::{Error, Result};
+use rayon::prelude::*;
+use sprs::CsMatI;
+
+/// umap-learn's `SMOOTH_K_TOLERANCE` and `MIN_K_DIST_SCALE`.
+const SMOOTH_K_TOLERANCE: f64 = 1e-5;
+const MIN_K_DIST_SCALE: f64 = 1e-3;
+/// Steps of the bisection in `smooth_knn_dist`.
+const BISECTIONS: usize = 64;
+/// Rows per task.
+const ROWS: usize = 2048;
+
+/// UMAP's fuzzy graph of the neighbours: n x n, f32 weights in (0, 1], symmetric, no diagonal, no stored zeros, columns in
+/// order.
+///
+/// Equals `umap.umap_.fuzzy_simplicial_set` (umap-learn 0.5) with `local_connectivity = 1` and `set_op_mix_ratio = 1`, as
+/// `scanpy.pp.neighbors(method = "umap")` calls it: point i sees a neighbour at distance d with strength
+/// exp(-(d - rho_i) / sigma_i), where rho_i is its smallest positive distance and sigma_i makes the strengths add up to
+/// log2(k); the two directions a and b of an edge become a + b - a b (McInnes, Healy and Melville 2018).
+///
+/// # Errors
+/// Those of [`Knn::validate`]; [`Error::Values`] for negative distances (inner products); [`Error::Cancelled`].
+pub fn fuzzy_simplicial_set(knn: &Knn, ctx: &Context) -> Result<CsMatI<f32, u32, usize>> {
+    check(knn)?;
+    let mean = knn.distances.iter().map(|&d| f64::from(d)).sum::<f64>() / knn.distances.len() as f64;
+    let target = (knn.k as f64).log2();
+    ctx.install(|| {
+        let mut strengths = vec![0.0f32; knn.distances.len()];
+        ctx.monitor.begin(knn.n as u64);
+        strengths.par_chunks_mut(ROWS * knn.k).zip(knn.distances.par_chunks(ROWS * knn.k)).try_for_each(
+            |(strengths, distances)| {
+                ctx.monitor.check()?;
+                for (strengths, distances) in strengths.chunks_exact_mut(knn.k).zip(distances.chunks_exact(knn.k)) {
+                    let (sigma, rho) = smooth_knn_dist(distances, target, mean);
+                    for (strength, &distance) in strengths.iter_mut().zip(distances) {
+                        let beyond = distance - rho;
+                        *strength =
+                            if beyond <= 0.0 || sigma == 0.0 { 1.0 } else { (-f64::from(beyond / sigma)).exp() as f32 };
+                    }
+                }
+                ctx.monitor.advance((distances.len() / knn.k) as u64);
+                Ok(())
+            },
+        )?;
+        let directed = Rows::new(knn, &strengths, ctx)?;
+        drop(strengths);
+        // the order of operations of scipy's (A + A') - A * A'
+        union(&directed, |a, b| (a + b) - a * b, ctx)
+    })
+}
+
+/// The bandwidth and the distance to the nearest different point, of one row of ascending distances that starts with the
+/// point itself: umap-learn's `smooth_knn_dist` with `local_connectivity = 1`. `mean` is over all rows.
+fn smooth_knn_dist(distances: &[f32], target: f64, mean: f64) -> (f32, f32) {
+    let rho = distances.iter().copied().find(|&d| d > 0.0).unwrap_or(0.0);
+    let others = distances.get(1..).unwrap_or_default();
+    let (mut low, mut high, mut sigma) = (0.0, f64::INFINITY, 1.0);
+    for _ in 0..BISECTIONS {
+        let sum: f64 = others
+            .iter()
+            .map(|&distance| {
+                let beyond = distance - rho;
+                if beyond > 0.0 {
+                    (-f64::from(beyond) / sigma).exp()
+                } else {
+                    1.0
+                }
+            })
+            .sum();
+        if (sum - target).abs() < SMOOTH_K_TOLERANCE {
+            break;
+        }
+        if sum > target {
+            high = sigma;
+            sigma = (low + high) / 2.0;
+        } else {
+            low = sigma;
+            sigma = if high.is_infinite() { sigma * 2.0 } else { (low + high) / 2.0 };
+        }
+    }
+    let typical =
+        if rho > 0.0 { distances.iter().map(|&d| f64::from(d)).sum::<f64>() / distances.len() as f64 } else { mean };
+    (sigma.max(MIN_K_DIST_SCALE * typical) as f32, rho)
+}
+
+/// The Gaussian kernel graph of Haghverdi et al. (2016): n x n, f32, no diagonal, no stored zeros, columns in order.
+///
+/// Equals `scanpy.neighbors._connectivity.gauss` with `knn = True`, as `scanpy.pp.neighbors(method = "gauss")` calls it:
+/// w_ij = sqrt(2 s_i s_j / (s_i² + s_j²)) exp(-d_ij² / (s_i² + s_j²)) for i and j where at least one is a neighbour of the
+/// other, s_i² being the median of the squared distances of i's k - 1 neighbours. Two differences, both for points with
+/// so many duplicates that s_i = 0: where scanpy divides 0 by 0 the weight here is 1 (d_ij = 0) or none, and weights of
+/// zero are not stored.
+///
+/// # Errors
+/// Those of [`Knn::validate`]; [`Error::Values`] for negative distances (inner products); [`Error::Cancelled`].
+pub fn gauss_connectivities(knn: &Knn, ctx: &Context) -> Result<CsMatI<f32, u32, usize>> {
+    check(knn)?;
+    ctx.install(|| {
+        let squares: Vec<f64> = knn.distances.par_chunks(knn.k).map(median_square).collect();
+        let mut weights = vec![0.0f32; knn.distances.len()];
+        weights
+            .par_chunks_mut(knn.k)
+            .zip(knn.indices.par_chunks(knn.k))
+            .zip(knn.distances.par_chunks(knn.k))
+            .zip(&squares)
+            .for_each(|(((weights, indices), distances), &own)| {
+                for ((weight, &j), &distance) in weights.iter_mut().zip(indices).zip(distances) {
+                    let other = squares.get(j as usize).copied().unwrap_or(0.0);
+                    *weight = gauss(own, other, f64::from(distance).powi(2)) as f32;
+                }
+            });
+        let directed = Rows::new(knn, &weights, ctx)?;
+        drop(weights);
+        union(&directed, |a, b| if a > 0.0 { a } else { b }, ctx)
+    })
+}
+
+fn gauss(square_i: f64, square_j: f64, square_distance: f64) -> f64 {
+    let sum = square_i + square_j;
+    if sum > 0.0 {
+        (2.0 * (square_i.sqrt() * square_j.sqrt()) / sum).sqrt() * (-square_distance / sum).exp()
+    } else if square_distance == 0.0 {
+        1.0
+    } else {
+        0.0
+    }
+}
+
+/// Median of the squared distances, the point itself left out.
+fn median_square(distances: &[f32]) -> f64 {
+    let mut squares: Vec<f64> = distances.iter().skip(1).map(|&d| f64::from(d).powi(2)).collect();
+    squares.sort_unstable_by(f64::total_cmp);
+    let upper = squares.get(squares.len() / 2).copied().unwrap_or(0.0);
+    let lower = squares.get(squares.len().saturating_sub(1) / 2).copied().unwrap_or(0.0);
+    (lower + upper) / 2.0
+}
+
+/// The distances as `scanpy.pp.neighbors` stores them in `obsp["distances"]`: n x n CSR with k - 1 entries in every row,
+/// the point itself left out, distances of 0 (duplicates) stored. Columns are in order here; scanpy's are by distance.
+///
+/// # Errors
+/// Those of [`Knn::validate`].
+pub fn distances_matrix(knn: &Knn) -> Result<CsMatI<f32, u32, usize>> {
+    knn.validate()?;
+    let each = knn.k - 1;
+    let mut indices = Vec::with_capacity(knn.n * each);
+    let mut data = Vec::with_capacity(knn.n * each);
+    let mut row: Vec<(u32, f32)> = Vec::with_capacity(each);
+    for (own_indices, distances) in knn.rows() {
+        row.clear();
+        row.extend(own_indices.iter().copied().zip(distances.iter().copied()).skip(1));
+        row.sort_unstable_by_key(|entry| entry.0);
+        indices.extend(row.iter().map(|entry| entry.0));
+        data.extend(row.iter().map(|entry| entry.1));
+    }
+    assemble(knn.n, (0..=knn.n).map(|i| i * each).collect(), indices, data)
+}
+
+fn check(knn: &Knn) -> Result<()> {
+    knn.validate()?;
+    match knn.distances.iter().position(|&d| d < 0.0) {
+        None => Ok(()),
+        Some(at) => Err(Error::Values {
+            element: "neighbour distances".into(),
+            operation: "connectivities",
+            expected: "distances of 0 or more (metric inner_product has none)",
+            found: knn.distances.get(at).map(ToString::to_string).unwrap_or_default(),
+            row: at / knn.k,
+            column: at % knn.k,
+        }),
+    }
+}
+
+fn assemble(n: usize, indptr: Vec<usize>, indices: Vec<u32>, data: Vec<f32>) -> Result<CsMatI<f32, u32, usize>> {
+    CsMatI::try_new((n, n), indptr, indices, data)
+        .map_err(|(_, _, _, e)| Error::State(format!("the neighbours of a point are not all different: {e}")))
+}
+
+/// A square sparse matrix by rows, columns in order.
+struct Rows {
+    indptr: Vec<usize>,
+    indices: Vec<u32>,
+    data: Vec<f32>,
+}
+
+impl Rows {
+    /// `weights` (n x k) at the neighbours' places, without the diagonal and without zeros.
+    fn new(knn: &Knn, weights: &[f32], ctx: &Context) -> Result<Rows> {
+        let mut rows = Rows {
+            indptr: Vec::with_capacity(knn.n + 1),
+            indices: Vec::with_capacity(weights.len()),
+            data: Vec::with_capacity(weights.len()),
+        };
+        rows.indptr.push(0);
+        let mut row: Vec<(u32, f32)> = Vec::with_capacity(knn.k);
+        for (i, (indices, weights)) in knn.indices.chunks_exact(knn.k).zip(weights.chunks_exact(knn.k)).enumerate() {
+            if i % ROWS == 0 {
+                ctx.monitor.check()?;
+            }
+            row.clear();
+            let entries = indices.iter().copied().zip(weights.iter().copied());
+            row.extend(entries.filter(|&(j, weight)| j as usize != i && weight > 0.0));
+            row.sort_unstable_by_key(|entry| entry.0);
+            rows.indices.extend(row.iter().map(|entry| entry.0));
+            rows.data.extend(row.iter().map(|entry| entry.1));
+            rows.indptr.push(rows.indices.len());
+        }
+        Ok(rows)
+    }
+
+    fn n(&self) -> usize {
+        self.indptr.len() - 1
+    }
+
+    fn row(&self, i: usize) -> (&[u32], &[f32]) {
+        let from = self.indptr.get(i).copied().unwrap_or(0);
+        let to = self.indptr.get(i + 1).copied().unwrap_or(from);
+        (self.indices.get(from..to).unwrap_or_default(), self.data.get(from..to).unwrap_or_default())
+    }
+
+    /// By counting: rows are visited in order, so the columns of the result are in order too.
+    fn transpose(&self) -> Rows {
+        let n = self.n();
+        let mut indptr = vec![0usize; n + 1];
+        for &j in &self.indices {
+            if let Some(count) = indptr.get_mut(j as usize + 1) {
+                *count += 1;
+            }
+        }
+        let mut sum = 0;
+        for start in &mut indptr {
+            sum += *start;
+            *start = sum;
+        }
+        let mut next = indptr.clone();
+        let mut indices = vec![0u32; self.indices.len()];
+        let mut data = vec![0.0f32; self.data.len()];
+        for i in 0..n {
+            let (columns, values) = self.row(i);
+            for (&j, &value) in columns.iter().zip(values) {
+                if let Some(at) = next.get_mut(j as usize) {
+                    if let (Some(index), Some(datum)) = (indices.get_mut(*at), data.get_mut(*at)) {
+                        (*index, *datum) = (i as u32, value);
+                    }
+                    *at += 1;
+                }
+            }
+        }
+        Rows { indptr, indices, data }
+    }
+}
+
+/// The entries of a matrix A or its transpose, with `combine(a_ij, a_ji)`; an absent one is 0.
+fn union(
+    directed: &Rows,
+    combine: impl Fn(f32, f32) -> f32 + Sync,
+    ctx: &Context,
+) -> Result<CsMatI<f32, u32, usize>> {
+    let n = directed.n();
+    let transposed = directed.transpose();
+    let blocks: Vec<(Vec<usize>, Vec<u32>, Vec<f32>)> = (0..n.div_ceil(ROWS))
+        .into_par_iter()
+        .map(|block| {
+            ctx.monitor.check()?;
+            let (mut sizes, mut indices, mut data) = (Vec::with_capacity(ROWS), Vec::new(), Vec::new());
+            for i in block * ROWS..((block + 1) * ROWS).min(n) {
+                let before = indices.len();
+                merge(directed.row(i), transposed.row(i), |j, a, b| {
+                    indices.push(j);
+                    data.push(combine(a, b));
+                });
+                sizes.push(indices.len() - before);
+            }
+            Ok((sizes, indices, data))
+        })
+        .collect::<Result<_>>()?;
+    drop(transposed);
+    let size = blocks.iter().map(|block| block.1.len()).sum();
+    let (mut indptr, mut indices, mut data) =
+        (Vec::with_capacity(n + 1), Vec::with_capacity(size), Vec::with_capacity(size));
+    indptr.push(0usize);
+    let mut end = 0;
+    for block in blocks {
+        for size in block.0 {
+            end += size;
+            indptr.push(end);
+        }
+        indices.extend_from_slice(&block.1);
+        data.extend_from_slice(&block.2);
+    }
+    assemble(n, indptr, indices, data)
+}
+
+/// Walks two sparse rows with columns in order; `entry(column, left, right)`, 0 for an absent value.
+fn merge(left: (&[u32], &[f32]), right: (&[u32], &[f32]), mut entry: impl FnMut(u32, f32, f32)) {
+    let mut left = left.0.iter().copied().zip(left.1.iter().copied()).peekable();
+    let mut right = right.0.iter().copied().zip(right.1.iter().copied()).peekable();
+    loop {
+        match (left.peek().copied(), right.peek().copied()) {
+            (Some((i, a)), Some((j, b))) if i == j => {
+                entry(i, a, b);
+                left.next();
+                right.next();
+            }
+            (Some((i, a)), Some((j, _))) if i < j => {
+                entry(i, a, 0.0);
+                left.next();
+            }
+            (_, Some((j, b))) => {
+                entry(j, 0.0, b);
+                right.next();
+            }
+            (Some((i, a)), None) => {
+                entry(i, a, 0.0);
+                left.next();
+            }
+            (None, None) => break,
+        }
+    }
+}

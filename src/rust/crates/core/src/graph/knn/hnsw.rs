@@ -1,0 +1,98 @@
+//! Approximate search on a hierarchical navigable small world graph (Malkov and Yashunin 2018), by the crate `hnsw_rs`.
+
+use super::ivf::measured_recall;
+use super::points::{Points, Table};
+use super::random::Random;
+use super::select::{write_row, Neighbour};
+use super::{exact, Knn, KnnParams, KnnResult, Method};
+use crate::context::Context;
+use crate::error::Result;
+use hnsw_rs::prelude::{DistL2, Hnsw};
+use rayon::prelude::*;
+
+/// Links per point (M), layers, and width of the search while building: the usual values.
+const LINKS: usize = 16;
+const LAYERS: usize = 16;
+const EF_CONSTRUCTION: usize = 100;
+/// Points inserted, or looked up, between two looks at the monitor.
+const BATCH: usize = 4096;
+/// Points whose recall is measured.
+const SAMPLE: usize = 512;
+
+/// The neighbours of all points. A point for which the graph yields fewer than `k` (points can be unreachable when
+/// threads insert at the same time) is searched exactly.
+pub(super) fn search(points: &Points, params: &KnnParams, ctx: &Context) -> Result<KnnResult> {
+    let (n, k) = (points.n, params.k);
+    let table = points.table((0..n as u32).collect());
+    let vector = |i: usize| table.rows(i, i + 1).iter().take(points.d).copied().collect::<Vec<f32>>();
+    let graph: Hnsw<'_, f32, DistL2> = Hnsw::new(LINKS, n, LAYERS, EF_CONSTRUCTION, DistL2 {});
+    ctx.monitor.begin(2 * n as u64);
+    for from in (0..n).step_by(BATCH) {
+        ctx.monitor.check()?;
+        let batch: Vec<(Vec<f32>, usize)> = (from..(from + BATCH).min(n)).map(|i| (vector(i), i)).collect();
+        let slices: Vec<(&[f32], usize)> = batch.iter().map(|(v, i)| (v.as_slice(), *i)).collect();
+        graph.parallel_insert_slice(&slices);
+        ctx.monitor.advance(batch.len() as u64);
+    }
+
+    let ef = (4 * k).max(64);
+    let mut indices = vec![0; n * k];
+    let mut distances = vec![0.0; n * k];
+    let mut missing = Vec::new();
+    for from in (0..n).step_by(BATCH) {
+        ctx.monitor.check()?;
+        let to = (from + BATCH).min(n);
+        let complete: Vec<bool> = indices
+            .get_mut(from * k..to * k)
+            .unwrap_or_default()
+            .par_chunks_mut(k)
+            .zip(distances.get_mut(from * k..to * k).unwrap_or_default().par_chunks_mut(k))
+            .enumerate()
+            .map(|(offset, (indices, distances))| {
+                let id = (from + offset) as u32;
+                let mut found: Vec<Neighbour> = graph
+                    .search(&vector(id as usize), k + 1, ef)
+                    .iter()
+                    .map(|neighbour| neighbour.get_origin_id() as u32)
+                    .filter(|&other| other != id)
+                    .map(|other| Neighbour { key: points.key(id as usize, other as usize), id: other })
+                    .collect();
+                found.sort_unstable_by(|a, b| a.key.total_cmp(&b.key).then(a.id.cmp(&b.id)));
+                found.dedup_by_key(|f| f.id);
+                found.truncate(k - 1);
+                write_row(points, id, &found, indices, distances);
+                found.len() == k - 1
+            })
+            .collect();
+        missing.extend(complete.iter().zip(from as u32..).filter(|(&complete, _)| !complete).map(|(_, id)| id));
+        ctx.monitor.advance((to - from) as u64);
+    }
+    drop(graph);
+    fill(points, &table, &missing, k, &mut indices, &mut distances, ctx)?;
+
+    let sample = Random::new(params.seed, 1).sample(n, SAMPLE);
+    let (_, truth) = exact::neighbours(points, &table, &sample, k, ctx)?;
+    let recall = measured_recall(&sample, &truth, &distances, k);
+    let knn = Knn { n, k, indices, distances };
+    Ok(KnnResult { knn, method: Method::Hnsw, n_lists: None, nprobe: None, recall: Some(recall) })
+}
+
+fn fill(
+    points: &Points,
+    table: &Table,
+    missing: &[u32],
+    k: usize,
+    indices: &mut [u32],
+    distances: &mut [f32],
+    ctx: &Context,
+) -> Result<()> {
+    let (found_indices, found_distances) = exact::neighbours(points, table, missing, k, ctx)?;
+    for ((&id, i), d) in missing.iter().zip(found_indices.chunks_exact(k)).zip(found_distances.chunks_exact(k)) {
+        let at = id as usize * k..(id as usize + 1) * k;
+        if let (Some(to_i), Some(to_d)) = (indices.get_mut(at.clone()), distances.get_mut(at)) {
+            to_i.copy_from_slice(i);
+            to_d.copy_from_slice(d);
+        }
+    }
+    Ok(())
+}

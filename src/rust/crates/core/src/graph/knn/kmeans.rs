@@ -1,0 +1,106 @@
+//! Lloyd's k-means on a sample, for the lists of the inverted file.
+
+use super::points::{scores, Points, Table};
+use crate::context::Context;
+use crate::error::Result;
+use rayon::prelude::*;
+
+/// Points per product.
+const BLOCK: usize = 128;
+
+/// Centroids as data rows (c, |c|²).
+pub(super) struct Centroids {
+    pub(super) rows: Vec<f32>,
+    pub(super) n: usize,
+}
+
+/// Trains `n` centroids on `sample` (mapped points in random order: the first `n` are the start) in `iterations` rounds.
+/// Sums are taken in sample order in f64, so that the result does not depend on the number of threads.
+pub(super) fn train(points: &Points, sample: &Table, n: usize, iterations: usize, ctx: &Context) -> Result<Centroids> {
+    let (width, d) = (points.width(), points.d);
+    let n = n.min(sample.len()).max(1);
+    let mut centroids = Centroids { rows: sample.rows(0, n).to_vec(), n };
+    centroids.rows.chunks_exact_mut(width).for_each(|row| square_last(row, d));
+    for _ in 0..iterations {
+        let nearest = assign(points, sample, &centroids, ctx)?;
+        let mut sums = vec![0.0f64; n * d];
+        let mut sizes = vec![0usize; n];
+        for (row, &(list, _)) in sample.rows(0, sample.len()).chunks_exact(width).zip(&nearest) {
+            let list = list as usize;
+            if let (Some(sum), Some(size)) = (sums.get_mut(list * d..(list + 1) * d), sizes.get_mut(list)) {
+                sum.iter_mut().zip(row).for_each(|(s, &x)| *s += f64::from(x));
+                *size += 1;
+            }
+        }
+        // an empty list restarts at one of the points farthest from their centroids
+        let mut far: Vec<usize> = Vec::new();
+        if sizes.contains(&0) {
+            far = (0..sample.len()).collect();
+            let distance = |&i: &usize| nearest.get(i).map_or(0.0, |n| n.1);
+            far.sort_by(|a, b| distance(a).total_cmp(&distance(b)));
+        }
+        for ((row, sum), &size) in centroids.rows.chunks_exact_mut(width).zip(sums.chunks_exact(d)).zip(&sizes) {
+            if size > 0 {
+                row.iter_mut().zip(sum).for_each(|(c, s)| *c = (s / size as f64) as f32);
+            } else if let Some(i) = far.pop() {
+                row.copy_from_slice(sample.rows(i, i + 1));
+            }
+            square_last(row, d);
+        }
+    }
+    Ok(centroids)
+}
+
+fn square_last(row: &mut [f32], d: usize) {
+    let square: f64 = row.iter().take(d).map(|&x| f64::from(x) * f64::from(x)).sum();
+    if let Some(last) = row.get_mut(d) {
+        *last = square as f32;
+    }
+}
+
+fn assign(points: &Points, sample: &Table, centroids: &Centroids, ctx: &Context) -> Result<Vec<(u32, f32)>> {
+    let mut nearest = vec![(0, 0.0); sample.len()];
+    nearest.par_chunks_mut(BLOCK).enumerate().try_for_each_init(Vec::new, |scratch, (block, nearest)| {
+        ctx.monitor.check()?;
+        let rows = sample.rows(block * BLOCK, block * BLOCK + nearest.len());
+        assign_block(points, rows, centroids, scratch, nearest);
+        Ok(())
+    })?;
+    Ok(nearest)
+}
+
+/// The nearest centroid of each data row, and the squared distance to it.
+pub(super) fn assign_block(
+    points: &Points,
+    rows: &[f32],
+    centroids: &Centroids,
+    scratch: &mut Vec<f32>,
+    nearest: &mut [(u32, f32)],
+) {
+    let width = points.width();
+    let mut queries = vec![0.0; rows.len()];
+    let squares: Vec<f64> = queries
+        .chunks_exact_mut(width)
+        .zip(rows.chunks_exact(width))
+        .map(|(query, row)| points.write_query(row, query))
+        .collect();
+    let scores = scores(&queries, &centroids.rows, width, scratch);
+    for ((nearest, scores), square) in nearest.iter_mut().zip(scores.chunks_exact(centroids.n)).zip(squares) {
+        let (list, score) = lowest(scores);
+        *nearest = (list, (f64::from(score) + square) as f32);
+    }
+}
+
+/// Position and value of the first lowest score, in two passes that vectorise.
+fn lowest(scores: &[f32]) -> (u32, f32) {
+    let mut lanes = [f32::INFINITY; 16];
+    let chunks = scores.chunks_exact(16);
+    let tail = chunks.remainder().iter().fold(f32::INFINITY, |m, &s| if s < m { s } else { m });
+    for chunk in chunks {
+        for (lane, &score) in lanes.iter_mut().zip(chunk) {
+            *lane = if score < *lane { score } else { *lane };
+        }
+    }
+    let low = lanes.iter().fold(tail, |m, &s| if s < m { s } else { m });
+    (scores.iter().position(|&score| score == low).unwrap_or(0) as u32, low)
+}

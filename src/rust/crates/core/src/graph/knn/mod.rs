@@ -1,0 +1,238 @@
+//! The k nearest neighbours of every row of an embedding.
+//!
+//! | [`Method`] | neighbours | reproducible | cost |
+//! |---|---|---|---|
+//! | `Exact` | all true neighbours, certified | bit for bit, any thread count | n² d |
+//! | `Ivf` | recall of a sample measured, at least [`KnnParams::recall`] | bit for bit, any thread count | about n^1.5 d |
+//! | `Hnsw` | recall depends on the data; measured and reported | with one thread only | n log n, large constant |
+//!
+//! All three find candidates in f32 and take the distances of those that matter again in f64 from the coordinates
+//! as given, so a pair of points has the same distance whichever method found it.
+
+mod exact;
+mod hnsw;
+mod ivf;
+mod kmeans;
+mod points;
+mod random;
+mod select;
+
+use crate::context::Context;
+use crate::error::{Error, Result};
+use ndarray::ArrayView2;
+use points::Points;
+use std::fmt;
+use std::str::FromStr;
+
+/// Up to this many points [`Method::Auto`] takes [`Method::Exact`].
+pub const EXACT_UP_TO: usize = 20_000;
+
+/// The neighbours of `n` points, `k` each, the point itself included and first.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Knn {
+    /// Number of points.
+    pub n: usize,
+    /// Neighbours per point, counting the point itself, like scanpy's `n_neighbors`.
+    pub k: usize,
+    /// `n` x `k` row numbers, row-major: the point itself, then the others by distance, equal distances by row number.
+    pub indices: Vec<u32>,
+    /// `n` x `k` distances, row-major: 0 for the point itself, then ascending.
+    pub distances: Vec<f32>,
+}
+
+impl Knn {
+    /// Checks that the two arrays have `n * k` elements, that no distance is NaN or infinite, and that every index is
+    /// below `n` and every row starts with its own point.
+    ///
+    /// # Errors
+    /// [`Error::Shape`], [`Error::Index`], [`Error::Values`], [`Error::State`].
+    pub fn validate(&self) -> Result<()> {
+        let size = self.n.checked_mul(self.k);
+        if self.k == 0 || self.n == 0 {
+            return Err(Error::shape("neighbours", "at least one point and one neighbour", format!("{} x {}", self.n, self.k)));
+        }
+        for (what, len) in [("neighbour indices", self.indices.len()), ("neighbour distances", self.distances.len())] {
+            if size != Some(len) {
+                return Err(Error::shape(what, format!("{} x {} elements", self.n, self.k), len));
+            }
+        }
+        for (row, (indices, distances)) in self.rows().enumerate() {
+            if let Some(&index) = indices.iter().find(|&&index| index as usize >= self.n) {
+                return Err(Error::Index { axis: "obs", index: i64::from(index), len: self.n });
+            }
+            if let Some(column) = distances.iter().position(|distance| !distance.is_finite()) {
+                return Err(Error::Values {
+                    element: "neighbour distances".into(),
+                    operation: "connectivities",
+                    expected: "finite distances",
+                    found: format!("{:?}", distances.get(column)),
+                    row,
+                    column,
+                });
+            }
+            if indices.first().map(|&first| first as usize) != Some(row) {
+                return Err(Error::State(format!("the first neighbour of point {row} is not the point itself")));
+            }
+        }
+        Ok(())
+    }
+
+    /// The rows in turn, each as its `k` indices and its `k` distances.
+    pub fn rows(&self) -> impl ExactSizeIterator<Item = (&[u32], &[f32])> + '_ {
+        let k = self.k.max(1);
+        self.indices.chunks_exact(k).zip(self.distances.chunks_exact(k))
+    }
+}
+
+/// How far two points are from each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Metric {
+    /// sqrt(sum (x - y)²).
+    #[default]
+    Euclidean,
+    /// 1 - <x, y> / (|x| |y|); a zero row is an error.
+    Cosine,
+    /// The cosine distance of the rows after subtracting from each row its own mean; a constant row is an error.
+    Correlation,
+    /// 1 - <x, y>, as pynndescent's `dot`: not a metric, may be negative, and the nearest point to a point need not be
+    /// the point itself (which still comes first, at 0). Only by [`Method::Exact`].
+    InnerProduct,
+}
+
+impl FromStr for Metric {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        match name {
+            "euclidean" | "l2" => Ok(Metric::Euclidean),
+            "cosine" => Ok(Metric::Cosine),
+            "correlation" => Ok(Metric::Correlation),
+            "inner_product" | "dot" => Ok(Metric::InnerProduct),
+            _ => Err(Error::parameter("metric", "one of euclidean, cosine, correlation, inner_product", name)),
+        }
+    }
+}
+
+impl fmt::Display for Metric {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Metric::Euclidean => "euclidean",
+            Metric::Cosine => "cosine",
+            Metric::Correlation => "correlation",
+            Metric::InnerProduct => "inner_product",
+        })
+    }
+}
+
+/// How neighbours are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Method {
+    /// `Exact` up to [`EXACT_UP_TO`] points and for inner products, `Ivf` above.
+    #[default]
+    Auto,
+    /// Every point against every other.
+    Exact,
+    /// Inverted file: points are grouped by k-means, and a point is compared with the groups near it.
+    Ivf,
+    /// Hierarchical navigable small worlds (the crate `hnsw_rs`). Its graph depends on the order in which threads
+    /// insert, so results differ from run to run with more than one thread.
+    Hnsw,
+}
+
+impl FromStr for Method {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        match name {
+            "auto" => Ok(Method::Auto),
+            "exact" | "brute" => Ok(Method::Exact),
+            "ivf" => Ok(Method::Ivf),
+            "hnsw" => Ok(Method::Hnsw),
+            _ => Err(Error::parameter("method", "one of auto, exact, ivf, hnsw", name)),
+        }
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Method::Auto => "auto",
+            Method::Exact => "exact",
+            Method::Ivf => "ivf",
+            Method::Hnsw => "hnsw",
+        })
+    }
+}
+
+/// What [`knn`] is asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KnnParams {
+    /// Neighbours per point, counting the point itself (scanpy's `n_neighbors`), 1 to n.
+    pub k: usize,
+    /// The distance.
+    pub metric: Metric,
+    /// The way to find them.
+    pub method: Method,
+    /// Share of the true neighbours that [`Method::Ivf`] must find, above 0 and up to 1; measured on a sample, with a
+    /// margin of two standard errors. Exact search has recall 1 and ignores it, as does HNSW.
+    pub recall: f64,
+    /// Seed of the sample and of k-means.
+    pub seed: u64,
+}
+
+impl Default for KnnParams {
+    fn default() -> Self {
+        KnnParams { k: 15, metric: Metric::Euclidean, method: Method::Auto, recall: 0.99, seed: 0 }
+    }
+}
+
+/// What [`knn`] found, and how.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KnnResult {
+    /// The neighbours.
+    pub knn: Knn,
+    /// The method used, never [`Method::Auto`].
+    pub method: Method,
+    /// IVF: the number of lists.
+    pub n_lists: Option<usize>,
+    /// IVF: lists compared with a point, its own included, on average over the points.
+    pub nprobe: Option<f64>,
+    /// Share of the true neighbours found, over the sample of points checked against exact search; `None` for exact
+    /// search.
+    pub recall: Option<f64>,
+}
+
+/// Finds the `k` nearest rows of every row of `points` (n x d, any memory layout).
+///
+/// # Errors
+/// [`Error::Parameter`] for `n_neighbors` outside 1 to n, `recall` outside (0, 1], or inner products with an approximate
+/// method; [`Error::Shape`] for no points, no columns, or 2³² points and more; [`Error::Values`] for NaN, infinite or
+/// enormous coordinates, and for zero (constant) rows with the cosine (correlation) distance; [`Error::Cancelled`].
+pub fn knn(points: ArrayView2<'_, f32>, params: &KnnParams, ctx: &Context) -> Result<KnnResult> {
+    let (n, d) = points.dim();
+    if n == 0 || d == 0 || u32::try_from(n).is_err() {
+        return Err(Error::shape("points", "1 to 2^32 - 1 rows and at least 1 column", format!("{n} x {d}")));
+    }
+    if params.k == 0 || params.k > n {
+        return Err(Error::parameter("n_neighbors", format!("1 to {n}, the number of points"), params.k));
+    }
+    if !(params.recall > 0.0 && params.recall <= 1.0) {
+        return Err(Error::parameter("recall", "a number above 0 and up to 1", params.recall));
+    }
+    let method = match params.method {
+        Method::Auto if n <= EXACT_UP_TO || params.metric == Metric::InnerProduct => Method::Exact,
+        Method::Auto => Method::Ivf,
+        method => method,
+    };
+    if params.metric == Metric::InnerProduct && method != Method::Exact {
+        return Err(Error::parameter("method", "exact (or auto) for metric inner_product", method));
+    }
+    ctx.install(|| {
+        let points = Points::new(points, params.metric)?;
+        match method {
+            Method::Exact | Method::Auto => exact::search(&points, params.k, ctx),
+            Method::Ivf => ivf::search(&points, params, ctx),
+            Method::Hnsw => hnsw::search(&points, params, ctx),
+        }
+    })
+}

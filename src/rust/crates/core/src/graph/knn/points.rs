@@ -1,0 +1,269 @@
+//! The points as the searches see them: checked, centred and scaled for f32 products, and at full precision.
+
+use super::Metric;
+use crate::error::{Error, Result};
+use faer::linalg::matmul::matmul;
+use faer::{Accum, MatMut, MatRef, Par};
+use ndarray::ArrayView2;
+use rayon::prelude::*;
+use std::borrow::Cow;
+
+/// Half the distance from 1 to the next f32.
+const UNIT_ROUNDOFF: f64 = 1.0 / (1u32 << 24) as f64;
+/// Coordinates above this could overflow a squared distance in f32.
+const LARGEST: f32 = 1e18;
+/// Rows per task of the passes over all points.
+const BLOCK: usize = 4096;
+
+/// n points of d coordinates.
+///
+/// Candidates come from matrix products in f32. For them a point is *mapped*: normalised for cosine and correlation
+/// (then nearest by cosine is nearest by Euclid), shifted so that the mean of all points is 0, which takes away most of the
+/// cancellation in |q|² + |x|² - 2<q, x>, and scaled by a power of two so that no square overflows. The mapped point x
+/// is stored as the row (x, |x|²), a query q as (-2 q, 1): their product is the *score* |x|² - 2 <q, x>, that is the
+/// squared distance without |q|².
+///
+/// [`Points::key`] is the truth: f64, from the coordinates as given.
+pub(super) struct Points<'a> {
+    values: Cow<'a, [f32]>,
+    pub(super) n: usize,
+    pub(super) d: usize,
+    pub(super) metric: Metric,
+    /// Mean and length of each row; empty where the metric does not need them.
+    rows: Vec<(f64, f64)>,
+    centre: Vec<f64>,
+    scale: f64,
+}
+
+impl<'a> Points<'a> {
+    /// Checks and prepares `points`, n x d with n and d at least 1.
+    pub(super) fn new(points: ArrayView2<'a, f32>, metric: Metric) -> Result<Self> {
+        let (n, d) = points.dim();
+        let values = match points.to_slice() {
+            Some(values) => Cow::Borrowed(values),
+            None => Cow::Owned(points.iter().copied().collect()),
+        };
+        let largest = values
+            .par_chunks(BLOCK * d)
+            .map(|block| block.iter().fold(0.0f32, |m, v| if v.abs() <= LARGEST { m.max(v.abs()) } else { f32::INFINITY }))
+            .reduce(|| 0.0, f32::max);
+        if largest > LARGEST {
+            let at = values.iter().position(|v| v.is_nan() || v.abs() > LARGEST).unwrap_or(0);
+            return Err(Error::Values {
+                element: "points".into(),
+                operation: "neighbours",
+                expected: "finite coordinates of magnitude up to 1e18",
+                found: values.get(at).map(ToString::to_string).unwrap_or_default(),
+                row: at / d,
+                column: at % d,
+            });
+        }
+        let scale = match metric {
+            Metric::Euclidean | Metric::InnerProduct if largest > 0.0 => f64::from(largest).log2().ceil().exp2().recip(),
+            _ => 1.0,
+        };
+        let mut this = Points { values, n, d, metric, rows: Vec::new(), centre: vec![0.0; d], scale };
+        this.measure_rows()?;
+        if metric != Metric::InnerProduct {
+            this.centre = this.mean();
+        }
+        Ok(this)
+    }
+
+    fn row(&self, i: usize) -> &[f32] {
+        self.values.get(i * self.d..(i + 1) * self.d).unwrap_or_default()
+    }
+
+    fn measure_rows(&mut self) -> Result<()> {
+        let centred = match self.metric {
+            Metric::Cosine => false,
+            Metric::Correlation => true,
+            Metric::Euclidean | Metric::InnerProduct => return Ok(()),
+        };
+        let measure = |row: &[f32]| {
+            let mean = if centred { row.iter().map(|&v| f64::from(v)).sum::<f64>() / row.len() as f64 } else { 0.0 };
+            // the length relative to the largest coordinate of the row, so that a constant row is seen as one
+            // although its mean is rounded
+            let length = row.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>().sqrt();
+            let largest = row.iter().fold(0.0f64, |m, &v| m.max(f64::from(v).abs()));
+            (mean, if length > largest * 1e-14 { length } else { 0.0 })
+        };
+        self.rows = self.values.par_chunks(self.d).map(measure).collect();
+        match self.rows.iter().position(|&(_, length)| length == 0.0) {
+            None => Ok(()),
+            Some(row) => Err(Error::Values {
+                element: "points".into(),
+                operation: "neighbours",
+                expected: if centred {
+                    "rows that are not constant, for metric correlation"
+                } else {
+                    "rows that are not zero, for metric cosine"
+                },
+                found: self.row(row).first().map(ToString::to_string).unwrap_or_default(),
+                row,
+                column: 0,
+            }),
+        }
+    }
+
+    /// Row `i` before centring.
+    fn uncentred(&self, i: usize) -> impl Iterator<Item = f64> + '_ {
+        let (mean, length) = self.rows.get(i).copied().unwrap_or((0.0, 1.0));
+        let factor = self.scale / length;
+        self.row(i).iter().map(move |&v| (f64::from(v) - mean) * factor)
+    }
+
+    fn mean(&self) -> Vec<f64> {
+        let blocks = self.n.div_ceil(BLOCK);
+        let sums: Vec<Vec<f64>> = (0..blocks)
+            .into_par_iter()
+            .map(|block| {
+                let mut sum = vec![0.0; self.d];
+                for i in block * BLOCK..((block + 1) * BLOCK).min(self.n) {
+                    sum.iter_mut().zip(self.uncentred(i)).for_each(|(s, v)| *s += v);
+                }
+                sum
+            })
+            .collect();
+        let mut mean = vec![0.0; self.d];
+        for sum in &sums {
+            mean.iter_mut().zip(sum).for_each(|(m, s)| *m += s / self.n as f64);
+        }
+        mean
+    }
+
+    /// Length of a mapped row with its extra column.
+    pub(super) fn width(&self) -> usize {
+        self.d + 1
+    }
+
+    /// Writes the mapped point `i` as data: (x, |x|²), the last column lowered by the error bound (see
+    /// [`Points::slack`]).
+    pub(super) fn write_data(&self, i: usize, out: &mut [f32]) {
+        let mut square = 0.0;
+        for ((o, v), c) in out.iter_mut().zip(self.uncentred(i)).zip(&self.centre) {
+            *o = (v - c) as f32;
+            square += f64::from(*o) * f64::from(*o);
+        }
+        if let Some(last) = out.get_mut(self.d) {
+            let share = if self.metric == Metric::InnerProduct { 0.0 } else { 1.0 };
+            *last = (square * (share - 2.0 * self.error_constant())) as f32;
+        }
+    }
+
+    /// Turns a data row into a query: (-2 x, 1). Returns |x|².
+    pub(super) fn write_query(&self, data: &[f32], out: &mut [f32]) -> f64 {
+        let mut square = 0.0;
+        for (o, &x) in out.iter_mut().zip(data).take(self.d) {
+            *o = -2.0 * x;
+            square += f64::from(x) * f64::from(x);
+        }
+        if let Some(last) = out.get_mut(self.d) {
+            *last = 1.0;
+        }
+        square
+    }
+
+    /// The mapped points `ids`, one data row each, in that order.
+    pub(super) fn table(&self, ids: Vec<u32>) -> Table {
+        let width = self.width();
+        let mut rows = vec![0.0; ids.len() * width];
+        rows.par_chunks_mut(width).zip(&ids).with_min_len(256).for_each(|(row, &id)| self.write_data(id as usize, row));
+        Table { rows, ids, width }
+    }
+
+    /// c such that a score computed in f32 is off by at most c (|q|² + 2 |x|²): the usual (d + 1) u for a product of d + 1
+    /// terms in any order, and room for the rounding of the mapped coordinates and of |x|².
+    fn error_constant(&self) -> f64 {
+        (self.d + 16) as f64 * UNIT_ROUNDOFF
+    }
+
+    /// A computed score (whose row carries `- 2 c |x|²`) is at most this much above the true one, for a query of
+    /// squared length `square`.
+    pub(super) fn slack(&self, square: f64) -> f64 {
+        self.error_constant() * square
+    }
+
+    /// The exact order of neighbours: squared Euclidean distance, 1 - cosine, 1 - correlation, or 1 - inner product.
+    pub(super) fn key(&self, i: usize, j: usize) -> f64 {
+        let (x, y) = (self.row(i), self.row(j));
+        match self.metric {
+            Metric::Euclidean => lanes(x, y, |x, y| (x - y) * (x - y)),
+            Metric::InnerProduct => 1.0 - lanes(x, y, |x, y| x * y),
+            Metric::Cosine | Metric::Correlation => {
+                let (mean_x, length_x) = self.rows.get(i).copied().unwrap_or((0.0, 1.0));
+                let (mean_y, length_y) = self.rows.get(j).copied().unwrap_or((0.0, 1.0));
+                let product = lanes(x, y, |x, y| (x - mean_x) * (y - mean_y));
+                (1.0 - product / (length_x * length_y)).max(0.0)
+            }
+        }
+    }
+
+    /// The distance that belongs to a key.
+    pub(super) fn distance(&self, key: f64) -> f32 {
+        match self.metric {
+            Metric::Euclidean => key.sqrt() as f32,
+            _ => key as f32,
+        }
+    }
+
+    /// The score that belongs to a key, for a query of squared length `square`.
+    pub(super) fn score(&self, key: f64, square: f64) -> f64 {
+        match self.metric {
+            Metric::Euclidean => key * self.scale * self.scale - square,
+            Metric::Cosine | Metric::Correlation => 2.0 * key - square,
+            Metric::InnerProduct => 2.0 * (key - 1.0) * self.scale * self.scale,
+        }
+    }
+}
+
+/// Sum of `f` over the coordinates in eight independent sums, which compilers vectorise.
+fn lanes(x: &[f32], y: &[f32], f: impl Fn(f64, f64) -> f64) -> f64 {
+    let mut sums = [0.0f64; 8];
+    let (xs, ys) = (x.chunks_exact(8), y.chunks_exact(8));
+    let tail: f64 = xs.remainder().iter().zip(ys.remainder()).map(|(&x, &y)| f(f64::from(x), f64::from(y))).sum();
+    for (x, y) in xs.zip(ys) {
+        for ((s, &x), &y) in sums.iter_mut().zip(x).zip(y) {
+            *s += f(f64::from(x), f64::from(y));
+        }
+    }
+    sums.iter().sum::<f64>() + tail
+}
+
+/// Mapped points, in an order of their own.
+pub(super) struct Table {
+    rows: Vec<f32>,
+    /// The point in each row.
+    pub(super) ids: Vec<u32>,
+    width: usize,
+}
+
+impl Table {
+    pub(super) fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Rows `from..to`, one after the other.
+    pub(super) fn rows(&self, from: usize, to: usize) -> &[f32] {
+        self.rows.get(from * self.width..to * self.width).unwrap_or_default()
+    }
+}
+
+/// Scores of every query (rows of `queries`) against every data row: queries x data, row-major, in the front of `out`,
+/// which is grown as needed.
+pub(super) fn scores<'o>(queries: &[f32], data: &[f32], width: usize, out: &'o mut Vec<f32>) -> &'o [f32] {
+    let (nq, nx) = (queries.len() / width, data.len() / width);
+    if out.len() < nq * nx {
+        out.resize(nq * nx, 0.0);
+    }
+    let out = out.get_mut(..nq * nx).unwrap_or_default();
+    matmul(
+        MatMut::from_column_major_slice_mut(&mut *out, nx, nq),
+        Accum::Replace,
+        MatRef::from_row_major_slice(data, nx, width),
+        MatRef::from_column_major_slice(queries, width, nq),
+        1.0f32,
+        Par::Seq,
+    );
+    out
+}

@@ -1,0 +1,181 @@
+//! The best candidates of each query of a block, and their order by exact distance.
+
+use super::points::{Points, Table};
+
+/// Scores compared with the threshold at once.
+const STRIDE: usize = 16;
+
+/// For each query of a block, the rows with the `keep` lowest scores so far.
+///
+/// A row is first only collected when its score is below the query's threshold; when a query's buffer is full, the best
+/// `keep` stay and the threshold falls to the worst of them. No row with a score below the final threshold is lost.
+pub(super) struct Candidates {
+    keep: usize,
+    capacity: usize,
+    entries: Vec<(f32, u32)>,
+    counts: Vec<usize>,
+    thresholds: Vec<f32>,
+}
+
+impl Candidates {
+    /// For up to `queries` queries and `rows` rows.
+    pub(super) fn new(queries: usize, keep: usize, rows: usize) -> Self {
+        let keep = keep.min(rows);
+        let capacity = (2 * keep).max(keep + 32).min(rows.max(1));
+        Candidates {
+            keep,
+            capacity,
+            entries: vec![(0.0, 0); queries * capacity],
+            counts: vec![0; queries],
+            thresholds: vec![f32::INFINITY; queries],
+        }
+    }
+
+    /// Starts a new block.
+    pub(super) fn clear(&mut self) {
+        self.counts.fill(0);
+        self.thresholds.fill(f32::INFINITY);
+    }
+
+    /// Offers the rows `first..first + scores.len()` to a query.
+    pub(super) fn offer(&mut self, query: usize, scores: &[f32], first: u32) {
+        let (keep, capacity) = (self.keep, self.capacity);
+        let (Some(entries), Some(count), Some(threshold)) = (
+            self.entries.get_mut(query * capacity..(query + 1) * capacity),
+            self.counts.get_mut(query),
+            self.thresholds.get_mut(query),
+        ) else {
+            return;
+        };
+        for (start, chunk) in scores.chunks(STRIDE).enumerate() {
+            let bound = *threshold;
+            // written without a branch so that the whole stride is compared in a few instructions
+            if !chunk.iter().fold(false, |any, &score| any | (score < bound)) {
+                continue;
+            }
+            for (offset, &score) in chunk.iter().enumerate() {
+                if score < *threshold {
+                    if *count == capacity {
+                        *threshold = shrink(entries, keep);
+                        *count = keep;
+                        if score >= *threshold {
+                            continue;
+                        }
+                    }
+                    if let Some(entry) = entries.get_mut(*count) {
+                        *entry = (score, first + (start * STRIDE + offset) as u32);
+                        *count += 1;
+                    }
+                }
+            }
+        }
+    }
+
+    /// The candidates of a query in no particular order, and the score below which none was lost.
+    pub(super) fn of(&mut self, query: usize) -> (&mut [(f32, u32)], f32) {
+        let from = query * self.capacity;
+        let count = self.counts.get(query).copied().unwrap_or(0);
+        let threshold = self.thresholds.get(query).copied().unwrap_or(f32::INFINITY);
+        (self.entries.get_mut(from..from + count).unwrap_or_default(), threshold)
+    }
+
+    /// The `rank`-th lowest score of a query so far (from 1), infinite when it has fewer candidates.
+    pub(super) fn ranked(&mut self, query: usize, rank: usize) -> f32 {
+        let (entries, _) = self.of(query);
+        match rank.checked_sub(1) {
+            Some(at) if at < entries.len() => entries.select_nth_unstable_by(at, |a, b| a.0.total_cmp(&b.0)).1 .0,
+            _ => f32::INFINITY,
+        }
+    }
+}
+
+/// Moves the `keep` lowest to the front and returns the worst of them.
+fn shrink(entries: &mut [(f32, u32)], keep: usize) -> f32 {
+    match keep.checked_sub(1) {
+        Some(at) if at < entries.len() => entries.select_nth_unstable_by(at, |a, b| a.0.total_cmp(&b.0)).1 .0,
+        _ => f32::NEG_INFINITY,
+    }
+}
+
+/// A point and how far it is, in the order of neighbours.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Neighbour {
+    pub(super) key: f64,
+    pub(super) id: u32,
+}
+
+fn order(found: &mut Vec<Neighbour>, most: usize) {
+    let by = |a: &Neighbour, b: &Neighbour| a.key.total_cmp(&b.key).then(a.id.cmp(&b.id));
+    if most > 0 && found.len() > most {
+        found.select_nth_unstable_by(most - 1, by);
+    }
+    found.truncate(most);
+    found.sort_unstable_by(by);
+}
+
+/// The `most` nearest points to `id` among the candidates, by exact distance, `id` itself left out. `square` is the squared
+/// length of the mapped query.
+///
+/// Returns whether it is certain that no row lost to the threshold belongs among them.
+pub(super) fn refine(
+    points: &Points,
+    table: &Table,
+    id: u32,
+    square: f64,
+    candidates: (&mut [(f32, u32)], f32),
+    most: usize,
+    found: &mut Vec<Neighbour>,
+) -> bool {
+    let (entries, threshold) = candidates;
+    let slack = points.slack(square);
+    entries.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    found.clear();
+    let mut worst = f64::INFINITY;
+    for &(score, row) in entries.iter() {
+        if f64::from(score) - slack > worst {
+            break;
+        }
+        let Some(&other) = table.ids.get(row as usize) else { continue };
+        if other == id {
+            continue;
+        }
+        found.push(Neighbour { key: points.key(id as usize, other as usize), id: other });
+        if found.len() == most {
+            worst = found.iter().fold(f64::NEG_INFINITY, |m, f| m.max(points.score(f.key, square)));
+        }
+    }
+    order(found, most);
+    if most == 0 || threshold == f32::INFINITY {
+        return true;
+    }
+    let last = found.get(most - 1).map_or(f64::INFINITY, |f| points.score(f.key, square));
+    last < f64::from(threshold) - slack
+}
+
+/// The `most` nearest points to `id` among all, in f64 throughout: for the rare query whose neighbours f32 cannot tell apart
+/// (many duplicates, or distances tiny beside the coordinates).
+pub(super) fn scan(points: &Points, id: u32, most: usize, found: &mut Vec<Neighbour>) {
+    found.clear();
+    let mut worst = f64::INFINITY;
+    for other in (0..points.n as u32).filter(|&other| other != id) {
+        let key = points.key(id as usize, other as usize);
+        // an equal key later has a higher id, and loses
+        if key < worst {
+            found.push(Neighbour { key, id: other });
+            if found.len() >= 2 * most + 32 {
+                order(found, most);
+                worst = found.last().map_or(f64::INFINITY, |f| f.key);
+            }
+        }
+    }
+    order(found, most);
+}
+
+/// Writes a row of the result: the point itself, then its neighbours.
+pub(super) fn write_row(points: &Points, id: u32, found: &[Neighbour], indices: &mut [u32], distances: &mut [f32]) {
+    let own = std::iter::once((id, 0.0));
+    let row = own.chain(found.iter().map(|f| (f.id, points.distance(f.key))));
+    for ((index, distance), (i, d)) in indices.iter_mut().zip(distances).zip(row) {
+        (*index, *distance) = (i, d);
+    }
+}
