@@ -20,7 +20,7 @@ NULL
 #' @rdname subset
 #' @export
 setMethod("[", "AnnDataOOM", function(x, i, j, ..., drop = FALSE) {
-  if (nargs() - !missing(drop) < 3 && !missing(i)) {
+  if (nargs() - (!missing(drop)) < 3 && !missing(i)) {
     abort("index", "an AnnDataOOM takes two indices: write adata[i, ] for cells, adata[, j] for genes")
   }
   rows <- if (!missing(i)) resolve_index(i, n_obs(x), row.names(x@obs), "cell")

@@ -25,7 +25,7 @@ setMethod("dimnames<-", "OOMMatrix", function(x, value) {
 #' @rdname OOMMatrix-class
 #' @export
 setMethod("[", "OOMMatrix", function(x, i, j, ..., drop = FALSE) {
-  if (nargs() - !missing(drop) < 3 && !missing(i)) {
+  if (nargs() - (!missing(drop)) < 3 && !missing(i)) {
     abort("index", "an OOMMatrix takes two indices: write x[i, ] for rows, x[, j] for columns")
   }
   rows <- if (!missing(i)) resolve_index(i, x@Dim[1], x@Dimnames[[1]], "row")

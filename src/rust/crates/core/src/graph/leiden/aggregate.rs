@@ -1,0 +1,159 @@
+//! A network of one level, and the network of its clusters.
+
+use crate::context::Monitor;
+use crate::error::Result;
+
+/// A borrowed network: CSR with f32 (the input) or f64 weights and a size per node. Loops are ignored.
+pub(super) struct Network<'a, W> {
+    pub(super) indptr: &'a [usize],
+    pub(super) indices: &'a [u32],
+    pub(super) weights: &'a [W],
+    pub(super) size: &'a [f64],
+}
+
+impl<W: Copy + Into<f64>> Network<'_, W> {
+    pub(super) fn n_nodes(&self) -> usize {
+        self.size.len()
+    }
+
+    /// The other nodes that `node` has an edge to, with its weight.
+    #[inline]
+    pub(super) fn neighbours(&self, node: usize) -> impl Iterator<Item = (usize, f64)> + '_ {
+        let range = self.indptr[node]..self.indptr[node + 1];
+        let pairs = self.indices[range.clone()].iter().zip(&self.weights[range]);
+        pairs.map(|(&j, &w)| (j as usize, w.into())).filter(move |&(j, w)| j != node && w > 0.0)
+    }
+}
+
+/// An owned network of a higher level.
+pub(super) struct Level {
+    indptr: Vec<usize>,
+    indices: Vec<u32>,
+    weights: Vec<f64>,
+    size: Vec<f64>,
+}
+
+impl Level {
+    pub(super) fn network(&self) -> Network<'_, f64> {
+        Network { indptr: &self.indptr, indices: &self.indices, weights: &self.weights, size: &self.size }
+    }
+}
+
+/// Sums of weights by cluster, cleared in time proportional to the clusters touched.
+pub(super) struct Tally {
+    weight: Vec<f64>,
+    touched: Vec<u32>,
+}
+
+impl Tally {
+    pub(super) fn new(n_clusters: usize) -> Self {
+        Tally { weight: vec![0.0; n_clusters], touched: Vec::new() }
+    }
+
+    /// Adds a weight > 0.
+    #[inline]
+    pub(super) fn add(&mut self, cluster: u32, weight: f64) {
+        let sum = &mut self.weight[cluster as usize];
+        if *sum == 0.0 {
+            self.touched.push(cluster);
+        }
+        *sum += weight;
+    }
+
+    #[inline]
+    pub(super) fn get(&self, cluster: u32) -> f64 {
+        self.weight[cluster as usize]
+    }
+
+    /// Clusters with a sum, in the order they were met.
+    #[inline]
+    pub(super) fn touched(&self) -> &[u32] {
+        &self.touched
+    }
+
+    #[inline]
+    pub(super) fn clear(&mut self) {
+        for &cluster in &self.touched {
+            self.weight[cluster as usize] = 0.0;
+        }
+        self.touched.clear();
+    }
+}
+
+/// Numbers clusters (labels below n) 0, 1, ... by first member and counts them.
+pub(super) fn renumber(membership: &mut [u32]) -> usize {
+    const NONE: u32 = u32::MAX;
+    let mut number = vec![NONE; membership.len()];
+    let mut count = 0;
+    for cluster in membership {
+        let number = &mut number[*cluster as usize];
+        if *number == NONE {
+            *number = count;
+            count += 1;
+        }
+        *cluster = *number;
+    }
+    count as usize
+}
+
+/// The network whose nodes are the `n_parts` clusters of `part`, and its partition induced by the coarser `clusters`.
+pub(super) fn aggregate<W: Copy + Into<f64>>(
+    network: &Network<W>,
+    part: &[u32],
+    n_parts: usize,
+    clusters: &[u32],
+    monitor: &Monitor,
+) -> Result<(Level, Vec<u32>)> {
+    // Members of each part, by counting.
+    let mut start = vec![0usize; n_parts + 1];
+    part.iter().for_each(|&p| start[p as usize + 1] += 1);
+    (0..n_parts).for_each(|p| start[p + 1] += start[p]);
+    let mut members = vec![0u32; part.len()];
+    let mut next = start.clone();
+    for (node, &p) in part.iter().enumerate() {
+        members[next[p as usize]] = node as u32;
+        next[p as usize] += 1;
+    }
+    let mut level = Level { indptr: vec![0], indices: Vec::new(), weights: Vec::new(), size: Vec::new() };
+    let mut induced = Vec::with_capacity(n_parts);
+    let mut tally = Tally::new(n_parts);
+    for p in 0..n_parts {
+        if p % 1024 == 0 {
+            monitor.check()?;
+        }
+        let members = &members[start[p]..start[p + 1]];
+        let mut size = 0.0;
+        for &node in members {
+            size += network.size[node as usize];
+            for (other, weight) in network.neighbours(node as usize) {
+                if part[other] != p as u32 {
+                    tally.add(part[other], weight);
+                }
+            }
+        }
+        level.indices.extend_from_slice(tally.touched());
+        level.weights.extend(tally.touched().iter().map(|&other| tally.get(other)));
+        level.indptr.push(level.indices.len());
+        level.size.push(size);
+        // A part lies in one cluster, so that any member tells which.
+        induced.push(clusters[members[0] as usize]);
+        tally.clear();
+    }
+    renumber_wide(&mut induced, clusters.len());
+    Ok((level, induced))
+}
+
+/// [`renumber`] for labels below `bound`.
+fn renumber_wide(membership: &mut [u32], bound: usize) {
+    const NONE: u32 = u32::MAX;
+    let mut number = vec![NONE; bound];
+    let mut count = 0;
+    for cluster in membership {
+        let number = &mut number[*cluster as usize];
+        if *number == NONE {
+            *number = count;
+            count += 1;
+        }
+        *cluster = *number;
+    }
+}

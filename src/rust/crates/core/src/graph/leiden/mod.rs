@@ -1,0 +1,250 @@
+//! Leiden (Traag, Waltman & van Eck 2019, Scientific Reports 9:5233) and Louvain clustering of a connectivity graph.
+//!
+//! Weights and sums are f64. One thread: the result depends on the graph, the parameters and the seed only.
+
+mod aggregate;
+mod components;
+mod moving;
+mod refine;
+
+use super::random::Stream;
+use super::symmetric::{check, Graph};
+use crate::context::{Context, Monitor};
+use crate::error::{Error, Result};
+use aggregate::{aggregate, renumber, Network};
+use sprs::CsMatI;
+
+/// What is maximised. A is the weight matrix, k_i = sum of row i, S = sum of A; i, j in the same cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Objective {
+    /// Modularity with a resolution (Reichardt & Bornholdt 2006): 1/S sum_ij (A_ij - resolution k_i k_j / S).
+    #[default]
+    Modularity,
+    /// Constant Potts model (Traag, Van Dooren & Nesterov 2011): 1/S sum_ij (A_ij - resolution).
+    Cpm,
+}
+
+/// Parameters of [`leiden`] and [`louvain`]; names and defaults are those of `scanpy.tl.leiden` where it has them.
+#[derive(Debug, Clone)]
+pub struct LeidenParams {
+    /// Higher values give more clusters.
+    pub resolution: f64,
+    /// What is maximised.
+    pub objective: Objective,
+    /// Iterations, each from the partition of the one before; negative: until one changes nothing.
+    pub n_iterations: i64,
+    /// Seed of every random choice.
+    pub seed: u64,
+    /// Randomness of the refinement, in units of edge weight: a node joins a cluster with probability proportional to
+    /// exp(gain / theta). 0 takes the best. Not used by Louvain.
+    pub theta: f64,
+}
+
+impl Default for LeidenParams {
+    fn default() -> Self {
+        LeidenParams { resolution: 1.0, objective: Objective::Modularity, n_iterations: -1, seed: 0, theta: 0.01 }
+    }
+}
+
+/// A clustering.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Partition {
+    /// Cluster of each observation; clusters are numbered by decreasing size, ties by their first member.
+    pub membership: Vec<u32>,
+    /// Number of clusters.
+    pub n_clusters: usize,
+    /// Value of the objective; 0 for a graph without edges.
+    pub quality: f64,
+    /// Iterations run.
+    pub n_iterations: usize,
+}
+
+/// Clusters the graph of `connectivities` (n_obs x n_obs, symmetric CSR) by the Leiden algorithm. Every cluster is
+/// connected; an observation without neighbours is a cluster of its own. A diagonal entry counts once, as stored.
+///
+/// # Errors
+/// [`Error::Parameter`] for parameters outside their domain and an asymmetric graph, [`Error::Shape`] for a graph that
+/// is not square, [`Error::Values`] for negative or non-finite weights, [`Error::Cancelled`].
+pub fn leiden(connectivities: &CsMatI<f32, u32, usize>, params: &LeidenParams, ctx: &Context) -> Result<Partition> {
+    run(connectivities, params, true, ctx)
+}
+
+/// The Louvain algorithm (Blondel et al. 2008) with the queue of [`leiden`]: no refinement, so that a cluster may be
+/// disconnected.
+///
+/// # Errors
+/// As [`leiden`].
+pub fn louvain(connectivities: &CsMatI<f32, u32, usize>, params: &LeidenParams, ctx: &Context) -> Result<Partition> {
+    run(connectivities, params, false, ctx)
+}
+
+/// Modularity of a partition, [`Objective::Modularity`]; 0 for a graph without edges.
+///
+/// # Errors
+/// [`Error::Shape`] when `membership` has not one entry per vertex, and those of [`leiden`] for the graph.
+pub fn modularity(connectivities: &CsMatI<f32, u32, usize>, membership: &[u32], resolution: f64) -> Result<f64> {
+    let graph = check(connectivities, "modularity", &Monitor::default())?;
+    if membership.len() != graph.n_vertices() {
+        return Err(Error::shape("membership", graph.n_vertices(), membership.len()));
+    }
+    let mut membership = membership.to_vec();
+    renumber_any(&mut membership);
+    Ok(quality(&Problem::new(graph, Objective::Modularity, resolution), &membership))
+}
+
+/// The graph with the two numbers that make both objectives one: the gain of moving a node of size s into a cluster of
+/// size S is (weight to it) - `penalty` s S, sizes being sums of strengths (modularity) or counts (CPM).
+struct Problem<'a> {
+    graph: Graph<'a>,
+    size: Vec<f64>,
+    penalty: f64,
+    total: f64,
+}
+
+impl<'a> Problem<'a> {
+    fn new(graph: Graph<'a>, objective: Objective, resolution: f64) -> Self {
+        let n = graph.n_vertices();
+        let strength: Vec<f64> = (0..n).map(|i| graph.row(i).1.iter().map(|&w| f64::from(w)).sum()).collect();
+        let total: f64 = strength.iter().sum();
+        match objective {
+            Objective::Modularity if total > 0.0 => Problem { graph, size: strength, penalty: resolution / total, total },
+            Objective::Modularity => Problem { graph, size: strength, penalty: 0.0, total },
+            Objective::Cpm => Problem { graph, size: vec![1.0; n], penalty: resolution, total },
+        }
+    }
+
+    fn network(&self) -> Network<'_, f32> {
+        let Graph { indptr, indices, data } = self.graph;
+        Network { indptr, indices, weights: data, size: &self.size }
+    }
+}
+
+/// Value of the objective for clusters numbered below n.
+fn quality(problem: &Problem, membership: &[u32]) -> f64 {
+    if problem.total <= 0.0 {
+        return 0.0;
+    }
+    let mut inside = 0.0;
+    let mut sizes = vec![0.0; membership.len()];
+    for (i, &c) in membership.iter().enumerate() {
+        sizes[c as usize] += problem.size[i];
+        let (columns, weights) = problem.graph.row(i);
+        let same = columns.iter().zip(weights).filter(|(&j, _)| membership[j as usize] == c);
+        inside += same.map(|(_, &w)| f64::from(w)).sum::<f64>();
+    }
+    (inside - problem.penalty * sizes.iter().map(|s| s * s).sum::<f64>()) / problem.total
+}
+
+fn run(graph: &CsMatI<f32, u32, usize>, params: &LeidenParams, refining: bool, ctx: &Context) -> Result<Partition> {
+    for (name, value) in [("resolution", params.resolution), ("theta", params.theta)] {
+        if !(value >= 0.0 && value.is_finite()) {
+            return Err(Error::parameter(name, "a number >= 0", value));
+        }
+    }
+    if params.n_iterations == 0 {
+        return Err(Error::parameter("n_iterations", "at least 1, or negative (until nothing changes)", 0));
+    }
+    let name = if refining { "leiden" } else { "louvain" };
+    ctx.install(|| {
+        let monitor = &*ctx.monitor;
+        let problem = Problem::new(check(graph, name, monitor)?, params.objective, params.resolution);
+        let n = problem.graph.n_vertices();
+        let mut membership: Vec<u32> = (0..n as u32).collect();
+        let mut done = 0u64;
+        let more = |done: u64| params.n_iterations < 0 || done < params.n_iterations.unsigned_abs();
+        loop {
+            let mut moved = true;
+            while moved && more(done) {
+                moved = iterate(&problem, params, refining, &mut membership, done, monitor)?;
+                done += 1;
+            }
+            // Leiden's levels end with connected clusters except when the refinement finds nothing to merge.
+            if !refining || !components::split(problem.graph, &mut membership, monitor)? || !more(done) {
+                break;
+            }
+        }
+        let n_clusters = order_by_size(&mut membership);
+        let quality = quality(&problem, &membership);
+        Ok(Partition { membership, n_clusters, quality, n_iterations: done as usize })
+    })
+}
+
+/// One iteration: moves, refines and aggregates until nothing is left to aggregate. Tells whether any node moved.
+fn iterate(
+    problem: &Problem,
+    params: &LeidenParams,
+    refining: bool,
+    membership: &mut [u32],
+    iteration: u64,
+    monitor: &Monitor,
+) -> Result<bool> {
+    let penalty = problem.penalty;
+    let random = |level: u64| Stream::new(params.seed, iteration, level);
+    let mut stream = random(0);
+    let network = problem.network();
+    let mut moved = moving::move_nodes(&network, membership, penalty, &mut stream, monitor)?;
+
+    // `node_of[v]` is the node of the present level that holds vertex v, `clusters` the partition of those nodes.
+    let mut clusters = membership.to_vec();
+    let mut n_clusters = renumber(&mut clusters);
+    let part = |clusters: &[u32], network: &Network<f32>, stream: &mut Stream| {
+        if refining {
+            refine::refine(network, clusters, penalty, params.theta, stream, monitor)
+        } else {
+            Ok(clusters.to_vec())
+        }
+    };
+    let mut node_of = part(&clusters, &network, &mut stream)?;
+    let mut n_nodes = renumber(&mut node_of);
+    if n_clusters == clusters.len() || n_nodes == clusters.len() {
+        membership.copy_from_slice(&clusters);
+        return Ok(moved);
+    }
+    let (mut level, mut upper) = aggregate(&network, &node_of, n_nodes, &clusters, monitor)?;
+    for depth in 1.. {
+        let mut stream = random(depth);
+        let network = level.network();
+        moved |= moving::move_nodes(&network, &mut upper, penalty, &mut stream, monitor)?;
+        n_clusters = renumber(&mut upper);
+        if n_clusters == n_nodes {
+            break;
+        }
+        let mut finer = if refining {
+            refine::refine(&network, &upper, penalty, params.theta, &mut stream, monitor)?
+        } else {
+            upper.clone()
+        };
+        let n_finer = renumber(&mut finer);
+        if n_finer == n_nodes {
+            break;
+        }
+        let next = aggregate(&network, &finer, n_finer, &upper, monitor)?;
+        node_of.iter_mut().for_each(|node| *node = finer[*node as usize]);
+        (level, upper) = next;
+        n_nodes = n_finer;
+    }
+    membership.iter_mut().zip(&node_of).for_each(|(cluster, &node)| *cluster = upper[node as usize]);
+    Ok(moved)
+}
+
+/// Numbers clusters of any labels 0, 1, ... by first member.
+fn renumber_any(membership: &mut [u32]) {
+    let mut number = std::collections::HashMap::new();
+    for cluster in membership {
+        let next = number.len() as u32;
+        *cluster = *number.entry(*cluster).or_insert(next);
+    }
+}
+
+/// Numbers clusters by decreasing size, ties by first member.
+fn order_by_size(membership: &mut [u32]) -> usize {
+    let count = renumber(membership);
+    let mut size = vec![0usize; count];
+    membership.iter().for_each(|&c| size[c as usize] += 1);
+    let mut order: Vec<usize> = (0..count).collect();
+    order.sort_by_key(|&c| (std::cmp::Reverse(size[c]), c));
+    let mut rank = vec![0u32; count];
+    order.iter().enumerate().for_each(|(r, &c)| rank[c] = r as u32);
+    membership.iter_mut().for_each(|c| *c = rank[*c as usize]);
+    count
+}

@@ -1,0 +1,82 @@
+//! Random numbers that depend on a key only: the same on every machine, for any number of threads.
+
+/// The finaliser of SplitMix64 (Steele, Lea & Flood 2014): a bijection that scatters consecutive integers.
+#[inline]
+pub(crate) fn mix(x: u64) -> u64 {
+    let x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    x ^ (x >> 31)
+}
+
+const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
+
+/// A SplitMix64 stream.
+#[derive(Debug, Clone)]
+pub(crate) struct Stream(u64);
+
+impl Stream {
+    /// The stream that belongs to a seed, a purpose or round, and an item: streams of different keys are unrelated.
+    #[inline]
+    pub(crate) fn new(seed: u64, round: u64, item: u64) -> Self {
+        let key = mix(seed.wrapping_add(GOLDEN)).wrapping_add(round.wrapping_mul(GOLDEN));
+        Stream(mix(mix(key).wrapping_add(item.wrapping_mul(GOLDEN))))
+    }
+
+    /// 64 random bits.
+    #[inline]
+    pub(crate) fn bits(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(GOLDEN);
+        mix(self.0)
+    }
+
+    /// An integer in `0..n` by Lemire's multiplication (its bias, at most n / 2^64, does not matter here).
+    #[inline]
+    pub(crate) fn below(&mut self, n: usize) -> usize {
+        ((u128::from(self.bits()) * n as u128) >> 64) as usize
+    }
+
+    /// Uniform in [0, 1).
+    #[inline]
+    pub(crate) fn uniform(&mut self) -> f64 {
+        (self.bits() >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
+    }
+
+    /// Standard normal (Box-Muller, one of the pair).
+    pub(crate) fn normal(&mut self) -> f64 {
+        let radius = (-2.0 * (1.0 - self.uniform()).ln()).sqrt();
+        radius * (std::f64::consts::TAU * self.uniform()).cos()
+    }
+
+    /// Fisher-Yates.
+    pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
+        for i in (1..items.len()).rev() {
+            items.swap(i, self.below(i + 1));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Stream;
+
+    #[test]
+    fn moments_and_keys() {
+        let mut stream = Stream::new(0, 0, 0);
+        let draws: Vec<f64> = (0..100_000).map(|_| stream.normal()).collect();
+        let mean = draws.iter().sum::<f64>() / 1e5;
+        let var = draws.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / 1e5;
+        assert!(mean.abs() < 0.02 && (var - 1.0).abs() < 0.03, "{mean} {var}");
+        let first = |seed, round, item| Stream::new(seed, round, item).bits();
+        let firsts = [first(0, 0, 0), first(1, 0, 0), first(0, 1, 0), first(0, 0, 1), first(1, 1, 0), first(0, 1, 1)];
+        assert!((0..6).all(|i| (0..i).all(|j| firsts[i] != firsts[j])));
+    }
+
+    #[test]
+    fn shuffle_permutes() {
+        let mut items: Vec<usize> = (0..1000).collect();
+        Stream::new(3, 1, 4).shuffle(&mut items);
+        assert!(items.iter().enumerate().any(|(i, &x)| i != x));
+        items.sort_unstable();
+        assert!(items.iter().enumerate().all(|(i, &x)| i == x));
+    }
+}

@@ -1,0 +1,298 @@
+//! Leading eigenvectors of D^-1/2 A D^-1/2: Chebyshev-filtered subspace iteration (Zhou, Saad, Tiago & Chelikowsky
+//! 2006, J. Comput. Phys. 219) with fixed-order reductions, and cyclic Jacobi for small dense matrices.
+//!
+//! The iteration works on the similar matrix P = D^-1 A, which is self-adjoint in the inner product weighted by the
+//! degrees D: its product with a block needs no scaling of the gathered rows, and its trivial eigenvector is constant.
+
+use super::ROUND_START;
+use crate::context::Monitor;
+use crate::error::Result;
+use crate::graph::random::Stream;
+use crate::graph::symmetric::Graph;
+use rayon::prelude::*;
+
+/// Rows per parallel task; fixed, so that sums do not depend on the number of threads.
+const ROWS: usize = 4096;
+/// Columns of the block in the usual case (n_components <= 5): one cache line per row.
+const BLOCK: usize = 8;
+/// A Ritz pair of residual below this is good enough to start from (umap-learn's tolerance).
+const TOLERANCE: f64 = 1e-4;
+/// Products with the matrix after which the present approximation is returned.
+const MAX_PRODUCTS: usize = 400;
+/// Largest degree of one filter, and the largest growth of a vector in one filter (conditioning of the block).
+const MAX_DEGREE: usize = 24;
+const MAX_GROWTH: f64 = 1e6;
+
+/// (coordinates n x dim row-major, residual, converged) of a connected graph of more than `dim` + 1 vertices.
+pub(super) fn filtered_layout(graph: Graph, dim: usize, seed: u64, monitor: &Monitor) -> Result<(Vec<f64>, f64, bool)> {
+    let width = if dim + 3 <= BLOCK { BLOCK } else { dim + 4 };
+    if width == BLOCK {
+        filtered::<BLOCK>(graph, dim, width, seed, monitor)
+    } else {
+        filtered::<0>(graph, dim, width, seed, monitor)
+    }
+}
+
+/// `W` is the width when known at compile time, else 0.
+fn filtered<const W: usize>(
+    graph: Graph,
+    dim: usize,
+    width: usize,
+    seed: u64,
+    monitor: &Monitor,
+) -> Result<(Vec<f64>, f64, bool)> {
+    let n = graph.n_vertices();
+    let degree: Vec<f64> = (0..n).map(|i| graph.row(i).1.iter().map(|&w| f64::from(w)).sum()).collect();
+    let mut x = vec![0.0; n * width];
+    x.par_chunks_mut(width).enumerate().for_each(|(i, row)| {
+        let mut stream = Stream::new(seed, ROUND_START, i as u64);
+        row.iter_mut().for_each(|value| *value = stream.uniform() - 0.5);
+    });
+    let mut y = vec![0.0; n * width];
+    let mut previous = vec![0.0; n * width];
+
+    monitor.begin(MAX_PRODUCTS as u64);
+    let mut products = 0;
+    // Everything below `cut` is damped; it follows the smallest Ritz value of the block upwards.
+    let mut cut = 0.5;
+    loop {
+        // Filter: x <- T_m((P - centre) / half) x by the three-term recurrence.
+        let (centre, half) = ((cut - 1.0) / 2.0, (cut + 1.0) / 2.0);
+        let top: f64 = (1.0 - centre) / half;
+        let degree_of_filter = ((2.0 * MAX_GROWTH).ln() / top.acosh()) as usize;
+        let degree_of_filter = degree_of_filter.clamp(4, MAX_DEGREE).min(MAX_PRODUCTS);
+        product::<W>(graph, &degree, &x, &mut y, width, monitor, |new, old, _| (new - centre * old) / half, &[])?;
+        std::mem::swap(&mut previous, &mut x); // previous = T_0 x
+        std::mem::swap(&mut x, &mut y); // x = T_1 x
+        for _ in 1..degree_of_filter {
+            let next = |new: f64, old: f64, older: f64| 2.0 * (new - centre * old) / half - older;
+            product::<W>(graph, &degree, &x, &mut y, width, monitor, next, &previous)?;
+            std::mem::swap(&mut previous, &mut x);
+            std::mem::swap(&mut x, &mut y);
+        }
+        products += degree_of_filter + 1;
+        monitor.advance(degree_of_filter as u64 + 1);
+
+        // Orthonormalise, twice for accuracy, off the constant vector; then Rayleigh-Ritz.
+        remove_constant::<W>(&degree, &mut x, width);
+        for _ in 0..2 {
+            let gram = gram::<W>(&degree, &x, &x, width);
+            transform::<W>(&mut x, &inverse_root(gram, width), width);
+        }
+        product::<W>(graph, &degree, &x, &mut y, width, monitor, |new, _, _| new, &[])?;
+        let (values, vectors) = symmetric_eigen(gram::<W>(&degree, &x, &y, width), width);
+        transform::<W>(&mut x, &vectors, width);
+        transform::<W>(&mut y, &vectors, width);
+        let residual = residual::<W>(&degree, &x, &y, &values, dim, width);
+        cut = values[width - 1].clamp(cut, 0.999_999);
+        let converged = residual <= TOLERANCE;
+        if converged || products >= MAX_PRODUCTS {
+            let root: Vec<f64> = degree.iter().map(|d| d.sqrt()).collect();
+            let rows = x.chunks(width).zip(&root);
+            let coordinates = rows.flat_map(|(row, s)| row[..dim].iter().map(move |v| v * s)).collect();
+            return Ok((coordinates, residual, converged));
+        }
+    }
+}
+
+/// out = combine(P x, x, older), row by row; `older` may be empty.
+#[allow(clippy::too_many_arguments)]
+fn product<const W: usize>(
+    graph: Graph,
+    degree: &[f64],
+    x: &[f64],
+    out: &mut [f64],
+    width: usize,
+    monitor: &Monitor,
+    combine: impl Fn(f64, f64, f64) -> f64 + Sync,
+    older: &[f64],
+) -> Result<()> {
+    let width = if W > 0 { W } else { width };
+    out.par_chunks_mut(ROWS * width).enumerate().try_for_each(|(block, out)| {
+        monitor.check()?;
+        let mut fixed = [0.0; W];
+        let mut free = vec![0.0; if W > 0 { 0 } else { width }];
+        for (k, out) in out.chunks_mut(width).enumerate() {
+            let i = block * ROWS + k;
+            let sum: &mut [f64] = if W > 0 { &mut fixed } else { &mut free };
+            sum.fill(0.0);
+            let (columns, weights) = graph.row(i);
+            for (&column, &weight) in columns.iter().zip(weights) {
+                let from = &x[column as usize * width..][..width];
+                let weight = f64::from(weight);
+                sum.iter_mut().zip(from).for_each(|(sum, from)| *sum += weight * from);
+            }
+            let inverse = 1.0 / degree[i];
+            let old = &x[i * width..][..width];
+            for c in 0..width {
+                out[c] = combine(sum[c] * inverse, old[c], if older.is_empty() { 0.0 } else { older[i * width + c] });
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Sums `term(row)` over all rows into a vector of `len`: per block of rows, then over the blocks in order.
+fn ordered_sum(n: usize, len: usize, term: impl Fn(usize, &mut [f64]) + Sync) -> Vec<f64> {
+    let blocks: Vec<Vec<f64>> = (0..n.div_ceil(ROWS))
+        .into_par_iter()
+        .map(|block| {
+            let mut sum = vec![0.0; len];
+            (block * ROWS..n.min((block + 1) * ROWS)).for_each(|i| term(i, &mut sum));
+            sum
+        })
+        .collect();
+    blocks.iter().fold(vec![0.0; len], |mut total, block| {
+        total.iter_mut().zip(block).for_each(|(total, value)| *total += value);
+        total
+    })
+}
+
+fn remove_constant<const W: usize>(degree: &[f64], x: &mut [f64], width: usize) {
+    let width = if W > 0 { W } else { width };
+    let sums = ordered_sum(degree.len(), width + 1, |i, sum| {
+        (0..width).for_each(|c| sum[c] += degree[i] * x[i * width + c]);
+        sum[width] += degree[i];
+    });
+    x.par_chunks_mut(ROWS * width).for_each(|rows| {
+        rows.chunks_mut(width).for_each(|row| (0..width).for_each(|c| row[c] -= sums[c] / sums[width]));
+    });
+}
+
+/// X' D Y, width x width row-major, symmetrised.
+fn gram<const W: usize>(degree: &[f64], x: &[f64], y: &[f64], width: usize) -> Vec<f64> {
+    let width = if W > 0 { W } else { width };
+    let mut sum = ordered_sum(degree.len(), width * width, |i, sum| {
+        let (x, y) = (&x[i * width..][..width], &y[i * width..][..width]);
+        for (a, sum) in sum.chunks_mut(width).enumerate() {
+            let left = degree[i] * x[a];
+            (0..width).for_each(|b| sum[b] += left * y[b]);
+        }
+    });
+    for a in 0..width {
+        for b in 0..a {
+            let mean = (sum[a * width + b] + sum[b * width + a]) / 2.0;
+            sum[a * width + b] = mean;
+            sum[b * width + a] = mean;
+        }
+    }
+    sum
+}
+
+/// X <- X T, T width x width row-major.
+fn transform<const W: usize>(x: &mut [f64], t: &[f64], width: usize) {
+    let width = if W > 0 { W } else { width };
+    x.par_chunks_mut(ROWS * width).for_each(|rows| {
+        let mut new = vec![0.0; width];
+        for row in rows.chunks_mut(width) {
+            new.fill(0.0);
+            for (a, &value) in row.iter().enumerate() {
+                let t = &t[a * width..][..width];
+                (0..width).for_each(|b| new[b] += value * t[b]);
+            }
+            row.copy_from_slice(&new);
+        }
+    });
+}
+
+/// Largest norm of P x - lambda x over the first `dim` columns.
+fn residual<const W: usize>(degree: &[f64], x: &[f64], y: &[f64], values: &[f64], dim: usize, width: usize) -> f64 {
+    let sums = ordered_sum(degree.len(), dim, |i, sum| {
+        for c in 0..dim {
+            sum[c] += degree[i] * (y[i * width + c] - values[c] * x[i * width + c]).powi(2);
+        }
+    });
+    sums.iter().fold(0.0f64, |m, &s| m.max(s.sqrt()))
+}
+
+/// V S^-1/2 of a Gram matrix V S V'; directions lost to rounding keep a tiny, harmless weight.
+fn inverse_root(gram: Vec<f64>, width: usize) -> Vec<f64> {
+    let (values, mut vectors) = symmetric_eigen(gram, width);
+    let least = values[0].max(f64::MIN_POSITIVE) * 1e-15;
+    for row in vectors.chunks_mut(width) {
+        row.iter_mut().zip(&values).for_each(|(v, &s)| *v /= s.max(least).sqrt());
+    }
+    vectors
+}
+
+/// Eigenvalues (descending) and eigenvectors (columns, row-major) of a symmetric matrix, by cyclic Jacobi rotations
+/// (Golub & Van Loan, section 8.5).
+pub(super) fn symmetric_eigen(mut a: Vec<f64>, n: usize) -> (Vec<f64>, Vec<f64>) {
+    let mut v = vec![0.0; n * n];
+    (0..n).for_each(|i| v[i * n + i] = 1.0);
+    for _ in 0..60 {
+        let off: f64 = (0..n).flat_map(|i| (0..i).map(move |j| (i, j))).map(|(i, j)| a[i * n + j].powi(2)).sum();
+        let diagonal: f64 = (0..n).map(|i| a[i * n + i].powi(2)).sum();
+        if off <= 1e-30 * diagonal || off == 0.0 {
+            break;
+        }
+        for p in 0..n {
+            for q in p + 1..n {
+                let apq = a[p * n + q];
+                if apq == 0.0 {
+                    continue;
+                }
+                let theta = (a[q * n + q] - a[p * n + p]) / (2.0 * apq);
+                let t = theta.signum() / (theta.abs() + (theta * theta + 1.0).sqrt());
+                let c = 1.0 / (t * t + 1.0).sqrt();
+                let s = t * c;
+                for k in 0..n {
+                    let (x, y) = (a[k * n + p], a[k * n + q]);
+                    a[k * n + p] = c * x - s * y;
+                    a[k * n + q] = s * x + c * y;
+                }
+                for k in 0..n {
+                    let (x, y) = (a[p * n + k], a[q * n + k]);
+                    a[p * n + k] = c * x - s * y;
+                    a[q * n + k] = s * x + c * y;
+                }
+                for k in 0..n {
+                    let (x, y) = (v[k * n + p], v[k * n + q]);
+                    v[k * n + p] = c * x - s * y;
+                    v[k * n + q] = s * x + c * y;
+                }
+            }
+        }
+    }
+    let mut order: Vec<usize> = (0..n).collect();
+    order.sort_by(|&i, &j| a[j * n + j].total_cmp(&a[i * n + i]));
+    let values = order.iter().map(|&i| a[i * n + i]).collect();
+    let vectors = (0..n).flat_map(|k| order.iter().map(move |&i| (k, i))).map(|(k, i)| v[k * n + i]).collect();
+    (values, vectors)
+}
+
+/// Eigenvectors 2 to `dim` + 1 of D^-1/2 A D^-1/2, n x dim row-major, for a small connected graph.
+pub(super) fn dense_layout(graph: Graph, dim: usize) -> Vec<f64> {
+    let n = graph.n_vertices();
+    let root: Vec<f64> = (0..n).map(|i| graph.row(i).1.iter().map(|&w| f64::from(w)).sum::<f64>().sqrt()).collect();
+    let mut a = vec![0.0; n * n];
+    for i in 0..n {
+        let (columns, weights) = graph.row(i);
+        for (&j, &w) in columns.iter().zip(weights) {
+            a[i * n + j as usize] = f64::from(w) / (root[i] * root[j as usize]);
+        }
+    }
+    let (_, vectors) = symmetric_eigen(a, n);
+    (0..n).flat_map(|i| (1..=dim).map(move |d| (i, d))).map(|(i, d)| vectors[i * n + d]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::symmetric_eigen;
+
+    #[test]
+    fn jacobi_reconstructs() {
+        let n = 7;
+        let a: Vec<f64> = (0..n * n).map(|k| (((k / n) * (k % n) + k / n + k % n) as f64 * 1.7).sin()).collect();
+        let (values, v) = symmetric_eigen(a.clone(), n);
+        assert!(values.windows(2).all(|w| w[0] >= w[1]));
+        for i in 0..n {
+            for j in 0..n {
+                let back: f64 = (0..n).map(|k| v[i * n + k] * values[k] * v[j * n + k]).sum();
+                assert!((back - a[i * n + j]).abs() < 1e-12, "{i} {j}");
+                let unit: f64 = (0..n).map(|k| v[k * n + i] * v[k * n + j]).sum();
+                assert!((unit - f64::from(u8::from(i == j))).abs() < 1e-12);
+            }
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! Spectral layout: eigenvectors of the normalised Laplacian of a connectivity graph, the default start of UMAP.
+//!
+//! Sizes and conventions follow umap-learn's `spectral_layout`; the eigensolver is our own ([`eigen`]).
+
+mod eigen;
+
+use super::random::Stream;
+use super::symmetric::{check, Graph};
+use crate::context::{Context, Monitor};
+use crate::error::{Error, Result};
+use eigen::{dense_layout, filtered_layout};
+use ndarray::Array2;
+use sprs::CsMatI;
+
+/// Components of at most this many vertices are solved densely.
+const DENSE: usize = 64;
+
+/// Stream rounds of this module (see `random`): far from the epochs of the optimiser.
+const ROUND_RANDOM: u64 = 1 << 40;
+pub(super) const ROUND_START: u64 = (1 << 40) + 1;
+
+/// A spectral layout and how it came about.
+#[derive(Debug, Clone)]
+pub struct SpectralLayout {
+    /// n_obs x n_components.
+    pub coordinates: Array2<f64>,
+    /// Connected components of the graph.
+    pub n_connected: usize,
+    /// Largest residual `|M x - lambda x|` over the eigenpairs used, `x` of norm 1; 0 when none was computed.
+    pub residual: f64,
+    /// What differs from "one connected graph, solved to tolerance", in words; empty when nothing does.
+    pub notes: Vec<String>,
+}
+
+/// Eigenvectors 2 to `n_components` + 1 of the normalised Laplacian I - D^-1/2 A D^-1/2 of `graph` (n_obs x n_obs,
+/// symmetric CSR), each of norm 1, the entry of largest magnitude positive.
+///
+/// A graph of several connected components is laid out per component: components get places of their own (for at most
+/// `2 * n_components` of them the ends of the coordinate axes, as in umap-learn; otherwise a spiral of discs with areas
+/// proportional to the components' sizes, largest in the middle), each component's own layout is scaled into its place,
+/// and one too small to have enough eigenvectors is filled with uniform random positions.
+///
+/// # Errors
+/// [`Error::Parameter`] for `n_components` = 0 and for an asymmetric graph, [`Error::Shape`], [`Error::Values`],
+/// [`Error::Cancelled`].
+pub fn spectral_layout(
+    graph: &CsMatI<f32, u32, usize>,
+    n_components: usize,
+    seed: u64,
+    ctx: &Context,
+) -> Result<SpectralLayout> {
+    ctx.install(|| {
+        let graph = check(graph, "spectral_layout", &ctx.monitor)?;
+        layout(graph, n_components, seed, &ctx.monitor)
+    })
+}
+
+pub(super) fn layout(graph: Graph, dim: usize, seed: u64, monitor: &Monitor) -> Result<SpectralLayout> {
+    if dim == 0 {
+        return Err(Error::parameter("n_components", "at least 1", dim));
+    }
+    let n = graph.n_vertices();
+    let mut result =
+        SpectralLayout { coordinates: Array2::zeros((n, dim)), n_connected: 0, residual: 0.0, notes: Vec::new() };
+    let (label, sizes) = connected(graph, monitor)?;
+    result.n_connected = sizes.len();
+    if sizes.len() <= 1 {
+        let all: Vec<u32> = (0..n as u32).collect();
+        let part = component(graph, dim, seed, &all, monitor, &mut result)?;
+        result.coordinates.iter_mut().zip(part).for_each(|(to, from)| *to = from);
+        return Ok(result);
+    }
+    result.notes.push(format!(
+        "the graph has {} connected components; each was laid out on its own and given its own place",
+        sizes.len()
+    ));
+
+    // Vertices by component, ascending in each.
+    let mut start = vec![0usize; sizes.len() + 1];
+    for (c, &size) in sizes.iter().enumerate() {
+        start[c + 1] = start[c] + size;
+    }
+    let mut members = vec![0u32; n];
+    let mut next = start.clone();
+    for (vertex, &c) in label.iter().enumerate() {
+        members[next[c as usize]] = vertex as u32;
+        next[c as usize] += 1;
+    }
+
+    let mut local = vec![0u32; n];
+    for (c, place) in places(&sizes, dim).into_iter().enumerate() {
+        let members = &members[start[c]..start[c + 1]];
+        for (k, &vertex) in members.iter().enumerate() {
+            local[vertex as usize] = k as u32;
+        }
+        let (mut indptr, mut indices, mut data) = (vec![0], Vec::new(), Vec::new());
+        for &vertex in members {
+            let (columns, weights) = graph.row(vertex as usize);
+            indices.extend(columns.iter().map(|&column| local[column as usize]));
+            data.extend_from_slice(weights);
+            indptr.push(indices.len());
+        }
+        let part = Graph { indptr: &indptr, indices: &indices, data: &data };
+        let coordinates = component(part, dim, seed, members, monitor, &mut result)?;
+        let largest = coordinates.iter().fold(0.0f64, |m, x| m.max(x.abs()));
+        let scale = if largest > 0.0 { place.radius / largest } else { 0.0 };
+        for (&vertex, from) in members.iter().zip(coordinates.chunks(dim)) {
+            for d in 0..dim {
+                result.coordinates[[vertex as usize, d]] = place.centre[d] + scale * from[d];
+            }
+        }
+    }
+    Ok(result)
+}
+
+/// Coordinates of one connected graph, row-major. `vertices` names its rows in the whole graph (for random numbers).
+fn component(
+    graph: Graph,
+    dim: usize,
+    seed: u64,
+    vertices: &[u32],
+    monitor: &Monitor,
+    result: &mut SpectralLayout,
+) -> Result<Vec<f64>> {
+    let n = graph.n_vertices();
+    if n < 2 * dim || n <= dim + 1 {
+        if result.n_connected == 1 && n > 0 {
+            let reason = format!("{n} observations have too few eigenvectors for {dim} components; random start");
+            result.notes.push(reason);
+        }
+        let random = vertices.iter().flat_map(|&vertex| {
+            let mut stream = Stream::new(seed, ROUND_RANDOM, u64::from(vertex));
+            (0..dim).map(move |_| 2.0 * stream.uniform() - 1.0)
+        });
+        return Ok(random.collect());
+    }
+    let (mut coordinates, residual, converged) = if n <= DENSE {
+        (dense_layout(graph, dim), 0.0, true)
+    } else {
+        filtered_layout(graph, dim, seed, monitor)?
+    };
+    result.residual = result.residual.max(residual);
+    if !converged {
+        result.notes.push(format!(
+            "the eigenvectors of a component of {n} observations are approximate (residual {residual:.1e}); \
+             clusters are that nearly disconnected"
+        ));
+    }
+    for d in 0..dim {
+        let column = || (0..n).map(|i| coordinates[i * dim + d]);
+        let extreme = column().fold(0.0f64, |m, x| if x.abs() > m.abs() { x } else { m });
+        if extreme < 0.0 {
+            (0..n).for_each(|i| coordinates[i * dim + d] = -coordinates[i * dim + d]);
+        }
+    }
+    Ok(coordinates)
+}
+
+/// Component of each vertex, numbered by first vertex, and the components' sizes.
+fn connected(graph: Graph, monitor: &Monitor) -> Result<(Vec<u32>, Vec<usize>)> {
+    const NONE: u32 = u32::MAX;
+    let n = graph.n_vertices();
+    let (mut label, mut sizes, mut stack) = (vec![NONE; n], Vec::new(), Vec::new());
+    for first in 0..n {
+        if label[first] != NONE {
+            continue;
+        }
+        let c = sizes.len() as u32;
+        label[first] = c;
+        stack.push(first as u32);
+        let mut size = 0;
+        while let Some(vertex) = stack.pop() {
+            size += 1;
+            if size % 4096 == 0 {
+                monitor.check()?;
+            }
+            let (columns, weights) = graph.row(vertex as usize);
+            for (&column, &weight) in columns.iter().zip(weights) {
+                if weight > 0.0 && label[column as usize] == NONE {
+                    label[column as usize] = c;
+                    stack.push(column);
+                }
+            }
+        }
+        sizes.push(size);
+    }
+    Ok((label, sizes))
+}
+
+/// Where a component goes.
+struct Place {
+    centre: Vec<f64>,
+    radius: f64,
+}
+
+fn places(sizes: &[usize], dim: usize) -> Vec<Place> {
+    let count = sizes.len();
+    let unit = |d: usize, value: f64| {
+        let mut centre = vec![0.0; dim];
+        centre[d] = value;
+        centre
+    };
+    if count <= 2 * dim {
+        let half = count.div_ceil(2);
+        let radius = if half > 1 { std::f64::consts::FRAC_1_SQRT_2 } else { 1.0 };
+        let end = |c: usize| if c < half { unit(c, 1.0) } else { unit(c - half, -1.0) };
+        return (0..count).map(|c| Place { centre: end(c), radius }).collect();
+    }
+    let mut order: Vec<usize> = (0..count).collect();
+    order.sort_by_key(|&c| (std::cmp::Reverse(sizes[c]), c));
+    let mut places: Vec<Place> = (0..count).map(|_| Place { centre: vec![0.0; dim], radius: 0.0 }).collect();
+    let golden_angle = std::f64::consts::PI * (3.0 - 5f64.sqrt());
+    let mut inside = 0.0;
+    for (rank, &c) in order.iter().enumerate() {
+        let area = sizes[c] as f64;
+        let place = &mut places[c];
+        if dim == 1 {
+            place.centre[0] = inside + area / 2.0;
+            place.radius = 0.45 * area;
+        } else {
+            // Areas in units of pi: a disc of `area` has radius sqrt(area).
+            let distance = if rank == 0 { 0.0 } else { f64::sqrt(inside + area / 2.0) + 0.5 * area.sqrt() };
+            let angle = golden_angle * rank as f64;
+            place.centre[0] = distance * angle.cos();
+            place.centre[1] = distance * angle.sin();
+            place.radius = 0.6 * area.sqrt();
+        }
+        inside += area;
+    }
+    places
+}

@@ -1,0 +1,230 @@
+//! Batch optimisation: every point gathers the forces on it from the positions of the epoch before, and all points move
+//! together at the end of the epoch with Adam (Kingma & Ba 2015). A point's random numbers depend on (seed, epoch,
+//! point) only, its sums run in a fixed order: the result does not depend on the number of threads.
+
+use super::super::random::Stream;
+use super::curve::{Curve, LANES};
+use super::Job;
+use crate::context::Monitor;
+use crate::error::{Error, Result};
+use rayon::prelude::*;
+
+/// Points per parallel task.
+const POINTS: usize = 512;
+/// Adam's decay rates and the guard of its denominator. Quick forgetting suits gradients this noisy.
+const DECAY_1: f32 = 0.5;
+const DECAY_2: f32 = 0.9;
+const EPSILON: f32 = 1e-7;
+/// Largest force per coordinate of one sample (umap-learn).
+const CLIP: f32 = 4.0;
+/// A stored entry (i, j) has its mirror image (j, i), whose samples pull i as well.
+const BOTH_DIRECTIONS: f32 = 2.0;
+/// Positions have a power of two (or 2, 3) of coordinates here; further ones are 0 and stay 0.
+pub(super) const MAX_COMPONENTS: usize = 64;
+
+/// Runs all epochs on `x` (n_obs x n_components, row-major) and returns the final positions.
+pub(super) fn optimise(job: &Job, x: Vec<f32>, monitor: &Monitor) -> Result<Vec<f32>> {
+    match job.dim {
+        1 | 2 => run::<2>(job, &x, monitor),
+        3 => run::<3>(job, &x, monitor),
+        4 => run::<4>(job, &x, monitor),
+        5..=8 => run::<8>(job, &x, monitor),
+        9..=16 => run::<16>(job, &x, monitor),
+        17..=32 => run::<32>(job, &x, monitor),
+        33..=MAX_COMPONENTS => run::<MAX_COMPONENTS>(job, &x, monitor),
+        _ => Err(Error::parameter("n_components", format!("1 to {MAX_COMPONENTS}"), job.dim)),
+    }
+}
+
+/// A point's moving averages.
+#[derive(Clone, Copy)]
+struct Moments<const D: usize> {
+    first: [f32; D],
+    second: [f32; D],
+}
+
+fn run<const D: usize>(job: &Job, start: &[f32], monitor: &Monitor) -> Result<Vec<f32>> {
+    let n = job.graph.n_vertices();
+    let mut old = vec![[0.0f32; D]; n];
+    for (to, from) in old.iter_mut().zip(start.chunks(job.dim)) {
+        to[..job.dim].copy_from_slice(from);
+    }
+    let mut new = old.clone();
+    let mut moments = vec![Moments { first: [0.0; D], second: [0.0; D] }; n];
+    let (mut power_1, mut power_2) = (1.0f32, 1.0f32);
+    for epoch in 0..job.n_epochs {
+        power_1 *= DECAY_1;
+        power_2 *= DECAY_2;
+        let (unbias_1, unbias_2) = (1.0 / (1.0 - power_1), 1.0 / (1.0 - power_2));
+        let rate = job.rate(epoch) as f32 * unbias_1;
+        let forces = Forces::new(job, epoch, &old);
+        new.par_chunks_mut(POINTS).zip(moments.par_chunks_mut(POINTS)).enumerate().try_for_each(
+            |(block, (new, moments))| {
+                monitor.check()?;
+                forces.move_points(block * POINTS, new, moments, rate, unbias_2);
+                monitor.advance(new.len() as u64);
+                Ok(())
+            },
+        )?;
+        std::mem::swap(&mut old, &mut new);
+    }
+    Ok(old.iter().flat_map(|point| point[..job.dim].iter().copied()).collect())
+}
+
+/// The forces of one epoch.
+struct Forces<'a, const D: usize> {
+    job: &'a Job<'a>,
+    x: &'a [[f32; D]],
+    epoch: usize,
+    /// Weight to share of epochs in which an edge is sampled.
+    to_share: f32,
+    least: f32,
+}
+
+impl<'a, const D: usize> Forces<'a, D> {
+    fn new(job: &'a Job<'a>, epoch: usize, x: &'a [[f32; D]]) -> Self {
+        Forces { job, x, epoch, to_share: 1.0 / job.largest, least: job.least_weight() }
+    }
+
+    /// Moves a run of points from `first` on by one step of Adam, with the widest vector instructions at hand.
+    fn move_points(&self, first: usize, new: &mut [[f32; D]], moments: &mut [Moments<D>], rate: f32, unbias_2: f32) {
+        #[cfg(target_arch = "x86_64")]
+        if std::arch::is_x86_feature_detected!("avx2") {
+            // SAFETY: the processor was just found to have AVX2.
+            return unsafe { self.move_points_avx2(first, new, moments, rate, unbias_2) };
+        }
+        self.move_points_plain(first, new, moments, rate, unbias_2);
+    }
+
+    /// The same code and, as Rust never fuses or reorders float operations, the same bits; twice as fast.
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2")]
+    fn move_points_avx2(
+        &self,
+        first: usize,
+        new: &mut [[f32; D]],
+        moments: &mut [Moments<D>],
+        rate: f32,
+        unbias_2: f32,
+    ) {
+        self.move_points_plain(first, new, moments, rate, unbias_2);
+    }
+
+    #[inline(always)]
+    fn move_points_plain(
+        &self,
+        first: usize,
+        new: &mut [[f32; D]],
+        moments: &mut [Moments<D>],
+        rate: f32,
+        unbias_2: f32,
+    ) {
+        let mut sampled = Vec::new();
+        for (k, (new, moments)) in new.iter_mut().zip(moments).enumerate() {
+            let force = self.on(first + k, &mut sampled);
+            for d in 0..D {
+                let (m, v) = (&mut moments.first[d], &mut moments.second[d]);
+                *m = DECAY_1 * *m + (1.0 - DECAY_1) * force[d];
+                *v = DECAY_2 * *v + (1.0 - DECAY_2) * force[d] * force[d];
+                new[d] = self.x[first + k][d] + rate * *m / ((unbias_2 * *v).sqrt() + EPSILON);
+            }
+        }
+    }
+
+    /// The force on point `i`; `sampled` is scratch.
+    #[inline(always)]
+    fn on(&self, i: usize, sampled: &mut Vec<u32>) -> [f32; D] {
+        let (job, curve, n) = (self.job, &self.job.curve, self.job.graph.n_vertices());
+        self.sample_edges(i, sampled);
+        let mut pull = Sum::<D>::default();
+        for chunk in sampled.chunks(LANES) {
+            let mut others = [i as u32; LANES];
+            others[..chunk.len()].copy_from_slice(chunk);
+            pull.add(curve, self.x, i, &others, Curve::attractions);
+        }
+        let mut push = Sum::<D>::default();
+        let mut stream = Stream::new(job.params.seed, self.epoch as u64, i as u64);
+        let mut left = sampled.len() * job.params.negative_sample_rate;
+        while left > 0 {
+            let mut others = [0u32; LANES];
+            for pair in others.chunks_exact_mut(2) {
+                let bits = stream.bits();
+                pair[0] = (((bits >> 32) * n as u64) >> 32) as u32;
+                pair[1] = (((bits & 0xFFFF_FFFF) * n as u64) >> 32) as u32;
+            }
+            let used = left.min(LANES);
+            others[used..].fill(i as u32);
+            push.add(curve, self.x, i, &others, Curve::repulsions);
+            left -= used;
+        }
+        let (pull, push) = (pull.total(), push.total());
+        std::array::from_fn(|d| BOTH_DIRECTIONS * pull[d] + push[d])
+    }
+
+    /// Neighbours of `i` whose edge is sampled in this epoch: an edge of `share` p in every 1/p-th epoch. The phases of
+    /// successive entries are multiples of the golden ratio, so that they do not fall into the same epochs.
+    #[inline(always)]
+    fn sample_edges(&self, i: usize, sampled: &mut Vec<u32>) {
+        let (columns, weights) = self.job.graph.row(i);
+        let first = self.job.graph.indptr[i] as u32;
+        sampled.clear();
+        sampled.resize(columns.len(), 0);
+        let mut count = 0;
+        for (e, (&column, &weight)) in columns.iter().zip(weights).enumerate() {
+            // 1 + share has share as its 23 mantissa bits; 2^23 for a share of 1.
+            let share = (1.0 + weight * self.to_share).to_bits() - 1f32.to_bits();
+            let phase = first.wrapping_add(e as u32).wrapping_mul(0x9E37_79B9) >> 9;
+            let clock = phase.wrapping_add((self.epoch as u32).wrapping_mul(share)) & 0x7F_FFFF;
+            sampled[count] = column;
+            count += usize::from((clock < share) & (weight >= self.least));
+        }
+        sampled.truncate(count);
+    }
+}
+
+/// Sums of forces, one per lane; lanes are added up at the end.
+struct Sum<const D: usize>([[f32; LANES]; D]);
+
+impl<const D: usize> Default for Sum<D> {
+    fn default() -> Self {
+        Sum([[0.0; LANES]; D])
+    }
+}
+
+impl<const D: usize> Sum<D> {
+    /// Adds the forces between `i` and `others`; `i` itself exerts none and fills up unused lanes.
+    #[inline(always)]
+    fn add(
+        &mut self,
+        curve: &Curve,
+        x: &[[f32; D]],
+        i: usize,
+        others: &[u32; LANES],
+        factors: impl Fn(&Curve, &[f32; LANES]) -> [f32; LANES],
+    ) {
+        let here = x[i];
+        let mut difference = [[0.0f32; LANES]; D];
+        for lane in 0..LANES {
+            let there = x[others[lane] as usize];
+            for d in 0..D {
+                difference[d][lane] = here[d] - there[d];
+            }
+        }
+        let mut d2 = [0.0f32; LANES];
+        for difference in &difference {
+            for lane in 0..LANES {
+                d2[lane] += difference[lane] * difference[lane];
+            }
+        }
+        let factor = factors(curve, &d2);
+        for d in 0..D {
+            for lane in 0..LANES {
+                self.0[d][lane] += (factor[lane] * difference[d][lane]).clamp(-CLIP, CLIP);
+            }
+        }
+    }
+
+    fn total(&self) -> [f32; D] {
+        std::array::from_fn(|d| self.0[d].iter().sum())
+    }
+}

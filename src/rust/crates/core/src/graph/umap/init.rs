@@ -1,0 +1,104 @@
+//! Where points start.
+
+use super::super::random::Stream;
+use super::super::spectral;
+use super::super::symmetric::Graph;
+use super::UmapParams;
+use crate::context::Monitor;
+use crate::error::{Error, Result};
+use ndarray::Array2;
+
+/// Where points start.
+#[derive(Debug, Clone, Default)]
+pub enum Init {
+    /// Eigenvectors of the normalised Laplacian of the graph ([`spectral::spectral_layout`]).
+    #[default]
+    Spectral,
+    /// The first `n_components` columns of this n_obs x n_comps matrix (as `obsm["X_pca"]`), scaled.
+    Pca(Array2<f32>),
+    /// Uniform.
+    Random,
+    /// These positions (n_obs x n_components).
+    Given(Array2<f32>),
+}
+
+/// Stream rounds of this module (see `random`).
+const ROUND_NOISE: u64 = (1 << 40) + 2;
+const ROUND_UNIFORM: u64 = (1 << 40) + 3;
+
+/// Extent of the start along each axis.
+const EXTENT: f64 = 10.0;
+/// Standard deviation of the noise added after scaling to a largest coordinate of [`EXTENT`].
+const NOISE: f64 = 1e-4;
+
+pub(super) struct Start {
+    /// n_obs x n_components, row-major.
+    pub(super) coordinates: Vec<f32>,
+    pub(super) notes: Vec<String>,
+}
+
+/// The start in umap-learn's scaling: largest coordinate 10 with a little noise (spectral, PCA), then each axis moved
+/// and stretched to [0, 10].
+pub(super) fn positions(graph: Graph, params: &UmapParams, monitor: &Monitor) -> Result<Start> {
+    let (n, dim) = (graph.n_vertices(), params.n_components);
+    let mut notes = Vec::new();
+    let mut x = match &params.init {
+        Init::Spectral => {
+            let layout = spectral::layout(graph, dim, params.seed, monitor)?;
+            notes = layout.notes;
+            noisy(layout.coordinates.into_iter().collect(), dim, params.seed)
+        }
+        Init::Pca(pca) => {
+            if pca.nrows() != n || pca.ncols() < dim {
+                let expected = format!("{n} x at least {dim}");
+                return Err(Error::shape("init (PCA)", expected, format!("{} x {}", pca.nrows(), pca.ncols())));
+            }
+            let x = pca.rows().into_iter().flat_map(|row| row.into_iter().take(dim).map(|&v| f64::from(v)));
+            noisy(finite(x.collect(), dim)?, dim, params.seed)
+        }
+        Init::Random => (0..n)
+            .flat_map(|i| {
+                let mut stream = Stream::new(params.seed, ROUND_UNIFORM, i as u64);
+                (0..dim).map(move |_| stream.uniform())
+            })
+            .collect(),
+        Init::Given(given) => {
+            if given.dim() != (n, dim) {
+                let (rows, cols) = given.dim();
+                return Err(Error::shape("init", format!("{n} x {dim}"), format!("{rows} x {cols}")));
+            }
+            finite(given.iter().map(|&v| f64::from(v)).collect(), dim)?
+        }
+    };
+    for d in 0..dim {
+        let column = || x.iter().skip(d).step_by(dim);
+        let (low, high) = column().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), &v| (l.min(v), h.max(v)));
+        let scale = if high > low { EXTENT / (high - low) } else { 0.0 };
+        x.iter_mut().skip(d).step_by(dim).for_each(|v| *v = (*v - low) * scale);
+    }
+    Ok(Start { coordinates: x.into_iter().map(|v| v as f32).collect(), notes })
+}
+
+fn noisy(mut x: Vec<f64>, dim: usize, seed: u64) -> Vec<f64> {
+    let largest = x.iter().fold(0.0f64, |m, v| m.max(v.abs()));
+    let scale = if largest > 0.0 { EXTENT / largest } else { 0.0 };
+    for (i, row) in x.chunks_mut(dim).enumerate() {
+        let mut stream = Stream::new(seed, ROUND_NOISE, i as u64);
+        row.iter_mut().for_each(|v| *v = *v * scale + NOISE * stream.normal());
+    }
+    x
+}
+
+fn finite(x: Vec<f64>, dim: usize) -> Result<Vec<f64>> {
+    match x.iter().position(|v| !v.is_finite()) {
+        None => Ok(x),
+        Some(at) => Err(Error::Values {
+            element: "init".into(),
+            operation: "umap",
+            expected: "finite positions",
+            found: x[at].to_string(),
+            row: at / dim,
+            column: at % dim,
+        }),
+    }
+}

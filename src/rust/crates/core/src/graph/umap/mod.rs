@@ -1,0 +1,175 @@
+//! UMAP (McInnes, Healy & Melville 2018, arXiv 1802.03426) on a graph of connectivities.
+//!
+//! [`Mode::Batch`], the default, moves every point once per epoch from the positions of the epoch before, so the result
+//! is the same for any number of threads; [`Mode::Sequential`] has the structure of umap-learn's optimiser, one edge
+//! after the other on one thread. Both sample edges in proportion to their weight, and negative samples, as umap-learn.
+
+mod batch;
+mod curve;
+mod init;
+mod sequential;
+
+pub use curve::find_ab_params;
+pub use init::Init;
+
+use super::symmetric::{check, Graph};
+use crate::context::Context;
+use crate::error::{Error, Result};
+use curve::Curve;
+use ndarray::Array2;
+use sprs::CsMatI;
+
+/// How points are moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// All points at once per epoch, in parallel, from the positions of the epoch before.
+    #[default]
+    Batch,
+    /// One sampled edge after the other on one thread, as umap-learn.
+    Sequential,
+}
+
+/// Parameters of [`umap`]; names and defaults are those of `scanpy.tl.umap`.
+#[derive(Debug, Clone)]
+pub struct UmapParams {
+    /// Dimensions of the embedding.
+    pub n_components: usize,
+    /// Distance of close neighbours in the embedding, in `0..=spread`.
+    pub min_dist: f64,
+    /// Scale of the embedded points.
+    pub spread: f64,
+    /// Optimisation epochs; `None`: 500 for at most 10,000 observations, else 200.
+    pub n_epochs: Option<usize>,
+    /// Initial learning rate.
+    pub alpha: f64,
+    /// Weight of negative samples.
+    pub gamma: f64,
+    /// Negative samples per positive one.
+    pub negative_sample_rate: usize,
+    /// Curve parameter; `None`: from `min_dist` and `spread`.
+    pub a: Option<f64>,
+    /// Curve parameter; `None`: from `min_dist` and `spread`.
+    pub b: Option<f64>,
+    /// Where points start.
+    pub init: Init,
+    /// How points are moved.
+    pub mode: Mode,
+    /// Seed of every random number.
+    pub seed: u64,
+}
+
+impl Default for UmapParams {
+    fn default() -> Self {
+        UmapParams {
+            n_components: 2,
+            min_dist: 0.5,
+            spread: 1.0,
+            n_epochs: None,
+            alpha: 1.0,
+            gamma: 1.0,
+            negative_sample_rate: 5,
+            a: None,
+            b: None,
+            init: Init::Spectral,
+            mode: Mode::Batch,
+            seed: 0,
+        }
+    }
+}
+
+/// An embedding and the values that defaults resolved to.
+#[derive(Debug, Clone)]
+pub struct UmapResult {
+    /// n_obs x n_components.
+    pub embedding: Array2<f32>,
+    /// Curve parameter used.
+    pub a: f64,
+    /// Curve parameter used.
+    pub b: f64,
+    /// Epochs run.
+    pub n_epochs: usize,
+    /// What a user should hear of (several connected components, an approximate or random start); often empty.
+    pub notes: Vec<String>,
+}
+
+/// Embeds the graph of `connectivities` (n_obs x n_obs, symmetric CSR, as `obsp["connectivities"]`).
+///
+/// # Errors
+/// [`Error::Parameter`] for parameters outside their domain and an asymmetric graph, [`Error::Shape`] for a graph that
+/// is not square or a start of the wrong shape, [`Error::Values`] for negative or non-finite weights or start
+/// positions, [`Error::Cancelled`].
+pub fn umap(connectivities: &CsMatI<f32, u32, usize>, params: &UmapParams, ctx: &Context) -> Result<UmapResult> {
+    validate(params)?;
+    let (a, b) = match (params.a, params.b) {
+        (Some(a), Some(b)) => (a, b),
+        (None, None) => find_ab_params(params.spread, params.min_dist)?,
+        (a, b) => {
+            let found = format!("a = {a:?}, b = {b:?}");
+            return Err(Error::parameter("a, b", "both or neither", found));
+        }
+    };
+    ctx.install(|| {
+        let graph = check(connectivities, "umap", &ctx.monitor)?;
+        let n = graph.n_vertices();
+        let n_epochs = params.n_epochs.unwrap_or(if n <= 10_000 { 500 } else { 200 });
+        let start = init::positions(graph, params, &ctx.monitor)?;
+        let curve = Curve::new(a, b, params.gamma);
+        let dim = params.n_components;
+        ctx.monitor.begin((n_epochs * n) as u64);
+        let job = Job { graph, dim, n_epochs, curve, params, largest: largest_weight(graph) };
+        let coordinates = match params.mode {
+            _ if n < 2 || job.largest == 0.0 => start.coordinates,
+            Mode::Batch => batch::optimise(&job, start.coordinates, &ctx.monitor)?,
+            Mode::Sequential => sequential::optimise(&job, start.coordinates, &ctx.monitor)?,
+        };
+        if let Some(at) = coordinates.iter().position(|x| !x.is_finite()) {
+            let message = format!("umap: the position of observation {} is not finite; lower alpha", at / dim);
+            return Err(Error::Numerical(message));
+        }
+        let embedding = Array2::from_shape_vec((n, dim), coordinates).map_err(|e| Error::Internal(e.to_string()))?;
+        Ok(UmapResult { embedding, a, b, n_epochs, notes: start.notes })
+    })
+}
+
+/// What both optimisers are given.
+struct Job<'a> {
+    graph: Graph<'a>,
+    dim: usize,
+    n_epochs: usize,
+    curve: Curve,
+    params: &'a UmapParams,
+    largest: f32,
+}
+
+impl Job<'_> {
+    /// Learning rate of an epoch, linear to zero.
+    fn rate(&self, epoch: usize) -> f64 {
+        self.params.alpha * (1.0 - epoch as f64 / self.n_epochs as f64)
+    }
+
+    /// Edges below this weight would be sampled less than once; umap-learn drops them.
+    fn least_weight(&self) -> f32 {
+        self.largest / if self.n_epochs > 10 { self.n_epochs as f32 } else { 200.0 }
+    }
+}
+
+fn largest_weight(graph: Graph) -> f32 {
+    graph.data.iter().fold(0.0, |m: f32, &w| m.max(w))
+}
+
+fn validate(params: &UmapParams) -> Result<()> {
+    let finite = |name: &'static str, value: f64, least: f64, strict: bool| {
+        if value.is_finite() && (value > least || (!strict && value == least)) {
+            return Ok(());
+        }
+        Err(Error::parameter(name, format!("a number {} {least}", if strict { ">" } else { ">=" }), value))
+    };
+    if params.n_components == 0 {
+        return Err(Error::parameter("n_components", "at least 1", 0));
+    }
+    finite("alpha", params.alpha, 0.0, true)?;
+    finite("gamma", params.gamma, 0.0, false)?;
+    finite("a", params.a.unwrap_or(1.0), 0.0, true)?;
+    finite("b", params.b.unwrap_or(1.0), 0.0, true)?;
+    Ok(())
+}

@@ -1,0 +1,59 @@
+//! Stochastic gradient descent edge by edge, as umap-learn's `optimize_layout_euclidean` is structured.
+
+use super::super::random::Stream;
+use super::Job;
+use crate::context::Monitor;
+use crate::error::Result;
+
+/// Every stored entry (i, j) is sampled in proportion to its weight; a sample moves both ends along the edge, then i
+/// away from `negative_sample_rate` random points. Steps are clipped to 4 per coordinate.
+pub(super) fn optimise(job: &Job, mut x: Vec<f32>, monitor: &Monitor) -> Result<Vec<f32>> {
+    let (graph, dim, n) = (job.graph, job.dim, job.graph.n_vertices());
+    let least = job.least_weight();
+    let rate_of_negatives = job.params.negative_sample_rate;
+    let mut difference = vec![0.0f32; dim];
+    for epoch in 0..job.n_epochs {
+        let rate = job.rate(epoch) as f32;
+        for i in 0..n {
+            if i % 1024 == 0 {
+                monitor.check()?;
+                monitor.advance((n - i).min(1024) as u64);
+            }
+            let mut stream = Stream::new(job.params.seed, epoch as u64, i as u64);
+            let (columns, weights) = graph.row(i);
+            for (&j, &weight) in columns.iter().zip(weights) {
+                let share = f64::from(weight / job.largest);
+                let sampled = (share * epoch as f64).floor() > (share * (epoch as f64 - 1.0)).floor();
+                if weight < least || epoch == 0 || !sampled {
+                    continue;
+                }
+                let j = j as usize;
+                let d2 = squared_distance(&x, dim, i, j, &mut difference);
+                let factor = if d2 > 0.0 { job.curve.attraction(d2) } else { 0.0 };
+                for d in 0..dim {
+                    let step = rate * (factor * difference[d]).clamp(-4.0, 4.0);
+                    x[i * dim + d] += step;
+                    x[j * dim + d] -= step;
+                }
+                for _ in 0..rate_of_negatives {
+                    let k = stream.below(n);
+                    let d2 = squared_distance(&x, dim, i, k, &mut difference);
+                    let factor = if d2 > 0.0 { job.curve.repulsion(d2) } else { 0.0 };
+                    for d in 0..dim {
+                        x[i * dim + d] += rate * (factor * difference[d]).clamp(-4.0, 4.0);
+                    }
+                }
+            }
+        }
+    }
+    Ok(x)
+}
+
+fn squared_distance(x: &[f32], dim: usize, i: usize, j: usize, difference: &mut [f32]) -> f32 {
+    let mut d2 = 0.0;
+    for d in 0..dim {
+        difference[d] = x[i * dim + d] - x[j * dim + d];
+        d2 += difference[d] * difference[d];
+    }
+    d2
+}
