@@ -6,6 +6,7 @@
 mod args;
 mod config;
 mod from_r;
+mod graphs;
 mod handles;
 mod matrices;
 mod reply;
@@ -18,6 +19,7 @@ use extendr_api::prelude::*;
 extendr_module! {
     mod anndataoom;
     use config;
+    use graphs;
     use matrices;
     use verbs;
 }
