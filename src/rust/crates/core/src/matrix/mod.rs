@@ -2,10 +2,17 @@
 
 mod block;
 mod columns;
+mod csr;
+mod dense;
+mod disk;
 mod memory;
+mod open;
+mod rows;
 mod source;
+mod sparse;
 
 pub use block::{Block, Positions, Storage};
 pub use columns::ColumnMap;
 pub use memory::MemorySource;
+pub use open::open;
 pub use source::{cut_blocks, Layout, Location, Pass, Rows, Source, BLOCK_ROWS, BLOCK_VALUES};

@@ -1,0 +1,179 @@
+//! Compressed rows on disk.
+
+use super::disk::{with_plain, Cursor, Plain, Shared};
+use super::rows::{Decoded, Wanted};
+use super::sparse::SparseParts;
+use super::{cut_blocks, Block, ColumnMap, Layout, Location, Pass, Positions, Rows, Source};
+use crate::element::DType;
+use crate::error::Result;
+use std::ops::{Range, RangeInclusive};
+use std::sync::Arc;
+
+/// A `csr_matrix` element.
+#[derive(Debug)]
+pub(super) struct CsrSource {
+    parts: SparseParts,
+}
+
+impl CsrSource {
+    pub(super) fn new(parts: SparseParts) -> Self {
+        CsrSource { parts }
+    }
+}
+
+impl Source for CsrSource {
+    fn shape(&self) -> (usize, usize) {
+        self.parts.shape
+    }
+
+    fn dtype(&self) -> DType {
+        self.parts.data.dtype()
+    }
+
+    fn layout(&self) -> Layout {
+        Layout::Csr
+    }
+
+    fn nnz(&self) -> Option<u64> {
+        Some(self.parts.nnz())
+    }
+
+    fn disk_bytes(&self) -> u64 {
+        self.parts.disk_bytes
+    }
+
+    fn location(&self) -> Option<Location> {
+        Some(self.parts.location())
+    }
+
+    fn pass<'a>(&'a self, rows: Rows, columns: Option<Arc<ColumnMap>>, memory: usize) -> Result<Box<dyn Pass + 'a>> {
+        let indptr = &self.parts.indptr;
+        let blocks = cut_blocks(rows.len(self.parts.shape.0), |i| {
+            let r = rows.at(i);
+            indptr[r + 1] - indptr[r]
+        });
+        let ascending = match &rows {
+            Rows::All => true,
+            Rows::List(l) => l.windows(2).all(|w| w[0] <= w[1]),
+        };
+        let shared = |dataset: &super::disk::RawDataset| {
+            if !ascending || dataset.is_contiguous() {
+                return Shared::none();
+            }
+            let len = dataset.chunk()[0];
+            Shared::new(blocks.iter().map(|b| touched(indptr, &rows, b, len)), 1, memory / 2)
+        };
+        let (indices, data) = (shared(&self.parts.indices), shared(&self.parts.data));
+        Ok(Box::new(CsrPass { parts: &self.parts, rows, columns, blocks, indices, data }))
+    }
+}
+
+/// Chunks of `len` values that hold rows `block` of a pass, as runs in the order of the rows.
+fn touched<'a>(
+    indptr: &'a [u64], rows: &'a Rows, block: &Range<usize>, len: u64,
+) -> impl Iterator<Item = RangeInclusive<u64>> + 'a {
+    let pieces = match rows {
+        Rows::All => block.start..block.start + 1,
+        Rows::List(_) => block.clone(),
+    };
+    let last = block.end;
+    pieces.filter_map(move |i| {
+        let (from, to) = match rows {
+            Rows::All => (i, last),
+            Rows::List(l) => (l[i] as usize, l[i] as usize + 1),
+        };
+        let (from, to) = (indptr[from], indptr[to]);
+        (from < to).then(|| from / len..=(to - 1) / len)
+    })
+}
+
+struct CsrPass<'a> {
+    parts: &'a SparseParts,
+    rows: Rows,
+    columns: Option<Arc<ColumnMap>>,
+    blocks: Vec<Range<usize>>,
+    indices: Shared,
+    data: Shared,
+}
+
+impl CsrPass<'_> {
+    fn read_as<T: Plain>(&self, block: usize) -> Result<Block> {
+        let (range, indptr) = (self.blocks[block].clone(), &self.parts.indptr);
+        let wanted = Wanted::new(&self.rows, &range);
+        let mut decoded = Decoded::<T> {
+            indptr: Vec::with_capacity(wanted.len() + 1),
+            indices: Vec::new(),
+            data: Vec::new(),
+        };
+        let mut sum = 0u64;
+        decoded.indptr.push(0);
+        for i in 0..wanted.len() {
+            let r = wanted.at(i);
+            sum += indptr[r + 1] - indptr[r];
+            decoded.indptr.push(sum as usize);
+        }
+        let runs: Vec<Range<u64>> = wanted.runs().iter().map(|r| indptr[r.start]..indptr[r.end]).collect();
+        self.parts.read(&runs, sum, &self.indices, &self.data, &mut decoded)?;
+        let (n_rows, n_cols) = self.parts.shape;
+        debug_assert!(range.end <= self.rows.len(n_rows));
+        let decoded = decoded
+            .tidy(n_cols as u32, self.columns.as_deref())
+            .map_err(|fault| self.parts.fault(&fault, |i| wanted.at(i)))?
+            .gather(wanted.order());
+        let n_cols = self.columns.as_ref().map_or(n_cols, |m| m.n_out());
+        Ok(Block { positions: Positions::Range(range), n_cols, storage: decoded.into_storage() })
+    }
+}
+
+impl Pass for CsrPass<'_> {
+    fn blocks(&self) -> &[Range<usize>] {
+        &self.blocks
+    }
+
+    fn cost(&self, block: usize) -> usize {
+        let (range, indptr) = (self.blocks[block].clone(), &self.parts.indptr);
+        let values = match &self.rows {
+            Rows::All => indptr[range.end] - indptr[range.start],
+            Rows::List(l) => l[range].iter().map(|&r| indptr[r as usize + 1] - indptr[r as usize]).sum(),
+        };
+        values as usize * (4 + self.parts.data.dtype().size())
+    }
+
+    fn read(&self, block: usize) -> Result<Block> {
+        with_plain!(self.parts.data.dtype(), T => self.read_as::<T>(block))
+    }
+}
+
+/// Reads value ranges of both datasets; used for rows and, by the CSC source, for columns.
+impl SparseParts {
+    /// Appends the values in `runs` (ascending, `sum` of them) to `out`.
+    pub(super) fn read<T: Plain>(
+        &self, runs: &[Range<u64>], sum: u64, indices: &Shared, data: &Shared, out: &mut Decoded<T>,
+    ) -> Result<()> {
+        super::disk::reserve(&mut out.indices, sum, || self.element.clone())?;
+        super::disk::reserve(&mut out.data, sum, || self.element.clone())?;
+        let mut cursor = Cursor::new(indices);
+        match self.indices.dtype() {
+            // The same bytes; a negative index becomes one past any column and is found when rows are checked.
+            DType::I32 | DType::U32 => {
+                for run in runs {
+                    self.indices.append(run.clone(), &mut cursor, &mut out.indices)?;
+                }
+            }
+            other => with_plain!(other, S => {
+                let mut piece: Vec<S> = Vec::new();
+                for run in runs {
+                    piece.clear();
+                    self.indices.append(run.clone(), &mut cursor, &mut piece)?;
+                    let index = |x: &S| x.offset().and_then(|i| u32::try_from(i).ok()).unwrap_or(u32::MAX);
+                    out.indices.extend(piece.iter().map(index));
+                }
+            }),
+        }
+        let mut cursor = Cursor::new(data);
+        for run in runs {
+            self.data.append(run.clone(), &mut cursor, &mut out.data)?;
+        }
+        Ok(())
+    }
+}

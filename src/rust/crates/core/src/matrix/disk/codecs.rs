@@ -1,0 +1,217 @@
+//! Decompressors in HDF5's framings. Each fills `out` from one chunk's bytes and says how many bytes it wrote; none trusts
+//! its input.
+
+type Decoded = Result<usize, String>;
+
+/// LZF (h5py's filter 32000). A control byte below 32 announces a literal run; otherwise its top three bits are a match length
+/// and the rest, with the next byte, a distance back.
+pub(super) fn lzf(stored: &[u8], out: &mut [u8]) -> Decoded {
+    let short = || "lzf data ends too early".to_owned();
+    let (mut i, mut o) = (0, 0);
+    while let Some(&control) = stored.get(i) {
+        let control = control as usize;
+        i += 1;
+        if control < 32 {
+            let n = control + 1;
+            let from = stored.get(i..i + n).ok_or_else(short)?;
+            out.get_mut(o..o + n).ok_or("more lzf data than the chunk holds")?.copy_from_slice(from);
+            i += n;
+            o += n;
+        } else {
+            let mut n = control >> 5;
+            if n == 7 {
+                n += *stored.get(i).ok_or_else(short)? as usize;
+                i += 1;
+            }
+            n += 2;
+            let back = ((control & 31) << 8 | *stored.get(i).ok_or_else(short)? as usize) + 1;
+            i += 1;
+            if back > o {
+                return Err("an lzf match before the start of the chunk".to_owned());
+            }
+            if o + n > out.len() {
+                return Err("more lzf data than the chunk holds".to_owned());
+            }
+            if back >= n {
+                out.copy_within(o - back..o - back + n, o);
+            } else {
+                for k in o..o + n {
+                    out[k] = out[k - back];
+                }
+            }
+            o += n;
+        }
+    }
+    Ok(o)
+}
+
+/// LZ4 (filter 32004): the decoded size (8 bytes) and the block size (4), then each block behind its stored size (4); a block whose
+/// stored size is its decoded size is not compressed. Big-endian numbers.
+pub(super) fn lz4(stored: &[u8], out: &mut [u8]) -> Decoded {
+    let short = || "lz4 data ends too early".to_owned();
+    let (total, rest) = stored.split_first_chunk::<8>().ok_or_else(short)?;
+    let (block, mut rest) = rest.split_first_chunk::<4>().ok_or_else(short)?;
+    let (total, block) = (u64::from_be_bytes(*total), u32::from_be_bytes(*block) as usize);
+    if total != out.len() as u64 || block == 0 {
+        return Err(format!("lz4 data of {total} bytes in blocks of {block} where the chunk holds {}", out.len()));
+    }
+    let mut o = 0;
+    while o < out.len() {
+        let (size, after) = rest.split_first_chunk::<4>().ok_or_else(short)?;
+        let size = u32::from_be_bytes(*size) as usize;
+        let from = after.get(..size).ok_or_else(short)?;
+        let n = block.min(out.len() - o);
+        let to = &mut out[o..o + n];
+        if size == n {
+            to.copy_from_slice(from);
+        } else if lz4_flex::block::decompress_into(from, to).ok() != Some(n) {
+            return Err("damaged lz4 data".to_owned());
+        }
+        o += n;
+        rest = &after[size..];
+    }
+    Ok(o)
+}
+
+/// Zstandard (filter 32015): one frame per chunk.
+pub(super) fn zstd(stored: &[u8], out: &mut [u8]) -> Decoded {
+    thread_local! {
+        static CONTEXT: std::cell::RefCell<Option<zstd::bulk::Decompressor<'static>>> = const { std::cell::RefCell::new(None) };
+    }
+    CONTEXT.with_borrow_mut(|context| {
+        let context = match context {
+            Some(c) => c,
+            None => context.insert(zstd::bulk::Decompressor::new().map_err(|e| e.to_string())?),
+        };
+        context.decompress_to_buffer(stored, out).map_err(|e| format!("damaged zstd data ({e})"))
+    })
+}
+
+/// Blosc (filter 32001).
+pub(super) fn blosc(stored: &[u8], out: &mut [u8]) -> Decoded {
+    let mut size = 0;
+    // SAFETY: pointer and length are the slice's.
+    let valid = unsafe { blosc_src::blosc_cbuffer_validate(stored.as_ptr().cast(), stored.len(), &raw mut size) };
+    if valid != 0 || size != out.len() {
+        return Err(format!("damaged blosc data ({size} bytes where the chunk holds {})", out.len()));
+    }
+    // SAFETY: the input was validated above; at most `out.len()` bytes are written. The context interface shares no state.
+    let n = unsafe { blosc_src::blosc_decompress_ctx(stored.as_ptr().cast(), out.as_mut_ptr().cast(), out.len(), 1) };
+    usize::try_from(n).ok().filter(|&n| n > 0).ok_or_else(|| "damaged blosc data".to_owned())
+}
+
+/// Puts bytes that were grouped by their place within a value back together; bytes past the last whole value stay.
+pub(super) fn unshuffle(size: usize, stored: &[u8], out: &mut [u8]) {
+    fn fixed<const S: usize>(stored: &[u8], out: &mut [u8]) {
+        let n = out.len() / S;
+        let planes: [&[u8]; S] = std::array::from_fn(|k| &stored[k * n..(k + 1) * n]);
+        let (values, _) = out.as_chunks_mut::<S>();
+        for (i, value) in values.iter_mut().enumerate() {
+            *value = std::array::from_fn(|k| planes[k][i]);
+        }
+    }
+    let whole = match size {
+        0 | 1 => return out.copy_from_slice(stored),
+        _ => out.len() / size * size,
+    };
+    match size {
+        2 => fixed::<2>(stored, out),
+        4 => fixed::<4>(stored, out),
+        8 => fixed::<8>(stored, out),
+        _ => {
+            let n = out.len() / size;
+            for (i, value) in out.chunks_exact_mut(size).enumerate() {
+                for (k, byte) in value.iter_mut().enumerate() {
+                    *byte = stored[k * n + i];
+                }
+            }
+        }
+    }
+    out[whole..].copy_from_slice(&stored[whole..]);
+}
+
+/// Splits off HDF5's Fletcher-32 checksum and verifies it.
+pub(super) fn verify_fletcher32(stored: &[u8]) -> Result<&[u8], String> {
+    let (bytes, sum) = stored.split_last_chunk::<4>().ok_or("a chunk too short for its checksum")?;
+    let expected = fletcher32(bytes);
+    // HDF5 before 1.6.3 swapped the bytes of each half on little-endian machines; the library accepts both.
+    let swapped = (expected & 0x00ff_00ff) << 8 | (expected >> 8 & 0x00ff_00ff);
+    let found = u32::from_le_bytes(*sum);
+    if found == expected || found == swapped {
+        Ok(bytes)
+    } else {
+        Err(format!("a wrong checksum (fletcher32 {found:#010x}, computed {expected:#010x})"))
+    }
+}
+
+/// Fletcher's checksum over 16-bit big-endian words, an odd last byte in the high half.
+fn fletcher32(bytes: &[u8]) -> u32 {
+    let fold = |x: u32| (x & 0xffff) + (x >> 16);
+    let (mut a, mut b) = (0u32, 0u32);
+    let (words, odd) = bytes.as_chunks::<2>();
+    // 360 words are the most that cannot overflow 32 bits.
+    for run in words.chunks(360) {
+        for w in run {
+            a += u32::from(u16::from_be_bytes(*w));
+            b += a;
+        }
+        (a, b) = (fold(a), fold(b));
+    }
+    if let [last] = odd {
+        a += u32::from(*last) << 8;
+        b += a;
+        (a, b) = (fold(a), fold(b));
+    }
+    (a, b) = (fold(a), fold(b));
+    b << 16 | a
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lzf_literals_matches_and_damage() {
+        // "abc", then 6 bytes from 3 back, then a run of 20 'x' as an overlapping match.
+        let stored = [2, b'a', b'b', b'c', 4 << 5, 2, 0, b'x', 7 << 5, 10, 0];
+        let mut out = [0; 29];
+        assert_eq!(lzf(&stored, &mut out), Ok(29));
+        assert_eq!(&out[..9], b"abcabcabc");
+        assert!(out[9..].iter().all(|&b| b == b'x'));
+        assert!(lzf(&stored, &mut [0; 28]).is_err());
+        assert!(lzf(&stored[..10], &mut out).is_err());
+        assert!(lzf(&[32, 5], &mut out).is_err());
+    }
+
+    #[test]
+    fn unshuffle_any_size() {
+        for size in [1, 2, 3, 4, 8, 16] {
+            let values: Vec<u8> = (0..67u8).collect();
+            let n = values.len() / size;
+            let mut shuffled = values.clone();
+            for i in 0..n * size {
+                shuffled[(i % size) * n + i / size] = values[i];
+            }
+            let mut out = vec![0; 67];
+            unshuffle(size, &shuffled, &mut out);
+            assert_eq!(out, values, "size {size}");
+        }
+    }
+
+    #[test]
+    fn lz4_frames() {
+        let values: Vec<u8> = (0..1000u32).flat_map(|i| (i / 7).to_le_bytes()).collect();
+        let mut stored = (values.len() as u64).to_be_bytes().to_vec();
+        stored.extend(1500u32.to_be_bytes());
+        for (i, block) in values.chunks(1500).enumerate() {
+            let packed = if i == 1 { block.to_vec() } else { lz4_flex::block::compress(block) };
+            stored.extend((packed.len() as u32).to_be_bytes());
+            stored.extend(packed);
+        }
+        let mut out = vec![0; values.len()];
+        assert_eq!(lz4(&stored, &mut out), Ok(values.len()));
+        assert_eq!(out, values);
+        assert!(lz4(&stored[..stored.len() - 3], &mut out).is_err());
+        assert!(lz4(&stored, &mut out[..3999]).is_err());
+    }
+}

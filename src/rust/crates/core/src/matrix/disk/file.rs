@@ -1,0 +1,100 @@
+//! Positioned reads of an open file.
+
+use crate::error::{Error, Result};
+use crate::store::Store;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+/// A plain read-only handle on the file behind a [`Store`].
+#[derive(Debug)]
+pub(crate) struct RawFile {
+    path: PathBuf,
+    file: File,
+    len: u64,
+}
+
+impl RawFile {
+    /// A handle on the very file `store` has open (not on whatever lies at its path by now); `None` when its bytes
+    /// cannot be trusted to be on disk as HDF5 describes them: opened for writing, or through another driver than the
+    /// plain one.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the file cannot be opened.
+    pub(crate) fn of(store: &Store) -> Result<Option<RawFile>> {
+        let hdf5 = store.hdf5();
+        let plain = hdf5.access_plist().is_ok_and(|p| matches!(p.get_driver(), Ok(hdf5::file::FileDriver::Sec2)));
+        if !plain || !hdf5.is_read_only() {
+            return Ok(None);
+        }
+        let path = store.path().to_owned();
+        let file = handle(hdf5, &path).map_err(|e| Error::io(&path, "open", &e))?;
+        let len = file.metadata().map_err(|e| Error::io(&path, "open", &e))?.len();
+        Ok(Some(RawFile { path, file, len }))
+    }
+
+    /// Bytes in the file when it was opened.
+    pub(crate) fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Fills `out` from byte `address` on.
+    ///
+    /// # Errors
+    /// [`Error::File`] when the file ends before, [`Error::Io`] when the system refuses.
+    pub(crate) fn read(&self, address: u64, out: &mut [u8]) -> Result<()> {
+        read_exact_at(&self.file, address, out).map_err(|e| match e.kind() {
+            std::io::ErrorKind::UnexpectedEof => Error::File {
+                path: self.path.clone(),
+                message: format!(
+                    "the file ends before byte {}: it is truncated, or was overwritten while open; open it again or \
+                     restore it",
+                    address.saturating_add(out.len() as u64)
+                ),
+            },
+            _ => Error::io(&self.path, "read", &e),
+        })
+    }
+}
+
+/// A duplicate of the descriptor HDF5 reads through, so that replacing the file at the path changes nothing.
+#[cfg(unix)]
+fn handle(hdf5: &hdf5::File, path: &Path) -> std::io::Result<File> {
+    use std::os::fd::BorrowedFd;
+    let mut descriptor: *mut std::os::raw::c_int = std::ptr::null_mut();
+    let status = hdf5::sync::sync(|| {
+        // SAFETY: for the sec2 driver, the only one that comes here, the handle is a pointer to its descriptor.
+        unsafe { hdf5_sys::h5f::H5Fget_vfd_handle(hdf5.id(), hdf5_sys::h5p::H5P_DEFAULT, (&raw mut descriptor).cast()) }
+    });
+    if status < 0 || descriptor.is_null() {
+        return File::open(path);
+    }
+    // SAFETY: the descriptor stays open as long as `hdf5`, which outlives this call.
+    Ok(unsafe { BorrowedFd::borrow_raw(*descriptor) }.try_clone_to_owned()?.into())
+}
+
+#[cfg(not(unix))]
+fn handle(_hdf5: &hdf5::File, path: &Path) -> std::io::Result<File> {
+    File::open(path)
+}
+
+#[cfg(unix)]
+fn read_exact_at(file: &File, address: u64, out: &mut [u8]) -> std::io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, out, address)
+}
+
+#[cfg(windows)]
+fn read_exact_at(file: &File, mut address: u64, mut out: &mut [u8]) -> std::io::Result<()> {
+    use std::os::windows::fs::FileExt;
+    while !out.is_empty() {
+        match file.seek_read(out, address) {
+            Ok(0) => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+            Ok(n) => {
+                out = &mut out[n..];
+                address += n as u64;
+            }
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}

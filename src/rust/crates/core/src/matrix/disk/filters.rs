@@ -1,0 +1,252 @@
+//! A dataset's filter pipeline, and undoing it for one chunk.
+
+use super::codecs;
+use std::cell::RefCell;
+
+/// Filter identifiers: HDF5's own and those registered with The HDF Group.
+mod id {
+    pub(super) const DEFLATE: i32 = 1;
+    pub(super) const SHUFFLE: i32 = 2;
+    pub(super) const FLETCHER32: i32 = 3;
+    pub(super) const LZF: i32 = 32000;
+    pub(super) const BLOSC: i32 = 32001;
+    pub(super) const LZ4: i32 = 32004;
+    pub(super) const ZSTD: i32 = 32015;
+}
+
+/// The name of a filter, for messages.
+fn name_of(filter: i32) -> String {
+    let name = match filter {
+        id::DEFLATE => "gzip",
+        id::SHUFFLE => "shuffle",
+        id::FLETCHER32 => "fletcher32",
+        4 => "szip",
+        5 => "nbit",
+        6 => "scaleoffset",
+        305 => "lzo",
+        307 => "bzip2",
+        id::LZF => "lzf",
+        id::BLOSC => "blosc",
+        32002 => "mafisc",
+        32003 => "snappy",
+        id::LZ4 => "lz4",
+        32008 => "bitshuffle",
+        32012 => "jpeg-xr",
+        32013 => "zfp",
+        id::ZSTD => "zstd",
+        32016 => "b3d",
+        32017 => "sz",
+        32018 => "fcidecomp",
+        32019 => "jpeg",
+        32022 => "granular bitround",
+        32024 => "sz3",
+        32026 => "blosc2",
+        32028 => "bitgroom",
+        _ => return format!("filter {filter}"),
+    };
+    format!("filter '{name}' ({filter})")
+}
+
+/// One filter, as applied on writing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Shuffle { size: usize },
+    Deflate,
+    Lzf,
+    Lz4,
+    Zstd,
+    Blosc,
+    Fletcher32,
+}
+
+/// A pipeline this module can undo: shuffles, then at most one compressor, then checksums.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Pipeline {
+    steps: Vec<Step>,
+}
+
+/// What to do with a dataset's filters.
+pub(super) enum Plan {
+    /// Undo them here.
+    Direct(Pipeline),
+    /// Leave them to the library.
+    Library,
+    /// Nobody can: the filter's name.
+    Unsupported(String),
+}
+
+impl Plan {
+    /// From filter identifiers and their parameters, in the order of writing.
+    pub(super) fn of(filters: &[(i32, Vec<u32>)]) -> Plan {
+        let step = |(filter, parameters): &(i32, Vec<u32>)| match *filter {
+            id::DEFLATE => Some(Step::Deflate),
+            id::SHUFFLE => parameters.first().map(|&size| Step::Shuffle { size: size as usize }),
+            id::FLETCHER32 => Some(Step::Fletcher32),
+            id::LZF => Some(Step::Lzf),
+            id::LZ4 => Some(Step::Lz4),
+            id::ZSTD => Some(Step::Zstd),
+            id::BLOSC => Some(Step::Blosc),
+            _ => None,
+        };
+        let rank = |s: &Step| match s {
+            Step::Shuffle { .. } => 0,
+            Step::Fletcher32 => 2,
+            _ => 1,
+        };
+        if let Some(steps) = filters.iter().map(step).collect::<Option<Vec<Step>>>() {
+            let ordered = steps.windows(2).all(|w| rank(&w[0]) <= rank(&w[1]));
+            if ordered && steps.iter().filter(|s| rank(s) == 1).count() <= 1 && steps.len() <= 32 {
+                return Plan::Direct(Pipeline { steps });
+            }
+        }
+        let absent = |f: i32| hdf5::sync::sync(|| unsafe { hdf5_sys::h5z::H5Zfilter_avail(f) }) <= 0;
+        match filters.iter().find(|(f, _)| absent(*f)) {
+            Some((f, _)) => Plan::Unsupported(name_of(*f)),
+            None => Plan::Library,
+        }
+    }
+}
+
+/// Buffers a thread keeps between chunks.
+#[derive(Default)]
+struct Scratch {
+    stages: [Vec<u8>; 2],
+    inflate: Option<libdeflater::Decompressor>,
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
+impl Pipeline {
+    /// Whether chunks lie in the file as they are in memory.
+    pub(super) fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// Bytes a chunk of `stored` bytes can decode to at most, where the compressor bounds it.
+    pub(super) fn largest(&self, stored: u64) -> u64 {
+        if self.steps.contains(&Step::Deflate) {
+            stored.saturating_mul(1040).saturating_add(1 << 12)
+        } else {
+            u64::MAX
+        }
+    }
+
+    /// Undoes the filters on one chunk's stored bytes. Bit `i` of `mask` says that filter `i` was not applied to it.
+    ///
+    /// # Errors
+    /// A description of what is wrong with the bytes.
+    pub(super) fn decode(&self, mask: u32, stored: &[u8], out: &mut [u8]) -> Result<(), String> {
+        let mut steps = [Step::Deflate; 32];
+        let mut n = 0;
+        for (i, step) in self.steps.iter().enumerate() {
+            if mask >> i & 1 == 0 {
+                steps[n] = *step;
+                n += 1;
+            }
+        }
+        SCRATCH.with_borrow_mut(|scratch| run(&steps[..n], stored, out, scratch))
+    }
+}
+
+/// Undoes `steps` from the last to the first.
+fn run(steps: &[Step], stored: &[u8], out: &mut [u8], scratch: &mut Scratch) -> Result<(), String> {
+    let Some((step, before)) = steps.split_last() else {
+        if stored.len() != out.len() {
+            return Err(format!("{} bytes for {} bytes of values", stored.len(), out.len()));
+        }
+        out.copy_from_slice(stored);
+        return Ok(());
+    };
+    if *step == Step::Fletcher32 {
+        return run(before, codecs::verify_fletcher32(stored)?, out, scratch);
+    }
+    // What remains preserves sizes: the result of this step has the size of the chunk.
+    if before.is_empty() {
+        return undo(*step, stored, out, &mut scratch.inflate);
+    }
+    let mut stage = std::mem::take(&mut scratch.stages[0]);
+    stage.resize(out.len(), 0);
+    let done = undo(*step, stored, &mut stage, &mut scratch.inflate).and_then(|()| {
+        scratch.stages.swap(0, 1);
+        let done = run(before, &stage, out, scratch);
+        scratch.stages.swap(0, 1);
+        done
+    });
+    if stage.capacity() <= 16 << 20 {
+        scratch.stages[0] = stage;
+    }
+    done
+}
+
+fn undo(step: Step, stored: &[u8], out: &mut [u8], inflate: &mut Option<libdeflater::Decompressor>) -> Result<(), String> {
+    let found = match step {
+        Step::Shuffle { size } => {
+            if stored.len() != out.len() {
+                return Err(format!("{} shuffled bytes for {} bytes of values", stored.len(), out.len()));
+            }
+            codecs::unshuffle(size, stored, out);
+            out.len()
+        }
+        Step::Deflate => inflate
+            .get_or_insert_with(libdeflater::Decompressor::new)
+            .zlib_decompress(stored, out)
+            .map_err(|e| match e {
+                libdeflater::DecompressionError::BadData => "damaged gzip data".to_owned(),
+                libdeflater::DecompressionError::InsufficientSpace => "more gzip data than the chunk holds".to_owned(),
+            })?,
+        Step::Lzf => codecs::lzf(stored, out)?,
+        Step::Lz4 => codecs::lz4(stored, out)?,
+        Step::Zstd => codecs::zstd(stored, out)?,
+        Step::Blosc => codecs::blosc(stored, out)?,
+        Step::Fletcher32 => return Err("misplaced checksum".to_owned()),
+    };
+    if found == out.len() {
+        Ok(())
+    } else {
+        Err(format!("{found} bytes of values where the chunk holds {}", out.len()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mask_skips_filters_one_by_one() {
+        let values: Vec<u8> = (0..64u8).collect();
+        let mut shuffled = vec![0; 64];
+        for (i, &b) in values.iter().enumerate() {
+            shuffled[(i % 4) * 16 + i / 4] = b;
+        }
+        let zip = |bytes: &[u8]| {
+            let mut c = libdeflater::Compressor::new(libdeflater::CompressionLvl::default());
+            let mut out = vec![0; c.zlib_compress_bound(bytes.len())];
+            let n = c.zlib_compress(bytes, &mut out).unwrap();
+            out.truncate(n);
+            out
+        };
+        let pipeline = Pipeline { steps: vec![Step::Shuffle { size: 4 }, Step::Deflate] };
+        for (mask, stored) in [(0, zip(&shuffled)), (1, zip(&values)), (2, shuffled.clone()), (3, values.clone())] {
+            let mut out = vec![0; 64];
+            pipeline.decode(mask, &stored, &mut out).unwrap();
+            assert_eq!(out, values, "mask {mask}");
+        }
+        assert!(pipeline.decode(0, &values, &mut [0; 64]).is_err());
+        assert!(pipeline.decode(3, &values, &mut [0; 60]).is_err());
+    }
+
+    #[test]
+    fn unknown_filters_are_named() {
+        for (filter, name) in [(32008, "bitshuffle"), (32026, "blosc2"), (4, "szip"), (32013, "zfp"), (777, "filter 777")] {
+            match Plan::of(&[(filter, vec![])]) {
+                Plan::Unsupported(n) => assert!(n.contains(name), "{n}"),
+                _ => panic!("filter {filter} is not available here"),
+            }
+        }
+        assert!(matches!(Plan::of(&[(6, vec![])]), Plan::Library));
+        assert!(matches!(Plan::of(&[(2, vec![4]), (1, vec![4]), (3, vec![])]), Plan::Direct(_)));
+        assert!(matches!(Plan::of(&[(1, vec![4]), (2, vec![4])]), Plan::Library));
+    }
+}

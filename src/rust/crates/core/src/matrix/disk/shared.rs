@@ -1,0 +1,133 @@
+//! Decoded chunks kept between the blocks of one pass that meet in them.
+
+use crate::error::Result;
+use std::collections::HashMap;
+use std::ops::RangeInclusive;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+type Bytes = Arc<Vec<u8>>;
+
+/// Which chunks of a dataset several blocks of a pass need, and the decoded bytes of those in use now.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    state: Mutex<State>,
+    /// Blocks that need a band, for bands more than one needs.
+    counts: HashMap<u64, u32>,
+    /// Chunks in a band.
+    across: u64,
+    /// Bytes to keep at most; one chunk is kept whatever its size.
+    limit: usize,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    taken: HashMap<u64, u32>,
+    kept: HashMap<u64, (Arc<OnceLock<Result<Bytes>>>, usize)>,
+    held: usize,
+}
+
+impl Shared {
+    /// Nothing is shared.
+    pub(crate) fn none() -> Self {
+        Shared { state: Mutex::default(), counts: HashMap::new(), across: 1, limit: 0 }
+    }
+
+    /// From the chunks each block touches, as ascending runs of bands of `across` chunks. Blocks come in the order of a pass over
+    /// ascending rows, so that a band at or before the last one touched so far is one a former block touched too.
+    pub(crate) fn new<I: Iterator<Item = RangeInclusive<u64>>>(
+        blocks: impl Iterator<Item = I>, across: u64, limit: usize,
+    ) -> Self {
+        let mut counts = HashMap::new();
+        let mut reached: Option<u64> = None;
+        for runs in blocks {
+            let before = reached;
+            let mut last_counted: Option<u64> = None;
+            for run in runs {
+                let (first, last) = run.into_inner();
+                if let Some(end) = before {
+                    let from = last_counted.map_or(first, |l| first.max(l + 1));
+                    for band in from..=last.min(end) {
+                        *counts.entry(band).or_insert(1u32) += 1;
+                        last_counted = Some(band);
+                    }
+                }
+                reached = Some(reached.map_or(last, |r| r.max(last)));
+            }
+        }
+        Shared { state: Mutex::default(), counts, across, limit }
+    }
+
+    /// Whether several blocks need the chunk.
+    #[inline]
+    pub(crate) fn contains(&self, chunk: u64) -> bool {
+        !self.counts.is_empty() && self.counts.contains_key(&(chunk / self.across))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A poisoned lock cannot occur: nothing that can panic runs while it is held.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The decoded chunk, for one block; each block asks once.
+    fn take(&self, chunk: u64, size: usize, decode: impl FnOnce() -> Result<Vec<u8>>) -> Result<Bytes> {
+        let Some(&uses) = self.counts.get(&(chunk / self.across)) else {
+            return decode().map(Arc::new);
+        };
+        let cell = {
+            let mut state = self.lock();
+            let State { taken, kept, held } = &mut *state;
+            let count = taken.entry(chunk).or_insert(0);
+            *count += 1;
+            let last = *count >= uses;
+            let present = kept.get(&chunk).map(|(cell, _)| cell.clone());
+            match present {
+                Some(cell) => {
+                    if last {
+                        kept.remove(&chunk);
+                        *held -= size;
+                    }
+                    Some(cell)
+                }
+                None if !last && (kept.is_empty() || *held + size <= self.limit) => {
+                    let cell = Arc::new(OnceLock::new());
+                    kept.insert(chunk, (cell.clone(), size));
+                    *held += size;
+                    Some(cell)
+                }
+                None => None,
+            }
+        };
+        match cell {
+            Some(cell) => cell.get_or_init(|| decode().map(Arc::new)).clone(),
+            None => decode().map(Arc::new),
+        }
+    }
+}
+
+/// One block's way through a dataset: asks [`Shared`] for each chunk once, however many row runs lie in it.
+#[derive(Debug)]
+pub(crate) struct Cursor<'a> {
+    shared: &'a Shared,
+    current: Option<(u64, Bytes)>,
+}
+
+impl<'a> Cursor<'a> {
+    /// At the start of a block.
+    pub(crate) fn new(shared: &'a Shared) -> Self {
+        Cursor { shared, current: None }
+    }
+
+    /// Whether other blocks need the chunk too.
+    #[inline]
+    pub(crate) fn is_shared(&self, chunk: u64) -> bool {
+        self.shared.contains(chunk)
+    }
+
+    /// The decoded chunk of `size` bytes. Chunks are asked for in ascending order; the same one again is remembered.
+    pub(crate) fn chunk(&mut self, chunk: u64, size: usize, decode: impl FnOnce() -> Result<Vec<u8>>) -> Result<&[u8]> {
+        if self.current.as_ref().is_none_or(|(c, _)| *c != chunk) {
+            self.current = Some((chunk, self.shared.take(chunk, size, decode)?));
+        }
+        Ok(self.current.as_ref().map_or(&[], |(_, bytes)| bytes.as_slice()))
+    }
+}

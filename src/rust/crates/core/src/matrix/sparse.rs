@@ -1,0 +1,112 @@
+//! What CSR and CSC elements have in common: three datasets that must agree.
+
+use super::disk::{with_plain, Cursor, Plain, RawDataset, RawFile, Shared};
+use super::rows::Fault;
+use super::{Layout, Location};
+use crate::element::DType;
+use crate::error::{Error, Result};
+use crate::store::Store;
+use std::sync::Arc;
+
+/// The parts of a compressed matrix, checked against each other.
+#[derive(Debug)]
+pub(super) struct SparseParts {
+    pub(super) store: Arc<Store>,
+    pub(super) element: String,
+    /// Rows (obs), columns (var).
+    pub(super) shape: (usize, usize),
+    /// Offsets of rows (CSR) or columns (CSC): ascending from 0 to the number of stored values.
+    pub(super) indptr: Vec<u64>,
+    pub(super) indices: RawDataset,
+    pub(super) data: RawDataset,
+    pub(super) disk_bytes: u64,
+}
+
+impl SparseParts {
+    /// Opens `element` of the given layout and shape.
+    ///
+    /// # Errors
+    /// [`Error::Format`] when the datasets contradict each other or the shape; those of opening a dataset.
+    pub(super) fn open(store: &Arc<Store>, element: &str, layout: Layout, shape: (usize, usize)) -> Result<Self> {
+        let file = RawFile::of(store)?.map(Arc::new);
+        let open = |name: &str| RawDataset::open(store, file.as_ref(), &format!("{element}/{name}"));
+        let (data, indices, offsets) = (open("data")?, open("indices")?, open("indptr")?);
+        for d in [&data, &indices, &offsets] {
+            if d.shape().len() != 1 {
+                return Err(d.bad("1 dimension", d.shape().len()));
+            }
+        }
+        for d in [&indices, &offsets] {
+            if matches!(d.dtype(), DType::Bool | DType::F16 | DType::F32 | DType::F64) {
+                return Err(d.bad("integers", d.dtype()));
+            }
+        }
+        let (n_major, axis) = match layout {
+            Layout::Csc => (shape.1, "columns"),
+            _ => (shape.0, "rows"),
+        };
+        if offsets.shape()[0] != n_major as u64 + 1 {
+            return Err(offsets.bad(format!("{} offsets for {n_major} {axis}", n_major + 1), offsets.shape()[0]));
+        }
+        let nnz = indices.shape()[0];
+        if data.shape()[0] != nnz {
+            return Err(data.bad(format!("{nnz} values, one per index"), data.shape()[0]));
+        }
+        let indptr = with_plain!(offsets.dtype(), T => read_offsets::<T>(&offsets)?);
+        if indptr.first() != Some(&0) {
+            return Err(offsets.bad("offsets that start at 0", format!("{:?}", indptr.first())));
+        }
+        if let Some(i) = indptr.windows(2).position(|w| w[0] > w[1]) {
+            let found = format!("{} after {} at position {}", indptr[i + 1], indptr[i], i + 1);
+            return Err(offsets.bad("ascending offsets", found));
+        }
+        if indptr.last() != Some(&nnz) {
+            let found = indptr.last().copied().unwrap_or(0);
+            return Err(offsets.bad(format!("a last offset of {nnz}, the number of stored values"), found));
+        }
+        let disk_bytes = data.disk_bytes() + indices.disk_bytes() + offsets.disk_bytes();
+        Ok(SparseParts { store: store.clone(), element: element.to_owned(), shape, indptr, indices, data, disk_bytes })
+    }
+
+    /// Stored values.
+    pub(super) fn nnz(&self) -> u64 {
+        self.indptr.last().copied().unwrap_or(0)
+    }
+
+    pub(super) fn location(&self) -> Location {
+        Location { path: self.store.path().to_owned(), element: self.element.clone() }
+    }
+
+    /// The error for a row (or, in CSC, column) that cannot be used; `major` gives its number in the file.
+    pub(super) fn fault(&self, fault: &Fault, major: impl Fn(usize) -> usize) -> Error {
+        let (n_rows, n_cols) = self.shape;
+        let by_row = self.indptr.len() == n_rows + 1;
+        let (axis, cross, n) = if by_row { ("row", "column", n_cols) } else { ("column", "row", n_rows) };
+        match *fault {
+            Fault::Column { row, column } => {
+                let found = if column == u32::MAX { "a negative or too large one".to_owned() } else { column.to_string() };
+                self.indices.bad(format!("{cross} indices below {n} in {axis} {}", major(row)), found)
+            }
+            Fault::Overflow { row, column } => self.data.bad(
+                format!("repeated entries whose sum fits {}", self.data.dtype()),
+                format!("an overflow in {axis} {}, {cross} {column}", major(row)),
+            ),
+        }
+    }
+}
+
+fn read_offsets<T: Plain>(dataset: &RawDataset) -> Result<Vec<u64>> {
+    let n = dataset.shape()[0];
+    // A damaged shape must not allocate what the file cannot hold: no filter packs offsets this tightly.
+    if n > 1 << 24 && n / 4096 > dataset.disk_bytes() {
+        return Err(dataset.bad(format!("{n} offsets"), format!("{} bytes in the file", dataset.disk_bytes())));
+    }
+    let none = Shared::none();
+    let mut values: Vec<T> = Vec::new();
+    dataset.append(0..n, &mut Cursor::new(&none), &mut values)?;
+    values
+        .iter()
+        .enumerate()
+        .map(|(i, x)| x.offset().ok_or_else(|| dataset.bad("offsets of 0 or more", format!("{x:?} at position {i}"))))
+        .collect()
+}
