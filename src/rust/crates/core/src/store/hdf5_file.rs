@@ -1,5 +1,6 @@
 //! An open h5ad file.
 
+use super::{probe, Attribute, Node, Writer};
 use crate::error::{Error, Result};
 use anndata::backend::Backend;
 use anndata_hdf5::{H5File, H5};
@@ -7,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A file opened read-only. Arrays and elements hold an `Arc` on it, so it lives as long as anything read from it.
+/// Nothing is ever written to it nor beside it.
 pub struct Store {
     path: PathBuf,
     file: H5File,
@@ -22,12 +24,24 @@ impl Store {
     /// Opens an existing HDF5 file for reading.
     ///
     /// # Errors
-    /// [`Error::Io`] when it is not there or not readable, [`Error::File`] when it is not HDF5 or truncated.
+    /// [`Error::Io`] when it is not there, not readable or locked, [`Error::File`] when it is not HDF5 or truncated.
     pub fn open(path: impl AsRef<Path>) -> Result<Arc<Store>> {
         let path = path.as_ref();
         let path = path.canonicalize().map_err(|e| Error::io(path, "open", &e))?;
-        let file = H5::open(&path).map_err(|e| Error::File { path: path.clone(), message: e.to_string() })?;
+        probe::check(&path)?;
+        let file = H5::open(&path).map_err(|e| match e.downcast_ref::<hdf5::Error>() {
+            Some(e) => probe::refused(&path, e),
+            None => Error::File { path: path.clone(), message: e.to_string() },
+        })?;
         Ok(Arc::new(Store { path, file }))
+    }
+
+    /// Starts a file that will replace `target` when it is complete; see [`Writer`].
+    ///
+    /// # Errors
+    /// [`Error::Io`] when nothing can be written there.
+    pub fn create_temporary(target: impl AsRef<Path>) -> Result<Writer> {
+        Writer::create(target)
     }
 
     /// The file, absolute.
@@ -35,8 +49,55 @@ impl Store {
         &self.path
     }
 
+    /// Size of the file in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.file.size()
+    }
+
+    /// The group or dataset at `path` ("" or "/" is the root).
+    ///
+    /// # Errors
+    /// [`Error::Missing`], with the keys that are there.
+    pub fn node(self: &Arc<Self>, path: &str) -> Result<Node> {
+        Node::open(self, path)
+    }
+
+    /// Names in the group at `path`, in the order they were created where the file keeps it, else by name.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] when there is none, [`Error::Format`] when it is a dataset.
+    pub fn keys(self: &Arc<Self>, path: &str) -> Result<Vec<String>> {
+        self.node(path)?.keys()
+    }
+
+    /// Whether there is a group or dataset at `path`.
+    pub fn exists(self: &Arc<Self>, path: &str) -> bool {
+        Node::open(self, path).is_ok()
+    }
+
+    /// Whether `path` is a group (else a dataset).
+    ///
+    /// # Errors
+    /// [`Error::Missing`].
+    pub fn is_group(self: &Arc<Self>, path: &str) -> Result<bool> {
+        Ok(self.node(path)?.is_group())
+    }
+
+    /// The attribute `name` of the group or dataset at `path`, `None` when it has none of that name.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] when `path` is not there, [`Error::Unsupported`] for an attribute of an unusual type.
+    pub fn attribute(self: &Arc<Self>, path: &str, name: &str) -> Result<Option<Attribute>> {
+        self.node(path)?.attribute(name)
+    }
+
     /// The HDF5 handle, for what the backend traits do not show.
     pub(crate) fn hdf5(&self) -> &hdf5::File {
+        &self.file
+    }
+
+    /// The handle as the `anndata` backend knows it.
+    pub(crate) fn backend(&self) -> &H5File {
         &self.file
     }
 }

@@ -1,5 +1,23 @@
 //! Files: HDF5 groups, datasets and attributes; open modes, atomic replacement. Knows nothing of AnnData.
+//!
+//! Reading: [`Store`] is an open file, [`Node`] a group or dataset in it, `Values` what a dataset, one field of it or
+//! an attribute holds. Writing: [`Writer`] is a file being made beside its target, [`GroupWriter`] and
+//! [`DatasetWriter`] fill it, [`Writer::commit`] puts it in place.
 
+mod attribute;
+mod datatype;
+mod fault;
+mod group_writer;
 mod hdf5_file;
+mod node;
+mod probe;
+mod transfer;
+mod writer;
 
+pub use attribute::Attribute;
+pub(crate) use datatype::{Item, Kind};
+pub use group_writer::{Compression, DatasetWriter, GroupWriter, Layout};
 pub use hdf5_file::Store;
+pub use node::Node;
+pub(crate) use transfer::Values;
+pub use writer::Writer;

@@ -1,0 +1,160 @@
+//! Random numbers that depend on (seed, stream) alone: xoshiro256++ (Blackman and Vigna 2021) seeded by SplitMix64.
+
+/// A generator of its own for each stream: a cell, a type, a gene table.
+pub(super) struct Rng {
+    state: [u64; 4],
+}
+
+/// One step of SplitMix64: also a good mixer of two words.
+pub(super) fn mix(x: u64) -> u64 {
+    let x = x.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    x ^ (x >> 31)
+}
+
+impl Rng {
+    pub(super) fn new(seed: u64, stream: u64) -> Self {
+        let mut word = mix(mix(seed) ^ stream);
+        let mut state = [0; 4];
+        for s in &mut state {
+            word = mix(word);
+            *s = word;
+        }
+        Rng { state }
+    }
+
+    #[inline(always)]
+    pub(super) fn next(&mut self) -> u64 {
+        let s = &mut self.state;
+        let out = s[0].wrapping_add(s[3]).rotate_left(23).wrapping_add(s[0]);
+        let t = s[1] << 17;
+        s[2] ^= s[0];
+        s[3] ^= s[1];
+        s[1] ^= s[2];
+        s[0] ^= s[3];
+        s[2] ^= t;
+        s[3] = s[3].rotate_left(45);
+        out
+    }
+
+    /// Uniform in [0, 1), 53 bits.
+    #[inline(always)]
+    pub(super) fn uniform(&mut self) -> f64 {
+        (self.next() >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
+    }
+
+    /// Uniform in [low, high).
+    pub(super) fn between(&mut self, low: f64, high: f64) -> f64 {
+        low + (high - low) * self.uniform()
+    }
+
+    /// Uniform integer below `n` (n > 0); the bias of 2^-64 n does not matter here.
+    #[inline(always)]
+    pub(super) fn below(&mut self, n: u32) -> u32 {
+        ((u128::from(self.next()) * u128::from(n)) >> 64) as u32
+    }
+
+    /// Standard normal (Box and Muller; the second value is thrown away).
+    pub(super) fn normal(&mut self) -> f64 {
+        let r = (-2.0 * (1.0 - self.uniform()).ln()).sqrt();
+        r * (2.0 * std::f64::consts::PI * self.uniform()).cos()
+    }
+
+    /// Poisson with mean `lambda`: inversion below 12, transformed rejection (Hörmann 1993, PTRS) above.
+    #[inline(always)]
+    pub(super) fn poisson(&mut self, lambda: f64) -> u32 {
+        if lambda < 12.0 {
+            let mut p = (-lambda).exp();
+            let mut u = self.uniform();
+            let mut k = 0;
+            // u < 1 - 2^-53 and lambda < 12: past k = 100 the rest of the mass is below the resolution of u.
+            while u >= p && k < 100 {
+                u -= p;
+                k += 1;
+                p *= lambda / f64::from(k);
+            }
+            k
+        } else {
+            self.poisson_large(lambda)
+        }
+    }
+
+    #[inline(never)]
+    fn poisson_large(&mut self, lambda: f64) -> u32 {
+        let root = lambda.sqrt();
+        let b = 0.931 + 2.53 * root;
+        let a = -0.059 + 0.02483 * b;
+        let inv_alpha = 1.1239 + 1.1328 / (b - 3.4);
+        let v_r = 0.9277 - 3.6224 / (b - 2.0);
+        loop {
+            let u = self.uniform() - 0.5;
+            let v = self.uniform();
+            let us = 0.5 - u.abs();
+            let k = ((2.0 * a / us + b) * u + lambda + 0.43).floor();
+            if us >= 0.07 && v <= v_r {
+                return k as u32;
+            }
+            if k < 0.0 || (us < 0.013 && v > us) {
+                continue;
+            }
+            if (v * inv_alpha / (a / (us * us) + b)).ln() <= k * lambda.ln() - lambda - ln_factorial(k) {
+                return k as u32;
+            }
+        }
+    }
+}
+
+/// ln k! by Stirling's series, exact products below 10.
+fn ln_factorial(k: f64) -> f64 {
+    if k < 10.0 {
+        return (2..=k as u32).map(f64::from).product::<f64>().ln();
+    }
+    let n = k + 1.0;
+    (n - 0.5) * n.ln() - n + 0.5 * (2.0 * std::f64::consts::PI).ln() + 1.0 / (12.0 * n) - 1.0 / (360.0 * n * n * n)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn moments(n: usize, mut draw: impl FnMut() -> f64) -> (f64, f64) {
+        let x: Vec<f64> = (0..n).map(|_| draw()).collect();
+        let mean = x.iter().sum::<f64>() / n as f64;
+        (mean, x.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n as f64)
+    }
+
+    #[test]
+    fn poisson_has_its_mean_and_variance() {
+        for lambda in [0.01, 0.7, 5.0, 11.9, 12.0, 40.0, 900.0] {
+            let mut rng = Rng::new(7, 1);
+            let (mean, var) = moments(200_000, || f64::from(rng.poisson(lambda)));
+            let se = (lambda / 200_000f64).sqrt();
+            assert!((mean - lambda).abs() < 5.0 * se, "mean {mean} of {lambda}");
+            assert!((var / lambda - 1.0).abs() < 0.05, "variance {var} of {lambda}");
+        }
+    }
+
+    #[test]
+    fn normal_and_uniform_are_standard() {
+        let mut rng = Rng::new(1, 2);
+        let (m, v) = moments(200_000, || rng.normal());
+        assert!(m.abs() < 0.01 && (v - 1.0).abs() < 0.02);
+        let (m, v) = moments(200_000, || rng.uniform());
+        assert!((m - 0.5).abs() < 0.005 && (v - 1.0 / 12.0).abs() < 0.002);
+    }
+
+    #[test]
+    fn streams_differ_and_repeat() {
+        let first = |seed, stream| Rng::new(seed, stream).next();
+        assert_eq!(first(1, 5), first(1, 5));
+        assert_ne!(first(1, 5), first(1, 6));
+        assert_ne!(first(1, 5), first(2, 5));
+    }
+
+    #[test]
+    fn ln_factorial_joins_its_two_branches() {
+        assert!((ln_factorial(9.0) - 362_880f64.ln()).abs() < 1e-9);
+        assert!((ln_factorial(10.0) - 3_628_800f64.ln()).abs() < 1e-7);
+    }
+}

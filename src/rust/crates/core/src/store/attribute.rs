@@ -1,0 +1,89 @@
+//! Attributes of groups and datasets.
+
+use super::{Kind, Node, Values};
+use crate::error::Result;
+
+/// The values of an attribute, with what they are; a scalar has one.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Attribute {
+    /// Text.
+    Text(Vec<String>),
+    /// Whole numbers.
+    Integer(Vec<i64>),
+    /// Floating-point numbers.
+    Float(Vec<f64>),
+    /// Booleans.
+    Boolean(Vec<bool>),
+    /// h5py's `Empty`: a type and no value.
+    Empty,
+}
+
+impl Attribute {
+    pub(super) fn read(node: &Node, name: &str) -> Result<Option<Attribute>> {
+        let there = node.location().attr_names().map_err(|e| node.damaged(&e))?.iter().any(|n| n == name);
+        if !there {
+            return Ok(None);
+        }
+        let values = Values::of_attribute(node, name)?;
+        if values.is_null() {
+            return Ok(Some(Attribute::Empty));
+        }
+        Ok(Some(match values.kind() {
+            Kind::Text { .. } | Kind::FixedText { .. } => {
+                let mut texts = Vec::new();
+                values.read_texts(None, &mut |t| texts.push(t.to_owned()))?;
+                Attribute::Text(texts)
+            }
+            kind if kind.boolean().is_some() => Attribute::Boolean(values.read_booleans(None)?),
+            Kind::Integer { .. } | Kind::Enumeration { .. } => Attribute::Integer(values.read_integers(None)?),
+            Kind::Float { bytes: 4 } => Attribute::Float(values.read::<f32>(None)?.into_iter().map(f64::from).collect()),
+            Kind::Float { bytes: 8 } => Attribute::Float(values.read(None)?),
+            _ => return Err(values.unsupported()),
+        }))
+    }
+
+    /// The one text of a scalar (or of a list of one).
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Attribute::Text(t) if t.len() == 1 => t.first().map(String::as_str),
+            _ => None,
+        }
+    }
+
+    /// All texts; an attribute of no values has none, whatever its type (h5py stores an empty list as float64).
+    pub fn texts(&self) -> Option<&[String]> {
+        match self {
+            Attribute::Text(t) => Some(t),
+            other if other.is_empty() => Some(&[]),
+            _ => None,
+        }
+    }
+
+    /// All whole numbers.
+    pub fn integers(&self) -> Option<&[i64]> {
+        match self {
+            Attribute::Integer(v) => Some(v),
+            _ => None,
+        }
+    }
+
+    /// The one truth value, stored as a boolean or as a number.
+    pub fn flag(&self) -> Option<bool> {
+        match self {
+            Attribute::Boolean(v) if v.len() == 1 => v.first().copied(),
+            Attribute::Integer(v) if v.len() == 1 => v.first().map(|&x| x != 0),
+            _ => None,
+        }
+    }
+
+    /// Whether it holds no value.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Attribute::Text(v) => v.is_empty(),
+            Attribute::Integer(v) => v.is_empty(),
+            Attribute::Float(v) => v.is_empty(),
+            Attribute::Boolean(v) => v.is_empty(),
+            Attribute::Empty => true,
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! What HDF5 says went wrong, in a user's words.
+
+/// Every line of HDF5's error stack, outermost first.
+fn frames(error: &hdf5::Error) -> Vec<String> {
+    match error.stack() {
+        Some(stack) => stack.iter().map(|frame| frame.desc().to_owned()).collect(),
+        None => vec![error.to_string()],
+    }
+}
+
+/// The operating system's message inside an HDF5 error, if there is one ("No space left on device").
+fn system_message(frames: &[String]) -> Option<&str> {
+    frames.iter().find_map(|f| {
+        let rest = f.split_once("error message = '")?.1;
+        Some(rest.split_once('\'').map_or(rest, |(message, _)| message))
+    })
+}
+
+/// The cause: the operating system's message, else HDF5's innermost line.
+pub(crate) fn cause(error: &hdf5::Error) -> String {
+    let frames = frames(error);
+    match system_message(&frames) {
+        Some(message) => message.to_owned(),
+        None => frames.last().cloned().unwrap_or_else(|| error.to_string()),
+    }
+}
+
+/// Whether the file is locked by another process.
+pub(crate) fn is_lock(error: &hdf5::Error) -> bool {
+    frames(error).iter().any(|f| f.contains("unable to lock file"))
+}
+
+/// For a truncated file: the bytes it has and the bytes it should have, where HDF5 tells.
+pub(crate) fn truncation(error: &hdf5::Error) -> Option<(Option<u64>, Option<u64>)> {
+    let frames = frames(error);
+    let line = frames.iter().find(|f| f.contains("truncated file"))?;
+    let number = |key: &str| {
+        let rest = line.split_once(key)?.1;
+        let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        digits.parse().ok()
+    };
+    Some((number(": eof = ").or_else(|| number("eof = ")), number("stored_eof = ")))
+}
+
+/// The name of a compression filter that this build lacks, when that is what failed.
+pub(crate) fn missing_filter(error: &hdf5::Error) -> Option<String> {
+    let frames = frames(error);
+    let line = frames.iter().find(|f| f.contains("filter") && f.contains("not registered"))?;
+    let name = line.split('\'').nth(1).unwrap_or("of unknown name");
+    Some(format!("compression filter '{name}'"))
+}

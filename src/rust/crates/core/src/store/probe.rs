@@ -1,0 +1,70 @@
+//! Why a file does not open: told before and after HDF5 has tried.
+
+use super::fault;
+use crate::error::{Error, Result};
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+
+/// First bytes of every HDF5 superblock.
+const SIGNATURE: [u8; 8] = *b"\x89HDF\r\n\x1a\n";
+
+/// Checks that `path` is a readable file that bears the HDF5 signature at 0, 512, 1024, 2048, ... (a user block may
+/// come first).
+pub(super) fn check(path: &Path) -> Result<()> {
+    let bad = |message: String| Error::File { path: path.to_owned(), message };
+    let meta = std::fs::metadata(path).map_err(|e| Error::io(path, "open", &e))?;
+    if meta.is_dir() {
+        let zarr = [".zgroup", "zarr.json"].iter().any(|f| path.join(f).exists());
+        let what = if zarr { "is a Zarr directory" } else { "is a directory" };
+        return Err(bad(format!("{what}, not an HDF5 (.h5ad) file; give the path of the file itself")));
+    }
+    let mut file = File::open(path).map_err(|e| Error::io(path, "open", &e))?;
+    let size = meta.len();
+    if size == 0 {
+        return Err(bad("is empty (0 bytes), not an HDF5 (.h5ad) file; copy or download it again".into()));
+    }
+    let mut first = [0_u8; 8];
+    let mut offset = 0;
+    while offset + SIGNATURE.len() as u64 <= size {
+        let mut bytes = [0_u8; 8];
+        file.seek(SeekFrom::Start(offset))
+            .and_then(|_| file.read_exact(&mut bytes))
+            .map_err(|e| Error::io(path, "read", &e))?;
+        if bytes == SIGNATURE {
+            return Ok(());
+        }
+        if offset == 0 {
+            first = bytes;
+        }
+        offset = if offset == 0 { 512 } else { offset * 2 };
+    }
+    let looks = match &first {
+        [0x1f, 0x8b, ..] => " (it is gzip-compressed: decompress it first)",
+        [b'P', b'K', 3, 4, ..] => " (it is a zip archive)",
+        [b'<', ..] => " (it looks like a web page: the download failed)",
+        _ => "",
+    };
+    Err(bad(format!("is not an HDF5 (.h5ad) file: the HDF5 signature is missing{looks}")))
+}
+
+/// The error for a file that bears the signature but that HDF5 refused.
+pub(super) fn refused(path: &Path, error: &hdf5::Error) -> Error {
+    if fault::is_lock(error) {
+        return Error::Io {
+            path: path.to_owned(),
+            action: "open",
+            message: "another process has it open for writing and locked it; close it there, or set the environment \
+                      variable HDF5_USE_FILE_LOCKING=FALSE if nothing writes to it"
+                .into(),
+        };
+    }
+    let message = match fault::truncation(error) {
+        Some((Some(has), Some(needs))) => {
+            format!("is truncated: it has {has} of {needs} bytes; copy or download it again")
+        }
+        Some(_) => "is truncated: it is shorter than its header says; copy or download it again".into(),
+        None => format!("is a damaged HDF5 file: {}; copy or download it again", fault::cause(error)),
+    };
+    Error::File { path: path.to_owned(), message }
+}

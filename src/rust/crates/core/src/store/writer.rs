@@ -1,0 +1,167 @@
+//! A file being written: beside its target under a temporary name, put in place only when it is whole.
+
+use super::{fault, GroupWriter};
+use crate::error::{Error, Result};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A new HDF5 file that replaces its target on [`Writer::commit`] and disappears when dropped before.
+///
+/// The target may be the file that is being read: whoever has it open keeps the old content. Whatever fails, a full
+/// disk included, the target stays as it was.
+pub struct Writer {
+    target: PathBuf,
+    temporary: Temporary,
+    /// `None` only while committing.
+    file: Option<hdf5::File>,
+}
+
+impl std::fmt::Debug for Writer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Writer").field("target", &self.target).finish_non_exhaustive()
+    }
+}
+
+/// Removes the temporary file unless it was renamed.
+struct Temporary(Option<PathBuf>);
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if let Some(path) = self.0.take() {
+            // Nothing can be done, or lost, when this fails: the target is not touched.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+impl Writer {
+    /// Starts a file that will be `target`. Links are followed: the file they lead to is replaced.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the directory is not there or not writable, or `target` is a directory.
+    pub fn create(target: impl AsRef<Path>) -> Result<Writer> {
+        let target = absolute(target.as_ref())?;
+        let refused = |message: String| Error::Io { path: target.clone(), action: "write", message };
+        if target.is_dir() {
+            return Err(refused("it is a directory; give the name of a file".into()));
+        }
+        let name = target.file_name().ok_or_else(|| refused("it has no file name".into()))?.to_string_lossy();
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let unique = format!(".{name}.{}-{}.tmp", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let path = target.with_file_name(unique);
+        // A leftover of a process of the same number that was killed.
+        if path.exists() {
+            std::fs::remove_file(&path).map_err(|e| Error::io(&target, "write", &e))?;
+        }
+        // Made here first, for the system's own words when it cannot be.
+        File::create_new(&path).map_err(|e| Error::io(&target, "write", &e))?;
+        let temporary = Temporary(Some(path.clone()));
+        let file = create(&path).map_err(|e| fault_of(&target, &e))?;
+        Ok(Writer { target, temporary, file: Some(file) })
+    }
+
+    /// The file that will be replaced.
+    pub fn target(&self) -> &Path {
+        &self.target
+    }
+
+    /// The root group.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn root(&self) -> Result<GroupWriter<'_>> {
+        Ok(GroupWriter::root(self, (**self.hdf5()?).clone()))
+    }
+
+    /// Brings everything to the disk and renames the file over the target, whose permissions it takes.
+    ///
+    /// # Errors
+    /// [`Error::Io`] naming the target, which is then as it was.
+    pub fn commit(mut self) -> Result<()> {
+        let target = self.target.clone();
+        let io = |action: &'static str| {
+            let target = target.clone();
+            move |e: std::io::Error| Error::Io {
+                message: format!("{e}; the file that was there is unchanged"),
+                path: target,
+                action,
+            }
+        };
+        let file = self.file.take().ok_or_else(|| Error::Internal("a file was committed twice".into()))?;
+        // HDF5 keeps data back until here, so this is where a full disk is usually found out.
+        file.flush().map_err(|e| self.fault(&e))?;
+        file.close().map_err(|e| self.fault(&e))?;
+        let temporary = self.temporary.0.clone().ok_or_else(|| Error::Internal("no temporary file".into()))?;
+        if let Ok(old) = std::fs::metadata(&target) {
+            std::fs::set_permissions(&temporary, old.permissions()).map_err(io("set the permissions of"))?;
+        }
+        File::open(&temporary).and_then(|f| f.sync_all()).map_err(io("write"))?;
+        std::fs::rename(&temporary, &target).map_err(io("replace"))?;
+        self.temporary.0 = None;
+        sync_directory(&target);
+        Ok(())
+    }
+
+    /// The HDF5 handle, for what [`GroupWriter`] does not offer.
+    pub(crate) fn hdf5(&self) -> Result<&hdf5::File> {
+        self.file.as_ref().ok_or_else(|| Error::Internal("the file is closed".into()))
+    }
+
+    /// The error for an HDF5 call that failed on this file.
+    pub(crate) fn fault(&self, error: &hdf5::Error) -> Error {
+        fault_of(&self.target, error)
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // Closing may fail again on a full disk; the file is thrown away.
+        if let Some(file) = self.file.take() {
+            let _ = file.close();
+        }
+    }
+}
+
+fn fault_of(target: &Path, error: &hdf5::Error) -> Error {
+    Error::Io {
+        path: target.to_owned(),
+        action: "write",
+        message: format!("{}; the file that was there, if any, is unchanged", fault::cause(error)),
+    }
+}
+
+/// Objects carry no times, so that the same content gives the same bytes; format of HDF5 1.8, which every reader
+/// knows and which allows attributes beyond 64 KiB.
+fn create(path: &Path) -> hdf5::Result<hdf5::File> {
+    let file = hdf5::File::with_options()
+        .with_fapl(|p| p.libver_bounds(hdf5::file::LibraryVersion::V18, hdf5::file::LibraryVersion::V110))
+        .with_fcpl(|p| p.obj_track_times(false))
+        .create(path)?;
+    Ok(file)
+}
+
+/// The file meant, absolute, links followed; it need not exist.
+fn absolute(target: &Path) -> Result<PathBuf> {
+    let io = |e: std::io::Error| Error::io(target, "write", &e);
+    if target.symlink_metadata().is_ok() {
+        return target.canonicalize().map_err(io);
+    }
+    let parent = match target.parent() {
+        Some(p) if !p.as_os_str().is_empty() => p,
+        _ => Path::new("."),
+    };
+    let name = target.file_name().ok_or_else(|| Error::Io {
+        path: target.to_owned(),
+        action: "write",
+        message: "it has no file name".into(),
+    })?;
+    Ok(parent.canonicalize().map_err(io)?.join(name))
+}
+
+/// Makes the rename itself durable. Some file systems cannot; the data is safe all the same.
+fn sync_directory(target: &Path) {
+    if let Some(directory) = target.parent() {
+        let _ = File::open(directory).and_then(|d| d.sync_all());
+    }
+}

@@ -1,0 +1,174 @@
+//! Chunks as bytes: assembled from pieces of blocks, compressed.
+
+use crate::element::{Data, Number};
+use crate::error::{Error, Result};
+use crate::store::Compression;
+use crate::with_data;
+use libdeflater::{CompressionLvl, Compressor};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// The values of a block on their way to the file: the stored ones with their columns, or all.
+#[derive(Debug)]
+pub(super) enum Piece {
+    /// Stored values and, in the file's index type, their columns.
+    Sparse { indices: Data, data: Data },
+    /// Values of whole rows, or of a vector.
+    Dense(Data),
+    /// Compressed rows that go to the file dense. Spans of it are whole rows.
+    Rows { indptr: Vec<usize>, indices: Vec<u32>, data: Data, n_cols: usize },
+}
+
+impl Piece {
+    /// Number of values that go to the file.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Piece::Sparse { data, .. } | Piece::Dense(data) => data.len(),
+            Piece::Rows { indptr, n_cols, .. } => indptr.len().saturating_sub(1) * n_cols,
+        }
+    }
+}
+
+/// A run of values of a piece.
+pub(super) struct Span {
+    pub(super) piece: Arc<Piece>,
+    pub(super) range: Range<usize>,
+}
+
+/// A chunk as it goes to the file.
+#[derive(Debug)]
+pub(super) struct Encoded {
+    /// Bytes of the values' chunk.
+    pub(super) data: Vec<u8>,
+    /// Bytes of the chunk of their columns; `None` for dense pieces.
+    pub(super) indices: Option<Vec<u8>>,
+    /// Values, before any padding.
+    pub(super) len: usize,
+}
+
+/// Joins `spans` into one chunk of `chunk` values, padded with zeros, and compresses it. LZF is left to the HDF5
+/// library: such chunks stay as they are.
+pub(super) fn encode(spans: &[Span], chunk: usize, compression: Compression) -> Result<Encoded> {
+    let len = spans.iter().map(|s| s.range.len()).sum();
+    let (mut values, mut columns) = (Vec::new(), Vec::new());
+    let mut width = 0;
+    for Span { piece, range } in spans {
+        match &**piece {
+            Piece::Dense(data) => width = append(&mut values, data, range, chunk),
+            Piece::Sparse { indices, data } => {
+                width = append(&mut values, data, range, chunk);
+                append(&mut columns, indices, range, chunk);
+            }
+            Piece::Rows { indptr, indices, data, n_cols } => {
+                width = scatter(&mut values, indptr, indices, data, *n_cols, range, chunk);
+            }
+        }
+    }
+    values.resize(chunk * width, 0);
+    let indices = if columns.is_empty() {
+        None
+    } else {
+        let width = columns.len() / len;
+        columns.resize(chunk * width, 0);
+        Some(pack(columns, compression)?)
+    };
+    Ok(Encoded { data: pack(values, compression)?, indices, len })
+}
+
+/// Appends the bytes of `data[range]`; gives the bytes of a value.
+fn append(out: &mut Vec<u8>, data: &Data, range: &Range<usize>, chunk: usize) -> usize {
+    let width = data.dtype().size();
+    if out.is_empty() {
+        out.reserve_exact(chunk * width);
+    }
+    out.extend_from_slice(&bytes(data)[range.start * width..range.end * width]);
+    width
+}
+
+/// Appends rows `range / n_cols` of compressed rows, zeros filled in; gives the bytes of a value.
+fn scatter(
+    out: &mut Vec<u8>, indptr: &[usize], indices: &[u32], data: &Data, n_cols: usize, range: &Range<usize>,
+    chunk: usize,
+) -> usize {
+    let width = data.dtype().size();
+    if out.is_empty() {
+        out.reserve_exact(chunk * width);
+    }
+    let start = out.len();
+    out.resize(start + range.len() * width, 0);
+    let (target, source) = (&mut out[start..], bytes(data));
+    let first = range.start / n_cols;
+    for (i, w) in indptr[first..=range.end / n_cols].windows(2).enumerate() {
+        for k in w[0]..w[1] {
+            let at = (i * n_cols + indices[k] as usize) * width;
+            target[at..at + width].copy_from_slice(&source[k * width..(k + 1) * width]);
+        }
+    }
+    width
+}
+
+/// A buffer as bytes, in the order of this machine, which is the one the dataset is created with.
+fn bytes(data: &Data) -> &[u8] {
+    fn of<T: Number>(v: &[T]) -> &[u8] {
+        // SAFETY: every `Number` is a primitive (or half::f16, a transparent u16) without padding, and any byte may be
+        // read as u8; length and lifetime are those of the slice.
+        unsafe { std::slice::from_raw_parts(v.as_ptr().cast::<u8>(), std::mem::size_of_val(v)) }
+    }
+    with_data!(data, v => of(v))
+}
+
+fn pack(raw: Vec<u8>, compression: Compression) -> Result<Vec<u8>> {
+    let Compression::Gzip(level) = compression else { return Ok(raw) };
+    let level = CompressionLvl::new(i32::from(level))
+        .map_err(|_| Error::parameter("compression", "a gzip level from 0 to 9", level))?;
+    let mut compressor = Compressor::new(level);
+    let mut out = vec![0; compressor.zlib_compress_bound(raw.len())];
+    let n = compressor
+        .zlib_compress(&raw, &mut out)
+        .map_err(|e| Error::Internal(format!("compressing a chunk of {} bytes: {e}", raw.len())))?;
+    out.truncate(n);
+    out.shrink_to_fit();
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spans(pieces: &[Vec<i32>]) -> Vec<Span> {
+        pieces
+            .iter()
+            .map(|p| {
+                let piece = Arc::new(Piece::Sparse { indices: p.clone().into(), data: Data::F64(vec![1.5; p.len()]) });
+                Span { range: 0..p.len(), piece }
+            })
+            .collect()
+    }
+
+    #[test]
+    fn chunks_are_joined_and_padded() {
+        let e = encode(&spans(&[vec![1, 2], vec![3]]), 5, Compression::None).unwrap();
+        let expected: Vec<u8> = [1i32, 2, 3, 0, 0].iter().flat_map(|x| x.to_ne_bytes()).collect();
+        assert_eq!(e.indices.unwrap(), expected);
+        assert_eq!((e.data.len(), e.len), (40, 3));
+    }
+
+    #[test]
+    fn sparse_rows_are_filled_with_zeros() {
+        let rows = Piece::Rows { indptr: vec![0, 1, 1, 3], indices: vec![2, 0, 1], data: vec![7u8, 8, 9].into(), n_cols: 3 };
+        assert_eq!(rows.len(), 9);
+        let e = encode(&[Span { piece: Arc::new(rows), range: 3..9 }], 9, Compression::None).unwrap();
+        assert_eq!(e.data, [0, 0, 0, 8, 9, 0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn gzip_is_zlib_that_inflates_to_the_same() {
+        let e = encode(&spans(&[(0..500).collect()]), 512, Compression::Gzip(4)).unwrap();
+        let mut out = vec![0; 2048];
+        let n = libdeflater::Decompressor::new().zlib_decompress(&e.indices.unwrap(), &mut out).unwrap();
+        assert_eq!(n, 2048);
+        let back: Vec<i32> = out.chunks(4).map(|b| i32::from_ne_bytes(b.try_into().unwrap())).collect();
+        assert_eq!(back[..500], (0..500).collect::<Vec<_>>());
+        assert!(back[500..].iter().all(|&x| x == 0));
+    }
+}

@@ -1,0 +1,120 @@
+//! From blocks of any size to chunks of one size, encoded on the threads that made the blocks.
+//!
+//! Where a block's values lie in the output is known only once all blocks before it are there: column selections
+//! change the number of stored values. So a worker that has a block hands it in here; whoever completes the sequence
+//! cuts what can be cut, by reference, and every worker encodes (assembles, compresses) chunks until none is left,
+//! then goes back to reading. Nobody waits for anybody.
+
+use super::encode::{encode, Encoded, Piece, Span};
+use crate::context::Monitor;
+use crate::error::{Error, Result};
+use crate::store::Compression;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Blocks in, encoded chunks of `chunk` values out, in order.
+pub(super) struct Spool<'m> {
+    /// Values of a chunk.
+    chunk: usize,
+    compression: Compression,
+    monitor: &'m Monitor,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// First row of the block that comes next in the sequence.
+    next_row: usize,
+    /// Blocks that came early: (rows after it, block) by first row.
+    early: BTreeMap<usize, (usize, Arc<Piece>)>,
+    /// Values that do not fill a chunk yet.
+    rest: Vec<Span>,
+    rest_len: usize,
+    /// Chunks cut so far, and values in the sequence so far.
+    cut: u64,
+    total: u64,
+    jobs: VecDeque<(u64, Vec<Span>)>,
+    done: BTreeMap<u64, Encoded>,
+}
+
+impl<'m> Spool<'m> {
+    pub(super) fn new(chunk: usize, compression: Compression, monitor: &'m Monitor) -> Self {
+        Spool { chunk: chunk.max(1), compression, monitor, state: Mutex::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing that can panic runs while it is held.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hands in the block that starts at row `start` and ends before `end`; then encodes while there is work.
+    pub(super) fn put(&self, start: usize, end: usize, piece: Piece) -> Result<()> {
+        {
+            let mut state = self.lock();
+            state.early.insert(start, (end, Arc::new(piece)));
+            let state = &mut *state;
+            while let Some((end, piece)) = state.early.remove(&state.next_row) {
+                state.append(piece, self.chunk);
+                state.next_row = end;
+            }
+        }
+        self.work()
+    }
+
+    /// Encodes queued chunks until none is left.
+    pub(super) fn work(&self) -> Result<()> {
+        loop {
+            let Some((number, spans)) = self.lock().jobs.pop_front() else { return Ok(()) };
+            self.monitor.check()?;
+            let encoded = encode(&spans, self.chunk, self.compression)?;
+            self.lock().done.insert(number, encoded);
+        }
+    }
+
+    /// Chunk `number`, once it is encoded.
+    pub(super) fn take(&self, number: u64) -> Option<Encoded> {
+        self.lock().done.remove(&number)
+    }
+
+    /// After the last block: encodes what is left as a last chunk, padded with zeros. Gives the number of chunks and of
+    /// values.
+    pub(super) fn finish(&self) -> Result<(u64, u64)> {
+        {
+            let mut state = self.lock();
+            if !state.early.is_empty() {
+                return Err(Error::Internal("a block of a pass is missing".to_owned()));
+            }
+            if state.rest_len > 0 {
+                let spans = std::mem::take(&mut state.rest);
+                state.queue(spans);
+            }
+        }
+        self.work()?;
+        let state = self.lock();
+        Ok((state.cut, state.total))
+    }
+}
+
+impl State {
+    fn append(&mut self, piece: Arc<Piece>, chunk: usize) {
+        let len = piece.len();
+        self.total += len as u64;
+        let mut at = 0;
+        while at < len {
+            let take = (chunk - self.rest_len).min(len - at);
+            self.rest.push(Span { piece: piece.clone(), range: at..at + take });
+            self.rest_len += take;
+            at += take;
+            if self.rest_len == chunk {
+                let spans = std::mem::take(&mut self.rest);
+                self.queue(spans);
+            }
+        }
+    }
+
+    fn queue(&mut self, spans: Vec<Span>) {
+        self.jobs.push_back((self.cut, spans));
+        self.cut += 1;
+        self.rest_len = 0;
+    }
+}
