@@ -5,6 +5,7 @@
 
 mod args;
 mod config;
+mod files;
 mod from_r;
 mod graphs;
 mod handles;
@@ -19,6 +20,7 @@ use extendr_api::prelude::*;
 extendr_module! {
     mod anndataoom;
     use config;
+    use files;
     use graphs;
     use matrices;
     use verbs;
