@@ -1,10 +1,20 @@
 //! AnnData elements: one in-memory form per on-disk encoding, and its reader and writer.
+//!
+//! [`read`] gives any element as a [`Value`], [`describe`] says what it is without reading values, [`write`] writes a
+//! value in the encoding of its kind. An element that cannot be decoded is an error of that element alone.
 
+mod codec;
 mod data;
+mod read;
+mod select;
 mod strings;
 mod turn;
 mod value;
+mod write;
 
+pub use codec::WriteOptions;
 pub use data::{DType, Data, Number};
+pub use read::{column_names, describe, read, read_column, read_index, read_selected, Description};
 pub use strings::Strings;
 pub use value::{Array, Categorical, DataFrame, Nullable, Scalar, Sparse, SparseFormat, Value};
+pub use write::{copy, write};

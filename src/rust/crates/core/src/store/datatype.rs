@@ -16,8 +16,8 @@ pub(crate) enum Kind {
     Enumeration { bytes: usize, signed: bool, members: Vec<(String, i64)> },
     /// A pair of IEEE numbers under these two names; `single` when each has at most 4 bytes.
     Complex { single: bool, real: CString, imaginary: CString },
-    /// Text of fixed length in bytes, padded with NUL or, if `spaces`, with spaces.
-    FixedText { bytes: usize, spaces: bool, utf8: bool },
+    /// Text of fixed length in bytes.
+    FixedText { bytes: usize, padding: Padding, utf8: bool },
     /// Text of any length.
     Text { utf8: bool },
     /// Named fields.
@@ -26,6 +26,17 @@ pub(crate) enum Kind {
     Array { extents: Vec<usize>, item: Box<Kind> },
     /// Anything else, by its name.
     Other(String),
+}
+
+/// What follows the text in a field of fixed length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Padding {
+    /// One NUL, then anything.
+    Terminated,
+    /// NULs up to the end.
+    Nul,
+    /// Spaces up to the end.
+    Spaces,
 }
 
 impl Kind {
@@ -94,8 +105,12 @@ impl Kind {
             }
             H5T_STRING if h5call!(H5Tis_variable_str(id))? > 0 => Kind::Text { utf8: is_utf8(id) },
             H5T_STRING => {
-                let padding = locked(|| unsafe { H5Tget_strpad(id) });
-                Kind::FixedText { bytes, spaces: padding == H5T_STR_SPACEPAD, utf8: is_utf8(id) }
+                let padding = match locked(|| unsafe { H5Tget_strpad(id) }) {
+                    H5T_STR_NULLTERM => Padding::Terminated,
+                    H5T_STR_SPACEPAD => Padding::Spaces,
+                    _ => Padding::Nul,
+                };
+                Kind::FixedText { bytes, padding, utf8: is_utf8(id) }
             }
             H5T_COMPOUND => compound(t, depth)?,
             H5T_COMPLEX => {
@@ -146,8 +161,13 @@ impl Kind {
                 h5call!(H5Tinsert(t.id(), imaginary.as_ptr(), 8, part.id()))?;
                 Ok(t)
             }
-            Kind::FixedText { bytes, spaces, utf8 } => {
-                string(*bytes, if *spaces { H5T_STR_SPACEPAD } else { H5T_STR_NULLPAD }, *utf8)
+            Kind::FixedText { bytes, padding, utf8 } => {
+                let padding = match padding {
+                    Padding::Terminated => H5T_STR_NULLTERM,
+                    Padding::Nul => H5T_STR_NULLPAD,
+                    Padding::Spaces => H5T_STR_SPACEPAD,
+                };
+                string(*bytes, padding, *utf8)
             }
             Kind::Text { utf8 } => string(H5T_VARIABLE, H5T_STR_NULLTERM, *utf8),
             Kind::Array { extents, item } => {
@@ -206,6 +226,11 @@ fn string(size: usize, padding: H5T_str_t, utf8: bool) -> Result<Datatype> {
     h5call!(H5Tset_strpad(t.id(), padding))?;
     h5call!(H5Tset_cset(t.id(), if utf8 { H5T_CSET_UTF8 } else { H5T_CSET_ASCII }))?;
     Ok(t)
+}
+
+/// Bytes of a fixed number, padded with NUL: what h5py writes for `bytes`.
+pub(crate) fn fixed_bytes(bytes: usize) -> Result<Datatype> {
+    string(bytes.max(1), H5T_STR_NULLPAD, false)
 }
 
 /// h5py's complex: a compound of `r` and `i`.

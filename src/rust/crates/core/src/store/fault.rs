@@ -49,3 +49,8 @@ pub(crate) fn missing_filter(error: &hdf5::Error) -> Option<String> {
     let name = line.split('\'').nth(1).unwrap_or("of unknown name");
     Some(format!("compression filter '{name}'"))
 }
+
+/// Whether writing failed, rather than reading.
+pub(crate) fn is_write(error: &hdf5::Error) -> bool {
+    frames(error).iter().any(|f| f.contains("write"))
+}

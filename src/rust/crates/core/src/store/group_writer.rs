@@ -1,9 +1,9 @@
 //! Groups, datasets and attributes of a file being written.
 
 use super::datatype::{self, Item};
-use super::{Store, Writer};
+use super::{fault, Store, Writer};
 use crate::error::{Error, Result};
-use hdf5::plist::{DatasetCreate, GroupCreate};
+use hdf5::plist::{DatasetCreate, GroupCreate, ObjectCopy};
 use hdf5::{from_id, h5call, Dataspace, Datatype, Location};
 use hdf5_sys::h5a::{H5Acreate2, H5Awrite};
 use hdf5_sys::h5d::{H5Dcreate2, H5Dwrite};
@@ -155,10 +155,13 @@ impl<'w> GroupWriter<'w> {
     pub fn copy(&self, key: &str, from: &std::sync::Arc<Store>, path: &str) -> Result<()> {
         let node = from.node(path)?;
         self.new_name(key)?;
-        node.location().copy_to(&self.group, key).map_err(|e| match node.location().is_valid() {
-            true => self.writer.fault(&e),
-            false => node.damaged(&e),
-        })
+        let copy = || -> hdf5::Result<()> {
+            // Links would lead nowhere in the new file: what they lead to is copied.
+            let plist = ObjectCopy::build().expand_soft_links(true).expand_ext_links(true).finish()?;
+            let link = utf8_link()?;
+            node.location().copy_to_with_props(&self.group, key, Some(&plist), Some(&link))
+        };
+        copy().map_err(|e| if fault::is_write(&e) { self.writer.fault(&e) } else { node.damaged(&e) })
     }
 
     /// Whether `key` is taken.

@@ -5,7 +5,7 @@
 //! [`DatasetWriter`] fill it, [`Writer::commit`] puts it in place.
 
 mod attribute;
-mod datatype;
+pub(crate) mod datatype;
 mod fault;
 mod group_writer;
 mod hdf5_file;

@@ -1,6 +1,6 @@
 //! Moving values from a dataset, one field of a compound dataset, or an attribute, into memory.
 
-use super::datatype::packed;
+use super::datatype::{packed, Padding};
 use super::{Kind, Node};
 use crate::error::{Error, Result};
 use hdf5::{h5call, from_id, Attribute, Dataspace, Datatype};
@@ -270,7 +270,7 @@ impl<'a> Values<'a> {
     /// Texts, fixed or of any length, handed to `each` in order.
     pub(crate) fn read_texts(&self, rows: Option<Range<usize>>, each: &mut dyn FnMut(&str)) -> Result<()> {
         let mut at = 0_usize;
-        let mut give = |bytes: &[u8]| match std::str::from_utf8(bytes) {
+        self.read_bytes(rows, &mut |bytes| match std::str::from_utf8(bytes) {
             Ok(text) => {
                 each(text);
                 at += 1;
@@ -280,16 +280,23 @@ impl<'a> Values<'a> {
                 let byte = bytes.get(e.valid_up_to()).copied().unwrap_or_default();
                 Err(self.format("UTF-8 text", format!("byte 0x{byte:02x} in text {at} (zero-based)")))
             }
-        };
+        })
+    }
+
+    /// The bytes of texts, fixed or of any length, without their padding.
+    pub(crate) fn read_bytes(
+        &self, rows: Option<Range<usize>>, give: &mut dyn FnMut(&[u8]) -> Result<()>,
+    ) -> Result<()> {
         match self.kind {
-            Kind::FixedText { bytes, spaces, .. } => {
+            Kind::FixedText { bytes, padding, .. } => {
                 let memory = self.kind.memory_type().map_err(|e| self.damaged(&e))?;
                 let raw: Vec<u8> = self.read_items(rows, bytes, &memory)?;
-                raw.chunks_exact(bytes.max(1)).try_for_each(|cell| {
-                    let end = cell.iter().position(|&b| b == 0).unwrap_or(cell.len());
-                    let cell = &cell[..end];
-                    give(if spaces { cell.trim_ascii_end() } else { cell })
-                })
+                let kept = |cell: &[u8]| match padding {
+                    Padding::Terminated => cell.iter().position(|&b| b == 0),
+                    Padding::Nul => cell.iter().rposition(|&b| b != 0).map_or(Some(0), |i| Some(i + 1)),
+                    Padding::Spaces => cell.iter().rposition(|&b| b != b' ').map_or(Some(0), |i| Some(i + 1)),
+                };
+                raw.chunks_exact(bytes.max(1)).try_for_each(|cell| give(&cell[..kept(cell).unwrap_or(cell.len())]))
             }
             Kind::Text { .. } => {
                 let memory = self.kind.memory_type().map_err(|e| self.damaged(&e))?;
@@ -302,7 +309,7 @@ impl<'a> Values<'a> {
                     }
                     _ => vec![rows],
                 };
-                runs.into_iter().try_for_each(|run| self.texts_of(run, &memory, &mut give))
+                runs.into_iter().try_for_each(|run| self.texts_of(run, &memory, give))
             }
             _ => Err(self.format("text", self.kind.name())),
         }
@@ -321,7 +328,7 @@ impl<'a> Values<'a> {
             give(if p.is_null() { b"" } else { unsafe { CStr::from_ptr(p) }.to_bytes() })
         });
         let n = pointers.len() as u64;
-        let give_back = || -> hdf5::Result<()> {
+        let mut give_back = || -> hdf5::Result<()> {
             // SAFETY: the pointers came from HDF5 with this memory type, and are not used after this.
             unsafe {
                 let space: Dataspace = from_id(h5call!(H5Screate_simple(1, &n, std::ptr::null()))?)?;

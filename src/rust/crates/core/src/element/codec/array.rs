@@ -1,0 +1,134 @@
+//! `array`: dense numbers, booleans and complex numbers of any rank. Also what every leaf dataset decodes to.
+
+use super::{Reading, WriteOptions};
+use crate::element::{Array, Data, Description, Number, Strings, Value};
+use crate::error::{Error, Result};
+use crate::store::{datatype, GroupWriter, Item, Kind, Layout, Node, Values};
+use crate::with_data;
+
+pub(super) fn read(node: &Node, _: &Reading) -> Result<Value> {
+    decode(&node.values()?)
+}
+
+pub(super) fn describe(node: &Node, out: &mut Description) -> Result<()> {
+    let values = node.values()?;
+    out.shape = values.shape();
+    out.dtype = Some(values.kind().name());
+    Ok(())
+}
+
+/// A dataset or field as the array it is: numbers, complex, strings or a rec-array.
+pub(super) fn decode(values: &Values<'_>) -> Result<Value> {
+    if values.is_null() {
+        return Err(values.format("values", "a dataset without space"));
+    }
+    let shape = values.shape();
+    Ok(match values.kind() {
+        Kind::Text { .. } | Kind::FixedText { .. } => Value::Strings { shape, data: strings(values)? },
+        Kind::Complex { single, .. } => {
+            let data = values.read::<[f64; 2]>(None)?.into_iter().map(|[re, im]| (re, im)).collect();
+            Value::Complex { shape, data, single: *single }
+        }
+        Kind::Compound(fields) => {
+            let field = |name: &String| Ok((name.clone(), decode(&values.field(name)?)?));
+            Value::RecArray(fields.iter().map(|(name, _)| field(name)).collect::<Result<_>>()?)
+        }
+        _ => Value::Array(Array { shape, data: numbers(values)? }),
+    })
+}
+
+/// Numbers in the dtype they are stored in, in native byte order.
+pub(super) fn numbers(values: &Values<'_>) -> Result<Data> {
+    if values.kind().boolean().is_some() {
+        return Ok(Data::Bool(values.read_booleans(None)?));
+    }
+    Ok(match values.kind() {
+        Kind::Integer { bytes, signed } | Kind::Enumeration { bytes, signed, .. } => match (bytes, signed) {
+            (1, true) => Data::I8(values.read(None)?),
+            (2, true) => Data::I16(values.read(None)?),
+            (4, true) => Data::I32(values.read(None)?),
+            (8, true) => Data::I64(values.read(None)?),
+            (1, false) => Data::U8(values.read(None)?),
+            (2, false) => Data::U16(values.read(None)?),
+            (4, false) => Data::U32(values.read(None)?),
+            _ => Data::U64(values.read(None)?),
+        },
+        Kind::Float { bytes: 2 } => Data::F16(values.read(None)?),
+        Kind::Float { bytes: 4 } => Data::F32(values.read(None)?),
+        Kind::Float { .. } => Data::F64(values.read(None)?),
+        Kind::Text { .. } | Kind::FixedText { .. } | Kind::Complex { .. } | Kind::Compound(_) => {
+            return Err(values.format("numbers", values.kind().name()))
+        }
+        _ => return Err(values.unsupported()),
+    })
+}
+
+/// All texts of a dataset or field.
+pub(super) fn strings(values: &Values<'_>) -> Result<Strings> {
+    let mut out = Strings::new();
+    values.read_texts(None, &mut |text| out.push(text))?;
+    Ok(out)
+}
+
+/// Truth values stored as an enumeration or as the numbers 0 and 1.
+pub(super) fn booleans(values: &Values<'_>) -> Result<Vec<bool>> {
+    if values.kind().boolean().is_some() {
+        return values.read_booleans(None);
+    }
+    let truth = |x: i64| match x {
+        0 => Ok(false),
+        1 => Ok(true),
+        x => Err(values.format("truth values (0 or 1)", x)),
+    };
+    values.read_integers(None)?.into_iter().map(truth).collect()
+}
+
+/// Whole numbers of a 1-D dataset.
+pub(super) fn whole_numbers(node: &Node) -> Result<Vec<i64>> {
+    let values = node.values()?;
+    if values.shape().len() != 1 {
+        return Err(values.format("one dimension", format!("extents {:?}", values.shape())));
+    }
+    values.read_integers(None)
+}
+
+pub(super) fn write(group: &GroupWriter<'_>, key: &str, array: &Array, options: &WriteOptions) -> Result<()> {
+    write_data(group, key, &array.shape, &array.data, options)
+}
+
+/// Writes a buffer as an array of this shape.
+pub(super) fn write_data(
+    group: &GroupWriter<'_>, key: &str, shape: &[usize], data: &Data, options: &WriteOptions,
+) -> Result<()> {
+    fn put<T: Number + Item>(group: &GroupWriter<'_>, key: &str, shape: &[usize], v: &[T], l: &Layout) -> Result<()> {
+        let dataset = group.dataset::<T>(key, shape, l)?;
+        dataset.write(v)?;
+        dataset.set_encoding(if shape.is_empty() { "numeric-scalar" } else { "array" }, "0.2.0")
+    }
+    expect(group, key, shape, data.len())?;
+    with_data!(data, v => put(group, key, shape, v, &options.layout()))
+}
+
+pub(super) fn write_complex(
+    group: &GroupWriter<'_>, key: &str, shape: &[usize], data: &[(f64, f64)], single: bool,
+) -> Result<()> {
+    expect(group, key, shape, data.len())?;
+    let fault = |e: hdf5::Error| group.writer().fault(&e);
+    let stored = datatype::complex(single).map_err(fault)?;
+    let dataset = group.dataset_of(key, &stored, shape, &Layout::default())?;
+    let pairs: Vec<[f64; 2]> = data.iter().map(|&(re, im)| [re, im]).collect();
+    if !pairs.is_empty() {
+        let memory = datatype::complex(false).map_err(fault)?;
+        dataset.write_raw(&memory, None, pairs.as_ptr().cast())?;
+    }
+    dataset.set_encoding(if shape.is_empty() { "numeric-scalar" } else { "array" }, "0.2.0")
+}
+
+/// A buffer must fill its shape.
+pub(super) fn expect(group: &GroupWriter<'_>, key: &str, shape: &[usize], found: usize) -> Result<()> {
+    if shape.iter().try_fold(1_usize, |n, &e| n.checked_mul(e)) == Some(found) {
+        return Ok(());
+    }
+    let place = if group.path().is_empty() { key.to_owned() } else { format!("{}/{key}", group.path()) };
+    Err(Error::shape(format!("writing '{place}'"), format!("the values of extents {shape:?}"), found))
+}

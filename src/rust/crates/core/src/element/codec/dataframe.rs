@@ -1,0 +1,144 @@
+//! `dataframe`: an index and named columns. Version 0.1.0 keeps a categorical's categories in `__categories`.
+
+use super::{array, categorical, Reading, WriteOptions};
+use crate::element::{DataFrame, Description, Value};
+use crate::error::{Error, Result};
+use crate::store::{GroupWriter, Node};
+use std::collections::HashSet;
+
+/// What a dataframe's attributes say.
+pub(in crate::element) struct Columns {
+    /// Key of the index.
+    pub(in crate::element) index: String,
+    /// Keys of the columns, in order.
+    pub(in crate::element) names: Vec<String>,
+}
+
+pub(in crate::element) fn columns_of(node: &Node) -> Result<Columns> {
+    node.group()?;
+    let order = node.attribute("column-order")?;
+    let expected = || "a list of texts in the attribute 'column-order'";
+    let Some(order) = order else {
+        return Err(node.format(expected(), "no such attribute"));
+    };
+    let names = order.texts().ok_or_else(|| node.format(expected(), format!("{order:?}")))?.to_vec();
+    let mut seen = HashSet::new();
+    if let Some(twice) = names.iter().find(|n| !seen.insert(n.as_str())) {
+        return Err(node.format("every column once in the attribute 'column-order'", format!("'{twice}' twice")));
+    }
+    let index = node.attribute("_index")?;
+    let index = index.as_ref().and_then(|a| a.text());
+    let index = index.ok_or_else(|| node.format("the name of the index in the attribute '_index'", "none"))?;
+    Ok(Columns { index: index.to_owned(), names })
+}
+
+/// The index alone, under this key.
+pub(in crate::element) fn index_of(node: &Node, key: &str, reading: &Reading) -> Result<Value> {
+    column(node, key, None, reading)
+}
+
+/// One column alone, checked against the length of the index where that can be told without reading it.
+pub(in crate::element) fn column_of(node: &Node, columns: &Columns, name: &str, reading: &Reading) -> Result<Value> {
+    column(node, name, rows_of(node, &columns.index).ok().flatten(), reading)
+}
+
+/// Number of rows, from the index's extents.
+fn rows_of(node: &Node, index: &str) -> Result<Option<usize>> {
+    let child = node.child(index)?;
+    let shape = if child.is_group() { super::describe(&child)?.shape } else { child.shape().unwrap_or_default() };
+    Ok(shape.first().copied())
+}
+
+pub(super) fn read(node: &Node, reading: &Reading) -> Result<Value> {
+    let Columns { index: key, names } = columns_of(node)?;
+    let index = column(node, &key, None, reading)?;
+    let rows = index.len().unwrap_or(0);
+    let columns = names
+        .into_iter()
+        .map(|name| {
+            let value = column(node, &name, Some(rows), reading)?;
+            Ok((name, value))
+        })
+        .collect::<Result<_>>()?;
+    let index_name = (key != "_index").then_some(key);
+    Ok(Value::DataFrame(DataFrame { index_name, index: Box::new(index), columns }))
+}
+
+/// One column (or the index), checked to be 1-D and, where `rows` is known, of that length.
+fn column(node: &Node, name: &str, rows: Option<usize>, reading: &Reading) -> Result<Value> {
+    let child = node.child(name)?;
+    let value = match child.attribute("categories") {
+        // Only datasets of version 0.1.0 refer to their categories.
+        Ok(Some(_)) if !child.is_group() => old_categorical(node, &child, reading)?,
+        _ => reading.read(&child)?,
+    };
+    let one_dimension = match &value {
+        Value::Array(a) => a.shape.len() == 1,
+        Value::Complex { shape, .. } | Value::Strings { shape, .. } => shape.len() == 1,
+        Value::Categorical(_) | Value::Nullable(_) => true,
+        _ => false,
+    };
+    if !one_dimension {
+        return Err(child.format("a 1-D column", format!("{} of extents {:?}", value.encoding(), child.shape())));
+    }
+    match (rows, value.len()) {
+        (Some(rows), found) if found != Some(rows) => {
+            Err(child.format(format!("{rows} rows, as the index"), found.unwrap_or(0).to_string()))
+        }
+        _ => Ok(value),
+    }
+}
+
+fn old_categorical(frame: &Node, child: &Node, reading: &Reading) -> Result<Value> {
+    let codes = array::whole_numbers(child)?;
+    let named = match child.attribute("categories") {
+        Ok(Some(a)) => a.text().map(str::to_owned),
+        _ => None,
+    };
+    let path = named.ok_or_else(|| child.format("the place of the categories in the attribute 'categories'", "none"))?;
+    let categories = if path.starts_with('/') {
+        frame.store().node(&path)?
+    } else {
+        path.split('/').filter(|k| !k.is_empty()).try_fold(frame.clone(), |node, key| node.child(key))?
+    };
+    let ordered = categories.attribute("ordered")?.and_then(|a| a.flag()).unwrap_or(false);
+    categorical::combine(child, codes, reading.read(&categories)?, ordered)
+}
+
+pub(super) fn describe(node: &Node, out: &mut Description) -> Result<()> {
+    let Columns { index, names } = columns_of(node)?;
+    out.shape = vec![rows_of(node, &index)?.unwrap_or(0), names.len()];
+    out.keys = names;
+    Ok(())
+}
+
+pub(super) fn write(group: &GroupWriter<'_>, key: &str, frame: &DataFrame, options: &WriteOptions) -> Result<()> {
+    let bad = |expected: &str, found: &str| Err(Error::parameter("column", format!("{expected} (in '{key}')"), found));
+    let rows = frame.index.len();
+    let mut seen = HashSet::new();
+    for (name, value) in &frame.columns {
+        if name == "_index" {
+            return bad("a name other than '_index', which anndata reserves", "'_index'");
+        }
+        if !seen.insert(name.as_str()) {
+            return bad("every name once", &format!("'{name}' twice"));
+        }
+        if value.len() != rows {
+            let (rows, found) = (rows.unwrap_or(0), value.len().unwrap_or(0));
+            return Err(Error::shape(format!("writing '{key}', column '{name}'"), format!("{rows} rows"), found));
+        }
+    }
+    let index = frame.index_name.as_deref().unwrap_or("_index");
+    let twin = frame.columns.iter().find(|(name, _)| name == index);
+    if twin.is_some_and(|(_, value)| *value != *frame.index) {
+        return bad("a name other than the index's, or the same values", &format!("'{index}'"));
+    }
+    let group = group.group(key)?;
+    group.set_encoding("dataframe", "0.2.0")?;
+    group.set_texts("column-order", &frame.columns.iter().map(|c| c.0.as_str()).collect::<Vec<_>>())?;
+    group.set_text("_index", index)?;
+    if twin.is_none() {
+        super::write(&group, index, &frame.index, options)?;
+    }
+    frame.columns.iter().try_for_each(|(name, value)| super::write(&group, name, value, options))
+}

@@ -1,0 +1,179 @@
+//! `csr_matrix` and `csc_matrix`: compressed rows or columns.
+
+use super::{array, encoding_of, Reading, WriteOptions};
+use crate::element::{Description, Number, Sparse, SparseFormat, Value};
+use crate::error::{Error, Result};
+use crate::store::{Attribute, GroupWriter, Item, Kind, Layout, Node, Values};
+use crate::with_data;
+
+pub(super) fn read(node: &Node, _: &Reading) -> Result<Value> {
+    let format = match encoding_of(node)?.0.as_str() {
+        "csc_matrix" => SparseFormat::Csc,
+        _ => SparseFormat::Csr,
+    };
+    read_as(node, format, shape_of(node, "shape")?)
+}
+
+/// The extents kept in an attribute.
+pub(super) fn shape_of(node: &Node, attribute: &str) -> Result<(usize, usize)> {
+    let expected = || format!("two extents in the attribute '{attribute}'");
+    let Some(found) = node.attribute(attribute)? else {
+        return Err(node.format(expected(), "no such attribute"));
+    };
+    let extents: Option<Vec<usize>> = match &found {
+        Attribute::Integer(v) => v.iter().map(|&x| usize::try_from(x).ok()).collect(),
+        _ => None,
+    };
+    match extents.as_deref() {
+        Some(&[rows, columns]) => Ok((rows, columns)),
+        _ => Err(node.format(expected(), format!("{found:?}"))),
+    }
+}
+
+/// Reads and checks the three datasets.
+pub(super) fn read_as(node: &Node, format: SparseFormat, shape: (usize, usize)) -> Result<Value> {
+    let (major, minor) = match format {
+        SparseFormat::Csr => shape,
+        SparseFormat::Csc => (shape.1, shape.0),
+    };
+    if minor > u32::MAX as usize {
+        return Err(node.unsupported(format!("a sparse matrix of {minor} rows or columns in 'indices'"), ""));
+    }
+    let (data, indices, indptr) = (node.child("data")?, node.child("indices")?, node.child("indptr")?);
+    let nnz = data.shape().unwrap_or_default();
+    if indices.shape().unwrap_or_default() != nnz || nnz.len() != 1 {
+        return Err(indices.format(format!("extents {nnz:?}, as 'data'"), format!("{:?}", indices.shape())));
+    }
+    // Before anything is allocated for a shape that the file only claims.
+    let pointers = indptr.shape().unwrap_or_default();
+    if pointers != [major.saturating_add(1)] {
+        return Err(indptr.format(format!("{} offsets", major.saturating_add(1)), format!("extents {pointers:?}")));
+    }
+    let indptr = offsets(&indptr, nnz[0])?;
+    let indices = positions(&indices.values()?, minor)?;
+    let data = array::numbers(&data.values()?)?;
+    Ok(Value::Sparse(Sparse { format, shape, indptr, indices, data }))
+}
+
+/// Offsets that start at 0, never descend and end at `nnz`.
+fn offsets(node: &Node, nnz: usize) -> Result<Vec<u64>> {
+    let values = node.values()?.read_integers(None)?;
+    let (first, last) = (values.first().copied(), values.last().copied());
+    if first != Some(0) || last != i64::try_from(nnz).ok() {
+        return Err(node.format(format!("offsets from 0 to {nnz}"), format!("{first:?} to {last:?}")));
+    }
+    if let Some(at) = values.windows(2).position(|w| w[0] > w[1]) {
+        let found = format!("{} before {} at {at} (zero-based)", values[at], values[at + 1]);
+        return Err(node.format("offsets that never descend", found));
+    }
+    Ok(values.into_iter().map(|x| x as u64).collect())
+}
+
+/// Positions below `minor`, whatever their width on disk.
+fn positions(values: &Values<'_>, minor: usize) -> Result<Vec<u32>> {
+    fn narrow<T: Number>(values: &Values<'_>, v: Vec<T>, minor: usize) -> Result<Vec<u32>> {
+        let to = |(k, x): (usize, T)| {
+            let wide = x.to_f64();
+            if wide >= 0.0 && wide < minor as f64 {
+                Ok(wide as u32)
+            } else {
+                Err(values.format(format!("positions from 0 to {}", minor as i64 - 1), format!("{wide} at {k} (zero-based)")))
+            }
+        };
+        v.into_iter().enumerate().map(to).collect()
+    }
+    if let Kind::Integer { bytes: 4, signed: true } = values.kind() {
+        // The usual width, without a detour.
+        let v: Vec<i32> = values.read(None)?;
+        return match v.iter().position(|&x| x < 0 || x as usize >= minor) {
+            None => Ok(v.into_iter().map(|x| x as u32).collect()),
+            Some(_) => narrow(values, v, minor),
+        };
+    }
+    if !matches!(values.kind(), Kind::Integer { .. }) {
+        return Err(values.format("whole numbers", values.kind().name()));
+    }
+    with_data!(array::numbers(values)?, v => narrow(values, v, minor))
+}
+
+pub(super) fn describe(node: &Node, out: &mut Description) -> Result<()> {
+    let (rows, columns) = shape_of(node, "shape")?;
+    describe_as(node, rows, columns, out)
+}
+
+pub(super) fn describe_as(node: &Node, rows: usize, columns: usize, out: &mut Description) -> Result<()> {
+    let data = node.child("data")?;
+    out.shape = vec![rows, columns];
+    out.nnz = data.shape().and_then(|s| s.first().copied()).map(|n| n as u64);
+    out.dtype = Some(data.values()?.kind().name());
+    Ok(())
+}
+
+pub(super) fn write(group: &GroupWriter<'_>, key: &str, m: &Sparse, options: &WriteOptions) -> Result<()> {
+    check(key, m)?;
+    let group = group.group(key)?;
+    group.set_encoding(m.encoding(), "0.1.0")?;
+    group.set_integers("shape", &[m.shape.0 as i64, m.shape.1 as i64])?;
+    let layout = Layout { resizable: true, ..options.layout() };
+    fn put<T: Number + Item>(group: &GroupWriter<'_>, v: &[T], layout: &Layout) -> Result<()> {
+        group.dataset::<T>("data", &[v.len()], layout)?.write(v)
+    }
+    with_data!(&m.data, v => put(&group, v, &layout))?;
+    // scipy keeps indices and indptr in one width.
+    let wide = m.indices.len().max(m.shape.0).max(m.shape.1) > i32::MAX as usize;
+    let (indices, indptr) = (m.indices.iter().map(|&i| u64::from(i)), m.indptr.iter().copied());
+    put_offsets(&group, "indices", indices, wide, &layout)?;
+    put_offsets(&group, "indptr", indptr, wide, &layout)
+}
+
+/// Writes offsets as i32 or i64, a run at a time.
+fn put_offsets(
+    group: &GroupWriter<'_>, key: &str, mut values: impl ExactSizeIterator<Item = u64>, wide: bool, layout: &Layout,
+) -> Result<()> {
+    const RUN: usize = 1 << 20;
+    let n = values.len();
+    let dataset =
+        if wide { group.dataset::<i64>(key, &[n], layout)? } else { group.dataset::<i32>(key, &[n], layout)? };
+    for start in (0..n).step_by(RUN) {
+        let run = values.by_ref().take(RUN.min(n - start));
+        if wide {
+            let run: Vec<i64> = run.map(|x| x as i64).collect();
+            dataset.write_at(&[start], &[run.len()], &run)?;
+        } else {
+            let run: Vec<i32> = run.map(|x| x as i32).collect();
+            dataset.write_at(&[start], &[run.len()], &run)?;
+        }
+    }
+    Ok(())
+}
+
+fn check(key: &str, m: &Sparse) -> Result<()> {
+    let (major, minor) = match m.format {
+        SparseFormat::Csr => m.shape,
+        SparseFormat::Csc => (m.shape.1, m.shape.0),
+    };
+    let what = |part: &str| format!("writing '{key}': {part}");
+    if m.indptr.len() != major + 1 {
+        return Err(Error::shape(what("indptr"), major + 1, m.indptr.len()));
+    }
+    let nnz = m.data.len();
+    let ends = m.indptr.first() == Some(&0) && m.indptr.last() == Some(&(nnz as u64));
+    if m.indices.len() != nnz || !ends || m.indptr.windows(2).any(|w| w[0] > w[1]) {
+        return Err(Error::shape(what("indices and indptr"), format!("{nnz} entries, as data"), m.indices.len()));
+    }
+    match m.indices.iter().find(|&&i| i as usize >= minor) {
+        Some(i) => Err(Error::shape(what("indices"), format!("positions below {minor}"), i)),
+        None => Ok(()),
+    }
+}
+
+impl Sparse {
+    /// The name of its encoding.
+    fn encoding(&self) -> &'static str {
+        match self.format {
+            SparseFormat::Csr => "csr_matrix",
+            SparseFormat::Csc => "csc_matrix",
+        }
+    }
+}
+

@@ -1,0 +1,179 @@
+//! Rows and columns of a value, in any order, repeats allowed.
+
+use super::{Array, Categorical, DataFrame, Data, Nullable, Number, Sparse, SparseFormat, Strings, Value};
+use crate::error::{Error, Result};
+use crate::with_data;
+
+impl Value {
+    /// The given positions on the first axis and on the second (dense arrays and sparse matrices), in that order,
+    /// repeats allowed; `None` keeps an axis whole.
+    ///
+    /// # Errors
+    /// [`Error::Index`] for a position past the end; [`Error::State`] for a value without that axis.
+    pub fn select(&self, rows: Option<&[u32]>, columns: Option<&[u32]>) -> Result<Value> {
+        if rows.is_none() && columns.is_none() {
+            return Ok(self.clone());
+        }
+        let flat = || match columns {
+            Some(_) => Err(Error::State(format!("a value of encoding '{}' has no columns to select", self.encoding()))),
+            None => Ok(()),
+        };
+        match self {
+            Value::Array(Array { shape, data }) => {
+                let (shape, positions) = dense(shape, rows, columns)?;
+                Ok(Value::Array(Array { shape, data: data.take(&positions) }))
+            }
+            Value::Complex { shape, data, single } => {
+                let (shape, positions) = dense(shape, rows, columns)?;
+                Ok(Value::Complex { shape, data: positions.into_iter().map(|p| data[p]).collect(), single: *single })
+            }
+            Value::Strings { shape, data } => {
+                let (shape, positions) = dense(shape, rows, columns)?;
+                Ok(Value::Strings { shape, data: take_strings(data, &positions)? })
+            }
+            Value::Sparse(m) => m.select(rows, columns).map(Value::Sparse),
+            Value::Categorical(c) => {
+                flat()?;
+                let positions = positions("row", rows, c.codes.len())?;
+                Ok(Value::Categorical(Categorical {
+                    codes: positions.into_iter().map(|p| c.codes[p]).collect(),
+                    categories: c.categories.clone(),
+                    ordered: c.ordered,
+                }))
+            }
+            Value::Nullable(n) => {
+                flat()?;
+                let mask = positions("row", rows, n.mask.len())?.into_iter().map(|p| n.mask[p]).collect();
+                Ok(Value::Nullable(Nullable { values: Box::new(n.values.select(rows, None)?), mask }))
+            }
+            Value::DataFrame(d) => {
+                flat()?;
+                Ok(Value::DataFrame(DataFrame {
+                    index_name: d.index_name.clone(),
+                    index: Box::new(d.index.select(rows, None)?),
+                    columns: each(&d.columns, rows)?,
+                }))
+            }
+            Value::RecArray(fields) => {
+                flat()?;
+                each(fields, rows).map(Value::RecArray)
+            }
+            Value::Null | Value::Scalar(_) | Value::Dict(_) | Value::Awkward { .. } => {
+                Err(Error::State(format!("rows of a value of encoding '{}' cannot be selected", self.encoding())))
+            }
+        }
+    }
+}
+
+fn each(columns: &[(String, Value)], rows: Option<&[u32]>) -> Result<Vec<(String, Value)>> {
+    columns.iter().map(|(name, v)| Ok((name.clone(), v.select(rows, None)?))).collect()
+}
+
+fn take_strings(data: &Strings, positions: &[usize]) -> Result<Strings> {
+    data.take(positions).ok_or_else(|| Error::Internal("a text position out of range".into()))
+}
+
+/// Checked positions on an axis of length `len`.
+fn positions(axis: &'static str, wanted: Option<&[u32]>, len: usize) -> Result<Vec<usize>> {
+    let Some(wanted) = wanted else { return Ok((0..len).collect()) };
+    wanted
+        .iter()
+        .map(|&p| if (p as usize) < len { Ok(p as usize) } else { Err(Error::Index { axis, index: p.into(), len }) })
+        .collect()
+}
+
+/// New extents, and the place in the old buffer of every value of the new one.
+fn dense(shape: &[usize], rows: Option<&[u32]>, columns: Option<&[u32]>) -> Result<(Vec<usize>, Vec<usize>)> {
+    let missing = |n: usize| Error::State(format!("an array of extents {shape:?} has no axis {n} to select from"));
+    let &n_rows = shape.first().ok_or_else(|| missing(0))?;
+    let rows = positions("row", rows, n_rows)?;
+    let mut out = shape.to_vec();
+    out[0] = rows.len();
+    let Some(wanted) = columns else {
+        let width: usize = shape[1..].iter().product();
+        return Ok((out, rows.iter().flat_map(|r| r * width..(r + 1) * width).collect()));
+    };
+    let &n_columns = shape.get(1).ok_or_else(|| missing(1))?;
+    let columns = positions("column", Some(wanted), n_columns)?;
+    out[1] = columns.len();
+    let width: usize = shape[2..].iter().product();
+    let places = rows.iter().flat_map(|r| {
+        columns.iter().flat_map(move |c| {
+            let start = (r * n_columns + c) * width;
+            start..start + width
+        })
+    });
+    Ok((out, places.collect()))
+}
+
+impl Sparse {
+    /// The given rows and columns, in that order, repeats allowed; the format stays. Within a row (column) the
+    /// positions are sorted when they were.
+    ///
+    /// # Errors
+    /// [`Error::Index`] for a position past the end, [`Error::Shape`] for a matrix whose parts contradict each other.
+    pub fn select(&self, rows: Option<&[u32]>, columns: Option<&[u32]>) -> Result<Sparse> {
+        let csr = self.format == SparseFormat::Csr;
+        let (n_major, n_minor) = if csr { self.shape } else { (self.shape.1, self.shape.0) };
+        let (major, minor) = if csr { (rows, columns) } else { (columns, rows) };
+        let (major_axis, minor_axis) = if csr { ("row", "column") } else { ("column", "row") };
+        let bad = || Error::shape("a sparse matrix", "indptr, indices and data that agree", "a contradiction");
+        if self.indptr.len() != n_major + 1 || self.indices.len() != self.data.len() {
+            return Err(bad());
+        }
+        let major = positions(major_axis, major, n_major)?;
+        let outputs = match minor {
+            None => None,
+            Some(_) => Some(inverse(&positions(minor_axis, minor, n_minor)?, n_minor)),
+        };
+        let n_minor_out = minor.map_or(n_minor, <[u32]>::len);
+        let (mut indptr, mut indices, mut taken) = (vec![0_u64], Vec::new(), Vec::new());
+        let mut row: Vec<(u32, usize)> = Vec::new();
+        for m in major.iter().copied() {
+            let (start, end) = (self.indptr[m] as usize, self.indptr[m + 1] as usize);
+            let stored = self.indices.get(start..end).ok_or_else(bad)?;
+            match &outputs {
+                None => {
+                    indices.extend_from_slice(stored);
+                    taken.extend(start..end);
+                }
+                Some((first, list)) => {
+                    row.clear();
+                    for (k, &i) in stored.iter().enumerate() {
+                        let (from, to) = (first.get(i as usize), first.get(i as usize + 1));
+                        let (&from, &to) = from.zip(to).ok_or_else(bad)?;
+                        row.extend(list[from..to].iter().map(|&j| (j, start + k)));
+                    }
+                    row.sort_by_key(|e| e.0);
+                    indices.extend(row.iter().map(|e| e.0));
+                    taken.extend(row.iter().map(|e| e.1));
+                }
+            }
+            indptr.push(indices.len() as u64);
+        }
+        fn pick<T: Number>(v: &[T], taken: &[usize]) -> Data {
+            T::wrap(taken.iter().map(|&k| v[k]).collect())
+        }
+        let data = with_data!(&self.data, v => pick(v, &taken));
+        let (a, b) = (major.len(), n_minor_out);
+        Ok(Sparse { format: self.format, shape: if csr { (a, b) } else { (b, a) }, indptr, indices, data })
+    }
+}
+
+/// For each of `n` positions where it goes: `list[first[i]..first[i + 1]]`, ascending.
+fn inverse(wanted: &[usize], n: usize) -> (Vec<usize>, Vec<u32>) {
+    let mut first = vec![0_usize; n + 1];
+    for &w in wanted {
+        first[w + 1] += 1;
+    }
+    for i in 0..n {
+        first[i + 1] += first[i];
+    }
+    let mut next = first.clone();
+    let mut list = vec![0_u32; wanted.len()];
+    for (j, &w) in wanted.iter().enumerate() {
+        list[next[w]] = j as u32;
+        next[w] += 1;
+    }
+    (first, list)
+}

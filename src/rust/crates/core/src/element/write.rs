@@ -1,0 +1,25 @@
+//! Writing elements into a file being made.
+
+use super::codec::{self, WriteOptions};
+use super::Value;
+use crate::error::Result;
+use crate::store::{GroupWriter, Store};
+use std::sync::Arc;
+
+/// Writes `value` as `key` of `group`, in the encoding of its kind, as anndata 0.12 does.
+///
+/// # Errors
+/// [`crate::Error::Io`] naming the target; [`crate::Error::Parameter`] for a key HDF5 or anndata cannot hold ("/" in
+/// it, taken, reserved); [`crate::Error::Shape`] for a value whose parts contradict each other.
+pub fn write(group: &GroupWriter<'_>, key: &str, value: &Value, options: &WriteOptions) -> Result<()> {
+    codec::write(group, key, value, options)
+}
+
+/// Copies the element at `path` of an open file as `key` of `group` verbatim: encoding, dtype, chunks and compression
+/// as they are, without decoding.
+///
+/// # Errors
+/// [`crate::Error::Missing`] and [`crate::Error::Format`] for the source, [`crate::Error::Io`] for the target.
+pub fn copy(from: &Arc<Store>, path: &str, group: &GroupWriter<'_>, key: &str) -> Result<()> {
+    group.copy(key, from, path)
+}
