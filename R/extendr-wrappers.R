@@ -1,7 +1,6 @@
 # Made by tools/wrappers.py from src/rust/crates/r/src: do not edit.
 
 rs_col_sums <- function(args) .Call(wrap__rs_col_sums, args)
-rs_column_names <- function(args) .Call(wrap__rs_column_names, args)
 rs_config <- function(args) .Call(wrap__rs_config, args)
 rs_echo <- function(args) .Call(wrap__rs_echo, args)
 rs_filter_cells <- function(args) .Call(wrap__rs_filter_cells, args)
@@ -25,3 +24,4 @@ rs_row_sums <- function(args) .Call(wrap__rs_row_sums, args)
 rs_scale <- function(args) .Call(wrap__rs_scale, args)
 rs_tree <- function(args) .Call(wrap__rs_tree, args)
 rs_umap <- function(args) .Call(wrap__rs_umap, args)
+rs_write_h5ad <- function(args) .Call(wrap__rs_write_h5ad, args)

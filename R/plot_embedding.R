@@ -4,7 +4,7 @@
 #' @param basis Name of an element of `obsm`, with or without `X_`.
 #' @param color Columns of `obs` or genes (see [obs_vector()]), one panel each; `NULL` for plain points.
 #' @param components The two columns of the embedding to show.
-#' @param layer,use_raw Where genes are taken from, see [obs_vector()].
+#' @param layer,use_raw Where genes are taken from; by default from `raw` where it has the gene, as in `scanpy.pl`.
 #' @param palette Colours for categories, named by category or in their order; by default `uns$<color>_colors` where it fits.
 #' @param size Size of the points; by default smaller the more cells there are.
 #' @param raster Whether points are drawn as one image, so that plots of many cells stay small; by default above 50,000 cells when
@@ -30,16 +30,21 @@ plot_embedding <- function(
   points <- data.frame(x = xy[, components[1]], y = xy[, components[2]])
   axes <- paste0(axis_name(key), components)
   look <- list(
-    size = if (is.null(size)) min(1.6, max(0.1, 120 / sqrt(nrow(points)) / 10)) else size,
+    size = if (is.null(size)) min(2, max(0.15, 50 / sqrt(nrow(points)))) else size,
     raster = if (is.null(raster)) nrow(points) > 50000 && requireNamespace("ggrastr", quietly = TRUE) else raster
   )
   panels <- lapply(if (is.null(color)) list(NULL) else as.list(color), function(k) {
-    value <- if (!is.null(k)) obs_vector(adata, k, layer, use_raw)
+    value <- if (!is.null(k)) obs_vector(adata, k, layer, plot_raw(adata, k, layer, use_raw))
     colours <- if (!is.null(k)) category_colours(adata, k, value, palette)
     embedding_panel(points, value, k, axes, colours, look)
   })
   if (length(panels) == 1) return(panels[[1]])
   structure(list(panels = panels, ncol = if (is.null(ncol)) min(length(panels), 3) else ncol), class = "anndataoom_panels")
+}
+
+plot_raw <- function(adata, k, layer, use_raw) {
+  if (!is.null(use_raw) || !is.null(layer) || is.null(adata@raw) || k %in% names(adata@obs)) return(use_raw)
+  if (k %in% row.names(adata@raw@var)) TRUE
 }
 
 axis_name <- function(key) {
@@ -85,7 +90,7 @@ embedding_theme <- function() {
     )
 }
 
-# scanpy's default_20 follows vega's category20; these are distinct colours of our own choice beyond the first ten of Tableau.
+# Twenty colours for categories: strong ones first, then light ones; more categories get a colour circle.
 base_palette <- c(
   "#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#b5bd61", "#17becf", "#aec7e8",
   "#ffbb78", "#98df8a", "#ff9896", "#c5b0d5", "#c49c94", "#f7b6d2", "#dbdb8d", "#9edae5", "#ad494a", "#8c6d31"

@@ -25,8 +25,10 @@ read_h5ad <- function(path) {
         " cannot be read and are left out:\n", paste0("  ", names(frame$failed), ": ", unlist(frame$failed), collapse = "\n")
       )
     }
-    frame$value
+    frame
   })
+  failed <- lapply(frames, function(frame) names(frame$failed))
+  frames <- lapply(frames, function(frame) frame$value)
   lazy <- function(part) {
     entries <- tree[[part]]
     lapply(entries, function(e) on_disk(file, e$element, e$encoding, e$shape))
@@ -43,7 +45,7 @@ read_h5ad <- function(path) {
     "AnnDataOOM",
     file = file, X = if (!is.null(tree$X)) oom_from_file(file, "X"), layers = matrices("layers"), obs = frames$obs, var = frames$var,
     obsm = lazy("obsm"), varm = lazy("varm"), obsp = lazy("obsp"), varp = lazy("varp"), uns = lazy("uns"), raw = raw,
-    origin = list()
+    origin = list(failed = failed)
   )
   check_file_shapes(adata)
   adata

@@ -1,8 +1,7 @@
 //! Files: open, list, read elements.
 
-use crate::args::Args;
 use crate::handles::StoreHandle;
-use crate::reply::reply;
+use crate::reply::{clean, reply};
 use crate::run::run;
 use crate::to_r::{frame_of, list_of, to_r};
 use anndataoom_core::element;
@@ -132,21 +131,16 @@ fn rs_read_frame(args: Robj) -> Robj {
                 }
                 Err(e) => {
                     bad.push(name);
-                    reasons.push(crate::reply::clean(&e.to_string()).as_ref().into());
+                    reasons.push(clean(&e.to_string()).as_ref().into());
                 }
             }
         }
         let columns = list_of(good.into_iter(), values)?;
         let row_names = to_r(&index.1, path, notes)?;
         let frame = frame_of(columns, row_names, index.0.as_deref(), path)?;
-        list_of(["value", "failed"].into_iter(), vec![frame, list_of(bad.into_iter(), reasons)?])
+        let order = Strings::from_values(names.iter().map(|n| clean(n)));
+        list_of(["value", "failed", "order"].into_iter(), vec![frame, list_of(bad.into_iter(), reasons)?, order.into()])
     })
-}
-
-/// `store`, `element`: names of the columns of a dataframe in the file.
-#[extendr]
-fn rs_column_names(args: Robj) -> Robj {
-    reply(args, |a: &Args, _| Ok(element::column_names(&a.store()?, a.str("element")?)?.into()))
 }
 
 extendr_module! {
@@ -155,5 +149,4 @@ extendr_module! {
     fn rs_tree;
     fn rs_read;
     fn rs_read_frame;
-    fn rs_column_names;
 }

@@ -14,6 +14,7 @@ mod reply;
 mod run;
 mod to_r;
 mod verbs;
+mod write;
 
 use extendr_api::prelude::*;
 
@@ -24,4 +25,5 @@ extendr_module! {
     use graphs;
     use matrices;
     use verbs;
+    use write;
 }
