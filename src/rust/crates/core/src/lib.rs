@@ -12,8 +12,10 @@ pub mod graph;
 pub mod matrix;
 pub mod ops;
 pub mod patch;
+pub mod sim;
 pub mod store;
 pub mod stream;
+pub mod write;
 
 pub use chain::LazyMatrix;
 pub use context::{Context, Monitor};

@@ -78,11 +78,6 @@ impl<'w, 'g> Chunks<'w, 'g> {
         write().map_err(|e| self.group.writer().fault(&e))
     }
 
-    /// Entries of the first axis written so far.
-    pub(super) fn len(&self) -> usize {
-        self.len
-    }
-
     /// # Errors
     /// [`Error::Internal`] when another number of entries was written than is due.
     pub(super) fn expect(&self, len: usize) -> Result<()> {

@@ -1,11 +1,22 @@
 //! Streamed writing: any chain, any element, into an h5ad file, in memory that does not depend on the matrix.
 //!
-//! A worker thread that has read and transformed a block also compresses the chunks that become complete by it
-//! (`spool`); the calling thread hands them to HDF5 in order. Files are the same bytes for any number of threads.
+//! A [`H5adPlan`] says for every slot whether it is a value in memory, a chain to stream or an element to copy;
+//! [`write_h5ad`] carries it out. A worker thread that has read and transformed a block also compresses the chunks
+//! that become complete by it (`spool`); the calling thread hands them to HDF5 in order. Files are the same bytes for
+//! any number of threads.
 
+mod check;
 mod chunks;
+mod csc;
 mod encode;
+mod h5ad;
 mod matrix;
+mod part;
+mod plan;
 mod spool;
 
+pub use crate::store::Compression;
+pub use csc::write_csc;
+pub use h5ad::write_h5ad;
 pub use matrix::{write_csr, write_dense, SPARSE_CHUNK};
+pub use plan::{Frame, H5adPlan, Part, RawPlan, WriteOptions};

@@ -49,16 +49,19 @@ impl<'m> Spool<'m> {
 
     /// Hands in the block that starts at row `start` and ends before `end`; then encodes while there is work.
     pub(super) fn put(&self, start: usize, end: usize, piece: Piece) -> Result<()> {
-        {
-            let mut state = self.lock();
-            state.early.insert(start, (end, Arc::new(piece)));
-            let state = &mut *state;
-            while let Some((end, piece)) = state.early.remove(&state.next_row) {
-                state.append(piece, self.chunk);
-                state.next_row = end;
-            }
-        }
+        self.queue(start, end, piece);
         self.work()
+    }
+
+    /// Hands in a block and leaves its chunks to [`Spool::work`].
+    pub(super) fn queue(&self, start: usize, end: usize, piece: Piece) {
+        let mut state = self.lock();
+        state.early.insert(start, (end, Arc::new(piece)));
+        let state = &mut *state;
+        while let Some((end, piece)) = state.early.remove(&state.next_row) {
+            state.append(piece, self.chunk);
+            state.next_row = end;
+        }
     }
 
     /// Encodes queued chunks until none is left.

@@ -1,0 +1,110 @@
+//! Everything that can be wrong with a plan is found before a byte is written.
+
+use super::plan::{shape_of, Frame, H5adPlan, Part, WriteOptions};
+use crate::element::Value;
+use crate::error::{Error, Result};
+use std::collections::HashSet;
+
+/// Checks every extent against the numbers of cells and genes, the dataframes, the names and the options.
+pub(super) fn check(plan: &H5adPlan, options: &WriteOptions) -> Result<()> {
+    let n_obs = frame_rows("obs", &plan.obs)?;
+    let n_vars = frame_rows("var", &plan.var)?;
+    let mut matrices = Vec::new();
+    let mut matrix = |name: String, part: &Part, expected: (usize, usize)| -> Result<()> {
+        let found = shape_of(part)?;
+        if found != [expected.0, expected.1] {
+            return Err(Error::shape(name, format!("{} x {}", expected.0, expected.1), show(&found)));
+        }
+        if matches!(part, Part::Matrix(_)) {
+            matrices.push(name);
+        }
+        Ok(())
+    };
+    if let Some(x) = &plan.x {
+        matrix("X".to_owned(), x, (n_obs, n_vars))?;
+    }
+    for (slot, parts, shape) in [
+        ("layers", &plan.layers, (n_obs, n_vars)),
+        ("obsp", &plan.obsp, (n_obs, n_obs)),
+        ("varp", &plan.varp, (n_vars, n_vars)),
+    ] {
+        unique(slot, parts)?;
+        parts.iter().try_for_each(|(key, part)| matrix(format!("{slot}/{key}"), part, shape))?;
+    }
+    if let Some(raw) = &plan.raw {
+        let n_raw = frame_rows("raw/var", &raw.var)?;
+        matrix("raw/X".to_owned(), &raw.x, (n_obs, n_raw))?;
+        aligned("raw/varm", &raw.varm, n_raw, "genes of raw")?;
+    }
+    aligned("obsm", &plan.obsm, n_obs, "cells")?;
+    aligned("varm", &plan.varm, n_vars, "genes")?;
+    unique("uns", &plan.uns)?;
+
+    let known = |parameter: &'static str, names: &[String]| match names.iter().find(|n| !matrices.contains(n)) {
+        None => Ok(()),
+        Some(name) => {
+            let expected = format!("matrices that are streamed ({})", matrices.join(", "));
+            Err(Error::parameter(parameter, expected, format!("'{name}'")))
+        }
+    };
+    known("as_dense", &options.as_dense)?;
+    known("as_csc", &options.as_csc)?;
+    if let Some(both) = options.as_dense.iter().find(|n| options.as_csc.contains(n)) {
+        return Err(Error::parameter("as_csc", "no matrix of as_dense", format!("'{both}'")));
+    }
+    Ok(())
+}
+
+fn show(shape: &[usize]) -> String {
+    match shape {
+        [] => "a value without extent".to_owned(),
+        [n] => format!("a vector of {n}"),
+        more => more.iter().map(ToString::to_string).collect::<Vec<_>>().join(" x "),
+    }
+}
+
+fn unique(slot: &str, parts: &[(String, Part)]) -> Result<()> {
+    let mut seen = HashSet::new();
+    match parts.iter().find(|(key, _)| !seen.insert(key)) {
+        None => Ok(()),
+        Some((key, _)) => Err(Error::parameter("key", format!("every key of {slot} once"), format!("'{key}' twice"))),
+    }
+}
+
+fn aligned(slot: &str, parts: &[(String, Part)], n: usize, what: &str) -> Result<()> {
+    unique(slot, parts)?;
+    for (key, part) in parts {
+        let found = shape_of(part)?;
+        if found.first() != Some(&n) {
+            return Err(Error::shape(format!("{slot}/{key}"), format!("{n} rows ({what})"), show(&found)));
+        }
+    }
+    Ok(())
+}
+
+/// Rows of a dataframe, its columns checked.
+fn frame_rows(slot: &str, part: &Part) -> Result<usize> {
+    let rows = shape_of(part)?.first().copied().unwrap_or(0);
+    match part {
+        Part::Value(Value::DataFrame(_)) | Part::Copy { .. } => Ok(rows),
+        Part::Frame(frame) => columns(slot, frame, rows).map(|()| rows),
+        Part::Value(other) => Err(Error::shape(slot, "a dataframe", other.encoding())),
+        Part::Matrix(_) => Err(Error::shape(slot, "a dataframe", "a matrix")),
+    }
+}
+
+fn columns(slot: &str, frame: &Frame, rows: usize) -> Result<()> {
+    unique(slot, &frame.columns)?;
+    let index = frame.index_name.as_deref().unwrap_or("_index");
+    for (name, part) in &frame.columns {
+        if name == index {
+            let expected = format!("columns of {slot} named otherwise than the index");
+            return Err(Error::parameter("column", expected, format!("'{name}'")));
+        }
+        let found = shape_of(part)?;
+        if found != [rows] || matches!(part, Part::Matrix(_) | Part::Frame(_)) {
+            return Err(Error::shape(format!("{slot}/{name}"), format!("a vector of {rows}"), show(&found)));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,158 @@
+//! A chain written column by column: several passes, each gathering the columns that fit in memory.
+
+use super::chunks::Chunks;
+use super::encode::Piece;
+use super::matrix::{chunk_of, index_data, index_dtype, start_sparse, write_vector};
+use super::spool::Spool;
+use crate::chain::LazyMatrix;
+use crate::context::Context;
+use crate::element::{Data, Number};
+use crate::error::{Error, Result};
+use crate::matrix::{Block, Storage};
+use crate::store::{Compression, GroupWriter};
+use crate::stream::{map_fold, Order};
+use crate::with_data;
+use std::ops::Range;
+
+/// Writes a sparse `x` as `csc_matrix`, rows ascending within a column.
+///
+/// It takes one pass to count and one for every `ctx.memory / 4` bytes of stored values: for a matrix much larger than
+/// that, CSR is the format to choose.
+///
+/// # Errors
+/// [`Error::State`] when `x` is dense; else as [`write_csr`](super::write_csr).
+pub fn write_csc(
+    group: &GroupWriter<'_>, key: &str, x: &LazyMatrix, compression: Compression, ctx: &Context,
+) -> Result<()> {
+    if !x.is_sparse() {
+        return Err(Error::State(format!("'{key}' is dense and cannot be written as csc_matrix")));
+    }
+    let (n, m) = x.shape();
+    let counts = count_columns(x, ctx)?;
+    let group = group.group(key)?;
+    start_sparse(&group, "csc_matrix", (n, m))?;
+    let (chunk, wide) = (chunk_of(x), i32::try_from(n).is_err());
+    let mut data = Chunks::vector(&group, "data", x.dtype(), chunk, compression)?;
+    let mut indices = Chunks::vector(&group, "indices", index_dtype(wide), chunk, compression)?;
+    let spool = Spool::new(chunk, compression, &ctx.monitor);
+    let mut next = 0;
+    let mut drain = |spool: &Spool<'_>| -> Result<()> {
+        while let Some(e) = spool.take(next) {
+            let columns = e.indices.ok_or_else(|| Error::Internal("a chunk without indices".to_owned()))?;
+            data.push(&e.data, e.len)?;
+            indices.push(&columns, e.len)?;
+            next += 1;
+        }
+        Ok(())
+    };
+    for columns in cut(&counts, (ctx.memory / 4 / (4 + x.dtype().size())) as u64) {
+        let (rows, values) = gather(x, &columns, &counts, ctx)?;
+        spool.queue(columns.start, columns.end, Piece::Sparse { indices: index_data(rows, wide), data: values });
+        ctx.install(|| rayon::broadcast(|_| spool.work()).into_iter().collect::<Result<()>>())?;
+        drain(&spool)?;
+    }
+    let (_, total) = spool.finish()?;
+    drain(&spool)?;
+    data.expect(total as usize)?;
+    indices.expect(total as usize)?;
+    let starts = std::iter::once(0).chain(counts.iter().scan(0i64, |sum, &c| {
+        *sum += c as i64;
+        Some(*sum)
+    }));
+    let indptr: Data = match i32::try_from(total) {
+        Ok(_) => starts.map(|s| s as i32).collect::<Vec<_>>().into(),
+        Err(_) => starts.collect::<Vec<_>>().into(),
+    };
+    write_vector(&group, "indptr", indptr, compression, ctx)
+}
+
+/// Stored values of every column.
+fn count_columns(x: &LazyMatrix, ctx: &Context) -> Result<Vec<u64>> {
+    let m = x.shape().1;
+    let mut counts = vec![0u64; m];
+    map_fold(
+        x,
+        Order::File,
+        ctx,
+        |block| {
+            let (_, indices, _) = sparse(block)?;
+            let mut counts = vec![0u32; m];
+            for c in indices {
+                counts[c as usize] += 1;
+            }
+            Ok(counts)
+        },
+        |block| {
+            counts.iter_mut().zip(block).for_each(|(sum, c)| *sum += u64::from(c));
+            Ok(())
+        },
+    )?;
+    Ok(counts)
+}
+
+/// Runs of columns of at most `limit` values, but at least one column.
+fn cut(counts: &[u64], limit: u64) -> Vec<Range<usize>> {
+    let mut out = Vec::new();
+    let (mut start, mut sum) = (0, 0);
+    for (c, &count) in counts.iter().enumerate() {
+        if c > start && sum + count > limit {
+            out.push(start..c);
+            (start, sum) = (c, 0);
+        }
+        sum += count;
+    }
+    if start < counts.len() {
+        out.push(start..counts.len());
+    }
+    out
+}
+
+/// The rows and values of `columns`, column after column.
+fn gather(x: &LazyMatrix, columns: &Range<usize>, counts: &[u64], ctx: &Context) -> Result<(Vec<u32>, Data)> {
+    let list: Vec<u32> = columns.clone().map(|c| c as u32).collect();
+    let some = x.select(None, Some(&list))?;
+    let mut at: Vec<usize> = Vec::with_capacity(list.len());
+    let mut total = 0usize;
+    for c in columns.clone() {
+        at.push(total);
+        total += counts[c] as usize;
+    }
+    let mut rows = vec![0u32; total];
+    let mut values = Data::zeros(x.dtype(), total);
+    let mut row = 0u32;
+    map_fold(&some, Order::Matrix, ctx, sparse, |(indptr, indices, data)| {
+        let mut places = Vec::with_capacity(indices.len());
+        for w in indptr.windows(2) {
+            for &c in &indices[w[0]..w[1]] {
+                let slot = at.get_mut(c as usize).filter(|slot| **slot < total);
+                let slot = slot.ok_or_else(|| Error::Internal("a column changed between two passes".to_owned()))?;
+                rows[*slot] = row;
+                places.push(*slot);
+                *slot += 1;
+            }
+            row += 1;
+        }
+        scatter(&mut values, &data, &places);
+        Ok(())
+    })?;
+    Ok((rows, values))
+}
+
+/// `to[places[k]] = from[k]`.
+fn scatter(to: &mut Data, from: &Data, places: &[usize]) {
+    fn typed<T: Number>(to: &mut [T], from: &Data, places: &[usize]) {
+        if let Some(from) = T::slice(from) {
+            for (&x, &p) in from.iter().zip(places) {
+                to[p] = x;
+            }
+        }
+    }
+    with_data!(to, v => typed(v, from, places));
+}
+
+fn sparse(block: Block) -> Result<(Vec<usize>, Vec<u32>, Data)> {
+    match block.storage {
+        Storage::Csr { indptr, indices, data } => Ok((indptr, indices, data)),
+        Storage::Dense(_) => Err(Error::Internal("a sparse chain gave a dense block".to_owned())),
+    }
+}

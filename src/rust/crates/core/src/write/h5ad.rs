@@ -1,0 +1,59 @@
+//! A plan into a file: written beside the target, put in place when it is whole.
+
+use super::check::check;
+use super::part::write_part;
+use super::plan::{H5adPlan, Part, WriteOptions};
+use crate::context::Context;
+use crate::error::Result;
+use crate::store::{GroupWriter, Store};
+use std::path::Path;
+
+/// Writes an h5ad file as anndata 0.12 does (root encoding `anndata` 0.1.0, every mapping there even when empty).
+///
+/// The file appears under its name only when it is complete and on the disk: whatever fails, what was there stays.
+/// `path` may be the file the plan reads from; whoever has it open keeps reading the old content. Matrices are
+/// streamed within `ctx.memory`. The same plan gives the same bytes, for any number of threads.
+///
+/// # Errors
+/// [`Error::Shape`](crate::Error::Shape) and [`Error::Parameter`](crate::Error::Parameter), naming slot and key, before
+/// anything is written; those of reading the parts; [`Error::Io`](crate::Error::Io) naming `path`, a full disk included;
+/// [`Error::Cancelled`](crate::Error::Cancelled). None of them leaves a file behind.
+pub fn write_h5ad(plan: &H5adPlan, path: impl AsRef<Path>, options: &WriteOptions, ctx: &Context) -> Result<()> {
+    check(plan, options)?;
+    ctx.monitor.check()?;
+    let file = Store::create_temporary(path)?;
+    {
+        let root = file.root()?;
+        root.set_encoding("anndata", "0.1.0")?;
+        let write = |key: &str, part: &Part| write_part(&root, key, part, options, ctx);
+        let mapping = |key: &str, parts: &[(String, Part)]| write_mapping(&root, key, parts, options, ctx);
+        if let Some(x) = &plan.x {
+            write("X", x)?;
+        }
+        write("obs", &plan.obs)?;
+        write("var", &plan.var)?;
+        mapping("obsm", &plan.obsm)?;
+        mapping("varm", &plan.varm)?;
+        mapping("obsp", &plan.obsp)?;
+        mapping("varp", &plan.varp)?;
+        mapping("layers", &plan.layers)?;
+        mapping("uns", &plan.uns)?;
+        if let Some(raw) = &plan.raw {
+            let group = root.group("raw")?;
+            group.set_encoding("raw", "0.1.0")?;
+            write_part(&group, "X", &raw.x, options, ctx)?;
+            write_part(&group, "var", &raw.var, options, ctx)?;
+            write_mapping(&group, "varm", &raw.varm, options, ctx)?;
+        }
+    }
+    ctx.monitor.check()?;
+    file.commit()
+}
+
+fn write_mapping(
+    group: &GroupWriter<'_>, key: &str, parts: &[(String, Part)], options: &WriteOptions, ctx: &Context,
+) -> Result<()> {
+    let group = group.group(key)?;
+    group.set_encoding("dict", "0.1.0")?;
+    parts.iter().try_for_each(|(key, part)| write_part(&group, key, part, options, ctx))
+}
