@@ -58,11 +58,8 @@ fn check(points: ArrayView2<'_, f32>, knn: &Knn, metric: Metric, step: usize) {
 }
 
 fn recall(knn: &Knn, truth: &Knn) -> f64 {
-    let found: usize = knn
-        .rows()
-        .zip(truth.rows())
-        .map(|((a, _), (b, _))| a.iter().filter(|i| b.contains(i)).count())
-        .sum();
+    let found: usize =
+        knn.rows().zip(truth.rows()).map(|((a, _), (b, _))| a.iter().filter(|i| b.contains(i)).count()).sum();
     found as f64 / knn.indices.len() as f64
 }
 
@@ -225,7 +222,10 @@ fn refuses_what_it_cannot_answer() {
     }
     let params = KnnParams { k: 3, ..KnnParams::default() };
     for recall in [0.0, 1.5, f64::NAN] {
-        assert!(matches!(ask(&x, KnnParams { recall, ..params.clone() }), Error::Parameter { parameter: "recall", .. }));
+        assert!(matches!(
+            ask(&x, KnnParams { recall, ..params.clone() }),
+            Error::Parameter { parameter: "recall", .. }
+        ));
     }
     let product = KnnParams { metric: Metric::InnerProduct, method: Method::Ivf, ..params.clone() };
     assert!(matches!(ask(&x, product), Error::Parameter { parameter: "method", .. }));
@@ -239,7 +239,10 @@ fn refuses_what_it_cannot_answer() {
     x.row_mut(6).fill(0.0);
     assert!(matches!(ask(&x, KnnParams { metric: Metric::Cosine, ..params.clone() }), Error::Values { row: 6, .. }));
     x.row_mut(6).fill(0.1);
-    assert!(matches!(ask(&x, KnnParams { metric: Metric::Correlation, ..params.clone() }), Error::Values { row: 6, .. }));
+    assert!(matches!(
+        ask(&x, KnnParams { metric: Metric::Correlation, ..params.clone() }),
+        Error::Values { row: 6, .. }
+    ));
     assert!("manhattan".parse::<Metric>().is_err() && "fast".parse::<Method>().is_err());
     ctx.monitor.cancel();
     for method in [Method::Exact, Method::Ivf, Method::Hnsw] {

@@ -255,11 +255,7 @@ impl Rows {
 }
 
 /// The entries of a matrix A or its transpose, with `combine(a_ij, a_ji)`; an absent one is 0.
-fn union(
-    directed: &Rows,
-    combine: impl Fn(f32, f32) -> f32 + Sync,
-    ctx: &Context,
-) -> Result<CsMatI<f32, u32, usize>> {
+fn union(directed: &Rows, combine: impl Fn(f32, f32) -> f32 + Sync, ctx: &Context) -> Result<CsMatI<f32, u32, usize>> {
     let n = directed.n();
     let transposed = directed.transpose();
     let blocks: Vec<(Vec<usize>, Vec<u32>, Vec<f32>)> = (0..n.div_ceil(ROWS))

@@ -55,7 +55,7 @@ pub(super) fn search(points: &Points, params: &KnnParams, ctx: &Context) -> Resu
                     .iter()
                     .map(|neighbour| neighbour.get_origin_id() as u32)
                     .filter(|&other| other != id)
-                    .map(|other| Neighbour { key: points.key(id as usize, other as usize), id: other })
+                    .map(|other| Neighbour { key: points.key(id as usize, other as usize), id: other, row: other })
                     .collect();
                 found.sort_unstable_by(|a, b| a.key.total_cmp(&b.key).then(a.id.cmp(&b.id)));
                 found.dedup_by_key(|f| f.id);
@@ -72,9 +72,9 @@ pub(super) fn search(points: &Points, params: &KnnParams, ctx: &Context) -> Resu
 
     let sample = Random::new(params.seed, 1).sample(n, SAMPLE);
     let (_, truth) = exact::neighbours(points, &table, &sample, k, ctx)?;
-    let recall = measured_recall(&sample, &truth, &distances, k);
+    let recall = Some(measured_recall(&sample, &truth, &distances, k));
     let knn = Knn { n, k, indices, distances };
-    Ok(KnnResult { knn, method: Method::Hnsw, n_lists: None, nprobe: None, recall: Some(recall) })
+    Ok(KnnResult { knn, method: Method::Hnsw, n_lists: None, nprobe: None, recall })
 }
 
 fn fill(

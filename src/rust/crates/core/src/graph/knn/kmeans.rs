@@ -1,6 +1,7 @@
 //! Lloyd's k-means on a sample, for the lists of the inverted file.
 
 use super::points::{scores, Points, Table};
+use super::simd::lowest;
 use crate::context::Context;
 use crate::error::Result;
 use rayon::prelude::*;
@@ -86,21 +87,8 @@ pub(super) fn assign_block(
         .collect();
     let scores = scores(&queries, &centroids.rows, width, scratch);
     for ((nearest, scores), square) in nearest.iter_mut().zip(scores.chunks_exact(centroids.n)).zip(squares) {
-        let (list, score) = lowest(scores);
-        *nearest = (list, (f64::from(score) + square) as f32);
+        let low = lowest(scores);
+        let list = scores.iter().position(|&score| score == low).unwrap_or(0);
+        *nearest = (list as u32, (f64::from(low) + square) as f32);
     }
-}
-
-/// Position and value of the first lowest score, in two passes that vectorise.
-fn lowest(scores: &[f32]) -> (u32, f32) {
-    let mut lanes = [f32::INFINITY; 16];
-    let chunks = scores.chunks_exact(16);
-    let tail = chunks.remainder().iter().fold(f32::INFINITY, |m, &s| if s < m { s } else { m });
-    for chunk in chunks {
-        for (lane, &score) in lanes.iter_mut().zip(chunk) {
-            *lane = if score < *lane { score } else { *lane };
-        }
-    }
-    let low = lanes.iter().fold(tail, |m, &s| if s < m { s } else { m });
-    (scores.iter().position(|&score| score == low).unwrap_or(0) as u32, low)
 }

@@ -13,9 +13,11 @@ mod exact;
 mod hnsw;
 mod ivf;
 mod kmeans;
+mod lists;
 mod points;
 mod random;
 mod select;
+mod simd;
 
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -49,7 +51,11 @@ impl Knn {
     pub fn validate(&self) -> Result<()> {
         let size = self.n.checked_mul(self.k);
         if self.k == 0 || self.n == 0 {
-            return Err(Error::shape("neighbours", "at least one point and one neighbour", format!("{} x {}", self.n, self.k)));
+            return Err(Error::shape(
+                "neighbours",
+                "at least one point and one neighbour",
+                format!("{} x {}", self.n, self.k),
+            ));
         }
         for (what, len) in [("neighbour indices", self.indices.len()), ("neighbour distances", self.distances.len())] {
             if size != Some(len) {

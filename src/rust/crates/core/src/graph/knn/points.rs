@@ -1,6 +1,6 @@
 //! The points as the searches see them: checked, centred and scaled for f32 products, and at full precision.
 
-use super::Metric;
+use super::{simd, Metric};
 use crate::error::{Error, Result};
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
@@ -45,7 +45,9 @@ impl<'a> Points<'a> {
         };
         let largest = values
             .par_chunks(BLOCK * d)
-            .map(|block| block.iter().fold(0.0f32, |m, v| if v.abs() <= LARGEST { m.max(v.abs()) } else { f32::INFINITY }))
+            .map(|block| {
+                block.iter().fold(0.0f32, |m, v| if v.abs() <= LARGEST { m.max(v.abs()) } else { f32::INFINITY })
+            })
             .reduce(|| 0.0, f32::max);
         if largest > LARGEST {
             let at = values.iter().position(|v| v.is_nan() || v.abs() > LARGEST).unwrap_or(0);
@@ -59,7 +61,9 @@ impl<'a> Points<'a> {
             });
         }
         let scale = match metric {
-            Metric::Euclidean | Metric::InnerProduct if largest > 0.0 => f64::from(largest).log2().ceil().exp2().recip(),
+            Metric::Euclidean | Metric::InnerProduct if largest > 0.0 => {
+                f64::from(largest).log2().ceil().exp2().recip()
+            }
             _ => 1.0,
         };
         let mut this = Points { values, n, d, metric, rows: Vec::new(), centre: vec![0.0; d], scale };
@@ -188,12 +192,12 @@ impl<'a> Points<'a> {
     pub(super) fn key(&self, i: usize, j: usize) -> f64 {
         let (x, y) = (self.row(i), self.row(j));
         match self.metric {
-            Metric::Euclidean => lanes(x, y, |x, y| (x - y) * (x - y)),
-            Metric::InnerProduct => 1.0 - lanes(x, y, |x, y| x * y),
+            Metric::Euclidean => simd::squared_distance(x, y),
+            Metric::InnerProduct => 1.0 - simd::centred_product(x, 0.0, y, 0.0),
             Metric::Cosine | Metric::Correlation => {
                 let (mean_x, length_x) = self.rows.get(i).copied().unwrap_or((0.0, 1.0));
                 let (mean_y, length_y) = self.rows.get(j).copied().unwrap_or((0.0, 1.0));
-                let product = lanes(x, y, |x, y| (x - mean_x) * (y - mean_y));
+                let product = simd::centred_product(x, mean_x, y, mean_y);
                 (1.0 - product / (length_x * length_y)).max(0.0)
             }
         }
@@ -215,19 +219,6 @@ impl<'a> Points<'a> {
             Metric::InnerProduct => 2.0 * (key - 1.0) * self.scale * self.scale,
         }
     }
-}
-
-/// Sum of `f` over the coordinates in eight independent sums, which compilers vectorise.
-fn lanes(x: &[f32], y: &[f32], f: impl Fn(f64, f64) -> f64) -> f64 {
-    let mut sums = [0.0f64; 8];
-    let (xs, ys) = (x.chunks_exact(8), y.chunks_exact(8));
-    let tail: f64 = xs.remainder().iter().zip(ys.remainder()).map(|(&x, &y)| f(f64::from(x), f64::from(y))).sum();
-    for (x, y) in xs.zip(ys) {
-        for ((s, &x), &y) in sums.iter_mut().zip(x).zip(y) {
-            *s += f(f64::from(x), f64::from(y));
-        }
-    }
-    sums.iter().sum::<f64>() + tail
 }
 
 /// Mapped points, in an order of their own.

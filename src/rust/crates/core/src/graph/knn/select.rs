@@ -1,9 +1,10 @@
 //! The best candidates of each query of a block, and their order by exact distance.
 
 use super::points::{Points, Table};
+use super::simd::any_below;
 
 /// Scores compared with the threshold at once.
-const STRIDE: usize = 16;
+const STRIDE: usize = 64;
 
 /// For each query of a block, the rows with the `keep` lowest scores so far.
 ///
@@ -48,9 +49,7 @@ impl Candidates {
             return;
         };
         for (start, chunk) in scores.chunks(STRIDE).enumerate() {
-            let bound = *threshold;
-            // written without a branch so that the whole stride is compared in a few instructions
-            if !chunk.iter().fold(false, |any, &score| any | (score < bound)) {
+            if !any_below(chunk, *threshold) {
                 continue;
             }
             for (offset, &score) in chunk.iter().enumerate() {
@@ -102,8 +101,11 @@ fn shrink(entries: &mut [(f32, u32)], keep: usize) -> f32 {
 pub(super) struct Neighbour {
     pub(super) key: f64,
     pub(super) id: u32,
+    /// Its row in the table searched.
+    pub(super) row: u32,
 }
 
+/// Keeps the `most` nearest, in order.
 fn order(found: &mut Vec<Neighbour>, most: usize) {
     let by = |a: &Neighbour, b: &Neighbour| a.key.total_cmp(&b.key).then(a.id.cmp(&b.id));
     if most > 0 && found.len() > most {
@@ -139,7 +141,7 @@ pub(super) fn refine(
         if other == id {
             continue;
         }
-        found.push(Neighbour { key: points.key(id as usize, other as usize), id: other });
+        found.push(Neighbour { key: points.key(id as usize, other as usize), id: other, row });
         if found.len() == most {
             worst = found.iter().fold(f64::NEG_INFINITY, |m, f| m.max(points.score(f.key, square)));
         }
@@ -161,7 +163,7 @@ pub(super) fn scan(points: &Points, id: u32, most: usize, found: &mut Vec<Neighb
         let key = points.key(id as usize, other as usize);
         // an equal key later has a higher id, and loses
         if key < worst {
-            found.push(Neighbour { key, id: other });
+            found.push(Neighbour { key, id: other, row: other });
             if found.len() >= 2 * most + 32 {
                 order(found, most);
                 worst = found.last().map_or(f64::INFINITY, |f| f.key);
@@ -169,6 +171,15 @@ pub(super) fn scan(points: &Points, id: u32, most: usize, found: &mut Vec<Neighb
         }
     }
     order(found, most);
+}
+
+/// Like [`write_row`], in rows of the table instead of points.
+pub(super) fn write_table_row(points: &Points, own: u32, found: &[Neighbour], rows: &mut [u32], distances: &mut [f32]) {
+    let own = std::iter::once((own, 0.0));
+    let all = own.chain(found.iter().map(|f| (f.row, points.distance(f.key))));
+    for ((row, distance), (r, d)) in rows.iter_mut().zip(distances).zip(all) {
+        (*row, *distance) = (r, d);
+    }
 }
 
 /// Writes a row of the result: the point itself, then its neighbours.

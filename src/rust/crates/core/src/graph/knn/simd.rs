@@ -1,0 +1,88 @@
+//! The few inner loops worth wider registers than the baseline instruction set has. The results are the same bits with
+//! and without: lanes are explicit and nothing is contracted into fused multiply-adds.
+
+/// Defines a function compiled twice, for the baseline and for AVX2, and chosen when called.
+macro_rules! twice {
+    ($(#[$doc:meta])* fn $name:ident($($arg:ident: $type:ty),*) -> $out:ty $body:block) => {
+        $(#[$doc])*
+        #[inline]
+        pub(super) fn $name($($arg: $type),*) -> $out {
+            #[inline(always)]
+            fn body($($arg: $type),*) -> $out $body
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx2")]
+                fn wide($($arg: $type),*) -> $out {
+                    body($($arg),*)
+                }
+                if std::arch::is_x86_feature_detected!("avx2") {
+                    // SAFETY: the processor has just been found to have AVX2, all that `wide` needs.
+                    return unsafe { wide($($arg),*) };
+                }
+            }
+            body($($arg),*)
+        }
+    };
+}
+
+twice! {
+    /// Whether any value is below `bound`.
+    fn any_below(values: &[f32], bound: f32) -> bool {
+        let mut any = [0u32; 16];
+        let chunks = values.chunks_exact(16);
+        let tail = chunks.remainder().iter().any(|&value| value < bound);
+        for chunk in chunks {
+            for (any, &value) in any.iter_mut().zip(chunk) {
+                *any |= u32::from(value < bound);
+            }
+        }
+        any.iter().fold(0, |a, b| a | b) != 0 || tail
+    }
+}
+
+twice! {
+    /// The lowest value, infinity for none.
+    fn lowest(values: &[f32]) -> f32 {
+        let mut lanes = [f32::INFINITY; 16];
+        let chunks = values.chunks_exact(16);
+        let tail = chunks.remainder().iter().fold(f32::INFINITY, |m, &v| if v < m { v } else { m });
+        for chunk in chunks {
+            for (lane, &value) in lanes.iter_mut().zip(chunk) {
+                *lane = if value < *lane { value } else { *lane };
+            }
+        }
+        lanes.iter().fold(tail, |m, &v| if v < m { v } else { m })
+    }
+}
+
+twice! {
+    /// Sum of (x - y)² in f64, in eight interleaved sums.
+    fn squared_distance(x: &[f32], y: &[f32]) -> f64 {
+        let mut sums = [0.0f64; 8];
+        let (xs, ys) = (x.chunks_exact(8), y.chunks_exact(8));
+        let tail: f64 = xs.remainder().iter().zip(ys.remainder()).map(|(&x, &y)| (f64::from(x) - f64::from(y)).powi(2)).sum();
+        for (x, y) in xs.zip(ys) {
+            for ((s, &x), &y) in sums.iter_mut().zip(x).zip(y) {
+                let difference = f64::from(x) - f64::from(y);
+                *s += difference * difference;
+            }
+        }
+        sums.iter().sum::<f64>() + tail
+    }
+}
+
+twice! {
+    /// Sum of (x - mean_x) (y - mean_y) in f64, in eight interleaved sums.
+    fn centred_product(x: &[f32], mean_x: f64, y: &[f32], mean_y: f64) -> f64 {
+        let mut sums = [0.0f64; 8];
+        let (xs, ys) = (x.chunks_exact(8), y.chunks_exact(8));
+        let product = |x: f32, y: f32| (f64::from(x) - mean_x) * (f64::from(y) - mean_y);
+        let tail: f64 = xs.remainder().iter().zip(ys.remainder()).map(|(&x, &y)| product(x, y)).sum();
+        for (x, y) in xs.zip(ys) {
+            for ((s, &x), &y) in sums.iter_mut().zip(x).zip(y) {
+                *s += product(x, y);
+            }
+        }
+        sums.iter().sum::<f64>() + tail
+    }
+}
