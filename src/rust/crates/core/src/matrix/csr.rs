@@ -69,7 +69,7 @@ impl Source for CsrSource {
 }
 
 /// Chunks of `len` values that hold rows `block` of a pass, as runs in the order of the rows.
-fn touched<'a>(
+pub(super) fn touched<'a>(
     indptr: &'a [u64], rows: &'a Rows, block: &Range<usize>, len: u64,
 ) -> impl Iterator<Item = RangeInclusive<u64>> + 'a {
     let pieces = match rows {

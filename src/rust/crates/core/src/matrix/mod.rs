@@ -2,6 +2,7 @@
 
 mod block;
 mod columns;
+mod csc;
 mod csr;
 mod dense;
 mod disk;

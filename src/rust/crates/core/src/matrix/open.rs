@@ -1,5 +1,6 @@
 //! From an element's encoding to the source that reads it.
 
+use super::csc::CscSource;
 use super::csr::CsrSource;
 use super::dense::DenseSource;
 use super::sparse::SparseParts;
@@ -47,12 +48,7 @@ pub fn open(store: &Arc<Store>, element: &str) -> Result<Arc<dyn Source>> {
             let parts = SparseParts::open(store, element, layout, (n_rows, n_cols))?;
             match layout {
                 Layout::Csr => Ok(Arc::new(CsrSource::new(parts))),
-                _ => Err(Error::Unsupported {
-                    path: store.path().to_owned(),
-                    element: element.to_owned(),
-                    what: "csc_matrix".to_owned(),
-                    hint: String::new(),
-                }),
+                _ => Ok(Arc::new(CscSource::new(parts))),
             }
         }
         _ => Err(bad("a group or dataset", "a named datatype".to_owned())),
@@ -66,7 +62,8 @@ fn kind(store: &Store, element: &str) -> Result<hdf5::LocationType> {
         let parent = if path.is_empty() { "/" } else { path.as_str() };
         let group = store.hdf5().group(parent).ok();
         if part.is_empty() || !group.as_ref().is_some_and(|g| g.link_exists(part)) {
-            let names = group.and_then(|g| g.member_names().ok()).unwrap_or_default();
+            let mut names = group.and_then(|g| g.member_names().ok()).unwrap_or_default();
+            names.sort_unstable();
             let place = if path.is_empty() { "the file" } else { path.as_str() };
             let hint = match names.as_slice() {
                 [] => format!("; {place} holds nothing"),

@@ -78,12 +78,12 @@ fn handle(_hdf5: &hdf5::File, path: &Path) -> std::io::Result<File> {
 }
 
 #[cfg(unix)]
-fn read_exact_at(file: &File, address: u64, out: &mut [u8]) -> std::io::Result<()> {
+pub(super) fn read_exact_at(file: &File, address: u64, out: &mut [u8]) -> std::io::Result<()> {
     std::os::unix::fs::FileExt::read_exact_at(file, out, address)
 }
 
 #[cfg(windows)]
-fn read_exact_at(file: &File, mut address: u64, mut out: &mut [u8]) -> std::io::Result<()> {
+pub(super) fn read_exact_at(file: &File, mut address: u64, mut out: &mut [u8]) -> std::io::Result<()> {
     use std::os::windows::fs::FileExt;
     while !out.is_empty() {
         match file.seek_read(out, address) {

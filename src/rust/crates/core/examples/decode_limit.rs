@@ -1,0 +1,121 @@
+//! The decode limit of a CSR file, and how close one full pass comes to it.
+//!
+//! `decode_limit FILE.h5ad [ELEMENT] [THREADS] [REPEATS]` times, alternating,
+//! - `bare`: positioned reads and libdeflate over all chunks of `data` and `indices`, nothing else (gzip only);
+//! - `pass`: one full pass through the engine with row sums and per-gene sums and sums of squares.
+//!
+//! and prints the best of each in seconds, with their ratio. The bare loop is the limit of the format on this machine.
+
+use anndataoom_core::chain::LazyMatrix;
+use anndataoom_core::matrix::{open, Storage};
+use anndataoom_core::store::Store;
+use anndataoom_core::stream::{map_fold, Order};
+use anndataoom_core::{with_data, Context};
+use std::error::Error;
+use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+/// Address, stored size and decoded size of a chunk.
+type Chunk = (u64, usize, usize);
+
+fn chunks(path: &str, element: &str) -> Result<Vec<Chunk>, Box<dyn Error>> {
+    let file = hdf5::File::open(path)?;
+    let mut all = Vec::new();
+    for name in ["data", "indices"] {
+        let d = file.dataset(&format!("{element}/{name}"))?;
+        if !d.filters().iter().all(|f| matches!(f, hdf5::filters::Filter::Deflate(_))) {
+            return Err(format!("{name}: the bare loop reads gzip alone").into());
+        }
+        let size = d.chunk().ok_or("not chunked")?[0] * d.dtype()?.size();
+        d.chunks_visit(|c| {
+            all.push((c.addr, c.size as usize, size));
+            0
+        })?;
+    }
+    Ok(all)
+}
+
+fn bare(path: &str, chunks: &[Chunk], threads: usize) -> Result<f64, Box<dyn Error>> {
+    let file = std::fs::File::open(path)?;
+    let next = AtomicUsize::new(0);
+    let start = Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                let mut inflate = libdeflater::Decompressor::new();
+                let (mut stored, mut out) = (Vec::new(), Vec::new());
+                while let Some(&(address, size, decoded)) = chunks.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    stored.resize(size, 0);
+                    out.resize(decoded, 0);
+                    file.read_exact_at(&mut stored, address).expect("readable");
+                    inflate.zlib_decompress(&stored, &mut out).expect("gzip");
+                    std::hint::black_box(&out);
+                }
+            });
+        }
+    });
+    Ok(start.elapsed().as_secs_f64())
+}
+
+fn pass(path: &str, element: &str, threads: usize) -> Result<(f64, f64), Box<dyn Error>> {
+    let x = LazyMatrix::new(open(&Store::open(path)?, element)?);
+    let (n, m) = x.shape();
+    let (mut rows, mut genes) = (vec![0.0; n], vec![(0.0, 0.0); m]);
+    let start = Instant::now();
+    map_fold(
+        &x,
+        Order::File,
+        &Context::with_threads(threads),
+        |block| {
+            let mut genes = vec![(0.0, 0.0); m];
+            let mut rows = vec![0.0; block.n_rows()];
+            if let Storage::Csr { indptr, indices, data } = &block.storage {
+                with_data!(data, v => {
+                    for (row, w) in rows.iter_mut().zip(indptr.windows(2)) {
+                        let mut sum = 0.0;
+                        for (&c, x) in indices[w[0]..w[1]].iter().zip(&v[w[0]..w[1]]) {
+                            let x = anndataoom_core::element::Number::to_f64(*x);
+                            sum += x;
+                            let g: &mut (f64, f64) = &mut genes[c as usize];
+                            g.0 += x;
+                            g.1 += x * x;
+                        }
+                        *row = sum;
+                    }
+                });
+            }
+            Ok((block.positions, rows, genes))
+        },
+        |(positions, sums, moments)| {
+            for (i, s) in sums.into_iter().enumerate() {
+                rows[positions.at(i)] = s;
+            }
+            for (g, (a, b)) in genes.iter_mut().zip(moments) {
+                g.0 += a;
+                g.1 += b;
+            }
+            Ok(())
+        },
+    )?;
+    Ok((start.elapsed().as_secs_f64(), rows.iter().sum::<f64>() + genes.iter().map(|g| g.1).sum::<f64>()))
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let args: Vec<String> = std::env::args().collect();
+    let path = args.get(1).ok_or("usage: decode_limit FILE.h5ad [ELEMENT] [THREADS] [REPEATS]")?;
+    let element = args.get(2).map_or("X", String::as_str);
+    let threads: usize = args.get(3).map_or(Ok(2), |s| s.parse())?;
+    let repeats: usize = args.get(4).map_or(Ok(5), |s| s.parse())?;
+    let chunks = chunks(path, element);
+    let (mut limit, mut full, mut check) = (f64::INFINITY, f64::INFINITY, 0.0);
+    for _ in 0..repeats {
+        if let Ok(chunks) = &chunks {
+            limit = limit.min(bare(path, chunks, threads)?);
+        }
+        let (t, c) = pass(path, element, threads)?;
+        (full, check) = (full.min(t), c);
+    }
+    println!("threads {threads}: bare {limit:.3} s, pass {full:.3} s, ratio {:.2} (checksum {check})", full / limit);
+    Ok(())
+}

@@ -1,0 +1,83 @@
+//! A temporary file nobody else sees, gone with its handle.
+
+use crate::error::{Error, Result};
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A file in the temporary directory without a name: it disappears when dropped, and when the process dies.
+#[derive(Debug)]
+pub(crate) struct Scratch {
+    file: File,
+    end: AtomicU64,
+    place: PathBuf,
+}
+
+impl Scratch {
+    /// Creates one.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the temporary directory cannot be written.
+    pub(crate) fn new() -> Result<Self> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let place = std::env::temp_dir();
+        let failed = |e: std::io::Error| Error::io(&place, "create a scratch file in", &e);
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_nanos());
+        let n = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = place.join(format!("anndataoom-{}-{since:x}-{n}.scratch", std::process::id()));
+        let mut options = std::fs::OpenOptions::new();
+        options.read(true).write(true).create_new(true);
+        #[cfg(windows)]
+        {
+            // FILE_FLAG_DELETE_ON_CLOSE
+            std::os::windows::fs::OpenOptionsExt::custom_flags(&mut options, 0x0400_0000);
+        }
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(&path).map_err(failed)?;
+        #[cfg(unix)]
+        std::fs::remove_file(&path).map_err(failed)?;
+        Ok(Scratch { file, end: AtomicU64::new(0), place })
+    }
+
+    /// Writes `bytes` at the end and returns where.
+    ///
+    /// # Errors
+    /// [`Error::Io`], for a full disk above all.
+    pub(crate) fn append(&self, bytes: &[u8]) -> Result<u64> {
+        let at = self.end.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        write_all_at(&self.file, at, bytes).map_err(|e| Error::io(&self.place, "write a scratch file in", &e))?;
+        Ok(at)
+    }
+
+    /// Fills `out` from `at` on.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub(crate) fn read(&self, at: u64, out: &mut [u8]) -> Result<()> {
+        super::file::read_exact_at(&self.file, at, out)
+            .map_err(|e| Error::io(&self.place, "read a scratch file in", &e))
+    }
+}
+
+#[cfg(unix)]
+fn write_all_at(file: &File, at: u64, bytes: &[u8]) -> std::io::Result<()> {
+    std::os::unix::fs::FileExt::write_all_at(file, bytes, at)
+}
+
+#[cfg(windows)]
+fn write_all_at(file: &File, mut at: u64, mut bytes: &[u8]) -> std::io::Result<()> {
+    use std::os::windows::fs::FileExt;
+    while !bytes.is_empty() {
+        match file.seek_write(bytes, at) {
+            Ok(0) => return Err(std::io::ErrorKind::WriteZero.into()),
+            Ok(n) => {
+                bytes = &bytes[n..];
+                at += n as u64;
+            }
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
