@@ -20,8 +20,7 @@ pub enum Attribute {
 
 impl Attribute {
     pub(super) fn read(node: &Node, name: &str) -> Result<Option<Attribute>> {
-        let there = node.location().attr_names().map_err(|e| node.damaged(&e))?.iter().any(|n| n == name);
-        if !there {
+        if !node.has_attribute(name)? {
             return Ok(None);
         }
         let values = Values::of_attribute(node, name)?;

@@ -3,6 +3,7 @@
 use super::{fault, Attribute, Store, Values};
 use crate::error::{Error, Result};
 use anndata::backend::GroupOp;
+use anndata_hdf5::{H5Dataset, H5Group};
 use hdf5::{Location, LocationType};
 use std::sync::Arc;
 
@@ -16,8 +17,8 @@ pub struct Node {
 
 #[derive(Clone)]
 enum Object {
-    Group(hdf5::Group),
-    Dataset(hdf5::Dataset),
+    Group(Arc<H5Group>),
+    Dataset(Arc<H5Dataset>),
 }
 
 impl std::fmt::Debug for Node {
@@ -28,8 +29,11 @@ impl std::fmt::Debug for Node {
 
 impl Node {
     pub(super) fn open(store: &Arc<Store>, path: &str) -> Result<Node> {
-        let root: hdf5::Group = (**store.hdf5()).clone();
-        let mut node = Node { store: store.clone(), path: String::new(), object: Object::Group(root) };
+        let root = store.backend().open_group("/").map_err(|e| Error::File {
+            path: store.path().to_owned(),
+            message: format!("its root group cannot be opened: {e}"),
+        })?;
+        let mut node = Node { store: store.clone(), path: String::new(), object: Object::Group(Arc::new(root)) };
         for key in path.split('/').filter(|k| !k.is_empty()) {
             node = node.child(key)?;
         }
@@ -41,7 +45,7 @@ impl Node {
     /// # Errors
     /// [`Error::Missing`] when there is none (or a link that leads nowhere), [`Error::Format`] for a dataset.
     pub fn child(&self, key: &str) -> Result<Node> {
-        let group = self.group()?;
+        let group = self.backend_group()?;
         let path = if self.path.is_empty() { key.to_owned() } else { format!("{}/{key}", self.path) };
         let missing = |hint: String| {
             Err(Error::Missing { path: self.store.path().to_owned(), element: path.clone(), hint })
@@ -53,7 +57,6 @@ impl Node {
         let Ok(kind) = group.loc_type_by_name(key) else {
             return missing("; it is a link to something that is not there".into());
         };
-        let backend = self.store.backend();
         let broken = |e: String| Error::Format {
             path: self.store.path().to_owned(),
             element: path.clone(),
@@ -61,11 +64,9 @@ impl Node {
             found: e,
         };
         let object = match kind {
-            LocationType::Group => {
-                Object::Group((*backend.open_group(&path).map_err(|e| broken(e.to_string()))?).clone())
-            }
+            LocationType::Group => Object::Group(Arc::new(group.open_group(key).map_err(|e| broken(e.to_string()))?)),
             LocationType::Dataset => {
-                Object::Dataset((*backend.open_dataset(&path).map_err(|e| broken(e.to_string()))?).clone())
+                Object::Dataset(Arc::new(group.open_dataset(key).map_err(|e| broken(e.to_string()))?))
             }
             _ => {
                 return Err(Error::Unsupported {
@@ -132,6 +133,14 @@ impl Node {
         Attribute::read(self, name)
     }
 
+    /// Whether there is an attribute `name`, of whatever type.
+    ///
+    /// # Errors
+    /// [`Error::Format`] for a damaged element.
+    pub fn has_attribute(&self, name: &str) -> Result<bool> {
+        Ok(self.location().attr_names().map_err(|e| self.damaged(&e))?.iter().any(|n| n == name))
+    }
+
     /// Extents of a dataset; `None` for a group and for a dataset without space (`null`).
     pub fn shape(&self) -> Option<Vec<usize>> {
         match &self.object {
@@ -146,6 +155,10 @@ impl Node {
     }
 
     pub(crate) fn group(&self) -> Result<&hdf5::Group> {
+        self.backend_group().map(|g| &**g)
+    }
+
+    fn backend_group(&self) -> Result<&H5Group> {
         match &self.object {
             Object::Group(g) => Ok(g),
             Object::Dataset(_) => Err(self.format("a group", "a dataset")),

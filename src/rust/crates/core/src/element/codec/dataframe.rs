@@ -67,10 +67,13 @@ pub(super) fn read(node: &Node, reading: &Reading) -> Result<Value> {
 /// One column (or the index), checked to be 1-D and, where `rows` is known, of that length.
 fn column(node: &Node, name: &str, rows: Option<usize>, reading: &Reading) -> Result<Value> {
     let child = node.child(name)?;
-    let value = match child.attribute("categories") {
-        // Only datasets of version 0.1.0 refer to their categories.
-        Ok(Some(_)) if !child.is_group() => old_categorical(node, &child, reading)?,
-        _ => reading.read(&child)?,
+    let value = match old_categories(node, &child, name)? {
+        Some(categories) => {
+            let ordered = categories.attribute("ordered")?.and_then(|a| a.flag()).unwrap_or(false);
+            let codes = array::whole_numbers(&child)?;
+            categorical::combine(&child, codes, reading.read(&categories)?, ordered)?
+        }
+        None => reading.read(&child)?,
     };
     let one_dimension = match &value {
         Value::Array(a) => a.shape.len() == 1,
@@ -89,20 +92,16 @@ fn column(node: &Node, name: &str, rows: Option<usize>, reading: &Reading) -> Re
     }
 }
 
-fn old_categorical(frame: &Node, child: &Node, reading: &Reading) -> Result<Value> {
-    let codes = array::whole_numbers(child)?;
-    let named = match child.attribute("categories") {
-        Ok(Some(a)) => a.text().map(str::to_owned),
-        _ => None,
-    };
-    let path = named.ok_or_else(|| child.format("the place of the categories in the attribute 'categories'", "none"))?;
-    let categories = if path.starts_with('/') {
-        frame.store().node(&path)?
-    } else {
-        path.split('/').filter(|k| !k.is_empty()).try_fold(frame.clone(), |node, key| node.child(key))?
-    };
-    let ordered = categories.attribute("ordered")?.and_then(|a| a.flag()).unwrap_or(false);
-    categorical::combine(child, codes, reading.read(&categories)?, ordered)
+/// Where the categories of a column of version 0.1.0 are: its attribute `categories` is a reference to (or the path of)
+/// a dataset, which anndata always put at `__categories/<column>`.
+fn old_categories(frame: &Node, column: &Node, name: &str) -> Result<Option<Node>> {
+    if column.is_group() || !column.has_attribute("categories")? {
+        return Ok(None);
+    }
+    match frame.optional("__categories")? {
+        Some(all) => all.child(name).map(Some),
+        None => Err(column.format("its categories in '__categories', as its attributes say", "no such group")),
+    }
 }
 
 pub(super) fn describe(node: &Node, out: &mut Description) -> Result<()> {

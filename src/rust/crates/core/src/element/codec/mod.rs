@@ -60,7 +60,7 @@ pub(super) struct Reading {
 /// Deepest nesting that is read.
 const MAX_DEPTH: usize = 64;
 /// Most elements one read gives.
-const MAX_ELEMENTS: usize = 1_000_000;
+const MAX_ELEMENTS: usize = 100_000;
 
 impl Reading {
     pub(super) fn new() -> Self {
