@@ -138,6 +138,32 @@ fn rs_scale(args: Robj) -> Robj {
     })
 }
 
+/// `matrix`, the parameters of `scanpy.pp.highly_variable_genes`, `batch` (codes from 1), `log_base`, `computed_on`.
+#[extendr]
+fn rs_highly_variable_genes(args: Robj) -> Robj {
+    reply(args, |a, notes| {
+        let x = a.matrix("matrix")?;
+        let batch = a.opt_doubles("batch")?.map(|codes| codes.into_iter().map(|c| c as i32 - 1).collect());
+        let options = ops::HvgOptions {
+            flavor: ops::Flavor::parse(a.str("flavor")?)?,
+            n_top_genes: a.opt_usize("n_top_genes")?,
+            min_mean: a.f64("min_mean")?,
+            max_mean: a.f64("max_mean")?,
+            min_disp: a.f64("min_disp")?,
+            max_disp: a.f64("max_disp")?,
+            n_bins: a.usize("n_bins")?,
+            span: a.f64("span")?,
+            theta: a.f64("theta")?,
+            clip: a.opt_f64("clip")?,
+            log_base: a.opt_f64("log_base")?,
+            batch,
+        };
+        let computed_on = a.str("computed_on")?;
+        let found = run(a, |ctx| ops::highly_variable_genes(&x, &options, ctx))?;
+        patch_to_r(&found.patch(computed_on), notes)
+    })
+}
+
 extendr_module! {
     mod verbs;
     fn rs_row_sums;
@@ -148,4 +174,5 @@ extendr_module! {
     fn rs_filter_genes;
     fn rs_normalize_total;
     fn rs_scale;
+    fn rs_highly_variable_genes;
 }
