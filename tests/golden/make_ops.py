@@ -55,7 +55,9 @@ def hvg(out, prefix, counts, logged, batch, tops):
     for key in [None, "batch"] if batch is not None else [None]:
         tag = "" if key is None else "_batch"
         top = tops[0]
-        runs.append((f"pearson{tag}", counts, sc.experimental.pp.highly_variable_genes, dict(n_top_genes=top, batch_key=key)))
+        # scanpy's residuals of an empty cell are NaN
+        full = counts[np.asarray(counts.X.sum(1)).ravel() > 0]
+        runs.append((f"pearson{tag}", full, sc.experimental.pp.highly_variable_genes, dict(n_top_genes=top, batch_key=key)))
         for flavor in ["seurat", "cell_ranger"]:
             for n in (top, None):
                 name = f"{flavor}{tag}_{'cut' if n is None else 'top'}"

@@ -165,3 +165,10 @@ pub(super) fn float_column(values: &[f64], single: bool) -> Value {
 pub(super) fn single(dtype: DType) -> bool {
     matches!(dtype, DType::F32 | DType::F16)
 }
+
+/// [`scatter`] of rows of `width` values.
+pub(super) fn scatter_rows<T: Copy>(to: &mut [T], positions: &Positions, from: &[T], width: usize) {
+    for (i, row) in from.chunks(width.max(1)).enumerate() {
+        to[positions.at(i) * width..][..width].copy_from_slice(row);
+    }
+}

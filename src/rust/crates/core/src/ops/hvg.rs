@@ -1,0 +1,253 @@
+//! Highly variable genes, in scanpy's flavours.
+
+mod batches;
+mod dispersion;
+mod loess;
+mod pearson;
+mod vst;
+
+use super::view::float_column;
+use crate::chain::LazyMatrix;
+use crate::context::Context;
+use crate::element::Value;
+use crate::error::{Error, Result};
+use crate::patch::Patch;
+use batches::Batches;
+
+/// How genes are ranked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flavor {
+    /// Variance of analytic Pearson residuals of raw counts (Lause, Berens & Kobak 2021;
+    /// `scanpy.experimental.pp.highly_variable_genes`).
+    PearsonResiduals,
+    /// Dispersion of log data, z-scored within bins of mean expression (Satija et al. 2015).
+    Seurat,
+    /// Dispersion of log data, by median and MAD within percentile bins (Zheng et al. 2017).
+    CellRanger,
+    /// Variance of raw counts standardised by a LOESS trend (Stuart et al. 2019); batches merge by median rank.
+    SeuratV3,
+    /// The same; batches merge by the number of batches that select a gene.
+    SeuratV3Paper,
+}
+
+impl Flavor {
+    /// scanpy's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Flavor::PearsonResiduals => "pearson_residuals",
+            Flavor::Seurat => "seurat",
+            Flavor::CellRanger => "cell_ranger",
+            Flavor::SeuratV3 => "seurat_v3",
+            Flavor::SeuratV3Paper => "seurat_v3_paper",
+        }
+    }
+
+    /// The flavour of that name.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] that lists the names there are.
+    pub fn parse(name: &str) -> Result<Self> {
+        use Flavor::*;
+        [PearsonResiduals, Seurat, CellRanger, SeuratV3, SeuratV3Paper].into_iter().find(|f| f.name() == name).ok_or_else(
+            || {
+                let all = "'pearson_residuals', 'seurat', 'cell_ranger', 'seurat_v3' or 'seurat_v3_paper'";
+                Error::parameter("flavor", all, format!("'{name}'"))
+            },
+        )
+    }
+
+    /// Whether the flavour reads raw counts; the others read logarithmised values.
+    pub fn needs_counts(self) -> bool {
+        !matches!(self, Flavor::Seurat | Flavor::CellRanger)
+    }
+}
+
+/// Parameters of [`highly_variable_genes`], by scanpy's names and with its defaults. Parameters that a flavour does not
+/// know are ignored, as in scanpy.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HvgOptions {
+    /// How genes are ranked.
+    pub flavor: Flavor,
+    /// Number of genes to select. Without it `seurat` and `cell_ranger` use the cutoffs, `seurat_v3` takes 2,000, and
+    /// `pearson_residuals` refuses.
+    pub n_top_genes: Option<usize>,
+    /// Cutoffs, all exclusive.
+    pub min_mean: f64,
+    /// See `min_mean`.
+    pub max_mean: f64,
+    /// See `min_mean`.
+    pub min_disp: f64,
+    /// See `min_mean`.
+    pub max_disp: f64,
+    /// Bins of mean expression (`seurat`; `cell_ranger` has its own).
+    pub n_bins: usize,
+    /// Share of the genes each local fit sees (`seurat_v3`).
+    pub span: f64,
+    /// Overdispersion (`pearson_residuals`).
+    pub theta: f64,
+    /// Residuals are clipped to `[-clip, clip]`; `None` is the square root of the number of cells. With batches it is
+    /// that of the first batch for all of them, as scanpy 1.11.5 computes it.
+    pub clip: Option<f64>,
+    /// Base of the logarithm the data were transformed with (`seurat`): `uns["log1p"]["base"]`, natural when `None`.
+    pub log_base: Option<f64>,
+    /// Batch of every cell, from 0; batches without cells do not count.
+    pub batch: Option<Vec<i32>>,
+}
+
+impl Default for HvgOptions {
+    fn default() -> Self {
+        HvgOptions {
+            flavor: Flavor::Seurat,
+            n_top_genes: None,
+            min_mean: 0.0125,
+            max_mean: 3.0,
+            min_disp: 0.5,
+            max_disp: f64::INFINITY,
+            n_bins: 20,
+            span: 0.3,
+            theta: 100.0,
+            clip: None,
+            log_base: None,
+            batch: None,
+        }
+    }
+}
+
+/// Result of [`highly_variable_genes`]: one value a gene in each column. Columns a flavour does not have are `None`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hvg {
+    /// The flavour that made it.
+    pub flavor: Flavor,
+    /// Whether the gene is selected.
+    pub highly_variable: Vec<bool>,
+    /// Mean; for `seurat`, `ln(1 + mean)` of the values before the logarithm; with batches, of `seurat` and `cell_ranger`,
+    /// the mean over batches.
+    pub means: Vec<f64>,
+    /// Variances (`n - 1`).
+    pub variances: Option<Vec<f64>>,
+    /// Variances of the Pearson residuals, averaged over batches.
+    pub residual_variances: Option<Vec<f64>>,
+    /// Standardised variances, averaged over batches.
+    pub variances_norm: Option<Vec<f64>>,
+    /// Variance over mean (`seurat`: its logarithm).
+    pub dispersions: Option<Vec<f64>>,
+    /// Dispersion relative to genes of similar mean.
+    pub dispersions_norm: Option<Vec<f64>>,
+    /// Rank from 0, the median over the batches that select the gene; NaN where none does.
+    pub highly_variable_rank: Option<Vec<f64>>,
+    /// In how many batches the gene is selected; with batches only.
+    pub highly_variable_nbatches: Option<Vec<i64>>,
+    /// Whether it is selected in all of them; with batches only.
+    pub highly_variable_intersection: Option<Vec<bool>>,
+}
+
+impl Hvg {
+    /// Positions of the selected genes, for [`LazyMatrix::select`].
+    pub fn positions(&self) -> Vec<u32> {
+        (0..self.highly_variable.len() as u32).filter(|&i| self.highly_variable[i as usize]).collect()
+    }
+
+    /// `var` columns in scanpy's order and dtypes, and `uns["hvg"]`. `computed_on` is what scanpy records for
+    /// `pearson_residuals`: "adata.X" or the layer's name.
+    pub fn patch(&self, computed_on: &str) -> Patch {
+        let mut var = Vec::new();
+        let selected = ("highly_variable".to_owned(), Value::vector(self.highly_variable.clone()));
+        let mut floats = |name: &str, v: Option<&Vec<f64>>, single| {
+            var.extend(v.map(|v| (name.to_owned(), float_column(v, single))));
+        };
+        let mut uns = vec![("flavor".to_owned(), Value::string(self.flavor.name()))];
+        let last = match self.flavor {
+            Flavor::PearsonResiduals => {
+                uns.push(("computed_on".to_owned(), Value::string(computed_on)));
+                floats("means", Some(&self.means), false);
+                floats("variances", self.variances.as_ref(), false);
+                floats("residual_variances", self.residual_variances.as_ref(), false);
+                floats("highly_variable_rank", self.highly_variable_rank.as_ref(), true);
+                Some(selected)
+            }
+            Flavor::Seurat | Flavor::CellRanger => {
+                floats("means", Some(&self.means), false);
+                floats("dispersions", self.dispersions.as_ref(), false);
+                floats("dispersions_norm", self.dispersions_norm.as_ref(), true);
+                var.insert(0, selected);
+                None
+            }
+            Flavor::SeuratV3 | Flavor::SeuratV3Paper => {
+                floats("highly_variable_rank", self.highly_variable_rank.as_ref(), true);
+                floats("means", Some(&self.means), false);
+                floats("variances", self.variances.as_ref(), false);
+                floats("variances_norm", self.variances_norm.as_ref(), false);
+                var.insert(0, selected);
+                None
+            }
+        };
+        if let Some(n) = &self.highly_variable_nbatches {
+            var.push(("highly_variable_nbatches".to_owned(), Value::vector(n.clone())));
+        }
+        if let Some(all) = &self.highly_variable_intersection {
+            var.push(("highly_variable_intersection".to_owned(), Value::vector(all.clone())));
+        }
+        var.extend(last);
+        Patch { var, uns: vec![("hvg".to_owned(), Value::Dict(uns))], ..Patch::default() }
+    }
+}
+
+/// Annotates highly variable genes (`scanpy.pp.highly_variable_genes`, `scanpy.experimental.pp.highly_variable_genes`).
+///
+/// `pearson_residuals` and `seurat_v3` take two passes over raw counts, `seurat` and `cell_ranger` one over log data. Ties
+/// are broken by the order of the genes.
+///
+/// # Errors
+/// [`Error::Values`] for values the flavour is not defined for; [`Error::Parameter`] for a parameter outside its domain;
+/// [`Error::Shape`] for batches of another length; [`Error::State`] when genes cannot be binned.
+pub fn highly_variable_genes(x: &LazyMatrix, options: &HvgOptions, ctx: &Context) -> Result<Hvg> {
+    let batches = Batches::new(options.batch.as_deref(), x.shape().0)?;
+    if options.n_top_genes == Some(0) {
+        return Err(Error::parameter("n_top_genes", "at least 1", 0));
+    }
+    match options.flavor {
+        Flavor::PearsonResiduals => pearson::run(x, options, &batches, ctx),
+        Flavor::Seurat | Flavor::CellRanger => dispersion::run(x, options, &batches, ctx),
+        Flavor::SeuratV3 | Flavor::SeuratV3Paper => vst::run(x, options, &batches, ctx),
+    }
+}
+
+/// Ranks, 0 for the largest value, of each batch; ties by position.
+fn ranks(values: &[f64]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_by(|&a, &b| values[b].total_cmp(&values[a]));
+    let mut ranks = vec![0; values.len()];
+    order.iter().enumerate().for_each(|(rank, &i)| ranks[i] = rank);
+    ranks
+}
+
+/// How often each gene is among the first `n_top` of a batch, and its median rank in those batches (NaN in none).
+fn merge_ranks(per_batch: &[Vec<f64>], n_vars: usize, n_top: usize) -> (Vec<i64>, Vec<f64>) {
+    let ranked: Vec<Vec<usize>> = per_batch.iter().map(|v| ranks(v)).collect();
+    (0..n_vars)
+        .map(|j| {
+            let chosen: Vec<f64> = ranked.iter().map(|r| r[j]).filter(|&r| r < n_top).map(|r| r as f64).collect();
+            (chosen.len() as i64, super::normalize::median(chosen).unwrap_or(f64::NAN))
+        })
+        .unzip()
+}
+
+/// The first `n_top` genes in the order of `compare`, ties by position.
+fn select_first(n_vars: usize, n_top: usize, compare: impl Fn(usize, usize) -> std::cmp::Ordering) -> Vec<bool> {
+    let mut order: Vec<usize> = (0..n_vars).collect();
+    order.sort_by(|&a, &b| compare(a, b));
+    let mut selected = vec![false; n_vars];
+    order.iter().take(n_top).for_each(|&j| selected[j] = true);
+    selected
+}
+
+/// Ascending, NaN last.
+fn nan_last(a: f64, b: f64) -> std::cmp::Ordering {
+    a.is_nan().cmp(&b.is_nan()).then(a.partial_cmp(&b).unwrap_or(std::cmp::Ordering::Equal))
+}
+
+/// Mean over batches of each gene.
+fn mean_over(per_batch: &[Vec<f64>], n_vars: usize) -> Vec<f64> {
+    let n = per_batch.len() as f64;
+    (0..n_vars).map(|j| per_batch.iter().map(|v| v[j]).sum::<f64>() / n).collect()
+}

@@ -1,0 +1,149 @@
+//! Cells by batch, and the moments of every gene in every batch.
+
+use crate::chain::LazyMatrix;
+use crate::context::Context;
+use crate::element::Number;
+use crate::error::{Error, Result};
+use crate::ops::moments::{MeanVar, Moments};
+use crate::ops::view::{add, each, scatter, with_view, Check, View};
+use crate::stream::{map_fold, Order};
+
+/// Batches that have cells, numbered without gaps.
+pub(super) struct Batches {
+    codes: Option<Vec<u32>>,
+    pub(super) sizes: Vec<usize>,
+}
+
+impl Batches {
+    pub(super) fn new(codes: Option<&[i32]>, n_obs: usize) -> Result<Self> {
+        let Some(codes) = codes else {
+            return Ok(Batches { codes: None, sizes: vec![n_obs] });
+        };
+        if codes.len() != n_obs {
+            return Err(Error::shape("batch_key, one a cell", n_obs, codes.len()));
+        }
+        if let Some(i) = codes.iter().position(|&c| c < 0) {
+            return Err(Error::parameter("batch_key", "a batch for every cell", format!("none for cell {i} (zero-based)")));
+        }
+        let mut present: Vec<i32> = codes.to_vec();
+        present.sort_unstable();
+        present.dedup();
+        let dense: Vec<u32> = codes.iter().map(|c| present.partition_point(|p| p < c) as u32).collect();
+        let mut sizes = vec![0; present.len()];
+        dense.iter().for_each(|&b| sizes[b as usize] += 1);
+        Ok(Batches { codes: Some(dense), sizes })
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.sizes.len()
+    }
+
+    /// Whether the user gave batches.
+    pub(super) fn given(&self) -> bool {
+        self.codes.is_some()
+    }
+
+    #[inline]
+    pub(super) fn of(&self, cell: usize) -> usize {
+        self.codes.as_ref().map_or(0, |c| c[cell] as usize)
+    }
+}
+
+/// One accumulator a batch, made when a block first meets the batch.
+pub(super) struct PerBatch<A>(pub(super) Vec<Option<A>>);
+
+impl<A> PerBatch<A> {
+    pub(super) fn new(n: usize) -> Self {
+        PerBatch((0..n).map(|_| None).collect())
+    }
+
+    pub(super) fn at(&mut self, batch: usize, make: impl FnOnce() -> A) -> &mut A {
+        self.0[batch].get_or_insert_with(make)
+    }
+}
+
+/// Sum, sum of squares of each gene side by side, and the rows they came from.
+pub(super) struct Sums {
+    n: usize,
+    pair: Vec<(f64, f64)>,
+}
+
+/// What one pass over the values gives.
+pub(super) struct BatchMoments {
+    /// Of each batch.
+    parts: Vec<Moments>,
+    /// Sums of each gene in each batch.
+    pub(super) gene_sums: Vec<Vec<f64>>,
+    /// Sum of each cell.
+    pub(super) cell_sums: Vec<f64>,
+}
+
+impl BatchMoments {
+    /// Mean and variance (`n - 1`; `n` for a single cell, as scanpy) of each gene in each batch.
+    pub(super) fn per_batch(&self, batches: &Batches) -> Vec<MeanVar> {
+        self.parts.iter().zip(&batches.sizes).map(|(m, &n)| m.clone().finish(usize::from(n > 1))).collect()
+    }
+
+    /// The same over all cells.
+    pub(super) fn overall(&self, n_vars: usize, n_obs: usize) -> MeanVar {
+        let mut all = Moments::new(n_vars);
+        self.parts.iter().for_each(|p| all.merge(p));
+        all.finish(usize::from(n_obs > 1))
+    }
+}
+
+/// Sums and moments of `f` of the values, by gene and batch, and by cell; refuses what `check` refuses.
+pub(super) fn moments(
+    x: &LazyMatrix, batches: &Batches, check: &Check, f: impl Fn(f64) -> f64 + Sync + Copy, ctx: &Context,
+) -> Result<BatchMoments> {
+    let (n_obs, n_vars) = x.shape();
+    let mut out = BatchMoments {
+        parts: vec![Moments::new(n_vars); batches.len()],
+        gene_sums: vec![vec![0.0; n_vars]; batches.len()],
+        cell_sums: vec![0.0; n_obs],
+    };
+    map_fold(
+        x,
+        Order::File,
+        ctx,
+        |block| {
+            let positions = block.positions.clone();
+            let (sums, cells) = with_view!(block, view => reduce(&view, batches, check, f))?;
+            Ok((positions, sums, cells))
+        },
+        |(positions, sums, cells)| {
+            scatter(&mut out.cell_sums, &positions, &cells);
+            for (b, part) in sums.0.into_iter().enumerate() {
+                let Some(Sums { n, pair }) = part else { continue };
+                let (sum, sq): (Vec<f64>, Vec<f64>) = pair.into_iter().unzip();
+                add(&mut out.gene_sums[b], &sum);
+                out.parts[b].merge(&Moments::from_sums(n, sum, sq, None));
+            }
+            Ok(())
+        },
+    )?;
+    Ok(out)
+}
+
+fn reduce<T: Number>(
+    view: &View<'_, T>, batches: &Batches, check: &Check, f: impl Fn(f64) -> f64,
+) -> Result<(PerBatch<Sums>, Vec<f64>)> {
+    let mut sums = PerBatch::new(batches.len());
+    let mut cells = Vec::with_capacity(view.n_rows());
+    for i in 0..view.n_rows() {
+        check.row(view, i)?;
+        let make = || Sums { n: 0, pair: vec![(0.0, 0.0); view.n_cols] };
+        let of = sums.at(batches.of(view.positions.at(i)), make);
+        of.n += 1;
+        let mut total = 0.0;
+        each(view.row(i), |c, x| {
+            let y = f(x);
+            let (s, q) = &mut of.pair[c];
+            *s += y;
+            *q += y * y;
+            total += y;
+        });
+        cells.push(total);
+    }
+    Ok((sums, cells))
+}

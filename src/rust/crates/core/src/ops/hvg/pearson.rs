@@ -1,0 +1,167 @@
+//! Variance of analytic Pearson residuals (Lause, Berens & Kobak 2021).
+//!
+//! The residual of a zero depends on the cell only through its total, so zeros are summed over groups of cells with
+//! equal total: `-mu / sqrt(mu + mu^2 / theta) = -sqrt(mu / (1 + mu / theta))`. The stored values then add their difference.
+
+use super::batches::{moments, Batches, PerBatch};
+use super::{mean_over, merge_ranks, nan_last, select_first, Flavor, Hvg, HvgOptions};
+use crate::chain::LazyMatrix;
+use crate::context::Context;
+use crate::element::Number;
+use crate::error::{Error, Result};
+use crate::ops::view::{each, with_view, Check, View};
+use crate::stream::{map_fold, Order};
+use rayon::prelude::*;
+
+/// What the residuals of one batch depend on.
+struct Model<'a> {
+    gene_sums: &'a [f64],
+    total: f64,
+    theta: f64,
+    clip: f64,
+}
+
+pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, ctx: &Context) -> Result<Hvg> {
+    let n_top = options.n_top_genes.ok_or_else(|| {
+        Error::parameter("n_top_genes", "the number of genes to select, for flavor 'pearson_residuals'", "none")
+    })?;
+    if !(options.theta > 0.0) {
+        return Err(Error::parameter("theta", "a positive number", options.theta));
+    }
+    if let Some(c) = options.clip.filter(|c| !(*c >= 0.0)) {
+        return Err(Error::parameter("clip", "a number not below 0", c));
+    }
+    let (n_obs, n_vars) = x.shape();
+    let check = Check::counts(x, "highly_variable_genes");
+    let sums = moments(x, batches, &check, |v| v, ctx)?;
+    // scanpy 1.11.5 fixes the default clip at the first batch and keeps it for the others.
+    let clip = options.clip.unwrap_or_else(|| batches.sizes.first().map_or(0.0, |&n| (n as f64).sqrt()));
+    let models: Vec<Model> = sums
+        .gene_sums
+        .iter()
+        .map(|g| Model { gene_sums: g, total: g.iter().sum(), theta: options.theta, clip })
+        .collect();
+
+    // Sum and sum of squares of the residuals, first as if every count were 0, then corrected.
+    let mut residuals: Vec<Vec<(f64, f64)>> = models
+        .iter()
+        .enumerate()
+        .map(|(b, model)| zeros(model, &totals(&sums.cell_sums, batches, b), ctx))
+        .collect::<Result<_>>()?;
+    map_fold(
+        x,
+        Order::File,
+        ctx,
+        |block| with_view!(block, view => Ok(stored(&view, batches, &models, &sums.cell_sums))),
+        |part| {
+            for (to, from) in residuals.iter_mut().zip(part.0) {
+                for (t, f) in to.iter_mut().zip(from.unwrap_or_default()) {
+                    *t = (t.0 + f.0, t.1 + f.1);
+                }
+            }
+            Ok(())
+        },
+    )?;
+
+    let per_batch: Vec<Vec<f64>> = residuals
+        .iter()
+        .zip(&batches.sizes)
+        .zip(&models)
+        .map(|((pairs, &n), model)| {
+            let n = n as f64;
+            let variance = |&(s, q): &(f64, f64)| (q / n - (s / n) * (s / n)).max(0.0);
+            // Genes without a count in the batch have variance 0.
+            pairs.iter().zip(model.gene_sums).map(|(p, &g)| if g == 0.0 { 0.0 } else { variance(p) }).collect()
+        })
+        .collect();
+    let (nbatches, rank) = merge_ranks(&per_batch, n_vars, n_top);
+    let highly_variable = select_first(n_vars, n_top, |a, b| {
+        nbatches[b].cmp(&nbatches[a]).then_with(|| nan_last(rank[a], rank[b]))
+    });
+    let overall = sums.overall(n_vars, n_obs);
+    let all = nbatches.iter().map(|&n| n as usize == batches.len()).collect();
+    Ok(Hvg {
+        flavor: Flavor::PearsonResiduals,
+        highly_variable,
+        means: overall.mean,
+        variances: Some(overall.var),
+        residual_variances: Some(mean_over(&per_batch, n_vars)),
+        variances_norm: None,
+        dispersions: None,
+        dispersions_norm: None,
+        highly_variable_rank: Some(rank),
+        highly_variable_nbatches: batches.given().then_some(nbatches),
+        highly_variable_intersection: batches.given().then_some(all),
+    })
+}
+
+/// Distinct totals of the cells of a batch and how many cells have each, ascending.
+fn totals(cell_sums: &[f64], batches: &Batches, batch: usize) -> Vec<(f64, f64)> {
+    let mut sums: Vec<f64> =
+        cell_sums.iter().enumerate().filter(|&(i, _)| batches.of(i) == batch).map(|(_, &s)| s).collect();
+    sums.sort_unstable_by(f64::total_cmp);
+    let mut groups: Vec<(f64, f64)> = Vec::new();
+    for s in sums {
+        match groups.last_mut() {
+            Some((t, n)) if *t == s => *n += 1.0,
+            _ => groups.push((s, 1.0)),
+        }
+    }
+    groups
+}
+
+/// Genes worked on at a time.
+const TILE: usize = 256;
+
+/// Sum and sum of squares over all cells of each gene's residual of a zero.
+fn zeros(model: &Model<'_>, groups: &[(f64, f64)], ctx: &Context) -> Result<Vec<(f64, f64)>> {
+    let tiles: Vec<Vec<(f64, f64)>> = ctx.install(|| {
+        model
+            .gene_sums
+            .par_chunks(TILE)
+            .map(|genes| {
+                ctx.monitor.check()?;
+                let (mut sum, mut sq) = ([0.0; TILE], [0.0; TILE]);
+                for &(total, cells) in groups {
+                    let share = total / model.total;
+                    for ((s, q), g) in sum.iter_mut().zip(sq.iter_mut()).zip(genes) {
+                        let mu = g * share;
+                        let z = (mu / (1.0 + mu / model.theta)).sqrt();
+                        let z = if z < model.clip { z } else { model.clip };
+                        *s -= cells * z;
+                        *q += cells * z * z;
+                    }
+                }
+                Ok(sum.into_iter().zip(sq).take(genes.len()).collect())
+            })
+            .collect()
+    })?;
+    Ok(tiles.concat())
+}
+
+/// What the stored values of a block add to [`zeros`].
+fn stored<T: Number>(
+    view: &View<'_, T>, batches: &Batches, models: &[Model<'_>], cell_sums: &[f64],
+) -> PerBatch<Vec<(f64, f64)>> {
+    let mut out = PerBatch::new(models.len());
+    for i in 0..view.n_rows() {
+        let cell = view.positions.at(i);
+        let b = batches.of(cell);
+        let model = &models[b];
+        let acc = out.at(b, || vec![(0.0, 0.0); view.n_cols]);
+        let share = cell_sums[cell] / model.total;
+        let (clip, theta) = (model.clip, model.theta);
+        each(view.row(i), |c, x| {
+            if x != 0.0 {
+                let mu = model.gene_sums[c] * share;
+                let scale = 1.0 / (mu + mu * mu / theta).sqrt();
+                let r = ((x - mu) * scale).min(clip).max(-clip);
+                let z = (-mu * scale).max(-clip);
+                let (s, q) = &mut acc[c];
+                *s += r - z;
+                *q += r * r - z * z;
+            }
+        });
+    }
+    out
+}

@@ -1,0 +1,102 @@
+//! `seurat_v3`: variance of counts standardised by the variance a LOESS trend expects at their mean, values clipped at
+//! `sqrt(n)` standard deviations (Stuart et al. 2019).
+
+use super::batches::{moments, Batches, PerBatch};
+use super::loess::loess;
+use super::{mean_over, merge_ranks, nan_last, select_first, Flavor, Hvg, HvgOptions};
+use crate::chain::LazyMatrix;
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::ops::view::{each, with_view, Check};
+use crate::stream::{map_fold, Order};
+
+pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, ctx: &Context) -> Result<Hvg> {
+    let n_top = options.n_top_genes.unwrap_or(2000);
+    if !(options.span > 0.0 && options.span <= 1.0) {
+        return Err(Error::parameter("span", "a number above 0, at most 1", options.span));
+    }
+    let (n_obs, n_vars) = x.shape();
+    let check = Check::counts(x, "highly_variable_genes");
+    let sums = moments(x, batches, &check, |v| v, ctx)?;
+    let per_batch = sums.per_batch(batches);
+
+    // Expected standard deviation, and the largest value that counts, of each gene in each batch.
+    let mut expected = Vec::with_capacity(batches.len());
+    for (m, &n) in per_batch.iter().zip(&batches.sizes) {
+        let varying: Vec<usize> = (0..n_vars).filter(|&j| m.var[j] > 0.0).collect();
+        let means: Vec<f64> = varying.iter().map(|&j| m.mean[j].log10()).collect();
+        let vars: Vec<f64> = varying.iter().map(|&j| m.var[j].log10()).collect();
+        let fitted = loess(&means, &vars, options.span)?;
+        let mut std = vec![1.0; n_vars];
+        varying.iter().zip(&fitted).for_each(|(&j, f)| std[j] = 10f64.powf(*f).sqrt());
+        let root = (n as f64).sqrt();
+        let limit: Vec<f64> = std.iter().zip(&m.mean).map(|(s, m)| s * root + m).collect();
+        expected.push((std, limit));
+    }
+
+    let mut clipped = vec![vec![(0.0, 0.0); n_vars]; batches.len()];
+    map_fold(
+        x,
+        Order::File,
+        ctx,
+        |block| {
+            let mut out = PerBatch::new(batches.len());
+            with_view!(block, view => {
+                for i in 0..view.n_rows() {
+                    let b = batches.of(view.positions.at(i));
+                    let limit = &expected[b].1;
+                    let acc = out.at(b, || vec![(0.0, 0.0); n_vars]);
+                    each(view.row(i), |c, x| {
+                        let y = x.min(limit[c]);
+                        let (s, q) = &mut acc[c];
+                        *s += y;
+                        *q += y * y;
+                    });
+                }
+                Ok(())
+            })?;
+            Ok(out)
+        },
+        |part| {
+            for (to, from) in clipped.iter_mut().zip(part.0) {
+                for (t, f) in to.iter_mut().zip(from.unwrap_or_default()) {
+                    *t = (t.0 + f.0, t.1 + f.1);
+                }
+            }
+            Ok(())
+        },
+    )?;
+
+    let norm: Vec<Vec<f64>> = (0..batches.len())
+        .map(|b| {
+            let n = batches.sizes[b] as f64;
+            let (std, mean) = (&expected[b].0, &per_batch[b].mean);
+            let of = |j: usize| {
+                let (sum, sq) = clipped[b][j];
+                (n * mean[j] * mean[j] + sq - 2.0 * sum * mean[j]) / ((n - 1.0) * std[j] * std[j])
+            };
+            (0..n_vars).map(of).collect()
+        })
+        .collect();
+    let (nbatches, rank) = merge_ranks(&norm, n_vars, n_top);
+    let by_count = |a: usize, b: usize| nbatches[b].cmp(&nbatches[a]);
+    let by_rank = |a: usize, b: usize| nan_last(rank[a], rank[b]);
+    let highly_variable = select_first(n_vars, n_top, |a, b| match options.flavor {
+        Flavor::SeuratV3Paper => by_count(a, b).then_with(|| by_rank(a, b)),
+        _ => by_rank(a, b).then_with(|| by_count(a, b)),
+    });
+    let overall = sums.overall(n_vars, n_obs);
+    Ok(Hvg {
+        flavor: options.flavor,
+        highly_variable,
+        means: overall.mean,
+        variances: Some(overall.var),
+        residual_variances: None,
+        variances_norm: Some(mean_over(&norm, n_vars)),
+        dispersions: None,
+        dispersions_norm: None,
+        highly_variable_rank: Some(rank),
+        highly_variable_nbatches: batches.given().then_some(nbatches),
+        highly_variable_intersection: None,
+    })
+}
