@@ -1,12 +1,13 @@
 #' An annotated matrix that stays on disk
 #'
-#' Cells in rows (`obs`), genes in columns (`var`), as in Python's AnnData. Made by [read_h5ad()] or, from objects in memory, by
-#' `AnnDataOOM()`. Values are never changed in place: `adata$obs$x <- 1` and every verb make a new object, which shares everything
-#' that did not change.
+#' Cells in rows (`obs`), genes in columns (`var`), as in Python's AnnData. Made by [read_h5ad()] or, from objects in
+#' memory, by `AnnDataOOM()`. Values are never changed in place: `adata$obs$x <- 1` and every verb make a new object,
+#' which shares everything that did not change.
 #'
 #' `$` reaches the parts:
 #' * `X`: the matrix, an [OOMMatrix-class]; `layers`: more matrices of the same shape.
-#' * `obs`, `var`: data.frames about cells and genes, read when the file is opened; `obs_names`, `var_names`: their row names.
+#' * `obs`, `var`: data.frames about cells and genes, read when the file is opened; `obs_names`, `var_names`: their row
+#'   names.
 #' * `obsm`, `varm`, `obsp`, `varp`, `uns`: lists whose elements are read when they are touched.
 #' * `raw`: `NULL`, or an earlier state of the matrix with `$X`, `$var` and `$varm`; set it with `adata$raw <- adata`.
 #' * `n_obs`, `n_vars`, `filename`.
@@ -50,9 +51,12 @@ setClass("OOMRaw", slots = c(X = "ANY", var = "data.frame", varm = "list"))
 #' @rdname AnnDataOOM-class
 #' @export
 AnnDataOOM <- function(
-  X = NULL, obs = NULL, var = NULL, layers = list(), obsm = list(), varm = list(), obsp = list(), varp = list(), uns = list()
+  X = NULL, obs = NULL, var = NULL, layers = list(), obsm = list(), varm = list(), obsp = list(), varp = list(),
+  uns = list()
 ) {
-  if (is.null(X) && is.null(obs) && is.null(var)) abort("parameter", "X: expected a matrix, or obs and var without one, found NULL")
+  if (is.null(X) && is.null(obs) && is.null(var)) {
+    abort("parameter", "X: expected a matrix, or obs and var without one, found NULL")
+  }
   if (!is.null(X) && !is(X, "OOMMatrix")) X <- plain_matrix(X)
   names <- if (is.null(X)) list(NULL, NULL) else names_of(X)
   frame <- function(given, n, names, what) {
@@ -62,15 +66,17 @@ AnnDataOOM <- function(
       return(structure(list(), names = character(), row.names = names, class = "data.frame"))
     }
     if (!is.data.frame(given)) abort("shape", what, ": expected a data.frame, found ", describe(given))
-    if (.row_names_info(given) < 0) row.names(given) <- if (is.null(names)) as.character(seq_len(nrow(given)) - 1L) else names
+    if (.row_names_info(given) < 0) {
+      row.names(given) <- if (is.null(names)) as.character(seq_len(nrow(given)) - 1L) else unique_names(names, what)
+    }
     given
   }
   obs <- frame(obs, nrow(X), names[[1]], "obs")
   var <- frame(var, ncol(X), names[[2]], "var")
   adata <- methods::new(
     "AnnDataOOM",
-    file = NULL, X = NULL, layers = list(), obs = obs, var = var, obsm = list(), varm = list(), obsp = list(), varp = list(),
-    uns = list(), raw = NULL, origin = list()
+    file = NULL, X = NULL, layers = list(), obs = obs, var = var, obsm = list(), varm = list(), obsp = list(),
+    varp = list(), uns = list(), raw = NULL, origin = list()
   )
   given <- list(X = X, layers = layers, obsm = obsm, varm = varm, obsp = obsp, varp = varp, uns = uns)
   for (part in names(given)) if (length(given[[part]])) adata <- set_part(adata, part, given[[part]])

@@ -1,8 +1,8 @@
 #' Matrices that stay on disk
 #'
-#' What `adata$X` and `adata$layers$counts` are: a matrix in a file, cells x genes, with the selections and transforms queued on
-#' it. Nothing is read until values are asked for. `x[i, j]` selects without reading and takes every form of index that a matrix
-#' takes; `as(x, "dgCMatrix")`, `as(x, "matrix")`, `as.matrix(x)` read the values, up to
+#' What `adata$X` and `adata$layers$counts` are: a matrix in a file, cells x genes, with the selections and transforms
+#' queued on it. Nothing is read until values are asked for. `x[i, j]` selects without reading and takes every form of
+#' index that a matrix takes; `as(x, "dgCMatrix")`, `as(x, "matrix")`, `as.matrix(x)` read the values, up to
 #' `options(anndataoom.max_bytes = )` bytes; `rowSums()`, `colSums()`, `rowMeans()`, `colMeans()` stream over the file.
 #'
 #' @slot file,element The file and the element in it that holds the stored values; `file` is `NULL` in memory.
@@ -48,7 +48,8 @@ new_oom <- function(reply, file = NULL, element = "X", memory = NULL, dimnames =
   cache$pid <- Sys.getpid()
   methods::new(
     "OOMMatrix",
-    file = file, element = element, memory = memory, chain = reply$chain, Dim = reply$dim, Dimnames = dimnames, cache = cache
+    file = file, element = element, memory = memory, chain = reply$chain, Dim = reply$dim, Dimnames = dimnames,
+    cache = cache
   )
 }
 

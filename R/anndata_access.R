@@ -19,7 +19,10 @@ get_part <- function(adata, name) {
     n_vars = n_vars(adata),
     shape = dim(adata),
     filename = if (!is.null(adata@file)) adata@file$path,
-    abort("name", "an AnnDataOOM has no part named '", name, "'; there are ", paste(names(adata), collapse = ", "), hint_part(adata, name))
+    abort(
+      "name", "an AnnDataOOM has no part named '", name, "'; there are ", paste(names(adata), collapse = ", "),
+      hint_part(adata, name)
+    )
   )
 }
 

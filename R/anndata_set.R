@@ -6,7 +6,9 @@ set_part <- function(adata, name, value) {
     },
     layers = {
       value <- check_list(value, name)
-      adata@layers <- Map(function(v, k) check_matrix(v, dim(adata), dimnames(adata), paste0("layers$", k)), value, names(value))
+      adata@layers <- Map(
+        function(v, k) check_matrix(v, dim(adata), dimnames(adata), paste0("layers$", k)), value, names(value)
+      )
     },
     obs = adata@obs <- check_frame(value, row.names(adata@obs), "obs"),
     var = adata@var <- check_frame(value, row.names(adata@var), "var"),
@@ -19,7 +21,9 @@ set_part <- function(adata, name, value) {
       names <- row.names(if (startsWith(name, "obs")) adata@obs else adata@var)
       value <- check_list(value, name)
       square <- endsWith(name, "p")
-      slot(adata, name) <- Map(function(v, k) check_aligned(v, names, square, paste0(name, "$", k)), value, names(value))
+      slot(adata, name) <- Map(
+        function(v, k) check_aligned(v, names, square, paste0(name, "$", k)), value, names(value)
+      )
     },
     uns = adata@uns <- check_list(value, name),
     raw = adata@raw <- check_raw(value, adata),
@@ -36,7 +40,10 @@ check_matrix <- function(x, dim, names, what) {
   if (is.null(x)) return(NULL)
   if (!is(x, "OOMMatrix")) x <- plain_matrix(x, what)
   if (!identical(as.integer(dim(x)), as.integer(dim))) {
-    abort("shape", what, ": expected ", dim[1], " x ", dim[2], " (cells x genes), found ", paste(dim(x), collapse = " x "), transposed(dim(x), dim))
+    abort(
+      "shape", what, ": expected ", dim[1], " x ", dim[2], " (cells x genes), found ", paste(dim(x), collapse = " x "),
+      transposed(dim(x), dim)
+    )
   }
   check_same_names(dimnames(x)[[1]], names[[1]], what, "row")
   check_same_names(dimnames(x)[[2]], names[[2]], what, "column")
@@ -44,12 +51,13 @@ check_matrix <- function(x, dim, names, what) {
 }
 
 transposed <- function(found, expected) {
-  if (length(found) == 2 && identical(as.integer(rev(found)), as.integer(expected))) "; cells are rows here: use t()" else ""
+  turned <- length(found) == 2 && identical(as.integer(rev(found)), as.integer(expected))
+  if (turned) "; cells are rows here: use t()" else ""
 }
 
 # Names of an axis are kept once, in obs and var.
 drop_names <- function(x) {
-  if (is(x, "OOMMatrix")) x@Dimnames <- list(NULL, NULL) else if (length(dim(x)) == 2 && !is.data.frame(x)) dimnames(x) <- list(NULL, colnames(x))
+  if (is(x, "OOMMatrix")) x@Dimnames <- list(NULL, NULL) else dimnames(x) <- list(NULL, NULL)
   x
 }
 
@@ -57,8 +65,9 @@ check_same_names <- function(found, expected, what, axis) {
   if (is.null(found) || identical(found, expected)) return(invisible())
   at <- which(found != expected)[1]
   abort(
-    "name", what, ": ", axis, " names differ from the object's: '", found[at], "' instead of '", expected[at], "' at ", axis, " ", at,
-    if (setequal(found, expected)) "; the names are the same in another order: reorder it first" else "; remove them or set them right"
+    "name", what, ": ", axis, " names differ from the object's: '", found[at], "' instead of '", expected[at], "' at ",
+    axis, " ", at, "; ",
+    if (setequal(found, expected)) "it is another order of the same names: reorder first" else "remove or correct them"
   )
 }
 
@@ -80,12 +89,17 @@ check_frame <- function(x, names, what) {
   n <- length(names)
   if (!is.data.frame(x)) abort("shape", what, ": expected a data.frame, found ", describe(x))
   if (nrow_of(x) != n) abort("shape", what, ": expected ", n, " rows, found ", nrow_of(x))
-  if (anyDuplicated(names(x))) abort("name", what, ": column names are not unique: ", some_of(unique(names(x)[duplicated(names(x))])))
+  if (anyDuplicated(names(x))) {
+    abort("name", what, ": column names are not unique: ", some_of(unique(names(x)[duplicated(names(x))])))
+  }
   class(x) <- "data.frame"
   if (.row_names_info(x) < 0) {
     row.names(x) <- names
   } else if (!identical(row.names(x), names) && setequal(row.names(x), names)) {
-    abort("name", what, ": the rows are the same as the object's, in another order: reorder the rows, or the object with adata[i, j]")
+    abort(
+      "name", what,
+      ": the rows are the same as the object's, in another order: reorder the rows, or the object with adata[i, j]"
+    )
   }
   x
 }
@@ -105,7 +119,10 @@ check_aligned <- function(x, names, square, what) {
   shape <- dim(x)
   if (is.null(shape)) abort("shape", what, ": expected a matrix with ", n, " rows, found ", describe(x))
   if (shape[1] != n || square && shape[2] != n) {
-    abort("shape", what, ": expected ", n, if (square) paste(" x", n) else " rows", ", found ", paste(shape, collapse = " x "))
+    abort(
+      "shape", what, ": expected ", n, if (square) paste(" x", n) else " rows", ", found ",
+      paste(shape, collapse = " x ")
+    )
   }
   if (is.data.frame(x)) {
     if (.row_names_info(x) > 0) check_same_names(row.names(x), names, what, "row")

@@ -7,7 +7,10 @@ setMethod("show", "AnnDataOOM", function(object) {
   if (is(object@X, "OOMMatrix")) {
     info <- matrix_info(object@X)
     queued <- info$queued
-    cat("  X:", substring(describe_values(info), 2, nchar(describe_values(info)) - 1), if (info$in_memory) "(in memory)", "\n")
+    cat(
+      "  X:", substring(describe_values(info), 2, nchar(describe_values(info)) - 1), if (info$in_memory) "(in memory)",
+      "\n"
+    )
   } else if (!is.null(object@X)) {
     cat("  X:", describe(object@X), "in memory\n")
   } else {
@@ -34,7 +37,9 @@ list_names <- function(part, names) {
 #' @method summary AnnDataOOM
 #' @export
 summary.AnnDataOOM <- function(object, ...) {
-  matrices <- c(list(X = object@X), setNames(object@layers, if (length(object@layers)) paste0("layers$", names(object@layers))))
+  matrices <- c(
+    list(X = object@X), setNames(object@layers, if (length(object@layers)) paste0("layers$", names(object@layers)))
+  )
   if (!is.null(object@raw)) matrices <- c(matrices, list(`raw$X` = object@raw@X))
   rows <- lapply(names(matrices), function(name) {
     x <- matrices[[name]]
@@ -49,7 +54,9 @@ summary.AnnDataOOM <- function(object, ...) {
   structure(
     list(
       dim = dim(object), file = if (!is.null(object@file)) object@file$path, matrices = do.call(rbind, rows),
-      memory = as.numeric(utils::object.size(object@obs) + utils::object.size(object@var) + utils::object.size(object@obsm))
+      memory = as.numeric(
+        utils::object.size(object@obs) + utils::object.size(object@var) + utils::object.size(object@obsm)
+      )
     ),
     class = "summary_AnnDataOOM"
   )

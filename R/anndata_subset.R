@@ -1,11 +1,11 @@
 #' Cells and genes of an object
 #'
-#' Selects from every part at once: X, layers, obs, var, obsm, varm, obsp, varp and the cells of raw. Nothing is read from the
-#' file: selections of matrices are recorded.
+#' Selects from every part at once: X, layers, obs, var, obsm, varm, obsp, varp and the cells of raw. Nothing is read
+#' from the file: selections of matrices are recorded.
 #'
 #' @param x An [AnnDataOOM-class].
-#' @param i,j Cells and genes: positive or negative positions, names, or logical with one entry for each. Any order, repeats allowed;
-#'   an unknown name, a logical of another length or a missing value is an error.
+#' @param i,j Cells and genes: positive or negative positions, names, or logical with one entry for each. Any order,
+#'   repeats allowed; an unknown name, a logical of another length or a missing value is an error.
 #' @param ...,drop Not used.
 #' @return An [AnnDataOOM-class].
 #' @name subset

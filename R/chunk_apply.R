@@ -1,9 +1,11 @@
 #' Go through a matrix in blocks of rows
 #'
-#' Calls a function with one block of cells after another, as the queued operations make them; only one block is in memory.
+#' Calls a function with one block of cells after another, as the queued operations make them; only one block is in
+#' memory.
 #'
 #' @param x An [AnnDataOOM-class] or an [OOMMatrix-class].
-#' @param FUN Function of the block (a `dgCMatrix`, or a matrix where zeros do not stay zeros) and of the positions of its rows.
+#' @param FUN Function of the block (a `dgCMatrix`, or a matrix where zeros do not stay zeros) and of the positions of
+#'   its rows.
 #' @param chunk_size Rows of a block.
 #' @param ... Further arguments of `FUN`.
 #' @param layer Name of the layer to use instead of `X`.

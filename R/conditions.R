@@ -17,7 +17,9 @@ rs_work <- function(label, fun, ...) {
 
 # The error of a kind ("index", "shape", ...); the text is printed as it is.
 abort <- function(kind, ...) {
-  class <- c(paste0("anndataoom_error_", kind), "anndataoom_error", if (kind == "cancelled") "interrupt", "error", "condition")
+  class <- c(
+    paste0("anndataoom_error_", kind), "anndataoom_error", if (kind == "cancelled") "interrupt", "error", "condition"
+  )
   stop(structure(class = class, list(message = paste0(...), call = NULL)))
 }
 

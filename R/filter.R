@@ -6,7 +6,8 @@
 #' @param min_counts,max_counts Least and largest total count of a cell (gene) that stays.
 #' @param min_genes,max_genes Least and largest number of genes detected in a cell that stays.
 #' @param min_cells,max_cells Least and largest number of cells in which a gene that stays is detected.
-#' @return `adata` with what stays, and the numbers in `obs$n_genes` or `obs$n_counts` (`var$n_cells` or `var$n_counts`).
+#' @return `adata` with what stays, and the numbers in `obs$n_genes` or `obs$n_counts` (`var$n_cells` or
+#'   `var$n_counts`).
 #' @name filter
 #' @examples
 #' adata <- read_h5ad(example_h5ad())
@@ -33,7 +34,10 @@ filter_by <- function(adata, limits, fun, label) {
   x <- matrix_for(adata)
   given <- limits[!vapply(limits, is.null, TRUE)]
   if (length(given) != 1) {
-    abort("parameter", "expected exactly one of ", some_of(names(limits)), ", found ", if (length(given)) some_of(names(given)) else "none")
+    abort(
+      "parameter", "expected exactly one of ", some_of(names(limits)), ", found ",
+      if (length(given)) some_of(names(given)) else "none"
+    )
   }
   rs_work(label, fun, matrix = pointer_of(x), criterion = names(given), bound = given[[1]])
 }

@@ -16,7 +16,8 @@ unique_names <- function(names, what = NULL) {
   if (!any(repeated)) return(names)
   if (!is.null(what)) {
     warn(
-      "names", "names of ", what, " are not unique (", some_of(unique(names[repeated]), 3), "): repeats get \"-1\", \"-2\", ..."
+      "names", "names of ", what, " are not unique (", some_of(unique(names[repeated]), 3),
+      "): repeats get \"-1\", \"-2\", ..."
     )
   }
   taken <- names
@@ -43,7 +44,10 @@ select_rows <- function(frame, rows) {
     out
   })
   names <- if (.row_names_info(frame) < 0) NULL else unique_names(row.names(frame)[rows])
-  out <- structure(columns, names = names(frame), row.names = if (is.null(names)) .set_row_names(length(rows)) else names, class = "data.frame")
+  out <- structure(
+    columns, names = names(frame), row.names = if (is.null(names)) .set_row_names(length(rows)) else names,
+    class = "data.frame"
+  )
   if (!is.null(index_name)) attr(out, "index_name") <- index_name
   out
 }

@@ -9,7 +9,10 @@ resolve_index <- function(index, n, names, axis) {
       abort("index", axis, " index: expected ", n, " TRUE or FALSE, found ", length(index))
     }
     if (anyNA(index)) {
-      abort("index", axis, " index holds NA at position ", which(is.na(index))[1], ": use which() or %in% to decide what NA means")
+      abort(
+        "index", axis, " index holds NA at position ", which(is.na(index))[1],
+        ": use which() or %in% to decide what NA means"
+      )
     }
     return(which(index, useNames = FALSE))
   }
@@ -17,7 +20,9 @@ resolve_index <- function(index, n, names, axis) {
     if (is.null(names) && length(index) > 0) abort("name", "this matrix has no ", axis, " names to select by")
     at <- match(index, names)
     if (anyNA(at)) {
-      abort("name", "no ", axis, " named ", some_of(unique(index[is.na(at)])), similar_names(index[is.na(at)][1], names))
+      abort(
+        "name", "no ", axis, " named ", some_of(unique(index[is.na(at)])), similar_names(index[is.na(at)][1], names)
+      )
     }
     return(at)
   }
@@ -28,7 +33,9 @@ resolve_index <- function(index, n, names, axis) {
   if (anyNA(index)) abort("index", axis, " index holds NA at position ", which(is.na(index))[1])
   out <- abs(index) > n
   if (any(out)) abort("index", axis, " index ", index[out][1], " is out of range: there are ", n)
-  if (any(index != trunc(index))) abort("index", axis, " index ", index[index != trunc(index)][1], " is not a whole number")
+  if (any(index != trunc(index))) {
+    abort("index", axis, " index ", index[index != trunc(index)][1], " is not a whole number")
+  }
   if (any(index < 0) && any(index > 0)) abort("index", axis, " index mixes positive and negative positions")
   if (any(index < 0)) seq_len(n)[index] else as.integer(index[index != 0])
 }

@@ -17,12 +17,14 @@
 #' adata <- read_h5ad(example_h5ad()) |> normalize_total() |> log1p() |> pca(n_comps = 10) |> neighbors() |> leiden()
 #' table(adata$obs$leiden)
 leiden <- function(
-  adata, resolution = 1, random_state = 0, key_added = "leiden", n_iterations = -1, use_weights = TRUE, neighbors_key = NULL,
+  adata, resolution = 1, random_state = 0, key_added = "leiden", n_iterations = -1, use_weights = TRUE,
+  neighbors_key = NULL,
   obsp = NULL
 ) {
   check_adata(adata)
   patch <- rs_work(
-    "Leiden", rs_leiden, graph = graph_of(adata, neighbors_key, obsp), resolution = resolution, random_state = random_state,
+    "Leiden", rs_leiden, graph = graph_of(adata, neighbors_key, obsp), resolution = resolution,
+    random_state = random_state,
     key_added = key_added, n_iterations = if (n_iterations < 0) NULL else n_iterations, use_weights = use_weights
   )
   merge_patch(adata, patch)

@@ -13,10 +13,12 @@
 #' @return `adata` with `uns$neighbors`, `obsp$distances` and `obsp$connectivities`.
 #' @export
 #' @examples
-#' adata <- read_h5ad(example_h5ad()) |> normalize_total() |> log1p() |> pca(n_comps = 10) |> neighbors(n_neighbors = 10)
+#' adata <- read_h5ad(example_h5ad()) |> normalize_total() |> log1p() |> pca(n_comps = 10)
+#' adata <- neighbors(adata, n_neighbors = 10)
 #' adata$obsp$connectivities[1:3, 1:3]
 neighbors <- function(
-  adata, n_neighbors = 15, n_pcs = NULL, use_rep = NULL, method = "auto", metric = "euclidean", random_state = 0, key_added = NULL
+  adata, n_neighbors = 15, n_pcs = NULL, use_rep = NULL, method = "auto", metric = "euclidean", random_state = 0,
+  key_added = NULL
 ) {
   check_adata(adata)
   embedding <- embedding_of(adata, use_rep, n_pcs)
@@ -35,7 +37,9 @@ embedding_of <- function(adata, use_rep, n_pcs) {
   if (!is.numeric(x) || length(dim(x)) != 2) abort("shape", "use_rep: expected a numeric matrix, found ", describe(x))
   if (!is.null(n_pcs)) {
     if (!is.numeric(n_pcs) || length(n_pcs) != 1 || is.na(n_pcs) || n_pcs < 1 || n_pcs > ncol(x)) {
-      abort("parameter", "n_pcs: expected a number from 1 to ", ncol(x), ", the columns there are, found ", format(n_pcs))
+      abort(
+        "parameter", "n_pcs: expected a number from 1 to ", ncol(x), ", the columns there are, found ", format(n_pcs)
+      )
     }
     x <- x[, seq_len(n_pcs), drop = FALSE]
   }

@@ -1,10 +1,12 @@
 #' Normalise counts per cell
 #'
-#' One pass for the totals; the division itself is recorded and done whenever values are read. As `scanpy.pp.normalize_total`.
+#' One pass for the totals; the division itself is recorded and done whenever values are read. As
+#' `scanpy.pp.normalize_total`.
 #'
 #' @param adata An [AnnDataOOM-class].
 #' @param target_sum Total of each cell afterwards; `NULL` is the median total.
-#' @param exclude_highly_expressed Whether genes with more than `max_fraction` of the counts of any cell are left out of the totals.
+#' @param exclude_highly_expressed Whether genes with more than `max_fraction` of the counts of any cell are left out of
+#'   the totals.
 #' @param max_fraction See `exclude_highly_expressed`.
 #' @param key_added Column of `obs` to keep the divisors in.
 #' @param layer Name of the layer to normalise instead of `X`.
@@ -26,7 +28,8 @@ normalize_total <- function(
 
 #' Logarithm of one plus the values
 #'
-#' Recorded, no pass: zeros stay zeros. As `scanpy.pp.log1p`, with the natural logarithm; `uns$log1p` says that it was taken.
+#' Recorded, no pass: zeros stay zeros. As `scanpy.pp.log1p`, with the natural logarithm; `uns$log1p` says that it was
+#' taken.
 #'
 #' @param x An [AnnDataOOM-class] or an [OOMMatrix-class].
 #' @return `x` with the operation queued.
@@ -53,8 +56,8 @@ setMethod("log1p", "AnnDataOOM", function(x) {
 
 #' Scale genes to mean 0 and variance 1
 #'
-#' One pass for means and standard deviations; the scaling is recorded, and stays implicit in [pca()]: the scaled matrix, which is
-#' dense, is never made. As `scanpy.pp.scale`. Other objects go to [base::scale()].
+#' One pass for means and standard deviations; the scaling is recorded, and stays implicit in [pca()]: the scaled
+#' matrix, which is dense, is never made. As `scanpy.pp.scale`. Other objects go to [base::scale()].
 #'
 #' @param x An [AnnDataOOM-class].
 #' @param zero_center Whether to subtract means; without it zeros stay zeros.
@@ -77,6 +80,8 @@ setMethod("scale", "ANY", function(x, ...) base::scale(x, ...))
 setMethod("scale", "AnnDataOOM", function(x, zero_center = TRUE, max_value = NULL, layer = NULL, ...) {
   if (...length()) abort("parameter", "scale(): unknown argument ", some_of(...names()))
   matrix <- matrix_for(x, layer)
-  reply <- rs_work("gene moments", rs_scale, matrix = pointer_of(matrix), zero_center = zero_center, max_value = max_value)
+  reply <- rs_work(
+    "gene moments", rs_scale, matrix = pointer_of(matrix), zero_center = zero_center, max_value = max_value
+  )
   merge_patch(with_matrix(x, layer, with_chain(matrix, reply)), reply$patch)
 })

@@ -1,7 +1,7 @@
 #' One gene or one annotation for all cells
 #'
-#' `obs_vector()` gives a column of `obs`, or the values of a gene; `var_vector()` a column of `var`, or the values of a cell. A gene
-#' needs a pass over the file (only its values are kept).
+#' `obs_vector()` gives a column of `obs`, or the values of a gene; `var_vector()` a column of `var`, or the values of a
+#' cell. A gene needs a pass over the file (only its values are kept).
 #'
 #' @param adata An [AnnDataOOM-class].
 #' @param k Name of a column of `obs` (`var`) or of a gene (cell).
@@ -39,7 +39,10 @@ var_vector <- function(adata, k, layer = NULL) {
   if (k %in% names(adata@var) && is.null(layer)) return(adata@var[[k]])
   at <- match(k, row.names(adata@obs))
   if (is.na(at)) {
-    abort("name", "no column of var and no cell named '", k, "'", similar_names(k, c(names(adata@var), row.names(adata@obs))))
+    abort(
+      "name", "no column of var and no cell named '", k, "'",
+      similar_names(k, c(names(adata@var), row.names(adata@obs)))
+    )
   }
   as.vector(collect_oom(select_oom(matrix_for(adata, layer), at, NULL), limit = Inf))
 }

@@ -46,7 +46,8 @@ as.matrix.OOMMatrix <- function(x, ...) {
   if (needed > max_bytes()) {
     abort(
       "memory", nrow(x), " x ", ncol(x), " values as a matrix need ", human_bytes(needed), ", the limit is ",
-      human_bytes(max_bytes()), ": use chunk_apply() to go through them in blocks, select rows and columns with x[i, j], ",
+      human_bytes(max_bytes()),
+      ": use chunk_apply() to go through them in blocks, select rows and columns with x[i, j], ",
       "or raise options(anndataoom.max_bytes = )"
     )
   }

@@ -41,5 +41,8 @@ human_bytes <- function(bytes) {
   if (is.na(bytes)) return("unknown size")
   unit <- max(0, min(floor(log(max(bytes, 1), 1024)), 4))
   value <- bytes / 1024^unit
-  paste(format(round(value, if (unit == 0 || value >= 100) 0 else 1), big.mark = ","), c("B", "KB", "MB", "GB", "TB")[unit + 1])
+  paste(
+    format(round(value, if (unit == 0 || value >= 100) 0 else 1), big.mark = ","),
+    c("B", "KB", "MB", "GB", "TB")[unit + 1]
+  )
 }

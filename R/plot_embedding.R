@@ -5,12 +5,14 @@
 #' @param color Columns of `obs` or genes (see [obs_vector()]), one panel each; `NULL` for plain points.
 #' @param components The two columns of the embedding to show.
 #' @param layer,use_raw Where genes are taken from; by default from `raw` where it has the gene, as in `scanpy.pl`.
-#' @param palette Colours for categories, named by category or in their order; by default `uns$<color>_colors` where it fits.
+#' @param palette Colours for categories, named by category or in their order; by default `uns$<color>_colors` where it
+#'   fits.
 #' @param size Size of the points; by default smaller the more cells there are.
-#' @param raster Whether points are drawn as one image, so that plots of many cells stay small; by default above 50,000 cells when
-#'   the package `ggrastr` is installed.
+#' @param raster Whether points are drawn as one image, so that plots of many cells stay small; by default above 50,000
+#'   cells when the package `ggrastr` is installed.
 #' @param ncol Number of columns of panels.
-#' @return A ggplot; with several panels of unlike colours, one drawing of class `anndataoom_panels` that prints and saves like one.
+#' @return A ggplot; with several panels of unlike colours, one drawing of class `anndataoom_panels` that prints and
+#'   saves like one.
 #' @export
 #' @examplesIf requireNamespace("ggplot2", quietly = TRUE)
 #' adata <- read_h5ad(example_h5ad()) |> normalize_total() |> log1p() |> pca(n_comps = 10)
@@ -20,12 +22,17 @@ plot_embedding <- function(
   raster = NULL, ncol = NULL
 ) {
   check_adata(adata)
-  if (!requireNamespace("ggplot2", quietly = TRUE)) abort("state", "plots need the package ggplot2: install.packages(\"ggplot2\")")
+  if (!requireNamespace("ggplot2", quietly = TRUE)) {
+    abort("state", "plots need the package ggplot2: install.packages(\"ggplot2\")")
+  }
   key <- if (basis %in% names(adata@obsm)) basis else paste0("X_", basis)
   xy <- element_of(adata, "obsm", key, paste0("; run ", sub("^X_", "", key), "() first"))
   if (is.data.frame(xy)) xy <- as.matrix(xy)
   if (length(components) != 2 || any(components < 1) || any(components > ncol(xy))) {
-    abort("parameter", "components: expected two of the ", ncol(xy), " columns of obsm$", key, ", found ", paste(components, collapse = ", "))
+    abort(
+      "parameter", "components: expected two of the ", ncol(xy), " columns of obsm$", key, ", found ",
+      paste(components, collapse = ", ")
+    )
   }
   points <- data.frame(x = xy[, components[1]], y = xy[, components[2]])
   axes <- paste0(axis_name(key), components)
@@ -39,7 +46,9 @@ plot_embedding <- function(
     embedding_panel(points, value, k, axes, colours, look)
   })
   if (length(panels) == 1) return(panels[[1]])
-  structure(list(panels = panels, ncol = if (is.null(ncol)) min(length(panels), 3) else ncol), class = "anndataoom_panels")
+  structure(
+    list(panels = panels, ncol = if (is.null(ncol)) min(length(panels), 3) else ncol), class = "anndataoom_panels"
+  )
 }
 
 plot_raw <- function(adata, k, layer, use_raw) {

@@ -1,10 +1,10 @@
 #' Open an h5ad file
 #'
-#' Reads `obs` and `var`; matrices stay in the file and the elements of `obsm`, `uns` and so on are read when they are touched. The
-#' file is opened for reading only and is never changed.
+#' Reads `obs` and `var`; matrices stay in the file and the elements of `obsm`, `uns` and so on are read when they are
+#' touched. The file is opened for reading only and is never changed.
 #'
-#' A column of `obs` or `var` that cannot be decoded is left out with a warning that names it; [write_h5ad()] then keeps it as it is in
-#' the file where it can.
+#' A column of `obs` or `var` that cannot be decoded is left out with a warning that names it; [write_h5ad()] then keeps
+#' it as it is in the file where it can.
 #'
 #' @param path An h5ad file, of anndata 0.8 or later.
 #' @return An [AnnDataOOM-class].
@@ -14,15 +14,20 @@
 #' adata <- read_h5ad(example_h5ad())
 #' adata
 read_h5ad <- function(path) {
-  if (!is.character(path) || length(path) != 1 || is.na(path)) abort("parameter", "path: expected one file name, found ", describe(path))
+  if (!is.character(path) || length(path) != 1 || is.na(path)) {
+    abort("parameter", "path: expected one file name, found ", describe(path))
+  }
   file <- file_ref(path)
   tree <- rs_call(rs_tree, store = store_of(file))
   frames <- lapply(c(obs = "obs", var = "var"), function(name) {
     frame <- rs_call(rs_read_frame, store = store_of(file), element = name)
     if (length(frame$failed)) {
       warn(
-        "unreadable", "'", file$path, "': ", length(frame$failed), " column", if (length(frame$failed) > 1) "s", " of ", name,
-        " cannot be read and are left out:\n", paste0("  ", names(frame$failed), ": ", unlist(frame$failed), collapse = "\n")
+        "unreadable", "'", file$path, "': ", length(frame$failed), " column", if (length(frame$failed) > 1) "s", " of ",
+        name,
+        " cannot be read and are left out:\n", paste0(
+          "  ", names(frame$failed), ": ", unlist(frame$failed), collapse = "\n"
+        )
       )
     }
     frame
@@ -37,13 +42,15 @@ read_h5ad <- function(path) {
   raw <- if (!is.null(tree$raw)) {
     methods::new(
       "OOMRaw",
-      X = oom_from_file(file, tree$raw$X), var = rs_call(rs_read_frame, store = store_of(file), element = tree$raw$var)$value,
+      X = oom_from_file(file, tree$raw$X),
+      var = rs_call(rs_read_frame, store = store_of(file), element = tree$raw$var)$value,
       varm = lapply(tree$raw$varm, function(e) on_disk(file, e$element, e$encoding, e$shape))
     )
   }
   adata <- methods::new(
     "AnnDataOOM",
-    file = file, X = if (!is.null(tree$X)) oom_from_file(file, "X"), layers = matrices("layers"), obs = frames$obs, var = frames$var,
+    file = file, X = if (!is.null(tree$X)) oom_from_file(file, "X"), layers = matrices("layers"), obs = frames$obs,
+    var = frames$var,
     obsm = lazy("obsm"), varm = lazy("varm"), obsp = lazy("obsp"), varp = lazy("varp"), uns = lazy("uns"), raw = raw,
     origin = list(failed = failed)
   )

@@ -1,7 +1,8 @@
 #' Close the file of an object, or point it to where the file is now
 #'
-#' An object holds the path of its file, so it can be saved with `saveRDS()` and used in another session. `relink()` gives an object
-#' that reads from a new path, for a file that was moved or copied. `close()` frees the file; it is opened again when needed.
+#' An object holds the path of its file, so it can be saved with `saveRDS()` and used in another session. `relink()`
+#' gives an object that reads from a new path, for a file that was moved or copied. `close()` frees the file; it is
+#' opened again when needed.
 #'
 #' @param adata,con An [AnnDataOOM-class].
 #' @param new_path Where the file is now.
@@ -21,7 +22,10 @@ relink <- function(adata, new_path) {
   new <- file_ref(new_path)
   move <- function(x) {
     if (is(x, "OOMMatrix") && identical(x@file, old)) {
-      new_oom(rs_call(rs_matrix_open, store = store_of(new), element = x@element, chain = x@chain), new, x@element, NULL, x@Dimnames)
+      new_oom(
+        rs_call(rs_matrix_open, store = store_of(new), element = x@element, chain = x@chain), new, x@element, NULL,
+        x@Dimnames
+      )
     } else if (is_on_disk(x) && identical(x$file, old)) {
       x$file <- new
       x

@@ -24,9 +24,12 @@ umap <- function(
 ) {
   check_adata(adata)
   graph <- graph_of(adata, neighbors_key)
-  start <- if (!init_pos %in% c("spectral", "random")) unname(as.matrix(element_of(adata, "obsm", init_pos, "; or use \"spectral\" or \"random\"")))
+  start <- if (!init_pos %in% c("spectral", "random")) unname(
+    as.matrix(element_of(adata, "obsm", init_pos, "; or use \"spectral\" or \"random\""))
+  )
   patch <- rs_work(
-    "UMAP", rs_umap, graph = graph, min_dist = min_dist, spread = spread, n_components = n_components, maxiter = maxiter,
+    "UMAP", rs_umap, graph = graph, min_dist = min_dist, spread = spread, n_components = n_components,
+    maxiter = maxiter,
     alpha = alpha, gamma = gamma, negative_sample_rate = negative_sample_rate, init_pos = init_pos, start = start,
     random_state = random_state, a = a, b = b, key_added = key_added
   )

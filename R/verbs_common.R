@@ -1,7 +1,9 @@
 # What all verbs share.
 
 check_adata <- function(adata) {
-  if (!is(adata, "AnnDataOOM")) abort("parameter", "adata: expected an AnnDataOOM (see read_h5ad()), found ", describe(adata))
+  if (!is(adata, "AnnDataOOM")) {
+    abort("parameter", "adata: expected an AnnDataOOM (see read_h5ad()), found ", describe(adata))
+  }
   invisible(adata)
 }
 
@@ -15,7 +17,9 @@ matrix_for <- function(adata, layer = NULL, use_raw = FALSE) {
     if (is.null(adata@X)) abort("missing", "this object has no X; name a layer with layer = ", layers_there(adata))
     adata@X
   } else {
-    if (!is.character(layer) || length(layer) != 1) abort("parameter", "layer: expected one name, found ", describe(layer))
+    if (!is.character(layer) || length(layer) != 1) {
+      abort("parameter", "layer: expected one name, found ", describe(layer))
+    }
     if (!layer %in% names(adata@layers)) abort("name", "no layer named '", layer, "'; ", layers_there(adata))
     adata@layers[[layer]]
   }

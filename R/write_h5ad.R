@@ -1,8 +1,8 @@
 #' Write an h5ad file
 #'
-#' Matrices are streamed with their queued operations done; sparse ones stay sparse. What nobody changed is copied as it is in the
-#' source file. The file is written beside its target and renamed when it is complete: whatever fails, an older file survives, and
-#' an object may be written over the file it reads from.
+#' Matrices are streamed with their queued operations done; sparse ones stay sparse. What nobody changed is copied as it
+#' is in the source file. The file is written beside its target and renamed when it is complete: whatever fails, an
+#' older file survives, and an object may be written over the file it reads from.
 #'
 #' @param adata An [AnnDataOOM-class].
 #' @param path The file to write.
@@ -10,10 +10,9 @@
 #' @param compression_opts Level of gzip, 0 to 9 (default 4).
 #' @param as_dense,as_csc Matrices to write dense or as compressed columns: `"X"`, `"layers/<name>"`, `"raw/X"`.
 #' @return `adata`, invisibly; it still reads from the file it was opened from.
-#' @details
-#' R has fewer types than a file: integer becomes int32, double float64, logical bool (nullable with NA), a factor a categorical,
-#' a character vector with NA in `obs` or `var` a categorical. Vectors of length 1 in `uns` become scalars unless wrapped in [I()].
-#' Dates and other classes are refused with an error that names the column.
+#' @details R has fewer types than a file: integer becomes int32, double float64, logical bool (nullable with NA), a
+#' factor a categorical, a character vector with NA in `obs` or `var` a categorical. Vectors of length 1 in `uns` become
+#' scalars unless wrapped in [I()]. Dates and other classes are refused with an error that names the column.
 #' @export
 #' @examples
 #' adata <- read_h5ad(example_h5ad())
@@ -22,7 +21,9 @@
 #' read_h5ad(path)
 write_h5ad <- function(adata, path, compression = "gzip", compression_opts = NULL, as_dense = NULL, as_csc = NULL) {
   check_adata(adata)
-  if (!is.character(path) || length(path) != 1 || is.na(path)) abort("parameter", "path: expected one file name, found ", describe(path))
+  if (!is.character(path) || length(path) != 1 || is.na(path)) {
+    abort("parameter", "path: expected one file name, found ", describe(path))
+  }
   if (is.null(compression)) compression <- "none"
   one_of(compression, c("gzip", "lzf", "none"), "compression")
   rs_work(
@@ -78,20 +79,26 @@ element_parts <- function(items, part, names = NULL) {
   }, items, names(items))
 }
 
-# obs or var: columns that are what the file has are copied, so that they keep their exact type there; `failed` are columns that
+# obs or var: columns that are what the file has are copied, so that they keep their exact type there; `failed` are
+# columns that
 # could not be read.
 frame_part <- function(frame, file, element, rows = NULL, failed = NULL) {
   n <- nrow_of(frame)
   source <- if (!is.null(file)) source_frame(file, element, rows, n)
   copy <- function(name) list(kind = "copy", store = store_of(file), element = paste0(element, "/", name), rows = rows)
   columns <- lapply(setNames(nm = names(frame)), function(name) {
-    if (!is.null(source) && name %in% names(source$value) && identical(frame[[name]], source$value[[name]])) return(copy(name))
+    if (!is.null(source) && name %in% names(source$value) && identical(frame[[name]], source$value[[name]])) {
+      return(copy(name))
+    }
     what <- paste0(element, "/", name)
     list(kind = "value", value = storable(frame[[name]], what), name = what)
   })
   lost <- if (!is.null(source)) setdiff(failed, names(frame))
   if (length(lost) && !is.null(rows)) {
-    warn("unreadable", "columns of ", element, " that could not be read are not written, as the ", element, " are a selection: ", some_of(lost))
+    warn(
+      "unreadable", "columns of ", element, " that could not be read are not written, as the ", element,
+      " are a selection: ", some_of(lost)
+    )
     lost <- NULL
   }
   columns <- c(columns, lapply(setNames(nm = lost), copy))
@@ -101,7 +108,9 @@ frame_part <- function(frame, file, element, rows = NULL, failed = NULL) {
   same_names <- !is.null(source) && !anyDuplicated(rows) && identical(row.names(frame), row.names(source$value))
   list(
     kind = "frame", columns = columns, index_name = attr(frame, "index_name"),
-    index = if (same_names) copy(source$index) else list(kind = "value", value = row.names(frame), name = paste0(element, "/index"))
+    index = if (same_names) copy(source$index) else list(
+      kind = "value", value = row.names(frame), name = paste0(element, "/index")
+    )
   )
 }
 
@@ -140,7 +149,8 @@ storable <- function(x, what) {
   odd <- setdiff(oldClass(x), c("factor", "ordered", "AsIs", "anndataoom_awkward"))
   if (!known || length(odd)) {
     abort(
-      "type", "'", what, "': a value of class ", paste(class(x), collapse = "/"), " cannot be written to an h5ad file: convert it first, ",
+      "type", "'", what, "': a value of class ", paste(class(x), collapse = "/"),
+      " cannot be written to an h5ad file: convert it first, ",
       "for instance with as.character() or as.numeric()"
     )
   }

@@ -18,8 +18,11 @@ small_twin <- function(n = 12, m = 7) {
 as_object <- function(twin, sparse = TRUE) {
   x <- if (sparse) as(twin$counts, "CsparseMatrix") else twin$counts
   AnnDataOOM(
-    x, twin$obs, twin$var, layers = list(double = 2 * x), obsm = list(X_pca = twin$pca), varm = list(PCs = twin$loadings),
-    obsp = list(connectivities = twin$graph), varp = list(links = twin$gene_graph), uns = list(title = "twin", deep = list(a = 1:3))
+    x, twin$obs, twin$var, layers = list(double = 2 * x), obsm = list(X_pca = twin$pca),
+    varm = list(PCs = twin$loadings),
+    obsp = list(connectivities = twin$graph), varp = list(links = twin$gene_graph), uns = list(
+      title = "twin", deep = list(a = 1:3)
+    )
   )
 }
 

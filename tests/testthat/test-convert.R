@@ -40,7 +40,8 @@ test_that("sparse matrices of every kind come back as dgCMatrix or lgCMatrix", {
   expect_identical(reply$value, x)
   empty <- Matrix::sparseMatrix(i = integer(), j = integer(), x = numeric(), dims = c(3, 0))
   expect_identical(echo(empty), "csc_matrix")
-  for (other in list(as(x, "TsparseMatrix"), Matrix::crossprod(x), Matrix::Diagonal(3), x[1:5, ] != 0, Matrix::Matrix(1, 2, 2))) {
+  others <- list(as(x, "TsparseMatrix"), Matrix::crossprod(x), Matrix::Diagonal(3), Matrix::Matrix(1, 2, 2))
+  for (other in others) {
     plain <- anndataoom:::plain_matrix(other)
     expect_equal(as.matrix(plain), as.matrix(other), ignore_attr = TRUE)
   }

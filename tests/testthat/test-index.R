@@ -3,7 +3,8 @@ n <- nrow(twin$counts)
 m <- ncol(twin$counts)
 
 forms <- list(
-  range = 3:7, permuted = c(5, 1, 4), repeated = c(2, 2, 6, 2), negative = -(1:3), all_but_one = -4, zero = c(0, 3), none = integer(),
+  range = 3:7, permuted = c(5, 1, 4), repeated = c(2, 2, 6, 2), negative = -(1:3), all_but_one = -4, zero = c(0, 3),
+  none = integer(),
   logical = rep(c(TRUE, FALSE, TRUE), length.out = 7), no_logical = rep(FALSE, 7), double = c(1.0, 7.0)
 )
 

@@ -22,7 +22,10 @@ test_that("an object works in another process", {
   saveRDS(a, saved)
   code <- sprintf("library(anndataoom); x <- readRDS('%s'); saveRDS(as.matrix(x$X), '%s')", saved, out)
   libraries <- paste(.libPaths(), collapse = .Platform$path.sep)
-  status <- system2(file.path(R.home("bin"), "Rscript"), c("-e", shQuote(code)), env = paste0("R_LIBS=", libraries), stdout = FALSE, stderr = FALSE)
+  status <- system2(
+    file.path(R.home("bin"), "Rscript"), c("-e", shQuote(code)), env = paste0("R_LIBS=", libraries), stdout = FALSE,
+    stderr = FALSE
+  )
   expect_identical(status, 0L)
   expect_equal(readRDS(out), twin$counts[5:1, ])
 })

@@ -2,7 +2,9 @@ twin <- small_twin()
 counts <- twin$counts
 
 test_that("quality control is that of plain R", {
-  expect_message(a <- qc_metrics(on_file(twin), qc_vars = "mt", percent_top = c(2, 3)), class = "anndataoom_message_gene_set")
+  expect_message(
+    a <- qc_metrics(on_file(twin), qc_vars = "mt", percent_top = c(2, 3)), class = "anndataoom_message_gene_set"
+  )
   expect_identical(a$var$mt, c(TRUE, rep(FALSE, 6)))
   expect_equal(as.numeric(a$obs$n_genes_by_counts), unname(rowSums(counts > 0)))
   expect_equal(a$obs$total_counts, unname(rowSums(counts)))
@@ -56,7 +58,9 @@ test_that("queued operations are shown as a numbered list", {
   expect_snapshot(a$obsm)
   a$raw <- a
   expect_snapshot(a$raw)
-  expect_snapshot(print(summary(a)), transform = function(lines) sub("file: .*", "file: <file>", gsub("[0-9.]+ K?B", "<size>", lines)))
+  expect_snapshot(
+    print(summary(a)), transform = function(lines) sub("file: .*", "file: <file>", gsub("[0-9.]+ K?B", "<size>", lines))
+  )
 })
 
 # Two clear groups of cells.
@@ -80,13 +84,18 @@ test_that("principal components are those of prcomp()", {
   masked <- pca(a, n_comps = 3, mask_var = mask)
   expect_true(all(masked$varm$PCs[!mask, ] == 0))
   z <- prcomp(base::scale(log1p(groups / rowSums(groups) * 100))[, mask])
-  expect_equal(abs(unname(pca(scale(a), n_comps = 3, mask_var = mask)$obsm$X_pca)), abs(unname(z$x[, 1:3])), tolerance = 1e-4)
+  expect_equal(
+    abs(unname(pca(scale(a), n_comps = 3, mask_var = mask)$obsm$X_pca)), abs(unname(z$x[, 1:3])), tolerance = 1e-4
+  )
 })
 
 test_that("highly variable genes take the genes that vary", {
   a <- highly_variable_genes(AnnDataOOM(groups), n_top_genes = 8, flavor = "pearson_residuals")
   expect_identical(which(a$var$highly_variable), 1:8)
-  expect_identical(dim(highly_variable_genes(AnnDataOOM(groups), n_top_genes = 8, flavor = "pearson_residuals", subset = TRUE)), c(80L, 8L))
+  expect_identical(
+    dim(highly_variable_genes(AnnDataOOM(groups), n_top_genes = 8, flavor = "pearson_residuals", subset = TRUE)),
+    c(80L, 8L)
+  )
   expect_identical(a$uns$hvg$flavor, "pearson_residuals")
 })
 

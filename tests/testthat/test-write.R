@@ -5,7 +5,9 @@ test_that("an object survives a file", {
   a$obs$flag <- rep(c(TRUE, NA, FALSE), 4)
   a$obs$int <- c(NA, 2:12)
   a$obs$level <- factor(rep(c("lo", "hi"), 6), levels = c("lo", "hi"), ordered = TRUE)
-  a$uns$nested <- list(text = "%s \"q\"", numbers = c(1.5, NA), table = data.frame(a = 1:2, row.names = c("x", "y")), none = list())
+  a$uns$nested <- list(
+    text = "%s \"q\"", numbers = c(1.5, NA), table = data.frame(a = 1:2, row.names = c("x", "y")), none = list()
+  )
   a$uns$sparse <- twin$graph
   a$obsm$frame <- data.frame(p = 1:12, q = letters[1:12], row.names = a$obs_names)
   a$raw <- a

@@ -103,10 +103,6 @@ impl Args {
         }
     }
 
-    pub(crate) fn doubles(&self, name: &'static str) -> Result<Vec<f64>> {
-        self.opt_doubles(name)?.ok_or_else(|| Error::parameter(name, "numbers", "NULL"))
-    }
-
     /// Logical values without NA; `None` when absent.
     pub(crate) fn opt_mask(&self, name: &'static str) -> Result<Option<Vec<bool>>> {
         let Some(x) = self.get(name) else { return Ok(None) };

@@ -164,6 +164,24 @@ fn rs_highly_variable_genes(args: Robj) -> Robj {
     })
 }
 
+/// `matrix`, `n_comps`, `zero_center`, `mask_var` (TRUE or FALSE for each gene, optional), `mask_name`, `key_added`.
+#[extendr]
+fn rs_pca(args: Robj) -> Robj {
+    reply(args, |a, notes| {
+        let x = a.matrix("matrix")?;
+        let options = ops::PcaOptions { n_comps: a.opt_usize("n_comps")?, zero_center: a.bool("zero_center")? };
+        let positions = a.opt_mask("mask_var")?.map(|m| (0..m.len() as u32).filter(|&j| m[j as usize]).collect::<Vec<u32>>());
+        let (name, key) = (a.opt_str("mask_name")?, a.opt_str("key_added")?);
+        let n_vars = x.shape().1;
+        let patch = run(a, |ctx| {
+            let used = x.select(None, positions.as_deref())?;
+            let mask = positions.as_deref().map(|positions| ops::MaskVar { name, positions, n_vars });
+            ops::pca(&used, &options, ctx)?.patch(mask, key)
+        })?;
+        patch_to_r(&patch, notes)
+    })
+}
+
 extendr_module! {
     mod verbs;
     fn rs_row_sums;
@@ -175,4 +193,5 @@ extendr_module! {
     fn rs_normalize_total;
     fn rs_scale;
     fn rs_highly_variable_genes;
+    fn rs_pca;
 }
