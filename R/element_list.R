@@ -1,6 +1,6 @@
-# Named elements of a slot (obsm, uns, ...): an S3 list in which elements not yet touched are markers that say where they
-# are in the file. `$` and `[[` read; lapply(), as.list() and printing of one element do too; str() and print() of
-# the list do not.
+# Named elements of a slot (obsm, uns, ...): an S3 list in which elements not yet touched are markers that say where
+# they are in the file. `$` and `[[` read; lapply(), as.list() and printing of one element do too; str() and print()
+# of the list do not.
 
 element_list <- function(items = list(), rows = NULL, columns = NULL) {
   structure(items, names = if (length(items)) names(items), class = "anndataoom_list", rows = rows, columns = columns)

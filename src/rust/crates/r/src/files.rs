@@ -57,10 +57,7 @@ fn present(store: &Arc<Store>, path: &str) -> bool {
 }
 
 fn raw(store: &Arc<Store>) -> Result<Robj> {
-    list_of(
-        ["X", "var", "varm"].into_iter(),
-        vec!["raw/X".into(), "raw/var".into(), members(store, "raw/varm")?],
-    )
+    list_of(["X", "var", "varm"].into_iter(), vec!["raw/X".into(), "raw/var".into(), members(store, "raw/varm")?])
 }
 
 /// The elements of a group; one that cannot be described is listed all the same and fails when it is read.
@@ -122,7 +119,8 @@ fn rs_read_frame(args: Robj) -> Robj {
             ctx.monitor.check()?;
             Ok((names, index, columns))
         })?;
-        let (mut good, mut values, mut bad, mut reasons): (Vec<&str>, Vec<Robj>, Vec<&str>, Vec<Robj>) = Default::default();
+        let (mut good, mut values, mut bad, mut reasons): (Vec<&str>, Vec<Robj>, Vec<&str>, Vec<Robj>) =
+            Default::default();
         for (name, column) in names.iter().zip(columns) {
             match column.and_then(|v| to_r(&v, &format!("{path}/{name}"), notes)) {
                 Ok(v) => {

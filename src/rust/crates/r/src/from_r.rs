@@ -90,7 +90,9 @@ fn row_major<T: Clone>(shape: &[usize], v: &[T]) -> Vec<T> {
         [] | [_] => v.to_vec(),
         [n, ref rest @ ..] => {
             // Row i of the first axis holds every n-th value, itself in column-major order.
-            (0..n).flat_map(|i| row_major(rest, &v.iter().skip(i).step_by(n.max(1)).cloned().collect::<Vec<T>>())).collect()
+            (0..n)
+                .flat_map(|i| row_major(rest, &v.iter().skip(i).step_by(n.max(1)).cloned().collect::<Vec<T>>()))
+                .collect()
         }
     }
 }
@@ -114,9 +116,16 @@ fn logical(x: &Robj, place: Place) -> Result<Value> {
         return Ok(shaped(x, values, place));
     }
     if extents(x).is_some() {
-        return Ok(shaped(x, v.iter().map(|b| if b.is_na() { f64::NAN } else { f64::from(u8::from(b.is_true())) }).collect(), place));
+        return Ok(shaped(
+            x,
+            v.iter().map(|b| if b.is_na() { f64::NAN } else { f64::from(u8::from(b.is_true())) }).collect(),
+            place,
+        ));
     }
-    Ok(Value::Nullable(Nullable { values: Box::new(Value::vector(values)), mask: v.iter().map(|b| b.is_na()).collect() }))
+    Ok(Value::Nullable(Nullable {
+        values: Box::new(Value::vector(values)),
+        mask: v.iter().map(|b| b.is_na()).collect(),
+    }))
 }
 
 fn integer(x: &Robj, place: Place) -> Result<Value> {
@@ -202,7 +211,10 @@ pub(crate) fn sparse(x: &Robj, name: &str) -> Result<Sparse> {
     } else {
         let v = values.as_logical_slice().unwrap_or_default();
         if v.iter().any(|b| b.is_na()) {
-            v.iter().map(|b| if b.is_na() { f64::NAN } else { f64::from(u8::from(b.is_true())) }).collect::<Vec<f64>>().into()
+            v.iter()
+                .map(|b| if b.is_na() { f64::NAN } else { f64::from(u8::from(b.is_true())) })
+                .collect::<Vec<f64>>()
+                .into()
         } else {
             v.iter().map(Rbool::is_true).collect::<Vec<bool>>().into()
         }
@@ -229,7 +241,11 @@ fn data_frame(x: &Robj, name: &str) -> Result<Value> {
         return Err(Error::shape(format!("column '{name}/{column}'"), format!("{n} values"), format!("{:?}", v.len())));
     }
     let index_name = x.get_attrib("index_name").and_then(|i| i.as_str().map(str::to_owned));
-    Ok(Value::DataFrame(DataFrame { index_name, index: Box::new(Value::Strings { shape: vec![n], data: index }), columns }))
+    Ok(Value::DataFrame(DataFrame {
+        index_name,
+        index: Box::new(Value::Strings { shape: vec![n], data: index }),
+        columns,
+    }))
 }
 
 fn awkward(x: &Robj, name: &str) -> Result<Value> {

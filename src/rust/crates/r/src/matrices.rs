@@ -92,7 +92,18 @@ fn rs_matrix_info(args: Robj) -> Robj {
                 Op::PearsonResiduals { .. } => "normalize_pearson_residuals",
             })
             .collect();
-        let names = ["layout", "stored_dtype", "dtype", "nnz", "disk_bytes", "stored_dim", "sparse", "queued", "ops", "in_memory"];
+        let names = [
+            "layout",
+            "stored_dtype",
+            "dtype",
+            "nnz",
+            "disk_bytes",
+            "stored_dim",
+            "sparse",
+            "queued",
+            "ops",
+            "in_memory",
+        ];
         let values: Vec<Robj> = vec![
             source.layout().name().into(),
             source.dtype().name().into(),

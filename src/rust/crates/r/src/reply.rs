@@ -25,8 +25,10 @@ impl Notes {
         if notes.is_empty() {
             return ().into();
         }
-        List::from_values(notes.into_iter().map(|(class, message)| list!(class = class, message = clean(&message).as_ref())))
-            .into()
+        List::from_values(
+            notes.into_iter().map(|(class, message)| list!(class = class, message = clean(&message).as_ref())),
+        )
+        .into()
     }
 }
 
@@ -50,8 +52,6 @@ pub(crate) fn reply(args: Robj, work: impl FnOnce(&Args, &Notes) -> Result<Robj>
     let notes = Notes::default();
     match guard(|| work(&Args::new(&args)?, &notes)) {
         Ok(value) => list!(ok = value, warnings = notes.into_r()).into(),
-        Err(e) => {
-            list!(error = e.class(), message = clean(&e.to_string()).as_ref(), warnings = notes.into_r()).into()
-        }
+        Err(e) => list!(error = e.class(), message = clean(&e.to_string()).as_ref(), warnings = notes.into_r()).into(),
     }
 }

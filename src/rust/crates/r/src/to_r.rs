@@ -55,8 +55,14 @@ pub(crate) fn list_of<'a>(names: impl ExactSizeIterator<Item = &'a str>, values:
 
 /// What a verb adds, by slot.
 pub(crate) fn patch_to_r(patch: &Patch, notes: &Notes) -> Result<Robj> {
-    let slots =
-        [("obs", &patch.obs), ("var", &patch.var), ("obsm", &patch.obsm), ("varm", &patch.varm), ("obsp", &patch.obsp), ("uns", &patch.uns)];
+    let slots = [
+        ("obs", &patch.obs),
+        ("var", &patch.var),
+        ("obsm", &patch.obsm),
+        ("varm", &patch.varm),
+        ("obsp", &patch.obsp),
+        ("uns", &patch.uns),
+    ];
     let values: Result<Vec<Robj>> = slots.iter().map(|(k, v)| named_list(v, k, notes)).collect();
     list_of(slots.iter().map(|(k, _)| *k), values?)
 }
@@ -178,9 +184,11 @@ fn labels(categories: &Value) -> Option<(Vec<String>, Option<&'static str>)> {
 }
 
 fn factor(c: &Categorical, name: &str) -> Result<Robj> {
-    let (levels, kind) = labels(&c.categories)
-        .ok_or_else(|| Error::shape(format!("categories of '{name}'"), "strings or numbers", c.categories.encoding()))?;
-    let n = i32::try_from(levels.len()).map_err(|_| Error::shape(format!("categories of '{name}'"), "less than 2^31", levels.len()))?;
+    let (levels, kind) = labels(&c.categories).ok_or_else(|| {
+        Error::shape(format!("categories of '{name}'"), "strings or numbers", c.categories.encoding())
+    })?;
+    let n = i32::try_from(levels.len())
+        .map_err(|_| Error::shape(format!("categories of '{name}'"), "less than 2^31", levels.len()))?;
     if let Some(bad) = c.codes.iter().find(|&&k| k < -1 || k >= n) {
         return Err(Error::shape(format!("codes of '{name}'"), format!("-1 to {}", n - 1), bad));
     }
@@ -201,11 +209,15 @@ fn nullable(n: &Nullable, name: &str, notes: &Notes) -> Result<Robj> {
     }
     Ok(match &*n.values {
         Value::Strings { data, .. } => Strings::from_values(
-            data.iter().zip(&n.mask).map(|(s, &na)| if na { Rstr::na() } else { Rstr::from(clean(s).as_ref()) }).collect::<Vec<_>>(),
+            data.iter()
+                .zip(&n.mask)
+                .map(|(s, &na)| if na { Rstr::na() } else { Rstr::from(clean(s).as_ref()) })
+                .collect::<Vec<_>>(),
         )
         .into(),
         Value::Array(Array { data: Data::Bool(v), .. }) => {
-            Logicals::from_values(v.iter().zip(&n.mask).map(|(&b, &na)| if na { Rbool::na() } else { Rbool::from(b) })).into()
+            Logicals::from_values(v.iter().zip(&n.mask).map(|(&b, &na)| if na { Rbool::na() } else { Rbool::from(b) }))
+                .into()
         }
         Value::Array(a) => {
             let base = data(&a.data, name, notes);
@@ -231,11 +243,17 @@ pub(crate) fn sparse(s: &Sparse, name: &str) -> Result<Robj> {
         });
     }
     let turned;
-    let s = if s.format == SparseFormat::Csc { s } else { turned = s.to_format(SparseFormat::Csc)?; &turned };
+    let s = if s.format == SparseFormat::Csc {
+        s
+    } else {
+        turned = s.to_format(SparseFormat::Csc)?;
+        &turned
+    };
     let class = if s.data.dtype() == DType::Bool { "lgCMatrix" } else { "dgCMatrix" };
-    let mut out: S4 = eval_string(&format!("methods::new(methods::getClass('{class}', where = asNamespace('Matrix')))"))
-        .and_then(S4::try_from)
-        .map_err(r_error)?;
+    let mut out: S4 =
+        eval_string(&format!("methods::new(methods::getClass('{class}', where = asNamespace('Matrix')))"))
+            .and_then(S4::try_from)
+            .map_err(r_error)?;
     let mut set = |slot: &str, value: Robj| out.set_slot(slot, value).map(|_| ()).map_err(r_error);
     set("p", s.indptr.iter().map(|&p| p as i32).collect::<Vec<i32>>().into())?;
     set("i", s.indices.iter().map(|&i| i as i32).collect::<Vec<i32>>().into())?;
@@ -265,7 +283,9 @@ pub(crate) fn frame_of(columns: Robj, index: Robj, index_name: Option<&str>, nam
 }
 
 fn rec_array(fields: &[(String, Value)], name: &str, notes: &Notes) -> Result<Robj> {
-    let flat = fields.iter().all(|(_, v)| matches!(v, Value::Strings { shape, .. } | Value::Array(Array { shape, .. }) if shape.len() == 1));
+    let flat = fields.iter().all(
+        |(_, v)| matches!(v, Value::Strings { shape, .. } | Value::Array(Array { shape, .. }) if shape.len() == 1),
+    );
     let columns = named_list(fields, name, notes)?;
     if flat {
         frame_of(columns, ().into(), None, name)

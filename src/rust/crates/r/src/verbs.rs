@@ -105,7 +105,8 @@ fn rs_filter_genes(args: Robj) -> Robj {
 
 /// A handle on the new matrix, with `patch` beside it.
 fn changed(x: LazyMatrix, patch: Robj) -> Result<Robj> {
-    let mut reply = handle(x)?.as_list().map(|l| l.iter().map(|(k, v)| (k.to_owned(), v)).collect::<Vec<_>>()).unwrap_or_default();
+    let mut reply =
+        handle(x)?.as_list().map(|l| l.iter().map(|(k, v)| (k.to_owned(), v)).collect::<Vec<_>>()).unwrap_or_default();
     reply.push(("patch".to_owned(), patch));
     let (names, values): (Vec<String>, Vec<Robj>) = reply.into_iter().unzip();
     list_of(names.iter().map(String::as_str), values)
@@ -170,7 +171,8 @@ fn rs_pca(args: Robj) -> Robj {
     reply(args, |a, notes| {
         let x = a.matrix("matrix")?;
         let options = ops::PcaOptions { n_comps: a.opt_usize("n_comps")?, zero_center: a.bool("zero_center")? };
-        let positions = a.opt_mask("mask_var")?.map(|m| (0..m.len() as u32).filter(|&j| m[j as usize]).collect::<Vec<u32>>());
+        let positions =
+            a.opt_mask("mask_var")?.map(|m| (0..m.len() as u32).filter(|&j| m[j as usize]).collect::<Vec<u32>>());
         let (name, key) = (a.opt_str("mask_name")?, a.opt_str("key_added")?);
         let n_vars = x.shape().1;
         let patch = run(a, |ctx| {

@@ -13,13 +13,14 @@ fn bad(what: &str) -> Error {
     Error::Internal(format!("a plan of writing has {what}"))
 }
 
-/// One part: `kind` is "value" (`value`, `name`, `element`, `csr`), "matrix" (`matrix`, `store`), "copy" (`store`, `element`,
-/// `rows`, `columns`) or "frame" (`index_name`, `index`, `columns`).
+/// One part: `kind` is "value" (`value`, `name`, `element`, `csr`), "matrix" (`matrix`, `store`), "copy" (`store`,
+/// `element`, `rows`, `columns`) or "frame" (`index_name`, `index`, `columns`).
 fn part(x: &Robj) -> Result<Part> {
     let a = Args::new(x)?;
     Ok(match a.str("kind")? {
         "value" => {
-            let place = if a.get("element").and_then(|e| e.as_bool()) == Some(true) { Place::Element } else { Place::Column };
+            let place =
+                if a.get("element").and_then(|e| e.as_bool()) == Some(true) { Place::Element } else { Place::Column };
             let null: Robj = ().into();
             let value = from_r(a.get("value").unwrap_or(&null), a.opt_str("name")?.unwrap_or("value"), place)?;
             match value {

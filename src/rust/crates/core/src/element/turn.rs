@@ -25,7 +25,11 @@ impl Sparse {
             && self.indices.len() == nnz
             && self.indices.iter().all(|&i| (i as usize) < minor);
         if !bounded {
-            return Err(Error::shape("sparse matrix", format!("{major} + 1 ascending offsets to {nnz} indices below {minor}"), "others"));
+            return Err(Error::shape(
+                "sparse matrix",
+                format!("{major} + 1 ascending offsets to {nnz} indices below {minor}"),
+                "others",
+            ));
         }
         let mut start = vec![0u64; minor + 1];
         for &i in &self.indices {
@@ -74,7 +78,13 @@ mod tests {
 
     #[test]
     fn contradictions_are_errors() {
-        let bad = Sparse { format: SparseFormat::Csr, shape: (1, 2), indptr: vec![0, 1], indices: vec![7], data: vec![1i32].into() };
+        let bad = Sparse {
+            format: SparseFormat::Csr,
+            shape: (1, 2),
+            indptr: vec![0, 1],
+            indices: vec![7],
+            data: vec![1i32].into(),
+        };
         assert!(bad.to_format(SparseFormat::Csc).is_err());
     }
 }

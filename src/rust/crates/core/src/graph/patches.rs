@@ -48,7 +48,10 @@ pub struct NeighborsNames {
 /// # Errors
 /// Those of [`Knn::validate`].
 pub fn neighbors_patch(
-    found: &KnnResult, connectivities: CsMatI<f32, u32, usize>, params: &KnnParams, names: &NeighborsNames,
+    found: &KnnResult,
+    connectivities: CsMatI<f32, u32, usize>,
+    params: &KnnParams,
+    names: &NeighborsNames,
 ) -> Result<Patch> {
     let knn: &Knn = &found.knn;
     let distances = from_sprs(super::distances_matrix(knn)?);
@@ -91,7 +94,10 @@ pub fn umap_patch(found: &UmapResult, key_added: Option<&str>) -> Patch {
     let values: Vec<f32> = found.embedding.iter().copied().collect();
     let params = Value::Dict(vec![("a".to_owned(), Value::number(found.a)), ("b".to_owned(), Value::number(found.b))]);
     Patch {
-        obsm: vec![(key_added.unwrap_or("X_umap").to_owned(), Value::Array(Array { shape: vec![n, d], data: values.into() }))],
+        obsm: vec![(
+            key_added.unwrap_or("X_umap").to_owned(),
+            Value::Array(Array { shape: vec![n, d], data: values.into() }),
+        )],
         uns: vec![(key_added.unwrap_or("umap").to_owned(), Value::Dict(vec![("params".to_owned(), params)]))],
         ..Patch::default()
     }
