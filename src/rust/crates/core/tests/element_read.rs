@@ -104,11 +104,10 @@ fn dataframe_columns_of_every_kind() {
     assert_eq!(column("bool"), Value::vector((0..7).map(|i| i % 2 == 0).collect::<Vec<_>>()));
     assert_eq!(texts(&column("text"))[..2], ["", "τext 1"]);
     let Value::Categorical(c) = column("category") else { panic!() };
-    assert_eq!((c.codes, texts(&c.categories), c.ordered), (
-        vec![0, 1, 2, 0, 1, 2, 0],
-        vec!["b".to_owned(), "a".into(), "ü".into(), "unused".into()],
-        false
-    ));
+    assert_eq!(
+        (c.codes, texts(&c.categories), c.ordered),
+        (vec![0, 1, 2, 0, 1, 2, 0], vec!["b".to_owned(), "a".into(), "ü".into(), "unused".into()], false)
+    );
     let Value::Categorical(c) = column("ordered") else { panic!() };
     assert_eq!((c.codes, c.ordered), (vec![-1, 0, 1, -1, 0, 1, -1], true));
     let Value::Categorical(c) = column("numbers") else { panic!() };
@@ -246,10 +245,17 @@ fn files_of_anndata_before_0_8() {
     let s = golden("elements_ancient.h5ad");
     assert_eq!(dense_of(&get(&s, "X")), counts());
     assert_eq!(describe(&s, "X").unwrap().encoding, "csr_matrix");
-    let Value::RecArray(obs) = get(&s, "obs") else { panic!() };
-    assert_eq!(texts(&obs[0].1)[6], "cell_6");
-    let Value::RecArray(var) = get(&s, "var") else { panic!() };
-    assert_eq!(texts(&var[0].1)[4], "gene_4");
+    let Value::DataFrame(obs) = get(&s, "obs") else { panic!() };
+    assert_eq!((obs.index_name.as_deref(), texts(&obs.index)[6].as_str()), (Some("index"), "cell_6"));
+    let Value::Categorical(c) = &obs.columns[0].1 else { panic!() };
+    assert_eq!((c.codes.len(), texts(&c.categories)), (7, vec!["b".to_owned(), "a".into()]));
+    assert_eq!(describe(&s, "obs").unwrap().keys, ["group", "score"]);
+    assert_eq!(read_column(&s, "obs", "score").unwrap(), Value::vector((0..7).map(|i| i as f32).collect::<Vec<_>>()));
+    assert_eq!(texts(&read_index(&s, "var").unwrap().1)[4], "gene_4");
+    let Value::Dict(obsm) = get(&s, "obsm") else { panic!() };
+    let pca: Vec<f32> = (0..14).map(|i| if i % 2 == 0 { 1.0 } else { 2.0 }).collect();
+    assert_eq!(obsm[0], ("X_pca".to_owned(), Value::matrix(7, 2, pca)));
+    assert_eq!(describe(&s, "obsm").unwrap().keys, ["X_pca"]);
 }
 
 #[test]
@@ -310,10 +316,7 @@ fn rows_and_columns_can_be_selected() {
     assert_eq!(texts(&d.index), ["cell_6", "cell_0", "cell_0", "cell_3"]);
     let Value::Nullable(n) = read_selected(&s, "uns/nullable_text", Some(&rows), None).unwrap() else { panic!() };
     assert_eq!(n.mask, [false, false, false, true]);
-    assert!(matches!(
-        read_selected(&s, "obs", Some(&[7]), None),
-        Err(Error::Index { axis: "row", index: 7, len: 7 })
-    ));
+    assert!(matches!(read_selected(&s, "obs", Some(&[7]), None), Err(Error::Index { axis: "row", index: 7, len: 7 })));
     assert_eq!(read_selected(&s, "obs/text", Some(&[]), None).unwrap(), Value::strings(Vec::<String>::new()));
     assert!(read_selected(&s, "uns/int", Some(&[0]), None).is_err());
 }

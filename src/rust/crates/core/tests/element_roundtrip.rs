@@ -68,8 +68,7 @@ fn compare_by_anndata(expected: &Path, found: &Path) {
 fn every_encoding_survives() {
     let dir = Scratch::new("roundtrip");
     let from = golden();
-    for (name, compression) in
-        [("none", Compression::None), ("gzip", Compression::Gzip(4)), ("lzf", Compression::Lzf)]
+    for (name, compression) in [("none", Compression::None), ("gzip", Compression::Gzip(4)), ("lzf", Compression::Lzf)]
     {
         let path = dir.0.join(name);
         rewrite(&from, &path, &WriteOptions { compression, shuffle: name == "gzip" });

@@ -47,9 +47,7 @@ pub fn describe(store: &Arc<Store>, path: &str) -> Result<Description> {
 ///
 /// # Errors
 /// As [`read`] and [`Value::select`].
-pub fn read_selected(
-    store: &Arc<Store>, path: &str, rows: Option<&[u32]>, columns: Option<&[u32]>,
-) -> Result<Value> {
+pub fn read_selected(store: &Arc<Store>, path: &str, rows: Option<&[u32]>, columns: Option<&[u32]>) -> Result<Value> {
     let value = read(store, path)?;
     if rows.is_none() && columns.is_none() {
         return Ok(value);

@@ -1,6 +1,6 @@
 //! Rows and columns of a value, in any order, repeats allowed.
 
-use super::{Array, Categorical, DataFrame, Data, Nullable, Number, Sparse, SparseFormat, Strings, Value};
+use super::{Array, Categorical, Data, DataFrame, Nullable, Number, Sparse, SparseFormat, Strings, Value};
 use crate::error::{Error, Result};
 use crate::with_data;
 

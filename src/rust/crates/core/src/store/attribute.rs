@@ -35,7 +35,9 @@ impl Attribute {
             }
             kind if kind.boolean().is_some() => Attribute::Boolean(values.read_booleans(None)?),
             Kind::Integer { .. } | Kind::Enumeration { .. } => Attribute::Integer(values.read_integers(None)?),
-            Kind::Float { bytes: 4 } => Attribute::Float(values.read::<f32>(None)?.into_iter().map(f64::from).collect()),
+            Kind::Float { bytes: 4 } => {
+                Attribute::Float(values.read::<f32>(None)?.into_iter().map(f64::from).collect())
+            }
             Kind::Float { bytes: 8 } => Attribute::Float(values.read(None)?),
             _ => return Err(values.unsupported()),
         }))

@@ -9,7 +9,9 @@ use hdf5_sys::h5a::{H5Acreate2, H5Awrite};
 use hdf5_sys::h5d::{H5Dcreate2, H5Dwrite};
 use hdf5_sys::h5g::H5Gcreate2;
 use hdf5_sys::h5p::H5P_DEFAULT;
-use hdf5_sys::h5s::{H5S_class_t, H5Screate, H5Screate_simple, H5Sselect_hyperslab, H5S_ALL, H5S_SELECT_SET, H5S_UNLIMITED};
+use hdf5_sys::h5s::{
+    H5S_class_t, H5Screate, H5Screate_simple, H5Sselect_hyperslab, H5S_ALL, H5S_SELECT_SET, H5S_UNLIMITED,
+};
 use std::ffi::{c_char, c_void, CString};
 
 /// How the chunks of a dataset are compressed.
@@ -97,7 +99,11 @@ impl<'w> GroupWriter<'w> {
 
     /// Creates the dataset `key` of any HDF5 type.
     pub(crate) fn dataset_of(
-        &self, key: &str, dtype: &Datatype, shape: &[usize], layout: &Layout,
+        &self,
+        key: &str,
+        dtype: &Datatype,
+        shape: &[usize],
+        layout: &Layout,
     ) -> Result<DatasetWriter<'w>> {
         let name = self.new_name(key)?;
         let dataset = create_dataset(&self.group, &name, dtype, shape, layout).map_err(|e| self.writer.fault(&e))?;
@@ -106,19 +112,26 @@ impl<'w> GroupWriter<'w> {
 
     /// Creates the dataset `key` of UTF-8 texts of any length and writes them.
     pub(crate) fn texts<'s>(
-        &self, key: &str, texts: impl ExactSizeIterator<Item = &'s str>, shape: &[usize], layout: &Layout,
+        &self,
+        key: &str,
+        texts: impl ExactSizeIterator<Item = &'s str>,
+        shape: &[usize],
+        layout: &Layout,
     ) -> Result<DatasetWriter<'w>> {
         const AT_ONCE: usize = 1 << 16;
         let dtype = datatype::text().map_err(|e| self.writer.fault(&e))?;
         let dataset = self.dataset_of(key, &dtype, shape, layout)?;
         let per_row: usize = shape.iter().skip(1).product();
-        let rows = (AT_ONCE / per_row.max(1)).max(1);
+        if per_row == 0 {
+            return Ok(dataset);
+        }
+        let rows = (AT_ONCE / per_row).max(1);
         let mut texts = texts.peekable();
         let mut row = 0;
         while texts.peek().is_some() {
-            let run: Vec<&str> = texts.by_ref().take(rows.saturating_mul(per_row)).collect();
+            let run: Vec<&str> = texts.by_ref().take(rows * per_row).collect();
             let (owned, pointers) = c_texts(&run).map_err(|at| dataset.nul(at))?;
-            let count = run.len() / per_row.max(1);
+            let count = run.len() / per_row;
             let extent = rows_of(shape, row, count);
             dataset.write_raw(&dtype, extent.as_ref(), pointers.as_ptr().cast())?;
             drop(owned);
@@ -237,7 +250,10 @@ impl<'w> DatasetWriter<'w> {
     /// Writes values laid out as `memory` says, to all of the dataset or to the box (start, count). The caller
     /// vouches that the buffer holds them.
     pub(crate) fn write_raw(
-        &self, memory: &Datatype, place: Option<&(Vec<usize>, Vec<usize>)>, buffer: *const c_void,
+        &self,
+        memory: &Datatype,
+        place: Option<&(Vec<usize>, Vec<usize>)>,
+        buffer: *const c_void,
     ) -> Result<()> {
         let write = || -> hdf5::Result<()> {
             let Some((start, count)) = place else {
@@ -325,16 +341,14 @@ attributes!(GroupWriter, group);
 attributes!(DatasetWriter, dataset);
 
 fn set_items<T: Item>(writer: &Writer, on: &Location, name: &str, values: &[T], scalar: bool) -> Result<()> {
-    let set = || -> hdf5::Result<()> {
-        set_raw(on, name, &T::datatype()?, values.len(), scalar, values.as_ptr().cast())
-    };
+    let set =
+        || -> hdf5::Result<()> { set_raw(on, name, &T::datatype()?, values.len(), scalar, values.as_ptr().cast()) };
     set().map_err(|e| writer.fault(&e))
 }
 
 fn set_texts(writer: &Writer, on: &Location, name: &str, texts: &[&str], scalar: bool) -> Result<()> {
-    let (owned, pointers) = c_texts(texts).map_err(|at| {
-        Error::parameter("attribute", "text without NUL characters", format!("'{name}', text {at}"))
-    })?;
+    let (owned, pointers) = c_texts(texts)
+        .map_err(|at| Error::parameter("attribute", "text without NUL characters", format!("'{name}', text {at}")))?;
     let set = || -> hdf5::Result<()> {
         set_raw(on, name, &datatype::text()?, pointers.len(), scalar, pointers.as_ptr().cast())
     };
@@ -343,7 +357,14 @@ fn set_texts(writer: &Writer, on: &Location, name: &str, texts: &[&str], scalar:
     result
 }
 
-fn set_raw(on: &Location, name: &str, dtype: &Datatype, n: usize, scalar: bool, buffer: *const c_void) -> hdf5::Result<()> {
+fn set_raw(
+    on: &Location,
+    name: &str,
+    dtype: &Datatype,
+    n: usize,
+    scalar: bool,
+    buffer: *const c_void,
+) -> hdf5::Result<()> {
     let name = CString::new(name).map_err(|_| hdf5::Error::from("an attribute name with a NUL in it"))?;
     let n = n as u64;
     let space: Dataspace = own(if scalar {
@@ -360,7 +381,11 @@ fn set_raw(on: &Location, name: &str, dtype: &Datatype, n: usize, scalar: bool, 
 }
 
 fn create_dataset(
-    group: &hdf5::Group, name: &CString, dtype: &Datatype, shape: &[usize], layout: &Layout,
+    group: &hdf5::Group,
+    name: &CString,
+    dtype: &Datatype,
+    shape: &[usize],
+    layout: &Layout,
 ) -> hdf5::Result<hdf5::Dataset> {
     let mut plist = DatasetCreate::build();
     plist.obj_track_times(false);
@@ -370,7 +395,8 @@ fn create_dataset(
     let chunked = !shape.is_empty() && (layout.resizable || (!no_values && (compressed || layout.chunk.is_some())));
     if chunked {
         let chunk = layout.chunk.clone().unwrap_or_else(|| choose_chunk(shape, dtype.size()));
-        let limit = |i: usize, c: usize| if i == 0 && layout.resizable { c.max(1) } else { c.clamp(1, shape[i].max(1)) };
+        let limit =
+            |i: usize, c: usize| if i == 0 && layout.resizable { c.max(1) } else { c.clamp(1, shape[i].max(1)) };
         plist.chunk(chunk.iter().enumerate().take(shape.len()).map(|(i, &c)| limit(i, c)).collect::<Vec<_>>());
         if compressed && layout.shuffle {
             plist.shuffle();

@@ -47,9 +47,8 @@ impl Node {
     pub fn child(&self, key: &str) -> Result<Node> {
         let group = self.backend_group()?;
         let path = if self.path.is_empty() { key.to_owned() } else { format!("{}/{key}", self.path) };
-        let missing = |hint: String| {
-            Err(Error::Missing { path: self.store.path().to_owned(), element: path.clone(), hint })
-        };
+        let missing =
+            |hint: String| Err(Error::Missing { path: self.store.path().to_owned(), element: path.clone(), hint });
         // "." means the group itself to HDF5, and a NUL cannot be in a name.
         if key.is_empty() || key == "." || key.contains('\0') || !group.link_exists(key) {
             return missing(self.hint());

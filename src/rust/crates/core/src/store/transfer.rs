@@ -3,7 +3,7 @@
 use super::datatype::{packed, Padding};
 use super::{Kind, Node};
 use crate::error::{Error, Result};
-use hdf5::{h5call, from_id, Attribute, Dataspace, Datatype};
+use hdf5::{from_id, h5call, Attribute, Dataspace, Datatype};
 use hdf5_sys::h5a::H5Aread;
 use hdf5_sys::h5d::H5Dread;
 use hdf5_sys::h5p::H5P_DEFAULT;
@@ -60,7 +60,11 @@ impl<'a> Values<'a> {
     }
 
     fn new(
-        node: &'a Node, source: Source<'a>, dtype: hdf5::Result<Datatype>, space: hdf5::Result<Dataspace>, what: String,
+        node: &'a Node,
+        source: Source<'a>,
+        dtype: hdf5::Result<Datatype>,
+        space: hdf5::Result<Dataspace>,
+        what: String,
     ) -> Result<Values<'a>> {
         let damaged = |e: hdf5::Error| node.damaged(&e);
         let space = space.map_err(damaged)?;
@@ -84,7 +88,16 @@ impl<'a> Values<'a> {
         };
         let (kind, inner) = flatten(kind.clone());
         let what = format!("{}field '{name}': ", self.what);
-        Ok(Values { node: self.node, source, field: Some(name.to_owned()), kind, inner, what, extents: self.extents.clone(), null: self.null })
+        Ok(Values {
+            node: self.node,
+            source,
+            field: Some(name.to_owned()),
+            kind,
+            inner,
+            what,
+            extents: self.extents.clone(),
+            null: self.null,
+        })
     }
 
     /// What one value is; array types are unfolded into [`Values::shape`].
@@ -199,9 +212,7 @@ impl<'a> Values<'a> {
     unsafe fn read_raw(&self, rows: Option<Range<usize>>, memory: &Datatype, buffer: *mut c_void) -> hdf5::Result<()> {
         match (&self.source, rows) {
             (Source::Attribute(a), _) => h5call!(H5Aread(a.id(), memory.id(), buffer))?,
-            (Source::Dataset(d), None) => {
-                h5call!(H5Dread(d.id(), memory.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, buffer))?
-            }
+            (Source::Dataset(d), None) => h5call!(H5Dread(d.id(), memory.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, buffer))?,
             (Source::Dataset(d), Some(rows)) => {
                 let file = d.space()?;
                 let mut start = vec![0_u64; self.extents.len()];
@@ -285,7 +296,9 @@ impl<'a> Values<'a> {
 
     /// The bytes of texts, fixed or of any length, without their padding.
     pub(crate) fn read_bytes(
-        &self, rows: Option<Range<usize>>, give: &mut dyn FnMut(&[u8]) -> Result<()>,
+        &self,
+        rows: Option<Range<usize>>,
+        give: &mut dyn FnMut(&[u8]) -> Result<()>,
     ) -> Result<()> {
         match self.kind {
             Kind::FixedText { bytes, padding, .. } => {
@@ -317,7 +330,10 @@ impl<'a> Values<'a> {
 
     /// One run of variable-length texts: HDF5 allocates each, and takes them back here whatever `give` says.
     fn texts_of(
-        &self, rows: Option<Range<usize>>, memory: &Datatype, give: &mut dyn FnMut(&[u8]) -> Result<()>,
+        &self,
+        rows: Option<Range<usize>>,
+        memory: &Datatype,
+        give: &mut dyn FnMut(&[u8]) -> Result<()>,
     ) -> Result<()> {
         let mut pointers: Vec<*mut c_char> = self.read_items(rows, 1, memory)?;
         if pointers.is_empty() {

@@ -98,7 +98,11 @@ pub(super) fn write(group: &GroupWriter<'_>, key: &str, array: &Array, options: 
 
 /// Writes a buffer as an array of this shape.
 pub(super) fn write_data(
-    group: &GroupWriter<'_>, key: &str, shape: &[usize], data: &Data, options: &WriteOptions,
+    group: &GroupWriter<'_>,
+    key: &str,
+    shape: &[usize],
+    data: &Data,
+    options: &WriteOptions,
 ) -> Result<()> {
     fn put<T: Number + Item>(group: &GroupWriter<'_>, key: &str, shape: &[usize], v: &[T], l: &Layout) -> Result<()> {
         let dataset = group.dataset::<T>(key, shape, l)?;
@@ -110,7 +114,11 @@ pub(super) fn write_data(
 }
 
 pub(super) fn write_complex(
-    group: &GroupWriter<'_>, key: &str, shape: &[usize], data: &[(f64, f64)], single: bool,
+    group: &GroupWriter<'_>,
+    key: &str,
+    shape: &[usize],
+    data: &[(f64, f64)],
+    single: bool,
 ) -> Result<()> {
     expect(group, key, shape, data.len())?;
     let fault = |e: hdf5::Error| group.writer().fault(&e);

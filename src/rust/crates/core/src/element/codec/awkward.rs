@@ -37,7 +37,12 @@ pub(super) fn describe(node: &Node, out: &mut Description) -> Result<()> {
 }
 
 pub(super) fn write(
-    group: &GroupWriter<'_>, key: &str, length: u64, form: &str, buffers: &[(String, Value)], options: &WriteOptions,
+    group: &GroupWriter<'_>,
+    key: &str,
+    length: u64,
+    form: &str,
+    buffers: &[(String, Value)],
+    options: &WriteOptions,
 ) -> Result<()> {
     let length = i64::try_from(length).map_err(|_| Error::parameter("length", "at most 2^63 - 1", length))?;
     let group = group.group(key)?;

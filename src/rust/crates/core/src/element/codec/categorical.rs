@@ -25,7 +25,9 @@ pub(super) fn combine(node: &Node, codes: Vec<i64>, categories: Value, ordered: 
     };
     let code = |(row, code): (usize, i64)| match i32::try_from(code) {
         Ok(small) if small >= -1 && code < n as i64 => Ok(small),
-        _ => Err(node.format(format!("codes from -1 to {}", n as i64 - 1), format!("{code} at row {row} (zero-based)"))),
+        _ => {
+            Err(node.format(format!("codes from -1 to {}", n as i64 - 1), format!("{code} at row {row} (zero-based)")))
+        }
     };
     let codes = codes.into_iter().enumerate().map(code).collect::<Result<_>>()?;
     Ok(Value::Categorical(Categorical { codes, categories: Box::new(categories), ordered }))

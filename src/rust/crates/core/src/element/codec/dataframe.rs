@@ -1,6 +1,6 @@
 //! `dataframe`: an index and named columns. Version 0.1.0 keeps a categorical's categories in `__categories`.
 
-use super::{array, categorical, Reading, WriteOptions};
+use super::{array, categorical, legacy, Reading, WriteOptions};
 use crate::element::{DataFrame, Description, Value};
 use crate::error::{Error, Result};
 use crate::store::{GroupWriter, Node};
@@ -15,7 +15,9 @@ pub(in crate::element) struct Columns {
 }
 
 pub(in crate::element) fn columns_of(node: &Node) -> Result<Columns> {
-    node.group()?;
+    if !node.is_group() {
+        return legacy::table_columns(node);
+    }
     let order = node.attribute("column-order")?;
     let expected = || "a list of texts in the attribute 'column-order'";
     let Some(order) = order else {
@@ -44,6 +46,9 @@ pub(in crate::element) fn column_of(node: &Node, columns: &Columns, name: &str, 
 
 /// Number of rows, from the index's extents.
 fn rows_of(node: &Node, index: &str) -> Result<Option<usize>> {
+    if !node.is_group() {
+        return Ok(node.shape().and_then(|s| s.first().copied()));
+    }
     let child = node.child(index)?;
     let shape = if child.is_group() { super::describe(&child)?.shape } else { child.shape().unwrap_or_default() };
     Ok(shape.first().copied())
@@ -64,8 +69,12 @@ pub(super) fn read(node: &Node, reading: &Reading) -> Result<Value> {
     Ok(Value::DataFrame(DataFrame { index_name, index: Box::new(index), columns }))
 }
 
-/// One column (or the index), checked to be 1-D and, where `rows` is known, of that length.
+/// One column (or the index), checked.
 fn column(node: &Node, name: &str, rows: Option<usize>, reading: &Reading) -> Result<Value> {
+    if !node.is_group() {
+        let value = legacy::table_column(node, name, reading)?;
+        return one_dimensional(node, value, rows);
+    }
     let child = node.child(name)?;
     let value = match old_categories(node, &child, name)? {
         Some(categories) => {
@@ -75,6 +84,11 @@ fn column(node: &Node, name: &str, rows: Option<usize>, reading: &Reading) -> Re
         }
         None => reading.read(&child)?,
     };
+    one_dimensional(&child, value, rows)
+}
+
+/// A column must be 1-D and, where `rows` is known, of that length.
+fn one_dimensional(child: &Node, value: Value, rows: Option<usize>) -> Result<Value> {
     let one_dimension = match &value {
         Value::Array(a) => a.shape.len() == 1,
         Value::Complex { shape, .. } | Value::Strings { shape, .. } => shape.len() == 1,

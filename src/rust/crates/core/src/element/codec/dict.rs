@@ -19,7 +19,10 @@ pub(super) fn describe(node: &Node, out: &mut Description) -> Result<()> {
 }
 
 pub(super) fn write(
-    group: &GroupWriter<'_>, key: &str, items: &[(String, Value)], options: &WriteOptions,
+    group: &GroupWriter<'_>,
+    key: &str,
+    items: &[(String, Value)],
+    options: &WriteOptions,
 ) -> Result<()> {
     let group = group.group(key)?;
     group.set_encoding("dict", "0.1.0")?;

@@ -131,11 +131,7 @@ pub struct WriteOptions {
 
 impl WriteOptions {
     fn layout(&self) -> crate::store::Layout {
-        crate::store::Layout {
-            compression: self.compression,
-            shuffle: self.shuffle,
-            ..crate::store::Layout::default()
-        }
+        crate::store::Layout { compression: self.compression, shuffle: self.shuffle, ..crate::store::Layout::default() }
     }
 }
 

@@ -24,7 +24,11 @@ pub(super) fn describe(node: &Node, out: &mut Description) -> Result<()> {
 }
 
 pub(super) fn write(
-    group: &GroupWriter<'_>, key: &str, value: &Nullable, encoding: &str, options: &WriteOptions,
+    group: &GroupWriter<'_>,
+    key: &str,
+    value: &Nullable,
+    encoding: &str,
+    options: &WriteOptions,
 ) -> Result<()> {
     if value.values.len() != Some(value.mask.len()) {
         let found = value.values.len().map_or("none".into(), |n| n.to_string());

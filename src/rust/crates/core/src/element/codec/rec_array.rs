@@ -71,7 +71,12 @@ enum Failure {
 }
 
 /// HDF5 writes one field of a compound and leaves the others.
-fn write_field(to: &DatasetWriter<'_>, name: &str, value: &Value, dtype: &Datatype) -> std::result::Result<(), Failure> {
+fn write_field(
+    to: &DatasetWriter<'_>,
+    name: &str,
+    value: &Value,
+    dtype: &Datatype,
+) -> std::result::Result<(), Failure> {
     let one = |t: &Datatype| datatype::packed(&[name], std::slice::from_ref(t)).map_err(Failure::Hdf5);
     match value {
         Value::Array(a) => {

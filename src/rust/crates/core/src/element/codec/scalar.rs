@@ -38,9 +38,7 @@ pub(super) fn read_raw(node: &Node, _: &Reading) -> Result<Value> {
 
 pub(super) fn write(group: &GroupWriter<'_>, key: &str, scalar: &Scalar) -> Result<()> {
     match scalar {
-        Scalar::Number(data) if data.len() == 1 => {
-            array::write_data(group, key, &[], data, &WriteOptions::default())
-        }
+        Scalar::Number(data) if data.len() == 1 => array::write_data(group, key, &[], data, &WriteOptions::default()),
         Scalar::Number(data) => Err(Error::shape(format!("writing the scalar '{key}'"), "1 value", data.len())),
         Scalar::Complex(re, im) => array::write_complex(group, key, &[], &[(*re, *im)], false),
         Scalar::String(text) => {

@@ -77,7 +77,8 @@ fn positions(values: &Values<'_>, minor: usize) -> Result<Vec<u32>> {
             if wide >= 0.0 && wide < minor as f64 {
                 Ok(wide as u32)
             } else {
-                Err(values.format(format!("positions from 0 to {}", minor as i64 - 1), format!("{wide} at {k} (zero-based)")))
+                Err(values
+                    .format(format!("positions from 0 to {}", minor as i64 - 1), format!("{wide} at {k} (zero-based)")))
             }
         };
         v.into_iter().enumerate().map(to).collect()
@@ -128,7 +129,11 @@ pub(super) fn write(group: &GroupWriter<'_>, key: &str, m: &Sparse, options: &Wr
 
 /// Writes offsets as i32 or i64, a run at a time.
 fn put_offsets(
-    group: &GroupWriter<'_>, key: &str, mut values: impl ExactSizeIterator<Item = u64>, wide: bool, layout: &Layout,
+    group: &GroupWriter<'_>,
+    key: &str,
+    mut values: impl ExactSizeIterator<Item = u64>,
+    wide: bool,
+    layout: &Layout,
 ) -> Result<()> {
     const RUN: usize = 1 << 20;
     let n = values.len();
@@ -176,4 +181,3 @@ impl Sparse {
         }
     }
 }
-
