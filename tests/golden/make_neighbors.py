@@ -1,7 +1,7 @@
 """Golden values for neighbours and connectivities: run by hand, `python make_neighbors.py`, outputs in ./neighbors.
 
-Neighbours: scikit-learn, brute force, in float64. Connectivities: umap-learn's fuzzy_simplicial_set and scanpy's gauss, both
-through scanpy 1.11.5, on the Euclidean neighbours.
+Neighbours: scikit-learn, brute force, in float64. Connectivities: umap-learn's fuzzy_simplicial_set and scanpy's gauss,
+both through scanpy 1.11.5, on the Euclidean neighbours.
 """
 
 from pathlib import Path

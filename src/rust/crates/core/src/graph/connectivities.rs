@@ -14,13 +14,13 @@ const BISECTIONS: usize = 64;
 /// Rows per task.
 const ROWS: usize = 2048;
 
-/// UMAP's fuzzy graph of the neighbours: n x n, f32 weights in (0, 1], symmetric, no diagonal, no stored zeros, columns in
-/// order.
+/// UMAP's fuzzy graph of the neighbours: n x n, f32 weights in (0, 1], symmetric, no diagonal, no stored zeros,
+/// columns in order.
 ///
-/// Equals `umap.umap_.fuzzy_simplicial_set` (umap-learn 0.5) with `local_connectivity = 1` and `set_op_mix_ratio = 1`, as
-/// `scanpy.pp.neighbors(method = "umap")` calls it: point i sees a neighbour at distance d with strength
-/// exp(-(d - rho_i) / sigma_i), where rho_i is its smallest positive distance and sigma_i makes the strengths add up to
-/// log2(k); the two directions a and b of an edge become a + b - a b (McInnes, Healy and Melville 2018).
+/// Equals `umap.umap_.fuzzy_simplicial_set` (umap-learn 0.5) with `local_connectivity = 1` and `set_op_mix_ratio = 1`,
+/// as `scanpy.pp.neighbors(method = "umap")` calls it: point i sees a neighbour at distance d with strength exp(-(d -
+/// rho_i) / sigma_i), where rho_i is its smallest positive distance and sigma_i makes the strengths add up to log2(k);
+/// the two directions a and b of an edge become a + b - a b (McInnes, Healy and Melville 2018).
 ///
 /// # Errors
 /// Those of [`Knn::validate`]; [`Error::Values`] for negative distances (inner products); [`Error::Cancelled`].
@@ -53,8 +53,8 @@ pub fn fuzzy_simplicial_set(knn: &Knn, ctx: &Context) -> Result<CsMatI<f32, u32,
     })
 }
 
-/// The bandwidth and the distance to the nearest different point, of one row of ascending distances that starts with the
-/// point itself: umap-learn's `smooth_knn_dist` with `local_connectivity = 1`. `mean` is over all rows.
+/// The bandwidth and the distance to the nearest different point, of one row of ascending distances that starts with
+/// the point itself: umap-learn's `smooth_knn_dist` with `local_connectivity = 1`. `mean` is over all rows.
 fn smooth_knn_dist(distances: &[f32], target: f64, mean: f64) -> (f32, f32) {
     let rho = distances.iter().copied().find(|&d| d > 0.0).unwrap_or(0.0);
     let others = distances.get(1..).unwrap_or_default();
@@ -89,11 +89,11 @@ fn smooth_knn_dist(distances: &[f32], target: f64, mean: f64) -> (f32, f32) {
 
 /// The Gaussian kernel graph of Haghverdi et al. (2016): n x n, f32, no diagonal, no stored zeros, columns in order.
 ///
-/// Equals `scanpy.neighbors._connectivity.gauss` with `knn = True`, as `scanpy.pp.neighbors(method = "gauss")` calls it:
-/// w_ij = sqrt(2 s_i s_j / (s_i² + s_j²)) exp(-d_ij² / (s_i² + s_j²)) for i and j where at least one is a neighbour of the
-/// other, s_i² being the median of the squared distances of i's k - 1 neighbours. Two differences, both for points with
-/// so many duplicates that s_i = 0: where scanpy divides 0 by 0 the weight here is 1 (d_ij = 0) or none, and weights of
-/// zero are not stored.
+/// Equals `scanpy.neighbors._connectivity.gauss` with `knn = True`, as `scanpy.pp.neighbors(method = "gauss")` calls
+/// it: w_ij = sqrt(2 s_i s_j / (s_i² + s_j²)) exp(-d_ij² / (s_i² + s_j²)) for i and j where at least one is a
+/// neighbour of the other, s_i² being the median of the squared distances of i's k - 1 neighbours. Two differences,
+/// both for points with so many duplicates that s_i = 0: where scanpy divides 0 by 0 the weight here is 1 (d_ij = 0)
+/// or none, and weights of zero are not stored.
 ///
 /// # Errors
 /// Those of [`Knn::validate`]; [`Error::Values`] for negative distances (inner products); [`Error::Cancelled`].
@@ -139,8 +139,9 @@ fn median_square(distances: &[f32]) -> f64 {
     (lower + upper) / 2.0
 }
 
-/// The distances as `scanpy.pp.neighbors` stores them in `obsp["distances"]`: n x n CSR with k - 1 entries in every row,
-/// the point itself left out, distances of 0 (duplicates) stored. Columns are in order here; scanpy's are by distance.
+/// The distances as `scanpy.pp.neighbors` stores them in `obsp["distances"]`: n x n CSR with k - 1 entries in every
+/// row, the point itself left out, distances of 0 (duplicates) stored. Columns are in order here; scanpy's are by
+/// distance.
 ///
 /// # Errors
 /// Those of [`Knn::validate`].

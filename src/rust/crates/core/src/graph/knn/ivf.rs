@@ -92,8 +92,8 @@ fn by_point(index: Index, graph: Graph, k: usize) -> Knn {
     knn
 }
 
-/// The share of the neighbours found: those no farther than the true k-th one. Row `sample[i]` of `distances` belongs to
-/// row `i` of `truth`, both with `k` columns.
+/// The share of the neighbours found: those no farther than the true k-th one. Row `sample[i]` of `distances` belongs
+/// to row `i` of `truth`, both with `k` columns.
 pub(super) fn measured_recall(sample: &[u32], truth: &[f32], distances: &[f32], k: usize) -> f64 {
     let found = |(&row, truth): (&u32, &[f32])| {
         let last = truth.last().copied().unwrap_or(0.0);

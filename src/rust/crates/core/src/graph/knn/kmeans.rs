@@ -15,8 +15,8 @@ pub(super) struct Centroids {
     pub(super) n: usize,
 }
 
-/// Trains `n` centroids on `sample` (mapped points in random order: the first `n` are the start) in `iterations` rounds.
-/// Sums are taken in sample order in f64, so that the result does not depend on the number of threads.
+/// Trains `n` centroids on `sample` (mapped points in random order: the first `n` are the start) in `iterations`
+/// rounds. Sums are taken in sample order in f64, so that the result does not depend on the number of threads.
 pub(super) fn train(points: &Points, sample: &Table, n: usize, iterations: usize, ctx: &Context) -> Result<Centroids> {
     let (width, d) = (points.width(), points.d);
     let n = n.min(sample.len()).max(1);

@@ -3,7 +3,7 @@
 //! | [`Method`] | neighbours | reproducible | cost |
 //! |---|---|---|---|
 //! | `Exact` | all true neighbours, certified | bit for bit, any thread count | n² d |
-//! | `Ivf` | recall of a sample measured, at least [`KnnParams::recall`] | bit for bit, any thread count | about n^1.5 d |
+//! | `Ivf` | recall measured on a sample, [`KnnParams::recall`] or more | bit for bit, any thread count | about n^1.5 d |
 //! | `Hnsw` | recall depends on the data; measured and reported | with one thread only | n log n, large constant |
 //!
 //! All three find candidates in f32 and take the distances of those that matter again in f64 from the coordinates
@@ -211,9 +211,10 @@ pub struct KnnResult {
 /// Finds the `k` nearest rows of every row of `points` (n x d, any memory layout).
 ///
 /// # Errors
-/// [`Error::Parameter`] for `n_neighbors` outside 1 to n, `recall` outside (0, 1], or inner products with an approximate
-/// method; [`Error::Shape`] for no points, no columns, or 2³² points and more; [`Error::Values`] for NaN, infinite or
-/// enormous coordinates, and for zero (constant) rows with the cosine (correlation) distance; [`Error::Cancelled`].
+/// [`Error::Parameter`] for `n_neighbors` outside 1 to n, `recall` outside (0, 1], or inner products with an
+/// approximate method; [`Error::Shape`] for no points, no columns, or 2³² points and more; [`Error::Values`] for NaN,
+/// infinite or enormous coordinates, and for zero (constant) rows with the cosine (correlation) distance;
+/// [`Error::Cancelled`].
 pub fn knn(points: ArrayView2<'_, f32>, params: &KnnParams, ctx: &Context) -> Result<KnnResult> {
     let (n, d) = points.dim();
     if n == 0 || d == 0 || u32::try_from(n).is_err() {

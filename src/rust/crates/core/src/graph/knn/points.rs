@@ -18,10 +18,10 @@ const BLOCK: usize = 4096;
 /// n points of d coordinates.
 ///
 /// Candidates come from matrix products in f32. For them a point is *mapped*: normalised for cosine and correlation
-/// (then nearest by cosine is nearest by Euclid), shifted so that the mean of all points is 0, which takes away most of the
-/// cancellation in |q|² + |x|² - 2<q, x>, and scaled by a power of two so that no square overflows. The mapped point x
-/// is stored as the row (x, |x|²), a query q as (-2 q, 1): their product is the *score* |x|² - 2 <q, x>, that is the
-/// squared distance without |q|².
+/// (then nearest by cosine is nearest by Euclid), shifted so that the mean of all points is 0, which takes away most
+/// of the cancellation in |q|² + |x|² - 2<q, x>, and scaled by a power of two so that no square overflows. The mapped
+/// point x is stored as the row (x, |x|²), a query q as (-2 q, 1): their product is the *score* |x|² - 2 <q, x>, that
+/// is the squared distance without |q|².
 ///
 /// [`Points::key`] is the truth: f64, from the coordinates as given.
 pub(super) struct Points<'a> {
@@ -176,8 +176,8 @@ impl<'a> Points<'a> {
         Table { rows, ids, width }
     }
 
-    /// c such that a score computed in f32 is off by at most c (|q|² + 2 |x|²): the usual (d + 1) u for a product of d + 1
-    /// terms in any order, and room for the rounding of the mapped coordinates and of |x|².
+    /// c such that a score computed in f32 is off by at most c (|q|² + 2 |x|²): the usual (d + 1) u for a product of d
+    /// + 1 terms in any order, and room for the rounding of the mapped coordinates and of |x|².
     fn error_constant(&self) -> f64 {
         (self.d + 16) as f64 * UNIT_ROUNDOFF
     }

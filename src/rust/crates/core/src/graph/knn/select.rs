@@ -115,8 +115,8 @@ fn order(found: &mut Vec<Neighbour>, most: usize) {
     found.sort_unstable_by(by);
 }
 
-/// The `most` nearest points to `id` among the candidates, by exact distance, `id` itself left out. `square` is the squared
-/// length of the mapped query.
+/// The `most` nearest points to `id` among the candidates, by exact distance, `id` itself left out. `square` is the
+/// squared length of the mapped query.
 ///
 /// Returns whether it is certain that no row lost to the threshold belongs among them.
 pub(super) fn refine(
@@ -154,8 +154,8 @@ pub(super) fn refine(
     last < f64::from(threshold) - slack
 }
 
-/// The `most` nearest points to `id` among all, in f64 throughout: for the rare query whose neighbours f32 cannot tell apart
-/// (many duplicates, or distances tiny beside the coordinates).
+/// The `most` nearest points to `id` among all, in f64 throughout: for the rare query whose neighbours f32 cannot tell
+/// apart (many duplicates, or distances tiny beside the coordinates).
 pub(super) fn scan(points: &Points, id: u32, most: usize, found: &mut Vec<Neighbour>) {
     found.clear();
     let mut worst = f64::INFINITY;

@@ -60,7 +60,8 @@ twice! {
     fn squared_distance(x: &[f32], y: &[f32]) -> f64 {
         let mut sums = [0.0f64; 8];
         let (xs, ys) = (x.chunks_exact(8), y.chunks_exact(8));
-        let tail: f64 = xs.remainder().iter().zip(ys.remainder()).map(|(&x, &y)| (f64::from(x) - f64::from(y)).powi(2)).sum();
+        let rest = xs.remainder().iter().zip(ys.remainder());
+        let tail: f64 = rest.map(|(&x, &y)| (f64::from(x) - f64::from(y)).powi(2)).sum();
         for (x, y) in xs.zip(ys) {
             for ((s, &x), &y) in sums.iter_mut().zip(x).zip(y) {
                 let difference = f64::from(x) - f64::from(y);
