@@ -1,14 +1,29 @@
 //! The R face: converts and nothing else.
+//!
+//! Every function takes one named list and gives one list, through [`reply`]; R's `rs_call()` is the other end.
+#![warn(unreachable_pub)]
+
+mod args;
+mod config;
+mod files;
+mod from_r;
+mod graphs;
+mod handles;
+mod matrices;
+mod reply;
+mod run;
+mod to_r;
+mod verbs;
+mod write;
 
 use extendr_api::prelude::*;
 
-/// Version of the core.
-#[extendr]
-fn rs_version() -> &'static str {
-    env!("CARGO_PKG_VERSION")
-}
-
 extendr_module! {
     mod anndataoom;
-    fn rs_version;
+    use config;
+    use files;
+    use graphs;
+    use matrices;
+    use verbs;
+    use write;
 }

@@ -8,6 +8,7 @@ mod data;
 mod read;
 mod select;
 mod strings;
+mod turn;
 mod value;
 mod write;
 

@@ -1,0 +1,56 @@
+#' Cells and genes of an object
+#'
+#' Selects from every part at once: X, layers, obs, var, obsm, varm, obsp, varp and the cells of raw. Nothing is read
+#' from the file: selections of matrices are recorded.
+#'
+#' @param x An [AnnDataOOM-class].
+#' @param i,j Cells and genes: positive or negative positions, names, or logical with one entry for each. Any order,
+#'   repeats allowed; an unknown name, a logical of another length or a missing value is an error.
+#' @param ...,drop Not used.
+#' @return An [AnnDataOOM-class].
+#' @name subset
+#' @aliases [,AnnDataOOM-method
+#' @examples
+#' adata <- read_h5ad(example_h5ad())
+#' adata[1:10, ]
+#' adata[, adata$var_names[3:1]]
+#' adata[-(1:5), startsWith(adata$var_names, "MT-")]
+NULL
+
+#' @rdname subset
+#' @export
+setMethod("[", "AnnDataOOM", function(x, i, j, ..., drop = FALSE) {
+  if (nargs() - (!missing(drop)) < 3 && !missing(i)) {
+    abort("index", "an AnnDataOOM takes two indices: write adata[i, ] for cells, adata[, j] for genes")
+  }
+  rows <- if (!missing(i)) resolve_index(i, n_obs(x), row.names(x@obs), "cell")
+  columns <- if (!missing(j)) resolve_index(j, n_vars(x), row.names(x@var), "gene")
+  subset_anndata(x, rows, columns)
+})
+
+subset_anndata <- function(x, rows, columns) {
+  if (is.null(rows) && is.null(columns)) return(x)
+  pick <- function(items, rows, columns) lapply(items, select_element, rows, columns)
+  if (!is.null(x@X)) x@X <- select_element(x@X, rows, columns)
+  x@layers <- pick(x@layers, rows, columns)
+  if (!is.null(rows)) {
+    x@obs <- select_rows(x@obs, rows)
+    x@obsm <- pick(x@obsm, rows, NULL)
+    x@obsp <- pick(x@obsp, rows, rows)
+    x@origin$rows <- if (is.null(x@origin$rows)) rows else x@origin$rows[rows]
+    if (!is.null(x@raw)) x@raw@X <- select_element(x@raw@X, rows, NULL)
+  }
+  if (!is.null(columns)) {
+    x@var <- select_rows(x@var, columns)
+    x@varm <- pick(x@varm, columns, NULL)
+    x@varp <- pick(x@varp, columns, columns)
+    x@origin$columns <- if (is.null(x@origin$columns)) columns else x@origin$columns[columns]
+  }
+  x
+}
+
+#' @rdname subset
+#' @param n Number of cells; negative for all but the last ones.
+#' @method head AnnDataOOM
+#' @export
+head.AnnDataOOM <- function(x, n = 6L, ...) x[seq_len(if (n < 0) max(nrow(x) + n, 0) else min(n, nrow(x))), ]

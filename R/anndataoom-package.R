@@ -1,0 +1,27 @@
+#' anndataoom: single-cell analysis on matrices larger than memory
+#'
+#' Opens h5ad files without loading the expression matrix. [read_h5ad()] gives an [AnnDataOOM-class] object, cells in
+#' rows and genes in columns as in Python; verbs such as [qc_metrics()], [normalize_total()], [pca()] or [leiden()]
+#' return a new object and never change their argument. What changes the matrix (selection, normalisation, logarithm,
+#' scaling) is recorded and applied to blocks of rows while they are streamed from disk.
+#'
+#' @section Options:
+#' * `anndataoom.threads`: worker threads (default: all cores). Results are the same bits for any number.
+#' * `anndataoom.memory`: working memory of a streaming pass in bytes (default: 256 MiB). Results do not depend on it.
+#' * `anndataoom.max_bytes`: largest matrix that `as.matrix()` and friends put into memory (default: 2 GiB).
+#' * `anndataoom.progress`: whether long steps draw a progress bar (default: in interactive sessions).
+#'
+#' @section Conditions: Every error has the classes `anndataoom_error_<kind>` and `anndataoom_error`, every warning
+#'   `anndataoom_warning_<kind>` and `anndataoom_warning`, so that
+#'   `tryCatch(..., anndataoom_error_missing = function(e) ...)` works. Kinds of errors are `io`, `file`, `missing`,
+#'   `format`, `unsupported`, `shape`, `index`, `name`, `parameter`, `values`, `state`, `memory`, `numerical`, `moved`,
+#'   `changed`, `cancelled` and `internal`.
+#'
+#' @useDynLib anndataoom, .registration = TRUE
+#' @importFrom methods as is new setClass setGeneric setMethod setOldClass setValidity show slot "slot<-" slotNames
+#' @importFrom methods validObject callNextMethod
+#' @importFrom utils .DollarNames head tail
+#' @importFrom stats median setNames
+#' @importClassesFrom Matrix dgCMatrix Matrix sparseMatrix
+#' @keywords internal
+"_PACKAGE"

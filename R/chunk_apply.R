@@ -1,0 +1,70 @@
+#' Go through a matrix in blocks of rows
+#'
+#' Calls a function with one block of cells after another, as the queued operations make them; only one block is in
+#' memory.
+#'
+#' @param x An [AnnDataOOM-class] or an [OOMMatrix-class].
+#' @param FUN Function of the block (a `dgCMatrix`, or a matrix where zeros do not stay zeros) and of the positions of
+#'   its rows.
+#' @param chunk_size Rows of a block.
+#' @param ... Further arguments of `FUN`.
+#' @param layer Name of the layer to use instead of `X`.
+#' @return List of what `FUN` gave.
+#' @export
+#' @examples
+#' adata <- read_h5ad(example_h5ad())
+#' largest <- chunk_apply(adata, function(block, rows) max(block), chunk_size = 100)
+#' max(unlist(largest))
+chunk_apply <- function(x, FUN, chunk_size = 6000, ..., layer = NULL) {
+  matrix <- rows_of(x, layer)
+  FUN <- match.fun(FUN)
+  if (!is.numeric(chunk_size) || length(chunk_size) != 1 || is.na(chunk_size) || chunk_size < 1) {
+    abort("parameter", "chunk_size: expected a number of rows, found ", describe(chunk_size))
+  }
+  starts <- if (nrow(matrix) > 0) seq(1, nrow(matrix), by = floor(chunk_size)) else integer()
+  lapply(starts, function(start) {
+    rows <- start:min(start + floor(chunk_size) - 1, nrow(matrix))
+    FUN(collect_oom(select_oom(matrix, rows, NULL), limit = Inf), rows, ...)
+  })
+}
+
+# The matrix of an object, with names, or a matrix as it is.
+rows_of <- function(x, layer = NULL) {
+  if (!is(x, "AnnDataOOM")) {
+    if (is(x, "OOMMatrix") || is(x, "Matrix") || is.matrix(x)) return(as_oom(x))
+    abort("parameter", "x: expected an AnnDataOOM or an OOMMatrix, found ", describe(x))
+  }
+  matrix <- matrix_for(x, layer)
+  matrix@Dimnames <- dimnames(x)
+  matrix
+}
+
+#' Sums, means and variances
+#'
+#' One pass each, in double precision, over the values as the queued operations make them.
+#'
+#' @param x An [AnnDataOOM-class] or an [OOMMatrix-class].
+#' @param layer Name of the layer to use instead of `X`.
+#' @param axis `"var"` for the mean and variance of each gene (over cells), `"obs"` for those of each cell.
+#' @param ddof The divisor of the variance is the number of values minus this.
+#' @return A named vector; `mean_var()` a data.frame with `mean` and `var`.
+#' @export
+#' @examples
+#' adata <- read_h5ad(example_h5ad())
+#' head(row_sums(adata))
+#' head(mean_var(adata))
+row_sums <- function(x, layer = NULL) sums_of(rows_of(x, layer), 1, FALSE)
+
+#' @rdname row_sums
+#' @export
+col_sums <- function(x, layer = NULL) sums_of(rows_of(x, layer), 2, FALSE)
+
+#' @rdname row_sums
+#' @export
+mean_var <- function(x, axis = "var", ddof = 1, layer = NULL) {
+  matrix <- rows_of(x, layer)
+  one_of(axis, c("obs", "var"), "axis")
+  moments <- rs_work("moments", rs_mean_var, matrix = pointer_of(matrix), axis = axis, ddof = ddof)
+  names <- matrix@Dimnames[[if (axis == "obs") 1 else 2]]
+  data.frame(mean = moments$mean, var = moments$var, row.names = names)
+}

@@ -1,0 +1,52 @@
+# Every call into Rust and every condition goes through here.
+
+# Calls a wrapper with named arguments; gives its value, shows its warnings, raises its error as a classed condition.
+rs_call <- function(fun, ...) {
+  reply <- fun(list(...))
+  for (note in reply$warnings) warn(note$class, note$message)
+  if (!is.null(reply$error)) abort(reply$error, reply$message)
+  reply$ok
+}
+
+# A long call: threads and memory from the options, a progress bar named `label`.
+rs_work <- function(label, fun, ...) {
+  bar <- progress_bar(label)
+  on.exit(bar$close())
+  rs_call(fun, ..., threads = setting("threads"), memory = setting("memory"), progress = bar$draw)
+}
+
+# The error of a kind ("index", "shape", ...); the text is printed as it is.
+abort <- function(kind, ...) {
+  class <- c(
+    paste0("anndataoom_error_", kind), "anndataoom_error", if (kind == "cancelled") "interrupt", "error", "condition"
+  )
+  stop(structure(class = class, list(message = paste0(...), call = NULL)))
+}
+
+warn <- function(kind, ...) {
+  class <- c(paste0("anndataoom_warning_", kind), "anndataoom_warning", "warning", "condition")
+  warning(structure(class = class, list(message = paste0(...), call = NULL)))
+}
+
+# What a function did on its own account.
+inform <- function(kind, ...) {
+  class <- c(paste0("anndataoom_message_", kind), "anndataoom_message", "message", "condition")
+  message(structure(class = class, list(message = paste0(..., "\n"), call = NULL)))
+}
+
+# "'a', 'b', 'c' and 4 more", for messages.
+some_of <- function(x, n = 5) {
+  shown <- paste0("'", utils::head(x, n), "'", collapse = ", ")
+  if (length(x) > n) paste0(shown, " and ", length(x) - n, " more") else shown
+}
+
+# A short description of an R object, for messages.
+describe <- function(x) {
+  if (is.null(x)) {
+    "NULL"
+  } else if (!is.null(dim(x))) {
+    paste0(class(x)[1], " of ", paste(dim(x), collapse = " x "))
+  } else {
+    paste0(class(x)[1], " of length ", length(x))
+  }
+}

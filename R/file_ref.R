@@ -1,0 +1,52 @@
+# A file as objects refer to it: an environment with its path and, while it is open, the handle. All parts of one object
+# share it, so closing it closes it for all of them; it is opened again when something is read.
+
+file_ref <- function(path) {
+  ref <- new.env(parent = emptyenv())
+  ref$path <- normalizePath(path.expand(path), mustWork = FALSE)
+  ref$store <- NULL
+  ref$pid <- 0L
+  ref$size <- NA_real_
+  open_ref(ref)
+  ref
+}
+
+# Whether an external pointer kept by this process can be used: not after readRDS(), not in a forked child.
+is_live <- function(pointer, pid) {
+  typeof(pointer) == "externalptr" && identical(pid, Sys.getpid()) && !identical(pointer, methods::new("externalptr"))
+}
+
+store_of <- function(ref) {
+  if (!is_live(ref$store, ref$pid)) open_ref(ref)
+  ref$store
+}
+
+open_ref <- function(ref) {
+  known <- ref$size
+  if (!is.na(known) && !file.exists(ref$path)) {
+    abort(
+      "moved", "'", ref$path, "' is not there any more: this object reads its matrix from it; ",
+      "if the file was moved, use adata <- relink(adata, \"new/path.h5ad\")"
+    )
+  }
+  size <- file.size(ref$path)
+  if (!is.na(known) && !identical(known, size)) {
+    abort(
+      "changed", "'", ref$path, "' has changed since this object was made (", known, " bytes then, ", size,
+      " now): open it again with read_h5ad()"
+    )
+  }
+  opened <- rs_call(rs_open, path = ref$path)
+  ref$path <- opened$path
+  ref$store <- opened$pointer
+  ref$pid <- Sys.getpid()
+  ref$size <- file.size(ref$path)
+  invisible(ref)
+}
+
+close_ref <- function(ref) {
+  ref$store <- NULL
+  ref$pid <- 0L
+  gc(verbose = FALSE)
+  invisible()
+}

@@ -1,0 +1,52 @@
+#' Highly variable genes
+#'
+#' As `scanpy.pp.highly_variable_genes` and, for `"pearson_residuals"`, `scanpy.experimental.pp.highly_variable_genes`.
+#'
+#' @param adata An [AnnDataOOM-class]. `"pearson_residuals"` and `"seurat_v3"` need counts, the others logarithms (after
+#'   [normalize_total()] and `log1p()`).
+#' @param n_top_genes Number of genes to choose. Without it, `"seurat"` and `"cell_ranger"` choose by the cut-offs.
+#' @param flavor `"seurat"`, `"cell_ranger"`, `"seurat_v3"`, `"seurat_v3_paper"` (the same, batches merged by how many
+#'   choose a gene) or `"pearson_residuals"`.
+#' @param layer Name of the layer to use instead of `X`.
+#' @param batch_key Column of `obs`: genes are chosen within each batch and merged.
+#' @param min_mean,max_mean,min_disp,max_disp Cut-offs of mean and normalised dispersion, ignored with `n_top_genes`.
+#' @param n_bins Number of bins of mean expression in which dispersions are normalised.
+#' @param span Share of the genes used for each point of the loess fit of `"seurat_v3"`.
+#' @param theta Overdispersion of `"pearson_residuals"`.
+#' @param clip Residuals are clipped to `[-clip, clip]`; `NULL` is the square root of the number of cells.
+#' @param subset Whether to keep the chosen genes only.
+#' @return `adata` with `var$highly_variable` and the columns of the flavour (`means`, `variances`,
+#'   `residual_variances`, `highly_variable_rank`, `dispersions`, `dispersions_norm`, ...), and `uns$hvg`.
+#' @export
+#' @examples
+#' adata <- read_h5ad(example_h5ad()) |> highly_variable_genes(n_top_genes = 100, flavor = "pearson_residuals")
+#' head(adata$var[adata$var$highly_variable, ])
+highly_variable_genes <- function(
+  adata, n_top_genes = NULL, flavor = "seurat", layer = NULL, batch_key = NULL, min_mean = 0.0125, max_mean = 3,
+  min_disp = 0.5,
+  max_disp = Inf, n_bins = 20, span = 0.3, theta = 100, clip = NULL, subset = FALSE
+) {
+  x <- matrix_for(adata, layer)
+  one_of(flavor, c("seurat", "cell_ranger", "seurat_v3", "seurat_v3_paper", "pearson_residuals"), "flavor")
+  batch <- if (!is.null(batch_key)) {
+    factor <- column_of(adata, "obs", batch_key, "batch_key")
+    if (anyNA(factor)) abort("values", "batch_key: obs$", batch_key, " holds NA")
+    droplevels(as.factor(factor))
+  }
+  patch <- rs_work(
+    "highly variable genes", rs_highly_variable_genes, matrix = pointer_of(x), n_top_genes = n_top_genes,
+    flavor = flavor,
+    batch = if (!is.null(batch)) as.integer(batch), min_mean = min_mean, max_mean = max_mean, min_disp = min_disp,
+    max_disp = max_disp, n_bins = n_bins, span = span,
+    theta = theta, clip = clip, log_base = log_base(adata), computed_on = if (is.null(layer)) "adata.X" else layer
+  )
+  adata <- merge_patch(adata, patch)
+  if (isTRUE(subset)) subset_anndata(adata, NULL, which(adata@var$highly_variable)) else adata
+}
+
+# Base of the logarithm as uns$log1p notes it; NULL for the natural one.
+log_base <- function(adata) {
+  if (!"log1p" %in% names(adata@uns)) return(NULL)
+  noted <- resolve(adata@uns[["log1p"]])
+  if (is.list(noted)) noted$base
+}

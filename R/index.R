@@ -1,0 +1,51 @@
+# One index of `adata[i, j]` as positions: every form a matrix takes, without R's silent extensions.
+resolve_index <- function(index, n, names, axis) {
+  if (is(index, "Rle")) index <- as.vector(index)
+  if (is.factor(index)) {
+    abort("index", axis, " index is a factor: use as.character() for its labels or as.integer() for its codes")
+  }
+  if (is.logical(index)) {
+    if (length(index) != n) {
+      abort("index", axis, " index: expected ", n, " TRUE or FALSE, found ", length(index))
+    }
+    if (anyNA(index)) {
+      abort(
+        "index", axis, " index holds NA at position ", which(is.na(index))[1],
+        ": use which() or %in% to decide what NA means"
+      )
+    }
+    return(which(index, useNames = FALSE))
+  }
+  if (is.character(index)) {
+    if (is.null(names) && length(index) > 0) abort("name", "this matrix has no ", axis, " names to select by")
+    at <- match(index, names)
+    if (anyNA(at)) {
+      abort(
+        "name", "no ", axis, " named ", some_of(unique(index[is.na(at)])), similar_names(index[is.na(at)][1], names)
+      )
+    }
+    return(at)
+  }
+  if (is.null(index)) return(integer())
+  if (!is.numeric(index) || !is.null(dim(index)) && length(dim(index)) > 1) {
+    abort("index", axis, " index: expected positions, names or TRUE and FALSE, found ", describe(index))
+  }
+  if (anyNA(index)) abort("index", axis, " index holds NA at position ", which(is.na(index))[1])
+  out <- abs(index) > n
+  if (any(out)) abort("index", axis, " index ", index[out][1], " is out of range: there are ", n)
+  if (any(index != trunc(index))) {
+    abort("index", axis, " index ", index[index != trunc(index)][1], " is not a whole number")
+  }
+  if (any(index < 0) && any(index > 0)) abort("index", axis, " index mixes positive and negative positions")
+  if (any(index < 0)) seq_len(n)[index] else as.integer(index[index != 0])
+}
+
+# "; did you mean 'CD3D'?" for a name that differs in case or by a letter.
+similar_names <- function(name, names) {
+  close <- names[tolower(names) == tolower(name)]
+  if (length(close) == 0 && length(names) <= 1e5) {
+    close <- agrep(name, names, value = TRUE, max.distance = 1, fixed = TRUE)
+    close <- close[abs(nchar(close) - nchar(name)) <= 1]
+  }
+  if (length(close) > 0) paste0("; did you mean ", some_of(close, 3), "?") else ""
+}

@@ -1,0 +1,87 @@
+#' Normalise counts per cell
+#'
+#' One pass for the totals; the division itself is recorded and done whenever values are read. As
+#' `scanpy.pp.normalize_total`.
+#'
+#' @param adata An [AnnDataOOM-class].
+#' @param target_sum Total of each cell afterwards; `NULL` is the median total.
+#' @param exclude_highly_expressed Whether genes with more than `max_fraction` of the counts of any cell are left out of
+#'   the totals.
+#' @param max_fraction See `exclude_highly_expressed`.
+#' @param key_added Column of `obs` to keep the divisors in.
+#' @param layer Name of the layer to normalise instead of `X`.
+#' @return `adata` with the operation queued.
+#' @export
+#' @examples
+#' adata <- read_h5ad(example_h5ad()) |> normalize_total(target_sum = 1e4) |> log1p()
+#' adata$X
+normalize_total <- function(
+  adata, target_sum = NULL, exclude_highly_expressed = FALSE, max_fraction = 0.05, key_added = NULL, layer = NULL
+) {
+  x <- matrix_for(adata, layer)
+  reply <- rs_work(
+    "cell totals", rs_normalize_total, matrix = pointer_of(x), target_sum = target_sum,
+    exclude_highly_expressed = exclude_highly_expressed, max_fraction = max_fraction, key_added = key_added
+  )
+  merge_patch(with_matrix(adata, layer, with_chain(x, reply)), reply$patch)
+}
+
+#' Logarithm of one plus the values
+#'
+#' Recorded, no pass: zeros stay zeros. As `scanpy.pp.log1p`, with the natural logarithm; `uns$log1p` says that it was
+#' taken.
+#'
+#' @param x An [AnnDataOOM-class] or an [OOMMatrix-class].
+#' @return `x` with the operation queued.
+#' @name log1p
+#' @aliases log1p,AnnDataOOM-method
+#' @examples
+#' adata <- read_h5ad(example_h5ad()) |> normalize_total() |> log1p()
+#' adata$uns$log1p
+NULL
+
+#' @rdname log1p
+#' @export
+setMethod("log1p", "OOMMatrix", function(x) with_chain(x, rs_call(rs_matrix_log1p, matrix = pointer_of(x))))
+
+#' @rdname log1p
+#' @export
+setMethod("log1p", "AnnDataOOM", function(x) {
+  matrix <- matrix_for(x)
+  if ("log1p" %in% matrix_info(matrix)$ops) warn("log1p", "X is a logarithm already: log1p() is queued a second time")
+  x@X <- log1p(matrix)
+  x@uns["log1p"] <- list(list(base = NULL))
+  x
+})
+
+#' Scale genes to mean 0 and variance 1
+#'
+#' One pass for means and standard deviations; the scaling is recorded, and stays implicit in [pca()]: the scaled
+#' matrix, which is dense, is never made. As `scanpy.pp.scale`. Other objects go to [base::scale()].
+#'
+#' @param x An [AnnDataOOM-class].
+#' @param zero_center Whether to subtract means; without it zeros stay zeros.
+#' @param max_value Clip to this value (and to minus this value when centred).
+#' @param layer Name of the layer to scale instead of `X`.
+#' @param ... For other objects: arguments of [base::scale()].
+#' @return `x` with the operation queued, and `var$mean`, `var$std`.
+#' @export
+#' @examples
+#' adata <- read_h5ad(example_h5ad()) |> normalize_total() |> log1p() |> scale(max_value = 10)
+#' adata
+setGeneric("scale", function(x, ...) standardGeneric("scale"))
+
+#' @rdname scale
+#' @export
+setMethod("scale", "ANY", function(x, ...) base::scale(x, ...))
+
+#' @rdname scale
+#' @export
+setMethod("scale", "AnnDataOOM", function(x, zero_center = TRUE, max_value = NULL, layer = NULL, ...) {
+  if (...length()) abort("parameter", "scale(): unknown argument ", some_of(...names()))
+  matrix <- matrix_for(x, layer)
+  reply <- rs_work(
+    "gene moments", rs_scale, matrix = pointer_of(matrix), zero_center = zero_center, max_value = max_value
+  )
+  merge_patch(with_matrix(x, layer, with_chain(matrix, reply)), reply$patch)
+})

@@ -1,0 +1,48 @@
+# The value of an option of this package.
+setting <- function(name) getOption(paste0("anndataoom.", name))
+
+max_bytes <- function() {
+  value <- getOption("anndataoom.max_bytes", 2 * 1024^3)
+  if (!is.numeric(value) || length(value) != 1 || is.na(value) || value <= 0) {
+    abort("parameter", "options(anndataoom.max_bytes = ): expected a positive number, found ", describe(value))
+  }
+  value
+}
+
+#' What anndataoom runs with
+#'
+#' @return A list of class `oom_config`: versions, threads, memory, limits and whether progress is drawn.
+#' @export
+#' @examples
+#' oom_config()
+oom_config <- function() {
+  config <- rs_call(rs_config, threads = setting("threads"), memory = setting("memory"))
+  config$max_bytes <- max_bytes()
+  config$progress <- draws_progress()
+  structure(config, class = "oom_config")
+}
+
+#' @export
+format.oom_config <- function(x, ...) {
+  value <- vapply(x, function(v) paste(format(v, big.mark = ","), collapse = ", "), "")
+  bytes <- c("memory", "max_bytes")
+  value[bytes] <- vapply(x[bytes], human_bytes, "")
+  paste0(formatC(paste0(names(value), ":"), width = -12), value)
+}
+
+#' @export
+print.oom_config <- function(x, ...) {
+  cat("anndataoom", format(x), sep = "\n  ")
+  cat("\n")
+  invisible(x)
+}
+
+human_bytes <- function(bytes) {
+  if (is.na(bytes)) return("unknown size")
+  unit <- max(0, min(floor(log(max(bytes, 1), 1024)), 4))
+  value <- bytes / 1024^unit
+  paste(
+    format(round(value, if (unit == 0 || value >= 100) 0 else 1), big.mark = ","),
+    c("B", "KB", "MB", "GB", "TB")[unit + 1]
+  )
+}

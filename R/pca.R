@@ -1,0 +1,44 @@
+#' Principal components
+#'
+#' Exact: the covariance of the genes is summed in double precision while the matrix streams, then decomposed; a scaled
+#' matrix stays implicit. As `scanpy.pp.pca`; signs as scikit-learn's `svd_flip`.
+#'
+#' @param adata An [AnnDataOOM-class].
+#' @param n_comps Number of components; by default 50, or one less than the smaller dimension.
+#' @param layer Name of the layer to use instead of `X`.
+#' @param zero_center Whether to centre the genes.
+#' @param mask_var Genes to use: `TRUE` and `FALSE` for each, or the name of a logical column of `var`. By default
+#'   `"highly_variable"` where `var` has it; `NULL` for all genes.
+#' @param use_highly_variable `TRUE` or `FALSE`: scanpy's older way to set `mask_var`.
+#' @param random_state Not used, as nothing is random: there for code written for scanpy.
+#' @param key_added Name of the results instead of `X_pca`, `PCs` and `pca`.
+#' @return `adata` with `obsm$X_pca`, `varm$PCs` (0 for genes not used) and `uns$pca` (`variance`, `variance_ratio`,
+#'   `params`).
+#' @export
+#' @examples
+#' adata <- read_h5ad(example_h5ad()) |> normalize_total() |> log1p() |> pca(n_comps = 10)
+#' adata$uns$pca$variance_ratio
+pca <- function(
+  adata, n_comps = NULL, layer = NULL, zero_center = TRUE, mask_var = "highly_variable", use_highly_variable = NULL,
+  random_state = 0, key_added = NULL
+) {
+  x <- matrix_for(adata, layer)
+  if (missing(mask_var) && !"highly_variable" %in% names(adata@var)) mask_var <- NULL
+  if (!is.null(use_highly_variable)) mask_var <- if (isTRUE(use_highly_variable)) "highly_variable"
+  mask_name <- if (is.character(mask_var)) mask_var
+  mask <- if (is.character(mask_var)) column_of(adata, "var", mask_var, "mask_var") else mask_var
+  if (!is.null(mask)) {
+    if (!is.logical(mask) || length(mask) != n_vars(adata) || anyNA(mask)) {
+      abort(
+        "shape", "mask_var: expected TRUE or FALSE for each of the ", n_vars(adata), " genes, found ", describe(mask)
+      )
+    }
+    if (!any(mask)) abort("parameter", "mask_var: expected at least one TRUE, found none")
+  }
+  patch <- rs_work(
+    "PCA", rs_pca, matrix = pointer_of(x), n_comps = n_comps, zero_center = zero_center, mask_var = mask,
+    mask_name = mask_name,
+    key_added = key_added
+  )
+  merge_patch(adata, patch)
+}

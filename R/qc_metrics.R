@@ -1,0 +1,50 @@
+gene_patterns <- list(mt = "^MT-", ribo = "^RP[SL]", hb = "^HB[^P]")
+
+#' Quality control metrics
+#'
+#' One pass over the counts; as `scanpy.pp.calculate_qc_metrics`.
+#'
+#' @param adata An [AnnDataOOM-class].
+#' @param qc_vars Names of logical columns of `var`: gene sets whose share of each cell's counts is measured. `"mt"`,
+#'   `"ribo"` and `"hb"` are made from the gene names when there is no such column (mitochondrial: names that start with
+#'   `MT-`; ribosomal: `RPS`, `RPL`; haemoglobin: `HB`, not `HBP`; upper or lower case).
+#' @param percent_top Sizes of the top gene sets whose share of each cell's counts is measured; `NULL` for none. By
+#'   default those of 50, 100, 200 and 500 that do not exceed the number of genes.
+#' @param log1p Whether to add the logarithm of each count.
+#' @param layer Name of the layer to use instead of `X`.
+#' @return `adata` with, in `obs`, `n_genes_by_counts`, `total_counts`, `pct_counts_in_top_<n>_genes`,
+#'   `total_counts_<set>`, `pct_counts_<set>`; in `var`, `n_cells_by_counts`, `mean_counts`, `pct_dropout_by_counts`,
+#'   `total_counts`; and `log1p_` columns.
+#' @export
+#' @examples
+#' adata <- read_h5ad(example_h5ad()) |> qc_metrics(qc_vars = "mt")
+#' summary(adata$obs[, c("n_genes_by_counts", "total_counts", "pct_counts_mt")])
+qc_metrics <- function(adata, qc_vars = NULL, percent_top = c(50, 100, 200, 500), log1p = TRUE, layer = NULL) {
+  x <- matrix_for(adata, layer)
+  if (missing(percent_top)) percent_top <- percent_top[percent_top <= n_vars(adata)]
+  if (!is.null(qc_vars) && !is.character(qc_vars)) {
+    abort("parameter", "qc_vars: expected names of columns of var, found ", describe(qc_vars))
+  }
+  for (set in qc_vars) adata <- with_gene_set(adata, set)
+  masks <- lapply(setNames(nm = as.character(qc_vars)), function(set) adata@var[[set]])
+  patch <- rs_work(
+    "quality control", rs_qc_metrics, matrix = pointer_of(x), qc_vars = masks,
+    percent_top = if (length(percent_top)) percent_top, log1p = log1p
+  )
+  merge_patch(adata, patch)
+}
+
+# A logical column of var, made from gene names for the sets that have a usual pattern.
+with_gene_set <- function(adata, set) {
+  if (!set %in% names(adata@var)) {
+    pattern <- gene_patterns[[set]]
+    if (is.null(pattern)) column_of(adata, "var", set, "qc_vars")
+    adata@var[[set]] <- grepl(pattern, row.names(adata@var), ignore.case = TRUE)
+    inform("gene_set", "var$", set, " made from gene names (", pattern, "): ", sum(adata@var[[set]]), " genes")
+  }
+  mask <- adata@var[[set]]
+  if (!is.logical(mask) || anyNA(mask)) {
+    abort("shape", "qc_vars: expected TRUE and FALSE in var$", set, ", found ", describe(mask))
+  }
+  adata
+}

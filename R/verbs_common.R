@@ -1,0 +1,78 @@
+# What all verbs share.
+
+check_adata <- function(adata) {
+  if (!is(adata, "AnnDataOOM")) {
+    abort("parameter", "adata: expected an AnnDataOOM (see read_h5ad()), found ", describe(adata))
+  }
+  invisible(adata)
+}
+
+# The matrix a verb works on, as an OOMMatrix.
+matrix_for <- function(adata, layer = NULL, use_raw = FALSE) {
+  check_adata(adata)
+  x <- if (isTRUE(use_raw)) {
+    if (is.null(adata@raw)) abort("state", "use_raw: this object has no raw; set it with adata$raw <- adata")
+    adata@raw@X
+  } else if (is.null(layer)) {
+    if (is.null(adata@X)) abort("missing", "this object has no X; name a layer with layer = ", layers_there(adata))
+    adata@X
+  } else {
+    if (!is.character(layer) || length(layer) != 1) {
+      abort("parameter", "layer: expected one name, found ", describe(layer))
+    }
+    if (!layer %in% names(adata@layers)) abort("name", "no layer named '", layer, "'; ", layers_there(adata))
+    adata@layers[[layer]]
+  }
+  as_oom(x)
+}
+
+layers_there <- function(adata) {
+  if (length(adata@layers)) paste0("there are ", some_of(names(adata@layers), 20)) else "there are no layers"
+}
+
+# Puts a matrix back where matrix_for() took it.
+with_matrix <- function(adata, layer, x) {
+  if (is.null(layer)) adata@X <- x else adata@layers[[layer]] <- x
+  adata
+}
+
+# Adds what a verb of the core found, by slot and name.
+merge_patch <- function(adata, patch) {
+  for (frame in c("obs", "var")) {
+    columns <- patch[[frame]]
+    for (name in names(columns)) slot(adata, frame)[[name]] <- columns[[name]]
+  }
+  for (part in c("obsm", "varm", "obsp", "uns")) {
+    items <- patch[[part]]
+    for (name in names(items)) slot(adata, part)[[name]] <- items[[name]]
+  }
+  adata
+}
+
+one_of <- function(x, choices, what) {
+  if (!is.character(x) || length(x) != 1 || !x %in% choices) {
+    found <- if (is.character(x) && length(x) == 1) paste0("'", x, "'") else describe(x)
+    abort("parameter", what, ": expected one of ", some_of(choices, 20), ", found ", found)
+  }
+  x
+}
+
+# A column of obs or var by name.
+column_of <- function(adata, frame, name, what) {
+  table <- slot(adata, frame)
+  if (!is.character(name) || length(name) != 1) abort("parameter", what, ": expected one name, found ", describe(name))
+  if (!name %in% names(table)) {
+    abort("name", what, ": ", frame, " has no column '", name, "'", similar_names(name, names(table)))
+  }
+  table[[name]]
+}
+
+# An element of obsm, varm, obsp or uns by name.
+element_of <- function(adata, part, name, hint = "") {
+  items <- slot(adata, part)
+  if (!name %in% names(items)) {
+    there <- if (length(items)) paste0("there are ", some_of(names(items), 20)) else "it is empty"
+    abort("name", part, " has no element '", name, "'; ", there, hint)
+  }
+  resolve(items[[name]])
+}

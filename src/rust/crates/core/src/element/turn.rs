@@ -1,0 +1,90 @@
+//! Turning a sparse matrix from compressed rows to compressed columns and back.
+
+use super::{Data, Number, Sparse, SparseFormat};
+use crate::error::{Error, Result};
+use crate::with_data;
+
+impl Sparse {
+    /// The same matrix in `format`, the minor indices of each row (column) ascending when the format changed.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when `indptr`, `indices` and `data` contradict each other.
+    pub fn to_format(&self, format: SparseFormat) -> Result<Sparse> {
+        if self.format == format {
+            return Ok(self.clone());
+        }
+        let (major, minor) = match self.format {
+            SparseFormat::Csr => self.shape,
+            SparseFormat::Csc => (self.shape.1, self.shape.0),
+        };
+        let nnz = self.data.len();
+        let bounded = self.indptr.len() == major + 1
+            && self.indptr.first() == Some(&0)
+            && self.indptr.last() == Some(&(nnz as u64))
+            && self.indptr.windows(2).all(|w| w[0] <= w[1])
+            && self.indices.len() == nnz
+            && self.indices.iter().all(|&i| (i as usize) < minor);
+        if !bounded {
+            return Err(Error::shape(
+                "sparse matrix",
+                format!("{major} + 1 ascending offsets to {nnz} indices below {minor}"),
+                "others",
+            ));
+        }
+        let mut start = vec![0u64; minor + 1];
+        for &i in &self.indices {
+            start[i as usize + 1] += 1;
+        }
+        for i in 0..minor {
+            start[i + 1] += start[i];
+        }
+        let indptr = start.clone();
+        let mut indices = vec![0u32; nnz];
+        let mut order = vec![0usize; nnz];
+        for (m, w) in self.indptr.windows(2).enumerate() {
+            for k in w[0] as usize..w[1] as usize {
+                let at = &mut start[self.indices[k] as usize];
+                indices[*at as usize] = m as u32;
+                order[*at as usize] = k;
+                *at += 1;
+            }
+        }
+        fn pick<T: Number>(v: &[T], order: &[usize]) -> Data {
+            T::wrap(order.iter().map(|&k| v[k]).collect())
+        }
+        Ok(Sparse { format, shape: self.shape, indptr, indices, data: with_data!(&self.data, v => pick(v, &order)) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_and_back() {
+        let csr = Sparse {
+            format: SparseFormat::Csr,
+            shape: (3, 4),
+            indptr: vec![0, 2, 2, 5],
+            indices: vec![1, 3, 0, 1, 2],
+            data: vec![1.0f32, 2.0, 3.0, 4.0, 5.0].into(),
+        };
+        let csc = csr.to_format(SparseFormat::Csc).unwrap();
+        assert_eq!(csc.indptr, [0, 1, 3, 4, 5]);
+        assert_eq!(csc.indices, [2, 0, 2, 2, 0]);
+        assert_eq!(csc.data, vec![3.0f32, 1.0, 4.0, 5.0, 2.0].into());
+        assert_eq!(csc.to_format(SparseFormat::Csr).unwrap(), csr);
+    }
+
+    #[test]
+    fn contradictions_are_errors() {
+        let bad = Sparse {
+            format: SparseFormat::Csr,
+            shape: (1, 2),
+            indptr: vec![0, 1],
+            indices: vec![7],
+            data: vec![1i32].into(),
+        };
+        assert!(bad.to_format(SparseFormat::Csc).is_err());
+    }
+}

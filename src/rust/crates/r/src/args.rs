@@ -1,0 +1,162 @@
+//! Named arguments of a call from R, decoded with errors that name the parameter.
+
+use crate::handles::{MatrixHandle, StoreHandle};
+use anndataoom_core::store::Store;
+use anndataoom_core::{Context, Error, LazyMatrix, Result};
+use extendr_api::prelude::*;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// The arguments of one call: an R list by name. `NULL` counts as absent.
+pub(crate) struct Args(HashMap<String, Robj>);
+
+/// What was found instead, for a message.
+fn found(x: &Robj) -> String {
+    let kind = format!("{:?}", x.rtype()).to_lowercase();
+    match x.len() {
+        1 => x.as_str().map_or_else(
+            || x.as_real().or_else(|| x.as_integer().map(f64::from)).map_or(kind, |v| v.to_string()),
+            |s| format!("\"{s}\""),
+        ),
+        n => format!("{kind} of length {n}"),
+    }
+}
+
+impl Args {
+    /// # Errors
+    /// [`Error::Internal`] when `args` is not a named list.
+    pub(crate) fn new(args: &Robj) -> Result<Self> {
+        let list = args.as_list().ok_or_else(|| Error::Internal("arguments are not a list".to_owned()))?;
+        Ok(Args(list.iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k.to_owned(), v)).collect()))
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&Robj> {
+        self.0.get(name)
+    }
+
+    fn need(&self, name: &'static str, expected: &str) -> Result<&Robj> {
+        self.get(name).ok_or_else(|| Error::parameter(name, expected, "NULL"))
+    }
+
+    /// A finite number, `None` when absent.
+    pub(crate) fn opt_f64(&self, name: &'static str) -> Result<Option<f64>> {
+        let Some(x) = self.get(name) else { return Ok(None) };
+        let value = match x.len() {
+            1 => x.as_real().or_else(|| x.as_integer().filter(|&i| i != i32::MIN).map(f64::from)),
+            _ => None,
+        };
+        match value {
+            Some(v) if !v.is_nan() => Ok(Some(v)),
+            _ => Err(Error::parameter(name, "one number", found(x))),
+        }
+    }
+
+    pub(crate) fn f64(&self, name: &'static str) -> Result<f64> {
+        self.opt_f64(name)?.ok_or_else(|| Error::parameter(name, "one number", "NULL"))
+    }
+
+    /// A whole number >= 0, `None` when absent.
+    pub(crate) fn opt_usize(&self, name: &'static str) -> Result<Option<usize>> {
+        match self.opt_f64(name)? {
+            None => Ok(None),
+            Some(v) if v >= 0.0 && v.fract() == 0.0 && v < 9e15 => Ok(Some(v as usize)),
+            Some(v) => Err(Error::parameter(name, "a whole number, 0 or more", v)),
+        }
+    }
+
+    pub(crate) fn usize(&self, name: &'static str) -> Result<usize> {
+        self.opt_usize(name)?.ok_or_else(|| Error::parameter(name, "a whole number", "NULL"))
+    }
+
+    pub(crate) fn u64(&self, name: &'static str) -> Result<u64> {
+        Ok(self.usize(name)? as u64)
+    }
+
+    pub(crate) fn bool(&self, name: &'static str) -> Result<bool> {
+        let x = self.need(name, "TRUE or FALSE")?;
+        match x.as_bool() {
+            Some(b) if x.len() == 1 => Ok(b),
+            _ => Err(Error::parameter(name, "TRUE or FALSE", found(x))),
+        }
+    }
+
+    pub(crate) fn opt_str(&self, name: &'static str) -> Result<Option<&str>> {
+        let Some(x) = self.get(name) else { return Ok(None) };
+        match x.as_str() {
+            Some(s) if x.len() == 1 && !s.is_na() => Ok(Some(s)),
+            _ => Err(Error::parameter(name, "one string", found(x))),
+        }
+    }
+
+    pub(crate) fn str(&self, name: &'static str) -> Result<&str> {
+        self.opt_str(name)?.ok_or_else(|| Error::parameter(name, "one string", "NULL"))
+    }
+
+    pub(crate) fn opt_doubles(&self, name: &'static str) -> Result<Option<Vec<f64>>> {
+        let Some(x) = self.get(name) else { return Ok(None) };
+        if let Some(v) = x.as_real_slice() {
+            Ok(Some(v.to_vec()))
+        } else if let Some(v) = x.as_integer_slice() {
+            Ok(Some(v.iter().map(|&i| if i == i32::MIN { f64::NAN } else { f64::from(i) }).collect()))
+        } else {
+            Err(Error::parameter(name, "numbers", found(x)))
+        }
+    }
+
+    /// Logical values without NA; `None` when absent.
+    pub(crate) fn opt_mask(&self, name: &'static str) -> Result<Option<Vec<bool>>> {
+        let Some(x) = self.get(name) else { return Ok(None) };
+        let values = x.as_logical_slice().ok_or_else(|| Error::parameter(name, "TRUE and FALSE", found(x)))?;
+        let mask: Option<Vec<bool>> = values.iter().map(|b| if b.is_na() { None } else { Some(b.is_true()) }).collect();
+        mask.map(Some).ok_or_else(|| Error::parameter(name, "TRUE and FALSE", "NA"))
+    }
+
+    /// One-based R positions as zero-based ones; `None` when absent.
+    pub(crate) fn opt_positions(&self, name: &'static str) -> Result<Option<Vec<u32>>> {
+        let Some(values) = self.opt_doubles(name)? else { return Ok(None) };
+        values
+            .into_iter()
+            .map(|v| {
+                if v >= 1.0 && v <= f64::from(u32::MAX) {
+                    Ok(v as u32 - 1)
+                } else {
+                    Err(Error::parameter(name, "positions from 1", v))
+                }
+            })
+            .collect::<Result<Vec<u32>>>()
+            .map(Some)
+    }
+
+    pub(crate) fn opt_strings(&self, name: &'static str) -> Result<Option<Vec<String>>> {
+        let Some(x) = self.get(name) else { return Ok(None) };
+        x.as_str_vector()
+            .map(|v| Some(v.into_iter().map(str::to_owned).collect()))
+            .ok_or_else(|| Error::parameter(name, "strings", found(x)))
+    }
+
+    fn handle<T: 'static>(&self, name: &str) -> Result<&ExternalPtr<T>> {
+        let gone = || Error::State("this handle was closed, or belongs to another R session".to_owned());
+        self.get(name).ok_or_else(gone)?.try_into().map_err(|_| gone())
+    }
+
+    pub(crate) fn store(&self) -> Result<Arc<Store>> {
+        Ok(self.handle::<StoreHandle>("store")?.try_addr().map_err(crate::reply::r_error)?.0.clone())
+    }
+
+    pub(crate) fn matrix(&self, name: &'static str) -> Result<LazyMatrix> {
+        Ok(self.handle::<MatrixHandle>(name)?.try_addr().map_err(crate::reply::r_error)?.0.clone())
+    }
+
+    /// Threads and memory as R's options say.
+    pub(crate) fn context(&self) -> Result<Context> {
+        let mut ctx = match self.opt_usize("threads")? {
+            Some(0) => return Err(Error::parameter("threads", "1 or more", 0)),
+            Some(n) => Context::with_threads(n),
+            None => Context::default(),
+        };
+        if let Some(bytes) = self.opt_usize("memory")? {
+            ctx.memory = bytes;
+        }
+        Ok(ctx)
+    }
+}

@@ -1,0 +1,150 @@
+//! Files: open, list, read elements.
+
+use crate::handles::StoreHandle;
+use crate::reply::{clean, reply};
+use crate::run::run;
+use crate::to_r::{frame_of, list_of, to_r};
+use anndataoom_core::element;
+use anndataoom_core::store::Store;
+use anndataoom_core::{Error, Result};
+use extendr_api::prelude::*;
+use std::sync::Arc;
+
+/// `path`: the file opened.
+#[extendr]
+fn rs_open(args: Robj) -> Robj {
+    reply(args, |a, _| {
+        let store = Store::open(a.str("path")?)?;
+        let path: Robj = store.path().to_string_lossy().as_ref().into();
+        let pointer: Robj = ExternalPtr::new(StoreHandle(store)).into();
+        list_of(["path", "pointer"].into_iter(), vec![path, pointer])
+    })
+}
+
+const GROUPS: [&str; 6] = ["layers", "obsm", "varm", "obsp", "varp", "uns"];
+
+/// `store`: what the file holds, without values: `X` and `raw` where there are, and the elements of each group.
+#[extendr]
+fn rs_tree(args: Robj) -> Robj {
+    reply(args, |a, _| {
+        let store = a.store()?;
+        for required in ["obs", "var"] {
+            if !store.exists(required) {
+                return Err(Error::Missing {
+                    path: store.path().to_path_buf(),
+                    element: required.to_owned(),
+                    hint: "; is this an h5ad file?".to_owned(),
+                });
+            }
+        }
+        let mut names = vec!["X"];
+        let has_x = present(&store, "X");
+        let mut values: Vec<Robj> = vec![if has_x { true.into() } else { ().into() }];
+        for group in GROUPS {
+            names.push(group);
+            values.push(members(&store, group)?);
+        }
+        names.push("raw");
+        // "raw" can also be null: anndata writes that for an object without one.
+        values.push(if present(&store, "raw/X") { raw(&store)? } else { ().into() });
+        list_of(names.into_iter(), values)
+    })
+}
+
+/// Whether there is an element other than null at `path`.
+fn present(store: &Arc<Store>, path: &str) -> bool {
+    store.exists(path) && !matches!(element::describe(store, path), Ok(d) if d.encoding == "null")
+}
+
+fn raw(store: &Arc<Store>) -> Result<Robj> {
+    list_of(["X", "var", "varm"].into_iter(), vec!["raw/X".into(), "raw/var".into(), members(store, "raw/varm")?])
+}
+
+/// The elements of a group; one that cannot be described is listed all the same and fails when it is read.
+fn members(store: &Arc<Store>, group: &str) -> Result<Robj> {
+    if !present(store, group) {
+        return Ok(List::new(0).into());
+    }
+    let keys = store.keys(group)?;
+    let entries: Result<Vec<Robj>> = keys
+        .iter()
+        .map(|key| {
+            let path = format!("{group}/{key}");
+            let (encoding, shape) = match element::describe(store, &path) {
+                Ok(d) => (d.encoding, d.shape),
+                Err(e) => (format!("unreadable ({})", e.class()), Vec::new()),
+            };
+            let shape: Vec<f64> = shape.into_iter().map(|n| n as f64).collect();
+            list_of(["element", "encoding", "shape"].into_iter(), vec![path.into(), encoding.into(), shape.into()])
+        })
+        .collect();
+    list_of(keys.iter().map(String::as_str), entries?)
+}
+
+/// `store`, `element`, `rows` and `columns` (positions from 1, optional): the element's value.
+#[extendr]
+fn rs_read(args: Robj) -> Robj {
+    reply(args, |a, notes| {
+        let (store, path) = (a.store()?, a.str("element")?);
+        let (rows, columns) = (a.opt_positions("rows")?, a.opt_positions("columns")?);
+        let value = run(a, |_| element::read_selected(&store, path, rows.as_deref(), columns.as_deref()))?;
+        to_r(&value, path, notes)
+    })
+}
+
+/// `store`, `element`: a data.frame, and the columns that could not be read with the reason.
+#[extendr]
+fn rs_read_frame(args: Robj) -> Robj {
+    reply(args, |a, notes| {
+        let (store, path) = (a.store()?, a.str("element")?);
+        let (names, index, columns) = run(a, |ctx| {
+            let names = element::column_names(&store, path)?;
+            let index = element::read_index(&store, path)?;
+            let columns: Vec<Result<element::Value>> = names
+                .iter()
+                .map(|name| {
+                    ctx.monitor.check()?;
+                    let value = element::read_column(&store, path, name)?;
+                    match (value.len(), index.1.len()) {
+                        (Some(found), Some(n)) if found == n => Ok(value),
+                        (found, n) => Err(Error::Format {
+                            path: store.path().to_path_buf(),
+                            element: format!("{path}/{name}"),
+                            expected: format!("{} values, as the index has", n.unwrap_or(0)),
+                            found: found.map_or_else(|| value.encoding().to_owned(), |f| f.to_string()),
+                        }),
+                    }
+                })
+                .collect();
+            ctx.monitor.check()?;
+            Ok((names, index, columns))
+        })?;
+        let (mut good, mut values, mut bad, mut reasons): (Vec<&str>, Vec<Robj>, Vec<&str>, Vec<Robj>) =
+            Default::default();
+        for (name, column) in names.iter().zip(columns) {
+            match column.and_then(|v| to_r(&v, &format!("{path}/{name}"), notes)) {
+                Ok(v) => {
+                    good.push(name);
+                    values.push(v);
+                }
+                Err(e) => {
+                    bad.push(name);
+                    reasons.push(clean(&e.to_string()).as_ref().into());
+                }
+            }
+        }
+        let columns = list_of(good.into_iter(), values)?;
+        let row_names = to_r(&index.1, path, notes)?;
+        let frame = frame_of(columns, row_names, index.0.as_deref(), path)?;
+        let order = Strings::from_values(names.iter().map(|n| clean(n)));
+        list_of(["value", "failed", "order"].into_iter(), vec![frame, list_of(bad.into_iter(), reasons)?, order.into()])
+    })
+}
+
+extendr_module! {
+    mod files;
+    fn rs_open;
+    fn rs_tree;
+    fn rs_read;
+    fn rs_read_frame;
+}

@@ -1,0 +1,256 @@
+//! R objects as core values. With `to_r`, the only place that knows both.
+
+use crate::reply::r_error;
+use anndataoom_core::element::{
+    Array, Categorical, Data, DataFrame, Nullable, Number, Scalar, Sparse, SparseFormat, Strings as Text, Value,
+};
+use anndataoom_core::{Error, Result};
+use extendr_api::prelude::*;
+
+/// Where an R object is going: it decides what a vector of length 1 and a missing string become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// An element of its own: length 1 is a scalar (unless `I()`), strings with NA are nullable strings.
+    Element,
+    /// A column or axis-aligned array: always 1-D; strings with NA become categories, as anndata writes them.
+    Column,
+}
+
+/// `x` as the encoding anndata would choose; `name` is what errors call it.
+///
+/// # Errors
+/// [`Error::Shape`] for a kind of R object that has no encoding (dates, functions, ...).
+pub(crate) fn from_r(x: &Robj, name: &str, place: Place) -> Result<Value> {
+    if x.is_null() {
+        return Ok(Value::Null);
+    }
+    if x.inherits("factor") {
+        return factor(x, name);
+    }
+    if x.inherits("data.frame") {
+        return data_frame(x, name);
+    }
+    if x.rtype() == Rtype::S4 {
+        return Ok(Value::Sparse(sparse(x, name)?));
+    }
+    let class: Vec<String> = x.get_attrib("class").and_then(|c| c.as_string_vector()).unwrap_or_default();
+    if let Some(c) = class.iter().find(|c| !matches!(c.as_str(), "AsIs" | "matrix" | "array" | "anndataoom_awkward")) {
+        return Err(unknown(name, c));
+    }
+    match x.rtype() {
+        Rtype::Logicals => logical(x, place),
+        Rtype::Integers => integer(x, place),
+        Rtype::Doubles => Ok(shaped(x, x.as_real_vector().unwrap_or_default(), place)),
+        Rtype::Complexes => complex(x),
+        Rtype::Strings => string(x, place),
+        Rtype::Raw => Ok(Value::Scalar(Scalar::Bytes(x.as_raw_slice().unwrap_or_default().to_vec()))),
+        Rtype::List if class.iter().any(|c| c == "anndataoom_awkward") => awkward(x, name),
+        Rtype::List => Ok(Value::Dict(named_items(x, name, place)?)),
+        other => Err(unknown(name, &format!("{other:?}").to_lowercase())),
+    }
+}
+
+fn unknown(name: &str, found: &str) -> Error {
+    Error::shape(
+        format!("'{name}'"),
+        "numbers, TRUE/FALSE, strings, a factor, a matrix, a dgCMatrix, a data.frame or a named list",
+        format!("{found} (convert it first, for instance with as.character())"),
+    )
+}
+
+/// The members of a named list.
+///
+/// # Errors
+/// [`Error::Shape`] when a name is missing, empty or repeated; those of [`from_r`].
+pub(crate) fn named_items(x: &Robj, name: &str, place: Place) -> Result<Vec<(String, Value)>> {
+    let list = x.as_list().ok_or_else(|| unknown(name, "something else"))?;
+    if list.len() == 0 {
+        return Ok(Vec::new());
+    }
+    let bad = |found: &str| Error::shape(format!("names of the list '{name}'"), "one distinct name per member", found);
+    let names = list.names().ok_or_else(|| bad("no names"))?;
+    let mut out: Vec<(String, Value)> = Vec::with_capacity(list.len());
+    for (key, value) in names.zip(list.values()) {
+        if key.is_empty() || key.is_na() || key.contains('/') || out.iter().any(|(k, _)| k == key) {
+            return Err(bad(&format!("\"{key}\"")));
+        }
+        out.push((key.to_owned(), from_r(&value, &format!("{name}/{key}"), place)?));
+    }
+    Ok(out)
+}
+
+fn extents(x: &Robj) -> Option<Vec<usize>> {
+    let dim = x.get_attrib("dim")?;
+    Some(dim.as_integer_slice()?.iter().map(|&n| n as usize).collect())
+}
+
+/// Column-major values of an R array in row-major order.
+fn row_major<T: Clone>(shape: &[usize], v: &[T]) -> Vec<T> {
+    match *shape {
+        [] | [_] => v.to_vec(),
+        [n, ref rest @ ..] => {
+            // Row i of the first axis holds every n-th value, itself in column-major order.
+            (0..n)
+                .flat_map(|i| row_major(rest, &v.iter().skip(i).step_by(n.max(1)).cloned().collect::<Vec<T>>()))
+                .collect()
+        }
+    }
+}
+
+fn is_scalar(x: &Robj, place: Place) -> bool {
+    place == Place::Element && x.len() == 1 && !x.inherits("AsIs")
+}
+
+fn shaped<T: Number>(x: &Robj, v: Vec<T>, place: Place) -> Value {
+    match extents(x) {
+        Some(shape) => Value::Array(Array { data: T::wrap(row_major(&shape, &v)), shape }),
+        None if is_scalar(x, place) => Value::Scalar(Scalar::Number(T::wrap(v))),
+        None => Value::vector(T::wrap(v)),
+    }
+}
+
+fn logical(x: &Robj, place: Place) -> Result<Value> {
+    let v = x.as_logical_slice().unwrap_or_default();
+    let values: Vec<bool> = v.iter().map(Rbool::is_true).collect();
+    if !v.iter().any(|b| b.is_na()) {
+        return Ok(shaped(x, values, place));
+    }
+    if extents(x).is_some() {
+        return Ok(shaped(
+            x,
+            v.iter().map(|b| if b.is_na() { f64::NAN } else { f64::from(u8::from(b.is_true())) }).collect(),
+            place,
+        ));
+    }
+    Ok(Value::Nullable(Nullable {
+        values: Box::new(Value::vector(values)),
+        mask: v.iter().map(|b| b.is_na()).collect(),
+    }))
+}
+
+fn integer(x: &Robj, place: Place) -> Result<Value> {
+    let v = x.as_integer_slice().unwrap_or_default();
+    let na = |i: &i32| *i == i32::MIN;
+    if !v.iter().any(na) {
+        return Ok(shaped(x, v.to_vec(), place));
+    }
+    if extents(x).is_some() {
+        return Ok(shaped(x, v.iter().map(|i| if na(i) { f64::NAN } else { f64::from(*i) }).collect(), place));
+    }
+    let values: Vec<i32> = v.iter().map(|i| if na(i) { 0 } else { *i }).collect();
+    Ok(Value::Nullable(Nullable { values: Box::new(Value::vector(values)), mask: v.iter().map(na).collect() }))
+}
+
+fn complex(x: &Robj) -> Result<Value> {
+    let values: Complexes = x.clone().try_into().map_err(r_error)?;
+    let data: Vec<(f64, f64)> = values.iter().map(|c| (c.re().0, c.im().0)).collect();
+    let shape = extents(x).unwrap_or_else(|| vec![data.len()]);
+    Ok(Value::Complex { data: row_major(&shape, &data), shape, single: false })
+}
+
+fn string(x: &Robj, place: Place) -> Result<Value> {
+    let values: Strings = x.clone().try_into().map_err(r_error)?;
+    let items: Vec<&str> = values.iter().map(|s| if s.is_na() { "" } else { s.as_ref() }).collect();
+    let mask: Vec<bool> = values.iter().map(|s| s.is_na()).collect();
+    let missing = mask.contains(&true);
+    Ok(match extents(x) {
+        Some(shape) => Value::Strings { data: row_major(&shape, &items).into_iter().collect(), shape },
+        None if !missing && is_scalar(x, place) => Value::string(items.first().copied().unwrap_or_default()),
+        None if !missing => Value::strings(items),
+        None if place == Place::Element => Value::Nullable(Nullable { values: Box::new(Value::strings(items)), mask }),
+        None => {
+            let mut levels: Vec<&str> = items.iter().zip(&mask).filter(|(_, &na)| !na).map(|(s, _)| *s).collect();
+            levels.sort_unstable();
+            levels.dedup();
+            let code = |s: &str, na: bool| if na { -1 } else { levels.binary_search(&s).map_or(-1, |i| i as i32) };
+            let codes = items.iter().zip(&mask).map(|(s, &na)| code(s, na)).collect();
+            Value::Categorical(Categorical { codes, categories: Box::new(Value::strings(&levels)), ordered: false })
+        }
+    })
+}
+
+/// A factor; one that came from categories that are no strings gets them back while its levels still read so.
+fn factor(x: &Robj, name: &str) -> Result<Value> {
+    let codes = x.as_integer_slice().ok_or_else(|| unknown(name, "a factor without integer codes"))?;
+    let levels = x.get_attrib("levels").and_then(|l| l.as_string_vector()).unwrap_or_default();
+    let n = levels.len() as i32;
+    if codes.iter().any(|&c| c != i32::MIN && (c < 1 || c > n)) {
+        return Err(unknown(name, "a factor with codes outside its levels"));
+    }
+    let kind = x.get_attrib("categories").and_then(|k| k.as_str().map(str::to_owned));
+    let typed = match kind.as_deref() {
+        Some("int64") => levels.iter().map(|l| l.parse::<i64>().ok()).collect::<Option<Vec<_>>>().map(Value::vector),
+        Some("float64") => levels.iter().map(|l| l.parse::<f64>().ok()).collect::<Option<Vec<_>>>().map(Value::vector),
+        Some("bool") => {
+            let parse = |l: &String| ["FALSE", "TRUE"].iter().position(|t| t == l).map(|i| i == 1);
+            levels.iter().map(parse).collect::<Option<Vec<bool>>>().map(Value::vector)
+        }
+        _ => None,
+    };
+    Ok(Value::Categorical(Categorical {
+        codes: codes.iter().map(|&c| if c == i32::MIN { -1 } else { c - 1 }).collect(),
+        categories: Box::new(typed.unwrap_or_else(|| Value::strings(&levels))),
+        ordered: x.inherits("ordered"),
+    }))
+}
+
+/// A `dgCMatrix`, `lgCMatrix`, `dgRMatrix` or `lgRMatrix`; R's `plain_sparse()` makes others one of these.
+pub(crate) fn sparse(x: &Robj, name: &str) -> Result<Sparse> {
+    let class = x.class().and_then(|mut c| c.next().map(str::to_owned)).unwrap_or_default();
+    let (format, minor) = match class.as_str() {
+        "dgCMatrix" | "lgCMatrix" => (SparseFormat::Csc, "i"),
+        "dgRMatrix" | "lgRMatrix" => (SparseFormat::Csr, "j"),
+        other => return Err(unknown(name, other)),
+    };
+    let slot = |s: &str| x.get_attrib(s).ok_or_else(|| unknown(name, &class));
+    let dim = slot("Dim")?;
+    let &[rows, columns] = dim.as_integer_slice().unwrap_or_default() else { return Err(unknown(name, &class)) };
+    let values = slot("x")?;
+    let data: Data = if let Some(v) = values.as_real_slice() {
+        v.to_vec().into()
+    } else {
+        let v = values.as_logical_slice().unwrap_or_default();
+        if v.iter().any(|b| b.is_na()) {
+            v.iter()
+                .map(|b| if b.is_na() { f64::NAN } else { f64::from(u8::from(b.is_true())) })
+                .collect::<Vec<f64>>()
+                .into()
+        } else {
+            v.iter().map(Rbool::is_true).collect::<Vec<bool>>().into()
+        }
+    };
+    Ok(Sparse {
+        format,
+        shape: (rows as usize, columns as usize),
+        indptr: slot("p")?.as_integer_slice().unwrap_or_default().iter().map(|&p| p as u64).collect(),
+        indices: slot(minor)?.as_integer_slice().unwrap_or_default().iter().map(|&i| i as u32).collect(),
+        data,
+    })
+}
+
+fn data_frame(x: &Robj, name: &str) -> Result<Value> {
+    let columns = named_items(x, name, Place::Column)?;
+    let names = x.get_attrib("row.names").ok_or_else(|| unknown(name, "a data.frame without row names"))?;
+    let index: Text = match (names.as_str_vector(), names.as_integer_slice()) {
+        (Some(v), _) => v.into_iter().collect(),
+        (None, Some(v)) => v.iter().map(i32::to_string).collect(),
+        _ => return Err(unknown(name, "a data.frame with odd row names")),
+    };
+    let n = index.len();
+    if let Some((column, v)) = columns.iter().find(|(_, v)| v.len() != Some(n)) {
+        return Err(Error::shape(format!("column '{name}/{column}'"), format!("{n} values"), format!("{:?}", v.len())));
+    }
+    let index_name = x.get_attrib("index_name").and_then(|i| i.as_str().map(str::to_owned));
+    Ok(Value::DataFrame(DataFrame {
+        index_name,
+        index: Box::new(Value::Strings { shape: vec![n], data: index }),
+        columns,
+    }))
+}
+
+fn awkward(x: &Robj, name: &str) -> Result<Value> {
+    let part = |k: &str| x.dollar(k).map_err(r_error);
+    let length = part("length")?.as_real().unwrap_or(0.0) as u64;
+    let form = part("form")?.as_str().unwrap_or_default().to_owned();
+    Ok(Value::Awkward { length, form, buffers: named_items(&part("buffers")?, name, Place::Column)? })
+}

@@ -1,0 +1,162 @@
+//! Matrices: open, select, record, read.
+
+use crate::args::Args;
+use crate::from_r;
+use crate::handles::MatrixHandle;
+use crate::reply::{reply, Notes};
+use crate::run::run;
+use crate::to_r::{list_of, to_r};
+use anndataoom_core::chain::Op;
+use anndataoom_core::element::Value;
+use anndataoom_core::matrix::{MemorySource, Source};
+use anndataoom_core::{stream, Error, LazyMatrix, Result};
+use extendr_api::prelude::*;
+use std::sync::Arc;
+
+/// A handle and the bytes that rebuild it: what every function that makes a matrix gives.
+pub(crate) fn handle(x: LazyMatrix) -> Result<Robj> {
+    let (rows, columns) = x.shape();
+    let bytes = x.to_bytes()?;
+    let dim = vec![rows as i32, columns as i32];
+    let pointer: Robj = ExternalPtr::new(MatrixHandle(x)).into();
+    list_of(["pointer", "chain", "dim"].into_iter(), vec![pointer, Raw::from_bytes(&bytes).into(), dim.into()])
+}
+
+/// An in-memory R matrix as a source.
+fn memory_source(x: &Robj) -> Result<Arc<dyn Source>> {
+    let source = match from_r::from_r(x, "X", from_r::Place::Column)? {
+        Value::Sparse(s) => MemorySource::from_sparse(&s)?,
+        Value::Array(a) => MemorySource::from_array(a)?,
+        other => return Err(Error::shape("X", "a matrix or a dgCMatrix", other.encoding())),
+    };
+    Ok(Arc::new(source))
+}
+
+/// `matrix` (an R matrix), `chain` (bytes, optional): a handle on it.
+#[extendr]
+fn rs_matrix_memory(args: Robj) -> Robj {
+    reply(args, |a, _| {
+        let x = a.get("matrix").ok_or_else(|| Error::parameter("X", "a matrix", "NULL"))?;
+        handle(recorded(memory_source(x)?, a)?)
+    })
+}
+
+/// `store`, `element`, `chain` (bytes, optional): a handle on a matrix in a file.
+#[extendr]
+fn rs_matrix_open(args: Robj) -> Robj {
+    reply(args, |a, _| handle(recorded(anndataoom_core::matrix::open(&a.store()?, a.str("element")?)?, a)?))
+}
+
+fn recorded(source: Arc<dyn Source>, a: &Args) -> Result<LazyMatrix> {
+    match a.get("chain").and_then(|c| c.as_raw_slice()).filter(|b| !b.is_empty()) {
+        Some(bytes) => LazyMatrix::from_bytes(source, bytes),
+        None => Ok(LazyMatrix::new(source)),
+    }
+}
+
+/// `matrix`, `rows`, `columns` (positions from 1, optional): the selection.
+#[extendr]
+fn rs_matrix_select(args: Robj) -> Robj {
+    reply(args, |a, _| {
+        let (rows, columns) = (a.opt_positions("rows")?, a.opt_positions("columns")?);
+        handle(a.matrix("matrix")?.select(rows.as_deref(), columns.as_deref())?)
+    })
+}
+
+/// `matrix`, `base` (optional): ln(1 + x) recorded.
+#[extendr]
+fn rs_matrix_log1p(args: Robj) -> Robj {
+    reply(args, |a, _| {
+        let base = a.opt_f64("base")?;
+        if base.is_some_and(|b| b <= 0.0 || b == 1.0) {
+            return Err(Error::parameter("base", "a positive number other than 1", base.unwrap_or_default()));
+        }
+        handle(a.matrix("matrix")?.with(Op::Log1p { base })?)
+    })
+}
+
+/// `matrix`: what `show()` says about it.
+#[extendr]
+fn rs_matrix_info(args: Robj) -> Robj {
+    reply(args, |a, _| {
+        let x = a.matrix("matrix")?;
+        let source = x.source();
+        let stored = source.shape();
+        let ops: Vec<&str> = x
+            .ops()
+            .iter()
+            .map(|op| match op {
+                Op::Normalize { .. } => "normalize_total",
+                Op::Log1p { .. } => "log1p",
+                Op::Scale { .. } => "scale",
+                Op::PearsonResiduals { .. } => "normalize_pearson_residuals",
+            })
+            .collect();
+        let names = [
+            "layout",
+            "stored_dtype",
+            "dtype",
+            "nnz",
+            "disk_bytes",
+            "stored_dim",
+            "sparse",
+            "queued",
+            "ops",
+            "in_memory",
+        ];
+        let values: Vec<Robj> = vec![
+            source.layout().name().into(),
+            source.dtype().name().into(),
+            x.dtype().name().into(),
+            source.nnz().map_or_else(f64::na, |n| n as f64).into(),
+            (source.disk_bytes() as f64).into(),
+            vec![stored.0 as f64, stored.1 as f64].into(),
+            x.is_sparse().into(),
+            x.describe().into(),
+            ops.into(),
+            x.location().is_none().into(),
+        ];
+        list_of(names.into_iter(), values)
+    })
+}
+
+/// `matrix`, `limit` (bytes): the values, a dgCMatrix or a matrix.
+#[extendr]
+fn rs_matrix_collect(args: Robj) -> Robj {
+    reply(args, |a, notes: &Notes| {
+        let x = a.matrix("matrix")?;
+        let limit = a.opt_f64("limit")?.map_or(u64::MAX, |l| l as u64);
+        let value = run(a, |ctx| stream::collect(&x, ctx, limit))?;
+        to_r(&value, "X", notes)
+    })
+}
+
+/// `path`: the file opened and described, for `read_h5ad()`. Gives the R error of a handle when it is closed.
+#[extendr]
+fn rs_is_open(args: Robj) -> Robj {
+    reply(args, |a, _| Ok(a.matrix("matrix").is_ok().into()))
+}
+
+/// `x`: to the core and back, for tests.
+#[extendr]
+fn rs_echo(args: Robj) -> Robj {
+    reply(args, |a, notes| {
+        let x = a.get("x").cloned().unwrap_or_else(|| ().into());
+        let place = if a.bool("column")? { from_r::Place::Column } else { from_r::Place::Element };
+        let value = from_r::from_r(&x, "x", place)?;
+        let encoding: Robj = value.encoding().into();
+        list_of(["encoding", "value"].into_iter(), vec![encoding, to_r(&value, "x", notes)?])
+    })
+}
+
+extendr_module! {
+    mod matrices;
+    fn rs_matrix_memory;
+    fn rs_matrix_open;
+    fn rs_matrix_select;
+    fn rs_matrix_log1p;
+    fn rs_matrix_info;
+    fn rs_matrix_collect;
+    fn rs_is_open;
+    fn rs_echo;
+}

@@ -1,0 +1,295 @@
+//! Core values as R objects. With `from_r`, the only place that knows both.
+
+use crate::reply::{clean, r_error, Notes};
+use anndataoom_core::element::{
+    Array, Categorical, DType, Data, DataFrame, Nullable, Scalar, Sparse, SparseFormat, Strings as Text, Value,
+};
+use anndataoom_core::patch::Patch;
+use anndataoom_core::{Error, Result};
+use extendr_api::prelude::*;
+
+/// Integers from here on are not all exact in an R double.
+const EXACT: u64 = 1 << 53;
+
+/// `value` in R's terms; `name` is what warnings call it.
+///
+/// # Errors
+/// [`Error::Shape`] when the value contradicts itself, [`Error::Memory`] when R cannot hold it.
+pub(crate) fn to_r(value: &Value, name: &str, notes: &Notes) -> Result<Robj> {
+    Ok(match value {
+        Value::Null => ().into(),
+        Value::Scalar(s) => scalar(s, name, notes),
+        Value::Array(a) => array(a, name, notes)?,
+        Value::Complex { shape, data, .. } => {
+            let data = column_major(shape, data);
+            let v = Complexes::from_values(data.into_iter().map(|(re, im)| Rcplx::new(re, im)));
+            with_dim(v.into(), shape)?
+        }
+        Value::Strings { shape, data } => strings(shape, data)?,
+        Value::Categorical(c) => factor(c, name)?,
+        Value::Nullable(n) => nullable(n, name, notes)?,
+        Value::Sparse(s) => sparse(s, name)?,
+        Value::DataFrame(d) => data_frame(d, name, notes)?,
+        Value::Dict(items) => named_list(items, name, notes)?,
+        Value::RecArray(fields) => rec_array(fields, name, notes)?,
+        Value::Awkward { length, form, buffers } => {
+            let buffers = named_list(buffers, name, notes)?;
+            let mut out: Robj = list!(length = *length as f64, form = clean(form).as_ref(), buffers = buffers).into();
+            out.set_class(["anndataoom_awkward"]).map_err(r_error)?;
+            out
+        }
+    })
+}
+
+/// `list(name = value, ...)`.
+pub(crate) fn named_list(items: &[(String, Value)], name: &str, notes: &Notes) -> Result<Robj> {
+    let values: Result<Vec<Robj>> = items.iter().map(|(k, v)| to_r(v, &format!("{name}/{k}"), notes)).collect();
+    list_of(items.iter().map(|(k, _)| k.as_str()), values?)
+}
+
+/// A named list of R objects.
+pub(crate) fn list_of<'a>(names: impl ExactSizeIterator<Item = &'a str>, values: Vec<Robj>) -> Result<Robj> {
+    let names: Vec<String> = names.map(|n| clean(n).into_owned()).collect();
+    Ok(List::from_names_and_values(names, values).map_err(r_error)?.into())
+}
+
+/// What a verb adds, by slot.
+pub(crate) fn patch_to_r(patch: &Patch, notes: &Notes) -> Result<Robj> {
+    let slots = [
+        ("obs", &patch.obs),
+        ("var", &patch.var),
+        ("obsm", &patch.obsm),
+        ("varm", &patch.varm),
+        ("obsp", &patch.obsp),
+        ("uns", &patch.uns),
+    ];
+    let values: Result<Vec<Robj>> = slots.iter().map(|(k, v)| named_list(v, k, notes)).collect();
+    list_of(slots.iter().map(|(k, _)| *k), values?)
+}
+
+/// A buffer: logical, integer (up to 32 bits, unless the value R keeps for NA occurs) or double.
+fn data(d: &Data, name: &str, notes: &Notes) -> Robj {
+    fn int<T: Copy + Into<i32>>(v: &[T]) -> Robj {
+        v.iter().map(|&x| x.into()).collect::<Vec<i32>>().into()
+    }
+    let inexact = |huge: bool| {
+        if huge {
+            notes.warn("precision", format!("'{name}' holds integers beyond 2^53; they are rounded to doubles"));
+        }
+    };
+    match d {
+        Data::Bool(v) => Logicals::from_values(v.iter().map(|&b| Rbool::from(b))).into(),
+        Data::I8(v) => int(v),
+        Data::I16(v) => int(v),
+        Data::U8(v) => int(v),
+        Data::U16(v) => int(v),
+        Data::I32(v) if !v.contains(&i32::MIN) => v.clone().into(),
+        Data::I64(v) => {
+            inexact(v.iter().any(|x| x.unsigned_abs() > EXACT));
+            d.to_f64().into()
+        }
+        Data::U64(v) => {
+            inexact(v.iter().any(|&x| x > EXACT));
+            d.to_f64().into()
+        }
+        Data::F64(v) => v.clone().into(),
+        _ => d.to_f64().into(),
+    }
+}
+
+fn scalar(s: &Scalar, name: &str, notes: &Notes) -> Robj {
+    match s {
+        Scalar::Number(d) => data(d, name, notes),
+        Scalar::Complex(re, im) => Complexes::from_values([Rcplx::new(*re, *im)]).into(),
+        Scalar::String(s) => clean(s).as_ref().into(),
+        Scalar::Bytes(b) => Raw::from_bytes(b).into(),
+    }
+}
+
+/// Row-major values of an array of `shape` in R's column-major order.
+fn column_major<T: Copy>(shape: &[usize], v: &[T]) -> Vec<T> {
+    match *shape {
+        [n, m] if n > 1 && m > 1 => {
+            let mut out = Vec::with_capacity(v.len());
+            for j in 0..m {
+                out.extend(v.iter().skip(j).step_by(m));
+            }
+            out
+        }
+        [] | [_] | [_, _] => v.to_vec(),
+        [first, ref rest @ ..] => {
+            // The first axis runs fastest in R: interleave the slabs, each already in R's order.
+            let slab = rest.iter().product::<usize>().max(1);
+            let slabs: Vec<Vec<T>> = v.chunks(slab).take(first).map(|c| column_major(rest, c)).collect();
+            (0..slab).flat_map(|k| slabs.iter().filter_map(move |s| s.get(k).copied())).collect()
+        }
+    }
+}
+
+fn with_dim(mut x: Robj, shape: &[usize]) -> Result<Robj> {
+    if shape.len() > 1 {
+        let dim: Result<Vec<i32>> = shape.iter().map(|&n| dimension(n)).collect();
+        x.set_attrib("dim", dim?).map_err(r_error)?;
+    }
+    Ok(x)
+}
+
+fn dimension(n: usize) -> Result<i32> {
+    i32::try_from(n).map_err(|_| Error::shape("extent of an R matrix", "less than 2^31", n))
+}
+
+fn array(a: &Array, name: &str, notes: &Notes) -> Result<Robj> {
+    fn reorder<T: anndataoom_core::element::Number>(shape: &[usize], v: &[T]) -> Data {
+        T::wrap(column_major(shape, v))
+    }
+    if a.shape.iter().product::<usize>() != a.data.len() {
+        return Err(Error::shape(format!("'{name}'"), format!("{:?} values", a.shape), a.data.len()));
+    }
+    if a.shape.len() < 2 {
+        return Ok(data(&a.data, name, notes));
+    }
+    let turned = anndataoom_core::with_data!(&a.data, v => reorder(&a.shape, v));
+    with_dim(data(&turned, name, notes), &a.shape)
+}
+
+fn strings(shape: &[usize], text: &Text) -> Result<Robj> {
+    if shape.len() < 2 {
+        return Ok(Strings::from_values(text.iter().map(clean)).into());
+    }
+    let items: Vec<&str> = column_major(shape, &text.iter().collect::<Vec<_>>());
+    with_dim(Strings::from_values(items.into_iter().map(clean)).into(), shape)
+}
+
+/// Labels of categories, and the kind of those that are not strings.
+fn labels(categories: &Value) -> Option<(Vec<String>, Option<&'static str>)> {
+    match categories {
+        Value::Strings { data, .. } => Some((data.iter().map(|s| clean(s).into_owned()).collect(), None)),
+        Value::Array(Array { data, .. }) => {
+            let kind = match data.dtype() {
+                DType::Bool => "bool",
+                DType::F16 | DType::F32 | DType::F64 => "float64",
+                _ => "int64",
+            };
+            let labels = match data {
+                Data::Bool(v) => v.iter().map(|&b| if b { "TRUE" } else { "FALSE" }.to_owned()).collect(),
+                Data::U64(v) => v.iter().map(u64::to_string).collect(),
+                Data::I64(v) => v.iter().map(i64::to_string).collect(),
+                other => other.to_f64().iter().map(f64::to_string).collect(),
+            };
+            Some((labels, Some(kind)))
+        }
+        Value::Nullable(n) => labels(&n.values),
+        _ => None,
+    }
+}
+
+fn factor(c: &Categorical, name: &str) -> Result<Robj> {
+    let (levels, kind) = labels(&c.categories).ok_or_else(|| {
+        Error::shape(format!("categories of '{name}'"), "strings or numbers", c.categories.encoding())
+    })?;
+    let n = i32::try_from(levels.len())
+        .map_err(|_| Error::shape(format!("categories of '{name}'"), "less than 2^31", levels.len()))?;
+    if let Some(bad) = c.codes.iter().find(|&&k| k < -1 || k >= n) {
+        return Err(Error::shape(format!("codes of '{name}'"), format!("-1 to {}", n - 1), bad));
+    }
+    let codes: Vec<i32> = c.codes.iter().map(|&k| if k < 0 { i32::MIN } else { k + 1 }).collect();
+    let mut out: Robj = codes.into();
+    out.set_attrib("levels", Strings::from_values(levels)).map_err(r_error)?;
+    let class: &[&str] = if c.ordered { &["ordered", "factor"] } else { &["factor"] };
+    out.set_class(class).map_err(r_error)?;
+    if let Some(kind) = kind {
+        out.set_attrib("categories", kind).map_err(r_error)?;
+    }
+    Ok(out)
+}
+
+fn nullable(n: &Nullable, name: &str, notes: &Notes) -> Result<Robj> {
+    if n.values.len() != Some(n.mask.len()) {
+        return Err(Error::shape(format!("mask of '{name}'"), format!("{:?} entries", n.values.len()), n.mask.len()));
+    }
+    Ok(match &*n.values {
+        Value::Strings { data, .. } => Strings::from_values(
+            data.iter()
+                .zip(&n.mask)
+                .map(|(s, &na)| if na { Rstr::na() } else { Rstr::from(clean(s).as_ref()) })
+                .collect::<Vec<_>>(),
+        )
+        .into(),
+        Value::Array(Array { data: Data::Bool(v), .. }) => {
+            Logicals::from_values(v.iter().zip(&n.mask).map(|(&b, &na)| if na { Rbool::na() } else { Rbool::from(b) }))
+                .into()
+        }
+        Value::Array(a) => {
+            let base = data(&a.data, name, notes);
+            if let Some(v) = base.as_integer_slice() {
+                v.iter().zip(&n.mask).map(|(&x, &na)| if na { i32::MIN } else { x }).collect::<Vec<i32>>().into()
+            } else {
+                let v = base.as_real_slice().unwrap_or_default();
+                v.iter().zip(&n.mask).map(|(&x, &na)| if na { f64::na() } else { x }).collect::<Vec<f64>>().into()
+            }
+        }
+        other => return Err(Error::shape(format!("'{name}'"), "numbers or strings with a mask", other.encoding())),
+    })
+}
+
+/// `dgCMatrix`, or `lgCMatrix` for bool: the slots are built directly.
+pub(crate) fn sparse(s: &Sparse, name: &str) -> Result<Robj> {
+    if s.data.len() >= i32::MAX as usize {
+        return Err(Error::Memory {
+            what: format!("'{name}' as a dgCMatrix"),
+            needed: s.data.len() as u64 * 12,
+            limit: i32::MAX as u64 * 12,
+            hint: "; R's sparse matrices hold less than 2^31 values: select rows, or use chunk_apply()".to_owned(),
+        });
+    }
+    let turned;
+    let s = if s.format == SparseFormat::Csc {
+        s
+    } else {
+        turned = s.to_format(SparseFormat::Csc)?;
+        &turned
+    };
+    let class = if s.data.dtype() == DType::Bool { "lgCMatrix" } else { "dgCMatrix" };
+    let mut out: S4 =
+        eval_string(&format!("methods::new(methods::getClass('{class}', where = asNamespace('Matrix')))"))
+            .and_then(S4::try_from)
+            .map_err(r_error)?;
+    let mut set = |slot: &str, value: Robj| out.set_slot(slot, value).map(|_| ()).map_err(r_error);
+    set("p", s.indptr.iter().map(|&p| p as i32).collect::<Vec<i32>>().into())?;
+    set("i", s.indices.iter().map(|&i| i as i32).collect::<Vec<i32>>().into())?;
+    set(
+        "x",
+        match &s.data {
+            Data::Bool(v) => Logicals::from_values(v.iter().map(|&b| Rbool::from(b))).into(),
+            d => d.to_f64().into(),
+        },
+    )?;
+    set("Dim", vec![dimension(s.shape.0)?, dimension(s.shape.1)?].into())?;
+    Ok(out.into())
+}
+
+/// Row names have to be unique in R: repeats get "-1", "-2", ... as in anndata's `obs_names_make_unique`.
+fn data_frame(d: &DataFrame, name: &str, notes: &Notes) -> Result<Robj> {
+    let columns = named_list(&d.columns, name, notes)?;
+    let index = to_r(&d.index, name, notes)?;
+    frame_of(columns, index, d.index_name.as_deref(), name)
+}
+
+/// A data.frame through R's `build_frame()`.
+pub(crate) fn frame_of(columns: Robj, index: Robj, index_name: Option<&str>, name: &str) -> Result<Robj> {
+    let build = eval_string("anndataoom:::build_frame").map_err(r_error)?;
+    let build = build.as_function().ok_or_else(|| Error::Internal("build_frame is not a function".to_owned()))?;
+    build.call(pairlist!(columns, index, index_name, name)).map_err(r_error)
+}
+
+fn rec_array(fields: &[(String, Value)], name: &str, notes: &Notes) -> Result<Robj> {
+    let flat = fields.iter().all(
+        |(_, v)| matches!(v, Value::Strings { shape, .. } | Value::Array(Array { shape, .. }) if shape.len() == 1),
+    );
+    let columns = named_list(fields, name, notes)?;
+    if flat {
+        frame_of(columns, ().into(), None, name)
+    } else {
+        Ok(columns)
+    }
+}

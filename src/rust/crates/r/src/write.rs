@@ -1,0 +1,114 @@
+//! Writing: the plan R made (see `write_plan()` there) as the core's.
+
+use crate::args::Args;
+use crate::from_r::{from_r, Place};
+use crate::reply::reply;
+use crate::run::run;
+use anndataoom_core::element::{SparseFormat, Value};
+use anndataoom_core::write::{self, Compression, Frame, H5adPlan, Part, RawPlan, WriteOptions};
+use anndataoom_core::{Error, Result};
+use extendr_api::prelude::*;
+
+fn bad(what: &str) -> Error {
+    Error::Internal(format!("a plan of writing has {what}"))
+}
+
+/// One part: `kind` is "value" (`value`, `name`, `element`, `csr`), "matrix" (`matrix`, `store`), "copy" (`store`,
+/// `element`, `rows`, `columns`) or "frame" (`index_name`, `index`, `columns`).
+fn part(x: &Robj) -> Result<Part> {
+    let a = Args::new(x)?;
+    Ok(match a.str("kind")? {
+        "value" => {
+            let place =
+                if a.get("element").and_then(|e| e.as_bool()) == Some(true) { Place::Element } else { Place::Column };
+            let null: Robj = ().into();
+            let value = from_r(a.get("value").unwrap_or(&null), a.opt_str("name")?.unwrap_or("value"), place)?;
+            match value {
+                // scanpy keeps square matrices by rows.
+                Value::Sparse(s) if a.get("csr").and_then(|e| e.as_bool()) == Some(true) => {
+                    Part::Value(Value::Sparse(s.to_format(SparseFormat::Csr)?))
+                }
+                value => Part::Value(value),
+            }
+        }
+        "matrix" => {
+            let store = if a.get("store").is_some() { Some(a.store()?) } else { None };
+            Part::of_chain(&a.matrix("matrix")?, store.as_ref())
+        }
+        "copy" => Part::Copy {
+            store: a.store()?,
+            element: a.str("element")?.to_owned(),
+            rows: a.opt_positions("rows")?,
+            columns: a.opt_positions("columns")?,
+        },
+        "frame" => Part::Frame(Frame {
+            index_name: a.opt_str("index_name")?.map(str::to_owned),
+            index: Box::new(part(a.get("index").ok_or_else(|| bad("a frame without an index"))?)?),
+            columns: parts(&a, "columns")?,
+        }),
+        other => return Err(bad(other)),
+    })
+}
+
+fn parts(a: &Args, name: &str) -> Result<Vec<(String, Part)>> {
+    let Some(list) = a.get(name).and_then(|l| l.as_list()) else { return Ok(Vec::new()) };
+    list.iter().map(|(key, x)| Ok((key.to_owned(), part(&x)?))).collect()
+}
+
+fn optional(a: &Args, name: &str) -> Result<Option<Part>> {
+    a.get(name).map(part).transpose()
+}
+
+fn plan(x: &Robj) -> Result<H5adPlan> {
+    let a = Args::new(x)?;
+    let need = |name: &str| optional(&a, name)?.ok_or_else(|| bad(&format!("no {name}")));
+    let mut plan = H5adPlan::new(optional(&a, "X")?, need("obs")?, need("var")?);
+    plan.layers = parts(&a, "layers")?;
+    plan.obsm = parts(&a, "obsm")?;
+    plan.varm = parts(&a, "varm")?;
+    plan.obsp = parts(&a, "obsp")?;
+    plan.varp = parts(&a, "varp")?;
+    plan.uns = parts(&a, "uns")?;
+    if let Some(raw) = a.get("raw") {
+        let raw = Args::new(raw)?;
+        plan.raw = Some(RawPlan {
+            x: optional(&raw, "X")?.ok_or_else(|| bad("raw without X"))?,
+            var: optional(&raw, "var")?.ok_or_else(|| bad("raw without var"))?,
+            varm: parts(&raw, "varm")?,
+        });
+    }
+    Ok(plan)
+}
+
+fn compression(a: &Args) -> Result<Compression> {
+    let level = a.opt_usize("compression_opts")?;
+    match a.str("compression")? {
+        "gzip" => match level.unwrap_or(4) {
+            level @ 0..=9 => Ok(Compression::Gzip(level as u8)),
+            level => Err(Error::parameter("compression_opts", "a level from 0 to 9", level)),
+        },
+        "lzf" => Ok(Compression::Lzf),
+        _ => Ok(Compression::None),
+    }
+}
+
+/// `plan`, `path`, `compression`, `compression_opts`, `as_dense`, `as_csc`: the file written.
+#[extendr]
+fn rs_write_h5ad(args: Robj) -> Robj {
+    reply(args, |a, _| {
+        let plan = plan(a.get("plan").ok_or_else(|| bad("nothing in it"))?)?;
+        let options = WriteOptions {
+            compression: compression(a)?,
+            as_dense: a.opt_strings("as_dense")?.unwrap_or_default(),
+            as_csc: a.opt_strings("as_csc")?.unwrap_or_default(),
+        };
+        let path = a.str("path")?;
+        run(a, |ctx| write::write_h5ad(&plan, path, &options, ctx))?;
+        Ok(().into())
+    })
+}
+
+extendr_module! {
+    mod write;
+    fn rs_write_h5ad;
+}

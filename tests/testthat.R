@@ -1,0 +1,4 @@
+library(testthat)
+library(anndataoom)
+
+test_check("anndataoom")

@@ -1,0 +1,60 @@
+# A small object in memory and everything about it, to compare with.
+small_twin <- function(n = 12, m = 7) {
+  set.seed(42)
+  counts <- matrix(rpois(n * m, 1.2), n, m, dimnames = list(paste0("cell", 1:n), c("MT-1", paste0("gene", 2:m))))
+  counts[, 1] <- counts[, 1] + 1 # no cell is empty
+  obs <- data.frame(
+    batch = factor(rep(c("a", "b"), length.out = n), levels = c("b", "a", "unused")), score = round(rnorm(n), 3),
+    label = sprintf("l%d", seq_len(n)), row.names = rownames(counts)
+  )
+  var <- data.frame(length = 100L * seq_len(m), row.names = colnames(counts))
+  list(
+    counts = counts, obs = obs, var = var,
+    pca = matrix(rnorm(2 * n), n), loadings = matrix(rnorm(3 * m), m),
+    graph = Matrix::rsparsematrix(n, n, 0.4), gene_graph = matrix(rnorm(m * m), m)
+  )
+}
+
+as_object <- function(twin, sparse = TRUE) {
+  x <- if (sparse) as(twin$counts, "CsparseMatrix") else twin$counts
+  AnnDataOOM(
+    x, twin$obs, twin$var, layers = list(double = 2 * x), obsm = list(X_pca = twin$pca),
+    varm = list(PCs = twin$loadings),
+    obsp = list(connectivities = twin$graph), varp = list(links = twin$gene_graph), uns = list(
+      title = "twin", deep = list(a = 1:3)
+    )
+  )
+}
+
+# The same object through a file.
+on_file <- function(twin, ...) {
+  path <- tempfile(fileext = ".h5ad")
+  write_h5ad(as_object(twin, ...), path)
+  read_h5ad(path)
+}
+
+values <- function(x) unname(as.matrix(x))
+
+shared_file <- function() {
+  root <- Sys.getenv("ANNDATAOOM_SHARED", file.path("..", "..", "..", "shared"))
+  path <- file.path(root, "data", "pbmc3k.h5ad")
+  if (!file.exists(path)) testthat::skip("pbmc3k.h5ad is not there (shared/data)")
+  normalizePath(path)
+}
+
+# The kind of condition an expression raises, with its message.
+error_of <- function(expr) {
+  e <- tryCatch({
+    expr
+    NULL
+  }, anndataoom_error = identity)
+  if (is.null(e)) return("no error")
+  paste0("<", sub("anndataoom_error_", "", class(e)[1]), "> ", conditionMessage(e))
+}
+
+# Evaluates with options set.
+with_options <- function(new, expr) {
+  old <- options(new)
+  on.exit(options(old))
+  expr
+}

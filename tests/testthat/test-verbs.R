@@ -1,0 +1,121 @@
+twin <- small_twin()
+counts <- twin$counts
+
+test_that("quality control is that of plain R", {
+  expect_message(
+    a <- qc_metrics(on_file(twin), qc_vars = "mt", percent_top = c(2, 3)), class = "anndataoom_message_gene_set"
+  )
+  expect_identical(a$var$mt, c(TRUE, rep(FALSE, 6)))
+  expect_equal(as.numeric(a$obs$n_genes_by_counts), unname(rowSums(counts > 0)))
+  expect_equal(a$obs$total_counts, unname(rowSums(counts)))
+  expect_equal(a$obs$log1p_total_counts, unname(log1p(rowSums(counts))), tolerance = 1e-6)
+  expect_equal(a$obs$pct_counts_mt, unname(counts[, 1] / rowSums(counts) * 100), tolerance = 1e-6)
+  top2 <- apply(counts, 1, function(v) sum(sort(v, decreasing = TRUE)[1:2]))
+  expect_equal(a$obs$pct_counts_in_top_2_genes, unname(top2 / rowSums(counts) * 100), tolerance = 1e-6)
+  expect_equal(as.numeric(a$var$n_cells_by_counts), unname(colSums(counts > 0)))
+  expect_equal(a$var$mean_counts, unname(colMeans(counts)), tolerance = 1e-6)
+  expect_equal(a$var$pct_dropout_by_counts, unname(100 * colMeans(counts == 0)), tolerance = 1e-6)
+})
+
+test_that("filters keep what they say and queue nothing when all stays", {
+  a <- on_file(twin)
+  genes <- rowSums(counts > 0)
+  b <- filter_cells(a, min_genes = 5)
+  expect_identical(b$obs_names, names(genes)[genes >= 5])
+  expect_equal(as.numeric(b$obs$n_genes), unname(genes[genes >= 5]))
+  cells <- colSums(counts > 0)
+  expect_identical(filter_genes(a, max_cells = 8)$var_names, names(cells)[cells <= 8])
+  expect_identical(filter_genes(a, min_counts = 14)$var_names, names(which(colSums(counts) >= 14)))
+  expect_length(anndataoom:::matrix_info(filter_cells(a, min_counts = 0)$X)$queued, 0)
+  expect_identical(dim(filter_cells(a, min_counts = 1e9)), c(0L, 7L))
+})
+
+test_that("normalisation, logarithm and scaling are those of plain R", {
+  a <- on_file(twin)
+  fractions <- counts / rowSums(counts)
+  b <- normalize_total(a, key_added = "factor")
+  target <- median(rowSums(counts))
+  expect_equal(values(b$X), unname(fractions * target), tolerance = 1e-6)
+  expect_equal(b$obs$factor, unname(rowSums(counts) / target), tolerance = 1e-6)
+  log <- normalize_total(a, target_sum = 100) |> log1p()
+  expected <- log1p(fractions * 100)
+  expect_equal(values(log$X), unname(expected), tolerance = 1e-6)
+  expect_true("log1p" %in% names(log$uns))
+  expect_warning(log1p(log), class = "anndataoom_warning_log1p")
+  z <- scale(log)
+  expect_equal(values(z$X), unname(unclass(base::scale(expected))), tolerance = 1e-5, ignore_attr = TRUE)
+  expect_equal(z$var$mean, unname(colMeans(expected)), tolerance = 1e-6)
+  expect_equal(values(z[, 3:2]$X), values(z$X)[, 3:2])
+  layer <- normalize_total(a, target_sum = 10, layer = "double")
+  expect_equal(values(layer$layers$double), unname(fractions * 10), tolerance = 1e-6)
+  expect_equal(values(layer$X), unname(counts))
+})
+
+test_that("queued operations are shown as a numbered list", {
+  a <- on_file(twin)[1:5, ] |> normalize_total(target_sum = 100) |> log1p()
+  expect_snapshot(a, transform = function(lines) sub("file: .*", "file: <file>", lines))
+  expect_snapshot(a$X, transform = function(lines) sub("in /.*", "in <file>", lines))
+  expect_snapshot(a$obsm)
+  a$raw <- a
+  expect_snapshot(a$raw)
+  expect_snapshot(
+    print(summary(a)), transform = function(lines) sub("file: .*", "file: <file>", gsub("[0-9.]+ K?B", "<size>", lines))
+  )
+})
+
+# Two clear groups of cells.
+groups <- local({
+  set.seed(7)
+  x <- rbind(matrix(rpois(40 * 20, 1), 40), matrix(rpois(40 * 20, 1), 40))
+  x[1:40, 1:8] <- x[1:40, 1:8] + rpois(320, 6)
+  dimnames(x) <- list(paste0("c", 1:80), paste0("g", 1:20))
+  x
+})
+
+test_that("principal components are those of prcomp()", {
+  a <- AnnDataOOM(groups) |> normalize_total(target_sum = 100) |> log1p()
+  b <- pca(a, n_comps = 5)
+  p <- prcomp(log1p(groups / rowSums(groups) * 100))
+  expect_equal(abs(unname(b$obsm$X_pca)), abs(unname(p$x[, 1:5])), tolerance = 1e-5)
+  expect_equal(abs(unname(b$varm$PCs)), abs(unname(p$rotation[, 1:5])), tolerance = 1e-5)
+  expect_equal(b$uns$pca$variance, p$sdev[1:5]^2, tolerance = 1e-5)
+  expect_equal(b$uns$pca$variance_ratio, (p$sdev^2 / sum(p$sdev^2))[1:5], tolerance = 1e-5)
+  mask <- rep(c(TRUE, FALSE), 10)
+  masked <- pca(a, n_comps = 3, mask_var = mask)
+  expect_true(all(masked$varm$PCs[!mask, ] == 0))
+  z <- prcomp(base::scale(log1p(groups / rowSums(groups) * 100))[, mask])
+  expect_equal(
+    abs(unname(pca(scale(a), n_comps = 3, mask_var = mask)$obsm$X_pca)), abs(unname(z$x[, 1:3])), tolerance = 1e-4
+  )
+})
+
+test_that("highly variable genes take the genes that vary", {
+  a <- highly_variable_genes(AnnDataOOM(groups), n_top_genes = 8, flavor = "pearson_residuals")
+  expect_identical(which(a$var$highly_variable), 1:8)
+  expect_identical(
+    dim(highly_variable_genes(AnnDataOOM(groups), n_top_genes = 8, flavor = "pearson_residuals", subset = TRUE)),
+    c(80L, 8L)
+  )
+  expect_identical(a$uns$hvg$flavor, "pearson_residuals")
+})
+
+test_that("neighbours, UMAP and Leiden find the two groups", {
+  a <- AnnDataOOM(groups)
+  a$obsm$X_pca <- prcomp(groups)$x[, 1:5]
+  a <- neighbors(a, n_neighbors = 10)
+  d <- as.matrix(dist(unname(a$obsm$X_pca)))
+  nearest <- t(apply(d, 1, function(v) sort(v)[2:10]))
+  found <- as.matrix(a$obsp$distances)
+  expect_equal(unname(t(apply(found, 1, function(v) sort(v[v > 0])))), unname(nearest), tolerance = 1e-5)
+  expect_true(Matrix::isSymmetric(a$obsp$connectivities))
+  expect_identical(a$uns$neighbors$connectivities_key, "connectivities")
+  expect_identical(a$uns$neighbors$params$n_neighbors, 10)
+  a <- umap(a, maxiter = 50) |> leiden(resolution = 0.2)
+  expect_identical(dim(a$obsm$X_umap), c(80L, 2L))
+  expect_identical(levels(a$obs$leiden), c("0", "1"))
+  expect_length(unique(paste(a$obs$leiden, rep(1:2, each = 40))), 2)
+  b <- neighbors(a, n_neighbors = 5, key_added = "few") |> leiden(neighbors_key = "few", key_added = "fine")
+  expect_true(all(c("few_distances", "few_connectivities") %in% names(b$obsp)))
+  expect_s3_class(b$obs$fine, "factor")
+  expect_identical(umap(a, maxiter = 50)$obsm$X_umap, a$obsm$X_umap)
+})
