@@ -320,3 +320,41 @@ fn rows_and_columns_can_be_selected() {
     assert_eq!(read_selected(&s, "obs/text", Some(&[]), None).unwrap(), Value::strings(Vec::<String>::new()));
     assert!(read_selected(&s, "uns/int", Some(&[0]), None).is_err());
 }
+
+#[test]
+fn threads_may_read_the_same_file() {
+    let s = golden("elements.h5ad");
+    let expected = get(&s, "obs");
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..5 {
+                    assert_eq!(get(&s, "obs"), expected);
+                    assert!(read(&s, "nope").is_err());
+                }
+            });
+        }
+    });
+}
+
+/// Damage anywhere is an error or goes unnoticed, never a crash: bytes of a small file are overwritten in turn.
+#[test]
+fn damaged_bytes_do_not_crash() {
+    let whole = std::fs::read(golden("elements_legacy.h5ad").path()).unwrap();
+    let path = std::env::temp_dir().join(format!("anndataoom-damaged-{}.h5ad", std::process::id()));
+    let (mut opened, mut failed) = (0, 0);
+    for at in (0..whole.len()).step_by(199) {
+        for value in [0_u8, 0x7f, 0xff] {
+            let mut bytes = whole.clone();
+            bytes[at] = value;
+            std::fs::write(&path, bytes).unwrap();
+            let Ok(s) = Store::open(&path) else { continue };
+            opened += 1;
+            for key in s.keys("").unwrap_or_default() {
+                failed += usize::from(read(&s, &key).is_err()) + usize::from(describe(&s, &key).is_err());
+            }
+        }
+    }
+    std::fs::remove_file(&path).unwrap();
+    assert!(opened > 50 && failed > 0, "{opened} {failed}");
+}

@@ -82,6 +82,25 @@ fn every_encoding_survives() {
 }
 
 #[test]
+fn a_real_file_survives() {
+    let shared = std::env::var_os("ANNDATAOOM_SHARED").map_or_else(|| repository().join("../shared"), PathBuf::from);
+    let path = shared.join("data/pbmc3k.h5ad");
+    if !path.exists() {
+        println!("skipped: {} is not there", path.display());
+        return;
+    }
+    let dir = Scratch::new("real");
+    let from = Store::open(&path).unwrap();
+    let to = dir.0.join("pbmc3k.h5ad");
+    rewrite(&from, &to, &WriteOptions { compression: Compression::Gzip(1), shuffle: false });
+    let again = Store::open(&to).unwrap();
+    for key in from.keys("").unwrap() {
+        assert!(element::read(&from, &key).unwrap() == element::read(&again, &key).unwrap(), "{key}");
+    }
+    compare_by_anndata(&path, &to);
+}
+
+#[test]
 fn other_types_survive() {
     let dir = Scratch::new("types");
     let from = Store::open(repository().join("tests/golden/elements_types.h5")).unwrap();

@@ -136,8 +136,9 @@ fn fault_of(target: &Path, error: &hdf5::Error) -> Error {
 fn create(path: &Path) -> hdf5::Result<hdf5::File> {
     let file = hdf5::File::with_options()
         .with_fapl(|p| {
-            // Nobody else knows the name. A lock would outlive the commit in any process forked meanwhile.
-            p.libver_bounds(hdf5::file::LibraryVersion::V18, hdf5::file::LibraryVersion::V110).file_locking(false)
+            use hdf5::file::LibraryVersion::{V110, V18};
+            // No lock: the name is ours alone, and a process forked meanwhile (R's `system`) would hold the lock on.
+            p.libver_bounds(V18, V110).file_locking(false)
         })
         .with_fcpl(|p| p.obj_track_times(false))
         .create(path)?;

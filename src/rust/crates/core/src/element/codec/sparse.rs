@@ -22,6 +22,11 @@ pub(super) fn shape_of(node: &Node, attribute: &str) -> Result<(usize, usize)> {
     };
     let extents: Option<Vec<usize>> = match &found {
         Attribute::Integer(v) => v.iter().map(|&x| usize::try_from(x).ok()).collect(),
+        // R writes whole numbers as doubles at times.
+        Attribute::Float(v) => {
+            let whole = |x: f64| (x >= 0.0 && x <= 2_f64.powi(53) && x.fract() == 0.0).then_some(x as usize);
+            v.iter().map(|&x| whole(x)).collect()
+        }
         _ => None,
     };
     match extents.as_deref() {
