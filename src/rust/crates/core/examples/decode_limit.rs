@@ -4,8 +4,8 @@
 //! - `bare`: positioned reads and libdeflate over all chunks of `data` and `indices`, nothing else (gzip only);
 //! - `pass`: one full pass through the engine with row sums and per-gene sums and sums of squares.
 //!
-//! and prints the best of each in seconds, with their ratio, and the processor time of both where the system tells it (on a busy
-//! machine the better measure). The bare loop is the limit of the format on this machine.
+//! and prints the best of each in seconds, with their ratio, and the processor time of both where the system tells it
+//! (on a busy machine the better measure). The bare loop is the limit of the format on this machine.
 
 use anndataoom_core::chain::LazyMatrix;
 use anndataoom_core::matrix::{open, Storage};

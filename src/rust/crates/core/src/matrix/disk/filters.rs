@@ -297,7 +297,9 @@ mod tests {
 
     #[test]
     fn unknown_filters_are_named() {
-        for (filter, name) in [(32008, "bitshuffle"), (32026, "blosc2"), (4, "szip"), (32013, "zfp"), (777, "filter 777")] {
+        for (filter, name) in
+            [(32008, "bitshuffle"), (32026, "blosc2"), (4, "szip"), (32013, "zfp"), (777, "filter 777")]
+        {
             match Plan::of(&[(filter, vec![])]) {
                 Plan::Unsupported(n) => assert!(n.contains(name), "{n}"),
                 _ => panic!("filter {filter} is not available here"),

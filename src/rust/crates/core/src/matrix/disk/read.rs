@@ -8,7 +8,8 @@ use std::cell::RefCell;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
-/// Bytes of neighbouring chunks fetched with one read: fits a core's cache, and hides the cost of a call for small chunks.
+/// Bytes of neighbouring chunks fetched with one read: fits a core's cache, and hides the cost of a call for small
+/// chunks.
 const FETCH: u64 = 1 << 20;
 
 thread_local! {
@@ -75,7 +76,8 @@ impl RawDataset {
     /// Values from `first` on of a contiguous dataset, as bytes.
     pub(crate) fn read_run(&self, first: u64, out: &mut [u8]) -> Result<()> {
         let address = if let Access::Contiguous(address) = self.access { address } else { None };
-        let at = address.and_then(|a| first.checked_mul(self.number.dtype.size() as u64).and_then(|o| a.checked_add(o)));
+        let at =
+            address.and_then(|a| first.checked_mul(self.number.dtype.size() as u64).and_then(|o| a.checked_add(o)));
         match (at, &self.file) {
             (Some(at), Some(file)) => file.read(at, out),
             _ => {
@@ -220,9 +222,8 @@ impl RawDataset {
     fn read_library(&self, number: u64, out: &mut [u8]) -> Result<()> {
         use hdf5_sys::{h5d, h5p::H5P_DEFAULT, h5s};
         let start = self.chunk_start(number);
-        let count: Vec<u64> = (start.iter().zip(&self.chunk).zip(&self.shape))
-            .map(|((&s, &c), &n)| c.min(n.saturating_sub(s)))
-            .collect();
+        let count: Vec<u64> =
+            (start.iter().zip(&self.chunk).zip(&self.shape)).map(|((&s, &c), &n)| c.min(n.saturating_sub(s))).collect();
         let zero = vec![0u64; start.len()];
         if self.chunk_bytes()? != out.len() || count.contains(&0) {
             return Err(Error::Internal(format!("chunk {number} of '{}' is not there", self.element)));
