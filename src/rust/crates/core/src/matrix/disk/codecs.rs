@@ -75,8 +75,9 @@ pub(super) fn lz4(stored: &[u8], out: &mut [u8]) -> Decoded {
 
 /// Zstandard (filter 32015): one frame per chunk.
 pub(super) fn zstd(stored: &[u8], out: &mut [u8]) -> Decoded {
+    use std::cell::RefCell;
     thread_local! {
-        static CONTEXT: std::cell::RefCell<Option<zstd::bulk::Decompressor<'static>>> = const { std::cell::RefCell::new(None) };
+        static CONTEXT: RefCell<Option<zstd::bulk::Decompressor<'static>>> = const { RefCell::new(None) };
     }
     CONTEXT.with_borrow_mut(|context| {
         let context = match context {
