@@ -74,7 +74,11 @@ fn several_blocks_and_scratch() {
     }
     let left = std::fs::read_dir(std::env::temp_dir()).unwrap().flatten();
     let mine = format!("anndataoom-{}-", std::process::id());
-    assert_eq!(left.filter(|f| f.file_name().to_string_lossy().starts_with(&mine)).count(), 0, "scratch files are gone");
+    assert_eq!(
+        left.filter(|f| f.file_name().to_string_lossy().starts_with(&mine)).count(),
+        0,
+        "scratch files are gone"
+    );
 }
 
 #[test]
@@ -89,5 +93,8 @@ fn rows_past_the_end() {
     let e = blocks(&LazyMatrix::new(open(&path, "X").unwrap()), Order::Matrix, 2).unwrap_err();
     assert_eq!(e.class(), "format");
     let text = e.to_string();
-    assert!(text.contains("X/indices") && text.contains(&format!("column {column}")) && text.contains("found 50"), "{text}");
+    assert!(
+        text.contains("X/indices") && text.contains(&format!("column {column}")) && text.contains("found 50"),
+        "{text}"
+    );
 }

@@ -23,8 +23,20 @@ fn check(m: &Sparse, write: impl Fn(&std::path::Path)) {
 fn every_filter() {
     let m = random_csr::<f32>(300, 50, 12, 1);
     for filter in [
-        "none", "gzip", "shuffle+gzip", "lzf", "shuffle+lzf", "shuffle", "fletcher32", "shuffle+gzip+fletcher32", "blosc:blosclz",
-        "blosc:lz4", "blosc:zlib", "blosc:zstd", "blosc:snappy", "nbit",
+        "none",
+        "gzip",
+        "shuffle+gzip",
+        "lzf",
+        "shuffle+lzf",
+        "shuffle",
+        "fletcher32",
+        "shuffle+gzip+fletcher32",
+        "blosc:blosclz",
+        "blosc:lz4",
+        "blosc:zlib",
+        "blosc:zstd",
+        "blosc:snappy",
+        "nbit",
     ] {
         eprintln!("{filter}");
         check(&m, |p| write_sparse::<i32>(p, "X", &m, &Stored::Chunked { chunk: 100, filter }));

@@ -61,7 +61,9 @@ fn empty_shapes() {
 fn several_blocks() {
     let a = random_dense::<f32>(3000, 900, 3);
     let twin: Arc<dyn Source> = Arc::new(MemorySource::from_array(a.clone()).unwrap());
-    for (chunk, filter) in [(None, "none"), (Some((100, 900)), "gzip"), (Some((700, 250)), "shuffle+gzip"), (Some((3000, 64)), "lzf")] {
+    for (chunk, filter) in
+        [(None, "none"), (Some((100, 900)), "gzip"), (Some((700, 250)), "shuffle+gzip"), (Some((3000, 64)), "lzf")]
+    {
         let dir = Dir::new();
         let path = dir.file("x.h5ad");
         write_dense(&path, "layers", &a, chunk, filter);
@@ -70,8 +72,11 @@ fn several_blocks() {
         let reversed: Vec<u32> = (0..3000).rev().collect();
         for rows in [None, Some(skipping), Some(reversed)] {
             for columns in [None, Some(vec![5, 3, 899, 5]), Some(vec![10, 11, 12])] {
-                let select = |s: &Arc<dyn Source>| LazyMatrix::new(s.clone()).select(rows.as_deref(), columns.as_deref()).unwrap();
-                let expected = rows_of(&blocks(&select(&twin), Order::Matrix, 1).unwrap(), rows.as_ref().map_or(3000, Vec::len));
+                let select = |s: &Arc<dyn Source>| {
+                    LazyMatrix::new(s.clone()).select(rows.as_deref(), columns.as_deref()).unwrap()
+                };
+                let expected =
+                    rows_of(&blocks(&select(&twin), Order::Matrix, 1).unwrap(), rows.as_ref().map_or(3000, Vec::len));
                 for threads in [1, 2, 3] {
                     let got = blocks(&select(&source), Order::File, threads).unwrap();
                     assert!(rows_of(&got, expected.len()) == expected);

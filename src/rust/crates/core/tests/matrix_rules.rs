@@ -208,7 +208,11 @@ fn damage_is_an_error() {
             std::fs::write(&damaged, &bytes).unwrap();
             let result = open(&damaged, "X").and_then(|s| blocks(&LazyMatrix::new(s), Order::Matrix, 2));
             if let Err(e) = result {
-                assert!(["format", "file", "missing", "unsupported", "io", "memory"].contains(&e.class()), "{}: {e}", e.class());
+                assert!(
+                    ["format", "file", "missing", "unsupported", "io", "memory"].contains(&e.class()),
+                    "{}: {e}",
+                    e.class()
+                );
                 failed += 1;
             }
         }

@@ -1,8 +1,8 @@
 //! Compressed columns on disk, streamed as row blocks.
 //!
 //! A pass reads its columns once, in groups, and partitions their values by row block: every group becomes one run of
-//! records ordered by block, kept in memory while they fit and in a scratch file beyond. A block is then put together from
-//! its part of every group. The threads that ask for the first blocks share the work of the partition.
+//! records ordered by block, kept in memory while they fit and in a scratch file beyond. A block is then put together
+//! from its part of every group. The threads that ask for the first blocks share the work of the partition.
 
 use super::csr::touched;
 use super::disk::{with_plain, Plain, Scratch, Shared};
@@ -102,7 +102,12 @@ impl Source for CscSource {
             data,
             memory: memory / 2,
             next: AtomicUsize::new(0),
-            progress: Mutex::new(Progress { done: (0..n_groups).map(|_| None).collect(), left: n_groups, held: 0, error: None }),
+            progress: Mutex::new(Progress {
+                done: (0..n_groups).map(|_| None).collect(),
+                left: n_groups,
+                held: 0,
+                error: None,
+            }),
             changed: Condvar::new(),
             partition: OnceLock::new(),
             scratch: OnceLock::new(),
@@ -127,8 +132,8 @@ fn cut_columns(n: usize, target: u64, values_of: impl Fn(usize) -> u64) -> Vec<R
     groups
 }
 
-/// The records of one group of columns, ordered by block. A record is the row within the block (u32), the output column (u32) and
-/// the value, in this machine's byte order.
+/// The records of one group of columns, ordered by block. A record is the row within the block (u32), the output
+/// column (u32) and the value, in this machine's byte order.
 #[derive(Debug)]
 struct Group {
     /// First record of each block, and the number of all.

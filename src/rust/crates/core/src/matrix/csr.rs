@@ -70,7 +70,10 @@ impl Source for CsrSource {
 
 /// Chunks of `len` values that hold rows `block` of a pass, as runs in the order of the rows.
 pub(super) fn touched<'a>(
-    indptr: &'a [u64], rows: &'a Rows, block: &Range<usize>, len: u64,
+    indptr: &'a [u64],
+    rows: &'a Rows,
+    block: &Range<usize>,
+    len: u64,
 ) -> impl Iterator<Item = RangeInclusive<u64>> + 'a {
     let pieces = match rows {
         Rows::All => block.start..block.start + 1,
@@ -100,11 +103,8 @@ impl CsrPass<'_> {
     fn read_as<T: Plain>(&self, block: usize) -> Result<Block> {
         let (range, indptr) = (self.blocks[block].clone(), &self.parts.indptr);
         let wanted = Wanted::new(&self.rows, &range);
-        let mut decoded = Decoded::<T> {
-            indptr: Vec::with_capacity(wanted.len() + 1),
-            indices: Vec::new(),
-            data: Vec::new(),
-        };
+        let mut decoded =
+            Decoded::<T> { indptr: Vec::with_capacity(wanted.len() + 1), indices: Vec::new(), data: Vec::new() };
         let mut sum = 0u64;
         decoded.indptr.push(0);
         for i in 0..wanted.len() {
@@ -148,7 +148,12 @@ impl Pass for CsrPass<'_> {
 impl SparseParts {
     /// Appends the values in `runs` (ascending, `sum` of them) to `out`.
     pub(super) fn read<T: Plain>(
-        &self, runs: &[Range<u64>], sum: u64, indices: &Shared, data: &Shared, out: &mut Decoded<T>,
+        &self,
+        runs: &[Range<u64>],
+        sum: u64,
+        indices: &Shared,
+        data: &Shared,
+        out: &mut Decoded<T>,
     ) -> Result<()> {
         super::disk::reserve(&mut out.indices, sum, || self.element.clone())?;
         super::disk::reserve(&mut out.data, sum, || self.element.clone())?;

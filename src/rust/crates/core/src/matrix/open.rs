@@ -10,8 +10,9 @@ use crate::store::Store;
 use hdf5::types::{FixedAscii, FixedUnicode, TypeDescriptor, VarLenAscii, VarLenUnicode};
 use std::sync::Arc;
 
-/// Opens a matrix element ("X", "layers/counts", "raw/X") for streaming: `csr_matrix`, `csc_matrix`, or a dense 2-D array. The older
-/// encodings are read too: `h5sparse_format` and `h5sparse_shape` on sparse groups, dense datasets without attributes.
+/// Opens a matrix element ("X", "layers/counts", "raw/X") for streaming: `csr_matrix`, `csc_matrix`, or a dense 2-D
+/// array. The older encodings are read too: `h5sparse_format` and `h5sparse_shape` on sparse groups, dense datasets
+/// without attributes.
 ///
 /// # Errors
 /// [`Error::Missing`] when there is no such element, [`Error::Format`] when it is no matrix or contradicts itself,
@@ -28,7 +29,8 @@ pub fn open(store: &Arc<Store>, element: &str) -> Result<Arc<dyn Source>> {
         hdf5::LocationType::Dataset => Ok(Arc::new(DenseSource::open(store, element)?)),
         hdf5::LocationType::Group => {
             let group = store.hdf5().group(element).map_err(|e| hdf5_error(store, element, &e))?;
-            let encoding = string_attribute(&group, "encoding-type").or_else(|| string_attribute(&group, "h5sparse_format"));
+            let encoding =
+                string_attribute(&group, "encoding-type").or_else(|| string_attribute(&group, "h5sparse_format"));
             let layout = match encoding.as_deref() {
                 Some("csr_matrix" | "csr") => Layout::Csr,
                 Some("csc_matrix" | "csc") => Layout::Csc,
@@ -39,7 +41,8 @@ pub fn open(store: &Arc<Store>, element: &str) -> Result<Arc<dyn Source>> {
             };
             let shape = ["shape", "h5sparse_shape"].iter().find_map(|name| group.attr(name).ok());
             let shape = shape.ok_or_else(|| bad("an attribute 'shape'", "none".to_owned()))?;
-            let shape: Vec<i64> = shape.read_raw().map_err(|e| bad("an attribute 'shape' of two integers", e.to_string()))?;
+            let shape: Vec<i64> =
+                shape.read_raw().map_err(|e| bad("an attribute 'shape' of two integers", e.to_string()))?;
             let in_range = |n: &i64| u32::try_from(*n).is_ok();
             let (n_rows, n_cols) = match shape.as_slice() {
                 [n, m] if in_range(n) && in_range(m) => (*n as usize, *m as usize),
@@ -93,7 +96,9 @@ fn string_attribute(group: &hdf5::Group, name: &str) -> Option<String> {
         TypeDescriptor::VarLenUnicode => attribute.read_scalar::<VarLenUnicode>().ok().map(|s| s.as_str().to_owned()),
         TypeDescriptor::VarLenAscii => attribute.read_scalar::<VarLenAscii>().ok().map(|s| s.as_str().to_owned()),
         TypeDescriptor::FixedAscii(_) => attribute.read_scalar::<FixedAscii<64>>().ok().map(|s| s.as_str().to_owned()),
-        TypeDescriptor::FixedUnicode(_) => attribute.read_scalar::<FixedUnicode<64>>().ok().map(|s| s.as_str().to_owned()),
+        TypeDescriptor::FixedUnicode(_) => {
+            attribute.read_scalar::<FixedUnicode<64>>().ok().map(|s| s.as_str().to_owned())
+        }
         _ => None,
     }
 }

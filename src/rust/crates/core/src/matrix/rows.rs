@@ -196,7 +196,11 @@ fn in_order(columns: &[u32], n_cols: u32) -> bool {
 
 /// Sorts one row and sums repeated columns, in place; returns the values left.
 fn sort_row<T: Plain>(
-    indices: &mut [u32], data: &mut [T], row: usize, n_cols: u32, spare: &mut Vec<(u32, T)>,
+    indices: &mut [u32],
+    data: &mut [T],
+    row: usize,
+    n_cols: u32,
+    spare: &mut Vec<(u32, T)>,
 ) -> Result<usize, Fault> {
     if let Some(&column) = indices.iter().find(|&&c| c >= n_cols) {
         return Err(Fault::Column { row, column });

@@ -84,7 +84,8 @@ impl SparseParts {
         let (axis, cross, n) = if by_row { ("row", "column", n_cols) } else { ("column", "row", n_rows) };
         match *fault {
             Fault::Column { row, column } => {
-                let found = if column == u32::MAX { "a negative or too large one".to_owned() } else { column.to_string() };
+                let found =
+                    if column == u32::MAX { "a negative or too large one".to_owned() } else { column.to_string() };
                 self.indices.bad(format!("{cross} indices below {n} in {axis} {}", major(row)), found)
             }
             Fault::Overflow { row, column } => self.data.bad(

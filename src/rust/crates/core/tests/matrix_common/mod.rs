@@ -276,9 +276,8 @@ pub fn same_as_twin(source: &Arc<dyn Source>, twin: MemorySource, seed: u64, thr
             if i > 2 && j > 1 && (i + j) % 3 != 0 {
                 continue;
             }
-            let select = |s: &Arc<dyn Source>| {
-                LazyMatrix::new(s.clone()).select(rows.as_deref(), cols.as_deref()).unwrap()
-            };
+            let select =
+                |s: &Arc<dyn Source>| LazyMatrix::new(s.clone()).select(rows.as_deref(), cols.as_deref()).unwrap();
             let (x, t) = (select(source), select(&twin));
             let expected = rows_of(&blocks(&t, Order::Matrix, 1).unwrap(), t.shape().0);
             for order in [Order::Matrix, Order::File] {

@@ -1,10 +1,10 @@
-//! Decompressors in HDF5's framings. Each fills `out` from one chunk's bytes and says how many bytes it wrote; none trusts
-//! its input.
+//! Decompressors in HDF5's framings. Each fills `out` from one chunk's bytes and says how many bytes it wrote; none
+//! trusts its input.
 
 type Decoded = Result<usize, String>;
 
-/// LZF (h5py's filter 32000). A control byte below 32 announces a literal run; otherwise its top three bits are a match length
-/// and the rest, with the next byte, a distance back.
+/// LZF (h5py's filter 32000). A control byte below 32 announces a literal run; otherwise its top three bits are a
+/// match length and the rest, with the next byte, a distance back.
 pub(super) fn lzf(stored: &[u8], out: &mut [u8]) -> Decoded {
     let short = || "lzf data ends too early".to_owned();
     let (mut i, mut o) = (0, 0);
@@ -45,8 +45,8 @@ pub(super) fn lzf(stored: &[u8], out: &mut [u8]) -> Decoded {
     Ok(o)
 }
 
-/// LZ4 (filter 32004): the decoded size (8 bytes) and the block size (4), then each block behind its stored size (4); a block whose
-/// stored size is its decoded size is not compressed. Big-endian numbers.
+/// LZ4 (filter 32004): the decoded size (8 bytes) and the block size (4), then each block behind its stored size (4);
+/// a block whose stored size is its decoded size is not compressed. Big-endian numbers.
 pub(super) fn lz4(stored: &[u8], out: &mut [u8]) -> Decoded {
     let short = || "lz4 data ends too early".to_owned();
     let (total, rest) = stored.split_first_chunk::<8>().ok_or_else(short)?;
@@ -75,8 +75,9 @@ pub(super) fn lz4(stored: &[u8], out: &mut [u8]) -> Decoded {
 
 /// Zstandard (filter 32015): one frame per chunk.
 pub(super) fn zstd(stored: &[u8], out: &mut [u8]) -> Decoded {
+    use std::cell::RefCell;
     thread_local! {
-        static CONTEXT: std::cell::RefCell<Option<zstd::bulk::Decompressor<'static>>> = const { std::cell::RefCell::new(None) };
+        static CONTEXT: RefCell<Option<zstd::bulk::Decompressor<'static>>> = const { RefCell::new(None) };
     }
     CONTEXT.with_borrow_mut(|context| {
         let context = match context {
@@ -95,7 +96,8 @@ pub(super) fn blosc(stored: &[u8], out: &mut [u8]) -> Decoded {
     if valid != 0 || size != out.len() {
         return Err(format!("damaged blosc data ({size} bytes where the chunk holds {})", out.len()));
     }
-    // SAFETY: the input was validated above; at most `out.len()` bytes are written. The context interface shares no state.
+    // SAFETY: the input was validated above; at most `out.len()` bytes are written. The context interface shares no
+    // state.
     let n = unsafe { blosc_src::blosc_decompress_ctx(stored.as_ptr().cast(), out.as_mut_ptr().cast(), out.len(), 1) };
     usize::try_from(n).ok().filter(|&n| n > 0).ok_or_else(|| "damaged blosc data".to_owned())
 }

@@ -82,7 +82,8 @@ impl RawDataset {
     /// [`Error::Unsupported`] for a datatype or filter this build cannot read, [`Error::File`] when HDF5 fails.
     pub(crate) fn open(store: &Arc<Store>, file: Option<&Arc<RawFile>>, element: &str) -> Result<Self> {
         let path = store.path();
-        let failed = |e: hdf5::Error| Error::File { path: path.to_owned(), message: format!("element '{element}': {e}") };
+        let failed =
+            |e: hdf5::Error| Error::File { path: path.to_owned(), message: format!("element '{element}': {e}") };
         let hdf5 = store.hdf5();
         match hdf5.loc_type_by_name(element) {
             Ok(hdf5::LocationType::Dataset) => {}
@@ -131,7 +132,8 @@ impl RawDataset {
         let access = match (layout, plan) {
             _ if file.is_none() => Access::Library,
             (hdf5_sys::h5d::H5D_layout_t::H5D_CHUNKED, Plan::Direct(pipeline)) if whole_edges(plist.id()) => {
-                chunk_table(&dataset, &shape, &chunk).map_or(Access::Library, |table| Access::Chunked { pipeline, table })
+                chunk_table(&dataset, &shape, &chunk)
+                    .map_or(Access::Library, |table| Access::Chunked { pipeline, table })
             }
             (hdf5_sys::h5d::H5D_layout_t::H5D_CONTIGUOUS, _)
                 if sync(|| unsafe { h5p::H5Pget_external_count(plist.id()) }) == 0 =>
@@ -215,7 +217,14 @@ fn filters(plist: hdf5_sys::h5i::hid_t) -> Vec<(i32, Vec<u32>)> {
                 // SAFETY: as above.
                 let id = unsafe {
                     h5p::H5Pget_filter2(
-                        plist, i, &raw mut flags, &raw mut count, values.as_mut_ptr(), 0, std::ptr::null_mut(), &raw mut config,
+                        plist,
+                        i,
+                        &raw mut flags,
+                        &raw mut count,
+                        values.as_mut_ptr(),
+                        0,
+                        std::ptr::null_mut(),
+                        &raw mut config,
                     )
                 };
                 values.truncate(count);
@@ -225,7 +234,8 @@ fn filters(plist: hdf5_sys::h5i::hid_t) -> Vec<(i32, Vec<u32>)> {
     })
 }
 
-/// Whether partial chunks at the edge go through the filters like the others (they do unless the writer said otherwise).
+/// Whether partial chunks at the edge go through the filters like the others (they do unless the writer said
+/// otherwise).
 fn whole_edges(plist: hdf5_sys::h5i::hid_t) -> bool {
     let mut options = 0;
     // SAFETY: a query into a local.
@@ -254,11 +264,8 @@ fn fill_value(plist: hdf5_sys::h5i::hid_t, datatype: hdf5_sys::h5i::hid_t, size:
 /// Addresses of all chunks, taken in one walk; `None` when the library's answer does not fit the chunk grid.
 fn chunk_table(dataset: &hdf5::Dataset, shape: &[u64], chunk: &[u64]) -> Option<Table> {
     // Before 1.14.4 the library gave addresses relative to the end of the user block.
-    let base = if hdf5::library_version() < (1, 14, 4) {
-        dataset.file().ok()?.create_plist().ok()?.userblock()
-    } else {
-        0
-    };
+    let base =
+        if hdf5::library_version() < (1, 14, 4) { dataset.file().ok()?.create_plist().ok()?.userblock() } else { 0 };
     let grid: Vec<u64> = shape.iter().zip(chunk).map(|(&n, &c)| n.div_ceil(c)).collect();
     let mut entries = Vec::new();
     let mut fits = true;
@@ -275,4 +282,35 @@ fn chunk_table(dataset: &hdf5::Dataset, shape: &[u64], chunk: &[u64]) -> Option<
         })
         .ok()?;
     fits.then(|| Table::new(entries))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Which datasets are read at their addresses, and which are left to the library.
+    #[test]
+    fn eligibility() {
+        let fixtures = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../../tests/golden/matrix");
+        for (file, element, direct) in [
+            ("filters.h5", "zstd/data", true),
+            ("filters.h5", "lz4/indices", true),
+            ("filters.h5", "blosc/data", true),
+            ("types.h5", "f4_big/data", true),
+            ("userblock.h5", "contiguous", true),
+            ("layouts.h5", "masked/data", true),
+            ("layouts.h5", "missing", true),
+            ("layouts.h5", "checksum", true),
+            ("layouts.h5", "unfiltered_edges", false),
+            ("layouts.h5", "compact", false),
+            ("layouts.h5", "virtual", false),
+        ] {
+            let store = Store::open(fixtures.join(file)).unwrap();
+            let raw = RawFile::of(&store).unwrap().map(Arc::new);
+            assert!(raw.is_some());
+            let dataset = RawDataset::open(&store, raw.as_ref(), element).unwrap();
+            assert_eq!(dataset.is_direct(), direct, "{element}");
+            assert!(!RawDataset::open(&store, None, element).unwrap().is_direct());
+        }
+    }
 }

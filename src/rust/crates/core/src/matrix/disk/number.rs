@@ -98,18 +98,54 @@ pub(crate) fn as_bytes_mut<T: Plain>(v: &mut [T]) -> &mut [u8] {
 macro_rules! with_plain {
     ($dtype:expr, $T:ident => $body:expr) => {
         match $dtype {
-            $crate::element::DType::I8 => { type $T = i8; $body }
-            $crate::element::DType::I16 => { type $T = i16; $body }
-            $crate::element::DType::I32 => { type $T = i32; $body }
-            $crate::element::DType::I64 => { type $T = i64; $body }
-            $crate::element::DType::U8 => { type $T = u8; $body }
-            $crate::element::DType::Bool => { type $T = $crate::matrix::disk::Bit; $body }
-            $crate::element::DType::U16 => { type $T = u16; $body }
-            $crate::element::DType::U32 => { type $T = u32; $body }
-            $crate::element::DType::U64 => { type $T = u64; $body }
-            $crate::element::DType::F16 => { type $T = half::f16; $body }
-            $crate::element::DType::F32 => { type $T = f32; $body }
-            $crate::element::DType::F64 => { type $T = f64; $body }
+            $crate::element::DType::I8 => {
+                type $T = i8;
+                $body
+            }
+            $crate::element::DType::I16 => {
+                type $T = i16;
+                $body
+            }
+            $crate::element::DType::I32 => {
+                type $T = i32;
+                $body
+            }
+            $crate::element::DType::I64 => {
+                type $T = i64;
+                $body
+            }
+            $crate::element::DType::U8 => {
+                type $T = u8;
+                $body
+            }
+            $crate::element::DType::Bool => {
+                type $T = $crate::matrix::disk::Bit;
+                $body
+            }
+            $crate::element::DType::U16 => {
+                type $T = u16;
+                $body
+            }
+            $crate::element::DType::U32 => {
+                type $T = u32;
+                $body
+            }
+            $crate::element::DType::U64 => {
+                type $T = u64;
+                $body
+            }
+            $crate::element::DType::F16 => {
+                type $T = half::f16;
+                $body
+            }
+            $crate::element::DType::F32 => {
+                type $T = f32;
+                $body
+            }
+            $crate::element::DType::F64 => {
+                type $T = f64;
+                $body
+            }
         }
     };
 }
@@ -161,7 +197,12 @@ impl NumberType {
                 // SAFETY: as above; the pointers are to locals.
                 let status = hdf5::sync::sync(|| unsafe {
                     hdf5_sys::h5t::H5Tget_fields(
-                        id, &raw mut sign, &raw mut exponent, &raw mut width, &raw mut mantissa, &raw mut bits,
+                        id,
+                        &raw mut sign,
+                        &raw mut exponent,
+                        &raw mut width,
+                        &raw mut mantissa,
+                        &raw mut bits,
                     )
                 });
                 match (status >= 0, size, sign, exponent, width, mantissa, bits) {

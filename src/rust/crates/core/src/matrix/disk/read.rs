@@ -5,9 +5,11 @@ use super::number::{as_bytes_mut, Plain};
 use super::Cursor;
 use crate::error::{Error, Result};
 use std::cell::RefCell;
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
-/// Bytes of neighbouring chunks fetched with one read: fits a core's cache, and hides the cost of a call for small chunks.
+/// Bytes of neighbouring chunks fetched with one read: fits a core's cache, and hides the cost of a call for small
+/// chunks.
 const FETCH: u64 = 1 << 20;
 
 thread_local! {
@@ -74,7 +76,8 @@ impl RawDataset {
     /// Values from `first` on of a contiguous dataset, as bytes.
     pub(crate) fn read_run(&self, first: u64, out: &mut [u8]) -> Result<()> {
         let address = if let Access::Contiguous(address) = self.access { address } else { None };
-        let at = address.and_then(|a| first.checked_mul(self.number.dtype.size() as u64).and_then(|o| a.checked_add(o)));
+        let at =
+            address.and_then(|a| first.checked_mul(self.number.dtype.size() as u64).and_then(|o| a.checked_add(o)));
         match (at, &self.file) {
             (Some(at), Some(file)) => file.read(at, out),
             _ => {
@@ -127,11 +130,13 @@ impl RawDataset {
                     for chunk in number..last {
                         let e = table.get(chunk).unwrap_or(&entry);
                         let from = (e.address - entry.address) as usize;
-                        let start = grow(out, values);
-                        let to = as_bytes_mut(&mut out[start..]);
+                        out.reserve(values);
+                        let to = new_bytes(&mut out.spare_capacity_mut()[..values]);
                         pipeline
-                            .decode(e.mask, &stored[from..from + e.size as usize], to)
+                            .decode_new(e.mask, &stored[from..from + e.size as usize], to)
                             .map_err(|found| self.damaged(chunk, &found))?;
+                        // SAFETY: `decode_new` wrote all bytes of these values, and any bytes are a value.
+                        unsafe { out.set_len(out.len() + values) };
                     }
                     Ok(())
                 })?;
@@ -156,9 +161,11 @@ impl RawDataset {
             .filter(|_| size <= length)
             .ok_or_else(|| self.damaged(number, &format!("{size} stored bytes in a file of {length}")))?;
         FETCHED.with_borrow_mut(|stored| {
-            stored.resize(n, 0);
-            self.fetch(entry, stored)?;
-            let done = work(stored);
+            if stored.len() < n {
+                stored.resize(n, 0);
+            }
+            self.fetch(entry, &mut stored[..n])?;
+            let done = work(&stored[..n]);
             if stored.capacity() > 16 << 20 {
                 *stored = Vec::new();
             }
@@ -215,9 +222,8 @@ impl RawDataset {
     fn read_library(&self, number: u64, out: &mut [u8]) -> Result<()> {
         use hdf5_sys::{h5d, h5p::H5P_DEFAULT, h5s};
         let start = self.chunk_start(number);
-        let count: Vec<u64> = (start.iter().zip(&self.chunk).zip(&self.shape))
-            .map(|((&s, &c), &n)| c.min(n.saturating_sub(s)))
-            .collect();
+        let count: Vec<u64> =
+            (start.iter().zip(&self.chunk).zip(&self.shape)).map(|((&s, &c), &n)| c.min(n.saturating_sub(s))).collect();
         let zero = vec![0u64; start.len()];
         if self.chunk_bytes()? != out.len() || count.contains(&0) {
             return Err(Error::Internal(format!("chunk {number} of '{}' is not there", self.element)));
@@ -261,6 +267,12 @@ pub(crate) fn reserve<T>(out: &mut Vec<T>, n: u64, what: impl Fn() -> String) ->
         limit: 0,
         hint: " (the system gave no more); the file may be damaged".to_owned(),
     })
+}
+
+/// The bytes of memory for numbers.
+fn new_bytes<T: Plain>(v: &mut [MaybeUninit<T>]) -> &mut [MaybeUninit<u8>] {
+    // SAFETY: the same memory; bytes need no initial value and no alignment.
+    unsafe { std::slice::from_raw_parts_mut(v.as_mut_ptr().cast(), std::mem::size_of_val(v)) }
 }
 
 /// Appends `n` zeros and returns where they start.

@@ -32,10 +32,13 @@ impl Shared {
         Shared { state: Mutex::default(), counts: HashMap::new(), across: 1, limit: 0 }
     }
 
-    /// From the chunks each block touches, as ascending runs of bands of `across` chunks. Blocks come in the order of a pass over
-    /// ascending rows, so that a band at or before the last one touched so far is one a former block touched too.
+    /// From the chunks each block touches, as ascending runs of bands of `across` chunks. Blocks come in the order of
+    /// a pass over ascending rows, so that a band at or before the last one touched so far is one a former block
+    /// touched too.
     pub(crate) fn new<I: Iterator<Item = RangeInclusive<u64>>>(
-        blocks: impl Iterator<Item = I>, across: u64, limit: usize,
+        blocks: impl Iterator<Item = I>,
+        across: u64,
+        limit: usize,
     ) -> Self {
         let mut counts = HashMap::new();
         let mut reached: Option<u64> = None;
@@ -129,5 +132,46 @@ impl<'a> Cursor<'a> {
             self.current = Some((chunk, self.shared.take(chunk, size, decode)?));
         }
         Ok(self.current.as_ref().map_or(&[], |(_, bytes)| bytes.as_slice()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::RefCell;
+
+    /// Blocks of rows meeting in chunks: every chunk is decoded once, and nothing is kept at the end.
+    #[test]
+    fn chunks_are_decoded_once() {
+        let blocks: Vec<Vec<RangeInclusive<u64>>> =
+            vec![vec![0..=3], vec![3..=3, 5..=5], vec![5..=5, 5..=5], vec![5..=9], vec![9..=12], vec![14..=15]];
+        let shared = Shared::new(blocks.iter().map(|b| b.iter().cloned()), 1, 1 << 20);
+        let decoded = RefCell::new(HashMap::new());
+        for block in &blocks {
+            let mut cursor = Cursor::new(&shared);
+            for chunk in block.iter().cloned().flatten() {
+                let bytes = cursor.chunk(chunk, 1, || {
+                    *decoded.borrow_mut().entry(chunk).or_insert(0) += 1;
+                    Ok(vec![chunk as u8])
+                });
+                assert_eq!(bytes.unwrap(), &[chunk as u8]);
+            }
+        }
+        assert!(decoded.borrow().values().all(|&n| n == 1), "{decoded:?}");
+        let state = shared.lock();
+        assert!(state.kept.is_empty() && state.held == 0);
+    }
+
+    #[test]
+    fn bands_and_limits() {
+        // Two blocks meet in band 1 of three chunks; room for one chunk only.
+        let shared = Shared::new([0..=1u64, 1..=2].into_iter().map(std::iter::once), 3, 10);
+        assert!(shared.contains(3) && shared.contains(5) && !shared.contains(2) && !shared.contains(6));
+        for _ in 0..2 {
+            for chunk in 3..6 {
+                assert_eq!(*shared.take(chunk, 10, || Ok(vec![chunk as u8])).unwrap(), [chunk as u8]);
+            }
+        }
+        assert!(shared.lock().kept.is_empty());
     }
 }
