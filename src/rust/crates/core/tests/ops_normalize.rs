@@ -8,7 +8,8 @@ use ops_support::*;
 
 fn forms(g: &Goldens) -> (usize, Vec<LazyMatrix>) {
     let (n, m, x) = g.matrix("X");
-    let forms = vec![sparse(n, m, x, Some(7), f64s), dense(n, m, x, f64s), sparse(n, m, x, None, u16s), dense(n, m, x, f32s)];
+    let forms =
+        vec![sparse(n, m, x, Some(7), f64s), dense(n, m, x, f64s), sparse(n, m, x, None, u16s), dense(n, m, x, f32s)];
     (m, forms)
 }
 

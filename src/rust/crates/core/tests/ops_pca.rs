@@ -82,10 +82,8 @@ fn sparse_products_equal_dense_ones_and_bits_do_not_depend_on_threads() {
     let options = PcaOptions { n_comps: Some(10), ..Default::default() };
     let form = sparse(n, m, &x, None, f64s);
     let scaled = ops::scale(&form, &ScaleOptions { max_value: Some(4.0), ..Default::default() }, &ctx()).unwrap().0;
-    for (thin, thick) in [
-        (form.clone(), dense(n, m, &x, f64s)),
-        (scaled.clone(), dense(n, m, &values(&scaled), f64s)),
-    ] {
+    for (thin, thick) in [(form.clone(), dense(n, m, &x, f64s)), (scaled.clone(), dense(n, m, &values(&scaled), f64s))]
+    {
         let a = ops::pca(&thin, &options, &ctx()).unwrap();
         let b = ops::pca(&thick, &options, &ctx()).unwrap();
         assert_close("variance", &a.variance, &b.variance, 1e-11);
@@ -140,8 +138,11 @@ fn patch_and_refusals() {
     let options = PcaOptions { n_comps: Some(4), ..Default::default() };
     let found = ops::pca(&form, &options, &ctx()).unwrap();
     let patch = found.patch(None, None).unwrap();
-    let is = |v: &Value, shape: &[usize], d: DType| matches!(v, Value::Array(a) if a.shape == shape && a.data.dtype() == d);
-    assert!(is(column(&patch.obsm, "X_pca"), &[n, 4], DType::F32) && is(column(&patch.varm, "PCs"), &[m, 4], DType::F32));
+    let is =
+        |v: &Value, shape: &[usize], d: DType| matches!(v, Value::Array(a) if a.shape == shape && a.data.dtype() == d);
+    assert!(
+        is(column(&patch.obsm, "X_pca"), &[n, 4], DType::F32) && is(column(&patch.varm, "PCs"), &[m, 4], DType::F32)
+    );
     let positions: Vec<u32> = (0..m as u32).map(|j| j * 2 + 1).collect();
     let mask = MaskVar { name: Some("highly_variable"), positions: &positions, n_vars: 70 };
     let patch = found.patch(Some(mask), Some("other")).unwrap();
@@ -160,16 +161,25 @@ fn patch_and_refusals() {
 
     for k in [0, m, 100] {
         let e = ops::pca(&form, &PcaOptions { n_comps: Some(k), ..options }, &ctx()).unwrap_err().to_string();
-        assert_eq!(e, format!("n_comps: expected at least 1 and less than 30, the smaller of 60 cells and 30 genes, found {k}"));
+        assert_eq!(
+            e,
+            format!("n_comps: expected at least 1 and less than 30, the smaller of 60 cells and 30 genes, found {k}")
+        );
     }
     for (n, m) in [(0, 5), (5, 0), (1, 5)] {
         let o = PcaOptions::default();
-        assert_eq!(ops::pca(&sparse(n, m, &vec![0.0; n * m], None, f32s), &o, &ctx()).unwrap_err().class(), "parameter");
+        assert_eq!(
+            ops::pca(&sparse(n, m, &vec![0.0; n * m], None, f32s), &o, &ctx()).unwrap_err().class(),
+            "parameter"
+        );
     }
     let mut bad = random_counts(n, m, 0.5, 3);
     bad[17 * m + 4] = f64::NAN;
     for form in [sparse(n, m, &bad, None, f32s), dense(n, m, &bad, f64s)] {
-        assert!(matches!(ops::pca(&form, &options, &ctx()), Err(Error::Values { row: 17, column: 4, operation: "pca", .. })));
+        assert!(matches!(
+            ops::pca(&form, &options, &ctx()),
+            Err(Error::Values { row: 17, column: 4, operation: "pca", .. })
+        ));
     }
     let wide = sparse(3, 8001, &vec![0.0; 3 * 8001], None, f32s);
     let one = PcaOptions { n_comps: Some(1), ..options };

@@ -52,18 +52,31 @@ fn columns_have_scanpys_order_and_dtypes() {
     assert_eq!(
         show(&patch.obs),
         [
-            "n_genes_by_counts int32", "log1p_n_genes_by_counts float64", "total_counts float32",
-            "log1p_total_counts float32", "pct_counts_in_top_50_genes float64", "pct_counts_in_top_100_genes float64",
-            "pct_counts_in_top_200_genes float64", "pct_counts_in_top_500_genes float64", "total_counts_mt float32",
-            "log1p_total_counts_mt float32", "pct_counts_mt float32", "total_counts_ribo float32",
-            "log1p_total_counts_ribo float32", "pct_counts_ribo float32",
+            "n_genes_by_counts int32",
+            "log1p_n_genes_by_counts float64",
+            "total_counts float32",
+            "log1p_total_counts float32",
+            "pct_counts_in_top_50_genes float64",
+            "pct_counts_in_top_100_genes float64",
+            "pct_counts_in_top_200_genes float64",
+            "pct_counts_in_top_500_genes float64",
+            "total_counts_mt float32",
+            "log1p_total_counts_mt float32",
+            "pct_counts_mt float32",
+            "total_counts_ribo float32",
+            "log1p_total_counts_ribo float32",
+            "pct_counts_ribo float32",
         ]
     );
     assert_eq!(
         show(&patch.var),
         [
-            "n_cells_by_counts int64", "mean_counts float64", "log1p_mean_counts float64",
-            "pct_dropout_by_counts float64", "total_counts float32", "log1p_total_counts float32",
+            "n_cells_by_counts int64",
+            "mean_counts float64",
+            "log1p_mean_counts float64",
+            "pct_dropout_by_counts float64",
+            "total_counts float32",
+            "log1p_total_counts float32",
         ]
     );
     let patch = ops::calculate_qc_metrics(&sparse(n, m, x, None, i64s), &options(m), &ctx()).unwrap().patch();
@@ -77,7 +90,8 @@ fn columns_have_scanpys_order_and_dtypes() {
 #[test]
 fn top_shares_of_values_that_are_not_counts() {
     let (n, m) = (40, 700);
-    let x: Vec<f64> = random_counts(n, m, 0.6, 3).iter().enumerate().map(|(i, v)| v * (1.0 + (i % 17) as f64)).collect();
+    let x: Vec<f64> =
+        random_counts(n, m, 0.6, 3).iter().enumerate().map(|(i, v)| v * (1.0 + (i % 17) as f64)).collect();
     for scale in [1.0, 0.37, 400.0] {
         let y: Vec<f64> = x.iter().map(|v| v * scale).collect();
         let q = ops::calculate_qc_metrics(&sparse(n, m, &y, None, f64s), &QcOptions::default(), &ctx()).unwrap();
@@ -206,7 +220,11 @@ fn refusals_name_row_column_and_value() {
     }
     let form = sparse(50, 60, &random_counts(50, 60, 0.5, 1), None, f32s);
     let e = ops::calculate_qc_metrics(&form, &QcOptions::default(), &ctx()).unwrap_err();
-    assert_eq!(e.to_string(), "percent_top: expected numbers of genes from 1 to 60, the genes there are, or none, found 100");
-    let short = QcOptions { qc_vars: vec![QcSubset { name: "mt".into(), mask: vec![true] }], percent_top: vec![], log1p: true };
+    assert_eq!(
+        e.to_string(),
+        "percent_top: expected numbers of genes from 1 to 60, the genes there are, or none, found 100"
+    );
+    let short =
+        QcOptions { qc_vars: vec![QcSubset { name: "mt".into(), mask: vec![true] }], percent_top: vec![], log1p: true };
     assert!(matches!(ops::calculate_qc_metrics(&form, &short, &ctx()), Err(Error::Shape { .. })));
 }

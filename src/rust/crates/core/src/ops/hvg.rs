@@ -48,12 +48,13 @@ impl Flavor {
     /// [`Error::Parameter`] that lists the names there are.
     pub fn parse(name: &str) -> Result<Self> {
         use Flavor::*;
-        [PearsonResiduals, Seurat, CellRanger, SeuratV3, SeuratV3Paper].into_iter().find(|f| f.name() == name).ok_or_else(
-            || {
+        [PearsonResiduals, Seurat, CellRanger, SeuratV3, SeuratV3Paper]
+            .into_iter()
+            .find(|f| f.name() == name)
+            .ok_or_else(|| {
                 let all = "'pearson_residuals', 'seurat', 'cell_ranger', 'seurat_v3' or 'seurat_v3_paper'";
                 Error::parameter("flavor", all, format!("'{name}'"))
-            },
-        )
+            })
     }
 
     /// Whether the flavour reads raw counts; the others read logarithmised values.

@@ -60,9 +60,7 @@ impl Normalized {
 /// # Errors
 /// [`Error::Values`] for a negative, NaN or infinite value; [`Error::Parameter`] for a target sum that is not positive or a
 /// fraction outside 0 to 1.
-pub fn normalize_total(
-    x: &LazyMatrix, options: &NormalizeOptions, ctx: &Context,
-) -> Result<(LazyMatrix, Normalized)> {
+pub fn normalize_total(x: &LazyMatrix, options: &NormalizeOptions, ctx: &Context) -> Result<(LazyMatrix, Normalized)> {
     if let Some(t) = options.target_sum.filter(|t| !(t.is_finite() && *t > 0.0)) {
         return Err(Error::parameter("target_sum", "a positive number", t));
     }
@@ -209,6 +207,8 @@ impl Check {
             |block| with_view!(block, view => (0..view.n_rows()).try_for_each(|i| self.row(&view, i))),
             Ok,
         )?;
-        Err(Error::Numerical("scale: the variance of a gene overflows; are the values of this size intended?".to_owned()))
+        Err(Error::Numerical(
+            "scale: the variance of a gene overflows; are the values of this size intended?".to_owned(),
+        ))
     }
 }

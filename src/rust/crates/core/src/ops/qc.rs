@@ -221,7 +221,11 @@ impl Membership {
 }
 
 fn reduce<T: Number + PartialOrd>(
-    view: &View<'_, T>, check: &Check, percent_top: &[usize], n_sets: usize, members: &Membership,
+    view: &View<'_, T>,
+    check: &Check,
+    percent_top: &[usize],
+    n_sets: usize,
+    members: &Membership,
 ) -> Result<Part> {
     let n_rows = view.n_rows();
     let mut part = Part {

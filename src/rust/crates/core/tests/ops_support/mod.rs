@@ -170,7 +170,11 @@ pub fn random_counts(n: usize, m: usize, density: f64, seed: u64) -> Vec<f64> {
     (0..n * m)
         .map(|i| {
             let gene = (i % m) as f64 / m as f64;
-            if next() < density * 2.0 * gene { (1.0 + 6.0 * next() * next() * (1.0 + gene)).floor() } else { 0.0 }
+            if next() < density * 2.0 * gene {
+                (1.0 + 6.0 * next() * next() * (1.0 + gene)).floor()
+            } else {
+                0.0
+            }
         })
         .collect()
 }

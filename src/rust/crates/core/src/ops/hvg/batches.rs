@@ -23,7 +23,11 @@ impl Batches {
             return Err(Error::shape("batch_key, one a cell", n_obs, codes.len()));
         }
         if let Some(i) = codes.iter().position(|&c| c < 0) {
-            return Err(Error::parameter("batch_key", "a batch for every cell", format!("none for cell {i} (zero-based)")));
+            return Err(Error::parameter(
+                "batch_key",
+                "a batch for every cell",
+                format!("none for cell {i} (zero-based)"),
+            ));
         }
         let mut present: Vec<i32> = codes.to_vec();
         present.sort_unstable();
@@ -94,7 +98,11 @@ impl BatchMoments {
 
 /// Sums and moments of `f` of the values, by gene and batch, and by cell; refuses what `check` refuses.
 pub(super) fn moments(
-    x: &LazyMatrix, batches: &Batches, check: &Check, f: impl Fn(f64) -> f64 + Sync + Copy, ctx: &Context,
+    x: &LazyMatrix,
+    batches: &Batches,
+    check: &Check,
+    f: impl Fn(f64) -> f64 + Sync + Copy,
+    ctx: &Context,
 ) -> Result<BatchMoments> {
     let (n_obs, n_vars) = x.shape();
     let mut out = BatchMoments {
@@ -126,7 +134,10 @@ pub(super) fn moments(
 }
 
 fn reduce<T: Number>(
-    view: &View<'_, T>, batches: &Batches, check: &Check, f: impl Fn(f64) -> f64,
+    view: &View<'_, T>,
+    batches: &Batches,
+    check: &Check,
+    f: impl Fn(f64) -> f64,
 ) -> Result<(PerBatch<Sums>, Vec<f64>)> {
     let mut sums = PerBatch::new(batches.len());
     let mut cells = Vec::with_capacity(view.n_rows());

@@ -86,9 +86,7 @@ pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, ctx: 
     merged.highly_variable = match options.n_top_genes {
         Some(n_top) => {
             let norm = &merged.dispersions_norm;
-            select_first(n_vars, n_top, |a, b| {
-                nbatches[b].cmp(&nbatches[a]).then_with(|| nan_last(-norm[a], -norm[b]))
-            })
+            select_first(n_vars, n_top, |a, b| nbatches[b].cmp(&nbatches[a]).then_with(|| nan_last(-norm[a], -norm[b])))
         }
         None => {
             merged.dispersions_norm.iter_mut().filter(|d| d.is_nan()).for_each(|d| *d = 0.0);

@@ -44,7 +44,9 @@ pub(super) fn loess(x: &[f64], y: &[f64], span: f64) -> Result<Vec<f64>> {
         fitted[i] = blend(at, (vertices[k - 1], fits[k - 1]), (vertices[k], fits[k]));
     }
     if fitted.iter().any(|f| !f.is_finite()) {
-        return Err(Error::Numerical("highly_variable_genes with flavor 'seurat_v3': the LOESS fit is not finite".into()));
+        return Err(Error::Numerical(
+            "highly_variable_genes with flavor 'seurat_v3': the LOESS fit is not finite".into(),
+        ));
     }
     Ok(fitted)
 }

@@ -75,9 +75,8 @@ pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, ctx: 
         })
         .collect();
     let (nbatches, rank) = merge_ranks(&per_batch, n_vars, n_top);
-    let highly_variable = select_first(n_vars, n_top, |a, b| {
-        nbatches[b].cmp(&nbatches[a]).then_with(|| nan_last(rank[a], rank[b]))
-    });
+    let highly_variable =
+        select_first(n_vars, n_top, |a, b| nbatches[b].cmp(&nbatches[a]).then_with(|| nan_last(rank[a], rank[b])));
     let overall = sums.overall(n_vars, n_obs);
     let all = nbatches.iter().map(|&n| n as usize == batches.len()).collect();
     Ok(Hvg {
@@ -141,7 +140,10 @@ fn zeros(model: &Model<'_>, groups: &[(f64, f64)], ctx: &Context) -> Result<Vec<
 
 /// What the stored values of a block add to [`zeros`].
 fn stored<T: Number>(
-    view: &View<'_, T>, batches: &Batches, models: &[Model<'_>], cell_sums: &[f64],
+    view: &View<'_, T>,
+    batches: &Batches,
+    models: &[Model<'_>],
+    cell_sums: &[f64],
 ) -> PerBatch<Vec<(f64, f64)>> {
     let mut out = PerBatch::new(models.len());
     for i in 0..view.n_rows() {

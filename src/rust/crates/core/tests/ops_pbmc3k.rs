@@ -1,0 +1,118 @@
+//! The ops room on a real data set against scanpy 1.11.5 and a dense SVD; skips with a message when the file is absent.
+
+mod ops_support;
+use anndataoom_core::ops::{self, Flavor, HvgOptions, NormalizeOptions, PcaOptions, QcOptions, QcSubset, ScaleOptions};
+use anndataoom_core::{matrix, store::Store, LazyMatrix};
+use ops_support::*;
+use std::path::PathBuf;
+
+/// The counts, through the same doors as a user's file; `None`, with a message, when the file is not there.
+fn open() -> Option<LazyMatrix> {
+    let shared = std::env::var_os("ANNDATAOOM_SHARED")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../../../shared"), PathBuf::from);
+    let path = shared.join("data/pbmc3k.h5ad");
+    if !path.exists() {
+        eprintln!("skipped: {} is not there", path.display());
+        return None;
+    }
+    let store = Store::open(&path).unwrap();
+    Some(LazyMatrix::new(matrix::open(&store, "X").unwrap()))
+}
+
+fn logged(x: &LazyMatrix) -> LazyMatrix {
+    let to = NormalizeOptions { target_sum: Some(1e4), ..Default::default() };
+    ops::log1p(&ops::normalize_total(x, &to, &ctx()).unwrap().0, None).unwrap().0
+}
+
+/// A packed golden mask of `n` genes.
+fn mask(g: &Goldens, name: &str, n: usize) -> Vec<bool> {
+    let bytes = g.get(name);
+    (0..n).map(|j| bytes[j / 8] as u8 >> (j % 8) & 1 == 1).collect()
+}
+
+#[test]
+fn qc_and_normalisation() {
+    let Some(x) = open() else { return };
+    let g = Goldens::read("ops_pbmc3k.bin");
+    let mt = g.get("mt").iter().map(|&b| b != 0.0).collect();
+    let options = QcOptions { qc_vars: vec![QcSubset { name: "mt".into(), mask: mt }], ..Default::default() };
+    let patch = ops::calculate_qc_metrics(&x, &options, &ctx()).unwrap().patch();
+    for (axis, columns, step) in [("obs", &patch.obs, 20), ("var", &patch.var, 50)] {
+        for (name, value) in columns {
+            let v = numbers(value);
+            let some: Vec<f64> = v.iter().step_by(step).copied().collect();
+            assert_close(name, &some, g.get(&format!("qc.{axis}.{name}")), 1e-6);
+            assert_close(name, &[v.iter().sum()], g.get(&format!("qc.{axis}.{name}.sum")), 1e-6);
+        }
+        assert_eq!(g.below(&format!("qc.{axis}.")).len(), 2 * columns.len());
+    }
+    let (_, found) = ops::normalize_total(&x, &NormalizeOptions::default(), &ctx()).unwrap();
+    let some: Vec<f64> = found.norm_factor().into_iter().step_by(20).collect();
+    assert_close("norm_factor", &some, g.get("normalize.median.norm_factor"), 1e-6);
+}
+
+#[test]
+fn highly_variable_genes() {
+    let Some(x) = open() else { return };
+    let g = Goldens::read("ops_pbmc3k.bin");
+    let log = logged(&x);
+    let m = x.shape().1;
+    for (name, flavor, n_top_genes) in [
+        ("pearson", Flavor::PearsonResiduals, Some(2000)),
+        ("seurat_top", Flavor::Seurat, Some(2000)),
+        ("seurat_cut", Flavor::Seurat, None),
+        ("cell_ranger_top", Flavor::CellRanger, Some(2000)),
+        ("cell_ranger_cut", Flavor::CellRanger, None),
+        ("seurat_v3", Flavor::SeuratV3, Some(2000)),
+    ] {
+        let options = HvgOptions { flavor, n_top_genes, ..Default::default() };
+        let input = if flavor.needs_counts() { &x } else { &log };
+        let found = ops::highly_variable_genes(input, &options, &ctx()).unwrap();
+        let golden = mask(&g, &format!("hvg.{name}.highly_variable"), m);
+        let both = golden.iter().zip(&found.highly_variable).filter(|(a, b)| **a && **b).count();
+        let selected = golden.iter().filter(|g| **g).count();
+        println!("{name}: {both} of {selected} genes agree, {} selected", found.positions().len());
+        if flavor == Flavor::SeuratV3 {
+            assert!(both * 100 >= selected * 99);
+        } else {
+            assert_eq!(found.highly_variable, golden, "{name}");
+        }
+        for (c, value) in &found.patch("adata.X").var {
+            if !c.starts_with("highly_variable") {
+                let some: Vec<f64> = numbers(value).into_iter().step_by(50).collect();
+                let floor = if c == "dispersions_norm" { 1.0 } else { 1e-3 };
+                let w = worst(&some, g.get(&format!("hvg.{name}.{c}")), floor);
+                println!("  {c}: {w:e}");
+                let tolerance = match c.as_str() {
+                    "means" => 1e-6,
+                    "variances_norm" => 5e-3,
+                    _ => 5e-6,
+                };
+                assert!(w < tolerance, "{name}.{c}: {w:e}");
+            }
+        }
+    }
+}
+
+#[test]
+fn principal_components() {
+    let Some(x) = open() else { return };
+    let g = Goldens::read("ops_pbmc3k.bin");
+    let top = mask(&g, "hvg.pearson.highly_variable", x.shape().1);
+    let columns: Vec<u32> = (0..top.len() as u32).filter(|&j| top[j as usize]).collect();
+    let log = logged(&x).select(None, Some(&columns)).unwrap();
+    let scaled = ops::scale(&log, &ScaleOptions { max_value: Some(10.0), ..Default::default() }, &ctx()).unwrap().0;
+    for (name, y) in [("log1p", log), ("scaled", scaled)] {
+        let found = ops::pca(&y, &PcaOptions::default(), &ctx()).unwrap();
+        let k = found.shape.2;
+        let relative = worst(&found.variance, g.get(&format!("pca.{name}.variance")), 1e-300);
+        let ratio = worst(&found.variance_ratio, g.get(&format!("pca.{name}.variance_ratio")), 1e-300);
+        let loadings = worst(&every(&found.loadings, k, 40), g.get(&format!("pca.{name}.PCs")), 1.0);
+        let scores: Vec<f64> = found.x_pca.iter().map(|&x| f64::from(x)).collect();
+        let scores = worst(&every(&scores, k, 100), g.get(&format!("pca.{name}.X_pca")), found.variance[0].sqrt());
+        println!("pca {name}: variance {relative:e}, ratio {ratio:e}, loadings {loadings:e}, scores {scores:e}");
+        assert!(relative < 1e-6 && ratio < 1e-6, "{name}: {relative:e} {ratio:e}");
+        // Signs included; a loading is of scale 1 / sqrt(2000).
+        assert!(loadings < 1e-4 && scores < 1e-4, "{name}: {loadings:e} {scores:e}");
+    }
+}
