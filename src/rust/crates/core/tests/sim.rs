@@ -42,7 +42,8 @@ fn rows_are_the_same_in_any_order_and_on_any_thread() {
     let columns: Vec<u32> = vec![2999, 5, 5, 100];
     let some = counts(&x.select(Some(&rows), None).unwrap(), 2);
     for (i, &r) in rows.iter().enumerate() {
-        let (a, b) = (some.0[i] as usize..some.0[i + 1] as usize, all.0[r as usize] as usize..all.0[r as usize + 1] as usize);
+        let (a, b) =
+            (some.0[i] as usize..some.0[i + 1] as usize, all.0[r as usize] as usize..all.0[r as usize + 1] as usize);
         assert_eq!((&some.1[a.clone()], &some.2[a]), (&all.1[b.clone()], &all.2[b]));
     }
     let narrow = counts(&x.select(Some(&rows), Some(&columns)).unwrap(), 1);

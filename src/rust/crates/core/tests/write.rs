@@ -2,7 +2,7 @@
 //! memory; byte-identical for any number of threads; nothing left behind when it fails.
 
 use anndataoom_core::chain::Op;
-use anndataoom_core::element::{self, Array, Categorical, DataFrame, Data, Sparse, SparseFormat, Value};
+use anndataoom_core::element::{self, Array, Categorical, Data, DataFrame, Sparse, SparseFormat, Value};
 use anndataoom_core::matrix::MemorySource;
 use anndataoom_core::sim::{SimulatedSource, Simulation};
 use anndataoom_core::store::Store;
@@ -163,8 +163,18 @@ fn dtypes_are_kept() {
         T::wrap(v.into_iter().map(T::from_f64).collect())
     }
     let makers: [fn(Vec<f64>) -> Data; 12] = [
-        cast::<bool>, cast::<i8>, cast::<i16>, cast::<i32>, cast::<i64>, cast::<u8>, cast::<u16>, cast::<u32>,
-        cast::<u64>, cast::<half::f16>, cast::<f32>, cast::<f64>,
+        cast::<bool>,
+        cast::<i8>,
+        cast::<i16>,
+        cast::<i32>,
+        cast::<i64>,
+        cast::<u8>,
+        cast::<u16>,
+        cast::<u32>,
+        cast::<u64>,
+        cast::<half::f16>,
+        cast::<f32>,
+        cast::<f64>,
     ];
     for make in makers {
         let m = sparse(50, 40, 25, make);
@@ -187,7 +197,10 @@ fn empty_extents() {
         };
         round_trip(&format!("empty-{n}-{m}"), &chain(&none));
         let flat = Array { shape: vec![n, m], data: Data::zeros(element::DType::I32, n * m) };
-        round_trip(&format!("empty-dense-{n}-{m}"), &LazyMatrix::new(Arc::new(MemorySource::from_array(flat).unwrap())));
+        round_trip(
+            &format!("empty-dense-{n}-{m}"),
+            &LazyMatrix::new(Arc::new(MemorySource::from_array(flat).unwrap())),
+        );
     }
 }
 
@@ -201,7 +214,9 @@ fn as_dense_and_as_csc_hold_the_same_values() {
     // Memory for a few columns at a time: many passes.
     let small = Context { memory: 40_000, ..Context::with_threads(2) };
     for (i, (options, ctx)) in
-        [(&as_dense, &Context::with_threads(2)), (&as_csc, &Context::with_threads(2)), (&as_csc, &small)].iter().enumerate()
+        [(&as_dense, &Context::with_threads(2)), (&as_csc, &Context::with_threads(2)), (&as_csc, &small)]
+            .iter()
+            .enumerate()
     {
         let path = dir.file(&format!("{i}.h5ad"));
         write_h5ad(&plan_of(x.clone()), &path, options, ctx).unwrap();
@@ -402,9 +417,11 @@ fn anndata_reads_the_same() {
     for options in [gzip(), WriteOptions::default(), lzf, dense_layer, csc_layer] {
         write_h5ad(&full_plan(), &path, &options, &ctx).unwrap();
         let counts = sparse(60, 30, 30, f32s);
-        let values: Vec<String> = MemorySource::from_sparse(&counts).unwrap().to_dense().iter().map(f64::to_string).collect();
+        let values: Vec<String> =
+            MemorySource::from_sparse(&counts).unwrap().to_dense().iter().map(f64::to_string).collect();
         std::fs::write(dir.file("counts.txt"), values.join(" ")).unwrap();
-        let out = std::process::Command::new(&python).arg(&script).arg(&path).arg(dir.file("counts.txt")).output().unwrap();
+        let out =
+            std::process::Command::new(&python).arg(&script).arg(&path).arg(dir.file("counts.txt")).output().unwrap();
         assert!(out.status.success(), "{options:?}: {}", String::from_utf8_lossy(&out.stderr));
     }
 }

@@ -5,11 +5,23 @@ use super::rng::mix;
 /// Blood cell types and markers of each; a marker may serve several types.
 pub(super) const TYPES: [(&str, &[&str]); 8] = [
     ("CD4 T", &["CD3D", "CD3E", "CD3G", "TRAC", "IL7R", "LTB", "TCF7", "CCR7", "LEF1", "MAL", "LDHB", "CD2", "CD27"]),
-    ("CD14 Mono", &["LYZ", "CD14", "S100A8", "S100A9", "S100A12", "FCN1", "VCAN", "CST3", "TYROBP", "LGALS2", "CD68", "MNDA"]),
-    ("B", &["MS4A1", "CD79A", "CD79B", "CD19", "BANK1", "TCL1A", "CD74", "HLA-DRA", "HLA-DPB1", "CD37", "IGHM", "IGHD"]),
+    (
+        "CD14 Mono",
+        &["LYZ", "CD14", "S100A8", "S100A9", "S100A12", "FCN1", "VCAN", "CST3", "TYROBP", "LGALS2", "CD68", "MNDA"],
+    ),
+    (
+        "B",
+        &["MS4A1", "CD79A", "CD79B", "CD19", "BANK1", "TCL1A", "CD74", "HLA-DRA", "HLA-DPB1", "CD37", "IGHM", "IGHD"],
+    ),
     ("NK", &["NKG7", "GNLY", "KLRD1", "KLRF1", "GZMB", "PRF1", "CTSW", "FGFBP2", "SPON2", "CST7", "FCGR3A", "TYROBP"]),
-    ("CD8 T", &["CD3D", "CD3E", "CD3G", "TRAC", "CD8A", "CD8B", "GZMK", "GZMA", "CCL5", "CST7", "KLRG1", "CD2", "NKG7"]),
-    ("FCGR3A Mono", &["FCGR3A", "MS4A7", "LST1", "AIF1", "LYZ", "CDKN1C", "RHOC", "IFITM3", "CST3", "TYROBP", "CD68", "CKB"]),
+    (
+        "CD8 T",
+        &["CD3D", "CD3E", "CD3G", "TRAC", "CD8A", "CD8B", "GZMK", "GZMA", "CCL5", "CST7", "KLRG1", "CD2", "NKG7"],
+    ),
+    (
+        "FCGR3A Mono",
+        &["FCGR3A", "MS4A7", "LST1", "AIF1", "LYZ", "CDKN1C", "RHOC", "IFITM3", "CST3", "TYROBP", "CD68", "CKB"],
+    ),
     ("DC", &["FCER1A", "CLEC10A", "CD1C", "CST3", "HLA-DRA", "HLA-DPB1", "CD74", "ENHO", "CLIC2", "LYZ"]),
     ("Platelet", &["PPBP", "PF4", "GNG11", "SDPR", "TUBB1", "CLU", "GP9", "SPARC", "CA2", "NRGN"]),
 ];

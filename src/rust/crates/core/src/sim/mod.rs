@@ -16,7 +16,8 @@
 //! ```
 //!
 //! - `ln L` is normal with standard deviation 0.4 around a median that is solved for, so that the expected share of
-//!   non-zero entries is [`Simulation::density`]; batches differ in depth by up to 15 %.
+//!   non-zero entries is [`Simulation::density`] in batches of depth 1; batches differ in depth by up to 15 %, which
+//!   moves the density found by up to a tenth.
 //! - `m` is log-normal around 5 % (sd 0.35 in ln), at most 90 %. 3 % of the cells are of low quality: `L` is divided by
 //!   6 to 20 and `m` lies between 20 and 60 %.
 //! - `w` spans about four decades: log-normal with standard deviation 2 (in ln) for ordinary genes; ribosomal and

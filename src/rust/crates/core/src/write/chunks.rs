@@ -24,7 +24,11 @@ pub(super) struct Chunks<'w, 'g> {
 impl<'w, 'g> Chunks<'w, 'g> {
     /// A vector of unknown length in chunks of `chunk` values.
     pub(super) fn vector(
-        group: &'g GroupWriter<'w>, key: &str, dtype: DType, chunk: usize, compression: Compression,
+        group: &'g GroupWriter<'w>,
+        key: &str,
+        dtype: DType,
+        chunk: usize,
+        compression: Compression,
     ) -> Result<Self> {
         let layout = Layout { chunk: Some(vec![chunk]), resizable: true, compression, shuffle: false };
         Self::create(group, key, dtype, &[0], &layout, chunk, None)
@@ -32,14 +36,24 @@ impl<'w, 'g> Chunks<'w, 'g> {
 
     /// A matrix of `shape`, not empty, in chunks of `rows` whole rows.
     pub(super) fn matrix(
-        group: &'g GroupWriter<'w>, key: &str, dtype: DType, shape: (usize, usize), rows: usize, compression: Compression,
+        group: &'g GroupWriter<'w>,
+        key: &str,
+        dtype: DType,
+        shape: (usize, usize),
+        rows: usize,
+        compression: Compression,
     ) -> Result<Self> {
         let layout = Layout { chunk: Some(vec![rows, shape.1]), resizable: false, compression, shuffle: false };
         Self::create(group, key, dtype, &[shape.0, shape.1], &layout, rows, Some(shape.1))
     }
 
     fn create(
-        group: &'g GroupWriter<'w>, key: &str, dtype: DType, shape: &[usize], layout: &Layout, rows: usize,
+        group: &'g GroupWriter<'w>,
+        key: &str,
+        dtype: DType,
+        shape: &[usize],
+        layout: &Layout,
+        rows: usize,
         width: Option<usize>,
     ) -> Result<Self> {
         let dtype = datatype(dtype).map_err(|e| group.writer().fault(&e))?;

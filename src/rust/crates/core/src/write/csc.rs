@@ -22,7 +22,11 @@ use std::ops::Range;
 /// # Errors
 /// [`Error::State`] when `x` is dense; else as [`write_csr`](super::write_csr).
 pub fn write_csc(
-    group: &GroupWriter<'_>, key: &str, x: &LazyMatrix, compression: Compression, ctx: &Context,
+    group: &GroupWriter<'_>,
+    key: &str,
+    x: &LazyMatrix,
+    compression: Compression,
+    ctx: &Context,
 ) -> Result<()> {
     if !x.is_sparse() {
         return Err(Error::State(format!("'{key}' is dense and cannot be written as csc_matrix")));

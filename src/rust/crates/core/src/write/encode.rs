@@ -87,7 +87,12 @@ fn append(out: &mut Vec<u8>, data: &Data, range: &Range<usize>, chunk: usize) ->
 
 /// Appends rows `range / n_cols` of compressed rows, zeros filled in; gives the bytes of a value.
 fn scatter(
-    out: &mut Vec<u8>, indptr: &[usize], indices: &[u32], data: &Data, n_cols: usize, range: &Range<usize>,
+    out: &mut Vec<u8>,
+    indptr: &[usize],
+    indices: &[u32],
+    data: &Data,
+    n_cols: usize,
+    range: &Range<usize>,
     chunk: usize,
 ) -> usize {
     let width = data.dtype().size();
@@ -155,7 +160,8 @@ mod tests {
 
     #[test]
     fn sparse_rows_are_filled_with_zeros() {
-        let rows = Piece::Rows { indptr: vec![0, 1, 1, 3], indices: vec![2, 0, 1], data: vec![7u8, 8, 9].into(), n_cols: 3 };
+        let rows =
+            Piece::Rows { indptr: vec![0, 1, 1, 3], indices: vec![2, 0, 1], data: vec![7u8, 8, 9].into(), n_cols: 3 };
         assert_eq!(rows.len(), 9);
         let e = encode(&[Span { piece: Arc::new(rows), range: 3..9 }], 9, Compression::None).unwrap();
         assert_eq!(e.data, [0, 0, 0, 8, 9, 0, 0, 0, 0]);

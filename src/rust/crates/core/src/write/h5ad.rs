@@ -51,7 +51,11 @@ pub fn write_h5ad(plan: &H5adPlan, path: impl AsRef<Path>, options: &WriteOption
 }
 
 fn write_mapping(
-    group: &GroupWriter<'_>, key: &str, parts: &[(String, Part)], options: &WriteOptions, ctx: &Context,
+    group: &GroupWriter<'_>,
+    key: &str,
+    parts: &[(String, Part)],
+    options: &WriteOptions,
+    ctx: &Context,
 ) -> Result<()> {
     let group = group.group(key)?;
     group.set_encoding("dict", "0.1.0")?;

@@ -23,7 +23,11 @@ const DENSE_CHUNK_BYTES: usize = 1 << 18;
 /// # Errors
 /// Those of the pass; [`Error::Io`] when the file cannot take it; [`Error::Cancelled`].
 pub fn write_csr(
-    group: &GroupWriter<'_>, key: &str, x: &LazyMatrix, compression: Compression, ctx: &Context,
+    group: &GroupWriter<'_>,
+    key: &str,
+    x: &LazyMatrix,
+    compression: Compression,
+    ctx: &Context,
 ) -> Result<()> {
     let (n, m) = x.shape();
     let group = group.group(key)?;
@@ -84,7 +88,11 @@ pub fn write_csr(
 /// # Errors
 /// As [`write_csr`].
 pub fn write_dense(
-    group: &GroupWriter<'_>, key: &str, x: &LazyMatrix, compression: Compression, ctx: &Context,
+    group: &GroupWriter<'_>,
+    key: &str,
+    x: &LazyMatrix,
+    compression: Compression,
+    ctx: &Context,
 ) -> Result<()> {
     let (n, m) = x.shape();
     if n == 0 || m == 0 {
@@ -134,7 +142,11 @@ pub(super) fn start_sparse(group: &GroupWriter<'_>, encoding: &str, shape: (usiz
 
 /// Writes a vector in chunks of [`SPARSE_CHUNK`], growable as anndata makes the parts of a sparse matrix.
 pub(super) fn write_vector(
-    group: &GroupWriter<'_>, key: &str, values: Data, compression: Compression, ctx: &Context,
+    group: &GroupWriter<'_>,
+    key: &str,
+    values: Data,
+    compression: Compression,
+    ctx: &Context,
 ) -> Result<()> {
     let n = values.len();
     let chunk = SPARSE_CHUNK.min(n).max(1);
@@ -182,4 +194,3 @@ fn range(block: &Block) -> Result<(usize, usize)> {
         Positions::List(_) => Err(Error::Internal("a pass in matrix order gave scattered rows".to_owned())),
     }
 }
-

@@ -11,7 +11,11 @@ use std::sync::Arc;
 
 /// Writes `part` as `key` of `group`.
 pub(super) fn write_part(
-    group: &GroupWriter<'_>, key: &str, part: &Part, options: &WriteOptions, ctx: &Context,
+    group: &GroupWriter<'_>,
+    key: &str,
+    part: &Part,
+    options: &WriteOptions,
+    ctx: &Context,
 ) -> Result<()> {
     ctx.monitor.check()?;
     let plain = element::WriteOptions { compression: options.compression, shuffle: false };
@@ -50,9 +54,7 @@ fn is_current(store: &Arc<Store>, element: &str) -> Result<bool> {
     })
 }
 
-fn write_frame(
-    group: &GroupWriter<'_>, key: &str, frame: &Frame, options: &WriteOptions, ctx: &Context,
-) -> Result<()> {
+fn write_frame(group: &GroupWriter<'_>, key: &str, frame: &Frame, options: &WriteOptions, ctx: &Context) -> Result<()> {
     let group = group.group(key)?;
     let index = frame.index_name.as_deref().unwrap_or("_index");
     group.set_encoding("dataframe", "0.2.0")?;
@@ -81,4 +83,3 @@ fn write_frame(
 pub(super) fn stored_shape(store: &Arc<Store>, element: &str) -> Result<Vec<usize>> {
     Ok(element::describe(store, element)?.shape)
 }
-
