@@ -49,6 +49,9 @@ pub(crate) fn named_list(items: &[(String, Value)], name: &str, notes: &Notes) -
 
 /// A named list of R objects.
 pub(crate) fn list_of<'a>(names: impl ExactSizeIterator<Item = &'a str>, values: Vec<Robj>) -> Result<Robj> {
+    if values.is_empty() {
+        return Ok(List::new(0).into());
+    }
     let names: Vec<String> = names.map(|n| clean(n).into_owned()).collect();
     Ok(List::from_names_and_values(names, values).map_err(r_error)?.into())
 }
