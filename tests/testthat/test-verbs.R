@@ -112,7 +112,7 @@ test_that("neighbours, UMAP and Leiden find the two groups", {
   expect_equal(unname(t(apply(found, 1, function(v) sort(v[v > 0])))), unname(nearest), tolerance = 1e-5)
   expect_true(Matrix::isSymmetric(a$obsp$connectivities))
   expect_identical(a$uns$neighbors$connectivities_key, "connectivities")
-  expect_identical(a$uns$neighbors$params$n_neighbors, 10)
+  expect_identical(a$uns$neighbors$params$n_neighbors, 10L)
   expect_message(a <- umap(a, maxiter = 50), "2 connected components", class = "anndataoom_message_note")
   a <- leiden(a, resolution = 0.2)
   expect_identical(dim(a$obsm$X_umap), c(80L, 2L))
