@@ -71,6 +71,7 @@ AnnDataOOM <- function(
     }
     given
   }
+  if (!is.null(X)) dimnames(X) <- list(if (!is.null(obs)) names[[1]], if (!is.null(var)) names[[2]])
   obs <- frame(obs, nrow(X), names[[1]], "obs")
   var <- frame(var, ncol(X), names[[2]], "var")
   adata <- methods::new(

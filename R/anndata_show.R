@@ -4,8 +4,10 @@ setMethod("show", "AnnDataOOM", function(object) {
   cat(sprintf("AnnDataOOM: %s cells x %s genes\n", big(n_obs(object)), big(n_vars(object))))
   if (!is.null(object@file)) cat("  file:", object@file$path, "-", human_bytes(object@file$size), "\n")
   queued <- NULL
-  if (is(object@X, "OOMMatrix")) {
-    info <- matrix_info(object@X)
+  info <- if (is(object@X, "OOMMatrix")) tryCatch(matrix_info(object@X), anndataoom_error = identity)
+  if (inherits(info, "error")) {
+    cat("  X cannot be read:", conditionMessage(info), "\n")
+  } else if (!is.null(info)) {
     queued <- info$queued
     cat(
       "  X:", substring(describe_values(info), 2, nchar(describe_values(info)) - 1), if (info$in_memory) "(in memory)",

@@ -3,7 +3,7 @@
 # Calls a wrapper with named arguments; gives its value, shows its warnings, raises its error as a classed condition.
 rs_call <- function(fun, ...) {
   reply <- fun(list(...))
-  for (note in reply$warnings) warn(note$class, note$message)
+  for (note in reply$warnings) if (note$class == "note") inform("note", note$message) else warn(note$class, note$message)
   if (!is.null(reply$error)) abort(reply$error, reply$message)
   reply$ok
 }

@@ -39,8 +39,9 @@ select_element <- function(x, rows, columns = NULL) {
 # The value of an element.
 resolve <- function(x) {
   if (!is_on_disk(x)) return(x)
-  value <- rs_work(x$element, rs_read, store = store_of(x$file), element = x$element)
-  select_element(value, x$rows, x$columns)
+  read <- function(...) rs_work(paste("reading", x$element), rs_read, store = store_of(x$file), element = x$element, ...)
+  # Rows of data.frames are selected here, where repeated names are made unique.
+  if (x$encoding == "dataframe") select_rows(read(), x$rows) else read(rows = x$rows, columns = x$columns)
 }
 
 # The value with the names of the axes it is aligned to.

@@ -39,7 +39,11 @@ filter_by <- function(adata, limits, fun, label) {
       if (length(given)) some_of(names(given)) else "none"
     )
   }
-  rs_work(label, fun, matrix = pointer_of(x), criterion = names(given), bound = given[[1]])
+  bound <- given[[1]]
+  if (!is.numeric(bound) || length(bound) != 1 || is.na(bound)) {
+    abort("parameter", names(given), ": expected one number, found ", describe(bound))
+  }
+  rs_work(label, fun, matrix = pointer_of(x), criterion = names(given), bound = bound)
 }
 
 # Positions that stay; NULL when all do, so that nothing is queued.

@@ -6,7 +6,7 @@ build_frame <- function(columns, index, index_name, name) {
   unique <- if (is.null(index)) .set_row_names(n) else unique_names(as.character(index), name)
   # A column named like the index or with a matrix inside is kept as it is: list2DF checks nothing we want checked.
   frame <- structure(columns, names = as.character(names(columns)), row.names = unique, class = "data.frame")
-  if (!is.null(index_name)) attr(frame, "index_name") <- index_name
+  if (!is.null(index_name) && !is.na(index_name)) attr(frame, "index_name") <- index_name
   frame
 }
 

@@ -89,7 +89,11 @@ setMethod("colMeans", "OOMMatrix", function(x, na.rm = FALSE, dims = 1L) sums_of
 #' @rdname OOMMatrix-class
 #' @export
 setMethod("show", "OOMMatrix", function(object) {
-  info <- matrix_info(object)
+  info <- tryCatch(matrix_info(object), anndataoom_error = identity)
+  if (inherits(info, "error")) {
+    cat("OOMMatrix", paste(object@Dim, collapse = " x "), "\n  cannot be read:", conditionMessage(info), "\n")
+    return(invisible())
+  }
   cat("OOMMatrix", paste(object@Dim, collapse = " x "), describe_values(info), "\n")
   cat("  in", if (is.null(object@file)) "memory" else paste0(object@file$path, ", element ", object@element), "\n")
   show_queued(info$queued)

@@ -56,6 +56,8 @@ plot_raw <- function(adata, k, layer, use_raw) {
   if (k %in% row.names(adata@raw@var)) TRUE
 }
 
+utils::globalVariables(".data")
+
 axis_name <- function(key) {
   known <- c(X_umap = "UMAP", X_pca = "PC", X_tsne = "tSNE")
   if (key %in% names(known)) known[[key]] else toupper(sub("^X_", "", key))

@@ -1,5 +1,6 @@
 # Runs the R tests against the installed package; fails on a failure and on a warning that no test expected.
 library(testthat)
+Sys.setenv(NOT_CRAN = "true")
 library(anndataoom)
 results <- as.data.frame(test_dir("tests/testthat", reporter = "summary", stop_on_failure = FALSE))
 cat(sprintf(

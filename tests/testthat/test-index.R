@@ -77,6 +77,7 @@ test_that("head, dim and names", {
 
 test_that("wrong indices say what is wrong", {
   adata <- as_object(twin)
+  x <- on_file(twin)$X
   expect_snapshot({
     cat(error_of(adata[1]))
     cat(error_of(adata[c(TRUE, FALSE), ]))
@@ -90,7 +91,7 @@ test_that("wrong indices say what is wrong", {
     cat(error_of(adata[, c("Gene2", "gene3")]))
     cat(error_of(adata[, c("x%s%n", "it's \"q\"", "a", "b", "c", "d", "e")]))
     cat(error_of(adata[list(1), ]))
-    cat(error_of(adata$X[3]))
-    cat(error_of(adata$X["no cell", ]))
+    cat(error_of(x[3]))
+    cat(error_of(x["no cell", ]))
   })
 })

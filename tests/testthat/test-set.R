@@ -48,6 +48,7 @@ test_that("every part can be set and removed", {
 test_that("what does not fit is refused", {
   a <- as_object(twin)
   a$raw <- a
+  x <- on_file(twin)$X
   expect_snapshot({
     cat(error_of(a$X <- t(twin$counts)))
     cat(error_of(a$X <- twin$counts[12:1, ]))
@@ -72,7 +73,7 @@ test_that("what does not fit is refused", {
     cat(error_of(a$nothing))
     cat(error_of(a$batch))
     cat(error_of(a$uns[["nothing"]]))
-    cat(error_of(dimnames(a$X) <- list("a", NULL)))
+    cat(error_of(dimnames(x) <- list("a", NULL)))
   })
   expect_null(a$uns$nothing)
 })

@@ -83,7 +83,7 @@ fn rs_umap(args: Robj) -> Robj {
         let key = a.opt_str("key_added")?;
         let found = run(a, |ctx| graph::umap(&graph::to_sprs(&graph)?, &params, ctx))?;
         for note in &found.notes {
-            notes.warn("umap", note.clone());
+            notes.warn("note", note.clone());
         }
         patch_to_r(&graph::umap_patch(&found, key), notes)
     })

@@ -49,6 +49,9 @@ pub(crate) fn named_list(items: &[(String, Value)], name: &str, notes: &Notes) -
 
 /// A named list of R objects.
 pub(crate) fn list_of<'a>(names: impl ExactSizeIterator<Item = &'a str>, values: Vec<Robj>) -> Result<Robj> {
+    if values.is_empty() {
+        return Ok(List::new(0).into());
+    }
     let names: Vec<String> = names.map(|n| clean(n).into_owned()).collect();
     Ok(List::from_names_and_values(names, values).map_err(r_error)?.into())
 }
@@ -67,10 +70,14 @@ pub(crate) fn patch_to_r(patch: &Patch, notes: &Notes) -> Result<Robj> {
     list_of(slots.iter().map(|(k, _)| *k), values?)
 }
 
-/// A buffer: logical, integer (up to 32 bits, unless the value R keeps for NA occurs) or double.
+/// A buffer: logical, integer (where all values fit 32 bits and none is the one R keeps for NA) or double.
 fn data(d: &Data, name: &str, notes: &Notes) -> Robj {
     fn int<T: Copy + Into<i32>>(v: &[T]) -> Robj {
         v.iter().map(|&x| x.into()).collect::<Vec<i32>>().into()
+    }
+    fn fits<T: Copy + TryInto<i32>>(v: &[T]) -> Option<Robj> {
+        let ints: Option<Vec<i32>> = v.iter().map(|&x| x.try_into().ok().filter(|&i| i != i32::MIN)).collect();
+        ints.map(Robj::from)
     }
     let inexact = |huge: bool| {
         if huge {
@@ -84,14 +91,15 @@ fn data(d: &Data, name: &str, notes: &Notes) -> Robj {
         Data::U8(v) => int(v),
         Data::U16(v) => int(v),
         Data::I32(v) if !v.contains(&i32::MIN) => v.clone().into(),
-        Data::I64(v) => {
+        Data::U32(v) => fits(v).unwrap_or_else(|| d.to_f64().into()),
+        Data::I64(v) => fits(v).unwrap_or_else(|| {
             inexact(v.iter().any(|x| x.unsigned_abs() > EXACT));
             d.to_f64().into()
-        }
-        Data::U64(v) => {
+        }),
+        Data::U64(v) => fits(v).unwrap_or_else(|| {
             inexact(v.iter().any(|&x| x > EXACT));
             d.to_f64().into()
-        }
+        }),
         Data::F64(v) => v.clone().into(),
         _ => d.to_f64().into(),
     }
