@@ -39,7 +39,8 @@ test-r:
 	Rscript --vanilla tools/test.R
 
 document:
-	Rscript -e 'roxygen2::roxygenise(load_code = "installed")'
+	python3 tools/wrappers.py
+	Rscript -e 'roxygen2::roxygenise(load_code = roxygen2::load_installed)'
 
 format:
 	cargo fmt --all --manifest-path $(RUST)
