@@ -6,6 +6,7 @@
 
 mod gram;
 mod rows;
+mod tiles;
 
 use super::view::{float_column, scatter_rows};
 use crate::chain::LazyMatrix;
@@ -135,7 +136,7 @@ pub fn pca(x: &LazyMatrix, options: &PcaOptions, ctx: &Context) -> Result<Pca> {
         });
     }
     let deltas = Deltas::new(x);
-    let mut gram = Gram::new(p, ctx)?;
+    let mut gram = Gram::new(p, x.dtype() == DType::F32, ctx)?;
     map_fold(deltas.chain(), Order::File, ctx, |block| deltas.rows(block), |rows| gram.push(&rows, ctx))?;
     let moments = gram.finish(ctx)?;
     ctx.monitor.check()?;
