@@ -2,7 +2,7 @@
 
 mod ops_support;
 use anndataoom_core::ops::{self, Flavor, HvgOptions, NormalizeOptions, PcaOptions, QcOptions, QcSubset, ScaleOptions};
-use anndataoom_core::{matrix, store::Store, LazyMatrix};
+use anndataoom_core::{matrix, store::Store, Context, LazyMatrix};
 use ops_support::*;
 use std::path::PathBuf;
 
@@ -115,4 +115,34 @@ fn principal_components() {
         // Signs included; a loading is of scale 1 / sqrt(2000).
         assert!(loadings < 1e-4 && scores < 1e-4, "{name}: {loadings:e} {scores:e}");
     }
+}
+
+/// What passes leave for each other (sums of counts, selected columns in memory or in a scratch file) changes no bit.
+#[test]
+fn kept_columns_and_sums_change_nothing() {
+    let (Some(fresh), Some(used)) = (open(), open()) else { return };
+    let g = Goldens::read("ops_pbmc3k.bin");
+    let top = mask(&g, "hvg.pearson.highly_variable", fresh.shape().1);
+    let columns: Vec<u32> = (0..top.len() as u32).filter(|&j| top[j as usize]).collect();
+    let to = ScaleOptions { max_value: Some(10.0), ..Default::default() };
+    let hvg = HvgOptions { flavor: Flavor::PearsonResiduals, n_top_genes: Some(2000), ..Default::default() };
+    // Nothing is kept by a pass over one object for another.
+    let alone = ops::highly_variable_genes(&fresh, &hvg, &ctx()).unwrap();
+    let qc = QcOptions { percent_top: Vec::new(), ..Default::default() };
+    ops::calculate_qc_metrics(&used, &qc, &ctx()).unwrap();
+    let after = ops::highly_variable_genes(&used, &hvg, &ctx()).unwrap();
+    assert!(after.residual_variances == alone.residual_variances && after.highly_variable == alone.highly_variable);
+    assert!(after.means == alone.means && after.variances == alone.variances);
+
+    let rows: Vec<u32> = (0..fresh.shape().0 as u32).rev().collect();
+    let first = |x: &LazyMatrix, c: &Context| {
+        let log = logged(x).select(Some(&rows), Some(&columns)).unwrap();
+        let scaled = ops::scale(&log, &to, c).unwrap().0;
+        (ops::pca(&scaled, &PcaOptions::default(), c).unwrap(), scaled)
+    };
+    let (expected, scaled) = first(&fresh, &ctx());
+    assert!(ops::pca(&scaled, &PcaOptions::default(), &ctx()).unwrap() == expected);
+    // So little memory that every block goes to the scratch file.
+    let (found, _) = first(&used, &Context { memory: 4096, ..Context::with_threads(3) });
+    assert!(found == expected);
 }

@@ -92,7 +92,8 @@ impl LazyMatrix {
 
     /// File and element for messages, or "matrix" when in memory.
     pub fn name(&self) -> String {
-        self.location().map_or_else(|| "matrix".to_owned(), |l| format!("'{}', element '{}'", l.path.display(), l.element))
+        self.location()
+            .map_or_else(|| "matrix".to_owned(), |l| format!("'{}', element '{}'", l.path.display(), l.element))
     }
 
     /// The queued selections and operations, one line each, for `show()`.
@@ -115,10 +116,11 @@ impl LazyMatrix {
     /// [`Error::Index`] for a position past the end.
     pub fn select(&self, rows: Option<&[u32]>, columns: Option<&[u32]>) -> Result<Self> {
         let (n, m) = self.shape();
-        let check = |axis, list: Option<&[u32]>, len: usize| match list.and_then(|l| l.iter().find(|&&i| i as usize >= len)) {
-            Some(&i) => Err(Error::Index { axis, index: i64::from(i), len }),
-            None => Ok(()),
-        };
+        let check =
+            |axis, list: Option<&[u32]>, len: usize| match list.and_then(|l| l.iter().find(|&&i| i as usize >= len)) {
+                Some(&i) => Err(Error::Index { axis, index: i64::from(i), len }),
+                None => Ok(()),
+            };
         check("obs", rows, n)?;
         check("var", columns, m)?;
         let through = |now: &Option<Arc<[u32]>>, list: Option<&[u32]>| match (now, list) {

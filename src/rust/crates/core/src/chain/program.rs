@@ -25,11 +25,13 @@ fn run<O: Number>(ops: &[Op], block: Block) -> Block {
     let blind = ops.iter().take_while(|op| matches!(op, Op::Normalize { .. } | Op::Log1p { .. })).count();
     let storage = match storage {
         Storage::Csr { indptr, indices, data } if blind == ops.len() => {
-            let mut values: Vec<O> = Vec::with_capacity(indices.len());
-            for i in 0..n_rows {
-                let range = indptr[i]..indptr[i + 1];
-                with_data!(&data, v => small_counts(ops, positions.at(i), &v[range], |x| values.push(O::from_f64(x))));
-            }
+            let mut values: Vec<O> = vec![O::default(); indices.len()];
+            with_data!(&data, v => {
+                for i in 0..n_rows {
+                    let range = indptr[i]..indptr[i + 1];
+                    blind_row(ops, positions.at(i), &v[range.clone()], &mut values[range]);
+                }
+            });
             Storage::Csr { indptr, indices, data: O::wrap(values) }
         }
         Storage::Csr { indptr, indices, data } => {
@@ -40,9 +42,8 @@ fn run<O: Number>(ops: &[Op], block: Block) -> Block {
                 row.columns.clear();
                 row.columns.extend_from_slice(&indices[range.clone()]);
                 row.values.clear();
-                with_data!(&data, v => {
-                    small_counts(&ops[..blind], positions.at(i), &v[range], |x| row.values.push(x));
-                });
+                row.values.resize(range.len(), 0.0);
+                with_data!(&data, v => blind_row(&ops[..blind], positions.at(i), &v[range], &mut row.values));
                 for op in &ops[blind..] {
                     row.apply(op, positions.at(i), n_cols);
                 }
@@ -70,13 +71,13 @@ fn run<O: Number>(ops: &[Op], block: Block) -> Block {
     Block { positions, n_cols, storage }
 }
 
-/// Whole numbers below this are computed once a row.
-const SMALL: usize = 64;
+/// Results remembered within a row.
+const SLOTS: usize = 64;
 
 /// Operations that depend on the row and the value alone, for one row. Counts are mostly small whole numbers, so the
 /// logarithm of each is taken once a row and looked up after that: the same bits for a fraction of the time.
 #[inline(always)]
-fn small_counts<T: Number>(ops: &[Op], position: usize, values: &[T], mut give: impl FnMut(f64)) {
+fn blind_row<T: Number, O: Number>(ops: &[Op], position: usize, values: &[T], out: &mut [O]) {
     let one = |x: f64| {
         ops.iter().fold(x, |x, op| match op {
             Op::Normalize { divisors, .. } => x / divisors[position],
@@ -85,20 +86,18 @@ fn small_counts<T: Number>(ops: &[Op], position: usize, values: &[T], mut give: 
             Op::Scale { .. } | Op::PearsonResiduals { .. } => x,
         })
     };
-    let (mut known, mut table) = (0u64, [0.0; SMALL]);
-    for x in values {
+    // A cache addressed by the whole part of the value and compared by all its bits: right for any value.
+    const NONE: u64 = u64::MAX;
+    let (mut known, mut results) = ([NONE; SLOTS], [O::default(); SLOTS]);
+    for (to, x) in out.iter_mut().zip(values) {
         let x = x.to_f64();
-        let k = x as usize;
-        // Compared as bits: -0.0 is not 0.
-        if k < SMALL && (k as f64).to_bits() == x.to_bits() {
-            if known & (1 << k) == 0 {
-                known |= 1 << k;
-                table[k] = one(x);
-            }
-            give(table[k]);
-        } else {
-            give(one(x));
+        // Adding 2^52 leaves the whole part in the lowest bits.
+        let slot = (x + 4_503_599_627_370_496.0).to_bits() as usize % SLOTS;
+        if known[slot] != x.to_bits() || known[slot] == NONE {
+            known[slot] = x.to_bits();
+            results[slot] = O::from_f64(one(x));
         }
+        *to = results[slot];
     }
 }
 

@@ -39,7 +39,11 @@ struct Packed {
 enum Kept {
     Memory(Packed),
     /// Offset in the scratch file and bytes a value: 1 and 2 whole numbers, 4 and 8 floats as stored.
-    Scratch { at: u64, indptr: Vec<u32>, width: usize },
+    Scratch {
+        at: u64,
+        indptr: Vec<u32>,
+        width: usize,
+    },
 }
 
 /// The blocks of one pass; filled by that pass.

@@ -1,7 +1,7 @@
 //! Quality-control metrics of cells and genes.
 
-use super::view::{each, float_column, scatter, single, sums_column, with_view, Check, View};
 use super::moments::Moments;
+use super::view::{each, float_column, scatter, single, sums_column, with_view, Check, View};
 use crate::chain::{CountSums, LazyMatrix};
 use crate::context::Context;
 use crate::element::{DType, Number, Value};

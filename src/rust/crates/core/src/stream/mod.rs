@@ -5,8 +5,8 @@
 
 use crate::chain::LazyMatrix;
 use crate::context::{guard, Context};
-use crate::error::{Error, Result};
 use crate::element::Data;
+use crate::error::{Error, Result};
 use crate::matrix::{Block, ColumnCache, Layout, Pass, Positions, Rows, MAX_KEPT_COLUMNS};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};

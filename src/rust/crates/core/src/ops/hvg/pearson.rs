@@ -122,20 +122,40 @@ fn zeros(model: &Model<'_>, groups: &[(f64, f64)], ctx: &Context) -> Result<Vec<
                 ctx.monitor.check()?;
                 let (mut sum, mut sq) = ([0.0; TILE], [0.0; TILE]);
                 for &(total, cells) in groups {
-                    let share = total / model.total;
-                    for ((s, q), g) in sum.iter_mut().zip(sq.iter_mut()).zip(genes) {
-                        let mu = g * share;
-                        let z = (mu / (1.0 + mu / model.theta)).sqrt();
-                        let z = if z < model.clip { z } else { model.clip };
-                        *s -= cells * z;
-                        *q += cells * z * z;
-                    }
+                    add_zeros(genes, total / model.total, cells, model, &mut sum, &mut sq);
                 }
                 Ok(sum.into_iter().zip(sq).take(genes.len()).collect())
             })
             .collect()
     })?;
     Ok(tiles.concat())
+}
+
+/// Adds the residuals of `cells` cells with nothing stored. Compiled twice as [`residuals`].
+fn add_zeros(genes: &[f64], share: f64, cells: f64, model: &Model<'_>, sum: &mut [f64; TILE], sq: &mut [f64; TILE]) {
+    #[inline(always)]
+    fn body(genes: &[f64], share: f64, cells: f64, model: &Model<'_>, sum: &mut [f64; TILE], sq: &mut [f64; TILE]) {
+        let (inverse, clip) = (1.0 / model.theta, model.clip);
+        for ((s, q), g) in sum.iter_mut().zip(sq.iter_mut()).zip(genes) {
+            let mu = g * share;
+            let z = (mu / (1.0 + mu * inverse)).sqrt();
+            let z = if z < clip { z } else { clip };
+            *s -= cells * z;
+            *q += cells * z * z;
+        }
+    }
+    #[cfg(target_arch = "x86_64")]
+    {
+        #[target_feature(enable = "avx2")]
+        fn wide(genes: &[f64], share: f64, cells: f64, model: &Model<'_>, sum: &mut [f64; TILE], sq: &mut [f64; TILE]) {
+            body(genes, share, cells, model, sum, sq);
+        }
+        if std::arch::is_x86_feature_detected!("avx2") {
+            // SAFETY: the processor has just been found to have AVX2.
+            return unsafe { wide(genes, share, cells, model, sum, sq) };
+        }
+    }
+    body(genes, share, cells, model, sum, sq);
 }
 
 /// What the stored values of a block add to [`zeros`].

@@ -7,10 +7,18 @@ use super::rows::Rows;
 use super::tiles::Tiles;
 use crate::context::Context;
 use crate::error::{Error, Result};
-use faer::dyn_stack::{MemBuffer, MemStack};
-use faer::linalg::evd::{self_adjoint_evd, self_adjoint_evd_scratch, ComputeEigenvectors};
+use faer::diag::Diag;
+use faer::dyn_stack::{MemBuffer, MemStack, StackReq};
+use faer::linalg::evd::tridiag::tridiag_in_place;
+use faer::linalg::evd::{self_adjoint_evd_scratch, tridiagonal_self_adjoint_evd, ComputeEigenvectors};
+use faer::linalg::householder::{
+    apply_block_householder_sequence_on_the_left_in_place_scratch,
+    apply_block_householder_sequence_on_the_left_in_place_with_conj,
+};
 use faer::linalg::matmul::matmul;
-use faer::{Accum, Mat, MatMut, MatRef, Par};
+use faer::linalg::qr::no_pivoting::factor::recommended_block_size;
+use faer::prelude::*;
+use faer::{Accum, Conj, Mat, MatMut, MatRef, Par};
 use rayon::prelude::*;
 
 /// Columns a thread owns at a time.
@@ -166,15 +174,32 @@ impl Gram {
 
 /// The `k` largest eigenvalues, descending, and their eigenvectors as a row-major `p x k` matrix. Only the lower
 /// triangle of `a` is read. One thread: parallel reductions would make the bits depend on their number.
-pub(super) fn leading_eigenpairs(a: Mat<f64>, k: usize) -> Result<(Vec<f64>, Vec<f64>)> {
+///
+/// faer's `self_adjoint_evd` in its three steps, so that only `k` vectors are turned back from the tridiagonal basis.
+pub(super) fn leading_eigenpairs(mut a: Mat<f64>, k: usize) -> Result<(Vec<f64>, Vec<f64>)> {
     let p = a.nrows();
     let failed = |e: String| Error::Numerical(format!("pca: the eigenvalue decomposition failed: {e}"));
-    let mut values = faer::diag::Diag::<f64>::zeros(p);
-    let mut vectors = Mat::<f64>::zeros(p, p);
-    let scratch = self_adjoint_evd_scratch::<f64>(p, ComputeEigenvectors::Yes, Par::Seq, Default::default());
+    let width = recommended_block_size::<f64>(p, p);
+    let scratch = StackReq::any_of(&[
+        self_adjoint_evd_scratch::<f64>(p, ComputeEigenvectors::Yes, Par::Seq, Default::default()),
+        apply_block_householder_sequence_on_the_left_in_place_scratch::<f64>(p.saturating_sub(1), width, k),
+    ]);
     let mut memory = MemBuffer::try_new(scratch).map_err(|e| failed(format!("{e:?}")))?;
-    self_adjoint_evd(
-        a.as_ref(),
+    let mut reflectors = Mat::<f64>::zeros(width, p.saturating_sub(1));
+    if p > 1 {
+        tridiag_in_place(a.as_mut(), reflectors.as_mut(), Par::Seq, MemStack::new(&mut memory), Default::default());
+    }
+    let mut diagonal = Diag::<f64>::zeros(p);
+    let mut below = Diag::<f64>::zeros(p);
+    for i in 0..p {
+        diagonal[i] = a[(i, i)];
+        below[i] = if i + 1 < p { a[(i + 1, i)] } else { 0.0 };
+    }
+    let mut values = Diag::<f64>::zeros(p);
+    let mut vectors = Mat::<f64>::zeros(p, p);
+    tridiagonal_self_adjoint_evd(
+        diagonal.as_ref(),
+        below.as_ref(),
         values.as_mut(),
         Some(vectors.as_mut()),
         Par::Seq,
@@ -182,11 +207,20 @@ pub(super) fn leading_eigenpairs(a: Mat<f64>, k: usize) -> Result<(Vec<f64>, Vec
         Default::default(),
     )
     .map_err(|e| failed(format!("{e:?}")))?;
-    let values = values.column_vector();
-    let leading = (0..k).map(|c| values[p - 1 - c]).collect();
+    let mut leading = vectors.as_mut().subcols_mut(p - k, k);
+    if p > 1 {
+        apply_block_householder_sequence_on_the_left_in_place_with_conj(
+            a.as_ref().submatrix(1, 0, p - 1, p - 1),
+            reflectors.as_ref(),
+            Conj::No,
+            leading.rb_mut().subrows_mut(1, p - 1),
+            Par::Seq,
+            MemStack::new(&mut memory),
+        );
+    }
     let mut loadings = Vec::with_capacity(p * k);
     for j in 0..p {
-        loadings.extend((0..k).map(|c| vectors[(j, p - 1 - c)]));
+        loadings.extend((0..k).map(|c| leading[(j, k - 1 - c)]));
     }
-    Ok((leading, loadings))
+    Ok(((0..k).map(|c| values[p - 1 - c]).collect(), loadings))
 }
