@@ -1,6 +1,7 @@
 # make demo                 the whole pipeline on the bundled file
 # make demo H5AD=my.h5ad    the same on yours
 # make test                 every test of the project
+# make bench                the benchmark against other tools (bench/README.md); N="20000 100000" sets the sizes
 # make lint                 formatters and linters, warnings are errors
 #
 # Both commands install what is missing first. Compiled Rust is kept in $(CACHE)/target between runs.
@@ -13,8 +14,10 @@ RUST = src/rust/Cargo.toml
 # The Python that checks what we wrote; tests that need it skip with a message when it is not there.
 export ANNDATAOOM_PYTHON ?= $(CACHE)/test-env/bin/python
 OUT ?= demo-output
+N ?= 100000
+BENCH_DIR ?= $(CACHE)/bench
 
-.PHONY: demo test setup-demo setup-test install test-rust test-r lint format document
+.PHONY: demo test setup-demo setup-test install test-rust test-r bench lint format document
 
 demo: setup-demo install
 	@mkdir -p "$(OUT)"
@@ -37,6 +40,10 @@ test-rust:
 
 test-r:
 	Rscript --vanilla tools/test.R
+
+bench: setup-demo install
+	$(CARGO) build --locked --release --examples -p anndataoom-core --manifest-path $(RUST)
+	python3 bench/bench.py --n-obs $(N) --dir "$(BENCH_DIR)" --target-dir "$(CARGO_TARGET_DIR)"
 
 document:
 	python3 tools/wrappers.py
