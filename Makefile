@@ -10,6 +10,8 @@ export CARGO_TARGET_DIR ?= $(CACHE)/target
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 CARGO = CMAKE="$$(sh tools/find-cmake.sh)" cargo
 RUST = src/rust/Cargo.toml
+# The Python that checks what we wrote; tests that need it skip with a message when it is not there.
+export ANNDATAOOM_PYTHON ?= $(CACHE)/test-env/bin/python
 OUT ?= demo-output
 
 .PHONY: demo test setup-demo setup-test install test-rust test-r lint format document

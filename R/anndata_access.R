@@ -51,7 +51,8 @@ named_raw <- function(raw, rows) {
 }
 
 #' @rdname AnnDataOOM-class
-#' @param name Name of a part.
+#' @param name,i Name of a part.
+#' @param j Not used.
 #' @export
 setMethod("$", "AnnDataOOM", function(x, name) get_part(x, name))
 

@@ -2,7 +2,7 @@
 # Installs what is missing for the target named, and nothing else:
 #
 #   tools/setup.sh demo    R with Matrix and ggplot2, a C/C++ compiler, CMake >= 3.26
-#   tools/setup.sh test    the same plus testthat, and a Python environment with anndata for the round-trip tests
+#   tools/setup.sh test    the same plus testthat and jsonlite, and a Python environment with anndata for the round trips
 #
 # On Debian and its relatives packages come built from the distribution; elsewhere a message says what to install.
 set -eu
@@ -32,7 +32,10 @@ r_package() { # R package, Debian package
 r_package Matrix r-cran-matrix
 r_package ggplot2 r-cran-ggplot2
 r_package cli r-cran-cli
-[ "$what" = demo ] || r_package testthat r-cran-testthat
+if [ "$what" = test ]; then
+  r_package testthat r-cran-testthat
+  r_package jsonlite r-cran-jsonlite
+fi
 have python3 || need python3
 if have python3 && ! python3 -c 'import ensurepip, venv' >/dev/null 2>&1; then need python3-venv; fi
 

@@ -131,12 +131,6 @@ fn rs_matrix_collect(args: Robj) -> Robj {
     })
 }
 
-/// `path`: the file opened and described, for `read_h5ad()`. Gives the R error of a handle when it is closed.
-#[extendr]
-fn rs_is_open(args: Robj) -> Robj {
-    reply(args, |a, _| Ok(a.matrix("matrix").is_ok().into()))
-}
-
 /// `x`: to the core and back, for tests.
 #[extendr]
 fn rs_echo(args: Robj) -> Robj {
@@ -157,6 +151,5 @@ extendr_module! {
     fn rs_matrix_log1p;
     fn rs_matrix_info;
     fn rs_matrix_collect;
-    fn rs_is_open;
     fn rs_echo;
 }
