@@ -14,7 +14,7 @@ RUST = src/rust/Cargo.toml
 export ANNDATAOOM_PYTHON ?= $(CACHE)/test-env/bin/python
 OUT ?= demo-output
 
-.PHONY: demo test setup-demo setup-test install test-rust test-r lint format document
+.PHONY: demo test setup-demo setup-test install test-rust test-r test-python lint format document
 
 demo: setup-demo install
 	@mkdir -p "$(OUT)"
@@ -37,6 +37,10 @@ test-rust:
 
 test-r:
 	Rscript --vanilla tools/test.R
+
+# The Python package: built beside its sources, tested with the environment of setup-test.
+test-python: setup-test
+	sh tools/test-python.sh
 
 document:
 	Rscript -e 'roxygen2::roxygenise(load_code = "installed")'

@@ -79,24 +79,18 @@ pub(crate) fn to_py<'py>(py: Python<'py>, value: Value) -> Object<'py> {
         }
         Value::Dict(entries) => tuple(py, vec![tag("dict"), items(py, entries)?]),
         Value::RecArray(fields) => tuple(py, vec![tag("recarray"), items(py, fields)?]),
-        Value::Awkward { length, form, buffers } => tuple(
-            py,
-            vec![tag("awkward"), length.into_pyobject(py)?.into_any(), tag(&form), items(py, buffers)?],
-        ),
+        Value::Awkward { length, form, buffers } => {
+            tuple(py, vec![tag("awkward"), length.into_pyobject(py)?.into_any(), tag(&form), items(py, buffers)?])
+        }
     }
 }
 
 /// What a verb adds, by slot.
 pub(crate) fn patch<'py>(py: Python<'py>, p: Patch) -> PyResult<Bound<'py, PyDict>> {
     let d = PyDict::new(py);
-    for (slot, values) in [
-        ("obs", p.obs),
-        ("var", p.var),
-        ("obsm", p.obsm),
-        ("varm", p.varm),
-        ("obsp", p.obsp),
-        ("uns", p.uns),
-    ] {
+    for (slot, values) in
+        [("obs", p.obs), ("var", p.var), ("obsm", p.obsm), ("varm", p.varm), ("obsp", p.obsp), ("uns", p.uns)]
+    {
         d.set_item(slot, items(py, values)?)?;
     }
     Ok(d)
