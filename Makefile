@@ -14,7 +14,7 @@ RUST = src/rust/Cargo.toml
 export ANNDATAOOM_PYTHON ?= $(CACHE)/test-env/bin/python
 OUT ?= demo-output
 
-.PHONY: demo test setup-demo setup-test install test-rust test-r test-python lint format document
+.PHONY: demo test setup-demo setup-test install test-rust test-r test-python demo-python lint format document
 
 demo: setup-demo install
 	@mkdir -p "$(OUT)"
@@ -41,6 +41,11 @@ test-r:
 # The Python package: built beside its sources, tested with the environment of setup-test.
 test-python: setup-test
 	sh tools/test-python.sh
+
+# The pipeline of inst/scripts/demo.R from Python; H5AD as there.
+demo-python: setup-test
+	@sh tools/build-python.sh
+	@PYTHONPATH=python $(ANNDATAOOM_PYTHON) python/demo.py "$(OUT)" $(if $(H5AD),"$(H5AD)")
 
 document:
 	Rscript -e 'roxygen2::roxygenise(load_code = "installed")'

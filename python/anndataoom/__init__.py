@@ -32,6 +32,7 @@ from ._chunked_ops import (
     materialise_for_pca,
 )
 from ._compat import is_oom, oom_guard
+from ._concat import concat
 from ._elements import BackedLayers
 from ._raw import _FrozenRaw
 from ._settings import settings
@@ -83,6 +84,7 @@ __all__ = [
     "ScaledBackedArray",
     "PearsonResidualBackedArray",
     "CenteredSparseArray",
+    "concat",
     "is_oom",
     "oom_guard",
     "chunked_gene_group_pct",

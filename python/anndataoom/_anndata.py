@@ -407,14 +407,14 @@ class AnnDataOOM:
     def obs_vector(self, key: str, *, layer: str | None = None) -> np.ndarray:
         """A column of obs, or the values of one gene."""
         if key in self._obs.columns:
-            return self._obs.column(key).to_numpy()
+            return self._obs.column(key).values
         column = self._resolve_index(key, axis="var")
         return dense(self._matrix(layer)[:, column]).reshape(-1)
 
     def var_vector(self, key: str, *, layer: str | None = None) -> np.ndarray:
         """A column of var, or the values of one cell."""
         if key in self._var.columns:
-            return self._var.column(key).to_numpy()
+            return self._var.column(key).values
         row = self._resolve_index(key)
         return dense(self._matrix(layer)[row, :]).reshape(-1)
 

@@ -171,26 +171,29 @@ class BackedArray:
 
     # -- reductions ---------------------------------------------------------------------------------------------------
 
-    def sum(self, axis=None, chunk_size: int = DEFAULT_CHUNK_SIZE, keepdims: bool = False):
+    def sum(self, axis=None, chunk_size: int = DEFAULT_CHUNK_SIZE, keepdims: bool = False, *, dtype=None, out=None):
         """Sums over `axis` (None, 0, 1, -1), added up in float64; whole numbers for integer matrices."""
-        axis = _axis(axis)
+        axis = _axis(axis, out)
         sums = array_of(self._m.row_sums() if axis == 1 else self._m.col_sums())
         if self.dtype.kind in "biu":
             sums = np.rint(sums).astype(np.uint64 if self.dtype.kind == "u" else np.int64)
-        return self._shaped(sums.sum() if axis is None else sums, axis, keepdims)
+        found = self._shaped(sums.sum() if axis is None else sums, axis, keepdims)
+        return found if dtype is None else found.astype(dtype)
 
-    def mean(self, axis=None, chunk_size: int = DEFAULT_CHUNK_SIZE, keepdims: bool = False):
+    def mean(self, axis=None, chunk_size: int = DEFAULT_CHUNK_SIZE, keepdims: bool = False, *, dtype=None, out=None):
         """Means over `axis`, float64."""
-        axis = _axis(axis)
+        axis = _axis(axis, out)
         sums = array_of(self._m.row_sums() if axis == 1 else self._m.col_sums())
         if axis is None:
             return self._shaped(sums.sum() / self.size if self.size else np.float64("nan"), axis, keepdims)
         n = self.shape[axis]
         return self._shaped(sums / n if n else np.full(len(sums), np.nan), axis, keepdims)
 
-    def var(self, axis=None, chunk_size: int = DEFAULT_CHUNK_SIZE, ddof: int = 0, keepdims: bool = False):
+    def var(
+        self, axis=None, chunk_size: int = DEFAULT_CHUNK_SIZE, ddof: int = 0, keepdims: bool = False, *, dtype=None, out=None
+    ):
         """Variances over `axis` with divisor `n - ddof`, float64."""
-        axis = _axis(axis)
+        axis = _axis(axis, out)
         if axis is None:
             mean, var = map(array_of, self._m.mean_var(0, 0))
             n, size = self.shape[0], self.size
@@ -214,16 +217,15 @@ class BackedArray:
         found = by_row.sum() if axis is None else (by_column, by_row)[axis]
         return self._shaped(found, axis, keepdims)
 
-    def max(self, axis=None, keepdims: bool = False):
+    def max(self, axis=None, keepdims: bool = False, *, out=None):
         """Largest values over `axis`; NaN where there is one."""
-        return self._extreme(np.maximum, "max", axis, keepdims)
+        return self._extreme(np.maximum, "max", _axis(axis, out), keepdims)
 
-    def min(self, axis=None, keepdims: bool = False):
+    def min(self, axis=None, keepdims: bool = False, *, out=None):
         """Smallest values over `axis`; NaN where there is one."""
-        return self._extreme(np.minimum, "min", axis, keepdims)
+        return self._extreme(np.minimum, "min", _axis(axis, out), keepdims)
 
     def _extreme(self, of_two, name, axis, keepdims):
-        axis = _axis(axis)
         if 0 in self.shape:
             raise ValueError(f"the {name} of a matrix of shape {self.shape} is not defined")
         parts = []
@@ -421,7 +423,9 @@ def _is_pointwise(rows, columns) -> bool:
     return all(np.asarray(x).dtype.kind in "iu" for x in (rows, columns))
 
 
-def _axis(axis):
+def _axis(axis, out=None):
+    if out is not None:
+        raise TypeError("out: not supported, the result is a new array")
     if axis is None or axis in (0, 1):
         return axis
     if axis in (-1, -2):

@@ -82,7 +82,7 @@ class _FrozenRaw:
     def var_vector(self, key: str) -> np.ndarray:
         """A column of var, or the values of one cell."""
         if key in self._var.columns:
-            return self.var[key].to_numpy()
+            return self.var[key].values
         row = positions(key, self.n_obs, lambda: self.obs_names)
         return dense(self._X[row, :]).reshape(-1)
 

@@ -220,3 +220,58 @@ def test_nothing_on_stdout_and_nothing_beside_the_file(pair, capsys, tmp_path):
     gc.collect()
     assert capsys.readouterr().out == ""
     assert sorted(os.listdir(tmp_path)) == before
+
+
+def test_concat(tmp_path):
+    a, b = rich(seed=1), rich(seed=2)
+    b.obs_names = [f"other{i}" for i in range(60)]
+    for x, name in ((a, "a"), (b, "b")):
+        x.write_h5ad(tmp_path / f"{name}.h5ad")
+    expected = ad.concat([a, b], label="from", keys=["a", "b"])
+    found = oom.concat(
+        [oom.read(tmp_path / "a.h5ad"), oom.read(tmp_path / "b.h5ad")],
+        label="from", keys=["a", "b"], file=tmp_path / "both.h5ad",
+    )
+    assert oom.is_oom(found) and found.shape == (120, 25) and list(found.obs["from"]) == list(expected.obs["from"])
+    np.testing.assert_array_equal(dense(found.X[:]), dense(expected.X))
+    together = found[:60].concatenate(found[60:])
+    assert together.shape == (120, 25) and set(together.obs["batch"]) == {"0", "1"}
+
+
+def test_rename_categories_and_frames(pair):
+    _, disk = pair
+    disk.rename_categories("group", ["x", "y", "z", "none"])
+    assert list(disk.obs["group"].cat.categories) == ["x", "y", "z", "none"]
+    frame = disk.to_df()
+    assert frame.shape == (60, 25) and list(frame.columns) == list(disk.var_names)
+    assert disk.T.shape == disk.transpose().shape == (25, 60)
+    assert disk.subset(obs_indices=["c3", "c1"], inplace=False).n_obs == 2 and disk.n_obs == 60
+    disk.subset(obs_indices=[3, 1])
+    assert list(disk.obs_names) == ["c3", "c1"]
+    assert [c[:2] for c in disk.chunked_X(1)] == [(0, 1), (1, 2)]
+    assert disk.chunk_X([1, 0]).shape == (2, 25)
+
+
+def test_made_from_anndata(tmp_path):
+    memory = rich()
+    disk = oom.AnnDataOOM(memory)
+    assert_equal(disk.to_adata(), memory, exact=True)
+    disk.write(tmp_path / "made.h5ad")
+    assert_equal(ad.read_h5ad(tmp_path / "made.h5ad").to_memory(), oom.read(tmp_path / "made.h5ad").to_adata(), exact=True)
+
+
+def test_tools_made_for_anndata(tmp_path):
+    """scanpy functions that look at single genes take the object as it is."""
+    sc = pytest.importorskip("scanpy")
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("Agg")
+    memory = rich()
+    memory.obs["group"] = memory.obs["group"].cat.remove_unused_categories()  # which sc.pl.dotplot cannot have
+    memory.obsm["X_umap"] = memory.obsm["X_pca"][:, :2]
+    memory.write_h5ad(tmp_path / "a.h5ad")
+    memory, disk = ad.read_h5ad(tmp_path / "a.h5ad"), oom.read(tmp_path / "a.h5ad")
+    pd.testing.assert_frame_equal(sc.get.obs_df(disk, ["g1", "score"]), sc.get.obs_df(memory, ["g1", "score"]))
+    sc.pl.umap(disk, color=["group", "g2"], show=False)
+    sc.pl.dotplot(disk, ["g1", "g2"], "group", show=False)
+    sc.pl.violin(disk, "g1", groupby="group", show=False)
+    matplotlib.pyplot.close("all")
