@@ -48,7 +48,8 @@ demo-python: setup-test
 	@PYTHONPATH=python $(ANNDATAOOM_PYTHON) python/demo.py "$(OUT)" $(if $(H5AD),"$(H5AD)")
 
 document:
-	Rscript -e 'roxygen2::roxygenise(load_code = "installed")'
+	python3 tools/wrappers.py
+	Rscript -e 'roxygen2::roxygenise(load_code = roxygen2::load_installed)'
 
 format:
 	cargo fmt --all --manifest-path $(RUST)

@@ -1,10 +1,27 @@
-# Runs the R tests against the installed package; fails on a failure and on a warning that no test expected.
+# Runs the R tests and the examples of every help page against the installed package.
+Sys.setenv(NOT_CRAN = "true") # snapshots are compared
 library(testthat)
-Sys.setenv(NOT_CRAN = "true")
 library(anndataoom)
 results <- as.data.frame(test_dir("tests/testthat", reporter = "summary", stop_on_failure = FALSE))
+
+pages <- tools::Rd_db("anndataoom")
+broken <- Filter(function(page) {
+  script <- tempfile(fileext = ".R")
+  tools::Rd2ex(pages[[page]], script)
+  if (!file.exists(script)) return(FALSE)
+  grDevices::pdf(NULL)
+  on.exit(grDevices::dev.off())
+  failure <- tryCatch({
+    utils::capture.output(suppressMessages(source(script, local = new.env(), print.eval = TRUE)))
+    NULL
+  }, error = identity)
+  if (!is.null(failure)) cat("example of", page, "fails:", conditionMessage(failure), "\n")
+  !is.null(failure)
+}, names(pages))
+
+failed <- sum(results$failed) + sum(results$error) + length(broken)
 cat(sprintf(
   "\nR: %d passed, %d failed, %d skipped\n",
-  sum(results$passed), sum(results$failed) + sum(results$error), sum(results$skipped)
+  sum(results$passed) + length(pages) - length(broken), failed, sum(results$skipped)
 ))
-quit(status = if (any(results$failed > 0) || any(results$error)) 1L else 0L)
+quit(status = as.integer(failed > 0))

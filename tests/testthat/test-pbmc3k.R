@@ -66,3 +66,52 @@ test_that("the pipeline finds what scanpy finds", {
   )
   expect_identical(col_sums(back), col_sums(counts))
 })
+
+test_that("the graph stage reaches the quality of the reference programs", {
+  skip_if_not_installed("jsonlite")
+  golden <- jsonlite::fromJSON(golden_file("pbmc3k.json"))
+  adata <- suppressMessages(read_h5ad(shared_file())) |>
+    filter_genes(min_cells = 3) |> highly_variable_genes(2000, "pearson_residuals") |>
+    normalize_total(target_sum = 1e4) |> log1p()
+  adata <- adata[, adata$var$highly_variable] |> scale(max_value = 10) |> pca(n_comps = 50)
+
+  # The space of all 50 components: sine of the largest angle between ours and the reference's.
+  loadings <- matrix(
+    readBin(golden_file("pbmc3k_loadings.f32"), "numeric", 1e5, 4, endian = "little"), 2000, byrow = TRUE
+  )
+  ours <- qr.Q(qr(adata$varm$PCs))
+  reference <- qr.Q(qr(loadings))
+  expect_lte(max(svd(reference - ours %*% crossprod(ours, reference))$d), 1e-5)
+
+  # Exact neighbours: the distances are those of brute force, cell by cell.
+  points <- adata$obsm$X_pca
+  squares <- rowSums(points^2)
+  all_distances <- sqrt(pmax(outer(squares, squares, "+") - 2 * tcrossprod(points), 0))
+  diag(all_distances) <- 0
+  adata <- neighbors(adata, n_neighbors = 15)
+  found <- Matrix::t(adata$obsp$distances) # cells by columns
+  expect_true(all(diff(found@p) == 14))
+  nearest <- apply(all_distances, 1, function(d) sort(d)[2:15])
+  expect_equal(apply(matrix(found@x, 14), 2, sort), unname(nearest), tolerance = 1e-5)
+  approximate <- Matrix::t(neighbors(adata, n_neighbors = 15, method = "ivf")$obsp$distances)
+  shared <- vapply(seq_len(ncol(found)), function(j) {
+    of <- function(m) m@i[(m@p[j] + 1):m@p[j + 1]]
+    length(intersect(of(found), of(approximate)))
+  }, 0)
+  expect_gte(sum(shared) / (14 * ncol(found)), 0.99)
+
+  modularity <- vapply(0:9, function(seed) leiden(adata, random_state = seed)$uns$leiden$modularity, 0)
+  expect_gte(mean(modularity), mean(golden$leiden$igraph_modularity) - 0.002)
+  expect_gte(min(modularity), min(golden$leiden$igraph_modularity) - 0.002)
+
+  # Trustworthiness (Venna & Kaski 2001), k = 15, by its definition.
+  ranks <- t(apply(all_distances, 1, rank, ties.method = "first")) - 1
+  trustworthiness <- function(embedding, k = 15) {
+    n <- nrow(embedding)
+    near <- apply(as.matrix(dist(embedding)), 1, function(d) order(d)[2:(k + 1)])
+    penalty <- sum(vapply(seq_len(n), function(i) sum(pmax(ranks[i, near[, i]] - k, 0)), 0))
+    1 - 2 / (n * k * (2 * n - 3 * k - 1)) * penalty
+  }
+  scores <- vapply(0:2, function(seed) trustworthiness(umap(adata, random_state = seed)$obsm$X_umap), 0)
+  expect_gte(mean(scores), mean(golden$umap$trustworthiness_15) - 0.01)
+})

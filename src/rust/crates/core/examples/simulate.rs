@@ -5,10 +5,9 @@
 //!          [--compression gzip:4|lzf|none] [--format csr|csc|dense] [--threads N] [--memory-mb 256] out.h5ad
 //! ```
 
-use anndataoom_core::sim::{SimulatedSource, Simulation};
-use anndataoom_core::write::{write_h5ad, Compression, H5adPlan, Part, WriteOptions};
-use anndataoom_core::{Context, LazyMatrix};
-use std::sync::Arc;
+use anndataoom_core::sim::{simulate_h5ad, Simulation};
+use anndataoom_core::write::{Compression, WriteOptions};
+use anndataoom_core::Context;
 
 struct Arguments {
     simulation: Simulation,
@@ -18,19 +17,13 @@ struct Arguments {
 }
 
 fn main() {
-    let result = arguments(std::env::args().skip(1)).and_then(|a| run(&a).map_err(|e| e.to_string()));
+    let result = arguments(std::env::args().skip(1)).and_then(|a| {
+        simulate_h5ad(&a.simulation, &a.path, &a.options, &a.context).map_err(|e| e.to_string())
+    });
     if let Err(message) = result {
         eprintln!("simulate: {message}");
         std::process::exit(1);
     }
-}
-
-fn run(a: &Arguments) -> anndataoom_core::Result<()> {
-    let source = SimulatedSource::new(a.simulation.clone())?;
-    let mut plan = H5adPlan::new(None, source.obs().into(), source.var().into());
-    plan.uns.push(("simulation".to_owned(), source.parameters().into()));
-    plan.x = Some(Part::Matrix(LazyMatrix::new(Arc::new(source))));
-    write_h5ad(&plan, &a.path, &a.options, &a.context)
 }
 
 fn arguments(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {

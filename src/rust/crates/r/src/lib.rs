@@ -12,6 +12,7 @@ mod handles;
 mod matrices;
 mod reply;
 mod run;
+mod simulate;
 mod to_r;
 mod verbs;
 mod write;
@@ -24,6 +25,7 @@ extendr_module! {
     use files;
     use graphs;
     use matrices;
+    use simulate;
     use verbs;
     use write;
 }

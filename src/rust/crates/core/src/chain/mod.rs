@@ -4,9 +4,11 @@
 //! selected. It is always in this normal form: selecting after an operation selects the operation's vectors, which
 //! pushes every selection down to the source. Copies share everything.
 
+mod memo;
 mod op;
 mod program;
 
+pub(crate) use memo::CountSums;
 pub use op::Op;
 
 use crate::element::DType;
@@ -22,6 +24,7 @@ pub struct LazyMatrix {
     rows: Option<Arc<[u32]>>,
     columns: Option<Arc<[u32]>>,
     ops: Vec<Op>,
+    memo: Arc<memo::Memo>,
 }
 
 /// The serialisable part of a chain; see [`LazyMatrix::to_bytes`].
@@ -39,7 +42,7 @@ const RECORD_VERSION: u32 = 1;
 impl LazyMatrix {
     /// The whole of `source`, untransformed.
     pub fn new(source: Arc<dyn Source>) -> Self {
-        LazyMatrix { source, rows: None, columns: None, ops: Vec::new() }
+        LazyMatrix { source, rows: None, columns: None, ops: Vec::new(), memo: Arc::default() }
     }
 
     /// Rows (obs), columns (var), after selection.
@@ -128,6 +131,7 @@ impl LazyMatrix {
             rows: through(&self.rows, rows),
             columns: through(&self.columns, columns),
             ops: self.ops.iter().map(|op| op.select(rows, columns)).collect(),
+            memo: self.memo.clone(),
         })
     }
 

@@ -1,6 +1,7 @@
 //! On-disk matrices as row blocks.
 
 mod block;
+mod cache;
 mod columns;
 mod csc;
 mod csr;
@@ -13,6 +14,7 @@ mod source;
 mod sparse;
 
 pub use block::{Block, Positions, Storage};
+pub(crate) use cache::{ColumnCache, MAX_COLUMNS as MAX_KEPT_COLUMNS};
 pub use columns::ColumnMap;
 pub use memory::MemorySource;
 pub use open::open;

@@ -8,7 +8,7 @@ use crate::chain::LazyMatrix;
 use crate::context::Context;
 use crate::element::Number;
 use crate::error::Result;
-use crate::stream::{map_fold, Order};
+use crate::stream::{map_fold, map_fold_keeping, Order};
 
 /// Along which axis the values are reduced, as numpy counts them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +85,16 @@ impl Moments {
         Moments::from_sums(n_rows, sum, sq, shift.as_deref())
     }
 
+    /// The state as plain vectors: means, sums of squared deviations.
+    pub(super) fn vectors(self) -> (Vec<f64>, Vec<f64>) {
+        (self.mean, self.m2)
+    }
+
+    /// The inverse of [`Moments::vectors`], of `n` rows.
+    pub(super) fn of_vectors(n: usize, mean: Vec<f64>, m2: Vec<f64>) -> Self {
+        Moments { n: n as f64, mean, m2 }
+    }
+
     pub(super) fn merge(&mut self, other: &Moments) {
         let n = self.n + other.n;
         if other.n == 0.0 {
@@ -128,9 +138,8 @@ pub fn mean_var(x: &LazyMatrix, axis: Axis, ddof: usize, ctx: &Context) -> Resul
 
 fn column_moments(x: &LazyMatrix, ctx: &Context) -> Result<Moments> {
     let mut all = Moments::new(x.shape().1);
-    map_fold(
+    map_fold_keeping(
         x,
-        Order::File,
         ctx,
         |block| with_view!(block, view => Ok(Moments::of_block(&view, |x| x))),
         |part| {

@@ -6,6 +6,7 @@
 
 mod gram;
 mod rows;
+mod tiles;
 
 use super::view::{float_column, scatter_rows};
 use crate::chain::LazyMatrix;
@@ -13,7 +14,7 @@ use crate::context::Context;
 use crate::element::{DType, Value};
 use crate::error::{Error, Result};
 use crate::patch::Patch;
-use crate::stream::{map_fold, Order};
+use crate::stream::{map_fold, map_fold_keeping, Order};
 use gram::Gram;
 use rows::{Deltas, Rows};
 
@@ -135,8 +136,8 @@ pub fn pca(x: &LazyMatrix, options: &PcaOptions, ctx: &Context) -> Result<Pca> {
         });
     }
     let deltas = Deltas::new(x);
-    let mut gram = Gram::new(p, ctx)?;
-    map_fold(deltas.chain(), Order::File, ctx, |block| deltas.rows(block), |rows| gram.push(&rows, ctx))?;
+    let mut gram = Gram::new(p, x.dtype() == DType::F32, ctx)?;
+    map_fold_keeping(deltas.chain(), ctx, |block| deltas.rows(block), |rows| gram.push(&rows, ctx))?;
     let moments = gram.finish(ctx)?;
     ctx.monitor.check()?;
 

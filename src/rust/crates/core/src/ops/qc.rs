@@ -1,7 +1,8 @@
 //! Quality-control metrics of cells and genes.
 
 use super::view::{each, float_column, scatter, single, sums_column, with_view, Check, View};
-use crate::chain::LazyMatrix;
+use super::moments::Moments;
+use crate::chain::{CountSums, LazyMatrix};
 use crate::context::Context;
 use crate::element::{DType, Number, Value};
 use crate::error::{Error, Result};
@@ -112,10 +113,11 @@ impl QcMetrics {
     }
 }
 
-/// Per-gene sums of a block: value and number of cells side by side, one cache line a gene.
+/// Per-gene sums of a block side by side: values, their squares, number of cells.
 #[derive(Clone, Copy, Default)]
 struct Gene {
     sum: f64,
+    sq: f64,
     n: u64,
 }
 
@@ -160,6 +162,7 @@ pub fn calculate_qc_metrics(x: &LazyMatrix, options: &QcOptions, ctx: &Context) 
     let mut pct_counts_in_top = vec![vec![0.0; n_obs]; percent_top.len()];
     let mut set_counts = vec![vec![0.0; n_obs]; n_sets];
     let mut genes = vec![Gene::default(); n_vars];
+    let mut moments = Moments::new(n_vars);
     map_fold(
         x,
         Order::File,
@@ -181,9 +184,15 @@ pub fn calculate_qc_metrics(x: &LazyMatrix, options: &QcOptions, ctx: &Context) 
                 to.sum += from.sum;
                 to.n += from.n;
             }
+            let (sum, sq) = part.genes.iter().map(|g| (g.sum, g.sq)).unzip();
+            moments.merge(&Moments::from_sums(part.positions.len(), sum, sq, None));
             Ok(())
         },
     )?;
+    let gene_total_counts: Vec<f64> = genes.iter().map(|g| g.sum).collect();
+    // Highly variable genes and normalisation need the same sums.
+    let (mean, m2) = moments.vectors();
+    x.learn_sums(CountSums { rows: total_counts.clone(), columns: gene_total_counts.clone(), mean, m2 });
     Ok(QcMetrics {
         n_genes_by_counts,
         total_counts,
@@ -191,7 +200,7 @@ pub fn calculate_qc_metrics(x: &LazyMatrix, options: &QcOptions, ctx: &Context) 
         pct_counts_in_top,
         qc_vars: options.qc_vars.iter().map(|s| s.name.clone()).zip(set_counts).collect(),
         n_cells_by_counts: genes.iter().map(|g| g.n as i64).collect(),
-        gene_total_counts: genes.iter().map(|g| g.sum).collect(),
+        gene_total_counts,
         log1p: options.log1p,
         dtype: x.dtype(),
     })
@@ -244,6 +253,7 @@ fn reduce<T: Number + PartialOrd>(
         each(row, |c, x| {
             let gene = &mut part.genes[c];
             gene.sum += x;
+            gene.sq += x * x;
             gene.n += u64::from(x != 0.0);
             n += i32::from(x != 0.0);
             total += x;

@@ -130,6 +130,22 @@ impl Check {
     }
 }
 
+impl Check {
+    /// Refuses a block of float values when one of them is outside the domain.
+    pub(super) fn block(&self, block: &Block) -> Result<()> {
+        let (Storage::Csr { data, .. } | Storage::Dense(data)) = &block.storage;
+        match data {
+            Data::F32(v) => self.rows(&View::new(block, v)),
+            Data::F64(v) => self.rows(&View::new(block, v)),
+            other => Err(Error::Internal(format!("a float block holds {}", other.dtype()))),
+        }
+    }
+
+    fn rows<T: Number>(&self, view: &View<'_, T>) -> Result<()> {
+        (0..view.n_rows()).try_for_each(|i| self.row(view, i))
+    }
+}
+
 /// Adds `from` onto `to`, entry by entry.
 pub(super) fn add(to: &mut [f64], from: &[f64]) {
     to.iter_mut().zip(from).for_each(|(t, f)| *t += f);

@@ -33,10 +33,12 @@
 //! Results are bit-identical for any number of threads and any block order on one platform; another `libm` may round
 //! a probability differently, which changes a count in about 1e12.
 
+mod file;
 mod genes;
 mod model;
 mod rng;
 mod source;
 mod tables;
 
+pub use file::simulate_h5ad;
 pub use source::{SimulatedSource, Simulation};

@@ -182,11 +182,6 @@ impl<'w> GroupWriter<'w> {
         self.group.link_exists(key)
     }
 
-    /// The HDF5 handle.
-    pub(crate) fn hdf5(&self) -> &hdf5::Group {
-        &self.group
-    }
-
     fn join(&self, key: &str) -> String {
         if self.path.is_empty() {
             key.to_owned()

@@ -6,7 +6,8 @@
 use crate::chain::LazyMatrix;
 use crate::context::{guard, Context};
 use crate::error::{Error, Result};
-use crate::matrix::{Block, Positions, Rows};
+use crate::element::Data;
+use crate::matrix::{Block, ColumnCache, Layout, Pass, Positions, Rows, MAX_KEPT_COLUMNS};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex};
@@ -31,6 +32,33 @@ pub fn map_fold<S: Send>(
     order: Order,
     ctx: &Context,
     map: impl Fn(Block) -> Result<S> + Sync,
+    fold: impl FnMut(S) -> Result<()>,
+) -> Result<()> {
+    run(x, order, false, ctx, map, fold)
+}
+
+/// [`map_fold`] in the order of the file that also keeps the columns of a selection of genes compactly for the next pass
+/// (a quarter of the memory of `ctx`, then a scratch file). For verbs that come in a row over the same selection.
+///
+/// # Errors
+/// As [`map_fold`], and those of writing the scratch file.
+pub(crate) fn map_fold_keeping<S: Send>(
+    x: &LazyMatrix,
+    ctx: &Context,
+    map: impl Fn(Block) -> Result<S> + Sync,
+    fold: impl FnMut(S) -> Result<()>,
+) -> Result<()> {
+    let selected = x.columns().is_some_and(|c| c.len() <= MAX_KEPT_COLUMNS && c.len() < x.source().shape().1);
+    let keeps = selected && x.source().layout() != Layout::Dense && x.location().is_some();
+    run(x, Order::File, keeps, ctx, map, fold)
+}
+
+fn run<S: Send>(
+    x: &LazyMatrix,
+    order: Order,
+    keeps: bool,
+    ctx: &Context,
+    map: impl Fn(Block) -> Result<S> + Sync,
     mut fold: impl FnMut(S) -> Result<()>,
 ) -> Result<()> {
     let (rows, permutation) = match (order, x.source_rows()) {
@@ -41,15 +69,48 @@ pub fn map_fold<S: Send>(
         }
         (_, rows) => (rows, None),
     };
-    let pass = x.source().pass(rows, x.column_map(), ctx.memory / 4)?;
+    let kept = x.kept(&rows);
+    let from_source;
+    let (pass, filling): (&dyn Pass, Option<ColumnCache>) = match &kept {
+        Some(cache) => (&**cache, None),
+        None => {
+            if keeps {
+                // What was kept before goes before its successor is made.
+                x.keep(&rows, None);
+            }
+            from_source = x.source().pass(rows.clone(), x.column_map(), ctx.memory / 4)?;
+            let pass = &*from_source;
+            let empty = || Data::empty(x.source().dtype());
+            (pass, keeps.then(|| ColumnCache::new(pass, x.shape().1, empty(), ctx.memory / 4)))
+        }
+    };
+    execute(x, pass, filling.as_ref(), permutation.as_deref(), ctx, map, &mut fold)?;
+    if let Some(cache) = filling.filter(ColumnCache::complete) {
+        x.keep(&rows, Some(cache));
+    }
+    Ok(())
+}
+
+fn execute<S: Send>(
+    x: &LazyMatrix,
+    pass: &dyn Pass,
+    filling: Option<&ColumnCache>,
+    permutation: Option<&[u32]>,
+    ctx: &Context,
+    map: impl Fn(Block) -> Result<S> + Sync,
+    mut fold: impl FnMut(S) -> Result<()>,
+) -> Result<()> {
     let n_blocks = pass.blocks().len();
     ctx.monitor.begin(x.shape().0 as u64);
 
     let work = |b: usize| -> Result<S> {
         ctx.monitor.check()?;
         let mut block = pass.read(b)?;
+        if let Some(cache) = filling {
+            cache.keep(b, &block)?;
+        }
         let n_rows = block.n_rows();
-        if let (Some(p), Positions::Range(r)) = (&permutation, &block.positions) {
+        if let (Some(p), Positions::Range(r)) = (permutation, &block.positions) {
             block.positions = Positions::List(p[r.clone()].to_vec());
         }
         let out = map(x.transform(block))?;
@@ -58,7 +119,9 @@ pub fn map_fold<S: Send>(
     };
 
     // A block in flight costs its decoded bytes, about as much again transformed, and the consumer's state.
-    let widest = (0..n_blocks).map(|b| pass.cost(b)).max().unwrap_or(0).max(1);
+    let dense_row = if x.is_sparse() { 0 } else { x.shape().1 * x.dtype().size() };
+    let cost = |b: usize| pass.cost(b).max(pass.blocks()[b].len() * dense_row);
+    let widest = (0..n_blocks).map(cost).max().unwrap_or(0).max(1);
     let window = (ctx.memory / 2 / (3 * widest)).clamp(1, 2 * ctx.threads);
     let threads = ctx.threads.min(window).min(n_blocks);
     if threads <= 1 {
@@ -162,7 +225,7 @@ impl<S> Drop for StopOnDrop<'_, S> {
 /// # Errors
 /// [`Error::Memory`] when a dense result, or a sparse one as far as it was read, exceeds `limit`; those of the pass.
 pub fn collect(x: &LazyMatrix, ctx: &Context, limit: u64) -> Result<crate::element::Value> {
-    use crate::element::{Array, Data, Sparse, SparseFormat, Value};
+    use crate::element::{Array, Sparse, SparseFormat, Value};
     use crate::matrix::Storage;
     let (n, m) = x.shape();
     let too_large = |needed: u64| Error::Memory {

@@ -15,7 +15,7 @@ pub(super) fn check(plan: &H5adPlan, options: &WriteOptions) -> Result<()> {
         if found != [expected.0, expected.1] {
             return Err(Error::shape(name, format!("{} x {}", expected.0, expected.1), show(&found)));
         }
-        if matches!(part, Part::Matrix(_)) {
+        if !matches!(part, Part::Value(_)) {
             matrices.push(name);
         }
         Ok(())
@@ -43,7 +43,7 @@ pub(super) fn check(plan: &H5adPlan, options: &WriteOptions) -> Result<()> {
     let known = |parameter: &'static str, names: &[String]| match names.iter().find(|n| !matrices.contains(n)) {
         None => Ok(()),
         Some(name) => {
-            let expected = format!("matrices that are streamed ({})", matrices.join(", "));
+            let expected = format!("one of the matrices that are not held in memory ({})", matrices.join(", "));
             Err(Error::parameter(parameter, expected, format!("'{name}'")))
         }
     };

@@ -3,9 +3,11 @@
 use super::csc::write_csc;
 use super::matrix::{write_csr, write_dense};
 use super::plan::{Frame, Part, WriteOptions};
+use crate::chain::LazyMatrix;
 use crate::context::Context;
 use crate::element;
 use crate::error::Result;
+use crate::matrix;
 use crate::store::{GroupWriter, Store};
 use std::sync::Arc;
 
@@ -19,11 +21,16 @@ pub(super) fn write_part(
 ) -> Result<()> {
     ctx.monitor.check()?;
     let plain = element::WriteOptions { compression: options.compression, shuffle: false };
+    let path = if group.path().is_empty() { key.to_owned() } else { format!("{}/{key}", group.path()) };
     match part {
         Part::Value(value) => element::write(group, key, value, &plain),
         Part::Frame(frame) => write_frame(group, key, frame, options, ctx),
+        // Another layout than the stored one was asked for: no copy, a stream.
+        Part::Copy { store, element, rows, columns } if options.as_dense.contains(&path) || options.as_csc.contains(&path) => {
+            let x = LazyMatrix::new(matrix::open(store, element)?).select(rows.as_deref(), columns.as_deref())?;
+            write_part(group, key, &Part::Matrix(x), options, ctx)
+        }
         Part::Matrix(x) => {
-            let path = if group.path().is_empty() { key.to_owned() } else { format!("{}/{key}", group.path()) };
             if options.as_csc.contains(&path) {
                 write_csc(group, key, x, options.compression, ctx)
             } else if x.is_sparse() && !options.as_dense.contains(&path) {

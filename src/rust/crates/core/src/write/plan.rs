@@ -15,7 +15,7 @@ pub enum Part {
     /// dense `array`; the dtype is the chain's.
     Matrix(LazyMatrix),
     /// An element of an open file. With nothing selected it is copied verbatim: dtype, format (CSC stays CSC), attributes
-    /// and compression as they are. With rows or columns it is read, selected in memory and written anew; give large
+    /// and compression as they are, unless an option names it for another layout. With rows or columns it is read, selected in memory and written anew; give large
     /// matrices as [`Part::Matrix`] instead.
     Copy {
         /// The file it is in.
@@ -83,9 +83,9 @@ pub struct H5adPlan {
 pub struct WriteOptions {
     /// Compression of what is written anew; elements copied verbatim keep theirs.
     pub compression: Compression,
-    /// Streamed matrices to write dense, by path: "X", "layers/counts", "raw/X".
+    /// Matrices (streamed or copied parts) to write dense, by path: "X", "layers/counts", "raw/X".
     pub as_dense: Vec<String>,
-    /// Streamed matrices to write as `csc_matrix`; see [`write_csc`](super::write_csc) for what that costs.
+    /// Matrices (streamed or copied parts) to write as `csc_matrix`; see [`write_csc`](super::write_csc) for what that costs.
     pub as_csc: Vec<String>,
 }
 

@@ -1,6 +1,6 @@
 //! Cells by batch, and the moments of every gene in every batch.
 
-use crate::chain::LazyMatrix;
+use crate::chain::{CountSums, LazyMatrix};
 use crate::context::Context;
 use crate::element::Number;
 use crate::error::{Error, Result};
@@ -94,6 +94,26 @@ impl BatchMoments {
         self.parts.iter().for_each(|p| all.merge(p));
         all.finish(usize::from(n_obs > 1))
     }
+}
+
+/// [`moments`] of the values themselves, from an earlier pass over the same counts where there was one.
+pub(super) fn count_moments(x: &LazyMatrix, batches: &Batches, check: &Check, ctx: &Context) -> Result<BatchMoments> {
+    if batches.given() {
+        return moments(x, batches, check, |v| v, ctx);
+    }
+    if let Some(known) = x.known_sums() {
+        return Ok(BatchMoments {
+            parts: vec![Moments::of_vectors(x.shape().0, known.mean.clone(), known.m2.clone())],
+            gene_sums: vec![known.columns.clone()],
+            cell_sums: known.rows.clone(),
+        });
+    }
+    let found = moments(x, batches, check, |v| v, ctx)?;
+    if let ([part], [columns]) = (found.parts.as_slice(), found.gene_sums.as_slice()) {
+        let (mean, m2) = part.clone().vectors();
+        x.learn_sums(CountSums { rows: found.cell_sums.clone(), columns: columns.clone(), mean, m2 });
+    }
+    Ok(found)
 }
 
 /// Sums and moments of `f` of the values, by gene and batch, and by cell; refuses what `check` refuses.

@@ -1,7 +1,7 @@
 //! `seurat_v3`: variance of counts standardised by the variance a LOESS trend expects at their mean, values clipped at
 //! `sqrt(n)` standard deviations (Stuart et al. 2019).
 
-use super::batches::{moments, Batches, PerBatch};
+use super::batches::{count_moments, Batches, PerBatch};
 use super::loess::loess;
 use super::{mean_over, merge_ranks, nan_last, select_first, Flavor, Hvg, HvgOptions};
 use crate::chain::LazyMatrix;
@@ -17,7 +17,7 @@ pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, ctx: 
     }
     let (n_obs, n_vars) = x.shape();
     let check = Check::counts(x, "highly_variable_genes");
-    let sums = moments(x, batches, &check, |v| v, ctx)?;
+    let sums = count_moments(x, batches, &check, ctx)?;
     let per_batch = sums.per_batch(batches);
 
     // Expected standard deviation, and the largest value that counts, of each gene in each batch.

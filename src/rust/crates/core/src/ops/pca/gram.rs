@@ -1,9 +1,10 @@
 //! Second moments of columns, `X' X`, in f64, and the leading eigenvectors of a symmetric matrix.
 //!
-//! Rows are gathered into slabs of fixed size. A slab is added as sparse outer products or, when denser than about a sixth,
-//! as one dense product. Threads own panels of columns, so the order of every sum is that of the rows.
+//! Rows are gathered into slabs whose size depends on the rows alone. A slab of sparse rows is added by [`Tiles`], one of
+//! dense rows as one dense product. Threads own columns, so the order of every sum is that of the rows.
 
 use super::rows::Rows;
+use super::tiles::Tiles;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use faer::dyn_stack::{MemBuffer, MemStack};
@@ -16,13 +17,21 @@ use rayon::prelude::*;
 const PANEL: usize = 128;
 /// Values of a dense slab (16 MB).
 const SLAB: usize = 1 << 21;
-/// A dense product is worth this many sparse ones (measured: 0.6 ns against 0.016 ns each).
-const SPARSE_COST: f64 = 37.0;
+/// Stored values (12 MB) and rows after which a sparse slab ends.
+const SPARSE_SLAB: (usize, usize) = (1 << 20, 4096);
 
-/// The accumulator: column-major `p x p`, only the lower triangle of which is filled.
+/// Sparse rows: sums within a slab have the width of the matrix's values.
+enum Sparse {
+    Single(Tiles<f32>),
+    Double(Tiles<f64>),
+}
+
+/// The accumulator.
 pub(super) struct Gram {
     p: usize,
     slab_rows: usize,
+    sparse: Sparse,
+    /// Of dense rows: column-major `p x p`, only the lower triangle of which is filled.
     products: Vec<f64>,
     sums: Vec<f64>,
     /// Dense columns are shifted by the mean of their first block, which keeps large offsets exact.
@@ -45,7 +54,8 @@ pub(super) struct SecondMoments {
 }
 
 impl Gram {
-    pub(super) fn new(p: usize, ctx: &Context) -> Result<Self> {
+    /// For `p` columns whose values have 32 bits (`single`) or more.
+    pub(super) fn new(p: usize, single: bool, ctx: &Context) -> Result<Self> {
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(ctx.threads)
             .build()
@@ -53,7 +63,8 @@ impl Gram {
         Ok(Gram {
             p,
             slab_rows: (SLAB / p.max(1)).clamp(64, 4096),
-            products: vec![0.0; p * p],
+            sparse: if single { Sparse::Single(Tiles::new(p)) } else { Sparse::Double(Tiles::new(p)) },
+            products: Vec::new(),
             sums: vec![0.0; p],
             shift: None,
             indptr: vec![0],
@@ -70,7 +81,7 @@ impl Gram {
                     self.indices.extend_from_slice(&indices[w[0]..w[1]]);
                     self.values.extend_from_slice(&rows.values[w[0]..w[1]]);
                     self.indptr.push(self.values.len());
-                    if self.indptr.len() > self.slab_rows {
+                    if self.values.len() >= SPARSE_SLAB.0 || self.indptr.len() > SPARSE_SLAB.1 {
                         self.flush_sparse(ctx)?;
                     }
                 }
@@ -78,6 +89,7 @@ impl Gram {
             None => {
                 let p = self.p;
                 if self.shift.is_none() {
+                    self.products = vec![0.0; p * p];
                     let mut mean = vec![0.0; p];
                     rows.values.chunks(p).for_each(|r| mean.iter_mut().zip(r).for_each(|(m, v)| *m += v));
                     mean.iter_mut().for_each(|m| *m /= rows.n_rows().max(1) as f64);
@@ -98,47 +110,22 @@ impl Gram {
     pub(super) fn finish(mut self, ctx: &Context) -> Result<SecondMoments> {
         if self.shift.is_some() {
             self.flush_dense(ctx)?;
-        } else {
-            self.flush_sparse(ctx)?;
+            return Ok(SecondMoments { products: self.products, sums: self.sums, shift: self.shift });
         }
-        Ok(SecondMoments { products: self.products, sums: self.sums, shift: self.shift })
+        self.flush_sparse(ctx)?;
+        let (products, sums) = match self.sparse {
+            Sparse::Single(tiles) => tiles.finish(),
+            Sparse::Double(tiles) => tiles.finish(),
+        };
+        Ok(SecondMoments { products, sums, shift: None })
     }
 
     fn flush_sparse(&mut self, ctx: &Context) -> Result<()> {
         ctx.monitor.check()?;
-        let p = self.p;
-        let n = self.indptr.len() - 1;
-        let sparse: f64 = self.indptr.windows(2).map(|w| ((w[1] - w[0]) as f64).powi(2)).sum();
-        for (&c, v) in self.indices.iter().zip(&self.values) {
-            self.sums[c as usize] += v;
-        }
-        if sparse * SPARSE_COST > n as f64 * (p as f64).powi(2) {
-            let mut dense = vec![0.0; n * p];
-            for (row, w) in dense.chunks_mut(p).zip(self.indptr.windows(2)) {
-                for e in w[0]..w[1] {
-                    row[self.indices[e] as usize] = self.values[e];
-                }
-            }
-            self.add_dense(&dense);
-        } else {
-            let (indptr, indices, values) = (&self.indptr, &self.indices, &self.values);
-            self.pool.install(|| {
-                self.products.par_chunks_mut((PANEL * p).max(1)).enumerate().for_each(|(panel, to)| {
-                    let from = (panel * PANEL) as u32;
-                    for w in indptr.windows(2) {
-                        let (columns, row) = (&indices[w[0]..w[1]], &values[w[0]..w[1]]);
-                        let first = columns.partition_point(|&c| c < from);
-                        let last = columns.partition_point(|&c| c < from + PANEL as u32);
-                        for e in first..last {
-                            let column = &mut to[(columns[e] - from) as usize * p..][..p];
-                            let v = row[e];
-                            for (&i, x) in columns[e..].iter().zip(&row[e..]) {
-                                column[i as usize] += v * x;
-                            }
-                        }
-                    }
-                });
-            });
+        let (indptr, indices, values) = (&self.indptr, &self.indices, &self.values);
+        match &mut self.sparse {
+            Sparse::Single(tiles) => self.pool.install(|| tiles.add(indptr, indices, values)),
+            Sparse::Double(tiles) => self.pool.install(|| tiles.add(indptr, indices, values)),
         }
         self.indptr.truncate(1);
         self.indices.clear();

@@ -1,0 +1,214 @@
+//! Selected columns kept compactly between passes.
+//!
+//! After genes have been selected, a tenth of the matrix is read again and again: scaling, second moments, projection. The
+//! first such pass leaves its blocks here: columns as u16, small whole numbers as u8 or u16, in memory up to a limit and in
+//! an unlinked scratch file past it. Later passes get the very same blocks back (boundaries, values, dtype), so results
+//! do not depend on whether anything was kept.
+
+use super::disk::Scratch;
+use super::{Block, Pass, Positions, Storage};
+use crate::element::{Data, Number};
+use crate::error::{Error, Result};
+use crate::with_data;
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::OnceLock;
+
+/// Most columns worth keeping: what a selection of genes leaves, and u16 holds.
+pub(crate) const MAX_COLUMNS: usize = 8192;
+
+/// Values of one block in few bits.
+#[derive(Debug)]
+enum Values {
+    U8(Vec<u8>),
+    U16(Vec<u16>),
+    /// As stored.
+    Stored(Data),
+}
+
+/// One block, compact.
+#[derive(Debug)]
+struct Packed {
+    indptr: Vec<u32>,
+    columns: Vec<u16>,
+    values: Values,
+}
+
+/// Where a block is kept.
+#[derive(Debug)]
+enum Kept {
+    Memory(Packed),
+    /// Offset in the scratch file and bytes a value: 1 and 2 whole numbers, 4 and 8 floats as stored.
+    Scratch { at: u64, indptr: Vec<u32>, width: usize },
+}
+
+/// The blocks of one pass; filled by that pass.
+#[derive(Debug)]
+pub(crate) struct ColumnCache {
+    blocks: Vec<Range<usize>>,
+    costs: Vec<usize>,
+    n_cols: usize,
+    /// An empty buffer of the stored dtype.
+    dtype: Data,
+    kept: Vec<OnceLock<Kept>>,
+    left: AtomicUsize,
+    scratch: OnceLock<Scratch>,
+}
+
+/// The smallest integer type that holds every value exactly, unless the values are as narrow already. -0.0 is no integer.
+fn pack(data: &Data) -> Option<Values> {
+    fn limit<T: Number>(v: &[T]) -> Option<u16> {
+        let mut most = 0u16;
+        let mut exact = true;
+        for x in v {
+            let x = x.to_f64();
+            // Saturates; NaN becomes 0 and is found unequal.
+            let k = x as u16;
+            exact &= (f64::from(k)).to_bits() == x.to_bits();
+            most = most.max(k);
+        }
+        exact.then_some(most)
+    }
+    let size = data.dtype().size();
+    let most = with_data!(data, v => limit(v))?;
+    if most <= 255 && size > 1 {
+        Some(Values::U8(with_data!(data, v => v.iter().map(|x| x.to_f64() as u8).collect())))
+    } else if size > 2 {
+        Some(Values::U16(with_data!(data, v => v.iter().map(|x| x.to_f64() as u16).collect())))
+    } else {
+        None
+    }
+}
+
+/// Whole numbers back in the dtype of `like`.
+fn unpack<S: Number>(values: &[S], like: &Data) -> Data {
+    fn as_type<S: Number, T: Number>(values: &[S], _: &[T]) -> Data {
+        T::wrap(values.iter().map(|x| T::from_f64(x.to_f64())).collect())
+    }
+    with_data!(like, v => as_type(values, v))
+}
+
+fn numbers<'a, const N: usize, T>(bytes: &'a [u8], from: impl Fn([u8; N]) -> T + 'a) -> impl Iterator<Item = T> + 'a {
+    bytes.chunks_exact(N).map(move |b| {
+        let mut raw = [0; N];
+        raw.copy_from_slice(b);
+        from(raw)
+    })
+}
+
+impl ColumnCache {
+    /// For the blocks of `pass`, `n_cols` columns of values of the dtype of `dtype` (empty), up to `limit` bytes in memory.
+    pub(crate) fn new(pass: &dyn Pass, n_cols: usize, dtype: Data, limit: usize) -> Self {
+        let blocks = pass.blocks().to_vec();
+        let costs = (0..blocks.len()).map(|b| pass.cost(b)).collect();
+        let kept = blocks.iter().map(|_| OnceLock::new()).collect();
+        let left = AtomicUsize::new(limit);
+        ColumnCache { blocks, costs, n_cols, dtype, kept, left, scratch: OnceLock::new() }
+    }
+
+    /// Keeps block `b` as the source gave it. Dense blocks are not kept.
+    ///
+    /// # Errors
+    /// Those of writing the scratch file.
+    pub(crate) fn keep(&self, b: usize, block: &Block) -> Result<()> {
+        let Storage::Csr { indptr, indices, data } = &block.storage else { return Ok(()) };
+        let Some(slot) = self.kept.get(b) else { return Ok(()) };
+        if indices.len() >= u32::MAX as usize || block.n_cols > usize::from(u16::MAX) {
+            return Ok(());
+        }
+        let packed = Packed {
+            indptr: indptr.iter().map(|&e| e as u32).collect(),
+            columns: indices.iter().map(|&c| c as u16).collect(),
+            values: pack(data).unwrap_or_else(|| Values::Stored(data.clone())),
+        };
+        let width = match &packed.values {
+            Values::U8(_) => 1,
+            Values::U16(_) => 2,
+            Values::Stored(d) => d.dtype().size(),
+        };
+        let bytes = packed.indptr.len() * 4 + packed.columns.len() * (2 + width);
+        let in_memory = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |l| l.checked_sub(bytes)).is_ok();
+        let kept = match packed {
+            p if in_memory => Kept::Memory(p),
+            Packed { indptr, columns, values: Values::U8(v) } => {
+                let mut out: Vec<u8> = Vec::with_capacity(columns.len() * 3);
+                columns.iter().for_each(|c| out.extend_from_slice(&c.to_le_bytes()));
+                out.extend_from_slice(&v);
+                Kept::Scratch { at: self.scratch()?.append(&out)?, indptr, width: 1 }
+            }
+            Packed { indptr, columns, values: Values::U16(v) } => {
+                let mut out: Vec<u8> = Vec::with_capacity(columns.len() * 4);
+                columns.iter().chain(&v).for_each(|c| out.extend_from_slice(&c.to_le_bytes()));
+                Kept::Scratch { at: self.scratch()?.append(&out)?, indptr, width: 2 }
+            }
+            Packed { indptr, columns, values: Values::Stored(d) } => {
+                let mut out: Vec<u8> = Vec::with_capacity(columns.len() * (2 + width));
+                columns.iter().for_each(|c| out.extend_from_slice(&c.to_le_bytes()));
+                match &d {
+                    Data::F32(v) => v.iter().for_each(|x| out.extend_from_slice(&x.to_le_bytes())),
+                    Data::F64(v) => v.iter().for_each(|x| out.extend_from_slice(&x.to_le_bytes())),
+                    // Large integers past the limit: the source is read again.
+                    _ => return Ok(()),
+                }
+                Kept::Scratch { at: self.scratch()?.append(&out)?, indptr, width }
+            }
+        };
+        let _ = slot.set(kept);
+        Ok(())
+    }
+
+    fn scratch(&self) -> Result<&Scratch> {
+        if self.scratch.get().is_none() {
+            let _ = self.scratch.set(Scratch::new()?);
+        }
+        self.scratch.get().ok_or_else(|| Error::Internal("no scratch file".to_owned()))
+    }
+
+    /// Whether every block is kept.
+    pub(crate) fn complete(&self) -> bool {
+        self.kept.iter().all(|k| k.get().is_some())
+    }
+}
+
+/// A pass over what was kept.
+impl Pass for ColumnCache {
+    fn blocks(&self) -> &[Range<usize>] {
+        &self.blocks
+    }
+
+    fn cost(&self, block: usize) -> usize {
+        self.costs.get(block).copied().unwrap_or(0)
+    }
+
+    fn read(&self, b: usize) -> Result<Block> {
+        let lost = || Error::Internal("a block was not kept".to_owned());
+        let (kept, range) = (self.kept.get(b).and_then(OnceLock::get).ok_or_else(lost)?, self.blocks[b].clone());
+        let (indptr, indices, data) = match kept {
+            Kept::Memory(p) => {
+                let data = match &p.values {
+                    Values::U8(v) => unpack(v, &self.dtype),
+                    Values::U16(v) => unpack(v, &self.dtype),
+                    Values::Stored(d) => d.clone(),
+                };
+                (&p.indptr, p.columns.iter().map(|&c| u32::from(c)).collect(), data)
+            }
+            Kept::Scratch { at, indptr, width } => {
+                let n = indptr.last().map_or(0, |&e| e as usize);
+                let mut bytes = vec![0u8; n * (2 + width)];
+                self.scratch()?.read(*at, &mut bytes)?;
+                let (columns, values) = bytes.split_at(2 * n);
+                let indices = numbers(columns, u16::from_le_bytes).map(u32::from).collect();
+                let data = match width {
+                    1 => unpack(values, &self.dtype),
+                    2 => unpack(&numbers(values, u16::from_le_bytes).collect::<Vec<u16>>(), &self.dtype),
+                    4 => Data::F32(numbers(values, f32::from_le_bytes).collect()),
+                    _ => Data::F64(numbers(values, f64::from_le_bytes).collect()),
+                };
+                (indptr, indices, data)
+            }
+        };
+        let indptr = indptr.iter().map(|&e| e as usize).collect();
+        let storage = Storage::Csr { indptr, indices, data };
+        Ok(Block { positions: Positions::Range(range), n_cols: self.n_cols, storage })
+    }
+}

@@ -1,0 +1,210 @@
+//! `X' X` of sparse rows as sparse times dense products, by tiles of columns.
+//!
+//! Columns are ranked by how many values they hold, rarest first. The product of two columns is taken over the stored
+//! values of the rarer one: a tile of [`Lanes::WIDTH`] columns is laid out densely, and each stored value of every column
+//! of lower rank adds a multiple of one row of that tile to a sum held in registers. The work is the number of stored
+//! values times the width, a fraction of a dense product, at the same speed per operation.
+//!
+//! Sums of a slab are formed in the width of the values (f32 for f32 matrices: a few thousand products, added up in
+//! groups of [`PANEL_ROWS`] rows) and slabs add up in f64. The dense side is shifted by the mean of its column, so
+//! that what is summed has no large common part. A tile belongs to one thread, which adds panel after panel: the bits do
+//! not depend on the number of threads.
+
+use rayon::prelude::*;
+
+/// Rows laid out densely at a time: with a tile's width they stay in the first-level cache.
+const PANEL_ROWS: usize = 96;
+
+/// A width of floats the inner loop is compiled for.
+pub(super) trait Lanes: Copy + Send + Sync + 'static {
+    /// Columns of a tile: eight vector registers.
+    const WIDTH: usize;
+    fn narrow(x: f64) -> Self;
+    fn widen(self) -> f64;
+    /// Adds to row `j` of `sums`, `WIDTH` wide, the stored values of column `j` times their rows of `dense`.
+    fn multiply(ends: &[u32], rows: &[u8], values: &[Self], dense: &[Self], sums: &mut [Self]);
+}
+
+macro_rules! lanes {
+    ($type:ty, $width:literal) => {
+        impl Lanes for $type {
+            const WIDTH: usize = $width;
+
+            #[inline(always)]
+            fn narrow(x: f64) -> Self {
+                x as $type
+            }
+
+            #[inline(always)]
+            fn widen(self) -> f64 {
+                self as f64
+            }
+
+            fn multiply(ends: &[u32], rows: &[u8], values: &[Self], dense: &[Self], sums: &mut [Self]) {
+                #[inline(always)]
+                fn body(
+                    ends: &[u32],
+                    rows: &[u8],
+                    values: &[$type],
+                    dense: &[$type],
+                    sums: &mut [$type],
+                    fused: impl Fn($type, $type, $type) -> $type,
+                ) {
+                    let mut start = 0;
+                    for (&end, to) in ends.iter().zip(sums.chunks_exact_mut($width)) {
+                        let end = end as usize;
+                        let mut sum = [0.0; $width];
+                        for (&r, &v) in rows[start..end].iter().zip(&values[start..end]) {
+                            let row = &dense[r as usize * $width..][..$width];
+                            for k in 0..$width {
+                                sum[k] = fused(v, row[k], sum[k]);
+                            }
+                        }
+                        for k in 0..$width {
+                            to[k] += sum[k];
+                        }
+                        start = end;
+                    }
+                }
+                #[cfg(target_arch = "x86_64")]
+                {
+                    #[target_feature(enable = "avx2,fma")]
+                    fn wide(e: &[u32], r: &[u8], v: &[$type], d: &[$type], s: &mut [$type]) {
+                        body(e, r, v, d, s, |a, b, c| a.mul_add(b, c));
+                    }
+                    if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
+                        // SAFETY: the processor has just been found to have both.
+                        return unsafe { wide(ends, rows, values, dense, sums) };
+                    }
+                }
+                #[cfg(target_arch = "aarch64")]
+                return body(ends, rows, values, dense, sums, |a, b, c| a.mul_add(b, c));
+                #[cfg(not(target_arch = "aarch64"))]
+                body(ends, rows, values, dense, sums, |a, b, c| a * b + c);
+            }
+        }
+    };
+}
+lanes!(f32, 64);
+lanes!(f64, 32);
+
+/// Up to [`PANEL_ROWS`] rows by column, columns in the order of their rank.
+struct Panel<T> {
+    /// End of each column's entries.
+    ends: Vec<u32>,
+    rows: Vec<u8>,
+    values: Vec<T>,
+}
+
+impl<T: Lanes> Panel<T> {
+    fn new(indptr: &[usize], indices: &[u32], values: &[f64], rank: &[u32]) -> Self {
+        let (first, last) = (indptr[0], indptr[indptr.len() - 1]);
+        let mut next = vec![0u32; rank.len() + 1];
+        indices[first..last].iter().for_each(|&c| next[rank[c as usize] as usize + 1] += 1);
+        for j in 0..rank.len() {
+            next[j + 1] += next[j];
+        }
+        let (mut rows, mut by_column) = (vec![0u8; last - first], vec![T::narrow(0.0); last - first]);
+        for (r, w) in indptr.windows(2).enumerate() {
+            for (&c, &v) in indices[w[0]..w[1]].iter().zip(&values[w[0]..w[1]]) {
+                let at = &mut next[rank[c as usize] as usize];
+                rows[*at as usize] = r as u8;
+                by_column[*at as usize] = T::narrow(v);
+                *at += 1;
+            }
+        }
+        // Every column's start has moved to its end.
+        next.truncate(rank.len());
+        Panel { ends: next, rows, values: by_column }
+    }
+}
+
+/// The accumulator: for each tile of columns (by rank) the products with all columns up to its last.
+pub(super) struct Tiles<T> {
+    p: usize,
+    /// Rank of each column and what its dense side is shifted by; made of the first slab.
+    rank: Vec<u32>,
+    shift: Vec<T>,
+    tiles: Vec<Vec<f64>>,
+    sums: Vec<f64>,
+}
+
+impl<T: Lanes> Tiles<T> {
+    pub(super) fn new(p: usize) -> Self {
+        Tiles { p, rank: Vec::new(), shift: Vec::new(), tiles: Vec::new(), sums: vec![0.0; p] }
+    }
+
+    fn start(&mut self, n: usize, indices: &[u32], values: &[f64]) {
+        let mut stored = vec![(0usize, 0.0); self.p];
+        for (&c, v) in indices.iter().zip(values) {
+            stored[c as usize].0 += 1;
+            stored[c as usize].1 += v;
+        }
+        let mut order: Vec<u32> = (0..self.p as u32).collect();
+        order.sort_by_key(|&c| stored[c as usize].0);
+        self.rank = vec![0; self.p];
+        order.iter().enumerate().for_each(|(r, &c)| self.rank[c as usize] = r as u32);
+        self.shift = order.iter().map(|&c| T::narrow(stored[c as usize].1 / n.max(1) as f64)).collect();
+        let ends = (0..self.p).step_by(T::WIDTH).map(|from| (from + T::WIDTH).min(self.p));
+        self.tiles = ends.map(|end| vec![0.0; end * T::WIDTH]).collect();
+    }
+
+    /// Adds a slab of rows, on the threads of the pool this is called in.
+    pub(super) fn add(&mut self, indptr: &[usize], indices: &[u32], values: &[f64]) {
+        if self.rank.is_empty() {
+            self.start(indptr.len() - 1, indices, values);
+        }
+        for (&c, v) in indices.iter().zip(values) {
+            self.sums[c as usize] += v;
+        }
+        let starts: Vec<usize> = (0..indptr.len() - 1).step_by(PANEL_ROWS).collect();
+        let panels: Vec<Panel<T>> = starts
+            .par_iter()
+            .map(|&s| Panel::new(&indptr[s..(s + PANEL_ROWS + 1).min(indptr.len())], indices, values, &self.rank))
+            .collect();
+        let shift = &self.shift;
+        // The last tile is the longest.
+        self.tiles.par_iter_mut().enumerate().rev().with_max_len(1).for_each(|(t, total)| {
+            let (from, end) = (t * T::WIDTH, total.len() / T::WIDTH);
+            let mut background = vec![T::narrow(0.0); T::WIDTH];
+            background.iter_mut().zip(&shift[from..end]).for_each(|(b, s)| *b = T::narrow(-s.widen()));
+            let mut dense = background.repeat(PANEL_ROWS);
+            let mut sums = vec![T::narrow(0.0); total.len()];
+            for panel in &panels {
+                dense.chunks_exact_mut(T::WIDTH).for_each(|row| row.copy_from_slice(&background));
+                for j in from..end {
+                    let start = if j == 0 { 0 } else { panel.ends[j - 1] as usize };
+                    let entries = start..panel.ends[j] as usize;
+                    for (&r, v) in panel.rows[entries.clone()].iter().zip(&panel.values[entries]) {
+                        let to = &mut dense[r as usize * T::WIDTH + j - from];
+                        *to = T::narrow(v.widen() + to.widen());
+                    }
+                }
+                T::multiply(&panel.ends[..end], &panel.rows, &panel.values, &dense, &mut sums);
+            }
+            total.iter_mut().zip(&sums).for_each(|(t, s)| *t += s.widen());
+        });
+    }
+
+    /// Sums of products, column-major `p x p` with the lower triangle filled, and column sums.
+    pub(super) fn finish(self) -> (Vec<f64>, Vec<f64>) {
+        let p = self.p;
+        let mut products = vec![0.0; p * p];
+        let mut order = vec![0usize; p];
+        self.rank.iter().enumerate().for_each(|(c, &r)| order[r as usize] = c);
+        for (t, tile) in self.tiles.iter().enumerate() {
+            let from = t * T::WIDTH;
+            for (j, row) in tile.chunks_exact(T::WIDTH).enumerate() {
+                let column = order[j];
+                for i in from.max(j)..(from + T::WIDTH).min(p) {
+                    let other = order[i];
+                    // The shift taken from the dense side comes back with the sum of the sparse side.
+                    let value = row[i - from] + self.sums[column] * self.shift[i].widen();
+                    let (low, high) = (column.min(other), column.max(other));
+                    products[low * p + high] = value;
+                }
+            }
+        }
+        (products, self.sums)
+    }
+}
