@@ -73,7 +73,8 @@ class AnnDataOOM:
         if X is not None and X.shape != shape:
             found = " x ".join(map(str, X.shape))
             raise ValueError(
-                f"'{file.path}', element 'X': expected {shape[0]} x {shape[1]}, the lengths of obs and var, found {found}"
+                f"'{file.path}', element 'X': expected {shape[0]} x {shape[1]}, the lengths of obs and var, "
+                f"found {found}"
             )
         self._empty(X, obs, var, shape)
         for slot in ("layers", "obsm", "varm", "obsp", "varp", "uns"):
@@ -239,7 +240,8 @@ class AnnDataOOM:
         if value is not None:
             value = as_backed(value)
             if value.shape != self.shape:
-                raise ValueError(f"X: expected {self._n_obs} x {self._n_vars}, found {' x '.join(map(str, value.shape))}")
+                found = " x ".join(map(str, value.shape))
+                raise ValueError(f"X: expected {self._n_obs} x {self._n_vars}, found {found}")
         self._X = value
 
     @property
@@ -373,7 +375,8 @@ class AnnDataOOM:
 
     def subset(self, obs_indices=None, var_indices=None, *, inplace: bool = True, **kwargs):
         """Keeps cells and genes, in place unless said otherwise."""
-        new = self[slice(None) if obs_indices is None else obs_indices, slice(None) if var_indices is None else var_indices]
+        rows = slice(None) if obs_indices is None else obs_indices
+        new = self[rows, slice(None) if var_indices is None else var_indices]
         if not inplace:
             return new
         self._adopt(new)
@@ -518,7 +521,7 @@ class AnnDataOOM:
     # -- writing and life ---------------------------------------------------------------------------------------------
 
     def write_h5ad(
-        self, filename=None, compression=None, compression_opts=None, as_dense=(), *, as_csc=(), convert_strings_to_categoricals=True, **kwargs
+        self, filename=None, compression=None, compression_opts=None, as_dense=(), *, as_csc=(), **kwargs
     ) -> None:
         """Writes an h5ad file; it replaces what was there only when it is complete.
 

@@ -190,7 +190,14 @@ class BackedArray:
         return self._shaped(sums / n if n else np.full(len(sums), np.nan), axis, keepdims)
 
     def var(
-        self, axis=None, chunk_size: int = DEFAULT_CHUNK_SIZE, ddof: int = 0, keepdims: bool = False, *, dtype=None, out=None
+        self,
+        axis=None,
+        chunk_size: int = DEFAULT_CHUNK_SIZE,
+        ddof: int = 0,
+        keepdims: bool = False,
+        *,
+        dtype=None,
+        out=None,
     ):
         """Variances over `axis` with divisor `n - ddof`, float64."""
         axis = _axis(axis, out)

@@ -271,9 +271,8 @@ def chunked_scrublet_prepare(adata, min_cells: int = 3, min_genes: int = 3, n_to
     mask = from_core(dict(found["var"])["highly_variable"]).astype(bool)
     names = adata.obs_names[array_of(cells)]
     var_names = adata.var_names[array_of(genes)][mask]
-    ad_obs = ad.AnnData(
-        select(counts, None, _columns(mask)).to_memory(), obs=pd.DataFrame(index=names), var=pd.DataFrame(index=var_names)
-    )
+    obs, var = pd.DataFrame(index=names), pd.DataFrame(index=var_names)
+    ad_obs = ad.AnnData(select(counts, None, _columns(mask)).to_memory(), obs=obs, var=var)
     return ad_obs, mask, int(mask.sum())
 
 

@@ -44,7 +44,7 @@ def oom_guard(
                 raise NotImplementedError(f"{function.__name__}() does not work on an AnnDataOOM{hint}")
             n, m = adata.shape
             warnings.warn(
-                f"{function.__name__}() reads all {n:,} x {m:,} values into memory" + (f"; {suggest}" if suggest else ""),
+                f"{function.__name__}() reads all {n:,} x {m:,} values into memory{f'; {suggest}' if suggest else ''}",
                 stacklevel=2,
             )
             memory = adata.to_adata()

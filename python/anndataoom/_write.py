@@ -49,7 +49,8 @@ def matrix_part(x):
 
 
 def mapping(elements) -> list:
-    return [(key, element_part(value, f"{elements._slot}/{key}", elements._slot)) for key, value in elements._items.items()]
+    slot = elements._slot
+    return [(key, element_part(value, f"{slot}/{key}", slot)) for key, value in elements._items.items()]
 
 
 def element_part(value, name: str, slot: str):

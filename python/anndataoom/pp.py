@@ -59,7 +59,8 @@ def calculate_qc_metrics(
     x = adata.raw.X if use_raw else adata._matrix(layer)
     percent_top = sorted({int(p) for p in percent_top}) if percent_top else []
     if percent_top and not (percent_top[0] > 0 and percent_top[-1] <= x.shape[1]):
-        raise IndexError(f"percent_top: expected numbers from 1 to {x.shape[1]}, the number of genes, found {percent_top}")
+        n = x.shape[1]
+        raise IndexError(f"percent_top: expected numbers from 1 to {n}, the number of genes, found {percent_top}")
     masks = [(name, _mask(adata, name, "qc_vars")) for name in qc_vars]
     patch = _core.qc_metrics(x._m, masks, percent_top, log1p)
     if inplace:
@@ -145,7 +146,8 @@ def _batch(adata, batch_key):
     if batch_key is None:
         return None
     if batch_key not in adata.obs:
-        raise KeyError(f"batch_key: obs has no column {batch_key!r}; there are {', '.join(adata.obs.columns) or 'none'}")
+        there = ", ".join(adata.obs.columns) or "none"
+        raise KeyError(f"batch_key: obs has no column {batch_key!r}; there are {there}")
     codes = pd.Categorical(adata.obs[batch_key]).codes
     if (codes < 0).any():
         raise ValueError(f"batch_key: obs[{batch_key!r}] has missing values")
@@ -275,8 +277,13 @@ def neighbors(
     return adata if copy else None
 
 
-def normalize_pearson_residuals(adata, *, theta=100.0, clip=None, check_values=True, layer=None, inplace=True, copy=False):
-    """Analytic Pearson residuals (`scanpy.experimental.pp.normalize_pearson_residuals`), computed when values are read."""
+def normalize_pearson_residuals(
+    adata, *, theta=100.0, clip=None, check_values=True, layer=None, inplace=True, copy=False
+):
+    """Analytic Pearson residuals, computed when values are read.
+
+    As `scanpy.experimental.pp.normalize_pearson_residuals`.
+    """
     from ._arrays import PearsonResidualBackedArray
 
     adata = _target(adata, copy)
