@@ -1,5 +1,6 @@
 # make demo                 the whole pipeline on the bundled file
 # make demo H5AD=my.h5ad    the same on yours
+# make demo-python          the same pipeline from Python
 # make test                 every test of the project
 # make bench                the benchmark against other tools (bench/README.md); N="20000 100000" sets the sizes
 # make lint                 formatters and linters, warnings are errors
@@ -17,13 +18,13 @@ OUT ?= demo-output
 N ?= 100000
 BENCH_DIR ?= $(CACHE)/bench
 
-.PHONY: demo test setup-demo setup-test install test-rust test-r bench lint format document
+.PHONY: demo demo-python test setup-demo setup-test install test-rust test-r test-python bench lint format document
 
 demo: setup-demo install
 	@mkdir -p "$(OUT)"
 	@Rscript --vanilla inst/scripts/demo.R "$(OUT)" $(if $(H5AD),"$(H5AD)")
 
-test: setup-test install test-rust test-r
+test: setup-test install test-rust test-r test-python
 
 setup-demo:
 	@sh tools/setup.sh demo
@@ -41,9 +42,20 @@ test-rust:
 test-r:
 	Rscript --vanilla tools/test.R
 
+<<<<<<< HEAD
 bench: setup-demo install
 	$(CARGO) build --locked --release --examples -p anndataoom-core --manifest-path $(RUST)
 	python3 bench/bench.py --n-obs $(N) --dir "$(BENCH_DIR)" --target-dir "$(CARGO_TARGET_DIR)"
+=======
+# The Python package: built beside its sources, tested with the environment of setup-test.
+test-python: setup-test
+	sh tools/test-python.sh
+
+# The pipeline of inst/scripts/demo.R from Python; H5AD as there.
+demo-python: setup-test
+	@sh tools/build-python.sh
+	@PYTHONPATH=python $(ANNDATAOOM_PYTHON) python/demo.py "$(OUT)" $(if $(H5AD),"$(H5AD)")
+>>>>>>> py
 
 document:
 	python3 tools/wrappers.py

@@ -1,0 +1,105 @@
+"""Annotated single-cell data on matrices that do not fit in memory."""
+
+from __future__ import annotations
+
+import os
+
+from . import _core, pp, tl
+from ._anndata import AnnDataOOM
+from ._arrays import (
+    DEFAULT_CHUNK_SIZE,
+    BackedArray,
+    PearsonResidualBackedArray,
+    ScaledBackedArray,
+    TransformedBackedArray,
+)
+from ._centered_sparse import CenteredSparseArray
+from ._chunked_ops import (
+    chunked_gene_group_pct,
+    chunked_highly_variable_features_pegasus,
+    chunked_highly_variable_genes_dispersion,
+    chunked_highly_variable_genes_pearson,
+    chunked_identify_robust_genes,
+    chunked_log1p,
+    chunked_mean_var,
+    chunked_normalize_pearson_residuals,
+    chunked_normalize_total,
+    chunked_pca,
+    chunked_pearson_residual_variance,
+    chunked_qc_metrics,
+    chunked_scale,
+    chunked_scrublet_prepare,
+    materialise_for_pca,
+)
+from ._compat import is_oom, oom_guard
+from ._concat import concat
+from ._elements import BackedLayers
+from ._raw import _FrozenRaw
+from ._settings import settings
+
+__version__ = _core.__version__
+
+
+def read(path, backed: str = "r", **kwargs) -> AnnDataOOM:
+    """Opens an h5ad file: names and shapes are read, no values.
+
+    Parameters
+    ----------
+    path
+        The file. It is never written to.
+    backed
+        "r"; the only mode there is, as results are written with `AnnDataOOM.write`.
+    **kwargs
+        `chunk_size`; `backend` of version 0.1.8 is accepted and ignored.
+
+    Raises
+    ------
+    FileNotFoundError, OSError
+        The file is not there, or is no HDF5 file.
+    KeyError, ValueError
+        It is no h5ad file, or contradicts itself.
+    """
+    if backed not in ("r", True):
+        raise ValueError(f"backed: expected 'r', found {backed!r}; write results with write()")
+    chunk_size = kwargs.pop("chunk_size", DEFAULT_CHUNK_SIZE)
+    kwargs.pop("backend", None)
+    if kwargs:
+        raise TypeError(f"read() got an unexpected argument '{next(iter(kwargs))}'")
+    return AnnDataOOM(_core.File(os.fspath(path)), chunk_size=chunk_size)
+
+
+read_h5ad = read
+
+__all__ = [
+    "__version__",
+    "read",
+    "read_h5ad",
+    "pp",
+    "tl",
+    "settings",
+    "AnnDataOOM",
+    "BackedArray",
+    "BackedLayers",
+    "TransformedBackedArray",
+    "ScaledBackedArray",
+    "PearsonResidualBackedArray",
+    "CenteredSparseArray",
+    "concat",
+    "is_oom",
+    "oom_guard",
+    "chunked_gene_group_pct",
+    "chunked_highly_variable_features_pegasus",
+    "chunked_highly_variable_genes_dispersion",
+    "chunked_highly_variable_genes_pearson",
+    "chunked_identify_robust_genes",
+    "chunked_log1p",
+    "chunked_mean_var",
+    "chunked_normalize_pearson_residuals",
+    "chunked_normalize_total",
+    "chunked_pca",
+    "chunked_pearson_residual_variance",
+    "chunked_qc_metrics",
+    "chunked_scale",
+    "chunked_scrublet_prepare",
+    "materialise_for_pca",
+]

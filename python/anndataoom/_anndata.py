@@ -1,0 +1,683 @@
+"""`AnnDataOOM`: annotated data whose matrices stay on disk."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from . import _core
+from ._arrays import DEFAULT_CHUNK_SIZE, BackedArray, _whole, as_backed, open_matrix, select
+from ._elements import BackedLayers, Elements, Frame, OnDisk, Uns
+from ._index import positions
+from ._raw import _FrozenRaw, dense
+
+
+class AnnDataOOM:
+    """Annotated data, cells x genes, whose matrices are read from the file when values are asked for.
+
+    Parameters
+    ----------
+    rs_adata
+        An anndata.AnnData, another AnnDataOOM, or a matrix; for a file see `read`.
+    chunk_size
+        Rows of a chunk of `chunked_X` where nothing else is said.
+
+    Notes
+    -----
+    obs and var are pandas frames; obsm, varm, obsp, varp, uns and layers are mappings whose elements are read when
+    they are touched. Subsets are objects of their own, never views; nothing is copied from disk for them.
+    """
+
+    _is_oom = True
+
+    def __init__(self, rs_adata=None, *, chunk_size: int = DEFAULT_CHUNK_SIZE):
+        self._chunk_size = _whole(chunk_size, "chunk_size")
+        self._origin_file = None
+        self._file = None
+        self._raw = None
+        if isinstance(rs_adata, _core.File):
+            self._from_file(rs_adata)
+        elif type(rs_adata) is AnnDataOOM:
+            self._adopt(rs_adata.copy())
+        elif hasattr(rs_adata, "obsm"):
+            self._from_anndata(rs_adata)
+        else:
+            X = None if rs_adata is None else as_backed(rs_adata)
+            n, m = (0, 0) if X is None else X.shape
+            self._empty(X, Frame(pd.DataFrame(index=_range(n))), Frame(pd.DataFrame(index=_range(m))), (n, m))
+
+    def _empty(self, X, obs, var, shape) -> None:
+        n, m = shape
+        self._n_obs, self._n_vars, self._X, self._obs, self._var = n, m, X, obs, var
+        self._layers = BackedLayers(None, (n, m))
+        self._obsm, self._varm = Elements("obsm", (n,)), Elements("varm", (m,))
+        self._obsp, self._varp = Elements("obsp", (n, n)), Elements("varp", (m, m))
+        self._uns = Uns()
+
+    def _from_file(self, file: _core.File) -> None:
+        for required in ("obs", "var"):
+            if not file.exists(required):
+                raise KeyError(f"'{file.path}' has no element '{required}'; is this an h5ad file?")
+
+        def there(path):
+            return file.exists(path) and file.describe(path)[0] != "null"
+
+        self._file, self._origin_file = file, str(file.path)
+        X = open_matrix(file, "X") if there("X") else None
+        obs, var = Frame(OnDisk(file, "obs")), Frame(OnDisk(file, "var"))
+        shape = (len(obs.index), len(var.index))
+        if X is not None and X.shape != shape:
+            found = " x ".join(map(str, X.shape))
+            raise ValueError(
+                f"'{file.path}', element 'X': expected {shape[0]} x {shape[1]}, the lengths of obs and var, "
+                f"found {found}"
+            )
+        self._empty(X, obs, var, shape)
+        for slot in ("layers", "obsm", "varm", "obsp", "varp", "uns"):
+            elements = getattr(self, f"_{slot}")
+            for key in file.keys(slot) if there(slot) else []:
+                elements._items[key] = OnDisk(file, f"{slot}/{key}")
+        if there("raw/X"):
+            raw = open_matrix(file, "raw/X")
+            varm = Elements("varm", (raw.shape[1],))
+            for key in file.keys("raw/varm") if there("raw/varm") else []:
+                varm._items[key] = OnDisk(file, f"raw/varm/{key}")
+            self._raw = _FrozenRaw(raw, Frame(OnDisk(file, "raw/var")), varm, self._obs.index)
+
+    def _from_anndata(self, adata) -> None:
+        X = None if adata.X is None else as_backed(_in_memory(adata.X))
+        self._empty(X, Frame(adata.obs.copy()), Frame(adata.var.copy()), adata.shape)
+        for slot in ("layers", "obsm", "varm", "obsp", "varp", "uns"):
+            elements = getattr(self, f"_{slot}")
+            for key, value in getattr(adata, slot).items():
+                elements[key] = _in_memory(value)
+        if adata.raw is not None:
+            raw = adata.raw
+            self._raw = _FrozenRaw(_in_memory(raw.X), raw.var.copy(), dict(raw.varm), adata.obs_names.copy())
+
+    @property
+    def __class__(self):
+        import anndata
+
+        return anndata.AnnData
+
+    # -- shape and axes -----------------------------------------------------------------------------------------------
+
+    @property
+    def n_obs(self) -> int:
+        return self._n_obs
+
+    @property
+    def n_vars(self) -> int:
+        return self._n_vars
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self._n_obs, self._n_vars
+
+    def __len__(self) -> int:
+        return self._n_obs
+
+    @property
+    def is_view(self) -> bool:
+        return False
+
+    @property
+    def isview(self) -> bool:
+        return False
+
+    @property
+    def isbacked(self) -> bool:
+        return True
+
+    @property
+    def filename(self) -> str | None:
+        """The file read, None for an object made in memory."""
+        return self._origin_file
+
+    @property
+    def file(self):
+        return self._file
+
+    def _table(self, axis: str) -> pd.DataFrame:
+        holder = getattr(self, f"_{axis}")
+        if not holder.touched:
+            frame = holder.frame
+            if holder.disk.rows is not None:
+                _prune(frame, self._uns)
+        return holder.frame
+
+    def _set_table(self, axis: str, n: int, value) -> None:
+        if not isinstance(value, pd.DataFrame):
+            raise ValueError(f"{axis}: expected a pandas.DataFrame, found {type(value).__name__}")
+        if len(value) != n:
+            raise ValueError(f"{axis}: expected {n} rows, found {len(value)}")
+        setattr(self, f"_{axis}", Frame(value.copy()))
+
+    def _set_names(self, axis: str, n: int, value) -> None:
+        index = value if isinstance(value, pd.Index) else pd.Index(value)
+        if len(index) != n:
+            raise ValueError(f"{axis}_names: expected {n} names, found {len(index)}")
+        if isinstance(index, pd.MultiIndex) or (len(index) and index.dtype.kind in "iuf"):
+            index = index.astype(str)
+        if index.name is None or not isinstance(index.name, str):
+            index = index.rename(None)
+        self._table(axis).index = index
+
+    @property
+    def obs(self) -> pd.DataFrame:
+        """Annotation of cells."""
+        return self._table("obs")
+
+    @obs.setter
+    def obs(self, value):
+        self._set_table("obs", self._n_obs, value)
+
+    @property
+    def var(self) -> pd.DataFrame:
+        """Annotation of genes."""
+        return self._table("var")
+
+    @var.setter
+    def var(self, value):
+        self._set_table("var", self._n_vars, value)
+
+    @property
+    def obs_names(self) -> pd.Index:
+        return self._obs.index
+
+    @obs_names.setter
+    def obs_names(self, value):
+        self._set_names("obs", self._n_obs, value)
+
+    @property
+    def var_names(self) -> pd.Index:
+        return self._var.index
+
+    @var_names.setter
+    def var_names(self, value):
+        self._set_names("var", self._n_vars, value)
+
+    def obs_keys(self) -> list[str]:
+        return list(self._obs.columns)
+
+    def var_keys(self) -> list[str]:
+        return list(self._var.columns)
+
+    def obsm_keys(self) -> list[str]:
+        return list(self._obsm)
+
+    def varm_keys(self) -> list[str]:
+        return list(self._varm)
+
+    def uns_keys(self) -> list[str]:
+        return sorted(self._uns)
+
+    def obs_names_make_unique(self, join: str = "-") -> None:
+        self._make_unique("obs", join)
+
+    def var_names_make_unique(self, join: str = "-") -> None:
+        self._make_unique("var", join)
+
+    def _make_unique(self, axis, join) -> None:
+        index = getattr(self, f"_{axis}").index
+        if not index.is_unique:
+            self._table(axis).index = _unique_names(index, join)
+
+    # -- slots --------------------------------------------------------------------------------------------------------
+
+    @property
+    def X(self) -> BackedArray | None:
+        """The matrix, cells x genes."""
+        return self._X
+
+    @X.setter
+    def X(self, value):
+        if value is not None:
+            value = as_backed(value)
+            if value.shape != self.shape:
+                found = " x ".join(map(str, value.shape))
+                raise ValueError(f"X: expected {self._n_obs} x {self._n_vars}, found {found}")
+        self._X = value
+
+    @property
+    def layers(self) -> BackedLayers:
+        return self._layers
+
+    @layers.setter
+    def layers(self, value):
+        new = BackedLayers(None, self.shape)
+        new.update(value)
+        self._layers = new
+
+    def _set_elements(self, slot, value):
+        old = getattr(self, f"_{slot}")
+        setattr(self, f"_{slot}", Elements(slot, old._shape, value))
+
+    @property
+    def obsm(self) -> Elements:
+        return self._obsm
+
+    @obsm.setter
+    def obsm(self, value):
+        self._set_elements("obsm", value)
+
+    @property
+    def varm(self) -> Elements:
+        return self._varm
+
+    @varm.setter
+    def varm(self, value):
+        self._set_elements("varm", value)
+
+    @property
+    def obsp(self) -> Elements:
+        return self._obsp
+
+    @obsp.setter
+    def obsp(self, value):
+        self._set_elements("obsp", value)
+
+    @property
+    def varp(self) -> Elements:
+        return self._varp
+
+    @varp.setter
+    def varp(self, value):
+        self._set_elements("varp", value)
+
+    @property
+    def uns(self) -> Uns:
+        return self._uns
+
+    @uns.setter
+    def uns(self, value):
+        self._uns = Uns(value)
+
+    @property
+    def raw(self) -> _FrozenRaw | None:
+        """The matrix and genes kept by `adata.raw = adata`."""
+        return self._raw
+
+    @raw.setter
+    def raw(self, value):
+        if value is None:
+            self._raw = None
+            return
+        if isinstance(value, _FrozenRaw):
+            new = value
+        elif type(value) is AnnDataOOM:
+            new = _FrozenRaw.from_oom(value)
+        elif hasattr(value, "X") and hasattr(value, "var"):
+            new = _FrozenRaw(value.X, value.var.copy(), dict(value.varm), self.obs_names)
+        else:
+            raise ValueError(f"raw: expected annotated data, found {type(value).__name__}")
+        if new.n_obs != self._n_obs:
+            raise ValueError(f"raw: expected {self._n_obs} cells, found {new.n_obs}")
+        self._raw = new
+
+    # -- selecting ----------------------------------------------------------------------------------------------------
+
+    def _resolve_index(self, idx, df=None, axis: str = "obs"):
+        n = self._n_obs if axis == "obs" else self._n_vars
+        return positions(idx, n, lambda: getattr(self, f"_{axis}").index, axis)
+
+    def __getitem__(self, index) -> AnnDataOOM:
+        rows, columns = self._split(index)
+        return self._subset(self._resolve_index(rows), self._resolve_index(columns, axis="var"))
+
+    @staticmethod
+    def _split(index):
+        if not isinstance(index, tuple):
+            return index, slice(None)
+        index = tuple(i for i in index if i is not Ellipsis) if any(i is Ellipsis for i in index) else index
+        if len(index) > 2:
+            raise IndexError(f"annotated data has two axes, found {len(index)} indices")
+        return (*index, *(slice(None),) * (2 - len(index)))
+
+    def _subset(self, rows, columns) -> AnnDataOOM:
+        out = AnnDataOOM.__new__(AnnDataOOM)
+        out._chunk_size, out._origin_file, out._file = self._chunk_size, self._origin_file, self._file
+        out._n_obs = self._n_obs if rows is None else len(rows)
+        out._n_vars = self._n_vars if columns is None else len(columns)
+        out._X = None if self._X is None else select(self._X, rows, columns)
+        out._layers = self._layers.subset(rows, columns)
+        out._obsm, out._varm = self._obsm.subset(rows, None), self._varm.subset(columns, None)
+        out._obsp, out._varp = self._obsp.subset(rows, rows), self._varp.subset(columns, columns)
+        out._uns = self._uns.subset()
+        out._obs, out._var = self._obs.subset(rows), self._var.subset(columns)
+        raw = self._raw
+        out._raw = None if raw is None else raw if rows is None else raw._subset(rows, None)
+        for holder, chosen in ((out._obs, rows), (out._var, columns)):
+            if chosen is None:
+                continue
+            if holder.touched:
+                _prune(holder.frame, out._uns)
+            elif any(f"{c}_colors" in out._uns for c in holder.columns):
+                _prune(holder.frame, out._uns)
+        return out
+
+    def __setitem__(self, index, value) -> None:
+        """Values of X (which comes to memory for it)."""
+        rows, columns = self._split(index)
+        X = self._X.to_memory()
+        r, c = self._resolve_index(rows), self._resolve_index(columns, axis="var")
+        r = np.arange(self._n_obs) if r is None else r
+        c = np.arange(self._n_vars) if c is None else c
+        if sparse.issparse(X):
+            X = X.tolil()
+        X[np.ix_(r, c)] = value
+        self.X = X.tocsr() if sparse.issparse(X) else X
+
+    def subset(self, obs_indices=None, var_indices=None, *, inplace: bool = True, **kwargs):
+        """Keeps cells and genes, in place unless said otherwise."""
+        rows = slice(None) if obs_indices is None else obs_indices
+        new = self[rows, slice(None) if var_indices is None else var_indices]
+        if not inplace:
+            return new
+        self._adopt(new)
+        return None
+
+    def _adopt(self, other: AnnDataOOM) -> None:
+        self.__dict__.update(other.__dict__)
+
+    def _inplace_subset_obs(self, index) -> None:
+        self._adopt(self[index])
+
+    def _inplace_subset_var(self, index) -> None:
+        self._adopt(self[:, index])
+
+    # -- values -------------------------------------------------------------------------------------------------------
+
+    def _matrix(self, layer=None) -> BackedArray:
+        """X or a layer as a BackedArray."""
+        if layer is None or layer == "X":
+            if self._X is None:
+                raise KeyError("this object has no X; name a layer")
+            return self._X
+        return as_backed(self._layers[layer])
+
+    def _set_matrix(self, layer, value) -> None:
+        if layer is None:
+            self.X = value
+        else:
+            self._layers[layer] = value
+
+    def obs_vector(self, key: str, *, layer: str | None = None) -> np.ndarray:
+        """A column of obs, or the values of one gene."""
+        if key in self._obs.columns:
+            return self._obs.column(key).values
+        column = self._resolve_index(key, axis="var")
+        return dense(self._matrix(layer)[:, column]).reshape(-1)
+
+    def var_vector(self, key: str, *, layer: str | None = None) -> np.ndarray:
+        """A column of var, or the values of one cell."""
+        if key in self._var.columns:
+            return self._var.column(key).values
+        row = self._resolve_index(key)
+        return dense(self._matrix(layer)[row, :]).reshape(-1)
+
+    def chunked_X(self, chunk_size: int | None = None):
+        """Rows of X in turn: `(start, end, chunk)`."""
+        yield from self._matrix().chunked(self._chunk_size if chunk_size is None else chunk_size)
+
+    def chunk_X(self, select=None, replace: bool = False) -> np.ndarray:
+        """Values of some cells, dense: positions, or that many at random."""
+        if select is None:
+            select = min(self._chunk_size, self._n_obs)
+        if isinstance(select, int | np.integer):
+            select = np.random.choice(self._n_obs, int(select), replace)
+        return dense(self._matrix()[np.asarray(select)])
+
+    def to_df(self, layer: str | None = None) -> pd.DataFrame:
+        """X or a layer as a dense frame."""
+        return pd.DataFrame(self._matrix(layer).toarray(), index=self.obs_names, columns=self.var_names)
+
+    def to_memory(self):
+        """The same as `to_adata`."""
+        return self.to_adata()
+
+    def to_adata(self):
+        """An anndata.AnnData in memory: everything is read."""
+        import anndata as ad
+
+        def of(elements):
+            return {k: _in_memory(elements[k], deep=True) for k in elements}
+
+        out = ad.AnnData(
+            X=None if self._X is None else self._X.to_memory(),
+            obs=self.obs.copy(),
+            var=self.var.copy(),
+            uns=of(self._uns),
+            obsm=of(self._obsm),
+            varm=of(self._varm),
+            obsp=of(self._obsp),
+            varp=of(self._varp),
+            layers=of(self._layers),
+        )
+        if self._raw is not None:
+            raw = self._raw
+            source = ad.AnnData(raw.X.to_memory(), obs=pd.DataFrame(index=self.obs_names), var=raw.var.copy())
+            for k in raw.varm:
+                source.varm[k] = raw.varm[k]
+            out.raw = source
+        return out
+
+    def copy(self, to_memory: bool = False, filename=None):
+        """An object of its own on the same file; `to_memory` gives an anndata.AnnData, `filename` writes first."""
+        if filename is not None:
+            self.write_h5ad(filename)
+            return AnnDataOOM(_core.File(os.fspath(filename)), chunk_size=self._chunk_size)
+        return self.to_adata() if to_memory else self._subset(None, None)
+
+    __copy__ = copy
+
+    def __deepcopy__(self, memo):
+        return self.copy()
+
+    @property
+    def T(self):
+        """Transposed, in memory."""
+        return self.to_adata().T
+
+    def transpose(self):
+        """Transposed, in memory."""
+        return self.T
+
+    def cache_X(self, layer: str | None = None, force: bool = False) -> None:
+        """Nothing: reading columns needs no cache that could go stale."""
+
+    def clear_cache(self, layer: str | None = None) -> None:
+        """Nothing, see `cache_X`."""
+
+    # -- categories ---------------------------------------------------------------------------------------------------
+
+    def strings_to_categoricals(self, df: pd.DataFrame | None = None) -> None:
+        """Columns of repeated strings become categories."""
+        from ._write import strings_to_categoricals
+
+        if df is not None:
+            strings_to_categoricals(df)
+            return
+        for holder in (self._obs, self._var):
+            if holder.touched:
+                strings_to_categoricals(holder.frame)
+
+    _sanitize = strings_to_categoricals
+
+    def rename_categories(self, key: str, categories) -> None:
+        """New names for the categories of a column of obs or var."""
+        if isinstance(categories, dict):
+            raise ValueError("categories: expected a list")
+        table = self.obs if key in self._obs.columns else self.var if key in self._var.columns else None
+        if table is None:
+            raise KeyError(f"neither obs nor var has a column {key!r}")
+        table[key] = table[key].cat.rename_categories(categories)
+
+    # -- writing and life ---------------------------------------------------------------------------------------------
+
+    def write_h5ad(
+        self, filename=None, compression=None, compression_opts=None, as_dense=(), *, as_csc=(), **kwargs
+    ) -> None:
+        """Writes an h5ad file; it replaces what was there only when it is complete.
+
+        Parameters
+        ----------
+        filename
+            Where to; the file read by default.
+        compression
+            None, "gzip" or "lzf" for what is written anew; untouched elements are copied as they are.
+        compression_opts
+            Level of gzip.
+        as_dense, as_csc
+            Matrices to write dense, or by columns: "X", "layers/counts", "raw/X".
+        """
+        from ._write import write_h5ad
+
+        if filename is None:
+            filename = self._origin_file
+        if filename is None:
+            raise ValueError("filename: expected a path, as this object was not read from a file")
+        if kwargs:
+            raise TypeError(f"write_h5ad() got an unexpected argument '{next(iter(kwargs))}'")
+        write_h5ad(self, filename, compression, compression_opts, as_dense, as_csc)
+
+    write = write_h5ad
+
+    def close(self) -> None:
+        """Lets go of the file; arrays taken from this object keep theirs."""
+        self._file = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc) -> None:
+        self.close()
+
+    def __reduce__(self):
+        state = dict(self.__dict__)
+        state["_file"] = None
+        return _restore_adata, (state,)
+
+    def __sizeof__(self, show_stratified=None) -> int:
+        parts = [sys.getsizeof(holder.frame) for holder in (self._obs, self._var) if holder.touched]
+        for slot in ("_obsm", "_varm", "_obsp", "_varp", "_uns", "_layers"):
+            for value in getattr(self, slot)._items.values():
+                if not isinstance(value, OnDisk | BackedArray):
+                    parts.append(getattr(value, "nbytes", None) or sys.getsizeof(value))
+        return object.__sizeof__(self) + int(sum(parts))
+
+    def __contains__(self, key):
+        raise AttributeError("AnnDataOOM has no attribute __contains__, don't check `in adata`.")
+
+    def __iter__(self):
+        raise TypeError("annotated data cannot be iterated; see chunked_X()")
+
+    def __eq__(self, other):
+        if self is other:
+            return True
+        raise NotImplementedError("equality of annotated data is not defined: compare slots (adata.X, adata.obs, ...)")
+
+    __hash__ = object.__hash__
+
+    def __delitem__(self, key):
+        raise TypeError("to delete cells or genes, select what stays")
+
+    def concatenate(self, *adatas, join="inner", batch_key="batch", batch_categories=None, **kwargs):
+        """This object and others below one another; see `anndataoom.concat`."""
+        from ._concat import concat
+
+        everything = [self, *adatas]
+        keys = batch_categories or [str(i) for i in range(len(everything))]
+        return concat(everything, join=join, label=batch_key, keys=keys, index_unique="-")
+
+    # -- display ------------------------------------------------------------------------------------------------------
+
+    def __repr__(self) -> str:
+        from ._repr import text
+
+        return text(self)
+
+    def _repr_html_(self) -> str:
+        from ._repr import html
+
+        return html(self)
+
+
+def _restore_adata(state):
+    out = AnnDataOOM.__new__(AnnDataOOM)
+    out.__dict__.update(state)
+    return out
+
+
+def _range(n: int) -> pd.Index:
+    return pd.RangeIndex(n).astype(str)
+
+
+def _in_memory(x, deep: bool = False):
+    if isinstance(x, BackedArray):
+        return x.to_memory()
+    if type(x).__module__.startswith("anndata._core") and hasattr(x, "to_memory"):
+        x = x.to_memory()
+    if isinstance(x, sparse.spmatrix | sparse.sparray | np.ndarray | pd.DataFrame) or not deep:
+        return x.copy() if hasattr(x, "copy") else x
+    import copy
+
+    return copy.deepcopy(x)
+
+
+def _prune(frame: pd.DataFrame, uns) -> None:
+    """Drops categories nobody has, and their colours, as anndata does for a subset."""
+    for name in frame.columns:
+        column = frame[name]
+        if not isinstance(column.dtype, pd.CategoricalDtype):
+            continue
+        old = column.cat.categories
+        used = np.unique(column.cat.codes)
+        used = used[used >= 0]
+        if len(used) == len(old):
+            continue
+        frame[name] = column.cat.remove_unused_categories()
+        key = f"{name}_colors"
+        if key in uns:
+            colors = np.asarray(uns[key])
+            if colors.ndim == 1 and len(colors) >= len(old):
+                uns[key] = colors[used]
+
+
+def _unique_names(index: pd.Index, join: str) -> pd.Index:
+    """Repeated names get `join` and a number that makes no name that is there already."""
+    taken, counts, out = set(index), {}, []
+    seen = set()
+    for name in index:
+        if name not in seen:
+            seen.add(name)
+            out.append(name)
+            continue
+        k = counts.get(name, 0) + 1
+        while f"{name}{join}{k}" in taken:
+            k += 1
+        counts[name] = k
+        fresh = f"{name}{join}{k}"
+        taken.add(fresh)
+        seen.add(fresh)
+        out.append(fresh)
+    return pd.Index(out, name=index.name, dtype=object)
+
+
+def merge(adata: AnnDataOOM, patch: dict) -> None:
+    """Adds what a verb of the core found, by slot and name."""
+    from ._convert import from_core
+
+    for axis in ("obs", "var"):
+        if patch[axis]:
+            table = adata._table(axis)
+            for name, value in patch[axis]:
+                table[name] = pd.Series(from_core(value), index=table.index)
+    for slot in ("obsm", "varm", "obsp", "uns"):
+        for name, value in patch[slot]:
+            getattr(adata, slot)[name] = from_core(value)

@@ -1,0 +1,446 @@
+"""Matrices that stay on disk: `BackedArray` and its kinds, all views of one chain of the core."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import numpy as np
+from scipy import sparse
+
+from . import _core
+from ._convert import array_of, from_core, to_core
+from ._index import positions
+from ._settings import settings
+
+DEFAULT_CHUNK_SIZE = 1000
+NO_LIMIT = 2**63
+
+
+class BackedArray:
+    """An expression matrix, cells x genes, read from its file when values are asked for.
+
+    Parameters
+    ----------
+    backed_elem
+        A BackedArray, a numpy array or a scipy sparse matrix.
+    shape
+        Checked against the shape found, where given.
+    """
+
+    _file: _core.File | None = None
+
+    def __init__(self, backed_elem, shape=None):
+        self._set(*_chain_of(backed_elem))
+        if shape is not None and tuple(shape) != self.shape:
+            raise ValueError(f"shape: expected {self.shape}, found {tuple(shape)}")
+
+    def _set(self, matrix: _core.Matrix, file: _core.File | None) -> None:
+        self._m, self._file = matrix, file
+
+    # -- what it is ---------------------------------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return tuple(self._m.shape)
+
+    @property
+    def ndim(self) -> int:
+        return 2
+
+    @property
+    def dtype(self) -> np.dtype:
+        return np.dtype(self._m.dtype)
+
+    @property
+    def size(self) -> int:
+        return self.shape[0] * self.shape[1]
+
+    @property
+    def nnz(self) -> int:
+        """Values that are not 0."""
+        return int(self.getnnz())
+
+    @property
+    def T(self):
+        """The transposed values, in memory."""
+        return self.to_memory().T
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __repr__(self) -> str:
+        n, m = self.shape
+        where = self._m.location
+        place = "in memory" if where is None else f"'{os.path.basename(str(where[0]))}', {where[1]}"
+        queued = "".join(f"\n    {i}. {line}" for i, line in enumerate(self._m.info()["queued"], 1))
+        return f"{type(self).__name__} {n} x {m}, {self.dtype}, {self._m.info()['layout']}, {place}{queued}"
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    def _collect(self, matrix: _core.Matrix, limit: int = NO_LIMIT):
+        return from_core(matrix.collect(limit))
+
+    def __getitem__(self, key):
+        """Values of a selection, always two-dimensional; two lists of positions select pointwise, as in numpy."""
+        rows, columns = key if isinstance(key, tuple) and len(key) == 2 else (_only(key), slice(None))
+        n, m = self.shape
+        if _is_pointwise(rows, columns):
+            r, c = positions(rows, n), positions(columns, m, axis="var")
+            if len(r) != len(c):
+                raise IndexError(f"two lists select pointwise: lengths {len(r)} and {len(c)} differ; see numpy.ix_")
+            ur, ri = np.unique(r, return_inverse=True)
+            uc, ci = np.unique(c, return_inverse=True)
+            block = self._collect(self._m.select(ur.astype(np.uint32), uc.astype(np.uint32)))
+            return np.asarray(block[ri, ci]).reshape(-1)
+        r = positions(rows, n)
+        c = positions(columns, m, axis="var")
+        if r is None and c is None:
+            return self.to_memory()
+        return self._collect(self._m.select(r, c))
+
+    def __iter__(self) -> Iterator:
+        for _, _, chunk in self.chunked():
+            for i in range(chunk.shape[0]):
+                yield chunk[i : i + 1] if sparse.issparse(chunk) else chunk[i]
+
+    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+        needed = self.size * self.dtype.itemsize
+        if needed > settings.array_limit:
+            raise MemoryError(
+                f"{self!r}\nas an array needs {needed:,} bytes, anndataoom.settings.array_limit is "
+                f"{settings.array_limit:,}: select rows or columns, use chunked(), or raise the limit"
+            )
+        if copy is False:
+            raise ValueError("a matrix on disk cannot become an array without a copy")
+        values = self.toarray()
+        return values if dtype is None else values.astype(dtype, copy=False)
+
+    def to_memory(self):
+        """All values: a scipy matrix (CSC where the file has one) or a numpy array."""
+        values = self._collect(self._m)
+        return values.tocsc() if sparse.issparse(values) and self._m.info()["layout"] == "csc" else values
+
+    def toarray(self) -> np.ndarray:
+        """All values, dense."""
+        values = self._collect(self._m)
+        return values.toarray() if sparse.issparse(values) else values
+
+    def astype(self, dtype):
+        """All values in memory, as `dtype`."""
+        return self.to_memory().astype(dtype)
+
+    def copy(self) -> BackedArray:
+        """The same matrix: nothing is read."""
+        return wrap(self._m, self._file)
+
+    def _read_rows(self, start, end):
+        return self[start:end]
+
+    def _read_row_indices(self, indices):
+        return self[np.asarray(indices)]
+
+    def chunked(self, chunk_size: int = DEFAULT_CHUNK_SIZE):
+        """Rows in turn: `(start, end, chunk)`."""
+        chunk_size = _whole(chunk_size, "chunk_size")
+        n = self.shape[0]
+        per_read = max(chunk_size, self._rows_per_read() // chunk_size * chunk_size)
+        for begin in range(0, n, per_read):
+            stop = min(n, begin + per_read)
+            block = self._collect(self._m.select(np.arange(begin, stop, dtype=np.uint32), None))
+            for start in range(begin, stop, chunk_size):
+                end = min(stop, start + chunk_size)
+                whole = start == begin and end == stop
+                yield start, end, block if whole else block[start - begin : end - begin]
+
+    def chunked_columns(self, chunk_size: int = DEFAULT_CHUNK_SIZE):
+        """The same as `chunked`; the name is that of version 0.1.8."""
+        yield from self.chunked(chunk_size)
+
+    def _rows_per_read(self) -> int:
+        """Rows read at a time, so that what is read stays within the working memory."""
+        n, m = self.shape
+        info = self._m.info()
+        stored = max(1, info["stored_shape"][0])
+        per_row = m * self.dtype.itemsize
+        if self._m.is_sparse and info["nnz"] is not None:
+            per_row = min(per_row, info["nnz"] / stored * (4 + self.dtype.itemsize)) + 8
+        # Compressed columns are decoded whole for every read: read as much as may be held.
+        share = 1 if info["layout"] == "csc" else 4
+        return max(1, int(settings.memory / share / max(1, per_row)))
+
+    # -- reductions ---------------------------------------------------------------------------------------------------
+
+    def sum(self, axis=None, chunk_size: int = DEFAULT_CHUNK_SIZE, keepdims: bool = False, *, dtype=None, out=None):
+        """Sums over `axis` (None, 0, 1, -1), added up in float64; whole numbers for integer matrices."""
+        axis = _axis(axis, out)
+        sums = array_of(self._m.row_sums() if axis == 1 else self._m.col_sums())
+        if self.dtype.kind in "biu":
+            sums = np.rint(sums).astype(np.uint64 if self.dtype.kind == "u" else np.int64)
+        found = self._shaped(sums.sum() if axis is None else sums, axis, keepdims)
+        return found if dtype is None else found.astype(dtype)
+
+    def mean(self, axis=None, chunk_size: int = DEFAULT_CHUNK_SIZE, keepdims: bool = False, *, dtype=None, out=None):
+        """Means over `axis`, float64."""
+        axis = _axis(axis, out)
+        sums = array_of(self._m.row_sums() if axis == 1 else self._m.col_sums())
+        if axis is None:
+            return self._shaped(sums.sum() / self.size if self.size else np.float64("nan"), axis, keepdims)
+        n = self.shape[axis]
+        return self._shaped(sums / n if n else np.full(len(sums), np.nan), axis, keepdims)
+
+    def var(
+        self,
+        axis=None,
+        chunk_size: int = DEFAULT_CHUNK_SIZE,
+        ddof: int = 0,
+        keepdims: bool = False,
+        *,
+        dtype=None,
+        out=None,
+    ):
+        """Variances over `axis` with divisor `n - ddof`, float64."""
+        axis = _axis(axis, out)
+        if axis is None:
+            mean, var = map(array_of, self._m.mean_var(0, 0))
+            n, size = self.shape[0], self.size
+            m2 = var.sum() * n + n * ((mean - mean.mean()) ** 2).sum()
+            return self._shaped(m2 / (size - ddof) if size > ddof else np.float64("nan"), axis, keepdims)
+        return self._shaped(array_of(self._m.mean_var(axis, ddof)[1]), axis, keepdims)
+
+    def getnnz(self, axis=None, chunk_size: int = DEFAULT_CHUNK_SIZE, keepdims: bool = False):
+        """Numbers of values that are not 0; explicit zeros of a sparse file do not count."""
+        axis = _axis(axis)
+        by_column = np.zeros(self.shape[1], dtype=np.int64)
+        by_row = np.zeros(self.shape[0], dtype=np.int64)
+        for start, end, chunk in self._blocks():
+            if sparse.issparse(chunk):
+                chunk.eliminate_zeros()
+                by_row[start:end] = np.diff(chunk.indptr)
+                by_column += np.bincount(chunk.indices, minlength=self.shape[1])
+            else:
+                by_row[start:end] = np.count_nonzero(chunk, axis=1)
+                by_column += np.count_nonzero(chunk, axis=0)
+        found = by_row.sum() if axis is None else (by_column, by_row)[axis]
+        return self._shaped(found, axis, keepdims)
+
+    def max(self, axis=None, keepdims: bool = False, *, out=None):
+        """Largest values over `axis`; NaN where there is one."""
+        return self._extreme(np.maximum, "max", _axis(axis, out), keepdims)
+
+    def min(self, axis=None, keepdims: bool = False, *, out=None):
+        """Smallest values over `axis`; NaN where there is one."""
+        return self._extreme(np.minimum, "min", _axis(axis, out), keepdims)
+
+    def _extreme(self, of_two, name, axis, keepdims):
+        if 0 in self.shape:
+            raise ValueError(f"the {name} of a matrix of shape {self.shape} is not defined")
+        parts = []
+        for _, _, chunk in self._blocks():
+            part = getattr(chunk, name)(axis=axis)
+            parts.append(part.toarray().reshape(-1) if sparse.issparse(part) else np.asarray(part).reshape(-1))
+        found = np.concatenate(parts) if axis == 1 else of_two.reduce(np.stack(parts), axis=0)
+        return self._shaped(found[0] if axis is None else found, axis, keepdims)
+
+    def _blocks(self):
+        yield from self.chunked(self._rows_per_read())
+
+    def _shaped(self, values, axis, keepdims):
+        if not keepdims:
+            return values
+        return np.reshape(values, {None: (1, 1), 0: (1, -1), 1: (-1, 1)}[axis])
+
+    # -- leaving the process ------------------------------------------------------------------------------------------
+
+    def to_dask(self, chunk_size: int = 10_000):
+        """A dask array of row blocks (scipy CSR or numpy) read through the core. Needs dask."""
+        import dask
+        import dask.array as da
+
+        n, m = self.shape
+        read = dask.delayed(lambda x, start, end: x[start:end], pure=True)
+        meta = sparse.csr_matrix((0, 0), dtype=self.dtype) if self._m.is_sparse else np.empty((0, 0), self.dtype)
+        blocks = [
+            da.from_delayed(read(self, s, min(n, s + chunk_size)), (min(n, s + chunk_size) - s, m), self.dtype, meta)
+            for s in range(0, max(n, 1), chunk_size)
+        ]
+        return da.concatenate(blocks, axis=0)
+
+    def __reduce__(self):
+        return _restore, _state(self)
+
+    def __deepcopy__(self, memo):
+        return self.copy()
+
+
+class TransformedBackedArray(BackedArray):
+    """A matrix with normalisation and logarithm queued.
+
+    Parameters
+    ----------
+    parent
+        The matrix.
+    norm_factors
+        One divisor a cell; 0 leaves a cell as it is.
+    apply_log1p
+        Whether the logarithm of one plus the values is taken.
+    """
+
+    def __init__(self, parent, norm_factors=None, apply_log1p: bool = False, *, target_sum: float | None = None):
+        matrix, file = _chain_of(parent)
+        self._set(_transformed(matrix, norm_factors, apply_log1p, target_sum), file)
+
+
+class ScaledBackedArray(TransformedBackedArray):
+    """A matrix with genes scaled, values clipped at `max_value` on both sides.
+
+    Parameters
+    ----------
+    parent
+        The matrix.
+    mean, std
+        One a gene; a standard deviation of 0 counts as 1.
+    max_value
+        Clip to `[-max_value, max_value]`; None for no clipping.
+    norm_factors, apply_log1p
+        As in `TransformedBackedArray`, applied first.
+    """
+
+    def __init__(self, parent, mean, std, max_value: float | None = 10.0, *, norm_factors=None, apply_log1p=False):
+        matrix, file = _chain_of(parent)
+        matrix = _transformed(matrix, norm_factors, apply_log1p, None)
+        mean, std = (np.ascontiguousarray(np.asarray(v).reshape(-1), dtype=np.float64) for v in (mean, std))
+        self._set(matrix.with_scale(mean, np.where(std == 0, 1.0, std), max_value, True), file)
+
+
+class PearsonResidualBackedArray(TransformedBackedArray):
+    """A matrix of analytic Pearson residuals, computed when read."""
+
+    def __init__(self, parent, cell_sums, gene_sums, *, theta: float = 100.0, clip: float | None = None):
+        matrix, file = _chain_of(parent)
+        if not theta > 0:
+            raise ValueError(f"theta: expected a positive number, found {theta}")
+        clip = float(np.sqrt(matrix.shape[0])) if clip is None else float(clip)
+        if clip < 0:
+            raise ValueError(f"clip: expected a number >= 0 or None, found {clip}")
+        cells, genes = (np.ascontiguousarray(v, dtype=np.float64) for v in (cell_sums, gene_sums))
+        self._set(matrix.with_pearson(cells, genes, float(genes.sum()), float(theta), clip), file)
+
+
+class _SubsetBackedArray(BackedArray):
+    """Rows and columns of a matrix."""
+
+    def __init__(self, parent, obs_idx=None, var_idx=None, shape=None):
+        matrix, file = _chain_of(parent)
+        rows = positions(obs_idx, matrix.shape[0])
+        columns = positions(var_idx, matrix.shape[1], axis="var")
+        self._set(matrix.select(rows, columns), file)
+
+
+def _transformed(matrix, norm_factors, apply_log1p, target_sum):
+    if norm_factors is not None:
+        factors = np.array(np.asarray(norm_factors).reshape(-1), dtype=np.float64)
+        if not np.isfinite(factors).all():
+            raise ValueError("norm_factors: expected finite numbers, found NaN or infinite ones")
+        factors[factors == 0] = 1.0
+        matrix = matrix.with_divisors(factors, float("nan") if target_sum is None else float(target_sum))
+    return matrix.log1p() if apply_log1p else matrix
+
+
+def wrap(matrix: _core.Matrix, file: _core.File | None) -> BackedArray:
+    """A matrix of the core as the kind of array that fits its chain."""
+    ops = matrix.ops
+    if ops and ops[-1] == "scale":
+        kind = ScaledBackedArray
+    elif ops and ops[-1] == "normalize_pearson_residuals":
+        kind = PearsonResidualBackedArray
+    elif ops:
+        kind = TransformedBackedArray
+    else:
+        kind = _SubsetBackedArray if matrix.info()["selected"] else BackedArray
+    out = kind.__new__(kind)
+    out._set(matrix, file)
+    return out
+
+
+def open_matrix(file: _core.File, element: str) -> BackedArray:
+    """The matrix at `element` of a file."""
+    return wrap(_core.Matrix.open(file, element), file)
+
+
+def as_backed(x) -> BackedArray:
+    """`x`, in memory or not, as a BackedArray."""
+    return x if isinstance(x, BackedArray) else wrap(*_chain_of(x))
+
+
+def select(x: BackedArray, rows, columns) -> BackedArray:
+    """Positions of both axes (uint32 or None) of `x`: nothing is read."""
+    return x if rows is None and columns is None else wrap(x._m.select(rows, columns), x._file)
+
+
+def _chain_of(x):
+    if isinstance(x, BackedArray):
+        return x._m, x._file
+    if isinstance(x, _core.Matrix):
+        return x, None
+    if hasattr(x, "to_numpy") and not sparse.issparse(x):
+        x = x.to_numpy()
+    if not sparse.issparse(x):
+        x = np.asarray(x)
+        if x.ndim != 2:
+            raise ValueError(f"expected a matrix of two dimensions, found {x.ndim}")
+    return _core.Matrix.memory(to_core(x, "matrix")), None
+
+
+def _state(x: BackedArray):
+    where = x._m.location
+    if where is None:
+        return None, None, None, x._m.chain(), from_core(x._m.stored().collect(NO_LIMIT))
+    path, element = str(where[0]), where[1]
+    return path, element, os.path.getsize(path), x._m.chain(), None
+
+
+def open_file(path, size: int | None = None) -> _core.File:
+    """A file as pickled objects refer to it."""
+    if not os.path.exists(path):
+        raise FileNotFoundError(f"'{path}' is not there any more: the saved object reads its matrix from it")
+    found = os.path.getsize(path)
+    if size is not None and size != found:
+        raise OSError(f"'{path}' has changed since the object was saved ({size} bytes then, {found} now)")
+    return _core.File(path)
+
+
+def _restore(path, element, size, chain, values):
+    if path is None:
+        return wrap(_core.Matrix.memory(to_core(values), chain), None)
+    file = open_file(path, size)
+    return wrap(_core.Matrix.open(file, element, chain), file)
+
+
+def _only(key):
+    return key[0] if isinstance(key, tuple) and len(key) == 1 else key
+
+
+def _is_pointwise(rows, columns) -> bool:
+    def listed(x):
+        return isinstance(x, list | np.ndarray) and np.ndim(x) == 1
+
+    if not (listed(rows) and listed(columns)):
+        return False
+    return all(np.asarray(x).dtype.kind in "iu" for x in (rows, columns))
+
+
+def _axis(axis, out=None):
+    if out is not None:
+        raise TypeError("out: not supported, the result is a new array")
+    if axis is None or axis in (0, 1):
+        return axis
+    if axis in (-1, -2):
+        return axis + 2
+    raise ValueError(f"axis: expected None, 0, 1, -1 or -2, found {axis!r}")
+
+
+def _whole(x, name: str) -> int:
+    if isinstance(x, bool) or not isinstance(x, int | np.integer) or x < 1:
+        raise ValueError(f"{name}: expected a whole number of 1 or more, found {x!r}")
+    return int(x)

@@ -1,0 +1,68 @@
+"""Telling an `AnnDataOOM` from an AnnData, and tools made for the latter."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+
+from ._anndata import AnnDataOOM, _in_memory
+
+
+def is_oom(adata) -> bool:
+    """Whether `adata` keeps its matrices on disk."""
+    return type(adata) is AnnDataOOM or bool(getattr(adata, "_is_oom", False))
+
+
+def oom_guard(
+    *,
+    materialize: bool = True,
+    result_keys_uns=None,
+    result_keys_obs=None,
+    result_keys_obsm=None,
+    result_keys_obsp=None,
+    suggest=None,
+):
+    """Decorator for a function whose first argument is annotated data in memory.
+
+    An `AnnDataOOM` is read into memory for the call, and the results named are copied back: "*" is everything that is
+    new or was changed. With `materialize=False` the call is refused, with `suggest` as advice.
+    """
+    wanted = {
+        "uns": result_keys_uns,
+        "obs": result_keys_obs,
+        "obsm": result_keys_obsm,
+        "obsp": result_keys_obsp,
+    }
+
+    def decorate(function):
+        @functools.wraps(function)
+        def guarded(adata, *args, **kwargs):
+            if not is_oom(adata):
+                return function(adata, *args, **kwargs)
+            if not materialize:
+                hint = f": {suggest}" if suggest else ""
+                raise NotImplementedError(f"{function.__name__}() does not work on an AnnDataOOM{hint}")
+            n, m = adata.shape
+            warnings.warn(
+                f"{function.__name__}() reads all {n:,} x {m:,} values into memory{f'; {suggest}' if suggest else ''}",
+                stacklevel=2,
+            )
+            memory = adata.to_adata()
+            result = function(memory, *args, **kwargs)
+            for slot, keys in wanted.items():
+                _copy_back(adata, memory, slot, keys)
+            return adata if result is memory else result
+
+        return guarded
+
+    return decorate
+
+
+def _copy_back(adata, memory, slot: str, keys) -> None:
+    if not keys:
+        return
+    source = getattr(memory, slot)
+    keys = list(source.keys()) if "*" in keys else [k for k in keys if k in source]
+    target = getattr(adata, slot)
+    for key in keys:
+        target[key] = source[key] if slot == "obs" else _in_memory(source[key])

@@ -1,0 +1,278 @@
+"""Values of the core as numpy, scipy and pandas objects, and back: the only module that knows both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+INT32_MAX = np.iinfo(np.int32).max
+
+
+# -- from the core ----------------------------------------------------------------------------------------------------
+
+
+def array_of(buffer) -> np.ndarray:
+    """A buffer of the core as an array, not copied."""
+    return np.asarray(buffer)
+
+
+def from_core(x):
+    """The Python object for a tagged tuple of the core."""
+    return _FROM[x[0]](*x[1:])
+
+
+def _plain(v):
+    return v
+
+
+def _scalar(buffer):
+    return array_of(buffer).reshape(())[()]
+
+
+def _complex(buffer, shape, single):
+    values = array_of(buffer).view(np.complex128).reshape(shape)
+    return values.astype(np.complex64) if single else values
+
+
+def _strings(items, shape):
+    out = np.empty(len(items), dtype=object)
+    out[:] = items
+    return out.reshape(shape)
+
+
+def _categorical(codes, categories, ordered):
+    values = pd.Index(from_core(categories))
+    return pd.Categorical.from_codes(array_of(codes), categories=values, ordered=ordered)
+
+
+def _nullable(values, mask):
+    values, mask = from_core(values), array_of(mask)
+    if values.dtype == object:
+        out = values.copy()
+        out[mask] = pd.NA
+        return pd.array(out, dtype="string")
+    if values.dtype == bool:
+        return pd.arrays.BooleanArray(values, mask)
+    return pd.arrays.IntegerArray(values, mask)
+
+
+def _sparse(format, shape, indptr, indices, data):
+    indptr = array_of(indptr).view(np.int64)
+    indices = array_of(indices).view(np.int32)
+    if len(indices) <= INT32_MAX:
+        indptr = indptr.astype(np.int32)
+    else:
+        indices = indices.astype(np.int64)
+    kind = sparse.csr_matrix if format == "csr" else sparse.csc_matrix
+    out = kind(tuple(shape), dtype=array_of(data).dtype)
+    # Assigned one by one: the constructor would look through every index.
+    out.data, out.indices, out.indptr = array_of(data), indices, indptr
+    return out
+
+
+def index_of(name, value) -> pd.Index:
+    """The index of a dataframe."""
+    return pd.Index(from_core(value), name=name)
+
+
+def column_of(value):
+    """A column of a dataframe."""
+    return from_core(value)
+
+
+def _frame(name, index, columns):
+    return frame_of(index_of(name, index), [(k, column_of(v)) for k, v in columns])
+
+
+def frame_of(index: pd.Index, columns) -> pd.DataFrame:
+    frame = pd.DataFrame(dict(columns), index=index)
+    frame.columns = pd.Index([k for k, _ in columns], dtype=object)
+    return frame
+
+
+def _dict(items):
+    return {k: from_core(v) for k, v in items}
+
+
+def _recarray(items):
+    fields = [(k, from_core(v)) for k, v in items]
+    dtype = [(k, v.dtype, v.shape[1:]) for k, v in fields]
+    out = np.empty(len(fields[0][1]) if fields else 0, dtype=dtype)
+    for k, v in fields:
+        out[k] = v
+    return out
+
+
+class AwkwardBuffers:
+    """An awkward array whose package is not installed: kept to be written again."""
+
+    def __init__(self, length, form, buffers):
+        self.length, self.form, self.buffers = length, form, buffers
+
+    def __len__(self):
+        return self.length
+
+
+def _awkward(length, form, buffers):
+    held = AwkwardBuffers(length, form, _dict(buffers))
+    try:
+        import awkward as ak
+    except ImportError:
+        return held
+    return ak.from_buffers(ak.forms.from_json(form), length, held.buffers)
+
+
+_FROM = {
+    "null": lambda: None,
+    "scalar": _scalar,
+    "plain": _plain,
+    "array": array_of,
+    "complex": _complex,
+    "strings": _strings,
+    "categorical": _categorical,
+    "nullable": _nullable,
+    "sparse": _sparse,
+    "frame": _frame,
+    "dict": _dict,
+    "recarray": _recarray,
+    "awkward": _awkward,
+}
+
+
+# -- to the core ------------------------------------------------------------------------------------------------------
+
+
+def to_core(x, name: str = "value"):
+    """The tagged tuple for a Python object; `name` is what errors call it."""
+    if x is None:
+        return ("null",)
+    if isinstance(x, str | bytes):
+        return ("plain", str(x) if isinstance(x, str) else bytes(x))
+    if isinstance(x, bool | int | float | np.bool_ | np.integer | np.floating):
+        return ("scalar", _plain_array(np.asarray(x), name))
+    if isinstance(x, complex | np.complexfloating):
+        return ("plain", complex(x))
+    if isinstance(x, pd.DataFrame):
+        return frame_to_core(x, name)
+    if isinstance(x, pd.Series | pd.Index | pd.api.extensions.ExtensionArray):
+        return column_to_core(x, name)
+    if sparse.issparse(x):
+        return sparse_to_core(x, name)
+    if isinstance(x, Mapping):
+        bad = next((k for k in x if not isinstance(k, str)), None)
+        if bad is not None:
+            raise TypeError(f"{name}: expected keys that are strings, found {bad!r}")
+        return ("dict", [(k, to_core(v, f"{name}/{k}")) for k, v in x.items()])
+    if isinstance(x, AwkwardBuffers):
+        return ("awkward", x.length, x.form, [(k, to_core(v)) for k, v in x.buffers.items()])
+    if type(x).__module__.startswith("awkward"):
+        import awkward as ak
+
+        form, length, buffers = ak.to_buffers(ak.to_packed(x))
+        return ("awkward", length, form.to_json(), [(k, to_core(np.asarray(v))) for k, v in buffers.items()])
+    if isinstance(x, np.ndarray) and x.dtype.names:
+        return ("recarray", [(k, array_to_core(np.asarray(x[k]), f"{name}/{k}")) for k in x.dtype.names])
+    if isinstance(x, list | tuple | np.ndarray):
+        return array_to_core(np.asarray(x), name)
+    if hasattr(x, "to_memory"):
+        return to_core(x.to_memory(), name)
+    raise TypeError(f"{name}: a value of type {type(x).__module__}.{type(x).__qualname__} cannot be written to h5ad")
+
+
+def _plain_array(x: np.ndarray, name: str) -> np.ndarray:
+    if x.dtype.kind not in "biuf" or x.dtype.itemsize > 8:
+        raise TypeError(f"{name}: an array of dtype {x.dtype} cannot be written to h5ad")
+    # ascontiguousarray would make a scalar one-dimensional.
+    return np.asarray(x, dtype=x.dtype.newbyteorder("="), order="C")
+
+
+def array_to_core(x: np.ndarray, name: str = "array"):
+    x = np.asarray(x)
+    if x.dtype.kind == "c":
+        flat = np.ascontiguousarray(x, dtype=np.complex128).reshape(-1).view(np.float64)
+        return ("complex", flat, x.shape, x.dtype.itemsize == 8)
+    if x.dtype.kind in "UO" or x.dtype.kind == "T":
+        items = x.reshape(-1).tolist()
+        if x.ndim == 0:
+            return to_core(items[0], name)
+        if any(not isinstance(s, str) for s in items):
+            if x.ndim == 1:
+                return column_to_core(pd.Series(x), name)
+            raise TypeError(f"{name}: expected strings or numbers, found an object array of others")
+        return ("strings", items, x.shape)
+    if x.dtype.kind == "S":
+        return ("strings", [s.decode() for s in x.reshape(-1).tolist()], x.shape)
+    if x.ndim == 0:
+        return ("scalar", _plain_array(x, name))
+    return ("array", _plain_array(x, name))
+
+
+def sparse_to_core(x, name: str = "matrix"):
+    if x.format not in ("csr", "csc"):
+        x = x.tocsr()
+    if max(x.shape) > np.iinfo(np.uint32).max:
+        raise ValueError(f"{name}: a matrix of {x.shape} is too large")
+    return (
+        "sparse",
+        x.format,
+        tuple(x.shape),
+        np.ascontiguousarray(x.indptr, dtype=np.uint64),
+        np.ascontiguousarray(x.indices, dtype=np.uint32),
+        _plain_array(x.data, name),
+    )
+
+
+def column_to_core(x, name: str = "column"):
+    """A column as anndata writes it: strings with missing values become categories."""
+    values = x.array if isinstance(x, pd.Series | pd.Index) else x
+    if isinstance(values, pd.Categorical):
+        categories = column_to_core(values.categories, f"{name} (categories)")
+        return ("categorical", np.ascontiguousarray(values.codes, dtype=np.int32), categories, bool(values.ordered))
+    if isinstance(values, pd.arrays.IntegerArray | pd.arrays.BooleanArray):
+        return ("nullable", ("array", np.ascontiguousarray(values._data)), np.ascontiguousarray(values._mask))
+    if isinstance(values.dtype, pd.StringDtype):
+        mask = np.asarray(pd.isna(values))
+        items = ["" if m else s for s, m in zip(values, mask)]
+        strings = ("strings", items, (len(items),))
+        return ("nullable", strings, mask) if mask.any() else strings
+    plain = np.asarray(values)
+    if plain.dtype == object:
+        missing = pd.isna(plain)
+        if missing.any() and all(isinstance(s, str) for s in plain[~missing]):
+            return column_to_core(pd.Categorical(plain), name)
+        inferred = pd.api.types.infer_dtype(plain, skipna=False)
+        if inferred == "boolean":
+            return ("array", plain.astype(bool))
+        if not all(isinstance(s, str) for s in plain):
+            raise TypeError(f"{name}: expected strings, numbers or categories, found objects ({inferred})")
+        return ("strings", plain.tolist(), (len(plain),))
+    return array_to_core(plain, name)
+
+
+def check_frame(frame: pd.DataFrame, name: str):
+    """What an h5ad dataframe cannot hold."""
+    columns = [c for c in frame.columns]
+    bad = next((c for c in columns if not isinstance(c, str)), None)
+    if bad is not None:
+        raise TypeError(f"{name}: expected column names that are strings, found {bad!r}")
+    if len(set(columns)) != len(columns):
+        twice = next(c for c in columns if columns.count(c) > 1)
+        raise ValueError(f"{name}: the column '{twice}' is there more than once")
+    if frame.index.name in columns and not frame.index.equals(pd.Index(frame[frame.index.name])):
+        raise ValueError(f"{name}: index and a column are both called '{frame.index.name}', with different values")
+
+
+def index_to_core(index: pd.Index, name: str):
+    if index.dtype == object and not all(isinstance(s, str) for s in index):
+        return column_to_core(index.astype(str), name)
+    return column_to_core(index, name)
+
+
+def frame_to_core(x: pd.DataFrame, name: str = "frame"):
+    check_frame(x, name)
+    index_name = None if x.index.name is None else str(x.index.name)
+    columns = [(c, column_to_core(x[c], f"{name}/{c}")) for c in x.columns if c != index_name]
+    return ("frame", index_name, index_to_core(x.index, f"{name} index"), columns)

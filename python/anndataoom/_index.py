@@ -1,0 +1,127 @@
+"""Every form of index as positions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+
+def positions(idx, n: int, names=None, axis: str = "obs") -> np.ndarray | None:
+    """Positions (uint32) an index selects on an axis of length `n`; None is all of them in order.
+
+    Parameters
+    ----------
+    idx
+        Slice, integer, boolean mask, integers, name, names; arrays may be lists, numpy or pandas.
+    names
+        Names on the axis, or a function that gives them; None where there are none.
+
+    Raises
+    ------
+    IndexError
+        A position out of range, a mask of another length, an index of another kind.
+    KeyError
+        A name that is not there, or there more than once.
+    """
+    if idx is None or idx is Ellipsis or (isinstance(idx, slice) and idx == slice(None)):
+        return None
+    if isinstance(idx, slice):
+        if isinstance(idx.start, str) or isinstance(idx.stop, str):
+            index = _names(names, axis)
+            start = None if idx.start is None else _locate(index, [idx.start], axis)[0]
+            stop = None if idx.stop is None else _locate(index, [idx.stop], axis)[0] + 1
+            idx = slice(start, stop, idx.step)
+        return np.ascontiguousarray(np.arange(n, dtype=np.uint32)[idx])
+    if isinstance(idx, str):
+        return _locate(_names(names, axis), [idx], axis).astype(np.uint32)
+    if sparse.issparse(idx):
+        idx = idx.toarray()
+    if isinstance(idx, pd.Series | pd.Index | pd.api.extensions.ExtensionArray):
+        if isinstance(idx.dtype, pd.BooleanDtype):
+            if pd.isna(idx).any():
+                raise IndexError(f"a mask for {axis} with missing values")
+            idx = idx.astype(bool)
+    values = np.asarray(idx)
+    if values.ndim == 2 and 1 in values.shape:
+        values = values.reshape(-1)
+    if values.ndim == 0:
+        values = values.reshape(1)
+        if values.dtype.kind == "b":
+            raise IndexError(f"{axis}: a single boolean selects nothing in particular; give one per {axis}")
+    if values.ndim != 1:
+        raise IndexError(f"{axis}: expected an index of one dimension, found {values.ndim}")
+    if values.dtype == object:
+        values = _from_objects(values, axis)
+    if values.dtype.kind == "b":
+        if len(values) != n:
+            raise IndexError(f"a mask of length {len(values)} for {axis} of length {n}")
+        return np.flatnonzero(values).astype(np.uint32)
+    if values.size == 0:
+        return np.zeros(0, dtype=np.uint32)
+    if values.dtype.kind == "f":
+        whole = values.astype(np.int64)
+        if not np.array_equal(whole, values):
+            raise IndexError(f"{axis}: expected whole numbers, found {values[whole != values][0]}")
+        values = whole
+    if values.dtype.kind in "iu":
+        values = values.astype(np.int64)
+        bad = (values < -n) | (values >= n)
+        if bad.any():
+            raise IndexError(f"index {values[bad][0]} is out of range for {axis} of length {n}")
+        return np.where(values < 0, values + n, values).astype(np.uint32)
+    if values.dtype.kind in "UT":
+        return _locate(_names(names, axis), values.tolist(), axis).astype(np.uint32)
+    raise IndexError(f"{axis}: cannot select by {type(idx).__name__} of {values.dtype}")
+
+
+def _from_objects(values, axis):
+    kinds = {type(v) for v in values.tolist()}
+    if kinds <= {bool, np.bool_}:
+        return values.astype(bool) if kinds else np.zeros(0, dtype=np.int64)
+    if all(issubclass(k, str) for k in kinds):
+        return values.astype(str)
+    if all(issubclass(k, int | np.integer) for k in kinds):
+        return values.astype(np.int64)
+    raise IndexError(f"{axis}: expected one kind of index, found {', '.join(sorted(k.__name__ for k in kinds))}")
+
+
+def _names(names, axis) -> pd.Index:
+    names = names() if callable(names) else names
+    if names is None:
+        raise IndexError(f"{axis}: cannot select by name here")
+    return names
+
+
+def _locate(index: pd.Index, wanted: list, axis: str) -> np.ndarray:
+    if index.is_unique:
+        found = index.get_indexer(pd.Index(wanted, dtype=object))
+        if (found < 0).any():
+            raise KeyError(_missing([w for w, f in zip(wanted, found) if f < 0], index, axis))
+        return found
+    table: dict = {}
+    for i, name in enumerate(index):
+        table.setdefault(name, []).append(i)
+    missing = [w for w in wanted if w not in table]
+    if missing:
+        raise KeyError(_missing(missing, index, axis))
+    for w in wanted:
+        if len(table[w]) > 1:
+            raise KeyError(
+                f"'{w}' is the name of {len(table[w])} {axis}: make names unique ({axis}_names_make_unique()), or "
+                "select by position"
+            )
+    return np.array([table[w][0] for w in wanted])
+
+
+def _missing(missing, index, axis) -> str:
+    shown = ", ".join(repr(str(m)) for m in missing[:5]) + (", ..." if len(missing) > 5 else "")
+    few = ", ".join(map(str, index[:3]))
+    return f"{shown} not among the {len(index)} names of {axis} ({few}, ...)"
+
+
+def compose(first: np.ndarray | None, then: np.ndarray | None) -> np.ndarray | None:
+    """Selecting `then` from what `first` selected."""
+    if first is None:
+        return then
+    return first if then is None else first[then]

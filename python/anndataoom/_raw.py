@@ -1,0 +1,123 @@
+"""`adata.raw`: a matrix with its own genes, kept as it was."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from ._arrays import BackedArray, as_backed, select
+from ._elements import Elements, Frame
+from ._index import positions
+
+
+class _FrozenRaw:
+    """A matrix, cells x all genes, and its var.
+
+    Parameters
+    ----------
+    X
+        A BackedArray or a matrix in memory.
+    var
+        One row a gene.
+    varm
+        Arrays over genes.
+    obs_names
+        Names of the cells, or a function that gives them.
+    """
+
+    def __init__(self, X, var, varm=None, obs_names=None):
+        self._X = as_backed(X)
+        self._var = var if isinstance(var, Frame) else Frame(var)
+        m = self._X.shape[1]
+        if isinstance(varm, Elements):
+            self.varm = varm
+        else:
+            self.varm = Elements("varm", (m,), varm)
+        self._obs_names = obs_names
+
+    @classmethod
+    def from_oom(cls, adata):
+        """What `adata` holds now: nothing is read."""
+        names = adata.obs_names.copy()
+        return cls(adata.X, adata._var.subset(None), adata.varm.copy(), names)
+
+    @classmethod
+    def from_adata(cls, adata):
+        """From an anndata.AnnData."""
+        return cls(adata.X, adata.var.copy(), dict(adata.varm), adata.obs_names.copy())
+
+    @property
+    def X(self) -> BackedArray:
+        return self._X
+
+    @property
+    def var(self) -> pd.DataFrame:
+        return self._var.frame
+
+    @property
+    def var_names(self) -> pd.Index:
+        return self._var.index
+
+    @property
+    def obs_names(self) -> pd.Index | None:
+        return self._obs_names() if callable(self._obs_names) else self._obs_names
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self._X.shape
+
+    @property
+    def n_vars(self) -> int:
+        return self.shape[1]
+
+    @property
+    def n_obs(self) -> int:
+        return self.shape[0]
+
+    def obs_vector(self, key: str) -> np.ndarray:
+        """Values of one gene."""
+        column = positions(key, self.n_vars, self.var_names, "var")
+        return dense(self._X[:, column]).reshape(-1)
+
+    def var_vector(self, key: str) -> np.ndarray:
+        """A column of var, or the values of one cell."""
+        if key in self._var.columns:
+            return self.var[key].values
+        row = positions(key, self.n_obs, lambda: self.obs_names)
+        return dense(self._X[row, :]).reshape(-1)
+
+    def __getitem__(self, index):
+        rows, columns = index if isinstance(index, tuple) else (index, slice(None))
+        rows = positions(rows, self.n_obs, lambda: self.obs_names)
+        columns = positions(columns, self.n_vars, lambda: self.var_names, "var")
+        return self._subset(rows, columns)
+
+    def _subset(self, rows, columns):
+        names = self.obs_names
+        return _FrozenRaw(
+            select(self._X, rows, columns),
+            self._var.subset(columns),
+            self.varm.subset(columns, None),
+            names if rows is None or names is None else names[rows],
+        )
+
+    def _subset_obs(self, idx):
+        return self._subset(positions(idx, self.n_obs, lambda: self.obs_names), None)
+
+    def to_adata(self):
+        """An anndata.AnnData in memory."""
+        import anndata as ad
+
+        names = self.obs_names
+        obs = pd.DataFrame(index=pd.RangeIndex(self.n_obs).astype(str) if names is None else names)
+        return ad.AnnData(X=self._X.to_memory(), obs=obs, var=self.var.copy(), varm=dict(self.varm))
+
+    def close(self) -> None:
+        """There is nothing to close: the file closes when nothing refers to it."""
+
+    def __repr__(self) -> str:
+        return f"raw {self.n_obs} x {self.n_vars}\n    X: {self._X!r}\n    var: {', '.join(self._var.columns)}"
+
+
+def dense(values) -> np.ndarray:
+    return values.toarray() if hasattr(values, "toarray") else np.asarray(values)

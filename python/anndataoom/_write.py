@@ -1,0 +1,92 @@
+"""What is written: untouched elements are copied as they are, chains streamed, the rest encoded."""
+
+from __future__ import annotations
+
+import os
+
+import pandas as pd
+
+from . import _core
+from ._arrays import BackedArray, as_backed
+from ._convert import check_frame, column_to_core, index_to_core, to_core
+from ._elements import Frame, OnDisk, is_matrix
+
+
+def write_h5ad(adata, path, compression=None, compression_opts=None, as_dense=(), as_csc=()) -> None:
+    _core.write_h5ad(
+        plan(adata),
+        os.fspath(path),
+        compression=compression,
+        level=compression_opts,
+        as_dense=[as_dense] if isinstance(as_dense, str) else list(as_dense),
+        as_csc=[as_csc] if isinstance(as_csc, str) else list(as_csc),
+    )
+
+
+def plan(adata) -> dict:
+    adata.strings_to_categoricals()
+    out = {
+        "obs": frame_part(adata._obs, "obs"),
+        "var": frame_part(adata._var, "var"),
+        "layers": mapping(adata.layers),
+        "obsm": mapping(adata.obsm),
+        "varm": mapping(adata.varm),
+        "obsp": mapping(adata.obsp),
+        "varp": mapping(adata.varp),
+        "uns": mapping(adata.uns),
+    }
+    if adata.X is not None:
+        out["X"] = matrix_part(adata.X)
+    raw = adata.raw
+    if raw is not None:
+        out["raw"] = {"X": matrix_part(raw.X), "var": frame_part(raw._var, "raw/var"), "varm": mapping(raw.varm)}
+    return out
+
+
+def matrix_part(x):
+    x = as_backed(x)
+    return ("matrix", x._m, x._file)
+
+
+def mapping(elements) -> list:
+    slot = elements._slot
+    return [(key, element_part(value, f"{slot}/{key}", slot)) for key, value in elements._items.items()]
+
+
+def element_part(value, name: str, slot: str):
+    if isinstance(value, BackedArray) or (slot == "layers" and is_matrix(value)):
+        return matrix_part(value)
+    if isinstance(value, OnDisk):
+        return ("copy", value.file, value.element, value.rows, value.columns)
+    return ("value", to_core(value, name))
+
+
+def frame_part(frame: Frame, name: str):
+    if not frame.touched:
+        disk = frame.disk
+        return ("copy", disk.file, disk.element, disk.rows, None)
+    table = frame.frame
+    check_frame(table, name)
+    index_name = None if table.index.name is None else str(table.index.name)
+    columns = [(c, ("value", column_to_core(table[c], f"{name}/{c}"))) for c in table.columns if c != index_name]
+    disk = frame.disk
+    if disk is not None:
+        # Columns that could not be read are not lost.
+        left = [c for c in frame.failed if c not in table.columns]
+        columns += [(c, ("copy", disk.file, f"{disk.element}/{c}", disk.rows, None)) for c in left]
+    return ("frame", index_name, ("value", index_to_core(table.index, name)), columns)
+
+
+def strings_to_categoricals(frame: pd.DataFrame) -> None:
+    """Columns of strings with repeats become categories, as anndata does on writing."""
+    for name in frame.columns:
+        column = frame[name]
+        if isinstance(column, pd.DataFrame) or not pd.api.types.is_string_dtype(column.dtype):
+            continue
+        if isinstance(column.dtype, pd.CategoricalDtype):
+            continue
+        if pd.api.types.infer_dtype(column, skipna=True) != "string":
+            continue
+        categories = pd.Categorical(column)
+        if len(categories.categories) < len(categories):
+            frame[name] = categories

@@ -1,0 +1,302 @@
+"""Preprocessing, by scanpy's names and parameters, in place as scanpy does; matrices stay on disk."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pandas as pd
+
+from . import _core
+from ._anndata import merge
+from ._arrays import array_of, wrap
+
+__all__ = [
+    "calculate_qc_metrics",
+    "filter_cells",
+    "filter_genes",
+    "normalize_total",
+    "log1p",
+    "highly_variable_genes",
+    "scale",
+    "pca",
+    "neighbors",
+    "normalize_pearson_residuals",
+]
+
+
+def _target(adata, copy: bool):
+    from ._compat import is_oom
+
+    if not is_oom(adata):
+        raise TypeError(f"adata: expected an AnnDataOOM (see anndataoom.read), found {type(adata).__name__}")
+    return adata.copy() if copy else adata
+
+
+def _mask(adata, name: str, what: str) -> np.ndarray:
+    if name not in adata.var:
+        raise KeyError(f"{what}: var has no column {name!r}; there are {', '.join(adata.var.columns) or 'none'}")
+    values = adata.var[name]
+    if values.isna().any() or not set(np.unique(values.to_numpy())) <= {False, True}:
+        raise ValueError(f"{what}: expected True and False in var[{name!r}]")
+    return np.ascontiguousarray(values.to_numpy().astype(bool))
+
+
+def calculate_qc_metrics(
+    adata, *, expr_type="counts", var_type="genes", qc_vars=(), percent_top=(50, 100, 200, 500), layer=None,
+    use_raw=False, inplace=True, log1p=True,
+):
+    """Quality-control metrics of cells and genes, in one pass (`scanpy.pp.calculate_qc_metrics`).
+
+    Returns
+    -------
+    None, or with `inplace=False` the two frames of columns for obs and var.
+    """
+    adata = _target(adata, False)
+    if (expr_type, var_type) != ("counts", "genes"):
+        raise NotImplementedError("expr_type and var_type: only 'counts' and 'genes' are supported")
+    qc_vars = [qc_vars] if isinstance(qc_vars, str) else list(qc_vars)
+    x = adata.raw.X if use_raw else adata._matrix(layer)
+    percent_top = sorted({int(p) for p in percent_top}) if percent_top else []
+    if percent_top and not (percent_top[0] > 0 and percent_top[-1] <= x.shape[1]):
+        n = x.shape[1]
+        raise IndexError(f"percent_top: expected numbers from 1 to {n}, the number of genes, found {percent_top}")
+    masks = [(name, _mask(adata, name, "qc_vars")) for name in qc_vars]
+    patch = _core.qc_metrics(x._m, masks, percent_top, log1p)
+    if inplace:
+        merge(adata, patch)
+        return None
+    from ._convert import from_core
+
+    return tuple(
+        pd.DataFrame({k: from_core(v) for k, v in patch[axis]}, index=getattr(adata, f"{axis}_names"))
+        for axis in ("obs", "var")
+    )
+
+
+def _criterion(**given):
+    given = {k: v for k, v in given.items() if v is not None}
+    if len(given) != 1:
+        raise ValueError("Only provide one of the optional parameters: " + ", ".join(sorted(given) or ["none given"]))
+    return next(iter(given.items()))
+
+
+def filter_cells(adata, *, min_counts=None, min_genes=None, max_counts=None, max_genes=None, inplace=True, copy=False):
+    """Keeps cells by counts or by number of genes detected (`scanpy.pp.filter_cells`)."""
+    adata = _target(adata, copy)
+    name, bound = _criterion(min_counts=min_counts, min_genes=min_genes, max_counts=max_counts, max_genes=max_genes)
+    keep, patch = _core.filter_cells(adata._matrix()._m, name, float(bound))
+    keep = array_of(keep)
+    if not inplace:
+        from ._convert import from_core
+
+        return keep, from_core(patch["obs"][0][1])
+    merge(adata, patch)
+    adata._inplace_subset_obs(keep)
+    return adata if copy else None
+
+
+def filter_genes(adata, *, min_counts=None, min_cells=None, max_counts=None, max_cells=None, inplace=True, copy=False):
+    """Keeps genes by counts or by number of cells they are detected in (`scanpy.pp.filter_genes`)."""
+    adata = _target(adata, copy)
+    name, bound = _criterion(min_counts=min_counts, min_cells=min_cells, max_counts=max_counts, max_cells=max_cells)
+    keep, patch = _core.filter_genes(adata._matrix()._m, name, float(bound))
+    keep = array_of(keep)
+    if not inplace:
+        from ._convert import from_core
+
+        return keep, from_core(patch["var"][0][1])
+    merge(adata, patch)
+    adata._inplace_subset_var(keep)
+    return adata if copy else None
+
+
+def normalize_total(
+    adata, *, target_sum=None, exclude_highly_expressed=False, max_fraction=0.05, key_added=None, layer=None,
+    inplace=True, copy=False,
+):
+    """Scales each cell to the same total (`scanpy.pp.normalize_total`); the division is done when values are read."""
+    adata = _target(adata, copy)
+    x = adata._matrix(layer)
+    target = None if target_sum is None else float(target_sum)
+    matrix, counts, target, _ = _core.normalize_total(x._m, target, bool(exclude_highly_expressed), float(max_fraction))
+    factor = array_of(counts) / target
+    if not inplace:
+        return {"X": wrap(matrix, x._file), "norm_factor": factor}
+    adata._set_matrix(layer, wrap(matrix, x._file))
+    if key_added is not None:
+        adata.obs[key_added] = factor
+    return adata if copy else None
+
+
+def log1p(adata, *, base=None, copy=False, layer=None, obsm=None):
+    """`ln(1 + x)` (`scanpy.pp.log1p`), computed when values are read."""
+    adata = _target(adata, copy)
+    if obsm is not None:
+        raise NotImplementedError("obsm: only X and layers are supported")
+    x = adata._matrix(layer)
+    if "log1p" in x._m.ops:
+        warnings.warn("adata.X seems to be already log-transformed.", stacklevel=2)
+    adata._set_matrix(layer, wrap(x._m.log1p(None if base is None else float(base)), x._file))
+    adata.uns["log1p"] = {"base": base}
+    return adata if copy else None
+
+
+def _batch(adata, batch_key):
+    if batch_key is None:
+        return None
+    if batch_key not in adata.obs:
+        there = ", ".join(adata.obs.columns) or "none"
+        raise KeyError(f"batch_key: obs has no column {batch_key!r}; there are {there}")
+    codes = pd.Categorical(adata.obs[batch_key]).codes
+    if (codes < 0).any():
+        raise ValueError(f"batch_key: obs[{batch_key!r}] has missing values")
+    return np.ascontiguousarray(codes, dtype=np.int32)
+
+
+def _log_base(adata):
+    noted = adata.uns["log1p"] if "log1p" in adata.uns else None
+    base = noted.get("base") if isinstance(noted, dict) else None
+    return None if base is None else float(base)
+
+
+def _hvg_patch(
+    adata, x, *, flavor="seurat", n_top_genes=None, min_mean=0.0125, max_mean=3.0, min_disp=0.5, max_disp=np.inf,
+    n_bins=20, span=0.3, theta=100.0, clip=None, batch_key=None, computed_on="adata.X",
+):
+    return _core.highly_variable_genes(
+        x._m, flavor=flavor, n_top_genes=None if n_top_genes is None else int(n_top_genes), min_mean=float(min_mean),
+        max_mean=float(max_mean), min_disp=float(min_disp), max_disp=float(max_disp), n_bins=int(n_bins),
+        span=float(span), theta=float(theta), clip=None if clip is None else float(clip), log_base=_log_base(adata),
+        batch=_batch(adata, batch_key), computed_on=computed_on,
+    )
+
+
+def highly_variable_genes(
+    adata, *, layer=None, n_top_genes=None, min_disp=0.5, max_disp=np.inf, min_mean=0.0125, max_mean=3.0, span=0.3,
+    n_bins=20, flavor="seurat", subset=False, inplace=True, batch_key=None, check_values=True, theta=100.0, clip=None,
+):
+    """Highly variable genes (`scanpy.pp.highly_variable_genes`, with flavor "pearson_residuals" of its experimental).
+
+    Returns
+    -------
+    None, or with `inplace=False` the frame of columns for var.
+    """
+    adata = _target(adata, False)
+    patch = _hvg_patch(
+        adata, adata._matrix(layer), flavor=flavor, n_top_genes=n_top_genes, min_mean=min_mean, max_mean=max_mean,
+        min_disp=min_disp, max_disp=max_disp, n_bins=n_bins, span=span, theta=theta, clip=clip, batch_key=batch_key,
+        computed_on="adata.X" if layer is None else layer,
+    )
+    if not inplace:
+        from ._convert import from_core
+
+        return pd.DataFrame({k: from_core(v) for k, v in patch["var"]}, index=adata.var_names)
+    merge(adata, patch)
+    if subset:
+        adata._inplace_subset_var(adata.var["highly_variable"].to_numpy())
+    return None
+
+
+def scale(adata, *, zero_center=True, max_value=None, copy=False, layer=None, obsm=None, mask_obs=None):
+    """Genes of unit variance and, where asked, mean 0 (`scanpy.pp.scale`); stays implicit, also in `pca`."""
+    adata = _target(adata, copy)
+    if obsm is not None or mask_obs is not None:
+        raise NotImplementedError("obsm and mask_obs are not supported")
+    x = adata._matrix(layer)
+    matrix, mean, std = _core.scale(x._m, bool(zero_center), None if max_value is None else float(max_value))
+    adata._set_matrix(layer, wrap(matrix, x._file))
+    adata.var["mean"], adata.var["std"] = array_of(mean), array_of(std)
+    return adata if copy else None
+
+
+_DEFAULT = object()
+
+
+def pca(
+    adata, n_comps=None, *, layer=None, zero_center=True, svd_solver=None, random_state=0, mask_var=_DEFAULT,
+    use_highly_variable=None, dtype="float32", chunked=False, chunk_size=None, key_added=None, copy=False,
+):
+    """Principal components (`scanpy.pp.pca`), exact, of any size of matrix; nothing is random.
+
+    `svd_solver`, `random_state`, `chunked` and `chunk_size` are accepted and have no effect.
+    """
+    adata = _target(adata, copy)
+    if use_highly_variable is not None:
+        mask_var = "highly_variable" if use_highly_variable else None
+    elif mask_var is _DEFAULT:
+        mask_var = "highly_variable" if "highly_variable" in adata.var else None
+    name = mask_var if isinstance(mask_var, str) else None
+    if name is not None:
+        mask = _mask(adata, name, "mask_var")
+    elif mask_var is None:
+        mask = None
+    else:
+        mask = np.ascontiguousarray(mask_var)
+        if mask.dtype != bool or mask.shape != (adata.n_vars,):
+            raise ValueError(f"mask_var: expected True or False for each of {adata.n_vars} genes")
+    if mask is not None and not mask.any():
+        raise ValueError("mask_var: expected at least one gene, found none")
+    n_comps = None if n_comps is None else int(n_comps)
+    patch = _core.pca(adata._matrix(layer)._m, n_comps, bool(zero_center), mask, name, key_added)
+    merge(adata, patch)
+    if np.dtype(dtype) != np.float32:
+        key = "X_pca" if key_added is None else key_added
+        adata.obsm[key] = adata.obsm[key].astype(dtype)
+    return adata if copy else None
+
+
+def neighbors(
+    adata, n_neighbors=15, n_pcs=None, *, use_rep=None, knn=True, method="umap", transformer=None, metric="euclidean",
+    metric_kwds=None, random_state=0, key_added=None, copy=False, search="auto",
+):
+    """Nearest neighbours and their graph (`scanpy.pp.neighbors`).
+
+    Parameters
+    ----------
+    metric
+        "euclidean", "cosine", "correlation" or "inner_product".
+    search
+        How neighbours are found: "auto" (exact up to 20,000 cells, then "ivf"), "exact", "ivf" or "hnsw".
+    """
+    adata = _target(adata, copy)
+    if not knn or method != "umap" or transformer is not None or metric_kwds:
+        raise NotImplementedError("only knn=True and method='umap' are supported, without transformer and metric_kwds")
+    rep = use_rep or "X_pca"
+    if rep not in adata.obsm:
+        raise KeyError(f"use_rep: obsm has no element {rep!r}; run anndataoom.pp.pca first, or name one")
+    points = np.asarray(adata.obsm[rep])
+    if n_pcs is not None:
+        if not 0 < n_pcs <= points.shape[1]:
+            raise ValueError(f"n_pcs: expected 1 to {points.shape[1]}, found {n_pcs}")
+        points = points[:, :n_pcs]
+    patch = _core.neighbors(
+        np.ascontiguousarray(points), int(n_neighbors), search, metric, int(random_state), key_added, use_rep, n_pcs
+    )
+    merge(adata, patch)
+    return adata if copy else None
+
+
+def normalize_pearson_residuals(
+    adata, *, theta=100.0, clip=None, check_values=True, layer=None, inplace=True, copy=False
+):
+    """Analytic Pearson residuals, computed when values are read.
+
+    As `scanpy.experimental.pp.normalize_pearson_residuals`.
+    """
+    from ._arrays import PearsonResidualBackedArray
+
+    adata = _target(adata, copy)
+    x = adata._matrix(layer)
+    cells, genes = array_of(x._m.row_sums()), array_of(x._m.col_sums())
+    residuals = PearsonResidualBackedArray(x, cells, genes, theta=theta, clip=clip)
+    settings = {
+        "theta": theta,
+        "clip": float(np.sqrt(adata.n_obs)) if clip is None else clip,
+        "computed_on": layer or "adata.X",
+    }
+    if not inplace:
+        return {"X": residuals, **settings}
+    adata._set_matrix(layer, residuals)
+    adata.uns["pearson_residuals_normalization"] = settings
+    return adata if copy else None

@@ -1,0 +1,143 @@
+//! Numeric buffers: numpy looks at them through `__array_interface__`, without a copy.
+
+use anndataoom_core::element::{DType, Data};
+use anndataoom_core::with_data;
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+/// A buffer of the core; `numpy.asarray()` shares it and keeps it alive.
+#[pyclass(frozen)]
+pub(crate) struct Buffer {
+    data: Data,
+    shape: Vec<usize>,
+}
+
+fn typestr(dtype: DType) -> &'static str {
+    match dtype {
+        DType::Bool => "|b1",
+        DType::I8 => "|i1",
+        DType::U8 => "|u1",
+        DType::I16 => "<i2",
+        DType::U16 => "<u2",
+        DType::I32 => "<i4",
+        DType::U32 => "<u4",
+        DType::I64 => "<i8",
+        DType::U64 => "<u8",
+        DType::F16 => "<f2",
+        DType::F32 => "<f4",
+        DType::F64 => "<f8",
+    }
+}
+
+impl Buffer {
+    pub(crate) fn new(data: Data, shape: Vec<usize>) -> Self {
+        Buffer { data, shape }
+    }
+
+    pub(crate) fn flat(data: impl Into<Data>) -> Self {
+        let data = data.into();
+        Buffer { shape: vec![data.len()], data }
+    }
+}
+
+#[pymethods]
+impl Buffer {
+    #[getter]
+    fn __array_interface__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        if self.shape.iter().product::<usize>() != self.data.len() {
+            return Err(PyValueError::new_err("a buffer whose shape contradicts its length"));
+        }
+        let address = with_data!(&self.data, v => v.as_ptr() as usize);
+        let d = PyDict::new(py);
+        d.set_item("version", 3)?;
+        d.set_item("shape", pyo3::types::PyTuple::new(py, &self.shape)?)?;
+        d.set_item("typestr", typestr(self.data.dtype()))?;
+        // Nobody else sees the buffer, so numpy may write to it.
+        d.set_item("data", (address, false))?;
+        Ok(d)
+    }
+}
+
+/// A C-contiguous numpy array in native byte order, copied: shape and values.
+///
+/// # Errors
+/// `TypeError` for anything else.
+pub(crate) fn array(x: &Bound<'_, PyAny>) -> PyResult<(Vec<usize>, Data)> {
+    let interface = x.getattr("__array_interface__")?;
+    let item = |k: &str| interface.get_item(k);
+    let shape: Vec<usize> = item("shape")?.extract()?;
+    let dtype: String = item("typestr")?.extract()?;
+    let strides = item("strides").ok().filter(|s| !s.is_none());
+    let flags_ok: bool = x.getattr("flags")?.get_item("C_CONTIGUOUS")?.extract()?;
+    if strides.is_some() && !flags_ok {
+        return Err(PyTypeError::new_err("expected a C-contiguous array"));
+    }
+    let (address, _): (usize, bool) = item("data")?.extract()?;
+    let n: usize = shape.iter().product();
+    /// Copies `n` values from `address`.
+    ///
+    /// # Safety
+    /// There must be `n` values of `T`, in any alignment, which numpy promises for a contiguous array.
+    unsafe fn copy<T: Copy>(address: usize, n: usize) -> Vec<T> {
+        let mut out: Vec<T> = Vec::with_capacity(n);
+        if n > 0 {
+            // SAFETY: the caller's promise; `out` has room for `n`.
+            unsafe {
+                std::ptr::copy_nonoverlapping(address as *const u8, out.as_mut_ptr().cast(), n * size_of::<T>());
+                out.set_len(n);
+            }
+        }
+        out
+    }
+    // SAFETY: `x` is held by the caller and is a contiguous array of this type and extent.
+    let data = unsafe {
+        match dtype.as_str() {
+            // Bytes other than 0 and 1 are true, as in numpy.
+            "|b1" => Data::Bool(copy::<u8>(address, n).into_iter().map(|b| b != 0).collect()),
+            "|i1" => Data::I8(copy(address, n)),
+            "|u1" => Data::U8(copy(address, n)),
+            "<i2" => Data::I16(copy(address, n)),
+            "<u2" => Data::U16(copy(address, n)),
+            "<i4" => Data::I32(copy(address, n)),
+            "<u4" => Data::U32(copy(address, n)),
+            "<i8" => Data::I64(copy(address, n)),
+            "<u8" => Data::U64(copy(address, n)),
+            "<f2" => {
+                let mut data = Data::zeros(DType::F16, n);
+                if let (Data::F16(v), true) = (&mut data, n > 0) {
+                    std::ptr::copy_nonoverlapping(address as *const u8, v.as_mut_ptr().cast(), n * 2);
+                }
+                data
+            }
+            "<f4" => Data::F32(copy(address, n)),
+            "<f8" => Data::F64(copy(address, n)),
+            other => return Err(PyTypeError::new_err(format!("arrays of type {other} have no encoding"))),
+        }
+    };
+    Ok((shape, data))
+}
+
+macro_rules! typed {
+    ($name:ident, $t:ty, $variant:ident) => {
+        /// The values of a contiguous array of exactly this type.
+        pub(crate) fn $name(x: &Bound<'_, PyAny>) -> PyResult<Vec<$t>> {
+            match array(x)?.1 {
+                Data::$variant(v) => Ok(v),
+                other => {
+                    Err(PyTypeError::new_err(format!("expected {}, found {}", DType::$variant.name(), other.dtype())))
+                }
+            }
+        }
+    };
+}
+typed!(u32s, u32, U32);
+typed!(i32s, i32, I32);
+typed!(u64s, u64, U64);
+typed!(f64s, f64, F64);
+typed!(bools, bool, Bool);
+
+/// Optional positions.
+pub(crate) fn positions(x: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Vec<u32>>> {
+    x.map(u32s).transpose()
+}

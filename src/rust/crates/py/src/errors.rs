@@ -1,0 +1,22 @@
+//! Errors of the core as ordinary Python exceptions.
+
+use anndataoom_core::Error;
+use pyo3::exceptions::*;
+use pyo3::prelude::*;
+
+/// The exception a user expects for `error`; the message names file and element.
+pub(crate) fn to_py_err(error: Error) -> PyErr {
+    let text = error.to_string();
+    match &error {
+        Error::Io { path, .. } if !path.exists() && !text.contains("rename") => PyFileNotFoundError::new_err(text),
+        Error::Io { message, .. } if message.contains("ermission denied") => PyPermissionError::new_err(text),
+        Error::Io { .. } | Error::File { .. } => PyOSError::new_err(text),
+        Error::Missing { .. } | Error::Name { .. } => PyKeyError::new_err(text),
+        Error::Index { .. } => PyIndexError::new_err(text),
+        Error::Memory { .. } => PyMemoryError::new_err(text),
+        Error::Unsupported { .. } => PyNotImplementedError::new_err(text),
+        Error::Cancelled => PyKeyboardInterrupt::new_err("interrupted"),
+        Error::State(_) | Error::Numerical(_) | Error::Internal(_) => PyRuntimeError::new_err(text),
+        _ => PyValueError::new_err(text),
+    }
+}

@@ -1,0 +1,28 @@
+//! The Python face, `anndataoom._core`: converts and nothing else.
+//!
+//! Values cross as tagged tuples, `("array", buffer)`, `("sparse", "csr", shape, indptr, indices, data)`, ...;
+//! `anndataoom/_convert.py` is the other end and knows numpy, scipy and pandas.
+
+mod buffer;
+mod errors;
+mod from_py;
+mod matrix;
+mod run;
+mod store;
+mod to_py;
+mod verbs;
+mod write;
+
+use pyo3::prelude::*;
+
+#[pymodule]
+fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    m.add_class::<buffer::Buffer>()?;
+    m.add_class::<matrix::Matrix>()?;
+    m.add_class::<store::File>()?;
+    verbs::register(m)?;
+    m.add_function(wrap_pyfunction!(write::write_h5ad, m)?)?;
+    m.add_function(wrap_pyfunction!(store::echo, m)?)?;
+    Ok(())
+}

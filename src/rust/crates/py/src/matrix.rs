@@ -1,0 +1,191 @@
+//! Lazy matrices: open, select, record, read.
+
+use crate::buffer::{f64s, positions};
+use crate::errors::to_py_err;
+use crate::from_py::from_py;
+use crate::run::{quick, run};
+use crate::store::File;
+use crate::to_py::{buffer, to_py};
+use anndataoom_core::chain::Op;
+use anndataoom_core::element::Value;
+use anndataoom_core::matrix::MemorySource;
+use anndataoom_core::{ops, stream, Error, LazyMatrix};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// A matrix on disk or in memory with the operations recorded on it: an immutable value.
+#[pyclass(frozen)]
+pub(crate) struct Matrix(pub(crate) LazyMatrix);
+
+type Arr<'py> = Option<Bound<'py, PyAny>>;
+
+#[pymethods]
+impl Matrix {
+    #[staticmethod]
+    #[pyo3(signature = (file, element, chain=None))]
+    fn open(py: Python<'_>, file: &File, element: &str, chain: Option<Vec<u8>>) -> PyResult<Self> {
+        let store = file.0.clone();
+        py.detach(|| {
+            quick(|| {
+                let source = anndataoom_core::matrix::open(&store, element)?;
+                match chain {
+                    Some(bytes) => LazyMatrix::from_bytes(source, &bytes),
+                    None => Ok(LazyMatrix::new(source)),
+                }
+            })
+        })
+        .map(Matrix)
+    }
+
+    #[staticmethod]
+    #[pyo3(signature = (value, chain=None))]
+    fn memory(value: &Bound<'_, PyAny>, chain: Option<Vec<u8>>) -> PyResult<Self> {
+        let value = from_py(value)?;
+        quick(|| {
+            let source = match value {
+                Value::Sparse(s) => MemorySource::from_sparse(&s)?,
+                Value::Array(a) => MemorySource::from_array(a)?,
+                other => return Err(Error::shape("X", "a matrix", other.encoding())),
+            };
+            match chain {
+                Some(bytes) => LazyMatrix::from_bytes(Arc::new(source), &bytes),
+                None => Ok(LazyMatrix::new(Arc::new(source))),
+            }
+        })
+        .map(Matrix)
+    }
+
+    #[getter]
+    fn shape(&self) -> (usize, usize) {
+        self.0.shape()
+    }
+
+    #[getter]
+    fn dtype(&self) -> &'static str {
+        self.0.dtype().name()
+    }
+
+    #[getter]
+    fn is_sparse(&self) -> bool {
+        self.0.is_sparse()
+    }
+
+    /// File and element; None in memory.
+    #[getter]
+    fn location(&self) -> Option<(PathBuf, String)> {
+        self.0.location().map(|l| (l.path, l.element))
+    }
+
+    #[getter]
+    fn ops(&self) -> Vec<&'static str> {
+        self.0
+            .ops()
+            .iter()
+            .map(|op| match op {
+                Op::Normalize { .. } => "normalize_total",
+                Op::Log1p { .. } => "log1p",
+                Op::Scale { .. } => "scale",
+                Op::PearsonResiduals { .. } => "normalize_pearson_residuals",
+            })
+            .collect()
+    }
+
+    fn info<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let (x, d) = (&self.0, PyDict::new(py));
+        d.set_item("layout", x.source().layout().name())?;
+        d.set_item("stored_dtype", x.source().dtype().name())?;
+        d.set_item("stored_shape", x.source().shape())?;
+        d.set_item("nnz", x.source().nnz())?;
+        d.set_item("disk_bytes", x.source().disk_bytes())?;
+        d.set_item("queued", x.describe())?;
+        d.set_item("selected", x.rows().is_some() || x.columns().is_some())?;
+        Ok(d)
+    }
+
+    #[pyo3(signature = (rows=None, columns=None))]
+    fn select(&self, rows: Arr<'_>, columns: Arr<'_>) -> PyResult<Self> {
+        let (rows, columns) = (positions(rows.as_ref())?, positions(columns.as_ref())?);
+        quick(|| self.0.select(rows.as_deref(), columns.as_deref())).map(Matrix)
+    }
+
+    /// Source row of each row; None when all are there in order.
+    fn source_rows<'py>(&self, py: Python<'py>) -> PyResult<Arr<'py>> {
+        self.0.rows().map(|r| buffer(py, r.to_vec())).transpose()
+    }
+
+    /// The stored matrix below, nothing selected and nothing recorded.
+    fn stored(&self) -> Self {
+        Matrix(LazyMatrix::new(self.0.source().clone()))
+    }
+
+    /// Without the operations from position `keep` on.
+    fn without_ops_from(&self, keep: usize) -> Self {
+        Matrix(self.0.without_ops_from(keep))
+    }
+
+    #[pyo3(signature = (base=None))]
+    fn log1p(&self, base: Option<f64>) -> PyResult<Self> {
+        quick(|| Ok(ops::log1p(&self.0, base)?.0)).map(Matrix)
+    }
+
+    fn with_divisors(&self, divisors: &Bound<'_, PyAny>, target_sum: f64) -> PyResult<Self> {
+        let divisors: Arc<[f64]> = f64s(divisors)?.into();
+        quick(|| self.0.with(Op::Normalize { divisors, target_sum })).map(Matrix)
+    }
+
+    fn with_scale(
+        &self,
+        mean: &Bound<'_, PyAny>,
+        std: &Bound<'_, PyAny>,
+        max_value: Option<f64>,
+        zero_center: bool,
+    ) -> PyResult<Self> {
+        let (mean, std): (Arc<[f64]>, Arc<[f64]>) = (f64s(mean)?.into(), f64s(std)?.into());
+        quick(|| self.0.with(Op::Scale { mean, std, max_value, zero_center })).map(Matrix)
+    }
+
+    fn with_pearson(
+        &self,
+        cell_sums: &Bound<'_, PyAny>,
+        gene_sums: &Bound<'_, PyAny>,
+        total: f64,
+        theta: f64,
+        clip: f64,
+    ) -> PyResult<Self> {
+        let (cell_sums, gene_sums): (Arc<[f64]>, Arc<[f64]>) = (f64s(cell_sums)?.into(), f64s(gene_sums)?.into());
+        quick(|| self.0.with(Op::PearsonResiduals { cell_sums, gene_sums, total, theta, clip })).map(Matrix)
+    }
+
+    fn chain<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let bytes = self.0.to_bytes().map_err(to_py_err)?;
+        Ok(PyBytes::new(py, &bytes))
+    }
+
+    /// The values, at most `limit` bytes.
+    fn collect<'py>(&self, py: Python<'py>, limit: u64) -> PyResult<Bound<'py, PyAny>> {
+        let value = run(py, |ctx| stream::collect(&self.0, ctx, limit))?;
+        to_py(py, value)
+    }
+
+    fn row_sums<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        buffer(py, run(py, |ctx| ops::row_sums(&self.0, ctx))?)
+    }
+
+    fn col_sums<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        buffer(py, run(py, |ctx| ops::col_sums(&self.0, ctx))?)
+    }
+
+    /// Over numpy's `axis`, 0 or 1.
+    fn mean_var<'py>(
+        &self,
+        py: Python<'py>,
+        axis: usize,
+        ddof: usize,
+    ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
+        let axis = if axis == 0 { ops::Axis::Obs } else { ops::Axis::Var };
+        let found = run(py, |ctx| ops::mean_var(&self.0, axis, ddof, ctx))?;
+        Ok((buffer(py, found.mean)?, buffer(py, found.var)?))
+    }
+}

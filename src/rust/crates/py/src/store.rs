@@ -1,0 +1,77 @@
+//! Files: open, list, read elements.
+
+use crate::buffer::positions;
+use crate::run::{quick, run};
+use crate::to_py::to_py;
+use anndataoom_core::element;
+use anndataoom_core::store::Store;
+use pyo3::prelude::*;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// An open file. Whatever was made from it keeps it open.
+#[pyclass(frozen)]
+pub(crate) struct File(pub(crate) Arc<Store>);
+
+#[pymethods]
+impl File {
+    #[new]
+    fn new(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
+        py.detach(|| quick(|| Store::open(path))).map(File)
+    }
+
+    #[getter]
+    fn path(&self) -> PathBuf {
+        self.0.path().to_path_buf()
+    }
+
+    fn bytes(&self) -> u64 {
+        self.0.bytes()
+    }
+
+    fn exists(&self, path: &str) -> PyResult<bool> {
+        quick(|| Ok(self.0.exists(path)))
+    }
+
+    fn keys(&self, path: &str) -> PyResult<Vec<String>> {
+        quick(|| self.0.keys(path))
+    }
+
+    /// encoding, shape, dtype.
+    fn describe(&self, path: &str) -> PyResult<(String, Vec<usize>, Option<String>)> {
+        quick(|| element::describe(&self.0, path)).map(|d| (d.encoding, d.shape, d.dtype))
+    }
+
+    #[pyo3(signature = (path, rows=None, columns=None))]
+    fn read<'py>(
+        &self,
+        py: Python<'py>,
+        path: &str,
+        rows: Option<&Bound<'py, PyAny>>,
+        columns: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let (rows, columns) = (positions(rows)?, positions(columns)?);
+        let value = run(py, |_| element::read_selected(&self.0, path, rows.as_deref(), columns.as_deref()))?;
+        to_py(py, value)
+    }
+
+    fn column_names(&self, path: &str) -> PyResult<Vec<String>> {
+        quick(|| element::column_names(&self.0, path))
+    }
+
+    fn read_index<'py>(&self, py: Python<'py>, path: &str) -> PyResult<(Option<String>, Bound<'py, PyAny>)> {
+        let (name, value) = run(py, |_| element::read_index(&self.0, path))?;
+        Ok((name, to_py(py, value)?))
+    }
+
+    fn read_column<'py>(&self, py: Python<'py>, path: &str, name: &str) -> PyResult<Bound<'py, PyAny>> {
+        let value = run(py, |_| element::read_column(&self.0, path, name))?;
+        to_py(py, value)
+    }
+}
+
+/// To the core and back, for tests.
+#[pyfunction]
+pub(crate) fn echo<'py>(py: Python<'py>, x: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    to_py(py, crate::from_py::from_py(x)?)
+}

@@ -1,0 +1,97 @@
+//! Core values as tagged tuples.
+
+use crate::buffer::Buffer;
+use anndataoom_core::element::{Array, Data, Scalar, SparseFormat, Strings, Value};
+use anndataoom_core::patch::Patch;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyComplex, PyDict, PyList, PyTuple};
+
+type Object<'py> = PyResult<Bound<'py, PyAny>>;
+
+fn tuple<'py>(py: Python<'py>, items: Vec<Bound<'py, PyAny>>) -> Object<'py> {
+    Ok(PyTuple::new(py, items)?.into_any())
+}
+
+fn text<'py>(py: Python<'py>, s: &str) -> Bound<'py, PyAny> {
+    pyo3::types::PyString::new(py, s).into_any()
+}
+
+fn strings<'py>(py: Python<'py>, s: &Strings) -> Object<'py> {
+    Ok(PyList::new(py, s.iter())?.into_any())
+}
+
+pub(crate) fn buffer<'py>(py: Python<'py>, data: impl Into<Data>) -> Object<'py> {
+    Ok(Bound::new(py, Buffer::flat(data))?.into_any())
+}
+
+fn shaped<'py>(py: Python<'py>, data: Data, shape: Vec<usize>) -> Object<'py> {
+    Ok(Bound::new(py, Buffer::new(data, shape))?.into_any())
+}
+
+fn shape_of<'py>(py: Python<'py>, shape: &[usize]) -> Object<'py> {
+    Ok(PyTuple::new(py, shape)?.into_any())
+}
+
+/// `[(key, value), ...]`.
+pub(crate) fn items<'py>(py: Python<'py>, items: Vec<(String, Value)>) -> Object<'py> {
+    let list = PyList::empty(py);
+    for (k, v) in items {
+        list.append((k, to_py(py, v)?))?;
+    }
+    Ok(list.into_any())
+}
+
+/// `value` as `_convert.from_core()` reads it.
+pub(crate) fn to_py<'py>(py: Python<'py>, value: Value) -> Object<'py> {
+    let tag = |s: &str| text(py, s);
+    match value {
+        Value::Null => tuple(py, vec![tag("null")]),
+        Value::Scalar(Scalar::Number(d)) => tuple(py, vec![tag("scalar"), shaped(py, d, Vec::new())?]),
+        Value::Scalar(Scalar::Complex(re, im)) => {
+            tuple(py, vec![tag("plain"), PyComplex::from_doubles(py, re, im).into_any()])
+        }
+        Value::Scalar(Scalar::String(s)) => tuple(py, vec![tag("plain"), tag(&s)]),
+        Value::Scalar(Scalar::Bytes(b)) => tuple(py, vec![tag("plain"), PyBytes::new(py, &b).into_any()]),
+        Value::Array(Array { shape, data }) => tuple(py, vec![tag("array"), shaped(py, data, shape)?]),
+        Value::Complex { shape, data, single } => {
+            let parts: Vec<f64> = data.into_iter().flat_map(|(re, im)| [re, im]).collect();
+            let single = pyo3::types::PyBool::new(py, single).to_owned().into_any();
+            tuple(py, vec![tag("complex"), buffer(py, parts)?, shape_of(py, &shape)?, single])
+        }
+        Value::Strings { shape, data } => tuple(py, vec![tag("strings"), strings(py, &data)?, shape_of(py, &shape)?]),
+        Value::Categorical(c) => {
+            let ordered = pyo3::types::PyBool::new(py, c.ordered).to_owned().into_any();
+            tuple(py, vec![tag("categorical"), buffer(py, c.codes)?, to_py(py, *c.categories)?, ordered])
+        }
+        Value::Nullable(n) => tuple(py, vec![tag("nullable"), to_py(py, *n.values)?, buffer(py, n.mask)?]),
+        Value::Sparse(s) => {
+            let format = tag(if s.format == SparseFormat::Csr { "csr" } else { "csc" });
+            let shape = shape_of(py, &[s.shape.0, s.shape.1])?;
+            // numpy sees them as signed: `_convert` views u32 as int32 and u64 as int64.
+            tuple(
+                py,
+                vec![tag("sparse"), format, shape, buffer(py, s.indptr)?, buffer(py, s.indices)?, buffer(py, s.data)?],
+            )
+        }
+        Value::DataFrame(d) => {
+            let name = d.index_name.map_or_else(|| py.None().into_bound(py), |n| tag(&n));
+            tuple(py, vec![tag("frame"), name, to_py(py, *d.index)?, items(py, d.columns)?])
+        }
+        Value::Dict(entries) => tuple(py, vec![tag("dict"), items(py, entries)?]),
+        Value::RecArray(fields) => tuple(py, vec![tag("recarray"), items(py, fields)?]),
+        Value::Awkward { length, form, buffers } => {
+            tuple(py, vec![tag("awkward"), length.into_pyobject(py)?.into_any(), tag(&form), items(py, buffers)?])
+        }
+    }
+}
+
+/// What a verb adds, by slot.
+pub(crate) fn patch<'py>(py: Python<'py>, p: Patch) -> PyResult<Bound<'py, PyDict>> {
+    let d = PyDict::new(py);
+    for (slot, values) in
+        [("obs", p.obs), ("var", p.var), ("obsm", p.obsm), ("varm", p.varm), ("obsp", p.obsp), ("uns", p.uns)]
+    {
+        d.set_item(slot, items(py, values)?)?;
+    }
+    Ok(d)
+}

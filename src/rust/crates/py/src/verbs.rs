@@ -1,0 +1,264 @@
+//! Verbs: each decodes its parameters, runs the core and gives what to merge.
+
+use crate::buffer::{array, bools, i32s};
+use crate::errors::to_py_err;
+use crate::from_py::from_py;
+use crate::matrix::Matrix;
+use crate::run::run;
+use crate::to_py::{buffer, patch};
+
+use anndataoom_core::graph::{self, Init, KnnParams, LeidenParams, NeighborsNames, UmapParams};
+use anndataoom_core::ops::{self, CellCriterion, GeneCriterion};
+use anndataoom_core::{Error, Result};
+use ndarray::Array2;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+type Patch<'py> = PyResult<Bound<'py, PyDict>>;
+type Arr<'py> = Bound<'py, PyAny>;
+
+#[pyfunction]
+fn qc_metrics<'py>(
+    py: Python<'py>,
+    x: &Matrix,
+    qc_vars: Vec<(String, Arr<'py>)>,
+    percent_top: Vec<usize>,
+    log1p: bool,
+) -> Patch<'py> {
+    let qc_vars = qc_vars
+        .into_iter()
+        .map(|(name, mask)| Ok(ops::QcSubset { name, mask: bools(&mask)? }))
+        .collect::<PyResult<Vec<_>>>()?;
+    let options = ops::QcOptions { qc_vars, percent_top, log1p };
+    patch(py, run(py, |ctx| ops::calculate_qc_metrics(&x.0, &options, ctx))?.patch())
+}
+
+#[pyfunction]
+fn filter_cells<'py>(py: Python<'py>, x: &Matrix, criterion: &str, bound: f64) -> PyResult<(Arr<'py>, Arr<'py>)> {
+    let criterion = match criterion {
+        "min_genes" => CellCriterion::MinGenes(bound),
+        "min_counts" => CellCriterion::MinCounts(bound),
+        "max_genes" => CellCriterion::MaxGenes(bound),
+        _ => CellCriterion::MaxCounts(bound),
+    };
+    let f = run(py, |ctx| ops::filter_cells(&x.0, criterion, ctx))?;
+    let added = f.patch();
+    Ok((buffer(py, f.keep)?, patch(py, added)?.into_any()))
+}
+
+#[pyfunction]
+fn filter_genes<'py>(py: Python<'py>, x: &Matrix, criterion: &str, bound: f64) -> PyResult<(Arr<'py>, Arr<'py>)> {
+    let criterion = match criterion {
+        "min_cells" => GeneCriterion::MinCells(bound),
+        "min_counts" => GeneCriterion::MinCounts(bound),
+        "max_cells" => GeneCriterion::MaxCells(bound),
+        _ => GeneCriterion::MaxCounts(bound),
+    };
+    let f = run(py, |ctx| ops::filter_genes(&x.0, criterion, ctx))?;
+    let added = f.patch();
+    Ok((buffer(py, f.keep)?, patch(py, added)?.into_any()))
+}
+
+/// The normalised matrix, counts per cell, target sum, highly expressed genes.
+#[pyfunction]
+fn normalize_total<'py>(
+    py: Python<'py>,
+    x: &Matrix,
+    target_sum: Option<f64>,
+    exclude_highly_expressed: bool,
+    max_fraction: f64,
+) -> PyResult<(Matrix, Arr<'py>, f64, Option<Arr<'py>>)> {
+    let options = ops::NormalizeOptions { target_sum, exclude_highly_expressed, max_fraction };
+    let (y, n) = run(py, |ctx| ops::normalize_total(&x.0, &options, ctx))?;
+    let high = n.highly_expressed.map(|h| buffer(py, h)).transpose()?;
+    Ok((Matrix(y), buffer(py, n.counts_per_cell)?, n.target_sum, high))
+}
+
+#[pyfunction]
+fn scale<'py>(
+    py: Python<'py>,
+    x: &Matrix,
+    zero_center: bool,
+    max_value: Option<f64>,
+) -> PyResult<(Matrix, Arr<'py>, Arr<'py>)> {
+    let (y, s) = run(py, |ctx| ops::scale(&x.0, &ops::ScaleOptions { zero_center, max_value }, ctx))?;
+    Ok((Matrix(y), buffer(py, s.mean)?, buffer(py, s.std)?))
+}
+
+#[pyfunction]
+#[pyo3(signature = (x, *, flavor, n_top_genes, min_mean, max_mean, min_disp, max_disp, n_bins, span, theta, clip,
+                    log_base, batch, computed_on))]
+#[allow(clippy::too_many_arguments)]
+fn highly_variable_genes<'py>(
+    py: Python<'py>,
+    x: &Matrix,
+    flavor: &str,
+    n_top_genes: Option<usize>,
+    min_mean: f64,
+    max_mean: f64,
+    min_disp: f64,
+    max_disp: f64,
+    n_bins: usize,
+    span: f64,
+    theta: f64,
+    clip: Option<f64>,
+    log_base: Option<f64>,
+    batch: Option<Arr<'py>>,
+    computed_on: &str,
+) -> Patch<'py> {
+    let options = ops::HvgOptions {
+        flavor: ops::Flavor::parse(flavor).map_err(to_py_err)?,
+        n_top_genes,
+        min_mean,
+        max_mean,
+        min_disp,
+        max_disp,
+        n_bins,
+        span,
+        theta,
+        clip,
+        log_base,
+        batch: batch.as_ref().map(i32s).transpose()?,
+    };
+    patch(py, run(py, |ctx| ops::highly_variable_genes(&x.0, &options, ctx))?.patch(computed_on))
+}
+
+#[pyfunction]
+fn pca<'py>(
+    py: Python<'py>,
+    x: &Matrix,
+    n_comps: Option<usize>,
+    zero_center: bool,
+    mask: Option<Arr<'py>>,
+    mask_name: Option<String>,
+    key_added: Option<String>,
+) -> Patch<'py> {
+    let mask = mask.as_ref().map(bools).transpose()?;
+    let positions: Option<Vec<u32>> =
+        mask.map(|m| m.iter().enumerate().filter(|(_, &k)| k).map(|(j, _)| j as u32).collect());
+    let n_vars = x.0.shape().1;
+    let options = ops::PcaOptions { n_comps, zero_center };
+    let found = run(py, |ctx| {
+        let used = x.0.select(None, positions.as_deref())?;
+        let mask = positions.as_deref().map(|p| ops::MaskVar { name: mask_name.as_deref(), positions: p, n_vars });
+        ops::pca(&used, &options, ctx)?.patch(mask, key_added.as_deref())
+    })?;
+    patch(py, found)
+}
+
+/// A 2-D numeric array as f32 rows.
+fn points(x: &Bound<'_, PyAny>, name: &str) -> PyResult<Array2<f32>> {
+    let (shape, data) = array(x)?;
+    let n = shape.first().copied().unwrap_or(0);
+    let d = shape.get(1).copied().unwrap_or(0);
+    Array2::from_shape_vec((n, d), data.into_f32()).map_err(|e| to_py_err(Error::shape(name, "a matrix", e)))
+}
+
+#[pyfunction]
+#[allow(clippy::too_many_arguments)]
+fn neighbors<'py>(
+    py: Python<'py>,
+    embedding: &Bound<'py, PyAny>,
+    n_neighbors: usize,
+    method: &str,
+    metric: &str,
+    seed: u64,
+    key_added: Option<String>,
+    use_rep: Option<String>,
+    n_pcs: Option<usize>,
+) -> Patch<'py> {
+    let embedding = points(embedding, "use_rep")?;
+    let parsed = || -> Result<KnnParams> {
+        Ok(KnnParams { k: n_neighbors, metric: metric.parse()?, method: method.parse()?, seed, ..KnnParams::default() })
+    };
+    let params = parsed().map_err(to_py_err)?;
+    let names = NeighborsNames { key_added, use_rep, n_pcs };
+    let found = run(py, |ctx| {
+        let found = graph::knn(embedding.view(), &params, ctx)?;
+        let connectivities = graph::fuzzy_simplicial_set(&found.knn, ctx)?;
+        graph::neighbors_patch(&found, connectivities, &params, &names)
+    })?;
+    patch(py, found)
+}
+
+/// What to merge, and notes for the user.
+#[pyfunction]
+#[pyo3(signature = (graph, *, min_dist, spread, n_components, maxiter, alpha, gamma, negative_sample_rate, a, b, init,
+                    start, seed, key_added))]
+#[allow(clippy::too_many_arguments)]
+fn umap<'py>(
+    py: Python<'py>,
+    graph: &Bound<'py, PyAny>,
+    min_dist: f64,
+    spread: f64,
+    n_components: usize,
+    maxiter: Option<usize>,
+    alpha: f64,
+    gamma: f64,
+    negative_sample_rate: usize,
+    a: Option<f64>,
+    b: Option<f64>,
+    init: &str,
+    start: Option<Arr<'py>>,
+    seed: u64,
+    key_added: Option<String>,
+) -> PyResult<(Bound<'py, PyDict>, Vec<String>)> {
+    let value = from_py(graph)?;
+    let init = match (start, init) {
+        (Some(p), _) => Init::Given(points(&p, "init_pos")?),
+        (None, "random") => Init::Random,
+        (None, _) => Init::Spectral,
+    };
+    let params = UmapParams {
+        n_components,
+        min_dist,
+        spread,
+        n_epochs: maxiter,
+        alpha,
+        gamma,
+        negative_sample_rate,
+        a,
+        b,
+        init,
+        seed,
+        ..UmapParams::default()
+    };
+    let found = run(py, |ctx| graph::umap(&graph::to_sprs(&value)?, &params, ctx))?;
+    let notes = found.notes.clone();
+    Ok((patch(py, graph::umap_patch(&found, key_added.as_deref()))?, notes))
+}
+
+#[pyfunction]
+fn leiden<'py>(
+    py: Python<'py>,
+    graph: &Bound<'py, PyAny>,
+    resolution: f64,
+    seed: u64,
+    n_iterations: i64,
+    use_weights: bool,
+    key_added: &str,
+) -> Patch<'py> {
+    let value = from_py(graph)?;
+    let params = LeidenParams { resolution, n_iterations, seed, ..LeidenParams::default() };
+    let found = run(py, |ctx| {
+        let mut graph = graph::to_sprs(&value)?;
+        if !use_weights {
+            graph.data_mut().iter_mut().for_each(|w| *w = 1.0);
+        }
+        graph::leiden(&graph, &params, ctx)
+    })?;
+    patch(py, graph::leiden_patch(&found, &params, key_added))
+}
+
+pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add_function(wrap_pyfunction!(qc_metrics, m)?)?;
+    m.add_function(wrap_pyfunction!(filter_cells, m)?)?;
+    m.add_function(wrap_pyfunction!(filter_genes, m)?)?;
+    m.add_function(wrap_pyfunction!(normalize_total, m)?)?;
+    m.add_function(wrap_pyfunction!(scale, m)?)?;
+    m.add_function(wrap_pyfunction!(highly_variable_genes, m)?)?;
+    m.add_function(wrap_pyfunction!(pca, m)?)?;
+    m.add_function(wrap_pyfunction!(neighbors, m)?)?;
+    m.add_function(wrap_pyfunction!(umap, m)?)?;
+    m.add_function(wrap_pyfunction!(leiden, m)?)
+}

@@ -1,0 +1,102 @@
+//! Writing: the plan Python made (see `_write.py`) as the core's.
+
+use crate::buffer::positions;
+use crate::errors::to_py_err;
+use crate::from_py::from_py;
+use crate::matrix::Matrix;
+use crate::run::run;
+use crate::store::File;
+use anndataoom_core::write::{self, Compression, Frame, H5adPlan, Part, RawPlan, WriteOptions};
+use anndataoom_core::Error;
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+use std::path::PathBuf;
+
+/// One part: `("value", value)`, `("matrix", Matrix, File | None)`, `("copy", File, element, rows, columns)` or
+/// `("frame", index name, index part, [(column, part)])`.
+fn part(x: &Bound<'_, PyAny>) -> PyResult<Part> {
+    let t = x.cast::<PyTuple>()?;
+    let at = |i: usize| t.get_item(i);
+    let optional = |i: usize| -> PyResult<Option<Vec<u32>>> {
+        let v = at(i)?;
+        positions(if v.is_none() { None } else { Some(&v) })
+    };
+    Ok(match at(0)?.extract::<String>()?.as_str() {
+        "value" => Part::Value(from_py(&at(1)?)?),
+        "matrix" => {
+            let matrix = at(1)?;
+            let file = at(2)?;
+            let store = if file.is_none() { None } else { Some(file.cast::<File>()?.get().0.clone()) };
+            Part::of_chain(&matrix.cast::<Matrix>()?.get().0, store.as_ref())
+        }
+        "copy" => Part::Copy {
+            store: at(1)?.cast::<File>()?.get().0.clone(),
+            element: at(2)?.extract()?,
+            rows: optional(3)?,
+            columns: optional(4)?,
+        },
+        "frame" => Part::Frame(Frame {
+            index_name: at(1)?.extract()?,
+            index: Box::new(part(&at(2)?)?),
+            columns: parts(&at(3)?)?,
+        }),
+        other => return Err(PyTypeError::new_err(format!("an unknown part '{other}'"))),
+    })
+}
+
+fn parts(x: &Bound<'_, PyAny>) -> PyResult<Vec<(String, Part)>> {
+    x.try_iter()?
+        .map(|pair| {
+            let (key, value): (String, Bound<'_, PyAny>) = pair?.extract()?;
+            Ok((key, part(&value)?))
+        })
+        .collect()
+}
+
+fn plan(d: &Bound<'_, PyDict>) -> PyResult<H5adPlan> {
+    let get = |k: &str| d.get_item(k);
+    let need = |k: &str| get(k)?.ok_or_else(|| PyTypeError::new_err(format!("a plan without {k}")));
+    let x = get("X")?.map(|p| part(&p)).transpose()?;
+    let mut plan = H5adPlan::new(x, part(&need("obs")?)?, part(&need("var")?)?);
+    plan.layers = parts(&need("layers")?)?;
+    plan.obsm = parts(&need("obsm")?)?;
+    plan.varm = parts(&need("varm")?)?;
+    plan.obsp = parts(&need("obsp")?)?;
+    plan.varp = parts(&need("varp")?)?;
+    plan.uns = parts(&need("uns")?)?;
+    if let Some(raw) = get("raw")? {
+        let raw = raw.cast::<PyDict>()?.clone();
+        let of = |k: &str| raw.get_item(k)?.ok_or_else(|| PyTypeError::new_err(format!("raw without {k}")));
+        plan.raw = Some(RawPlan { x: part(&of("X")?)?, var: part(&of("var")?)?, varm: parts(&of("varm")?)? });
+    }
+    Ok(plan)
+}
+
+#[pyfunction]
+#[pyo3(signature = (plan_, path, *, compression, level, as_dense, as_csc))]
+pub(crate) fn write_h5ad(
+    py: Python<'_>,
+    plan_: &Bound<'_, PyDict>,
+    path: PathBuf,
+    compression: Option<&str>,
+    level: Option<u8>,
+    as_dense: Vec<String>,
+    as_csc: Vec<String>,
+) -> PyResult<()> {
+    let plan = plan(plan_)?;
+    let compression = match (compression, level) {
+        (None, _) => Compression::None,
+        (Some("lzf"), _) => Compression::Lzf,
+        (Some("gzip"), level) if level.is_none_or(|l| l <= 9) => Compression::Gzip(level.unwrap_or(4)),
+        (Some("gzip"), level) => {
+            let found = format!("{level:?}");
+            return Err(to_py_err(Error::parameter("compression_opts", "a level from 0 to 9", found)));
+        }
+        (Some(other), _) => {
+            return Err(to_py_err(Error::parameter("compression", "None, 'gzip' or 'lzf'", format!("'{other}'"))))
+        }
+    };
+    let options = WriteOptions { compression, as_dense, as_csc };
+    run(py, |ctx| write::write_h5ad(&plan, &path, &options, ctx))
+}

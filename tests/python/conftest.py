@@ -1,0 +1,85 @@
+"""Files the tests read: written by anndata, so independent of this package."""
+
+from pathlib import Path
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLE = ROOT / "inst" / "extdata" / "pbmc_like.h5ad"
+
+
+def rich(n=60, m=25, fmt="csr", dtype="float32", seed=0):
+    """Annotated data with one of everything."""
+    rng = np.random.default_rng(seed)
+    counts = rng.poisson(0.7, (n, m)).astype(dtype)
+    counts[:, 0] = 1
+    X = {"csr": sparse.csr_matrix, "csc": sparse.csc_matrix, "dense": np.asarray}[fmt](counts)
+    obs = pd.DataFrame(
+        {
+            "group": pd.Categorical(rng.choice(["b", "a", "c"], n), categories=["c", "b", "a", "unused"], ordered=True),
+            "score": rng.normal(size=n),
+            "count": rng.integers(0, 9, n),
+            "flag": rng.random(n) < 0.5,
+            "nullable": pd.array([pd.NA if i % 7 == 0 else 2**60 + i for i in range(n)], dtype="Int64"),
+            "maybe": pd.array([pd.NA if i % 5 == 0 else bool(i % 2) for i in range(n)], dtype="boolean"),
+            "id": [f"id{i}" for i in range(n)],
+        },
+        index=pd.Index([f"c{i}" for i in range(n)], name="barcode"),
+    )
+    var = pd.DataFrame({"mt": [j % 5 == 0 for j in range(m)]}, index=[f"g{j}" for j in range(m)])
+    adata = ad.AnnData(X, obs=obs, var=var)
+    adata.layers["counts"] = X.copy()
+    adata.obsm["X_pca"] = rng.normal(size=(n, 3)).astype("float32")
+    adata.obsm["frame"] = pd.DataFrame({"x": rng.normal(size=n)}, index=obs.index)
+    adata.varm["PCs"] = rng.normal(size=(m, 3))
+    adata.obsp["graph"] = sparse.random(n, n, 0.1, format="csr", random_state=seed)
+    adata.varp["genes"] = sparse.random(m, m, 0.2, format="csr", random_state=seed)
+    adata.uns["group_colors"] = np.array(["#000001", "#000002", "#000003", "#000004"], dtype=object)
+    adata.uns["nested"] = {
+        "rec": np.array([(1, 2.0), (3, 4.0)], dtype=[("a", "i8"), ("b", "f4")]),
+        "none": None,
+        "text": "t",
+        "number": 3,
+        "frame": pd.DataFrame({"a": [1, 2]}, index=["r", "s"]),
+        "cat": pd.Categorical(["x", "y", "x"]),
+    }
+    adata.raw = adata.copy()
+    return adata
+
+
+@pytest.fixture(params=["csr", "csc", "dense"])
+def fmt(request):
+    return request.param
+
+
+@pytest.fixture
+def pair(tmp_path, fmt):
+    """The same data in memory and on disk."""
+    import anndataoom as oom
+
+    adata = rich(fmt=fmt)
+    adata.write_h5ad(tmp_path / "rich.h5ad")
+    return ad.read_h5ad(tmp_path / "rich.h5ad"), oom.read(tmp_path / "rich.h5ad")
+
+
+@pytest.fixture
+def on_disk(tmp_path):
+    """Writes annotated data and opens it."""
+    import anndataoom as oom
+
+    count = iter(range(1000))
+
+    def write(adata, **kwargs):
+        path = tmp_path / f"data{next(count)}.h5ad"
+        adata.write_h5ad(path, **kwargs)
+        return oom.read(path)
+
+    return write
+
+
+def dense(x):
+    return x.toarray() if sparse.issparse(x) else np.asarray(x)

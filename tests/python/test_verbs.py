@@ -1,0 +1,135 @@
+"""`pp` and `tl` on the example file against scanpy where it is installed, else against closed forms."""
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import EXAMPLE, dense
+
+import anndataoom as oom
+
+
+@pytest.fixture
+def disk():
+    return oom.read(EXAMPLE)
+
+
+@pytest.fixture
+def memory():
+    return ad.read_h5ad(EXAMPLE)
+
+
+def frames_close(found, expected):
+    assert list(found.columns) == list(expected.columns)
+    for name in expected.columns:
+        if expected[name].dtype.kind in "fiu":
+            np.testing.assert_allclose(found[name], expected[name], rtol=2e-5, atol=1e-6, err_msg=name)
+        else:
+            assert (found[name] == expected[name]).all(), name
+
+
+def test_qc_metrics(disk, memory):
+    sc = pytest.importorskip("scanpy")
+    for a in (disk, memory):
+        a.var["mt"] = a.var_names.str.startswith("MT-")
+    oom.pp.calculate_qc_metrics(disk, qc_vars=["mt"])
+    sc.pp.calculate_qc_metrics(memory, qc_vars=["mt"], inplace=True)
+    frames_close(disk.obs, memory.obs)
+    frames_close(disk.var, memory.var)
+
+
+def test_filters(disk, memory):
+    counts = dense(memory.X)
+    oom.pp.filter_cells(disk, min_genes=500)
+    keep = (counts > 0).sum(1) >= 500
+    assert list(disk.obs_names) == list(memory.obs_names[keep])
+    oom.pp.filter_genes(disk, min_cells=20)
+    keep_genes = (counts[keep] > 0).sum(0) >= 20
+    assert list(disk.var_names) == list(memory.var_names[keep_genes])
+    np.testing.assert_array_equal(dense(disk.X[:]), counts[keep][:, keep_genes])
+    assert disk.obs["n_genes"].tolist() == (counts[keep] > 0).sum(1).tolist()
+    with pytest.raises(ValueError, match="one of"):
+        oom.pp.filter_cells(disk, min_genes=1, min_counts=1)
+
+
+def test_normalize_log_scale(disk, memory):
+    sc = pytest.importorskip("scanpy")
+    for pp, a in ((oom.pp, disk), (sc.pp, memory)):
+        pp.normalize_total(a, target_sum=1e4)
+        pp.log1p(a)
+    np.testing.assert_allclose(dense(disk.X[:]), dense(memory.X), rtol=1e-5, atol=1e-6)
+    assert disk.uns["log1p"] == {"base": None}
+    oom.pp.scale(disk, max_value=3)
+    sc.pp.scale(memory, max_value=3)
+    np.testing.assert_allclose(disk.X[:], memory.X, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(disk.var["std"], memory.var["std"], rtol=1e-5)
+
+
+@pytest.mark.parametrize("flavor", ["seurat", "cell_ranger"])
+def test_highly_variable_genes(disk, memory, flavor):
+    sc = pytest.importorskip("scanpy")
+    for pp, a in ((oom.pp, disk), (sc.pp, memory)):
+        pp.normalize_total(a, target_sum=1e4)
+        pp.log1p(a)
+        pp.highly_variable_genes(a, n_top_genes=200, flavor=flavor, batch_key="batch")
+    assert (disk.var["highly_variable"] == memory.var["highly_variable"]).all()
+    assert disk.uns["hvg"]["flavor"] == flavor
+
+
+def test_pearson_residuals(disk, memory):
+    sc = pytest.importorskip("scanpy")
+    oom.pp.highly_variable_genes(disk, n_top_genes=200, flavor="pearson_residuals")
+    sc.experimental.pp.highly_variable_genes(memory, n_top_genes=200, flavor="pearson_residuals")
+    frames_close(disk.var, memory.var)
+    oom.pp.normalize_pearson_residuals(disk)
+    sc.experimental.pp.normalize_pearson_residuals(memory)
+    np.testing.assert_allclose(disk.X[:], dense(memory.X), rtol=1e-3, atol=1e-4)
+
+
+def test_pipeline(disk, tmp_path):
+    """To clusters, written and read again; PCA against a dense decomposition."""
+    oom.pp.normalize_total(disk, target_sum=1e4)
+    oom.pp.log1p(disk)
+    disk.raw = disk
+    oom.pp.highly_variable_genes(disk, n_top_genes=300)
+    disk = disk[:, disk.var["highly_variable"]]
+    oom.pp.scale(disk, max_value=10)
+    oom.pp.pca(disk, n_comps=20)
+    values = disk.X.toarray().astype(float)
+    _, s, vt = np.linalg.svd(values - values.mean(0), full_matrices=False)
+    np.testing.assert_allclose(disk.uns["pca"]["variance"], (s**2 / (disk.n_obs - 1))[:20], rtol=1e-5)
+    np.testing.assert_allclose(disk.uns["pca"]["variance_ratio"], (s**2 / (s**2).sum())[:20], rtol=1e-5)
+    assert (np.abs((disk.varm["PCs"] * vt[:20].T).sum(0)) > 0.999).all()
+    oom.pp.neighbors(disk, n_neighbors=15)
+    oom.tl.umap(disk, random_state=1)
+    oom.tl.leiden(disk, resolution=1.0)
+    assert disk.obsm["X_umap"].shape == (700, 2) and disk.obsm["X_umap"].dtype == np.float32
+    assert isinstance(disk.obs["leiden"].dtype, pd.CategoricalDtype)
+    table = pd.crosstab(disk.obs["leiden"], disk.obs["cell_type"])
+    assert table.max(axis=1).sum() / len(disk) > 0.9  # clusters are cell types
+    disk.write(tmp_path / "done.h5ad")
+    again = ad.read_h5ad(tmp_path / "done.h5ad")
+    assert again.raw.shape == (700, 2000) and again.uns["neighbors"]["params"]["n_neighbors"] == 15
+    np.testing.assert_array_equal(again.obsm["X_umap"], disk.obsm["X_umap"])
+
+
+def test_parameters_are_checked(disk):
+    for call in [
+        lambda: oom.pp.normalize_total(disk, target_sum=-1),
+        lambda: oom.pp.highly_variable_genes(disk, flavor="none"),
+        lambda: oom.pp.scale(disk, max_value=0),
+        lambda: oom.pp.pca(disk, mask_var=np.ones(3, dtype=bool)),
+    ]:
+        with pytest.raises(ValueError):
+            call()
+    for call in [
+        lambda: oom.pp.neighbors(disk),
+        lambda: oom.tl.umap(disk),
+        lambda: oom.pp.highly_variable_genes(disk, batch_key="nothing"),
+        lambda: oom.pp.calculate_qc_metrics(disk, qc_vars=["nothing"]),
+        lambda: oom.pp.log1p(disk, layer="nothing"),
+    ]:
+        with pytest.raises(KeyError):
+            call()
+    with pytest.raises(TypeError, match="AnnDataOOM"):
+        oom.pp.log1p(disk[:3].to_adata())

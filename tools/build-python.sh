@@ -1,0 +1,11 @@
+#!/bin/sh
+# Builds the compiled part of the Python package and puts it beside its sources: PYTHONPATH=python is then enough.
+set -eu
+PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin"; export PATH
+CMAKE="$(sh tools/find-cmake.sh)"; export CMAKE
+cargo build --locked --release -p anndataoom-py --manifest-path src/rust/Cargo.toml
+target=${CARGO_TARGET_DIR:-src/rust/target}/release
+case "$(uname -s)" in Darwin) built=$target/libanndataoom_py.dylib ;; *) built=$target/libanndataoom_py.so ;; esac
+# A new file, never an overwritten one: a running Python may have the old one mapped.
+cp "$built" python/anndataoom/_core.abi3.so.new
+mv python/anndataoom/_core.abi3.so.new python/anndataoom/_core.abi3.so
