@@ -42,11 +42,9 @@ test-rust:
 test-r:
 	Rscript --vanilla tools/test.R
 
-<<<<<<< HEAD
 bench: setup-demo install
 	$(CARGO) build --locked --release --examples -p anndataoom-core --manifest-path $(RUST)
 	python3 bench/bench.py --n-obs $(N) --dir "$(BENCH_DIR)" --target-dir "$(CARGO_TARGET_DIR)"
-=======
 # The Python package: built beside its sources, tested with the environment of setup-test.
 test-python: setup-test
 	sh tools/test-python.sh
@@ -55,7 +53,6 @@ test-python: setup-test
 demo-python: setup-test
 	@sh tools/build-python.sh
 	@PYTHONPATH=python $(ANNDATAOOM_PYTHON) python/demo.py "$(OUT)" $(if $(H5AD),"$(H5AD)")
->>>>>>> py
 
 document:
 	python3 tools/wrappers.py
