@@ -42,53 +42,92 @@ impl Scratch {
 /// The neighbours of all points.
 pub(super) fn search(points: &Points, k: usize, ctx: &Context) -> Result<KnnResult> {
     let table = points.table((0..points.n as u32).collect());
-    let rows: Vec<u32> = (0..points.n as u32).collect();
-    let (indices, distances) = neighbours(points, &table, &rows, k, ctx)?;
-    let knn = Knn { n: points.n, k, indices, distances };
+    let mut knn = Knn::empty(points.n, k);
+    let mut output = Output { indices: &mut knn.indices, distances: &mut knn.distances, stride: k, offset: 0 };
+    neighbours(points, &table, &table, &table.ids, k, &mut output, ctx)?;
     Ok(KnnResult { knn, method: Method::Exact, n_lists: None, nprobe: None, recall: None })
 }
 
-/// The exact neighbours of some rows of a table that holds all points: `rows.len()` x `k` point numbers and distances.
+/// Where neighbours go: those of the i-th query to `offset + i * stride` and on.
+pub(super) struct Output<'a> {
+    pub(super) indices: &'a mut [u32],
+    pub(super) distances: &'a mut [f32],
+    pub(super) stride: usize,
+    pub(super) offset: usize,
+}
+
+/// The exact neighbours among the points of `table` of some rows of `queries`, `k` of each. A query that is in the
+/// table itself is its own first neighbour.
 pub(super) fn neighbours(
     points: &Points,
     table: &Table,
+    queries: &Table,
     rows: &[u32],
     k: usize,
+    output: &mut Output<'_>,
     ctx: &Context,
-) -> Result<(Vec<u32>, Vec<f32>)> {
-    let mut indices = vec![0; rows.len() * k];
-    let mut distances = vec![0.0; rows.len() * k];
+) -> Result<()> {
+    let (stride, offset) = (output.stride, output.offset);
     ctx.monitor.begin(rows.len() as u64);
-    indices
-        .par_chunks_mut(QUERIES * k)
-        .zip(distances.par_chunks_mut(QUERIES * k))
+    output
+        .indices
+        .par_chunks_mut(QUERIES * stride)
+        .zip(output.distances.par_chunks_mut(QUERIES * stride))
         .zip(rows.par_chunks(QUERIES))
         .try_for_each_init(
             || Scratch::new(points, k),
             |scratch, ((indices, distances), rows)| {
-                block(points, table, rows, k, scratch, indices, distances, ctx)?;
+                search_block(points, table, queries, rows, scratch, ctx)?;
+                let outputs = indices.chunks_exact_mut(stride).zip(distances.chunks_exact_mut(stride));
+                let Scratch { candidates, squares, found, .. } = scratch;
+                for (query, ((&row, (indices, distances)), &square)) in
+                    rows.iter().zip(outputs).zip(squares.iter()).enumerate()
+                {
+                    let id = queries.ids.get(row as usize).copied().unwrap_or(row);
+                    let most = k - usize::from(table.holds(id));
+                    if !refine(points, table, id, square, candidates.of(query), most, found) {
+                        ctx.monitor.check()?;
+                        scan(points, table, id, most, found);
+                    }
+                    let to = offset..offset + k;
+                    if let (Some(indices), Some(distances)) = (indices.get_mut(to.clone()), distances.get_mut(to)) {
+                        write_row(points, table.holds(id).then_some(id), found, indices, distances);
+                    }
+                }
                 ctx.monitor.advance(rows.len() as u64);
                 Ok(())
             },
-        )?;
+        )
+}
+
+/// [`neighbours`] of a sample: `rows.len()` x `k` point numbers and distances.
+pub(super) fn of_sample(
+    points: &Points,
+    table: &Table,
+    queries: &Table,
+    rows: &[u32],
+    k: usize,
+    ctx: &Context,
+) -> Result<(Vec<u32>, Vec<f32>)> {
+    let (mut indices, mut distances) = (vec![0; rows.len() * k], vec![0.0; rows.len() * k]);
+    let mut output = Output { indices: &mut indices, distances: &mut distances, stride: k, offset: 0 };
+    neighbours(points, table, queries, rows, k, &mut output, ctx)?;
     Ok((indices, distances))
 }
 
-#[allow(clippy::too_many_arguments)]
-fn block(
+/// Leaves the candidates of some rows of `queries`, and their squared lengths, in `scratch`.
+fn search_block(
     points: &Points,
     table: &Table,
+    from: &Table,
     rows: &[u32],
-    k: usize,
     scratch: &mut Scratch,
-    indices: &mut [u32],
-    distances: &mut [f32],
     ctx: &Context,
 ) -> Result<()> {
     let width = points.width();
-    let Scratch { candidates, queries, squares, scores: buffer, found } = scratch;
+    let Scratch { candidates, queries, squares, scores: buffer, .. } = scratch;
     for ((&row, query), square) in rows.iter().zip(queries.chunks_exact_mut(width)).zip(squares.iter_mut()) {
-        *square = points.write_query(table.rows(row as usize, row as usize + 1), query);
+        *square = points.write_query(from.rows(row as usize, row as usize + 1), query);
     }
     let queries = queries.get(..rows.len() * width).unwrap_or_default();
     candidates.clear();
@@ -99,17 +138,6 @@ fn block(
         for (query, scores) in scores.chunks_exact(to - from).enumerate() {
             candidates.offer(query, scores, from as u32);
         }
-    }
-    for (query, ((&row, indices), distances)) in
-        rows.iter().zip(indices.chunks_exact_mut(k)).zip(distances.chunks_exact_mut(k)).enumerate()
-    {
-        let id = table.ids.get(row as usize).copied().unwrap_or(row);
-        let square = squares.get(query).copied().unwrap_or(0.0);
-        if !refine(points, table, id, square, candidates.of(query), k - 1, found) {
-            ctx.monitor.check()?;
-            scan(points, id, k - 1, found);
-        }
-        write_row(points, id, found, indices, distances);
     }
     Ok(())
 }

@@ -3,9 +3,10 @@
 use super::kmeans::{self, Centroids};
 use super::points::{scores, Points, Table};
 use super::random::Random;
-use super::select::{refine, write_table_row, Candidates, Neighbour};
+use super::select::{refine, write_row, Candidates, Neighbour};
 use crate::context::Context;
 use crate::error::Result;
+use crate::graph::groups::members;
 use rayon::prelude::*;
 
 /// Queries answered together.
@@ -19,24 +20,24 @@ const TRAIN: usize = 48;
 /// Rounds of k-means.
 const ROUNDS: usize = 8;
 
-/// The points by list.
-pub(super) struct Index {
-    pub(super) centroids: Centroids,
+/// Points by list.
+pub(super) struct Lists {
     /// Rows of list c: `starts[c]..starts[c + 1]`.
     starts: Vec<usize>,
     pub(super) table: Table,
 }
 
-impl Index {
-    /// The points in the order of the table; gives the table's memory back.
-    pub(super) fn into_ids(self) -> Vec<u32> {
-        self.table.ids
-    }
-
+impl Lists {
     /// Rows of list `c`: from, to.
-    pub(super) fn list(&self, c: usize) -> (usize, usize) {
+    pub(super) fn of(&self, c: usize) -> (usize, usize) {
         (self.starts.get(c).copied().unwrap_or(0), self.starts.get(c + 1).copied().unwrap_or(0))
     }
+}
+
+/// The points searched, by list.
+pub(super) struct Index {
+    pub(super) centroids: Centroids,
+    pub(super) lists: Lists,
 }
 
 /// The lists as seen from one of them.
@@ -49,51 +50,50 @@ pub(super) struct Home {
     pub(super) first: usize,
 }
 
-/// Groups the points into `n_lists` lists.
-pub(super) fn build(points: &Points, n_lists: usize, seed: u64, ctx: &Context) -> Result<Index> {
-    let n = points.n;
-    let sample = points.table(Random::new(seed, 0).sample(n, n_lists * TRAIN));
+/// Groups the points `ids` (all points where `None`) into `n_lists` lists.
+pub(super) fn build(points: &Points, ids: Option<&[u32]>, n_lists: usize, seed: u64, ctx: &Context) -> Result<Index> {
+    let n = ids.map_or(points.n, <[u32]>::len);
+    let mut sample = Random::new(seed, 0).sample(n, n_lists * TRAIN);
+    if let Some(ids) = ids {
+        sample.iter_mut().for_each(|i| *i = ids.get(*i as usize).copied().unwrap_or(0));
+    }
+    let sample = points.table(sample);
     let centroids = kmeans::train(points, &sample, n_lists, ROUNDS, ctx)?;
     drop(sample);
+    let lists = group(points, ids, &centroids, ctx)?;
+    Ok(Index { centroids, lists })
+}
+
+/// The points `ids` (all where `None`) by nearest centroid; within a list they stay in order.
+pub(super) fn group(points: &Points, ids: Option<&[u32]>, centroids: &Centroids, ctx: &Context) -> Result<Lists> {
     let width = points.width();
+    let n = ids.map_or(points.n, <[u32]>::len);
+    let id = |i: usize| ids.map_or(i as u32, |ids| ids.get(i).copied().unwrap_or(0));
     let mut nearest = vec![(0u32, 0.0f32); n];
+    ctx.monitor.begin(n as u64);
     nearest.par_chunks_mut(QUERIES).enumerate().try_for_each_init(
         || (vec![0.0; QUERIES * width], Vec::new()),
         |(rows, scratch), (block, nearest)| {
             ctx.monitor.check()?;
             for (i, row) in rows.chunks_exact_mut(width).take(nearest.len()).enumerate() {
-                points.write_data(block * QUERIES + i, row);
+                points.write_data(id(block * QUERIES + i) as usize, row);
             }
             let rows = rows.get(..nearest.len() * width).unwrap_or_default();
-            kmeans::assign_block(points, rows, &centroids, scratch, nearest);
+            kmeans::assign_block(points, rows, centroids, scratch, nearest);
+            ctx.monitor.advance(nearest.len() as u64);
             Ok(())
         },
     )?;
-    // counting sort: within a list, points stay in order
-    let mut starts = vec![0usize; centroids.n + 1];
-    for &(list, _) in &nearest {
-        if let Some(start) = starts.get_mut(list as usize + 1) {
-            *start += 1;
+    let nearest: Vec<u32> = nearest.iter().map(|&(list, _)| list).collect();
+    let (starts, mut members) = members(&nearest, centroids.n);
+    let table = match ids {
+        None => points.table(members),
+        Some(_) => {
+            members.iter_mut().for_each(|i| *i = id(*i as usize));
+            points.part(members)
         }
-    }
-    for c in 0..centroids.n {
-        let before = starts.get(c).copied().unwrap_or(0);
-        if let Some(start) = starts.get_mut(c + 1) {
-            *start += before;
-        }
-    }
-    let mut next = starts.clone();
-    let mut ids = vec![0u32; n];
-    for (id, &(list, _)) in nearest.iter().enumerate() {
-        if let Some(next) = next.get_mut(list as usize) {
-            if let Some(slot) = ids.get_mut(*next) {
-                *slot = id as u32;
-            }
-            *next += 1;
-        }
-    }
-    drop(nearest);
-    Ok(Index { centroids, starts, table: points.table(ids) })
+    };
+    Ok(Lists { starts, table })
 }
 
 /// What a task works with.
@@ -124,12 +124,11 @@ impl Scratch {
     }
 }
 
-/// The neighbours of the points of one list, `k` per point, in the order of the table.
+/// The neighbours of the queries of one list, `k` per query, in their order.
 pub(super) struct Answer {
-    /// Rows of the table, the point's own first.
-    pub(super) rows: Vec<u32>,
+    pub(super) indices: Vec<u32>,
     pub(super) distances: Vec<f32>,
-    /// Lists compared with a point, summed over the points.
+    /// Lists compared with a query, summed over the queries.
     pub(super) probes: u64,
 }
 
@@ -149,7 +148,7 @@ pub(super) fn home(points: &Points, index: &Index, a: usize, k: usize, scratch: 
     let mut size = 0;
     let mut first = 0;
     for &(_, c) in &by {
-        let (from, to) = index.list(c as usize);
+        let (from, to) = index.lists.of(c as usize);
         size += to - from;
         first += 1;
         if size >= 2 * k {
@@ -173,29 +172,30 @@ fn offer_list(
     candidates: &mut Candidates,
     buffer: &mut Vec<f32>,
 ) {
-    let (start, end) = index.list(c);
+    let (start, end) = index.lists.of(c);
     for from in (start..end).step_by(ROWS) {
         let to = (from + ROWS).min(end);
-        let scores = scores(queries, index.table.rows(from, to), width, buffer);
+        let scores = scores(queries, index.lists.table.rows(from, to), width, buffer);
         for (&query, scores) in wanting.iter().zip(scores.chunks_exact(to - from)) {
             candidates.offer(query as usize, scores, from as u32);
         }
     }
 }
 
-/// Searches the first lists of `home` for the table rows `rows`; leaves the candidates, the queries and their scores
+/// Searches the first lists of `home` for the rows `rows` of `from`; leaves the candidates, the queries and their scores
 /// against the centroids (lists x queries) in `scratch`, and returns each query's bound on the distance of its k-th
 /// neighbour.
 pub(super) fn search_home(
     points: &Points,
     index: &Index,
     home: &Home,
+    from: &Table,
     rows: (usize, usize),
     k: usize,
     scratch: &mut Scratch,
 ) -> Vec<f32> {
     let width = points.width();
-    let rows = index.table.rows(rows.0, rows.1);
+    let rows = from.rows(rows.0, rows.1);
     let n = rows.len() / width;
     scratch.queries.resize(rows.len(), 0.0);
     scratch.squares.clear();
@@ -225,10 +225,12 @@ pub(super) fn search_home(
     squares.iter().enumerate().map(bound).collect()
 }
 
-/// The neighbours of all points of list `a`.
+/// The neighbours of all `asking` points of list `a`, themselves among them where they are in the index.
+#[allow(clippy::too_many_arguments)]
 pub(super) fn answer(
     points: &Points,
     index: &Index,
+    asking: &Lists,
     a: usize,
     k: usize,
     tightness: f32,
@@ -236,19 +238,19 @@ pub(super) fn answer(
     ctx: &Context,
 ) -> Result<Answer> {
     let width = points.width();
-    let (start, end) = index.list(a);
+    let (start, end) = asking.of(a);
     let size = end - start;
-    let mut answer = Answer { rows: vec![0; size * k], distances: vec![0.0; size * k], probes: 0 };
+    let mut answer = Answer { indices: vec![0; size * k], distances: vec![0.0; size * k], probes: 0 };
     if size == 0 {
         return Ok(answer);
     }
     let home = home(points, index, a, k, scratch);
-    let mut outputs = answer.rows.chunks_exact_mut(k).zip(answer.distances.chunks_exact_mut(k));
+    let mut outputs = answer.indices.chunks_exact_mut(k).zip(answer.distances.chunks_exact_mut(k));
     for from in (start..end).step_by(QUERIES) {
         ctx.monitor.check()?;
         let to = (from + QUERIES).min(end);
         let n = to - from;
-        let mut limits = search_home(points, index, &home, (from, to), k, scratch);
+        let mut limits = search_home(points, index, &home, &asking.table, (from, to), k, scratch);
         limits.iter_mut().for_each(|limit| *limit *= tightness);
         answer.probes += (n * home.first) as u64;
         let Scratch { candidates, queries, squares, gathered, wanting, planes, scores: buffer, found } = scratch;
@@ -273,13 +275,14 @@ pub(super) fn answer(
             }
             offer_list(index, c, width, gathered, wanting, candidates, buffer);
         }
-        for (query, (&id, &square)) in
-            index.table.ids.get(from..to).unwrap_or_default().iter().zip(squares.iter()).enumerate()
+        let ids = asking.table.ids.get(from..to).unwrap_or_default();
+        for (query, ((&id, &square), (indices, distances))) in
+            ids.iter().zip(squares.iter()).zip(outputs.by_ref()).enumerate()
         {
-            refine(points, &index.table, id, square, candidates.of(query), k - 1, found);
-            if let Some((rows, distances)) = outputs.next() {
-                write_table_row(points, (from + query) as u32, found, rows, distances);
-            }
+            let own = index.lists.table.holds(id).then_some(id);
+            let most = k - usize::from(own.is_some());
+            refine(points, &index.lists.table, id, square, candidates.of(query), most, found);
+            write_row(points, own, found, indices, distances);
         }
         ctx.monitor.advance(n as u64);
     }

@@ -173,7 +173,14 @@ impl<'a> Points<'a> {
         let width = self.width();
         let mut rows = vec![0.0; ids.len() * width];
         rows.par_chunks_mut(width).zip(&ids).with_min_len(256).for_each(|(row, &id)| self.write_data(id as usize, row));
-        Table { rows, ids, width }
+        Table { rows, ids, width, held: Vec::new() }
+    }
+
+    /// [`Points::table`] of some of the points, which knows which.
+    pub(super) fn part(&self, ids: Vec<u32>) -> Table {
+        let mut held = vec![false; self.n];
+        ids.iter().for_each(|&id| held.get_mut(id as usize).into_iter().for_each(|held| *held = true));
+        Table { held, ..self.table(ids) }
     }
 
     /// c such that a score computed in f32 is off by at most c (|q|² + 2 |x|²): the usual (d + 1) u for a product of d
@@ -227,11 +234,18 @@ pub(super) struct Table {
     /// The point in each row.
     pub(super) ids: Vec<u32>,
     width: usize,
+    /// Whether each point is in it; empty when all are.
+    held: Vec<bool>,
 }
 
 impl Table {
     pub(super) fn len(&self) -> usize {
         self.ids.len()
+    }
+
+    /// Whether point `id` is in it.
+    pub(super) fn holds(&self, id: u32) -> bool {
+        self.held.is_empty() || self.held.get(id as usize).copied().unwrap_or(false)
     }
 
     /// Rows `from..to`, one after the other.

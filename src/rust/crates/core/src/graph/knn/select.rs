@@ -101,8 +101,6 @@ fn shrink(entries: &mut [(f32, u32)], keep: usize) -> f32 {
 pub(super) struct Neighbour {
     pub(super) key: f64,
     pub(super) id: u32,
-    /// Its row in the table searched.
-    pub(super) row: u32,
 }
 
 /// Keeps the `most` nearest, in order.
@@ -141,7 +139,7 @@ pub(super) fn refine(
         if other == id {
             continue;
         }
-        found.push(Neighbour { key: points.key(id as usize, other as usize), id: other, row });
+        found.push(Neighbour { key: points.key(id as usize, other as usize), id: other });
         if found.len() == most {
             worst = found.iter().fold(f64::NEG_INFINITY, |m, f| m.max(points.score(f.key, square)));
         }
@@ -154,16 +152,15 @@ pub(super) fn refine(
     last < f64::from(threshold) - slack
 }
 
-/// The `most` nearest points to `id` among all, in f64 throughout: for the rare query whose neighbours f32 cannot tell
-/// apart (many duplicates, or distances tiny beside the coordinates).
-pub(super) fn scan(points: &Points, id: u32, most: usize, found: &mut Vec<Neighbour>) {
+/// The `most` nearest points to `id` in the table, in f64 throughout: for the rare query whose neighbours f32 cannot
+/// tell apart (many duplicates, or distances tiny beside the coordinates).
+pub(super) fn scan(points: &Points, table: &Table, id: u32, most: usize, found: &mut Vec<Neighbour>) {
     found.clear();
     let mut worst = f64::INFINITY;
-    for other in (0..points.n as u32).filter(|&other| other != id) {
+    for &other in table.ids.iter().filter(|&&other| other != id) {
         let key = points.key(id as usize, other as usize);
-        // an equal key later has a higher id, and loses
-        if key < worst {
-            found.push(Neighbour { key, id: other, row: other });
+        if key <= worst {
+            found.push(Neighbour { key, id: other });
             if found.len() >= 2 * most + 32 {
                 order(found, most);
                 worst = found.last().map_or(f64::INFINITY, |f| f.key);
@@ -173,19 +170,15 @@ pub(super) fn scan(points: &Points, id: u32, most: usize, found: &mut Vec<Neighb
     order(found, most);
 }
 
-/// Like [`write_row`], in rows of the table instead of points.
-pub(super) fn write_table_row(points: &Points, own: u32, found: &[Neighbour], rows: &mut [u32], distances: &mut [f32]) {
-    let own = std::iter::once((own, 0.0));
-    let all = own.chain(found.iter().map(|f| (f.row, points.distance(f.key))));
-    for ((row, distance), (r, d)) in rows.iter_mut().zip(distances).zip(all) {
-        (*row, *distance) = (r, d);
-    }
-}
-
-/// Writes a row of the result: the point itself, then its neighbours.
-pub(super) fn write_row(points: &Points, id: u32, found: &[Neighbour], indices: &mut [u32], distances: &mut [f32]) {
-    let own = std::iter::once((id, 0.0));
-    let row = own.chain(found.iter().map(|f| (f.id, points.distance(f.key))));
+/// Writes a row of the result: the point itself where it is one of those searched, then its neighbours.
+pub(super) fn write_row(
+    points: &Points,
+    own: Option<u32>,
+    found: &[Neighbour],
+    indices: &mut [u32],
+    distances: &mut [f32],
+) {
+    let row = own.map(|id| (id, 0.0)).into_iter().chain(found.iter().map(|f| (f.id, points.distance(f.key))));
     for ((index, distance), (i, d)) in indices.iter_mut().zip(distances).zip(row) {
         (*index, *distance) = (i, d);
     }

@@ -2,6 +2,7 @@
 
 use crate::context::Monitor;
 use crate::error::Result;
+use crate::graph::groups::members;
 
 /// A borrowed network: CSR with f32 (the input) or f64 weights and a size per node. Loops are ignored.
 pub(super) struct Network<'a, W> {
@@ -104,16 +105,7 @@ pub(super) fn aggregate<W: Copy + Into<f64>>(
     clusters: &[u32],
     monitor: &Monitor,
 ) -> Result<(Level, Vec<u32>)> {
-    // Members of each part, by counting.
-    let mut start = vec![0usize; n_parts + 1];
-    part.iter().for_each(|&p| start[p as usize + 1] += 1);
-    (0..n_parts).for_each(|p| start[p + 1] += start[p]);
-    let mut members = vec![0u32; part.len()];
-    let mut next = start.clone();
-    for (node, &p) in part.iter().enumerate() {
-        members[next[p as usize]] = node as u32;
-        next[p as usize] += 1;
-    }
+    let (start, members) = members(part, n_parts);
     let mut level = Level { indptr: vec![0], indices: Vec::new(), weights: Vec::new(), size: Vec::new() };
     let mut induced = Vec::with_capacity(n_parts);
     let mut tally = Tally::new(n_parts);

@@ -15,21 +15,52 @@ use rayon::prelude::*;
 const ROWS: usize = 4096;
 /// Columns of the block in the usual case (n_components <= 5): one cache line per row.
 const BLOCK: usize = 8;
-/// A Ritz pair of residual below this is good enough to start from (umap-learn's tolerance).
-const TOLERANCE: f64 = 1e-4;
-/// Products with the matrix after which the present approximation is returned.
-const MAX_PRODUCTS: usize = 400;
+/// Graphs of at most this many vertices are solved densely.
+const DENSE: usize = 64;
 /// Largest degree of one filter, and the largest growth of a vector in one filter (conditioning of the block).
 const MAX_DEGREE: usize = 24;
 const MAX_GROWTH: f64 = 1e6;
 
-/// (coordinates n x dim row-major, residual, converged) of a connected graph of more than `dim` + 1 vertices.
-pub(super) fn filtered_layout(graph: Graph, dim: usize, seed: u64, monitor: &Monitor) -> Result<(Vec<f64>, f64, bool)> {
-    let width = if dim + 3 <= BLOCK { BLOCK } else { dim + 4 };
-    if width == BLOCK {
-        filtered::<BLOCK>(graph, dim, width, seed, monitor)
+/// When to stop.
+#[derive(Clone, Copy)]
+struct Limits {
+    /// A Ritz pair of residual below this is good enough.
+    tolerance: f64,
+    /// Products with the matrix after which the present approximation is returned.
+    products: usize,
+}
+
+/// Leading eigenpairs without the trivial one.
+pub(in crate::graph) struct Pairs {
+    /// n x dim, row-major, columns of norm 1.
+    pub(in crate::graph) vectors: Vec<f64>,
+    /// From the largest.
+    pub(in crate::graph) values: Vec<f64>,
+    /// Largest norm of M x - value x.
+    pub(in crate::graph) residual: f64,
+    /// Whether all residuals are below the tolerance.
+    pub(in crate::graph) converged: bool,
+}
+
+/// The `dim` largest eigenpairs of M = D^-1/2 A D^-1/2 orthogonal to the trivial one (D^1/2 1, of eigenvalue 1), for a
+/// graph of more than `dim` + 1 vertices, each with a weight above 0. After `products` products with the matrix the
+/// present approximation is returned.
+pub(in crate::graph) fn leading(
+    graph: Graph,
+    dim: usize,
+    tolerance: f64,
+    products: usize,
+    seed: u64,
+    monitor: &Monitor,
+) -> Result<Pairs> {
+    let limits = Limits { tolerance, products };
+    let width = if dim + 3 <= BLOCK { BLOCK } else { dim + 4 + dim / 4 };
+    if graph.n_vertices() <= DENSE.max(4 * width) {
+        Ok(dense(graph, dim))
+    } else if width == BLOCK {
+        filtered::<BLOCK>(graph, dim, width, limits, seed, monitor)
     } else {
-        filtered::<0>(graph, dim, width, seed, monitor)
+        filtered::<0>(graph, dim, width, limits, seed, monitor)
     }
 }
 
@@ -38,9 +69,10 @@ fn filtered<const W: usize>(
     graph: Graph,
     dim: usize,
     width: usize,
+    limits: Limits,
     seed: u64,
     monitor: &Monitor,
-) -> Result<(Vec<f64>, f64, bool)> {
+) -> Result<Pairs> {
     let n = graph.n_vertices();
     let degree: Vec<f64> = (0..n).map(|i| graph.row(i).1.iter().map(|&w| f64::from(w)).sum()).collect();
     let mut x = vec![0.0; n * width];
@@ -51,7 +83,7 @@ fn filtered<const W: usize>(
     let mut y = vec![0.0; n * width];
     let mut previous = vec![0.0; n * width];
 
-    monitor.begin(MAX_PRODUCTS as u64);
+    monitor.begin(limits.products as u64);
     let mut products = 0;
     // Everything below `cut` is damped; it follows the smallest Ritz value of the block upwards.
     let mut cut = 0.5;
@@ -60,7 +92,7 @@ fn filtered<const W: usize>(
         let (centre, half) = ((cut - 1.0) / 2.0, (cut + 1.0) / 2.0);
         let top: f64 = (1.0 - centre) / half;
         let degree_of_filter = ((2.0 * MAX_GROWTH).ln() / top.acosh()) as usize;
-        let degree_of_filter = degree_of_filter.clamp(4, MAX_DEGREE).min(MAX_PRODUCTS);
+        let degree_of_filter = degree_of_filter.clamp(4, MAX_DEGREE).min(limits.products);
         product::<W>(graph, &degree, &x, &mut y, width, monitor, |new, old, _| (new - centre * old) / half, &[])?;
         std::mem::swap(&mut previous, &mut x); // previous = T_0 x
         std::mem::swap(&mut x, &mut y); // x = T_1 x
@@ -85,12 +117,11 @@ fn filtered<const W: usize>(
         transform::<W>(&mut y, &vectors, width);
         let residual = residual::<W>(&degree, &x, &y, &values, dim, width);
         cut = values[width - 1].clamp(cut, 0.999_999);
-        let converged = residual <= TOLERANCE;
-        if converged || products >= MAX_PRODUCTS {
-            let root: Vec<f64> = degree.iter().map(|d| d.sqrt()).collect();
-            let rows = x.chunks(width).zip(&root);
-            let coordinates = rows.flat_map(|(row, s)| row[..dim].iter().map(move |v| v * s)).collect();
-            return Ok((coordinates, residual, converged));
+        let converged = residual <= limits.tolerance;
+        if converged || products >= limits.products {
+            let rows = x.chunks(width).zip(&degree);
+            let vectors = rows.flat_map(|(row, d)| row[..dim].iter().map(move |v| v * d.sqrt())).collect();
+            return Ok(Pairs { vectors, values: values[..dim].to_vec(), residual, converged });
         }
     }
 }
@@ -261,19 +292,22 @@ pub(super) fn symmetric_eigen(mut a: Vec<f64>, n: usize) -> (Vec<f64>, Vec<f64>)
     (values, vectors)
 }
 
-/// Eigenvectors 2 to `dim` + 1 of D^-1/2 A D^-1/2, n x dim row-major, for a small connected graph.
-pub(super) fn dense_layout(graph: Graph, dim: usize) -> Vec<f64> {
+/// [`leading`] for a small graph, by all eigenpairs.
+fn dense(graph: Graph, dim: usize) -> Pairs {
     let n = graph.n_vertices();
     let root: Vec<f64> = (0..n).map(|i| graph.row(i).1.iter().map(|&w| f64::from(w)).sum::<f64>().sqrt()).collect();
-    let mut a = vec![0.0; n * n];
+    let total: f64 = root.iter().map(|r| r * r).sum();
+    // The trivial eigenvalue becomes -1, the last.
+    let mut a: Vec<f64> = root.iter().flat_map(|x| root.iter().map(move |y| -2.0 * x * y / total)).collect();
     for i in 0..n {
         let (columns, weights) = graph.row(i);
         for (&j, &w) in columns.iter().zip(weights) {
-            a[i * n + j as usize] = f64::from(w) / (root[i] * root[j as usize]);
+            a[i * n + j as usize] += f64::from(w) / (root[i] * root[j as usize]);
         }
     }
-    let (_, vectors) = symmetric_eigen(a, n);
-    (0..n).flat_map(|i| (1..=dim).map(move |d| (i, d))).map(|(i, d)| vectors[i * n + d]).collect()
+    let (values, vectors) = symmetric_eigen(a, n);
+    let vectors = (0..n).flat_map(|i| (0..dim).map(move |d| (i, d))).map(|(i, d)| vectors[i * n + d]).collect();
+    Pairs { vectors, values: values[..dim].to_vec(), residual: 0.0, converged: true }
 }
 
 #[cfg(test)]

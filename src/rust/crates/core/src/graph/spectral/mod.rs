@@ -4,16 +4,19 @@
 
 mod eigen;
 
+use super::groups::members;
 use super::random::Stream;
 use super::symmetric::{check, Graph};
 use crate::context::{Context, Monitor};
 use crate::error::{Error, Result};
-use eigen::{dense_layout, filtered_layout};
+pub(super) use eigen::leading;
 use ndarray::Array2;
 use sprs::CsMatI;
 
-/// Components of at most this many vertices are solved densely.
-const DENSE: usize = 64;
+/// A residual below this is good enough to start from (umap-learn's tolerance), and so is whatever is there after
+/// this many products.
+const TOLERANCE: f64 = 1e-4;
+const MAX_PRODUCTS: usize = 400;
 
 /// Stream rounds of this module (see `random`): far from the epochs of the optimiser.
 const ROUND_RANDOM: u64 = 1 << 40;
@@ -75,18 +78,7 @@ pub(super) fn layout(graph: Graph, dim: usize, seed: u64, monitor: &Monitor) -> 
         sizes.len()
     ));
 
-    // Vertices by component, ascending in each.
-    let mut start = vec![0usize; sizes.len() + 1];
-    for (c, &size) in sizes.iter().enumerate() {
-        start[c + 1] = start[c] + size;
-    }
-    let mut members = vec![0u32; n];
-    let mut next = start.clone();
-    for (vertex, &c) in label.iter().enumerate() {
-        members[next[c as usize]] = vertex as u32;
-        next[c as usize] += 1;
-    }
-
+    let (start, members) = members(&label, sizes.len());
     let mut local = vec![0u32; n];
     for (c, place) in places(&sizes, dim).into_iter().enumerate() {
         let members = &members[start[c]..start[c + 1]];
@@ -134,15 +126,16 @@ fn component(
         });
         return Ok(random.collect());
     }
-    let (mut coordinates, residual, converged) =
-        if n <= DENSE { (dense_layout(graph, dim), 0.0, true) } else { filtered_layout(graph, dim, seed, monitor)? };
-    result.residual = result.residual.max(residual);
-    if !converged {
+    let found = leading(graph, dim, TOLERANCE, MAX_PRODUCTS, seed, monitor)?;
+    result.residual = result.residual.max(found.residual);
+    if !found.converged {
         result.notes.push(format!(
-            "the eigenvectors of a component of {n} observations are approximate (residual {residual:.1e}); \
-             clusters are that nearly disconnected"
+            "the eigenvectors of a component of {n} observations are approximate (residual {:.1e}); \
+             clusters are that nearly disconnected",
+            found.residual
         ));
     }
+    let mut coordinates = found.vectors;
     for d in 0..dim {
         let column = || (0..n).map(|i| coordinates[i * dim + d]);
         let extreme = column().fold(0.0f64, |m, x| if x.abs() > m.abs() { x } else { m });
@@ -154,7 +147,7 @@ fn component(
 }
 
 /// Component of each vertex, numbered by first vertex, and the components' sizes.
-fn connected(graph: Graph, monitor: &Monitor) -> Result<(Vec<u32>, Vec<usize>)> {
+pub(super) fn connected(graph: Graph, monitor: &Monitor) -> Result<(Vec<u32>, Vec<usize>)> {
     const NONE: u32 = u32::MAX;
     let n = graph.n_vertices();
     let (mut label, mut sizes, mut stack) = (vec![NONE; n], Vec::new(), Vec::new());
