@@ -8,6 +8,7 @@ mod groups;
 pub mod knn;
 pub mod leiden;
 pub mod linkage;
+mod locality;
 pub mod neighbors;
 pub mod paga;
 mod patches;

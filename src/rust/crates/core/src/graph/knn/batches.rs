@@ -58,6 +58,7 @@ pub(super) fn search(points: &Points, batches: &Batches, params: &KnnParams, ctx
     let stride = batches.n_batches * each;
     let mut knn = Knn::empty(n, stride);
     let (start, members) = members(&batches.codes, batches.n_batches);
+    let all: Vec<u32> = (0..n as u32).collect();
     let mut reports = Vec::new();
     for (b, range) in start.windows(2).enumerate() {
         let ids = members.get(range[0]..range[1]).unwrap_or_default();
@@ -65,9 +66,7 @@ pub(super) fn search(points: &Points, batches: &Batches, params: &KnnParams, ctx
         let mut output = Output { indices, distances, stride, offset: b * each };
         let small = (n as u64) * (ids.len() as u64) <= (EXACT_UP_TO as u64).pow(2);
         if params.method == Method::Exact || (params.method == Method::Auto && small) {
-            let all = points.table((0..n as u32).collect());
-            let part = points.part(ids.to_vec());
-            exact::neighbours(points, &part, &all, &all.ids, each, &mut output, ctx)?;
+            exact::neighbours(points, &points.part(ids), &all, each, &mut output, ctx)?;
         } else {
             reports.push(ivf::among(points, Some(ids), each, params, &mut output, ctx)?);
         }

@@ -10,7 +10,7 @@
 //! (NN-descent) was tried and dropped: within isotropic clouds of 50 dimensions it is slower and stops below 0.9.
 
 use super::exact::Output;
-use super::lists::{answer, build, group, home, search_home, Index, Lists, Scratch};
+use super::lists::{answer, build, group, home, search_home, Groups, Index, Scratch};
 use super::points::Points;
 use super::random::Random;
 use super::{exact, Knn, KnnParams, KnnResult, Method};
@@ -24,6 +24,18 @@ const LISTS: f64 = 1.5;
 const SAMPLE: usize = 512;
 /// Lists whose results are gathered before they are stored.
 const BATCH: usize = 64;
+
+/// The points that ask, by the list nearest to them: those searched themselves, or others.
+struct Asking<'a> {
+    index: &'a Index,
+    others: Option<&'a Groups>,
+}
+
+impl Asking<'_> {
+    fn of(&self, list: usize) -> &[u32] {
+        self.others.map_or_else(|| self.index.table.members(list), |others| others.of(list))
+    }
+}
 
 /// How a search went.
 pub(super) struct Report {
@@ -62,16 +74,15 @@ pub(super) fn among(
     let n_lists = (((searched as f64).sqrt() * LISTS) as usize).clamp(1, searched);
     let index = build(points, ids, n_lists, params.seed, ctx)?;
     let others = ids.map(|_| group(points, None, &index.centroids, ctx)).transpose()?;
-    let asking = others.as_ref().unwrap_or(&index.lists);
+    let asking = Asking { index: &index, others: others.as_ref() };
     let sample = Random::new(params.seed, 1).sample(n, SAMPLE);
-    let (truth_indices, truth) = exact::of_sample(points, &index.lists.table, &asking.table, &sample, k, ctx)?;
-    let needed = needed_tightness(points, &index, asking, &sample, &truth_indices, k, ctx)?;
-    let probes = pass(points, &index, asking, k, tightness(&needed, params.recall), output, ctx)?;
-    let ids: Vec<u32> = sample.iter().filter_map(|&row| asking.table.ids.get(row as usize).copied()).collect();
+    let (truth_indices, truth) = exact::of_sample(points, &index.table, &sample, k, ctx)?;
+    let needed = needed_tightness(points, &index, &asking, &sample, &truth_indices, k, ctx)?;
+    let probes = pass(points, &index, &asking, k, tightness(&needed, params.recall), output, ctx)?;
     Ok(Report {
         n_lists: index.centroids.n,
         nprobe: probes as f64 / n as f64,
-        recall: measured_recall(&ids, &truth, output, k),
+        recall: measured_recall(&sample, &truth, output, k),
     })
 }
 
@@ -79,7 +90,7 @@ pub(super) fn among(
 fn pass(
     points: &Points,
     index: &Index,
-    asking: &Lists,
+    asking: &Asking<'_>,
     k: usize,
     tightness: f32,
     output: &mut Output<'_>,
@@ -93,12 +104,11 @@ fn pass(
             .with_max_len(1)
             .map_init(
                 || Scratch::new(points, k),
-                |scratch, a| answer(points, index, asking, a, k, tightness, scratch, ctx),
+                |scratch, a| answer(points, index, asking.of(a), a, k, tightness, scratch, ctx),
             )
             .collect::<Result<_>>()?;
         for (answer, a) in answers.iter().zip(batch..) {
-            let (from, to) = asking.of(a);
-            let ids = asking.table.ids.get(from..to).unwrap_or_default();
+            let ids = asking.of(a);
             let found = answer.indices.chunks_exact(k).zip(answer.distances.chunks_exact(k));
             for (&id, (indices, distances)) in ids.iter().zip(found) {
                 let at = id as usize * output.stride + output.offset;
@@ -127,45 +137,48 @@ pub(super) fn measured_recall(sample: &[u32], truth: &[f32], output: &Output<'_>
     found as f64 / (sample.len() * k).max(1) as f64
 }
 
+/// The list of each of `n` points.
+fn list_of<'a>(n: usize, n_lists: usize, members: impl Fn(usize) -> &'a [u32]) -> Vec<u32> {
+    let mut list_of = vec![0u32; n];
+    for c in 0..n_lists {
+        for &id in members(c) {
+            list_of.get_mut(id as usize).into_iter().for_each(|list| *list = c as u32);
+        }
+    }
+    list_of
+}
+
 /// For each query of the sample and each of its true neighbours, the smallest tightness that finds it.
 fn needed_tightness(
     points: &Points,
     index: &Index,
-    asking: &Lists,
+    asking: &Asking<'_>,
     sample: &[u32],
     truth: &[u32],
     k: usize,
     ctx: &Context,
 ) -> Result<Vec<Vec<f32>>> {
-    let lists = |lists: &Lists| {
-        let mut list_of = vec![0u32; points.n];
-        for c in 0..index.centroids.n {
-            let (from, to) = lists.of(c);
-            for &id in lists.table.ids.get(from..to).unwrap_or_default() {
-                list_of.get_mut(id as usize).into_iter().for_each(|list| *list = c as u32);
-            }
-        }
-        list_of
-    };
-    let (homes, list_of) = (lists(asking), lists(&index.lists));
+    let n = index.centroids.n;
+    let homes = list_of(points.n, n, |c| asking.of(c));
+    let lists = list_of(points.n, n, |c| index.table.members(c));
     let list = |lists: &[u32], id: u32| lists.get(id as usize).copied().unwrap_or(0) as usize;
     let rows = sample.par_iter().zip(truth.par_chunks_exact(k)).map_init(
         || Scratch::new(points, k),
-        |scratch, (&row, truth)| {
+        |scratch, (&id, truth)| {
             ctx.monitor.check()?;
-            let a = asking.table.ids.get(row as usize).map_or(0, |&id| list(&homes, id));
+            let a = list(&homes, id);
             let home = home(points, index, a, k, scratch);
-            let bound = search_home(points, index, &home, &asking.table, (row as usize, row as usize + 1), k, scratch);
+            let bound = search_home(points, index, &home, &[id], k, scratch);
             let bound = bound.first().copied().unwrap_or(0.0);
             let mut needed = vec![0.0; index.centroids.n];
-            let own = scratch.planes.get(a).copied().unwrap_or(0.0);
+            let own = scratch.plane(a).first().copied().unwrap_or(0.0);
             for (&c, reach) in home.order.iter().zip(&home.reach).skip(home.first) {
-                let beyond = scratch.planes.get(c as usize).map_or(0.0, |plane| plane - own);
+                let beyond = scratch.plane(c as usize).first().map_or(0.0, |plane| plane - own);
                 if let Some(needed) = needed.get_mut(c as usize) {
                     *needed = if beyond > 0.0 { beyond / (reach * bound) } else { 0.0 };
                 }
             }
-            Ok(truth.iter().map(|&id| needed.get(list(&list_of, id)).copied().unwrap_or(0.0)).collect())
+            Ok(truth.iter().map(|&id| needed.get(list(&lists, id)).copied().unwrap_or(0.0)).collect())
         },
     );
     rows.collect()

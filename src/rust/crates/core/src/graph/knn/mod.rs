@@ -16,6 +16,7 @@ mod ivf;
 mod kmeans;
 mod lists;
 mod points;
+mod product;
 mod random;
 mod select;
 mod simd;

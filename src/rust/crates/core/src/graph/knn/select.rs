@@ -1,10 +1,7 @@
 //! The best candidates of each query of a block, and their order by exact distance.
 
 use super::points::{Points, Table};
-use super::simd::any_below;
-
-/// Scores compared with the threshold at once.
-const STRIDE: usize = 64;
+use super::product::LANES;
 
 /// For each query of a block, the rows with the `keep` lowest scores so far.
 ///
@@ -38,8 +35,18 @@ impl Candidates {
         self.thresholds.fill(f32::INFINITY);
     }
 
-    /// Offers the rows `first..first + scores.len()` to a query.
-    pub(super) fn offer(&mut self, query: usize, scores: &[f32], first: u32) {
+    /// Offers the rows `first..first + 16` to a query.
+    #[inline(always)]
+    pub(super) fn offer(&mut self, query: usize, scores: &[f32; LANES], first: u32) {
+        let threshold = self.thresholds.get(query).copied().unwrap_or(f32::NEG_INFINITY);
+        let below = scores.iter().fold(0u32, |any, &score| any | u32::from(score < threshold));
+        if below != 0 {
+            self.collect(query, scores, first);
+        }
+    }
+
+    #[inline(never)]
+    fn collect(&mut self, query: usize, scores: &[f32; LANES], first: u32) {
         let (keep, capacity) = (self.keep, self.capacity);
         let (Some(entries), Some(count), Some(threshold)) = (
             self.entries.get_mut(query * capacity..(query + 1) * capacity),
@@ -48,23 +55,18 @@ impl Candidates {
         ) else {
             return;
         };
-        for (start, chunk) in scores.chunks(STRIDE).enumerate() {
-            if !any_below(chunk, *threshold) {
-                continue;
-            }
-            for (offset, &score) in chunk.iter().enumerate() {
-                if score < *threshold {
-                    if *count == capacity {
-                        *threshold = shrink(entries, keep);
-                        *count = keep;
-                        if score >= *threshold {
-                            continue;
-                        }
+        for (&score, row) in scores.iter().zip(first..) {
+            if score < *threshold {
+                if *count == capacity {
+                    *threshold = shrink(entries, keep);
+                    *count = keep;
+                    if score >= *threshold {
+                        continue;
                     }
-                    if let Some(entry) = entries.get_mut(*count) {
-                        *entry = (score, first + (start * STRIDE + offset) as u32);
-                        *count += 1;
-                    }
+                }
+                if let Some(entry) = entries.get_mut(*count) {
+                    *entry = (score, row);
+                    *count += 1;
                 }
             }
         }
@@ -135,7 +137,7 @@ pub(super) fn refine(
         if f64::from(score) - slack > worst {
             break;
         }
-        let Some(&other) = table.ids.get(row as usize) else { continue };
+        let Some(other) = table.id(row as usize) else { continue };
         if other == id {
             continue;
         }
@@ -157,7 +159,7 @@ pub(super) fn refine(
 pub(super) fn scan(points: &Points, table: &Table, id: u32, most: usize, found: &mut Vec<Neighbour>) {
     found.clear();
     let mut worst = f64::INFINITY;
-    for &other in table.ids.iter().filter(|&&other| other != id) {
+    for other in table.points().filter(|&other| other != id) {
         let key = points.key(id as usize, other as usize);
         if key <= worst {
             found.push(Neighbour { key, id: other });

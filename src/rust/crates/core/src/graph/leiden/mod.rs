@@ -1,13 +1,13 @@
 //! Leiden (Traag, Waltman & van Eck 2019, Scientific Reports 9:5233) and Louvain clustering of a connectivity graph.
 //!
-//! Weights and sums are f64. One thread: the result depends on the graph, the parameters and the seed only.
+//! Weights and sums are f64. The result depends on the graph, the parameters and the seed, not on the number of threads.
 
 mod aggregate;
 mod components;
-mod locality;
 mod moving;
 mod refine;
 
+use super::locality::Renumbered;
 use super::random::Stream;
 use super::symmetric::{check, Graph};
 use crate::context::{Context, Monitor};
@@ -154,7 +154,7 @@ fn run(graph: &CsMatI<f32, u32, usize>, params: &LeidenParams, refining: bool, c
     let name = if refining { "leiden" } else { "louvain" };
     ctx.install(|| {
         let monitor = &*ctx.monitor;
-        let renumbered = locality::Renumbered::new(check(graph, name, monitor)?, monitor)?;
+        let renumbered = Renumbered::new(check(graph, name, monitor)?, monitor)?;
         let problem = Problem::new(renumbered.graph(), params.objective, params.resolution);
         let n = problem.graph.n_vertices();
         let mut membership: Vec<u32> = (0..n as u32).collect();
@@ -175,9 +175,7 @@ fn run(graph: &CsMatI<f32, u32, usize>, params: &LeidenParams, refining: bool, c
             }
         }
         let quality = quality(&problem, &membership);
-        let mut original = vec![0; n];
-        membership.iter().zip(&renumbered.order).for_each(|(&cluster, &vertex)| original[vertex as usize] = cluster);
-        let mut membership = original;
+        let mut membership = renumbered.restore(&membership, 1);
         let n_clusters = order_by_size(&mut membership);
         Ok(Partition { membership, n_clusters, quality, n_iterations: done as usize })
     })
@@ -201,14 +199,11 @@ fn iterate(
     // `node_of[v]` is the node of the present level that holds vertex v, `clusters` the partition of those nodes.
     let mut clusters = membership.to_vec();
     let mut n_clusters = renumber(&mut clusters);
-    let part = |clusters: &[u32], network: &Network<f32>, stream: &mut Stream| {
-        if refining {
-            refine::refine(network, clusters, penalty, params.theta, stream, monitor)
-        } else {
-            Ok(clusters.to_vec())
-        }
+    let mut node_of = if refining {
+        refine::refine(&network, &clusters, n_clusters, penalty, params.theta, &mut stream, monitor)?
+    } else {
+        clusters.clone()
     };
-    let mut node_of = part(&clusters, &network, &mut stream)?;
     let mut n_nodes = renumber(&mut node_of);
     if n_clusters == clusters.len() || n_nodes == clusters.len() {
         membership.copy_from_slice(&clusters);
@@ -224,7 +219,7 @@ fn iterate(
             break;
         }
         let mut finer = if refining {
-            refine::refine(&network, &upper, penalty, params.theta, &mut stream, monitor)?
+            refine::refine(&network, &upper, n_clusters, penalty, params.theta, &mut stream, monitor)?
         } else {
             upper.clone()
         };
