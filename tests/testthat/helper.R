@@ -58,3 +58,5 @@ with_options <- function(new, expr) {
   on.exit(options(old))
   expr
 }
+
+`%||%` <- function(x, y) if (is.null(x)) y else x
