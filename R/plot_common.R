@@ -91,7 +91,7 @@ category_colours <- function(adata, key, value, palette = NULL) {
 }
 
 # Coloured points as one image of `pixels` x `pixels`; later points lie on top. `radius` in pixels.
-raster_points <- function(x, y, colours, radius, pixels = 1400) {
+raster_points <- function(x, y, colours, radius, pixels = 1000) {
   keep <- is.finite(x) & is.finite(y)
   x <- x[keep]
   y <- y[keep]
@@ -132,12 +132,20 @@ panel_grid <- function(panels, ncol = NULL) {
   nrow <- ceiling(length(panels) / ncol)
   plot <- ggplot2::ggplot() + ggplot2::theme_void() +
     ggplot2::coord_cartesian(xlim = c(0, ncol), ylim = c(0, nrow), expand = FALSE, clip = "off")
-  for (k in seq_along(panels)) {
+  grobs <- lapply(panels, ggplot2::ggplotGrob)
+  # The same margins and legend widths for all, so that the plots themselves are of one size.
+  widths <- lapply(grobs, function(grob) grob$widths)
+  if (length(unique(lengths(widths))) == 1) {
+    widest <- do.call(grid::unit.pmax, widths)
+    grobs <- lapply(grobs, function(grob) {
+      grob$widths <- widest
+      grob
+    })
+  }
+  for (k in seq_along(grobs)) {
     column <- (k - 1) %% ncol
     row <- nrow - 1 - (k - 1) %/% ncol
-    plot <- plot + ggplot2::annotation_custom(
-      ggplot2::ggplotGrob(panels[[k]]), column, column + 1, row, row + 1
-    )
+    plot <- plot + ggplot2::annotation_custom(grobs[[k]], column, column + 1, row, row + 1)
   }
   attr(plot, "panels") <- panels
   plot

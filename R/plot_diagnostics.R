@@ -36,7 +36,7 @@ plot_qc <- function(adata, keys = NULL, groupby = NULL, palette = NULL) {
     panels[[length(panels) + 1]] <- ggplot2::ggplot(
       points, ggplot2::aes(x = .data[["x"]], y = .data[["y"]], colour = .data[["value"]])
     ) + embedding_layers(points, colour, look) + colour +
-      ggplot2::labs(x = "total_counts", y = "n_genes_by_counts", colour = NULL, title = if (!is.na(shade)) shade) +
+      ggplot2::labs(x = "total_counts", y = "n_genes_by_counts", colour = if (!is.na(shade)) sub("pct_counts_", "% ", shade)) +
       plot_theme()
   }
   panel_grid(panels, ncol = min(length(panels), 4))
@@ -56,7 +56,10 @@ plot_hvg <- function(adata, label = 10) {
     residual_variances = "variance of Pearson residuals", variances_norm = "standardised variance",
     dispersions_norm = "normalised dispersion"
   )
-  measure <- intersect(names(measures), names(var))[1]
+  # The measure of the last call, where it says which that was.
+  flavor <- if ("hvg" %in% names(adata@uns)) resolve(adata@uns[["hvg"]])$flavor
+  last <- switch(flavor %or% "", pearson_residuals = 1, seurat_v3 = , seurat_v3_paper = 2, seurat = , cell_ranger = 3)
+  measure <- intersect(names(measures)[c(last, 1:3)], names(var))[1]
   if (is.na(measure) || !"means" %in% names(var)) {
     abort("missing", "var has no means and variances of highly_variable_genes(): run it first")
   }
@@ -69,7 +72,8 @@ plot_hvg <- function(adata, label = 10) {
   named <- named[named$chosen, ]
   counts <- table(factor(points$chosen, c(TRUE, FALSE)))
   plot <- ggplot2::ggplot(points, ggplot2::aes(x = .data[["x"]], y = .data[["y"]], colour = .data[["chosen"]])) +
-    ggplot2::geom_point(size = 0.7, stroke = 0) + ggplot2::scale_x_log10() +
+    ggplot2::geom_point(size = 1, stroke = 0) +
+    ggplot2::scale_x_log10(expand = ggplot2::expansion(mult = c(0.05, 0.12))) +
     ggplot2::scale_colour_manual(
       values = c(`TRUE` = "black", `FALSE` = "grey70"), breaks = c("TRUE", "FALSE"),
       labels = paste0(c("highly variable", "other"), " (", big(as.vector(counts)), ")")

@@ -77,9 +77,9 @@ embedding_panel <- function(points, value, title, axes, colours, look) {
   if (!discrete || is.null(value) || !look$label) return(plot)
   middle <- stats::aggregate(points[c("x", "y")], list(value = points$value), median)
   plot + ggplot2::geom_label(
-    ggplot2::aes(label = .data[["value"]]), middle, colour = "black", size = 3, label.size = 0, alpha = 0.6,
-    label.padding = ggplot2::unit(0.12, "lines")
-  )
+    ggplot2::aes(label = .data[["value"]]), middle, colour = "black", size = 3.2, label.size = 0, alpha = 0.7,
+    fontface = "bold", label.padding = ggplot2::unit(0.12, "lines")
+  ) + ggplot2::scale_x_continuous(expand = ggplot2::expansion(mult = 0.14))
 }
 
 # Points, or an image of them with invisible points for the legend.
@@ -94,7 +94,7 @@ embedding_layers <- function(points, scale, look) {
   }
   corners <- points[c(which.min(points$x), which.max(points$x), which.min(points$y), which.max(points$y)), ]
   list(
-    raster_points(points$x, points$y, trained$map(points$value), radius = max(1, 2.2 * look$size)),
+    raster_points(points$x, points$y, trained$map(points$value), radius = max(1.2, 3.8 * look$size)),
     ggplot2::geom_point(data = rbind(shown, corners), alpha = 0, stroke = 0)
   )
 }

@@ -137,15 +137,16 @@ plot_heatmap <- function(
     ggplot2::scale_y_reverse(breaks = middles, labels = names(ends), expand = c(0, 0)) +
     ggplot2::labs(x = NULL, y = groupby, fill = NULL) + plot_theme() + upright_labels() +
     ggplot2::theme(axis.line = ggplot2::element_blank(), axis.ticks.y = ggplot2::element_blank())
-  left <- vapply(split(as.integer(long$gene), long$section), min, 1)[[1]]
+  # The groups' colours beside the first section, as wide for one gene as for fifty.
   width <- 0.02 * length(unique(sections$gene)) + 0.15
+  left <- min(as.integer(long$gene[long$section == levels(long$section)[1]])) - 0.5
+  first$xmin <- left - 1.5 * width
+  first$xmax <- left - 0.4 * width
   plot <- plot + ggplot2::geom_rect(
-    data = first, inherit.aes = FALSE, fill = first$colour, xmin = left - 0.5 - 1.6 * width, xmax = left - 0.5 - 0.4 * width,
-    ggplot2::aes(ymin = .data[["start"]], ymax = .data[["end"]])
-  ) + ggplot2::scale_x_continuous(
-    breaks = seq_along(levels(long$gene)), labels = levels(long$gene), expand = c(0, 0),
-    limits = NULL
-  )
+    ggplot2::aes(
+      xmin = .data[["xmin"]], xmax = .data[["xmax"]], ymin = .data[["start"]], ymax = .data[["end"]]
+    ), first, inherit.aes = FALSE, fill = first$colour
+  ) + ggplot2::scale_x_continuous(breaks = seq_along(levels(long$gene)), labels = levels(long$gene), expand = c(0, 0))
   in_sections(plot, sections)
 }
 
