@@ -241,7 +241,7 @@ as_AnnDataOOM.Seurat <- function(
   misc <- SeuratObject::Misc(x)
   if (is.null(misc)) misc <- list()
   reductions <- Filter(function(name) is(x[[name]], "DimReduc"), names(x))
-  keys <- setNames(reductions, paste0("X_", sub("^X_", "", reductions)))
+  keys <- setNames(reductions, sub("^(X_)?", "X_", reductions))
   loadings <- lapply(setNames(nm = reductions), function(name) SeuratObject::Loadings(x[[name]]))
   loadings <- loadings[vapply(loadings, function(l) length(l) > 0 && all(rownames(l) %in% rownames(assay)), TRUE)]
   loadings <- lapply(loadings, function(l) {

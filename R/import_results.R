@@ -46,7 +46,8 @@ import_results <- function(
       taken <- c(taken, paste0(part, "$", name))
     }
   }
-  inform("import", if (length(taken)) paste("taken over:", paste(taken, collapse = ", ")) else "nothing new was found")
+  said <- if (length(taken)) paste("taken over:", paste(taken, collapse = ", ")) else "nothing new was found"
+  inform("import", paste(strwrap(said, width = 80, exdent = 2), collapse = "\n"))
   adata
 }
 

@@ -37,7 +37,7 @@ plot_qc <- function(adata, keys = NULL, groupby = NULL, palette = NULL) {
       points, ggplot2::aes(x = .data[["x"]], y = .data[["y"]], colour = .data[["value"]])
     ) + embedding_layers(points, colour, look) + colour +
       ggplot2::labs(x = "total_counts", y = "n_genes_by_counts", colour = if (!is.na(shade)) sub("pct_counts_", "% ", shade)) +
-      plot_theme()
+      plot_theme() + ggplot2::theme(legend.position = "top", legend.key.height = ggplot2::unit(0.4, "lines"))
   }
   panel_grid(panels, ncol = min(length(panels), 4))
 }

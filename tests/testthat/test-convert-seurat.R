@@ -115,6 +115,15 @@ test_that("what does not fit in memory is refused, with the way to go on", {
   )
 })
 
+test_that("a bare Seurat object comes in", {
+  skip_if_not(seurat4)
+  s <- suppressWarnings(CreateSeuratObject(as(t(twin$counts), "CsparseMatrix")))
+  a <- as_AnnDataOOM(s, path = tempfile(fileext = ".h5ad"))
+  expect_equal(values(a$X), unname(twin$counts))
+  expect_length(a$layers, 0)
+  expect_identical(a$obs_names, rownames(twin$counts))
+})
+
 # SeuratObject 5 is not in Debian 12: a stand-in of the functions called, that keeps what it is given.
 stand_in_5 <- function() {
   keep <- function(kind) function(...) structure(list(...), class = kind)
