@@ -1,6 +1,6 @@
 //! Verbs: each decodes its parameters, runs the core and gives what to merge.
 
-use crate::buffer::{bools, i32s};
+use crate::buffer::{bools, f64s, i32s, u32s};
 use crate::errors::to_py_err;
 use crate::matrix::Matrix;
 use crate::run::run;
@@ -81,6 +81,30 @@ fn scale<'py>(
     Ok((Matrix(y), buffer(py, s.mean)?, buffer(py, s.std)?))
 }
 
+/// On named columns of numbers, an intercept added; or on one column of groups.
+#[pyfunction]
+fn regress_out(
+    py: Python<'_>,
+    x: &Matrix,
+    columns: Vec<(String, Arr<'_>)>,
+    groups: Option<(String, Arr<'_>, usize)>,
+) -> PyResult<Matrix> {
+    let by = match groups {
+        Some((name, codes, n_groups)) => ops::Regressors::Groups { name, codes: u32s(&codes)?, n_groups },
+        None => ops::Regressors::Numbers(
+            columns.into_iter().map(|(name, v)| Ok((name, f64s(&v)?))).collect::<PyResult<Vec<_>>>()?,
+        ),
+    };
+    run(py, |ctx| ops::regress_out(&x.0, &by, ctx)).map(Matrix)
+}
+
+/// Fitted values of a local quadratic regression.
+#[pyfunction]
+fn loess<'py>(py: Python<'py>, x: &Arr<'py>, y: &Arr<'py>, span: f64) -> PyResult<Arr<'py>> {
+    let (x, y) = (f64s(x)?, f64s(y)?);
+    buffer(py, run(py, |_| ops::loess(&x, &y, span))?)
+}
+
 #[pyfunction]
 #[pyo3(signature = (x, *, flavor, n_top_genes, min_mean, max_mean, min_disp, max_disp, n_bins, span, theta, clip,
                     log_base, batch, computed_on))]
@@ -148,6 +172,8 @@ pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(filter_genes, m)?)?;
     m.add_function(wrap_pyfunction!(normalize_total, m)?)?;
     m.add_function(wrap_pyfunction!(scale, m)?)?;
+    m.add_function(wrap_pyfunction!(regress_out, m)?)?;
+    m.add_function(wrap_pyfunction!(loess, m)?)?;
     m.add_function(wrap_pyfunction!(highly_variable_genes, m)?)?;
     m.add_function(wrap_pyfunction!(pca, m)?)
 }
