@@ -3,6 +3,7 @@
 # make demo-python          the same pipeline from Python
 # make test                 every test of the project
 # make bench                the benchmark against other tools (bench/README.md); N="20000 100000" sets the sizes
+# make bench-graph          neighbours, UMAP and Leiden against other tools (bench/README.md); N as above
 # make lint                 formatters and linters, warnings are errors
 #
 # Both commands install what is missing first. Compiled Rust is kept in $(CACHE)/target between runs.
@@ -18,7 +19,7 @@ OUT ?= demo-output
 N ?= 100000
 BENCH_DIR ?= $(CACHE)/bench
 
-.PHONY: demo demo-python test setup-demo setup-test install test-rust test-r test-python bench lint format document
+.PHONY: demo demo-python test setup-demo setup-test install test-rust test-r test-python bench bench-graph lint format document
 
 demo: setup-demo install
 	@mkdir -p "$(OUT)"
@@ -45,6 +46,11 @@ test-r:
 bench: setup-demo install
 	$(CARGO) build --locked --release --examples -p anndataoom-core --manifest-path $(RUST)
 	python3 bench/bench.py --n-obs $(N) --dir "$(BENCH_DIR)" --target-dir "$(CARGO_TARGET_DIR)"
+
+bench-graph:
+	$(CARGO) build --locked --release --example graph -p anndataoom-core --manifest-path $(RUST)
+	python3 bench/graph.py --n-obs $(N) --dir "$(BENCH_DIR)" --target-dir "$(CARGO_TARGET_DIR)"
+
 # The Python package: built beside its sources, tested with the environment of setup-test.
 test-python: setup-test
 	sh tools/test-python.sh
