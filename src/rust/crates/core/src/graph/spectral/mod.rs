@@ -14,8 +14,10 @@ use ndarray::Array2;
 use sprs::CsMatI;
 
 /// A residual below this is good enough to start from (umap-learn's tolerance), and so is whatever is there after
-/// this many products.
-const TOLERANCE: f64 = 1e-4;
+/// `MAX_PRODUCTS` products.
+pub(super) const ROUGH: f64 = 1e-4;
+/// Residual of a layout for its own sake.
+const FINE: f64 = 1e-5;
 const MAX_PRODUCTS: usize = 400;
 
 /// Stream rounds of this module (see `random`): far from the epochs of the optimiser.
@@ -54,11 +56,12 @@ pub fn spectral_layout(
 ) -> Result<SpectralLayout> {
     ctx.install(|| {
         let graph = check(graph, "spectral_layout", &ctx.monitor)?;
-        layout(graph, n_components, seed, &ctx.monitor)
+        layout(graph, n_components, FINE, seed, &ctx.monitor)
     })
 }
 
-pub(super) fn layout(graph: Graph, dim: usize, seed: u64, monitor: &Monitor) -> Result<SpectralLayout> {
+/// [`spectral_layout`] with eigenpairs of residual `tolerance`.
+pub(super) fn layout(graph: Graph, dim: usize, tolerance: f64, seed: u64, monitor: &Monitor) -> Result<SpectralLayout> {
     if dim == 0 {
         return Err(Error::parameter("n_components", "at least 1", dim));
     }
@@ -69,7 +72,7 @@ pub(super) fn layout(graph: Graph, dim: usize, seed: u64, monitor: &Monitor) -> 
     result.n_connected = sizes.len();
     if sizes.len() <= 1 {
         let all: Vec<u32> = (0..n as u32).collect();
-        let part = component(graph, dim, seed, &all, monitor, &mut result)?;
+        let part = component(graph, dim, tolerance, seed, &all, monitor, &mut result)?;
         result.coordinates.iter_mut().zip(part).for_each(|(to, from)| *to = from);
         return Ok(result);
     }
@@ -93,7 +96,7 @@ pub(super) fn layout(graph: Graph, dim: usize, seed: u64, monitor: &Monitor) -> 
             indptr.push(indices.len());
         }
         let part = Graph { indptr: &indptr, indices: &indices, data: &data };
-        let coordinates = component(part, dim, seed, members, monitor, &mut result)?;
+        let coordinates = component(part, dim, tolerance, seed, members, monitor, &mut result)?;
         let largest = coordinates.iter().fold(0.0f64, |m, x| m.max(x.abs()));
         let scale = if largest > 0.0 { place.radius / largest } else { 0.0 };
         for (&vertex, from) in members.iter().zip(coordinates.chunks(dim)) {
@@ -109,6 +112,7 @@ pub(super) fn layout(graph: Graph, dim: usize, seed: u64, monitor: &Monitor) -> 
 fn component(
     graph: Graph,
     dim: usize,
+    tolerance: f64,
     seed: u64,
     vertices: &[u32],
     monitor: &Monitor,
@@ -126,7 +130,7 @@ fn component(
         });
         return Ok(random.collect());
     }
-    let found = leading(graph, dim, TOLERANCE, MAX_PRODUCTS, seed, monitor)?;
+    let found = leading(graph, dim, tolerance, MAX_PRODUCTS, seed, monitor)?;
     result.residual = result.residual.max(found.residual);
     if !found.converged {
         result.notes.push(format!(

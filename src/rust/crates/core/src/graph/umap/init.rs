@@ -45,7 +45,7 @@ pub(super) fn positions(renumbered: &Renumbered, params: &UmapParams, monitor: &
     let mut notes = Vec::new();
     let mut x = match &params.init {
         Init::Spectral => {
-            let layout = spectral::layout(graph, dim, params.seed, monitor)?;
+            let layout = spectral::layout(graph, dim, spectral::ROUGH, params.seed, monitor)?;
             notes = layout.notes;
             noisy(layout.coordinates.into_iter().collect(), dim, params.seed)
         }
