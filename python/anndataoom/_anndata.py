@@ -407,8 +407,24 @@ class AnnDataOOM:
         else:
             self._layers[layer] = value
 
-    def obs_vector(self, key: str, *, layer: str | None = None) -> np.ndarray:
-        """A column of obs, or the values of one gene."""
+    def explain(self, layer: str | None = None) -> None:
+        """Prints what X or a layer would cost to go through; see `anndataoom.explain`."""
+        print(self._matrix(layer).plan(), end="")
+
+    def index_columns(self, dir, layer: str | None = None) -> str:
+        """Makes genes readable in milliseconds; see `anndataoom.index_columns`."""
+        return self._matrix(layer).index_columns(dir)
+
+    def obs_vector(self, key: str | list[str], *, layer: str | None = None) -> np.ndarray | pd.DataFrame:
+        """A column of obs, or the values of one gene; of a list of them a frame, its genes read in one pass."""
+        if not isinstance(key, str):
+            keys = list(key)
+            genes = [k for k in keys if k not in self._obs.columns]
+            frame = {k: self._obs.column(k).values for k in keys if k not in genes}
+            if genes:
+                values = dense(self._matrix(layer)[:, self._resolve_index(genes, axis="var")])
+                frame.update(zip(genes, values.T, strict=True))
+            return pd.DataFrame(frame, index=self.obs_names)[keys]
         if key in self._obs.columns:
             return self._obs.column(key).values
         column = self._resolve_index(key, axis="var")
