@@ -24,8 +24,8 @@ obs_vector <- function(adata, k, layer = NULL, use_raw = NULL) {
   }
   annotation <- is.null(layer) & !isTRUE(use_raw) & k %in% names(adata@obs)
   genes <- row.names(adata@var)
-  in_raw <- if (is.null(use_raw)) {
-    is.null(layer) & !is.null(adata@raw) & !k %in% genes & k %in% row.names(adata@raw@var)
+  in_raw <- if (is.null(use_raw) && is.null(layer) && !is.null(adata@raw)) {
+    !k %in% genes & k %in% row.names(adata@raw@var)
   } else {
     rep(isTRUE(use_raw), length(k))
   }
@@ -38,7 +38,10 @@ obs_vector <- function(adata, k, layer = NULL, use_raw = NULL) {
     at <- match(k[wanted], there)
     if (anyNA(at)) {
       missing <- k[wanted][is.na(at)][1]
-      abort("name", "no column of obs and no gene named '", missing, "'", similar_names(missing, c(names(adata@obs), there)))
+      abort(
+        "name", "no column of obs and no gene named '", missing, "'",
+        similar_names(missing, c(names(adata@obs), there))
+      )
     }
     found <- collect_oom(select_oom(matrix_for(adata, layer, raw), NULL, at), limit = Inf)
     values[wanted] <- lapply(seq_along(wanted), function(j) as.vector(found[, j]))
