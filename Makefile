@@ -2,7 +2,9 @@
 # make demo H5AD=my.h5ad    the same on yours
 # make demo-python          the same pipeline from Python
 # make test                 every test of the project
-# make bench                the benchmark against other tools (bench/README.md); N="20000 100000" sets the sizes
+# make test-omicverse       omicverse and scanpy on the Python wheel (installs 2 GB of them first)
+# make bench                the benchmark against other tools (bench/README.md); N="20000 100000" sets the sizes,
+#                           TOOLS="r scanpy" the tools
 # make bench-graph          neighbours, UMAP and Leiden against other tools (bench/README.md); N as above
 # make lint                 formatters and linters, warnings are errors
 #
@@ -19,7 +21,7 @@ OUT ?= demo-output
 N ?= 100000
 BENCH_DIR ?= $(CACHE)/bench
 
-.PHONY: demo demo-python test setup-demo setup-test install test-rust test-r test-python bench bench-graph lint format document
+.PHONY: demo demo-python test setup-demo setup-test install test-rust test-r test-python test-omicverse bench bench-graph lint format document
 
 demo: setup-demo install
 	@mkdir -p "$(OUT)"
@@ -45,7 +47,8 @@ test-r:
 
 bench: setup-demo install
 	$(CARGO) build --locked --release --examples -p anndataoom-core --manifest-path $(RUST)
-	python3 bench/bench.py --n-obs $(N) --dir "$(BENCH_DIR)" --target-dir "$(CARGO_TARGET_DIR)"
+	sh tools/build-python.sh
+	python3 bench/bench.py --n-obs $(N) --dir "$(BENCH_DIR)" --target-dir "$(CARGO_TARGET_DIR)" $(if $(TOOLS),--tools $(TOOLS))
 
 bench-graph:
 	$(CARGO) build --locked --release --example graph -p anndataoom-core --manifest-path $(RUST)
@@ -54,6 +57,9 @@ bench-graph:
 # The Python package: built beside its sources, tested with the environment of setup-test.
 test-python: setup-test
 	sh tools/test-python.sh
+
+test-omicverse: setup-test
+	sh tests/python/omicverse/run.sh
 
 # The pipeline of inst/scripts/demo.R from Python; H5AD as there.
 demo-python: setup-test
@@ -67,6 +73,7 @@ document:
 format:
 	cargo fmt --all --manifest-path $(RUST)
 
-lint:
+lint: setup-test
 	cargo fmt --all --check --manifest-path $(RUST)
 	$(CARGO) clippy --locked --release --all-targets --manifest-path $(RUST) -- -D warnings
+	$(ANNDATAOOM_PYTHON) -m ruff check python tests/python

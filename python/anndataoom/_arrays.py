@@ -85,8 +85,8 @@ class BackedArray:
     def __repr__(self) -> str:
         n, m = self.shape
         place = self._place()
-        queued = "".join(f"\n    {i}. {line}" for i, line in enumerate(self._m.info()["queued"], 1))
-        return f"{type(self).__name__} {n} x {m}, {self.dtype}, {self._m.info()['layout']}, {place}{queued}"
+        steps = "".join(f"\n    {i}. {line}" for i, line in enumerate(queued(self._m), 1))
+        return f"{type(self).__name__} {n} x {m}, {self.dtype}, {self._m.info()['layout']}, {place}{steps}"
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -217,6 +217,18 @@ class BackedArray:
         # Compressed columns are decoded whole for every read: read as much as may be held.
         share = 1 if info["layout"] == "csc" else 4
         return max(1, int(settings.memory / share / max(1, per_row)))
+
+    # -- cost ---------------------------------------------------------------------------------------------------------
+
+    def plan(self) -> str:
+        """What going through it would cost: see `anndataoom.explain`."""
+        return self._m.explain()
+
+    def index_columns(self, dir) -> str:
+        """Makes selections of a few genes readable in milliseconds: see `anndataoom.index_columns`."""
+        os.makedirs(dir, exist_ok=True)
+        path, _, _ = self._m.index_columns(os.fspath(dir))
+        return str(path)
 
     # -- reductions ---------------------------------------------------------------------------------------------------
 
@@ -463,6 +475,15 @@ _KINDS = {
     "normalize_pearson_residuals": PearsonResidualBackedArray,
     "regress_out": RegressedBackedArray,
 }
+
+
+def queued(matrix: _core.Matrix) -> list[str]:
+    """What is recorded on a matrix, a line each, as one would call it."""
+    words = {" = ": "=", "TRUE": "True", "FALSE": "False", "NULL": "None"}
+    lines = matrix.info()["queued"]
+    for old, new in words.items():
+        lines = [line.replace(old, new) for line in lines]
+    return lines
 
 
 def wrap(matrix: _core.Matrix, file: _core.File | None) -> BackedArray:

@@ -1,4 +1,5 @@
-//! Neighbours, connectivities, UMAP, clusters and what is made of them, on an in-memory embedding. Knows nothing of the expression matrix.
+//! Neighbours, connectivities, UMAP, clusters and what is made of them, on an in-memory embedding. Knows nothing of the
+//! expression matrix.
 
 pub mod clusters;
 pub mod connectivities;
@@ -12,7 +13,7 @@ mod locality;
 pub mod neighbors;
 pub mod paga;
 mod patches;
-mod random;
+use crate::random;
 pub mod spectral;
 mod symmetric;
 pub mod umap;
