@@ -15,7 +15,9 @@
 paga <- function(adata, groups = NULL, neighbors_key = NULL) {
   check_adata(adata)
   if (is.null(groups)) groups <- intersect(c("leiden", "louvain"), names(adata@obs))[1]
-  if (is.na(groups)) abort("name", "groups: obs has no column 'leiden' or 'louvain'; run leiden() first, or name another")
+  if (is.na(groups)) {
+    abort("name", "groups: obs has no column 'leiden' or 'louvain'; run leiden() first, or name another")
+  }
   factor <- groups_of(adata, groups, "groups")
   patch <- rs_work(
     "PAGA", rs_paga, graph = graph_of(adata, neighbors_key, what = "distances"), groups = as.integer(factor),

@@ -76,7 +76,7 @@ def table(all_results):
         rows.append(f"{head} UMAP, 200 epochs | {number(umap)} | umap-learn | {number(best(theirs, 'umap'))} | "
                     f"{factor(best(theirs, 'umap'), umap)} | {embedding(q)} | {embedding(p)} |")
         leiden = mean(line["seconds"] for line in ours if line.get("step") == "leiden")
-        for other in ("igraph, until stable", "igraph, 2 iterations", "leidenalg, until stable", "leidenalg, 2 iterations"):
+        for other in (f"{tool}, {how}" for tool in ("igraph", "leidenalg") for how in ("until stable", "2 iterations")):
             seconds = mean(line["seconds"] for line in theirs if line.get("step") == other)
             if seconds:
                 rows.append(f"{head} Leiden, until stable | {number(leiden)} | {other} | {number(seconds)} | "
@@ -88,8 +88,8 @@ def table(all_results):
     for r in all_results:
         for small in all_results:
             if small["kind"] == r["kind"] and small["cells"] < r["cells"] and small.get("total"):
-                times = f"{r['cells']:,} cells take {r['total'] / small['total']:.1f} times as long as {small['cells']:,}"
-                rows.append(f"\n{r['kind']}: {times}.")
+                times = f"take {r['total'] / small['total']:.1f} times as long as {small['cells']:,}"
+                rows.append(f"\n{r['kind']}: {r['cells']:,} cells {times}.")
     return "\n".join(rows) + "\n"
 
 
@@ -121,7 +121,8 @@ def main():
             compared = n <= a.reference_cells
             seeds = a.seeds if compared else 1
             print(f"{kind}, {n:,} cells: ours", flush=True)
-            ours = run([graph, "run", file, "--threads", a.threads, "--seeds", seeds, "--out", work / "ours"], env, a.timeout)
+            command = [graph, "run", file, "--threads", a.threads, "--seeds", seeds, "--out", work / "ours"]
+            ours = run(command, env, a.timeout)
             theirs, prefixes = [], [work / "ours"]
             if compared:
                 print(f"{kind}, {n:,} cells: scanpy, umap-learn, igraph, leidenalg", flush=True)

@@ -102,7 +102,8 @@ def points500():
     adata.obsm["X_pca"] = points
     adata.obsp["connectivities"], adata.obsp["distances"] = graph, distances
     adata.uns["neighbors"] = {
-        "connectivities_key": "connectivities", "distances_key": "distances", "params": {"n_neighbors": 15, "method": "umap"}
+        "connectivities_key": "connectivities", "distances_key": "distances",
+        "params": {"n_neighbors": 15, "method": "umap"},
     }
     save(
         "graph_verbs500.json",
