@@ -443,7 +443,7 @@ def neighbors(
         Column of obs: every cell gets `neighbors_within_batch` neighbours from each batch, instead of the `n_neighbors`
         nearest of all.
     trim
-        With `batch_key`, how many of the strongest links of a cell stay: by default ten times its neighbours, 0 for all.
+        With `batch_key`, how many of the strongest links of a cell stay: ten times its neighbours by default, 0 is all.
     """
     adata = _target(adata, copy)
     if not knn or transformer is not None or metric_kwds:

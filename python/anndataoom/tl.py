@@ -144,7 +144,7 @@ def paga(adata, groups=None, *, use_rna_velocity=False, model="v1.2", neighbors_
     if groups is None:
         groups = next((key for key in ("leiden", "louvain") if key in adata.obs), None)
         if groups is None:
-            raise ValueError("groups: obs has no column 'leiden' or 'louvain'; run anndataoom.tl.leiden, or name another")
+            raise ValueError("groups: obs has no column 'leiden' or 'louvain'; run tl.leiden first, or name another")
     codes, names = _groups(adata, groups, "groups")
     merge(adata, _core.paga(_graph(adata, neighbors_key, what="distances"), codes, len(names), groups))
     return adata if copy else None
