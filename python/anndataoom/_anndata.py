@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -57,17 +58,13 @@ class AnnDataOOM:
         self._obsm, self._varm = Elements("obsm", (n,)), Elements("varm", (m,))
         self._obsp, self._varp = Elements("obsp", (n, n)), Elements("varp", (m, m))
         self._uns = Uns()
+        # Matrices of the file that could not be read.
+        self._unread = {}
 
     def _from_file(self, file: _core.File) -> None:
-        for required in ("obs", "var"):
-            if not file.exists(required):
-                raise KeyError(f"'{file.path}' has no element '{required}'; is this an h5ad file?")
-
-        def there(path):
-            return file.exists(path) and file.describe(path)[0] != "null"
-
-        self._file, self._origin_file = file, str(file.path)
-        X = open_matrix(file, "X") if there("X") else None
+        x, slots, raw = file.tree()
+        self._file, self._origin_file, self._unread = file, str(file.path), {}
+        X = None if x is None else self._try_matrix(x)
         obs, var = Frame(OnDisk(file, "obs")), Frame(OnDisk(file, "var"))
         shape = (len(obs.index), len(var.index))
         if X is not None and X.shape != shape:
@@ -76,17 +73,38 @@ class AnnDataOOM:
                 f"'{file.path}', element 'X': expected {shape[0]} x {shape[1]}, the lengths of obs and var, "
                 f"found {found}"
             )
+        unread = self._unread
         self._empty(X, obs, var, shape)
-        for slot in ("layers", "obsm", "varm", "obsp", "varp", "uns"):
-            elements = getattr(self, f"_{slot}")
-            for key in file.keys(slot) if there(slot) else []:
-                elements._items[key] = OnDisk(file, f"{slot}/{key}")
-        if there("raw/X"):
-            raw = open_matrix(file, "raw/X")
-            varm = Elements("varm", (raw.shape[1],))
-            for key in file.keys("raw/varm") if there("raw/varm") else []:
-                varm._items[key] = OnDisk(file, f"raw/varm/{key}")
-            self._raw = _FrozenRaw(raw, Frame(OnDisk(file, "raw/var")), varm, self._obs.index)
+        self._unread = unread
+        for slot, entries in slots:
+            getattr(self, f"_{slot}")._items.update({key: OnDisk(file, path) for key, path in entries})
+        if raw is not None:
+            raw_path, raw_var, entries = raw
+            raw_x = self._try_matrix(raw_path, "raw/X")
+            if raw_x is None:
+                self._unread["raw/var"] = OnDisk(file, raw_var)
+                self._unread["raw/varm"] = [(key, OnDisk(file, path)) for key, path in entries]
+                return
+            varm = Elements("varm", (raw_x.shape[1],))
+            varm._items.update({key: OnDisk(file, path) for key, path in entries})
+            self._raw = _FrozenRaw(raw_x, Frame(OnDisk(file, raw_var)), varm, self._obs.index)
+
+    @classmethod
+    def _of_parts(cls, file, X, obs, var):
+        """A matrix of a file that is no h5ad file, and its tables."""
+        out = cls()
+        out._file, out._origin_file = file, str(file.path)
+        out._empty(X, Frame(obs), Frame(var), X.shape)
+        return out
+
+    def _try_matrix(self, path, name="X"):
+        """A matrix of the file; one that cannot be read hides nothing else, and is kept when written."""
+        try:
+            return open_matrix(self._file, path)
+        except (ValueError, NotImplementedError, TypeError, KeyError, OSError) as e:
+            self._unread[name] = OnDisk(self._file, path)
+            warnings.warn(f"{path} is left out: {e}", stacklevel=5)
+            return None
 
     def _from_anndata(self, adata) -> None:
         X = None if adata.X is None else as_backed(_in_memory(adata.X))
@@ -344,6 +362,9 @@ class AnnDataOOM:
         out._chunk_size, out._origin_file, out._file = self._chunk_size, self._origin_file, self._file
         out._n_obs = self._n_obs if rows is None else len(rows)
         out._n_vars = self._n_vars if columns is None else len(columns)
+        out._unread = self._unread if rows is None and columns is None else {}
+        if self._unread and not out._unread:
+            warnings.warn(f"a selection is without what cannot be read: {', '.join(self._unread)}", stacklevel=4)
         out._X = None if self._X is None else select(self._X, rows, columns)
         out._layers = self._layers.subset(rows, columns)
         out._obsm, out._varm = self._obsm.subset(rows, None), self._varm.subset(columns, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 
 import pandas as pd
 
@@ -37,10 +38,21 @@ def plan(adata) -> dict:
     }
     if adata.X is not None:
         out["X"] = matrix_part(adata.X)
+    elif "X" in adata._unread:
+        out["X"] = unread_part(adata._unread["X"])
     raw = adata.raw
+    if raw is None and "raw/X" in adata._unread:
+        x, var, entries = (adata._unread[k] for k in ("raw/X", "raw/var", "raw/varm"))
+        varm = [(key, unread_part(element)) for key, element in entries]
+        out["raw"] = {"X": unread_part(x), "var": unread_part(var), "varm": varm}
     if raw is not None:
         out["raw"] = {"X": matrix_part(raw.X), "var": frame_part(raw._var, "raw/var"), "varm": mapping(raw.varm)}
     return out
+
+
+def unread_part(element):
+    """What could not be read, as it is in its file."""
+    return ("copy", element.file, element.element, None, None)
 
 
 def matrix_part(x):
@@ -62,7 +74,7 @@ def element_part(value, name: str, slot: str):
 
 
 def frame_part(frame: Frame, name: str):
-    if not frame.touched:
+    if not frame.touched and frame.disk.rows is None:
         disk = frame.disk
         return ("copy", disk.file, disk.element, disk.rows, None)
     table = frame.frame
@@ -73,6 +85,9 @@ def frame_part(frame: Frame, name: str):
     if disk is not None:
         # Columns that could not be read are not lost.
         left = [c for c in frame.failed if c not in table.columns]
+        if left and disk.rows is not None:
+            warnings.warn(f"{name}: of a selection, columns that cannot be read are not written: {', '.join(left)}")
+            left = []
         columns += [(c, ("copy", disk.file, f"{disk.element}/{c}", disk.rows, None)) for c in left]
     return ("frame", index_name, ("value", index_to_core(table.index, name)), columns)
 
