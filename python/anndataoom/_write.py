@@ -11,11 +11,13 @@ from . import _core
 from ._arrays import BackedArray, as_backed
 from ._convert import check_frame, column_to_core, index_to_core, to_core
 from ._elements import Frame, OnDisk, is_matrix
+from ._raw import _FrozenRaw
 
 
-def write_h5ad(adata, path, compression=None, compression_opts=None, as_dense=(), as_csc=()) -> None:
+def write_h5ad(adata, path, compression=None, compression_opts=None, as_dense=(), as_csc=(), *, convert=True) -> None:
+    """Streams `adata` to a file; `convert` makes repeated strings of frames that were read categories."""
     _core.write_h5ad(
-        plan(adata),
+        plan(adata, convert),
         os.fspath(path),
         compression=compression,
         level=compression_opts,
@@ -24,8 +26,11 @@ def write_h5ad(adata, path, compression=None, compression_opts=None, as_dense=()
     )
 
 
-def plan(adata) -> dict:
-    adata.strings_to_categoricals()
+def plan(adata, convert: bool = True) -> dict:
+    """What the core has to write, by slot."""
+    for holder in (adata._obs, adata._var):
+        if convert and holder.touched:
+            strings_to_categoricals(holder.frame)
     out = {
         "obs": frame_part(adata._obs, "obs"),
         "var": frame_part(adata._var, "var"),
@@ -36,23 +41,28 @@ def plan(adata) -> dict:
         "varp": mapping(adata.varp),
         "uns": mapping(adata.uns),
     }
-    if adata.X is not None:
-        out["X"] = matrix_part(adata.X)
-    elif "X" in adata._unread:
-        out["X"] = unread_part(adata._unread["X"])
-    raw = adata.raw
-    if raw is None and "raw/X" in adata._unread:
-        x, var, entries = (adata._unread[k] for k in ("raw/X", "raw/var", "raw/varm"))
-        varm = [(key, unread_part(element)) for key, element in entries]
-        out["raw"] = {"X": unread_part(x), "var": unread_part(var), "varm": varm}
-    if raw is not None:
+    x, raw = adata._X, adata._raw
+    if isinstance(x, BackedArray):
+        out["X"] = matrix_part(x)
+    elif x is not None and kept_part(x, "X"):
+        out["X"] = copy_part(x.kept)
+    if raw is not None and isinstance(raw, _FrozenRaw):
         out["raw"] = {"X": matrix_part(raw.X), "var": frame_part(raw._var, "raw/var"), "varm": mapping(raw.varm)}
+    elif raw is not None and kept_part(raw, "raw"):
+        matrix, var, varm = raw.kept
+        out["raw"] = {"X": copy_part(matrix), "var": frame_part(var, "raw/var"), "varm": mapping(varm)}
     return out
 
 
-def unread_part(element):
-    """What could not be read, as it is in its file."""
-    return ("copy", element.file, element.element, None, None)
+def kept_part(x, name: str) -> bool:
+    """Whether a matrix that cannot be read is written as it is in its file: of a selection it is not, with a warning."""
+    if x.kept is None:
+        warnings.warn(f"of a selection, {name}, which cannot be read, is not written: {x.error}", stacklevel=4)
+    return x.kept is not None
+
+
+def copy_part(element):
+    return ("copy", element.file, element.element, element.rows, element.columns)
 
 
 def matrix_part(x):

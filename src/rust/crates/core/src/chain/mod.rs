@@ -9,7 +9,7 @@ mod op;
 mod program;
 
 pub(crate) use memo::CountSums;
-pub use op::Op;
+pub use op::{Covariates, Op};
 
 use crate::element::DType;
 use crate::error::{Error, Result};
@@ -160,6 +160,18 @@ impl LazyMatrix {
             Op::PearsonResiduals { cell_sums, gene_sums, .. } => {
                 check("cell sums, one per cell", cell_sums.len(), n)?;
                 check("gene sums, one per gene", gene_sums.len(), m)?;
+            }
+            Op::RegressOut { covariates, coefficients, width, .. } => {
+                match covariates {
+                    Covariates::Numbers(v) => check("covariates, a row per cell", v.len(), n * width)?,
+                    Covariates::Groups(v) => {
+                        check("groups, one per cell", v.len(), n)?;
+                        if let Some(&g) = v.iter().find(|&&g| g as usize >= *width) {
+                            return Err(Error::Index { axis: "groups", index: i64::from(g), len: *width });
+                        }
+                    }
+                }
+                check("coefficients, a row per gene", coefficients.len(), m * width)?;
             }
         }
         let mut out = self.clone();
