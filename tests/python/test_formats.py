@@ -1,6 +1,7 @@
 """Every slot by every encoding: written by anndata, read and written by us, compared by anndata (tests/formats)."""
 
 import json
+import os
 import subprocess
 import sys
 import warnings
@@ -73,7 +74,8 @@ def test_round_trip(files, tmp_path, mode):
                 MODES[mode](oom.read(path)).write_h5ad(tmp_path / path.name)
         except Exception as e:  # told with what the comparison finds
             problems.append(f"{path.name}: {type(e).__name__}: {e}")
-    results = tmp_path / "results.json"
+    # `make formats` keeps them.
+    results = Path(os.environ.get("ANNDATAOOM_FORMATS") or tmp_path) / f"python-{mode}.json"
     done = subprocess.run(
         [sys.executable, FORMATS / "compare.py", files, tmp_path, "python", mode, results],
         capture_output=True,
@@ -83,3 +85,14 @@ def test_round_trip(files, tmp_path, mode):
     print(done.stdout)
     assert done.returncode == 0, "\n".join([*problems, done.stdout[-6000:], done.stderr[-2000:]])
     assert json.loads(results.read_text())
+
+
+def test_the_table_knows_every_encoding_and_issue():
+    sys.path.insert(0, str(FORMATS))
+    from cases import CASES
+
+    table = (FORMATS.parent.parent / "inst" / "design" / "formats.md").read_text()
+    for case in CASES:
+        assert f"| `{case.encoding}` |" in table, f"{case.encoding}: run make formats"
+    for known in json.loads((FORMATS / "known_issues.json").read_text()):
+        assert known["issue"] in table, f"{known['issue']}: run make formats"

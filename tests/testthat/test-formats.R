@@ -49,8 +49,10 @@ test_that("elements survive R", {
         error = function(e) problems <<- c(problems, paste0(file, ": ", conditionMessage(e)))
       )
     }
+    kept <- Sys.getenv("ANNDATAOOM_FORMATS", out)
+    results <- file.path(kept, paste0("r-", mode, ".json"))
     report <- suppressWarnings(system2(
-      env$python, c(file.path(env$root, "compare.py"), dir, out, "r", mode, file.path(out, "results.json")),
+      env$python, c(file.path(env$root, "compare.py"), dir, out, "r", mode, results),
       stdout = TRUE, stderr = TRUE
     ))
     expect_null(attr(report, "status"), info = paste(c(problems, report), collapse = "\n"))

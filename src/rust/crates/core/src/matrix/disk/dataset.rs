@@ -122,6 +122,7 @@ impl RawDataset {
         if let Plan::Unsupported(name) = plan {
             return Err(unsupported(name, "; write the file again with gzip, lzf, zstd, lz4 or blosc"));
         }
+        // SAFETY: a query on a valid identifier.
         let layout = sync(|| unsafe { h5p::H5Pget_layout(plist.id()) });
         // SAFETY: a query on a valid identifier.
         let disk_bytes = sync(|| unsafe { hdf5_sys::h5d::H5Dget_storage_size(dataset.id()) });
