@@ -38,6 +38,7 @@ from ._concat import concat
 from ._elements import BackedLayers
 from ._raw import _FrozenRaw as _FrozenRaw
 from ._settings import settings
+from ._write import Compression
 
 __version__ = _core.__version__
 
@@ -122,6 +123,7 @@ __all__ = [
     "PearsonResidualBackedArray",
     "RegressedBackedArray",
     "CenteredSparseArray",
+    "Compression",
     "concat",
     "is_oom",
     "oom_guard",
