@@ -94,7 +94,9 @@ raw_part <- function(raw, file, failed = NULL) {
 
 matrix_part <- function(x) {
   x <- as_oom(x)
-  list(kind = "matrix", matrix = pointer_of(x), store = if (!is.null(x@file)) store_of(x@file))
+  # A matrix of a file of 10x Genomics is no element to copy.
+  from_h5ad <- !is.null(x@file) && grepl("^(X|raw[./]X|layers/.*|obs[mp]/.*|var[mp]/.*|uns/.*)$", x@element)
+  list(kind = "matrix", matrix = pointer_of(x), store = if (from_h5ad) store_of(x@file))
 }
 
 element_parts <- function(items, part, names = NULL) {

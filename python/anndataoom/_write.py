@@ -88,7 +88,8 @@ def copy_part(element):
 
 def matrix_part(x):
     x = as_backed(x)
-    return ("matrix", x._m, x._file)
+    # A matrix of a file that is no h5ad file is no element to copy.
+    return ("matrix", x._m, x._file if x._file is not None and x._file.exists("obs") else None)
 
 
 def mapping(elements) -> list:

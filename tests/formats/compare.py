@@ -162,6 +162,8 @@ def main(expected_dir, found_dir, face, mode, results_path):
             else:
                 element = f"{slot}/{case.name}"
             try:
+                if not (Path(found_dir) / f"{file}.h5ad").exists():
+                    raise FileNotFoundError(f"{file}.h5ad was not written")
                 with h5py.File(Path(expected_dir) / f"{file}.h5ad") as e, h5py.File(Path(found_dir) / f"{file}.h5ad") as f:
                     check(e[element], f[element], slot, face, mode)
                 problem = None

@@ -30,8 +30,11 @@ def touch(adata):
                 elements[key] = elements[key]
             except Exception:  # cannot be read into Python: the comparison misses it
                 del elements[key]
-    if adata.raw is not None:
+    try:
         raw = adata.raw
+    except NotImplementedError:
+        raw = None
+    if raw is not None:
         _ = raw.var
         for key in list(raw.varm):
             try:

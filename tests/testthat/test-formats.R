@@ -13,13 +13,13 @@ touch <- function(adata) {
   for (slot in c("obsm", "varm", "obsp", "varp", "uns")) {
     items <- slot(adata, slot)
     for (name in names(items)) {
-      value <- tryCatch(list(resolve(items[[name]])), anndataoom_error = function(e) NULL)
+      value <- tryCatch(list(anndataoom:::resolve(items[[name]])), anndataoom_error = function(e) NULL)
       if (is.null(value)) items[[name]] <- NULL else items[name] <- value
     }
     slot(adata, slot) <- items
   }
   if (!is.null(adata@raw)) {
-    adata@raw@varm <- lapply(adata@raw@varm, function(x) tryCatch(resolve(x), anndataoom_error = function(e) NULL))
+    adata@raw@varm <- lapply(adata@raw@varm, function(x) tryCatch(anndataoom:::resolve(x), anndataoom_error = function(e) NULL))
     adata@raw@varm <- Filter(Negate(is.null), adata@raw@varm)
   }
   # Tables are written from R where no file is known for them.
@@ -29,7 +29,7 @@ touch <- function(adata) {
 
 select <- function(adata) {
   out <- adata[rev(seq_len(nrow(adata))), rev(seq_len(ncol(adata)))]
-  readable <- function(x) !is_on_disk(x) || !is.null(tryCatch(resolve(x), anndataoom_error = function(e) NULL))
+  readable <- function(x) !anndataoom:::is_on_disk(x) || !is.null(tryCatch(anndataoom:::resolve(x), anndataoom_error = function(e) NULL))
   for (slot in c("obsm", "varm")) slot(out, slot) <- Filter(readable, slot(out, slot))
   out
 }

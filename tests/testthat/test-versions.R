@@ -53,9 +53,9 @@ test_that("files of 10x Genomics open as scanpy reads them", {
 
 test_that("a matrix that cannot be read hides nothing and is kept", {
   path <- golden("formats_future.h5ad")
-  expect_warning(adata <- read_h5ad(path), "'X'|X, layers/dense", class = "anndataoom_warning")
+  expect_warning(adata <- read_h5ad(path), "'X' cannot be read", class = "anndataoom_warning")
   expect_null(adata$X)
-  expect_identical(names(adata$layers), "csc")
+  expect_true("csc" %in% names(adata$layers))
   again <- tempfile(fileext = ".h5ad")
   write_h5ad(adata, again)
   expect_warning(read_h5ad(again), "from-the-future")

@@ -28,7 +28,7 @@ fn rs_tree(args: Robj) -> Robj {
         let store = a.store()?;
         let tree = element::tree(&store)?;
         let mut names = vec!["X"];
-        let mut values: Vec<Robj> = vec![tree.x.into()];
+        let mut values: Vec<Robj> = vec![tree.x.map_or_else(|| ().into(), Robj::from)];
         for (slot, entries) in &tree.slots {
             names.push(slot);
             values.push(members(&store, entries)?);
