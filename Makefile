@@ -3,7 +3,8 @@
 # make demo-python          the same pipeline from Python
 # make test                 every test of the project
 # make test-omicverse       omicverse and scanpy on the Python wheel (installs 2 GB of them first)
-# make bench                the benchmark against other tools (bench/README.md); N="20000 100000" sets the sizes
+# make bench                the benchmark against other tools (bench/README.md); N="20000 100000" sets the sizes,
+#                           TOOLS="r scanpy" the tools
 # make test-faults          kills, full disks and damaged files for longer: FUZZ_SECONDS, 600 where not set
 # make formats              the table of formats in inst/design/formats.md, from the tests
 # make lint                 formatters and linters, warnings are errors
@@ -21,11 +22,7 @@ OUT ?= demo-output
 N ?= 100000
 BENCH_DIR ?= $(CACHE)/bench
 
-<<<<<<< HEAD
-.PHONY: demo demo-python test test-faults formats setup-demo setup-test install test-rust test-r test-python bench lint format document
-=======
-.PHONY: demo demo-python test setup-demo setup-test install test-rust test-r test-python test-omicverse bench lint format document
->>>>>>> main
+.PHONY: demo demo-python test test-faults formats setup-demo setup-test install test-rust test-r test-python test-omicverse bench lint format document
 
 demo: setup-demo install
 	@mkdir -p "$(OUT)"
@@ -51,7 +48,9 @@ test-r:
 
 bench: setup-demo install
 	$(CARGO) build --locked --release --examples -p anndataoom-core --manifest-path $(RUST)
-	python3 bench/bench.py --n-obs $(N) --dir "$(BENCH_DIR)" --target-dir "$(CARGO_TARGET_DIR)"
+	sh tools/build-python.sh
+	python3 bench/bench.py --n-obs $(N) --dir "$(BENCH_DIR)" --target-dir "$(CARGO_TARGET_DIR)" $(if $(TOOLS),--tools $(TOOLS))
+
 # The Python package: built beside its sources, tested with the environment of setup-test.
 test-python: setup-test
 	sh tools/test-python.sh

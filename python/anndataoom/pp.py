@@ -371,8 +371,9 @@ def pca(
 ):
     """Principal components (`scanpy.pp.pca`), exact, of any size of matrix; nothing is random.
 
-    Two passes: products of the genes, which are decomposed, and the projection. Adds obsm `X_pca` (cells x components,
-    float32), varm `PCs` (genes x components) and `uns["pca"]`, as scanpy; signs as scikit-learn's.
+    Two passes for up to 5,000 genes (their products, which are decomposed, and the projection), a few more above.
+    Adds obsm `X_pca` (cells x components, float32), varm `PCs` (genes x components) and `uns["pca"]`, as scanpy; signs
+    as scikit-learn's.
 
     Parameters
     ----------
@@ -401,8 +402,6 @@ def pca(
     ------
     ValueError
         More components than the matrix has, an empty mask, values that are not finite.
-    MemoryError
-        More than 8000 genes.
     """
     adata = _target(adata, copy)
     if use_highly_variable is not None:
