@@ -1,6 +1,6 @@
 //! An open h5ad file.
 
-use super::{probe, Attribute, Node, Writer};
+use super::{filter, probe, Attribute, Node, Writer};
 use crate::error::{Error, Result};
 use anndata::backend::Backend;
 use anndata_hdf5::{H5File, H5};
@@ -29,6 +29,7 @@ impl Store {
         let path = path.as_ref();
         let path = path.canonicalize().map_err(|e| Error::io(path, "open", &e))?;
         probe::check(&path)?;
+        filter::register();
         let file = H5::open(&path).map_err(|e| match e.downcast_ref::<hdf5::Error>() {
             Some(e) => probe::refused(&path, e),
             None => Error::File { path: path.clone(), message: e.to_string() },
