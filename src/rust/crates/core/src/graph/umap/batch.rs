@@ -217,9 +217,10 @@ impl<const D: usize> Sum<D> {
             }
         }
         let factor = factors(curve, &d2);
-        for (sums, difference) in self.0.iter_mut().zip(&difference) {
-            for ((sum, factor), difference) in sums.iter_mut().zip(&factor).zip(difference) {
-                *sum += (factor * difference).clamp(-CLIP, CLIP);
+        #[allow(clippy::needless_range_loop)] // the shape that was measured to become vector code
+        for d in 0..D {
+            for lane in 0..LANES {
+                self.0[d][lane] += (factor[lane] * difference[d][lane]).clamp(-CLIP, CLIP);
             }
         }
     }
