@@ -68,7 +68,9 @@ fn shape_10x(group: &hdf5::Group) -> Option<(usize, usize)> {
     if !group.link_exists("barcodes") {
         return None;
     }
-    match group.dataset("shape").ok()?.read_raw::<i64>().ok()?.as_slice() {
+    // Not read before it is known to be small.
+    let shape = group.dataset("shape").ok().filter(|d| d.size() == 2)?;
+    match shape.read_raw::<i64>().ok()?.as_slice() {
         &[genes, cells] => {
             let extent = |n: i64| u32::try_from(n).ok().map(|n| n as usize);
             Some((extent(cells)?, extent(genes)?))
