@@ -8,6 +8,7 @@ mod errors;
 mod from_py;
 mod matrix;
 mod run;
+mod stack;
 mod store;
 mod to_py;
 mod verbs;
@@ -23,6 +24,9 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<store::File>()?;
     verbs::register(m)?;
     m.add_function(wrap_pyfunction!(write::write_h5ad, m)?)?;
+    m.add_function(wrap_pyfunction!(write::save_h5ad, m)?)?;
+    m.add_function(wrap_pyfunction!(stack::stack, m)?)?;
+    m.add_function(wrap_pyfunction!(stack::stack_members, m)?)?;
     m.add_function(wrap_pyfunction!(store::echo, m)?)?;
     Ok(())
 }
