@@ -10,6 +10,7 @@ from ._arrays import (
     DEFAULT_CHUNK_SIZE,
     BackedArray,
     PearsonResidualBackedArray,
+    RegressedBackedArray,
     ScaledBackedArray,
     TransformedBackedArray,
 )
@@ -27,6 +28,7 @@ from ._chunked_ops import (
     chunked_pca,
     chunked_pearson_residual_variance,
     chunked_qc_metrics,
+    chunked_regress,
     chunked_scale,
     chunked_scrublet_prepare,
     materialise_for_pca,
@@ -34,7 +36,7 @@ from ._chunked_ops import (
 from ._compat import is_oom, oom_guard
 from ._concat import concat
 from ._elements import BackedLayers
-from ._raw import _FrozenRaw
+from ._raw import _FrozenRaw as _FrozenRaw
 from ._settings import settings
 
 __version__ = _core.__version__
@@ -83,6 +85,7 @@ __all__ = [
     "TransformedBackedArray",
     "ScaledBackedArray",
     "PearsonResidualBackedArray",
+    "RegressedBackedArray",
     "CenteredSparseArray",
     "concat",
     "is_oom",
@@ -99,6 +102,7 @@ __all__ = [
     "chunked_pca",
     "chunked_pearson_residual_variance",
     "chunked_qc_metrics",
+    "chunked_regress",
     "chunked_scale",
     "chunked_scrublet_prepare",
     "materialise_for_pca",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -13,10 +14,11 @@ from . import _core
 from ._arrays import DEFAULT_CHUNK_SIZE, BackedArray, _whole, as_backed, open_matrix, select
 from ._elements import BackedLayers, Elements, Frame, OnDisk, Uns
 from ._index import positions
-from ._raw import _FrozenRaw, dense
+from ._raw import _FrozenRaw
+from ._values import Values, in_memory
 
 
-class AnnDataOOM:
+class AnnDataOOM(Values):
     """Annotated data, cells x genes, whose matrices are read from the file when values are asked for.
 
     Parameters
@@ -67,10 +69,10 @@ class AnnDataOOM:
             return file.exists(path) and file.describe(path)[0] != "null"
 
         self._file, self._origin_file = file, str(file.path)
-        X = open_matrix(file, "X") if there("X") else None
+        X = _opened(file, "X") if there("X") else None
         obs, var = Frame(OnDisk(file, "obs")), Frame(OnDisk(file, "var"))
         shape = (len(obs.index), len(var.index))
-        if X is not None and X.shape != shape:
+        if isinstance(X, BackedArray) and X.shape != shape:
             found = " x ".join(map(str, X.shape))
             raise ValueError(
                 f"'{file.path}', element 'X': expected {shape[0]} x {shape[1]}, the lengths of obs and var, "
@@ -82,22 +84,23 @@ class AnnDataOOM:
             for key in file.keys(slot) if there(slot) else []:
                 elements._items[key] = OnDisk(file, f"{slot}/{key}")
         if there("raw/X"):
-            raw = open_matrix(file, "raw/X")
-            varm = Elements("varm", (raw.shape[1],))
+            raw, raw_var = _opened(file, "raw/X"), Frame(OnDisk(file, "raw/var"))
+            varm = Elements("varm", (len(raw_var.index),))
             for key in file.keys("raw/varm") if there("raw/varm") else []:
                 varm._items[key] = OnDisk(file, f"raw/varm/{key}")
-            self._raw = _FrozenRaw(raw, Frame(OnDisk(file, "raw/var")), varm, self._obs.index)
+            found = isinstance(raw, BackedArray)
+            self._raw = _FrozenRaw(raw, raw_var, varm, self._obs.index) if found else raw
 
     def _from_anndata(self, adata) -> None:
-        X = None if adata.X is None else as_backed(_in_memory(adata.X))
+        X = None if adata.X is None else as_backed(in_memory(adata.X))
         self._empty(X, Frame(adata.obs.copy()), Frame(adata.var.copy()), adata.shape)
         for slot in ("layers", "obsm", "varm", "obsp", "varp", "uns"):
             elements = getattr(self, f"_{slot}")
             for key, value in getattr(adata, slot).items():
-                elements[key] = _in_memory(value)
+                elements[key] = in_memory(value)
         if adata.raw is not None:
             raw = adata.raw
-            self._raw = _FrozenRaw(_in_memory(raw.X), raw.var.copy(), dict(raw.varm), adata.obs_names.copy())
+            self._raw = _FrozenRaw(in_memory(raw.X), raw.var.copy(), dict(raw.varm), adata.obs_names.copy())
 
     @property
     def __class__(self):
@@ -109,14 +112,17 @@ class AnnDataOOM:
 
     @property
     def n_obs(self) -> int:
+        """Number of cells."""
         return self._n_obs
 
     @property
     def n_vars(self) -> int:
+        """Number of genes."""
         return self._n_vars
 
     @property
     def shape(self) -> tuple[int, int]:
+        """Cells, genes."""
         return self._n_obs, self._n_vars
 
     def __len__(self) -> int:
@@ -124,23 +130,33 @@ class AnnDataOOM:
 
     @property
     def is_view(self) -> bool:
+        """False: subsets are objects of their own."""
         return False
 
     @property
     def isview(self) -> bool:
+        """False, see `is_view`."""
         return False
 
     @property
     def isbacked(self) -> bool:
+        """True: matrices stay on disk."""
         return True
 
     @property
     def filename(self) -> str | None:
-        """The file read, None for an object made in memory."""
+        """The file read, None for an object made in memory. Setting it writes there and goes on from there."""
         return self._origin_file
+
+    @filename.setter
+    def filename(self, value: str | os.PathLike) -> None:
+        if value is None:
+            raise ValueError("filename: expected a path; to_memory() gives the object in memory")
+        self._adopt(self.copy(filename=value))
 
     @property
     def file(self):
+        """The open file, None for an object made in memory."""
         return self._file
 
     def _table(self, axis: str) -> pd.DataFrame:
@@ -188,6 +204,7 @@ class AnnDataOOM:
 
     @property
     def obs_names(self) -> pd.Index:
+        """Names of the cells; reads no other column of obs."""
         return self._obs.index
 
     @obs_names.setter
@@ -196,6 +213,7 @@ class AnnDataOOM:
 
     @property
     def var_names(self) -> pd.Index:
+        """Names of the genes; reads no other column of var."""
         return self._var.index
 
     @var_names.setter
@@ -203,24 +221,31 @@ class AnnDataOOM:
         self._set_names("var", self._n_vars, value)
 
     def obs_keys(self) -> list[str]:
+        """Columns of obs, in their order."""
         return list(self._obs.columns)
 
     def var_keys(self) -> list[str]:
+        """Columns of var, in their order."""
         return list(self._var.columns)
 
     def obsm_keys(self) -> list[str]:
+        """Keys of obsm, in their order."""
         return list(self._obsm)
 
     def varm_keys(self) -> list[str]:
+        """Keys of varm, in their order."""
         return list(self._varm)
 
     def uns_keys(self) -> list[str]:
+        """Keys of uns, sorted."""
         return sorted(self._uns)
 
     def obs_names_make_unique(self, join: str = "-") -> None:
+        """Repeated names of cells get `join` and a number."""
         self._make_unique("obs", join)
 
     def var_names_make_unique(self, join: str = "-") -> None:
+        """Repeated names of genes get `join` and a number."""
         self._make_unique("var", join)
 
     def _make_unique(self, axis, join) -> None:
@@ -233,7 +258,7 @@ class AnnDataOOM:
     @property
     def X(self) -> BackedArray | None:
         """The matrix, cells x genes."""
-        return self._X
+        return _readable(self._X)
 
     @X.setter
     def X(self, value):
@@ -244,8 +269,13 @@ class AnnDataOOM:
                 raise ValueError(f"X: expected {self._n_obs} x {self._n_vars}, found {found}")
         self._X = value
 
+    @X.deleter
+    def X(self):
+        self._X = None
+
     @property
     def layers(self) -> BackedLayers:
+        """Matrices of the shape of X, each a `BackedArray` when it comes from a file."""
         return self._layers
 
     @layers.setter
@@ -254,54 +284,83 @@ class AnnDataOOM:
         new.update(value)
         self._layers = new
 
+    @layers.deleter
+    def layers(self):
+        self.layers = {}
+
     def _set_elements(self, slot, value):
         old = getattr(self, f"_{slot}")
         setattr(self, f"_{slot}", Elements(slot, old._shape, value))
 
     @property
     def obsm(self) -> Elements:
+        """Arrays over cells (`n_obs` x any), read when touched."""
         return self._obsm
 
     @obsm.setter
     def obsm(self, value):
         self._set_elements("obsm", value)
 
+    @obsm.deleter
+    def obsm(self):
+        self.obsm = {}
+
     @property
     def varm(self) -> Elements:
+        """Arrays over genes (`n_vars` x any), read when touched."""
         return self._varm
 
     @varm.setter
     def varm(self, value):
         self._set_elements("varm", value)
 
+    @varm.deleter
+    def varm(self):
+        self.varm = {}
+
     @property
     def obsp(self) -> Elements:
+        """Graphs over cells (`n_obs` x `n_obs`), read when touched."""
         return self._obsp
 
     @obsp.setter
     def obsp(self, value):
         self._set_elements("obsp", value)
 
+    @obsp.deleter
+    def obsp(self):
+        self.obsp = {}
+
     @property
     def varp(self) -> Elements:
+        """Graphs over genes (`n_vars` x `n_vars`), read when touched."""
         return self._varp
 
     @varp.setter
     def varp(self, value):
         self._set_elements("varp", value)
 
+    @varp.deleter
+    def varp(self):
+        self.varp = {}
+
     @property
     def uns(self) -> Uns:
+        """Unstructured annotation, a mapping of names to anything, read when touched."""
         return self._uns
 
     @uns.setter
     def uns(self, value):
         self._uns = Uns(value)
 
+    @uns.deleter
+    def uns(self):
+        self.uns = {}
+
     @property
     def raw(self) -> _FrozenRaw | None:
         """The matrix and genes kept by `adata.raw = adata`."""
-        return self._raw
+        return _readable(self._raw)
 
     @raw.setter
     def raw(self, value):
@@ -320,6 +379,10 @@ class AnnDataOOM:
             raise ValueError(f"raw: expected {self._n_obs} cells, found {new.n_obs}")
         self._raw = new
 
+    @raw.deleter
+    def raw(self):
+        self._raw = None
+
     # -- selecting ----------------------------------------------------------------------------------------------------
 
     def _resolve_index(self, idx, df=None, axis: str = "obs"):
@@ -327,6 +390,21 @@ class AnnDataOOM:
         return positions(idx, n, lambda: getattr(self, f"_{axis}").index, axis)
 
     def __getitem__(self, index) -> AnnDataOOM:
+        """Cells, or cells and genes, as an object of their own; no matrix is read.
+
+        Parameters
+        ----------
+        index
+            One index, or two: slices (of positions or names), integers, boolean masks, names, lists or arrays of those;
+            any order, repeats allowed.
+
+        Raises
+        ------
+        IndexError
+            A position out of range, a mask of another length.
+        KeyError
+            A name that is not there, or there more than once.
+        """
         rows, columns = self._split(index)
         return self._subset(self._resolve_index(rows), self._resolve_index(columns, axis="var"))
 
@@ -344,21 +422,23 @@ class AnnDataOOM:
         out._chunk_size, out._origin_file, out._file = self._chunk_size, self._origin_file, self._file
         out._n_obs = self._n_obs if rows is None else len(rows)
         out._n_vars = self._n_vars if columns is None else len(columns)
-        out._X = None if self._X is None else select(self._X, rows, columns)
+        out._X = select(self._X, rows, columns) if isinstance(self._X, BackedArray) else self._X
         out._layers = self._layers.subset(rows, columns)
         out._obsm, out._varm = self._obsm.subset(rows, None), self._varm.subset(columns, None)
         out._obsp, out._varp = self._obsp.subset(rows, rows), self._varp.subset(columns, columns)
         out._uns = self._uns.subset()
         out._obs, out._var = self._obs.subset(rows), self._var.subset(columns)
         raw = self._raw
-        out._raw = None if raw is None else raw if rows is None else raw._subset(rows, None)
+        out._raw = raw._subset(rows, None) if isinstance(raw, _FrozenRaw) and rows is not None else raw
         for holder, chosen in ((out._obs, rows), (out._var, columns)):
             if chosen is None:
                 continue
             if holder.touched:
                 _prune(holder.frame, out._uns)
-            elif any(f"{c}_colors" in out._uns for c in holder.columns):
-                _prune(holder.frame, out._uns)
+            else:
+                for name in holder.columns:
+                    if f"{name}_colors" in out._uns:
+                        _prune_colors(holder.column(name), out._uns)
         return out
 
     def __setitem__(self, index, value) -> None:
@@ -374,7 +454,15 @@ class AnnDataOOM:
         self.X = X.tocsr() if sparse.issparse(X) else X
 
     def subset(self, obs_indices=None, var_indices=None, *, inplace: bool = True, **kwargs):
-        """Keeps cells and genes, in place unless said otherwise."""
+        """Keeps cells and genes.
+
+        Parameters
+        ----------
+        obs_indices, var_indices
+            Any index of the axis, None for all; see `AnnDataOOM.__getitem__`.
+        inplace
+            Whether this object becomes the subset; else it is returned.
+        """
         rows = slice(None) if obs_indices is None else obs_indices
         new = self[rows, slice(None) if var_indices is None else var_indices]
         if not inplace:
@@ -391,137 +479,94 @@ class AnnDataOOM:
     def _inplace_subset_var(self, index) -> None:
         self._adopt(self[:, index])
 
-    # -- values -------------------------------------------------------------------------------------------------------
+    # -- copies -------------------------------------------------------------------------------------------------------
 
-    def _matrix(self, layer=None) -> BackedArray:
-        """X or a layer as a BackedArray."""
-        if layer is None or layer == "X":
-            if self._X is None:
-                raise KeyError("this object has no X; name a layer")
-            return self._X
-        return as_backed(self._layers[layer])
+    def copy(self, to_memory: bool = False, filename: str | os.PathLike | None = None):
+        """A copy.
 
-    def _set_matrix(self, layer, value) -> None:
-        if layer is None:
-            self.X = value
-        else:
-            self._layers[layer] = value
+        Parameters
+        ----------
+        to_memory
+            Whether the copy is an anndata.AnnData in memory; a path here is taken for `filename`, as anndata does.
+        filename
+            Where to write first; the copy then reads from there.
 
-    def obs_vector(self, key: str, *, layer: str | None = None) -> np.ndarray:
-        """A column of obs, or the values of one gene."""
-        if key in self._obs.columns:
-            return self._obs.column(key).values
-        column = self._resolve_index(key, axis="var")
-        return dense(self._matrix(layer)[:, column]).reshape(-1)
-
-    def var_vector(self, key: str, *, layer: str | None = None) -> np.ndarray:
-        """A column of var, or the values of one cell."""
-        if key in self._var.columns:
-            return self._var.column(key).values
-        row = self._resolve_index(key)
-        return dense(self._matrix(layer)[row, :]).reshape(-1)
-
-    def chunked_X(self, chunk_size: int | None = None):
-        """Rows of X in turn: `(start, end, chunk)`."""
-        yield from self._matrix().chunked(self._chunk_size if chunk_size is None else chunk_size)
-
-    def chunk_X(self, select=None, replace: bool = False) -> np.ndarray:
-        """Values of some cells, dense: positions, or that many at random."""
-        if select is None:
-            select = min(self._chunk_size, self._n_obs)
-        if isinstance(select, int | np.integer):
-            select = np.random.choice(self._n_obs, int(select), replace)
-        return dense(self._matrix()[np.asarray(select)])
-
-    def to_df(self, layer: str | None = None) -> pd.DataFrame:
-        """X or a layer as a dense frame."""
-        return pd.DataFrame(self._matrix(layer).toarray(), index=self.obs_names, columns=self.var_names)
-
-    def to_memory(self):
-        """The same as `to_adata`."""
-        return self.to_adata()
-
-    def to_adata(self):
-        """An anndata.AnnData in memory: everything is read."""
-        import anndata as ad
-
-        def of(elements):
-            return {k: _in_memory(elements[k], deep=True) for k in elements}
-
-        out = ad.AnnData(
-            X=None if self._X is None else self._X.to_memory(),
-            obs=self.obs.copy(),
-            var=self.var.copy(),
-            uns=of(self._uns),
-            obsm=of(self._obsm),
-            varm=of(self._varm),
-            obsp=of(self._obsp),
-            varp=of(self._varp),
-            layers=of(self._layers),
-        )
-        if self._raw is not None:
-            raw = self._raw
-            source = ad.AnnData(raw.X.to_memory(), obs=pd.DataFrame(index=self.obs_names), var=raw.var.copy())
-            for k in raw.varm:
-                source.varm[k] = raw.varm[k]
-            out.raw = source
-        return out
-
-    def copy(self, to_memory: bool = False, filename=None):
-        """An object of its own on the same file; `to_memory` gives an anndata.AnnData, `filename` writes first."""
+        Returns
+        -------
+        An AnnDataOOM of its own on the same file (nothing of the matrices is read), or an anndata.AnnData.
+        """
+        if isinstance(to_memory, str | os.PathLike):
+            to_memory, filename = False, to_memory
         if filename is not None:
             self.write_h5ad(filename)
             return AnnDataOOM(_core.File(os.fspath(filename)), chunk_size=self._chunk_size)
         return self.to_adata() if to_memory else self._subset(None, None)
 
-    __copy__ = copy
+    def __copy__(self):
+        return self.copy()
 
     def __deepcopy__(self, memo):
         return self.copy()
 
-    @property
-    def T(self):
-        """Transposed, in memory."""
-        return self.to_adata().T
-
-    def transpose(self):
-        """Transposed, in memory."""
-        return self.T
-
-    def cache_X(self, layer: str | None = None, force: bool = False) -> None:
-        """Nothing: reading columns needs no cache that could go stale."""
-
-    def clear_cache(self, layer: str | None = None) -> None:
-        """Nothing, see `cache_X`."""
-
     # -- categories ---------------------------------------------------------------------------------------------------
 
     def strings_to_categoricals(self, df: pd.DataFrame | None = None) -> None:
-        """Columns of repeated strings become categories."""
+        """Columns of repeated strings become categories.
+
+        Parameters
+        ----------
+        df
+            A frame to change; by default obs and var.
+        """
         from ._write import strings_to_categoricals
 
         if df is not None:
             strings_to_categoricals(df)
             return
-        for holder in (self._obs, self._var):
-            if holder.touched:
-                strings_to_categoricals(holder.frame)
+        for axis in ("obs", "var"):
+            strings_to_categoricals(self._table(axis))
 
     _sanitize = strings_to_categoricals
 
     def rename_categories(self, key: str, categories) -> None:
-        """New names for the categories of a column of obs or var."""
-        if isinstance(categories, dict):
+        """New names for the categories of a column of obs or var, and of what uns keeps by them.
+
+        Parameters
+        ----------
+        key
+            Name of a categorical column.
+        categories
+            As many names as there are, in their order.
+
+        Raises
+        ------
+        ValueError
+            Neither obs nor var has the column, or the number of names differs.
+        """
+        if isinstance(categories, Mapping):
             raise ValueError("categories: expected a list")
         table = self.obs if key in self._obs.columns else self.var if key in self._var.columns else None
         if table is None:
-            raise KeyError(f"neither obs nor var has a column {key!r}")
-        table[key] = table[key].cat.rename_categories(categories)
+            raise ValueError(f"neither obs nor var has a column {key!r}")
+        old = list(table[key].cat.categories)
+        table[key] = table[key].cat.rename_categories(list(categories))
+        for name in self._uns:
+            value = self._uns[name]
+            grouped = isinstance(value, Mapping) and isinstance(value.get("params"), Mapping)
+            if grouped and value["params"].get("groupby") == key:
+                self._uns[name] = {k: _renamed(v, old, list(categories)) for k, v in value.items()}
 
     # -- writing and life ---------------------------------------------------------------------------------------------
 
     def write_h5ad(
-        self, filename=None, compression=None, compression_opts=None, as_dense=(), *, as_csc=(), **kwargs
+        self,
+        filename: str | os.PathLike | None = None,
+        compression: str | None = None,
+        compression_opts: int | None = None,
+        as_dense=(),
+        *,
+        as_csc=(),
+        convert_strings_to_categoricals: bool = True,
     ) -> None:
         """Writes an h5ad file; it replaces what was there only when it is complete.
 
@@ -535,6 +580,17 @@ class AnnDataOOM:
             Level of gzip.
         as_dense, as_csc
             Matrices to write dense, or by columns: "X", "layers/counts", "raw/X".
+        convert_strings_to_categoricals
+            Whether columns of repeated strings become categories.
+
+        Raises
+        ------
+        ValueError
+            There is no path, or two names that cannot both be written.
+        TypeError
+            A value no encoding exists for; the message names the element.
+        OSError
+            The file system refused.
         """
         from ._write import write_h5ad
 
@@ -542,9 +598,8 @@ class AnnDataOOM:
             filename = self._origin_file
         if filename is None:
             raise ValueError("filename: expected a path, as this object was not read from a file")
-        if kwargs:
-            raise TypeError(f"write_h5ad() got an unexpected argument '{next(iter(kwargs))}'")
-        write_h5ad(self, filename, compression, compression_opts, as_dense, as_csc)
+        convert = convert_strings_to_categoricals
+        write_h5ad(self, filename, compression, compression_opts, as_dense, as_csc, convert=convert)
 
     write = write_h5ad
 
@@ -584,7 +639,7 @@ class AnnDataOOM:
 
     __hash__ = object.__hash__
 
-    def __delitem__(self, key):
+    def __delitem__(self, index):
         raise TypeError("to delete cells or genes, select what stays")
 
     def concatenate(self, *adatas, join="inner", batch_key="batch", batch_categories=None, **kwargs):
@@ -593,7 +648,7 @@ class AnnDataOOM:
 
         everything = [self, *adatas]
         keys = batch_categories or [str(i) for i in range(len(everything))]
-        return concat(everything, join=join, label=batch_key, keys=keys, index_unique="-")
+        return concat(everything, join=join, label=batch_key, keys=keys, **{"index_unique": "-", **kwargs})
 
     # -- display ------------------------------------------------------------------------------------------------------
 
@@ -614,39 +669,60 @@ def _restore_adata(state):
     return out
 
 
+class _Unreadable:
+    """A matrix that could not be opened, which is an error when it is touched and not before."""
+
+    def __init__(self, error: Exception):
+        self.error = error
+
+
+def _readable(x):
+    if isinstance(x, _Unreadable):
+        raise x.error
+    return x
+
+
+def _opened(file: _core.File, element: str) -> BackedArray | _Unreadable:
+    try:
+        return open_matrix(file, element)
+    except (ValueError, NotImplementedError, OSError, KeyError, TypeError) as e:
+        return _Unreadable(e)
+
+
+def _renamed(value, old: list, new: list):
+    """A record array (scanpy's results by group) whose fields are groups, under their new names."""
+    names = getattr(getattr(value, "dtype", None), "names", None)
+    if names is None or list(names) != [str(o) for o in old]:
+        return value
+    value = value.copy()
+    value.dtype.names = tuple(str(n) for n in new)
+    return value
+
+
 def _range(n: int) -> pd.Index:
     return pd.RangeIndex(n).astype(str)
-
-
-def _in_memory(x, deep: bool = False):
-    if isinstance(x, BackedArray):
-        return x.to_memory()
-    if type(x).__module__.startswith("anndata._core") and hasattr(x, "to_memory"):
-        x = x.to_memory()
-    if isinstance(x, sparse.spmatrix | sparse.sparray | np.ndarray | pd.DataFrame) or not deep:
-        return x.copy() if hasattr(x, "copy") else x
-    import copy
-
-    return copy.deepcopy(x)
 
 
 def _prune(frame: pd.DataFrame, uns) -> None:
     """Drops categories nobody has, and their colours, as anndata does for a subset."""
     for name in frame.columns:
         column = frame[name]
-        if not isinstance(column.dtype, pd.CategoricalDtype):
-            continue
-        old = column.cat.categories
-        used = np.unique(column.cat.codes)
-        used = used[used >= 0]
-        if len(used) == len(old):
-            continue
-        frame[name] = column.cat.remove_unused_categories()
-        key = f"{name}_colors"
-        if key in uns:
-            colors = np.asarray(uns[key])
-            if colors.ndim == 1 and len(colors) >= len(old):
-                uns[key] = colors[used]
+        if isinstance(column.dtype, pd.CategoricalDtype):
+            _prune_colors(column, uns)
+            frame[name] = column.cat.remove_unused_categories()
+
+
+def _prune_colors(column: pd.Series, uns) -> None:
+    """Drops the colours of categories nobody has."""
+    key = f"{column.name}_colors"
+    if key not in uns or not isinstance(column.dtype, pd.CategoricalDtype):
+        return
+    colors = np.asarray(uns[key])
+    used = np.unique(column.cat.codes)
+    used = used[used >= 0]
+    n = len(column.cat.categories)
+    if len(used) < n and colors.ndim == 1 and len(colors) >= n:
+        uns[key] = colors[used]
 
 
 def _unique_names(index: pd.Index, join: str) -> pd.Index:

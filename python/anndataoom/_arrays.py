@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import uuid
+import warnings
 from collections.abc import Iterator
 
 import numpy as np
+import pandas as pd
 from scipy import sparse
 
 from . import _core
@@ -15,6 +18,8 @@ from ._settings import settings
 
 DEFAULT_CHUNK_SIZE = 1000
 NO_LIMIT = 2**63
+# From this size on, an array made behind the user's back is worth a word.
+WARN_BYTES = 1 << 20
 
 
 class BackedArray:
@@ -42,18 +47,22 @@ class BackedArray:
 
     @property
     def shape(self) -> tuple[int, int]:
+        """Rows (cells), columns (genes)."""
         return tuple(self._m.shape)
 
     @property
     def ndim(self) -> int:
+        """2."""
         return 2
 
     @property
     def dtype(self) -> np.dtype:
+        """Of the values read: as stored, or float32 (float64 for float64 input) once transformed."""
         return np.dtype(self._m.dtype)
 
     @property
     def size(self) -> int:
+        """Rows times columns."""
         return self.shape[0] * self.shape[1]
 
     @property
@@ -69,10 +78,13 @@ class BackedArray:
     def __len__(self) -> int:
         return self.shape[0]
 
+    def _place(self) -> str:
+        where = self._m.location
+        return "in memory" if where is None else f"'{os.path.basename(str(where[0]))}', {where[1]}"
+
     def __repr__(self) -> str:
         n, m = self.shape
-        where = self._m.location
-        place = "in memory" if where is None else f"'{os.path.basename(str(where[0]))}', {where[1]}"
+        place = self._place()
         queued = "".join(f"\n    {i}. {line}" for i, line in enumerate(self._m.info()["queued"], 1))
         return f"{type(self).__name__} {n} x {m}, {self.dtype}, {self._m.info()['layout']}, {place}{queued}"
 
@@ -82,7 +94,24 @@ class BackedArray:
         return from_core(matrix.collect(limit))
 
     def __getitem__(self, key):
-        """Values of a selection, always two-dimensional; two lists of positions select pointwise, as in numpy."""
+        """Values of a selection.
+
+        Parameters
+        ----------
+        key
+            One index of the rows, or two: slices, integers, boolean masks, lists or arrays of integers; in any order,
+            with repeats.
+
+        Returns
+        -------
+        CSR matrix, or array where the matrix is dense; two-dimensional also for integers. Two lists of positions select
+        pointwise, as in numpy, and give a one-dimensional array.
+
+        Raises
+        ------
+        IndexError
+            A position out of range, a mask of another length.
+        """
         rows, columns = key if isinstance(key, tuple) and len(key) == 2 else (_only(key), slice(None))
         n, m = self.shape
         if _is_pointwise(rows, columns):
@@ -100,11 +129,13 @@ class BackedArray:
         return self._collect(self._m.select(r, c))
 
     def __iter__(self) -> Iterator:
+        """Rows one by one, read in chunks."""
         for _, _, chunk in self.chunked():
             for i in range(chunk.shape[0]):
                 yield chunk[i : i + 1] if sparse.issparse(chunk) else chunk[i]
 
     def __array__(self, dtype=None, copy=None) -> np.ndarray:
+        """All values, dense; refused above `anndataoom.settings.array_limit` bytes, with a warning above 1 MiB."""
         needed = self.size * self.dtype.itemsize
         if needed > settings.array_limit:
             raise MemoryError(
@@ -113,6 +144,13 @@ class BackedArray:
             )
         if copy is False:
             raise ValueError("a matrix on disk cannot become an array without a copy")
+        if needed >= WARN_BYTES:
+            n, m = self.shape
+            warnings.warn(
+                f"{self._place()}: {n:,} x {m:,} values ({needed / 2**20:,.0f} MB) are read into memory as an array; "
+                "toarray() does so without this warning",
+                stacklevel=2,
+            )
         values = self.toarray()
         return values if dtype is None else values.astype(dtype, copy=False)
 
@@ -140,8 +178,19 @@ class BackedArray:
     def _read_row_indices(self, indices):
         return self[np.asarray(indices)]
 
-    def chunked(self, chunk_size: int = DEFAULT_CHUNK_SIZE):
-        """Rows in turn: `(start, end, chunk)`."""
+    def chunked(self, chunk_size: int = DEFAULT_CHUNK_SIZE) -> Iterator[tuple]:
+        """Rows in turn.
+
+        Parameters
+        ----------
+        chunk_size
+            Rows of a chunk, at least 1. Larger runs are read at a time, within the working memory.
+
+        Yields
+        ------
+        start, end, chunk
+            The chunk is a CSR matrix, or an array where the matrix is dense, in the order of the rows.
+        """
         chunk_size = _whole(chunk_size, "chunk_size")
         n = self.shape[0]
         per_read = max(chunk_size, self._rows_per_read() // chunk_size * chunk_size)
@@ -153,7 +202,7 @@ class BackedArray:
                 whole = start == begin and end == stop
                 yield start, end, block if whole else block[start - begin : end - begin]
 
-    def chunked_columns(self, chunk_size: int = DEFAULT_CHUNK_SIZE):
+    def chunked_columns(self, chunk_size: int = DEFAULT_CHUNK_SIZE) -> Iterator[tuple]:
         """The same as `chunked`; the name is that of version 0.1.8."""
         yield from self.chunked(chunk_size)
 
@@ -209,7 +258,15 @@ class BackedArray:
         return self._shaped(array_of(self._m.mean_var(axis, ddof)[1]), axis, keepdims)
 
     def getnnz(self, axis=None, chunk_size: int = DEFAULT_CHUNK_SIZE, keepdims: bool = False):
-        """Numbers of values that are not 0; explicit zeros of a sparse file do not count."""
+        """Numbers of values that are not 0, int64; explicit zeros of a sparse file do not count.
+
+        Parameters
+        ----------
+        axis
+            None for all values, 0 for each column, 1 for each row.
+        keepdims
+            Whether the result has two dimensions.
+        """
         axis = _axis(axis)
         by_column = np.zeros(self.shape[1], dtype=np.int64)
         by_row = np.zeros(self.shape[0], dtype=np.int64)
@@ -253,18 +310,34 @@ class BackedArray:
     # -- leaving the process ------------------------------------------------------------------------------------------
 
     def to_dask(self, chunk_size: int = 10_000):
-        """A dask array of row blocks (scipy CSR or numpy) read through the core. Needs dask."""
-        import dask
+        """A dask array of row blocks, read through the core when computed. Needs dask.
+
+        Parameters
+        ----------
+        chunk_size
+            Rows of a block.
+
+        Returns
+        -------
+        dask.array.Array, cells x genes
+            Its blocks are scipy CSR matrices, or numpy arrays where the matrix is dense. Workers of other processes
+            open the file by its path.
+
+        Raises
+        ------
+        ImportError
+            dask is not installed.
+        """
         import dask.array as da
 
+        chunk_size = _whole(chunk_size, "chunk_size")
         n, m = self.shape
-        read = dask.delayed(lambda x, start, end: x[start:end], pure=True)
+        starts = range(0, n, chunk_size) if n else [0]
+        name = f"anndataoom-{uuid.uuid4().hex}"
+        graph = {(name, i, 0): (_rows, self, s, min(n, s + chunk_size)) for i, s in enumerate(starts)}
         meta = sparse.csr_matrix((0, 0), dtype=self.dtype) if self._m.is_sparse else np.empty((0, 0), self.dtype)
-        blocks = [
-            da.from_delayed(read(self, s, min(n, s + chunk_size)), (min(n, s + chunk_size) - s, m), self.dtype, meta)
-            for s in range(0, max(n, 1), chunk_size)
-        ]
-        return da.concatenate(blocks, axis=0)
+        lengths = tuple(min(n, s + chunk_size) - s for s in starts)
+        return da.Array(graph, name, chunks=(lengths, (m,)), meta=meta)
 
     def __reduce__(self):
         return _restore, _state(self)
@@ -327,6 +400,43 @@ class PearsonResidualBackedArray(TransformedBackedArray):
         self._set(matrix.with_pearson(cells, genes, float(genes.sum()), float(theta), clip), file)
 
 
+class RegressedBackedArray(TransformedBackedArray):
+    """A matrix less what covariates of the cells explain, computed when read.
+
+    Parameters
+    ----------
+    parent
+        The matrix, cells x genes.
+    covariates
+        A pandas frame of one row a cell: columns of numbers, or a single categorical one.
+    """
+
+    def __init__(self, parent, covariates):
+        matrix, file = _chain_of(parent)
+        self._set(_core.regress_out(matrix, *_regressors(covariates)), file)
+
+
+def _regressors(frame):
+    """Columns of a frame as the core takes them: numbers, groups."""
+    categorical = [k for k in frame.columns if isinstance(frame[k].dtype, pd.CategoricalDtype)]
+    if categorical:
+        if len(frame.columns) > 1:
+            raise ValueError(
+                f"keys: {categorical[0]!r} is categorical, and only a single categorical key can be regressed on"
+            )
+        column = frame[categorical[0]]
+        codes = column.cat.codes.to_numpy()
+        if (codes < 0).any():
+            raise ValueError(f"keys: obs[{categorical[0]!r}] has missing values")
+        return [], (categorical[0], codes.astype(np.uint32), len(column.cat.categories))
+    columns = []
+    for key in frame.columns:
+        if frame[key].dtype.kind not in "biuf":
+            raise ValueError(f"keys: expected numbers or categories in obs[{key!r}], found {frame[key].dtype}")
+        columns.append((str(key), np.ascontiguousarray(frame[key].to_numpy(dtype=np.float64, na_value=np.nan))))
+    return columns, None
+
+
 class _SubsetBackedArray(BackedArray):
     """Rows and columns of a matrix."""
 
@@ -347,15 +457,19 @@ def _transformed(matrix, norm_factors, apply_log1p, target_sum):
     return matrix.log1p() if apply_log1p else matrix
 
 
+# What the last operation makes of an array.
+_KINDS = {
+    "scale": ScaledBackedArray,
+    "normalize_pearson_residuals": PearsonResidualBackedArray,
+    "regress_out": RegressedBackedArray,
+}
+
+
 def wrap(matrix: _core.Matrix, file: _core.File | None) -> BackedArray:
     """A matrix of the core as the kind of array that fits its chain."""
     ops = matrix.ops
-    if ops and ops[-1] == "scale":
-        kind = ScaledBackedArray
-    elif ops and ops[-1] == "normalize_pearson_residuals":
-        kind = PearsonResidualBackedArray
-    elif ops:
-        kind = TransformedBackedArray
+    if ops:
+        kind = _KINDS.get(ops[-1], TransformedBackedArray)
     else:
         kind = _SubsetBackedArray if matrix.info()["selected"] else BackedArray
     out = kind.__new__(kind)
@@ -376,6 +490,10 @@ def as_backed(x) -> BackedArray:
 def select(x: BackedArray, rows, columns) -> BackedArray:
     """Positions of both axes (uint32 or None) of `x`: nothing is read."""
     return x if rows is None and columns is None else wrap(x._m.select(rows, columns), x._file)
+
+
+def _rows(x: BackedArray, start: int, end: int):
+    return x[start:end]
 
 
 def _chain_of(x):

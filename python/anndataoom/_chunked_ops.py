@@ -9,7 +9,7 @@ from . import _core
 from ._anndata import merge
 from ._arrays import DEFAULT_CHUNK_SIZE, array_of, as_backed, select, wrap
 from ._convert import from_core
-from .pp import _hvg_patch
+from .pp import _hvg, _hvg_patch
 
 
 def _columns(mask) -> np.ndarray:
@@ -143,11 +143,7 @@ def chunked_pearson_residual_variance(
     `precomputed` is accepted and not used: sums are always those of the matrix given.
     """
     x = as_backed(X)
-    found = _core.highly_variable_genes(
-        x._m, flavor="pearson_residuals", n_top_genes=1, min_mean=0.0, max_mean=0.0, min_disp=0.0, max_disp=0.0,
-        n_bins=20, span=0.3, theta=float(theta), clip=None if clip is None else float(clip), log_base=None, batch=None,
-        computed_on="X",
-    )
+    found = _hvg(x._m, flavor="pearson_residuals", n_top_genes=1, theta=theta, clip=clip)
     var = {k: from_core(v) for k, v in found["var"]}
     n = x.shape[0]
     return var["residual_variances"], var["means"], var["variances"] * ((n - 1) / n)
@@ -197,46 +193,70 @@ def chunked_highly_variable_genes_dispersion(
 
 
 def chunked_highly_variable_features_pegasus(data, n_top: int = 2000, span: float = 0.02) -> None:
-    """Highly variable features as pegasus finds them: a local fit (degree 2) of variance on mean of the robust genes.
+    """Highly variable features as pegasus finds them: by a local quadratic fit of variance on mean of the robust genes.
 
-    Needs scikit-misc. Writes var `mean`, `var`, `hvf_loess`, `hvf_rank` (-1 where not robust),
-    `highly_variable_features`.
+    Parameters
+    ----------
+    data
+        An AnnDataOOM with log-normalised X and var `robust` (see `chunked_identify_robust_genes`).
+    n_top
+        Genes to choose: those of the smallest sum of two ranks, by what exceeds the fit and by its ratio to the fit.
+    span
+        Share of the genes in a local fit; raised by 0.01 until it holds enough of them.
+
+    Returns
+    -------
+    None; var gets `mean`, `var` (ddof 1), `hvf_loess` (float64, 0 where not robust), `hvf_rank` (int64, -1 where not
+    robust) and `highly_variable_features` (bool).
+
+    Raises
+    ------
+    KeyError
+        var has no column `robust`.
     """
-    from skmisc.loess import loess
-
     if "robust" not in data.var:
-        raise ValueError("var has no column 'robust': run chunked_identify_robust_genes first")
-    robust = data.var["robust"].to_numpy(dtype=bool)
-    columns = _columns(robust)
-    mean, var = (np.array(array_of(v)) for v in data._matrix()._m.select(None, columns).mean_var(0, 1))
-    while True:
-        fit = loess(mean, var, span=span, degree=2)
-        try:
-            fit.fit()
-        except ValueError:
-            span += 0.01
-            if span > 1:
-                raise
-        else:
-            break
-    fitted = fit.outputs.fitted_values
+        raise KeyError("var has no column 'robust': run chunked_identify_robust_genes first")
+    columns = _columns(data.var["robust"])
+    every_mean, every_var = map(array_of, data._matrix()._m.mean_var(0, 1))
+    mean, var = every_mean[columns], every_var[columns]
+    fitted = _fit(mean, var, span)
 
     def rank(values):
         out = np.empty(len(values), dtype=np.int64)
         out[np.argsort(values)[::-1]] = np.arange(len(values))
         return out
 
-    total = rank(var - fitted) + rank(np.divide(var, fitted, out=np.zeros_like(var), where=fitted != 0))
-    full = {k: np.zeros(data.n_vars) for k in ("mean", "var", "hvf_loess")}
-    for key, values in (("mean", mean), ("var", var), ("hvf_loess", fitted)):
-        full[key][columns] = values
-        data.var[key] = full[key]
-    ranks = np.full(data.n_vars, -1, dtype=np.int64)
-    ranks[columns] = total
-    data.var["hvf_rank"] = ranks
-    chosen = np.zeros(data.n_vars, dtype=bool)
-    chosen[columns[np.argsort(total, kind="stable")[:n_top]]] = True
-    data.var["highly_variable_features"] = chosen
+    with np.errstate(divide="ignore", invalid="ignore"):
+        total = rank(var - fitted) + rank(var / fitted)
+    loess, ranks, chosen = np.zeros(data.n_vars), np.full(data.n_vars, -1), np.zeros(data.n_vars, dtype=bool)
+    loess[columns], ranks[columns] = fitted, total
+    chosen[columns[np.argsort(total)[:n_top]]] = True
+    found = {"mean": every_mean, "var": every_var, "hvf_loess": loess, "hvf_rank": ranks}
+    for name, values in {**found, "highly_variable_features": chosen}.items():
+        data.var[name] = values
+
+
+def _fit(x, y, span):
+    """The local fit with the smallest span, from the one given on, that holds enough points."""
+    while True:
+        try:
+            return array_of(_core.loess(x, y, min(float(span), 1.0)))
+        except RuntimeError:
+            if span >= 1:
+                raise
+            span += 0.01
+
+
+def chunked_regress(adata, keys=("nUMIs", "mito_perc"), *, chunk_size: int = DEFAULT_CHUNK_SIZE) -> None:
+    """`layers['regressed']`: X less what columns of obs explain, lazily; see `anndataoom.pp.regress_out`."""
+    from .pp import regress_out
+
+    adata.layers["regressed"] = adata.X
+    try:
+        regress_out(adata, keys, layer="regressed")
+    except BaseException:
+        del adata.layers["regressed"]
+        raise
 
 
 def chunked_normalize_pearson_residuals(adata, theta: float = 100, clip=None, layer=None, inplace: bool = True):
@@ -246,34 +266,42 @@ def chunked_normalize_pearson_residuals(adata, theta: float = 100, clip=None, la
     return normalize_pearson_residuals(adata, theta=theta, clip=clip, layer=layer, inplace=inplace)
 
 
-def chunked_scrublet_prepare(adata, min_cells: int = 3, min_genes: int = 3, n_top_genes: int = 2000):
-    """Counts of filtered cells and highly variable genes, in memory, for scrublet.
+def chunked_scrublet_prepare(adata, min_cells: int = 3, min_genes: int = 3):
+    """Counts of highly variable genes in memory, as `scanpy.pp.scrublet` selects them: all that scrublet looks at.
+
+    Genes are filtered, then cells; the highly variable ones are found on the normalised, logarithmised counts with
+    scanpy's defaults (flavor "seurat", by bounds on mean and dispersion).
+
+    Parameters
+    ----------
+    adata
+        An AnnDataOOM whose X (or layer `counts`, once X was normalised) holds counts. Stays as it is.
+    min_cells
+        Cells a gene is detected in at least.
+    min_genes
+        Genes a cell has at least.
 
     Returns
     -------
-    ad_obs : anndata.AnnData, raw counts of the cells kept x the genes chosen
-    hvg_mask : bool array over the genes that passed `min_cells`
+    ad_obs : anndata.AnnData
+        Counts of the cells kept x the genes chosen, with their names.
+    hvg_mask : bool array
+        Which of the genes that passed `min_cells` were chosen.
     n_hvg : int
+        Their number.
     """
     import anndata as ad
 
     counts, _ = _counts(adata, None)
-    cells, _ = _core.filter_cells(counts._m, "min_genes", float(min_genes))
-    counts = select(counts, _columns(array_of(cells)), None)
     genes, _ = _core.filter_genes(counts._m, "min_cells", float(min_cells))
     counts = select(counts, None, _columns(array_of(genes)))
+    cells, _ = _core.filter_cells(counts._m, "min_genes", float(min_genes))
+    counts = select(counts, _columns(array_of(cells)), None)
     normal, _, _, _ = _core.normalize_total(counts._m, None, False, 0.05)
-    found = _core.highly_variable_genes(
-        normal.log1p(), flavor="seurat", n_top_genes=min(n_top_genes, counts.shape[1]), min_mean=0.0125, max_mean=3.0,
-        min_disp=0.5, max_disp=np.inf, n_bins=20, span=0.3, theta=100.0, clip=None, log_base=None, batch=None,
-        computed_on="X",
-    )
-    mask = from_core(dict(found["var"])["highly_variable"]).astype(bool)
-    names = adata.obs_names[array_of(cells)]
-    var_names = adata.var_names[array_of(genes)][mask]
-    obs, var = pd.DataFrame(index=names), pd.DataFrame(index=var_names)
-    ad_obs = ad.AnnData(select(counts, None, _columns(mask)).to_memory(), obs=obs, var=var)
-    return ad_obs, mask, int(mask.sum())
+    mask = from_core(dict(_hvg(normal.log1p())["var"])["highly_variable"]).astype(bool)
+    obs = pd.DataFrame(index=adata.obs_names[array_of(cells)])
+    var = pd.DataFrame(index=adata.var_names[array_of(genes)][mask])
+    return ad.AnnData(select(counts, None, _columns(mask)).to_memory(), obs=obs, var=var), mask, int(mask.sum())
 
 
 __all__ = [name for name in dir() if name.startswith("chunked_")] + ["materialise_for_pca"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import warnings
 
-from ._anndata import AnnDataOOM, _in_memory
+from ._anndata import AnnDataOOM
+from ._values import in_memory
 
 
 def is_oom(adata) -> bool:
@@ -65,4 +66,4 @@ def _copy_back(adata, memory, slot: str, keys) -> None:
     keys = list(source.keys()) if "*" in keys else [k for k in keys if k in source]
     target = getattr(adata, slot)
     for key in keys:
-        target[key] = source[key] if slot == "obs" else _in_memory(source[key])
+        target[key] = source[key] if slot == "obs" else in_memory(source[key])

@@ -37,11 +37,10 @@ def positions(idx, n: int, names=None, axis: str = "obs") -> np.ndarray | None:
         return _locate(_names(names, axis), [idx], axis).astype(np.uint32)
     if sparse.issparse(idx):
         idx = idx.toarray()
-    if isinstance(idx, pd.Series | pd.Index | pd.api.extensions.ExtensionArray):
-        if isinstance(idx.dtype, pd.BooleanDtype):
-            if pd.isna(idx).any():
-                raise IndexError(f"a mask for {axis} with missing values")
-            idx = idx.astype(bool)
+    if isinstance(getattr(idx, "dtype", None), pd.BooleanDtype):
+        if pd.isna(idx).any():
+            raise IndexError(f"a mask for {axis} with missing values")
+        idx = idx.astype(bool)
     values = np.asarray(idx)
     if values.ndim == 2 and 1 in values.shape:
         values = values.reshape(-1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 
 
 class Settings:
@@ -17,14 +18,15 @@ class Settings:
     array_limit : int
         Largest matrix, in bytes, that numpy may turn into an array behind your back (``np.asarray(adata.X)``).
     verbose : bool
-        Whether long passes show a progress bar (needs tqdm).
+        Whether passes of more than a second show a progress bar (where tqdm is installed), on stderr of a terminal or
+        in a notebook. Nothing else is ever printed.
     """
 
     def __init__(self) -> None:
         self.threads: int | None = None
         self.memory: int = 256 << 20
         self.array_limit: int = 4 << 30
-        self.verbose: bool = False
+        self.verbose: bool = True
 
     def __setattr__(self, name, value):
         if name in ("memory", "array_limit") and not (isinstance(value, int) and value > 0):
@@ -41,27 +43,40 @@ settings = Settings()
 
 
 class _Progress:
-    """A tqdm bar drawn from 0 to 1; a phase that starts again starts the bar again."""
+    """A tqdm bar drawn from 0 to 1, shown when a pass takes a while; a phase that starts again starts it again."""
+
+    PATIENCE = 1.0
 
     def __init__(self, tqdm):
-        self.bar = tqdm(total=100, unit="%", leave=False, file=sys.stderr)
+        self.tqdm, self.bar, self.started = tqdm, None, time.monotonic()
 
     def __call__(self, fraction: float) -> None:
-        self.bar.n = round(100 * fraction)
-        self.bar.refresh()
+        if self.bar is None:
+            if time.monotonic() - self.started < self.PATIENCE:
+                return
+            self.bar = self.tqdm(total=100, leave=False, bar_format="{l_bar}{bar}| {elapsed}<{remaining}")
+        done = round(100 * fraction)
+        if done < self.bar.n:
+            self.bar.reset()
+        self.bar.update(done - self.bar.n)
 
     def __del__(self):
-        self.bar.close()
+        if self.bar is not None:
+            self.bar.close()
+
+
+def _progress():
+    """A bar where somebody can see it, else None."""
+    if not settings.verbose:
+        return None
+    try:
+        from tqdm.auto import tqdm
+    except ImportError:
+        return None
+    in_notebook = any("notebook" in c.__module__ for c in tqdm.__mro__)
+    return _Progress(tqdm) if in_notebook or sys.stderr.isatty() else None
 
 
 def call_settings():
     """Threads, memory, progress: what the compiled core asks for at each long call."""
-    progress = None
-    if settings.verbose:
-        try:
-            from tqdm.auto import tqdm
-        except ImportError:
-            pass
-        else:
-            progress = _Progress(tqdm)
-    return settings.threads, settings.memory, progress
+    return settings.threads, settings.memory, _progress()

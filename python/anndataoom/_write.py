@@ -12,9 +12,10 @@ from ._convert import check_frame, column_to_core, index_to_core, to_core
 from ._elements import Frame, OnDisk, is_matrix
 
 
-def write_h5ad(adata, path, compression=None, compression_opts=None, as_dense=(), as_csc=()) -> None:
+def write_h5ad(adata, path, compression=None, compression_opts=None, as_dense=(), as_csc=(), *, convert=True) -> None:
+    """Streams `adata` to a file; `convert` makes repeated strings of frames that were read categories."""
     _core.write_h5ad(
-        plan(adata),
+        plan(adata, convert),
         os.fspath(path),
         compression=compression,
         level=compression_opts,
@@ -23,8 +24,11 @@ def write_h5ad(adata, path, compression=None, compression_opts=None, as_dense=()
     )
 
 
-def plan(adata) -> dict:
-    adata.strings_to_categoricals()
+def plan(adata, convert: bool = True) -> dict:
+    """What the core has to write, by slot."""
+    for holder in (adata._obs, adata._var):
+        if convert and holder.touched:
+            strings_to_categoricals(holder.frame)
     out = {
         "obs": frame_part(adata._obs, "obs"),
         "var": frame_part(adata._var, "var"),

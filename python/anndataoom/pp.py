@@ -22,6 +22,7 @@ __all__ = [
     "pca",
     "neighbors",
     "normalize_pearson_residuals",
+    "regress_out",
 ]
 
 
@@ -48,9 +49,35 @@ def calculate_qc_metrics(
 ):
     """Quality-control metrics of cells and genes, in one pass (`scanpy.pp.calculate_qc_metrics`).
 
+    Parameters
+    ----------
+    adata
+        An AnnDataOOM.
+    expr_type, var_type
+        Only "counts" and "genes", which name the columns.
+    qc_vars
+        Boolean columns of var, for the share of each cell's counts in those genes.
+    percent_top
+        Numbers of genes, for the share of each cell's counts in that many highest genes; None for none.
+    layer
+        Layer instead of X.
+    use_raw
+        Whether raw is used instead of X.
+    inplace
+        Whether obs and var get the columns.
+    log1p
+        Whether logarithms of the counts are added.
+
     Returns
     -------
     None, or with `inplace=False` the two frames of columns for obs and var.
+
+    Raises
+    ------
+    KeyError
+        A name of qc_vars is not in var.
+    IndexError
+        A number of percent_top is larger than the number of genes.
     """
     adata = _target(adata, False)
     if (expr_type, var_type) != ("counts", "genes"):
@@ -82,7 +109,26 @@ def _criterion(**given):
 
 
 def filter_cells(adata, *, min_counts=None, min_genes=None, max_counts=None, max_genes=None, inplace=True, copy=False):
-    """Keeps cells by counts or by number of genes detected (`scanpy.pp.filter_cells`)."""
+    """Keeps cells by counts or by number of genes detected (`scanpy.pp.filter_cells`).
+
+    Adds obs `n_counts` or `n_genes`, then drops the other cells everywhere, raw included.
+
+    Parameters
+    ----------
+    adata
+        An AnnDataOOM.
+    min_counts, min_genes, max_counts, max_genes
+        The bound, inclusive: exactly one of them.
+    inplace
+        Whether cells and genes are dropped from `adata`; else the mask and the numbers are returned.
+    copy
+        Whether a changed copy is returned.
+
+    Raises
+    ------
+    ValueError
+        Not exactly one bound is given.
+    """
     adata = _target(adata, copy)
     name, bound = _criterion(min_counts=min_counts, min_genes=min_genes, max_counts=max_counts, max_genes=max_genes)
     keep, patch = _core.filter_cells(adata._matrix()._m, name, float(bound))
@@ -97,7 +143,26 @@ def filter_cells(adata, *, min_counts=None, min_genes=None, max_counts=None, max
 
 
 def filter_genes(adata, *, min_counts=None, min_cells=None, max_counts=None, max_cells=None, inplace=True, copy=False):
-    """Keeps genes by counts or by number of cells they are detected in (`scanpy.pp.filter_genes`)."""
+    """Keeps genes by counts or by number of cells they are detected in (`scanpy.pp.filter_genes`).
+
+    Adds var `n_counts` or `n_cells`, then drops the other genes everywhere but in raw.
+
+    Parameters
+    ----------
+    adata
+        An AnnDataOOM.
+    min_counts, min_cells, max_counts, max_cells
+        The bound, inclusive: exactly one of them.
+    inplace
+        Whether cells and genes are dropped from `adata`; else the mask and the numbers are returned.
+    copy
+        Whether a changed copy is returned.
+
+    Raises
+    ------
+    ValueError
+        Not exactly one bound is given.
+    """
     adata = _target(adata, copy)
     name, bound = _criterion(min_counts=min_counts, min_cells=min_cells, max_counts=max_counts, max_cells=max_cells)
     keep, patch = _core.filter_genes(adata._matrix()._m, name, float(bound))
@@ -115,7 +180,32 @@ def normalize_total(
     adata, *, target_sum=None, exclude_highly_expressed=False, max_fraction=0.05, key_added=None, layer=None,
     inplace=True, copy=False,
 ):
-    """Scales each cell to the same total (`scanpy.pp.normalize_total`); the division is done when values are read."""
+    """Scales each cell to the same total (`scanpy.pp.normalize_total`); the division is done when values are read.
+
+    Parameters
+    ----------
+    adata
+        An AnnDataOOM.
+    target_sum
+        Total of each cell afterwards; the median total of cells with counts by default.
+    exclude_highly_expressed
+        Whether genes with more than `max_fraction` of the counts of any cell are left out of the totals.
+    max_fraction
+        See `exclude_highly_expressed`.
+    key_added
+        Column of obs for the totals over the target.
+    layer
+        Layer instead of X.
+    inplace
+        Whether X (or the layer) is replaced; else a dict of `X` (a lazy array) and `norm_factor` is returned.
+    copy
+        Whether a changed copy is returned.
+
+    Raises
+    ------
+    ValueError
+        A value is negative, NaN or infinite (the message says where), or a parameter is out of its domain.
+    """
     adata = _target(adata, copy)
     x = adata._matrix(layer)
     target = None if target_sum is None else float(target_sum)
@@ -130,7 +220,21 @@ def normalize_total(
 
 
 def log1p(adata, *, base=None, copy=False, layer=None, obsm=None):
-    """`ln(1 + x)` (`scanpy.pp.log1p`), computed when values are read."""
+    """`ln(1 + x)` (`scanpy.pp.log1p`), computed when values are read.
+
+    Values come as float32, float64 for float64 input. `uns["log1p"]["base"]` notes the base.
+
+    Parameters
+    ----------
+    adata
+        An AnnDataOOM.
+    base
+        Base of the logarithm; natural by default.
+    copy
+        Whether a changed copy is returned.
+    layer
+        Layer instead of X.
+    """
     adata = _target(adata, copy)
     if obsm is not None:
         raise NotImplementedError("obsm: only X and layers are supported")
@@ -155,21 +259,26 @@ def _batch(adata, batch_key):
 
 
 def _log_base(adata):
-    noted = adata.uns["log1p"] if "log1p" in adata.uns else None
+    noted = adata.uns.get("log1p")
     base = noted.get("base") if isinstance(noted, dict) else None
     return None if base is None else float(base)
 
 
-def _hvg_patch(
-    adata, x, *, flavor="seurat", n_top_genes=None, min_mean=0.0125, max_mean=3.0, min_disp=0.5, max_disp=np.inf,
-    n_bins=20, span=0.3, theta=100.0, clip=None, batch_key=None, computed_on="adata.X",
+def _hvg(
+    matrix, *, flavor="seurat", n_top_genes=None, min_mean=0.0125, max_mean=3.0, min_disp=0.5, max_disp=np.inf,
+    n_bins=20, span=0.3, theta=100.0, clip=None, log_base=None, batch=None, computed_on="adata.X",
 ):
+    """Columns for var, from the core, with scanpy's defaults."""
     return _core.highly_variable_genes(
-        x._m, flavor=flavor, n_top_genes=None if n_top_genes is None else int(n_top_genes), min_mean=float(min_mean),
+        matrix, flavor=flavor, n_top_genes=None if n_top_genes is None else int(n_top_genes), min_mean=float(min_mean),
         max_mean=float(max_mean), min_disp=float(min_disp), max_disp=float(max_disp), n_bins=int(n_bins),
-        span=float(span), theta=float(theta), clip=None if clip is None else float(clip), log_base=_log_base(adata),
-        batch=_batch(adata, batch_key), computed_on=computed_on,
+        span=float(span), theta=float(theta), clip=None if clip is None else float(clip), log_base=log_base,
+        batch=batch, computed_on=computed_on,
     )
+
+
+def _hvg_patch(adata, x, *, batch_key=None, **options):
+    return _hvg(x._m, log_base=_log_base(adata), batch=_batch(adata, batch_key), **options)
 
 
 def highly_variable_genes(
@@ -177,6 +286,33 @@ def highly_variable_genes(
     n_bins=20, flavor="seurat", subset=False, inplace=True, batch_key=None, check_values=True, theta=100.0, clip=None,
 ):
     """Highly variable genes (`scanpy.pp.highly_variable_genes`, with flavor "pearson_residuals" of its experimental).
+
+    Columns of var and `uns["hvg"]` are scanpy's.
+
+    Parameters
+    ----------
+    adata
+        An AnnDataOOM: log-normalised for "seurat" and "cell_ranger", counts for the others.
+    layer
+        Layer instead of X.
+    n_top_genes
+        How many to choose; needed for "seurat_v3", "seurat_v3_paper" and "pearson_residuals".
+    min_disp, max_disp, min_mean, max_mean
+        Bounds of "seurat" and "cell_ranger" without `n_top_genes`.
+    span
+        Share of the genes in a local fit of "seurat_v3".
+    n_bins
+        Bins of mean expression of "seurat".
+    flavor
+        "seurat", "cell_ranger", "seurat_v3", "seurat_v3_paper" or "pearson_residuals".
+    subset
+        Whether the other genes are dropped.
+    inplace
+        Whether var gets the columns.
+    batch_key
+        Column of obs: genes are ranked in every batch and merged.
+    theta, clip
+        Overdispersion and bound of Pearson residuals.
 
     Returns
     -------
@@ -199,7 +335,23 @@ def highly_variable_genes(
 
 
 def scale(adata, *, zero_center=True, max_value=None, copy=False, layer=None, obsm=None, mask_obs=None):
-    """Genes of unit variance and, where asked, mean 0 (`scanpy.pp.scale`); stays implicit, also in `pca`."""
+    """Genes of unit variance and, where asked, mean 0 (`scanpy.pp.scale`); stays implicit, also in `pca`.
+
+    Adds var `mean` and `std` (float64, divisor n - 1).
+
+    Parameters
+    ----------
+    adata
+        An AnnDataOOM.
+    zero_center
+        Whether means are subtracted; without it zeros stay zero.
+    max_value
+        Values are clipped to `[-max_value, max_value]`, only above where not centred.
+    copy
+        Whether a changed copy is returned.
+    layer
+        Layer instead of X.
+    """
     adata = _target(adata, copy)
     if obsm is not None or mask_obs is not None:
         raise NotImplementedError("obsm and mask_obs are not supported")
@@ -219,7 +371,38 @@ def pca(
 ):
     """Principal components (`scanpy.pp.pca`), exact, of any size of matrix; nothing is random.
 
-    `svd_solver`, `random_state`, `chunked` and `chunk_size` are accepted and have no effect.
+    Two passes: products of the genes, which are decomposed, and the projection. Adds obsm `X_pca` (cells x components,
+    float32), varm `PCs` (genes x components) and `uns["pca"]`, as scanpy; signs as scikit-learn's.
+
+    Parameters
+    ----------
+    adata
+        An AnnDataOOM.
+    n_comps
+        Components; 50, or one less than the smaller extent, by default.
+    layer
+        Layer instead of X.
+    zero_center
+        Whether genes are centred.
+    mask_var
+        Column of var, or mask, of the genes to use; `highly_variable` where it exists, None for all.
+    use_highly_variable
+        The older name of it.
+    dtype
+        Dtype of the coordinates.
+    key_added
+        Key for obsm, varm and uns instead of `X_pca`, `PCs` and `pca`.
+    copy
+        Whether a changed copy is returned.
+    svd_solver, random_state, chunked, chunk_size
+        Accepted and have no effect.
+
+    Raises
+    ------
+    ValueError
+        More components than the matrix has, an empty mask, values that are not finite.
+    MemoryError
+        More than 8000 genes.
     """
     adata = _target(adata, copy)
     if use_highly_variable is not None:
@@ -280,9 +463,24 @@ def neighbors(
 def normalize_pearson_residuals(
     adata, *, theta=100.0, clip=None, check_values=True, layer=None, inplace=True, copy=False
 ):
-    """Analytic Pearson residuals, computed when values are read.
+    """Analytic Pearson residuals (`scanpy.experimental.pp.normalize_pearson_residuals`), computed when values are read.
 
-    As `scanpy.experimental.pp.normalize_pearson_residuals`.
+    Parameters
+    ----------
+    adata
+        An AnnDataOOM with counts.
+    theta
+        Overdispersion of the negative binomial.
+    clip
+        Residuals are clipped to `[-clip, clip]`; the square root of the number of cells by default.
+    check_values
+        Accepted and has no effect.
+    layer
+        Layer instead of X.
+    inplace
+        Whether X (or the layer) is replaced; else a dict of `X` (a lazy array) and the settings is returned.
+    copy
+        Whether a changed copy is returned.
     """
     from ._arrays import PearsonResidualBackedArray
 
@@ -299,4 +497,46 @@ def normalize_pearson_residuals(
         return {"X": residuals, **settings}
     adata._set_matrix(layer, residuals)
     adata.uns["pearson_residuals_normalization"] = settings
+    return adata if copy else None
+
+
+def regress_out(adata, keys, *, layer=None, n_jobs=None, copy=False):
+    """Takes out of every gene what columns of obs explain (`scanpy.pp.regress_out`), computed when values are read.
+
+    One pass finds the least-squares coefficients; what is kept are those and the columns. Residuals equal scanpy's.
+
+    Parameters
+    ----------
+    adata
+        An AnnDataOOM.
+    keys
+        Column of obs, or several: of numbers (an intercept is added), or a single categorical one, whose group means
+        are subtracted.
+    layer
+        Layer instead of X.
+    n_jobs
+        Accepted and has no effect, see `anndataoom.settings.threads`.
+    copy
+        Whether a changed copy is returned.
+
+    Returns
+    -------
+    None, or the copy. The matrix is dense float32 (float64 for float64 input) when it is read.
+
+    Raises
+    ------
+    KeyError
+        A key is not in obs.
+    ValueError
+        A key is neither numeric nor categorical, has missing values, or is categorical beside others.
+    """
+    from ._arrays import RegressedBackedArray
+
+    adata = _target(adata, copy)
+    keys = [keys] if isinstance(keys, str) else list(keys)
+    for key in keys:
+        if key not in adata._obs.columns:
+            there = ", ".join(adata._obs.columns) or "none"
+            raise KeyError(f"keys: obs has no column {key!r}; there are {there}")
+    adata._set_matrix(layer, RegressedBackedArray(adata._matrix(layer), adata.obs[keys]))
     return adata if copy else None

@@ -45,7 +45,8 @@ def encodings(path):
     def visit(name, node):
         dtype = str(node.dtype) if isinstance(node, h5py.Dataset) else None
         shape = node.shape if isinstance(node, h5py.Dataset) else None
-        out[name] = (node.attrs.get("encoding-type"), node.attrs.get("encoding-version"), dtype, shape, sorted(node.attrs))
+        kind = node.attrs.get("encoding-type"), node.attrs.get("encoding-version")
+        out[name] = (*kind, dtype, shape, sorted(node.attrs))
 
     with h5py.File(path) as f:
         f.visititems(visit)

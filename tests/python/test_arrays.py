@@ -1,6 +1,12 @@
 """`BackedArray` and its kinds against numpy."""
 
 import pickle
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -134,29 +140,111 @@ def test_same_bits_for_any_number_of_threads(pair, monkeypatch):
         np.testing.assert_array_equal(found[0][1], other[1])
 
 
-def test_interrupt_stops_a_pass(tmp_path):
-    """Ctrl-C while a pass runs, in a process of its own."""
-    import signal
-    import subprocess
-    import sys
-    import time
+def long_pass(rows=1_500_000):
+    """A matrix one pass over which takes some seconds and no memory: the same rows again and again."""
+    array = oom._arrays.as_backed(np.ones((2000, 500), dtype="float32"))
+    return oom._arrays._SubsetBackedArray(array, np.resize(np.arange(2000), rows)).copy()
 
+
+def test_interrupt_stops_a_pass():
+    """Ctrl-C in the middle of one pass, in a process of its own; the object works on."""
     code = f"""
-import numpy as np, sys, time
-import anndataoom as oom
-X = oom._arrays.as_backed(np.ones((3000, 800), dtype="float32"))
+import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
+import time
+from test_arrays import long_pass
+X = long_pass()
 print("ready", flush=True)
 try:
-    while True:
-        X.var(axis=0); X[:]
+    for _ in range(50): X.var(axis=0)
 except KeyboardInterrupt:
-    print("stopped", flush=True)
+    print("stopped", time.time(), flush=True)
+print(X[:2].shape, flush=True)
 """
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "ready\n"
     time.sleep(0.5)
+    sent = time.time()
     process.send_signal(signal.SIGINT)
-    start = time.monotonic()
-    assert process.stdout.readline() == "stopped\n"
-    assert time.monotonic() - start < 2
-    process.wait()
+    word, when = process.stdout.readline().split()
+    assert word == "stopped" and float(when) - sent < 1
+    assert process.stdout.readline() == "(2, 500)\n"
+    assert process.wait() == 0
+
+
+def test_other_threads_run_meanwhile():
+    """A pass holds no lock of Python's: the main thread keeps ticking."""
+    X = long_pass(400_000)
+    worker = threading.Thread(target=lambda: X.var(axis=0))
+    began, ticks = time.monotonic(), 0
+    worker.start()
+    while worker.is_alive():
+        time.sleep(0.005)
+        ticks += 1
+    took = time.monotonic() - began
+    assert took > 0.1 and ticks > took / 0.005 / 5
+
+
+def test_dask(pair):
+    pytest.importorskip("dask")
+    _, disk = pair
+    for kind in ("raw", "log1p", "scaled"):
+        array, values = chains(disk)[kind]
+        lazy = array.to_dask(chunk_size=17)
+        assert lazy.shape == (60, 25) and lazy.chunks == ((17, 17, 17, 9), (25,)) and lazy.dtype == array.dtype
+        found = lazy.compute(scheduler="threads")
+        assert sparse.issparse(found) == array._m.is_sparse
+        close(found, values)
+        close(lazy[20:40].compute(scheduler="sync"), values[20:40])
+
+
+def test_hdf5_of_others_in_one_process(pair, tmp_path):
+    """Ours is linked in; h5py brings another one. Both read and write in turn, also the same file."""
+    import h5py
+
+    _, disk = pair
+    with h5py.File(tmp_path / "rich.h5ad") as f:
+        values = dense(disk.X[:])
+        assert f["obs"].attrs["_index"] == "barcode"
+        np.testing.assert_array_equal(dense(disk.X[:]), values)
+    disk.write(tmp_path / "ours.h5ad")
+    with h5py.File(tmp_path / "ours.h5ad", "r+") as f:
+        f["uns"].attrs["theirs"] = 1
+    np.testing.assert_array_equal(dense(oom.read(tmp_path / "ours.h5ad").X[:]), values)
+
+
+def test_progress_is_shown_when_a_pass_takes_long(monkeypatch):
+    """A bar where somebody looks, none with verbose = False, nothing on stdout."""
+    seen = []
+
+    class Bar:
+        def __init__(self, **options):
+            self.n = 0
+            seen.append(options["total"])
+
+        def update(self, n):
+            self.n += n
+            seen.append(self.n)
+
+        def reset(self):
+            self.n = 0
+
+        def close(self):
+            seen.append("closed")
+
+    from anndataoom import _settings
+
+    monkeypatch.setattr(_settings._Progress, "PATIENCE", 0.0)
+    monkeypatch.setattr(_settings, "_progress", lambda: _settings._Progress(Bar) if oom.settings.verbose else None)
+    X = long_pass()
+    monkeypatch.setattr(oom.settings, "verbose", False)
+    X.var(axis=0)
+    assert seen == []
+    monkeypatch.setattr(oom.settings, "verbose", True)
+    X.var(axis=0)
+    assert seen[0] == 100 and seen[-1] == "closed" and all(0 <= n <= 100 for n in seen[1:-1])
+
+
+def test_an_array_behind_your_back_is_worth_a_word():
+    array = oom._arrays.as_backed(np.ones((600, 500), dtype="float32"))
+    with pytest.warns(UserWarning, match="600 x 500 values"):
+        np.asarray(array)

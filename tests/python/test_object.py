@@ -129,7 +129,7 @@ def test_writes_what_it_read(pair, tmp_path):
         getattr(disk, slot)
     for slot in ("uns", "obsm", "varm", "obsp", "varp", "layers"):
         dict(getattr(disk, slot))
-    disk.raw.var
+    assert len(disk.raw.var) == 25
     disk.write(tmp_path / "touched.h5ad", compression="gzip")
     again = ad.read_h5ad(tmp_path / "touched.h5ad")
     assert_equal(again, memory, exact=True)
@@ -207,14 +207,20 @@ def test_vectors(pair):
 
 def test_display(pair):
     _, disk = pair
-    assert "60 × 25" in repr(disk) and "layers: 'counts'" in repr(disk)
-    assert "<table>" in disk._repr_html_() and "60 cells" in disk._repr_html_()
+    oom.pp.normalize_total(disk, target_sum=10)
+    for shown in (repr(disk), disk._repr_html_()):
+        assert "rich.h5ad" in shown and "counts" in shown and "normalize_total(target_sum = 10)" in shown
+        assert "60-row chunk" in shown and "float32" in shown
+    assert "n_obs: 60    n_vars: 25" in repr(disk) and "60 cells × 25 genes" in disk._repr_html_()
+    assert max(map(len, repr(disk).splitlines())) <= 78
+    assert "none, in memory" in repr(oom.AnnDataOOM(np.ones((2, 3))))
+    assert "&lt;b&gt;" in oom.AnnDataOOM(ad.AnnData(uns={"<b>": 1}))._repr_html_()
 
 
 def test_nothing_on_stdout_and_nothing_beside_the_file(pair, capsys, tmp_path):
     _, disk = pair
     before = sorted(os.listdir(tmp_path))
-    "x" in disk.layers
+    assert "x" not in disk.layers
     disk[:5].to_adata()
     disk[:5].copy(to_memory=True)
     gc.collect()

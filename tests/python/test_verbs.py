@@ -113,6 +113,93 @@ def test_pipeline(disk, tmp_path):
     np.testing.assert_array_equal(again.obsm["X_umap"], disk.obsm["X_umap"])
 
 
+@pytest.fixture
+def logged(disk, memory):
+    """Both of them log-normalised, the one on disk lazily."""
+    for adata in (disk, memory):
+        adata.obs["total"] = dense(memory.X).sum(1)
+        adata.obs["share"] = dense(memory.X)[:, :50].sum(1) / adata.obs["total"]
+    oom.pp.normalize_total(disk, target_sum=1e4)
+    oom.pp.log1p(disk)
+    memory.X = np.log1p(dense(memory.X) / dense(memory.X).sum(1, keepdims=True) * 1e4).astype("float32")
+    return disk, memory
+
+
+def test_regress_out(logged, tmp_path):
+    disk, memory = logged
+    y = memory.X.astype(float)
+    design = np.column_stack([np.ones(len(y)), memory.obs[["total", "share"]]])
+    expected = y - design @ np.linalg.lstsq(design, y, rcond=None)[0]
+    oom.chunked_regress(disk, keys=("total", "share"))
+    oom.pp.regress_out(disk, ["total", "share"])
+    assert isinstance(disk.X, oom.RegressedBackedArray) and disk.X.dtype == np.float32
+    for x in (disk.X, disk.layers["regressed"]):
+        np.testing.assert_allclose(x[:], expected, atol=1e-5)
+    part = disk[[5, 2, 2], 10:20]
+    np.testing.assert_allclose(part.X[:], expected[[5, 2, 2], 10:20], atol=1e-5)
+    oom.pp.scale(disk, max_value=10)
+    scaled = (expected - expected.mean(0)) / np.where((s := expected.std(0, ddof=1)) > 1e-9, s, 1)
+    np.testing.assert_allclose(disk.X[:], np.clip(scaled, -10, 10), atol=1e-3)
+    disk.write(tmp_path / "regressed.h5ad")
+    np.testing.assert_allclose(ad.read_h5ad(tmp_path / "regressed.h5ad").layers["regressed"], expected, atol=1e-5)
+
+
+def test_regress_out_groups(logged):
+    disk, memory = logged
+    expected = memory.X - memory.to_df().groupby(memory.obs["batch"].to_numpy()).transform("mean").to_numpy()
+    for adata in (disk, memory):
+        adata.obs["batch"] = adata.obs["batch"].astype("category")
+    found = oom.pp.regress_out(disk, "batch", copy=True)
+    np.testing.assert_allclose(found.X[:], expected, atol=1e-5)
+    assert disk.X._m.ops == ["normalize_total", "log1p"]
+    with pytest.raises(ValueError, match="single categorical"):
+        oom.pp.regress_out(disk, ["batch", "total"])
+    disk.obs["word"] = "w"
+    with pytest.raises(ValueError, match="numbers or categories"):
+        oom.pp.regress_out(disk, "word")
+    disk.obs.loc[disk.obs_names[3], "total"] = np.nan
+    with pytest.raises(ValueError, match="NaN in 'total'"):
+        oom.chunked_regress(disk, keys=["total"])
+    assert "regressed" not in disk.layers
+
+
+@pytest.mark.parametrize("keys", [["total", "share"], ["batch"]])
+def test_regress_out_as_scanpy(logged, keys):
+    sc = pytest.importorskip("scanpy")
+    disk, memory = logged
+    for pp, adata in ((oom.pp, disk), (sc.pp, memory)):
+        adata.obs["batch"] = adata.obs["batch"].astype("category")
+        adata._inplace_subset_var(np.arange(adata.n_vars) < 300)
+        pp.regress_out(adata, keys)
+    np.testing.assert_allclose(disk.X[:], memory.X, atol=1e-4)
+
+
+def test_pegasus(logged):
+    """Against the local regression pegasus itself uses."""
+    loess = pytest.importorskip("skmisc.loess")
+    disk, memory = logged
+    oom.chunked_identify_robust_genes(disk, percent_cells=5)
+    oom.chunked_highly_variable_features_pegasus(disk, n_top=100, span=0.1)
+    robust = disk.var["robust"].to_numpy()
+    y = memory[:, disk.var_names].X.astype(float)
+    np.testing.assert_allclose(disk.var["mean"], y.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(disk.var["var"], y.var(0, ddof=1), rtol=1e-5)
+    fit = loess.loess(y.mean(0)[robust], y.var(0, ddof=1)[robust], span=0.1, degree=2)
+    fit.fit()
+    np.testing.assert_allclose(disk.var["hvf_loess"][robust], fit.outputs.fitted_values, rtol=1e-3)
+    assert (disk.var["hvf_rank"][~robust] == -1).all() and disk.var["highly_variable_features"].sum() == 100
+
+
+def test_pegasus_widens_its_span(logged):
+    disk, _ = logged
+    oom.chunked_identify_robust_genes(disk, percent_cells=50)
+    oom.chunked_highly_variable_features_pegasus(disk, n_top=10, span=1e-6)
+    assert disk.var["highly_variable_features"].sum() == min(10, disk.var["robust"].sum())
+    del disk.var["robust"]
+    with pytest.raises(KeyError, match="robust"):
+        oom.chunked_highly_variable_features_pegasus(disk)
+
+
 def test_parameters_are_checked(disk):
     for call in [
         lambda: oom.pp.normalize_total(disk, target_sum=-1),

@@ -17,9 +17,8 @@ struct Arguments {
 }
 
 fn main() {
-    let result = arguments(std::env::args().skip(1)).and_then(|a| {
-        simulate_h5ad(&a.simulation, &a.path, &a.options, &a.context).map_err(|e| e.to_string())
-    });
+    let result = arguments(std::env::args().skip(1))
+        .and_then(|a| simulate_h5ad(&a.simulation, &a.path, &a.options, &a.context).map_err(|e| e.to_string()));
     if let Err(message) = result {
         eprintln!("simulate: {message}");
         std::process::exit(1);

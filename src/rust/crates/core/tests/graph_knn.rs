@@ -4,8 +4,8 @@ mod neighbor_golden;
 
 use anndataoom_core::graph::{knn, Knn, KnnParams, KnnResult, Method, Metric};
 use anndataoom_core::{Context, Error};
-use neighbor_golden::{clustered, npy, points, uniform};
 use ndarray::{s, Array2, ArrayView2};
+use neighbor_golden::{clustered, npy, points, uniform};
 
 fn run(points: ArrayView2<'_, f32>, k: usize, metric: Metric, method: Method, threads: usize) -> KnnResult {
     let params = KnnParams { k, metric, method, ..KnnParams::default() };

@@ -80,16 +80,7 @@ impl Matrix {
 
     #[getter]
     fn ops(&self) -> Vec<&'static str> {
-        self.0
-            .ops()
-            .iter()
-            .map(|op| match op {
-                Op::Normalize { .. } => "normalize_total",
-                Op::Log1p { .. } => "log1p",
-                Op::Scale { .. } => "scale",
-                Op::PearsonResiduals { .. } => "normalize_pearson_residuals",
-            })
-            .collect()
+        self.0.ops().iter().map(Op::name).collect()
     }
 
     fn info<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {

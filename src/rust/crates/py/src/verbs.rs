@@ -1,6 +1,6 @@
 //! Verbs: each decodes its parameters, runs the core and gives what to merge.
 
-use crate::buffer::{array, bools, i32s};
+use crate::buffer::{array, bools, f64s, i32s, u32s};
 use crate::errors::to_py_err;
 use crate::from_py::from_py;
 use crate::matrix::Matrix;
@@ -83,6 +83,30 @@ fn scale<'py>(
 ) -> PyResult<(Matrix, Arr<'py>, Arr<'py>)> {
     let (y, s) = run(py, |ctx| ops::scale(&x.0, &ops::ScaleOptions { zero_center, max_value }, ctx))?;
     Ok((Matrix(y), buffer(py, s.mean)?, buffer(py, s.std)?))
+}
+
+/// On named columns of numbers, an intercept added; or on one column of groups.
+#[pyfunction]
+fn regress_out(
+    py: Python<'_>,
+    x: &Matrix,
+    columns: Vec<(String, Arr<'_>)>,
+    groups: Option<(String, Arr<'_>, usize)>,
+) -> PyResult<Matrix> {
+    let by = match groups {
+        Some((name, codes, n_groups)) => ops::Regressors::Groups { name, codes: u32s(&codes)?, n_groups },
+        None => ops::Regressors::Numbers(
+            columns.into_iter().map(|(name, v)| Ok((name, f64s(&v)?))).collect::<PyResult<Vec<_>>>()?,
+        ),
+    };
+    run(py, |ctx| ops::regress_out(&x.0, &by, ctx)).map(Matrix)
+}
+
+/// Fitted values of a local quadratic regression.
+#[pyfunction]
+fn loess<'py>(py: Python<'py>, x: &Arr<'py>, y: &Arr<'py>, span: f64) -> PyResult<Arr<'py>> {
+    let (x, y) = (f64s(x)?, f64s(y)?);
+    buffer(py, run(py, |_| ops::loess(&x, &y, span))?)
 }
 
 #[pyfunction]
@@ -256,6 +280,8 @@ pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(filter_genes, m)?)?;
     m.add_function(wrap_pyfunction!(normalize_total, m)?)?;
     m.add_function(wrap_pyfunction!(scale, m)?)?;
+    m.add_function(wrap_pyfunction!(regress_out, m)?)?;
+    m.add_function(wrap_pyfunction!(loess, m)?)?;
     m.add_function(wrap_pyfunction!(highly_variable_genes, m)?)?;
     m.add_function(wrap_pyfunction!(pca, m)?)?;
     m.add_function(wrap_pyfunction!(neighbors, m)?)?;

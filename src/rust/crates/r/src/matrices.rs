@@ -82,16 +82,7 @@ fn rs_matrix_info(args: Robj) -> Robj {
         let x = a.matrix("matrix")?;
         let source = x.source();
         let stored = source.shape();
-        let ops: Vec<&str> = x
-            .ops()
-            .iter()
-            .map(|op| match op {
-                Op::Normalize { .. } => "normalize_total",
-                Op::Log1p { .. } => "log1p",
-                Op::Scale { .. } => "scale",
-                Op::PearsonResiduals { .. } => "normalize_pearson_residuals",
-            })
-            .collect();
+        let ops: Vec<&str> = x.ops().iter().map(Op::name).collect();
         let names = [
             "layout",
             "stored_dtype",

@@ -10,7 +10,7 @@ mod program;
 mod stacked;
 
 pub(crate) use memo::CountSums;
-pub use op::Op;
+pub use op::{Covariates, Op};
 pub use stacked::{promote, Along, Fill, Member, Stacked, MISSING};
 
 use crate::element::DType;
@@ -162,6 +162,18 @@ impl LazyMatrix {
             Op::PearsonResiduals { cell_sums, gene_sums, .. } => {
                 check("cell sums, one per cell", cell_sums.len(), n)?;
                 check("gene sums, one per gene", gene_sums.len(), m)?;
+            }
+            Op::RegressOut { covariates, coefficients, width, .. } => {
+                match covariates {
+                    Covariates::Numbers(v) => check("covariates, a row per cell", v.len(), n * width)?,
+                    Covariates::Groups(v) => {
+                        check("groups, one per cell", v.len(), n)?;
+                        if let Some(&g) = v.iter().find(|&&g| g as usize >= *width) {
+                            return Err(Error::Index { axis: "groups", index: i64::from(g), len: *width });
+                        }
+                    }
+                }
+                check("coefficients, a row per gene", coefficients.len(), m * width)?;
             }
         }
         let mut out = self.clone();

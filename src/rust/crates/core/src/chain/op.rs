@@ -42,12 +42,40 @@ pub enum Op {
         /// Residuals are clipped to `[-clip, clip]`.
         clip: f64,
     },
+    /// `x` less its least-squares fit on covariates of the cells (`scanpy.pp.regress_out`).
+    RegressOut {
+        /// What the fit is made of.
+        covariates: Covariates,
+        /// Coefficients of each column, `n_vars x width`, row-major.
+        coefficients: Arc<[f64]>,
+        /// Covariates, or groups.
+        width: usize,
+        /// Names of the covariates, for display.
+        keys: Arc<[String]>,
+    },
 }
 
-fn take(v: &Arc<[f64]>, positions: Option<&[u32]>) -> Arc<[f64]> {
+/// What the fit of [`Op::RegressOut`] is made of.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Covariates {
+    /// `width` numbers a row, row-major: the fit is their product with the coefficients of the column.
+    Numbers(Arc<[f64]>),
+    /// The group of each row: the fit is the coefficient of its group.
+    Groups(Arc<[u32]>),
+}
+
+fn take<T: Copy>(v: &Arc<[T]>, positions: Option<&[u32]>) -> Arc<[T]> {
     match positions {
         None => v.clone(),
         Some(p) => p.iter().map(|&i| v[i as usize]).collect(),
+    }
+}
+
+/// [`take`] of rows of `width` values.
+fn take_rows(v: &Arc<[f64]>, width: usize, positions: Option<&[u32]>) -> Arc<[f64]> {
+    match positions {
+        None => v.clone(),
+        Some(p) => p.iter().flat_map(|&i| &v[i as usize * width..][..width]).copied().collect(),
     }
 }
 
@@ -72,12 +100,32 @@ impl Op {
                 theta: *theta,
                 clip: *clip,
             },
+            Op::RegressOut { covariates, coefficients, width, keys } => Op::RegressOut {
+                covariates: match covariates {
+                    Covariates::Numbers(v) => Covariates::Numbers(take_rows(v, *width, rows)),
+                    Covariates::Groups(v) => Covariates::Groups(take(v, rows)),
+                },
+                coefficients: take_rows(coefficients, *width, cols),
+                width: *width,
+                keys: keys.clone(),
+            },
+        }
+    }
+
+    /// The verb that records it, by scanpy's name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Op::Normalize { .. } => "normalize_total",
+            Op::Log1p { .. } => "log1p",
+            Op::Scale { .. } => "scale",
+            Op::PearsonResiduals { .. } => "normalize_pearson_residuals",
+            Op::RegressOut { .. } => "regress_out",
         }
     }
 
     /// Whether zeros become something else, so that the result is dense.
     pub fn densifies(&self) -> bool {
-        matches!(self, Op::Scale { zero_center: true, .. } | Op::PearsonResiduals { .. })
+        matches!(self, Op::Scale { zero_center: true, .. } | Op::PearsonResiduals { .. } | Op::RegressOut { .. })
     }
 
     /// One line for `show()`.
@@ -93,6 +141,7 @@ impl Op {
             Op::PearsonResiduals { theta, clip, .. } => {
                 format!("normalize_pearson_residuals(theta = {theta}, clip = {clip})")
             }
+            Op::RegressOut { keys, .. } => format!("regress_out({})", keys.join(", ")),
         }
     }
 }

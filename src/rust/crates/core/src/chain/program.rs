@@ -1,6 +1,6 @@
 //! Runs all operations of a chain over one block, a row at a time, in f64.
 
-use super::Op;
+use super::{Covariates, Op};
 use crate::element::{DType, Data, Number};
 use crate::matrix::{Block, Storage};
 use crate::with_data;
@@ -83,7 +83,7 @@ fn blind_row<T: Number, O: Number>(ops: &[Op], position: usize, values: &[T], ou
             Op::Normalize { divisors, .. } => x / divisors[position],
             Op::Log1p { base: None } => x.ln_1p(),
             Op::Log1p { base: Some(b) } => x.ln_1p() / b.ln(),
-            Op::Scale { .. } | Op::PearsonResiduals { .. } => x,
+            Op::Scale { .. } | Op::PearsonResiduals { .. } | Op::RegressOut { .. } => x,
         })
     };
     // A cache addressed by the whole part of the value and compared by all its bits: right for any value.
@@ -159,6 +159,20 @@ impl Row {
                 for (x, g) in self.values.iter_mut().zip(gene_sums.iter()) {
                     let mu = g * share;
                     *x = clip((*x - mu) / (mu + mu * mu / theta).sqrt(), -c, *c);
+                }
+            }
+            Op::RegressOut { covariates, coefficients, width, .. } => {
+                self.densify(n_cols);
+                let fits = self.values.iter_mut().zip(coefficients.chunks_exact((*width).max(1)));
+                match covariates {
+                    Covariates::Numbers(v) => {
+                        let row = &v[position * width..][..*width];
+                        fits.for_each(|(x, b)| *x -= row.iter().zip(b).map(|(q, b)| q * b).sum::<f64>());
+                    }
+                    Covariates::Groups(v) => {
+                        let group = v[position] as usize;
+                        fits.for_each(|(x, b)| *x -= b[group]);
+                    }
                 }
             }
         }

@@ -25,7 +25,9 @@ impl MemorySource {
             SparseFormat::Csr => m.shape,
             SparseFormat::Csc => (m.shape.1, m.shape.0),
         };
-        let bad = |what: &str, expected: String, found: String| Error::shape(format!("sparse matrix, {what}"), expected, found);
+        let bad = |what: &str, expected: String, found: String| {
+            Error::shape(format!("sparse matrix, {what}"), expected, found)
+        };
         if m.indptr.len() != n_major + 1 {
             return Err(bad("indptr", format!("{} entries", n_major + 1), m.indptr.len().to_string()));
         }
@@ -152,7 +154,11 @@ impl Pass for MemoryPass<'_> {
 
     fn read(&self, block: usize) -> Result<Block> {
         fn sparse<T: Number>(
-            pass: &MemoryPass<'_>, range: &Range<usize>, ptr: &[usize], idx: &[u32], v: &[T],
+            pass: &MemoryPass<'_>,
+            range: &Range<usize>,
+            ptr: &[usize],
+            idx: &[u32],
+            v: &[T],
         ) -> Storage {
             let (mut indptr, mut indices, mut data) = (vec![0], Vec::new(), Vec::<T>::new());
             let mut row = Vec::new();

@@ -13,6 +13,7 @@ use crate::element::Value;
 use crate::error::{Error, Result};
 use crate::patch::Patch;
 use batches::Batches;
+pub use loess::loess;
 
 /// How genes are ranked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,13 +12,15 @@ mod moments;
 mod normalize;
 mod pca;
 mod qc;
+mod regress;
 mod sums;
 mod view;
 
 pub use filter::{filter_cells, filter_genes, CellCriterion, Filtered, GeneCriterion};
-pub use hvg::{highly_variable_genes, Flavor, Hvg, HvgOptions};
+pub use hvg::{highly_variable_genes, loess, Flavor, Hvg, HvgOptions};
 pub use moments::{mean_var, Axis, MeanVar};
 pub use normalize::{log1p, normalize_total, scale, NormalizeOptions, Normalized, ScaleOptions, Scaled};
 pub use pca::{pca, MaskVar, Pca, PcaOptions, MAX_COLUMNS, N_COMPS};
 pub use qc::{calculate_qc_metrics, QcMetrics, QcOptions, QcSubset};
+pub use regress::{regress_out, Regressors};
 pub use sums::{col_sums, row_sums};

@@ -26,7 +26,9 @@ pub(super) fn write_part(
         Part::Value(value) => element::write(group, key, value, &plain),
         Part::Frame(frame) => write_frame(group, key, frame, options, ctx),
         // Another layout than the stored one was asked for: no copy, a stream.
-        Part::Copy { store, element, rows, columns } if options.as_dense.contains(&path) || options.as_csc.contains(&path) => {
+        Part::Copy { store, element, rows, columns }
+            if options.as_dense.contains(&path) || options.as_csc.contains(&path) =>
+        {
             let x = LazyMatrix::new(matrix::open(store, element)?).select(rows.as_deref(), columns.as_deref())?;
             write_part(group, key, &Part::Matrix(x), options, ctx)
         }

@@ -11,8 +11,12 @@ const CELL: f64 = 0.2;
 /// How far the outer vertices lie beyond the data, relative to their range.
 const MARGIN: f64 = 0.005;
 
-/// Fitted values at `x` of a degree-2 local regression of `y` on `x` over the nearest `span` of the points.
-pub(super) fn loess(x: &[f64], y: &[f64], span: f64) -> Result<Vec<f64>> {
+/// Fitted values at `x` of a degree-2 local regression of `y` on `x`, both of `n` values, over the nearest `span` (above 0,
+/// at most 1) of the points.
+///
+/// # Errors
+/// [`Error::State`] where the span holds fewer than three points; [`Error::Numerical`] for values that are not finite.
+pub fn loess(x: &[f64], y: &[f64], span: f64) -> Result<Vec<f64>> {
     let n = x.len();
     if n == 0 {
         return Ok(Vec::new());
@@ -24,8 +28,8 @@ pub(super) fn loess(x: &[f64], y: &[f64], span: f64) -> Result<Vec<f64>> {
     let near = ((n as f64 * span + 1e-5).floor() as usize).min(n);
     if near < 3 {
         return Err(Error::State(format!(
-            "highly_variable_genes with flavor 'seurat_v3': span = {span} of {n} genes with variance leaves {near} for \
-             a local quadratic fit; raise span or keep more genes"
+            "LOESS: span = {span} of {n} genes with variance leaves {near} for a local quadratic fit; raise span or keep \
+             more genes"
         )));
     }
     let (low, high) = (sx[0], sx[n - 1]);
@@ -44,9 +48,7 @@ pub(super) fn loess(x: &[f64], y: &[f64], span: f64) -> Result<Vec<f64>> {
         fitted[i] = blend(at, (vertices[k - 1], fits[k - 1]), (vertices[k], fits[k]));
     }
     if fitted.iter().any(|f| !f.is_finite()) {
-        return Err(Error::Numerical(
-            "highly_variable_genes with flavor 'seurat_v3': the LOESS fit is not finite".into(),
-        ));
+        return Err(Error::Numerical("LOESS: the fit is not finite".into()));
     }
     Ok(fitted)
 }

@@ -1,0 +1,242 @@
+"""What `AnnDataOOM` gives of its values: vectors, chunks, frames, everything in memory, and formats other than h5ad."""
+
+from __future__ import annotations
+
+import copy as copying
+import os
+import warnings
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from ._arrays import BackedArray, as_backed
+from ._raw import dense
+
+if TYPE_CHECKING:
+    import anndata
+
+
+class Values:
+    """The part of `AnnDataOOM` that reads values."""
+
+    def _matrix(self, layer: str | None = None) -> BackedArray:
+        """X or a layer as a BackedArray."""
+        if layer is None or (layer == "X" and "X" not in self._layers):
+            if self.X is None:
+                raise KeyError("this object has no X; name a layer")
+            return self.X
+        return as_backed(self._layers[layer])
+
+    def _set_matrix(self, layer: str | None, value) -> None:
+        if layer is None:
+            self.X = value
+        else:
+            self._layers[layer] = value
+
+    def obs_vector(self, key: str, *, layer: str | None = None) -> np.ndarray:
+        """A column of obs, or the values of one gene.
+
+        Parameters
+        ----------
+        key
+            Name of a column of obs, else of a gene.
+        layer
+            Layer to take the gene from; X by default.
+
+        Returns
+        -------
+        Array of `n_obs` values, in the dtype of the column or matrix.
+
+        Raises
+        ------
+        KeyError
+            There is neither, or several genes have the name.
+        """
+        if key in self._obs.columns:
+            return self._obs.column(key).values
+        column = self._resolve_index(key, axis="var")
+        return dense(self._matrix(layer)[:, column]).reshape(-1)
+
+    def var_vector(self, key: str, *, layer: str | None = None) -> np.ndarray:
+        """A column of var, or the values of one cell.
+
+        Parameters
+        ----------
+        key
+            Name of a column of var, else of a cell.
+        layer
+            Layer to take the cell from; X by default.
+
+        Returns
+        -------
+        Array of `n_vars` values.
+        """
+        if key in self._var.columns:
+            return self._var.column(key).values
+        row = self._resolve_index(key)
+        return dense(self._matrix(layer)[row, :]).reshape(-1)
+
+    def chunked_X(self, chunk_size: int | None = None) -> Iterator[tuple]:
+        """Rows of X in turn.
+
+        Parameters
+        ----------
+        chunk_size
+            Rows of a chunk; 1000 unless the object was opened with another number.
+
+        Yields
+        ------
+        start, end, chunk
+            In the order of version 0.1.8 (anndata yields the chunk first); the chunk is a CSR matrix or an array.
+        """
+        yield from self._matrix().chunked(self._chunk_size if chunk_size is None else chunk_size)
+
+    def chunk_X(self, select=None, replace: bool = False) -> np.ndarray:
+        """Values of some cells, dense.
+
+        Parameters
+        ----------
+        select
+            Positions of cells, or a number of cells to draw at random (`numpy.random`).
+        replace
+            Whether a cell may be drawn again.
+
+        Returns
+        -------
+        Array, cells x genes.
+        """
+        if select is None:
+            select = min(self._chunk_size, self._n_obs)
+        if isinstance(select, int | np.integer):
+            select = np.random.choice(self._n_obs, min(int(select), self._n_obs), replace)
+        return dense(self._matrix()[np.asarray(select)])
+
+    # -- into memory --------------------------------------------------------------------------------------------------
+
+    def to_df(self, layer: str | None = None) -> pd.DataFrame:
+        """X or a layer as a dense frame, cells x genes."""
+        return pd.DataFrame(self._matrix(layer).toarray(), index=self.obs_names, columns=self.var_names)
+
+    def to_adata(self) -> anndata.AnnData:
+        """An anndata.AnnData in memory: everything is read, in its dtype and sparsity."""
+        import anndata as ad
+
+        def of(elements):
+            return {k: in_memory(elements[k], deep=True) for k in elements}
+
+        out = ad.AnnData(
+            X=None if self.X is None else self.X.to_memory(),
+            obs=self.obs.copy(),
+            var=self.var.copy(),
+            uns=of(self._uns),
+            obsm=of(self._obsm),
+            varm=of(self._varm),
+            obsp=of(self._obsp),
+            varp=of(self._varp),
+            layers=of(self._layers),
+        )
+        raw = self.raw
+        if raw is not None:
+            source = ad.AnnData(raw.X.to_memory(), obs=pd.DataFrame(index=self.obs_names), var=raw.var.copy())
+            for k in raw.varm:
+                source.varm[k] = raw.varm[k]
+            out.raw = source
+        return out
+
+    def to_memory(self, *, copy: bool = False) -> anndata.AnnData:
+        """The same as `to_adata`; what is in memory is copied whatever `copy` says."""
+        return self.to_adata()
+
+    @property
+    def T(self) -> anndata.AnnData:
+        """Transposed, genes x cells, in memory and without raw."""
+        return self.to_adata().T
+
+    def transpose(self) -> anndata.AnnData:
+        """Transposed, genes x cells, in memory and without raw."""
+        return self.T
+
+    def cache_X(self, layer: str | None = None, force: bool = False) -> None:
+        """Nothing: reading columns needs no cache that could go stale."""
+
+    def clear_cache(self, layer: str | None = None) -> None:
+        """Nothing, see `cache_X`."""
+
+    # -- other formats, by anndata ------------------------------------------------------------------------------------
+
+    def _through_memory(self, method: str) -> anndata.AnnData:
+        x = self.X
+        if x is not None:
+            n, m = self.shape
+            size = n * m * x.dtype.itemsize
+            if x._m.is_sparse:
+                size = min(size, (x._m.info()["nnz"] or 0) * (4 + x.dtype.itemsize))
+            warnings.warn(
+                f"{method}() works in memory: all {n:,} x {m:,} values are read (about {size / 2**20:,.0f} MB)",
+                stacklevel=3,
+            )
+        return self.to_adata()
+
+    def write_zarr(self, store, *, chunks=None, convert_strings_to_categoricals: bool = True) -> None:
+        """Writes a Zarr store, by `anndata.AnnData.write_zarr`: everything is read into memory for it, with a warning.
+
+        Parameters
+        ----------
+        store
+            Path or store.
+        chunks
+            Shape of the chunks of X.
+        convert_strings_to_categoricals
+            Whether columns of repeated strings become categories.
+        """
+        whole = self._through_memory("write_zarr")
+        whole.write_zarr(store, chunks=chunks, convert_strings_to_categoricals=convert_strings_to_categoricals)
+
+    def write_csvs(self, dirname: str | os.PathLike, *, skip_data: bool = True, sep: str = ",") -> None:
+        """Writes obs, var, obsm, varm and uns as text, by `anndata.AnnData.write_csvs`.
+
+        Parameters
+        ----------
+        dirname
+            Directory to make.
+        skip_data
+            Whether X is left out; with it everything is read into memory, with a warning.
+        sep
+            Separator.
+        """
+        whole = self._without_matrices() if skip_data else self._through_memory("write_csvs")
+        whole.write_csvs(dirname, skip_data=skip_data, sep=sep)
+
+    def write_loom(self, filename: str | os.PathLike, *, write_obsm_varm: bool = False) -> None:
+        """Writes a loom file, by `anndata.AnnData.write_loom` (needs loompy): everything is read into memory for it.
+
+        Parameters
+        ----------
+        filename
+            Path.
+        write_obsm_varm
+            Whether obsm and varm go along.
+        """
+        self._through_memory("write_loom").write_loom(filename, write_obsm_varm=write_obsm_varm)
+
+    def _without_matrices(self) -> anndata.AnnData:
+        import anndata as ad
+
+        parts = {
+            s: {k: in_memory(v, deep=True) for k, v in getattr(self, f"_{s}").items()} for s in ("obsm", "varm", "uns")
+        }
+        return ad.AnnData(obs=self.obs.copy(), var=self.var.copy(), shape=None, **parts)
+
+
+def in_memory(x, deep: bool = False):
+    """`x` with its values in memory, copied."""
+    if isinstance(x, BackedArray):
+        return x.to_memory()
+    if type(x).__module__.startswith("anndata._core") and hasattr(x, "to_memory"):
+        x = x.to_memory()
+    if isinstance(x, sparse.spmatrix | sparse.sparray | np.ndarray | pd.DataFrame) or not deep:
+        return x.copy() if hasattr(x, "copy") else x
+    return copying.deepcopy(x)

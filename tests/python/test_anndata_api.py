@@ -1,0 +1,167 @@
+"""`AnnDataOOM` has every public member of the `anndata.AnnData` that is installed, with its parameters."""
+
+import inspect
+import pickle
+import sys
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+from anndata.tests.helpers import assert_equal
+from conftest import dense, rich
+
+import anndataoom as oom
+
+SPECIAL = ["__contains__", "__delitem__", "__eq__", "__getitem__", "__len__", "__setitem__", "__sizeof__", "__repr__"]
+MEMBERS = [name for name in dir(ad.AnnData) if not name.startswith("_")] + SPECIAL
+# Parameters we name or order as version 0.1.8 did.
+OWN = {"obs_vector": {"k"}, "var_vector": {"k"}, "__setitem__": {"val"}, "__sizeof__": {"with_disk"}}
+
+
+@pytest.fixture
+def disk(on_disk):
+    return on_disk(rich())
+
+
+@pytest.mark.parametrize("name", MEMBERS)
+def test_every_member_is_there(name):
+    theirs, ours = (inspect.getattr_static(c, name) for c in (ad.AnnData, oom.AnnDataOOM))
+    if not callable(theirs):
+        assert isinstance(ours, property)
+        if hasattr(theirs, "fset") and theirs.fset is None:
+            return
+        assert ours.fset is not None, f"{name} cannot be set"
+        return
+    theirs, ours = (inspect.signature(getattr(c, name)).parameters for c in (ad.AnnData, oom.AnnDataOOM))
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in ours.values())
+    missing = set(theirs) - set(ours) - OWN.get(name, set())
+    assert takes_any or not missing, missing
+
+
+@pytest.mark.parametrize("name", [n for n in dir(oom.AnnDataOOM) if not n.startswith("_")])
+def test_every_member_says_what_it_is(name):
+    assert inspect.getattr_static(oom.AnnDataOOM, name).__doc__
+
+
+def test_properties(disk):
+    memory = rich()
+    for name in ("n_obs", "n_vars", "shape", "is_view", "isview"):
+        with pytest.warns(FutureWarning) if name == "isview" else _nothing():
+            expected = getattr(memory, name)
+        assert getattr(disk, name) == expected, name
+    assert disk.isbacked and disk.filename
+    for name in ("obs_keys", "var_keys", "obsm_keys", "varm_keys", "uns_keys"):
+        assert getattr(disk, name)() == getattr(memory, name)(), name
+
+
+class _nothing:
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        return False
+
+
+def test_deleting_slots(disk):
+    for slot in ("obsm", "varm", "obsp", "varp", "layers", "uns"):
+        assert len(getattr(disk, slot))
+        delattr(disk, slot)
+        assert len(getattr(disk, slot)) == 0
+    del disk.raw, disk.X
+    assert disk.raw is None and disk.X is None and disk.shape == (60, 25)
+
+
+def test_setting_values(disk):
+    disk[[3, 1], ["g2", "g0"]] = 7
+    expected = dense(rich().X)
+    expected[np.ix_([3, 1], [2, 0])] = 7
+    np.testing.assert_array_equal(dense(disk.X[:]), expected)
+
+
+def test_length_size_and_comparison(disk):
+    assert len(disk) == 60 and sys.getsizeof(disk) > 0
+    with pytest.raises(AttributeError, match="__contains__"):
+        assert "g1" in disk
+    with pytest.raises(NotImplementedError):
+        assert disk == disk.copy()
+    same = disk
+    assert disk == same and hash(disk) == hash(disk)
+    with pytest.raises(TypeError):
+        del disk[:3]
+
+
+def test_copy_to_a_file(disk, tmp_path):
+    again = disk.copy(tmp_path / "copy.h5ad")
+    assert oom.is_oom(again) and again.filename == str(tmp_path / "copy.h5ad")
+    assert_equal(again.to_adata(), disk.to_adata(), exact=True)
+    assert type(disk.copy(to_memory=True)) is ad.AnnData
+
+
+def test_transposed(disk):
+    expected = rich().T
+    for found in (disk.T, disk.transpose()):
+        np.testing.assert_array_equal(dense(found.X), dense(expected.X))
+        assert list(found.obs_names) == list(expected.obs_names) and set(found.obsp) == {"genes"}
+
+
+def test_categories_are_renamed_in_results_too(on_disk):
+    adata = rich()
+    table = np.array([("g1", "g2", "g3", "g4")], dtype=[(c, "O") for c in ("c", "b", "a", "unused")])
+    adata.uns["rank_genes_groups"] = {"params": {"groupby": "group"}, "names": table}
+    disk = on_disk(adata)
+    disk.rename_categories("group", ["w", "x", "y", "z"])
+    assert list(disk.obs["group"].cat.categories) == ["w", "x", "y", "z"]
+    assert disk.uns["rank_genes_groups"]["names"].dtype.names == ("w", "x", "y", "z")
+    with pytest.raises(ValueError):
+        disk.rename_categories("nothing", ["a"])
+    with pytest.raises(ValueError):
+        disk.rename_categories("group", {"w": "a"})
+
+
+def test_strings_to_categoricals(disk):
+    disk.obs["word"] = ["p", "q"] * 30
+    disk.strings_to_categoricals()
+    assert isinstance(disk.obs["word"].dtype, pd.CategoricalDtype) and disk.obs["id"].dtype == object
+    frame = pd.DataFrame({"a": ["x", "x", "y"]})
+    disk.strings_to_categoricals(frame)
+    assert isinstance(frame["a"].dtype, pd.CategoricalDtype)
+
+
+def test_write_zarr(disk, tmp_path):
+    pytest.importorskip("zarr")
+    with pytest.warns(UserWarning, match="60 x 25"):
+        disk.write_zarr(tmp_path / "store.zarr")
+    again = ad.read_zarr(tmp_path / "store.zarr")
+    np.testing.assert_array_equal(dense(again.X), dense(rich().X))
+
+
+def test_write_csvs(disk, tmp_path):
+    del disk.uns, disk.obsm["frame"]
+    disk.write_csvs(tmp_path / "text")
+    obs = pd.read_csv(tmp_path / "text" / "obs.csv", index_col=0)
+    np.testing.assert_allclose(obs["score"], rich().obs["score"])
+    assert not (tmp_path / "text" / "X.csv").exists()
+
+
+def test_write_loom_needs_loompy(disk, tmp_path):
+    try:
+        import loompy  # noqa: F401
+    except ImportError:
+        with pytest.raises(ImportError), pytest.warns(UserWarning, match="60 x 25"):
+            disk.write_loom(tmp_path / "a.loom")
+
+
+def test_pickled_by_path(disk):
+    assert len(pickle.dumps(disk)) < 100_000
+    again = pickle.loads(pickle.dumps(disk))
+    assert_equal(again.to_adata(), disk.to_adata(), exact=True)
+
+
+def test_columns_of_obs_are_read_one_by_one(disk, monkeypatch):
+    """Until the frame is touched, a column costs a column."""
+    assert len(disk.obs_vector("score")) == len(disk.obs_names) == 60
+    assert not disk._obs.touched
+    part = disk[disk.obs_vector("flag")]
+    assert not part._obs.touched and part.obs_vector("score").shape == (part.n_obs,)
+    assert disk.obs_keys() == list(rich().obs.columns) and not disk._obs.touched
