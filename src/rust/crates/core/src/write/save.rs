@@ -166,9 +166,7 @@ fn unchanged(store: &Arc<Store>, path: &str, part: &Part) -> bool {
         Part::Copy { store: from, element, rows: None, columns: None } => {
             Arc::ptr_eq(from, store) && element.trim_matches('/') == path
         }
-        Part::Value(value) => {
-            store.exists(path) && element::read(store, path).is_ok_and(|stored| same(value, &stored))
-        }
+        Part::Value(value) => store.exists(path) && element::read(store, path).is_ok_and(|stored| same(value, &stored)),
         _ => false,
     }
 }

@@ -86,7 +86,10 @@ impl<'a> StackedPass<'a> {
             let mut cut = i + 1 == n || i + 1 - start >= most;
             let mut step = |p: usize| {
                 at[p] += 1;
-                cut |= parts[p].as_ref().and_then(|part: &Part<'_>| part.blocks.get(current[p])).is_none_or(|b| at[p] == b.end);
+                cut |= parts[p]
+                    .as_ref()
+                    .and_then(|part: &Part<'_>| part.blocks.get(current[p]))
+                    .is_none_or(|b| at[p] == b.end);
             };
             match stack.along {
                 Along::Obs => {
@@ -207,7 +210,7 @@ impl<'a> StackedPass<'a> {
                         if self.stack.along == Along::Obs && !absent[p].is_empty() {
                             line.extend(absent[p].iter().map(|&c| (c, fill)));
                         }
-                        }
+                    }
                     Storage::Dense(data) => {
                         let data = T::slice(data).ok_or_else(broken)?;
                         let values = &data[r * block.n_cols..(r + 1) * block.n_cols];

@@ -266,3 +266,87 @@ fn sync_directory(target: &Path) {
         let _ = File::open(directory).and_then(|d| d.sync_all());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Dir(PathBuf);
+
+    impl Drop for Dir {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    /// A file, what a save shall make of it, and the complete journal of that save beside it.
+    fn interrupted(name: &str) -> (Dir, PathBuf, Vec<u8>, Vec<u8>) {
+        let dir = std::env::temp_dir().join(format!("anndataoom-journal-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let path = dir.join("x.h5ad");
+        let old: Vec<u8> = (0..50_001u32).map(|i| (i * 7 % 253) as u8).collect();
+        std::fs::write(&path, &old).unwrap();
+        let view = View::writable(&File::open(&path).unwrap(), &path).unwrap();
+        let mut new = old.clone();
+        new.resize(90_000, 0);
+        for (at, n, byte) in [(10, 30, 1u8), (5000, 1, 2), (49_990, 9000, 3), (70_000, 20_000, 4)] {
+            view.write(&vec![byte; n], at).unwrap();
+            new[at as usize..at as usize + n].fill(byte);
+        }
+        let (patch, pages) = view.patch().unwrap();
+        complete(&view, patch, &pages, view.len()).unwrap();
+        std::fs::rename(prepared(&path), journal_of(&path)).unwrap();
+        (Dir(dir), path, old, new)
+    }
+
+    /// Wherever the copying stopped, the next one to open the file ends it.
+    #[test]
+    fn recovery_from_every_moment() {
+        let (_dir, path, old, new) = interrupted("moment");
+        let kept = std::fs::read(journal_of(&path)).unwrap();
+        // Copied up to here, a sector at a time; the file has its new length first, or not.
+        for reached in (0..new.len()).step_by(1536).chain([new.len()]) {
+            let mut state = old.clone();
+            if reached > 0 {
+                state.resize(new.len(), 0);
+            }
+            let whole = reached / SECTOR * SECTOR;
+            state[..whole].copy_from_slice(&new[..whole]);
+            std::fs::write(&path, &state).unwrap();
+            std::fs::write(journal_of(&path), &kept).unwrap();
+            recover(&path).unwrap();
+            assert!(std::fs::read(&path).unwrap() == new, "stopped at {reached}");
+            assert!(!journal_of(&path).exists());
+        }
+        recover(&path).unwrap();
+    }
+
+    #[test]
+    fn a_journal_of_another_file_is_refused() {
+        let (_dir, path, old, _) = interrupted("other");
+        let mut other = old.clone();
+        other[20] = 77;
+        for content in [other, old[..40_000].to_vec()] {
+            std::fs::write(&path, &content).unwrap();
+            let e = recover(&path).unwrap_err();
+            assert!(e.to_string().contains("belongs to another file"), "{e}");
+            assert_eq!(std::fs::read(&path).unwrap(), content);
+        }
+    }
+
+    #[test]
+    fn a_damaged_journal_is_refused() {
+        let (_dir, path, old, _) = interrupted("damaged");
+        let journal = std::fs::read(journal_of(&path)).unwrap();
+        let mut flipped = journal.clone();
+        flipped[20] ^= 1;
+        let mut index = journal.clone();
+        *index.last_mut().unwrap() ^= 1;
+        for bad in [Vec::new(), vec![0; 10_000], journal[..journal.len() - 9].to_vec(), flipped, index] {
+            std::fs::write(journal_of(&path), &bad).unwrap();
+            let e = recover(&path).unwrap_err();
+            assert!(e.to_string().contains("is damaged"), "{e}");
+            assert_eq!(std::fs::read(&path).unwrap(), old);
+        }
+    }
+}

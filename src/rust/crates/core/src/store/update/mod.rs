@@ -38,7 +38,8 @@ pub(super) struct Open {
 /// # Errors
 /// [`Error::Io`] when it cannot be written or another process is writing to it; those of reading it.
 pub(super) fn open(path: &Path) -> Result<(hdf5::File, Open)> {
-    let file = OpenOptions::new().read(true).write(true).open(path).map_err(|e| Error::io(path, "open for saving", &e))?;
+    let file =
+        OpenOptions::new().read(true).write(true).open(path).map_err(|e| Error::io(path, "open for saving", &e))?;
     let shared = Shared::of(path, file)?;
     open_view(path, &shared)
 }

@@ -231,8 +231,7 @@ mod tests {
             let (at, n) = (random(70_000), random(30_000) as usize);
             let mut got = vec![9; n];
             view.read(&mut got, at).unwrap();
-            let expected: Vec<u8> =
-                (at as usize..at as usize + n).map(|i| twin.get(i).copied().unwrap_or(0)).collect();
+            let expected: Vec<u8> = (at as usize..at as usize + n).map(|i| twin.get(i).copied().unwrap_or(0)).collect();
             assert!(got == expected, "round {round}");
         }
         assert_eq!(view.len(), twin.len() as u64);
