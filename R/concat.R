@@ -99,12 +99,15 @@ concat <- function(
   raw <- lapply(adatas, slot, "raw")
   with_raw <- !vapply(raw, is.null, NA)
   if (all(with_raw)) {
-    parts <- Map(function(raw, adata) {
-      part <- AnnDataOOM(obs = adata@obs[character()], var = raw@var)
+    ends <- cumsum(counts)
+    parts <- Map(function(raw, adata, n, end) {
+      obs <- adata@obs[character()]
+      if (along == "obs") row.names(obs) <- names_along[seq_len(n) + end - n]
+      part <- AnnDataOOM(obs = obs, var = raw@var)
       part@X <- raw@X
       part
-    }, raw, adatas)
-    both <- concat(parts, axis, join, keys = keys, index_unique = index_unique, fill_value = fill_value)
+    }, raw, adatas, counts, ends)
+    both <- concat(parts, axis, join, fill_value = fill_value)
     whole@raw <- methods::new("OOMRaw", X = both@X, var = both@var, varm = list())
   } else if (any(with_raw)) {
     warn("raw", "only some of the objects have raw: it is left out")

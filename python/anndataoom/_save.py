@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from . import _core
 from ._arrays import BackedArray, open_matrix, wrap
+from ._convert import to_core
 from ._elements import OnDisk
 from ._write import plan, strings_to_categoricals
 
@@ -24,8 +25,13 @@ def save(adata, *, X: bool = False, compression=None, compression_opts=None) -> 
             strings_to_categoricals(new)
             for name in new.columns:
                 holder.frame[name] = new[name]
+    everything = plan(adata, convert=False)
+    # As values, layers in memory can be compared with what the file has.
+    for i, (key, value) in enumerate(adata.layers._items.items()):
+        if not isinstance(value, BackedArray | OnDisk):
+            everything["layers"][i] = (key, ("value", to_core(value, f"layers/{key}")))
     now, written, removed, left = _core.save_h5ad(
-        plan(adata, convert=False), file, compression=compression, level=compression_opts, x=X
+        everything, file, compression=compression, level=compression_opts, x=X
     )
     _rebind(adata, file, now, {*written, *removed})
     if left:

@@ -144,7 +144,7 @@ def test_writing_onto_itself(path):
 def test_a_killed_save(tmp_path):
     """Killed at random moments, the file holds one state or the next, whole."""
     path = tmp_path / "x.h5ad"
-    rich(400).write_h5ad(path)
+    rich(200).write_h5ad(path)
     code = """
 import sys, numpy as np, anndataoom as oom
 adata = oom.read(sys.argv[1], backed="r+")
@@ -156,7 +156,7 @@ for k in range(int(sys.argv[2]), 10**6):
     print(k, flush=True)
 """
     rng, at, saved = np.random.default_rng(1), 0, False
-    for _ in range(6):
+    for _ in range(3):
         command = [sys.executable, "-c", code, str(path), str(at + 1)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             first = process.stdout.readline()
