@@ -103,9 +103,9 @@ select_oom <- function(x, i, j) {
   with_chain(x, reply, names)
 }
 
-# Values in memory: a dgCMatrix, or a matrix where zeros do not stay zero.
-collect_oom <- function(x, limit = max_bytes()) {
-  value <- rs_work("reading", rs_matrix_collect, matrix = pointer_of(x), limit = limit)
-  if (any(lengths(x@Dimnames) > 0)) dimnames(value) <- x@Dimnames
+# Values in memory, `transposed` or not: a dgCMatrix, or a matrix where zeros do not stay zero.
+collect_oom <- function(x, limit = max_bytes(), transposed = FALSE, named = TRUE) {
+  value <- rs_work("reading", rs_matrix_collect, matrix = pointer_of(x), limit = limit, transposed = transposed)
+  if (named && any(lengths(x@Dimnames) > 0)) dimnames(value) <- turned(x@Dimnames, transposed)
   value
 }

@@ -9,7 +9,8 @@
 #' * `anndataoom.threads`: worker threads (default: all cores). Results are the same bits for any number.
 #' * `anndataoom.memory`: working memory of a streaming pass in bytes (default: 256 MiB). Results do not depend on it.
 #' * `anndataoom.max_bytes`: largest matrix that `as.matrix()` and friends put into memory (default: 2 GiB).
-#' * `anndataoom.progress`: whether long steps draw a progress bar (default: in interactive sessions).
+#' * `anndataoom.progress`: whether long steps draw a progress bar with the time left (default: in interactive sessions).
+#' * `anndataoom.quiet`: whether messages about what a function did on its own account are left out (default: `FALSE`).
 #'
 #' @section Conditions: Every error has the classes `anndataoom_error_<kind>` and `anndataoom_error`, every warning
 #'   `anndataoom_warning_<kind>` and `anndataoom_warning`, so that

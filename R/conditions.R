@@ -28,8 +28,9 @@ warn <- function(kind, ...) {
   warning(structure(class = class, list(message = paste0(...), call = NULL)))
 }
 
-# What a function did on its own account.
+# What a function did on its own account; not said with options(anndataoom.quiet = TRUE).
 inform <- function(kind, ...) {
+  if (isTRUE(setting("quiet"))) return(invisible())
   class <- c(paste0("anndataoom_message_", kind), "anndataoom_message", "message", "condition")
   message(structure(class = class, list(message = paste0(..., "\n"), call = NULL)))
 }

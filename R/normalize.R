@@ -59,6 +59,9 @@ setMethod("log1p", "AnnDataOOM", function(x) {
 #' One pass for means and standard deviations; the scaling is recorded, and stays implicit in [pca()]: the scaled
 #' matrix, which is dense, is never made. As `scanpy.pp.scale`. Other objects go to [base::scale()].
 #'
+#' Packages of Bioconductor have a `scale()` of their own that takes no `max_value`: when they are attached after this
+#' one, write `anndataoom::scale()`.
+#'
 #' @param x An [AnnDataOOM-class].
 #' @param zero_center Whether to subtract means; without it zeros stay zeros.
 #' @param max_value Clip to this value (and to minus this value when centred).
@@ -85,3 +88,11 @@ setMethod("scale", "AnnDataOOM", function(x, zero_center = TRUE, max_value = NUL
   )
   merge_patch(with_matrix(x, layer, with_chain(matrix, reply)), reply$patch)
 })
+
+# What base::scale(), and DelayedArray's, which hides ours when it is attached later, do with an object of ours.
+#' @method scale AnnDataOOM
+#' @export
+scale.AnnDataOOM <- function(x, center = TRUE, scale = TRUE) {
+  if (!isTRUE(scale)) abort("parameter", "scale: expected TRUE, found ", describe(scale), "; see ?anndataoom::scale")
+  anndataoom::scale(x, zero_center = center)
+}

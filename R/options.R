@@ -11,14 +11,24 @@ max_bytes <- function() {
 
 #' What anndataoom runs with
 #'
-#' @return A list of class `oom_config`: versions, threads, memory, limits and whether progress is drawn.
+#' To quote in a bug report, as `sessionInfo()`.
+#'
+#' @return A list of class `oom_config`: versions of the package, of its core and of the HDF5 inside; the filters it reads;
+#'   threads in use and cores there are; working memory and largest matrix put into memory, in bytes; whether progress
+#'   is drawn; versions of the suggested packages that are installed.
 #' @export
 #' @examples
 #' oom_config()
 oom_config <- function() {
-  config <- rs_call(rs_config, threads = setting("threads"), memory = setting("memory"))
+  config <- c(
+    list(version = as.character(utils::packageVersion("anndataoom"))),
+    rs_call(rs_config, threads = setting("threads"), memory = setting("memory"))
+  )
   config$max_bytes <- max_bytes()
   config$progress <- draws_progress()
+  bridges <- c("DelayedArray", "SingleCellExperiment", "SeuratObject", "ggplot2")
+  there <- bridges[vapply(bridges, function(p) nzchar(system.file(package = p)), TRUE)]
+  config$packages <- vapply(there, function(p) paste(p, utils::packageVersion(p)), "", USE.NAMES = FALSE)
   structure(config, class = "oom_config")
 }
 
@@ -27,6 +37,8 @@ format.oom_config <- function(x, ...) {
   value <- vapply(x, function(v) paste(format(v, big.mark = ","), collapse = ", "), "")
   bytes <- c("memory", "max_bytes")
   value[bytes] <- vapply(x[bytes], human_bytes, "")
+  value[["packages"]] <- paste(x$packages, collapse = ", ")
+  value[["filters"]] <- paste(x$filters, collapse = ", ")
   paste0(formatC(paste0(names(value), ":"), width = -12), value)
 }
 

@@ -2,29 +2,26 @@
 #'
 #' @param adata An [AnnDataOOM-class].
 #' @param basis Name of an element of `obsm`, with or without `X_`.
-#' @param color Columns of `obs` or genes (see [obs_vector()]), one panel each; `NULL` for plain points.
+#' @param color Columns of `obs` or genes, one panel each; `NULL` for plain points.
 #' @param components The two columns of the embedding to show.
-#' @param layer,use_raw Where genes are taken from; by default from `raw` where it has the gene, as in `scanpy.pl`.
-#' @param palette Colours for categories, named by category or in their order; by default `uns$<color>_colors` where it
-#'   fits.
+#' @param layer,use_raw Where genes are taken from; by default from `raw` where there is one, as in `scanpy.pl`.
+#' @param palette Colours for categories, named by category or in their order; by default `uns$<color>_colors`.
 #' @param size Size of the points; by default smaller the more cells there are.
-#' @param raster Whether points are drawn as one image, so that plots of many cells stay small; by default above 50,000
-#'   cells when the package `ggrastr` is installed.
+#' @param raster Whether points are drawn as one image, so that plots of many cells stay small and quick; by default
+#'   above 50,000 cells.
+#' @param label Whether the names of categories are written at the median of their cells instead of in a legend.
 #' @param ncol Number of columns of panels.
-#' @return A ggplot; with several panels of unlike colours, one drawing of class `anndataoom_panels` that prints and
-#'   saves like one.
+#' @return A ggplot. One of several panels has them in `attr(, "panels")`, as each has colours of its own.
 #' @export
 #' @examplesIf requireNamespace("ggplot2", quietly = TRUE)
 #' adata <- read_h5ad(example_h5ad()) |> normalize_total() |> log1p() |> pca(n_comps = 10)
-#' plot_embedding(adata, "pca", color = c(names(adata$obs)[1], adata$var_names[1]))
+#' plot_embedding(adata, "pca", color = c("cell_type", "NKG7"))
 plot_embedding <- function(
   adata, basis = "umap", color = NULL, components = c(1, 2), layer = NULL, use_raw = NULL, palette = NULL, size = NULL,
-  raster = NULL, ncol = NULL
+  raster = NULL, label = FALSE, ncol = NULL
 ) {
   check_adata(adata)
-  if (!requireNamespace("ggplot2", quietly = TRUE)) {
-    abort("state", "plots need the package ggplot2: install.packages(\"ggplot2\")")
-  }
+  need_ggplot()
   key <- if (basis %in% names(adata@obsm)) basis else paste0("X_", basis)
   xy <- element_of(adata, "obsm", key, paste0("; run ", sub("^X_", "", key), "() first"))
   if (is.data.frame(xy)) xy <- as.matrix(xy)
@@ -38,25 +35,14 @@ plot_embedding <- function(
   axes <- paste0(axis_name(key), components)
   look <- list(
     size = if (is.null(size)) min(2, max(0.15, 50 / sqrt(nrow(points)))) else size,
-    raster = if (is.null(raster)) nrow(points) > 50000 && requireNamespace("ggrastr", quietly = TRUE) else raster
+    raster = if (is.null(raster)) nrow(points) > 50000 else isTRUE(raster), label = isTRUE(label)
   )
-  panels <- lapply(if (is.null(color)) list(NULL) else as.list(color), function(k) {
-    value <- if (!is.null(k)) obs_vector(adata, k, layer, plot_raw(adata, k, layer, use_raw))
-    colours <- if (!is.null(k)) category_colours(adata, k, value, palette)
-    embedding_panel(points, value, k, axes, colours, look)
-  })
-  if (length(panels) == 1) return(panels[[1]])
-  structure(
-    list(panels = panels, ncol = if (is.null(ncol)) min(length(panels), 3) else ncol), class = "anndataoom_panels"
-  )
+  if (is.null(color)) return(embedding_panel(points, NULL, NULL, axes, NULL, look))
+  values <- plot_values(adata, color, layer, use_raw)
+  panel_grid(lapply(color, function(k) {
+    embedding_panel(points, values[[k]], k, axes, category_colours(adata, k, values[[k]], palette), look)
+  }), ncol)
 }
-
-plot_raw <- function(adata, k, layer, use_raw) {
-  if (!is.null(use_raw) || !is.null(layer) || is.null(adata@raw) || k %in% names(adata@obs)) return(use_raw)
-  if (k %in% row.names(adata@raw@var)) TRUE
-}
-
-utils::globalVariables(".data")
 
 axis_name <- function(key) {
   known <- c(X_umap = "UMAP", X_pca = "PC", X_tsne = "tSNE")
@@ -68,77 +54,47 @@ embedding_panel <- function(points, value, title, axes, colours, look) {
   discrete <- !is.numeric(value)
   if (discrete) {
     points$value <- as.factor(points$value)
+    # A fixed shuffle, so that no category hides another just by its place in the table.
+    points <- points[order((seq_len(nrow(points)) * 0.6180339887) %% 1), ]
   } else {
     points <- points[order(points$value, na.last = FALSE), ] # the highest values on top
   }
-  layer <- if (look$raster) {
-    ggrastr::rasterise(ggplot2::geom_point(size = look$size, stroke = 0), dpi = 200)
+  scale <- if (is.null(value)) {
+    ggplot2::scale_colour_manual(values = "grey40", guide = "none")
+  } else if (discrete) {
+    guide <- if (look$label) {
+      "none"
+    } else {
+      ggplot2::guide_legend(override.aes = list(size = 3, alpha = 1), ncol = if (nlevels(points$value) > 12) 2 else 1)
+    }
+    ggplot2::scale_colour_manual(values = colours, na.value = "grey80", guide = guide, drop = FALSE)
   } else {
-    ggplot2::geom_point(size = look$size, stroke = 0)
-  }
-  if (discrete && !look$raster && nrow(points) > 1) {
-    # A fixed shuffle, so that no category hides another just by its place in the table.
-    points <- points[order((seq_len(nrow(points)) * 0.6180339887) %% 1), ]
+    ggplot2::scale_colour_viridis_c(na.value = "grey80")
   }
   plot <- ggplot2::ggplot(points, ggplot2::aes(x = .data[["x"]], y = .data[["y"]], colour = .data[["value"]])) +
-    layer + ggplot2::labs(x = axes[1], y = axes[2], title = title, colour = NULL) + embedding_theme()
-  if (is.null(value)) {
-    plot + ggplot2::scale_colour_manual(values = "grey40", guide = "none")
-  } else if (discrete) {
-    many <- nlevels(points$value) > 12
-    guide <- ggplot2::guide_legend(override.aes = list(size = 3), ncol = if (many) 2 else 1)
-    plot + ggplot2::scale_colour_manual(values = colours, na.value = "grey80", guide = guide, drop = FALSE)
+    embedding_layers(points, scale, look) + scale +
+    ggplot2::labs(x = axes[1], y = axes[2], title = title, colour = NULL) + embedding_theme()
+  if (!discrete || is.null(value) || !look$label) return(plot)
+  middle <- stats::aggregate(points[c("x", "y")], list(value = points$value), median)
+  plot + ggplot2::geom_label(
+    ggplot2::aes(label = .data[["value"]]), middle, colour = "black", size = 3.2, label.size = 0, alpha = 0.7,
+    fontface = "bold", label.padding = ggplot2::unit(0.12, "lines")
+  ) + ggplot2::scale_x_continuous(expand = ggplot2::expansion(mult = 0.14))
+}
+
+# Points, or an image of them with invisible points for the legend.
+embedding_layers <- function(points, scale, look) {
+  if (!look$raster) return(ggplot2::geom_point(size = look$size, stroke = 0))
+  trained <- scale$clone()
+  trained$train(points$value)
+  shown <- if (is.numeric(points$value)) {
+    points[c(which.min(points$value), which.max(points$value)), ]
   } else {
-    plot + ggplot2::scale_colour_viridis_c(na.value = "grey80")
+    points[!duplicated(points$value), ]
   }
-}
-
-embedding_theme <- function() {
-  ggplot2::theme_classic(base_size = 11) +
-    ggplot2::theme(
-      axis.text = ggplot2::element_blank(), axis.ticks = ggplot2::element_blank(),
-      plot.title = ggplot2::element_text(hjust = 0.5), legend.key.size = ggplot2::unit(0.9, "lines")
-    )
-}
-
-# Twenty colours for categories: strong ones first, then light ones; more categories get a colour circle.
-base_palette <- c(
-  "#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#b5bd61", "#17becf", "#aec7e8",
-  "#ffbb78", "#98df8a", "#ff9896", "#c5b0d5", "#c49c94", "#f7b6d2", "#dbdb8d", "#9edae5", "#ad494a", "#8c6d31"
-)
-
-# Colours of the categories of `value`, named.
-category_colours <- function(adata, key, value, palette) {
-  if (is.numeric(value)) return(NULL)
-  levels <- levels(as.factor(value))
-  stored <- paste0(key, "_colors")
-  if (is.null(palette) && stored %in% names(adata@uns)) palette <- resolve(adata@uns[[stored]])
-  if (is.null(palette) || is.null(names(palette)) && length(palette) < length(levels)) {
-    n <- length(levels)
-    palette <- if (n <= length(base_palette)) base_palette else grDevices::hcl.colors(n, "Dynamic")
-  }
-  if (!is.null(names(palette))) palette[levels] else setNames(palette[seq_along(levels)], levels)
-}
-
-#' @export
-print.anndataoom_panels <- function(x, ...) {
-  grid::grid.newpage()
-  grid::grid.draw(x)
-  invisible(x)
-}
-
-#' @export
-plot.anndataoom_panels <- function(x, ...) print(x)
-
-#' @exportS3Method grid::grid.draw
-grid.draw.anndataoom_panels <- function(x, recording = TRUE) {
-  rows <- ceiling(length(x$panels) / x$ncol)
-  grid::pushViewport(grid::viewport(layout = grid::grid.layout(rows, x$ncol)))
-  on.exit(grid::popViewport())
-  for (k in seq_along(x$panels)) {
-    cell <- grid::viewport(layout.pos.row = (k - 1) %/% x$ncol + 1, layout.pos.col = (k - 1) %% x$ncol + 1)
-    grid::pushViewport(cell)
-    grid::grid.draw(ggplot2::ggplotGrob(x$panels[[k]]), recording = FALSE)
-    grid::popViewport()
-  }
+  corners <- points[c(which.min(points$x), which.max(points$x), which.min(points$y), which.max(points$y)), ]
+  list(
+    raster_points(points$x, points$y, trained$map(points$value), radius = max(1.2, 3.8 * look$size)),
+    ggplot2::geom_point(data = rbind(shown, corners), alpha = 0, stroke = 0)
+  )
 }

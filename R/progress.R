@@ -1,8 +1,32 @@
 draws_progress <- function() isTRUE(getOption("anndataoom.progress", interactive()))
 
-# A bar on the error stream: `draw(fraction)` while it runs, `close()` at the end. Silent unless the option says so.
+# `draw(fraction)` while a long call runs, `close()` at its end: a bar of the package cli with the time left, or a plain
+# one without it. Nothing unless the option says so.
 progress_bar <- function(label) {
   if (!draws_progress()) return(list(draw = NULL, close = function() NULL))
+  if (requireNamespace("cli", quietly = TRUE)) cli_bar(label) else plain_bar(label)
+}
+
+cli_bar <- function(label) {
+  id <- NULL
+  home <- environment()
+  draw <- function(fraction) {
+    if (is.null(id)) {
+      id <<- cli::cli_progress_bar(
+        total = 1000, format = paste0(escape_braces(label), " {cli::pb_bar} {cli::pb_percent} {cli::pb_eta_str}"),
+        .auto_close = FALSE, .envir = home
+      )
+    }
+    cli::cli_progress_update(set = round(1000 * fraction), id = id, .envir = home)
+    invisible()
+  }
+  close <- function() if (!is.null(id)) cli::cli_progress_done(id = id, .envir = home)
+  list(draw = draw, close = close)
+}
+
+escape_braces <- function(text) gsub("}", "}}", gsub("{", "{{", text, fixed = TRUE), fixed = TRUE)
+
+plain_bar <- function(label) {
   started <- proc.time()[["elapsed"]]
   width <- 0
   terminal <- isatty(stderr()) || interactive()

@@ -2,7 +2,8 @@
 # Installs what is missing for the target named, and nothing else:
 #
 #   tools/setup.sh demo    R with Matrix and ggplot2, a C/C++ compiler, CMake >= 3.26
-#   tools/setup.sh test    the same plus testthat and jsonlite, and a Python environment with anndata for the round trips
+#   tools/setup.sh test    the same plus testthat and jsonlite, Seurat and Bioconductor for the conversions, and a Python
+#                          environment with anndata for the round trips
 #
 # On Debian and its relatives packages come built from the distribution; elsewhere a message says what to install.
 set -eu
@@ -35,6 +36,16 @@ r_package cli r-cran-cli
 if [ "$what" = test ]; then
   r_package testthat r-cran-testthat
   r_package jsonlite r-cran-jsonlite
+  # What the conversions are tried with: looked up, not loaded, which takes seconds for each.
+  r_there() { have R && R --slave -e "quit(status = !nzchar(system.file(package = '$1')))" >/dev/null 2>&1 || need "$2"; }
+  r_there SingleCellExperiment r-bioc-singlecellexperiment
+  r_there HDF5Array r-bioc-hdf5array
+  r_there scuttle r-bioc-scuttle
+  r_there scran r-bioc-scran
+  r_there scater r-bioc-scater
+  r_there beachmat r-bioc-beachmat
+  r_there BiocSingular r-bioc-biocsingular
+  r_there Seurat r-cran-seurat
 fi
 have python3 || need python3
 if have python3 && ! python3 -c 'import ensurepip, venv' >/dev/null 2>&1; then need python3-venv; fi

@@ -15,6 +15,7 @@ from ._arrays import DEFAULT_CHUNK_SIZE, BackedArray, _whole, as_backed, open_ma
 from ._elements import BackedLayers, Elements, Frame, OnDisk, Uns
 from ._index import positions
 from ._raw import _FrozenRaw
+from ._scanpy import for_caller
 from ._values import Values, in_memory
 
 
@@ -258,7 +259,7 @@ class AnnDataOOM(Values):
     @property
     def X(self) -> BackedArray | None:
         """The matrix, cells x genes."""
-        return _readable(self._X)
+        return for_caller(_readable(self._X))
 
     @X.setter
     def X(self, value):

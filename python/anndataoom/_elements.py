@@ -15,6 +15,7 @@ from . import _core
 from ._arrays import BackedArray, open_file, open_matrix, select
 from ._convert import column_of, frame_of, from_core, index_of
 from ._index import compose
+from ._scanpy import for_caller
 
 
 @dataclass(frozen=True)
@@ -189,6 +190,9 @@ class BackedLayers(Elements):
             file = _core.File(os.fspath(backing_path))
             for key in file.keys("layers") if file.exists("layers") else []:
                 self._items[key] = open_matrix(file, f"layers/{key}")
+
+    def __getitem__(self, key):
+        return for_caller(super().__getitem__(key))
 
     def _read(self, value: OnDisk):
         return select(open_matrix(value.file, value.element), value.rows, value.columns)

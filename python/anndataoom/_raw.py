@@ -8,6 +8,7 @@ import pandas as pd
 from ._arrays import BackedArray, as_backed, select
 from ._elements import Elements, Frame
 from ._index import positions
+from ._scanpy import for_caller
 
 
 class _FrozenRaw:
@@ -48,7 +49,8 @@ class _FrozenRaw:
 
     @property
     def X(self) -> BackedArray:
-        return self._X
+        """The matrix, cells x all genes."""
+        return for_caller(self._X)
 
     @property
     def var(self) -> pd.DataFrame:

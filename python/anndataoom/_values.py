@@ -14,6 +14,7 @@ from scipy import sparse
 
 from ._arrays import BackedArray, as_backed
 from ._raw import dense
+from ._scanpy import memory_bytes
 
 if TYPE_CHECKING:
     import anndata
@@ -171,11 +172,8 @@ class Values:
         x = self.X
         if x is not None:
             n, m = self.shape
-            size = n * m * x.dtype.itemsize
-            if x._m.is_sparse:
-                size = min(size, (x._m.info()["nnz"] or 0) * (4 + x.dtype.itemsize))
             warnings.warn(
-                f"{method}() works in memory: all {n:,} x {m:,} values are read (about {size / 2**20:,.0f} MB)",
+                f"{method}() works in memory: all {n:,} x {m:,} values are read ({memory_bytes(x) / 2**20:,.0f} MB)",
                 stacklevel=3,
             )
         return self.to_adata()

@@ -1,8 +1,8 @@
 """Behaviour found wrong in version 0.1.8, by the labels of the list it was found under."""
 
 import gc
-import shutil
 import os
+import shutil
 
 import anndata as ad
 import h5py

@@ -58,3 +58,8 @@ with_options <- function(new, expr) {
   on.exit(options(old))
   expr
 }
+
+`%||%` <- function(x, y) if (is.null(x)) y else x
+
+# DelayedArray, which some tests attach, has one of its own.
+scale <- anndataoom::scale

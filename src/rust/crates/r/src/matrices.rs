@@ -5,7 +5,7 @@ use crate::from_r;
 use crate::handles::MatrixHandle;
 use crate::reply::{reply, Notes};
 use crate::run::run;
-use crate::to_r::{list_of, to_r};
+use crate::to_r::{list_of, to_r, transposed_to_r};
 use anndataoom_core::chain::{Along, Fill, Member, Op, Stacked, MISSING};
 use anndataoom_core::element::Value;
 use anndataoom_core::matrix::{MemorySource, Source};
@@ -132,14 +132,18 @@ fn rs_matrix_info(args: Robj) -> Robj {
     })
 }
 
-/// `matrix`, `limit` (bytes): the values, a dgCMatrix or a matrix.
+/// `matrix`, `limit` (bytes), `transposed` (optional): the values, or their transpose, a dgCMatrix or a matrix.
 #[extendr]
 fn rs_matrix_collect(args: Robj) -> Robj {
     reply(args, |a, notes: &Notes| {
         let x = a.matrix("matrix")?;
         let limit = a.opt_f64("limit")?.map_or(u64::MAX, |l| l as u64);
         let value = run(a, |ctx| stream::collect(&x, ctx, limit))?;
-        to_r(&value, "X", notes)
+        if a.get("transposed").is_some() && a.bool("transposed")? {
+            transposed_to_r(value, "X", notes)
+        } else {
+            to_r(&value, "X", notes)
+        }
     })
 }
 

@@ -41,6 +41,28 @@ pub(crate) fn to_r(value: &Value, name: &str, notes: &Notes) -> Result<Robj> {
     })
 }
 
+/// The transpose of a matrix. Nothing is moved: compressed rows of one are compressed columns of the other, and the
+/// row-major values of one are the column-major values of the other.
+///
+/// # Errors
+/// As [`to_r`].
+pub(crate) fn transposed_to_r(value: Value, name: &str, notes: &Notes) -> Result<Robj> {
+    match value {
+        Value::Sparse(s) => {
+            let format = match s.format {
+                SparseFormat::Csr => SparseFormat::Csc,
+                SparseFormat::Csc => SparseFormat::Csr,
+            };
+            sparse(&Sparse { format, shape: (s.shape.1, s.shape.0), ..s }, name)
+        }
+        Value::Array(Array { shape, data: values }) => match *shape {
+            [n, m] => with_dim(data(&values, name, notes), &[m, n]),
+            _ => Err(Error::shape(format!("'{name}'"), "2 dimensions", shape.len())),
+        },
+        other => Err(Error::shape(format!("'{name}'"), "a matrix", other.encoding())),
+    }
+}
+
 /// `list(name = value, ...)`.
 pub(crate) fn named_list(items: &[(String, Value)], name: &str, notes: &Notes) -> Result<Robj> {
     let values: Result<Vec<Robj>> = items.iter().map(|(k, v)| to_r(v, &format!("{name}/{k}"), notes)).collect();

@@ -1,10 +1,12 @@
 //! Verbs over an expression matrix: each decodes its parameters, runs the core and gives what to merge.
 
 use crate::args::Args;
+use crate::from_r::{from_r, Place};
 use crate::matrices::handle;
 use crate::reply::{reply, Notes};
 use crate::run::run;
-use crate::to_r::{list_of, patch_to_r};
+use crate::to_r::{list_of, patch_to_r, to_r};
+use anndataoom_core::element::{Array, Value};
 use anndataoom_core::ops::{self, CellCriterion, Filtered, GeneCriterion};
 use anndataoom_core::{Error, LazyMatrix, Result};
 use extendr_api::prelude::*;
@@ -24,6 +26,27 @@ fn rs_col_sums(args: Robj) -> Robj {
     reply(args, |a, _| {
         let x = a.matrix("matrix")?;
         Ok(run(a, |ctx| ops::col_sums(&x, ctx))?.into())
+    })
+}
+
+/// `matrix`, `by` (a numeric R matrix), `transposed`: `matrix %*% by`, or `t(matrix) %*% by`.
+#[extendr]
+fn rs_product(args: Robj) -> Robj {
+    reply(args, |a, notes| {
+        let (x, transposed) = (a.matrix("matrix")?, a.bool("transposed")?);
+        let by = a.get("by").ok_or_else(|| Error::parameter("y", "a numeric matrix", "NULL"))?;
+        let (y, width) = match from_r(by, "y", Place::Column)? {
+            Value::Array(Array { shape, data }) if shape.len() == 2 => {
+                (data.to_f64(), shape.last().copied().unwrap_or(0))
+            }
+            other => return Err(Error::parameter("y", "a numeric matrix", other.encoding())),
+        };
+        let (rows, product) = if transposed {
+            (x.shape().1, run(a, |ctx| ops::transposed_times(&x, &y, width, ctx))?)
+        } else {
+            (x.shape().0, run(a, |ctx| ops::times(&x, &y, width, ctx))?)
+        };
+        to_r(&Value::Array(Array { shape: vec![rows, width], data: product.into() }), "product", notes)
     })
 }
 
@@ -189,6 +212,7 @@ extendr_module! {
     fn rs_row_sums;
     fn rs_col_sums;
     fn rs_mean_var;
+    fn rs_product;
     fn rs_qc_metrics;
     fn rs_filter_cells;
     fn rs_filter_genes;

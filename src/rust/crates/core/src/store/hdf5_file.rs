@@ -125,3 +125,13 @@ impl Store {
         &self.file
     }
 }
+
+/// Version of the HDF5 library inside.
+#[must_use]
+pub fn hdf5_version() -> String {
+    let (major, minor, patch) = hdf5::library_version();
+    format!("{major}.{minor}.{patch}")
+}
+
+/// Filters of chunks that are read; gzip, shuffle and lzf are also written.
+pub const FILTERS: [&str; 7] = ["gzip", "shuffle", "fletcher32", "lzf", "zstd", "lz4", "blosc"];

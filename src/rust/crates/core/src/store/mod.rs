@@ -19,7 +19,7 @@ mod writer;
 pub use attribute::Attribute;
 pub(crate) use datatype::{Item, Kind};
 pub use group_writer::{Compression, DatasetWriter, GroupWriter, Layout};
-pub use hdf5_file::Store;
+pub use hdf5_file::{hdf5_version, Store, FILTERS};
 pub use node::Node;
 pub(crate) use transfer::Values;
 pub(crate) use update::Update;

@@ -1,0 +1,185 @@
+#' Convert to an AnnDataOOM
+#'
+#' From a SingleCellExperiment or a Seurat object, in memory or straight to a file. Matrices that came from an AnnDataOOM
+#' are taken back as they were, still on disk.
+#'
+#' @section Mapping:
+#' Arguments and their meaning are those of anndataR's `as_AnnData()`: `TRUE` takes all that the table says, `FALSE`
+#' nothing, `c(target = "source")` what is named. Different from there, `x_mapping = NULL` does not leave `X` empty: it
+#' takes what [as_SingleCellExperiment()] or [as_Seurat()] made of it, else the counts, else the first matrix. A matrix
+#' that becomes `X` is not copied to `layers` too.
+#'
+#' | SingleCellExperiment | Seurat | to | argument | with `TRUE` |
+#' |---|---|---|---|---|
+#' | `assays()` | layers (slots `counts`, `data`, `scale.data`) | `X` | `x_mapping = "counts"` | see above |
+#' | `assays()` | layers | `layers` | `layers_mapping` | all others |
+#' | `colData()` | `x[[]]` | `obs` | `obs_mapping` | all columns |
+#' | `rowData()` | meta features of the assay | `var` | `var_mapping` | all columns |
+#' | `reducedDims()` | reductions | `obsm` | `obsm_mapping = c(X_pca = "pca")` | all; Seurat's get `X_` in front |
+#' | loadings of `LinearEmbeddingMatrix` | `Loadings()` | `varm` | `varm_mapping = c(PCs = "pca")` | all; those of `pca` and `X_pca` as `PCs`; 0 for genes without |
+#' | | `Stdev()` of `pca` | `uns$pca$variance` | | where `uns` has no `pca` |
+#' | `colPairs()` | graphs | `obsp` | `obsp_mapping` | all; the name of the assay in front is taken off |
+#' | `rowPairs()` | | `varp` | `varp_mapping` | all |
+#' | `metadata()` | `Misc()` | `uns` | `uns_mapping` | all that an h5ad file can hold |
+#' | `altExp("raw")` | assay `"raw"` | `raw` | `raw_mapping` | where it is there |
+#'
+#' A `scale.data` with fewer genes than the assay is left out with a warning: make it again with [scale()].
+#'
+#' @param x A `SingleCellExperiment` or a `Seurat` object.
+#' @param x_mapping,layers_mapping,obs_mapping,var_mapping,obsm_mapping,varm_mapping,obsp_mapping,varp_mapping,uns_mapping,raw_mapping
+#'   What is taken from where, see Mapping.
+#' @param assay_name Assay of a Seurat object; by default its default assay.
+#' @param path An h5ad file to write; the result then reads from it.
+#' @param ... Not used.
+#' @return An [AnnDataOOM-class].
+#' @seealso [as_SingleCellExperiment()], [as_Seurat()], [import_results()]
+#' @export
+#' @examplesIf requireNamespace("SingleCellExperiment", quietly = TRUE)
+#' counts <- matrix(rpois(60, 1), 6, 10, dimnames = list(paste0("gene", 1:6), paste0("cell", 1:10)))
+#' sce <- SingleCellExperiment::SingleCellExperiment(list(counts = counts))
+#' as_AnnDataOOM(sce, path = tempfile(fileext = ".h5ad"))
+as_AnnDataOOM <- function(x, ...) UseMethod("as_AnnDataOOM")
+
+#' @rdname as_AnnDataOOM
+#' @export
+as_AnnDataOOM.default <- function(x, ...) {
+  if (is(x, "AnnDataOOM")) return(x)
+  abort(
+    "parameter", "x: expected a SingleCellExperiment or a Seurat object, found ", describe(x),
+    "; for a matrix use AnnDataOOM(x)"
+  )
+}
+
+#' @rdname as_AnnDataOOM
+#' @export
+as_AnnDataOOM.SingleCellExperiment <- function(
+  x, x_mapping = NULL, layers_mapping = TRUE, obs_mapping = TRUE, var_mapping = TRUE, obsm_mapping = TRUE,
+  varm_mapping = TRUE, obsp_mapping = TRUE, varp_mapping = TRUE, uns_mapping = TRUE, raw_mapping = TRUE, path = NULL,
+  ...
+) {
+  reductions <- as.list(SingleCellExperiment::reducedDims(x))
+  linear <- Filter(function(v) is(v, "LinearEmbeddingMatrix"), reductions)
+  loadings <- lapply(linear, function(v) as.matrix(SingleCellExperiment::featureLoadings(v)))
+  raw_name <- if (isTRUE(raw_mapping)) "raw" else raw_mapping
+  raw <- if (is.character(raw_name) && raw_name %in% SingleCellExperiment::altExpNames(x)) {
+    raw <- SingleCellExperiment::altExp(x, raw_name)
+    list(x = SummarizedExperiment::assay(raw), var = plain_frame(SummarizedExperiment::rowData(raw), rownames(raw)))
+  }
+  plain <- function(frame, names) plain_frame(frame, names)
+  assemble_anndata(
+    matrices = as.list(SummarizedExperiment::assays(x)), x_guess = "X",
+    obs = plain(SummarizedExperiment::colData(x), colnames(x)),
+    var = plain(SummarizedExperiment::rowData(x), rownames(x)),
+    obsm = lapply(reductions, function(v) if (is(v, "LinearEmbeddingMatrix")) as.matrix(v) else v),
+    varm = setNames(loadings, sub("^(X_)?pca$", "PCs", names(loadings), ignore.case = TRUE)),
+    obsp = as.list(SingleCellExperiment::colPairs(x, asSparse = TRUE)),
+    varp = as.list(SingleCellExperiment::rowPairs(x, asSparse = TRUE)),
+    uns = S4Vectors::metadata(x), raw = raw,
+    mappings = list(
+      X = x_mapping, layers = layers_mapping, obs = obs_mapping, var = var_mapping, obsm = obsm_mapping,
+      varm = varm_mapping, obsp = obsp_mapping, varp = varp_mapping, uns = uns_mapping
+    ),
+    path = path
+  )
+}
+
+plain_frame <- function(frame, names) {
+  columns <- lapply(as.list(frame), function(v) if (is(v, "Rle")) as.vector(v) else v)
+  odd <- !vapply(columns, function(v) is.atomic(v) && is.null(dim(v)), TRUE)
+  if (any(odd)) warn("mapping", "columns that an h5ad file cannot hold are left out: ", some_of(names(columns)[odd]))
+  n <- nrow(frame)
+  names <- if (is.null(names)) as.character(seq_len(n) - 1L) else unique_names(names)
+  structure(columns[!odd], names = names(columns)[!odd] %or% character(), row.names = names, class = "data.frame")
+}
+
+`%or%` <- function(x, y) if (is.null(x)) y else x
+
+# An AnnDataOOM of parts; matrices are genes x cells.
+assemble_anndata <- function(matrices, x_guess, obs, var, obsm, varm, obsp, varp, uns, raw, mappings, path) {
+  x_key <- mappings$X
+  if (is.null(x_key)) {
+    x_key <- c(intersect(c(x_guess, "counts"), names(matrices)), names(matrices))[1]
+    if (length(matrices) == 0) x_key <- FALSE
+  }
+  if (!identical(x_key, FALSE)) check_sources(list(x_key), names(matrices), "x_mapping", "matrix")
+  layers <- mapping_of(mappings$layers, by_name(setdiff(names(matrices), if (is.character(x_key)) x_key)), "layers_mapping")
+  take <- function(items, part) {
+    what <- paste0(part, "_mapping")
+    mapped(items, mapping_of(mappings[[part]], by_name(names(items)), what), what, part)
+  }
+  frame <- function(part, table) {
+    structure(take(as.list(table), part), row.names = row.names(table), class = "data.frame")
+  }
+  adata <- AnnDataOOM(
+    X = if (is.character(x_key)) cells_by_genes(matrices[[x_key]], x_key), obs = frame("obs", obs),
+    var = frame("var", var)
+  )
+  adata$layers <- Map(
+    cells_by_genes, mapped(matrices, layers, "layers_mapping", "matrix"), as.character(layers)
+  )
+  for (part in c("obsm", "varm", "obsp", "varp")) {
+    items <- take(list(obsm = obsm, varm = varm, obsp = obsp, varp = varp)[[part]], part)
+    if (part == "varm") items <- lapply(items, all_genes, row.names(var))
+    if (part %in% c("obsp", "varp")) items <- lapply(items, function(v) unname_both(v))
+    adata <- set_part(adata, part, lapply(items, plain_aligned))
+  }
+  adata$uns <- writable(take(uns[names(uns) != "anndataoom"], "uns"), "uns")
+  if (!is.null(raw)) {
+    adata@raw <- methods::new(
+      "OOMRaw", X = drop_names(cells_by_genes(raw$x, "raw")), var = raw$var, varm = list()
+    )
+  }
+  if (is.null(path)) return(adata)
+  write_h5ad(adata, path)
+  read_h5ad(path)
+}
+
+# Genes x cells of anyone as a stored matrix; one of ours as it was.
+cells_by_genes <- function(x, name) {
+  if (is(x, "OOMDelayedMatrix") && x@seed@transposed) return(drop_names(x@seed@matrix))
+  if (is(x, "DelayedArray")) {
+    needed <- 8 * prod(as.numeric(dim(x)))
+    sparse <- DelayedArray::is_sparse(x)
+    if (!sparse && needed > max_bytes()) {
+      abort(
+        "memory", "'", name, "': ", nrow(x), " x ", ncol(x), " values need ", human_bytes(needed), ", the limit is ",
+        human_bytes(max_bytes()), ": convert fewer cells at a time, or raise options(anndataoom.max_bytes = )"
+      )
+    }
+    x <- if (sparse) as(x, "dgCMatrix") else as.matrix(x)
+  }
+  x <- Matrix::t(plain_matrix(x, name))
+  dimnames(x) <- list(NULL, NULL)
+  x
+}
+
+plain_aligned <- function(x) {
+  if (is(x, "Matrix")) return(plain_matrix(x))
+  if (is(x, "DelayedArray")) x <- as.matrix(x)
+  if (is.matrix(x)) dimnames(x) <- list(NULL, colnames(x))
+  for (a in setdiff(names(attributes(x)), c("dim", "dimnames", "names", "row.names", "class"))) attr(x, a) <- NULL
+  x
+}
+
+unname_both <- function(x) {
+  dimnames(x) <- list(NULL, NULL)
+  x
+}
+
+# Loadings of some genes as those of all, 0 for the others.
+all_genes <- function(x, genes) {
+  if (nrow(x) == length(genes)) return(x)
+  full <- matrix(0, length(genes), ncol(x), dimnames = list(NULL, colnames(x)))
+  at <- match(rownames(x), genes)
+  full[at[!is.na(at)], ] <- x[!is.na(at), ]
+  full
+}
+
+# The elements of a list that an h5ad file can hold; the others are named in a warning.
+writable <- function(items, what) {
+  fine <- vapply(names(items), function(name) {
+    !inherits(tryCatch(storable(items[[name]], name), error = identity), "error")
+  }, TRUE)
+  if (any(!fine)) warn("mapping", what, ": elements that an h5ad file cannot hold are left out: ", some_of(names(items)[!fine]))
+  as.list(items)[fine]
+}

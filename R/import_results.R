@@ -1,0 +1,70 @@
+#' Take results back from Seurat or Bioconductor
+#'
+#' What a Seurat object or SingleCellExperiment has that `adata` does not: columns about cells and genes, reductions,
+#' loadings and graphs, under the names [as_AnnDataOOM()] gives them. Matrices are not touched. Cells and genes are
+#' matched by name, in any order.
+#'
+#' @param adata An [AnnDataOOM-class].
+#' @param from A `Seurat` object or `SingleCellExperiment` with all cells of `adata`.
+#' @param parts Which parts: any of `"obs"`, `"var"`, `"obsm"`, `"varm"`, `"obsp"`, `"uns"`.
+#' @param overwrite Whether what is there under the same name is replaced.
+#' @param assay_name Assay of a Seurat object; by default its default assay.
+#' @details Identities of a Seurat object that are in no column of its metadata become `obs$ident`.
+#' @return `adata` with the results, and a message that names them.
+#' @export
+#' @examplesIf requireNamespace("SingleCellExperiment", quietly = TRUE)
+#' adata <- read_h5ad(example_h5ad())
+#' sce <- as_SingleCellExperiment(adata)
+#' sce$group <- rep(c("a", "b"), length.out = ncol(sce))
+#' import_results(adata, sce)
+import_results <- function(
+  adata, from, parts = c("obs", "var", "obsm", "varm", "obsp"), overwrite = FALSE, assay_name = NULL
+) {
+  check_adata(adata)
+  for (part in parts) one_of(part, c("obs", "var", "obsm", "varm", "obsp", "uns"), "parts")
+  nothing <- list(x_mapping = FALSE, layers_mapping = FALSE, uns_mapping = "uns" %in% parts, raw_mapping = FALSE)
+  if (is(from, "Seurat")) nothing$assay_name <- assay_name
+  found <- if (is(from, "AnnDataOOM")) from else do.call(as_AnnDataOOM, c(list(from), nothing))
+  if (is(from, "Seurat")) found@obs <- with_identities(found@obs, from)
+  cells <- positions_of(row.names(adata@obs), row.names(found@obs), "cell")
+  genes <- if (any(c("var", "varm") %in% parts)) match(row.names(adata@var), row.names(found@var))
+  taken <- character()
+  for (part in parts) {
+    new <- names(slot(found, part))
+    if (!overwrite) new <- setdiff(new, names(slot(adata, part)))
+    for (name in new) {
+      value <- slot(found, part)[[name]]
+      if (part %in% c("var", "varm") && anyNA(genes)) {
+        if (part == "varm") next
+        value <- value[genes]
+      } else {
+        rows <- if (part %in% c("obs", "obsm", "obsp")) cells else if (part %in% c("var", "varm")) genes
+        value <- select_element(value, rows, if (part == "obsp") cells)
+      }
+      if (part == "uns") value <- resolve(value)
+      slot(adata, part)[[name]] <- value
+      taken <- c(taken, paste0(part, "$", name))
+    }
+  }
+  said <- if (length(taken)) paste("taken over:", paste(taken, collapse = ", ")) else "nothing new was found"
+  inform("import", paste(strwrap(said, width = 80, exdent = 2), collapse = "\n"))
+  adata
+}
+
+positions_of <- function(wanted, there, axis) {
+  at <- match(wanted, there)
+  if (anyNA(at)) {
+    abort(
+      "name", "from: ", sum(is.na(at)), " of ", length(wanted), " ", axis, "s are not there (", some_of(wanted[is.na(at)], 3),
+      "); select those that are: adata[colnames(from), ]"
+    )
+  }
+  at
+}
+
+with_identities <- function(obs, seurat) {
+  ident <- SeuratObject::Idents(seurat)
+  known <- vapply(obs, function(v) identical(as.character(v), as.character(ident)), TRUE)
+  if (!any(known) && nlevels(ident) > 1) obs$ident <- unname(ident)
+  obs
+}

@@ -1,0 +1,82 @@
+# Mapping arguments of the conversions, as anndataR has them.
+
+# A named vector (or list) `c(target = "source")`. TRUE: all that `guess` names; FALSE: nothing; without names, the values
+# name themselves.
+mapping_of <- function(mapping, guess, what) {
+  if (isTRUE(mapping)) return(guess)
+  if (identical(mapping, FALSE)) return(guess[0])
+  if (length(mapping) == 0) {
+    warn("mapping", what, " is empty: nothing is copied; use FALSE to say so")
+    return(guess[0])
+  }
+  if (!is.character(mapping) && !is.list(mapping) && !all(is.na(mapping))) {
+    abort("parameter", what, ": expected TRUE, FALSE or c(target = \"source\"), found ", describe(mapping))
+  }
+  if (is.null(names(mapping))) names(mapping) <- vapply(mapping, function(v) as.character(v)[1], "")
+  unnamed <- names(mapping) == "" | is.na(names(mapping))
+  names(mapping)[unnamed] <- vapply(mapping[unnamed], function(v) as.character(v)[1], "")
+  if (anyDuplicated(names(mapping))) {
+    abort("parameter", what, ": target '", names(mapping)[duplicated(names(mapping))][1], "' is named twice")
+  }
+  mapping
+}
+
+by_name <- function(names) setNames(as.list(names), names)
+
+check_sources <- function(mapping, there, what, where) {
+  missing <- setdiff(unlist(mapping), c(there, NA))
+  if (length(missing)) {
+    abort(
+      "name", what, ": no ", where, " named ", some_of(missing), "; there ",
+      if (length(there)) paste("are", some_of(there, 20)) else "are none"
+    )
+  }
+  mapping
+}
+
+# The part of a list or data.frame that a mapping names.
+mapped <- function(items, mapping, what, where) {
+  check_sources(mapping, names(items), what, where)
+  setNames(lapply(mapping, function(key) items[[key]]), names(mapping))
+}
+
+# Matrices by target: layers, and X for NA.
+matrix_mapping <- function(adata, layers_mapping, x_mapping, x_name, what) {
+  mapping <- mapping_of(layers_mapping, by_name(names(adata@layers)), what)
+  check_sources(mapping, names(adata@layers), what, "layer")
+  if (!is.null(adata@X) && !any(vapply(mapping, is.na, TRUE)) && !identical(x_mapping, FALSE)) {
+    if (is.null(x_mapping)) x_mapping <- x_name
+    if (!is.character(x_mapping) || length(x_mapping) != 1) {
+      abort("parameter", "x_mapping: expected one name, found ", describe(x_mapping))
+    }
+    if (x_mapping %in% names(mapping)) {
+      abort("parameter", "x_mapping: ", what, " has the target '", x_mapping, "' as well: name another")
+    }
+    mapping <- c(setNames(list(NA), x_mapping), mapping)
+  }
+  lapply(mapping, function(key) if (is.na(key)) adata@X else adata@layers[[key]])
+}
+
+need_package <- function(package, for_what) {
+  if (requireNamespace(package, quietly = TRUE)) return(invisible())
+  source <- if (grepl("^Seurat", package)) "install.packages(\"" else "BiocManager::install(\""
+  abort("state", for_what, " needs the package ", package, ": ", source, package, "\")")
+}
+
+# What the values of a matrix are, from what was queued on it and what uns says: "counts", "data" (logarithms) or
+# "scale.data".
+state_of <- function(adata, x) {
+  ops <- if (is(x, "OOMMatrix")) matrix_info(x)$ops else character()
+  if (any(c("scale", "normalize_pearson_residuals") %in% ops)) return("scale.data")
+  if ("log1p" %in% ops) return("data")
+  if ("normalize_total" %in% ops || "log1p" %in% names(adata@uns) && !looks_like_counts(x)) return("data")
+  "counts"
+}
+
+# Whether the first cells hold whole numbers.
+looks_like_counts <- function(x) {
+  if (any(dim(x) == 0)) return(TRUE)
+  part <- collect_oom(select_oom(as_oom(x), seq_len(min(nrow(x), 20L)), NULL), limit = Inf, named = FALSE)
+  values <- if (is(part, "Matrix")) part@x else part
+  all(values >= 0 & values == trunc(values))
+}

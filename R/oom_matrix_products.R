@@ -1,0 +1,58 @@
+# Products with matrices in memory, and what goes to DelayedArray.
+
+# `y` as the second factor of a product with `n` columns before it; a vector is a column (with `left`, a row), or a
+# row (a column) where only that fits.
+as_factor <- function(y, n, left = FALSE) {
+  if (is(y, "Matrix") || is.data.frame(y)) y <- as.matrix(y)
+  if (!is.numeric(y) && !is.logical(y)) abort("shape", "product: expected a numeric matrix, found ", describe(y))
+  if (!is.matrix(y)) {
+    along <- length(y) == n
+    if (left) y <- if (along) matrix(y, 1) else matrix(y, ncol = 1)
+    else y <- if (along) matrix(y, ncol = 1) else matrix(y, 1)
+  }
+  found <- if (left) ncol(y) else nrow(y)
+  if (found != n) {
+    abort("shape", "product: expected ", n, if (left) " columns" else " rows", ", found ", describe(y))
+  }
+  y
+}
+
+# x %*% y, or t(x) %*% y, in one pass.
+product_of <- function(x, y, transposed) {
+  value <- rs_work("product", rs_product, matrix = pointer_of(x), by = unname(y) + 0, transposed = transposed)
+  names <- list(x@Dimnames[[if (transposed) 2 else 1]], colnames(y))
+  if (any(lengths(names) > 0)) dimnames(value) <- names
+  value
+}
+
+#' @rdname OOMMatrix-class
+#' @details `x %*% y` and `crossprod(x, y)` with a matrix in memory take one pass. With the package DelayedArray, `t(x)`,
+#'   arithmetic and comparisons (`x / 2`, `x > 0`) and functions of each value (`sqrt(x)`) give a `DelayedMatrix`, see
+#'   [OOMMatrixSeed-class].
+#' @aliases %*%,OOMMatrix,matrix-method %*%,matrix,OOMMatrix-method crossprod,OOMMatrix,matrix-method
+#'   Ops,OOMMatrix,ANY-method Ops,ANY,OOMMatrix-method Math,OOMMatrix-method
+#' @exportMethod "%*%"
+#' @exportMethod crossprod
+#' @exportMethod tcrossprod
+#' @exportMethod Ops
+#' @exportMethod Math
+#' @export
+setMethod("t", "OOMMatrix", function(x) delayed_of(x, transposed = TRUE))
+
+for (class in c("matrix", "numeric", "Matrix", "ANY")) {
+  setMethod("%*%", c("OOMMatrix", class), function(x, y) product_of(x, as_factor(y, ncol(x)), FALSE))
+  setMethod("%*%", c(class, "OOMMatrix"), function(x, y) {
+    t(product_of(y, t(as_factor(x, nrow(y), left = TRUE)), TRUE))
+  })
+  setMethod("crossprod", c("OOMMatrix", class), function(x, y = NULL) product_of(x, as_factor(y, nrow(x)), TRUE))
+  setMethod("tcrossprod", c("OOMMatrix", class), function(x, y = NULL) product_of(x, t(as_factor(y, ncol(x), TRUE)), FALSE))
+  setMethod("crossprod", c(class, "OOMMatrix"), function(x, y = NULL) t(product_of(y, as_factor(x, nrow(y)), TRUE)))
+}
+rm(class)
+
+setMethod("Ops", c("OOMMatrix", "ANY"), function(e1, e2) {
+  if (missing(e2)) methods::callGeneric(delayed_of(e1)) else methods::callGeneric(delayed_of(e1), e2)
+})
+setMethod("Ops", c("ANY", "OOMMatrix"), function(e1, e2) methods::callGeneric(e1, delayed_of(e2)))
+setMethod("Ops", c("OOMMatrix", "OOMMatrix"), function(e1, e2) methods::callGeneric(delayed_of(e1), delayed_of(e2)))
+setMethod("Math", "OOMMatrix", function(x) methods::callGeneric(delayed_of(x)))

@@ -1,0 +1,16 @@
+.onLoad <- function(libname, pkgname) {
+  when_loaded("DelayedArray", register_delayed_array)
+  when_loaded("SingleCellExperiment", register_sce)
+  when_loaded("SeuratObject", register_seurat)
+  setHook(packageEvent("DelayedArray", "attach"), function(...) {
+    if ("package:anndataoom" %in% search()) {
+      packageStartupMessage("scale() is now DelayedArray's: write anndataoom::scale(adata, max_value = 10)")
+    }
+  })
+}
+
+# Calls `register` once `package` is loaded, now or later: suggested packages are not loaded on our account.
+when_loaded <- function(package, register) {
+  if (isNamespaceLoaded(package)) return(register())
+  setHook(packageEvent(package, "onLoad"), function(...) register())
+}

@@ -1,0 +1,138 @@
+skip_if_not_installed("SingleCellExperiment")
+suppressPackageStartupMessages(library(SingleCellExperiment))
+
+twin <- small_twin()
+full <- function(a = on_file(twin)) {
+  a$raw <- a
+  a$uns$pca <- list(variance = c(3, 1))
+  a[, -2]
+}
+
+test_that("every part goes to a SingleCellExperiment, the matrices on disk", {
+  a <- full()
+  sce <- as_SingleCellExperiment(a)
+  expect_true(validObject(sce))
+  expect_identical(dim(sce), c(6L, 12L))
+  expect_identical(assayNames(sce), c("X", "double"))
+  expect_s4_class(assay(sce, "X"), "OOMDelayedMatrix")
+  expect_equal(as.matrix(assay(sce, "X")), t(twin$counts[, -2]))
+  expect_equal(as.matrix(assay(sce, "double")), 2 * t(twin$counts[, -2]))
+  expect_identical(as.data.frame(colData(sce))$batch, twin$obs$batch)
+  expect_identical(rowData(sce)$length, twin$var$length[-2])
+  expect_true(is.matrix(reducedDim(sce, "X_pca")))
+  expect_equal(unname(reducedDim(sce, "X_pca")), twin$pca)
+  expect_equal(values(colPair(sce, "connectivities", asSparse = TRUE)), values(twin$graph))
+  expect_equal(values(rowPair(sce, "links", asSparse = TRUE)), twin$gene_graph[-2, -2])
+  expect_identical(metadata(sce)$title, "twin")
+  expect_identical(dim(altExp(sce, "raw")), c(7L, 12L))
+  expect_identical(as(a, "SingleCellExperiment"), sce)
+})
+
+test_that("there and back keeps what the table says", {
+  for (a in list(full(), full(as_object(twin)), log1p(normalize_total(full())))) {
+    b <- as_AnnDataOOM(as_SingleCellExperiment(a))
+    expect_equal(values(b$X), values(a$X))
+    expect_identical(b$obs_names, a$obs_names)
+    expect_identical(b$var_names, a$var_names)
+    expect_identical(names(b$layers), "double")
+    expect_equal(values(b$layers$double), values(a$layers$double))
+    expect_equal(b$obs, a$obs, ignore_attr = TRUE)
+    expect_equal(b$var, a$var, ignore_attr = TRUE)
+    expect_equal(unname(b$obsm$X_pca), unname(a$obsm$X_pca))
+    expect_equal(values(b$obsp$connectivities), values(a$obsp$connectivities))
+    expect_equal(values(b$varp$links), values(a$varp$links))
+    expect_setequal(names(b$uns), names(a$uns))
+    expect_identical(b$uns$deep, a$uns$deep)
+    expect_equal(values(b$raw$X), values(a$raw$X))
+    expect_equal(b$raw$var, a$raw$var, ignore_attr = TRUE)
+  }
+  lazy <- as_AnnDataOOM(as_SingleCellExperiment(full()))
+  expect_s4_class(lazy$X, "OOMMatrix")
+  expect_identical(lazy@X@chain, full()@X@chain)
+})
+
+test_that("loadings go along and come back", {
+  a <- as_object(twin)
+  a$varm <- list(PCs = twin$loadings[, 1:2])
+  sce <- as_SingleCellExperiment(a)
+  expect_s4_class(reducedDim(sce, "X_pca"), "LinearEmbeddingMatrix")
+  expect_equal(unname(featureLoadings(reducedDim(sce, "X_pca"))), twin$loadings[, 1:2])
+  b <- as_AnnDataOOM(sce)
+  expect_equal(unname(b$obsm$X_pca), twin$pca)
+  expect_equal(unname(b$varm$PCs), twin$loadings[, 1:2])
+  expect_equal(sampleFactors(reducedDim(sce, "X_pca")), twin$pca, ignore_attr = TRUE)
+})
+
+test_that("mapping arguments choose and rename", {
+  a <- full()
+  sce <- as_SingleCellExperiment(
+    a, x_mapping = "counts", assays_mapping = FALSE, colData_mapping = c(b = "batch", "score"), rowData_mapping = FALSE,
+    reducedDims_mapping = c(PCA = "X_pca"), colPairs_mapping = c(nn = "connectivities"), rowPairs_mapping = FALSE,
+    metadata_mapping = "title", raw_mapping = FALSE
+  )
+  expect_identical(assayNames(sce), "counts")
+  expect_identical(names(colData(sce)), c("b", "score"))
+  expect_length(rowData(sce), 0)
+  expect_identical(reducedDimNames(sce), "PCA")
+  expect_identical(colPairNames(sce), "nn")
+  expect_length(rowPairNames(sce), 0)
+  expect_identical(names(metadata(sce)), "title")
+  expect_length(altExpNames(sce), 0)
+  both <- as_SingleCellExperiment(a, assays_mapping = c(logcounts = NA, counts = "double"))
+  expect_identical(assayNames(both), c("logcounts", "counts"))
+  expect_warning(as_SingleCellExperiment(a, metadata_mapping = NULL), class = "anndataoom_warning_mapping")
+  b <- as_AnnDataOOM(sce, x_mapping = FALSE, layers_mapping = c(raw_counts = "counts"), obsm_mapping = c(X_pca = "PCA"))
+  expect_null(b$X)
+  expect_identical(names(b$layers), "raw_counts")
+  expect_identical(names(b$obsm), "X_pca")
+  expect_snapshot({
+    cat(error_of(as_SingleCellExperiment(a, assays_mapping = c(counts = "cuonts"))))
+    cat(error_of(as_SingleCellExperiment(a, x_mapping = "double")))
+    cat(error_of(as_SingleCellExperiment(a, colData_mapping = c(a = "batch", a = "score"))))
+    cat(error_of(as_SingleCellExperiment(a, colData_mapping = "nothing")))
+    cat(error_of(as_SingleCellExperiment(a, metadata_mapping = 3)))
+    cat(error_of(as_SingleCellExperiment(twin)))
+    cat(error_of(as_AnnDataOOM(1:3)))
+    cat(error_of(as_AnnDataOOM(sce, x_mapping = "nothing")))
+  })
+})
+
+test_that("an object of others comes in, in memory or straight to a file", {
+  counts <- as(t(twin$counts), "CsparseMatrix")
+  sce <- SingleCellExperiment(
+    list(counts = counts, logcounts = log1p(counts)), colData = DataFrame(twin$obs),
+    reducedDims = list(PCA = twin$pca), metadata = list(fine = 1:3, odd = sum)
+  )
+  expect_warning(a <- as_AnnDataOOM(sce), "odd", class = "anndataoom_warning_mapping")
+  expect_equal(values(a$X), unname(twin$counts))
+  expect_identical(names(a$layers), "logcounts")
+  expect_identical(names(a$obsm), "PCA")
+  expect_identical(a$uns$fine, 1:3)
+  file <- tempfile(fileext = ".h5ad")
+  suppressWarnings(b <- as_AnnDataOOM(sce, path = file))
+  expect_identical(b$filename, normalizePath(file))
+  expect_equal(values(b$layers$logcounts), values(a$layers$logcounts))
+  suppressWarnings(c <- as(sce, "AnnDataOOM"))
+  expect_equal(values(c$X), values(a$X))
+  skip_if_not_installed("HDF5Array")
+  assay(sce, withDimnames = FALSE) <- HDF5Array::writeHDF5Array(counts, tempfile(fileext = ".h5"), "x")
+  suppressWarnings(expect_equal(values(as_AnnDataOOM(sce)$X), unname(twin$counts)))
+})
+
+test_that("results come back without the matrix", {
+  a <- on_file(twin)
+  sce <- as_SingleCellExperiment(a)[, 12:1]
+  sce$cluster <- factor(rep(c("x", "y"), 6))
+  rowData(sce)$marker <- letters[1:7]
+  reducedDim(sce, "X_new") <- matrix(1:24, 12)
+  expect_message(b <- import_results(a, sce), "obs\\$cluster, var\\$marker, obsm\\$X_new", class = "anndataoom_message_import")
+  expect_identical(b$obs$cluster, rev(sce$cluster))
+  expect_identical(b$var$marker, letters[1:7])
+  expect_equal(unname(b$obsm$X_new), matrix(1:24, 12)[12:1, ], ignore_attr = TRUE)
+  expect_identical(b@X@chain, a@X@chain)
+  sce$score <- 0
+  expect_identical(suppressMessages(import_results(a, sce))$obs$score, twin$obs$score)
+  expect_true(all(suppressMessages(import_results(a, sce, overwrite = TRUE))$obs$score == 0))
+  expect_snapshot(cat(error_of(import_results(a, sce[, 1:3]))))
+  expect_snapshot(cat(error_of(import_results(a, sce, parts = "cells"))))
+})
