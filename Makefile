@@ -2,6 +2,7 @@
 # make demo H5AD=my.h5ad    the same on yours
 # make demo-python          the same pipeline from Python
 # make test                 every test of the project
+# make test-omicverse       omicverse and scanpy on the Python wheel (installs 2 GB of them first)
 # make bench                the benchmark against other tools (bench/README.md); N="20000 100000" sets the sizes
 # make lint                 formatters and linters, warnings are errors
 #
@@ -18,7 +19,7 @@ OUT ?= demo-output
 N ?= 100000
 BENCH_DIR ?= $(CACHE)/bench
 
-.PHONY: demo demo-python test setup-demo setup-test install test-rust test-r test-python bench lint format document
+.PHONY: demo demo-python test setup-demo setup-test install test-rust test-r test-python test-omicverse bench lint format document
 
 demo: setup-demo install
 	@mkdir -p "$(OUT)"
@@ -49,6 +50,9 @@ bench: setup-demo install
 test-python: setup-test
 	sh tools/test-python.sh
 
+test-omicverse: setup-test
+	sh tests/python/omicverse/run.sh
+
 # The pipeline of inst/scripts/demo.R from Python; H5AD as there.
 demo-python: setup-test
 	@sh tools/build-python.sh
@@ -61,6 +65,7 @@ document:
 format:
 	cargo fmt --all --manifest-path $(RUST)
 
-lint:
+lint: setup-test
 	cargo fmt --all --check --manifest-path $(RUST)
 	$(CARGO) clippy --locked --release --all-targets --manifest-path $(RUST) -- -D warnings
+	$(ANNDATAOOM_PYTHON) -m ruff check python tests/python

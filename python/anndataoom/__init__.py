@@ -39,6 +39,7 @@ from ._dataset import AnnDataSet
 from ._elements import BackedLayers
 from ._raw import _FrozenRaw as _FrozenRaw
 from ._settings import settings
+from ._write import Compression
 
 __version__ = _core.__version__
 
@@ -89,6 +90,7 @@ __all__ = [
     "PearsonResidualBackedArray",
     "RegressedBackedArray",
     "CenteredSparseArray",
+    "Compression",
     "concat",
     "is_oom",
     "oom_guard",

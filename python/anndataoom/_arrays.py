@@ -88,8 +88,8 @@ class BackedArray:
     def __repr__(self) -> str:
         n, m = self.shape
         place = self._place()
-        queued = "".join(f"\n    {i}. {line}" for i, line in enumerate(self._m.info()["queued"], 1))
-        return f"{type(self).__name__} {n} x {m}, {self.dtype}, {self._m.info()['layout']}, {place}{queued}"
+        steps = "".join(f"\n    {i}. {line}" for i, line in enumerate(queued(self._m), 1))
+        return f"{type(self).__name__} {n} x {m}, {self.dtype}, {self._m.info()['layout']}, {place}{steps}"
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -471,6 +471,15 @@ _KINDS = {
     "normalize_pearson_residuals": PearsonResidualBackedArray,
     "regress_out": RegressedBackedArray,
 }
+
+
+def queued(matrix: _core.Matrix) -> list[str]:
+    """What is recorded on a matrix, a line each, as one would call it."""
+    words = {" = ": "=", "TRUE": "True", "FALSE": "False", "NULL": "None"}
+    lines = matrix.info()["queued"]
+    for old, new in words.items():
+        lines = [line.replace(old, new) for line in lines]
+    return lines
 
 
 def wrap(matrix: _core.Matrix, file: _core.File | None) -> BackedArray:

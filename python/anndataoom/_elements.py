@@ -39,7 +39,7 @@ class OnDisk:
         for i, chosen in enumerate((self.rows, self.columns)):
             if chosen is not None and i < len(shape):
                 shape[i] = len(chosen)
-        return f"{encoding} {' x '.join(map(str, shape))}, on disk"
+        return f"{encoding} {' x '.join(map(str, shape))}".rstrip() + ", on disk"
 
     def __reduce__(self):
         path = str(self.file.path)

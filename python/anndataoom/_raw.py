@@ -31,19 +31,18 @@ class _FrozenRaw:
         self._var = var if isinstance(var, Frame) else Frame(var)
         m = self._X.shape[1]
         if isinstance(varm, Elements):
-            self.varm = varm
+            self._varm = varm
         else:
-            self.varm = Elements("varm", (m,), varm)
+            self._varm = Elements("varm", (m,), varm)
         self._obs_names = obs_names
 
     @classmethod
-    def from_oom(cls, adata):
-        """What `adata` holds now: nothing is read."""
-        names = adata.obs_names.copy()
-        return cls(adata.X, adata._var.subset(None), adata.varm.copy(), names)
+    def from_oom(cls, oom) -> _FrozenRaw:
+        """What an `AnnDataOOM` holds now: nothing is read."""
+        return cls(oom.X, oom._var.subset(None), oom.varm.copy(), oom.obs_names.copy())
 
     @classmethod
-    def from_adata(cls, adata):
+    def from_adata(cls, adata) -> _FrozenRaw:
         """From an anndata.AnnData."""
         return cls(adata.X, adata.var.copy(), dict(adata.varm), adata.obs_names.copy())
 
@@ -54,26 +53,37 @@ class _FrozenRaw:
 
     @property
     def var(self) -> pd.DataFrame:
+        """Annotation of the genes."""
         return self._var.frame
 
     @property
     def var_names(self) -> pd.Index:
+        """Names of the genes."""
         return self._var.index
 
     @property
     def obs_names(self) -> pd.Index | None:
+        """Names of the cells, None where they are not known."""
         return self._obs_names() if callable(self._obs_names) else self._obs_names
 
     @property
+    def varm(self) -> Elements:
+        """Arrays over the genes."""
+        return self._varm
+
+    @property
     def shape(self) -> tuple[int, int]:
+        """Cells, genes."""
         return self._X.shape
 
     @property
     def n_vars(self) -> int:
+        """Number of genes."""
         return self.shape[1]
 
     @property
     def n_obs(self) -> int:
+        """Number of cells."""
         return self.shape[0]
 
     def obs_vector(self, key: str) -> np.ndarray:
@@ -88,7 +98,8 @@ class _FrozenRaw:
         row = positions(key, self.n_obs, lambda: self.obs_names)
         return dense(self._X[row, :]).reshape(-1)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index) -> _FrozenRaw:
+        """Cells, or cells and genes; any index, see `AnnDataOOM.__getitem__`."""
         rows, columns = index if isinstance(index, tuple) else (index, slice(None))
         rows = positions(rows, self.n_obs, lambda: self.obs_names)
         columns = positions(columns, self.n_vars, lambda: self.var_names, "var")

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from html import escape
 
-from ._arrays import DEFAULT_CHUNK_SIZE, BackedArray
+from ._arrays import DEFAULT_CHUNK_SIZE, BackedArray, queued
 from ._elements import OnDisk
 
 SLOTS = ("obs", "var", "obsm", "varm", "obsp", "varp", "layers", "uns", "raw")
@@ -66,7 +66,7 @@ def _keys(adata, slot: str) -> list[str]:
 
 
 def _chain(adata) -> list[str]:
-    return list(adata._X._m.info()["queued"]) if isinstance(adata._X, BackedArray) else []
+    return queued(adata._X._m) if isinstance(adata._X, BackedArray) else []
 
 
 def _fit(keys: list[str], width: int) -> str:
@@ -111,11 +111,11 @@ STYLE = """<style>
 .oom-card .oom-head {display: flex; justify-content: space-between; align-items: baseline; margin-bottom: 6px}
 .oom-card .oom-head b {font-size: 15px}
 .oom-card .oom-tag {font-size: 11px; opacity: .65}
-.oom-card table {border-collapse: collapse; margin: 4px 0 8px 0; width: 100%}
+.oom-card table {border-collapse: collapse; margin: 4px 0 8px 0; width: 100%; table-layout: auto !important}
 .oom-card tr {background: transparent !important}
 .oom-card th, .oom-card td {text-align: left !important; vertical-align: top; padding: 2px 10px 2px 0;
   border: 0; border-bottom: 1px solid rgba(128,128,128,.18)}
-.oom-card th {font-weight: 600; white-space: nowrap; width: 1%}
+.oom-card th {font-weight: 600; white-space: nowrap; width: 90px; min-width: 90px}
 .oom-card details > summary {cursor: pointer}
 .oom-card .oom-count {opacity: .6; font-weight: 400}
 .oom-card code {font-family: ui-monospace, monospace; font-size: 12px; background: rgba(128,128,128,.12);
@@ -152,13 +152,12 @@ def html(adata) -> str:
             items = f"<details><summary>{first}… {len(keys) - 6} more</summary>{items}</details>"
         count = "" if slot == "raw" else f" <span class='oom-count'>({len(keys)})</span>"
         slots += f"<tr><th>{slot}{count}</th><td>{items}</td></tr>"
-    queued = ""
+    steps = "".join(f"<li>{escape(line)}</li>" for line in chain)
     if chain:
-        steps = "".join(f"<li>{escape(line)}</li>" for line in chain)
-        queued = f"<div><b>Queued on X</b> <small>done when values are read</small><ol>{steps}</ol></div>"
+        steps = f"<div><b>Queued on X</b> <small>done when values are read</small><ol>{steps}</ol></div>"
     return (
         f"{STYLE}<div class='oom-card'><div class='oom-head'><b>AnnDataOOM&ensp;"
         f"{adata.n_obs:,} cells × {adata.n_vars:,} genes</b>"
         f"<span class='oom-tag'>out of memory{' · lazy' if chain else ''}</span></div>"
-        f"<table>{storage}</table><table>{slots}</table>{queued}</div>"
+        f"<table>{storage}</table><table>{slots}</table>{steps}</div>"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+import warnings
 
 
 class Settings:
@@ -70,7 +71,10 @@ def _progress():
     if not settings.verbose:
         return None
     try:
-        from tqdm.auto import tqdm
+        with warnings.catch_warnings():
+            # A notebook without widgets gets the bar as text.
+            warnings.simplefilter("ignore")
+            from tqdm.auto import tqdm
     except ImportError:
         return None
     in_notebook = any("notebook" in c.__module__ for c in tqdm.__mro__)

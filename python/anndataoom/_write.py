@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 
 import pandas as pd
 
@@ -12,8 +13,28 @@ from ._convert import check_frame, column_to_core, index_to_core, to_core
 from ._elements import Frame, OnDisk, is_matrix
 
 
+@dataclass(frozen=True)
+class Compression:
+    """How arrays are compressed: what `write_h5ad(compression=)` takes beside a name."""
+
+    name: str
+    level: int | None = None
+
+    @staticmethod
+    def gzip(level: int = 4) -> Compression:
+        """Deflate, level 0 to 9."""
+        return Compression("gzip", level)
+
+    @staticmethod
+    def zstd(level: int = 3) -> Compression:
+        """Zstandard; refused when writing h5ad, as other programs read it with a plugin only."""
+        return Compression("zstd", level)
+
+
 def write_h5ad(adata, path, compression=None, compression_opts=None, as_dense=(), as_csc=(), *, convert=True) -> None:
     """Streams `adata` to a file; `convert` makes repeated strings of frames that were read categories."""
+    if isinstance(compression, Compression):
+        compression, compression_opts = compression.name, compression.level
     _core.write_h5ad(
         plan(adata, convert),
         os.fspath(path),

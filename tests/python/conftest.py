@@ -1,5 +1,6 @@
 """Files the tests read: written by anndata, so independent of this package."""
 
+import sys
 from pathlib import Path
 
 import anndata as ad
@@ -83,3 +84,12 @@ def on_disk(tmp_path):
 
 def dense(x):
     return x.toarray() if sparse.issparse(x) else np.asarray(x)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Figures of omicverse/check_omicverse.py."""
+    figures = getattr(sys.modules.get("check_omicverse"), "FIGURES", [])
+    if figures:
+        terminalreporter.section("figures")
+        for line in figures:
+            terminalreporter.write_line(line)

@@ -209,7 +209,7 @@ def test_display(pair):
     _, disk = pair
     oom.pp.normalize_total(disk, target_sum=10)
     for shown in (repr(disk), disk._repr_html_()):
-        assert "rich.h5ad" in shown and "counts" in shown and "normalize_total(target_sum = 10)" in shown
+        assert "rich.h5ad" in shown and "counts" in shown and "normalize_total(target_sum=10)" in shown
         assert "60-row chunk" in shown and "float32" in shown
     assert "n_obs: 60    n_vars: 25" in repr(disk) and "60 cells × 25 genes" in disk._repr_html_()
     assert max(map(len, repr(disk).splitlines())) <= 78
