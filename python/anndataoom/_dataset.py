@@ -42,17 +42,60 @@ class AnnDataSet(AnnDataOOM):
         members = _members(adatas)
         if not members:
             raise ValueError("adatas: expected at least one file, found none")
-        whole = concat(
-            members, join=join, label=add_key, index_unique=index_unique, file=filename, **kwargs
-        )
+        whole = concat(members, join=join, label=add_key, index_unique=index_unique, file=filename, **kwargs)
         super().__init__()
         self._adopt(whole)
-        self._members = members
+        self._members, self._closed = members, False
 
     @property
     def adatas(self) -> dict[str, AnnDataOOM]:
         """The objects, by name."""
         return dict(self._members)
+
+    @property
+    def backend(self) -> str:
+        """ "hdf5", the only one."""
+        return "hdf5"
+
+    def is_closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed
+
+    def close(self) -> None:
+        """Lets go of the files; arrays taken from this object keep theirs."""
+        super().close()
+        self._members, self._closed = {}, True
+
+    def obs_ix(self, names) -> list[int]:
+        """Positions of cells by name."""
+        return self._resolve_index(names).tolist()
+
+    def var_ix(self, names) -> list[int]:
+        """Positions of genes by name."""
+        return self._resolve_index(names, axis="var").tolist()
+
+    def to_adata(self, obs_indices=None, var_indices=None, copy_x: bool = True, file=None, backed=None):
+        """Some cells and genes as an anndata.AnnData in memory, or streamed to `file` and read from there.
+
+        Without `copy_x` the result has no X.
+        """
+        rows = slice(None) if obs_indices is None else obs_indices
+        part = self[rows, slice(None) if var_indices is None else var_indices]
+        if not copy_x:
+            part.X = None
+        return part.to_adata() if file is None else part.copy(filename=file)
+
+    def split_obs_by(self, key: str, out_dir="./") -> dict[str, AnnDataOOM]:
+        """A file in `out_dir` for each value of a column of obs, named for it."""
+        os.makedirs(out_dir, exist_ok=True)
+        values = self.obs[key].astype(str)
+        parts = {}
+        for value in dict.fromkeys(values):
+            if os.path.basename(value) != value:
+                raise ValueError(f"'{value}' of obs['{key}'] cannot be the name of a file")
+            path = os.path.join(out_dir, f"{value}.h5ad")
+            parts[value] = self[(values == value).to_numpy()].copy(filename=path)
+        return parts
 
 
 def _members(adatas) -> dict[str, AnnDataOOM]:

@@ -218,8 +218,15 @@ def test_dataset_runs_the_pipeline(tmp_path):
         oom.pp.scale(x, max_value=10)
         oom.pp.pca(x, n_comps=20)
     np.testing.assert_allclose(b.obsm["X_pca"], a.obsm["X_pca"], rtol=1e-4, atol=1e-4)
+    parts = many.split_obs_by("sample", tmp_path / "parts")
+    assert {k: p.n_obs for k, p in parts.items()} == many.obs["sample"].value_counts().to_dict()
+    assert many.obs_ix(many.obs_names[[5, 2]]) == [5, 2] and many.var_ix(list(many.var_names[:2])) == [0, 1]
+    assert many.to_adata(obs_indices=[1, 2], copy_x=False).shape == (2, many.n_vars)
     written = oom.AnnDataSet(paths, filename=tmp_path / "all.h5ad")
     np.testing.assert_array_equal(dense(written.X.to_memory()), dense(whole.X))
+    assert not written.is_closed()
+    written.close()
+    assert written.is_closed()
 
 
 def test_any_number_of_threads(files):
