@@ -1,6 +1,7 @@
-"""Compares an h5ad file with `anndata.concat` of others: python concat_of.py FOUND OPTIONS FILE...
+"""Compares h5ad files with `anndata.concat` of others: python concat_of.py CASES.json
 
-OPTIONS is JSON. Used by the R tests: R has one kind of whole number, so dtypes of tables may differ, values may not.
+A case has `found` (a file), `options` and `files`. Used by the R tests: R has one kind of whole number, so dtypes of
+tables may differ, values may not.
 """
 
 import json
@@ -42,17 +43,24 @@ def same_value(found, expected, where):
         np.testing.assert_array_equal(dense(found), dense(expected), where)
 
 
-found = ad.read_h5ad(sys.argv[1])
-expected = ad.concat([ad.read_h5ad(f) for f in sys.argv[3:]], **json.loads(sys.argv[2]))
-assert found.shape == expected.shape, (found.shape, expected.shape)
-assert sparse.issparse(found.X) == sparse.issparse(expected.X)
-assert found.X.dtype == expected.X.dtype, (found.X.dtype, expected.X.dtype)
-same_value(found.X, expected.X, "X")
-same_frame(found.obs, expected.obs, "obs")
-same_frame(found.var, expected.var, "var")
-for slot in ["layers", "obsm", "varm", "obsp", "varp", "uns"]:
-    same_value(dict(getattr(found, slot)), dict(getattr(expected, slot)), slot)
-assert (found.raw is None) == (expected.raw is None)
-if expected.raw is not None:
-    same_value(found.raw.X, expected.raw.X, "raw/X")
-    same_frame(found.raw.var, expected.raw.var, "raw/var")
+def same_file(found, options, files):
+    found = ad.read_h5ad(found)
+    expected = ad.concat([ad.read_h5ad(f) for f in files], **options)
+    assert found.shape == expected.shape, (found.shape, expected.shape)
+    assert sparse.issparse(found.X) == sparse.issparse(expected.X)
+    assert found.X.dtype == expected.X.dtype, (found.X.dtype, expected.X.dtype)
+    same_value(found.X, expected.X, "X")
+    same_frame(found.obs, expected.obs, "obs")
+    same_frame(found.var, expected.var, "var")
+    for slot in ["layers", "obsm", "varm", "obsp", "varp", "uns"]:
+        same_value(dict(getattr(found, slot)), dict(getattr(expected, slot)), slot)
+    assert (found.raw is None) == (expected.raw is None)
+    if expected.raw is not None:
+        same_value(found.raw.X, expected.raw.X, "raw/X")
+        same_frame(found.raw.var, expected.raw.var, "raw/var")
+
+
+with open(sys.argv[1]) as f:
+    for case in json.load(f):
+        print(case["options"])
+        same_file(**case)

@@ -2,7 +2,6 @@
 
 import itertools
 import pickle
-import warnings
 
 import anndata as ad
 import numpy as np

@@ -33,45 +33,48 @@ three <- function(sparse = c(TRUE, TRUE, TRUE), genes = list(1:9, c(4, 2, 12, 7)
   })
 }
 
-# Compares what concat() gives with anndata.concat of the same files.
-expect_anndata <- function(adatas, ...) {
+# Compares what concat() gives for each of several lists of options with anndata.concat of the same files.
+expect_anndata <- function(adatas, options) {
+  skip_if_not_installed("jsonlite")
   python <- Sys.getenv("ANNDATAOOM_PYTHON")
   script <- file.path("..", "python", "concat_of.py")
   if (python == "" || !file.exists(python) || !file.exists(script)) skip("no Python with anndata (ANNDATAOOM_PYTHON)")
-  skip_if_not_installed("jsonlite")
-  path <- tempfile(fileext = ".h5ad")
-  found <- concat(adatas, ...)
-  write_h5ad(found, path)
-  options <- as.character(jsonlite::toJSON(list(...), auto_unbox = TRUE))
-  files <- vapply(adatas, function(a) a$filename, "")
-  said <- suppressWarnings(system2(python, c(script, path, shQuote(options), files), stdout = TRUE, stderr = TRUE))
-  expect_true(is.null(attr(said, "status")), info = paste(c(options, said), collapse = "\n"))
-  invisible(found)
+  cases <- lapply(options, function(given) {
+    path <- tempfile(fileext = ".h5ad")
+    write_h5ad(do.call(concat, c(list(adatas), given)), path)
+    list(found = path, options = given, files = vapply(adatas, function(a) a$filename, ""))
+  })
+  file <- tempfile(fileext = ".json")
+  writeLines(jsonlite::toJSON(cases, auto_unbox = TRUE), file)
+  said <- suppressWarnings(system2(python, c(script, file), stdout = TRUE, stderr = TRUE))
+  expect_true(is.null(attr(said, "status")), info = paste(said, collapse = "\n"))
+}
+
+# Every combination of the values of several options.
+every <- function(...) {
+  table <- expand.grid(..., stringsAsFactors = FALSE)
+  lapply(seq_len(nrow(table)), function(i) as.list(table[i, , drop = FALSE]))
 }
 
 test_that("cells below cells, as anndata has it", {
+  options <- lapply(every(join = c("inner", "outer"), label = "from", index_unique = "-"), function(given) {
+    c(given, list(keys = c("a", "b", "c")))
+  })
   for (sparse in list(c(TRUE, TRUE, TRUE), c(FALSE, FALSE, FALSE), c(TRUE, FALSE, TRUE))) {
-    adatas <- three(sparse)
-    for (join in c("inner", "outer")) {
-      expect_anndata(adatas, join = join, label = "from", keys = c("a", "b", "c"), index_unique = "-")
-    }
+    expect_anndata(three(sparse), options)
   }
 })
 
 test_that("what is merged", {
-  adatas <- three()
-  for (rule in c("same", "unique", "first", "only")) {
-    for (join in c("inner", "outer")) {
-      expect_anndata(adatas, join = join, merge = rule, uns_merge = rule, pairwise = TRUE, index_unique = "_")
-    }
-  }
+  options <- every(
+    join = c("inner", "outer"), merge = c("same", "unique", "first", "only"), pairwise = TRUE, index_unique = "_"
+  )
+  expect_anndata(three(), lapply(options, function(given) c(given, uns_merge = given$merge)))
 })
 
 test_that("what is filled in", {
-  for (sparse in c(TRUE, FALSE)) {
-    adatas <- three(rep(sparse, 3))
-    for (fill in c(0, 3, 2.5)) expect_anndata(adatas, join = "outer", fill_value = fill, index_unique = "-")
-  }
+  options <- every(join = "outer", fill_value = c(0, 3, 2.5), index_unique = "-")
+  for (sparse in c(TRUE, FALSE)) expect_anndata(three(rep(sparse, 3)), options)
 })
 
 test_that("genes beside genes", {
@@ -81,7 +84,7 @@ test_that("genes beside genes", {
     write_h5ad(a, path)
     read_h5ad(path)
   })
-  for (join in c("inner", "outer")) expect_anndata(adatas, axis = "var", join = join, merge = "unique")
+  expect_anndata(adatas, every(axis = "var", join = c("inner", "outer"), merge = "unique"))
 })
 
 test_that("the whole is lazy and goes on as one file", {
@@ -135,9 +138,9 @@ test_that("what cannot be put together", {
     cat(error_of(concat(adatas[[1]])), "\n")
     cat(error_of(concat(list(1))), "\n")
     cat(error_of(concat(adatas, axis = "cells")), "\n")
-    cat(error_of(concat(adatas, merge = "all")), "\n")
+    cat(error_of(concat(adatas, merge = "all", index_unique = "-")), "\n")
     cat(error_of(concat(adatas, keys = "a")), "\n")
-    cat(error_of(concat(list(adatas[[1]], no_x))), "\n")
+    cat(error_of(concat(list(adatas[[1]], no_x), index_unique = "-")), "\n")
     cat(error_of(AnnDataSet(c(a = "x.h5ad", a = "y.h5ad"))), "\n")
   })
 })
