@@ -3,7 +3,8 @@
 # make demo-python          the same pipeline from Python
 # make test                 every test of the project
 # make test-omicverse       omicverse and scanpy on the Python wheel (installs 2 GB of them first)
-# make bench                the benchmark against other tools (bench/README.md); N="20000 100000" sets the sizes
+# make bench                the benchmark against other tools (bench/README.md); N="20000 100000" sets the sizes,
+#                           TOOLS="r scanpy" the tools
 # make lint                 formatters and linters, warnings are errors
 #
 # Both commands install what is missing first. Compiled Rust is kept in $(CACHE)/target between runs.
@@ -45,7 +46,9 @@ test-r:
 
 bench: setup-demo install
 	$(CARGO) build --locked --release --examples -p anndataoom-core --manifest-path $(RUST)
-	python3 bench/bench.py --n-obs $(N) --dir "$(BENCH_DIR)" --target-dir "$(CARGO_TARGET_DIR)"
+	sh tools/build-python.sh
+	python3 bench/bench.py --n-obs $(N) --dir "$(BENCH_DIR)" --target-dir "$(CARGO_TARGET_DIR)" $(if $(TOOLS),--tools $(TOOLS))
+
 # The Python package: built beside its sources, tested with the environment of setup-test.
 test-python: setup-test
 	sh tools/test-python.sh

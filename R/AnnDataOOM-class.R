@@ -25,7 +25,7 @@
 #' @param uns Named list of anything else.
 #' @return An `AnnDataOOM`.
 #' @name AnnDataOOM-class
-#' @aliases AnnDataOOM
+#' @aliases AnnDataOOM OOMRaw-class
 #' @exportClass AnnDataOOM
 #' @examples
 #' adata <- read_h5ad(example_h5ad())

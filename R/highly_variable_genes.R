@@ -19,7 +19,8 @@
 #'   `residual_variances`, `highly_variable_rank`, `dispersions`, `dispersions_norm`, ...), and `uns$hvg`.
 #' @export
 #' @examples
-#' adata <- read_h5ad(example_h5ad()) |> highly_variable_genes(n_top_genes = 100, flavor = "pearson_residuals")
+#' adata <- read_h5ad(example_h5ad()) |>
+#'   highly_variable_genes(n_top_genes = 100, flavor = "pearson_residuals")
 #' head(adata$var[adata$var$highly_variable, ])
 highly_variable_genes <- function(
   adata, n_top_genes = NULL, flavor = "seurat", layer = NULL, batch_key = NULL, min_mean = 0.0125, max_mean = 3,

@@ -92,7 +92,10 @@ setMethod("scale", "AnnDataOOM", function(x, zero_center = TRUE, max_value = NUL
 # What base::scale(), and DelayedArray's, which hides ours when it is attached later, do with an object of ours.
 #' @method scale AnnDataOOM
 #' @export
-scale.AnnDataOOM <- function(x, center = TRUE, scale = TRUE) {
-  if (!isTRUE(scale)) abort("parameter", "scale: expected TRUE, found ", describe(scale), "; see ?anndataoom::scale")
-  anndataoom::scale(x, zero_center = center)
+scale.AnnDataOOM <- function(x, ...) {
+  as_base <- function(center = TRUE, scale = TRUE) {
+    if (!isTRUE(scale)) abort("parameter", "scale: expected TRUE, found ", describe(scale), "; see ?anndataoom::scale")
+    anndataoom::scale(x, zero_center = center)
+  }
+  as_base(...)
 }

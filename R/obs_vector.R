@@ -1,34 +1,53 @@
 #' One gene or one annotation for all cells
 #'
 #' `obs_vector()` gives a column of `obs`, or the values of a gene; `var_vector()` a column of `var`, or the values of a
-#' cell. A gene needs a pass over the file (only its values are kept).
+#' cell. Genes need a pass over the file, one for all of them (only their values are kept), or an index: see
+#' [index_columns()].
 #'
 #' @param adata An [AnnDataOOM-class].
-#' @param k Name of a column of `obs` (`var`) or of a gene (cell).
+#' @param k Name of a column of `obs` (`var`) or of a gene (cell); for `obs_vector()` also several of them.
 #' @param layer Name of the layer to use instead of `X`.
 #' @param use_raw Whether to take genes from `raw`. By default, where `raw` has the gene and `X` does not.
-#' @return A vector with one entry per cell (gene).
+#' @return A vector with one entry per cell (gene); for several names a data.frame with a column for each.
 #' @export
 #' @examples
 #' adata <- read_h5ad(example_h5ad())
 #' summary(obs_vector(adata, adata$var_names[1]))
+#' head(obs_vector(adata, adata$var_names[1:3]))
 obs_vector <- function(adata, k, layer = NULL, use_raw = NULL) {
   check_adata(adata)
-  if (!is.character(k) || length(k) != 1 || is.na(k)) abort("parameter", "k: expected one name, found ", describe(k))
-  if (k %in% names(adata@obs) && is.null(layer) && !isTRUE(use_raw)) return(adata@obs[[k]])
+  if (!is.character(k) || length(k) == 0 || anyNA(k)) {
+    abort("parameter", "k: expected one name or several, found ", describe(k))
+  }
+  if (isTRUE(use_raw) && is.null(adata@raw)) {
+    abort("state", "use_raw: this object has no raw; set it with adata$raw <- adata")
+  }
+  annotation <- is.null(layer) & !isTRUE(use_raw) & k %in% names(adata@obs)
   genes <- row.names(adata@var)
-  if (is.null(use_raw)) {
-    use_raw <- is.null(layer) && !is.null(adata@raw) && !k %in% genes && k %in% row.names(adata@raw@var)
+  in_raw <- if (is.null(use_raw) && is.null(layer) && !is.null(adata@raw)) {
+    !k %in% genes & k %in% row.names(adata@raw@var)
+  } else {
+    rep(isTRUE(use_raw), length(k))
   }
-  if (isTRUE(use_raw)) {
-    if (is.null(adata@raw)) abort("state", "use_raw: this object has no raw; set it with adata$raw <- adata")
-    genes <- row.names(adata@raw@var)
+  values <- vector("list", length(k))
+  values[annotation] <- as.list(adata@obs)[k[annotation]]
+  for (raw in c(FALSE, TRUE)) {
+    wanted <- which(!annotation & in_raw == raw)
+    if (length(wanted) == 0) next
+    there <- if (raw) row.names(adata@raw@var) else genes
+    at <- match(k[wanted], there)
+    if (anyNA(at)) {
+      missing <- k[wanted][is.na(at)][1]
+      abort(
+        "name", "no column of obs and no gene named '", missing, "'",
+        similar_names(missing, c(names(adata@obs), there))
+      )
+    }
+    found <- collect_oom(select_oom(matrix_for(adata, layer, raw), NULL, at), limit = Inf)
+    values[wanted] <- lapply(seq_along(wanted), function(j) as.vector(found[, j]))
   }
-  at <- match(k, genes)
-  if (is.na(at)) {
-    abort("name", "no column of obs and no gene named '", k, "'", similar_names(k, c(names(adata@obs), genes)))
-  }
-  as.vector(collect_oom(select_oom(matrix_for(adata, layer, use_raw), NULL, at), limit = Inf))
+  if (length(k) == 1) return(values[[1]])
+  structure(values, names = k, row.names = row.names(adata@obs), class = "data.frame")
 }
 
 #' @rdname obs_vector

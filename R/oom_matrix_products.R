@@ -30,7 +30,13 @@ product_of <- function(x, y, transposed) {
 #'   arithmetic and comparisons (`x / 2`, `x > 0`) and functions of each value (`sqrt(x)`) give a `DelayedMatrix`, see
 #'   [OOMMatrixSeed-class].
 #' @aliases %*%,OOMMatrix,matrix-method %*%,matrix,OOMMatrix-method crossprod,OOMMatrix,matrix-method
-#'   Ops,OOMMatrix,ANY-method Ops,ANY,OOMMatrix-method Math,OOMMatrix-method
+#'   crossprod,matrix,OOMMatrix-method tcrossprod,OOMMatrix,matrix-method %*%,OOMMatrix,numeric-method
+#'   %*%,numeric,OOMMatrix-method crossprod,OOMMatrix,numeric-method crossprod,numeric,OOMMatrix-method
+#'   tcrossprod,OOMMatrix,numeric-method %*%,OOMMatrix,Matrix-method %*%,Matrix,OOMMatrix-method
+#'   crossprod,OOMMatrix,Matrix-method crossprod,Matrix,OOMMatrix-method tcrossprod,OOMMatrix,Matrix-method
+#'   %*%,OOMMatrix,ANY-method %*%,ANY,OOMMatrix-method crossprod,OOMMatrix,ANY-method crossprod,ANY,OOMMatrix-method
+#'   tcrossprod,OOMMatrix,ANY-method Ops,OOMMatrix,ANY-method Ops,ANY,OOMMatrix-method Ops,OOMMatrix,OOMMatrix-method
+#'   Math,OOMMatrix-method
 #' @exportMethod "%*%"
 #' @exportMethod crossprod
 #' @exportMethod tcrossprod

@@ -2,11 +2,13 @@
   when_loaded("DelayedArray", register_delayed_array)
   when_loaded("SingleCellExperiment", register_sce)
   when_loaded("SeuratObject", register_seurat)
-  setHook(packageEvent("DelayedArray", "attach"), function(...) {
-    if ("package:anndataoom" %in% search()) {
-      packageStartupMessage("scale() is now DelayedArray's: write anndataoom::scale(adata, max_value = 10)")
-    }
-  })
+  setHook(packageEvent("DelayedArray", "attach"), note_scale)
+}
+
+note_scale <- function(...) {
+  if ("package:anndataoom" %in% search()) {
+    packageStartupMessage("scale() is now DelayedArray's: write anndataoom::scale(adata, max_value = 10)")
+  }
 }
 
 # Calls `register` once `package` is loaded, now or later: suggested packages are not loaded on our account.

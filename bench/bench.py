@@ -12,8 +12,22 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
-RSCRIPT = shutil.which("Rscript")
+STEPS = ["open", "qc", "hvg", "normalize", "scale", "pca"]
+GENE_STEPS = ["1 gene", "50 genes", "index", "1 gene, indexed", "50 genes, indexed"]
 THREAD_VARIABLES = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "RAYON_NUM_THREADS"]
+# By the words of --tools. The first ours that ran is compared with the others.
+NAMES = {
+    "r": "anndataoom (R)",
+    "python": "anndataoom (Python)",
+    "scanpy": "scanpy in memory",
+    "peer": "anndataoom 0.1.8",
+    "bpcells": "BPCells",
+}
+OURS = [NAMES["r"], NAMES["python"]]
+PACKAGES = {
+    "scanpy": ["scanpy==1.11.5", "anndata==0.12.*", "scipy<1.16", "matplotlib"],
+    "peer": ["anndataoom==0.1.8"],
+}
 
 
 def run(command, env, timeout):
@@ -23,8 +37,7 @@ def run(command, env, timeout):
         done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=timeout)
     except subprocess.TimeoutExpired:
         return {"failed": f"no end after {timeout} s"}
-    wall = time.perf_counter() - started
-    record = {"wall": wall, "steps": {}}
+    record = {"wall": time.perf_counter() - started, "steps": {}}
     for line in done.stdout.splitlines():
         if line.startswith("{"):
             entry = json.loads(line)
@@ -32,112 +45,177 @@ def run(command, env, timeout):
                 record["steps"][entry["step"]] = entry["seconds"]
             else:
                 record.update(entry)
-    if "skipped" in record:
-        return record
     if done.returncode != 0:
-        record["failed"] = (done.stderr or done.stdout).strip().splitlines()[-1:] or [f"exit {done.returncode}"]
+        killed = "killed: out of memory?" if done.returncode in (-9, 137) else f"exit {done.returncode}"
+        record["failed"] = ((done.stderr or done.stdout).strip().splitlines() or [killed])[-1]
     return record
 
 
-def tools(python_env):
-    """Command of each tool; the file is appended."""
-    return {
-        "anndataoom (R)": [RSCRIPT, "--vanilla", str(HERE / "tools/ours.R")],
-        "scanpy in memory": [str(python_env / "scanpy/bin/python"), str(HERE / "tools/scanpy_memory.py")],
-        "anndataoom 0.1.8": [str(python_env / "peer/bin/python"), str(HERE / "tools/anndataoom_018.py")],
-        "BPCells": [RSCRIPT, "--vanilla", str(HERE / "tools/bpcells.R")],
-    }
+def seconds(record):
+    return sum(record["steps"].values())
+
+
+def ran(record):
+    return record is not None and "skipped" not in record and "failed" not in record
+
+
+def python_of_ours(folder):
+    """Command and environment of the Python that runs this project's package: scanpy's environment has what it needs."""
+    return [str(folder / "scanpy/bin/python")], {"PYTHONPATH": str(ROOT / "python")}
+
+
+def tool(key, folder):
+    """Command and environment of a tool (the file is appended), or why it cannot run."""
+    rscript = shutil.which("Rscript")
+    if key in ("r", "bpcells"):
+        script = {"r": "ours.R", "bpcells": "bpcells.R"}[key]
+        return ([rscript, "--vanilla", str(HERE / "tools" / script)], {}) if rscript else "R is not installed"
+    if key == "python":
+        if not (ROOT / "python/anndataoom/_core.abi3.so").exists():
+            return "the Python package is not built: sh tools/build-python.sh"
+        command, env = python_of_ours(folder)
+        return [*command, str(HERE / "tools/ours.py")], env
+    script = {"scanpy": "scanpy_memory.py", "peer": "anndataoom_018.py"}[key]
+    return [str(folder / key / "bin/python"), str(HERE / "tools" / script)], {}
 
 
 def environment(folder, requirements):
     """A virtual environment with the packages, made once."""
     if not (folder / "ready").exists():
+        print(f"installing {', '.join(requirements)} into {folder}", flush=True)
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
         subprocess.run([str(folder / "bin/pip"), "install", "--quiet", *requirements], check=True)
         (folder / "ready").touch()
 
 
 def compare(results):
-    """Gene sets and component variances of each tool against scanpy's, where it ran."""
-    reference = results.get("scanpy in memory", {})
+    """Genes and variances of each tool against scanpy's, or, where it did not run, against ours."""
+    order = [NAMES["scanpy"], *OURS]
+    reference = next((n for n in order if ran(results.get(n)) and "variance" in results[n]), None)
+    if reference is None:
+        return None
+    genes, variance = set(results[reference]["genes"]), results[reference]["variance"]
     for name, r in results.items():
-        if "genes" in r and "genes" in reference:
-            r["genes_shared"] = len(set(r["genes"]) & set(reference["genes"]))
-        if "variance" in r and "variance" in reference and r.get("genes_shared") == len(reference["genes"]):
-            pairs = zip(r["variance"], reference["variance"])
-            r["variance_difference"] = max(abs(a - b) / b for a, b in pairs)
+        if name == reference or not ran(r):
+            continue
+        if r.get("genes"):
+            r["genes_shared"] = len(genes & set(r["genes"]))
+        if r.get("variance") and r.get("genes_shared") == len(genes):
+            r["variance_difference"] = max(abs(a - b) / b for a, b in zip(r["variance"], variance))
+    return reference
 
 
 def table(all_results):
-    lines = ["| cells | tool | " + " | ".join(["open", "QC", "HVG", "normalise", "scale", "PCA"]) +
-             " | total s | peak MB | genes as scanpy | variances differ by |", "|---|---|" + "---|" * 10]
+    """Times of every step, then how the tools compare, in Markdown."""
+    head = ["cells", "tool", *STEPS, "total s", "peak MB", "same genes", "variances differ by"]
+    lines = ["| " + " | ".join(head) + " |", "|---|---|" + "---:|" * (len(head) - 2)]
     for n, results in all_results.items():
         for name, r in results["tools"].items():
-            if "skipped" in r or "failed" in r:
-                lines.append(f"| {n} | {name} | {r.get('skipped') or r.get('failed')} |" + " |" * 9)
+            if not ran(r):
+                lines.append(f"| {n:,} | {name} | {r.get('skipped') or 'failed: ' + r['failed']} |" + " |" * 9)
                 continue
-            steps = [f"{r['steps'][s]:.2f}" if s in r["steps"] else "" for s in
-                     ["open", "qc", "hvg", "normalize", "scale", "pca"]]
-            difference = f"{r['variance_difference']:.1e}" if "variance_difference" in r else ""
-            lines.append(f"| {n} | {name} | " + " | ".join(steps) +
-                         f" | {sum(r['steps'].values()):.2f} | {r['peak_mb']:.0f} | {r.get('genes_shared', '')} | {difference} |")
-        limit, full = results["decode_limit"], results["full_pass"]
-        lines.append(f"| {n} | decode limit (bare read and inflate): {limit:.2f} s; full pass (row sums, per-gene mean and "
-                     f"variance): {full:.2f} s, {full / limit:.2f} x |" + " |" * 10)
-    return "\n".join(lines) + "\n"
+            cells = [f"{r['steps'][s]:.2f}" if s in r["steps"] else "" for s in STEPS]
+            cells += [f"{seconds(r):.2f}", f"{r['peak_mb']:.0f}"]
+            if name == results["reference"]:
+                cells += ["reference", "reference"]
+            else:
+                difference = f"{r['variance_difference']:.1e}" if "variance_difference" in r else ""
+                cells += [str(r.get("genes_shared", "")), difference]
+            lines.append(f"| {n:,} | {name} | " + " | ".join(cells) + " |")
+    lines.append("")
+    for n, results in all_results.items():
+        lines += [f"{n:,} cells", ""]
+        if "decode_limit" in results:
+            limit, full = results["decode_limit"], results["full_pass"]
+            lines.append(f"- decode limit {limit:.2f} s, full pass {full:.2f} s: {full / limit:.2f} x")
+        for own in OURS:
+            mine = results["tools"].get(own)
+            if not ran(mine):
+                continue
+            for name, r in results["tools"].items():
+                if name not in OURS and ran(r):
+                    times, share = seconds(r) / seconds(mine), r["peak_mb"] / mine["peak_mb"]
+                    lines.append(f"- {own} against {name}: {times:.1f} x faster, 1/{share:.1f} of the memory")
+        genes = results.get("genes", {})
+        if ran(genes) and genes.get("steps"):
+            times = ", ".join(f"{s} {genes['steps'][s]:.3f} s" for s in GENE_STEPS if s in genes["steps"])
+            lines.append(f"- genes of all cells: {times}; the index takes {genes['index_mb']:.0f} MB")
+        elif genes:
+            lines.append(f"- genes of all cells: {genes.get('skipped') or 'failed: ' + genes['failed']}")
+        lines.append("")
+    sizes = sorted(all_results)
+    if len(sizes) > 1:
+        first, last = (all_results[n]["tools"] for n in (sizes[0], sizes[-1]))
+        lines += [f"from {sizes[0]:,} to {sizes[-1]:,} cells ({sizes[-1] / sizes[0]:.1f} x)", ""]
+        for name in first:
+            if ran(first[name]) and ran(last.get(name)):
+                lines.append(f"- {name}: {seconds(last[name]) / seconds(first[name]):.1f} x the time")
+    return "\n".join(lines).rstrip() + "\n"
 
 
 def main():
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--n-obs", type=int, nargs="+", default=[100_000])
     parser.add_argument("--n-vars", type=int, default=30_000)
-    parser.add_argument("--dir", type=Path, required=True)
-    parser.add_argument("--target-dir", type=Path, required=True)
+    parser.add_argument("--dir", type=Path, required=True, help="where files, environments and results go")
+    parser.add_argument("--target-dir", type=Path, required=True, help="Cargo's target folder, with the examples built")
+    parser.add_argument("--tools", nargs="+", choices=[*NAMES, "genes", "limit"], default=[*NAMES, "genes", "limit"])
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--repeats", type=int, default=int(os.environ.get("REPEATS", 1)))
-    parser.add_argument("--timeout", type=int, default=3600)
-    parser.add_argument("--memory-limit-cells", type=int, default=150_000, help="in-memory tools are skipped past this size")
+    parser.add_argument("--timeout", type=int, default=7200, help="seconds after which a tool is stopped")
+    parser.add_argument("--memory-limit-cells", type=int, default=150_000, help="scanpy is skipped past this size")
     arguments = parser.parse_args()
-    arguments.dir.mkdir(parents=True, exist_ok=True)
-    environment(arguments.dir / "scanpy", ["scanpy==1.11.5", "anndata==0.12.*", "scipy<1.16", "matplotlib"])
-    environment(arguments.dir / "peer", ["anndataoom==0.1.8"])
+    folder = arguments.dir.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    environment(folder / "scanpy", PACKAGES["scanpy"])  # the plots are drawn there too
+    if "peer" in arguments.tools:
+        environment(folder / "peer", PACKAGES["peer"])
 
-    env = dict(os.environ, **{v: str(arguments.threads) for v in THREAD_VARIABLES})
-    env["ANNDATAOOM_THREADS"] = str(arguments.threads)
+    base = dict(os.environ, ANNDATAOOM_THREADS=str(arguments.threads))
+    base.update({v: str(arguments.threads) for v in THREAD_VARIABLES})
     examples = arguments.target_dir / "release/examples"
     all_results = {}
     for n in arguments.n_obs:
-        file = arguments.dir / f"sim_{n}x{arguments.n_vars}.h5ad"
+        file = folder / f"sim_{n}x{arguments.n_vars}.h5ad"
         if not file.exists():
             print(f"simulating {file}", flush=True)
-            subprocess.run([str(examples / "simulate"), "--n-obs", str(n), "--n-vars", str(arguments.n_vars), str(file)], check=True)
+            command = [examples / "simulate", "--n-obs", n, "--n-vars", arguments.n_vars, file]
+            subprocess.run([str(word) for word in command], check=True)
         with open(file, "rb") as handle:  # into the page cache
             while handle.read(1 << 24):
                 pass
         results = {"tools": {}}
-        for repeat in range(arguments.repeats):
-            for name, command in tools(arguments.dir).items():
-                if name == "scanpy in memory" and n > arguments.memory_limit_cells:
-                    results["tools"][name] = {"skipped": "needs about ten times the decoded matrix in memory"}
+        for _ in range(arguments.repeats):
+            for key in (k for k in NAMES if k in arguments.tools):
+                name, found = NAMES[key], tool(key, folder)
+                if key == "scanpy" and n > arguments.memory_limit_cells:
+                    found = "needs about ten times the decoded matrix in memory"
+                if isinstance(found, str):
+                    results["tools"][name] = {"skipped": found}
                     continue
-                print(f"{n} cells, {name}", flush=True)
-                record = run([*command, str(file)], env, arguments.timeout)
+                print(f"{n:,} cells, {name}", flush=True)
+                record = run([*found[0], str(file)], base | found[1], arguments.timeout)
                 best = results["tools"].get(name)
-                if best is None or "failed" in best or record["wall"] < best["wall"]:
+                if best is None or not ran(best) or (ran(record) and seconds(record) < seconds(best)):
                     results["tools"][name] = record
-        limits = subprocess.run(
-            [str(examples / "decode_limit"), str(file), "X", str(arguments.threads), "3"],
-            env=env, capture_output=True, text=True, check=True, timeout=arguments.timeout,
-        ).stdout
-        results["decode_limit"], results["full_pass"] = map(float, re.search(r"bare (\S+) s, pass (\S+) s", limits).groups())
-        compare(results["tools"])
+        if "genes" in arguments.tools:
+            print(f"{n:,} cells, genes", flush=True)
+            command, env = python_of_ours(folder)
+            results["genes"] = run([*command, str(HERE / "tools/genes.py"), str(file)], base | env, arguments.timeout)
+        if "limit" in arguments.tools:
+            print(f"{n:,} cells, decode limit", flush=True)
+            command = [str(examples / "decode_limit"), str(file), "X", str(arguments.threads), "3"]
+            done = subprocess.run(command, env=base, capture_output=True, text=True, check=True)
+            found = re.search(r"bare (\S+) s, pass (\S+) s", done.stdout).groups()
+            results["decode_limit"], results["full_pass"] = map(float, found)
+        results["reference"] = compare(results["tools"])
         all_results[n] = results
-    (arguments.dir / "results.json").write_text(json.dumps(all_results, indent=1))
-    text = table(all_results)
-    (arguments.dir / "table.md").write_text(text)
-    print(text)
-    subprocess.run([str(arguments.dir / "scanpy/bin/python"), str(HERE / "plot.py"), str(arguments.dir)], check=True)
-    print(f"written: {arguments.dir}/table.md, results.json, time.png, memory.png")
+        # What is known so far survives whatever happens next.
+        (folder / "results.json").write_text(json.dumps(all_results, indent=1))
+        (folder / "table.md").write_text(table(all_results))
+    print(table(all_results))
+    subprocess.run([str(folder / "scanpy/bin/python"), str(HERE / "plot.py"), str(folder)], check=True)
+    print(f"written: {folder}/table.md, results.json, time.png, memory.png")
 
 
 if __name__ == "__main__":

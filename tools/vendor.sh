@@ -8,7 +8,7 @@ cd "$(dirname "$0")/../src/rust"
 PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin"; export PATH
 rm -rf vendor vendor.tar.xz vendor-config.toml
 cargo vendor --locked --versioned-dirs vendor > /dev/null
-XZ_OPT="-9 -T2" tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -cJf vendor.tar.xz vendor
+XZ_OPT="-6 -T0" tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -cJf vendor.tar.xz vendor
 rm -rf vendor
 cat > vendor-config.toml <<'CONFIG'
 [source.crates-io]

@@ -19,7 +19,8 @@ with step("normalize"):
 with step("hvg"):
     oom.chunked_highly_variable_genes_pearson(adata, n_top_genes=2000, layer="counts")
 with step("scale"):
-    adata = adata[:, np.asarray(adata.var["highly_variable"])]
+    whole = adata  # a subset of 0.1.8 panics ("accessing an empty slot") once the object it was taken from is gone
+    adata = whole[:, np.asarray(whole.var["highly_variable"])]
     oom.chunked_scale(adata, max_value=10)
 with step("pca"):
     oom.chunked_pca(adata, layer="scaled", n_comps=50)

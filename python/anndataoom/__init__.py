@@ -74,6 +74,52 @@ def read(path, backed: str = "r", **kwargs) -> AnnDataOOM:
 
 read_h5ad = read
 
+
+def explain(adata, layer: str | None = None) -> None:
+    """Prints what a matrix would cost to go through, without reading it.
+
+    What is stored and queued, what earlier passes left (sums, kept columns, an index), and for each verb the number of
+    passes over the values, where they come from and how many bytes are read.
+
+    Parameters
+    ----------
+    adata
+        An AnnDataOOM.
+    layer
+        The layer to use instead of X.
+    """
+    adata.explain(layer)
+
+
+def index_columns(adata, dir, layer: str | None = None) -> str:
+    """Makes genes readable in milliseconds.
+
+    A file with compressed rows has to be read whole for a single gene. This leaves a copy of the matrix by column, in
+    few bits (about half the room of the matrix), in a folder of your choice; from then on `obs_vector` and every other
+    selection of a few genes is read from there, in this object and in all made from it. In another session the same
+    call finds the index again. An index of an earlier state of the file is not used but made anew.
+
+    Parameters
+    ----------
+    adata
+        An AnnDataOOM.
+    dir
+        The folder; made when it is not there.
+    layer
+        The layer to use instead of X.
+
+    Returns
+    -------
+    The path of the index.
+
+    Raises
+    ------
+    RuntimeError
+        The matrix is stored by column, and needs none; or is dense or in memory, and can have none.
+    """
+    return adata.index_columns(dir, layer)
+
+
 __all__ = [
     "__version__",
     "read",
@@ -81,6 +127,8 @@ __all__ = [
     "pp",
     "tl",
     "settings",
+    "explain",
+    "index_columns",
     "AnnDataOOM",
     "AnnDataSet",
     "BackedArray",

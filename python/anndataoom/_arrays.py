@@ -221,6 +221,18 @@ class BackedArray:
         share = 1 if info["layout"] == "csc" else 4
         return max(1, int(settings.memory / share / max(1, per_row)))
 
+    # -- cost ---------------------------------------------------------------------------------------------------------
+
+    def plan(self) -> str:
+        """What going through it would cost: see `anndataoom.explain`."""
+        return self._m.explain()
+
+    def index_columns(self, dir) -> str:
+        """Makes selections of a few genes readable in milliseconds: see `anndataoom.index_columns`."""
+        os.makedirs(dir, exist_ok=True)
+        path, _, _ = self._m.index_columns(os.fspath(dir))
+        return str(path)
+
     # -- reductions ---------------------------------------------------------------------------------------------------
 
     def sum(self, axis=None, chunk_size: int = DEFAULT_CHUNK_SIZE, keepdims: bool = False, *, dtype=None, out=None):

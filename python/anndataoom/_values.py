@@ -37,25 +37,41 @@ class Values:
         else:
             self._layers[layer] = value
 
-    def obs_vector(self, key: str, *, layer: str | None = None) -> np.ndarray:
-        """A column of obs, or the values of one gene.
+    def explain(self, layer: str | None = None) -> None:
+        """Prints what X or a layer would cost to go through; see `anndataoom.explain`."""
+        print(self._matrix(layer).plan(), end="")
+
+    def index_columns(self, dir: str | os.PathLike, layer: str | None = None) -> str:
+        """Makes genes readable in milliseconds; see `anndataoom.index_columns`."""
+        return self._matrix(layer).index_columns(dir)
+
+    def obs_vector(self, key: str | list[str], *, layer: str | None = None) -> np.ndarray | pd.DataFrame:
+        """A column of obs, or the values of one gene; of several of them a frame, its genes read in one pass.
 
         Parameters
         ----------
         key
-            Name of a column of obs, else of a gene.
+            Name of a column of obs, else of a gene; or a list of such names.
         layer
             Layer to take the gene from; X by default.
 
         Returns
         -------
-        Array of `n_obs` values, in the dtype of the column or matrix.
+        Array of `n_obs` values, in the dtype of the column or matrix; for a list a frame with a column for each.
 
         Raises
         ------
         KeyError
             There is neither, or several genes have the name.
         """
+        if not isinstance(key, str):
+            keys = list(key)
+            genes = [k for k in keys if k not in self._obs.columns]
+            frame = {k: self._obs.column(k).values for k in keys if k not in genes}
+            if genes:
+                values = dense(self._matrix(layer)[:, self._resolve_index(genes, axis="var")])
+                frame.update(zip(genes, values.T, strict=True))
+            return pd.DataFrame(frame, index=self.obs_names)[keys]
         if key in self._obs.columns:
             return self._obs.column(key).values
         column = self._resolve_index(key, axis="var")

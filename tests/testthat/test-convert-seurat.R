@@ -46,6 +46,7 @@ test_that("every part goes to a Seurat object and comes back", {
 })
 
 test_that("Seurat works on it, and its results come back", {
+  skip_on_cran()
   skip_if_not(seurat4, "SeuratObject 5 is tried with a stand-in")
   a <- pipeline_object()
   quiet <- function(x) suppressWarnings(suppressMessages(x))

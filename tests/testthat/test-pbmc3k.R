@@ -13,6 +13,7 @@ rand_index <- function(x, y) {
 }
 
 test_that("the pipeline finds what scanpy finds", {
+  skip_on_cran()
   skip_if_not_installed("jsonlite")
   file <- shared_file()
   golden <- jsonlite::fromJSON(golden_file("pbmc3k.json"))
@@ -68,6 +69,7 @@ test_that("the pipeline finds what scanpy finds", {
 })
 
 test_that("the graph stage reaches the quality of the reference programs", {
+  skip_on_cran()
   skip_if_not_installed("jsonlite")
   golden <- jsonlite::fromJSON(golden_file("pbmc3k.json"))
   adata <- suppressMessages(read_h5ad(shared_file())) |>

@@ -19,12 +19,14 @@ results <- function(adata) {
 }
 
 test_that("threads and memory change no bit of any result", {
+  skip_on_cran()
   one <- results(pipeline(example_h5ad(), anndataoom.threads = 1))
   expect_identical(results(pipeline(example_h5ad(), anndataoom.threads = 2)), one)
   expect_identical(results(pipeline(example_h5ad(), anndataoom.threads = 3, anndataoom.memory = 2^20)), one)
 })
 
 test_that("compressed rows, compressed columns and dense files give the same", {
+  skip_on_cran()
   rows <- results(pipeline(example_h5ad()))
   for (layout in c("as_csc", "as_dense")) {
     file <- tempfile(fileext = ".h5ad")
@@ -58,6 +60,7 @@ r_process <- function(code, prefix = "") {
 }
 
 test_that("the matrix is never whole in memory", {
+  skip_on_cran()
   skip_on_os(c("windows", "mac"))
   file <- tempfile(fileext = ".h5ad")
   # 20,000 x 10,000 with about 95 million values: 760 MB in the smallest sparse form, 800 MB dense.
@@ -85,6 +88,7 @@ test_that("the matrix is never whole in memory", {
 })
 
 test_that("Ctrl-C stops a running step within a second, and R goes on", {
+  skip_on_cran()
   skip_on_os("windows")
   folder <- tempfile()
   dir.create(folder)
@@ -121,6 +125,7 @@ test_that("Ctrl-C stops a running step within a second, and R goes on", {
 })
 
 test_that("a full disk leaves the older file whole and R working", {
+  skip_on_cran()
   skip_on_os("windows")
   file <- tempfile(fileext = ".h5ad")
   write_h5ad(read_h5ad(example_h5ad())[1:20, 1:30], file)

@@ -95,4 +95,31 @@ test_that("progress is drawn only when asked for", {
   bar <- with_options(list(anndataoom.progress = TRUE), anndataoom:::progress_bar("x"))
   expect_type(bar$draw, "closure")
   expect_silent(bar$close())
+  skip_if_not_installed("cli")
+  # A label with braces is text, not code.
+  with_options(list(anndataoom.progress = TRUE, cli.progress_show_after = 0), {
+    bar <- anndataoom:::progress_bar("counting {cells}")
+    expect_no_error(for (k in 1:5) bar$draw(k / 5))
+    expect_no_error(bar$close())
+  })
+})
+
+test_that("messages are left out when asked for", {
+  a <- on_file(twin)
+  expect_message(qc_metrics(a, qc_vars = "mt", percent_top = NULL), class = "anndataoom_message_gene_set")
+  expect_silent(with_options(list(anndataoom.quiet = TRUE), qc_metrics(a, qc_vars = "mt", percent_top = NULL)))
+})
+
+test_that("the configuration is shown", {
+  config <- oom_config()
+  expect_match(config$hdf5, "^[0-9]+\\.[0-9]+\\.[0-9]+$")
+  expect_true(all(c("gzip", "lzf", "zstd") %in% config$filters))
+  expect_snapshot(print(oom_config()), transform = function(lines) {
+    sub("(version|core|hdf5|threads|cores|packages): +.*", "\\1: <...>", lines)
+  })
+  expect_snapshot({
+    cat(error_of(with_options(list(anndataoom.threads = 0), row_sums(as_object(twin)))))
+    cat(error_of(with_options(list(anndataoom.threads = "many"), row_sums(as_object(twin)))))
+    cat(error_of(with_options(list(anndataoom.max_bytes = "2 GB"), oom_config())))
+  })
 })

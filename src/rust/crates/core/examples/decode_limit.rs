@@ -87,7 +87,9 @@ fn pass(path: &str, element: &str, threads: usize) -> Result<(f64, f64), Box<dyn
                     }
                 });
             }
-            Ok((block.positions, rows, genes))
+            let positions = block.positions.clone();
+            block.recycle();
+            Ok((positions, rows, genes))
         },
         |(positions, sums, moments)| {
             for (i, s) in sums.into_iter().enumerate() {

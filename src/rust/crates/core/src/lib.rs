@@ -12,6 +12,7 @@ pub mod graph;
 pub mod matrix;
 pub mod ops;
 pub mod patch;
+mod random;
 pub mod sim;
 pub mod store;
 pub mod stream;

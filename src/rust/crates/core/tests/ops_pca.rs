@@ -181,9 +181,7 @@ fn patch_and_refusals() {
             Err(Error::Values { row: 17, column: 4, operation: "pca", .. })
         ));
     }
-    let wide = sparse(3, 8001, &vec![0.0; 3 * 8001], None, f32s);
     let one = PcaOptions { n_comps: Some(1), ..options };
-    assert_eq!(ops::pca(&wide, &one, &ctx()).unwrap_err().class(), "memory");
     // A constant matrix has no variance: its ratio is undefined, as scikit-learn's.
     let flat = ops::pca(&dense(5, 4, &[2.0; 20], f64s), &one, &ctx()).unwrap();
     assert!(flat.variance[0] == 0.0 && flat.variance_ratio[0].is_nan());

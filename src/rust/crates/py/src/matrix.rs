@@ -160,6 +160,17 @@ impl Matrix {
         to_py(py, value)
     }
 
+    /// The plan, as text.
+    fn explain(&self, py: Python<'_>) -> PyResult<String> {
+        run(py, |ctx| Ok(ops::explain(&self.0, ctx).to_string()))
+    }
+
+    /// Path, bytes and whether it was made now, of the column index in use from now on.
+    fn index_columns(&self, py: Python<'_>, dir: PathBuf) -> PyResult<(PathBuf, u64, bool)> {
+        let found = run(py, |ctx| ops::index_columns(&self.0, &dir, ctx))?;
+        Ok((found.path, found.bytes, found.made))
+    }
+
     fn row_sums<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         buffer(py, run(py, |ctx| ops::row_sums(&self.0, ctx))?)
     }

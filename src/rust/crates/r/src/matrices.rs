@@ -9,7 +9,7 @@ use crate::to_r::{list_of, to_r, transposed_to_r};
 use anndataoom_core::chain::{Along, Fill, Member, Op, Stacked, MISSING};
 use anndataoom_core::element::Value;
 use anndataoom_core::matrix::{MemorySource, Source};
-use anndataoom_core::{stream, Error, LazyMatrix, Result};
+use anndataoom_core::{ops, stream, Error, LazyMatrix, Result};
 use extendr_api::prelude::*;
 use std::sync::Arc;
 
@@ -147,6 +147,36 @@ fn rs_matrix_collect(args: Robj) -> Robj {
     })
 }
 
+/// `matrix`: the plan, as text and as columns.
+#[extendr]
+fn rs_explain(args: Robj) -> Robj {
+    reply(args, |a, _| {
+        let plan = ops::explain(&a.matrix("matrix")?, &a.context()?);
+        let over: Vec<String> = plan.steps.iter().map(ops::Step::from).collect();
+        let names = ["text", "verb", "passes", "over", "columns", "bytes"];
+        let values: Vec<Robj> = vec![
+            plan.to_string().into(),
+            plan.steps.iter().map(|s| s.verb.as_str()).collect::<Vec<_>>().into(),
+            plan.steps.iter().map(|s| s.passes.len() as i32).collect::<Vec<_>>().into(),
+            over.into(),
+            plan.steps.iter().map(|s| s.columns as i32).collect::<Vec<_>>().into(),
+            plan.steps.iter().map(|s| s.bytes as f64).collect::<Vec<_>>().into(),
+        ];
+        list_of(names.into_iter(), values)
+    })
+}
+
+/// `matrix`, `dir`: the column index in use from now on.
+#[extendr]
+fn rs_index_columns(args: Robj) -> Robj {
+    reply(args, |a, _| {
+        let (x, dir) = (a.matrix("matrix")?, a.str("dir")?.to_owned());
+        let found = run(a, |ctx| ops::index_columns(&x, dir.as_ref(), ctx))?;
+        let path: Robj = found.path.to_string_lossy().as_ref().into();
+        list_of(["path", "bytes", "made"].into_iter(), vec![path, (found.bytes as f64).into(), found.made.into()])
+    })
+}
+
 /// `x`: to the core and back, for tests.
 #[extendr]
 fn rs_echo(args: Robj) -> Robj {
@@ -168,5 +198,7 @@ extendr_module! {
     fn rs_matrix_log1p;
     fn rs_matrix_info;
     fn rs_matrix_collect;
+    fn rs_explain;
+    fn rs_index_columns;
     fn rs_echo;
 }

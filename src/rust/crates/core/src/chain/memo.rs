@@ -1,6 +1,6 @@
 //! What passes over a stored matrix have found out about it, shared by every chain on it and gone with the last of them.
 
-use crate::matrix::{ColumnCache, Rows};
+use crate::matrix::{ColumnCache, ColumnIndex, Rows};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A selection of a source; `None` is everything in order.
@@ -38,6 +38,7 @@ pub(crate) struct CountSums {
 pub(super) struct Memo {
     sums: Mutex<Option<(Selection, Arc<CountSums>)>>,
     columns: Mutex<Option<(Selection, Arc<ColumnCache>)>>,
+    index: Mutex<Option<Arc<ColumnIndex>>>,
 }
 
 // A poisoned lock cannot occur: nothing that can panic runs while one is held.
@@ -73,6 +74,16 @@ impl super::LazyMatrix {
             Rows::List(l) => Some(&**l),
         };
         selection.is(rows, self.columns()).then(|| cache.clone())
+    }
+
+    /// The column index of the source, when one was attached.
+    pub(crate) fn index(&self) -> Option<Arc<ColumnIndex>> {
+        lock(&self.memo.index).clone()
+    }
+
+    /// Reads selected columns of the source, in every chain on it, from `index` from now on.
+    pub(crate) fn attach(&self, index: ColumnIndex) {
+        *lock(&self.memo.index) = Some(Arc::new(index));
     }
 
     /// Keeps the blocks of a pass over `rows`, in place of what was kept before.

@@ -106,7 +106,7 @@ macro_rules! with_data {
 }
 
 /// A stored number: how one value of a [`Data`] buffer reads as f64 and comes from one.
-pub trait Number: Copy + PartialEq + Default + Send + Sync + std::fmt::Debug + 'static {
+pub trait Number: Copy + PartialEq + PartialOrd + Default + Send + Sync + std::fmt::Debug + 'static {
     /// Its dtype.
     const DTYPE: DType;
     /// The value as f64 (64-bit integers beyond 2^53 round).

@@ -4,7 +4,7 @@ pub mod connectivities;
 pub mod knn;
 pub mod leiden;
 mod patches;
-mod random;
+use crate::random;
 pub mod spectral;
 mod symmetric;
 pub mod umap;

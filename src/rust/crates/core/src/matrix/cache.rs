@@ -26,6 +26,17 @@ enum Values {
     Stored(Data),
 }
 
+impl Values {
+    /// Bytes a value.
+    fn width(&self) -> usize {
+        match self {
+            Values::U8(_) => 1,
+            Values::U16(_) => 2,
+            Values::Stored(d) => d.dtype().size(),
+        }
+    }
+}
+
 /// One block, compact.
 #[derive(Debug)]
 struct Packed {
@@ -125,11 +136,7 @@ impl ColumnCache {
             columns: indices.iter().map(|&c| c as u16).collect(),
             values: pack(data).unwrap_or_else(|| Values::Stored(data.clone())),
         };
-        let width = match &packed.values {
-            Values::U8(_) => 1,
-            Values::U16(_) => 2,
-            Values::Stored(d) => d.dtype().size(),
-        };
+        let width = packed.values.width();
         let bytes = packed.indptr.len() * 4 + packed.columns.len() * (2 + width);
         let in_memory = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |l| l.checked_sub(bytes)).is_ok();
         let kept = match packed {
@@ -166,6 +173,18 @@ impl ColumnCache {
             let _ = self.scratch.set(Scratch::new()?);
         }
         self.scratch.get().ok_or_else(|| Error::Internal("no scratch file".to_owned()))
+    }
+
+    /// Bytes in memory and in the scratch file.
+    pub(crate) fn held(&self) -> (u64, u64) {
+        let bytes = |n: usize, values: usize, width: usize| (n * 4 + values * (2 + width)) as u64;
+        self.kept.iter().filter_map(OnceLock::get).fold((0, 0), |(memory, scratch), kept| match kept {
+            Kept::Memory(p) => (memory + bytes(p.indptr.len(), p.columns.len(), p.values.width()), scratch),
+            Kept::Scratch { indptr, width, .. } => {
+                let n = indptr.last().map_or(0, |&e| e as usize);
+                (memory + bytes(indptr.len(), 0, 0), scratch + bytes(0, n, *width))
+            }
+        })
     }
 
     /// Whether every block is kept.

@@ -8,7 +8,7 @@ use super::csr::touched;
 use super::disk::{with_plain, Plain, Scratch, Shared};
 use super::rows::{Decoded, Fault};
 use super::sparse::SparseParts;
-use super::{Block, ColumnMap, Layout, Location, Pass, Positions, Rows, Source, BLOCK_ROWS, BLOCK_VALUES};
+use super::{Block, ColumnMap, Layout, Location, Pass, Positions, Reads, Rows, Source, BLOCK_ROWS, BLOCK_VALUES};
 use crate::context::guard;
 use crate::element::DType;
 use crate::error::{Error, Result};
@@ -51,6 +51,14 @@ impl Source for CscSource {
 
     fn location(&self) -> Option<Location> {
         Some(self.parts.location())
+    }
+
+    fn reads(&self) -> Reads {
+        self.parts.reads()
+    }
+
+    fn pass_bytes(&self, _: &Rows, columns: Option<&ColumnMap>) -> u64 {
+        self.parts.bytes_of(&columns.map_or(Rows::All, |map| Rows::List(map.selected().into())))
     }
 
     fn pass<'a>(&'a self, rows: Rows, columns: Option<Arc<ColumnMap>>, memory: usize) -> Result<Box<dyn Pass + 'a>> {

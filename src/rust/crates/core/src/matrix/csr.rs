@@ -2,8 +2,11 @@
 
 use super::disk::{with_plain, Cursor, Plain, Shared};
 use super::rows::{Decoded, Wanted};
+use super::spare;
 use super::sparse::SparseParts;
-use super::{cut_blocks, Block, ColumnMap, Layout, Location, Pass, Positions, Rows, Source};
+use super::{
+    cut_blocks, Block, ColumnMap, Layout, Location, Pass, Positions, Reads, Rows, Source, Stamp, BLOCK_VALUES,
+};
 use crate::element::DType;
 use crate::error::Result;
 use std::ops::{Range, RangeInclusive};
@@ -44,6 +47,18 @@ impl Source for CsrSource {
 
     fn location(&self) -> Option<Location> {
         Some(self.parts.location())
+    }
+
+    fn stamp(&self) -> Option<Stamp> {
+        self.parts.stamp()
+    }
+
+    fn reads(&self) -> Reads {
+        self.parts.reads()
+    }
+
+    fn pass_bytes(&self, rows: &Rows, _: Option<&ColumnMap>) -> u64 {
+        self.parts.bytes_of(rows)
     }
 
     fn pass<'a>(&'a self, rows: Rows, columns: Option<Arc<ColumnMap>>, memory: usize) -> Result<Box<dyn Pass + 'a>> {
@@ -103,8 +118,8 @@ impl CsrPass<'_> {
     fn read_as<T: Plain>(&self, block: usize) -> Result<Block> {
         let (range, indptr) = (self.blocks[block].clone(), &self.parts.indptr);
         let wanted = Wanted::new(&self.rows, &range);
-        let mut decoded =
-            Decoded::<T> { indptr: Vec::with_capacity(wanted.len() + 1), indices: Vec::new(), data: Vec::new() };
+        let (indices, data) = (spare::take(), spare::take::<T>());
+        let mut decoded = Decoded { indptr: Vec::with_capacity(wanted.len() + 1), indices, data };
         let mut sum = 0u64;
         decoded.indptr.push(0);
         for i in 0..wanted.len() {
@@ -155,8 +170,10 @@ impl SparseParts {
         data: &Shared,
         out: &mut Decoded<T>,
     ) -> Result<()> {
-        super::disk::reserve(&mut out.indices, sum, || self.element.clone())?;
-        super::disk::reserve(&mut out.data, sum, || self.element.clone())?;
+        // Blocks are nearly alike: room for the largest serves them all.
+        let room = if sum > BLOCK_VALUES / 2 { sum.max(BLOCK_VALUES) } else { sum };
+        super::disk::reserve(&mut out.indices, room, || self.element.clone())?;
+        super::disk::reserve(&mut out.data, room, || self.element.clone())?;
         let mut cursor = Cursor::new(indices);
         match self.indices.dtype() {
             // The same bytes; a negative index becomes one past any column and is found when rows are checked.

@@ -2,7 +2,7 @@
 
 use super::disk::{as_bytes_mut, grow, reserve, with_plain, Cursor, Plain, RawDataset, RawFile, Shared};
 use super::rows::Wanted;
-use super::{cut_blocks, Block, ColumnMap, Layout, Location, Pass, Positions, Rows, Source, Storage};
+use super::{cut_blocks, Block, ColumnMap, Layout, Location, Pass, Positions, Reads, Rows, Source, Storage};
 use crate::element::DType;
 use crate::error::Result;
 use crate::store::Store;
@@ -63,6 +63,10 @@ impl Source for DenseSource {
 
     fn location(&self) -> Option<Location> {
         Some(self.location.clone())
+    }
+
+    fn reads(&self) -> Reads {
+        self.values.reads()
     }
 
     fn pass<'a>(&'a self, rows: Rows, columns: Option<Arc<ColumnMap>>, memory: usize) -> Result<Box<dyn Pass + 'a>> {

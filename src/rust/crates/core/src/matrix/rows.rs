@@ -1,6 +1,7 @@
 //! Rows as they come out of the file, put into the order a block promises.
 
 use super::disk::Plain;
+use super::spare;
 use super::{ColumnMap, Rows, Storage};
 use std::borrow::Cow;
 use std::ops::Range;
@@ -133,8 +134,10 @@ impl<T: Plain> Decoded<T> {
         self.indices.truncate(to);
         self.data.truncate(to);
         if to < self.indices.capacity() / 2 {
-            self.indices.shrink_to_fit();
-            self.data.shrink_to_fit();
+            // What is left moves to memory of its own; the rest serves the next block.
+            let (indices, data) = (self.indices.clone(), self.data.clone());
+            spare::keep(std::mem::replace(&mut self.indices, indices));
+            spare::keep(std::mem::replace(&mut self.data, data));
         }
         Ok(self)
     }

@@ -66,6 +66,15 @@ impl Rows {
     }
 }
 
+/// Chunks of the values (and indices) of a matrix.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Reads {
+    /// Chunks there are; 0 for values in one run.
+    pub chunks: u64,
+    /// Chunks decoded since the matrix was opened: once more than `chunks` is one pass too many.
+    pub decoded: u64,
+}
+
 /// A stored matrix, cells x genes. Cheap to share; every method may be called from any thread.
 pub trait Source: Send + Sync + std::fmt::Debug {
     /// Rows (obs), columns (var).
@@ -85,6 +94,22 @@ pub trait Source: Send + Sync + std::fmt::Debug {
 
     /// Where it lives; `None` in memory.
     fn location(&self) -> Option<Location>;
+
+    /// The present state of the file it is read from; `None` when there is no plain file to tell it by.
+    fn stamp(&self) -> Option<super::Stamp> {
+        None
+    }
+
+    /// What was read of it so far.
+    fn reads(&self) -> Reads {
+        Reads::default()
+    }
+
+    /// Stored bytes a pass over `rows` and `columns` (all when `None`) reads, roughly: whole chunks.
+    fn pass_bytes(&self, rows: &Rows, columns: Option<&ColumnMap>) -> u64 {
+        let _ = (rows, columns);
+        self.disk_bytes()
+    }
 
     /// Prepares one pass over `rows`, keeping `columns` (all when `None`). `memory` bounds what the pass may hold besides
     /// the blocks it has handed out.

@@ -1,12 +1,14 @@
 //! What CSR and CSC elements have in common: three datasets that must agree.
 
+use super::csr::touched;
 use super::disk::{with_plain, Cursor, Plain, RawDataset, RawFile, Shared};
+use super::index::hash;
 use super::rows::Fault;
-use super::{Layout, Location};
+use super::{Layout, Location, Reads, Rows, Stamp};
 use crate::element::DType;
 use crate::error::{Error, Result};
 use crate::store::Store;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// The parts of a compressed matrix, checked against each other.
 #[derive(Debug)]
@@ -20,6 +22,9 @@ pub(super) struct SparseParts {
     pub(super) indices: RawDataset,
     pub(super) data: RawDataset,
     pub(super) disk_bytes: u64,
+    file: Option<Arc<RawFile>>,
+    /// Checksum of `indptr`.
+    checksum: OnceLock<u64>,
 }
 
 impl SparseParts {
@@ -65,7 +70,17 @@ impl SparseParts {
             return Err(offsets.bad(format!("a last offset of {nnz}, the number of stored values"), found));
         }
         let disk_bytes = data.disk_bytes() + indices.disk_bytes() + offsets.disk_bytes();
-        Ok(SparseParts { store: store.clone(), element: element.to_owned(), shape, indptr, indices, data, disk_bytes })
+        Ok(SparseParts {
+            store: store.clone(),
+            element: element.to_owned(),
+            shape,
+            indptr,
+            indices,
+            data,
+            disk_bytes,
+            file,
+            checksum: OnceLock::new(),
+        })
     }
 
     /// Stored values.
@@ -75,6 +90,38 @@ impl SparseParts {
 
     pub(super) fn location(&self) -> Location {
         Location { path: self.store.path().to_owned(), element: self.element.clone() }
+    }
+
+    /// The present state of the file.
+    pub(super) fn stamp(&self) -> Option<Stamp> {
+        let (bytes, modified, inode) = self.file.as_ref()?.state()?;
+        let offsets = || hash(&self.indptr.iter().flat_map(|o| o.to_le_bytes()).collect::<Vec<u8>>());
+        Some(Stamp { bytes, modified, inode, offsets: *self.checksum.get_or_init(offsets) })
+    }
+
+    /// Stored bytes of the chunks that hold these rows (columns, in CSC).
+    pub(super) fn bytes_of(&self, rows: &Rows) -> u64 {
+        let (Rows::List(list), nnz) = (rows, self.nnz()) else { return self.disk_bytes };
+        let mut list = list.to_vec();
+        list.sort_unstable();
+        let n = list.len();
+        let rows = Rows::List(list.into());
+        let share = |dataset: &RawDataset| {
+            let len = if dataset.is_contiguous() { 1 } else { dataset.chunk()[0] };
+            let (mut chunks, mut next) = (0, 0);
+            for run in touched(&self.indptr, &rows, &(0..n), len) {
+                chunks += (run.end() + 1).saturating_sub(next.max(*run.start()));
+                next = next.max(run.end() + 1);
+            }
+            dataset.disk_bytes() as f64 * chunks as f64 / nnz.div_ceil(len).max(1) as f64
+        };
+        (share(&self.indices) + share(&self.data)) as u64
+    }
+
+    /// Chunks of indices and values.
+    pub(super) fn reads(&self) -> Reads {
+        let (a, b) = (self.indices.reads(), self.data.reads());
+        Reads { chunks: a.chunks + b.chunks, decoded: a.decoded + b.decoded }
     }
 
     /// The error for a row (or, in CSC, column) that cannot be used; `major` gives its number in the file.

@@ -6,8 +6,10 @@
 //! therefore the same bits for any number of threads and any memory budget. Each verb has a typed result, and a
 //! method that turns it into a [`crate::patch::Patch`] under scanpy's names.
 
+mod explain;
 mod filter;
 mod hvg;
+mod index_columns;
 mod moments;
 mod normalize;
 mod pca;
@@ -17,11 +19,13 @@ mod regress;
 mod sums;
 mod view;
 
+pub use explain::{explain, From, Plan, Step};
 pub use filter::{filter_cells, filter_genes, CellCriterion, Filtered, GeneCriterion};
 pub use hvg::{highly_variable_genes, loess, Flavor, Hvg, HvgOptions};
+pub use index_columns::{index_columns, Indexed};
 pub use moments::{mean_var, Axis, MeanVar};
 pub use normalize::{log1p, normalize_total, scale, NormalizeOptions, Normalized, ScaleOptions, Scaled};
-pub use pca::{pca, MaskVar, Pca, PcaOptions, MAX_COLUMNS, N_COMPS};
+pub use pca::{pca, MaskVar, Pca, PcaOptions, MAX_EXACT, N_COMPS};
 pub use product::{times, transposed_times};
 pub use qc::{calculate_qc_metrics, QcMetrics, QcOptions, QcSubset};
 pub use regress::{regress_out, Regressors};

@@ -182,7 +182,7 @@ impl Scaled {
 /// # Errors
 /// [`Error::Values`] for a NaN or infinite value; [`Error::Parameter`] for a `max_value` that is not positive.
 pub fn scale(x: &LazyMatrix, options: &ScaleOptions, ctx: &Context) -> Result<(LazyMatrix, Scaled)> {
-    if let Some(m) = options.max_value.filter(|m| !(*m > 0.0)) {
+    if let Some(m) = options.max_value.filter(|m| m.is_nan() || *m <= 0.0) {
         return Err(Error::parameter("max_value", "a positive number", m));
     }
     let moments = mean_var(x, Axis::Obs, usize::from(x.shape().0 > 1), ctx)?;

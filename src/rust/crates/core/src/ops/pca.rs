@@ -1,13 +1,19 @@
-//! Principal component analysis, exact, in two passes over any chain.
+//! Principal component analysis over any chain: exact in two passes, or, past [`MAX_EXACT`] genes, to a small residual in
+//! a few dozen.
 //!
-//! The first pass adds up the gene-by-gene second moments in f64, the second projects. A matrix whose last operation is a
-//! centring [`Op::Scale`] is never densified: each value is `base[j] + delta[i, j]` with `delta` 0 wherever nothing is
-//! stored, and a covariance does not change when a constant is taken from each column.
+//! The first pass adds up the gene-by-gene second moments in f64, the second projects; where those moments would be too
+//! large, [`krylov`] finds the leading components a pass at a time. A matrix whose last operation is a centring
+//! [`Op::Scale`] is never densified: each value is `base[j] + delta[i, j]` with `delta` 0 wherever nothing is stored, and
+//! a covariance does not change when a constant is taken from each column.
 
 mod gram;
+mod krylov;
+mod multiply;
 mod rows;
+mod slab;
 mod tiles;
 
+use super::moments::Moments;
 use super::view::{float_column, scatter_rows};
 use crate::chain::LazyMatrix;
 use crate::context::Context;
@@ -16,12 +22,16 @@ use crate::error::{Error, Result};
 use crate::patch::Patch;
 use crate::stream::{map_fold, map_fold_keeping, Order};
 use gram::Gram;
+use multiply::Multiply;
 use rows::{Deltas, Rows};
 
 /// Components computed by default.
 pub const N_COMPS: usize = 50;
-/// Most columns the exact method takes: three `p x p` matrices of f64 are 1.5 GB.
-pub const MAX_COLUMNS: usize = 8000;
+/// Most columns whose second moments are kept: three `p x p` matrices of f64 are 600 MB.
+pub const MAX_EXACT: usize = 5000;
+
+/// Tasks the eigendecomposition is cut into, whatever the number of threads.
+const EIGEN_PARTS: usize = 4;
 
 /// Parameters of [`pca`], by scanpy's names.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -51,6 +61,11 @@ pub struct Pca {
     pub variance_ratio: Vec<f64>,
     /// Cells, genes, components.
     pub shape: (usize, usize, usize),
+    /// Passes over the values.
+    pub passes: usize,
+    /// Largest `|A v - l v| / l` over the components, with `A` the covariance, `v` the loadings and `l` the variance; `None`
+    /// for a direct decomposition, whose residuals are rounding.
+    pub residual: Option<f64>,
     zero_center: bool,
     dtype: DType,
 }
@@ -93,11 +108,19 @@ impl Pca {
             return Err(Error::Internal("loadings are not an array".to_owned()));
         };
         let name = mask.and_then(|m| m.name);
-        let params = Value::Dict(vec![
+        let mut params = vec![
             ("zero_center".to_owned(), Value::number(self.zero_center)),
             ("use_highly_variable".to_owned(), Value::number(name == Some("highly_variable"))),
             ("mask_var".to_owned(), name.map_or(Value::Null, Value::string)),
-        ]);
+        ];
+        if let Some(residual) = self.residual {
+            params.extend([
+                ("svd_solver".to_owned(), Value::string("block_krylov")),
+                ("residual".to_owned(), Value::number(residual)),
+                ("passes".to_owned(), Value::number(self.passes as i64)),
+            ]);
+        }
+        let params = Value::Dict(params);
         let uns = Value::Dict(vec![
             ("params".to_owned(), params),
             ("variance".to_owned(), Value::vector(self.variance.clone())),
@@ -113,12 +136,34 @@ impl Pca {
     }
 }
 
-/// Principal components (`scanpy.pp.pca`), exact for up to [`MAX_COLUMNS`] genes: select highly variable genes first. Signs
-/// follow scikit-learn from 1.5 on (`svd_flip` with `u_based_decision = False`).
+/// Leading eigenpairs of the covariance, and what it takes to project on them.
+struct Spectrum {
+    /// Sums of squares along each component, descending.
+    values: Vec<f64>,
+    /// Row-major `p x k`.
+    loadings: Vec<f64>,
+    /// Column means of the deltas; those of the values lie `base` higher.
+    mean: Vec<f64>,
+    base: Vec<f64>,
+    /// What is taken from dense values to get deltas.
+    shift: Option<Vec<f64>>,
+    /// Sum of squared deviations of all columns.
+    total: f64,
+    passes: usize,
+    residual: Option<f64>,
+}
+
+/// Principal components (`scanpy.pp.pca`). Signs follow scikit-learn from 1.5 on (`svd_flip` with
+/// `u_based_decision = False`).
+///
+/// Up to [`MAX_EXACT`] genes the decomposition is direct and takes two passes. For more, a block Krylov method takes about
+/// one pass for each digit and component group until every residual is below 1e-6 of its variance, or 100 passes;
+/// [`Pca::residual`] says what was reached.
 ///
 /// # Errors
 /// [`Error::Parameter`] for `n_comps` of 0 or not below the smaller extent (the rule of scikit-learn's ARPACK solver,
-/// scanpy's default); [`Error::Memory`] for too many columns; [`Error::Values`] for NaN or infinite values.
+/// scanpy's default); [`Error::Memory`] for hundreds of components of very many genes; [`Error::Values`] for NaN or
+/// infinite values.
 pub fn pca(x: &LazyMatrix, options: &PcaOptions, ctx: &Context) -> Result<Pca> {
     let (n, p) = x.shape();
     let smaller = n.min(p);
@@ -127,38 +172,17 @@ pub fn pca(x: &LazyMatrix, options: &PcaOptions, ctx: &Context) -> Result<Pca> {
         let expected = format!("at least 1 and less than {smaller}, the smaller of {n} cells and {p} genes");
         return Err(Error::parameter("n_comps", expected, k));
     }
-    if p > MAX_COLUMNS {
-        return Err(Error::Memory {
-            what: format!("exact PCA of {p} genes"),
-            needed: 24 * (p as u64).pow(2),
-            limit: 24 * (MAX_COLUMNS as u64).pow(2),
-            hint: "; select highly variable genes first".to_owned(),
-        });
-    }
     let deltas = Deltas::new(x);
-    let mut gram = Gram::new(p, x.dtype() == DType::F32, ctx)?;
-    map_fold_keeping(deltas.chain(), ctx, |block| deltas.rows(block), |rows| gram.push(&rows, ctx))?;
-    let moments = gram.finish(ctx)?;
+    let found = if p <= MAX_EXACT {
+        exact(&deltas, x.dtype() == DType::F32, (n, p, k), options.zero_center, ctx)?
+    } else {
+        iterative(&deltas, (n, p, k), options.zero_center, ctx)?
+    };
     ctx.monitor.check()?;
-
-    // Column means of the deltas; those of the values lie `base` higher.
-    let nf = n as f64;
-    let mean: Vec<f64> = moments.sums.iter().map(|s| s / nf).collect();
-    let base = deltas.base(p, moments.shift.as_deref());
-    let centred = |i: usize, j: usize| moments.products[j * p + i] - nf * mean[i] * mean[j];
-    let total: f64 = (0..p).map(|j| centred(j, j)).sum();
-    let mut matrix = faer::Mat::<f64>::zeros(p, p);
-    for j in 0..p {
-        for i in j..p {
-            // Without centring, the second moments of the values themselves.
-            let back = if options.zero_center { 0.0 } else { nf * (mean[i] + base[i]) * (mean[j] + base[j]) };
-            matrix[(i, j)] = centred(i, j) + back;
-        }
-    }
-    drop(moments.products);
-    let (values, mut loadings) = gram::leading_eigenpairs(matrix, k)?;
+    let Spectrum { values, mut loadings, mean, base, shift, total, .. } = found;
     flip_signs(&mut loadings, k);
 
+    let nf = n as f64;
     let dot = |v: &[f64], c: usize| -> f64 { v.iter().enumerate().map(|(j, m)| m * loadings[j * k + c]).sum() };
     let (divisor, offset): (f64, Vec<f64>) = if options.zero_center {
         (nf - 1.0, (0..k).map(|c| -dot(&mean, c)).collect())
@@ -173,7 +197,6 @@ pub fn pca(x: &LazyMatrix, options: &PcaOptions, ctx: &Context) -> Result<Pca> {
         .collect();
     let variance_ratio = variance.iter().map(|v| v / (total / divisor)).collect();
 
-    let shift = moments.shift.as_deref();
     let mut x_pca = vec![0f32; n * k];
     map_fold(
         deltas.chain(),
@@ -181,7 +204,7 @@ pub fn pca(x: &LazyMatrix, options: &PcaOptions, ctx: &Context) -> Result<Pca> {
         ctx,
         |block| {
             let rows: Rows = deltas.rows(block)?;
-            let part = rows.project(&loadings, k, &offset, shift);
+            let part = rows.project(&loadings, k, &offset, shift.as_deref());
             Ok((rows.positions, part))
         },
         |(positions, part)| {
@@ -195,8 +218,96 @@ pub fn pca(x: &LazyMatrix, options: &PcaOptions, ctx: &Context) -> Result<Pca> {
         variance,
         variance_ratio,
         shape: (n, p, k),
+        passes: found.passes + 1,
+        residual: found.residual,
         zero_center: options.zero_center,
         dtype: x.dtype().float(),
+    })
+}
+
+/// By the eigenvectors of all second moments, from one pass.
+fn exact(
+    deltas: &Deltas,
+    single: bool,
+    (n, p, k): (usize, usize, usize),
+    zero_center: bool,
+    ctx: &Context,
+) -> Result<Spectrum> {
+    let mut gram = Gram::new(p, single, ctx)?;
+    map_fold_keeping(deltas.chain(), ctx, |block| deltas.rows(block), |rows| gram.push(&rows, ctx))?;
+    let moments = gram.finish(ctx)?;
+    let nf = n as f64;
+    let mean: Vec<f64> = moments.sums.iter().map(|s| s / nf).collect();
+    let base = deltas.base(p, moments.shift.as_deref());
+    let centred = |i: usize, j: usize| moments.products[j * p + i] - nf * mean[i] * mean[j];
+    let total: f64 = (0..p).map(|j| centred(j, j)).sum();
+    let mut matrix = faer::Mat::<f64>::zeros(p, p);
+    for j in 0..p {
+        for i in j..p {
+            // Without centring, the second moments of the values themselves.
+            let back = if zero_center { 0.0 } else { nf * (mean[i] + base[i]) * (mean[j] + base[j]) };
+            matrix[(i, j)] = centred(i, j) + back;
+        }
+    }
+    drop(moments.products);
+    let (values, loadings) = ctx.install(|| gram::leading_eigenpairs(matrix, k, EIGEN_PARTS))?;
+    Ok(Spectrum { values, loadings, mean, base, shift: moments.shift, total, passes: 1, residual: None })
+}
+
+/// By block Lanczos: a pass for means and variances, then one a step.
+fn iterative(deltas: &Deltas, (n, p, k): (usize, usize, usize), zero_center: bool, ctx: &Context) -> Result<Spectrum> {
+    if 4 * (k + 3 * krylov::block_width(p, k)) > p {
+        return Err(Error::Memory {
+            what: format!("{k} principal components of {p} genes"),
+            needed: 24 * (p as u64).pow(2),
+            limit: 24 * (MAX_EXACT as u64).pow(2),
+            hint: "; ask for fewer components, or select highly variable genes first".to_owned(),
+        });
+    }
+    let chain = deltas.chain();
+    let mut all = Moments::new(p);
+    map_fold_keeping(
+        chain,
+        ctx,
+        |block| Ok(deltas.rows(block)?.moments()),
+        |part| {
+            all.merge(&part);
+            Ok(())
+        },
+    )?;
+    let (mut mean, m2) = all.vectors();
+    // Dense values are centred before they are multiplied, stored ones afterwards.
+    let shift = (!chain.is_sparse()).then(|| std::mem::replace(&mut mean, vec![0.0; p]));
+    let base = deltas.base(p, shift.as_deref());
+    let whole: Vec<f64> = mean.iter().zip(&base).map(|(m, b)| m + b).collect();
+    let nf = n as f64;
+    // Adds `weight * v v' * from` to `to`.
+    let outer = |v: &[f64], weight: f64, from: &faer::Mat<f64>, to: &mut faer::Mat<f64>| {
+        for c in 0..from.ncols() {
+            let along: f64 = v.iter().enumerate().map(|(i, v)| v * from[(i, c)]).sum();
+            v.iter().enumerate().for_each(|(i, v)| to[(i, c)] += weight * v * along);
+        }
+    };
+    let found = krylov::leading(p, k, |block| {
+        let mut product = Multiply::new(block, ctx)?;
+        let shift = shift.as_deref();
+        map_fold(chain, Order::File, ctx, |b| deltas.rows(b), |rows| product.push(&rows, shift, ctx))?;
+        let mut product = product.finish(block.ncols(), ctx)?;
+        outer(&mean, -nf, block, &mut product);
+        if !zero_center {
+            outer(&whole, nf, block, &mut product);
+        }
+        Ok(product)
+    })?;
+    Ok(Spectrum {
+        values: found.values,
+        loadings: found.vectors,
+        mean,
+        base,
+        shift,
+        total: m2.iter().sum(),
+        passes: 1 + found.steps,
+        residual: Some(found.residual),
     })
 }
 

@@ -113,13 +113,8 @@ impl QcMetrics {
     }
 }
 
-/// Per-gene sums of a block side by side: values, their squares, number of cells.
-#[derive(Clone, Copy, Default)]
-struct Gene {
-    sum: f64,
-    sq: f64,
-    n: u64,
-}
+/// Sums of a gene side by side, added to in one go: values, their squares, cells (a whole number), nothing.
+type Gene = [f64; 4];
 
 /// What one block contributes.
 struct Part {
@@ -181,15 +176,14 @@ pub fn calculate_qc_metrics(x: &LazyMatrix, options: &QcOptions, ctx: &Context) 
                 }
             }
             for (to, from) in genes.iter_mut().zip(&part.genes) {
-                to.sum += from.sum;
-                to.n += from.n;
+                to.iter_mut().zip(from).for_each(|(t, f)| *t += f);
             }
-            let (sum, sq) = part.genes.iter().map(|g| (g.sum, g.sq)).unzip();
+            let (sum, sq) = part.genes.iter().map(|g| (g[0], g[1])).unzip();
             moments.merge(&Moments::from_sums(part.positions.len(), sum, sq, None));
             Ok(())
         },
     )?;
-    let gene_total_counts: Vec<f64> = genes.iter().map(|g| g.sum).collect();
+    let gene_total_counts: Vec<f64> = genes.iter().map(|g| g[0]).collect();
     // Highly variable genes and normalisation need the same sums.
     let (mean, m2) = moments.vectors();
     x.learn_sums(CountSums { rows: total_counts.clone(), columns: gene_total_counts.clone(), mean, m2 });
@@ -199,7 +193,7 @@ pub fn calculate_qc_metrics(x: &LazyMatrix, options: &QcOptions, ctx: &Context) 
         percent_top,
         pct_counts_in_top,
         qc_vars: options.qc_vars.iter().map(|s| s.name.clone()).zip(set_counts).collect(),
-        n_cells_by_counts: genes.iter().map(|g| g.n as i64).collect(),
+        n_cells_by_counts: genes.iter().map(|g| g[2] as i64).collect(),
         gene_total_counts,
         log1p: options.log1p,
         dtype: x.dtype(),
@@ -251,10 +245,8 @@ fn reduce<T: Number + PartialOrd>(
         let row = view.row(i);
         let (mut n, mut total) = (0, 0.0);
         each(row, |c, x| {
-            let gene = &mut part.genes[c];
-            gene.sum += x;
-            gene.sq += x * x;
-            gene.n += u64::from(x != 0.0);
+            let found = [x, x * x, f64::from(u8::from(x != 0.0)), 0.0];
+            part.genes[c].iter_mut().zip(found).for_each(|(g, f)| *g += f);
             n += i32::from(x != 0.0);
             total += x;
         });

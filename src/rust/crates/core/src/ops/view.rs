@@ -48,7 +48,7 @@ macro_rules! with_view {
     ($block:expr, $view:ident => $body:expr) => {{
         let block = $block.into_float();
         let ($crate::matrix::Storage::Csr { data, .. } | $crate::matrix::Storage::Dense(data)) = &block.storage;
-        match data {
+        let found = match data {
             $crate::element::Data::F32(values) => {
                 let $view = $crate::ops::view::View::<f32>::new(&block, values);
                 $body
@@ -58,7 +58,9 @@ macro_rules! with_view {
                 $body
             }
             other => Err($crate::error::Error::Internal(format!("a float block holds {}", other.dtype()))),
-        }
+        };
+        block.recycle();
+        found
     }};
 }
 pub(super) use with_view;
@@ -111,10 +113,15 @@ impl Check {
     pub(super) fn row<T: Number>(&self, view: &View<'_, T>, i: usize) -> Result<()> {
         let (columns, values) = view.row(i);
         let ok = |x: f64| x.is_finite() && (self.domain == Domain::Finite || x >= 0.0);
-        let mut bad = false;
-        for x in values {
-            bad |= !ok(x.to_f64());
-        }
+        // In the values' own width: half the work for f32.
+        let (low, high) = match (self.domain, T::DTYPE) {
+            (Domain::NonNegative, DType::F32) => (0.0, f64::from(f32::MAX)),
+            (Domain::NonNegative, _) => (0.0, f64::MAX),
+            (Domain::Finite, DType::F32) => (f64::from(f32::MIN), f64::from(f32::MAX)),
+            (Domain::Finite, _) => (f64::MIN, f64::MAX),
+        };
+        let (low, high) = (T::from_f64(low), T::from_f64(high));
+        let bad = values.iter().fold(false, |bad, x| bad | !(*x >= low && *x <= high));
         if !bad {
             return Ok(());
         }

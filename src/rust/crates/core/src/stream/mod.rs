@@ -48,9 +48,13 @@ pub(crate) fn map_fold_keeping<S: Send>(
     map: impl Fn(Block) -> Result<S> + Sync,
     fold: impl FnMut(S) -> Result<()>,
 ) -> Result<()> {
+    run(x, Order::File, keeps_columns(x), ctx, map, fold)
+}
+
+/// Whether [`map_fold_keeping`] keeps anything of this chain.
+pub(crate) fn keeps_columns(x: &LazyMatrix) -> bool {
     let selected = x.columns().is_some_and(|c| c.len() <= MAX_KEPT_COLUMNS && c.len() < x.source().shape().1);
-    let keeps = selected && x.source().layout() != Layout::Dense && x.location().is_some();
-    run(x, Order::File, keeps, ctx, map, fold)
+    selected && x.source().layout() != Layout::Dense && x.location().is_some()
 }
 
 fn run<S: Send>(
@@ -69,7 +73,7 @@ fn run<S: Send>(
         }
         (_, rows) => (rows, None),
     };
-    let kept = x.kept(&rows);
+    let (kept, index) = (x.kept(&rows), x.index());
     let from_source;
     let (pass, filling): (&dyn Pass, Option<ColumnCache>) = match &kept {
         Some(cache) => (&**cache, None),
@@ -78,7 +82,15 @@ fn run<S: Send>(
                 // What was kept before goes before its successor is made.
                 x.keep(&rows, None);
             }
-            from_source = x.source().pass(rows.clone(), x.column_map(), ctx.memory / 4)?;
+            let (source, columns) = (&**x.source(), x.column_map());
+            let indexed = match index.as_ref().zip(columns.as_ref()) {
+                Some((index, columns)) => index.pass(source, &rows, columns, ctx.memory / 4)?,
+                None => None,
+            };
+            from_source = match indexed {
+                Some(pass) => pass,
+                None => source.pass(rows.clone(), columns, ctx.memory / 4)?,
+            };
             let pass = &*from_source;
             let empty = || Data::empty(x.source().dtype());
             (pass, keeps.then(|| ColumnCache::new(pass, x.shape().1, empty(), ctx.memory / 4)))

@@ -5,9 +5,11 @@ use super::number::NumberType;
 use super::RawFile;
 use crate::element::DType;
 use crate::error::{Error, Result};
+use crate::matrix::Reads;
 use crate::store::Store;
 use hdf5::sync::sync;
 use hdf5_sys::h5p;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
 /// Values per piece when a dataset without chunks is read through the library.
@@ -28,6 +30,8 @@ pub(crate) struct RawDataset {
     /// One value, as bytes in the file's order: what chunks that were never written hold.
     pub(super) fill: Vec<u8>,
     disk_bytes: u64,
+    /// Chunks decoded so far.
+    pub(super) decoded: AtomicU64,
 }
 
 /// How the bytes are reached.
@@ -156,6 +160,7 @@ impl RawDataset {
             chunk,
             fill,
             disk_bytes,
+            decoded: AtomicU64::new(0),
         })
     }
 
@@ -177,6 +182,15 @@ impl RawDataset {
     /// Bytes it takes in the file.
     pub(crate) fn disk_bytes(&self) -> u64 {
         self.disk_bytes
+    }
+
+    /// Chunks there are, and how many were decoded so far.
+    pub(crate) fn reads(&self) -> Reads {
+        let chunks = match self.access {
+            Access::Contiguous(_) => 0,
+            _ => self.shape.iter().zip(&self.chunk).map(|(&n, &c)| n.div_ceil(c)).product(),
+        };
+        Reads { chunks, decoded: self.decoded.load(Ordering::Relaxed) }
     }
 
     /// Whether values come in the other byte order.

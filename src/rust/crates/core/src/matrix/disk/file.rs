@@ -39,6 +39,17 @@ impl RawFile {
         Ok(Some(RawFile { path, file, len }))
     }
 
+    /// Bytes, time of the last change (since 1970) and number of the file as it is now.
+    pub(crate) fn state(&self) -> Option<(u64, (u64, u32), u64)> {
+        let now = self.file.metadata().ok()?;
+        let since = now.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+        #[cfg(unix)]
+        let inode = std::os::unix::fs::MetadataExt::ino(&now);
+        #[cfg(not(unix))]
+        let inode = 0;
+        Some((now.len(), (since.as_secs(), since.subsec_nanos()), inode))
+    }
+
     /// Bytes in the file when it was opened.
     pub(crate) fn len(&self) -> u64 {
         self.len
@@ -85,12 +96,12 @@ fn handle(_hdf5: &hdf5::File, path: &Path) -> std::io::Result<File> {
 }
 
 #[cfg(unix)]
-pub(super) fn read_exact_at(file: &File, address: u64, out: &mut [u8]) -> std::io::Result<()> {
+pub(in crate::matrix) fn read_exact_at(file: &File, address: u64, out: &mut [u8]) -> std::io::Result<()> {
     std::os::unix::fs::FileExt::read_exact_at(file, out, address)
 }
 
 #[cfg(windows)]
-pub(super) fn read_exact_at(file: &File, mut address: u64, mut out: &mut [u8]) -> std::io::Result<()> {
+pub(in crate::matrix) fn read_exact_at(file: &File, mut address: u64, mut out: &mut [u8]) -> std::io::Result<()> {
     use std::os::windows::fs::FileExt;
     while !out.is_empty() {
         match file.seek_read(out, address) {

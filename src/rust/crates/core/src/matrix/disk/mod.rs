@@ -12,8 +12,8 @@ mod scratch;
 mod shared;
 
 pub(super) use dataset::RawDataset;
-pub(super) use file::RawFile;
+pub(super) use file::{read_exact_at, RawFile};
 pub(super) use number::{as_bytes_mut, with_plain, Bit, Plain};
 pub(super) use read::{grow, reserve};
-pub(super) use scratch::Scratch;
+pub(crate) use scratch::Scratch;
 pub(super) use shared::{Cursor, Shared};

@@ -55,7 +55,7 @@ plain! {
 }
 
 /// A boolean as it lies in the file: any byte, true when not zero.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, PartialOrd)]
 #[repr(transparent)]
 pub(crate) struct Bit(u8);
 

@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use std::cell::RefCell;
 use std::mem::MaybeUninit;
 use std::ops::Range;
+use std::sync::atomic::Ordering;
 
 /// Bytes of neighbouring chunks fetched with one read: fits a core's cache, and hides the cost of a call for small
 /// chunks.
@@ -53,7 +54,7 @@ impl RawDataset {
         while at < range.end {
             let number = at / len;
             let whole = |n: u64| (n + 1) * len <= range.end && !cursor.is_shared(n);
-            if at % len == 0 && whole(number) {
+            if at.is_multiple_of(len) && whole(number) {
                 let mut n = 1;
                 while whole(number + n) {
                     n += 1;
@@ -106,6 +107,7 @@ impl RawDataset {
             }
             return Ok(());
         };
+        self.decoded.fetch_add(n, Ordering::Relaxed);
         let mut number = first;
         while number < first + n {
             let Some(&entry) = table.get(number) else {
@@ -204,6 +206,7 @@ impl RawDataset {
     }
 
     fn decode_into(&self, number: u64, out: &mut [u8]) -> Result<()> {
+        self.decoded.fetch_add(1, Ordering::Relaxed);
         match &self.access {
             Access::Chunked { pipeline, table } => match table.get(number) {
                 None => {

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A file in the temporary directory without a name: it disappears when dropped, and when the process dies.
@@ -19,8 +19,16 @@ impl Scratch {
     /// # Errors
     /// [`Error::Io`] when the temporary directory cannot be written.
     pub(crate) fn new() -> Result<Self> {
+        Scratch::new_in(&std::env::temp_dir())
+    }
+
+    /// Creates one in another folder.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the folder cannot be written.
+    pub(crate) fn new_in(place: &Path) -> Result<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        let place = std::env::temp_dir();
+        let place = place.to_owned();
         let failed = |e: std::io::Error| Error::io(&place, "create a scratch file in", &e);
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_nanos());
         let n = NEXT.fetch_add(1, Ordering::Relaxed);

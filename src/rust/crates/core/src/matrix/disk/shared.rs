@@ -6,6 +6,8 @@ use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 type Bytes = Arc<Vec<u8>>;
+/// A chunk some block decodes while others wait for it.
+type Cell = Arc<OnceLock<Result<Bytes>>>;
 
 /// Which chunks of a dataset several blocks of a pass need, and the decoded bytes of those in use now.
 #[derive(Debug)]
@@ -22,7 +24,7 @@ pub(crate) struct Shared {
 #[derive(Debug, Default)]
 struct State {
     taken: HashMap<u64, u32>,
-    kept: HashMap<u64, (Arc<OnceLock<Result<Bytes>>>, usize)>,
+    kept: HashMap<u64, (Cell, usize)>,
     held: usize,
 }
 

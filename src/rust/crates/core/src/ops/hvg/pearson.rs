@@ -25,10 +25,10 @@ pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, ctx: 
     let n_top = options.n_top_genes.ok_or_else(|| {
         Error::parameter("n_top_genes", "the number of genes to select, for flavor 'pearson_residuals'", "none")
     })?;
-    if !(options.theta > 0.0) {
+    if options.theta.is_nan() || options.theta <= 0.0 {
         return Err(Error::parameter("theta", "a positive number", options.theta));
     }
-    if let Some(c) = options.clip.filter(|c| !(*c >= 0.0)) {
+    if let Some(c) = options.clip.filter(|c| c.is_nan() || *c < 0.0) {
         return Err(Error::parameter("clip", "a number not below 0", c));
     }
     let (n_obs, n_vars) = x.shape();

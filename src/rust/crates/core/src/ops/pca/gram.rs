@@ -1,9 +1,10 @@
 //! Second moments of columns, `X' X`, in f64, and the leading eigenvectors of a symmetric matrix.
 //!
-//! Rows are gathered into slabs whose size depends on the rows alone. A slab of sparse rows is added by [`Tiles`], one of
-//! dense rows as one dense product. Threads own columns, so the order of every sum is that of the rows.
+//! Rows are gathered into slabs. A slab of sparse rows is added by [`Tiles`], one of dense rows as one dense product.
+//! Threads own columns, so the order of every sum is that of the rows.
 
 use super::rows::Rows;
+use super::slab::Slab;
 use super::tiles::Tiles;
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -23,10 +24,6 @@ use rayon::prelude::*;
 
 /// Columns a thread owns at a time.
 const PANEL: usize = 128;
-/// Values of a dense slab (16 MB).
-const SLAB: usize = 1 << 21;
-/// Stored values (12 MB) and rows after which a sparse slab ends.
-const SPARSE_SLAB: (usize, usize) = (1 << 20, 4096);
 
 /// Sparse rows: sums within a slab have the width of the matrix's values.
 enum Sparse {
@@ -37,17 +34,13 @@ enum Sparse {
 /// The accumulator.
 pub(super) struct Gram {
     p: usize,
-    slab_rows: usize,
     sparse: Sparse,
     /// Of dense rows: column-major `p x p`, only the lower triangle of which is filled.
     products: Vec<f64>,
     sums: Vec<f64>,
     /// Dense columns are shifted by the mean of their first block, which keeps large offsets exact.
     shift: Option<Vec<f64>>,
-    /// The slab being gathered: rows as compressed entries, or dense ones.
-    indptr: Vec<usize>,
-    indices: Vec<u32>,
-    values: Vec<f64>,
+    slab: Slab,
     pool: rayon::ThreadPool,
 }
 
@@ -70,57 +63,32 @@ impl Gram {
             .map_err(|e| Error::Internal(format!("cannot start {} threads: {e}", ctx.threads)))?;
         Ok(Gram {
             p,
-            slab_rows: (SLAB / p.max(1)).clamp(64, 4096),
             sparse: if single { Sparse::Single(Tiles::new(p)) } else { Sparse::Double(Tiles::new(p)) },
             products: Vec::new(),
             sums: vec![0.0; p],
             shift: None,
-            indptr: vec![0],
-            indices: Vec::new(),
-            values: Vec::new(),
+            slab: Slab::new(p),
             pool,
         })
     }
 
     pub(super) fn push(&mut self, rows: &Rows, ctx: &Context) -> Result<()> {
-        match &rows.csr {
-            Some((indptr, indices)) => {
-                for w in indptr.windows(2) {
-                    self.indices.extend_from_slice(&indices[w[0]..w[1]]);
-                    self.values.extend_from_slice(&rows.values[w[0]..w[1]]);
-                    self.indptr.push(self.values.len());
-                    if self.values.len() >= SPARSE_SLAB.0 || self.indptr.len() > SPARSE_SLAB.1 {
-                        self.flush_sparse(ctx)?;
-                    }
-                }
-            }
-            None => {
-                let p = self.p;
-                if self.shift.is_none() {
-                    self.products = vec![0.0; p * p];
-                    let mut mean = vec![0.0; p];
-                    rows.values.chunks(p).for_each(|r| mean.iter_mut().zip(r).for_each(|(m, v)| *m += v));
-                    mean.iter_mut().for_each(|m| *m /= rows.n_rows().max(1) as f64);
-                    self.shift = Some(mean);
-                }
-                for row in rows.values.chunks(p) {
-                    let shift = self.shift.iter().flatten();
-                    self.values.extend(row.iter().zip(shift).map(|(v, s)| v - s));
-                    if self.values.len() >= self.slab_rows * p {
-                        self.flush_dense(ctx)?;
-                    }
-                }
-            }
+        let p = self.p;
+        if rows.csr.is_none() && self.shift.is_none() {
+            self.products = vec![0.0; p * p];
+            self.shift = Some(rows.column_means());
         }
+        let (mut slab, shift) = (std::mem::take(&mut self.slab), self.shift.take());
+        slab.push(rows, shift.as_deref(), |slab| self.add(slab, ctx))?;
+        (self.slab, self.shift) = (slab, shift);
         Ok(())
     }
 
     pub(super) fn finish(mut self, ctx: &Context) -> Result<SecondMoments> {
+        std::mem::take(&mut self.slab).flush(&mut |slab| self.add(slab, ctx))?;
         if self.shift.is_some() {
-            self.flush_dense(ctx)?;
             return Ok(SecondMoments { products: self.products, sums: self.sums, shift: self.shift });
         }
-        self.flush_sparse(ctx)?;
         let (products, sums) = match self.sparse {
             Sparse::Single(tiles) => tiles.finish(),
             Sparse::Double(tiles) => tiles.finish(),
@@ -128,38 +96,26 @@ impl Gram {
         Ok(SecondMoments { products, sums, shift: None })
     }
 
-    fn flush_sparse(&mut self, ctx: &Context) -> Result<()> {
+    fn add(&mut self, slab: &Slab, ctx: &Context) -> Result<()> {
         ctx.monitor.check()?;
-        let (indptr, indices, values) = (&self.indptr, &self.indices, &self.values);
+        let Slab { indptr, indices, values, .. } = slab;
+        if slab.dense {
+            for row in values.chunks(self.p.max(1)) {
+                self.sums.iter_mut().zip(row).for_each(|(s, v)| *s += v);
+            }
+            self.add_dense(slab.transposed());
+            return Ok(());
+        }
         match &mut self.sparse {
             Sparse::Single(tiles) => self.pool.install(|| tiles.add(indptr, indices, values)),
             Sparse::Double(tiles) => self.pool.install(|| tiles.add(indptr, indices, values)),
         }
-        self.indptr.truncate(1);
-        self.indices.clear();
-        self.values.clear();
         Ok(())
     }
 
-    fn flush_dense(&mut self, ctx: &Context) -> Result<()> {
-        ctx.monitor.check()?;
-        let dense = std::mem::take(&mut self.values);
-        for row in dense.chunks(self.p.max(1)) {
-            self.sums.iter_mut().zip(row).for_each(|(s, v)| *s += v);
-        }
-        self.add_dense(&dense);
-        self.values = dense;
-        self.values.clear();
-        Ok(())
-    }
-
-    fn add_dense(&mut self, dense: &[f64]) {
+    /// Adds dense rows, the columns of `t`.
+    fn add_dense(&mut self, t: MatRef<'_, f64>) {
         let p = self.p;
-        if dense.is_empty() {
-            return;
-        }
-        // Row-major n x p is column-major p x n.
-        let t = MatRef::from_column_major_slice(dense, p, dense.len() / p);
         self.pool.install(|| {
             self.products.par_chunks_mut(PANEL * p).enumerate().for_each(|(panel, to)| {
                 let from = panel * PANEL;
@@ -173,21 +129,23 @@ impl Gram {
 }
 
 /// The `k` largest eigenvalues, descending, and their eigenvectors as a row-major `p x k` matrix. Only the lower
-/// triangle of `a` is read. One thread: parallel reductions would make the bits depend on their number.
+/// triangle of `a` is read. Work is cut into `parts` tasks for the pool this is called in: a fixed number, because faer's
+/// sums, and with them the bits, depend on it (and not on the threads that run them).
 ///
 /// faer's `self_adjoint_evd` in its three steps, so that only `k` vectors are turned back from the tridiagonal basis.
-pub(super) fn leading_eigenpairs(mut a: Mat<f64>, k: usize) -> Result<(Vec<f64>, Vec<f64>)> {
+pub(super) fn leading_eigenpairs(mut a: Mat<f64>, k: usize, parts: usize) -> Result<(Vec<f64>, Vec<f64>)> {
     let p = a.nrows();
+    let par = if parts > 1 { Par::rayon(parts) } else { Par::Seq };
     let failed = |e: String| Error::Numerical(format!("pca: the eigenvalue decomposition failed: {e}"));
     let width = recommended_block_size::<f64>(p, p);
     let scratch = StackReq::any_of(&[
-        self_adjoint_evd_scratch::<f64>(p, ComputeEigenvectors::Yes, Par::Seq, Default::default()),
+        self_adjoint_evd_scratch::<f64>(p, ComputeEigenvectors::Yes, par, Default::default()),
         apply_block_householder_sequence_on_the_left_in_place_scratch::<f64>(p.saturating_sub(1), width, k),
     ]);
     let mut memory = MemBuffer::try_new(scratch).map_err(|e| failed(format!("{e:?}")))?;
     let mut reflectors = Mat::<f64>::zeros(width, p.saturating_sub(1));
     if p > 1 {
-        tridiag_in_place(a.as_mut(), reflectors.as_mut(), Par::Seq, MemStack::new(&mut memory), Default::default());
+        tridiag_in_place(a.as_mut(), reflectors.as_mut(), par, MemStack::new(&mut memory), Default::default());
     }
     let mut diagonal = Diag::<f64>::zeros(p);
     let mut below = Diag::<f64>::zeros(p);
@@ -202,7 +160,7 @@ pub(super) fn leading_eigenpairs(mut a: Mat<f64>, k: usize) -> Result<(Vec<f64>,
         below.as_ref(),
         values.as_mut(),
         Some(vectors.as_mut()),
-        Par::Seq,
+        par,
         MemStack::new(&mut memory),
         Default::default(),
     )

@@ -4,6 +4,7 @@ use crate::chain::{LazyMatrix, Op};
 use crate::element::Data;
 use crate::error::Result;
 use crate::matrix::{Block, Positions, Storage};
+use crate::ops::moments::Moments;
 use crate::ops::view::Check;
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
@@ -109,6 +110,38 @@ pub(super) struct Rows {
 impl Rows {
     pub(super) fn n_rows(&self) -> usize {
         self.positions.len()
+    }
+
+    /// Count, means and squared deviations of each column.
+    pub(super) fn moments(&self) -> Moments {
+        let p = self.n_cols;
+        let (mut sum, mut sq) = (vec![0.0; p], vec![0.0; p]);
+        let mut add = |c: usize, v: f64| {
+            sum[c] += v;
+            sq[c] += v * v;
+        };
+        let shift = match &self.csr {
+            Some((_, indices)) => {
+                indices.iter().zip(&self.values).for_each(|(&c, &v)| add(c as usize, v));
+                None
+            }
+            None => {
+                let shift = self.values.get(..p);
+                for row in self.values.chunks(p.max(1)) {
+                    row.iter().zip(shift.unwrap_or(row)).enumerate().for_each(|(c, (v, s))| add(c, v - s));
+                }
+                shift
+            }
+        };
+        Moments::from_sums(self.n_rows(), sum, sq, shift)
+    }
+
+    /// Column means of dense rows.
+    pub(super) fn column_means(&self) -> Vec<f64> {
+        let mut mean = vec![0.0; self.n_cols];
+        self.values.chunks(self.n_cols.max(1)).for_each(|r| mean.iter_mut().zip(r).for_each(|(m, v)| *m += v));
+        mean.iter_mut().for_each(|m| *m /= self.n_rows().max(1) as f64);
+        mean
     }
 
     /// `offset + (row - shift) * loadings`, row-major.

@@ -88,16 +88,16 @@ macro_rules! lanes {
 lanes!(f32, 64);
 lanes!(f64, 32);
 
-/// Up to [`PANEL_ROWS`] rows by column, columns in the order of their rank.
-struct Panel<T> {
+/// Up to 256 rows by column, columns in the order of their rank.
+pub(super) struct Panel<T> {
     /// End of each column's entries.
-    ends: Vec<u32>,
-    rows: Vec<u8>,
-    values: Vec<T>,
+    pub(super) ends: Vec<u32>,
+    pub(super) rows: Vec<u8>,
+    pub(super) values: Vec<T>,
 }
 
 impl<T: Lanes> Panel<T> {
-    fn new(indptr: &[usize], indices: &[u32], values: &[f64], rank: &[u32]) -> Self {
+    pub(super) fn new(indptr: &[usize], indices: &[u32], values: &[f64], rank: &[u32]) -> Self {
         let (first, last) = (indptr[0], indptr[indptr.len() - 1]);
         let mut next = vec![0u32; rank.len() + 1];
         indices[first..last].iter().for_each(|&c| next[rank[c as usize] as usize + 1] += 1);

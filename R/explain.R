@@ -1,0 +1,25 @@
+#' What a matrix would cost to go through
+#'
+#' Prints the plan: what is stored and queued, what earlier passes left (sums, kept columns, an index), and for each
+#' verb the number of passes over the values, where they come from and how many bytes are read. Nothing is read for it.
+#'
+#' @param adata An [AnnDataOOM-class] or an [OOMMatrix-class].
+#' @param layer Name of the layer to use instead of `X`.
+#' @param use_raw Whether to use `raw`.
+#' @return A list of class `oom_plan`: `text`, and the data.frame `steps` (`verb`, `passes`, `over`, `columns`, `bytes`).
+#' @export
+#' @examples
+#' adata <- read_h5ad(example_h5ad()) |> qc_metrics(percent_top = NULL)
+#' explain(adata)
+explain <- function(adata, layer = NULL, use_raw = FALSE) {
+  x <- if (is(adata, "OOMMatrix")) adata else matrix_for(adata, layer, use_raw)
+  plan <- rs_call(rs_explain, matrix = pointer_of(x), threads = setting("threads"), memory = setting("memory"))
+  steps <- as.data.frame(plan[names(plan) != "text"], stringsAsFactors = FALSE)
+  structure(list(text = plan$text, steps = steps), class = "oom_plan")
+}
+
+#' @export
+print.oom_plan <- function(x, ...) {
+  cat(x$text)
+  invisible(x)
+}

@@ -1,0 +1,28 @@
+#' Read genes in milliseconds
+#'
+#' A file with compressed rows has to be read whole for a single gene. `index_columns()` leaves a copy of the matrix by
+#' column, in few bits, in a folder of your choice, and from then on [obs_vector()] and every other selection of a few
+#' genes is read from there, in this object and in all that share its file. In another session the same call finds the
+#' index again. An index of an earlier state of the file is not used but made anew.
+#'
+#' @param adata An [AnnDataOOM-class].
+#' @param dir The folder; it is made when it is not there. The index takes about half the room of the matrix.
+#' @param layer Name of the layer to index instead of `X`.
+#' @param use_raw Whether to index `raw`.
+#' @return `adata`, invisibly.
+#' @export
+#' @examples
+#' adata <- read_h5ad(example_h5ad())
+#' index_columns(adata, dir = tempfile("index"))
+#' summary(obs_vector(adata, adata$var_names[1]))
+index_columns <- function(adata, dir, layer = NULL, use_raw = FALSE) {
+  x <- matrix_for(adata, layer, use_raw)
+  if (!is.character(dir) || length(dir) != 1 || is.na(dir)) {
+    abort("parameter", "dir: expected one folder, found ", describe(dir))
+  }
+  dir.create(dir, showWarnings = FALSE, recursive = TRUE)
+  found <- rs_work("column index", rs_index_columns, matrix = pointer_of(x), dir = normalizePath(dir, mustWork = FALSE))
+  done <- if (found$made) "made" else "using"
+  inform("index", done, " the column index '", found$path, "' (", human_bytes(found$bytes), ")")
+  invisible(adata)
+}

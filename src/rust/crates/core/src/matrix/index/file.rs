@@ -1,0 +1,248 @@
+//! The file of a column index: the packed columns, one after the other, then a footer that says where each one is, what
+//! they were made of, and how to tell damage.
+
+use super::pack::{unpack, Bits};
+use crate::element::DType;
+use crate::error::{Error, Result};
+use crate::matrix::disk::read_exact_at;
+use crate::matrix::Source;
+use serde::{Deserialize, Serialize};
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+const MAGIC: &[u8; 8] = b"oomcols1";
+/// Length and checksum of the footer, and the magic number again.
+const TAIL: usize = 24;
+
+/// What tells one state of a file from another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stamp {
+    /// Bytes.
+    pub bytes: u64,
+    /// Time of the last change since 1970: seconds, nanoseconds.
+    pub modified: (u64, u32),
+    /// Number of the file in its file system; 0 where there is none.
+    pub inode: u64,
+    /// Checksum of the offsets of the matrix's rows.
+    pub offsets: u64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Footer {
+    element: String,
+    stamp: Stamp,
+    shape: (usize, usize),
+    dtype: String,
+    /// End of each column's bytes; the first begins after the magic number.
+    ends: Vec<u64>,
+    /// Stored values of each column.
+    counts: Vec<u64>,
+    /// Checksum of each column's bytes.
+    checksums: Vec<u64>,
+}
+
+/// A checksum against damage, not against malice.
+pub(crate) fn hash(bytes: &[u8]) -> u64 {
+    let (words, rest) = bytes.as_chunks::<8>();
+    let mut last = [0; 8];
+    last[..rest.len()].copy_from_slice(rest);
+    let step = |h: u64, word: u64| (h ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+    let h = words.iter().fold(bytes.len() as u64, |h, w| step(h, u64::from_le_bytes(*w)));
+    let h = step(h, u64::from_le_bytes(last));
+    h ^ (h >> 32)
+}
+
+/// An open index that fits its matrix.
+#[derive(Debug)]
+pub(crate) struct ColumnIndex {
+    path: PathBuf,
+    file: File,
+    footer: Footer,
+    dtype: DType,
+}
+
+impl ColumnIndex {
+    /// Opens the index at `path` for `source`; `Ok(None)` when there is none, or it was made of another file or another
+    /// state of it.
+    ///
+    /// # Errors
+    /// [`Error::File`] when the index is damaged, [`Error::Io`] when it cannot be read.
+    pub(crate) fn open(path: &Path, source: &dyn Source) -> Result<Option<Self>> {
+        let file = match File::open(path) {
+            Ok(file) => file,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(Error::io(path, "open", &e)),
+        };
+        let damaged = || damaged(path, "its end is not that of one");
+        let length = file.metadata().map_err(|e| Error::io(path, "open", &e))?.len();
+        let read = |at: u64, n: usize| -> Result<Vec<u8>> {
+            let mut bytes = vec![0; n];
+            read_exact_at(&file, at, &mut bytes).map_err(|e| Error::io(path, "read", &e))?;
+            Ok(bytes)
+        };
+        let from = length.checked_sub(TAIL as u64).ok_or_else(damaged)?;
+        let tail = read(from, TAIL)?;
+        let number = |at: usize| tail[at..].first_chunk().map_or(0, |b| u64::from_le_bytes(*b));
+        let (size, checksum) = (number(0), number(8));
+        if tail[16..] != *MAGIC || size > from {
+            return Err(damaged());
+        }
+        let bytes = read(from - size, size as usize)?;
+        if hash(&bytes) != checksum {
+            return Err(damaged());
+        }
+        let footer: Footer = postcard::from_bytes(&bytes).map_err(|_| damaged())?;
+        let fits = source.stamp().as_ref() == Some(&footer.stamp)
+            && source.location().is_some_and(|l| l.element == footer.element)
+            && source.shape() == footer.shape
+            && source.dtype().name() == footer.dtype;
+        if !fits {
+            return Ok(None);
+        }
+        let n = footer.shape.1;
+        if [footer.ends.len(), footer.counts.len(), footer.checksums.len()] != [n; 3] {
+            return Err(damaged());
+        }
+        Ok(Some(ColumnIndex { path: path.to_owned(), file, footer, dtype: source.dtype() }))
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Bytes of the packed columns.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.footer.ends.last().copied().unwrap_or(0)
+    }
+
+    /// Dtype of the values.
+    pub(super) fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    /// Stored values of a column.
+    pub(crate) fn count(&self, column: u32) -> u64 {
+        self.footer.counts.get(column as usize).copied().unwrap_or(0)
+    }
+
+    fn range(&self, column: u32) -> (u64, u64) {
+        let at = |c: usize| self.footer.ends.get(c).copied();
+        let start = (column as usize).checked_sub(1).map_or(Some(MAGIC.len() as u64), at);
+        (start.unwrap_or(0), at(column as usize).unwrap_or(0))
+    }
+
+    /// Whether `source` is still in the state the index was made of.
+    ///
+    /// # Errors
+    /// [`Error::State`] when it is not: neither of them can be read any more.
+    pub(crate) fn check(&self, source: &dyn Source) -> Result<()> {
+        if source.stamp().as_ref() == Some(&self.footer.stamp) {
+            return Ok(());
+        }
+        let name = source.location().map_or_else(String::new, |l| format!("'{}'", l.path.display()));
+        Err(Error::State(format!(
+            "{name} was changed after it was opened, and its column index '{}' is stale: open the file again, then \
+             run index_columns()",
+            self.path.display()
+        )))
+    }
+
+    /// Rows and values of a column.
+    ///
+    /// # Errors
+    /// [`Error::File`] when its bytes are damaged, [`Error::Io`] when they cannot be read.
+    pub(super) fn read<T: Bits>(&self, column: u32) -> Result<(Vec<u32>, Vec<T>)> {
+        let ((start, end), count) = (self.range(column), self.count(column));
+        let bad = || damaged(&self.path, &format!("column {column} is not as it was written"));
+        let size = end.checked_sub(start).filter(|_| count <= self.footer.shape.0 as u64).ok_or_else(bad)?;
+        let mut bytes: Vec<u8> = Vec::new();
+        crate::matrix::disk::reserve(&mut bytes, size, || self.path.display().to_string())?;
+        bytes.resize(size as usize, 0);
+        read_exact_at(&self.file, start, &mut bytes).map_err(|e| Error::io(&self.path, "read", &e))?;
+        if self.footer.checksums.get(column as usize) != Some(&hash(&bytes)) {
+            return Err(bad());
+        }
+        let (mut rows, mut values) = (Vec::with_capacity(count as usize), Vec::with_capacity(count as usize));
+        unpack(&bytes, self.footer.shape.0, &mut rows, &mut values).ok_or_else(bad)?;
+        if rows.len() as u64 != count {
+            return Err(bad());
+        }
+        Ok((rows, values))
+    }
+}
+
+fn damaged(path: &Path, what: &str) -> Error {
+    let message = format!("this column index is damaged: {what}; delete it and run index_columns() again");
+    Error::File { path: path.to_owned(), message }
+}
+
+/// Writes an index beside its final name and renames it when complete.
+pub(crate) struct Writer {
+    path: PathBuf,
+    temporary: PathBuf,
+    out: std::io::BufWriter<File>,
+    footer: Footer,
+    at: u64,
+    complete: bool,
+}
+
+impl Writer {
+    /// An index of `source` at `path`.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the folder cannot be written; [`Error::State`] when the source has no stamp.
+    pub(crate) fn new(path: &Path, source: &dyn Source) -> Result<Self> {
+        let none = || Error::State("only a matrix in a file opened for reading can be indexed".to_owned());
+        let (stamp, location) = source.stamp().zip(source.location()).ok_or_else(none)?;
+        let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
+        let failed = |e: std::io::Error| Error::io(&temporary, "create", &e);
+        let mut out = std::io::BufWriter::with_capacity(1 << 20, File::create(&temporary).map_err(failed)?);
+        out.write_all(MAGIC).map_err(failed)?;
+        let (shape, dtype) = (source.shape(), source.dtype().name().to_owned());
+        let (ends, counts, checksums) = (Vec::new(), Vec::new(), Vec::new());
+        let footer = Footer { element: location.element, stamp, shape, dtype, ends, counts, checksums };
+        Ok(Writer { path: path.to_owned(), temporary, out, footer, at: MAGIC.len() as u64, complete: false })
+    }
+
+    /// Adds the next column: its packed segments and how many values they hold.
+    ///
+    /// # Errors
+    /// [`Error::Io`], for a full disk above all.
+    pub(crate) fn column(&mut self, packed: &[u8], count: u64) -> Result<()> {
+        self.out.write_all(packed).map_err(|e| Error::io(&self.temporary, "write", &e))?;
+        self.at += packed.len() as u64;
+        self.footer.ends.push(self.at);
+        self.footer.counts.push(count);
+        self.footer.checksums.push(hash(packed));
+        Ok(())
+    }
+
+    /// Writes the footer and gives the index its name.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub(crate) fn finish(mut self) -> Result<()> {
+        let failed = |e: std::io::Error| Error::io(&self.temporary, "write", &e);
+        let footer =
+            postcard::to_allocvec(&self.footer).map_err(|e| Error::Internal(format!("a column index: {e}")))?;
+        self.out.write_all(&footer).map_err(failed)?;
+        self.out.write_all(&(footer.len() as u64).to_le_bytes()).map_err(failed)?;
+        self.out.write_all(&hash(&footer).to_le_bytes()).map_err(failed)?;
+        self.out.write_all(MAGIC).map_err(failed)?;
+        self.out.flush().map_err(failed)?;
+        self.out.get_ref().sync_all().map_err(failed)?;
+        std::fs::rename(&self.temporary, &self.path).map_err(|e| Error::io(&self.path, "rename to", &e))?;
+        self.complete = true;
+        Ok(())
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        if !self.complete {
+            let _ = std::fs::remove_file(&self.temporary);
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! Buffers of blocks that are done with, kept for the next block of the same thread: to fault in fresh memory takes as
+//! long as several passes over it.
+
+use super::disk::Plain;
+use super::{Block, Storage};
+use crate::element::Number;
+use crate::with_data;
+use std::any::Any;
+use std::cell::RefCell;
+
+thread_local! {
+    static SPARE: RefCell<Vec<Box<dyn Any>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Buffers kept for a thread: indices and values of a block.
+const MOST: usize = 2;
+/// Smaller ones are not worth it.
+const LEAST: usize = 1 << 16;
+
+/// An empty buffer, with room from before where there is any.
+pub(super) fn take<T: Plain>() -> Vec<T> {
+    SPARE.with_borrow_mut(|spare| {
+        let at = spare.iter().position(|buffer| buffer.is::<Vec<T>>());
+        at.and_then(|at| spare.swap_remove(at).downcast().ok()).map_or_else(Vec::new, |buffer| *buffer)
+    })
+}
+
+pub(super) fn keep<T: Number>(mut buffer: Vec<T>) {
+    if buffer.capacity() * size_of::<T>() >= LEAST {
+        buffer.clear();
+        SPARE.with_borrow_mut(|spare| {
+            spare.truncate(MOST - 1);
+            spare.insert(0, Box::new(buffer));
+        });
+    }
+}
+
+impl Block {
+    /// Drops the block and leaves its memory to the next one read on this thread.
+    pub fn recycle(self) {
+        match self.storage {
+            Storage::Csr { indices, data, .. } => {
+                with_data!(data, v => keep(v));
+                keep(indices);
+            }
+            Storage::Dense(data) => with_data!(data, v => keep(v)),
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! What a matrix costs: the plan of a chain, in passes and bytes, without reading anything.
+
+use super::hvg::Flavor;
+use super::pca::MAX_EXACT;
+use crate::chain::LazyMatrix;
+use crate::context::Context;
+use crate::matrix::{Layout, Rows};
+use crate::stream::keeps_columns;
+use std::fmt;
+
+/// Where a pass gets its values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum From {
+    /// The file (or the matrix in memory).
+    File,
+    /// Columns kept by an earlier pass.
+    Kept,
+    /// The column index.
+    Index,
+}
+
+/// What a verb would take now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// The verb, by scanpy's name.
+    pub verb: String,
+    /// Passes over the values, one for each place they come from; empty when what is needed is known.
+    pub passes: Vec<From>,
+    /// Whether more passes follow, until a residual is small.
+    pub more: bool,
+    /// Columns a pass keeps.
+    pub columns: usize,
+    /// Stored bytes read from the file or the index, all passes together.
+    pub bytes: u64,
+}
+
+/// The plan of a chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// File and element.
+    pub matrix: String,
+    /// What there is: a name and a sentence each.
+    pub facts: Vec<(&'static str, String)>,
+    /// What the next verbs would take.
+    pub steps: Vec<Step>,
+}
+
+/// The plan of `x`: what is stored, queued, known and kept, and the passes and bytes each verb would take from here. Nothing
+/// is read.
+pub fn explain(x: &LazyMatrix, ctx: &Context) -> Plan {
+    let source = x.source();
+    let ((n, m), stored) = (x.shape(), source.shape());
+    let rows = x.source_rows();
+    let columns = x.column_map();
+    let whole_pass = source.pass_bytes(&rows, columns.as_deref());
+    let sorted = match &rows {
+        Rows::List(list) => {
+            let mut list = list.to_vec();
+            list.sort_unstable();
+            Rows::List(list.into())
+        }
+        Rows::All => Rows::All,
+    };
+    let (kept, index, sums) = (x.kept(&sorted), x.index(), x.known_sums());
+
+    let mut facts = Vec::new();
+    let values = source.nnz().map_or_else(String::new, |nnz| {
+        let share = 100.0 * nnz as f64 / (stored.0 as f64 * stored.1 as f64).max(1.0);
+        format!(", {} values ({share:.1} %)", big(nnz))
+    });
+    let place = if x.location().is_none() { "in memory".into() } else { bytes(source.disk_bytes()) + " on disk" };
+    facts.push((
+        "stored",
+        format!(
+            "{} x {} {} {}{values}, {place}",
+            big(stored.0 as u64),
+            big(stored.1 as u64),
+            source.layout().name(),
+            source.dtype()
+        ),
+    ));
+    facts.extend(x.describe().into_iter().enumerate().map(|(i, line)| ("queued", format!("{}. {line}", i + 1))));
+    facts.push((
+        "a pass",
+        format!(
+            "over {} x {}: {} on {} threads within {}",
+            big(n as u64),
+            big(m as u64),
+            if x.location().is_none() { "from memory".into() } else { format!("reads {}", bytes(whole_pass)) },
+            ctx.threads,
+            bytes(ctx.memory as u64)
+        ),
+    ));
+    if sums.is_some() {
+        facts.push(("known", "sums of every cell and gene, from an earlier pass over these counts".to_owned()));
+    }
+    if let Some(kept) = &kept {
+        let (memory, scratch) = kept.held();
+        let more = if scratch > 0 { format!(" and {} in a scratch file", bytes(scratch)) } else { String::new() };
+        facts.push(("kept", format!("these columns, {} in memory{more}", bytes(memory))));
+    }
+    if let Some(index) = &index {
+        facts.push(("index", format!("{} in '{}'", bytes(index.bytes()), index.path().display())));
+    }
+
+    let own = if kept.is_some() { From::Kept } else { From::File };
+    // A first pass over selected columns leaves them for those that follow.
+    let keeping = keeps_columns(x);
+    let step = |verb: &str, n_passes: usize, fills: bool| {
+        let after = if own == From::Kept || (fills && keeping) { From::Kept } else { From::File };
+        let passes: Vec<From> = (0..n_passes).map(|i| if i == 0 { own } else { after }).collect();
+        let bytes = whole_pass * passes.iter().filter(|f| **f == From::File).count() as u64;
+        Step { verb: verb.to_owned(), passes, more: false, columns: m, bytes }
+    };
+    let mut steps = Vec::new();
+    if x.ops().is_empty() {
+        let count = |unknown: usize| unknown - usize::from(sums.is_some());
+        steps.push(step("calculate_qc_metrics", 1, false));
+        steps.push(step("normalize_total", count(1), false));
+        for flavor in [Flavor::PearsonResiduals, Flavor::SeuratV3] {
+            steps.push(step(&format!("highly_variable_genes '{}'", flavor.name()), count(2), false));
+        }
+    }
+    if !x.ops().iter().any(crate::chain::Op::densifies) {
+        if !x.ops().is_empty() {
+            steps.push(step("highly_variable_genes 'seurat'", 1, false));
+        }
+        steps.push(step("scale", 1, true));
+    }
+    steps.push(if m <= MAX_EXACT { step("pca", 2, true) } else { Step { more: true, ..step("pca", 3, true) } });
+    // One gene is another selection: what is kept of this one is not used.
+    let gene = match (&index, source.layout()) {
+        (Some(index), _) => (From::Index, index.bytes() / stored.1.max(1) as u64),
+        (None, Layout::Csc) => (From::File, whole_pass / m.max(1) as u64),
+        (None, _) => (From::File, source.pass_bytes(&rows, None)),
+    };
+    let verb = "obs_vector of one gene".to_owned();
+    steps.push(Step { verb, passes: vec![gene.0], more: false, columns: 1, bytes: gene.1 });
+    Plan { matrix: x.name(), facts, steps }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "plan for {}", self.matrix)?;
+        let mut before = "";
+        for (name, text) in &self.facts {
+            writeln!(f, "  {:<8} {text}", if *name == before { "" } else { name })?;
+            before = name;
+        }
+        writeln!(f, "  {:<44} {:>6}  {:<15} {:>8}  {:>9}", "from here", "passes", "over", "columns", "reads")?;
+        for s in &self.steps {
+            let passes = format!("{}{}", s.passes.len(), if s.more { "+" } else { "" });
+            let reads = if s.bytes == 0 { "-".to_owned() } else { bytes(s.bytes) };
+            let columns = big(s.columns as u64);
+            writeln!(f, "    {:<42} {passes:>6}  {:<15} {columns:>8}  {reads:>9}", s.verb, s.from())?;
+        }
+        Ok(())
+    }
+}
+
+impl Step {
+    /// "file, then kept" and the like.
+    pub fn from(&self) -> String {
+        let name = |from: &From| match from {
+            From::File => "file",
+            From::Kept => "kept",
+            From::Index => "index",
+        };
+        match (self.passes.first(), self.passes.last()) {
+            (Some(first), Some(last)) if first != last => format!("{}, then {}", name(first), name(last)),
+            (Some(first), _) => name(first).to_owned(),
+            _ => "known".to_owned(),
+        }
+    }
+}
+
+/// 1234567 as "1,234,567".
+fn big(n: u64) -> String {
+    let digits = n.to_string();
+    let first = digits.len() % 3;
+    let mut out = digits[..first].to_owned();
+    for group in digits.as_bytes()[first..].chunks(3) {
+        if !out.is_empty() {
+            out.push(',');
+        }
+        out.extend(group.iter().map(|&b| char::from(b)));
+    }
+    out
+}
+
+fn bytes(n: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KB", "MB", "GB", "TB"];
+    let mut value = n as f64;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    let digits = usize::from(unit > 0 && value < 100.0);
+    format!("{value:.digits$} {}", UNITS[unit])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_readable() {
+        assert_eq!([0, 12, 999, 1000, 1_234_567].map(big), ["0", "12", "999", "1,000", "1,234,567"].map(str::to_owned));
+        assert_eq!([0, 1023, 1024, 500 << 20].map(bytes), ["0 B", "1023 B", "1.0 KB", "500 MB"].map(str::to_owned));
+    }
+}

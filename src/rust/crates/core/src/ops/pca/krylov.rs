@@ -1,0 +1,188 @@
+//! Leading components of matrices too wide for their second moments to be kept: block Lanczos with full
+//! orthogonalisation and thick restarts (Golub & Underwood 1977; Wu & Simon 2000), one pass over the matrix a step.
+//!
+//! `A = X' X` is only ever applied to a block of vectors. With `Q` the orthonormal vectors so far and `A Q = Q T + B R E'`,
+//! the leading eigenpairs of the small matrix `T` give the components, and `R` times the last rows of its eigenvectors
+//! their residuals, `A v - l v`, exactly: the steps end when every one is small against its eigenvalue. The start is
+//! random with a fixed seed; every sum runs in the order of rows and columns, so the bits do not depend on threads.
+
+use super::gram::leading_eigenpairs;
+use super::multiply::Multiply;
+use crate::error::Result;
+use crate::random::Stream;
+use faer::linalg::matmul::matmul;
+use faer::{Accum, Mat, MatRef, Par};
+
+/// A residual is small when its norm is below this share of its eigenvalue.
+pub(super) const TOLERANCE: f64 = 1e-6;
+/// Passes after which the present vectors are taken as they are, whatever their residuals.
+const MAX_STEPS: usize = 100;
+/// Bytes of the vectors kept between restarts.
+const BASIS: usize = 192 << 20;
+
+/// What was found.
+pub(super) struct Found {
+    /// Eigenvalues, descending.
+    pub(super) values: Vec<f64>,
+    /// Their vectors, row-major `p x k`.
+    pub(super) vectors: Vec<f64>,
+    /// Largest norm of a residual over its eigenvalue.
+    pub(super) residual: f64,
+    /// Applications of the matrix.
+    pub(super) steps: usize,
+}
+
+/// Vectors of a block: more than the `k` asked for, which speeds up convergence, in multiples of what is computed
+/// together.
+pub(super) fn block_width(p: usize, k: usize) -> usize {
+    (k + 14).next_multiple_of(Multiply::TOGETHER).min(3 * Multiply::TOGETHER).min(p)
+}
+
+/// The `k` leading eigenpairs of a symmetric `p x p` matrix without negative eigenvalues, given as its product with a
+/// block of [`block_width`] columns; `4 * (k + 3 * block_width)` is at most `p`.
+///
+/// # Errors
+/// Those of `apply` and of the small decompositions.
+pub(super) fn leading(p: usize, k: usize, apply: impl FnMut(&Mat<f64>) -> Result<Mat<f64>>) -> Result<Found> {
+    let fewest = k + 3 * block_width(p, k);
+    within(p, k, (BASIS / (8 * p)).clamp(fewest, fewest.max(1024)), apply)
+}
+
+/// [`leading`] with at most `most` vectors between restarts.
+fn within(p: usize, k: usize, most: usize, mut apply: impl FnMut(&Mat<f64>) -> Result<Mat<f64>>) -> Result<Found> {
+    let width = block_width(p, k);
+    let keep = (most / 2).max(k + width);
+    let mut random = Stream::new(0, 0, 0);
+    let mut basis = Mat::<f64>::zeros(p, most);
+    let mut small = Mat::<f64>::zeros(most, most);
+    let mut used = 0;
+    let mut block = Mat::from_fn(p, width, |_, _| random.normal());
+    orthonormalise(&mut block, basis.as_ref().subcols(0, 0), 0.0, &mut random);
+    let mut steps = 0;
+    loop {
+        let end = used + block.ncols();
+        basis.as_mut().subcols_mut(used, end - used).copy_from(&block);
+        let mut next = apply(&block)?;
+        steps += 1;
+        let size = (0..next.ncols()).map(|j| norm(&next.as_ref().subcols(j, 1).to_owned())).fold(0.0, f64::max);
+        let part = project_out(&mut next, basis.as_ref().subcols(0, end));
+        for j in used..end {
+            for i in 0..end {
+                small[(i, j)] = part[(i, j - used)];
+                small[(j, i)] = part[(i, j - used)];
+            }
+        }
+        let r = orthonormalise(&mut next, basis.as_ref().subcols(0, end), 1e-13 * size, &mut random);
+        let last = used;
+        used = end;
+
+        let full = used + width > most;
+        let wanted = if full { keep.min(used) } else { k };
+        if used >= k {
+            let (values, vectors) = leading_eigenpairs(small.submatrix(0, 0, used, used).to_owned(), wanted, 1)?;
+            let residual = (0..k).map(|i| {
+                let tail = |c: usize| vectors[(last + c) * wanted + i];
+                let norm2: f64 = (0..r.nrows())
+                    .map(|row| (row..r.ncols()).map(|c| r[(row, c)] * tail(c)).sum::<f64>().powi(2))
+                    .sum();
+                norm2.sqrt() / values[i].max(1e-6 * values[0]).max(f64::MIN_POSITIVE)
+            });
+            let residual = residual.fold(0.0, f64::max);
+            if residual <= TOLERANCE || steps == MAX_STEPS || used >= p {
+                let vectors = Mat::from_fn(used, k, |i, j| vectors[i * wanted + j]);
+                let found = times(&basis, used, &vectors);
+                let rows = (0..p).flat_map(|i| (0..k).map(move |j| (i, j))).map(|at| found[at]).collect();
+                return Ok(Found { values: values[..k].to_vec(), vectors: rows, residual, steps });
+            }
+            if full {
+                // Go on from the best vectors so far.
+                let vectors = Mat::from_fn(used, wanted, |i, j| vectors[i * wanted + j]);
+                let best = times(&basis, used, &vectors);
+                basis.as_mut().subcols_mut(0, wanted).copy_from(&best);
+                small.fill(0.0);
+                (0..wanted).for_each(|i| small[(i, i)] = values[i]);
+                used = wanted;
+            }
+        }
+        block = next;
+    }
+}
+
+/// The first `used` columns of `basis` times `vectors`.
+fn times(basis: &Mat<f64>, used: usize, vectors: &Mat<f64>) -> Mat<f64> {
+    let mut out = Mat::zeros(basis.nrows(), vectors.ncols());
+    matmul(&mut out, Accum::Replace, basis.as_ref().subcols(0, used), vectors, 1.0, Par::Seq);
+    out
+}
+
+/// Takes from `block` its part along the orthonormal columns of `basis`, twice for the sake of rounding; gives the part.
+fn project_out(block: &mut Mat<f64>, basis: MatRef<'_, f64>) -> Mat<f64> {
+    let mut total = Mat::zeros(basis.ncols(), block.ncols());
+    for _ in 0..2 {
+        let mut part = Mat::<f64>::zeros(basis.ncols(), block.ncols());
+        matmul(&mut part, Accum::Replace, basis.transpose(), &*block, 1.0, Par::Seq);
+        matmul(&mut *block, Accum::Add, basis, &part, -1.0, Par::Seq);
+        total += part;
+    }
+    total
+}
+
+/// Makes the columns of `block` orthonormal, and orthogonal to `basis`, which they are up to rounding; gives the upper
+/// triangle that takes them back. A column with nothing left of its own (a norm of at most `negligible`) becomes a random
+/// direction, and its entry on the diagonal 0.
+fn orthonormalise(block: &mut Mat<f64>, basis: MatRef<'_, f64>, negligible: f64, random: &mut Stream) -> Mat<f64> {
+    let (p, width) = (block.nrows(), block.ncols());
+    let mut r = Mat::<f64>::zeros(width, width);
+    for c in 0..width {
+        let mut column = block.as_ref().subcols(c, 1).to_owned();
+        let whole = norm(&column);
+        let along = project_out(&mut column, block.as_ref().subcols(0, c));
+        (0..c).for_each(|i| r[(i, c)] = along[(i, 0)]);
+        let mut left = norm(&column);
+        if left > negligible {
+            r[(c, c)] = left;
+            if left < 1e-2 * whole {
+                // What cancelled has let the part along the basis grow against the rest.
+                project_out(&mut column, basis);
+                left = norm(&column);
+            }
+        } else {
+            column = Mat::from_fn(p, 1, |_, _| random.normal());
+            project_out(&mut column, basis);
+            project_out(&mut column, block.as_ref().subcols(0, c));
+            left = norm(&column);
+        }
+        let scale = if left > 0.0 { 1.0 / left } else { 0.0 };
+        (0..p).for_each(|i| block[(i, c)] = column[(i, 0)] * scale);
+    }
+    r
+}
+
+/// The norm of a single column.
+fn norm(column: &Mat<f64>) -> f64 {
+    (0..column.nrows()).map(|i| column[(i, 0)] * column[(i, 0)]).sum::<f64>().sqrt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A diagonal matrix with eigenvalues close together, and few enough vectors for several restarts.
+    #[test]
+    fn restarts_lose_nothing() {
+        let (p, k) = (1500, 10);
+        let value = |i: usize| 1.0 + (i as f64 * 0.618_034).fract().powi(2);
+        let mut expected: Vec<f64> = (0..p).map(value).collect();
+        expected.sort_unstable_by(|a, b| b.total_cmp(a));
+        let apply = |b: &Mat<f64>| Ok(Mat::from_fn(p, b.ncols(), |i, j| value(i) * b[(i, j)]));
+        let found = within(p, k, 140, apply).unwrap();
+        assert!(found.steps > 8 && found.steps < MAX_STEPS, "{} steps", found.steps);
+        assert!(found.residual <= TOLERANCE);
+        for (c, (v, e)) in found.values.iter().zip(&expected).enumerate() {
+            assert!((v - e).abs() < 1e-9, "{v} {e}");
+            let norm: f64 = (0..p).map(|i| found.vectors[i * k + c].powi(2)).sum();
+            let error: f64 = (0..p).map(|i| ((value(i) - v) * found.vectors[i * k + c]).powi(2)).sum();
+            assert!((norm - 1.0).abs() < 1e-9 && error.sqrt() <= 2.0 * TOLERANCE * v);
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! What the engine promises of any file: every chunk decoded once a pass, the same bits for any number of threads, and a
+//! plan that says what happens.
+
+mod matrix_common;
+
+use anndataoom_core::element::Data;
+use anndataoom_core::matrix::Source;
+use anndataoom_core::ops::{
+    self, Axis, CellCriterion, Flavor, GeneCriterion, HvgOptions, NormalizeOptions, PcaOptions,
+};
+use anndataoom_core::ops::{From, QcOptions, QcSubset, ScaleOptions};
+use anndataoom_core::stream::{collect, map_fold, Order};
+use anndataoom_core::{Context, LazyMatrix};
+use matrix_common::*;
+use std::path::Path;
+use std::sync::Arc;
+
+/// One file with the matrix in all three layouts, cut into chunks that meet no block: several blocks each.
+fn write(path: &Path) {
+    let m = random_csr::<f32>(8000, 900, 520, 7);
+    assert!(m.data.len() > 2 << 20);
+    let stored = Stored::Chunked { chunk: 65_537, filter: "lzf" };
+    write_sparse::<i32>(path, "csr", &m, &stored);
+    write_sparse::<i32>(path, "csc", &to_csc(&m), &stored);
+    let mut dense = vec![0f32; 8000 * 900];
+    let Data::F32(values) = &m.data else { panic!() };
+    for i in 0..8000 {
+        for k in m.indptr[i] as usize..m.indptr[i + 1] as usize {
+            dense[i * 900 + m.indices[k] as usize] = values[k];
+        }
+    }
+    let dense = anndataoom_core::element::Array { shape: vec![8000, 900], data: Data::F32(dense) };
+    write_dense(path, "dense", &dense, Some((333, 100)), "lzf");
+}
+
+fn decoded(source: &Arc<dyn Source>, work: impl FnOnce()) -> u64 {
+    let before = source.reads().decoded;
+    work();
+    source.reads().decoded - before
+}
+
+#[test]
+fn no_chunk_is_decoded_twice_in_a_pass() {
+    let dir = Dir::new();
+    let path = dir.file("x.h5ad");
+    write(&path);
+    let mut random = Random(3);
+    let permuted: Vec<u32> = (0..8000).map(|_| random.below(8000) as u32).collect();
+    let skipping: Vec<u32> = (0..8000).step_by(3).collect();
+    let run: Vec<u32> = (1000..3000).collect();
+    for element in ["csr", "csc", "dense"] {
+        for rows in [None, Some(&permuted), Some(&skipping), Some(&run)] {
+            for columns in [None, Some(vec![5, 400, 401, 899]), Some(vec![7, 3, 3])] {
+                for threads in [1, 2, 3, 8] {
+                    let source = open(&path, element).unwrap();
+                    let chunks = source.reads().chunks;
+                    assert!(chunks > 20);
+                    let x = LazyMatrix::new(source.clone());
+                    let x = x.select(rows.map(|r| &r[..]), columns.as_deref()).unwrap();
+                    let n = decoded(&source, || {
+                        map_fold(&x, Order::File, &Context::with_threads(threads), Ok, |_| Ok(())).unwrap();
+                    });
+                    let what = format!("{element}, {threads} threads, {n} of {chunks}");
+                    match (rows, &columns) {
+                        (None, None) => assert_eq!(n, chunks, "{what}"),
+                        _ => assert!(n <= chunks, "{what}"),
+                    }
+                    // What is not selected is not decoded, where the layout allows.
+                    let spared = match element {
+                        "csr" => rows == Some(&run),
+                        "csc" => columns.is_some(),
+                        _ => rows == Some(&run) || columns.is_some(),
+                    };
+                    assert!(!spared || 2 * n < chunks, "{what}");
+                }
+            }
+        }
+    }
+}
+
+/// Everything every reducer gives, to the bit: printed floats are exact, and NaN equals NaN.
+fn everything(source: &Arc<dyn Source>, ctx: &Context) -> Vec<String> {
+    let x = LazyMatrix::new(source.clone());
+    let mut out = vec![
+        format!("{:?}", ops::row_sums(&x, ctx).unwrap()),
+        format!("{:?}", ops::col_sums(&x, ctx).unwrap()),
+        format!("{:?}", ops::mean_var(&x, Axis::Obs, 1, ctx).unwrap()),
+        format!("{:?}", ops::mean_var(&x, Axis::Var, 1, ctx).unwrap()),
+        format!("{:?}", ops::filter_cells(&x, CellCriterion::MinGenes(300.0), ctx).unwrap()),
+        format!("{:?}", ops::filter_genes(&x, GeneCriterion::MaxCounts(1e4), ctx).unwrap()),
+    ];
+    let set = QcSubset { name: "mt".to_owned(), mask: (0..900).map(|j| j % 9 == 0).collect() };
+    let qc = QcOptions { qc_vars: vec![set], ..QcOptions::default() };
+    out.push(format!("{:?}", ops::calculate_qc_metrics(&x, &qc, ctx).unwrap()));
+    let excluding =
+        NormalizeOptions { exclude_highly_expressed: true, max_fraction: 0.005, ..NormalizeOptions::default() };
+    out.push(format!("{:?}", ops::normalize_total(&x, &excluding, ctx).unwrap().1));
+    let hvg = |x: &LazyMatrix, flavor| {
+        let options = HvgOptions { flavor, n_top_genes: Some(200), ..HvgOptions::default() };
+        ops::highly_variable_genes(x, &options, ctx).unwrap()
+    };
+    out.push(format!("{:?}", hvg(&x, Flavor::SeuratV3)));
+    let chosen = hvg(&x, Flavor::PearsonResiduals);
+    out.push(format!("{chosen:?}"));
+    let log = ops::log1p(&ops::normalize_total(&x, &NormalizeOptions::default(), ctx).unwrap().0, None).unwrap().0;
+    out.push(format!("{:?}", hvg(&log, Flavor::Seurat)));
+    out.push(format!("{:?}", hvg(&log, Flavor::CellRanger)));
+    let chosen = log.select(None, Some(&chosen.positions())).unwrap();
+    let (scaled, found) =
+        ops::scale(&chosen, &ScaleOptions { max_value: Some(10.0), ..Default::default() }, ctx).unwrap();
+    out.push(format!("{found:?}"));
+    let pca = PcaOptions { n_comps: Some(10), ..PcaOptions::default() };
+    out.push(format!("{:?}", ops::pca(&scaled, &pca, ctx).unwrap()));
+    out.push(format!("{:?}", ops::pca(&log, &PcaOptions { zero_center: false, ..pca }, ctx).unwrap().variance));
+    let rows: Vec<u32> = (0..8000).rev().step_by(70).collect();
+    out.push(format!("{:?}", collect(&scaled.select(Some(&rows), None).unwrap(), ctx, u64::MAX).unwrap()));
+    out
+}
+
+#[test]
+fn every_reducer_gives_the_same_bits_for_1_2_3_and_8_threads() {
+    let dir = Dir::new();
+    let path = dir.file("x.h5ad");
+    write(&path);
+    for element in ["csr", "csc", "dense"] {
+        let run = |threads: usize, memory: usize| {
+            let ctx = Context { memory, ..Context::with_threads(threads) };
+            everything(&open(&path, element).unwrap(), &ctx)
+        };
+        let one = run(1, 256 << 20);
+        // Layouts share everything past the blocks.
+        let all = [(8, 1 << 20), (2, 256 << 20), (3, 64 << 20)];
+        for &(threads, memory) in &all[..if element == "csr" { 3 } else { 1 }] {
+            for (i, (a, b)) in one.iter().zip(run(threads, memory)).enumerate() {
+                assert!(*a == b, "{element}: result {i} with {threads} threads and {memory} bytes");
+            }
+        }
+    }
+}
+
+/// The plan against what each verb decodes.
+#[test]
+fn the_plan_is_what_happens() {
+    let dir = Dir::new();
+    let path = dir.file("x.h5ad");
+    write(&path);
+    let ctx = Context::with_threads(2);
+    let source = open(&path, "csr").unwrap();
+    let chunks = source.reads().chunks;
+    let x = LazyMatrix::new(source.clone());
+    let planned = |x: &LazyMatrix, verb: &str| {
+        let plan = ops::explain(x, &ctx);
+        let step = plan.steps.iter().find(|s| s.verb == verb).unwrap_or_else(|| panic!("{verb}\n{plan}")).clone();
+        let from_file = step.passes.iter().filter(|f| **f == From::File).count() as u64;
+        assert_eq!(step.bytes, from_file * source.disk_bytes());
+        from_file * chunks
+    };
+    macro_rules! step {
+        ($x:expr, $verb:expr, $run:expr) => {{
+            let expected = planned(&$x, $verb);
+            let mut out = None;
+            let n = decoded(&source, || out = Some($run));
+            assert_eq!(n, expected, "{}", $verb);
+            out.unwrap()
+        }};
+    }
+    let pearson = HvgOptions { flavor: Flavor::PearsonResiduals, n_top_genes: Some(200), ..HvgOptions::default() };
+    // Without sums from an earlier pass: two passes, with them one.
+    step!(x, "highly_variable_genes 'pearson_residuals'", ops::highly_variable_genes(&x, &pearson, &ctx).unwrap());
+    let x = LazyMatrix::new(source.clone());
+    step!(x, "calculate_qc_metrics", ops::calculate_qc_metrics(&x, &QcOptions::default(), &ctx).unwrap());
+    let hvg =
+        step!(x, "highly_variable_genes 'pearson_residuals'", ops::highly_variable_genes(&x, &pearson, &ctx).unwrap());
+    let normal = step!(x, "normalize_total", ops::normalize_total(&x, &NormalizeOptions::default(), &ctx).unwrap().0);
+    let log = ops::log1p(&normal, None).unwrap().0;
+    let seurat = HvgOptions::default();
+    step!(log, "highly_variable_genes 'seurat'", ops::highly_variable_genes(&log, &seurat, &ctx).unwrap());
+    let chosen = log.select(None, Some(&hvg.positions())).unwrap();
+    let scaled = step!(chosen, "scale", ops::scale(&chosen, &ScaleOptions::default(), &ctx).unwrap().0);
+    let pca = PcaOptions { n_comps: Some(5), ..PcaOptions::default() };
+    // Scaling left the columns: PCA does not touch the file.
+    assert_eq!(planned(&scaled, "pca"), 0);
+    step!(scaled, "pca", ops::pca(&scaled, &pca, &ctx).unwrap());
+    let text = ops::explain(&scaled, &ctx).to_string();
+    for line in ["plan for", "8,000 x 900 csr float32", "1. select 200 of 900 columns", "in memory", "pca", "kept"] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+    // Without scaling, PCA reads the file once and keeps what it selects.
+    let other = log.select(None, Some(&hvg.positions()[..100])).unwrap();
+    step!(other, "pca", ops::pca(&other, &pca, &ctx).unwrap());
+    step!(log, "pca", ops::pca(&log, &pca, &ctx).unwrap());
+    // Of rows alone, only their chunks.
+    let part = x.select(Some(&(0..700).collect::<Vec<u32>>()), None).unwrap();
+    let plan = ops::explain(&part, &ctx);
+    assert!(plan.steps.iter().all(|s| s.bytes < source.disk_bytes() / 5), "{plan}");
+    for element in ["csc", "dense"] {
+        let x = LazyMatrix::new(open(&path, element).unwrap());
+        assert!(ops::explain(&x, &ctx).to_string().contains(element));
+    }
+}

@@ -1,0 +1,195 @@
+//! The column index against the matrix it was made of.
+
+mod matrix_common;
+
+use anndataoom_core::element::{Data, Sparse, SparseFormat};
+use anndataoom_core::matrix::Source;
+use anndataoom_core::ops::index_columns;
+use anndataoom_core::stream::{map_fold, Order};
+use anndataoom_core::{Context, Error, LazyMatrix};
+use matrix_common::*;
+use std::path::Path;
+use std::sync::Arc;
+
+const GZIP: Stored = Stored::Chunked { chunk: 5000, filter: "gzip" };
+
+fn ctx() -> Context {
+    Context::with_threads(2)
+}
+
+fn read(source: &Arc<dyn Source>) -> u64 {
+    source.reads().decoded
+}
+
+/// Every selection of columns gives the same blocks, and reads nothing of the file.
+fn check(path: &Path, dir: &Path, rows: usize, columns: usize) {
+    let plain = LazyMatrix::new(open(path, "X").unwrap());
+    let source = open(path, "X").unwrap();
+    let indexed = LazyMatrix::new(source.clone());
+    // Chains made before share it with those made after.
+    let before = indexed.select(None, Some(&[1])).unwrap();
+    let found = index_columns(&indexed, dir, &Context { memory: 1 << 20, ..ctx() }).unwrap();
+    assert!(found.made && found.bytes > 0 && found.path.starts_with(dir));
+    let decoded = read(&source);
+    for list in [vec![3], vec![5, 1], vec![2, 2, 0], (0..columns as u32 / 2).collect()] {
+        for rows in selections(rows, 5) {
+            let select = |x: &LazyMatrix| x.select(rows.as_deref(), Some(&list)).unwrap();
+            for order in [Order::Matrix, Order::File] {
+                let expected = blocks(&select(&plain), order, 1).unwrap();
+                for threads in [1, 2, 8] {
+                    assert!(blocks(&select(&indexed), order, threads).unwrap() == expected);
+                }
+            }
+        }
+    }
+    assert_eq!(
+        blocks(&before, Order::File, 1).unwrap(),
+        blocks(&plain.select(None, Some(&[1])).unwrap(), Order::File, 1).unwrap()
+    );
+    assert_eq!(read(&source), decoded);
+    // Whole rows are read from the file as ever, and so is what does not fit into the working memory.
+    blocks(&indexed, Order::File, 1).unwrap();
+    let from_file = |decoded| read(&source) > decoded || source.reads().chunks == 0;
+    assert!(from_file(decoded));
+    let decoded = read(&source);
+    let small = Context { memory: 1 << 10, ..ctx() };
+    map_fold(&before, Order::File, &small, Ok, |_| Ok(())).unwrap();
+    assert!(from_file(decoded));
+}
+
+#[test]
+fn it_gives_what_the_file_gives() {
+    macro_rules! each {
+        ($($t:ty),*) => { $(
+            let m = random_csr::<$t>(900, 60, 15, 2);
+            let dir = Dir::new();
+            let path = dir.file("x.h5ad");
+            write_sparse::<i32>(&path, "X", &m, &GZIP);
+            let folder = dir.file("index");
+            std::fs::create_dir(&folder).unwrap();
+            check(&path, &folder, 900, 60);
+            // One file in the folder, and none beside the source.
+            assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1);
+            assert_eq!(std::fs::read_dir(dir.file("")).unwrap().count(), 2);
+        )* };
+    }
+    each!(bool, i8, i64, u16, f32, f64);
+    let mut m = random_csr::<f64>(900, 60, 15, 4);
+    m.data = Data::F64(m.data.to_f64().iter().enumerate().map(|(i, x)| x / 3.0 - (i % 5) as f64).collect());
+    let dir = Dir::new();
+    write_sparse::<i64>(&dir.file("x.h5ad"), "X", &m, &Stored::Contiguous);
+    check(&dir.file("x.h5ad"), &dir.file(""), 900, 60);
+}
+
+#[test]
+fn several_blocks_and_runs() {
+    let m = random_csr::<f32>(9000, 600, 350, 7);
+    assert!(m.data.len() > 1 << 20);
+    let dir = Dir::new();
+    write_sparse::<i32>(&dir.file("x.h5ad"), "X", &m, &Stored::Chunked { chunk: 65_536, filter: "lzf" });
+    check(&dir.file("x.h5ad"), &dir.file(""), 9000, 600);
+}
+
+#[test]
+fn empty_matrices() {
+    for (rows, cols) in [(0, 5), (5, 0), (3, 4)] {
+        let m = Sparse {
+            format: SparseFormat::Csr,
+            shape: (rows, cols),
+            indptr: vec![0; rows + 1],
+            indices: vec![],
+            data: Data::F32(vec![]),
+        };
+        let dir = Dir::new();
+        write_sparse::<i32>(&dir.file("x.h5ad"), "X", &m, &GZIP);
+        let x = LazyMatrix::new(open(&dir.file("x.h5ad"), "X").unwrap());
+        index_columns(&x, &dir.file(""), &ctx()).unwrap();
+        let all: Vec<u32> = (0..cols as u32).collect();
+        blocks(&x.select(None, Some(&all)).unwrap(), Order::Matrix, 2).unwrap();
+    }
+}
+
+/// Found again for the same file; made anew for another state of it, never used.
+#[test]
+fn it_belongs_to_one_state_of_one_file() {
+    let dir = Dir::new();
+    let (path, other) = (dir.file("x.h5ad"), dir.file("y.h5ad"));
+    let m = random_csr::<f32>(900, 60, 15, 2);
+    write_sparse::<i32>(&path, "X", &m, &GZIP);
+    let fresh = |path: &Path| LazyMatrix::new(open(path, "X").unwrap());
+    let first = index_columns(&fresh(&path), &dir.file(""), &ctx()).unwrap();
+    let again = index_columns(&fresh(&path), &dir.file(""), &ctx()).unwrap();
+    assert!(first.made && !again.made && first.path == again.path && first.bytes == again.bytes);
+
+    // The same shape, offsets and size at the same path, other values.
+    let mut changed = m.clone();
+    changed.data = Data::F32(m.data.to_f64().iter().map(|x| (9.0 - x) as f32).collect());
+    let x = fresh(&path);
+    index_columns(&x, &dir.file(""), &ctx()).unwrap();
+    write_sparse::<i32>(&other, "X", &changed, &GZIP);
+    std::fs::rename(&other, &path).unwrap();
+    // The open file is still the old one, and so is its index.
+    let column = |x: &LazyMatrix| blocks(&x.select(None, Some(&[7])).unwrap(), Order::File, 1);
+    let old = column(&x).unwrap();
+    let now = fresh(&path);
+    let remade = index_columns(&now, &dir.file(""), &ctx()).unwrap();
+    assert!(remade.made && remade.path == first.path);
+    assert!(column(&now).unwrap() != old && column(&now).unwrap() == column(&fresh(&path)).unwrap());
+
+    // Changed in place after it was opened: an error that says so.
+    let later = std::time::SystemTime::now() + std::time::Duration::from_secs(5);
+    std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_modified(later).unwrap();
+    let e = column(&now).unwrap_err();
+    assert!(e.class() == "state" && e.to_string().contains("was changed after it was opened"), "{e}");
+    assert!(e.to_string().contains("index_columns()"), "{e}");
+    column(&fresh(&path)).unwrap();
+}
+
+#[test]
+fn damage_is_noticed() {
+    let dir = Dir::new();
+    let path = dir.file("x.h5ad");
+    write_sparse::<i32>(&path, "X", &random_csr::<f32>(900, 60, 15, 2), &GZIP);
+    let x = LazyMatrix::new(open(&path, "X").unwrap());
+    let found = index_columns(&x, &dir.file(""), &ctx()).unwrap();
+    let intact = std::fs::read(&found.path).unwrap();
+    let all: Vec<u32> = (0..60).collect();
+    let expected = blocks(&x.select(None, Some(&all)).unwrap(), Order::File, 1).unwrap();
+    let mut random = Random(8);
+    for round in 0..100 {
+        let mut bytes = intact.clone();
+        if round % 4 == 0 {
+            bytes.truncate(random.below(intact.len()));
+        } else {
+            let at = random.below(bytes.len());
+            bytes[at] ^= 1 << random.below(8);
+        }
+        std::fs::write(&found.path, &bytes).unwrap();
+        let y = LazyMatrix::new(open(&path, "X").unwrap());
+        // A damaged end is made again; a damaged column is an error when it is read.
+        let made = index_columns(&y, &dir.file(""), &ctx()).unwrap().made;
+        match blocks(&y.select(None, Some(&all)).unwrap(), Order::File, 1) {
+            Ok(found) => assert!(made && found == expected),
+            Err(e) => assert!(!made && e.class() == "file" && e.to_string().contains("damaged"), "{e}"),
+        }
+    }
+}
+
+#[test]
+fn what_cannot_have_one_says_why() {
+    let dir = Dir::new();
+    let path = dir.file("x.h5ad");
+    let m = random_csr::<f32>(50, 20, 5, 2);
+    write_sparse::<i32>(&path, "csc", &to_csc(&m), &GZIP);
+    write_dense(&path, "dense", &random_dense::<f32>(20, 10, 3), None, "none");
+    write_sparse::<i32>(&path, "X", &m, &GZIP);
+    let refused = |x: LazyMatrix, word: &str| {
+        let e = index_columns(&x, &dir.file(""), &ctx()).unwrap_err();
+        assert!(e.class() == "state" && e.to_string().contains(word), "{e}");
+    };
+    refused(LazyMatrix::new(open(&path, "csc").unwrap()), "without an index");
+    refused(LazyMatrix::new(open(&path, "dense").unwrap()), "is dense");
+    refused(LazyMatrix::new(anndataoom_core::matrix::MemorySource::from_sparse(&m).unwrap().into()), "in memory");
+    let x = LazyMatrix::new(open(&path, "X").unwrap());
+    assert!(matches!(index_columns(&x, &dir.file("nowhere"), &ctx()), Err(Error::Io { .. })));
+}
