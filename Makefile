@@ -5,6 +5,7 @@
 # make test-omicverse       omicverse and scanpy on the Python wheel (installs 2 GB of them first)
 # make bench                the benchmark against other tools (bench/README.md); N="20000 100000" sets the sizes,
 #                           TOOLS="r scanpy" the tools
+# make bench-graph          neighbours, UMAP and Leiden against other tools (bench/README.md); N as above
 # make lint                 formatters and linters, warnings are errors
 #
 # Both commands install what is missing first. Compiled Rust is kept in $(CACHE)/target between runs.
@@ -20,7 +21,7 @@ OUT ?= demo-output
 N ?= 100000
 BENCH_DIR ?= $(CACHE)/bench
 
-.PHONY: demo demo-python test setup-demo setup-test install test-rust test-r test-python test-omicverse bench lint format document
+.PHONY: demo demo-python test setup-demo setup-test install test-rust test-r test-python test-omicverse bench bench-graph lint format document
 
 demo: setup-demo install
 	@mkdir -p "$(OUT)"
@@ -48,6 +49,10 @@ bench: setup-demo install
 	$(CARGO) build --locked --release --examples -p anndataoom-core --manifest-path $(RUST)
 	sh tools/build-python.sh
 	python3 bench/bench.py --n-obs $(N) --dir "$(BENCH_DIR)" --target-dir "$(CARGO_TARGET_DIR)" $(if $(TOOLS),--tools $(TOOLS))
+
+bench-graph:
+	$(CARGO) build --locked --release --example graph -p anndataoom-core --manifest-path $(RUST)
+	python3 bench/graph.py --n-obs $(N) --dir "$(BENCH_DIR)" --target-dir "$(CARGO_TARGET_DIR)"
 
 # The Python package: built beside its sources, tested with the environment of setup-test.
 test-python: setup-test

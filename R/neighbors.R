@@ -1,30 +1,45 @@
 #' Nearest neighbours and their graph
 #'
-#' Distances in an embedding, and UMAP's fuzzy connectivities; as `scanpy.pp.neighbors`.
+#' Distances in an embedding and the connectivities made of them; as `scanpy.pp.neighbors`, and with `batch_key` as
+#' BBKNN (`scanpy.external.pp.bbknn`).
 #'
 #' @param adata An [AnnDataOOM-class].
 #' @param n_neighbors Number of neighbours, each cell itself counted.
 #' @param n_pcs Number of columns of the embedding to use.
 #' @param use_rep Name of the element of `obsm` to use; by default `X_pca`.
-#' @param method `"auto"` (exact for small data, otherwise approximate), `"exact"`, `"hnsw"` or `"ivf"`.
-#' @param metric `"euclidean"` or `"cosine"`.
-#' @param random_state Seed of the approximate methods.
+#' @param method How distances become weights: `"umap"` (fuzzy simplicial set) or `"gauss"` (adaptive Gaussian kernels).
+#'   A value of `search` is taken too, for `"umap"` with that search.
+#' @param metric `"euclidean"`, `"cosine"`, `"correlation"` or `"inner_product"`.
+#' @param random_state Seed of the approximate searches.
 #' @param key_added Name of the results: `uns[[key_added]]`, `obsp$<key_added>_distances` and `_connectivities`.
+#' @param search How neighbours are found: `"auto"` (exact up to 20,000 cells, then `"ivf"`), `"exact"`, `"ivf"`
+#'   (an inverted file whose recall is measured) or `"hnsw"` (not reproducible with several threads).
+#' @param recall Share of the true neighbours that `"ivf"` must find; measured on a sample, and the recall found is
+#'   noted in `uns$neighbors$params$recall`.
+#' @param batch_key Column of `obs`: every cell gets `neighbors_within_batch` neighbours from each of its batches
+#'   instead of the `n_neighbors` nearest of all.
+#' @param neighbors_within_batch Neighbours in each batch.
+#' @param trim With `batch_key`, how many of the strongest links of a cell stay; `NULL` is ten times its neighbours, 0
+#'   all.
 #' @return `adata` with `uns$neighbors`, `obsp$distances` and `obsp$connectivities`.
 #' @export
 #' @examples
 #' adata <- read_h5ad(example_h5ad()) |> normalize_total() |> log1p() |> pca(n_comps = 10)
 #' adata <- neighbors(adata, n_neighbors = 10)
 #' adata$obsp$connectivities[1:3, 1:3]
+#' balanced <- neighbors(adata, batch_key = "batch")
 neighbors <- function(
-  adata, n_neighbors = 15, n_pcs = NULL, use_rep = NULL, method = "auto", metric = "euclidean", random_state = 0,
-  key_added = NULL
+  adata, n_neighbors = 15, n_pcs = NULL, use_rep = NULL, method = "umap", metric = "euclidean", random_state = 0,
+  key_added = NULL, search = "auto", recall = 0.99, batch_key = NULL, neighbors_within_batch = 3, trim = NULL
 ) {
   check_adata(adata)
   embedding <- embedding_of(adata, use_rep, n_pcs)
+  batches <- if (!is.null(batch_key)) groups_of(adata, batch_key, "batch_key")
   patch <- rs_work(
     "neighbours", rs_neighbors, embedding = embedding, n_neighbors = n_neighbors, n_pcs = n_pcs, use_rep = use_rep,
-    method = method, metric = metric, random_state = random_state, key_added = key_added
+    method = method, search = search, metric = metric, recall = recall, random_state = random_state,
+    key_added = key_added, batch_key = batch_key, batches = if (!is.null(batches)) as.integer(batches),
+    batch_names = if (!is.null(batches)) levels(batches), neighbors_within_batch = neighbors_within_batch, trim = trim
   )
   merge_patch(adata, patch)
 }
@@ -46,14 +61,22 @@ embedding_of <- function(adata, use_rep, n_pcs) {
   unname(x)
 }
 
-# The connectivities that umap() and leiden() work on.
-graph_of <- function(adata, neighbors_key = NULL, obsp = NULL) {
-  if (is.null(obsp)) {
-    key <- if (is.null(neighbors_key)) "neighbors" else neighbors_key
-    settings <- element_of(adata, "uns", key, "; run neighbors() first")
-    obsp <- settings$connectivities_key
-    if (is.null(obsp)) obsp <- "connectivities"
-  }
+# What neighbors() noted under a key.
+settings_of <- function(adata, neighbors_key) {
+  element_of(adata, "uns", if (is.null(neighbors_key)) "neighbors" else neighbors_key, "; run neighbors() first")
+}
+
+# An element of obsp, by name or by what neighbors() noted, as a sparse matrix: the connectivities, or the distances.
+graph_of <- function(adata, neighbors_key = NULL, obsp = NULL, what = "connectivities") {
+  if (is.null(obsp)) obsp <- settings_of(adata, neighbors_key)[[paste0(what, "_key")]]
+  if (is.null(obsp)) obsp <- what
   graph <- element_of(adata, "obsp", obsp, "; run neighbors() first")
-  plain_matrix(if (is(graph, "Matrix")) graph else as(graph, "CsparseMatrix"), "connectivities")
+  plain_matrix(if (is(graph, "Matrix")) graph else as(graph, "CsparseMatrix"), what)
+}
+
+# A column of obs as a factor without NA.
+groups_of <- function(adata, name, what) {
+  column <- column_of(adata, "obs", name, what)
+  if (anyNA(column)) abort("values", what, ": obs$", name, " holds NA")
+  if (is.factor(column)) column else factor(column)
 }

@@ -72,30 +72,25 @@ setMethod("log1p", "AnnDataOOM", function(x) {
 #' @examples
 #' adata <- read_h5ad(example_h5ad()) |> normalize_total() |> log1p() |> scale(max_value = 10)
 #' adata
-setGeneric("scale", function(x, ...) standardGeneric("scale"))
+scale <- function(x, ...) UseMethod("scale") # not S4, which takes the class off an error in `x`, as in a pipe
+
+# The methods are registered in .onLoad(): a line in NAMESPACE would give them to base's generic. Not called
+# scale.default, which base's generic would find when called from here.
+scale_other <- function(x, ...) base::scale(x, ...)
 
 #' @rdname scale
-#' @export
-setMethod("scale", "ANY", function(x, ...) base::scale(x, ...))
-
-#' @rdname scale
-#' @export
-setMethod("scale", "AnnDataOOM", function(x, zero_center = TRUE, max_value = NULL, layer = NULL, ...) {
+#' @method scale AnnDataOOM
+scale.AnnDataOOM <- function(x, zero_center = TRUE, max_value = NULL, layer = NULL, ...) {
   if (...length()) abort("parameter", "scale(): unknown argument ", some_of(...names()))
   matrix <- matrix_for(x, layer)
   reply <- rs_work(
     "gene moments", rs_scale, matrix = pointer_of(matrix), zero_center = zero_center, max_value = max_value
   )
   merge_patch(with_matrix(x, layer, with_chain(matrix, reply)), reply$patch)
-})
+}
 
 # What base::scale(), and DelayedArray's, which hides ours when it is attached later, do with an object of ours.
-#' @method scale AnnDataOOM
-#' @export
-scale.AnnDataOOM <- function(x, ...) {
-  as_base <- function(center = TRUE, scale = TRUE) {
-    if (!isTRUE(scale)) abort("parameter", "scale: expected TRUE, found ", describe(scale), "; see ?anndataoom::scale")
-    anndataoom::scale(x, zero_center = center)
-  }
-  as_base(...)
+scale_as_base <- function(x, center = TRUE, scale = TRUE) {
+  if (!isTRUE(scale)) abort("parameter", "scale: expected TRUE, found ", describe(scale), "; see ?anndataoom::scale")
+  scale.AnnDataOOM(x, zero_center = center)
 }

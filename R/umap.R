@@ -8,11 +8,14 @@
 #' @param maxiter Number of epochs; `NULL` is 500 up to 10,000 cells and 200 above.
 #' @param alpha,gamma Initial learning rate, and weight of negative samples.
 #' @param negative_sample_rate Negative samples per positive one.
-#' @param init_pos Start: `"spectral"`, `"random"` or the name of an element of `obsm`.
+#' @param init_pos Start: `"spectral"`, `"pca"` (the first columns of `obsm$X_pca`), `"random"`, the name of an element
+#'   of `obsm`, or a matrix of positions.
 #' @param random_state Seed.
 #' @param a,b Parameters of the curve, instead of those from `min_dist` and `spread`.
 #' @param key_added Name of the result in `obsm` and of its parameters in `uns`, instead of `X_umap` and `umap`.
 #' @param neighbors_key Name given to [neighbors()] as `key_added`.
+#' @param parallel Whether all points move at once, on all threads and with the same result for any number of them;
+#'   otherwise one edge moves after the other on one thread, as in umap-learn.
 #' @return `adata` with `obsm$X_umap` and `uns$umap`.
 #' @export
 #' @examples
@@ -20,18 +23,24 @@
 #' head(adata$obsm$X_umap)
 umap <- function(
   adata, min_dist = 0.5, spread = 1, n_components = 2, maxiter = NULL, alpha = 1, gamma = 1, negative_sample_rate = 5,
-  init_pos = "spectral", random_state = 0, a = NULL, b = NULL, key_added = NULL, neighbors_key = NULL
+  init_pos = "spectral", random_state = 0, a = NULL, b = NULL, key_added = NULL, neighbors_key = NULL, parallel = TRUE
 ) {
   check_adata(adata)
   graph <- graph_of(adata, neighbors_key)
-  start <- if (!init_pos %in% c("spectral", "random")) unname(
-    as.matrix(element_of(adata, "obsm", init_pos, "; or use \"spectral\" or \"random\""))
-  )
+  start <- NULL
+  if (!is.character(init_pos)) {
+    start <- unname(as.matrix(init_pos))
+    init_pos <- "given"
+  } else if (identical(init_pos, "pca")) {
+    start <- embedding_of(adata, NULL, NULL)
+  } else if (!init_pos %in% c("spectral", "random")) {
+    hint <- "; or use \"spectral\", \"pca\" or \"random\""
+    start <- unname(as.matrix(element_of(adata, "obsm", init_pos, hint)))
+  }
   patch <- rs_work(
     "UMAP", rs_umap, graph = graph, min_dist = min_dist, spread = spread, n_components = n_components,
-    maxiter = maxiter,
-    alpha = alpha, gamma = gamma, negative_sample_rate = negative_sample_rate, init_pos = init_pos, start = start,
-    random_state = random_state, a = a, b = b, key_added = key_added
+    maxiter = maxiter, alpha = alpha, gamma = gamma, negative_sample_rate = negative_sample_rate, init_pos = init_pos,
+    start = start, random_state = random_state, a = a, b = b, key_added = key_added, parallel = parallel
   )
   merge_patch(adata, patch)
 }

@@ -1,4 +1,7 @@
 .onLoad <- function(libname, pkgname) {
+  registerS3method("scale", "AnnDataOOM", scale.AnnDataOOM)
+  registerS3method("scale", "default", scale_other)
+  registerS3method("scale", "AnnDataOOM", scale_as_base, envir = baseenv())
   when_loaded("DelayedArray", register_delayed_array)
   when_loaded("SingleCellExperiment", register_sce)
   when_loaded("SeuratObject", register_seurat)

@@ -247,15 +247,7 @@ def log1p(adata, *, base=None, copy=False, layer=None, obsm=None):
 
 
 def _batch(adata, batch_key):
-    if batch_key is None:
-        return None
-    if batch_key not in adata.obs:
-        there = ", ".join(adata.obs.columns) or "none"
-        raise KeyError(f"batch_key: obs has no column {batch_key!r}; there are {there}")
-    codes = pd.Categorical(adata.obs[batch_key]).codes
-    if (codes < 0).any():
-        raise ValueError(f"batch_key: obs[{batch_key!r}] has missing values")
-    return np.ascontiguousarray(codes, dtype=np.int32)
+    return None if batch_key is None else _groups(adata, batch_key, "batch_key")[0]
 
 
 def _log_base(adata):
@@ -371,8 +363,9 @@ def pca(
 ):
     """Principal components (`scanpy.pp.pca`), exact, of any size of matrix; nothing is random.
 
-    Two passes: products of the genes, which are decomposed, and the projection. Adds obsm `X_pca` (cells x components,
-    float32), varm `PCs` (genes x components) and `uns["pca"]`, as scanpy; signs as scikit-learn's.
+    Two passes for up to 5,000 genes (their products, which are decomposed, and the projection), a few more above.
+    Adds obsm `X_pca` (cells x components, float32), varm `PCs` (genes x components) and `uns["pca"]`, as scanpy; signs
+    as scikit-learn's.
 
     Parameters
     ----------
@@ -401,8 +394,6 @@ def pca(
     ------
     ValueError
         More components than the matrix has, an empty mask, values that are not finite.
-    MemoryError
-        More than 8000 genes.
     """
     adata = _target(adata, copy)
     if use_highly_variable is not None:
@@ -431,20 +422,44 @@ def pca(
 
 def neighbors(
     adata, n_neighbors=15, n_pcs=None, *, use_rep=None, knn=True, method="umap", transformer=None, metric="euclidean",
-    metric_kwds=None, random_state=0, key_added=None, copy=False, search="auto",
+    metric_kwds=None, random_state=0, key_added=None, copy=False, search="auto", recall=0.99, batch_key=None,
+    neighbors_within_batch=3, trim=None,
 ):
-    """Nearest neighbours and their graph (`scanpy.pp.neighbors`).
+    """Nearest neighbours and their graph (`scanpy.pp.neighbors`; with `batch_key` `scanpy.external.pp.bbknn`).
 
     Parameters
     ----------
+    method
+        How distances become weights: "umap" or "gauss". A value of `search` is taken too, for "umap" and that search.
     metric
         "euclidean", "cosine", "correlation" or "inner_product".
     search
         How neighbours are found: "auto" (exact up to 20,000 cells, then "ivf"), "exact", "ivf" or "hnsw".
+    recall
+        Share of the true neighbours that "ivf" must find; measured on a sample, and the recall found is noted in
+        `uns["neighbors"]["params"]["recall"]`.
+    batch_key
+        Column of obs: every cell gets `neighbors_within_batch` neighbours from each batch, instead of the `n_neighbors`
+        nearest of all.
+    trim
+        With `batch_key`, how many of the strongest links of a cell stay: ten times its neighbours by default, 0 is all.
     """
     adata = _target(adata, copy)
-    if not knn or method != "umap" or transformer is not None or metric_kwds:
-        raise NotImplementedError("only knn=True and method='umap' are supported, without transformer and metric_kwds")
+    if not knn or transformer is not None or metric_kwds:
+        raise NotImplementedError("only knn=True is supported, without transformer and metric_kwds")
+    batches, names = (None, []) if batch_key is None else _groups(adata, batch_key, "batch_key")
+    patch = _core.neighbors(
+        _representation(adata, use_rep, n_pcs), n_neighbors=int(n_neighbors), method=method, search=search,
+        metric=metric, recall=float(recall), seed=int(random_state), key_added=key_added, use_rep=use_rep, n_pcs=n_pcs,
+        batch_key=batch_key, batches=batches, batch_names=names, neighbors_within_batch=int(neighbors_within_batch),
+        trim=trim,
+    )
+    merge(adata, patch)
+    return adata if copy else None
+
+
+def _representation(adata, use_rep, n_pcs) -> np.ndarray:
+    """The first `n_pcs` columns of an element of obsm, by default of X_pca."""
     rep = use_rep or "X_pca"
     if rep not in adata.obsm:
         raise KeyError(f"use_rep: obsm has no element {rep!r}; run anndataoom.pp.pca first, or name one")
@@ -453,11 +468,18 @@ def neighbors(
         if not 0 < n_pcs <= points.shape[1]:
             raise ValueError(f"n_pcs: expected 1 to {points.shape[1]}, found {n_pcs}")
         points = points[:, :n_pcs]
-    patch = _core.neighbors(
-        np.ascontiguousarray(points), int(n_neighbors), search, metric, int(random_state), key_added, use_rep, n_pcs
-    )
-    merge(adata, patch)
-    return adata if copy else None
+    return np.ascontiguousarray(points)
+
+
+def _groups(adata, name, what) -> tuple[np.ndarray, list[str]]:
+    """A column of obs as codes and their names."""
+    if name not in adata.obs:
+        there = ", ".join(adata.obs.columns) or "none"
+        raise KeyError(f"{what}: obs has no column {name!r}; there are {there}")
+    values = pd.Categorical(adata.obs[name])
+    if (values.codes < 0).any():
+        raise ValueError(f"{what}: obs[{name!r}] has missing values")
+    return np.ascontiguousarray(values.codes, dtype=np.int32), [str(c) for c in values.categories]
 
 
 def normalize_pearson_residuals(

@@ -24,6 +24,7 @@ PASSES = {
     "test_f1_filters[None]": "no filter",
     "test_f1_filters_of_plugins[fletcher32]": "a filter 0.1.8 reads",
     "test_f1_filters_of_plugins[blosc-zstd]": "a filter 0.1.8 reads",
+    "test_f1_filters_of_plugins[blosc-blosclz]": "a filter 0.1.8 reads",
     "test_indexing_that_is_refused[too large]": "an IndexError there as well",
     "test_indexing_that_is_refused[too small]": "an IndexError there as well",
     "test_chunks_of_rows_cost_their_rows": "the values were right, the cost was not",

@@ -123,3 +123,11 @@ test_that("neighbours, UMAP and Leiden find the two groups", {
   expect_s3_class(b$obs$fine, "factor")
   expect_identical(suppressMessages(umap(a, maxiter = 50))$obsm$X_umap, a$obsm$X_umap)
 })
+
+test_that("scale() keeps the class of an error before it, and base's knows an object", {
+  expect_error(as_object(twin) |> normalize_total(target_sum = -1) |> scale(), class = "anndataoom_error_parameter")
+  a <- on_file(twin)
+  expect_equal(values(base::scale(a)$X), values(scale(a)$X))
+  expect_equal(values(base::scale(a, center = FALSE)$X), values(scale(a, zero_center = FALSE)$X))
+  expect_error(base::scale(a, scale = FALSE), class = "anndataoom_error_parameter")
+})

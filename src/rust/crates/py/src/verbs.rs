@@ -1,16 +1,12 @@
 //! Verbs: each decodes its parameters, runs the core and gives what to merge.
 
-use crate::buffer::{array, bools, f64s, i32s, u32s};
+use crate::buffer::{bools, f64s, i32s, u32s};
 use crate::errors::to_py_err;
-use crate::from_py::from_py;
 use crate::matrix::Matrix;
 use crate::run::run;
 use crate::to_py::{buffer, patch};
 
-use anndataoom_core::graph::{self, Init, KnnParams, LeidenParams, NeighborsNames, UmapParams};
 use anndataoom_core::ops::{self, CellCriterion, GeneCriterion};
-use anndataoom_core::{Error, Result};
-use ndarray::Array2;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -170,110 +166,6 @@ fn pca<'py>(
     patch(py, found)
 }
 
-/// A 2-D numeric array as f32 rows.
-fn points(x: &Bound<'_, PyAny>, name: &str) -> PyResult<Array2<f32>> {
-    let (shape, data) = array(x)?;
-    let n = shape.first().copied().unwrap_or(0);
-    let d = shape.get(1).copied().unwrap_or(0);
-    Array2::from_shape_vec((n, d), data.into_f32()).map_err(|e| to_py_err(Error::shape(name, "a matrix", e)))
-}
-
-#[pyfunction]
-#[allow(clippy::too_many_arguments)]
-fn neighbors<'py>(
-    py: Python<'py>,
-    embedding: &Bound<'py, PyAny>,
-    n_neighbors: usize,
-    method: &str,
-    metric: &str,
-    seed: u64,
-    key_added: Option<String>,
-    use_rep: Option<String>,
-    n_pcs: Option<usize>,
-) -> Patch<'py> {
-    let embedding = points(embedding, "use_rep")?;
-    let parsed = || -> Result<KnnParams> {
-        Ok(KnnParams { k: n_neighbors, metric: metric.parse()?, method: method.parse()?, seed, ..KnnParams::default() })
-    };
-    let params = parsed().map_err(to_py_err)?;
-    let names = NeighborsNames { key_added, use_rep, n_pcs };
-    let found = run(py, |ctx| {
-        let found = graph::knn(embedding.view(), &params, ctx)?;
-        let connectivities = graph::fuzzy_simplicial_set(&found.knn, ctx)?;
-        graph::neighbors_patch(&found, connectivities, &params, &names)
-    })?;
-    patch(py, found)
-}
-
-/// What to merge, and notes for the user.
-#[pyfunction]
-#[pyo3(signature = (graph, *, min_dist, spread, n_components, maxiter, alpha, gamma, negative_sample_rate, a, b, init,
-                    start, seed, key_added))]
-#[allow(clippy::too_many_arguments)]
-fn umap<'py>(
-    py: Python<'py>,
-    graph: &Bound<'py, PyAny>,
-    min_dist: f64,
-    spread: f64,
-    n_components: usize,
-    maxiter: Option<usize>,
-    alpha: f64,
-    gamma: f64,
-    negative_sample_rate: usize,
-    a: Option<f64>,
-    b: Option<f64>,
-    init: &str,
-    start: Option<Arr<'py>>,
-    seed: u64,
-    key_added: Option<String>,
-) -> PyResult<(Bound<'py, PyDict>, Vec<String>)> {
-    let value = from_py(graph)?;
-    let init = match (start, init) {
-        (Some(p), _) => Init::Given(points(&p, "init_pos")?),
-        (None, "random") => Init::Random,
-        (None, _) => Init::Spectral,
-    };
-    let params = UmapParams {
-        n_components,
-        min_dist,
-        spread,
-        n_epochs: maxiter,
-        alpha,
-        gamma,
-        negative_sample_rate,
-        a,
-        b,
-        init,
-        seed,
-        ..UmapParams::default()
-    };
-    let found = run(py, |ctx| graph::umap(&graph::to_sprs(&value)?, &params, ctx))?;
-    let notes = found.notes.clone();
-    Ok((patch(py, graph::umap_patch(&found, key_added.as_deref()))?, notes))
-}
-
-#[pyfunction]
-fn leiden<'py>(
-    py: Python<'py>,
-    graph: &Bound<'py, PyAny>,
-    resolution: f64,
-    seed: u64,
-    n_iterations: i64,
-    use_weights: bool,
-    key_added: &str,
-) -> Patch<'py> {
-    let value = from_py(graph)?;
-    let params = LeidenParams { resolution, n_iterations, seed, ..LeidenParams::default() };
-    let found = run(py, |ctx| {
-        let mut graph = graph::to_sprs(&value)?;
-        if !use_weights {
-            graph.data_mut().iter_mut().for_each(|w| *w = 1.0);
-        }
-        graph::leiden(&graph, &params, ctx)
-    })?;
-    patch(py, graph::leiden_patch(&found, &params, key_added))
-}
-
 pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(qc_metrics, m)?)?;
     m.add_function(wrap_pyfunction!(filter_cells, m)?)?;
@@ -283,8 +175,5 @@ pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(regress_out, m)?)?;
     m.add_function(wrap_pyfunction!(loess, m)?)?;
     m.add_function(wrap_pyfunction!(highly_variable_genes, m)?)?;
-    m.add_function(wrap_pyfunction!(pca, m)?)?;
-    m.add_function(wrap_pyfunction!(neighbors, m)?)?;
-    m.add_function(wrap_pyfunction!(umap, m)?)?;
-    m.add_function(wrap_pyfunction!(leiden, m)?)
+    m.add_function(wrap_pyfunction!(pca, m)?)
 }

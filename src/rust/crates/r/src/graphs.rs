@@ -6,7 +6,10 @@ use crate::reply::reply;
 use crate::run::run;
 use crate::to_r::patch_to_r;
 use anndataoom_core::element::{Array, Value};
-use anndataoom_core::graph::{self, Init, KnnParams, LeidenParams, NeighborsNames, UmapParams};
+use anndataoom_core::graph::{
+    self, Algorithm, Batches, Clustering, DendrogramNames, Init, KnnParams, LeidenParams, Mode, NeighborsNames,
+    NeighborsParams, Restriction, UmapParams,
+};
 use anndataoom_core::{Error, Result};
 use extendr_api::prelude::*;
 use ndarray::Array2;
@@ -25,27 +28,44 @@ fn points(a: &Args, name: &'static str) -> Result<Option<Array2<f32>>> {
     }
 }
 
-/// `embedding`, `n_neighbors`, `method`, `metric`, `random_state`, `key_added`, `use_rep`, `n_pcs`.
+/// Codes from 1, NA for missing, as codes from 0.
+fn codes(a: &Args, name: &'static str) -> Result<Vec<i32>> {
+    let codes = a.opt_doubles(name)?.ok_or_else(|| Error::parameter(name, "a factor", "NULL"))?;
+    Ok(codes.into_iter().map(|code| if code.is_nan() { -1 } else { code as i32 - 1 }).collect())
+}
+
+/// `embedding`, `n_neighbors`, `method`, `search`, `metric`, `recall`, `random_state`, `key_added`, `use_rep`, `n_pcs`;
+/// `batches` (positions from 1) with `batch_names`, `batch_key`, `neighbors_within_batch`, `trim`.
 #[extendr]
 fn rs_neighbors(args: Robj) -> Robj {
     reply(args, |a, notes| {
         let embedding = points(a, "embedding")?.ok_or_else(|| Error::parameter("use_rep", "a matrix", "NULL"))?;
-        let params = KnnParams {
+        let (kernel, method) = NeighborsParams::methods(a.str("method")?, a.str("search")?)?;
+        let knn = KnnParams {
             k: a.usize("n_neighbors")?,
             metric: a.str("metric")?.parse()?,
-            method: a.str("method")?.parse()?,
+            method,
+            recall: a.f64("recall")?,
             seed: a.u64("random_state")?,
-            ..KnnParams::default()
         };
+        let batches = match a.opt_positions("batches")? {
+            None => None,
+            Some(codes) => {
+                let names = a.opt_strings("batch_names")?.unwrap_or_default();
+                let neighbors_within_batch = a.usize("neighbors_within_batch")?;
+                Some(Batches { codes, n_batches: names.len(), names, neighbors_within_batch })
+            }
+        };
+        let params = NeighborsParams { knn, kernel, batches, trim: a.opt_usize("trim")? };
         let names = NeighborsNames {
             key_added: a.opt_str("key_added")?.map(str::to_owned),
             use_rep: a.opt_str("use_rep")?.map(str::to_owned),
             n_pcs: a.opt_usize("n_pcs")?,
+            batch_key: a.opt_str("batch_key")?.map(str::to_owned),
         };
         let patch = run(a, |ctx| {
-            let found = graph::knn(embedding.view(), &params, ctx)?;
-            let connectivities = graph::fuzzy_simplicial_set(&found.knn, ctx)?;
-            graph::neighbors_patch(&found, connectivities, &params, &names)
+            let made = graph::neighbors(embedding.view(), &params, ctx)?;
+            graph::neighbors_patch(made, &params, &names)
         })?;
         patch_to_r(&patch, notes)
     })
@@ -56,15 +76,17 @@ fn connectivities(a: &Args) -> Result<Value> {
     Ok(Value::Sparse(sparse(x, "connectivities")?))
 }
 
-/// `graph`, the parameters of `scanpy.tl.umap`, `start` (positions, or NULL), `key_added`.
+/// `graph`, the parameters of `scanpy.tl.umap`, `start` (positions, or NULL), `parallel`, `key_added`.
 #[extendr]
 fn rs_umap(args: Robj) -> Robj {
     reply(args, |a, notes| {
         let graph = connectivities(a)?;
-        let init = match (points(a, "start")?, a.str("init_pos")?) {
-            (Some(p), _) => Init::Given(p),
-            (None, "random") => Init::Random,
-            (None, _) => Init::Spectral,
+        let init = match (a.str("init_pos")?, points(a, "start")?) {
+            ("pca", Some(p)) => Init::Pca(p),
+            (_, Some(p)) => Init::Given(p),
+            ("random", None) => Init::Random,
+            ("spectral", None) => Init::Spectral,
+            (other, None) => return Err(Error::parameter("init_pos", "spectral, pca, random or positions", other)),
         };
         let params = UmapParams {
             n_components: a.usize("n_components")?,
@@ -77,11 +99,11 @@ fn rs_umap(args: Robj) -> Robj {
             a: a.opt_f64("a")?,
             b: a.opt_f64("b")?,
             init,
+            mode: if a.bool("parallel")? { Mode::Batch } else { Mode::Sequential },
             seed: a.u64("random_state")?,
-            ..UmapParams::default()
         };
         let key = a.opt_str("key_added")?;
-        let found = run(a, |ctx| graph::umap(&graph::to_sprs(&graph)?, &params, ctx))?;
+        let found = run(a, |ctx| graph::umap(&graph::to_sprs(graph)?, &params, ctx))?;
         for note in &found.notes {
             notes.warn("note", note.clone());
         }
@@ -89,26 +111,101 @@ fn rs_umap(args: Robj) -> Robj {
     })
 }
 
-/// `graph`, `resolution`, `random_state`, `n_iterations` (NULL until nothing improves), `use_weights`, `key_added`.
+/// `graph`, `algorithm`, `resolution`, `objective_function`, `random_state`, `n_iterations` (NULL until nothing
+/// improves), `use_weights`, `key_added`; `restrict_key`, `restrict_codes`, `restrict_names`, `restrict_to`.
 #[extendr]
-fn rs_leiden(args: Robj) -> Robj {
+fn rs_cluster(args: Robj) -> Robj {
     reply(args, |a, notes| {
         let graph = connectivities(a)?;
         let params = LeidenParams {
             resolution: a.f64("resolution")?,
+            objective: a.str("objective_function")?.parse()?,
             n_iterations: a.opt_usize("n_iterations")?.map_or(-1, |n| n as i64),
             seed: a.u64("random_state")?,
             ..LeidenParams::default()
         };
-        let (key, weights) = (a.str("key_added")?, a.bool("use_weights")?);
+        let restriction = match a.opt_str("restrict_key")? {
+            None => None,
+            Some(key) => Some(Restriction {
+                key: key.to_owned(),
+                codes: codes(a, "restrict_codes")?,
+                categories: a.opt_strings("restrict_names")?.unwrap_or_default(),
+                chosen: a.opt_strings("restrict_to")?.unwrap_or_default(),
+            }),
+        };
+        let job = Clustering {
+            algorithm: if a.str("algorithm")? == "louvain" { Algorithm::Louvain } else { Algorithm::Leiden },
+            params,
+            use_weights: a.bool("use_weights")?,
+            restriction,
+            key_added: a.opt_str("key_added")?.map(str::to_owned),
+        };
+        let patch = run(a, |ctx| graph::cluster(graph::to_sprs(graph)?, &job, ctx))?;
+        patch_to_r(&patch, notes)
+    })
+}
+
+/// A factor without NA, as numbers from 0.
+fn groups(a: &Args) -> Result<Vec<u32>> {
+    a.opt_positions("groups")?.ok_or_else(|| Error::parameter("groups", "a factor without NA", "NULL"))
+}
+
+/// `graph` (distances), `groups` (positions from 1), `n_groups`, `groups_key`.
+#[extendr]
+fn rs_paga(args: Robj) -> Robj {
+    reply(args, |a, notes| {
+        let distances = connectivities(a)?;
+        let (groups, n_groups, key) = (groups(a)?, a.usize("n_groups")?, a.str("groups_key")?);
+        let found = run(a, |ctx| graph::paga(&graph::to_sprs(distances)?, &groups, n_groups, ctx))?;
+        patch_to_r(&graph::paga_patch(found, key), notes)
+    })
+}
+
+/// `embedding`, `groups` (positions from 1), `categories`, `groupby`, `cor_method`, `linkage_method`, `use_rep`,
+/// `key_added`.
+#[extendr]
+fn rs_dendrogram(args: Robj) -> Robj {
+    reply(args, |a, notes| {
+        let embedding = points(a, "embedding")?.ok_or_else(|| Error::parameter("use_rep", "a matrix", "NULL"))?;
+        let names = DendrogramNames {
+            groupby: a.opt_strings("groupby")?.unwrap_or_default(),
+            categories: a.opt_strings("categories")?.unwrap_or_default(),
+            use_rep: a.opt_str("use_rep")?.map(str::to_owned),
+            correlation: a.str("cor_method")?.parse()?,
+            linkage_method: a.str("linkage_method")?.parse()?,
+            key_added: a.opt_str("key_added")?.map(str::to_owned),
+        };
+        let (groups, n) = (groups(a)?, names.categories.len());
         let found = run(a, |ctx| {
-            let mut graph = graph::to_sprs(&graph)?;
-            if !weights {
-                graph.data_mut().iter_mut().for_each(|w| *w = 1.0);
-            }
-            graph::leiden(&graph, &params, ctx)
+            graph::dendrogram(embedding.view(), &groups, n, names.correlation, names.linkage_method, ctx)
         })?;
-        patch_to_r(&graph::leiden_patch(&found, &params, key), notes)
+        patch_to_r(&graph::dendrogram_patch(&found, &names), notes)
+    })
+}
+
+/// `graph`, `n_comps`, `random_state`.
+#[extendr]
+fn rs_diffmap(args: Robj) -> Robj {
+    reply(args, |a, notes| {
+        let (graph, n_comps, seed) = (connectivities(a)?, a.usize("n_comps")?, a.u64("random_state")?);
+        let found = run(a, |ctx| graph::diffmap(&graph::to_sprs(graph)?, n_comps, seed, ctx))?;
+        found.notes.iter().for_each(|note| notes.warn("note", note.clone()));
+        patch_to_r(&graph::diffmap_patch(&found), notes)
+    })
+}
+
+/// `graph`, `components`, `eigenvalues`, `n_dcs`, `root` (from 0).
+#[extendr]
+fn rs_dpt(args: Robj) -> Robj {
+    reply(args, |a, notes| {
+        let graph = connectivities(a)?;
+        let components = points(a, "components")?.ok_or_else(|| Error::parameter("X_diffmap", "a matrix", "NULL"))?;
+        let eigenvalues = a.opt_doubles("eigenvalues")?.unwrap_or_default();
+        let eigenvalues: Vec<f32> = eigenvalues.into_iter().map(|v| v as f32).collect();
+        let (n_dcs, root) = (a.usize("n_dcs")?, a.usize("root")?);
+        let time =
+            run(a, |ctx| graph::dpt(&graph::to_sprs(graph)?, components.view(), &eigenvalues, n_dcs, root, ctx))?;
+        patch_to_r(&graph::dpt_patch(time, root), notes)
     })
 }
 
@@ -116,5 +213,9 @@ extendr_module! {
     mod graphs;
     fn rs_neighbors;
     fn rs_umap;
-    fn rs_leiden;
+    fn rs_cluster;
+    fn rs_paga;
+    fn rs_dendrogram;
+    fn rs_diffmap;
+    fn rs_dpt;
 }

@@ -161,6 +161,34 @@ pub fn distances_matrix(knn: &Knn) -> Result<CsMatI<f32, u32, usize>> {
     assemble(knn.n, (0..=knn.n).map(|i| i * each).collect(), indices, data)
 }
 
+/// The graph without the weak links of cells that have more than `most`: a link stays when it is among the `most`
+/// strongest (or equal to the last of them) at both its ends, as in BBKNN.
+pub(super) fn trim(graph: &CsMatI<f32, u32, usize>, most: usize, ctx: &Context) -> Result<CsMatI<f32, u32, usize>> {
+    let least: Vec<f32> = ctx.install(|| {
+        let row = |i: usize| graph.outer_view(i).map(|row| row.data().to_vec()).unwrap_or_default();
+        let least = |mut weights: Vec<f32>| match most.checked_sub(1) {
+            Some(at) if at + 1 < weights.len() => *weights.select_nth_unstable_by(at, |a, b| b.total_cmp(a)).1,
+            _ => 0.0,
+        };
+        Ok((0..graph.rows()).into_par_iter().with_min_len(ROWS).map(|i| least(row(i))).collect())
+    })?;
+    let (mut indptr, mut indices, mut data) = (vec![0], Vec::new(), Vec::new());
+    for (i, row) in graph.outer_iterator().enumerate() {
+        if i % ROWS == 0 {
+            ctx.monitor.check()?;
+        }
+        let own = least.get(i).copied().unwrap_or(0.0);
+        for (j, &weight) in row.iter() {
+            if weight >= own.max(least.get(j).copied().unwrap_or(0.0)) {
+                indices.push(j as u32);
+                data.push(weight);
+            }
+        }
+        indptr.push(indices.len());
+    }
+    assemble(graph.rows(), indptr, indices, data)
+}
+
 fn check(knn: &Knn) -> Result<()> {
     knn.validate()?;
     match knn.distances.iter().position(|&d| d < 0.0) {

@@ -1,16 +1,35 @@
-//! Neighbours, connectivities, UMAP and Leiden on an in-memory embedding. Knows nothing of the expression matrix.
+//! Neighbours, connectivities, UMAP, clusters and what is made of them, on an in-memory embedding. Knows nothing of the
+//! expression matrix.
 
+pub mod clusters;
 pub mod connectivities;
+pub mod dendrogram;
+pub mod diffusion;
+mod groups;
 pub mod knn;
 pub mod leiden;
+pub mod linkage;
+mod locality;
+pub mod neighbors;
+pub mod paga;
 mod patches;
 use crate::random;
 pub mod spectral;
 mod symmetric;
 pub mod umap;
 
+pub use clusters::{cluster, Algorithm, Clustering, Restriction};
 pub use connectivities::{distances_matrix, fuzzy_simplicial_set, gauss_connectivities};
-pub use knn::{knn, Knn, KnnParams, KnnResult, Method, Metric};
+pub use dendrogram::{dendrogram, Correlation, Dendrogram};
+pub use diffusion::{diffmap, dpt, DiffusionMap};
+pub use groups::subgraph;
+pub use knn::{knn, knn_by_batch, Batches, Knn, KnnParams, KnnResult, Method, Metric};
 pub use leiden::{leiden, louvain, modularity, LeidenParams, Objective, Partition};
-pub use patches::{from_sprs, leiden_patch, neighbors_patch, to_sprs, umap_patch, NeighborsNames};
+pub use linkage::LinkageMethod;
+pub use neighbors::{neighbors, Kernel, Neighbors, NeighborsParams};
+pub use paga::{paga, Paga};
+pub use patches::{
+    dendrogram_patch, diffmap_patch, dpt_patch, from_sprs, neighbors_patch, paga_patch, to_sprs, umap_patch,
+    DendrogramNames, NeighborsNames,
+};
 pub use umap::{umap, Init, Mode, UmapParams, UmapResult};

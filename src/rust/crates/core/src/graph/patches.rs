@@ -1,13 +1,18 @@
 //! Results of this room in scanpy's names and layout, and its sparse matrices as elements.
 
-use super::{Knn, KnnParams, KnnResult, LeidenParams, Partition, UmapResult};
-use crate::element::{Array, Categorical, Sparse, SparseFormat, Value};
+use super::{
+    Correlation, Dendrogram, DiffusionMap, Kernel, LinkageMethod, Neighbors, NeighborsParams, Paga, UmapResult,
+};
+use crate::element::{Array, Data, Sparse, SparseFormat, Value};
 use crate::error::{Error, Result};
 use crate::patch::Patch;
 use sprs::CsMatI;
 
 /// A matrix of this room (CSR) as an element.
-pub fn from_sprs(m: CsMatI<f32, u32, usize>) -> Sparse {
+pub fn from_sprs<T>(m: CsMatI<T, u32, usize>) -> Sparse
+where
+    Vec<T>: Into<Data>,
+{
     let shape = m.shape();
     let format = if m.is_csr() { SparseFormat::Csr } else { SparseFormat::Csc };
     let (indptr, indices, data) = m.into_raw_storage();
@@ -18,18 +23,28 @@ pub fn from_sprs(m: CsMatI<f32, u32, usize>) -> Sparse {
 ///
 /// # Errors
 /// [`Error::Shape`] for a value that is no sparse matrix or contradicts itself.
-pub fn to_sprs(value: &Value) -> Result<CsMatI<f32, u32, usize>> {
-    let Value::Sparse(s) = value else {
-        return Err(Error::shape("connectivities", "a sparse matrix", value.encoding()));
+pub fn to_sprs(value: Value) -> Result<CsMatI<f32, u32, usize>> {
+    let s = match value {
+        Value::Sparse(s) => s,
+        other => return Err(Error::shape("connectivities", "a sparse matrix", other.encoding())),
     };
-    // Twice turned, the indices of each row ascend whatever the file held.
+    // Turned, the indices of each row ascend whatever the file held.
     let csr = match s.format {
+        SparseFormat::Csr if ascends(&s) => s,
         SparseFormat::Csr => s.to_format(SparseFormat::Csc)?.to_format(SparseFormat::Csr)?,
         SparseFormat::Csc => s.to_format(SparseFormat::Csr)?,
     };
-    let indptr: Vec<usize> = csr.indptr.iter().map(|&p| p as usize).collect();
+    let indptr: Vec<usize> = csr.indptr.into_iter().map(|p| p as usize).collect();
     CsMatI::try_new(csr.shape, indptr, csr.indices, csr.data.into_f32())
         .map_err(|(.., e)| Error::shape("connectivities", "each column once in a row", e))
+}
+
+/// Whether the indices of every compressed row ascend; `false` too for offsets that contradict the indices.
+fn ascends(s: &Sparse) -> bool {
+    s.indptr.windows(2).all(|w| {
+        let row = s.indices.get(w[0] as usize..w[1] as usize);
+        row.is_some_and(|row| row.windows(2).all(|pair| pair[0] < pair[1]))
+    })
 }
 
 /// What to note about neighbours besides the numbers.
@@ -41,32 +56,41 @@ pub struct NeighborsNames {
     pub use_rep: Option<String>,
     /// Columns used, where the user limited them.
     pub n_pcs: Option<usize>,
+    /// The column of obs with the batches, where neighbours were balanced.
+    pub batch_key: Option<String>,
 }
 
 /// `obsp["distances"]`, `obsp["connectivities"]` and `uns["neighbors"]` (`scanpy.pp.neighbors`).
 ///
 /// # Errors
-/// Those of [`Knn::validate`].
-pub fn neighbors_patch(
-    found: &KnnResult,
-    connectivities: CsMatI<f32, u32, usize>,
-    params: &KnnParams,
-    names: &NeighborsNames,
-) -> Result<Patch> {
-    let knn: &Knn = &found.knn;
-    let distances = from_sprs(super::distances_matrix(knn)?);
+/// Those of [`Knn::validate`](super::Knn::validate).
+pub fn neighbors_patch(made: Neighbors, params: &NeighborsParams, names: &NeighborsNames) -> Result<Patch> {
+    let Neighbors { found, connectivities } = made;
+    let distances = from_sprs(super::distances_matrix(&found.knn)?);
     let (uns, prefix) = match &names.key_added {
         None => ("neighbors".to_owned(), String::new()),
         Some(k) => (k.clone(), format!("{k}_")),
     };
     let (distances_key, connectivities_key) = (format!("{prefix}distances"), format!("{prefix}connectivities"));
+    let method = match params.kernel {
+        Kernel::Umap => "umap",
+        Kernel::Gauss => "gauss",
+    };
     let mut noted = vec![
-        ("n_neighbors".to_owned(), Value::number(params.k as i64)),
-        ("method".to_owned(), Value::string("umap")),
-        ("random_state".to_owned(), Value::number(params.seed as i64)),
-        ("metric".to_owned(), Value::string(params.metric.to_string())),
+        ("n_neighbors".to_owned(), Value::number(found.knn.k as i64)),
+        ("method".to_owned(), Value::string(method)),
+        ("random_state".to_owned(), Value::number(params.knn.seed as i64)),
+        ("metric".to_owned(), Value::string(params.knn.metric.to_string())),
         ("search".to_owned(), Value::string(found.method.to_string())),
     ];
+    if let Some(recall) = found.recall {
+        noted.push(("recall".to_owned(), Value::number(recall)));
+    }
+    if let (Some(batches), Some(key)) = (&params.batches, &names.batch_key) {
+        noted.push(("batch_key".to_owned(), Value::string(key)));
+        let each = batches.neighbors_within_batch as i64;
+        noted.push(("neighbors_within_batch".to_owned(), Value::number(each)));
+    }
     if let Some(rep) = &names.use_rep {
         noted.push(("use_rep".to_owned(), Value::string(rep)));
     }
@@ -103,22 +127,96 @@ pub fn umap_patch(found: &UmapResult, key_added: Option<&str>) -> Patch {
     }
 }
 
-/// A categorical obs column of the clusters "0", "1", ... and `uns[key_added]` (`scanpy.tl.leiden`).
-pub fn leiden_patch(found: &Partition, params: &LeidenParams, key_added: &str) -> Patch {
-    let clusters = Value::Categorical(Categorical {
-        codes: found.membership.iter().map(|&c| c as i32).collect(),
-        categories: Box::new(Value::strings((0..found.n_clusters).map(|c| c.to_string()))),
-        ordered: false,
-    });
-    let noted = Value::Dict(vec![
-        ("resolution".to_owned(), Value::number(params.resolution)),
-        ("random_state".to_owned(), Value::number(params.seed as i64)),
-        ("n_iterations".to_owned(), Value::number(params.n_iterations)),
+/// `uns["paga"]` and `uns["<groups>_sizes"]` (`scanpy.tl.paga`).
+pub fn paga_patch(found: Paga, groups: &str) -> Patch {
+    let sizes: Vec<i64> = found.sizes.iter().map(|&size| size as i64).collect();
+    let paga = vec![
+        ("connectivities".to_owned(), Value::Sparse(from_sprs(found.connectivities))),
+        ("connectivities_tree".to_owned(), Value::Sparse(from_sprs(found.tree))),
+        ("groups".to_owned(), Value::string(groups)),
+    ];
+    let sizes = Value::Array(Array { shape: vec![sizes.len()], data: sizes.into() });
+    Patch { uns: vec![("paga".to_owned(), Value::Dict(paga)), (format!("{groups}_sizes"), sizes)], ..Patch::default() }
+}
+
+/// What a dendrogram was made of.
+#[derive(Debug, Clone, Default)]
+pub struct DendrogramNames {
+    /// Columns of obs that make the groups.
+    pub groupby: Vec<String>,
+    /// Names of the groups.
+    pub categories: Vec<String>,
+    /// The element of obsm used, where the user named one.
+    pub use_rep: Option<String>,
+    /// Between groups.
+    pub correlation: Correlation,
+    /// Between clusters of groups.
+    pub linkage_method: LinkageMethod,
+    /// Key of uns; `None` is "dendrogram_<groupby>".
+    pub key_added: Option<String>,
+}
+
+/// `uns["dendrogram_<groupby>"]` (`scanpy.tl.dendrogram`).
+pub fn dendrogram_patch(found: &Dendrogram, names: &DendrogramNames) -> Patch {
+    let n = names.categories.len();
+    let matrix = |rows: usize, columns: usize, data: Vec<f64>| {
+        Value::Array(Array { shape: vec![rows, columns], data: data.into() })
+    };
+    let corners = |rows: &[[f64; 4]]| matrix(rows.len(), 4, rows.iter().flatten().copied().collect());
+    let linkage = found.linkage.iter().flat_map(|&(a, b, height, size)| [a as f64, b as f64, height, size as f64]);
+    let drawing = &found.drawing;
+    let leaves: Vec<i64> = drawing.leaves.iter().map(|&leaf| leaf as i64).collect();
+    let leaves = || Value::Array(Array { shape: vec![n], data: leaves.clone().into() });
+    let ordered = || Value::strings(drawing.leaves.iter().filter_map(|&leaf| names.categories.get(leaf)));
+    let drawn = vec![
+        ("icoord".to_owned(), corners(&drawing.icoord)),
+        ("dcoord".to_owned(), corners(&drawing.dcoord)),
+        ("ivl".to_owned(), ordered()),
+        ("leaves".to_owned(), leaves()),
+        ("color_list".to_owned(), Value::strings(&drawing.colors)),
+        ("leaves_color_list".to_owned(), Value::strings(&drawing.leaf_colors)),
+    ];
+    let mut all = vec![
+        ("linkage".to_owned(), matrix(found.linkage.len(), 4, linkage.collect())),
+        ("groupby".to_owned(), Value::strings(&names.groupby)),
+    ];
+    if let Some(rep) = &names.use_rep {
+        all.push(("use_rep".to_owned(), Value::string(rep)));
+    }
+    all.extend([
+        ("cor_method".to_owned(), Value::string(names.correlation.to_string())),
+        ("linkage_method".to_owned(), Value::string(names.linkage_method.to_string())),
+        ("categories_ordered".to_owned(), ordered()),
+        ("categories_idx_ordered".to_owned(), leaves()),
+        ("dendrogram_info".to_owned(), Value::Dict(drawn)),
+        ("correlation_matrix".to_owned(), matrix(n, n, found.correlation.iter().copied().collect())),
     ]);
-    let summary = vec![("params".to_owned(), noted), ("modularity".to_owned(), Value::number(found.quality))];
+    let key = names.key_added.clone().unwrap_or_else(|| format!("dendrogram_{}", names.groupby.join("_")));
+    Patch { uns: vec![(key, Value::Dict(all))], ..Patch::default() }
+}
+
+/// `obsm["X_diffmap"]` and `uns["diffmap_evals"]` (`scanpy.tl.diffmap`).
+pub fn diffmap_patch(found: &DiffusionMap) -> Patch {
+    let (n, d) = found.components.dim();
+    let values: Vec<f32> = found.components.iter().copied().collect();
     Patch {
-        obs: vec![(key_added.to_owned(), clusters)],
-        uns: vec![(key_added.to_owned(), Value::Dict(summary))],
+        obsm: vec![("X_diffmap".to_owned(), Value::Array(Array { shape: vec![n, d], data: values.into() }))],
+        uns: vec![(
+            "diffmap_evals".to_owned(),
+            Value::Array(Array { shape: vec![d], data: found.eigenvalues.clone().into() }),
+        )],
+        ..Patch::default()
+    }
+}
+
+/// `obs["dpt_pseudotime"]` and `uns["iroot"]` (`scanpy.tl.dpt`).
+pub fn dpt_patch(pseudotime: Vec<f64>, root: usize) -> Patch {
+    Patch {
+        obs: vec![(
+            "dpt_pseudotime".to_owned(),
+            Value::Array(Array { shape: vec![pseudotime.len()], data: pseudotime.into() }),
+        )],
+        uns: vec![("iroot".to_owned(), Value::number(root as i64))],
         ..Patch::default()
     }
 }

@@ -4,7 +4,7 @@
 //! passed over could have, given the largest error of its score (Higham, Accuracy and Stability of Numerical
 //! Algorithms, 3.1); otherwise all points are compared with it in f64.
 
-use super::points::{scores, Points, Table};
+use super::points::{Points, Table};
 use super::select::{refine, scan, write_row, Candidates, Neighbour};
 use super::{Knn, KnnResult, Method};
 use crate::context::Context;
@@ -19,21 +19,21 @@ const ROWS: usize = 1024;
 const SPARE: usize = 16;
 
 /// What a task works with.
-pub(super) struct Scratch {
+struct Scratch {
     candidates: Candidates,
     queries: Vec<f32>,
     squares: Vec<f64>,
-    scores: Vec<f32>,
+    names: Vec<u32>,
     found: Vec<Neighbour>,
 }
 
 impl Scratch {
-    pub(super) fn new(points: &Points, k: usize) -> Self {
+    fn new(points: &Points, k: usize) -> Self {
         Scratch {
             candidates: Candidates::new(QUERIES, k + SPARE, points.n),
-            queries: vec![0.0; QUERIES * points.width()],
-            squares: vec![0.0; QUERIES],
-            scores: Vec::new(),
+            queries: Vec::new(),
+            squares: Vec::new(),
+            names: (0..QUERIES as u32).collect(),
             found: Vec::new(),
         }
     }
@@ -41,75 +41,88 @@ impl Scratch {
 
 /// The neighbours of all points.
 pub(super) fn search(points: &Points, k: usize, ctx: &Context) -> Result<KnnResult> {
-    let table = points.table((0..points.n as u32).collect());
-    let rows: Vec<u32> = (0..points.n as u32).collect();
-    let (indices, distances) = neighbours(points, &table, &rows, k, ctx)?;
-    let knn = Knn { n: points.n, k, indices, distances };
+    let mut knn = Knn::empty(points.n, k);
+    let mut output = Output { indices: &mut knn.indices, distances: &mut knn.distances, stride: k, offset: 0 };
+    let all: Vec<u32> = (0..points.n as u32).collect();
+    neighbours(points, &points.table(), &all, k, &mut output, ctx)?;
     Ok(KnnResult { knn, method: Method::Exact, n_lists: None, nprobe: None, recall: None })
 }
 
-/// The exact neighbours of some rows of a table that holds all points: `rows.len()` x `k` point numbers and distances.
+/// Where neighbours go: those of the i-th query to `offset + i * stride` and on.
+pub(super) struct Output<'a> {
+    pub(super) indices: &'a mut [u32],
+    pub(super) distances: &'a mut [f32],
+    pub(super) stride: usize,
+    pub(super) offset: usize,
+}
+
+/// The exact neighbours among the points of `table` of the points `ids`, `k` of each. A point that is in the table
+/// itself is its own first neighbour.
 pub(super) fn neighbours(
     points: &Points,
     table: &Table,
-    rows: &[u32],
+    ids: &[u32],
+    k: usize,
+    output: &mut Output<'_>,
+    ctx: &Context,
+) -> Result<()> {
+    let (stride, offset) = (output.stride, output.offset);
+    ctx.monitor.begin(ids.len() as u64);
+    output
+        .indices
+        .par_chunks_mut(QUERIES * stride)
+        .zip(output.distances.par_chunks_mut(QUERIES * stride))
+        .zip(ids.par_chunks(QUERIES))
+        .try_for_each_init(
+            || Scratch::new(points, k),
+            |scratch, ((indices, distances), ids)| {
+                search_block(points, table, ids, scratch, ctx)?;
+                let outputs = indices.chunks_exact_mut(stride).zip(distances.chunks_exact_mut(stride));
+                let Scratch { candidates, squares, found, .. } = scratch;
+                for (query, ((&id, (indices, distances)), &square)) in
+                    ids.iter().zip(outputs).zip(squares.iter()).enumerate()
+                {
+                    let most = k - usize::from(table.holds(id));
+                    if !refine(points, table, id, square, candidates.of(query), most, found) {
+                        ctx.monitor.check()?;
+                        scan(points, table, id, most, found);
+                    }
+                    let to = offset..offset + k;
+                    if let (Some(indices), Some(distances)) = (indices.get_mut(to.clone()), distances.get_mut(to)) {
+                        write_row(points, table.holds(id).then_some(id), found, indices, distances);
+                    }
+                }
+                ctx.monitor.advance(ids.len() as u64);
+                Ok(())
+            },
+        )
+}
+
+/// [`neighbours`] of a sample: `ids.len()` x `k` point numbers and distances.
+pub(super) fn of_sample(
+    points: &Points,
+    table: &Table,
+    ids: &[u32],
     k: usize,
     ctx: &Context,
 ) -> Result<(Vec<u32>, Vec<f32>)> {
-    let mut indices = vec![0; rows.len() * k];
-    let mut distances = vec![0.0; rows.len() * k];
-    ctx.monitor.begin(rows.len() as u64);
-    indices
-        .par_chunks_mut(QUERIES * k)
-        .zip(distances.par_chunks_mut(QUERIES * k))
-        .zip(rows.par_chunks(QUERIES))
-        .try_for_each_init(
-            || Scratch::new(points, k),
-            |scratch, ((indices, distances), rows)| {
-                block(points, table, rows, k, scratch, indices, distances, ctx)?;
-                ctx.monitor.advance(rows.len() as u64);
-                Ok(())
-            },
-        )?;
+    let (mut indices, mut distances) = (vec![0; ids.len() * k], vec![0.0; ids.len() * k]);
+    let mut output = Output { indices: &mut indices, distances: &mut distances, stride: k, offset: 0 };
+    neighbours(points, table, ids, k, &mut output, ctx)?;
     Ok((indices, distances))
 }
 
-#[allow(clippy::too_many_arguments)]
-fn block(
-    points: &Points,
-    table: &Table,
-    rows: &[u32],
-    k: usize,
-    scratch: &mut Scratch,
-    indices: &mut [u32],
-    distances: &mut [f32],
-    ctx: &Context,
-) -> Result<()> {
-    let width = points.width();
-    let Scratch { candidates, queries, squares, scores: buffer, found } = scratch;
-    for ((&row, query), square) in rows.iter().zip(queries.chunks_exact_mut(width)).zip(squares.iter_mut()) {
-        *square = points.write_query(table.rows(row as usize, row as usize + 1), query);
-    }
-    let queries = queries.get(..rows.len() * width).unwrap_or_default();
+/// Leaves the candidates of some points, and their squared lengths, in `scratch`.
+fn search_block(points: &Points, table: &Table, ids: &[u32], scratch: &mut Scratch, ctx: &Context) -> Result<()> {
+    let Scratch { candidates, queries, squares, names, .. } = scratch;
+    points.write_queries(ids, queries, squares);
     candidates.clear();
-    for from in (0..table.len()).step_by(ROWS) {
-        ctx.monitor.check()?;
-        let to = (from + ROWS).min(table.len());
-        let scores = scores(queries, table.rows(from, to), width, buffer);
-        for (query, scores) in scores.chunks_exact(to - from).enumerate() {
-            candidates.offer(query, scores, from as u32);
-        }
-    }
-    for (query, ((&row, indices), distances)) in
-        rows.iter().zip(indices.chunks_exact_mut(k)).zip(distances.chunks_exact_mut(k)).enumerate()
-    {
-        let id = table.ids.get(row as usize).copied().unwrap_or(row);
-        let square = squares.get(query).copied().unwrap_or(0.0);
-        if !refine(points, table, id, square, candidates.of(query), k - 1, found) {
+    for run in 0..table.n_runs() {
+        let (from, to) = table.run(run);
+        for from in (from..to).step_by(ROWS) {
             ctx.monitor.check()?;
-            scan(points, id, k - 1, found);
+            table.panels.offer(from, (from + ROWS).min(to), queries, names, candidates);
         }
-        write_row(points, id, found, indices, distances);
     }
     Ok(())
 }

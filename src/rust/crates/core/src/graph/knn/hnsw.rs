@@ -1,5 +1,6 @@
 //! Approximate search on a hierarchical navigable small world graph (Malkov and Yashunin 2018), by the crate `hnsw_rs`.
 
+use super::exact::Output;
 use super::ivf::measured_recall;
 use super::points::{Points, Table};
 use super::random::Random;
@@ -23,8 +24,12 @@ const SAMPLE: usize = 512;
 /// threads insert at the same time) is searched exactly.
 pub(super) fn search(points: &Points, params: &KnnParams, ctx: &Context) -> Result<KnnResult> {
     let (n, k) = (points.n, params.k);
-    let table = points.table((0..n as u32).collect());
-    let vector = |i: usize| table.rows(i, i + 1).iter().take(points.d).copied().collect::<Vec<f32>>();
+    let table = points.table();
+    let vector = |i: usize| {
+        let mut row = points.rows(&[i as u32]);
+        row.truncate(points.d);
+        row
+    };
     let graph: Hnsw<'_, f32, DistL2> = Hnsw::new(LINKS, n, LAYERS, EF_CONSTRUCTION, DistL2 {});
     ctx.monitor.begin(2 * n as u64);
     for from in (0..n).step_by(BATCH) {
@@ -55,12 +60,12 @@ pub(super) fn search(points: &Points, params: &KnnParams, ctx: &Context) -> Resu
                     .iter()
                     .map(|neighbour| neighbour.get_origin_id() as u32)
                     .filter(|&other| other != id)
-                    .map(|other| Neighbour { key: points.key(id as usize, other as usize), id: other, row: other })
+                    .map(|other| Neighbour { key: points.key(id as usize, other as usize), id: other })
                     .collect();
                 found.sort_unstable_by(|a, b| a.key.total_cmp(&b.key).then(a.id.cmp(&b.id)));
                 found.dedup_by_key(|f| f.id);
                 found.truncate(k - 1);
-                write_row(points, id, &found, indices, distances);
+                write_row(points, Some(id), &found, indices, distances);
                 found.len() == k - 1
             })
             .collect();
@@ -71,8 +76,9 @@ pub(super) fn search(points: &Points, params: &KnnParams, ctx: &Context) -> Resu
     fill(points, &table, &missing, k, &mut indices, &mut distances, ctx)?;
 
     let sample = Random::new(params.seed, 1).sample(n, SAMPLE);
-    let (_, truth) = exact::neighbours(points, &table, &sample, k, ctx)?;
-    let recall = Some(measured_recall(&sample, &truth, &distances, k));
+    let (_, truth) = exact::of_sample(points, &table, &sample, k, ctx)?;
+    let output = Output { indices: &mut indices, distances: &mut distances, stride: k, offset: 0 };
+    let recall = Some(measured_recall(&sample, &truth, &output, k));
     let knn = Knn { n, k, indices, distances };
     Ok(KnnResult { knn, method: Method::Hnsw, n_lists: None, nprobe: None, recall })
 }
@@ -86,7 +92,7 @@ fn fill(
     distances: &mut [f32],
     ctx: &Context,
 ) -> Result<()> {
-    let (found_indices, found_distances) = exact::neighbours(points, table, missing, k, ctx)?;
+    let (found_indices, found_distances) = exact::of_sample(points, table, missing, k, ctx)?;
     for ((&id, i), d) in missing.iter().zip(found_indices.chunks_exact(k)).zip(found_distances.chunks_exact(k)) {
         let at = id as usize * k..(id as usize + 1) * k;
         if let (Some(to_i), Some(to_d)) = (indices.get_mut(at.clone()), distances.get_mut(at)) {

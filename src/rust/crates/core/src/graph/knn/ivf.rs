@@ -9,7 +9,8 @@
 //! Large t means all lists, so any recall can be reached. Looking at the neighbours of neighbours instead of more lists
 //! (NN-descent) was tried and dropped: within isotropic clouds of 50 dimensions it is slower and stops below 0.9.
 
-use super::lists::{answer, build, home, search_home, Index, Scratch};
+use super::exact::Output;
+use super::lists::{answer, build, group, home, search_home, Groups, Index, Scratch};
 use super::points::Points;
 use super::random::Random;
 use super::{exact, Knn, KnnParams, KnnResult, Method};
@@ -23,123 +24,161 @@ const LISTS: f64 = 1.5;
 const SAMPLE: usize = 512;
 /// Lists whose results are gathered before they are stored.
 const BATCH: usize = 64;
-/// Neighbours in rows of the table: n x k each, the row's own first, then by distance.
-struct Graph {
-    rows: Vec<u32>,
-    distances: Vec<f32>,
+
+/// The points that ask, by the list nearest to them: those searched themselves, or others.
+struct Asking<'a> {
+    index: &'a Index,
+    others: Option<&'a Groups>,
+}
+
+impl Asking<'_> {
+    fn of(&self, list: usize) -> &[u32] {
+        self.others.map_or_else(|| self.index.table.members(list), |others| others.of(list))
+    }
+}
+
+/// How a search went.
+pub(super) struct Report {
+    pub(super) n_lists: usize,
+    /// Lists compared with a point on average.
+    pub(super) nprobe: f64,
+    /// Share of the true neighbours found.
+    pub(super) recall: f64,
 }
 
 /// The neighbours of all points with the recall asked for.
 pub(super) fn search(points: &Points, params: &KnnParams, ctx: &Context) -> Result<KnnResult> {
-    let (n, k) = (points.n, params.k);
-    let n_lists = (((n as f64).sqrt() * LISTS) as usize).clamp(1, n);
-    let index = build(points, n_lists, params.seed, ctx)?;
-    let sample = Random::new(params.seed, 1).sample(n, SAMPLE);
-    let (truth_indices, truth) = exact::neighbours(points, &index.table, &sample, k, ctx)?;
-    let needed = needed_tightness(points, &index, &sample, &truth_indices, k, ctx)?;
-    let (graph, probes) = pass(points, &index, k, tightness(&needed, params.recall), ctx)?;
-    let recall = measured_recall(&sample, &truth, &graph.distances, k);
-    let n_lists = index.centroids.n;
+    let mut knn = Knn::empty(points.n, params.k);
+    let mut output = Output { indices: &mut knn.indices, distances: &mut knn.distances, stride: params.k, offset: 0 };
+    let report = among(points, None, params.k, params, &mut output, ctx)?;
     Ok(KnnResult {
-        knn: by_point(index, graph, k),
+        knn,
         method: Method::Ivf,
-        n_lists: Some(n_lists),
-        nprobe: Some(probes as f64 / n as f64),
-        recall: Some(recall),
+        n_lists: Some(report.n_lists),
+        nprobe: Some(report.nprobe),
+        recall: Some(report.recall),
     })
 }
 
-/// Searches the lists for all points; also the number of lists compared, summed over the points.
-fn pass(points: &Points, index: &Index, k: usize, tightness: f32, ctx: &Context) -> Result<(Graph, u64)> {
-    let size = points.n * k;
-    let mut graph = Graph { rows: Vec::with_capacity(size), distances: Vec::with_capacity(size) };
+/// The `k` neighbours of all points among the points `ids` (all where `None`), which must be at least `k`.
+pub(super) fn among(
+    points: &Points,
+    ids: Option<&[u32]>,
+    k: usize,
+    params: &KnnParams,
+    output: &mut Output<'_>,
+    ctx: &Context,
+) -> Result<Report> {
+    let n = points.n;
+    let searched = ids.map_or(n, <[u32]>::len);
+    let n_lists = (((searched as f64).sqrt() * LISTS) as usize).clamp(1, searched);
+    let index = build(points, ids, n_lists, params.seed, ctx)?;
+    let others = ids.map(|_| group(points, None, &index.centroids, ctx)).transpose()?;
+    let asking = Asking { index: &index, others: others.as_ref() };
+    let sample = Random::new(params.seed, 1).sample(n, SAMPLE);
+    let (truth_indices, truth) = exact::of_sample(points, &index.table, &sample, k, ctx)?;
+    let needed = needed_tightness(points, &index, &asking, &sample, &truth_indices, k, ctx)?;
+    let probes = pass(points, &index, &asking, k, tightness(&needed, params.recall), output, ctx)?;
+    Ok(Report {
+        n_lists: index.centroids.n,
+        nprobe: probes as f64 / n as f64,
+        recall: measured_recall(&sample, &truth, output, k),
+    })
+}
+
+/// Searches the lists for all `asking` points; gives the number of lists compared, summed over the points.
+fn pass(
+    points: &Points,
+    index: &Index,
+    asking: &Asking<'_>,
+    k: usize,
+    tightness: f32,
+    output: &mut Output<'_>,
+    ctx: &Context,
+) -> Result<u64> {
     let mut probes = 0;
     ctx.monitor.begin(points.n as u64);
     for batch in (0..index.centroids.n).step_by(BATCH) {
         let answers: Vec<_> = (batch..(batch + BATCH).min(index.centroids.n))
             .into_par_iter()
             .with_max_len(1)
-            .map_init(|| Scratch::new(points, k), |scratch, a| answer(points, index, a, k, tightness, scratch, ctx))
+            .map_init(
+                || Scratch::new(points, k),
+                |scratch, a| answer(points, index, asking.of(a), a, k, tightness, scratch, ctx),
+            )
             .collect::<Result<_>>()?;
-        for answer in answers {
-            graph.rows.extend_from_slice(&answer.rows);
-            graph.distances.extend_from_slice(&answer.distances);
+        for (answer, a) in answers.iter().zip(batch..) {
+            let ids = asking.of(a);
+            let found = answer.indices.chunks_exact(k).zip(answer.distances.chunks_exact(k));
+            for (&id, (indices, distances)) in ids.iter().zip(found) {
+                let at = id as usize * output.stride + output.offset;
+                let to = (output.indices.get_mut(at..at + k), output.distances.get_mut(at..at + k));
+                if let (Some(to_indices), Some(to_distances)) = to {
+                    to_indices.copy_from_slice(indices);
+                    to_distances.copy_from_slice(distances);
+                }
+            }
             probes += answer.probes;
         }
     }
-    Ok((graph, probes))
+    Ok(probes)
 }
 
-/// From rows of the table to points.
-fn by_point(index: Index, graph: Graph, k: usize) -> Knn {
-    let ids = index.into_ids();
-    let n = ids.len();
-    let mut row_of = vec![0u32; n];
-    for (&id, row) in ids.iter().zip(0..) {
-        if let Some(slot) = row_of.get_mut(id as usize) {
-            *slot = row;
-        }
-    }
-    let mut knn = Knn { n, k, indices: vec![0; n * k], distances: vec![0.0; n * k] };
-    let rows = knn.indices.par_chunks_mut(k).zip(knn.distances.par_chunks_mut(k)).zip(&row_of);
-    rows.with_min_len(1024).for_each(|((indices, distances), &row)| {
-        let at = row as usize * k..(row as usize + 1) * k;
-        for (index, &row) in indices.iter_mut().zip(graph.rows.get(at.clone()).unwrap_or_default()) {
-            *index = ids.get(row as usize).copied().unwrap_or(0);
-        }
-        distances.copy_from_slice(graph.distances.get(at).unwrap_or_default());
-    });
-    knn
-}
-
-/// The share of the neighbours found: those no farther than the true k-th one. Row `sample[i]` of `distances` belongs
-/// to row `i` of `truth`, both with `k` columns.
-pub(super) fn measured_recall(sample: &[u32], truth: &[f32], distances: &[f32], k: usize) -> f64 {
+/// The share of the neighbours found: those no farther than the true k-th one. Row `sample[i]` of the output belongs to
+/// row `i` of `truth`, which has `k` columns.
+pub(super) fn measured_recall(sample: &[u32], truth: &[f32], output: &Output<'_>, k: usize) -> f64 {
     let found = |(&row, truth): (&u32, &[f32])| {
         let last = truth.last().copied().unwrap_or(0.0);
-        let row = distances.get(row as usize * k..(row as usize + 1) * k).unwrap_or_default();
+        let at = row as usize * output.stride + output.offset;
+        let row = output.distances.get(at..at + k).unwrap_or_default();
         row.iter().filter(|&&distance| distance <= last).count()
     };
     let found: usize = sample.iter().zip(truth.chunks_exact(k)).map(found).sum();
     found as f64 / (sample.len() * k).max(1) as f64
 }
 
+/// The list of each of `n` points.
+fn list_of<'a>(n: usize, n_lists: usize, members: impl Fn(usize) -> &'a [u32]) -> Vec<u32> {
+    let mut list_of = vec![0u32; n];
+    for c in 0..n_lists {
+        for &id in members(c) {
+            list_of.get_mut(id as usize).into_iter().for_each(|list| *list = c as u32);
+        }
+    }
+    list_of
+}
+
 /// For each query of the sample and each of its true neighbours, the smallest tightness that finds it.
 fn needed_tightness(
     points: &Points,
     index: &Index,
+    asking: &Asking<'_>,
     sample: &[u32],
     truth: &[u32],
     k: usize,
     ctx: &Context,
 ) -> Result<Vec<Vec<f32>>> {
-    let mut list_of = vec![0u32; points.n];
-    for c in 0..index.centroids.n {
-        let (from, to) = index.list(c);
-        for &id in index.table.ids.get(from..to).unwrap_or_default() {
-            if let Some(list) = list_of.get_mut(id as usize) {
-                *list = c as u32;
-            }
-        }
-    }
-    let of = |id: &u32| list_of.get(*id as usize).copied().unwrap_or(0) as usize;
+    let n = index.centroids.n;
+    let homes = list_of(points.n, n, |c| asking.of(c));
+    let lists = list_of(points.n, n, |c| index.table.members(c));
+    let list = |lists: &[u32], id: u32| lists.get(id as usize).copied().unwrap_or(0) as usize;
     let rows = sample.par_iter().zip(truth.par_chunks_exact(k)).map_init(
         || Scratch::new(points, k),
-        |scratch, (&row, truth)| {
+        |scratch, (&id, truth)| {
             ctx.monitor.check()?;
-            let a = index.table.ids.get(row as usize).map_or(0, of);
+            let a = list(&homes, id);
             let home = home(points, index, a, k, scratch);
-            let bound = search_home(points, index, &home, (row as usize, row as usize + 1), k, scratch);
+            let bound = search_home(points, index, &home, &[id], k, scratch);
             let bound = bound.first().copied().unwrap_or(0.0);
             let mut needed = vec![0.0; index.centroids.n];
-            let own = scratch.planes.get(a).copied().unwrap_or(0.0);
+            let own = scratch.plane(a).first().copied().unwrap_or(0.0);
             for (&c, reach) in home.order.iter().zip(&home.reach).skip(home.first) {
-                let beyond = scratch.planes.get(c as usize).map_or(0.0, |plane| plane - own);
+                let beyond = scratch.plane(c as usize).first().map_or(0.0, |plane| plane - own);
                 if let Some(needed) = needed.get_mut(c as usize) {
                     *needed = if beyond > 0.0 { beyond / (reach * bound) } else { 0.0 };
                 }
             }
-            Ok(truth.iter().map(|id| needed.get(of(id)).copied().unwrap_or(0.0)).collect())
+            Ok(truth.iter().map(|&id| needed.get(list(&lists, id)).copied().unwrap_or(0.0)).collect())
         },
     );
     rows.collect()

@@ -1,6 +1,7 @@
 //! Lloyd's k-means on a sample, for the lists of the inverted file.
 
-use super::points::{scores, Points, Table};
+use super::points::Points;
+use super::product::Panels;
 use super::simd::lowest;
 use crate::context::Context;
 use crate::error::Result;
@@ -12,21 +13,26 @@ const BLOCK: usize = 128;
 /// Centroids as data rows (c, |c|²).
 pub(super) struct Centroids {
     pub(super) rows: Vec<f32>,
+    /// The rows again.
+    pub(super) panels: Panels,
     pub(super) n: usize,
 }
 
-/// Trains `n` centroids on `sample` (mapped points in random order: the first `n` are the start) in `iterations`
+/// Trains `n` centroids on `sample` (data rows in random order: the first `n` are the start) in `iterations`
 /// rounds. Sums are taken in sample order in f64, so that the result does not depend on the number of threads.
-pub(super) fn train(points: &Points, sample: &Table, n: usize, iterations: usize, ctx: &Context) -> Result<Centroids> {
+pub(super) fn train(points: &Points, sample: &[f32], n: usize, iterations: usize, ctx: &Context) -> Result<Centroids> {
     let (width, d) = (points.width(), points.d);
-    let n = n.min(sample.len()).max(1);
-    let mut centroids = Centroids { rows: sample.rows(0, n).to_vec(), n };
+    let n_sample = sample.len() / width;
+    let n = n.min(n_sample).max(1);
+    let rows = sample.get(..n * width).unwrap_or_default().to_vec();
+    let mut centroids = Centroids { panels: Panels::of(&rows, width), rows, n };
     centroids.rows.chunks_exact_mut(width).for_each(|row| square_last(row, d));
+    centroids.panels = Panels::of(&centroids.rows, width);
     for _ in 0..iterations {
         let nearest = assign(points, sample, &centroids, ctx)?;
         let mut sums = vec![0.0f64; n * d];
         let mut sizes = vec![0usize; n];
-        for (row, &(list, _)) in sample.rows(0, sample.len()).chunks_exact(width).zip(&nearest) {
+        for (row, &(list, _)) in sample.chunks_exact(width).zip(&nearest) {
             let list = list as usize;
             if let (Some(sum), Some(size)) = (sums.get_mut(list * d..(list + 1) * d), sizes.get_mut(list)) {
                 sum.iter_mut().zip(row).for_each(|(s, &x)| *s += f64::from(x));
@@ -36,7 +42,7 @@ pub(super) fn train(points: &Points, sample: &Table, n: usize, iterations: usize
         // an empty list restarts at one of the points farthest from their centroids
         let mut far: Vec<usize> = Vec::new();
         if sizes.contains(&0) {
-            far = (0..sample.len()).collect();
+            far = (0..n_sample).collect();
             let distance = |&i: &usize| nearest.get(i).map_or(0.0, |n| n.1);
             far.sort_by(|a, b| distance(a).total_cmp(&distance(b)));
         }
@@ -44,10 +50,11 @@ pub(super) fn train(points: &Points, sample: &Table, n: usize, iterations: usize
             if size > 0 {
                 row.iter_mut().zip(sum).for_each(|(c, s)| *c = (s / size as f64) as f32);
             } else if let Some(i) = far.pop() {
-                row.copy_from_slice(sample.rows(i, i + 1));
+                row.copy_from_slice(sample.get(i * width..(i + 1) * width).unwrap_or_default());
             }
             square_last(row, d);
         }
+        centroids.panels = Panels::of(&centroids.rows, width);
     }
     Ok(centroids)
 }
@@ -59,11 +66,12 @@ fn square_last(row: &mut [f32], d: usize) {
     }
 }
 
-fn assign(points: &Points, sample: &Table, centroids: &Centroids, ctx: &Context) -> Result<Vec<(u32, f32)>> {
-    let mut nearest = vec![(0, 0.0); sample.len()];
-    nearest.par_chunks_mut(BLOCK).enumerate().try_for_each_init(Vec::new, |scratch, (block, nearest)| {
+fn assign(points: &Points, sample: &[f32], centroids: &Centroids, ctx: &Context) -> Result<Vec<(u32, f32)>> {
+    let width = points.width();
+    let mut nearest = vec![(0, 0.0); sample.len() / width];
+    let blocks = nearest.par_chunks_mut(BLOCK).zip(sample.par_chunks(BLOCK * width));
+    blocks.try_for_each_init(Vec::new, |scratch, (nearest, rows)| {
         ctx.monitor.check()?;
-        let rows = sample.rows(block * BLOCK, block * BLOCK + nearest.len());
         assign_block(points, rows, centroids, scratch, nearest);
         Ok(())
     })?;
@@ -85,8 +93,8 @@ pub(super) fn assign_block(
         .zip(rows.chunks_exact(width))
         .map(|(query, row)| points.write_query(row, query))
         .collect();
-    let scores = scores(&queries, &centroids.rows, width, scratch);
-    for ((nearest, scores), square) in nearest.iter_mut().zip(scores.chunks_exact(centroids.n)).zip(squares) {
+    let (scores, stride) = centroids.panels.scores(&queries, scratch);
+    for ((nearest, scores), square) in nearest.iter_mut().zip(scores.chunks_exact(stride)).zip(squares) {
         let low = lowest(scores);
         let list = scores.iter().position(|&score| score == low).unwrap_or(0);
         *nearest = (list as u32, (f64::from(low) + square) as f32);

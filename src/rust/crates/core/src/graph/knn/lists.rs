@@ -1,17 +1,17 @@
 //! The inverted file: points grouped by k-means, and queries answered list by list.
 
 use super::kmeans::{self, Centroids};
-use super::points::{scores, Points, Table};
+use super::points::{Points, Table};
+use super::product::Panels;
 use super::random::Random;
-use super::select::{refine, write_table_row, Candidates, Neighbour};
+use super::select::{refine, write_row, Candidates, Neighbour};
 use crate::context::Context;
 use crate::error::Result;
+use crate::graph::groups::members;
 use rayon::prelude::*;
 
 /// Queries answered together.
 const QUERIES: usize = 128;
-/// Rows per product.
-const ROWS: usize = 512;
 /// Candidates kept beyond those asked for, against the error of f32.
 const SPARE: usize = 8;
 /// Points per list that k-means sees.
@@ -19,24 +19,24 @@ const TRAIN: usize = 48;
 /// Rounds of k-means.
 const ROUNDS: usize = 8;
 
-/// The points by list.
-pub(super) struct Index {
-    pub(super) centroids: Centroids,
-    /// Rows of list c: `starts[c]..starts[c + 1]`.
+/// Points by list: those of list c are `ids[starts[c]..starts[c + 1]]`.
+pub(super) struct Groups {
     starts: Vec<usize>,
-    pub(super) table: Table,
+    ids: Vec<u32>,
 }
 
-impl Index {
-    /// The points in the order of the table; gives the table's memory back.
-    pub(super) fn into_ids(self) -> Vec<u32> {
-        self.table.ids
+impl Groups {
+    pub(super) fn of(&self, c: usize) -> &[u32] {
+        let range = self.starts.get(c).zip(self.starts.get(c + 1));
+        range.and_then(|(&from, &to)| self.ids.get(from..to)).unwrap_or_default()
     }
+}
 
-    /// Rows of list `c`: from, to.
-    pub(super) fn list(&self, c: usize) -> (usize, usize) {
-        (self.starts.get(c).copied().unwrap_or(0), self.starts.get(c + 1).copied().unwrap_or(0))
-    }
+/// The points searched, by list.
+pub(super) struct Index {
+    pub(super) centroids: Centroids,
+    /// List c is its run c.
+    pub(super) table: Table,
 }
 
 /// The lists as seen from one of them.
@@ -49,51 +49,44 @@ pub(super) struct Home {
     pub(super) first: usize,
 }
 
-/// Groups the points into `n_lists` lists.
-pub(super) fn build(points: &Points, n_lists: usize, seed: u64, ctx: &Context) -> Result<Index> {
-    let n = points.n;
-    let sample = points.table(Random::new(seed, 0).sample(n, n_lists * TRAIN));
+/// Groups the points `ids` (all points where `None`) into `n_lists` lists.
+pub(super) fn build(points: &Points, ids: Option<&[u32]>, n_lists: usize, seed: u64, ctx: &Context) -> Result<Index> {
+    let n = ids.map_or(points.n, <[u32]>::len);
+    let mut sample = Random::new(seed, 0).sample(n, n_lists * TRAIN);
+    if let Some(ids) = ids {
+        sample.iter_mut().for_each(|i| *i = ids.get(*i as usize).copied().unwrap_or(0));
+    }
+    let sample = points.rows(&sample);
     let centroids = kmeans::train(points, &sample, n_lists, ROUNDS, ctx)?;
     drop(sample);
+    let Groups { starts, ids } = group(points, ids, &centroids, ctx)?;
+    Ok(Index { centroids, table: points.listed(ids, &starts) })
+}
+
+/// The points `ids` (all where `None`) by nearest centroid; within a list they stay in order.
+pub(super) fn group(points: &Points, ids: Option<&[u32]>, centroids: &Centroids, ctx: &Context) -> Result<Groups> {
     let width = points.width();
+    let n = ids.map_or(points.n, <[u32]>::len);
+    let id = |i: usize| ids.map_or(i as u32, |ids| ids.get(i).copied().unwrap_or(0));
     let mut nearest = vec![(0u32, 0.0f32); n];
+    ctx.monitor.begin(n as u64);
     nearest.par_chunks_mut(QUERIES).enumerate().try_for_each_init(
         || (vec![0.0; QUERIES * width], Vec::new()),
         |(rows, scratch), (block, nearest)| {
             ctx.monitor.check()?;
             for (i, row) in rows.chunks_exact_mut(width).take(nearest.len()).enumerate() {
-                points.write_data(block * QUERIES + i, row);
+                points.write_data(id(block * QUERIES + i) as usize, row);
             }
             let rows = rows.get(..nearest.len() * width).unwrap_or_default();
-            kmeans::assign_block(points, rows, &centroids, scratch, nearest);
+            kmeans::assign_block(points, rows, centroids, scratch, nearest);
+            ctx.monitor.advance(nearest.len() as u64);
             Ok(())
         },
     )?;
-    // counting sort: within a list, points stay in order
-    let mut starts = vec![0usize; centroids.n + 1];
-    for &(list, _) in &nearest {
-        if let Some(start) = starts.get_mut(list as usize + 1) {
-            *start += 1;
-        }
-    }
-    for c in 0..centroids.n {
-        let before = starts.get(c).copied().unwrap_or(0);
-        if let Some(start) = starts.get_mut(c + 1) {
-            *start += before;
-        }
-    }
-    let mut next = starts.clone();
-    let mut ids = vec![0u32; n];
-    for (id, &(list, _)) in nearest.iter().enumerate() {
-        if let Some(next) = next.get_mut(list as usize) {
-            if let Some(slot) = ids.get_mut(*next) {
-                *slot = id as u32;
-            }
-            *next += 1;
-        }
-    }
-    drop(nearest);
-    Ok(Index { centroids, starts, table: points.table(ids) })
+    let nearest: Vec<u32> = nearest.iter().map(|&(list, _)| list).collect();
+    let (starts, mut ids) = members(&nearest, centroids.n);
+    ids.iter_mut().for_each(|i| *i = id(*i as usize));
+    Ok(Groups { starts, ids })
 }
 
 /// What a task works with.
@@ -103,8 +96,9 @@ pub(super) struct Scratch {
     squares: Vec<f64>,
     gathered: Vec<f32>,
     wanting: Vec<u32>,
-    /// Scores of the centroids against the queries of the block: lists x queries.
-    pub(super) planes: Vec<f32>,
+    /// Scores of the centroids against the queries of the block: lists x queries, filled up to `stride`.
+    planes: Vec<f32>,
+    stride: usize,
     scores: Vec<f32>,
     found: Vec<Neighbour>,
 }
@@ -118,18 +112,25 @@ impl Scratch {
             gathered: Vec::new(),
             wanting: Vec::new(),
             planes: Vec::new(),
+            stride: 0,
             scores: Vec::new(),
             found: Vec::new(),
         }
     }
 }
 
-/// The neighbours of the points of one list, `k` per point, in the order of the table.
+impl Scratch {
+    /// Scores of the queries of the block against centroid `c`.
+    pub(super) fn plane(&self, c: usize) -> &[f32] {
+        self.planes.get(c * self.stride..(c + 1) * self.stride).unwrap_or_default()
+    }
+}
+
+/// The neighbours of the queries of one list, `k` per query, in their order.
 pub(super) struct Answer {
-    /// Rows of the table, the point's own first.
-    pub(super) rows: Vec<u32>,
+    pub(super) indices: Vec<u32>,
     pub(super) distances: Vec<f32>,
-    /// Lists compared with a point, summed over the points.
+    /// Lists compared with a query, summed over the queries.
     pub(super) probes: u64,
 }
 
@@ -140,8 +141,9 @@ pub(super) fn home(points: &Points, index: &Index, a: usize, k: usize, scratch: 
     let mut query = vec![0.0; width];
     let own = centroids.rows.get(a * width..(a + 1) * width).unwrap_or_default();
     let square = points.write_query(own, &mut query) as f32;
-    let squares = scores(&query, &centroids.rows, width, &mut scratch.scores);
-    let mut by: Vec<(f32, u32)> = squares.iter().zip(0u32..).map(|(&s, c)| ((s + square).max(0.0), c)).collect();
+    let (squares, _) = centroids.panels.scores(&query, &mut scratch.scores);
+    let mut by: Vec<(f32, u32)> =
+        squares.iter().take(centroids.n).zip(0u32..).map(|(&s, c)| ((s + square).max(0.0), c)).collect();
     if let Some(own) = by.get_mut(a) {
         own.0 = -1.0;
     }
@@ -149,7 +151,7 @@ pub(super) fn home(points: &Points, index: &Index, a: usize, k: usize, scratch: 
     let mut size = 0;
     let mut first = 0;
     for &(_, c) in &by {
-        let (from, to) = index.list(c as usize);
+        let (from, to) = index.table.run(c as usize);
         size += to - from;
         first += 1;
         if size >= 2 * k {
@@ -163,59 +165,26 @@ pub(super) fn home(points: &Points, index: &Index, a: usize, k: usize, scratch: 
     }
 }
 
-/// Offers every row of list `c` to queries `wanting` (rows of `queries`).
-fn offer_list(
-    index: &Index,
-    c: usize,
-    width: usize,
-    queries: &[f32],
-    wanting: &[u32],
-    candidates: &mut Candidates,
-    buffer: &mut Vec<f32>,
-) {
-    let (start, end) = index.list(c);
-    for from in (start..end).step_by(ROWS) {
-        let to = (from + ROWS).min(end);
-        let scores = scores(queries, index.table.rows(from, to), width, buffer);
-        for (&query, scores) in wanting.iter().zip(scores.chunks_exact(to - from)) {
-            candidates.offer(query as usize, scores, from as u32);
-        }
-    }
-}
-
-/// Searches the first lists of `home` for the table rows `rows`; leaves the candidates, the queries and their scores
-/// against the centroids (lists x queries) in `scratch`, and returns each query's bound on the distance of its k-th
-/// neighbour.
+/// Searches the first lists of `home` for the points `ids`; leaves the candidates, the queries and their scores against
+/// the centroids in `scratch`, and returns each query's bound on the distance of its k-th neighbour.
 pub(super) fn search_home(
     points: &Points,
     index: &Index,
     home: &Home,
-    rows: (usize, usize),
+    ids: &[u32],
     k: usize,
     scratch: &mut Scratch,
 ) -> Vec<f32> {
-    let width = points.width();
-    let rows = index.table.rows(rows.0, rows.1);
-    let n = rows.len() / width;
-    scratch.queries.resize(rows.len(), 0.0);
-    scratch.squares.clear();
-    for (row, query) in rows.chunks_exact(width).zip(scratch.queries.chunks_exact_mut(width)) {
-        scratch.squares.push(points.write_query(row, query));
-    }
-    scores(&index.centroids.rows, &scratch.queries, width, &mut scratch.planes);
+    points.write_queries(ids, &mut scratch.queries, &mut scratch.squares);
+    let turned = Panels::of(&scratch.queries, points.width());
+    scratch.stride = turned.scores(&index.centroids.rows, &mut scratch.planes).1;
     scratch.candidates.clear();
     scratch.wanting.clear();
-    scratch.wanting.extend(0..n as u32);
+    scratch.wanting.extend(0..ids.len() as u32);
     for &c in home.order.iter().take(home.first) {
-        offer_list(
-            index,
-            c as usize,
-            width,
-            &scratch.queries,
-            &scratch.wanting,
-            &mut scratch.candidates,
-            &mut scratch.scores,
-        );
+        let (from, to) = index.table.run(c as usize);
+        let Scratch { candidates, queries, wanting, .. } = scratch;
+        index.table.panels.offer(from, to, queries, wanting, candidates);
     }
     let Scratch { candidates, squares, .. } = scratch;
     let bound = |(query, &square): (usize, &f64)| {
@@ -225,10 +194,12 @@ pub(super) fn search_home(
     squares.iter().enumerate().map(bound).collect()
 }
 
-/// The neighbours of all points of list `a`.
+/// The neighbours of the points `ids` of list `a`, themselves among them where they are in the index.
+#[allow(clippy::too_many_arguments)]
 pub(super) fn answer(
     points: &Points,
     index: &Index,
+    ids: &[u32],
     a: usize,
     k: usize,
     tightness: f32,
@@ -236,28 +207,25 @@ pub(super) fn answer(
     ctx: &Context,
 ) -> Result<Answer> {
     let width = points.width();
-    let (start, end) = index.list(a);
-    let size = end - start;
-    let mut answer = Answer { rows: vec![0; size * k], distances: vec![0.0; size * k], probes: 0 };
+    let size = ids.len() * k;
+    let mut answer = Answer { indices: vec![0; size], distances: vec![0.0; size], probes: 0 };
     if size == 0 {
         return Ok(answer);
     }
     let home = home(points, index, a, k, scratch);
-    let mut outputs = answer.rows.chunks_exact_mut(k).zip(answer.distances.chunks_exact_mut(k));
-    for from in (start..end).step_by(QUERIES) {
+    let mut outputs = answer.indices.chunks_exact_mut(k).zip(answer.distances.chunks_exact_mut(k));
+    for ids in ids.chunks(QUERIES) {
         ctx.monitor.check()?;
-        let to = (from + QUERIES).min(end);
-        let n = to - from;
-        let mut limits = search_home(points, index, &home, (from, to), k, scratch);
+        let n = ids.len();
+        let mut limits = search_home(points, index, &home, ids, k, scratch);
         limits.iter_mut().for_each(|limit| *limit *= tightness);
         answer.probes += (n * home.first) as u64;
-        let Scratch { candidates, queries, squares, gathered, wanting, planes, scores: buffer, found } = scratch;
-        let own = planes.get(a * n..(a + 1) * n).unwrap_or_default();
+        let Scratch { candidates, queries, squares, gathered, wanting, planes, stride, found, .. } = scratch;
+        let plane = |c: usize| planes.get(c * *stride..c * *stride + n).unwrap_or_default();
+        let own = plane(a);
         for (&c, &reach) in home.order.iter().zip(&home.reach).skip(home.first) {
-            let c = c as usize;
-            let plane = planes.get(c * n..(c + 1) * n).unwrap_or_default();
             wanting.clear();
-            for (query, ((&plane, &own), &limit)) in plane.iter().zip(own).zip(&limits).enumerate() {
+            for (query, ((&plane, &own), &limit)) in plane(c as usize).iter().zip(own).zip(&limits).enumerate() {
                 if plane - own <= limit * reach {
                     wanting.push(query as u32);
                 }
@@ -271,15 +239,16 @@ pub(super) fn answer(
                 let query = query as usize * width;
                 gathered.extend_from_slice(queries.get(query..query + width).unwrap_or_default());
             }
-            offer_list(index, c, width, gathered, wanting, candidates, buffer);
+            let (from, to) = index.table.run(c as usize);
+            index.table.panels.offer(from, to, gathered, wanting, candidates);
         }
-        for (query, (&id, &square)) in
-            index.table.ids.get(from..to).unwrap_or_default().iter().zip(squares.iter()).enumerate()
+        for (query, ((&id, &square), (indices, distances))) in
+            ids.iter().zip(squares.iter()).zip(outputs.by_ref()).enumerate()
         {
-            refine(points, &index.table, id, square, candidates.of(query), k - 1, found);
-            if let Some((rows, distances)) = outputs.next() {
-                write_table_row(points, (from + query) as u32, found, rows, distances);
-            }
+            let own = index.table.holds(id).then_some(id);
+            let most = k - usize::from(own.is_some());
+            refine(points, &index.table, id, square, candidates.of(query), most, found);
+            write_row(points, own, found, indices, distances);
         }
         ctx.monitor.advance(n as u64);
     }

@@ -9,15 +9,19 @@
 //! All three find candidates in f32 and take the distances of those that matter again in f64 from the coordinates
 //! as given, so a pair of points has the same distance whichever method found it.
 
+mod batches;
 mod exact;
 mod hnsw;
 mod ivf;
 mod kmeans;
 mod lists;
 mod points;
+mod product;
 mod random;
 mod select;
 mod simd;
+
+pub use batches::Batches;
 
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -43,6 +47,11 @@ pub struct Knn {
 }
 
 impl Knn {
+    /// Room for the neighbours of `n` points.
+    fn empty(n: usize, k: usize) -> Self {
+        Knn { n, k, indices: vec![0; n * k], distances: vec![0.0; n * k] }
+    }
+
     /// Checks that the two arrays have `n * k` elements, that no distance is NaN or infinite, and that every index is
     /// below `n` and every row starts with its own point.
     ///
@@ -216,24 +225,15 @@ pub struct KnnResult {
 /// infinite or enormous coordinates, and for zero (constant) rows with the cosine (correlation) distance;
 /// [`Error::Cancelled`].
 pub fn knn(points: ArrayView2<'_, f32>, params: &KnnParams, ctx: &Context) -> Result<KnnResult> {
-    let (n, d) = points.dim();
-    if n == 0 || d == 0 || u32::try_from(n).is_err() {
-        return Err(Error::shape("points", "1 to 2^32 - 1 rows and at least 1 column", format!("{n} x {d}")));
-    }
+    let (n, _) = validate(points, params)?;
     if params.k == 0 || params.k > n {
         return Err(Error::parameter("n_neighbors", format!("1 to {n}, the number of points"), params.k));
-    }
-    if !(params.recall > 0.0 && params.recall <= 1.0) {
-        return Err(Error::parameter("recall", "a number above 0 and up to 1", params.recall));
     }
     let method = match params.method {
         Method::Auto if n <= EXACT_UP_TO || params.metric == Metric::InnerProduct => Method::Exact,
         Method::Auto => Method::Ivf,
         method => method,
     };
-    if params.metric == Metric::InnerProduct && method != Method::Exact {
-        return Err(Error::parameter("method", "exact (or auto) for metric inner_product", method));
-    }
     ctx.install(|| {
         let points = Points::new(points, params.metric)?;
         match method {
@@ -242,4 +242,42 @@ pub fn knn(points: ArrayView2<'_, f32>, params: &KnnParams, ctx: &Context) -> Re
             Method::Hnsw => hnsw::search(&points, params, ctx),
         }
     })
+}
+
+/// Finds, for every row of `points` (n x d), the nearest rows of each batch; `params.k` is not used. Exact below
+/// [`EXACT_UP_TO`]² pairs of points, else with the measured recall.
+///
+/// # Errors
+/// Those of [`knn`]; [`Error::Shape`] and [`Error::Parameter`] for batches that do not fit the points or have fewer than
+/// `neighbors_within_batch`, and for [`Method::Hnsw`].
+pub fn knn_by_batch(
+    points: ArrayView2<'_, f32>,
+    batches: &Batches,
+    params: &KnnParams,
+    ctx: &Context,
+) -> Result<KnnResult> {
+    let (n, _) = validate(points, params)?;
+    batches.validate(n)?;
+    let method = match params.method {
+        Method::Hnsw => return Err(Error::parameter("method", "auto, exact or ivf with batch_key", "hnsw")),
+        Method::Auto if params.metric == Metric::InnerProduct => Method::Exact,
+        method => method,
+    };
+    let params = KnnParams { method, ..params.clone() };
+    ctx.install(|| batches::search(&Points::new(points, params.metric)?, batches, &params, ctx))
+}
+
+/// What holds for any search; gives the extents.
+fn validate(points: ArrayView2<'_, f32>, params: &KnnParams) -> Result<(usize, usize)> {
+    let (n, d) = points.dim();
+    if n == 0 || d == 0 || u32::try_from(n).is_err() {
+        return Err(Error::shape("points", "1 to 2^32 - 1 rows and at least 1 column", format!("{n} x {d}")));
+    }
+    if !(params.recall > 0.0 && params.recall <= 1.0) {
+        return Err(Error::parameter("recall", "a number above 0 and up to 1", params.recall));
+    }
+    if params.metric == Metric::InnerProduct && !matches!(params.method, Method::Exact | Method::Auto) {
+        return Err(Error::parameter("method", "exact (or auto) for metric inner_product", params.method));
+    }
+    Ok((n, d))
 }

@@ -1,9 +1,8 @@
 //! The points as the searches see them: checked, centred and scaled for f32 products, and at full precision.
 
+use super::product::{write_panel, Panels, LANES};
 use super::{simd, Metric};
 use crate::error::{Error, Result};
-use faer::linalg::matmul::matmul;
-use faer::{Accum, MatMut, MatRef, Par};
 use ndarray::ArrayView2;
 use rayon::prelude::*;
 use std::borrow::Cow;
@@ -168,12 +167,69 @@ impl<'a> Points<'a> {
         square
     }
 
-    /// The mapped points `ids`, one data row each, in that order.
-    pub(super) fn table(&self, ids: Vec<u32>) -> Table {
+    /// The mapped points `ids`, one data row after the other.
+    pub(super) fn rows(&self, ids: &[u32]) -> Vec<f32> {
         let width = self.width();
         let mut rows = vec![0.0; ids.len() * width];
-        rows.par_chunks_mut(width).zip(&ids).with_min_len(256).for_each(|(row, &id)| self.write_data(id as usize, row));
-        Table { rows, ids, width }
+        rows.par_chunks_mut(width).zip(ids).with_min_len(256).for_each(|(row, &id)| self.write_data(id as usize, row));
+        rows
+    }
+
+    /// Queries of the points `ids`, one after the other, in the front of `queries`, and their squared lengths.
+    pub(super) fn write_queries(&self, ids: &[u32], queries: &mut Vec<f32>, squares: &mut Vec<f64>) {
+        let width = self.width();
+        let mut data = vec![0.0; width];
+        queries.resize(ids.len() * width, 0.0);
+        squares.clear();
+        for (&id, query) in ids.iter().zip(queries.chunks_exact_mut(width)) {
+            self.write_data(id as usize, &mut data);
+            squares.push(self.write_query(&data, query));
+        }
+    }
+
+    /// All points in one run.
+    pub(super) fn table(&self) -> Table {
+        self.listed((0..self.n as u32).collect(), &[0, self.n])
+    }
+
+    /// Some of the points in one run.
+    pub(super) fn part(&self, ids: &[u32]) -> Table {
+        self.listed(ids.to_vec(), &[0, ids.len()])
+    }
+
+    /// Points in runs: run c is `ids[starts[c]..starts[c + 1]]`.
+    pub(super) fn listed(&self, ids: Vec<u32>, starts: &[usize]) -> Table {
+        let width = self.width();
+        let mut places = vec![0];
+        for run in starts.windows(2) {
+            places.push(places.last().copied().unwrap_or(0) + (run[1] - run[0]).next_multiple_of(LANES));
+        }
+        let size = places.last().copied().unwrap_or(0);
+        let mut padded = vec![Table::NONE; size];
+        for (run, &place) in starts.windows(2).zip(&places) {
+            let from = ids.get(run[0]..run[1]).unwrap_or_default();
+            padded.get_mut(place..place + from.len()).unwrap_or_default().copy_from_slice(from);
+        }
+        let mut panels = Panels::new(size, width);
+        let each = panels.each_mut().zip(padded.chunks_exact(LANES)).collect::<Vec<_>>();
+        each.into_par_iter().with_min_len(16).for_each_init(
+            || vec![0.0; LANES * width],
+            |rows, (panel, ids)| {
+                let n = ids.iter().take_while(|&&id| id != Table::NONE).count();
+                let rows = rows.get_mut(..n * width).unwrap_or_default();
+                for (row, &id) in rows.chunks_exact_mut(width).zip(ids) {
+                    self.write_data(id as usize, row);
+                }
+                write_panel(panel, rows, width);
+            },
+        );
+        let mut held = Vec::new();
+        if ids.len() < self.n {
+            held = vec![false; self.n];
+            ids.iter().for_each(|&id| held.get_mut(id as usize).into_iter().for_each(|held| *held = true));
+        }
+        let sizes = starts.windows(2).map(|run| run[1] - run[0]).collect();
+        Table { panels, ids: padded, places, sizes, held }
     }
 
     /// c such that a score computed in f32 is off by at most c (|q|² + 2 |x|²): the usual (d + 1) u for a product of d
@@ -221,40 +277,52 @@ impl<'a> Points<'a> {
     }
 }
 
-/// Mapped points, in an order of their own.
+/// Mapped points in runs, each of which starts a panel; rows that fill up panels are no points.
 pub(super) struct Table {
-    rows: Vec<f32>,
+    pub(super) panels: Panels,
     /// The point in each row.
-    pub(super) ids: Vec<u32>,
-    width: usize,
+    ids: Vec<u32>,
+    /// First row of each run, and the rows in all.
+    places: Vec<usize>,
+    /// Points in each run.
+    sizes: Vec<usize>,
+    /// Whether each point is in it; empty when all are.
+    held: Vec<bool>,
 }
 
 impl Table {
-    pub(super) fn len(&self) -> usize {
-        self.ids.len()
+    /// The number of no point.
+    const NONE: u32 = u32::MAX;
+
+    pub(super) fn n_runs(&self) -> usize {
+        self.sizes.len()
     }
 
-    /// Rows `from..to`, one after the other.
-    pub(super) fn rows(&self, from: usize, to: usize) -> &[f32] {
-        self.rows.get(from * self.width..to * self.width).unwrap_or_default()
+    /// Rows of run `c` that are points: from, to.
+    pub(super) fn run(&self, c: usize) -> (usize, usize) {
+        let from = self.places.get(c).copied().unwrap_or(0);
+        (from, from + self.sizes.get(c).copied().unwrap_or(0))
     }
-}
 
-/// Scores of every query (rows of `queries`) against every data row: queries x data, row-major, in the front of `out`,
-/// which is grown as needed.
-pub(super) fn scores<'o>(queries: &[f32], data: &[f32], width: usize, out: &'o mut Vec<f32>) -> &'o [f32] {
-    let (nq, nx) = (queries.len() / width, data.len() / width);
-    if out.len() < nq * nx {
-        out.resize(nq * nx, 0.0);
+    /// The points of run `c`.
+    pub(super) fn members(&self, c: usize) -> &[u32] {
+        let (from, to) = self.run(c);
+        self.ids.get(from..to).unwrap_or_default()
     }
-    let out = out.get_mut(..nq * nx).unwrap_or_default();
-    matmul(
-        MatMut::from_column_major_slice_mut(&mut *out, nx, nq),
-        Accum::Replace,
-        MatRef::from_row_major_slice(data, nx, width),
-        MatRef::from_column_major_slice(queries, width, nq),
-        1.0f32,
-        Par::Seq,
-    );
-    out
+
+    /// All points.
+    pub(super) fn points(&self) -> impl Iterator<Item = u32> + '_ {
+        self.ids.iter().copied().filter(|&id| id != Table::NONE)
+    }
+
+    /// The point in a row.
+    #[inline]
+    pub(super) fn id(&self, row: usize) -> Option<u32> {
+        self.ids.get(row).copied().filter(|&id| id != Table::NONE)
+    }
+
+    /// Whether point `id` is in it.
+    pub(super) fn holds(&self, id: u32) -> bool {
+        self.held.is_empty() || self.held.get(id as usize).copied().unwrap_or(false)
+    }
 }

@@ -1,10 +1,7 @@
 //! The best candidates of each query of a block, and their order by exact distance.
 
 use super::points::{Points, Table};
-use super::simd::any_below;
-
-/// Scores compared with the threshold at once.
-const STRIDE: usize = 64;
+use super::product::LANES;
 
 /// For each query of a block, the rows with the `keep` lowest scores so far.
 ///
@@ -38,8 +35,18 @@ impl Candidates {
         self.thresholds.fill(f32::INFINITY);
     }
 
-    /// Offers the rows `first..first + scores.len()` to a query.
-    pub(super) fn offer(&mut self, query: usize, scores: &[f32], first: u32) {
+    /// Offers the rows `first..first + 16` to a query.
+    #[inline(always)]
+    pub(super) fn offer(&mut self, query: usize, scores: &[f32; LANES], first: u32) {
+        let threshold = self.thresholds.get(query).copied().unwrap_or(f32::NEG_INFINITY);
+        let below = scores.iter().fold(0u32, |any, &score| any | u32::from(score < threshold));
+        if below != 0 {
+            self.collect(query, scores, first);
+        }
+    }
+
+    #[inline(never)]
+    fn collect(&mut self, query: usize, scores: &[f32; LANES], first: u32) {
         let (keep, capacity) = (self.keep, self.capacity);
         let (Some(entries), Some(count), Some(threshold)) = (
             self.entries.get_mut(query * capacity..(query + 1) * capacity),
@@ -48,23 +55,18 @@ impl Candidates {
         ) else {
             return;
         };
-        for (start, chunk) in scores.chunks(STRIDE).enumerate() {
-            if !any_below(chunk, *threshold) {
-                continue;
-            }
-            for (offset, &score) in chunk.iter().enumerate() {
-                if score < *threshold {
-                    if *count == capacity {
-                        *threshold = shrink(entries, keep);
-                        *count = keep;
-                        if score >= *threshold {
-                            continue;
-                        }
+        for (&score, row) in scores.iter().zip(first..) {
+            if score < *threshold {
+                if *count == capacity {
+                    *threshold = shrink(entries, keep);
+                    *count = keep;
+                    if score >= *threshold {
+                        continue;
                     }
-                    if let Some(entry) = entries.get_mut(*count) {
-                        *entry = (score, first + (start * STRIDE + offset) as u32);
-                        *count += 1;
-                    }
+                }
+                if let Some(entry) = entries.get_mut(*count) {
+                    *entry = (score, row);
+                    *count += 1;
                 }
             }
         }
@@ -101,8 +103,6 @@ fn shrink(entries: &mut [(f32, u32)], keep: usize) -> f32 {
 pub(super) struct Neighbour {
     pub(super) key: f64,
     pub(super) id: u32,
-    /// Its row in the table searched.
-    pub(super) row: u32,
 }
 
 /// Keeps the `most` nearest, in order.
@@ -137,11 +137,11 @@ pub(super) fn refine(
         if f64::from(score) - slack > worst {
             break;
         }
-        let Some(&other) = table.ids.get(row as usize) else { continue };
+        let Some(other) = table.id(row as usize) else { continue };
         if other == id {
             continue;
         }
-        found.push(Neighbour { key: points.key(id as usize, other as usize), id: other, row });
+        found.push(Neighbour { key: points.key(id as usize, other as usize), id: other });
         if found.len() == most {
             worst = found.iter().fold(f64::NEG_INFINITY, |m, f| m.max(points.score(f.key, square)));
         }
@@ -154,16 +154,15 @@ pub(super) fn refine(
     last < f64::from(threshold) - slack
 }
 
-/// The `most` nearest points to `id` among all, in f64 throughout: for the rare query whose neighbours f32 cannot tell
-/// apart (many duplicates, or distances tiny beside the coordinates).
-pub(super) fn scan(points: &Points, id: u32, most: usize, found: &mut Vec<Neighbour>) {
+/// The `most` nearest points to `id` in the table, in f64 throughout: for the rare query whose neighbours f32 cannot
+/// tell apart (many duplicates, or distances tiny beside the coordinates).
+pub(super) fn scan(points: &Points, table: &Table, id: u32, most: usize, found: &mut Vec<Neighbour>) {
     found.clear();
     let mut worst = f64::INFINITY;
-    for other in (0..points.n as u32).filter(|&other| other != id) {
+    for other in table.points().filter(|&other| other != id) {
         let key = points.key(id as usize, other as usize);
-        // an equal key later has a higher id, and loses
-        if key < worst {
-            found.push(Neighbour { key, id: other, row: other });
+        if key <= worst {
+            found.push(Neighbour { key, id: other });
             if found.len() >= 2 * most + 32 {
                 order(found, most);
                 worst = found.last().map_or(f64::INFINITY, |f| f.key);
@@ -173,19 +172,15 @@ pub(super) fn scan(points: &Points, id: u32, most: usize, found: &mut Vec<Neighb
     order(found, most);
 }
 
-/// Like [`write_row`], in rows of the table instead of points.
-pub(super) fn write_table_row(points: &Points, own: u32, found: &[Neighbour], rows: &mut [u32], distances: &mut [f32]) {
-    let own = std::iter::once((own, 0.0));
-    let all = own.chain(found.iter().map(|f| (f.row, points.distance(f.key))));
-    for ((row, distance), (r, d)) in rows.iter_mut().zip(distances).zip(all) {
-        (*row, *distance) = (r, d);
-    }
-}
-
-/// Writes a row of the result: the point itself, then its neighbours.
-pub(super) fn write_row(points: &Points, id: u32, found: &[Neighbour], indices: &mut [u32], distances: &mut [f32]) {
-    let own = std::iter::once((id, 0.0));
-    let row = own.chain(found.iter().map(|f| (f.id, points.distance(f.key))));
+/// Writes a row of the result: the point itself where it is one of those searched, then its neighbours.
+pub(super) fn write_row(
+    points: &Points,
+    own: Option<u32>,
+    found: &[Neighbour],
+    indices: &mut [u32],
+    distances: &mut [f32],
+) {
+    let row = own.map(|id| (id, 0.0)).into_iter().chain(found.iter().map(|f| (f.id, points.distance(f.key))));
     for ((index, distance), (i, d)) in indices.iter_mut().zip(distances).zip(row) {
         (*index, *distance) = (i, d);
     }

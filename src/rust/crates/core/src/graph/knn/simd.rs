@@ -26,21 +26,6 @@ macro_rules! twice {
 }
 
 twice! {
-    /// Whether any value is below `bound`.
-    fn any_below(values: &[f32], bound: f32) -> bool {
-        let mut any = [0u32; 16];
-        let chunks = values.chunks_exact(16);
-        let tail = chunks.remainder().iter().any(|&value| value < bound);
-        for chunk in chunks {
-            for (any, &value) in any.iter_mut().zip(chunk) {
-                *any |= u32::from(value < bound);
-            }
-        }
-        any.iter().fold(0, |a, b| a | b) != 0 || tail
-    }
-}
-
-twice! {
     /// The lowest value, infinity for none.
     fn lowest(values: &[f32]) -> f32 {
         let mut lanes = [f32::INFINITY; 16];

@@ -2,6 +2,11 @@
 
 use crate::context::Monitor;
 use crate::error::Result;
+use crate::graph::groups::members;
+use rayon::prelude::*;
+
+/// Parts per parallel task.
+const PARTS: usize = 1024;
 
 /// A borrowed network: CSR with f32 (the input) or f64 weights and a size per node. Loops are ignored.
 pub(super) struct Network<'a, W> {
@@ -97,47 +102,61 @@ pub(super) fn renumber(membership: &mut [u32]) -> usize {
 }
 
 /// The network whose nodes are the `n_parts` clusters of `part`, and its partition induced by the coarser `clusters`.
-pub(super) fn aggregate<W: Copy + Into<f64>>(
+pub(super) fn aggregate<W: Copy + Into<f64> + Sync>(
     network: &Network<W>,
     part: &[u32],
     n_parts: usize,
     clusters: &[u32],
     monitor: &Monitor,
 ) -> Result<(Level, Vec<u32>)> {
-    // Members of each part, by counting.
-    let mut start = vec![0usize; n_parts + 1];
-    part.iter().for_each(|&p| start[p as usize + 1] += 1);
-    (0..n_parts).for_each(|p| start[p + 1] += start[p]);
-    let mut members = vec![0u32; part.len()];
-    let mut next = start.clone();
-    for (node, &p) in part.iter().enumerate() {
-        members[next[p as usize]] = node as u32;
-        next[p as usize] += 1;
-    }
-    let mut level = Level { indptr: vec![0], indices: Vec::new(), weights: Vec::new(), size: Vec::new() };
-    let mut induced = Vec::with_capacity(n_parts);
-    let mut tally = Tally::new(n_parts);
-    for p in 0..n_parts {
-        if p % 1024 == 0 {
-            monitor.check()?;
-        }
-        let members = &members[start[p]..start[p + 1]];
-        let mut size = 0.0;
-        for &node in members {
-            size += network.size[node as usize];
-            for (other, weight) in network.neighbours(node as usize) {
-                if part[other] != p as u32 {
-                    tally.add(part[other], weight);
+    let (start, members) = members(part, n_parts);
+    let blocks: Vec<(Vec<usize>, Level)> = (0..n_parts.div_ceil(PARTS))
+        .into_par_iter()
+        .map_init(
+            || Tally::new(n_parts),
+            |tally, block| {
+                monitor.check()?;
+                let mut level = Level { indptr: vec![0], indices: Vec::new(), weights: Vec::new(), size: Vec::new() };
+                let mut first = Vec::with_capacity(PARTS);
+                for p in block * PARTS..((block + 1) * PARTS).min(n_parts) {
+                    let members = &members[start[p]..start[p + 1]];
+                    let mut size = 0.0;
+                    for &node in members {
+                        size += network.size[node as usize];
+                        for (other, weight) in network.neighbours(node as usize) {
+                            if part[other] != p as u32 {
+                                tally.add(part[other], weight);
+                            }
+                        }
+                    }
+                    level.indices.extend_from_slice(tally.touched());
+                    level.weights.extend(tally.touched().iter().map(|&other| tally.get(other)));
+                    level.indptr.push(level.indices.len());
+                    level.size.push(size);
+                    first.push(members[0] as usize);
+                    tally.clear();
                 }
-            }
-        }
-        level.indices.extend_from_slice(tally.touched());
-        level.weights.extend(tally.touched().iter().map(|&other| tally.get(other)));
-        level.indptr.push(level.indices.len());
-        level.size.push(size);
+                Ok((first, level))
+            },
+        )
+        .collect::<Result<_>>()?;
+    let size = blocks.iter().map(|block| block.1.indices.len()).sum();
+    let mut level = Level {
+        indptr: Vec::with_capacity(n_parts + 1),
+        indices: Vec::with_capacity(size),
+        weights: Vec::with_capacity(size),
+        size: Vec::with_capacity(n_parts),
+    };
+    level.indptr.push(0);
+    let mut induced = Vec::with_capacity(n_parts);
+    for (first, block) in blocks {
+        let before = level.indices.len();
+        level.indptr.extend(block.indptr.iter().skip(1).map(|end| before + end));
+        level.indices.extend_from_slice(&block.indices);
+        level.weights.extend_from_slice(&block.weights);
+        level.size.extend_from_slice(&block.size);
         // A part lies in one cluster, so that any member tells which.
-        induced.push(clusters[members[0] as usize]);
-        tally.clear();
+        induced.extend(first.iter().map(|&node| clusters[node]));
     }
     renumber_wide(&mut induced, clusters.len());
     Ok((level, induced))

@@ -1,18 +1,19 @@
 //! Leiden (Traag, Waltman & van Eck 2019, Scientific Reports 9:5233) and Louvain clustering of a connectivity graph.
 //!
-//! Weights and sums are f64. One thread: the result depends on the graph, the parameters and the seed only.
+//! Weights and sums are f64. The result depends on the graph, the parameters and the seed, not on the number of threads.
 
 mod aggregate;
 mod components;
-mod locality;
 mod moving;
 mod refine;
 
+use super::locality::Renumbered;
 use super::random::Stream;
 use super::symmetric::{check, Graph};
 use crate::context::{Context, Monitor};
 use crate::error::{Error, Result};
 use aggregate::{aggregate, renumber, Network};
+use rayon::prelude::*;
 use sprs::CsMatI;
 
 /// What is maximised. A is the weight matrix, k_i = sum of row i, S = sum of A; i, j in the same cluster.
@@ -32,8 +33,9 @@ pub struct LeidenParams {
     pub resolution: f64,
     /// What is maximised.
     pub objective: Objective,
-    /// Iterations, each from the partition of the one before; negative: until one changes nothing (three
-    /// in a row for at most 16,384 observations).
+    /// Iterations, each from the partition of the one before; negative: until stable, which is when one changes nothing
+    /// (three in a row for at most 16,384 observations) or, for more observations, raises the objective by less than
+    /// 5e-5.
     pub n_iterations: i64,
     /// Seed of every random choice.
     pub seed: u64,
@@ -91,11 +93,17 @@ pub fn modularity(connectivities: &CsMatI<f32, u32, usize>, membership: &[u32], 
     }
     let mut membership = membership.to_vec();
     renumber_any(&mut membership);
-    Ok(quality(&Problem::new(graph, Objective::Modularity, resolution), &membership))
+    let problem = Problem::new(graph, Objective::Modularity, resolution);
+    Context::with_threads(1).install(|| Ok(quality(&problem, &membership)))
 }
 
 /// Graphs of at most this many vertices count as stable after three iterations in a row that change nothing, not one.
 const SMALL: usize = 16_384;
+/// Larger graphs are stable too when an iteration gains less than this: the number of ever smaller gains grows with the
+/// graph, and different seeds differ by ten times as much.
+const LEAST_RISE: f64 = 5e-5;
+/// Vertices per parallel task.
+const VERTICES: usize = 4096;
 
 /// The graph with the two numbers that make both objectives one: the gain of moving a node of size s into a cluster of
 /// size S is (weight to it) - `penalty` s S, sizes being sums of strengths (modularity) or counts (CPM).
@@ -131,14 +139,20 @@ fn quality(problem: &Problem, membership: &[u32]) -> f64 {
     if problem.total <= 0.0 {
         return 0.0;
     }
-    let mut inside = 0.0;
     let mut sizes = vec![0.0; membership.len()];
-    for (i, &c) in membership.iter().enumerate() {
-        sizes[c as usize] += problem.size[i];
-        let (columns, weights) = problem.graph.row(i);
-        let same = columns.iter().zip(weights).filter(|(&j, _)| membership[j as usize] == c);
-        inside += same.map(|(_, &w)| f64::from(w)).sum::<f64>();
-    }
+    membership.iter().zip(&problem.size).for_each(|(&c, size)| sizes[c as usize] += size);
+    let within = |block: usize| {
+        let vertices = block * VERTICES..((block + 1) * VERTICES).min(membership.len());
+        let of = |i: usize| {
+            let (columns, weights) = problem.graph.row(i);
+            let same = columns.iter().zip(weights).filter(|(&j, _)| membership[j as usize] == membership[i]);
+            same.map(|(_, &w)| f64::from(w)).sum::<f64>()
+        };
+        vertices.map(of).sum::<f64>()
+    };
+    // In blocks of vertices, added up in order.
+    let blocks: Vec<f64> = (0..membership.len().div_ceil(VERTICES)).into_par_iter().map(within).collect();
+    let inside: f64 = blocks.iter().sum();
     (inside - problem.penalty * sizes.iter().map(|s| s * s).sum::<f64>()) / problem.total
 }
 
@@ -154,7 +168,7 @@ fn run(graph: &CsMatI<f32, u32, usize>, params: &LeidenParams, refining: bool, c
     let name = if refining { "leiden" } else { "louvain" };
     ctx.install(|| {
         let monitor = &*ctx.monitor;
-        let renumbered = locality::Renumbered::new(check(graph, name, monitor)?, monitor)?;
+        let renumbered = Renumbered::new(check(graph, name, monitor)?, monitor)?;
         let problem = Problem::new(renumbered.graph(), params.objective, params.resolution);
         let n = problem.graph.n_vertices();
         let mut membership: Vec<u32> = (0..n as u32).collect();
@@ -162,11 +176,18 @@ fn run(graph: &CsMatI<f32, u32, usize>, params: &LeidenParams, refining: bool, c
         // Another random refinement may find what one missed; worth its time on small graphs, where near-optima differ.
         let patience = if refining && n <= SMALL { 3 } else { 1 };
         let more = |done: u64| params.n_iterations < 0 || done < params.n_iterations.unsigned_abs();
+        let mut before = f64::NEG_INFINITY;
         loop {
             let mut idle = 0;
             while idle < patience && more(done) {
                 let moved = iterate(&problem, params, refining, &mut membership, done, monitor)?;
-                idle = if moved { 0 } else { idle + 1 };
+                let mut rising = moved;
+                if moved && n > SMALL && params.n_iterations < 0 {
+                    let now = quality(&problem, &membership);
+                    rising = now - before >= LEAST_RISE;
+                    before = now;
+                }
+                idle = if rising { 0 } else { idle + 1 };
                 done += 1;
             }
             // Leiden's levels end with connected clusters except when the refinement finds nothing to merge.
@@ -175,9 +196,7 @@ fn run(graph: &CsMatI<f32, u32, usize>, params: &LeidenParams, refining: bool, c
             }
         }
         let quality = quality(&problem, &membership);
-        let mut original = vec![0; n];
-        membership.iter().zip(&renumbered.order).for_each(|(&cluster, &vertex)| original[vertex as usize] = cluster);
-        let mut membership = original;
+        let mut membership = renumbered.restore(&membership, 1);
         let n_clusters = order_by_size(&mut membership);
         Ok(Partition { membership, n_clusters, quality, n_iterations: done as usize })
     })
@@ -201,14 +220,11 @@ fn iterate(
     // `node_of[v]` is the node of the present level that holds vertex v, `clusters` the partition of those nodes.
     let mut clusters = membership.to_vec();
     let mut n_clusters = renumber(&mut clusters);
-    let part = |clusters: &[u32], network: &Network<f32>, stream: &mut Stream| {
-        if refining {
-            refine::refine(network, clusters, penalty, params.theta, stream, monitor)
-        } else {
-            Ok(clusters.to_vec())
-        }
+    let mut node_of = if refining {
+        refine::refine(&network, &clusters, n_clusters, penalty, params.theta, &mut stream, monitor)?
+    } else {
+        clusters.clone()
     };
-    let mut node_of = part(&clusters, &network, &mut stream)?;
     let mut n_nodes = renumber(&mut node_of);
     if n_clusters == clusters.len() || n_nodes == clusters.len() {
         membership.copy_from_slice(&clusters);
@@ -224,7 +240,7 @@ fn iterate(
             break;
         }
         let mut finer = if refining {
-            refine::refine(&network, &upper, penalty, params.theta, &mut stream, monitor)?
+            refine::refine(&network, &upper, n_clusters, penalty, params.theta, &mut stream, monitor)?
         } else {
             upper.clone()
         };

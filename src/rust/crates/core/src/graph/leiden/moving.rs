@@ -4,7 +4,9 @@ use super::aggregate::{Network, Tally};
 use crate::context::Monitor;
 use crate::error::Result;
 use crate::graph::random::Stream;
+use rayon::prelude::*;
 use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
 
 /// Gains below this share of the mean node's total weight are rounding, and would let nodes swing for ever.
 const LEAST_GAIN: f64 = 1e-10;
@@ -18,10 +20,67 @@ pub(super) fn visits(n: usize, stream: &mut Stream) -> Vec<u32> {
     order
 }
 
+/// Networks of fewer nodes are not worth the threads; larger ones look at this many nodes at a time.
+const BATCH: usize = 8192;
+/// Nodes per parallel task.
+const NODES: usize = 512;
+
+/// Tallies that tasks take and give back: one a thread, cleared.
+#[derive(Default)]
+struct Tallies(Mutex<Vec<Tally>>);
+
+impl Tallies {
+    fn take(&self, n: usize) -> Tally {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        kept.unwrap_or_else(|| Tally::new(n))
+    }
+
+    fn give(&self, tally: Tally) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(tally);
+    }
+}
+
+/// Clusters of nodes as they are now.
+struct State<'a, W> {
+    network: &'a Network<'a, W>,
+    membership: &'a mut [u32],
+    /// Of each cluster: sum of the sizes of its nodes, and their number.
+    size: Vec<f64>,
+    count: Vec<u32>,
+    penalty: f64,
+    least_gain: f64,
+}
+
+impl<W: Copy + Into<f64>> State<'_, W> {
+    /// The cluster of largest gain for a node: its own, a neighbour's, or `None` for an empty one.
+    #[inline]
+    fn best(&self, node: usize, tally: &mut Tally) -> Option<u32> {
+        let from = self.membership[node];
+        for (other, weight) in self.network.neighbours(node) {
+            tally.add(self.membership[other], weight);
+        }
+        let own = self.network.size[node];
+        let stay = tally.get(from) - self.penalty * own * (self.size[from as usize] - own);
+        let (mut best, mut best_gain) = (from, stay + self.least_gain);
+        for &cluster in tally.touched() {
+            let gain = tally.get(cluster) - self.penalty * own * self.size[cluster as usize];
+            if gain > best_gain && cluster != from {
+                (best, best_gain) = (cluster, gain);
+            }
+        }
+        tally.clear();
+        (best_gain >= 0.0 || self.count[from as usize] == 1).then_some(best)
+    }
+}
+
 /// Moves nodes to the neighbouring (or an empty) cluster of largest gain until no move gains; a node is looked at again
 /// when a neighbour leaves for a cluster that is not its own. Labels in `membership` are below the number of nodes.
 /// Tells whether any node moved.
-pub(super) fn move_nodes<W: Copy + Into<f64>>(
+///
+/// Nodes come from the queue in batches. Which of a batch want to move is found in parallel from the clusters before
+/// it; those are looked at again one by one, so that a move is always judged by the clusters as they are. Batches do not
+/// depend on the number of threads. From clusters of one, where everything moves, nodes come one by one.
+pub(super) fn move_nodes<W: Copy + Into<f64> + Sync>(
     network: &Network<W>,
     membership: &mut [u32],
     penalty: f64,
@@ -37,61 +96,69 @@ pub(super) fn move_nodes<W: Copy + Into<f64>>(
     }
     let mut empty: Vec<u32> = (0..n as u32).rev().filter(|&c| count[c as usize] == 0).collect();
     let mean = network.weights.iter().map(|&w| w.into()).sum::<f64>() / n.max(1) as f64;
-    let least_gain = LEAST_GAIN * mean;
+    // Nodes still to be looked at one by one.
+    let scattered = n - empty.len() > n / 2;
+    let mut unsettled = if n < BATCH { usize::MAX } else { usize::from(scattered) * n };
+    let tallies = Tallies::default();
+    let mut state = State { network, membership, size, count, penalty, least_gain: LEAST_GAIN * mean };
 
     let mut queue = VecDeque::from(visits(n, stream));
     let mut queued = vec![true; n];
     let mut tally = Tally::new(n);
     let mut moved = false;
-    let mut visited = 0u64;
+    let mut batch: Vec<u32> = Vec::new();
     monitor.begin(n as u64);
-    while let Some(node) = queue.pop_front() {
-        visited += 1;
-        if visited % 1024 == 0 {
-            monitor.check()?;
-            monitor.advance(1024);
-        }
-        let node = node as usize;
-        queued[node] = false;
-        let from = membership[node];
-        for (other, weight) in network.neighbours(node) {
-            tally.add(membership[other], weight);
-        }
-        let own = network.size[node];
-        size[from as usize] -= own;
-        let stay = tally.get(from) - penalty * own * size[from as usize];
-        let (mut best, mut best_gain) = (from, stay + least_gain);
-        for &cluster in tally.touched() {
-            let gain = tally.get(cluster) - penalty * own * size[cluster as usize];
-            if gain > best_gain && cluster != from {
-                (best, best_gain) = (cluster, gain);
+    while !queue.is_empty() {
+        monitor.check()?;
+        let settled = unsettled == 0;
+        batch.clear();
+        batch.extend(queue.drain(..queue.len().min(if settled { BATCH } else { NODES })));
+        monitor.advance(batch.len() as u64);
+        unsettled = unsettled.saturating_sub(if unsettled == usize::MAX { 0 } else { batch.len() });
+        let wants: Option<Vec<bool>> = settled.then(|| {
+            let look = |nodes: &[u32]| {
+                let mut tally = tallies.take(n);
+                let leaves =
+                    |&node: &u32| state.best(node as usize, &mut tally) != Some(state.membership[node as usize]);
+                let wants: Vec<bool> = nodes.iter().map(leaves).collect();
+                tallies.give(tally);
+                wants
+            };
+            let wants: Vec<Vec<bool>> = batch.par_chunks(NODES).map(look).collect();
+            // A neighbour that moves within the batch calls for another look.
+            batch.iter().for_each(|&node| queued[node as usize] = false);
+            wants.concat()
+        });
+        for (i, &node) in batch.iter().enumerate() {
+            if wants.as_ref().is_some_and(|wants| !wants[i]) {
+                continue;
             }
-        }
-        tally.clear();
-        if best_gain < 0.0 && count[from as usize] > 1 {
-            if let Some(&cluster) = empty.last() {
-                best = cluster;
+            let node = node as usize;
+            queued[node] = false;
+            let from = state.membership[node];
+            let best = state.best(node, &mut tally).or_else(|| empty.last().copied()).unwrap_or(from);
+            if best == from {
+                continue;
             }
-        }
-        size[best as usize] += own;
-        if best == from {
-            continue;
-        }
-        moved = true;
-        membership[node] = best;
-        if count[best as usize] == 0 {
-            empty.pop();
-        }
-        count[best as usize] += 1;
-        count[from as usize] -= 1;
-        if count[from as usize] == 0 {
-            size[from as usize] = 0.0;
-            empty.push(from);
-        }
-        for (other, _) in network.neighbours(node) {
-            if membership[other] != best && !queued[other] {
-                queued[other] = true;
-                queue.push_back(other as u32);
+            moved = true;
+            let own = network.size[node];
+            state.membership[node] = best;
+            if state.count[best as usize] == 0 {
+                empty.pop();
+            }
+            state.size[from as usize] -= own;
+            state.size[best as usize] += own;
+            state.count[best as usize] += 1;
+            state.count[from as usize] -= 1;
+            if state.count[from as usize] == 0 {
+                state.size[from as usize] = 0.0;
+                empty.push(from);
+            }
+            for (other, _) in network.neighbours(node) {
+                if state.membership[other] != best && !queued[other] {
+                    queued[other] = true;
+                    queue.push_back(other as u32);
+                }
             }
         }
     }

@@ -4,70 +4,120 @@ use super::aggregate::{Network, Tally};
 use super::moving::visits;
 use crate::context::Monitor;
 use crate::error::Result;
+use crate::graph::groups::members;
 use crate::graph::random::Stream;
+use rayon::prelude::*;
 
-/// Splits each of `clusters` into connected, well-connected parts: every node starts alone and, in random order, nodes
-/// still alone may join a part of their own cluster with probability proportional to exp(gain / theta). Labels of the
-/// parts are below the number of nodes.
-pub(super) fn refine<W: Copy + Into<f64>>(
+/// Splits each of the `n_clusters` clusters into connected, well-connected parts: every node starts alone and, in random
+/// order, nodes still alone may join a part of their own cluster with probability proportional to exp(gain / theta).
+/// Labels of the parts are below the number of nodes.
+///
+/// Nodes of different clusters never meet: clusters are refined in parallel, each with a random stream of its own.
+pub(super) fn refine<W: Copy + Into<f64> + Sync>(
     network: &Network<W>,
     clusters: &[u32],
+    n_clusters: usize,
     penalty: f64,
     theta: f64,
     stream: &mut Stream,
     monitor: &Monitor,
 ) -> Result<Vec<u32>> {
     let n = network.n_nodes();
-    let mut cluster_size = vec![0.0; n];
-    for (node, &cluster) in clusters.iter().enumerate() {
-        cluster_size[cluster as usize] += network.size[node];
+    let (start, members) = members(clusters, n_clusters);
+    let mut place = vec![0u32; n];
+    for range in start.windows(2) {
+        members[range[0]..range[1]].iter().zip(0..).for_each(|(&node, at)| place[node as usize] = at);
     }
-    let mut part: Vec<u32> = (0..n as u32).collect();
-    let mut alone = vec![true; n];
-    let mut size = network.size.to_vec();
-    // Weight from a part to the rest of its cluster.
-    let mut outward: Vec<f64> = (0..n)
-        .map(|node| network.neighbours(node).filter(|&(j, _)| clusters[j] == clusters[node]).map(|(_, w)| w).sum())
-        .collect();
-    monitor.check()?;
-
-    let mut tally = Tally::new(n);
-    let mut candidates: Vec<(u32, f64)> = Vec::new();
-    for (visited, node) in visits(n, stream).into_iter().enumerate() {
-        if visited % 1024 == 0 {
-            monitor.check()?;
-        }
-        let node = node as usize;
-        let (own, all) = (network.size[node], cluster_size[clusters[node] as usize]);
-        if !alone[node] || outward[node] < penalty * own * (all - own) {
-            continue;
-        }
-        for (other, weight) in network.neighbours(node) {
-            if clusters[other] == clusters[node] {
-                tally.add(part[other], weight);
-            }
-        }
-        candidates.clear();
-        candidates.push((node as u32, 0.0)); // staying alone
-        for &to in tally.touched() {
-            let there = size[to as usize];
-            let gain = tally.get(to) - penalty * own * there;
-            if gain >= 0.0 && outward[to as usize] >= penalty * there * (all - there) {
-                candidates.push((to, gain));
-            }
-        }
-        let to = choose(&mut candidates, theta, stream);
-        if to as usize != node {
-            let (to, weight) = (to as usize, tally.get(to));
-            part[node] = to as u32;
-            size[to] += own;
-            outward[to] += outward[node] - 2.0 * weight;
-            alone[to] = false;
-            alone[node] = false;
-        }
-        tally.clear();
+    let seed = stream.bits();
+    let mut parts = vec![0u32; n];
+    let mut slices = Vec::with_capacity(n_clusters);
+    let mut rest = parts.as_mut_slice();
+    for range in start.windows(2) {
+        let (head, tail) = std::mem::take(&mut rest).split_at_mut(range[1] - range[0]);
+        slices.push(head);
+        rest = tail;
     }
+    slices.into_par_iter().zip(start.par_windows(2)).enumerate().try_for_each(|(c, (parts, range))| {
+        monitor.check()?;
+        let members = &members[range[0]..range[1]];
+        let mut stream = Stream::new(seed, 0, c as u64);
+        Cluster { network, clusters, members, place: &place, penalty, theta }.refine(parts, &mut stream, monitor)
+    })?;
+    let mut part = vec![0; n];
+    members.iter().zip(parts).for_each(|(&node, label)| part[node as usize] = label);
     Ok(part)
+}
+
+/// A cluster to refine; its nodes are numbered by their place in `members`.
+struct Cluster<'a, W> {
+    network: &'a Network<'a, W>,
+    clusters: &'a [u32],
+    members: &'a [u32],
+    place: &'a [u32],
+    penalty: f64,
+    theta: f64,
+}
+
+impl<W: Copy + Into<f64>> Cluster<'_, W> {
+    /// The other members that a member has an edge to.
+    #[inline]
+    fn neighbours(&self, member: usize) -> impl Iterator<Item = (u32, f64)> + '_ {
+        let node = self.members[member] as usize;
+        let own = self.clusters[node];
+        let inside = self.network.neighbours(node).filter(move |&(j, _)| self.clusters[j] == own);
+        inside.map(|(j, weight)| (self.place[j], weight))
+    }
+
+    /// Writes the label of each member's part: the node that it grew from.
+    fn refine(&self, labels: &mut [u32], stream: &mut Stream, monitor: &Monitor) -> Result<()> {
+        let (n, penalty) = (self.members.len(), self.penalty);
+        if n == 1 {
+            labels[0] = self.members[0];
+            return Ok(());
+        }
+        let own_size: Vec<f64> = self.members.iter().map(|&node| self.network.size[node as usize]).collect();
+        let all: f64 = own_size.iter().sum();
+        let mut part: Vec<u32> = (0..n as u32).collect();
+        let mut alone = vec![true; n];
+        let mut size = own_size.clone();
+        // Weight from a part to the rest of the cluster.
+        let mut outward: Vec<f64> = (0..n).map(|member| self.neighbours(member).map(|(_, w)| w).sum()).collect();
+        let mut tally = Tally::new(n);
+        let mut candidates: Vec<(u32, f64)> = Vec::new();
+        for (visited, member) in visits(n, stream).into_iter().enumerate() {
+            if visited % 1024 == 0 {
+                monitor.check()?;
+            }
+            let member = member as usize;
+            let own = own_size[member];
+            if !alone[member] || outward[member] < penalty * own * (all - own) {
+                continue;
+            }
+            for (other, weight) in self.neighbours(member) {
+                tally.add(part[other as usize], weight);
+            }
+            candidates.clear();
+            candidates.push((member as u32, 0.0)); // staying alone
+            for &to in tally.touched() {
+                let there = size[to as usize];
+                let gain = tally.get(to) - penalty * own * there;
+                if gain >= 0.0 && outward[to as usize] >= penalty * there * (all - there) {
+                    candidates.push((to, gain));
+                }
+            }
+            let to = choose(&mut candidates, self.theta, stream) as usize;
+            if to != member {
+                part[member] = to as u32;
+                size[to] += own;
+                outward[to] += outward[member] - 2.0 * tally.get(to as u32);
+                alone[to] = false;
+                alone[member] = false;
+            }
+            tally.clear();
+        }
+        labels.iter_mut().zip(&part).for_each(|(label, &part)| *label = self.members[part as usize]);
+        Ok(())
+    }
 }
 
 /// One of the candidates (label, gain) with probability proportional to exp(gain / theta); the best for theta = 0.

@@ -10,48 +10,122 @@ use crate::error::Result;
 use crate::graph::random::Stream;
 use crate::graph::symmetric::Graph;
 use rayon::prelude::*;
+use std::ops::{Add, Mul, Sub};
 
 /// Rows per parallel task; fixed, so that sums do not depend on the number of threads.
 const ROWS: usize = 4096;
 /// Columns of the block in the usual case (n_components <= 5): one cache line per row.
 const BLOCK: usize = 8;
-/// A Ritz pair of residual below this is good enough to start from (umap-learn's tolerance).
-const TOLERANCE: f64 = 1e-4;
-/// Products with the matrix after which the present approximation is returned.
-const MAX_PRODUCTS: usize = 400;
-/// Largest degree of one filter, and the largest growth of a vector in one filter (conditioning of the block).
+/// Graphs of at most this many vertices are solved densely.
+const DENSE: usize = 64;
+/// Tolerances from here on are reached with vectors of single precision.
+const SINGLE: f64 = 2e-5;
+/// Largest degree of one filter.
 const MAX_DEGREE: usize = 24;
-const MAX_GROWTH: f64 = 1e6;
 
-/// (coordinates n x dim row-major, residual, converged) of a connected graph of more than `dim` + 1 vertices.
-pub(super) fn filtered_layout(graph: Graph, dim: usize, seed: u64, monitor: &Monitor) -> Result<(Vec<f64>, f64, bool)> {
-    let width = if dim + 3 <= BLOCK { BLOCK } else { dim + 4 };
-    if width == BLOCK {
-        filtered::<BLOCK>(graph, dim, width, seed, monitor)
-    } else {
-        filtered::<0>(graph, dim, width, seed, monitor)
+/// What the vectors are made of; sums over all rows are f64.
+trait Real: Copy + Send + Sync + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> {
+    /// The largest growth of a vector in one filter (conditioning of the block).
+    const MAX_GROWTH: f64;
+
+    fn of(x: f64) -> Self;
+
+    fn wide(self) -> f64;
+}
+
+impl Real for f32 {
+    const MAX_GROWTH: f64 = 1e4;
+
+    #[inline(always)]
+    fn of(x: f64) -> f32 {
+        x as f32
+    }
+
+    #[inline(always)]
+    fn wide(self) -> f64 {
+        f64::from(self)
+    }
+}
+
+impl Real for f64 {
+    const MAX_GROWTH: f64 = 1e6;
+
+    #[inline(always)]
+    fn of(x: f64) -> f64 {
+        x
+    }
+
+    #[inline(always)]
+    fn wide(self) -> f64 {
+        self
+    }
+}
+
+/// When to stop.
+#[derive(Clone, Copy)]
+struct Limits {
+    /// A Ritz pair of residual below this is good enough.
+    tolerance: f64,
+    /// Products with the matrix after which the present approximation is returned.
+    products: usize,
+}
+
+/// Leading eigenpairs without the trivial one.
+pub(in crate::graph) struct Pairs {
+    /// n x dim, row-major, columns of norm 1.
+    pub(in crate::graph) vectors: Vec<f64>,
+    /// From the largest.
+    pub(in crate::graph) values: Vec<f64>,
+    /// Largest norm of M x - value x.
+    pub(in crate::graph) residual: f64,
+    /// Whether all residuals are below the tolerance.
+    pub(in crate::graph) converged: bool,
+}
+
+/// The `dim` largest eigenpairs of M = D^-1/2 A D^-1/2 orthogonal to the trivial one (D^1/2 1, of eigenvalue 1), for a
+/// graph of more than `dim` + 1 vertices, each with a weight above 0. After `products` products with the matrix the
+/// present approximation is returned.
+pub(in crate::graph) fn leading(
+    graph: Graph,
+    dim: usize,
+    tolerance: f64,
+    products: usize,
+    seed: u64,
+    monitor: &Monitor,
+) -> Result<Pairs> {
+    let limits = Limits { tolerance, products };
+    let width = if dim + 3 <= BLOCK { BLOCK } else { dim + 4 + dim / 4 };
+    if graph.n_vertices() <= DENSE.max(4 * width) {
+        return Ok(dense(graph, dim));
+    }
+    match (tolerance >= SINGLE, width) {
+        (true, BLOCK) => filtered::<f32, BLOCK>(graph, dim, width, limits, seed, monitor),
+        (true, _) => filtered::<f32, 0>(graph, dim, width, limits, seed, monitor),
+        (false, BLOCK) => filtered::<f64, BLOCK>(graph, dim, width, limits, seed, monitor),
+        (false, _) => filtered::<f64, 0>(graph, dim, width, limits, seed, monitor),
     }
 }
 
 /// `W` is the width when known at compile time, else 0.
-fn filtered<const W: usize>(
+fn filtered<T: Real, const W: usize>(
     graph: Graph,
     dim: usize,
     width: usize,
+    limits: Limits,
     seed: u64,
     monitor: &Monitor,
-) -> Result<(Vec<f64>, f64, bool)> {
+) -> Result<Pairs> {
     let n = graph.n_vertices();
     let degree: Vec<f64> = (0..n).map(|i| graph.row(i).1.iter().map(|&w| f64::from(w)).sum()).collect();
-    let mut x = vec![0.0; n * width];
+    let mut x = vec![T::of(0.0); n * width];
     x.par_chunks_mut(width).enumerate().for_each(|(i, row)| {
         let mut stream = Stream::new(seed, ROUND_START, i as u64);
-        row.iter_mut().for_each(|value| *value = stream.uniform() - 0.5);
+        row.iter_mut().for_each(|value| *value = T::of(stream.uniform() - 0.5));
     });
-    let mut y = vec![0.0; n * width];
-    let mut previous = vec![0.0; n * width];
+    let mut y = vec![T::of(0.0); n * width];
+    let mut previous = y.clone();
 
-    monitor.begin(MAX_PRODUCTS as u64);
+    monitor.begin(limits.products as u64);
     let mut products = 0;
     // Everything below `cut` is damped; it follows the smallest Ritz value of the block upwards.
     let mut cut = 0.5;
@@ -59,14 +133,16 @@ fn filtered<const W: usize>(
         // Filter: x <- T_m((P - centre) / half) x by the three-term recurrence.
         let (centre, half) = ((cut - 1.0) / 2.0, (cut + 1.0) / 2.0);
         let top: f64 = (1.0 - centre) / half;
-        let degree_of_filter = ((2.0 * MAX_GROWTH).ln() / top.acosh()) as usize;
-        let degree_of_filter = degree_of_filter.clamp(4, MAX_DEGREE).min(MAX_PRODUCTS);
-        product::<W>(graph, &degree, &x, &mut y, width, monitor, |new, old, _| (new - centre * old) / half, &[])?;
+        let degree_of_filter = ((2.0 * T::MAX_GROWTH).ln() / top.acosh()) as usize;
+        let degree_of_filter = degree_of_filter.clamp(4, MAX_DEGREE).min(limits.products);
+        let (shift, scale) = (T::of(centre), T::of(1.0 / half));
+        product::<T, W>(graph, &degree, &x, &mut y, width, monitor, |new, old, _| (new - shift * old) * scale, &[])?;
         std::mem::swap(&mut previous, &mut x); // previous = T_0 x
         std::mem::swap(&mut x, &mut y); // x = T_1 x
         for _ in 1..degree_of_filter {
-            let next = |new: f64, old: f64, older: f64| 2.0 * (new - centre * old) / half - older;
-            product::<W>(graph, &degree, &x, &mut y, width, monitor, next, &previous)?;
+            let twice = T::of(2.0 / half);
+            let next = |new: T, old: T, older: T| (new - shift * old) * twice - older;
+            product::<T, W>(graph, &degree, &x, &mut y, width, monitor, next, &previous)?;
             std::mem::swap(&mut previous, &mut x);
             std::mem::swap(&mut x, &mut y);
         }
@@ -74,58 +150,58 @@ fn filtered<const W: usize>(
         monitor.advance(degree_of_filter as u64 + 1);
 
         // Orthonormalise, twice for accuracy, off the constant vector; then Rayleigh-Ritz.
-        remove_constant::<W>(&degree, &mut x, width);
+        remove_constant::<T, W>(&degree, &mut x, width);
         for _ in 0..2 {
-            let gram = gram::<W>(&degree, &x, &x, width);
-            transform::<W>(&mut x, &inverse_root(gram, width), width);
+            let gram = gram::<T, W>(&degree, &x, &x, width);
+            transform::<T, W>(&mut x, &inverse_root(gram, width), width);
         }
-        product::<W>(graph, &degree, &x, &mut y, width, monitor, |new, _, _| new, &[])?;
-        let (values, vectors) = symmetric_eigen(gram::<W>(&degree, &x, &y, width), width);
-        transform::<W>(&mut x, &vectors, width);
-        transform::<W>(&mut y, &vectors, width);
-        let residual = residual::<W>(&degree, &x, &y, &values, dim, width);
+        product::<T, W>(graph, &degree, &x, &mut y, width, monitor, |new, _, _| new, &[])?;
+        let (values, vectors) = symmetric_eigen(gram::<T, W>(&degree, &x, &y, width), width);
+        transform::<T, W>(&mut x, &vectors, width);
+        transform::<T, W>(&mut y, &vectors, width);
+        let residual = residual::<T, W>(&degree, &x, &y, &values, dim, width);
         cut = values[width - 1].clamp(cut, 0.999_999);
-        let converged = residual <= TOLERANCE;
-        if converged || products >= MAX_PRODUCTS {
-            let root: Vec<f64> = degree.iter().map(|d| d.sqrt()).collect();
-            let rows = x.chunks(width).zip(&root);
-            let coordinates = rows.flat_map(|(row, s)| row[..dim].iter().map(move |v| v * s)).collect();
-            return Ok((coordinates, residual, converged));
+        let converged = residual <= limits.tolerance;
+        if converged || products >= limits.products {
+            let rows = x.chunks(width).zip(&degree);
+            let vectors = rows.flat_map(|(row, d)| row[..dim].iter().map(move |v| v.wide() * d.sqrt())).collect();
+            return Ok(Pairs { vectors, values: values[..dim].to_vec(), residual, converged });
         }
     }
 }
 
 /// out = combine(P x, x, older), row by row; `older` may be empty.
 #[allow(clippy::too_many_arguments)]
-fn product<const W: usize>(
+fn product<T: Real, const W: usize>(
     graph: Graph,
     degree: &[f64],
-    x: &[f64],
-    out: &mut [f64],
+    x: &[T],
+    out: &mut [T],
     width: usize,
     monitor: &Monitor,
-    combine: impl Fn(f64, f64, f64) -> f64 + Sync,
-    older: &[f64],
+    combine: impl Fn(T, T, T) -> T + Sync,
+    older: &[T],
 ) -> Result<()> {
     let width = if W > 0 { W } else { width };
+    let zero = T::of(0.0);
     out.par_chunks_mut(ROWS * width).enumerate().try_for_each(|(block, out)| {
         monitor.check()?;
-        let mut fixed = [0.0; W];
-        let mut free = vec![0.0; if W > 0 { 0 } else { width }];
+        let mut fixed = [zero; W];
+        let mut free = vec![zero; if W > 0 { 0 } else { width }];
         for (k, out) in out.chunks_mut(width).enumerate() {
             let i = block * ROWS + k;
-            let sum: &mut [f64] = if W > 0 { &mut fixed } else { &mut free };
-            sum.fill(0.0);
+            let sum: &mut [T] = if W > 0 { &mut fixed } else { &mut free };
+            sum.fill(zero);
             let (columns, weights) = graph.row(i);
             for (&column, &weight) in columns.iter().zip(weights) {
                 let from = &x[column as usize * width..][..width];
-                let weight = f64::from(weight);
-                sum.iter_mut().zip(from).for_each(|(sum, from)| *sum += weight * from);
+                let weight = T::of(f64::from(weight));
+                sum.iter_mut().zip(from).for_each(|(sum, &from)| *sum = *sum + weight * from);
             }
-            let inverse = 1.0 / degree[i];
+            let inverse = T::of(1.0 / degree[i]);
             let old = &x[i * width..][..width];
             for c in 0..width {
-                out[c] = combine(sum[c] * inverse, old[c], if older.is_empty() { 0.0 } else { older[i * width + c] });
+                out[c] = combine(sum[c] * inverse, old[c], if older.is_empty() { zero } else { older[i * width + c] });
             }
         }
         Ok(())
@@ -148,25 +224,26 @@ fn ordered_sum(n: usize, len: usize, term: impl Fn(usize, &mut [f64]) + Sync) ->
     })
 }
 
-fn remove_constant<const W: usize>(degree: &[f64], x: &mut [f64], width: usize) {
+fn remove_constant<T: Real, const W: usize>(degree: &[f64], x: &mut [T], width: usize) {
     let width = if W > 0 { W } else { width };
     let sums = ordered_sum(degree.len(), width + 1, |i, sum| {
-        (0..width).for_each(|c| sum[c] += degree[i] * x[i * width + c]);
+        (0..width).for_each(|c| sum[c] += degree[i] * x[i * width + c].wide());
         sum[width] += degree[i];
     });
+    let means: Vec<T> = sums[..width].iter().map(|sum| T::of(sum / sums[width])).collect();
     x.par_chunks_mut(ROWS * width).for_each(|rows| {
-        rows.chunks_mut(width).for_each(|row| (0..width).for_each(|c| row[c] -= sums[c] / sums[width]));
+        rows.chunks_mut(width).for_each(|row| (0..width).for_each(|c| row[c] = row[c] - means[c]));
     });
 }
 
 /// X' D Y, width x width row-major, symmetrised.
-fn gram<const W: usize>(degree: &[f64], x: &[f64], y: &[f64], width: usize) -> Vec<f64> {
+fn gram<T: Real, const W: usize>(degree: &[f64], x: &[T], y: &[T], width: usize) -> Vec<f64> {
     let width = if W > 0 { W } else { width };
     let mut sum = ordered_sum(degree.len(), width * width, |i, sum| {
         let (x, y) = (&x[i * width..][..width], &y[i * width..][..width]);
         for (a, sum) in sum.chunks_mut(width).enumerate() {
-            let left = degree[i] * x[a];
-            (0..width).for_each(|b| sum[b] += left * y[b]);
+            let left = degree[i] * x[a].wide();
+            (0..width).for_each(|b| sum[b] += left * y[b].wide());
         }
     });
     for a in 0..width {
@@ -180,7 +257,7 @@ fn gram<const W: usize>(degree: &[f64], x: &[f64], y: &[f64], width: usize) -> V
 }
 
 /// X <- X T, T width x width row-major.
-fn transform<const W: usize>(x: &mut [f64], t: &[f64], width: usize) {
+fn transform<T: Real, const W: usize>(x: &mut [T], t: &[f64], width: usize) {
     let width = if W > 0 { W } else { width };
     x.par_chunks_mut(ROWS * width).for_each(|rows| {
         let mut new = vec![0.0; width];
@@ -188,18 +265,25 @@ fn transform<const W: usize>(x: &mut [f64], t: &[f64], width: usize) {
             new.fill(0.0);
             for (a, &value) in row.iter().enumerate() {
                 let t = &t[a * width..][..width];
-                (0..width).for_each(|b| new[b] += value * t[b]);
+                (0..width).for_each(|b| new[b] += value.wide() * t[b]);
             }
-            row.copy_from_slice(&new);
+            row.iter_mut().zip(&new).for_each(|(value, &new)| *value = T::of(new));
         }
     });
 }
 
 /// Largest norm of P x - lambda x over the first `dim` columns.
-fn residual<const W: usize>(degree: &[f64], x: &[f64], y: &[f64], values: &[f64], dim: usize, width: usize) -> f64 {
+fn residual<T: Real, const W: usize>(
+    degree: &[f64],
+    x: &[T],
+    y: &[T],
+    values: &[f64],
+    dim: usize,
+    width: usize,
+) -> f64 {
     let sums = ordered_sum(degree.len(), dim, |i, sum| {
         for c in 0..dim {
-            sum[c] += degree[i] * (y[i * width + c] - values[c] * x[i * width + c]).powi(2);
+            sum[c] += degree[i] * (y[i * width + c].wide() - values[c] * x[i * width + c].wide()).powi(2);
         }
     });
     sums.iter().fold(0.0f64, |m, &s| m.max(s.sqrt()))
@@ -261,19 +345,22 @@ pub(super) fn symmetric_eigen(mut a: Vec<f64>, n: usize) -> (Vec<f64>, Vec<f64>)
     (values, vectors)
 }
 
-/// Eigenvectors 2 to `dim` + 1 of D^-1/2 A D^-1/2, n x dim row-major, for a small connected graph.
-pub(super) fn dense_layout(graph: Graph, dim: usize) -> Vec<f64> {
+/// [`leading`] for a small graph, by all eigenpairs.
+fn dense(graph: Graph, dim: usize) -> Pairs {
     let n = graph.n_vertices();
     let root: Vec<f64> = (0..n).map(|i| graph.row(i).1.iter().map(|&w| f64::from(w)).sum::<f64>().sqrt()).collect();
-    let mut a = vec![0.0; n * n];
+    let total: f64 = root.iter().map(|r| r * r).sum();
+    // The trivial eigenvalue becomes -1, the last.
+    let mut a: Vec<f64> = root.iter().flat_map(|x| root.iter().map(move |y| -2.0 * x * y / total)).collect();
     for i in 0..n {
         let (columns, weights) = graph.row(i);
         for (&j, &w) in columns.iter().zip(weights) {
-            a[i * n + j as usize] = f64::from(w) / (root[i] * root[j as usize]);
+            a[i * n + j as usize] += f64::from(w) / (root[i] * root[j as usize]);
         }
     }
-    let (_, vectors) = symmetric_eigen(a, n);
-    (0..n).flat_map(|i| (1..=dim).map(move |d| (i, d))).map(|(i, d)| vectors[i * n + d]).collect()
+    let (values, vectors) = symmetric_eigen(a, n);
+    let vectors = (0..n).flat_map(|i| (0..dim).map(move |d| (i, d))).map(|(i, d)| vectors[i * n + d]).collect();
+    Pairs { vectors, values: values[..dim].to_vec(), residual: 0.0, converged: true }
 }
 
 #[cfg(test)]

@@ -4,16 +4,21 @@
 
 mod eigen;
 
+use super::groups::members;
 use super::random::Stream;
 use super::symmetric::{check, Graph};
 use crate::context::{Context, Monitor};
 use crate::error::{Error, Result};
-use eigen::{dense_layout, filtered_layout};
+pub(super) use eigen::leading;
 use ndarray::Array2;
 use sprs::CsMatI;
 
-/// Components of at most this many vertices are solved densely.
-const DENSE: usize = 64;
+/// A residual below this is good enough to start from (umap-learn's tolerance), and so is whatever is there after
+/// `MAX_PRODUCTS` products.
+pub(super) const ROUGH: f64 = 1e-4;
+/// Residual of a layout for its own sake.
+const FINE: f64 = 1e-5;
+const MAX_PRODUCTS: usize = 400;
 
 /// Stream rounds of this module (see `random`): far from the epochs of the optimiser.
 const ROUND_RANDOM: u64 = 1 << 40;
@@ -51,11 +56,12 @@ pub fn spectral_layout(
 ) -> Result<SpectralLayout> {
     ctx.install(|| {
         let graph = check(graph, "spectral_layout", &ctx.monitor)?;
-        layout(graph, n_components, seed, &ctx.monitor)
+        layout(graph, n_components, FINE, seed, &ctx.monitor)
     })
 }
 
-pub(super) fn layout(graph: Graph, dim: usize, seed: u64, monitor: &Monitor) -> Result<SpectralLayout> {
+/// [`spectral_layout`] with eigenpairs of residual `tolerance`.
+pub(super) fn layout(graph: Graph, dim: usize, tolerance: f64, seed: u64, monitor: &Monitor) -> Result<SpectralLayout> {
     if dim == 0 {
         return Err(Error::parameter("n_components", "at least 1", dim));
     }
@@ -66,7 +72,7 @@ pub(super) fn layout(graph: Graph, dim: usize, seed: u64, monitor: &Monitor) -> 
     result.n_connected = sizes.len();
     if sizes.len() <= 1 {
         let all: Vec<u32> = (0..n as u32).collect();
-        let part = component(graph, dim, seed, &all, monitor, &mut result)?;
+        let part = component(graph, dim, tolerance, seed, &all, monitor, &mut result)?;
         result.coordinates.iter_mut().zip(part).for_each(|(to, from)| *to = from);
         return Ok(result);
     }
@@ -75,18 +81,7 @@ pub(super) fn layout(graph: Graph, dim: usize, seed: u64, monitor: &Monitor) -> 
         sizes.len()
     ));
 
-    // Vertices by component, ascending in each.
-    let mut start = vec![0usize; sizes.len() + 1];
-    for (c, &size) in sizes.iter().enumerate() {
-        start[c + 1] = start[c] + size;
-    }
-    let mut members = vec![0u32; n];
-    let mut next = start.clone();
-    for (vertex, &c) in label.iter().enumerate() {
-        members[next[c as usize]] = vertex as u32;
-        next[c as usize] += 1;
-    }
-
+    let (start, members) = members(&label, sizes.len());
     let mut local = vec![0u32; n];
     for (c, place) in places(&sizes, dim).into_iter().enumerate() {
         let members = &members[start[c]..start[c + 1]];
@@ -101,7 +96,7 @@ pub(super) fn layout(graph: Graph, dim: usize, seed: u64, monitor: &Monitor) -> 
             indptr.push(indices.len());
         }
         let part = Graph { indptr: &indptr, indices: &indices, data: &data };
-        let coordinates = component(part, dim, seed, members, monitor, &mut result)?;
+        let coordinates = component(part, dim, tolerance, seed, members, monitor, &mut result)?;
         let largest = coordinates.iter().fold(0.0f64, |m, x| m.max(x.abs()));
         let scale = if largest > 0.0 { place.radius / largest } else { 0.0 };
         for (&vertex, from) in members.iter().zip(coordinates.chunks(dim)) {
@@ -117,6 +112,7 @@ pub(super) fn layout(graph: Graph, dim: usize, seed: u64, monitor: &Monitor) -> 
 fn component(
     graph: Graph,
     dim: usize,
+    tolerance: f64,
     seed: u64,
     vertices: &[u32],
     monitor: &Monitor,
@@ -134,15 +130,16 @@ fn component(
         });
         return Ok(random.collect());
     }
-    let (mut coordinates, residual, converged) =
-        if n <= DENSE { (dense_layout(graph, dim), 0.0, true) } else { filtered_layout(graph, dim, seed, monitor)? };
-    result.residual = result.residual.max(residual);
-    if !converged {
+    let found = leading(graph, dim, tolerance, MAX_PRODUCTS, seed, monitor)?;
+    result.residual = result.residual.max(found.residual);
+    if !found.converged {
         result.notes.push(format!(
-            "the eigenvectors of a component of {n} observations are approximate (residual {residual:.1e}); \
-             clusters are that nearly disconnected"
+            "the eigenvectors of a component of {n} observations are approximate (residual {:.1e}); \
+             clusters are that nearly disconnected",
+            found.residual
         ));
     }
+    let mut coordinates = found.vectors;
     for d in 0..dim {
         let column = || (0..n).map(|i| coordinates[i * dim + d]);
         let extreme = column().fold(0.0f64, |m, x| if x.abs() > m.abs() { x } else { m });
@@ -154,7 +151,7 @@ fn component(
 }
 
 /// Component of each vertex, numbered by first vertex, and the components' sizes.
-fn connected(graph: Graph, monitor: &Monitor) -> Result<(Vec<u32>, Vec<usize>)> {
+pub(super) fn connected(graph: Graph, monitor: &Monitor) -> Result<(Vec<u32>, Vec<usize>)> {
     const NONE: u32 = u32::MAX;
     let n = graph.n_vertices();
     let (mut label, mut sizes, mut stack) = (vec![NONE; n], Vec::new(), Vec::new());

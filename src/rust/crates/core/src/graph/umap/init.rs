@@ -1,8 +1,8 @@
 //! Where points start.
 
+use super::super::locality::Renumbered;
 use super::super::random::Stream;
 use super::super::spectral;
-use super::super::symmetric::Graph;
 use super::UmapParams;
 use crate::context::Monitor;
 use crate::error::{Error, Result};
@@ -39,12 +39,13 @@ pub(super) struct Start {
 
 /// The start in umap-learn's scaling: largest coordinate 10 with a little noise (spectral, PCA), then each axis moved
 /// and stretched to [0, 10].
-pub(super) fn positions(graph: Graph, params: &UmapParams, monitor: &Monitor) -> Result<Start> {
+pub(super) fn positions(renumbered: &Renumbered, params: &UmapParams, monitor: &Monitor) -> Result<Start> {
+    let graph = renumbered.graph();
     let (n, dim) = (graph.n_vertices(), params.n_components);
     let mut notes = Vec::new();
     let mut x = match &params.init {
         Init::Spectral => {
-            let layout = spectral::layout(graph, dim, params.seed, monitor)?;
+            let layout = spectral::layout(graph, dim, spectral::ROUGH, params.seed, monitor)?;
             notes = layout.notes;
             noisy(layout.coordinates.into_iter().collect(), dim, params.seed)
         }
@@ -54,7 +55,7 @@ pub(super) fn positions(graph: Graph, params: &UmapParams, monitor: &Monitor) ->
                 return Err(Error::shape("init (PCA)", expected, format!("{} x {}", pca.nrows(), pca.ncols())));
             }
             let x = pca.rows().into_iter().flat_map(|row| row.into_iter().take(dim).map(|&v| f64::from(v)));
-            noisy(finite(x.collect(), dim)?, dim, params.seed)
+            noisy(renumbered.arrange(&finite(x.collect(), dim)?, dim), dim, params.seed)
         }
         Init::Random => (0..n)
             .flat_map(|i| {
@@ -67,7 +68,7 @@ pub(super) fn positions(graph: Graph, params: &UmapParams, monitor: &Monitor) ->
                 let (rows, cols) = given.dim();
                 return Err(Error::shape("init", format!("{n} x {dim}"), format!("{rows} x {cols}")));
             }
-            finite(given.iter().map(|&v| f64::from(v)).collect(), dim)?
+            renumbered.arrange(&finite(given.iter().map(|&v| f64::from(v)).collect(), dim)?, dim)
         }
     };
     for d in 0..dim {

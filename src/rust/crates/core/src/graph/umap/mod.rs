@@ -12,6 +12,7 @@ mod sequential;
 pub use curve::find_ab_params;
 pub use init::Init;
 
+use super::locality::Renumbered;
 use super::symmetric::{check, Graph};
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -109,10 +110,11 @@ pub fn umap(connectivities: &CsMatI<f32, u32, usize>, params: &UmapParams, ctx: 
         }
     };
     ctx.install(|| {
-        let graph = check(connectivities, "umap", &ctx.monitor)?;
+        let renumbered = Renumbered::new(check(connectivities, "umap", &ctx.monitor)?, &ctx.monitor)?;
+        let graph = renumbered.graph();
         let n = graph.n_vertices();
         let n_epochs = params.n_epochs.unwrap_or(if n <= 10_000 { 500 } else { 200 });
-        let start = init::positions(graph, params, &ctx.monitor)?;
+        let start = init::positions(&renumbered, params, &ctx.monitor)?;
         let curve = Curve::new(a, b, params.gamma);
         let dim = params.n_components;
         ctx.monitor.begin((n_epochs * n) as u64);
@@ -122,6 +124,7 @@ pub fn umap(connectivities: &CsMatI<f32, u32, usize>, params: &UmapParams, ctx: 
             Mode::Batch => batch::optimise(&job, start.coordinates, &ctx.monitor)?,
             Mode::Sequential => sequential::optimise(&job, start.coordinates, &ctx.monitor)?,
         };
+        let coordinates = renumbered.restore(&coordinates, dim);
         if let Some(at) = coordinates.iter().position(|x| !x.is_finite()) {
             let message = format!("umap: the position of observation {} is not finite; lower alpha", at / dim);
             return Err(Error::Numerical(message));

@@ -1,7 +1,7 @@
 //! A copy of the graph with vertices renumbered so that neighbours are close in memory: the passes over the graph are
 //! bound by memory latency, and cells come in any order.
 
-use super::super::symmetric::Graph;
+use super::symmetric::Graph;
 use crate::context::Monitor;
 use crate::error::Result;
 
@@ -51,6 +51,21 @@ impl Renumbered {
             indptr.push(indices.len());
         }
         Ok(Renumbered { indptr, indices, data, order })
+    }
+
+    /// Rows of `x` (n x width, by original vertex) in the new order.
+    pub(super) fn arrange<T: Copy>(&self, x: &[T], width: usize) -> Vec<T> {
+        let row = |&vertex: &u32| &x[vertex as usize * width..(vertex as usize + 1) * width];
+        self.order.iter().flat_map(row).copied().collect()
+    }
+
+    /// Rows of `x` (n x width, in the new order) by original vertex.
+    pub(super) fn restore<T: Copy + Default>(&self, x: &[T], width: usize) -> Vec<T> {
+        let mut original = vec![T::default(); x.len()];
+        for (row, &vertex) in x.chunks_exact(width.max(1)).zip(&self.order) {
+            original[vertex as usize * width..][..width].copy_from_slice(row);
+        }
+        original
     }
 
     pub(super) fn graph(&self) -> Graph<'_> {

@@ -1,0 +1,36 @@
+#' Diffusion pseudotime
+#'
+#' Distance of every cell from a root cell along the graph made by [neighbors()] (Haghverdi et al. 2016); as
+#' `scanpy.tl.dpt` without branchings, which [paga()] finds better. Runs [diffmap()] first where that was not done.
+#'
+#' @param adata An [AnnDataOOM-class] after [neighbors()].
+#' @param n_dcs Number of diffusion components to use.
+#' @param root The root cell, by name or position; by default `uns$iroot`, which counts from 0 as scanpy's.
+#' @param neighbors_key Name given to [neighbors()] as `key_added`.
+#' @return `adata` with `obs$dpt_pseudotime`, 0 for the root and 1 for the farthest cell; `Inf` for cells that no path
+#'   leads to.
+#' @export
+#' @examples
+#' adata <- read_h5ad(example_h5ad()) |> normalize_total() |> log1p() |> pca(n_comps = 10) |> neighbors()
+#' adata <- dpt(adata, root = 1)
+#' summary(adata$obs$dpt_pseudotime)
+dpt <- function(adata, n_dcs = 10, root = NULL, neighbors_key = NULL) {
+  check_adata(adata)
+  if (is.character(root) && length(root) == 1) {
+    position <- match(root, adata$obs_names)
+    if (is.na(position)) abort("name", "root: there is no cell '", root, "'")
+    root <- position
+  }
+  root <- if (is.null(root)) element_of(adata, "uns", "iroot", "; name the root cell with root = ") else root - 1
+  if (!"X_diffmap" %in% names(adata@obsm)) {
+    inform("diffmap", "dpt(): runs diffmap() first, with its defaults")
+    adata <- diffmap(adata, neighbors_key = neighbors_key)
+  }
+  patch <- rs_work(
+    "pseudotime", rs_dpt, graph = graph_of(adata, neighbors_key),
+    components = unname(as.matrix(element_of(adata, "obsm", "X_diffmap"))),
+    eigenvalues = as.numeric(element_of(adata, "uns", "diffmap_evals", "; run diffmap() again")), n_dcs = n_dcs,
+    root = as.numeric(root)
+  )
+  merge_patch(adata, patch)
+}

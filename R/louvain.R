@@ -1,0 +1,20 @@
+#' Louvain clusters
+#'
+#' Communities of the graph made by [neighbors()] by the Louvain algorithm; as `scanpy.tl.louvain`. [leiden()] finds
+#' better ones, and never one that falls apart.
+#'
+#' @inheritParams leiden
+#' @return `adata` with the factor `obs$louvain`, clusters `"0"`, `"1"`, ... from the largest, and `uns$louvain`.
+#' @export
+#' @examples
+#' adata <- read_h5ad(example_h5ad()) |> normalize_total() |> log1p() |> pca(n_comps = 10) |> neighbors() |> louvain()
+#' table(adata$obs$louvain)
+louvain <- function(
+  adata, resolution = 1, random_state = 0, key_added = "louvain", n_iterations = -1, use_weights = TRUE,
+  neighbors_key = NULL, obsp = NULL, restrict_to = NULL
+) {
+  clusters_of(
+    adata, "louvain", resolution, random_state, key_added, n_iterations, use_weights, neighbors_key, obsp, restrict_to,
+    "modularity"
+  )
+}

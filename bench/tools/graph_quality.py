@@ -1,0 +1,60 @@
+"""How good neighbours and embeddings are, over a sample of the cells, against brute force: one JSON line per prefix.
+
+    graph_quality.py EMBEDDING.f32 PREFIX...       (files as graph_scanpy.py describes them)
+
+Recall counts neighbours no farther than the true k-th. Trustworthiness (k = 15) is scikit-learn's, its sum over the
+sample only; neighbour preservation is the mean share of the 15 nearest that are also among the 15 nearest embedded.
+"""
+
+import glob
+import json
+import re
+import sys
+
+import numpy as np
+
+DIM, K, SAMPLE = 50, 15, 2000
+points = np.fromfile(sys.argv[1], "<f4").reshape(-1, DIM)
+n = len(points)
+sample = np.sort(np.random.default_rng(0).choice(n, min(SAMPLE, n), replace=False))
+
+
+def squares(x, rows):
+    """Squared distances of some rows to all, themselves infinitely far; the difference, where it is small, is exact."""
+    x = x - x.mean(0)
+    length = (x.astype(float) ** 2).sum(1)
+    d = length[None] + length[rows, None] - 2 * (x[rows].astype(float) @ x.T.astype(float))
+    d[np.arange(len(rows)), rows] = np.inf
+    return d
+
+
+blocks = np.array_split(sample, max(1, len(sample) * n // 20_000_000))
+truth = {}  # row -> (indices of the nearest, distance of the last)
+for prefix in sys.argv[2:]:
+    embeddings = {
+        int(re.search(r"umap(\d+)\.f32$", f)[1]): np.fromfile(f, "<f4").reshape(n, -1)
+        for f in sorted(glob.glob(f"{prefix}.umap*.f32"))
+    }
+    knn = np.fromfile(f"{prefix}.knn.u32", "<u4").reshape(n, -1)
+    hits, penalty, kept = 0, {s: 0.0 for s in embeddings}, {s: 0 for s in embeddings}
+    for rows in blocks:
+        d = squares(points, rows)
+        near = np.argpartition(d, K, axis=1)[:, :K]
+        last = np.sort(np.take_along_axis(d, np.argpartition(d, K - 2, axis=1)[:, : K - 1], axis=1), axis=1)[:, -1:]
+        found = knn[rows]
+        hits += (np.take_along_axis(d, found.astype(np.int64), axis=1) <= last * (1 + 1e-6)).sum()
+        for seed, x in embeddings.items():
+            close = np.argpartition(squares(x, rows), K, axis=1)[:, :K]
+            kept[seed] += sum(len(np.intersect1d(a, b)) for a, b in zip(near, close))
+            for i in range(len(rows)):
+                ranks = np.searchsorted(np.sort(d[i]), d[i, close[i]]) + 1
+                penalty[seed] += np.maximum(ranks - K, 0).sum()
+    m = len(sample)
+    scale = 2.0 / (m * K * (2.0 * n - 3.0 * K - 1.0))
+    record = {
+        "prefix": prefix,
+        "recall": round(hits / (m * (K - 1)), 5),
+        "trustworthiness": {s: round(1 - p * scale, 5) for s, p in penalty.items()},
+        "preservation": {s: round(k / (m * K), 5) for s, k in kept.items()},
+    }
+    print(json.dumps(record), flush=True)

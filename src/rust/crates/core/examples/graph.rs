@@ -1,0 +1,190 @@
+//! The graph stage on an embedding, step by step:
+//!
+//! ```text
+//! graph simulated N OUT.f32      X_pca (N x 50) of simulated counts: 4,000 genes, 20 types
+//! graph continuum N OUT.f32      a harder one: overlapping clusters strung along branching paths
+//! graph run EMBEDDING.f32 [--threads 2] [--epochs 200] [--seed 0] [--seeds 1] [--recall 0.99] [--out PREFIX]
+//! ```
+//!
+//! Embeddings are raw little-endian f32 rows of 50. `run` prints one line of JSON per step: wall seconds, processor
+//! seconds, peak memory so far in MB (Linux), and what there is to say of the result. `--seeds` repeats UMAP and Leiden
+//! for further seeds, untimed; `--out` leaves neighbours, graph, embeddings and clusters as raw arrays for comparisons.
+
+use anndataoom_core::graph::{self, KnnParams, LeidenParams, UmapParams};
+use anndataoom_core::ops::{self, NormalizeOptions, PcaOptions, ScaleOptions};
+use anndataoom_core::sim::{SimulatedSource, Simulation};
+use anndataoom_core::{Context, LazyMatrix};
+use ndarray::Array2;
+use std::error::Error;
+use std::io::Write;
+use std::sync::Arc;
+use std::time::Instant;
+
+const DIM: usize = 50;
+const USAGE: &str = "usage: graph simulated|continuum N OUT.f32, or graph run EMBEDDING.f32 [--threads N] ...";
+
+type Outcome<T = ()> = Result<T, Box<dyn Error>>;
+
+/// Processor seconds of this process so far (Linux).
+fn processor() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
+    let ticks = |i: usize| fields.get(i).and_then(|f| f.parse::<f64>().ok()).unwrap_or(f64::NAN);
+    (ticks(11) + ticks(12)) / 100.0
+}
+
+/// Peak resident memory so far in MB (Linux).
+fn peak() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).unwrap_or("");
+    line.split_whitespace().next().and_then(|kb| kb.parse::<f64>().ok()).map_or(f64::NAN, |kb| kb / 1024.0)
+}
+
+fn step<T, E>(name: &str, work: impl FnOnce() -> Result<T, E>, say: impl FnOnce(&T) -> String) -> Result<T, E> {
+    let (start, used) = (Instant::now(), processor());
+    let out = work()?;
+    let (wall, used, said) = (start.elapsed().as_secs_f64(), processor() - used, say(&out));
+    println!("{{\"step\":\"{name}\",\"seconds\":{wall:.3},\"processor\":{used:.2},\"peak_mb\":{:.0}{said}}}", peak());
+    Ok(out)
+}
+
+fn write<T: Copy, const B: usize>(path: &str, values: &[T], bytes: fn(T) -> [u8; B]) -> Outcome {
+    let mut file = std::io::BufWriter::new(std::fs::File::create(path)?);
+    values.iter().try_for_each(|&v| file.write_all(&bytes(v)))?;
+    Ok(file.flush()?)
+}
+
+fn simulated(n_obs: usize, path: &str) -> Outcome {
+    let ctx = Context::default();
+    let source = SimulatedSource::new(Simulation { n_obs, n_vars: 4000, n_types: 20, ..Simulation::default() })?;
+    let x = LazyMatrix::new(Arc::new(source));
+    let to = NormalizeOptions { target_sum: Some(1e4), ..NormalizeOptions::default() };
+    let (x, _) = ops::log1p(&ops::normalize_total(&x, &to, &ctx)?.0, None)?;
+    let genes: Vec<u32> = (0..4000).filter(|g| g % 2 == 0).collect();
+    let x = x.select(None, Some(&genes))?;
+    let (x, _) = ops::scale(&x, &ScaleOptions { max_value: Some(10.0), ..ScaleOptions::default() }, &ctx)?;
+    let found = ops::pca(&x, &PcaOptions { n_comps: Some(DIM), ..PcaOptions::default() }, &ctx)?;
+    write(path, &found.x_pca, f32::to_le_bytes)
+}
+
+/// SplitMix64.
+fn bits(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let z = (*state ^ (*state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+fn uniform(state: &mut u64) -> f64 {
+    (bits(state) >> 11) as f64 / (1u64 << 53) as f64
+}
+
+fn normal(state: &mut u64) -> f64 {
+    (-2.0 * (1.0 - uniform(state)).ln()).sqrt() * (std::f64::consts::TAU * uniform(state)).cos()
+}
+
+/// A tree of 24 nodes in 50 dimensions of falling variance: a third of the cells sit around nodes, the others anywhere
+/// on the edges between them, with noise of half a cluster's distance to the next.
+fn continuum(n: usize, path: &str) -> Outcome {
+    const NODES: usize = 24;
+    let mut random = 7u64;
+    let sd: Vec<f64> = (0..DIM).map(|d| 6.0 * 0.93f64.powi(d as i32) + 0.4).collect();
+    let mut nodes: Vec<Vec<f64>> = vec![vec![0.0; DIM]];
+    let mut parents = vec![0];
+    for k in 1..NODES {
+        let parent = (bits(&mut random) % k as u64) as usize;
+        nodes.push((0..DIM).map(|d| nodes[parent][d] + 0.9 * sd[d] * normal(&mut random)).collect());
+        parents.push(parent);
+    }
+    let mut x = Vec::with_capacity(n * DIM);
+    for _ in 0..n {
+        let k = (bits(&mut random) % NODES as u64) as usize;
+        let along = if bits(&mut random) % 3 == 0 { 0.0 } else { uniform(&mut random) };
+        let (from, to) = (&nodes[k], &nodes[parents[k]]);
+        x.extend((0..DIM).map(|d| (from[d] + along * (to[d] - from[d]) + 0.35 * sd[d] * normal(&mut random)) as f32));
+    }
+    write(path, &x, f32::to_le_bytes)
+}
+
+fn run(mut words: impl Iterator<Item = String>) -> Outcome {
+    let path = words.next().ok_or(USAGE)?;
+    let (mut ctx, mut epochs, mut first, mut seeds, mut recall, mut out) = (Context::default(), 200, 0, 1, 0.99, None);
+    while let Some(word) = words.next() {
+        let value = words.next().ok_or_else(|| format!("{word} needs a value"))?;
+        match word.as_str() {
+            "--threads" => ctx.threads = value.parse()?,
+            "--epochs" => epochs = value.parse()?,
+            "--seed" => first = value.parse()?,
+            "--seeds" => seeds = value.parse()?,
+            "--recall" => recall = value.parse()?,
+            "--out" => out = Some(value),
+            _ => return Err(USAGE.into()),
+        }
+    }
+    let data: Vec<f32> =
+        std::fs::read(&path)?.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+    let points = Array2::from_shape_vec((data.len() / DIM, DIM), data)?;
+
+    let params = KnnParams { recall, ..KnnParams::default() };
+    let found = step(
+        "knn",
+        || graph::knn(points.view(), &params, &ctx),
+        |f| {
+            let number = |x: Option<f64>| x.map_or("null".to_owned(), |x| x.to_string());
+            format!(",\"method\":\"{}\",\"recall\":{},\"nprobe\":{}", f.method, number(f.recall), number(f.nprobe))
+        },
+    )?;
+    let n = points.nrows();
+    drop(points);
+    let network =
+        step("connectivities", || graph::fuzzy_simplicial_set(&found.knn, &ctx), |g| format!(",\"nnz\":{}", g.nnz()))?;
+    if let Some(out) = &out {
+        write(&format!("{out}.knn.u32"), &found.knn.indices, u32::to_le_bytes)?;
+        let indptr: Vec<u64> = network.indptr().into_raw_storage().iter().map(|&p| p as u64).collect();
+        write(&format!("{out}.indptr.u64"), &indptr, u64::to_le_bytes)?;
+        write(&format!("{out}.indices.u32"), network.indices(), u32::to_le_bytes)?;
+        write(&format!("{out}.data.f32"), network.data(), f32::to_le_bytes)?;
+    }
+    drop(found);
+    for seed in first..first + seeds {
+        let params = UmapParams { n_epochs: Some(epochs), seed, ..UmapParams::default() };
+        let found = step("umap", || graph::umap(&network, &params, &ctx), |_| format!(",\"seed\":{seed}"))?;
+        if let Some(out) = &out {
+            let x: Vec<f32> = found.embedding.iter().copied().collect();
+            write(&format!("{out}.umap{seed}.f32"), &x, f32::to_le_bytes)?;
+        }
+    }
+    for seed in first..first + seeds {
+        let params = LeidenParams { seed, ..LeidenParams::default() };
+        let found = step(
+            "leiden",
+            || graph::leiden(&network, &params, &ctx),
+            |p| {
+                let (quality, clusters, rounds) = (p.quality, p.n_clusters, p.n_iterations);
+                format!(",\"seed\":{seed},\"modularity\":{quality},\"clusters\":{clusters},\"iterations\":{rounds}")
+            },
+        )?;
+        if let Some(out) = &out {
+            write(&format!("{out}.leiden{seed}.u32"), &found.membership, u32::to_le_bytes)?;
+        }
+    }
+    println!("{{\"cells\":{n},\"peak_mb\":{:.0}}}", peak());
+    Ok(())
+}
+
+fn main() -> Outcome {
+    let mut words = std::env::args().skip(1);
+    match words.next().as_deref() {
+        Some("run") => run(words),
+        Some(kind @ ("simulated" | "continuum")) => {
+            let n = words.next().ok_or(USAGE)?.parse()?;
+            let path = words.next().ok_or(USAGE)?;
+            if kind == "simulated" {
+                simulated(n, &path)
+            } else {
+                continuum(n, &path)
+            }
+        }
+        _ => Err(USAGE.into()),
+    }
+}

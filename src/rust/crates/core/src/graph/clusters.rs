@@ -1,0 +1,174 @@
+//! The verbs `leiden` and `louvain`: what to cluster, and the result under scanpy's names.
+
+use super::groups::{natural, subgraph};
+use super::leiden::{leiden, louvain, LeidenParams, Objective, Partition};
+use crate::context::Context;
+use crate::element::{Categorical, Value};
+use crate::error::{Error, Result};
+use crate::patch::Patch;
+use sprs::CsMatI;
+use std::fmt;
+use std::str::FromStr;
+
+/// How clusters are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Algorithm {
+    /// [`leiden()`].
+    #[default]
+    Leiden,
+    /// [`louvain()`].
+    Louvain,
+}
+
+impl fmt::Display for Algorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Algorithm::Leiden => "leiden",
+            Algorithm::Louvain => "louvain",
+        })
+    }
+}
+
+impl FromStr for Objective {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        match name.to_ascii_lowercase().as_str() {
+            "modularity" => Ok(Objective::Modularity),
+            "cpm" => Ok(Objective::Cpm),
+            _ => Err(Error::parameter("objective_function", "modularity or CPM", name)),
+        }
+    }
+}
+
+impl fmt::Display for Objective {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Objective::Modularity => "modularity",
+            Objective::Cpm => "CPM",
+        })
+    }
+}
+
+/// Only the cells of some groups of an earlier clustering are clustered again (scanpy's `restrict_to`).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Restriction {
+    /// Name of the earlier clustering, for messages.
+    pub key: String,
+    /// Its group of each cell; -1 is missing.
+    pub codes: Vec<i32>,
+    /// Names of its groups.
+    pub categories: Vec<String>,
+    /// Names of the groups to cluster again.
+    pub chosen: Vec<String>,
+}
+
+impl Restriction {
+    /// Whether each cell is clustered again.
+    fn keep(&self) -> Result<Vec<bool>> {
+        if let Some(name) = self.chosen.iter().find(|name| !self.categories.contains(name)) {
+            let expected = format!("categories of {}: {}", self.key, self.categories.join(", "));
+            return Err(Error::parameter("restrict_to", expected, name));
+        }
+        if self.chosen.is_empty() {
+            return Err(Error::parameter("restrict_to", "at least one category", "none"));
+        }
+        let chosen: Vec<bool> = self.categories.iter().map(|name| self.chosen.contains(name)).collect();
+        let of = |&code: &i32| usize::try_from(code).ok().and_then(|c| chosen.get(c)).copied().unwrap_or(false);
+        Ok(self.codes.iter().map(of).collect())
+    }
+
+    /// The earlier groups with the new clusters in the place of those chosen, named "A-B,0", "A-B,1", ...
+    fn relabel(&self, keep: &[bool], found: &Partition) -> Categorical {
+        let prefix = self.chosen.join("-");
+        let n_old = self.categories.len();
+        let mut names = self.categories.clone();
+        names.extend((0..found.n_clusters).map(|c| format!("{prefix},{c}")));
+        let mut new = found.membership.iter();
+        let codes: Vec<Option<usize>> = keep
+            .iter()
+            .zip(&self.codes)
+            .map(|(&keep, &code)| match keep {
+                true => new.next().map(|&c| n_old + c as usize),
+                false => usize::try_from(code).ok().filter(|&code| code < n_old),
+            })
+            .collect();
+        let mut used = vec![false; names.len()];
+        codes.iter().flatten().for_each(|&code| used[code] = true);
+        let mut order: Vec<usize> = (0..names.len()).filter(|&code| used[code]).collect();
+        order.sort_by(|&a, &b| natural(&names[a], &names[b]));
+        let mut place = vec![-1i32; names.len()];
+        order.iter().zip(0..).for_each(|(&code, at)| place[code] = at);
+        Categorical {
+            codes: codes.iter().map(|code| code.map_or(-1, |code| place[code])).collect(),
+            categories: Box::new(Value::strings(order.iter().map(|&code| &names[code]))),
+            ordered: false,
+        }
+    }
+}
+
+/// What [`cluster`] is asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Clustering {
+    /// The algorithm.
+    pub algorithm: Algorithm,
+    /// Its parameters.
+    pub params: LeidenParams,
+    /// Whether weights count; otherwise every stored entry is an edge of weight 1.
+    pub use_weights: bool,
+    /// Which cells, where not all.
+    pub restriction: Option<Restriction>,
+    /// Name of the column of obs and the element of uns; `None` is the algorithm's, which gets "_R" where restricted.
+    pub key_added: Option<String>,
+}
+
+/// A categorical obs column of the clusters "0", "1", ... from the largest, and their parameters and quality in uns:
+/// `scanpy.tl.leiden` or `scanpy.tl.louvain`.
+///
+/// # Errors
+/// Those of [`leiden()`]; [`Error::Parameter`] for a restriction to groups that do not exist.
+pub fn cluster(mut graph: CsMatI<f32, u32, usize>, job: &Clustering, ctx: &Context) -> Result<Patch> {
+    if !job.use_weights {
+        graph.data_mut().iter_mut().for_each(|w| *w = 1.0);
+    }
+    let keep = job.restriction.as_ref().map(Restriction::keep).transpose()?;
+    if let Some(keep) = &keep {
+        graph = subgraph(&graph, keep)?;
+    }
+    let found = match job.algorithm {
+        Algorithm::Leiden => leiden(&graph, &job.params, ctx)?,
+        Algorithm::Louvain => louvain(&graph, &job.params, ctx)?,
+    };
+    let clusters = match (&job.restriction, &keep) {
+        (Some(restriction), Some(keep)) => restriction.relabel(keep, &found),
+        _ => Categorical {
+            codes: found.membership.iter().map(|&c| c as i32).collect(),
+            categories: Box::new(Value::strings((0..found.n_clusters).map(|c| c.to_string()))),
+            ordered: false,
+        },
+    };
+    let name = job.algorithm.to_string();
+    let mut key = job.key_added.clone().unwrap_or_else(|| name.clone());
+    if keep.is_some() && key == name {
+        key.push_str("_R");
+    }
+    let params = &job.params;
+    let mut noted = vec![
+        ("resolution".to_owned(), Value::number(params.resolution)),
+        ("random_state".to_owned(), Value::number(params.seed as i64)),
+        ("n_iterations".to_owned(), Value::number(params.n_iterations)),
+    ];
+    if params.objective != Objective::default() {
+        noted.push(("objective_function".to_owned(), Value::string(params.objective.to_string())));
+    }
+    let quality = match params.objective {
+        Objective::Modularity => "modularity",
+        Objective::Cpm => "quality",
+    };
+    let summary = vec![("params".to_owned(), Value::Dict(noted)), (quality.to_owned(), Value::number(found.quality))];
+    Ok(Patch {
+        obs: vec![(key.clone(), Value::Categorical(clusters))],
+        uns: vec![(key, Value::Dict(summary))],
+        ..Patch::default()
+    })
+}

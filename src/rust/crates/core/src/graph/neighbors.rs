@@ -1,0 +1,81 @@
+//! The verb `neighbors`: neighbours, then the graph they make.
+
+use super::connectivities::{fuzzy_simplicial_set, gauss_connectivities, trim};
+use super::knn::{knn, knn_by_batch, Batches, KnnParams, KnnResult, Method};
+use crate::context::Context;
+use crate::error::{Error, Result};
+use ndarray::ArrayView2;
+use sprs::CsMatI;
+
+/// How distances become weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Kernel {
+    /// UMAP's fuzzy simplicial set ([`fuzzy_simplicial_set`]).
+    #[default]
+    Umap,
+    /// Gaussian kernels of adaptive width ([`gauss_connectivities`]).
+    Gauss,
+}
+
+/// What [`neighbors`] is asked for.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct NeighborsParams {
+    /// The search.
+    pub knn: KnnParams,
+    /// How distances become weights.
+    pub kernel: Kernel,
+    /// Neighbours from every batch as many, instead of the nearest of all.
+    pub batches: Option<Batches>,
+    /// With batches: how many of the strongest links of a cell stay; `None` is ten times its neighbours, 0 all.
+    pub trim: Option<usize>,
+}
+
+impl NeighborsParams {
+    /// The kernel and the search from their names: `method` is scanpy's ("umap", "gauss") or names the search itself.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] for names that do not exist or contradict each other.
+    pub fn methods(method: &str, search: &str) -> Result<(Kernel, Method)> {
+        let searched: Method =
+            search.parse().map_err(|_| Error::parameter("search", "one of auto, exact, ivf, hnsw", search))?;
+        match (method, method.parse::<Method>()) {
+            ("umap", _) => Ok((Kernel::Umap, searched)),
+            ("gauss", _) => Ok((Kernel::Gauss, searched)),
+            (_, Ok(named)) if searched == Method::Auto || searched == named => Ok((Kernel::Umap, named)),
+            _ => {
+                let expected = "umap or gauss, or how to search: auto, exact, ivf, hnsw";
+                Err(Error::parameter("method", expected, format!("{method} with search = {search}")))
+            }
+        }
+    }
+}
+
+/// Neighbours and their graph.
+#[derive(Debug, Clone)]
+pub struct Neighbors {
+    /// The neighbours and how they were found.
+    pub found: KnnResult,
+    /// n x n symmetric weights.
+    pub connectivities: CsMatI<f32, u32, usize>,
+}
+
+/// The neighbours of every row of `points` (n x d) and their connectivities: `scanpy.pp.neighbors`, or with batches
+/// BBKNN (`scanpy.external.pp.bbknn`).
+///
+/// # Errors
+/// Those of [`knn`], [`knn_by_batch`] and the kernel.
+pub fn neighbors(points: ArrayView2<'_, f32>, params: &NeighborsParams, ctx: &Context) -> Result<Neighbors> {
+    let found = match &params.batches {
+        None => knn(points, &params.knn, ctx)?,
+        Some(batches) => knn_by_batch(points, batches, &params.knn, ctx)?,
+    };
+    let connectivities = match params.kernel {
+        Kernel::Umap => fuzzy_simplicial_set(&found.knn, ctx)?,
+        Kernel::Gauss => gauss_connectivities(&found.knn, ctx)?,
+    };
+    let connectivities = match (&params.batches, params.trim) {
+        (None, _) | (Some(_), Some(0)) => connectivities,
+        (Some(_), most) => trim(&connectivities, most.unwrap_or(10 * found.knn.k), ctx)?,
+    };
+    Ok(Neighbors { found, connectivities })
+}

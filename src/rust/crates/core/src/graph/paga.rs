@@ -1,0 +1,106 @@
+//! Partition-based graph abstraction (Wolf et al. 2019, Genome Biology 20:59): how much more often two groups of cells
+//! are neighbours than chance would have it.
+
+use super::groups::members;
+use crate::context::Context;
+use crate::error::{Error, Result};
+use sprs::CsMatI;
+
+/// The abstracted graph of `n_groups` groups.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Paga {
+    /// n_groups x n_groups, symmetric CSR without diagonal: links found over links expected, at most 1.
+    pub connectivities: CsMatI<f64, u32, usize>,
+    /// The maximum spanning forest of the connectivities, each edge once, above the diagonal.
+    pub tree: CsMatI<f64, u32, usize>,
+    /// Cells in each group.
+    pub sizes: Vec<u64>,
+}
+
+/// The abstracted graph of `groups` (one number below `n_groups` a cell) over the directed neighbours of `distances`
+/// (n_obs x n_obs CSR as `obsp["distances"]`; the stored entries count, not their values).
+///
+/// Equals `scanpy.tl.paga(model = "v1.2")`: with e_i links from the n_i cells of group i, links within it included,
+/// groups i and j of n cells are expected to share (e_i n_j + e_j n_i) / (n - 1) links.
+///
+/// # Errors
+/// [`Error::Shape`] when `groups` has not one entry per cell, [`Error::Parameter`] for a CSC matrix or a group number
+/// of `n_groups` or more, [`Error::Cancelled`].
+pub fn paga(distances: &CsMatI<f32, u32, usize>, groups: &[u32], n_groups: usize, ctx: &Context) -> Result<Paga> {
+    let n = groups.len();
+    if distances.shape() != (n, n) {
+        let (rows, cols) = distances.shape();
+        return Err(Error::shape("distances", format!("{n} x {n}"), format!("{rows} x {cols}")));
+    }
+    if !distances.is_csr() {
+        return Err(Error::parameter("distances", "a matrix stored as CSR", "CSC"));
+    }
+    if let Some(group) = groups.iter().find(|&&g| g as usize >= n_groups) {
+        return Err(Error::parameter("groups", format!("numbers below {n_groups}"), group));
+    }
+    let (start, cells) = members(groups, n_groups);
+    let sizes: Vec<u64> = start.windows(2).map(|w| (w[1] - w[0]) as u64).collect();
+    let mut links = vec![0u64; n_groups];
+    let mut shared: Vec<(u32, u32, u64)> = Vec::new();
+    let mut counts = vec![0u64; n_groups];
+    ctx.monitor.begin(n as u64);
+    for (g, range) in start.windows(2).enumerate() {
+        for cells in cells[range[0]..range[1]].chunks(4096) {
+            ctx.monitor.check()?;
+            for &cell in cells {
+                let row = distances.outer_view(cell as usize);
+                let row = row.as_ref().map_or(&[][..], |row| row.indices());
+                row.iter().for_each(|&other| counts[groups[other as usize] as usize] += 1);
+            }
+            ctx.monitor.advance(cells.len() as u64);
+        }
+        links[g] = counts.iter().sum();
+        for (h, count) in counts.iter_mut().enumerate() {
+            if *count > 0 && h != g {
+                shared.extend([(g as u32, h as u32, *count), (h as u32, g as u32, *count)]);
+            }
+            *count = 0;
+        }
+    }
+    shared.sort_unstable();
+    let (mut indptr, mut indices, mut data) = (vec![0; n_groups + 1], Vec::new(), Vec::<f64>::new());
+    for pair in shared.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
+        let (i, j) = (pair[0].0 as usize, pair[0].1 as usize);
+        let found: u64 = pair.iter().map(|p| p.2).sum();
+        let expected = (links[i] as f64 * sizes[j] as f64 + links[j] as f64 * sizes[i] as f64) / (n - 1) as f64;
+        indices.push(j as u32);
+        data.push((found as f64 / expected).min(1.0));
+        indptr[i + 1] = indices.len();
+    }
+    (0..n_groups).for_each(|i| indptr[i + 1] = indptr[i + 1].max(indptr[i]));
+    let connectivities = CsMatI::new((n_groups, n_groups), indptr, indices, data);
+    Ok(Paga { tree: spanning_tree(&connectivities), connectivities, sizes })
+}
+
+/// Kruskal's algorithm from the strongest edge on, ties in the order of rows and columns.
+fn spanning_tree(graph: &CsMatI<f64, u32, usize>) -> CsMatI<f64, u32, usize> {
+    let n = graph.rows();
+    let mut edges: Vec<(u32, u32, f64)> =
+        graph.iter().map(|(&weight, (i, j))| (i, j, weight)).filter(|&(i, j, _)| i < j).collect();
+    edges.sort_by(|a, b| b.2.total_cmp(&a.2).then((a.0, a.1).cmp(&(b.0, b.1))));
+    let mut root: Vec<u32> = (0..n as u32).collect();
+    edges.retain(|&(i, j, _)| {
+        let (i, j) = (find(&mut root, i), find(&mut root, j));
+        root[i as usize] = j;
+        i != j
+    });
+    edges.sort_unstable_by_key(|&(i, j, _)| (i, j));
+    let mut indptr = vec![0; n + 1];
+    edges.iter().for_each(|e| indptr[e.0 as usize + 1] += 1);
+    (0..n).for_each(|i| indptr[i + 1] += indptr[i]);
+    CsMatI::new((n, n), indptr, edges.iter().map(|e| e.1).collect(), edges.iter().map(|e| e.2).collect())
+}
+
+/// Representative of an item, halving the path to it.
+fn find(root: &mut [u32], mut item: u32) -> u32 {
+    while root[item as usize] != item {
+        root[item as usize] = root[root[item as usize] as usize];
+        item = root[item as usize];
+    }
+    item
+}
