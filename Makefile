@@ -6,6 +6,8 @@
 # make bench                the benchmark against other tools (bench/README.md); N="20000 100000" sets the sizes,
 #                           TOOLS="r scanpy" the tools
 # make bench-graph          neighbours, UMAP and Leiden against other tools (bench/README.md); N as above
+# make test-faults          kills, full disks and damaged files for longer: FUZZ_SECONDS, 600 where not set
+# make formats              the table of formats in inst/design/formats.md, from the tests
 # make lint                 formatters and linters, warnings are errors
 #
 # Both commands install what is missing first. Compiled Rust is kept in $(CACHE)/target between runs.
@@ -21,7 +23,7 @@ OUT ?= demo-output
 N ?= 100000
 BENCH_DIR ?= $(CACHE)/bench
 
-.PHONY: demo demo-python test setup-demo setup-test install test-rust test-r test-python test-omicverse bench bench-graph lint format document
+.PHONY: demo demo-python test test-faults formats setup-demo setup-test install test-rust test-r test-python test-omicverse bench bench-graph lint format document
 
 demo: setup-demo install
 	@mkdir -p "$(OUT)"
@@ -65,6 +67,19 @@ test-omicverse: setup-test
 demo-python: setup-test
 	@sh tools/build-python.sh
 	@PYTHONPATH=python $(ANNDATAOOM_PYTHON) python/demo.py "$(OUT)" $(if $(H5AD),"$(H5AD)")
+
+# Kills 200 writers; damages files for FUZZ_SECONDS.
+FUZZ_SECONDS ?= 600
+test-faults: setup-test
+	ANNDATAOOM_KILLS=200 ANNDATAOOM_FUZZ_SECONDS=$(FUZZ_SECONDS) $(CARGO) test --locked --release -p anndataoom-core \
+	  --test faults --test fuzz --manifest-path $(RUST) -- --nocapture
+
+formats: setup-test install
+	@rm -rf "$(CACHE)/formats" && mkdir -p "$(CACHE)/formats"
+	ANNDATAOOM_FORMATS="$(CACHE)/formats" sh tools/test-python.sh -k test_round_trip
+	ANNDATAOOM_FORMATS="$(CACHE)/formats" Rscript --vanilla -e \
+	  'Sys.setenv(NOT_CRAN = "true"); testthat::test_file("tests/testthat/test-formats.R", package = "anndataoom")'
+	$(ANNDATAOOM_PYTHON) tests/formats/table.py "$(CACHE)/formats" > inst/design/formats.md
 
 document:
 	python3 tools/wrappers.py

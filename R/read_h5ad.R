@@ -6,7 +6,7 @@
 #' A column of `obs` or `var` that cannot be decoded is left out with a warning that names it; [write_h5ad()] then keeps
 #' it as it is in the file where it can.
 #'
-#' @param path An h5ad file, of anndata 0.8 or later.
+#' @param path An h5ad file, of any version of anndata from 0.5 on.
 #' @param mode `"r"` to read, `"r+"` to read and save.
 #' @return An [AnnDataOOM-class].
 #' @seealso [write_h5ad()], [save_h5ad()], [close()], [relink()]
@@ -35,24 +35,37 @@ read_h5ad <- function(path, mode = "r") {
   })
   failed <- lapply(frames, function(frame) names(frame$failed))
   frames <- lapply(frames, function(frame) frame$value)
-  lazy <- function(part) {
-    entries <- tree[[part]]
-    lapply(entries, function(e) on_disk(file, e$element, e$encoding, e$shape))
+  lazy <- function(entries) lapply(entries, function(e) on_disk(file, e$element, e$encoding, e$shape))
+  # A matrix that cannot be read hides nothing else, and is kept when the object is written.
+  reasons <- character()
+  matrix <- function(element) {
+    if (is.null(element)) return(NULL)
+    tryCatch(oom_from_file(file, element), anndataoom_error = function(e) {
+      reasons[element] <<- conditionMessage(e)
+      NULL
+    })
   }
-  matrices <- function(part) lapply(tree[[part]], function(e) oom_from_file(file, e$element))
-  raw <- if (!is.null(tree$raw)) {
-    methods::new(
-      "OOMRaw",
-      X = oom_from_file(file, tree$raw$X),
-      var = rs_call(rs_read_frame, store = store_of(file), element = tree$raw$var)$value,
-      varm = lapply(tree$raw$varm, function(e) on_disk(file, e$element, e$encoding, e$shape))
+  X <- matrix(tree$X)
+  layers <- Filter(Negate(is.null), lapply(tree$layers, function(e) matrix(e$element)))
+  raw <- if (!is.null(tree$raw) && !is.null(raw_x <- matrix(tree$raw$X))) {
+    var <- rs_call(rs_read_frame, store = store_of(file), element = tree$raw$var)
+    if (length(var$failed)) reasons[paste0(tree$raw$var, "/", names(var$failed))] <- unlist(var$failed)
+    failed$raw <- names(var$failed)
+    methods::new("OOMRaw", X = raw_x, var = var$value, varm = lazy(tree$raw$varm))
+  }
+  if (length(reasons)) {
+    warn(
+      "unreadable", "'", file$path, "': ", some_of(names(reasons), 20), " cannot be read and ",
+      if (length(reasons) > 1) "are" else "is", " left out:\n", paste0("  ", reasons, collapse = "\n")
     )
   }
+  failed$matrices <- setdiff(names(reasons), paste0(tree$raw$var, "/", failed$raw))
   adata <- methods::new(
     "AnnDataOOM",
-    file = file, X = if (!is.null(tree$X)) oom_from_file(file, "X"), layers = matrices("layers"), obs = frames$obs,
+    file = file, X = X, layers = layers, obs = frames$obs,
     var = frames$var,
-    obsm = lazy("obsm"), varm = lazy("varm"), obsp = lazy("obsp"), varp = lazy("varp"), uns = lazy("uns"), raw = raw,
+    obsm = lazy(tree$obsm), varm = lazy(tree$varm), obsp = lazy(tree$obsp), varp = lazy(tree$varp),
+    uns = lazy(tree$uns), raw = raw,
     origin = list(failed = failed)
   )
   check_file_shapes(adata)

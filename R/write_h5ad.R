@@ -38,32 +38,65 @@ write_plan <- function(adata) {
   origin <- adata@origin
   rows <- row.names(adata@obs)
   columns <- row.names(adata@var)
+  # A file of 10x Genomics has the matrix only.
+  tables <- if (!isTRUE(origin$foreign)) adata@file
+  unread <- unread_parts(adata)
+  layers <- lapply(adata@layers, matrix_part)
+  left <- grep("^layers/", names(unread), value = TRUE)
+  left <- left[!sub("^layers/", "", left) %in% names(layers)]
+  layers[sub("^layers/", "", left)] <- unread[left]
   list(
-    X = if (!is.null(adata@X)) matrix_part(adata@X),
-    layers = lapply(adata@layers, matrix_part),
-    obs = frame_part(adata@obs, adata@file, "obs", origin$rows, origin$failed$obs),
-    var = frame_part(adata@var, adata@file, "var", origin$columns, origin$failed$var),
+    X = if (!is.null(adata@X)) matrix_part(adata@X) else unread$X,
+    layers = layers,
+    obs = frame_part(adata@obs, tables, "obs", origin$rows, origin$failed$obs),
+    var = frame_part(adata@var, tables, "var", origin$columns, origin$failed$var),
     obsm = element_parts(adata@obsm, "obsm", rows),
     varm = element_parts(adata@varm, "varm", columns),
     obsp = element_parts(adata@obsp, "obsp"),
     varp = element_parts(adata@varp, "varp"),
     uns = element_parts(adata@uns, "uns"),
-    raw = if (!is.null(adata@raw)) raw_part(adata@raw, adata@file)
+    raw = if (!is.null(adata@raw)) raw_part(adata@raw, adata@file, origin$failed$raw) else unread_raw(adata, unread)
   )
 }
 
-raw_part <- function(raw, file) {
-  from_file <- is(raw@X, "OOMMatrix") && !is.null(raw@X@file) && raw@X@element == "raw/X"
+whole_part <- function(file, element) list(kind = "copy", store = store_of(file), element = element)
+
+# Matrices of the file that could not be read, as they are there; a selection goes without them.
+unread_parts <- function(adata) {
+  names <- adata@origin$failed$matrices
+  if (length(names) == 0) return(list())
+  if (!is.null(adata@origin$rows) || !is.null(adata@origin$columns)) {
+    warn("unreadable", "of a selection, matrices that cannot be read are not written: ", some_of(names))
+    return(list())
+  }
+  lapply(setNames(nm = names), function(element) whole_part(adata@file, element))
+}
+
+unread_raw <- function(adata, unread) {
+  x <- intersect(c("raw/X", "raw.X"), names(unread))
+  if (length(x) == 0) return(NULL)
+  tree <- rs_call(rs_tree, store = store_of(adata@file))$raw
+  list(
+    X = unread[[x]], var = whole_part(adata@file, tree$var),
+    varm = lapply(tree$varm, function(e) whole_part(adata@file, e$element))
+  )
+}
+
+raw_part <- function(raw, file, failed = NULL) {
+  from_file <- is(raw@X, "OOMMatrix") && !is.null(raw@X@file) && raw@X@element %in% c("raw/X", "raw.X")
+  var <- if (from_file) sub("X$", "var", raw@X@element) else "raw/var"
   list(
     X = matrix_part(raw@X),
-    var = frame_part(raw@var, if (from_file) raw@X@file, "raw/var"),
+    var = frame_part(raw@var, if (from_file) raw@X@file, var, failed = if (from_file) failed),
     varm = element_parts(raw@varm, "raw/varm", row.names(raw@var))
   )
 }
 
 matrix_part <- function(x) {
   x <- as_oom(x)
-  list(kind = "matrix", matrix = pointer_of(x), store = if (!is.null(x@file)) store_of(x@file))
+  # A matrix of a file of 10x Genomics is no element to copy.
+  from_h5ad <- !is.null(x@file) && grepl("^(X|raw[./]X|layers/.*|obs[mp]/.*|var[mp]/.*|uns/.*)$", x@element)
+  list(kind = "matrix", matrix = pointer_of(x), store = if (from_h5ad) store_of(x@file))
 }
 
 element_parts <- function(items, part, names = NULL) {

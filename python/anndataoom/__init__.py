@@ -75,6 +75,39 @@ def read(path, backed: str = "r", **kwargs) -> AnnDataOOM:
 read_h5ad = read
 
 
+def read_10x_h5(filename, *, genome: str | None = None, gex_only: bool = True) -> AnnDataOOM:
+    """Opens a file of 10x Genomics (Cell Ranger 2 and later) as scanpy's function of this name, lazily.
+
+    Parameters
+    ----------
+    filename
+        The file.
+    genome
+        Only features of this genome; needed for a file of Cell Ranger 2 with several.
+    gex_only
+        Only features of the type "Gene Expression".
+
+    Returns
+    -------
+    Cells x features: barcodes, gene names, `var["gene_ids"]` and, from Cell Ranger 3 on, `var["feature_types"]`,
+    `var["genome"]` and what else the file says. Names may repeat: see `var_names_make_unique`. Counts stay integers.
+    """
+    from ._arrays import open_matrix
+    from ._convert import from_core
+
+    file = _core.File(os.fspath(filename))
+    element, obs, var = file.read_10x(genome)
+    adata = AnnDataOOM._of_parts(file, open_matrix(file, element), from_core(obs), from_core(var))
+    if "feature_types" not in adata.var:
+        return adata
+    if genome is not None:
+        if "genome" not in adata.var or not (adata.var["genome"] == genome).any():
+            there = ", ".join(map(repr, adata.var.get("genome", []).unique()))
+            raise ValueError(f"genome: expected one of those of '{file.path}' ({there}), found {genome!r}")
+        adata = adata[:, adata.var["genome"] == genome]
+    return adata[:, adata.var["feature_types"] == "Gene Expression"] if gex_only else adata
+
+
 def explain(adata, layer: str | None = None) -> None:
     """Prints what a matrix would cost to go through, without reading it.
 
@@ -124,6 +157,7 @@ __all__ = [
     "__version__",
     "read",
     "read_h5ad",
+    "read_10x_h5",
     "pp",
     "tl",
     "settings",

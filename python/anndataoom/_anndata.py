@@ -62,15 +62,9 @@ class AnnDataOOM(Values):
         self._uns = Uns()
 
     def _from_file(self, file: _core.File) -> None:
-        for required in ("obs", "var"):
-            if not file.exists(required):
-                raise KeyError(f"'{file.path}' has no element '{required}'; is this an h5ad file?")
-
-        def there(path):
-            return file.exists(path) and file.describe(path)[0] != "null"
-
+        x, slots, raw = file.tree()
         self._file, self._origin_file = file, str(file.path)
-        X = _opened(file, "X") if there("X") else None
+        X = None if x is None else _opened(file, x)
         obs, var = Frame(OnDisk(file, "obs")), Frame(OnDisk(file, "var"))
         shape = (len(obs.index), len(var.index))
         if isinstance(X, BackedArray) and X.shape != shape:
@@ -80,17 +74,26 @@ class AnnDataOOM(Values):
                 f"found {found}"
             )
         self._empty(X, obs, var, shape)
-        for slot in ("layers", "obsm", "varm", "obsp", "varp", "uns"):
-            elements = getattr(self, f"_{slot}")
-            for key in file.keys(slot) if there(slot) else []:
-                elements._items[key] = OnDisk(file, f"{slot}/{key}")
-        if there("raw/X"):
-            raw, raw_var = _opened(file, "raw/X"), Frame(OnDisk(file, "raw/var"))
+        for slot, entries in slots:
+            getattr(self, f"_{slot}")._items.update({key: OnDisk(file, path) for key, path in entries})
+        if raw is not None:
+            raw_path, raw_var, entries = raw
+            raw_x, raw_var = _opened(file, raw_path), Frame(OnDisk(file, raw_var))
             varm = Elements("varm", (len(raw_var.index),))
-            for key in file.keys("raw/varm") if there("raw/varm") else []:
-                varm._items[key] = OnDisk(file, f"raw/varm/{key}")
-            found = isinstance(raw, BackedArray)
-            self._raw = _FrozenRaw(raw, raw_var, varm, self._obs.index) if found else raw
+            varm._items.update({key: OnDisk(file, path) for key, path in entries})
+            if isinstance(raw_x, BackedArray):
+                raw_x = _FrozenRaw(raw_x, raw_var, varm, self._obs.index)
+            else:
+                raw_x.kept = (raw_x.kept, raw_var, varm)
+            self._raw = raw_x
+
+    @classmethod
+    def _of_parts(cls, file, X, obs, var):
+        """A matrix of a file that is no h5ad file, and its tables."""
+        out = cls()
+        out._file, out._origin_file = file, str(file.path)
+        out._empty(X, Frame(obs), Frame(var), X.shape)
+        return out
 
     def _from_anndata(self, adata) -> None:
         X = None if adata.X is None else as_backed(in_memory(adata.X))
@@ -424,6 +427,8 @@ class AnnDataOOM(Values):
         out._n_obs = self._n_obs if rows is None else len(rows)
         out._n_vars = self._n_vars if columns is None else len(columns)
         out._X = select(self._X, rows, columns) if isinstance(self._X, BackedArray) else self._X
+        if isinstance(out._X, _Unreadable) and not (rows is None and columns is None):
+            out._X = _Unreadable(out._X.error)
         out._layers = self._layers.subset(rows, columns)
         out._obsm, out._varm = self._obsm.subset(rows, None), self._varm.subset(columns, None)
         out._obsp, out._varp = self._obsp.subset(rows, rows), self._varp.subset(columns, columns)
@@ -431,6 +436,8 @@ class AnnDataOOM(Values):
         out._obs, out._var = self._obs.subset(rows), self._var.subset(columns)
         raw = self._raw
         out._raw = raw._subset(rows, None) if isinstance(raw, _FrozenRaw) and rows is not None else raw
+        if isinstance(raw, _Unreadable) and rows is not None:
+            out._raw = _Unreadable(raw.error)
         for holder, chosen in ((out._obs, rows), (out._var, columns)):
             if chosen is None:
                 continue
@@ -703,10 +710,14 @@ def _restore_adata(state):
 
 
 class _Unreadable:
-    """A matrix that could not be opened, which is an error when it is touched and not before."""
+    """A matrix that could not be opened, which is an error when it is touched and not before.
 
-    def __init__(self, error: Exception):
-        self.error = error
+    `kept` is where it is, to be written as it is there: an `OnDisk`, for raw with the frame and the arrays of its
+    genes; None in a selection.
+    """
+
+    def __init__(self, error: Exception, kept=None):
+        self.error, self.kept = error, kept
 
 
 def _readable(x):
@@ -719,7 +730,7 @@ def _opened(file: _core.File, element: str) -> BackedArray | _Unreadable:
     try:
         return open_matrix(file, element)
     except (ValueError, NotImplementedError, OSError, KeyError, TypeError) as e:
-        return _Unreadable(e)
+        return _Unreadable(e, OnDisk(file, element))
 
 
 def _renamed(value, old: list, new: list):

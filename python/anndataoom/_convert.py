@@ -34,7 +34,7 @@ def _scalar(buffer):
 
 def _complex(buffer, shape, single):
     values = array_of(buffer).view(np.complex128).reshape(shape)
-    return values.astype(np.complex64) if single else values
+    return (values.astype(np.complex64) if single else values)[()]
 
 
 def _strings(items, shape):
@@ -153,6 +153,8 @@ def to_core(x, name: str = "value"):
         return ("plain", str(x) if isinstance(x, str) else bytes(x))
     if isinstance(x, bool | int | float | np.bool_ | np.integer | np.floating):
         return ("scalar", _plain_array(np.asarray(x), name))
+    if isinstance(x, np.complex64):
+        return array_to_core(np.asarray(x), name)
     if isinstance(x, complex | np.complexfloating):
         return ("plain", complex(x))
     if isinstance(x, pd.DataFrame):
@@ -237,7 +239,8 @@ def column_to_core(x, name: str = "column"):
         mask = np.asarray(pd.isna(values))
         items = ["" if m else s for s, m in zip(values, mask)]
         strings = ("strings", items, (len(items),))
-        return ("nullable", strings, mask) if mask.any() else strings
+        # pandas' "string" says that texts may be missing, its newer "str" says nothing.
+        return ("nullable", strings, mask) if mask.any() or values.dtype.na_value is pd.NA else strings
     plain = np.asarray(values)
     if plain.dtype == object:
         missing = pd.isna(plain)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from dataclasses import dataclass
 
 import pandas as pd
@@ -11,6 +12,7 @@ from . import _core
 from ._arrays import BackedArray, as_backed
 from ._convert import check_frame, column_to_core, index_to_core, to_core
 from ._elements import Frame, OnDisk, is_matrix
+from ._raw import _FrozenRaw
 
 
 @dataclass(frozen=True)
@@ -60,17 +62,34 @@ def plan(adata, convert: bool = True) -> dict:
         "varp": mapping(adata.varp),
         "uns": mapping(adata.uns),
     }
-    if adata.X is not None:
-        out["X"] = matrix_part(adata.X)
-    raw = adata.raw
-    if raw is not None:
+    x, raw = adata._X, adata._raw
+    if isinstance(x, BackedArray):
+        out["X"] = matrix_part(x)
+    elif x is not None and kept_part(x, "X"):
+        out["X"] = copy_part(x.kept)
+    if raw is not None and isinstance(raw, _FrozenRaw):
         out["raw"] = {"X": matrix_part(raw.X), "var": frame_part(raw._var, "raw/var"), "varm": mapping(raw.varm)}
+    elif raw is not None and kept_part(raw, "raw"):
+        matrix, var, varm = raw.kept
+        out["raw"] = {"X": copy_part(matrix), "var": frame_part(var, "raw/var"), "varm": mapping(varm)}
     return out
+
+
+def kept_part(x, name: str) -> bool:
+    """Whether a matrix that cannot be read is written as it is in its file: of a selection it is not, with a warning."""
+    if x.kept is None:
+        warnings.warn(f"of a selection, {name}, which cannot be read, is not written: {x.error}", stacklevel=4)
+    return x.kept is not None
+
+
+def copy_part(element):
+    return ("copy", element.file, element.element, element.rows, element.columns)
 
 
 def matrix_part(x):
     x = as_backed(x)
-    return ("matrix", x._m, x._file)
+    # A matrix of a file that is no h5ad file is no element to copy.
+    return ("matrix", x._m, x._file if x._file is not None and x._file.exists("obs") else None)
 
 
 def mapping(elements) -> list:
@@ -87,7 +106,7 @@ def element_part(value, name: str, slot: str):
 
 
 def frame_part(frame: Frame, name: str):
-    if not frame.touched:
+    if not frame.touched and frame.disk.rows is None:
         disk = frame.disk
         return ("copy", disk.file, disk.element, disk.rows, None)
     table = frame.frame
@@ -98,6 +117,9 @@ def frame_part(frame: Frame, name: str):
     if disk is not None:
         # Columns that could not be read are not lost.
         left = [c for c in frame.failed if c not in table.columns]
+        if left and disk.rows is not None:
+            warnings.warn(f"{name}: of a selection, columns that cannot be read are not written: {', '.join(left)}")
+            left = []
         columns += [(c, ("copy", disk.file, f"{disk.element}/{c}", disk.rows, None)) for c in left]
     return ("frame", index_name, ("value", index_to_core(table.index, name)), columns)
 

@@ -46,10 +46,30 @@ with h5py.File(out / "filters.h5", "w") as f:
     write(f, "lz4_blocks", **hdf5plugin.LZ4(nbytes=64))
     write(f, "lzf", compression="lzf")
     write(f, "blosc", **hdf5plugin.Blosc(cname="zstd", shuffle=2))
-    write(f, "bitshuffle", **hdf5plugin.Bitshuffle())
-    write(f, "blosc2", **hdf5plugin.Blosc2())
-    for name in ("zstd", "lz4"):
-        f.create_dataset(f"dense_{name}", data=dense.astype("<f8"), chunks=(7, 10), **getattr(hdf5plugin, {"zstd": "Zstd", "lz4": "LZ4"}[name])())
+    for cname in ("none", "lz4", "zstd"):
+        write(f, f"bitshuffle_{cname}", **hdf5plugin.Bitshuffle(cname=cname))
+    write(f, "bitshuffle_blocks", dtype="<f8", itype="<i8", chunk=100, **hdf5plugin.Bitshuffle(nelems=16))
+    for cname in ("blosclz", "lz4", "lz4hc", "zlib", "zstd"):
+        for shuffle in (0, 1, 2):
+            write(f, f"blosc_{cname}_{shuffle}", **hdf5plugin.Blosc(cname=cname, shuffle=shuffle))
+            write(f, f"blosc2_{cname}_{shuffle}", **hdf5plugin.Blosc2(cname=cname, filters=shuffle))
+    write(f, "blosc_snappy_1", **hdf5plugin.Blosc(cname="snappy"))
+    write(f, "blosc2_level0", **hdf5plugin.Blosc2(clevel=0))
+    write(f, "fletcher32", fletcher32=True)
+    # Constant chunks are special values to blosc2; larger chunks are cut into blocks and split into streams.
+    f.create_dataset("zeros_blosc2", data=np.zeros((N, M)), chunks=(7, 10), **hdf5plugin.Blosc2())
+    f.create_dataset("threes_blosc2", data=np.full((N, M), 3, "<i2"), chunks=(7, 10), **hdf5plugin.Blosc2())
+    large = (np.arange(60_000) // 3 % 1000).reshape(300, 200)
+    for cname in ("blosclz", "lz4", "zstd"):
+        f.create_dataset(f"large_blosc2_{cname}", data=large.astype("<f4"), chunks=(190, 200), **hdf5plugin.Blosc2(cname=cname))
+        f.create_dataset(f"run_blosc2_{cname}", data=large.reshape(-1).astype("<i4"), chunks=(50_000,), **hdf5plugin.Blosc2(cname=cname, filters=2))
+    f.create_dataset("large_bitshuffle", data=large.astype("<f4"), chunks=(190, 200), **hdf5plugin.Bitshuffle())
+    f.create_dataset("large_blosc", data=large.astype("<f4"), chunks=(190, 200), **hdf5plugin.Blosc())
+    # Nobody reads these here: filters the library lacks, and one that does not exist.
+    f.create_dataset("bzip2", data=dense.astype("<f4"), chunks=(7, 10), **hdf5plugin.BZip2())
+    f.create_dataset("zfp", data=dense.astype("<f4"), chunks=(7, 10), **hdf5plugin.Zfp())
+    for name in ("Zstd", "LZ4", "Bitshuffle", "Blosc", "Blosc2"):
+        f.create_dataset(f"dense_{name.lower()}", data=dense.astype("<f8"), chunks=(7, 10), **getattr(hdf5plugin, name)())
 
 with h5py.File(out / "types.h5", "w") as f:
     write(f, "f2", dtype="<f2")
@@ -103,3 +123,11 @@ with h5py.File(out / "layouts.h5", "w") as f:
     v = h5py.VirtualLayout((N, M), "<f4")
     v[:] = h5py.VirtualSource(".", "checksum", (N, M))
     f.create_virtual_dataset("virtual", v)
+
+# Whole files with every dataset behind a filter HDF5 does not bring along, texts included.
+import anndata as ad
+
+from make_versions import build
+
+for name, filter in (("zstd", hdf5plugin.Zstd()), ("lz4", hdf5plugin.LZ4()), ("bitshuffle", hdf5plugin.Bitshuffle())):
+    build((0, 12)).write_h5ad(out / f"all_{name}.h5ad", compression=filter["compression"], compression_opts=filter["compression_opts"])

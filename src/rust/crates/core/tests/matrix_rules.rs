@@ -2,8 +2,11 @@
 
 mod matrix_common;
 
+use anndataoom_core::chain::LazyMatrix;
 use anndataoom_core::element::{Array, Data, Number, Sparse, SparseFormat};
-use anndataoom_core::matrix::MemorySource;
+use anndataoom_core::matrix::{MemorySource, Storage};
+use anndataoom_core::store::Store;
+use anndataoom_core::stream::Order;
 use matrix_common::*;
 use std::path::PathBuf;
 
@@ -50,19 +53,74 @@ fn check(file: &str, element: &str, twin: MemorySource) {
 
 #[test]
 fn filters_of_hdf5plugin() {
-    for element in ["zstd", "shuffle_zstd", "lz4", "lz4_blocks", "lzf", "blosc"] {
+    for element in ["zstd", "shuffle_zstd", "lz4", "lz4_blocks", "lzf", "blosc", "blosc_snappy_1", "fletcher32"] {
         check("filters.h5", element, sparse::<f32>());
     }
-    check("filters.h5", "dense_zstd", dense::<f64>(value));
-    check("filters.h5", "dense_lz4", dense::<f64>(value));
+    for element in ["bitshuffle_none", "bitshuffle_lz4", "bitshuffle_zstd", "blosc2_level0"] {
+        check("filters.h5", element, sparse::<f32>());
+    }
+    check("filters.h5", "bitshuffle_blocks", sparse::<f64>());
+    for codec in ["blosclz", "lz4", "lz4hc", "zlib", "zstd"] {
+        for shuffle in 0..3 {
+            check("filters.h5", &format!("blosc_{codec}_{shuffle}"), sparse::<f32>());
+            check("filters.h5", &format!("blosc2_{codec}_{shuffle}"), sparse::<f32>());
+        }
+    }
+    for name in ["zstd", "lz4", "bitshuffle", "blosc", "blosc2"] {
+        check("filters.h5", &format!("dense_{name}"), dense::<f64>(value));
+    }
+    check("filters.h5", "zeros_blosc2", dense::<f64>(|_, _| 0.0));
+    check("filters.h5", "threes_blosc2", dense::<i16>(|_, _| 3.0));
+}
+
+/// Chunks of several blocks, split into streams; the same through the library, for which the filters are registered.
+#[test]
+fn large_chunks_of_filters() {
+    use anndataoom_core::element::{self, Array, Value};
+    let store = Store::open(fixture("filters.h5")).unwrap();
+    let expected: Vec<f64> = (0..60_000).map(|k| f64::from(k / 3 % 1000)).collect();
+    for name in ["blosc2_blosclz", "blosc2_lz4", "blosc2_zstd", "bitshuffle", "blosc"] {
+        let x = LazyMatrix::new(open(&fixture("filters.h5"), &format!("large_{name}")).unwrap());
+        let mut found = Vec::new();
+        for block in blocks(&x, Order::Matrix, 2).unwrap() {
+            let Storage::Dense(data) = block.storage else { panic!("{name}") };
+            found.extend(data.to_f64());
+        }
+        assert!(found == expected, "{name}");
+        let Value::Array(Array { data, .. }) = element::read(&store, &format!("large_{name}")).unwrap() else {
+            panic!()
+        };
+        assert!(data.to_f64() == expected, "{name} through the library");
+    }
+    for codec in ["blosclz", "lz4", "zstd"] {
+        let Value::Array(a) = element::read(&store, &format!("run_blosc2_{codec}")).unwrap() else { panic!() };
+        assert!(a.data.to_f64() == expected, "{codec}");
+    }
+}
+
+/// Files with texts and categories behind these filters too, as anndata writes them with hdf5plugin.
+#[test]
+fn every_element_behind_a_filter() {
+    use anndataoom_core::element;
+    let plain = Store::open(fixture("../versions/anndata_0.12.h5ad")).unwrap();
+    for name in ["zstd", "lz4", "bitshuffle"] {
+        let store = Store::open(fixture(&format!("all_{name}.h5ad"))).unwrap();
+        for key in plain.keys("").unwrap() {
+            assert_eq!(element::read(&store, &key).unwrap(), element::read(&plain, &key).unwrap(), "{name}: {key}");
+        }
+    }
 }
 
 #[test]
 fn unknown_filters_are_named() {
-    for element in ["bitshuffle", "blosc2"] {
+    for (element, name) in [("bzip2", "bzip2"), ("zfp", "zfp")] {
         let e = open(&fixture("filters.h5"), element).unwrap_err();
         assert_eq!(e.class(), "unsupported");
-        assert!(e.to_string().contains(&format!("'{element}'")) && e.to_string().contains("/data"), "{e}");
+        assert!(e.to_string().contains(&format!("'{name}'")) && e.to_string().contains("filters.h5"), "{e}");
+        let store = Store::open(fixture("filters.h5")).unwrap();
+        let e = anndataoom_core::element::read(&store, element).unwrap_err();
+        assert_eq!(e.class(), "unsupported", "{e}");
+        assert!(e.to_string().to_lowercase().contains(name), "{e}");
     }
 }
 
@@ -236,4 +294,90 @@ fn truncated_while_open() {
         assert_eq!(e.class(), "file", "{e}");
         assert!(e.to_string().contains("truncated"), "{e}");
     }
+}
+
+/// A link leads to another file, where the bytes are; a soft link stays in the file.
+#[test]
+fn links_are_followed() {
+    let dir = Dir::new();
+    let (path, other) = (dir.file("x.h5ad"), dir.file("other.h5"));
+    let m = random_csr::<f32>(200, 30, 8, 1);
+    for stored in [Stored::Contiguous, Stored::Chunked { chunk: 100, filter: "gzip" }] {
+        write_sparse::<i32>(&other, "matrices/counts", &m, &stored);
+        let file = hdf5::File::create(&path).unwrap();
+        file.new_dataset_builder().with_data(&[7.0f32; 5000]).create("filler").unwrap();
+        file.link_external("other.h5", "/matrices/counts", "X").unwrap();
+        file.create_group("layers").unwrap();
+        file.link_soft("/X", "layers/soft").unwrap();
+        file.close().unwrap();
+        for element in ["X", "layers/soft"] {
+            same_as_twin(&open(&path, element).unwrap(), MemorySource::from_sparse(&m).unwrap(), 5, 2);
+        }
+        let store = Store::open(&path).unwrap();
+        let v = anndataoom_core::element::read(&store, "X").unwrap();
+        assert_eq!(v, anndataoom_core::element::Value::Sparse(m.clone()));
+        std::fs::remove_file(&other).unwrap();
+        let e = anndataoom_core::matrix::open(&Store::open(&path).unwrap(), "X").unwrap_err();
+        assert!(e.to_string().contains("x.h5ad") && e.to_string().contains("'X'"), "{e}");
+    }
+}
+
+/// More values than 32 bits count: one compressed chunk of ones, written again and again at its place.
+#[test]
+fn more_than_2_to_the_31_values() {
+    const CHUNK: usize = 1 << 24;
+    const CHUNKS: usize = 129;
+    let dir = Dir::new();
+    let path = dir.file("x.h5ad");
+    let (rows, per_row) = (CHUNK * CHUNKS / 4096, 4096);
+    {
+        let file = hdf5::File::create(&path).unwrap();
+        let g = file.create_group("X").unwrap();
+        text_attribute(&g, "encoding-type", "csr_matrix");
+        g.new_attr_builder().with_data(&[rows as i64, per_row as i64]).create("shape").unwrap();
+        let indptr: Vec<i64> = (0..=rows as i64).map(|r| r * per_row as i64).collect();
+        g.new_dataset_builder().deflate(1).with_data(&indptr).create("indptr").unwrap();
+        let zip = |bytes: &[u8]| {
+            let mut c = libdeflater::Compressor::new(libdeflater::CompressionLvl::fastest());
+            let mut out = vec![0; c.zlib_compress_bound(bytes.len())];
+            let n = c.zlib_compress(bytes, &mut out).unwrap();
+            out.truncate(n);
+            out
+        };
+        let columns: Vec<u8> = (0..CHUNK).flat_map(|k| ((k % per_row) as i32).to_ne_bytes()).collect();
+        for (name, bytes) in [("indices", zip(&columns)), ("data", zip(&vec![1u8; CHUNK]))] {
+            let shape = CHUNK * CHUNKS;
+            let d = if name == "data" {
+                g.new_dataset::<i8>().shape(shape).chunk(CHUNK).deflate(1).create(name).unwrap()
+            } else {
+                g.new_dataset::<i32>().shape(shape).chunk(CHUNK).deflate(1).create(name).unwrap()
+            };
+            for k in 0..CHUNKS {
+                let at = [(k * CHUNK) as u64];
+                hdf5::sync::sync(|| {
+                    // SAFETY: the chunk's bytes and place are those of a chunk of this dataset.
+                    let status = unsafe {
+                        let bytes_at = bytes.as_ptr().cast();
+                        hdf5_sys::h5d::H5Dwrite_chunk(
+                            d.id(),
+                            hdf5_sys::h5p::H5P_DEFAULT,
+                            0,
+                            at.as_ptr(),
+                            bytes.len(),
+                            bytes_at,
+                        )
+                    };
+                    assert!(status >= 0);
+                });
+            }
+        }
+    }
+    let source = open(&path, "X").unwrap();
+    assert_eq!(source.nnz(), Some((CHUNK * CHUNKS) as u64));
+    assert!(source.nnz() > Some(1 << 31));
+    let last = rows as u32 - 1;
+    let x = LazyMatrix::new(source).select(Some(&[last, 0, last - 3]), Some(&[4095, 0])).unwrap();
+    let found = rows_of(&blocks(&x, Order::Matrix, 1).unwrap(), 3);
+    let one = 1f64.to_bits();
+    assert_eq!(found, vec![Some(vec![(0, one), (1, one)]); 3]);
 }

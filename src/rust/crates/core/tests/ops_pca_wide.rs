@@ -82,10 +82,9 @@ fn without_centring() {
     for form in [sparse(N, P, &x, None, f64s), dense(N, P, &x, f64s)] {
         let options = PcaOptions { n_comps: Some(K), zero_center: false };
         let found = ops::pca(&form, &options, &ctx()).unwrap();
-        for c in 0..K {
-            let scores: Vec<f64> = (0..N).map(|i| f64::from(found.x_pca[i * K + c])).collect();
-            let sum: f64 = scores.iter().map(|s| s * s).sum();
-            assert!((sum / values[c] - 1.0).abs() < 1e-5, "{sum} {}", values[c]);
+        for (c, value) in values.iter().enumerate() {
+            let sum: f64 = (0..N).map(|i| f64::from(found.x_pca[i * K + c]).powi(2)).sum();
+            assert!((sum / value - 1.0).abs() < 1e-5, "{sum} {value}");
         }
     }
 }

@@ -74,7 +74,7 @@ fn it_looks_like_cells() {
     assert_eq!(mt.iter().filter(|&&m| m).count(), 13);
 
     let (mut share, mut gene_sums) = (Vec::new(), vec![0.0f64; 10_000]);
-    let mut marker = vec![[0.0f64; 2]; 6];
+    let mut marker = [[0.0f64; 2]; 6];
     let mut cells = [0.0f64; 6];
     for i in 0..3000 {
         let row = indptr[i] as usize..indptr[i + 1] as usize;

@@ -3,7 +3,7 @@
 use crate::buffer::positions;
 use crate::run::{quick, run};
 use crate::to_py::to_py;
-use anndataoom_core::element;
+use anndataoom_core::element::{self, Entries, TenX, Value};
 use anndataoom_core::store::Store;
 use pyo3::prelude::*;
 use std::path::PathBuf;
@@ -38,6 +38,22 @@ impl File {
 
     fn exists(&self, path: &str) -> PyResult<bool> {
         quick(|| Ok(self.0.exists(path)))
+    }
+
+    /// What an h5ad file holds: X, {slot: [(key, path)]}, (X, var, [(key, path)]) of raw.
+    fn tree(&self) -> PyResult<(Option<String>, Vec<(&'static str, Entries)>, Option<(String, String, Entries)>)> {
+        let tree = quick(|| element::tree(&self.0))?;
+        Ok((tree.x, tree.slots, tree.raw.map(|r| (r.x, r.var, r.varm))))
+    }
+
+    /// A file of 10x Genomics: path of its matrix, obs and var.
+    fn read_10x<'py>(
+        &self,
+        py: Python<'py>,
+        genome: Option<&str>,
+    ) -> PyResult<(String, Bound<'py, PyAny>, Bound<'py, PyAny>)> {
+        let TenX { element, obs, var } = run(py, |_| element::read_10x(&self.0, genome))?;
+        Ok((element, to_py(py, Value::DataFrame(obs))?, to_py(py, Value::DataFrame(var))?))
     }
 
     fn keys(&self, path: &str) -> PyResult<Vec<String>> {

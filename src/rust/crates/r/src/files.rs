@@ -22,56 +22,33 @@ fn rs_open(args: Robj) -> Robj {
     })
 }
 
-const GROUPS: [&str; 6] = ["layers", "obsm", "varm", "obsp", "varp", "uns"];
-
 /// `store`: what the file holds, without values: `X` and `raw` where there are, and the elements of each group.
 #[extendr]
 fn rs_tree(args: Robj) -> Robj {
     reply(args, |a, _| {
         let store = a.store()?;
-        for required in ["obs", "var"] {
-            if !store.exists(required) {
-                return Err(Error::Missing {
-                    path: store.path().to_path_buf(),
-                    element: required.to_owned(),
-                    hint: "; is this an h5ad file?".to_owned(),
-                });
-            }
-        }
+        let tree = element::tree(&store)?;
         let mut names = vec!["X"];
-        let has_x = present(&store, "X");
-        let mut values: Vec<Robj> = vec![if has_x { true.into() } else { ().into() }];
-        for group in GROUPS {
-            names.push(group);
-            values.push(members(&store, group)?);
+        let mut values: Vec<Robj> = vec![tree.x.map_or_else(|| ().into(), Robj::from)];
+        for (slot, entries) in &tree.slots {
+            names.push(slot);
+            values.push(members(&store, entries)?);
         }
-        names.push("raw");
-        // "raw" can also be null: anndata writes that for an object without one.
-        values.push(if present(&store, "raw/X") { raw(&store)? } else { ().into() });
+        if let Some(raw) = tree.raw {
+            names.push("raw");
+            let parts = vec![raw.x.into(), raw.var.into(), members(&store, &raw.varm)?];
+            values.push(list_of(["X", "var", "varm"].into_iter(), parts)?);
+        }
         list_of(names.into_iter(), values)
     })
 }
 
-/// Whether there is an element other than null at `path`.
-fn present(store: &Arc<Store>, path: &str) -> bool {
-    store.exists(path) && !matches!(element::describe(store, path), Ok(d) if d.encoding == "null")
-}
-
-fn raw(store: &Arc<Store>) -> Result<Robj> {
-    list_of(["X", "var", "varm"].into_iter(), vec!["raw/X".into(), "raw/var".into(), members(store, "raw/varm")?])
-}
-
-/// The elements of a group; one that cannot be described is listed all the same and fails when it is read.
-fn members(store: &Arc<Store>, group: &str) -> Result<Robj> {
-    if !present(store, group) {
-        return Ok(List::new(0).into());
-    }
-    let keys = store.keys(group)?;
-    let entries: Result<Vec<Robj>> = keys
+/// Elements of a slot; one that cannot be described is listed all the same and fails when it is read.
+fn members(store: &Arc<Store>, entries: &element::Entries) -> Result<Robj> {
+    let described: Result<Vec<Robj>> = entries
         .iter()
-        .map(|key| {
-            let path = format!("{group}/{key}");
-            let (encoding, shape) = match element::describe(store, &path) {
+        .map(|(_, path)| {
+            let (encoding, shape) = match element::describe(store, path) {
                 Ok(d) => (d.encoding, d.shape),
                 Err(e) => (format!("unreadable ({})", e.class()), Vec::new()),
             };
@@ -79,7 +56,22 @@ fn members(store: &Arc<Store>, group: &str) -> Result<Robj> {
             list_of(["element", "encoding", "shape"].into_iter(), vec![path.into(), encoding.into(), shape.into()])
         })
         .collect();
-    list_of(keys.iter().map(String::as_str), entries?)
+    list_of(entries.iter().map(|e| e.0.as_str()), described?)
+}
+
+/// `store`, `genome` (optional): the matrix of a file of 10x Genomics, its obs and its var.
+#[extendr]
+fn rs_read_10x(args: Robj) -> Robj {
+    reply(args, |a, notes| {
+        let store = a.store()?;
+        let genome = a.opt_str("genome")?;
+        let found = run(a, |_| element::read_10x(&store, genome))?;
+        let frame = |d: element::DataFrame, name: &str| to_r(&element::Value::DataFrame(d), name, notes);
+        list_of(
+            ["element", "obs", "var"].into_iter(),
+            vec![found.element.into(), frame(found.obs, "obs")?, frame(found.var, "var")?],
+        )
+    })
 }
 
 /// `store`, `element`, `rows` and `columns` (positions from 1, optional): the element's value.
@@ -146,6 +138,7 @@ extendr_module! {
     mod files;
     fn rs_open;
     fn rs_tree;
+    fn rs_read_10x;
     fn rs_read;
     fn rs_read_frame;
 }

@@ -41,7 +41,7 @@ pub(crate) fn from_r(x: &Robj, name: &str, place: Place) -> Result<Value> {
         Rtype::Logicals => logical(x, place),
         Rtype::Integers => integer(x, place),
         Rtype::Doubles => Ok(shaped(x, x.as_real_vector().unwrap_or_default(), place)),
-        Rtype::Complexes => complex(x),
+        Rtype::Complexes => complex(x, place),
         Rtype::Strings => string(x, place),
         Rtype::Raw => Ok(Value::Scalar(Scalar::Bytes(x.as_raw_slice().unwrap_or_default().to_vec()))),
         Rtype::List if class.iter().any(|c| c == "anndataoom_awkward") => awkward(x, name),
@@ -141,10 +141,13 @@ fn integer(x: &Robj, place: Place) -> Result<Value> {
     Ok(Value::Nullable(Nullable { values: Box::new(Value::vector(values)), mask: v.iter().map(na).collect() }))
 }
 
-fn complex(x: &Robj) -> Result<Value> {
+fn complex(x: &Robj, place: Place) -> Result<Value> {
     let values: Complexes = x.clone().try_into().map_err(r_error)?;
     let data: Vec<(f64, f64)> = values.iter().map(|c| (c.re().0, c.im().0)).collect();
     let shape = extents(x).unwrap_or_else(|| vec![data.len()]);
+    if let ([(re, im)], true) = (data.as_slice(), is_scalar(x, place) && shape.len() == 1) {
+        return Ok(Value::Scalar(Scalar::Complex(*re, *im)));
+    }
     Ok(Value::Complex { data: row_major(&shape, &data), shape, single: false })
 }
 
@@ -230,6 +233,9 @@ pub(crate) fn sparse(x: &Robj, name: &str) -> Result<Sparse> {
 
 fn data_frame(x: &Robj, name: &str) -> Result<Value> {
     let columns = named_items(x, name, Place::Column)?;
+    if x.get_attrib("encoding").is_some_and(|e| e.as_str() == Some("rec-array")) && !columns.is_empty() {
+        return Ok(Value::RecArray(columns));
+    }
     let names = x.get_attrib("row.names").ok_or_else(|| unknown(name, "a data.frame without row names"))?;
     let index: Text = match (names.as_str_vector(), names.as_integer_slice()) {
         (Some(v), _) => v.into_iter().collect(),
@@ -248,9 +254,37 @@ fn data_frame(x: &Robj, name: &str) -> Result<Value> {
     }))
 }
 
+/// The values in the dtype of this name.
+fn cast(data: &Data, dtype: &str) -> Data {
+    fn to<T: Number>(data: &Data) -> Data {
+        T::wrap(data.to_f64().into_iter().map(T::from_f64).collect())
+    }
+    match dtype {
+        "bool" => to::<bool>(data),
+        "int8" => to::<i8>(data),
+        "int16" => to::<i16>(data),
+        "int32" => to::<i32>(data),
+        "int64" => to::<i64>(data),
+        "uint8" => to::<u8>(data),
+        "uint16" => to::<u16>(data),
+        "uint32" => to::<u32>(data),
+        "uint64" => to::<u64>(data),
+        "float32" => to::<f32>(data),
+        _ => data.clone(),
+    }
+}
+
 fn awkward(x: &Robj, name: &str) -> Result<Value> {
     let part = |k: &str| x.dollar(k).map_err(r_error);
     let length = part("length")?.as_real().unwrap_or(0.0) as u64;
     let form = part("form")?.as_str().unwrap_or_default().to_owned();
-    Ok(Value::Awkward { length, form, buffers: named_items(&part("buffers")?, name, Place::Column)? })
+    let list = part("buffers")?;
+    let mut buffers = named_items(&list, name, Place::Column)?;
+    for ((_, value), found) in buffers.iter_mut().zip(list.as_list().map(|l| l.values().collect()).unwrap_or(vec![])) {
+        let dtype = found.get_attrib("dtype").and_then(|d| d.as_str().map(str::to_owned));
+        if let (Value::Array(a), Some(dtype)) = (value, dtype) {
+            a.data = cast(&a.data, &dtype);
+        }
+    }
+    Ok(Value::Awkward { length, form, buffers })
 }

@@ -33,12 +33,24 @@ pub(crate) fn to_r(value: &Value, name: &str, notes: &Notes) -> Result<Robj> {
         Value::Dict(items) => named_list(items, name, notes)?,
         Value::RecArray(fields) => rec_array(fields, name, notes)?,
         Value::Awkward { length, form, buffers } => {
-            let buffers = named_list(buffers, name, notes)?;
+            let buffers = awkward_buffers(buffers, name, notes)?;
             let mut out: Robj = list!(length = *length as f64, form = clean(form).as_ref(), buffers = buffers).into();
             out.set_class(["anndataoom_awkward"]).map_err(r_error)?;
             out
         }
     })
+}
+
+/// The buffers of an awkward array, each with its dtype, which R's own types do not keep.
+fn awkward_buffers(buffers: &[(String, Value)], name: &str, notes: &Notes) -> Result<Robj> {
+    let typed = |(key, value): &(String, Value)| {
+        let mut out = to_r(value, &format!("{name}/{key}"), notes)?;
+        if let Value::Array(a) = value {
+            out.set_attrib("dtype", a.data.dtype().name()).map_err(r_error)?;
+        }
+        Ok(out)
+    };
+    list_of(buffers.iter().map(|(k, _)| k.as_str()), buffers.iter().map(typed).collect::<Result<_>>()?)
 }
 
 /// The transpose of a matrix. Nothing is moved: compressed rows of one are compressed columns of the other, and the
@@ -323,7 +335,10 @@ fn rec_array(fields: &[(String, Value)], name: &str, notes: &Notes) -> Result<Ro
     );
     let columns = named_list(fields, name, notes)?;
     if flat {
-        frame_of(columns, ().into(), None, name)
+        // Written again, it is what it was.
+        let mut frame = frame_of(columns, ().into(), None, name)?;
+        frame.set_attrib("encoding", "rec-array").map_err(r_error)?;
+        Ok(frame)
     } else {
         Ok(columns)
     }

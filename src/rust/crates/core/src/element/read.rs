@@ -31,7 +31,10 @@ pub struct Description {
 /// [`Error::Missing`] when it is not there, [`Error::Unsupported`] for an encoding or type this library does not know,
 /// [`Error::Format`] when its parts contradict each other.
 pub fn read(store: &Arc<Store>, path: &str) -> Result<Value> {
-    Reading::new().read(&store.node(path)?)
+    match codec::field(store, path)? {
+        Some(node) => codec::read_field(&node, last(path)),
+        None => Reading::new().read(&store.node(path)?),
+    }
 }
 
 /// What the element at `path` is.
@@ -39,7 +42,14 @@ pub fn read(store: &Arc<Store>, path: &str) -> Result<Value> {
 /// # Errors
 /// As [`read`], but values are not looked at.
 pub fn describe(store: &Arc<Store>, path: &str) -> Result<Description> {
-    codec::describe(&store.node(path)?)
+    match codec::field(store, path)? {
+        Some(node) => codec::describe_field(&node, last(path)),
+        None => codec::describe(&store.node(path)?),
+    }
+}
+
+fn last(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
 }
 
 /// Reads the given rows (first axis) and columns (second axis) of the element at `path`, in that order, repeats

@@ -58,11 +58,35 @@ impl Value {
                 flat()?;
                 each(fields, rows).map(Value::RecArray)
             }
-            Value::Null | Value::Scalar(_) | Value::Dict(_) | Value::Awkward { .. } => {
+            Value::Awkward { length, form, buffers } => {
+                flat()?;
+                let rows = positions("row", rows, usize::try_from(*length).unwrap_or(usize::MAX))?;
+                indexed(&rows, form, buffers)
+            }
+            Value::Null | Value::Scalar(_) | Value::Dict(_) => {
                 Err(Error::State(format!("rows of a value of encoding '{}' cannot be selected", self.encoding())))
             }
         }
     }
+}
+
+/// Rows of an awkward array: the same array behind an index, which awkward calls an `IndexedArray`.
+fn indexed(rows: &[usize], form: &str, buffers: &[(String, Value)]) -> Result<Value> {
+    const KEY: &str = "selected";
+    // awkward writes the kind of a node first.
+    let class = form.split('"').nth(3).unwrap_or_default();
+    let plain = ["ListOffsetArray", "ListArray", "RegularArray", "NumpyArray", "RecordArray", "EmptyArray"];
+    let index = format!("{KEY}-index");
+    if !plain.contains(&class) || buffers.iter().any(|(key, _)| *key == index) {
+        return Err(Error::State(format!("rows of an awkward array of kind '{class}' cannot be selected")));
+    }
+    let form = format!(
+        r#"{{"class": "IndexedArray", "index": "i64", "content": {form}, "parameters": {{}}, "form_key": "{KEY}"}}"#
+    );
+    let list: Vec<i64> = rows.iter().map(|&r| r as i64).collect();
+    let mut buffers = buffers.to_vec();
+    buffers.push((index, Value::vector(list)));
+    Ok(Value::Awkward { length: rows.len() as u64, form, buffers })
 }
 
 fn each(columns: &[(String, Value)], rows: Option<&[u32]>) -> Result<Vec<(String, Value)>> {

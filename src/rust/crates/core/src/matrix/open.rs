@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 /// Opens a matrix element ("X", "layers/counts", "raw/X") for streaming: `csr_matrix`, `csc_matrix`, or a dense 2-D
 /// array. The older encodings are read too: `h5sparse_format` and `h5sparse_shape` on sparse groups, dense datasets
-/// without attributes.
+/// without attributes; and the groups of 10x Genomics, as cells x genes.
 ///
 /// # Errors
 /// [`Error::Missing`] when there is no such element, [`Error::Format`] when it is no matrix or contradicts itself,
@@ -31,6 +31,11 @@ pub fn open(store: &Arc<Store>, element: &str) -> Result<Arc<dyn Source>> {
             let group = store.hdf5().group(element).map_err(|e| hdf5_error(store, element, &e))?;
             let encoding =
                 string_attribute(&group, "encoding-type").or_else(|| string_attribute(&group, "h5sparse_format"));
+            if let (None, Some(shape)) = (&encoding, shape_10x(&group)) {
+                // Features x barcodes by columns are cells x genes by rows.
+                let parts = SparseParts::open(store, element, Layout::Csr, shape)?;
+                return Ok(Arc::new(CsrSource::new(parts)));
+            }
             let layout = match encoding.as_deref() {
                 Some("csr_matrix" | "csr") => Layout::Csr,
                 Some("csc_matrix" | "csc") => Layout::Csc,
@@ -55,6 +60,20 @@ pub fn open(store: &Arc<Store>, element: &str) -> Result<Arc<dyn Source>> {
             }
         }
         _ => Err(bad("a group or dataset", "a named datatype".to_owned())),
+    }
+}
+
+/// Cells and genes of a matrix of Cell Ranger, which has its extents in a dataset.
+fn shape_10x(group: &hdf5::Group) -> Option<(usize, usize)> {
+    if !group.link_exists("barcodes") {
+        return None;
+    }
+    match group.dataset("shape").ok()?.read_raw::<i64>().ok()?.as_slice() {
+        &[genes, cells] => {
+            let extent = |n: i64| u32::try_from(n).ok().map(|n| n as usize);
+            Some((extent(cells)?, extent(genes)?))
+        }
+        _ => None,
     }
 }
 

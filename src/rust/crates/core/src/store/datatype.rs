@@ -105,6 +105,7 @@ impl Kind {
             }
             H5T_STRING if h5call!(H5Tis_variable_str(id))? > 0 => Kind::Text { utf8: is_utf8(id) },
             H5T_STRING => {
+                // SAFETY: a query on the identifier of a datatype that is open.
                 let padding = match locked(|| unsafe { H5Tget_strpad(id) }) {
                     H5T_STR_NULLTERM => Padding::Terminated,
                     H5T_STR_SPACEPAD => Padding::Spaces,
@@ -285,6 +286,7 @@ fn locked<T>(f: impl FnOnce() -> T) -> T {
 }
 
 fn class_of(id: i64) -> Result<H5T_class_t> {
+    // SAFETY: a query on the identifier of a datatype that is open.
     let class = locked(|| unsafe { H5Tget_class(id) });
     if class == H5T_NO_CLASS {
         return Err("a type without class".into());
@@ -293,16 +295,19 @@ fn class_of(id: i64) -> Result<H5T_class_t> {
 }
 
 fn is_utf8(id: i64) -> bool {
+    // SAFETY: a query on the identifier of a datatype that is open.
     locked(|| unsafe { H5Tget_cset(id) }) == H5T_CSET_UTF8
 }
 
 fn is_signed(id: i64) -> bool {
+    // SAFETY: a query on the identifier of a datatype that is open.
     locked(|| unsafe { H5Tget_sign(id) }) == H5T_SGN_2
 }
 
 fn float(id: i64, bytes: usize) -> Result<Kind> {
     let (mut s, mut e, mut es, mut m, mut ms) = (0, 0, 0, 0, 0);
     h5call!(H5Tget_fields(id, &mut s, &mut e, &mut es, &mut m, &mut ms))?;
+    // SAFETY: a query on the identifier of a datatype that is open.
     let bias = locked(|| unsafe { H5Tget_ebias(id) });
     Ok(match (bytes, es, ms, bias) {
         (2, 5, 10, 15) | (4, 8, 23, 127) | (8, 11, 52, 1023) => Kind::Float { bytes },
@@ -312,6 +317,7 @@ fn float(id: i64, bytes: usize) -> Result<Kind> {
 
 /// Names and types of a compound's members, or names of an enumeration's.
 fn member_name(t: &Datatype, i: u32) -> Result<String> {
+    // SAFETY: the library gives a NUL-terminated copy of the name, or null; it is freed once, after it was copied.
     locked(|| unsafe {
         let name = H5Tget_member_name(t.id(), i);
         if name.is_null() {
@@ -334,6 +340,7 @@ fn enumeration(t: &Datatype) -> Result<Vec<(String, i64)>> {
     if size > 8 {
         return Err("an enumeration of more than 8 bytes".into());
     }
+    // SAFETY: a query on the identifier of a datatype that is open.
     let big = locked(|| unsafe { H5Tget_order(base.id()) }) == H5T_ORDER_BE;
     (0..members(t)?)
         .map(|i| {

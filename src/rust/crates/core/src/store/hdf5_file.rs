@@ -1,6 +1,6 @@
 //! An open h5ad file.
 
-use super::{probe, update, Attribute, Node, Writer};
+use super::{filter, probe, update, Attribute, Node, Writer};
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -44,6 +44,7 @@ impl Store {
         let path = path.canonicalize().map_err(|e| Error::io(path, "open", &e))?;
         update::recover(&path)?;
         probe::check(&path)?;
+        filter::register();
         Ok(path)
     }
 

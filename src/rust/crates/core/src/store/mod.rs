@@ -7,6 +7,7 @@
 mod attribute;
 pub(crate) mod datatype;
 mod fault;
+pub(crate) mod filter;
 mod group_change;
 mod group_writer;
 mod hdf5_file;

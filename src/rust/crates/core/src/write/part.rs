@@ -54,6 +54,10 @@ pub(super) fn write_part(
 /// Whether an element can stand in a file of today as it is. Elements of anndata before 0.8 have no encoding, and a
 /// dataframe of version 0.1.0 points to its categories by references, which a copy would break.
 pub(super) fn is_current(store: &Arc<Store>, element: &str) -> Result<bool> {
+    if !store.exists(element) {
+        // A field of a compound table, or nothing at all, which reading tells.
+        return Ok(false);
+    }
     let text = |name| Ok::<_, crate::Error>(store.attribute(element, name)?.and_then(|a| a.text().map(str::to_owned)));
     let (encoding, version) = (text("encoding-type")?, text("encoding-version")?);
     Ok(match encoding.as_deref() {

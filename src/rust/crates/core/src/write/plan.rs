@@ -145,6 +145,14 @@ impl From<LazyMatrix> for Part {
     }
 }
 
+/// [`shape_of`]; `None` for an element copied whole that cannot be understood: it is kept as it is.
+pub(super) fn known_shape(part: &Part) -> Result<Option<Vec<usize>>> {
+    match (shape_of(part), part) {
+        (Err(_), Part::Copy { store, element, rows: None, columns: None }) if store.exists(element) => Ok(None),
+        (shape, _) => shape.map(Some),
+    }
+}
+
 /// The extents a part will have, as far as it has any.
 pub(super) fn shape_of(part: &Part) -> Result<Vec<usize>> {
     let value = |v: &Value| match v {

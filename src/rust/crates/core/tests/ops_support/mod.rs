@@ -68,7 +68,7 @@ pub fn sparse(n: usize, m: usize, values: &[f64], explicit: Option<usize>, data:
     for i in 0..n {
         for j in 0..m {
             let x = values[i * m + j];
-            if x != 0.0 || explicit.is_some_and(|k| (i * m + j) % k == 0) {
+            if x != 0.0 || explicit.is_some_and(|k| (i * m + j).is_multiple_of(k)) {
                 indices.push(j as u32);
                 stored.push(x);
             }

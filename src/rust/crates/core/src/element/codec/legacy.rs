@@ -3,9 +3,10 @@
 
 use super::dataframe::{self, Columns};
 use super::{array, categorical, dict, scalar, sparse, Reading};
-use crate::element::{Description, SparseFormat, Value};
+use crate::element::{Description, Scalar, SparseFormat, Value};
 use crate::error::Result;
-use crate::store::{Kind, Node};
+use crate::store::{Kind, Node, Store};
+use std::sync::Arc;
 
 pub(super) fn read(node: &Node, reading: &Reading) -> Result<Value> {
     if node.is_group() {
@@ -39,6 +40,39 @@ fn is_mapping(node: &Node) -> bool {
     matches!(node.path(), "obsm" | "varm" | "raw.varm" | "raw/varm")
 }
 
+/// The compound dataset that `path` names a field of: `obsm`, `varm` and the tables of anndata before 0.7.
+pub(in crate::element) fn field(store: &Arc<Store>, path: &str) -> Result<Option<Node>> {
+    let Some((parent, _)) = path.rsplit_once('/') else { return Ok(None) };
+    match store.node(parent) {
+        Ok(node) if !node.is_group() && (is_mapping(&node) || is_table(&node)) => Ok(Some(node)),
+        _ => Ok(None),
+    }
+}
+
+/// Reads one field of it.
+pub(in crate::element) fn read_field(node: &Node, name: &str) -> Result<Value> {
+    if is_table(node) {
+        return table_column(node, name, &Reading::new());
+    }
+    array::decode(&node.values()?.field(name)?)
+}
+
+/// What it is.
+pub(in crate::element) fn describe_field(node: &Node, name: &str) -> Result<Description> {
+    let values = node.values()?.field(name)?;
+    Ok(Description { shape: values.shape(), dtype: Some(values.kind().name()), ..Description::default() })
+}
+
+/// Columns of a compound table that hold codes of categories kept in `uns`.
+pub(in crate::element) fn coded_columns(store: &Arc<Store>, table: &str) -> Vec<String> {
+    let fields = store.node(table).ok().filter(|n| !n.is_group()).and_then(|n| match n.values().ok()?.kind() {
+        Kind::Compound(fields) => Some(fields.clone()),
+        _ => None,
+    });
+    let coded = |(_, kind): &(String, Kind)| matches!(kind, Kind::Integer { .. });
+    fields.unwrap_or_default().into_iter().filter(coded).map(|f| f.0).collect()
+}
+
 /// The columns of a compound table: the first field is the index, as for anndata.
 pub(super) fn table_columns(node: &Node) -> Result<Columns> {
     let values = node.values()?;
@@ -53,17 +87,27 @@ pub(super) fn table_columns(node: &Node) -> Result<Columns> {
 /// One field of a compound table; whole numbers are codes when `uns` has categories under the column's name.
 pub(super) fn table_column(node: &Node, name: &str, reading: &Reading) -> Result<Value> {
     let values = node.values()?.field(name)?;
-    let categories = match node.store().node("uns") {
-        Ok(uns) => uns.optional(&format!("{name}_categories"))?,
-        Err(_) => None,
-    };
-    match categories {
-        Some(categories) if matches!(values.kind(), Kind::Integer { .. }) => {
-            let codes = values.read_integers(None)?;
-            categorical::combine(node, codes, reading.read(&categories)?, false)
-        }
-        _ => array::decode(&values),
+    if !matches!(values.kind(), Kind::Integer { .. }) {
+        return array::decode(&values);
     }
+    // anndata 0.6 keeps those of raw apart.
+    let places: &[&str] = if node.path().starts_with("raw") { &["raw.cat", "uns"] } else { &["uns"] };
+    for place in places {
+        let Ok(group) = node.store().node(place) else { continue };
+        let Some(categories) = group.optional(&format!("{name}_categories"))? else { continue };
+        let categories = match reading.read(&categories)? {
+            // A single category was stored without its axis.
+            Value::Scalar(Scalar::String(s)) => Value::strings([s]),
+            Value::Scalar(Scalar::Number(data)) => Value::vector(data),
+            several => several,
+        };
+        let codes = values.read_integers(None)?;
+        // obs and var share the place: codes that do not fit are another table's, and these are numbers.
+        if codes.iter().all(|&c| c >= -1 && usize::try_from(c).map_or(true, |c| Some(c) < categories.len())) {
+            return categorical::combine(node, codes, categories, false);
+        }
+    }
+    array::decode(&values)
 }
 
 fn sparse_format(node: &Node) -> Result<Option<SparseFormat>> {

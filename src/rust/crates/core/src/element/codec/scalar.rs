@@ -13,6 +13,8 @@ pub(super) fn read(node: &Node, _: &Reading) -> Result<Value> {
     }
     Ok(Value::Scalar(match array::decode(&values)? {
         Value::Array(Array { data, .. }) => Scalar::Number(data),
+        // Single precision is told apart by the array.
+        Value::Complex { data, single: true, .. } => return Ok(Value::Complex { shape: vec![], data, single: true }),
         Value::Complex { data, .. } => {
             let (re, im) = data.first().copied().unwrap_or_default();
             Scalar::Complex(re, im)

@@ -12,6 +12,9 @@ use hdf5_sys::h5p;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
+/// Bytes up to which extents are believed whatever is stored.
+const UNQUESTIONED: u64 = 64 << 20;
+
 /// Values per piece when a dataset without chunks is read through the library.
 const PIECE: u64 = 1 << 16;
 
@@ -123,7 +126,21 @@ impl RawDataset {
         if let Plan::Unsupported(name) = plan {
             return Err(unsupported(name, "; write the file again with gzip, lzf, zstd, lz4 or blosc"));
         }
+        // SAFETY: a query on a valid identifier.
         let layout = sync(|| unsafe { h5p::H5Pget_layout(plist.id()) });
+        // SAFETY: a query on a valid identifier.
+        let disk_bytes = sync(|| unsafe { hdf5_sys::h5d::H5Dget_storage_size(dataset.id()) });
+        let here = layout != hdf5_sys::h5d::H5D_layout_t::H5D_VIRTUAL;
+        let bytes = shape.iter().fold(number.dtype.size() as u64, |n, &e| n.saturating_mul(e));
+        if here && bytes > UNQUESTIONED && bytes > disk_bytes.saturating_mul(plan.expansion()) {
+            // Chunks that were never written cost nothing, so that a small file can claim any extents.
+            return Err(Error::Format {
+                path: path.to_owned(),
+                element: element.to_owned(),
+                expected: "extents that fit the stored data".to_owned(),
+                found: format!("{shape:?} ({bytes} bytes) over {disk_bytes} stored bytes"),
+            });
+        }
         let chunk = match (layout, plist.chunk()) {
             (hdf5_sys::h5d::H5D_layout_t::H5D_CHUNKED, Some(c)) if c.len() == shape.len() && !c.contains(&0) => {
                 c.iter().map(|&n| n as u64).collect()
@@ -133,6 +150,8 @@ impl RawDataset {
                 _ => vec![PIECE],
             },
         };
+        // An external link leads to another file, whose bytes the handle does not read.
+        let file = file.filter(|_| same_file(hdf5, &dataset));
         let access = match (layout, plan) {
             _ if file.is_none() => Access::Library,
             (hdf5_sys::h5d::H5D_layout_t::H5D_CHUNKED, Plan::Direct(pipeline)) if whole_edges(plist.id()) => {
@@ -147,8 +166,6 @@ impl RawDataset {
             _ => Access::Library,
         };
         let fill = fill_value(plist.id(), datatype.id(), number.dtype.size());
-        // SAFETY: a query on a valid identifier.
-        let disk_bytes = sync(|| unsafe { hdf5_sys::h5d::H5Dget_storage_size(dataset.id()) });
         Ok(RawDataset {
             store: store.clone(),
             file: file.cloned(),
@@ -218,6 +235,11 @@ impl RawDataset {
             found: found.to_string(),
         }
     }
+}
+
+/// Whether a dataset lies in the very file that was opened.
+fn same_file(file: &hdf5::File, dataset: &hdf5::Dataset) -> bool {
+    matches!((file.loc_info(), dataset.loc_info()), (Ok(a), Ok(b)) if a.fileno == b.fileno)
 }
 
 /// Identifier and parameters of each filter, in the order of writing.

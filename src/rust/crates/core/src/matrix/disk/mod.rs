@@ -2,7 +2,6 @@
 //! addresses and decompressed on the calling thread, outside HDF5's global lock. What is not covered goes through the
 //! library, chunk by chunk, with the same result.
 
-mod codecs;
 mod dataset;
 mod file;
 mod filters;

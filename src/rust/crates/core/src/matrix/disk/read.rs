@@ -13,6 +13,9 @@ use std::sync::atomic::Ordering;
 /// chunks.
 const FETCH: u64 = 1 << 20;
 
+/// Bytes of a chunk up to which memory is taken without a look at what is stored.
+const UNQUESTIONED: usize = 64 << 20;
+
 thread_local! {
     static FETCHED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
@@ -194,8 +197,17 @@ impl RawDataset {
     /// One chunk, decoded, in a buffer of its own.
     pub(crate) fn decode(&self, number: u64, bytes: usize) -> Result<Vec<u8>> {
         if let Access::Chunked { pipeline, table } = &self.access {
-            if let Some(e) = table.get(number).filter(|e| e.mask == 0 && pipeline.largest(e.size) < bytes as u64) {
-                return Err(self.damaged(number, &format!("{} stored bytes for {bytes}", e.size)));
+            if let Some(e) = table.get(number).filter(|e| e.mask == 0) {
+                if pipeline.largest(e.size) < bytes as u64 {
+                    return Err(self.damaged(number, &format!("{} stored bytes for {bytes}", e.size)));
+                }
+                if bytes > UNQUESTIONED {
+                    // A large chunk gets its memory only when its own header agrees.
+                    self.with_stored(e, e.size, number, |stored| match pipeline.claim(stored) {
+                        Some(n) if n != bytes as u64 => Err(self.damaged(number, &format!("{n} bytes for {bytes}"))),
+                        _ => Ok(()),
+                    })?;
+                }
             }
         }
         let mut out = Vec::new();

@@ -1,11 +1,12 @@
 //! Decompressors in HDF5's framings. Each fills `out` from one chunk's bytes and says how many bytes it wrote; none
 //! trusts its input.
 
-type Decoded = Result<usize, String>;
+/// Bytes written, or what is wrong with the data.
+pub(crate) type Decoded = Result<usize, String>;
 
 /// LZF (h5py's filter 32000). A control byte below 32 announces a literal run; otherwise its top three bits are a
 /// match length and the rest, with the next byte, a distance back.
-pub(super) fn lzf(stored: &[u8], out: &mut [u8]) -> Decoded {
+pub(crate) fn lzf(stored: &[u8], out: &mut [u8]) -> Decoded {
     let short = || "lzf data ends too early".to_owned();
     let (mut i, mut o) = (0, 0);
     while let Some(&control) = stored.get(i) {
@@ -47,7 +48,7 @@ pub(super) fn lzf(stored: &[u8], out: &mut [u8]) -> Decoded {
 
 /// LZ4 (filter 32004): the decoded size (8 bytes) and the block size (4), then each block behind its stored size (4);
 /// a block whose stored size is its decoded size is not compressed. Big-endian numbers.
-pub(super) fn lz4(stored: &[u8], out: &mut [u8]) -> Decoded {
+pub(crate) fn lz4(stored: &[u8], out: &mut [u8]) -> Decoded {
     let short = || "lz4 data ends too early".to_owned();
     let (total, rest) = stored.split_first_chunk::<8>().ok_or_else(short)?;
     let (block, mut rest) = rest.split_first_chunk::<4>().ok_or_else(short)?;
@@ -73,8 +74,34 @@ pub(super) fn lz4(stored: &[u8], out: &mut [u8]) -> Decoded {
     Ok(o)
 }
 
+/// Bytes that LZ4 data say they decode to.
+pub(crate) fn lz4_claim(stored: &[u8]) -> Option<u64> {
+    stored.first_chunk::<8>().map(|n| u64::from_be_bytes(*n))
+}
+
+/// Packs `bytes` as [`lz4`] reads them, in one block.
+pub(crate) fn lz4_frame(bytes: &[u8]) -> Vec<u8> {
+    let packed = lz4_flex::block::compress(bytes);
+    let packed = if packed.len() < bytes.len() { &packed } else { bytes };
+    let mut out = (bytes.len() as u64).to_be_bytes().to_vec();
+    out.extend((bytes.len() as u32).to_be_bytes());
+    out.extend((packed.len() as u32).to_be_bytes());
+    out.extend_from_slice(packed);
+    out
+}
+
+/// Bytes that a Zstandard frame says it decodes to; `None` when it does not.
+pub(crate) fn zstd_claim(stored: &[u8]) -> Option<u64> {
+    zstd::zstd_safe::get_frame_content_size(stored).ok().flatten()
+}
+
+/// Bytes that Blosc data say they decode to.
+pub(crate) fn blosc_claim(stored: &[u8]) -> Option<u64> {
+    stored.get(4..).and_then(|b| b.first_chunk::<4>()).map(|n| u32::from_le_bytes(*n).into())
+}
+
 /// Zstandard (filter 32015): one frame per chunk.
-pub(super) fn zstd(stored: &[u8], out: &mut [u8]) -> Decoded {
+pub(crate) fn zstd(stored: &[u8], out: &mut [u8]) -> Decoded {
     use std::cell::RefCell;
     thread_local! {
         static CONTEXT: RefCell<Option<zstd::bulk::Decompressor<'static>>> = const { RefCell::new(None) };
@@ -89,7 +116,7 @@ pub(super) fn zstd(stored: &[u8], out: &mut [u8]) -> Decoded {
 }
 
 /// Blosc (filter 32001).
-pub(super) fn blosc(stored: &[u8], out: &mut [u8]) -> Decoded {
+pub(crate) fn blosc(stored: &[u8], out: &mut [u8]) -> Decoded {
     let mut size = 0;
     // SAFETY: pointer and length are the slice's.
     let valid = unsafe { blosc_src::blosc_cbuffer_validate(stored.as_ptr().cast(), stored.len(), &raw mut size) };
@@ -103,7 +130,7 @@ pub(super) fn blosc(stored: &[u8], out: &mut [u8]) -> Decoded {
 }
 
 /// Puts bytes that were grouped by their place within a value back together; bytes past the last whole value stay.
-pub(super) fn unshuffle(size: usize, stored: &[u8], out: &mut [u8]) {
+pub(crate) fn unshuffle(size: usize, stored: &[u8], out: &mut [u8]) {
     fn fixed<const S: usize>(stored: &[u8], out: &mut [u8]) {
         let n = out.len() / S;
         let planes: [&[u8]; S] = std::array::from_fn(|k| &stored[k * n..(k + 1) * n]);
@@ -133,7 +160,7 @@ pub(super) fn unshuffle(size: usize, stored: &[u8], out: &mut [u8]) {
 }
 
 /// Splits off HDF5's Fletcher-32 checksum and verifies it.
-pub(super) fn verify_fletcher32(stored: &[u8]) -> Result<&[u8], String> {
+pub(crate) fn verify_fletcher32(stored: &[u8]) -> Result<&[u8], String> {
     let (bytes, sum) = stored.split_last_chunk::<4>().ok_or("a chunk too short for its checksum")?;
     let expected = fletcher32(bytes);
     // HDF5 before 1.6.3 swapped the bytes of each half on little-endian machines; the library accepts both.

@@ -1,0 +1,103 @@
+//! Files of 10x Genomics (Cell Ranger): counts of features x barcodes by columns, which are cells x genes by rows.
+
+use super::{DataFrame, Value};
+use crate::error::{Error, Result};
+use crate::store::{Node, Store};
+use std::sync::Arc;
+
+/// A matrix of a 10x file with the names of its axes, as scanpy's `read_10x_h5` lays them out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TenX {
+    /// Path of the matrix for [`crate::matrix::open`], which shows it as cells x genes.
+    pub element: String,
+    /// Barcodes; `filtered_barcodes` where the file has them.
+    pub obs: DataFrame,
+    /// Gene names, `gene_ids` and, from Cell Ranger 3 on, `feature_types`, `genome` and what else the file says.
+    pub var: DataFrame,
+}
+
+/// Whether the file is laid out as Cell Ranger does it.
+pub(super) fn is_10x(store: &Arc<Store>) -> bool {
+    store.exists("matrix/barcodes") || !genomes(store).is_empty()
+}
+
+/// The groups of Cell Ranger 2, one for each genome.
+fn genomes(store: &Arc<Store>) -> Vec<String> {
+    let keys = store.keys("").unwrap_or_default();
+    keys.into_iter().filter(|k| store.exists(&format!("{k}/gene_names"))).collect()
+}
+
+/// Reads the axes of a 10x file, and says where its matrix is. Of a file of Cell Ranger 2 `genome` chooses the genome,
+/// where there are several; a later file has all in one matrix and a column of `var` to select by.
+///
+/// # Errors
+/// [`Error::Missing`] for a file of another kind; [`Error::Parameter`] for a genome that is not there or not chosen;
+/// those of reading.
+pub fn read_10x(store: &Arc<Store>, genome: Option<&str>) -> Result<TenX> {
+    if store.exists("matrix/barcodes") {
+        return version_3(&store.node("matrix")?);
+    }
+    let all = genomes(store);
+    let element = match (genome, all.as_slice()) {
+        (_, []) => {
+            return Err(Error::Missing {
+                path: store.path().to_path_buf(),
+                element: "matrix".to_owned(),
+                hint: "; is this a file of 10x Genomics? h5ad files are opened with read_h5ad()".to_owned(),
+            })
+        }
+        (None, [one]) => one.clone(),
+        (Some(wanted), all) if all.iter().any(|g| g == wanted) => wanted.to_owned(),
+        (found, all) => {
+            let expected = format!("one of the genomes of '{}': {}", store.path().display(), all.join(", "));
+            return Err(Error::parameter("genome", expected, found.map_or("none".to_owned(), |g| format!("'{g}'"))));
+        }
+    };
+    let node = store.node(&element)?;
+    let names = read(&node, "gene_names")?;
+    let columns = vec![("gene_ids".to_owned(), column(&node, "genes", &names)?)];
+    Ok(TenX { obs: frame(read(&node, "barcodes")?, Vec::new()), var: frame(names, columns), element })
+}
+
+fn version_3(node: &Node) -> Result<TenX> {
+    let features = node.child("features")?;
+    let (names, barcodes) = (read(&features, "name")?, read(node, "barcodes")?);
+    let mut columns = Vec::new();
+    // A matrix of probes names the gene apart from the probe.
+    if features.optional("gene_id")?.is_some() {
+        columns.push(("gene_ids".to_owned(), column(&features, "gene_id", &names)?));
+        columns.push(("probe_ids".to_owned(), column(&features, "id", &names)?));
+    } else {
+        columns.push(("gene_ids".to_owned(), column(&features, "id", &names)?));
+    }
+    columns.push(("feature_types".to_owned(), column(&features, "feature_type", &names)?));
+    for key in features.keys()? {
+        let known = ["name", "feature_type", "id", "gene_id", "_all_tag_keys"].contains(&key.as_str());
+        if !known && !features.child(&key)?.is_group() {
+            columns.push((key.clone(), column(&features, &key, &names)?));
+        }
+    }
+    let mut cells = Vec::new();
+    if node.optional("filtered_barcodes")?.is_some() {
+        cells.push(("filtered_barcodes".to_owned(), column(node, "filtered_barcodes", &barcodes)?));
+    }
+    Ok(TenX { element: "matrix".to_owned(), obs: frame(barcodes, cells), var: frame(names, columns) })
+}
+
+fn read(group: &Node, key: &str) -> Result<Value> {
+    super::read(group.store(), &format!("{}/{key}", group.path()))
+}
+
+/// A dataset with one value for every name.
+fn column(group: &Node, key: &str, names: &Value) -> Result<Value> {
+    let value = read(group, key)?;
+    if value.len() == names.len() {
+        return Ok(value);
+    }
+    let count = |v: &Value| v.len().map_or("no axis".to_owned(), |n| n.to_string());
+    Err(group.child(key)?.format(format!("{} values, as there are names", count(names)), count(&value)))
+}
+
+fn frame(index: Value, columns: Vec<(String, Value)>) -> DataFrame {
+    DataFrame { index_name: None, index: Box::new(index), columns }
+}

@@ -1,0 +1,89 @@
+//! Where the slots of an h5ad file are, whatever version of anndata wrote it.
+
+use super::codec;
+use crate::error::{Error, Result};
+use crate::store::Store;
+use std::sync::Arc;
+
+/// Elements of one slot: key and path inside the file.
+pub type Entries = Vec<(String, String)>;
+
+/// The elements of an h5ad file, by slot. Paths are what [`super::read`] and [`crate::matrix::open`] take.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Tree {
+    /// The matrix; `None` in a file without X.
+    pub x: Option<String>,
+    /// Each of [`SLOTS`] with its elements, in the file's order.
+    pub slots: Vec<(&'static str, Entries)>,
+    /// The raw matrix and its genes.
+    pub raw: Option<RawTree>,
+}
+
+/// `raw`: a group of that name, or before anndata 0.7 `raw.X`, `raw.var` and `raw.varm`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RawTree {
+    /// The matrix.
+    pub x: String,
+    /// Its genes.
+    pub var: String,
+    /// Arrays over them.
+    pub varm: Entries,
+}
+
+/// The slots that hold elements by key.
+pub const SLOTS: [&str; 6] = ["layers", "obsm", "varm", "obsp", "varp", "uns"];
+
+/// What an h5ad file holds. Elements that cannot be read are listed all the same: they fail when they are read.
+///
+/// # Errors
+/// [`Error::Missing`] for a file without `obs` or `var`, with the function to call for one of 10x Genomics.
+pub fn tree(store: &Arc<Store>) -> Result<Tree> {
+    for required in ["obs", "var"] {
+        if !store.exists(required) {
+            let tenx = if super::tenx::is_10x(store) {
+                "it is a file of 10x Genomics: open it with read_10x_h5()"
+            } else {
+                "is this an h5ad file?"
+            };
+            return Err(Error::Missing {
+                path: store.path().to_path_buf(),
+                element: required.to_owned(),
+                hint: format!("; {tenx}"),
+            });
+        }
+    }
+    let old: Vec<String> = ["obs", "var"].iter().flat_map(|t| codec::coded_columns(store, t)).collect();
+    let mut slots = Vec::new();
+    for slot in SLOTS {
+        let mut entries = members(store, slot)?;
+        if slot == "uns" {
+            // anndata before 0.7 keeps the categories of the tables' columns there.
+            entries.retain(|(key, _)| {
+                key.strip_suffix("_categories").is_none_or(|column| !old.iter().any(|o| o == column))
+            });
+        }
+        slots.push((slot, entries));
+    }
+    // "raw" can also be null: anndata writes that for an object without one.
+    let raw = [("raw/X", "raw/var", "raw/varm"), ("raw.X", "raw.var", "raw.varm")];
+    let raw = match raw.into_iter().find(|(x, _, _)| present(store, x)) {
+        None => None,
+        Some((x, var, varm)) => Some(RawTree { x: x.to_owned(), var: var.to_owned(), varm: members(store, varm)? }),
+    };
+    Ok(Tree { x: present(store, "X").then(|| "X".to_owned()), slots, raw })
+}
+
+/// Whether there is an element other than null at `path`.
+fn present(store: &Arc<Store>, path: &str) -> bool {
+    store.exists(path) && !matches!(super::describe(store, path), Ok(d) if d.encoding == "null")
+}
+
+/// The elements of a group, or of a table with one field for each.
+fn members(store: &Arc<Store>, slot: &str) -> Result<Entries> {
+    if !present(store, slot) {
+        return Ok(Vec::new());
+    }
+    let node = store.node(slot)?;
+    let keys = if node.is_group() { node.keys()? } else { super::describe(store, slot)?.keys };
+    Ok(keys.into_iter().map(|key| (key.clone(), format!("{slot}/{key}"))).collect())
+}

@@ -1,0 +1,114 @@
+//! Filters of chunks: their names, and undoing them without trusting a byte. Those that HDF5 does not bring along are
+//! registered with it, so that every dataset can be read, also through the library.
+
+pub(crate) mod bitshuffle;
+pub(crate) mod blosc2;
+pub(crate) mod codecs;
+mod register;
+
+pub(super) use register::register;
+
+use std::mem::MaybeUninit;
+use std::ptr::NonNull;
+
+/// Filter identifiers: HDF5's own and those registered with The HDF Group.
+pub(crate) mod id {
+    pub(crate) const DEFLATE: i32 = 1;
+    pub(crate) const SHUFFLE: i32 = 2;
+    pub(crate) const FLETCHER32: i32 = 3;
+    pub(crate) const LZF: i32 = 32000;
+    pub(crate) const BLOSC: i32 = 32001;
+    pub(crate) const LZ4: i32 = 32004;
+    pub(crate) const BITSHUFFLE: i32 = 32008;
+    pub(crate) const ZSTD: i32 = 32015;
+    pub(crate) const BLOSC2: i32 = 32026;
+}
+
+/// The name of a filter, for messages.
+pub(crate) fn name_of(filter: i32) -> String {
+    let name = match filter {
+        id::DEFLATE => "gzip",
+        id::SHUFFLE => "shuffle",
+        id::FLETCHER32 => "fletcher32",
+        4 => "szip",
+        5 => "nbit",
+        6 => "scaleoffset",
+        305 => "lzo",
+        307 => "bzip2",
+        id::LZF => "lzf",
+        id::BLOSC => "blosc",
+        32002 => "mafisc",
+        32003 => "snappy",
+        id::LZ4 => "lz4",
+        id::BITSHUFFLE => "bitshuffle",
+        32012 => "jpeg-xr",
+        32013 => "zfp",
+        id::ZSTD => "zstd",
+        32016 => "b3d",
+        32017 => "sz",
+        32018 => "fcidecomp",
+        32019 => "jpeg",
+        32022 => "granular bitround",
+        32024 => "sz3",
+        id::BLOSC2 => "blosc2",
+        32028 => "bitgroom",
+        _ => return format!("filter {filter}"),
+    };
+    format!("filter '{name}' ({filter})")
+}
+
+/// Fills `out` from zlib data.
+pub(crate) fn deflate(stored: &[u8], out: &mut [u8]) -> Result<(), String> {
+    // SAFETY: `u8` has the layout of `MaybeUninit<u8>`, and only initialised bytes are written.
+    let out = unsafe { std::slice::from_raw_parts_mut(out.as_mut_ptr().cast(), out.len()) };
+    inflate_new(stored, out)
+}
+
+/// zlib data into memory that was not written yet; after `Ok` all of it is.
+pub(crate) fn inflate_new(stored: &[u8], out: &mut [MaybeUninit<u8>]) -> Result<(), String> {
+    use libdeflate_sys as sys;
+    thread_local! {
+        static INFLATE: Inflate = Inflate::new();
+    }
+    INFLATE.with(|inflate| {
+        // SAFETY: pointers and lengths are those of the slices; without a place for the size found, the library fails
+        // unless it fills all of `out`.
+        let status = unsafe {
+            sys::libdeflate_zlib_decompress(
+                inflate.0.ok_or("no memory for gzip")?.as_ptr(),
+                stored.as_ptr().cast(),
+                stored.len(),
+                out.as_mut_ptr().cast(),
+                out.len(),
+                std::ptr::null_mut(),
+            )
+        };
+        match status {
+            sys::libdeflate_result_LIBDEFLATE_SUCCESS => Ok(()),
+            sys::libdeflate_result_LIBDEFLATE_SHORT_OUTPUT => Err("less gzip data than the chunk holds".to_owned()),
+            sys::libdeflate_result_LIBDEFLATE_INSUFFICIENT_SPACE => {
+                Err("more gzip data than the chunk holds".to_owned())
+            }
+            _ => Err("damaged gzip data".to_owned()),
+        }
+    })
+}
+
+/// libdeflate's decompressor, which is costly to make and so kept by each thread.
+struct Inflate(Option<NonNull<libdeflate_sys::libdeflate_decompressor>>);
+
+impl Inflate {
+    fn new() -> Self {
+        // SAFETY: no preconditions; null (out of memory) becomes `None`.
+        Inflate(NonNull::new(unsafe { libdeflate_sys::libdeflate_alloc_decompressor() }))
+    }
+}
+
+impl Drop for Inflate {
+    fn drop(&mut self) {
+        if let Some(p) = self.0 {
+            // SAFETY: it came from the allocation above and is freed once.
+            unsafe { libdeflate_sys::libdeflate_free_decompressor(p.as_ptr()) };
+        }
+    }
+}

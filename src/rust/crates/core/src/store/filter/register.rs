@@ -1,0 +1,139 @@
+//! The decoders of this room as filters of the HDF5 library: zstd, lz4, bitshuffle and blosc2 (it brings gzip, shuffle
+//! and fletcher32; lzf and blosc come with its Rust crate).
+
+use super::{bitshuffle::Bitshuffle, blosc2, codecs, id};
+use hdf5_sys::h5::{H5allocate_memory, H5free_memory};
+use hdf5_sys::h5z::{H5Z_class2_t, H5Z_filter_t, H5Zregister, H5Z_CLASS_T_VERS, H5Z_FLAG_REVERSE};
+use std::ffi::{c_uint, c_void, CStr};
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::sync::Once;
+
+/// Makes the filters known to the library, once a process. A filter that cannot be registered is reported by the
+/// library, by name, when a dataset needs it.
+pub(in crate::store) fn register() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        for (id, name, filter) in [
+            (id::ZSTD, c"zstd", filter::<{ id::ZSTD }> as Filter),
+            (id::LZ4, c"lz4", filter::<{ id::LZ4 }>),
+            (id::BITSHUFFLE, c"bitshuffle", filter::<{ id::BITSHUFFLE }>),
+            (id::BLOSC2, c"blosc2", filter::<{ id::BLOSC2 }>),
+        ] {
+            add(id, name, filter);
+        }
+    });
+}
+
+type Filter = unsafe extern "C" fn(c_uint, usize, *const c_uint, usize, *mut usize, *mut *mut c_void) -> usize;
+
+fn add(id: H5Z_filter_t, name: &'static CStr, filter: Filter) {
+    let class = H5Z_class2_t {
+        version: H5Z_CLASS_T_VERS as _,
+        id,
+        encoder_present: 1,
+        decoder_present: 1,
+        name: name.as_ptr(),
+        can_apply: None,
+        set_local: None,
+        filter: Some(filter),
+    };
+    hdf5::sync::sync(|| {
+        // SAFETY: the library copies the class; its name is static.
+        unsafe { H5Zregister((&raw const class).cast()) };
+    });
+}
+
+/// The library's callback: replaces the buffer by its decoded or encoded form and says how many bytes that has; 0 is
+/// failure.
+///
+/// # Safety
+/// Called by the library, which vouches for the pointers and the lengths.
+unsafe extern "C" fn filter<const ID: i32>(
+    flags: c_uint,
+    count: usize,
+    values: *const c_uint,
+    size: usize,
+    capacity: *mut usize,
+    buffer: *mut *mut c_void,
+) -> usize {
+    // SAFETY: the library passes `count` parameters and a buffer of `size` bytes.
+    let (parameters, stored): (&[c_uint], &[u8]) = unsafe {
+        let parameters = if values.is_null() { &[][..] } else { std::slice::from_raw_parts(values, count) };
+        if buffer.is_null() || (*buffer).is_null() {
+            return 0;
+        }
+        (parameters, std::slice::from_raw_parts((*buffer).cast(), size))
+    };
+    let work =
+        || if flags & H5Z_FLAG_REVERSE == 0 { encode(ID, parameters, stored) } else { decode(ID, parameters, stored) };
+    let Ok(Some(new)) = catch_unwind(AssertUnwindSafe(work)) else { return 0 };
+    // SAFETY: memory of the library's allocator takes the place of the buffer, which came from there.
+    unsafe {
+        let memory = H5allocate_memory(new.len().max(1), 0);
+        if memory.is_null() {
+            return 0;
+        }
+        std::ptr::copy_nonoverlapping(new.as_ptr(), memory.cast(), new.len());
+        H5free_memory(*buffer);
+        *buffer = memory;
+        *capacity = new.len();
+    }
+    new.len()
+}
+
+/// The most that a chunk may decode to: HDF5's own limit on its size.
+const MOST: u64 = u32::MAX as u64;
+
+/// The most that a stored byte can become.
+fn expansion(id: i32) -> u64 {
+    match id {
+        id::LZ4 => 256,
+        id::BLOSC2 => 1 << 20,
+        _ => 1 << 15,
+    }
+}
+
+fn decode(id: i32, parameters: &[c_uint], stored: &[u8]) -> Option<Vec<u8>> {
+    let room = |claim: Option<u64>| -> Option<Vec<u8>> {
+        // The library does not say how large the chunk is; a header that lies must not take the memory.
+        let most = (stored.len() as u64).saturating_mul(expansion(id)).saturating_add(1 << 12).min(MOST);
+        let n = usize::try_from(claim.filter(|&n| n <= most)?).ok()?;
+        let mut out = Vec::new();
+        out.try_reserve_exact(n).ok()?;
+        out.resize(n, 0);
+        Some(out)
+    };
+    let filled = |claim: Option<u64>, decode: &dyn Fn(&mut [u8]) -> codecs::Decoded| -> Option<Vec<u8>> {
+        let mut out = room(claim)?;
+        decode(&mut out).ok().filter(|&n| n == out.len())?;
+        Some(out)
+    };
+    match id {
+        id::ZSTD => match codecs::zstd_claim(stored) {
+            None => {
+                use std::io::Read;
+                let mut out = Vec::new();
+                zstd::stream::Decoder::new(stored).ok()?.take(MOST).read_to_end(&mut out).ok()?;
+                Some(out)
+            }
+            claim => filled(claim, &|out| codecs::zstd(stored, out)),
+        },
+        id::LZ4 => filled(codecs::lz4_claim(stored), &|out| codecs::lz4(stored, out)),
+        id::BITSHUFFLE => {
+            let b = Bitshuffle::of(parameters)?;
+            filled(b.claim(stored), &|out| b.decode(stored, out))
+        }
+        id::BLOSC2 => filled(blosc2::claim(stored), &|out| blosc2::decode(stored, out)),
+        _ => None,
+    }
+}
+
+/// For the copies the library makes of datasets of texts, which it writes anew. The filters are optional where Python
+/// wrote them, so that a chunk that is not encoded is stored as it is.
+fn encode(id: i32, parameters: &[c_uint], bytes: &[u8]) -> Option<Vec<u8>> {
+    match id {
+        id::ZSTD => zstd::bulk::compress(bytes, parameters.first().map_or(3, |&l| l.min(22) as i32)).ok(),
+        id::LZ4 => Some(codecs::lz4_frame(bytes)),
+        _ => None,
+    }
+}

@@ -1,0 +1,230 @@
+//! Valid files, damaged in ways that a program can make up, are read by every reader in a child process: whatever
+//! happens is an error that names file or element, in bounded time and memory, never a crash.
+//!
+//! `ANNDATAOOM_FUZZ_SECONDS` (default 4) is the time in all, `ANNDATAOOM_FUZZ_SEED` where it starts. A case is a target
+//! and a number: `ANNDATAOOM_FUZZ_CASE=csr_matrix:17` runs one. Files that once crashed are in tests/golden/fuzz and
+//! are read again by every run.
+
+mod exercise;
+mod mutate;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+/// Counts what Rust code holds, so that a case that takes far more than its file is found.
+struct Counting;
+static HELD: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call goes to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        PEAK.fetch_max(HELD.fetch_add(layout.size(), Relaxed) + layout.size(), Relaxed);
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        PEAK.fetch_max(HELD.fetch_add(layout.size(), Relaxed) + layout.size(), Relaxed);
+        unsafe { System.alloc_zeroed(layout) }
+    }
+    unsafe fn dealloc(&self, p: *mut u8, layout: Layout) {
+        HELD.fetch_sub(layout.size(), Relaxed);
+        unsafe { System.dealloc(p, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// The most a case may hold: files are below 1 MB, up to 64 MB are read unquestioned, and a copy or two are made.
+const MEMORY: usize = 320 << 20;
+/// The longest a case may take; usual is a hundredth.
+const TIME: Duration = Duration::from_secs(20);
+
+fn golden() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../../tests/golden")
+}
+
+/// What goes wrong in a case, if something does.
+fn run_file(path: &Path) -> Result<(), String> {
+    PEAK.store(HELD.load(Relaxed), Relaxed);
+    let before = HELD.load(Relaxed);
+    let size = std::fs::metadata(path).map_or(0, |m| m.len() as usize);
+    std::panic::catch_unwind(|| exercise::everything(path)).map_err(|_| "a panic".to_owned())??;
+    let peak = PEAK.load(Relaxed).saturating_sub(before);
+    if peak > MEMORY + 100 * size {
+        return Err(format!("{} MB held for a file of {size} bytes", peak >> 20));
+    }
+    Ok(())
+}
+
+/// One child: runs cases of a target from `start` on until it is stopped, telling each before it begins.
+fn child(target: &str, start: u64, count: u64) {
+    let dir = std::env::temp_dir().join(format!("anndataoom-fuzz-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    let path = dir.join("case.h5ad");
+    for number in start..start.saturating_add(count) {
+        println!("case {number}");
+        std::io::stdout().flush().unwrap();
+        if !mutate::make(target, number, &golden(), &path) {
+            continue;
+        }
+        if let Err(found) = run_file(&path) {
+            println!("wrong {found}");
+            std::io::stdout().flush().unwrap();
+        }
+    }
+    let _ = std::fs::remove_dir_all(&dir);
+    println!("done");
+}
+
+/// A child that reads the files it is given.
+fn replay(files: &[String]) {
+    for (i, file) in files.iter().enumerate() {
+        println!("case {i}");
+        std::io::stdout().flush().unwrap();
+        if let Err(found) = run_file(Path::new(file)) {
+            println!("wrong {found}");
+        }
+    }
+    println!("done");
+}
+
+/// What became of a child: the last case begun, and what was wrong with cases.
+struct Outcome {
+    last: u64,
+    cases: u64,
+    wrong: Vec<(u64, String)>,
+    /// How it ended, when not by itself.
+    death: Option<String>,
+}
+
+/// Starts this program again as a child with these words, and follows it until it ends, hangs or `until`.
+fn follow(words: &str, until: Instant) -> Outcome {
+    let mut child = Command::new("sh")
+        .args(["-c", "ulimit -v 6000000; ulimit -c 0; exec \"$0\" --exact --ignored --nocapture as_a_child"])
+        .arg(std::env::current_exe().unwrap())
+        .env("ANNDATAOOM_FUZZ_CHILD", words)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let (tell, told) = std::sync::mpsc::channel();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let reader = std::thread::spawn(move || lines.map_while(Result::ok).for_each(|l| drop(tell.send(l))));
+    let mut out = Outcome { last: 0, cases: 0, wrong: Vec::new(), death: None };
+    loop {
+        match told.recv_timeout(TIME) {
+            Ok(line) if line == "done" => break,
+            Ok(line) => {
+                // The harness of tests writes on the same line at first.
+                if let Some((_, n)) = line.rsplit_once("case ") {
+                    out.last = n.parse().unwrap_or(out.last);
+                    out.cases += 1;
+                } else if let Some(found) = line.strip_prefix("wrong ") {
+                    out.wrong.push((out.last, found.to_owned()));
+                }
+                if Instant::now() > until {
+                    let _ = child.kill();
+                    break;
+                }
+            }
+            Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {
+                let _ = child.kill();
+                out.death = Some(format!("no end after {} s", TIME.as_secs()));
+                break;
+            }
+            Err(_) => {
+                out.death = Some(format!("the process died ({})", child.wait().unwrap()));
+                break;
+            }
+        }
+    }
+    let _ = child.wait();
+    let _ = reader.join();
+    out
+}
+
+#[test]
+#[ignore = "started by the others"]
+fn as_a_child() {
+    let Ok(words) = std::env::var("ANNDATAOOM_FUZZ_CHILD") else { return };
+    let words: Vec<String> = words.split('\n').map(str::to_owned).collect();
+    std::panic::set_hook(Box::new(|_| {}));
+    match words.as_slice() {
+        [kind, target, start, count] if kind == "run" => child(target, start.parse().unwrap(), count.parse().unwrap()),
+        [kind, files @ ..] if kind == "replay" => replay(files),
+        _ => {}
+    }
+}
+
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default)
+}
+
+/// Deaths inside the HDF5 library, where its own metadata were damaged, are told and not counted against us.
+#[test]
+fn damaged_files_are_errors() {
+    let dir = std::env::temp_dir().join("anndataoom-fuzz-found");
+    let one = std::env::var("ANNDATAOOM_FUZZ_CASE").ok();
+    let seconds = number("ANNDATAOOM_FUZZ_SECONDS", 4);
+    let targets: Vec<&str> = match &one {
+        Some(case) => vec![case.split_once(':').unwrap().0],
+        None => mutate::TARGETS.to_vec(),
+    };
+    let each = Duration::from_secs_f64(seconds as f64 / targets.len() as f64);
+    let (mut wrong, mut library, mut cases) = (Vec::new(), 0, 0);
+    for target in targets {
+        let mut start = number("ANNDATAOOM_FUZZ_SEED", 0);
+        let mut count = u64::MAX;
+        if let Some(case) = &one {
+            (start, count) = (case.split_once(':').unwrap().1.parse().unwrap(), 1);
+        }
+        let until = Instant::now() + each;
+        let begun = cases;
+        loop {
+            let out = follow(&format!("run\n{target}\n{start}\n{count}"), until);
+            cases += out.cases;
+            wrong.extend(out.wrong.iter().map(|(n, found)| (target, *n, found.clone())));
+            if let Some(death) = out.death {
+                if target == mutate::METADATA {
+                    library += 1;
+                } else {
+                    wrong.push((target, out.last, death));
+                }
+            } else if count == 1 {
+                break;
+            }
+            start = out.last + 1;
+            if Instant::now() > until || count == 1 {
+                break;
+            }
+        }
+        println!("{target}: {} cases", cases - begun);
+    }
+    println!("{cases} cases, {} wrong, {library} deaths in the library on damaged metadata", wrong.len());
+    for (target, n, _) in &wrong {
+        std::fs::create_dir_all(&dir).unwrap();
+        mutate::make(target, *n, &golden(), &dir.join(format!("{target}-{n}.h5")));
+    }
+    let told: Vec<String> = wrong.iter().map(|(t, n, found)| format!("{t}:{n}: {found}")).collect();
+    assert!(wrong.is_empty(), "kept in {}:\n{}", dir.display(), told.join("\n"));
+    assert!(cases > 20 || one.is_some(), "only {cases} cases in {seconds} s");
+}
+
+#[test]
+fn what_crashed_once_does_not_again() {
+    let mut files: Vec<String> = std::fs::read_dir(golden().join("fuzz"))
+        .map(|d| d.filter_map(|f| Some(f.ok()?.path().to_str()?.to_owned())).collect())
+        .unwrap_or_default();
+    files.sort();
+    assert!(!files.is_empty(), "tests/golden/fuzz is empty");
+    let out = follow(&format!("replay\n{}", files.join("\n")), Instant::now() + Duration::from_secs(600));
+    let name = |n: u64| files.get(n as usize).cloned().unwrap_or_default();
+    assert!(out.death.is_none(), "{}: {:?}", name(out.last), out.death);
+    assert!(out.wrong.is_empty(), "{:?}", out.wrong.iter().map(|(n, w)| (name(*n), w)).collect::<Vec<_>>());
+    assert_eq!(out.cases as usize, files.len());
+}
