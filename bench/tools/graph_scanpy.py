@@ -50,7 +50,11 @@ def main():
         step("neighbors", lambda: sc.pp.neighbors(adata, n_neighbors=K, random_state=0))
         step("neighbors again", lambda: sc.pp.neighbors(adata, n_neighbors=K, random_state=0))
         d = adata.obsp["distances"].tocsr()
-        d.indices.reshape(n, K - 1).astype("<u4").tofile(f"{a.out}.knn.u32")
+        # pynndescent gives more than asked for, the cell itself among them
+        indices, lengths = d.indices.reshape(n, -1), d.data.reshape(n, -1).astype(float)
+        lengths[indices == np.arange(n)[:, None]] = np.inf
+        nearest = np.argsort(lengths, axis=1, kind="stable")[:, : K - 1]
+        np.take_along_axis(indices, nearest, axis=1).astype("<u4").tofile(f"{a.out}.knn.u32")
         if "umap" in steps:
             for seed in range(a.seeds):
                 step("umap", lambda: sc.tl.umap(adata, random_state=seed, maxiter=a.epochs), seed=seed)

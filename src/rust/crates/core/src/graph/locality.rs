@@ -28,7 +28,7 @@ impl Renumbered {
             let mut next = order.len();
             order.push(first as u32);
             while next < order.len() {
-                if next % 1024 == 0 {
+                if next.is_multiple_of(1024) {
                     monitor.check()?;
                 }
                 for &column in graph.row(order[next] as usize).0 {

@@ -100,8 +100,8 @@ pub(super) fn layout(graph: Graph, dim: usize, tolerance: f64, seed: u64, monito
         let largest = coordinates.iter().fold(0.0f64, |m, x| m.max(x.abs()));
         let scale = if largest > 0.0 { place.radius / largest } else { 0.0 };
         for (&vertex, from) in members.iter().zip(coordinates.chunks(dim)) {
-            for d in 0..dim {
-                result.coordinates[[vertex as usize, d]] = place.centre[d] + scale * from[d];
+            for (d, (centre, from)) in place.centre.iter().zip(from).enumerate() {
+                result.coordinates[[vertex as usize, d]] = centre + scale * from;
             }
         }
     }

@@ -217,6 +217,7 @@ impl<const D: usize> Sum<D> {
             }
         }
         let factor = factors(curve, &d2);
+        #[allow(clippy::needless_range_loop)] // the shape that was measured to become vector code
         for d in 0..D {
             for lane in 0..LANES {
                 self.0[d][lane] += (factor[lane] * difference[d][lane]).clamp(-CLIP, CLIP);

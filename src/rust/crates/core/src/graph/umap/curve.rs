@@ -150,7 +150,7 @@ fn pow(x: f32, b: f32) -> f32 {
     exp = exp * f + 0.009_676_037;
     exp = exp * f + 0.055_503_27;
     exp = exp * f + 0.240_221_07;
-    exp = exp * f + 0.693_147_2;
+    exp = exp * f + std::f32::consts::LN_2;
     exp = exp * f + 1.0;
     f32::from_bits((exp.to_bits() as i32).wrapping_add((shifted.to_bits() as i32).wrapping_shl(23)) as u32)
 }
