@@ -131,8 +131,11 @@ extern "C" {
     fn H5FDregister(class: *const Class) -> i64;
 }
 
+/// The last number given out, and the views by number.
+type Waiting = (u64, HashMap<u64, Arc<View>>);
+
 /// Views waiting to be opened, by the number the access property list carries.
-static WAITING: Mutex<Option<(u64, HashMap<u64, Arc<View>>)>> = Mutex::new(None);
+static WAITING: Mutex<Option<Waiting>> = Mutex::new(None);
 
 fn waiting<T>(work: impl FnOnce(&mut u64, &mut HashMap<u64, Arc<View>>) -> T) -> T {
     // Nothing that can panic runs while it is held.
