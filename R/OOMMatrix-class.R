@@ -6,7 +6,7 @@
 #' `options(anndataoom.max_bytes = )` bytes; `rowSums()`, `colSums()`, `rowMeans()`, `colMeans()` stream over the file.
 #'
 #' @slot file,element The file and the element in it that holds the stored values; `file` is `NULL` in memory.
-#' @slot memory The stored values of a matrix in memory, else `NULL`.
+#' @slot memory The stored values of a matrix in memory, or the matrices one of [concat()] is made of, else `NULL`.
 #' @slot chain Queued selections and operations, as bytes of the core.
 #' @slot Dim,Dimnames Dimensions and their names.
 #' @slot cache Holds the handle of the core while it is open.
@@ -73,7 +73,9 @@ names_of <- function(x) {
 pointer_of <- function(x) {
   cache <- x@cache
   if (!is_live(cache$pointer, cache$pid)) {
-    reply <- if (is.null(x@file)) {
+    reply <- if (is_stack(x)) {
+      stack_handle(x@memory, x@chain)
+    } else if (is.null(x@file)) {
       rs_call(rs_matrix_memory, matrix = x@memory, chain = x@chain)
     } else {
       rs_call(rs_matrix_open, store = store_of(x@file), element = x@element, chain = x@chain)

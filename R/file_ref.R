@@ -1,9 +1,10 @@
 # A file as objects refer to it: an environment with its path and, while it is open, the handle. All parts of one object
 # share it, so closing it closes it for all of them; it is opened again when something is read.
 
-file_ref <- function(path) {
+file_ref <- function(path, save = FALSE) {
   ref <- new.env(parent = emptyenv())
   ref$path <- normalizePath(path.expand(path), mustWork = FALSE)
+  ref$save <- save
   ref$store <- NULL
   ref$pid <- 0L
   ref$size <- NA_real_
@@ -36,7 +37,7 @@ open_ref <- function(ref) {
       " now): open it again with read_h5ad()"
     )
   }
-  opened <- rs_call(rs_open, path = ref$path)
+  opened <- rs_call(rs_open, path = ref$path, save = isTRUE(ref$save))
   ref$path <- opened$path
   ref$store <- opened$pointer
   ref$pid <- Sys.getpid()

@@ -95,7 +95,14 @@ setMethod("show", "OOMMatrix", function(object) {
     return(invisible())
   }
   cat("OOMMatrix", paste(object@Dim, collapse = " x "), describe_values(info), "\n")
-  cat("  in", if (is.null(object@file)) "memory" else paste0(object@file$path, ", element ", object@element), "\n")
+  place <- if (is_stack(object)) {
+    paste(length(object@memory$members), "matrices along", object@memory$along)
+  } else if (is.null(object@file)) {
+    "memory"
+  } else {
+    paste0(object@file$path, ", element ", object@element)
+  }
+  cat("  in", place, "\n")
   show_queued(info$queued)
 })
 

@@ -1,23 +1,24 @@
 #' Open an h5ad file
 #'
 #' Reads `obs` and `var`; matrices stay in the file and the elements of `obsm`, `uns` and so on are read when they are
-#' touched. The file is opened for reading only and is never changed.
+#' touched. With `mode = "r"` the file is never changed; with `"r+"`, [save_h5ad()] puts what changed into it.
 #'
 #' A column of `obs` or `var` that cannot be decoded is left out with a warning that names it; [write_h5ad()] then keeps
 #' it as it is in the file where it can.
 #'
 #' @param path An h5ad file, of any version of anndata from 0.5 on.
+#' @param mode `"r"` to read, `"r+"` to read and save.
 #' @return An [AnnDataOOM-class].
-#' @seealso [write_h5ad()], [close()], [relink()]
+#' @seealso [write_h5ad()], [save_h5ad()], [close()], [relink()]
 #' @export
 #' @examples
 #' adata <- read_h5ad(example_h5ad())
 #' adata
-read_h5ad <- function(path) {
+read_h5ad <- function(path, mode = "r") {
   if (!is.character(path) || length(path) != 1 || is.na(path)) {
     abort("parameter", "path: expected one file name, found ", describe(path))
   }
-  file <- file_ref(path)
+  file <- file_ref(path, one_of(mode, c("r", "r+"), "mode") == "r+")
   tree <- rs_call(rs_tree, store = store_of(file))
   frames <- lapply(c(obs = "obs", var = "var"), function(name) {
     frame <- rs_call(rs_read_frame, store = store_of(file), element = name)

@@ -17,6 +17,9 @@
 #' close(adata)
 relink <- function(adata, new_path) {
   check_adata(adata)
+  if (is_stack(adata@X)) {
+    abort("state", "this object is made of several: relink those and put them together again with concat()")
+  }
   if (is.null(adata@file)) abort("state", "this object is in memory: it has no file")
   old <- adata@file
   new <- file_ref(new_path)

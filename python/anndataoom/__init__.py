@@ -35,6 +35,7 @@ from ._chunked_ops import (
 )
 from ._compat import is_oom, oom_guard
 from ._concat import concat
+from ._dataset import AnnDataSet
 from ._elements import BackedLayers
 from ._raw import _FrozenRaw as _FrozenRaw
 from ._settings import settings
@@ -49,9 +50,9 @@ def read(path, backed: str = "r", **kwargs) -> AnnDataOOM:
     Parameters
     ----------
     path
-        The file. It is never written to.
+        The file.
     backed
-        "r"; the only mode there is, as results are written with `AnnDataOOM.write`.
+        "r": the file is never written to. "r+": `AnnDataOOM.save` puts what changed into it.
     **kwargs
         `chunk_size`; `backend` of version 0.1.8 is accepted and ignored.
 
@@ -62,13 +63,13 @@ def read(path, backed: str = "r", **kwargs) -> AnnDataOOM:
     KeyError, ValueError
         It is no h5ad file, or contradicts itself.
     """
-    if backed not in ("r", True):
-        raise ValueError(f"backed: expected 'r', found {backed!r}; write results with write()")
+    if backed not in ("r", "r+", True):
+        raise ValueError(f"backed: expected 'r' or 'r+', found {backed!r}")
     chunk_size = kwargs.pop("chunk_size", DEFAULT_CHUNK_SIZE)
     kwargs.pop("backend", None)
     if kwargs:
         raise TypeError(f"read() got an unexpected argument '{next(iter(kwargs))}'")
-    return AnnDataOOM(_core.File(os.fspath(path)), chunk_size=chunk_size)
+    return AnnDataOOM(_core.File(os.fspath(path), backed == "r+"), chunk_size=chunk_size)
 
 
 read_h5ad = read
@@ -163,6 +164,7 @@ __all__ = [
     "explain",
     "index_columns",
     "AnnDataOOM",
+    "AnnDataSet",
     "BackedArray",
     "BackedLayers",
     "TransformedBackedArray",

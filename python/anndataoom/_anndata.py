@@ -44,7 +44,7 @@ class AnnDataOOM(Values):
         self._raw = None
         if isinstance(rs_adata, _core.File):
             self._from_file(rs_adata)
-        elif type(rs_adata) is AnnDataOOM:
+        elif issubclass(type(rs_adata), AnnDataOOM):
             self._adopt(rs_adata.copy())
         elif hasattr(rs_adata, "obsm"):
             self._from_anndata(rs_adata)
@@ -373,7 +373,7 @@ class AnnDataOOM(Values):
             return
         if isinstance(value, _FrozenRaw):
             new = value
-        elif type(value) is AnnDataOOM:
+        elif issubclass(type(value), AnnDataOOM):
             new = _FrozenRaw.from_oom(value)
         elif hasattr(value, "X") and hasattr(value, "var"):
             new = _FrozenRaw(value.X, value.var.copy(), dict(value.varm), self.obs_names)
@@ -610,6 +610,38 @@ class AnnDataOOM(Values):
         write_h5ad(self, filename, compression, compression_opts, as_dense, as_csc, convert=convert)
 
     write = write_h5ad
+
+    def save(
+        self, *, X: bool = False, compression: str | None = None, compression_opts: int | None = None
+    ) -> list[str]:
+        """Puts what changed into the file, which was opened with `read(path, backed="r+")`; nothing else is written.
+
+        All of it is in the file or, whatever happens, nothing. Objects made from this one before, and arrays, go on
+        showing what was there. The space of what is replaced is not used again: `write` makes a compact file.
+
+        Parameters
+        ----------
+        X
+            Whether a changed X is written too.
+        compression, compression_opts
+            Of what is written, as in `write`.
+
+        Returns
+        -------
+        Paths of the elements that were written or removed.
+
+        Raises
+        ------
+        RuntimeError
+            The file was opened with "r", or changed meanwhile; or this object is a selection and X is not written.
+        OSError
+            The file is open elsewhere, or the file system refused.
+        """
+        from ._save import save
+
+        return save(self, X=X, compression=compression, compression_opts=compression_opts)
+
+    flush = save
 
     def close(self) -> None:
         """Lets go of the file; arrays taken from this object keep theirs."""

@@ -80,7 +80,10 @@ class BackedArray:
 
     def _place(self) -> str:
         where = self._m.location
-        return "in memory" if where is None else f"'{os.path.basename(str(where[0]))}', {where[1]}"
+        if where is not None:
+            return f"'{os.path.basename(str(where[0]))}', {where[1]}"
+        stacked = _core.stack_members(self._m)
+        return "in memory" if stacked is None else f"{len(stacked[1])} matrices along {stacked[0]}"
 
     def __repr__(self) -> str:
         n, m = self.shape
@@ -352,7 +355,12 @@ class BackedArray:
         return da.Array(graph, name, chunks=(lengths, (m,)), meta=meta)
 
     def __reduce__(self):
-        return _restore, _state(self)
+        stacked = _core.stack_members(self._m)
+        if stacked is None:
+            return _restore, _state(self)
+        along, members, aligned, fill = stacked
+        members = [(wrap(m, None), None if own is None else array_of(own)) for m, own in members]
+        return _restore_stack, (along, members, aligned, fill, self._m.chain())
 
     def __deepcopy__(self, memo):
         return self.copy()
@@ -529,6 +537,23 @@ def _chain_of(x):
         if x.ndim != 2:
             raise ValueError(f"expected a matrix of two dimensions, found {x.ndim}")
     return _core.Matrix.memory(to_core(x, "matrix")), None
+
+
+def stack(along: str, members, aligned: int, fill_value=None) -> BackedArray:
+    """Matrices along "obs" or "var": pairs of one and, for each of the `aligned` entries of the other axis, its own (-1
+    for none); None when they are the same. Nothing is read."""
+    fill = None
+    if fill_value is not None:
+        fill = (float(fill_value), isinstance(fill_value, int | np.integer))
+    parts = []
+    for x, own in members:
+        own = None if own is None else np.where(own < 0, 2**32 - 1, own).astype(np.uint32)
+        parts.append((as_backed(x)._m, own))
+    return wrap(_core.stack(along, parts, aligned, fill), None)
+
+
+def _restore_stack(along, members, aligned, fill, chain):
+    return wrap(_core.stack(along, [(x._m, own) for x, own in members], aligned, fill, chain), None)
 
 
 def _state(x: BackedArray):

@@ -1,47 +1,170 @@
-"""Several objects as one."""
+"""Several objects as one: what `anndata.concat` does, with matrices that stay where they are."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
 
 from . import _core
 from ._anndata import AnnDataOOM
+from ._arrays import BackedArray, as_backed, stack
 from ._compat import is_oom
+from ._raw import _FrozenRaw
 
 
 def concat(
-    adatas, *, join: str = "inner", label: str | None = None, keys=None, file=None, backend=None, index_unique=None,
-    merge=None, uns_merge=None, axis="obs", fill_value=None, pairwise=False,
+    adatas,
+    *,
+    axis="obs",
+    join: str = "inner",
+    merge=None,
+    uns_merge=None,
+    label: str | None = None,
+    keys=None,
+    index_unique: str | None = None,
+    fill_value=None,
+    pairwise: bool = False,
+    file=None,
+    backend=None,
 ) -> AnnDataOOM:
-    """Objects below one another, by `anndata.concat`: the parts come to memory for it.
+    """Objects along an axis, as `anndata.concat` has it; X, layers and raw are stacked lazily, nothing of them is read.
 
     Parameters
     ----------
     adatas
         AnnDataOOM or AnnData objects, or a mapping of keys to them.
+    axis
+        "obs" (0), cells below cells, or "var" (1), genes beside genes.
     join
-        "inner" for the genes all have, "outer" for those any has.
+        "inner" for what all have on the other axis, "outer" for what any has.
+    merge, uns_merge
+        What of the other axis, and of uns, is kept: None, "same", "unique", "first", "only", or a function.
     label, keys
-        Column of obs to note the origin in, and its values.
+        Column to note the origin in, and its values.
+    index_unique
+        Put between names and keys to make names unique.
+    fill_value
+        What reads where an object has nothing: 0 in a sparse result and NaN in a dense one by default.
+    pairwise
+        Whether obsp (varp along var) are kept, as blocks on the diagonal.
     file
-        Where to write the result, which is then opened; without it the result is in memory.
+        Where to write the result, streamed; it is then read from there.
+
+    Raises
+    ------
+    ValueError
+        No objects; X here and none there; names on the other axis that are not unique.
     """
     import anndata as ad
 
-    if isinstance(adatas, dict):
+    if isinstance(adatas, Mapping):
         if keys is not None:
             raise TypeError("keys: not together with a mapping of objects")
         keys, adatas = list(adatas), list(adatas.values())
-    parts = [a.to_adata() if is_oom(a) else a for a in adatas]
-    if not parts:
+    adatas = [a if is_oom(a) else AnnDataOOM(a) for a in adatas]
+    if not adatas:
         raise ValueError("adatas: expected at least one object, found none")
-    whole = ad.concat(
-        parts, join=join, label=label, keys=keys, index_unique=index_unique, merge=merge, uns_merge=uns_merge,
-        axis=axis, fill_value=fill_value, pairwise=pairwise,
+    along, across = _axes(axis)
+    _check_names(adatas, across)
+    inner = join == "inner"
+    frames = [_annotation(a, along, inner, merge, uns_merge, pairwise) for a in adatas]
+    whole = AnnDataOOM(
+        ad.concat(
+            frames,
+            axis=along,
+            join=join,
+            merge=merge,
+            uns_merge=uns_merge,
+            label=label,
+            keys=keys,
+            index_unique=index_unique,
+            fill_value=fill_value,
+            pairwise=pairwise,
+        )
     )
-    del parts
-    result = AnnDataOOM(whole)
+    names = getattr(whole, f"{across}_names")
+    matrices = [a.X for a in adatas]
+    if any(x is not None for x in matrices):
+        if any(x is None for x in matrices):
+            raise NotImplementedError("some of the objects have X and some have none: remove it, or set it everywhere")
+        whole.X = _stacked(adatas, matrices, along, across, names, fill_value)
+    for key in _keys([a.layers for a in adatas], inner):
+        layers = [as_backed(a.layers[key]) if key in a.layers else None for a in adatas]
+        whole.layers[key] = _stacked(adatas, layers, along, across, names, None if inner else fill_value)
+    raws = [a.raw for a in adatas]
+    if all(raw is not None for raw in raws):
+        objects = [_raw_object(a) for a in adatas]
+        options = {"label": label, "keys": keys, "index_unique": index_unique, "fill_value": fill_value}
+        raw = concat(objects, axis=axis, join=join, **options)
+        whole._raw = _FrozenRaw(raw.X, raw._var, raw.varm, whole.obs_names)
+    elif any(raw is not None for raw in raws):
+        import warnings
+
+        warnings.warn("only some of the objects have raw: it is left out", UserWarning, stacklevel=2)
     if file is None:
-        return result
-    result.write_h5ad(file)
+        return whole
+    whole.write_h5ad(file)
     return AnnDataOOM(_core.File(os.fspath(file)))
+
+
+def _axes(axis) -> tuple[str, str]:
+    if axis in ("obs", 0):
+        return "obs", "var"
+    if axis in ("var", 1):
+        return "var", "obs"
+    raise ValueError(f"axis: expected 'obs', 'var', 0 or 1, found {axis!r}")
+
+
+def _check_names(adatas, across: str) -> None:
+    indices = [getattr(a, f"{across}_names") for a in adatas]
+    for i, index in enumerate(indices):
+        if not index.is_unique:
+            twice = index[index.duplicated()][0]
+            raise pd.errors.InvalidIndexError(
+                f"{across}_names of object {i} are not unique ('{twice}'): {across}_names_make_unique() makes them so"
+            )
+
+
+def _keys(mappings, inner: bool) -> list:
+    """Keys all have, or any has, in the order they first appear."""
+    if inner:
+        return [k for k in mappings[0] if all(k in m for m in mappings)]
+    return list(dict.fromkeys(k for m in mappings for k in m))
+
+
+def _annotation(adata, along: str, inner: bool, merge, uns_merge, pairwise: bool):
+    """Everything but X, layers and raw, in memory: what `merge` and `join` will need of it."""
+    import anndata as ad
+
+    across = "var" if along == "obs" else "obs"
+    slots = [f"{along}m"]
+    slots += [f"{along}p"] if pairwise else []
+    slots += [f"{across}m", f"{across}p"] if merge is not None else []
+    kept = {slot: dict(getattr(adata, slot)) for slot in slots}
+    uns = dict(adata.uns) if uns_merge is not None else {}
+    return ad.AnnData(obs=adata.obs.copy(), var=adata.var.copy(), uns=uns, **kept)
+
+
+def _stacked(adatas, matrices, along: str, across: str, names: pd.Index, fill_value) -> BackedArray:
+    """Matrices along an axis, what they have of the other one brought to `names`; None is a matrix without any."""
+    members = []
+    for adata, matrix in zip(adatas, matrices):
+        own = getattr(adata, f"{across}_names")
+        if matrix is None:
+            n = len(getattr(adata, f"{along}_names"))
+            empty = np.zeros((n, 0) if along == "obs" else (0, n), dtype=bool)
+            members.append((as_backed(empty), np.full(len(names), -1)))
+        else:
+            members.append((matrix, None if names.equals(own) else own.get_indexer(names)))
+    return stack(along, members, len(names), fill_value)
+
+
+def _raw_object(adata) -> AnnDataOOM:
+    raw = adata.raw
+    out = AnnDataOOM(raw.X)
+    out.obs = pd.DataFrame(index=adata.obs_names)
+    out.var = raw.var
+    return out

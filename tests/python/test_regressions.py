@@ -2,6 +2,7 @@
 
 import gc
 import os
+import shutil
 
 import anndata as ad
 import h5py
@@ -294,9 +295,12 @@ def test_d4_no_sidecars(disk):
     assert sorted(os.listdir(folder)) == before
 
 
-def test_d5_modes_that_persist_nothing_are_refused(disk):
-    with pytest.raises(ValueError, match="backed"):
-        oom.read(disk.filename, backed="r+")
+def test_d5_r_plus_persists(disk, tmp_path):
+    path = shutil.copy(disk.filename, tmp_path / "copy.h5ad")
+    changed = oom.read(path, backed="r+")
+    changed.obs["new"] = 1
+    changed.save()
+    assert (ad.read_h5ad(path).obs["new"] == 1).all()
 
 
 def test_l1_arrays_keep_their_file(on_disk, X):

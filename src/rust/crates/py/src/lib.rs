@@ -9,6 +9,7 @@ mod from_py;
 mod graphs;
 mod matrix;
 mod run;
+mod stack;
 mod store;
 mod to_py;
 mod verbs;
@@ -25,6 +26,9 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     verbs::register(m)?;
     graphs::register(m)?;
     m.add_function(wrap_pyfunction!(write::write_h5ad, m)?)?;
+    m.add_function(wrap_pyfunction!(write::save_h5ad, m)?)?;
+    m.add_function(wrap_pyfunction!(stack::stack, m)?)?;
+    m.add_function(wrap_pyfunction!(stack::stack_members, m)?)?;
     m.add_function(wrap_pyfunction!(store::echo, m)?)?;
     Ok(())
 }

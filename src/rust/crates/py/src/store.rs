@@ -16,8 +16,15 @@ pub(crate) struct File(pub(crate) Arc<Store>);
 #[pymethods]
 impl File {
     #[new]
-    fn new(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
-        py.detach(|| quick(|| Store::open(path))).map(File)
+    #[pyo3(signature = (path, save=false))]
+    fn new(py: Python<'_>, path: PathBuf, save: bool) -> PyResult<Self> {
+        py.detach(|| quick(|| if save { Store::open_to_save(path) } else { Store::open(path) })).map(File)
+    }
+
+    /// Whether it was opened to be saved into.
+    #[getter]
+    fn can_save(&self) -> bool {
+        self.0.can_save()
     }
 
     #[getter]

@@ -6,7 +6,7 @@ use crate::from_py::from_py;
 use crate::matrix::Matrix;
 use crate::run::run;
 use crate::store::File;
-use anndataoom_core::write::{self, Compression, Frame, H5adPlan, Part, RawPlan, WriteOptions};
+use anndataoom_core::write::{self, Compression, Frame, H5adPlan, Part, RawPlan, SaveOptions, WriteOptions};
 use anndataoom_core::Error;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -85,18 +85,41 @@ pub(crate) fn write_h5ad(
     as_csc: Vec<String>,
 ) -> PyResult<()> {
     let plan = plan(plan_)?;
-    let compression = match (compression, level) {
-        (None, _) => Compression::None,
-        (Some("lzf"), _) => Compression::Lzf,
-        (Some("gzip"), level) if level.is_none_or(|l| l <= 9) => Compression::Gzip(level.unwrap_or(4)),
-        (Some("gzip"), level) => {
-            let found = format!("{level:?}");
-            return Err(to_py_err(Error::parameter("compression_opts", "a level from 0 to 9", found)));
-        }
-        (Some(other), _) => {
-            return Err(to_py_err(Error::parameter("compression", "None, 'gzip' or 'lzf'", format!("'{other}'"))))
-        }
-    };
+    let compression = compression_of(compression, level)?;
     let options = WriteOptions { compression, as_dense, as_csc };
     run(py, |ctx| write::write_h5ad(&plan, &path, &options, ctx))
+}
+
+fn compression_of(compression: Option<&str>, level: Option<u8>) -> PyResult<Compression> {
+    match (compression, level) {
+        (None, _) => Ok(Compression::None),
+        (Some("lzf"), _) => Ok(Compression::Lzf),
+        (Some("gzip"), level) if level.is_none_or(|l| l <= 9) => Ok(Compression::Gzip(level.unwrap_or(4))),
+        (Some("gzip"), level) => {
+            let found = format!("{level:?}");
+            Err(to_py_err(Error::parameter("compression_opts", "a level from 0 to 9", found)))
+        }
+        (Some(other), _) => {
+            Err(to_py_err(Error::parameter("compression", "None, 'gzip' or 'lzf'", format!("'{other}'"))))
+        }
+    }
+}
+
+type SavedLists = (File, Vec<String>, Vec<String>, Vec<String>);
+
+/// The file as it is after the save, and what was written, removed and left.
+#[pyfunction]
+#[pyo3(signature = (plan_, file, *, compression, level, x))]
+pub(crate) fn save_h5ad(
+    py: Python<'_>,
+    plan_: &Bound<'_, PyDict>,
+    file: &File,
+    compression: Option<&str>,
+    level: Option<u8>,
+    x: bool,
+) -> PyResult<SavedLists> {
+    let plan = plan(plan_)?;
+    let options = SaveOptions { compression: compression_of(compression, level)?, x };
+    let saved = run(py, |ctx| write::save_h5ad(&plan, &file.0, &options, ctx))?;
+    Ok((File(saved.store), saved.written, saved.removed, saved.left))
 }

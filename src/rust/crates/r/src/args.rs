@@ -51,6 +51,15 @@ impl Args {
         }
     }
 
+    /// A number, NaN and NA too; `None` when absent.
+    pub(crate) fn opt_fill(&self, name: &'static str) -> Result<Option<f64>> {
+        match self.opt_doubles(name) {
+            Ok(Some(v)) if v.len() == 1 => Ok(v.first().copied()),
+            Ok(None) => Ok(None),
+            _ => Err(Error::parameter(name, "one number", self.get(name).map_or_else(|| "NULL".to_owned(), found))),
+        }
+    }
+
     pub(crate) fn f64(&self, name: &'static str) -> Result<f64> {
         self.opt_f64(name)?.ok_or_else(|| Error::parameter(name, "one number", "NULL"))
     }

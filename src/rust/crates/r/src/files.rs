@@ -10,11 +10,12 @@ use anndataoom_core::{Error, Result};
 use extendr_api::prelude::*;
 use std::sync::Arc;
 
-/// `path`: the file opened.
+/// `path`, `save` (whether it shall be saved into): the file opened.
 #[extendr]
 fn rs_open(args: Robj) -> Robj {
     reply(args, |a, _| {
-        let store = Store::open(a.str("path")?)?;
+        let save = a.get("save").and_then(|s| s.as_bool()) == Some(true);
+        let store = if save { Store::open_to_save(a.str("path")?)? } else { Store::open(a.str("path")?)? };
         let path: Robj = store.path().to_string_lossy().as_ref().into();
         let pointer: Robj = ExternalPtr::new(StoreHandle(store)).into();
         list_of(["path", "pointer"].into_iter(), vec![path, pointer])

@@ -6,7 +6,7 @@ use crate::handles::MatrixHandle;
 use crate::reply::{reply, Notes};
 use crate::run::run;
 use crate::to_r::{list_of, to_r, transposed_to_r};
-use anndataoom_core::chain::Op;
+use anndataoom_core::chain::{Along, Fill, Member, Op, Stacked, MISSING};
 use anndataoom_core::element::Value;
 use anndataoom_core::matrix::{MemorySource, Source};
 use anndataoom_core::{ops, stream, Error, LazyMatrix, Result};
@@ -52,6 +52,27 @@ fn recorded(source: Arc<dyn Source>, a: &Args) -> Result<LazyMatrix> {
         Some(bytes) => LazyMatrix::from_bytes(source, bytes),
         None => Ok(LazyMatrix::new(source)),
     }
+}
+
+/// `along` ("obs" or "var"), `members` (each `matrix` and `from`, its position for every entry of the other axis, 0 for
+/// none), `aligned` (length of the other axis), `fill` (optional), `chain` (bytes, optional): a handle on the stack.
+#[extendr]
+fn rs_matrix_stack(args: Robj) -> Robj {
+    reply(args, |a, _| {
+        let along = if a.str("along")? == "var" { Along::Var } else { Along::Obs };
+        let list = a.get("members").and_then(|l| l.as_list()).unwrap_or_else(|| List::new(0));
+        let members = list
+            .values()
+            .map(|member| {
+                let member = Args::new(&member)?;
+                let place = |p: f64| if p >= 1.0 { p as u32 - 1 } else { MISSING };
+                let from = member.opt_doubles("from")?.map(|from| from.into_iter().map(place).collect());
+                Ok(Member { x: member.matrix("matrix")?, from })
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let fill = a.opt_fill("fill")?.map(|value| Fill { value, integer: value.fract() == 0.0 });
+        handle(recorded(Arc::new(Stacked::new(along, members, a.usize("aligned")?, fill)?), a)?)
+    })
 }
 
 /// `matrix`, `rows`, `columns` (positions from 1, optional): the selection.
@@ -105,7 +126,7 @@ fn rs_matrix_info(args: Robj) -> Robj {
             x.is_sparse().into(),
             x.describe().into(),
             ops.into(),
-            x.location().is_none().into(),
+            (source.location().is_none() && source.disk_bytes() == 0).into(),
         ];
         list_of(names.into_iter(), values)
     })
@@ -172,6 +193,7 @@ extendr_module! {
     mod matrices;
     fn rs_matrix_memory;
     fn rs_matrix_open;
+    fn rs_matrix_stack;
     fn rs_matrix_select;
     fn rs_matrix_log1p;
     fn rs_matrix_info;

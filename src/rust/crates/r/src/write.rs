@@ -2,10 +2,12 @@
 
 use crate::args::Args;
 use crate::from_r::{from_r, Place};
+use crate::handles::StoreHandle;
 use crate::reply::reply;
 use crate::run::run;
+use crate::to_r::list_of;
 use anndataoom_core::element::{SparseFormat, Value};
-use anndataoom_core::write::{self, Compression, Frame, H5adPlan, Part, RawPlan, WriteOptions};
+use anndataoom_core::write::{self, Compression, Frame, H5adPlan, Part, RawPlan, SaveOptions, WriteOptions};
 use anndataoom_core::{Error, Result};
 use extendr_api::prelude::*;
 
@@ -108,7 +110,24 @@ fn rs_write_h5ad(args: Robj) -> Robj {
     })
 }
 
+/// `plan`, `store`, `compression`, `compression_opts`, `x`: the file saved into; gives a handle on what it is now and the
+/// paths written, removed and left.
+#[extendr]
+fn rs_save_h5ad(args: Robj) -> Robj {
+    reply(args, |a, _| {
+        let plan = plan(a.get("plan").ok_or_else(|| bad("nothing in it"))?)?;
+        let options = SaveOptions { compression: compression(a)?, x: a.bool("x")? };
+        let store = a.store()?;
+        let saved = run(a, |ctx| write::save_h5ad(&plan, &store, &options, ctx))?;
+        let pointer: Robj = ExternalPtr::new(StoreHandle(saved.store)).into();
+        let (written, removed, left): (Robj, Robj, Robj) =
+            (saved.written.into(), saved.removed.into(), saved.left.into());
+        list_of(["pointer", "written", "removed", "left"].into_iter(), vec![pointer, written, removed, left])
+    })
+}
+
 extendr_module! {
     mod write;
     fn rs_write_h5ad;
+    fn rs_save_h5ad;
 }

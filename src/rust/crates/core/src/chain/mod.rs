@@ -7,9 +7,11 @@
 mod memo;
 mod op;
 mod program;
+mod stacked;
 
 pub(crate) use memo::CountSums;
 pub use op::{Covariates, Op};
+pub use stacked::{promote, Along, Fill, Member, Stacked, MISSING};
 
 use crate::element::DType;
 use crate::error::{Error, Result};

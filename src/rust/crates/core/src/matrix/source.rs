@@ -117,11 +117,16 @@ pub trait Source: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// When the element cannot be read.
     fn pass<'a>(&'a self, rows: Rows, columns: Option<Arc<ColumnMap>>, memory: usize) -> Result<Box<dyn Pass + 'a>>;
+
+    /// Itself, for a source made of other matrices, so that who saves a session can find them.
+    fn as_any(&self) -> Option<&dyn std::any::Any> {
+        None
+    }
 }
 
 /// One pass: a fixed sequence of blocks that depends on the source and the rows alone, never on threads or memory. Blocks may be
 /// read from several threads and out of order, each once; neighbouring blocks share a decoded chunk where they meet.
-pub trait Pass: Sync {
+pub trait Pass: Send + Sync {
     /// Row positions (in the delivered order) of each block; together they cover all rows.
     fn blocks(&self) -> &[Range<usize>];
 

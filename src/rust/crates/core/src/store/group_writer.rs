@@ -44,9 +44,9 @@ const CHUNK_BYTES: usize = 512 << 10;
 
 /// A group of a file being written.
 pub struct GroupWriter<'w> {
-    writer: &'w Writer,
-    group: hdf5::Group,
-    path: String,
+    pub(super) writer: &'w Writer,
+    pub(super) group: hdf5::Group,
+    pub(super) path: String,
 }
 
 /// A dataset of a file being written.
@@ -182,7 +182,7 @@ impl<'w> GroupWriter<'w> {
         self.group.link_exists(key)
     }
 
-    fn join(&self, key: &str) -> String {
+    pub(super) fn join(&self, key: &str) -> String {
         if self.path.is_empty() {
             key.to_owned()
         } else {

@@ -1,17 +1,16 @@
 //! An open h5ad file.
 
-use super::{filter, probe, Attribute, Node, Writer};
+use super::{filter, probe, update, Attribute, Node, Writer};
 use crate::error::{Error, Result};
-use anndata::backend::Backend;
-use anndata_hdf5::{H5File, H5};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A file opened read-only. Arrays and elements hold an `Arc` on it, so it lives as long as anything read from it.
-/// Nothing is ever written to it nor beside it.
+/// A file open for reading. Arrays and elements hold an `Arc` on it, so it lives as long as anything read from it.
+/// Through a store nothing is ever written to the file; what is saved into it is another store's.
 pub struct Store {
     path: PathBuf,
-    file: H5File,
+    file: hdf5::File,
+    update: Option<update::Open>,
 }
 
 impl std::fmt::Debug for Store {
@@ -21,20 +20,50 @@ impl std::fmt::Debug for Store {
 }
 
 impl Store {
-    /// Opens an existing HDF5 file for reading.
+    /// Opens an existing HDF5 file for reading. A save of it that was interrupted is finished first.
     ///
     /// # Errors
     /// [`Error::Io`] when it is not there, not readable or locked, [`Error::File`] when it is not HDF5 or truncated.
     pub fn open(path: impl AsRef<Path>) -> Result<Arc<Store>> {
-        let path = path.as_ref();
+        let path = Self::ready(path.as_ref())?;
+        let file = hdf5::File::open(&path).map_err(|e| probe::refused(&path, &e))?;
+        Ok(Arc::new(Store { path, file, update: None }))
+    }
+
+    /// The same for a file that shall be saved into (mode "r+"): see [`save_h5ad`](crate::write::save_h5ad).
+    ///
+    /// # Errors
+    /// As [`Store::open`]; [`Error::Io`] when it cannot be written or another process is writing to it.
+    pub fn open_to_save(path: impl AsRef<Path>) -> Result<Arc<Store>> {
+        let path = Self::ready(path.as_ref())?;
+        let (file, open) = update::open(&path)?;
+        Ok(Arc::new(Store::of_update(path, file, open)))
+    }
+
+    fn ready(path: &Path) -> Result<PathBuf> {
         let path = path.canonicalize().map_err(|e| Error::io(path, "open", &e))?;
+        update::recover(&path)?;
         probe::check(&path)?;
         filter::register();
-        let file = H5::open(&path).map_err(|e| match e.downcast_ref::<hdf5::Error>() {
-            Some(e) => probe::refused(&path, e),
-            None => Error::File { path: path.clone(), message: e.to_string() },
-        })?;
-        Ok(Arc::new(Store { path, file }))
+        Ok(path)
+    }
+
+    pub(super) fn of_update(path: PathBuf, file: hdf5::File, open: update::Open) -> Store {
+        Store { path, file, update: Some(open) }
+    }
+
+    pub(super) fn update(&self) -> Option<&update::Open> {
+        self.update.as_ref()
+    }
+
+    /// Whether it was opened to be saved into.
+    pub fn can_save(&self) -> bool {
+        self.update.is_some()
+    }
+
+    /// A plain handle on the file where HDF5 has none to give; `None` for a file it opened itself.
+    pub(crate) fn raw(&self) -> Option<std::io::Result<std::fs::File>> {
+        self.update.as_ref().map(update::Open::raw)
     }
 
     /// Starts a file that will replace `target` when it is complete; see [`Writer`].
@@ -94,11 +123,6 @@ impl Store {
 
     /// The HDF5 handle, for what the backend traits do not show.
     pub(crate) fn hdf5(&self) -> &hdf5::File {
-        &self.file
-    }
-
-    /// The handle as the `anndata` backend knows it.
-    pub(crate) fn backend(&self) -> &H5File {
         &self.file
     }
 }

@@ -2,17 +2,19 @@
 //!
 //! Reading: [`Store`] is an open file, [`Node`] a group or dataset in it, `Values` what a dataset, one field of it or
 //! an attribute holds. Writing: [`Writer`] is a file being made beside its target, [`GroupWriter`] and
-//! [`DatasetWriter`] fill it, [`Writer::commit`] puts it in place.
+//! [`DatasetWriter`] fill it, [`Writer::commit`] puts it in place. Saving into a file that stays is `update`'s.
 
 mod attribute;
 pub(crate) mod datatype;
 mod fault;
 pub(crate) mod filter;
+mod group_change;
 mod group_writer;
 mod hdf5_file;
 mod node;
 mod probe;
 mod transfer;
+mod update;
 mod writer;
 
 pub use attribute::Attribute;
@@ -21,4 +23,5 @@ pub use group_writer::{Compression, DatasetWriter, GroupWriter, Layout};
 pub use hdf5_file::{hdf5_version, Store, FILTERS};
 pub use node::Node;
 pub(crate) use transfer::Values;
+pub(crate) use update::Update;
 pub use writer::Writer;

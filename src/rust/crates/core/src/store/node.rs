@@ -2,9 +2,7 @@
 
 use super::{fault, Attribute, Store, Values};
 use crate::error::{Error, Result};
-use anndata::backend::GroupOp;
-use anndata_hdf5::{H5Dataset, H5Group};
-use hdf5::{Location, LocationType};
+use hdf5::{Dataset, Group, Location, LocationType};
 use std::sync::Arc;
 
 /// A group or dataset. Cheap to clone; keeps its file open.
@@ -17,8 +15,8 @@ pub struct Node {
 
 #[derive(Clone)]
 enum Object {
-    Group(Arc<H5Group>),
-    Dataset(Arc<H5Dataset>),
+    Group(Group),
+    Dataset(Dataset),
 }
 
 impl std::fmt::Debug for Node {
@@ -29,11 +27,11 @@ impl std::fmt::Debug for Node {
 
 impl Node {
     pub(super) fn open(store: &Arc<Store>, path: &str) -> Result<Node> {
-        let root = store.backend().open_group("/").map_err(|e| Error::File {
+        let root = store.hdf5().group("/").map_err(|e| Error::File {
             path: store.path().to_owned(),
             message: format!("its root group cannot be opened: {e}"),
         })?;
-        let mut node = Node { store: store.clone(), path: String::new(), object: Object::Group(Arc::new(root)) };
+        let mut node = Node { store: store.clone(), path: String::new(), object: Object::Group(root) };
         for key in path.split('/').filter(|k| !k.is_empty()) {
             node = node.child(key)?;
         }
@@ -45,7 +43,7 @@ impl Node {
     /// # Errors
     /// [`Error::Missing`] when there is none (or a link that leads nowhere), [`Error::Format`] for a dataset.
     pub fn child(&self, key: &str) -> Result<Node> {
-        let group = self.backend_group()?;
+        let group = self.group()?;
         let path = if self.path.is_empty() { key.to_owned() } else { format!("{}/{key}", self.path) };
         let missing =
             |hint: String| Err(Error::Missing { path: self.store.path().to_owned(), element: path.clone(), hint });
@@ -63,10 +61,8 @@ impl Node {
             found: e,
         };
         let object = match kind {
-            LocationType::Group => Object::Group(Arc::new(group.open_group(key).map_err(|e| broken(e.to_string()))?)),
-            LocationType::Dataset => {
-                Object::Dataset(Arc::new(group.open_dataset(key).map_err(|e| broken(e.to_string()))?))
-            }
+            LocationType::Group => Object::Group(group.group(key).map_err(|e| broken(e.to_string()))?),
+            LocationType::Dataset => Object::Dataset(group.dataset(key).map_err(|e| broken(e.to_string()))?),
             _ => {
                 return Err(Error::Unsupported {
                     path: self.store.path().to_owned(),
@@ -153,18 +149,14 @@ impl Node {
         Values::of_dataset(self)
     }
 
-    pub(crate) fn group(&self) -> Result<&hdf5::Group> {
-        self.backend_group().map(|g| &**g)
-    }
-
-    fn backend_group(&self) -> Result<&H5Group> {
+    pub(crate) fn group(&self) -> Result<&Group> {
         match &self.object {
             Object::Group(g) => Ok(g),
             Object::Dataset(_) => Err(self.format("a group", "a dataset")),
         }
     }
 
-    pub(crate) fn dataset(&self) -> Result<&hdf5::Dataset> {
+    pub(crate) fn dataset(&self) -> Result<&Dataset> {
         match &self.object {
             Object::Dataset(d) => Ok(d),
             Object::Group(_) => Err(self.format("a dataset", "a group")),

@@ -61,6 +61,18 @@ impl Writer {
         Ok(Writer { target, temporary, file: Some(file) })
     }
 
+    /// A writer to an open file, for [`Update`](super::Update), which sees to it that `target` stays whole.
+    pub(super) fn into_existing(target: &Path, file: hdf5::File) -> Writer {
+        Writer { target: target.to_owned(), temporary: Temporary(None), file: Some(file) }
+    }
+
+    /// Writes out everything HDF5 holds back and closes the file.
+    pub(super) fn finish(mut self) -> Result<()> {
+        let file = self.file.take().ok_or_else(|| Error::Internal("a file was closed twice".into()))?;
+        file.flush().map_err(|e| self.fault(&e))?;
+        file.close().map_err(|e| self.fault(&e))
+    }
+
     /// The file that will be replaced.
     pub fn target(&self) -> &Path {
         &self.target

@@ -2,7 +2,7 @@
 
 use super::chunks::Chunks;
 use super::encode::Piece;
-use super::matrix::{chunk_of, index_data, index_dtype, start_sparse, write_vector};
+use super::matrix::{chunk_of, index_data, index_dtype, offsets, start_sparse, write_vector};
 use super::spool::Spool;
 use crate::chain::LazyMatrix;
 use crate::context::Context;
@@ -63,11 +63,7 @@ pub fn write_csc(
         *sum += c as i64;
         Some(*sum)
     }));
-    let indptr: Data = match i32::try_from(total) {
-        Ok(_) => starts.map(|s| s as i32).collect::<Vec<_>>().into(),
-        Err(_) => starts.collect::<Vec<_>>().into(),
-    };
-    write_vector(&group, "indptr", indptr, compression, ctx)
+    write_vector(&group, "indptr", offsets(starts.collect()), compression, ctx)
 }
 
 /// Stored values of every column.

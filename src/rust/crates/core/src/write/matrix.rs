@@ -76,11 +76,7 @@ pub fn write_csr(
     }
     data.expect(written as usize)?;
     indices.expect(written as usize)?;
-    let indptr: Data = match i32::try_from(total) {
-        Ok(_) => indptr.into_iter().map(|p| p as i32).collect::<Vec<_>>().into(),
-        Err(_) => indptr.into(),
-    };
-    write_vector(&group, "indptr", indptr, compression, ctx)
+    write_vector(&group, "indptr", offsets(indptr), compression, ctx)
 }
 
 /// Writes `x` as a dense `array`, whatever its layout, in chunks of whole rows (compressed or not).
@@ -187,10 +183,34 @@ pub(super) fn index_data(indices: Vec<u32>, wide: bool) -> Data {
     }
 }
 
+/// `indptr` in the file's type: 32 bits while the last offset, the number of stored values, fits.
+pub(super) fn offsets(indptr: Vec<i64>) -> Data {
+    match i32::try_from(indptr.last().copied().unwrap_or(0)) {
+        Ok(_) => indptr.into_iter().map(|p| p as i32).collect::<Vec<_>>().into(),
+        Err(_) => indptr.into(),
+    }
+}
+
 /// First row of a block and the row after its last.
 fn range(block: &Block) -> Result<(usize, usize)> {
     match &block.positions {
         Positions::Range(r) => Ok((r.start, r.end)),
         Positions::List(_) => Err(Error::Internal("a pass in matrix order gave scattered rows".to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Past 2^31 - 1 values, where writing the file itself would take 8 GB.
+    #[test]
+    fn wide_offsets() {
+        let most = i64::from(i32::MAX);
+        assert_eq!(offsets(vec![0, 5, most]), Data::I32(vec![0, 5, i32::MAX]));
+        assert_eq!(offsets(vec![0, 5, most + 1]), Data::I64(vec![0, 5, most + 1]));
+        assert_eq!(offsets(vec![0]), Data::I32(vec![0]));
+        assert_eq!((index_dtype(false), index_dtype(true)), (DType::I32, DType::I64));
+        assert_eq!(index_data(vec![u32::MAX], true), Data::I64(vec![i64::from(u32::MAX)]));
     }
 }

@@ -3,7 +3,7 @@
 //! A [`H5adPlan`] says for every slot whether it is a value in memory, a chain to stream or an element to copy;
 //! [`write_h5ad`] carries it out. A worker thread that has read and transformed a block also compresses the chunks
 //! that become complete by it (`spool`); the calling thread hands them to HDF5 in order. Files are the same bytes for
-//! any number of threads.
+//! any number of threads. [`save_h5ad`] writes what changed into the file an object came from.
 
 mod check;
 mod chunks;
@@ -13,6 +13,8 @@ mod h5ad;
 mod matrix;
 mod part;
 mod plan;
+mod same;
+mod save;
 mod spool;
 
 pub use crate::store::Compression;
@@ -20,3 +22,4 @@ pub use csc::write_csc;
 pub use h5ad::write_h5ad;
 pub use matrix::{write_csr, write_dense, SPARSE_CHUNK};
 pub use plan::{Frame, H5adPlan, Part, RawPlan, WriteOptions};
+pub use save::{save_h5ad, SaveOptions, Saved};

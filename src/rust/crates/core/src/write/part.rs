@@ -53,7 +53,7 @@ pub(super) fn write_part(
 
 /// Whether an element can stand in a file of today as it is. Elements of anndata before 0.8 have no encoding, and a
 /// dataframe of version 0.1.0 points to its categories by references, which a copy would break.
-fn is_current(store: &Arc<Store>, element: &str) -> Result<bool> {
+pub(super) fn is_current(store: &Arc<Store>, element: &str) -> Result<bool> {
     if !store.exists(element) {
         // A field of a compound table, or nothing at all, which reading tells.
         return Ok(false);

@@ -22,6 +22,13 @@ impl RawFile {
     /// [`Error::Io`] when the file cannot be opened.
     pub(crate) fn of(store: &Store) -> Result<Option<RawFile>> {
         let hdf5 = store.hdf5();
+        if let Some(file) = store.raw() {
+            let path = store.path().to_owned();
+            let io = |e: std::io::Error| Error::io(&path, "open", &e);
+            let file = file.map_err(io)?;
+            let len = file.metadata().map_err(io)?.len();
+            return Ok(Some(RawFile { path, file, len }));
+        }
         let plain = hdf5.access_plist().is_ok_and(|p| matches!(p.get_driver(), Ok(hdf5::file::FileDriver::Sec2)));
         if !plain || !hdf5.is_read_only() {
             return Ok(None);

@@ -1,0 +1,152 @@
+#' Several objects as one
+#'
+#' Puts objects along an axis as `anndata.concat` does. X, layers and raw are stacked lazily: nothing of them is read,
+#' and every verb works on the whole as on one file. Names, data frames, embeddings and `uns` are combined in memory.
+#'
+#' @param adatas A list of `AnnDataOOM` objects; its names are the `keys`.
+#' @param axis `"obs"` for cells below cells, `"var"` for genes beside genes.
+#' @param join `"inner"` for what all have on the other axis, `"outer"` for what any has.
+#' @param merge,uns_merge What of the other axis (its data frame, `varm` and `varp`), and of `uns`, is kept: `NULL` for
+#'   nothing, `"same"` for what all have and agree on, `"unique"` for what nobody contradicts, `"first"` for the first
+#'   found, `"only"` for what only one has.
+#' @param label,keys Column to note the origin in, and its values.
+#' @param index_unique Put between names and keys to make names unique, for instance `"-"`.
+#' @param fill_value What reads where an object has nothing: 0 in a sparse result and `NA` in a dense one by default.
+#' @param pairwise Whether `obsp` (`varp` along var) is kept, as blocks on the diagonal.
+#' @param file Where to write the result, streamed; it is then read from there.
+#' @return An [AnnDataOOM-class]. Its matrices read from the files of its parts.
+#' @details Names have to be unique in R: repeated ones get `"-1"`, `"-2"`, ... with a warning, unless `index_unique`
+#'   makes them so.
+#' @seealso [AnnDataSet()] for many files.
+#' @examples
+#' adata <- read_h5ad(example_h5ad())
+#' both <- concat(list(a = adata[1:100, ], b = adata[201:250, 1:500]), label = "part", index_unique = "-")
+#' both
+#' table(both$obs$part)
+#' @export
+concat <- function(
+  adatas, axis = "obs", join = "inner", merge = NULL, uns_merge = NULL, label = NULL, keys = NULL,
+  index_unique = NULL, fill_value = NULL, pairwise = FALSE, file = NULL
+) {
+  if (is(adatas, "AnnDataOOM") || !is.list(adatas)) {
+    abort("parameter", "adatas: expected a list of AnnDataOOM objects, found ", describe(adatas))
+  }
+  if (length(adatas) == 0) abort("parameter", "adatas: expected at least one object, found none")
+  lapply(adatas, check_adata)
+  along <- one_of(axis, c("obs", "var"), "axis")
+  across <- setdiff(c("obs", "var"), along)
+  inner <- one_of(join, c("inner", "outer"), "join") == "inner"
+  if (!is.null(names(adatas)) && !is.null(keys)) abort("parameter", "keys: the list has names already")
+  if (is.null(keys)) keys <- if (is.null(names(adatas))) as.character(seq_along(adatas) - 1L) else names(adatas)
+  if (length(keys) != length(adatas)) {
+    abort("parameter", "keys: expected ", length(adatas), " of them, found ", length(keys))
+  }
+  keys <- as.character(keys)
+  adatas <- unname(adatas)
+  frames <- lapply(adatas, slot, along)
+  counts <- vapply(frames, nrow_of, 1)
+  names_along <- unlist(lapply(frames, row.names))
+  if (!is.null(index_unique)) names_along <- paste0(names_along, index_unique, rep(keys, counts))
+  names_along <- unique_names(as.character(names_along), along)
+  own <- lapply(adatas, function(a) row.names(slot(a, across)))
+  names_across <- if (inner) Reduce(intersect, own) else Reduce(union_of, own)
+  from <- lapply(own, function(names) if (!identical(names, names_across)) match(names_across, names, nomatch = 0L))
+
+  annotation <- bind_frames(frames, counts, inner)
+  if (!is.null(label)) annotation[[label]] <- factor(rep(keys, counts), levels = unique(keys))
+  attr(annotation, "row.names") <- names_along
+  other <- merge_lists(lapply(seq_along(adatas), function(i) {
+    frame <- slot(adatas[[i]], across)
+    lapply(frame, function(column) if (is.null(from[[i]])) column else na_rows(column, from[[i]]))
+  }), merge, "merge")
+  other <- structure(other, names = as.character(names(other)), row.names = names_across, class = "data.frame")
+  whole <- if (along == "obs") AnnDataOOM(obs = annotation, var = other) else AnnDataOOM(obs = other, var = annotation)
+
+  stacked <- function(matrices, fill = fill_value) {
+    members <- Map(function(x, from, n) {
+      if (!is.null(x)) return(list(x = as_oom(drop_names(x)), from = from))
+      none <- matrix(FALSE, if (along == "obs") n else 0, if (along == "obs") 0 else n)
+      list(x = as_oom(none), from = integer(length(names_across)))
+    }, matrices, from, counts)
+    stack_oom(along, members, length(names_across), fill)
+  }
+  with_x <- vapply(adatas, function(a) !is.null(a@X), NA)
+  if (any(with_x) && !all(with_x)) {
+    abort("state", "some of the objects have X and some have none: remove it, or set it everywhere")
+  }
+  if (all(with_x)) whole@X <- stacked(lapply(adatas, slot, "X"))
+  layers <- lapply(adatas, slot, "layers")
+  for (key in joint_keys(layers, inner)) {
+    whole@layers[[key]] <- stacked(lapply(layers, `[[`, key), if (!inner) fill_value)
+  }
+
+  elements <- function(part) {
+    lapply(adatas, function(a) lapply(slot(a, part), resolve))
+  }
+  whole <- set_part(whole, paste0(along, "m"), bind_elements(elements(paste0(along, "m")), counts, inner, fill_value))
+  if (!is.null(merge)) {
+    pick <- function(part, square) {
+      Map(function(items, from) lapply(items, reindex, from, square, fill_value), elements(part), from)
+    }
+    whole <- set_part(whole, paste0(across, "m"), merge_lists(pick(paste0(across, "m"), FALSE), merge, "merge"))
+    whole <- set_part(whole, paste0(across, "p"), merge_lists(pick(paste0(across, "p"), TRUE), merge, "merge"))
+  }
+  if (isTRUE(pairwise)) {
+    whole <- set_part(whole, paste0(along, "p"), bind_diagonal(elements(paste0(along, "p")), counts, inner))
+  }
+  if (!is.null(uns_merge)) whole <- set_part(whole, "uns", merge_lists(elements("uns"), uns_merge, "uns_merge"))
+
+  raw <- lapply(adatas, slot, "raw")
+  with_raw <- !vapply(raw, is.null, NA)
+  if (all(with_raw)) {
+    ends <- cumsum(counts)
+    parts <- Map(function(raw, adata, n, end) {
+      obs <- adata@obs[character()]
+      if (along == "obs") row.names(obs) <- names_along[seq_len(n) + end - n]
+      part <- AnnDataOOM(obs = obs, var = raw@var)
+      part@X <- raw@X
+      part
+    }, raw, adatas, counts, ends)
+    both <- concat(parts, axis, join, fill_value = fill_value)
+    whole@raw <- methods::new("OOMRaw", X = both@X, var = both@var, varm = list())
+  } else if (any(with_raw)) {
+    warn("raw", "only some of the objects have raw: it is left out")
+  }
+  if (is.null(file)) return(whole)
+  write_h5ad(whole, file)
+  read_h5ad(file)
+}
+
+#' Many files as one object
+#'
+#' Cells of all files below one another, nothing of their matrices read: quality control, highly variable genes (also by
+#' `batch_key`), principal components and all other verbs stream from file to file.
+#'
+#' @param files Paths of h5ad files, or a list of paths and `AnnDataOOM` objects. Names, or else the names of the files,
+#'   go into the column `add_key`.
+#' @param add_key Column of `obs` that says where a cell is from; `NULL` for none.
+#' @param join,index_unique,... As in [concat()].
+#' @return An [AnnDataOOM-class].
+#' @examples
+#' all <- AnnDataSet(c(one = example_h5ad(), two = example_h5ad()), index_unique = "-")
+#' all
+#' all <- qc_metrics(all)
+#' tapply(all$obs$total_counts, all$obs$sample, mean)
+#' @export
+AnnDataSet <- function(files, add_key = "sample", join = "inner", index_unique = NULL, ...) {
+  if (is.character(files)) files <- as.list(files)
+  if (!is.list(files) || length(files) == 0) {
+    abort("parameter", "files: expected paths of h5ad files, found ", describe(files))
+  }
+  called <- names(files)
+  if (is.null(called)) {
+    called <- vapply(seq_along(files), function(i) {
+      if (is.character(files[[i]])) sub("[.][^.]*$", "", basename(files[[i]])) else as.character(i - 1L)
+    }, "")
+  }
+  if (anyDuplicated(called)) {
+    abort("name", "files: names are not unique: ", some_of(called[duplicated(called)]), "; give the list names")
+  }
+  adatas <- lapply(files, function(f) if (is.character(f)) read_h5ad(f) else f)
+  concat(stats::setNames(adatas, called), join = join, label = add_key, index_unique = index_unique, ...)
+}

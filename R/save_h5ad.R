@@ -1,0 +1,70 @@
+#' Save what changed into the file
+#'
+#' Puts what changed since the file was opened with `read_h5ad(path, mode = "r+")` into that file, element by element;
+#' nothing else is written. All of it is in the file or, whatever happens to the process, nothing.
+#'
+#' @param adata An [AnnDataOOM-class] of a file opened with `mode = "r+"`.
+#' @param X Whether a changed X is written too. That is a pass over the matrix.
+#' @param compression,compression_opts Compression of what is written, as in [write_h5ad()].
+#' @return The object as it is in the file now, invisibly: go on with it. `adata` and objects made from it go on showing
+#'   what was there.
+#' @details
+#' The name says what base R's `save()` does not: that it saves into an h5ad file.
+#'
+#' New elements are added to the file and the old ones left unused, so a file grows with every save; [write_h5ad()]
+#' makes a compact one. While something is saved, nobody else may have the file open. What is saved is prepared in a file
+#' beside it, `.name.save`; should the process be killed while that is copied in, the next one to open the file ends the
+#' copying.
+#' @examples
+#' path <- tempfile(fileext = ".h5ad")
+#' file.copy(example_h5ad(), path)
+#' adata <- read_h5ad(path, mode = "r+")
+#' adata <- qc_metrics(adata)
+#' adata <- save_h5ad(adata)
+#' names(read_h5ad(path)$obs)
+#' @export
+save_h5ad <- function(adata, X = FALSE, compression = "gzip", compression_opts = NULL) {
+  check_adata(adata)
+  if (is.null(adata@file)) abort("state", "this object is in memory: write it with write_h5ad()")
+  if (is.null(compression)) compression <- "none"
+  one_of(compression, c("gzip", "lzf", "none"), "compression")
+  old <- adata@file
+  saved <- rs_work(
+    "saving", rs_save_h5ad, plan = write_plan(adata), store = store_of(old), compression = compression,
+    compression_opts = compression_opts, x = X
+  )
+  new <- new.env(parent = emptyenv())
+  new$path <- old$path
+  new$save <- TRUE
+  new$store <- saved$pointer
+  new$pid <- Sys.getpid()
+  new$size <- file.size(new$path)
+  if (length(saved$left)) {
+    inform("save", "X differs from the file's and stays as it is there: save_h5ad(adata, X = TRUE) writes it")
+  }
+  invisible(rebind(adata, old, new, c(saved$written, saved$removed)))
+}
+
+# `adata` on a file that was saved into: what is still there is read from it.
+rebind <- function(adata, old, new, changed) {
+  move <- function(x, name) {
+    if (is(x, "OOMMatrix")) {
+      if (name %in% changed) return(oom_from_file(new, name))
+      if (!identical(x@file, old) || x@element %in% changed) return(x)
+      reply <- rs_call(rs_matrix_open, store = store_of(new), element = x@element, chain = x@chain)
+      return(new_oom(reply, new, x@element, NULL, x@Dimnames))
+    }
+    if (is_on_disk(x) && identical(x$file, old) && !x$element %in% changed) x$file <- new
+    x
+  }
+  all <- function(items, part) if (length(items)) Map(move, items, paste0(part, "/", names(items))) else items
+  if (!is.null(adata@X)) adata@X <- move(adata@X, "X")
+  for (part in c("layers", "obsm", "varm", "obsp", "varp", "uns")) slot(adata, part) <- all(slot(adata, part), part)
+  if (!is.null(adata@raw)) {
+    adata@raw@X <- move(adata@raw@X, "raw/X")
+    adata@raw@varm <- all(adata@raw@varm, "raw/varm")
+  }
+  adata@file <- new
+  adata@origin$rows <- adata@origin$columns <- NULL
+  adata
+}

@@ -1,0 +1,114 @@
+"""`AnnDataSet`: many files as one object."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from . import _core
+from ._anndata import AnnDataOOM
+from ._concat import concat
+
+
+class AnnDataSet(AnnDataOOM):
+    """Files below one another as one lazy object: cells of all, genes that all have (or any has).
+
+    Parameters
+    ----------
+    adatas
+        Pairs of a name and a file or object, or a mapping of them; without names files are called as they are.
+    filename
+        Where to write the whole, streamed; it is then read from there. Without it matrices stay where they are.
+    add_key
+        Column of obs that says which of them a cell is from; None for none.
+    use_absolute_path, backend
+        Of version 0.1.8; paths are always absolute.
+    join, index_unique, **kwargs
+        As in `concat`.
+    """
+
+    def __init__(
+        self,
+        adatas,
+        *,
+        filename=None,
+        add_key: str | None = "sample",
+        use_absolute_path: bool = False,
+        backend=None,
+        join: str = "inner",
+        index_unique: str | None = None,
+        **kwargs,
+    ):
+        members = _members(adatas)
+        if not members:
+            raise ValueError("adatas: expected at least one file, found none")
+        whole = concat(members, join=join, label=add_key, index_unique=index_unique, file=filename, **kwargs)
+        super().__init__()
+        self._adopt(whole)
+        self._members, self._closed = members, False
+
+    @property
+    def adatas(self) -> dict[str, AnnDataOOM]:
+        """The objects, by name."""
+        return dict(self._members)
+
+    @property
+    def backend(self) -> str:
+        """ "hdf5", the only one."""
+        return "hdf5"
+
+    def is_closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed
+
+    def close(self) -> None:
+        """Lets go of the files; arrays taken from this object keep theirs."""
+        super().close()
+        self._members, self._closed = {}, True
+
+    def obs_ix(self, names) -> list[int]:
+        """Positions of cells by name."""
+        return self._resolve_index(names).tolist()
+
+    def var_ix(self, names) -> list[int]:
+        """Positions of genes by name."""
+        return self._resolve_index(names, axis="var").tolist()
+
+    def to_adata(self, obs_indices=None, var_indices=None, copy_x: bool = True, file=None, backed=None):
+        """Some cells and genes as an anndata.AnnData in memory, or streamed to `file` and read from there.
+
+        Without `copy_x` the result has no X.
+        """
+        rows = slice(None) if obs_indices is None else obs_indices
+        part = self[rows, slice(None) if var_indices is None else var_indices]
+        if not copy_x:
+            part.X = None
+        return part.to_adata() if file is None else part.copy(filename=file)
+
+    def split_obs_by(self, key: str, out_dir="./") -> dict[str, AnnDataOOM]:
+        """A file in `out_dir` for each value of a column of obs, named for it."""
+        os.makedirs(out_dir, exist_ok=True)
+        values = self.obs[key].astype(str)
+        parts = {}
+        for value in dict.fromkeys(values):
+            if os.path.basename(value) != value:
+                raise ValueError(f"'{value}' of obs['{key}'] cannot be the name of a file")
+            path = os.path.join(out_dir, f"{value}.h5ad")
+            parts[value] = self[(values == value).to_numpy()].copy(filename=path)
+        return parts
+
+
+def _members(adatas) -> dict[str, AnnDataOOM]:
+    pairs = list(adatas.items()) if isinstance(adatas, Mapping) else list(adatas)
+    out: dict[str, AnnDataOOM] = {}
+    for pair in pairs:
+        name, value = pair if isinstance(pair, tuple) else (None, pair)
+        if isinstance(value, str | os.PathLike):
+            if name is None:
+                name = os.path.splitext(os.path.basename(os.fspath(value)))[0]
+            value = AnnDataOOM(_core.File(os.fspath(value)))
+        name = str(len(out)) if name is None else str(name)
+        if name in out:
+            raise ValueError(f"adatas: the name '{name}' is there twice; give pairs of a name and a file")
+        out[name] = value
+    return out

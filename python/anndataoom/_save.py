@@ -1,0 +1,76 @@
+"""Mode "r+": what changed goes into the file an object was read from."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+
+from . import _core
+from ._arrays import BackedArray, open_matrix, wrap
+from ._convert import to_core
+from ._elements import OnDisk
+from ._write import plan, strings_to_categoricals
+
+
+def save(adata, *, X: bool = False, compression=None, compression_opts=None) -> list[str]:
+    """See `AnnDataOOM.save`."""
+    file = adata._file
+    if file is None:
+        raise ValueError("this object was not read from a file: write it with write_h5ad()")
+    for holder in (adata._obs, adata._var):
+        if holder.touched:
+            # Columns of the file stay what they are there.
+            own = set() if holder.disk is None else set(holder.disk.file.column_names(holder.disk.element))
+            new = holder.frame.loc[:, [c not in own for c in holder.frame.columns]].copy()
+            strings_to_categoricals(new)
+            for name in new.columns:
+                holder.frame[name] = new[name]
+    everything = plan(adata, convert=False)
+    # As values, layers in memory can be compared with what the file has.
+    for i, (key, value) in enumerate(adata.layers._items.items()):
+        if not isinstance(value, BackedArray | OnDisk):
+            everything["layers"][i] = (key, ("value", to_core(value, f"layers/{key}")))
+    now, written, removed, left = _core.save_h5ad(
+        everything, file, compression=compression, level=compression_opts, x=X
+    )
+    _rebind(adata, file, now, {*written, *removed})
+    if left:
+        warnings.warn("X differs from the file's and stays as it is there: save(X=True) writes it", stacklevel=3)
+    return written + removed
+
+
+def _rebind(adata, old: _core.File, now: _core.File, changed: set) -> None:
+    """What is still in the file is read from what it is now."""
+
+    def matrix(x, name: str):
+        if not isinstance(x, BackedArray):
+            return x
+        if name in changed:
+            return open_matrix(now, name)
+        where = x._m.location
+        if x._file is not old or where is None or where[1] in changed:
+            return x
+        return wrap(_core.Matrix.open(now, where[1], x._m.chain()), now)
+
+    def elements(mapping, slot: str):
+        for key, value in mapping._items.items():
+            if isinstance(value, OnDisk):
+                if value.file is old and value.element not in changed:
+                    mapping._items[key] = replace(value, file=now)
+            elif isinstance(value, BackedArray):
+                mapping._items[key] = matrix(value, f"{slot}/{key}")
+
+    def frame(holder, name: str):
+        holder._disk = OnDisk(now, name)
+
+    adata._file = now
+    adata._X = matrix(adata._X, "X")
+    frame(adata._obs, "obs")
+    frame(adata._var, "var")
+    for slot in ("layers", "obsm", "varm", "obsp", "varp", "uns"):
+        elements(getattr(adata, f"_{slot}"), slot)
+    raw = adata._raw
+    if hasattr(raw, "_X"):
+        raw._X = matrix(raw._X, "raw/X")
+        frame(raw._var, "raw/var")
+        elements(raw.varm, "raw/varm")

@@ -1,0 +1,182 @@
+//! Several matrices as one, below one another or side by side: the source behind concatenation.
+//!
+//! A [`Stacked`] holds chains, not data. A pass over it opens a pass over each member for the rows and columns it
+//! needs, so selections are pushed down to the files, and every member keeps what is recorded on it.
+
+mod dtype;
+mod pass;
+
+pub use dtype::{promote, Fill};
+
+use super::LazyMatrix;
+use crate::element::DType;
+use crate::error::{Error, Result};
+use crate::matrix::{ColumnMap, Layout, Location, Pass, Rows, Source};
+use std::sync::Arc;
+
+/// Stands for a row or column a member does not have, in [`Member::from`].
+pub const MISSING: u32 = u32::MAX;
+
+/// The axis that becomes longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Along {
+    /// Members lie below one another; their columns are aligned.
+    Obs,
+    /// Members lie side by side; their rows are aligned.
+    Var,
+}
+
+/// One matrix of a stack.
+#[derive(Debug, Clone)]
+pub struct Member {
+    /// The matrix.
+    pub x: LazyMatrix,
+    /// For each entry of the aligned axis of the stack (columns along obs, rows along var) the member's own, or
+    /// [`MISSING`]; `None` when they are the same.
+    pub from: Option<Arc<[u32]>>,
+}
+
+/// Matrices stacked along an axis, the other one aligned; what a member lacks reads as the fill value.
+///
+/// It is sparse as soon as one member is (as `anndata.concat` has it), and then dense members lose their zeros. The
+/// dtype is numpy's common one, widened where a member cannot hold the fill value.
+#[derive(Debug)]
+pub struct Stacked {
+    along: Along,
+    members: Vec<Member>,
+    shape: (usize, usize),
+    sparse: bool,
+    dtype: DType,
+    fill: Fill,
+    /// First row (column along var) of each member, and the number of all.
+    starts: Vec<usize>,
+}
+
+impl Stacked {
+    /// Stacks `members` along an axis; `aligned` is the length of the other one. Without `fill`, what a member lacks is
+    /// 0 in a sparse result and NaN in a dense one.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] without members; [`Error::Shape`] when a map has another length than `aligned` or a member
+    /// without map another extent; [`Error::Index`] for a map that points past a member's end; [`Error::Parameter`] when
+    /// the result has 2^32 rows or columns or more.
+    pub fn new(along: Along, members: Vec<Member>, aligned: usize, fill: Option<Fill>) -> Result<Self> {
+        if members.is_empty() {
+            return Err(Error::parameter("adatas", "at least one object", "none"));
+        }
+        let (axis, mut starts) = (if along == Along::Obs { "var" } else { "obs" }, vec![0usize]);
+        for member in &members {
+            let (n, m) = member.x.shape();
+            let (own, other) = if along == Along::Obs { (m, n) } else { (n, m) };
+            match &member.from {
+                None if own != aligned => return Err(Error::shape(member.x.name(), format!("{aligned} {axis}"), own)),
+                Some(from) if from.len() != aligned => {
+                    return Err(Error::shape(format!("map of {axis} of {}", member.x.name()), aligned, from.len()))
+                }
+                Some(from) => {
+                    if let Some(&i) = from.iter().find(|&&i| i != MISSING && i as usize >= own) {
+                        return Err(Error::Index { axis, index: i64::from(i), len: own });
+                    }
+                }
+                None => {}
+            }
+            starts.push(starts.last().copied().unwrap_or(0) + other);
+        }
+        let total = starts.last().copied().unwrap_or(0);
+        if u32::try_from(total).is_err() || u32::try_from(aligned).is_err() {
+            return Err(Error::parameter("adatas", "fewer than 4294967295 rows and columns together", total));
+        }
+        let shape = if along == Along::Obs { (total, aligned) } else { (aligned, total) };
+        let sparse = members.iter().any(|m| m.x.is_sparse());
+        let fill = fill.unwrap_or(if sparse { Fill::ZERO } else { Fill::NAN });
+        let dtype = members
+            .iter()
+            .map(|m| {
+                let own = if along == Along::Obs { m.x.shape().1 } else { m.x.shape().0 };
+                dtype::aligned(m.x.dtype(), sparse, own, m.from.as_deref(), fill)
+            })
+            .reduce(promote)
+            .unwrap_or(DType::F64);
+        Ok(Stacked { along, members, shape, sparse, dtype, fill, starts })
+    }
+
+    /// The axis.
+    pub fn along(&self) -> Along {
+        self.along
+    }
+
+    /// The matrices, in order.
+    pub fn members(&self) -> &[Member] {
+        &self.members
+    }
+
+    /// What a member lacks reads as this.
+    pub fn fill(&self) -> Fill {
+        self.fill
+    }
+
+    /// Whether every member has every entry of the aligned axis.
+    fn complete(&self) -> bool {
+        self.members.iter().all(|m| m.from.as_ref().is_none_or(|from| !from.contains(&MISSING)))
+    }
+}
+
+impl Source for Stacked {
+    fn shape(&self) -> (usize, usize) {
+        self.shape
+    }
+
+    fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    fn layout(&self) -> Layout {
+        if self.sparse {
+            Layout::Csr
+        } else {
+            Layout::Dense
+        }
+    }
+
+    /// Exact when members are stacked whole, else at most that many.
+    fn nnz(&self) -> Option<u64> {
+        if !self.sparse {
+            return None;
+        }
+        let all = self.shape.0 as u64 * self.shape.1 as u64;
+        if self.fill.value != 0.0 && !self.complete() {
+            return Some(all);
+        }
+        let stored = self.members.iter().map(|m| {
+            let (source, (n, p)) = (m.x.source(), m.x.shape());
+            match source.nnz().filter(|_| m.x.is_sparse()) {
+                Some(nnz) => nnz.min(n as u64 * p as u64),
+                None => n as u64 * p as u64,
+            }
+        });
+        Some(stored.sum::<u64>().min(all))
+    }
+
+    fn disk_bytes(&self) -> u64 {
+        self.members.iter().map(|m| m.x.source().disk_bytes()).sum()
+    }
+
+    fn location(&self) -> Option<Location> {
+        None
+    }
+
+    fn pass<'a>(&'a self, rows: Rows, columns: Option<Arc<ColumnMap>>, memory: usize) -> Result<Box<dyn Pass + 'a>> {
+        Ok(Box::new(pass::StackedPass::new(self, rows, columns.as_deref(), memory)?))
+    }
+
+    fn as_any(&self) -> Option<&dyn std::any::Any> {
+        Some(self)
+    }
+}
+
+impl LazyMatrix {
+    /// The stack below, when the source is one.
+    pub fn stack(&self) -> Option<&Stacked> {
+        self.source().as_any()?.downcast_ref()
+    }
+}

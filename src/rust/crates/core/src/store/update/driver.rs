@@ -1,0 +1,283 @@
+//! The HDF5 file driver over a [`View`].
+//!
+//! The structures are those of `H5FDdevelop.h` in HDF5 1.14 and 2.x (class version 1), which the `hdf5-sys` crate does
+//! not have; the library checks the version when the driver is registered.
+
+use super::view::View;
+use hdf5::{from_id, h5call};
+use hdf5_sys::h5f::{H5Fopen, H5F_ACC_RDONLY, H5F_ACC_RDWR};
+use hdf5_sys::h5p::{H5Pget_driver_info, H5Pset_driver};
+use std::collections::HashMap;
+use std::ffi::{c_char, c_int, c_uint, c_ulong, c_void, CString};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// `H5FD_class_t`. Functions this driver does not have are null pointers.
+#[repr(C)]
+struct Class {
+    version: c_uint,
+    value: c_int,
+    name: *const c_char,
+    maxaddr: u64,
+    fc_degree: c_int,
+    terminate: Absent,
+    sb_size: Absent,
+    sb_encode: Absent,
+    sb_decode: Absent,
+    fapl_size: usize,
+    fapl_get: Absent,
+    fapl_copy: Absent,
+    fapl_free: Absent,
+    dxpl_size: usize,
+    dxpl_copy: Absent,
+    dxpl_free: Absent,
+    open: unsafe extern "C" fn(*const c_char, c_uint, i64, u64) -> *mut Opened,
+    close: unsafe extern "C" fn(*mut Opened) -> c_int,
+    cmp: unsafe extern "C" fn(*const Opened, *const Opened) -> c_int,
+    query: unsafe extern "C" fn(*const Opened, *mut c_ulong) -> c_int,
+    get_type_map: Absent,
+    alloc: Absent,
+    free: Absent,
+    get_eoa: unsafe extern "C" fn(*const Opened, c_int) -> u64,
+    set_eoa: unsafe extern "C" fn(*mut Opened, c_int, u64) -> c_int,
+    get_eof: unsafe extern "C" fn(*const Opened, c_int) -> u64,
+    get_handle: Absent,
+    read: unsafe extern "C" fn(*mut Opened, c_int, i64, u64, usize, *mut c_void) -> c_int,
+    write: unsafe extern "C" fn(*mut Opened, c_int, i64, u64, usize, *const c_void) -> c_int,
+    read_vector: Absent,
+    write_vector: Absent,
+    read_selection: Absent,
+    write_selection: Absent,
+    flush: Absent,
+    truncate: unsafe extern "C" fn(*mut Opened, i64, bool) -> c_int,
+    lock: Absent,
+    unlock: Absent,
+    del: Absent,
+    ctl: Absent,
+    fl_map: [c_int; 7],
+}
+
+type Absent = Option<unsafe extern "C" fn()>;
+
+// SAFETY: nothing in it ever changes, and its one pointer is to a literal.
+unsafe impl Sync for Class {}
+
+/// `H5FD_t`, which the library fills in, and what this driver adds.
+#[repr(C)]
+struct Opened {
+    driver_id: i64,
+    cls: *const c_void,
+    fileno: c_ulong,
+    access_flags: c_uint,
+    feature_flags: c_ulong,
+    maxaddr: u64,
+    base_addr: u64,
+    threshold: u64,
+    alignment: u64,
+    paged_aggr: bool,
+    view: Arc<View>,
+    eoa: u64,
+}
+
+/// Metadata and small data are gathered into larger reads and writes.
+const FEATURES: c_ulong = 0x1 | 0x6 | 0x8 | 0x10;
+
+static CLASS: Class = Class {
+    version: 1,
+    // Between the numbers the library keeps for itself and those it gives out.
+    value: 486,
+    name: c"anndataoom".as_ptr(),
+    maxaddr: i64::MAX as u64,
+    fc_degree: 1, // H5F_CLOSE_WEAK
+    terminate: None,
+    sb_size: None,
+    sb_encode: None,
+    sb_decode: None,
+    fapl_size: size_of::<u64>(),
+    fapl_get: None,
+    fapl_copy: None,
+    fapl_free: None,
+    dxpl_size: 0,
+    dxpl_copy: None,
+    dxpl_free: None,
+    open: open_file,
+    close: close_file,
+    cmp: compare,
+    query,
+    get_type_map: None,
+    alloc: None,
+    free: None,
+    get_eoa,
+    set_eoa,
+    get_eof,
+    get_handle: None,
+    read,
+    write,
+    read_vector: None,
+    write_vector: None,
+    read_selection: None,
+    write_selection: None,
+    flush: None,
+    truncate,
+    lock: None,
+    unlock: None,
+    del: None,
+    ctl: None,
+    // H5FD_FLMAP_DICHOTOMY: freed data is never used for metadata.
+    fl_map: [1, 1, 1, 3, 3, 1, 1],
+};
+
+extern "C" {
+    fn H5FDregister(class: *const Class) -> i64;
+}
+
+/// The last number given out, and the views by number.
+type Waiting = (u64, HashMap<u64, Arc<View>>);
+
+/// Views waiting to be opened, by the number the access property list carries.
+static WAITING: Mutex<Option<Waiting>> = Mutex::new(None);
+
+fn waiting<T>(work: impl FnOnce(&mut u64, &mut HashMap<u64, Arc<View>>) -> T) -> T {
+    // Nothing that can panic runs while it is held.
+    let mut state = WAITING.lock().unwrap_or_else(PoisonError::into_inner);
+    let (next, views) = state.get_or_insert_with(|| (0, HashMap::new()));
+    work(next, views)
+}
+
+/// Opens the HDF5 file a view shows; `path` is for messages.
+pub(super) fn open(view: &Arc<View>, path: &Path, write: bool) -> hdf5::Result<hdf5::File> {
+    static DRIVER: Mutex<i64> = Mutex::new(0);
+    let driver = {
+        let mut driver = DRIVER.lock().unwrap_or_else(PoisonError::into_inner);
+        if *driver <= 0 {
+            *driver = h5call!(H5FDregister(&CLASS))?;
+        }
+        *driver
+    };
+    let name = path.to_str().and_then(|s| CString::new(s).ok());
+    let name = name.ok_or_else(|| hdf5::Error::from("the file's name is not UTF-8, or has a NUL in it"))?;
+    let access = {
+        use hdf5::file::LibraryVersion::{V110, V18};
+        hdf5::plist::FileAccess::build().libver_bounds(V18, V110).finish()?
+    };
+    let number = waiting(|next, views| {
+        *next += 1;
+        views.insert(*next, view.clone());
+        *next
+    });
+    let opened = (|| {
+        h5call!(H5Pset_driver(access.id(), driver, (&raw const number).cast()))?;
+        let flags = if write { H5F_ACC_RDWR } else { H5F_ACC_RDONLY };
+        let id = h5call!(H5Fopen(name.as_ptr(), flags, access.id()))?;
+        // SAFETY: the identifier was just returned by the constructor.
+        unsafe { from_id(id) }
+    })();
+    waiting(|_, views| views.remove(&number));
+    opened
+}
+
+// The library calls these with pointers `open_file` gave it, one at a time, and never after `close_file`.
+
+unsafe extern "C" fn open_file(_: *const c_char, _: c_uint, access: i64, maxaddr: u64) -> *mut Opened {
+    // SAFETY: the property list is the one `open` made, whose driver information is a number.
+    let number = unsafe { H5Pget_driver_info(access).cast::<u64>().as_ref() };
+    let view = number.and_then(|number| waiting(|_, views| views.get(number).cloned()));
+    let Some(view) = view else { return std::ptr::null_mut() };
+    Box::into_raw(Box::new(Opened {
+        driver_id: 0,
+        cls: std::ptr::null(),
+        fileno: 0,
+        access_flags: 0,
+        feature_flags: 0,
+        maxaddr,
+        base_addr: 0,
+        threshold: 0,
+        alignment: 0,
+        paged_aggr: false,
+        view,
+        eoa: 0,
+    }))
+}
+
+unsafe extern "C" fn close_file(file: *mut Opened) -> c_int {
+    // SAFETY: made by `open_file`, closed once.
+    drop(unsafe { Box::from_raw(file) });
+    0
+}
+
+unsafe extern "C" fn compare(a: *const Opened, b: *const Opened) -> c_int {
+    // Every opening is a file of its own: what one saves, another does not see.
+    // SAFETY: both are open.
+    let (a, b) = unsafe { (Arc::as_ptr(&(*a).view), Arc::as_ptr(&(*b).view)) };
+    a.cmp(&b) as c_int
+}
+
+unsafe extern "C" fn query(_: *const Opened, flags: *mut c_ulong) -> c_int {
+    if !flags.is_null() {
+        // SAFETY: the library passes a place for the flags.
+        unsafe { *flags = FEATURES };
+    }
+    0
+}
+
+unsafe extern "C" fn get_eoa(file: *const Opened, _: c_int) -> u64 {
+    // SAFETY: open.
+    unsafe { (*file).eoa }
+}
+
+unsafe extern "C" fn set_eoa(file: *mut Opened, _: c_int, address: u64) -> c_int {
+    // SAFETY: open.
+    unsafe { (*file).eoa = address };
+    0
+}
+
+unsafe extern "C" fn get_eof(file: *const Opened, _: c_int) -> u64 {
+    // SAFETY: open.
+    unsafe { (*file).view.len() }
+}
+
+unsafe extern "C" fn read(
+    file: *mut Opened,
+    _: c_int,
+    _: i64,
+    address: u64,
+    size: usize,
+    buffer: *mut c_void,
+) -> c_int {
+    if size == 0 {
+        return 0;
+    }
+    // SAFETY: the library passes a buffer of `size` bytes.
+    let (view, out) = unsafe { (&(*file).view, std::slice::from_raw_parts_mut(buffer.cast::<u8>(), size)) };
+    status(view.read(out, address))
+}
+
+unsafe extern "C" fn write(
+    file: *mut Opened,
+    _: c_int,
+    _: i64,
+    address: u64,
+    size: usize,
+    buffer: *const c_void,
+) -> c_int {
+    if size == 0 {
+        return 0;
+    }
+    // SAFETY: the library passes a buffer of `size` bytes.
+    let (view, bytes) = unsafe { (&(*file).view, std::slice::from_raw_parts(buffer.cast::<u8>(), size)) };
+    status(view.write(bytes, address))
+}
+
+unsafe extern "C" fn truncate(file: *mut Opened, _: i64, _: bool) -> c_int {
+    // SAFETY: open.
+    let file = unsafe { &*file };
+    file.view.set_len(file.eoa);
+    0
+}
+
+fn status(done: std::io::Result<()>) -> c_int {
+    match done {
+        Ok(()) => 0,
+        Err(_) => -1,
+    }
+}

@@ -1,0 +1,116 @@
+//! Saving into a file that stays: what is new is prepared beside it and put in as a whole.
+//!
+//! HDF5 cannot change a file safely: killed between two of its writes, it leaves groups that point nowhere. So HDF5 never
+//! writes to the file here. It works on a [`View`](view::View), a driver that reads the file and keeps every page written
+//! in a second file beside it. When HDF5 is done and closed, that second file, completed and synced, becomes the
+//! [journal](journal); its pages are then copied into the file, and the journal goes. Killed before the journal is
+//! complete, the file is what it was; killed after, the next one to open the file copies the pages again.
+//!
+//! Space of replaced elements is not used again, so whoever has the old file open (and every matrix does) goes on
+//! reading the old values: the few pages that do change are kept for them in memory.
+
+mod driver;
+mod journal;
+mod lock;
+mod positioned;
+mod view;
+
+pub(super) use journal::recover;
+pub(super) use lock::Shared;
+
+use super::{Store, Writer};
+use crate::error::{Error, Result};
+use std::fs::{File, OpenOptions};
+use std::path::Path;
+use std::sync::Arc;
+use view::View;
+
+/// What a [`Store`] open for saving has besides its HDF5 handle.
+pub(super) struct Open {
+    view: Arc<View>,
+    shared: Arc<Shared>,
+    /// Saves into the file when it was opened.
+    generation: u64,
+}
+
+/// Opens an existing file for reading, with saving into it allowed.
+///
+/// # Errors
+/// [`Error::Io`] when it cannot be written or another process is writing to it; those of reading it.
+pub(super) fn open(path: &Path) -> Result<(hdf5::File, Open)> {
+    let file =
+        OpenOptions::new().read(true).write(true).open(path).map_err(|e| Error::io(path, "open for saving", &e))?;
+    let shared = Shared::of(path, file)?;
+    open_view(path, &shared)
+}
+
+fn open_view(path: &Path, shared: &Arc<Shared>) -> Result<(hdf5::File, Open)> {
+    let (view, generation) = shared.view(path)?;
+    let hdf5 = driver::open(&view, path, false).map_err(|e| super::probe::refused(path, &e))?;
+    Ok((hdf5, Open { view, shared: shared.clone(), generation }))
+}
+
+impl Open {
+    /// A plain handle on the file; bytes of datasets are where HDF5 says they are, whatever was saved since.
+    pub(super) fn raw(&self) -> std::io::Result<File> {
+        self.view.base().try_clone()
+    }
+}
+
+/// A save under way: HDF5 writes through [`Update::writer`], nothing of it is in the file before [`Update::commit`].
+pub(crate) struct Update {
+    shared: Arc<Shared>,
+    view: Arc<View>,
+    writer: Writer,
+    /// Nobody else saves or opens meanwhile; released on drop.
+    _exclusive: lock::Exclusive,
+}
+
+impl Update {
+    /// Starts saving into the file of `store`.
+    ///
+    /// # Errors
+    /// [`Error::State`] when the store was opened read-only, or the file was saved or changed since it was opened;
+    /// [`Error::Io`] when others have the file open.
+    pub(crate) fn begin(store: &Store) -> Result<Update> {
+        let path = store.path();
+        let Some(open) = store.update() else {
+            return Err(Error::State(format!(
+                "'{}' was opened read-only: open it with mode \"r+\", or write another file",
+                path.display()
+            )));
+        };
+        let exclusive = lock::Exclusive::take(&open.shared, path)?;
+        if open.shared.generation() != open.generation {
+            return Err(Error::State(format!(
+                "'{}' was saved since this object was opened, from another object: open it again",
+                path.display()
+            )));
+        }
+        open.shared.check_unchanged(path)?;
+        let view = Arc::new(View::writable(open.shared.file(), path)?);
+        let hdf5 = driver::open(&view, path, true).map_err(|e| super::probe::refused(path, &e))?;
+        let writer = Writer::into_existing(path, hdf5);
+        Ok(Update { shared: open.shared.clone(), view, writer, _exclusive: exclusive })
+    }
+
+    /// The file as it will be.
+    pub(crate) fn writer(&self) -> &Writer {
+        &self.writer
+    }
+
+    /// Puts everything into the file and opens what it is then.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; the file is then as it was, or its journal is there and the next one to open it goes on.
+    pub(crate) fn commit(self) -> Result<Arc<Store>> {
+        let path = self.writer.target().to_owned();
+        self.writer.finish()?;
+        if Arc::strong_count(&self.view) != 1 {
+            return Err(Error::Internal("something of the file is still open for writing".into()));
+        }
+        journal::commit(&self.view, &path, &self.shared)?;
+        let (hdf5, open) = open_view(&path, &self.shared)?;
+        Ok(Arc::new(Store::of_update(path, hdf5, open)))
+    }
+}

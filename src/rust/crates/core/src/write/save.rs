@@ -1,0 +1,279 @@
+//! Saving what changed into the file an object was read from (mode "r+").
+
+use super::check::check;
+use super::part::{is_current, write_part};
+use super::plan::{shape_of, Frame, H5adPlan, Part, WriteOptions};
+use super::same::same;
+use crate::context::Context;
+use crate::element;
+use crate::error::{Error, Result};
+use crate::store::{Compression, GroupWriter, Store, Update};
+use std::sync::Arc;
+
+/// How changes are saved.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SaveOptions {
+    /// Compression of what is written.
+    pub compression: Compression,
+    /// Whether a changed X is written too. It is a pass over the matrix, and the old one keeps its space in the file.
+    pub x: bool,
+}
+
+/// What a save did.
+#[derive(Debug)]
+pub struct Saved {
+    /// The file as it is now; the store saved into goes on showing it as it was.
+    pub store: Arc<Store>,
+    /// Paths of the elements written ("obs/leiden", "obsm/X_pca").
+    pub written: Vec<String>,
+    /// Paths of those removed.
+    pub removed: Vec<String>,
+    /// Paths that differ from the file and were left: X, when it was not asked for.
+    pub left: Vec<String>,
+}
+
+/// One element to write.
+struct Put<'p> {
+    path: String,
+    part: &'p Part,
+}
+
+/// What is to be done to a file.
+#[derive(Default)]
+struct Changes<'p> {
+    put: Vec<Put<'p>>,
+    remove: Vec<String>,
+    /// Dataframes whose columns are others, or in another order.
+    columns: Vec<(String, Vec<&'p str>)>,
+    left: Vec<String>,
+    /// Whether there is a "raw" that holds nothing: anndata writes null for an object without.
+    null_raw: bool,
+}
+
+/// Brings the file of `store` to what `plan` says, element by element: what is in the file already, to the bit, stays as
+/// it is. All of it is in the file, or, whatever happens, nothing; see the module `store::update`.
+///
+/// # Errors
+/// [`Error::State`] when the store was not opened for saving, the file changed meanwhile, or the plan is of some rows or
+/// columns of the file while X is not written; [`Error::Shape`] and [`Error::Parameter`] as
+/// [`write_h5ad`](super::write_h5ad); [`Error::Io`].
+pub fn save_h5ad(plan: &H5adPlan, store: &Arc<Store>, options: &SaveOptions, ctx: &Context) -> Result<Saved> {
+    check(plan, &WriteOptions::default())?;
+    let update = Update::begin(store)?;
+    check_selection(plan, store, options)?;
+    let changes = Changes::find(plan, store, options)?;
+    let Changes { put, remove, columns, left, null_raw } = &changes;
+    let written = put.iter().map(|p| p.path.clone()).collect();
+    if put.is_empty() && remove.is_empty() && columns.is_empty() {
+        return Ok(Saved { store: store.clone(), written, removed: Vec::new(), left: left.clone() });
+    }
+    {
+        let root = update.writer().root()?;
+        let plain = WriteOptions { compression: options.compression, ..WriteOptions::default() };
+        if *null_raw {
+            root.remove("raw")?;
+        }
+        // Space that is freed is used again: everything new has to have its own first.
+        let mut replaced = Vec::new();
+        for (i, Put { path, part }) in put.iter().enumerate() {
+            let (parent, key) = parent_of(&root, path)?;
+            if parent.exists(&key) {
+                let interim = format!("anndataoom-new-{i}");
+                write_part(&parent, &interim, part, &plain, ctx)?;
+                replaced.push((parent, interim, key));
+            } else {
+                write_part(&parent, &key, part, &plain, ctx)?;
+            }
+        }
+        for (path, names) in columns {
+            root.existing(path)?.reset_texts("column-order", names)?;
+        }
+        for (parent, interim, key) in &replaced {
+            parent.remove(key)?;
+            parent.rename(interim, key)?;
+        }
+        for path in remove {
+            let (parent, key) = parent_of(&root, path)?;
+            parent.remove(&key)?;
+        }
+    }
+    ctx.monitor.check()?;
+    Ok(Saved { store: update.commit()?, written, removed: changes.remove, left: changes.left })
+}
+
+/// The group an element is in, made where it is not there, and its key in it.
+fn parent_of<'w>(root: &GroupWriter<'w>, path: &str) -> Result<(GroupWriter<'w>, String)> {
+    let mut group = root.existing(".")?;
+    let mut keys: Vec<&str> = path.split('/').collect();
+    let key = keys.pop().unwrap_or_default().to_owned();
+    for (depth, name) in keys.into_iter().enumerate() {
+        group = if group.exists(name) {
+            group.existing(name)?
+        } else {
+            let made = group.group(name)?;
+            made.set_encoding(if depth == 0 && name == "raw" { "raw" } else { "dict" }, "0.1.0")?;
+            made
+        };
+    }
+    Ok((group, key))
+}
+
+/// Some rows of the file cannot replace all of them while X stays.
+fn check_selection(plan: &H5adPlan, store: &Arc<Store>, options: &SaveOptions) -> Result<()> {
+    if options.x || !present(store, "X") {
+        return Ok(());
+    }
+    let refused = |found: &str| {
+        Err(Error::State(format!(
+            "the object is {found} of '{}': saving it would leave X with other cells or genes; save X too, or write \
+             another file",
+            store.path().display()
+        )))
+    };
+    let frames = [&plan.obs, &plan.var];
+    let members = [&plan.layers, &plan.obsm, &plan.varm, &plan.obsp, &plan.varp];
+    let members = members.into_iter().flatten().map(|(_, part)| part);
+    if frames.into_iter().chain(&plan.x).chain(members).any(|part| selects(part, store)) {
+        return refused("a selection");
+    }
+    let shape = element::describe(store, "X")?.shape;
+    let extent = |part: &Part| Ok::<_, Error>(shape_of(part)?.first().copied().unwrap_or(0));
+    if shape != [extent(&plan.obs)?, extent(&plan.var)?] {
+        return refused("of another shape than X");
+    }
+    Ok(())
+}
+
+fn selects(part: &Part, of: &Arc<Store>) -> bool {
+    match part {
+        Part::Copy { store, rows, columns, .. } => store.path() == of.path() && (rows.is_some() || columns.is_some()),
+        Part::Frame(frame) => selects(&frame.index, of) || frame.columns.iter().any(|(_, c)| selects(c, of)),
+        Part::Matrix(x) => {
+            x.location().is_some_and(|at| at.path == of.path()) && (x.rows().is_some() || x.columns().is_some())
+        }
+        Part::Value(_) => false,
+    }
+}
+
+/// Whether there is an element other than null at `path`.
+fn present(store: &Arc<Store>, path: &str) -> bool {
+    store.exists(path) && !matches!(element::describe(store, path), Ok(d) if d.encoding == "null")
+}
+
+/// Whether the file has `part` at `path` already.
+fn unchanged(store: &Arc<Store>, path: &str, part: &Part) -> bool {
+    match part {
+        Part::Copy { store: from, element, rows: None, columns: None } => {
+            Arc::ptr_eq(from, store) && element.trim_matches('/') == path
+        }
+        Part::Value(value) => store.exists(path) && element::read(store, path).is_ok_and(|stored| same(value, &stored)),
+        _ => false,
+    }
+}
+
+impl<'p> Changes<'p> {
+    fn find(plan: &'p H5adPlan, store: &Arc<Store>, options: &SaveOptions) -> Result<Self> {
+        let mut changes = Changes::default();
+        let same_x = match &plan.x {
+            Some(x) => unchanged(store, "X", x),
+            None => !present(store, "X"),
+        };
+        match &plan.x {
+            _ if same_x => {}
+            Some(x) if options.x => changes.put("X".to_owned(), x),
+            None if options.x => changes.remove.push("X".to_owned()),
+            _ => changes.left.push("X".to_owned()),
+        }
+        changes.frame(store, "obs", &plan.obs)?;
+        changes.frame(store, "var", &plan.var)?;
+        for (slot, parts) in [
+            ("layers", &plan.layers),
+            ("obsm", &plan.obsm),
+            ("varm", &plan.varm),
+            ("obsp", &plan.obsp),
+            ("varp", &plan.varp),
+            ("uns", &plan.uns),
+        ] {
+            changes.mapping(store, slot, parts)?;
+        }
+        match &plan.raw {
+            Some(raw) => {
+                if !unchanged(store, "raw/X", &raw.x) {
+                    changes.put("raw/X".to_owned(), &raw.x);
+                }
+                changes.frame(store, "raw/var", &raw.var)?;
+                changes.mapping(store, "raw/varm", &raw.varm)?;
+                changes.null_raw = store.exists("raw") && !present(store, "raw");
+            }
+            None if present(store, "raw") => changes.remove.push("raw".to_owned()),
+            None => {}
+        }
+        Ok(changes)
+    }
+
+    fn put(&mut self, path: String, part: &'p Part) {
+        self.put.push(Put { path, part });
+    }
+
+    fn mapping(&mut self, store: &Arc<Store>, slot: &str, parts: &'p [(String, Part)]) -> Result<()> {
+        let there = if present(store, slot) { store.keys(slot)? } else { Vec::new() };
+        for key in there.iter().filter(|key| !parts.iter().any(|(k, _)| k == *key)) {
+            self.remove.push(format!("{slot}/{key}"));
+        }
+        for (key, part) in parts {
+            let path = format!("{slot}/{key}");
+            if !unchanged(store, &path, part) {
+                self.put(path, part);
+            }
+        }
+        Ok(())
+    }
+
+    fn frame(&mut self, store: &Arc<Store>, path: &str, part: &'p Part) -> Result<()> {
+        if unchanged(store, path, part) {
+            return Ok(());
+        }
+        match part {
+            Part::Frame(frame) if same_index(store, path, frame)? => self.columns(store, path, frame),
+            _ => {
+                self.put(path.to_owned(), part);
+                Ok(())
+            }
+        }
+    }
+
+    /// The columns of a dataframe that changed.
+    fn columns(&mut self, store: &Arc<Store>, path: &str, frame: &'p Frame) -> Result<()> {
+        let there = element::column_names(store, path)?;
+        for name in there.iter().filter(|name| !frame.columns.iter().any(|(n, _)| n == *name)) {
+            self.remove.push(format!("{path}/{name}"));
+        }
+        for (name, part) in &frame.columns {
+            let place = format!("{path}/{name}");
+            if !unchanged(store, &place, part) {
+                self.put(place, part);
+            }
+        }
+        let names: Vec<&str> = frame.columns.iter().map(|(n, _)| n.as_str()).collect();
+        if names != there {
+            self.columns.push((path.to_owned(), names));
+        }
+        Ok(())
+    }
+}
+
+/// Whether a dataframe of the file can be changed column by column: one of today, with this very index.
+fn same_index(store: &Arc<Store>, path: &str, frame: &Frame) -> Result<bool> {
+    if !store.exists(path) || !is_current(store, path)? || !store.is_group(path)? {
+        return Ok(false);
+    }
+    let (name, stored) = element::read_index(store, path)?;
+    let key = name.as_deref().unwrap_or("_index");
+    if frame.index_name.as_deref().unwrap_or("_index") != key {
+        return Ok(false);
+    }
+    Ok(match &*frame.index {
+        Part::Value(value) => same(value, &stored),
+        index => unchanged(store, &format!("{path}/{key}"), index),
+    })
+}
