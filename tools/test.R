@@ -2,8 +2,7 @@
 Sys.setenv(NOT_CRAN = "true") # snapshots are compared
 library(testthat)
 library(anndataoom)
-results <- as.data.frame(test_dir("tests/testthat", reporter = "summary", stop_on_failure = FALSE))
-
+# Examples first: tests attach packages that mask ours (DelayedArray has a scale() of its own).
 pages <- tools::Rd_db("anndataoom")
 broken <- Filter(function(page) {
   script <- tempfile(fileext = ".R")
@@ -18,6 +17,8 @@ broken <- Filter(function(page) {
   if (!is.null(failure)) cat("example of", page, "fails:", conditionMessage(failure), "\n")
   !is.null(failure)
 }, names(pages))
+
+results <- as.data.frame(test_dir("tests/testthat", reporter = "summary", stop_on_failure = FALSE))
 
 failed <- sum(results$failed) + sum(results$error) + length(broken)
 cat(sprintf(
