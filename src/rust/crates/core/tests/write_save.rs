@@ -101,7 +101,10 @@ fn put(parts: &mut Vec<(String, Part)>, key: &str, value: impl Into<Part>) {
     parts.push((key.into(), value.into()));
 }
 
-fn save(plan: &H5adPlan, store: &Arc<Store>) -> Result<(Arc<Store>, Vec<String>, Vec<String>), Error> {
+/// The file after a save, the paths written and those removed.
+type Done = Result<(Arc<Store>, Vec<String>, Vec<String>), Error>;
+
+fn save(plan: &H5adPlan, store: &Arc<Store>) -> Done {
     let saved = save_h5ad(plan, store, &SaveOptions::default(), &Context::default())?;
     Ok((saved.store, saved.written, saved.removed))
 }
@@ -221,7 +224,7 @@ fn what_is_refused() {
     let scratch = Scratch::new("refused");
     let path = file(&scratch);
     let before = std::fs::read(&path).unwrap();
-    let message = |r: Result<(Arc<Store>, Vec<String>, Vec<String>), Error>| r.unwrap_err().to_string();
+    let message = |r: Done| r.unwrap_err().to_string();
     let reading = Store::open(&path).unwrap();
     assert!(message(save(&untouched(&reading), &reading)).contains("was opened read-only"));
     drop(reading);
