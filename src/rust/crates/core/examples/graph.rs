@@ -99,7 +99,7 @@ fn continuum(n: usize, path: &str) -> Outcome {
     let mut x = Vec::with_capacity(n * DIM);
     for _ in 0..n {
         let k = (bits(&mut random) % NODES as u64) as usize;
-        let along = if bits(&mut random) % 3 == 0 { 0.0 } else { uniform(&mut random) };
+        let along = if bits(&mut random).is_multiple_of(3) { 0.0 } else { uniform(&mut random) };
         let (from, to) = (&nodes[k], &nodes[parents[k]]);
         x.extend((0..DIM).map(|d| (from[d] + along * (to[d] - from[d]) + 0.35 * sd[d] * normal(&mut random)) as f32));
     }

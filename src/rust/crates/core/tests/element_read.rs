@@ -32,12 +32,12 @@ fn dense_of(v: &Value) -> Vec<f64> {
     let mut out = vec![0.0; m.shape.0 * m.shape.1];
     let data = m.data.to_f64();
     for (major, w) in m.indptr.windows(2).enumerate() {
-        for k in w[0] as usize..w[1] as usize {
+        for (k, &value) in data.iter().enumerate().take(w[1] as usize).skip(w[0] as usize) {
             let (r, c) = match m.format {
                 SparseFormat::Csr => (major, m.indices[k] as usize),
                 SparseFormat::Csc => (m.indices[k] as usize, major),
             };
-            out[r * m.shape.1 + c] = data[k];
+            out[r * m.shape.1 + c] = value;
         }
     }
     out

@@ -36,9 +36,8 @@ fn twin(y: &[f64]) -> Vec<f64> {
             for r in 0..k {
                 if r != p {
                     let f = system[r][p] / system[p][p];
-                    for c in 0..=k {
-                        system[r][c] -= f * system[p][c];
-                    }
+                    let pivot = system[p].clone();
+                    system[r].iter_mut().zip(&pivot).for_each(|(x, p)| *x -= f * p);
                 }
             }
         }

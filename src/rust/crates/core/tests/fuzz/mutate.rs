@@ -106,7 +106,7 @@ pub fn make(target: &str, number: u64, golden: &Path, path: &Path) -> bool {
         "legacy" => LEGACY,
         "matrix" | "chunks" => MATRICES,
         "10x" => TENX,
-        METADATA => &[ELEMENTS, LEGACY, MATRICES, TENX][r.below(4)],
+        METADATA => [ELEMENTS, LEGACY, MATRICES, TENX][r.below(4)],
         _ => ELEMENTS,
     };
     let Some(seed) = r.pick(seeds) else { return false };
