@@ -20,7 +20,8 @@
 #' @seealso [AnnDataSet()] for many files.
 #' @examples
 #' adata <- read_h5ad(example_h5ad())
-#' both <- concat(list(a = adata[1:100, ], b = adata[201:250, 1:500]), label = "part", index_unique = "-")
+#' parts <- list(a = adata[1:100, ], b = adata[201:250, 1:500])
+#' both <- concat(parts, label = "part", index_unique = "-")
 #' both
 #' table(both$obs$part)
 #' @export

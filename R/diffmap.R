@@ -10,7 +10,8 @@
 #' @return `adata` with `obsm$X_diffmap` and `uns$diffmap_evals`.
 #' @export
 #' @examples
-#' adata <- read_h5ad(example_h5ad()) |> normalize_total() |> log1p() |> pca(n_comps = 10) |> neighbors() |> diffmap()
+#' adata <- read_h5ad(example_h5ad()) |> normalize_total() |> log1p() |> pca(n_comps = 10) |>
+#'   neighbors() |> diffmap()
 #' adata$uns$diffmap_evals
 diffmap <- function(adata, n_comps = 15, neighbors_key = NULL, random_state = 0) {
   check_adata(adata)

@@ -11,7 +11,8 @@
 #'   leads to.
 #' @export
 #' @examples
-#' adata <- read_h5ad(example_h5ad()) |> normalize_total() |> log1p() |> pca(n_comps = 10) |> neighbors()
+#' adata <- read_h5ad(example_h5ad()) |> normalize_total() |> log1p() |> pca(n_comps = 10) |>
+#'   neighbors()
 #' adata <- dpt(adata, root = 1)
 #' summary(adata$obs$dpt_pseudotime)
 dpt <- function(adata, n_dcs = 10, root = NULL, neighbors_key = NULL) {

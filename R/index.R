@@ -40,12 +40,21 @@ resolve_index <- function(index, n, names, axis) {
   if (any(index < 0)) seq_len(n)[index] else as.integer(index[index != 0])
 }
 
-# "; did you mean 'CD3D'?" for a name that differs in case or by a letter.
+same_letters <- function(name, names) {
+  letters_of <- function(x) paste(sort(strsplit(x, "")[[1]]), collapse = "")
+  same <- nchar(names) == nchar(name)
+  same[same] <- vapply(names[same], letters_of, "") == letters_of(name)
+  same
+}
+
+# "; did you mean 'CD3D'?" for a name that differs in case, by a letter, or by two that changed places.
 similar_names <- function(name, names) {
+  if (is.na(name) || !nzchar(name)) return("")
   close <- names[tolower(names) == tolower(name)]
   if (length(close) == 0 && length(names) <= 1e5) {
     close <- agrep(name, names, value = TRUE, max.distance = 1, fixed = TRUE)
     close <- close[abs(nchar(close) - nchar(name)) <= 1]
+    if (length(close) == 0) close <- names[which(utils::adist(name, names) == 2 & same_letters(name, names))]
   }
   if (length(close) > 0) paste0("; did you mean ", some_of(close, 3), "?") else ""
 }

@@ -17,7 +17,8 @@
 #' @return `adata` with the factor `obs$leiden`, clusters `"0"`, `"1"`, ... from the largest, and `uns$leiden`.
 #' @export
 #' @examples
-#' adata <- read_h5ad(example_h5ad()) |> normalize_total() |> log1p() |> pca(n_comps = 10) |> neighbors() |> leiden()
+#' adata <- read_h5ad(example_h5ad()) |> normalize_total() |> log1p() |> pca(n_comps = 10) |>
+#'   neighbors() |> leiden()
 #' table(adata$obs$leiden)
 #' finer <- leiden(adata, restrict_to = list("leiden", "0"))
 #' table(finer$obs$leiden_R)

@@ -7,7 +7,8 @@
 #' @return `adata` with the factor `obs$louvain`, clusters `"0"`, `"1"`, ... from the largest, and `uns$louvain`.
 #' @export
 #' @examples
-#' adata <- read_h5ad(example_h5ad()) |> normalize_total() |> log1p() |> pca(n_comps = 10) |> neighbors() |> louvain()
+#' adata <- read_h5ad(example_h5ad()) |> normalize_total() |> log1p() |> pca(n_comps = 10) |>
+#'   neighbors() |> louvain()
 #' table(adata$obs$louvain)
 louvain <- function(
   adata, resolution = 1, random_state = 0, key_added = "louvain", n_iterations = -1, use_weights = TRUE,

@@ -9,7 +9,8 @@
 #' @return `adata` with `uns$paga` (`connectivities`, `connectivities_tree`, `groups`) and `uns$<groups>_sizes`.
 #' @export
 #' @examples
-#' adata <- read_h5ad(example_h5ad()) |> normalize_total() |> log1p() |> pca(n_comps = 10) |> neighbors() |> leiden() |>
+#' adata <- read_h5ad(example_h5ad()) |> normalize_total() |> log1p() |> pca(n_comps = 10) |>
+#'   neighbors() |> leiden() |>
 #'   paga()
 #' round(adata$uns$paga$connectivities, 2)
 paga <- function(adata, groups = NULL, neighbors_key = NULL) {

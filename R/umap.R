@@ -19,7 +19,8 @@
 #' @return `adata` with `obsm$X_umap` and `uns$umap`.
 #' @export
 #' @examples
-#' adata <- read_h5ad(example_h5ad()) |> normalize_total() |> log1p() |> pca(n_comps = 10) |> neighbors() |> umap()
+#' adata <- read_h5ad(example_h5ad()) |> normalize_total() |> log1p() |> pca(n_comps = 10) |>
+#'   neighbors() |> umap()
 #' head(adata$obsm$X_umap)
 umap <- function(
   adata, min_dist = 0.5, spread = 1, n_components = 2, maxiter = NULL, alpha = 1, gamma = 1, negative_sample_rate = 5,

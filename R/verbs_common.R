@@ -62,7 +62,9 @@ column_of <- function(adata, frame, name, what) {
   table <- slot(adata, frame)
   if (!is.character(name) || length(name) != 1) abort("parameter", what, ": expected one name, found ", describe(name))
   if (!name %in% names(table)) {
-    abort("name", what, ": ", frame, " has no column '", name, "'", similar_names(name, names(table)))
+    hint <- similar_names(name, names(table))
+    if (!nzchar(hint)) hint <- if (length(table)) paste0("; there are ", some_of(names(table), 20)) else "; it has none"
+    abort("name", what, ": ", frame, " has no column '", name, "'", hint)
   }
   table[[name]]
 }

@@ -28,6 +28,8 @@ test_that("parameters are named as the user typed them", {
   a$X <- NULL
   no_x <- a
   a <- as_object(small_twin())
+  with_na <- a
+  with_na$obs$score[2] <- NA
   expect_snapshot({
     cat(error_of(qc_metrics(no_x)))
     cat(error_of(qc_metrics(a, layer = "cuonts")))
@@ -44,6 +46,12 @@ test_that("parameters are named as the user typed them", {
     cat(error_of(scale(a, maxvalue = 3)))
     cat(error_of(highly_variable_genes(a, flavor = "seurat_v9")))
     cat(error_of(highly_variable_genes(a, batch_key = "btach")))
+    cat(error_of(regress_out(a, character())))
+    cat(error_of(regress_out(a, 3)))
+    cat(error_of(regress_out(a, "scroe")))
+    cat(error_of(regress_out(a, "label")))
+    cat(error_of(regress_out(a, c("score", "batch"))))
+    cat(error_of(regress_out(with_na, "score")))
     cat(error_of(pca(a, mask_var = c(TRUE, FALSE))))
     cat(error_of(pca(a, mask_var = rep(FALSE, 7))))
     cat(error_of(pca(a, use_highly_variable = TRUE)))

@@ -51,6 +51,39 @@ test_that("normalisation, logarithm and scaling are those of plain R", {
   expect_equal(values(layer$X), unname(counts))
 })
 
+test_that("regressing out leaves the residuals of lm()", {
+  a <- on_file(twin) |> qc_metrics(percent_top = NULL)
+  obs <- a$obs
+  residuals_of <- function(formula) unname(residuals(lm(formula, obs)))
+  y <- counts
+  b <- regress_out(a, c("score", "total_counts"))
+  expect_equal(values(b$X), residuals_of(y ~ score + total_counts), tolerance = 1e-5)
+  expect_equal(values(b[3:1, -2]$X), values(b$X)[3:1, -2])
+  expect_equal(values(a$X), unname(counts))
+  # A logical, integers, and a column that depends on the others.
+  a$obs$high <- obs$high <- obs$score > 0
+  a$obs$twice <- 2L * as.integer(obs$high)
+  expect_equal(values(regress_out(a, c("high", "twice"))$X), residuals_of(y ~ high), tolerance = 1e-5)
+  # A factor, one of whose levels no cell has.
+  expect_equal(values(regress_out(a, "batch")$X), residuals_of(y ~ batch), tolerance = 1e-5)
+  y <- log1p(counts / rowSums(counts) * 100)
+  log <- normalize_total(a, target_sum = 100) |> log1p() |> regress_out("score")
+  expect_equal(values(log$X), residuals_of(y ~ score), tolerance = 1e-5)
+  expect_equal(colMeans(values(log$X)), rep(0, 7), tolerance = 1e-6)
+  saved <- tempfile()
+  saveRDS(log, saved)
+  expect_identical(values(readRDS(saved)$X), values(log$X))
+  p <- pca(log, n_comps = 3)
+  expect_equal(p$uns$pca$variance, prcomp(residuals_of(y ~ score))$sdev[1:3]^2, tolerance = 1e-5, ignore_attr = TRUE)
+  z <- base::scale(residuals_of(y ~ score))
+  expect_equal(values(scale(log)$X), unname(unclass(z)), tolerance = 1e-4, ignore_attr = TRUE)
+  y <- 2 * counts
+  layer <- regress_out(a, "score", layer = "double")
+  expect_equal(values(layer$layers$double), residuals_of(y ~ score), tolerance = 1e-5)
+  expect_equal(values(layer$X), unname(counts))
+  expect_snapshot(b$X, transform = function(lines) sub("in /.*", "in <file>", lines))
+})
+
 test_that("queued operations are shown as a numbered list", {
   a <- on_file(twin)[1:5, ] |> normalize_total(target_sum = 100) |> log1p()
   expect_snapshot(a, transform = function(lines) sub("file: .*", "file: <file>", lines))

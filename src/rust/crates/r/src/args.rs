@@ -22,6 +22,17 @@ fn found(x: &Robj) -> String {
     }
 }
 
+/// Numbers, integers among them; NA is NaN.
+fn doubles(name: &'static str, x: &Robj) -> Result<Vec<f64>> {
+    if let Some(v) = x.as_real_slice() {
+        Ok(v.to_vec())
+    } else if let Some(v) = x.as_integer_slice() {
+        Ok(v.iter().map(|&i| if i == i32::MIN { f64::NAN } else { f64::from(i) }).collect())
+    } else {
+        Err(Error::parameter(name, "numbers", found(x)))
+    }
+}
+
 impl Args {
     /// # Errors
     /// [`Error::Internal`] when `args` is not a named list.
@@ -102,14 +113,13 @@ impl Args {
     }
 
     pub(crate) fn opt_doubles(&self, name: &'static str) -> Result<Option<Vec<f64>>> {
-        let Some(x) = self.get(name) else { return Ok(None) };
-        if let Some(v) = x.as_real_slice() {
-            Ok(Some(v.to_vec()))
-        } else if let Some(v) = x.as_integer_slice() {
-            Ok(Some(v.iter().map(|&i| if i == i32::MIN { f64::NAN } else { f64::from(i) }).collect()))
-        } else {
-            Err(Error::parameter(name, "numbers", found(x)))
-        }
+        self.get(name).map(|x| doubles(name, x)).transpose()
+    }
+
+    /// A named list of numbers, empty when absent.
+    pub(crate) fn named_doubles(&self, name: &'static str) -> Result<Vec<(String, Vec<f64>)>> {
+        let Some(list) = self.get(name).and_then(Robj::as_list) else { return Ok(Vec::new()) };
+        list.iter().map(|(key, x)| Ok((key.to_owned(), doubles(name, &x)?))).collect()
     }
 
     /// Logical values without NA; `None` when absent.

@@ -162,6 +162,20 @@ fn rs_scale(args: Robj) -> Robj {
     })
 }
 
+/// `matrix`, and `columns` (named list of numbers), or `key`, `codes` (from 1) and `n_groups`.
+#[extendr]
+fn rs_regress_out(args: Robj) -> Robj {
+    reply(args, |a, _| {
+        let x = a.matrix("matrix")?;
+        let by = if let Some(codes) = a.opt_positions("codes")? {
+            ops::Regressors::Groups { name: a.str("key")?.to_owned(), codes, n_groups: a.usize("n_groups")? }
+        } else {
+            ops::Regressors::Numbers(a.named_doubles("columns")?)
+        };
+        handle(run(a, |ctx| ops::regress_out(&x, &by, ctx))?)
+    })
+}
+
 /// `matrix`, the parameters of `scanpy.pp.highly_variable_genes`, `batch` (codes from 1), `log_base`, `computed_on`.
 #[extendr]
 fn rs_highly_variable_genes(args: Robj) -> Robj {
@@ -218,6 +232,7 @@ extendr_module! {
     fn rs_filter_genes;
     fn rs_normalize_total;
     fn rs_scale;
+    fn rs_regress_out;
     fn rs_highly_variable_genes;
     fn rs_pca;
 }
