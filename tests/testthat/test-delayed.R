@@ -107,7 +107,7 @@ for (kind in names(kinds)) {
       dimnames(e) <- NULL
       expect_s4_class(e, "OOMDelayedMatrix")
       expect_null(dimnames(e))
-      expect_equal(as.matrix(cbind(d, d)), cbind(named, named), tolerance = 1e-6)
+      expect_equal(as.matrix(BiocGenerics::cbind(d, d)), cbind(named, named), tolerance = 1e-6)
     })
   }
 }
