@@ -29,7 +29,9 @@
 #' @param x_mapping,layers_mapping,obs_mapping,var_mapping,obsm_mapping,varm_mapping,obsp_mapping,varp_mapping,uns_mapping,raw_mapping
 #'   What is taken from where, see Mapping.
 #' @param assay_name Assay of a Seurat object; by default its default assay.
-#' @param path An h5ad file to write; the result then reads from it.
+#' @param path An h5ad file to write; the result then reads from it. A DelayedMatrix of another package is copied into it
+#'   in groups of cells, whatever its size; without `path` it has to fit into memory
+#'   (`options(anndataoom.max_bytes = )`).
 #' @param ... Not used.
 #' @return An [AnnDataOOM-class].
 #' @seealso [as_SingleCellExperiment()], [as_Seurat()], [import_results()]
@@ -110,13 +112,14 @@ assemble_anndata <- function(matrices, x_guess, obs, var, obsm, varm, obsp, varp
   frame <- function(part, table) {
     structure(take(as.list(table), part), row.names = row.names(table), class = "data.frame")
   }
+  scratch <- if (!is.null(path)) scratch_beside(path)
+  on.exit(if (!is.null(scratch)) scratch$remove())
+  stored <- function(x, name) cells_by_genes(x, name, scratch)
   adata <- AnnDataOOM(
-    X = if (is.character(x_key)) cells_by_genes(matrices[[x_key]], x_key), obs = frame("obs", obs),
+    X = if (is.character(x_key)) stored(matrices[[x_key]], x_key), obs = frame("obs", obs),
     var = frame("var", var)
   )
-  adata$layers <- Map(
-    cells_by_genes, mapped(matrices, layers, "layers_mapping", "matrix"), as.character(layers)
-  )
+  adata$layers <- Map(stored, mapped(matrices, layers, "layers_mapping", "matrix"), as.character(layers))
   for (part in c("obsm", "varm", "obsp", "varp")) {
     items <- take(list(obsm = obsm, varm = varm, obsp = obsp, varp = varp)[[part]], part)
     if (part == "varm") items <- lapply(items, all_genes, row.names(var))
@@ -125,32 +128,11 @@ assemble_anndata <- function(matrices, x_guess, obs, var, obsm, varm, obsp, varp
   }
   adata$uns <- writable(take(uns[names(uns) != "anndataoom"], "uns"), "uns")
   if (!is.null(raw)) {
-    adata@raw <- methods::new(
-      "OOMRaw", X = drop_names(cells_by_genes(raw$x, "raw")), var = raw$var, varm = list()
-    )
+    adata@raw <- methods::new("OOMRaw", X = drop_names(stored(raw$x, "raw")), var = raw$var, varm = list())
   }
   if (is.null(path)) return(adata)
   write_h5ad(adata, path)
   read_h5ad(path)
-}
-
-# Genes x cells of anyone as a stored matrix; one of ours as it was.
-cells_by_genes <- function(x, name) {
-  if (is(x, "OOMDelayedMatrix") && x@seed@transposed) return(drop_names(x@seed@matrix))
-  if (is(x, "DelayedArray")) {
-    needed <- 8 * prod(as.numeric(dim(x)))
-    sparse <- DelayedArray::is_sparse(x)
-    if (!sparse && needed > max_bytes()) {
-      abort(
-        "memory", "'", name, "': ", nrow(x), " x ", ncol(x), " values need ", human_bytes(needed), ", the limit is ",
-        human_bytes(max_bytes()), ": convert fewer cells at a time, or raise options(anndataoom.max_bytes = )"
-      )
-    }
-    x <- if (sparse) as(x, "dgCMatrix") else as.matrix(x)
-  }
-  x <- Matrix::t(plain_matrix(x, name))
-  dimnames(x) <- list(NULL, NULL)
-  x
 }
 
 plain_aligned <- function(x) {

@@ -136,3 +136,47 @@ test_that("results come back without the matrix", {
   expect_snapshot(cat(error_of(import_results(a, sce[, 1:3]))))
   expect_snapshot(cat(error_of(import_results(a, sce, parts = "cells"))))
 })
+
+test_that("a DelayedMatrix larger than memory is copied into a file in groups of cells", {
+  set.seed(9)
+  x <- matrix(rpois(40 * 90, 0.4), 40, 90, dimnames = list(paste0("g", 1:40), paste0("c", 1:90)))
+  x[, 31:60] <- 0 # a stretch of empty cells
+  kinds <- list(
+    sparse = DelayedArray::DelayedArray(as(x, "CsparseMatrix")), flags = DelayedArray::DelayedArray(as(x > 0, "CsparseMatrix")),
+    dense = DelayedArray::DelayedArray(x + 0.5), integers = DelayedArray::DelayedArray(x), lazy = log1p(DelayedArray::DelayedArray(as(x, "CsparseMatrix")) * 2),
+    ours = log1p(DelayedArray::DelayedArray(t(AnnDataOOM(t(x))$X)) / 3)
+  )
+  for (name in names(kinds)) {
+    sce <- SingleCellExperiment(list(counts = kinds[[name]]))
+    if (name == "sparse") altExp(sce, "raw") <- SingleCellExperiment(list(counts = kinds[[name]][40:1, ]))
+    folder <- tempfile()
+    dir.create(folder)
+    path <- file.path(folder, "out.h5ad")
+    expected <- unname(t(as.matrix(kinds[[name]])) + 0)
+    # 90 cells of 320 bytes (dense) in parts of 2000 bytes.
+    a <- with_options(list(anndataoom.max_bytes = 8000), as_AnnDataOOM(sce, path = path))
+    expect_identical(values(a$X), expected)
+    if (name == "sparse") expect_identical(values(a$raw$X), expected[, 40:1])
+    expect_identical(a$obs_names, colnames(x))
+    expect_identical(a$var_names, rownames(x))
+    expect_identical(list.files(folder, all.files = TRUE, no.. = TRUE), "out.h5ad")
+    expect_identical(values(as_AnnDataOOM(sce)$X), expected)
+    expect_error(
+      with_options(list(anndataoom.max_bytes = 8000), as_AnnDataOOM(sce)), "path =", class = "anndataoom_error_memory"
+    )
+  }
+  expect_identical(anndataoom:::matrix_info(anndataoom:::as_oom(as_AnnDataOOM(SingleCellExperiment(list(counts = kinds$sparse)))@X))$layout, "csr")
+  within <- function(expr) with_options(list(anndataoom.max_bytes = 8000), error_of(expr))
+  sparse <- SingleCellExperiment(list(counts = kinds$sparse))
+  dense <- SingleCellExperiment(list(counts = kinds$dense))
+  expect_snapshot({
+    cat(within(as_AnnDataOOM(sparse)))
+    cat(within(as_AnnDataOOM(dense)))
+    cat(sub("'/[^']*'", "'<folder>'", within(as_AnnDataOOM(dense, path = "/nowhere/x"))))
+  })
+  # Cells or genes there are none of.
+  for (part in list(kinds$sparse[, 0], kinds$dense[, 0], kinds$sparse[0, ], kinds$dense[0, ])) {
+    a <- as_AnnDataOOM(SingleCellExperiment(list(counts = part)), path = tempfile(fileext = ".h5ad"))
+    expect_identical(dim(a), rev(dim(part)))
+  }
+})
