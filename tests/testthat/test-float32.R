@@ -3,7 +3,7 @@
 test_that("an embedding reads as doubles, selects, travels and is written as float32", {
   adata <- read_h5ad(example_h5ad()) |> normalize_total() |> log1p() |> pca(n_comps = 5)
   kept <- adata@obsm$X_pca
-  expect_true(is_float32(kept))
+  expect_true(anndataoom:::is_float32(kept))
   expect_equal(dim(kept), c(700, 5))
   expect_output(print(adata$obsm), "X_pca: float32 matrix of 700 x 5", fixed = TRUE)
 
@@ -14,9 +14,9 @@ test_that("an embedding reads as doubles, selects, travels and is written as flo
   expect_true(all(signif(scores, 9) == scores | abs(scores - signif(scores, 9)) < 1e-7 * abs(scores)))
   expect_identical(adata[c(9, 2), ]$obsm$X_pca, scores[c(9, 2), ])
   # A bit pattern that R takes for NA is -0.
-  bits <- as_float32(matrix(c(NA_integer_, 1065353216L), 2, 1))
-  expect_identical(1 / resolve(bits)[1, ], c(-Inf, 1))
-  expect_identical(resolve(select_float32(bits, c(1, 1), 2)), matrix(1, 2, 1))
+  bits <- anndataoom:::as_float32(matrix(c(NA_integer_, 1065353216L), 2, 1))
+  expect_identical(1 / anndataoom:::resolve(bits)[1, ], c(-Inf, 1))
+  expect_identical(anndataoom:::resolve(anndataoom:::select_float32(bits, c(1, 1), 2)), matrix(1, 2, 1))
 
   file <- tempfile(fileext = ".rds")
   saveRDS(adata, file)
@@ -32,7 +32,7 @@ test_that("neighbours of a float32 embedding are those of the same doubles", {
   adata <- read_h5ad(example_h5ad()) |> normalize_total() |> log1p() |> pca(n_comps = 8)
   doubles <- adata
   doubles$obsm$X_pca <- adata$obsm$X_pca
-  expect_false(is_float32(doubles@obsm$X_pca))
+  expect_false(anndataoom:::is_float32(doubles@obsm$X_pca))
   for (n_pcs in list(NULL, 3)) {
     expect_identical(neighbors(adata, n_pcs = n_pcs)$obsp$distances, neighbors(doubles, n_pcs = n_pcs)$obsp$distances)
   }

@@ -205,10 +205,11 @@ fn rs_pca(args: Robj) -> Robj {
         let mut scores: Robj = Integers::new(n * k).into();
         let bits: Option<&mut [i32]> = scores.as_typed_slice_mut();
         let x_pca: &mut [f32] = bytemuck::cast_slice_mut(bits.unwrap_or_default());
-        let patch = run(a, |ctx| {
-            let mask = positions.as_deref().map(|positions| ops::MaskVar { name, positions, n_vars });
-            ops::pca_into(&used, &options, x_pca, ctx)?.patch(mask, key)
-        })?;
+        let found = run(a, |ctx| ops::pca_into(&used, &options, x_pca, ctx))?;
+        if let Some(note) = found.note() {
+            notes.warn("convergence", note);
+        }
+        let patch = found.patch(positions.as_deref().map(|positions| ops::MaskVar { name, positions, n_vars }), key)?;
         let scores = float32(scores, n, k)?;
         let key = key.unwrap_or("X_pca").into();
         list_of(["patch", "scores", "key"].into_iter(), vec![patch_to_r(&patch, notes)?, scores, key])

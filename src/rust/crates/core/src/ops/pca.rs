@@ -83,6 +83,17 @@ pub struct MaskVar<'a> {
 }
 
 impl Pca {
+    /// What the user should know: that the components did not reach the precision aimed at.
+    pub fn note(&self) -> Option<String> {
+        let residual = self.residual.filter(|&r| r > krylov::TOLERANCE)?;
+        Some(format!(
+            "pca: the components are approximate: after {} passes the largest residual is {residual:.1e} of its \
+             variance, where {:.0e} was aimed at; select highly variable genes first, or ask for fewer components",
+            self.passes,
+            krylov::TOLERANCE
+        ))
+    }
+
     /// `obsm["X_pca"]` (float32), `varm["PCs"]` and `uns["pca"]`, or all three under `key_added`. As in scanpy, loadings have
     /// the matrix's float dtype, or float64 with zeros for genes left out when there is a mask. Variances are float64.
     /// Coordinates the caller keeps are not in it.
@@ -343,5 +354,28 @@ fn flip_signs(loadings: &mut [f64], k: usize) {
         if largest < 0.0 {
             loadings.iter_mut().skip(c).step_by(k).for_each(|v| *v = -*v);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_components_that_fell_short_are_noted() {
+        let with = |residual| Pca {
+            x_pca: Vec::new(),
+            loadings: Vec::new(),
+            variance: Vec::new(),
+            variance_ratio: Vec::new(),
+            shape: (0, 0, 0),
+            passes: 101,
+            residual,
+            zero_center: true,
+            dtype: DType::F32,
+        };
+        assert_eq!([None, Some(9e-7)].map(|r| with(r).note()), [None, None]);
+        let note = with(Some(2.5e-6)).note().unwrap();
+        assert!(note.contains("after 101 passes") && note.contains("2.5e-6") && note.contains("1e-6"), "{note}");
     }
 }
