@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from . import _core
-from ._anndata import merge
 from ._arrays import DEFAULT_CHUNK_SIZE, array_of, as_backed, select, wrap
 from ._convert import from_core
+from ._verbs import merge
 from .pp import _hvg, _hvg_patch
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from . import _core
-from ._anndata import merge
 from ._arrays import array_of
 from ._convert import from_core
-from ._verbs import target_of
+from ._verbs import merge, target_of
 
 
 def _criterion(**given):

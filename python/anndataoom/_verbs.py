@@ -7,6 +7,8 @@ import warnings
 import numpy as np
 import pandas as pd
 
+from ._convert import from_core
+
 
 def target_of(adata, copy: bool):
     from ._compat import is_oom
@@ -53,3 +55,15 @@ def tell(notes):
     """Warns with each note, at the place that called the verb."""
     for note in notes:
         warnings.warn(note, stacklevel=3)
+
+
+def merge(adata, patch: dict) -> None:
+    """Adds what a verb of the core found, by slot and name."""
+    for axis in ("obs", "var"):
+        if patch[axis]:
+            table = adata._table(axis)
+            for name, value in patch[axis]:
+                table[name] = pd.Series(from_core(value), index=table.index)
+    for slot in ("obsm", "varm", "obsp", "uns"):
+        for name, value in patch[slot]:
+            getattr(adata, slot)[name] = from_core(value)

@@ -76,7 +76,7 @@ def plan(adata, convert: bool = True) -> dict:
 
 
 def kept_part(x, name: str) -> bool:
-    """Whether a matrix that cannot be read is written as it is in its file; of a selection it is not, with a warning."""
+    """Whether a matrix that cannot be read is written as in its file; of a selection it is not, with a warning."""
     if x.kept is None:
         warnings.warn(f"of a selection, {name}, which cannot be read, is not written: {x.error}", stacklevel=4)
     return x.kept is not None

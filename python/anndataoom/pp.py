@@ -8,10 +8,9 @@ import numpy as np
 import pandas as pd
 
 from . import _core
-from ._anndata import merge
 from ._arrays import array_of, wrap
 from ._filter import filter_cells, filter_genes
-from ._verbs import groups_of, mask_of, representation, target_of, tell
+from ._verbs import groups_of, mask_of, merge, representation, target_of, tell
 
 __all__ = [
     "calculate_qc_metrics",

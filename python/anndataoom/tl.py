@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 
 from . import _core
-from ._anndata import merge
 from ._convert import to_core
-from ._verbs import groups_of, representation, target_of, tell
+from ._verbs import groups_of, merge, representation, target_of, tell
 from .pp import pca
 
 __all__ = ["dendrogram", "diffmap", "dpt", "leiden", "louvain", "paga", "pca", "umap"]
