@@ -121,10 +121,8 @@ pub(crate) fn patch_to_r(patch: &Patch, notes: &Notes) -> Result<Robj> {
         ("obsp", &patch.obsp),
         ("uns", &patch.uns),
     ];
-    let values: Result<Vec<Robj>> = slots
-        .iter()
-        .map(|(k, v)| if *k == "obsm" { embeddings(v, notes) } else { named_list(v, k, notes) })
-        .collect();
+    let values: Result<Vec<Robj>> =
+        slots.iter().map(|(k, v)| if *k == "obsm" { embeddings(v, notes) } else { named_list(v, k, notes) }).collect();
     list_of(slots.iter().map(|(k, _)| *k), values?)
 }
 

@@ -36,10 +36,8 @@ pub(super) fn leading_eigenpairs(mut a: MatMut<'_, f64>, k: usize, parts: usize)
         let mut memory = buffer(tridiag_in_place_scratch::<f64>(p, par, Default::default()))?;
         tridiag_in_place(a.rb_mut(), reflectors.as_mut(), par, MemStack::new(&mut memory), Default::default());
     }
-    let t = Tridiagonal {
-        diagonal: (0..p).map(|i| a[(i, i)]).collect(),
-        below: (1..p).map(|i| a[(i, i - 1)]).collect(),
-    };
+    let t =
+        Tridiagonal { diagonal: (0..p).map(|i| a[(i, i)]).collect(), below: (1..p).map(|i| a[(i, i - 1)]).collect() };
     let (values, mut vectors) = t.leading(k, par)?;
     if p > 1 {
         let scratch = apply_block_householder_sequence_on_the_left_in_place_scratch::<f64>(p - 1, width, k);
@@ -237,7 +235,10 @@ mod tests {
         let expected = a.self_adjoint_eigenvalues(faer::Side::Lower).unwrap();
         let scale = expected.iter().fold(1e-300_f64, |m, x| m.max(x.abs()));
         for c in 0..k {
-            assert!((values[c] - expected[p - 1 - c]).abs() <= 1e-13 * scale * p as f64, "{c}: {values:?} {expected:?}");
+            assert!(
+                (values[c] - expected[p - 1 - c]).abs() <= 1e-13 * scale * p as f64,
+                "{c}: {values:?} {expected:?}"
+            );
             for i in 0..p {
                 let product: f64 = (0..p).map(|j| a[(i, j)] * v[j * k + c]).sum();
                 assert!((product - values[c] * v[i * k + c]).abs() <= 1e-13 * scale * p as f64);
@@ -265,7 +266,10 @@ mod tests {
         check(&Mat::identity(p, p), 10);
         check(&Mat::from_fn(p, p, |i, j| if i == j { (i % 3) as f64 } else { 0.0 }), 15);
         check(&Mat::from_fn(p, p, |i, j| ((i + 1) * (j + 1)) as f64), 12);
-        check(&Mat::from_fn(p, p, |i, j| if i / 10 == j / 10 { 1.0 / (1.0 + (i % 10 + j % 10) as f64) } else { 0.0 }), 15);
+        check(
+            &Mat::from_fn(p, p, |i, j| if i / 10 == j / 10 { 1.0 / (1.0 + (i % 10 + j % 10) as f64) } else { 0.0 }),
+            15,
+        );
         // Values over sixteen decades, and Wilkinson's pairs that agree to all digits.
         check(&Mat::from_fn(p, p, |i, j| if i == j { 10f64.powi(-(i as i32 % 17)) } else { 1e-9 }), 15);
         let wilkinson = |i: usize, j: usize| match i.abs_diff(j) {

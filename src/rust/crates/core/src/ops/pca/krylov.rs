@@ -79,7 +79,8 @@ fn within(p: usize, k: usize, most: usize, mut apply: impl FnMut(&Mat<f64>) -> R
         let full = used + width > most;
         let wanted = if full { keep.min(used) } else { k };
         if used >= k {
-            let (values, vectors) = leading_eigenpairs(small.submatrix(0, 0, used, used).to_owned().as_mut(), wanted, 1)?;
+            let (values, vectors) =
+                leading_eigenpairs(small.submatrix(0, 0, used, used).to_owned().as_mut(), wanted, 1)?;
             let residual = (0..k).map(|i| {
                 let tail = |c: usize| vectors[(last + c) * wanted + i];
                 let norm2: f64 = (0..r.nrows())
