@@ -94,7 +94,7 @@ impl Context {
 }
 
 /// Gives freed memory back to the operating system. glibc keeps what worker threads have freed, tens of megabytes for each,
-/// until a thread like them comes again; the faces call this when a verb has ended. Elsewhere it does nothing.
+/// until a thread like them comes again; called when a verb has ended, and where a large step inside one has. Elsewhere it does nothing.
 pub fn release_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {

@@ -17,7 +17,7 @@ mod tiles;
 use super::moments::Moments;
 use super::view::{float_column, scatter_rows};
 use crate::chain::LazyMatrix;
-use crate::context::Context;
+use crate::context::{release_memory, Context};
 use crate::element::{DType, Value};
 use crate::error::{Error, Result};
 use crate::patch::Patch;
@@ -234,6 +234,8 @@ pub fn pca_into(x: &LazyMatrix, options: &PcaOptions, x_pca: &mut [f32], ctx: &C
         .collect();
     let variance_ratio = variance.iter().map(|v| v / (total / divisor)).collect();
 
+    // What the products took is not held while the coordinates come.
+    release_memory();
     map_fold(
         deltas.chain(),
         Order::File,

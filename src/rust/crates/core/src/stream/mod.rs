@@ -54,7 +54,7 @@ pub(crate) fn map_fold_keeping<S: Send>(
 /// Whether [`map_fold_keeping`] keeps anything of this chain.
 pub(crate) fn keeps_columns(x: &LazyMatrix) -> bool {
     let selected = x.columns().is_some_and(|c| c.len() <= MAX_KEPT_COLUMNS && c.len() < x.source().shape().1);
-    selected && x.source().layout() != Layout::Dense && x.location().is_some()
+    selected && x.source().layout() != Layout::Dense && x.source().disk_bytes() > 0
 }
 
 fn run<S: Send>(
