@@ -136,7 +136,7 @@ assemble_anndata <- function(matrices, x_guess, obs, var, obsm, varm, obsp, varp
 }
 
 plain_aligned <- function(x) {
-  if (is(x, "Matrix")) return(plain_matrix(x))
+  if (is_Matrix(x)) return(plain_matrix(x))
   if (is(x, "DelayedArray")) x <- as.matrix(x)
   if (is.matrix(x)) dimnames(x) <- list(NULL, colnames(x))
   for (a in setdiff(names(attributes(x)), c("dim", "dimnames", "names", "row.names", "class"))) attr(x, a) <- NULL
