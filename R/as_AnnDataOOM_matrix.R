@@ -85,7 +85,7 @@ from_delayed <- function(x, name, scratch) {
 # A block as R's own matrix, or one of Matrix, without names.
 plain_block <- function(block, sparse) {
   if (!sparse) return(unname(as.matrix(block)))
-  block <- as(as(as(block, "CsparseMatrix"), "generalMatrix"), "dMatrix")
+  block <- as_dgCMatrix(block)
   dimnames(block) <- list(NULL, NULL)
   block
 }

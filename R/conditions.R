@@ -45,6 +45,8 @@ some_of <- function(x, n = 5) {
 describe <- function(x) {
   if (is.null(x)) {
     "NULL"
+  } else if (is.atomic(x) && length(x) == 1 && is.null(dim(x)) && is.na(x)) {
+    "NA"
   } else if (!is.null(dim(x))) {
     paste0(class(x)[1], " of ", paste(dim(x), collapse = " x "))
   } else {

@@ -2,8 +2,8 @@
 #'
 #' A file with compressed rows has to be read whole for a single gene. `index_columns()` leaves a copy of the matrix by
 #' column, in few bits, in a folder of your choice, and from then on [obs_vector()] and every other selection of a few
-#' genes is read from there, in this object and in all that share its file. In another session the same call finds the
-#' index again. An index of an earlier state of the file is not used but made anew.
+#' genes is read from there, in this object and in all that share its file. In another session, and after
+#' `readRDS()`, the same call finds the index again: an object does not keep where it lies. An index of an earlier state of the file is not used but made anew.
 #'
 #' @param adata An [AnnDataOOM-class].
 #' @param dir The folder; it is made when it is not there. The index takes about half the room of the matrix.

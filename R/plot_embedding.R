@@ -23,7 +23,8 @@ plot_embedding <- function(
   check_adata(adata)
   need_ggplot()
   key <- if (basis %in% names(adata@obsm)) basis else paste0("X_", basis)
-  xy <- element_of(adata, "obsm", key, paste0("; run ", sub("^X_", "", key), "() first"))
+  verb <- sub("^X_", "", key)
+  xy <- element_of(adata, "obsm", key, if (verb %in% c("pca", "umap", "diffmap")) paste0("; run ", verb, "() first") else "")
   if (is.data.frame(xy)) xy <- as.matrix(xy)
   if (length(components) != 2 || any(components < 1) || any(components > ncol(xy))) {
     abort(

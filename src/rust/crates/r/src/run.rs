@@ -46,16 +46,19 @@ pub(crate) fn run<T: Send>(args: &Args, work: impl FnOnce(&Context) -> Result<T>
             })
             .map_err(|e| Error::Internal(format!("cannot start a thread: {e}")))?;
         let mut drawn = Instant::now();
+        let mut stopped = false;
         loop {
             match receiver.recv_timeout(POLL) {
                 Ok(result) => {
                     release_memory();
-                    return result;
+                    // Work that ended before it noticed is stopped all the same: the signal was taken from R.
+                    return if stopped { result.and(Err(Error::Cancelled)) } else { result };
                 }
                 Err(RecvTimeoutError::Disconnected) => return Err(Error::Internal("a worker vanished".to_owned())),
                 Err(RecvTimeoutError::Timeout) => {}
             }
             if interrupted() {
+                stopped = true;
                 ctx.monitor.cancel();
             }
             if let (Some(draw), true) = (&progress, drawn.elapsed() >= DRAW) {
