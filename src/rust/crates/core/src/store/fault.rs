@@ -19,8 +19,13 @@ fn system_message(frames: &[String]) -> Option<&str> {
 /// The cause: the operating system's message, else HDF5's innermost line.
 pub(crate) fn cause(error: &hdf5::Error) -> String {
     let frames = frames(error);
-    match system_message(&frames) {
-        Some(message) => message.to_owned(),
+    // Our own driver keeps the system's message, for which the library has no place.
+    let by_driver = || {
+        let failed = ["driver write request failed", "driver read request failed"];
+        frames.iter().any(|f| failed.contains(&f.as_str())).then(super::update::failure).flatten()
+    };
+    match system_message(&frames).map(str::to_owned).or_else(by_driver) {
+        Some(message) => message,
         None => frames.last().cloned().unwrap_or_else(|| error.to_string()),
     }
 }

@@ -58,8 +58,9 @@ struct Changes<'p> {
 /// columns of the file while X is not written; [`Error::Shape`] and [`Error::Parameter`] as
 /// [`write_h5ad`](super::write_h5ad); [`Error::Io`].
 pub fn save_h5ad(plan: &H5adPlan, store: &Arc<Store>, options: &SaveOptions, ctx: &Context) -> Result<Saved> {
-    check(plan, &WriteOptions::default())?;
+    // First, as it finds out that the file is not the one that was opened, whose elements nothing can be said about.
     let update = Update::begin(store)?;
+    check(plan, &WriteOptions::default())?;
     check_selection(plan, store, options)?;
     let changes = Changes::find(plan, store, options)?;
     let Changes { put, remove, columns, left, null_raw } = &changes;

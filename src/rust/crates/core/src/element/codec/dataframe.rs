@@ -50,6 +50,10 @@ fn rows_of(node: &Node, index: &str) -> Result<Option<usize>> {
         return Ok(node.shape().and_then(|s| s.first().copied()));
     }
     let child = node.child(index)?;
+    // A hostile file links a table as its own index.
+    if child.is_group() && super::encoding_of(&child)?.0 == "dataframe" {
+        return Err(child.format("a 1-D index", "a dataframe"));
+    }
     let shape = if child.is_group() { super::describe(&child)?.shape } else { child.shape().unwrap_or_default() };
     Ok(shape.first().copied())
 }
