@@ -165,7 +165,7 @@ fn present(store: &Arc<Store>, path: &str) -> bool {
 fn unchanged(store: &Arc<Store>, path: &str, part: &Part) -> bool {
     match part {
         Part::Copy { store: from, element, rows: None, columns: None } => {
-            Arc::ptr_eq(from, store) && element.trim_matches('/') == path
+            Arc::ptr_eq(from, store) && element.trim_matches('/') == path && element::is_whole(store, element)
         }
         Part::Value(value) => store.exists(path) && element::read(store, path).is_ok_and(|stored| same(value, &stored)),
         _ => false,

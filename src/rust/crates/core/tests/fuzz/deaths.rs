@@ -34,7 +34,9 @@ pub fn allow(seconds: u64) {
         let mut used: libc::rusage = std::mem::zeroed();
         libc::getrusage(libc::RUSAGE_SELF, &raw mut used);
         let so_far = (used.ru_utime.tv_sec + used.ru_stime.tv_sec) as u64;
-        let limit = libc::rlimit { rlim_cur: (so_far + 1 + seconds) as _, rlim_max: libc::RLIM_INFINITY };
+        let mut limit: libc::rlimit = std::mem::zeroed();
+        libc::getrlimit(libc::RLIMIT_CPU, &raw mut limit);
+        limit.rlim_cur = limit.rlim_max.min((so_far + 1 + seconds) as _);
         libc::setrlimit(libc::RLIMIT_CPU, &raw const limit);
     }
 }

@@ -19,7 +19,7 @@ use crate::store::{Attribute, GroupWriter, Node};
 use hdf5::LocationToken;
 use std::cell::{Cell, RefCell};
 
-pub(super) use dataframe::{column_of, columns_of, index_of};
+pub(super) use dataframe::{column_of, columns_of, index_of, n_rows};
 pub(super) use legacy::{coded_columns, describe_field, field, read_field};
 
 /// An encoding: its name, the versions known, and how to read and describe an element of it.
