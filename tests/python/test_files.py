@@ -1,4 +1,4 @@
-"""Files as they come: graphs where scanpy once kept them, empty extents, filters and types nobody reads, the same bytes twice."""
+"""Files as they come: graphs where scanpy once kept them, empty extents, what nobody reads, the same bytes twice."""
 
 import subprocess
 import sys
@@ -104,7 +104,7 @@ def test_one_that_cannot_be_read_hides_no_other(tmp_path):
     path = tmp_path / "x.h5ad"
     expected = rich()
     expected.write_h5ad(path)
-    n, values = expected.n_obs, np.arange(expected.n_obs * 3.0).reshape(-1, 3)
+    values = np.arange(expected.n_obs * 3.0).reshape(-1, 3)
     filters = {
         "szip": {"compression": "szip"},
         "bzip2": hdf5plugin.BZip2(),
@@ -119,10 +119,9 @@ def test_one_that_cannot_be_read_hides_no_other(tmp_path):
         write_elem(f["layers"], "complex", np.ones(expected.shape, "c8"))
     adata = oom.read(path)
     for name in filters:
-        reason = "" if name == "delta" else name
-        with pytest.raises(Exception, match=f"(?s)x.h5ad.*obsm/{name}.*{reason}"):
+        with pytest.raises(Exception, match=f"(?s)x.h5ad.*obsm/{name}.*{name}"):
             adata.obsm[name]
-    with pytest.raises(Exception, match="(?s)layers/complex.*(complex|compound)"):
+    with pytest.raises(Exception, match="(?s)layers/complex.*complex"):
         adata.layers["complex"]
     for key in expected.obsm:
         assert_equal(adata.obsm[key], expected.obsm[key])
@@ -143,14 +142,14 @@ def test_complex_x_says_so(tmp_path):
         write_elem(f, "X", np.ones(expected.shape, "c16"))
     adata = oom.read(tmp_path / "x.h5ad")
     pd.testing.assert_frame_equal(pd.DataFrame(adata.obs), expected.obs)
-    with pytest.raises(Exception, match="(?s)x.h5ad.*X.*(complex|compound)"):
+    with pytest.raises(Exception, match="(?s)x.h5ad.*X.*complex"):
         oom.pp.calculate_qc_metrics(adata)
 
 
 def test_the_same_bytes_twice(tmp_path):
     """Also seconds later and in another process: no times, no order of a hash in the file."""
     rich().write_h5ad(tmp_path / "x.h5ad")
-    program = "import sys, anndataoom as oom; a = oom.read(sys.argv[1]); {}; a.write_h5ad(sys.argv[2], compression='gzip')"
+    program = "import sys, anndataoom as o; a = o.read(sys.argv[1]); {}; a.write_h5ad(sys.argv[2], compression='gzip')"
     changes = {"unread": "None", "read": "a.obs['n'] = 1; a.uns['k'] = {'b': 1, 'a': [1, 2]}; a.X = a.X.copy()"}
     for name, change in changes.items():
         written = []

@@ -4,10 +4,10 @@
 //! not have; the library checks the version when the driver is registered.
 
 use super::view::View;
+use crate::store::fault;
 use hdf5::{from_id, h5call};
 use hdf5_sys::h5f::{H5Fopen, H5F_ACC_RDONLY, H5F_ACC_RDWR};
 use hdf5_sys::h5p::{H5Pget_driver_info, H5Pset_driver};
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ffi::{c_char, c_int, c_uint, c_ulong, c_void, CString};
 use std::path::Path;
@@ -276,22 +276,12 @@ unsafe extern "C" fn truncate(file: *mut Opened, _: i64, _: bool) -> c_int {
     0
 }
 
-thread_local! {
-    /// The system's words when a read or write of this thread failed last: the library has only a status for them.
-    static FAILURE: RefCell<Option<String>> = const { RefCell::new(None) };
-}
-
 fn status(done: std::io::Result<()>) -> c_int {
     match done {
         Ok(()) => 0,
         Err(e) => {
-            FAILURE.with(|failure| *failure.borrow_mut() = Some(e.to_string()));
+            fault::keep(e.to_string());
             -1
         }
     }
-}
-
-/// Why a call of this driver that the library says has failed did so.
-pub(in crate::store) fn failure() -> Option<String> {
-    FAILURE.with(|failure| failure.borrow_mut().take())
 }

@@ -15,7 +15,6 @@ mod lock;
 mod positioned;
 mod view;
 
-pub(super) use driver::failure;
 pub(super) use journal::recover;
 pub(super) use lock::Shared;
 
