@@ -113,7 +113,7 @@ check_names <- function(x, n, what) {
 
 # Elements of obsm, varm (rows aligned) and obsp, varp (square).
 check_aligned <- function(x, names, square, what) {
-  if (is_on_disk(x)) return(x)
+  if (is_on_disk(x) || is_float32(x)) return(x)
   n <- length(names)
   if (is.null(dim(x)) && is.atomic(x) && !square) x <- matrix(x, ncol = 1)
   shape <- dim(x)
@@ -128,7 +128,7 @@ check_aligned <- function(x, names, square, what) {
     if (.row_names_info(x) > 0) check_same_names(row.names(x), names, what, "row")
     return(x)
   }
-  if (is(x, "Matrix")) x <- plain_matrix(x, what)
+  if (is_Matrix(x)) x <- plain_matrix(x, what)
   check_same_names(dimnames(x)[[1]], names, what, "row")
   if (square) check_same_names(dimnames(x)[[2]], names, what, "column")
   x

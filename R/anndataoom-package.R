@@ -23,6 +23,5 @@
 #' @importFrom methods validObject callNextMethod Math Ops
 #' @importFrom utils .DollarNames head tail
 #' @importFrom stats median setNames
-#' @importClassesFrom Matrix dgCMatrix Matrix sparseMatrix
 #' @keywords internal
 "_PACKAGE"

@@ -154,7 +154,7 @@ cells_by_genes <- function(x, name) {
 }
 
 plain_aligned <- function(x) {
-  if (is(x, "Matrix")) return(plain_matrix(x))
+  if (is_Matrix(x)) return(plain_matrix(x))
   if (is(x, "DelayedArray")) x <- as.matrix(x)
   if (is.matrix(x)) dimnames(x) <- list(NULL, colnames(x))
   for (a in setdiff(names(attributes(x)), c("dim", "dimnames", "names", "row.names", "class"))) attr(x, a) <- NULL

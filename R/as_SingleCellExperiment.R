@@ -92,7 +92,7 @@ genes_by_cells <- function(x, cells, genes) {
 }
 
 pair_matrix <- function(x) {
-  x <- as(as(as(x, "CsparseMatrix"), "generalMatrix"), "dMatrix")
+  x <- as_dgCMatrix(x)
   dimnames(x) <- list(NULL, NULL)
   x
 }
@@ -100,7 +100,7 @@ pair_matrix <- function(x) {
 guess_reductions <- function(adata) {
   numeric <- Filter(function(name) {
     x <- adata@obsm[[name]]
-    is_on_disk(x) && !x$encoding %in% c("dataframe", "awkward-array") || !is_on_disk(x) && is.numeric(x) || is(x, "Matrix")
+    is_on_disk(x) && !x$encoding %in% c("dataframe", "awkward-array") || !is_on_disk(x) && is.numeric(x) || is_Matrix(x)
   }, names(adata@obsm))
   width <- function(x) if (is_on_disk(x)) x$shape[2] else ncol(x)
   lapply(by_name(numeric), function(name) {

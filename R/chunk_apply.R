@@ -31,7 +31,7 @@ chunk_apply <- function(x, FUN, chunk_size = 6000, ..., layer = NULL) {
 # The matrix of an object, with names, or a matrix as it is.
 rows_of <- function(x, layer = NULL) {
   if (!is(x, "AnnDataOOM")) {
-    if (is(x, "OOMMatrix") || is(x, "Matrix") || is.matrix(x)) return(as_oom(x))
+    if (is(x, "OOMMatrix") || is_Matrix(x) || is.matrix(x)) return(as_oom(x))
     abort("parameter", "x: expected an AnnDataOOM or an OOMMatrix, found ", describe(x))
   }
   matrix <- matrix_for(x, layer)

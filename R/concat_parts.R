@@ -116,7 +116,7 @@ reindex <- function(x, from, square, fill) {
   if (is.data.frame(x)) {
     return(structure(lapply(x, na_rows, from), row.names = .set_row_names(length(from)), class = "data.frame"))
   }
-  sparse <- is(x, "sparseMatrix")
+  sparse <- is_Matrix(x, "sparseMatrix")
   fill <- if (is.null(fill)) if (sparse) 0 else NA_real_ else fill
   there <- which(from > 0)
   if (sparse && fill == 0) {
@@ -144,7 +144,7 @@ bind_elements <- function(parts, counts, inner, fill) {
     }
     widths <- vapply(there, ncol, 1)
     width <- if (inner) min(widths) else max(widths)
-    sparse <- any(vapply(there, is, NA, "sparseMatrix"))
+    sparse <- any(vapply(there, is_Matrix, NA, "sparseMatrix"))
     fill <- if (is.null(fill)) if (sparse) 0 else NA_real_ else fill
     do.call(rbind, unname(Map(function(x, n) {
       if (is.null(x)) x <- matrix(fill, n, 0)
@@ -169,7 +169,7 @@ bind_diagonal <- function(parts, counts, inner) {
     blocks <- Map(function(part, n) {
       x <- part[[key]]
       if (is.null(x)) x <- Matrix::sparseMatrix(i = integer(), j = integer(), x = numeric(), dims = c(n, n))
-      as(as(as(x, "CsparseMatrix"), "generalMatrix"), "dMatrix")
+      as_dgCMatrix(x)
     }, parts, counts)
     as(Matrix::bdiag(unname(blocks)), "generalMatrix")
   })

@@ -72,8 +72,7 @@ register_delayed_methods <- function() {
   }
 
   methods::setAs(ours, "dgCMatrix", function(from) {
-    value <- collect_oom(from@seed@matrix, transposed = from@seed@transposed)
-    if (is(value, "dgCMatrix")) value else as(as(as(value, "dMatrix"), "generalMatrix"), "CsparseMatrix")
+    as_dgCMatrix(collect_oom(from@seed@matrix, transposed = from@seed@transposed))
   }, where = bioc)
   methods::setAs(ours, "CsparseMatrix", function(from) as(from, "dgCMatrix"), where = bioc)
   methods::setAs(ours, "sparseMatrix", function(from) as(from, "dgCMatrix"), where = bioc)

@@ -73,7 +73,7 @@ seed_values <- function(x, index) {
   index <- turned(lapply(index, function(i) if (!is.null(i)) as.integer(i)), seed_turned(x))
   part <- select_oom(seed_matrix(x), index[[1]], index[[2]])
   value <- collect_oom(part, limit = Inf, transposed = seed_turned(x), named = FALSE)
-  if (is(value, "Matrix")) {
+  if (is_Matrix(value)) {
     if (is(value, "dgCMatrix")) value else as(value, "dMatrix")
   } else {
     if (storage.mode(value) != "double") storage.mode(value) <- "double"

@@ -28,6 +28,7 @@ select_element <- function(x, rows, columns = NULL) {
     return(x)
   }
   if (is(x, "OOMMatrix")) return(select_oom(x, rows, columns))
+  if (is_float32(x)) return(select_float32(x, rows, columns))
   if (is.null(dim(x))) return(x[rows])
   if (!is.null(columns)) x <- x[, columns, drop = FALSE]
   if (is.null(rows)) return(x)
@@ -38,6 +39,7 @@ select_element <- function(x, rows, columns = NULL) {
 
 # The value of an element.
 resolve <- function(x) {
+  if (is_float32(x)) return(rs_call(rs_float32, x = x))
   if (!is_on_disk(x)) return(x)
   read <- function(...) rs_work(paste("reading", x$element), rs_read, store = store_of(x$file), element = x$element, ...)
   # Rows of data.frames are selected here, where repeated names are made unique.
@@ -107,6 +109,7 @@ str.anndataoom_list <- function(object, ...) print(object)
 .DollarNames.anndataoom_list <- function(x, pattern = "") grep(pattern, names(x), value = TRUE)
 
 describe_element <- function(x) {
+  if (is_float32(x)) return(paste("float32 matrix of", paste(dim(x), collapse = " x ")))
   if (!is_on_disk(x)) return(describe(x))
   shape <- x$shape
   if (length(shape) > 0 && !is.null(x$rows)) shape[1] <- length(x$rows)

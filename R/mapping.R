@@ -77,6 +77,6 @@ state_of <- function(adata, x) {
 looks_like_counts <- function(x) {
   if (any(dim(x) == 0)) return(TRUE)
   part <- collect_oom(select_oom(as_oom(x), seq_len(min(nrow(x), 20L)), NULL), limit = Inf, named = FALSE)
-  values <- if (is(part, "Matrix")) part@x else part
+  values <- if (is_Matrix(part)) part@x else part
   all(values >= 0 & values == trunc(values))
 }

@@ -44,11 +44,13 @@ neighbors <- function(
   merge_patch(adata, patch)
 }
 
-# The first n_pcs columns of an element of obsm, without names.
+# The first n_pcs columns of an element of obsm, without names; as float32 where it is kept so.
 embedding_of <- function(adata, use_rep, n_pcs) {
   hint <- if (is.null(use_rep)) "; run pca() first, or name another with use_rep = " else ""
-  x <- element_of(adata, "obsm", if (is.null(use_rep)) "X_pca" else use_rep, hint)
-  if (is.data.frame(x) || is(x, "Matrix")) x <- as.matrix(x)
+  key <- if (is.null(use_rep)) "X_pca" else use_rep
+  x <- adata@obsm[[key]]
+  if (!is_float32(x)) x <- element_of(adata, "obsm", key, hint)
+  if (is.data.frame(x) || is_Matrix(x)) x <- as.matrix(x)
   if (!is.numeric(x) || length(dim(x)) != 2) abort("shape", "use_rep: expected a numeric matrix, found ", describe(x))
   if (!is.null(n_pcs)) {
     if (!is.numeric(n_pcs) || length(n_pcs) != 1 || is.na(n_pcs) || n_pcs < 1 || n_pcs > ncol(x)) {
@@ -56,9 +58,9 @@ embedding_of <- function(adata, use_rep, n_pcs) {
         "parameter", "n_pcs: expected a number from 1 to ", ncol(x), ", the columns there are, found ", format(n_pcs)
       )
     }
-    x <- x[, seq_len(n_pcs), drop = FALSE]
+    x <- if (is_float32(x)) select_float32(x, NULL, seq_len(n_pcs)) else x[, seq_len(n_pcs), drop = FALSE]
   }
-  unname(x)
+  if (is_float32(x)) x else unname(x)
 }
 
 # What neighbors() noted under a key.
@@ -71,7 +73,7 @@ graph_of <- function(adata, neighbors_key = NULL, obsp = NULL, what = "connectiv
   if (is.null(obsp)) obsp <- settings_of(adata, neighbors_key)[[paste0(what, "_key")]]
   if (is.null(obsp)) obsp <- what
   graph <- element_of(adata, "obsp", obsp, "; run neighbors() first")
-  plain_matrix(if (is(graph, "Matrix")) graph else as(graph, "CsparseMatrix"), what)
+  plain_matrix(if (is_Matrix(graph)) graph else as_dgCMatrix(graph), what)
 }
 
 # A column of obs as a factor without NA.

@@ -56,12 +56,12 @@ as.matrix.OOMMatrix <- function(x, ...) {
 
 methods::setAs("OOMMatrix", "matrix", function(from) as.matrix.OOMMatrix(from))
 
-methods::setAs("OOMMatrix", "dgCMatrix", function(from) {
-  value <- collect_oom(from)
-  if (is(value, "dgCMatrix")) value else as(as(as(value, "dMatrix"), "generalMatrix"), "CsparseMatrix")
-})
-
-methods::setAs("OOMMatrix", "CsparseMatrix", function(from) as(from, "dgCMatrix"))
+# Registered when the package loads, under names of classes that need not be there yet: as(x, "dgCMatrix") loads Matrix.
+register_sparse_coercions <- function() {
+  for (class in c("dgCMatrix", "CsparseMatrix")) {
+    suppressMessages(methods::setAs("OOMMatrix", class, function(from) as_dgCMatrix(collect_oom(from)), where = bioc))
+  }
+}
 
 sums_of <- function(x, axis, mean) {
   sums <- rs_work("sums", if (axis == 1) rs_row_sums else rs_col_sums, matrix = pointer_of(x))

@@ -3,7 +3,7 @@
 # `y` as the second factor of a product with `n` columns before it; a vector is a column (with `left`, a row), or a
 # row (a column) where only that fits.
 as_factor <- function(y, n, left = FALSE) {
-  if (is(y, "Matrix") || is.data.frame(y)) y <- as.matrix(y)
+  if (is_Matrix(y) || is.data.frame(y)) y <- as.matrix(y)
   if (!is.numeric(y) && !is.logical(y)) abort("shape", "product: expected a numeric matrix, found ", describe(y))
   if (!is.matrix(y)) {
     along <- length(y) == n
@@ -45,16 +45,28 @@ product_of <- function(x, y, transposed) {
 #' @export
 setMethod("t", "OOMMatrix", function(x) delayed_of(x, transposed = TRUE))
 
-for (class in c("matrix", "numeric", "Matrix", "ANY")) {
-  setMethod("%*%", c("OOMMatrix", class), function(x, y) product_of(x, as_factor(y, ncol(x)), FALSE))
-  setMethod("%*%", c(class, "OOMMatrix"), function(x, y) {
-    t(product_of(y, t(as_factor(x, nrow(y), left = TRUE)), TRUE))
-  })
-  setMethod("crossprod", c("OOMMatrix", class), function(x, y = NULL) product_of(x, as_factor(y, nrow(x)), TRUE))
-  setMethod("tcrossprod", c("OOMMatrix", class), function(x, y = NULL) product_of(x, t(as_factor(y, ncol(x), TRUE)), FALSE))
-  setMethod("crossprod", c(class, "OOMMatrix"), function(x, y = NULL) t(product_of(y, as_factor(x, nrow(y)), TRUE)))
+# The methods for products with the classes of `second`.
+define_products <- function(second, where = topenv(parent.frame())) {
+  for (class in second) {
+    setMethod("%*%", c("OOMMatrix", class), function(x, y) product_of(x, as_factor(y, ncol(x)), FALSE), where = where)
+    setMethod("%*%", c(class, "OOMMatrix"), function(x, y) {
+      t(product_of(y, t(as_factor(x, nrow(y), left = TRUE)), TRUE))
+    }, where = where)
+    setMethod("crossprod", c("OOMMatrix", class), function(x, y = NULL) {
+      product_of(x, as_factor(y, nrow(x)), TRUE)
+    }, where = where)
+    setMethod("tcrossprod", c("OOMMatrix", class), function(x, y = NULL) {
+      product_of(x, t(as_factor(y, ncol(x), TRUE)), FALSE)
+    }, where = where)
+    setMethod("crossprod", c(class, "OOMMatrix"), function(x, y = NULL) {
+      t(product_of(y, as_factor(x, nrow(y)), TRUE))
+    }, where = where)
+  }
 }
-rm(class)
+
+# "Matrix" follows when that package is loaded: its own methods for ANY would come first.
+define_products(c("matrix", "numeric", "ANY"))
+register_matrix_products <- function() define_products("Matrix", bioc)
 
 setMethod("Ops", c("OOMMatrix", "ANY"), function(e1, e2) {
   if (missing(e2)) methods::callGeneric(delayed_of(e1)) else methods::callGeneric(delayed_of(e1), e2)

@@ -35,10 +35,12 @@ pca <- function(
     }
     if (!any(mask)) abort("parameter", "mask_var: expected at least one TRUE, found none")
   }
-  patch <- rs_work(
+  found <- rs_work(
     "PCA", rs_pca, matrix = pointer_of(x), n_comps = n_comps, zero_center = zero_center, mask_var = mask,
     mask_name = mask_name,
     key_added = key_added
   )
-  merge_patch(adata, patch)
+  adata <- merge_patch(adata, found$patch)
+  adata@obsm[[found$key]] <- found$scores
+  adata
 }

@@ -1,10 +1,25 @@
+# The package Matrix takes 150 MB of memory and a second to load: it is loaded when there is something sparse, not before.
+
+# Whether `x` is of a class of Matrix, also one read from a file before the package was loaded.
+is_Matrix <- function(x, class = "Matrix") {
+  if (!isS4(x)) return(FALSE)
+  if (identical(attr(class(x), "package"), "Matrix")) loadNamespace("Matrix")
+  is(x, class)
+}
+
+# Any matrix in memory as a dgCMatrix.
+as_dgCMatrix <- function(x) {
+  loadNamespace("Matrix")
+  if (is(x, "dgCMatrix")) x else as(as(as(x, "CsparseMatrix"), "generalMatrix"), "dMatrix")
+}
+
 # A matrix the core's converter knows: base matrix of numbers or logical, dgCMatrix, lgCMatrix, dgRMatrix.
 plain_matrix <- function(x, name = "X") {
   if (is.data.frame(x)) x <- as.matrix(x)
-  if (is(x, "Matrix")) {
+  if (is_Matrix(x)) {
     known <- c("dgCMatrix", "lgCMatrix", "dgRMatrix", "lgRMatrix")
     if (class(x)[1] %in% known) return(x)
-    if (!is(x, "sparseMatrix")) return(as.matrix(x))
+    if (!is_Matrix(x, "sparseMatrix")) return(as.matrix(x))
     x <- as(as(x, "generalMatrix"), "CsparseMatrix")
     return(if (class(x)[1] %in% known) x else as(x, "dMatrix"))
   }
@@ -17,7 +32,7 @@ plain_matrix <- function(x, name = "X") {
 # Sparse Matrix objects anywhere in a list in a form the converter knows.
 plain_values <- function(x) {
   if (is(x, "OOMMatrix")) return(collect_oom(x))
-  if (is(x, "Matrix")) return(plain_matrix(x))
+  if (is_Matrix(x)) return(plain_matrix(x))
   if (inherits(x, "anndataoom_list")) x <- as.list(x)
   if (is.list(x) && !is.data.frame(x)) {
     kept <- attributes(x)

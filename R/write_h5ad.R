@@ -177,9 +177,9 @@ storable <- function(x, what) {
     for (name in names(x)) x[[name]] <- storable(x[[name]], paste0(what, "/", name))
     return(x)
   }
-  if (is(x, "Matrix") || is(x, "OOMMatrix")) return(plain_values(x))
+  if (is_Matrix(x) || is(x, "OOMMatrix")) return(plain_values(x))
   known <- is.null(x) || is.factor(x) || is.atomic(x)
-  odd <- setdiff(oldClass(x), c("factor", "ordered", "AsIs", "anndataoom_awkward"))
+  odd <- setdiff(oldClass(x), c("factor", "ordered", "AsIs", "anndataoom_awkward", "anndataoom_float32"))
   if (!known || length(odd)) {
     abort(
       "type", "'", what, "': a value of class ", paste(class(x), collapse = "/"),

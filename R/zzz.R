@@ -2,6 +2,8 @@
   registerS3method("scale", "AnnDataOOM", scale.AnnDataOOM)
   registerS3method("scale", "default", scale_other)
   registerS3method("scale", "AnnDataOOM", scale_as_base, envir = baseenv())
+  register_sparse_coercions()
+  when_loaded("Matrix", register_matrix_products)
   when_loaded("DelayedArray", register_delayed_array)
   when_loaded("SingleCellExperiment", register_sce)
   when_loaded("SeuratObject", register_seurat)

@@ -11,15 +11,15 @@ import pandas as pd
 from scipy import sparse
 
 from . import _core
-from ._arrays import DEFAULT_CHUNK_SIZE, BackedArray, _whole, as_backed, open_matrix, select
+from ._arrays import DEFAULT_CHUNK_SIZE, BackedArray, _whole, as_backed, select
 from ._elements import BackedLayers, Elements, Frame, OnDisk, Uns
 from ._index import positions
 from ._raw import _FrozenRaw
-from ._scanpy import for_caller
-from ._values import Values, in_memory
+from ._slots import Slots, Unreadable, opened, prune, prune_colors
+from ._values import in_memory
 
 
-class AnnDataOOM(Values):
+class AnnDataOOM(Slots):
     """Annotated data, cells x genes, whose matrices are read from the file when values are asked for.
 
     Parameters
@@ -64,7 +64,7 @@ class AnnDataOOM(Values):
     def _from_file(self, file: _core.File) -> None:
         x, slots, raw = file.tree()
         self._file, self._origin_file = file, str(file.path)
-        X = None if x is None else _opened(file, x)
+        X = None if x is None else opened(file, x)
         obs, var = Frame(OnDisk(file, "obs")), Frame(OnDisk(file, "var"))
         shape = (len(obs.index), len(var.index))
         if isinstance(X, BackedArray) and X.shape != shape:
@@ -78,7 +78,7 @@ class AnnDataOOM(Values):
             getattr(self, f"_{slot}")._items.update({key: OnDisk(file, path) for key, path in entries})
         if raw is not None:
             raw_path, raw_var, entries = raw
-            raw_x, raw_var = _opened(file, raw_path), Frame(OnDisk(file, raw_var))
+            raw_x, raw_var = opened(file, raw_path), Frame(OnDisk(file, raw_var))
             varm = Elements("varm", (len(raw_var.index),))
             varm._items.update({key: OnDisk(file, path) for key, path in entries})
             if isinstance(raw_x, BackedArray):
@@ -111,281 +111,6 @@ class AnnDataOOM(Values):
         import anndata
 
         return anndata.AnnData
-
-    # -- shape and axes -----------------------------------------------------------------------------------------------
-
-    @property
-    def n_obs(self) -> int:
-        """Number of cells."""
-        return self._n_obs
-
-    @property
-    def n_vars(self) -> int:
-        """Number of genes."""
-        return self._n_vars
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Cells, genes."""
-        return self._n_obs, self._n_vars
-
-    def __len__(self) -> int:
-        return self._n_obs
-
-    @property
-    def is_view(self) -> bool:
-        """False: subsets are objects of their own."""
-        return False
-
-    @property
-    def isview(self) -> bool:
-        """False, see `is_view`."""
-        return False
-
-    @property
-    def isbacked(self) -> bool:
-        """True: matrices stay on disk."""
-        return True
-
-    @property
-    def filename(self) -> str | None:
-        """The file read, None for an object made in memory. Setting it writes there and goes on from there."""
-        return self._origin_file
-
-    @filename.setter
-    def filename(self, value: str | os.PathLike) -> None:
-        if value is None:
-            raise ValueError("filename: expected a path; to_memory() gives the object in memory")
-        self._adopt(self.copy(filename=value))
-
-    @property
-    def file(self):
-        """The open file, None for an object made in memory."""
-        return self._file
-
-    def _table(self, axis: str) -> pd.DataFrame:
-        holder = getattr(self, f"_{axis}")
-        if not holder.touched:
-            frame = holder.frame
-            if holder.disk.rows is not None:
-                _prune(frame, self._uns)
-        return holder.frame
-
-    def _set_table(self, axis: str, n: int, value) -> None:
-        if not isinstance(value, pd.DataFrame):
-            raise ValueError(f"{axis}: expected a pandas.DataFrame, found {type(value).__name__}")
-        if len(value) != n:
-            raise ValueError(f"{axis}: expected {n} rows, found {len(value)}")
-        setattr(self, f"_{axis}", Frame(value.copy()))
-
-    def _set_names(self, axis: str, n: int, value) -> None:
-        index = value if isinstance(value, pd.Index) else pd.Index(value)
-        if len(index) != n:
-            raise ValueError(f"{axis}_names: expected {n} names, found {len(index)}")
-        if isinstance(index, pd.MultiIndex) or (len(index) and index.dtype.kind in "iuf"):
-            index = index.astype(str)
-        if index.name is None or not isinstance(index.name, str):
-            index = index.rename(None)
-        self._table(axis).index = index
-
-    @property
-    def obs(self) -> pd.DataFrame:
-        """Annotation of cells."""
-        return self._table("obs")
-
-    @obs.setter
-    def obs(self, value):
-        self._set_table("obs", self._n_obs, value)
-
-    @property
-    def var(self) -> pd.DataFrame:
-        """Annotation of genes."""
-        return self._table("var")
-
-    @var.setter
-    def var(self, value):
-        self._set_table("var", self._n_vars, value)
-
-    @property
-    def obs_names(self) -> pd.Index:
-        """Names of the cells; reads no other column of obs."""
-        return self._obs.index
-
-    @obs_names.setter
-    def obs_names(self, value):
-        self._set_names("obs", self._n_obs, value)
-
-    @property
-    def var_names(self) -> pd.Index:
-        """Names of the genes; reads no other column of var."""
-        return self._var.index
-
-    @var_names.setter
-    def var_names(self, value):
-        self._set_names("var", self._n_vars, value)
-
-    def obs_keys(self) -> list[str]:
-        """Columns of obs, in their order."""
-        return list(self._obs.columns)
-
-    def var_keys(self) -> list[str]:
-        """Columns of var, in their order."""
-        return list(self._var.columns)
-
-    def obsm_keys(self) -> list[str]:
-        """Keys of obsm, in their order."""
-        return list(self._obsm)
-
-    def varm_keys(self) -> list[str]:
-        """Keys of varm, in their order."""
-        return list(self._varm)
-
-    def uns_keys(self) -> list[str]:
-        """Keys of uns, sorted."""
-        return sorted(self._uns)
-
-    def obs_names_make_unique(self, join: str = "-") -> None:
-        """Repeated names of cells get `join` and a number."""
-        self._make_unique("obs", join)
-
-    def var_names_make_unique(self, join: str = "-") -> None:
-        """Repeated names of genes get `join` and a number."""
-        self._make_unique("var", join)
-
-    def _make_unique(self, axis, join) -> None:
-        index = getattr(self, f"_{axis}").index
-        if not index.is_unique:
-            self._table(axis).index = _unique_names(index, join)
-
-    # -- slots --------------------------------------------------------------------------------------------------------
-
-    @property
-    def X(self) -> BackedArray | None:
-        """The matrix, cells x genes."""
-        return for_caller(_readable(self._X))
-
-    @X.setter
-    def X(self, value):
-        if value is not None:
-            value = as_backed(value)
-            if value.shape != self.shape:
-                found = " x ".join(map(str, value.shape))
-                raise ValueError(f"X: expected {self._n_obs} x {self._n_vars}, found {found}")
-        self._X = value
-
-    @X.deleter
-    def X(self):
-        self._X = None
-
-    @property
-    def layers(self) -> BackedLayers:
-        """Matrices of the shape of X, each a `BackedArray` when it comes from a file."""
-        return self._layers
-
-    @layers.setter
-    def layers(self, value):
-        new = BackedLayers(None, self.shape)
-        new.update(value)
-        self._layers = new
-
-    @layers.deleter
-    def layers(self):
-        self.layers = {}
-
-    def _set_elements(self, slot, value):
-        old = getattr(self, f"_{slot}")
-        setattr(self, f"_{slot}", Elements(slot, old._shape, value))
-
-    @property
-    def obsm(self) -> Elements:
-        """Arrays over cells (`n_obs` x any), read when touched."""
-        return self._obsm
-
-    @obsm.setter
-    def obsm(self, value):
-        self._set_elements("obsm", value)
-
-    @obsm.deleter
-    def obsm(self):
-        self.obsm = {}
-
-    @property
-    def varm(self) -> Elements:
-        """Arrays over genes (`n_vars` x any), read when touched."""
-        return self._varm
-
-    @varm.setter
-    def varm(self, value):
-        self._set_elements("varm", value)
-
-    @varm.deleter
-    def varm(self):
-        self.varm = {}
-
-    @property
-    def obsp(self) -> Elements:
-        """Graphs over cells (`n_obs` x `n_obs`), read when touched."""
-        return self._obsp
-
-    @obsp.setter
-    def obsp(self, value):
-        self._set_elements("obsp", value)
-
-    @obsp.deleter
-    def obsp(self):
-        self.obsp = {}
-
-    @property
-    def varp(self) -> Elements:
-        """Graphs over genes (`n_vars` x `n_vars`), read when touched."""
-        return self._varp
-
-    @varp.setter
-    def varp(self, value):
-        self._set_elements("varp", value)
-
-    @varp.deleter
-    def varp(self):
-        self.varp = {}
-
-    @property
-    def uns(self) -> Uns:
-        """Unstructured annotation, a mapping of names to anything, read when touched."""
-        return self._uns
-
-    @uns.setter
-    def uns(self, value):
-        self._uns = Uns(value)
-
-    @uns.deleter
-    def uns(self):
-        self.uns = {}
-
-    @property
-    def raw(self) -> _FrozenRaw | None:
-        """The matrix and genes kept by `adata.raw = adata`."""
-        return _readable(self._raw)
-
-    @raw.setter
-    def raw(self, value):
-        if value is None:
-            self._raw = None
-            return
-        if isinstance(value, _FrozenRaw):
-            new = value
-        elif issubclass(type(value), AnnDataOOM):
-            new = _FrozenRaw.from_oom(value)
-        elif hasattr(value, "X") and hasattr(value, "var"):
-            new = _FrozenRaw(value.X, value.var.copy(), dict(value.varm), self.obs_names)
-        else:
-            raise ValueError(f"raw: expected annotated data, found {type(value).__name__}")
-        if new.n_obs != self._n_obs:
-            raise ValueError(f"raw: expected {self._n_obs} cells, found {new.n_obs}")
-        self._raw = new
-
-    @raw.deleter
-    def raw(self):
-        self._raw = None
 
     # -- selecting ----------------------------------------------------------------------------------------------------
 
@@ -427,8 +152,8 @@ class AnnDataOOM(Values):
         out._n_obs = self._n_obs if rows is None else len(rows)
         out._n_vars = self._n_vars if columns is None else len(columns)
         out._X = select(self._X, rows, columns) if isinstance(self._X, BackedArray) else self._X
-        if isinstance(out._X, _Unreadable) and not (rows is None and columns is None):
-            out._X = _Unreadable(out._X.error)
+        if isinstance(out._X, Unreadable) and not (rows is None and columns is None):
+            out._X = Unreadable(out._X.error)
         out._layers = self._layers.subset(rows, columns)
         out._obsm, out._varm = self._obsm.subset(rows, None), self._varm.subset(columns, None)
         out._obsp, out._varp = self._obsp.subset(rows, rows), self._varp.subset(columns, columns)
@@ -436,17 +161,17 @@ class AnnDataOOM(Values):
         out._obs, out._var = self._obs.subset(rows), self._var.subset(columns)
         raw = self._raw
         out._raw = raw._subset(rows, None) if isinstance(raw, _FrozenRaw) and rows is not None else raw
-        if isinstance(raw, _Unreadable) and rows is not None:
-            out._raw = _Unreadable(raw.error)
+        if isinstance(raw, Unreadable) and rows is not None:
+            out._raw = Unreadable(raw.error)
         for holder, chosen in ((out._obs, rows), (out._var, columns)):
             if chosen is None:
                 continue
             if holder.touched:
-                _prune(holder.frame, out._uns)
+                prune(holder.frame, out._uns)
             else:
                 for name in holder.columns:
                     if f"{name}_colors" in out._uns:
-                        _prune_colors(holder.column(name), out._uns)
+                        prune_colors(holder.column(name), out._uns)
         return out
 
     def __setitem__(self, index, value) -> None:
@@ -709,30 +434,6 @@ def _restore_adata(state):
     return out
 
 
-class _Unreadable:
-    """A matrix that could not be opened, which is an error when it is touched and not before.
-
-    `kept` is where it is, to be written as it is there: an `OnDisk`, for raw with the frame and the arrays of its
-    genes; None in a selection.
-    """
-
-    def __init__(self, error: Exception, kept=None):
-        self.error, self.kept = error, kept
-
-
-def _readable(x):
-    if isinstance(x, _Unreadable):
-        raise x.error
-    return x
-
-
-def _opened(file: _core.File, element: str) -> BackedArray | _Unreadable:
-    try:
-        return open_matrix(file, element)
-    except (ValueError, NotImplementedError, OSError, KeyError, TypeError) as e:
-        return _Unreadable(e, OnDisk(file, element))
-
-
 def _renamed(value, old: list, new: list):
     """A record array (scanpy's results by group) whose fields are groups, under their new names."""
     names = getattr(getattr(value, "dtype", None), "names", None)
@@ -745,59 +446,3 @@ def _renamed(value, old: list, new: list):
 
 def _range(n: int) -> pd.Index:
     return pd.RangeIndex(n).astype(str)
-
-
-def _prune(frame: pd.DataFrame, uns) -> None:
-    """Drops categories nobody has, and their colours, as anndata does for a subset."""
-    for name in frame.columns:
-        column = frame[name]
-        if isinstance(column.dtype, pd.CategoricalDtype):
-            _prune_colors(column, uns)
-            frame[name] = column.cat.remove_unused_categories()
-
-
-def _prune_colors(column: pd.Series, uns) -> None:
-    """Drops the colours of categories nobody has."""
-    key = f"{column.name}_colors"
-    if key not in uns or not isinstance(column.dtype, pd.CategoricalDtype):
-        return
-    colors = np.asarray(uns[key])
-    used = np.unique(column.cat.codes)
-    used = used[used >= 0]
-    n = len(column.cat.categories)
-    if len(used) < n and colors.ndim == 1 and len(colors) >= n:
-        uns[key] = colors[used]
-
-
-def _unique_names(index: pd.Index, join: str) -> pd.Index:
-    """Repeated names get `join` and a number that makes no name that is there already."""
-    taken, counts, out = set(index), {}, []
-    seen = set()
-    for name in index:
-        if name not in seen:
-            seen.add(name)
-            out.append(name)
-            continue
-        k = counts.get(name, 0) + 1
-        while f"{name}{join}{k}" in taken:
-            k += 1
-        counts[name] = k
-        fresh = f"{name}{join}{k}"
-        taken.add(fresh)
-        seen.add(fresh)
-        out.append(fresh)
-    return pd.Index(out, name=index.name, dtype=object)
-
-
-def merge(adata: AnnDataOOM, patch: dict) -> None:
-    """Adds what a verb of the core found, by slot and name."""
-    from ._convert import from_core
-
-    for axis in ("obs", "var"):
-        if patch[axis]:
-            table = adata._table(axis)
-            for name, value in patch[axis]:
-                table[name] = pd.Series(from_core(value), index=table.index)
-    for slot in ("obsm", "varm", "obsp", "uns"):
-        for name, value in patch[slot]:
-            getattr(adata, slot)[name] = from_core(value)

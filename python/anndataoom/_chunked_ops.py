@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from . import _core
-from ._anndata import merge
 from ._arrays import DEFAULT_CHUNK_SIZE, array_of, as_backed, select, wrap
 from ._convert import from_core
+from ._verbs import merge, tell
 from .pp import _hvg, _hvg_patch
 
 
@@ -123,7 +123,8 @@ def chunked_pca(
     columns = None if mask is None or not mask.any() else _columns(mask)
     used = x._m.select(None, columns)
     n_comps = min(int(n_comps), min(used.shape) - 1)
-    found = _core.pca(used, n_comps, True, None, None, None)
+    found, notes = _core.pca(used, n_comps, True, None, None, None)
+    tell(notes)
     x_pca = from_core(dict(found["obsm"])["X_pca"])
     pcs = from_core(dict(found["varm"])["PCs"])
     ratio = from_core(dict(found["uns"])["pca"])["variance_ratio"]

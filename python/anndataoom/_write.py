@@ -76,7 +76,7 @@ def plan(adata, convert: bool = True) -> dict:
 
 
 def kept_part(x, name: str) -> bool:
-    """Whether a matrix that cannot be read is written as it is in its file. Of a selection not, with a warning."""
+    """Whether a matrix that cannot be read is written as in its file; of a selection it is not, with a warning."""
     if x.kept is None:
         warnings.warn(f"of a selection, {name}, which cannot be read, is not written: {x.error}", stacklevel=4)
     return x.kept is not None
@@ -118,8 +118,8 @@ def frame_part(frame: Frame, name: str):
         # Columns that could not be read are not lost.
         left = [c for c in frame.failed if c not in table.columns]
         if left and disk.rows is not None:
-            unread = f"{name}: of a selection, columns that cannot be read are not written: {', '.join(left)}"
-            warnings.warn(unread, stacklevel=4)
+            text = f"{name}: of a selection, columns that cannot be read are not written: {', '.join(left)}"
+            warnings.warn(text, stacklevel=2)
             left = []
         columns += [(c, ("copy", disk.file, f"{disk.element}/{c}", disk.rows, None)) for c in left]
     return ("frame", index_name, ("value", index_to_core(table.index, name)), columns)

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from . import _core
-from ._anndata import merge
 from ._arrays import array_of, wrap
+from ._filter import filter_cells, filter_genes
+from ._verbs import groups_of, mask_of, merge, representation, target_of, tell
 
 __all__ = [
     "calculate_qc_metrics",
@@ -24,23 +25,6 @@ __all__ = [
     "normalize_pearson_residuals",
     "regress_out",
 ]
-
-
-def _target(adata, copy: bool):
-    from ._compat import is_oom
-
-    if not is_oom(adata):
-        raise TypeError(f"adata: expected an AnnDataOOM (see anndataoom.read), found {type(adata).__name__}")
-    return adata.copy() if copy else adata
-
-
-def _mask(adata, name: str, what: str) -> np.ndarray:
-    if name not in adata.var:
-        raise KeyError(f"{what}: var has no column {name!r}; there are {', '.join(adata.var.columns) or 'none'}")
-    values = adata.var[name]
-    if values.isna().any() or not set(np.unique(values.to_numpy())) <= {False, True}:
-        raise ValueError(f"{what}: expected True and False in var[{name!r}]")
-    return np.ascontiguousarray(values.to_numpy().astype(bool))
 
 
 def calculate_qc_metrics(
@@ -79,7 +63,7 @@ def calculate_qc_metrics(
     IndexError
         A number of percent_top is larger than the number of genes.
     """
-    adata = _target(adata, False)
+    adata = target_of(adata, False)
     if (expr_type, var_type) != ("counts", "genes"):
         raise NotImplementedError("expr_type and var_type: only 'counts' and 'genes' are supported")
     qc_vars = [qc_vars] if isinstance(qc_vars, str) else list(qc_vars)
@@ -88,7 +72,7 @@ def calculate_qc_metrics(
     if percent_top and not (percent_top[0] > 0 and percent_top[-1] <= x.shape[1]):
         n = x.shape[1]
         raise IndexError(f"percent_top: expected numbers from 1 to {n}, the number of genes, found {percent_top}")
-    masks = [(name, _mask(adata, name, "qc_vars")) for name in qc_vars]
+    masks = [(name, mask_of(adata, name, "qc_vars")) for name in qc_vars]
     patch = _core.qc_metrics(x._m, masks, percent_top, log1p)
     if inplace:
         merge(adata, patch)
@@ -99,81 +83,6 @@ def calculate_qc_metrics(
         pd.DataFrame({k: from_core(v) for k, v in patch[axis]}, index=getattr(adata, f"{axis}_names"))
         for axis in ("obs", "var")
     )
-
-
-def _criterion(**given):
-    given = {k: v for k, v in given.items() if v is not None}
-    if len(given) != 1:
-        raise ValueError("Only provide one of the optional parameters: " + ", ".join(sorted(given) or ["none given"]))
-    return next(iter(given.items()))
-
-
-def filter_cells(adata, *, min_counts=None, min_genes=None, max_counts=None, max_genes=None, inplace=True, copy=False):
-    """Keeps cells by counts or by number of genes detected (`scanpy.pp.filter_cells`).
-
-    Adds obs `n_counts` or `n_genes`, then drops the other cells everywhere, raw included.
-
-    Parameters
-    ----------
-    adata
-        An AnnDataOOM.
-    min_counts, min_genes, max_counts, max_genes
-        The bound, inclusive: exactly one of them.
-    inplace
-        Whether cells and genes are dropped from `adata`; else the mask and the numbers are returned.
-    copy
-        Whether a changed copy is returned.
-
-    Raises
-    ------
-    ValueError
-        Not exactly one bound is given.
-    """
-    adata = _target(adata, copy)
-    name, bound = _criterion(min_counts=min_counts, min_genes=min_genes, max_counts=max_counts, max_genes=max_genes)
-    keep, patch = _core.filter_cells(adata._matrix()._m, name, float(bound))
-    keep = array_of(keep)
-    if not inplace:
-        from ._convert import from_core
-
-        return keep, from_core(patch["obs"][0][1])
-    merge(adata, patch)
-    adata._inplace_subset_obs(keep)
-    return adata if copy else None
-
-
-def filter_genes(adata, *, min_counts=None, min_cells=None, max_counts=None, max_cells=None, inplace=True, copy=False):
-    """Keeps genes by counts or by number of cells they are detected in (`scanpy.pp.filter_genes`).
-
-    Adds var `n_counts` or `n_cells`, then drops the other genes everywhere but in raw.
-
-    Parameters
-    ----------
-    adata
-        An AnnDataOOM.
-    min_counts, min_cells, max_counts, max_cells
-        The bound, inclusive: exactly one of them.
-    inplace
-        Whether cells and genes are dropped from `adata`; else the mask and the numbers are returned.
-    copy
-        Whether a changed copy is returned.
-
-    Raises
-    ------
-    ValueError
-        Not exactly one bound is given.
-    """
-    adata = _target(adata, copy)
-    name, bound = _criterion(min_counts=min_counts, min_cells=min_cells, max_counts=max_counts, max_cells=max_cells)
-    keep, patch = _core.filter_genes(adata._matrix()._m, name, float(bound))
-    keep = array_of(keep)
-    if not inplace:
-        from ._convert import from_core
-
-        return keep, from_core(patch["var"][0][1])
-    merge(adata, patch)
-    adata._inplace_subset_var(keep)
-    return adata if copy else None
 
 
 def normalize_total(
@@ -206,7 +115,7 @@ def normalize_total(
     ValueError
         A value is negative, NaN or infinite (the message says where), or a parameter is out of its domain.
     """
-    adata = _target(adata, copy)
+    adata = target_of(adata, copy)
     x = adata._matrix(layer)
     target = None if target_sum is None else float(target_sum)
     matrix, counts, target, _ = _core.normalize_total(x._m, target, bool(exclude_highly_expressed), float(max_fraction))
@@ -235,7 +144,7 @@ def log1p(adata, *, base=None, copy=False, layer=None, obsm=None):
     layer
         Layer instead of X.
     """
-    adata = _target(adata, copy)
+    adata = target_of(adata, copy)
     if obsm is not None:
         raise NotImplementedError("obsm: only X and layers are supported")
     x = adata._matrix(layer)
@@ -247,7 +156,7 @@ def log1p(adata, *, base=None, copy=False, layer=None, obsm=None):
 
 
 def _batch(adata, batch_key):
-    return None if batch_key is None else _groups(adata, batch_key, "batch_key")[0]
+    return None if batch_key is None else groups_of(adata, batch_key, "batch_key")[0]
 
 
 def _log_base(adata):
@@ -310,7 +219,7 @@ def highly_variable_genes(
     -------
     None, or with `inplace=False` the frame of columns for var.
     """
-    adata = _target(adata, False)
+    adata = target_of(adata, False)
     patch = _hvg_patch(
         adata, adata._matrix(layer), flavor=flavor, n_top_genes=n_top_genes, min_mean=min_mean, max_mean=max_mean,
         min_disp=min_disp, max_disp=max_disp, n_bins=n_bins, span=span, theta=theta, clip=clip, batch_key=batch_key,
@@ -344,7 +253,7 @@ def scale(adata, *, zero_center=True, max_value=None, copy=False, layer=None, ob
     layer
         Layer instead of X.
     """
-    adata = _target(adata, copy)
+    adata = target_of(adata, copy)
     if obsm is not None or mask_obs is not None:
         raise NotImplementedError("obsm and mask_obs are not supported")
     x = adata._matrix(layer)
@@ -395,14 +304,14 @@ def pca(
     ValueError
         More components than the matrix has, an empty mask, values that are not finite.
     """
-    adata = _target(adata, copy)
+    adata = target_of(adata, copy)
     if use_highly_variable is not None:
         mask_var = "highly_variable" if use_highly_variable else None
     elif mask_var is _DEFAULT:
         mask_var = "highly_variable" if "highly_variable" in adata.var else None
     name = mask_var if isinstance(mask_var, str) else None
     if name is not None:
-        mask = _mask(adata, name, "mask_var")
+        mask = mask_of(adata, name, "mask_var")
     elif mask_var is None:
         mask = None
     else:
@@ -412,8 +321,9 @@ def pca(
     if mask is not None and not mask.any():
         raise ValueError("mask_var: expected at least one gene, found none")
     n_comps = None if n_comps is None else int(n_comps)
-    patch = _core.pca(adata._matrix(layer)._m, n_comps, bool(zero_center), mask, name, key_added)
+    patch, notes = _core.pca(adata._matrix(layer)._m, n_comps, bool(zero_center), mask, name, key_added)
     merge(adata, patch)
+    tell(notes)
     if np.dtype(dtype) != np.float32:
         key = "X_pca" if key_added is None else key_added
         adata.obsm[key] = adata.obsm[key].astype(dtype)
@@ -444,42 +354,18 @@ def neighbors(
     trim
         With `batch_key`, how many of the strongest links of a cell stay: ten times its neighbours by default, 0 is all.
     """
-    adata = _target(adata, copy)
+    adata = target_of(adata, copy)
     if not knn or transformer is not None or metric_kwds:
         raise NotImplementedError("only knn=True is supported, without transformer and metric_kwds")
-    batches, names = (None, []) if batch_key is None else _groups(adata, batch_key, "batch_key")
+    batches, names = (None, []) if batch_key is None else groups_of(adata, batch_key, "batch_key")
     patch = _core.neighbors(
-        _representation(adata, use_rep, n_pcs), n_neighbors=int(n_neighbors), method=method, search=search,
+        representation(adata, use_rep, n_pcs), n_neighbors=int(n_neighbors), method=method, search=search,
         metric=metric, recall=float(recall), seed=int(random_state), key_added=key_added, use_rep=use_rep, n_pcs=n_pcs,
         batch_key=batch_key, batches=batches, batch_names=names, neighbors_within_batch=int(neighbors_within_batch),
         trim=trim,
     )
     merge(adata, patch)
     return adata if copy else None
-
-
-def _representation(adata, use_rep, n_pcs) -> np.ndarray:
-    """The first `n_pcs` columns of an element of obsm, by default of X_pca."""
-    rep = use_rep or "X_pca"
-    if rep not in adata.obsm:
-        raise KeyError(f"use_rep: obsm has no element {rep!r}; run anndataoom.pp.pca first, or name one")
-    points = np.asarray(adata.obsm[rep])
-    if n_pcs is not None:
-        if not 0 < n_pcs <= points.shape[1]:
-            raise ValueError(f"n_pcs: expected 1 to {points.shape[1]}, found {n_pcs}")
-        points = points[:, :n_pcs]
-    return np.ascontiguousarray(points)
-
-
-def _groups(adata, name, what) -> tuple[np.ndarray, list[str]]:
-    """A column of obs as codes and their names."""
-    if name not in adata.obs:
-        there = ", ".join(adata.obs.columns) or "none"
-        raise KeyError(f"{what}: obs has no column {name!r}; there are {there}")
-    values = pd.Categorical(adata.obs[name])
-    if (values.codes < 0).any():
-        raise ValueError(f"{what}: obs[{name!r}] has missing values")
-    return np.ascontiguousarray(values.codes, dtype=np.int32), [str(c) for c in values.categories]
 
 
 def normalize_pearson_residuals(
@@ -506,7 +392,7 @@ def normalize_pearson_residuals(
     """
     from ._arrays import PearsonResidualBackedArray
 
-    adata = _target(adata, copy)
+    adata = target_of(adata, copy)
     x = adata._matrix(layer)
     cells, genes = array_of(x._m.row_sums()), array_of(x._m.col_sums())
     residuals = PearsonResidualBackedArray(x, cells, genes, theta=theta, clip=clip)
@@ -554,7 +440,7 @@ def regress_out(adata, keys, *, layer=None, n_jobs=None, copy=False):
     """
     from ._arrays import RegressedBackedArray
 
-    adata = _target(adata, copy)
+    adata = target_of(adata, copy)
     keys = [keys] if isinstance(keys, str) else list(keys)
     for key in keys:
         if key not in adata._obs.columns:

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from . import _core
-from ._anndata import merge
 from ._convert import to_core
-from .pp import _groups, _representation, _target, pca
+from ._verbs import groups_of, merge, representation, target_of, tell
+from .pp import pca
 
 __all__ = ["dendrogram", "diffmap", "dpt", "leiden", "louvain", "paga", "pca", "umap"]
 
@@ -22,11 +22,6 @@ def _graph(adata, neighbors_key, obsp=None, what="connectivities"):
             raise KeyError(f"uns has no element {key!r}: run anndataoom.pp.neighbors first")
         obsp = adata.uns[key].get(f"{what}_key", what)
     return to_core(adata.obsp[obsp].tocsr(), what)
-
-
-def _tell(notes):
-    for note in notes:
-        warnings.warn(note, stacklevel=3)
 
 
 def umap(
@@ -42,10 +37,10 @@ def umap(
     parallel
         Whether all points move at once, on all threads; otherwise one edge after the other, as in umap-learn.
     """
-    adata = _target(adata, copy)
+    adata = target_of(adata, copy)
     start = None
     if isinstance(init_pos, str) and init_pos == "pca":
-        start = _representation(adata, None, None)
+        start = representation(adata, None, None)
     elif isinstance(init_pos, str) and init_pos in adata.obsm:
         start, init_pos = np.ascontiguousarray(adata.obsm[init_pos]), "given"
     elif not isinstance(init_pos, str):
@@ -58,7 +53,7 @@ def umap(
         maxiter=maxiter, alpha=float(alpha), gamma=float(gamma), negative_sample_rate=int(negative_sample_rate),
         a=a, b=b, init=init_pos, start=start, seed=int(random_state), key_added=key_added, parallel=bool(parallel),
     )
-    _tell(notes)
+    tell(notes)
     merge(adata, patch)
     return adata if copy else None
 
@@ -117,7 +112,7 @@ def _cluster(
     adata, algorithm, resolution, restrict_to, random_state, key_added, adjacency, use_weights, n_iterations,
     neighbors_key, obsp, copy, objective_function,
 ):
-    adata = _target(adata, copy)
+    adata = target_of(adata, copy)
     graph = to_core(adjacency.tocsr()) if adjacency is not None else _graph(adata, neighbors_key, obsp)
     restrict = None
     if restrict_to is not None:
@@ -138,14 +133,14 @@ def _cluster(
 
 def paga(adata, groups=None, *, use_rna_velocity=False, model="v1.2", neighbors_key=None, copy=False):
     """How much more often two groups are neighbours than by chance (`scanpy.tl.paga`, model v1.2)."""
-    adata = _target(adata, copy)
+    adata = target_of(adata, copy)
     if use_rna_velocity or model != "v1.2":
         raise NotImplementedError("only model='v1.2' is supported, without use_rna_velocity")
     if groups is None:
         groups = next((key for key in ("leiden", "louvain") if key in adata.obs), None)
         if groups is None:
             raise ValueError("groups: obs has no column 'leiden' or 'louvain'; run tl.leiden first, or name another")
-    codes, names = _groups(adata, groups, "groups")
+    codes, names = groups_of(adata, groups, "groups")
     merge(adata, _core.paga(_graph(adata, neighbors_key, what="distances"), codes, len(names), groups))
     return adata if copy else None
 
@@ -160,17 +155,17 @@ def dendrogram(
     -------
     None, or with `inplace=False` what goes to `uns["dendrogram_<groupby>"]`.
     """
-    adata = _target(adata, False)
+    adata = target_of(adata, False)
     if optimal_ordering:
         raise NotImplementedError("optimal_ordering is not supported")
     groupby = [groupby] if isinstance(groupby, str) else list(groupby)
-    codes, names = _groups(adata, groupby[0], "groupby")
+    codes, names = groups_of(adata, groupby[0], "groupby")
     for other in groupby[1:]:
-        more_codes, more = _groups(adata, other, "groupby")
+        more_codes, more = groups_of(adata, other, "groupby")
         joined = pd.Categorical([f"{names[a]}_{more[b]}" for a, b in zip(codes, more_codes)])
         codes, names = np.ascontiguousarray(joined.codes, dtype=np.int32), list(joined.categories)
     if var_names is None:
-        points = _representation(adata, use_rep, n_pcs)
+        points = representation(adata, use_rep, n_pcs)
     else:
         var_names = [var_names] if isinstance(var_names, str) else list(var_names)
         source = adata.raw if (adata.raw is not None if use_raw is None else use_raw) else adata
@@ -190,9 +185,9 @@ def dendrogram(
 
 def diffmap(adata, n_comps=15, *, neighbors_key=None, random_state=0, copy=False):
     """Diffusion map of the neighbour graph (`scanpy.tl.diffmap`); its first component is the stationary state."""
-    adata = _target(adata, copy)
+    adata = target_of(adata, copy)
     patch, notes = _core.diffmap(_graph(adata, neighbors_key), int(n_comps), int(random_state))
-    _tell(notes)
+    tell(notes)
     merge(adata, patch)
     return adata if copy else None
 
@@ -202,7 +197,7 @@ def dpt(
     copy=False,
 ):
     """Diffusion pseudotime from the cell `uns["iroot"]` (`scanpy.tl.dpt`, without branchings)."""
-    adata = _target(adata, copy)
+    adata = target_of(adata, copy)
     if n_branchings:
         raise NotImplementedError("only n_branchings=0 is supported: paga finds branchings")
     if "iroot" not in adata.uns:

@@ -6,7 +6,7 @@ use anndataoom_core::chain::{Along, Fill, LazyMatrix, Member, Op, Stacked, MISSI
 use anndataoom_core::element::{Array, DType, Data, Number, Sparse, SparseFormat};
 use anndataoom_core::matrix::{MemorySource, Source};
 use anndataoom_core::stream::Order;
-use anndataoom_core::{with_data, Error};
+use anndataoom_core::{ops, with_data, Context, Error};
 use matrix_common::*;
 use std::sync::Arc;
 
@@ -256,4 +256,27 @@ fn what_does_not_fit() {
     assert!(matches!(stack(member(Some(vec![0; 3])), 4), Err(Error::Shape { .. })));
     assert!(matches!(stack(member(Some(vec![0, 8])), 2), Err(Error::Index { .. })));
     assert_eq!(stack(member(Some(vec![0, MISSING])), 2).unwrap(), DType::F32);
+}
+
+#[test]
+fn selected_columns_are_kept_between_passes() {
+    let dir = Dir::new();
+    let known = [
+        sparse(&dir, "a.h5ad", &random_csr::<f32>(90, 30, 8, 1), false),
+        sparse(&dir, "b.h5ad", &random_csr::<f32>(70, 30, 8, 2), false),
+    ];
+    let (stack, twin) = both(Along::Obs, &known, &[None, None], 30, None);
+    let columns = [3, 4, 9, 20];
+    let selected = |source: Arc<dyn Source>| LazyMatrix::new(source).select(None, Some(&columns)).unwrap();
+    let (x, twin) = (selected(stack.clone()), selected(Arc::new(twin)));
+    let moments = |x: &LazyMatrix| ops::mean_var(x, ops::Axis::Obs, 1, &Context::with_threads(2)).unwrap();
+    assert_eq!(stack.reads().decoded, 0);
+    let first = moments(&x);
+    let once = stack.reads();
+    assert!(once.chunks > 2 && once.decoded == once.chunks, "{once:?}");
+    let expected = moments(&twin);
+    let pairs = first.mean.iter().zip(&expected.mean).chain(first.var.iter().zip(&expected.var));
+    pairs.for_each(|(a, b)| assert!((a - b).abs() < 1e-12, "{a} {b}"));
+    assert_eq!(first, moments(&x));
+    assert_eq!(stack.reads(), once);
 }

@@ -1,7 +1,7 @@
 //! Long calls: the work runs on a thread of its own, without the GIL, while Python's thread watches for Ctrl-C.
 
 use crate::errors::to_py_err;
-use anndataoom_core::context::guard;
+use anndataoom_core::context::{guard, release_memory};
 use anndataoom_core::{Context, Error, Result};
 use pyo3::prelude::*;
 use std::sync::mpsc::{sync_channel, RecvTimeoutError};
@@ -46,7 +46,10 @@ pub(crate) fn run<T: Send>(py: Python<'_>, work: impl FnOnce(&Context) -> Result
             receiver = back;
             match outcome {
                 Ok(_) if interrupt.is_some() => break,
-                Ok(result) => return result.map_err(to_py_err),
+                Ok(result) => {
+                    release_memory();
+                    return result.map_err(to_py_err);
+                }
                 Err(RecvTimeoutError::Disconnected) => {
                     return Err(to_py_err(Error::Internal("a worker vanished".to_owned())))
                 }

@@ -143,6 +143,7 @@ fn highly_variable_genes<'py>(
     patch(py, run(py, |ctx| ops::highly_variable_genes(&x.0, &options, ctx))?.patch(computed_on))
 }
 
+/// What to merge, and notes for the user.
 #[pyfunction]
 fn pca<'py>(
     py: Python<'py>,
@@ -152,18 +153,16 @@ fn pca<'py>(
     mask: Option<Arr<'py>>,
     mask_name: Option<String>,
     key_added: Option<String>,
-) -> Patch<'py> {
+) -> PyResult<(Bound<'py, PyDict>, Vec<String>)> {
     let mask = mask.as_ref().map(bools).transpose()?;
     let positions: Option<Vec<u32>> =
         mask.map(|m| m.iter().enumerate().filter(|(_, &k)| k).map(|(j, _)| j as u32).collect());
     let n_vars = x.0.shape().1;
     let options = ops::PcaOptions { n_comps, zero_center };
-    let found = run(py, |ctx| {
-        let used = x.0.select(None, positions.as_deref())?;
-        let mask = positions.as_deref().map(|p| ops::MaskVar { name: mask_name.as_deref(), positions: p, n_vars });
-        ops::pca(&used, &options, ctx)?.patch(mask, key_added.as_deref())
-    })?;
-    patch(py, found)
+    let found = run(py, |ctx| ops::pca(&x.0.select(None, positions.as_deref())?, &options, ctx))?;
+    let note = found.note();
+    let mask = positions.as_deref().map(|p| ops::MaskVar { name: mask_name.as_deref(), positions: p, n_vars });
+    Ok((patch(py, found.patch(mask, key_added.as_deref()).map_err(to_py_err)?)?, note.into_iter().collect()))
 }
 
 pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -33,6 +33,9 @@ pub(crate) fn from_r(x: &Robj, name: &str, place: Place) -> Result<Value> {
     if x.rtype() == Rtype::S4 {
         return Ok(Value::Sparse(sparse(x, name)?));
     }
+    if x.inherits("anndataoom_float32") {
+        return Ok(Value::Array(float32(x, name)?));
+    }
     let class: Vec<String> = x.get_attrib("class").and_then(|c| c.as_string_vector()).unwrap_or_default();
     if let Some(c) = class.iter().find(|c| !matches!(c.as_str(), "AsIs" | "matrix" | "array" | "anndataoom_awkward")) {
         return Err(unknown(name, c));
@@ -77,6 +80,17 @@ pub(crate) fn named_items(x: &Robj, name: &str, place: Place) -> Result<Vec<(Str
         out.push((key.to_owned(), from_r(&value, &format!("{name}/{key}"), place)?));
     }
     Ok(out)
+}
+
+/// The matrix behind R's `anndataoom_float32`: bits with one column per row.
+pub(crate) fn float32(x: &Robj, name: &str) -> Result<Array> {
+    match (x.as_integer_slice(), extents(x).as_deref()) {
+        (Some(bits), Some(&[k, n])) => {
+            let values = bits.iter().map(|&b| f32::from_bits(b as u32)).collect();
+            Ok(Array { shape: vec![n, k], data: Data::F32(values) })
+        }
+        _ => Err(unknown(name, "an anndataoom_float32 without its bits")),
+    }
 }
 
 fn extents(x: &Robj) -> Option<Vec<usize>> {

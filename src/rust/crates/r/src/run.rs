@@ -1,7 +1,7 @@
 //! Long calls: the work runs on a thread of its own while R's thread watches for Ctrl-C and draws progress.
 
 use crate::args::Args;
-use anndataoom_core::context::guard;
+use anndataoom_core::context::{guard, release_memory};
 use anndataoom_core::{Context, Error, Result};
 use extendr_api::prelude::*;
 use std::sync::mpsc::{sync_channel, RecvTimeoutError};
@@ -48,7 +48,10 @@ pub(crate) fn run<T: Send>(args: &Args, work: impl FnOnce(&Context) -> Result<T>
         let mut drawn = Instant::now();
         loop {
             match receiver.recv_timeout(POLL) {
-                Ok(result) => return result,
+                Ok(result) => {
+                    release_memory();
+                    return result;
+                }
                 Err(RecvTimeoutError::Disconnected) => return Err(Error::Internal("a worker vanished".to_owned())),
                 Err(RecvTimeoutError::Timeout) => {}
             }

@@ -90,6 +90,27 @@ pub(crate) fn list_of<'a>(names: impl ExactSizeIterator<Item = &'a str>, values:
     Ok(List::from_names_and_values(names, values).map_err(r_error)?.into())
 }
 
+/// Bits of row-major float32 values of an `n x k` matrix as R's `anndataoom_float32`.
+pub(crate) fn float32(bits: Robj, n: usize, k: usize) -> Result<Robj> {
+    let mut out = with_dim(bits, &[k, n])?;
+    out.set_class(["anndataoom_float32"]).map_err(r_error)?;
+    Ok(out)
+}
+
+/// Embeddings stay float32.
+fn embeddings(items: &[(String, Value)], notes: &Notes) -> Result<Robj> {
+    let values: Result<Vec<Robj>> = items
+        .iter()
+        .map(|(key, value)| match value {
+            Value::Array(Array { shape, data: Data::F32(v) }) if shape.len() == 2 => {
+                float32(Integers::from_values(v.iter().map(|x| x.to_bits() as i32)).into(), shape[0], shape[1])
+            }
+            other => to_r(other, &format!("obsm/{key}"), notes),
+        })
+        .collect();
+    list_of(items.iter().map(|(k, _)| k.as_str()), values?)
+}
+
 /// What a verb adds, by slot.
 pub(crate) fn patch_to_r(patch: &Patch, notes: &Notes) -> Result<Robj> {
     let slots = [
@@ -100,7 +121,8 @@ pub(crate) fn patch_to_r(patch: &Patch, notes: &Notes) -> Result<Robj> {
         ("obsp", &patch.obsp),
         ("uns", &patch.uns),
     ];
-    let values: Result<Vec<Robj>> = slots.iter().map(|(k, v)| named_list(v, k, notes)).collect();
+    let values: Result<Vec<Robj>> =
+        slots.iter().map(|(k, v)| if *k == "obsm" { embeddings(v, notes) } else { named_list(v, k, notes) }).collect();
     list_of(slots.iter().map(|(k, _)| *k), values?)
 }
 

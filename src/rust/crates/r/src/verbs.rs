@@ -1,15 +1,16 @@
 //! Verbs over an expression matrix: each decodes its parameters, runs the core and gives what to merge.
 
 use crate::args::Args;
-use crate::from_r::{from_r, Place};
+use crate::from_r::{self, from_r, Place};
 use crate::matrices::handle;
 use crate::reply::{reply, Notes};
 use crate::run::run;
-use crate::to_r::{list_of, patch_to_r, to_r};
+use crate::to_r::{float32, list_of, patch_to_r, to_r};
 use anndataoom_core::element::{Array, Value};
 use anndataoom_core::ops::{self, CellCriterion, Filtered, GeneCriterion};
 use anndataoom_core::{Error, LazyMatrix, Result};
 use extendr_api::prelude::*;
+use extendr_api::AsTypedSlice;
 
 /// `matrix`: the sum of each row.
 #[extendr]
@@ -197,13 +198,30 @@ fn rs_pca(args: Robj) -> Robj {
         let positions =
             a.opt_mask("mask_var")?.map(|m| (0..m.len() as u32).filter(|&j| m[j as usize]).collect::<Vec<u32>>());
         let (name, key) = (a.opt_str("mask_name")?, a.opt_str("key_added")?);
-        let n_vars = x.shape().1;
-        let patch = run(a, |ctx| {
-            let used = x.select(None, positions.as_deref())?;
-            let mask = positions.as_deref().map(|positions| ops::MaskVar { name, positions, n_vars });
-            ops::pca(&used, &options, ctx)?.patch(mask, key)
-        })?;
-        patch_to_r(&patch, notes)
+        let (n, n_vars) = x.shape();
+        let used = x.select(None, positions.as_deref())?;
+        let k = ops::n_components(used.shape(), options.n_comps)?;
+        // The coordinates are written into R's memory: a copy of a million cells is 200 MB.
+        let mut scores: Robj = Integers::new(n * k).into();
+        let bits: Option<&mut [i32]> = scores.as_typed_slice_mut();
+        let x_pca: &mut [f32] = bytemuck::cast_slice_mut(bits.unwrap_or_default());
+        let found = run(a, |ctx| ops::pca_into(&used, &options, x_pca, ctx))?;
+        if let Some(note) = found.note() {
+            notes.warn("convergence", note);
+        }
+        let patch = found.patch(positions.as_deref().map(|positions| ops::MaskVar { name, positions, n_vars }), key)?;
+        let scores = float32(scores, n, k)?;
+        let key = key.unwrap_or("X_pca").into();
+        list_of(["patch", "scores", "key"].into_iter(), vec![patch_to_r(&patch, notes)?, scores, key])
+    })
+}
+
+/// `x`: an `anndataoom_float32` as a matrix of doubles.
+#[extendr]
+fn rs_float32(args: Robj) -> Robj {
+    reply(args, |a, notes| {
+        let x = a.get("x").ok_or_else(|| Error::parameter("x", "a float32 matrix", "NULL"))?;
+        to_r(&Value::Array(from_r::float32(x, "x")?), "x", notes)
     })
 }
 
@@ -220,4 +238,5 @@ extendr_module! {
     fn rs_scale;
     fn rs_highly_variable_genes;
     fn rs_pca;
+    fn rs_float32;
 }

@@ -25,7 +25,7 @@ pub use hvg::{highly_variable_genes, loess, Flavor, Hvg, HvgOptions};
 pub use index_columns::{index_columns, Indexed};
 pub use moments::{mean_var, Axis, MeanVar};
 pub use normalize::{log1p, normalize_total, scale, NormalizeOptions, Normalized, ScaleOptions, Scaled};
-pub use pca::{pca, MaskVar, Pca, PcaOptions, MAX_EXACT, N_COMPS};
+pub use pca::{n_components, pca, pca_into, MaskVar, Pca, PcaOptions, MAX_EXACT, N_COMPS};
 pub use product::{times, transposed_times};
 pub use qc::{calculate_qc_metrics, QcMetrics, QcOptions, QcSubset};
 pub use regress::{regress_out, Regressors};

@@ -6,6 +6,7 @@
 //! [`Op::Scale`] is never densified: each value is `base[j] + delta[i, j]` with `delta` 0 wherever nothing is stored, and
 //! a covariance does not change when a constant is taken from each column.
 
+mod eigen;
 mod gram;
 mod krylov;
 mod multiply;
@@ -16,7 +17,7 @@ mod tiles;
 use super::moments::Moments;
 use super::view::{float_column, scatter_rows};
 use crate::chain::LazyMatrix;
-use crate::context::Context;
+use crate::context::{release_memory, Context};
 use crate::element::{DType, Value};
 use crate::error::{Error, Result};
 use crate::patch::Patch;
@@ -51,7 +52,7 @@ impl Default for PcaOptions {
 /// Result of [`pca`]: `k` components of `n` cells and `p` genes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pca {
-    /// Coordinates of the cells, row-major `n x k`.
+    /// Coordinates of the cells, row-major `n x k`; empty where the caller had its own place for them ([`pca_into`]).
     pub x_pca: Vec<f32>,
     /// Loadings, row-major `p x k`; the largest of each component by absolute value is positive.
     pub loadings: Vec<f64>,
@@ -82,12 +83,24 @@ pub struct MaskVar<'a> {
 }
 
 impl Pca {
+    /// What the user should know: that the components did not reach the precision aimed at.
+    pub fn note(&self) -> Option<String> {
+        let residual = self.residual.filter(|&r| r > krylov::TOLERANCE)?;
+        Some(format!(
+            "pca: the components are approximate: after {} passes the largest residual is {residual:.1e} of its \
+             variance, where {:.0e} was aimed at; select highly variable genes first, or ask for fewer components",
+            self.passes,
+            krylov::TOLERANCE
+        ))
+    }
+
     /// `obsm["X_pca"]` (float32), `varm["PCs"]` and `uns["pca"]`, or all three under `key_added`. As in scanpy, loadings have
     /// the matrix's float dtype, or float64 with zeros for genes left out when there is a mask. Variances are float64.
+    /// Coordinates the caller keeps are not in it.
     ///
     /// # Errors
     /// [`Error::Shape`] when the mask selects another number of genes than the result has.
-    pub fn patch(&self, mask: Option<MaskVar<'_>>, key_added: Option<&str>) -> Result<Patch> {
+    pub fn patch(self, mask: Option<MaskVar<'_>>, key_added: Option<&str>) -> Result<Patch> {
         let (n, p, k) = self.shape;
         let (pcs, n_vars) = match mask {
             None => (float_column(&self.loadings, self.dtype == DType::F32), p),
@@ -123,12 +136,13 @@ impl Pca {
         let params = Value::Dict(params);
         let uns = Value::Dict(vec![
             ("params".to_owned(), params),
-            ("variance".to_owned(), Value::vector(self.variance.clone())),
-            ("variance_ratio".to_owned(), Value::vector(self.variance_ratio.clone())),
+            ("variance".to_owned(), Value::vector(self.variance)),
+            ("variance_ratio".to_owned(), Value::vector(self.variance_ratio)),
         ]);
         let key = |default: &str| key_added.unwrap_or(default).to_owned();
+        let scores = (self.x_pca.len() == n * k).then(|| (key("X_pca"), Value::matrix(n, k, self.x_pca)));
         Ok(Patch {
-            obsm: vec![(key("X_pca"), Value::matrix(n, k, self.x_pca.clone()))],
+            obsm: scores.into_iter().collect(),
             varm: vec![(key("PCs"), Value::matrix(n_vars, k, pcs.data))],
             uns: vec![(key("pca"), uns)],
             ..Patch::default()
@@ -153,6 +167,21 @@ struct Spectrum {
     residual: Option<f64>,
 }
 
+/// The number of components [`pca`] gives for `n` cells and `p` genes.
+///
+/// # Errors
+/// [`Error::Parameter`] for `n_comps` of 0 or not below the smaller extent (the rule of scikit-learn's ARPACK solver,
+/// scanpy's default).
+pub fn n_components((n, p): (usize, usize), n_comps: Option<usize>) -> Result<usize> {
+    let smaller = n.min(p);
+    let k = n_comps.unwrap_or(if smaller <= N_COMPS { smaller.saturating_sub(1) } else { N_COMPS });
+    if k == 0 || k >= smaller {
+        let expected = format!("at least 1 and less than {smaller}, the smaller of {n} cells and {p} genes");
+        return Err(Error::parameter("n_comps", expected, k));
+    }
+    Ok(k)
+}
+
 /// Principal components (`scanpy.pp.pca`). Signs follow scikit-learn from 1.5 on (`svd_flip` with
 /// `u_based_decision = False`).
 ///
@@ -161,16 +190,24 @@ struct Spectrum {
 /// [`Pca::residual`] says what was reached.
 ///
 /// # Errors
-/// [`Error::Parameter`] for `n_comps` of 0 or not below the smaller extent (the rule of scikit-learn's ARPACK solver,
-/// scanpy's default); [`Error::Memory`] for hundreds of components of very many genes; [`Error::Values`] for NaN or
+/// Those of [`n_components`]; [`Error::Memory`] for hundreds of components of very many genes; [`Error::Values`] for NaN or
 /// infinite values.
 pub fn pca(x: &LazyMatrix, options: &PcaOptions, ctx: &Context) -> Result<Pca> {
+    let mut x_pca = vec![0f32; x.shape().0 * n_components(x.shape(), options.n_comps)?];
+    let found = pca_into(x, options, &mut x_pca, ctx)?;
+    Ok(Pca { x_pca, ..found })
+}
+
+/// [`pca`] with the coordinates written to `x_pca`, row-major `n x k` with the `k` of [`n_components`]: for a caller whose
+/// own memory they end in, as a second copy of a million cells is 200 MB.
+///
+/// # Errors
+/// Those of [`pca`], and [`Error::Shape`] when `x_pca` has another length.
+pub fn pca_into(x: &LazyMatrix, options: &PcaOptions, x_pca: &mut [f32], ctx: &Context) -> Result<Pca> {
     let (n, p) = x.shape();
-    let smaller = n.min(p);
-    let k = options.n_comps.unwrap_or(if smaller <= N_COMPS { smaller.saturating_sub(1) } else { N_COMPS });
-    if k == 0 || k >= smaller {
-        let expected = format!("at least 1 and less than {smaller}, the smaller of {n} cells and {p} genes");
-        return Err(Error::parameter("n_comps", expected, k));
+    let k = n_components((n, p), options.n_comps)?;
+    if x_pca.len() != n * k {
+        return Err(Error::shape("x_pca", format!("{n} x {k} values"), x_pca.len()));
     }
     let deltas = Deltas::new(x);
     let found = if p <= MAX_EXACT {
@@ -197,7 +234,8 @@ pub fn pca(x: &LazyMatrix, options: &PcaOptions, ctx: &Context) -> Result<Pca> {
         .collect();
     let variance_ratio = variance.iter().map(|v| v / (total / divisor)).collect();
 
-    let mut x_pca = vec![0f32; n * k];
+    // What the products took is not held while the coordinates come.
+    release_memory();
     map_fold(
         deltas.chain(),
         Order::File,
@@ -208,12 +246,12 @@ pub fn pca(x: &LazyMatrix, options: &PcaOptions, ctx: &Context) -> Result<Pca> {
             Ok((rows.positions, part))
         },
         |(positions, part)| {
-            scatter_rows(&mut x_pca, &positions, &part, k);
+            scatter_rows(x_pca, &positions, &part, k);
             Ok(())
         },
     )?;
     Ok(Pca {
-        x_pca,
+        x_pca: Vec::new(),
         loadings,
         variance,
         variance_ratio,
@@ -235,23 +273,23 @@ fn exact(
 ) -> Result<Spectrum> {
     let mut gram = Gram::new(p, single, ctx)?;
     map_fold_keeping(deltas.chain(), ctx, |block| deltas.rows(block), |rows| gram.push(&rows, ctx))?;
-    let moments = gram.finish(ctx)?;
+    let gram::SecondMoments { mut products, sums, shift } = gram.finish(ctx)?;
     let nf = n as f64;
-    let mean: Vec<f64> = moments.sums.iter().map(|s| s / nf).collect();
-    let base = deltas.base(p, moments.shift.as_deref());
-    let centred = |i: usize, j: usize| moments.products[j * p + i] - nf * mean[i] * mean[j];
-    let total: f64 = (0..p).map(|j| centred(j, j)).sum();
-    let mut matrix = faer::Mat::<f64>::zeros(p, p);
+    let mean: Vec<f64> = sums.iter().map(|s| s / nf).collect();
+    let base = deltas.base(p, shift.as_deref());
+    let centred = |product: f64, i: usize, j: usize| product - nf * mean[i] * mean[j];
+    let total: f64 = (0..p).map(|j| centred(products[j * p + j], j, j)).sum();
+    // Into their own place: at this size a second matrix would be the peak of the memory.
     for j in 0..p {
         for i in j..p {
             // Without centring, the second moments of the values themselves.
             let back = if zero_center { 0.0 } else { nf * (mean[i] + base[i]) * (mean[j] + base[j]) };
-            matrix[(i, j)] = centred(i, j) + back;
+            products[j * p + i] = centred(products[j * p + i], i, j) + back;
         }
     }
-    drop(moments.products);
-    let (values, loadings) = ctx.install(|| gram::leading_eigenpairs(matrix, k, EIGEN_PARTS))?;
-    Ok(Spectrum { values, loadings, mean, base, shift: moments.shift, total, passes: 1, residual: None })
+    let matrix = faer::MatMut::from_column_major_slice_mut(&mut products, p, p);
+    let (values, loadings) = ctx.install(|| eigen::leading_eigenpairs(matrix, k, EIGEN_PARTS))?;
+    Ok(Spectrum { values, loadings, mean, base, shift, total, passes: 1, residual: None })
 }
 
 /// By block Lanczos: a pass for means and variances, then one a step.
@@ -318,5 +356,28 @@ fn flip_signs(loadings: &mut [f64], k: usize) {
         if largest < 0.0 {
             loadings.iter_mut().skip(c).step_by(k).for_each(|v| *v = -*v);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_components_that_fell_short_are_noted() {
+        let with = |residual| Pca {
+            x_pca: Vec::new(),
+            loadings: Vec::new(),
+            variance: Vec::new(),
+            variance_ratio: Vec::new(),
+            shape: (0, 0, 0),
+            passes: 101,
+            residual,
+            zero_center: true,
+            dtype: DType::F32,
+        };
+        assert_eq!([None, Some(9e-7)].map(|r| with(r).note()), [None, None]);
+        let note = with(Some(2.5e-6)).note().unwrap();
+        assert!(note.contains("after 101 passes") && note.contains("2.5e-6") && note.contains("1e-6"), "{note}");
     }
 }

@@ -38,7 +38,7 @@ pub fn map_fold<S: Send>(
 }
 
 /// [`map_fold`] in the order of the file that also keeps the columns of a selection of genes compactly for the next pass
-/// (a quarter of the memory of `ctx`, then a scratch file). For verbs that come in a row over the same selection.
+/// (an eighth of the memory of `ctx`, then a scratch file). For verbs that come in a row over the same selection.
 ///
 /// # Errors
 /// As [`map_fold`], and those of writing the scratch file.
@@ -54,7 +54,7 @@ pub(crate) fn map_fold_keeping<S: Send>(
 /// Whether [`map_fold_keeping`] keeps anything of this chain.
 pub(crate) fn keeps_columns(x: &LazyMatrix) -> bool {
     let selected = x.columns().is_some_and(|c| c.len() <= MAX_KEPT_COLUMNS && c.len() < x.source().shape().1);
-    selected && x.source().layout() != Layout::Dense && x.location().is_some()
+    selected && x.source().layout() != Layout::Dense && x.source().disk_bytes() > 0
 }
 
 fn run<S: Send>(
@@ -93,7 +93,7 @@ fn run<S: Send>(
             };
             let pass = &*from_source;
             let empty = || Data::empty(x.source().dtype());
-            (pass, keeps.then(|| ColumnCache::new(pass, x.shape().1, empty(), ctx.memory / 4)))
+            (pass, keeps.then(|| ColumnCache::new(pass, x.shape().1, empty(), ctx.memory / 8)))
         }
     };
     execute(x, pass, filling.as_ref(), permutation.as_deref(), ctx, map, &mut fold)?;

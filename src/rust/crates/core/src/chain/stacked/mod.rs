@@ -11,7 +11,7 @@ pub use dtype::{promote, Fill};
 use super::LazyMatrix;
 use crate::element::DType;
 use crate::error::{Error, Result};
-use crate::matrix::{ColumnMap, Layout, Location, Pass, Rows, Source};
+use crate::matrix::{ColumnMap, Layout, Location, Pass, Reads, Rows, Source};
 use std::sync::Arc;
 
 /// Stands for a row or column a member does not have, in [`Member::from`].
@@ -163,6 +163,13 @@ impl Source for Stacked {
 
     fn location(&self) -> Option<Location> {
         None
+    }
+
+    fn reads(&self) -> Reads {
+        self.members.iter().map(|m| m.x.source().reads()).fold(Reads::default(), |all, r| Reads {
+            chunks: all.chunks + r.chunks,
+            decoded: all.decoded + r.decoded,
+        })
     }
 
     fn pass<'a>(&'a self, rows: Rows, columns: Option<Arc<ColumnMap>>, memory: usize) -> Result<Box<dyn Pass + 'a>> {

@@ -1,4 +1,4 @@
-//! Second moments of columns, `X' X`, in f64, and the leading eigenvectors of a symmetric matrix.
+//! Second moments of columns, `X' X`, in f64.
 //!
 //! Rows are gathered into slabs. A slab of sparse rows is added by [`Tiles`], one of dense rows as one dense product.
 //! Threads own columns, so the order of every sum is that of the rows.
@@ -8,18 +8,8 @@ use super::slab::Slab;
 use super::tiles::Tiles;
 use crate::context::Context;
 use crate::error::{Error, Result};
-use faer::diag::Diag;
-use faer::dyn_stack::{MemBuffer, MemStack, StackReq};
-use faer::linalg::evd::tridiag::tridiag_in_place;
-use faer::linalg::evd::{self_adjoint_evd_scratch, tridiagonal_self_adjoint_evd, ComputeEigenvectors};
-use faer::linalg::householder::{
-    apply_block_householder_sequence_on_the_left_in_place_scratch,
-    apply_block_householder_sequence_on_the_left_in_place_with_conj,
-};
 use faer::linalg::matmul::matmul;
-use faer::linalg::qr::no_pivoting::factor::recommended_block_size;
-use faer::prelude::*;
-use faer::{Accum, Conj, Mat, MatMut, MatRef, Par};
+use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
 
 /// Columns a thread owns at a time.
@@ -126,59 +116,4 @@ impl Gram {
             });
         });
     }
-}
-
-/// The `k` largest eigenvalues, descending, and their eigenvectors as a row-major `p x k` matrix. Only the lower
-/// triangle of `a` is read. Work is cut into `parts` tasks for the pool this is called in: a fixed number, because faer's
-/// sums, and with them the bits, depend on it (and not on the threads that run them).
-///
-/// faer's `self_adjoint_evd` in its three steps, so that only `k` vectors are turned back from the tridiagonal basis.
-pub(super) fn leading_eigenpairs(mut a: Mat<f64>, k: usize, parts: usize) -> Result<(Vec<f64>, Vec<f64>)> {
-    let p = a.nrows();
-    let par = if parts > 1 { Par::rayon(parts) } else { Par::Seq };
-    let failed = |e: String| Error::Numerical(format!("pca: the eigenvalue decomposition failed: {e}"));
-    let width = recommended_block_size::<f64>(p, p);
-    let scratch = StackReq::any_of(&[
-        self_adjoint_evd_scratch::<f64>(p, ComputeEigenvectors::Yes, par, Default::default()),
-        apply_block_householder_sequence_on_the_left_in_place_scratch::<f64>(p.saturating_sub(1), width, k),
-    ]);
-    let mut memory = MemBuffer::try_new(scratch).map_err(|e| failed(format!("{e:?}")))?;
-    let mut reflectors = Mat::<f64>::zeros(width, p.saturating_sub(1));
-    if p > 1 {
-        tridiag_in_place(a.as_mut(), reflectors.as_mut(), par, MemStack::new(&mut memory), Default::default());
-    }
-    let mut diagonal = Diag::<f64>::zeros(p);
-    let mut below = Diag::<f64>::zeros(p);
-    for i in 0..p {
-        diagonal[i] = a[(i, i)];
-        below[i] = if i + 1 < p { a[(i + 1, i)] } else { 0.0 };
-    }
-    let mut values = Diag::<f64>::zeros(p);
-    let mut vectors = Mat::<f64>::zeros(p, p);
-    tridiagonal_self_adjoint_evd(
-        diagonal.as_ref(),
-        below.as_ref(),
-        values.as_mut(),
-        Some(vectors.as_mut()),
-        par,
-        MemStack::new(&mut memory),
-        Default::default(),
-    )
-    .map_err(|e| failed(format!("{e:?}")))?;
-    let mut leading = vectors.as_mut().subcols_mut(p - k, k);
-    if p > 1 {
-        apply_block_householder_sequence_on_the_left_in_place_with_conj(
-            a.as_ref().submatrix(1, 0, p - 1, p - 1),
-            reflectors.as_ref(),
-            Conj::No,
-            leading.rb_mut().subrows_mut(1, p - 1),
-            Par::Seq,
-            MemStack::new(&mut memory),
-        );
-    }
-    let mut loadings = Vec::with_capacity(p * k);
-    for j in 0..p {
-        loadings.extend((0..k).map(|c| leading[(j, k - 1 - c)]));
-    }
-    Ok(((0..k).map(|c| values[p - 1 - c]).collect(), loadings))
 }

@@ -6,7 +6,7 @@
 //! their residuals, `A v - l v`, exactly: the steps end when every one is small against its eigenvalue. The start is
 //! random with a fixed seed; every sum runs in the order of rows and columns, so the bits do not depend on threads.
 
-use super::gram::leading_eigenpairs;
+use super::eigen::leading_eigenpairs;
 use super::multiply::Multiply;
 use crate::error::Result;
 use crate::random::Stream;
@@ -79,7 +79,8 @@ fn within(p: usize, k: usize, most: usize, mut apply: impl FnMut(&Mat<f64>) -> R
         let full = used + width > most;
         let wanted = if full { keep.min(used) } else { k };
         if used >= k {
-            let (values, vectors) = leading_eigenpairs(small.submatrix(0, 0, used, used).to_owned(), wanted, 1)?;
+            let (values, vectors) =
+                leading_eigenpairs(small.submatrix(0, 0, used, used).to_owned().as_mut(), wanted, 1)?;
             let residual = (0..k).map(|i| {
                 let tail = |c: usize| vectors[(last + c) * wanted + i];
                 let norm2: f64 = (0..r.nrows())

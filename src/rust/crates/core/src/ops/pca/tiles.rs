@@ -192,7 +192,7 @@ impl<T: Lanes> Tiles<T> {
         let mut products = vec![0.0; p * p];
         let mut order = vec![0usize; p];
         self.rank.iter().enumerate().for_each(|(c, &r)| order[r as usize] = c);
-        for (t, tile) in self.tiles.iter().enumerate() {
+        for (t, tile) in self.tiles.into_iter().enumerate() {
             let from = t * T::WIDTH;
             for (j, row) in tile.chunks_exact(T::WIDTH).enumerate() {
                 let column = order[j];

@@ -1,0 +1,69 @@
+"""What the verbs of pp and tl share: their target, what they read of it, and what they tell the user."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pandas as pd
+
+from ._convert import from_core
+
+
+def target_of(adata, copy: bool):
+    from ._compat import is_oom
+
+    if not is_oom(adata):
+        raise TypeError(f"adata: expected an AnnDataOOM (see anndataoom.read), found {type(adata).__name__}")
+    return adata.copy() if copy else adata
+
+
+def mask_of(adata, name: str, what: str) -> np.ndarray:
+    if name not in adata.var:
+        raise KeyError(f"{what}: var has no column {name!r}; there are {', '.join(adata.var.columns) or 'none'}")
+    values = adata.var[name]
+    if values.isna().any() or not set(np.unique(values.to_numpy())) <= {False, True}:
+        raise ValueError(f"{what}: expected True and False in var[{name!r}]")
+    return np.ascontiguousarray(values.to_numpy().astype(bool))
+
+
+def representation(adata, use_rep, n_pcs) -> np.ndarray:
+    """The first `n_pcs` columns of an element of obsm, by default of X_pca."""
+    rep = use_rep or "X_pca"
+    if rep not in adata.obsm:
+        raise KeyError(f"use_rep: obsm has no element {rep!r}; run anndataoom.pp.pca first, or name one")
+    points = np.asarray(adata.obsm[rep])
+    if n_pcs is not None:
+        if not 0 < n_pcs <= points.shape[1]:
+            raise ValueError(f"n_pcs: expected 1 to {points.shape[1]}, found {n_pcs}")
+        points = points[:, :n_pcs]
+    return np.ascontiguousarray(points)
+
+
+def groups_of(adata, name, what) -> tuple[np.ndarray, list[str]]:
+    """A column of obs as codes and their names."""
+    if name not in adata.obs:
+        there = ", ".join(adata.obs.columns) or "none"
+        raise KeyError(f"{what}: obs has no column {name!r}; there are {there}")
+    values = pd.Categorical(adata.obs[name])
+    if (values.codes < 0).any():
+        raise ValueError(f"{what}: obs[{name!r}] has missing values")
+    return np.ascontiguousarray(values.codes, dtype=np.int32), [str(c) for c in values.categories]
+
+
+def tell(notes):
+    """Warns with each note, at the place that called the verb."""
+    for note in notes:
+        warnings.warn(note, stacklevel=3)
+
+
+def merge(adata, patch: dict) -> None:
+    """Adds what a verb of the core found, by slot and name."""
+    for axis in ("obs", "var"):
+        if patch[axis]:
+            table = adata._table(axis)
+            for name, value in patch[axis]:
+                table[name] = pd.Series(from_core(value), index=table.index)
+    for slot in ("obsm", "varm", "obsp", "uns"):
+        for name, value in patch[slot]:
+            getattr(adata, slot)[name] = from_core(value)

@@ -1,0 +1,282 @@
+//! The leading eigenpairs of a symmetric matrix: all eigenvalues, and vectors of the few that are asked for.
+//!
+//! The matrix is reduced to tridiagonal form in place. Vectors of a small share of the eigenvalues come by inverse
+//! iteration with orthogonalisation (Peters & Wilkinson 1971), which needs no second matrix; those of a large share, and
+//! those on which the iteration does not settle, by divide and conquer.
+
+use crate::error::{Error, Result};
+use crate::random::Stream;
+use faer::diag::Diag;
+use faer::dyn_stack::{MemBuffer, MemStack, StackReq};
+use faer::linalg::evd::tridiag::{tridiag_in_place, tridiag_in_place_scratch};
+use faer::linalg::evd::{self_adjoint_evd_scratch, tridiagonal_self_adjoint_evd, ComputeEigenvectors};
+use faer::linalg::householder::{
+    apply_block_householder_sequence_on_the_left_in_place_scratch,
+    apply_block_householder_sequence_on_the_left_in_place_with_conj,
+};
+use faer::linalg::qr::no_pivoting::factor::recommended_block_size;
+use faer::prelude::*;
+use faer::{Conj, Mat, MatMut, Par};
+
+/// Vectors of at most this share of the eigenvalues are found one by one.
+const FEW: usize = 4;
+
+/// The `k` largest eigenvalues, descending, and their eigenvectors as a row-major `p x k` matrix. Only the lower
+/// triangle of `a` is read; it is overwritten. Work is cut into `parts` tasks for the pool this is called in: a fixed
+/// number, because faer's sums, and with them the bits, depend on it (and not on the threads that run them).
+///
+/// # Errors
+/// [`Error::Numerical`] when the decomposition fails.
+pub(super) fn leading_eigenpairs(mut a: MatMut<'_, f64>, k: usize, parts: usize) -> Result<(Vec<f64>, Vec<f64>)> {
+    let p = a.nrows();
+    let par = if parts > 1 { Par::rayon(parts) } else { Par::Seq };
+    let width = recommended_block_size::<f64>(p, p);
+    let mut reflectors = Mat::<f64>::zeros(width, p.saturating_sub(1));
+    if p > 1 {
+        let mut memory = buffer(tridiag_in_place_scratch::<f64>(p, par, Default::default()))?;
+        tridiag_in_place(a.rb_mut(), reflectors.as_mut(), par, MemStack::new(&mut memory), Default::default());
+    }
+    let t =
+        Tridiagonal { diagonal: (0..p).map(|i| a[(i, i)]).collect(), below: (1..p).map(|i| a[(i, i - 1)]).collect() };
+    let (values, mut vectors) = t.leading(k, par)?;
+    if p > 1 {
+        let scratch = apply_block_householder_sequence_on_the_left_in_place_scratch::<f64>(p - 1, width, k);
+        let mut memory = buffer(scratch)?;
+        apply_block_householder_sequence_on_the_left_in_place_with_conj(
+            a.rb().submatrix(1, 0, p - 1, p - 1),
+            reflectors.as_ref(),
+            Conj::No,
+            vectors.as_mut().subrows_mut(1, p - 1),
+            Par::Seq,
+            MemStack::new(&mut memory),
+        );
+    }
+    let loadings = (0..p).flat_map(|j| (0..k).map(move |c| (j, c))).map(|at| vectors[at]).collect();
+    Ok((values, loadings))
+}
+
+fn failed(e: impl std::fmt::Debug) -> Error {
+    Error::Numerical(format!("pca: the eigenvalue decomposition failed: {e:?}"))
+}
+
+fn buffer(scratch: StackReq) -> Result<MemBuffer> {
+    MemBuffer::try_new(scratch).map_err(failed)
+}
+
+struct Tridiagonal {
+    diagonal: Vec<f64>,
+    below: Vec<f64>,
+}
+
+impl Tridiagonal {
+    /// The `k` largest eigenvalues, descending, and their vectors as columns.
+    fn leading(&self, k: usize, par: Par) -> Result<(Vec<f64>, Mat<f64>)> {
+        let p = self.diagonal.len();
+        if k * FEW <= p {
+            let values: Vec<f64> = self.decompose(None, par)?.into_iter().rev().take(k).collect();
+            if let Some(vectors) = self.inverse_iteration(&values) {
+                return Ok((values, vectors));
+            }
+        }
+        let mut vectors = Mat::<f64>::zeros(p, p);
+        let values = self.decompose(Some(vectors.as_mut()), par)?;
+        let leading = Mat::from_fn(p, k, |i, c| vectors[(i, p - 1 - c)]);
+        Ok((values.into_iter().rev().take(k).collect(), leading))
+    }
+
+    /// All eigenvalues, ascending, and all vectors where there is room for them.
+    fn decompose(&self, vectors: Option<MatMut<'_, f64>>, par: Par) -> Result<Vec<f64>> {
+        let p = self.diagonal.len();
+        let (mut diagonal, mut below, mut values) = (Diag::<f64>::zeros(p), Diag::zeros(p), Diag::zeros(p));
+        for i in 0..p {
+            diagonal[i] = self.diagonal[i];
+            below[i] = self.below.get(i).copied().unwrap_or(0.0);
+        }
+        let scratch = match vectors {
+            Some(_) => self_adjoint_evd_scratch::<f64>(p, ComputeEigenvectors::Yes, par, Default::default()),
+            None => self_adjoint_evd_scratch::<f64>(p, ComputeEigenvectors::No, par, Default::default()),
+        };
+        let mut memory = buffer(scratch)?;
+        tridiagonal_self_adjoint_evd(
+            diagonal.as_ref(),
+            below.as_ref(),
+            values.as_mut(),
+            vectors,
+            par,
+            MemStack::new(&mut memory),
+            Default::default(),
+        )
+        .map_err(failed)?;
+        Ok((0..p).map(|i| values[i]).collect())
+    }
+
+    /// Vectors of `values`, which descend; each is kept orthogonal to those before. `None` when one does not settle.
+    fn inverse_iteration(&self, values: &[f64]) -> Option<Mat<f64>> {
+        let p = self.diagonal.len();
+        let norm = (0..p).map(|i| self.row_sum(i)).fold(0.0, f64::max);
+        let tolerance = norm * f64::EPSILON * (p as f64).sqrt();
+        let mut random = Stream::new(0, 0, p as u64);
+        let mut out = Mat::<f64>::zeros(p, values.len());
+        for (c, &value) in values.iter().enumerate() {
+            let shifted = Shifted::new(self, value, norm);
+            let mut v: Vec<f64> = (0..p).map(|_| random.uniform() - 0.5).collect();
+            // Two solutions suffice for a well separated value; a third polishes.
+            let settled = (0..8).any(|round| {
+                shifted.solve(&mut v);
+                // Twice is enough (Kahan, in Parlett 1980).
+                for _ in 0..2 {
+                    scale_to_one(&mut v);
+                    for b in 0..c {
+                        let along: f64 = v.iter().enumerate().map(|(i, x)| x * out[(i, b)]).sum();
+                        v.iter_mut().enumerate().for_each(|(i, x)| *x -= along * out[(i, b)]);
+                    }
+                }
+                scale_to_one(&mut v) && round >= 2 && self.residual(value, &v) <= tolerance
+            });
+            if !settled {
+                return None;
+            }
+            v.iter().enumerate().for_each(|(i, x)| out[(i, c)] = *x);
+        }
+        Some(out)
+    }
+
+    fn row_sum(&self, i: usize) -> f64 {
+        let before = if i > 0 { self.below[i - 1].abs() } else { 0.0 };
+        self.diagonal[i].abs() + before + self.below.get(i).map_or(0.0, |b| b.abs())
+    }
+
+    /// Largest `|T v - value v|` over the rows.
+    fn residual(&self, value: f64, v: &[f64]) -> f64 {
+        let at = |i: usize| {
+            let before = if i > 0 { self.below[i - 1] * v[i - 1] } else { 0.0 };
+            let after = self.below.get(i).map_or(0.0, |b| b * v[i + 1]);
+            ((self.diagonal[i] - value) * v[i] + before + after).abs()
+        };
+        (0..v.len()).map(at).fold(0.0, f64::max)
+    }
+}
+
+/// Whether there was anything to scale.
+fn scale_to_one(v: &mut [f64]) -> bool {
+    let largest = v.iter().fold(0.0_f64, |m, x| m.max(x.abs()));
+    if !(largest > 0.0 && largest.is_finite()) {
+        return false;
+    }
+    v.iter_mut().for_each(|x| *x /= largest);
+    let norm = v.iter().map(|x| x * x).sum::<f64>().sqrt();
+    v.iter_mut().for_each(|x| *x /= norm);
+    true
+}
+
+/// `T - value I`, factored with partial pivoting: `U` has two diagonals above its own.
+struct Shifted {
+    upper: Vec<[f64; 3]>,
+    /// Multiplier of each row, and whether it changed places with the next.
+    steps: Vec<(f64, bool)>,
+}
+
+impl Shifted {
+    fn new(t: &Tridiagonal, value: f64, norm: f64) -> Self {
+        let p = t.diagonal.len();
+        // What replaces a pivot of 0: any value far below the matrix.
+        let tiny = if norm > 0.0 { norm * f64::EPSILON } else { f64::MIN_POSITIVE };
+        let above = |i: usize| t.below.get(i).copied().unwrap_or(0.0);
+        let (mut upper, mut steps) = (Vec::with_capacity(p), Vec::with_capacity(p));
+        let mut row = [t.diagonal.first().map_or(0.0, |d| d - value), above(0), 0.0];
+        for i in 0..p.saturating_sub(1) {
+            let next = [t.below[i], t.diagonal[i + 1] - value, above(i + 1)];
+            let swap = next[0].abs() > row[0].abs();
+            let (mut pivot, other) = if swap { (next, row) } else { (row, next) };
+            if pivot[0] == 0.0 {
+                pivot[0] = tiny;
+            }
+            let factor = other[0] / pivot[0];
+            row = [other[1] - factor * pivot[1], other[2] - factor * pivot[2], 0.0];
+            upper.push(pivot);
+            steps.push((factor, swap));
+        }
+        if row[0] == 0.0 {
+            row[0] = tiny;
+        }
+        upper.push(row);
+        Shifted { upper, steps }
+    }
+
+    fn solve(&self, v: &mut [f64]) {
+        let p = v.len();
+        for (i, &(factor, swap)) in self.steps.iter().enumerate() {
+            if swap {
+                v.swap(i, i + 1);
+            }
+            v[i + 1] -= factor * v[i];
+        }
+        for i in (0..p).rev() {
+            let [d, a, b] = self.upper[i];
+            let above = a * v.get(i + 1).copied().unwrap_or(0.0) + b * v.get(i + 2).copied().unwrap_or(0.0);
+            v[i] = (v[i] - above) / d;
+            // Growth without end is scaled away: only the direction counts.
+            if v[i].abs() > 1e150 {
+                let by = 1.0 / v[i].abs();
+                v.iter_mut().for_each(|x| *x *= by);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `A v = l v`, orthonormal, and the values of faer's own decomposition.
+    fn check(a: &Mat<f64>, k: usize) {
+        let p = a.nrows();
+        let (values, v) = leading_eigenpairs(a.clone().as_mut(), k, 1).unwrap();
+        let expected = a.self_adjoint_eigenvalues(faer::Side::Lower).unwrap();
+        let scale = expected.iter().fold(1e-300_f64, |m, x| m.max(x.abs()));
+        for c in 0..k {
+            assert!(
+                (values[c] - expected[p - 1 - c]).abs() <= 1e-13 * scale * p as f64,
+                "{c}: {values:?} {expected:?}"
+            );
+            for i in 0..p {
+                let product: f64 = (0..p).map(|j| a[(i, j)] * v[j * k + c]).sum();
+                assert!((product - values[c] * v[i * k + c]).abs() <= 1e-13 * scale * p as f64);
+            }
+            for d in 0..=c {
+                let dot: f64 = (0..p).map(|i| v[i * k + c] * v[i * k + d]).sum();
+                assert!((dot - f64::from(u8::from(c == d))).abs() < 1e-12, "{c} {d}: {dot}");
+            }
+        }
+    }
+
+    #[test]
+    fn pairs_are_eigenpairs_whatever_the_spectrum() {
+        let mut random = Stream::new(1, 0, 1);
+        for p in [1, 2, 5, 40, 130] {
+            let x = Mat::from_fn(p + 3, p, |_, _| random.uniform() - 0.5);
+            let dense = x.transpose() * &x;
+            for k in [1, p.div_ceil(5), p] {
+                check(&dense, k);
+            }
+        }
+        let p = 60;
+        // Zero; the identity; three values twenty times each; rank one; a block matrix with equal blocks.
+        check(&Mat::zeros(p, p), 10);
+        check(&Mat::identity(p, p), 10);
+        check(&Mat::from_fn(p, p, |i, j| if i == j { (i % 3) as f64 } else { 0.0 }), 15);
+        check(&Mat::from_fn(p, p, |i, j| ((i + 1) * (j + 1)) as f64), 12);
+        check(
+            &Mat::from_fn(p, p, |i, j| if i / 10 == j / 10 { 1.0 / (1.0 + (i % 10 + j % 10) as f64) } else { 0.0 }),
+            15,
+        );
+        // Values over sixteen decades, and Wilkinson's pairs that agree to all digits.
+        check(&Mat::from_fn(p, p, |i, j| if i == j { 10f64.powi(-(i as i32 % 17)) } else { 1e-9 }), 15);
+        let wilkinson = |i: usize, j: usize| match i.abs_diff(j) {
+            0 => (i as f64 - 30.0).abs(),
+            1 => 1.0,
+            _ => 0.0,
+        };
+        check(&Mat::from_fn(61, 61, wilkinson), 15);
+    }
+}
