@@ -13,7 +13,7 @@ from scipy import sparse
 
 from . import _core
 from ._convert import array_of, from_core, to_core
-from ._index import positions
+from ._index import is_pointwise, only, positions
 from ._reductions import DEFAULT_CHUNK_SIZE, Reductions
 from ._settings import settings
 
@@ -115,9 +115,9 @@ class BackedArray(Reductions):
         IndexError
             A position out of range, a mask of another length.
         """
-        rows, columns = key if isinstance(key, tuple) and len(key) == 2 else (_only(key), slice(None))
+        rows, columns = key if isinstance(key, tuple) and len(key) == 2 else (only(key), slice(None))
         n, m = self.shape
-        if _is_pointwise(rows, columns):
+        if is_pointwise(rows, columns):
             r, c = positions(rows, n), positions(columns, m, axis="var")
             if len(r) != len(c):
                 raise IndexError(f"two lists select pointwise: lengths {len(r)} and {len(c)} differ; see numpy.ix_")
@@ -490,19 +490,6 @@ def _restore(path, element, size, chain, values):
         return wrap(_core.Matrix.memory(to_core(values), chain), None)
     file = open_file(path, size)
     return wrap(_core.Matrix.open(file, element, chain), file)
-
-
-def _only(key):
-    return key[0] if isinstance(key, tuple) and len(key) == 1 else key
-
-
-def _is_pointwise(rows, columns) -> bool:
-    def listed(x):
-        return isinstance(x, list | np.ndarray) and np.ndim(x) == 1
-
-    if not (listed(rows) and listed(columns)):
-        return False
-    return all(np.asarray(x).dtype.kind in "iu" for x in (rows, columns))
 
 
 def _whole(x, name: str) -> int:
