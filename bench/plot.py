@@ -13,7 +13,7 @@ folder = Path(sys.argv[1])
 results = {int(n): r["tools"] for n, r in json.loads((folder / "results.json").read_text()).items()}
 names = list(next(iter(results.values())))
 for what, label, value in [
-    ("time", "seconds, read to PCA", lambda r: sum(r["steps"].values())),
+    ("time", "seconds, read to PCA", lambda r: sum(s for k, s in r["steps"].items() if k not in ("neighbors", "umap", "leiden"))),
     ("memory", "peak resident set, MB", lambda r: r["peak_mb"]),
 ]:
     figure, axes = plt.subplots(figsize=(6, 4.5))

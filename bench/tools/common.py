@@ -5,14 +5,26 @@ import json
 import time
 
 
+peaks = []
+
+
+def peak():
+    """Peak resident set in MB since the last step; Linux starts anew where it is asked to."""
+    with open("/proc/self/status") as status:
+        peaks.append(next(int(line.split()[1]) for line in status if line.startswith("VmHWM:")) / 1024)
+    with contextlib.suppress(OSError), open("/proc/self/clear_refs", "w") as clear:
+        clear.write("5")
+    return peaks[-1]
+
+
 @contextlib.contextmanager
 def step(name):
     started = time.perf_counter()
     yield
-    print(json.dumps({"step": name, "seconds": time.perf_counter() - started}), flush=True)
+    seconds = time.perf_counter() - started
+    print(json.dumps({"step": name, "seconds": seconds, "peak_mb": peak()}), flush=True)
 
 
 def report(**values):
-    with open("/proc/self/status") as status:
-        peak = next(int(line.split()[1]) for line in status if line.startswith("VmHWM:"))
-    print(json.dumps({"peak_mb": peak / 1024, **values}), flush=True)
+    peak()
+    print(json.dumps({"peak_mb": max(peaks), **values}), flush=True)

@@ -9,3 +9,8 @@ adata <- step("normalize", adata |> normalize_total(target_sum = 1e4) |> log1p()
 adata <- step("scale", scale(adata[, adata$var$highly_variable], max_value = 10))
 adata <- step("pca", pca(adata, n_comps = 50))
 report(genes = rownames(adata$var), variance = as.numeric(adata$uns$pca$variance))
+
+# On to clusters: these steps are not part of the comparison.
+adata <- step("neighbors", neighbors(adata))
+adata <- step("umap", umap(adata))
+adata <- step("leiden", leiden(adata))

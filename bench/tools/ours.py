@@ -22,3 +22,11 @@ with step("scale"):
 with step("pca"):
     oom.pp.pca(adata, n_comps=50)
 report(genes=list(adata.var_names), variance=np.asarray(adata.uns["pca"]["variance"], float).tolist())
+
+# On to clusters: these steps are not part of the comparison.
+with step("neighbors"):
+    oom.pp.neighbors(adata)
+with step("umap"):
+    oom.tl.umap(adata)
+with step("leiden"):
+    oom.tl.leiden(adata)

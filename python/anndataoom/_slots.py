@@ -39,6 +39,18 @@ def opened(file: _core.File, element: str) -> BackedArray | Unreadable:
         return Unreadable(e, OnDisk(file, element))
 
 
+def _elements(slot: str, doc: str) -> property:
+    """A slot of aligned arrays: what replaces it is checked, what deletes it empties it."""
+
+    def get(self):
+        return getattr(self, f"_{slot}")
+
+    def put(self, value):
+        setattr(self, f"_{slot}", Elements(slot, get(self)._shape, value))
+
+    return property(get, put, lambda self: put(self, {}), doc)
+
+
 class Slots(Values):
     """The parts of an `AnnDataOOM`, each checked when it is set."""
 
@@ -222,61 +234,10 @@ class Slots(Values):
     def layers(self):
         self.layers = {}
 
-    def _set_elements(self, slot, value):
-        old = getattr(self, f"_{slot}")
-        setattr(self, f"_{slot}", Elements(slot, old._shape, value))
-
-    @property
-    def obsm(self) -> Elements:
-        """Arrays over cells (`n_obs` x any), read when touched."""
-        return self._obsm
-
-    @obsm.setter
-    def obsm(self, value):
-        self._set_elements("obsm", value)
-
-    @obsm.deleter
-    def obsm(self):
-        self.obsm = {}
-
-    @property
-    def varm(self) -> Elements:
-        """Arrays over genes (`n_vars` x any), read when touched."""
-        return self._varm
-
-    @varm.setter
-    def varm(self, value):
-        self._set_elements("varm", value)
-
-    @varm.deleter
-    def varm(self):
-        self.varm = {}
-
-    @property
-    def obsp(self) -> Elements:
-        """Graphs over cells (`n_obs` x `n_obs`), read when touched."""
-        return self._obsp
-
-    @obsp.setter
-    def obsp(self, value):
-        self._set_elements("obsp", value)
-
-    @obsp.deleter
-    def obsp(self):
-        self.obsp = {}
-
-    @property
-    def varp(self) -> Elements:
-        """Graphs over genes (`n_vars` x `n_vars`), read when touched."""
-        return self._varp
-
-    @varp.setter
-    def varp(self, value):
-        self._set_elements("varp", value)
-
-    @varp.deleter
-    def varp(self):
-        self.varp = {}
+    obsm: Elements = _elements("obsm", "Arrays over cells (`n_obs` x any), read when touched.")
+    varm: Elements = _elements("varm", "Arrays over genes (`n_vars` x any), read when touched.")
+    obsp: Elements = _elements("obsp", "Graphs over cells (`n_obs` x `n_obs`), read when touched.")
+    varp: Elements = _elements("varp", "Graphs over genes (`n_vars` x `n_vars`), read when touched.")
 
     @property
     def uns(self) -> Uns:
