@@ -71,7 +71,7 @@ fn rs_neighbors(args: Robj) -> Robj {
             let made = graph::neighbors(embedding.view(), &params, ctx)?;
             graph::neighbors_patch(made, &params, &names)
         })?;
-        patch_to_r(&patch, notes)
+        patch_to_r(patch, notes)
     })
 }
 
@@ -111,7 +111,7 @@ fn rs_umap(args: Robj) -> Robj {
         for note in &found.notes {
             notes.warn("note", note.clone());
         }
-        patch_to_r(&graph::umap_patch(&found, key), notes)
+        patch_to_r(graph::umap_patch(&found, key), notes)
     })
 }
 
@@ -145,7 +145,7 @@ fn rs_cluster(args: Robj) -> Robj {
             key_added: a.opt_str("key_added")?.map(str::to_owned),
         };
         let patch = run(a, |ctx| graph::cluster(graph::to_sprs(graph)?, &job, ctx))?;
-        patch_to_r(&patch, notes)
+        patch_to_r(patch, notes)
     })
 }
 
@@ -161,7 +161,7 @@ fn rs_paga(args: Robj) -> Robj {
         let distances = connectivities(a)?;
         let (groups, n_groups, key) = (groups(a)?, a.usize("n_groups")?, a.str("groups_key")?);
         let found = run(a, |ctx| graph::paga(&graph::to_sprs(distances)?, &groups, n_groups, ctx))?;
-        patch_to_r(&graph::paga_patch(found, key), notes)
+        patch_to_r(graph::paga_patch(found, key), notes)
     })
 }
 
@@ -183,7 +183,7 @@ fn rs_dendrogram(args: Robj) -> Robj {
         let found = run(a, |ctx| {
             graph::dendrogram(embedding.view(), &groups, n, names.correlation, names.linkage_method, ctx)
         })?;
-        patch_to_r(&graph::dendrogram_patch(&found, &names), notes)
+        patch_to_r(graph::dendrogram_patch(&found, &names), notes)
     })
 }
 
@@ -194,7 +194,7 @@ fn rs_diffmap(args: Robj) -> Robj {
         let (graph, n_comps, seed) = (connectivities(a)?, a.usize("n_comps")?, a.u64("random_state")?);
         let found = run(a, |ctx| graph::diffmap(&graph::to_sprs(graph)?, n_comps, seed, ctx))?;
         found.notes.iter().for_each(|note| notes.warn("note", note.clone()));
-        patch_to_r(&graph::diffmap_patch(&found), notes)
+        patch_to_r(graph::diffmap_patch(&found), notes)
     })
 }
 
@@ -209,7 +209,7 @@ fn rs_dpt(args: Robj) -> Robj {
         let (n_dcs, root) = (a.usize("n_dcs")?, a.usize("root")?);
         let time =
             run(a, |ctx| graph::dpt(&graph::to_sprs(graph)?, components.view(), &eigenvalues, n_dcs, root, ctx))?;
-        patch_to_r(&graph::dpt_patch(time, root), notes)
+        patch_to_r(graph::dpt_patch(time, root), notes)
     })
 }
 
