@@ -68,11 +68,11 @@ demo-python: setup-test
 	@sh tools/build-python.sh
 	@PYTHONPATH=python $(ANNDATAOOM_PYTHON) python/demo.py "$(OUT)" $(if $(H5AD),"$(H5AD)")
 
-# Kills 200 writers; damages files for FUZZ_SECONDS.
+# Kills 200 writers and 200 savers; damages files for FUZZ_SECONDS.
 FUZZ_SECONDS ?= 600
 test-faults: setup-test
 	ANNDATAOOM_KILLS=200 ANNDATAOOM_FUZZ_SECONDS=$(FUZZ_SECONDS) $(CARGO) test --locked --release -p anndataoom-core \
-	  --test faults --test fuzz --manifest-path $(RUST) -- --nocapture
+	  --test faults --test faults_save --test fuzz --manifest-path $(RUST) -- --nocapture
 
 formats: setup-test install
 	@rm -rf "$(CACHE)/formats" && mkdir -p "$(CACHE)/formats"
@@ -92,3 +92,4 @@ lint: setup-test
 	cargo fmt --all --check --manifest-path $(RUST)
 	$(CARGO) clippy --locked --release --all-targets --manifest-path $(RUST) -- -D warnings
 	$(ANNDATAOOM_PYTHON) -m ruff check python tests/python
+	python3 tools/unsafe.py | diff inst/design/unsafe.md -

@@ -25,7 +25,7 @@
 #' @export
 save_h5ad <- function(adata, X = FALSE, compression = "gzip", compression_opts = NULL) {
   check_adata(adata)
-  if (is.null(adata@file)) abort("state", "this object is in memory: write it with write_h5ad()")
+  if (is.null(adata@file)) abort("state", "this object was not read from one file: write it with write_h5ad()")
   if (is.null(compression)) compression <- "none"
   one_of(compression, c("gzip", "lzf", "none"), "compression")
   old <- adata@file
@@ -54,7 +54,10 @@ rebind <- function(adata, old, new, changed) {
       reply <- rs_call(rs_matrix_open, store = store_of(new), element = x@element, chain = x@chain)
       return(new_oom(reply, new, x@element, NULL, x@Dimnames))
     }
-    if (is_on_disk(x) && identical(x$file, old) && !x$element %in% changed) x$file <- new
+    if (!is_on_disk(x) || !identical(x$file, old)) return(x)
+    # A graph that was in uns until now.
+    if (x$element != name && name %in% changed) return(on_disk(new, name, x$encoding, x$shape))
+    if (!x$element %in% changed) x$file <- new
     x
   }
   all <- function(items, part) if (length(items)) Map(move, items, paste0(part, "/", names(items))) else items

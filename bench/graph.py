@@ -5,27 +5,46 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 from bench import HERE, THREAD_VARIABLES, environment
 
 PACKAGES = ["scanpy==1.11.5", "anndata==0.12.*", "scipy<1.16", "pynndescent<0.6", "igraph", "leidenalg"]
-STEPS = ["knn", "connectivities", "umap", "leiden"]
+DIM = 50
 
 
 def run(command, env, timeout):
-    """One process: its JSON lines, or none and the reason on stderr."""
-    started = time.perf_counter()
+    """One process: its JSON lines, shown as they come; what it says when it fails goes to stderr."""
+    found, started = [], time.perf_counter()
+    process = subprocess.Popen(list(map(str, command)), env=env, stdout=subprocess.PIPE, text=True)
+    timer = threading.Timer(timeout, process.kill)
+    timer.start()
     try:
-        done = subprocess.run(list(map(str, command)), env=env, capture_output=True, text=True, timeout=timeout)
-    except subprocess.TimeoutExpired:
-        print(f"no end after {timeout} s: {' '.join(map(str, command))}", file=sys.stderr)
-        return []
-    if done.returncode != 0:
-        print(done.stderr.strip()[-2000:], file=sys.stderr)
-    print(f"  {time.perf_counter() - started:.0f} s", flush=True)
-    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+        for line in process.stdout:
+            if line.startswith("{"):
+                found.append(json.loads(line))
+                print(f"  {time.perf_counter() - started:6.0f} s  {line.strip()}", flush=True)
+    finally:
+        timer.cancel()
+        code = process.wait()
+    if code != 0:
+        print(f"exit {code} after {time.perf_counter() - started:.0f} s (limit {timeout} s): {command}", file=sys.stderr)
+    return found
+
+
+def same_bits(ours, others):
+    """Whether further runs gave the hashes of the first for every step and seed they share."""
+
+    def key(line):
+        return line.get("step"), line.get("seed")
+
+    first = {key(line): line["hash"] for line in ours if "hash" in line}
+    return {
+        how: bool(lines) and all(first.get(key(line)) == line["hash"] for line in lines if "hash" in line)
+        for how, lines in others.items()
+    }
 
 
 def best(lines, step, key="seconds"):
@@ -72,11 +91,15 @@ def table(all_results):
         rows.append(f"{head} kNN and connectivities | {number(neighbours)} | scanpy, first call | {number(first)} | "
                     f"{factor(first, neighbours)} | {recall(q)} | {recall(p)} |")
         rows.append(f"{head} | | scanpy, second call | {number(again)} | {factor(again, neighbours)} | | |")
-        umap = best(ours, "umap")
-        rows.append(f"{head} UMAP, 200 epochs | {number(umap)} | umap-learn | {number(best(theirs, 'umap'))} | "
-                    f"{factor(best(theirs, 'umap'), umap)} | {embedding(q)} | {embedding(p)} |")
+        umap = mean(line["seconds"] for line in ours if line.get("step") == "umap")
+        learn = mean(line["seconds"] for line in theirs if line.get("step") == "umap")
+        rows.append(f"{head} UMAP, 200 epochs | {number(umap)} | umap-learn | {number(learn)} | "
+                    f"{factor(learn, umap)} | {embedding(q)} | {embedding(p)} |")
         leiden = mean(line["seconds"] for line in ours if line.get("step") == "leiden")
-        for other in (f"{tool}, {how}" for tool in ("igraph", "leidenalg") for how in ("until stable", "2 iterations")):
+        others = [f"{tool}, {how}" for tool in ("igraph", "leidenalg") for how in ("until stable", "2 iterations")]
+        if not theirs:
+            rows.append(f"{head} Leiden, until stable | {number(leiden)} | | | | {modularity(ours, 'leiden')} | |")
+        for other in others:
             seconds = mean(line["seconds"] for line in theirs if line.get("step") == other)
             if seconds:
                 rows.append(f"{head} Leiden, until stable | {number(leiden)} | {other} | {number(seconds)} | "
@@ -84,7 +107,8 @@ def table(all_results):
         total = neighbours + (umap or 0) + (leiden or 0)
         peak = max((line.get("peak_mb", 0) for line in ours), default=0)
         r["total"] = total
-        rows.append(f"{head} all three | {number(total)} | peak of the process {peak} MB | | | | |")
+        alike = ", ".join(f"{how}: {'the same bits' if same else 'DIFFERENT'}" for how, same in r["same"].items())
+        rows.append(f"{head} all three | {number(total)} | peak of our process {peak:,} MB | | | {alike} | |")
     for r in all_results:
         for small in all_results:
             if small["kind"] == r["kind"] and small["cells"] < r["cells"] and small.get("total"):
@@ -100,7 +124,8 @@ def main():
     parser.add_argument("--dir", type=Path, required=True)
     parser.add_argument("--target-dir", type=Path, required=True)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--seeds", type=int, default=int(os.environ.get("SEEDS", 5)))
+    parser.add_argument("--seeds", type=int, default=int(os.environ.get("SEEDS", 10)), help="of Leiden")
+    parser.add_argument("--umap-seeds", type=int, default=5)
     parser.add_argument("--timeout", type=int, default=7200)
     parser.add_argument("--reference-cells", type=int, default=150_000, help="references are left out past this size")
     a = parser.parse_args()
@@ -115,24 +140,34 @@ def main():
             work = a.dir / f"graph_{kind}_{n}"
             work.mkdir(exist_ok=True)
             file = work / "embedding.f32"
-            if not file.exists():
+            if not file.exists() or file.stat().st_size != n * DIM * 4:
                 print(f"making {n:,} cells, {kind}", flush=True)
                 subprocess.run([str(graph), kind, str(n), str(file)], check=True)
+            for left in [*work.glob("ours.*"), *work.glob("scanpy.*")]:  # of an earlier run, perhaps of other seeds
+                left.unlink()
             compared = n <= a.reference_cells
-            seeds = a.seeds if compared else 1
+            leiden, umap = (a.seeds, min(a.seeds, a.umap_seeds)) if compared else (1, 1)
+            seeds = ["--leiden", leiden, "--umap", umap]
             print(f"{kind}, {n:,} cells: ours", flush=True)
-            command = [graph, "run", file, "--threads", a.threads, "--seeds", seeds, "--out", work / "ours"]
-            ours = run(command, env, a.timeout)
+            ours = run([graph, "run", file, "--threads", a.threads, *seeds, "--out", work / "ours"], env, a.timeout)
+            others = {}
+            if compared:
+                for how, threads in (("run again", a.threads), ("1 thread", 1)):
+                    print(f"{kind}, {n:,} cells: ours, {how}", flush=True)
+                    others[how] = run([graph, "run", file, "--threads", threads], env, a.timeout)
             theirs, prefixes = [], [work / "ours"]
             if compared:
                 print(f"{kind}, {n:,} cells: scanpy, umap-learn, igraph, leidenalg", flush=True)
                 command = [python, HERE / "tools/graph_scanpy.py", file, work / "scanpy", "--graph", work / "ours"]
-                theirs = run([*command, "--seeds", seeds], env, a.timeout)
+                theirs = run([*command, *seeds], env, a.timeout)
                 if (work / "scanpy.knn.u32").exists():
                     prefixes.append(work / "scanpy")
             print(f"{kind}, {n:,} cells: quality of a sample", flush=True)
-            quality = run([python, HERE / "tools/graph_quality.py", file, *prefixes], env, a.timeout)
-            all_results.append({"kind": kind, "cells": n, "ours": ours, "reference": theirs, "quality": quality})
+            sample = 2000 if compared else 500
+            command = [python, HERE / "tools/graph_quality.py", "--sample", sample, file, *prefixes]
+            quality = run(command, env, a.timeout)
+            result = {"kind": kind, "cells": n, "ours": ours, "reference": theirs, "quality": quality}
+            all_results.append({**result, "same": same_bits(ours, others)})
             text = table(all_results)
             (a.dir / "graph.json").write_text(json.dumps(all_results, indent=1))
             (a.dir / "graph.md").write_text(text)

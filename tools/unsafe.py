@@ -14,7 +14,9 @@ HEAD = """# Unsafe code
 Made by `python3 tools/unsafe.py`: every use in the core with the comment beside it. There are four kinds: calls of C
 libraries (HDF5, libdeflate, Blosc; `h5call!` of the hdf5 crate wraps most, under HDF5's lock), numbers seen as bytes and
 back, memory that is filled before it is read, and vector instructions behind a test for them. Miri cannot run what calls
-C; `valgrind` runs over the tests that reach it (the unit tests, `matrix_rules`, `versions`, `element_read`).
+C; valgrind 3.19 (memcheck) found no error in 25 tests that reach it: all of `versions`, 14 of 16 of `matrix_rules` and 8 of
+10 of `element_read`. The other four run without it: damage done thousands of times and 2^31 values were left out, and
+elements that claim huge extents had not ended after 25 minutes.
 
 | where | why it is sound |
 |---|---|"""

@@ -1,22 +1,27 @@
 """How good neighbours and embeddings are, over a sample of the cells, against brute force: one JSON line per prefix.
 
-    graph_quality.py EMBEDDING.f32 PREFIX...       (files as graph_scanpy.py describes them)
+    graph_quality.py [--sample 2000] EMBEDDING.f32 PREFIX...       (files as graph_scanpy.py describes them)
 
 Recall counts neighbours no farther than the true k-th. Trustworthiness (k = 15) is scikit-learn's, its sum over the
 sample only; neighbour preservation is the mean share of the 15 nearest that are also among the 15 nearest embedded.
 """
 
+import argparse
 import glob
 import json
 import re
-import sys
 
 import numpy as np
 
-DIM, K, SAMPLE = 50, 15, 2000
-points = np.fromfile(sys.argv[1], "<f4").reshape(-1, DIM)
+DIM, K = 50, 15
+parser = argparse.ArgumentParser()
+parser.add_argument("--sample", type=int, default=2000)
+parser.add_argument("embedding")
+parser.add_argument("prefixes", nargs="+")
+args = parser.parse_args()
+points = np.fromfile(args.embedding, "<f4").reshape(-1, DIM)
 n = len(points)
-sample = np.sort(np.random.default_rng(0).choice(n, min(SAMPLE, n), replace=False))
+sample = np.sort(np.random.default_rng(0).choice(n, min(args.sample, n), replace=False))
 
 
 def squares(x, rows):
@@ -29,8 +34,7 @@ def squares(x, rows):
 
 
 blocks = np.array_split(sample, max(1, len(sample) * n // 20_000_000))
-truth = {}  # row -> (indices of the nearest, distance of the last)
-for prefix in sys.argv[2:]:
+for prefix in args.prefixes:
     embeddings = {
         int(re.search(r"umap(\d+)\.f32$", f)[1]): np.fromfile(f, "<f4").reshape(n, -1)
         for f in sorted(glob.glob(f"{prefix}.umap*.f32"))
@@ -43,11 +47,12 @@ for prefix in sys.argv[2:]:
         last = np.sort(np.take_along_axis(d, np.argpartition(d, K - 2, axis=1)[:, : K - 1], axis=1), axis=1)[:, -1:]
         found = knn[rows]
         hits += (np.take_along_axis(d, found.astype(np.int64), axis=1) <= last * (1 + 1e-6)).sum()
-        for seed, x in embeddings.items():
-            close = np.argpartition(squares(x, rows), K, axis=1)[:, :K]
-            kept[seed] += sum(len(np.intersect1d(a, b)) for a, b in zip(near, close))
-            for i in range(len(rows)):
-                ranks = np.searchsorted(np.sort(d[i]), d[i, close[i]]) + 1
+        close = {seed: np.argpartition(squares(x, rows), K, axis=1)[:, :K] for seed, x in embeddings.items()}
+        for i in range(len(rows) if close else 0):
+            ascending = np.sort(d[i])
+            for seed, nearest in close.items():
+                kept[seed] += len(np.intersect1d(near[i], nearest[i]))
+                ranks = np.searchsorted(ascending, d[i, nearest[i]]) + 1
                 penalty[seed] += np.maximum(ranks - K, 0).sum()
     m = len(sample)
     scale = 2.0 / (m * K * (2.0 * n - 3.0 * K - 1.0))

@@ -1,6 +1,7 @@
 """scanpy's graph stage on an embedding, and Leiden of igraph and leidenalg on a given graph: one JSON line a step.
 
-    graph_scanpy.py EMBEDDING.f32 OUT [--graph PREFIX] [--epochs 200] [--seeds 1] [--steps neighbors,umap,igraph,leidenalg]
+    graph_scanpy.py EMBEDDING.f32 OUT [--graph PREFIX] [--epochs 200] [--umap 1] [--leiden 1]
+        [--steps neighbors,umap,igraph,leidenalg]
 
 EMBEDDING: raw float32 rows of 50. OUT: prefix of what is left for quality.py (OUT.knn.u32, OUT.umapN.f32). PREFIX: the
 CSR arrays that the graph example of this project leaves; clustering is compared on that one graph.
@@ -35,7 +36,8 @@ def main():
     parser.add_argument("out")
     parser.add_argument("--graph")
     parser.add_argument("--epochs", type=int, default=200)
-    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--umap", type=int, default=1, help="seeds")
+    parser.add_argument("--leiden", type=int, default=1, help="seeds of igraph's")
     parser.add_argument("--steps", default="neighbors,umap,igraph,leidenalg")
     a = parser.parse_args()
     steps = a.steps.split(",")
@@ -47,16 +49,20 @@ def main():
         import scipy.sparse as sp
 
         adata = ad.AnnData(sp.csr_matrix((n, 1), dtype=np.float32), obsm={"X_pca": points})
-        step("neighbors", lambda: sc.pp.neighbors(adata, n_neighbors=K, random_state=0))
-        step("neighbors again", lambda: sc.pp.neighbors(adata, n_neighbors=K, random_state=0))
+        # without use_rep scanpy takes X itself where it has at most 50 columns, and this X is empty
+        search = {"n_neighbors": K, "use_rep": "X_pca", "random_state": 0}
+        step("neighbors", lambda: sc.pp.neighbors(adata, **search))
+        step("neighbors again", lambda: sc.pp.neighbors(adata, **search))
         d = adata.obsp["distances"].tocsr()
+        if not d.data.any():
+            raise SystemExit("scanpy's distances are all 0: it did not search the embedding, its times mean nothing")
         # pynndescent gives more than asked for, the cell itself among them
         indices, lengths = d.indices.reshape(n, -1), d.data.reshape(n, -1).astype(float)
         lengths[indices == np.arange(n)[:, None]] = np.inf
         nearest = np.argsort(lengths, axis=1, kind="stable")[:, : K - 1]
         np.take_along_axis(indices, nearest, axis=1).astype("<u4").tofile(f"{a.out}.knn.u32")
         if "umap" in steps:
-            for seed in range(a.seeds):
+            for seed in range(a.umap):
                 step("umap", lambda: sc.tl.umap(adata, random_state=seed, maxiter=a.epochs), seed=seed)
                 adata.obsm["X_umap"].astype("<f4").tofile(f"{a.out}.umap{seed}.f32")
     if "igraph" in steps or "leidenalg" in steps:
@@ -71,7 +77,7 @@ def main():
         graph.es["weight"] = weights[upper]
         del rows, columns, weights, upper
         quality = {"modularity": lambda p: graph.modularity(p.membership, weights="weight"), "clusters": len}
-        for seed in range(a.seeds if "igraph" in steps else 0):
+        for seed in range(a.leiden if "igraph" in steps else 0):
             for name, iterations in (("igraph, 2 iterations", 2), ("igraph, until stable", -1)):
                 random.seed(seed)
                 step(

@@ -13,16 +13,16 @@ from scipy import sparse
 
 from . import _core
 from ._convert import array_of, from_core, to_core
-from ._index import positions
+from ._index import is_pointwise, only, positions
+from ._reductions import DEFAULT_CHUNK_SIZE, Reductions
 from ._settings import settings
 
-DEFAULT_CHUNK_SIZE = 1000
 NO_LIMIT = 2**63
 # From this size on, an array made behind the user's back is worth a word.
 WARN_BYTES = 1 << 20
 
 
-class BackedArray:
+class BackedArray(Reductions):
     """An expression matrix, cells x genes, read from its file when values are asked for.
 
     Parameters
@@ -115,9 +115,9 @@ class BackedArray:
         IndexError
             A position out of range, a mask of another length.
         """
-        rows, columns = key if isinstance(key, tuple) and len(key) == 2 else (_only(key), slice(None))
+        rows, columns = key if isinstance(key, tuple) and len(key) == 2 else (only(key), slice(None))
         n, m = self.shape
-        if _is_pointwise(rows, columns):
+        if is_pointwise(rows, columns):
             r, c = positions(rows, n), positions(columns, m, axis="var")
             if len(r) != len(c):
                 raise IndexError(f"two lists select pointwise: lengths {len(r)} and {len(c)} differ; see numpy.ix_")
@@ -232,95 +232,6 @@ class BackedArray:
         os.makedirs(dir, exist_ok=True)
         path, _, _ = self._m.index_columns(os.fspath(dir))
         return str(path)
-
-    # -- reductions ---------------------------------------------------------------------------------------------------
-
-    def sum(self, axis=None, chunk_size: int = DEFAULT_CHUNK_SIZE, keepdims: bool = False, *, dtype=None, out=None):
-        """Sums over `axis` (None, 0, 1, -1), added up in float64; whole numbers for integer matrices."""
-        axis = _axis(axis, out)
-        sums = array_of(self._m.row_sums() if axis == 1 else self._m.col_sums())
-        if self.dtype.kind in "biu":
-            sums = np.rint(sums).astype(np.uint64 if self.dtype.kind == "u" else np.int64)
-        found = self._shaped(sums.sum() if axis is None else sums, axis, keepdims)
-        return found if dtype is None else found.astype(dtype)
-
-    def mean(self, axis=None, chunk_size: int = DEFAULT_CHUNK_SIZE, keepdims: bool = False, *, dtype=None, out=None):
-        """Means over `axis`, float64."""
-        axis = _axis(axis, out)
-        sums = array_of(self._m.row_sums() if axis == 1 else self._m.col_sums())
-        if axis is None:
-            return self._shaped(sums.sum() / self.size if self.size else np.float64("nan"), axis, keepdims)
-        n = self.shape[axis]
-        return self._shaped(sums / n if n else np.full(len(sums), np.nan), axis, keepdims)
-
-    def var(
-        self,
-        axis=None,
-        chunk_size: int = DEFAULT_CHUNK_SIZE,
-        ddof: int = 0,
-        keepdims: bool = False,
-        *,
-        dtype=None,
-        out=None,
-    ):
-        """Variances over `axis` with divisor `n - ddof`, float64."""
-        axis = _axis(axis, out)
-        if axis is None:
-            mean, var = map(array_of, self._m.mean_var(0, 0))
-            n, size = self.shape[0], self.size
-            m2 = var.sum() * n + n * ((mean - mean.mean()) ** 2).sum()
-            return self._shaped(m2 / (size - ddof) if size > ddof else np.float64("nan"), axis, keepdims)
-        return self._shaped(array_of(self._m.mean_var(axis, ddof)[1]), axis, keepdims)
-
-    def getnnz(self, axis=None, chunk_size: int = DEFAULT_CHUNK_SIZE, keepdims: bool = False):
-        """Numbers of values that are not 0, int64; explicit zeros of a sparse file do not count.
-
-        Parameters
-        ----------
-        axis
-            None for all values, 0 for each column, 1 for each row.
-        keepdims
-            Whether the result has two dimensions.
-        """
-        axis = _axis(axis)
-        by_column = np.zeros(self.shape[1], dtype=np.int64)
-        by_row = np.zeros(self.shape[0], dtype=np.int64)
-        for start, end, chunk in self._blocks():
-            if sparse.issparse(chunk):
-                chunk.eliminate_zeros()
-                by_row[start:end] = np.diff(chunk.indptr)
-                by_column += np.bincount(chunk.indices, minlength=self.shape[1])
-            else:
-                by_row[start:end] = np.count_nonzero(chunk, axis=1)
-                by_column += np.count_nonzero(chunk, axis=0)
-        found = by_row.sum() if axis is None else (by_column, by_row)[axis]
-        return self._shaped(found, axis, keepdims)
-
-    def max(self, axis=None, keepdims: bool = False, *, out=None):
-        """Largest values over `axis`; NaN where there is one."""
-        return self._extreme(np.maximum, "max", _axis(axis, out), keepdims)
-
-    def min(self, axis=None, keepdims: bool = False, *, out=None):
-        """Smallest values over `axis`; NaN where there is one."""
-        return self._extreme(np.minimum, "min", _axis(axis, out), keepdims)
-
-    def _extreme(self, of_two, name, axis, keepdims):
-        if 0 in self.shape:
-            raise ValueError(f"the {name} of a matrix of shape {self.shape} is not defined")
-        parts = []
-        for _, _, chunk in self._blocks():
-            part = getattr(chunk, name)(axis=axis)
-            parts.append(part.toarray().reshape(-1) if sparse.issparse(part) else np.asarray(part).reshape(-1))
-        found = np.concatenate(parts) if axis == 1 else of_two.reduce(np.stack(parts), axis=0)
-        return self._shaped(found[0] if axis is None else found, axis, keepdims)
-
-    def _blocks(self):
-        yield from self.chunked(self._rows_per_read())
-
-    def _shaped(self, values, axis, keepdims):
-        if not keepdims:
-            return values
-        return np.reshape(values, {None: (1, 1), 0: (1, -1), 1: (-1, 1)}[axis])
 
     # -- leaving the process ------------------------------------------------------------------------------------------
 
@@ -579,29 +490,6 @@ def _restore(path, element, size, chain, values):
         return wrap(_core.Matrix.memory(to_core(values), chain), None)
     file = open_file(path, size)
     return wrap(_core.Matrix.open(file, element, chain), file)
-
-
-def _only(key):
-    return key[0] if isinstance(key, tuple) and len(key) == 1 else key
-
-
-def _is_pointwise(rows, columns) -> bool:
-    def listed(x):
-        return isinstance(x, list | np.ndarray) and np.ndim(x) == 1
-
-    if not (listed(rows) and listed(columns)):
-        return False
-    return all(np.asarray(x).dtype.kind in "iu" for x in (rows, columns))
-
-
-def _axis(axis, out=None):
-    if out is not None:
-        raise TypeError("out: not supported, the result is a new array")
-    if axis is None or axis in (0, 1):
-        return axis
-    if axis in (-1, -2):
-        return axis + 2
-    raise ValueError(f"axis: expected None, 0, 1, -1 or -2, found {axis!r}")
 
 
 def _whole(x, name: str) -> int:

@@ -32,6 +32,8 @@ def concat(
 ) -> AnnDataOOM:
     """Objects along an axis, as `anndata.concat` has it; X, layers and raw are stacked lazily, nothing of them is read.
 
+    Names, tables, embeddings and uns are combined in memory; an embedding of 50 float32 columns takes 200 bytes a cell.
+
     Parameters
     ----------
     adatas

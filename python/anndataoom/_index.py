@@ -124,3 +124,18 @@ def compose(first: np.ndarray | None, then: np.ndarray | None) -> np.ndarray | N
     if first is None:
         return then
     return first if then is None else first[then]
+
+
+def only(key):
+    """The one key of a tuple of one."""
+    return key[0] if isinstance(key, tuple) and len(key) == 1 else key
+
+
+def is_pointwise(rows, columns) -> bool:
+    """Whether two lists of positions mean pairs of them, as in numpy."""
+    def listed(x):
+        return isinstance(x, list | np.ndarray) and np.ndim(x) == 1
+
+    if not (listed(rows) and listed(columns)):
+        return False
+    return all(np.asarray(x).dtype.kind in "iu" for x in (rows, columns))

@@ -54,11 +54,15 @@ def _rebind(adata, old: _core.File, now: _core.File, changed: set) -> None:
 
     def elements(mapping, slot: str):
         for key, value in mapping._items.items():
+            place = f"{slot}/{key}"
             if isinstance(value, OnDisk):
-                if value.file is old and value.element not in changed:
+                if value.file is old and value.element != place and place in changed:
+                    # A graph that was in uns until now.
+                    mapping._items[key] = OnDisk(now, place)
+                elif value.file is old and value.element not in changed:
                     mapping._items[key] = replace(value, file=now)
             elif isinstance(value, BackedArray):
-                mapping._items[key] = matrix(value, f"{slot}/{key}")
+                mapping._items[key] = matrix(value, place)
 
     def frame(holder, name: str):
         holder._disk = OnDisk(now, name)

@@ -48,6 +48,18 @@ both languages and written as files of today: tables as compound datasets, `raw.
 
 All are compared with files hdf5plugin wrote (`tests/golden/make_matrix.py`). They are registered with HDF5, so that
 tables and texts behind them are read as well as matrices. Elements copied untouched keep their filter.
+
+## Where anndata moves things
+
+Graphs that scanpy kept in `uns["neighbors"]` before there was obsp are found in obsp, as `anndata.read_h5ad` moves them
+(and are written there); anndata refuses a file where they are not of the cells, which here stay in `uns`.
+
+## Damaged files
+
+`make test-faults` damages valid files (what elements say of their lengths, offsets, codes, shapes, types and links; the
+bytes of chunks; bytes anywhere) and reads all of them with every reader in a process of its own: an error that names the
+element, in bounded processor time and memory, never a crash. What was ever found is in `tests/golden/fuzz` and read again by
+every run of the tests.
 """
 
 

@@ -7,8 +7,9 @@ import sys
 import warnings
 from pathlib import Path
 
-import anndataoom as oom
 import pytest
+
+import anndataoom as oom
 
 FORMATS = Path(__file__).resolve().parent.parent / "formats"
 

@@ -6,12 +6,13 @@ import warnings
 from pathlib import Path
 
 import anndata as ad
-import anndataoom as oom
 import h5py
 import numpy as np
 import pandas as pd
 import pytest
 from anndata.tests.helpers import assert_equal
+
+import anndataoom as oom
 
 GOLDEN = Path(__file__).resolve().parent.parent / "golden"
 sys.path.insert(0, str(GOLDEN))
@@ -47,8 +48,13 @@ def test_versions(version, way, tmp_path):
     expected = build(number)
     pd.testing.assert_frame_equal(plain(found.obs), plain(expected.obs))
     pd.testing.assert_frame_equal(plain(found.var), plain(expected.var))
-    dense = lambda x: x.toarray() if hasattr(x, "toarray") else np.asarray(x)
-    whole = lambda x: dense(x[:] if isinstance(x, oom.BackedArray) else x)
+
+    def dense(x):
+        return x.toarray() if hasattr(x, "toarray") else np.asarray(x)
+
+    def whole(x):
+        return dense(x[:] if isinstance(x, oom.BackedArray) else x)
+
     assert np.array_equal(whole(found.X), dense(expected.X))
     assert np.array_equal(whole(found.raw.X), dense(expected.raw.X))
     pd.testing.assert_frame_equal(plain(found.raw.var), plain(expected.raw.var))

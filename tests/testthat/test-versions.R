@@ -69,3 +69,23 @@ test_that("the same input gives the same bytes", {
   for (path in paths) write_h5ad(adata[7:1, ], path)
   expect_identical(unname(tools::md5sum(paths[1])), unname(tools::md5sum(paths[2])))
 })
+
+test_that("graphs in uns$neighbors are found in obsp, as anndata has it", {
+  twin <- small_twin()
+  adata <- as_object(twin)
+  graph <- Matrix::rsparsematrix(12, 12, 0.3)
+  adata$uns$neighbors <- list(distances = graph, params = list(n_neighbors = 5L), weights = matrix(1:4, 2))
+  path <- tempfile(fileext = ".h5ad")
+  write_h5ad(adata, path)
+  found <- read_h5ad(path, mode = "r+")
+  expect_setequal(names(found$obsp), c("connectivities", "distances"))
+  expect_equal(values(found$obsp$distances), values(graph))
+  expect_setequal(names(found$uns$neighbors), c("params", "weights"))
+  found$obs$one <- 1
+  found <- save_h5ad(found)
+  for (a in list(found, read_h5ad(path))) {
+    expect_equal(values(a$obsp$distances), values(graph))
+    expect_equal(values(a$obsp$connectivities), values(twin$graph))
+    expect_setequal(names(a$uns$neighbors), c("params", "weights"))
+  }
+})

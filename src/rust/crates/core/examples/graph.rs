@@ -3,25 +3,28 @@
 //! ```text
 //! graph simulated N OUT.f32      X_pca (N x 50) of simulated counts: 4,000 genes, 20 types
 //! graph continuum N OUT.f32      a harder one: overlapping clusters strung along branching paths
-//! graph run EMBEDDING.f32 [--threads 2] [--epochs 200] [--seed 0] [--seeds 1] [--recall 0.99] [--out PREFIX]
+//! graph run EMBEDDING.f32 [--threads 2] [--epochs 200] [--recall 0.99] [--umap 1] [--leiden 1] [--out PREFIX]
+//! graph again PREFIX [...]       UMAP and Leiden of the graph that `run --out PREFIX` left
 //! ```
 //!
 //! Embeddings are raw little-endian f32 rows of 50. `run` prints one line of JSON per step: wall seconds, processor
-//! seconds, peak memory so far in MB (Linux), and what there is to say of the result. `--seeds` repeats UMAP and Leiden
-//! for further seeds, untimed; `--out` leaves neighbours, graph, embeddings and clusters as raw arrays for comparisons.
+//! seconds, peak memory so far in MB (Linux), a hash of the result, and what there is to say of it. `--umap` and
+//! `--leiden` are numbers of seeds; `--out` leaves neighbours, graph, embeddings and clusters as raw arrays.
 
-use anndataoom_core::graph::{self, KnnParams, LeidenParams, UmapParams};
+use anndataoom_core::graph::{self, KnnParams, LeidenParams, Partition, UmapParams, UmapResult};
 use anndataoom_core::ops::{self, NormalizeOptions, PcaOptions, ScaleOptions};
 use anndataoom_core::sim::{SimulatedSource, Simulation};
 use anndataoom_core::{Context, LazyMatrix};
 use ndarray::Array2;
+use sprs::CsMatI;
 use std::error::Error;
 use std::io::Write;
 use std::sync::Arc;
 use std::time::Instant;
 
 const DIM: usize = 50;
-const USAGE: &str = "usage: graph simulated|continuum N OUT.f32, or graph run EMBEDDING.f32 [--threads N] ...";
+const USAGE: &str =
+    "usage: graph simulated|continuum N OUT.f32, graph run EMBEDDING.f32 [...] or graph again PREFIX [...]";
 
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
@@ -106,76 +109,128 @@ fn continuum(n: usize, path: &str) -> Outcome {
     write(path, &x, f32::to_le_bytes)
 }
 
-fn run(mut words: impl Iterator<Item = String>) -> Outcome {
-    let path = words.next().ok_or(USAGE)?;
-    let (mut ctx, mut epochs, mut first, mut seeds, mut recall, mut out) = (Context::default(), 200, 0, 1, 0.99, None);
-    while let Some(word) = words.next() {
-        let value = words.next().ok_or_else(|| format!("{word} needs a value"))?;
-        match word.as_str() {
-            "--threads" => ctx.threads = value.parse()?,
-            "--epochs" => epochs = value.parse()?,
-            "--seed" => first = value.parse()?,
-            "--seeds" => seeds = value.parse()?,
-            "--recall" => recall = value.parse()?,
-            "--out" => out = Some(value),
-            _ => return Err(USAGE.into()),
-        }
-    }
-    let data: Vec<f32> =
-        std::fs::read(&path)?.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
-    let points = Array2::from_shape_vec((data.len() / DIM, DIM), data)?;
+/// FNV-1a of the bytes of a result, by which runs are compared.
+fn hash(bytes: impl Iterator<Item = u32>) -> String {
+    let mixed = bytes.fold(0xCBF2_9CE4_8422_2325u64, |h, word| (h ^ u64::from(word)).wrapping_mul(0x0100_0000_01B3));
+    format!(",\"hash\":\"{mixed:016x}\"")
+}
 
-    let params = KnnParams { recall, ..KnnParams::default() };
+/// What `run` and `again` are asked for.
+struct Options {
+    ctx: Context,
+    epochs: usize,
+    recall: f64,
+    umap: u64,
+    leiden: u64,
+    out: Option<String>,
+}
+
+impl Options {
+    fn read(mut words: impl Iterator<Item = String>) -> Outcome<Self> {
+        let ctx = Context::default();
+        let mut options = Options { ctx, epochs: 200, recall: 0.99, umap: 1, leiden: 1, out: None };
+        while let Some(word) = words.next() {
+            let value = words.next().ok_or_else(|| format!("{word} needs a value"))?;
+            match word.as_str() {
+                "--threads" => options.ctx.threads = value.parse()?,
+                "--epochs" => options.epochs = value.parse()?,
+                "--recall" => options.recall = value.parse()?,
+                "--umap" => options.umap = value.parse()?,
+                "--leiden" => options.leiden = value.parse()?,
+                "--out" => options.out = Some(value),
+                _ => return Err(USAGE.into()),
+            }
+        }
+        Ok(options)
+    }
+}
+
+type Network = CsMatI<f32, u32, usize>;
+
+fn floats(path: &str) -> Outcome<Vec<f32>> {
+    Ok(std::fs::read(path)?.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
+}
+
+/// Neighbours and their graph.
+fn neighbours(path: &str, options: &Options) -> Outcome<Network> {
+    let Options { ctx, recall, out, .. } = options;
+    let data = floats(path)?;
+    let points = Array2::from_shape_vec((data.len() / DIM, DIM), data)?;
+    let params = KnnParams { recall: *recall, ..KnnParams::default() };
     let found = step(
         "knn",
-        || graph::knn(points.view(), &params, &ctx),
+        || graph::knn(points.view(), &params, ctx),
         |f| {
             let number = |x: Option<f64>| x.map_or("null".to_owned(), |x| x.to_string());
-            format!(",\"method\":\"{}\",\"recall\":{},\"nprobe\":{}", f.method, number(f.recall), number(f.nprobe))
+            let (recall, nprobe, hash) = (number(f.recall), number(f.nprobe), hash(f.knn.indices.iter().copied()));
+            format!(",\"method\":\"{}\",\"recall\":{recall},\"nprobe\":{nprobe}{hash}", f.method)
         },
     )?;
-    let n = points.nrows();
     drop(points);
-    let network =
-        step("connectivities", || graph::fuzzy_simplicial_set(&found.knn, &ctx), |g| format!(",\"nnz\":{}", g.nnz()))?;
-    if let Some(out) = &out {
+    let network = step(
+        "connectivities",
+        || graph::fuzzy_simplicial_set(&found.knn, ctx),
+        |g| format!(",\"nnz\":{}{}", g.nnz(), hash(g.data().iter().map(|w| w.to_bits()))),
+    )?;
+    if let Some(out) = out {
         write(&format!("{out}.knn.u32"), &found.knn.indices, u32::to_le_bytes)?;
         let indptr: Vec<u64> = network.indptr().into_raw_storage().iter().map(|&p| p as u64).collect();
         write(&format!("{out}.indptr.u64"), &indptr, u64::to_le_bytes)?;
         write(&format!("{out}.indices.u32"), network.indices(), u32::to_le_bytes)?;
         write(&format!("{out}.data.f32"), network.data(), f32::to_le_bytes)?;
     }
-    drop(found);
-    for seed in first..first + seeds {
-        let params = UmapParams { n_epochs: Some(epochs), seed, ..UmapParams::default() };
-        let found = step("umap", || graph::umap(&network, &params, &ctx), |_| format!(",\"seed\":{seed}"))?;
-        if let Some(out) = &out {
+    Ok(network)
+}
+
+/// The graph that [`neighbours`] left.
+fn left(prefix: &str) -> Outcome<Network> {
+    let read = |name: &str| std::fs::read(format!("{prefix}.{name}"));
+    let indptr: Vec<usize> = read("indptr.u64")?
+        .chunks_exact(8)
+        .map(|b| u64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]) as usize)
+        .collect();
+    let indices = read("indices.u32")?.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+    let n = indptr.len().saturating_sub(1);
+    CsMatI::try_new((n, n), indptr, indices, floats(&format!("{prefix}.data.f32"))?).map_err(|e| e.3.into())
+}
+
+/// UMAP and Leiden.
+fn embed_and_cluster(network: &Network, options: &Options) -> Outcome {
+    let Options { ctx, epochs, umap, leiden, out, .. } = options;
+    for seed in 0..*umap {
+        let params = UmapParams { n_epochs: Some(*epochs), seed, ..UmapParams::default() };
+        let say = |f: &UmapResult| format!(",\"seed\":{seed}{}", hash(f.embedding.iter().map(|x| x.to_bits())));
+        let found = step("umap", || graph::umap(network, &params, ctx), say)?;
+        if let Some(out) = out {
             let x: Vec<f32> = found.embedding.iter().copied().collect();
             write(&format!("{out}.umap{seed}.f32"), &x, f32::to_le_bytes)?;
         }
     }
-    for seed in first..first + seeds {
+    for seed in 0..*leiden {
         let params = LeidenParams { seed, ..LeidenParams::default() };
-        let found = step(
-            "leiden",
-            || graph::leiden(&network, &params, &ctx),
-            |p| {
-                let (quality, clusters, rounds) = (p.quality, p.n_clusters, p.n_iterations);
-                format!(",\"seed\":{seed},\"modularity\":{quality},\"clusters\":{clusters},\"iterations\":{rounds}")
-            },
-        )?;
-        if let Some(out) = &out {
+        let say = |p: &Partition| {
+            let (quality, clusters, rounds) = (p.quality, p.n_clusters, p.n_iterations);
+            let hash = hash(p.membership.iter().copied());
+            format!(",\"seed\":{seed},\"modularity\":{quality},\"clusters\":{clusters},\"iterations\":{rounds}{hash}")
+        };
+        let found = step("leiden", || graph::leiden(network, &params, ctx), say)?;
+        if let Some(out) = out {
             write(&format!("{out}.leiden{seed}.u32"), &found.membership, u32::to_le_bytes)?;
         }
     }
-    println!("{{\"cells\":{n},\"peak_mb\":{:.0}}}", peak());
+    println!("{{\"cells\":{},\"peak_mb\":{:.0}}}", network.rows(), peak());
     Ok(())
 }
 
 fn main() -> Outcome {
     let mut words = std::env::args().skip(1);
     match words.next().as_deref() {
-        Some("run") => run(words),
+        Some(how @ ("run" | "again")) => {
+            let path = words.next().ok_or(USAGE)?;
+            let options = Options::read(words)?;
+            let network = if how == "run" { neighbours(&path, &options)? } else { left(&path)? };
+            embed_and_cluster(&network, &options)
+        }
         Some(kind @ ("simulated" | "continuum")) => {
             let n = words.next().ok_or(USAGE)?.parse()?;
             let path = words.next().ok_or(USAGE)?;

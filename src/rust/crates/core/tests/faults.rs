@@ -1,89 +1,22 @@
 //! What can happen to a file from outside: the process is killed while it writes, the disk is full, the directory may
-//! not be written, the file is replaced or cut off while it is open, others read and write at the same time.
+//! not be written, the file is replaced or cut off while it is open, others read and write at the same time. Saving into
+//! a file is in `faults_save`.
 //!
 //! `ANNDATAOOM_KILLS` (default 12) is how often the writer is killed.
+#![cfg(unix)]
+
+mod faults_common;
 
 use anndataoom_core::element;
 use anndataoom_core::matrix;
-use anndataoom_core::sim::{simulate_h5ad, Simulation};
 use anndataoom_core::store::Store;
 use anndataoom_core::stream::{map_fold, Order};
-use anndataoom_core::write::{Compression, WriteOptions};
-use anndataoom_core::{Context, LazyMatrix, Result};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use anndataoom_core::write::Compression;
+use anndataoom_core::{Context, LazyMatrix};
+use faults_common::{child, kills, output, read_all, small_disk, told, write, Locked, Moments, Scratch};
+use std::path::Path;
+use std::process::{Child, Command};
 use std::time::Instant;
-
-/// A directory of the test's own, removed when it ends.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("anndataoom-faults-{name}-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&path);
-        std::fs::create_dir_all(&path).unwrap();
-        Scratch(path)
-    }
-
-    /// Names in it, temporary files of writers apart.
-    fn names(&self) -> (Vec<String>, usize) {
-        let all: Vec<String> = std::fs::read_dir(&self.0)
-            .unwrap()
-            .map(|e| e.unwrap().file_name().to_string_lossy().into_owned())
-            .collect();
-        let (left, mut names): (Vec<_>, Vec<_>) = all.into_iter().partition(|n| n.starts_with('.'));
-        names.sort();
-        (names, left.len())
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-fn write(path: &Path, n_obs: usize, seed: u64, compression: Compression) -> Result<()> {
-    let simulation = Simulation { n_obs, n_vars: 1500, seed, ..Simulation::default() };
-    let options = WriteOptions { compression, ..WriteOptions::default() };
-    simulate_h5ad(&simulation, path, &options, &Context { threads: 2, ..Context::default() }).map(|_| ())
-}
-
-/// A pass over X and all else.
-fn read_all(path: &Path) -> Result<u64> {
-    let store = Store::open(path)?;
-    for key in ["obs", "var", "uns"] {
-        element::read(&store, key)?;
-    }
-    let x = LazyMatrix::new(matrix::open(&store, "X")?);
-    let mut rows = 0;
-    map_fold(
-        &x,
-        Order::Matrix,
-        &Context { threads: 1, ..Context::default() },
-        |b| Ok(b.n_rows()),
-        |n| {
-            rows += n as u64;
-            Ok(())
-        },
-    )?;
-    Ok(rows)
-}
-
-/// This program again: `what` is "write PATH ROWS SEED" or "read PATH TIMES".
-fn child(what: &str) -> Child {
-    Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "--ignored", "--nocapture", "as_a_child"])
-        .env("ANNDATAOOM_FAULT_CHILD", what)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
-}
-
-fn output(what: &str) -> Output {
-    child(what).wait_with_output().unwrap()
-}
 
 #[test]
 #[ignore = "started by the others"]
@@ -102,35 +35,23 @@ fn as_a_child() {
     }
 }
 
-fn told(out: &Output) -> String {
-    String::from_utf8_lossy(&out.stderr)
-        .lines()
-        .find_map(|l| l.split_once("told: "))
-        .map(|l| l.1.to_owned())
-        .unwrap_or_default()
-}
-
 /// Killed at any moment, the file is the old one or the whole new one.
 #[test]
 fn killed_while_writing() {
-    let rounds: u64 = std::env::var("ANNDATAOOM_KILLS").ok().and_then(|v| v.parse().ok()).unwrap_or(12);
+    let rounds = kills();
     let dir = Scratch::new("kill");
     let path = dir.0.join("x.h5ad");
     write(&path, 300, 0, Compression::Gzip(1)).unwrap();
     let old = std::fs::read(&path).unwrap();
     let begun = Instant::now();
     assert!(output(&format!("write\n{}\n3000\n1", path.display())).status.success());
-    let whole = begun.elapsed();
+    let mut moments = Moments::new(rounds, begun.elapsed());
     let new = std::fs::read(&path).unwrap();
-    let (mut kept, mut replaced, mut random) = (0, 0, 0x2545_f491_4f6c_dd1d_u64 ^ rounds);
+    let (mut kept, mut replaced) = (0, 0);
     for _ in 0..rounds {
         std::fs::write(&path, &old).unwrap();
         let mut writer = child(&format!("write\n{}\n3000\n1", path.display()));
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        // Up to a little past the end, so that the last steps are met as well.
-        std::thread::sleep(whole.mul_f64((random % 1100) as f64 / 1000.0));
+        std::thread::sleep(moments.next());
         writer.kill().unwrap();
         writer.wait().unwrap();
         let now = std::fs::read(&path).unwrap();
@@ -143,16 +64,6 @@ fn killed_while_writing() {
     }
     println!("{rounds} kills: the old file {kept} times, the whole new one {replaced} times");
     assert_eq!(dir.names().0, ["x.h5ad"]);
-}
-
-/// A small file system, or a message that there is none to be had.
-fn small_disk(dir: &Path) -> bool {
-    let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=6m", "tmpfs"]).arg(dir).output();
-    let ok = mounted.is_ok_and(|o| o.status.success());
-    if !ok {
-        println!("skipped: a small file system cannot be mounted here (it needs root)");
-    }
-    ok
 }
 
 #[test]
@@ -177,10 +88,9 @@ fn a_full_disk() {
     result.unwrap();
 }
 
-/// A directory that cannot be written: by its permissions, or for root by a mount.
+/// A directory on a file system mounted read-only, where even root cannot write.
 #[test]
-#[cfg(unix)]
-fn a_directory_that_may_not_be_written() {
+fn a_file_system_that_is_read_only() {
     let dir = Scratch::new("readonly");
     let path = dir.0.join("x.h5ad");
     write(&path, 200, 0, Compression::Gzip(1)).unwrap();
@@ -188,28 +98,41 @@ fn a_directory_that_may_not_be_written() {
     let mount =
         |words: &[&str]| Command::new("mount").args(words).arg(&dir.0).output().is_ok_and(|o| o.status.success());
     let bound = Command::new("mount").arg("--bind").args([&dir.0, &dir.0]).output().is_ok_and(|o| o.status.success());
-    if !(bound && mount(&["-o", "remount,bind,ro"])) {
-        if bound {
-            let _ = Command::new("umount").arg(&dir.0).status();
-        }
-        use std::os::unix::fs::PermissionsExt;
-        std::fs::set_permissions(&dir.0, std::fs::Permissions::from_mode(0o555)).unwrap();
-        if std::fs::File::create(dir.0.join("probe")).is_ok() {
-            println!("skipped: this user may write anywhere");
-            return;
-        }
-    }
+    let only = bound && mount(&["-o", "remount,bind,ro"]);
     let out = output(&format!("write\n{}\n200\n1", path.display()));
     let read = read_all(&path);
     if bound {
         assert!(Command::new("umount").arg(&dir.0).status().unwrap().success());
     }
+    if !only {
+        println!("skipped: nothing can be mounted here (it needs root)");
+        return;
+    }
     let told = told(&out);
     assert!(out.status.code() == Some(3) && told.contains("x.h5ad"), "{told}");
-    assert!(told.contains("Read-only") || told.contains("Permission denied"), "{told}");
+    assert!(told.contains("Read-only"), "{told}");
     assert!(std::fs::read(&path).unwrap() == old);
     // Reading needs no permission to write, nor does it leave anything.
     assert_eq!(read.unwrap(), 200);
+}
+
+/// A directory whose permissions forbid writing. Root may write anywhere, so root's child becomes somebody else.
+#[test]
+fn a_directory_that_may_not_be_written() {
+    let dir = Scratch::new("forbidden");
+    let path = dir.0.join("x.h5ad");
+    write(&path, 200, 0, Compression::Gzip(1)).unwrap();
+    let old = std::fs::read(&path).unwrap();
+    let locked = Locked::new(&dir);
+    let out = locked.output(&format!("write\n{}\n200\n1", path.display()));
+    let told = told(&out);
+    assert!(out.status.code() == Some(3) && told.contains("x.h5ad"), "{told}");
+    assert!(told.contains("Permission denied"), "{told}");
+    let read = locked.output(&format!("read\n{}\n1", path.display()));
+    assert!(read.status.success(), "{}", faults_common::told(&read));
+    drop(locked);
+    assert!(std::fs::read(&path).unwrap() == old);
+    assert_eq!(dir.names(), (vec!["x.h5ad".to_owned()], 0));
 }
 
 /// Whoever has a file open goes on reading what it was when another takes its name.

@@ -82,15 +82,19 @@ pub(crate) fn named_items(x: &Robj, name: &str, place: Place) -> Result<Vec<(Str
     Ok(out)
 }
 
-/// The matrix behind R's `anndataoom_float32`: bits with one column per row.
-pub(crate) fn float32(x: &Robj, name: &str) -> Result<Array> {
-    match (x.as_integer_slice(), extents(x).as_deref()) {
-        (Some(bits), Some(&[k, n])) => {
-            let values = bits.iter().map(|&b| f32::from_bits(b as u32)).collect();
-            Ok(Array { shape: vec![n, k], data: Data::F32(values) })
-        }
-        _ => Err(unknown(name, "an anndataoom_float32 without its bits")),
+/// Row-major values, rows and columns of R's `anndataoom_float32`, where they lie; `None` of anything else.
+pub(crate) fn float32_in_place(x: &Robj) -> Option<(&[f32], usize, usize)> {
+    // The bits have one column per row.
+    match extents(x)?.as_slice() {
+        &[k, n] if x.inherits("anndataoom_float32") => Some((bytemuck::cast_slice(x.as_integer_slice()?), n, k)),
+        _ => None,
     }
+}
+
+/// The matrix behind R's `anndataoom_float32`.
+pub(crate) fn float32(x: &Robj, name: &str) -> Result<Array> {
+    let (values, n, k) = float32_in_place(x).ok_or_else(|| unknown(name, "an anndataoom_float32 without its bits"))?;
+    Ok(Array { shape: vec![n, k], data: Data::F32(values.to_vec()) })
 }
 
 fn extents(x: &Robj) -> Option<Vec<usize>> {

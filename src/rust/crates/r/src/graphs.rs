@@ -1,7 +1,7 @@
 //! Verbs over an embedding and its graph.
 
 use crate::args::Args;
-use crate::from_r::{from_r, sparse, Place};
+use crate::from_r::{float32_in_place, from_r, sparse, Place};
 use crate::reply::reply;
 use crate::run::run;
 use crate::to_r::patch_to_r;
@@ -12,16 +12,20 @@ use anndataoom_core::graph::{
 };
 use anndataoom_core::{Error, Result};
 use extendr_api::prelude::*;
-use ndarray::Array2;
+use ndarray::{Array2, ArrayView2, CowArray, Ix2};
 
-/// A numeric R matrix as f32 rows.
-fn points(a: &Args, name: &'static str) -> Result<Option<Array2<f32>>> {
+/// A numeric R matrix as f32 rows; one that R keeps as float32 is read where it lies.
+fn points<'a>(a: &'a Args, name: &'static str) -> Result<Option<CowArray<'a, f32, Ix2>>> {
     let Some(x) = a.get(name) else { return Ok(None) };
+    if let Some((values, n, d)) = float32_in_place(x) {
+        let view = ArrayView2::from_shape((n, d), values).map_err(|e| Error::shape(name, format!("{n} x {d}"), e))?;
+        return Ok(Some(view.into()));
+    }
     match from_r(x, name, Place::Column)? {
         Value::Array(Array { shape, data }) if shape.len() == 2 => {
             let (n, d) = (shape.first().copied().unwrap_or(0), shape.get(1).copied().unwrap_or(0));
             Array2::from_shape_vec((n, d), data.into_f32())
-                .map(Some)
+                .map(|points| Some(points.into()))
                 .map_err(|e| Error::shape(name, format!("{n} x {d}"), e))
         }
         other => Err(Error::parameter(name, "a numeric matrix", other.encoding())),
@@ -67,7 +71,7 @@ fn rs_neighbors(args: Robj) -> Robj {
             let made = graph::neighbors(embedding.view(), &params, ctx)?;
             graph::neighbors_patch(made, &params, &names)
         })?;
-        patch_to_r(&patch, notes)
+        patch_to_r(patch, notes)
     })
 }
 
@@ -82,8 +86,8 @@ fn rs_umap(args: Robj) -> Robj {
     reply(args, |a, notes| {
         let graph = connectivities(a)?;
         let init = match (a.str("init_pos")?, points(a, "start")?) {
-            ("pca", Some(p)) => Init::Pca(p),
-            (_, Some(p)) => Init::Given(p),
+            ("pca", Some(p)) => Init::Pca(p.into_owned()),
+            (_, Some(p)) => Init::Given(p.into_owned()),
             ("random", None) => Init::Random,
             ("spectral", None) => Init::Spectral,
             (other, None) => return Err(Error::parameter("init_pos", "spectral, pca, random or positions", other)),
@@ -107,7 +111,7 @@ fn rs_umap(args: Robj) -> Robj {
         for note in &found.notes {
             notes.warn("note", note.clone());
         }
-        patch_to_r(&graph::umap_patch(&found, key), notes)
+        patch_to_r(graph::umap_patch(&found, key), notes)
     })
 }
 
@@ -141,7 +145,7 @@ fn rs_cluster(args: Robj) -> Robj {
             key_added: a.opt_str("key_added")?.map(str::to_owned),
         };
         let patch = run(a, |ctx| graph::cluster(graph::to_sprs(graph)?, &job, ctx))?;
-        patch_to_r(&patch, notes)
+        patch_to_r(patch, notes)
     })
 }
 
@@ -157,7 +161,7 @@ fn rs_paga(args: Robj) -> Robj {
         let distances = connectivities(a)?;
         let (groups, n_groups, key) = (groups(a)?, a.usize("n_groups")?, a.str("groups_key")?);
         let found = run(a, |ctx| graph::paga(&graph::to_sprs(distances)?, &groups, n_groups, ctx))?;
-        patch_to_r(&graph::paga_patch(found, key), notes)
+        patch_to_r(graph::paga_patch(found, key), notes)
     })
 }
 
@@ -179,7 +183,7 @@ fn rs_dendrogram(args: Robj) -> Robj {
         let found = run(a, |ctx| {
             graph::dendrogram(embedding.view(), &groups, n, names.correlation, names.linkage_method, ctx)
         })?;
-        patch_to_r(&graph::dendrogram_patch(&found, &names), notes)
+        patch_to_r(graph::dendrogram_patch(&found, &names), notes)
     })
 }
 
@@ -190,7 +194,7 @@ fn rs_diffmap(args: Robj) -> Robj {
         let (graph, n_comps, seed) = (connectivities(a)?, a.usize("n_comps")?, a.u64("random_state")?);
         let found = run(a, |ctx| graph::diffmap(&graph::to_sprs(graph)?, n_comps, seed, ctx))?;
         found.notes.iter().for_each(|note| notes.warn("note", note.clone()));
-        patch_to_r(&graph::diffmap_patch(&found), notes)
+        patch_to_r(graph::diffmap_patch(&found), notes)
     })
 }
 
@@ -205,7 +209,7 @@ fn rs_dpt(args: Robj) -> Robj {
         let (n_dcs, root) = (a.usize("n_dcs")?, a.usize("root")?);
         let time =
             run(a, |ctx| graph::dpt(&graph::to_sprs(graph)?, components.view(), &eigenvalues, n_dcs, root, ctx))?;
-        patch_to_r(&graph::dpt_patch(time, root), notes)
+        patch_to_r(graph::dpt_patch(time, root), notes)
     })
 }
 

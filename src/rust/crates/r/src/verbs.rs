@@ -78,7 +78,7 @@ fn rs_qc_metrics(args: Robj) -> Robj {
             log1p: a.bool("log1p")?,
         };
         let metrics = run(a, |ctx| ops::calculate_qc_metrics(&x, &options, ctx))?;
-        patch_to_r(&metrics.patch(), notes)
+        patch_to_r(metrics.patch(), notes)
     })
 }
 
@@ -94,7 +94,7 @@ fn gene_sets(a: &Args) -> Result<Vec<ops::QcSubset>> {
 
 fn filtered(f: &Filtered, notes: &Notes) -> Result<Robj> {
     let keep = Logicals::from_values(f.keep.iter().map(|&k| Rbool::from(k)));
-    list_of(["keep", "patch"].into_iter(), vec![keep.into(), patch_to_r(&f.patch(), notes)?])
+    list_of(["keep", "patch"].into_iter(), vec![keep.into(), patch_to_r(f.patch(), notes)?])
 }
 
 /// `matrix`, `criterion` ("min_genes", ...), `bound`.
@@ -148,7 +148,7 @@ fn rs_normalize_total(args: Robj) -> Robj {
         };
         let key = a.opt_str("key_added")?;
         let (y, normalized) = run(a, |ctx| ops::normalize_total(&x, &options, ctx))?;
-        changed(y, patch_to_r(&normalized.patch(key), notes)?)
+        changed(y, patch_to_r(normalized.patch(key), notes)?)
     })
 }
 
@@ -159,7 +159,7 @@ fn rs_scale(args: Robj) -> Robj {
         let x = a.matrix("matrix")?;
         let options = ops::ScaleOptions { zero_center: a.bool("zero_center")?, max_value: a.opt_f64("max_value")? };
         let (y, scaled) = run(a, |ctx| ops::scale(&x, &options, ctx))?;
-        changed(y, patch_to_r(&scaled.patch(), notes)?)
+        changed(y, patch_to_r(scaled.patch(), notes)?)
     })
 }
 
@@ -199,7 +199,7 @@ fn rs_highly_variable_genes(args: Robj) -> Robj {
         };
         let computed_on = a.str("computed_on")?;
         let found = run(a, |ctx| ops::highly_variable_genes(&x, &options, ctx))?;
-        patch_to_r(&found.patch(computed_on), notes)
+        patch_to_r(found.patch(computed_on), notes)
     })
 }
 
@@ -226,7 +226,7 @@ fn rs_pca(args: Robj) -> Robj {
         let patch = found.patch(positions.as_deref().map(|positions| ops::MaskVar { name, positions, n_vars }), key)?;
         let scores = float32(scores, n, k)?;
         let key = key.unwrap_or("X_pca").into();
-        list_of(["patch", "scores", "key"].into_iter(), vec![patch_to_r(&patch, notes)?, scores, key])
+        list_of(["patch", "scores", "key"].into_iter(), vec![patch_to_r(patch, notes)?, scores, key])
     })
 }
 

@@ -5,6 +5,7 @@
 
 mod codec;
 mod data;
+mod neighbors;
 mod read;
 mod select;
 mod strings;
@@ -16,6 +17,7 @@ mod write;
 
 pub use codec::WriteOptions;
 pub use data::{DType, Data, Number};
+pub(crate) use neighbors::is_whole;
 pub use read::{column_names, describe, read, read_column, read_index, read_selected, Description};
 pub use strings::Strings;
 pub use tenx::{read_10x, TenX};

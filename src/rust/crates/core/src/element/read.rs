@@ -1,7 +1,7 @@
 //! Reading elements of an open file.
 
 use super::codec::{self, Reading};
-use super::Value;
+use super::{neighbors, Value};
 use crate::error::{Error, Result};
 use crate::store::{Node, Store};
 use std::sync::Arc;
@@ -33,7 +33,7 @@ pub struct Description {
 pub fn read(store: &Arc<Store>, path: &str) -> Result<Value> {
     match codec::field(store, path)? {
         Some(node) => codec::read_field(&node, last(path)),
-        None => Reading::new().read(&store.node(path)?),
+        None => Ok(neighbors::without_moved(store, path, Reading::new().read(&store.node(path)?)?)),
     }
 }
 
@@ -44,7 +44,12 @@ pub fn read(store: &Arc<Store>, path: &str) -> Result<Value> {
 pub fn describe(store: &Arc<Store>, path: &str) -> Result<Description> {
     match codec::field(store, path)? {
         Some(node) => codec::describe_field(&node, last(path)),
-        None => codec::describe(&store.node(path)?),
+        None => {
+            let mut found = codec::describe(&store.node(path)?)?;
+            let missing = neighbors::missing_from(store, path);
+            found.keys.retain(|key| !missing.contains(key));
+            Ok(found)
+        }
     }
 }
 

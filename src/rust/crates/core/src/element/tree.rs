@@ -1,6 +1,6 @@
 //! Where the slots of an h5ad file are, whatever version of anndata wrote it.
 
-use super::codec;
+use super::{codec, neighbors};
 use crate::error::{Error, Result};
 use crate::store::Store;
 use std::sync::Arc;
@@ -61,6 +61,12 @@ pub fn tree(store: &Arc<Store>) -> Result<Tree> {
             entries.retain(|(key, _)| {
                 key.strip_suffix("_categories").is_none_or(|column| !old.iter().any(|o| o == column))
             });
+        }
+        if slot == "obsp" {
+            // What is moved takes the place of what is there, as in anndata.
+            let moved = codec::n_rows(store, "obs").map_or_else(Vec::new, |n| neighbors::moved(store, n));
+            entries.retain(|(key, _)| !moved.iter().any(|(k, _)| k == key));
+            entries.extend(moved);
         }
         slots.push((slot, entries));
     }

@@ -5,7 +5,8 @@
 pub struct ColumnMap {
     n_source: usize,
     selected: Vec<u32>,
-    /// First output column of each source column, `NONE` when it is dropped.
+    /// First output column of each source column up to the last that is kept, `NONE` when it is dropped. No longer, as
+    /// a file may claim any number of columns.
     first: Vec<u32>,
     /// Next output column fed by the same source column, `NONE` at the end; empty when no column repeats.
     next: Vec<u32>,
@@ -17,7 +18,7 @@ const NONE: u32 = u32::MAX;
 impl ColumnMap {
     /// The map that sends source column `selected[j]` to output column `j`. All entries must be `< n_source`.
     pub fn new(n_source: usize, selected: &[u32]) -> Self {
-        let mut first = vec![NONE; n_source];
+        let mut first = vec![NONE; selected.iter().max().map_or(0, |&last| last as usize + 1)];
         let mut next = Vec::new();
         for (j, &c) in selected.iter().enumerate().rev() {
             let seen = first[c as usize];

@@ -1,5 +1,7 @@
 //! What HDF5 says went wrong, in a user's words.
 
+use std::cell::RefCell;
+
 /// Every line of HDF5's error stack, outermost first.
 fn frames(error: &hdf5::Error) -> Vec<String> {
     match error.stack() {
@@ -16,9 +18,25 @@ fn system_message(frames: &[String]) -> Option<&str> {
     })
 }
 
-/// The cause: the operating system's message, else HDF5's innermost line.
+thread_local! {
+    /// Why a callback of ours failed last in this thread: the library takes only a status from them.
+    static KEPT: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Keeps the reason why a callback of ours (driver, filter) is about to fail, for [`cause`].
+pub(super) fn keep(reason: String) {
+    KEPT.with(|kept| *kept.borrow_mut() = Some(reason));
+}
+
+/// The cause: our own callback's reason or the operating system's message, else HDF5's innermost line.
 pub(crate) fn cause(error: &hdf5::Error) -> String {
+    // One that is not this error's is of no use to a later one.
+    let kept = KEPT.with(|kept| kept.borrow_mut().take());
     let frames = frames(error);
+    let ours = ["driver write request failed", "driver read request failed", "filter returned failure during read"];
+    if let Some(reason) = kept.filter(|_| frames.iter().any(|f| ours.contains(&f.as_str()))) {
+        return reason;
+    }
     match system_message(&frames) {
         Some(message) => message.to_owned(),
         None => frames.last().cloned().unwrap_or_else(|| error.to_string()),

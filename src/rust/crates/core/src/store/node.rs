@@ -110,6 +110,16 @@ impl Node {
         matches!(self.object, Object::Group(_))
     }
 
+    /// What tells this object from others, whichever links lead to it: the file it is in, as HDF5 numbers those that are
+    /// open, and its place there.
+    ///
+    /// # Errors
+    /// [`Error::Format`] for a damaged object.
+    pub(crate) fn identity(&self) -> Result<(u64, hdf5::LocationToken)> {
+        let info = self.location().loc_info().map_err(|e| self.damaged(&e))?;
+        Ok((info.fileno, info.token))
+    }
+
     /// Path inside the file, without a leading slash; "" is the root.
     pub fn path(&self) -> &str {
         &self.path

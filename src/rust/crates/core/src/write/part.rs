@@ -42,7 +42,7 @@ pub(super) fn write_part(
             }
         }
         Part::Copy { store, element, rows, columns } => {
-            if rows.is_none() && columns.is_none() && is_current(store, element)? {
+            if rows.is_none() && columns.is_none() && is_current(store, element)? && element::is_whole(store, element) {
                 return element::copy(store, element, group, key);
             }
             let value = element::read_selected(store, element, rows.as_deref(), columns.as_deref())?;

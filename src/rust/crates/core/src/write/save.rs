@@ -58,8 +58,9 @@ struct Changes<'p> {
 /// columns of the file while X is not written; [`Error::Shape`] and [`Error::Parameter`] as
 /// [`write_h5ad`](super::write_h5ad); [`Error::Io`].
 pub fn save_h5ad(plan: &H5adPlan, store: &Arc<Store>, options: &SaveOptions, ctx: &Context) -> Result<Saved> {
-    check(plan, &WriteOptions::default())?;
+    // First, as it finds out that the file is not the one that was opened, whose elements nothing can be said about.
     let update = Update::begin(store)?;
+    check(plan, &WriteOptions::default())?;
     check_selection(plan, store, options)?;
     let changes = Changes::find(plan, store, options)?;
     let Changes { put, remove, columns, left, null_raw } = &changes;
@@ -164,7 +165,7 @@ fn present(store: &Arc<Store>, path: &str) -> bool {
 fn unchanged(store: &Arc<Store>, path: &str, part: &Part) -> bool {
     match part {
         Part::Copy { store: from, element, rows: None, columns: None } => {
-            Arc::ptr_eq(from, store) && element.trim_matches('/') == path
+            Arc::ptr_eq(from, store) && element.trim_matches('/') == path && element::is_whole(store, element)
         }
         Part::Value(value) => store.exists(path) && element::read(store, path).is_ok_and(|stored| same(value, &stored)),
         _ => false,

@@ -1,21 +1,23 @@
 //! Reads all that can be read of a file, whatever it is.
 
 use anndataoom_core::chain::LazyMatrix;
-use anndataoom_core::element;
+use anndataoom_core::element::{self, DataFrame, Value};
 use anndataoom_core::matrix;
 use anndataoom_core::store::Store;
 use anndataoom_core::stream::{map_fold, Order};
+use anndataoom_core::write::{write_h5ad, H5adPlan, Part, WriteOptions};
 use anndataoom_core::{Context, Error};
 use std::path::Path;
 use std::sync::Arc;
 
-/// Most groups and datasets looked at: a file with links to itself has no end of them.
+/// Most groups and datasets looked at, and how deep: a file with links to itself has no end of them.
 const MOST: usize = 300;
+const DEEPEST: usize = 12;
 
 /// Opens the file and reads everything in it with every reader; an error that does not say where it is from, or that
 /// is a defect of ours, is what is returned.
-pub fn everything(path: &Path) -> Result<(), String> {
-    let store = match Store::open(path) {
+pub fn everything(file: &Path) -> Result<(), String> {
+    let store = match Store::open(file) {
         Ok(store) => store,
         Err(e) => return judge(&e),
     };
@@ -30,7 +32,7 @@ pub fn everything(path: &Path) -> Result<(), String> {
         at += 1;
         keep(element::describe(&store, &path).err());
         match store.node(&path) {
-            Ok(node) if node.is_group() => match node.keys() {
+            Ok(node) if node.is_group() && path.split('/').count() <= DEEPEST => match node.keys() {
                 Ok(keys) => {
                     let room = MOST.saturating_sub(paths.len());
                     let below = |k: String| if path.is_empty() { k } else { format!("{path}/{k}") };
@@ -53,7 +55,22 @@ pub fn everything(path: &Path) -> Result<(), String> {
         }
         keep(stream(&store, &path).err());
     }
+    keep(copy(&store, &file.with_file_name("copy.h5ad")).err());
     errors.iter().try_for_each(judge)
+}
+
+/// Copies what lies at the root into another file, unread.
+fn copy(store: &Arc<Store>, to: &Path) -> Result<(), Error> {
+    let names = |n: usize| DataFrame {
+        index_name: None,
+        index: Box::new(Value::strings((0..n).map(|i| i.to_string()))),
+        columns: Vec::new(),
+    };
+    let mut plan = H5adPlan::new(None, names(1).into(), names(1).into());
+    plan.uns = store.keys("")?.into_iter().map(|key| (key.clone(), Part::copy(store, key))).collect();
+    let done = write_h5ad(&plan, to, &WriteOptions::default(), &Context::with_threads(1));
+    let _ = std::fs::remove_file(to);
+    done.map(|_| ())
 }
 
 /// Passes over a matrix as it lies, in part and permuted.

@@ -166,10 +166,10 @@ impl Source for Stacked {
     }
 
     fn reads(&self) -> Reads {
-        self.members.iter().map(|m| m.x.source().reads()).fold(Reads::default(), |all, r| Reads {
-            chunks: all.chunks + r.chunks,
-            decoded: all.decoded + r.decoded,
-        })
+        self.members
+            .iter()
+            .map(|m| m.x.source().reads())
+            .fold(Reads::default(), |all, r| Reads { chunks: all.chunks + r.chunks, decoded: all.decoded + r.decoded })
     }
 
     fn pass<'a>(&'a self, rows: Rows, columns: Option<Arc<ColumnMap>>, memory: usize) -> Result<Box<dyn Pass + 'a>> {

@@ -3,8 +3,9 @@
 use super::{array, categorical, legacy, Reading, WriteOptions};
 use crate::element::{DataFrame, Description, Value};
 use crate::error::{Error, Result};
-use crate::store::{GroupWriter, Node};
+use crate::store::{GroupWriter, Node, Store};
 use std::collections::HashSet;
+use std::sync::Arc;
 
 /// What a dataframe's attributes say.
 pub(in crate::element) struct Columns {
@@ -50,8 +51,19 @@ fn rows_of(node: &Node, index: &str) -> Result<Option<usize>> {
         return Ok(node.shape().and_then(|s| s.first().copied()));
     }
     let child = node.child(index)?;
+    // A hostile file links a table as its own index.
+    if child.is_group() && super::encoding_of(&child)?.0 == "dataframe" {
+        return Err(child.format("a 1-D index", "a dataframe"));
+    }
     let shape = if child.is_group() { super::describe(&child)?.shape } else { child.shape().unwrap_or_default() };
     Ok(shape.first().copied())
+}
+
+/// Rows of the table at `path`, where its index tells.
+pub(in crate::element) fn n_rows(store: &Arc<Store>, path: &str) -> Option<usize> {
+    let node = store.node(path).ok()?;
+    let columns = columns_of(&node).ok()?;
+    rows_of(&node, &columns.index).ok().flatten()
 }
 
 pub(super) fn read(node: &Node, reading: &Reading) -> Result<Value> {

@@ -16,9 +16,10 @@ mod string_array;
 use super::{Description, Value};
 use crate::error::Result;
 use crate::store::{Attribute, GroupWriter, Node};
-use std::cell::Cell;
+use hdf5::LocationToken;
+use std::cell::{Cell, RefCell};
 
-pub(super) use dataframe::{column_of, columns_of, index_of};
+pub(super) use dataframe::{column_of, columns_of, index_of, n_rows};
 pub(super) use legacy::{coded_columns, describe_field, field, read_field};
 
 /// An encoding: its name, the versions known, and how to read and describe an element of it.
@@ -54,7 +55,8 @@ const CODECS: &[Codec] = &[
 
 /// How far a read has come: hostile files nest without end or link to themselves.
 pub(super) struct Reading {
-    depth: Cell<usize>,
+    /// The groups that are being read, each within the one before.
+    within: RefCell<Vec<(u64, LocationToken)>>,
     elements: Cell<usize>,
 }
 
@@ -65,7 +67,7 @@ const MAX_ELEMENTS: usize = 100_000;
 
 impl Reading {
     pub(super) fn new() -> Self {
-        Reading { depth: Cell::new(0), elements: Cell::new(0) }
+        Reading { within: RefCell::default(), elements: Cell::new(0) }
     }
 
     /// Reads an element within this read.
@@ -74,13 +76,20 @@ impl Reading {
         if self.elements.get() > MAX_ELEMENTS {
             return Err(node.format(format!("at most {MAX_ELEMENTS} elements"), "more"));
         }
-        if self.depth.get() >= MAX_DEPTH {
-            return Err(node.format(format!("at most {MAX_DEPTH} levels"), "more (a link to a group above it?)"));
-        }
         let (codec, _) = find(node)?;
-        self.depth.set(self.depth.get() + 1);
+        if !node.is_group() {
+            return (codec.read)(node, self);
+        }
+        let identity = node.identity()?;
+        if self.within.borrow().len() >= MAX_DEPTH {
+            return Err(node.format(format!("at most {MAX_DEPTH} levels"), "more"));
+        }
+        if self.within.borrow().contains(&identity) {
+            return Err(node.format("elements of its own", "a link to a group it lies in"));
+        }
+        self.within.borrow_mut().push(identity);
         let value = (codec.read)(node, self);
-        self.depth.set(self.depth.get() - 1);
+        self.within.borrow_mut().pop();
         value
     }
 }

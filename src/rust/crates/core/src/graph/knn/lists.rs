@@ -11,7 +11,7 @@ use crate::graph::groups::members;
 use rayon::prelude::*;
 
 /// Queries answered together.
-const QUERIES: usize = 128;
+const QUERIES: usize = 256;
 /// Candidates kept beyond those asked for, against the error of f32.
 const SPARE: usize = 8;
 /// Points per list that k-means sees.

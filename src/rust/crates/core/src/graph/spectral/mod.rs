@@ -15,7 +15,7 @@ use sprs::CsMatI;
 
 /// A residual below this is good enough to start from (umap-learn's tolerance), and so is whatever is there after
 /// `MAX_PRODUCTS` products.
-pub(super) const ROUGH: f64 = 1e-4;
+pub(super) const ROUGH: f64 = 1e-3;
 /// Residual of a layout for its own sake.
 const FINE: f64 = 1e-5;
 const MAX_PRODUCTS: usize = 400;

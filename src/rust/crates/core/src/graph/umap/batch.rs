@@ -1,16 +1,25 @@
 //! Batch optimisation: every point gathers the forces on it from the positions of the epoch before, and all points move
 //! together at the end of the epoch with Adam (Kingma & Ba 2015). A point's random numbers depend on (seed, epoch,
 //! point) only, its sums run in a fixed order: the result does not depend on the number of threads.
+//!
+//! Negative samples come from a pool of random positions that the points of a block share for an epoch: each point takes
+//! a run of the pool from a random place. For one point that is what drawing from all points is; but the positions lie
+//! side by side in the first-level cache, where those of a million points, drawn one by one, are a cache miss each.
 
 use super::super::random::Stream;
-use super::curve::{Curve, LANES};
+#[cfg(target_arch = "x86_64")]
+use super::lanes::x86;
+use super::lanes::{Lanes, Plain, LANES};
 use super::Job;
 use crate::context::Monitor;
 use crate::error::{Error, Result};
 use rayon::prelude::*;
 
-/// Points per parallel task.
+/// Points per parallel task, and positions in the pool they draw negative samples from.
 const POINTS: usize = 512;
+const POOL: usize = 2048;
+/// Stream rounds of the pools (see `random`): far from the epochs, which name the streams of points.
+const POOLS: u64 = 1 << 41;
 /// Adam's decay rates and the guard of its denominator. Quick forgetting suits gradients this noisy.
 const DECAY_1: f32 = 0.5;
 const DECAY_2: f32 = 0.9;
@@ -89,17 +98,22 @@ impl<'a, const D: usize> Forces<'a, D> {
     /// Moves a run of points from `first` on by one step of Adam, with the widest vector instructions at hand.
     fn move_points(&self, first: usize, new: &mut [[f32; D]], moments: &mut [Moments<D>], rate: f32, unbias_2: f32) {
         #[cfg(target_arch = "x86_64")]
-        if std::arch::is_x86_feature_detected!("avx2") {
-            // SAFETY: the processor was just found to have AVX2.
-            return unsafe { self.move_points_avx2(first, new, moments, rate, unbias_2) };
+        {
+            if std::arch::is_x86_feature_detected!("avx512f") {
+                // SAFETY: the processor was just found to have AVX-512F.
+                return unsafe { self.move_points_512(first, new, moments, rate, unbias_2) };
+            }
+            if std::arch::is_x86_feature_detected!("avx2") {
+                // SAFETY: the processor was just found to have AVX2.
+                return unsafe { self.move_points_256(first, new, moments, rate, unbias_2) };
+            }
         }
-        self.move_points_plain(first, new, moments, rate, unbias_2);
+        self.move_points_in::<Plain>(first, new, moments, rate, unbias_2);
     }
 
-    /// The same code and, as Rust never fuses or reorders float operations, the same bits; twice as fast.
     #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2")]
-    fn move_points_avx2(
+    #[target_feature(enable = "avx512f")]
+    fn move_points_512(
         &self,
         first: usize,
         new: &mut [[f32; D]],
@@ -107,11 +121,24 @@ impl<'a, const D: usize> Forces<'a, D> {
         rate: f32,
         unbias_2: f32,
     ) {
-        self.move_points_plain(first, new, moments, rate, unbias_2);
+        self.move_points_in::<x86::Wide>(first, new, moments, rate, unbias_2);
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2")]
+    fn move_points_256(
+        &self,
+        first: usize,
+        new: &mut [[f32; D]],
+        moments: &mut [Moments<D>],
+        rate: f32,
+        unbias_2: f32,
+    ) {
+        self.move_points_in::<x86::Pair>(first, new, moments, rate, unbias_2);
     }
 
     #[inline(always)]
-    fn move_points_plain(
+    fn move_points_in<L: Lanes>(
         &self,
         first: usize,
         new: &mut [[f32; D]],
@@ -119,9 +146,9 @@ impl<'a, const D: usize> Forces<'a, D> {
         rate: f32,
         unbias_2: f32,
     ) {
-        let mut sampled = Vec::new();
+        let (pool, mut sampled) = (Pool::new(self, first / POINTS), Vec::new());
         for (k, (new, moments)) in new.iter_mut().zip(moments).enumerate() {
-            let force = self.on(first + k, &mut sampled);
+            let force = self.on::<L>(first + k, &pool, &mut sampled);
             for d in 0..D {
                 let (m, v) = (&mut moments.first[d], &mut moments.second[d]);
                 *m = DECAY_1 * *m + (1.0 - DECAY_1) * force[d];
@@ -133,29 +160,30 @@ impl<'a, const D: usize> Forces<'a, D> {
 
     /// The force on point `i`; `sampled` is scratch.
     #[inline(always)]
-    fn on(&self, i: usize, sampled: &mut Vec<u32>) -> [f32; D] {
-        let (job, curve, n) = (self.job, &self.job.curve, self.job.graph.n_vertices());
+    fn on<L: Lanes>(&self, i: usize, pool: &Pool<D>, sampled: &mut Vec<u32>) -> [f32; D] {
+        let (job, curve, here) = (self.job, &self.job.curve, self.x[i]);
         self.sample_edges(i, sampled);
-        let mut pull = Sum::<D>::default();
+        let mut pull = Sum::<L, D>::new();
         for chunk in sampled.chunks(LANES) {
-            let mut others = [i as u32; LANES];
-            others[..chunk.len()].copy_from_slice(chunk);
-            pull.add(curve, self.x, i, &others, Curve::attractions);
+            let mut there = here.map(|x| [x; LANES]); // where a lane is not used: no difference, no force
+            for (lane, &other) in chunk.iter().enumerate() {
+                let other = self.x[other as usize];
+                (0..D).for_each(|d| there[d][lane] = other[d]);
+            }
+            pull.add(&std::array::from_fn(|d| L::splat(here[d]).minus(L::load(&there[d]))), |d2| curve.attraction(d2));
         }
-        let mut push = Sum::<D>::default();
-        let mut stream = Stream::new(job.params.seed, self.epoch as u64, i as u64);
+        let mut push = Sum::<L, D>::new();
+        let mut at = Stream::new(job.params.seed, self.epoch as u64, i as u64).below(POOL);
         let mut left = sampled.len() * job.params.negative_sample_rate;
         while left > 0 {
-            let mut others = [0u32; LANES];
-            for pair in others.chunks_exact_mut(2) {
-                let bits = stream.bits();
-                pair[0] = (((bits >> 32) * n as u64) >> 32) as u32;
-                pair[1] = (((bits & 0xFFFF_FFFF) * n as u64) >> 32) as u32;
-            }
-            let used = left.min(LANES);
-            others[used..].fill(i as u32);
-            push.add(curve, self.x, i, &others, Curve::repulsions);
-            left -= used;
+            let used = L::load(&USED[left.min(LANES)]);
+            let difference = |d: usize| match pool.0[d][at..].first_chunk() {
+                Some(there) => L::splat(here[d]).minus(L::load(there)).times(used),
+                None => L::splat(0.0), // not reached: LANES positions follow the last
+            };
+            push.add(&std::array::from_fn(difference), |d2| curve.repulsion(d2));
+            left = left.saturating_sub(LANES);
+            at = (at + LANES) % POOL;
         }
         let (pull, push) = (pull.total(), push.total());
         std::array::from_fn(|d| BOTH_DIRECTIONS * pull[d] + push[d])
@@ -182,50 +210,64 @@ impl<'a, const D: usize> Forces<'a, D> {
     }
 }
 
-/// Sums of forces, one per lane; lanes are added up at the end.
-struct Sum<const D: usize>([[f32; LANES]; D]);
+/// Positions of random points, coordinate by coordinate; the first ones follow the last ones again.
+struct Pool<const D: usize>([[f32; POOL + LANES]; D]);
 
-impl<const D: usize> Default for Sum<D> {
-    fn default() -> Self {
-        Sum([[0.0; LANES]; D])
+impl<const D: usize> Pool<D> {
+    /// The pool of one block of points in one epoch.
+    fn new(forces: &Forces<D>, block: usize) -> Self {
+        let (seed, n) = (forces.job.params.seed, forces.x.len());
+        let mut stream = Stream::new(seed, POOLS + forces.epoch as u64, block as u64);
+        let mut pool = Pool([[0.0; POOL + LANES]; D]);
+        for at in (0..POOL).step_by(2) {
+            let bits = stream.bits();
+            for (at, bits) in [(at, bits >> 32), (at + 1, bits & 0xFFFF_FFFF)] {
+                let there = forces.x[((bits * n as u64) >> 32) as usize];
+                (0..D).for_each(|d| pool.0[d][at] = there[d]);
+            }
+        }
+        pool.0.iter_mut().for_each(|row| row.copy_within(..LANES, POOL));
+        pool
     }
 }
 
-impl<const D: usize> Sum<D> {
-    /// Adds the forces between `i` and `others`; `i` itself exerts none and fills up unused lanes.
+/// Factors that leave the first lanes and make the others 0, by their number.
+const USED: [[f32; LANES]; LANES + 1] = {
+    let mut used = [[0.0; LANES]; LANES + 1];
+    let (mut n, mut lane) = (0, 0);
+    while n <= LANES {
+        if lane < n {
+            used[n][lane] = 1.0;
+            lane += 1;
+        } else {
+            (n, lane) = (n + 1, 0);
+        }
+    }
+    used
+};
+
+/// Sums of forces, one per lane; lanes are added up at the end.
+struct Sum<L, const D: usize>([L; D]);
+
+impl<L: Lanes, const D: usize> Sum<L, D> {
     #[inline(always)]
-    fn add(
-        &mut self,
-        curve: &Curve,
-        x: &[[f32; D]],
-        i: usize,
-        others: &[u32; LANES],
-        factors: impl Fn(&Curve, &[f32; LANES]) -> [f32; LANES],
-    ) {
-        let here = x[i];
-        let mut difference = [[0.0f32; LANES]; D];
-        for lane in 0..LANES {
-            let there = x[others[lane] as usize];
-            for d in 0..D {
-                difference[d][lane] = here[d] - there[d];
-            }
-        }
-        let mut d2 = [0.0f32; LANES];
-        for difference in &difference {
-            for lane in 0..LANES {
-                d2[lane] += difference[lane] * difference[lane];
-            }
-        }
-        let factor = factors(curve, &d2);
-        #[allow(clippy::needless_range_loop)] // the shape that was measured to become vector code
-        for d in 0..D {
-            for lane in 0..LANES {
-                self.0[d][lane] += (factor[lane] * difference[d][lane]).clamp(-CLIP, CLIP);
-            }
+    fn new() -> Self {
+        Sum([L::splat(0.0); D])
+    }
+
+    /// Adds the forces along these differences of positions; none where they are 0.
+    #[inline(always)]
+    fn add(&mut self, difference: &[L; D], factor: impl Fn(L) -> L) {
+        let d2 = difference.iter().fold(L::splat(0.0), |sum, &x| sum.plus(x.times(x)));
+        let factor = factor(d2);
+        for (sum, &difference) in self.0.iter_mut().zip(difference) {
+            let force = factor.times(difference).at_least(L::splat(-CLIP)).at_most(L::splat(CLIP));
+            *sum = sum.plus(force);
         }
     }
 
+    #[inline(always)]
     fn total(&self) -> [f32; D] {
-        std::array::from_fn(|d| self.0[d].iter().sum())
+        std::array::from_fn(|d| self.0[d].store().iter().sum())
     }
 }

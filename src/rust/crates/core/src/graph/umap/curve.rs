@@ -1,9 +1,7 @@
 //! The curve 1 / (1 + a d^2b) that turns embedded distances into similarities, and the forces that follow from it.
 
+use super::lanes::{Lanes, Plain};
 use crate::error::{Error, Result};
-
-/// Edges handled together, so that the compiler can use vector instructions.
-pub(super) const LANES: usize = 8;
 
 /// a and b such that 1 / (1 + a x^2b) fits, by least squares on 300 points of [0, 3 spread], the curve that is 1 up to
 /// `min_dist` and exp(-(x - min_dist) / spread) beyond (umap-learn's `find_ab_params`; Levenberg-Marquardt).
@@ -81,82 +79,61 @@ impl Curve {
 
     /// Factor of (x_i - x_j) in the step of x_i along an edge, for squared distance `d2`: -2ab d2^(b-1) / (1 + a d2^b).
     #[inline(always)]
-    pub(super) fn attraction(&self, d2: f32) -> f32 {
-        let d2 = at_least(d2, SMALLEST);
+    pub(super) fn attraction<L: Lanes>(&self, d2: L) -> L {
+        let d2 = d2.at_least(L::splat(SMALLEST));
         let power = pow(d2, self.b);
-        -self.two_ab * power / (d2 * (1.0 + self.a * power))
+        let below = d2.times(L::splat(1.0).plus(L::splat(self.a).times(power)));
+        L::splat(-self.two_ab).times(power).over(below)
     }
 
     /// Factor of (x_i - x_k) for a negative sample: 2 gamma b / ((0.001 + d2) (1 + a d2^b)).
     #[inline(always)]
-    pub(super) fn repulsion(&self, d2: f32) -> f32 {
-        let power = pow(at_least(d2, SMALLEST), self.b);
-        self.two_gamma_b / ((0.001 + d2) * (1.0 + self.a * power))
+    pub(super) fn repulsion<L: Lanes>(&self, d2: L) -> L {
+        let power = pow(d2.at_least(L::splat(SMALLEST)), self.b);
+        let below = L::splat(1.0).plus(L::splat(self.a).times(power));
+        L::splat(self.two_gamma_b).over(L::splat(0.001).plus(d2).times(below))
     }
 
-    /// [`Curve::attraction`] of several distances.
-    #[inline(always)]
-    pub(super) fn attractions(&self, d2: &[f32; LANES]) -> [f32; LANES] {
-        let mut out = [0.0; LANES];
-        (0..LANES).for_each(|l| out[l] = self.attraction(d2[l]));
-        out
+    /// [`Curve::attraction`] of one distance.
+    pub(super) fn attraction_at(&self, d2: f32) -> f32 {
+        self.attraction(Plain::splat(d2)).store()[0]
     }
 
-    /// [`Curve::repulsion`] of several distances.
-    #[inline(always)]
-    pub(super) fn repulsions(&self, d2: &[f32; LANES]) -> [f32; LANES] {
-        let mut out = [0.0; LANES];
-        (0..LANES).for_each(|l| out[l] = self.repulsion(d2[l]));
-        out
+    /// [`Curve::repulsion`] of one distance.
+    pub(super) fn repulsion_at(&self, d2: f32) -> f32 {
+        self.repulsion(Plain::splat(d2)).store()[0]
     }
 }
 
 /// Squared distances below this count as this.
 const SMALLEST: f32 = 1e-12;
 
-/// `max` without its care for NaN, which costs vector code.
-#[inline(always)]
-fn at_least(x: f32, least: f32) -> f32 {
-    if x > least {
-        x
-    } else {
-        least
-    }
-}
-
 /// x^b for normal positive x: exp2(b log2 x) with minimax polynomials, relative error below 5e-6 for x in [1e-12, 1e8]
 /// and b <= 2 (tested). Only additions and multiplications in a fixed order: the same bits on every machine.
 #[inline(always)]
-fn pow(x: f32, b: f32) -> f32 {
-    // log2: x = m 2^e with m in [sqrt(1/2), sqrt(2)).
-    let bits = x.to_bits() as i32;
-    let e = (bits - 0x3F35_04F3) >> 23;
-    let t = f32::from_bits((bits - (e << 23)) as u32) - 1.0;
-    let mut log = -0.146_203_53f32;
-    log = log * t + 0.234_209_85;
-    log = log * t - 0.248_821_81;
-    log = log * t + 0.287_075_6;
-    log = log * t - 0.360_241_98;
-    log = log * t + 0.480_924_04;
-    log = log * t - 0.721_352_76;
-    log = log * t + 1.442_694_9;
-    let y = b * (log * t + e as f32);
+fn pow<L: Lanes>(x: L, b: f32) -> L {
+    let polynomial = |t: L, first: f32, others: &[f32]| {
+        others.iter().fold(L::splat(first), |sum, &next| sum.times(t).plus(L::splat(next)))
+    };
+    // log2 of m 2^e
+    let (m, e) = x.mantissa_exponent();
+    let t = m.minus(L::splat(1.0));
+    const LOG: [f32; 7] =
+        [0.234_209_85, -0.248_821_81, 0.287_075_6, -0.360_241_98, 0.480_924_04, -0.721_352_76, 1.442_694_9];
+    let log = polynomial(t, -0.146_203_53, &LOG);
+    let y = L::splat(b).times(log.times(t).plus(e));
     // exp2: adding 1.5 * 2^23 rounds to an integer, which the low bits then hold.
     const ROUND: f32 = 12_582_912.0;
-    let y = y.clamp(-126.0, 126.0);
-    let shifted = y + ROUND;
-    let f = y - (shifted - ROUND);
-    let mut exp = 0.001_340_043_3f32;
-    exp = exp * f + 0.009_676_037;
-    exp = exp * f + 0.055_503_27;
-    exp = exp * f + 0.240_221_07;
-    exp = exp * f + std::f32::consts::LN_2;
-    exp = exp * f + 1.0;
-    f32::from_bits((exp.to_bits() as i32).wrapping_add((shifted.to_bits() as i32).wrapping_shl(23)) as u32)
+    let y = y.at_least(L::splat(-126.0)).at_most(L::splat(126.0));
+    let shifted = y.plus(L::splat(ROUND));
+    let f = y.minus(shifted.minus(L::splat(ROUND)));
+    const EXP: [f32; 5] = [0.009_676_037, 0.055_503_27, 0.240_221_07, std::f32::consts::LN_2, 1.0];
+    polynomial(f, 0.001_340_043_3, &EXP).scaled(shifted)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::lanes::{Lanes, Plain};
     use super::{pow, Curve};
 
     #[test]
@@ -167,7 +144,7 @@ mod tests {
                 let x = 10f64.powf(-12.0 + 20.0 * f64::from(k) / 20_000.0) as f32;
                 let exact = f64::from(x).powf(f64::from(b));
                 if exact > 1e-37 && exact < 1e37 {
-                    worst = worst.max((f64::from(pow(x, b)) / exact - 1.0).abs());
+                    worst = worst.max((f64::from(pow(Plain::splat(x), b).store()[0]) / exact - 1.0).abs());
                 }
             }
         }
@@ -185,8 +162,8 @@ mod tests {
             let att = 2.0 * (phi(d2 + h).ln() - phi(d2 - h).ln()) / (2.0 * h);
             let rep = 2.0 * ((1.0 - phi(d2 + h)).ln() - (1.0 - phi(d2 - h)).ln()) / (2.0 * h);
             let rep = rep * d2 / (0.001 + d2); // umap-learn's guard against zero distance
-            assert!((f64::from(curve.attraction(d2 as f32)) / att - 1.0).abs() < 1e-4, "{d2}");
-            assert!((f64::from(curve.repulsion(d2 as f32)) / rep - 1.0).abs() < 1e-4, "{d2}");
+            assert!((f64::from(curve.attraction_at(d2 as f32)) / att - 1.0).abs() < 1e-4, "{d2}");
+            assert!((f64::from(curve.repulsion_at(d2 as f32)) / rep - 1.0).abs() < 1e-4, "{d2}");
         }
     }
 }

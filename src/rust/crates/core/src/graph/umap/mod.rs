@@ -7,6 +7,7 @@
 mod batch;
 mod curve;
 mod init;
+mod lanes;
 mod sequential;
 
 pub use curve::find_ab_params;

@@ -29,7 +29,7 @@ pub(super) fn optimise(job: &Job, mut x: Vec<f32>, monitor: &Monitor) -> Result<
                 }
                 let j = j as usize;
                 let d2 = squared_distance(&x, dim, i, j, &mut difference);
-                let factor = if d2 > 0.0 { job.curve.attraction(d2) } else { 0.0 };
+                let factor = if d2 > 0.0 { job.curve.attraction_at(d2) } else { 0.0 };
                 for d in 0..dim {
                     let step = rate * (factor * difference[d]).clamp(-4.0, 4.0);
                     x[i * dim + d] += step;
@@ -38,7 +38,7 @@ pub(super) fn optimise(job: &Job, mut x: Vec<f32>, monitor: &Monitor) -> Result<
                 for _ in 0..rate_of_negatives {
                     let k = stream.below(n);
                     let d2 = squared_distance(&x, dim, i, k, &mut difference);
-                    let factor = if d2 > 0.0 { job.curve.repulsion(d2) } else { 0.0 };
+                    let factor = if d2 > 0.0 { job.curve.repulsion_at(d2) } else { 0.0 };
                     for d in 0..dim {
                         x[i * dim + d] += rate * (factor * difference[d]).clamp(-4.0, 4.0);
                     }

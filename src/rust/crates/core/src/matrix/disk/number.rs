@@ -151,6 +151,18 @@ macro_rules! with_plain {
 }
 pub(in crate::matrix) use with_plain;
 
+/// What a datatype that is no plain number is called.
+fn name_of(datatype: &hdf5::Datatype) -> String {
+    match datatype.to_descriptor() {
+        // As h5py, and with it anndata, stores them.
+        Ok(TypeDescriptor::Compound(c)) if c.fields.iter().map(|f| f.name.as_str()).eq(["r", "i"]) => {
+            format!("complex{}", 8 * c.size)
+        }
+        Ok(descriptor) => descriptor.to_string(),
+        Err(_) => "unknown".to_owned(),
+    }
+}
+
 /// How a number lies in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NumberType {
@@ -216,7 +228,7 @@ impl NumberType {
                 Ok(TypeDescriptor::Boolean) => DType::Bool,
                 _ => return other("enumeration"),
             },
-            _ => return other(&datatype.to_descriptor().map_or_else(|_| "unknown".to_owned(), |d| d.to_string())),
+            _ => return other(&name_of(datatype)),
         };
         let swapped = match order {
             _ if size == 1 => false,

@@ -2,6 +2,7 @@
 //! and fletcher32; lzf and blosc come with its Rust crate).
 
 use super::{bitshuffle::Bitshuffle, blosc2, codecs, id};
+use crate::store::fault;
 use hdf5_sys::h5::{H5allocate_memory, H5free_memory};
 use hdf5_sys::h5z::{H5Z_class2_t, H5Z_filter_t, H5Zregister, H5Z_CLASS_T_VERS, H5Z_FLAG_REVERSE};
 use std::ffi::{c_uint, c_void, CStr};
@@ -105,8 +106,12 @@ fn decode(id: i32, parameters: &[c_uint], stored: &[u8]) -> Option<Vec<u8>> {
     };
     let filled = |claim: Option<u64>, decode: &dyn Fn(&mut [u8]) -> codecs::Decoded| -> Option<Vec<u8>> {
         let mut out = room(claim)?;
-        decode(&mut out).ok().filter(|&n| n == out.len())?;
-        Some(out)
+        match decode(&mut out) {
+            Ok(n) if n == out.len() => return Some(out),
+            Ok(n) => fault::keep(format!("{n} bytes in a chunk that says it has {}", out.len())),
+            Err(reason) => fault::keep(reason),
+        }
+        None
     };
     match id {
         id::ZSTD => match codecs::zstd_claim(stored) {

@@ -4,6 +4,7 @@
 //! not have; the library checks the version when the driver is registered.
 
 use super::view::View;
+use crate::store::fault;
 use hdf5::{from_id, h5call};
 use hdf5_sys::h5f::{H5Fopen, H5F_ACC_RDONLY, H5F_ACC_RDWR};
 use hdf5_sys::h5p::{H5Pget_driver_info, H5Pset_driver};
@@ -278,6 +279,9 @@ unsafe extern "C" fn truncate(file: *mut Opened, _: i64, _: bool) -> c_int {
 fn status(done: std::io::Result<()>) -> c_int {
     match done {
         Ok(()) => 0,
-        Err(_) => -1,
+        Err(e) => {
+            fault::keep(e.to_string());
+            -1
+        }
     }
 }

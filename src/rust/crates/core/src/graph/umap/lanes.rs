@@ -1,0 +1,315 @@
+//! Sixteen numbers at a time, in the widest registers at hand. Every operation is one rounding of IEEE 754, never fused,
+//! so that the results are the same bits whichever implementation runs.
+
+/// Numbers per [`Lanes`].
+pub(super) const LANES: usize = 16;
+
+/// Sixteen f32.
+pub(super) trait Lanes: Copy {
+    fn splat(x: f32) -> Self;
+    fn load(from: &[f32; LANES]) -> Self;
+    fn store(self) -> [f32; LANES];
+    fn plus(self, other: Self) -> Self;
+    fn minus(self, other: Self) -> Self;
+    fn times(self, other: Self) -> Self;
+    fn over(self, other: Self) -> Self;
+    /// The larger; `other` where one is NaN.
+    fn at_least(self, other: Self) -> Self;
+    /// The smaller; `other` where one is NaN.
+    fn at_most(self, other: Self) -> Self;
+    /// For positive normal x = m 2^e with m in [sqrt(1/2), sqrt(2)): (m, e).
+    fn mantissa_exponent(self) -> (Self, Self);
+    /// self 2^k, `k` being in the low bits of `shifted` = k + 1.5 2^23.
+    fn scaled(self, shifted: Self) -> Self;
+}
+
+/// Bits of sqrt(1/2).
+const ROOT_HALF: i32 = 0x3F35_04F3;
+
+/// Whatever the compiler makes of it.
+#[derive(Clone, Copy)]
+pub(super) struct Plain([f32; LANES]);
+
+impl Plain {
+    #[inline(always)]
+    fn zip(self, other: Self, f: impl Fn(f32, f32) -> f32) -> Self {
+        Plain(std::array::from_fn(|lane| f(self.0[lane], other.0[lane])))
+    }
+}
+
+impl Lanes for Plain {
+    #[inline(always)]
+    fn splat(x: f32) -> Self {
+        Plain([x; LANES])
+    }
+
+    #[inline(always)]
+    fn load(from: &[f32; LANES]) -> Self {
+        Plain(*from)
+    }
+
+    #[inline(always)]
+    fn store(self) -> [f32; LANES] {
+        self.0
+    }
+
+    #[inline(always)]
+    fn plus(self, other: Self) -> Self {
+        self.zip(other, |a, b| a + b)
+    }
+
+    #[inline(always)]
+    fn minus(self, other: Self) -> Self {
+        self.zip(other, |a, b| a - b)
+    }
+
+    #[inline(always)]
+    fn times(self, other: Self) -> Self {
+        self.zip(other, |a, b| a * b)
+    }
+
+    #[inline(always)]
+    fn over(self, other: Self) -> Self {
+        self.zip(other, |a, b| a / b)
+    }
+
+    #[inline(always)]
+    fn at_least(self, other: Self) -> Self {
+        self.zip(other, |a, b| if a > b { a } else { b })
+    }
+
+    #[inline(always)]
+    fn at_most(self, other: Self) -> Self {
+        self.zip(other, |a, b| if a < b { a } else { b })
+    }
+
+    #[inline(always)]
+    fn mantissa_exponent(self) -> (Self, Self) {
+        let e = |x: f32| (x.to_bits() as i32).wrapping_sub(ROOT_HALF) >> 23;
+        let m = |x: f32| f32::from_bits((x.to_bits() as i32).wrapping_sub(e(x) << 23) as u32);
+        (Plain(self.0.map(m)), Plain(self.0.map(|x| e(x) as f32)))
+    }
+
+    #[inline(always)]
+    fn scaled(self, shifted: Self) -> Self {
+        self.zip(shifted, |x, k| f32::from_bits(x.to_bits().wrapping_add(k.to_bits().wrapping_shl(23))))
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(super) mod x86 {
+    //! To be used only inside functions compiled for AVX-512F, or for AVX2, where the processor has it.
+
+    use super::{Lanes, LANES, ROOT_HALF};
+    use std::arch::x86_64::*;
+
+    /// One register of AVX-512.
+    #[derive(Clone, Copy)]
+    pub(in super::super) struct Wide(__m512);
+
+    /// Two registers of AVX2.
+    #[derive(Clone, Copy)]
+    pub(in super::super) struct Pair(__m256, __m256);
+
+    impl Lanes for Wide {
+        #[inline(always)]
+        fn splat(x: f32) -> Self {
+            // SAFETY: as for all that follow, the module is used where the processor has the instructions.
+            Wide(unsafe { _mm512_set1_ps(x) })
+        }
+
+        #[inline(always)]
+        fn load(from: &[f32; LANES]) -> Self {
+            // SAFETY: LANES values are read.
+            Wide(unsafe { _mm512_loadu_ps(from.as_ptr()) })
+        }
+
+        #[inline(always)]
+        fn store(self) -> [f32; LANES] {
+            let mut out = [0.0; LANES];
+            // SAFETY: LANES values are written.
+            unsafe { _mm512_storeu_ps(out.as_mut_ptr(), self.0) };
+            out
+        }
+
+        #[inline(always)]
+        fn plus(self, other: Self) -> Self {
+            // SAFETY: see above.
+            Wide(unsafe { _mm512_add_ps(self.0, other.0) })
+        }
+
+        #[inline(always)]
+        fn minus(self, other: Self) -> Self {
+            // SAFETY: see above.
+            Wide(unsafe { _mm512_sub_ps(self.0, other.0) })
+        }
+
+        #[inline(always)]
+        fn times(self, other: Self) -> Self {
+            // SAFETY: see above.
+            Wide(unsafe { _mm512_mul_ps(self.0, other.0) })
+        }
+
+        #[inline(always)]
+        fn over(self, other: Self) -> Self {
+            // SAFETY: see above.
+            Wide(unsafe { _mm512_div_ps(self.0, other.0) })
+        }
+
+        #[inline(always)]
+        fn at_least(self, other: Self) -> Self {
+            // SAFETY: see above.
+            Wide(unsafe { _mm512_max_ps(self.0, other.0) })
+        }
+
+        #[inline(always)]
+        fn at_most(self, other: Self) -> Self {
+            // SAFETY: see above.
+            Wide(unsafe { _mm512_min_ps(self.0, other.0) })
+        }
+
+        #[inline(always)]
+        fn mantissa_exponent(self) -> (Self, Self) {
+            // SAFETY: see above.
+            unsafe {
+                let bits = _mm512_castps_si512(self.0);
+                let e = _mm512_srai_epi32::<23>(_mm512_sub_epi32(bits, _mm512_set1_epi32(ROOT_HALF)));
+                let m = _mm512_sub_epi32(bits, _mm512_slli_epi32::<23>(e));
+                (Wide(_mm512_castsi512_ps(m)), Wide(_mm512_cvtepi32_ps(e)))
+            }
+        }
+
+        #[inline(always)]
+        fn scaled(self, shifted: Self) -> Self {
+            // SAFETY: see above.
+            unsafe {
+                let k = _mm512_slli_epi32::<23>(_mm512_castps_si512(shifted.0));
+                Wide(_mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(self.0), k)))
+            }
+        }
+    }
+
+    impl Lanes for Pair {
+        #[inline(always)]
+        fn splat(x: f32) -> Self {
+            // SAFETY: see above.
+            let x = unsafe { _mm256_set1_ps(x) };
+            Pair(x, x)
+        }
+
+        #[inline(always)]
+        fn load(from: &[f32; LANES]) -> Self {
+            // SAFETY: LANES values are read.
+            unsafe { Pair(_mm256_loadu_ps(from.as_ptr()), _mm256_loadu_ps(from.as_ptr().add(LANES / 2))) }
+        }
+
+        #[inline(always)]
+        fn store(self) -> [f32; LANES] {
+            let mut out = [0.0; LANES];
+            // SAFETY: LANES values are written.
+            unsafe {
+                _mm256_storeu_ps(out.as_mut_ptr(), self.0);
+                _mm256_storeu_ps(out.as_mut_ptr().add(LANES / 2), self.1);
+            }
+            out
+        }
+
+        #[inline(always)]
+        fn plus(self, other: Self) -> Self {
+            // SAFETY: see above.
+            unsafe { Pair(_mm256_add_ps(self.0, other.0), _mm256_add_ps(self.1, other.1)) }
+        }
+
+        #[inline(always)]
+        fn minus(self, other: Self) -> Self {
+            // SAFETY: see above.
+            unsafe { Pair(_mm256_sub_ps(self.0, other.0), _mm256_sub_ps(self.1, other.1)) }
+        }
+
+        #[inline(always)]
+        fn times(self, other: Self) -> Self {
+            // SAFETY: see above.
+            unsafe { Pair(_mm256_mul_ps(self.0, other.0), _mm256_mul_ps(self.1, other.1)) }
+        }
+
+        #[inline(always)]
+        fn over(self, other: Self) -> Self {
+            // SAFETY: see above.
+            unsafe { Pair(_mm256_div_ps(self.0, other.0), _mm256_div_ps(self.1, other.1)) }
+        }
+
+        #[inline(always)]
+        fn at_least(self, other: Self) -> Self {
+            // SAFETY: see above.
+            unsafe { Pair(_mm256_max_ps(self.0, other.0), _mm256_max_ps(self.1, other.1)) }
+        }
+
+        #[inline(always)]
+        fn at_most(self, other: Self) -> Self {
+            // SAFETY: see above.
+            unsafe { Pair(_mm256_min_ps(self.0, other.0), _mm256_min_ps(self.1, other.1)) }
+        }
+
+        #[inline(always)]
+        fn mantissa_exponent(self) -> (Self, Self) {
+            // SAFETY: see above.
+            let half = |x: __m256| unsafe {
+                let bits = _mm256_castps_si256(x);
+                let e = _mm256_srai_epi32::<23>(_mm256_sub_epi32(bits, _mm256_set1_epi32(ROOT_HALF)));
+                let m = _mm256_sub_epi32(bits, _mm256_slli_epi32::<23>(e));
+                (_mm256_castsi256_ps(m), _mm256_cvtepi32_ps(e))
+            };
+            let (low, high) = (half(self.0), half(self.1));
+            (Pair(low.0, high.0), Pair(low.1, high.1))
+        }
+
+        #[inline(always)]
+        fn scaled(self, shifted: Self) -> Self {
+            // SAFETY: see above.
+            let half = |x: __m256, shifted: __m256| unsafe {
+                let k = _mm256_slli_epi32::<23>(_mm256_castps_si256(shifted));
+                _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(x), k))
+            };
+            Pair(half(self.0, shifted.0), half(self.1, shifted.1))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::curve::Curve;
+    use super::{Lanes, Plain, LANES};
+
+    /// Bits of both forces at 16 distances, one of which is 0.
+    fn forces<L: Lanes>(k: usize) -> Vec<u32> {
+        let curve = Curve::new(0.583_030, 1.334_167, 1.0);
+        let d2: [f32; LANES] = std::array::from_fn(|l| ((k * LANES + l) as f32).powi(5) * 1e-9);
+        let d2 = L::load(&d2);
+        curve.attraction(d2).store().into_iter().chain(curve.repulsion(d2).store()).map(f32::to_bits).collect()
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn all_registers_give_the_same_bits() {
+        use super::x86::{Pair, Wide};
+        #[target_feature(enable = "avx512f")]
+        fn wide(k: usize) -> Vec<u32> {
+            forces::<Wide>(k)
+        }
+        #[target_feature(enable = "avx2")]
+        fn pair(k: usize) -> Vec<u32> {
+            forces::<Pair>(k)
+        }
+        for k in 0..40 {
+            let plain = forces::<Plain>(k);
+            if std::arch::is_x86_feature_detected!("avx2") {
+                // SAFETY: the processor was just found to have AVX2.
+                assert_eq!(unsafe { pair(k) }, plain);
+            }
+            if std::arch::is_x86_feature_detected!("avx512f") {
+                // SAFETY: the processor was just found to have AVX-512F.
+                assert_eq!(unsafe { wide(k) }, plain);
+            }
+        }
+    }
+}

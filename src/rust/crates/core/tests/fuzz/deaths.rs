@@ -1,0 +1,101 @@
+//! How a child that reads damaged files dies, told by itself: the signal and the functions it was in.
+
+use std::fmt::{Display, Formatter};
+use std::io::Write;
+
+/// Deaths inside the HDF5 library that are its own defects and that nothing we can check before calling it prevents: the
+/// function, and what is known of it. A death anywhere else counts against us.
+const KNOWN: &[(&str, &str)] = &[];
+
+/// Room for a stack trace, also when the stack itself has run out.
+const STACK: usize = 4 << 20;
+
+/// From now on this process tells how it dies, if it is this thread that dies.
+pub fn tell() {
+    let memory = Box::leak(vec![0_u8; STACK].into_boxed_slice());
+    let stack = libc::stack_t { ss_sp: memory.as_mut_ptr().cast(), ss_flags: 0, ss_size: STACK };
+    // SAFETY: the stack is never freed; the handler takes the one argument of a handler without SA_SIGINFO.
+    unsafe {
+        assert_eq!(libc::sigaltstack(&raw const stack, std::ptr::null_mut()), 0);
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = on_death as extern "C" fn(libc::c_int) as usize;
+        action.sa_flags = libc::SA_ONSTACK | libc::SA_RESETHAND;
+        for signal in [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGABRT, libc::SIGXCPU] {
+            assert_eq!(libc::sigaction(signal, &raw const action, std::ptr::null_mut()), 0);
+        }
+    }
+}
+
+/// Lets this process use so many more seconds of processor time. The time on the clock would count what the machine
+/// does for others.
+pub fn allow(seconds: u64) {
+    // SAFETY: both calls fill or read the struct they are given.
+    unsafe {
+        let mut used: libc::rusage = std::mem::zeroed();
+        libc::getrusage(libc::RUSAGE_SELF, &raw mut used);
+        let so_far = (used.ru_utime.tv_sec + used.ru_stime.tv_sec) as u64;
+        let mut limit: libc::rlimit = std::mem::zeroed();
+        libc::getrlimit(libc::RLIMIT_CPU, &raw mut limit);
+        limit.rlim_cur = limit.rlim_max.min((so_far + 1 + seconds) as _);
+        libc::setrlimit(libc::RLIMIT_CPU, &raw const limit);
+    }
+}
+
+/// Not what a handler may do by the book, as it allocates. The process is lost anyway: at worst it waits for a lock of
+/// its own and is ended by the alarm, without a word, which counts as a death of unknown place.
+extern "C" fn on_death(signal: libc::c_int) {
+    // SAFETY: plain calls.
+    unsafe { libc::alarm(60) };
+    let trace = std::backtrace::Backtrace::force_capture().to_string();
+    let mut frames: Vec<&str> = trace
+        .lines()
+        .filter_map(|line| line.trim_start().split_once(": "))
+        .filter(|(number, _)| number.bytes().all(|b| b.is_ascii_digit()))
+        .map(|(_, name)| name)
+        .collect();
+    if let Some(own) = frames.iter().position(|name| name.contains("on_death")) {
+        frames.drain(..=own);
+    }
+    frames.truncate(40);
+    println!("\ndied {signal} {}", frames.join(" < "));
+    let _ = std::io::stdout().flush();
+    // SAFETY: a plain call.
+    unsafe { libc::_exit(128 + signal) };
+}
+
+/// How a child ended that did not end by itself.
+pub struct Death {
+    text: String,
+    /// The innermost function of the HDF5 library, when it was called by us and had called nothing of ours.
+    place: Option<String>,
+}
+
+impl Death {
+    pub fn unknown(text: String) -> Death {
+        Death { text, place: None }
+    }
+
+    /// From the line [`on_death`] wrote.
+    pub fn told(words: &str) -> Death {
+        let (signal, frames) = words.split_once(' ').unwrap_or((words, ""));
+        let ours = |name: &&str| name.contains("::");
+        let place = frames.split(" < ").take_while(|n| !ours(n)).find(|n| n.starts_with("H5"));
+        let what = match signal.parse() {
+            Ok(libc::SIGXCPU) => "no end in the time allowed".to_owned(),
+            _ => format!("died of signal {signal}"),
+        };
+        Death { text: format!("{what} in {frames}"), place: place.map(str::to_owned) }
+    }
+
+    /// What is known of it, for a defect of the HDF5 library.
+    pub fn known(&self) -> Option<&'static str> {
+        let place = self.place.as_deref()?;
+        KNOWN.iter().find(|(function, _)| *function == place).map(|(_, why)| *why)
+    }
+}
+
+impl Display for Death {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)
+    }
+}
