@@ -87,6 +87,43 @@ test_that("the matrix is never whole in memory", {
   expect_match(paste(out, collapse = "\n"), "finished 20000 2000")
 })
 
+test_that("Ctrl-C stops a running step within a second, and R goes on", {
+  skip_on_cran()
+  skip_on_os("windows")
+  folder <- tempfile()
+  dir.create(folder)
+  code <- c(
+    "suppressMessages(library(anndataoom))",
+    sprintf("setwd(%s)", deparse(folder)),
+    "adata <- suppressMessages(read_h5ad(example_h5ad()) |> pca(n_comps = 20) |> neighbors())",
+    "writeLines(as.character(Sys.getpid()), 'pid.part'); file.rename('pid.part', 'pid')",
+    "stopped <- tryCatch({ umap(adata, maxiter = 1e7); 'ran' }, interrupt = function(e) 'interrupt',",
+    "  anndataoom_error_cancelled = function(e) 'cancelled')",
+    "ended <- as.numeric(Sys.time())",
+    "alive <- nrow(umap(adata, maxiter = 10)$obsm$X_umap)",
+    "writeLines(c(stopped, format(ended, digits = 15), alive), 'done.part'); file.rename('done.part', 'done')"
+  )
+  writeLines(code, file.path(folder, "run.R"))
+  system2(file.path(R.home("bin"), "Rscript"), c("--vanilla", file.path(folder, "run.R")), wait = FALSE, stdout = FALSE, stderr = FALSE)
+  wait_for <- function(name, seconds) {
+    until <- Sys.time() + seconds
+    while (!file.exists(file.path(folder, name)) && Sys.time() < until) Sys.sleep(0.05)
+    if (!file.exists(file.path(folder, name))) return(NULL)
+    readLines(file.path(folder, name))
+  }
+  pid <- as.integer(wait_for("pid", 60))
+  expect_length(pid, 1)
+  Sys.sleep(1)
+  sent <- as.numeric(Sys.time())
+  tools::pskill(pid, tools::SIGINT)
+  done <- wait_for("done", 30)
+  if (is.null(done)) tools::pskill(pid, tools::SIGKILL)
+  expect_length(done, 3)
+  expect_true(done[[1]] %in% c("interrupt", "cancelled"))
+  expect_lt(as.numeric(done[[2]]) - sent, 1)
+  expect_identical(done[[3]], "700")
+})
+
 test_that("a full disk leaves the older file whole and R working", {
   skip_on_cran()
   skip_on_os("windows")
