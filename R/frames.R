@@ -1,14 +1,15 @@
 # data.frames of obs and var.
 
-# Called by the core's converter: columns (a named list), index (row names, or NULL) and its name.
-build_frame <- function(columns, index, index_name, name) {
+# Called by the core's converter: columns (a named list), index (row names, or NULL) and its name. A Ctrl-C waits until it
+# is done, or it would be taken for an error of the core's.
+build_frame <- function(columns, index, index_name, name) suspendInterrupts({
   n <- if (length(columns)) NROW(columns[[1]]) else length(index)
   unique <- if (is.null(index)) .set_row_names(n) else unique_names(as.character(index), name)
   # A column named like the index or with a matrix inside is kept as it is: list2DF checks nothing we want checked.
   frame <- structure(columns, names = as.character(names(columns)), row.names = unique, class = "data.frame")
   if (!is.null(index_name) && !is.na(index_name)) attr(frame, "index_name") <- index_name
   frame
-}
+})
 
 # Names made unique as anndata does: repeats get "-1", "-2", ...
 unique_names <- function(names, what = NULL) {

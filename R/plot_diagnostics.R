@@ -37,9 +37,13 @@ plot_qc <- function(adata, keys = NULL, groupby = NULL, palette = NULL) {
       points, ggplot2::aes(x = .data[["x"]], y = .data[["y"]], colour = .data[["value"]])
     ) + embedding_layers(points, colour, look) + colour +
       ggplot2::labs(x = "total_counts", y = "n_genes_by_counts", colour = if (!is.na(shade)) sub("pct_counts_", "% ", shade)) +
-      plot_theme() + ggplot2::theme(legend.position = "top", legend.key.height = ggplot2::unit(0.4, "lines"))
+      ggplot2::scale_x_continuous(n.breaks = 4) + plot_theme() +
+      ggplot2::theme(
+        legend.position = "top", legend.key.height = ggplot2::unit(0.4, "lines"), legend.key.width = ggplot2::unit(0.8, "lines")
+      )
   }
-  panel_grid(panels, ncol = min(length(panels), 4))
+  # Four in a row are too narrow for their axes.
+  panel_grid(panels, ncol = if (length(panels) > 3) 2 else length(panels))
 }
 
 #' @rdname plot_qc

@@ -314,22 +314,28 @@ pub(crate) fn sparse(s: &Sparse, name: &str) -> Result<Robj> {
         &turned
     };
     let class = if s.data.dtype() == DType::Bool { "lgCMatrix" } else { "dgCMatrix" };
-    let mut out: S4 =
-        eval_string(&format!("methods::new(methods::getClass('{class}', where = asNamespace('Matrix')))"))
-            .and_then(S4::try_from)
-            .map_err(r_error)?;
+    // A Ctrl-C waits: it would leave Matrix half loaded, and be taken for an error of ours.
+    let new = format!(
+        "base::suspendInterrupts(methods::new(methods::getClass('{class}', where = base::asNamespace('Matrix'))))"
+    );
+    let mut out: S4 = eval_string(&new).and_then(S4::try_from).map_err(r_error)?;
     let mut set = |slot: &str, value: Robj| out.set_slot(slot, value).map(|_| ()).map_err(r_error);
-    set("p", s.indptr.iter().map(|&p| p as i32).collect::<Vec<i32>>().into())?;
-    set("i", s.indices.iter().map(|&i| i as i32).collect::<Vec<i32>>().into())?;
+    // Straight into R's memory: the graph of a million cells is 300 MB.
+    set("p", Integers::from_values(s.indptr.iter().map(|&p| p as i32)).into())?;
+    set("i", Integers::from_values(s.indices.iter().map(|&i| i as i32)).into())?;
     set(
         "x",
         match &s.data {
             Data::Bool(v) => Logicals::from_values(v.iter().map(|&b| Rbool::from(b))).into(),
-            d => d.to_f64().into(),
+            d => anndataoom_core::with_data!(d, v => doubles(v)),
         },
     )?;
     set("Dim", vec![dimension(s.shape.0)?, dimension(s.shape.1)?].into())?;
     Ok(out.into())
+}
+
+fn doubles<T: anndataoom_core::element::Number>(v: &[T]) -> Robj {
+    Doubles::from_values(v.iter().map(|x| Rfloat::from(x.to_f64()))).into()
 }
 
 /// Row names have to be unique in R: repeats get "-1", "-2", ... as in anndata's `obs_names_make_unique`.

@@ -170,10 +170,13 @@ struct Spectrum {
 /// The number of components [`pca`] gives for `n` cells and `p` genes.
 ///
 /// # Errors
-/// [`Error::Parameter`] for `n_comps` of 0 or not below the smaller extent (the rule of scikit-learn's ARPACK solver,
-/// scanpy's default).
+/// [`Error::Shape`] for fewer than 2 cells or genes; [`Error::Parameter`] for `n_comps` of 0 or not below the smaller extent
+/// (the rule of scikit-learn's ARPACK solver, scanpy's default).
 pub fn n_components((n, p): (usize, usize), n_comps: Option<usize>) -> Result<usize> {
     let smaller = n.min(p);
+    if smaller < 2 {
+        return Err(Error::shape("matrix for pca", "at least 2 cells and 2 genes", format!("{n} x {p}")));
+    }
     let k = n_comps.unwrap_or(if smaller <= N_COMPS { smaller.saturating_sub(1) } else { N_COMPS });
     if k == 0 || k >= smaller {
         let expected = format!("at least 1 and less than {smaller}, the smaller of {n} cells and {p} genes");
