@@ -99,6 +99,7 @@ setMethod("dimnames", "AnnDataOOM", function(x) list(row.names(x@obs), row.names
 
 #' @rdname AnnDataOOM-class
 #' @param value A value for a part; row names and column names for `dimnames(x)`.
+#' @aliases dimnames<-,AnnDataOOM-method dimnames<-,AnnDataOOM,ANY-method
 #' @export
 setMethod("dimnames<-", "AnnDataOOM", function(x, value) {
   x <- set_part(x, "obs_names", value[[1]])

@@ -9,7 +9,7 @@
 #' @param ...,drop Not used.
 #' @return An [AnnDataOOM-class].
 #' @name subset
-#' @aliases [,AnnDataOOM-method
+#' @aliases [,AnnDataOOM-method [,AnnDataOOM,ANY,ANY,ANY-method
 #' @examples
 #' adata <- read_h5ad(example_h5ad())
 #' adata[1:10, ]

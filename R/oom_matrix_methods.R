@@ -10,7 +10,9 @@ setMethod("length", "OOMMatrix", function(x) as.integer(min(prod(as.numeric(x@Di
 #' @export
 setMethod("dimnames", "OOMMatrix", function(x) if (any(lengths(x@Dimnames) > 0)) x@Dimnames)
 
+# A method's name tells as many arguments as some method has that is there: those of Matrix have more, where it is loaded.
 #' @rdname OOMMatrix-class
+#' @aliases dimnames<-,OOMMatrix-method dimnames<-,OOMMatrix,ANY-method
 #' @export
 setMethod("dimnames<-", "OOMMatrix", function(x, value) {
   value <- if (is.null(value)) list(NULL, NULL) else lapply(value, function(v) if (!is.null(v)) as.character(v))
@@ -23,6 +25,7 @@ setMethod("dimnames<-", "OOMMatrix", function(x, value) {
 })
 
 #' @rdname OOMMatrix-class
+#' @aliases [,OOMMatrix-method [,OOMMatrix,ANY,ANY,ANY-method
 #' @export
 setMethod("[", "OOMMatrix", function(x, i, j, ..., drop = FALSE) {
   if (nargs() - (!missing(drop)) < 3 && !missing(i)) {

@@ -1,3 +1,6 @@
+# Matrices of Matrix are made here and there; the package itself loads it only when it meets one.
+loadNamespace("Matrix")
+
 # A small object in memory and everything about it, to compare with.
 small_twin <- function(n = 12, m = 7) {
   set.seed(42)
