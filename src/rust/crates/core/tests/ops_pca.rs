@@ -168,9 +168,10 @@ fn patch_and_refusals() {
     }
     for (n, m) in [(0, 5), (5, 0), (1, 5)] {
         let o = PcaOptions::default();
+        let e = ops::pca(&sparse(n, m, &vec![0.0; n * m], None, f32s), &o, &ctx()).unwrap_err();
         assert_eq!(
-            ops::pca(&sparse(n, m, &vec![0.0; n * m], None, f32s), &o, &ctx()).unwrap_err().class(),
-            "parameter"
+            (e.class(), e.to_string()),
+            ("shape", format!("matrix for pca: expected at least 2 cells and 2 genes, found {n} x {m}"))
         );
     }
     let mut bad = random_counts(n, m, 0.5, 3);
