@@ -215,7 +215,8 @@ fn through_library(target: &str, path: &Path, r: &mut Random) -> hdf5::Result<()
                     g.unlink(name)?;
                 }
             }
-            (6, _, Some(d)) if d.is_resizable() => {
+            // The library walks over every chunk there could be when an extent shrinks: not over 10^12 of them.
+            (6, _, Some(d)) if d.is_resizable() && d.size() <= 1 << 20 => {
                 let to: Vec<usize> = d.shape().iter().map(|_| [0, 1, 5, 1000, 1 << 33, 1 << 40][r.below(6)]).collect();
                 d.resize(to)?;
             }
