@@ -113,8 +113,15 @@ check_names <- function(x, n, what) {
 
 # Elements of obsm, varm (rows aligned) and obsp, varp (square).
 check_aligned <- function(x, names, square, what) {
-  if (is_on_disk(x) || is_float32(x)) return(x)
   n <- length(names)
+  if (is_on_disk(x)) {
+    shape <- as.numeric(x$shape)
+    if (length(shape) > 0 && !is.null(x$rows)) shape[1] <- length(x$rows)
+    if (length(shape) > 0 && !identical(shape[1], as.numeric(n))) {
+      abort("shape", what, ": expected ", n, " rows, found ", paste(shape, collapse = " x "))
+    }
+    return(x)
+  }
   if (is.null(dim(x)) && is.atomic(x) && !square) x <- matrix(x, ncol = 1)
   shape <- dim(x)
   if (is.null(shape)) abort("shape", what, ": expected a matrix with ", n, " rows, found ", describe(x))

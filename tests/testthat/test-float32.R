@@ -28,6 +28,18 @@ test_that("an embedding reads as doubles, selects, travels and is written as flo
   expect_identical(pca(written, n_comps = 5, key_added = "again")$obsm$again, scores)
 })
 
+test_that("elements of another object have to fit, in memory or in the file", {
+  adata <- read_h5ad(example_h5ad()) |> normalize_total() |> log1p() |> pca(n_comps = 3)
+  few <- adata[1:3, ]
+  expect_error(few$obsm <- adata$obsm, "expected 3 rows, found 700 x 3", class = "anndataoom_error_shape")
+  file <- tempfile(fileext = ".h5ad")
+  write_h5ad(adata, file)
+  stored <- read_h5ad(file)
+  expect_error(few$obsm <- stored$obsm, "expected 3 rows, found 700 x 3", class = "anndataoom_error_shape")
+  few$obsm <- stored[3:1, ]$obsm
+  expect_equal(unname(few$obsm$X_pca), unname(adata$obsm$X_pca[3:1, ]))
+})
+
 test_that("neighbours of a float32 embedding are those of the same doubles", {
   adata <- read_h5ad(example_h5ad()) |> normalize_total() |> log1p() |> pca(n_comps = 8)
   doubles <- adata
