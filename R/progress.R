@@ -14,7 +14,8 @@ cli_bar <- function(label) {
     if (is.null(id)) {
       id <<- cli::cli_progress_bar(
         total = 1000, format = paste0(escape_braces(label), " {cli::pb_bar} {cli::pb_percent} {cli::pb_eta_str}"),
-        .auto_close = FALSE, .envir = home
+        # A verb of several passes goes from the end to the start again: cli would have closed the bar by then.
+        auto_terminate = FALSE, .auto_close = FALSE, .envir = home
       )
     }
     cli::cli_progress_update(set = round(1000 * fraction), id = id, .envir = home)

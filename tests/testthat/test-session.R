@@ -123,3 +123,12 @@ test_that("the configuration is shown", {
     cat(error_of(with_options(list(anndataoom.max_bytes = "2 GB"), oom_config())))
   })
 })
+
+test_that("a bar that was full starts again", {
+  skip_if_not_installed("cli")
+  local_options <- options(anndataoom.progress = TRUE, cli.progress_show_after = 0)
+  on.exit(options(local_options))
+  bar <- anndataoom:::progress_bar("two passes")
+  expect_no_error(for (fraction in c(0.5, 1, 0.1, 1, 1, 0)) bar$draw(fraction))
+  expect_no_error(bar$close())
+})
