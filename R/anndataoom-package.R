@@ -15,8 +15,8 @@
 #' @section Conditions: Every error has the classes `anndataoom_error_<kind>` and `anndataoom_error`, every warning
 #'   `anndataoom_warning_<kind>` and `anndataoom_warning`, so that
 #'   `tryCatch(..., anndataoom_error_missing = function(e) ...)` works. Kinds of errors are `io`, `file`, `missing`,
-#'   `format`, `unsupported`, `shape`, `index`, `name`, `parameter`, `values`, `state`, `memory`, `numerical`, `moved`,
-#'   `changed`, `cancelled` and `internal`.
+#'   `format`, `unsupported`, `shape`, `index`, `name`, `parameter`, `values`, `state`, `memory`, `numerical`,
+#'   `progress`, `moved`, `changed`, `cancelled` and `internal`.
 #'
 #' @useDynLib anndataoom, .registration = TRUE
 #' @importFrom methods as is new setClass setGeneric setMethod setOldClass setValidity show slot "slot<-" slotNames

@@ -105,12 +105,12 @@ assemble_anndata <- function(matrices, x_guess, obs, var, obsm, varm, obsp, varp
   }
   if (!identical(x_key, FALSE)) check_sources(list(x_key), names(matrices), "x_mapping", "matrix")
   layers <- mapping_of(mappings$layers, by_name(setdiff(names(matrices), if (is.character(x_key)) x_key)), "layers_mapping")
-  take <- function(items, part) {
+  take <- function(items, part, where = paste("element for", part)) {
     what <- paste0(part, "_mapping")
-    mapped(items, mapping_of(mappings[[part]], by_name(names(items)), what), what, part)
+    mapped(items, mapping_of(mappings[[part]], by_name(names(items)), what), what, where)
   }
   frame <- function(part, table) {
-    structure(take(as.list(table), part), row.names = row.names(table), class = "data.frame")
+    structure(take(as.list(table), part, paste("column for", part)), row.names = row.names(table), class = "data.frame")
   }
   scratch <- if (!is.null(path)) scratch_beside(path)
   on.exit(if (!is.null(scratch)) scratch$remove())

@@ -46,6 +46,8 @@ as_Seurat <- function(
 ) {
   check_adata(adata)
   need_package("SeuratObject", "as_Seurat()")
+  check_name(assay_name, "assay_name")
+  if (!isTRUE(raw_mapping) && !isFALSE(raw_mapping)) check_name(raw_mapping, "raw_mapping")
   seurat_of(
     adata, seurat_functions(), assay_name,
     list(

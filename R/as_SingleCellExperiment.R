@@ -47,13 +47,13 @@ as_SingleCellExperiment <- function(
   cells <- row.names(adata@obs)
   genes <- row.names(adata@var)
   assays <- matrix_mapping(adata, assays_mapping, x_mapping, "X", "assays_mapping")
-  frame <- function(part, mapping, what) {
-    columns <- mapped(part, mapping_of(mapping, by_name(names(part)), what), what, "column")
+  frame <- function(part, mapping, what, where) {
+    columns <- mapped(part, mapping_of(mapping, by_name(names(part)), what), what, where)
     S4Vectors::DataFrame(structure(columns, row.names = row.names(part), class = "data.frame"), check.names = FALSE)
   }
   # Made before the call: S4 generics take the class off an error in an argument.
-  columns <- frame(adata@obs, colData_mapping, "colData_mapping")
-  rows <- frame(adata@var, rowData_mapping, "rowData_mapping")
+  columns <- frame(adata@obs, colData_mapping, "colData_mapping", "column of obs")
+  rows <- frame(adata@var, rowData_mapping, "rowData_mapping", "column of var")
   kept <- mapping_of(metadata_mapping, by_name(names(adata@uns)), "metadata_mapping")
   kept <- mapped(adata$uns, kept, "metadata_mapping", "element of uns")
   assays <- lapply(assays, genes_by_cells, cells, genes)

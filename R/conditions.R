@@ -12,7 +12,7 @@ rs_call <- function(fun, ...) {
 rs_work <- function(label, fun, ...) {
   bar <- progress_bar(label)
   on.exit(bar$close())
-  rs_call(fun, ..., threads = setting("threads"), memory = setting("memory"), progress = bar$draw)
+  rs_call(fun, ..., threads = setting("threads"), memory = setting("memory"), progress = careful(bar$draw))
 }
 
 # The error of a kind ("index", "shape", ...); the text is printed as it is.

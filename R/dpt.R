@@ -17,12 +17,11 @@
 #' summary(adata$obs$dpt_pseudotime)
 dpt <- function(adata, n_dcs = 10, root = NULL, neighbors_key = NULL) {
   check_adata(adata)
-  if (is.character(root) && length(root) == 1) {
-    position <- match(root, adata$obs_names)
-    if (is.na(position)) abort("name", "root: there is no cell '", root, "'")
-    root <- position
+  root <- if (is.null(root)) {
+    element_of(adata, "uns", "iroot", "; name the root cell with root = ")
+  } else {
+    root_position(root, adata) - 1
   }
-  root <- if (is.null(root)) element_of(adata, "uns", "iroot", "; name the root cell with root = ") else root - 1
   if (!"X_diffmap" %in% names(adata@obsm)) {
     inform("diffmap", "dpt(): runs diffmap() first, with its defaults")
     adata <- diffmap(adata, neighbors_key = neighbors_key)
@@ -34,4 +33,16 @@ dpt <- function(adata, n_dcs = 10, root = NULL, neighbors_key = NULL) {
     root = as.numeric(root)
   )
   merge_patch(adata, patch)
+}
+
+root_position <- function(root, adata) {
+  if (length(root) != 1 || is.na(root) || !is.character(root) && !is.numeric(root)) {
+    abort("parameter", "root: expected the name of one cell or its position, found ", describe(root))
+  }
+  at <- if (is.character(root)) match(root, adata$obs_names) else root
+  if (is.na(at)) abort("name", "root: there is no cell '", root, "'", similar_names(root, adata$obs_names))
+  if (at < 1 || at > n_obs(adata) || at != trunc(at)) {
+    abort("index", "root: expected a position from 1 to ", n_obs(adata), ", the number of cells, found ", at)
+  }
+  at
 }

@@ -22,6 +22,12 @@ import_results <- function(
 ) {
   check_adata(adata)
   for (part in parts) one_of(part, c("obs", "var", "obsm", "varm", "obsp", "uns"), "parts")
+  if (!isTRUE(overwrite) && !isFALSE(overwrite)) {
+    abort("parameter", "overwrite: expected TRUE or FALSE, found ", describe(overwrite))
+  }
+  if (!inherits(from, c("AnnDataOOM", "SingleCellExperiment", "Seurat"))) {
+    abort("parameter", "from: expected a SingleCellExperiment, a Seurat object or an AnnDataOOM, found ", describe(from))
+  }
   nothing <- list(x_mapping = FALSE, layers_mapping = FALSE, uns_mapping = "uns" %in% parts, raw_mapping = FALSE)
   if (is(from, "Seurat")) nothing$assay_name <- assay_name
   found <- if (is(from, "AnnDataOOM")) from else do.call(as_AnnDataOOM, c(list(from), nothing))

@@ -51,7 +51,9 @@ embedding_of <- function(adata, use_rep, n_pcs) {
   x <- adata@obsm[[key]]
   if (!is_float32(x)) x <- element_of(adata, "obsm", key, hint)
   if (is.data.frame(x) || is_Matrix(x)) x <- as.matrix(x)
-  if (!is.numeric(x) || length(dim(x)) != 2) abort("shape", "use_rep: expected a numeric matrix, found ", describe(x))
+  if (!is.numeric(x) || length(dim(x)) != 2) {
+    abort("shape", "use_rep: expected a numeric matrix in obsm$", key, ", found ", typeof(x), " ", describe(x))
+  }
   if (!is.null(n_pcs)) {
     if (!is.numeric(n_pcs) || length(n_pcs) != 1 || is.na(n_pcs) || n_pcs < 1 || n_pcs > ncol(x)) {
       abort(

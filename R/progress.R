@@ -7,6 +7,21 @@ progress_bar <- function(label) {
   if (requireNamespace("cli", quietly = TRUE)) cli_bar(label) else plain_bar(label)
 }
 
+# `draw` as it is handed to Rust, where nothing may jump: NULL, the text of its error, FALSE when Ctrl-C came meanwhile.
+careful <- function(draw) {
+  if (is.null(draw)) return(NULL)
+  function(fraction) {
+    tryCatch(
+      {
+        draw(fraction)
+        NULL
+      },
+      error = conditionMessage,
+      interrupt = function(e) FALSE
+    )
+  }
+}
+
 cli_bar <- function(label) {
   id <- NULL
   home <- environment()

@@ -26,7 +26,7 @@ read_h5ad <- function(path, mode = "r") {
       warn(
         "unreadable", "'", file$path, "': ", length(frame$failed), " column", if (length(frame$failed) > 1) "s", " of ",
         name,
-        " cannot be read and are left out:\n", paste0(
+        " cannot be read and ", if (length(frame$failed) > 1) "are" else "is", " left out:\n", paste0(
           "  ", names(frame$failed), ": ", unlist(frame$failed), collapse = "\n"
         )
       )

@@ -14,7 +14,7 @@ matrix_for <- function(adata, layer = NULL, use_raw = FALSE) {
     if (is.null(adata@raw)) abort("state", "use_raw: this object has no raw; set it with adata$raw <- adata")
     adata@raw@X
   } else if (is.null(layer)) {
-    if (is.null(adata@X)) abort("missing", "this object has no X; name a layer with layer = ", layers_there(adata))
+    if (is.null(adata@X)) abort("missing", "this object has no X: name a layer with layer = ; ", layers_there(adata))
     adata@X
   } else {
     if (!is.character(layer) || length(layer) != 1) {
@@ -47,6 +47,10 @@ merge_patch <- function(adata, patch) {
     for (name in names(items)) slot(adata, part)[[name]] <- items[[name]]
   }
   adata
+}
+
+check_name <- function(x, what) {
+  if (!is.character(x) || length(x) != 1 || is.na(x)) abort("parameter", what, ": expected one name, found ", describe(x))
 }
 
 one_of <- function(x, choices, what) {

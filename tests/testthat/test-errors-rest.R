@@ -7,6 +7,11 @@ test_that("every error says what was expected and what to do", {
   three <- a
   three$obs$three <- "x"
   three$obs$empty <- factor(rep(NA, 12))
+  marked <- a
+  marked$var$highly_variable <- TRUE
+  marked$uns$pca <- list(variance = 1)
+  many <- AnnDataOOM(matrix(1, 201, 2, dimnames = list(NULL, 1:2)))
+  many$obs$id <- as.character(1:201)
   expect_snapshot({
     cat(error_of(relink(a, "x.h5ad")))
     cat(error_of(relink(concat(list(a, a), index_unique = "-"), "x.h5ad")))
@@ -52,6 +57,9 @@ test_that("every error says what was expected and what to do", {
     cat(error_of(highly_variable_genes(a, n_top_genes = -1)))
     cat(error_of(highly_variable_genes(a[0, ], n_top_genes = 2)))
     cat(error_of(simulate_h5ad(tempfile(), n_obs = -1)))
+    cat(error_of(simulate_h5ad(tempfile(), 1e10, 100)))
+    cat(error_of(simulate_h5ad(tempfile(), 10, 10)))
+    cat(error_of(simulate_h5ad(tempfile(), 10, 100, density = 2)))
   })
   skip_if_not_installed("ggplot2")
   expect_snapshot({
@@ -59,6 +67,56 @@ test_that("every error says what was expected and what to do", {
     cat(error_of(plot_pca_variance(a)))
     cat(error_of(plot_violin(three, "gene2", groupby = "empty")))
     cat(error_of(plot_embedding(a, "tsne")))
+    cat(error_of(plot_hvg(marked)))
+    cat(error_of(plot_pca_variance(marked)))
+    cat(error_of(plot_violin(many, "1", groupby = "id")))
+  })
+})
+
+test_that("every verb names the parameter that is out of its domain", {
+  a <- as_object(small_twin())
+  raw <- a
+  raw$raw <- a
+  gap <- a
+  gap$obs$batch[3] <- NA
+  gap$obs$score[2] <- Inf
+  huge <- AnnDataOOM(matrix(c(1e300, -1e300, 3, 4), 2, 2))
+  twice <- structure(list(x = 1:12, x = 1:12), names = c("x", "x"), class = "data.frame", row.names = a$obs_names)
+  framed <- a
+  framed$obsm$mixed <- data.frame(x = 1:12, row.names = a$obs_names)
+  plain <- a
+  plain$obsm$mixed <- matrix(1, 12, 1)
+  bare <- on_file(small_twin())$X
+  dimnames(bare) <- list(NULL, NULL)
+  expect_snapshot({
+    cat(error_of(raw$raw$nothing))
+    cat(error_of(a$obs <- twice))
+    cat(error_of(concat(list(framed, plain), index_unique = "-")))
+    cat(error_of(bare["cell1", ]))
+    cat(error_of(bare[1:3, ] %*% matrix("a", 7, 1)))
+    cat(error_of(qc_metrics(a, percent_top = 1.5)))
+    cat(error_of(normalize_total(a, exclude_highly_expressed = TRUE, max_fraction = 2)))
+    cat(error_of(highly_variable_genes(gap, batch_key = "batch")))
+    cat(error_of(highly_variable_genes(a, n_bins = 0)))
+    cat(error_of(highly_variable_genes(a, flavor = "cell_ranger")))
+    cat(error_of(highly_variable_genes(a, n_top_genes = 2, flavor = "seurat_v3", span = 2)))
+    cat(error_of(highly_variable_genes(a, n_top_genes = 2, flavor = "seurat_v3", span = 0.1)))
+    cat(error_of(highly_variable_genes(a, flavor = "pearson_residuals")))
+    cat(error_of(highly_variable_genes(a, n_top_genes = 2, flavor = "pearson_residuals", theta = 0)))
+    cat(error_of(highly_variable_genes(a, n_top_genes = 2, flavor = "pearson_residuals", clip = -1)))
+    cat(error_of(regress_out(gap, "score")))
+    cat(error_of(scale(huge)))
+    cat(error_of(pca(a, n_comps = 6, mask_var = c(TRUE, TRUE, rep(FALSE, 5)))))
+    cat(error_of(index_columns(a, tempfile())))
+    cat(error_of(explain(3)))
+    cat(error_of(explain(a, "nothing")))
+    cat(error_of(write_h5ad(a, tempfile(), as_csc = "nothing")))
+    cat(error_of(write_h5ad(a, tempfile(), as_csc = "X", as_dense = "X")))
+    with_options(list(anndataoom.threads = 0), cat(error_of(qc_metrics(a))))
+    with_options(list(anndataoom.threads = "many"), cat(error_of(qc_metrics(a))))
+    with_options(list(anndataoom.memory = -5), cat(error_of(qc_metrics(a))))
+    with_options(list(anndataoom.max_bytes = "all"), cat(error_of(as.matrix(bare))))
+    with_options(list(anndataoom.max_bytes = 100), cat(error_of(as.matrix(bare))))
   })
 })
 

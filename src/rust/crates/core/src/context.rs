@@ -2,6 +2,8 @@
 
 use crate::error::{Error, Result};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{sync_channel, RecvTimeoutError};
+use std::time::{Duration, Instant};
 
 /// Default working memory of a streaming pass, in bytes (256 MiB).
 pub const DEFAULT_MEMORY: usize = 256 << 20;
@@ -93,6 +95,66 @@ impl Context {
     }
 }
 
+/// How often a face looks for Ctrl-C, and how often it draws progress.
+const POLL: Duration = Duration::from_millis(50);
+const DRAW: Duration = Duration::from_millis(200);
+
+/// Runs `work` on a thread of its own while this thread keeps watch. Until the work ends, `watch` is called every 50 ms,
+/// with the share that is done when it is time to draw it; an error of its (Ctrl-C, a bar that cannot be drawn) stops the
+/// work and is what the call gives, once the work has ended. `wait` runs the pause it is handed: a face with a lock on its
+/// interpreter lets go of it around that.
+///
+/// # Errors
+/// Outside, the first error of `watch`; inside, those of `work`, which go first when `work` failed of itself, and
+/// [`Error::Internal`] for a panic.
+pub fn watched<T: Send, E>(
+    ctx: &Context,
+    work: impl FnOnce(&Context) -> Result<T> + Send,
+    wait: impl Fn(&mut (dyn FnMut() + Send)),
+    mut watch: impl FnMut(Option<f64>) -> std::result::Result<(), E>,
+) -> std::result::Result<Result<T>, E> {
+    std::thread::scope(|scope| {
+        let (sender, mut receiver) = sync_channel(1);
+        let spawned = std::thread::Builder::new().name("anndataoom".to_owned()).stack_size(16 << 20).spawn_scoped(
+            scope,
+            // The receiver outlives the worker: sending cannot fail.
+            move || drop(sender.send(guard(|| work(ctx)))),
+        );
+        if let Err(e) = spawned {
+            return Ok(Err(Error::Internal(format!("cannot start a thread: {e}"))));
+        }
+        let (mut stopped, mut drawn) = (None, Instant::now());
+        loop {
+            let mut outcome = Err(RecvTimeoutError::Timeout);
+            wait(&mut || {
+                // Borrowed alone, a receiver may go to the thread that waits.
+                let receiver = &mut receiver;
+                outcome = receiver.recv_timeout(POLL);
+            });
+            match outcome {
+                Ok(result) => {
+                    release_memory();
+                    return match (stopped, result) {
+                        // Work that ended before it noticed is stopped all the same: the signal was taken from the face.
+                        (Some(e), Ok(_) | Err(Error::Cancelled)) => Err(e),
+                        (_, result) => Ok(result),
+                    };
+                }
+                Err(RecvTimeoutError::Disconnected) => return Ok(Err(Error::Internal("a worker vanished".to_owned()))),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            let due = stopped.is_none() && drawn.elapsed() >= DRAW;
+            if due {
+                drawn = Instant::now();
+            }
+            if let Err(e) = watch(due.then(|| ctx.monitor.fraction())) {
+                ctx.monitor.cancel();
+                stopped.get_or_insert(e);
+            }
+        }
+    })
+}
+
 /// Gives freed memory back to the operating system. glibc keeps what worker threads have freed, tens of megabytes for each,
 /// until a thread like them comes again; called when a verb has ended, and where a large step inside one has. Elsewhere it does nothing.
 pub fn release_memory() {
@@ -119,4 +181,57 @@ pub fn guard<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
             .unwrap_or("panic");
         Err(Error::Internal(text.to_owned()))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn until_cancelled(ctx: &Context) -> Result<()> {
+        loop {
+            ctx.monitor.check()?;
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn the_watch_stops_the_work_with_its_own_error() {
+        let fails = |drawing: Option<f64>| drawing.map_or(Ok(()), |_| Err("no terminal"));
+        let ctx = Context::default();
+        assert_eq!(watched(&ctx, until_cancelled, |pause| pause(), fails).unwrap_err(), "no terminal");
+
+        // Only the first error counts, and nothing is drawn after it.
+        let ctx = Context::default();
+        let mut calls = 0;
+        let found = watched(
+            &ctx,
+            |ctx| {
+                let ended = until_cancelled(ctx);
+                std::thread::sleep(4 * DRAW);
+                ended
+            },
+            |pause| pause(),
+            |drawing| {
+                calls += 1;
+                assert!(calls == 1 || drawing.is_none());
+                Err(calls)
+            },
+        );
+        assert_eq!(found.unwrap_err(), 1);
+        assert!(calls > 4);
+    }
+
+    #[test]
+    fn the_work_keeps_its_result_and_its_error() {
+        let ctx = Context::default();
+        let quiet = |_: Option<f64>| Ok::<(), ()>(());
+        assert_eq!(watched(&ctx, |_| Ok(7), |pause| pause(), quiet).unwrap().unwrap(), 7);
+        let failed = watched(&ctx, |_| Err::<(), _>(Error::Numerical("no".to_owned())), |pause| pause(), quiet);
+        assert_eq!(failed.unwrap().unwrap_err().to_string(), "no");
+        let fails = |_: Option<f64>| Err::<(), _>("stop");
+        let disk = |ctx: &Context| until_cancelled(ctx).map_err(|_| Error::State("disk full".to_owned()));
+        assert_eq!(watched(&ctx, disk, |pause| pause(), fails).unwrap().unwrap_err().to_string(), "disk full");
+        let ended = watched(&Context::default(), until_cancelled, |pause| pause(), fails);
+        assert_eq!(ended.unwrap_err(), "stop");
+    }
 }

@@ -151,6 +151,15 @@ pub enum Error {
     #[error("{0}")]
     Numerical(String),
 
+    /// What draws progress failed, and the work was stopped.
+    #[error("the progress bar failed, and the work was stopped: {message}{hint}")]
+    Progress {
+        /// Its own words.
+        message: String,
+        /// Empty, or a sentence that starts with "; ".
+        hint: &'static str,
+    },
+
     /// The user asked to stop.
     #[error("interrupted")]
     Cancelled,
@@ -177,6 +186,7 @@ impl Error {
             Error::State(_) => "state",
             Error::Memory { .. } => "memory",
             Error::Numerical(_) => "numerical",
+            Error::Progress { .. } => "progress",
             Error::Cancelled => "cancelled",
             Error::Internal(_) => "internal",
         }

@@ -16,7 +16,9 @@ pub(crate) fn to_py_err(error: Error) -> PyErr {
         Error::Memory { .. } => PyMemoryError::new_err(text),
         Error::Unsupported { .. } => PyNotImplementedError::new_err(text),
         Error::Cancelled => PyKeyboardInterrupt::new_err("interrupted"),
-        Error::State(_) | Error::Numerical(_) | Error::Internal(_) => PyRuntimeError::new_err(text),
+        Error::State(_) | Error::Numerical(_) | Error::Progress { .. } | Error::Internal(_) => {
+            PyRuntimeError::new_err(text)
+        }
         _ => PyValueError::new_err(text),
     }
 }

@@ -9,6 +9,9 @@ use pyo3::prelude::*;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+/// X, the elements of each slot, and `raw`: its X, its var and its varm.
+type Tree = (Option<String>, Vec<(&'static str, Entries)>, Option<(String, String, Entries)>);
+
 /// An open file. Whatever was made from it keeps it open.
 #[pyclass(frozen)]
 pub(crate) struct File(pub(crate) Arc<Store>);
@@ -41,7 +44,7 @@ impl File {
     }
 
     /// What an h5ad file holds: X, {slot: [(key, path)]}, (X, var, [(key, path)]) of raw.
-    fn tree(&self) -> PyResult<(Option<String>, Vec<(&'static str, Entries)>, Option<(String, String, Entries)>)> {
+    fn tree(&self) -> PyResult<Tree> {
         let tree = quick(|| element::tree(&self.0))?;
         Ok((tree.x, tree.slots, tree.raw.map(|r| (r.x, r.var, r.varm))))
     }

@@ -1,11 +1,10 @@
 //! Long calls: the work runs on a thread of its own while R's thread watches for Ctrl-C and draws progress.
 
 use crate::args::Args;
-use anndataoom_core::context::{guard, release_memory};
+use crate::reply::r_error;
+use anndataoom_core::context::watched;
 use anndataoom_core::{Context, Error, Result};
 use extendr_api::prelude::*;
-use std::sync::mpsc::{sync_channel, RecvTimeoutError};
-use std::time::{Duration, Instant};
 
 extern "C" {
     fn R_ToplevelExec(fun: extern "C" fn(*mut std::ffi::c_void), data: *mut std::ffi::c_void) -> i32;
@@ -23,50 +22,31 @@ fn interrupted() -> bool {
     unsafe { R_ToplevelExec(check_interrupt, std::ptr::null_mut()) == 0 }
 }
 
-const POLL: Duration = Duration::from_millis(50);
-const DRAW: Duration = Duration::from_millis(200);
+/// Calls `draw`, which R's `careful()` made: `NULL`, the text of an error, or `FALSE` for Ctrl-C meanwhile.
+fn show(draw: &Function, fraction: f64) -> Result<()> {
+    let reply = draw.call(pairlist!(fraction)).map_err(r_error)?;
+    match (reply.as_str(), reply.as_bool()) {
+        (Some(message), _) => Err(Error::Progress {
+            message: message.to_owned(),
+            hint: "; options(anndataoom.progress = FALSE) works without one",
+        }),
+        (None, Some(false)) => Err(Error::Cancelled),
+        _ => Ok(()),
+    }
+}
 
 /// Runs `work` with threads and memory from `args`; `args$progress`, an R function of one number (0 to 1), is called
 /// a few times a second. No R object may enter `work`.
 ///
 /// # Errors
-/// Those of `work`; [`Error::Cancelled`] after Ctrl-C.
+/// Those of `work`; [`Error::Cancelled`] after Ctrl-C; [`Error::Progress`] when progress cannot be drawn.
 pub(crate) fn run<T: Send>(args: &Args, work: impl FnOnce(&Context) -> Result<T> + Send) -> Result<T> {
     let ctx = args.context()?;
     let progress: Option<Function> = args.get("progress").and_then(|f| f.as_function());
-    std::thread::scope(|scope| {
-        let (sender, receiver) = sync_channel(1);
-        let worker = ctx.clone();
-        std::thread::Builder::new()
-            .name("anndataoom".to_owned())
-            .stack_size(16 << 20)
-            .spawn_scoped(scope, move || {
-                // The receiver outlives the worker: sending cannot fail.
-                let _ = sender.send(guard(|| work(&worker)));
-            })
-            .map_err(|e| Error::Internal(format!("cannot start a thread: {e}")))?;
-        let mut drawn = Instant::now();
-        let mut stopped = false;
-        loop {
-            match receiver.recv_timeout(POLL) {
-                Ok(result) => {
-                    release_memory();
-                    // Work that ended before it noticed is stopped all the same: the signal was taken from R.
-                    return if stopped { result.and(Err(Error::Cancelled)) } else { result };
-                }
-                Err(RecvTimeoutError::Disconnected) => return Err(Error::Internal("a worker vanished".to_owned())),
-                Err(RecvTimeoutError::Timeout) => {}
-            }
-            if interrupted() {
-                stopped = true;
-                ctx.monitor.cancel();
-            }
-            if let (Some(draw), true) = (&progress, drawn.elapsed() >= DRAW) {
-                if draw.call(pairlist!(ctx.monitor.fraction())).is_err() {
-                    ctx.monitor.cancel();
-                }
-                drawn = Instant::now();
-            }
-        }
-    })
+    let watch = |fraction: Option<f64>| match (&progress, fraction) {
+        _ if interrupted() => Err(Error::Cancelled),
+        (Some(draw), Some(fraction)) => show(draw, fraction),
+        _ => Ok(()),
+    };
+    watched(&ctx, work, |pause| pause(), watch)?
 }

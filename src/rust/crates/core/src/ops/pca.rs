@@ -291,7 +291,7 @@ fn exact(
         }
     }
     let matrix = faer::MatMut::from_column_major_slice_mut(&mut products, p, p);
-    let (values, loadings) = ctx.install(|| eigen::leading_eigenpairs(matrix, k, EIGEN_PARTS))?;
+    let (values, loadings) = ctx.install(|| eigen::leading_eigenpairs(matrix, k, EIGEN_PARTS, &ctx.monitor))?;
     Ok(Spectrum { values, loadings, mean, base, shift, total, passes: 1, residual: None })
 }
 

@@ -105,10 +105,8 @@ pub fn umap(connectivities: &CsMatI<f32, u32, usize>, params: &UmapParams, ctx: 
     let (a, b) = match (params.a, params.b) {
         (Some(a), Some(b)) => (a, b),
         (None, None) => find_ab_params(params.spread, params.min_dist)?,
-        (a, b) => {
-            let found = format!("a = {a:?}, b = {b:?}");
-            return Err(Error::parameter("a, b", "both or neither", found));
-        }
+        (Some(a), None) => return Err(Error::parameter("a, b", "both or neither", format!("a = {a} alone"))),
+        (None, Some(b)) => return Err(Error::parameter("a, b", "both or neither", format!("b = {b} alone"))),
     };
     ctx.install(|| {
         let renumbered = Renumbered::new(check(connectivities, "umap", &ctx.monitor)?, &ctx.monitor)?;

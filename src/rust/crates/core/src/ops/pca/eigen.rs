@@ -4,6 +4,7 @@
 //! iteration with orthogonalisation (Peters & Wilkinson 1971), which needs no second matrix; those of a large share, and
 //! those on which the iteration does not settle, by divide and conquer.
 
+use crate::context::Monitor;
 use crate::error::{Error, Result};
 use crate::random::Stream;
 use faer::diag::Diag;
@@ -23,11 +24,18 @@ const FEW: usize = 4;
 
 /// The `k` largest eigenvalues, descending, and their eigenvectors as a row-major `p x k` matrix. Only the lower
 /// triangle of `a` is read; it is overwritten. Work is cut into `parts` tasks for the pool this is called in: a fixed
-/// number, because faer's sums, and with them the bits, depend on it (and not on the threads that run them).
+/// number, because faer's sums, and with them the bits, depend on it (and not on the threads that run them). The
+/// reduction, most of the time, is one call of faer's that nothing stops; the steps around it are between checks.
 ///
 /// # Errors
-/// [`Error::Numerical`] when the decomposition fails.
-pub(super) fn leading_eigenpairs(mut a: MatMut<'_, f64>, k: usize, parts: usize) -> Result<(Vec<f64>, Vec<f64>)> {
+/// [`Error::Numerical`] when the decomposition fails; [`Error::Cancelled`].
+pub(super) fn leading_eigenpairs(
+    mut a: MatMut<'_, f64>,
+    k: usize,
+    parts: usize,
+    monitor: &Monitor,
+) -> Result<(Vec<f64>, Vec<f64>)> {
+    monitor.check()?;
     let p = a.nrows();
     let par = if parts > 1 { Par::rayon(parts) } else { Par::Seq };
     let width = recommended_block_size::<f64>(p, p);
@@ -38,7 +46,9 @@ pub(super) fn leading_eigenpairs(mut a: MatMut<'_, f64>, k: usize, parts: usize)
     }
     let t =
         Tridiagonal { diagonal: (0..p).map(|i| a[(i, i)]).collect(), below: (1..p).map(|i| a[(i, i - 1)]).collect() };
-    let (values, mut vectors) = t.leading(k, par)?;
+    monitor.check()?;
+    let (values, mut vectors) = t.leading(k, par, monitor)?;
+    monitor.check()?;
     if p > 1 {
         let scratch = apply_block_householder_sequence_on_the_left_in_place_scratch::<f64>(p - 1, width, k);
         let mut memory = buffer(scratch)?;
@@ -70,13 +80,15 @@ struct Tridiagonal {
 
 impl Tridiagonal {
     /// The `k` largest eigenvalues, descending, and their vectors as columns.
-    fn leading(&self, k: usize, par: Par) -> Result<(Vec<f64>, Mat<f64>)> {
+    fn leading(&self, k: usize, par: Par, monitor: &Monitor) -> Result<(Vec<f64>, Mat<f64>)> {
         let p = self.diagonal.len();
         if k * FEW <= p {
             let values: Vec<f64> = self.decompose(None, par)?.into_iter().rev().take(k).collect();
+            monitor.check()?;
             if let Some(vectors) = self.inverse_iteration(&values) {
                 return Ok((values, vectors));
             }
+            monitor.check()?;
         }
         let mut vectors = Mat::<f64>::zeros(p, p);
         let values = self.decompose(Some(vectors.as_mut()), par)?;
@@ -231,7 +243,7 @@ mod tests {
     /// `A v = l v`, orthonormal, and the values of faer's own decomposition.
     fn check(a: &Mat<f64>, k: usize) {
         let p = a.nrows();
-        let (values, v) = leading_eigenpairs(a.clone().as_mut(), k, 1).unwrap();
+        let (values, v) = leading_eigenpairs(a.clone().as_mut(), k, 1, &Monitor::default()).unwrap();
         let expected = a.self_adjoint_eigenvalues(faer::Side::Lower).unwrap();
         let scale = expected.iter().fold(1e-300_f64, |m, x| m.max(x.abs()));
         for c in 0..k {

@@ -8,6 +8,7 @@
 
 use super::eigen::leading_eigenpairs;
 use super::multiply::Multiply;
+use crate::context::Monitor;
 use crate::error::Result;
 use crate::random::Stream;
 use faer::linalg::matmul::matmul;
@@ -79,8 +80,9 @@ fn within(p: usize, k: usize, most: usize, mut apply: impl FnMut(&Mat<f64>) -> R
         let full = used + width > most;
         let wanted = if full { keep.min(used) } else { k };
         if used >= k {
-            let (values, vectors) =
-                leading_eigenpairs(small.submatrix(0, 0, used, used).to_owned().as_mut(), wanted, 1)?;
+            // Small: nobody waits for it.
+            let mut projected = small.submatrix(0, 0, used, used).to_owned();
+            let (values, vectors) = leading_eigenpairs(projected.as_mut(), wanted, 1, &Monitor::default())?;
             let residual = (0..k).map(|i| {
                 let tail = |c: usize| vectors[(last + c) * wanted + i];
                 let norm2: f64 = (0..r.nrows())

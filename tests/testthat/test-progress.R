@@ -1,0 +1,47 @@
+# What draws progress is R code that may fail while Rust works.
+drawn_by <- function(draw, expr) {
+  namespace <- asNamespace("anndataoom")
+  kept <- get("progress_bar", namespace)
+  swap <- function(f) {
+    unlockBinding("progress_bar", namespace)
+    assign("progress_bar", f, namespace)
+    lockBinding("progress_bar", namespace)
+  }
+  swap(function(label) list(draw = draw, close = function() NULL))
+  on.exit(swap(kept))
+  expr
+}
+
+test_that("a progress bar that fails stops the work and says why", {
+  skip_on_cran()
+  a <- as_object(small_twin())
+  a <- neighbors(a, use_rep = "X_pca", n_neighbors = 5)
+  # Would run for minutes.
+  endless <- quote(umap(a, maxiter = 1e9))
+  calls <- 0
+  fails <- function(fraction) {
+    calls <<- calls + 1
+    stop("no room for %s on this terminal")
+  }
+  expect_snapshot(cat(error_of(drawn_by(fails, eval(endless)))))
+  expect_identical(calls, 1)
+  caught <- tryCatch(drawn_by(fails, eval(endless)), condition = class)
+  expect_identical(caught, c("anndataoom_error_progress", "anndataoom_error", "error", "condition"))
+
+  # Ctrl-C while it draws is Ctrl-C.
+  stopped <- function(fraction) stop(structure(class = c("interrupt", "condition"), list(message = "", call = NULL)))
+  expect_match(drawn_by(stopped, error_of(eval(endless))), "<cancelled> interrupted")
+
+  # What it draws, and a warning of its, do not matter.
+  enough <- 0
+  draws <- function(fraction) {
+    enough <<- enough + 1
+    warning("narrow")
+    "drawn"
+  }
+  folder <- tempfile()
+  dir.create(folder)
+  on.exit(unlink(folder, recursive = TRUE))
+  suppressWarnings(drawn_by(draws, simulate_h5ad(file.path(folder, "sim.h5ad"), 20000, 4000, density = 0.2)))
+  expect_gt(enough, 0)
+})
