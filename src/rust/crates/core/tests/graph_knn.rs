@@ -179,6 +179,21 @@ fn ivf_recalls_what_was_asked_for() {
     }
 }
 
+/// Tight groups with a few points far around each: beside these, all of a group has the same byte in every coordinate.
+#[test]
+fn ivf_keeps_its_recall_where_lists_are_uneven() {
+    let noise = uniform(30_000, 5, 3);
+    let points = Array2::from_shape_fn((30_000, 5), |(i, j)| {
+        let centre = ((i % 60 * 7 + j * 13) % 61) as f32 * 0.5;
+        let spread = if i % 51 == 0 { 8.0 } else { 0.1 };
+        centre + spread * (noise[[i, j]] - 0.5)
+    });
+    let truth = exact(points.view(), 15, Metric::Euclidean);
+    let found = run(points.view(), 15, Metric::Euclidean, Method::Ivf, 2);
+    assert!(found.recall.unwrap() >= 0.99, "{:?}", found.recall);
+    assert!(recall(&found.knn, &truth) >= 0.99, "{}", recall(&found.knn, &truth));
+}
+
 #[test]
 fn same_bits_for_any_number_of_threads() {
     let x = clustered(25_000, 16, 9, 12);

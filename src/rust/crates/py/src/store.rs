@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// X, the elements of each slot, and `raw`: its X, its var and its varm.
+/// X, (key, path) of every slot, and of raw X, var and (key, path) of its varm.
 type Tree = (Option<String>, Vec<(&'static str, Entries)>, Option<(String, String, Entries)>);
 
 /// An open file. Whatever was made from it keeps it open.
@@ -43,7 +43,7 @@ impl File {
         quick(|| Ok(self.0.exists(path)))
     }
 
-    /// What an h5ad file holds: X, {slot: [(key, path)]}, (X, var, [(key, path)]) of raw.
+    /// What an h5ad file holds.
     fn tree(&self) -> PyResult<Tree> {
         let tree = quick(|| element::tree(&self.0))?;
         Ok((tree.x, tree.slots, tree.raw.map(|r| (r.x, r.var, r.varm))))

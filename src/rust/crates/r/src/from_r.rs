@@ -67,7 +67,7 @@ fn unknown(name: &str, found: &str) -> Error {
 /// [`Error::Shape`] when a name is missing, empty or repeated; those of [`from_r`].
 pub(crate) fn named_items(x: &Robj, name: &str, place: Place) -> Result<Vec<(String, Value)>> {
     let list = x.as_list().ok_or_else(|| unknown(name, "something else"))?;
-    if list.len() == 0 {
+    if list.is_empty() {
         return Ok(Vec::new());
     }
     let bad = |found: &str| Error::shape(format!("names of the list '{name}'"), "one distinct name per member", found);

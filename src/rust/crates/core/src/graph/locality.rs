@@ -4,6 +4,10 @@
 use super::symmetric::Graph;
 use crate::context::Monitor;
 use crate::error::Result;
+use rayon::prelude::*;
+
+/// Vertices per parallel task.
+const VERTICES: usize = 4096;
 
 /// A renumbered graph; vertex `v` of it is vertex `order[v]` of the original.
 pub(super) struct Renumbered {
@@ -41,15 +45,32 @@ impl Renumbered {
             }
         }
         let mut indptr = Vec::with_capacity(n + 1);
-        let mut indices = Vec::with_capacity(graph.indices.len());
-        let mut data = Vec::with_capacity(graph.data.len());
-        indptr.push(0);
-        for &vertex in &order {
-            let (columns, weights) = graph.row(vertex as usize);
-            indices.extend(columns.iter().map(|&column| number[column as usize]));
-            data.extend_from_slice(weights);
-            indptr.push(indices.len());
+        let mut end = 0;
+        indptr.push(end);
+        indptr.extend(order.iter().map(|&vertex| {
+            end += graph.row(vertex as usize).0.len();
+            end
+        }));
+        let (mut indices, mut data) = (vec![0; end], vec![0.0; end]);
+        let (mut indices_left, mut data_left) = (indices.as_mut_slice(), data.as_mut_slice());
+        let mut blocks = Vec::with_capacity(n.div_ceil(VERTICES));
+        for (vertices, ends) in order.chunks(VERTICES).zip(indptr.chunks(VERTICES)) {
+            let size = indptr[(blocks.len() * VERTICES + vertices.len()).min(n)] - ends[0];
+            let (i, rest_i) = indices_left.split_at_mut(size);
+            let (d, rest_d) = data_left.split_at_mut(size);
+            (indices_left, data_left) = (rest_i, rest_d);
+            blocks.push((vertices, i, d));
         }
+        blocks.into_par_iter().for_each(|(vertices, indices, data)| {
+            let mut at = 0;
+            for &vertex in vertices {
+                let (columns, weights) = graph.row(vertex as usize);
+                let here = at..at + columns.len();
+                at = here.end;
+                indices[here.clone()].iter_mut().zip(columns).for_each(|(to, &c)| *to = number[c as usize]);
+                data[here].copy_from_slice(weights);
+            }
+        });
         Ok(Renumbered { indptr, indices, data, order })
     }
 

@@ -2,7 +2,9 @@
 
 use crate::context::Monitor;
 use crate::error::{Error, Result};
+use rayon::prelude::*;
 use sprs::CsMatI;
+use std::ops::Range;
 
 /// How far a stored weight may be from its mirror image, relative to the larger: rounding of f32 arithmetic.
 const TOLERANCE: f32 = 1e-5;
@@ -50,36 +52,73 @@ pub(crate) fn check<'a>(
     }
     let indptr = graph.indptr().into_raw_storage();
     let view = Graph { indptr, indices: graph.indices(), data: graph.data() };
-    // Rows are visited in ascending order, so the mirror images of row j's entries turn up in the order of row j:
-    // one cursor per row finds each of them without a search.
-    let mut cursor: Vec<usize> = indptr[..rows].to_vec();
-    for row in 0..rows {
+    // Each task answers for the mirror images in some rows, which are far apart in memory: that is what takes the time.
+    let tasks = rows.div_ceil(ROWS).min(rayon::current_num_threads()).max(1);
+    let part = |t: usize| t * rows / tasks..(t + 1) * rows / tasks;
+    let broken: Vec<Option<Broken>> =
+        (0..tasks).into_par_iter().map(|t| first_broken(&view, part(t), monitor)).collect::<Result<_>>()?;
+    match broken.into_iter().flatten().min_by_key(|broken| (broken.row, broken.entry)) {
+        None => Ok(view),
+        Some(broken) => Err(broken.error(&view, operation)),
+    }
+}
+
+/// Rows that are worth a task.
+const ROWS: usize = 1 << 14;
+
+/// An entry that is no weight or has no mirror image.
+struct Broken {
+    row: usize,
+    entry: usize,
+    /// The entry that stands where its mirror image should.
+    at: usize,
+}
+
+impl Broken {
+    fn error(&self, graph: &Graph, operation: &'static str) -> Error {
+        let (col, weight) = (graph.indices[self.entry] as usize, graph.data[self.entry]);
+        if is_weight(weight) {
+            return asymmetric(graph, operation, self.row, col, self.at);
+        }
+        Error::Values {
+            element: "connectivities".into(),
+            operation,
+            expected: "finite weights >= 0",
+            found: weight.to_string(),
+            row: self.row,
+            column: col,
+        }
+    }
+}
+
+fn is_weight(weight: f32) -> bool {
+    weight >= 0.0 && weight.is_finite()
+}
+
+/// The first entry in these columns that is broken. Rows are visited in ascending order, so the mirror images of row j's
+/// entries turn up in the order of row j: one cursor per row finds each of them without a search.
+fn first_broken(graph: &Graph, columns: Range<usize>, monitor: &Monitor) -> Result<Option<Broken>> {
+    let Graph { indptr, indices, data } = *graph;
+    let mut cursor: Vec<usize> = indptr[columns.clone()].to_vec();
+    for row in 0..graph.n_vertices() {
         if row % 4096 == 0 {
             monitor.check()?;
         }
-        for (&column, &weight) in view.row(row).0.iter().zip(view.row(row).1) {
-            let col = column as usize;
-            if !(weight >= 0.0 && weight.is_finite()) {
-                return Err(Error::Values {
-                    element: "connectivities".into(),
-                    operation,
-                    expected: "finite weights >= 0",
-                    found: weight.to_string(),
-                    row,
-                    column: col,
-                });
-            }
-            let at = cursor[col];
-            if !(at < indptr[col + 1]
-                && view.indices[at] as usize == row
-                && (view.data[at] - weight).abs() <= TOLERANCE * weight.max(view.data[at]))
+        for entry in indptr[row]..indptr[row + 1] {
+            let (col, weight) = (indices[entry] as usize, data[entry]);
+            let Some(cursor) = col.checked_sub(columns.start).and_then(|c| cursor.get_mut(c)) else { continue };
+            let at = *cursor;
+            if !(is_weight(weight)
+                && at < indptr[col + 1]
+                && indices[at] as usize == row
+                && (data[at] - weight).abs() <= TOLERANCE * weight.max(data[at]))
             {
-                return Err(asymmetric(&view, operation, row, col, at));
+                return Ok(Some(Broken { row, entry, at }));
             }
-            cursor[col] += 1;
+            *cursor += 1;
         }
     }
-    Ok(view)
+    Ok(None)
 }
 
 /// Names the entry that has no equal mirror image: either (row, col), or the one the cursor of row `col` stands on.

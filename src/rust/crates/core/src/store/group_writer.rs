@@ -1,9 +1,9 @@
 //! Groups, datasets and attributes of a file being written.
 
 use super::datatype::{self, Item};
-use super::{fault, Store, Writer};
+use super::Writer;
 use crate::error::{Error, Result};
-use hdf5::plist::{DatasetCreate, GroupCreate, ObjectCopy};
+use hdf5::plist::{DatasetCreate, GroupCreate};
 use hdf5::{from_id, h5call, Dataspace, Datatype, Location};
 use hdf5_sys::h5a::{H5Acreate2, H5Awrite};
 use hdf5_sys::h5d::{H5Dcreate2, H5Dwrite};
@@ -161,22 +161,6 @@ impl<'w> GroupWriter<'w> {
         Ok(DatasetWriter { writer: self.writer, dataset, path: self.join(key) })
     }
 
-    /// Copies the group or dataset at `path` of an open file verbatim, attributes and compression included.
-    ///
-    /// # Errors
-    /// [`Error::Missing`] for the source, [`Error::Io`] for the target.
-    pub fn copy(&self, key: &str, from: &std::sync::Arc<Store>, path: &str) -> Result<()> {
-        let node = from.node(path)?;
-        self.new_name(key)?;
-        let copy = || -> hdf5::Result<()> {
-            // Links would lead nowhere in the new file: what they lead to is copied.
-            let plist = ObjectCopy::build().expand_soft_links(true).expand_ext_links(true).finish()?;
-            let link = utf8_link()?;
-            node.location().copy_to_with_props(&self.group, key, Some(&plist), Some(&link))
-        };
-        copy().map_err(|e| if fault::is_write(&e) { self.writer.fault(&e) } else { node.damaged(&e) })
-    }
-
     /// Whether `key` is taken.
     pub fn exists(&self, key: &str) -> bool {
         self.group.link_exists(key)
@@ -190,7 +174,7 @@ impl<'w> GroupWriter<'w> {
         }
     }
 
-    fn new_name(&self, key: &str) -> Result<CString> {
+    pub(super) fn new_name(&self, key: &str) -> Result<CString> {
         let place = if self.path.is_empty() { "/" } else { &self.path };
         let bad = |expected: &str| Error::parameter("key", format!("{expected} (in '{place}')"), format!("'{key}'"));
         if key.is_empty() || key == "." || key == ".." {
@@ -438,7 +422,7 @@ fn choose_chunk(shape: &[usize], item: usize) -> Vec<usize> {
 }
 
 /// Names are marked as UTF-8, as h5py does.
-fn utf8_link() -> hdf5::Result<hdf5::plist::LinkCreate> {
+pub(super) fn utf8_link() -> hdf5::Result<hdf5::plist::LinkCreate> {
     hdf5::plist::LinkCreate::build().char_encoding(hdf5::plist::link_create::CharEncoding::Utf8).finish()
 }
 

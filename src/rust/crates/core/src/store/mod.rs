@@ -5,6 +5,7 @@
 //! [`DatasetWriter`] fill it, [`Writer::commit`] puts it in place. Saving into a file that stays is `update`'s.
 
 mod attribute;
+mod copy;
 pub(crate) mod datatype;
 mod fault;
 pub(crate) mod filter;

@@ -15,6 +15,8 @@ use rayon::prelude::*;
 const QUERIES: usize = 128;
 /// Rows per product: 128 x 1024 scores of 4 bytes stay in a second-level cache.
 const ROWS: usize = 1024;
+/// Points mapped together where not all are.
+const PART: usize = 1 << 16;
 /// Candidates kept beyond those asked for, so that a few ties within the error of f32 do not need a second look.
 const SPARE: usize = 16;
 
@@ -82,14 +84,14 @@ pub(super) fn neighbours(
                 for (query, ((&id, (indices, distances)), &square)) in
                     ids.iter().zip(outputs).zip(squares.iter()).enumerate()
                 {
-                    let most = k - usize::from(table.holds(id));
+                    let most = k - usize::from(table.runs.holds(id));
                     if !refine(points, table, id, square, candidates.of(query), most, found) {
                         ctx.monitor.check()?;
                         scan(points, table, id, most, found);
                     }
                     let to = offset..offset + k;
                     if let (Some(indices), Some(distances)) = (indices.get_mut(to.clone()), distances.get_mut(to)) {
-                        write_row(points, table.holds(id).then_some(id), found, indices, distances);
+                        write_row(points, table.runs.holds(id).then_some(id), found, indices, distances);
                     }
                 }
                 ctx.monitor.advance(ids.len() as u64);
@@ -112,13 +114,37 @@ pub(super) fn of_sample(
     Ok((indices, distances))
 }
 
+/// [`of_sample`] among the points `ids`, of which only a part is mapped at a time.
+pub(super) fn of_sample_in_parts(
+    points: &Points,
+    ids: impl Iterator<Item = u32>,
+    sample: &[u32],
+    k: usize,
+    ctx: &Context,
+) -> Result<(Vec<u32>, Vec<f32>)> {
+    let mut best: Vec<Vec<(bool, f32, u32)>> = vec![Vec::new(); sample.len()];
+    let mut ids = ids.peekable();
+    while ids.peek().is_some() {
+        let part: Vec<u32> = ids.by_ref().take(PART).collect();
+        let most = k.min(part.len());
+        let (indices, distances) = of_sample(points, &points.part(&part), sample, most, ctx)?;
+        let found = indices.chunks_exact(most).zip(distances.chunks_exact(most));
+        for ((best, &own), (indices, distances)) in best.iter_mut().zip(sample).zip(found) {
+            best.extend(indices.iter().zip(distances).map(|(&id, &distance)| (id != own, distance, id)));
+            best.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)).then(a.2.cmp(&b.2)));
+            best.truncate(k);
+        }
+    }
+    Ok(best.iter().flatten().map(|&(_, distance, id)| (id, distance)).unzip())
+}
+
 /// Leaves the candidates of some points, and their squared lengths, in `scratch`.
 fn search_block(points: &Points, table: &Table, ids: &[u32], scratch: &mut Scratch, ctx: &Context) -> Result<()> {
     let Scratch { candidates, queries, squares, names, .. } = scratch;
     points.write_queries(ids, queries, squares);
     candidates.clear();
-    for run in 0..table.n_runs() {
-        let (from, to) = table.run(run);
+    for run in 0..table.runs.n_runs() {
+        let (from, to) = table.runs.run(run);
         for from in (from..to).step_by(ROWS) {
             ctx.monitor.check()?;
             table.panels.offer(from, (from + ROWS).min(to), queries, names, candidates);

@@ -6,11 +6,13 @@
 //! t r. With t = 1 nothing is missed. In many dimensions a much smaller t misses next to nothing: t is the smallest
 //! for which the neighbours of a random sample of points, found by exact search, are recalled as often as asked.
 //!
+//! Lists are scanned in bytes (`codes`). Where too much of the sample gets lost by that, they are scanned in f32.
+//!
 //! Large t means all lists, so any recall can be reached. Looking at the neighbours of neighbours instead of more lists
 //! (NN-descent) was tried and dropped: within isotropic clouds of 50 dimensions it is slower and stops below 0.9.
 
 use super::exact::Output;
-use super::lists::{answer, build, group, home, search_home, Groups, Index, Scratch};
+use super::lists::{answer, build, group, home, search_home, Groups, Index, Rows, Scratch};
 use super::points::Points;
 use super::random::Random;
 use super::{exact, Knn, KnnParams, KnnResult, Method};
@@ -19,7 +21,7 @@ use crate::error::Result;
 use rayon::prelude::*;
 
 /// Lists per square root of the number of points.
-const LISTS: f64 = 1.5;
+const LISTS: f64 = 0.75;
 /// Points whose recall is measured.
 const SAMPLE: usize = 512;
 /// Lists whose results are gathered before they are stored.
@@ -33,7 +35,7 @@ struct Asking<'a> {
 
 impl Asking<'_> {
     fn of(&self, list: usize) -> &[u32] {
-        self.others.map_or_else(|| self.index.table.members(list), |others| others.of(list))
+        self.others.map_or_else(|| self.index.runs.members(list), |others| others.of(list))
     }
 }
 
@@ -72,17 +74,22 @@ pub(super) fn among(
     let n = points.n;
     let searched = ids.map_or(n, <[u32]>::len);
     let n_lists = (((searched as f64).sqrt() * LISTS) as usize).clamp(1, searched);
-    let index = build(points, ids, n_lists, params.seed, ctx)?;
+    let mut index = build(points, ids, n_lists, params.seed, ctx)?;
     let others = ids.map(|_| group(points, None, &index.centroids, ctx)).transpose()?;
-    let asking = Asking { index: &index, others: others.as_ref() };
     let sample = Random::new(params.seed, 1).sample(n, SAMPLE);
-    let (truth_indices, truth) = exact::of_sample(points, &index.table, &sample, k, ctx)?;
-    let needed = needed_tightness(points, &index, &asking, &sample, &truth_indices, k, ctx)?;
-    let probes = pass(points, &index, &asking, k, tightness(&needed, params.recall), output, ctx)?;
+    let truth = exact::of_sample_in_parts(points, index.runs.points(), &sample, k, ctx)?;
+    let truth = Truth { sample: &sample, indices: &truth.0, distances: &truth.1 };
+    let mut tight = enough(points, &index, others.as_ref(), &truth, k, params.recall, ctx)?;
+    if matches!(index.rows, Rows::Bytes(_)) && tight.1 < params.recall {
+        index.rows = Rows::Floats(points.panels(&index.runs));
+        tight = enough(points, &index, others.as_ref(), &truth, k, params.recall, ctx)?;
+    }
+    let asking = Asking { index: &index, others: others.as_ref() };
+    let probes = pass(points, &index, &asking, k, tight.0, output, ctx)?;
     Ok(Report {
         n_lists: index.centroids.n,
         nprobe: probes as f64 / n as f64,
-        recall: measured_recall(&sample, &truth, output, k),
+        recall: measured_recall(&sample, truth.distances, output, k),
     })
 }
 
@@ -148,40 +155,66 @@ fn list_of<'a>(n: usize, n_lists: usize, members: impl Fn(usize) -> &'a [u32]) -
     list_of
 }
 
-/// For each query of the sample and each of its true neighbours, the smallest tightness that finds it.
-fn needed_tightness(
+/// The true neighbours of a sample of points, `k` a point.
+struct Truth<'a> {
+    sample: &'a [u32],
+    indices: &'a [u32],
+    distances: &'a [f32],
+}
+
+/// The tightness with which the sample's neighbours are in lists looked into as often as asked, and the share of them
+/// that is found with it.
+fn enough(
     points: &Points,
     index: &Index,
-    asking: &Asking<'_>,
-    sample: &[u32],
-    truth: &[u32],
+    others: Option<&Groups>,
+    truth: &Truth<'_>,
     k: usize,
+    recall: f64,
     ctx: &Context,
-) -> Result<Vec<Vec<f32>>> {
+) -> Result<(f32, f64)> {
     let n = index.centroids.n;
+    let asking = Asking { index, others };
     let homes = list_of(points.n, n, |c| asking.of(c));
-    let lists = list_of(points.n, n, |c| index.table.members(c));
+    let lists = list_of(points.n, n, |c| index.runs.members(c));
     let list = |lists: &[u32], id: u32| lists.get(id as usize).copied().unwrap_or(0) as usize;
-    let rows = sample.par_iter().zip(truth.par_chunks_exact(k)).map_init(
+    let each =
+        || truth.sample.par_iter().zip(truth.indices.par_chunks_exact(k).zip(truth.distances.par_chunks_exact(k)));
+    let needed = each().map_init(
         || Scratch::new(points, k),
-        |scratch, (&id, truth)| {
+        |scratch, (&id, (truth, _))| {
             ctx.monitor.check()?;
-            let a = list(&homes, id);
-            let home = home(points, index, a, k, scratch);
-            let bound = search_home(points, index, &home, &[id], k, scratch);
-            let bound = bound.first().copied().unwrap_or(0.0);
-            let mut needed = vec![0.0; index.centroids.n];
-            let own = scratch.plane(a).first().copied().unwrap_or(0.0);
-            for (&c, reach) in home.order.iter().zip(&home.reach).skip(home.first) {
-                let beyond = scratch.plane(c as usize).first().map_or(0.0, |plane| plane - own);
-                if let Some(needed) = needed.get_mut(c as usize) {
-                    *needed = if beyond > 0.0 { beyond / (reach * bound) } else { 0.0 };
-                }
-            }
+            let needed = needed_tightness(points, index, list(&homes, id), id, k, scratch);
             Ok(truth.iter().map(|&id| needed.get(list(&lists, id)).copied().unwrap_or(0.0)).collect())
         },
     );
-    rows.collect()
+    let tight = tightness(&needed.collect::<Result<Vec<_>>>()?, recall);
+    let found = each().map_init(
+        || Scratch::new(points, k),
+        |scratch, (&id, (_, truth))| {
+            let answer = answer(points, index, &[id], list(&homes, id), k, tight, scratch, ctx)?;
+            let last = truth.last().copied().unwrap_or(0.0);
+            Ok(answer.distances.iter().filter(|&&distance| distance <= last).count())
+        },
+    );
+    let found: usize = found.collect::<Result<Vec<_>>>()?.iter().sum();
+    Ok((tight, found as f64 / truth.indices.len().max(1) as f64))
+}
+
+/// For each list, the smallest tightness with which point `id` of list `a` looks into it.
+fn needed_tightness(points: &Points, index: &Index, a: usize, id: u32, k: usize, scratch: &mut Scratch) -> Vec<f32> {
+    let home = home(points, index, a, k, scratch);
+    let bound = search_home(points, index, &home, &[id], k, scratch);
+    let bound = bound.first().copied().unwrap_or(0.0);
+    let mut needed = vec![0.0; index.centroids.n];
+    let own = scratch.plane(a).first().copied().unwrap_or(0.0);
+    for (&c, reach) in home.order.iter().zip(&home.reach).skip(home.first) {
+        let beyond = scratch.plane(c as usize).first().map_or(0.0, |plane| plane - own);
+        if let Some(needed) = needed.get_mut(c as usize) {
+            *needed = if beyond > 0.0 { beyond / (reach * bound) } else { 0.0 };
+        }
+    }
+    needed
 }
 
 /// The smallest tightness with which the mean recall of the sample, less two standard errors, reaches `target`.

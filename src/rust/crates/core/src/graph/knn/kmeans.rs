@@ -18,6 +18,13 @@ pub(super) struct Centroids {
     pub(super) n: usize,
 }
 
+impl Centroids {
+    /// The `d` coordinates of centroid `c`.
+    pub(super) fn row(&self, c: usize, d: usize) -> &[f32] {
+        self.rows.get(c * (d + 1)..c * (d + 1) + d).unwrap_or_default()
+    }
+}
+
 /// Trains `n` centroids on `sample` (data rows in random order: the first `n` are the start) in `iterations`
 /// rounds. Sums are taken in sample order in f64, so that the result does not depend on the number of threads.
 pub(super) fn train(points: &Points, sample: &[f32], n: usize, iterations: usize, ctx: &Context) -> Result<Centroids> {

@@ -1,10 +1,11 @@
 //! The inverted file: points grouped by k-means, and queries answered list by list.
 
+use super::codes::{Codes, Queries};
 use super::kmeans::{self, Centroids};
-use super::points::{Points, Table};
+use super::points::{Points, Runs};
 use super::product::Panels;
 use super::random::Random;
-use super::select::{refine, write_row, Candidates, Neighbour};
+use super::select::{nearest, write_row, Candidates, Neighbour};
 use crate::context::Context;
 use crate::error::Result;
 use crate::graph::groups::members;
@@ -12,8 +13,10 @@ use rayon::prelude::*;
 
 /// Queries answered together.
 const QUERIES: usize = 256;
-/// Candidates kept beyond those asked for, against the error of f32.
-const SPARE: usize = 8;
+/// Candidates kept for `k` neighbours: more of them, against the error of the distances compared.
+fn kept(k: usize) -> usize {
+    k + k / 4 + 4
+}
 /// Points per list that k-means sees.
 const TRAIN: usize = 48;
 /// Rounds of k-means.
@@ -35,8 +38,49 @@ impl Groups {
 /// The points searched, by list.
 pub(super) struct Index {
     pub(super) centroids: Centroids,
-    /// List c is its run c.
-    pub(super) table: Table,
+    /// List c is run c.
+    pub(super) runs: Runs,
+    pub(super) rows: Rows,
+}
+
+/// What the points searched are compared as.
+pub(super) enum Rows {
+    /// In one byte a coordinate: fast, but lists of very unequal spread lose what is close in them.
+    Bytes(Codes),
+    /// In f32.
+    Floats(Panels),
+}
+
+impl Index {
+    /// Compares the points of list `c` with the queries that `scratch` has as wanting, and leaves candidates there.
+    fn offer(&self, c: usize, width: usize, scratch: &mut Scratch) {
+        let Scratch { candidates, queries, wanting, gathered, coded, .. } = scratch;
+        let wanted = wanting.iter().map(|&query| {
+            let query = query as usize * width;
+            queries.get(query..query + width).unwrap_or_default()
+        });
+        let (from, to) = self.runs.run(c);
+        match &self.rows {
+            Rows::Bytes(codes) => {
+                coded.clear();
+                wanted.for_each(|query| coded.push(query, self.centroids.row(c, width - 1)));
+                codes.offer(c, (from, to), coded, wanting, candidates);
+            }
+            Rows::Floats(panels) => {
+                gathered.clear();
+                wanted.for_each(|query| gathered.extend_from_slice(query));
+                panels.offer(from, to, gathered, wanting, candidates);
+            }
+        }
+    }
+
+    /// What candidates' scores lack to squared distances, for a query of this squared length.
+    fn rest(&self, square: f64) -> f64 {
+        match self.rows {
+            Rows::Bytes(_) => 0.0,
+            Rows::Floats(_) => square,
+        }
+    }
 }
 
 /// The lists as seen from one of them.
@@ -49,7 +93,10 @@ pub(super) struct Home {
     pub(super) first: usize,
 }
 
-/// Groups the points `ids` (all points where `None`) into `n_lists` lists.
+/// Coordinates up to which sums of products of bytes cannot overflow.
+const CODED: usize = 1 << 14;
+
+/// Groups the points `ids` (all points where `None`) into `n_lists` lists, coded where they can be.
 pub(super) fn build(points: &Points, ids: Option<&[u32]>, n_lists: usize, seed: u64, ctx: &Context) -> Result<Index> {
     let n = ids.map_or(points.n, <[u32]>::len);
     let mut sample = Random::new(seed, 0).sample(n, n_lists * TRAIN);
@@ -60,7 +107,14 @@ pub(super) fn build(points: &Points, ids: Option<&[u32]>, n_lists: usize, seed: 
     let centroids = kmeans::train(points, &sample, n_lists, ROUNDS, ctx)?;
     drop(sample);
     let Groups { starts, ids } = group(points, ids, &centroids, ctx)?;
-    Ok(Index { centroids, table: points.listed(ids, &starts) })
+    let runs = Runs::new(&ids, &starts, points.n);
+    drop((starts, ids));
+    let rows = if points.d <= CODED {
+        Rows::Bytes(Codes::of(points, &centroids, &runs))
+    } else {
+        Rows::Floats(points.panels(&runs))
+    };
+    Ok(Index { centroids, runs, rows })
 }
 
 /// The points `ids` (all where `None`) by nearest centroid; within a list they stay in order.
@@ -95,6 +149,7 @@ pub(super) struct Scratch {
     queries: Vec<f32>,
     squares: Vec<f64>,
     gathered: Vec<f32>,
+    coded: Queries,
     wanting: Vec<u32>,
     /// Scores of the centroids against the queries of the block: lists x queries, filled up to `stride`.
     planes: Vec<f32>,
@@ -106,10 +161,11 @@ pub(super) struct Scratch {
 impl Scratch {
     pub(super) fn new(points: &Points, k: usize) -> Self {
         Scratch {
-            candidates: Candidates::new(QUERIES, k + SPARE, points.n),
+            candidates: Candidates::new(QUERIES, kept(k), points.n),
             queries: Vec::new(),
             squares: Vec::new(),
             gathered: Vec::new(),
+            coded: Queries::default(),
             wanting: Vec::new(),
             planes: Vec::new(),
             stride: 0,
@@ -151,7 +207,7 @@ pub(super) fn home(points: &Points, index: &Index, a: usize, k: usize, scratch: 
     let mut size = 0;
     let mut first = 0;
     for &(_, c) in &by {
-        let (from, to) = index.table.run(c as usize);
+        let (from, to) = index.runs.run(c as usize);
         size += to - from;
         first += 1;
         if size >= 2 * k {
@@ -182,14 +238,12 @@ pub(super) fn search_home(
     scratch.wanting.clear();
     scratch.wanting.extend(0..ids.len() as u32);
     for &c in home.order.iter().take(home.first) {
-        let (from, to) = index.table.run(c as usize);
-        let Scratch { candidates, queries, wanting, .. } = scratch;
-        index.table.panels.offer(from, to, queries, wanting, candidates);
+        index.offer(c as usize, points.width(), scratch);
     }
     let Scratch { candidates, squares, .. } = scratch;
     let bound = |(query, &square): (usize, &f64)| {
-        let square_k = (f64::from(candidates.ranked(query, k)) + square).max(0.0) + points.slack(square);
-        square_k.sqrt() as f32
+        let square_k = (f64::from(candidates.ranked(query, k)) + index.rest(square)).max(0.0);
+        (square_k + points.slack(square)).sqrt() as f32
     };
     squares.iter().enumerate().map(bound).collect()
 }
@@ -220,34 +274,25 @@ pub(super) fn answer(
         let mut limits = search_home(points, index, &home, ids, k, scratch);
         limits.iter_mut().for_each(|limit| *limit *= tightness);
         answer.probes += (n * home.first) as u64;
-        let Scratch { candidates, queries, squares, gathered, wanting, planes, stride, found, .. } = scratch;
-        let plane = |c: usize| planes.get(c * *stride..c * *stride + n).unwrap_or_default();
-        let own = plane(a);
         for (&c, &reach) in home.order.iter().zip(&home.reach).skip(home.first) {
+            let Scratch { planes, stride, wanting, .. } = &mut *scratch;
+            let plane = |c: usize| planes.get(c * *stride..c * *stride + n).unwrap_or_default();
             wanting.clear();
-            for (query, ((&plane, &own), &limit)) in plane(c as usize).iter().zip(own).zip(&limits).enumerate() {
+            for (query, ((&plane, &own), &limit)) in (0u32..).zip(plane(c as usize).iter().zip(plane(a)).zip(&limits)) {
                 if plane - own <= limit * reach {
-                    wanting.push(query as u32);
+                    wanting.push(query);
                 }
             }
-            if wanting.is_empty() {
-                continue;
+            if !scratch.wanting.is_empty() {
+                answer.probes += scratch.wanting.len() as u64;
+                index.offer(c as usize, width, scratch);
             }
-            answer.probes += wanting.len() as u64;
-            gathered.clear();
-            for &query in wanting.iter() {
-                let query = query as usize * width;
-                gathered.extend_from_slice(queries.get(query..query + width).unwrap_or_default());
-            }
-            let (from, to) = index.table.run(c as usize);
-            index.table.panels.offer(from, to, gathered, wanting, candidates);
         }
-        for (query, ((&id, &square), (indices, distances))) in
-            ids.iter().zip(squares.iter()).zip(outputs.by_ref()).enumerate()
-        {
-            let own = index.table.holds(id).then_some(id);
+        let Scratch { candidates, found, .. } = scratch;
+        for (query, (&id, (indices, distances))) in ids.iter().zip(outputs.by_ref()).enumerate() {
+            let own = index.runs.holds(id).then_some(id);
             let most = k - usize::from(own.is_some());
-            refine(points, &index.table, id, square, candidates.of(query), most, found);
+            nearest(points, &index.runs, id, candidates.of(query).0, kept(k), most, found);
             write_row(points, own, found, indices, distances);
         }
         ctx.monitor.advance(n as u64);

@@ -10,6 +10,7 @@
 //! as given, so a pair of points has the same distance whichever method found it.
 
 mod batches;
+mod codes;
 mod exact;
 mod hnsw;
 mod ivf;

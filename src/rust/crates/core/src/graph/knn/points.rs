@@ -198,24 +198,25 @@ impl<'a> Points<'a> {
     }
 
     /// Points in runs: run c is `ids[starts[c]..starts[c + 1]]`.
-    pub(super) fn listed(&self, ids: Vec<u32>, starts: &[usize]) -> Table {
+    fn listed(&self, ids: Vec<u32>, starts: &[usize]) -> Table {
+        self.tabled(Runs::new(&ids, starts, self.n))
+    }
+
+    /// The mapped points of runs.
+    pub(super) fn tabled(&self, runs: Runs) -> Table {
+        let panels = self.panels(&runs);
+        Table { runs, panels }
+    }
+
+    /// The rows of runs.
+    pub(super) fn panels(&self, runs: &Runs) -> Panels {
         let width = self.width();
-        let mut places = vec![0];
-        for run in starts.windows(2) {
-            places.push(places.last().copied().unwrap_or(0) + (run[1] - run[0]).next_multiple_of(LANES));
-        }
-        let size = places.last().copied().unwrap_or(0);
-        let mut padded = vec![Table::NONE; size];
-        for (run, &place) in starts.windows(2).zip(&places) {
-            let from = ids.get(run[0]..run[1]).unwrap_or_default();
-            padded.get_mut(place..place + from.len()).unwrap_or_default().copy_from_slice(from);
-        }
-        let mut panels = Panels::new(size, width);
-        let each = panels.each_mut().zip(padded.chunks_exact(LANES)).collect::<Vec<_>>();
+        let mut panels = Panels::new(runs.n_rows(), width);
+        let each = panels.each_mut().zip(runs.ids.chunks_exact(LANES)).collect::<Vec<_>>();
         each.into_par_iter().with_min_len(16).for_each_init(
             || vec![0.0; LANES * width],
             |rows, (panel, ids)| {
-                let n = ids.iter().take_while(|&&id| id != Table::NONE).count();
+                let n = ids.iter().take_while(|&&id| id != Runs::NONE).count();
                 let rows = rows.get_mut(..n * width).unwrap_or_default();
                 for (row, &id) in rows.chunks_exact_mut(width).zip(ids) {
                     self.write_data(id as usize, row);
@@ -223,13 +224,7 @@ impl<'a> Points<'a> {
                 write_panel(panel, rows, width);
             },
         );
-        let mut held = Vec::new();
-        if ids.len() < self.n {
-            held = vec![false; self.n];
-            ids.iter().for_each(|&id| held.get_mut(id as usize).into_iter().for_each(|held| *held = true));
-        }
-        let sizes = starts.windows(2).map(|run| run[1] - run[0]).collect();
-        Table { panels, ids: padded, places, sizes, held }
+        panels
     }
 
     /// c such that a score computed in f32 is off by at most c (|q|² + 2 |x|²): the usual (d + 1) u for a product of d
@@ -277,9 +272,8 @@ impl<'a> Points<'a> {
     }
 }
 
-/// Mapped points in runs, each of which starts a panel; rows that fill up panels are no points.
-pub(super) struct Table {
-    pub(super) panels: Panels,
+/// Points in runs, each of which starts a panel of rows; rows that fill up panels are no points.
+pub(super) struct Runs {
     /// The point in each row.
     ids: Vec<u32>,
     /// First row of each run, and the rows in all.
@@ -290,12 +284,37 @@ pub(super) struct Table {
     held: Vec<bool>,
 }
 
-impl Table {
+impl Runs {
     /// The number of no point.
     const NONE: u32 = u32::MAX;
 
+    /// Run c is `ids[starts[c]..starts[c + 1]]`, of `n` points in all.
+    pub(super) fn new(ids: &[u32], starts: &[usize], n: usize) -> Self {
+        let mut places = vec![0];
+        for run in starts.windows(2) {
+            places.push(places.last().copied().unwrap_or(0) + (run[1] - run[0]).next_multiple_of(LANES));
+        }
+        let mut padded = vec![Runs::NONE; places.last().copied().unwrap_or(0)];
+        for (run, &place) in starts.windows(2).zip(&places) {
+            let from = ids.get(run[0]..run[1]).unwrap_or_default();
+            padded.get_mut(place..place + from.len()).unwrap_or_default().copy_from_slice(from);
+        }
+        let mut held = Vec::new();
+        if ids.len() < n {
+            held = vec![false; n];
+            ids.iter().for_each(|&id| held.get_mut(id as usize).into_iter().for_each(|held| *held = true));
+        }
+        let sizes = starts.windows(2).map(|run| run[1] - run[0]).collect();
+        Runs { ids: padded, places, sizes, held }
+    }
+
     pub(super) fn n_runs(&self) -> usize {
         self.sizes.len()
+    }
+
+    /// Rows, with those that fill up.
+    pub(super) fn n_rows(&self) -> usize {
+        self.ids.len()
     }
 
     /// Rows of run `c` that are points: from, to.
@@ -312,17 +331,23 @@ impl Table {
 
     /// All points.
     pub(super) fn points(&self) -> impl Iterator<Item = u32> + '_ {
-        self.ids.iter().copied().filter(|&id| id != Table::NONE)
+        self.ids.iter().copied().filter(|&id| id != Runs::NONE)
     }
 
     /// The point in a row.
     #[inline]
     pub(super) fn id(&self, row: usize) -> Option<u32> {
-        self.ids.get(row).copied().filter(|&id| id != Table::NONE)
+        self.ids.get(row).copied().filter(|&id| id != Runs::NONE)
     }
 
     /// Whether point `id` is in it.
     pub(super) fn holds(&self, id: u32) -> bool {
         self.held.is_empty() || self.held.get(id as usize).copied().unwrap_or(false)
     }
+}
+
+/// Mapped points in runs.
+pub(super) struct Table {
+    pub(super) runs: Runs,
+    pub(super) panels: Panels,
 }

@@ -1,6 +1,6 @@
 //! The best candidates of each query of a block, and their order by exact distance.
 
-use super::points::{Points, Table};
+use super::points::{Points, Runs, Table};
 use super::product::LANES;
 
 /// For each query of a block, the rows with the `keep` lowest scores so far.
@@ -35,10 +35,16 @@ impl Candidates {
         self.thresholds.fill(f32::INFINITY);
     }
 
+    /// The score below which rows are collected for a query.
+    #[inline(always)]
+    pub(super) fn threshold(&self, query: usize) -> f32 {
+        self.thresholds.get(query).copied().unwrap_or(f32::NEG_INFINITY)
+    }
+
     /// Offers the rows `first..first + 16` to a query.
     #[inline(always)]
     pub(super) fn offer(&mut self, query: usize, scores: &[f32; LANES], first: u32) {
-        let threshold = self.thresholds.get(query).copied().unwrap_or(f32::NEG_INFINITY);
+        let threshold = self.threshold(query);
         let below = scores.iter().fold(0u32, |any, &score| any | u32::from(score < threshold));
         if below != 0 {
             self.collect(query, scores, first);
@@ -137,7 +143,7 @@ pub(super) fn refine(
         if f64::from(score) - slack > worst {
             break;
         }
-        let Some(other) = table.id(row as usize) else { continue };
+        let Some(other) = table.runs.id(row as usize) else { continue };
         if other == id {
             continue;
         }
@@ -154,12 +160,29 @@ pub(super) fn refine(
     last < f64::from(threshold) - slack
 }
 
+/// The `most` nearest points to `id` by exact distance among the `keep` best candidates, `id` itself left out.
+pub(super) fn nearest(
+    points: &Points,
+    runs: &Runs,
+    id: u32,
+    entries: &mut [(f32, u32)],
+    keep: usize,
+    most: usize,
+    found: &mut Vec<Neighbour>,
+) {
+    shrink(entries, keep);
+    let others = entries.iter().take(keep).filter_map(|&(_, row)| runs.id(row as usize)).filter(|&other| other != id);
+    found.clear();
+    found.extend(others.map(|other| Neighbour { key: points.key(id as usize, other as usize), id: other }));
+    order(found, most);
+}
+
 /// The `most` nearest points to `id` in the table, in f64 throughout: for the rare query whose neighbours f32 cannot
 /// tell apart (many duplicates, or distances tiny beside the coordinates).
 pub(super) fn scan(points: &Points, table: &Table, id: u32, most: usize, found: &mut Vec<Neighbour>) {
     found.clear();
     let mut worst = f64::INFINITY;
-    for other in table.points().filter(|&other| other != id) {
+    for other in table.runs.points().filter(|&other| other != id) {
         let key = points.key(id as usize, other as usize);
         if key <= worst {
             found.push(Neighbour { key, id: other });

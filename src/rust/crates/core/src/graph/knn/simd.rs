@@ -72,3 +72,32 @@ twice! {
         sums.iter().sum::<f64>() + tail
     }
 }
+
+twice! {
+    /// The largest magnitude, 0 for none.
+    fn largest(values: &[f32]) -> f32 {
+        let mut lanes = [0.0f32; 8];
+        let chunks = values.chunks_exact(8);
+        let tail = chunks.remainder().iter().fold(0.0f32, |m, v| if v.abs() > m { v.abs() } else { m });
+        for chunk in chunks {
+            for (lane, value) in lanes.iter_mut().zip(chunk) {
+                *lane = if value.abs() > *lane { value.abs() } else { *lane };
+            }
+        }
+        lanes.iter().fold(tail, |m, &v| if v > m { v } else { m })
+    }
+}
+
+twice! {
+    /// Rounds `values` times `factor`, of magnitude up to 127, to whole numbers, and gives the sum of their squares.
+    fn rounded(values: &[f32], factor: f32, out: &mut [i8]) -> i32 {
+        // added to a small number, it leaves that number rounded in the lowest bits
+        const ROUND: f32 = 12_582_912.0;
+        let mut square = 0;
+        for (out, value) in out.iter_mut().zip(values) {
+            *out = (value * factor + ROUND).to_bits() as i8;
+            square += i32::from(*out) * i32::from(*out);
+        }
+        square
+    }
+}

@@ -117,7 +117,8 @@ struct Problem<'a> {
 impl<'a> Problem<'a> {
     fn new(graph: Graph<'a>, objective: Objective, resolution: f64) -> Self {
         let n = graph.n_vertices();
-        let strength: Vec<f64> = (0..n).map(|i| graph.row(i).1.iter().map(|&w| f64::from(w)).sum()).collect();
+        let strength: Vec<f64> =
+            (0..n).into_par_iter().map(|i| graph.row(i).1.iter().map(|&w| f64::from(w)).sum()).collect();
         let total: f64 = strength.iter().sum();
         match objective {
             Objective::Modularity if total > 0.0 => {

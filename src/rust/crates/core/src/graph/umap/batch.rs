@@ -15,9 +15,14 @@ use crate::context::Monitor;
 use crate::error::{Error, Result};
 use rayon::prelude::*;
 
-/// Points per parallel task, and positions in the pool they draw negative samples from.
-const POINTS: usize = 512;
+/// Positions in the pool that the points of a block draw negative samples from.
 const POOL: usize = 2048;
+
+/// Points per block, a parallel task: the more there are, the fewer pools are needed.
+fn block_size(n: usize) -> usize {
+    (n / 512).clamp(512, POOL)
+}
+
 /// Stream rounds of the pools (see `random`): far from the epochs, which name the streams of points.
 const POOLS: u64 = 1 << 41;
 /// Adam's decay rates and the guard of its denominator. Quick forgetting suits gradients this noisy.
@@ -58,6 +63,7 @@ fn run<const D: usize>(job: &Job, start: &[f32], monitor: &Monitor) -> Result<Ve
     for (to, from) in old.iter_mut().zip(start.chunks(job.dim)) {
         to[..job.dim].copy_from_slice(from);
     }
+    let points = block_size(n);
     let mut new = old.clone();
     let mut moments = vec![Moments { first: [0.0; D], second: [0.0; D] }; n];
     let (mut power_1, mut power_2) = (1.0f32, 1.0f32);
@@ -67,10 +73,10 @@ fn run<const D: usize>(job: &Job, start: &[f32], monitor: &Monitor) -> Result<Ve
         let (unbias_1, unbias_2) = (1.0 / (1.0 - power_1), 1.0 / (1.0 - power_2));
         let rate = job.rate(epoch) as f32 * unbias_1;
         let forces = Forces::new(job, epoch, &old);
-        new.par_chunks_mut(POINTS).zip(moments.par_chunks_mut(POINTS)).enumerate().try_for_each(
+        new.par_chunks_mut(points).zip(moments.par_chunks_mut(points)).enumerate().try_for_each(
             |(block, (new, moments))| {
                 monitor.check()?;
-                forces.move_points(block * POINTS, new, moments, rate, unbias_2);
+                forces.move_points(block * points, new, moments, rate, unbias_2);
                 monitor.advance(new.len() as u64);
                 Ok(())
             },
@@ -146,7 +152,7 @@ impl<'a, const D: usize> Forces<'a, D> {
         rate: f32,
         unbias_2: f32,
     ) {
-        let (pool, mut sampled) = (Pool::new(self, first / POINTS), Vec::new());
+        let (pool, mut sampled) = (Pool::new(self, first), Vec::new());
         for (k, (new, moments)) in new.iter_mut().zip(moments).enumerate() {
             let force = self.on::<L>(first + k, &pool, &mut sampled);
             for d in 0..D {
@@ -214,10 +220,10 @@ impl<'a, const D: usize> Forces<'a, D> {
 struct Pool<const D: usize>([[f32; POOL + LANES]; D]);
 
 impl<const D: usize> Pool<D> {
-    /// The pool of one block of points in one epoch.
-    fn new(forces: &Forces<D>, block: usize) -> Self {
+    /// The pool of the block that starts with point `first` in one epoch.
+    fn new(forces: &Forces<D>, first: usize) -> Self {
         let (seed, n) = (forces.job.params.seed, forces.x.len());
-        let mut stream = Stream::new(seed, POOLS + forces.epoch as u64, block as u64);
+        let mut stream = Stream::new(seed, POOLS + forces.epoch as u64, first as u64);
         let mut pool = Pool([[0.0; POOL + LANES]; D]);
         for at in (0..POOL).step_by(2) {
             let bits = stream.bits();

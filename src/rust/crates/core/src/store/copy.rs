@@ -1,0 +1,102 @@
+//! Elements that go from one file to another as they are.
+
+use super::group_writer::utf8_link;
+use super::{fault, GroupWriter, Node, Store};
+use crate::error::{Error, Result};
+use hdf5::plist::ObjectCopy;
+use hdf5::{h5call, LocationType};
+use hdf5_sys::h5::H5_ih_info_t;
+use hdf5_sys::h5o::{H5O_hdr_info_t, H5O_native_info_t, H5Oget_native_info_by_name, H5O_NATIVE_INFO_HDR};
+use hdf5_sys::h5p::H5P_DEFAULT;
+use std::ffi::CString;
+use std::sync::Arc;
+
+impl GroupWriter<'_> {
+    /// Copies the group or dataset at `path` of an open file verbatim, attributes and compression included.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] for the source, [`Error::Format`] when it is
+    /// damaged, [`Error::Io`] for the target.
+    pub fn copy(&self, key: &str, from: &Arc<Store>, path: &str) -> Result<()> {
+        let node = from.node(path)?;
+        self.new_name(key)?;
+        check_headers(&node)?;
+        let copy = || -> hdf5::Result<()> {
+            // Links would lead nowhere in the new file: what they lead to is copied.
+            let plist = ObjectCopy::build().expand_soft_links(true).expand_ext_links(true).finish()?;
+            let link = utf8_link()?;
+            node.location().copy_to_with_props(&self.group, key, Some(&plist), Some(&link))
+        };
+        copy().map_err(|e| if fault::is_write(&e) { self.writer.fault(&e) } else { node.damaged(&e) })
+    }
+}
+
+/// Header messages that only a dataset has, by their numbers in the file format: extents, fill value (old and new),
+/// external files, layout.
+const OF_DATASETS: u64 = 1 << 0x1 | 1 << 0x4 | 1 << 0x5 | 1 << 0x7 | 1 << 0x8;
+/// The message of a datatype, which no group has.
+const DATATYPE: u64 = 1 << 0x3;
+
+/// Refuses what the library copies without looking: given a group or a datatype whose damaged header has a message of a
+/// dataset, it follows a pointer that only copying a dataset sets, and the process dies.
+fn check_headers(node: &Node) -> Result<()> {
+    // Few groups make an element: looking through them is quick.
+    let mut seen = Vec::new();
+    let mut open = vec![node.clone()];
+    while let Some(node) = open.pop() {
+        let identity = node.identity()?;
+        if !node.is_group() || seen.contains(&identity) {
+            continue;
+        }
+        seen.push(identity);
+        check(&node, ".", OF_DATASETS | DATATYPE)?;
+        for key in node.keys()? {
+            // A link that leads nowhere is copied as that.
+            match node.group()?.loc_type_by_name(&key) {
+                Ok(LocationType::Group) => open.push(node.child(&key)?),
+                Ok(LocationType::NamedDatatype) => check(&node, &key, OF_DATASETS)?,
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+/// That the object `key` of a group ("." is the group itself) has no message of those kinds in its header.
+fn check(group: &Node, key: &str, never: u64) -> Result<()> {
+    let found = messages(group, key).map_err(|e| group.damaged(&e))? & never;
+    if found == 0 {
+        return Ok(());
+    }
+    let (element, what) = match key {
+        "." => (group.path().to_owned(), "group"),
+        _ => (format!("{}/{key}", group.path()), "datatype"),
+    };
+    Err(Error::Format {
+        path: group.store().path().to_owned(),
+        element,
+        expected: format!("the header of a {what}"),
+        found: format!(
+            "one with message {} of HDF5, which only others have; the file is damaged",
+            found.trailing_zeros()
+        ),
+    })
+}
+
+/// What the library writes for `H5O_native_info_t`, whose fields the bindings keep to themselves.
+#[repr(C)]
+#[derive(Default)]
+struct NativeInfo {
+    header: H5O_hdr_info_t,
+    sizes: [H5_ih_info_t; 2],
+}
+const _: () = assert!(size_of::<NativeInfo>() == size_of::<H5O_native_info_t>());
+
+/// The kinds of messages in the header of the object `key` of a group, one bit each.
+fn messages(group: &Node, key: &str) -> hdf5::Result<u64> {
+    let name = CString::new(key).map_err(|_| hdf5::Error::from("a name with a NUL in it"))?;
+    let mut info = NativeInfo::default();
+    let place = std::ptr::from_mut(&mut info).cast::<H5O_native_info_t>();
+    h5call!(H5Oget_native_info_by_name(group.location().id(), name.as_ptr(), place, H5O_NATIVE_INFO_HDR, H5P_DEFAULT))?;
+    Ok(info.header.mesg.present)
+}
