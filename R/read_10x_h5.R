@@ -33,7 +33,7 @@ read_10x_h5 <- function(filename, genome = NULL, gex_only = TRUE) {
     keep <- var$genome == genome
     if (!any(keep)) {
       abort(
-        "parameter", "genome: expected one of those of '", file$path, "' (", some_of(unique(var$genome)), "), found '",
+        "parameter", "genome: expected one of those of '", file$path, "' (", some_of(setdiff(unique(var$genome), "")), "), found '",
         genome, "'"
       )
     }

@@ -13,7 +13,7 @@ test_that("a package that is missing is named, with the way to install it", {
   )
   script <- tempfile(fileext = ".R")
   writeLines(c(
-    "library(anndataoom)", "options(anndataoom.quiet = TRUE, anndataoom.progress = TRUE)",
+    "suppressMessages(library(anndataoom))", "options(anndataoom.quiet = TRUE, anndataoom.progress = TRUE)",
     "adata <- read_h5ad(example_h5ad())",
     "try_one <- function(call) tryCatch(format(eval(str2lang(call))), anndataoom_error = function(e) {",
     "  paste0('<', sub('anndataoom_error_', '', class(e)[1]), '> ', conditionMessage(e))",
