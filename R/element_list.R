@@ -46,9 +46,17 @@ resolve <- function(x) {
   if (x$encoding == "dataframe") select_rows(read(), x$rows) else read(rows = x$rows, columns = x$columns)
 }
 
-# The value with the names of the axes it is aligned to.
+# The value with the names of the axes it is aligned to. A file may hold one that does not fit them.
 resolve_named <- function(x, rows, columns) {
   value <- resolve(x)
+  expected <- c(length(rows), length(columns))[c(!is.null(rows), !is.null(columns))]
+  found <- utils::head(dim(value), length(expected))
+  if (is_on_disk(x) && length(found) && !identical(as.integer(found), expected)) {
+    abort(
+      "shape", "'", x$file$path, "', element '", x$element, "': expected ", paste(expected, collapse = " x "),
+      if (is.null(columns)) " rows", ", found ", paste(dim(value), collapse = " x ")
+    )
+  }
   if (is.null(value) || is.data.frame(value) || length(dim(value)) != 2) return(value)
   names <- names_of(value)
   if (!is.null(rows) && length(rows) == nrow(value)) names[[1]] <- rows

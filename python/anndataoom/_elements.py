@@ -84,8 +84,18 @@ class Elements(MutableMapping):
             there = ", ".join(self._items) or "nothing"
             raise KeyError(f"{self._slot} has no element {key!r}; there is {there}") from None
         if isinstance(value, OnDisk):
-            value = self._items[key] = self._read(value)
+            value = self._items[key] = self._fitting(key, value)
         return value
+
+    def _fitting(self, key, stored: OnDisk):
+        """The value of an element of the file, which may hold one that does not fit the axes."""
+        value = self._read(stored)
+        if not hasattr(value, "shape"):
+            return value
+        try:
+            return self._checked(key, value)
+        except ValueError as e:
+            raise ValueError(f"'{stored.file.path}', element '{stored.element}': {e}") from None
 
     def _read(self, value: OnDisk):
         return value.read()

@@ -149,9 +149,10 @@ def long_pass(rows=1_500_000):
 def test_interrupt_stops_a_pass():
     """Ctrl-C in the middle of one pass, in a process of its own; the object works on."""
     code = f"""
-import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
-import time
+import signal, sys, time
+sys.path.insert(0, {str(Path(__file__).parent)!r})
 from test_arrays import long_pass
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background has it ignored
 X = long_pass()
 print("ready", flush=True)
 try:

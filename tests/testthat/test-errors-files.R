@@ -53,6 +53,8 @@ test_that("damaged elements are named", {
     said(read_h5ad(other("obs/score", function(x) c(1, 2))))
     said(read_h5ad(marked("uns/title", "encoding-type", "dream"))$uns$title)
     said(read_h5ad(marked("obsp/connectivities", "shape", c(12L, 5L)))$obsp$connectivities)
+    said(read_h5ad(other("obsm/X_pca", function(x) matrix(1, 2, 5)))$obsm$X_pca)
+    said(read_h5ad(marked("obsp/connectivities", "shape", c(12L, 13L)))$obsp$connectivities)
     said(read_10x_h5(changed(identity)))
   })
 })
