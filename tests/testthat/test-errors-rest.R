@@ -131,7 +131,13 @@ test_that("a file that is gone or changed is named", {
   b <- as_object(small_twin())
   b$uns$filler <- as.numeric(1:5000)
   write_h5ad(b, a$filename)
-  expect_match(error_of(as.matrix(a$X)), "<changed> .* has changed since this object was made")
+  expect_snapshot(cat(gsub("[0-9]+ (bytes|now)", "<n> \\1", path(error_of(as.matrix(a$X))))))
+})
+
+test_that("an installation without the example file says so", {
+  bare <- example_h5ad
+  environment(bare) <- list2env(list(system.file = function(...) ""), parent = asNamespace("anndataoom"))
+  expect_snapshot(cat(error_of(bare())))
 })
 
 test_that("every exported function has a page with an example", {
