@@ -17,6 +17,7 @@
 #' max(unlist(largest))
 chunk_apply <- function(x, FUN, chunk_size = 6000, ..., layer = NULL) {
   matrix <- rows_of(x, layer)
+  if (!is.function(FUN) && !is.character(FUN)) abort("parameter", "FUN: expected a function, found ", describe(FUN))
   FUN <- match.fun(FUN)
   if (!is.numeric(chunk_size) || length(chunk_size) != 1 || is.na(chunk_size) || chunk_size < 1) {
     abort("parameter", "chunk_size: expected a number of rows, found ", describe(chunk_size))

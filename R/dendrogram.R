@@ -26,7 +26,9 @@ dendrogram <- function(
   groups <- columns[[1]]
   for (other in columns[-1]) groups <- factor(paste(groups, other, sep = "_"))
   embedding <- if (is.null(var_names)) embedding_of(adata, use_rep, n_pcs) else {
-    x <- if (if (is.null(use_raw)) !is.null(adata$raw) else use_raw) adata$raw$X else adata$X
+    if (is.null(use_raw)) use_raw <- !is.null(adata$raw)
+    matrix_for(adata, use_raw = use_raw) # says so when there is none
+    x <- if (isTRUE(use_raw)) adata$raw$X else adata$X
     unname(as.matrix(x[, var_names]))
   }
   patch <- rs_work(

@@ -67,6 +67,7 @@ embedding_of <- function(adata, use_rep, n_pcs) {
 
 # What neighbors() noted under a key.
 settings_of <- function(adata, neighbors_key) {
+  if (!is.null(neighbors_key)) check_name(neighbors_key, "neighbors_key")
   element_of(adata, "uns", if (is.null(neighbors_key)) "neighbors" else neighbors_key, "; run neighbors() first")
 }
 

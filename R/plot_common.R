@@ -10,9 +10,9 @@ need_ggplot <- function() {
 
 # Values of several genes or columns of obs, one data.frame column each; all genes in one pass. Genes come from `raw`
 # where there is one, as in scanpy.pl.
-plot_values <- function(adata, keys, layer = NULL, use_raw = NULL) {
+plot_values <- function(adata, keys, layer = NULL, use_raw = NULL, what = "keys") {
   if (!is.character(keys) || anyNA(keys) || length(keys) == 0) {
-    abort("parameter", "expected names of genes or of columns of obs, found ", describe(keys))
+    abort("parameter", what, ": expected names of genes or of columns of obs, found ", describe(keys))
   }
   keys <- unique(keys)
   values <- lapply(setNames(nm = keys), function(key) adata@obs[[key]])

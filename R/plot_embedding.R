@@ -22,6 +22,7 @@ plot_embedding <- function(
 ) {
   check_adata(adata)
   need_ggplot()
+  check_name(basis, "basis")
   key <- if (basis %in% names(adata@obsm)) basis else paste0("X_", basis)
   verb <- sub("^X_", "", key)
   xy <- element_of(adata, "obsm", key, if (verb %in% c("pca", "umap", "diffmap")) paste0("; run ", verb, "() first") else "")
@@ -39,7 +40,7 @@ plot_embedding <- function(
     raster = if (is.null(raster)) nrow(points) > 50000 else isTRUE(raster), label = isTRUE(label)
   )
   if (is.null(color)) return(embedding_panel(points, NULL, NULL, axes, NULL, look))
-  values <- plot_values(adata, color, layer, use_raw)
+  values <- plot_values(adata, color, layer, use_raw, "color")
   panel_grid(lapply(color, function(k) {
     embedding_panel(points, values[[k]], k, axes, category_colours(adata, k, values[[k]], palette), look)
   }), ncol)

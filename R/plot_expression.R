@@ -64,7 +64,7 @@ plot_dotplot <- function(
   need_ggplot()
   sections <- gene_sections(var_names)
   group <- plot_groups(adata, groupby)
-  values <- plot_values(adata, sections$gene, layer, use_raw)
+  values <- plot_values(adata, sections$gene, layer, use_raw, "var_names")
   means <- function(x, w) as.vector(rowsum(x * w, group, na.rm = TRUE)[levels(group), ]) /
     pmax(as.vector(rowsum(as.numeric(w), group)[levels(group), ]), 1)
   drawn <- do.call(rbind, lapply(seq_len(nrow(sections)), function(k) {
@@ -106,7 +106,7 @@ plot_heatmap <- function(
   need_ggplot()
   sections <- gene_sections(var_names)
   group <- plot_groups(adata, groupby)
-  values <- plot_values(adata, sections$gene, layer, use_raw)
+  values <- plot_values(adata, sections$gene, layer, use_raw, "var_names")
   x <- as.matrix(values)
   if (!is.null(standard_scale)) {
     one_of(standard_scale, "var", "standard_scale")

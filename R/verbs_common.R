@@ -76,6 +76,7 @@ column_of <- function(adata, frame, name, what) {
 # An element of obsm, varm, obsp or uns by name.
 element_of <- function(adata, part, name, hint = "") {
   items <- slot(adata, part)
+  check_name(name, paste0("name of an element of ", part))
   if (!name %in% names(items)) {
     there <- if (length(items)) paste0("there are ", some_of(names(items), 20)) else "it is empty"
     abort("name", part, " has no element '", name, "'; ", there, hint)
