@@ -137,3 +137,58 @@ fn asymmetric(graph: &Graph, operation: &str, row: usize, col: usize, at: usize)
         format!("{} at ({row}, {col}) but {} at ({col}, {row})", weight(row, col), weight(col, row)),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A ring, long enough for several tasks; each vertex has the one before and the one after.
+    fn ring() -> (Vec<usize>, Vec<u32>, Vec<f32>) {
+        let n = 3 * ROWS as u32;
+        let row = |i: u32| {
+            let mut row = [(i + n - 1) % n, (i + 1) % n];
+            row.sort_unstable();
+            row
+        };
+        ((0..=n as usize).map(|i| 2 * i).collect(), (0..n).flat_map(row).collect(), vec![1.0; 2 * n as usize])
+    }
+
+    fn checked(indptr: Vec<usize>, indices: Vec<u32>, data: Vec<f32>) -> Result<usize> {
+        let n = indptr.len() - 1;
+        let graph = CsMatI::new((n, n), indptr, indices, data);
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+        pool.install(|| check(&graph, "leiden", &Monitor::default()).map(|graph| graph.n_vertices()))
+    }
+
+    #[test]
+    fn the_first_broken_entry_is_named_whichever_task_finds_it() {
+        let (indptr, indices, data) = ring();
+        assert_eq!(checked(indptr.clone(), indices.clone(), data.clone()).unwrap(), 3 * ROWS);
+        let mut two = data.clone();
+        two[2 * (2 * ROWS + 5)] = 7.0;
+        two[2 * (ROWS + 9)] = 5.0;
+        let told = checked(indptr.clone(), indices.clone(), two).unwrap_err().to_string();
+        let (row, col) = (ROWS + 9, ROWS + 8);
+        assert!(told.contains(&format!("1 at ({col}, {row}) but 5 at ({row}, {col})")), "{told}");
+        let mut bad = data;
+        bad[2 * (2 * ROWS + 5)] = f32::NAN;
+        let told = checked(indptr, indices, bad).unwrap_err().to_string();
+        assert!(told.contains(&format!("{}", 2 * ROWS + 5)) || told.contains(&format!("{}", 2 * ROWS + 4)), "{told}");
+    }
+
+    #[test]
+    fn renumbered_rows_are_the_old_ones() {
+        let (indptr, indices, data) = ring();
+        let n = indptr.len() - 1;
+        let data: Vec<f32> = data.iter().enumerate().map(|(i, _)| i as f32).collect();
+        let graph = Graph { indptr: &indptr, indices: &indices, data: &data };
+        let new = crate::graph::locality::Renumbered::new(graph, &Monitor::default()).unwrap();
+        let mut seen = vec![false; n];
+        for (v, &old) in new.order.iter().enumerate() {
+            seen[old as usize] = true;
+            let columns: Vec<u32> = new.graph().row(v).0.iter().map(|&c| new.order[c as usize]).collect();
+            assert_eq!((columns.as_slice(), new.graph().row(v).1), graph.row(old as usize));
+        }
+        assert!(seen.iter().all(|&s| s));
+    }
+}

@@ -2,6 +2,7 @@
 
 use super::exact::{self, Output};
 use super::points::Points;
+use super::select::own_first;
 use super::{ivf, Knn, KnnParams, KnnResult, Method, EXACT_UP_TO};
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -75,7 +76,7 @@ pub(super) fn search(points: &Points, batches: &Batches, params: &KnnParams, ctx
     rows.with_min_len(1024).for_each_init(Vec::new, |row: &mut Vec<(bool, f32, u32)>, (i, (indices, distances))| {
         row.clear();
         row.extend(indices.iter().zip(distances.iter()).map(|(&j, &d)| (j as usize != i, d, j)));
-        row.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)).then(a.2.cmp(&b.2)));
+        row.sort_unstable_by(own_first);
         for ((index, distance), &(_, d, j)) in indices.iter_mut().zip(distances).zip(row.iter()) {
             (*index, *distance) = (j, d);
         }

@@ -5,7 +5,7 @@
 //! Algorithms, 3.1); otherwise all points are compared with it in f64.
 
 use super::points::{Points, Table};
-use super::select::{refine, scan, write_row, Candidates, Neighbour};
+use super::select::{own_first, refine, scan, write_row, Candidates, Neighbour};
 use super::{Knn, KnnResult, Method};
 use crate::context::Context;
 use crate::error::Result;
@@ -131,7 +131,7 @@ pub(super) fn of_sample_in_parts(
         let found = indices.chunks_exact(most).zip(distances.chunks_exact(most));
         for ((best, &own), (indices, distances)) in best.iter_mut().zip(sample).zip(found) {
             best.extend(indices.iter().zip(distances).map(|(&id, &distance)| (id != own, distance, id)));
-            best.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)).then(a.2.cmp(&b.2)));
+            best.sort_unstable_by(own_first);
             best.truncate(k);
         }
     }

@@ -6,8 +6,8 @@
 //! | `Ivf` | recall measured on a sample, [`KnnParams::recall`] or more | bit for bit, any thread count | about n^1.5 d |
 //! | `Hnsw` | recall depends on the data; measured and reported | with one thread only | n log n, large constant |
 //!
-//! All three find candidates in f32 and take the distances of those that matter again in f64 from the coordinates
-//! as given, so a pair of points has the same distance whichever method found it.
+//! All three find candidates by cheaper distances (f32; bytes in the lists of IVF) and take those that matter again in
+//! f64 from the coordinates as given, so a pair of points has the same distance whichever method found it.
 
 mod batches;
 mod codes;

@@ -189,21 +189,17 @@ impl<'a> Points<'a> {
 
     /// All points in one run.
     pub(super) fn table(&self) -> Table {
-        self.listed((0..self.n as u32).collect(), &[0, self.n])
+        self.listed(&(0..self.n as u32).collect::<Vec<u32>>(), &[0, self.n])
     }
 
     /// Some of the points in one run.
     pub(super) fn part(&self, ids: &[u32]) -> Table {
-        self.listed(ids.to_vec(), &[0, ids.len()])
+        self.listed(ids, &[0, ids.len()])
     }
 
     /// Points in runs: run c is `ids[starts[c]..starts[c + 1]]`.
-    fn listed(&self, ids: Vec<u32>, starts: &[usize]) -> Table {
-        self.tabled(Runs::new(&ids, starts, self.n))
-    }
-
-    /// The mapped points of runs.
-    pub(super) fn tabled(&self, runs: Runs) -> Table {
+    fn listed(&self, ids: &[u32], starts: &[usize]) -> Table {
+        let runs = Runs::new(ids, starts, self.n);
         let panels = self.panels(&runs);
         Table { runs, panels }
     }

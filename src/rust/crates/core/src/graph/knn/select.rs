@@ -195,6 +195,11 @@ pub(super) fn scan(points: &Points, table: &Table, id: u32, most: usize, found: 
     order(found, most);
 }
 
+/// The order of a row: the point itself (false), then by distance and number.
+pub(super) fn own_first(a: &(bool, f32, u32), b: &(bool, f32, u32)) -> std::cmp::Ordering {
+    a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)).then(a.2.cmp(&b.2))
+}
+
 /// Writes a row of the result: the point itself where it is one of those searched, then its neighbours.
 pub(super) fn write_row(
     points: &Points,
