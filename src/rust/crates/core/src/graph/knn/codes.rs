@@ -7,15 +7,14 @@
 //! 0.3 % where lists are clouds, and can be anything where one far point widens the steps of a list of close ones; so
 //! these distances only propose, and the search measures what they miss.
 
+use super::compare::{compare, Asked, Offer, Part, GROUP, WORD};
 use super::kmeans::Centroids;
 use super::points::{Points, Runs};
 use super::product::LANES;
 use super::select::Candidates;
-use super::simd::{largest, rounded};
+use super::simd::{difference, largest, rounded};
 use rayon::prelude::*;
 
-/// Coordinates in a word, the most that one instruction sums up.
-const WORD: usize = 4;
 /// Steps from the centroid to the farthest point.
 const STEPS: f32 = 127.0;
 /// What is added to a row's steps, as the processor multiplies unsigned with signed bytes.
@@ -62,7 +61,7 @@ impl Codes {
         &self,
         c: usize,
         (from, to): (usize, usize),
-        queries: &Queries,
+        queries: &mut Queries,
         names: &[u32],
         candidates: &mut Candidates,
     ) {
@@ -70,9 +69,12 @@ impl Codes {
         let row = self.words * WORD;
         let bytes = self.bytes.get(from * row..to * row).unwrap_or_default();
         let squares = self.squares.get(from..to).unwrap_or_default();
+        let part = Part { bytes, squares, words: self.words };
+        let Queries { words, starts, steps, factors, squares, limits, .. } = queries;
         let step = self.steps.get(c).copied().unwrap_or(0.0);
-        let part = Part { bytes, squares, step, words: self.words };
-        compare(&part, queries, &mut Offer { names, candidates, from });
+        factors.clear();
+        factors.extend(steps.iter().map(|own| -2.0 * step * own));
+        compare(&part, &Asked { words, starts, factors, squares }, limits, &mut Offer { names, candidates, from });
     }
 }
 
@@ -97,7 +99,8 @@ fn code_list(
     let step = most / STEPS;
     let mut code = vec![0i8; words * WORD];
     for (i, (row, square)) in rows.chunks_exact(width).zip(squares).enumerate() {
-        *square = step * step * rounded(row.get(..d).unwrap_or_default(), inverse(step), &mut code) as f32;
+        let row = row.get(..d).unwrap_or_default();
+        *square = step * step * rounded(row, inverse(step), &mut code).1 as f32;
         let panel = i / LANES * LANES * words * WORD;
         for (w, word) in code.chunks_exact(WORD).enumerate() {
             let at = panel + (w * LANES + i % LANES) * WORD;
@@ -116,16 +119,18 @@ fn inverse(step: f32) -> f32 {
     }
 }
 
-/// Queries coded for one list.
+/// Queries coded for one list, padded to whole groups.
 #[derive(Default)]
 pub(super) struct Queries {
     n: usize,
     /// By groups of queries: for each word in turn, that of every query of the group.
     words: Vec<i32>,
     /// What sums of products start from, to undo the shift of the rows.
-    shifts: Vec<i32>,
+    starts: Vec<i32>,
     steps: Vec<f32>,
     squares: Vec<f32>,
+    factors: Vec<f32>,
+    limits: Vec<f32>,
     difference: Vec<f32>,
     code: Vec<i8>,
 }
@@ -134,7 +139,7 @@ impl Queries {
     pub(super) fn clear(&mut self) {
         self.n = 0;
         self.words.clear();
-        self.shifts.clear();
+        self.starts.clear();
         self.steps.clear();
         self.squares.clear();
     }
@@ -142,225 +147,28 @@ impl Queries {
     /// Adds the query (-2 q, 1) for the list of this centroid.
     pub(super) fn push(&mut self, query: &[f32], centroid: &[f32]) {
         let d = centroid.len();
-        self.difference.clear();
-        self.difference.extend(query.iter().zip(centroid).map(|(q, c)| -0.5 * q - c));
+        self.difference.resize(d, 0.0);
         self.code.resize(d.next_multiple_of(WORD), 0);
+        difference(query.get(..d).unwrap_or_default(), centroid, &mut self.difference);
         let step = largest(&self.difference) / STEPS;
-        let square = rounded(&self.difference, inverse(step), &mut self.code);
-        let sum: i32 = self.code.iter().map(|&code| i32::from(code)).sum();
+        let (sum, square) = rounded(&self.difference, inverse(step), &mut self.code);
         let words = self.code.len() / WORD;
-        let (group, place) = (self.n / GROUP * GROUP * words, self.n % GROUP);
+        let (n, place) = (self.n / GROUP, self.n % GROUP);
         if place == 0 {
-            self.words.resize(group + GROUP * words, 0);
+            let padded = (n + 1) * GROUP;
+            self.words.resize(padded * words, 0);
+            self.starts.resize(padded, 0);
+            self.steps.resize(padded, 0.0);
+            self.squares.resize(padded, 0.0);
         }
-        let group = self.words.get_mut(group..).unwrap_or_default();
+        let group = self.words.get_mut(n * GROUP * words..).unwrap_or_default();
         for (to, word) in group.chunks_exact_mut(GROUP).zip(self.code.as_chunks::<WORD>().0) {
             to[place] = i32::from_le_bytes(word.map(|code| code as u8));
         }
-        self.shifts.push(-i32::from(SHIFT) * sum);
-        self.steps.push(step);
-        self.squares.push(step * step * square as f32);
+        self.starts[self.n] = -i32::from(SHIFT) * sum;
+        self.steps[self.n] = step;
+        self.squares[self.n] = step * step * square as f32;
         self.n += 1;
-    }
-}
-
-/// Some panels of a list.
-struct Part<'a> {
-    bytes: &'a [u8],
-    squares: &'a [f32],
-    step: f32,
-    words: usize,
-}
-
-/// Where distances go.
-struct Offer<'a> {
-    names: &'a [u32],
-    candidates: &'a mut Candidates,
-    /// The first row.
-    from: usize,
-}
-
-impl Offer<'_> {
-    fn name(&self, query: usize) -> usize {
-        self.names.get(query).copied().unwrap_or(u32::MAX) as usize
-    }
-
-    /// The distance below which a row matters to a query.
-    fn limit(&self, query: usize) -> f32 {
-        self.candidates.threshold(self.name(query))
-    }
-
-    fn take(&mut self, query: usize, panel: usize, distances: &[f32; LANES]) {
-        let name = self.name(query);
-        self.candidates.offer(name, distances, (self.from + panel * LANES) as u32);
-    }
-}
-
-/// Queries compared with a panel at once: their sums fill the registers of AVX-512.
-const GROUP: usize = 12;
-
-/// A group of queries.
-struct Group<'a> {
-    /// For each word in turn, that of every query.
-    words: &'a [i32],
-    /// What their sums of products start from.
-    starts: [i32; GROUP],
-    /// What sums are taken times to be 2 <q, x>.
-    factors: [f32; GROUP],
-    /// |q|².
-    squares: [f32; GROUP],
-    /// What |x|² - 2 <q, x> must be below for x to matter.
-    limits: [f32; GROUP],
-}
-
-/// For each query of a group, |x|² - 2 <q, x> of the rows x of a panel.
-type Scores = [[f32; LANES]; GROUP];
-
-/// Offers all rows that matter to the queries.
-fn compare(part: &Part<'_>, queries: &Queries, offer: &mut Offer<'_>) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        if std::arch::is_x86_feature_detected!("avx512f") && std::arch::is_x86_feature_detected!("avx512vnni") {
-            // SAFETY: the processor has just been found to have AVX-512F and its VNNI.
-            return unsafe { x86::compare_512(part, queries, offer) };
-        }
-        if std::arch::is_x86_feature_detected!("avx2") {
-            // SAFETY: the processor has just been found to have AVX2.
-            return unsafe { x86::compare_256(part, queries, offer) };
-        }
-    }
-    in_groups(part, queries, offer, scores_any);
-}
-
-/// Walks over groups of queries and all panels. `product` scores the rows of a panel, |x|² of which it is given, and
-/// says for which queries of the group there are scores below the limit, one bit each; others' scores it need not give.
-#[inline(always)]
-fn in_groups(
-    part: &Part<'_>,
-    queries: &Queries,
-    offer: &mut Offer<'_>,
-    product: impl Fn(&Group<'_>, &[u8], &[f32; LANES], &mut Scores) -> u32,
-) {
-    let mut scores = [[0.0; LANES]; GROUP];
-    for (number, words) in queries.words.chunks_exact(GROUP * part.words).enumerate() {
-        let first = number * GROUP;
-        let mut group = Group {
-            words,
-            starts: [0; GROUP],
-            factors: [0.0; GROUP],
-            squares: [0.0; GROUP],
-            limits: [f32::NEG_INFINITY; GROUP],
-        };
-        for q in 0..GROUP.min(queries.n - first) {
-            group.starts[q] = queries.shifts.get(first + q).copied().unwrap_or(0);
-            group.factors[q] = 2.0 * part.step * queries.steps.get(first + q).copied().unwrap_or(0.0);
-            group.squares[q] = queries.squares.get(first + q).copied().unwrap_or(0.0);
-            group.limits[q] = offer.limit(first + q) - group.squares[q];
-        }
-        let panels = part.bytes.chunks_exact(LANES * part.words * WORD).zip(part.squares.as_chunks::<LANES>().0);
-        for (p, (panel, squares)) in panels.enumerate() {
-            let mut hits = product(&group, panel, squares, &mut scores);
-            while hits != 0 {
-                let q = hits.trailing_zeros() as usize;
-                hits &= hits - 1;
-                offer.take(first + q, p, &scores[q].map(|score| score + group.squares[q]));
-                group.limits[q] = offer.limit(first + q) - group.squares[q];
-            }
-        }
-    }
-}
-
-/// The scores by plain loops.
-#[inline(always)]
-fn scores_any(group: &Group<'_>, panel: &[u8], squares: &[f32; LANES], scores: &mut Scores) -> u32 {
-    let mut sums = group.starts.map(|start| [start; LANES]);
-    for (x, words) in panel.chunks_exact(LANES * WORD).zip(group.words.chunks_exact(GROUP)) {
-        for (sums, q) in sums.iter_mut().zip(words) {
-            let [a, b, c, d] = q.to_le_bytes().map(|byte| i32::from(byte as i8));
-            for (sum, x) in sums.iter_mut().zip(x.as_chunks::<WORD>().0) {
-                let [e, f, g, h] = x.map(i32::from);
-                *sum += a * e + b * f + c * g + d * h;
-            }
-        }
-    }
-    let mut hits = 0;
-    for (q, (scores, sums)) in scores.iter_mut().zip(sums).enumerate() {
-        for ((score, sum), &square) in scores.iter_mut().zip(sums).zip(squares) {
-            *score = square - group.factors[q] * sum as f32;
-            hits |= u32::from(*score < group.limits[q]) << q;
-        }
-    }
-    hits
-}
-
-#[cfg(target_arch = "x86_64")]
-mod x86 {
-    use super::{in_groups, Offer, Part, Queries, GROUP, LANES, WORD};
-    use std::arch::x86_64::*;
-
-    #[target_feature(enable = "avx512f,avx512vnni")]
-    pub(super) fn compare_512(part: &Part<'_>, queries: &Queries, offer: &mut Offer<'_>) {
-        in_groups(part, queries, offer, |group, panel, squares, scores| {
-            // SAFETY: chunks of 64 bytes and 16 squares are read, and 16 scores written, all within bounds; AVX-512 VNNI
-            // is there.
-            unsafe {
-                let mut sums = group.starts.map(|start| _mm512_set1_epi32(start));
-                for (x, words) in panel.chunks_exact(LANES * WORD).zip(group.words.chunks_exact(GROUP)) {
-                    let x = _mm512_loadu_si512(x.as_ptr().cast());
-                    for (sum, &q) in sums.iter_mut().zip(words) {
-                        *sum = _mm512_dpbusd_epi32(*sum, x, _mm512_set1_epi32(q));
-                    }
-                }
-                let squares = _mm512_loadu_ps(squares.as_ptr());
-                let mut hits = 0;
-                for (q, (scores, sum)) in scores.iter_mut().zip(sums).enumerate() {
-                    let product = _mm512_mul_ps(_mm512_set1_ps(group.factors[q]), _mm512_cvtepi32_ps(sum));
-                    let score = _mm512_sub_ps(squares, product);
-                    let below = _mm512_cmp_ps_mask::<_CMP_LT_OQ>(score, _mm512_set1_ps(group.limits[q]));
-                    if below != 0 {
-                        hits |= 1 << q;
-                        _mm512_storeu_ps(scores.as_mut_ptr(), score);
-                    }
-                }
-                hits
-            }
-        });
-    }
-
-    #[target_feature(enable = "avx2")]
-    pub(super) fn compare_256(part: &Part<'_>, queries: &Queries, offer: &mut Offer<'_>) {
-        in_groups(part, queries, offer, |group, panel, squares, scores| {
-            let mut hits = 0;
-            // Registers hold the sums of six queries and eight rows.
-            for (from, first) in [(0, 0), (0, GROUP / 2), (LANES / 2, 0), (LANES / 2, GROUP / 2)] {
-                // SAFETY: half a chunk of 64 bytes and half of 16 squares are read, and half of 16 scores written, all
-                // within bounds; AVX2 is there.
-                unsafe {
-                    let mut sums: [_; GROUP / 2] = std::array::from_fn(|q| _mm256_set1_epi32(group.starts[first + q]));
-                    for (x, words) in panel.chunks_exact(LANES * WORD).zip(group.words.chunks_exact(GROUP)) {
-                        let x = _mm256_loadu_si256(x.as_ptr().add(from * WORD).cast());
-                        let even = _mm256_and_si256(x, _mm256_set1_epi16(0xff));
-                        let odd = _mm256_srli_epi16::<8>(x);
-                        for (sum, &q) in sums.iter_mut().zip(&words[first..]) {
-                            let q = _mm256_set1_epi32(q);
-                            let q_even = _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(q));
-                            let q_odd = _mm256_srai_epi16::<8>(q);
-                            let pair = _mm256_add_epi32(_mm256_madd_epi16(even, q_even), _mm256_madd_epi16(odd, q_odd));
-                            *sum = _mm256_add_epi32(*sum, pair);
-                        }
-                    }
-                    let squares = _mm256_loadu_ps(squares.as_ptr().add(from));
-                    for (q, sum) in (first..).zip(sums) {
-                        let product = _mm256_mul_ps(_mm256_set1_ps(group.factors[q]), _mm256_cvtepi32_ps(sum));
-                        let score = _mm256_sub_ps(squares, product);
-                        let below = _mm256_cmp_ps::<_CMP_LT_OQ>(score, _mm256_set1_ps(group.limits[q]));
-                        hits |= u32::from(_mm256_movemask_ps(below) != 0) << q;
-                        _mm256_storeu_ps(scores[q].as_mut_ptr().add(from), score);
-                    }
-                }
-            }
-            hits
-        });
     }
 }
 
@@ -393,15 +201,10 @@ mod tests {
         (codes, queries, mapped)
     }
 
-    fn found(
-        codes: &Codes,
-        queries: &Queries,
-        with: impl Fn(&Part<'_>, &Queries, &mut Offer<'_>),
-    ) -> Vec<Vec<(u32, f32)>> {
+    fn found(codes: &Codes, queries: &mut Queries, rows: usize) -> Vec<Vec<(u32, f32)>> {
         let names: Vec<u32> = (0..queries.n as u32).collect();
-        let mut candidates = Candidates::new(queries.n, 20, ROWS as usize);
-        let part = Part { bytes: &codes.bytes, squares: &codes.squares, step: codes.steps[0], words: codes.words };
-        with(&part, queries, &mut Offer { names: &names, candidates: &mut candidates, from: 0 });
+        let mut candidates = Candidates::new(queries.n, 20, rows);
+        codes.offer(0, (0, rows), queries, &names, &mut candidates);
         let sorted = |q| {
             let mut found: Vec<_> = candidates.of(q).0.iter().map(|&(distance, row)| (row, distance)).collect();
             found.sort_by_key(|f| f.0);
@@ -411,23 +214,18 @@ mod tests {
     }
 
     #[test]
-    fn distances_are_close_and_the_same_on_every_processor() {
-        let (codes, queries, mapped) = example();
-        let plain = found(&codes, &queries, |part, queries, offer| in_groups(part, queries, offer, scores_any));
-        for ((query, found), step) in mapped[ROWS as usize..].iter().zip(&plain).zip(&queries.steps) {
+    fn distances_are_close() {
+        let (codes, mut queries, mapped) = example();
+        let found = found(&codes, &mut queries, ROWS as usize);
+        assert_eq!(found.len(), 29);
+        for ((query, found), step) in mapped[ROWS as usize..].iter().zip(found).zip(&queries.steps) {
             assert!(found.len() >= 20);
             // every coordinate of both is off by half a step at most
             let most = 7f32.sqrt() * (step + codes.steps[0]) / 2.0 + 1e-4;
-            for &(row, distance) in found {
+            for (row, distance) in found {
                 let truth: f32 = mapped[row as usize].iter().zip(query).map(|(x, q)| (x - q).powi(2)).sum();
                 assert!((distance.max(0.0).sqrt() - truth.sqrt()).abs() < most, "{distance} {truth}");
             }
-        }
-        assert_eq!(found(&codes, &queries, compare), plain);
-        #[cfg(target_arch = "x86_64")]
-        if std::arch::is_x86_feature_detected!("avx2") {
-            // SAFETY: the processor has just been found to have AVX2.
-            assert_eq!(found(&codes, &queries, |p, q, o| unsafe { x86::compare_256(p, q, o) }), plain);
         }
     }
 
@@ -439,7 +237,7 @@ mod tests {
         let codes = Codes::of(&points, &one(&[0.0; 3]), &runs);
         let mut queries = Queries::default();
         queries.push(&[0.0, 0.0, 0.0, 1.0], &[0.0; 3]);
-        let found = found(&codes, &queries, compare);
+        let found = found(&codes, &mut queries, 20);
         assert_eq!(found[0].len(), 20);
         assert!(found[0].iter().all(|f| f.1 == 0.0));
     }

@@ -21,7 +21,7 @@ use crate::error::Result;
 use rayon::prelude::*;
 
 /// Lists per square root of the number of points.
-const LISTS: f64 = 0.75;
+const LISTS: f64 = 0.4;
 /// Points whose recall is measured.
 const SAMPLE: usize = 512;
 /// Lists whose results are gathered before they are stored.

@@ -12,7 +12,7 @@ use crate::graph::groups::members;
 use rayon::prelude::*;
 
 /// Queries answered together.
-const QUERIES: usize = 256;
+const QUERIES: usize = 2048;
 /// Candidates kept for `k` neighbours: more of them, against the error of the distances compared.
 fn kept(k: usize) -> usize {
     k + k / 4 + 4

@@ -11,6 +11,7 @@
 
 mod batches;
 mod codes;
+mod compare;
 mod exact;
 mod hnsw;
 mod ivf;

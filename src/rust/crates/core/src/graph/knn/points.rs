@@ -235,6 +235,11 @@ impl<'a> Points<'a> {
         self.error_constant() * square
     }
 
+    /// Asks for row `i`, which [`Points::key`] will need soon.
+    pub(super) fn fetch(&self, i: usize) {
+        simd::fetch(self.row(i));
+    }
+
     /// The exact order of neighbours: squared Euclidean distance, 1 - cosine, 1 - correlation, or 1 - inner product.
     pub(super) fn key(&self, i: usize, j: usize) -> f64 {
         let (x, y) = (self.row(i), self.row(j));

@@ -53,28 +53,32 @@ impl Candidates {
 
     #[inline(never)]
     fn collect(&mut self, query: usize, scores: &[f32; LANES], first: u32) {
-        let (keep, capacity) = (self.keep, self.capacity);
-        let (Some(entries), Some(count), Some(threshold)) = (
-            self.entries.get_mut(query * capacity..(query + 1) * capacity),
-            self.counts.get_mut(query),
-            self.thresholds.get_mut(query),
-        ) else {
-            return;
-        };
-        for (&score, row) in scores.iter().zip(first..) {
-            if score < *threshold {
-                if *count == capacity {
-                    *threshold = shrink(entries, keep);
-                    *count = keep;
-                    if score >= *threshold {
-                        continue;
-                    }
-                }
-                if let Some(entry) = entries.get_mut(*count) {
-                    *entry = (score, row);
-                    *count += 1;
-                }
+        scores.iter().zip(first..).for_each(|(&score, row)| self.push(query, score, row));
+    }
+
+    /// Offers one row to a query.
+    #[inline(always)]
+    pub(super) fn push(&mut self, query: usize, score: f32, row: u32) {
+        let full = self.counts.get(query).is_some_and(|&count| count == self.capacity);
+        if full && score < self.threshold(query) {
+            self.make_room(query);
+        }
+        if score < self.threshold(query) {
+            let Some(count) = self.counts.get_mut(query) else { return };
+            if let Some(entry) = self.entries.get_mut(query * self.capacity + *count) {
+                *entry = (score, row);
+                *count += 1;
             }
+        }
+    }
+
+    /// Leaves a query the best `keep`, and none above the threshold.
+    #[cold]
+    fn make_room(&mut self, query: usize) {
+        let entries = self.entries.get_mut(query * self.capacity..(query + 1) * self.capacity);
+        let worst = entries.map_or(f32::NEG_INFINITY, |entries| shrink(entries, self.keep));
+        if let (Some(count), Some(threshold)) = (self.counts.get_mut(query), self.thresholds.get_mut(query)) {
+            (*count, *threshold) = (self.keep, worst);
         }
     }
 
@@ -173,7 +177,10 @@ pub(super) fn nearest(
     shrink(entries, keep);
     let others = entries.iter().take(keep).filter_map(|&(_, row)| runs.id(row as usize)).filter(|&other| other != id);
     found.clear();
-    found.extend(others.map(|other| Neighbour { key: points.key(id as usize, other as usize), id: other }));
+    found.extend(others.map(|other| Neighbour { key: 0.0, id: other }));
+    // the rows are anywhere in memory: all are on their way before the first is needed
+    found.iter().for_each(|f| points.fetch(f.id as usize));
+    found.iter_mut().for_each(|f| f.key = points.key(id as usize, f.id as usize));
     order(found, most);
 }
 

@@ -89,15 +89,54 @@ twice! {
 }
 
 twice! {
-    /// Rounds `values` times `factor`, of magnitude up to 127, to whole numbers, and gives the sum of their squares.
-    fn rounded(values: &[f32], factor: f32, out: &mut [i8]) -> i32 {
+    /// Rounds `values` times `factor`, of magnitude up to 127, to whole numbers, and gives their sum and that of their
+    /// squares.
+    fn rounded(values: &[f32], factor: f32, out: &mut [i8]) -> (i32, i32) {
         // added to a small number, it leaves that number rounded in the lowest bits
         const ROUND: f32 = 12_582_912.0;
-        let mut square = 0;
-        for (out, value) in out.iter_mut().zip(values) {
-            *out = (value * factor + ROUND).to_bits() as i8;
-            square += i32::from(*out) * i32::from(*out);
+        let round = |value: f32| (value * factor + ROUND).to_bits() as i32 - ROUND.to_bits() as i32;
+        let (mut sums, mut squares) = ([0i32; 16], [0i32; 16]);
+        let n = values.len().min(out.len());
+        let ((values, last), (out, last_out)) = (values[..n].as_chunks::<16>(), out[..n].as_chunks_mut::<16>());
+        for (out, values) in out.iter_mut().zip(values) {
+            let steps = values.map(round);
+            *out = steps.map(|step| step as i8);
+            sums.iter_mut().zip(&steps).for_each(|(sum, step)| *sum += step);
+            squares.iter_mut().zip(&steps).for_each(|(square, step)| *square += step * step);
         }
-        square
+        let (mut sum, mut square) = (sums.iter().sum(), squares.iter().sum());
+        for (out, &value) in last_out.iter_mut().zip(last) {
+            let step = round(value);
+            *out = step as i8;
+            sum += step;
+            square += step * step;
+        }
+        (sum, square)
     }
+}
+
+twice! {
+    /// Writes how far a query, given as -2 q, is from a centroid; all three of one length.
+    fn difference(query: &[f32], centroid: &[f32], out: &mut [f32]) -> () {
+        let ((out, last), (query, last_query), (centroid, last_centroid)) =
+            (out.as_chunks_mut::<16>(), query.as_chunks::<16>(), centroid.as_chunks::<16>());
+        for ((out, query), centroid) in out.iter_mut().zip(query).zip(centroid) {
+            *out = std::array::from_fn(|i| -0.5 * query[i] - centroid[i]);
+        }
+        for ((out, q), c) in last.iter_mut().zip(last_query).zip(last_centroid) {
+            *out = -0.5 * q - c;
+        }
+    }
+}
+
+/// Asks for values that will be needed soon, where the processor can be asked.
+#[inline]
+pub(super) fn fetch(values: &[f32]) {
+    #[cfg(target_arch = "x86_64")]
+    for line in values.chunks(16).chain(values.last_chunk::<1>().map(|last| &last[..])) {
+        // SAFETY: a hint, which touches nothing; the address is one of `values`.
+        unsafe { std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(line.as_ptr().cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = values;
 }

@@ -1,0 +1,343 @@
+//! Coded queries against the coded rows of a list: sums of products of bytes, and who is near enough to be offered.
+//!
+//! Six queries meet four panels of 16 rows at a time: their sums fill the registers of AVX-512, and a word that is
+//! loaded, of a query or of a panel, is used several times. All queries meet the same panels before the next ones are
+//! fetched. A score is one fused multiply-add of an exact integer: the same bits whichever instructions are at hand.
+
+use super::product::LANES;
+use super::select::Candidates;
+
+/// Coordinates in a word, the most that one instruction sums up.
+pub(super) const WORD: usize = 4;
+/// Queries compared at once.
+pub(super) const GROUP: usize = 6;
+/// Panels compared at once.
+const PANELS: usize = 4;
+
+/// Some panels of a list.
+pub(super) struct Part<'a> {
+    /// For each panel, for each word in turn, that of every row, 128 added to every byte.
+    pub(super) bytes: &'a [u8],
+    /// |x|² of every row, infinite for rows that are no points.
+    pub(super) squares: &'a [f32],
+    pub(super) words: usize,
+}
+
+/// Queries, padded to whole groups.
+pub(super) struct Asked<'a> {
+    /// By groups: for each word in turn, that of every query of the group.
+    pub(super) words: &'a [i32],
+    /// What sums of products start from, to undo the 128 added to the rows.
+    pub(super) starts: &'a [i32],
+    /// What sums are taken times to be -2 <q, x>.
+    pub(super) factors: &'a [f32],
+    /// |q|².
+    pub(super) squares: &'a [f32],
+}
+
+/// Where distances go.
+pub(super) struct Offer<'a> {
+    /// The number of each query, and no more of them than there are queries.
+    pub(super) names: &'a [u32],
+    pub(super) candidates: &'a mut Candidates,
+    /// The first row.
+    pub(super) from: usize,
+}
+
+impl Offer<'_> {
+    /// What |x|² - 2 <q, x> must be below for x to matter to a query of this |q|².
+    fn limit(&self, query: usize, square: f32) -> f32 {
+        let name = self.names.get(query);
+        name.map_or(f32::NEG_INFINITY, |&name| self.candidates.threshold(name as usize) - square)
+    }
+
+    /// Offers the rows with scores below the limit to a query; gives its new limit.
+    #[inline(always)]
+    fn take(&mut self, query: usize, first: usize, scores: &[[f32; LANES]], limit: f32, square: f32) -> f32 {
+        let Some(&name) = self.names.get(query) else { return f32::NEG_INFINITY };
+        for (scores, first) in scores.iter().zip((self.from + first * LANES..).step_by(LANES)) {
+            let bit = |(row, &score): (usize, &f32)| u32::from(score < limit) << row;
+            let mut below = scores.iter().enumerate().map(bit).fold(0, |below, bit| below | bit);
+            while below != 0 {
+                let row = below.trailing_zeros();
+                below &= below - 1;
+                self.candidates.push(name as usize, scores[row as usize % LANES] + square, first as u32 + row);
+            }
+        }
+        self.candidates.threshold(name as usize) - square
+    }
+}
+
+/// A group of queries.
+struct Group<'a> {
+    words: &'a [i32],
+    starts: &'a [i32; GROUP],
+    factors: &'a [f32; GROUP],
+    /// What |x|² - 2 <q, x> must be below for x to matter.
+    limits: &'a [f32; GROUP],
+}
+
+/// For each query of a group, |x|² - 2 <q, x> of the rows x of `N` panels.
+type Scores<const N: usize> = [[[f32; LANES]; N]; GROUP];
+
+/// How products are formed.
+trait Product {
+    /// Scores the rows of `N` panels, whose |x|² are `squares`, and says for which queries there are scores below the
+    /// limit, one bit each. Where there is none, nothing need be written.
+    fn scores<const N: usize>(group: &Group, panels: &[u8], squares: &[[f32; LANES]; N], scores: &mut Scores<N>)
+        -> u32;
+}
+
+/// Offers all rows that matter to the queries. `limits` is room to work in.
+pub(super) fn compare(part: &Part, asked: &Asked, limits: &mut Vec<f32>, offer: &mut Offer) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if std::arch::is_x86_feature_detected!("avx512f") && std::arch::is_x86_feature_detected!("avx512vnni") {
+            // SAFETY: the processor has just been found to have AVX-512F and its VNNI.
+            return unsafe { x86::compare_512(part, asked, limits, offer) };
+        }
+        if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
+            // SAFETY: the processor has just been found to have AVX2 and FMA.
+            return unsafe { x86::compare_256(part, asked, limits, offer) };
+        }
+    }
+    walk::<Plain>(part, asked, limits, offer);
+}
+
+/// Walks over all panels, several at a time.
+#[inline(always)]
+fn walk<P: Product>(part: &Part, asked: &Asked, limits: &mut Vec<f32>, offer: &mut Offer) {
+    limits.clear();
+    limits.extend(asked.squares.iter().enumerate().map(|(query, &square)| offer.limit(query, square)));
+    let size = LANES * part.words * WORD;
+    let squares = part.squares.as_chunks::<LANES>().0;
+    for ((first, panels), squares) in
+        (0..).step_by(PANELS).zip(part.bytes.chunks(PANELS * size)).zip(squares.chunks(PANELS))
+    {
+        match squares.len() {
+            1 => meet::<P, 1>(first, panels, squares, asked, limits, offer),
+            2 => meet::<P, 2>(first, panels, squares, asked, limits, offer),
+            3 => meet::<P, 3>(first, panels, squares, asked, limits, offer),
+            _ => meet::<P, PANELS>(first, panels, squares, asked, limits, offer),
+        }
+    }
+}
+
+/// All groups of queries meet `N` panels, of which panel `first` is the first.
+#[inline(always)]
+fn meet<P: Product, const N: usize>(
+    first: usize,
+    panels: &[u8],
+    squares: &[[f32; LANES]],
+    asked: &Asked,
+    limits: &mut [f32],
+    offer: &mut Offer,
+) {
+    let Some(squares) = squares.first_chunk::<N>() else { return };
+    let mut scores = [[[0.0; LANES]; N]; GROUP];
+    let words = asked.words.chunks_exact(panels.len() / (LANES * N * WORD) * GROUP);
+    let terms = asked.starts.as_chunks().0.iter().zip(asked.factors.as_chunks().0).zip(limits.as_chunks_mut().0);
+    for ((number, words), ((starts, factors), limits)) in words.enumerate().zip(terms) {
+        let mut hits = P::scores(&Group { words, starts, factors, limits }, panels, squares, &mut scores);
+        while hits != 0 {
+            let q = hits.trailing_zeros() as usize;
+            hits &= hits - 1;
+            let query = number * GROUP + q;
+            let square = asked.squares.get(query).copied().unwrap_or(0.0);
+            limits[q] = offer.take(query, first, &scores[q], limits[q], square);
+        }
+    }
+}
+
+/// Plain loops.
+struct Plain;
+
+impl Product for Plain {
+    #[inline(always)]
+    fn scores<const N: usize>(
+        group: &Group,
+        panels: &[u8],
+        squares: &[[f32; LANES]; N],
+        scores: &mut Scores<N>,
+    ) -> u32 {
+        let mut hits = 0;
+        for (p, (panel, squares)) in panels.chunks_exact(panels.len() / N).zip(squares).enumerate() {
+            let mut sums = group.starts.map(|start| [start; LANES]);
+            for (x, words) in panel.chunks_exact(LANES * WORD).zip(group.words.chunks_exact(GROUP)) {
+                for (sums, q) in sums.iter_mut().zip(words) {
+                    let [a, b, c, d] = q.to_le_bytes().map(|byte| i32::from(byte as i8));
+                    for (sum, x) in sums.iter_mut().zip(x.as_chunks::<WORD>().0) {
+                        let [e, f, g, h] = x.map(i32::from);
+                        *sum += a * e + b * f + c * g + d * h;
+                    }
+                }
+            }
+            for (q, sums) in sums.iter().enumerate() {
+                for (lane, (&sum, &square)) in sums.iter().zip(squares).enumerate() {
+                    let score = group.factors[q].mul_add(sum as f32, square);
+                    scores[q][p][lane] = score;
+                    hits |= u32::from(score < group.limits[q]) << q;
+                }
+            }
+        }
+        hits
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::{walk, Asked, Group, Offer, Part, Product, Scores, GROUP, LANES, WORD};
+    use std::arch::x86_64::*;
+
+    #[target_feature(enable = "avx512f,avx512vnni")]
+    pub(super) fn compare_512(part: &Part, asked: &Asked, limits: &mut Vec<f32>, offer: &mut Offer) {
+        walk::<Vnni>(part, asked, limits, offer);
+    }
+
+    #[target_feature(enable = "avx2,fma")]
+    pub(super) fn compare_256(part: &Part, asked: &Asked, limits: &mut Vec<f32>, offer: &mut Offer) {
+        walk::<Pairs>(part, asked, limits, offer);
+    }
+
+    /// Four products a lane and instruction, AVX-512 VNNI; only to be used in [`compare_512`].
+    struct Vnni;
+
+    impl Product for Vnni {
+        #[inline(always)]
+        fn scores<const N: usize>(
+            group: &Group,
+            panels: &[u8],
+            squares: &[[f32; LANES]; N],
+            scores: &mut Scores<N>,
+        ) -> u32 {
+            let size = group.words.len() / GROUP * LANES * WORD;
+            if panels.len() < N * size {
+                return 0;
+            }
+            // SAFETY: each of the N panels has 64 bytes for every word of a query, so that all reads are within
+            // `panels`; 16 squares are read and 16 scores written at a time; AVX-512 VNNI is there.
+            unsafe {
+                let mut sums: [[__m512i; N]; GROUP] = std::array::from_fn(|q| [_mm512_set1_epi32(group.starts[q]); N]);
+                for (w, words) in group.words.chunks_exact(GROUP).enumerate() {
+                    let at = panels.as_ptr().add(w * LANES * WORD);
+                    let x: [__m512i; N] = std::array::from_fn(|p| _mm512_loadu_si512(at.add(p * size).cast()));
+                    for (sums, &q) in sums.iter_mut().zip(words) {
+                        let q = _mm512_set1_epi32(q);
+                        for (sum, &x) in sums.iter_mut().zip(&x) {
+                            *sum = _mm512_dpbusd_epi32(*sum, x, q);
+                        }
+                    }
+                }
+                let squares: [__m512; N] = std::array::from_fn(|p| _mm512_loadu_ps(squares[p].as_ptr()));
+                let mut found = [[_mm512_setzero_ps(); N]; GROUP];
+                let mut hits = 0;
+                for (q, (found, sums)) in found.iter_mut().zip(&sums).enumerate() {
+                    let factor = _mm512_set1_ps(group.factors[q]);
+                    let mut least = _mm512_set1_ps(f32::INFINITY);
+                    for ((found, &sum), &square) in found.iter_mut().zip(sums).zip(&squares) {
+                        *found = _mm512_fmadd_ps(factor, _mm512_cvtepi32_ps(sum), square);
+                        least = _mm512_min_ps(least, *found);
+                    }
+                    let below = _mm512_cmp_ps_mask::<_CMP_LT_OQ>(least, _mm512_set1_ps(group.limits[q]));
+                    hits |= u32::from(below != 0) << q;
+                }
+                if hits != 0 {
+                    for (to, &found) in scores.as_flattened_mut().iter_mut().zip(found.as_flattened()) {
+                        _mm512_storeu_ps(to.as_mut_ptr(), found);
+                    }
+                }
+                hits
+            }
+        }
+    }
+
+    /// Two products a lane and instruction, of even and of odd bytes, AVX2; only to be used in [`compare_256`].
+    struct Pairs;
+
+    impl Product for Pairs {
+        #[inline(always)]
+        fn scores<const N: usize>(
+            group: &Group,
+            panels: &[u8],
+            squares: &[[f32; LANES]; N],
+            scores: &mut Scores<N>,
+        ) -> u32 {
+            let mut hits = 0;
+            for (p, (panel, squares)) in panels.chunks_exact(panels.len() / N).zip(squares).enumerate() {
+                for from in [0, LANES / 2] {
+                    // SAFETY: half a chunk of 64 bytes and half of 16 squares are read, and half of 16 scores written,
+                    // all within bounds; AVX2 and FMA are there.
+                    unsafe {
+                        let mut sums: [__m256i; GROUP] = std::array::from_fn(|q| _mm256_set1_epi32(group.starts[q]));
+                        for (x, words) in panel.chunks_exact(LANES * WORD).zip(group.words.chunks_exact(GROUP)) {
+                            let x = _mm256_loadu_si256(x.as_ptr().add(from * WORD).cast());
+                            let even = _mm256_and_si256(x, _mm256_set1_epi16(0xff));
+                            let odd = _mm256_srli_epi16::<8>(x);
+                            for (sum, &q) in sums.iter_mut().zip(words) {
+                                let q = _mm256_set1_epi32(q);
+                                let q_even = _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(q));
+                                let q_odd = _mm256_srai_epi16::<8>(q);
+                                let pair =
+                                    _mm256_add_epi32(_mm256_madd_epi16(even, q_even), _mm256_madd_epi16(odd, q_odd));
+                                *sum = _mm256_add_epi32(*sum, pair);
+                            }
+                        }
+                        let squares = _mm256_loadu_ps(squares.as_ptr().add(from));
+                        for (q, sum) in sums.into_iter().enumerate() {
+                            let factor = _mm256_set1_ps(group.factors[q]);
+                            let score = _mm256_fmadd_ps(factor, _mm256_cvtepi32_ps(sum), squares);
+                            let below = _mm256_cmp_ps::<_CMP_LT_OQ>(score, _mm256_set1_ps(group.limits[q]));
+                            hits |= u32::from(_mm256_movemask_ps(below) != 0) << q;
+                            _mm256_storeu_ps(scores[q][p].as_mut_ptr().add(from), score);
+                        }
+                    }
+                }
+            }
+            hits
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What 29 queries are offered of 115 rows (eight panels, the last of which is not full) of 3 words.
+    fn offered(with: impl Fn(&Part, &Asked, &mut Vec<f32>, &mut Offer)) -> Vec<Vec<(u32, u32)>> {
+        const QUERIES: usize = 29;
+        const WORDS: usize = 3;
+        let mix = |i: usize, by: usize| (i * by % 8191) as u32 as u8;
+        let bytes: Vec<u8> = (0..8 * WORDS * LANES * WORD).map(|i| mix(i, 7919)).collect();
+        let squares: Vec<f32> = (0..128).map(|i| if i < 115 { 9e4 + 7.3 * i as f32 } else { f32::INFINITY }).collect();
+        let groups = QUERIES.div_ceil(GROUP);
+        let bytes_of = |i: usize| i32::from_le_bytes(std::array::from_fn(|b| mix(4 * i + b, 6007)));
+        let words: Vec<i32> = (0..groups * WORDS * GROUP).map(bytes_of).collect();
+        let starts: Vec<i32> = (0..groups * GROUP).map(|q| 900 * q as i32 - 7000).collect();
+        let factors: Vec<f32> = (0..groups * GROUP).map(|q| -2.0 - 0.013 * q as f32).collect();
+        let asked_squares: Vec<f32> = (0..groups * GROUP).map(|q| 1e4 + 0.7 * q as f32).collect();
+        let part = Part { bytes: &bytes, squares: &squares, words: WORDS };
+        let asked = Asked { words: &words, starts: &starts, factors: &factors, squares: &asked_squares };
+        let names: Vec<u32> = (0..QUERIES as u32).rev().collect();
+        let mut candidates = Candidates::new(QUERIES, 20, 128);
+        with(&part, &asked, &mut Vec::new(), &mut Offer { names: &names, candidates: &mut candidates, from: 32 });
+        let sorted = |q| {
+            let mut found: Vec<_> = candidates.of(q).0.iter().map(|&(score, row)| (row, score.to_bits())).collect();
+            found.sort_unstable();
+            found
+        };
+        (0..QUERIES).map(sorted).collect()
+    }
+
+    #[test]
+    fn scores_are_the_same_bits_on_every_processor() {
+        let plain = offered(walk::<Plain>);
+        assert!(plain.iter().all(|found| found.len() >= 20));
+        assert!(plain.iter().flatten().all(|&(row, _)| (32..147).contains(&row)));
+        assert_eq!(offered(compare), plain);
+        #[cfg(target_arch = "x86_64")]
+        if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
+            // SAFETY: the processor has just been found to have AVX2 and FMA.
+            assert_eq!(offered(|p, a, l, o| unsafe { x86::compare_256(p, a, l, o) }), plain);
+        }
+    }
+}
