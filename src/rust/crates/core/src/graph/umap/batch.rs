@@ -10,7 +10,7 @@ use super::super::random::Stream;
 #[cfg(target_arch = "x86_64")]
 use super::lanes::x86;
 use super::lanes::{Lanes, Plain, LANES};
-use super::sample::{Clock, Sampled};
+use super::sample::{prefetch, Clock, Sampled};
 use super::Job;
 use crate::context::Monitor;
 use crate::error::{Error, Result};
@@ -182,8 +182,7 @@ impl<'a, const D: usize> Forces<'a, D> {
     #[inline(always)]
     fn sample_edges<L: Lanes>(&self, points: Range<usize>, sampled: &mut Sampled) {
         sampled.fill::<L>(self.job.graph, points, self.clock);
-        #[cfg(target_arch = "x86_64")]
-        sampled.others().iter().for_each(|&other| x86::prefetch(&self.x[other as usize]));
+        sampled.others().iter().for_each(|&other| prefetch(&self.x[other as usize]));
     }
 
     /// The positions at the other ends of sampled edges, coordinate by coordinate, and whole registers of numbers.
@@ -219,15 +218,22 @@ impl<'a, const D: usize> Forces<'a, D> {
         }
         let mut push = Sum::<L, D>::new();
         let mut at = Stream::new(job.params.seed, self.epoch as u64, i as u64).below(POOL);
-        let mut left = edges.len() * job.params.negative_sample_rate;
-        while left > 0 {
-            let used = L::load(&USED[left.min(LANES)]);
-            let difference = std::array::from_fn(|d| difference(d, &pool.0[d], at).times(used));
-            push.add(&difference, |d2| curve.repulsion(d2));
-            left = left.saturating_sub(LANES);
+        let (wanted, registers) = self.negatives(edges.len());
+        for _ in 0..registers {
+            push.add(&std::array::from_fn(|d| difference(d, &pool.0[d], at)), |d2| curve.repulsion(d2));
             at = (at + LANES) % POOL;
         }
-        std::array::from_fn(|d| L::splat(BOTH_DIRECTIONS).times(pull.0[d]).plus(push.0[d]).sum())
+        // The registers drawn stand for the samples wanted.
+        let per_sample = L::splat(wanted as f32 / (registers.max(1) * LANES) as f32);
+        std::array::from_fn(|d| L::splat(BOTH_DIRECTIONS).times(pull.0[d]).plus(per_sample.times(push.0[d])).sum())
+    }
+
+    /// How many negative samples a point of `n_edges` sampled edges is to have, and how many registers of them it draws:
+    /// the whole number nearest, at least one if there is to be any.
+    #[inline(always)]
+    fn negatives(&self, n_edges: usize) -> (usize, usize) {
+        let wanted = n_edges * self.job.params.negative_sample_rate;
+        (wanted, ((wanted + LANES / 2) / LANES).max(usize::from(wanted > 0)))
     }
 }
 
@@ -284,6 +290,75 @@ impl<L: Lanes, const D: usize> Sum<L, D> {
         for (sum, &difference) in self.0.iter_mut().zip(difference) {
             let force = factor.times(difference).at_least(L::splat(-CLIP)).at_most(L::splat(CLIP));
             *sum = sum.plus(force);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::curve::Curve;
+    use super::super::{largest_weight, Job, UmapParams};
+    use super::{Forces, Moving, Step};
+    use crate::graph::symmetric::Graph;
+    use crate::random::Stream;
+
+    const N: usize = 150;
+
+    /// Rows of very different lengths, none among them, and weights of 0 and below the least.
+    fn edges() -> (Vec<usize>, Vec<u32>, Vec<f32>) {
+        let mut stream = Stream::new(1, 0, 0);
+        let (mut indptr, mut indices, mut data) = (vec![0], Vec::new(), Vec::new());
+        for i in 0..N {
+            let degree = [0, 1, 17, 40, 5, 149][i % 6];
+            indices.extend((0..degree).map(|_| stream.below(N) as u32));
+            data.extend((0..degree).map(|e| if e % 7 == 3 { 0.0 } else { stream.uniform().powi(3) as f32 }));
+            indptr.push(indices.len());
+        }
+        (indptr, indices, data)
+    }
+
+    /// Bits of positions and moments after three epochs, of points 20 to the last, moved by `how`.
+    fn moved<const D: usize>(job: &Job, how: impl Fn(&Forces<D>, Moving<D>, Step)) -> Vec<u32> {
+        const FIRST: usize = 20;
+        let mut stream = Stream::new(2, 0, 0);
+        let mut x: Vec<[f32; D]> = (0..N).map(|_| std::array::from_fn(|_| 10.0 * stream.uniform() as f32)).collect();
+        let (mut first, mut second) = (vec![[0.0; D]; N - FIRST], vec![[0.0; D]; N - FIRST]);
+        for epoch in [0, 1, 7] {
+            let mut new = x.clone();
+            let moving = Moving { new: &mut new[FIRST..], first: &mut first, second: &mut second };
+            how(&Forces::new(job, epoch, &x), moving, Step { rate: 0.7, unbias: 1.9 });
+            x = new;
+        }
+        [x, first, second].iter().flatten().flatten().map(|value| value.to_bits()).collect()
+    }
+
+    fn all_ways<const D: usize>(job: &Job) {
+        let plain = moved::<D>(job, |forces, moving, step| forces.move_points_in::<super::Plain>(20, moving, step));
+        assert!(plain == moved::<D>(job, |forces, moving, step| forces.move_points(20, moving, step)));
+        #[cfg(target_arch = "x86_64")]
+        if std::arch::is_x86_feature_detected!("popcnt") {
+            if std::arch::is_x86_feature_detected!("avx2") {
+                // SAFETY: the processor was just found to have AVX2 and POPCNT.
+                assert!(plain == moved::<D>(job, |f, moving, step| unsafe { f.move_points_256(20, moving, step) }));
+            }
+            if std::arch::is_x86_feature_detected!("avx512f") {
+                // SAFETY: the processor was just found to have AVX-512F and POPCNT.
+                assert!(plain == moved::<D>(job, |f, moving, step| unsafe { f.move_points_512(20, moving, step) }));
+            }
+        }
+    }
+
+    #[test]
+    fn all_registers_move_points_to_the_same_bits() {
+        let (indptr, indices, data) = edges();
+        let graph = Graph { indptr: &indptr, indices: &indices, data: &data };
+        for negative_sample_rate in [0, 1, 5] {
+            let params = UmapParams { negative_sample_rate, ..UmapParams::default() };
+            let curve = Curve::new(0.583_030, 1.334_167, 1.0);
+            let job = Job { graph, dim: 2, n_epochs: 200, curve, params: &params, largest: largest_weight(graph) };
+            all_ways::<2>(&job);
+            all_ways::<3>(&job);
+            all_ways::<64>(&job);
         }
     }
 }
