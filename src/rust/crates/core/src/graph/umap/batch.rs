@@ -10,10 +10,12 @@ use super::super::random::Stream;
 #[cfg(target_arch = "x86_64")]
 use super::lanes::x86;
 use super::lanes::{Lanes, Plain, LANES};
+use super::sample::{prefetch, Clock, Sampled};
 use super::Job;
 use crate::context::Monitor;
 use crate::error::{Error, Result};
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// Positions in the pool that the points of a block draw negative samples from.
 const POOL: usize = 2048;
@@ -22,6 +24,9 @@ const POOL: usize = 2048;
 fn block_size(n: usize) -> usize {
     (n / 512).clamp(512, POOL)
 }
+
+/// Points whose edges are sampled together, while the positions at the other ends of the points before are on their way.
+const BATCH: usize = 32;
 
 /// Stream rounds of the pools (see `random`): far from the epochs, which name the streams of points.
 const POOLS: u64 = 1 << 41;
@@ -50,13 +55,6 @@ pub(super) fn optimise(job: &Job, x: Vec<f32>, monitor: &Monitor) -> Result<Vec<
     }
 }
 
-/// A point's moving averages.
-#[derive(Clone, Copy)]
-struct Moments<const D: usize> {
-    first: [f32; D],
-    second: [f32; D],
-}
-
 fn run<const D: usize>(job: &Job, start: &[f32], monitor: &Monitor) -> Result<Vec<f32>> {
     let n = job.graph.n_vertices();
     let mut old = vec![[0.0f32; D]; n];
@@ -65,25 +63,53 @@ fn run<const D: usize>(job: &Job, start: &[f32], monitor: &Monitor) -> Result<Ve
     }
     let points = block_size(n);
     let mut new = old.clone();
-    let mut moments = vec![Moments { first: [0.0; D], second: [0.0; D] }; n];
+    let (mut first, mut second) = (vec![[0.0; D]; n], vec![[0.0; D]; n]);
     let (mut power_1, mut power_2) = (1.0f32, 1.0f32);
     for epoch in 0..job.n_epochs {
         power_1 *= DECAY_1;
         power_2 *= DECAY_2;
-        let (unbias_1, unbias_2) = (1.0 / (1.0 - power_1), 1.0 / (1.0 - power_2));
-        let rate = job.rate(epoch) as f32 * unbias_1;
+        let step = Step { rate: job.rate(epoch) as f32 / (1.0 - power_1), unbias: 1.0 / (1.0 - power_2) };
         let forces = Forces::new(job, epoch, &old);
-        new.par_chunks_mut(points).zip(moments.par_chunks_mut(points)).enumerate().try_for_each(
-            |(block, (new, moments))| {
-                monitor.check()?;
-                forces.move_points(block * points, new, moments, rate, unbias_2);
-                monitor.advance(new.len() as u64);
-                Ok(())
-            },
-        )?;
+        let moments = first.par_chunks_mut(points).zip(second.par_chunks_mut(points));
+        new.par_chunks_mut(points).zip(moments).enumerate().try_for_each(|(block, (new, (first, second)))| {
+            monitor.check()?;
+            forces.move_points(block * points, Moving { new, first, second }, step);
+            monitor.advance(new.len() as u64);
+            Ok(())
+        })?;
         std::mem::swap(&mut old, &mut new);
     }
     Ok(old.iter().flat_map(|point| point[..job.dim].iter().copied()).collect())
+}
+
+/// Successive points that are moved: their new positions and the moving averages of the forces on them and of their
+/// squares.
+struct Moving<'a, const D: usize> {
+    new: &'a mut [[f32; D]],
+    first: &'a mut [[f32; D]],
+    second: &'a mut [[f32; D]],
+}
+
+/// A step of Adam.
+#[derive(Clone, Copy)]
+struct Step {
+    /// Learning rate over the bias of the first moment.
+    rate: f32,
+    /// One over the bias of the second moment.
+    unbias: f32,
+}
+
+impl Step {
+    /// Moves coordinates from `old` to `new`. Plain slices, so that the compiler uses whole registers.
+    #[inline(always)]
+    fn take(self, old: &[f32], force: &[f32], new: &mut [f32], first: &mut [f32], second: &mut [f32]) {
+        let moments = first.iter_mut().zip(second);
+        for (((new, old), force), (m, v)) in new.iter_mut().zip(old).zip(force).zip(moments) {
+            *m = DECAY_1 * *m + (1.0 - DECAY_1) * force;
+            *v = DECAY_2 * *v + (1.0 - DECAY_2) * force * force;
+            *new = old + self.rate * *m / ((self.unbias * *v).sqrt() + EPSILON);
+        }
+    }
 }
 
 /// The forces of one epoch.
@@ -91,128 +117,123 @@ struct Forces<'a, const D: usize> {
     job: &'a Job<'a>,
     x: &'a [[f32; D]],
     epoch: usize,
-    /// Weight to share of epochs in which an edge is sampled.
-    to_share: f32,
-    least: f32,
+    clock: Clock,
 }
 
 impl<'a, const D: usize> Forces<'a, D> {
     fn new(job: &'a Job<'a>, epoch: usize, x: &'a [[f32; D]]) -> Self {
-        Forces { job, x, epoch, to_share: 1.0 / job.largest, least: job.least_weight() }
+        let clock = Clock { to_share: 1.0 / job.largest, least: job.least_weight(), epoch: epoch as u32 };
+        Forces { job, x, epoch, clock }
     }
 
-    /// Moves a run of points from `first` on by one step of Adam, with the widest vector instructions at hand.
-    fn move_points(&self, first: usize, new: &mut [[f32; D]], moments: &mut [Moments<D>], rate: f32, unbias_2: f32) {
+    /// Moves a run of points from `start` on by one step, with the widest vector instructions at hand.
+    fn move_points(&self, start: usize, moving: Moving<D>, step: Step) {
         #[cfg(target_arch = "x86_64")]
-        {
+        if std::arch::is_x86_feature_detected!("popcnt") {
             if std::arch::is_x86_feature_detected!("avx512f") {
-                // SAFETY: the processor was just found to have AVX-512F.
-                return unsafe { self.move_points_512(first, new, moments, rate, unbias_2) };
+                // SAFETY: the processor was just found to have AVX-512F and POPCNT.
+                return unsafe { self.move_points_512(start, moving, step) };
             }
             if std::arch::is_x86_feature_detected!("avx2") {
-                // SAFETY: the processor was just found to have AVX2.
-                return unsafe { self.move_points_256(first, new, moments, rate, unbias_2) };
+                // SAFETY: the processor was just found to have AVX2 and POPCNT.
+                return unsafe { self.move_points_256(start, moving, step) };
             }
         }
-        self.move_points_in::<Plain>(first, new, moments, rate, unbias_2);
+        self.move_points_in::<Plain>(start, moving, step);
     }
 
     #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx512f")]
-    fn move_points_512(
-        &self,
-        first: usize,
-        new: &mut [[f32; D]],
-        moments: &mut [Moments<D>],
-        rate: f32,
-        unbias_2: f32,
-    ) {
-        self.move_points_in::<x86::Wide>(first, new, moments, rate, unbias_2);
+    #[target_feature(enable = "avx512f,popcnt")]
+    fn move_points_512(&self, start: usize, moving: Moving<D>, step: Step) {
+        self.move_points_in::<x86::Wide>(start, moving, step);
     }
 
     #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2")]
-    fn move_points_256(
-        &self,
-        first: usize,
-        new: &mut [[f32; D]],
-        moments: &mut [Moments<D>],
-        rate: f32,
-        unbias_2: f32,
-    ) {
-        self.move_points_in::<x86::Pair>(first, new, moments, rate, unbias_2);
+    #[target_feature(enable = "avx2,popcnt")]
+    fn move_points_256(&self, start: usize, moving: Moving<D>, step: Step) {
+        self.move_points_in::<x86::Pair>(start, moving, step);
     }
 
     #[inline(always)]
-    fn move_points_in<L: Lanes>(
-        &self,
-        first: usize,
-        new: &mut [[f32; D]],
-        moments: &mut [Moments<D>],
-        rate: f32,
-        unbias_2: f32,
-    ) {
-        let (pool, mut sampled) = (Pool::new(self, first), Vec::new());
-        for (k, (new, moments)) in new.iter_mut().zip(moments).enumerate() {
-            let force = self.on::<L>(first + k, &pool, &mut sampled);
-            for d in 0..D {
-                let (m, v) = (&mut moments.first[d], &mut moments.second[d]);
-                *m = DECAY_1 * *m + (1.0 - DECAY_1) * force[d];
-                *v = DECAY_2 * *v + (1.0 - DECAY_2) * force[d] * force[d];
-                new[d] = self.x[first + k][d] + rate * *m / ((unbias_2 * *v).sqrt() + EPSILON);
+    fn move_points_in<L: Lanes>(&self, start: usize, moving: Moving<D>, step: Step) {
+        let Moving { new, first, second } = moving;
+        let end = start + new.len();
+        let pool = Pool::new(self, start);
+        let (mut now, mut next) = (Sampled::default(), Sampled::default());
+        let mut there = std::array::from_fn(|_| Vec::new());
+        self.sample_edges::<L>(start..end.min(start + BATCH), &mut now);
+        let moments = first.chunks_mut(BATCH).zip(second.chunks_mut(BATCH));
+        for ((new, (first, second)), start) in new.chunks_mut(BATCH).zip(moments).zip((start..).step_by(BATCH)) {
+            let following = start + new.len();
+            self.sample_edges::<L>(following..end.min(following + BATCH), &mut next);
+            self.gather(&now, &mut there);
+            let mut force = [[0.0; D]; BATCH];
+            for (k, force) in force[..new.len()].iter_mut().enumerate() {
+                *force = self.on::<L>(start + k, now.of(k), &there, &pool);
             }
+            let old = self.x[start..following].as_flattened();
+            let (new, first, second) = (new.as_flattened_mut(), first.as_flattened_mut(), second.as_flattened_mut());
+            step.take(old, force.as_flattened(), new, first, second);
+            std::mem::swap(&mut now, &mut next);
         }
     }
 
-    /// The force on point `i`; `sampled` is scratch.
+    /// Samples edges of `points`, and has the positions at their other ends brought to the cache.
     #[inline(always)]
-    fn on<L: Lanes>(&self, i: usize, pool: &Pool<D>, sampled: &mut Vec<u32>) -> [f32; D] {
-        let (job, curve, here) = (self.job, &self.job.curve, self.x[i]);
-        self.sample_edges(i, sampled);
+    fn sample_edges<L: Lanes>(&self, points: Range<usize>, sampled: &mut Sampled) {
+        sampled.fill::<L>(self.job.graph, points, self.clock);
+        sampled.others().iter().for_each(|&other| prefetch(&self.x[other as usize]));
+    }
+
+    /// The positions at the other ends of sampled edges, coordinate by coordinate, and whole registers of numbers.
+    #[inline(always)]
+    fn gather(&self, sampled: &Sampled, there: &mut [Vec<f32>; D]) {
+        let others = sampled.others();
+        for there in there.iter_mut() {
+            if there.len() < others.len() + LANES {
+                there.resize(others.len() + LANES, 0.0);
+            }
+        }
+        let mut there = there.each_mut().map(|there| &mut there[..others.len()]);
+        for (k, &other) in others.iter().enumerate() {
+            let other = self.x[other as usize];
+            (0..D).for_each(|d| there[d][k] = other[d]);
+        }
+    }
+
+    /// The force on point `i`, whose neighbours' positions are `edges` of `there`.
+    #[inline(always)]
+    fn on<L: Lanes>(&self, i: usize, edges: Range<usize>, there: &[Vec<f32>; D], pool: &Pool<D>) -> [f32; D] {
+        let (job, curve) = (self.job, &self.job.curve);
+        let here = self.x[i].map(L::splat);
+        let difference = |d: usize, there: &[f32], from: usize| match there[from..].first_chunk() {
+            Some(there) => here[d].minus(L::load(there)),
+            None => L::splat(0.0), // not reached: LANES positions follow the last
+        };
         let mut pull = Sum::<L, D>::new();
-        for chunk in sampled.chunks(LANES) {
-            let mut there = here.map(|x| [x; LANES]); // where a lane is not used: no difference, no force
-            for (lane, &other) in chunk.iter().enumerate() {
-                let other = self.x[other as usize];
-                (0..D).for_each(|d| there[d][lane] = other[d]);
-            }
-            pull.add(&std::array::from_fn(|d| L::splat(here[d]).minus(L::load(&there[d]))), |d2| curve.attraction(d2));
+        for from in edges.clone().step_by(LANES) {
+            let used = L::load(&USED[(edges.end - from).min(LANES)]);
+            let difference = std::array::from_fn(|d| difference(d, &there[d], from).times(used));
+            pull.add(&difference, |d2| curve.attraction(d2));
         }
         let mut push = Sum::<L, D>::new();
         let mut at = Stream::new(job.params.seed, self.epoch as u64, i as u64).below(POOL);
-        let mut left = sampled.len() * job.params.negative_sample_rate;
-        while left > 0 {
-            let used = L::load(&USED[left.min(LANES)]);
-            let difference = |d: usize| match pool.0[d][at..].first_chunk() {
-                Some(there) => L::splat(here[d]).minus(L::load(there)).times(used),
-                None => L::splat(0.0), // not reached: LANES positions follow the last
-            };
-            push.add(&std::array::from_fn(difference), |d2| curve.repulsion(d2));
-            left = left.saturating_sub(LANES);
+        let (wanted, registers) = self.negatives(edges.len());
+        for _ in 0..registers {
+            push.add(&std::array::from_fn(|d| difference(d, &pool.0[d], at)), |d2| curve.repulsion(d2));
             at = (at + LANES) % POOL;
         }
-        let (pull, push) = (pull.total(), push.total());
-        std::array::from_fn(|d| BOTH_DIRECTIONS * pull[d] + push[d])
+        // The registers drawn stand for the samples wanted.
+        let per_sample = L::splat(wanted as f32 / (registers.max(1) * LANES) as f32);
+        std::array::from_fn(|d| L::splat(BOTH_DIRECTIONS).times(pull.0[d]).plus(per_sample.times(push.0[d])).sum())
     }
 
-    /// Neighbours of `i` whose edge is sampled in this epoch: an edge of `share` p in every 1/p-th epoch. The phases of
-    /// successive entries are multiples of the golden ratio, so that they do not fall into the same epochs.
+    /// How many negative samples a point of `n_edges` sampled edges is to have, and how many registers of them it draws:
+    /// the whole number nearest, at least one if there is to be any.
     #[inline(always)]
-    fn sample_edges(&self, i: usize, sampled: &mut Vec<u32>) {
-        let (columns, weights) = self.job.graph.row(i);
-        let first = self.job.graph.indptr[i] as u32;
-        sampled.clear();
-        sampled.resize(columns.len(), 0);
-        let mut count = 0;
-        for (e, (&column, &weight)) in columns.iter().zip(weights).enumerate() {
-            // 1 + share has share as its 23 mantissa bits; 2^23 for a share of 1.
-            let share = (1.0 + weight * self.to_share).to_bits() - 1f32.to_bits();
-            let phase = first.wrapping_add(e as u32).wrapping_mul(0x9E37_79B9) >> 9;
-            let clock = phase.wrapping_add((self.epoch as u32).wrapping_mul(share)) & 0x7F_FFFF;
-            sampled[count] = column;
-            count += usize::from((clock < share) & (weight >= self.least));
-        }
-        sampled.truncate(count);
+    fn negatives(&self, n_edges: usize) -> (usize, usize) {
+        let wanted = n_edges * self.job.params.negative_sample_rate;
+        (wanted, ((wanted + LANES / 2) / LANES).max(usize::from(wanted > 0)))
     }
 }
 
@@ -271,9 +292,73 @@ impl<L: Lanes, const D: usize> Sum<L, D> {
             *sum = sum.plus(force);
         }
     }
+}
 
-    #[inline(always)]
-    fn total(&self) -> [f32; D] {
-        std::array::from_fn(|d| self.0[d].store().iter().sum())
+#[cfg(test)]
+mod tests {
+    use super::super::curve::Curve;
+    use super::super::{largest_weight, Job, UmapParams};
+    use super::{Forces, Moving, Step};
+    use crate::graph::symmetric::Graph;
+    use crate::random::Stream;
+
+    const N: usize = 150;
+
+    /// Rows of very different lengths, none among them, and weights of 0 and below the least.
+    fn edges() -> (Vec<usize>, Vec<u32>, Vec<f32>) {
+        let mut stream = Stream::new(1, 0, 0);
+        let (mut indptr, mut indices, mut data) = (vec![0], Vec::new(), Vec::new());
+        for i in 0..N {
+            let degree = [0, 1, 17, 40, 5, 149][i % 6];
+            indices.extend((0..degree).map(|_| stream.below(N) as u32));
+            data.extend((0..degree).map(|e| if e % 7 == 3 { 0.0 } else { stream.uniform().powi(3) as f32 }));
+            indptr.push(indices.len());
+        }
+        (indptr, indices, data)
+    }
+
+    /// Bits of positions and moments after three epochs, of points 20 to the last, moved by `how`.
+    fn moved<const D: usize>(job: &Job, how: impl Fn(&Forces<D>, Moving<D>, Step)) -> Vec<u32> {
+        const FIRST: usize = 20;
+        let mut stream = Stream::new(2, 0, 0);
+        let mut x: Vec<[f32; D]> = (0..N).map(|_| std::array::from_fn(|_| 10.0 * stream.uniform() as f32)).collect();
+        let (mut first, mut second) = (vec![[0.0; D]; N - FIRST], vec![[0.0; D]; N - FIRST]);
+        for epoch in [0, 1, 7] {
+            let mut new = x.clone();
+            let moving = Moving { new: &mut new[FIRST..], first: &mut first, second: &mut second };
+            how(&Forces::new(job, epoch, &x), moving, Step { rate: 0.7, unbias: 1.9 });
+            x = new;
+        }
+        [x, first, second].iter().flatten().flatten().map(|value| value.to_bits()).collect()
+    }
+
+    fn all_ways<const D: usize>(job: &Job) {
+        let plain = moved::<D>(job, |forces, moving, step| forces.move_points_in::<super::Plain>(20, moving, step));
+        assert!(plain == moved::<D>(job, |forces, moving, step| forces.move_points(20, moving, step)));
+        #[cfg(target_arch = "x86_64")]
+        if std::arch::is_x86_feature_detected!("popcnt") {
+            if std::arch::is_x86_feature_detected!("avx2") {
+                // SAFETY: the processor was just found to have AVX2 and POPCNT.
+                assert!(plain == moved::<D>(job, |f, moving, step| unsafe { f.move_points_256(20, moving, step) }));
+            }
+            if std::arch::is_x86_feature_detected!("avx512f") {
+                // SAFETY: the processor was just found to have AVX-512F and POPCNT.
+                assert!(plain == moved::<D>(job, |f, moving, step| unsafe { f.move_points_512(20, moving, step) }));
+            }
+        }
+    }
+
+    #[test]
+    fn all_registers_move_points_to_the_same_bits() {
+        let (indptr, indices, data) = edges();
+        let graph = Graph { indptr: &indptr, indices: &indices, data: &data };
+        for negative_sample_rate in [0, 1, 5] {
+            let params = UmapParams { negative_sample_rate, ..UmapParams::default() };
+            let curve = Curve::new(0.583_030, 1.334_167, 1.0);
+            let job = Job { graph, dim: 2, n_epochs: 200, curve, params: &params, largest: largest_weight(graph) };
+            all_ways::<2>(&job);
+            all_ways::<3>(&job);
+            all_ways::<64>(&job);
+        }
     }
 }

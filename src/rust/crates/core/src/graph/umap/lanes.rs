@@ -1,6 +1,8 @@
 //! Sixteen numbers at a time, in the widest registers at hand. Every operation is one rounding of IEEE 754, never fused,
 //! so that the results are the same bits whichever implementation runs.
 
+use super::sample::Clock;
+
 /// Numbers per [`Lanes`].
 pub(super) const LANES: usize = 16;
 
@@ -21,6 +23,20 @@ pub(super) trait Lanes: Copy {
     fn mantissa_exponent(self) -> (Self, Self);
     /// self 2^k, `k` being in the low bits of `shifted` = k + 1.5 2^23.
     fn scaled(self, shifted: Self) -> Self;
+    /// The sum, by halves: of lanes 8 apart, then 4, 2 and 1.
+    fn sum(self) -> f32;
+    /// Which of sixteen successive edges, the first of this number, are sampled; the first in the lowest bit.
+    fn sampled(weights: &[f32; LANES], first: u32, clock: Clock) -> u16;
+
+    /// The columns whose bits are set, side by side in the first places of `to`; what the others hold is open.
+    #[inline(always)]
+    fn pack(columns: &[u32; LANES], set: u16, to: &mut [u32; LANES]) {
+        let mut at = 0;
+        for (lane, &column) in columns.iter().enumerate() {
+            to[at % LANES] = column;
+            at += usize::from(set >> lane & 1);
+        }
+    }
 }
 
 /// Bits of sqrt(1/2).
@@ -94,14 +110,52 @@ impl Lanes for Plain {
     fn scaled(self, shifted: Self) -> Self {
         self.zip(shifted, |x, k| f32::from_bits(x.to_bits().wrapping_add(k.to_bits().wrapping_shl(23))))
     }
+
+    #[inline(always)]
+    fn sum(self) -> f32 {
+        let mut sum = self.0;
+        for half in [8, 4, 2, 1] {
+            for lane in 0..half {
+                sum[lane] += sum[lane + half];
+            }
+        }
+        sum[0]
+    }
+
+    #[inline(always)]
+    fn sampled(weights: &[f32; LANES], first: u32, clock: Clock) -> u16 {
+        let set = |lane: usize| u16::from(clock.samples(first.wrapping_add(lane as u32), weights[lane])) << lane;
+        (0..LANES).fold(0, |all, lane| all | set(lane))
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
 pub(super) mod x86 {
     //! To be used only inside functions compiled for AVX-512F, or for AVX2, where the processor has it.
 
-    use super::{Lanes, LANES, ROOT_HALF};
+    use super::{Clock, Lanes, LANES, ROOT_HALF};
     use std::arch::x86_64::*;
+
+    /// Brings the cache line where `x` begins nearer; it has no other effect.
+    #[inline(always)]
+    pub(in super::super) fn prefetch<T>(x: &T) {
+        // SAFETY: every processor of this architecture has the instruction, and it may be given any address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(x).cast()) }
+    }
+
+    /// Numbers of the lanes.
+    const LANE: [i32; LANES] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
+
+    /// The last steps of [`Lanes::sum`], on the sums of lanes 8 apart.
+    #[inline(always)]
+    fn sum_of_eight(x: __m256) -> f32 {
+        // SAFETY: see below.
+        unsafe {
+            let x = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps::<1>(x));
+            let x = _mm_add_ps(x, _mm_movehl_ps(x, x));
+            _mm_cvtss_f32(_mm_add_ss(x, _mm_movehdup_ps(x)))
+        }
+    }
 
     /// One register of AVX-512.
     #[derive(Clone, Copy)]
@@ -185,6 +239,43 @@ pub(super) mod x86 {
             unsafe {
                 let k = _mm512_slli_epi32::<23>(_mm512_castps_si512(shifted.0));
                 Wide(_mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(self.0), k)))
+            }
+        }
+
+        #[inline(always)]
+        fn sum(self) -> f32 {
+            // SAFETY: see above.
+            unsafe {
+                let high =
+                    _mm512_castpd_ps(_mm512_castpd256_pd512(_mm512_extractf64x4_pd::<1>(_mm512_castps_pd(self.0))));
+                sum_of_eight(_mm256_add_ps(_mm512_castps512_ps256(self.0), _mm512_castps512_ps256(high)))
+            }
+        }
+
+        #[inline(always)]
+        fn sampled(weights: &[f32; LANES], first: u32, clock: Clock) -> u16 {
+            // SAFETY: LANES values are read twice.
+            unsafe {
+                let all = |x: u32| _mm512_set1_epi32(x as i32);
+                let weight = _mm512_loadu_ps(weights.as_ptr());
+                let share = _mm512_mul_ps(weight, _mm512_set1_ps(clock.to_share));
+                let share = _mm512_castps_si512(_mm512_add_ps(_mm512_set1_ps(1.0), share));
+                let share = _mm512_sub_epi32(share, all(1f32.to_bits()));
+                let edge = _mm512_add_epi32(all(first), _mm512_loadu_si512(LANE.as_ptr().cast()));
+                let phase = _mm512_mullo_epi32(edge, all(Clock::GOLDEN));
+                let phase = _mm512_srli_epi32::<{ 32 - Clock::BITS }>(phase);
+                let time = _mm512_add_epi32(phase, _mm512_mullo_epi32(all(clock.epoch), share));
+                let heavy = _mm512_cmp_ps_mask::<_CMP_GE_OQ>(weight, _mm512_set1_ps(clock.least));
+                _mm512_mask_cmplt_epi32_mask(heavy, _mm512_and_si512(time, all(Clock::MASK)), share)
+            }
+        }
+
+        #[inline(always)]
+        fn pack(columns: &[u32; LANES], set: u16, to: &mut [u32; LANES]) {
+            // SAFETY: LANES values are read and written.
+            unsafe {
+                let packed = _mm512_maskz_compress_epi32(set, _mm512_loadu_si512(columns.as_ptr().cast()));
+                _mm512_storeu_si512(to.as_mut_ptr().cast(), packed);
             }
         }
     }
@@ -271,6 +362,35 @@ pub(super) mod x86 {
                 _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(x), k))
             };
             Pair(half(self.0, shifted.0), half(self.1, shifted.1))
+        }
+
+        #[inline(always)]
+        fn sum(self) -> f32 {
+            // SAFETY: see above.
+            sum_of_eight(unsafe { _mm256_add_ps(self.0, self.1) })
+        }
+
+        #[inline(always)]
+        fn sampled(weights: &[f32; LANES], first: u32, clock: Clock) -> u16 {
+            let all = |x: u32| {
+                // SAFETY: see above.
+                unsafe { _mm256_set1_epi32(x as i32) }
+            };
+            // SAFETY: `at` is 0 or LANES / 2, from where LANES / 2 values are read twice.
+            let half = |at: usize| unsafe {
+                let weight = _mm256_loadu_ps(weights.as_ptr().add(at));
+                let share = _mm256_mul_ps(weight, _mm256_set1_ps(clock.to_share));
+                let share = _mm256_castps_si256(_mm256_add_ps(_mm256_set1_ps(1.0), share));
+                let share = _mm256_sub_epi32(share, all(1f32.to_bits()));
+                let edge = _mm256_add_epi32(all(first), _mm256_loadu_si256(LANE.as_ptr().add(at).cast()));
+                let phase = _mm256_mullo_epi32(edge, all(Clock::GOLDEN));
+                let phase = _mm256_srli_epi32::<{ 32 - Clock::BITS as i32 }>(phase);
+                let time = _mm256_add_epi32(phase, _mm256_mullo_epi32(all(clock.epoch), share));
+                let due = _mm256_cmpgt_epi32(share, _mm256_and_si256(time, all(Clock::MASK)));
+                let heavy = _mm256_cmp_ps::<_CMP_GE_OQ>(weight, _mm256_set1_ps(clock.least));
+                _mm256_movemask_ps(_mm256_and_ps(_mm256_castsi256_ps(due), heavy)) as u16
+            };
+            half(0) | half(LANES / 2) << (LANES / 2)
         }
     }
 }

@@ -8,6 +8,7 @@ mod batch;
 mod curve;
 mod init;
 mod lanes;
+mod sample;
 mod sequential;
 
 pub use curve::find_ab_params;

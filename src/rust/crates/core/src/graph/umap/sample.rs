@@ -1,0 +1,168 @@
+//! Which edges the points of a batch feel in an epoch: sixteen edges are tested at a time, across the rows of the graph,
+//! because rows are too short and too uneven in length to fill registers or to be foreseen by the processor.
+
+use super::super::symmetric::Graph;
+use super::lanes::{Lanes, LANES};
+use std::ops::Range;
+
+/// The test of an edge in one epoch: an edge of `share` p is sampled in every 1/p-th epoch. The phases of successive
+/// edges are multiples of the golden ratio, so that they do not fall into the same epochs.
+#[derive(Clone, Copy)]
+pub(super) struct Clock {
+    /// Weight to share of epochs.
+    pub(super) to_share: f32,
+    /// Lighter edges are never sampled.
+    pub(super) least: f32,
+    pub(super) epoch: u32,
+}
+
+impl Clock {
+    /// Successive phases are apart by this share of 2^32.
+    pub(super) const GOLDEN: u32 = 0x9E37_79B9;
+    /// Phases and shares have this many bits.
+    pub(super) const BITS: u32 = 23;
+    /// The bits of a phase.
+    pub(super) const MASK: u32 = (1 << Self::BITS) - 1;
+
+    /// Whether edge number `edge` of the graph, of this weight, is sampled; never one of weight 0.
+    #[inline(always)]
+    pub(super) fn samples(&self, edge: u32, weight: f32) -> bool {
+        // 1 + share has share as its 23 mantissa bits; 2^23 for a share of 1.
+        let share = (1.0 + weight * self.to_share).to_bits() - 1f32.to_bits();
+        let phase = edge.wrapping_mul(Self::GOLDEN) >> (32 - Self::BITS);
+        let clock = phase.wrapping_add(self.epoch.wrapping_mul(share)) & Self::MASK;
+        (clock < share) & (weight >= self.least)
+    }
+}
+
+/// The sampled edges of successive points.
+#[derive(Default)]
+pub(super) struct Sampled {
+    /// Their other ends, point by point; what follows the last one is of no meaning.
+    others: Vec<u32>,
+    /// Where the edges of each point begin in `others`, and where those of the last end.
+    starts: Vec<usize>,
+    /// Of every sixteen edges, how many sampled ones lie before them and which of them are sampled.
+    tested: Vec<(usize, u16)>,
+}
+
+impl Sampled {
+    /// Tests the edges of `points`.
+    #[inline(always)]
+    pub(super) fn fill<L: Lanes>(&mut self, graph: Graph, points: Range<usize>, clock: Clock) {
+        let rows = &graph.indptr[points.start..=points.end];
+        let edges = rows[0]..rows[points.len()];
+        let (columns, rest_columns) = graph.indices[edges.clone()].as_chunks::<LANES>();
+        let (weights, rest_weights) = graph.data[edges.clone()].as_chunks::<LANES>();
+        self.begin(edges.len());
+        let mut count = 0;
+        let all = columns.iter().zip(weights).zip((edges.start..).step_by(LANES));
+        for ((columns, weights), edge) in all {
+            ahead(graph.indices, edge);
+            ahead(graph.data, edge);
+            count = self.test::<L>(columns, weights, edge, count, clock);
+        }
+        // The last edges are filled up with those of weight 0, which are never sampled.
+        let (mut columns, mut weights) = ([0; LANES], [0.0; LANES]);
+        columns[..rest_columns.len()].copy_from_slice(rest_columns);
+        weights[..rest_weights.len()].copy_from_slice(rest_weights);
+        self.test::<L>(&columns, &weights, edges.end - rest_columns.len(), count, clock);
+        self.starts.clear();
+        self.starts.extend(rows.iter().map(|row| {
+            let at = row - edges.start;
+            let (before, hits) = self.tested[at / LANES];
+            before + (u32::from(hits) & ((1 << (at % LANES)) - 1)).count_ones() as usize
+        }));
+    }
+
+    /// Tests sixteen edges, the first being number `edge`, `count` edges having been sampled before: how many with them.
+    #[inline(always)]
+    fn test<L: Lanes>(
+        &mut self,
+        columns: &[u32; LANES],
+        weights: &[f32; LANES],
+        edge: usize,
+        count: usize,
+        clock: Clock,
+    ) -> usize {
+        let hits = L::sampled(weights, edge as u32, clock);
+        if let Some(to) = self.others[count..].first_chunk_mut() {
+            L::pack(columns, hits, to);
+        }
+        self.tested.push((count, hits));
+        count + hits.count_ones() as usize
+    }
+
+    /// Makes room for the samples of this many edges.
+    fn begin(&mut self, n_edges: usize) {
+        self.tested.clear();
+        if self.others.len() < n_edges + 2 * LANES {
+            self.others.resize(n_edges + 2 * LANES, 0); // whole registers are written
+        }
+    }
+
+    /// The other ends of all sampled edges.
+    pub(super) fn others(&self) -> &[u32] {
+        &self.others[..self.starts.last().copied().unwrap_or(0)]
+    }
+
+    /// Where among [`Sampled::others`] those of the `k`-th point are.
+    #[inline(always)]
+    pub(super) fn of(&self, k: usize) -> Range<usize> {
+        self.starts[k]..self.starts[k + 1]
+    }
+}
+
+/// Has the cache fetch what is `AHEAD` edges after this one: the processor does not do it by itself from page to page.
+#[inline(always)]
+fn ahead<T>(of_edges: &[T], edge: usize) {
+    const AHEAD: usize = 1024;
+    if let Some(x) = of_edges.get(edge + AHEAD) {
+        prefetch(x);
+    }
+}
+
+/// Brings the cache line where `x` begins nearer, where there is an instruction for it; it has no other effect.
+#[inline(always)]
+pub(super) fn prefetch<T>(x: &T) {
+    #[cfg(target_arch = "x86_64")]
+    super::lanes::x86::prefetch(x);
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = x;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::lanes::Plain;
+    use super::{Clock, Graph, Sampled};
+
+    #[test]
+    fn every_edge_is_sampled_as_often_as_its_weight_says() {
+        let weights = [1.0f32, 0.5, 0.0, 0.25, 0.001, 0.9, 0.03];
+        let degrees = [3usize, 0, 1, 40, 16, 20, 0];
+        let mut indptr = vec![0];
+        degrees.iter().for_each(|degree| indptr.push(indptr[indptr.len() - 1] + degree));
+        let n_edges: usize = degrees.iter().sum();
+        let indices: Vec<u32> = (0..n_edges as u32).collect();
+        let data: Vec<f32> = (0..n_edges).map(|edge| 2.0 * weights[edge % weights.len()]).collect();
+        let graph = Graph { indptr: &indptr, indices: &indices, data: &data };
+        let (mut times, mut sampled) = (vec![0u32; n_edges], Sampled::default());
+        for epoch in 0..1000 {
+            for points in [0..2, 2..7, 7..7] {
+                let clock = Clock { to_share: 0.5, least: 0.01, epoch };
+                sampled.fill::<Plain>(graph, points.clone(), clock);
+                for (k, point) in points.enumerate() {
+                    for &edge in &sampled.others()[sampled.of(k)] {
+                        assert!((indptr[point]..indptr[point + 1]).contains(&(edge as usize)));
+                        times[edge as usize] += 1;
+                    }
+                }
+            }
+        }
+        for (times, weight) in times.iter().zip(&data) {
+            let share = f64::from(weight * 0.5);
+            let expected = if share < 0.01 { 0.0 } else { 1000.0 * share };
+            assert!((f64::from(*times) - expected).abs() <= 1.0, "{times} for {share}");
+        }
+    }
+}
