@@ -1,6 +1,7 @@
 //! Neighbours, connectivities, UMAP, clusters and what is made of them, on an in-memory embedding. Knows nothing of the
 //! expression matrix.
 
+mod ahead;
 pub mod clusters;
 pub mod connectivities;
 pub mod dendrogram;

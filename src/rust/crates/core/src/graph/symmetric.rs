@@ -2,6 +2,7 @@
 
 use crate::context::Monitor;
 use crate::error::{Error, Result};
+use crate::graph::ahead::{ahead, ahead_all};
 use rayon::prelude::*;
 use sprs::CsMatI;
 use std::ops::Range;
@@ -105,6 +106,14 @@ fn first_broken(graph: &Graph, columns: Range<usize>, monitor: &Monitor) -> Resu
             monitor.check()?;
         }
         for entry in indptr[row]..indptr[row + 1] {
+            let cursor_of = |entry: usize| cursor.get((*indices.get(entry)? as usize).checked_sub(columns.start)?);
+            if let Some(cursor) = cursor_of(entry + 32) {
+                ahead_all(std::slice::from_ref(cursor));
+            }
+            if let Some(&at) = cursor_of(entry + 16) {
+                ahead(indices, at);
+                ahead(data, at);
+            }
             let (col, weight) = (indices[entry] as usize, data[entry]);
             let Some(cursor) = col.checked_sub(columns.start).and_then(|c| cursor.get_mut(c)) else { continue };
             let at = *cursor;

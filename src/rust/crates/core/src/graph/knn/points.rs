@@ -3,6 +3,7 @@
 use super::product::{write_panel, Panels, LANES};
 use super::{simd, Metric};
 use crate::error::{Error, Result};
+use crate::graph::ahead::ahead_all;
 use ndarray::ArrayView2;
 use rayon::prelude::*;
 use std::borrow::Cow;
@@ -237,7 +238,7 @@ impl<'a> Points<'a> {
 
     /// Asks for row `i`, which [`Points::key`] will need soon.
     pub(super) fn fetch(&self, i: usize) {
-        simd::fetch(self.row(i));
+        ahead_all(self.row(i));
     }
 
     /// The exact order of neighbours: squared Euclidean distance, 1 - cosine, 1 - correlation, or 1 - inner product.

@@ -128,15 +128,3 @@ twice! {
         }
     }
 }
-
-/// Asks for values that will be needed soon, where the processor can be asked.
-#[inline]
-pub(super) fn fetch(values: &[f32]) {
-    #[cfg(target_arch = "x86_64")]
-    for line in values.chunks(16).chain(values.last_chunk::<1>().map(|last| &last[..])) {
-        // SAFETY: a hint, which touches nothing; the address is one of `values`.
-        unsafe { std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(line.as_ptr().cast()) };
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = values;
-}

@@ -2,6 +2,7 @@
 
 use crate::context::Monitor;
 use crate::error::Result;
+use crate::graph::ahead::{ahead, ahead_all};
 use crate::graph::groups::members;
 use rayon::prelude::*;
 
@@ -30,6 +31,33 @@ impl<W: Copy + Into<f64>> Network<'_, W> {
     }
 }
 
+impl<W> Network<'_, W> {
+    /// Asks for what looking at the nodes after `nodes[i]` will need, what leads to it first: the sizes and labels of
+    /// those farthest ahead, the edges of those nearer, the labels of their other ends, and what `met` asks for given
+    /// such a label.
+    #[inline(always)]
+    pub(super) fn ahead(&self, nodes: &[u32], i: usize, labels: &[u32], met: impl Fn(u32)) {
+        let later = |by: usize| nodes.get(i + by).map(|&node| node as usize);
+        if let Some(node) = later(24) {
+            ahead(self.indptr, node);
+            ahead(self.size, node);
+            ahead(labels, node);
+        }
+        if let Some(node) = later(16) {
+            let row = self.indptr[node]..self.indptr[node + 1];
+            ahead_all(&self.indices[row.clone()]);
+            ahead_all(&self.weights[row]);
+        }
+        let others = |node: usize| self.indices[self.indptr[node]..self.indptr[node + 1]].iter();
+        if let Some(node) = later(8) {
+            others(node).for_each(|&other| ahead(labels, other as usize));
+        }
+        if let Some(node) = later(3) {
+            others(node).for_each(|&other| met(labels[other as usize]));
+        }
+    }
+}
+
 /// An owned network of a higher level.
 pub(super) struct Level {
     indptr: Vec<usize>,
@@ -47,22 +75,35 @@ impl Level {
 /// Sums of weights by cluster, cleared in time proportional to the clusters touched.
 pub(super) struct Tally {
     weight: Vec<f64>,
+    /// The first `count` are the clusters with a sum, in the order they were met.
     touched: Vec<u32>,
+    count: usize,
 }
 
 impl Tally {
     pub(super) fn new(n_clusters: usize) -> Self {
-        Tally { weight: vec![0.0; n_clusters], touched: Vec::new() }
+        Tally { weight: vec![0.0; n_clusters], touched: vec![0], count: 0 }
     }
 
-    /// Adds a weight > 0.
+    /// Adds weights > 0 of some clusters.
     #[inline]
-    pub(super) fn add(&mut self, cluster: u32, weight: f64) {
-        let sum = &mut self.weight[cluster as usize];
-        if *sum == 0.0 {
-            self.touched.push(cluster);
+    pub(super) fn add(&mut self, weights: impl Iterator<Item = (u32, f64)>) {
+        for (cluster, weight) in weights {
+            if self.count + 1 >= self.touched.len() {
+                self.touched.resize(2 * self.touched.len(), 0);
+            }
+            let sum = &mut self.weight[cluster as usize];
+            // No branch: whether a cluster has been met cannot be foreseen, and waits for memory.
+            self.touched[self.count] = cluster;
+            self.count += usize::from(*sum == 0.0);
+            *sum += weight;
         }
-        *sum += weight;
+    }
+
+    /// Asks for the sum of a cluster.
+    #[inline(always)]
+    pub(super) fn ahead(&self, cluster: u32) {
+        ahead(&self.weight, cluster as usize);
     }
 
     #[inline]
@@ -73,15 +114,15 @@ impl Tally {
     /// Clusters with a sum, in the order they were met.
     #[inline]
     pub(super) fn touched(&self) -> &[u32] {
-        &self.touched
+        &self.touched[..self.count]
     }
 
     #[inline]
     pub(super) fn clear(&mut self) {
-        for &cluster in &self.touched {
+        for &cluster in &self.touched[..self.count] {
             self.weight[cluster as usize] = 0.0;
         }
-        self.touched.clear();
+        self.count = 0;
     }
 }
 
@@ -119,21 +160,18 @@ pub(super) fn aggregate<W: Copy + Into<f64> + Sync>(
                 let mut level = Level { indptr: vec![0], indices: Vec::new(), weights: Vec::new(), size: Vec::new() };
                 let mut first = Vec::with_capacity(PARTS);
                 for p in block * PARTS..((block + 1) * PARTS).min(n_parts) {
-                    let members = &members[start[p]..start[p + 1]];
                     let mut size = 0.0;
-                    for &node in members {
+                    for (i, &node) in members.iter().enumerate().take(start[p + 1]).skip(start[p]) {
+                        network.ahead(&members, i, part, |other| tally.ahead(other));
                         size += network.size[node as usize];
-                        for (other, weight) in network.neighbours(node as usize) {
-                            if part[other] != p as u32 {
-                                tally.add(part[other], weight);
-                            }
-                        }
+                        let others = network.neighbours(node as usize).map(|(other, weight)| (part[other], weight));
+                        tally.add(others.filter(|&(other, _)| other != p as u32));
                     }
                     level.indices.extend_from_slice(tally.touched());
                     level.weights.extend(tally.touched().iter().map(|&other| tally.get(other)));
                     level.indptr.push(level.indices.len());
                     level.size.push(size);
-                    first.push(members[0] as usize);
+                    first.push(members[start[p]] as usize);
                     tally.clear();
                 }
                 Ok((first, level))

@@ -3,6 +3,7 @@
 use super::aggregate::{Network, Tally};
 use crate::context::Monitor;
 use crate::error::Result;
+use crate::graph::ahead::ahead;
 use crate::graph::random::Stream;
 use rayon::prelude::*;
 use std::collections::VecDeque;
@@ -52,13 +53,20 @@ struct State<'a, W> {
 }
 
 impl<W: Copy + Into<f64>> State<'_, W> {
+    /// Asks for what [`State::best`] needs of the nodes after `nodes[i]`.
+    #[inline(always)]
+    fn ahead(&self, nodes: &[u32], i: usize, tally: &Tally) {
+        self.network.ahead(nodes, i, self.membership, |cluster| {
+            tally.ahead(cluster);
+            ahead(&self.size, cluster as usize);
+        });
+    }
+
     /// The cluster of largest gain for a node: its own, a neighbour's, or `None` for an empty one.
     #[inline]
     fn best(&self, node: usize, tally: &mut Tally) -> Option<u32> {
         let from = self.membership[node];
-        for (other, weight) in self.network.neighbours(node) {
-            tally.add(self.membership[other], weight);
-        }
+        tally.add(self.network.neighbours(node).map(|(other, weight)| (self.membership[other], weight)));
         let own = self.network.size[node];
         let stay = tally.get(from) - self.penalty * own * (self.size[from as usize] - own);
         let (mut best, mut best_gain) = (from, stay + self.least_gain);
@@ -118,9 +126,11 @@ pub(super) fn move_nodes<W: Copy + Into<f64> + Sync>(
         let wants: Option<Vec<bool>> = settled.then(|| {
             let look = |nodes: &[u32]| {
                 let mut tally = tallies.take(n);
-                let leaves =
-                    |&node: &u32| state.best(node as usize, &mut tally) != Some(state.membership[node as usize]);
-                let wants: Vec<bool> = nodes.iter().map(leaves).collect();
+                let leaves = |(i, &node): (usize, &u32)| {
+                    state.ahead(nodes, i, &tally);
+                    state.best(node as usize, &mut tally) != Some(state.membership[node as usize])
+                };
+                let wants: Vec<bool> = nodes.iter().enumerate().map(leaves).collect();
                 tallies.give(tally);
                 wants
             };
@@ -132,6 +142,9 @@ pub(super) fn move_nodes<W: Copy + Into<f64> + Sync>(
         for (i, &node) in batch.iter().enumerate() {
             if wants.as_ref().is_some_and(|wants| !wants[i]) {
                 continue;
+            }
+            if !settled {
+                state.ahead(&batch, i, &tally);
             }
             let node = node as usize;
             queued[node] = false;

@@ -93,9 +93,7 @@ impl<W: Copy + Into<f64>> Cluster<'_, W> {
             if !alone[member] || outward[member] < penalty * own * (all - own) {
                 continue;
             }
-            for (other, weight) in self.neighbours(member) {
-                tally.add(part[other as usize], weight);
-            }
+            tally.add(self.neighbours(member).map(|(other, weight)| (part[other as usize], weight)));
             candidates.clear();
             candidates.push((member as u32, 0.0)); // staying alone
             for &to in tally.touched() {

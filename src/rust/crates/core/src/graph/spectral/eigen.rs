@@ -7,6 +7,7 @@
 use super::ROUND_START;
 use crate::context::Monitor;
 use crate::error::Result;
+use crate::graph::ahead::ahead;
 use crate::graph::random::Stream;
 use crate::graph::symmetric::Graph;
 use rayon::prelude::*;
@@ -193,7 +194,11 @@ fn product<T: Real, const W: usize>(
             let sum: &mut [T] = if W > 0 { &mut fixed } else { &mut free };
             sum.fill(zero);
             let (columns, weights) = graph.row(i);
-            for (&column, &weight) in columns.iter().zip(weights) {
+            let first = graph.indptr[i];
+            for (k, (&column, &weight)) in columns.iter().zip(weights).enumerate() {
+                if let Some(&later) = graph.indices.get(first + k + 48) {
+                    ahead(x, later as usize * width);
+                }
                 let from = &x[column as usize * width..][..width];
                 let weight = T::of(f64::from(weight));
                 sum.iter_mut().zip(from).for_each(|(sum, &from)| *sum = *sum + weight * from);

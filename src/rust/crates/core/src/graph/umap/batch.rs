@@ -10,10 +10,11 @@ use super::super::random::Stream;
 #[cfg(target_arch = "x86_64")]
 use super::lanes::x86;
 use super::lanes::{Lanes, Plain, LANES};
-use super::sample::{prefetch, Clock, Sampled};
+use super::sample::{Clock, Sampled};
 use super::Job;
 use crate::context::Monitor;
 use crate::error::{Error, Result};
+use crate::graph::ahead::ahead;
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -182,7 +183,7 @@ impl<'a, const D: usize> Forces<'a, D> {
     #[inline(always)]
     fn sample_edges<L: Lanes>(&self, points: Range<usize>, sampled: &mut Sampled) {
         sampled.fill::<L>(self.job.graph, points, self.clock);
-        sampled.others().iter().for_each(|&other| prefetch(&self.x[other as usize]));
+        sampled.others().iter().for_each(|&other| ahead(self.x, other as usize));
     }
 
     /// The positions at the other ends of sampled edges, coordinate by coordinate, and whole registers of numbers.

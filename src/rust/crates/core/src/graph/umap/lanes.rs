@@ -136,13 +136,6 @@ pub(super) mod x86 {
     use super::{Clock, Lanes, LANES, ROOT_HALF};
     use std::arch::x86_64::*;
 
-    /// Brings the cache line where `x` begins nearer; it has no other effect.
-    #[inline(always)]
-    pub(in super::super) fn prefetch<T>(x: &T) {
-        // SAFETY: every processor of this architecture has the instruction, and it may be given any address.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(x).cast()) }
-    }
-
     /// Numbers of the lanes.
     const LANE: [i32; LANES] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
 

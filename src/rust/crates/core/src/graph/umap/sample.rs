@@ -3,7 +3,11 @@
 
 use super::super::symmetric::Graph;
 use super::lanes::{Lanes, LANES};
+use crate::graph::ahead::ahead;
 use std::ops::Range;
+
+/// Edges ahead of those tested that are asked for.
+const AHEAD: usize = 1024;
 
 /// The test of an edge in one epoch: an edge of `share` p is sampled in every 1/p-th epoch. The phases of successive
 /// edges are multiples of the golden ratio, so that they do not fall into the same epochs.
@@ -58,8 +62,9 @@ impl Sampled {
         let mut count = 0;
         let all = columns.iter().zip(weights).zip((edges.start..).step_by(LANES));
         for ((columns, weights), edge) in all {
-            ahead(graph.indices, edge);
-            ahead(graph.data, edge);
+            // the processor does not do it by itself from page to page
+            ahead(graph.indices, edge + AHEAD);
+            ahead(graph.data, edge + AHEAD);
             count = self.test::<L>(columns, weights, edge, count, clock);
         }
         // The last edges are filled up with those of weight 0, which are never sampled.
@@ -111,24 +116,6 @@ impl Sampled {
     pub(super) fn of(&self, k: usize) -> Range<usize> {
         self.starts[k]..self.starts[k + 1]
     }
-}
-
-/// Has the cache fetch what is `AHEAD` edges after this one: the processor does not do it by itself from page to page.
-#[inline(always)]
-fn ahead<T>(of_edges: &[T], edge: usize) {
-    const AHEAD: usize = 1024;
-    if let Some(x) = of_edges.get(edge + AHEAD) {
-        prefetch(x);
-    }
-}
-
-/// Brings the cache line where `x` begins nearer, where there is an instruction for it; it has no other effect.
-#[inline(always)]
-pub(super) fn prefetch<T>(x: &T) {
-    #[cfg(target_arch = "x86_64")]
-    super::lanes::x86::prefetch(x);
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = x;
 }
 
 #[cfg(test)]
