@@ -111,12 +111,9 @@ fn code_list(
     step
 }
 
+/// 1 / step; 0 for steps of 0 and those so small that it is infinite, whose points are then coded as one.
 fn inverse(step: f32) -> f32 {
-    if step > 0.0 {
-        step.recip()
-    } else {
-        0.0
-    }
+    Some(step.recip()).filter(|inverse| inverse.is_finite()).unwrap_or(0.0)
 }
 
 /// Queries coded for one list, padded to whole groups.
