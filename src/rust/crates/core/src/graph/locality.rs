@@ -1,7 +1,7 @@
 //! A copy of the graph with vertices renumbered so that neighbours are close in memory: the passes over the graph are
 //! bound by memory latency, and cells come in any order.
 
-use super::ahead::{ahead, ahead_all};
+use super::ahead::ahead_around;
 use super::symmetric::Graph;
 use crate::context::Monitor;
 use crate::error::Result;
@@ -36,16 +36,7 @@ impl Renumbered {
                 if next.is_multiple_of(1024) {
                     monitor.check()?;
                 }
-                let later = |by: usize| order.get(next + by).map(|&vertex| vertex as usize);
-                if let Some(vertex) = later(24) {
-                    ahead(graph.indptr, vertex);
-                }
-                if let Some(vertex) = later(16) {
-                    ahead_all(graph.row(vertex).0);
-                }
-                if let Some(vertex) = later(8) {
-                    graph.row(vertex).0.iter().for_each(|&column| ahead(&number, column as usize));
-                }
+                ahead_around::<f32, _>((graph.indptr, graph.indices, &[]), &order, next, &number);
                 for &column in graph.row(order[next] as usize).0 {
                     if number[column as usize] == NONE {
                         number[column as usize] = order.len() as u32;
@@ -75,17 +66,7 @@ impl Renumbered {
         blocks.into_par_iter().for_each(|(vertices, indices, data)| {
             let mut at = 0;
             for (i, &vertex) in vertices.iter().enumerate() {
-                let later = |by: usize| vertices.get(i + by).map(|&vertex| vertex as usize);
-                if let Some(vertex) = later(24) {
-                    ahead(graph.indptr, vertex);
-                }
-                if let Some(vertex) = later(16) {
-                    ahead_all(graph.row(vertex).0);
-                    ahead_all(graph.row(vertex).1);
-                }
-                if let Some(vertex) = later(8) {
-                    graph.row(vertex).0.iter().for_each(|&column| ahead(&number, column as usize));
-                }
+                ahead_around((graph.indptr, graph.indices, graph.data), vertices, i, &number);
                 let (columns, weights) = graph.row(vertex as usize);
                 let here = at..at + columns.len();
                 at = here.end;

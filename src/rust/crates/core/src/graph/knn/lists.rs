@@ -11,7 +11,8 @@ use crate::error::Result;
 use crate::graph::groups::members;
 use rayon::prelude::*;
 
-/// Queries answered together.
+/// Queries answered together: those of a whole list as a rule, for every list they look into comes from memory once for
+/// all of them.
 const QUERIES: usize = 2048;
 /// Candidates kept for `k` neighbours: more of them, against the error of the distances compared.
 fn kept(k: usize) -> usize {

@@ -2,7 +2,7 @@
 
 use crate::context::Monitor;
 use crate::error::Result;
-use crate::graph::ahead::{ahead, ahead_all};
+use crate::graph::ahead::{ahead, ahead_around};
 use crate::graph::groups::members;
 use rayon::prelude::*;
 
@@ -32,28 +32,18 @@ impl<W: Copy + Into<f64>> Network<'_, W> {
 }
 
 impl<W> Network<'_, W> {
-    /// Asks for what looking at the nodes after `nodes[i]` will need, what leads to it first: the sizes and labels of
-    /// those farthest ahead, the edges of those nearer, the labels of their other ends, and what `met` asks for given
-    /// such a label.
+    /// Asks for what looking at the nodes after `nodes[i]` will need: their sizes and labels, their edges, the labels of
+    /// the other ends, and what `met` asks for given such a label.
     #[inline(always)]
     pub(super) fn ahead(&self, nodes: &[u32], i: usize, labels: &[u32], met: impl Fn(u32)) {
-        let later = |by: usize| nodes.get(i + by).map(|&node| node as usize);
-        if let Some(node) = later(24) {
-            ahead(self.indptr, node);
-            ahead(self.size, node);
-            ahead(labels, node);
+        if let Some(&node) = nodes.get(i + 24) {
+            ahead(self.size, node as usize);
+            ahead(labels, node as usize);
         }
-        if let Some(node) = later(16) {
-            let row = self.indptr[node]..self.indptr[node + 1];
-            ahead_all(&self.indices[row.clone()]);
-            ahead_all(&self.weights[row]);
-        }
-        let others = |node: usize| self.indices[self.indptr[node]..self.indptr[node + 1]].iter();
-        if let Some(node) = later(8) {
-            others(node).for_each(|&other| ahead(labels, other as usize));
-        }
-        if let Some(node) = later(3) {
-            others(node).for_each(|&other| met(labels[other as usize]));
+        ahead_around((self.indptr, self.indices, self.weights), nodes, i, labels);
+        if let Some(&node) = nodes.get(i + 3) {
+            let row = self.indptr[node as usize]..self.indptr[node as usize + 1];
+            self.indices[row].iter().for_each(|&other| met(labels[other as usize]));
         }
     }
 }
