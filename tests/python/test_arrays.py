@@ -237,12 +237,16 @@ def test_progress_is_shown_when_a_pass_takes_long(monkeypatch):
 
     monkeypatch.setattr(_settings._Progress, "PATIENCE", 0.0)
     monkeypatch.setattr(_settings, "_progress", lambda: _settings._Progress(Bar) if oom.settings.verbose else None)
-    X = long_pass()
-    monkeypatch.setattr(oom.settings, "verbose", False)
-    X.var(axis=0)
-    assert seen == []
-    monkeypatch.setattr(oom.settings, "verbose", True)
-    X.var(axis=0)
+    # The first drawing is due after 0.2 s, which a fast machine may not need: longer passes until one does.
+    for rows in (1_500_000, 6_000_000, 24_000_000, 96_000_000):
+        X = long_pass(rows)
+        monkeypatch.setattr(oom.settings, "verbose", False)
+        X.var(axis=0)
+        assert seen == []
+        monkeypatch.setattr(oom.settings, "verbose", True)
+        X.var(axis=0)
+        if seen:
+            break
     assert seen[0] == 100 and seen[-1] == "closed" and all(0 <= n <= 100 for n in seen[1:-1])
 
 
