@@ -7,7 +7,7 @@
 //! 0.3 % where lists are clouds, and can be anything where one far point widens the steps of a list of close ones; so
 //! these distances only propose, and the search measures what they miss.
 
-use super::compare::{compare, Asked, Offer, Part, GROUP, WORD};
+use super::compare::{compare, Asked, Offer, Part, Room, GROUP, WORD};
 use super::kmeans::Centroids;
 use super::points::{Points, Runs};
 use super::product::LANES;
@@ -70,11 +70,11 @@ impl Codes {
         let bytes = self.bytes.get(from * row..to * row).unwrap_or_default();
         let squares = self.squares.get(from..to).unwrap_or_default();
         let part = Part { bytes, squares, words: self.words };
-        let Queries { words, starts, steps, factors, squares, limits, .. } = queries;
+        let Queries { words, starts, steps, factors, squares, room, .. } = queries;
         let step = self.steps.get(c).copied().unwrap_or(0.0);
         factors.clear();
         factors.extend(steps.iter().map(|own| -2.0 * step * own));
-        compare(&part, &Asked { words, starts, factors, squares }, limits, &mut Offer { names, candidates, from });
+        compare(&part, &Asked { words, starts, factors, squares }, room, &mut Offer { names, candidates, from });
     }
 }
 
@@ -127,7 +127,7 @@ pub(super) struct Queries {
     steps: Vec<f32>,
     squares: Vec<f32>,
     factors: Vec<f32>,
-    limits: Vec<f32>,
+    room: Room,
     difference: Vec<f32>,
     code: Vec<i8>,
 }

@@ -70,6 +70,7 @@ impl Offer<'_> {
 
 /// A group of queries.
 struct Group<'a> {
+    /// As [`Product::split`] gives them.
     words: &'a [i32],
     starts: &'a [i32; GROUP],
     factors: &'a [f32; GROUP],
@@ -82,31 +83,49 @@ type Scores<const N: usize> = [[[f32; LANES]; N]; GROUP];
 
 /// How products are formed.
 trait Product {
+    /// Numbers that a word of a query is split into.
+    const SPLIT: usize = 1;
+
+    /// The words of queries as [`Product::scores`] wants them, `SPLIT` for one; `room` is room to work in.
+    #[inline(always)]
+    fn split<'a>(words: &'a [i32], _room: &'a mut Vec<i32>) -> &'a [i32] {
+        words
+    }
+
     /// Scores the rows of `N` panels, whose |x|² are `squares`, and says for which queries there are scores below the
     /// limit, one bit each. Where there is none, nothing need be written.
     fn scores<const N: usize>(group: &Group, panels: &[u8], squares: &[[f32; LANES]; N], scores: &mut Scores<N>)
         -> u32;
 }
 
-/// Offers all rows that matter to the queries. `limits` is room to work in.
-pub(super) fn compare(part: &Part, asked: &Asked, limits: &mut Vec<f32>, offer: &mut Offer) {
+/// Room to work in.
+#[derive(Default)]
+pub(super) struct Room {
+    limits: Vec<f32>,
+    words: Vec<i32>,
+}
+
+/// Offers all rows that matter to the queries.
+pub(super) fn compare(part: &Part, asked: &Asked, room: &mut Room, offer: &mut Offer) {
     #[cfg(target_arch = "x86_64")]
     {
         if std::arch::is_x86_feature_detected!("avx512f") && std::arch::is_x86_feature_detected!("avx512vnni") {
             // SAFETY: the processor has just been found to have AVX-512F and its VNNI.
-            return unsafe { x86::compare_512(part, asked, limits, offer) };
+            return unsafe { x86::compare_512(part, asked, room, offer) };
         }
         if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
             // SAFETY: the processor has just been found to have AVX2 and FMA.
-            return unsafe { x86::compare_256(part, asked, limits, offer) };
+            return unsafe { x86::compare_256(part, asked, room, offer) };
         }
     }
-    walk::<Plain>(part, asked, limits, offer);
+    walk::<Plain>(part, asked, room, offer);
 }
 
 /// Walks over all panels, several at a time.
 #[inline(always)]
-fn walk<P: Product>(part: &Part, asked: &Asked, limits: &mut Vec<f32>, offer: &mut Offer) {
+fn walk<P: Product>(part: &Part, asked: &Asked, room: &mut Room, offer: &mut Offer) {
+    let Room { limits, words } = room;
+    let words = P::split(asked.words, words);
     limits.clear();
     limits.extend(asked.squares.iter().enumerate().map(|(query, &square)| offer.limit(query, square)));
     let size = LANES * part.words * WORD;
@@ -115,10 +134,10 @@ fn walk<P: Product>(part: &Part, asked: &Asked, limits: &mut Vec<f32>, offer: &m
         (0..).step_by(PANELS).zip(part.bytes.chunks(PANELS * size)).zip(squares.chunks(PANELS))
     {
         match squares.len() {
-            1 => meet::<P, 1>(first, panels, squares, asked, limits, offer),
-            2 => meet::<P, 2>(first, panels, squares, asked, limits, offer),
-            3 => meet::<P, 3>(first, panels, squares, asked, limits, offer),
-            _ => meet::<P, PANELS>(first, panels, squares, asked, limits, offer),
+            1 => meet::<P, 1>(first, panels, squares, asked, words, limits, offer),
+            2 => meet::<P, 2>(first, panels, squares, asked, words, limits, offer),
+            3 => meet::<P, 3>(first, panels, squares, asked, words, limits, offer),
+            _ => meet::<P, PANELS>(first, panels, squares, asked, words, limits, offer),
         }
     }
 }
@@ -130,12 +149,13 @@ fn meet<P: Product, const N: usize>(
     panels: &[u8],
     squares: &[[f32; LANES]],
     asked: &Asked,
+    words: &[i32],
     limits: &mut [f32],
     offer: &mut Offer,
 ) {
     let Some(squares) = squares.first_chunk::<N>() else { return };
     let mut scores = [[[0.0; LANES]; N]; GROUP];
-    let words = asked.words.chunks_exact(panels.len() / (LANES * N * WORD) * GROUP);
+    let words = words.chunks_exact(panels.len() / (LANES * N * WORD) * GROUP * P::SPLIT);
     let terms = asked.starts.as_chunks().0.iter().zip(asked.factors.as_chunks().0).zip(limits.as_chunks_mut().0);
     for ((number, words), ((starts, factors), limits)) in words.enumerate().zip(terms) {
         let mut hits = P::scores(&Group { words, starts, factors, limits }, panels, squares, &mut scores);
@@ -186,17 +206,17 @@ impl Product for Plain {
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{walk, Asked, Group, Offer, Part, Product, Scores, GROUP, LANES, WORD};
+    use super::{walk, Asked, Group, Offer, Part, Product, Room, Scores, GROUP, LANES, WORD};
     use std::arch::x86_64::*;
 
     #[target_feature(enable = "avx512f,avx512vnni")]
-    pub(super) fn compare_512(part: &Part, asked: &Asked, limits: &mut Vec<f32>, offer: &mut Offer) {
-        walk::<Vnni>(part, asked, limits, offer);
+    pub(super) fn compare_512(part: &Part, asked: &Asked, room: &mut Room, offer: &mut Offer) {
+        walk::<Vnni>(part, asked, room, offer);
     }
 
     #[target_feature(enable = "avx2,fma")]
-    pub(super) fn compare_256(part: &Part, asked: &Asked, limits: &mut Vec<f32>, offer: &mut Offer) {
-        walk::<Pairs>(part, asked, limits, offer);
+    pub(super) fn compare_256(part: &Part, asked: &Asked, room: &mut Room, offer: &mut Offer) {
+        walk::<Pairs>(part, asked, room, offer);
     }
 
     /// Four products a lane and instruction, AVX-512 VNNI; only to be used in [`compare_512`].
@@ -255,6 +275,17 @@ mod x86 {
     struct Pairs;
 
     impl Product for Pairs {
+        const SPLIT: usize = 2;
+
+        /// The even bytes and the odd bytes of each word, 16 bits each.
+        #[inline(always)]
+        fn split<'a>(words: &'a [i32], room: &'a mut Vec<i32>) -> &'a [i32] {
+            let pair = |a: u8, b: u8| i32::from(a as i8) & 0xffff | i32::from(b as i8) << 16;
+            room.clear();
+            room.extend(words.iter().map(|word| word.to_le_bytes()).flat_map(|[a, b, c, d]| [pair(a, c), pair(b, d)]));
+            room
+        }
+
         #[inline(always)]
         fn scores<const N: usize>(
             group: &Group,
@@ -269,17 +300,15 @@ mod x86 {
                     // all within bounds; AVX2 and FMA are there.
                     unsafe {
                         let mut sums: [__m256i; GROUP] = std::array::from_fn(|q| _mm256_set1_epi32(group.starts[q]));
-                        for (x, words) in panel.chunks_exact(LANES * WORD).zip(group.words.chunks_exact(GROUP)) {
+                        let words = group.words.chunks_exact(GROUP * Self::SPLIT);
+                        for (x, words) in panel.chunks_exact(LANES * WORD).zip(words) {
                             let x = _mm256_loadu_si256(x.as_ptr().add(from * WORD).cast());
                             let even = _mm256_and_si256(x, _mm256_set1_epi16(0xff));
                             let odd = _mm256_srli_epi16::<8>(x);
-                            for (sum, &q) in sums.iter_mut().zip(words) {
-                                let q = _mm256_set1_epi32(q);
-                                let q_even = _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(q));
-                                let q_odd = _mm256_srai_epi16::<8>(q);
-                                let pair =
-                                    _mm256_add_epi32(_mm256_madd_epi16(even, q_even), _mm256_madd_epi16(odd, q_odd));
-                                *sum = _mm256_add_epi32(*sum, pair);
+                            for (sum, q) in sums.iter_mut().zip(words.as_chunks::<2>().0) {
+                                let of_even = _mm256_madd_epi16(even, _mm256_set1_epi32(q[0]));
+                                let of_odd = _mm256_madd_epi16(odd, _mm256_set1_epi32(q[1]));
+                                *sum = _mm256_add_epi32(*sum, _mm256_add_epi32(of_even, of_odd));
                             }
                         }
                         let squares = _mm256_loadu_ps(squares.as_ptr().add(from));
@@ -303,7 +332,7 @@ mod tests {
     use super::*;
 
     /// What 29 queries are offered of the rows of some panels, the last of which is not full, of 3 words.
-    fn offered(panels: usize, with: impl Fn(&Part, &Asked, &mut Vec<f32>, &mut Offer)) -> Vec<Vec<(u32, u32)>> {
+    fn offered(panels: usize, with: impl Fn(&Part, &Asked, &mut Room, &mut Offer)) -> Vec<Vec<(u32, u32)>> {
         const QUERIES: usize = 29;
         const WORDS: usize = 3;
         let mix = |i: usize, by: usize| (i * by % 8191) as u32 as u8;
@@ -321,7 +350,7 @@ mod tests {
         let asked = Asked { words: &words, starts: &starts, factors: &factors, squares: &asked_squares };
         let names: Vec<u32> = (0..QUERIES as u32).rev().collect();
         let mut candidates = Candidates::new(QUERIES, 20, rows);
-        with(&part, &asked, &mut Vec::new(), &mut Offer { names: &names, candidates: &mut candidates, from: 32 });
+        with(&part, &asked, &mut Room::default(), &mut Offer { names: &names, candidates: &mut candidates, from: 32 });
         let sorted = |q| {
             let mut found: Vec<_> = candidates.of(q).0.iter().map(|&(score, row)| (row, score.to_bits())).collect();
             found.sort_unstable();
@@ -342,7 +371,7 @@ mod tests {
             #[cfg(target_arch = "x86_64")]
             if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
                 // SAFETY: the processor has just been found to have AVX2 and FMA.
-                assert_eq!(offered(panels, |p, a, l, o| unsafe { x86::compare_256(p, a, l, o) }), plain);
+                assert_eq!(offered(panels, |p, a, r, o| unsafe { x86::compare_256(p, a, r, o) }), plain);
             }
         }
     }

@@ -142,11 +142,58 @@ pub(super) mod x86 {
     /// The last steps of [`Lanes::sum`], on the sums of lanes 8 apart.
     #[inline(always)]
     fn sum_of_eight(x: __m256) -> f32 {
-        // SAFETY: see below.
+        // SAFETY: the module is used where the processor has the instructions.
         unsafe {
             let x = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps::<1>(x));
             let x = _mm_add_ps(x, _mm_movehl_ps(x, x));
             _mm_cvtss_f32(_mm_add_ss(x, _mm_movehdup_ps(x)))
+        }
+    }
+
+    // Halves of a pair in functions of their own: closures that are called twice are not inlined, and outside a function
+    // compiled for AVX2 every instruction of theirs is a call.
+
+    /// [`Lanes::mantissa_exponent`].
+    #[inline(always)]
+    fn half_mantissa_exponent(x: __m256) -> (__m256, __m256) {
+        // SAFETY: the module is used where the processor has the instructions.
+        unsafe {
+            let bits = _mm256_castps_si256(x);
+            let e = _mm256_srai_epi32::<23>(_mm256_sub_epi32(bits, _mm256_set1_epi32(ROOT_HALF)));
+            let m = _mm256_sub_epi32(bits, _mm256_slli_epi32::<23>(e));
+            (_mm256_castsi256_ps(m), _mm256_cvtepi32_ps(e))
+        }
+    }
+
+    /// [`Lanes::scaled`].
+    #[inline(always)]
+    fn half_scaled(x: __m256, shifted: __m256) -> __m256 {
+        // SAFETY: the module is used where the processor has the instructions.
+        unsafe {
+            let k = _mm256_slli_epi32::<23>(_mm256_castps_si256(shifted));
+            _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(x), k))
+        }
+    }
+
+    /// [`Lanes::sampled`] of the eight edges that follow the first `at`, which is 0 or 8.
+    #[inline(always)]
+    fn half_sampled(weights: &[f32; LANES], at: usize, first: u32, clock: Clock) -> u16 {
+        // SAFETY: eight values are read twice.
+        unsafe {
+            let weight = _mm256_loadu_ps(weights.as_ptr().add(at));
+            let share = _mm256_mul_ps(weight, _mm256_set1_ps(clock.to_share));
+            let share = _mm256_castps_si256(_mm256_add_ps(_mm256_set1_ps(1.0), share));
+            let share = _mm256_sub_epi32(share, _mm256_set1_epi32(1f32.to_bits() as i32));
+            let edge = _mm256_set1_epi32(first as i32);
+            let edge = _mm256_add_epi32(edge, _mm256_loadu_si256(LANE.as_ptr().add(at).cast()));
+            let phase = _mm256_mullo_epi32(edge, _mm256_set1_epi32(Clock::GOLDEN as i32));
+            let phase = _mm256_srli_epi32::<{ 32 - Clock::BITS as i32 }>(phase);
+            let epoch = _mm256_set1_epi32(clock.epoch as i32);
+            let time = _mm256_add_epi32(phase, _mm256_mullo_epi32(epoch, share));
+            let time = _mm256_and_si256(time, _mm256_set1_epi32(Clock::MASK as i32));
+            let due = _mm256_castsi256_ps(_mm256_cmpgt_epi32(share, time));
+            let heavy = _mm256_cmp_ps::<_CMP_GE_OQ>(weight, _mm256_set1_ps(clock.least));
+            _mm256_movemask_ps(_mm256_and_ps(due, heavy)) as u16
         }
     }
 
@@ -249,17 +296,17 @@ pub(super) mod x86 {
         fn sampled(weights: &[f32; LANES], first: u32, clock: Clock) -> u16 {
             // SAFETY: LANES values are read twice.
             unsafe {
-                let all = |x: u32| _mm512_set1_epi32(x as i32);
                 let weight = _mm512_loadu_ps(weights.as_ptr());
                 let share = _mm512_mul_ps(weight, _mm512_set1_ps(clock.to_share));
                 let share = _mm512_castps_si512(_mm512_add_ps(_mm512_set1_ps(1.0), share));
-                let share = _mm512_sub_epi32(share, all(1f32.to_bits()));
-                let edge = _mm512_add_epi32(all(first), _mm512_loadu_si512(LANE.as_ptr().cast()));
-                let phase = _mm512_mullo_epi32(edge, all(Clock::GOLDEN));
+                let share = _mm512_sub_epi32(share, _mm512_set1_epi32(1f32.to_bits() as i32));
+                let edge = _mm512_add_epi32(_mm512_set1_epi32(first as i32), _mm512_loadu_si512(LANE.as_ptr().cast()));
+                let phase = _mm512_mullo_epi32(edge, _mm512_set1_epi32(Clock::GOLDEN as i32));
                 let phase = _mm512_srli_epi32::<{ 32 - Clock::BITS }>(phase);
-                let time = _mm512_add_epi32(phase, _mm512_mullo_epi32(all(clock.epoch), share));
+                let time = _mm512_add_epi32(phase, _mm512_mullo_epi32(_mm512_set1_epi32(clock.epoch as i32), share));
                 let heavy = _mm512_cmp_ps_mask::<_CMP_GE_OQ>(weight, _mm512_set1_ps(clock.least));
-                _mm512_mask_cmplt_epi32_mask(heavy, _mm512_and_si512(time, all(Clock::MASK)), share)
+                let time = _mm512_and_si512(time, _mm512_set1_epi32(Clock::MASK as i32));
+                _mm512_mask_cmplt_epi32_mask(heavy, time, share)
             }
         }
 
@@ -336,25 +383,13 @@ pub(super) mod x86 {
 
         #[inline(always)]
         fn mantissa_exponent(self) -> (Self, Self) {
-            // SAFETY: see above.
-            let half = |x: __m256| unsafe {
-                let bits = _mm256_castps_si256(x);
-                let e = _mm256_srai_epi32::<23>(_mm256_sub_epi32(bits, _mm256_set1_epi32(ROOT_HALF)));
-                let m = _mm256_sub_epi32(bits, _mm256_slli_epi32::<23>(e));
-                (_mm256_castsi256_ps(m), _mm256_cvtepi32_ps(e))
-            };
-            let (low, high) = (half(self.0), half(self.1));
+            let (low, high) = (half_mantissa_exponent(self.0), half_mantissa_exponent(self.1));
             (Pair(low.0, high.0), Pair(low.1, high.1))
         }
 
         #[inline(always)]
         fn scaled(self, shifted: Self) -> Self {
-            // SAFETY: see above.
-            let half = |x: __m256, shifted: __m256| unsafe {
-                let k = _mm256_slli_epi32::<23>(_mm256_castps_si256(shifted));
-                _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(x), k))
-            };
-            Pair(half(self.0, shifted.0), half(self.1, shifted.1))
+            Pair(half_scaled(self.0, shifted.0), half_scaled(self.1, shifted.1))
         }
 
         #[inline(always)]
@@ -365,25 +400,7 @@ pub(super) mod x86 {
 
         #[inline(always)]
         fn sampled(weights: &[f32; LANES], first: u32, clock: Clock) -> u16 {
-            let all = |x: u32| {
-                // SAFETY: see above.
-                unsafe { _mm256_set1_epi32(x as i32) }
-            };
-            // SAFETY: `at` is 0 or LANES / 2, from where LANES / 2 values are read twice.
-            let half = |at: usize| unsafe {
-                let weight = _mm256_loadu_ps(weights.as_ptr().add(at));
-                let share = _mm256_mul_ps(weight, _mm256_set1_ps(clock.to_share));
-                let share = _mm256_castps_si256(_mm256_add_ps(_mm256_set1_ps(1.0), share));
-                let share = _mm256_sub_epi32(share, all(1f32.to_bits()));
-                let edge = _mm256_add_epi32(all(first), _mm256_loadu_si256(LANE.as_ptr().add(at).cast()));
-                let phase = _mm256_mullo_epi32(edge, all(Clock::GOLDEN));
-                let phase = _mm256_srli_epi32::<{ 32 - Clock::BITS as i32 }>(phase);
-                let time = _mm256_add_epi32(phase, _mm256_mullo_epi32(all(clock.epoch), share));
-                let due = _mm256_cmpgt_epi32(share, _mm256_and_si256(time, all(Clock::MASK)));
-                let heavy = _mm256_cmp_ps::<_CMP_GE_OQ>(weight, _mm256_set1_ps(clock.least));
-                _mm256_movemask_ps(_mm256_and_ps(_mm256_castsi256_ps(due), heavy)) as u16
-            };
-            half(0) | half(LANES / 2) << (LANES / 2)
+            half_sampled(weights, 0, first, clock) | half_sampled(weights, LANES / 2, first, clock) << (LANES / 2)
         }
     }
 }
