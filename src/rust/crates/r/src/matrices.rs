@@ -7,7 +7,7 @@ use crate::reply::{reply, Notes};
 use crate::run::run;
 use crate::to_r::{list_of, to_r, transposed_to_r};
 use anndataoom_core::chain::{Along, Fill, Member, Op, Stacked, MISSING};
-use anndataoom_core::element::Value;
+use anndataoom_core::element::{SparseFormat, Value};
 use anndataoom_core::matrix::{MemorySource, Source};
 use anndataoom_core::{ops, stream, Error, LazyMatrix, Result};
 use extendr_api::prelude::*;
@@ -138,8 +138,13 @@ fn rs_matrix_collect(args: Robj) -> Robj {
     reply(args, |a, notes: &Notes| {
         let x = a.matrix("matrix")?;
         let limit = a.opt_f64("limit")?.map_or(u64::MAX, |l| l as u64);
-        let value = run(a, |ctx| stream::collect(&x, ctx, limit))?;
-        if a.get("transposed").is_some() && a.bool("transposed")? {
+        let transposed = a.get("transposed").is_some() && a.bool("transposed")?;
+        let value = run(a, |ctx| match stream::collect(&x, ctx, limit)? {
+            // R has columns. They are made here, where Ctrl-C is looked for; rows are the columns of the transpose.
+            Value::Sparse(rows) if !transposed => Ok(Value::Sparse(rows.turned(SparseFormat::Csc, &ctx.monitor)?)),
+            value => Ok(value),
+        })?;
+        if transposed {
             transposed_to_r(value, "X", notes)
         } else {
             to_r(&value, "X", notes)

@@ -1,6 +1,7 @@
 //! Turning a sparse matrix from compressed rows to compressed columns and back.
 
 use super::{Data, Number, Sparse, SparseFormat};
+use crate::context::Monitor;
 use crate::error::{Error, Result};
 use crate::with_data;
 
@@ -10,6 +11,14 @@ impl Sparse {
     /// # Errors
     /// [`Error::Shape`] when `indptr`, `indices` and `data` contradict each other.
     pub fn to_format(&self, format: SparseFormat) -> Result<Sparse> {
+        self.turned(format, &Monitor::default())
+    }
+
+    /// [`Sparse::to_format`], which for a large matrix takes seconds, until `monitor` stops it.
+    ///
+    /// # Errors
+    /// Those of [`Sparse::to_format`], and [`Error::Cancelled`].
+    pub fn turned(&self, format: SparseFormat, monitor: &Monitor) -> Result<Sparse> {
         if self.format == format {
             return Ok(self.clone());
         }
@@ -40,19 +49,31 @@ impl Sparse {
         }
         let indptr = start.clone();
         let mut indices = vec![0u32; nnz];
-        let mut order = vec![0usize; nnz];
+        let data = with_data!(&self.data, v => self.scatter(v, &mut start, &mut indices, monitor)?);
+        Ok(Sparse { format, shape: self.shape, indptr, indices, data })
+    }
+
+    /// The values in the other format, and their indices; `next` is where the next value of each minor index goes.
+    fn scatter<T: Number>(
+        &self,
+        values: &[T],
+        next: &mut [u64],
+        indices: &mut [u32],
+        monitor: &Monitor,
+    ) -> Result<Data> {
+        let mut data = vec![T::default(); values.len()];
         for (m, w) in self.indptr.windows(2).enumerate() {
+            if m % 256 == 0 {
+                monitor.check()?;
+            }
             for k in w[0] as usize..w[1] as usize {
-                let at = &mut start[self.indices[k] as usize];
-                indices[*at as usize] = m as u32;
-                order[*at as usize] = k;
-                *at += 1;
+                let next = &mut next[self.indices[k] as usize];
+                indices[*next as usize] = m as u32;
+                data[*next as usize] = values[k];
+                *next += 1;
             }
         }
-        fn pick<T: Number>(v: &[T], order: &[usize]) -> Data {
-            T::wrap(order.iter().map(|&k| v[k]).collect())
-        }
-        Ok(Sparse { format, shape: self.shape, indptr, indices, data: with_data!(&self.data, v => pick(v, &order)) })
+        Ok(T::wrap(data))
     }
 }
 
@@ -74,6 +95,9 @@ mod tests {
         assert_eq!(csc.indices, [2, 0, 2, 2, 0]);
         assert_eq!(csc.data, vec![3.0f32, 1.0, 4.0, 5.0, 2.0].into());
         assert_eq!(csc.to_format(SparseFormat::Csr).unwrap(), csr);
+        let stopped = Monitor::default();
+        stopped.cancel();
+        assert!(matches!(csr.turned(SparseFormat::Csc, &stopped), Err(Error::Cancelled)));
     }
 
     #[test]
