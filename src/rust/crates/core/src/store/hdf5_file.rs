@@ -2,8 +2,6 @@
 
 use super::{filter, probe, update, Attribute, Node, Writer};
 use crate::error::{Error, Result};
-use anndata::backend::Backend;
-use anndata_hdf5::H5;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -28,11 +26,8 @@ impl Store {
     /// [`Error::Io`] when it is not there, not readable or locked, [`Error::File`] when it is not HDF5 or truncated.
     pub fn open(path: impl AsRef<Path>) -> Result<Arc<Store>> {
         let path = Self::ready(path.as_ref())?;
-        let file = H5::open(&path).map_err(|e| match e.downcast_ref::<hdf5::Error>() {
-            Some(e) => probe::refused(&path, e),
-            None => Error::File { path: path.clone(), message: e.to_string() },
-        })?;
-        Ok(Arc::new(Store { path, file: (*file).clone(), update: None }))
+        let file = hdf5::File::open(&path).map_err(|e| probe::refused(&path, &e))?;
+        Ok(Arc::new(Store { path, file, update: None }))
     }
 
     /// The same for a file that shall be saved into (mode "r+"): see [`save_h5ad`](crate::write::save_h5ad).
@@ -126,7 +121,7 @@ impl Store {
         self.node(path)?.attribute(name)
     }
 
-    /// The HDF5 handle, for what the backend traits do not show.
+    /// The HDF5 handle.
     pub(crate) fn hdf5(&self) -> &hdf5::File {
         &self.file
     }
