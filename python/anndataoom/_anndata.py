@@ -12,7 +12,7 @@ from scipy import sparse
 
 from . import _core
 from ._arrays import DEFAULT_CHUNK_SIZE, BackedArray, _whole, as_backed, select
-from ._elements import BackedLayers, Elements, Frame, OnDisk, Uns
+from ._elements import BackedLayers, Elements, Frame, OnDisk, Uns, named
 from ._index import positions
 from ._raw import _FrozenRaw
 from ._slots import Slots, Unreadable, opened, prune, prune_colors
@@ -100,7 +100,7 @@ class AnnDataOOM(Slots):
         self._empty(X, Frame(adata.obs.copy()), Frame(adata.var.copy()), adata.shape)
         for slot in ("layers", "obsm", "varm", "obsp", "varp", "uns"):
             elements = getattr(self, f"_{slot}")
-            for key, value in getattr(adata, slot).items():
+            for key, value in named(getattr(adata, slot)).items():
                 elements[key] = in_memory(value)
         if adata.raw is not None:
             raw = adata.raw

@@ -9,6 +9,8 @@ import pandas as pd
 from scipy import sparse
 
 INT32_MAX = np.iinfo(np.int32).max
+# Whether pandas has texts whose missing values are NaN; before version 3 anndata reads all as `pandas.NA`.
+NAN_TEXTS = int(pd.__version__.split(".")[0]) >= 3
 
 
 # -- from the core ----------------------------------------------------------------------------------------------------
@@ -48,12 +50,12 @@ def _categorical(codes, categories, ordered):
     return pd.Categorical.from_codes(array_of(codes), categories=values, ordered=ordered)
 
 
-def _nullable(values, mask):
+def _nullable(values, mask, nan=False):
     values, mask = from_core(values), array_of(mask)
     if values.dtype == object:
         out = values.copy()
         out[mask] = pd.NA
-        return pd.array(out, dtype="string")
+        return pd.array(out, dtype=pd.StringDtype(na_value=np.nan) if nan and NAN_TEXTS else "string")
     if values.dtype == bool:
         return pd.arrays.BooleanArray(values, mask)
     return pd.arrays.IntegerArray(values, mask)
@@ -71,6 +73,11 @@ def _sparse(format, shape, indptr, indices, data):
     # Assigned one by one: the constructor would look through every index.
     out.data, out.indices, out.indptr = array_of(data), indices, indptr
     return out
+
+
+def nan_texts(value) -> bool:
+    """Whether the missing texts of a value of the core are NaN in its file."""
+    return value[0] == "nullable" and value[3]
 
 
 def index_of(name, value) -> pd.Index:
@@ -227,20 +234,23 @@ def sparse_to_core(x, name: str = "matrix"):
     )
 
 
-def column_to_core(x, name: str = "column"):
-    """A column as anndata writes it: strings with missing values become categories."""
+def column_to_core(x, name: str = "column", nan: bool = False):
+    """A column as anndata writes it: strings with missing values become categories.
+
+    `nan` says that missing texts are NaN in the file the column is from, where pandas itself knows no such texts.
+    """
     values = x.array if isinstance(x, pd.Series | pd.Index) else x
     if isinstance(values, pd.Categorical):
         categories = column_to_core(values.categories, f"{name} (categories)")
         return ("categorical", np.ascontiguousarray(values.codes, dtype=np.int32), categories, bool(values.ordered))
     if isinstance(values, pd.arrays.IntegerArray | pd.arrays.BooleanArray):
-        return ("nullable", ("array", np.ascontiguousarray(values._data)), np.ascontiguousarray(values._mask))
+        return ("nullable", ("array", np.ascontiguousarray(values._data)), np.ascontiguousarray(values._mask), False)
     if isinstance(values.dtype, pd.StringDtype):
         mask = np.asarray(pd.isna(values))
         items = ["" if m else s for s, m in zip(values, mask)]
         strings = ("strings", items, (len(items),))
-        # pandas' "string" says that texts may be missing, its newer "str" says nothing.
-        return ("nullable", strings, mask) if mask.any() or values.dtype.na_value is pd.NA else strings
+        nan = nan or values.dtype.na_value is not pd.NA
+        return ("nullable", strings, mask, nan) if nullable_texts(values.dtype, mask, name) else strings
     plain = np.asarray(values)
     if plain.dtype == object:
         missing = pd.isna(plain)
@@ -253,6 +263,22 @@ def column_to_core(x, name: str = "column"):
             raise TypeError(f"{name}: expected strings, numbers or categories, found objects ({inferred})")
         return ("strings", plain.tolist(), (len(plain),))
     return array_to_core(plain, name)
+
+
+def nullable_texts(dtype: pd.StringDtype, mask, name: str) -> bool:
+    """Whether texts are written with a mask of missing ones; under pandas 3 as anndata does and its settings say."""
+    if not NAN_TEXTS:
+        return bool(mask.any()) or dtype.na_value is pd.NA
+    import anndata
+
+    if getattr(anndata.settings, "allow_write_nullable_strings", None) is not False:
+        return True
+    if mask.any():
+        raise ValueError(
+            f"{name}: texts are missing, and anndata.settings.allow_write_nullable_strings is False: set it to True, "
+            "or fill them"
+        )
+    return False
 
 
 def check_frame(frame: pd.DataFrame, name: str):
@@ -268,10 +294,10 @@ def check_frame(frame: pd.DataFrame, name: str):
         raise ValueError(f"{name}: index and a column are both called '{frame.index.name}', with different values")
 
 
-def index_to_core(index: pd.Index, name: str):
+def index_to_core(index: pd.Index, name: str, nan: bool = False):
     if index.dtype == object and not all(isinstance(s, str) for s in index):
         return column_to_core(index.astype(str), name)
-    return column_to_core(index, name)
+    return column_to_core(index, name, nan)
 
 
 def frame_to_core(x: pd.DataFrame, name: str = "frame"):

@@ -13,7 +13,7 @@ from scipy import sparse
 
 from . import _core
 from ._arrays import BackedArray, open_file, open_matrix, select
-from ._convert import column_of, frame_of, from_core, index_of
+from ._convert import column_of, frame_of, from_core, index_of, nan_texts
 from ._index import compose
 from ._scanpy import for_caller
 
@@ -65,11 +65,18 @@ def take(value, rows, columns=None):
     return value.copy() if hasattr(value, "copy") else value
 
 
+def named(items) -> dict:
+    """Elements by name: in an AnnData of version 0.13, X is the layer None."""
+    return {key: items[key] for key in items if key is not None}
+
+
 class Elements(MutableMapping):
     """Named elements of one slot, each read from the file when first touched.
 
     Values are checked against the axes when set.
     """
+
+    _holder: Frame | None = None
 
     def __init__(self, slot: str, shape=(), items=None):
         self._slot, self._shape = slot, tuple(shape)
@@ -122,7 +129,7 @@ class Elements(MutableMapping):
             expected = " x ".join(map(str, self._shape)) + (" x any" if len(self._shape) == 1 else "")
             raise ValueError(f"{name}: expected shape {expected}, found {' x '.join(map(str, shape))}")
         if isinstance(value, pd.DataFrame):
-            return value
+            return value if len(self._shape) == 1 else value.to_numpy()
         return np.asarray(value) if isinstance(value, np.matrix) else value
 
     def __delitem__(self, key) -> None:
@@ -138,6 +145,31 @@ class Elements(MutableMapping):
 
     def __contains__(self, key) -> bool:
         return key in self._items
+
+    # -- the axis, as anndata's mappings have it ----------------------------------------------------------------------
+
+    def along(self, holder: Frame):
+        """The same mapping, which knows the table (obs or var) it is aligned to."""
+        self._holder = holder
+        return self
+
+    @property
+    def dim(self) -> str:
+        """The axis its elements are aligned to: "obs" or "var"."""
+        return "var" if self._slot.startswith("var") else "obs"
+
+    @property
+    def dim_names(self) -> pd.Index | None:
+        """Names on that axis."""
+        return None if self._holder is None else self._holder.index
+
+    def to_df(self) -> pd.DataFrame:
+        """All columns of all elements as one frame, called key and number from 1, as anndata has it."""
+        out = {}
+        for key, value in self.items():
+            columns = value.toarray() if hasattr(value, "toarray") else np.asarray(value)
+            out.update({f"{key}{j}": column for j, column in enumerate(columns.T, 1)})
+        return pd.DataFrame(out, index=self.dim_names)
 
     def __repr__(self) -> str:
         return f"{self._slot} with keys: {', '.join(self._items) or '(none)'}"
@@ -180,6 +212,16 @@ class Uns(Elements):
     def __eq__(self, other):
         return isinstance(other, Mapping) and dict(self) == dict(other)
 
+    def __or__(self, other) -> dict:
+        return dict(self) | dict(other) if isinstance(other, Mapping) else NotImplemented
+
+    def __ror__(self, other) -> dict:
+        return dict(other) | dict(self) if isinstance(other, Mapping) else NotImplemented
+
+    def __ior__(self, other):
+        self.update(other)
+        return self
+
     __hash__ = None
 
 
@@ -213,8 +255,9 @@ class BackedLayers(Elements):
         else:
             super().__setitem__(key, value)
 
-    def _checked(self, key, value):
-        return super()._checked(key, value.to_numpy() if isinstance(value, pd.DataFrame) else value)
+    def update(self, other=(), /, **items) -> None:
+        """Sets layers from a mapping or pairs; X of an AnnData in memory, its layer None, is none of them."""
+        super().update(named(other) if isinstance(other, Mapping) else other, **items)
 
     def subset(self, obs_indices=None, var_indices=None):
         return super().subset(obs_indices, var_indices)
@@ -235,6 +278,8 @@ class Frame:
         self._index = None
         self._columns = None
         self.failed: dict[str, str] = {}
+        # Columns (None is the index) whose missing texts are NaN in the file, whatever pandas makes of them.
+        self.nan: set[str | None] = set()
 
     @property
     def touched(self) -> bool:
@@ -249,7 +294,9 @@ class Frame:
         if self._frame is not None:
             return self._frame.index
         if self._index is None:
-            index = index_of(*self._disk.file.read_index(self._disk.element))
+            name, value = self._disk.file.read_index(self._disk.element)
+            self._note(None, value)
+            index = index_of(name, value)
             self._index = index if self._disk.rows is None else index[self._disk.rows]
         return self._index
 
@@ -265,7 +312,9 @@ class Frame:
         """One column, without reading the others."""
         if self._frame is not None:
             return self._frame[name]
-        value = column_of(self._disk.file.read_column(self._disk.element, name))
+        value = self._disk.file.read_column(self._disk.element, name)
+        self._note(name, value)
+        value = column_of(value)
         value = value if self._disk.rows is None else value[self._disk.rows]
         return pd.Series(value, index=self.index, name=name)
 
@@ -284,13 +333,19 @@ class Frame:
             self._frame = frame_of(self.index, columns)
         return self._frame
 
+    def _note(self, name: str | None, value) -> None:
+        if nan_texts(value):
+            self.nan.add(name)
+
     def subset(self, rows) -> Frame:
         if self._frame is not None:
             out = Frame(self._frame.copy() if rows is None else self._frame.iloc[rows].copy())
+            out.nan = set(self.nan)
             return out
         out = Frame(replace(self._disk, rows=compose(self._disk.rows, rows)))
         if self._index is not None:
             out._index = self._index if rows is None else self._index[rows]
+            out.nan = set(self.nan)
         return out
 
 

@@ -69,7 +69,7 @@ class _FrozenRaw:
     @property
     def varm(self) -> Elements:
         """Arrays over the genes."""
-        return self._varm
+        return self._varm.along(self._var)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -100,7 +100,10 @@ class _FrozenRaw:
 
     def __getitem__(self, index) -> _FrozenRaw:
         """Cells, or cells and genes; any index, see `AnnDataOOM.__getitem__`."""
-        rows, columns = index if isinstance(index, tuple) else (index, slice(None))
+        index = index if isinstance(index, tuple) else (index,)
+        if len(index) > 2:
+            raise IndexError(f"raw has two axes, found {len(index)} indices")
+        rows, columns = (*index, *(slice(None),) * (2 - len(index)))
         rows = positions(rows, self.n_obs, lambda: self.obs_names)
         columns = positions(columns, self.n_vars, lambda: self.var_names, "var")
         return self._subset(rows, columns)
@@ -113,6 +116,10 @@ class _FrozenRaw:
             self.varm.subset(columns, None),
             names if rows is None or names is None else names[rows],
         )
+
+    def copy(self) -> _FrozenRaw:
+        """A copy on the same file: nothing of the matrix is read."""
+        return self._subset(None, None)
 
     def _subset_obs(self, idx):
         return self._subset(positions(idx, self.n_obs, lambda: self.obs_names), None)

@@ -11,7 +11,7 @@ from . import _core
 from ._arrays import BackedArray, as_backed, open_matrix
 from ._elements import BackedLayers, Elements, Frame, OnDisk, Uns
 from ._raw import _FrozenRaw
-from ._scanpy import for_caller
+from ._scanpy import for_caller, not_for_anndata
 from ._values import Values
 
 
@@ -43,7 +43,7 @@ def _elements(slot: str, doc: str) -> property:
     """A slot of aligned arrays: what replaces it is checked, what deletes it empties it."""
 
     def get(self):
-        return getattr(self, f"_{slot}")
+        return getattr(self, f"_{slot}").along(getattr(self, f"_{slot[:3]}"))
 
     def put(self, value):
         setattr(self, f"_{slot}", Elements(slot, get(self)._shape, value))
@@ -103,6 +103,7 @@ class Slots(Values):
     @property
     def file(self):
         """The open file, None for an object made in memory."""
+        not_for_anndata("adata.write_h5ad(path)")
         return self._file
 
     def _table(self, axis: str) -> pd.DataFrame:
@@ -202,9 +203,18 @@ class Slots(Values):
     # -- slots --------------------------------------------------------------------------------------------------------
 
     @property
+    def _X(self):
+        # anndata.AnnData(adata) takes this one.
+        return for_caller(self.__dict__["_X"])
+
+    @_X.setter
+    def _X(self, value):
+        self.__dict__["_X"] = value
+
+    @property
     def X(self) -> BackedArray | None:
         """The matrix, cells x genes."""
-        return for_caller(readable(self._X))
+        return for_caller(readable(self.__dict__["_X"]))
 
     @X.setter
     def X(self, value):
@@ -227,7 +237,7 @@ class Slots(Values):
     @layers.setter
     def layers(self, value):
         new = BackedLayers(None, self.shape)
-        new.update(value)
+        new.update({} if value is None else value)
         self._layers = new
 
     @layers.deleter

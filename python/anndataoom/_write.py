@@ -112,7 +112,11 @@ def frame_part(frame: Frame, name: str):
     table = frame.frame
     check_frame(table, name)
     index_name = None if table.index.name is None else str(table.index.name)
-    columns = [(c, ("value", column_to_core(table[c], f"{name}/{c}"))) for c in table.columns if c != index_name]
+    columns = [
+        (c, ("value", column_to_core(table[c], f"{name}/{c}", c in frame.nan)))
+        for c in table.columns
+        if c != index_name
+    ]
     disk = frame.disk
     if disk is not None:
         # Columns that could not be read are not lost.
@@ -122,7 +126,7 @@ def frame_part(frame: Frame, name: str):
             warnings.warn(text, stacklevel=2)
             left = []
         columns += [(c, ("copy", disk.file, f"{disk.element}/{c}", disk.rows, None)) for c in left]
-    return ("frame", index_name, ("value", index_to_core(table.index, name)), columns)
+    return ("frame", index_name, ("value", index_to_core(table.index, name, None in frame.nan)), columns)
 
 
 def strings_to_categoricals(frame: pd.DataFrame) -> None:

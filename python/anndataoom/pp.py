@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from . import _core
-from ._arrays import array_of, wrap
+from ._arrays import array_of, as_backed, select, stack, wrap
 from ._filter import filter_cells, filter_genes
-from ._verbs import groups_of, mask_of, merge, representation, target_of, tell
+from ._verbs import groups_of, mask_of, mask_over, matrix_of, merge, representation, set_matrix, target_of, tell
 
 __all__ = [
     "calculate_qc_metrics",
@@ -143,14 +143,14 @@ def log1p(adata, *, base=None, copy=False, layer=None, obsm=None):
         Whether a changed copy is returned.
     layer
         Layer instead of X.
+    obsm
+        Array of obsm instead of X; it is changed in memory.
     """
     adata = target_of(adata, copy)
-    if obsm is not None:
-        raise NotImplementedError("obsm: only X and layers are supported")
-    x = adata._matrix(layer)
+    x = matrix_of(adata, layer, obsm)
     if "log1p" in x._m.ops:
         warnings.warn("adata.X seems to be already log-transformed.", stacklevel=2)
-    adata._set_matrix(layer, wrap(x._m.log1p(None if base is None else float(base)), x._file))
+    set_matrix(adata, layer, obsm, wrap(x._m.log1p(None if base is None else float(base)), x._file))
     adata.uns["log1p"] = {"base": base}
     return adata if copy else None
 
@@ -238,7 +238,8 @@ def highly_variable_genes(
 def scale(adata, *, zero_center=True, max_value=None, copy=False, layer=None, obsm=None, mask_obs=None):
     """Genes of unit variance and, where asked, mean 0 (`scanpy.pp.scale`); stays implicit, also in `pca`.
 
-    Adds var `mean` and `std` (float64, divisor n - 1).
+    Adds var `mean` and `std` (float64, divisor n - 1); with `mask_obs` they are called `mean of <mask_obs>` and `std of
+    <mask_obs>`, or `mean with mask` and `std with mask`, as in scanpy.
 
     Parameters
     ----------
@@ -252,14 +253,26 @@ def scale(adata, *, zero_center=True, max_value=None, copy=False, layer=None, ob
         Whether a changed copy is returned.
     layer
         Layer instead of X.
+    obsm
+        Array of obsm instead of X; it is changed in memory, and var gets no columns.
+    mask_obs
+        Column of obs, or mask, of the cells to scale, by their own mean and deviation; the others stay as they are.
     """
     adata = target_of(adata, copy)
-    if obsm is not None or mask_obs is not None:
-        raise NotImplementedError("obsm and mask_obs are not supported")
-    x = adata._matrix(layer)
-    matrix, mean, std = _core.scale(x._m, bool(zero_center), None if max_value is None else float(max_value))
-    adata._set_matrix(layer, wrap(matrix, x._file))
-    adata.var["mean"], adata.var["std"] = array_of(mean), array_of(std)
+    x = matrix_of(adata, layer, obsm)
+    mask = None if mask_obs is None else mask_over(adata, mask_obs, "obs", "mask_obs")
+    rows = None if mask is None else np.flatnonzero(mask).astype(np.uint32)
+    chosen = select(x, rows, None)
+    matrix, mean, std = _core.scale(chosen._m, bool(zero_center), None if max_value is None else float(max_value))
+    scaled = wrap(matrix, x._file)
+    if mask is not None:
+        others = np.flatnonzero(~mask).astype(np.uint32)
+        both = stack("obs", [(scaled, None), (select(x, others, None), None)], x.shape[1])
+        scaled = select(both, np.argsort(np.concatenate([rows, others])).astype(np.uint32), None)
+    set_matrix(adata, layer, obsm, scaled)
+    if obsm is None:
+        end = "" if mask is None else f" of {mask_obs}" if isinstance(mask_obs, str) else " with mask"
+        adata.var[f"mean{end}"], adata.var[f"std{end}"] = array_of(mean), array_of(std)
     return adata if copy else None
 
 
@@ -269,6 +282,7 @@ _DEFAULT = object()
 def pca(
     adata, n_comps=None, *, layer=None, zero_center=True, svd_solver=None, random_state=0, mask_var=_DEFAULT,
     use_highly_variable=None, dtype="float32", chunked=False, chunk_size=None, key_added=None, copy=False,
+    return_info=False,
 ):
     """Principal components (`scanpy.pp.pca`), exact, of any size of matrix; nothing is random.
 
@@ -296,8 +310,8 @@ def pca(
         Key for obsm, varm and uns instead of `X_pca`, `PCs` and `pca`.
     copy
         Whether a changed copy is returned.
-    svd_solver, random_state, chunked, chunk_size
-        Accepted and have no effect.
+    svd_solver, random_state, chunked, chunk_size, return_info
+        Accepted and have no effect (the last one as in scanpy, for annotated data).
 
     Raises
     ------
@@ -315,13 +329,13 @@ def pca(
     elif mask_var is None:
         mask = None
     else:
-        mask = np.ascontiguousarray(mask_var)
-        if mask.dtype != bool or mask.shape != (adata.n_vars,):
-            raise ValueError(f"mask_var: expected True or False for each of {adata.n_vars} genes")
+        mask = mask_over(adata, mask_var, "var", "mask_var")
     if mask is not None and not mask.any():
         raise ValueError("mask_var: expected at least one gene, found none")
     n_comps = None if n_comps is None else int(n_comps)
-    patch, notes = _core.pca(adata._matrix(layer)._m, n_comps, bool(zero_center), mask, name, key_added)
+    patch, notes = _core.pca(
+        adata._matrix(layer)._m, n_comps, bool(zero_center), mask, name, layer, key_added
+    )
     merge(adata, patch)
     tell(notes)
     if np.dtype(dtype) != np.float32:
@@ -341,8 +355,21 @@ def neighbors(
     ----------
     method
         How distances become weights: "umap" or "gauss". A value of `search` is taken too, for "umap" and that search.
+    use_rep
+        Element of obsm, or "X" for the matrix itself, made dense. By default X_pca; where there is none, X of up to
+        50 genes, and of more the result of `pca`, which is run with a warning, as scanpy does.
+    n_pcs
+        Columns of it to use; 0 means `use_rep="X"`.
+    knn
+        Whether only the `n_neighbors` nearest cells are linked; False, with `method="gauss"`, links all pairs with
+        kernels of that width, for up to 20,000 cells.
     metric
-        "euclidean", "cosine", "correlation" or "inner_product".
+        "euclidean", "cosine", "correlation" or "inner_product"; or, compared pair by pair at any number of cells, one
+        of scikit-learn's others: "manhattan" ("cityblock", "l1"), "chebyshev", "minkowski", "sqeuclidean",
+        "seuclidean", "mahalanobis", "canberra", "braycurtis", "hamming", "jaccard", "dice", "rogerstanimoto",
+        "russellrao", "sokalsneath" or "yule". Not a function: it would be called for every pair of cells.
+    metric_kwds
+        For "minkowski", its power: `{"p": 3}`.
     search
         How neighbours are found: "auto" (exact up to 20,000 cells, then "ivf"), "exact", "ivf" or "hnsw".
     recall
@@ -355,17 +382,52 @@ def neighbors(
         With `batch_key`, how many of the strongest links of a cell stay: ten times its neighbours by default, 0 is all.
     """
     adata = target_of(adata, copy)
-    if not knn or transformer is not None or metric_kwds:
-        raise NotImplementedError("only knn=True is supported, without transformer and metric_kwds")
+    if transformer not in (None, "sklearn"):
+        raise NotImplementedError(
+            f"transformer: expected None or 'sklearn' (exact), found {transformer!r}; see search and recall"
+        )
+    search = "exact" if transformer == "sklearn" else search
+    if not isinstance(metric, str):
+        raise TypeError(
+            f"metric: expected a name such as 'manhattan', found {metric!r}: a function of Python would be called for "
+            "every pair of cells; compute distances yourself and put them into obsp"
+        )
+    other = [key for key in metric_kwds or () if key != "p"]
+    if other:
+        found = ", ".join(map(repr, other))
+        raise NotImplementedError(f"metric_kwds: expected {{'p': ...}} for 'minkowski', found {found}")
+    p = (metric_kwds or {}).get("p")
     batches, names = (None, []) if batch_key is None else groups_of(adata, batch_key, "batch_key")
     patch = _core.neighbors(
-        representation(adata, use_rep, n_pcs), n_neighbors=int(n_neighbors), method=method, search=search,
+        chosen_representation(adata, use_rep, n_pcs), n_neighbors=int(n_neighbors), method=method, search=search,
         metric=metric, recall=float(recall), seed=int(random_state), key_added=key_added, use_rep=use_rep, n_pcs=n_pcs,
+        knn=bool(knn), p=None if p is None else float(p),
         batch_key=batch_key, batches=batches, batch_names=names, neighbors_within_batch=int(neighbors_within_batch),
         trim=trim,
     )
     merge(adata, patch)
     return adata if copy else None
+
+
+# Genes up to which scanpy compares cells by X itself.
+_FEW_GENES = 50
+
+
+def chosen_representation(adata, use_rep, n_pcs) -> np.ndarray:
+    """The points cells are compared by, as scanpy chooses them."""
+    if use_rep is None and n_pcs == 0:
+        use_rep = "X"
+    missing = use_rep is None and "X_pca" not in adata.obsm
+    if (use_rep == "X" and "X" not in adata.obsm) or (missing and adata.n_vars <= _FEW_GENES):
+        return np.ascontiguousarray(as_backed(adata._matrix()).__array__(np.dtype(np.float32)))
+    if missing:
+        warnings.warn(
+            f"obsm has no 'X_pca', and X has {adata.n_vars:,} genes: pca() is run first, with its defaults; "
+            "use_rep='X' compares cells by the genes themselves",
+            stacklevel=3,
+        )
+        pca(adata, n_comps=n_pcs)
+    return representation(adata, use_rep, n_pcs)
 
 
 def normalize_pearson_residuals(
@@ -441,7 +503,7 @@ def regress_out(adata, keys, *, layer=None, n_jobs=None, copy=False):
     from ._arrays import RegressedBackedArray
 
     adata = target_of(adata, copy)
-    keys = [keys] if isinstance(keys, str) else list(keys)
+    keys = [keys] if isinstance(keys, str) else list(dict.fromkeys(keys))
     for key in keys:
         if key not in adata._obs.columns:
             there = ", ".join(adata._obs.columns) or "none"

@@ -152,6 +152,7 @@ fn pca<'py>(
     zero_center: bool,
     mask: Option<Arr<'py>>,
     mask_name: Option<String>,
+    layer: Option<String>,
     key_added: Option<String>,
 ) -> PyResult<(Bound<'py, PyDict>, Vec<String>)> {
     let mask = mask.as_ref().map(bools).transpose()?;
@@ -162,7 +163,8 @@ fn pca<'py>(
     let found = run(py, |ctx| ops::pca(&x.0.select(None, positions.as_deref())?, &options, ctx))?;
     let note = found.note();
     let mask = positions.as_deref().map(|p| ops::MaskVar { name: mask_name.as_deref(), positions: p, n_vars });
-    Ok((patch(py, found.patch(mask, key_added.as_deref()).map_err(to_py_err)?)?, note.into_iter().collect()))
+    let found = found.patch(mask, layer.as_deref(), key_added.as_deref()).map_err(to_py_err)?;
+    Ok((patch(py, found)?, note.into_iter().collect()))
 }
 
 pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -22,5 +22,5 @@ pub use read::{column_names, describe, read, read_column, read_index, read_selec
 pub use strings::Strings;
 pub use tenx::{read_10x, TenX};
 pub use tree::{tree, Entries, RawTree, Tree, SLOTS};
-pub use value::{Array, Categorical, DataFrame, Nullable, Scalar, Sparse, SparseFormat, Value};
+pub use value::{Array, Categorical, DataFrame, NaValue, Nullable, Scalar, Sparse, SparseFormat, Value};
 pub use write::{copy, write};
