@@ -185,8 +185,8 @@ def to_core(x, name: str = "value"):
         except ValueError as e:
             if isinstance(x, np.ndarray):
                 raise
-            hint = "give an array, or a dict with a name for each entry"
-            raise ValueError(f"{name}: a list whose entries are not alike cannot be written to h5ad ({e}); {hint}") from e
+            hint = f"cannot be written to h5ad ({e}); give an array, or a dict with a name for each entry"
+            raise ValueError(f"{name}: a list whose entries are not alike {hint}") from e
     if hasattr(x, "to_memory"):
         return to_core(x.to_memory(), name)
     raise TypeError(f"{name}: a value of type {type(x).__module__}.{type(x).__qualname__} cannot be written to h5ad")

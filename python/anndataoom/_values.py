@@ -107,8 +107,8 @@ class Values:
         Yields
         ------
         chunk, start, end
-            In the order of anndata, which scanpy's functions for chunks rely on (`X.chunked` gives start, end, chunk, as
-            version 0.1.8); the chunk is a CSR matrix or an array.
+            In the order of anndata, which scanpy's functions for chunks rely on (`X.chunked` gives start, end, chunk);
+            the chunk is a CSR matrix or an array.
         """
         for start, end, chunk in self._matrix().chunked(self._chunk_size if chunk_size is None else chunk_size):
             yield chunk, start, end

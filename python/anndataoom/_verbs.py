@@ -11,7 +11,6 @@ import pandas as pd
 from ._categories import categorical
 from ._convert import from_core
 
-
 # The default of what takes parameters for something else, as in scanpy.
 NOTHING = MappingProxyType({})
 

@@ -1,4 +1,4 @@
-"""Every verb has scanpy's parameters, in its order and with its defaults, but for what the table of differences says."""
+"""Every verb has scanpy's parameters, in its order and with its defaults, but for what a table of the docs says."""
 
 import inspect
 from importlib.metadata import version
