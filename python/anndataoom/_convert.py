@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from ._categories import categorical
+
 INT32_MAX = np.iinfo(np.int32).max
 # Whether pandas has texts whose missing values are NaN; before version 3 anndata reads all as `pandas.NA`.
 NAN_TEXTS = int(pd.__version__.split(".")[0]) >= 3
@@ -185,7 +187,13 @@ def to_core(x, name: str = "value"):
     if isinstance(x, np.ndarray) and x.dtype.names:
         return ("recarray", [(k, array_to_core(np.asarray(x[k]), f"{name}/{k}")) for k in x.dtype.names])
     if isinstance(x, list | tuple | np.ndarray):
-        return array_to_core(np.asarray(x), name)
+        try:
+            return array_to_core(np.asarray(x), name)
+        except ValueError as e:
+            if isinstance(x, np.ndarray):
+                raise
+            hint = f"cannot be written to h5ad ({e}); give an array, or a dict with a name for each entry"
+            raise ValueError(f"{name}: a list whose entries are not alike {hint}") from e
     if hasattr(x, "to_memory"):
         return to_core(x.to_memory(), name)
     raise TypeError(f"{name}: a value of type {type(x).__module__}.{type(x).__qualname__} cannot be written to h5ad")
@@ -255,7 +263,7 @@ def column_to_core(x, name: str = "column", nan: bool = False):
     if plain.dtype == object:
         missing = pd.isna(plain)
         if missing.any() and all(isinstance(s, str) for s in plain[~missing]):
-            return column_to_core(pd.Categorical(plain), name)
+            return column_to_core(categorical(plain), name)
         inferred = pd.api.types.infer_dtype(plain, skipna=False)
         if inferred == "boolean":
             return ("array", plain.astype(bool))
@@ -290,8 +298,17 @@ def check_frame(frame: pd.DataFrame, name: str):
     if len(set(columns)) != len(columns):
         twice = next(c for c in columns if columns.count(c) > 1)
         raise ValueError(f"{name}: the column '{twice}' is there more than once")
-    if frame.index.name in columns and not frame.index.equals(pd.Index(frame[frame.index.name])):
-        raise ValueError(f"{name}: index and a column are both called '{frame.index.name}', with different values")
+    if frame.index.name in columns and not _same(frame.index, frame[frame.index.name]):
+        raise ValueError(
+            f"{name}: its index and a column are both called '{frame.index.name}', with different values, and a file "
+            "has one place for both: rename the column or the index (frame.index.name = None)"
+        )
+
+
+def _same(index: pd.Index, column: pd.Series) -> bool:
+    """Whether names are a column, its values as they are or as text."""
+    column = pd.Index(column)
+    return index.equals(column) or index.astype(str).equals(column.astype(str))
 
 
 def index_to_core(index: pd.Index, name: str, nan: bool = False):
@@ -300,8 +317,21 @@ def index_to_core(index: pd.Index, name: str, nan: bool = False):
     return column_to_core(index, name, nan)
 
 
+def columns_to_core(frame: pd.DataFrame, name: str, nan=frozenset()):
+    """The name of the index, the index and the columns; `nan` as `Frame` has it.
+
+    A column of text with the name of the index is in the file once, as the index; beside one of another kind, which
+    names cannot be, the index loses its name.
+    """
+    index_name = None if frame.index.name is None else str(frame.index.name)
+    index = index_to_core(frame.index, f"{name} index", None in nan)
+    columns = [(c, column_to_core(frame[c], f"{name}/{c}", c in nan)) for c in frame.columns]
+    twin = dict(columns).get(index_name)
+    if twin is not None and twin[0] not in ("strings", "nullable"):
+        index_name = None
+    return index_name, index, [(c, index if c == index_name else value) for c, value in columns]
+
+
 def frame_to_core(x: pd.DataFrame, name: str = "frame"):
     check_frame(x, name)
-    index_name = None if x.index.name is None else str(x.index.name)
-    columns = [(c, column_to_core(x[c], f"{name}/{c}")) for c in x.columns if c != index_name]
-    return ("frame", index_name, index_to_core(x.index, f"{name} index"), columns)
+    return ("frame", *columns_to_core(x, name))

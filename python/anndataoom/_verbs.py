@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import warnings
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
 
 from ._arrays import BackedArray, as_backed
+from ._categories import categorical
 from ._convert import from_core
+
+# The default of what takes parameters for something else, as in scanpy.
+NOTHING = MappingProxyType({})
+
+
+def one_of(parameter: str, value, allowed) -> None:
+    """Refuses a value that is none of those a parameter has, which would otherwise mean one of them in silence."""
+    if not any(value is a or value == a for a in allowed):
+        raise ValueError(f"{parameter}: expected {', '.join(map(repr, allowed))}, found {value!r}")
 
 
 def target_of(adata, copy: bool):
@@ -78,7 +89,7 @@ def groups_of(adata, name, what) -> tuple[np.ndarray, list[str]]:
     if name not in adata.obs:
         there = ", ".join(adata.obs.columns) or "none"
         raise KeyError(f"{what}: obs has no column {name!r}; there are {there}")
-    values = pd.Categorical(adata.obs[name])
+    values = categorical(adata.obs[name])
     if (values.codes < 0).any():
         raise ValueError(f"{what}: obs[{name!r}] has missing values")
     return np.ascontiguousarray(values.codes, dtype=np.int32), [str(c) for c in values.categories]

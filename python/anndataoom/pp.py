@@ -9,8 +9,23 @@ import pandas as pd
 
 from . import _core
 from ._arrays import array_of, as_backed, select, stack, wrap
+from ._convert import from_core
 from ._filter import filter_cells, filter_genes
-from ._verbs import groups_of, mask_of, mask_over, matrix_of, merge, representation, set_matrix, target_of, tell
+from ._hvg_table import returned
+from ._index import positions
+from ._verbs import (
+    NOTHING,
+    groups_of,
+    mask_of,
+    mask_over,
+    matrix_of,
+    merge,
+    one_of,
+    representation,
+    set_matrix,
+    target_of,
+    tell,
+)
 
 __all__ = [
     "calculate_qc_metrics",
@@ -29,7 +44,7 @@ __all__ = [
 
 def calculate_qc_metrics(
     adata, *, expr_type="counts", var_type="genes", qc_vars=(), percent_top=(50, 100, 200, 500), layer=None,
-    use_raw=False, inplace=True, log1p=True,
+    use_raw=False, inplace=False, log1p=True, parallel=None,
 ):
     """Quality-control metrics of cells and genes, in one pass (`scanpy.pp.calculate_qc_metrics`).
 
@@ -46,43 +61,58 @@ def calculate_qc_metrics(
     layer
         Layer instead of X.
     use_raw
-        Whether raw is used instead of X.
+        Whether raw is used instead of X. Its columns for genes are under its names; with `inplace` var gets those of
+        its own genes, and has to have no others. The columns of qc_vars are raw's.
     inplace
-        Whether obs and var get the columns.
+        Whether obs and var get the columns; else they are returned.
     log1p
         Whether logarithms of the counts are added.
+    parallel
+        Accepted and has no effect.
 
     Returns
     -------
-    None, or with `inplace=False` the two frames of columns for obs and var.
+    The two frames of columns for obs and var; None with `inplace=True`.
 
     Raises
     ------
     KeyError
-        A name of qc_vars is not in var.
+        A name of qc_vars is not in var; var has a gene that raw does not have.
     IndexError
         A number of percent_top is larger than the number of genes.
     """
     adata = target_of(adata, False)
     if (expr_type, var_type) != ("counts", "genes"):
-        raise NotImplementedError("expr_type and var_type: only 'counts' and 'genes' are supported")
+        found = f"found {expr_type!r} and {var_type!r}"
+        raise NotImplementedError(f"expr_type and var_type: only 'counts' and 'genes' are supported, {found}")
     qc_vars = [qc_vars] if isinstance(qc_vars, str) else list(qc_vars)
-    x = adata.raw.X if use_raw else adata._matrix(layer)
+    source = adata
+    if use_raw:
+        source = adata.raw
+        if source is None:
+            raise ValueError("use_raw: this object has no raw")
+    x = source.X if use_raw else adata._matrix(layer)
     percent_top = sorted({int(p) for p in percent_top}) if percent_top else []
     if percent_top and not (percent_top[0] > 0 and percent_top[-1] <= x.shape[1]):
         n = x.shape[1]
         raise IndexError(f"percent_top: expected numbers from 1 to {n}, the number of genes, found {percent_top}")
-    masks = [(name, mask_of(adata, name, "qc_vars")) for name in qc_vars]
+    masks = [(name, mask_of(source, name, "qc_vars")) for name in qc_vars]
+    # What of the genes measured is wanted, found before the pass, as it may be refused.
+    places = positions(adata.var_names, x.shape[1], source.var_names, "var") if use_raw and inplace else None
     patch = _core.qc_metrics(x._m, masks, percent_top, log1p)
-    if inplace:
-        merge(adata, patch)
-        return None
-    from ._convert import from_core
-
-    return tuple(
-        pd.DataFrame({k: from_core(v) for k, v in patch[axis]}, index=getattr(adata, f"{axis}_names"))
-        for axis in ("obs", "var")
+    obs, var = (
+        pd.DataFrame({k: from_core(v) for k, v in patch[axis]}, index=names)
+        for axis, names in (("obs", adata.obs_names), ("var", source.var_names))
     )
+    if not inplace:
+        return obs, var
+    if places is not None:
+        var = var.iloc[places]
+    for axis, found in (("obs", obs), ("var", var)):
+        table = adata._table(axis)
+        for name in found:
+            table[name] = found[name].to_numpy()
+    return None
 
 
 def normalize_total(
@@ -128,7 +158,7 @@ def normalize_total(
     return adata if copy else None
 
 
-def log1p(adata, *, base=None, copy=False, layer=None, obsm=None):
+def log1p(adata, *, base=None, copy=False, chunked=None, chunk_size=None, layer=None, obsm=None):
     """`ln(1 + x)` (`scanpy.pp.log1p`), computed when values are read.
 
     Values come as float32, float64 for float64 input. `uns["log1p"]["base"]` notes the base.
@@ -141,6 +171,8 @@ def log1p(adata, *, base=None, copy=False, layer=None, obsm=None):
         Base of the logarithm; natural by default.
     copy
         Whether a changed copy is returned.
+    chunked, chunk_size
+        Accepted and have no effect.
     layer
         Layer instead of X.
     obsm
@@ -207,7 +239,7 @@ def highly_variable_genes(
     flavor
         "seurat", "cell_ranger", "seurat_v3", "seurat_v3_paper" or "pearson_residuals".
     subset
-        Whether the other genes are dropped.
+        Whether the other genes are dropped, or left out of what is returned.
     inplace
         Whether var gets the columns.
     batch_key
@@ -217,7 +249,7 @@ def highly_variable_genes(
 
     Returns
     -------
-    None, or with `inplace=False` the frame of columns for var.
+    None, or with `inplace=False` the frame of columns for var, with those more that scanpy's has.
     """
     adata = target_of(adata, False)
     patch = _hvg_patch(
@@ -226,9 +258,9 @@ def highly_variable_genes(
         computed_on="adata.X" if layer is None else layer,
     )
     if not inplace:
-        from ._convert import from_core
-
-        return pd.DataFrame({k: from_core(v) for k, v in patch["var"]}, index=adata.var_names)
+        found = pd.DataFrame({k: from_core(v) for k, v in patch["var"]}, index=adata.var_names)
+        found = returned(found, flavor, int(n_bins))
+        return found[found["highly_variable"]] if subset else found
     merge(adata, patch)
     if subset:
         adata._inplace_subset_var(adata.var["highly_variable"].to_numpy())
@@ -277,12 +309,14 @@ def scale(adata, *, zero_center=True, max_value=None, copy=False, layer=None, ob
 
 
 _DEFAULT = object()
+# scanpy's, and those that its releases before 1.11 pass on.
+_SOLVERS = (None, "auto", "arpack", "covariance_eigh", "randomized", "lobpcg", "full", "tsqr", "jacobi")
 
 
 def pca(
-    adata, n_comps=None, *, layer=None, zero_center=True, svd_solver=None, random_state=0, mask_var=_DEFAULT,
-    use_highly_variable=None, dtype="float32", chunked=False, chunk_size=None, key_added=None, copy=False,
-    return_info=False,
+    adata, n_comps=None, *, layer=None, zero_center=True, svd_solver=None, chunked=False, chunk_size=None,
+    random_state=0, return_info=False, mask_var=_DEFAULT, use_highly_variable=None, dtype="float32", key_added=None,
+    copy=False,
 ):
     """Principal components (`scanpy.pp.pca`), exact, of any size of matrix; nothing is random.
 
@@ -310,7 +344,9 @@ def pca(
         Key for obsm, varm and uns instead of `X_pca`, `PCs` and `pca`.
     copy
         Whether a changed copy is returned.
-    svd_solver, random_state, chunked, chunk_size, return_info
+    svd_solver
+        One of scanpy's names, which has no effect.
+    random_state, chunked, chunk_size, return_info
         Accepted and have no effect (the last one as in scanpy, for annotated data).
 
     Raises
@@ -319,6 +355,7 @@ def pca(
         More components than the matrix has, an empty mask, values that are not finite.
     """
     adata = target_of(adata, copy)
+    one_of("svd_solver", svd_solver, _SOLVERS)
     if use_highly_variable is not None:
         mask_var = "highly_variable" if use_highly_variable else None
     elif mask_var is _DEFAULT:
@@ -346,7 +383,7 @@ def pca(
 
 def neighbors(
     adata, n_neighbors=15, n_pcs=None, *, use_rep=None, knn=True, method="umap", transformer=None, metric="euclidean",
-    metric_kwds=None, random_state=0, key_added=None, copy=False, search="auto", recall=0.99, batch_key=None,
+    metric_kwds=NOTHING, random_state=0, key_added=None, copy=False, search="auto", recall=0.99, batch_key=None,
     neighbors_within_batch=3, trim=None,
 ):
     """Nearest neighbours and their graph (`scanpy.pp.neighbors`; with `batch_key` `scanpy.external.pp.bbknn`).

@@ -1,7 +1,7 @@
 //! Verbs over an embedding and its graph.
 
 use crate::buffer::{array, i32s};
-use crate::errors::to_py_err;
+use crate::errors::{to_py_err, unknown};
 use crate::from_py::from_py;
 use crate::run::run;
 use crate::to_py::patch;
@@ -105,9 +105,10 @@ fn umap<'py>(
     let value = from_py(graph)?;
     let init = match (init, start) {
         ("pca", Some(p)) => Init::Pca(points(&p, "X_pca")?),
-        (_, Some(p)) => Init::Given(points(&p, "init_pos")?),
+        ("given", Some(p)) => Init::Given(points(&p, "init_pos")?),
         ("random", None) => Init::Random,
-        (_, None) => Init::Spectral,
+        ("spectral", None) => Init::Spectral,
+        (other, _) => return Err(unknown("init_pos", "'spectral', 'pca', 'random' or positions", other)),
     };
     let params = UmapParams {
         n_components,
@@ -151,7 +152,11 @@ fn cluster<'py>(
         Ok::<_, PyErr>(Restriction { key, codes: i32s(&codes)?, categories, chosen })
     });
     let job = Clustering {
-        algorithm: if algorithm == "louvain" { Algorithm::Louvain } else { Algorithm::Leiden },
+        algorithm: match algorithm {
+            "louvain" => Algorithm::Louvain,
+            "leiden" => Algorithm::Leiden,
+            other => return Err(unknown("algorithm", "'leiden' or 'louvain'", other)),
+        },
         params: LeidenParams { resolution, objective, n_iterations, seed, ..LeidenParams::default() },
         use_weights,
         restriction: restriction.transpose()?,

@@ -16,6 +16,7 @@ mod value;
 mod write;
 
 pub use codec::WriteOptions;
+pub(crate) use codec::{check_names, same_texts};
 pub use data::{DType, Data, Number};
 pub(crate) use neighbors::is_whole;
 pub use read::{column_names, describe, read, read_column, read_index, read_selected, Description};
