@@ -15,7 +15,7 @@ from scipy import sparse
 
 from . import _core
 from ._arrays import BackedArray, open_file, open_matrix, select
-from ._categories import only_used, unused
+from ._categories import drops_unused, only_used, unused
 from ._convert import column_of, frame_of, from_core, index_of, nan_texts
 from ._index import compose
 from ._scanpy import for_caller
@@ -44,6 +44,12 @@ class OnDisk:
                 shape[i] = len(chosen)
         return f"{encoding} {' x '.join(map(str, shape))}".rstrip() + ", on disk"
 
+    def is_frame(self) -> bool:
+        try:
+            return self.file.describe(self.element)[0] == "dataframe"
+        except (ValueError, NotImplementedError, TypeError, KeyError, OSError):
+            return False
+
     def __reduce__(self):
         path = str(self.file.path)
         return _restore_on_disk, (path, os.path.getsize(path), self.element, self.rows, self.columns)
@@ -58,7 +64,7 @@ def take(value, rows, columns=None):
     if isinstance(value, BackedArray):
         return select(value, rows, columns)
     if isinstance(value, pd.DataFrame):
-        return value.copy() if rows is None else value.iloc[rows]
+        return value.copy() if rows is None else selected_frame(value.iloc[rows].copy())
     if rows is None and columns is None:
         return copy.deepcopy(value) if not hasattr(value, "copy") else value.copy()
     if rows is not None:
@@ -66,6 +72,14 @@ def take(value, rows, columns=None):
     if columns is not None:
         value = value[:, columns]
     return value.copy() if hasattr(value, "copy") else value
+
+
+def selected_frame(frame: pd.DataFrame) -> pd.DataFrame:
+    """A selection of a frame that lies beside obs or var, without categories nobody has, as anndata has it."""
+    for name in frame.columns if drops_unused() and frame.columns.is_unique else ():
+        if unused(frame[name]):
+            frame[name] = only_used(frame[name])
+    return frame
 
 
 def named(items) -> dict:
@@ -106,7 +120,10 @@ class Elements(MutableMapping):
 
     def stored(self, key):
         """The element as it is kept: an `OnDisk` that nobody touched, else its value."""
-        return self._named(self._items[key])
+        value = self._items[key]
+        if isinstance(value, OnDisk) and value.rows is not None and self._shape and value.is_frame():
+            return self[key]  # its categories may be fewer than in the file
+        return self._named(value)
 
     def _fitting(self, key, stored: OnDisk):
         """The value of an element of the file, which may hold one that does not fit the axes."""
@@ -122,6 +139,8 @@ class Elements(MutableMapping):
                     stacklevel=4,
                 )
             value.index = self._names.index
+        if isinstance(value, pd.DataFrame) and stored.rows is not None:
+            value = selected_frame(value)
         try:
             return self._checked(key, value)
         except ValueError as e:
