@@ -49,7 +49,8 @@ setValidity("OOMMatrix", function(object) {
 
 # An OOMMatrix over what rs_matrix_*() gave.
 new_oom <- function(reply, file = NULL, element = "X", memory = NULL, dimnames = list(NULL, NULL)) {
-  cache <- new.env(parent = emptyenv())
+  # Reading a saved one loads this namespace: its enclosure is written as the namespace's name.
+  cache <- new.env(parent = topenv())
   cache$pointer <- reply$pointer
   cache$pid <- Sys.getpid()
   methods::new(

@@ -21,6 +21,8 @@ select_delayed <- function(x, i, j) {
   }
   given <- list(if (!is.null(i)) positions(i, 1), if (!is.null(j)) positions(j, 2))
   if (!is.null(i) && is.null(given[[1]]) || !is.null(j) && is.null(given[[2]])) return(NULL)
+  # All of an axis in its order, as LayerData() of Seurat asks for, is no selection.
+  given <- Map(function(index, n) if (!identical(index, seq_len(n))) index, given, dim(x))
   given <- turned(given, x@seed@transposed)
   delayed_with(x, select_oom(x@seed@matrix, given[[1]], given[[2]]))
 }
