@@ -143,7 +143,10 @@ class AnnDataOOM(Slots):
     def _split(index):
         if not isinstance(index, tuple):
             return index, slice(None)
-        index = tuple(i for i in index if i is not Ellipsis) if any(i is Ellipsis for i in index) else index
+        dots = [at for at, i in enumerate(index) if i is Ellipsis]
+        if dots:
+            missing = (slice(None),) * max(0, 3 - len(index))
+            index = (*index[: dots[0]], *missing, *index[dots[0] + 1 :])
         if len(index) > 2:
             raise IndexError(f"annotated data has two axes, found {len(index)} indices")
         return (*index, *(slice(None),) * (2 - len(index)))
