@@ -3,7 +3,7 @@
 //!
 //! The first pass adds up the gene-by-gene second moments in f64, the second projects; where those moments would be too
 //! large, [`krylov`] finds the leading components a pass at a time. A matrix whose last operation is a centring
-//! [`Op::Scale`] is never densified: each value is `base[j] + delta[i, j]` with `delta` 0 wherever nothing is stored, and
+//! [`Scale`](crate::chain::nodes::Scale) is never densified: each value is `base[j] + delta[i, j]` with `delta` 0 wherever nothing is stored, and
 //! a covariance does not change when a constant is taken from each column.
 
 mod eigen;
