@@ -6,7 +6,7 @@ use crate::from_py::from_py;
 use crate::run::{quick, run};
 use crate::store::File;
 use crate::to_py::{buffer, to_py};
-use anndataoom_core::chain::{nodes, Description, Node, Parameter};
+use anndataoom_core::chain::{nodes, Description, Parameter};
 use anndataoom_core::element::Value;
 use anndataoom_core::matrix::MemorySource;
 use anndataoom_core::{ops, stream, Error, LazyMatrix};

@@ -6,7 +6,7 @@ use crate::handles::MatrixHandle;
 use crate::reply::{reply, Notes};
 use crate::run::run;
 use crate::to_r::{list_of, to_r, transposed_to_r};
-use anndataoom_core::chain::{nodes, Along, Description, Fill, Member, Node, Parameter, Stacked, MISSING};
+use anndataoom_core::chain::{nodes, Along, Description, Fill, Member, Parameter, Stacked, MISSING};
 use anndataoom_core::element::{SparseFormat, Value};
 use anndataoom_core::matrix::{MemorySource, Source};
 use anndataoom_core::{ops, stream, Error, LazyMatrix, Result};
