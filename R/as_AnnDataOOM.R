@@ -132,7 +132,7 @@ plain_frame <- function(frame, names) {
   columns <- as.list(frame)
   columns <- columns[setdiff(names(columns), names(matrix_columns(frame)))]
   columns <- lapply(columns, function(v) if (is(v, "Rle")) as.vector(v) else v)
-  odd <- !vapply(columns, function(v) is.atomic(v) && is.null(dim(v)), TRUE)
+  odd <- !vapply(columns, function(v) is_column(v) && is.null(dim(v)), TRUE)
   if (any(odd)) warn("mapping", "columns that an h5ad file cannot hold are left out: ", some_of(names(columns)[odd]))
   n <- nrow(frame)
   names <- if (is.null(names)) as.character(seq_len(n) - 1L) else unique_names(names)

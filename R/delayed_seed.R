@@ -34,6 +34,7 @@ setClass("OOMMatrixSeed", slots = c(matrix = "OOMMatrix", transposed = "logical"
 #' @rdname OOMMatrixSeed-class
 #' @export
 OOMMatrixSeed <- function(matrix, transposed = FALSE) {
+  check_flag(transposed, "transposed")
   methods::new("OOMMatrixSeed", matrix = as_oom(matrix), transposed = transposed)
 }
 
