@@ -78,14 +78,13 @@ def _shared(x: BackedArray, package: str, function: str, within):
 
 
 def layers_for_caller(adata):
-    """The layers; for anndata with X among them, where it has X there (from 0.13 on), all in memory."""
+    """The layers; for anndata all in memory, with X where it has X among them (from 0.13 on)."""
     caller = sys._getframe(2)
     if not _module(caller).startswith(TAKES):
         return adata._layers
     x = adata.__dict__["_X"]
-    if x is None or not x_is_a_layer():
-        return adata._layers
-    found = {None: x, **adata._layers}
+    found = {None: x} if x is not None and x_is_a_layer() else {}
+    found.update(adata._layers)
     for key, value in found.items():
         if isinstance(value, BackedArray):
             found[key] = _shared(value, "anndata", caller.f_code.co_name, ("anndata.", "legacy_api_wrap"))
