@@ -171,6 +171,10 @@ class BackedArray(Reductions, Arithmetic):
         values = self._collect(self._m)
         return values.toarray() if sparse.issparse(values) else values
 
+    def ravel(self) -> np.ndarray:
+        """All values in memory, row by row as one vector."""
+        return self.toarray().ravel()
+
     def shared(self):
         """The values in memory that `share` gave, None where nobody holds them any more."""
         return None if self._shared is None else self._shared()

@@ -10,6 +10,7 @@ import pandas as pd
 from ._arrays import BackedArray, as_backed, select
 from ._elements import Elements, Frame
 from ._index import compose, positions
+from ._reference import is_reference, referred
 from ._scanpy import for_caller
 
 
@@ -115,6 +116,8 @@ class _FrozenRaw:
 
     def __getitem__(self, index) -> _FrozenRaw:
         """Cells, or cells and genes; any index, see `AnnDataOOM.__getitem__`."""
+        if is_reference(index):
+            return referred(self, index)
         index = index if isinstance(index, tuple) else (index,)
         if len(index) > 2:
             raise IndexError(f"raw has two axes, found {len(index)} indices")
