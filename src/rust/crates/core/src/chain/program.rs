@@ -155,10 +155,12 @@ impl Row {
             }
             Op::PearsonResiduals { cell_sums, gene_sums, total, theta, clip: c } => {
                 self.densify(n_cols);
-                let share = cell_sums[position] / total;
+                let share = if *total > 0.0 { cell_sums[position] / total } else { 0.0 };
                 for (x, g) in self.values.iter_mut().zip(gene_sums.iter()) {
                     let mu = g * share;
-                    *x = clip((*x - mu) / (mu + mu * mu / theta).sqrt(), -c, *c);
+                    let residual = clip((*x - mu) / (mu + mu * mu / theta).sqrt(), -c, *c);
+                    // Nothing found where nothing is expected.
+                    *x = if mu == 0.0 && *x == 0.0 { 0.0 } else { residual };
                 }
             }
             Op::RegressOut { covariates, coefficients, width, .. } => {

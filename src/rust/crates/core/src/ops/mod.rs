@@ -29,4 +29,4 @@ pub use pca::{n_components, pca, pca_into, MaskVar, Pca, PcaOptions, MAX_EXACT, 
 pub use product::{times, transposed_times};
 pub use qc::{calculate_qc_metrics, QcMetrics, QcOptions, QcSubset};
 pub use regress::{regress_out, Regressors};
-pub use sums::{col_sums, row_sums};
+pub use sums::{col_sums, row_sums, sums, Sums};

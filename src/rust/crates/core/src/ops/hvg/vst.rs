@@ -3,7 +3,7 @@
 
 use super::batches::{count_moments, Batches, PerBatch};
 use super::loess::loess;
-use super::{mean_over, merge_ranks, nan_last, select_first, Flavor, Hvg, HvgOptions};
+use super::{fractions, mean_over, merge_ranks, nan_last, select_first, Flavor, Hvg, HvgOptions};
 use crate::chain::LazyMatrix;
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -23,6 +23,7 @@ pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, ctx: 
     // Expected standard deviation, and the largest value that counts, of each gene in each batch.
     let mut expected = Vec::with_capacity(batches.len());
     for (m, &n) in per_batch.iter().zip(&batches.sizes) {
+        // None in a batch of one cell.
         let varying: Vec<usize> = (0..n_vars).filter(|&j| m.var[j] > 0.0).collect();
         let means: Vec<f64> = varying.iter().map(|&j| m.mean[j].log10()).collect();
         let vars: Vec<f64> = varying.iter().map(|&j| m.var[j].log10()).collect();
@@ -34,6 +35,7 @@ pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, ctx: 
         expected.push((std, limit));
     }
 
+    // Squared deviations of the stored values, clipped, from the mean of their gene and batch, and how many there are.
     let mut clipped = vec![vec![(0.0, 0.0); n_vars]; batches.len()];
     map_fold(
         x,
@@ -44,13 +46,13 @@ pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, ctx: 
             with_view!(block, view => {
                 for i in 0..view.n_rows() {
                     let b = batches.of(view.positions.at(i));
-                    let limit = &expected[b].1;
+                    let (limit, mean) = (&expected[b].1, &per_batch[b].mean);
                     let acc = out.at(b, || vec![(0.0, 0.0); n_vars]);
                     each(view.row(i), |c, x| {
-                        let y = x.min(limit[c]);
-                        let (s, q) = &mut acc[c];
-                        *s += y;
-                        *q += y * y;
+                        let d = x.min(limit[c]) - mean[c];
+                        let (q, n) = &mut acc[c];
+                        *q += d * d;
+                        *n += 1.0;
                     });
                 }
                 Ok(())
@@ -67,13 +69,15 @@ pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, ctx: 
         },
     )?;
 
-    let norm: Vec<Vec<f64>> = (0..batches.len())
+    let norm: Vec<Vec<f64>> = batches
+        .judging()
+        .into_iter()
         .map(|b| {
             let n = batches.sizes[b] as f64;
             let (std, mean) = (&expected[b].0, &per_batch[b].mean);
             let of = |j: usize| {
-                let (sum, sq) = clipped[b][j];
-                (n * mean[j] * mean[j] + sq - 2.0 * sum * mean[j]) / ((n - 1.0) * std[j] * std[j])
+                let (sq, stored) = clipped[b][j];
+                (sq + (n - stored) * mean[j] * mean[j]) / ((n - 1.0) * std[j] * std[j])
             };
             (0..n_vars).map(of).collect()
         })
@@ -98,5 +102,6 @@ pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, ctx: 
         highly_variable_rank: Some(rank),
         highly_variable_nbatches: batches.given().then_some(nbatches),
         highly_variable_intersection: None,
+        notes: fractions(options, &sums).into_iter().collect(),
     })
 }
