@@ -220,7 +220,11 @@ fn pca_of_constant_and_nearly_constant_genes() {
                 let found = ops::pca(&form, &options, &ctx()).unwrap();
                 let off = (found.variance[0] / wanted - 1.0).abs();
                 assert!(off < 1e-6, "{layout}, far {far}: {off:e}");
-                assert!(found.loadings[14..18].iter().all(|l| l.abs() < 1e-12), "{layout}: {:?}", &found.loadings[14..18]);
+                assert!(
+                    found.loadings[14..18].iter().all(|l| l.abs() < 1e-12),
+                    "{layout}: {:?}",
+                    &found.loadings[14..18]
+                );
                 assert_eq!(found.note(), None);
                 // Scaled, every gene weighs the same.
                 let scaled = ops::scale(&form, &ScaleOptions::default(), &ctx()).unwrap().0;
@@ -260,7 +264,11 @@ fn a_constant_matrix_has_no_ratios_and_a_note() {
         for form in [sparse(n, m, &vec![0.1; n * m], None, f64s), dense(n, m, &vec![0.1; n * m], f32s)] {
             let found = ops::pca(&form, &PcaOptions { n_comps: Some(2), ..Default::default() }, &ctx()).unwrap();
             assert_eq!((&found.variance[..], &found.variance_ratio[..]), (&[0.0; 2][..], &[0.0; 2][..]));
-            assert!(found.x_pca.iter().chain(&found.loadings.iter().map(|&l| l as f32).collect::<Vec<_>>()).all(|x| x.is_finite()));
+            assert!(found
+                .x_pca
+                .iter()
+                .chain(&found.loadings.iter().map(|&l| l as f32).collect::<Vec<_>>())
+                .all(|x| x.is_finite()));
             assert!(found.note().unwrap().contains("every gene is constant"));
         }
     }
@@ -290,7 +298,8 @@ fn regressing_out_leaves_nothing_of_genes_without_variation() {
 fn sums_of_integers_are_exact() {
     fn check<T: Number + Into<i128>>(v: [T; 6], signed: bool) {
         let exact = |k: &[usize]| -> i128 { k.iter().map(|&k| v[k].into()).sum() };
-        let (by_row, by_column) = ([[0, 1, 2], [3, 4, 5]].map(|k| exact(&k)), [[0, 3], [1, 4], [2, 5]].map(|k| exact(&k)));
+        let (by_row, by_column) =
+            ([[0, 1, 2], [3, 4, 5]].map(|k| exact(&k)), [[0, 3], [1, 4], [2, 5]].map(|k| exact(&k)));
         let array = Array { shape: vec![2, 3], data: T::wrap(v.to_vec()) };
         let stored = Sparse {
             format: SparseFormat::Csr,
@@ -353,7 +362,8 @@ fn batches_of_one_cell_take_no_part() {
         let found = ops::highly_variable_genes(form, &options, &ctx()).unwrap();
         assert_eq!(found.positions().len(), 12);
         assert!(found.notes.len() == 1 && found.notes[0].contains("batch 'lonely'"), "{:?}", found.notes);
-        for column in [&found.variances_norm, &found.residual_variances, &found.dispersions_norm].into_iter().flatten() {
+        for column in [&found.variances_norm, &found.residual_variances, &found.dispersions_norm].into_iter().flatten()
+        {
             assert!(column.iter().all(|v| v.is_finite()), "{flavor:?}");
         }
         let other = ops::highly_variable_genes(&form.select(None, Some(&turned)).unwrap(), &options, &ctx()).unwrap();
@@ -378,7 +388,8 @@ fn values_a_flavour_is_not_made_for() {
     let (n, m) = (40, 30);
     let x = random_counts(n, m, 0.8, 2);
     let thousands: Vec<f64> = x.iter().map(|v| v * 2000.0).collect();
-    let e = ops::highly_variable_genes(&sparse(n, m, &thousands, None, f32s), &HvgOptions::default(), &ctx()).unwrap_err();
+    let e =
+        ops::highly_variable_genes(&sparse(n, m, &thousands, None, f32s), &HvgOptions::default(), &ctx()).unwrap_err();
     assert!(e.class() == "state" && e.to_string().contains("expected logarithmised values"), "{e}");
     let logged = ops::log1p(&sparse(n, m, &x, None, f32s), None).unwrap().0;
     for flavor in [Flavor::SeuratV3, Flavor::PearsonResiduals] {

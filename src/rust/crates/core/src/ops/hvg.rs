@@ -245,7 +245,8 @@ pub fn highly_variable_genes(x: &LazyMatrix, options: &HvgOptions, ctx: &Context
 
 /// scanpy's warning about counts that are not whole numbers: sums of cells and genes that are not.
 fn fractions(options: &HvgOptions, sums: &batches::BatchMoments) -> Option<String> {
-    let whole = !options.check_values || sums.gene_sums.iter().flatten().chain(&sums.cell_sums).all(|s| s.fract() == 0.0);
+    let whole =
+        !options.check_values || sums.gene_sums.iter().flatten().chain(&sums.cell_sums).all(|s| s.fract() == 0.0);
     let name = options.flavor.name();
     (!whole).then(|| format!("`flavor='{name}'` expects raw count data, but non-integers were found."))
 }

@@ -89,7 +89,8 @@ impl Pca {
     /// at.
     pub fn note(&self) -> Option<String> {
         if self.total == 0.0 {
-            let note = "pca: every gene is constant: there is no variance to explain, the ratios are 0 and the components \
+            let note =
+                "pca: every gene is constant: there is no variance to explain, the ratios are 0 and the components \
                         say nothing";
             return Some(note.to_owned());
         }
@@ -336,9 +337,8 @@ fn iterative(deltas: &Deltas, (n, p, k): (usize, usize, usize), zero_center: boo
     // Dense values are centred before they are multiplied, stored ones afterwards, but in columns without zeros, which cancel
     // where they are nearly constant.
     let full: Vec<bool> = stored.iter().map(|&s| chain.is_sparse() && s == n as u64).collect();
-    let of_full: Option<Vec<f64>> = full
-        .contains(&true)
-        .then(|| mean.iter().zip(&full).map(|(&m, &full)| if full { m } else { 0.0 }).collect());
+    let of_full: Option<Vec<f64>> =
+        full.contains(&true).then(|| mean.iter().zip(&full).map(|(&m, &full)| if full { m } else { 0.0 }).collect());
     let of_rest: Vec<f64> = mean.iter().zip(&full).map(|(&m, &full)| if full { 0.0 } else { m }).collect();
     let shift = (!chain.is_sparse()).then(|| std::mem::replace(&mut mean, vec![0.0; p]));
     let base = deltas.base(p, shift.as_deref());

@@ -34,7 +34,9 @@ pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, ctx: 
         moments(x, batches, &check, |v| v, ctx)?
     };
     let per_batch = sums.per_batch(batches);
-    if let Some(gene) = (0..n_vars).find(|&j| per_batch.iter().any(|m| !(m.mean[j].is_finite() && m.var[j].is_finite()))) {
+    if let Some(gene) =
+        (0..n_vars).find(|&j| per_batch.iter().any(|m| !(m.mean[j].is_finite() && m.var[j].is_finite())))
+    {
         return Err(Error::State(format!(
             "highly_variable_genes with flavor '{}': {}, gene {gene} (zero-based): the exponentials of its values are too \
              large for a float64; expected logarithmised values, and these look like counts: use log1p first, or a flavor \
