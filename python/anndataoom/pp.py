@@ -185,7 +185,7 @@ def _hvg(
 
 def _hvg_patch(adata, x, *, batch_key=None, **options):
     batch, names = _batch(adata, batch_key)
-    return _hvg(x._m, log_base=_log_base(adata), batch=batch, batch_names=names, depth=3, **options)
+    return _hvg(x._m, log_base=_log_base(adata), batch=batch, batch_names=names, depth=2, **options)
 
 
 def highly_variable_genes(
@@ -330,6 +330,8 @@ def pca(
     if mask is not None and not mask.any():
         raise ValueError("mask_var: expected at least one gene, found none")
     n_comps = None if n_comps is None else int(n_comps)
+    if n_comps is not None and n_comps < 1:
+        raise ValueError(f"n_comps: expected at least 1, found {n_comps}")
     patch, notes = _core.pca(adata._matrix(layer)._m, n_comps, bool(zero_center), mask, name, key_added)
     merge(adata, patch)
     tell(notes)
@@ -452,7 +454,8 @@ def regress_out(adata, keys, *, layer=None, n_jobs=None, copy=False):
     from ._arrays import RegressedBackedArray
 
     adata = target_of(adata, copy)
-    keys = [keys] if isinstance(keys, str) else list(keys)
+    # A key given twice explains nothing more.
+    keys = [keys] if isinstance(keys, str) else list(dict.fromkeys(keys))
     for key in keys:
         if key not in adata._obs.columns:
             there = ", ".join(adata._obs.columns) or "none"

@@ -36,7 +36,7 @@ def low_counts(seed, n=200, m=300):
 @pytest.mark.parametrize("flavor", ["seurat_v3", "seurat_v3_paper"])
 def test_seurat_v3_with_equal_means(on_disk, layout, batch_key, flavor):
     sc = pytest.importorskip("scanpy")
-    pytest.importorskip("skmisc")
+    pytest.importorskip("skmisc.loess")
     for seed in range(3):
         counts, obs = low_counts(seed)
         memory = ad.AnnData(sparse.csr_matrix(counts), obs=obs.copy())

@@ -26,7 +26,7 @@ test_that("what flavours are not made for is told", {
     highly_variable_genes(log1p(a), n_top_genes = 5, flavor = "pearson_residuals", check_values = FALSE)
   )
   big <- AnnDataOOM(counts * 2000)
-  expect_error(highly_variable_genes(big, n_top_genes = 5), "expected logarithmised values")
+  expect_error(highly_variable_genes(big, n_top_genes = 5), "expects logarithmised values")
   expect_error(
     neighbors(AnnDataOOM(counts, obsm = list(X_pca = matrix(1:200, 100))), n_neighbors = 1),
     "n_neighbors: expected at least 2"

@@ -37,15 +37,18 @@ pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, ctx: 
     if let Some(gene) =
         (0..n_vars).find(|&j| per_batch.iter().any(|m| !(m.mean[j].is_finite() && m.var[j].is_finite())))
     {
-        return Err(Error::State(format!(
-            "highly_variable_genes with flavor '{}': {}, gene {gene} (zero-based): the exponentials of its values are too \
-             large for a float64; expected logarithmised values, and these look like counts: use log1p first, or a flavor \
-             for counts ('seurat_v3', 'pearson_residuals')",
-            options.flavor.name(),
-            x.name(),
-        )));
+        let expected = format!(
+            "a flavor for counts ('seurat_v3', 'pearson_residuals'), or log1p first: '{}' expects \
+                                logarithmised values",
+            options.flavor.name()
+        );
+        let found = format!("values of {}, gene {gene} (zero-based), whose exponentials are too large", x.name());
+        return Err(Error::parameter("flavor", expected, found));
     }
     let judging = batches.judging();
+    // A bin whose deviation is 0 gives infinite scores: the largest a float32 holds, as which they are stored.
+    let most = f64::from(f32::MAX);
+    let number = |d: &f64| if d.is_infinite() { most.copysign(*d) } else { *d };
     let result = |s: Scores, nbatches: Option<Vec<i64>>| Hvg {
         flavor: options.flavor,
         highly_variable: s.highly_variable,
@@ -54,7 +57,7 @@ pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, ctx: 
         residual_variances: None,
         variances_norm: None,
         dispersions: Some(s.dispersions),
-        dispersions_norm: Some(s.dispersions_norm),
+        dispersions_norm: Some(s.dispersions_norm.iter().map(number).collect()),
         highly_variable_rank: None,
         highly_variable_intersection: nbatches
             .as_ref()
@@ -99,7 +102,11 @@ pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, ctx: 
     merged.highly_variable = match options.n_top_genes {
         Some(n_top) => {
             let norm = &merged.dispersions_norm;
-            select_first(n_vars, n_top, |a, b| nbatches[b].cmp(&nbatches[a]).then_with(|| nan_last(-norm[a], -norm[b])))
+            let raw = &merged.dispersions;
+            select_first(n_vars, n_top, |a, b| {
+                let by_norm = || nan_last(-norm[a], -norm[b]);
+                nbatches[b].cmp(&nbatches[a]).then_with(by_norm).then_with(|| nan_last(-raw[a], -raw[b]))
+            })
         }
         None => {
             merged.dispersions_norm.iter_mut().filter(|d| d.is_nan()).for_each(|d| *d = 0.0);

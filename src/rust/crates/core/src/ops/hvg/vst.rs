@@ -22,10 +22,11 @@ pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, ctx: 
 
     // Expected standard deviation, and the largest value that counts, of each gene in each batch.
     let mut expected = Vec::with_capacity(batches.len());
-    for (m, &n) in per_batch.iter().zip(&batches.sizes) {
+    for ((m, &n), totals) in per_batch.iter().zip(&batches.sizes).zip(&sums.gene_sums) {
         // None in a batch of one cell.
         let varying: Vec<usize> = (0..n_vars).filter(|&j| m.var[j] > 0.0).collect();
-        let means: Vec<f64> = varying.iter().map(|&j| m.mean[j].log10()).collect();
+        // Of totals, which are exact, so that genes of the same total have the same mean to the last bit.
+        let means: Vec<f64> = varying.iter().map(|&j| (totals[j] / n as f64).log10()).collect();
         let vars: Vec<f64> = varying.iter().map(|&j| m.var[j].log10()).collect();
         let fitted = loess(&means, &vars, options.span)?;
         let mut std = vec![1.0; n_vars];
