@@ -46,6 +46,7 @@ neighbors <- function(
 
 # The first n_pcs columns of an element of obsm, without names; as float32 where it is kept so.
 embedding_of <- function(adata, use_rep, n_pcs) {
+  if (!is.null(use_rep)) check_name(use_rep, "use_rep")
   hint <- if (is.null(use_rep)) "; run pca() first, or name another with use_rep = " else ""
   key <- if (is.null(use_rep)) "X_pca" else use_rep
   x <- adata@obsm[[key]]
@@ -55,7 +56,8 @@ embedding_of <- function(adata, use_rep, n_pcs) {
     abort("shape", "use_rep: expected a numeric matrix in obsm$", key, ", found ", typeof(x), " ", describe(x))
   }
   if (!is.null(n_pcs)) {
-    if (!is.numeric(n_pcs) || length(n_pcs) != 1 || is.na(n_pcs) || n_pcs < 1 || n_pcs > ncol(x)) {
+    check_whole(n_pcs, "n_pcs")
+    if (n_pcs < 1 || n_pcs > ncol(x)) {
       abort(
         "parameter", "n_pcs: expected a number from 1 to ", ncol(x), ", the columns there are, found ", format(n_pcs)
       )
@@ -75,7 +77,7 @@ settings_of <- function(adata, neighbors_key) {
 graph_of <- function(adata, neighbors_key = NULL, obsp = NULL, what = "connectivities") {
   if (is.null(obsp)) obsp <- settings_of(adata, neighbors_key)[[paste0(what, "_key")]]
   if (is.null(obsp)) obsp <- what
-  graph <- element_of(adata, "obsp", obsp, "; run neighbors() first")
+  graph <- element_of(adata, "obsp", obsp, "; run neighbors() first", "obsp")
   plain_matrix(if (is_Matrix(graph)) graph else as_dgCMatrix(graph), what)
 }
 

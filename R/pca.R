@@ -24,7 +24,10 @@ pca <- function(
 ) {
   x <- matrix_for(adata, layer)
   if (missing(mask_var) && !"highly_variable" %in% names(adata@var)) mask_var <- NULL
-  if (!is.null(use_highly_variable)) mask_var <- if (isTRUE(use_highly_variable)) "highly_variable"
+  if (!is.null(use_highly_variable)) {
+    check_flag(use_highly_variable, "use_highly_variable")
+    mask_var <- if (use_highly_variable) "highly_variable"
+  }
   mask_name <- if (is.character(mask_var)) mask_var
   mask <- if (is.character(mask_var)) column_of(adata, "var", mask_var, "mask_var") else mask_var
   if (!is.null(mask)) {

@@ -4,7 +4,7 @@ use crate::args::Args;
 use crate::from_r::{float32_in_place, from_r, sparse, Place};
 use crate::reply::reply;
 use crate::run::run;
-use crate::to_r::patch_to_r;
+use crate::to_r::{patch_by_columns, patch_to_r};
 use anndataoom_core::element::{Array, Value};
 use anndataoom_core::graph::{
     self, Algorithm, Batches, Clustering, DendrogramNames, Init, KnnParams, LeidenParams, Mode, NeighborsNames,
@@ -69,7 +69,7 @@ fn rs_neighbors(args: Robj) -> Robj {
         };
         let patch = run(a, |ctx| {
             let made = graph::neighbors(embedding.view(), &params, ctx)?;
-            graph::neighbors_patch(made, &params, &names)
+            patch_by_columns(graph::neighbors_patch(made, &params, &names)?, &ctx.monitor)
         })?;
         patch_to_r(patch, notes)
     })
@@ -87,10 +87,10 @@ fn rs_umap(args: Robj) -> Robj {
         let graph = connectivities(a)?;
         let init = match (a.str("init_pos")?, points(a, "start")?) {
             ("pca", Some(p)) => Init::Pca(p.into_owned()),
-            (_, Some(p)) => Init::Given(p.into_owned()),
+            ("given", Some(p)) => Init::Given(p.into_owned()),
             ("random", None) => Init::Random,
             ("spectral", None) => Init::Spectral,
-            (other, None) => return Err(Error::parameter("init_pos", "spectral, pca, random or positions", other)),
+            (other, _) => return Err(Error::parameter("init_pos", "spectral, pca, random or positions", other)),
         };
         let params = UmapParams {
             n_components: a.usize("n_components")?,
@@ -138,7 +138,11 @@ fn rs_cluster(args: Robj) -> Robj {
             }),
         };
         let job = Clustering {
-            algorithm: if a.str("algorithm")? == "louvain" { Algorithm::Louvain } else { Algorithm::Leiden },
+            algorithm: match a.str("algorithm")? {
+                "leiden" => Algorithm::Leiden,
+                "louvain" => Algorithm::Louvain,
+                other => return Err(Error::parameter("algorithm", "leiden or louvain", other)),
+            },
             params,
             use_weights: a.bool("use_weights")?,
             restriction,

@@ -3,6 +3,7 @@
 //! [`read`] gives any element as a [`Value`], [`describe`] says what it is without reading values, [`write`] writes a
 //! value in the encoding of its kind. An element that cannot be decoded is an error of that element alone.
 
+mod categories;
 mod codec;
 mod data;
 mod neighbors;

@@ -147,12 +147,22 @@ impl fmt::Display for Plan {
             writeln!(f, "  {:<8} {text}", if *name == before { "" } else { name })?;
             before = name;
         }
-        writeln!(f, "  {:<44} {:>6}  {:<15} {:>8}  {:>9}", "from here", "passes", "over", "columns", "reads")?;
+        let width = self.steps.iter().map(|s| s.verb.len()).max().unwrap_or(0).max(42);
+        writeln!(
+            f,
+            "  {:<w$} {:>6}  {:<15} {:>8}  {:>9}",
+            "from here",
+            "passes",
+            "over",
+            "columns",
+            "reads",
+            w = width + 2
+        )?;
         for s in &self.steps {
             let passes = format!("{}{}", s.passes.len(), if s.more { "+" } else { "" });
             let reads = if s.bytes == 0 { "-".to_owned() } else { bytes(s.bytes) };
             let columns = big(s.columns as u64);
-            writeln!(f, "    {:<42} {passes:>6}  {:<15} {columns:>8}  {reads:>9}", s.verb, s.from())?;
+            writeln!(f, "    {:<width$} {passes:>6}  {:<15} {columns:>8}  {reads:>9}", s.verb, s.from())?;
         }
         Ok(())
     }
