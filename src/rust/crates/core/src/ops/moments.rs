@@ -1,8 +1,8 @@
 //! Mean and variance over cells or genes.
 //!
 //! A sum of squares less a squared sum cancels where values lie far from 0, so every column is summed around a shift near
-//! its values: the first of them, moved to their mean when 32, 1024, ... are there, which loses nothing even where the
-//! first lies far off. Zeros that are not stored, and blocks, merge by Chan, Golub & LeVeque (1983). A constant column has
+//! its values: the first of them, moved to their mean when 32, 1024, 5120, 9216, ... are there, which loses nothing even
+//! where the first lies far off. What was summed until then is put aside, as long sums round too often. Zeros that are not stored, and blocks, merge by Chan, Golub & LeVeque (1983). A constant column has
 //! deviation 0 exactly, in every layout.
 
 use super::view::{each, scatter, with_view, RowOf, View};
@@ -35,14 +35,22 @@ pub struct MeanVar {
 pub(super) struct Column {
     shift: f64,
     sum: f64,
+    /// Of the values since the shift moved, and of those before.
     sq: f64,
+    aside: f64,
     /// Values until the shift moves, and how many there are then.
     left: u32,
     next: u32,
 }
 
-/// The shift moves when there are this many times as many values.
+/// The shift moves when there are this many times as many values, and after so many.
 const MOVES: u32 = 32;
+const LONGEST: u32 = 4096;
+
+/// How many values are added between the moves of the shift at `n` values and the next.
+fn run(n: u32) -> u32 {
+    (n * (MOVES - 1)).min(LONGEST)
+}
 
 impl Column {
     #[inline(always)]
@@ -64,8 +72,9 @@ impl Column {
             (self.left, self.next) = (MOVES, MOVES);
             return;
         }
-        recentre(f64::from(n), &mut self.shift, &mut self.sum, &mut self.sq);
-        (self.left, self.next) = (n.saturating_mul(MOVES - 1), n.saturating_mul(MOVES));
+        recentre(f64::from(n), &mut self.shift, &mut self.sum, &mut self.sq, &mut self.aside);
+        self.left = run(n);
+        self.next += self.left;
     }
 
     /// How many values were added.
@@ -79,16 +88,18 @@ impl Column {
     }
 }
 
-/// Moves the shift of `n` values to their mean. Whole numbers keep a whole shift, so that their sums stay exact.
+/// Moves the shift of `n` values to their mean and puts their squares aside. Whole numbers keep a whole shift, so that their sums stay exact.
 #[inline(always)]
-fn recentre(n: f64, shift: &mut f64, sum: &mut f64, sq: &mut f64) {
+fn recentre(n: f64, shift: &mut f64, sum: &mut f64, sq: &mut f64, aside: &mut f64) {
     let mean = *sum / n;
     let whole = shift.fract() == 0.0 && sum.fract() == 0.0;
     let to = *shift + if whole { mean.round() } else { mean };
     // The move as it is after rounding.
     let d = to - *shift;
+    *aside += *sq;
+    *sq = 0.0;
     if d.is_finite() {
-        *sq -= d * (2.0 * *sum - n * d);
+        *aside -= d * (2.0 * *sum - n * d);
         *sum -= n * d;
         *shift = to;
     }
@@ -117,7 +128,7 @@ impl Moments {
             let stored = column.n();
             if stored > 0 {
                 (all.shift[j], all.offset[j], all.m2[j]) =
-                    with_zeros(f64::from(stored), all.n, column.shift, column.sum, column.sq);
+                    with_zeros(f64::from(stored), all.n, column.shift, column.sum, column.aside + column.sq);
             }
         }
         all
@@ -143,13 +154,14 @@ impl Moments {
         // Of a first value that is not finite, too.
         let mut sum: Vec<f64> = first.iter().zip(&shift).map(|(&x, k)| f(x) - k).collect();
         let mut sq: Vec<f64> = sum.iter().map(|d| d * d).collect();
+        let mut aside = vec![0.0; sq.len()];
         let (mut n, mut next) = (1u32, MOVES);
         for row in rows {
             if n == next {
-                for ((k, s), q) in shift.iter_mut().zip(&mut sum).zip(&mut sq) {
-                    recentre(f64::from(n), k, s, q);
+                for (((k, s), q), a) in shift.iter_mut().zip(&mut sum).zip(&mut sq).zip(&mut aside) {
+                    recentre(f64::from(n), k, s, q, a);
                 }
-                next = next.saturating_mul(MOVES);
+                next += run(n);
             }
             for (((s, q), &x), k) in sum.iter_mut().zip(sq.iter_mut()).zip(row).zip(&shift) {
                 let d = f(x) - k;
@@ -159,8 +171,8 @@ impl Moments {
             n += 1;
         }
         let n = f64::from(n);
-        for (((k, s), q), _) in shift.iter_mut().zip(&mut sum).zip(&mut sq).zip(first) {
-            (*k, *s, *q) = with_zeros(n, n, *k, *s, *q);
+        for (((k, s), q), a) in shift.iter_mut().zip(&mut sum).zip(&mut sq).zip(&aside) {
+            (*k, *s, *q) = with_zeros(n, n, *k, *s, a + *q);
         }
         Moments { n, shift, offset: sum, m2: sq }
     }
