@@ -9,7 +9,13 @@
 #' @param use_rep Name of the element of `obsm` to use; by default `X_pca`.
 #' @param method How distances become weights: `"umap"` (fuzzy simplicial set) or `"gauss"` (adaptive Gaussian kernels).
 #'   A value of `search` is taken too, for `"umap"` with that search.
-#' @param metric `"euclidean"`, `"cosine"`, `"correlation"` or `"inner_product"`.
+#' @param metric `"euclidean"`, `"cosine"`, `"correlation"` or `"inner_product"`; or, compared pair by pair at any number
+#'   of cells, another of scikit-learn's: `"manhattan"`, `"chebyshev"`, `"minkowski"`, `"sqeuclidean"`, `"seuclidean"`,
+#'   `"mahalanobis"`, `"canberra"`, `"braycurtis"`, `"hamming"`, `"jaccard"`, `"dice"`, `"rogerstanimoto"`, `"russellrao"`,
+#'   `"sokalsneath"` or `"yule"`.
+#' @param metric_kwds For `"minkowski"`, its power: `list(p = 3)`.
+#' @param knn Whether only the `n_neighbors` nearest cells are linked; `FALSE`, with `method = "gauss"`, links all pairs
+#'   with kernels of that width, for up to 20,000 cells.
 #' @param random_state Seed of the approximate searches.
 #' @param key_added Name of the results: `uns[[key_added]]`, `obsp$<key_added>_distances` and `_connectivities`.
 #' @param search How neighbours are found: `"auto"` (exact up to 20,000 cells, then `"ivf"`), `"exact"`, `"ivf"`
@@ -30,16 +36,22 @@
 #' balanced <- neighbors(adata, batch_key = "batch")
 neighbors <- function(
   adata, n_neighbors = 15, n_pcs = NULL, use_rep = NULL, method = "umap", metric = "euclidean", random_state = 0,
-  key_added = NULL, search = "auto", recall = 0.99, batch_key = NULL, neighbors_within_batch = 3, trim = NULL
+  key_added = NULL, search = "auto", recall = 0.99, batch_key = NULL, neighbors_within_batch = 3, trim = NULL,
+  knn = TRUE, metric_kwds = NULL
 ) {
   check_adata(adata)
+  other <- setdiff(names(metric_kwds), "p")
+  if (length(other) || length(metric_kwds) != length(names(metric_kwds))) {
+    abort("parameter", "metric_kwds: expected list(p = ) for minkowski, found ", paste(c(other, "no name")[1], collapse = ""))
+  }
   embedding <- embedding_of(adata, use_rep, n_pcs)
   batches <- if (!is.null(batch_key)) groups_of(adata, batch_key, "batch_key")
   patch <- rs_work(
     "neighbours", rs_neighbors, embedding = embedding, n_neighbors = n_neighbors, n_pcs = n_pcs, use_rep = use_rep,
     method = method, search = search, metric = metric, recall = recall, random_state = random_state,
     key_added = key_added, batch_key = batch_key, batches = if (!is.null(batches)) as.integer(batches),
-    batch_names = if (!is.null(batches)) levels(batches), neighbors_within_batch = neighbors_within_batch, trim = trim
+    batch_names = if (!is.null(batches)) levels(batches), neighbors_within_batch = neighbors_within_batch, trim = trim,
+    knn = knn, p = metric_kwds$p
   )
   merge_patch(adata, patch)
 }

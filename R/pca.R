@@ -40,8 +40,7 @@ pca <- function(
   }
   found <- rs_work(
     "PCA", rs_pca, matrix = pointer_of(x), n_comps = n_comps, zero_center = zero_center, mask_var = mask,
-    mask_name = mask_name,
-    key_added = key_added
+    mask_name = mask_name, layer = layer, key_added = key_added
   )
   adata <- merge_patch(adata, found$patch)
   adata@obsm[[found$key]] <- found$scores

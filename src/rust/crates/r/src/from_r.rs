@@ -140,10 +140,7 @@ fn logical(x: &Robj, place: Place) -> Result<Value> {
             place,
         ));
     }
-    Ok(Value::Nullable(Nullable {
-        values: Box::new(Value::vector(values)),
-        mask: v.iter().map(|b| b.is_na()).collect(),
-    }))
+    Ok(Value::Nullable(Nullable::new(Value::vector(values), v.iter().map(|b| b.is_na()).collect())))
 }
 
 fn integer(x: &Robj, place: Place) -> Result<Value> {
@@ -156,7 +153,7 @@ fn integer(x: &Robj, place: Place) -> Result<Value> {
         return Ok(shaped(x, v.iter().map(|i| if na(i) { f64::NAN } else { f64::from(*i) }).collect(), place));
     }
     let values: Vec<i32> = v.iter().map(|i| if na(i) { 0 } else { *i }).collect();
-    Ok(Value::Nullable(Nullable { values: Box::new(Value::vector(values)), mask: v.iter().map(na).collect() }))
+    Ok(Value::Nullable(Nullable::new(Value::vector(values), v.iter().map(na).collect())))
 }
 
 fn complex(x: &Robj, place: Place) -> Result<Value> {
@@ -178,7 +175,7 @@ fn string(x: &Robj, place: Place) -> Result<Value> {
         Some(shape) => Value::Strings { data: row_major(&shape, &items).into_iter().collect(), shape },
         None if !missing && is_scalar(x, place) => Value::string(items.first().copied().unwrap_or_default()),
         None if !missing => Value::strings(items),
-        None if place == Place::Element => Value::Nullable(Nullable { values: Box::new(Value::strings(items)), mask }),
+        None if place == Place::Element => Value::Nullable(Nullable::new(Value::strings(items), mask)),
         None => {
             let texts: Vec<Option<&str>> = items.iter().zip(&mask).map(|(&s, &na)| (!na).then_some(s)).collect();
             Value::Categorical(Categorical::from_texts(&texts))

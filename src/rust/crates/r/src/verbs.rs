@@ -240,7 +240,8 @@ fn rs_highly_variable_genes(args: Robj) -> Robj {
     })
 }
 
-/// `matrix`, `n_comps`, `zero_center`, `mask_var` (TRUE or FALSE for each gene, optional), `mask_name`, `key_added`.
+/// `matrix`, `layer`, `n_comps`, `zero_center`, `mask_var` (TRUE or FALSE for each gene, optional), `mask_name`,
+/// `key_added`.
 #[extendr]
 fn rs_pca(args: Robj) -> Robj {
     reply(args, |a, notes| {
@@ -261,7 +262,8 @@ fn rs_pca(args: Robj) -> Robj {
             let class = if found.residual.is_some() { "convergence" } else { "values" };
             notes.warn(class, note);
         }
-        let patch = found.patch(positions.as_deref().map(|positions| ops::MaskVar { name, positions, n_vars }), key)?;
+        let mask = positions.as_deref().map(|positions| ops::MaskVar { name, positions, n_vars });
+        let patch = found.patch(mask, a.opt_str("layer")?, key)?;
         let scores = float32(scores, n, k)?;
         let key = key.unwrap_or("X_pca").into();
         list_of(["patch", "scores", "key"].into_iter(), vec![patch_to_r(patch, notes)?, scores, key])

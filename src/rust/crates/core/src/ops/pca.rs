@@ -109,7 +109,7 @@ impl Pca {
     ///
     /// # Errors
     /// [`Error::Shape`] when the mask selects another number of genes than the result has.
-    pub fn patch(self, mask: Option<MaskVar<'_>>, key_added: Option<&str>) -> Result<Patch> {
+    pub fn patch(self, mask: Option<MaskVar<'_>>, layer: Option<&str>, key_added: Option<&str>) -> Result<Patch> {
         let (n, p, k) = self.shape;
         let (pcs, n_vars) = match mask {
             None => (float_column(&self.loadings, self.dtype == DType::F32), p),
@@ -135,6 +135,9 @@ impl Pca {
             ("use_highly_variable".to_owned(), Value::number(name == Some("highly_variable"))),
             ("mask_var".to_owned(), name.map_or(Value::Null, Value::string)),
         ];
+        if let Some(layer) = layer {
+            params.push(("layer".to_owned(), Value::string(layer)));
+        }
         if let Some(residual) = self.residual {
             params.extend([
                 ("svd_solver".to_owned(), Value::string("block_krylov")),
