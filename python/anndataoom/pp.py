@@ -204,7 +204,7 @@ def _hvg(
     n_bins=20, span=0.3, theta=100.0, clip=None, log_base=None, batch=None, batch_names=(), check_values=True,
     computed_on="adata.X", depth=1,
 ):
-    """Columns for var, from the core, with scanpy's defaults; what is to be told is, to who called `depth` calls away."""
+    """Columns for var, from the core, with scanpy's defaults; its notes are told to the caller `depth` calls away."""
     patch, notes = _core.highly_variable_genes(
         matrix, flavor=flavor, n_top_genes=None if n_top_genes is None else int(n_top_genes), min_mean=float(min_mean),
         max_mean=float(max_mean), min_disp=float(min_disp), max_disp=float(max_disp), n_bins=int(n_bins),
@@ -249,8 +249,8 @@ def highly_variable_genes(
     inplace
         Whether var gets the columns.
     batch_key
-        Column of obs: genes are ranked in every batch and merged. A batch of one cell, in which nothing varies, takes no
-        part, with a warning.
+        Column of obs: genes are ranked in every batch and merged. A batch of one cell, in which nothing varies, takes
+        no part, with a warning.
     check_values
         Whether a flavor for counts warns of values that are not whole numbers.
     theta, clip
