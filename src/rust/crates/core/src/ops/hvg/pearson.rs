@@ -75,8 +75,12 @@ pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, ctx: 
         })
         .collect();
     let (nbatches, rank) = merge_ranks(&per_batch, n_vars, n_top);
-    let highly_variable =
-        select_first(n_vars, n_top, |a, b| nbatches[b].cmp(&nbatches[a]).then_with(|| nan_last(rank[a], rank[b])));
+    let scores = mean_over(&per_batch, n_vars);
+    // Genes of the same median rank by their scores, so that the order of the genes decides nothing.
+    let highly_variable = select_first(n_vars, n_top, |a, b| {
+        let ranked = nbatches[b].cmp(&nbatches[a]).then_with(|| nan_last(rank[a], rank[b]));
+        ranked.then_with(|| nan_last(-scores[a], -scores[b]))
+    });
     let overall = sums.overall(n_vars, n_obs);
     let all = nbatches.iter().map(|&n| n as usize == judging.len()).collect();
     Ok(Hvg {
@@ -84,7 +88,7 @@ pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, ctx: 
         highly_variable,
         means: overall.mean,
         variances: Some(overall.var),
-        residual_variances: Some(mean_over(&per_batch, n_vars)),
+        residual_variances: Some(scores),
         variances_norm: None,
         dispersions: None,
         dispersions_norm: None,

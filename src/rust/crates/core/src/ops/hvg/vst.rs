@@ -86,9 +86,15 @@ pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, ctx: 
     let (nbatches, rank) = merge_ranks(&norm, n_vars, n_top);
     let by_count = |a: usize, b: usize| nbatches[b].cmp(&nbatches[a]);
     let by_rank = |a: usize, b: usize| nan_last(rank[a], rank[b]);
-    let highly_variable = select_first(n_vars, n_top, |a, b| match options.flavor {
-        Flavor::SeuratV3Paper => by_count(a, b).then_with(|| by_rank(a, b)),
-        _ => by_rank(a, b).then_with(|| by_count(a, b)),
+    let scores = mean_over(&norm, n_vars);
+    // Genes of the same median rank by their scores, so that the order of the genes decides nothing.
+    let by_score = |a: usize, b: usize| nan_last(-scores[a], -scores[b]);
+    let highly_variable = select_first(n_vars, n_top, |a, b| {
+        let ranked = match options.flavor {
+            Flavor::SeuratV3Paper => by_count(a, b).then_with(|| by_rank(a, b)),
+            _ => by_rank(a, b).then_with(|| by_count(a, b)),
+        };
+        ranked.then_with(|| by_score(a, b))
     });
     let overall = sums.overall(n_vars, n_obs);
     Ok(Hvg {
@@ -97,7 +103,7 @@ pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, ctx: 
         means: overall.mean,
         variances: Some(overall.var),
         residual_variances: None,
-        variances_norm: Some(mean_over(&norm, n_vars)),
+        variances_norm: Some(scores),
         dispersions: None,
         dispersions_norm: None,
         highly_variable_rank: Some(rank),
