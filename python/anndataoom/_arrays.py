@@ -425,11 +425,7 @@ _KINDS = {
 
 def queued(matrix: _core.Matrix) -> list[str]:
     """What is recorded on a matrix, a line each, as one would call it."""
-    words = {" = ": "=", "TRUE": "True", "FALSE": "False", "NULL": "None"}
-    lines = matrix.info()["queued"]
-    for old, new in words.items():
-        lines = [line.replace(old, new) for line in lines]
-    return lines
+    return matrix.info()["queued"]
 
 
 def wrap(matrix: _core.Matrix, file: _core.File | None) -> BackedArray:

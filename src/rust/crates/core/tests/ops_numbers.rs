@@ -411,7 +411,7 @@ fn residuals_of_nothing_are_zero() {
     for x in [x, vec![0.0; n * m]] {
         for form in [sparse(n, m, &x, None, f32s), dense(n, m, &x, f64s)] {
             let cells = ops::row_sums(&form, &ctx()).unwrap();
-            let op = anndataoom_core::chain::Op::PearsonResiduals {
+            let op = anndataoom_core::chain::nodes::PearsonResiduals {
                 total: cells.iter().sum(),
                 cell_sums: cells.into(),
                 gene_sums: ops::col_sums(&form, &ctx()).unwrap().into(),

@@ -1,7 +1,7 @@
 //! PCA against a dense SVD in f64 (numpy), by every road a chain can take.
 
 mod ops_support;
-use anndataoom_core::chain::Op;
+use anndataoom_core::chain::nodes;
 use anndataoom_core::element::{DType, Value};
 use anndataoom_core::ops::{self, MaskVar, NormalizeOptions, Pca, PcaOptions, ScaleOptions};
 use anndataoom_core::{Context, Error, LazyMatrix};
@@ -65,7 +65,7 @@ fn pearson_residuals() {
     let live = |v: &[f64]| (0..v.len() as u32).filter(|&i| v[i as usize] > 0.0).collect::<Vec<u32>>();
     let plain = plain.select(Some(&live(&rows)), Some(&live(&cols))).unwrap();
     let (rows, cols) = (ops::row_sums(&plain, &ctx()).unwrap(), ops::col_sums(&plain, &ctx()).unwrap());
-    let op = Op::PearsonResiduals {
+    let op = nodes::PearsonResiduals {
         total: rows.iter().sum(),
         clip: (rows.len() as f64).sqrt(),
         theta: 100.0,

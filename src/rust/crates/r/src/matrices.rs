@@ -6,7 +6,7 @@ use crate::handles::MatrixHandle;
 use crate::reply::{reply, Notes};
 use crate::run::run;
 use crate::to_r::{by_columns, list_of, to_r, transposed_to_r};
-use anndataoom_core::chain::{Along, Fill, Member, Op, Stacked, MISSING};
+use anndataoom_core::chain::{nodes, Along, Description, Fill, Member, Parameter, Stacked, MISSING};
 use anndataoom_core::element::{DType, Value};
 use anndataoom_core::matrix::{MemorySource, Source};
 use anndataoom_core::{ops, stream, Error, LazyMatrix, Result};
@@ -96,7 +96,7 @@ fn rs_matrix_log1p(args: Robj) -> Robj {
         if base.is_some_and(|b| b <= 0.0 || b == 1.0) {
             return Err(Error::parameter("base", "a positive number other than 1", base.unwrap_or_default()));
         }
-        handle(a.matrix("matrix")?.with(Op::Log1p { base })?)
+        handle(a.matrix("matrix")?.with(nodes::Log1p { base })?)
     })
 }
 
@@ -107,7 +107,7 @@ fn rs_matrix_info(args: Robj) -> Robj {
         let x = a.matrix("matrix")?;
         let source = x.source();
         let stored = source.shape();
-        let ops: Vec<&str> = x.ops().iter().map(Op::name).collect();
+        let ops: Vec<&str> = x.nodes().iter().map(|node| node.name()).collect();
         let names = [
             "layout",
             "stored_dtype",
@@ -128,7 +128,7 @@ fn rs_matrix_info(args: Robj) -> Robj {
             (source.disk_bytes() as f64).into(),
             vec![stored.0 as f64, stored.1 as f64].into(),
             x.is_sparse().into(),
-            x.describe().into(),
+            x.queued().iter().map(|q| q.line(call)).collect::<Vec<_>>().into(),
             ops.into(),
             (source.location().is_none() && source.disk_bytes() == 0).into(),
         ];
@@ -190,7 +190,7 @@ fn r_verb(verb: &str) -> String {
 #[extendr]
 fn rs_explain(args: Robj) -> Robj {
     reply(args, |a, _| {
-        let mut plan = ops::explain(&a.matrix("matrix")?, &a.context()?);
+        let mut plan = ops::explain(&a.matrix("matrix")?, call, &a.context()?);
         for step in &mut plan.steps {
             step.verb = r_verb(&step.verb);
         }
@@ -229,6 +229,21 @@ fn rs_echo(args: Robj) -> Robj {
         let encoding: Robj = value.encoding().into();
         list_of(["encoding", "value"].into_iter(), vec![encoding, to_r(&value, "x", notes)?])
     })
+}
+
+/// Returns the call of a verb in R's syntax.
+fn call(d: &Description) -> String {
+    let value = |p: &Parameter| match p {
+        Parameter::Nothing => "NULL".to_owned(),
+        Parameter::Flag(flag) => if *flag { "TRUE" } else { "FALSE" }.to_owned(),
+        Parameter::Number(x) => x.to_string(),
+        Parameter::Names(names) => match names.as_slice() {
+            [name] => format!("{name:?}"),
+            names => format!("c({})", names.iter().map(|n| format!("{n:?}")).collect::<Vec<_>>().join(", ")),
+        },
+    };
+    let parameters: Vec<String> = d.parameters.iter().map(|(name, p)| format!("{name} = {}", value(p))).collect();
+    format!("{}({})", d.verb, parameters.join(", "))
 }
 
 extendr_module! {

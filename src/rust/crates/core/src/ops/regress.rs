@@ -6,9 +6,11 @@
 
 use super::moments::{Column, Moments};
 use super::view::{add, each, with_view, Check};
-use crate::chain::{Covariates, LazyMatrix, Op};
+use crate::chain::nodes::{Covariates, RegressOut};
+use crate::chain::LazyMatrix;
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::stream::map_fold_keeping;
 
 /// What to regress on, one value a cell.
@@ -50,7 +52,7 @@ pub fn regress_out(x: &LazyMatrix, by: &Regressors, ctx: &Context) -> Result<Laz
                     return Err(Error::parameter("keys", "finite numbers", format!("{v} in '{name}'")));
                 }
             }
-            let (rows, width) = orthonormal_rows(n, columns);
+            let (rows, width) = orthonormal_rows(n, columns)?;
             (Covariates::Numbers(rows.into()), width, columns.iter().map(|(name, _)| name.clone()).collect())
         }
         Regressors::Groups { name, codes, n_groups } => {
@@ -65,7 +67,7 @@ pub fn regress_out(x: &LazyMatrix, by: &Regressors, ctx: &Context) -> Result<Laz
         Covariates::Numbers(rows) => of_numbers(x, rows, width, ctx)?,
         Covariates::Groups(codes) => of_groups(x, codes, width, ctx)?,
     };
-    x.with(Op::RegressOut { covariates, coefficients: coefficients.into(), width, keys: keys.into() })
+    x.with(RegressOut { covariates, coefficients: coefficients.into(), width, keys: keys.into() })
 }
 
 /// The mean of every gene and its products with the other columns of `rows`, `n_vars x width`; those of a gene without
@@ -73,12 +75,15 @@ pub fn regress_out(x: &LazyMatrix, by: &Regressors, ctx: &Context) -> Result<Laz
 fn of_numbers(x: &LazyMatrix, rows: &[f64], width: usize, ctx: &Context) -> Result<Vec<f64>> {
     let n_cols = x.shape().1;
     let check = Check::finite(x, "regress_out");
-    let (mut all, mut moments) = (vec![0.0; n_cols * width], Moments::new(n_cols));
+    let what = "regress_out: products of every gene with every covariate";
+    let size = memory::count(&[n_cols, width], what)?;
+    let (mut all, mut moments) = (memory::zeros(size, what)?, Moments::new(n_cols));
     map_fold_keeping(
         x,
         ctx,
         |block| {
-            let (mut part, mut columns) = (vec![0.0; n_cols * width], vec![Column::default(); n_cols]);
+            let (mut part, mut columns) =
+                (memory::zeros(size, what)?, memory::filled(n_cols, Column::default(), what)?);
             let n = with_view!(block, view => {
                 for i in 0..view.n_rows() {
                     check.row(&view, i)?;
@@ -149,12 +154,14 @@ impl Level {
 fn of_groups(x: &LazyMatrix, codes: &[u32], width: usize, ctx: &Context) -> Result<Vec<f64>> {
     let n_cols = x.shape().1;
     let check = Check::finite(x, "regress_out");
-    let mut all = vec![Level::default(); n_cols * width];
+    let what = "regress_out: means of every gene in every group";
+    let size = memory::count(&[n_cols, width], what)?;
+    let mut all = memory::filled(size, Level::default(), what)?;
     map_fold_keeping(
         x,
         ctx,
         |block| {
-            let mut part = vec![Level::default(); n_cols * width];
+            let mut part = memory::filled(size, Level::default(), what)?;
             with_view!(block, view => (0..view.n_rows()).try_for_each(|i| {
                 check.row(&view, i)?;
                 let group = codes[view.positions.at(i)] as usize;
@@ -175,10 +182,12 @@ fn of_groups(x: &LazyMatrix, codes: &[u32], width: usize, ctx: &Context) -> Resu
 
 /// The constant 1 and an orthonormal basis of what the columns have beside it, row-major, and its width (modified
 /// Gram-Schmidt, twice over: Giraud, Langou & Rozloznik 2005).
-fn orthonormal_rows(n: usize, columns: &[(String, Vec<f64>)]) -> (Vec<f64>, usize) {
+fn orthonormal_rows(n: usize, columns: &[(String, Vec<f64>)]) -> Result<(Vec<f64>, usize)> {
+    let what = "regress_out: covariates of the cells";
     let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
     let mut basis: Vec<Vec<f64>> = Vec::new();
-    for mut column in columns.iter().map(|(_, v)| v.clone()) {
+    for (_, column) in columns {
+        let mut column = memory::collected(column.iter().copied(), what)?;
         // Scaled first, so that no square overflows.
         let largest = column.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
         if largest == 0.0 {
@@ -202,7 +211,7 @@ fn orthonormal_rows(n: usize, columns: &[(String, Vec<f64>)]) -> (Vec<f64>, usiz
         }
     }
     let width = basis.len() + 1;
-    let mut rows = Vec::with_capacity(n * width);
+    let mut rows = memory::room(memory::count(&[n, width], what)?, what)?;
     (0..n).for_each(|i| rows.extend(std::iter::once(1.0).chain(basis.iter().map(|b| b[i]))));
-    (rows, width)
+    Ok((rows, width))
 }

@@ -7,6 +7,7 @@ use crate::context::Context;
 use crate::element::{DType, Data, Number};
 use crate::error::{Error, Result};
 use crate::matrix::{Block, Positions, Storage};
+use crate::memory;
 use crate::stream::{map_fold, Order};
 use std::ops::AddAssign;
 
@@ -88,7 +89,7 @@ fn pass<S: Copy + Default + AddAssign + Send>(
     of_block: impl Fn(Block) -> Result<Vec<S>> + Sync,
 ) -> Result<Vec<S>> {
     let (n_obs, n_vars) = x.shape();
-    let mut all = vec![S::default(); if along == Axis::Obs { n_vars } else { n_obs }];
+    let mut all = memory::filled(if along == Axis::Obs { n_vars } else { n_obs }, S::default(), "sums")?;
     map_fold(
         x,
         Order::File,

@@ -1,9 +1,10 @@
 //! Rows of a chain as what PCA adds up: stored deltas, or dense values.
 
-use crate::chain::{LazyMatrix, Op};
+use crate::chain::{nodes, LazyMatrix};
 use crate::element::Data;
 use crate::error::Result;
 use crate::matrix::{Block, Positions, Storage};
+use crate::memory;
 use crate::ops::moments::{self, Moments};
 use crate::ops::view::Check;
 use faer::linalg::matmul::matmul;
@@ -47,11 +48,12 @@ fn scaled(mean: f64, std: f64, max: f64, x: f64) -> f64 {
 impl Deltas {
     pub(super) fn new(x: &LazyMatrix) -> Self {
         let check = Check::finite(x, "pca");
-        if let Some(Op::Scale { mean, std, max_value, zero_center: true }) = x.ops().last() {
-            let inner = x.without_ops_from(x.ops().len() - 1);
+        let last = x.nodes().last().and_then(|node| node.downcast::<nodes::Scale>());
+        if let Some(scale) = last.filter(|scale| scale.zero_center) {
+            let inner = x.without_nodes_from(x.nodes().len() - 1);
             if inner.is_sparse() {
-                let max = max_value.unwrap_or(f64::INFINITY);
-                return Deltas { chain: inner, scale: Some(Scale::new(mean, std, max)), check };
+                let max = scale.max_value.unwrap_or(f64::INFINITY);
+                return Deltas { chain: inner, scale: Some(Scale::new(&scale.mean, &scale.std, max)), check };
             }
         }
         Deltas { chain: x.clone(), scale: None, check }
@@ -131,9 +133,16 @@ impl Rows {
     }
 
     /// `offset + (row - shift) * loadings`, row-major.
-    pub(super) fn project(&self, loadings: &[f64], k: usize, offset: &[f64], shift: Option<&[f64]>) -> Vec<f32> {
+    pub(super) fn project(
+        &self,
+        loadings: &[f64],
+        k: usize,
+        offset: &[f64],
+        shift: Option<&[f64]>,
+    ) -> Result<Vec<f32>> {
         let (n, p) = (self.n_rows(), self.n_cols);
-        let mut out = vec![0f32; n * k];
+        let what = "pca: coordinates of a block of cells";
+        let mut out = memory::zeros(n * k, what)?;
         match &self.csr {
             Some((indptr, indices)) => {
                 let mut row = vec![0.0; k];
@@ -145,12 +154,12 @@ impl Rows {
                 }
             }
             None => {
-                let mut values = self.values.clone();
+                let mut values = memory::collected(self.values.iter().copied(), what)?;
                 if let Some(shift) = shift {
                     values.chunks_mut(p).for_each(|r| r.iter_mut().zip(shift).for_each(|(v, s)| *v -= s));
                 }
                 // Column-major k x n and p x n are row-major n x k and n x p.
-                let mut product = vec![0.0; n * k];
+                let mut product = memory::zeros(n * k, what)?;
                 let dst = MatMut::from_column_major_slice_mut(&mut product, k, n);
                 let l = MatRef::from_column_major_slice(loadings, k, p);
                 let v = MatRef::from_column_major_slice(&values, p, n);
@@ -160,7 +169,7 @@ impl Rows {
                 }
             }
         }
-        out
+        Ok(out)
     }
 }
 
