@@ -69,6 +69,23 @@ pub enum Error {
         hint: String,
     },
 
+    /// An element has parts in another file, which may not be opened.
+    #[error("'{}', element '{element}': {what} to '{target}', {reason}{hint}", path.display())]
+    External {
+        /// The file concerned.
+        path: PathBuf,
+        /// Path of the element inside the file.
+        element: String,
+        /// What leads there ("an external link", ...).
+        what: &'static str,
+        /// The other file, as this one names it.
+        target: String,
+        /// Why it is not opened.
+        reason: String,
+        /// Empty, or a sentence that starts with "; ".
+        hint: &'static str,
+    },
+
     /// Two sizes that must agree do not.
     #[error("{what}: expected {expected}, found {found}")]
     Shape {
@@ -178,6 +195,7 @@ impl Error {
             Error::Missing { .. } => "missing",
             Error::Format { .. } => "format",
             Error::Unsupported { .. } => "unsupported",
+            Error::External { .. } => "external",
             Error::Shape { .. } => "shape",
             Error::Index { .. } => "index",
             Error::Name { .. } => "name",

@@ -1,10 +1,11 @@
 //! A file being written: beside its target under a temporary name, put in place only when it is whole.
 
-use super::{fault, GroupWriter};
+use super::{copy, fault, GroupWriter, Store};
 use crate::error::{Error, Result};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A new HDF5 file that replaces its target on [`Writer::commit`] and disappears when dropped before.
 ///
@@ -15,6 +16,8 @@ pub struct Writer {
     temporary: Temporary,
     /// `None` only while committing.
     file: Option<hdf5::File>,
+    /// Elements copied unread, which are looked at again before the file counts.
+    copied: Mutex<Vec<String>>,
 }
 
 impl std::fmt::Debug for Writer {
@@ -58,12 +61,12 @@ impl Writer {
         File::create_new(&path).map_err(|e| Error::io(&target, "write", &e))?;
         let temporary = Temporary(Some(path.clone()));
         let file = create(&path).map_err(|e| fault_of(&target, &e))?;
-        Ok(Writer { target, temporary, file: Some(file) })
+        Ok(Writer { target, temporary, file: Some(file), copied: Mutex::default() })
     }
 
     /// A writer to an open file, for [`Update`](super::Update), which sees to it that `target` stays whole.
     pub(super) fn into_existing(target: &Path, file: hdf5::File) -> Writer {
-        Writer { target: target.to_owned(), temporary: Temporary(None), file: Some(file) }
+        Writer { target: target.to_owned(), temporary: Temporary(None), file: Some(file), copied: Mutex::default() }
     }
 
     /// Writes out everything HDF5 holds back and closes the file.
@@ -71,6 +74,15 @@ impl Writer {
         let file = self.file.take().ok_or_else(|| Error::Internal("a file was closed twice".into()))?;
         file.flush().map_err(|e| self.fault(&e))?;
         file.close().map_err(|e| self.fault(&e))
+    }
+
+    pub(super) fn keep_copied(&self, path: String) {
+        self.copied.lock().unwrap_or_else(PoisonError::into_inner).push(path);
+    }
+
+    /// The elements copied so far.
+    pub(super) fn copied(&self) -> Vec<String> {
+        std::mem::take(&mut self.copied.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The file that will be replaced.
@@ -105,6 +117,11 @@ impl Writer {
         file.flush().map_err(|e| self.fault(&e))?;
         file.close().map_err(|e| self.fault(&e))?;
         let temporary = self.temporary.0.clone().ok_or_else(|| Error::Internal("no temporary file".into()))?;
+        let copied = self.copied();
+        if !copied.is_empty() {
+            let written = Store::open(&temporary)?;
+            check_copies(&written, &copied, &target)?;
+        }
         if let Ok(old) = std::fs::metadata(&target) {
             std::fs::set_permissions(&temporary, old.permissions()).map_err(io("set the permissions of"))?;
         }
@@ -133,6 +150,23 @@ impl Drop for Writer {
             let _ = file.close();
         }
     }
+}
+
+/// Looks at elements that were copied unread in the file they were copied to, which will be `target`.
+///
+/// # Errors
+/// [`Error::Io`] naming an element that cannot be opened there.
+pub(super) fn check_copies(written: &Arc<Store>, copied: &[String], target: &Path) -> Result<()> {
+    copied.iter().try_for_each(|path| {
+        copy::check_copy(written, path).map_err(|e| Error::Io {
+            path: target.to_owned(),
+            action: "write",
+            message: format!(
+                "element '{path}' cannot be copied as it is ({e}); write its values, or leave it out; the file that was \
+                 there, if any, is unchanged"
+            ),
+        })
+    })
 }
 
 fn fault_of(target: &Path, error: &hdf5::Error) -> Error {

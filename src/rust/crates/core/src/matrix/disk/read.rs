@@ -1,9 +1,11 @@
 //! Reading values of a [`RawDataset`].
 
-use super::dataset::{Access, Entry, RawDataset};
+use super::dataset::{Access, RawDataset};
 use super::number::{as_bytes_mut, Plain};
 use super::Cursor;
 use crate::error::{Error, Result};
+use crate::store::chunks::Chunk as Entry;
+use crate::store::fault;
 use std::cell::RefCell;
 use std::mem::MaybeUninit;
 use std::ops::Range;
@@ -245,7 +247,7 @@ impl RawDataset {
         }
         let failed = |e: hdf5::Error| Error::File {
             path: self.store.path().to_owned(),
-            message: format!("element '{}': {e}", self.element),
+            message: format!("element '{}': {}", self.element, fault::cause(&e)),
         };
         let datatype = self.dataset.dtype().map_err(failed)?;
         let space = self.dataset.space().map_err(failed)?;
@@ -270,7 +272,7 @@ impl RawDataset {
             }
         })
         .map(|_| ())
-        .map_err(|e| self.damaged(number, &e.to_string()))
+        .map_err(|e| self.damaged(number, &fault::cause(&e)))
     }
 }
 

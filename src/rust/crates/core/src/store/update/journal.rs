@@ -7,6 +7,7 @@ use super::lock::{lock_alone, Shared};
 use super::positioned::{read_exact, write_all};
 use super::view::{place, View, PAGE};
 use crate::error::{Error, Result};
+use crate::store::driver::Bytes as _;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
