@@ -103,5 +103,5 @@ setMethod("names", "OOMRaw", function(x) c("X", "var", "varm", "var_names", "sha
 setMethod("show", "OOMRaw", function(object) {
   cat("raw:", paste(dim(object), collapse = " x "), "\n")
   if (is(object@X, "OOMMatrix")) show_queued(matrix_info(object@X)$queued)
-  if (length(object@var)) cat("  var:", paste(names(object@var), collapse = ", "), "\n")
+  if (length(object@var)) cat("  var:", paste(printable(names(object@var)), collapse = ", "), "\n")
 })

@@ -105,7 +105,7 @@ setMethod("show", "OOMMatrix", function(object) {
   } else {
     paste0(object@file$path, ", element ", object@element)
   }
-  cat("  in", place, "\n")
+  cat("  in", printable(place), "\n")
   show_queued(info$queued)
 })
 
@@ -122,5 +122,5 @@ describe_values <- function(info) {
 show_queued <- function(queued) {
   if (length(queued) == 0) return(invisible())
   cat("  queued operations:\n")
-  cat(sprintf("    %d. %s\n", seq_along(queued), queued), sep = "")
+  cat(sprintf("    %d. %s\n", seq_along(queued), printable(queued)), sep = "")
 }

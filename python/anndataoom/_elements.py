@@ -16,6 +16,7 @@ from ._arrays import BackedArray, open_file, open_matrix, select
 from ._convert import column_of, frame_of, from_core, index_of
 from ._index import compose
 from ._scanpy import for_caller
+from ._text import printable
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,11 @@ class OnDisk:
 
     def __reduce__(self):
         path = str(self.file.path)
-        return _restore_on_disk, (path, os.path.getsize(path), self.element, self.rows, self.columns)
+        return _restore_on_disk, (path, os.path.getsize(path), self.element, self.rows, self.columns, self.file.external)
 
 
-def _restore_on_disk(path, size, element, rows, columns):
-    return OnDisk(open_file(path, size), element, rows, columns)
+def _restore_on_disk(path, size, element, rows, columns, external="refuse"):
+    return OnDisk(open_file(path, size, external), element, rows, columns)
 
 
 def take(value, rows, columns=None):
@@ -140,7 +141,7 @@ class Elements(MutableMapping):
         return key in self._items
 
     def __repr__(self) -> str:
-        return f"{self._slot} with keys: {', '.join(self._items) or '(none)'}"
+        return f"{self._slot} with keys: {printable(', '.join(self._items)) or '(none)'}"
 
     def copy(self):
         """The same elements; what is in memory is copied."""

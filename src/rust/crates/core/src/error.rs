@@ -3,6 +3,7 @@
 //! Every variant carries what a user needs to act: the file, the path of the element inside it, what was expected
 //! and what was found. The faces turn [`Error::class`] into R condition classes and Python exception types.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 /// Shorthand used throughout the core.
@@ -186,6 +187,26 @@ pub enum Error {
     Internal(String),
 }
 
+/// Text as it is shown: control characters, and those that turn the direction of writing, as escapes. A name in a file
+/// must not move the cursor of a terminal. Line ends stay.
+#[must_use]
+pub fn printable(text: &str) -> Cow<'_, str> {
+    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let bad = |c: char| (c.is_control() && c != '\n') || turns(c);
+    if !text.contains(bad) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        match c {
+            c if bad(c) && (c as u32) < 0x100 => out.push_str(&format!("\\x{:02x}", c as u32)),
+            c if bad(c) => out.push_str(&format!("\\u{:04x}", c as u32)),
+            c => out.push(c),
+        }
+    }
+    Cow::Owned(out)
+}
+
 impl Error {
     /// A short stable word for the kind of error; R condition classes and Python exception types derive from it.
     pub fn class(&self) -> &'static str {
@@ -223,5 +244,16 @@ impl Error {
     /// [`Error::Io`] from an operating-system error.
     pub fn io(path: impl Into<PathBuf>, action: &'static str, source: &std::io::Error) -> Self {
         Error::Io { path: path.into(), action, message: source.to_string() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::printable;
+
+    #[test]
+    fn control_characters_are_escaped() {
+        assert_eq!(printable("a\nb \u{e9}"), "a\nb \u{e9}");
+        assert_eq!(printable("\u{1b}[31m\r\u{7f}\u{9b}\u{202e}x"), "\\x1b[31m\\x0d\\x7f\\x9b\\u202ex");
     }
 }

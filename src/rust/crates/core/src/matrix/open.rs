@@ -24,7 +24,10 @@ pub fn open(store: &Arc<Store>, element: &str) -> Result<Arc<dyn Source>> {
         expected: expected.to_owned(),
         found,
     };
-    let node = store.node(element)?;
+    let node = store.node(element).map_err(|e| match e {
+        Error::Missing { path, hint, .. } => Error::Missing { path, element: element.to_owned(), hint },
+        other => other,
+    })?;
     if !node.is_group() {
         return Ok(Arc::new(DenseSource::open(&node)?));
     }

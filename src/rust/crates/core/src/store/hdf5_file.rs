@@ -72,6 +72,18 @@ impl Store {
         if !update::lock_to_read(&plain).map_err(io)? {
             return Err(probe::locked(path));
         }
+        Self::of_plain(path, plain, family)
+    }
+
+    /// Opens a file that this process has locked for itself.
+    pub(super) fn open_unlocked(path: &Path) -> Result<Arc<Store>> {
+        filter::register();
+        let plain = File::open(path).map_err(|e| Error::io(path, "open", &e))?;
+        Self::of_plain(path, plain, &Family::new(path, External::Refuse))
+    }
+
+    fn of_plain(path: &Path, plain: File, family: &Arc<Family>) -> Result<Arc<Store>> {
+        let io = |e: std::io::Error| Error::io(path, "open", &e);
         let bytes: Arc<dyn Bytes> = Arc::new(plain.try_clone().and_then(Plain::new).map_err(io)?);
         let file = driver::open(&bytes, family, path, false).map_err(|e| probe::refused(path, &e))?;
         let (path, family) = (path.to_owned(), family.clone());

@@ -1,7 +1,7 @@
 //! Moving values from a dataset, one field of a compound dataset, or an attribute, into memory.
 
 use super::datatype::{packed, Padding};
-use super::{chunks, storage, Kind, Node};
+use super::{chunks, lengths, storage, Kind, Node};
 use crate::error::{Error, Result};
 use hdf5::{from_id, h5call, Attribute, Dataspace, Datatype};
 use hdf5_sys::h5a::H5Aread;
@@ -314,6 +314,9 @@ impl<'a> Values<'a> {
                 raw.chunks_exact(bytes.max(1)).try_for_each(|cell| give(&cell[..kept(cell).unwrap_or(cell.len())]))
             }
             Kind::Text { .. } => {
+                if let Source::Dataset(dataset) = self.source {
+                    lengths::check(self.node, dataset)?;
+                }
                 let memory = self.kind.memory_type().map_err(|e| self.damaged(&e))?;
                 let total = self.count(rows.as_ref())?;
                 let runs = match (&self.source, self.extents.first()) {

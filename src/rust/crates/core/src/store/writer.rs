@@ -1,10 +1,10 @@
 //! A file being written: beside its target under a temporary name, put in place only when it is whole.
 
+use super::temporary::Temporary;
 use super::{copy, fault, GroupWriter, Store};
 use crate::error::{Error, Result};
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A new HDF5 file that replaces its target on [`Writer::commit`] and disappears when dropped before.
@@ -13,7 +13,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// disk included, the target stays as it was.
 pub struct Writer {
     target: PathBuf,
-    temporary: Temporary,
+    /// `None` for a file that stays.
+    temporary: Option<Temporary>,
     /// `None` only while committing.
     file: Option<hdf5::File>,
     /// Elements copied unread, which are looked at again before the file counts.
@@ -23,18 +24,6 @@ pub struct Writer {
 impl std::fmt::Debug for Writer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Writer").field("target", &self.target).finish_non_exhaustive()
-    }
-}
-
-/// Removes the temporary file unless it was renamed.
-struct Temporary(Option<PathBuf>);
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        if let Some(path) = self.0.take() {
-            // Nothing can be done, or lost, when this fails: the target is not touched.
-            let _ = std::fs::remove_file(path);
-        }
     }
 }
 
@@ -49,24 +38,19 @@ impl Writer {
         if target.is_dir() {
             return Err(refused("it is a directory; give the name of a file".into()));
         }
-        let name = target.file_name().ok_or_else(|| refused("it has no file name".into()))?.to_string_lossy();
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        let unique = format!(".{name}.{}-{}.tmp", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let path = target.with_file_name(unique);
-        // A leftover of a process of the same number that was killed.
-        if path.exists() {
-            std::fs::remove_file(&path).map_err(|e| Error::io(&target, "write", &e))?;
+        if target.file_name().is_none() {
+            return Err(refused("it has no file name".into()));
         }
         // Made here first, for the system's own words when it cannot be.
-        File::create_new(&path).map_err(|e| Error::io(&target, "write", &e))?;
-        let temporary = Temporary(Some(path.clone()));
-        let file = create(&path).map_err(|e| fault_of(&target, &e))?;
+        let temporary = Temporary::create(&target)?;
+        let file = create(temporary.path()?).map_err(|e| fault_of(&target, &e))?;
+        let temporary = Some(temporary);
         Ok(Writer { target, temporary, file: Some(file), copied: Mutex::default() })
     }
 
     /// A writer to an open file, for [`Update`](super::Update), which sees to it that `target` stays whole.
     pub(super) fn into_existing(target: &Path, file: hdf5::File) -> Writer {
-        Writer { target: target.to_owned(), temporary: Temporary(None), file: Some(file), copied: Mutex::default() }
+        Writer { target: target.to_owned(), temporary: None, file: Some(file), copied: Mutex::default() }
     }
 
     /// Writes out everything HDF5 holds back and closes the file.
@@ -116,10 +100,11 @@ impl Writer {
         // HDF5 keeps data back until here, so this is where a full disk is usually found out.
         file.flush().map_err(|e| self.fault(&e))?;
         file.close().map_err(|e| self.fault(&e))?;
-        let temporary = self.temporary.0.clone().ok_or_else(|| Error::Internal("no temporary file".into()))?;
+        let mut place = self.temporary.take().ok_or_else(|| Error::Internal("no temporary file".into()))?;
+        let temporary = place.path()?.to_owned();
         let copied = self.copied();
         if !copied.is_empty() {
-            let written = Store::open(&temporary)?;
+            let written = Store::open_unlocked(&temporary)?;
             check_copies(&written, &copied, &target)?;
         }
         if let Ok(old) = std::fs::metadata(&target) {
@@ -127,7 +112,7 @@ impl Writer {
         }
         File::open(&temporary).and_then(|f| f.sync_all()).map_err(io("write"))?;
         std::fs::rename(&temporary, &target).map_err(io("replace"))?;
-        self.temporary.0 = None;
+        place.keep();
         sync_directory(&target);
         Ok(())
     }

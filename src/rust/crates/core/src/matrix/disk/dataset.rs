@@ -1,12 +1,12 @@
 //! One numeric dataset: its shape, dtype and where its bytes are.
 
-use super::filters::{Pipeline, Plan};
 use super::number::NumberType;
 use super::RawFile;
 use crate::element::DType;
 use crate::error::{Error, Result};
 use crate::matrix::Reads;
 use crate::store::chunks::{self, Chunk as Entry};
+use crate::store::filter::pipeline::{self, Pipeline, Plan};
 use crate::store::{Node, Store};
 use hdf5::sync::sync;
 use hdf5_sys::h5p;
@@ -103,7 +103,7 @@ impl RawDataset {
         let datatype = dataset.dtype().map_err(failed)?;
         let number = NumberType::of(&datatype).map_err(|what| unsupported(what, ""))?;
         let plist = dataset.create_plist().map_err(failed)?;
-        let plan = Plan::of(&filters(plist.id()));
+        let plan = Plan::of(&pipeline::filters(plist.id()));
         if let Plan::Unsupported(name) = plan {
             return Err(unsupported(name, "; write the file again with gzip, lzf, zstd, lz4 or blosc"));
         }
@@ -223,34 +223,6 @@ impl RawDataset {
             found: found.to_string(),
         }
     }
-}
-
-/// Identifier and parameters of each filter, in the order of writing.
-fn filters(plist: hdf5_sys::h5i::hid_t) -> Vec<(i32, Vec<u32>)> {
-    sync(|| {
-        // SAFETY: queries on a valid property list; the buffer's length is passed along.
-        let n = unsafe { h5p::H5Pget_nfilters(plist) };
-        (0..n.max(0) as u32)
-            .map(|i| {
-                let (mut flags, mut config, mut count, mut values) = (0, 0, 64, vec![0u32; 64]);
-                // SAFETY: as above.
-                let id = unsafe {
-                    h5p::H5Pget_filter2(
-                        plist,
-                        i,
-                        &raw mut flags,
-                        &raw mut count,
-                        values.as_mut_ptr(),
-                        0,
-                        std::ptr::null_mut(),
-                        &raw mut config,
-                    )
-                };
-                values.truncate(count);
-                (id, values)
-            })
-            .collect()
-    })
 }
 
 /// Whether partial chunks at the edge go through the filters like the others (they do unless the writer said

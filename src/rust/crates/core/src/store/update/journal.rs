@@ -19,7 +19,7 @@ const SECTOR: usize = 512;
 const RUN: usize = 256;
 
 /// Where a journal is prepared.
-pub(super) fn prepared(target: &Path) -> PathBuf {
+pub(in crate::store) fn prepared(target: &Path) -> PathBuf {
     beside(target, "save.tmp")
 }
 
