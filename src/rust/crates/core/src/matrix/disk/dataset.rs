@@ -16,6 +16,8 @@ use std::sync::Arc;
 /// Bytes up to which extents are believed whatever is stored.
 const UNQUESTIONED: u64 = 64 << 20;
 
+const REWRITE: &str = "; write the file again with gzip, lzf, zstd, lz4 or blosc";
+
 /// Values per piece when a dataset without chunks is read through the library.
 const PIECE: u64 = 1 << 16;
 /// The same for a virtual dataset.
@@ -105,7 +107,7 @@ impl RawDataset {
         let plist = dataset.create_plist().map_err(failed)?;
         let plan = Plan::of(&pipeline::filters(plist.id()));
         if let Plan::Unsupported(name) = plan {
-            return Err(unsupported(name, "; write the file again with gzip, lzf, zstd, lz4 or blosc"));
+            return Err(unsupported(name, REWRITE));
         }
         // SAFETY: a query on a valid identifier.
         let layout = sync(|| unsafe { h5p::H5Pget_layout(plist.id()) });
@@ -141,6 +143,11 @@ impl RawDataset {
                 .map(Table::new)?,
             _ => Table::default(),
         };
+        if let Plan::Direct(pipeline) = &plan {
+            if let Some(name) = table.entries.iter().find_map(|e| pipeline.missing(e.mask)) {
+                return Err(unsupported(name, REWRITE));
+            }
+        }
         let access = match (layout, plan) {
             _ if file.is_none() => Access::Library,
             (hdf5_sys::h5d::H5D_layout_t::H5D_CHUNKED, Plan::Direct(pipeline)) if whole_edges(plist.id()) => {
