@@ -28,6 +28,7 @@ highly_variable_genes <- function(
   max_disp = Inf, n_bins = 20, span = 0.3, theta = 100, clip = NULL, subset = FALSE
 ) {
   x <- matrix_for(adata, layer)
+  check_flag(subset, "subset")
   one_of(flavor, c("seurat", "cell_ranger", "seurat_v3", "seurat_v3_paper", "pearson_residuals"), "flavor")
   batch <- if (!is.null(batch_key)) {
     factor <- column_of(adata, "obs", batch_key, "batch_key")
@@ -42,7 +43,7 @@ highly_variable_genes <- function(
     theta = theta, clip = clip, log_base = log_base(adata), computed_on = if (is.null(layer)) "adata.X" else layer
   )
   adata <- merge_patch(adata, patch)
-  if (isTRUE(subset)) subset_anndata(adata, NULL, which(adata@var$highly_variable)) else adata
+  if (subset) subset_anndata(adata, NULL, which(adata@var$highly_variable)) else adata
 }
 
 # Base of the logarithm as uns$log1p notes it; NULL for the natural one.

@@ -37,6 +37,7 @@ clusters_of <- function(
   objective_function
 ) {
   check_adata(adata)
+  check_whole(n_iterations, "n_iterations")
   old <- NULL
   if (!is.null(restrict_to)) {
     if (!is.list(restrict_to) || length(restrict_to) != 2 || !is.character(restrict_to[[2]])) {

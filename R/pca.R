@@ -24,7 +24,10 @@ pca <- function(
 ) {
   x <- matrix_for(adata, layer)
   if (missing(mask_var) && !"highly_variable" %in% names(adata@var)) mask_var <- NULL
-  if (!is.null(use_highly_variable)) mask_var <- if (isTRUE(use_highly_variable)) "highly_variable"
+  if (!is.null(use_highly_variable)) {
+    check_flag(use_highly_variable, "use_highly_variable")
+    mask_var <- if (use_highly_variable) "highly_variable"
+  }
   mask_name <- if (is.character(mask_var)) mask_var
   mask <- if (is.character(mask_var)) column_of(adata, "var", mask_var, "mask_var") else mask_var
   if (!is.null(mask)) {
@@ -37,8 +40,7 @@ pca <- function(
   }
   found <- rs_work(
     "PCA", rs_pca, matrix = pointer_of(x), n_comps = n_comps, zero_center = zero_center, mask_var = mask,
-    mask_name = mask_name,
-    key_added = key_added
+    mask_name = mask_name, layer = layer, key_added = key_added
   )
   adata <- merge_patch(adata, found$patch)
   adata@obsm[[found$key]] <- found$scores

@@ -29,14 +29,21 @@ umap <- function(
   check_adata(adata)
   graph <- graph_of(adata, neighbors_key)
   start <- NULL
+  if (is.data.frame(init_pos) || is_Matrix(init_pos)) init_pos <- as.matrix(init_pos)
   if (!is.character(init_pos)) {
-    start <- unname(as.matrix(init_pos))
+    if (!is.numeric(init_pos) || length(dim(init_pos)) != 2) {
+      abort("parameter", "init_pos: expected a name or a numeric matrix of positions, found ", describe(init_pos))
+    }
+    start <- unname(init_pos)
     init_pos <- "given"
+  } else if (length(init_pos) != 1 || is.na(init_pos)) {
+    check_name(init_pos, "init_pos")
   } else if (identical(init_pos, "pca")) {
     start <- embedding_of(adata, NULL, NULL)
   } else if (!init_pos %in% c("spectral", "random")) {
     hint <- "; or use \"spectral\", \"pca\" or \"random\""
     start <- unname(as.matrix(element_of(adata, "obsm", init_pos, hint)))
+    init_pos <- "given"
   }
   patch <- rs_work(
     "UMAP", rs_umap, graph = graph, min_dist = min_dist, spread = spread, n_components = n_components,

@@ -123,7 +123,7 @@ def chunked_pca(
     columns = None if mask is None or not mask.any() else _columns(mask)
     used = x._m.select(None, columns)
     n_comps = min(int(n_comps), min(used.shape) - 1)
-    found, notes = _core.pca(used, n_comps, True, None, None, None)
+    found, notes = _core.pca(used, n_comps, True, None, None, None, None)
     tell(notes)
     x_pca = from_core(dict(found["obsm"])["X_pca"])
     pcs = from_core(dict(found["varm"])["PCs"])

@@ -8,9 +8,24 @@ import numpy as np
 import pandas as pd
 
 from . import _core
-from ._arrays import array_of, wrap
+from ._arrays import array_of, as_backed, select, stack, wrap
+from ._convert import from_core
 from ._filter import filter_cells, filter_genes
-from ._verbs import groups_of, mask_of, merge, representation, target_of, tell
+from ._hvg_table import returned
+from ._index import positions
+from ._verbs import (
+    NOTHING,
+    groups_of,
+    mask_of,
+    mask_over,
+    matrix_of,
+    merge,
+    one_of,
+    representation,
+    set_matrix,
+    target_of,
+    tell,
+)
 
 __all__ = [
     "calculate_qc_metrics",
@@ -29,7 +44,7 @@ __all__ = [
 
 def calculate_qc_metrics(
     adata, *, expr_type="counts", var_type="genes", qc_vars=(), percent_top=(50, 100, 200, 500), layer=None,
-    use_raw=False, inplace=True, log1p=True,
+    use_raw=False, inplace=False, log1p=True, parallel=None,
 ):
     """Quality-control metrics of cells and genes, in one pass (`scanpy.pp.calculate_qc_metrics`).
 
@@ -46,43 +61,58 @@ def calculate_qc_metrics(
     layer
         Layer instead of X.
     use_raw
-        Whether raw is used instead of X.
+        Whether raw is used instead of X. Its columns for genes are under its names; with `inplace` var gets those of
+        its own genes, and has to have no others. The columns of qc_vars are raw's.
     inplace
-        Whether obs and var get the columns.
+        Whether obs and var get the columns; else they are returned.
     log1p
         Whether logarithms of the counts are added.
+    parallel
+        Accepted and has no effect.
 
     Returns
     -------
-    None, or with `inplace=False` the two frames of columns for obs and var.
+    The two frames of columns for obs and var; None with `inplace=True`.
 
     Raises
     ------
     KeyError
-        A name of qc_vars is not in var.
+        A name of qc_vars is not in var; var has a gene that raw does not have.
     IndexError
         A number of percent_top is larger than the number of genes.
     """
     adata = target_of(adata, False)
     if (expr_type, var_type) != ("counts", "genes"):
-        raise NotImplementedError("expr_type and var_type: only 'counts' and 'genes' are supported")
+        found = f"found {expr_type!r} and {var_type!r}"
+        raise NotImplementedError(f"expr_type and var_type: only 'counts' and 'genes' are supported, {found}")
     qc_vars = [qc_vars] if isinstance(qc_vars, str) else list(qc_vars)
-    x = adata.raw.X if use_raw else adata._matrix(layer)
+    source = adata
+    if use_raw:
+        source = adata.raw
+        if source is None:
+            raise ValueError("use_raw: this object has no raw")
+    x = source.X if use_raw else adata._matrix(layer)
     percent_top = sorted({int(p) for p in percent_top}) if percent_top else []
     if percent_top and not (percent_top[0] > 0 and percent_top[-1] <= x.shape[1]):
         n = x.shape[1]
         raise IndexError(f"percent_top: expected numbers from 1 to {n}, the number of genes, found {percent_top}")
-    masks = [(name, mask_of(adata, name, "qc_vars")) for name in qc_vars]
+    masks = [(name, mask_of(source, name, "qc_vars")) for name in qc_vars]
+    # What of the genes measured is wanted, found before the pass, as it may be refused.
+    places = positions(adata.var_names, x.shape[1], source.var_names, "var") if use_raw and inplace else None
     patch = _core.qc_metrics(x._m, masks, percent_top, log1p)
-    if inplace:
-        merge(adata, patch)
-        return None
-    from ._convert import from_core
-
-    return tuple(
-        pd.DataFrame({k: from_core(v) for k, v in patch[axis]}, index=getattr(adata, f"{axis}_names"))
-        for axis in ("obs", "var")
+    obs, var = (
+        pd.DataFrame({k: from_core(v) for k, v in patch[axis]}, index=names)
+        for axis, names in (("obs", adata.obs_names), ("var", source.var_names))
     )
+    if not inplace:
+        return obs, var
+    if places is not None:
+        var = var.iloc[places]
+    for axis, found in (("obs", obs), ("var", var)):
+        table = adata._table(axis)
+        for name in found:
+            table[name] = found[name].to_numpy()
+    return None
 
 
 def normalize_total(
@@ -128,7 +158,7 @@ def normalize_total(
     return adata if copy else None
 
 
-def log1p(adata, *, base=None, copy=False, layer=None, obsm=None):
+def log1p(adata, *, base=None, copy=False, chunked=None, chunk_size=None, layer=None, obsm=None):
     """`ln(1 + x)` (`scanpy.pp.log1p`), computed when values are read.
 
     Values come as float32, float64 for float64 input. `uns["log1p"]["base"]` notes the base.
@@ -141,16 +171,18 @@ def log1p(adata, *, base=None, copy=False, layer=None, obsm=None):
         Base of the logarithm; natural by default.
     copy
         Whether a changed copy is returned.
+    chunked, chunk_size
+        Accepted and have no effect.
     layer
         Layer instead of X.
+    obsm
+        Array of obsm instead of X; it is changed in memory.
     """
     adata = target_of(adata, copy)
-    if obsm is not None:
-        raise NotImplementedError("obsm: only X and layers are supported")
-    x = adata._matrix(layer)
+    x = matrix_of(adata, layer, obsm)
     if "log1p" in x._m.ops:
         warnings.warn("adata.X seems to be already log-transformed.", stacklevel=2)
-    adata._set_matrix(layer, wrap(x._m.log1p(None if base is None else float(base)), x._file))
+    set_matrix(adata, layer, obsm, wrap(x._m.log1p(None if base is None else float(base)), x._file))
     adata.uns["log1p"] = {"base": base}
     return adata if copy else None
 
@@ -207,7 +239,7 @@ def highly_variable_genes(
     flavor
         "seurat", "cell_ranger", "seurat_v3", "seurat_v3_paper" or "pearson_residuals".
     subset
-        Whether the other genes are dropped.
+        Whether the other genes are dropped, or left out of what is returned.
     inplace
         Whether var gets the columns.
     batch_key
@@ -217,7 +249,7 @@ def highly_variable_genes(
 
     Returns
     -------
-    None, or with `inplace=False` the frame of columns for var.
+    None, or with `inplace=False` the frame of columns for var, with those more that scanpy's has.
     """
     adata = target_of(adata, False)
     patch = _hvg_patch(
@@ -226,9 +258,9 @@ def highly_variable_genes(
         computed_on="adata.X" if layer is None else layer,
     )
     if not inplace:
-        from ._convert import from_core
-
-        return pd.DataFrame({k: from_core(v) for k, v in patch["var"]}, index=adata.var_names)
+        found = pd.DataFrame({k: from_core(v) for k, v in patch["var"]}, index=adata.var_names)
+        found = returned(found, flavor, int(n_bins))
+        return found[found["highly_variable"]] if subset else found
     merge(adata, patch)
     if subset:
         adata._inplace_subset_var(adata.var["highly_variable"].to_numpy())
@@ -238,7 +270,8 @@ def highly_variable_genes(
 def scale(adata, *, zero_center=True, max_value=None, copy=False, layer=None, obsm=None, mask_obs=None):
     """Genes of unit variance and, where asked, mean 0 (`scanpy.pp.scale`); stays implicit, also in `pca`.
 
-    Adds var `mean` and `std` (float64, divisor n - 1).
+    Adds var `mean` and `std` (float64, divisor n - 1); with `mask_obs` they are called `mean of <mask_obs>` and `std of
+    <mask_obs>`, or `mean with mask` and `std with mask`, as in scanpy.
 
     Parameters
     ----------
@@ -252,23 +285,38 @@ def scale(adata, *, zero_center=True, max_value=None, copy=False, layer=None, ob
         Whether a changed copy is returned.
     layer
         Layer instead of X.
+    obsm
+        Array of obsm instead of X; it is changed in memory, and var gets no columns.
+    mask_obs
+        Column of obs, or mask, of the cells to scale, by their own mean and deviation; the others stay as they are.
     """
     adata = target_of(adata, copy)
-    if obsm is not None or mask_obs is not None:
-        raise NotImplementedError("obsm and mask_obs are not supported")
-    x = adata._matrix(layer)
-    matrix, mean, std = _core.scale(x._m, bool(zero_center), None if max_value is None else float(max_value))
-    adata._set_matrix(layer, wrap(matrix, x._file))
-    adata.var["mean"], adata.var["std"] = array_of(mean), array_of(std)
+    x = matrix_of(adata, layer, obsm)
+    mask = None if mask_obs is None else mask_over(adata, mask_obs, "obs", "mask_obs")
+    rows = None if mask is None else np.flatnonzero(mask).astype(np.uint32)
+    chosen = select(x, rows, None)
+    matrix, mean, std = _core.scale(chosen._m, bool(zero_center), None if max_value is None else float(max_value))
+    scaled = wrap(matrix, x._file)
+    if mask is not None:
+        others = np.flatnonzero(~mask).astype(np.uint32)
+        both = stack("obs", [(scaled, None), (select(x, others, None), None)], x.shape[1])
+        scaled = select(both, np.argsort(np.concatenate([rows, others])).astype(np.uint32), None)
+    set_matrix(adata, layer, obsm, scaled)
+    if obsm is None:
+        end = "" if mask is None else f" of {mask_obs}" if isinstance(mask_obs, str) else " with mask"
+        adata.var[f"mean{end}"], adata.var[f"std{end}"] = array_of(mean), array_of(std)
     return adata if copy else None
 
 
 _DEFAULT = object()
+# scanpy's, and those that its releases before 1.11 pass on.
+_SOLVERS = (None, "auto", "arpack", "covariance_eigh", "randomized", "lobpcg", "full", "tsqr", "jacobi")
 
 
 def pca(
-    adata, n_comps=None, *, layer=None, zero_center=True, svd_solver=None, random_state=0, mask_var=_DEFAULT,
-    use_highly_variable=None, dtype="float32", chunked=False, chunk_size=None, key_added=None, copy=False,
+    adata, n_comps=None, *, layer=None, zero_center=True, svd_solver=None, chunked=False, chunk_size=None,
+    random_state=0, return_info=False, mask_var=_DEFAULT, use_highly_variable=None, dtype="float32", key_added=None,
+    copy=False,
 ):
     """Principal components (`scanpy.pp.pca`), exact, of any size of matrix; nothing is random.
 
@@ -296,8 +344,10 @@ def pca(
         Key for obsm, varm and uns instead of `X_pca`, `PCs` and `pca`.
     copy
         Whether a changed copy is returned.
-    svd_solver, random_state, chunked, chunk_size
-        Accepted and have no effect.
+    svd_solver
+        One of scanpy's names, which has no effect.
+    random_state, chunked, chunk_size, return_info
+        Accepted and have no effect (the last one as in scanpy, for annotated data).
 
     Raises
     ------
@@ -305,6 +355,7 @@ def pca(
         More components than the matrix has, an empty mask, values that are not finite.
     """
     adata = target_of(adata, copy)
+    one_of("svd_solver", svd_solver, _SOLVERS)
     if use_highly_variable is not None:
         mask_var = "highly_variable" if use_highly_variable else None
     elif mask_var is _DEFAULT:
@@ -315,13 +366,13 @@ def pca(
     elif mask_var is None:
         mask = None
     else:
-        mask = np.ascontiguousarray(mask_var)
-        if mask.dtype != bool or mask.shape != (adata.n_vars,):
-            raise ValueError(f"mask_var: expected True or False for each of {adata.n_vars} genes")
+        mask = mask_over(adata, mask_var, "var", "mask_var")
     if mask is not None and not mask.any():
         raise ValueError("mask_var: expected at least one gene, found none")
     n_comps = None if n_comps is None else int(n_comps)
-    patch, notes = _core.pca(adata._matrix(layer)._m, n_comps, bool(zero_center), mask, name, key_added)
+    patch, notes = _core.pca(
+        adata._matrix(layer)._m, n_comps, bool(zero_center), mask, name, layer, key_added
+    )
     merge(adata, patch)
     tell(notes)
     if np.dtype(dtype) != np.float32:
@@ -332,7 +383,7 @@ def pca(
 
 def neighbors(
     adata, n_neighbors=15, n_pcs=None, *, use_rep=None, knn=True, method="umap", transformer=None, metric="euclidean",
-    metric_kwds=None, random_state=0, key_added=None, copy=False, search="auto", recall=0.99, batch_key=None,
+    metric_kwds=NOTHING, random_state=0, key_added=None, copy=False, search="auto", recall=0.99, batch_key=None,
     neighbors_within_batch=3, trim=None,
 ):
     """Nearest neighbours and their graph (`scanpy.pp.neighbors`; with `batch_key` `scanpy.external.pp.bbknn`).
@@ -341,8 +392,21 @@ def neighbors(
     ----------
     method
         How distances become weights: "umap" or "gauss". A value of `search` is taken too, for "umap" and that search.
+    use_rep
+        Element of obsm, or "X" for the matrix itself, made dense. By default X_pca; where there is none, X of up to
+        50 genes, and of more the result of `pca`, which is run with a warning, as scanpy does.
+    n_pcs
+        Columns of it to use; 0 means `use_rep="X"`.
+    knn
+        Whether only the `n_neighbors` nearest cells are linked; False, with `method="gauss"`, links all pairs with
+        kernels of that width, for up to 20,000 cells.
     metric
-        "euclidean", "cosine", "correlation" or "inner_product".
+        "euclidean", "cosine", "correlation" or "inner_product"; or, compared pair by pair at any number of cells, one
+        of scikit-learn's others: "manhattan" ("cityblock", "l1"), "chebyshev", "minkowski", "sqeuclidean",
+        "seuclidean", "mahalanobis", "canberra", "braycurtis", "hamming", "jaccard", "dice", "rogerstanimoto",
+        "russellrao", "sokalsneath" or "yule". Not a function: it would be called for every pair of cells.
+    metric_kwds
+        For "minkowski", its power: `{"p": 3}`.
     search
         How neighbours are found: "auto" (exact up to 20,000 cells, then "ivf"), "exact", "ivf" or "hnsw".
     recall
@@ -355,17 +419,52 @@ def neighbors(
         With `batch_key`, how many of the strongest links of a cell stay: ten times its neighbours by default, 0 is all.
     """
     adata = target_of(adata, copy)
-    if not knn or transformer is not None or metric_kwds:
-        raise NotImplementedError("only knn=True is supported, without transformer and metric_kwds")
+    if transformer not in (None, "sklearn"):
+        raise NotImplementedError(
+            f"transformer: expected None or 'sklearn' (exact), found {transformer!r}; see search and recall"
+        )
+    search = "exact" if transformer == "sklearn" else search
+    if not isinstance(metric, str):
+        raise TypeError(
+            f"metric: expected a name such as 'manhattan', found {metric!r}: a function of Python would be called for "
+            "every pair of cells; compute distances yourself and put them into obsp"
+        )
+    other = [key for key in metric_kwds or () if key != "p"]
+    if other:
+        found = ", ".join(map(repr, other))
+        raise NotImplementedError(f"metric_kwds: expected {{'p': ...}} for 'minkowski', found {found}")
+    p = (metric_kwds or {}).get("p")
     batches, names = (None, []) if batch_key is None else groups_of(adata, batch_key, "batch_key")
     patch = _core.neighbors(
-        representation(adata, use_rep, n_pcs), n_neighbors=int(n_neighbors), method=method, search=search,
+        chosen_representation(adata, use_rep, n_pcs), n_neighbors=int(n_neighbors), method=method, search=search,
         metric=metric, recall=float(recall), seed=int(random_state), key_added=key_added, use_rep=use_rep, n_pcs=n_pcs,
+        knn=bool(knn), p=None if p is None else float(p),
         batch_key=batch_key, batches=batches, batch_names=names, neighbors_within_batch=int(neighbors_within_batch),
         trim=trim,
     )
     merge(adata, patch)
     return adata if copy else None
+
+
+# Genes up to which scanpy compares cells by X itself.
+_FEW_GENES = 50
+
+
+def chosen_representation(adata, use_rep, n_pcs) -> np.ndarray:
+    """The points cells are compared by, as scanpy chooses them."""
+    if use_rep is None and n_pcs == 0:
+        use_rep = "X"
+    missing = use_rep is None and "X_pca" not in adata.obsm
+    if (use_rep == "X" and "X" not in adata.obsm) or (missing and adata.n_vars <= _FEW_GENES):
+        return np.ascontiguousarray(as_backed(adata._matrix()).__array__(np.dtype(np.float32)))
+    if missing:
+        warnings.warn(
+            f"obsm has no 'X_pca', and X has {adata.n_vars:,} genes: pca() is run first, with its defaults; "
+            "use_rep='X' compares cells by the genes themselves",
+            stacklevel=3,
+        )
+        pca(adata, n_comps=n_pcs)
+    return representation(adata, use_rep, n_pcs)
 
 
 def normalize_pearson_residuals(
@@ -441,7 +540,7 @@ def regress_out(adata, keys, *, layer=None, n_jobs=None, copy=False):
     from ._arrays import RegressedBackedArray
 
     adata = target_of(adata, copy)
-    keys = [keys] if isinstance(keys, str) else list(keys)
+    keys = [keys] if isinstance(keys, str) else list(dict.fromkeys(keys))
     for key in keys:
         if key not in adata._obs.columns:
             there = ", ".join(adata._obs.columns) or "none"

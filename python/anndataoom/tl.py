@@ -5,11 +5,11 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
-import pandas as pd
 
 from . import _core
+from ._categories import categorical
 from ._convert import to_core
-from ._verbs import groups_of, merge, representation, target_of, tell
+from ._verbs import NOTHING, groups_of, merge, one_of, representation, target_of, tell
 from .pp import pca
 
 __all__ = ["dendrogram", "diffmap", "dpt", "leiden", "louvain", "paga", "pca", "umap"]
@@ -26,7 +26,8 @@ def _graph(adata, neighbors_key, obsp=None, what="connectivities"):
 
 def umap(
     adata, *, min_dist=0.5, spread=1.0, n_components=2, maxiter=None, alpha=1.0, gamma=1.0, negative_sample_rate=5,
-    init_pos="spectral", random_state=0, a=None, b=None, key_added=None, neighbors_key=None, copy=False, parallel=True,
+    init_pos="spectral", random_state=0, a=None, b=None, method="umap", key_added=None, neighbors_key="neighbors",
+    copy=False, parallel=True,
 ):
     """UMAP of the neighbour graph (`scanpy.tl.umap`), the same for any number of threads.
 
@@ -34,10 +35,13 @@ def umap(
     ----------
     init_pos
         "spectral", "pca" (the first columns of `obsm["X_pca"]`), "random", a key of obsm, or an array of positions.
+    method
+        Only "umap".
     parallel
         Whether all points move at once, on all threads; otherwise one edge after the other, as in umap-learn.
     """
     adata = target_of(adata, copy)
+    one_of("method", method, ["umap"])
     start = None
     if isinstance(init_pos, str) and init_pos == "pca":
         start = representation(adata, None, None)
@@ -80,6 +84,7 @@ def leiden(
     objective_function
         "modularity" (with the resolution) or "CPM" (constant Potts model).
     """
+    one_of("flavor", flavor, [None, "leidenalg", "igraph"])
     if partition_type is not None:
         name = getattr(partition_type, "__name__", str(partition_type))
         if name not in _OBJECTIVES:
@@ -92,14 +97,15 @@ def leiden(
 
 
 def louvain(
-    adata, resolution=1.0, *, random_state=0, restrict_to=None, key_added="louvain", adjacency=None, flavor=None,
-    directed=None, use_weights=True, partition_type=None, partition_kwargs=None, neighbors_key=None, obsp=None,
+    adata, resolution=None, *, random_state=0, restrict_to=None, key_added="louvain", adjacency=None, flavor="vtraag",
+    directed=True, use_weights=True, partition_type=None, partition_kwargs=NOTHING, neighbors_key=None, obsp=None,
     copy=False,
 ):
     """Louvain clusters of the neighbour graph by modularity (`scanpy.tl.louvain`); `leiden` finds better ones.
 
     `flavor` and `directed` are accepted and have no effect: the graph is undirected.
     """
+    one_of("flavor", flavor, [None, "vtraag", "igraph", "rapids"])
     if partition_type is not None or partition_kwargs:
         raise NotImplementedError("partition_type and partition_kwargs are not supported")
     return _cluster(
@@ -119,7 +125,7 @@ def _cluster(
         key, chosen = restrict_to
         if key not in adata.obs:
             raise KeyError(f"restrict_to: obs has no column {key!r}; there are {', '.join(adata.obs.columns)}")
-        old = pd.Categorical(adata.obs[key])
+        old = categorical(adata.obs[key])
         chosen = [chosen] if isinstance(chosen, str) else list(chosen)
         restrict = (key, np.ascontiguousarray(old.codes, dtype=np.int32), [str(c) for c in old.categories], chosen)
     patch = _core.cluster(
@@ -135,7 +141,8 @@ def paga(adata, groups=None, *, use_rna_velocity=False, model="v1.2", neighbors_
     """How much more often two groups are neighbours than by chance (`scanpy.tl.paga`, model v1.2)."""
     adata = target_of(adata, copy)
     if use_rna_velocity or model != "v1.2":
-        raise NotImplementedError("only model='v1.2' is supported, without use_rna_velocity")
+        found = f"found model={model!r}, use_rna_velocity={use_rna_velocity}"
+        raise NotImplementedError(f"only model='v1.2' is supported, without use_rna_velocity; {found}")
     if groups is None:
         groups = next((key for key in ("leiden", "louvain") if key in adata.obs), None)
         if groups is None:
@@ -162,7 +169,7 @@ def dendrogram(
     codes, names = groups_of(adata, groupby[0], "groupby")
     for other in groupby[1:]:
         more_codes, more = groups_of(adata, other, "groupby")
-        joined = pd.Categorical([f"{names[a]}_{more[b]}" for a, b in zip(codes, more_codes)])
+        joined = categorical([f"{names[a]}_{more[b]}" for a, b in zip(codes, more_codes)])
         codes, names = np.ascontiguousarray(joined.codes, dtype=np.int32), list(joined.categories)
     if var_names is None:
         points = representation(adata, use_rep, n_pcs)

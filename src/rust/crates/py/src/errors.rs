@@ -29,3 +29,8 @@ pub(crate) fn to_py_err(error: Error) -> PyErr {
         _ => PyValueError::new_err(text),
     }
 }
+
+/// The error for a word that is none of a parameter's values.
+pub(crate) fn unknown(parameter: &'static str, expected: &str, found: &str) -> PyErr {
+    to_py_err(Error::parameter(parameter, expected, format!("'{found}'")))
+}

@@ -1,13 +1,13 @@
 //! Verbs over an embedding and its graph.
 
 use crate::buffer::{array, i32s};
-use crate::errors::to_py_err;
+use crate::errors::{to_py_err, unknown};
 use crate::from_py::from_py;
 use crate::run::run;
 use crate::to_py::patch;
 
 use anndataoom_core::graph::{
-    self, Algorithm, Batches, Clustering, DendrogramNames, Init, KnnParams, LeidenParams, Mode, NeighborsNames,
+    self, Algorithm, Batches, Clustering, DendrogramNames, Init, KnnParams, LeidenParams, Metric, Mode, NeighborsNames,
     NeighborsParams, Restriction, UmapParams,
 };
 use anndataoom_core::{Error, Result};
@@ -33,7 +33,7 @@ fn groups(codes: &Arr<'_>) -> PyResult<Vec<u32>> {
 
 #[pyfunction]
 #[pyo3(signature = (embedding, *, n_neighbors, method, search, metric, recall, seed, key_added, use_rep, n_pcs, batch_key,
-                    batches, batch_names, neighbors_within_batch, trim))]
+                    batches, batch_names, neighbors_within_batch, trim, knn, p))]
 #[allow(clippy::too_many_arguments)]
 fn neighbors<'py>(
     py: Python<'py>,
@@ -52,6 +52,8 @@ fn neighbors<'py>(
     batch_names: Vec<String>,
     neighbors_within_batch: usize,
     trim: Option<usize>,
+    knn: bool,
+    p: Option<f64>,
 ) -> Patch<'py> {
     let embedding = points(embedding, "use_rep")?;
     let batches = batches.map(|codes| {
@@ -65,8 +67,8 @@ fn neighbors<'py>(
     let batches = batches.transpose()?;
     let parsed = || -> Result<NeighborsParams> {
         let (kernel, method) = NeighborsParams::methods(method, search)?;
-        let knn = KnnParams { k: n_neighbors, metric: metric.parse()?, method, recall, seed };
-        Ok(NeighborsParams { knn, kernel, batches, trim })
+        let search = KnnParams { k: n_neighbors, metric: Metric::named(metric, p)?, method, recall, seed };
+        Ok(NeighborsParams { knn: search, kernel, batches, trim, knn_only: knn })
     };
     let params = parsed().map_err(to_py_err)?;
     let names = NeighborsNames { key_added, use_rep, n_pcs, batch_key };
@@ -103,9 +105,10 @@ fn umap<'py>(
     let value = from_py(graph)?;
     let init = match (init, start) {
         ("pca", Some(p)) => Init::Pca(points(&p, "X_pca")?),
-        (_, Some(p)) => Init::Given(points(&p, "init_pos")?),
+        ("given", Some(p)) => Init::Given(points(&p, "init_pos")?),
         ("random", None) => Init::Random,
-        (_, None) => Init::Spectral,
+        ("spectral", None) => Init::Spectral,
+        (other, _) => return Err(unknown("init_pos", "'spectral', 'pca', 'random' or positions", other)),
     };
     let params = UmapParams {
         n_components,
@@ -123,7 +126,7 @@ fn umap<'py>(
     };
     let found = run(py, |ctx| graph::umap(&graph::to_sprs(value)?, &params, ctx))?;
     let notes = found.notes.clone();
-    Ok((patch(py, graph::umap_patch(&found, key_added.as_deref()))?, notes))
+    Ok((patch(py, graph::umap_patch(&found, seed, key_added.as_deref()))?, notes))
 }
 
 /// `restrict` is the key, the codes (-1 for missing), the categories and those chosen.
@@ -149,7 +152,11 @@ fn cluster<'py>(
         Ok::<_, PyErr>(Restriction { key, codes: i32s(&codes)?, categories, chosen })
     });
     let job = Clustering {
-        algorithm: if algorithm == "louvain" { Algorithm::Louvain } else { Algorithm::Leiden },
+        algorithm: match algorithm {
+            "louvain" => Algorithm::Louvain,
+            "leiden" => Algorithm::Leiden,
+            other => return Err(unknown("algorithm", "'leiden' or 'louvain'", other)),
+        },
         params: LeidenParams { resolution, objective, n_iterations, seed, ..LeidenParams::default() },
         use_weights,
         restriction: restriction.transpose()?,

@@ -1,7 +1,7 @@
 //! Verbs: each decodes its parameters, runs the core and gives what to merge.
 
 use crate::buffer::{bools, f64s, i32s, u32s};
-use crate::errors::to_py_err;
+use crate::errors::{to_py_err, unknown};
 use crate::matrix::Matrix;
 use crate::run::run;
 use crate::to_py::{buffer, patch};
@@ -35,7 +35,8 @@ fn filter_cells<'py>(py: Python<'py>, x: &Matrix, criterion: &str, bound: f64) -
         "min_genes" => CellCriterion::MinGenes(bound),
         "min_counts" => CellCriterion::MinCounts(bound),
         "max_genes" => CellCriterion::MaxGenes(bound),
-        _ => CellCriterion::MaxCounts(bound),
+        "max_counts" => CellCriterion::MaxCounts(bound),
+        other => return Err(unknown("criterion", "'min_genes', 'min_counts', 'max_genes' or 'max_counts'", other)),
     };
     let f = run(py, |ctx| ops::filter_cells(&x.0, criterion, ctx))?;
     let added = f.patch();
@@ -48,7 +49,8 @@ fn filter_genes<'py>(py: Python<'py>, x: &Matrix, criterion: &str, bound: f64) -
         "min_cells" => GeneCriterion::MinCells(bound),
         "min_counts" => GeneCriterion::MinCounts(bound),
         "max_cells" => GeneCriterion::MaxCells(bound),
-        _ => GeneCriterion::MaxCounts(bound),
+        "max_counts" => GeneCriterion::MaxCounts(bound),
+        other => return Err(unknown("criterion", "'min_cells', 'min_counts', 'max_cells' or 'max_counts'", other)),
     };
     let f = run(py, |ctx| ops::filter_genes(&x.0, criterion, ctx))?;
     let added = f.patch();
@@ -152,6 +154,7 @@ fn pca<'py>(
     zero_center: bool,
     mask: Option<Arr<'py>>,
     mask_name: Option<String>,
+    layer: Option<String>,
     key_added: Option<String>,
 ) -> PyResult<(Bound<'py, PyDict>, Vec<String>)> {
     let mask = mask.as_ref().map(bools).transpose()?;
@@ -162,7 +165,8 @@ fn pca<'py>(
     let found = run(py, |ctx| ops::pca(&x.0.select(None, positions.as_deref())?, &options, ctx))?;
     let note = found.note();
     let mask = positions.as_deref().map(|p| ops::MaskVar { name: mask_name.as_deref(), positions: p, n_vars });
-    Ok((patch(py, found.patch(mask, key_added.as_deref()).map_err(to_py_err)?)?, note.into_iter().collect()))
+    let found = found.patch(mask, layer.as_deref(), key_added.as_deref()).map_err(to_py_err)?;
+    Ok((patch(py, found)?, note.into_iter().collect()))
 }
 
 pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -4,10 +4,10 @@ use crate::args::Args;
 use crate::from_r::{float32_in_place, from_r, sparse, Place};
 use crate::reply::reply;
 use crate::run::run;
-use crate::to_r::patch_to_r;
+use crate::to_r::{patch_by_columns, patch_to_r};
 use anndataoom_core::element::{Array, Value};
 use anndataoom_core::graph::{
-    self, Algorithm, Batches, Clustering, DendrogramNames, Init, KnnParams, LeidenParams, Mode, NeighborsNames,
+    self, Algorithm, Batches, Clustering, DendrogramNames, Init, KnnParams, LeidenParams, Metric, Mode, NeighborsNames,
     NeighborsParams, Restriction, UmapParams,
 };
 use anndataoom_core::{Error, Result};
@@ -39,7 +39,7 @@ fn codes(a: &Args, name: &'static str) -> Result<Vec<i32>> {
 }
 
 /// `embedding`, `n_neighbors`, `method`, `search`, `metric`, `recall`, `random_state`, `key_added`, `use_rep`, `n_pcs`;
-/// `batches` (positions from 1) with `batch_names`, `batch_key`, `neighbors_within_batch`, `trim`.
+/// `knn`, `p` (of Minkowski, optional); `batches` (positions from 1) with `batch_names`, `batch_key`, `neighbors_within_batch`, `trim`.
 #[extendr]
 fn rs_neighbors(args: Robj) -> Robj {
     reply(args, |a, notes| {
@@ -47,7 +47,7 @@ fn rs_neighbors(args: Robj) -> Robj {
         let (kernel, method) = NeighborsParams::methods(a.str("method")?, a.str("search")?)?;
         let knn = KnnParams {
             k: a.usize("n_neighbors")?,
-            metric: a.str("metric")?.parse()?,
+            metric: Metric::named(a.str("metric")?, a.opt_f64("p")?)?,
             method,
             recall: a.f64("recall")?,
             seed: a.u64("random_state")?,
@@ -60,7 +60,7 @@ fn rs_neighbors(args: Robj) -> Robj {
                 Some(Batches { codes, n_batches: names.len(), names, neighbors_within_batch })
             }
         };
-        let params = NeighborsParams { knn, kernel, batches, trim: a.opt_usize("trim")? };
+        let params = NeighborsParams { knn, kernel, batches, trim: a.opt_usize("trim")?, knn_only: a.bool("knn")? };
         let names = NeighborsNames {
             key_added: a.opt_str("key_added")?.map(str::to_owned),
             use_rep: a.opt_str("use_rep")?.map(str::to_owned),
@@ -69,7 +69,7 @@ fn rs_neighbors(args: Robj) -> Robj {
         };
         let patch = run(a, |ctx| {
             let made = graph::neighbors(embedding.view(), &params, ctx)?;
-            graph::neighbors_patch(made, &params, &names)
+            patch_by_columns(graph::neighbors_patch(made, &params, &names)?, &ctx.monitor)
         })?;
         patch_to_r(patch, notes)
     })
@@ -87,10 +87,10 @@ fn rs_umap(args: Robj) -> Robj {
         let graph = connectivities(a)?;
         let init = match (a.str("init_pos")?, points(a, "start")?) {
             ("pca", Some(p)) => Init::Pca(p.into_owned()),
-            (_, Some(p)) => Init::Given(p.into_owned()),
+            ("given", Some(p)) => Init::Given(p.into_owned()),
             ("random", None) => Init::Random,
             ("spectral", None) => Init::Spectral,
-            (other, None) => return Err(Error::parameter("init_pos", "spectral, pca, random or positions", other)),
+            (other, _) => return Err(Error::parameter("init_pos", "spectral, pca, random or positions", other)),
         };
         let params = UmapParams {
             n_components: a.usize("n_components")?,
@@ -111,7 +111,7 @@ fn rs_umap(args: Robj) -> Robj {
         for note in &found.notes {
             notes.warn("note", note.clone());
         }
-        patch_to_r(graph::umap_patch(&found, key), notes)
+        patch_to_r(graph::umap_patch(&found, params.seed, key), notes)
     })
 }
 
@@ -138,7 +138,11 @@ fn rs_cluster(args: Robj) -> Robj {
             }),
         };
         let job = Clustering {
-            algorithm: if a.str("algorithm")? == "louvain" { Algorithm::Louvain } else { Algorithm::Leiden },
+            algorithm: match a.str("algorithm")? {
+                "leiden" => Algorithm::Leiden,
+                "louvain" => Algorithm::Louvain,
+                other => return Err(Error::parameter("algorithm", "leiden or louvain", other)),
+            },
             params,
             use_weights: a.bool("use_weights")?,
             restriction,

@@ -5,7 +5,7 @@ use crate::from_r::{self, from_r, Place};
 use crate::matrices::handle;
 use crate::reply::{reply, Notes};
 use crate::run::run;
-use crate::to_r::{float32, list_of, patch_to_r, to_r};
+use crate::to_r::{float32, list_of, patch_to_r, to_r, transposed_to_r};
 use anndataoom_core::element::{Array, Value};
 use anndataoom_core::ops::{self, CellCriterion, Filtered, GeneCriterion};
 use anndataoom_core::{Error, LazyMatrix, Result};
@@ -27,6 +27,29 @@ fn rs_col_sums(args: Robj) -> Robj {
     reply(args, |a, _| {
         let x = a.matrix("matrix")?;
         Ok(run(a, |ctx| ops::col_sums(&x, ctx))?.into())
+    })
+}
+
+/// `matrix`: sum, least and largest value of all, and how many there are without and with NaN.
+#[extendr]
+fn rs_totals(args: Robj) -> Robj {
+    reply(args, |a, _| {
+        let x = a.matrix("matrix")?;
+        let all = run(a, |ctx| ops::totals(&x, ctx))?;
+        let values = [all.sum, all.min, all.max, all.count as f64, all.nan as f64];
+        list_of(["sum", "min", "max", "count", "nan"].into_iter(), values.into_iter().map(Robj::from).collect())
+    })
+}
+
+/// `matrix`: `t(matrix) %*% matrix`.
+#[extendr]
+fn rs_cross_product(args: Robj) -> Robj {
+    reply(args, |a, notes| {
+        let x = a.matrix("matrix")?;
+        let p = x.shape().1;
+        let product = run(a, |ctx| ops::cross_product(&x, ctx))?;
+        // Symmetric: its rows are its columns.
+        transposed_to_r(Value::Array(Array { shape: vec![p, p], data: product.into() }), "product", notes)
     })
 }
 
@@ -57,7 +80,11 @@ fn rs_mean_var(args: Robj) -> Robj {
     reply(args, |a, _| {
         let (x, ddof) = (a.matrix("matrix")?, a.usize("ddof")?);
         // numpy's axis is the one that goes away.
-        let axis = if a.str("axis")? == "var" { ops::Axis::Obs } else { ops::Axis::Var };
+        let axis = match a.str("axis")? {
+            "var" => ops::Axis::Obs,
+            "obs" => ops::Axis::Var,
+            other => return Err(Error::parameter("axis", "\"obs\" or \"var\"", format!("\"{other}\""))),
+        };
         let moments = run(a, |ctx| ops::mean_var(&x, axis, ddof, ctx))?;
         list_of(["mean", "var"].into_iter(), vec![moments.mean.into(), moments.var.into()])
     })
@@ -97,6 +124,10 @@ fn filtered(f: &Filtered, notes: &Notes) -> Result<Robj> {
     list_of(["keep", "patch"].into_iter(), vec![keep.into(), patch_to_r(f.patch(), notes)?])
 }
 
+fn unknown_criterion(known: &str, found: &str) -> Error {
+    Error::parameter("criterion", format!("one of {known}"), format!("\"{found}\""))
+}
+
 /// `matrix`, `criterion` ("min_genes", ...), `bound`.
 #[extendr]
 fn rs_filter_cells(args: Robj) -> Robj {
@@ -106,7 +137,8 @@ fn rs_filter_cells(args: Robj) -> Robj {
             "min_genes" => CellCriterion::MinGenes(bound),
             "min_counts" => CellCriterion::MinCounts(bound),
             "max_genes" => CellCriterion::MaxGenes(bound),
-            _ => CellCriterion::MaxCounts(bound),
+            "max_counts" => CellCriterion::MaxCounts(bound),
+            other => return Err(unknown_criterion("min_counts, min_genes, max_counts, max_genes", other)),
         };
         filtered(&run(a, |ctx| ops::filter_cells(&x, criterion, ctx))?, notes)
     })
@@ -121,7 +153,8 @@ fn rs_filter_genes(args: Robj) -> Robj {
             "min_cells" => GeneCriterion::MinCells(bound),
             "min_counts" => GeneCriterion::MinCounts(bound),
             "max_cells" => GeneCriterion::MaxCells(bound),
-            _ => GeneCriterion::MaxCounts(bound),
+            "max_counts" => GeneCriterion::MaxCounts(bound),
+            other => return Err(unknown_criterion("min_counts, min_cells, max_counts, max_cells", other)),
         };
         filtered(&run(a, |ctx| ops::filter_genes(&x, criterion, ctx))?, notes)
     })
@@ -203,7 +236,8 @@ fn rs_highly_variable_genes(args: Robj) -> Robj {
     })
 }
 
-/// `matrix`, `n_comps`, `zero_center`, `mask_var` (TRUE or FALSE for each gene, optional), `mask_name`, `key_added`.
+/// `matrix`, `layer`, `n_comps`, `zero_center`, `mask_var` (TRUE or FALSE for each gene, optional), `mask_name`,
+/// `key_added`.
 #[extendr]
 fn rs_pca(args: Robj) -> Robj {
     reply(args, |a, notes| {
@@ -223,7 +257,8 @@ fn rs_pca(args: Robj) -> Robj {
         if let Some(note) = found.note() {
             notes.warn("convergence", note);
         }
-        let patch = found.patch(positions.as_deref().map(|positions| ops::MaskVar { name, positions, n_vars }), key)?;
+        let mask = positions.as_deref().map(|positions| ops::MaskVar { name, positions, n_vars });
+        let patch = found.patch(mask, a.opt_str("layer")?, key)?;
         let scores = float32(scores, n, k)?;
         let key = key.unwrap_or("X_pca").into();
         list_of(["patch", "scores", "key"].into_iter(), vec![patch_to_r(patch, notes)?, scores, key])
@@ -245,6 +280,8 @@ extendr_module! {
     fn rs_col_sums;
     fn rs_mean_var;
     fn rs_product;
+    fn rs_totals;
+    fn rs_cross_product;
     fn rs_qc_metrics;
     fn rs_filter_cells;
     fn rs_filter_genes;

@@ -15,6 +15,7 @@ mod normalize;
 mod pca;
 mod product;
 mod qc;
+mod reductions;
 mod regress;
 mod sums;
 mod view;
@@ -28,5 +29,6 @@ pub use normalize::{log1p, normalize_total, scale, NormalizeOptions, Normalized,
 pub use pca::{n_components, pca, pca_into, MaskVar, Pca, PcaOptions, MAX_EXACT, N_COMPS};
 pub use product::{times, transposed_times};
 pub use qc::{calculate_qc_metrics, QcMetrics, QcOptions, QcSubset};
+pub use reductions::{cross_product, totals, Totals};
 pub use regress::{regress_out, Regressors};
 pub use sums::{col_sums, row_sums};

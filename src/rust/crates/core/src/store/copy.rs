@@ -23,7 +23,7 @@ impl GroupWriter<'_> {
         let node = from.node(path)?;
         self.new_name(key)?;
         self.copy_node(key, &node, &mut Vec::new())?;
-        self.writer.keep_copied(self.join(key));
+        self.writer.keep_copied(&self.join(key));
         Ok(())
     }
 

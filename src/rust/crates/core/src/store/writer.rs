@@ -60,8 +60,22 @@ impl Writer {
         file.close().map_err(|e| self.fault(&e))
     }
 
-    pub(super) fn keep_copied(&self, path: String) {
+    pub(super) fn keep_copied(&self, path: &str) {
+        let path = plain_path(path);
         self.copied.lock().unwrap_or_else(PoisonError::into_inner).push(path);
+    }
+
+    /// What was copied has another name now.
+    pub(super) fn rename_copied(&self, from: &str, to: &str) {
+        let (from, to) = (plain_path(from), plain_path(to));
+        let mut copied = self.copied.lock().unwrap_or_else(PoisonError::into_inner);
+        for path in copied.iter_mut() {
+            if *path == from {
+                path.clone_from(&to);
+            } else if let Some(rest) = path.strip_prefix(&from).filter(|rest| rest.starts_with('/')) {
+                *path = format!("{to}{rest}");
+            }
+        }
     }
 
     /// The elements copied so far.
@@ -135,6 +149,11 @@ impl Drop for Writer {
             let _ = file.close();
         }
     }
+}
+
+/// A path without "." in it.
+fn plain_path(path: &str) -> String {
+    path.split('/').filter(|key| !key.is_empty() && *key != ".").collect::<Vec<_>>().join("/")
 }
 
 /// Looks at elements that were copied unread in the file they were copied to, which will be `target`.
