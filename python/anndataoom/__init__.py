@@ -54,8 +54,8 @@ def read(path, backed: str = "r", *, external: str = "refuse", **kwargs) -> AnnD
     backed
         "r": the file is never written to. "r+": `AnnDataOOM.save` puts what changed into it.
     external
-        Which other files this one may take parts from (external links, external storage, virtual datasets): "refuse" none,
-        "same-folder" those in its folder, "follow" any, which shows what lies at whatever path the file names.
+        Which other files this one may take parts from (external links, external storage, virtual datasets): "refuse"
+        none, "same-folder" those in its folder, "follow" any, which shows what lies at whatever path the file names.
     **kwargs
         `chunk_size`; `backend` of version 0.1.8 is accepted and ignored.
 

@@ -53,7 +53,8 @@ class OnDisk:
 
     def __reduce__(self):
         path = str(self.file.path)
-        return _restore_on_disk, (path, os.path.getsize(path), self.element, self.rows, self.columns, self.file.external)
+        place = (path, os.path.getsize(path), self.element)
+        return _restore_on_disk, (*place, self.rows, self.columns, self.file.external)
 
 
 def _restore_on_disk(path, size, element, rows, columns, external="refuse"):

@@ -162,7 +162,8 @@ class _FrozenRaw:
         """There is nothing to close: the file closes when nothing refers to it."""
 
     def __repr__(self) -> str:
-        return f"raw {self.n_obs} x {self.n_vars}\n    X: {self._X!r}\n    var: {printable(', '.join(map(str, self._var.columns)))}"
+        columns = printable(", ".join(map(str, self._var.columns)))
+        return f"raw {self.n_obs} x {self.n_vars}\n    X: {self._X!r}\n    var: {columns}"
 
 
 def dense(values) -> np.ndarray:

@@ -1,5 +1,5 @@
-"""Makes the files of tests/golden/fuzz that were made by hand: each once ended, hung or filled a process, or was read wrong.
-The others there were found by the fuzzer. Run from the root of the repository."""
+"""Makes the files of tests/golden/fuzz that were made by hand: each once ended, hung or filled a process, or was read
+wrong. The others there were found by the fuzzer. Run from the root of the repository."""
 
 import re
 import struct

@@ -8,7 +8,9 @@ use std::mem::MaybeUninit;
 /// One filter, as applied on writing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
-    Shuffle { size: usize },
+    Shuffle {
+        size: usize,
+    },
     Deflate,
     Lzf,
     Lz4,
