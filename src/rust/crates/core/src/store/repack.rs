@@ -78,6 +78,16 @@ fn indirect(dtype: &Datatype) -> hdf5::Result<(bool, bool)> {
     Ok((text || compound || has(H5T_class_t::H5T_VLEN)?, has(H5T_class_t::H5T_REFERENCE)?))
 }
 
+/// Whether no chunk of a dataset went through all of its filters.
+fn never_applied(node: &Node) -> Result<bool> {
+    let dataset = node.dataset()?;
+    let Some(chunk) = dataset.chunk() else { return Ok(false) };
+    let wide = |extents: Vec<usize>| extents.into_iter().map(|n| n as u64).collect::<Vec<_>>();
+    let stored = chunks::of(dataset, &wide(dataset.shape()), &wide(chunk))
+        .map_err(|found| node.format(chunks::EXPECTED, found))?;
+    Ok(stored.iter().all(|c| c.mask != 0))
+}
+
 impl GroupWriter<'_> {
     /// Writes the values of a dataset as `key`, with its attributes; with its chunks as they are stored, where they are in
     /// its file.
@@ -97,7 +107,9 @@ impl GroupWriter<'_> {
         if references {
             return Err(node.unsupported("copying references to other elements", ""));
         }
-        let to = if elsewhere {
+        // Texts are compressed anew: not by filters that were never applied to them.
+        let unused = pointers && !elsewhere && never_applied(node)?;
+        let to = if elsewhere || unused {
             let shape = from.shape();
             self.check_claim(node, &dtype, &shape)?;
             self.dataset_of(key, &dtype, &shape, &super::Layout::default())?.hdf5().clone()
