@@ -10,6 +10,7 @@ pub mod element;
 pub mod error;
 pub mod graph;
 pub mod matrix;
+mod memory;
 mod natural;
 pub mod ops;
 pub mod patch;

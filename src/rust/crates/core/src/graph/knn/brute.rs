@@ -14,7 +14,7 @@ const QUERIES: usize = 16;
 pub(super) fn search(points: ArrayView2<'_, f32>, metric: Pairwise, k: usize, ctx: &Context) -> Result<KnnResult> {
     let (n, d) = points.dim();
     let rows = prepared(points, metric)?;
-    let mut knn = Knn::empty(n, k);
+    let mut knn = Knn::empty(n, k)?;
     ctx.monitor.begin(n as u64);
     knn.indices
         .par_chunks_mut(k * QUERIES)
@@ -65,6 +65,11 @@ fn prepared(points: ArrayView2<'_, f32>, metric: Pairwise) -> Result<Vec<f64>> {
         });
     }
     let mut rows: Vec<f64> = points.iter().map(|&v| f64::from(v)).collect();
+    if matches!(metric, Pairwise::StandardizedEuclidean | Pairwise::Mahalanobis) {
+        // Differences stay; a constant column is exactly 0, whatever its mean rounds to.
+        let first = rows.get(..d).unwrap_or_default().to_vec();
+        rows.par_chunks_mut(d).for_each(|row| row.iter_mut().zip(&first).for_each(|(v, f)| *v -= f));
+    }
     match metric {
         Pairwise::StandardizedEuclidean => {
             let covariance = covariance(&rows, d);
