@@ -30,6 +30,7 @@ impl<'w> GroupWriter<'w> {
     /// # Errors
     /// [`Error::Io`].
     pub(crate) fn remove(&self, key: &str) -> Result<()> {
+        self.writer.forget_copied(&self.join(key));
         let name = c_name(key)?;
         let remove = || h5call!(H5Ldelete(self.group.id(), name.as_ptr(), H5P_DEFAULT)).map(|_| ());
         remove().map_err(|e| self.writer.fault(&e))

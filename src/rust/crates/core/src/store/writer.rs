@@ -78,6 +78,13 @@ impl Writer {
         }
     }
 
+    /// What was copied is gone again.
+    pub(super) fn forget_copied(&self, path: &str) {
+        let path = plain_path(path);
+        let mut copied = self.copied.lock().unwrap_or_else(PoisonError::into_inner);
+        copied.retain(|c| *c != path && !c.strip_prefix(&path).is_some_and(|rest| rest.starts_with('/')));
+    }
+
     /// The elements copied so far.
     pub(super) fn copied(&self) -> Vec<String> {
         std::mem::take(&mut self.copied.lock().unwrap_or_else(PoisonError::into_inner))
