@@ -264,6 +264,10 @@ def test_texts_longer_than_the_file(example, tmp_path, place, chunked):
     code = "try: o = oom.read('a.h5ad'); o.obs_names; o.uns['text']\nexcept Exception as e: print('a.h5ad' in str(e))"
     status, said, peak = alone(code, tmp_path, gigabytes=8)
     assert (status, said) == (0, "True") and peak < 500, (said, peak)
+    # Copied unread as well.
+    code = "try: oom.read('a.h5ad').write('b.h5ad')\nexcept Exception as e: print('a.h5ad' in str(e))"
+    status, said, peak = alone(code, tmp_path, gigabytes=8)
+    assert (status, said) == (0, "True") and peak < 500, (said, peak)
 
 
 @pytest.mark.parametrize("size", [2**64 - 16, 2**64 - 17, 2**63, 2**32, 5000])

@@ -2,7 +2,7 @@
 
 use super::group_writer::utf8_link;
 use super::links::{self, Link};
-use super::{fault, repack, GroupWriter, Node, Store};
+use super::{fault, lengths, repack, GroupWriter, Node, Store};
 use crate::error::{Error, Result};
 use hdf5::plist::ObjectCopy;
 use hdf5::{h5call, LocationType};
@@ -84,6 +84,7 @@ fn is_plain(node: &Node) -> Result<bool> {
     let mut open = vec![node.clone()];
     while let Some(node) = open.pop() {
         if !node.is_group() {
+            lengths::check_all(&node, node.dataset()?)?;
             if repack::is_needed(node.dataset()?).map_err(|e| node.damaged(&e))? {
                 return Ok(false);
             }

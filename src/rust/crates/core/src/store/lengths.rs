@@ -5,6 +5,7 @@ use super::filter::pipeline::{self, Plan};
 use super::update::read_exact;
 use super::{chunks, storage, Node};
 use crate::error::{Error, Result};
+use hdf5::types::TypeDescriptor;
 use hdf5::Dataset;
 use hdf5_sys::h5d::H5D_layout_t::{H5D_CHUNKED, H5D_CONTIGUOUS};
 
@@ -13,18 +14,37 @@ const PIECE: u64 = 1 << 20;
 /// Bytes of a chunk that is decoded for it.
 const LARGEST: u64 = 64 << 20;
 
-/// Checks that the texts of a dataset fit its file, all of them together: none is there twice.
+/// Checks all the texts of a dataset before the library copies it.
+///
+/// # Errors
+/// As [`check`].
+pub(super) fn check_all(node: &Node, dataset: &Dataset) -> Result<()> {
+    match dataset.dtype().and_then(|t| t.to_descriptor()) {
+        Ok(TypeDescriptor::VarLenAscii | TypeDescriptor::VarLenUnicode) => check(node, dataset, None),
+        Ok(TypeDescriptor::Compound(record)) => {
+            let is_text = |t: &TypeDescriptor| matches!(t, TypeDescriptor::VarLenAscii | TypeDescriptor::VarLenUnicode);
+            record.fields.iter().filter(|f| is_text(&f.ty)).try_for_each(|f| check(node, dataset, Some(&f.name)))
+        }
+        // Of other types nothing is known here.
+        _ => Ok(()),
+    }
+}
+
+/// Checks that the texts of a dataset, or of a field of its records, fit its file, all of them together: none is there
+/// twice. Records that hold more than numbers and texts are not looked through.
 ///
 /// # Errors
 /// [`Error::Format`] with the text that does not; [`Error::Io`] when the file cannot be read.
-pub(super) fn check(node: &Node, dataset: &Dataset) -> Result<()> {
+pub(super) fn check(node: &Node, dataset: &Dataset, field: Option<&str>) -> Result<()> {
     let plist = dataset.create_plist().map_err(|e| node.damaged(&e))?;
     if storage::is_elsewhere(plist.id()) || dataset.size() == 0 {
         return Ok(());
     }
     let io = |e: std::io::Error| Error::io(node.store().path(), "read", &e);
     let file = node.store().raw().map_err(io)?;
-    let mut sum = Sum { node, most: node.store().bytes(), bytes: 0, texts: 0 };
+    let addresses = node.store().hdf5().create_plist().map_or(8, |p| p.sizes().sizeof_addr);
+    let Some((offset, width)) = place(dataset, field, 8 + addresses) else { return Ok(()) };
+    let mut sum = Sum { node, offset, most: node.store().bytes(), bytes: 0, texts: 0 };
     match (storage::layout(plist.id()), plist.chunk()) {
         (Some(H5D_CONTIGUOUS), _) => {
             let (stored, n) = (dataset.storage_size(), dataset.size() as u64);
@@ -47,8 +67,6 @@ pub(super) fn check(node: &Node, dataset: &Dataset) -> Result<()> {
             let Plan::Direct(pipeline) = Plan::of(&pipeline::filters(plist.id())) else { return Ok(()) };
             let extents: Vec<u64> = chunk.iter().map(|&n| n as u64).collect();
             let shape: Vec<u64> = dataset.shape().iter().map(|&n| n as u64).collect();
-            let addresses = node.store().hdf5().create_plist().map_or(8, |p| p.sizes().sizeof_addr);
-            let width = 8 + addresses;
             let whole = extents.iter().fold(width as u64, |n, &e| n.saturating_mul(e));
             let stored = chunks::of(dataset, &shape, &extents).map_err(|found| node.format(chunks::EXPECTED, found))?;
             if whole > LARGEST {
@@ -72,8 +90,33 @@ pub(super) fn check(node: &Node, dataset: &Dataset) -> Result<()> {
     }
 }
 
+/// Where in a value as it is stored the text starts that `field` names, and the bytes of the value; a text has `text`
+/// bytes there, and a pointer's in the types that the library tells.
+fn place(dataset: &Dataset, field: Option<&str>, text: usize) -> Option<(usize, usize)> {
+    let Some(field) = field else { return Some((0, text)) };
+    let Ok(TypeDescriptor::Compound(record)) = dataset.dtype().and_then(|t| t.to_descriptor()) else { return None };
+    let mut fields: Vec<_> = record.fields.iter().collect();
+    fields.sort_by_key(|f| f.offset);
+    let (mut found, mut longer) = (None, 0);
+    for f in fields {
+        if f.name == field {
+            found = Some(f.offset + longer);
+        }
+        match f.ty {
+            TypeDescriptor::VarLenAscii | TypeDescriptor::VarLenUnicode => longer += text - size_of::<usize>(),
+            TypeDescriptor::Compound(_) | TypeDescriptor::FixedArray(..) | TypeDescriptor::VarLenArray(_) => {
+                return None
+            }
+            _ => {}
+        }
+    }
+    Some((found?, record.size + longer))
+}
+
 struct Sum<'a> {
     node: &'a Node,
+    /// Of the text in a value.
+    offset: usize,
     most: u64,
     bytes: u64,
     texts: u64,
@@ -82,7 +125,8 @@ struct Sum<'a> {
 impl Sum<'_> {
     /// Adds the lengths of texts as they lie in the file: each a length of 4 bytes, then its place.
     fn add(&mut self, stored: &[u8], width: usize) -> Result<()> {
-        for text in stored.chunks_exact(width.max(4)) {
+        for value in stored.chunks_exact(width.max(4)) {
+            let text = value.get(self.offset..).unwrap_or_default();
             let length = text.first_chunk::<4>().map_or(0, |n| u32::from_le_bytes(*n));
             self.bytes += u64::from(length);
             if self.bytes > self.most {

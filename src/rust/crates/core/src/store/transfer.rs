@@ -315,7 +315,7 @@ impl<'a> Values<'a> {
             }
             Kind::Text { .. } => {
                 if let Source::Dataset(dataset) = self.source {
-                    lengths::check(self.node, dataset)?;
+                    lengths::check(self.node, dataset, self.field.as_deref())?;
                 }
                 let memory = self.kind.memory_type().map_err(|e| self.damaged(&e))?;
                 let total = self.count(rows.as_ref())?;
