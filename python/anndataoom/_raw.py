@@ -12,6 +12,7 @@ from ._elements import Elements, Frame
 from ._index import compose, positions
 from ._reference import is_reference, referred
 from ._scanpy import for_caller
+from ._text import printable
 
 
 class _FrozenRaw:
@@ -164,7 +165,8 @@ class _FrozenRaw:
         """There is nothing to close: the file closes when nothing refers to it."""
 
     def __repr__(self) -> str:
-        return f"raw {self.n_obs} x {self.n_vars}\n    X: {self._X!r}\n    var: {', '.join(self._var.columns)}"
+        columns = printable(", ".join(map(str, self._var.columns)))
+        return f"raw {self.n_obs} x {self.n_vars}\n    X: {self._X!r}\n    var: {columns}"
 
 
 def dense(values) -> np.ndarray:
