@@ -102,6 +102,8 @@ def reverse(x, slot):
     if isinstance(x, pd.DataFrame):
         return x.iloc[::-1]
     x = x[::-1]
+    if isinstance(x, pd.Categorical):
+        return x.remove_unused_categories()
     return x[:, ::-1] if place in ("square", "matrix") and slot != "raw/X" else x
 
 
