@@ -107,7 +107,7 @@ fn loess<'py>(py: Python<'py>, x: &Arr<'py>, y: &Arr<'py>, span: f64) -> PyResul
     buffer(py, run(py, |_| ops::loess(&x, &y, span))?)
 }
 
-/// What to merge, and notes for the user.
+/// The patch to merge, and notes for the user.
 #[pyfunction]
 #[pyo3(signature = (x, *, flavor, n_top_genes, min_mean, max_mean, min_disp, max_disp, n_bins, span, theta, clip,
                     log_base, batch, batch_names, check_values, computed_on))]
@@ -151,7 +151,7 @@ fn highly_variable_genes<'py>(
     Ok((patch(py, found.patch(computed_on))?, found.notes))
 }
 
-/// What to merge, and notes for the user.
+/// The patch to merge, and notes for the user.
 #[pyfunction]
 fn pca<'py>(
     py: Python<'py>,

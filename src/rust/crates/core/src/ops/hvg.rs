@@ -148,7 +148,7 @@ pub struct Hvg {
     pub highly_variable_nbatches: Option<Vec<i64>>,
     /// Whether it is selected in all of them; with batches only.
     pub highly_variable_intersection: Option<Vec<bool>>,
-    /// What the user should know: values that are not those the flavour is made for, batches that could not judge.
+    /// Notes for the user: values that are not those the flavour is made for, batches that could not judge.
     pub notes: Vec<String>,
 }
 

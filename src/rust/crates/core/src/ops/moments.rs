@@ -244,7 +244,7 @@ fn finite_or_zero(x: f64) -> f64 {
 /// Means and variances along `axis` with divisor `n - ddof` (scanpy uses `ddof = 1`). NaN and infinities propagate.
 ///
 /// # Errors
-/// Those of the pass.
+/// The errors of the pass.
 pub fn mean_var(x: &LazyMatrix, axis: Axis, ddof: usize, ctx: &Context) -> Result<MeanVar> {
     match axis {
         Axis::Obs => Ok(column_moments(x, ctx)?.finish(ddof)),

@@ -39,7 +39,7 @@ pub const MAX_EXACT: usize = 5000;
 /// Tasks the eigendecomposition is cut into, whatever the number of threads.
 const EIGEN_PARTS: usize = 4;
 
-/// What coordinates are to an error.
+/// The name of coordinates in errors.
 const SCORES: &str = "pca: coordinates of the cells";
 
 /// Parameters of [`pca`], by scanpy's names.
@@ -93,7 +93,7 @@ pub struct MaskVar<'a> {
 }
 
 impl Pca {
-    /// What the user should know: that there is nothing to explain, or that the components did not reach the precision aimed
+    /// Notes for the user: that there is nothing to explain, or that the components did not reach the precision aimed
     /// at.
     pub fn note(&self) -> Option<String> {
         if self.total == 0.0 {

@@ -45,7 +45,7 @@ impl Sums {
 /// (`None`, one value). NaN and infinities propagate.
 ///
 /// # Errors
-/// Those of the pass.
+/// The errors of the pass.
 pub fn sums(x: &LazyMatrix, axis: Option<Axis>, ctx: &Context) -> Result<Sums> {
     let along = axis.unwrap_or(Axis::Obs);
     let found = match x.dtype() {
@@ -69,7 +69,7 @@ pub fn sums(x: &LazyMatrix, axis: Option<Axis>, ctx: &Context) -> Result<Sums> {
 /// The sum of every row as f64, `n_obs` values; see [`sums`].
 ///
 /// # Errors
-/// Those of the pass.
+/// The errors of the pass.
 pub fn row_sums(x: &LazyMatrix, ctx: &Context) -> Result<Vec<f64>> {
     Ok(sums(x, Some(Axis::Var), ctx)?.into_doubles())
 }
@@ -77,7 +77,7 @@ pub fn row_sums(x: &LazyMatrix, ctx: &Context) -> Result<Vec<f64>> {
 /// The sum of every column as f64, `n_vars` values; see [`sums`].
 ///
 /// # Errors
-/// Those of the pass.
+/// The errors of the pass.
 pub fn col_sums(x: &LazyMatrix, ctx: &Context) -> Result<Vec<f64>> {
     Ok(sums(x, Some(Axis::Obs), ctx)?.into_doubles())
 }

@@ -116,7 +116,7 @@ fn is_plain(node: &Node) -> Result<bool> {
 /// Looks through a copy: what cannot be opened there was not copied.
 ///
 /// # Errors
-/// Those of opening it.
+/// The errors of opening it.
 pub(super) fn check_copy(store: &Arc<Store>, path: &str) -> Result<()> {
     let mut seen = Vec::new();
     let mut open = vec![store.node(path)?];

@@ -153,7 +153,7 @@ impl Family {
     /// The store of a file that a link leads to, opened once; `place` is what [`Family::allows`] gave.
     ///
     /// # Errors
-    /// Those of opening it.
+    /// The errors of opening it.
     pub(super) fn linked(self: &Arc<Self>, place: &Path) -> Result<Arc<Store>> {
         if let Some(store) = lock(&self.stores).get(place).and_then(Weak::upgrade) {
             return Ok(store);

@@ -9,7 +9,7 @@ use crate::ops::moments::{Column, MeanVar, Moments};
 use crate::ops::view::{each, scatter, with_view, Check, View};
 use crate::stream::{map_fold, Order};
 
-/// What the sums of all batches are to an error.
+/// The name of the sums of all batches in errors.
 pub(super) const SUMS: &str = "highly_variable_genes: sums of every gene in every batch";
 
 /// Batches that have cells, numbered without gaps.

@@ -13,7 +13,7 @@ use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
 
-/// What second moments are to an error.
+/// The name of second moments in errors.
 pub(super) const PRODUCTS: &str = "pca: products of all pairs of genes";
 /// Columns a thread owns at a time.
 const PANEL: usize = 128;
