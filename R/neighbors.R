@@ -32,16 +32,7 @@ neighbors <- function(
   adata, n_neighbors = 15, n_pcs = NULL, use_rep = NULL, method = "umap", metric = "euclidean", random_state = 0,
   key_added = NULL, search = "auto", recall = 0.99, batch_key = NULL, neighbors_within_batch = 3, trim = NULL
 ) {
-  check_adata(adata)
-  embedding <- embedding_of(adata, use_rep, n_pcs)
-  batches <- if (!is.null(batch_key)) groups_of(adata, batch_key, "batch_key")
-  patch <- rs_work(
-    "neighbours", rs_neighbors, embedding = embedding, n_neighbors = n_neighbors, n_pcs = n_pcs, use_rep = use_rep,
-    method = method, search = search, metric = metric, recall = recall, random_state = random_state,
-    key_added = key_added, batch_key = batch_key, batches = if (!is.null(batches)) as.integer(batches),
-    batch_names = if (!is.null(batches)) levels(batches), neighbors_within_batch = neighbors_within_batch, trim = trim
-  )
-  merge_patch(adata, patch)
+  verb("neighbors", adata, arguments())
 }
 
 # The first n_pcs columns of an element of obsm, without names; as float32 where it is kept so.

@@ -18,12 +18,7 @@
 normalize_total <- function(
   adata, target_sum = NULL, exclude_highly_expressed = FALSE, max_fraction = 0.05, key_added = NULL, layer = NULL
 ) {
-  x <- matrix_for(adata, layer)
-  reply <- rs_work(
-    "cell totals", rs_normalize_total, matrix = pointer_of(x), target_sum = target_sum,
-    exclude_highly_expressed = exclude_highly_expressed, max_fraction = max_fraction, key_added = key_added
-  )
-  merge_patch(with_matrix(adata, layer, with_chain(x, reply)), reply$patch)
+  verb("normalize_total", adata, arguments())
 }
 
 #' Logarithm of one plus the values
@@ -42,17 +37,13 @@ NULL
 
 #' @rdname log1p
 #' @export
-setMethod("log1p", "OOMMatrix", function(x) with_chain(x, rs_call(rs_matrix_log1p, matrix = pointer_of(x))))
+setMethod("log1p", "OOMMatrix", function(x) {
+  with_chain(x, run_verb("log1p", list(), list(matrix = pointer_of(x)))$matrix)
+})
 
 #' @rdname log1p
 #' @export
-setMethod("log1p", "AnnDataOOM", function(x) {
-  matrix <- matrix_for(x)
-  if ("log1p" %in% matrix_info(matrix)$ops) warn("log1p", "X is a logarithm already: log1p() is queued a second time")
-  x@X <- log1p(matrix)
-  x@uns["log1p"] <- list(list(base = NULL))
-  x
-})
+setMethod("log1p", "AnnDataOOM", function(x) verb("log1p", x, list()))
 
 #' Scale genes to mean 0 and variance 1
 #'
@@ -82,11 +73,7 @@ scale_other <- function(x, ...) base::scale(x, ...)
 #' @method scale AnnDataOOM
 scale.AnnDataOOM <- function(x, zero_center = TRUE, max_value = NULL, layer = NULL, ...) {
   if (...length()) abort("parameter", "scale(): unknown argument ", some_of(...names()))
-  matrix <- matrix_for(x, layer)
-  reply <- rs_work(
-    "gene moments", rs_scale, matrix = pointer_of(matrix), zero_center = zero_center, max_value = max_value
-  )
-  merge_patch(with_matrix(x, layer, with_chain(matrix, reply)), reply$patch)
+  verb("scale", x, list(zero_center = zero_center, max_value = max_value, layer = layer))
 }
 
 # What base::scale(), and DelayedArray's, which hides ours when it is attached later, do with an object of ours.

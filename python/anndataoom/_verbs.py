@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 import pandas as pd
 
@@ -49,12 +47,6 @@ def groups_of(adata, name, what) -> tuple[np.ndarray, list[str]]:
     if (values.codes < 0).any():
         raise ValueError(f"{what}: obs[{name!r}] has missing values")
     return np.ascontiguousarray(values.codes, dtype=np.int32), [str(c) for c in values.categories]
-
-
-def tell(notes):
-    """Warns with each note, at the place that called the verb."""
-    for note in notes:
-        warnings.warn(note, stacklevel=3)
 
 
 def merge(adata, patch: dict) -> None:

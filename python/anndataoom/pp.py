@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
-import pandas as pd
 
-from . import _core
-from ._arrays import array_of, wrap
+from ._call import outcome, verb
 from ._filter import filter_cells, filter_genes
-from ._verbs import groups_of, mask_of, merge, representation, target_of, tell
+from ._verbs import target_of
 
 __all__ = [
     "calculate_qc_metrics",
@@ -63,26 +59,15 @@ def calculate_qc_metrics(
     IndexError
         A number of percent_top is larger than the number of genes.
     """
-    adata = target_of(adata, False)
     if (expr_type, var_type) != ("counts", "genes"):
         raise NotImplementedError("expr_type and var_type: only 'counts' and 'genes' are supported")
-    qc_vars = [qc_vars] if isinstance(qc_vars, str) else list(qc_vars)
-    x = adata.raw.X if use_raw else adata._matrix(layer)
-    percent_top = sorted({int(p) for p in percent_top}) if percent_top else []
-    if percent_top and not (percent_top[0] > 0 and percent_top[-1] <= x.shape[1]):
-        n = x.shape[1]
-        raise IndexError(f"percent_top: expected numbers from 1 to {n}, the number of genes, found {percent_top}")
-    masks = [(name, mask_of(adata, name, "qc_vars")) for name in qc_vars]
-    patch = _core.qc_metrics(x._m, masks, percent_top, log1p)
-    if inplace:
-        merge(adata, patch)
-        return None
-    from ._convert import from_core
-
-    return tuple(
-        pd.DataFrame({k: from_core(v) for k, v in patch[axis]}, index=getattr(adata, f"{axis}_names"))
-        for axis in ("obs", "var")
+    found = outcome(
+        "calculate_qc_metrics", adata, qc_vars=qc_vars, percent_top=percent_top, layer=layer, use_raw=use_raw,
+        inplace=inplace, log1p=log1p,
     )
+    if inplace:
+        return found.merge(adata)
+    return tuple(found.frame(axis, getattr(adata, f"{axis}_names")) for axis in ("obs", "var"))
 
 
 def normalize_total(
@@ -115,17 +100,11 @@ def normalize_total(
     ValueError
         A value is negative, NaN or infinite (the message says where), or a parameter is out of its domain.
     """
-    adata = target_of(adata, copy)
-    x = adata._matrix(layer)
-    target = None if target_sum is None else float(target_sum)
-    matrix, counts, target, _ = _core.normalize_total(x._m, target, bool(exclude_highly_expressed), float(max_fraction))
-    factor = array_of(counts) / target
-    if not inplace:
-        return {"X": wrap(matrix, x._file), "norm_factor": factor}
-    adata._set_matrix(layer, wrap(matrix, x._file))
-    if key_added is not None:
-        adata.obs[key_added] = factor
-    return adata if copy else None
+    args = dict(locals())
+    if inplace:
+        return verb("normalize_total", **args)
+    found = outcome("normalize_total", **args)
+    return {"X": found.matrix, "norm_factor": found.values["norm_factor"]}
 
 
 def log1p(adata, *, base=None, copy=False, layer=None, obsm=None):
@@ -144,42 +123,9 @@ def log1p(adata, *, base=None, copy=False, layer=None, obsm=None):
     layer
         Layer instead of X.
     """
-    adata = target_of(adata, copy)
     if obsm is not None:
         raise NotImplementedError("obsm: only X and layers are supported")
-    x = adata._matrix(layer)
-    if "log1p" in x._m.ops:
-        warnings.warn("adata.X seems to be already log-transformed.", stacklevel=2)
-    adata._set_matrix(layer, wrap(x._m.log1p(None if base is None else float(base)), x._file))
-    adata.uns["log1p"] = {"base": base}
-    return adata if copy else None
-
-
-def _batch(adata, batch_key):
-    return None if batch_key is None else groups_of(adata, batch_key, "batch_key")[0]
-
-
-def _log_base(adata):
-    noted = adata.uns.get("log1p")
-    base = noted.get("base") if isinstance(noted, dict) else None
-    return None if base is None else float(base)
-
-
-def _hvg(
-    matrix, *, flavor="seurat", n_top_genes=None, min_mean=0.0125, max_mean=3.0, min_disp=0.5, max_disp=np.inf,
-    n_bins=20, span=0.3, theta=100.0, clip=None, log_base=None, batch=None, computed_on="adata.X",
-):
-    """Columns for var, from the core, with scanpy's defaults."""
-    return _core.highly_variable_genes(
-        matrix, flavor=flavor, n_top_genes=None if n_top_genes is None else int(n_top_genes), min_mean=float(min_mean),
-        max_mean=float(max_mean), min_disp=float(min_disp), max_disp=float(max_disp), n_bins=int(n_bins),
-        span=float(span), theta=float(theta), clip=None if clip is None else float(clip), log_base=log_base,
-        batch=batch, computed_on=computed_on,
-    )
-
-
-def _hvg_patch(adata, x, *, batch_key=None, **options):
-    return _hvg(x._m, log_base=_log_base(adata), batch=_batch(adata, batch_key), **options)
+    return verb("log1p", **locals())
 
 
 def highly_variable_genes(
@@ -219,20 +165,8 @@ def highly_variable_genes(
     -------
     None, or with `inplace=False` the frame of columns for var.
     """
-    adata = target_of(adata, False)
-    patch = _hvg_patch(
-        adata, adata._matrix(layer), flavor=flavor, n_top_genes=n_top_genes, min_mean=min_mean, max_mean=max_mean,
-        min_disp=min_disp, max_disp=max_disp, n_bins=n_bins, span=span, theta=theta, clip=clip, batch_key=batch_key,
-        computed_on="adata.X" if layer is None else layer,
-    )
-    if not inplace:
-        from ._convert import from_core
-
-        return pd.DataFrame({k: from_core(v) for k, v in patch["var"]}, index=adata.var_names)
-    merge(adata, patch)
-    if subset:
-        adata._inplace_subset_var(adata.var["highly_variable"].to_numpy())
-    return None
+    found = outcome("highly_variable_genes", **locals())
+    return found.merge(adata) if inplace else found.frame("var", adata.var_names)
 
 
 def scale(adata, *, zero_center=True, max_value=None, copy=False, layer=None, obsm=None, mask_obs=None):
@@ -253,14 +187,9 @@ def scale(adata, *, zero_center=True, max_value=None, copy=False, layer=None, ob
     layer
         Layer instead of X.
     """
-    adata = target_of(adata, copy)
     if obsm is not None or mask_obs is not None:
         raise NotImplementedError("obsm and mask_obs are not supported")
-    x = adata._matrix(layer)
-    matrix, mean, std = _core.scale(x._m, bool(zero_center), None if max_value is None else float(max_value))
-    adata._set_matrix(layer, wrap(matrix, x._file))
-    adata.var["mean"], adata.var["std"] = array_of(mean), array_of(std)
-    return adata if copy else None
+    return verb("scale", **locals())
 
 
 _DEFAULT = object()
@@ -304,30 +233,15 @@ def pca(
     ValueError
         More components than the matrix has, an empty mask, values that are not finite.
     """
-    adata = target_of(adata, copy)
     if use_highly_variable is not None:
         mask_var = "highly_variable" if use_highly_variable else None
     elif mask_var is _DEFAULT:
-        mask_var = "highly_variable" if "highly_variable" in adata.var else None
-    name = mask_var if isinstance(mask_var, str) else None
-    if name is not None:
-        mask = mask_of(adata, name, "mask_var")
-    elif mask_var is None:
-        mask = None
-    else:
-        mask = np.ascontiguousarray(mask_var)
-        if mask.dtype != bool or mask.shape != (adata.n_vars,):
-            raise ValueError(f"mask_var: expected True or False for each of {adata.n_vars} genes")
-    if mask is not None and not mask.any():
-        raise ValueError("mask_var: expected at least one gene, found none")
-    n_comps = None if n_comps is None else int(n_comps)
-    patch, notes = _core.pca(adata._matrix(layer)._m, n_comps, bool(zero_center), mask, name, key_added)
-    merge(adata, patch)
-    tell(notes)
+        mask_var = "highly_variable" if "highly_variable" in target_of(adata, False).var else None
+    found = verb("pca", **locals())
     if np.dtype(dtype) != np.float32:
-        key = "X_pca" if key_added is None else key_added
-        adata.obsm[key] = adata.obsm[key].astype(dtype)
-    return adata if copy else None
+        obsm, key = (adata if found is None else found).obsm, "X_pca" if key_added is None else key_added
+        obsm[key] = obsm[key].astype(dtype)
+    return found
 
 
 def neighbors(
@@ -354,18 +268,9 @@ def neighbors(
     trim
         With `batch_key`, how many of the strongest links of a cell stay: ten times its neighbours by default, 0 is all.
     """
-    adata = target_of(adata, copy)
     if not knn or transformer is not None or metric_kwds:
         raise NotImplementedError("only knn=True is supported, without transformer and metric_kwds")
-    batches, names = (None, []) if batch_key is None else groups_of(adata, batch_key, "batch_key")
-    patch = _core.neighbors(
-        representation(adata, use_rep, n_pcs), n_neighbors=int(n_neighbors), method=method, search=search,
-        metric=metric, recall=float(recall), seed=int(random_state), key_added=key_added, use_rep=use_rep, n_pcs=n_pcs,
-        batch_key=batch_key, batches=batches, batch_names=names, neighbors_within_batch=int(neighbors_within_batch),
-        trim=trim,
-    )
-    merge(adata, patch)
-    return adata if copy else None
+    return verb("neighbors", **locals())
 
 
 def normalize_pearson_residuals(
@@ -390,22 +295,11 @@ def normalize_pearson_residuals(
     copy
         Whether a changed copy is returned.
     """
-    from ._arrays import PearsonResidualBackedArray
-
-    adata = target_of(adata, copy)
-    x = adata._matrix(layer)
-    cells, genes = array_of(x._m.row_sums()), array_of(x._m.col_sums())
-    residuals = PearsonResidualBackedArray(x, cells, genes, theta=theta, clip=clip)
-    settings = {
-        "theta": theta,
-        "clip": float(np.sqrt(adata.n_obs)) if clip is None else clip,
-        "computed_on": layer or "adata.X",
-    }
-    if not inplace:
-        return {"X": residuals, **settings}
-    adata._set_matrix(layer, residuals)
-    adata.uns["pearson_residuals_normalization"] = settings
-    return adata if copy else None
+    args = dict(locals())
+    if inplace:
+        return verb("normalize_pearson_residuals", **args)
+    found = outcome("normalize_pearson_residuals", **args)
+    return {"X": found.matrix, **found.values}
 
 
 def regress_out(adata, keys, *, layer=None, n_jobs=None, copy=False):
@@ -438,13 +332,4 @@ def regress_out(adata, keys, *, layer=None, n_jobs=None, copy=False):
     ValueError
         A key is neither numeric nor categorical, has missing values, or is categorical beside others.
     """
-    from ._arrays import RegressedBackedArray
-
-    adata = target_of(adata, copy)
-    keys = [keys] if isinstance(keys, str) else list(keys)
-    for key in keys:
-        if key not in adata._obs.columns:
-            there = ", ".join(adata._obs.columns) or "none"
-            raise KeyError(f"keys: obs has no column {key!r}; there are {there}")
-    adata._set_matrix(layer, RegressedBackedArray(adata._matrix(layer), adata.obs[keys]))
-    return adata if copy else None
+    return verb("regress_out", **locals())

@@ -1,17 +1,20 @@
 //! Errors of the core as ordinary Python exceptions.
 
+use anndataoom_core::given::Syntax;
 use anndataoom_core::Error;
 use pyo3::exceptions::*;
 use pyo3::prelude::*;
 
 /// The exception a user expects for `error`; the message names file and element.
 pub(crate) fn to_py_err(error: Error) -> PyErr {
-    let text = error.to_string();
+    let text = error.in_syntax(&Syntax::PYTHON);
     match &error {
         Error::Io { path, .. } if !path.exists() && !text.contains("rename") => PyFileNotFoundError::new_err(text),
         Error::Io { message, .. } if message.contains("ermission denied") => PyPermissionError::new_err(text),
         Error::Io { .. } | Error::File { .. } => PyOSError::new_err(text),
         Error::Missing { .. } | Error::Name { .. } => PyKeyError::new_err(text),
+        // As scanpy has it.
+        Error::Argument { parameter: "percent_top", .. } => PyIndexError::new_err(text),
         Error::Index { .. } => PyIndexError::new_err(text),
         Error::Memory { .. } => PyMemoryError::new_err(text),
         Error::Unsupported { .. } => PyNotImplementedError::new_err(text),

@@ -84,18 +84,6 @@ fn rs_matrix_select(args: Robj) -> Robj {
     })
 }
 
-/// `matrix`, `base` (optional): ln(1 + x) recorded.
-#[extendr]
-fn rs_matrix_log1p(args: Robj) -> Robj {
-    reply(args, |a, _| {
-        let base = a.opt_f64("base")?;
-        if base.is_some_and(|b| b <= 0.0 || b == 1.0) {
-            return Err(Error::parameter("base", "a positive number other than 1", base.unwrap_or_default()));
-        }
-        handle(a.matrix("matrix")?.with(Op::Log1p { base })?)
-    })
-}
-
 /// `matrix`: what `show()` says about it.
 #[extendr]
 fn rs_matrix_info(args: Robj) -> Robj {
@@ -200,7 +188,6 @@ extendr_module! {
     fn rs_matrix_open;
     fn rs_matrix_stack;
     fn rs_matrix_select;
-    fn rs_matrix_log1p;
     fn rs_matrix_info;
     fn rs_matrix_collect;
     fn rs_explain;

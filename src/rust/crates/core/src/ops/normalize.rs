@@ -4,7 +4,7 @@ use super::moments::{mean_var, Axis};
 use super::view::{each, float_column, scatter, with_view, Check};
 use crate::chain::{LazyMatrix, Op};
 use crate::context::Context;
-use crate::element::Value;
+use crate::element::{DType, Value};
 use crate::error::{Error, Result};
 use crate::matrix::Positions;
 use crate::patch::Patch;
@@ -36,6 +36,7 @@ pub struct Normalized {
     pub target_sum: f64,
     /// Genes left out of the totals; `None` when none were looked for.
     pub highly_expressed: Option<Vec<bool>>,
+    dtype: DType,
 }
 
 impl Normalized {
@@ -44,9 +45,14 @@ impl Normalized {
         self.counts_per_cell.iter().map(|c| c / self.target_sum).collect()
     }
 
-    /// `norm_factor` as an obs column named `key_added`, float32 as scanpy has it for float32 counts; empty without a name.
+    /// `norm_factor` in the float dtype of the matrix, as scanpy has it.
+    pub fn norm_factor_column(&self) -> Value {
+        float_column(&self.norm_factor(), self.dtype == DType::F32)
+    }
+
+    /// `norm_factor` as an obs column named `key_added`; empty without a name.
     pub fn patch(&self, key_added: Option<&str>) -> Patch {
-        let column = |k: &str| (k.to_owned(), float_column(&self.norm_factor(), true));
+        let column = |k: &str| (k.to_owned(), self.norm_factor_column());
         Patch { obs: key_added.map(column).into_iter().collect(), ..Patch::default() }
     }
 }
@@ -79,7 +85,7 @@ pub fn normalize_total(x: &LazyMatrix, options: &NormalizeOptions, ctx: &Context
     let divisors = counts.iter().map(|&c| if c > 0.0 { c / target_sum } else { 1.0 }).collect();
     let out = x.with(Op::Normalize { divisors, target_sum })?;
     let highly_expressed = options.exclude_highly_expressed.then_some(high);
-    Ok((out, Normalized { counts_per_cell: counts, target_sum, highly_expressed }))
+    Ok((out, Normalized { counts_per_cell: counts, target_sum, highly_expressed, dtype: x.dtype().float() }))
 }
 
 /// Row sums without the columns of `skip`, and which columns exceed `share` of any row's sum.
