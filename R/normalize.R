@@ -23,27 +23,36 @@ normalize_total <- function(
 
 #' Logarithm of one plus the values
 #'
-#' Recorded, no pass: zeros stay zeros. As `scanpy.pp.log1p`, with the natural logarithm; `uns$log1p` says that it was
-#' taken.
+#' Recorded, no pass: zeros stay zeros. As `scanpy.pp.log1p`; `uns$log1p` says that it was taken, and its base. Other
+#' objects go to [base::log1p()].
 #'
 #' @param x An [AnnDataOOM-class] or an [OOMMatrix-class].
+#' @param base Base of the logarithm; `NULL` is the natural one.
+#' @param layer Name of the layer to take it of instead of `X`.
+#' @param ... Not used.
 #' @return `x` with the operation queued.
-#' @name log1p
-#' @aliases log1p,AnnDataOOM-method
+#' @export
 #' @examples
 #' adata <- read_h5ad(example_h5ad()) |> normalize_total() |> log1p()
 #' adata$uns$log1p
-NULL
+log1p <- function(x, ...) UseMethod("log1p") # base's takes no second argument
+
+# Registered in .onLoad(), as those of scale().
+log1p_other <- function(x, ...) base::log1p(x)
 
 #' @rdname log1p
-#' @export
-setMethod("log1p", "OOMMatrix", function(x) {
-  with_chain(x, run_verb("log1p", list(), list(matrix = pointer_of(x)))$matrix)
-})
+#' @method log1p AnnDataOOM
+log1p.AnnDataOOM <- function(x, base = NULL, layer = NULL, ...) {
+  if (...length()) abort("parameter", "log1p(): unknown argument ", some_of(...names()))
+  verb("log1p", x, list(base = base, layer = layer))
+}
 
 #' @rdname log1p
-#' @export
-setMethod("log1p", "AnnDataOOM", function(x) verb("log1p", x, list()))
+#' @method log1p OOMMatrix
+log1p.OOMMatrix <- function(x, base = NULL, ...) {
+  if (...length()) abort("parameter", "log1p(): unknown argument ", some_of(...names()))
+  with_chain(x, run_verb("log1p", list(base = base), list(matrix = pointer_of(x)))$matrix)
+}
 
 #' Scale genes to mean 0 and variance 1
 #'
