@@ -66,6 +66,7 @@ AnnDataOOM <- function(
       return(structure(list(), names = character(), row.names = names, class = "data.frame"))
     }
     if (!is.data.frame(given)) abort("shape", what, ": expected a data.frame, found ", describe(given))
+    given <- check_columns(given, list(), what)
     if (.row_names_info(given) < 0) {
       row.names(given) <- if (is.null(names)) as.character(seq_len(nrow(given)) - 1L) else unique_names(names, what)
     }
@@ -102,6 +103,9 @@ setMethod("dimnames", "AnnDataOOM", function(x) list(row.names(x@obs), row.names
 #' @aliases dimnames<-,AnnDataOOM-method dimnames<-,AnnDataOOM,ANY-method
 #' @export
 setMethod("dimnames<-", "AnnDataOOM", function(x, value) {
+  if (!is.list(value) || length(value) != 2) {
+    abort("shape", "dimnames: expected a list of the names of cells and those of genes, found ", describe(value))
+  }
   x <- set_part(x, "obs_names", value[[1]])
   set_part(x, "var_names", value[[2]])
 })

@@ -2,7 +2,7 @@
 #'
 #' What `adata$X` and `adata$layers$counts` are: a matrix in a file, cells x genes, with the selections and transforms
 #' queued on it. Nothing is read until values are asked for. `x[i, j]` selects without reading and takes every form of
-#' index that a matrix takes; `as(x, "dgCMatrix")`, `as(x, "matrix")`, `as.matrix(x)` read the values, up to
+#' index that a matrix takes; where `i` and `j` are one position or name each, it is that value, as of any matrix; `as(x, "dgCMatrix")`, `as(x, "matrix")`, `as.matrix(x)` read the values, up to
 #' `options(anndataoom.max_bytes = )` bytes; `rowSums()`, `colSums()`, `rowMeans()`, `colMeans()` stream over the file.
 #'
 #' @slot file,element The file and the element in it that holds the stored values; `file` is `NULL` in memory.
@@ -12,10 +12,14 @@
 #' @slot cache Holds the handle of the core while it is open.
 #' @param x,object An `OOMMatrix`.
 #' @param i,j Rows and columns: positive or negative positions, names, or logical of the full length.
-#' @param ...,drop,na.rm,dims Not used.
+#' @param drop Whether `x[i, j]` with one position each is the value; `FALSE` for an `OOMMatrix` in any case.
+#' @param y A matrix, a vector or a matrix of Matrix.
+#' @param na.rm Whether `sum()`, `mean()`, `min()`, `max()` and `range()` leave out NaN; of no effect elsewhere.
+#' @param ...,dims Not used.
 #' @param n Number of rows.
 #' @param value Names.
-#' @return `x[i, j]` and `head()` an `OOMMatrix`; sums and means a named numeric vector.
+#' @return `x[i, j]` and `head()` an `OOMMatrix`, `x[1, 1]` a number; sums and means of rows and columns a named numeric
+#'   vector.
 #' @seealso [chunk_apply()] to loop over blocks of rows, [row_sums()] and [mean_var()].
 #' @name OOMMatrix-class
 #' @aliases OOMMatrix
@@ -25,6 +29,8 @@
 #' adata$X
 #' x <- adata$X[1:5, c(TRUE, rep(FALSE, ncol(adata) - 1))]
 #' as.matrix(x)
+#' adata$X[1, 2]
+#' range(adata$X)
 #' summary(rowSums(adata$X))
 setClass(
   "OOMMatrix",
@@ -43,7 +49,8 @@ setValidity("OOMMatrix", function(object) {
 
 # An OOMMatrix over what rs_matrix_*() gave.
 new_oom <- function(reply, file = NULL, element = "X", memory = NULL, dimnames = list(NULL, NULL)) {
-  cache <- new.env(parent = emptyenv())
+  # Reading a saved one loads this namespace: its enclosure is written as the namespace's name.
+  cache <- new.env(parent = topenv())
   cache$pointer <- reply$pointer
   cache$pid <- Sys.getpid()
   methods::new(

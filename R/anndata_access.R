@@ -1,5 +1,6 @@
 # One part of an object by name.
 get_part <- function(adata, name) {
+  check_name(name, "name of a part")
   rows <- row.names(adata@obs)
   columns <- row.names(adata@var)
   switch(name,
@@ -103,5 +104,5 @@ setMethod("names", "OOMRaw", function(x) c("X", "var", "varm", "var_names", "sha
 setMethod("show", "OOMRaw", function(object) {
   cat("raw:", paste(dim(object), collapse = " x "), "\n")
   if (is(object@X, "OOMMatrix")) show_queued(matrix_info(object@X)$queued)
-  if (length(object@var)) cat("  var:", paste(names(object@var), collapse = ", "), "\n")
+  list_names("var", names(object@var))
 })

@@ -1,5 +1,6 @@
 # Sets one part after checking that it fits.
 set_part <- function(adata, name, value) {
+  check_name(name, "name of a part")
   switch(name,
     X = {
       adata@X <- check_matrix(value, dim(adata), dimnames(adata), "X")
@@ -10,8 +11,8 @@ set_part <- function(adata, name, value) {
         function(v, k) check_matrix(v, dim(adata), dimnames(adata), paste0("layers$", k)), value, names(value)
       )
     },
-    obs = adata@obs <- check_frame(value, row.names(adata@obs), "obs"),
-    var = adata@var <- check_frame(value, row.names(adata@var), "var"),
+    obs = adata@obs <- check_frame(check_columns(value, adata@obs, "obs"), row.names(adata@obs), "obs"),
+    var = adata@var <- check_frame(check_columns(value, adata@var, "var"), row.names(adata@var), "var"),
     obs_names = row.names(adata@obs) <- check_names(value, n_obs(adata), "obs_names"),
     var_names = row.names(adata@var) <- check_names(value, n_vars(adata), "var_names"),
     obsm = ,
@@ -104,7 +105,41 @@ check_frame <- function(x, names, what) {
   x
 }
 
+# Columns that are not in `old` as what an h5ad file can hold: one that is a matrix of one column is a vector.
+check_columns <- function(x, old, what) {
+  if (!is.data.frame(x)) return(x)
+  for (name in names(x)) {
+    column <- .subset2(x, name)
+    if (identical(column, .subset2(old, name))) next
+    if (length(dim(column)) == 2) {
+      if (ncol(column) != 1) {
+        abort(
+          "shape", what, "$", name, ": expected one value for each row, found ", describe(column), "; matrices belong into ",
+          what, "m"
+        )
+      }
+      column <- as.vector(as.matrix(column))
+      x <- with_column(x, name, column)
+    }
+    if (!is_column(column)) refuse_class(column, paste0(what, "$", name))
+  }
+  x
+}
+
+# `x[[name]] <- column` for whatever was there, which base R's own may not know how to replace.
+with_column <- function(x, name, column) {
+  kept <- attributes(x)
+  x <- unclass(x)
+  x[[name]] <- column
+  attributes(x) <- kept
+  x
+}
+
 check_names <- function(x, n, what) {
+  if (is.factor(x)) x <- as.character(x)
+  if (!is.atomic(x) || is.object(x) || is.raw(x) || is.complex(x)) {
+    abort("name", what, ": expected ", n, " names, found ", describe(x))
+  }
   x <- as.character(x)
   if (length(x) != n) abort("shape", what, ": expected ", n, " names, found ", length(x))
   if (anyNA(x)) abort("name", what, ": name ", which(is.na(x))[1], " is NA")
@@ -133,6 +168,7 @@ check_aligned <- function(x, names, square, what) {
   }
   if (is.data.frame(x)) {
     if (.row_names_info(x) > 0) check_same_names(row.names(x), names, what, "row")
+    attr(x, "row.names") <- .set_row_names(n)
     return(x)
   }
   if (is_Matrix(x)) x <- plain_matrix(x, what)

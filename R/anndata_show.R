@@ -6,7 +6,7 @@ setMethod("show", "AnnDataOOM", function(object) {
   queued <- NULL
   info <- if (is(object@X, "OOMMatrix")) tryCatch(matrix_info(object@X), anndataoom_error = identity)
   if (inherits(info, "error")) {
-    cat("  X cannot be read:", conditionMessage(info), "\n")
+    show_wrapped(paste("X cannot be read:", conditionMessage(info)))
   } else if (!is.null(info)) {
     queued <- info$queued
     cat(
@@ -29,8 +29,21 @@ big <- function(n) format(n, big.mark = ",", trim = TRUE)
 
 list_names <- function(part, names) {
   if (length(names) == 0) return(invisible())
-  text <- paste(names, collapse = ", ")
-  cat(strwrap(text, width = 100, initial = paste0("  ", part, ": "), prefix = strrep(" ", nchar(part) + 4)), sep = "\n")
+  show_wrapped(paste0(part, ": ", paste(names, collapse = ", ")), nchar(part) + 4)
+}
+
+# Lines indented by 2, those that follow by `exdent`, within the width of the console. Names keep their spaces.
+show_wrapped <- function(text, exdent = 4) {
+  parts <- strsplit(text, " ", fixed = TRUE)[[1]]
+  line <- " "
+  for (part in parts) {
+    if (nchar(line, "width") > exdent && nchar(line, "width") + nchar(part, "width") + 1 > getOption("width")) {
+      cat(line, "\n", sep = "")
+      line <- strrep(" ", exdent - 1)
+    }
+    line <- paste(line, part)
+  }
+  cat(line, "\n", sep = "")
 }
 
 #' @rdname AnnDataOOM-class

@@ -1,7 +1,8 @@
 #' Cells and genes of an object
 #'
 #' Selects from every part at once: X, layers, obs, var, obsm, varm, obsp, varp and the cells of raw. Nothing is read
-#' from the file: selections of matrices are recorded.
+#' from the file: selections of matrices are recorded. Factors of obs and var keep the levels that are still used, and
+#' their colours in uns with them, as in anndata.
 #'
 #' @param x An [AnnDataOOM-class].
 #' @param i,j Cells and genes: positive or negative positions, names, or logical with one entry for each. Any order,
@@ -46,11 +47,53 @@ subset_anndata <- function(x, rows, columns) {
     x@varp <- pick(x@varp, columns, columns)
     x@origin$columns <- if (is.null(x@origin$columns)) columns else x@origin$columns[columns]
   }
+  drop_unused(x)
+}
+
+# Levels that no value has, and their colours, taken away from obs and var.
+drop_unused <- function(x) {
+  for (part in c("obs", "var")) {
+    for (name in names(slot(x, part))) {
+      column <- .subset2(slot(x, part), name)
+      if (!is.factor(column)) next
+      used <- levels_in_use(column)
+      colours <- paste0(name, "_colors")
+      if (colours %in% names(x@uns)) {
+        values <- tryCatch(resolve(x@uns[[colours]]), anndataoom_error = function(e) NULL)
+        if (length(values) != length(used)) {
+          if (!is.null(values)) x@uns[[colours]] <- NULL
+        } else if (!all(used)) {
+          x@uns[[colours]] <- values[used]
+        }
+      }
+      if (!all(used)) slot(x, part) <- with_column(slot(x, part), name, with_levels(column, used))
+    }
+  }
   x
+}
+
+levels_in_use <- function(x) tabulate(x, nlevels(x)) > 0
+
+# A factor with the levels that are `used`.
+with_levels <- function(x, used) {
+  kept <- attributes(x)
+  codes <- cumsum(used)[as.integer(x)]
+  kept$levels <- kept$levels[used]
+  attributes(codes) <- kept
+  codes
 }
 
 #' @rdname subset
 #' @param n Number of cells; negative for all but the last ones.
 #' @method head AnnDataOOM
 #' @export
-head.AnnDataOOM <- function(x, n = 6L, ...) x[seq_len(if (n < 0) max(nrow(x) + n, 0) else min(n, nrow(x))), ]
+head.AnnDataOOM <- function(x, n = 6L, ...) {
+  first <- first_of(n, n_obs(x)) # `[`, which is S4, would take the class off an error
+  x[seq_len(first), ]
+}
+
+# How many of `there` are the first `n`, or all but the last `-n`.
+first_of <- function(n, there) {
+  check_whole(n, "n")
+  if (n < 0) max(there + n, 0) else min(n, there)
+}

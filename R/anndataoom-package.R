@@ -20,7 +20,7 @@
 #'
 #' @useDynLib anndataoom, .registration = TRUE
 #' @importFrom methods as is new setClass setGeneric setMethod setOldClass setValidity show slot "slot<-" slotNames
-#' @importFrom methods validObject callNextMethod Math Ops
+#' @importFrom methods validObject callNextMethod Math Ops Summary
 #' @importFrom utils .DollarNames head tail
 #' @importFrom stats median setNames
 #' @keywords internal

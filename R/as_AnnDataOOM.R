@@ -14,16 +14,18 @@
 #' | `assays()` | layers (slots `counts`, `data`, `scale.data`) | `X` | `x_mapping = "counts"` | see above |
 #' | `assays()` | layers | `layers` | `layers_mapping` | all others |
 #' | `colData()` | `x[[]]` | `obs` | `obs_mapping` | all columns |
-#' | `rowData()` | meta features of the assay | `var` | `var_mapping` | all columns |
-#' | `reducedDims()` | reductions | `obsm` | `obsm_mapping = c(X_pca = "pca")` | all; Seurat's get `X_` in front |
-#' | loadings of `LinearEmbeddingMatrix` | `Loadings()` | `varm` | `varm_mapping = c(PCs = "pca")` | all; those of `pca` and `X_pca` as `PCs`; 0 for genes without |
-#' | | `Stdev()` of `pca` | `uns$pca$variance` | | where `uns` has no `pca` |
+#' | `rowData()` | meta features of the assay; `VariableFeatures()` as `highly_variable` | `var` | `var_mapping` | all columns; matrices in them go to `varm`, those in `colData()` to `obsm` |
+#' | `reducedDims()` | reductions | `obsm` | `obsm_mapping = c(X_pca = "pca")` | all; those of an AnnDataOOM get the names they had, else Seurat's `X_` in front and `PCA`, `UMAP`, `TSNE` become `X_pca`, `X_umap`, `X_tsne` |
+#' | attribute `rotation`, loadings of `LinearEmbeddingMatrix` | `Loadings()` | `varm` | `varm_mapping = c(PCs = "pca")` | all; those of `pca` and `X_pca` as `PCs`; 0 for genes without |
+#' | attribute `percentVar` of `PCA` | `Stdev()` of `pca` | `uns$pca` | | where `uns` has no `pca` |
 #' | `colPairs()` | graphs | `obsp` | `obsp_mapping` | all; the name of the assay in front is taken off |
 #' | `rowPairs()` | | `varp` | `varp_mapping` | all |
 #' | `metadata()` | `Misc()` | `uns` | `uns_mapping` | all that an h5ad file can hold |
 #' | `altExp("raw")` | assay `"raw"` | `raw` | `raw_mapping` | where it is there |
 #'
-#' A `scale.data` with fewer genes than the assay is left out with a warning: make it again with [scale()].
+#' Layers of a Seurat 5 object that hold some of the cells each (`counts.1`, `counts.2`, as `merge()` and `split()` make
+#' them) are joined, in the order of the cells, under the name before the first dot. Genes that a layer does not have are 0
+#' there. A `scale.data` with fewer genes than the assay is left out with a warning: make it again with [scale()].
 #'
 #' @param x A `SingleCellExperiment` or a `Seurat` object.
 #' @param x_mapping,layers_mapping,obs_mapping,var_mapping,obsm_mapping,varm_mapping,obsp_mapping,varp_mapping,uns_mapping,raw_mapping
@@ -60,8 +62,14 @@ as_AnnDataOOM.SingleCellExperiment <- function(
   ...
 ) {
   reductions <- as.list(SingleCellExperiment::reducedDims(x))
-  linear <- Filter(function(v) is(v, "LinearEmbeddingMatrix"), reductions)
-  loadings <- lapply(linear, function(v) as.matrix(SingleCellExperiment::featureLoadings(v)))
+  ours <- SingleCellExperiment::int_metadata(x)$anndataoom
+  loadings <- lapply(reductions, function(v) {
+    if (is(v, "LinearEmbeddingMatrix")) as.matrix(SingleCellExperiment::featureLoadings(v)) else attr(v, "rotation")
+  })
+  loadings <- loadings[lengths(loadings) > 0]
+  uns <- S4Vectors::metadata(x)
+  share <- attr(reductions[["PCA"]], "percentVar")
+  if (is.null(uns$pca) && length(share)) uns$pca <- list(variance_ratio = share / 100)
   raw_name <- if (isTRUE(raw_mapping)) "raw" else raw_mapping
   raw <- if (is.character(raw_name) && raw_name %in% SingleCellExperiment::altExpNames(x)) {
     raw <- SingleCellExperiment::altExp(x, raw_name)
@@ -69,25 +77,62 @@ as_AnnDataOOM.SingleCellExperiment <- function(
   }
   plain <- function(frame, names) plain_frame(frame, names)
   assemble_anndata(
-    matrices = as.list(SummarizedExperiment::assays(x)), x_guess = "X",
+    matrices = as.list(SummarizedExperiment::assays(x)), x_guess = ours$X %or% "X",
     obs = plain(SummarizedExperiment::colData(x), colnames(x)),
     var = plain(SummarizedExperiment::rowData(x), rownames(x)),
-    obsm = lapply(reductions, function(v) if (is(v, "LinearEmbeddingMatrix")) as.matrix(v) else v),
-    varm = setNames(loadings, sub("^(X_)?pca$", "PCs", names(loadings), ignore.case = TRUE)),
+    obsm = c(
+      Map(function(v, name) reduced_dim_values(v, name %in% ours$frames), reductions, names(reductions)),
+      matrix_columns(SummarizedExperiment::colData(x))
+    ),
+    varm = c(loadings, matrix_columns(SummarizedExperiment::rowData(x))),
     obsp = as.list(SingleCellExperiment::colPairs(x, asSparse = TRUE)),
     varp = as.list(SingleCellExperiment::rowPairs(x, asSparse = TRUE)),
-    uns = S4Vectors::metadata(x), raw = raw,
+    uns = uns, raw = raw,
     mappings = list(
       X = x_mapping, layers = layers_mapping, obs = obs_mapping, var = var_mapping, obsm = obsm_mapping,
       varm = varm_mapping, obsp = obsp_mapping, varp = varp_mapping, uns = uns_mapping
     ),
-    path = path
+    path = path, targets = list(
+      obsm = c(
+        obsm_names(names(reductions), ours$obsm, bioconductor_names), names(matrix_columns(SummarizedExperiment::colData(x)))
+      ),
+      varm = c(
+        sub("^(X_)?pca$", "PCs", names(loadings), ignore.case = TRUE), names(matrix_columns(SummarizedExperiment::rowData(x)))
+      )
+    )
   )
 }
 
+# Columns of a DataFrame that are matrices of numbers.
+matrix_columns <- function(frame) Filter(function(v) is.matrix(v) && is.numeric(v), as.list(frame))
+
+# Coordinates without what a reduction has besides; tables as tables.
+reduced_dim_values <- function(x, as_frame) {
+  if (is(x, "LinearEmbeddingMatrix")) x <- as.matrix(x)
+  if (is(x, "DataFrame") || as_frame) {
+    x <- as.data.frame(x, optional = TRUE)
+    row.names(x) <- NULL
+    return(x)
+  }
+  x
+}
+
+# Names in obsm of what another object has under `names`: those it had there when it came from here, else the usual ones.
+obsm_names <- function(names, known, usual) {
+  at <- match(names, usual)
+  out <- ifelse(is.na(at), names, names(usual)[at])
+  at <- match(names, names(known))
+  out[!is.na(at)] <- unlist(known)[at[!is.na(at)]]
+  clash <- duplicated(out)
+  out[clash] <- names[clash]
+  out
+}
+
 plain_frame <- function(frame, names) {
-  columns <- lapply(as.list(frame), function(v) if (is(v, "Rle")) as.vector(v) else v)
-  odd <- !vapply(columns, function(v) is.atomic(v) && is.null(dim(v)), TRUE)
+  columns <- as.list(frame)
+  columns <- columns[setdiff(names(columns), names(matrix_columns(frame)))]
+  columns <- lapply(columns, function(v) if (is(v, "Rle")) as.vector(v) else v)
+  odd <- !vapply(columns, function(v) is_column(v) && is.null(dim(v)), TRUE)
   if (any(odd)) warn("mapping", "columns that an h5ad file cannot hold are left out: ", some_of(names(columns)[odd]))
   n <- nrow(frame)
   names <- if (is.null(names)) as.character(seq_len(n) - 1L) else unique_names(names)
@@ -96,9 +141,12 @@ plain_frame <- function(frame, names) {
 
 `%or%` <- function(x, y) if (is.null(x)) y else x
 
-# An AnnDataOOM of parts; matrices are genes x cells.
-assemble_anndata <- function(matrices, x_guess, obs, var, obsm, varm, obsp, varp, uns, raw, mappings, path) {
+# An AnnDataOOM of parts; matrices are genes x cells. `targets` has the usual names of the elements of obsm and varm.
+assemble_anndata <- function(
+  matrices, x_guess, obs, var, obsm, varm, obsp, varp, uns, raw, mappings, path, targets = list()
+) {
   x_key <- mappings$X
+  if (is.null(x_key) && identical(x_guess, FALSE)) x_key <- FALSE # it had no X
   if (is.null(x_key)) {
     x_key <- c(intersect(c(x_guess, "counts"), names(matrices)), names(matrices))[1]
     if (length(matrices) == 0) x_key <- FALSE
@@ -107,7 +155,8 @@ assemble_anndata <- function(matrices, x_guess, obs, var, obsm, varm, obsp, varp
   layers <- mapping_of(mappings$layers, by_name(setdiff(names(matrices), if (is.character(x_key)) x_key)), "layers_mapping")
   take <- function(items, part, where = paste("element for", part)) {
     what <- paste0(part, "_mapping")
-    mapped(items, mapping_of(mappings[[part]], by_name(names(items)), what), what, where)
+    guess <- setNames(as.list(names(items)), if (is.null(targets[[part]])) names(items) else targets[[part]])
+    mapped(items, mapping_of(mappings[[part]], guess, what), what, where)
   }
   frame <- function(part, table) {
     structure(take(as.list(table), part, paste("column for", part)), row.names = row.names(table), class = "data.frame")

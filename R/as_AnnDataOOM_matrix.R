@@ -2,6 +2,7 @@
 
 # One of ours as it was; others in memory or, where they are large and there is a place for it, in files of cells.
 cells_by_genes <- function(x, name, scratch = NULL) {
+  if (is(x, "OOMMatrix")) return(drop_names(x)) # cells x genes already
   if (is(x, "OOMDelayedMatrix") && x@seed@transposed) return(drop_names(x@seed@matrix))
   if (is(x, "DelayedArray")) return(from_delayed(x, name, scratch))
   x <- Matrix::t(plain_matrix(x, name))

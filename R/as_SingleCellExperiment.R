@@ -11,18 +11,18 @@
 #'
 #' | from | to | argument | with `TRUE` |
 #' |---|---|---|---|
-#' | `X` | `assay()` | `x_mapping = "counts"` | assay `"X"` |
+#' | `X` | `assay()` | `x_mapping = "counts"` | by its values: `"counts"`, `"logcounts"` (logarithms), `"normcounts"` (normalised only) or `"scaled"`; `"X"` where a layer has that name |
 #' | `layers` | `assays()` | `assays_mapping = c(counts = "counts")` | all, by name |
 #' | `obs` | `colData()` | `colData_mapping = c(type = "cell_type")` | all columns |
 #' | `var` | `rowData()` | `rowData_mapping` | all columns |
-#' | `obsm` | `reducedDims()` | `reducedDims_mapping = c(PCA = "X_pca")` or `list(PCA = c(sampleFactors = "X_pca", featureLoadings = "PCs", metadata = "pca"))` | all numeric ones, by name; `X_pca` with the loadings in `varm$PCs` as a `LinearEmbeddingMatrix` |
-#' | `varm` | with `reducedDims()` | | only as loadings |
+#' | `obsm` | `reducedDims()` | `reducedDims_mapping = c(PCA = "X_pca")` or `list(PCA = c(sampleFactors = "X_pca", featureLoadings = "PCs", metadata = "pca"))` | all: `X_pca`, `X_umap`, `X_tsne` as `PCA`, `UMAP`, `TSNE`, the names scater knows, others by name; loadings in `varm$PCs` and shares of variance in `uns$pca` are the attributes `rotation` and `percentVar` of `PCA`, as `scater::runPCA()` gives them; a data.frame as it is or, when it is all numbers, as a matrix with its columns |
+#' | `varm` | with `reducedDims()`, or a column of `rowData()` | | loadings of `X_pca` with it, others as matrices in columns |
 #' | `obsp` | `colPairs()` | `colPairs_mapping` | all, by name |
 #' | `varp` | `rowPairs()` | `rowPairs_mapping` | all, by name |
 #' | `uns` | `metadata()` | `metadata_mapping` | all, by name |
-#' | `raw` | `altExp()` | `raw_mapping = "raw"` | altExp `"raw"` with assay `"X"` |
+#' | `raw` | `altExp()` | `raw_mapping = "raw"` | altExp `"raw"` with an assay named by its values, as `X` |
 #'
-#' [as_AnnDataOOM()] takes all of it back. Row names of `obs` and `var` are column and row names.
+#' [as_AnnDataOOM()] takes all of it back, under the names it had. Row names of `obs` and `var` are column and row names.
 #'
 #' @param adata An [AnnDataOOM-class].
 #' @param x_mapping Name of the assay for `X`.
@@ -34,9 +34,9 @@
 #' @export
 #' @examplesIf requireNamespace("SingleCellExperiment", quietly = TRUE)
 #' adata <- read_h5ad(example_h5ad()) |> normalize_total() |> log1p()
-#' sce <- as_SingleCellExperiment(adata, x_mapping = "logcounts")
+#' sce <- as_SingleCellExperiment(adata)
 #' sce
-#' SummarizedExperiment::assay(sce)
+#' SingleCellExperiment::logcounts(sce)
 as_SingleCellExperiment <- function(
   adata, x_mapping = NULL, assays_mapping = TRUE, colData_mapping = TRUE, rowData_mapping = TRUE,
   reducedDims_mapping = TRUE, colPairs_mapping = TRUE, rowPairs_mapping = TRUE, metadata_mapping = TRUE,
@@ -46,7 +46,8 @@ as_SingleCellExperiment <- function(
   need_package("SingleCellExperiment", "as_SingleCellExperiment()")
   cells <- row.names(adata@obs)
   genes <- row.names(adata@var)
-  assays <- matrix_mapping(adata, assays_mapping, x_mapping, "X", "assays_mapping")
+  x_name <- if (!is.null(adata@X)) free_name(assay_name_of(adata, adata@X), names(adata@layers))
+  assays <- matrix_mapping(adata, assays_mapping, x_mapping, x_name, "assays_mapping")
   frame <- function(part, mapping, what, where) {
     columns <- mapped(part, mapping_of(mapping, by_name(names(part)), what), what, where)
     S4Vectors::DataFrame(structure(columns, row.names = row.names(part), class = "data.frame"), check.names = FALSE)
@@ -54,31 +55,56 @@ as_SingleCellExperiment <- function(
   # Made before the call: S4 generics take the class off an error in an argument.
   columns <- frame(adata@obs, colData_mapping, "colData_mapping", "column of obs")
   rows <- frame(adata@var, rowData_mapping, "rowData_mapping", "column of var")
-  kept <- mapping_of(metadata_mapping, by_name(names(adata@uns)), "metadata_mapping")
-  kept <- mapped(adata$uns, kept, "metadata_mapping", "element of uns")
+  kept <- read_mapped(adata$uns, metadata_mapping, "metadata_mapping", "uns")
+  sources <- assays
   assays <- lapply(assays, genes_by_cells, cells, genes)
+  reductions <- mapping_of(reducedDims_mapping, guess_reduced_dims(adata), "reducedDims_mapping")
+  if (isTRUE(rowData_mapping)) rows <- with_matrices(rows, adata, reductions)
   sce <- SingleCellExperiment::SingleCellExperiment(assays, colData = columns, rowData = rows, metadata = kept)
   if (!length(assays)) dimnames(sce) <- list(genes, cells)
-  reductions <- mapping_of(reducedDims_mapping, guess_reductions(adata), "reducedDims_mapping")
   for (name in names(reductions)) {
-    reduction <- sce_reduction(adata, reductions[[name]], name)
-    SingleCellExperiment::reducedDim(sce, name) <- reduction
+    SingleCellExperiment::reducedDim(sce, name) <- sce_reduction(adata, reductions[[name]], name)
   }
-  columns <- mapping_of(colPairs_mapping, by_name(names(adata@obsp)), "colPairs_mapping")
-  pairs <- mapped(adata$obsp, columns, "colPairs_mapping", "element of obsp")
+  pairs <- read_mapped(adata$obsp, colPairs_mapping, "colPairs_mapping", "obsp")
   for (name in names(pairs)) SingleCellExperiment::colPair(sce, name) <- pair_matrix(pairs[[name]])
-  rows <- mapping_of(rowPairs_mapping, by_name(names(adata@varp)), "rowPairs_mapping")
-  pairs <- mapped(adata$varp, rows, "rowPairs_mapping", "element of varp")
+  pairs <- read_mapped(adata$varp, rowPairs_mapping, "rowPairs_mapping", "varp")
   for (name in names(pairs)) SingleCellExperiment::rowPair(sce, name) <- pair_matrix(pairs[[name]])
   if (!is.null(adata@raw) && !identical(raw_mapping, FALSE)) {
+    raw <- list(genes_by_cells(adata@raw@X, cells, row.names(adata@raw@var))) |>
+      setNames(assay_name_of(adata, adata@raw@X))
     raw <- SummarizedExperiment::SummarizedExperiment(
-      list(X = genes_by_cells(adata@raw@X, cells, row.names(adata@raw@var))),
-      rowData = S4Vectors::DataFrame(adata@raw@var, check.names = FALSE)
+      raw, rowData = S4Vectors::DataFrame(adata@raw@var, check.names = FALSE)
     )
     SingleCellExperiment::altExp(sce, if (isTRUE(raw_mapping)) "raw" else raw_mapping) <- raw
   }
+  # For the way back: the assay that was X, the names in obsm, and which of them were tables.
+  is_x <- names(assays)[vapply(sources, identical, TRUE, adata@X)]
+  from <- vapply(reductions, embeddings_of, "")
+  frames <- vapply(from, function(name) is_frame(adata@obsm[[name]]), TRUE)
+  SingleCellExperiment::int_metadata(sce)$anndataoom <- list(
+    X = if (is.null(adata@X)) FALSE else if (length(is_x)) is_x[1], obsm = from, frames = names(from)[frames]
+  )
   sce
 }
+
+# rowData with the matrices of varm that are no loadings of `reductions` as columns.
+with_matrices <- function(rows, adata, reductions) {
+  used <- unlist(lapply(reductions, function(source) source[names(source) %in% c("rotation", "featureLoadings")]))
+  varm <- adata$varm
+  for (name in setdiff(names(varm), c(used, names(rows)))) {
+    value <- read_mapped(varm[name], TRUE, "", "varm")
+    if (length(value) && is_Matrix(value[[1]])) value[[1]] <- as.matrix(value[[1]])
+    if (length(value)) rows[[name]] <- unname(value[[1]])
+  }
+  rows
+}
+
+# The name Bioconductor has for the values of a matrix.
+assay_name_of <- function(adata, x) {
+  switch(state_of(adata, x), counts = "counts", normalised = "normcounts", logarithms = "logcounts", scaled = "scaled")
+}
+
+free_name <- function(name, taken) if (name %in% taken) "X" else name
 
 # A stored matrix (cells x genes) as Bioconductor and Seurat want it: delayed where it is in a file.
 genes_by_cells <- function(x, cells, genes) {
@@ -97,10 +123,15 @@ pair_matrix <- function(x) {
   x
 }
 
+is_frame <- function(x) is.data.frame(x) || is_on_disk(x) && x$encoding == "dataframe"
+
+# Elements of obsm that are matrices of numbers, tables of numbers too, each with the loadings that fit it.
 guess_reductions <- function(adata) {
   numeric <- Filter(function(name) {
     x <- adata@obsm[[name]]
-    is_on_disk(x) && !x$encoding %in% c("dataframe", "awkward-array") || !is_on_disk(x) && is.numeric(x) || is_Matrix(x)
+    if (is_frame(x)) return(all(vapply(resolve(x), is.numeric, TRUE)))
+    if (is_on_disk(x)) return(!x$encoding %in% c("awkward-array", "string-array") && length(x$shape) <= 2)
+    (is.numeric(x) || is_Matrix(x)) && length(dim(x)) == 2
   }, names(adata@obsm))
   width <- function(x) if (is_on_disk(x)) x$shape[2] else ncol(x)
   lapply(by_name(numeric), function(name) {
@@ -110,24 +141,51 @@ guess_reductions <- function(adata) {
   })
 }
 
+bioconductor_names <- c(X_pca = "PCA", X_umap = "UMAP", X_tsne = "TSNE")
+
+# As guess_reductions(), under Bioconductor's names, with tables of any kind.
+guess_reduced_dims <- function(adata) {
+  found <- guess_reductions(adata)
+  tables <- Filter(function(name) is_frame(adata@obsm[[name]]), setdiff(names(adata@obsm), names(found)))
+  found <- c(found, lapply(by_name(tables), function(name) c(sampleFactors = name)))
+  others <- setdiff(names(adata@obsm), names(found))
+  if (length(others)) warn("mapping", "obsm: neither tables nor matrices of numbers, so left out: ", some_of(others))
+  found <- lapply(found, function(source) setNames(source, sub("featureLoadings", "rotation", names(source), fixed = TRUE)))
+  known <- bioconductor_names[names(found)]
+  known[known %in% names(found)] <- NA
+  setNames(found, ifelse(is.na(known), names(found), known))
+}
+
 sce_reduction <- function(adata, source, name) {
   source <- as.character(source) |> setNames(if (is.null(names(source))) "sampleFactors" else names(source))
-  factors <- as.matrix(element_of(adata, "obsm", source[["sampleFactors"]]))
+  factors <- element_of(adata, "obsm", source[["sampleFactors"]])
+  if (is.data.frame(factors) && !all(vapply(factors, is.numeric, TRUE))) {
+    return(S4Vectors::DataFrame(structure(factors, row.names = row.names(adata@obs)), check.names = FALSE))
+  }
+  factors <- as.matrix(factors)
   rownames(factors) <- row.names(adata@obs)
-  if (is.null(colnames(factors))) colnames(factors) <- paste0(sub("^X_", "", name), "_", seq_len(ncol(factors)))
-  if (!any(c("featureLoadings", "metadata") %in% names(source))) return(factors)
-  loadings <- if ("featureLoadings" %in% names(source)) {
-    loadings <- as.matrix(element_of(adata, "varm", source[["featureLoadings"]]))
+  if (is.null(colnames(factors))) {
+    colnames(factors) <- paste0(if (name == "PCA") "PC" else paste0(sub("^X_", "", name), "_"), seq_len(ncol(factors)))
+  }
+  loadings_in <- function(key) {
+    loadings <- as.matrix(element_of(adata, "varm", source[[key]]))
     dimnames(loadings) <- list(row.names(adata@var), colnames(factors))
     loadings
-  } else {
-    matrix(0, 0, ncol(factors))
   }
-  SingleCellExperiment::LinearEmbeddingMatrix(
-    sampleFactors = unname(factors), featureLoadings = loadings,
-    factorData = S4Vectors::DataFrame(row.names = colnames(factors)),
-    metadata = if ("metadata" %in% names(source)) as.list(element_of(adata, "uns", source[["metadata"]])) else list()
-  )
+  if (any(c("featureLoadings", "metadata") %in% names(source))) {
+    return(SingleCellExperiment::LinearEmbeddingMatrix(
+      sampleFactors = unname(factors),
+      featureLoadings = if ("featureLoadings" %in% names(source)) loadings_in("featureLoadings") else matrix(0, 0, ncol(factors)),
+      factorData = S4Vectors::DataFrame(row.names = colnames(factors)),
+      metadata = if ("metadata" %in% names(source)) as.list(element_of(adata, "uns", source[["metadata"]])) else list()
+    ))
+  }
+  if ("rotation" %in% names(source)) attr(factors, "rotation") <- loadings_in("rotation")
+  if (source[["sampleFactors"]] == "X_pca" && "pca" %in% names(adata@uns)) {
+    share <- as.numeric(resolve(adata@uns[["pca"]])$variance_ratio)
+    if (length(share) == ncol(factors)) attr(factors, "percentVar") <- 100 * share
+  }
+  factors
 }
 
 register_sce <- function() {

@@ -4,28 +4,38 @@
 #' memory.
 #'
 #' @param x An [AnnDataOOM-class] or an [OOMMatrix-class].
-#' @param FUN Function of the block (a `dgCMatrix`, or a matrix where zeros do not stay zeros) and of the positions of
-#'   its rows.
+#' @param FUN Function of the block: a `dgCMatrix`, or a matrix where zeros do not stay zeros.
 #' @param chunk_size Rows of a block.
 #' @param ... Further arguments of `FUN`.
 #' @param layer Name of the layer to use instead of `X`.
+#' @param with_rows Whether `FUN` is given the positions of the rows of the block too, as its argument `rows`.
 #' @return List of what `FUN` gave.
 #' @export
 #' @examples
 #' adata <- read_h5ad(example_h5ad())
-#' largest <- chunk_apply(adata, function(block, rows) max(block), chunk_size = 100)
-#' max(unlist(largest))
-chunk_apply <- function(x, FUN, chunk_size = 6000, ..., layer = NULL) {
+#' sum(unlist(chunk_apply(adata, sum, chunk_size = 100)))
+#'
+#' deepest <- function(block, rows) rows[which.max(Matrix::rowSums(block))]
+#' unlist(chunk_apply(adata, deepest, chunk_size = 100, with_rows = TRUE))
+chunk_apply <- function(x, FUN, chunk_size = 6000, ..., layer = NULL, with_rows = FALSE) {
   matrix <- rows_of(x, layer)
-  if (!is.function(FUN) && !is.character(FUN)) abort("parameter", "FUN: expected a function, found ", describe(FUN))
+  check_flag(with_rows, "with_rows")
+  if (!is.function(FUN) && !(is.character(FUN) && length(FUN) == 1 && !is.na(FUN) && nzchar(FUN))) {
+    abort("parameter", "FUN: expected a function, found ", describe(FUN))
+  }
+  if (is.character(FUN) && !exists(FUN, parent.frame(), mode = "function")) {
+    abort("parameter", "FUN: there is no function '", FUN, "'")
+  }
   FUN <- match.fun(FUN)
   if (!is.numeric(chunk_size) || length(chunk_size) != 1 || is.na(chunk_size) || chunk_size < 1) {
     abort("parameter", "chunk_size: expected a number of rows, found ", describe(chunk_size))
   }
-  starts <- if (nrow(matrix) > 0) seq(1, nrow(matrix), by = floor(chunk_size)) else integer()
-  lapply(starts, function(start) {
-    rows <- start:min(start + floor(chunk_size) - 1, nrow(matrix))
-    FUN(collect_oom(select_oom(matrix, rows, NULL), limit = Inf), rows, ...)
+  n <- nrow(matrix)
+  size <- floor(min(chunk_size, max(n, 1)))
+  lapply(if (n > 0) seq(1, n, by = size), function(start) {
+    rows <- seq(start, min(start + size - 1, n))
+    block <- collect_oom(select_oom(matrix, rows, NULL), limit = Inf)
+    if (with_rows) FUN(block, rows = rows, ...) else FUN(block, ...)
   })
 }
 

@@ -43,6 +43,13 @@ concat <- function(
     abort("parameter", "keys: expected ", length(adatas), " of them, found ", length(keys))
   }
   keys <- as.character(keys)
+  if (!is.null(label)) check_name(label, "label")
+  if (!is.null(index_unique)) check_name(index_unique, "index_unique")
+  if (!is.null(fill_value) && (!is.numeric(fill_value) && !identical(fill_value, NA) || length(fill_value) != 1)) {
+    abort("parameter", "fill_value: expected one number or NA, found ", describe(fill_value))
+  }
+  check_flag(pairwise, "pairwise")
+  if (!is.null(file)) check_path(file, "file")
   adatas <- unname(adatas)
   frames <- lapply(adatas, slot, along)
   counts <- vapply(frames, nrow_of, 1)
@@ -92,7 +99,7 @@ concat <- function(
     whole <- set_part(whole, paste0(across, "m"), merge_lists(pick(paste0(across, "m"), FALSE), merge, "merge"))
     whole <- set_part(whole, paste0(across, "p"), merge_lists(pick(paste0(across, "p"), TRUE), merge, "merge"))
   }
-  if (isTRUE(pairwise)) {
+  if (pairwise) {
     whole <- set_part(whole, paste0(along, "p"), bind_diagonal(elements(paste0(along, "p")), counts, inner))
   }
   if (!is.null(uns_merge)) whole <- set_part(whole, "uns", merge_lists(elements("uns"), uns_merge, "uns_merge"))
@@ -148,6 +155,7 @@ AnnDataSet <- function(files, add_key = "sample", join = "inner", index_unique =
   if (anyDuplicated(called)) {
     abort("name", "files: names are not unique: ", some_of(called[duplicated(called)]), "; give the list names")
   }
-  adatas <- lapply(files, function(f) if (is.character(f)) read_h5ad(f) else f)
+  if (!is.null(add_key)) check_name(add_key, "add_key")
+  adatas <- lapply(files, function(f) if (is.character(f)) read_h5ad(f) else check_adata(f))
   concat(stats::setNames(adatas, called), join = join, label = add_key, index_unique = index_unique, ...)
 }

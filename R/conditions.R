@@ -1,9 +1,11 @@
 # Every call into Rust and every condition goes through here.
 
 # Calls a wrapper with named arguments; gives its value, shows its warnings, raises its error as a classed condition.
+# Handlers of these may jump anywhere: Rust is done by then.
 rs_call <- function(fun, ...) {
-  reply <- fun(list(...))
+  reply <- fun(in_utf8(list(...)))
   for (note in reply$warnings) if (note$class == "note") inform("note", note$message) else warn(note$class, note$message)
+  if (identical(reply$error, "cancelled")) interrupt()
   if (!is.null(reply$error)) abort(reply$error, reply$message)
   reply$ok
 }
@@ -17,22 +19,36 @@ rs_work <- function(label, fun, ...) {
 
 # The error of a kind ("index", "shape", ...); the text is printed as it is.
 abort <- function(kind, ...) {
-  class <- c(
-    paste0("anndataoom_error_", kind), "anndataoom_error", if (kind == "cancelled") "interrupt", "error", "condition"
-  )
-  stop(structure(class = class, list(message = paste0(...), call = NULL)))
+  class <- c(paste0("anndataoom_error_", kind), "anndataoom_error", "error", "condition")
+  stop(structure(class = class, list(message = legible(...), call = NULL)))
+}
+
+# The text of a message; bytes that are no text in it as numbers.
+legible <- function(...) {
+  text <- enc2utf8(paste0(...))
+  if (validUTF8(text)) text else iconv(text, "UTF-8", "UTF-8", sub = "byte")
+}
+
+# What Ctrl-C is in R: a condition that is no error, so that try() lets it through, and the end of all calls where
+# nothing catches it.
+interrupt <- function() {
+  signalCondition(structure(
+    class = c("anndataoom_interrupt", "interrupt", "condition"), list(message = "interrupted", call = NULL)
+  ))
+  cat("\n", file = stderr())
+  invokeRestart("abort")
 }
 
 warn <- function(kind, ...) {
   class <- c(paste0("anndataoom_warning_", kind), "anndataoom_warning", "warning", "condition")
-  warning(structure(class = class, list(message = paste0(...), call = NULL)))
+  warning(structure(class = class, list(message = legible(...), call = NULL)))
 }
 
 # What a function did on its own account; not said with options(anndataoom.quiet = TRUE).
 inform <- function(kind, ...) {
   if (isTRUE(setting("quiet"))) return(invisible())
   class <- c(paste0("anndataoom_message_", kind), "anndataoom_message", "message", "condition")
-  message(structure(class = class, list(message = paste0(..., "\n"), call = NULL)))
+  message(structure(class = class, list(message = legible(..., "\n"), call = NULL)))
 }
 
 # "'a', 'b', 'c' and 4 more", for messages.

@@ -21,6 +21,8 @@ select_delayed <- function(x, i, j) {
   }
   given <- list(if (!is.null(i)) positions(i, 1), if (!is.null(j)) positions(j, 2))
   if (!is.null(i) && is.null(given[[1]]) || !is.null(j) && is.null(given[[2]])) return(NULL)
+  # All of an axis in its order, as LayerData() of Seurat asks for, is no selection.
+  given <- Map(function(index, n) if (!identical(index, seq_len(n))) index, given, dim(x))
   given <- turned(given, x@seed@transposed)
   delayed_with(x, select_oom(x@seed@matrix, given[[1]], given[[2]]))
 }
@@ -58,7 +60,10 @@ register_delayed_methods <- function() {
   seed_product <- function(x, y, transposed) product_of(x@seed@matrix, y, transposed != x@seed@transposed)
   for (class in c("matrix", "numeric")) {
     define("%*%", c(ours, class), function(x, y) seed_product(x, as_factor(y, ncol(x)), FALSE))
-    define("%*%", c(class, ours), function(x, y) t(seed_product(y, t(as_factor(x, nrow(y), left = TRUE)), TRUE)))
+    define("%*%", c(class, ours), function(x, y) {
+      x <- as_factor(x, nrow(y), left = TRUE) # t(), which is S4 here, would take the class off an error
+      t(seed_product(y, t(x), TRUE))
+    })
     define("crossprod", c(ours, class), function(x, y) seed_product(x, as_factor(y, nrow(x)), TRUE))
     define("crossprod", c(class, ours), function(x, y) t(seed_product(y, as_factor(x, nrow(y)), TRUE)))
     define("tcrossprod", c(ours, class), function(x, y) {

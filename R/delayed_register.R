@@ -50,7 +50,12 @@ register_delayed_array <- function() {
   readers <- sparse_readers()
   for (class in names(readers)) register_sparse_reader(readers[[class]], class)
 
-  methods::setClass("OOMDelayedMatrix", contains = "DelayedMatrix", where = bioc)
+  # A namespace is written as its name, and loaded when it is read: so the class is there before a saved matrix is used, in
+  # a fresh session or worker too.
+  methods::setClass(
+    "OOMDelayedMatrix", contains = "DelayedMatrix", slots = c(home = "environment"),
+    prototype = list(home = asNamespace("DelayedArray")), where = bioc
+  )
   delayed <- exported("DelayedArray", "DelayedArray")
   methods::setMethod(delayed, "OOMMatrixSeed", new_delayed, where = bioc)
   methods::setMethod(delayed, "OOMMatrix", function(seed) new_delayed(OOMMatrixSeed(seed)), where = bioc)

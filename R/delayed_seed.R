@@ -12,8 +12,8 @@
 #' all threads, and `as(x, "dgCMatrix")` reads it once, without blocks of dense values in between. What is sparse in the
 #' file is read sparse, also after `t()`: compressed rows of cells x genes are compressed columns of genes x cells.
 #'
-#' A seed keeps no open file: it can be saved, sent to another process, and used in a forked one. Reading a saved
-#' `OOMDelayedMatrix` needs DelayedArray loaded (`library(SingleCellExperiment)` does).
+#' A seed keeps no open file: it can be saved, sent to another process, and used in a forked one. Reading one there loads
+#' what it needs, without attaching it.
 #'
 #' @slot matrix An [OOMMatrix-class], cells x genes.
 #' @slot transposed Whether the seed shows it as genes x cells.
@@ -34,6 +34,7 @@ setClass("OOMMatrixSeed", slots = c(matrix = "OOMMatrix", transposed = "logical"
 #' @rdname OOMMatrixSeed-class
 #' @export
 OOMMatrixSeed <- function(matrix, transposed = FALSE) {
+  check_flag(transposed, "transposed")
   methods::new("OOMMatrixSeed", matrix = as_oom(matrix), transposed = transposed)
 }
 

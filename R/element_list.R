@@ -57,6 +57,7 @@ resolve_named <- function(x, rows, columns) {
       if (is.null(columns)) " rows", ", found ", paste(dim(value), collapse = " x ")
     )
   }
+  if (is.data.frame(value) && !is.null(rows) && length(rows) == nrow_of(value)) attr(value, "row.names") <- rows
   if (is.null(value) || is.data.frame(value) || length(dim(value)) != 2) return(value)
   names <- names_of(value)
   if (!is.null(rows) && length(rows) == nrow(value)) names[[1]] <- rows
@@ -76,11 +77,15 @@ get_element <- function(x, name, exact = TRUE) {
 
 #' @export
 `[[.anndataoom_list` <- function(x, i, ...) {
-  value <- get_element(x, i)
-  if (is.null(value) && is.character(i)) {
-    abort("name", "no element named '", i, "'; there are ", if (length(x)) some_of(names(x), 20) else "none")
+  there <- if (length(x)) some_of(names(x), 20) else "none"
+  if (length(i) != 1 || is.na(i) || !is.character(i) && !is.numeric(i)) {
+    abort("index", "expected the name or position of one element, found ", describe(i), "; there are ", there)
   }
-  value
+  if (is.character(i) && !i %in% names(x)) abort("name", "no element named '", i, "'; there are ", there)
+  if (is.numeric(i) && !i %in% seq_along(x)) {
+    abort("index", "no element at position ", i, ": there are ", length(x), ", ", there)
+  }
+  get_element(x, i)
 }
 
 #' @export

@@ -2,6 +2,7 @@
 # share it, so closing it closes it for all of them; it is opened again when something is read.
 
 file_ref <- function(path, save = FALSE) {
+  check_path(path, "path")
   ref <- new.env(parent = emptyenv())
   ref$path <- normalizePath(path.expand(path), mustWork = FALSE)
   ref$save <- save

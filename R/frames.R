@@ -1,26 +1,30 @@
 # data.frames of obs and var.
 
 # Called by the core's converter: columns (a named list), index (row names, or NULL) and its name. A Ctrl-C waits until it
-# is done, or it would be taken for an error of the core's.
+# is done, or it would be taken for an error of the core's; so does a warning: the frame, and its text or NULL.
 build_frame <- function(columns, index, index_name, name) suspendInterrupts({
   n <- if (length(columns)) NROW(columns[[1]]) else length(index)
-  unique <- if (is.null(index)) .set_row_names(n) else unique_names(as.character(index), name)
+  unique <- if (is.null(index)) .set_row_names(n) else unique_names(as.character(index))
   # A column named like the index or with a matrix inside is kept as it is: list2DF checks nothing we want checked.
   frame <- structure(columns, names = as.character(names(columns)), row.names = unique, class = "data.frame")
   if (!is.null(index_name) && !is.na(index_name)) attr(frame, "index_name") <- index_name
-  frame
+  list(frame, if (!is.null(index)) repeated_names(index, name))
 })
+
+# What a warning says about names that are not unique; NULL when they are.
+repeated_names <- function(names, what) {
+  repeated <- duplicated(names)
+  if (!any(repeated)) return(NULL)
+  paste0(
+    "names of ", what, " are not unique (", some_of(unique(names[repeated]), 3), "): repeats get \"-1\", \"-2\", ..."
+  )
+}
 
 # Names made unique as anndata does: repeats get "-1", "-2", ...
 unique_names <- function(names, what = NULL) {
   repeated <- duplicated(names)
   if (!any(repeated)) return(names)
-  if (!is.null(what)) {
-    warn(
-      "names", "names of ", what, " are not unique (", some_of(unique(names[repeated]), 3),
-      "): repeats get \"-1\", \"-2\", ..."
-    )
-  }
+  if (!is.null(what)) warn("names", repeated_names(names, what))
   taken <- names
   count <- stats::ave(seq_along(names), names, FUN = seq_along) - 1
   new <- paste0(names, "-", count)

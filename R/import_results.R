@@ -21,6 +21,7 @@ import_results <- function(
   adata, from, parts = c("obs", "var", "obsm", "varm", "obsp"), overwrite = FALSE, assay_name = NULL
 ) {
   check_adata(adata)
+  if (!is.character(parts)) abort("parameter", "parts: expected names of parts, found ", describe(parts))
   for (part in parts) one_of(part, c("obs", "var", "obsm", "varm", "obsp", "uns"), "parts")
   if (!isTRUE(overwrite) && !isFALSE(overwrite)) {
     abort("parameter", "overwrite: expected TRUE or FALSE, found ", describe(overwrite))

@@ -49,7 +49,7 @@ same_letters <- function(name, names) {
 
 # "; did you mean 'CD3D'?" for a name that differs in case, by a letter, or by two that changed places.
 similar_names <- function(name, names) {
-  if (is.na(name) || !nzchar(name)) return("")
+  if (is.na(name) || !nzchar(name) || !validUTF8(enc2utf8(name))) return("")
   close <- names[tolower(names) == tolower(name)]
   if (length(close) == 0 && length(names) <= 1e5) {
     close <- agrep(name, names, value = TRUE, max.distance = 1, fixed = TRUE)

@@ -63,20 +63,41 @@ need_package <- function(package, for_what) {
   abort("state", for_what, " needs the package ", package, ": ", source, package, "\")")
 }
 
-# What the values of a matrix are, from what was queued on it and what uns says: "counts", "data" (logarithms) or
-# "scale.data".
-state_of <- function(adata, x) {
-  ops <- if (is(x, "OOMMatrix")) matrix_info(x)$ops else character()
-  if (any(c("scale", "normalize_pearson_residuals") %in% ops)) return("scale.data")
-  if ("log1p" %in% ops) return("data")
-  if ("normalize_total" %in% ops || "log1p" %in% names(adata@uns) && !looks_like_counts(x)) return("data")
-  "counts"
+# Elements that a mapping names, read. One that cannot be read is an error where it is named, else left out with a warning.
+read_mapped <- function(items, mapping, what, part) {
+  chosen <- mapping_of(mapping, by_name(names(items)), what)
+  check_sources(chosen, names(items), what, paste("element of", part))
+  values <- lapply(chosen, function(key) tryCatch(items[[key]], anndataoom_error = identity))
+  failed <- vapply(values, inherits, TRUE, "anndataoom_error")
+  if (any(failed)) {
+    if (!isTRUE(mapping)) stop(values[failed][[1]])
+    said <- paste0("'", names(values)[failed], "' (", vapply(values[failed], conditionMessage, ""), ")", collapse = ", ")
+    warn("mapping", part, ": what cannot be read is left out: ", said)
+  }
+  setNames(values[!failed], names(chosen)[!failed])
 }
 
-# Whether the first cells hold whole numbers.
-looks_like_counts <- function(x) {
-  if (any(dim(x) == 0)) return(TRUE)
-  part <- collect_oom(select_oom(as_oom(x), seq_len(min(nrow(x), 20L)), NULL), limit = Inf, named = FALSE)
-  values <- if (is_Matrix(part)) part@x else part
-  all(values >= 0 & values == trunc(values))
+# What the values of a matrix are, from what was queued on it, what uns says and the first cells: "counts", "normalised",
+# "logarithms" or "scaled".
+state_of <- function(adata, x) {
+  ops <- if (is(x, "OOMMatrix")) matrix_info(x)$ops else character()
+  if (any(c("scale", "normalize_pearson_residuals", "regress_out") %in% ops)) return("scaled")
+  if ("log1p" %in% ops) return("logarithms")
+  if ("normalize_total" %in% ops) return("normalised")
+  state_of_values(first_values(x), "log1p" %in% names(adata@uns))
+}
+
+# Values of the first cells.
+first_values <- function(x, cells = 20L) {
+  if (any(dim(x) == 0)) return(numeric())
+  part <- collect_oom(select_oom(as_oom(x), seq_len(min(nrow(x), cells)), NULL), limit = Inf, named = FALSE)
+  as.numeric(if (is_Matrix(part)) part@x else part)
+}
+
+# No logarithm of a count is above 30. Whole numbers are counts, whatever uns says.
+state_of_values <- function(values, logged) {
+  values <- values[!is.na(values)]
+  if (any(values < 0)) return("scaled")
+  if (all(values == trunc(values))) return("counts")
+  if (logged || all(values <= 30)) "logarithms" else "normalised"
 }

@@ -9,7 +9,13 @@
 #' @param use_rep Name of the element of `obsm` to use; by default `X_pca`.
 #' @param method How distances become weights: `"umap"` (fuzzy simplicial set) or `"gauss"` (adaptive Gaussian kernels).
 #'   A value of `search` is taken too, for `"umap"` with that search.
-#' @param metric `"euclidean"`, `"cosine"`, `"correlation"` or `"inner_product"`.
+#' @param metric `"euclidean"`, `"cosine"`, `"correlation"` or `"inner_product"`; or, compared pair by pair at any number
+#'   of cells, another of scikit-learn's: `"manhattan"`, `"chebyshev"`, `"minkowski"`, `"sqeuclidean"`, `"seuclidean"`,
+#'   `"mahalanobis"`, `"canberra"`, `"braycurtis"`, `"hamming"`, `"jaccard"`, `"dice"`, `"rogerstanimoto"`, `"russellrao"`,
+#'   `"sokalsneath"` or `"yule"`.
+#' @param metric_kwds For `"minkowski"`, its power: `list(p = 3)`.
+#' @param knn Whether only the `n_neighbors` nearest cells are linked; `FALSE`, with `method = "gauss"`, links all pairs
+#'   with kernels of that width, for up to 20,000 cells.
 #' @param random_state Seed of the approximate searches.
 #' @param key_added Name of the results: `uns[[key_added]]`, `obsp$<key_added>_distances` and `_connectivities`.
 #' @param search How neighbours are found: `"auto"` (exact up to 20,000 cells, then `"ivf"`), `"exact"`, `"ivf"`
@@ -30,13 +36,21 @@
 #' balanced <- neighbors(adata, batch_key = "batch")
 neighbors <- function(
   adata, n_neighbors = 15, n_pcs = NULL, use_rep = NULL, method = "umap", metric = "euclidean", random_state = 0,
-  key_added = NULL, search = "auto", recall = 0.99, batch_key = NULL, neighbors_within_batch = 3, trim = NULL
+  key_added = NULL, search = "auto", recall = 0.99, batch_key = NULL, neighbors_within_batch = 3, trim = NULL,
+  knn = TRUE, metric_kwds = NULL
 ) {
-  verb("neighbors", adata, arguments())
+  other <- setdiff(names(metric_kwds), "p")
+  if (length(other) || length(metric_kwds) != length(names(metric_kwds))) {
+    abort("parameter", "metric_kwds: expected list(p = ) for minkowski, found ", paste(c(other, "no name")[1], collapse = ""))
+  }
+  args <- arguments()
+  args["metric_kwds"] <- list(metric_kwds$p)
+  verb("neighbors", adata, args)
 }
 
 # The first n_pcs columns of an element of obsm, without names; as float32 where it is kept so.
 embedding_of <- function(adata, use_rep, n_pcs) {
+  if (!is.null(use_rep)) check_name(use_rep, "use_rep")
   hint <- if (is.null(use_rep)) "; run pca() first, or name another with use_rep = " else ""
   key <- if (is.null(use_rep)) "X_pca" else use_rep
   x <- adata@obsm[[key]]
@@ -46,7 +60,7 @@ embedding_of <- function(adata, use_rep, n_pcs) {
     abort("shape", "use_rep: expected a numeric matrix in obsm$", key, ", found ", typeof(x), " ", describe(x))
   }
   if (!is.null(n_pcs)) {
-    if (!is.numeric(n_pcs) || length(n_pcs) != 1 || is.na(n_pcs) || n_pcs < 1 || n_pcs > ncol(x)) {
+    if (n_pcs < 1 || n_pcs > ncol(x)) {
       abort(
         "parameter", "n_pcs: expected a number from 1 to ", ncol(x), ", the columns there are, found ", format(n_pcs)
       )
@@ -66,7 +80,7 @@ settings_of <- function(adata, neighbors_key) {
 graph_of <- function(adata, neighbors_key = NULL, obsp = NULL, what = "connectivities") {
   if (is.null(obsp)) obsp <- settings_of(adata, neighbors_key)[[paste0(what, "_key")]]
   if (is.null(obsp)) obsp <- what
-  graph <- element_of(adata, "obsp", obsp, "; run neighbors() first")
+  graph <- element_of(adata, "obsp", obsp, "; run neighbors() first", "obsp")
   plain_matrix(if (is_Matrix(graph)) graph else as_dgCMatrix(graph), what)
 }
 

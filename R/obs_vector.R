@@ -19,6 +19,7 @@ obs_vector <- function(adata, k, layer = NULL, use_raw = NULL) {
   if (!is.character(k) || length(k) == 0 || anyNA(k)) {
     abort("parameter", "k: expected one name or several, found ", describe(k))
   }
+  if (!is.null(use_raw)) check_flag(use_raw, "use_raw")
   if (isTRUE(use_raw) && is.null(adata@raw)) {
     abort("state", "use_raw: this object has no raw; set it with adata$raw <- adata")
   }
@@ -60,7 +61,7 @@ var_vector <- function(adata, k, layer = NULL) {
   if (is.na(at)) {
     abort(
       "name", "no column of var and no cell named '", k, "'",
-      similar_names(k, c(names(adata@var), row.names(adata@obs)))
+      similar_names(k, c(if (is.null(layer)) names(adata@var), row.names(adata@obs)))
     )
   }
   as.vector(collect_oom(select_oom(matrix_for(adata, layer), at, NULL), limit = Inf))

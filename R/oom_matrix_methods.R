@@ -15,9 +15,10 @@ setMethod("dimnames", "OOMMatrix", function(x) if (any(lengths(x@Dimnames) > 0))
 #' @aliases dimnames<-,OOMMatrix-method dimnames<-,OOMMatrix,ANY-method
 #' @export
 setMethod("dimnames<-", "OOMMatrix", function(x, value) {
-  value <- if (is.null(value)) list(NULL, NULL) else lapply(value, function(v) if (!is.null(v)) as.character(v))
+  text <- function(v) if (is.atomic(v) && !is.null(v)) as.character(v) else v
+  value <- if (is.null(value)) list(NULL, NULL) else if (is.list(value)) lapply(value, text)
   given <- lengths(value)
-  if (length(value) != 2 || any(given != 0 & given != x@Dim)) {
+  if (length(value) != 2 || !all(vapply(value, function(v) is.null(v) || is.character(v), NA)) || any(given != 0 & given != x@Dim)) {
     abort("shape", "dimnames: expected names for ", x@Dim[1], " rows and ", x@Dim[2], " columns")
   }
   x@Dimnames <- unname(value)
@@ -27,33 +28,37 @@ setMethod("dimnames<-", "OOMMatrix", function(x, value) {
 #' @rdname OOMMatrix-class
 #' @aliases [,OOMMatrix-method [,OOMMatrix,ANY,ANY,ANY-method
 #' @export
-setMethod("[", "OOMMatrix", function(x, i, j, ..., drop = FALSE) {
+setMethod("[", "OOMMatrix", function(x, i, j, ..., drop = TRUE) {
   if (nargs() - (!missing(drop)) < 3 && !missing(i)) {
     abort("index", "an OOMMatrix takes two indices: write x[i, ] for rows, x[, j] for columns")
   }
   rows <- if (!missing(i)) resolve_index(i, x@Dim[1], x@Dimnames[[1]], "row")
   columns <- if (!missing(j)) resolve_index(j, x@Dim[2], x@Dimnames[[2]], "column")
-  select_oom(x, rows, columns)
+  selected <- select_oom(x, rows, columns)
+  if (drop && is_single(i, rows) && is_single(j, columns)) as.vector(as.matrix(selected)) else selected
 })
+
+# Whether an index names one row or column: a mask that chooses one does not.
+is_single <- function(index, positions) {
+  !missing(index) && length(positions) == 1 && length(index) == 1 && (is.numeric(index) || is.character(index))
+}
 
 #' @rdname OOMMatrix-class
 #' @method head OOMMatrix
 #' @export
-head.OOMMatrix <- function(x, n = 6L, ...) x[seq_len(min(n, nrow(x))), ]
+head.OOMMatrix <- function(x, n = 6L, ...) {
+  first <- first_of(n, x@Dim[1]) # `[`, which is S4, would take the class off an error
+  x[seq_len(first), ]
+}
 
 #' @rdname OOMMatrix-class
 #' @method as.matrix OOMMatrix
 #' @export
 as.matrix.OOMMatrix <- function(x, ...) {
-  needed <- 8 * prod(as.numeric(dim(x)))
-  if (needed > max_bytes()) {
-    abort(
-      "memory", nrow(x), " x ", ncol(x), " values as a matrix need ", human_bytes(needed), ", the limit is ",
-      human_bytes(max_bytes()),
-      ": use chunk_apply() to go through them in blocks, select rows and columns with x[i, j], ",
-      "or raise options(anndataoom.max_bytes = )"
-    )
-  }
+  check_room(
+    8 * prod(as.numeric(dim(x))), paste("a matrix of", nrow(x), "x", ncol(x), "values"),
+    "use chunk_apply() to go through them in blocks, select rows and columns with x[i, j]"
+  )
   as.matrix(collect_oom(x, limit = Inf))
 }
 
@@ -94,7 +99,8 @@ setMethod("colMeans", "OOMMatrix", function(x, na.rm = FALSE, dims = 1L) sums_of
 setMethod("show", "OOMMatrix", function(object) {
   info <- tryCatch(matrix_info(object), anndataoom_error = identity)
   if (inherits(info, "error")) {
-    cat("OOMMatrix", paste(object@Dim, collapse = " x "), "\n  cannot be read:", conditionMessage(info), "\n")
+    cat("OOMMatrix", paste(object@Dim, collapse = " x "), "\n")
+    show_wrapped(paste("cannot be read:", conditionMessage(info)))
     return(invisible())
   }
   cat("OOMMatrix", paste(object@Dim, collapse = " x "), describe_values(info), "\n")
@@ -122,5 +128,5 @@ describe_values <- function(info) {
 show_queued <- function(queued) {
   if (length(queued) == 0) return(invisible())
   cat("  queued operations:\n")
-  cat(sprintf("    %d. %s\n", seq_along(queued), queued), sep = "")
+  for (k in seq_along(queued)) show_wrapped(sprintf("  %d. %s", k, queued[k]), 7)
 }

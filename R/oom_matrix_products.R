@@ -3,7 +3,7 @@
 # `y` as the second factor of a product with `n` columns before it; a vector is a column (with `left`, a row), or a
 # row (a column) where only that fits.
 as_factor <- function(y, n, left = FALSE) {
-  if (is_Matrix(y) || is.data.frame(y)) y <- as.matrix(y)
+  if (is_Matrix(y) || is.data.frame(y) || is(y, "OOMMatrix")) y <- as.matrix(y)
   if (!is.numeric(y) && !is.logical(y)) abort("shape", "product: expected a numeric matrix, found ", describe(y))
   if (!is.matrix(y)) {
     along <- length(y) == n
@@ -49,17 +49,22 @@ setMethod("t", "OOMMatrix", function(x) delayed_of(x, transposed = TRUE))
 define_products <- function(second, where = topenv(parent.frame())) {
   for (class in second) {
     setMethod("%*%", c("OOMMatrix", class), function(x, y) product_of(x, as_factor(y, ncol(x)), FALSE), where = where)
+    # Step by step: t(), which may be S4, would take the class off an error in its argument.
     setMethod("%*%", c(class, "OOMMatrix"), function(x, y) {
-      t(product_of(y, t(as_factor(x, nrow(y), left = TRUE)), TRUE))
+      x <- as_factor(x, nrow(y), left = TRUE)
+      value <- product_of(y, t(x), TRUE)
+      t(value)
     }, where = where)
     setMethod("crossprod", c("OOMMatrix", class), function(x, y = NULL) {
       product_of(x, as_factor(y, nrow(x)), TRUE)
     }, where = where)
     setMethod("tcrossprod", c("OOMMatrix", class), function(x, y = NULL) {
-      product_of(x, t(as_factor(y, ncol(x), TRUE)), FALSE)
+      y <- as_factor(y, ncol(x), TRUE)
+      product_of(x, t(y), FALSE)
     }, where = where)
     setMethod("crossprod", c(class, "OOMMatrix"), function(x, y = NULL) {
-      t(product_of(y, as_factor(x, nrow(y)), TRUE))
+      value <- product_of(y, as_factor(x, nrow(y)), TRUE)
+      t(value)
     }, where = where)
   }
 }

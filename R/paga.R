@@ -16,7 +16,7 @@
 paga <- function(adata, groups = NULL, neighbors_key = NULL) {
   check_adata(adata)
   if (is.null(groups)) groups <- intersect(c("leiden", "louvain"), names(adata@obs))[1]
-  if (anyNA(groups)) {
+  if (is.atomic(groups) && anyNA(groups)) {
     abort("name", "groups: obs has no column 'leiden' or 'louvain'; run leiden() first, or name another")
   }
   verb("paga", adata, arguments())

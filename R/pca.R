@@ -24,6 +24,9 @@ pca <- function(
 ) {
   check_adata(adata)
   if (missing(mask_var) && !"highly_variable" %in% names(adata@var)) mask_var <- NULL
-  if (!is.null(use_highly_variable)) mask_var <- if (isTRUE(use_highly_variable)) "highly_variable"
+  if (!is.null(use_highly_variable)) {
+    check_flag(use_highly_variable, "use_highly_variable")
+    mask_var <- if (use_highly_variable) "highly_variable"
+  }
   verb("pca", adata, arguments())
 }

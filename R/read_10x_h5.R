@@ -16,9 +16,8 @@
 #' adata <- read_10x_h5("filtered_feature_bc_matrix.h5")
 #' }
 read_10x_h5 <- function(filename, genome = NULL, gex_only = TRUE) {
-  if (!is.character(filename) || length(filename) != 1 || is.na(filename)) {
-    abort("parameter", "filename: expected one file name, found ", describe(filename))
-  }
+  check_path(filename, "filename")
+  check_flag(gex_only, "gex_only")
   file <- file_ref(filename)
   parts <- rs_call(rs_read_10x, store = store_of(file), genome = genome)
   adata <- methods::new(

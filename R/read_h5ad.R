@@ -15,9 +15,7 @@
 #' adata <- read_h5ad(example_h5ad())
 #' adata
 read_h5ad <- function(path, mode = "r") {
-  if (!is.character(path) || length(path) != 1 || is.na(path)) {
-    abort("parameter", "path: expected one file name, found ", describe(path))
-  }
+  check_path(path, "path")
   file <- file_ref(path, one_of(mode, c("r", "r+"), "mode") == "r+")
   tree <- rs_call(rs_tree, store = store_of(file))
   frames <- lapply(c(obs = "obs", var = "var"), function(name) {

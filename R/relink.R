@@ -17,6 +17,7 @@
 #' close(adata)
 relink <- function(adata, new_path) {
   check_adata(adata)
+  check_path(new_path, "new_path")
   if (is_stack(adata@X)) {
     abort("state", "this object is made of several: relink those and put them together again with concat()")
   }

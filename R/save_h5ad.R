@@ -25,6 +25,7 @@
 #' @export
 save_h5ad <- function(adata, X = FALSE, compression = "gzip", compression_opts = NULL) {
   check_adata(adata)
+  check_flag(X, "X")
   if (is.null(adata@file)) abort("state", "this object was not read from one file: write it with write_h5ad()")
   if (is.null(compression)) compression <- "none"
   one_of(compression, c("gzip", "lzf", "none"), "compression")

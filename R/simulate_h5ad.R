@@ -16,6 +16,7 @@
 #' read_h5ad(path)
 simulate_h5ad <- function(path, n_obs = 10000, n_vars = 20000, n_types = 8, n_batches = 2, density = 0.07,
                           random_state = 0) {
+  check_path(path, "path")
   rs_work(
     "simulating", rs_simulate, path = path.expand(path), n_obs = n_obs, n_vars = n_vars, n_types = n_types,
     n_batches = n_batches, density = density, seed = random_state

@@ -35,7 +35,7 @@ merge_outcome <- function(adata, found, layer = NULL) {
 
 # How each source of an input is found: by the name of the input and the arguments of the verb.
 verb_inputs <- list(
-  matrix = function(adata, name, args) pointer_of(matrix_for(adata, args[["layer"]], isTRUE(args[["use_raw"]]))),
+  matrix = function(adata, name, args) pointer_of(matrix_for(adata, args[["layer"]])),
   connectivities = function(adata, name, args) graph_of(adata, args[["neighbors_key"]], args[["obsp"]]),
   distances = function(adata, name, args) graph_of(adata, args[["neighbors_key"]], what = "distances"),
   embedding = function(adata, name, args) {
@@ -44,11 +44,18 @@ verb_inputs <- list(
     if (is.null(use_raw)) use_raw <- !is.null(adata$raw)
     matrix_for(adata, use_raw = use_raw) # says so when there is none
     x <- if (use_raw) adata$raw$X else adata$X
-    unname(as.matrix(x[, args[["var_names"]]]))
+    unname(as.matrix(x[, args[["var_names"]], drop = FALSE]))
   },
   start = function(adata, name, args) {
     start <- args[[name]]
-    if (!is.character(start)) return(unname(as.matrix(start)))
+    if (is.data.frame(start) || is_Matrix(start)) start <- as.matrix(start)
+    if (!is.character(start)) {
+      if (!is.numeric(start) || length(dim(start)) != 2) {
+        abort("parameter", "init_pos: expected a name or a numeric matrix of positions, found ", describe(start))
+      }
+      return(unname(start))
+    }
+    check_name(start, name)
     if (start == "pca") return(embedding_of(adata, NULL, NULL))
     if (start %in% c("spectral", "random")) return(NULL)
     unname(as.matrix(element_of(adata, "obsm", start, "; or use \"spectral\", \"pca\" or \"random\"")))
@@ -64,7 +71,11 @@ verb_inputs <- list(
     if (!is.null(args[[name]])) as.factor(column_of(adata, "obs", args[[name]][[1]], name))
   },
   covariates = function(adata, name, args) covariates_of(adata, args[[name]]),
-  mask = function(adata, name, args) mask_of(adata, args[[name]], name),
+  mask = function(adata, name, args) {
+    mask <- mask_of(adata, args[[name]], name)
+    if (!is.null(mask) && !any(mask)) abort("parameter", name, ": expected at least one TRUE, found none")
+    mask
+  },
   masks = function(adata, name, args) {
     lapply(setNames(nm = as.character(args[[name]])), function(set) mask_of(adata, set, name))
   },

@@ -10,16 +10,15 @@ check_adata <- function(adata) {
 # The matrix a verb works on, as an OOMMatrix.
 matrix_for <- function(adata, layer = NULL, use_raw = FALSE) {
   check_adata(adata)
-  x <- if (isTRUE(use_raw)) {
+  check_flag(use_raw, "use_raw")
+  x <- if (use_raw) {
     if (is.null(adata@raw)) abort("state", "use_raw: this object has no raw; set it with adata$raw <- adata")
     adata@raw@X
   } else if (is.null(layer)) {
     if (is.null(adata@X)) abort("missing", "this object has no X: name a layer with layer = ; ", layers_there(adata))
     adata@X
   } else {
-    if (!is.character(layer) || length(layer) != 1) {
-      abort("parameter", "layer: expected one name, found ", describe(layer))
-    }
+    check_name(layer, "layer")
     if (!layer %in% names(adata@layers)) abort("name", "no layer named '", layer, "'; ", layers_there(adata))
     adata@layers[[layer]]
   }
@@ -53,6 +52,23 @@ check_name <- function(x, what) {
   if (!is.character(x) || length(x) != 1 || is.na(x)) abort("parameter", what, ": expected one name, found ", describe(x))
 }
 
+# A whole number, negative or not; `min` and what else it may mean are said by the core.
+check_whole <- function(x, what) {
+  if (!is.numeric(x) || is.object(x) || length(x) != 1 || is.na(x) || x != trunc(x)) {
+    abort("parameter", what, ": expected a whole number, found ", describe(x))
+  }
+}
+
+check_path <- function(x, what) {
+  if (!is.character(x) || length(x) != 1 || is.na(x) || !nzchar(x)) {
+    abort("parameter", what, ": expected one file name, found ", if (identical(x, "")) "\"\"" else describe(x))
+  }
+}
+
+check_flag <- function(x, what) {
+  if (!isTRUE(x) && !isFALSE(x)) abort("parameter", what, ": expected TRUE or FALSE, found ", describe(x))
+}
+
 one_of <- function(x, choices, what) {
   if (!is.character(x) || length(x) != 1 || !x %in% choices) {
     found <- if (is.character(x) && length(x) == 1) paste0("'", x, "'") else describe(x)
@@ -64,7 +80,7 @@ one_of <- function(x, choices, what) {
 # A column of obs or var by name.
 column_of <- function(adata, frame, name, what) {
   table <- slot(adata, frame)
-  if (!is.character(name) || length(name) != 1) abort("parameter", what, ": expected one name, found ", describe(name))
+  check_name(name, what)
   if (!name %in% names(table)) {
     hint <- similar_names(name, names(table))
     if (!nzchar(hint)) hint <- if (length(table)) paste0("; there are ", some_of(names(table), 20)) else "; it has none"
@@ -73,10 +89,10 @@ column_of <- function(adata, frame, name, what) {
   table[[name]]
 }
 
-# An element of obsm, varm, obsp or uns by name.
-element_of <- function(adata, part, name, hint = "") {
+# An element of obsm, varm, obsp or uns by name, given as the argument `what`.
+element_of <- function(adata, part, name, hint = "", what = paste0("name of an element of ", part)) {
   items <- slot(adata, part)
-  check_name(name, paste0("name of an element of ", part))
+  check_name(name, what)
   if (!name %in% names(items)) {
     there <- if (length(items)) paste0("there are ", some_of(names(items), 20)) else "it is empty"
     abort("name", part, " has no element '", name, "'; ", there, hint)

@@ -21,9 +21,7 @@
 #' read_h5ad(path)
 write_h5ad <- function(adata, path, compression = "gzip", compression_opts = NULL, as_dense = NULL, as_csc = NULL) {
   check_adata(adata)
-  if (!is.character(path) || length(path) != 1 || is.na(path)) {
-    abort("parameter", "path: expected one file name, found ", describe(path))
-  }
+  check_path(path, "path")
   if (is.null(compression)) compression <- "none"
   one_of(compression, c("gzip", "lzf", "none"), "compression")
   rs_work(
@@ -100,28 +98,30 @@ matrix_part <- function(x) {
 }
 
 element_parts <- function(items, part, names = NULL) {
-  square <- part %in% c("obsp", "varp")
   Map(function(x, name) {
     what <- paste0(part, "/", name)
     if (is_on_disk(x)) {
       return(list(kind = "copy", store = store_of(x$file), element = x$element, rows = x$rows, columns = x$columns))
     }
     if (is(x, "OOMMatrix")) return(matrix_part(x))
-    if (is.data.frame(x) && !is.null(names)) row.names(x) <- names
-    list(kind = "value", value = storable(x, what), name = what, element = part == "uns", csr = square)
+    if (is.data.frame(x) && !is.null(names)) attr(x, "row.names") <- names
+    list(kind = "value", value = storable(x, what), name = what, element = part == "uns")
   }, items, names(items))
 }
 
 # obs or var: columns that are what the file has are copied, so that they keep their exact type there; `failed` are
-# columns that
-# could not be read.
+# columns that could not be read.
 frame_part <- function(frame, file, element, rows = NULL, failed = NULL) {
   n <- nrow_of(frame)
   source <- if (!is.null(file)) source_frame(file, element, rows, n)
   copy <- function(name) list(kind = "copy", store = store_of(file), element = paste0(element, "/", name), rows = rows)
   columns <- lapply(setNames(nm = names(frame)), function(name) {
-    if (!is.null(source) && name %in% names(source$value) && identical(frame[[name]], source$value[[name]])) {
-      return(copy(name))
+    if (!is.null(source) && name %in% names(source$value)) {
+      stored <- source$value[[name]]
+      if (identical(frame[[name]], stored)) return(copy(name))
+      if (is.factor(stored) && identical(frame[[name]], with_levels(stored, levels_in_use(stored)))) {
+        return(list(kind = "in use", store = store_of(file), element = element, column = name, rows = rows))
+      }
     }
     what <- paste0(element, "/", name)
     list(kind = "value", value = storable(frame[[name]], what), name = what)
@@ -139,12 +139,16 @@ frame_part <- function(frame, file, element, rows = NULL, failed = NULL) {
     columns <- columns[source$order]
   }
   same_names <- !is.null(source) && !anyDuplicated(rows) && identical(row.names(frame), row.names(source$value))
-  list(
-    kind = "frame", columns = columns, index_name = attr(frame, "index_name"),
-    index = if (same_names) copy(source$index) else list(
-      kind = "value", value = row.names(frame), name = paste0(element, "/index")
-    )
+  index <- if (same_names) copy(source$index) else list(
+    kind = "value", value = storable(row.names(frame), paste0(element, "/index")), name = paste0(element, "/index")
   )
+  index_name <- attr(frame, "index_name")
+  # A column named like the index is the same element of the file: where the two differ, the index loses its name.
+  if (!is.null(index_name) && index_name %in% names(columns)) {
+    same <- is.character(frame[[index_name]]) && identical(as.vector(frame[[index_name]]), row.names(frame))
+    if (same) columns[[index_name]] <- index else index_name <- NULL
+  }
+  list(kind = "frame", columns = columns, index_name = index_name, index = index)
 }
 
 # The frame as it is in the file, the rows selected; NULL when it does not have `n` rows.
@@ -178,14 +182,20 @@ storable <- function(x, what) {
     return(x)
   }
   if (is_Matrix(x) || is(x, "OOMMatrix")) return(plain_values(x))
-  known <- is.null(x) || is.factor(x) || is.atomic(x)
-  odd <- setdiff(oldClass(x), c("factor", "ordered", "AsIs", "anndataoom_awkward", "anndataoom_float32"))
-  if (!known || length(odd)) {
-    abort(
-      "type", "'", what, "': a value of class ", paste(class(x), collapse = "/"),
-      " cannot be written to an h5ad file: convert it first, ",
-      "for instance with as.character() or as.numeric()"
-    )
-  }
-  x
+  if (!is.null(x) && !is_column(x)) refuse_class(x, what)
+  if (is_utf8(x)) x else as_utf8(x, what)
+}
+
+# Whether an h5ad file has a type for a vector. Dates, times and 64-bit integers in the bits of doubles are more than
+# their values.
+is_column <- function(x) {
+  is.atomic(x) && !is.null(x) &&
+    length(setdiff(oldClass(x), c("factor", "ordered", "AsIs", "anndataoom_awkward", "anndataoom_float32"))) == 0
+}
+
+refuse_class <- function(x, what) {
+  abort(
+    "type", "'", what, "': a value of class ", paste(class(x), collapse = "/"),
+    " cannot be written to an h5ad file: convert it first, for instance with as.character() or as.numeric()"
+  )
 }

@@ -22,7 +22,7 @@ def done(what: str) -> None:
 adata = oom.read(path)
 done(f"opened {adata.n_obs} cells x {adata.n_vars} genes")
 adata.var["mt"] = adata.var_names.str.upper().str.startswith("MT-")
-oom.pp.calculate_qc_metrics(adata, qc_vars=["mt"], percent_top=None)
+oom.pp.calculate_qc_metrics(adata, qc_vars=["mt"], percent_top=None, inplace=True)
 oom.pp.filter_cells(adata, min_genes=200)
 oom.pp.filter_genes(adata, min_cells=3)
 done(f"kept {adata.n_obs} cells x {adata.n_vars} genes")

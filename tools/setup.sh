@@ -2,8 +2,9 @@
 # Installs what is missing for the target named, and nothing else:
 #
 #   tools/setup.sh demo    R with Matrix and ggplot2, a C/C++ compiler, CMake >= 3.26
-#   tools/setup.sh test    the same plus testthat and jsonlite, Seurat and Bioconductor for the conversions, and a Python
-#                          environment with anndata for the round trips
+#   tools/setup.sh test    the same plus testthat and jsonlite, Seurat and Bioconductor for the conversions, and two Python
+#                          environments with anndata and scanpy: today's (test-env), and the newest (new-env) where
+#                          there is a Python >= 3.12
 #
 # On Debian and its relatives packages come built from the distribution; elsewhere a message says what to install.
 set -eu
@@ -71,11 +72,19 @@ if ! sh tools/find-cmake.sh >/dev/null 2>&1; then
 fi
 
 if [ "$what" = test ]; then
-  want=$(cksum < tools/test-requirements.txt)
-  if [ "$(cat "$cache/test-env/requirements.cksum" 2>/dev/null)" != "$want" ]; then
-    say "installing Python packages for the tests into $cache/test-env"
-    python3 -m venv --clear "$cache/test-env"
-    "$cache/test-env/bin/pip" install --quiet -r tools/test-requirements.txt
-    printf '%s' "$want" > "$cache/test-env/requirements.cksum"
+  # An environment is made anew when its list of packages changes.
+  environment() { # name, list of packages, Python
+    want=$(cksum < "$2")
+    [ "$(cat "$cache/$1/requirements.cksum" 2>/dev/null)" != "$want" ] || return 0
+    say "installing Python packages for the tests into $cache/$1"
+    "$3" -m venv --clear "$cache/$1"
+    "$cache/$1/bin/python" -m pip install --quiet -r "$2"
+    printf '%s' "$want" > "$cache/$1/requirements.cksum"
+  }
+  environment test-env tools/requirements-today.txt python3
+  if newest=$(sh tools/find-python.sh); then
+    environment new-env tools/requirements-newest.txt "$newest"
+  else
+    say "no Python >= 3.12 (python3.13, python3.12 or one of pyenv's): the Python tests run with today's anndata only"
   fi
 fi

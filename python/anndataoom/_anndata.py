@@ -12,10 +12,11 @@ from scipy import sparse
 
 from . import _core
 from ._arrays import DEFAULT_CHUNK_SIZE, BackedArray, _whole, as_backed, select
-from ._elements import BackedLayers, Elements, Frame, OnDisk, Uns
+from ._categories import drops_unused, prune_colors
+from ._elements import BackedLayers, Elements, Frame, OnDisk, Uns, named
 from ._index import positions
 from ._raw import _FrozenRaw
-from ._slots import Slots, Unreadable, opened, prune, prune_colors
+from ._slots import Slots, Unreadable, opened
 from ._values import in_memory
 
 
@@ -57,8 +58,8 @@ class AnnDataOOM(Slots):
         n, m = shape
         self._n_obs, self._n_vars, self._X, self._obs, self._var = n, m, X, obs, var
         self._layers = BackedLayers(None, (n, m))
-        self._obsm, self._varm = Elements("obsm", (n,)), Elements("varm", (m,))
-        self._obsp, self._varp = Elements("obsp", (n, n)), Elements("varp", (m, m))
+        self._obsm, self._varm = Elements("obsm", (n,), names=obs), Elements("varm", (m,), names=var)
+        self._obsp, self._varp = Elements("obsp", (n, n), names=obs), Elements("varp", (m, m), names=var)
         self._uns = Uns()
 
     def _from_file(self, file: _core.File) -> None:
@@ -79,10 +80,10 @@ class AnnDataOOM(Slots):
         if raw is not None:
             raw_path, raw_var, entries = raw
             raw_x, raw_var = opened(file, raw_path), Frame(OnDisk(file, raw_var))
-            varm = Elements("varm", (len(raw_var.index),))
+            varm = Elements("varm", (len(raw_var.index),), names=raw_var)
             varm._items.update({key: OnDisk(file, path) for key, path in entries})
             if isinstance(raw_x, BackedArray):
-                raw_x = _FrozenRaw(raw_x, raw_var, varm, self._obs.index)
+                raw_x = _FrozenRaw(raw_x, raw_var, varm)
             else:
                 raw_x.kept = (raw_x.kept, raw_var, varm)
             self._raw = raw_x
@@ -100,11 +101,11 @@ class AnnDataOOM(Slots):
         self._empty(X, Frame(adata.obs.copy()), Frame(adata.var.copy()), adata.shape)
         for slot in ("layers", "obsm", "varm", "obsp", "varp", "uns"):
             elements = getattr(self, f"_{slot}")
-            for key, value in getattr(adata, slot).items():
+            for key, value in named(getattr(adata, slot)).items():
                 elements[key] = in_memory(value)
         if adata.raw is not None:
             raw = adata.raw
-            self._raw = _FrozenRaw(in_memory(raw.X), raw.var.copy(), dict(raw.varm), adata.obs_names.copy())
+            self._raw = _FrozenRaw(in_memory(raw.X), raw.var.copy(), dict(raw.varm))
 
     @property
     def __class__(self):
@@ -135,18 +136,23 @@ class AnnDataOOM(Slots):
             A name that is not there, or there more than once.
         """
         rows, columns = self._split(index)
-        return self._subset(self._resolve_index(rows), self._resolve_index(columns, axis="var"))
+        rows, columns = self._resolve_index(rows), self._resolve_index(columns, axis="var")
+        return self._subset(rows, columns, prune=drops_unused())
 
     @staticmethod
     def _split(index):
         if not isinstance(index, tuple):
             return index, slice(None)
-        index = tuple(i for i in index if i is not Ellipsis) if any(i is Ellipsis for i in index) else index
+        dots = [at for at, i in enumerate(index) if i is Ellipsis]
+        if dots:
+            missing = (slice(None),) * max(0, 3 - len(index))
+            index = (*index[: dots[0]], *missing, *index[dots[0] + 1 :])
         if len(index) > 2:
             raise IndexError(f"annotated data has two axes, found {len(index)} indices")
         return (*index, *(slice(None),) * (2 - len(index)))
 
-    def _subset(self, rows, columns) -> AnnDataOOM:
+    def _subset(self, rows, columns, prune: bool = False) -> AnnDataOOM:
+        """These positions; with `prune` without categories nobody has, and their colours, on either axis."""
         out = AnnDataOOM.__new__(AnnDataOOM)
         out._chunk_size, out._origin_file, out._file = self._chunk_size, self._origin_file, self._file
         out._n_obs = self._n_obs if rows is None else len(rows)
@@ -154,24 +160,23 @@ class AnnDataOOM(Slots):
         out._X = select(self._X, rows, columns) if isinstance(self._X, BackedArray) else self._X
         if isinstance(out._X, Unreadable) and not (rows is None and columns is None):
             out._X = Unreadable(out._X.error)
+        out._obs, out._var = self._obs.subset(rows, prune), self._var.subset(columns, prune)
         out._layers = self._layers.subset(rows, columns)
-        out._obsm, out._varm = self._obsm.subset(rows, None), self._varm.subset(columns, None)
+        out._obsm = self._obsm.subset(rows, None).beside(out._obs)
+        out._varm = self._varm.subset(columns, None).beside(out._var)
         out._obsp, out._varp = self._obsp.subset(rows, rows), self._varp.subset(columns, columns)
         out._uns = self._uns.subset()
-        out._obs, out._var = self._obs.subset(rows), self._var.subset(columns)
         raw = self._raw
         out._raw = raw._subset(rows, None) if isinstance(raw, _FrozenRaw) and rows is not None else raw
         if isinstance(raw, Unreadable) and rows is not None:
             out._raw = Unreadable(raw.error)
-        for holder, chosen in ((out._obs, rows), (out._var, columns)):
-            if chosen is None:
+        for holder, chosen in ((self._obs, rows), (self._var, columns)) if prune else ():
+            if chosen is None and holder.pruned and not holder.touched:
                 continue
-            if holder.touched:
-                prune(holder.frame, out._uns)
-            else:
-                for name in holder.columns:
-                    if f"{name}_colors" in out._uns:
-                        prune_colors(holder.column(name), out._uns)
+            for name in holder.columns:
+                if f"{name}_colors" in out._uns:
+                    column = holder.column(name)
+                    prune_colors(name, column if chosen is None else column.iloc[chosen], out._uns)
         return out
 
     def __setitem__(self, index, value) -> None:

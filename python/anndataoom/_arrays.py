@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import uuid
 import warnings
+import weakref
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 from scipy import sparse
 
 from . import _core
+from ._arithmetic import Arithmetic
 from ._convert import array_of, from_core, to_core
 from ._index import is_pointwise, only, positions
 from ._reductions import DEFAULT_CHUNK_SIZE, Reductions
@@ -21,7 +24,7 @@ NO_LIMIT = 2**63
 WARN_BYTES = 1 << 20
 
 
-class BackedArray(Reductions):
+class BackedArray(Reductions, Arithmetic):
     """An expression matrix, cells x genes, read from its file when values are asked for.
 
     Parameters
@@ -33,6 +36,7 @@ class BackedArray(Reductions):
     """
 
     _file: _core.File | None = None
+    _shared: weakref.ref | None = None
 
     def __init__(self, backed_elem, shape=None):
         self._set(*_chain_of(backed_elem))
@@ -165,6 +169,29 @@ class BackedArray(Reductions):
         """All values, dense."""
         values = self._collect(self._m)
         return values.toarray() if sparse.issparse(values) else values
+
+    def shared(self):
+        """The values in memory that `share` gave, None where nobody holds them any more."""
+        return None if self._shared is None else self._shared()
+
+    def share(self):
+        """All values in memory, for several who ask in turn: the array itself does not keep them."""
+        values = self.to_memory()
+        self._shared = weakref.ref(values)
+        return values
+
+    @contextmanager
+    def in_memory(self):
+        """Holds all values in memory within a `with` block: functions of scanpy that compute get them unread.
+
+        What such a function changes in place, the next one in the block sees; the file and this array stay as they are.
+
+        Yields
+        ------
+        The values, as `to_memory` gives them.
+        """
+        values = self.shared()
+        yield self.share() if values is None else values
 
     def astype(self, dtype):
         """All values in memory, as `dtype`."""
@@ -380,11 +407,7 @@ _KINDS = {
 
 def queued(matrix: _core.Matrix) -> list[str]:
     """What is recorded on a matrix, a line each, as one would call it."""
-    words = {" = ": "=", "TRUE": "True", "FALSE": "False", "NULL": "None"}
-    lines = matrix.info()["queued"]
-    for old, new in words.items():
-        lines = [line.replace(old, new) for line in lines]
-    return lines
+    return matrix.info()["queued"]
 
 
 def wrap(matrix: _core.Matrix, file: _core.File | None) -> BackedArray:

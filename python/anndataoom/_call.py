@@ -59,7 +59,9 @@ def outcome(name: str, adata, **args) -> Outcome:
     """Runs a verb on an object, which stays as it is."""
     adata = target_of(adata, False)
     checked = _core.check(name, args)
-    inputs = {need: SOURCES[source](adata, need, args) for need, source in checked.needs}
+    inputs = {}
+    for need, source in checked.needs:
+        inputs[need] = SOURCES[source](adata, need, args)
     file = matrix_of(adata, args)._file if "matrix" in inputs else None
     return Outcome(checked.run({k: v for k, v in inputs.items() if v is not None}), file)
 

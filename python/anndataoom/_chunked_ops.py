@@ -9,8 +9,8 @@ import pandas as pd
 
 from . import _core
 from ._arrays import DEFAULT_CHUNK_SIZE, array_of, as_backed, select, wrap
-from ._convert import from_core
 from ._call import Outcome, outcome, run
+from ._convert import from_core
 
 
 def _run(name: str, x, file=None, **args) -> Outcome:

@@ -13,6 +13,7 @@ from ._anndata import AnnDataOOM
 from ._arrays import BackedArray, as_backed, stack
 from ._compat import is_oom
 from ._raw import _FrozenRaw
+from ._verbs import one_of
 
 
 def concat(
@@ -71,6 +72,10 @@ def concat(
         raise ValueError("adatas: expected at least one object, found none")
     along, across = _axes(axis)
     _check_names(adatas, across)
+    one_of("join", join, ["inner", "outer"])
+    for parameter, value in (("merge", merge), ("uns_merge", uns_merge)):
+        if not callable(value):
+            one_of(parameter, value, [None, "same", "unique", "first", "only"])
     inner = join == "inner"
     frames = [_annotation(a, along, inner, merge, uns_merge, pairwise) for a in adatas]
     whole = AnnDataOOM(
@@ -101,7 +106,7 @@ def concat(
         objects = [_raw_object(a) for a in adatas]
         options = {"label": label, "keys": keys, "index_unique": index_unique, "fill_value": fill_value}
         raw = concat(objects, axis=axis, join=join, **options)
-        whole._raw = _FrozenRaw(raw.X, raw._var, raw.varm, whole.obs_names)
+        whole._raw = _FrozenRaw(raw.X, raw._var, raw.varm)
     elif any(raw is not None for raw in raws):
         import warnings
 
@@ -169,4 +174,6 @@ def _raw_object(adata) -> AnnDataOOM:
     out = AnnDataOOM(raw.X)
     out.obs = pd.DataFrame(index=adata.obs_names)
     out.var = raw.var
+    for key in raw.varm:
+        out.varm[key] = raw.varm[key]
     return out

@@ -8,7 +8,11 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from ._categories import categorical
+
 INT32_MAX = np.iinfo(np.int32).max
+# Whether pandas has texts whose missing values are NaN; before version 3 anndata reads all as `pandas.NA`.
+NAN_TEXTS = int(pd.__version__.split(".")[0]) >= 3
 
 
 # -- from the core ----------------------------------------------------------------------------------------------------
@@ -48,12 +52,12 @@ def _categorical(codes, categories, ordered):
     return pd.Categorical.from_codes(array_of(codes), categories=values, ordered=ordered)
 
 
-def _nullable(values, mask):
+def _nullable(values, mask, nan=False):
     values, mask = from_core(values), array_of(mask)
     if values.dtype == object:
         out = values.copy()
         out[mask] = pd.NA
-        return pd.array(out, dtype="string")
+        return pd.array(out, dtype=pd.StringDtype(na_value=np.nan) if nan and NAN_TEXTS else "string")
     if values.dtype == bool:
         return pd.arrays.BooleanArray(values, mask)
     return pd.arrays.IntegerArray(values, mask)
@@ -71,6 +75,11 @@ def _sparse(format, shape, indptr, indices, data):
     # Assigned one by one: the constructor would look through every index.
     out.data, out.indices, out.indptr = array_of(data), indices, indptr
     return out
+
+
+def nan_texts(value) -> bool:
+    """Whether the missing texts of a value of the core are NaN in its file."""
+    return value[0] == "nullable" and value[3]
 
 
 def index_of(name, value) -> pd.Index:
@@ -178,7 +187,13 @@ def to_core(x, name: str = "value"):
     if isinstance(x, np.ndarray) and x.dtype.names:
         return ("recarray", [(k, array_to_core(np.asarray(x[k]), f"{name}/{k}")) for k in x.dtype.names])
     if isinstance(x, list | tuple | np.ndarray):
-        return array_to_core(np.asarray(x), name)
+        try:
+            return array_to_core(np.asarray(x), name)
+        except ValueError as e:
+            if isinstance(x, np.ndarray):
+                raise
+            hint = f"cannot be written to h5ad ({e}); give an array, or a dict with a name for each entry"
+            raise ValueError(f"{name}: a list whose entries are not alike {hint}") from e
     if hasattr(x, "to_memory"):
         return to_core(x.to_memory(), name)
     raise TypeError(f"{name}: a value of type {type(x).__module__}.{type(x).__qualname__} cannot be written to h5ad")
@@ -227,25 +242,28 @@ def sparse_to_core(x, name: str = "matrix"):
     )
 
 
-def column_to_core(x, name: str = "column"):
-    """A column as anndata writes it: strings with missing values become categories."""
+def column_to_core(x, name: str = "column", nan: bool = False):
+    """A column as anndata writes it: strings with missing values become categories.
+
+    `nan` says that missing texts are NaN in the file the column is from, where pandas itself knows no such texts.
+    """
     values = x.array if isinstance(x, pd.Series | pd.Index) else x
     if isinstance(values, pd.Categorical):
         categories = column_to_core(values.categories, f"{name} (categories)")
         return ("categorical", np.ascontiguousarray(values.codes, dtype=np.int32), categories, bool(values.ordered))
     if isinstance(values, pd.arrays.IntegerArray | pd.arrays.BooleanArray):
-        return ("nullable", ("array", np.ascontiguousarray(values._data)), np.ascontiguousarray(values._mask))
+        return ("nullable", ("array", np.ascontiguousarray(values._data)), np.ascontiguousarray(values._mask), False)
     if isinstance(values.dtype, pd.StringDtype):
         mask = np.asarray(pd.isna(values))
         items = ["" if m else s for s, m in zip(values, mask)]
         strings = ("strings", items, (len(items),))
-        # pandas' "string" says that texts may be missing, its newer "str" says nothing.
-        return ("nullable", strings, mask) if mask.any() or values.dtype.na_value is pd.NA else strings
+        nan = nan or values.dtype.na_value is not pd.NA
+        return ("nullable", strings, mask, nan) if nullable_texts(values.dtype, mask, name) else strings
     plain = np.asarray(values)
     if plain.dtype == object:
         missing = pd.isna(plain)
         if missing.any() and all(isinstance(s, str) for s in plain[~missing]):
-            return column_to_core(pd.Categorical(plain), name)
+            return column_to_core(categorical(plain), name)
         inferred = pd.api.types.infer_dtype(plain, skipna=False)
         if inferred == "boolean":
             return ("array", plain.astype(bool))
@@ -253,6 +271,22 @@ def column_to_core(x, name: str = "column"):
             raise TypeError(f"{name}: expected strings, numbers or categories, found objects ({inferred})")
         return ("strings", plain.tolist(), (len(plain),))
     return array_to_core(plain, name)
+
+
+def nullable_texts(dtype: pd.StringDtype, mask, name: str) -> bool:
+    """Whether texts are written with a mask of missing ones; under pandas 3 as anndata does and its settings say."""
+    if not NAN_TEXTS:
+        return bool(mask.any()) or dtype.na_value is pd.NA
+    import anndata
+
+    if getattr(anndata.settings, "allow_write_nullable_strings", None) is not False:
+        return True
+    if mask.any():
+        raise ValueError(
+            f"{name}: texts are missing, and anndata.settings.allow_write_nullable_strings is False: set it to True, "
+            "or fill them"
+        )
+    return False
 
 
 def check_frame(frame: pd.DataFrame, name: str):
@@ -264,18 +298,40 @@ def check_frame(frame: pd.DataFrame, name: str):
     if len(set(columns)) != len(columns):
         twice = next(c for c in columns if columns.count(c) > 1)
         raise ValueError(f"{name}: the column '{twice}' is there more than once")
-    if frame.index.name in columns and not frame.index.equals(pd.Index(frame[frame.index.name])):
-        raise ValueError(f"{name}: index and a column are both called '{frame.index.name}', with different values")
+    if frame.index.name in columns and not _same(frame.index, frame[frame.index.name]):
+        raise ValueError(
+            f"{name}: its index and a column are both called '{frame.index.name}', with different values, and a file "
+            "has one place for both: rename the column or the index (frame.index.name = None)"
+        )
 
 
-def index_to_core(index: pd.Index, name: str):
+def _same(index: pd.Index, column: pd.Series) -> bool:
+    """Whether names are a column, its values as they are or as text."""
+    column = pd.Index(column)
+    return index.equals(column) or index.astype(str).equals(column.astype(str))
+
+
+def index_to_core(index: pd.Index, name: str, nan: bool = False):
     if index.dtype == object and not all(isinstance(s, str) for s in index):
         return column_to_core(index.astype(str), name)
-    return column_to_core(index, name)
+    return column_to_core(index, name, nan)
+
+
+def columns_to_core(frame: pd.DataFrame, name: str, nan=frozenset()):
+    """The name of the index, the index and the columns; `nan` as `Frame` has it.
+
+    A column of text with the name of the index is in the file once, as the index; beside one of another kind, which
+    names cannot be, the index loses its name.
+    """
+    index_name = None if frame.index.name is None else str(frame.index.name)
+    index = index_to_core(frame.index, f"{name} index", None in nan)
+    columns = [(c, column_to_core(frame[c], f"{name}/{c}", c in nan)) for c in frame.columns]
+    twin = dict(columns).get(index_name)
+    if twin is not None and twin[0] not in ("strings", "nullable"):
+        index_name = None
+    return index_name, index, [(c, index if c == index_name else value) for c, value in columns]
 
 
 def frame_to_core(x: pd.DataFrame, name: str = "frame"):
     check_frame(x, name)
-    index_name = None if x.index.name is None else str(x.index.name)
-    columns = [(c, column_to_core(x[c], f"{name}/{c}")) for c in x.columns if c != index_name]
-    return ("frame", index_name, index_to_core(x.index, f"{name} index"), columns)
+    return ("frame", *columns_to_core(x, name))

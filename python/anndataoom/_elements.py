@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import os
+import re
+import warnings
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, replace
 
@@ -13,7 +15,8 @@ from scipy import sparse
 
 from . import _core
 from ._arrays import BackedArray, open_file, open_matrix, select
-from ._convert import column_of, frame_of, from_core, index_of
+from ._categories import drops_unused, only_used, unused
+from ._convert import column_of, frame_of, from_core, index_of, nan_texts
 from ._index import compose
 from ._scanpy import for_caller
 
@@ -41,6 +44,12 @@ class OnDisk:
                 shape[i] = len(chosen)
         return f"{encoding} {' x '.join(map(str, shape))}".rstrip() + ", on disk"
 
+    def is_frame(self) -> bool:
+        try:
+            return self.file.describe(self.element)[0] == "dataframe"
+        except (ValueError, NotImplementedError, TypeError, KeyError, OSError):
+            return False
+
     def __reduce__(self):
         path = str(self.file.path)
         return _restore_on_disk, (path, os.path.getsize(path), self.element, self.rows, self.columns)
@@ -55,7 +64,7 @@ def take(value, rows, columns=None):
     if isinstance(value, BackedArray):
         return select(value, rows, columns)
     if isinstance(value, pd.DataFrame):
-        return value.copy() if rows is None else value.iloc[rows]
+        return value.copy() if rows is None else selected_frame(value.iloc[rows].copy())
     if rows is None and columns is None:
         return copy.deepcopy(value) if not hasattr(value, "copy") else value.copy()
     if rows is not None:
@@ -65,14 +74,27 @@ def take(value, rows, columns=None):
     return value.copy() if hasattr(value, "copy") else value
 
 
+def selected_frame(frame: pd.DataFrame) -> pd.DataFrame:
+    """A selection of a frame that lies beside obs or var, without categories nobody has, as anndata has it."""
+    for name in frame.columns if drops_unused() and frame.columns.is_unique else ():
+        if unused(frame[name]):
+            frame[name] = only_used(frame[name])
+    return frame
+
+
+def named(items) -> dict:
+    """Elements by name: in an AnnData of version 0.13, X is the layer None."""
+    return {key: items[key] for key in items if key is not None}
+
+
 class Elements(MutableMapping):
     """Named elements of one slot, each read from the file when first touched.
 
-    Values are checked against the axes when set.
+    Values are checked against the axes when set; frames have the names of `names`, the table they lie beside.
     """
 
-    def __init__(self, slot: str, shape=(), items=None):
-        self._slot, self._shape = slot, tuple(shape)
+    def __init__(self, slot: str, shape=(), items=None, names: Frame | None = None):
+        self._slot, self._shape, self._names = slot, tuple(shape), names
         self._items: dict = {}
         for key, value in (items or {}).items():
             self[key] = value
@@ -85,13 +107,40 @@ class Elements(MutableMapping):
             raise KeyError(f"{self._slot} has no element {key!r}; there is {there}") from None
         if isinstance(value, OnDisk):
             value = self._items[key] = self._fitting(key, value)
+        return self._named(value)
+
+    def _named(self, value):
+        """A frame under the names of now, which may be others than when it was set."""
+        if self._names is not None and isinstance(value, pd.DataFrame):
+            names = self._names.index
+            name = None if names.name in value.columns else names.name
+            if not value.index.is_(names) or value.index.name != name:
+                value.index = names.rename(name)
         return value
+
+    def stored(self, key):
+        """The element as it is kept: an `OnDisk` that nobody touched, else its value."""
+        value = self._items[key]
+        if isinstance(value, OnDisk) and value.rows is not None and self._shape and value.is_frame():
+            return self[key]  # its categories may be fewer than in the file
+        return self._named(value)
 
     def _fitting(self, key, stored: OnDisk):
         """The value of an element of the file, which may hold one that does not fit the axes."""
         value = self._read(stored)
         if not hasattr(value, "shape"):
             return value
+        if isinstance(value, pd.DataFrame) and self._names is not None and len(value) == self._shape[0]:
+            # Rows are told by their place; a file where names say otherwise was written before they were checked.
+            if not value.index.equals(self._names.index) and not value.index.equals(_names_beside(stored)):
+                warnings.warn(
+                    f"'{stored.file.path}', element '{stored.element}': its rows have other names than those of "
+                    f"{self._slot[:-1]}; they are taken in their order",
+                    stacklevel=4,
+                )
+            value.index = self._names.index
+        if isinstance(value, pd.DataFrame) and stored.rows is not None:
+            value = selected_frame(value)
         try:
             return self._checked(key, value)
         except ValueError as e:
@@ -118,12 +167,30 @@ class Elements(MutableMapping):
             if hasattr(value, "__len__") and len(value) == self._shape[0]:
                 return value
             raise ValueError(f"{name}: expected an array, found {type(value).__name__}")
+        if len(shape) == 1 and len(self._shape) == 1 and isinstance(value, np.ndarray) and not value.dtype.names:
+            # As in anndata, where everything has columns.
+            value = value.reshape(-1, 1)
+            shape = value.shape
         if len(shape) < len(self._shape) or tuple(shape[: len(self._shape)]) != self._shape:
             expected = " x ".join(map(str, self._shape)) + (" x any" if len(self._shape) == 1 else "")
             raise ValueError(f"{name}: expected shape {expected}, found {' x '.join(map(str, shape))}")
         if isinstance(value, pd.DataFrame):
+            if len(self._shape) > 1:
+                return value.to_numpy()
+            self._check_names(name, value.index)
             return value
         return np.asarray(value) if isinstance(value, np.matrix) else value
+
+    def _check_names(self, name: str, index: pd.Index) -> None:
+        """A frame's rows are those of the axis, by their names."""
+        if self._names is None or index.equals(self._names.index):
+            return
+        own = self._names.index
+        axis, at = self._slot[:-1], next((i for i in range(len(own)) if own[i] != index[i]), 0)
+        raise ValueError(
+            f"{name}: expected a frame with {axis}_names as its index, found {index[at]!r} in place of {own[at]!r} "
+            f"(row {at}): put its rows in that order with .loc[adata.{axis}_names], or set its index"
+        )
 
     def __delitem__(self, key) -> None:
         if key not in self._items:
@@ -138,6 +205,26 @@ class Elements(MutableMapping):
 
     def __contains__(self, key) -> bool:
         return key in self._items
+
+    # -- the axis, as anndata's mappings have it ----------------------------------------------------------------------
+
+    @property
+    def dim(self) -> str:
+        """The axis its elements are aligned to: "obs" or "var"."""
+        return "var" if self._slot.startswith("var") else "obs"
+
+    @property
+    def dim_names(self) -> pd.Index | None:
+        """Names on that axis."""
+        return None if self._names is None else self._names.index
+
+    def to_df(self) -> pd.DataFrame:
+        """All columns of all elements as one frame, called key and number from 1, as anndata has it."""
+        out = {}
+        for key, value in self.items():
+            columns = value.toarray() if hasattr(value, "toarray") else np.asarray(value)
+            out.update({f"{key}{j}": column for j, column in enumerate(columns.T, 1)})
+        return pd.DataFrame(out, index=self.dim_names)
 
     def __repr__(self) -> str:
         return f"{self._slot} with keys: {', '.join(self._items) or '(none)'}"
@@ -159,8 +246,20 @@ class Elements(MutableMapping):
             out._items[key] = value
         return out
 
+    def beside(self, names: Frame) -> Elements:
+        """These, with `names` as the table they lie beside."""
+        self._names = names
+        return self
+
     def _new(self, shape):
-        return type(self)(self._slot, shape)
+        return type(self)(self._slot, shape, names=self._names)
+
+
+def _names_beside(stored: OnDisk) -> pd.Index:
+    """The names in the file, at the place of the table that an element of a slot lies beside."""
+    table = re.sub(r"(obs|var)m$", r"\1", stored.element.rsplit("/", 1)[0])
+    index = index_of(*stored.file.read_index(table))
+    return index if stored.rows is None else index[stored.rows]
 
 
 class Uns(Elements):
@@ -179,6 +278,16 @@ class Uns(Elements):
 
     def __eq__(self, other):
         return isinstance(other, Mapping) and dict(self) == dict(other)
+
+    def __or__(self, other) -> dict:
+        return dict(self) | dict(other) if isinstance(other, Mapping) else NotImplemented
+
+    def __ror__(self, other) -> dict:
+        return dict(other) | dict(self) if isinstance(other, Mapping) else NotImplemented
+
+    def __ior__(self, other):
+        self.update(other)
+        return self
 
     __hash__ = None
 
@@ -213,8 +322,9 @@ class BackedLayers(Elements):
         else:
             super().__setitem__(key, value)
 
-    def _checked(self, key, value):
-        return super()._checked(key, value.to_numpy() if isinstance(value, pd.DataFrame) else value)
+    def update(self, other=(), /, **items) -> None:
+        """Sets layers from a mapping or pairs; X of an AnnData in memory, its layer None, is none of them."""
+        super().update(named(other) if isinstance(other, Mapping) else other, **items)
 
     def subset(self, obs_indices=None, var_indices=None):
         return super().subset(obs_indices, var_indices)
@@ -229,12 +339,20 @@ class BackedLayers(Elements):
 class Frame:
     """obs or var: a pandas frame that is read when it is touched; its index alone costs the index."""
 
-    def __init__(self, value):
+    def __init__(self, value, pruned: bool = False):
+        self.replace(value)
+        # Whether categories nobody has are left out, as in a selection.
+        self.pruned = pruned
+
+    def replace(self, value) -> None:
+        """Becomes another table, for all that lies beside this one."""
         self._disk = value if isinstance(value, OnDisk) else None
         self._frame = None if self._disk is not None else value
         self._index = None
         self._columns = None
         self.failed: dict[str, str] = {}
+        # Columns (None is the index) whose missing texts are NaN in the file, whatever pandas makes of them.
+        self.nan: set[str | None] = set()
 
     @property
     def touched(self) -> bool:
@@ -249,7 +367,9 @@ class Frame:
         if self._frame is not None:
             return self._frame.index
         if self._index is None:
-            index = index_of(*self._disk.file.read_index(self._disk.element))
+            name, value = self._disk.file.read_index(self._disk.element)
+            self._note(None, value)
+            index = text_names(index_of(name, value))
             self._index = index if self._disk.rows is None else index[self._disk.rows]
         return self._index
 
@@ -265,15 +385,30 @@ class Frame:
         """One column, without reading the others."""
         if self._frame is not None:
             return self._frame[name]
-        value = column_of(self._disk.file.read_column(self._disk.element, name))
+        value = self._disk.file.read_column(self._disk.element, name)
+        self._note(name, value)
+        value = column_of(value)
         value = value if self._disk.rows is None else value[self._disk.rows]
-        return pd.Series(value, index=self.index, name=name)
+        return pd.Series(only_used(value) if self.pruned else value, index=self.index, name=name)
+
+    def unused(self) -> dict[str, pd.Series]:
+        """Columns that a copy of the file's would give categories nobody has."""
+        out = {}
+        for name in self.columns if self.pruned and not self.touched else ():
+            try:
+                encoding, *_ = self._disk.file.describe(f"{self._disk.element}/{name}")
+                # Before anndata 0.8 columns do not say what they are.
+                if encoding in ("categorical", "") and unused(
+                    column_of(self._disk.file.read_column(self._disk.element, name))
+                ):
+                    out[name] = self.column(name)
+            except (ValueError, NotImplementedError, TypeError, KeyError, OSError):
+                continue
+        return out
 
     @property
     def frame(self) -> pd.DataFrame:
         if self._frame is None:
-            import warnings
-
             columns = []
             for name in self.columns:
                 try:
@@ -284,14 +419,42 @@ class Frame:
             self._frame = frame_of(self.index, columns)
         return self._frame
 
-    def subset(self, rows) -> Frame:
+    def _note(self, name: str | None, value) -> None:
+        if nan_texts(value):
+            self.nan.add(name)
+
+    def subset(self, rows, prune: bool = False) -> Frame:
+        """These rows; with `prune` without categories nobody has."""
         if self._frame is not None:
-            out = Frame(self._frame.copy() if rows is None else self._frame.iloc[rows].copy())
+            frame = self._frame.copy() if rows is None else self._frame.iloc[rows].copy()
+            for name in frame.columns if prune and frame.columns.is_unique else ():
+                if unused(frame[name]):
+                    frame[name] = only_used(frame[name])
+            out = Frame(frame)
+            out.nan = set(self.nan)
             return out
-        out = Frame(replace(self._disk, rows=compose(self._disk.rows, rows)))
+        out = Frame(replace(self._disk, rows=compose(self._disk.rows, rows)), self.pruned or prune)
         if self._index is not None:
             out._index = self._index if rows is None else self._index[rows]
+            out.nan = set(self.nan)
         return out
+
+
+def text_names(index: pd.Index) -> pd.Index:
+    """Names as text, whatever they were, as anndata has them.
+
+    Raises
+    ------
+    ValueError
+        Each name is several values.
+    """
+    if isinstance(index, pd.MultiIndex):
+        raise ValueError("names: expected one text each, found a MultiIndex")
+    if isinstance(index.dtype, pd.StringDtype):
+        return index
+    if index.dtype == object and pd.api.types.infer_dtype(index, skipna=False) in ("string", "empty"):
+        return index
+    return index.astype(str)
 
 
 def is_matrix(value) -> bool:

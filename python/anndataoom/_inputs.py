@@ -1,12 +1,16 @@
-"""What a verb needs of an object, as the table names it: a function for each source, which gives a tagged tuple or None."""
+"""What a verb needs of an object, as the table names it: a function a source, which gives a tagged tuple or None."""
 
 from __future__ import annotations
+
+import warnings
 
 import numpy as np
 import pandas as pd
 
+from ._arrays import as_backed
+from ._categories import categorical
 from ._convert import to_core
-from ._verbs import groups_of, mask_of, representation
+from ._verbs import groups_of, mask_of, mask_over, representation
 
 
 def matrix(adata, name, args):
@@ -44,11 +48,37 @@ def distances(adata, name, args):
 def embedding(adata, name, args):
     genes = args.get("var_names")
     if genes is None:
-        return "points", representation(adata, args.get("use_rep"), args.get("n_pcs"))
+        use_rep, n_pcs = args.get("use_rep"), args.get("n_pcs")
+        # Neighbours alone are scanpy's choice of a representation.
+        choose = chosen_representation if "n_neighbors" in args else representation
+        return "points", choose(adata, use_rep, n_pcs)
     use_raw = args.get("use_raw")
     source = adata.raw if (adata.raw is not None if use_raw is None else use_raw) else adata
     values = source[:, [genes] if isinstance(genes, str) else list(genes)].X[:]
     return "points", np.ascontiguousarray(values.toarray() if hasattr(values, "toarray") else values)
+
+
+# Genes up to which scanpy compares cells by X itself.
+_FEW_GENES = 50
+
+
+def chosen_representation(adata, use_rep, n_pcs) -> np.ndarray:
+    """The points cells are compared by, as scanpy chooses them."""
+    if use_rep is None and n_pcs == 0:
+        use_rep = "X"
+    missing = use_rep is None and "X_pca" not in adata.obsm
+    if (use_rep == "X" and "X" not in adata.obsm) or (missing and adata.n_vars <= _FEW_GENES):
+        return np.ascontiguousarray(as_backed(adata._matrix()).__array__(np.dtype(np.float32)))
+    if missing:
+        warnings.warn(
+            f"obsm has no 'X_pca', and X has {adata.n_vars:,} genes: pca() is run first, with its defaults; "
+            "use_rep='X' compares cells by the genes themselves",
+            stacklevel=6,
+        )
+        from .pp import pca
+
+        pca(adata, n_comps=n_pcs)
+    return representation(adata, use_rep, n_pcs)
 
 
 def start(adata, name, args):
@@ -68,7 +98,7 @@ def groups(adata, name, args):
     codes, found = groups_of(adata, first, name)
     for other in others:
         more_codes, more = groups_of(adata, other, name)
-        joined = pd.Categorical([f"{found[a]}_{more[b]}" for a, b in zip(codes, more_codes)])
+        joined = categorical([f"{found[a]}_{more[b]}" for a, b in zip(codes, more_codes)])
         codes, found = np.ascontiguousarray(joined.codes, dtype=np.int32), list(joined.categories)
     return "groups", codes, found
 
@@ -79,7 +109,7 @@ def chosen(adata, name, args):
     key = args[name][0]
     if key not in adata.obs:
         raise KeyError(f"{name}: obs has no column {key!r}; there are {', '.join(adata.obs.columns)}")
-    column = pd.Categorical(adata.obs[key])
+    column = categorical(adata.obs[key])
     return "groups", np.ascontiguousarray(column.codes, dtype=np.int32), [str(c) for c in column.categories]
 
 
@@ -118,12 +148,7 @@ def mask(adata, name, args):
     given = args.get(name)
     if given is None:
         return None
-    if isinstance(given, str):
-        found = mask_of(adata, given, name)
-    else:
-        found = np.ascontiguousarray(given)
-        if found.dtype != bool or found.shape != (adata.n_vars,):
-            raise ValueError(f"{name}: expected True or False for each of {adata.n_vars} genes")
+    found = mask_of(adata, given, name) if isinstance(given, str) else mask_over(adata, given, "var", name)
     if not found.any():
         raise ValueError(f"{name}: expected at least one gene, found none")
     return "mask", found

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pandas as pd
 
 from ._arrays import BackedArray, as_backed, select
 from ._elements import Elements, Frame
-from ._index import positions
+from ._index import compose, positions
 from ._scanpy import for_caller
 
 
@@ -33,13 +35,23 @@ class _FrozenRaw:
         if isinstance(varm, Elements):
             self._varm = varm
         else:
-            self._varm = Elements("varm", (m,), varm)
+            self._varm = Elements("varm", (m,), varm, names=self._var)
         self._obs_names = obs_names
+        # The object whose raw this is, and which of its cells; raw as the object keeps it has none, as the two would
+        # keep each other, and the file, alive.
+        self._owner = self._rows = None
 
     @classmethod
     def from_oom(cls, oom) -> _FrozenRaw:
         """What an `AnnDataOOM` holds now: nothing is read."""
-        return cls(oom.X, oom._var.subset(None), oom.varm.copy(), oom.obs_names.copy())
+        var = oom._var.subset(None)
+        return cls(oom.X, var, oom.varm.copy().beside(var), oom.obs_names.copy())
+
+    def _of(self, owner) -> _FrozenRaw:
+        """The same as the raw of `owner`, by whose names cells are called."""
+        out = copy.copy(self)
+        out._owner, out._rows, out._obs_names = owner, None, None
+        return out
 
     @classmethod
     def from_adata(cls, adata) -> _FrozenRaw:
@@ -64,6 +76,9 @@ class _FrozenRaw:
     @property
     def obs_names(self) -> pd.Index | None:
         """Names of the cells, None where they are not known."""
+        if self._owner is not None:
+            names = self._owner.obs_names
+            return names if self._rows is None else names[self._rows]
         return self._obs_names() if callable(self._obs_names) else self._obs_names
 
     @property
@@ -100,30 +115,47 @@ class _FrozenRaw:
 
     def __getitem__(self, index) -> _FrozenRaw:
         """Cells, or cells and genes; any index, see `AnnDataOOM.__getitem__`."""
-        rows, columns = index if isinstance(index, tuple) else (index, slice(None))
+        index = index if isinstance(index, tuple) else (index,)
+        if len(index) > 2:
+            raise IndexError(f"raw has two axes, found {len(index)} indices")
+        rows, columns = (*index, *(slice(None),) * (2 - len(index)))
         rows = positions(rows, self.n_obs, lambda: self.obs_names)
         columns = positions(columns, self.n_vars, lambda: self.var_names, "var")
         return self._subset(rows, columns)
 
     def _subset(self, rows, columns):
-        names = self.obs_names
-        return _FrozenRaw(
+        names, var = self.obs_names, self._var.subset(columns)
+        out = _FrozenRaw(
             select(self._X, rows, columns),
-            self._var.subset(columns),
-            self.varm.subset(columns, None),
+            var,
+            self.varm.subset(columns, None).beside(var),
             names if rows is None or names is None else names[rows],
         )
+        out._owner, out._rows = self._owner, compose(self._rows, rows)
+        return out
+
+    def copy(self) -> _FrozenRaw:
+        """A copy on the same file: nothing of the matrix is read."""
+        return self._subset(None, None)
 
     def _subset_obs(self, idx):
         return self._subset(positions(idx, self.n_obs, lambda: self.obs_names), None)
 
     def to_adata(self):
-        """An anndata.AnnData in memory."""
+        """An anndata.AnnData in memory, with obs, obsm, obsp and uns of the object this is the raw of."""
         import anndata as ad
 
-        names = self.obs_names
-        obs = pd.DataFrame(index=pd.RangeIndex(self.n_obs).astype(str) if names is None else names)
-        return ad.AnnData(X=self._X.to_memory(), obs=obs, var=self.var.copy(), varm=dict(self.varm))
+        from ._values import in_memory
+
+        def of(elements):
+            return {k: in_memory(elements[k], deep=True) for k in elements}
+
+        names, owner = self.obs_names, self._owner
+        parts = {"obs": pd.DataFrame(index=pd.RangeIndex(self.n_obs).astype(str) if names is None else names)}
+        if owner is not None:
+            owner = owner if self._rows is None else owner[self._rows]
+            parts = {"obs": owner.obs.copy(), **{slot: of(getattr(owner, slot)) for slot in ("obsm", "obsp", "uns")}}
+        return ad.AnnData(X=self._X.to_memory(), var=self.var.copy(), varm=of(self.varm), **parts)
 
     def close(self) -> None:
         """There is nothing to close: the file closes when nothing refers to it."""

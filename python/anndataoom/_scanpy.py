@@ -1,8 +1,10 @@
-"""scanpy's functions compute on numpy arrays and scipy matrices: what they get when they ask for one of ours.
+"""What functions of scanpy and anndata, which compute on numpy arrays and scipy matrices, get for a matrix of ours.
 
 scanpy chooses its kernels by the type of the matrix and knows no other types, so a function of its that computes gets
-the matrix in memory, with a warning of its size; plots and `scanpy.get.obs_df`, which look at single genes, get it as
-it is and read those genes. The caller is told by its module: nothing of scanpy is imported or changed.
+the matrix in memory, with a warning of its size, and so does one of anndata. As long as the function holds it, whoever
+asks gets the same one, and `BackedArray.in_memory` holds it for several functions. Plots and `scanpy.get.obs_df`, which
+look at single genes, get it as it is and read those genes. The caller is told by its module: nothing of scanpy or
+anndata is imported or changed.
 """
 
 from __future__ import annotations
@@ -14,10 +16,10 @@ from ._arrays import BackedArray
 
 # How scanpy's functions reach the matrix: who asks is their caller.
 GETTERS = {"_choose_mtx_rep", "_get_obs_rep", "_check_use_raw", "<genexpr>", "<listcomp>"}
-# The name under which a running function of scanpy keeps it, which is no name of its own.
-KEPT = "anndataoom matrix in memory"
 # What looks at single genes.
 LOOKS = ("scanpy.plotting", "scanpy.get.get")
+# Where anndata takes the parts of an object: its class, concat, and what writes.
+TAKES = ("anndata._core", "anndata._io")
 
 
 def _module(frame) -> str:
@@ -36,29 +38,44 @@ def memory_bytes(x: BackedArray) -> int:
 
 
 def for_caller(x):
-    """`x` as it is, or in memory where scanpy asks for it to compute."""
-    if not isinstance(x, BackedArray) or "scanpy" not in sys.modules:
+    """`x` as it is, or in memory where scanpy asks for it to compute, or anndata to take it."""
+    if not isinstance(x, BackedArray):
         return x
     frame = sys._getframe(2)
+    while _module(frame) in ("collections.abc", "_collections_abc"):  # items() and values() of a mapping
+        frame = frame.f_back
+    if _module(frame).startswith(TAKES):
+        return _shared(x, "anndata", frame.f_code.co_name, "anndata.")
     if not _module(frame).startswith("scanpy."):
         return x
     while frame is not None and frame.f_code.co_name in GETTERS:
         frame = frame.f_back
     if not _module(frame).startswith("scanpy.") or _module(frame).startswith(LOOKS):
         return x
-    function, outermost, level, outer = frame.f_code.co_name, frame, 3, sys._getframe(2)
-    while outer is not None and _module(outer).startswith(("scanpy.", "legacy_api_wrap", "functools")):
-        if _module(outer).startswith("scanpy.") and outer.f_code.co_name != "wrapper":
-            function, outermost = outer.f_code.co_name, outer
+    return _shared(x, "scanpy", frame.f_code.co_name, ("scanpy.", "legacy_api_wrap", "functools"))
+
+
+def _shared(x: BackedArray, package: str, function: str, within):
+    """The values in memory, with a warning to the first caller outside the modules `within`."""
+    values = x.shared()
+    if values is not None:
+        return values
+    level, outer = 4, sys._getframe(3)
+    while outer is not None and _module(outer).startswith(within):
+        if _module(outer).startswith(f"{package}.") and outer.f_code.co_name != "wrapper":
+            function = outer.f_code.co_name
         outer, level = outer.f_back, level + 1
-    # Kept as long as the function the user called runs, so that it is read once.
-    kept = outermost.f_locals.get(KEPT)
-    if kept is None or kept[0] is not x:
-        n, m = x.shape
-        warnings.warn(
-            f"scanpy's {function}() works in memory: all {n:,} x {m:,} values are read "
-            f"({memory_bytes(x) / 2**20:,.0f} MB); see anndataoom.pp and anndataoom.tl for what streams",
-            stacklevel=level,
-        )
-        kept = outermost.f_locals[KEPT] = x, x.to_memory()
-    return kept[1]
+    n, m = x.shape
+    warnings.warn(
+        f"{package}'s {function}() works in memory: all {n:,} x {m:,} values are read "
+        f"({memory_bytes(x) / 2**20:,.0f} MB); see anndataoom.pp, tl and concat for what streams, and in_memory() of "
+        "the matrix to read it once for several functions",
+        stacklevel=level,
+    )
+    return x.share()
+
+
+def not_for_anndata(function: str) -> None:
+    """Refuses what anndata does with files it opened itself."""
+    if _module(sys._getframe(2)).startswith("anndata."):
+        raise TypeError(f"anndata's functions write objects in memory: {function} streams this one")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 
-import numpy as np
 import pandas as pd
 
 from . import _core
 from ._arrays import BackedArray, as_backed, open_matrix
-from ._elements import BackedLayers, Elements, Frame, OnDisk, Uns
+from ._elements import BackedLayers, Elements, OnDisk, Uns, text_names
 from ._raw import _FrozenRaw
-from ._scanpy import for_caller
+from ._scanpy import for_caller, not_for_anndata
 from ._values import Values
 
 
@@ -46,7 +45,7 @@ def _elements(slot: str, doc: str) -> property:
         return getattr(self, f"_{slot}")
 
     def put(self, value):
-        setattr(self, f"_{slot}", Elements(slot, get(self)._shape, value))
+        setattr(self, f"_{slot}", Elements(slot, get(self)._shape, value, names=get(self)._names))
 
     return property(get, put, lambda self: put(self, {}), doc)
 
@@ -103,32 +102,31 @@ class Slots(Values):
     @property
     def file(self):
         """The open file, None for an object made in memory."""
+        not_for_anndata("adata.write_h5ad(path)")
         return self._file
 
     def _table(self, axis: str) -> pd.DataFrame:
-        holder = getattr(self, f"_{axis}")
-        if not holder.touched:
-            frame = holder.frame
-            if holder.disk.rows is not None:
-                prune(frame, self._uns)
-        return holder.frame
+        return getattr(self, f"_{axis}").frame
 
     def _set_table(self, axis: str, n: int, value) -> None:
         if not isinstance(value, pd.DataFrame):
             raise ValueError(f"{axis}: expected a pandas.DataFrame, found {type(value).__name__}")
         if len(value) != n:
             raise ValueError(f"{axis}: expected {n} rows, found {len(value)}")
-        setattr(self, f"_{axis}", Frame(value.copy()))
+        table = value.copy()
+        table.index = self._checked_names(axis, n, table.index)
+        getattr(self, f"_{axis}").replace(table)
 
     def _set_names(self, axis: str, n: int, value) -> None:
+        self._table(axis).index = self._checked_names(axis, n, value)
+
+    @staticmethod
+    def _checked_names(axis: str, n: int, value) -> pd.Index:
         index = value if isinstance(value, pd.Index) else pd.Index(value)
         if len(index) != n:
             raise ValueError(f"{axis}_names: expected {n} names, found {len(index)}")
-        if isinstance(index, pd.MultiIndex) or (len(index) and index.dtype.kind in "iuf"):
-            index = index.astype(str)
-        if index.name is None or not isinstance(index.name, str):
-            index = index.rename(None)
-        self._table(axis).index = index
+        index = text_names(index)
+        return index if isinstance(index.name, str) else index.rename(None)
 
     @property
     def obs(self) -> pd.DataFrame:
@@ -202,9 +200,18 @@ class Slots(Values):
     # -- slots --------------------------------------------------------------------------------------------------------
 
     @property
+    def _X(self):
+        # anndata.AnnData(adata) takes this one.
+        return for_caller(self.__dict__["_X"])
+
+    @_X.setter
+    def _X(self, value):
+        self.__dict__["_X"] = value
+
+    @property
     def X(self) -> BackedArray | None:
         """The matrix, cells x genes."""
-        return for_caller(readable(self._X))
+        return for_caller(readable(self.__dict__["_X"]))
 
     @X.setter
     def X(self, value):
@@ -227,7 +234,7 @@ class Slots(Values):
     @layers.setter
     def layers(self, value):
         new = BackedLayers(None, self.shape)
-        new.update(value)
+        new.update({} if value is None else value)
         self._layers = new
 
     @layers.deleter
@@ -254,8 +261,9 @@ class Slots(Values):
 
     @property
     def raw(self) -> _FrozenRaw | None:
-        """The matrix and genes kept by `adata.raw = adata`."""
-        return readable(self._raw)
+        """The matrix and genes kept by `adata.raw = adata`, of the cells of this object."""
+        raw = readable(self._raw)
+        return None if raw is None else raw._of(self)
 
     @raw.setter
     def raw(self, value):
@@ -263,11 +271,11 @@ class Slots(Values):
             self._raw = None
             return
         if isinstance(value, _FrozenRaw):
-            new = value
+            new = value._of(None)
         elif getattr(type(value), "_is_oom", False):
             new = _FrozenRaw.from_oom(value)
         elif hasattr(value, "X") and hasattr(value, "var"):
-            new = _FrozenRaw(value.X, value.var.copy(), dict(value.varm), self.obs_names)
+            new = _FrozenRaw(value.X, value.var.copy(), dict(value.varm))
         else:
             raise ValueError(f"raw: expected annotated data, found {type(value).__name__}")
         if new.n_obs != self._n_obs:
@@ -277,28 +285,6 @@ class Slots(Values):
     @raw.deleter
     def raw(self):
         self._raw = None
-
-
-def prune(frame: pd.DataFrame, uns) -> None:
-    """Drops categories nobody has, and their colours, as anndata does for a subset."""
-    for name in frame.columns:
-        column = frame[name]
-        if isinstance(column.dtype, pd.CategoricalDtype):
-            prune_colors(column, uns)
-            frame[name] = column.cat.remove_unused_categories()
-
-
-def prune_colors(column: pd.Series, uns) -> None:
-    """Drops the colours of categories nobody has."""
-    key = f"{column.name}_colors"
-    if key not in uns or not isinstance(column.dtype, pd.CategoricalDtype):
-        return
-    colors = np.asarray(uns[key])
-    used = np.unique(column.cat.codes)
-    used = used[used >= 0]
-    n = len(column.cat.categories)
-    if len(used) < n and colors.ndim == 1 and len(colors) >= n:
-        uns[key] = colors[used]
 
 
 def unique_names(index: pd.Index, join: str) -> pd.Index:

@@ -106,10 +106,12 @@ class Values:
 
         Yields
         ------
-        start, end, chunk
-            In the order of version 0.1.8 (anndata yields the chunk first); the chunk is a CSR matrix or an array.
+        chunk, start, end
+            In the order of anndata, which scanpy's functions for chunks rely on (`X.chunked` gives start, end, chunk);
+            the chunk is a CSR matrix or an array.
         """
-        yield from self._matrix().chunked(self._chunk_size if chunk_size is None else chunk_size)
+        for start, end, chunk in self._matrix().chunked(self._chunk_size if chunk_size is None else chunk_size):
+            yield chunk, start, end
 
     def chunk_X(self, select=None, replace: bool = False) -> np.ndarray:
         """Values of some cells, dense.

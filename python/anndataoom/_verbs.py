@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
 import numpy as np
 import pandas as pd
 
+from ._arrays import BackedArray, as_backed
+from ._categories import categorical
 from ._convert import from_core
+
+# The default of what takes parameters for something else, as in scanpy.
+NOTHING = MappingProxyType({})
+
+
+def one_of(parameter: str, value, allowed) -> None:
+    """Refuses a value that is none of those a parameter has, which would otherwise mean one of them in silence."""
+    if not any(value is a or value == a for a in allowed):
+        raise ValueError(f"{parameter}: expected {', '.join(map(repr, allowed))}, found {value!r}")
 
 
 def target_of(adata, copy: bool):
@@ -23,6 +36,38 @@ def mask_of(adata, name: str, what: str) -> np.ndarray:
     if values.isna().any() or not set(np.unique(values.to_numpy())) <= {False, True}:
         raise ValueError(f"{what}: expected True and False in var[{name!r}]")
     return np.ascontiguousarray(values.to_numpy().astype(bool))
+
+
+def mask_over(adata, mask, axis: str, what: str) -> np.ndarray:
+    """A column of obs or var, or a mask of its length, as a boolean array with at least one True."""
+    n, table = getattr(adata, "n_obs" if axis == "obs" else "n_vars"), getattr(adata, axis)
+    if isinstance(mask, str):
+        if mask not in table:
+            raise KeyError(f"{what}: {axis} has no column {mask!r}; there are {', '.join(table.columns) or 'none'}")
+        mask = table[mask].to_numpy()
+    mask = np.ascontiguousarray(mask)
+    if mask.dtype != bool or mask.shape != (n,):
+        raise ValueError(f"{what}: expected True or False for each of {n} {'cells' if axis == 'obs' else 'genes'}")
+    if not mask.any():
+        raise ValueError(f"{what}: expected at least one True, found none")
+    return mask
+
+
+def matrix_of(adata, layer, obsm) -> BackedArray:
+    """X, a layer, or an array of obsm."""
+    if obsm is None:
+        return adata._matrix(layer)
+    if layer is not None:
+        raise ValueError(f"layer and obsm: expected one of them, found {layer!r} and {obsm!r}")
+    return as_backed(adata.obsm[obsm])
+
+
+def set_matrix(adata, layer, obsm, x: BackedArray) -> None:
+    """Replaces what `matrix_of` gave; arrays of obsm are kept in memory."""
+    if obsm is None:
+        adata._set_matrix(layer, x)
+    else:
+        adata.obsm[obsm] = x.to_memory()
 
 
 def representation(adata, use_rep, n_pcs) -> np.ndarray:
@@ -43,7 +88,7 @@ def groups_of(adata, name, what) -> tuple[np.ndarray, list[str]]:
     if name not in adata.obs:
         there = ", ".join(adata.obs.columns) or "none"
         raise KeyError(f"{what}: obs has no column {name!r}; there are {there}")
-    values = pd.Categorical(adata.obs[name])
+    values = categorical(adata.obs[name])
     if (values.codes < 0).any():
         raise ValueError(f"{what}: obs[{name!r}] has missing values")
     return np.ascontiguousarray(values.codes, dtype=np.int32), [str(c) for c in values.categories]

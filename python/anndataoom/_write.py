@@ -10,7 +10,8 @@ import pandas as pd
 
 from . import _core
 from ._arrays import BackedArray, as_backed
-from ._convert import check_frame, column_to_core, index_to_core, to_core
+from ._categories import categorical
+from ._convert import check_frame, column_to_core, columns_to_core, index_to_core, to_core
 from ._elements import Frame, OnDisk, is_matrix
 from ._raw import _FrozenRaw
 
@@ -94,7 +95,7 @@ def matrix_part(x):
 
 def mapping(elements) -> list:
     slot = elements._slot
-    return [(key, element_part(value, f"{slot}/{key}", slot)) for key, value in elements._items.items()]
+    return [(key, element_part(elements.stored(key), f"{slot}/{key}", slot)) for key in elements]
 
 
 def element_part(value, name: str, slot: str):
@@ -106,14 +107,21 @@ def element_part(value, name: str, slot: str):
 
 
 def frame_part(frame: Frame, name: str):
-    if not frame.touched and frame.disk.rows is None:
-        disk = frame.disk
-        return ("copy", disk.file, disk.element, disk.rows, None)
+    disk = frame.disk
+    if not frame.touched and disk.rows is None:
+        unused = frame.unused()
+        if not unused:
+            return ("copy", disk.file, disk.element, None, None)
+        # The other columns stay as they are in the file.
+        columns = [
+            (c, ("value", column_to_core(unused[c], f"{name}/{c}")) if c in unused else copied(disk, c))
+            for c in frame.columns
+        ]
+        return ("frame", frame.index.name, ("value", index_to_core(frame.index, name, None in frame.nan)), columns)
     table = frame.frame
     check_frame(table, name)
-    index_name = None if table.index.name is None else str(table.index.name)
-    columns = [(c, ("value", column_to_core(table[c], f"{name}/{c}"))) for c in table.columns if c != index_name]
-    disk = frame.disk
+    index_name, index, columns = columns_to_core(table, name, frame.nan)
+    columns = [(c, ("value", value)) for c, value in columns]
     if disk is not None:
         # Columns that could not be read are not lost.
         left = [c for c in frame.failed if c not in table.columns]
@@ -121,20 +129,27 @@ def frame_part(frame: Frame, name: str):
             text = f"{name}: of a selection, columns that cannot be read are not written: {', '.join(left)}"
             warnings.warn(text, stacklevel=2)
             left = []
-        columns += [(c, ("copy", disk.file, f"{disk.element}/{c}", disk.rows, None)) for c in left]
-    return ("frame", index_name, ("value", index_to_core(table.index, name)), columns)
+        columns += [(c, copied(disk, c)) for c in left]
+    return ("frame", index_name, ("value", index), columns)
+
+
+def copied(disk: OnDisk, column: str):
+    return ("copy", disk.file, f"{disk.element}/{column}", disk.rows, None)
 
 
 def strings_to_categoricals(frame: pd.DataFrame) -> None:
-    """Columns of strings with repeats become categories, as anndata does on writing."""
+    """Columns of strings with repeats become categories, as anndata does on writing.
+
+    Not one that has the values of the index under its name, as the two are one in a file.
+    """
     for name in frame.columns:
         column = frame[name]
         if isinstance(column, pd.DataFrame) or not pd.api.types.is_string_dtype(column.dtype):
             continue
-        if isinstance(column.dtype, pd.CategoricalDtype):
+        if isinstance(column.dtype, pd.CategoricalDtype) or name == frame.index.name:
             continue
         if pd.api.types.infer_dtype(column, skipna=True) != "string":
             continue
-        categories = pd.Categorical(column)
+        categories = categorical(column)
         if len(categories.categories) < len(categories):
             frame[name] = categories

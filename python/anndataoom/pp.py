@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._call import outcome, verb
+from ._arrays import select, stack
+from ._call import outcome, run, verb
 from ._filter import filter_cells, filter_genes
-from ._verbs import target_of
+from ._hvg_table import returned
+from ._index import positions
+from ._verbs import NOTHING, mask_over, matrix_of, one_of, set_matrix, target_of
 
 __all__ = [
     "calculate_qc_metrics",
@@ -25,7 +28,7 @@ __all__ = [
 
 def calculate_qc_metrics(
     adata, *, expr_type="counts", var_type="genes", qc_vars=(), percent_top=(50, 100, 200, 500), layer=None,
-    use_raw=False, inplace=True, log1p=True,
+    use_raw=False, inplace=False, log1p=True, parallel=None,
 ):
     """Quality-control metrics of cells and genes, in one pass (`scanpy.pp.calculate_qc_metrics`).
 
@@ -42,32 +45,49 @@ def calculate_qc_metrics(
     layer
         Layer instead of X.
     use_raw
-        Whether raw is used instead of X.
+        Whether raw is used instead of X. Its columns for genes are under its names; with `inplace` var gets those of
+        its own genes, and has to have no others. The columns of qc_vars are raw's.
     inplace
-        Whether obs and var get the columns.
+        Whether obs and var get the columns; else they are returned.
     log1p
         Whether logarithms of the counts are added.
+    parallel
+        Accepted and has no effect.
 
     Returns
     -------
-    None, or with `inplace=False` the two frames of columns for obs and var.
+    The two frames of columns for obs and var; None with `inplace=True`.
 
     Raises
     ------
     KeyError
-        A name of qc_vars is not in var.
+        A name of qc_vars is not in var; var has a gene that raw does not have.
     IndexError
         A number of percent_top is larger than the number of genes.
     """
     if (expr_type, var_type) != ("counts", "genes"):
-        raise NotImplementedError("expr_type and var_type: only 'counts' and 'genes' are supported")
+        found = f"found {expr_type!r} and {var_type!r}"
+        raise NotImplementedError(f"expr_type and var_type: only 'counts' and 'genes' are supported, {found}")
+    adata = target_of(adata, False)
+    if use_raw and adata.raw is None:
+        raise ValueError("use_raw: this object has no raw")
+    genes = (adata.raw if use_raw else adata).var_names
+    # What of the genes measured is wanted, found before the pass, as it may be refused.
+    places = positions(adata.var_names, len(genes), genes, "var") if use_raw and inplace else None
     found = outcome(
         "calculate_qc_metrics", adata, qc_vars=qc_vars, percent_top=percent_top, layer=layer, use_raw=use_raw,
         inplace=inplace, log1p=log1p,
     )
-    if inplace:
-        return found.merge(adata)
-    return tuple(found.frame(axis, getattr(adata, f"{axis}_names")) for axis in ("obs", "var"))
+    obs, var = found.frame("obs", adata.obs_names), found.frame("var", genes)
+    if not inplace:
+        return obs, var
+    if places is not None:
+        var = var.iloc[places]
+    for axis, frame in (("obs", obs), ("var", var)):
+        table = adata._table(axis)
+        for name in frame:
+            table[name] = frame[name].to_numpy()
+    return None
 
 
 def normalize_total(
@@ -107,7 +127,7 @@ def normalize_total(
     return {"X": found.matrix, "norm_factor": found.values["norm_factor"]}
 
 
-def log1p(adata, *, base=None, copy=False, layer=None, obsm=None):
+def log1p(adata, *, base=None, copy=False, chunked=None, chunk_size=None, layer=None, obsm=None):
     """`ln(1 + x)` (`scanpy.pp.log1p`), computed when values are read.
 
     Values come as float32, float64 for float64 input. `uns["log1p"]["base"]` notes the base.
@@ -120,12 +140,21 @@ def log1p(adata, *, base=None, copy=False, layer=None, obsm=None):
         Base of the logarithm; natural by default.
     copy
         Whether a changed copy is returned.
+    chunked, chunk_size
+        Accepted and have no effect.
     layer
         Layer instead of X.
+    obsm
+        Array of obsm instead of X; it is changed in memory.
     """
-    if obsm is not None:
-        raise NotImplementedError("obsm: only X and layers are supported")
-    return verb("log1p", **locals())
+    if obsm is None:
+        return verb("log1p", **locals())
+    adata = target_of(adata, copy)
+    x = matrix_of(adata, layer, obsm)
+    found = run("log1p", {"matrix": ("matrix", x._m)}, x._file, base=base)
+    set_matrix(adata, layer, obsm, found.matrix)
+    adata.uns["log1p"] = {"base": base}
+    return adata if copy else None
 
 
 def highly_variable_genes(
@@ -153,7 +182,7 @@ def highly_variable_genes(
     flavor
         "seurat", "cell_ranger", "seurat_v3", "seurat_v3_paper" or "pearson_residuals".
     subset
-        Whether the other genes are dropped.
+        Whether the other genes are dropped, or left out of what is returned.
     inplace
         Whether var gets the columns.
     batch_key
@@ -163,16 +192,21 @@ def highly_variable_genes(
 
     Returns
     -------
-    None, or with `inplace=False` the frame of columns for var.
+    None, or with `inplace=False` the frame of columns for var, with those more that scanpy's has.
     """
+    adata = target_of(adata, False)
     found = outcome("highly_variable_genes", **locals())
-    return found.merge(adata) if inplace else found.frame("var", adata.var_names)
+    if inplace:
+        return found.merge(adata)
+    table = returned(found.frame("var", adata.var_names), flavor, int(n_bins))
+    return table[table["highly_variable"]] if subset else table
 
 
 def scale(adata, *, zero_center=True, max_value=None, copy=False, layer=None, obsm=None, mask_obs=None):
     """Genes of unit variance and, where asked, mean 0 (`scanpy.pp.scale`); stays implicit, also in `pca`.
 
-    Adds var `mean` and `std` (float64, divisor n - 1).
+    Adds var `mean` and `std` (float64, divisor n - 1); with `mask_obs` they are called `mean of <mask_obs>` and `std of
+    <mask_obs>`, or `mean with mask` and `std with mask`, as in scanpy.
 
     Parameters
     ----------
@@ -186,18 +220,41 @@ def scale(adata, *, zero_center=True, max_value=None, copy=False, layer=None, ob
         Whether a changed copy is returned.
     layer
         Layer instead of X.
+    obsm
+        Array of obsm instead of X; it is changed in memory, and var gets no columns.
+    mask_obs
+        Column of obs, or mask, of the cells to scale, by their own mean and deviation; the others stay as they are.
     """
-    if obsm is not None or mask_obs is not None:
-        raise NotImplementedError("obsm and mask_obs are not supported")
-    return verb("scale", **locals())
+    if obsm is None and mask_obs is None:
+        return verb("scale", **locals())
+    adata = target_of(adata, copy)
+    x = matrix_of(adata, layer, obsm)
+    mask = None if mask_obs is None else mask_over(adata, mask_obs, "obs", "mask_obs")
+    rows = None if mask is None else np.flatnonzero(mask).astype(np.uint32)
+    inputs = {"matrix": ("matrix", select(x, rows, None)._m)}
+    found = run("scale", inputs, x._file, zero_center=zero_center, max_value=max_value)
+    scaled = found.matrix
+    if mask is not None:
+        others = np.flatnonzero(~mask).astype(np.uint32)
+        both = stack("obs", [(scaled, None), (select(x, others, None), None)], x.shape[1])
+        scaled = select(both, np.argsort(np.concatenate([rows, others])).astype(np.uint32), None)
+    set_matrix(adata, layer, obsm, scaled)
+    if obsm is None:
+        end = "" if mask is None else f" of {mask_obs}" if isinstance(mask_obs, str) else " with mask"
+        columns = found.frame("var", adata.var_names)
+        adata.var[f"mean{end}"], adata.var[f"std{end}"] = columns["mean"], columns["std"]
+    return adata if copy else None
 
 
 _DEFAULT = object()
+# scanpy's, and those that its releases before 1.11 pass on.
+_SOLVERS = (None, "auto", "arpack", "covariance_eigh", "randomized", "lobpcg", "full", "tsqr", "jacobi")
 
 
 def pca(
-    adata, n_comps=None, *, layer=None, zero_center=True, svd_solver=None, random_state=0, mask_var=_DEFAULT,
-    use_highly_variable=None, dtype="float32", chunked=False, chunk_size=None, key_added=None, copy=False,
+    adata, n_comps=None, *, layer=None, zero_center=True, svd_solver=None, chunked=False, chunk_size=None,
+    random_state=0, return_info=False, mask_var=_DEFAULT, use_highly_variable=None, dtype="float32", key_added=None,
+    copy=False,
 ):
     """Principal components (`scanpy.pp.pca`), exact, of any size of matrix; nothing is random.
 
@@ -225,28 +282,31 @@ def pca(
         Key for obsm, varm and uns instead of `X_pca`, `PCs` and `pca`.
     copy
         Whether a changed copy is returned.
-    svd_solver, random_state, chunked, chunk_size
-        Accepted and have no effect.
+    svd_solver
+        One of scanpy's names, which has no effect.
+    random_state, chunked, chunk_size, return_info
+        Accepted and have no effect (the last one as in scanpy, for annotated data).
 
     Raises
     ------
     ValueError
         More components than the matrix has, an empty mask, values that are not finite.
     """
+    one_of("svd_solver", svd_solver, _SOLVERS)
     if use_highly_variable is not None:
         mask_var = "highly_variable" if use_highly_variable else None
     elif mask_var is _DEFAULT:
         mask_var = "highly_variable" if "highly_variable" in target_of(adata, False).var else None
-    found = verb("pca", **locals())
+    changed = verb("pca", **locals())
     if np.dtype(dtype) != np.float32:
-        obsm, key = (adata if found is None else found).obsm, "X_pca" if key_added is None else key_added
+        obsm, key = (adata if changed is None else changed).obsm, "X_pca" if key_added is None else key_added
         obsm[key] = obsm[key].astype(dtype)
-    return found
+    return changed
 
 
 def neighbors(
     adata, n_neighbors=15, n_pcs=None, *, use_rep=None, knn=True, method="umap", transformer=None, metric="euclidean",
-    metric_kwds=None, random_state=0, key_added=None, copy=False, search="auto", recall=0.99, batch_key=None,
+    metric_kwds=NOTHING, random_state=0, key_added=None, copy=False, search="auto", recall=0.99, batch_key=None,
     neighbors_within_batch=3, trim=None,
 ):
     """Nearest neighbours and their graph (`scanpy.pp.neighbors`; with `batch_key` `scanpy.external.pp.bbknn`).
@@ -255,8 +315,21 @@ def neighbors(
     ----------
     method
         How distances become weights: "umap" or "gauss". A value of `search` is taken too, for "umap" and that search.
+    use_rep
+        Element of obsm, or "X" for the matrix itself, made dense. By default X_pca; where there is none, X of up to
+        50 genes, and of more the result of `pca`, which is run with a warning, as scanpy does.
+    n_pcs
+        Columns of it to use; 0 means `use_rep="X"`.
+    knn
+        Whether only the `n_neighbors` nearest cells are linked; False, with `method="gauss"`, links all pairs with
+        kernels of that width, for up to 20,000 cells.
     metric
-        "euclidean", "cosine", "correlation" or "inner_product".
+        "euclidean", "cosine", "correlation" or "inner_product"; or, compared pair by pair at any number of cells, one
+        of scikit-learn's others: "manhattan" ("cityblock", "l1"), "chebyshev", "minkowski", "sqeuclidean",
+        "seuclidean", "mahalanobis", "canberra", "braycurtis", "hamming", "jaccard", "dice", "rogerstanimoto",
+        "russellrao", "sokalsneath" or "yule". Not a function: it would be called for every pair of cells.
+    metric_kwds
+        For "minkowski", its power: `{"p": 3}`.
     search
         How neighbours are found: "auto" (exact up to 20,000 cells, then "ivf"), "exact", "ivf" or "hnsw".
     recall
@@ -268,9 +341,23 @@ def neighbors(
     trim
         With `batch_key`, how many of the strongest links of a cell stay: ten times its neighbours by default, 0 is all.
     """
-    if not knn or transformer is not None or metric_kwds:
-        raise NotImplementedError("only knn=True is supported, without transformer and metric_kwds")
-    return verb("neighbors", **locals())
+    if transformer not in (None, "sklearn"):
+        raise NotImplementedError(
+            f"transformer: expected None or 'sklearn' (exact), found {transformer!r}; see search and recall"
+        )
+    search = "exact" if transformer == "sklearn" else search
+    if not isinstance(metric, str):
+        raise TypeError(
+            f"metric: expected a name such as 'manhattan', found {metric!r}: a function of Python would be called for "
+            "every pair of cells; compute distances yourself and put them into obsp"
+        )
+    other = [key for key in metric_kwds or () if key != "p"]
+    if other:
+        found = ", ".join(map(repr, other))
+        raise NotImplementedError(f"metric_kwds: expected {{'p': ...}} for 'minkowski', found {found}")
+    args = dict(locals(), metric_kwds=(metric_kwds or {}).get("p"))
+    del args["other"]
+    return verb("neighbors", **args)
 
 
 def normalize_pearson_residuals(
@@ -332,4 +419,5 @@ def regress_out(adata, keys, *, layer=None, n_jobs=None, copy=False):
     ValueError
         A key is neither numeric nor categorical, has missing values, or is categorical beside others.
     """
+    keys = [keys] if isinstance(keys, str) else list(dict.fromkeys(keys))
     return verb("regress_out", **locals())

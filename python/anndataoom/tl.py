@@ -6,7 +6,7 @@ import warnings
 
 from ._call import outcome, verb
 from ._convert import from_core
-from ._verbs import target_of
+from ._verbs import NOTHING, one_of, target_of
 from .pp import pca
 
 __all__ = ["dendrogram", "diffmap", "dpt", "leiden", "louvain", "paga", "pca", "umap"]
@@ -14,7 +14,8 @@ __all__ = ["dendrogram", "diffmap", "dpt", "leiden", "louvain", "paga", "pca", "
 
 def umap(
     adata, *, min_dist=0.5, spread=1.0, n_components=2, maxiter=None, alpha=1.0, gamma=1.0, negative_sample_rate=5,
-    init_pos="spectral", random_state=0, a=None, b=None, key_added=None, neighbors_key=None, copy=False, parallel=True,
+    init_pos="spectral", random_state=0, a=None, b=None, method="umap", key_added=None, neighbors_key="neighbors",
+    copy=False, parallel=True,
 ):
     """UMAP of the neighbour graph (`scanpy.tl.umap`), the same for any number of threads.
 
@@ -22,9 +23,12 @@ def umap(
     ----------
     init_pos
         "spectral", "pca" (the first columns of `obsm["X_pca"]`), "random", a key of obsm, or an array of positions.
+    method
+        Only "umap".
     parallel
         Whether all points move at once, on all threads; otherwise one edge after the other, as in umap-learn.
     """
+    one_of("method", method, ["umap"])
     return verb("umap", **locals())
 
 
@@ -50,27 +54,29 @@ def leiden(
     objective_function
         "modularity" (with the resolution) or "CPM" (constant Potts model).
     """
+    one_of("flavor", flavor, [None, "leidenalg", "igraph"])
+    restrict_to = _flat(restrict_to)
+    args = dict(locals())
     if partition_type is not None:
         name = getattr(partition_type, "__name__", str(partition_type))
         if name not in _OBJECTIVES:
             raise NotImplementedError(f"partition_type: expected one of {', '.join(_OBJECTIVES)}, found {name}")
-        objective_function = _OBJECTIVES[name]
-    restrict_to = _flat(restrict_to)
-    return verb("leiden", **{name: value for name, value in locals().items() if name != "name"})
+        args["objective_function"] = _OBJECTIVES[name]
+    return verb("leiden", **args)
 
 
 def louvain(
-    adata, resolution=1.0, *, random_state=0, restrict_to=None, key_added="louvain", adjacency=None, flavor=None,
-    directed=None, use_weights=True, partition_type=None, partition_kwargs=None, neighbors_key=None, obsp=None,
+    adata, resolution=None, *, random_state=0, restrict_to=None, key_added="louvain", adjacency=None, flavor="vtraag",
+    directed=True, use_weights=True, partition_type=None, partition_kwargs=NOTHING, neighbors_key=None, obsp=None,
     copy=False,
 ):
     """Louvain clusters of the neighbour graph by modularity (`scanpy.tl.louvain`); `leiden` finds better ones.
 
     `flavor` and `directed` are accepted and have no effect: the graph is undirected.
     """
+    one_of("flavor", flavor, [None, "vtraag", "igraph", "rapids"])
     if partition_type is not None or partition_kwargs:
         raise NotImplementedError("partition_type and partition_kwargs are not supported")
-    resolution = 1.0 if resolution is None else resolution
     restrict_to = _flat(restrict_to)
     return verb("louvain", **locals())
 
@@ -88,12 +94,13 @@ def _flat(restrict_to):
 def paga(adata, groups=None, *, use_rna_velocity=False, model="v1.2", neighbors_key=None, copy=False):
     """How much more often two groups are neighbours than by chance (`scanpy.tl.paga`, model v1.2)."""
     if use_rna_velocity or model != "v1.2":
-        raise NotImplementedError("only model='v1.2' is supported, without use_rna_velocity")
+        found = f"found model={model!r}, use_rna_velocity={use_rna_velocity}"
+        raise NotImplementedError(f"only model='v1.2' is supported, without use_rna_velocity; {found}")
     if groups is None:
         groups = next((key for key in ("leiden", "louvain") if key in target_of(adata, False).obs), None)
         if groups is None:
             raise ValueError("groups: obs has no column 'leiden' or 'louvain'; run tl.leiden first, or name another")
-    return verb("paga", **locals())
+    return verb("paga", adata, groups=groups, neighbors_key=neighbors_key, copy=copy)
 
 
 def dendrogram(

@@ -205,7 +205,7 @@ def test_dataset_runs_the_pipeline(tmp_path):
     one = oom.read(EXAMPLE)
     one.obs["sample"] = many.obs["sample"].to_numpy()
     for a in (one, many):
-        oom.pp.calculate_qc_metrics(a) if hasattr(oom.pp, "calculate_qc_metrics") else oom.chunked_qc_metrics(a)
+        oom.pp.calculate_qc_metrics(a, inplace=True)
         oom.pp.normalize_total(a, target_sum=1e4)
         oom.pp.log1p(a)
         oom.pp.highly_variable_genes(a, n_top_genes=300, batch_key="sample")

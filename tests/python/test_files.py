@@ -155,7 +155,7 @@ def test_complex_x_says_so(tmp_path):
     adata = oom.read(tmp_path / "x.h5ad")
     pd.testing.assert_frame_equal(pd.DataFrame(adata.obs), expected.obs)
     with pytest.raises(Exception, match="(?s)x.h5ad.*X.*complex"):
-        oom.pp.calculate_qc_metrics(adata)
+        oom.pp.calculate_qc_metrics(adata, inplace=True)
 
 
 def test_the_same_bytes_twice(tmp_path):

@@ -72,8 +72,6 @@ def test_indices(tmp_path, selector):
     np.testing.assert_array_equal(dense(found.raw.X[:]), dense(expected.raw.X))
     if found.n_obs:
         np.testing.assert_array_equal(np.concatenate([dense(c) for *_, c in found.X.chunked(7)]), dense(expected.X))
-    if isinstance(selector, slice) and selector == slice(None):
-        return  # anndata drops unused categories even when nothing is selected
     pd.testing.assert_frame_equal(found.obs, pd.DataFrame(expected.obs))
     assert list(found.uns["group_colors"]) == list(expected.uns["group_colors"])
 
@@ -254,7 +252,7 @@ def test_rename_categories_and_frames(pair):
     assert disk.subset(obs_indices=["c3", "c1"], inplace=False).n_obs == 2 and disk.n_obs == 60
     disk.subset(obs_indices=[3, 1])
     assert list(disk.obs_names) == ["c3", "c1"]
-    assert [c[:2] for c in disk.chunked_X(1)] == [(0, 1), (1, 2)]
+    assert [c[1:] for c in disk.chunked_X(1)] == [(0, 1), (1, 2)]
     assert disk.chunk_X([1, 0]).shape == (2, 25)
 
 

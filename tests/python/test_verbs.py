@@ -32,7 +32,7 @@ def test_qc_metrics(disk, memory):
     sc = pytest.importorskip("scanpy")
     for a in (disk, memory):
         a.var["mt"] = a.var_names.str.startswith("MT-")
-    oom.pp.calculate_qc_metrics(disk, qc_vars=["mt"])
+    oom.pp.calculate_qc_metrics(disk, qc_vars=["mt"], inplace=True)
     sc.pp.calculate_qc_metrics(memory, qc_vars=["mt"], inplace=True)
     frames_close(disk.obs, memory.obs)
     frames_close(disk.var, memory.var)

@@ -36,6 +36,9 @@ on_file <- function(twin, ...) {
   read_h5ad(path)
 }
 
+# Columns to mean 0 and deviation 1.
+scale_columns <- function(x) base::scale(x)[, ]
+
 values <- function(x) unname(as.matrix(x))
 
 shared_file <- function() {

@@ -4,7 +4,7 @@ suppressPackageStartupMessages(library(SingleCellExperiment))
 twin <- small_twin()
 full <- function(a = on_file(twin)) {
   a$raw <- a
-  a$uns$pca <- list(variance = c(3, 1))
+  a$uns$pca <- list(variance = c(3, 1), variance_ratio = c(0.6, 0.2))
   a[, -2]
 }
 
@@ -13,14 +13,17 @@ test_that("every part goes to a SingleCellExperiment, the matrices on disk", {
   sce <- as_SingleCellExperiment(a)
   expect_true(validObject(sce))
   expect_identical(dim(sce), c(6L, 12L))
-  expect_identical(assayNames(sce), c("X", "double"))
-  expect_s4_class(assay(sce, "X"), "OOMDelayedMatrix")
-  expect_equal(as.matrix(assay(sce, "X")), t(twin$counts[, -2]))
+  expect_identical(assayNames(sce), c("counts", "double"))
+  expect_s4_class(counts(sce), "OOMDelayedMatrix")
+  expect_equal(as.matrix(counts(sce)), t(twin$counts[, -2]))
   expect_equal(as.matrix(assay(sce, "double")), 2 * t(twin$counts[, -2]))
-  expect_identical(as.data.frame(colData(sce))$batch, twin$obs$batch)
+  expect_identical(as.data.frame(colData(sce))$batch, droplevels(twin$obs$batch))
   expect_identical(rowData(sce)$length, twin$var$length[-2])
-  expect_true(is.matrix(reducedDim(sce, "X_pca")))
-  expect_equal(unname(reducedDim(sce, "X_pca")), twin$pca)
+  expect_true(is.matrix(reducedDim(sce, "PCA")))
+  expect_equal(unname(reducedDim(sce, "PCA")), twin$pca, ignore_attr = TRUE)
+  expect_identical(colnames(reducedDim(sce, "PCA")), c("PC1", "PC2"))
+  expect_equal(attr(reducedDim(sce, "PCA"), "percentVar"), c(60, 20))
+  expect_equal(unname(rowData(sce)$PCs), twin$loadings[-2, ]) # three columns: no loadings of two components
   expect_equal(values(colPair(sce, "connectivities", asSparse = TRUE)), values(twin$graph))
   expect_equal(values(rowPair(sce, "links", asSparse = TRUE)), twin$gene_graph[-2, -2])
   expect_identical(metadata(sce)$title, "twin")
@@ -38,7 +41,9 @@ test_that("there and back keeps what the table says", {
     expect_equal(values(b$layers$double), values(a$layers$double))
     expect_equal(b$obs, a$obs, ignore_attr = TRUE)
     expect_equal(b$var, a$var, ignore_attr = TRUE)
+    expect_identical(names(b$obsm), names(a$obsm))
     expect_equal(unname(b$obsm$X_pca), unname(a$obsm$X_pca))
+    expect_equal(unname(b$varm$PCs), unname(a$varm$PCs))
     expect_equal(values(b$obsp$connectivities), values(a$obsp$connectivities))
     expect_equal(values(b$varp$links), values(a$varp$links))
     expect_setequal(names(b$uns), names(a$uns))
@@ -55,12 +60,89 @@ test_that("loadings go along and come back", {
   a <- as_object(twin)
   a$varm <- list(PCs = twin$loadings[, 1:2])
   sce <- as_SingleCellExperiment(a)
-  expect_s4_class(reducedDim(sce, "X_pca"), "LinearEmbeddingMatrix")
-  expect_equal(unname(featureLoadings(reducedDim(sce, "X_pca"))), twin$loadings[, 1:2])
-  b <- as_AnnDataOOM(sce)
-  expect_equal(unname(b$obsm$X_pca), twin$pca)
-  expect_equal(unname(b$varm$PCs), twin$loadings[, 1:2])
-  expect_equal(sampleFactors(reducedDim(sce, "X_pca")), twin$pca, ignore_attr = TRUE)
+  rotation <- attr(reducedDim(sce, "PCA"), "rotation")
+  expect_equal(rotation, twin$loadings[, 1:2], ignore_attr = TRUE)
+  expect_identical(rownames(rotation), rownames(sce))
+  linear <- as_SingleCellExperiment(
+    a, reducedDims_mapping = list(X_pca = c(sampleFactors = "X_pca", featureLoadings = "PCs"))
+  )
+  expect_s4_class(reducedDim(linear, "X_pca"), "LinearEmbeddingMatrix")
+  expect_equal(sampleFactors(reducedDim(linear, "X_pca")), twin$pca, ignore_attr = TRUE)
+  for (b in list(as_AnnDataOOM(sce), as_AnnDataOOM(linear))) {
+    expect_equal(unname(b$obsm$X_pca), twin$pca)
+    expect_equal(unname(b$varm$PCs), twin$loadings[, 1:2])
+  }
+})
+
+test_that("assays and embeddings have the names scater and scran look for", {
+  a <- as_object(twin)
+  a$obsm$X_umap <- twin$pca + 1
+  a$obsm$X_other <- twin$pca + 2
+  named <- function(a) assayNames(as_SingleCellExperiment(a, assays_mapping = FALSE))
+  expect_identical(named(a), "counts")
+  expect_identical(named(normalize_total(a)), "normcounts")
+  expect_identical(named(log1p(normalize_total(a))), "logcounts")
+  expect_identical(named(scale(log1p(normalize_total(a)))), "scaled")
+  # The same of values in a file, where nothing is queued.
+  stored <- function(x) named(AnnDataOOM(x, twin$obs, twin$var))
+  expect_identical(stored(twin$counts * 1000.5), "normcounts")
+  expect_identical(stored(log1p(twin$counts)), "logcounts")
+  expect_identical(stored(scale_columns(twin$counts)), "scaled")
+  taken <- a
+  taken$layers$counts <- taken$X
+  expect_identical(assayNames(as_SingleCellExperiment(taken)), c("X", "double", "counts"))
+  back <- as_AnnDataOOM(as_SingleCellExperiment(taken))
+  expect_identical(names(back$layers), names(taken$layers))
+  sce <- as_SingleCellExperiment(a)
+  expect_identical(reducedDimNames(sce), c("PCA", "UMAP", "X_other"))
+  expect_identical(names(as_AnnDataOOM(sce)$obsm), names(a$obsm))
+  both <- a
+  both$obsm$PCA <- twin$pca
+  expect_identical(reducedDimNames(as_SingleCellExperiment(both)), c("X_pca", "UMAP", "X_other", "PCA"))
+  expect_identical(names(as_AnnDataOOM(as_SingleCellExperiment(both))$obsm), names(both$obsm))
+})
+
+test_that("tables in obsm and matrices in varm are kept", {
+  a <- as_object(twin)
+  a$obsm$numbers <- data.frame(u = 1:12, v = 12:1 + 0.5)
+  a$obsm$words <- data.frame(w = letters[1:12], k = 1:12)
+  a$varm$wide <- matrix(as.double(1:70), 7)
+  sce <- as_SingleCellExperiment(a)
+  expect_identical(colnames(reducedDim(sce, "numbers")), c("u", "v"))
+  expect_identical(reducedDim(sce, "words")$w, letters[1:12])
+  expect_equal(unname(rowData(sce)$wide), a$varm$wide, ignore_attr = TRUE)
+  b <- as_AnnDataOOM(sce[7:1, ])
+  expect_equal(b$obsm$numbers, a$obsm$numbers, ignore_attr = TRUE)
+  expect_identical(b$obsm$words$w, a$obsm$words$w)
+  expect_equal(unname(b$varm$wide), unname(a$varm$wide)[7:1, ])
+  expect_identical(names(b$var), names(a$var))
+  a$obsm$cube <- array(1:48, c(12, 2, 2))
+  expect_warning(as_SingleCellExperiment(a), "'cube'", class = "anndataoom_warning_mapping")
+})
+
+test_that("an object without X comes back without one", {
+  a <- as_object(twin)
+  a$X <- NULL
+  b <- as_AnnDataOOM(as_SingleCellExperiment(a))
+  expect_null(b$X)
+  expect_identical(names(b$layers), "double")
+})
+
+test_that("scater and scran work at once", {
+  skip_if_not_installed("scater")
+  skip_if_not_installed("scran")
+  a <- suppressMessages(read_h5ad(example_h5ad()) |> normalize_total() |> log1p() |> pca(n_comps = 5) |> neighbors() |> umap(maxiter = 20))
+  sce <- as_SingleCellExperiment(a)
+  expect_s3_class(scater::plotReducedDim(sce, "PCA", colour_by = "cell_type"), "ggplot")
+  expect_s3_class(scater::plotUMAP(sce, colour_by = "NKG7"), "ggplot")
+  expect_s3_class(scater::plotExpression(sce, "NKG7", x = "cell_type"), "ggplot")
+  sce$group <- scran::clusterCells(sce, use.dimred = "PCA")
+  markers <- scran::findMarkers(sce[1:20, ], groups = sce$group)
+  expect_gt(length(markers), 1)
+  sce <- scater::runPCA(sce, ncomponents = 3)
+  b <- suppressMessages(import_results(a, sce, overwrite = TRUE))
+  expect_identical(ncol(b$obsm$X_pca), 3L)
+  expect_identical(names(b$obsm), names(a$obsm))
 })
 
 test_that("mapping arguments choose and rename", {
@@ -81,10 +163,10 @@ test_that("mapping arguments choose and rename", {
   both <- as_SingleCellExperiment(a, assays_mapping = c(logcounts = NA, counts = "double"))
   expect_identical(assayNames(both), c("logcounts", "counts"))
   expect_warning(as_SingleCellExperiment(a, metadata_mapping = NULL), class = "anndataoom_warning_mapping")
-  b <- as_AnnDataOOM(sce, x_mapping = FALSE, layers_mapping = c(raw_counts = "counts"), obsm_mapping = c(X_pca = "PCA"))
+  b <- as_AnnDataOOM(sce, x_mapping = FALSE, layers_mapping = c(raw_counts = "counts"), obsm_mapping = c(p = "PCA"))
   expect_null(b$X)
   expect_identical(names(b$layers), "raw_counts")
-  expect_identical(names(b$obsm), "X_pca")
+  expect_identical(names(b$obsm), "p")
   expect_snapshot({
     cat(error_of(as_SingleCellExperiment(a, assays_mapping = c(counts = "cuonts"))))
     cat(error_of(as_SingleCellExperiment(a, x_mapping = "double")))
@@ -122,7 +204,7 @@ test_that("an object of others comes in, in memory or straight to a file", {
   expect_warning(a <- as_AnnDataOOM(sce), "odd", class = "anndataoom_warning_mapping")
   expect_equal(values(a$X), unname(twin$counts))
   expect_identical(names(a$layers), "logcounts")
-  expect_identical(names(a$obsm), "PCA")
+  expect_identical(names(a$obsm), "X_pca")
   expect_identical(a$uns$fine, 1:3)
   file <- tempfile(fileext = ".h5ad")
   suppressWarnings(b <- as_AnnDataOOM(sce, path = file))

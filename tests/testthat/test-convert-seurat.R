@@ -14,7 +14,6 @@ pipeline_object <- function() {
 }
 
 test_that("every part goes to a Seurat object and comes back", {
-  skip_if_not(seurat4, "SeuratObject 5 is tried with a stand-in")
   a <- pipeline_object()
   s <- as_Seurat(a)
   expect_true(validObject(s))
@@ -31,6 +30,7 @@ test_that("every part goes to a Seurat object and comes back", {
   expect_equal(unname(Loadings(s, "pca")), unname(a$varm$PCs[used, ]))
   expect_s4_class(s[["RNA_connectivities"]], "Graph")
   expect_identical(Misc(s, "hvg"), a$uns$hvg)
+  expect_identical(VariableFeatures(s), a$var_names[order(a$var$highly_variable_rank)][1:300])
   b <- suppressWarnings(as_AnnDataOOM(s))
   expect_equal(values(b$X), values(a$X))
   expect_equal(values(b$layers$counts), values(a$layers$counts))
@@ -41,13 +41,15 @@ test_that("every part goes to a Seurat object and comes back", {
   expect_equal(values(b$obsp$connectivities), values(a$obsp$connectivities))
   expect_equal(values(b$raw$X), values(a$raw$X))
   expect_identical(b$uns$pca$variance, a$uns$pca$variance)
+  expect_identical(names(b$obs), names(a$obs))
+  expect_identical(names(b$var), names(a$var))
+  expect_setequal(names(b$obsm), names(a$obsm))
   expect_setequal(names(b$uns), names(a$uns))
   expect_equal(as(a, "Seurat")[["RNA"]], s[["RNA"]])
 })
 
 test_that("Seurat works on it, and its results come back", {
   skip_on_cran()
-  skip_if_not(seurat4, "SeuratObject 5 is tried with a stand-in")
   a <- pipeline_object()
   quiet <- function(x) suppressWarnings(suppressMessages(x))
   s <- as_Seurat(a)
@@ -72,7 +74,6 @@ test_that("Seurat works on it, and its results come back", {
 })
 
 test_that("gene names that Seurat changes come back", {
-  skip_if_not(seurat4)
   a <- as_object(twin)
   a$var_names <- c("A_1", "A-1", "B|2", "c", "d", "e", "f")
   a$layers <- NULL
@@ -99,7 +100,6 @@ test_that("mapping arguments choose and rename", {
   expect_null(Misc(s, "deep"))
   z <- as_Seurat(scale(log1p(a)), layers_mapping = c(counts = "double"))
   expect_equal(unname(GetAssayData(z, "scale.data")), t(values(scale(log1p(a))$X)), ignore_attr = TRUE)
-  bare <- AnnDataOOM(obs = a$obs, var = a$var)
   expect_snapshot({
     cat(error_of(as_Seurat(a, layers_mapping = c(counts = "nothing"))))
     cat(error_of(as_Seurat(a, layers_mapping = FALSE, graph_mapping = "nothing")))
@@ -108,7 +108,8 @@ test_that("mapping arguments choose and rename", {
     cat(error_of(as_AnnDataOOM(s, obsm_mapping = "nothing")))
     cat(error_of(import_results(a, s, assay_name = "RNA")))
     cat(error_of(import_results(a, s[, 1:3])))
-    cat(error_of(as_Seurat(bare)))
+    cat(error_of(as_Seurat(a, layers_mapping = FALSE, in_memory = NA)))
+    cat(error_of(as_Seurat(a, layers_mapping = FALSE, in_memory = FALSE)))
     cat(error_of(suppressWarnings(as_Seurat(a, layers_mapping = c(other = "double"), x_mapping = FALSE))))
     cat(error_of(as_Seurat(a, assay_name = 3)))
     cat(error_of(as_Seurat(a, raw_mapping = 3)))
@@ -134,7 +135,6 @@ test_that("what does not fit in memory is refused, with the way to go on", {
 })
 
 test_that("a bare Seurat object comes in", {
-  skip_if_not(seurat4)
   s <- suppressWarnings(CreateSeuratObject(as(t(twin$counts), "CsparseMatrix")))
   a <- as_AnnDataOOM(s, path = tempfile(fileext = ".h5ad"))
   expect_equal(values(a$X), unname(twin$counts))
@@ -142,7 +142,80 @@ test_that("a bare Seurat object comes in", {
   expect_identical(a$obs_names, rownames(twin$counts))
 })
 
-# SeuratObject 5 is not in Debian 12: a stand-in of the functions called, that keeps what it is given.
+test_that("'data' holds logarithms, never scaled values", {
+  a <- as_object(twin)
+  a$layers <- NULL
+  a <- log1p(normalize_total(a, target_sum = 100))
+  logged <- t(as.matrix(a$X))
+  a$raw <- a
+  z <- scale(a[, 6:3], max_value = 2)
+  s <- as_Seurat(z)
+  expect_equal(as.matrix(GetAssayData(s, "data")), logged[6:3, ])
+  expect_equal(as.matrix(GetAssayData(s, "scale.data")), t(as.matrix(z$X)))
+  b <- as_AnnDataOOM(s)
+  expect_length(b$layers, 0)
+  expect_equal(values(b$X), values(z$X))
+  expect_equal(values(b$raw$X), values(z$raw$X))
+  # Counts in raw are counts; scaled values in a file are known by their values.
+  z$raw <- as_object(twin)
+  file <- tempfile(fileext = ".h5ad")
+  write_h5ad(z, file)
+  s <- as_Seurat(read_h5ad(file))
+  expect_equal(as.matrix(GetAssayData(s, "counts")), t(twin$counts[, 6:3]))
+  expect_equal(unname(GetAssayData(s, "scale.data")), t(values(z$X)))
+  z$raw <- NULL
+  expect_warning(s <- as_Seurat(z), "'data'", class = "anndataoom_warning_mapping")
+  data <- if (seurat4) GetAssayData(s, "data") else GetAssayData(s, "scale.data")[0, ]
+  expect_true(all(data == 0))
+  expect_equal(values(suppressWarnings(as_AnnDataOOM(s))$X), values(z$X))
+})
+
+test_that("everything that opens is converted", {
+  bare <- as_object(twin)
+  bare$obs <- data.frame(row.names = bare$obs_names)
+  bare$var <- data.frame(row.names = bare$var_names)
+  bare$layers <- NULL
+  expect_identical(dim(as_Seurat(bare)), c(7L, 12L))
+  odd <- bare
+  odd$varm <- list(PCs = rbind(NA, twin$loadings[-1, 1:2]))
+  odd$obsm <- list(X_pca = rbind(NaN, twin$pca[-1, ]), m3 = twin$pca, X_umap = twin$pca, umap = twin$pca, X_ = twin$pca, table = data.frame(u = 1:12), words = data.frame(w = letters[1:12]))
+  odd$uns$table <- data.frame(a = 1)
+  odd$var_names <- c("", "b", "c_d", "c-d", "e", "f", "g")
+  s <- suppressWarnings(as_Seurat(odd))
+  expect_true(is.nan(Embeddings(s, "pca")[1, 1]))
+  expect_equal(unname(Loadings(s, "pca")), unname(odd$varm$PCs))
+  b <- as_AnnDataOOM(s)
+  expect_identical(b$var_names, odd$var_names)
+  expect_setequal(names(b$obsm), names(odd$obsm))
+  for (name in setdiff(names(odd$obsm), c("table", "words"))) expect_equal(unname(b$obsm[[name]]), unname(odd$obsm[[name]]))
+  expect_identical(b$obsm$words$w, letters[1:12])
+  expect_equal(values(b$varp$links), values(odd$varp$links))
+  expect_identical(names(suppressMessages(import_results(odd, s))$obsm), names(odd$obsm))
+  expect_identical(names(b$obs), character())
+  none <- AnnDataOOM(obs = twin$obs, var = twin$var)
+  expect_warning(s <- as_Seurat(none), "no X", class = "anndataoom_warning_mapping")
+  expect_identical(dim(s), c(7L, 12L))
+  expect_null(as_AnnDataOOM(s)$X)
+  taken <- as_object(twin)
+  taken$layers <- list(counts = 2 * twin$counts)
+  expect_equal(as.matrix(GetAssayData(suppressWarnings(as_Seurat(taken)), "counts")), 2 * t(twin$counts))
+})
+
+test_that("variable features come and go", {
+  a <- as_object(twin)
+  a$layers <- NULL
+  a$var$highly_variable <- c(TRUE, FALSE, TRUE, NA, TRUE, FALSE, FALSE)
+  s <- as_Seurat(a)
+  expect_identical(VariableFeatures(s), a$var_names[c(1, 3, 5)])
+  expect_identical(as_AnnDataOOM(s)$var$highly_variable, a$var$highly_variable)
+  a$var$dispersions_norm <- c(1, 9, 3, 9, 2, 9, 9)
+  s <- as_Seurat(a)
+  expect_identical(VariableFeatures(s), a$var_names[c(3, 5, 1)])
+  VariableFeatures(s) <- a$var_names[c(2, 7)]
+  expect_identical(which(as_AnnDataOOM(s)$var$highly_variable), c(2L, 7L))
+})
+
+# Stands in for SeuratObject 5 where another is installed: the functions called, which keep what they are given.
 stand_in_5 <- function() {
   keep <- function(kind) function(...) structure(list(...), class = kind)
   list(
@@ -150,6 +223,12 @@ stand_in_5 <- function() {
     CreateAssay5Object = keep("Assay5"),
     `LayerData<-` = function(object, layer, value) {
       object[[layer]] <- value
+      object
+    },
+    Layers = function(object) names(object),
+    LayerData = function(object, layer) object[[layer]],
+    `VariableFeatures<-` = function(object, value) {
+      attr(object, "chosen") <- value
       object
     },
     AddMetaData = function(object, metadata) {
@@ -181,7 +260,7 @@ test_that("with SeuratObject 5 matrices stay on disk (stand-in)", {
   a <- a[, 7:2]
   a$uns$pca <- list(variance = c(4, 1))
   mappings <- list(X = NULL, layers = TRUE, obs = TRUE, var = TRUE, obsm = TRUE, obsp = TRUE, uns = TRUE, raw = TRUE)
-  s <- anndataoom:::seurat_of(a, stand_in_5(), "RNA", mappings)
+  s <- anndataoom:::seurat_of(a, stand_in_5(), "RNA", mappings, in_memory = FALSE)
   expect_named(s$RNA, c("data", "double"))
   expect_s4_class(s$RNA$data, "OOMDelayedMatrix")
   expect_equal(as.matrix(s$RNA$data), t(as.matrix(a$X)))
@@ -193,4 +272,76 @@ test_that("with SeuratObject 5 matrices stay on disk (stand-in)", {
   expect_identical(s$pca$key, "PC_")
   expect_equal(values(s$RNA_connectivities$graph), values(a$obsp$connectivities))
   expect_identical(s$misc$anndataoom$X, "data")
+  # What needs at most a quarter of the limit is read.
+  small <- anndataoom:::seurat_of(a, stand_in_5(), "RNA", mappings)
+  expect_s4_class(small$RNA$data, "dgCMatrix")
+  expect_s4_class(small$RNA$double, "dgCMatrix")
+  expect_equal(as.matrix(small$RNA$data), t(as.matrix(a$X)))
+  expect_message(
+    large <- with_options(
+      list(anndataoom.max_bytes = 4000), anndataoom:::seurat_of(a, stand_in_5(), "RNA", mappings)
+    ),
+    "in_memory = TRUE", class = "anndataoom_message_memory"
+  )
+  expect_s4_class(large$RNA$data, "OOMDelayedMatrix")
+  expect_identical(large$RNA$data[seq_len(6), seq_len(12)]@seed@matrix@chain, large$RNA$data@seed@matrix@chain)
+  expect_error(
+    with_options(list(anndataoom.max_bytes = 300), anndataoom:::seurat_of(a, stand_in_5(), "RNA", mappings, TRUE)),
+    "in_memory = FALSE", class = "anndataoom_error_memory"
+  )
+  # Scaled values alone: an assay without data.
+  scaled <- scale(a)
+  scaled$raw <- scaled$layers <- NULL
+  expect_warning(s <- anndataoom:::seurat_of(scaled, stand_in_5(), "RNA", mappings), class = "anndataoom_warning_mapping")
+  expect_named(s$RNA, "scale.data")
+})
+
+test_that("layers of Seurat 5 are all taken, split ones joined (stand-in)", {
+  api <- stand_in_5()
+  m <- t(twin$counts)
+  genes <- rownames(m)
+  cells <- colnames(m)
+  taken <- function(layers) {
+    found <- anndataoom:::seurat_matrices(structure(layers, class = "Assay5"), genes, cells, api)
+    lapply(found, function(x) if (is(x, "OOMMatrix")) t(values(x)) else values(x))
+  }
+  sparse <- as(m, "CsparseMatrix")
+  expect_identical(taken(list(counts = sparse, data = log1p(sparse))), list(counts = unname(m), data = unname(log1p(m))))
+  # Cells in another order than those of the object; one part without two genes, which are 0 there.
+  parts <- list(
+    counts.2 = sparse[, c(9, 1, 5)], counts.a.b = sparse[7:3, c(2:4, 6:8)], counts.1 = m[, 10:12],
+    scale.data = m[1:3, ]
+  )
+  expected <- m
+  expected[1:2, c(2:4, 6:8)] <- 0
+  expect_warning(found <- taken(parts), "'scale.data'", class = "anndataoom_warning_mapping")
+  expect_identical(found, list(counts = unname(expected)))
+  # Lazy parts.
+  lazy <- lapply(list(1:5, 6:12), function(at) anndataoom:::delayed_of(AnnDataOOM(twin$counts)$X, transposed = TRUE)[, at])
+  expect_identical(taken(list(data.x = lazy[[2]], data.y = lazy[[1]])), list(data = unname(m)))
+  # The same cells twice, or not all of them: nothing to join.
+  expect_warning(expect_length(taken(list(counts.1 = sparse, counts.2 = sparse[, 1:2])), 1), "counts.2")
+  expect_warning(expect_length(taken(list(counts.1 = sparse[, 1:3], counts.2 = sparse[, 3:12])), 0), "counts.1")
+})
+
+test_that("layers of Seurat 5 come in", {
+  skip_if(seurat4, "SeuratObject 5 is not installed")
+  a <- pipeline_object()
+  for (in_memory in c(TRUE, FALSE)) {
+    s <- as_Seurat(a, in_memory = in_memory)
+    expect_identical(is(LayerData(s, layer = "data"), "OOMDelayedMatrix"), !in_memory)
+    b <- as_AnnDataOOM(s)
+    expect_equal(values(b$X), values(a$X))
+    expect_equal(values(b$layers$counts), values(a$layers$counts))
+    expect_equal(values(b$raw$X), values(a$raw$X))
+    if (!in_memory) expect_identical(b@X@chain, a@X@chain)
+  }
+  s <- as_Seurat(a, raw_mapping = FALSE)
+  s[["RNA"]] <- split(s[["RNA"]], f = s$batch)
+  b <- as_AnnDataOOM(s)
+  expect_equal(values(b$X), values(a$X))
+  expect_identical(names(b$layers), "counts")
+  expect_equal(values(b$layers$counts), values(a$layers$counts))
+  s[["RNA"]] <- as(JoinLayers(s[["RNA"]]), "Assay")
+  expect_equal(values(as_AnnDataOOM(s)$X), values(a$X))
 })

@@ -60,9 +60,9 @@ test_that("labels of numbers remember that they are numbers", {
 
 test_that("other classes are refused by name", {
   a <- as_object(small_twin())
-  a$obs$day <- Sys.Date()
+  a@obs$day <- Sys.Date() # set past the check of `$<-`
   expect_snapshot(cat(error_of(write_h5ad(a, tempfile()))))
-  a$obs$day <- NULL
+  a@obs$day <- NULL
   a$uns$f <- sum
   expect_snapshot(cat(error_of(write_h5ad(a, tempfile()))))
   a$uns$f <- list(1, 2)

@@ -276,3 +276,22 @@ test_that("single-cell packages of Bioconductor run on it", {
   HDF5Array::saveHDF5SummarizedExperiment(lazy[1:50, ], dir)
   expect_equal(as.matrix(assay(HDF5Array::loadHDF5SummarizedExperiment(dir))), as.matrix(assay(memory)[1:50, ]))
 })
+
+test_that("a saved matrix has its names in a session that loaded nothing", {
+  skip_on_cran()
+  twin <- small_twin()
+  x <- anndataoom:::delayed_of(on_file(twin)$X, transposed = TRUE)
+  folder <- tempfile()
+  dir.create(folder)
+  saveRDS(x, file.path(folder, "x.rds"))
+  saveRDS(DelayedArray::seed(x), file.path(folder, "seed.rds"))
+  saveRDS(x > 1, file.path(folder, "delayed.rds"))
+  for (name in c("x", "seed", "delayed")) {
+    code <- sprintf(
+      "x <- readRDS('%s'); cat(dim(x), dimnames(x)[[2]][12], 'package:anndataoom' %%in%% search())",
+      file.path(folder, paste0(name, ".rds"))
+    )
+    said <- system2(file.path(R.home("bin"), "Rscript"), c("--vanilla", "-e", shQuote(code)), stdout = TRUE, stderr = FALSE)
+    expect_identical(utils::tail(said, 1), "7 12 cell12 FALSE")
+  }
+})

@@ -20,10 +20,10 @@ for (kind in c("sparse", "dense", "file")) {
 
   test_that(paste("blocks put together are the matrix:", kind), {
     for (size in c(1, 5, 12, 100)) {
-      blocks <- chunk_apply(adata, function(block, rows) as.matrix(block), chunk_size = size)
+      blocks <- chunk_apply(adata, as.matrix, chunk_size = size)
       expect_equal(do.call(rbind, blocks), twin$counts)
     }
-    rows <- chunk_apply(adata, function(block, rows, add) rows + add, chunk_size = 5, add = 100)
+    rows <- chunk_apply(adata, function(block, rows, add) rows + add, chunk_size = 5, add = 100, with_rows = TRUE)
     expect_identical(unlist(rows), 1:12 + 100)
   })
 

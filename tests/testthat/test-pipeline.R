@@ -46,7 +46,7 @@ test_that("the size of chunks changes no value", {
   }
   whole <- as(adata$X, "dgCMatrix")
   for (size in c(1, 37, 699, 5000)) {
-    blocks <- chunk_apply(adata, function(block, rows) block, chunk_size = size)
+    blocks <- chunk_apply(adata, identity, chunk_size = size)
     expect_identical(bare(do.call(rbind, blocks)), bare(whole))
   }
 })

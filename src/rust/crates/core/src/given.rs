@@ -82,6 +82,7 @@ impl Syntax {
                 format!("{}{}", if *v < 0.0 { "-" } else { "" }, self.infinite)
             }
             Given::Number(v) if *v != 0.0 && !(1e-5..1e21).contains(&v.abs()) => format!("{v:e}"),
+            Given::Number(v) if v.fract() == 0.0 => (*v as i128).to_string(),
             Given::Number(v) => v.to_string(),
             Given::Text(s) => format!("'{s}'"),
             Given::List(items) => {

@@ -2,7 +2,7 @@
 
 mod matrix_common;
 
-use anndataoom_core::chain::{Along, Fill, LazyMatrix, Member, Op, Stacked, MISSING};
+use anndataoom_core::chain::{nodes, Along, Fill, LazyMatrix, Member, Stacked, MISSING};
 use anndataoom_core::element::{Array, DType, Data, Number, Sparse, SparseFormat};
 use anndataoom_core::matrix::{MemorySource, Source};
 use anndataoom_core::stream::Order;
@@ -199,9 +199,9 @@ fn recorded_operations() {
     let m = random_csr::<f32>(50, 8, 3, 1);
     let a = sparse(&dir, "a.h5ad", &m, false).x;
     let divisors: Vec<f64> = (0..50).map(|i| 1.0 + f64::from(i)).collect();
-    let normal = a.with(Op::Normalize { divisors: divisors.into(), target_sum: 1.0 }).unwrap();
+    let normal = a.with(nodes::Normalize { divisors: divisors.into(), target_sum: 1.0 }).unwrap();
     let scaled = normal
-        .with(Op::Scale {
+        .with(nodes::Scale {
             mean: vec![1.0; 8].into(),
             std: vec![2.0; 8].into(),
             max_value: Some(1.5),
@@ -215,7 +215,7 @@ fn recorded_operations() {
     };
     for parts in [[&normal, &chosen, &a], [&scaled, &scaled, &scaled], [&scaled, &a, &chosen]] {
         let whole = stack(parts);
-        let log = whole.with(Op::Log1p { base: None }).unwrap();
+        let log = whole.with(nodes::Log1p { base: None }).unwrap();
         let mut first = 0;
         for part in parts {
             let (n, rows) = (part.shape().0, |x: &LazyMatrix| x.shape().0);
@@ -227,7 +227,7 @@ fn recorded_operations() {
                     .map(|r| r.unwrap().into_iter().filter(|e| f64::from_bits(e.1) != 0.0).collect())
                     .collect()
             };
-            for (x, part) in [(&whole, part.clone()), (&log, part.with(Op::Log1p { base: None }).unwrap())] {
+            for (x, part) in [(&whole, part.clone()), (&log, part.with(nodes::Log1p { base: None }).unwrap())] {
                 let x = x.select(Some(&here), Some(&[3, 0])).unwrap();
                 let part = part.select(Some(&back), Some(&[3, 0])).unwrap();
                 let got = nonzero(rows_of(&blocks(&x, Order::Matrix, 2).unwrap(), rows(&x)));

@@ -1,7 +1,7 @@
 //! PCA against a dense SVD in f64 (numpy), by every road a chain can take.
 
 mod ops_support;
-use anndataoom_core::chain::Op;
+use anndataoom_core::chain::nodes;
 use anndataoom_core::element::{DType, Value};
 use anndataoom_core::ops::{self, MaskVar, NormalizeOptions, Pca, PcaOptions, ScaleOptions};
 use anndataoom_core::{Context, Error, LazyMatrix};
@@ -65,7 +65,7 @@ fn pearson_residuals() {
     let live = |v: &[f64]| (0..v.len() as u32).filter(|&i| v[i as usize] > 0.0).collect::<Vec<u32>>();
     let plain = plain.select(Some(&live(&rows)), Some(&live(&cols))).unwrap();
     let (rows, cols) = (ops::row_sums(&plain, &ctx()).unwrap(), ops::col_sums(&plain, &ctx()).unwrap());
-    let op = Op::PearsonResiduals {
+    let op = nodes::PearsonResiduals {
         total: rows.iter().sum(),
         clip: (rows.len() as f64).sqrt(),
         theta: 100.0,
@@ -137,7 +137,7 @@ fn patch_and_refusals() {
     let form = sparse(n, m, &random_counts(n, m, 0.5, 3), None, f32s);
     let options = PcaOptions { n_comps: Some(4), ..Default::default() };
     let found = ops::pca(&form, &options, &ctx()).unwrap();
-    let patch = found.clone().patch(None, None).unwrap();
+    let patch = found.clone().patch(None, None, None).unwrap();
     let is =
         |v: &Value, shape: &[usize], d: DType| matches!(v, Value::Array(a) if a.shape == shape && a.data.dtype() == d);
     assert!(
@@ -145,7 +145,7 @@ fn patch_and_refusals() {
     );
     let positions: Vec<u32> = (0..m as u32).map(|j| j * 2 + 1).collect();
     let mask = MaskVar { name: Some("highly_variable"), positions: &positions, n_vars: 70 };
-    let patch = found.clone().patch(Some(mask), Some("other")).unwrap();
+    let patch = found.clone().patch(Some(mask), None, Some("other")).unwrap();
     let full = numbers(column(&patch.varm, "other"));
     assert!(is(column(&patch.varm, "other"), &[70, 4], DType::F64));
     assert!(full[..4] == [0.0; 4] && full[4..8] == found.loadings[..4]);

@@ -93,7 +93,7 @@ fn without_centring() {
 fn what_was_reached_is_told() {
     let form = sparse(N, P, &random_counts(N, P, 0.05, 3), None, f32s);
     let found = ops::pca(&form, &PcaOptions { n_comps: Some(3), ..Default::default() }, &ctx()).unwrap();
-    let patch = found.clone().patch(None, None).unwrap();
+    let patch = found.clone().patch(None, None, None).unwrap();
     let Value::Dict(uns) = column(&patch.uns, "pca") else { panic!() };
     let Value::Dict(params) = column(uns, "params") else { panic!() };
     assert_eq!(column(params, "svd_solver"), &Value::string("block_krylov"));

@@ -2,6 +2,7 @@
 
 mod ops_support;
 
+use anndataoom_core::chain::{Description, Parameter, Queued};
 use anndataoom_core::ops::{regress_out, Regressors};
 use anndataoom_core::{Context, Error, LazyMatrix};
 use ops_support::{ctx, dense, f32s, f64s, random_counts, sparse, values, worst};
@@ -61,7 +62,9 @@ fn residuals_are_those_of_the_normal_equations() {
         let found = regressed(&x, &Regressors::Numbers(covariates()));
         assert!(worst(&values(&found), &expected, 1.0) < 1e-11);
         assert!(!found.is_sparse());
-        assert_eq!(found.describe(), ["regress_out(a, b)"]);
+        let keys = Parameter::Names(vec!["a".to_owned(), "b".to_owned()]);
+        let call = Description { verb: "regress_out", parameters: vec![("keys", keys)] };
+        assert_eq!(found.queued(), [Queued::Verb(call)]);
         // Selecting after is selecting the residuals.
         let (rows, columns) = ([7u32, 7, 110, 2], [8u32, 0]);
         let part = values(&found.select(Some(&rows), Some(&columns)).unwrap());

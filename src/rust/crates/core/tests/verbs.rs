@@ -135,15 +135,20 @@ fn every_verb_gives_what_the_table_says() {
                 let flavors = ["seurat", "cell_ranger", "seurat_v3", "pearson_residuals"];
                 calls = flavors.map(|f| vec![("flavor", text(f)), ("n_top_genes", Given::Whole(5))]).to_vec();
             }
-            "normalize_total" | "pca" | "neighbors" | "umap" | "leiden" => calls.push(vec![("key_added", text("mine"))]),
+            "normalize_total" | "pca" | "neighbors" | "umap" | "leiden" => {
+                calls.push(vec![("key_added", text("mine"))])
+            }
             "regress_out" => calls = vec![vec![("keys", text("score"))]],
             "paga" => calls = vec![vec![("groups", text("batch"))]],
-            "dendrogram" => calls = vec![vec![("groupby", text("batch"))], vec![("groupby", text("a")), ("key_added", text("b"))]],
+            "dendrogram" => {
+                calls = vec![vec![("groupby", text("batch"))], vec![("groupby", text("a")), ("key_added", text("b"))]]
+            }
             _ => {}
         }
         let mut met: HashSet<String> = HashSet::new();
         for call in &calls {
-            let outcome = run(verb.name, call, found(verb, &graph, &map)).unwrap_or_else(|e| panic!("{}: {e}", verb.name));
+            let outcome =
+                run(verb.name, call, found(verb, &graph, &map)).unwrap_or_else(|e| panic!("{}: {e}", verb.name));
             met.extend(keys(&outcome.patch));
             if outcome.matrix.is_some() {
                 met.insert("X".to_owned());
@@ -217,7 +222,8 @@ fn errors_name_verb_parameter_domain_and_argument() {
     let error = run("pca", &[("n_comps", Given::Whole(40))], x()).unwrap_err();
     assert!(error.to_string().starts_with("pca: n_comps must be at least 1 and less than 40,"), "{error}");
     let error = run("filter_cells", &[], x()).unwrap_err();
-    let expected = "filter_cells: exactly one of min_counts, min_genes, max_counts, max_genes must be given, found none";
+    let expected =
+        "filter_cells: exactly one of min_counts, min_genes, max_counts, max_genes must be given, found none";
     assert_eq!(error.to_string(), expected);
 }
 

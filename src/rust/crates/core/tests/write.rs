@@ -1,7 +1,7 @@
 //! What the writer puts into files: read back with this library's element reader and compared with the matrix in
 //! memory; byte-identical for any number of threads; nothing left behind when it fails.
 
-use anndataoom_core::chain::Op;
+use anndataoom_core::chain::nodes::{Log1p, Normalize, Scale};
 use anndataoom_core::element::{self, Array, Categorical, Data, DataFrame, Sparse, SparseFormat, Value};
 use anndataoom_core::matrix::MemorySource;
 use anndataoom_core::sim::{SimulatedSource, Simulation};
@@ -122,8 +122,8 @@ fn round_trip(name: &str, x: &LazyMatrix) {
     }
 }
 
-fn divisors(n: usize) -> Op {
-    Op::Normalize { divisors: (0..n).map(|i| 1.0 + i as f64 / 7.0).collect(), target_sum: 1e4 }
+fn divisors(n: usize) -> Normalize {
+    Normalize { divisors: (0..n).map(|i| 1.0 + i as f64 / 7.0).collect(), target_sum: 1e4 }
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn chains_come_back_as_they_are_seen() {
     let m = sparse(300, 120, 20, f32s);
     let x = chain(&m);
     round_trip("raw", &x);
-    let normal = x.with(divisors(300)).unwrap().with(Op::Log1p { base: None }).unwrap();
+    let normal = x.with(divisors(300)).unwrap().with(Log1p { base: None }).unwrap();
     round_trip("normalised", &normal);
     let rows: Vec<u32> = (0..500u32).map(|i| (i * 7919) % 300).collect();
     let columns: Vec<u32> = vec![5, 3, 3, 119, 0];
@@ -139,7 +139,7 @@ fn chains_come_back_as_they_are_seen() {
     round_trip("columns", &normal.select(None, Some(&columns)).unwrap());
     round_trip("both", &normal.select(Some(&rows), Some(&columns)).unwrap());
     let scaled = normal
-        .with(Op::Scale {
+        .with(Scale {
             mean: vec![0.25; 120].into(),
             std: (0..120).map(|i| 0.5 + f64::from(i)).collect(),
             max_value: Some(10.0),
@@ -262,7 +262,7 @@ fn same_bytes_for_any_number_of_threads() {
 
 fn full_plan() -> H5adPlan {
     let x = chain(&sparse(60, 30, 30, f32s));
-    let mut plan = plan_of(x.with(Op::Log1p { base: None }).unwrap());
+    let mut plan = plan_of(x.with(Log1p { base: None }).unwrap());
     let Part::Value(Value::DataFrame(obs)) = &mut plan.obs else { panic!("no dataframe") };
     obs.columns = vec![
         ("n".into(), Value::vector((0..60).collect::<Vec<i64>>())),

@@ -206,7 +206,7 @@ fn x_only_when_asked() {
     let path = file(&scratch);
     let store = Store::open_to_save(&path).unwrap();
     let lazy = LazyMatrix::new(matrix::open(&store, "X").unwrap());
-    let log = lazy.with(anndataoom_core::chain::Op::Log1p { base: None }).unwrap();
+    let log = lazy.with(anndataoom_core::chain::nodes::Log1p { base: None }).unwrap();
     let mut plan = untouched(&store);
     plan.x = Some(Part::Matrix(log.clone()));
     let saved = save_h5ad(&plan, &store, &SaveOptions::default(), &Context::default()).unwrap();

@@ -1,7 +1,9 @@
 //! Tagged tuples, as `_convert.to_core()` makes them, as core values.
 
 use crate::buffer::{array, bools, f64s, i32s, u32s, u64s};
-use anndataoom_core::element::{Array, Categorical, DataFrame, Nullable, Scalar, Sparse, SparseFormat, Strings, Value};
+use anndataoom_core::element::{
+    Array, Categorical, DataFrame, NaValue, Nullable, Scalar, Sparse, SparseFormat, Strings, Value,
+};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyComplex, PyTuple};
@@ -59,7 +61,11 @@ pub(crate) fn from_py(x: &Bound<'_, PyAny>) -> PyResult<Value> {
             categories: Box::new(from_py(&at(2)?)?),
             ordered: at(3)?.extract()?,
         }),
-        "nullable" => Value::Nullable(Nullable { values: Box::new(from_py(&at(1)?)?), mask: bools(&at(2)?)? }),
+        "nullable" => Value::Nullable(Nullable {
+            values: Box::new(from_py(&at(1)?)?),
+            mask: bools(&at(2)?)?,
+            na_value: if at(3)?.extract()? { NaValue::NaN } else { NaValue::Na },
+        }),
         "sparse" => Value::Sparse(Sparse {
             format: if at(1)?.extract::<String>()? == "csr" { SparseFormat::Csr } else { SparseFormat::Csc },
             shape: at(2)?.extract()?,

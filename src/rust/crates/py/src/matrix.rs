@@ -6,7 +6,7 @@ use crate::from_py::from_py;
 use crate::run::{quick, run};
 use crate::store::File;
 use crate::to_py::{buffer, to_py};
-use anndataoom_core::chain::Op;
+use anndataoom_core::chain::{nodes, Description, Parameter};
 use anndataoom_core::element::Value;
 use anndataoom_core::matrix::MemorySource;
 use anndataoom_core::{ops, stream, Error, LazyMatrix};
@@ -80,7 +80,7 @@ impl Matrix {
 
     #[getter]
     fn ops(&self) -> Vec<&'static str> {
-        self.0.ops().iter().map(Op::name).collect()
+        self.0.nodes().iter().map(|node| node.name()).collect()
     }
 
     fn info<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
@@ -90,7 +90,7 @@ impl Matrix {
         d.set_item("stored_shape", x.source().shape())?;
         d.set_item("nnz", x.source().nnz())?;
         d.set_item("disk_bytes", x.source().disk_bytes())?;
-        d.set_item("queued", x.describe())?;
+        d.set_item("queued", x.queued().iter().map(|q| q.line(call)).collect::<Vec<_>>())?;
         d.set_item("selected", x.rows().is_some() || x.columns().is_some())?;
         Ok(d)
     }
@@ -111,9 +111,9 @@ impl Matrix {
         Matrix(LazyMatrix::new(self.0.source().clone()))
     }
 
-    /// Without the operations from position `keep` on.
-    fn without_ops_from(&self, keep: usize) -> Self {
-        Matrix(self.0.without_ops_from(keep))
+    /// Without the nodes from position `keep` on.
+    fn without_nodes_from(&self, keep: usize) -> Self {
+        Matrix(self.0.without_nodes_from(keep))
     }
 
     #[pyo3(signature = (base=None))]
@@ -123,7 +123,7 @@ impl Matrix {
 
     fn with_divisors(&self, divisors: &Bound<'_, PyAny>, target_sum: f64) -> PyResult<Self> {
         let divisors: Arc<[f64]> = f64s(divisors)?.into();
-        quick(|| self.0.with(Op::Normalize { divisors, target_sum })).map(Matrix)
+        quick(|| self.0.with(nodes::Normalize { divisors, target_sum })).map(Matrix)
     }
 
     fn with_scale(
@@ -134,7 +134,7 @@ impl Matrix {
         zero_center: bool,
     ) -> PyResult<Self> {
         let (mean, std): (Arc<[f64]>, Arc<[f64]>) = (f64s(mean)?.into(), f64s(std)?.into());
-        quick(|| self.0.with(Op::Scale { mean, std, max_value, zero_center })).map(Matrix)
+        quick(|| self.0.with(nodes::Scale { mean, std, max_value, zero_center })).map(Matrix)
     }
 
     fn with_pearson(
@@ -146,7 +146,7 @@ impl Matrix {
         clip: f64,
     ) -> PyResult<Self> {
         let (cell_sums, gene_sums): (Arc<[f64]>, Arc<[f64]>) = (f64s(cell_sums)?.into(), f64s(gene_sums)?.into());
-        quick(|| self.0.with(Op::PearsonResiduals { cell_sums, gene_sums, total, theta, clip })).map(Matrix)
+        quick(|| self.0.with(nodes::PearsonResiduals { cell_sums, gene_sums, total, theta, clip })).map(Matrix)
     }
 
     fn chain<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
@@ -162,7 +162,7 @@ impl Matrix {
 
     /// The plan, as text.
     fn explain(&self, py: Python<'_>) -> PyResult<String> {
-        run(py, |ctx| Ok(ops::explain(&self.0, ctx).to_string()))
+        run(py, |ctx| Ok(ops::explain(&self.0, call, ctx).to_string()))
     }
 
     /// Path, bytes and whether it was made now, of the column index in use from now on.
@@ -190,4 +190,16 @@ impl Matrix {
         let found = run(py, |ctx| ops::mean_var(&self.0, axis, ddof, ctx))?;
         Ok((buffer(py, found.mean)?, buffer(py, found.var)?))
     }
+}
+
+/// Returns the call of a verb in Python's syntax.
+fn call(d: &Description) -> String {
+    let value = |p: &Parameter| match p {
+        Parameter::Nothing => "None".to_owned(),
+        Parameter::Flag(flag) => if *flag { "True" } else { "False" }.to_owned(),
+        Parameter::Number(x) => x.to_string(),
+        Parameter::Names(names) => format!("{names:?}"),
+    };
+    let parameters: Vec<String> = d.parameters.iter().map(|(name, p)| format!("{name}={}", value(p))).collect();
+    format!("{}({})", d.verb, parameters.join(", "))
 }

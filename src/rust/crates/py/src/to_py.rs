@@ -1,7 +1,7 @@
 //! Core values as tagged tuples.
 
 use crate::buffer::Buffer;
-use anndataoom_core::element::{Array, Data, Scalar, SparseFormat, Strings, Value};
+use anndataoom_core::element::{Array, Data, NaValue, Scalar, SparseFormat, Strings, Value};
 use anndataoom_core::patch::Patch;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyComplex, PyDict, PyList, PyTuple};
@@ -63,7 +63,10 @@ pub(crate) fn to_py<'py>(py: Python<'py>, value: Value) -> Object<'py> {
             let ordered = pyo3::types::PyBool::new(py, c.ordered).to_owned().into_any();
             tuple(py, vec![tag("categorical"), buffer(py, c.codes)?, to_py(py, *c.categories)?, ordered])
         }
-        Value::Nullable(n) => tuple(py, vec![tag("nullable"), to_py(py, *n.values)?, buffer(py, n.mask)?]),
+        Value::Nullable(n) => {
+            let nan = pyo3::types::PyBool::new(py, n.na_value == NaValue::NaN).to_owned().into_any();
+            tuple(py, vec![tag("nullable"), to_py(py, *n.values)?, buffer(py, n.mask)?, nan])
+        }
         Value::Sparse(s) => {
             let format = tag(if s.format == SparseFormat::Csr { "csr" } else { "csc" });
             let shape = shape_of(py, &[s.shape.0, s.shape.1])?;

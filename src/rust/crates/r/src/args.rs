@@ -13,21 +13,44 @@ use std::sync::Arc;
 /// The arguments of one call: an R list by name. `NULL` counts as absent.
 pub(crate) struct Args(HashMap<String, Robj>);
 
+/// The class of an object that is more than its values: a factor, a date, a 64-bit integer kept in the bits of a double.
+fn class(x: &Robj) -> Option<String> {
+    x.get_attrib("class")?.as_string_vector()?.into_iter().find(|c| !matches!(c.as_str(), "AsIs" | "matrix" | "array"))
+}
+
 /// What was found instead, for a message.
 fn found(x: &Robj) -> String {
-    let kind = format!("{:?}", x.rtype()).to_lowercase();
-    match x.len() {
-        1 => x.as_str().map_or_else(
-            || x.as_real().or_else(|| x.as_integer().map(f64::from)).map_or(kind, |v| v.to_string()),
-            |s| format!("\"{s}\""),
-        ),
-        n => format!("{kind} of length {n}"),
+    if let Some(class) = class(x) {
+        return format!("{class} of length {}", x.len());
+    }
+    let kind = match x.rtype() {
+        Rtype::Strings => "character".to_owned(),
+        Rtype::Doubles => "numeric".to_owned(),
+        Rtype::Logicals => "logical".to_owned(),
+        Rtype::Integers => "integer".to_owned(),
+        other => format!("{other:?}").to_lowercase(),
+    };
+    if x.len() != 1 {
+        return format!("{kind} of length {}", x.len());
+    }
+    if x.is_na() {
+        return "NA".to_owned();
+    }
+    match (x.as_str(), x.as_bool(), x.as_real().or_else(|| x.as_integer().map(f64::from))) {
+        (Some(s), ..) => format!("\"{s}\""),
+        (_, Some(b), _) => if b { "TRUE" } else { "FALSE" }.to_owned(),
+        (.., Some(v)) if v.is_infinite() => if v > 0.0 { "Inf" } else { "-Inf" }.to_owned(),
+        (.., Some(v)) if v.abs() >= 1e15 => format!("{v:e}"),
+        (.., Some(v)) => v.to_string(),
+        _ => kind,
     }
 }
 
 /// Numbers, integers among them; NA is NaN.
 pub(crate) fn doubles(name: &'static str, x: &Robj) -> Result<Vec<f64>> {
-    if let Some(v) = x.as_real_slice() {
+    if class(x).is_some() {
+        Err(Error::parameter(name, "numbers", found(x)))
+    } else if let Some(v) = x.as_real_slice() {
         Ok(v.to_vec())
     } else if let Some(v) = x.as_integer_slice() {
         Ok(v.iter().map(|&i| if i == i32::MIN { f64::NAN } else { f64::from(i) }).collect())
@@ -66,6 +89,7 @@ impl Args {
     pub(crate) fn opt_f64(&self, name: &'static str) -> Result<Option<f64>> {
         let Some(x) = self.get(name) else { return Ok(None) };
         let value = match x.len() {
+            _ if class(x).is_some() => None,
             1 => x.as_real().or_else(|| x.as_integer().filter(|&i| i != i32::MIN).map(f64::from)),
             _ => None,
         };
@@ -93,7 +117,7 @@ impl Args {
         match self.opt_f64(name)? {
             None => Ok(None),
             Some(v) if v >= 0.0 && v.fract() == 0.0 && v < 9e15 => Ok(Some(v as usize)),
-            Some(v) => Err(Error::parameter(name, "a whole number, 0 or more", v)),
+            Some(_) => Err(Error::parameter(name, "a whole number, 0 or more", found(self.need(name, "a number")?))),
         }
     }
 
@@ -147,9 +171,12 @@ impl Args {
 
     pub(crate) fn opt_strings(&self, name: &'static str) -> Result<Option<Vec<String>>> {
         let Some(x) = self.get(name) else { return Ok(None) };
-        x.as_str_vector()
-            .map(|v| Some(v.into_iter().map(str::to_owned).collect()))
-            .ok_or_else(|| Error::parameter(name, "strings", found(x)))
+        let bad = |found: String| Error::parameter(name, "strings", found);
+        let strings = x.as_str_vector().ok_or_else(|| bad(found(x)))?;
+        if strings.iter().any(CanBeNA::is_na) {
+            return Err(bad("NA".to_owned()));
+        }
+        Ok(Some(strings.into_iter().map(str::to_owned).collect()))
     }
 
     fn handle<T: 'static>(&self, name: &str) -> Result<&ExternalPtr<T>> {

@@ -3,7 +3,7 @@
 use crate::handles::StoreHandle;
 use crate::reply::{clean, reply};
 use crate::run::run;
-use crate::to_r::{frame_of, list_of, to_r};
+use crate::to_r::{by_columns, frame_of, list_of, to_r};
 use anndataoom_core::element;
 use anndataoom_core::store::Store;
 use anndataoom_core::{Error, Result};
@@ -80,7 +80,10 @@ fn rs_read(args: Robj) -> Robj {
     reply(args, |a, notes| {
         let (store, path) = (a.store()?, a.str("element")?);
         let (rows, columns) = (a.opt_positions("rows")?, a.opt_positions("columns")?);
-        let value = run(a, |_| element::read_selected(&store, path, rows.as_deref(), columns.as_deref()))?;
+        let value = run(a, |ctx| {
+            let value = element::read_selected(&store, path, rows.as_deref(), columns.as_deref())?;
+            by_columns(value, &ctx.monitor)
+        })?;
         to_r(&value, path, notes)
     })
 }
@@ -128,7 +131,7 @@ fn rs_read_frame(args: Robj) -> Robj {
         }
         let columns = list_of(good.into_iter(), values)?;
         let row_names = to_r(&index.1, path, notes)?;
-        let frame = frame_of(columns, row_names, index.0.as_deref(), path)?;
+        let frame = frame_of(columns, row_names, index.0.as_deref(), path, notes)?;
         let order = Strings::from_values(names.iter().map(|n| clean(n)));
         list_of(["value", "failed", "order"].into_iter(), vec![frame, list_of(bad.into_iter(), reasons)?, order.into()])
     })

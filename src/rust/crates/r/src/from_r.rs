@@ -140,10 +140,7 @@ fn logical(x: &Robj, place: Place) -> Result<Value> {
             place,
         ));
     }
-    Ok(Value::Nullable(Nullable {
-        values: Box::new(Value::vector(values)),
-        mask: v.iter().map(|b| b.is_na()).collect(),
-    }))
+    Ok(Value::Nullable(Nullable::new(Value::vector(values), v.iter().map(|b| b.is_na()).collect())))
 }
 
 fn integer(x: &Robj, place: Place) -> Result<Value> {
@@ -156,7 +153,7 @@ fn integer(x: &Robj, place: Place) -> Result<Value> {
         return Ok(shaped(x, v.iter().map(|i| if na(i) { f64::NAN } else { f64::from(*i) }).collect(), place));
     }
     let values: Vec<i32> = v.iter().map(|i| if na(i) { 0 } else { *i }).collect();
-    Ok(Value::Nullable(Nullable { values: Box::new(Value::vector(values)), mask: v.iter().map(na).collect() }))
+    Ok(Value::Nullable(Nullable::new(Value::vector(values), v.iter().map(na).collect())))
 }
 
 fn complex(x: &Robj, place: Place) -> Result<Value> {
@@ -178,14 +175,10 @@ fn string(x: &Robj, place: Place) -> Result<Value> {
         Some(shape) => Value::Strings { data: row_major(&shape, &items).into_iter().collect(), shape },
         None if !missing && is_scalar(x, place) => Value::string(items.first().copied().unwrap_or_default()),
         None if !missing => Value::strings(items),
-        None if place == Place::Element => Value::Nullable(Nullable { values: Box::new(Value::strings(items)), mask }),
+        None if place == Place::Element => Value::Nullable(Nullable::new(Value::strings(items), mask)),
         None => {
-            let mut levels: Vec<&str> = items.iter().zip(&mask).filter(|(_, &na)| !na).map(|(s, _)| *s).collect();
-            levels.sort_unstable();
-            levels.dedup();
-            let code = |s: &str, na: bool| if na { -1 } else { levels.binary_search(&s).map_or(-1, |i| i as i32) };
-            let codes = items.iter().zip(&mask).map(|(s, &na)| code(s, na)).collect();
-            Value::Categorical(Categorical { codes, categories: Box::new(Value::strings(&levels)), ordered: false })
+            let texts: Vec<Option<&str>> = items.iter().zip(&mask).map(|(&s, &na)| (!na).then_some(s)).collect();
+            Value::Categorical(Categorical::from_texts(&texts))
         }
     })
 }
@@ -193,11 +186,28 @@ fn string(x: &Robj, place: Place) -> Result<Value> {
 /// A factor; one that came from categories that are no strings gets them back while its levels still read so.
 fn factor(x: &Robj, name: &str) -> Result<Value> {
     let codes = x.as_integer_slice().ok_or_else(|| unknown(name, "a factor without integer codes"))?;
-    let levels = x.get_attrib("levels").and_then(|l| l.as_string_vector()).unwrap_or_default();
-    let n = levels.len() as i32;
-    if codes.iter().any(|&c| c != i32::MIN && (c < 1 || c > n)) {
-        return Err(unknown(name, "a factor with codes outside its levels"));
+    let labels: Strings = match x.get_attrib("levels") {
+        Some(levels) => levels.try_into().map_err(r_error)?,
+        None => Strings::new(0),
+    };
+    // NA as a level, as addNA() makes it, is no category: its values have none.
+    let mut levels: Vec<String> = Vec::with_capacity(labels.len());
+    let mut code_of: Vec<i32> = Vec::with_capacity(labels.len());
+    for label in labels.iter() {
+        code_of.push(if label.is_na() { -1 } else { levels.len() as i32 });
+        if !label.is_na() {
+            levels.push(label.as_ref().to_owned());
+        }
     }
+    let code = |&c: &i32| match c {
+        i32::MIN => Some(-1),
+        c => usize::try_from(c).ok().and_then(|c| code_of.get(c.checked_sub(1)?).copied()),
+    };
+    let codes: Vec<i32> = codes
+        .iter()
+        .map(code)
+        .collect::<Option<_>>()
+        .ok_or_else(|| unknown(name, "a factor with codes outside its levels"))?;
     let kind = x.get_attrib("categories").and_then(|k| k.as_str().map(str::to_owned));
     let typed = match kind.as_deref() {
         Some("int64") => levels.iter().map(|l| l.parse::<i64>().ok()).collect::<Option<Vec<_>>>().map(Value::vector),
@@ -209,7 +219,7 @@ fn factor(x: &Robj, name: &str) -> Result<Value> {
         _ => None,
     };
     Ok(Value::Categorical(Categorical {
-        codes: codes.iter().map(|&c| if c == i32::MIN { -1 } else { c - 1 }).collect(),
+        codes,
         categories: Box::new(typed.unwrap_or_else(|| Value::strings(&levels))),
         ordered: x.inherits("ordered"),
     }))
@@ -264,12 +274,12 @@ fn data_frame(x: &Robj, name: &str) -> Result<Value> {
     if let Some((column, v)) = columns.iter().find(|(_, v)| v.len() != Some(n)) {
         return Err(Error::shape(format!("column '{name}/{column}'"), format!("{n} values"), format!("{:?}", v.len())));
     }
+    let index = Value::Strings { shape: vec![n], data: index };
+    // A column named like the index is the same element of a file: where the two differ, the index loses its name.
+    let differs = |name: &String| columns.iter().any(|(column, v)| column == name && *v != index);
     let index_name = x.get_attrib("index_name").and_then(|i| i.as_str().map(str::to_owned));
-    Ok(Value::DataFrame(DataFrame {
-        index_name,
-        index: Box::new(Value::Strings { shape: vec![n], data: index }),
-        columns,
-    }))
+    let index_name = index_name.filter(|name| !differs(name));
+    Ok(Value::DataFrame(DataFrame { index_name, index: Box::new(index), columns }))
 }
 
 /// The values in the dtype of this name.

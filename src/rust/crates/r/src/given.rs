@@ -51,7 +51,8 @@ pub(crate) fn to_robj(x: &Given) -> Robj {
         Given::Number(v) => (*v).into(),
         Given::Text(s) => s.as_str().into(),
         Given::List(items) => {
-            let numbers = items.iter().filter_map(|item| if let Given::Whole(i) = item { Some(*i as f64) } else { None });
+            let numbers =
+                items.iter().filter_map(|item| if let Given::Whole(i) = item { Some(*i as f64) } else { None });
             numbers.collect::<Vec<f64>>().into()
         }
     }

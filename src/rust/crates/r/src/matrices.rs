@@ -5,9 +5,9 @@ use crate::from_r;
 use crate::handles::MatrixHandle;
 use crate::reply::{reply, Notes};
 use crate::run::run;
-use crate::to_r::{list_of, to_r, transposed_to_r};
-use anndataoom_core::chain::{Along, Fill, Member, Op, Stacked, MISSING};
-use anndataoom_core::element::{SparseFormat, Value};
+use crate::to_r::{by_columns, list_of, to_r, transposed_to_r};
+use anndataoom_core::chain::{Along, Description, Fill, Member, Parameter, Stacked, MISSING};
+use anndataoom_core::element::{DType, Value};
 use anndataoom_core::matrix::{MemorySource, Source};
 use anndataoom_core::{ops, stream, Error, LazyMatrix, Result};
 use extendr_api::prelude::*;
@@ -59,7 +59,11 @@ fn recorded(source: Arc<dyn Source>, a: &Args) -> Result<LazyMatrix> {
 #[extendr]
 fn rs_matrix_stack(args: Robj) -> Robj {
     reply(args, |a, _| {
-        let along = if a.str("along")? == "var" { Along::Var } else { Along::Obs };
+        let along = match a.str("along")? {
+            "obs" => Along::Obs,
+            "var" => Along::Var,
+            other => return Err(Error::parameter("axis", "\"obs\" or \"var\"", format!("\"{other}\""))),
+        };
         let list = a.get("members").and_then(|l| l.as_list()).unwrap_or_else(|| List::new(0));
         let members = list
             .values()
@@ -91,7 +95,7 @@ fn rs_matrix_info(args: Robj) -> Robj {
         let x = a.matrix("matrix")?;
         let source = x.source();
         let stored = source.shape();
-        let ops: Vec<&str> = x.ops().iter().map(Op::name).collect();
+        let ops: Vec<&str> = x.nodes().iter().map(|node| node.name()).collect();
         let names = [
             "layout",
             "stored_dtype",
@@ -112,7 +116,7 @@ fn rs_matrix_info(args: Robj) -> Robj {
             (source.disk_bytes() as f64).into(),
             vec![stored.0 as f64, stored.1 as f64].into(),
             x.is_sparse().into(),
-            x.describe().into(),
+            x.queued().iter().map(|q| q.line(call)).collect::<Vec<_>>().into(),
             ops.into(),
             (source.location().is_none() && source.disk_bytes() == 0).into(),
         ];
@@ -120,17 +124,35 @@ fn rs_matrix_info(args: Robj) -> Robj {
     })
 }
 
+/// What the values of `x` take in R: a dgCMatrix (lgCMatrix) has 8 (4) bytes a value and 4 an index and a column, a
+/// matrix 8 a number and 4 an integer or logical.
+fn room_in_r(x: &LazyMatrix, limit: u64, transposed: bool) -> stream::Room {
+    let (n, m) = x.shape();
+    let dtype = x.dtype();
+    if x.is_sparse() {
+        let value = if dtype == DType::Bool { 8 } else { 12 };
+        return stream::Room { limit, value, fixed: 4 * (1 + if transposed { n } else { m } as u64) };
+    }
+    let small = matches!(dtype, DType::Bool | DType::I8 | DType::I16 | DType::I32 | DType::U8 | DType::U16);
+    stream::Room { limit, value: if small { 4 } else { 8 }, fixed: 0 }
+}
+
 /// `matrix`, `limit` (bytes), `transposed` (optional): the values, or their transpose, a dgCMatrix or a matrix.
 #[extendr]
 fn rs_matrix_collect(args: Robj) -> Robj {
     reply(args, |a, notes: &Notes| {
         let x = a.matrix("matrix")?;
-        let limit = a.opt_f64("limit")?.map_or(u64::MAX, |l| l as u64);
+        let limit = a.opt_f64("limit")?.map_or(u64::MAX, |limit| limit as u64);
         let transposed = a.get("transposed").is_some() && a.bool("transposed")?;
-        let value = run(a, |ctx| match stream::collect(&x, ctx, limit)? {
-            // R has columns. They are made here, where Ctrl-C is looked for; rows are the columns of the transpose.
-            Value::Sparse(rows) if !transposed => Ok(Value::Sparse(rows.turned(SparseFormat::Csc, &ctx.monitor)?)),
-            value => Ok(value),
+        let room = room_in_r(&x, limit, transposed);
+        let value = run(a, |ctx| {
+            let value = stream::collect_in(&x, ctx, &room)?;
+            // Rows are the columns of the transpose.
+            if transposed {
+                Ok(value)
+            } else {
+                by_columns(value, &ctx.monitor)
+            }
         })?;
         if transposed {
             transposed_to_r(value, "X", notes)
@@ -140,11 +162,26 @@ fn rs_matrix_collect(args: Robj) -> Robj {
     })
 }
 
+/// A step of a plan as the call of R that takes it.
+fn r_verb(verb: &str) -> String {
+    match verb.split_once(" '") {
+        Some((verb, flavor)) => format!("{verb}(flavor = \"{}\")", flavor.trim_end_matches('\'')),
+        None if verb == "calculate_qc_metrics" => "qc_metrics()".to_owned(),
+        None => match verb.split_once(' ') {
+            Some((verb, rest)) => format!("{verb}() {rest}"),
+            None => format!("{verb}()"),
+        },
+    }
+}
+
 /// `matrix`: the plan, as text and as columns.
 #[extendr]
 fn rs_explain(args: Robj) -> Robj {
     reply(args, |a, _| {
-        let plan = ops::explain(&a.matrix("matrix")?, &a.context()?);
+        let mut plan = ops::explain(&a.matrix("matrix")?, call, &a.context()?);
+        for step in &mut plan.steps {
+            step.verb = r_verb(&step.verb);
+        }
         let over: Vec<String> = plan.steps.iter().map(ops::Step::from).collect();
         let names = ["text", "verb", "passes", "over", "columns", "bytes"];
         let values: Vec<Robj> = vec![
@@ -180,6 +217,21 @@ fn rs_echo(args: Robj) -> Robj {
         let encoding: Robj = value.encoding().into();
         list_of(["encoding", "value"].into_iter(), vec![encoding, to_r(&value, "x", notes)?])
     })
+}
+
+/// Returns the call of a verb in R's syntax.
+fn call(d: &Description) -> String {
+    let value = |p: &Parameter| match p {
+        Parameter::Nothing => "NULL".to_owned(),
+        Parameter::Flag(flag) => if *flag { "TRUE" } else { "FALSE" }.to_owned(),
+        Parameter::Number(x) => x.to_string(),
+        Parameter::Names(names) => match names.as_slice() {
+            [name] => format!("{name:?}"),
+            names => format!("c({})", names.iter().map(|n| format!("{n:?}")).collect::<Vec<_>>().join(", ")),
+        },
+    };
+    let parameters: Vec<String> = d.parameters.iter().map(|(name, p)| format!("{name} = {}", value(p))).collect();
+    format!("{}({})", d.verb, parameters.join(", "))
 }
 
 extendr_module! {

@@ -53,6 +53,9 @@ pub(crate) fn reply(args: Robj, work: impl FnOnce(&Args, &Notes) -> Result<Robj>
     let notes = Notes::default();
     match guard(|| work(&Args::new(&args)?, &notes)) {
         Ok(value) => list!(ok = value, warnings = notes.into_r()).into(),
-        Err(e) => list!(error = e.class(), message = clean(&e.in_syntax(&Syntax::R)).as_ref(), warnings = notes.into_r()).into(),
+        Err(e) => {
+            list!(error = e.class(), message = clean(&e.in_syntax(&Syntax::R)).as_ref(), warnings = notes.into_r())
+                .into()
+        }
     }
 }

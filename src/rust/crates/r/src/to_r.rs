@@ -1,6 +1,7 @@
 //! Core values as R objects. With `from_r`, the only place that knows both.
 
 use crate::reply::{clean, r_error, Notes};
+use anndataoom_core::context::Monitor;
 use anndataoom_core::element::{
     Array, Categorical, DType, Data, DataFrame, Nullable, Scalar, Sparse, SparseFormat, Strings as Text, Value,
 };
@@ -95,6 +96,31 @@ pub(crate) fn float32(bits: Robj, n: usize, k: usize) -> Result<Robj> {
     let mut out = with_dim(bits, &[k, n])?;
     out.set_class(["anndataoom_float32"]).map_err(r_error)?;
     Ok(out)
+}
+
+/// Turns the sparse matrices of a value into columns, as R has them. Of a million cells that takes seconds: it belongs
+/// into work that Ctrl-C stops, before [`to_r`].
+///
+/// # Errors
+/// [`Error::Cancelled`]; [`Error::Shape`] for a matrix that contradicts itself.
+pub(crate) fn by_columns(value: Value, monitor: &Monitor) -> Result<Value> {
+    Ok(match value {
+        Value::Sparse(s) if s.format != SparseFormat::Csc => Value::Sparse(s.turned(SparseFormat::Csc, monitor)?),
+        Value::Dict(items) => Value::Dict(all_by_columns(items, monitor)?),
+        other => other,
+    })
+}
+
+fn all_by_columns(items: Vec<(String, Value)>, monitor: &Monitor) -> Result<Vec<(String, Value)>> {
+    items.into_iter().map(|(key, value)| Ok((key, by_columns(value, monitor)?))).collect()
+}
+
+/// [`by_columns`] for all that a verb adds.
+///
+/// # Errors
+/// As [`by_columns`].
+pub(crate) fn patch_by_columns(patch: Patch, monitor: &Monitor) -> Result<Patch> {
+    Ok(Patch { obsp: all_by_columns(patch.obsp, monitor)?, uns: all_by_columns(patch.uns, monitor)?, ..patch })
 }
 
 /// What a verb adds, by slot. Each value goes once R has it: the graphs of a million cells are 400 MB.
@@ -342,14 +368,27 @@ fn doubles<T: anndataoom_core::element::Number>(v: &[T]) -> Robj {
 fn data_frame(d: &DataFrame, name: &str, notes: &Notes) -> Result<Robj> {
     let columns = named_list(&d.columns, name, notes)?;
     let index = to_r(&d.index, name, notes)?;
-    frame_of(columns, index, d.index_name.as_deref(), name)
+    frame_of(columns, index, d.index_name.as_deref(), name, notes)
 }
 
-/// A data.frame through R's `build_frame()`.
-pub(crate) fn frame_of(columns: Robj, index: Robj, index_name: Option<&str>, name: &str) -> Result<Robj> {
+/// A data.frame through R's `build_frame()`, which may raise no condition: its warning is noted, and raised by R's
+/// `rs_call()`.
+pub(crate) fn frame_of(
+    columns: Robj,
+    index: Robj,
+    index_name: Option<&str>,
+    name: &str,
+    notes: &Notes,
+) -> Result<Robj> {
     let build = eval_string("anndataoom:::build_frame").map_err(r_error)?;
     let build = build.as_function().ok_or_else(|| Error::Internal("build_frame is not a function".to_owned()))?;
-    build.call(pairlist!(columns, index, index_name, name)).map_err(r_error)
+    let built = build.call(pairlist!(columns, index, index_name, name)).map_err(r_error)?;
+    let mut parts = built.as_list().map(|l| l.values().collect::<Vec<_>>()).unwrap_or_default().into_iter();
+    let frame = parts.next().ok_or_else(|| Error::Internal("build_frame gave no data.frame".to_owned()))?;
+    if let Some(warning) = parts.next().as_ref().and_then(Robj::as_str) {
+        notes.warn("names", warning.to_owned());
+    }
+    Ok(frame)
 }
 
 fn rec_array(fields: &[(String, Value)], name: &str, notes: &Notes) -> Result<Robj> {
@@ -359,7 +398,7 @@ fn rec_array(fields: &[(String, Value)], name: &str, notes: &Notes) -> Result<Ro
     let columns = named_list(fields, name, notes)?;
     if flat {
         // Written again, it is what it was.
-        let mut frame = frame_of(columns, ().into(), None, name)?;
+        let mut frame = frame_of(columns, ().into(), None, name, notes)?;
         frame.set_attrib("encoding", "rec-array").map_err(r_error)?;
         Ok(frame)
     } else {

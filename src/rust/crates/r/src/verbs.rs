@@ -6,7 +6,7 @@ use crate::given::{given, to_robj};
 use crate::matrices::handle;
 use crate::reply::reply;
 use crate::run::run;
-use crate::to_r::{float32, list_of, patch_to_r, to_r};
+use crate::to_r::{float32, list_of, patch_by_columns, patch_to_r, to_r, transposed_to_r};
 use anndataoom_core::element::{Array, Value};
 use anndataoom_core::given::Given;
 use anndataoom_core::verbs::{self, Call, Face, Groups, Input, Preset, Source, Verb};
@@ -57,7 +57,12 @@ fn rs_verb(args: Robj) -> Robj {
             let bits: Option<&mut [i32]> = scores.as_typed_slice_mut();
             call.place(bytemuck::cast_slice_mut(bits.unwrap_or_default()));
         }
-        let found = run(a, |ctx| call.run(ctx))?;
+        let found = run(a, |ctx| {
+            let mut found = call.run(ctx)?;
+            // R has columns; they are made here, where Ctrl-C is looked for.
+            found.patch = patch_by_columns(found.patch, &ctx.monitor)?;
+            Ok(found)
+        })?;
         found.notes.iter().for_each(|(kind, note)| notes.warn(kind, note.clone()));
         let matrix = found.matrix.map_or(Ok(().into()), handle)?;
         let (cells, keep): (Robj, Robj) = found.keep.map_or_else(Default::default, |(cells, mask)| {
@@ -157,6 +162,29 @@ fn rs_col_sums(args: Robj) -> Robj {
     })
 }
 
+/// `matrix`: sum, least and largest value of all, and how many there are without and with NaN.
+#[extendr]
+fn rs_totals(args: Robj) -> Robj {
+    reply(args, |a, _| {
+        let x = a.matrix("matrix")?;
+        let all = run(a, |ctx| ops::totals(&x, ctx))?;
+        let values = [all.sum, all.min, all.max, all.count as f64, all.nan as f64];
+        list_of(["sum", "min", "max", "count", "nan"].into_iter(), values.into_iter().map(Robj::from).collect())
+    })
+}
+
+/// `matrix`: `t(matrix) %*% matrix`.
+#[extendr]
+fn rs_cross_product(args: Robj) -> Robj {
+    reply(args, |a, notes| {
+        let x = a.matrix("matrix")?;
+        let p = x.shape().1;
+        let product = run(a, |ctx| ops::cross_product(&x, ctx))?;
+        // Symmetric: its rows are its columns.
+        transposed_to_r(Value::Array(Array { shape: vec![p, p], data: product.into() }), "product", notes)
+    })
+}
+
 /// `matrix`, `by` (a numeric R matrix), `transposed`: `matrix %*% by`, or `t(matrix) %*% by`.
 #[extendr]
 fn rs_product(args: Robj) -> Robj {
@@ -184,7 +212,11 @@ fn rs_mean_var(args: Robj) -> Robj {
     reply(args, |a, _| {
         let (x, ddof) = (a.matrix("matrix")?, a.usize("ddof")?);
         // numpy's axis is the one that goes away.
-        let axis = if a.str("axis")? == "var" { ops::Axis::Obs } else { ops::Axis::Var };
+        let axis = match a.str("axis")? {
+            "var" => ops::Axis::Obs,
+            "obs" => ops::Axis::Var,
+            other => return Err(Error::parameter("axis", "\"obs\" or \"var\"", format!("\"{other}\""))),
+        };
         let moments = run(a, |ctx| ops::mean_var(&x, axis, ddof, ctx))?;
         list_of(["mean", "var"].into_iter(), vec![moments.mean.into(), moments.var.into()])
     })
@@ -208,5 +240,7 @@ extendr_module! {
     fn rs_col_sums;
     fn rs_mean_var;
     fn rs_product;
+    fn rs_totals;
+    fn rs_cross_product;
     fn rs_float32;
 }

@@ -6,17 +6,18 @@ use crate::handles::StoreHandle;
 use crate::reply::reply;
 use crate::run::run;
 use crate::to_r::list_of;
-use anndataoom_core::element::{SparseFormat, Value};
+use anndataoom_core::element::{self, SparseFormat, Value};
 use anndataoom_core::write::{self, Compression, Frame, H5adPlan, Part, RawPlan, SaveOptions, WriteOptions};
-use anndataoom_core::{Error, Result};
+use anndataoom_core::{Error, Monitor, Result};
 use extendr_api::prelude::*;
 
 fn bad(what: &str) -> Error {
     Error::Internal(format!("a plan of writing has {what}"))
 }
 
-/// One part: `kind` is "value" (`value`, `name`, `element`, `csr`), "matrix" (`matrix`, `store`), "copy" (`store`,
-/// `element`, `rows`, `columns`) or "frame" (`index_name`, `index`, `columns`).
+/// One part: `kind` is "value" (`value`, `name`, `element`), "matrix" (`matrix`, `store`), "copy" (`store`,
+/// `element`, `rows`, `columns`), "in use" (`store`, `element`, `column`, `rows`: a column of the data.frame with the
+/// categories it uses) or "frame" (`index_name`, `index`, `columns`).
 fn part(x: &Robj) -> Result<Part> {
     let a = Args::new(x)?;
     Ok(match a.str("kind")? {
@@ -24,14 +25,7 @@ fn part(x: &Robj) -> Result<Part> {
             let place =
                 if a.get("element").and_then(|e| e.as_bool()) == Some(true) { Place::Element } else { Place::Column };
             let null: Robj = ().into();
-            let value = from_r(a.get("value").unwrap_or(&null), a.opt_str("name")?.unwrap_or("value"), place)?;
-            match value {
-                // scanpy keeps square matrices by rows.
-                Value::Sparse(s) if a.get("csr").and_then(|e| e.as_bool()) == Some(true) => {
-                    Part::Value(Value::Sparse(s.to_format(SparseFormat::Csr)?))
-                }
-                value => Part::Value(value),
-            }
+            Part::Value(from_r(a.get("value").unwrap_or(&null), a.opt_str("name")?.unwrap_or("value"), place)?)
         }
         "matrix" => {
             let store = if a.get("store").is_some() { Some(a.store()?) } else { None };
@@ -43,6 +37,15 @@ fn part(x: &Robj) -> Result<Part> {
             rows: a.opt_positions("rows")?,
             columns: a.opt_positions("columns")?,
         },
+        // Read here, as the file has categories that no value of the selection has.
+        "in use" => {
+            let (frame, column) = (a.str("element")?, a.str("column")?);
+            let value = element::read_column(&a.store()?, frame, column)?;
+            match value.select(a.opt_positions("rows")?.as_deref(), None)? {
+                Value::Categorical(c) => Part::Value(Value::Categorical(c.in_use()?)),
+                other => Part::Value(other),
+            }
+        }
         "frame" => Part::Frame(Frame {
             index_name: a.opt_str("index_name")?.map(str::to_owned),
             index: Box::new(part(a.get("index").ok_or_else(|| bad("a frame without an index"))?)?),
@@ -82,6 +85,20 @@ fn plan(x: &Robj) -> Result<H5adPlan> {
     Ok(plan)
 }
 
+/// The plan with its square matrices by rows, as scanpy keeps them. Of a million cells that takes seconds: done where
+/// Ctrl-C is looked for.
+fn square_by_rows(mut plan: H5adPlan, monitor: &Monitor) -> Result<H5adPlan> {
+    for (_, part) in plan.obsp.iter_mut().chain(&mut plan.varp) {
+        match part {
+            Part::Value(Value::Sparse(s)) if s.format != SparseFormat::Csr => {
+                *s = s.turned(SparseFormat::Csr, monitor)?;
+            }
+            _ => {}
+        }
+    }
+    Ok(plan)
+}
+
 fn compression(a: &Args) -> Result<Compression> {
     let level = a.opt_usize("compression_opts")?;
     match a.str("compression")? {
@@ -90,7 +107,8 @@ fn compression(a: &Args) -> Result<Compression> {
             level => Err(Error::parameter("compression_opts", "a level from 0 to 9", level)),
         },
         "lzf" => Ok(Compression::Lzf),
-        _ => Ok(Compression::None),
+        "none" => Ok(Compression::None),
+        other => Err(Error::parameter("compression", "one of \"gzip\", \"lzf\", \"none\"", format!("\"{other}\""))),
     }
 }
 
@@ -105,7 +123,7 @@ fn rs_write_h5ad(args: Robj) -> Robj {
             as_csc: a.opt_strings("as_csc")?.unwrap_or_default(),
         };
         let path = a.str("path")?;
-        run(a, |ctx| write::write_h5ad(&plan, path, &options, ctx))?;
+        run(a, |ctx| write::write_h5ad(&square_by_rows(plan, &ctx.monitor)?, path, &options, ctx))?;
         Ok(().into())
     })
 }
@@ -118,7 +136,7 @@ fn rs_save_h5ad(args: Robj) -> Robj {
         let plan = plan(a.get("plan").ok_or_else(|| bad("nothing in it"))?)?;
         let options = SaveOptions { compression: compression(a)?, x: a.bool("x")? };
         let store = a.store()?;
-        let saved = run(a, |ctx| write::save_h5ad(&plan, &store, &options, ctx))?;
+        let saved = run(a, |ctx| write::save_h5ad(&square_by_rows(plan, &ctx.monitor)?, &store, &options, ctx))?;
         let pointer: Robj = ExternalPtr::new(StoreHandle(saved.store)).into();
         let (written, removed, left): (Robj, Robj, Robj) =
             (saved.written.into(), saved.removed.into(), saved.left.into());

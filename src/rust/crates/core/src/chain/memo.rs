@@ -55,12 +55,12 @@ impl super::LazyMatrix {
     pub(crate) fn known_sums(&self) -> Option<Arc<CountSums>> {
         let known = lock(&self.memo.sums);
         let (selection, sums) = known.as_ref()?;
-        (self.ops.is_empty() && selection.is(self.rows(), self.columns())).then(|| sums.clone())
+        (self.nodes.is_empty() && selection.is(self.rows(), self.columns())).then(|| sums.clone())
     }
 
     /// Leaves sums for later; ignored for a chain with operations.
     pub(crate) fn learn_sums(&self, sums: CountSums) {
-        if self.ops.is_empty() {
+        if self.nodes.is_empty() {
             *lock(&self.memo.sums) = Some((self.selection(), Arc::new(sums)));
         }
     }

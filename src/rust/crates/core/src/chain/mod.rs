@@ -4,13 +4,17 @@
 //! selected. It is always in this normal form: selecting after an operation selects the operation's vectors, which
 //! pushes every selection down to the source. Copies share everything.
 
+mod describe;
 mod memo;
-mod op;
+pub mod nodes;
 mod program;
+mod row;
 mod stacked;
 
+pub use describe::{Description, Parameter, Queued};
 pub(crate) use memo::CountSums;
-pub use op::{Covariates, Op};
+pub use nodes::Node;
+pub use row::Row;
 pub use stacked::{promote, Along, Fill, Member, Stacked, MISSING};
 
 use crate::element::DType;
@@ -25,7 +29,7 @@ pub struct LazyMatrix {
     source: Arc<dyn Source>,
     rows: Option<Arc<[u32]>>,
     columns: Option<Arc<[u32]>>,
-    ops: Vec<Op>,
+    nodes: Vec<Arc<dyn Node>>,
     memo: Arc<memo::Memo>,
 }
 
@@ -36,15 +40,15 @@ struct Recorded {
     shape: (usize, usize),
     rows: Option<Arc<[u32]>>,
     columns: Option<Arc<[u32]>>,
-    ops: Vec<Op>,
+    nodes: Vec<nodes::Encoded>,
 }
 
-const RECORD_VERSION: u32 = 1;
+const RECORD_VERSION: u32 = 2;
 
 impl LazyMatrix {
     /// The whole of `source`, untransformed.
     pub fn new(source: Arc<dyn Source>) -> Self {
-        LazyMatrix { source, rows: None, columns: None, ops: Vec::new(), memo: Arc::default() }
+        LazyMatrix { source, rows: None, columns: None, nodes: Vec::new(), memo: Arc::default() }
     }
 
     /// Rows (obs), columns (var), after selection.
@@ -55,7 +59,7 @@ impl LazyMatrix {
 
     /// Dtype of the values a reader gets: as stored, or float32/float64 once transformed.
     pub fn dtype(&self) -> DType {
-        if self.ops.is_empty() {
+        if self.nodes.is_empty() {
             self.source.dtype()
         } else {
             self.source.dtype().float()
@@ -64,7 +68,7 @@ impl LazyMatrix {
 
     /// Whether blocks come compressed: the source is sparse and no operation fills the zeros.
     pub fn is_sparse(&self) -> bool {
-        self.source.layout() != Layout::Dense && !self.ops.iter().any(Op::densifies)
+        self.source.layout() != Layout::Dense && !self.nodes.iter().any(|n| n.fills_zeros())
     }
 
     /// The stored matrix below.
@@ -78,8 +82,8 @@ impl LazyMatrix {
     }
 
     /// The operations, first applied first.
-    pub fn ops(&self) -> &[Op] {
-        &self.ops
+    pub fn nodes(&self) -> &[Arc<dyn Node>] {
+        &self.nodes
     }
 
     /// Source row of each row; `None` when all rows are there in order.
@@ -98,18 +102,12 @@ impl LazyMatrix {
             .map_or_else(|| "matrix".to_owned(), |l| format!("'{}', element '{}'", l.path.display(), l.element))
     }
 
-    /// The queued selections and operations, one line each, for `show()`.
-    pub fn describe(&self) -> Vec<String> {
+    /// Returns the queued selections and operations in order, for a face to print.
+    pub fn queued(&self) -> Vec<Queued> {
         let (n, m) = self.source.shape();
-        let mut lines = Vec::new();
-        if let Some(r) = &self.rows {
-            lines.push(format!("select {} of {n} rows", r.len()));
-        }
-        if let Some(c) = &self.columns {
-            lines.push(format!("select {} of {m} columns", c.len()));
-        }
-        lines.extend(self.ops.iter().map(Op::describe));
-        lines
+        let rows = self.rows.iter().map(|r| Queued::Rows { kept: r.len(), of: n });
+        let columns = self.columns.iter().map(|c| Queued::Columns { kept: c.len(), of: m });
+        rows.chain(columns).chain(self.nodes.iter().map(|node| Queued::Verb(node.describe()))).collect()
     }
 
     /// Selects rows and columns by position (zero-based, any order, repeats allowed); `None` keeps an axis.
@@ -134,7 +132,7 @@ impl LazyMatrix {
             source: self.source.clone(),
             rows: through(&self.rows, rows),
             columns: through(&self.columns, columns),
-            ops: self.ops.iter().map(|op| op.select(rows, columns)).collect(),
+            nodes: self.nodes.iter().map(|node| node.select(rows, columns)).collect(),
             memo: self.memo.clone(),
         })
     }
@@ -143,49 +141,23 @@ impl LazyMatrix {
     ///
     /// # Errors
     /// [`Error::Shape`] when a vector has another length.
-    pub fn with(&self, op: Op) -> Result<Self> {
-        let (n, m) = self.shape();
-        let check = |what: &str, found: usize, expected: usize| {
-            if found == expected {
-                Ok(())
-            } else {
-                Err(Error::shape(what, expected, found))
-            }
-        };
-        match &op {
-            Op::Normalize { divisors, .. } => check("normalisation factors, one per cell", divisors.len(), n)?,
-            Op::Log1p { .. } => {}
-            Op::Scale { mean, std, .. } => {
-                check("means, one per gene", mean.len(), m)?;
-                check("standard deviations, one per gene", std.len(), m)?;
-            }
-            Op::PearsonResiduals { cell_sums, gene_sums, .. } => {
-                check("cell sums, one per cell", cell_sums.len(), n)?;
-                check("gene sums, one per gene", gene_sums.len(), m)?;
-            }
-            Op::RegressOut { covariates, coefficients, width, .. } => {
-                match covariates {
-                    Covariates::Numbers(v) => check("covariates, a row per cell", v.len(), n * width)?,
-                    Covariates::Groups(v) => {
-                        check("groups, one per cell", v.len(), n)?;
-                        if let Some(&g) = v.iter().find(|&&g| g as usize >= *width) {
-                            return Err(Error::Index { axis: "groups", index: i64::from(g), len: *width });
-                        }
-                    }
-                }
-                check("coefficients, a row per gene", coefficients.len(), m * width)?;
-            }
-        }
+    pub fn with(&self, node: impl Node) -> Result<Self> {
+        self.with_node(Arc::new(node))
+    }
+
+    fn with_node(&self, node: Arc<dyn Node>) -> Result<Self> {
+        let (n_obs, n_vars) = self.shape();
+        node.check(n_obs, n_vars)?;
         let mut out = self.clone();
-        out.ops.push(op);
+        out.nodes.push(node);
         Ok(out)
     }
 
     /// The chain without its last operations from position `keep` on: what implicit consumers (PCA of a scaled
     /// matrix) read instead of the densified values.
-    pub fn without_ops_from(&self, keep: usize) -> Self {
+    pub fn without_nodes_from(&self, keep: usize) -> Self {
         let mut out = self.clone();
-        out.ops.truncate(keep);
+        out.nodes.truncate(keep);
         out
     }
 
@@ -201,7 +173,7 @@ impl LazyMatrix {
 
     /// Runs the operations over a block of the source whose positions are rows of this matrix.
     pub(crate) fn transform(&self, block: Block) -> Block {
-        program::apply(&self.ops, block, self.dtype())
+        program::apply(&self.nodes, block, self.dtype())
     }
 
     /// Selections and operations (not the data) as bytes, for saving a session or pickling.
@@ -214,7 +186,7 @@ impl LazyMatrix {
             shape: self.source.shape(),
             rows: self.rows.clone(),
             columns: self.columns.clone(),
-            ops: self.ops.clone(),
+            nodes: self.nodes.iter().map(|node| node.encode()).collect::<Result<_>>()?,
         };
         postcard::to_allocvec(&recorded).map_err(|e| Error::Internal(format!("recording a chain: {e}")))
     }
@@ -234,6 +206,6 @@ impl LazyMatrix {
             return Err(Error::shape("matrix the saved object belongs to", show(r.shape), show(source.shape())));
         }
         let plain = LazyMatrix::new(source).select(r.rows.as_deref(), r.columns.as_deref())?;
-        r.ops.into_iter().try_fold(plain, |x, op| x.with(op))
+        r.nodes.iter().try_fold(plain, |x, node| x.with_node(nodes::decode(node)?))
     }
 }

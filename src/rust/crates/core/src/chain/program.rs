@@ -1,55 +1,53 @@
-//! Runs all operations of a chain over one block, a row at a time, in f64.
+//! Runs all nodes of a chain over one block, a row at a time, in f64.
 
-use super::{Covariates, Op};
-use crate::element::{DType, Data, Number};
+use super::nodes::Node;
+use super::row::Row;
+use crate::element::{DType, Number};
 use crate::matrix::{Block, Storage};
 use crate::with_data;
+use std::sync::Arc;
 
-/// Applies `ops` to a block in the stored dtype; `out` (float32 or float64) is the dtype of the result.
-pub(super) fn apply(ops: &[Op], block: Block, out: DType) -> Block {
-    if ops.is_empty() {
+/// Applies `nodes` to a block in the stored dtype; `out` (float32 or float64) is the dtype of the result.
+pub(super) fn apply(nodes: &[Arc<dyn Node>], block: Block, out: DType) -> Block {
+    if nodes.is_empty() {
         return block;
     }
     if out == DType::F64 {
-        run::<f64>(ops, block)
+        run::<f64>(nodes, block)
     } else {
-        run::<f32>(ops, block)
+        run::<f32>(nodes, block)
     }
 }
 
-fn run<O: Number>(ops: &[Op], block: Block) -> Block {
+fn run<O: Number>(nodes: &[Arc<dyn Node>], block: Block) -> Block {
     let Block { positions, n_cols, storage } = block;
     let n_rows = positions.len();
-    let densifies = ops.iter().any(Op::densifies);
-    let mut row = Row { columns: Vec::new(), values: Vec::new(), dense: false };
-    let blind = ops.iter().take_while(|op| matches!(op, Op::Normalize { .. } | Op::Log1p { .. })).count();
+    let fills = nodes.iter().any(|n| n.fills_zeros());
+    let mut row = Row::new(n_cols);
+    let (elementwise, others) = nodes.split_at(nodes.iter().take_while(|n| n.is_elementwise()).count());
     let storage = match storage {
-        Storage::Csr { indptr, indices, data } if blind == ops.len() => {
+        Storage::Csr { indptr, indices, data } if others.is_empty() => {
             let mut values: Vec<O> = vec![O::default(); indices.len()];
             with_data!(&data, v => {
                 for i in 0..n_rows {
                     let range = indptr[i]..indptr[i + 1];
-                    blind_row(ops, positions.at(i), &v[range.clone()], &mut values[range]);
+                    elementwise_row(elementwise, positions.at(i), &v[range.clone()], &mut values[range]);
                 }
             });
             Storage::Csr { indptr, indices, data: O::wrap(values) }
         }
         Storage::Csr { indptr, indices, data } => {
-            let mut values: Vec<O> = Vec::with_capacity(if densifies { n_rows * n_cols } else { indices.len() });
+            let mut values: Vec<O> = Vec::with_capacity(if fills { n_rows * n_cols } else { indices.len() });
             for i in 0..n_rows {
                 let range = indptr[i]..indptr[i + 1];
-                row.dense = false;
-                row.columns.clear();
-                row.columns.extend_from_slice(&indices[range.clone()]);
-                row.values.clear();
-                row.values.resize(range.len(), 0.0);
-                with_data!(&data, v => blind_row(&ops[..blind], positions.at(i), &v[range], &mut row.values));
-                for op in &ops[blind..] {
-                    row.apply(op, positions.at(i), n_cols);
+                let started = row.start(&indices[range.clone()]);
+                with_data!(&data, v => elementwise_row(elementwise, positions.at(i), &v[range], started));
+                for node in others {
+                    node.apply(&mut row, positions.at(i));
                 }
-                values.extend(row.values.iter().map(|&x| O::from_f64(x)));
+                values.extend(row.values().iter().map(|&x| O::from_f64(x)));
             }
-            if densifies {
+            if fills {
                 Storage::Dense(O::wrap(values))
             } else {
                 Storage::Csr { indptr, indices, data: O::wrap(values) }
@@ -57,13 +55,12 @@ fn run<O: Number>(ops: &[Op], block: Block) -> Block {
         }
         Storage::Dense(data) => {
             let mut values: Vec<O> = Vec::with_capacity(data.len());
-            row.dense = true;
             for i in 0..n_rows {
                 row.load(&data, i * n_cols..(i + 1) * n_cols);
-                for op in ops {
-                    row.apply(op, positions.at(i), n_cols);
+                for node in nodes {
+                    node.apply(&mut row, positions.at(i));
                 }
-                values.extend(row.values.iter().map(|&x| O::from_f64(x)));
+                values.extend(row.values().iter().map(|&x| O::from_f64(x)));
             }
             Storage::Dense(O::wrap(values))
         }
@@ -74,18 +71,11 @@ fn run<O: Number>(ops: &[Op], block: Block) -> Block {
 /// Results remembered within a row.
 const SLOTS: usize = 64;
 
-/// Operations that depend on the row and the value alone, for one row. Counts are mostly small whole numbers, so the
+/// Runs the nodes that depend on the row and the value alone, for one row. Counts are mostly small whole numbers, so the
 /// logarithm of each is taken once a row and looked up after that: the same bits for a fraction of the time.
 #[inline(always)]
-fn blind_row<T: Number, O: Number>(ops: &[Op], position: usize, values: &[T], out: &mut [O]) {
-    let one = |x: f64| {
-        ops.iter().fold(x, |x, op| match op {
-            Op::Normalize { divisors, .. } => x / divisors[position],
-            Op::Log1p { base: None } => x.ln_1p(),
-            Op::Log1p { base: Some(b) } => x.ln_1p() / b.ln(),
-            Op::Scale { .. } | Op::PearsonResiduals { .. } | Op::RegressOut { .. } => x,
-        })
-    };
+fn elementwise_row<T: Number, O: Number>(nodes: &[Arc<dyn Node>], position: usize, values: &[T], out: &mut [O]) {
+    let one = |x: f64| nodes.iter().fold(x, |x, node| node.value(x, position));
     // A cache addressed by the whole part of the value and compared by all its bits: right for any value.
     const NONE: u64 = u64::MAX;
     let (mut known, mut results) = ([NONE; SLOTS], [O::default(); SLOTS]);
@@ -98,95 +88,5 @@ fn blind_row<T: Number, O: Number>(ops: &[Op], position: usize, values: &[T], ou
             results[slot] = O::from_f64(one(x));
         }
         *to = results[slot];
-    }
-}
-
-/// One row in flight: stored entries (columns and values), or, when dense, values alone.
-struct Row {
-    columns: Vec<u32>,
-    values: Vec<f64>,
-    dense: bool,
-}
-
-impl Row {
-    fn load(&mut self, data: &Data, range: std::ops::Range<usize>) {
-        self.values.clear();
-        with_data!(data, v => self.values.extend(v[range].iter().map(|x| x.to_f64())));
-    }
-
-    fn densify(&mut self, n_cols: usize) {
-        if !self.dense {
-            let mut full = vec![0.0; n_cols];
-            for (&c, &v) in self.columns.iter().zip(&self.values) {
-                full[c as usize] = v;
-            }
-            self.values = full;
-            self.dense = true;
-        }
-    }
-
-    fn apply(&mut self, op: &Op, position: usize, n_cols: usize) {
-        match op {
-            Op::Normalize { divisors, .. } => {
-                let d = divisors[position];
-                self.values.iter_mut().for_each(|x| *x /= d);
-            }
-            Op::Log1p { base: None } => self.values.iter_mut().for_each(|x| *x = x.ln_1p()),
-            Op::Log1p { base: Some(b) } => {
-                let ln = b.ln();
-                self.values.iter_mut().for_each(|x| *x = x.ln_1p() / ln);
-            }
-            Op::Scale { mean, std, max_value, zero_center: true } => {
-                self.densify(n_cols);
-                let max = max_value.unwrap_or(f64::INFINITY);
-                for ((x, m), s) in self.values.iter_mut().zip(mean.iter()).zip(std.iter()) {
-                    *x = clip((*x - m) / s, -max, max);
-                }
-            }
-            Op::Scale { std, max_value, zero_center: false, .. } => {
-                let max = max_value.unwrap_or(f64::INFINITY);
-                if self.dense {
-                    self.values.iter_mut().zip(std.iter()).for_each(|(x, s)| *x = clip(*x / s, f64::NEG_INFINITY, max));
-                } else {
-                    for (x, &c) in self.values.iter_mut().zip(&self.columns) {
-                        *x = clip(*x / std[c as usize], f64::NEG_INFINITY, max);
-                    }
-                }
-            }
-            Op::PearsonResiduals { cell_sums, gene_sums, total, theta, clip: c } => {
-                self.densify(n_cols);
-                let share = cell_sums[position] / total;
-                for (x, g) in self.values.iter_mut().zip(gene_sums.iter()) {
-                    let mu = g * share;
-                    *x = clip((*x - mu) / (mu + mu * mu / theta).sqrt(), -c, *c);
-                }
-            }
-            Op::RegressOut { covariates, coefficients, width, .. } => {
-                self.densify(n_cols);
-                let fits = self.values.iter_mut().zip(coefficients.chunks_exact((*width).max(1)));
-                match covariates {
-                    Covariates::Numbers(v) => {
-                        let row = &v[position * width..][..*width];
-                        fits.for_each(|(x, b)| *x -= row.iter().zip(b).map(|(q, b)| q * b).sum::<f64>());
-                    }
-                    Covariates::Groups(v) => {
-                        let group = v[position] as usize;
-                        fits.for_each(|(x, b)| *x -= b[group]);
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// `x` within `[low, high]`; NaN stays NaN (`f64::clamp` would too, but panics on a NaN bound).
-#[inline(always)]
-fn clip(x: f64, low: f64, high: f64) -> f64 {
-    if x < low {
-        low
-    } else if x > high {
-        high
-    } else {
-        x
     }
 }

@@ -3,6 +3,7 @@
 //! [`read`] gives any element as a [`Value`], [`describe`] says what it is without reading values, [`write`] writes a
 //! value in the encoding of its kind. An element that cannot be decoded is an error of that element alone.
 
+mod categories;
 mod codec;
 mod data;
 mod neighbors;
@@ -16,11 +17,12 @@ mod value;
 mod write;
 
 pub use codec::WriteOptions;
+pub(crate) use codec::{check_names, same_texts};
 pub use data::{DType, Data, Number};
 pub(crate) use neighbors::is_whole;
 pub use read::{column_names, describe, read, read_column, read_index, read_selected, Description};
 pub use strings::Strings;
 pub use tenx::{read_10x, TenX};
 pub use tree::{tree, Entries, RawTree, Tree, SLOTS};
-pub use value::{Array, Categorical, DataFrame, Nullable, Scalar, Sparse, SparseFormat, Value};
+pub use value::{Array, Categorical, DataFrame, NaValue, Nullable, Scalar, Sparse, SparseFormat, Value};
 pub use write::{copy, write};

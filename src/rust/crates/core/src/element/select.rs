@@ -44,7 +44,8 @@ impl Value {
             Value::Nullable(n) => {
                 flat()?;
                 let mask = positions("row", rows, n.mask.len())?.into_iter().map(|p| n.mask[p]).collect();
-                Ok(Value::Nullable(Nullable { values: Box::new(n.values.select(rows, None)?), mask }))
+                let values = Box::new(n.values.select(rows, None)?);
+                Ok(Value::Nullable(Nullable { values, mask, na_value: n.na_value }))
             }
             Value::DataFrame(d) => {
                 flat()?;

@@ -91,6 +91,25 @@ pub struct Nullable {
     pub values: Box<Value>,
     /// `true` where missing.
     pub mask: Vec<bool>,
+    /// How a missing text compares; numbers know one way only.
+    pub na_value: NaValue,
+}
+
+/// The attribute `na-value` of a `nullable-string-array`: how its missing texts compare in pandas.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum NaValue {
+    /// `pandas.NA`: a comparison with a missing text is missing itself. Files without the attribute mean this.
+    #[default]
+    Na,
+    /// NaN: a comparison with a missing text is false, as in the columns `str` of pandas 3.
+    NaN,
+}
+
+impl Nullable {
+    /// Values, and `true` where one is missing, of the default kind of missing.
+    pub fn new(values: Value, mask: Vec<bool>) -> Nullable {
+        Nullable { values: Box::new(values), mask, na_value: NaValue::default() }
+    }
 }
 
 /// Storage order of a sparse matrix.

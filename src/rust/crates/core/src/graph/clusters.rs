@@ -1,10 +1,11 @@
 //! The verbs `leiden` and `louvain`: what to cluster, and the result under scanpy's names.
 
-use super::groups::{natural, subgraph};
+use super::groups::subgraph;
 use super::leiden::{leiden, louvain, LeidenParams, Objective, Partition};
 use crate::context::Context;
 use crate::element::{Categorical, Value};
 use crate::error::{Error, Result};
+use crate::natural_order;
 use crate::patch::Patch;
 use sprs::CsMatI;
 use std::fmt;
@@ -96,7 +97,7 @@ impl Restriction {
         let mut used = vec![false; names.len()];
         codes.iter().flatten().for_each(|&code| used[code] = true);
         let mut order: Vec<usize> = (0..names.len()).filter(|&code| used[code]).collect();
-        order.sort_by(|&a, &b| natural(&names[a], &names[b]));
+        order.sort_by(|&a, &b| natural_order(&names[a], &names[b]));
         let mut place = vec![-1i32; names.len()];
         order.iter().zip(0..).for_each(|(&code, at)| place[code] = at);
         Categorical {

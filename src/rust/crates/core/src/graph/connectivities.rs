@@ -119,6 +119,47 @@ pub fn gauss_connectivities(knn: &Knn, ctx: &Context) -> Result<CsMatI<f32, u32,
     })
 }
 
+/// [`gauss_connectivities`] of every pair of points, as scanpy has it with `knn=False`: `knn` holds all neighbours of every
+/// point, kernels are as wide as half the distance of its neighbour number `n_neighbors`, and weights up to 1e-14 are
+/// left out. The diagonal is 1.
+///
+/// # Errors
+/// Those of [`Knn::validate`]; [`Error::Parameter`] for `n_neighbors` outside 1 to n.
+pub fn gauss_of_all(knn: &Knn, n_neighbors: usize, ctx: &Context) -> Result<CsMatI<f32, u32, usize>> {
+    check(knn)?;
+    if n_neighbors == 0 || n_neighbors > knn.k {
+        return Err(Error::parameter("n_neighbors", format!("1 to {}, the number of points", knn.n), n_neighbors));
+    }
+    ctx.install(|| {
+        let width = |d: &[f32]| f64::from(d.get(n_neighbors - 1).copied().unwrap_or(0.0)).powi(2) / 4.0;
+        let squares: Vec<f64> = knn.distances.par_chunks(knn.k).map(width).collect();
+        let rows: Vec<Vec<(u32, f32)>> = (0..knn.n)
+            .into_par_iter()
+            .map(|i| {
+                ctx.monitor.check()?;
+                let own = squares.get(i).copied().unwrap_or(0.0);
+                let of = |values: std::ops::Range<usize>| (knn.indices.get(values.clone()), knn.distances.get(values));
+                let (indices, distances) = of(i * knn.k..(i + 1) * knn.k);
+                let pairs = indices.unwrap_or_default().iter().zip(distances.unwrap_or_default());
+                let weight = |(&j, &d): (&u32, &f32)| {
+                    let other = squares.get(j as usize).copied().unwrap_or(0.0);
+                    (j, gauss(own, other, f64::from(d).powi(2)))
+                };
+                let mut row: Vec<(u32, f32)> =
+                    pairs.map(weight).filter(|(_, w)| *w > 1e-14).map(|(j, w)| (j, w as f32)).collect();
+                row.sort_unstable_by_key(|entry| entry.0);
+                Ok(row)
+            })
+            .collect::<Result<_>>()?;
+        let mut indptr = vec![0];
+        for row in &rows {
+            indptr.push(indptr.last().copied().unwrap_or(0) + row.len());
+        }
+        let (indices, data) = rows.into_iter().flatten().unzip();
+        assemble(knn.n, indptr, indices, data)
+    })
+}
+
 fn gauss(square_i: f64, square_j: f64, square_distance: f64) -> f64 {
     let sum = square_i + square_j;
     if sum > 0.0 {

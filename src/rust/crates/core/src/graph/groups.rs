@@ -1,8 +1,7 @@
-//! Cells by group: members, subgraphs, and the order of group names.
+//! Cells by group: members and subgraphs.
 
 use crate::error::{Error, Result};
 use sprs::CsMatI;
-use std::cmp::Ordering;
 
 /// The members of each group, ascending: those of group g are `members[start[g]..start[g + 1]]`.
 pub(super) fn members(group: &[u32], n_groups: usize) -> (Vec<usize>, Vec<u32>) {
@@ -47,48 +46,4 @@ pub fn subgraph(graph: &CsMatI<f32, u32, usize>, keep: &[bool]) -> Result<CsMatI
         indptr.push(indices.len());
     }
     Ok(CsMatI::new((count, count), indptr, indices, data))
-}
-
-/// Order of names in which runs of digits count as numbers: "2" before "10" (as Python's `natsort`).
-pub(super) fn natural(a: &str, b: &str) -> Ordering {
-    let (mut a, mut b) = (a, b);
-    loop {
-        let (x, y) = (run(&mut a), run(&mut b));
-        let order = match (x, y) {
-            ("", "") => return Ordering::Equal,
-            _ if is_number(x) && is_number(y) => {
-                let (m, n) = (x.trim_start_matches('0'), y.trim_start_matches('0'));
-                m.len().cmp(&n.len()).then(m.cmp(n)).then(x.cmp(y))
-            }
-            _ => x.cmp(y),
-        };
-        if order != Ordering::Equal {
-            return order;
-        }
-    }
-}
-
-fn is_number(run: &str) -> bool {
-    run.starts_with(|c: char| c.is_ascii_digit())
-}
-
-/// Takes the leading run of digits or of other characters.
-fn run<'a>(text: &mut &'a str) -> &'a str {
-    let digits = is_number(text);
-    let end = text.find(|c: char| c.is_ascii_digit() != digits).unwrap_or(text.len());
-    let (head, tail) = text.split_at(end);
-    *text = tail;
-    head
-}
-
-#[cfg(test)]
-mod tests {
-    use super::natural;
-
-    #[test]
-    fn names_in_natural_order() {
-        let mut names = ["10", "2", "0-1,10", "0-1,9", "b", "B cell 12", "B cell 3", "1"];
-        names.sort_by(|a, b| natural(a, b));
-        assert_eq!(names, ["0-1,9", "0-1,10", "1", "2", "10", "B cell 3", "B cell 12", "b"]);
-    }
 }

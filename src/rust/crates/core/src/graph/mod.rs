@@ -20,11 +20,11 @@ mod symmetric;
 pub mod umap;
 
 pub use clusters::{cluster, Algorithm, Clustering, Restriction};
-pub use connectivities::{distances_matrix, fuzzy_simplicial_set, gauss_connectivities};
+pub use connectivities::{distances_matrix, fuzzy_simplicial_set, gauss_connectivities, gauss_of_all};
 pub use dendrogram::{dendrogram, Correlation, Dendrogram};
 pub use diffusion::{diffmap, dpt, DiffusionMap};
 pub use groups::subgraph;
-pub use knn::{knn, knn_by_batch, Batches, Knn, KnnParams, KnnResult, Method, Metric};
+pub use knn::{knn, knn_by_batch, Batches, Knn, KnnParams, KnnResult, Method, Metric, Pairwise};
 pub use leiden::{leiden, louvain, modularity, LeidenParams, Objective, Partition};
 pub use linkage::LinkageMethod;
 pub use neighbors::{neighbors, Kernel, Neighbors, NeighborsParams};

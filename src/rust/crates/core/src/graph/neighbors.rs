@@ -1,7 +1,7 @@
 //! The verb `neighbors`: neighbours, then the graph they make.
 
-use super::connectivities::{fuzzy_simplicial_set, gauss_connectivities, trim};
-use super::knn::{knn, knn_by_batch, Batches, KnnParams, KnnResult, Method};
+use super::connectivities::{fuzzy_simplicial_set, gauss_connectivities, gauss_of_all, trim};
+use super::knn::{knn, knn_by_batch, Batches, KnnParams, KnnResult, Method, EXACT_UP_TO};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use ndarray::ArrayView2;
@@ -18,7 +18,7 @@ pub enum Kernel {
 }
 
 /// What [`neighbors`] is asked for.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct NeighborsParams {
     /// The search.
     pub knn: KnnParams,
@@ -28,9 +28,27 @@ pub struct NeighborsParams {
     pub batches: Option<Batches>,
     /// With batches: how many of the strongest links of a cell stay; `None` is ten times its neighbours, 0 all.
     pub trim: Option<usize>,
+    /// Whether only the nearest of each point are linked; `false` links all pairs, with [`Kernel::Gauss`] of that width.
+    pub knn_only: bool,
+}
+
+impl Default for NeighborsParams {
+    fn default() -> Self {
+        let (knn, kernel) = (KnnParams::default(), Kernel::default());
+        NeighborsParams { knn, kernel, batches: None, trim: None, knn_only: true }
+    }
 }
 
 impl NeighborsParams {
+    /// Number of neighbours to note of what was found.
+    pub(super) fn n_neighbors(&self, found: &KnnResult) -> usize {
+        if self.knn_only {
+            found.knn.k
+        } else {
+            self.knn.k
+        }
+    }
+
     /// The kernel and the search from their names: `method` is scanpy's ("umap", "gauss") or names the search itself.
     ///
     /// # Errors
@@ -65,6 +83,9 @@ pub struct Neighbors {
 /// # Errors
 /// Those of [`knn`], [`knn_by_batch`] and the kernel.
 pub fn neighbors(points: ArrayView2<'_, f32>, params: &NeighborsParams, ctx: &Context) -> Result<Neighbors> {
+    if !params.knn_only {
+        return all_pairs(points, params, ctx);
+    }
     let found = match &params.batches {
         None => knn(points, &params.knn, ctx)?,
         Some(batches) => knn_by_batch(points, batches, &params.knn, ctx)?,
@@ -77,5 +98,21 @@ pub fn neighbors(points: ArrayView2<'_, f32>, params: &NeighborsParams, ctx: &Co
         (None, _) | (Some(_), Some(0)) => connectivities,
         (Some(_), most) => trim(&connectivities, most.unwrap_or(10 * found.knn.k), ctx)?,
     };
+    Ok(Neighbors { found, connectivities })
+}
+
+/// All points as neighbours of all.
+fn all_pairs(points: ArrayView2<'_, f32>, params: &NeighborsParams, ctx: &Context) -> Result<Neighbors> {
+    let n = points.nrows();
+    if params.kernel != Kernel::Gauss || params.batches.is_some() {
+        return Err(Error::parameter("knn", "true, unless method is gauss and there is no batch_key", "false"));
+    }
+    if n > EXACT_UP_TO {
+        let expected = format!("true for more than {EXACT_UP_TO} cells: every pair of them would be kept");
+        return Err(Error::parameter("knn", expected, format!("false for {n} cells")));
+    }
+    let every = KnnParams { k: n, method: Method::Exact, ..params.knn.clone() };
+    let found = knn(points, &every, ctx)?;
+    let connectivities = gauss_of_all(&found.knn, params.knn.k, ctx)?;
     Ok(Neighbors { found, connectivities })
 }

@@ -1,7 +1,8 @@
 //! Results of this room in scanpy's names and layout, and its sparse matrices as elements.
 
 use super::{
-    Correlation, Dendrogram, DiffusionMap, Kernel, LinkageMethod, Neighbors, NeighborsParams, Paga, UmapResult,
+    Correlation, Dendrogram, DiffusionMap, Kernel, LinkageMethod, Metric, Neighbors, NeighborsParams, Paga, Pairwise,
+    UmapResult,
 };
 use crate::element::{Array, Data, Sparse, SparseFormat, Value};
 use crate::error::{Error, Result};
@@ -77,12 +78,16 @@ pub fn neighbors_patch(made: Neighbors, params: &NeighborsParams, names: &Neighb
         Kernel::Gauss => "gauss",
     };
     let mut noted = vec![
-        ("n_neighbors".to_owned(), Value::number(found.knn.k as i64)),
+        ("n_neighbors".to_owned(), Value::number(params.n_neighbors(&found) as i64)),
         ("method".to_owned(), Value::string(method)),
         ("random_state".to_owned(), Value::number(params.knn.seed as i64)),
         ("metric".to_owned(), Value::string(params.knn.metric.to_string())),
         ("search".to_owned(), Value::string(found.method.to_string())),
     ];
+    if let Metric::Pairwise(Pairwise::Minkowski(p)) = params.knn.metric {
+        let p = Value::Dict(vec![("p".to_owned(), Value::number(p))]);
+        noted.push(("metric_kwds".to_owned(), p));
+    }
     if let Some(recall) = found.recall {
         noted.push(("recall".to_owned(), Value::number(recall)));
     }
@@ -112,17 +117,24 @@ pub fn neighbors_patch(made: Neighbors, params: &NeighborsParams, names: &Neighb
     })
 }
 
-/// `obsm["X_umap"]` and `uns["umap"]` (`scanpy.tl.umap`), or both under `key_added`.
-pub fn umap_patch(found: &UmapResult, key_added: Option<&str>) -> Patch {
+/// `obsm["X_umap"]` and `uns["umap"]` (`scanpy.tl.umap`), or both under `key_added`; as in scanpy the seed is noted where it
+/// is not 0.
+pub fn umap_patch(found: &UmapResult, seed: u64, key_added: Option<&str>) -> Patch {
     let (n, d) = found.embedding.dim();
     let values: Vec<f32> = found.embedding.iter().copied().collect();
-    let params = Value::Dict(vec![("a".to_owned(), Value::number(found.a)), ("b".to_owned(), Value::number(found.b))]);
+    let mut params = vec![("a".to_owned(), Value::number(found.a)), ("b".to_owned(), Value::number(found.b))];
+    if seed != 0 {
+        params.push(("random_state".to_owned(), Value::number(seed as i64)));
+    }
     Patch {
         obsm: vec![(
             key_added.unwrap_or("X_umap").to_owned(),
             Value::Array(Array { shape: vec![n, d], data: values.into() }),
         )],
-        uns: vec![(key_added.unwrap_or("umap").to_owned(), Value::Dict(vec![("params".to_owned(), params)]))],
+        uns: vec![(
+            key_added.unwrap_or("umap").to_owned(),
+            Value::Dict(vec![("params".to_owned(), Value::Dict(params))]),
+        )],
         ..Patch::default()
     }
 }
@@ -180,9 +192,7 @@ pub fn dendrogram_patch(found: &Dendrogram, names: &DendrogramNames) -> Patch {
         ("linkage".to_owned(), matrix(found.linkage.len(), 4, linkage.collect())),
         ("groupby".to_owned(), Value::strings(&names.groupby)),
     ];
-    if let Some(rep) = &names.use_rep {
-        all.push(("use_rep".to_owned(), Value::string(rep)));
-    }
+    all.push(("use_rep".to_owned(), names.use_rep.as_ref().map_or(Value::Null, Value::string)));
     all.extend([
         ("cor_method".to_owned(), Value::string(names.correlation.to_string())),
         ("linkage_method".to_owned(), Value::string(names.linkage_method.to_string())),

@@ -2,7 +2,7 @@
 
 use super::hvg::Flavor;
 use super::pca::MAX_EXACT;
-use crate::chain::LazyMatrix;
+use crate::chain::{Description, LazyMatrix};
 use crate::context::Context;
 use crate::matrix::{Layout, Rows};
 use crate::stream::keeps_columns;
@@ -46,8 +46,8 @@ pub struct Plan {
 }
 
 /// The plan of `x`: what is stored, queued, known and kept, and the passes and bytes each verb would take from here. Nothing
-/// is read.
-pub fn explain(x: &LazyMatrix, ctx: &Context) -> Plan {
+/// is read. `call` prints a queued verb.
+pub fn explain(x: &LazyMatrix, call: impl Fn(&Description) -> String, ctx: &Context) -> Plan {
     let source = x.source();
     let ((n, m), stored) = (x.shape(), source.shape());
     let rows = x.source_rows();
@@ -79,7 +79,7 @@ pub fn explain(x: &LazyMatrix, ctx: &Context) -> Plan {
             source.dtype()
         ),
     ));
-    facts.extend(x.describe().into_iter().enumerate().map(|(i, line)| ("queued", format!("{}. {line}", i + 1))));
+    facts.extend(x.queued().iter().enumerate().map(|(i, q)| ("queued", format!("{}. {}", i + 1, q.line(&call)))));
     facts.push((
         "a pass",
         format!(
@@ -113,7 +113,7 @@ pub fn explain(x: &LazyMatrix, ctx: &Context) -> Plan {
         Step { verb: verb.to_owned(), passes, more: false, columns: m, bytes }
     };
     let mut steps = Vec::new();
-    if x.ops().is_empty() {
+    if x.nodes().is_empty() {
         let count = |unknown: usize| unknown - usize::from(sums.is_some());
         steps.push(step("calculate_qc_metrics", 1, false));
         steps.push(step("normalize_total", count(1), false));
@@ -121,8 +121,8 @@ pub fn explain(x: &LazyMatrix, ctx: &Context) -> Plan {
             steps.push(step(&format!("highly_variable_genes '{}'", flavor.name()), count(2), false));
         }
     }
-    if !x.ops().iter().any(crate::chain::Op::densifies) {
-        if !x.ops().is_empty() {
+    if !x.nodes().iter().any(|n| n.fills_zeros()) {
+        if !x.nodes().is_empty() {
             steps.push(step("highly_variable_genes 'seurat'", 1, false));
         }
         steps.push(step("scale", 1, true));
@@ -147,12 +147,22 @@ impl fmt::Display for Plan {
             writeln!(f, "  {:<8} {text}", if *name == before { "" } else { name })?;
             before = name;
         }
-        writeln!(f, "  {:<44} {:>6}  {:<15} {:>8}  {:>9}", "from here", "passes", "over", "columns", "reads")?;
+        let width = self.steps.iter().map(|s| s.verb.len()).max().unwrap_or(0).max(42);
+        writeln!(
+            f,
+            "  {:<w$} {:>6}  {:<15} {:>8}  {:>9}",
+            "from here",
+            "passes",
+            "over",
+            "columns",
+            "reads",
+            w = width + 2
+        )?;
         for s in &self.steps {
             let passes = format!("{}{}", s.passes.len(), if s.more { "+" } else { "" });
             let reads = if s.bytes == 0 { "-".to_owned() } else { bytes(s.bytes) };
             let columns = big(s.columns as u64);
-            writeln!(f, "    {:<42} {passes:>6}  {:<15} {columns:>8}  {reads:>9}", s.verb, s.from())?;
+            writeln!(f, "    {:<width$} {passes:>6}  {:<15} {columns:>8}  {reads:>9}", s.verb, s.from())?;
         }
         Ok(())
     }

@@ -16,6 +16,7 @@ mod pca;
 mod pearson;
 mod product;
 mod qc;
+mod reductions;
 mod regress;
 mod sums;
 mod view;
@@ -30,5 +31,6 @@ pub use pca::{n_components, pca, pca_into, MaskVar, Pca, PcaOptions, MAX_EXACT, 
 pub use pearson::{normalize_pearson_residuals, PearsonOptions, PearsonSettings};
 pub use product::{times, transposed_times};
 pub use qc::{calculate_qc_metrics, QcMetrics, QcOptions, QcSubset};
+pub use reductions::{cross_product, totals, Totals};
 pub use regress::{regress_out, Regressors};
 pub use sums::{col_sums, row_sums};

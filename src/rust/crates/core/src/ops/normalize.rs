@@ -2,7 +2,7 @@
 
 use super::moments::{mean_var, Axis};
 use super::view::{each, float_column, scatter, with_view, Check};
-use crate::chain::{LazyMatrix, Op};
+use crate::chain::{nodes, LazyMatrix};
 use crate::context::Context;
 use crate::element::{DType, Value};
 use crate::error::{Error, Result};
@@ -83,7 +83,7 @@ pub fn normalize_total(x: &LazyMatrix, options: &NormalizeOptions, ctx: &Context
         None => median(counts.iter().copied().filter(|&c| c > 0.0).collect()).unwrap_or(1.0),
     };
     let divisors = counts.iter().map(|&c| if c > 0.0 { c / target_sum } else { 1.0 }).collect();
-    let out = x.with(Op::Normalize { divisors, target_sum })?;
+    let out = x.with(nodes::Normalize { divisors, target_sum })?;
     let highly_expressed = options.exclude_highly_expressed.then_some(high);
     Ok((out, Normalized { counts_per_cell: counts, target_sum, highly_expressed, dtype: x.dtype().float() }))
 }
@@ -148,7 +148,7 @@ pub fn log1p(x: &LazyMatrix, base: Option<f64>) -> Result<(LazyMatrix, Patch)> {
     }
     let value = base.map_or(Value::Null, Value::number);
     let uns = vec![("log1p".to_owned(), Value::Dict(vec![("base".to_owned(), value)]))];
-    Ok((x.with(Op::Log1p { base })?, Patch { uns, ..Patch::default() }))
+    Ok((x.with(nodes::Log1p { base })?, Patch { uns, ..Patch::default() }))
 }
 
 /// Parameters of [`scale`], by scanpy's names.
@@ -194,13 +194,13 @@ pub fn scale(x: &LazyMatrix, options: &ScaleOptions, ctx: &Context) -> Result<(L
     let moments = mean_var(x, Axis::Obs, usize::from(x.shape().0 > 1), ctx)?;
     Check::finite(x, "scale").nothing_but_finite(x, &moments.var, ctx)?;
     let std: Vec<f64> = moments.var.iter().map(|v| if *v > 0.0 { v.sqrt() } else { 1.0 }).collect();
-    let op = Op::Scale {
+    let node = nodes::Scale {
         mean: moments.mean.as_slice().into(),
         std: std.as_slice().into(),
         max_value: options.max_value,
         zero_center: options.zero_center,
     };
-    Ok((x.with(op)?, Scaled { mean: moments.mean, std }))
+    Ok((x.with(node)?, Scaled { mean: moments.mean, std }))
 }
 
 impl Check {

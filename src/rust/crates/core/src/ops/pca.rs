@@ -3,7 +3,7 @@
 //!
 //! The first pass adds up the gene-by-gene second moments in f64, the second projects; where those moments would be too
 //! large, [`krylov`] finds the leading components a pass at a time. A matrix whose last operation is a centring
-//! [`Op::Scale`] is never densified: each value is `base[j] + delta[i, j]` with `delta` 0 wherever nothing is stored, and
+//! [`Scale`](crate::chain::nodes::Scale) is never densified: each value is `base[j] + delta[i, j]` with `delta` 0 wherever nothing is stored, and
 //! a covariance does not change when a constant is taken from each column.
 
 mod eigen;
@@ -100,7 +100,7 @@ impl Pca {
     ///
     /// # Errors
     /// [`Error::Shape`] when the mask selects another number of genes than the result has.
-    pub fn patch(self, mask: Option<MaskVar<'_>>, key_added: Option<&str>) -> Result<Patch> {
+    pub fn patch(self, mask: Option<MaskVar<'_>>, layer: Option<&str>, key_added: Option<&str>) -> Result<Patch> {
         let (n, p, k) = self.shape;
         let (pcs, n_vars) = match mask {
             None => (float_column(&self.loadings, self.dtype == DType::F32), p),
@@ -126,6 +126,9 @@ impl Pca {
             ("use_highly_variable".to_owned(), Value::number(name == Some("highly_variable"))),
             ("mask_var".to_owned(), name.map_or(Value::Null, Value::string)),
         ];
+        if let Some(layer) = layer {
+            params.push(("layer".to_owned(), Value::string(layer)));
+        }
         if let Some(residual) = self.residual {
             params.extend([
                 ("svd_solver".to_owned(), Value::string("block_krylov")),

@@ -2,7 +2,7 @@
 
 use super::hvg::count_sums;
 use super::view::Check;
-use crate::chain::{LazyMatrix, Op};
+use crate::chain::{nodes, LazyMatrix};
 use crate::context::Context;
 use crate::element::Value;
 use crate::error::{Error, Result};
@@ -59,6 +59,6 @@ pub fn normalize_pearson_residuals(
     }
     let (cells, genes) = count_sums(x, &Check::counts(x, "normalize_pearson_residuals"), ctx)?;
     let total = genes.iter().sum();
-    let op = Op::PearsonResiduals { cell_sums: cells.into(), gene_sums: genes.into(), total, theta, clip };
-    Ok((x.with(op)?, PearsonSettings { theta, clip }))
+    let node = nodes::PearsonResiduals { cell_sums: cells.into(), gene_sums: genes.into(), total, theta, clip };
+    Ok((x.with(node)?, PearsonSettings { theta, clip }))
 }

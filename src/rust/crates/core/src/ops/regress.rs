@@ -4,7 +4,8 @@
 //! values: no system is solved, covariates that depend on others drop out, and a sparse row costs its stored values.
 
 use super::view::{add, each, with_view, Check};
-use crate::chain::{Covariates, LazyMatrix, Op};
+use crate::chain::nodes::{Covariates, RegressOut};
+use crate::chain::LazyMatrix;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::stream::map_fold_keeping;
@@ -67,7 +68,7 @@ pub fn regress_out(x: &LazyMatrix, by: &Regressors, ctx: &Context) -> Result<Laz
             row.iter_mut().zip(&sizes).for_each(|(sum, size)| *sum /= size.max(1.0));
         }
     }
-    x.with(Op::RegressOut { covariates, coefficients: coefficients.into(), width, keys: keys.into() })
+    x.with(RegressOut { covariates, coefficients: coefficients.into(), width, keys: keys.into() })
 }
 
 /// Products of every gene with every covariate, `n_vars x width`; sums by group where the covariates are groups.

@@ -161,6 +161,21 @@ impl<'w> GroupWriter<'w> {
         Ok(DatasetWriter { writer: self.writer, dataset, path: self.join(key) })
     }
 
+    /// The group that the column `name` of this dataframe goes into, and its key there: "T/NK", as anndata up to 0.12
+    /// writes it, is "NK" in a group "T".
+    ///
+    /// # Errors
+    /// As [`GroupWriter::group`].
+    pub(crate) fn column_place<'n>(&self, name: &'n str) -> Result<(GroupWriter<'w>, &'n str)> {
+        let mut place = GroupWriter { writer: self.writer, group: self.group.clone(), path: self.path.clone() };
+        let mut rest = name;
+        while let Some((first, more)) = rest.split_once('/') {
+            place = if place.exists(first) { place.existing(first)? } else { place.group(first)? };
+            rest = more;
+        }
+        Ok((place, rest))
+    }
+
     /// Whether `key` is taken.
     pub fn exists(&self, key: &str) -> bool {
         self.group.link_exists(key)

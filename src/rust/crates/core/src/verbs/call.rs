@@ -54,7 +54,8 @@ impl Groups {
     /// # Errors
     /// [`Error::Internal`] when it has.
     pub(super) fn complete(&self) -> Result<Vec<u32>> {
-        let code = |&code: &i32| u32::try_from(code).map_err(|_| Error::Internal("groups with missing values".to_owned()));
+        let code =
+            |&code: &i32| u32::try_from(code).map_err(|_| Error::Internal("groups with missing values".to_owned()));
         self.codes.iter().map(code).collect()
     }
 }
@@ -319,9 +320,10 @@ impl<'a> Call<'a> {
         self.opt_points(name).ok_or_else(|| self.missing(name))
     }
 
+    /// `None` too for an input of another kind, which stays.
     pub(super) fn opt_groups(&mut self, name: &str) -> Option<Groups> {
-        match self.inputs.remove(name) {
-            Some(Input::Groups(g)) => Some(g),
+        match self.inputs.get(name) {
+            Some(Input::Groups(g)) => Some(g.clone()),
             _ => None,
         }
     }

@@ -15,7 +15,8 @@ const RESTRICT_TO: Param = param(
     "A column of obs and some of its groups: only their cells are clustered.",
 );
 const ADJACENCY: Param =
-    param("adjacency", Kind::Object("a sparse matrix"), Preset::Nothing, "The graph, instead of that of obsp.").python();
+    param("adjacency", Kind::Object("a sparse matrix"), Preset::Nothing, "The graph, instead of that of obsp.")
+        .python();
 const DIRECTED: Param =
     param("directed", Kind::Flag, Preset::Nothing, "Accepted and has no effect: the graph is undirected.").python();
 const FLAVOR: Param = param("flavor", Kind::Text, Preset::Nothing, "Accepted and has no effect.").python();
@@ -54,7 +55,12 @@ pub(super) static LEIDEN: Verb = Verb {
         OBSP,
         COPY,
         FLAVOR,
-        param("objective_function", Kind::Choice(&["modularity", "CPM"]), Preset::Text("modularity"), "What is maximised."),
+        param(
+            "objective_function",
+            Kind::Choice(&["modularity", "CPM"]),
+            Preset::Text("modularity"),
+            "What is maximised.",
+        ),
     ],
     needs: &[GRAPH, need("restrict_to", Source::Chosen)],
     gives: &["obs/{key_added}", "uns/{key_added}"],
@@ -70,17 +76,17 @@ pub(super) static LOUVAIN: Verb = Verb {
     in_r: None,
     label: "Louvain",
     params: &[
-        RESOLUTION,
+        param("resolution", NOT_NEGATIVE, Preset::Object, "Higher gives more clusters; 1 without it."),
         RANDOM_STATE,
         RESTRICT_TO,
         key_added("louvain"),
         ADJACENCY,
-        FLAVOR,
-        DIRECTED,
+        param("flavor", Kind::Text, Preset::Object, "Accepted and has no effect.").python(),
+        param("directed", Kind::Flag, Preset::Flag(true), "Accepted and has no effect.").python(),
         USE_WEIGHTS,
         N_ITERATIONS.r(),
         PARTITION_TYPE,
-        param("partition_kwargs", Kind::Object("a dict"), Preset::Nothing, "Not supported.").python(),
+        param("partition_kwargs", Kind::Object("a dict"), Preset::Object, "Not supported.").python(),
         NEIGHBORS_KEY,
         OBSP,
         COPY,
@@ -103,7 +109,7 @@ fn clustered(call: &mut Call<'_>, algorithm: Algorithm, objective: Objective, ct
     let job = Clustering {
         algorithm,
         params: LeidenParams {
-            resolution: args.number("resolution")?,
+            resolution: args.opt_number("resolution")?.unwrap_or(1.0),
             objective,
             n_iterations: args.whole("n_iterations")?,
             seed: args.seed()?,

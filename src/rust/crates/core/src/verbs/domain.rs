@@ -119,7 +119,9 @@ impl Kind {
                 number("whole number", format!(", {least} or more"))
             }
             Kind::Whole(least, most) => number("whole number", format!(" from {least} to {most}")),
-            Kind::Number(To(a), To(b)) if a.is_finite() && b.is_finite() => number("number", format!(" from {a} to {b}")),
+            Kind::Number(To(a), To(b)) if a.is_finite() && b.is_finite() => {
+                number("number", format!(" from {a} to {b}"))
+            }
             Kind::Number(low, high) => {
                 let low = match low {
                     To(v) if v.is_finite() => format!(", {v} or more"),
@@ -143,9 +145,7 @@ impl Kind {
                 }
             }
             Kind::List(kind) => kind.described(true),
-            Kind::Either(kinds) => {
-                kinds.iter().map(|kind| kind.described(several)).collect::<Vec<_>>().join(", or ")
-            }
+            Kind::Either(kinds) => kinds.iter().map(|kind| kind.described(several)).collect::<Vec<_>>().join(", or "),
             Kind::Object(words) => (*words).to_owned(),
         }
     }

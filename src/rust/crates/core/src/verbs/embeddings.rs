@@ -26,12 +26,18 @@ pub(super) static UMAP: Verb = Verb {
         param("alpha", POSITIVE, Preset::Number(1.0), "Initial learning rate."),
         param("gamma", NOT_NEGATIVE, Preset::Number(1.0), "Weight of negative samples."),
         param("negative_sample_rate", NEGATIVE_SAMPLES, Preset::Whole(5), "Negative samples per positive one."),
-        param("init_pos", START, Preset::Text("spectral"), "Start: spectral, pca, random, an element of obsm, a matrix."),
+        param(
+            "init_pos",
+            START,
+            Preset::Text("spectral"),
+            "Start: spectral, pca, random, an element of obsm, a matrix.",
+        ),
         RANDOM_STATE,
         param("a", POSITIVE, Preset::Nothing, "Parameter of the curve, from min_dist and spread without it."),
         param("b", POSITIVE, Preset::Nothing, "See a."),
+        param("method", Kind::Choice(&["umap"]), Preset::Text("umap"), "Only \"umap\".").python(),
         param("key_added", Kind::Text, Preset::Nothing, "Key in obsm and uns instead of X_umap and umap."),
-        NEIGHBORS_KEY,
+        param("neighbors_key", Kind::Text, Preset::Object, "Name given to neighbors as key_added."),
         COPY,
         param("parallel", Kind::Flag, Preset::Flag(true), "Whether all points move at once, on all threads."),
     ],
@@ -66,7 +72,7 @@ pub(super) static UMAP: Verb = Verb {
             seed: args.seed()?,
         };
         let found = graph::umap(&graph::to_sprs(graph)?, &params, ctx)?;
-        let patch = graph::umap_patch(&found, args.opt_text("key_added")?);
+        let patch = graph::umap_patch(&found, params.seed, args.opt_text("key_added")?);
         Ok(Outcome { patch, notes: notes(found.notes), ..Outcome::default() })
     },
     room: None,
@@ -81,7 +87,12 @@ pub(super) static DIFFMAP: Verb = Verb {
     in_r: None,
     label: "diffusion map",
     params: &[
-        param("n_comps", Kind::Whole(3, u32::MAX as i64), Preset::Whole(15), "Components, the stationary state counted."),
+        param(
+            "n_comps",
+            Kind::Whole(3, u32::MAX as i64),
+            Preset::Whole(15),
+            "Components, the stationary state counted.",
+        ),
         NEIGHBORS_KEY,
         RANDOM_STATE,
         COPY,
@@ -109,12 +120,7 @@ pub(super) static DPT: Verb = Verb {
         NEIGHBORS_KEY,
         COPY,
     ],
-    needs: &[
-        GRAPH,
-        need("X_diffmap", Source::Obsm),
-        need("diffmap_evals", Source::Uns),
-        need("root", Source::Root),
-    ],
+    needs: &[GRAPH, need("X_diffmap", Source::Obsm), need("diffmap_evals", Source::Uns), need("root", Source::Root)],
     gives: &["obs/dpt_pseudotime", "uns/iroot"],
     run: |call, ctx| {
         let graph = graph::to_sprs(call.graph()?)?;

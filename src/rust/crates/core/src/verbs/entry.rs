@@ -80,7 +80,7 @@ impl Param {
 
     /// Whether nothing is an argument of it.
     pub fn optional(&self) -> bool {
-        matches!(self.preset, Preset::Nothing | Preset::Object)
+        matches!(self.preset, Preset::Nothing | Preset::Object | Preset::Wholes(_))
     }
 }
 
@@ -96,7 +96,8 @@ pub(super) const COPY: Param =
     param("copy", Kind::Flag, Preset::Flag(false), "Whether a changed copy is returned.").python();
 /// Whether the object is changed.
 pub(super) const INPLACE: Param =
-    param("inplace", Kind::Flag, Preset::Flag(true), "Whether the object is changed; else results are returned.").python();
+    param("inplace", Kind::Flag, Preset::Flag(true), "Whether the object is changed; else results are returned.")
+        .python();
 /// The seed.
 pub(super) const RANDOM_STATE: Param =
     param("random_state", super::domain::SEED, Preset::Whole(0), "Seed of every random number.");

@@ -13,7 +13,12 @@ pub(super) static PAGA: Verb = Verb {
     in_r: None,
     label: "PAGA",
     params: &[
-        param("groups", Kind::Text, Preset::Nothing, "Column of obs with the groups; leiden, else louvain, without it."),
+        param(
+            "groups",
+            Kind::Text,
+            Preset::Nothing,
+            "Column of obs with the groups; leiden, else louvain, without it.",
+        ),
         param("use_rna_velocity", Kind::Flag, Preset::Flag(false), "Not supported.").python(),
         param("model", Kind::Text, Preset::Text("v1.2"), "Only \"v1.2\".").python(),
         NEIGHBORS_KEY,
@@ -38,7 +43,12 @@ pub(super) static DENDROGRAM: Verb = Verb {
         param("n_pcs", COUNT, Preset::Nothing, "Columns of the embedding to use."),
         param("use_rep", Kind::Text, Preset::Nothing, "Element of obsm to use; X_pca without it."),
         param("var_names", Kind::List(&Kind::Text), Preset::Nothing, "Genes to use instead of an embedding."),
-        param("use_raw", Kind::Flag, Preset::Nothing, "Whether var_names are looked up in raw; where there is one, without it."),
+        param(
+            "use_raw",
+            Kind::Flag,
+            Preset::Nothing,
+            "Whether var_names are looked up in raw; where there is one, without it.",
+        ),
         param("cor_method", CORRELATIONS, Preset::Text("pearson"), "Correlation of groups."),
         param("linkage_method", LINKAGES, Preset::Text("complete"), "Distance of clusters of groups."),
         param("optimal_ordering", Kind::Flag, Preset::Flag(false), "Not supported.").python(),

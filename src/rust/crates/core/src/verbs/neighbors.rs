@@ -1,13 +1,40 @@
 //! Neighbours and their graph.
 
 use super::call::Outcome;
-use super::domain::{Kind, COUNT, COUNT_OR_0, SHARE_ABOVE_0};
+use super::domain::{Bound, Kind, COUNT, COUNT_OR_0, SHARE_ABOVE_0};
 use super::entry::{need, param, Preset, Source, Verb, COPY, EMBEDDING, RANDOM_STATE};
-use crate::graph::{self, Batches, KnnParams, NeighborsNames, NeighborsParams};
+use crate::graph::{self, Batches, KnnParams, Metric, NeighborsNames, NeighborsParams};
 
 const METHODS: Kind = Kind::Choice(&["umap", "gauss", "auto", "exact", "ivf", "hnsw"]);
 const SEARCHES: Kind = Kind::Choice(&["auto", "exact", "ivf", "hnsw"]);
-const METRICS: Kind = Kind::Choice(&["euclidean", "l2", "cosine", "correlation", "inner_product", "dot"]);
+const METRICS: Kind = Kind::Choice(&[
+    "euclidean",
+    "l2",
+    "cosine",
+    "correlation",
+    "inner_product",
+    "dot",
+    "sqeuclidean",
+    "manhattan",
+    "cityblock",
+    "l1",
+    "chebyshev",
+    "minkowski",
+    "canberra",
+    "braycurtis",
+    "hamming",
+    "seuclidean",
+    "mahalanobis",
+    "jaccard",
+    "dice",
+    "rogerstanimoto",
+    "sokalmichener",
+    "russellrao",
+    "sokalsneath",
+    "yule",
+]);
+/// The power of Minkowski's distance.
+const POWER: Kind = Kind::Number(Bound::To(1.0), Bound::Short(f64::INFINITY));
 
 pub(super) static NEIGHBORS: Verb = Verb {
     name: "neighbors",
@@ -15,13 +42,13 @@ pub(super) static NEIGHBORS: Verb = Verb {
     label: "neighbours",
     params: &[
         param("n_neighbors", COUNT, Preset::Whole(15), "Neighbours of a cell, itself counted."),
-        param("n_pcs", COUNT, Preset::Nothing, "Columns of the embedding to use."),
+        param("n_pcs", COUNT_OR_0, Preset::Nothing, "Columns of the embedding to use; 0 is X itself in Python."),
         param("use_rep", Kind::Text, Preset::Nothing, "Element of obsm to use; X_pca without it."),
-        param("knn", Kind::Flag, Preset::Flag(true), "Only true.").python(),
+        param("knn", Kind::Flag, Preset::Flag(true), "Whether only the nearest cells are linked."),
         param("method", METHODS, Preset::Text("umap"), "How distances become weights."),
-        param("transformer", Kind::Object("an object"), Preset::Nothing, "Not supported.").python(),
+        param("transformer", Kind::Object("a name"), Preset::Nothing, "Only \"sklearn\": exact search.").python(),
         param("metric", METRICS, Preset::Text("euclidean"), "How far cells are from each other."),
-        param("metric_kwds", Kind::Object("a dict"), Preset::Nothing, "Not supported.").python(),
+        param("metric_kwds", POWER, Preset::Object, "The power p of minkowski, which a face takes out of it."),
         RANDOM_STATE,
         param("key_added", Kind::Text, Preset::Nothing, "Name of the results."),
         COPY,
@@ -46,7 +73,7 @@ pub(super) static NEIGHBORS: Verb = Verb {
         let (kernel, method) = NeighborsParams::methods(args.text("method")?, args.text("search")?)?;
         let knn = KnnParams {
             k: args.count("n_neighbors")?,
-            metric: args.text("metric")?.parse()?,
+            metric: Metric::named(args.text("metric")?, args.opt_number("metric_kwds")?)?,
             method,
             recall: args.number("recall")?,
             seed: args.seed()?,
@@ -56,7 +83,8 @@ pub(super) static NEIGHBORS: Verb = Verb {
             let codes = groups.complete()?;
             Ok(Batches { codes, n_batches: groups.names.len(), names: groups.names, neighbors_within_batch })
         });
-        let params = NeighborsParams { knn, kernel, batches: batches.transpose()?, trim: args.opt_count("trim")? };
+        let (trim, knn_only) = (args.opt_count("trim")?, args.flag("knn")?);
+        let params = NeighborsParams { knn, kernel, batches: batches.transpose()?, trim, knn_only };
         let text = |name| Ok(args.opt_text(name)?.map(str::to_owned));
         let names = NeighborsNames {
             key_added: text("key_added")?,

@@ -16,7 +16,10 @@ pub(super) static PCA: Verb = Verb {
         LAYER,
         param("zero_center", Kind::Flag, Preset::Flag(true), "Whether genes are centred."),
         param("svd_solver", Kind::Object("a name"), Preset::Nothing, "Accepted and has no effect.").python(),
+        param("chunked", Kind::Flag, Preset::Flag(false), "Accepted and has no effect.").python(),
+        param("chunk_size", COUNT, Preset::Nothing, "Accepted and has no effect.").python(),
         param("random_state", Kind::Object("a seed"), Preset::Whole(0), "Accepted and has no effect."),
+        param("return_info", Kind::Flag, Preset::Flag(false), "Accepted and has no effect.").python(),
         param(
             "mask_var",
             Kind::Object("a column of var or a mask"),
@@ -25,8 +28,6 @@ pub(super) static PCA: Verb = Verb {
         ),
         param("use_highly_variable", Kind::Flag, Preset::Nothing, "scanpy's older way to set mask_var."),
         param("dtype", Kind::Object("a dtype"), Preset::Text("float32"), "Dtype of the coordinates.").python(),
-        param("chunked", Kind::Flag, Preset::Flag(false), "Accepted and has no effect.").python(),
-        param("chunk_size", COUNT, Preset::Nothing, "Accepted and has no effect.").python(),
         param("key_added", Kind::Text, Preset::Nothing, "Key for obsm, varm and uns instead of X_pca, PCs and pca."),
         COPY,
     ],
@@ -44,7 +45,8 @@ pub(super) static PCA: Verb = Verb {
         };
         let placed = placed.then(|| key.clone().unwrap_or_else(|| "X_pca".to_owned()));
         let notes = found.note().map(|note| ("convergence", note)).into_iter().collect();
-        Ok(Outcome { patch: found.patch(mask, key.as_deref())?, placed, notes, ..Outcome::default() })
+        let patch = found.patch(mask, call.args.opt_text("layer")?, key.as_deref())?;
+        Ok(Outcome { patch, placed, notes, ..Outcome::default() })
     },
     room: Some(|call| {
         let (x, _, options) = parts(call)?;
@@ -54,10 +56,8 @@ pub(super) static PCA: Verb = Verb {
 
 /// The genes used, their positions where not all are, and the options.
 fn parts(call: &Call<'_>) -> Result<(LazyMatrix, Option<Vec<u32>>, ops::PcaOptions)> {
-    let options = ops::PcaOptions {
-        n_comps: call.args.opt_count("n_comps")?,
-        zero_center: call.args.flag("zero_center")?,
-    };
+    let options =
+        ops::PcaOptions { n_comps: call.args.opt_count("n_comps")?, zero_center: call.args.flag("zero_center")? };
     let positions = call.opt_mask("mask_var");
     Ok((call.matrix()?.select(None, positions.as_deref())?, positions, options))
 }

@@ -10,8 +10,13 @@ use crate::given::Given;
 pub static SETTINGS: &[Param] = &[
     param("threads", Kind::Whole(1, 1024), Preset::Nothing, "Worker threads; all there are without it."),
     param("memory", Kind::Whole(1, 1 << 50), Preset::Whole(256 << 20), "Working memory of a pass in bytes."),
-    param("array_limit", Kind::Whole(1, 1 << 50), Preset::Whole(4 << 30), "Largest matrix that becomes an array, in bytes.")
-        .python(),
+    param(
+        "array_limit",
+        Kind::Whole(1, 1 << 50),
+        Preset::Whole(4 << 30),
+        "Largest matrix that becomes an array, in bytes.",
+    )
+    .python(),
 ];
 
 /// Checks the setting `name`; gives it as a number, `None` where nothing is given.

@@ -1,7 +1,7 @@
 //! Verbs that record an operation on the matrix.
 
 use super::call::Outcome;
-use super::domain::{Kind, NOT_NEGATIVE_OR_INFINITE, POSITIVE, POSITIVE_OR_INFINITE, SHARE};
+use super::domain::{Kind, COUNT, NOT_NEGATIVE_OR_INFINITE, POSITIVE, POSITIVE_OR_INFINITE, SHARE};
 use super::entry::{need, param, Param, Preset, Source, Verb, COPY, INPLACE, LAYER, MATRIX};
 use crate::element::Value;
 use crate::ops;
@@ -16,6 +16,7 @@ pub(super) const CLIP: Param = param(
     Preset::Nothing,
     "Residuals are clipped to [-clip, clip]; the square root of the number of cells without it.",
 );
+const OBSM: Param = param("obsm", Kind::Text, Preset::Nothing, "Array of obsm instead of X.").python();
 /// Accepted for scanpy's code.
 pub(super) const CHECK_VALUES: Param =
     param("check_values", Kind::Flag, Preset::Flag(true), "Accepted and has no effect.").python();
@@ -68,15 +69,17 @@ pub(super) static LOG1P: Verb = Verb {
     params: &[
         param("base", POSITIVE, Preset::Nothing, "Base of the logarithm, not 1; natural without it."),
         COPY,
+        param("chunked", Kind::Flag, Preset::Nothing, "Accepted and has no effect.").python(),
+        param("chunk_size", COUNT, Preset::Nothing, "Accepted and has no effect.").python(),
         LAYER,
-        param("obsm", Kind::Text, Preset::Nothing, "Not supported: only X and layers are.").python(),
+        OBSM,
     ],
     needs: &[MATRIX],
     gives: &["X", "uns/log1p"],
     run: |call, _| {
         let (x, base) = (call.matrix()?, call.args.opt_number("base")?);
         let (y, patch) = ops::log1p(&x, base)?;
-        let twice = x.ops().iter().any(|op| op.name() == "log1p");
+        let twice = x.nodes().iter().any(|node| node.name() == "log1p");
         let place = call.args.opt_text("layer")?.map_or_else(|| "X".to_owned(), |layer| format!("layer '{layer}'"));
         let note = || ("log1p", format!("{place} is a logarithm already: log1p() is queued a second time"));
         let notes = twice.then(note).into_iter().collect();
@@ -99,8 +102,8 @@ pub(super) static SCALE: Verb = Verb {
         ),
         COPY,
         LAYER,
-        param("obsm", Kind::Text, Preset::Nothing, "Not supported: only X and layers are.").python(),
-        param("mask_obs", Kind::Object("a mask"), Preset::Nothing, "Not supported.").python(),
+        OBSM,
+        param("mask_obs", Kind::Object("a column of obs or a mask"), Preset::Nothing, "Cells to scale.").python(),
     ],
     needs: &[MATRIX],
     gives: &["X", "var/mean", "var/std"],

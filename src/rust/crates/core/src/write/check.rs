@@ -1,7 +1,8 @@
 //! Everything that can be wrong with a plan is found before a byte is written.
 
+use super::part::value_of;
 use super::plan::{known_shape, shape_of, Frame, H5adPlan, Part, WriteOptions};
-use crate::element::Value;
+use crate::element::{check_names, same_texts, Value};
 use crate::error::{Error, Result};
 use std::collections::HashSet;
 
@@ -96,10 +97,11 @@ fn frame_rows(slot: &str, part: &Part) -> Result<usize> {
 fn columns(slot: &str, frame: &Frame, rows: usize) -> Result<()> {
     unique(slot, &frame.columns)?;
     let index = frame.index_name.as_deref().unwrap_or("_index");
+    check_names(slot, index, frame.columns.iter().map(|c| c.0.as_str()))?;
     for (name, part) in &frame.columns {
-        if name == index {
-            let expected = format!("columns of {slot} named otherwise than the index");
-            return Err(Error::parameter("column", expected, format!("'{name}'")));
+        if name == index && !same_texts(&*value_of(&frame.index)?, &*value_of(part)?) {
+            let expected = format!("a column of {slot} named otherwise than its index, or with the same values");
+            return Err(Error::parameter("column", expected, format!("'{name}' with others")));
         }
         // A column kept as it is in its file was left out when it was read, if it does not fit.
         let Some(found) = known_shape(part)?.filter(|_| !matches!(part, Part::Copy { rows: None, .. })) else {

@@ -1,6 +1,7 @@
 //! A plan into a file: written beside the target, put in place when it is whole.
 
 use super::check::check;
+use super::names::Renamed;
 use super::part::write_part;
 use super::plan::{H5adPlan, Part, WriteOptions};
 use crate::context::Context;
@@ -20,13 +21,14 @@ use std::path::Path;
 /// [`Error::Cancelled`](crate::Error::Cancelled). None of them leaves a file behind.
 pub fn write_h5ad(plan: &H5adPlan, path: impl AsRef<Path>, options: &WriteOptions, ctx: &Context) -> Result<()> {
     check(plan, options)?;
+    let renamed = Renamed::of(plan)?;
     ctx.monitor.check()?;
     let file = Store::create_temporary(path)?;
     {
         let root = file.root()?;
         root.set_encoding("anndata", "0.1.0")?;
         let write = |key: &str, part: &Part| write_part(&root, key, part, options, ctx);
-        let mapping = |key: &str, parts: &[(String, Part)]| write_mapping(&root, key, parts, options, ctx);
+        let mapping = |key: &str, parts: &[(String, Part)]| write_mapping(&root, key, parts, &renamed, options, ctx);
         if let Some(x) = &plan.x {
             write("X", x)?;
         }
@@ -43,7 +45,7 @@ pub fn write_h5ad(plan: &H5adPlan, path: impl AsRef<Path>, options: &WriteOption
             group.set_encoding("raw", "0.1.0")?;
             write_part(&group, "X", &raw.x, options, ctx)?;
             write_part(&group, "var", &raw.var, options, ctx)?;
-            write_mapping(&group, "varm", &raw.varm, options, ctx)?;
+            write_mapping(&group, "varm", &raw.varm, &renamed, options, ctx)?;
         }
     }
     ctx.monitor.check()?;
@@ -54,10 +56,12 @@ fn write_mapping(
     group: &GroupWriter<'_>,
     key: &str,
     parts: &[(String, Part)],
+    renamed: &Renamed,
     options: &WriteOptions,
     ctx: &Context,
 ) -> Result<()> {
     let group = group.group(key)?;
     group.set_encoding("dict", "0.1.0")?;
-    parts.iter().try_for_each(|(key, part)| write_part(&group, key, part, options, ctx))
+    let part = |key: &str, part| renamed.part(&format!("{}/{key}", group.path()), part);
+    parts.iter().try_for_each(|(key, p)| write_part(&group, key, part(key, p), options, ctx))
 }

@@ -11,6 +11,7 @@ mod csc;
 mod encode;
 mod h5ad;
 mod matrix;
+mod names;
 mod part;
 mod plan;
 mod same;

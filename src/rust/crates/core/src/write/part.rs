@@ -5,10 +5,11 @@ use super::matrix::{write_csr, write_dense};
 use super::plan::{Frame, Part, WriteOptions};
 use crate::chain::LazyMatrix;
 use crate::context::Context;
-use crate::element;
-use crate::error::Result;
+use crate::element::{self, Value};
+use crate::error::{Error, Result};
 use crate::matrix;
 use crate::store::{GroupWriter, Store};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Writes `part` as `key` of `group`.
@@ -67,26 +68,57 @@ pub(super) fn is_current(store: &Arc<Store>, element: &str) -> Result<bool> {
     })
 }
 
+/// Whether an element is a dataframe of its own, by its attributes.
+pub(super) fn frame_of(store: &Arc<Store>, element: &str) -> bool {
+    store.is_group(element).unwrap_or(false)
+        && matches!(store.attribute(element, "encoding-type"), Ok(Some(a)) if a.text() == Some("dataframe"))
+}
+
+/// The values of a part that is an index, a column or another element in memory.
+pub(super) fn value_of(part: &Part) -> Result<Cow<'_, Value>> {
+    Ok(match part {
+        Part::Value(value) => Cow::Borrowed(value),
+        Part::Copy { store, element, rows, columns } if is_current(store, element)? => {
+            Cow::Owned(element::read_selected(store, element, rows.as_deref(), columns.as_deref())?)
+        }
+        Part::Copy { store, element, rows, .. } => {
+            Cow::Owned(old_column(store, element)?.select(rows.as_deref(), None)?)
+        }
+        Part::Matrix(_) | Part::Frame(_) => return Err(Error::shape("a column", "one element", "a matrix or a table")),
+    })
+}
+
+/// A column (or the index) of an old dataframe, which is understood only together with its frame.
+fn old_column(store: &Arc<Store>, element: &str) -> Result<Value> {
+    for (i, _) in element.match_indices('/') {
+        let (frame, column) = (&element[..i], &element[i + 1..]);
+        let Ok(names) = element::column_names(store, frame) else { continue };
+        return match names.iter().any(|n| n == column) {
+            true => element::read_column(store, frame, column),
+            false => Ok(element::read_index(store, frame)?.1),
+        };
+    }
+    element::read(store, element)
+}
+
 fn write_frame(group: &GroupWriter<'_>, key: &str, frame: &Frame, options: &WriteOptions, ctx: &Context) -> Result<()> {
     let group = group.group(key)?;
     let index = frame.index_name.as_deref().unwrap_or("_index");
+    let names: Vec<&str> = frame.columns.iter().map(|c| c.0.as_str()).collect();
     group.set_encoding("dataframe", "0.2.0")?;
     group.set_text("_index", index)?;
-    group.set_texts("column-order", &frame.columns.iter().map(|c| c.0.as_str()).collect::<Vec<_>>())?;
-    let members = std::iter::once((index, &*frame.index)).chain(frame.columns.iter().map(|(n, c)| (n.as_str(), c)));
+    group.set_texts("column-order", &names)?;
+    // A column with the index's name has its values: they are there once, as for anndata.
+    let columns = frame.columns.iter().filter(|(name, _)| name != index);
+    let members = std::iter::once((index, &*frame.index)).chain(columns.map(|(n, c)| (n.as_str(), c)));
     for (name, part) in members {
+        let (place, last) = group.column_place(name)?;
         match part {
-            // A column of an old dataframe is understood only together with its frame.
-            Part::Copy { store, element, rows, .. } if !is_current(store, element)? => {
-                let (parent, column) = element.rsplit_once('/').unwrap_or(("", element));
-                let value = match name == index {
-                    true => element::read_index(store, parent)?.1,
-                    false => element::read_column(store, parent, column)?,
-                };
+            Part::Copy { store, element, .. } if !is_current(store, element)? => {
                 let plain = element::WriteOptions { compression: options.compression, shuffle: false };
-                element::write(&group, name, &value.select(rows.as_deref(), None)?, &plain)?;
+                element::write(&place, last, &*value_of(part)?, &plain)?;
             }
-            _ => write_part(&group, name, part, options, ctx)?,
+            _ => write_part(&place, last, part, options, ctx)?,
         }
     }
     Ok(())

@@ -118,7 +118,7 @@ impl Part {
     pub fn of_chain(x: &LazyMatrix, store: Option<&Arc<Store>>) -> Part {
         match (store, x.location()) {
             (Some(store), Some(at))
-                if at.path == store.path() && x.ops().is_empty() && x.rows().is_none() && x.columns().is_none() =>
+                if at.path == store.path() && x.nodes().is_empty() && x.rows().is_none() && x.columns().is_none() =>
             {
                 Part::copy(store, at.element)
             }

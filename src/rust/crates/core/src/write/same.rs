@@ -18,7 +18,9 @@ pub(super) fn same(a: &Value, b: &Value) -> bool {
         (Value::Categorical(a), Value::Categorical(b)) => {
             a.ordered == b.ordered && a.codes == b.codes && same(&a.categories, &b.categories)
         }
-        (Value::Nullable(a), Value::Nullable(b)) => a.mask == b.mask && same(&a.values, &b.values),
+        (Value::Nullable(a), Value::Nullable(b)) => {
+            a.mask == b.mask && a.na_value == b.na_value && same(&a.values, &b.values)
+        }
         (Value::Sparse(a), Value::Sparse(b)) => {
             a.format == b.format
                 && a.shape == b.shape

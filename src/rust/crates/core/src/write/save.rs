@@ -1,6 +1,7 @@
 //! Saving what changed into the file an object was read from (mode "r+").
 
 use super::check::check;
+use super::names::Renamed;
 use super::part::{is_current, write_part};
 use super::plan::{shape_of, Frame, H5adPlan, Part, WriteOptions};
 use super::same::same;
@@ -8,6 +9,7 @@ use crate::context::Context;
 use crate::element;
 use crate::error::{Error, Result};
 use crate::store::{Compression, GroupWriter, Store, Update};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// How changes are saved.
@@ -62,7 +64,8 @@ pub fn save_h5ad(plan: &H5adPlan, store: &Arc<Store>, options: &SaveOptions, ctx
     let update = Update::begin(store)?;
     check(plan, &WriteOptions::default())?;
     check_selection(plan, store, options)?;
-    let changes = Changes::find(plan, store, options)?;
+    let renamed = Renamed::of(plan)?;
+    let changes = Changes::find(plan, &renamed, store, options)?;
     let Changes { put, remove, columns, left, null_raw } = &changes;
     let written = put.iter().map(|p| p.path.clone()).collect();
     if put.is_empty() && remove.is_empty() && columns.is_empty() {
@@ -173,7 +176,7 @@ fn unchanged(store: &Arc<Store>, path: &str, part: &Part) -> bool {
 }
 
 impl<'p> Changes<'p> {
-    fn find(plan: &'p H5adPlan, store: &Arc<Store>, options: &SaveOptions) -> Result<Self> {
+    fn find(plan: &'p H5adPlan, renamed: &'p Renamed, store: &Arc<Store>, options: &SaveOptions) -> Result<Self> {
         let mut changes = Changes::default();
         let same_x = match &plan.x {
             Some(x) => unchanged(store, "X", x),
@@ -195,7 +198,7 @@ impl<'p> Changes<'p> {
             ("varp", &plan.varp),
             ("uns", &plan.uns),
         ] {
-            changes.mapping(store, slot, parts)?;
+            changes.mapping(store, slot, parts, renamed)?;
         }
         match &plan.raw {
             Some(raw) => {
@@ -203,7 +206,7 @@ impl<'p> Changes<'p> {
                     changes.put("raw/X".to_owned(), &raw.x);
                 }
                 changes.frame(store, "raw/var", &raw.var)?;
-                changes.mapping(store, "raw/varm", &raw.varm)?;
+                changes.mapping(store, "raw/varm", &raw.varm, renamed)?;
                 changes.null_raw = store.exists("raw") && !present(store, "raw");
             }
             None if present(store, "raw") => changes.remove.push("raw".to_owned()),
@@ -216,13 +219,20 @@ impl<'p> Changes<'p> {
         self.put.push(Put { path, part });
     }
 
-    fn mapping(&mut self, store: &Arc<Store>, slot: &str, parts: &'p [(String, Part)]) -> Result<()> {
+    fn mapping(
+        &mut self,
+        store: &Arc<Store>,
+        slot: &str,
+        parts: &'p [(String, Part)],
+        renamed: &'p Renamed,
+    ) -> Result<()> {
         let there = if present(store, slot) { store.keys(slot)? } else { Vec::new() };
         for key in there.iter().filter(|key| !parts.iter().any(|(k, _)| k == *key)) {
             self.remove.push(format!("{slot}/{key}"));
         }
         for (key, part) in parts {
             let path = format!("{slot}/{key}");
+            let part = renamed.part(&path, part);
             if !unchanged(store, &path, part) {
                 self.put(path, part);
             }
@@ -235,7 +245,9 @@ impl<'p> Changes<'p> {
             return Ok(());
         }
         match part {
-            Part::Frame(frame) if same_index(store, path, frame)? => self.columns(store, path, frame),
+            Part::Frame(frame) if same_index(store, path, frame)? && fit(store, path, frame)? => {
+                self.columns(store, path, frame)
+            }
             _ => {
                 self.put(path.to_owned(), part);
                 Ok(())
@@ -246,10 +258,13 @@ impl<'p> Changes<'p> {
     /// The columns of a dataframe that changed.
     fn columns(&mut self, store: &Arc<Store>, path: &str, frame: &'p Frame) -> Result<()> {
         let there = element::column_names(store, path)?;
-        for name in there.iter().filter(|name| !frame.columns.iter().any(|(n, _)| n == *name)) {
+        // A column with the index's name is the index.
+        let index = frame.index_name.as_deref().unwrap_or("_index");
+        let kept = |name: &str| name == index || frame.columns.iter().any(|(n, _)| n == name);
+        for name in there.iter().filter(|name| !kept(name)) {
             self.remove.push(format!("{path}/{name}"));
         }
-        for (name, part) in &frame.columns {
+        for (name, part) in frame.columns.iter().filter(|(name, _)| name != index) {
             let place = format!("{path}/{name}");
             if !unchanged(store, &place, part) {
                 self.put(place, part);
@@ -261,6 +276,13 @@ impl<'p> Changes<'p> {
         }
         Ok(())
     }
+}
+
+/// Whether the columns of a dataframe fit beside those in the file: "T" and "T/NK" do not.
+fn fit(store: &Arc<Store>, path: &str, frame: &Frame) -> Result<bool> {
+    let there = element::column_names(store, path)?;
+    let all: HashSet<&str> = there.iter().chain(frame.columns.iter().map(|c| &c.0)).map(String::as_str).collect();
+    Ok(element::check_names(path, "_index", all.into_iter()).is_ok())
 }
 
 /// Whether a dataframe of the file can be changed column by column: one of today, with this very index.

@@ -138,32 +138,72 @@ pub(super) fn describe(node: &Node, out: &mut Description) -> Result<()> {
 }
 
 pub(super) fn write(group: &GroupWriter<'_>, key: &str, frame: &DataFrame, options: &WriteOptions) -> Result<()> {
-    let bad = |expected: &str, found: &str| Err(Error::parameter("column", format!("{expected} (in '{key}')"), found));
     let rows = frame.index.len();
-    let mut seen = HashSet::new();
+    let index = frame.index_name.as_deref().unwrap_or("_index");
+    check_names(key, index, frame.columns.iter().map(|c| c.0.as_str()))?;
     for (name, value) in &frame.columns {
-        if name == "_index" {
-            return bad("a name other than '_index', which anndata reserves", "'_index'");
-        }
-        if !seen.insert(name.as_str()) {
-            return bad("every name once", &format!("'{name}' twice"));
-        }
         if value.len() != rows {
             let (rows, found) = (rows.unwrap_or(0), value.len().unwrap_or(0));
             return Err(Error::shape(format!("writing '{key}', column '{name}'"), format!("{rows} rows"), found));
         }
-    }
-    let index = frame.index_name.as_deref().unwrap_or("_index");
-    let twin = frame.columns.iter().find(|(name, _)| name == index);
-    if twin.is_some_and(|(_, value)| *value != *frame.index) {
-        return bad("a name other than the index's, or the same values", &format!("'{index}'"));
+        if name == index && !same_texts(&frame.index, value) {
+            let expected = format!("a column named otherwise than the index, or with the same values (in '{key}')");
+            return Err(Error::parameter("column", expected, format!("'{name}' with others")));
+        }
     }
     let group = group.group(key)?;
     group.set_encoding("dataframe", "0.2.0")?;
     group.set_texts("column-order", &frame.columns.iter().map(|c| c.0.as_str()).collect::<Vec<_>>())?;
     group.set_text("_index", index)?;
-    if twin.is_none() {
-        super::write(&group, index, &frame.index, options)?;
+    // A column with the index's name has its values: they are there once, as for anndata.
+    let columns = frame.columns.iter().filter(|(name, _)| name != index);
+    for (name, value) in std::iter::once((index, &*frame.index)).chain(columns.map(|(n, v)| (n.as_str(), v))) {
+        let (place, last) = group.column_place(name)?;
+        super::write(&place, last, value, options)?;
     }
-    frame.columns.iter().try_for_each(|(name, value)| super::write(&group, name, value, options))
+    Ok(())
+}
+
+/// Checks the names of the columns of the dataframe `key`: each once, not anndata's own, and with a '/' only where no
+/// other column lies in the way ("T" and "T/NK").
+///
+/// # Errors
+/// [`Error::Parameter`] naming the column.
+pub(crate) fn check_names<'n>(key: &str, index: &'n str, columns: impl Iterator<Item = &'n str>) -> Result<()> {
+    let bad = |expected: &str, found: &str| Err(Error::parameter("column", format!("{expected} (in '{key}')"), found));
+    let mut seen = HashSet::new();
+    for name in columns {
+        if name == "_index" {
+            return bad("a name other than '_index', which anndata reserves", "'_index'");
+        }
+        if !seen.insert(name) {
+            return bad("every name once", &format!("'{name}' twice"));
+        }
+    }
+    seen.insert(index);
+    for name in seen.iter().filter(|name| name.contains('/')) {
+        if name.split('/').any(|part| part.is_empty() || part == "." || part == "..") {
+            return bad("a name without empty parts between '/'", &format!("'{name}'"));
+        }
+        if let Some((i, _)) = name.match_indices('/').find(|&(i, _)| seen.contains(&name[..i])) {
+            return bad(&format!("no column '{}/...' beside one of that name", &name[..i]), &format!("'{name}'"));
+        }
+    }
+    Ok(())
+}
+
+/// Whether two columns have the same values, or read as the same texts.
+pub(crate) fn same_texts(a: &Value, b: &Value) -> bool {
+    a == b || matches!((texts(a), texts(b)), (Some(a), Some(b)) if a == b)
+}
+
+fn texts(value: &Value) -> Option<Vec<&str>> {
+    match value {
+        Value::Strings { data, .. } => Some(data.iter().collect()),
+        Value::Categorical(c) => {
+            let Value::Strings { data, .. } = &*c.categories else { return None };
+            c.codes.iter().map(|&code| usize::try_from(code).ok().and_then(|code| data.get(code))).collect()
+        }
+        _ => None,
+    }
 }

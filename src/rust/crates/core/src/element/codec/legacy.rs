@@ -26,7 +26,7 @@ pub(super) fn read(node: &Node, reading: &Reading) -> Result<Value> {
             Value::RecArray(fields) if is_mapping(node) => Ok(Value::Dict(fields)),
             other => Ok(other),
         },
-        _ if values.is_scalar() => scalar::read(node, reading),
+        _ if values.is_scalar() || is_old_text(node, values.kind(), &values.shape()) => scalar::read(node, reading),
         _ => array::decode(&values),
     }
 }
@@ -34,6 +34,11 @@ pub(super) fn read(node: &Node, reading: &Reading) -> Result<Value> {
 /// Whether a compound dataset is one of the tables of anndata 0.6.
 fn is_table(node: &Node) -> bool {
     matches!(node.path(), "obs" | "var" | "raw.var" | "raw/var")
+}
+
+/// Whether it is a text of anndata 0.5, which keeps one of `uns` as a vector of one, of fixed width.
+fn is_old_text(node: &Node, kind: &Kind, shape: &[usize]) -> bool {
+    node.path().starts_with("uns/") && matches!(kind, Kind::FixedText { .. }) && shape == [1]
 }
 
 fn is_mapping(node: &Node) -> bool {
@@ -125,6 +130,9 @@ pub(super) fn describe(node: &Node, out: &mut Description) -> Result<()> {
             return dataframe::describe(node, out);
         }
         array::describe(node, out)?;
+        if is_old_text(node, node.values()?.kind(), &out.shape) {
+            out.shape = Vec::new();
+        }
         if let Kind::Compound(fields) = node.values()?.kind() {
             out.keys = fields.iter().map(|f| f.0.clone()).collect();
         }

@@ -19,6 +19,7 @@ use crate::store::{Attribute, GroupWriter, Node};
 use hdf5::LocationToken;
 use std::cell::{Cell, RefCell};
 
+pub(crate) use dataframe::{check_names, same_texts};
 pub(super) use dataframe::{column_of, columns_of, index_of, n_rows};
 pub(super) use legacy::{coded_columns, describe_field, field, read_field};
 

@@ -1,7 +1,7 @@
 //! `nullable-integer`, `nullable-boolean`, `nullable-string-array`: values and a mask of the missing ones.
 
 use super::{array, Reading, WriteOptions};
-use crate::element::{Array, Data, Description, Nullable, Value};
+use crate::element::{Array, Data, Description, NaValue, Nullable, Value};
 use crate::error::{Error, Result};
 use crate::store::{GroupWriter, Node};
 
@@ -16,7 +16,12 @@ pub(super) fn read(node: &Node, _: &Reading) -> Result<Value> {
     if found != mask.len() {
         return Err(node.format(format!("a mask of {found} values"), mask.len().to_string()));
     }
-    Ok(Value::Nullable(Nullable { values: Box::new(values), mask }))
+    // As anndata: whatever is not "NaN" is "NA".
+    let na_value = match node.attribute("na-value")?.as_ref().and_then(|a| a.text()) {
+        Some("NaN") => NaValue::NaN,
+        _ => NaValue::Na,
+    };
+    Ok(Value::Nullable(Nullable { values: Box::new(values), mask, na_value }))
 }
 
 pub(super) fn describe(node: &Node, out: &mut Description) -> Result<()> {
@@ -36,6 +41,9 @@ pub(super) fn write(
     }
     let group = group.group(key)?;
     group.set_encoding(encoding, "0.1.0")?;
+    if matches!(*value.values, Value::Strings { .. }) {
+        group.set_text("na-value", if value.na_value == NaValue::NaN { "NaN" } else { "NA" })?;
+    }
     super::write(&group, "values", &value.values, options)?;
     array::write_data(&group, "mask", &[value.mask.len()], &Data::Bool(value.mask.clone()), options)
 }

@@ -6,10 +6,12 @@
 //! | `Ivf` | recall measured on a sample, [`KnnParams::recall`] or more | bit for bit, any thread count | about n^1.5 d |
 //! | `Hnsw` | recall depends on the data; measured and reported | with one thread only | n log n, large constant |
 //!
-//! All three find candidates by cheaper distances (f32; bytes in the lists of IVF) and take those that matter again in
-//! f64 from the coordinates as given, so a pair of points has the same distance whichever method found it.
+//! All three find candidates of the first four [`Metric`]s by cheaper distances (f32; bytes in the lists of IVF) and take those that matter again in
+//! f64 from the coordinates as given, so a pair of points has the same distance whichever method found it. The others of
+//! scikit-learn's metrics are compared pair by pair, in f64 ([`Pairwise`]).
 
 mod batches;
+mod brute;
 mod codes;
 mod compare;
 mod exact;
@@ -17,6 +19,7 @@ mod hnsw;
 mod ivf;
 mod kmeans;
 mod lists;
+mod metric;
 mod points;
 mod product;
 mod random;
@@ -24,6 +27,7 @@ mod select;
 mod simd;
 
 pub use batches::Batches;
+pub use metric::{Metric, Pairwise};
 
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -101,50 +105,10 @@ impl Knn {
     }
 }
 
-/// How far two points are from each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Metric {
-    /// sqrt(sum (x - y)²).
-    #[default]
-    Euclidean,
-    /// 1 - <x, y> / (|x| |y|); a zero row is an error.
-    Cosine,
-    /// The cosine distance of the rows after subtracting from each row its own mean; a constant row is an error.
-    Correlation,
-    /// 1 - <x, y>, as pynndescent's `dot`: not a metric, may be negative, and the nearest point to a point need not be
-    /// the point itself (which still comes first, at 0). Only by [`Method::Exact`].
-    InnerProduct,
-}
-
-impl FromStr for Metric {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self> {
-        match name {
-            "euclidean" | "l2" => Ok(Metric::Euclidean),
-            "cosine" => Ok(Metric::Cosine),
-            "correlation" => Ok(Metric::Correlation),
-            "inner_product" | "dot" => Ok(Metric::InnerProduct),
-            _ => Err(Error::parameter("metric", "one of euclidean, cosine, correlation, inner_product", name)),
-        }
-    }
-}
-
-impl fmt::Display for Metric {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Metric::Euclidean => "euclidean",
-            Metric::Cosine => "cosine",
-            Metric::Correlation => "correlation",
-            Metric::InnerProduct => "inner_product",
-        })
-    }
-}
-
 /// How neighbours are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Method {
-    /// `Exact` up to [`EXACT_UP_TO`] points and for inner products, `Ivf` above.
+    /// `Exact` up to [`EXACT_UP_TO`] points and for inner products and [`Metric::Pairwise`], `Ivf` above.
     #[default]
     Auto,
     /// Every point against every other.
@@ -222,14 +186,17 @@ pub struct KnnResult {
 /// Finds the `k` nearest rows of every row of `points` (n x d, any memory layout).
 ///
 /// # Errors
-/// [`Error::Parameter`] for `n_neighbors` outside 1 to n, `recall` outside (0, 1], or inner products with an
-/// approximate method; [`Error::Shape`] for no points, no columns, or 2³² points and more; [`Error::Values`] for NaN,
+/// [`Error::Parameter`] for `n_neighbors` outside 1 to n, `recall` outside (0, 1], or inner products or a
+/// pairwise metric with an approximate method; [`Error::Shape`] for no points, no columns, or 2³² points and more; [`Error::Values`] for NaN,
 /// infinite or enormous coordinates, and for zero (constant) rows with the cosine (correlation) distance;
 /// [`Error::Cancelled`].
 pub fn knn(points: ArrayView2<'_, f32>, params: &KnnParams, ctx: &Context) -> Result<KnnResult> {
     let (n, _) = validate(points, params)?;
     if params.k == 0 || params.k > n {
         return Err(Error::parameter("n_neighbors", format!("1 to {n}, the number of points"), params.k));
+    }
+    if let Metric::Pairwise(pairwise) = params.metric {
+        return ctx.install(|| brute::search(points, pairwise, params.k, ctx));
     }
     let method = match params.method {
         Method::Auto if n <= EXACT_UP_TO || params.metric == Metric::InnerProduct => Method::Exact,
@@ -260,6 +227,10 @@ pub fn knn_by_batch(
 ) -> Result<KnnResult> {
     let (n, _) = validate(points, params)?;
     batches.validate(n)?;
+    if matches!(params.metric, Metric::Pairwise(_)) {
+        let expected = "euclidean, cosine, correlation or inner_product with batch_key";
+        return Err(Error::parameter("metric", expected, params.metric));
+    }
     let method = match params.method {
         Method::Hnsw => return Err(Error::parameter("method", "auto, exact or ivf with batch_key", "hnsw")),
         Method::Auto if params.metric == Metric::InnerProduct => Method::Exact,
@@ -278,8 +249,10 @@ fn validate(points: ArrayView2<'_, f32>, params: &KnnParams) -> Result<(usize, u
     if !(params.recall > 0.0 && params.recall <= 1.0) {
         return Err(Error::parameter("recall", "a number above 0 and up to 1", params.recall));
     }
-    if params.metric == Metric::InnerProduct && !matches!(params.method, Method::Exact | Method::Auto) {
-        return Err(Error::parameter("method", "exact (or auto) for metric inner_product", params.method));
+    let exact_only = matches!(params.metric, Metric::InnerProduct | Metric::Pairwise(_));
+    if exact_only && !matches!(params.method, Method::Exact | Method::Auto) {
+        let expected = format!("exact (or auto) for metric {}", params.metric);
+        return Err(Error::parameter("method", expected, params.method));
     }
     Ok((n, d))
 }

@@ -82,7 +82,7 @@ impl<'a> Points<'a> {
         let centred = match self.metric {
             Metric::Cosine => false,
             Metric::Correlation => true,
-            Metric::Euclidean | Metric::InnerProduct => return Ok(()),
+            Metric::Euclidean | Metric::InnerProduct | Metric::Pairwise(_) => return Ok(()),
         };
         let measure = |row: &[f32]| {
             let mean = if centred { row.iter().map(|&v| f64::from(v)).sum::<f64>() / row.len() as f64 } else { 0.0 };
@@ -245,7 +245,8 @@ impl<'a> Points<'a> {
     pub(super) fn key(&self, i: usize, j: usize) -> f64 {
         let (x, y) = (self.row(i), self.row(j));
         match self.metric {
-            Metric::Euclidean => simd::squared_distance(x, y),
+            // Pairwise metrics never come here ([`super::brute`]).
+            Metric::Euclidean | Metric::Pairwise(_) => simd::squared_distance(x, y),
             Metric::InnerProduct => 1.0 - simd::centred_product(x, 0.0, y, 0.0),
             Metric::Cosine | Metric::Correlation => {
                 let (mean_x, length_x) = self.rows.get(i).copied().unwrap_or((0.0, 1.0));
@@ -267,7 +268,7 @@ impl<'a> Points<'a> {
     /// The score that belongs to a key, for a query of squared length `square`.
     pub(super) fn score(&self, key: f64, square: f64) -> f64 {
         match self.metric {
-            Metric::Euclidean => key * self.scale * self.scale - square,
+            Metric::Euclidean | Metric::Pairwise(_) => key * self.scale * self.scale - square,
             Metric::Cosine | Metric::Correlation => 2.0 * key - square,
             Metric::InnerProduct => 2.0 * (key - 1.0) * self.scale * self.scale,
         }

@@ -1,6 +1,6 @@
 //! Rows of a chain as what PCA adds up: stored deltas, or dense values.
 
-use crate::chain::{LazyMatrix, Op};
+use crate::chain::{nodes, LazyMatrix};
 use crate::element::Data;
 use crate::error::Result;
 use crate::matrix::{Block, Positions, Storage};
@@ -47,11 +47,12 @@ fn scaled(mean: f64, std: f64, max: f64, x: f64) -> f64 {
 impl Deltas {
     pub(super) fn new(x: &LazyMatrix) -> Self {
         let check = Check::finite(x, "pca");
-        if let Some(Op::Scale { mean, std, max_value, zero_center: true }) = x.ops().last() {
-            let inner = x.without_ops_from(x.ops().len() - 1);
+        let last = x.nodes().last().and_then(|node| node.downcast::<nodes::Scale>());
+        if let Some(scale) = last.filter(|scale| scale.zero_center) {
+            let inner = x.without_nodes_from(x.nodes().len() - 1);
             if inner.is_sparse() {
-                let max = max_value.unwrap_or(f64::INFINITY);
-                return Deltas { chain: inner, scale: Some(Scale::new(mean, std, max)), check };
+                let max = scale.max_value.unwrap_or(f64::INFINITY);
+                return Deltas { chain: inner, scale: Some(Scale::new(&scale.mean, &scale.std, max)), check };
             }
         }
         Deltas { chain: x.clone(), scale: None, check }

@@ -1,0 +1,253 @@
+//! The lazy transforms a chain can hold: one type in one file each.
+//!
+//! A node is written as a [`Transform`] of rows or, where it is a function of single values that keeps zeros, as an
+//! [`Elementwise`]; a chain holds either as a [`Node`]. To add a node: write its file, name it here and in [`decode`].
+//! The verb that records it lives in `ops`.
+
+mod arcsinh;
+mod log1p;
+mod normalize;
+mod pearson_residuals;
+mod regress_out;
+mod scale;
+mod sqrt;
+mod square;
+
+pub use arcsinh::Arcsinh;
+pub use log1p::Log1p;
+pub use normalize::Normalize;
+pub use pearson_residuals::PearsonResiduals;
+pub use regress_out::{Covariates, RegressOut};
+pub use scale::Scale;
+pub use sqrt::Sqrt;
+pub use square::Square;
+
+use super::describe::{Description, Parameter};
+use super::row::Row;
+use crate::error::{Error, Result};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::any::Any;
+use std::sync::Arc;
+
+/// A lazy transform of the rows of a cells x genes matrix. Vectors it holds have one entry per present row or column.
+pub trait Transform: Clone + std::fmt::Debug + Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// The verb that records it, by scanpy's name where scanpy has the verb; also its name in saved chains.
+    const NAME: &'static str;
+    /// Rises when the fields change, so that an older saved chain is refused instead of misread.
+    const VERSION: u32 = 1;
+    /// Whether it is an [`Elementwise`]; nobody else says so.
+    const ELEMENTWISE: bool = false;
+
+    /// Checks that the vectors fit a matrix of this shape.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when a vector has another length.
+    fn check(&self, _n_obs: usize, _n_vars: usize) -> Result<()> {
+        Ok(())
+    }
+
+    /// Returns the same transform for selected rows and columns; `None` keeps an axis.
+    fn select(&self, _rows: Option<&[u32]>, _columns: Option<&[u32]>) -> Self {
+        self.clone()
+    }
+
+    /// Returns whether zeros become something else, so that the result is dense.
+    fn fills_zeros(&self) -> bool;
+
+    /// Transforms one row, which is at `position` of the matrix.
+    fn apply(&self, row: &mut Row, position: usize);
+
+    /// Returns the transformed value of a row. Only asked of an [`Elementwise`].
+    fn value(&self, x: f64, _position: usize) -> f64 {
+        x
+    }
+
+    /// Returns the parameters worth showing, in the order of the verb's signature.
+    fn parameters(&self) -> Vec<(&'static str, Parameter)> {
+        Vec::new()
+    }
+}
+
+/// A transform whose result depends on the value and its row alone, and which leaves zeros as they are. Consecutive ones
+/// run as one loop, which looks repeated values up (`program.rs`). The items are the ones of [`Transform`].
+pub trait Elementwise: Clone + std::fmt::Debug + Serialize + DeserializeOwned + Send + Sync + 'static {
+    #![allow(missing_docs)]
+    const NAME: &'static str;
+    const VERSION: u32 = 1;
+
+    /// Returns the function of the row at `position`.
+    fn at(&self, position: usize) -> impl Fn(f64) -> f64;
+
+    fn check(&self, _n_obs: usize, _n_vars: usize) -> Result<()> {
+        Ok(())
+    }
+
+    fn select(&self, _rows: Option<&[u32]>, _columns: Option<&[u32]>) -> Self {
+        self.clone()
+    }
+
+    fn parameters(&self) -> Vec<(&'static str, Parameter)> {
+        Vec::new()
+    }
+}
+
+impl<E: Elementwise> Transform for E {
+    const NAME: &'static str = E::NAME;
+    const VERSION: u32 = E::VERSION;
+    const ELEMENTWISE: bool = true;
+
+    fn check(&self, n_obs: usize, n_vars: usize) -> Result<()> {
+        Elementwise::check(self, n_obs, n_vars)
+    }
+
+    fn select(&self, rows: Option<&[u32]>, columns: Option<&[u32]>) -> Self {
+        Elementwise::select(self, rows, columns)
+    }
+
+    fn fills_zeros(&self) -> bool {
+        false
+    }
+
+    fn apply(&self, row: &mut Row, position: usize) {
+        row.map(self.at(position));
+    }
+
+    fn value(&self, x: f64, position: usize) -> f64 {
+        self.at(position)(x)
+    }
+
+    fn parameters(&self) -> Vec<(&'static str, Parameter)> {
+        Elementwise::parameters(self)
+    }
+}
+
+/// A transform as a chain holds it, whatever its type. The methods are the ones of [`Transform`].
+pub trait Node: Any + std::fmt::Debug + Send + Sync {
+    #![allow(missing_docs)]
+    fn name(&self) -> &'static str;
+    fn check(&self, n_obs: usize, n_vars: usize) -> Result<()>;
+    fn select(&self, rows: Option<&[u32]>, columns: Option<&[u32]>) -> Arc<dyn Node>;
+    fn fills_zeros(&self) -> bool;
+    fn is_elementwise(&self) -> bool;
+    fn apply(&self, row: &mut Row, position: usize);
+    fn value(&self, x: f64, position: usize) -> f64;
+    fn describe(&self) -> Description;
+
+    /// Encodes the node for a saved chain.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when encoding fails, which it does not.
+    fn encode(&self) -> Result<Encoded>;
+}
+
+impl<T: Transform> Node for T {
+    fn name(&self) -> &'static str {
+        T::NAME
+    }
+
+    fn check(&self, n_obs: usize, n_vars: usize) -> Result<()> {
+        Transform::check(self, n_obs, n_vars)
+    }
+
+    fn select(&self, rows: Option<&[u32]>, columns: Option<&[u32]>) -> Arc<dyn Node> {
+        Arc::new(Transform::select(self, rows, columns))
+    }
+
+    fn fills_zeros(&self) -> bool {
+        Transform::fills_zeros(self)
+    }
+
+    fn is_elementwise(&self) -> bool {
+        T::ELEMENTWISE
+    }
+
+    fn apply(&self, row: &mut Row, position: usize) {
+        Transform::apply(self, row, position);
+    }
+
+    fn value(&self, x: f64, position: usize) -> f64 {
+        Transform::value(self, x, position)
+    }
+
+    fn describe(&self) -> Description {
+        Description { verb: T::NAME, parameters: Transform::parameters(self) }
+    }
+
+    fn encode(&self) -> Result<Encoded> {
+        let bytes = postcard::to_allocvec(self).map_err(|e| Error::Internal(format!("recording a chain: {e}")))?;
+        Ok(Encoded { name: T::NAME.to_owned(), version: T::VERSION, bytes })
+    }
+}
+
+impl dyn Node {
+    /// Returns the node as the type it is, `None` when it is another.
+    pub fn downcast<T: Transform>(&self) -> Option<&T> {
+        (self as &dyn Any).downcast_ref()
+    }
+}
+
+/// A node in a saved chain: found again by its name and version.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Encoded {
+    name: String,
+    version: u32,
+    bytes: Vec<u8>,
+}
+
+/// Decodes a node of a saved chain.
+///
+/// # Errors
+/// [`Error::State`] when no node of this name and version is known.
+pub(super) fn decode(encoded: &Encoded) -> Result<Arc<dyn Node>> {
+    fn of<T: Transform>(e: &Encoded) -> Option<Arc<dyn Node>> {
+        let node: T = (e.name == T::NAME && e.version == T::VERSION).then(|| postcard::from_bytes(&e.bytes).ok())??;
+        Some(Arc::new(node))
+    }
+    let nodes = [
+        of::<Arcsinh>,
+        of::<Log1p>,
+        of::<Normalize>,
+        of::<PearsonResiduals>,
+        of::<RegressOut>,
+        of::<Scale>,
+        of::<Sqrt>,
+        of::<Square>,
+    ];
+    nodes.iter().find_map(|decode| decode(encoded)).ok_or_else(|| {
+        Error::State(format!(
+            "the saved object holds the operation '{}' in version {}, which this version of anndataoom cannot read: open \
+             it with the version that saved it, or make it anew from its file",
+            encoded.name, encoded.version
+        ))
+    })
+}
+
+/// Picks entries of a vector; `None` keeps all, without a copy.
+fn take<T: Copy>(v: &Arc<[T]>, positions: Option<&[u32]>) -> Arc<[T]> {
+    match positions {
+        None => v.clone(),
+        Some(p) => p.iter().map(|&i| v[i as usize]).collect(),
+    }
+}
+
+/// Compares the length of a vector with an axis.
+fn fits(what: &str, found: usize, expected: usize) -> Result<()> {
+    if found == expected {
+        Ok(())
+    } else {
+        Err(Error::shape(what, expected, found))
+    }
+}
+
+/// Returns `x` within `[low, high]`; NaN stays NaN (`f64::clamp` would too, but panics on a NaN bound).
+#[inline(always)]
+fn clip(x: f64, low: f64, high: f64) -> f64 {
+    if x < low {
+        low
+    } else if x > high {
+        high
+    } else {
+        x
+    }
+}

@@ -1,0 +1,37 @@
+//! `x / divisors[row]`: equal totals for all cells (`scanpy.pp.normalize_total`).
+
+use super::{fits, take, Elementwise};
+use crate::chain::describe::Parameter;
+use crate::error::Result;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Divides each row by a number of its own.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Normalize {
+    /// Row total over target sum; 1 for rows left as they are.
+    pub divisors: Arc<[f64]>,
+    /// The target sum, for display.
+    pub target_sum: f64,
+}
+
+impl Elementwise for Normalize {
+    const NAME: &'static str = "normalize_total";
+
+    fn at(&self, position: usize) -> impl Fn(f64) -> f64 {
+        let divisor = self.divisors[position];
+        move |x| x / divisor
+    }
+
+    fn check(&self, n_obs: usize, _: usize) -> Result<()> {
+        fits("normalisation factors, one per cell", self.divisors.len(), n_obs)
+    }
+
+    fn select(&self, rows: Option<&[u32]>, _: Option<&[u32]>) -> Self {
+        Normalize { divisors: take(&self.divisors, rows), target_sum: self.target_sum }
+    }
+
+    fn parameters(&self) -> Vec<(&'static str, Parameter)> {
+        vec![("target_sum", self.target_sum.into())]
+    }
+}

@@ -1,0 +1,56 @@
+//! Analytic Pearson residuals of counts (`scanpy.experimental.pp.normalize_pearson_residuals`).
+
+use super::{clip, fits, take, Transform};
+use crate::chain::describe::Parameter;
+use crate::chain::row::Row;
+use crate::error::Result;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Replaces counts by their residuals under a negative binomial whose mean is the product of the margins.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PearsonResiduals {
+    /// Row sums of the counts.
+    pub cell_sums: Arc<[f64]>,
+    /// Column sums of the counts over all cells.
+    pub gene_sums: Arc<[f64]>,
+    /// Sum of all counts.
+    pub total: f64,
+    /// Overdispersion of the negative binomial.
+    pub theta: f64,
+    /// Residuals are clipped to `[-clip, clip]`.
+    pub clip: f64,
+}
+
+impl Transform for PearsonResiduals {
+    const NAME: &'static str = "normalize_pearson_residuals";
+
+    fn check(&self, n_obs: usize, n_vars: usize) -> Result<()> {
+        fits("cell sums, one per cell", self.cell_sums.len(), n_obs)?;
+        fits("gene sums, one per gene", self.gene_sums.len(), n_vars)
+    }
+
+    fn select(&self, rows: Option<&[u32]>, columns: Option<&[u32]>) -> Self {
+        PearsonResiduals {
+            cell_sums: take(&self.cell_sums, rows),
+            gene_sums: take(&self.gene_sums, columns),
+            ..self.clone()
+        }
+    }
+
+    fn fills_zeros(&self) -> bool {
+        true
+    }
+
+    fn apply(&self, row: &mut Row, position: usize) {
+        let share = self.cell_sums[position] / self.total;
+        for (x, g) in row.dense().iter_mut().zip(self.gene_sums.iter()) {
+            let mu = g * share;
+            *x = clip((*x - mu) / (mu + mu * mu / self.theta).sqrt(), -self.clip, self.clip);
+        }
+    }
+
+    fn parameters(&self) -> Vec<(&'static str, Parameter)> {
+        vec![("theta", self.theta.into()), ("clip", self.clip.into())]
+    }
+}

@@ -1,0 +1,90 @@
+//! `x` less its least-squares fit on covariates of the cells (`scanpy.pp.regress_out`).
+
+use super::{fits, take, Transform};
+use crate::chain::describe::Parameter;
+use crate::chain::row::Row;
+use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Subtracts a fit on covariates from each column.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RegressOut {
+    /// What the fit is made of.
+    pub covariates: Covariates,
+    /// Coefficients of each column, `n_vars x width`, row-major.
+    pub coefficients: Arc<[f64]>,
+    /// Covariates, or groups.
+    pub width: usize,
+    /// Names of the covariates, for display.
+    pub keys: Arc<[String]>,
+}
+
+/// What the fit of [`RegressOut`] is made of.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Covariates {
+    /// `width` numbers a row, row-major: the fit is their product with the coefficients of the column.
+    Numbers(Arc<[f64]>),
+    /// The group of each row: the fit is the coefficient of its group.
+    Groups(Arc<[u32]>),
+}
+
+/// Picks rows of `width` values; `None` keeps all, without a copy.
+fn take_rows(v: &Arc<[f64]>, width: usize, positions: Option<&[u32]>) -> Arc<[f64]> {
+    match positions {
+        None => v.clone(),
+        Some(p) => p.iter().flat_map(|&i| &v[i as usize * width..][..width]).copied().collect(),
+    }
+}
+
+impl Transform for RegressOut {
+    const NAME: &'static str = "regress_out";
+
+    fn check(&self, n_obs: usize, n_vars: usize) -> Result<()> {
+        let values = |n: usize| n.checked_mul(self.width).unwrap_or(usize::MAX);
+        match &self.covariates {
+            Covariates::Numbers(v) => fits("covariates, a row per cell", v.len(), values(n_obs))?,
+            Covariates::Groups(v) => {
+                fits("groups, one per cell", v.len(), n_obs)?;
+                if let Some(&g) = v.iter().find(|&&g| g as usize >= self.width) {
+                    return Err(Error::Index { axis: "groups", index: i64::from(g), len: self.width });
+                }
+            }
+        }
+        fits("coefficients, a row per gene", self.coefficients.len(), values(n_vars))
+    }
+
+    fn select(&self, rows: Option<&[u32]>, columns: Option<&[u32]>) -> Self {
+        RegressOut {
+            covariates: match &self.covariates {
+                Covariates::Numbers(v) => Covariates::Numbers(take_rows(v, self.width, rows)),
+                Covariates::Groups(v) => Covariates::Groups(take(v, rows)),
+            },
+            coefficients: take_rows(&self.coefficients, self.width, columns),
+            width: self.width,
+            keys: self.keys.clone(),
+        }
+    }
+
+    fn fills_zeros(&self) -> bool {
+        true
+    }
+
+    fn apply(&self, row: &mut Row, position: usize) {
+        let fits = row.dense().iter_mut().zip(self.coefficients.chunks_exact(self.width.max(1)));
+        match &self.covariates {
+            Covariates::Numbers(v) => {
+                let covariates = &v[position * self.width..][..self.width];
+                fits.for_each(|(x, b)| *x -= covariates.iter().zip(b).map(|(q, b)| q * b).sum::<f64>());
+            }
+            Covariates::Groups(v) => {
+                let group = v[position] as usize;
+                fits.for_each(|(x, b)| *x -= b[group]);
+            }
+        }
+    }
+
+    fn parameters(&self) -> Vec<(&'static str, Parameter)> {
+        vec![("keys", self.keys.to_vec().into())]
+    }
+}

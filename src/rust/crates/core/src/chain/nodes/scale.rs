@@ -1,0 +1,53 @@
+//! `(x - mean[column]) / std[column]`, clipped (`scanpy.pp.scale`).
+
+use super::{clip, fits, take, Transform};
+use crate::chain::describe::Parameter;
+use crate::chain::row::Row;
+use crate::error::Result;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Brings each column to unit variance and, where asked, zero mean.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Scale {
+    /// Column means.
+    pub mean: Arc<[f64]>,
+    /// Column standard deviations (n - 1); 1 where a column is constant.
+    pub std: Arc<[f64]>,
+    /// Clip to `[-max_value, max_value]`, or only above when not centred.
+    pub max_value: Option<f64>,
+    /// Whether the mean is subtracted; without it zeros stay zero.
+    pub zero_center: bool,
+}
+
+impl Transform for Scale {
+    const NAME: &'static str = "scale";
+
+    fn check(&self, _: usize, n_vars: usize) -> Result<()> {
+        fits("means, one per gene", self.mean.len(), n_vars)?;
+        fits("standard deviations, one per gene", self.std.len(), n_vars)
+    }
+
+    fn select(&self, _: Option<&[u32]>, columns: Option<&[u32]>) -> Self {
+        Scale { mean: take(&self.mean, columns), std: take(&self.std, columns), ..self.clone() }
+    }
+
+    fn fills_zeros(&self) -> bool {
+        self.zero_center
+    }
+
+    fn apply(&self, row: &mut Row, _: usize) {
+        let max = self.max_value.unwrap_or(f64::INFINITY);
+        if self.zero_center {
+            for ((x, m), s) in row.dense().iter_mut().zip(self.mean.iter()).zip(self.std.iter()) {
+                *x = clip((*x - m) / s, -max, max);
+            }
+        } else {
+            row.map_by_column(&self.std, |x, s| clip(x / s, f64::NEG_INFINITY, max));
+        }
+    }
+
+    fn parameters(&self) -> Vec<(&'static str, Parameter)> {
+        vec![("zero_center", self.zero_center.into()), ("max_value", self.max_value.into())]
+    }
+}

@@ -1,0 +1,69 @@
+//! One row of a block while the nodes of a chain transform it, in f64.
+
+use crate::element::{Data, Number};
+use crate::with_data;
+
+/// Stored entries (columns and values) or, once dense, one value per column.
+#[derive(Debug)]
+pub struct Row {
+    columns: Vec<u32>,
+    values: Vec<f64>,
+    is_dense: bool,
+    n_cols: usize,
+}
+
+impl Row {
+    pub(super) fn new(n_cols: usize) -> Self {
+        Row { columns: Vec::new(), values: Vec::new(), is_dense: false, n_cols }
+    }
+
+    /// Starts a row of stored entries, all zero, and returns their values.
+    pub(super) fn start(&mut self, columns: &[u32]) -> &mut [f64] {
+        self.is_dense = false;
+        self.columns.clear();
+        self.columns.extend_from_slice(columns);
+        self.values.clear();
+        self.values.resize(columns.len(), 0.0);
+        &mut self.values
+    }
+
+    /// Starts a dense row.
+    pub(super) fn load(&mut self, data: &Data, range: std::ops::Range<usize>) {
+        self.is_dense = true;
+        self.values.clear();
+        with_data!(data, v => self.values.extend(v[range].iter().map(|x| x.to_f64())));
+    }
+
+    pub(super) fn values(&self) -> &[f64] {
+        &self.values
+    }
+
+    /// Replaces each value; what is not stored stays zero.
+    #[inline(always)]
+    pub fn map(&mut self, f: impl Fn(f64) -> f64) {
+        self.values.iter_mut().for_each(|x| *x = f(*x));
+    }
+
+    /// Replaces each value by a function of it and the number of its column; what is not stored stays zero.
+    #[inline(always)]
+    pub fn map_by_column(&mut self, numbers: &[f64], f: impl Fn(f64, f64) -> f64) {
+        if self.is_dense {
+            self.values.iter_mut().zip(numbers).for_each(|(x, &n)| *x = f(*x, n));
+        } else {
+            self.values.iter_mut().zip(&self.columns).for_each(|(x, &c)| *x = f(*x, numbers[c as usize]));
+        }
+    }
+
+    /// Returns all values of the row, zeros written out.
+    pub fn dense(&mut self) -> &mut [f64] {
+        if !self.is_dense {
+            let mut full = vec![0.0; self.n_cols];
+            for (&c, &v) in self.columns.iter().zip(&self.values) {
+                full[c as usize] = v;
+            }
+            self.values = full;
+            self.is_dense = true;
+        }
+        &mut self.values
+    }
+}

@@ -1,0 +1,68 @@
+//! Which categories there are, and in which order, as anndata has it.
+
+use super::{Categorical, Value};
+use crate::error::{Error, Result};
+use crate::natural_order;
+use std::collections::HashMap;
+
+impl Categorical {
+    /// Makes texts categories, in natural order; `None` is missing.
+    #[must_use]
+    pub fn from_texts(texts: &[Option<&str>]) -> Categorical {
+        let mut categories: Vec<&str> = texts.iter().flatten().copied().collect();
+        categories.sort_unstable();
+        categories.dedup();
+        categories.sort_by(|a, b| natural_order(a, b));
+        let code_of: HashMap<&str, i32> = categories.iter().copied().zip(0..).collect();
+        Categorical {
+            codes: texts.iter().map(|text| text.and_then(|t| code_of.get(t).copied()).unwrap_or(-1)).collect(),
+            categories: Box::new(Value::strings(&categories)),
+            ordered: false,
+        }
+    }
+
+    /// Drops the categories that no value has, as anndata does with those of a selection.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for codes without a category.
+    pub fn in_use(&self) -> Result<Categorical> {
+        let n = self.categories.len().unwrap_or(0);
+        let mut used = vec![false; n];
+        for &code in self.codes.iter().filter(|&&code| code != -1) {
+            let found = usize::try_from(code).ok().and_then(|code| used.get_mut(code));
+            *found.ok_or_else(|| Error::shape("codes", format!("-1 to {}", n as i64 - 1), code))? = true;
+        }
+        let kept: Vec<u32> = (0..n as u32).filter(|&k| used[k as usize]).collect();
+        let mut new = vec![-1; n];
+        kept.iter().zip(0..).for_each(|(&k, code)| new[k as usize] = code);
+        Ok(Categorical {
+            codes: self.codes.iter().map(|&code| if code < 0 { -1 } else { new[code as usize] }).collect(),
+            categories: Box::new(self.categories.select(Some(&kept), None)?),
+            ordered: self.ordered,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_become_categories_in_natural_order() {
+        let made = Categorical::from_texts(&[Some("c10"), None, Some("c9"), Some("c10"), Some("")]);
+        assert_eq!(*made.categories, Value::strings(["", "c9", "c10"]));
+        assert_eq!(made.codes, [2, -1, 1, 2, 0]);
+    }
+
+    #[test]
+    fn categories_without_values_go() {
+        let categories = Box::new(Value::vector(vec![1.5f32, 2.5, 3.5]));
+        let all = Categorical { codes: vec![2, -1, 0, 2], categories, ordered: true };
+        let used = all.in_use().unwrap();
+        assert_eq!(used.codes, [1, -1, 0, 1]);
+        assert_eq!(*used.categories, Value::vector(vec![1.5f32, 3.5]));
+        assert!(used.ordered);
+        let bad = Categorical { codes: vec![3], ..all };
+        assert!(bad.in_use().is_err());
+    }
+}

@@ -1,0 +1,140 @@
+//! One number, or one matrix of columns by columns, of all values.
+
+use super::view::{each, with_view};
+use crate::chain::LazyMatrix;
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::stream::{map_fold, Order};
+use rayon::prelude::*;
+
+/// Sum, extremes and counts of all values of a matrix, zeros that are not stored among them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Totals {
+    /// Sum of the values that are numbers.
+    pub sum: f64,
+    /// Least of them; infinity where there are none.
+    pub min: f64,
+    /// Largest of them; minus infinity where there are none.
+    pub max: f64,
+    /// How many they are.
+    pub count: u64,
+    /// How many values are NaN.
+    pub nan: u64,
+}
+
+impl Totals {
+    const NOTHING: Totals = Totals { sum: 0.0, min: f64::INFINITY, max: f64::NEG_INFINITY, count: 0, nan: 0 };
+
+    fn add(&mut self, x: f64) {
+        if x.is_nan() {
+            self.nan += 1;
+            return;
+        }
+        self.sum += x;
+        self.min = self.min.min(x);
+        self.max = self.max.max(x);
+        self.count += 1;
+    }
+
+    fn merge(&mut self, other: &Totals) {
+        self.sum += other.sum;
+        self.min = self.min.min(other.min);
+        self.max = self.max.max(other.max);
+        self.count += other.count;
+        self.nan += other.nan;
+    }
+}
+
+/// Sum, least and largest value in one pass, in f64.
+///
+/// # Errors
+/// Those of the pass.
+pub fn totals(x: &LazyMatrix, ctx: &Context) -> Result<Totals> {
+    let mut all = Totals::NOTHING;
+    map_fold(
+        x,
+        Order::File,
+        ctx,
+        |block| {
+            let mut part = Totals::NOTHING;
+            with_view!(block, view => {
+                let mut stored = 0;
+                for i in 0..view.n_rows() {
+                    let row = view.row(i);
+                    stored += row.1.len();
+                    each(row, |_, x| part.add(x));
+                }
+                let zeros = view.n_rows() * view.n_cols - stored;
+                if zeros > 0 {
+                    part.merge(&Totals { sum: 0.0, min: 0.0, max: 0.0, count: zeros as u64, nan: 0 });
+                }
+                Ok(())
+            })?;
+            Ok(part)
+        },
+        |part| {
+            all.merge(&part);
+            Ok(())
+        },
+    )?;
+    Ok(all)
+}
+
+/// Rows of a cross product that one thread fills at a time.
+const STRIPE: usize = 64;
+
+/// `x' x` in f64, `p x p` for the `p` columns of `x`, in one pass. A zero that is not stored adds nothing, whatever it
+/// meets. Every sum is in the order of the rows in the file.
+///
+/// # Errors
+/// [`Error::Memory`] when there is no room for the product; those of the pass.
+pub fn cross_product(x: &LazyMatrix, ctx: &Context) -> Result<Vec<f64>> {
+    let p = x.shape().1;
+    let needed = (p as u64).saturating_mul(p as u64).saturating_mul(8);
+    let room = || Error::Memory {
+        what: format!("the cross product of {p} columns"),
+        needed,
+        limit: isize::MAX as u64,
+        hint: "; select fewer columns".to_owned(),
+    };
+    let mut product: Vec<f64> = Vec::new();
+    product.try_reserve_exact(p.checked_mul(p).ok_or_else(room)?).map_err(|_| room())?;
+    product.resize(p * p, 0.0);
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(ctx.threads)
+        .build()
+        .map_err(|e| Error::Internal(format!("cannot start {} threads: {e}", ctx.threads)))?;
+    map_fold(x, Order::File, ctx, Ok, |block| {
+        with_view!(block, view => {
+            pool.install(|| {
+                product.par_chunks_mut(STRIPE * p.max(1)).enumerate().try_for_each(|(stripe, to)| {
+                    ctx.monitor.check()?;
+                    let first = stripe * STRIPE;
+                    let last = first + to.len() / p;
+                    for i in 0..view.n_rows() {
+                        let (columns, values) = view.row(i);
+                        // Columns ascend. Only what is right of the diagonal is added up.
+                        let range = columns.map_or(first..last, |c| {
+                            c.partition_point(|&c| (c as usize) < first)..c.partition_point(|&c| (c as usize) < last)
+                        });
+                        for k in range {
+                            let at = columns.map_or(k, |c| c[k] as usize);
+                            let row = &mut to[(at - first) * p..][..p];
+                            let value = f64::from(values[k]);
+                            each((columns.map(|c| &c[k..]), &values[k..]), |c, x| {
+                                row[if columns.is_some() { c } else { k + c }] += value * x;
+                            });
+                        }
+                    }
+                    Ok(())
+                })
+            })
+        })
+    })?;
+    for i in 0..p {
+        for j in 0..i {
+            product[i * p + j] = product[j * p + i];
+        }
+    }
+    Ok(product)
+}

@@ -1,0 +1,95 @@
+//! Lazy nodes against plain arithmetic, sparse and dense, selected before and after; and chains that were saved.
+
+mod ops_support;
+
+use anndataoom_core::chain::nodes::{Arcsinh, Covariates, Log1p, Normalize, PearsonResiduals, RegressOut, Scale};
+use anndataoom_core::chain::nodes::{Sqrt, Square};
+use anndataoom_core::{Error, LazyMatrix};
+use ops_support::{dense, f64s, random_counts, sparse, u16s, values};
+use std::sync::Arc;
+
+const N: usize = 60;
+const M: usize = 14;
+
+/// One node of each kind on a counts matrix, the last ones filling zeros.
+fn every_node(x: &LazyMatrix) -> LazyMatrix {
+    let by_row: Arc<[f64]> = (0..N).map(|i| 1.0 + i as f64 / 8.0).collect();
+    let by_column: Arc<[f64]> = (0..M).map(|j| 0.5 + j as f64).collect();
+    let x = x.with(Normalize { divisors: by_row.clone(), target_sum: 1.0 }).unwrap();
+    let x = x.with(Square).and_then(|x| x.with(Sqrt)).and_then(|x| x.with(Arcsinh { cofactor: 5.0 })).unwrap();
+    let x = x.with(Log1p { base: Some(2.0) }).and_then(|x| x.with(Log1p { base: None })).unwrap();
+    let scale =
+        |zero_center| Scale { mean: by_column.clone(), std: by_column.clone(), max_value: Some(0.4), zero_center };
+    let x = x.with(scale(false)).and_then(|x| x.with(scale(true))).unwrap();
+    let coefficients: Arc<[f64]> = (0..2 * M).map(|j| j as f64 / 9.0).collect();
+    let groups = Covariates::Groups((0..N as u32).map(|i| i % 2).collect());
+    x.with(RegressOut { covariates: groups, coefficients, width: 2, keys: Arc::new(["g".to_owned()]) }).unwrap()
+}
+
+/// The same in the open.
+fn twin(counts: &[f64]) -> Vec<f64> {
+    let one = |(at, &x): (usize, &f64)| {
+        let (i, j) = (at / M, at % M);
+        let y = (x / (1.0 + i as f64 / 8.0)).powi(2).sqrt();
+        let y = ((y / 5.0).asinh().ln_1p() / 2f64.ln()).ln_1p();
+        let c = 0.5 + j as f64;
+        let y = (y / c).min(0.4);
+        ((y - c) / c).clamp(-0.4, 0.4) - (2 * j + i % 2) as f64 / 9.0
+    };
+    counts.iter().enumerate().map(one).collect()
+}
+
+#[test]
+fn values_are_the_formulas_in_every_layout() {
+    let counts = random_counts(N, M, 0.4, 3);
+    let expected = twin(&counts);
+    for plain in [sparse(N, M, &counts, Some(3), u16s), sparse(N, M, &counts, None, f64s), dense(N, M, &counts, f64s)] {
+        let x = every_node(&plain);
+        let close = |a: &[f64], b: &[f64]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-6);
+        assert!(close(&values(&x), &expected));
+        // Selected after, and saved in between.
+        let (rows, columns) = ([5u32, 59, 5, 0], [13u32, 2, 2]);
+        let part = x.select(Some(&rows), Some(&columns)).unwrap();
+        let wanted: Vec<f64> = rows
+            .iter()
+            .flat_map(|&i| columns.iter().map(move |&j| (i, j)))
+            .map(|(i, j)| expected[i as usize * M + j as usize])
+            .collect();
+        assert!(close(&values(&part), &wanted));
+        let back = LazyMatrix::from_bytes(plain.source().clone(), &part.to_bytes().unwrap()).unwrap();
+        assert_eq!(values(&back), values(&part));
+        assert_eq!(back.queued(), part.queued());
+    }
+}
+
+#[test]
+fn elementwise_nodes_keep_the_matrix_sparse() {
+    let x = sparse(N, M, &random_counts(N, M, 0.4, 3), None, f64s);
+    let arcsinh = x.with(Arcsinh { cofactor: 5.0 }).unwrap();
+    assert!(arcsinh.is_sparse() && x.with(Sqrt).unwrap().is_sparse() && x.with(Square).unwrap().is_sparse());
+    let ones: Arc<[f64]> = vec![1.0; M].into();
+    let scale = Scale { mean: ones.clone(), std: ones, max_value: None, zero_center: true };
+    assert!(!arcsinh.with(scale).unwrap().is_sparse());
+}
+
+#[test]
+fn nodes_of_another_shape_are_refused() {
+    let x = sparse(N, M, &random_counts(N, M, 0.4, 3), None, f64s);
+    let short: Arc<[f64]> = vec![1.0; 5].into();
+    let all = |n: usize| -> Arc<[f64]> { vec![1.0; n].into() };
+    let shape = |r: Result<LazyMatrix, Error>| matches!(r, Err(Error::Shape { .. }));
+    assert!(shape(x.with(Normalize { divisors: short.clone(), target_sum: 1.0 })));
+    assert!(shape(x.with(Scale { mean: all(M), std: short.clone(), max_value: None, zero_center: true })));
+    let residuals = PearsonResiduals { cell_sums: all(N), gene_sums: short, total: 1.0, theta: 100.0, clip: 1.0 };
+    assert!(shape(x.with(residuals)));
+}
+
+#[test]
+fn a_saved_node_that_is_not_known_is_named() {
+    let x = sparse(N, M, &random_counts(N, M, 0.4, 3), None, f64s);
+    let mut bytes = x.with(Sqrt).unwrap().to_bytes().unwrap();
+    let at = bytes.windows(4).position(|w| w == b"sqrt").unwrap();
+    bytes[at..at + 4].copy_from_slice(b"cube");
+    let error = LazyMatrix::from_bytes(x.source().clone(), &bytes).unwrap_err().to_string();
+    assert!(error.contains("'cube'") && error.contains("version 1"), "{error}");
+}
