@@ -5,6 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{sync_channel, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
+/// Most threads there can be.
+const MAX_THREADS: usize = 1 << 12;
+
 /// Default working memory of a streaming pass, in bytes (256 MiB).
 pub const DEFAULT_MEMORY: usize = 256 << 20;
 
@@ -85,13 +88,24 @@ impl Context {
     /// process would inherit a dead one).
     ///
     /// # Errors
-    /// [`Error::Internal`] when threads cannot be started or `work` panics.
+    /// [`Error::Parameter`] when so many threads cannot be started; [`Error::Internal`] when `work` panics.
     pub fn install<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(self.threads)
-            .build()
-            .map_err(|e| Error::Internal(format!("cannot start {} threads: {e}", self.threads)))?;
+        let pool = self.pool()?;
         guard(|| pool.install(work))
+    }
+
+    /// A pool of exactly `self.threads` threads.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] for more threads than the system starts.
+    pub(crate) fn pool(&self) -> Result<rayon::ThreadPool> {
+        let refused =
+            |e: &dyn std::fmt::Display| Error::parameter("threads", "a number of threads the system can start", e);
+        if self.threads > MAX_THREADS {
+            return Err(refused(&self.threads));
+        }
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(self.threads).build();
+        pool.map_err(|e| refused(&format!("{} ({e})", self.threads)))
     }
 }
 

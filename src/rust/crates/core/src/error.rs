@@ -161,6 +161,15 @@ pub enum Error {
         hint: String,
     },
 
+    /// The system has no memory left.
+    #[error("{what} needs {needed} bytes, more than the system gives: ask for less, use fewer threads or lower the setting memory, or free memory")]
+    OutOfMemory {
+        /// What was asked for.
+        what: String,
+        /// Bytes it would take.
+        needed: u64,
+    },
+
     /// A numerical method did not reach its goal.
     #[error("{0}")]
     Numerical(String),
@@ -198,7 +207,7 @@ impl Error {
             Error::Parameter { .. } | Error::Argument { .. } => "parameter",
             Error::Values { .. } => "values",
             Error::State(_) => "state",
-            Error::Memory { .. } => "memory",
+            Error::Memory { .. } | Error::OutOfMemory { .. } => "memory",
             Error::Numerical(_) => "numerical",
             Error::Progress { .. } => "progress",
             Error::Cancelled => "cancelled",

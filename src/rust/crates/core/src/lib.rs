@@ -11,6 +11,7 @@ pub mod error;
 pub mod given;
 pub mod graph;
 pub mod matrix;
+mod memory;
 mod natural;
 pub mod ops;
 pub mod patch;

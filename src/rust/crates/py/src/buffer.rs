@@ -2,7 +2,7 @@
 
 use anndataoom_core::element::{DType, Data};
 use anndataoom_core::with_data;
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::{PyMemoryError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -79,8 +79,12 @@ pub(crate) fn array(x: &Bound<'_, PyAny>) -> PyResult<(Vec<usize>, Data)> {
     ///
     /// # Safety
     /// There must be `n` values of `T`, in any alignment, which numpy promises for a contiguous array.
-    unsafe fn copy<T: Copy>(address: usize, n: usize) -> Vec<T> {
-        let mut out: Vec<T> = Vec::with_capacity(n);
+    unsafe fn copy<T: Copy>(address: usize, n: usize) -> PyResult<Vec<T>> {
+        let mut out: Vec<T> = Vec::new();
+        out.try_reserve_exact(n).map_err(|_| {
+            let needed = n.saturating_mul(size_of::<T>());
+            PyMemoryError::new_err(format!("a copy of an array needs {needed} bytes, more than the system gives"))
+        })?;
         if n > 0 {
             // SAFETY: the caller's promise; `out` has room for `n`.
             unsafe {
@@ -88,21 +92,21 @@ pub(crate) fn array(x: &Bound<'_, PyAny>) -> PyResult<(Vec<usize>, Data)> {
                 out.set_len(n);
             }
         }
-        out
+        Ok(out)
     }
     // SAFETY: `x` is held by the caller and is a contiguous array of this type and extent.
     let data = unsafe {
         match dtype.as_str() {
             // Bytes other than 0 and 1 are true, as in numpy.
-            "|b1" => Data::Bool(copy::<u8>(address, n).into_iter().map(|b| b != 0).collect()),
-            "|i1" => Data::I8(copy(address, n)),
-            "|u1" => Data::U8(copy(address, n)),
-            "<i2" => Data::I16(copy(address, n)),
-            "<u2" => Data::U16(copy(address, n)),
-            "<i4" => Data::I32(copy(address, n)),
-            "<u4" => Data::U32(copy(address, n)),
-            "<i8" => Data::I64(copy(address, n)),
-            "<u8" => Data::U64(copy(address, n)),
+            "|b1" => Data::Bool(copy::<u8>(address, n)?.into_iter().map(|b| b != 0).collect()),
+            "|i1" => Data::I8(copy(address, n)?),
+            "|u1" => Data::U8(copy(address, n)?),
+            "<i2" => Data::I16(copy(address, n)?),
+            "<u2" => Data::U16(copy(address, n)?),
+            "<i4" => Data::I32(copy(address, n)?),
+            "<u4" => Data::U32(copy(address, n)?),
+            "<i8" => Data::I64(copy(address, n)?),
+            "<u8" => Data::U64(copy(address, n)?),
             "<f2" => {
                 let mut data = Data::zeros(DType::F16, n);
                 if let (Data::F16(v), true) = (&mut data, n > 0) {
@@ -110,8 +114,8 @@ pub(crate) fn array(x: &Bound<'_, PyAny>) -> PyResult<(Vec<usize>, Data)> {
                 }
                 data
             }
-            "<f4" => Data::F32(copy(address, n)),
-            "<f8" => Data::F64(copy(address, n)),
+            "<f4" => Data::F32(copy(address, n)?),
+            "<f8" => Data::F64(copy(address, n)?),
             other => return Err(PyTypeError::new_err(format!("arrays of type {other} have no encoding"))),
         }
     };

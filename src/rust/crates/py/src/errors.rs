@@ -16,7 +16,7 @@ pub(crate) fn to_py_err(error: Error) -> PyErr {
         // As scanpy has it.
         Error::Argument { parameter: "percent_top", .. } => PyIndexError::new_err(text),
         Error::Index { .. } => PyIndexError::new_err(text),
-        Error::Memory { .. } => PyMemoryError::new_err(text),
+        Error::Memory { .. } | Error::OutOfMemory { .. } => PyMemoryError::new_err(text),
         Error::Unsupported { .. } => PyNotImplementedError::new_err(text),
         Error::Cancelled => PyKeyboardInterrupt::new_err("interrupted"),
         Error::State(_) | Error::Numerical(_) | Error::Progress { .. } | Error::Internal(_) => {

@@ -230,6 +230,17 @@ impl Data {
         with_data!(self, v => pick(v, positions))
     }
 
+    /// Makes room for `more` values.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
+    pub(crate) fn reserve(&mut self, more: usize, what: &str) -> crate::Result<()> {
+        macro_rules! of {
+            ($($var:ident),*) => { match self { $(Data::$var(v) => crate::memory::reserve(v, more, what),)* } };
+        }
+        of!(Bool, I8, I16, I32, I64, U8, U16, U32, U64, F16, F32, F64)
+    }
+
     /// Appends the values of `other`.
     ///
     /// # Panics

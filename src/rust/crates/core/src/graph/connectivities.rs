@@ -3,6 +3,7 @@
 use super::knn::Knn;
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::memory;
 use rayon::prelude::*;
 use sprs::CsMatI;
 
@@ -29,7 +30,7 @@ pub fn fuzzy_simplicial_set(knn: &Knn, ctx: &Context) -> Result<CsMatI<f32, u32,
     let mean = knn.distances.iter().map(|&d| f64::from(d)).sum::<f64>() / knn.distances.len() as f64;
     let target = (knn.k as f64).log2();
     ctx.install(|| {
-        let mut strengths = vec![0.0f32; knn.distances.len()];
+        let mut strengths = memory::zeros::<f32>(knn.distances.len(), EDGES)?;
         ctx.monitor.begin(knn.n as u64);
         strengths.par_chunks_mut(ROWS * knn.k).zip(knn.distances.par_chunks(ROWS * knn.k)).try_for_each(
             |(strengths, distances)| {
@@ -101,7 +102,7 @@ pub fn gauss_connectivities(knn: &Knn, ctx: &Context) -> Result<CsMatI<f32, u32,
     check(knn)?;
     ctx.install(|| {
         let squares: Vec<f64> = knn.distances.par_chunks(knn.k).map(median_square).collect();
-        let mut weights = vec![0.0f32; knn.distances.len()];
+        let mut weights = memory::zeros::<f32>(knn.distances.len(), EDGES)?;
         weights
             .par_chunks_mut(knn.k)
             .zip(knn.indices.par_chunks(knn.k))
@@ -250,6 +251,9 @@ fn assemble(n: usize, indptr: Vec<usize>, indices: Vec<u32>, data: Vec<f32>) -> 
         .map_err(|(_, _, _, e)| Error::State(format!("the neighbours of a point are not all different: {e}")))
 }
 
+/// What edges are to an error.
+const EDGES: &str = "connectivities: the edges of the graph";
+
 /// A square sparse matrix by rows, columns in order.
 struct Rows {
     indptr: Vec<usize>,
@@ -261,9 +265,9 @@ impl Rows {
     /// `weights` (n x k) at the neighbours' places, without the diagonal and without zeros.
     fn new(knn: &Knn, weights: &[f32], ctx: &Context) -> Result<Rows> {
         let mut rows = Rows {
-            indptr: Vec::with_capacity(knn.n + 1),
-            indices: Vec::with_capacity(weights.len()),
-            data: Vec::with_capacity(weights.len()),
+            indptr: memory::room(knn.n + 1, EDGES)?,
+            indices: memory::room(weights.len(), EDGES)?,
+            data: memory::room(weights.len(), EDGES)?,
         };
         rows.indptr.push(0);
         let mut row: Vec<(u32, f32)> = Vec::with_capacity(knn.k);
@@ -293,9 +297,9 @@ impl Rows {
     }
 
     /// By counting: rows are visited in order, so the columns of the result are in order too.
-    fn transpose(&self) -> Rows {
+    fn transpose(&self) -> Result<Rows> {
         let n = self.n();
-        let mut indptr = vec![0usize; n + 1];
+        let mut indptr = memory::zeros::<usize>(n + 1, EDGES)?;
         for &j in &self.indices {
             if let Some(count) = indptr.get_mut(j as usize + 1) {
                 *count += 1;
@@ -306,9 +310,9 @@ impl Rows {
             sum += *start;
             *start = sum;
         }
-        let mut next = indptr.clone();
-        let mut indices = vec![0u32; self.indices.len()];
-        let mut data = vec![0.0f32; self.data.len()];
+        let mut next = memory::collected(indptr.iter().copied(), EDGES)?;
+        let mut indices = memory::zeros::<u32>(self.indices.len(), EDGES)?;
+        let mut data = memory::zeros::<f32>(self.data.len(), EDGES)?;
         for i in 0..n {
             let (columns, values) = self.row(i);
             for (&j, &value) in columns.iter().zip(values) {
@@ -320,19 +324,23 @@ impl Rows {
                 }
             }
         }
-        Rows { indptr, indices, data }
+        Ok(Rows { indptr, indices, data })
     }
 }
 
 /// The entries of a matrix A or its transpose, with `combine(a_ij, a_ji)`; an absent one is 0.
 fn union(directed: &Rows, combine: impl Fn(f32, f32) -> f32 + Sync, ctx: &Context) -> Result<CsMatI<f32, u32, usize>> {
     let n = directed.n();
-    let transposed = directed.transpose();
+    let transposed = directed.transpose()?;
     let blocks: Vec<(Vec<usize>, Vec<u32>, Vec<f32>)> = (0..n.div_ceil(ROWS))
         .into_par_iter()
         .map(|block| {
             ctx.monitor.check()?;
             let (mut sizes, mut indices, mut data) = (Vec::with_capacity(ROWS), Vec::new(), Vec::new());
+            let last = directed.n().min((block + 1) * ROWS);
+            let most = [directed, &transposed].map(|r| r.indptr[last] - r.indptr[block * ROWS]).iter().sum();
+            memory::reserve(&mut indices, most, EDGES)?;
+            memory::reserve(&mut data, most, EDGES)?;
             for i in block * ROWS..((block + 1) * ROWS).min(n) {
                 let before = indices.len();
                 merge(directed.row(i), transposed.row(i), |j, a, b| {
@@ -347,7 +355,7 @@ fn union(directed: &Rows, combine: impl Fn(f32, f32) -> f32 + Sync, ctx: &Contex
     drop(transposed);
     let size = blocks.iter().map(|block| block.1.len()).sum();
     let (mut indptr, mut indices, mut data) =
-        (Vec::with_capacity(n + 1), Vec::with_capacity(size), Vec::with_capacity(size));
+        (memory::room(n + 1, EDGES)?, memory::room(size, EDGES)?, memory::room(size, EDGES)?);
     indptr.push(0usize);
     let mut end = 0;
     for block in blocks {

@@ -1,8 +1,9 @@
 //! A tree of the groups of cells by the correlation of their mean coordinates, as `scanpy.tl.dendrogram`.
 
 use super::linkage::{draw, linkage, Drawing, LinkageMethod, Merge};
-use crate::context::Context;
+use crate::context::{Context, Monitor};
 use crate::error::{Error, Result};
+use crate::memory;
 use ndarray::{Array2, ArrayView2};
 use std::fmt;
 use std::str::FromStr;
@@ -67,12 +68,14 @@ pub fn dendrogram(
     if correlation == Correlation::Spearman {
         rows.iter_mut().for_each(|row| *row = ranks(row));
     }
-    let mut matrix = Array2::eye(n_groups);
+    let what = "dendrogram: correlations of all pairs of groups";
+    let mut matrix = square(n_groups, n_groups, what)?;
+    (0..n_groups).for_each(|i| matrix[[i, i]] = 1.0);
     for i in 0..n_groups {
-        ctx.monitor.check()?;
         for j in 0..i {
+            ctx.monitor.check()?;
             let value = match correlation {
-                Correlation::Kendall => kendall(&rows[i], &rows[j]),
+                Correlation::Kendall => kendall(&rows[i], &rows[j], &ctx.monitor)?,
                 Correlation::Pearson | Correlation::Spearman => pearson(&rows[i], &rows[j]),
             };
             if !value.is_finite() {
@@ -87,8 +90,14 @@ pub fn dendrogram(
             matrix[[j, i]] = matrix[[i, j]];
         }
     }
-    let merges = linkage(matrix.iter().map(|r| 1.0 - r).collect(), n_groups, method);
+    let merges = linkage(memory::collected(matrix.iter().map(|r| 1.0 - r), what)?, n_groups, method, &ctx.monitor)?;
     Ok(Dendrogram { drawing: draw(&merges), linkage: merges, correlation: matrix })
+}
+
+/// A matrix of zeros.
+fn square(rows: usize, columns: usize, what: &str) -> Result<Array2<f64>> {
+    let zeros = memory::zeros(memory::count(&[rows, columns], what)?, what)?;
+    Array2::from_shape_vec((rows, columns), zeros).map_err(|e| Error::Internal(e.to_string()))
 }
 
 /// Mean of the rows of each group, n_groups x d.
@@ -104,7 +113,7 @@ fn means(points: ArrayView2<'_, f32>, groups: &[u32], n_groups: usize, ctx: &Con
     if let Some(group) = groups.iter().find(|&&g| g as usize >= n_groups) {
         return Err(Error::parameter("groupby", format!("numbers below {n_groups}"), group));
     }
-    let mut sums = Array2::<f64>::zeros((n_groups, d));
+    let mut sums = square(n_groups, d, "dendrogram: mean coordinates of every group")?;
     let mut counts = vec![0u64; n_groups];
     ctx.monitor.begin(n as u64);
     for (i, (row, &group)) in points.outer_iter().zip(groups).enumerate() {
@@ -151,9 +160,10 @@ fn ranks(x: &[f64]) -> Vec<f64> {
 }
 
 /// tau-b: concordant less discordant pairs, over the geometric mean of the pairs untied in each.
-fn kendall(x: &[f64], y: &[f64]) -> f64 {
+fn kendall(x: &[f64], y: &[f64], monitor: &Monitor) -> Result<f64> {
     let (mut sum, mut untied_x, mut untied_y) = (0i64, 0i64, 0i64);
     for i in 0..x.len() {
+        monitor.check()?;
         for j in 0..i {
             let sign = |v: &[f64]| i64::from(v[i] > v[j]) - i64::from(v[i] < v[j]);
             let (a, b) = (sign(x), sign(y));
@@ -162,5 +172,5 @@ fn kendall(x: &[f64], y: &[f64]) -> f64 {
             untied_y += b.abs();
         }
     }
-    sum as f64 / ((untied_x as f64).sqrt() * (untied_y as f64).sqrt())
+    Ok(sum as f64 / ((untied_x as f64).sqrt() * (untied_y as f64).sqrt()))
 }

@@ -4,6 +4,7 @@ use super::spectral::{connected, leading};
 use super::symmetric::{check, Graph};
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::memory;
 use ndarray::{Array2, ArrayView2};
 use sprs::CsMatI;
 
@@ -55,7 +56,8 @@ pub fn diffmap(
         let found = leading(kernel, n_comps - 1, TOLERANCE, MAX_PRODUCTS, seed, &ctx.monitor)?;
         let root: Vec<f64> = (0..n).map(|i| strength(kernel, i).sqrt()).collect();
         let length = root.iter().map(|r| r * r).sum::<f64>().sqrt();
-        let mut components = Array2::zeros((n, n_comps));
+        let zeros = memory::zeros(memory::count(&[n, n_comps], MAP)?, MAP)?;
+        let mut components = Array2::from_shape_vec((n, n_comps), zeros).map_err(|e| Error::Internal(e.to_string()))?;
         let mut column = |c: usize, value: &dyn Fn(usize) -> f64| {
             let extreme = (0..n).map(value).fold(0.0f64, |m, x| if x.abs() > m.abs() { x } else { m });
             let sign = if extreme < 0.0 { -1.0 } else { 1.0 };
@@ -71,6 +73,9 @@ pub fn diffmap(
         Ok(DiffusionMap { components, eigenvalues, residual: found.residual, notes })
     })
 }
+
+/// What a diffusion map is to an error.
+const MAP: &str = "diffmap: n_comps components of every cell";
 
 fn strength(graph: Graph, vertex: usize) -> f64 {
     graph.row(vertex).1.iter().map(|&w| f64::from(w)).sum()
@@ -90,7 +95,7 @@ fn density_normalised(graph: Graph) -> Result<Vec<f32>> {
         });
     }
     let mean = density.iter().sum::<f64>() / density.len() as f64;
-    let mut weights = Vec::with_capacity(graph.data.len());
+    let mut weights = memory::room(graph.data.len(), MAP)?;
     for (i, &q) in density.iter().enumerate() {
         let (columns, row) = graph.row(i);
         let scaled = columns.iter().zip(row).map(|(&j, &w)| f64::from(w) * (mean / q) * (mean / density[j as usize]));

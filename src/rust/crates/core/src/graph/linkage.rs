@@ -1,6 +1,7 @@
 //! Agglomerative clustering of a few hundred things by their distances, and the picture of its tree; the merges, their
 //! order and the layout are those of `scipy.cluster.hierarchy.linkage` and `dendrogram`.
 
+use crate::context::Monitor;
 use crate::error::{Error, Result};
 use std::fmt;
 use std::str::FromStr;
@@ -53,7 +54,10 @@ pub type Merge = (usize, usize, f64, usize);
 /// The n - 1 merges of `n` items, nearest first, from their `n` x `n` symmetric distances.
 ///
 /// Distances of a merged cluster follow Lance and Williams (1967).
-pub fn linkage(mut distances: Vec<f64>, n: usize, method: LinkageMethod) -> Vec<Merge> {
+///
+/// # Errors
+/// [`Error::Cancelled`].
+pub fn linkage(mut distances: Vec<f64>, n: usize, method: LinkageMethod, monitor: &Monitor) -> Result<Vec<Merge>> {
     let mut label: Vec<usize> = (0..n).collect();
     let mut size = vec![1usize; n];
     let mut alive: Vec<usize> = (0..n).collect();
@@ -61,6 +65,7 @@ pub fn linkage(mut distances: Vec<f64>, n: usize, method: LinkageMethod) -> Vec<
     while alive.len() > 1 {
         let mut best = (f64::INFINITY, alive[0], alive[1]);
         for (at, &i) in alive.iter().enumerate() {
+            monitor.check()?;
             for &j in &alive[at + 1..] {
                 if distances[i * n + j] < best.0 {
                     best = (distances[i * n + j], i, j);
@@ -93,7 +98,7 @@ pub fn linkage(mut distances: Vec<f64>, n: usize, method: LinkageMethod) -> Vec<
         label[j] = n + merges.len() - 1;
         alive.retain(|&k| k != i);
     }
-    merges
+    Ok(merges)
 }
 
 /// A drawn tree: one inverted U per merge, subtrees before the merge that joins them.

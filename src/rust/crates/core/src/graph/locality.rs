@@ -5,6 +5,7 @@ use super::ahead::ahead_around;
 use super::symmetric::Graph;
 use crate::context::Monitor;
 use crate::error::Result;
+use crate::memory;
 use rayon::prelude::*;
 
 /// Vertices per parallel task.
@@ -18,13 +19,16 @@ pub(super) struct Renumbered {
     pub(super) order: Vec<u32>,
 }
 
+/// What a copy of a graph is to an error.
+const GRAPH: &str = "a copy of the graph, its vertices renumbered";
+
 impl Renumbered {
     /// Breadth-first order (Cuthill & McKee 1969, without sorting by degree).
     pub(super) fn new(graph: Graph, monitor: &Monitor) -> Result<Self> {
         const NONE: u32 = u32::MAX;
         let n = graph.n_vertices();
-        let mut number = vec![NONE; n];
-        let mut order: Vec<u32> = Vec::with_capacity(n);
+        let mut number = memory::filled(n, NONE, GRAPH)?;
+        let mut order: Vec<u32> = memory::room(n, GRAPH)?;
         for first in 0..n {
             if number[first] != NONE {
                 continue;
@@ -46,14 +50,14 @@ impl Renumbered {
                 next += 1;
             }
         }
-        let mut indptr = Vec::with_capacity(n + 1);
+        let mut indptr = memory::room(n + 1, GRAPH)?;
         let mut end = 0;
         indptr.push(end);
         indptr.extend(order.iter().map(|&vertex| {
             end += graph.row(vertex as usize).0.len();
             end
         }));
-        let (mut indices, mut data) = (vec![0; end], vec![0.0; end]);
+        let (mut indices, mut data) = (memory::zeros::<u32>(end, GRAPH)?, memory::zeros::<f32>(end, GRAPH)?);
         let (mut indices_left, mut data_left) = (indices.as_mut_slice(), data.as_mut_slice());
         let mut blocks = Vec::with_capacity(n.div_ceil(VERTICES));
         for (vertices, ends) in order.chunks(VERTICES).zip(indptr.chunks(VERTICES)) {
@@ -78,18 +82,20 @@ impl Renumbered {
     }
 
     /// Rows of `x` (n x width, by original vertex) in the new order.
-    pub(super) fn arrange<T: Copy>(&self, x: &[T], width: usize) -> Vec<T> {
+    pub(super) fn arrange<T: Copy>(&self, x: &[T], width: usize) -> Result<Vec<T>> {
         let row = |&vertex: &u32| &x[vertex as usize * width..(vertex as usize + 1) * width];
-        self.order.iter().flat_map(row).copied().collect()
+        let mut out = memory::room(x.len(), GRAPH)?;
+        self.order.iter().for_each(|vertex| out.extend_from_slice(row(vertex)));
+        Ok(out)
     }
 
     /// Rows of `x` (n x width, in the new order) by original vertex.
-    pub(super) fn restore<T: Copy + Default>(&self, x: &[T], width: usize) -> Vec<T> {
-        let mut original = vec![T::default(); x.len()];
+    pub(super) fn restore<T: Copy + Default>(&self, x: &[T], width: usize) -> Result<Vec<T>> {
+        let mut original = memory::filled(x.len(), T::default(), GRAPH)?;
         for (row, &vertex) in x.chunks_exact(width.max(1)).zip(&self.order) {
             original[vertex as usize * width..][..width].copy_from_slice(row);
         }
-        original
+        Ok(original)
     }
 
     pub(super) fn graph(&self) -> Graph<'_> {

@@ -6,6 +6,9 @@
 //! [`Scale`](crate::chain::nodes::Scale) is never densified: each value is `base[j] + delta[i, j]` with `delta` 0 wherever nothing is stored, and
 //! a covariance does not change when a constant is taken from each column.
 
+#[macro_use]
+mod wide;
+
 mod eigen;
 mod gram;
 mod krylov;
@@ -13,6 +16,7 @@ mod multiply;
 mod rows;
 mod slab;
 mod tiles;
+mod tridiagonal;
 
 use super::moments::Moments;
 use super::view::{float_column, scatter_rows};
@@ -20,6 +24,7 @@ use crate::chain::LazyMatrix;
 use crate::context::{release_memory, Context};
 use crate::element::{DType, Value};
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::patch::Patch;
 use crate::stream::{map_fold, map_fold_keeping, Order};
 use gram::Gram;
@@ -33,6 +38,9 @@ pub const MAX_EXACT: usize = 5000;
 
 /// Tasks the eigendecomposition is cut into, whatever the number of threads.
 const EIGEN_PARTS: usize = 4;
+
+/// What coordinates are to an error.
+const SCORES: &str = "pca: coordinates of the cells";
 
 /// Parameters of [`pca`], by scanpy's names.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -110,7 +118,8 @@ impl Pca {
                     let expected = format!("{p} genes below {}", m.n_vars);
                     return Err(Error::shape("mask_var", expected, m.positions.len()));
                 }
-                let mut full = vec![0.0; m.n_vars * k];
+                let what = "pca: loadings of all genes";
+                let mut full = memory::zeros(memory::count(&[m.n_vars, k], what)?, what)?;
                 for (&j, row) in m.positions.iter().zip(self.loadings.chunks(k.max(1))) {
                     full[j as usize * k..][..k].copy_from_slice(row);
                 }
@@ -199,7 +208,8 @@ pub fn n_components((n, p): (usize, usize), n_comps: Option<usize>) -> Result<us
 /// Those of [`n_components`]; [`Error::Memory`] for hundreds of components of very many genes; [`Error::Values`] for NaN or
 /// infinite values.
 pub fn pca(x: &LazyMatrix, options: &PcaOptions, ctx: &Context) -> Result<Pca> {
-    let mut x_pca = vec![0f32; x.shape().0 * n_components(x.shape(), options.n_comps)?];
+    let size = memory::count(&[x.shape().0, n_components(x.shape(), options.n_comps)?], SCORES)?;
+    let mut x_pca = memory::zeros(size, SCORES)?;
     let found = pca_into(x, options, &mut x_pca, ctx)?;
     Ok(Pca { x_pca, ..found })
 }
@@ -212,7 +222,7 @@ pub fn pca(x: &LazyMatrix, options: &PcaOptions, ctx: &Context) -> Result<Pca> {
 pub fn pca_into(x: &LazyMatrix, options: &PcaOptions, x_pca: &mut [f32], ctx: &Context) -> Result<Pca> {
     let (n, p) = x.shape();
     let k = n_components((n, p), options.n_comps)?;
-    if x_pca.len() != n * k {
+    if n.checked_mul(k) != Some(x_pca.len()) {
         return Err(Error::shape("x_pca", format!("{n} x {k} values"), x_pca.len()));
     }
     let deltas = Deltas::new(x);
@@ -248,7 +258,7 @@ pub fn pca_into(x: &LazyMatrix, options: &PcaOptions, x_pca: &mut [f32], ctx: &C
         ctx,
         |block| {
             let rows: Rows = deltas.rows(block)?;
-            let part = rows.project(&loadings, k, &offset, shift.as_deref());
+            let part = rows.project(&loadings, k, &offset, shift.as_deref())?;
             Ok((rows.positions, part))
         },
         |(positions, part)| {
@@ -293,8 +303,8 @@ fn exact(
             products[j * p + i] = centred(products[j * p + i], i, j) + back;
         }
     }
-    let matrix = faer::MatMut::from_column_major_slice_mut(&mut products, p, p);
-    let (values, loadings) = ctx.install(|| eigen::leading_eigenpairs(matrix, k, EIGEN_PARTS, &ctx.monitor))?;
+    let found = ctx.install(|| eigen::leading_eigenpairs(&mut products, p, k, EIGEN_PARTS, &ctx.monitor))?;
+    let (values, loadings) = found;
     Ok(Spectrum { values, loadings, mean, base, shift, total, passes: 1, residual: None })
 }
 

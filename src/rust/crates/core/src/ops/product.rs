@@ -4,7 +4,11 @@ use super::view::{add, each, scatter_rows, with_view};
 use crate::chain::LazyMatrix;
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::stream::{map_fold, Order};
+
+/// What a product is to an error.
+const PRODUCT: &str = "the product with a dense matrix";
 
 /// `x y`: `x` is n x m, `y` has m rows of `width` values, row-major; so has the result, with n rows. A zero that is
 /// not stored adds nothing, whatever it meets in `y`.
@@ -14,14 +18,14 @@ use crate::stream::{map_fold, Order};
 pub fn times(x: &LazyMatrix, y: &[f64], width: usize, ctx: &Context) -> Result<Vec<f64>> {
     let (n, m) = x.shape();
     fits(y, m, width)?;
-    let mut product = vec![0.0; n * width];
+    let mut product = memory::zeros(memory::count(&[n, width], PRODUCT)?, PRODUCT)?;
     map_fold(
         x,
         Order::File,
         ctx,
         |block| {
             let positions = block.positions.clone();
-            let mut part = vec![0.0; positions.len() * width];
+            let mut part = memory::zeros(positions.len() * width, PRODUCT)?;
             with_view!(block, view => {
                 for (i, to) in part.chunks_exact_mut(width.max(1)).enumerate() {
                     each(view.row(i), |c, x| axpy(to, x, &y[c * width..][..width]));
@@ -45,13 +49,13 @@ pub fn times(x: &LazyMatrix, y: &[f64], width: usize, ctx: &Context) -> Result<V
 pub fn transposed_times(x: &LazyMatrix, y: &[f64], width: usize, ctx: &Context) -> Result<Vec<f64>> {
     let (n, m) = x.shape();
     fits(y, n, width)?;
-    let mut product = vec![0.0; m * width];
+    let mut product = memory::zeros(memory::count(&[m, width], PRODUCT)?, PRODUCT)?;
     map_fold(
         x,
         Order::File,
         ctx,
         |block| {
-            let mut part = vec![0.0; m * width];
+            let mut part = memory::zeros(m * width, PRODUCT)?;
             with_view!(block, view => {
                 for i in 0..view.n_rows() {
                     let from = &y[view.positions.at(i) * width..][..width];
@@ -70,7 +74,7 @@ pub fn transposed_times(x: &LazyMatrix, y: &[f64], width: usize, ctx: &Context) 
 }
 
 fn fits(y: &[f64], rows: usize, width: usize) -> Result<()> {
-    if y.len() == rows * width {
+    if rows.checked_mul(width) == Some(y.len()) {
         return Ok(());
     }
     Err(Error::shape("the second factor of a product", format!("{rows} rows"), y.len() / width.max(1)))

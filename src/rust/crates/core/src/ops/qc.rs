@@ -7,6 +7,7 @@ use crate::context::Context;
 use crate::element::{DType, Number, Value};
 use crate::error::{Error, Result};
 use crate::matrix::Positions;
+use crate::memory;
 use crate::patch::Patch;
 use crate::stream::{map_fold, Order};
 
@@ -152,10 +153,11 @@ pub fn calculate_qc_metrics(x: &LazyMatrix, options: &QcOptions, ctx: &Context) 
     let members = membership(&options.qc_vars, n_vars);
     let check = Check::counts(x, "calculate_qc_metrics");
 
-    let mut n_genes_by_counts = vec![0; n_obs];
-    let mut total_counts = vec![0.0; n_obs];
-    let mut pct_counts_in_top = vec![vec![0.0; n_obs]; percent_top.len()];
-    let mut set_counts = vec![vec![0.0; n_obs]; n_sets];
+    let what = "calculate_qc_metrics: metrics of the cells";
+    let mut n_genes_by_counts = memory::zeros(n_obs, what)?;
+    let mut total_counts = memory::zeros(n_obs, what)?;
+    let columns = |n: usize| (0..n).map(|_| memory::zeros::<f64>(n_obs, what)).collect::<Result<Vec<_>>>();
+    let (mut pct_counts_in_top, mut set_counts) = (columns(percent_top.len())?, columns(n_sets)?);
     let mut genes = vec![Gene::default(); n_vars];
     let mut moments = Moments::new(n_vars);
     map_fold(
@@ -231,13 +233,14 @@ fn reduce<T: Number + PartialOrd>(
     members: &Membership,
 ) -> Result<Part> {
     let n_rows = view.n_rows();
+    let what = "calculate_qc_metrics: metrics of a block of cells";
     let mut part = Part {
         positions: view.positions.clone(),
-        n_genes: Vec::with_capacity(n_rows),
-        total: Vec::with_capacity(n_rows),
-        top: Vec::with_capacity(n_rows * percent_top.len()),
-        sets: vec![0.0; n_rows * n_sets],
-        genes: vec![Gene::default(); view.n_cols],
+        n_genes: memory::room(n_rows, what)?,
+        total: memory::room(n_rows, what)?,
+        top: memory::room(n_rows * percent_top.len(), what)?,
+        sets: memory::zeros(n_rows * n_sets, what)?,
+        genes: memory::zeros(view.n_cols, what)?,
     };
     let mut top = Top::default();
     for i in 0..n_rows {

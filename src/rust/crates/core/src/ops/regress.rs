@@ -8,6 +8,7 @@ use crate::chain::nodes::{Covariates, RegressOut};
 use crate::chain::LazyMatrix;
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::stream::map_fold_keeping;
 
 /// What to regress on, one value a cell.
@@ -49,7 +50,7 @@ pub fn regress_out(x: &LazyMatrix, by: &Regressors, ctx: &Context) -> Result<Laz
                     return Err(Error::parameter("keys", "finite numbers", format!("{v} in '{name}'")));
                 }
             }
-            let (rows, width) = orthonormal_rows(n, columns);
+            let (rows, width) = orthonormal_rows(n, columns)?;
             (Covariates::Numbers(rows.into()), width, columns.iter().map(|(name, _)| name.clone()).collect())
         }
         Regressors::Groups { name, codes, n_groups } => {
@@ -75,12 +76,14 @@ pub fn regress_out(x: &LazyMatrix, by: &Regressors, ctx: &Context) -> Result<Laz
 fn products(x: &LazyMatrix, covariates: &Covariates, width: usize, ctx: &Context) -> Result<Vec<f64>> {
     let n_cols = x.shape().1;
     let check = Check::finite(x, "regress_out");
-    let mut all = vec![0.0; n_cols * width];
+    let what = "regress_out: products of every gene with every covariate";
+    let size = memory::count(&[n_cols, width], what)?;
+    let mut all = memory::zeros(size, what)?;
     map_fold_keeping(
         x,
         ctx,
         |block| {
-            let mut part = vec![0.0; n_cols * width];
+            let mut part = memory::zeros(size, what)?;
             with_view!(block, view => (0..view.n_rows()).try_for_each(|i| {
                 check.row(&view, i)?;
                 let position = view.positions.at(i);
@@ -110,11 +113,13 @@ fn products(x: &LazyMatrix, covariates: &Covariates, width: usize, ctx: &Context
 
 /// An orthonormal basis of the constant and the columns, row-major, and its width (modified Gram-Schmidt, twice over:
 /// Giraud, Langou & Rozloznik 2005).
-fn orthonormal_rows(n: usize, columns: &[(String, Vec<f64>)]) -> (Vec<f64>, usize) {
+fn orthonormal_rows(n: usize, columns: &[(String, Vec<f64>)]) -> Result<(Vec<f64>, usize)> {
+    let what = "regress_out: covariates of the cells";
     let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
     let mut basis: Vec<Vec<f64>> = Vec::new();
-    let constant = std::iter::once(vec![1.0; n]);
-    for mut column in constant.chain(columns.iter().map(|(_, v)| v.clone())) {
+    let constant = std::iter::once(memory::filled(n, 1.0, what));
+    for column in constant.chain(columns.iter().map(|(_, v)| memory::collected(v.iter().copied(), what))) {
+        let mut column = column?;
         // Scaled first, so that no square overflows.
         let largest = column.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
         if largest == 0.0 {
@@ -135,7 +140,7 @@ fn orthonormal_rows(n: usize, columns: &[(String, Vec<f64>)]) -> (Vec<f64>, usiz
         }
     }
     let width = basis.len();
-    let mut rows = Vec::with_capacity(n * width);
+    let mut rows = memory::room(memory::count(&[n, width], what)?, what)?;
     (0..n).for_each(|i| rows.extend(basis.iter().map(|b| b[i])));
-    (rows, width)
+    Ok((rows, width))
 }

@@ -4,6 +4,7 @@ use super::view::{add, each, scatter, with_view};
 use crate::chain::LazyMatrix;
 use crate::context::Context;
 use crate::error::Result;
+use crate::memory;
 use crate::stream::{map_fold, Order};
 
 /// The sum of every row, `n_obs` values. NaN and infinities propagate.
@@ -11,7 +12,7 @@ use crate::stream::{map_fold, Order};
 /// # Errors
 /// Those of the pass.
 pub fn row_sums(x: &LazyMatrix, ctx: &Context) -> Result<Vec<f64>> {
-    let mut sums = vec![0.0; x.shape().0];
+    let mut sums = memory::zeros(x.shape().0, "sums of the cells")?;
     map_fold(
         x,
         Order::File,

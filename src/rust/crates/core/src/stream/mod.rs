@@ -8,6 +8,7 @@ use crate::context::{guard, Context};
 use crate::element::Data;
 use crate::error::{Error, Result};
 use crate::matrix::{Block, ColumnCache, Layout, Pass, Positions, Rows, MAX_KEPT_COLUMNS};
+use crate::memory;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex};
@@ -143,12 +144,16 @@ fn execute<S: Send>(
     let queue = Queue::new(n_blocks, window);
     std::thread::scope(|scope| {
         let stop = StopOnDrop(&queue);
-        for _ in 0..threads {
-            scope.spawn(|| {
-                while let Some(b) = queue.claim() {
-                    queue.put(b, guard(|| work(b)));
-                }
-            });
+        let task = || {
+            while let Some(b) = queue.claim() {
+                queue.put(b, guard(|| work(b)));
+            }
+        };
+        // As many as the system starts; without any, this thread does the work.
+        let started =
+            (0..threads).take_while(|_| std::thread::Builder::new().spawn_scoped(scope, task).is_ok()).count();
+        if started == 0 {
+            return (0..n_blocks).try_for_each(|b| fold(guard(|| work(b))?));
         }
         let result = (0..n_blocks).try_for_each(|b| fold(queue.take(b)?));
         drop(stop);
@@ -232,6 +237,9 @@ impl<S> Drop for StopOnDrop<'_, S> {
     }
 }
 
+/// What a matrix in memory is to an error.
+const COLLECTED: &str = "a matrix in memory";
+
 /// What values in memory take in the form their caller keeps them in, and how much they may.
 #[derive(Debug, Clone, Copy)]
 pub struct Room {
@@ -297,8 +305,11 @@ pub fn collect_in(x: &LazyMatrix, ctx: &Context, room: &Room) -> Result<crate::e
                 return Err(Error::Internal("a sparse chain gave a dense block".to_owned()));
             };
             let start = indices.len() as u64;
+            memory::reserve(&mut indptr, p.len(), COLLECTED)?;
             indptr.extend(p.iter().skip(1).map(|&e| start + e as u64));
+            memory::reserve(&mut indices, i.len(), COLLECTED)?;
             indices.extend_from_slice(&i);
+            data.reserve(d.len(), COLLECTED)?;
             data.extend(&d);
             if room.needed(indices.len() as u64) > room.limit {
                 let rows = indptr.len() as f64 - 1.0;
@@ -312,6 +323,7 @@ pub fn collect_in(x: &LazyMatrix, ctx: &Context, room: &Room) -> Result<crate::e
         Ok(Value::Sparse(Sparse { format: SparseFormat::Csr, shape: (n, m), indptr, indices, data }))
     } else {
         let mut data = Data::empty(x.dtype());
+        data.reserve(memory::count(&[n, m], COLLECTED)?, COLLECTED)?;
         map_fold(x, Order::Matrix, ctx, Ok, |block| {
             let Storage::Dense(d) = block.storage else {
                 return Err(Error::Internal("a dense chain gave a sparse block".to_owned()));

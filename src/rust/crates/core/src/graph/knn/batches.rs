@@ -3,10 +3,11 @@
 use super::exact::{self, Output};
 use super::points::Points;
 use super::select::own_first;
-use super::{ivf, Knn, KnnParams, KnnResult, Method, EXACT_UP_TO};
+use super::{ivf, Knn, KnnParams, KnnResult, Method, EXACT_UP_TO, NEIGHBOURS};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::graph::groups::members;
+use crate::memory;
 use rayon::prelude::*;
 
 /// Which batch each point is from.
@@ -28,7 +29,7 @@ impl Batches {
         if self.codes.len() != n {
             return Err(Error::shape("batch_key", format!("{n} points"), self.codes.len()));
         }
-        let mut sizes = vec![0usize; self.n_batches];
+        let mut sizes = memory::zeros::<usize>(self.n_batches, "neighbours: sizes of the batches")?;
         for &code in &self.codes {
             match sizes.get_mut(code as usize) {
                 Some(size) => *size += 1,
@@ -56,10 +57,10 @@ impl Batches {
 /// compared are means over the batches.
 pub(super) fn search(points: &Points, batches: &Batches, params: &KnnParams, ctx: &Context) -> Result<KnnResult> {
     let (n, each) = (points.n, batches.neighbors_within_batch);
-    let stride = batches.n_batches * each;
-    let mut knn = Knn::empty(n, stride);
+    let stride = memory::count(&[batches.n_batches, each], NEIGHBOURS)?;
+    let mut knn = Knn::empty(n, stride)?;
     let (start, members) = members(&batches.codes, batches.n_batches);
-    let all: Vec<u32> = (0..n as u32).collect();
+    let all = points.all()?;
     let mut reports = Vec::new();
     for (b, range) in start.windows(2).enumerate() {
         let ids = members.get(range[0]..range[1]).unwrap_or_default();
@@ -67,7 +68,7 @@ pub(super) fn search(points: &Points, batches: &Batches, params: &KnnParams, ctx
         let mut output = Output { indices, distances, stride, offset: b * each };
         let small = (n as u64) * (ids.len() as u64) <= (EXACT_UP_TO as u64).pow(2);
         if params.method == Method::Exact || (params.method == Method::Auto && small) {
-            exact::neighbours(points, &points.part(ids), &all, each, &mut output, ctx)?;
+            exact::neighbours(points, &points.part(ids)?, &all, each, &mut output, ctx)?;
         } else {
             reports.push(ivf::among(points, Some(ids), each, params, &mut output, ctx)?);
         }

@@ -14,7 +14,7 @@ const QUERIES: usize = 16;
 pub(super) fn search(points: ArrayView2<'_, f32>, metric: Pairwise, k: usize, ctx: &Context) -> Result<KnnResult> {
     let (n, d) = points.dim();
     let rows = prepared(points, metric)?;
-    let mut knn = Knn::empty(n, k);
+    let mut knn = Knn::empty(n, k)?;
     ctx.monitor.begin(n as u64);
     knn.indices
         .par_chunks_mut(k * QUERIES)

@@ -9,10 +9,12 @@
 
 use super::compare::{compare, Asked, Offer, Part, Room, GROUP, WORD};
 use super::kmeans::Centroids;
-use super::points::{Points, Runs};
+use super::points::{Points, Runs, POINTS};
 use super::product::LANES;
 use super::select::Candidates;
 use super::simd::{difference, largest, rounded};
+use crate::error::Result;
+use crate::memory;
 use rayon::prelude::*;
 
 /// Steps from the centroid to the farthest point.
@@ -32,10 +34,11 @@ pub(super) struct Codes {
 
 impl Codes {
     /// Codes the points of each run as differences from the centroid of the same number.
-    pub(super) fn of(points: &Points, centroids: &Centroids, runs: &Runs) -> Self {
+    pub(super) fn of(points: &Points, centroids: &Centroids, runs: &Runs) -> Result<Self> {
         let words = points.d.div_ceil(WORD);
         let size = runs.n_rows();
-        let (mut bytes, mut squares) = (vec![SHIFT; size * words * WORD], vec![f32::INFINITY; size]);
+        let mut bytes = memory::filled(memory::count(&[size, words * WORD], POINTS)?, SHIFT, POINTS)?;
+        let mut squares = memory::filled(size, f32::INFINITY, POINTS)?;
         let mut lists = Vec::with_capacity(centroids.n);
         let (mut bytes_left, mut squares_left) = (bytes.as_mut_slice(), squares.as_mut_slice());
         for c in 0..centroids.n {
@@ -52,7 +55,7 @@ impl Codes {
                 code_list(points, centroids.row(c, points.d), runs.members(c), words, rows, bytes, squares)
             })
             .collect();
-        Codes { bytes, squares, steps, words }
+        Ok(Codes { bytes, squares, steps, words })
     }
 
     /// Offers rows `from..to` of list `c` (`from` starts a panel) to the candidates of the queries numbered `names`, by
@@ -179,7 +182,7 @@ mod tests {
 
     fn one(centroid: &[f32]) -> Centroids {
         let rows = [centroid, &[0.0]].concat();
-        Centroids { panels: Panels::of(&rows, rows.len()), rows, n: 1 }
+        Centroids { panels: Panels::of(&rows, rows.len()).unwrap(), rows, n: 1 }
     }
 
     /// 53 rows in one list and 29 queries, of 7 coordinates; coded, and as they are.
@@ -188,10 +191,10 @@ mod tests {
         let points = Array2::from_shape_fn((82, 7), |(i, j)| value(i * 7 + j));
         let points = Points::new(points.view(), Metric::Euclidean).unwrap();
         let ids: Vec<u32> = (0..82).collect();
-        let mapped: Vec<Vec<f32>> = points.rows(&ids).chunks(8).map(|row| row[..7].to_vec()).collect();
+        let mapped: Vec<Vec<f32>> = points.rows(&ids).unwrap().chunks(8).map(|row| row[..7].to_vec()).collect();
         let centroid: Vec<f32> = (0..7).map(|j| mapped[..10].iter().map(|row| row[j]).sum::<f32>() / 10.0).collect();
-        let runs = Runs::new(&ids[..ROWS as usize], &[0, ROWS as usize], 82);
-        let codes = Codes::of(&points, &one(&centroid), &runs);
+        let runs = Runs::new(&ids[..ROWS as usize], &[0, ROWS as usize], 82).unwrap();
+        let codes = Codes::of(&points, &one(&centroid), &runs).unwrap();
         let (mut asked, mut queries) = (Vec::new(), Queries::default());
         points.write_queries(&ids[ROWS as usize..], &mut asked, &mut Vec::new());
         asked.chunks(8).for_each(|query| queries.push(query, &centroid));
@@ -200,7 +203,7 @@ mod tests {
 
     fn found(codes: &Codes, queries: &mut Queries, rows: usize) -> Vec<Vec<(u32, f32)>> {
         let names: Vec<u32> = (0..queries.n as u32).collect();
-        let mut candidates = Candidates::new(queries.n, 20, rows);
+        let mut candidates = Candidates::new(queries.n, 20, rows).unwrap();
         codes.offer(0, (0, rows), queries, &names, &mut candidates);
         let sorted = |q| {
             let mut found: Vec<_> = candidates.of(q).0.iter().map(|&(distance, row)| (row, distance)).collect();
@@ -230,8 +233,8 @@ mod tests {
     fn a_list_of_one_point_repeated_has_distance_zero() {
         let points = Array2::from_elem((20, 3), 2.5f32);
         let points = Points::new(points.view(), Metric::Euclidean).unwrap();
-        let runs = Runs::new(&(0..20).collect::<Vec<u32>>(), &[0, 20], 20);
-        let codes = Codes::of(&points, &one(&[0.0; 3]), &runs);
+        let runs = Runs::new(&(0..20).collect::<Vec<u32>>(), &[0, 20], 20).unwrap();
+        let codes = Codes::of(&points, &one(&[0.0; 3]), &runs).unwrap();
         let mut queries = Queries::default();
         queries.push(&[0.0, 0.0, 0.0, 1.0], &[0.0; 3]);
         let found = found(&codes, &mut queries, 20);

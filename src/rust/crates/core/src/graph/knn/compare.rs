@@ -349,7 +349,7 @@ mod tests {
         let part = Part { bytes: &bytes, squares: &squares, words: WORDS };
         let asked = Asked { words: &words, starts: &starts, factors: &factors, squares: &asked_squares };
         let names: Vec<u32> = (0..QUERIES as u32).rev().collect();
-        let mut candidates = Candidates::new(QUERIES, 20, rows);
+        let mut candidates = Candidates::new(QUERIES, 20, rows).unwrap();
         with(&part, &asked, &mut Room::default(), &mut Offer { names: &names, candidates: &mut candidates, from: 32 });
         let sorted = |q| {
             let mut found: Vec<_> = candidates.of(q).0.iter().map(|&(score, row)| (row, score.to_bits())).collect();

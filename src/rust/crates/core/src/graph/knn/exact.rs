@@ -6,9 +6,10 @@
 
 use super::points::{Points, Table};
 use super::select::{own_first, refine, scan, write_row, Candidates, Neighbour};
-use super::{Knn, KnnResult, Method};
+use super::{Knn, KnnResult, Method, NEIGHBOURS};
 use crate::context::Context;
 use crate::error::Result;
+use crate::memory;
 use rayon::prelude::*;
 
 /// Queries per task.
@@ -30,23 +31,23 @@ struct Scratch {
 }
 
 impl Scratch {
-    fn new(points: &Points, k: usize) -> Self {
-        Scratch {
-            candidates: Candidates::new(QUERIES, k + SPARE, points.n),
+    fn new(points: &Points, k: usize) -> Result<Self> {
+        Ok(Scratch {
+            candidates: Candidates::new(QUERIES, k + SPARE, points.n)?,
             queries: Vec::new(),
             squares: Vec::new(),
             names: (0..QUERIES as u32).collect(),
             found: Vec::new(),
-        }
+        })
     }
 }
 
 /// The neighbours of all points.
 pub(super) fn search(points: &Points, k: usize, ctx: &Context) -> Result<KnnResult> {
-    let mut knn = Knn::empty(points.n, k);
+    let mut knn = Knn::empty(points.n, k)?;
     let mut output = Output { indices: &mut knn.indices, distances: &mut knn.distances, stride: k, offset: 0 };
-    let all: Vec<u32> = (0..points.n as u32).collect();
-    neighbours(points, &points.table(), &all, k, &mut output, ctx)?;
+    let all = points.all()?;
+    neighbours(points, &points.table()?, &all, k, &mut output, ctx)?;
     Ok(KnnResult { knn, method: Method::Exact, n_lists: None, nprobe: None, recall: None })
 }
 
@@ -78,6 +79,7 @@ pub(super) fn neighbours(
         .try_for_each_init(
             || Scratch::new(points, k),
             |scratch, ((indices, distances), ids)| {
+                let scratch = scratch.as_mut().map_err(|e| e.clone())?;
                 search_block(points, table, ids, scratch, ctx)?;
                 let outputs = indices.chunks_exact_mut(stride).zip(distances.chunks_exact_mut(stride));
                 let Scratch { candidates, squares, found, .. } = scratch;
@@ -108,7 +110,8 @@ pub(super) fn of_sample(
     k: usize,
     ctx: &Context,
 ) -> Result<(Vec<u32>, Vec<f32>)> {
-    let (mut indices, mut distances) = (vec![0; ids.len() * k], vec![0.0; ids.len() * k]);
+    let size = memory::count(&[ids.len(), k], NEIGHBOURS)?;
+    let (mut indices, mut distances) = (memory::zeros(size, NEIGHBOURS)?, memory::zeros(size, NEIGHBOURS)?);
     let mut output = Output { indices: &mut indices, distances: &mut distances, stride: k, offset: 0 };
     neighbours(points, table, ids, k, &mut output, ctx)?;
     Ok((indices, distances))
@@ -127,9 +130,10 @@ pub(super) fn of_sample_in_parts(
     while ids.peek().is_some() {
         let part: Vec<u32> = ids.by_ref().take(PART).collect();
         let most = k.min(part.len());
-        let (indices, distances) = of_sample(points, &points.part(&part), sample, most, ctx)?;
+        let (indices, distances) = of_sample(points, &points.part(&part)?, sample, most, ctx)?;
         let found = indices.chunks_exact(most).zip(distances.chunks_exact(most));
         for ((best, &own), (indices, distances)) in best.iter_mut().zip(sample).zip(found) {
+            memory::reserve(best, most, NEIGHBOURS)?;
             best.extend(indices.iter().zip(distances).map(|(&id, &distance)| (id != own, distance, id)));
             best.sort_unstable_by(own_first);
             best.truncate(k);

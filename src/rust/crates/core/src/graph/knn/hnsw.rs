@@ -24,9 +24,10 @@ const SAMPLE: usize = 512;
 /// threads insert at the same time) is searched exactly.
 pub(super) fn search(points: &Points, params: &KnnParams, ctx: &Context) -> Result<KnnResult> {
     let (n, k) = (points.n, params.k);
-    let table = points.table();
+    let table = points.table()?;
     let vector = |i: usize| {
-        let mut row = points.rows(&[i as u32]);
+        let mut row = vec![0.0; points.width()];
+        points.write_data(i, &mut row);
         row.truncate(points.d);
         row
     };
@@ -41,8 +42,7 @@ pub(super) fn search(points: &Points, params: &KnnParams, ctx: &Context) -> Resu
     }
 
     let ef = (4 * k).max(64);
-    let mut indices = vec![0; n * k];
-    let mut distances = vec![0.0; n * k];
+    let Knn { mut indices, mut distances, .. } = Knn::empty(n, k)?;
     let mut missing = Vec::new();
     for from in (0..n).step_by(BATCH) {
         ctx.monitor.check()?;

@@ -15,9 +15,10 @@ use super::exact::Output;
 use super::lists::{answer, build, group, home, search_home, Groups, Index, Rows, Scratch};
 use super::points::Points;
 use super::random::Random;
-use super::{exact, Knn, KnnParams, KnnResult, Method};
+use super::{exact, Knn, KnnParams, KnnResult, Method, NEIGHBOURS};
 use crate::context::Context;
 use crate::error::Result;
+use crate::memory;
 use rayon::prelude::*;
 
 /// Lists per square root of the number of points.
@@ -50,7 +51,7 @@ pub(super) struct Report {
 
 /// The neighbours of all points with the recall asked for.
 pub(super) fn search(points: &Points, params: &KnnParams, ctx: &Context) -> Result<KnnResult> {
-    let mut knn = Knn::empty(points.n, params.k);
+    let mut knn = Knn::empty(points.n, params.k)?;
     let mut output = Output { indices: &mut knn.indices, distances: &mut knn.distances, stride: params.k, offset: 0 };
     let report = among(points, None, params.k, params, &mut output, ctx)?;
     Ok(KnnResult {
@@ -81,7 +82,7 @@ pub(super) fn among(
     let truth = Truth { sample: &sample, indices: &truth.0, distances: &truth.1 };
     let mut tight = enough(points, &index, others.as_ref(), &truth, k, params.recall, ctx)?;
     if matches!(index.rows, Rows::Bytes(_)) && tight.1 < params.recall {
-        index.rows = Rows::Floats(points.panels(&index.runs));
+        index.rows = Rows::Floats(points.panels(&index.runs)?);
         tight = enough(points, &index, others.as_ref(), &truth, k, params.recall, ctx)?;
     }
     let asking = Asking { index: &index, others: others.as_ref() };
@@ -111,7 +112,10 @@ fn pass(
             .with_max_len(1)
             .map_init(
                 || Scratch::new(points, k),
-                |scratch, a| answer(points, index, asking.of(a), a, k, tightness, scratch, ctx),
+                |scratch, a| {
+                    let scratch = scratch.as_mut().map_err(|e| e.clone())?;
+                    answer(points, index, asking.of(a), a, k, tightness, scratch, ctx)
+                },
             )
             .collect::<Result<_>>()?;
         for (answer, a) in answers.iter().zip(batch..) {
@@ -145,14 +149,14 @@ pub(super) fn measured_recall(sample: &[u32], truth: &[f32], output: &Output<'_>
 }
 
 /// The list of each of `n` points.
-fn list_of<'a>(n: usize, n_lists: usize, members: impl Fn(usize) -> &'a [u32]) -> Vec<u32> {
-    let mut list_of = vec![0u32; n];
+fn list_of<'a>(n: usize, n_lists: usize, members: impl Fn(usize) -> &'a [u32]) -> Result<Vec<u32>> {
+    let mut list_of = memory::zeros::<u32>(n, NEIGHBOURS)?;
     for c in 0..n_lists {
         for &id in members(c) {
             list_of.get_mut(id as usize).into_iter().for_each(|list| *list = c as u32);
         }
     }
-    list_of
+    Ok(list_of)
 }
 
 /// The true neighbours of a sample of points, `k` a point.
@@ -175,8 +179,8 @@ fn enough(
 ) -> Result<(f32, f64)> {
     let n = index.centroids.n;
     let asking = Asking { index, others };
-    let homes = list_of(points.n, n, |c| asking.of(c));
-    let lists = list_of(points.n, n, |c| index.runs.members(c));
+    let homes = list_of(points.n, n, |c| asking.of(c))?;
+    let lists = list_of(points.n, n, |c| index.runs.members(c))?;
     let list = |lists: &[u32], id: u32| lists.get(id as usize).copied().unwrap_or(0) as usize;
     let each =
         || truth.sample.par_iter().zip(truth.indices.par_chunks_exact(k).zip(truth.distances.par_chunks_exact(k)));
@@ -184,7 +188,8 @@ fn enough(
         || Scratch::new(points, k),
         |scratch, (&id, (truth, _))| {
             ctx.monitor.check()?;
-            let needed = needed_tightness(points, index, list(&homes, id), id, k, scratch);
+            let scratch = scratch.as_mut().map_err(|e| e.clone())?;
+            let needed = needed_tightness(points, index, list(&homes, id), id, k, scratch)?;
             Ok(truth.iter().map(|&id| needed.get(list(&lists, id)).copied().unwrap_or(0.0)).collect())
         },
     );
@@ -192,6 +197,7 @@ fn enough(
     let found = each().map_init(
         || Scratch::new(points, k),
         |scratch, (&id, (_, truth))| {
+            let scratch = scratch.as_mut().map_err(|e| e.clone())?;
             let answer = answer(points, index, &[id], list(&homes, id), k, tight, scratch, ctx)?;
             let last = truth.last().copied().unwrap_or(0.0);
             Ok(answer.distances.iter().filter(|&&distance| distance <= last).count())
@@ -202,9 +208,16 @@ fn enough(
 }
 
 /// For each list, the smallest tightness with which point `id` of list `a` looks into it.
-fn needed_tightness(points: &Points, index: &Index, a: usize, id: u32, k: usize, scratch: &mut Scratch) -> Vec<f32> {
+fn needed_tightness(
+    points: &Points,
+    index: &Index,
+    a: usize,
+    id: u32,
+    k: usize,
+    scratch: &mut Scratch,
+) -> Result<Vec<f32>> {
     let home = home(points, index, a, k, scratch);
-    let bound = search_home(points, index, &home, &[id], k, scratch);
+    let bound = search_home(points, index, &home, &[id], k, scratch)?;
     let bound = bound.first().copied().unwrap_or(0.0);
     let mut needed = vec![0.0; index.centroids.n];
     let own = scratch.plane(a).first().copied().unwrap_or(0.0);
@@ -214,7 +227,7 @@ fn needed_tightness(points: &Points, index: &Index, a: usize, id: u32, k: usize,
             *needed = if beyond > 0.0 { beyond / (reach * bound) } else { 0.0 };
         }
     }
-    needed
+    Ok(needed)
 }
 
 /// The smallest tightness with which the mean recall of the sample, less two standard errors, reaches `target`.

@@ -32,9 +32,9 @@ pub(super) fn train(points: &Points, sample: &[f32], n: usize, iterations: usize
     let n_sample = sample.len() / width;
     let n = n.min(n_sample).max(1);
     let rows = sample.get(..n * width).unwrap_or_default().to_vec();
-    let mut centroids = Centroids { panels: Panels::of(&rows, width), rows, n };
+    let mut centroids = Centroids { panels: Panels::of(&rows, width)?, rows, n };
     centroids.rows.chunks_exact_mut(width).for_each(|row| square_last(row, d));
-    centroids.panels = Panels::of(&centroids.rows, width);
+    centroids.panels = Panels::of(&centroids.rows, width)?;
     for _ in 0..iterations {
         let nearest = assign(points, sample, &centroids, ctx)?;
         let mut sums = vec![0.0f64; n * d];
@@ -61,7 +61,7 @@ pub(super) fn train(points: &Points, sample: &[f32], n: usize, iterations: usize
             }
             square_last(row, d);
         }
-        centroids.panels = Panels::of(&centroids.rows, width);
+        centroids.panels = Panels::of(&centroids.rows, width)?;
     }
     Ok(centroids)
 }

@@ -6,9 +6,11 @@ use super::points::{Points, Runs};
 use super::product::Panels;
 use super::random::Random;
 use super::select::{nearest, write_row, Candidates, Neighbour};
+use super::NEIGHBOURS;
 use crate::context::Context;
 use crate::error::Result;
 use crate::graph::groups::members;
+use crate::memory;
 use rayon::prelude::*;
 
 /// Queries answered together: those of a whole list as a rule, for every list they look into comes from memory once for
@@ -104,16 +106,16 @@ pub(super) fn build(points: &Points, ids: Option<&[u32]>, n_lists: usize, seed: 
     if let Some(ids) = ids {
         sample.iter_mut().for_each(|i| *i = ids.get(*i as usize).copied().unwrap_or(0));
     }
-    let sample = points.rows(&sample);
+    let sample = points.rows(&sample)?;
     let centroids = kmeans::train(points, &sample, n_lists, ROUNDS, ctx)?;
     drop(sample);
     let Groups { starts, ids } = group(points, ids, &centroids, ctx)?;
-    let runs = Runs::new(&ids, &starts, points.n);
+    let runs = Runs::new(&ids, &starts, points.n)?;
     drop((starts, ids));
     let rows = if points.d <= CODED {
-        Rows::Bytes(Codes::of(points, &centroids, &runs))
+        Rows::Bytes(Codes::of(points, &centroids, &runs)?)
     } else {
-        Rows::Floats(points.panels(&runs))
+        Rows::Floats(points.panels(&runs)?)
     };
     Ok(Index { centroids, runs, rows })
 }
@@ -123,7 +125,7 @@ pub(super) fn group(points: &Points, ids: Option<&[u32]>, centroids: &Centroids,
     let width = points.width();
     let n = ids.map_or(points.n, <[u32]>::len);
     let id = |i: usize| ids.map_or(i as u32, |ids| ids.get(i).copied().unwrap_or(0));
-    let mut nearest = vec![(0u32, 0.0f32); n];
+    let mut nearest = memory::filled(n, (0u32, 0.0f32), NEIGHBOURS)?;
     ctx.monitor.begin(n as u64);
     nearest.par_chunks_mut(QUERIES).enumerate().try_for_each_init(
         || (vec![0.0; QUERIES * width], Vec::new()),
@@ -160,9 +162,9 @@ pub(super) struct Scratch {
 }
 
 impl Scratch {
-    pub(super) fn new(points: &Points, k: usize) -> Self {
-        Scratch {
-            candidates: Candidates::new(QUERIES, kept(k), points.n),
+    pub(super) fn new(points: &Points, k: usize) -> Result<Self> {
+        Ok(Scratch {
+            candidates: Candidates::new(QUERIES, kept(k), points.n)?,
             queries: Vec::new(),
             squares: Vec::new(),
             gathered: Vec::new(),
@@ -172,7 +174,7 @@ impl Scratch {
             stride: 0,
             scores: Vec::new(),
             found: Vec::new(),
-        }
+        })
     }
 }
 
@@ -231,9 +233,9 @@ pub(super) fn search_home(
     ids: &[u32],
     k: usize,
     scratch: &mut Scratch,
-) -> Vec<f32> {
+) -> Result<Vec<f32>> {
     points.write_queries(ids, &mut scratch.queries, &mut scratch.squares);
-    let turned = Panels::of(&scratch.queries, points.width());
+    let turned = Panels::of(&scratch.queries, points.width())?;
     scratch.stride = turned.scores(&index.centroids.rows, &mut scratch.planes).1;
     scratch.candidates.clear();
     scratch.wanting.clear();
@@ -246,7 +248,7 @@ pub(super) fn search_home(
         let square_k = (f64::from(candidates.ranked(query, k)) + index.rest(square)).max(0.0);
         (square_k + points.slack(square)).sqrt() as f32
     };
-    squares.iter().enumerate().map(bound).collect()
+    Ok(squares.iter().enumerate().map(bound).collect())
 }
 
 /// The neighbours of the points `ids` of list `a`, themselves among them where they are in the index.
@@ -262,8 +264,9 @@ pub(super) fn answer(
     ctx: &Context,
 ) -> Result<Answer> {
     let width = points.width();
-    let size = ids.len() * k;
-    let mut answer = Answer { indices: vec![0; size], distances: vec![0.0; size], probes: 0 };
+    let size = memory::count(&[ids.len(), k], NEIGHBOURS)?;
+    let (indices, distances) = (memory::zeros(size, NEIGHBOURS)?, memory::zeros(size, NEIGHBOURS)?);
+    let mut answer = Answer { indices, distances, probes: 0 };
     if size == 0 {
         return Ok(answer);
     }
@@ -272,7 +275,7 @@ pub(super) fn answer(
     for ids in ids.chunks(QUERIES) {
         ctx.monitor.check()?;
         let n = ids.len();
-        let mut limits = search_home(points, index, &home, ids, k, scratch);
+        let mut limits = search_home(points, index, &home, ids, k, scratch)?;
         limits.iter_mut().for_each(|limit| *limit *= tightness);
         answer.probes += (n * home.first) as u64;
         for (&c, &reach) in home.order.iter().zip(&home.reach).skip(home.first) {

@@ -31,6 +31,7 @@ pub use metric::{Metric, Pairwise};
 
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::memory;
 use ndarray::ArrayView2;
 use points::Points;
 use std::fmt;
@@ -54,8 +55,9 @@ pub struct Knn {
 
 impl Knn {
     /// Room for the neighbours of `n` points.
-    fn empty(n: usize, k: usize) -> Self {
-        Knn { n, k, indices: vec![0; n * k], distances: vec![0.0; n * k] }
+    fn empty(n: usize, k: usize) -> Result<Self> {
+        let size = memory::count(&[n, k], NEIGHBOURS)?;
+        Ok(Knn { n, k, indices: memory::zeros(size, NEIGHBOURS)?, distances: memory::zeros(size, NEIGHBOURS)? })
     }
 
     /// Checks that the two arrays have `n * k` elements, that no distance is NaN or infinite, and that every index is
@@ -104,6 +106,9 @@ impl Knn {
         self.indices.chunks_exact(k).zip(self.distances.chunks_exact(k))
     }
 }
+
+/// What neighbours are to an error.
+const NEIGHBOURS: &str = "neighbours: n_neighbors of every point";
 
 /// How neighbours are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

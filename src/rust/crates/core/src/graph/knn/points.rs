@@ -4,10 +4,13 @@ use super::product::{write_panel, Panels, LANES};
 use super::{simd, Metric};
 use crate::error::{Error, Result};
 use crate::graph::ahead::ahead_all;
+use crate::memory;
 use ndarray::ArrayView2;
 use rayon::prelude::*;
 use std::borrow::Cow;
 
+/// What copies of the points are to an error.
+pub(super) const POINTS: &str = "neighbours: the coordinates of the points";
 /// Half the distance from 1 to the next f32.
 const UNIT_ROUNDOFF: f64 = 1.0 / (1u32 << 24) as f64;
 /// Coordinates above this could overflow a squared distance in f32.
@@ -41,7 +44,11 @@ impl<'a> Points<'a> {
         let (n, d) = points.dim();
         let values = match points.to_slice() {
             Some(values) => Cow::Borrowed(values),
-            None => Cow::Owned(points.iter().copied().collect()),
+            None => {
+                let mut values = memory::room(points.len(), POINTS)?;
+                values.extend(points.iter());
+                Cow::Owned(values)
+            }
         };
         let largest = values
             .par_chunks(BLOCK * d)
@@ -92,7 +99,8 @@ impl<'a> Points<'a> {
             let largest = row.iter().fold(0.0f64, |m, &v| m.max(f64::from(v).abs()));
             (mean, if length > largest * 1e-14 { length } else { 0.0 })
         };
-        self.rows = self.values.par_chunks(self.d).map(measure).collect();
+        self.rows = memory::zeros(self.n, POINTS)?;
+        self.rows.par_iter_mut().zip(self.values.par_chunks(self.d)).for_each(|(to, row)| *to = measure(row));
         match self.rows.iter().position(|&(_, length)| length == 0.0) {
             None => Ok(()),
             Some(row) => Err(Error::Values {
@@ -169,11 +177,11 @@ impl<'a> Points<'a> {
     }
 
     /// The mapped points `ids`, one data row after the other.
-    pub(super) fn rows(&self, ids: &[u32]) -> Vec<f32> {
+    pub(super) fn rows(&self, ids: &[u32]) -> Result<Vec<f32>> {
         let width = self.width();
-        let mut rows = vec![0.0; ids.len() * width];
+        let mut rows = memory::zeros(memory::count(&[ids.len(), width], POINTS)?, POINTS)?;
         rows.par_chunks_mut(width).zip(ids).with_min_len(256).for_each(|(row, &id)| self.write_data(id as usize, row));
-        rows
+        Ok(rows)
     }
 
     /// Queries of the points `ids`, one after the other, in the front of `queries`, and their squared lengths.
@@ -188,27 +196,34 @@ impl<'a> Points<'a> {
         }
     }
 
+    /// The numbers of all points.
+    pub(super) fn all(&self) -> Result<Vec<u32>> {
+        let mut all = memory::room(self.n, POINTS)?;
+        all.extend(0..self.n as u32);
+        Ok(all)
+    }
+
     /// All points in one run.
-    pub(super) fn table(&self) -> Table {
-        self.listed(&(0..self.n as u32).collect::<Vec<u32>>(), &[0, self.n])
+    pub(super) fn table(&self) -> Result<Table> {
+        self.listed(&self.all()?, &[0, self.n])
     }
 
     /// Some of the points in one run.
-    pub(super) fn part(&self, ids: &[u32]) -> Table {
+    pub(super) fn part(&self, ids: &[u32]) -> Result<Table> {
         self.listed(ids, &[0, ids.len()])
     }
 
     /// Points in runs: run c is `ids[starts[c]..starts[c + 1]]`.
-    fn listed(&self, ids: &[u32], starts: &[usize]) -> Table {
-        let runs = Runs::new(ids, starts, self.n);
-        let panels = self.panels(&runs);
-        Table { runs, panels }
+    fn listed(&self, ids: &[u32], starts: &[usize]) -> Result<Table> {
+        let runs = Runs::new(ids, starts, self.n)?;
+        let panels = self.panels(&runs)?;
+        Ok(Table { runs, panels })
     }
 
     /// The rows of runs.
-    pub(super) fn panels(&self, runs: &Runs) -> Panels {
+    pub(super) fn panels(&self, runs: &Runs) -> Result<Panels> {
         let width = self.width();
-        let mut panels = Panels::new(runs.n_rows(), width);
+        let mut panels = Panels::new(runs.n_rows(), width)?;
         let each = panels.each_mut().zip(runs.ids.chunks_exact(LANES)).collect::<Vec<_>>();
         each.into_par_iter().with_min_len(16).for_each_init(
             || vec![0.0; LANES * width],
@@ -221,7 +236,7 @@ impl<'a> Points<'a> {
                 write_panel(panel, rows, width);
             },
         );
-        panels
+        Ok(panels)
     }
 
     /// c such that a score computed in f32 is off by at most c (|q|² + 2 |x|²): the usual (d + 1) u for a product of d
@@ -292,23 +307,23 @@ impl Runs {
     const NONE: u32 = u32::MAX;
 
     /// Run c is `ids[starts[c]..starts[c + 1]]`, of `n` points in all.
-    pub(super) fn new(ids: &[u32], starts: &[usize], n: usize) -> Self {
+    pub(super) fn new(ids: &[u32], starts: &[usize], n: usize) -> Result<Self> {
         let mut places = vec![0];
         for run in starts.windows(2) {
             places.push(places.last().copied().unwrap_or(0) + (run[1] - run[0]).next_multiple_of(LANES));
         }
-        let mut padded = vec![Runs::NONE; places.last().copied().unwrap_or(0)];
+        let mut padded = memory::filled(places.last().copied().unwrap_or(0), Runs::NONE, POINTS)?;
         for (run, &place) in starts.windows(2).zip(&places) {
             let from = ids.get(run[0]..run[1]).unwrap_or_default();
             padded.get_mut(place..place + from.len()).unwrap_or_default().copy_from_slice(from);
         }
         let mut held = Vec::new();
         if ids.len() < n {
-            held = vec![false; n];
+            held = memory::zeros(n, POINTS)?;
             ids.iter().for_each(|&id| held.get_mut(id as usize).into_iter().for_each(|held| *held = true));
         }
         let sizes = starts.windows(2).map(|run| run[1] - run[0]).collect();
-        Runs { ids: padded, places, sizes, held }
+        Ok(Runs { ids: padded, places, sizes, held })
     }
 
     pub(super) fn n_runs(&self) -> usize {

@@ -1,7 +1,10 @@
 //! Products of queries with data rows, the inner loop of every search: data lie in panels of 16 rows, coordinate by
 //! coordinate, so that one vector register holds a coordinate of 16 rows and nothing is packed when a product is taken.
 
+use super::points::POINTS;
 use super::select::Candidates;
+use crate::error::Result;
+use crate::memory;
 
 /// Rows per panel.
 pub(super) const LANES: usize = 16;
@@ -14,22 +17,22 @@ pub(super) struct Panels {
 
 impl Panels {
     /// Panels for `rows` rows of `width` values, a multiple of [`LANES`]; no row is there yet.
-    pub(super) fn new(rows: usize, width: usize) -> Self {
-        let mut values = vec![0.0; rows * width];
+    pub(super) fn new(rows: usize, width: usize) -> Result<Self> {
+        let mut values = memory::zeros(memory::count(&[rows, width], POINTS)?, POINTS)?;
         for panel in values.chunks_exact_mut(LANES * width) {
             let last = (width - 1) * LANES;
             panel.get_mut(last..).unwrap_or_default().fill(f32::INFINITY);
         }
-        Panels { values, width }
+        Ok(Panels { values, width })
     }
 
     /// Panels of all of these rows, one after the other, each `width` long.
-    pub(super) fn of(rows: &[f32], width: usize) -> Self {
-        let mut panels = Panels::new((rows.len() / width).next_multiple_of(LANES), width);
+    pub(super) fn of(rows: &[f32], width: usize) -> Result<Self> {
+        let mut panels = Panels::new((rows.len() / width).next_multiple_of(LANES), width)?;
         for (panel, rows) in panels.values.chunks_exact_mut(LANES * width).zip(rows.chunks(LANES * width)) {
             write_panel(panel, rows, width);
         }
-        panels
+        Ok(panels)
     }
 
     /// Panels of rows, each to be filled by [`write_panel`].
@@ -204,7 +207,7 @@ mod tests {
         for (n_rows, n_queries) in [(1, 1), (16, 12), (33, 5), (48, 26)] {
             let rows: Vec<f32> = (0..n_rows * width).map(value).collect();
             let queries: Vec<f32> = (0..n_queries * width).map(|i| value(i + 11).abs() + 1.0).collect();
-            let panels = Panels::of(&rows, width);
+            let panels = Panels::of(&rows, width).unwrap();
             let mut out = Vec::new();
             let (scores, stride) = panels.scores(&queries, &mut out);
             assert_eq!(stride, n_rows.div_ceil(LANES) * LANES);

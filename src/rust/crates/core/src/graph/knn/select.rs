@@ -2,6 +2,9 @@
 
 use super::points::{Points, Runs, Table};
 use super::product::LANES;
+use super::NEIGHBOURS;
+use crate::error::Result;
+use crate::memory;
 
 /// For each query of a block, the rows with the `keep` lowest scores so far.
 ///
@@ -17,16 +20,16 @@ pub(super) struct Candidates {
 
 impl Candidates {
     /// For up to `queries` queries and `rows` rows.
-    pub(super) fn new(queries: usize, keep: usize, rows: usize) -> Self {
+    pub(super) fn new(queries: usize, keep: usize, rows: usize) -> Result<Self> {
         let keep = keep.min(rows);
         let capacity = (2 * keep).max(keep + 32).min(rows.max(1));
-        Candidates {
+        Ok(Candidates {
             keep,
             capacity,
-            entries: vec![(0.0, 0); queries * capacity],
+            entries: memory::filled(queries * capacity, (0.0, 0), NEIGHBOURS)?,
             counts: vec![0; queries],
             thresholds: vec![f32::INFINITY; queries],
-        }
+        })
     }
 
     /// Starts a new block.

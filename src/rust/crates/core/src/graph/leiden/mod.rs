@@ -197,7 +197,7 @@ fn run(graph: &CsMatI<f32, u32, usize>, params: &LeidenParams, refining: bool, c
             }
         }
         let quality = quality(&problem, &membership);
-        let mut membership = renumbered.restore(&membership, 1);
+        let mut membership = renumbered.restore(&membership, 1)?;
         let n_clusters = order_by_size(&mut membership);
         Ok(Partition { membership, n_clusters, quality, n_iterations: done as usize })
     })

@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::graph::ahead::ahead;
 use crate::graph::random::Stream;
 use crate::graph::symmetric::Graph;
+use crate::memory;
 use rayon::prelude::*;
 use std::ops::{Add, Mul, Sub};
 
@@ -62,6 +63,11 @@ impl Real for f64 {
     }
 }
 
+/// What vectors of a graph are to an error.
+const VECTORS: &str = "eigenvectors of the graph";
+/// Bytes of the sums of blocks.
+const SUMS: usize = 16 << 20;
+
 /// When to stop.
 #[derive(Clone, Copy)]
 struct Limits {
@@ -97,7 +103,7 @@ pub(in crate::graph) fn leading(
     let limits = Limits { tolerance, products };
     let width = if dim + 3 <= BLOCK { BLOCK } else { dim + 4 + dim / 4 };
     if graph.n_vertices() <= DENSE.max(4 * width) {
-        return Ok(dense(graph, dim));
+        return dense(graph, dim, monitor);
     }
     match (tolerance >= SINGLE, width) {
         (true, BLOCK) => filtered::<f32, BLOCK>(graph, dim, width, limits, seed, monitor),
@@ -118,13 +124,14 @@ fn filtered<T: Real, const W: usize>(
 ) -> Result<Pairs> {
     let n = graph.n_vertices();
     let degree: Vec<f64> = (0..n).map(|i| graph.row(i).1.iter().map(|&w| f64::from(w)).sum()).collect();
-    let mut x = vec![T::of(0.0); n * width];
+    let size = memory::count(&[n, width], VECTORS)?;
+    let mut x = memory::filled(size, T::of(0.0), VECTORS)?;
     x.par_chunks_mut(width).enumerate().for_each(|(i, row)| {
         let mut stream = Stream::new(seed, ROUND_START, i as u64);
         row.iter_mut().for_each(|value| *value = T::of(stream.uniform() - 0.5));
     });
-    let mut y = vec![T::of(0.0); n * width];
-    let mut previous = y.clone();
+    let mut y = memory::filled(size, T::of(0.0), VECTORS)?;
+    let mut previous = memory::filled(size, T::of(0.0), VECTORS)?;
 
     monitor.begin(limits.products as u64);
     let mut products = 0;
@@ -151,21 +158,23 @@ fn filtered<T: Real, const W: usize>(
         monitor.advance(degree_of_filter as u64 + 1);
 
         // Orthonormalise, twice for accuracy, off the constant vector; then Rayleigh-Ritz.
-        remove_constant::<T, W>(&degree, &mut x, width);
+        remove_constant::<T, W>(&degree, &mut x, width, monitor)?;
         for _ in 0..2 {
-            let gram = gram::<T, W>(&degree, &x, &x, width);
-            transform::<T, W>(&mut x, &inverse_root(gram, width), width);
+            let gram = gram::<T, W>(&degree, &x, &x, width, monitor)?;
+            transform::<T, W>(&mut x, &inverse_root(gram, width, monitor)?, width, monitor)?;
         }
         product::<T, W>(graph, &degree, &x, &mut y, width, monitor, |new, _, _| new, &[])?;
-        let (values, vectors) = symmetric_eigen(gram::<T, W>(&degree, &x, &y, width), width);
-        transform::<T, W>(&mut x, &vectors, width);
-        transform::<T, W>(&mut y, &vectors, width);
-        let residual = residual::<T, W>(&degree, &x, &y, &values, dim, width);
+        let gram = gram::<T, W>(&degree, &x, &y, width, monitor)?;
+        let (values, vectors) = symmetric_eigen(gram, width, monitor)?;
+        transform::<T, W>(&mut x, &vectors, width, monitor)?;
+        transform::<T, W>(&mut y, &vectors, width, monitor)?;
+        let residual = residual::<T, W>(&degree, &x, &y, &values, dim, width, monitor)?;
         cut = values[width - 1].clamp(cut, 0.999_999);
         let converged = residual <= limits.tolerance;
         if converged || products >= limits.products {
             let rows = x.chunks(width).zip(&degree);
-            let vectors = rows.flat_map(|(row, d)| row[..dim].iter().map(move |v| v.wide() * d.sqrt())).collect();
+            let mut vectors = memory::room(n * dim, VECTORS)?;
+            vectors.extend(rows.flat_map(|(row, d)| row[..dim].iter().map(move |v| v.wide() * d.sqrt())));
             return Ok(Pairs { vectors, values: values[..dim].to_vec(), residual, converged });
         }
     }
@@ -213,44 +222,66 @@ fn product<T: Real, const W: usize>(
     })
 }
 
-/// Sums `term(row)` over all rows into a vector of `len`: per block of rows, then over the blocks in order.
-fn ordered_sum(n: usize, len: usize, term: impl Fn(usize, &mut [f64]) + Sync) -> Vec<f64> {
-    let blocks: Vec<Vec<f64>> = (0..n.div_ceil(ROWS))
-        .into_par_iter()
-        .map(|block| {
-            let mut sum = vec![0.0; len];
-            (block * ROWS..n.min((block + 1) * ROWS)).for_each(|i| term(i, &mut sum));
-            sum
-        })
-        .collect();
-    blocks.iter().fold(vec![0.0; len], |mut total, block| {
-        total.iter_mut().zip(block).for_each(|(total, value)| *total += value);
-        total
-    })
+/// Sums `term(row)` over all rows into a vector of `len`: per block of rows, then over the blocks in order. As many sums
+/// of blocks as [`SUMS`] bytes hold are there at a time.
+fn ordered_sum(n: usize, len: usize, monitor: &Monitor, term: impl Fn(usize, &mut [f64]) + Sync) -> Result<Vec<f64>> {
+    let mut total = memory::zeros(len, VECTORS)?;
+    let (blocks, together) = (n.div_ceil(ROWS), (SUMS / (8 * len.max(1))).max(16));
+    for first in (0..blocks).step_by(together) {
+        let sums: Vec<Vec<f64>> = (first..blocks.min(first + together))
+            .into_par_iter()
+            .map(|block| {
+                let mut sum = memory::zeros(len, VECTORS)?;
+                for i in block * ROWS..n.min((block + 1) * ROWS) {
+                    if len > 4096 {
+                        monitor.check()?;
+                    }
+                    term(i, &mut sum);
+                }
+                Ok(sum)
+            })
+            .collect::<Result<_>>()?;
+        for sum in &sums {
+            total.iter_mut().zip(sum).for_each(|(total, value)| *total += value);
+        }
+    }
+    Ok(total)
 }
 
-fn remove_constant<T: Real, const W: usize>(degree: &[f64], x: &mut [T], width: usize) {
+fn remove_constant<T: Real, const W: usize>(
+    degree: &[f64],
+    x: &mut [T],
+    width: usize,
+    monitor: &Monitor,
+) -> Result<()> {
     let width = if W > 0 { W } else { width };
-    let sums = ordered_sum(degree.len(), width + 1, |i, sum| {
+    let sums = ordered_sum(degree.len(), width + 1, monitor, |i, sum| {
         (0..width).for_each(|c| sum[c] += degree[i] * x[i * width + c].wide());
         sum[width] += degree[i];
-    });
+    })?;
     let means: Vec<T> = sums[..width].iter().map(|sum| T::of(sum / sums[width])).collect();
     x.par_chunks_mut(ROWS * width).for_each(|rows| {
         rows.chunks_mut(width).for_each(|row| (0..width).for_each(|c| row[c] = row[c] - means[c]));
     });
+    Ok(())
 }
 
 /// X' D Y, width x width row-major, symmetrised.
-fn gram<T: Real, const W: usize>(degree: &[f64], x: &[T], y: &[T], width: usize) -> Vec<f64> {
+fn gram<T: Real, const W: usize>(
+    degree: &[f64],
+    x: &[T],
+    y: &[T],
+    width: usize,
+    monitor: &Monitor,
+) -> Result<Vec<f64>> {
     let width = if W > 0 { W } else { width };
-    let mut sum = ordered_sum(degree.len(), width * width, |i, sum| {
+    let mut sum = ordered_sum(degree.len(), width * width, monitor, |i, sum| {
         let (x, y) = (&x[i * width..][..width], &y[i * width..][..width]);
         for (a, sum) in sum.chunks_mut(width).enumerate() {
             let left = degree[i] * x[a].wide();
             (0..width).for_each(|b| sum[b] += left * y[b].wide());
         }
-    });
+    })?;
     for a in 0..width {
         for b in 0..a {
             let mean = (sum[a * width + b] + sum[b * width + a]) / 2.0;
@@ -258,15 +289,19 @@ fn gram<T: Real, const W: usize>(degree: &[f64], x: &[T], y: &[T], width: usize)
             sum[b * width + a] = mean;
         }
     }
-    sum
+    Ok(sum)
 }
 
 /// X <- X T, T width x width row-major.
-fn transform<T: Real, const W: usize>(x: &mut [T], t: &[f64], width: usize) {
+fn transform<T: Real, const W: usize>(x: &mut [T], t: &[f64], width: usize, monitor: &Monitor) -> Result<()> {
     let width = if W > 0 { W } else { width };
-    x.par_chunks_mut(ROWS * width).for_each(|rows| {
+    x.par_chunks_mut(ROWS * width).try_for_each(|rows| {
+        monitor.check()?;
         let mut new = vec![0.0; width];
         for row in rows.chunks_mut(width) {
+            if width > 128 {
+                monitor.check()?;
+            }
             new.fill(0.0);
             for (a, &value) in row.iter().enumerate() {
                 let t = &t[a * width..][..width];
@@ -274,7 +309,8 @@ fn transform<T: Real, const W: usize>(x: &mut [T], t: &[f64], width: usize) {
             }
             row.iter_mut().zip(&new).for_each(|(value, &new)| *value = T::of(new));
         }
-    });
+        Ok(())
+    })
 }
 
 /// Largest norm of P x - lambda x over the first `dim` columns.
@@ -285,29 +321,30 @@ fn residual<T: Real, const W: usize>(
     values: &[f64],
     dim: usize,
     width: usize,
-) -> f64 {
-    let sums = ordered_sum(degree.len(), dim, |i, sum| {
+    monitor: &Monitor,
+) -> Result<f64> {
+    let sums = ordered_sum(degree.len(), dim, monitor, |i, sum| {
         for c in 0..dim {
             sum[c] += degree[i] * (y[i * width + c].wide() - values[c] * x[i * width + c].wide()).powi(2);
         }
-    });
-    sums.iter().fold(0.0f64, |m, &s| m.max(s.sqrt()))
+    })?;
+    Ok(sums.iter().fold(0.0f64, |m, &s| m.max(s.sqrt())))
 }
 
 /// V S^-1/2 of a Gram matrix V S V'; directions lost to rounding keep a tiny, harmless weight.
-fn inverse_root(gram: Vec<f64>, width: usize) -> Vec<f64> {
-    let (values, mut vectors) = symmetric_eigen(gram, width);
+fn inverse_root(gram: Vec<f64>, width: usize, monitor: &Monitor) -> Result<Vec<f64>> {
+    let (values, mut vectors) = symmetric_eigen(gram, width, monitor)?;
     let least = values[0].max(f64::MIN_POSITIVE) * 1e-15;
     for row in vectors.chunks_mut(width) {
         row.iter_mut().zip(&values).for_each(|(v, &s)| *v /= s.max(least).sqrt());
     }
-    vectors
+    Ok(vectors)
 }
 
 /// Eigenvalues (descending) and eigenvectors (columns, row-major) of a symmetric matrix, by cyclic Jacobi rotations
 /// (Golub & Van Loan, section 8.5).
-pub(super) fn symmetric_eigen(mut a: Vec<f64>, n: usize) -> (Vec<f64>, Vec<f64>) {
-    let mut v = vec![0.0; n * n];
+pub(super) fn symmetric_eigen(mut a: Vec<f64>, n: usize, monitor: &Monitor) -> Result<(Vec<f64>, Vec<f64>)> {
+    let mut v = memory::zeros(n * n, VECTORS)?;
     (0..n).for_each(|i| v[i * n + i] = 1.0);
     for _ in 0..60 {
         let off: f64 = (0..n).flat_map(|i| (0..i).map(move |j| (i, j))).map(|(i, j)| a[i * n + j].powi(2)).sum();
@@ -316,7 +353,11 @@ pub(super) fn symmetric_eigen(mut a: Vec<f64>, n: usize) -> (Vec<f64>, Vec<f64>)
             break;
         }
         for p in 0..n {
+            monitor.check()?;
             for q in p + 1..n {
+                if n > 1024 {
+                    monitor.check()?;
+                }
                 let apq = a[p * n + q];
                 if apq == 0.0 {
                     continue;
@@ -346,37 +387,42 @@ pub(super) fn symmetric_eigen(mut a: Vec<f64>, n: usize) -> (Vec<f64>, Vec<f64>)
     let mut order: Vec<usize> = (0..n).collect();
     order.sort_by(|&i, &j| a[j * n + j].total_cmp(&a[i * n + i]));
     let values = order.iter().map(|&i| a[i * n + i]).collect();
-    let vectors = (0..n).flat_map(|k| order.iter().map(move |&i| (k, i))).map(|(k, i)| v[k * n + i]).collect();
-    (values, vectors)
+    // The matrix has done its work: its place takes the vectors in their order.
+    for (row, from) in a.chunks_mut(n.max(1)).zip(v.chunks(n.max(1))) {
+        row.iter_mut().zip(&order).for_each(|(to, &i)| *to = from[i]);
+    }
+    Ok((values, a))
 }
 
 /// [`leading`] for a small graph, by all eigenpairs.
-fn dense(graph: Graph, dim: usize) -> Pairs {
+fn dense(graph: Graph, dim: usize, monitor: &Monitor) -> Result<Pairs> {
     let n = graph.n_vertices();
     let root: Vec<f64> = (0..n).map(|i| graph.row(i).1.iter().map(|&w| f64::from(w)).sum::<f64>().sqrt()).collect();
     let total: f64 = root.iter().map(|r| r * r).sum();
     // The trivial eigenvalue becomes -1, the last.
-    let mut a: Vec<f64> = root.iter().flat_map(|x| root.iter().map(move |y| -2.0 * x * y / total)).collect();
+    let mut a: Vec<f64> = memory::room(memory::count(&[n, n], VECTORS)?, VECTORS)?;
+    a.extend(root.iter().flat_map(|x| root.iter().map(move |y| -2.0 * x * y / total)));
     for i in 0..n {
         let (columns, weights) = graph.row(i);
         for (&j, &w) in columns.iter().zip(weights) {
             a[i * n + j as usize] += f64::from(w) / (root[i] * root[j as usize]);
         }
     }
-    let (values, vectors) = symmetric_eigen(a, n);
-    let vectors = (0..n).flat_map(|i| (0..dim).map(move |d| (i, d))).map(|(i, d)| vectors[i * n + d]).collect();
-    Pairs { vectors, values: values[..dim].to_vec(), residual: 0.0, converged: true }
+    let (values, all) = symmetric_eigen(a, n, monitor)?;
+    let mut vectors = memory::room(n * dim, VECTORS)?;
+    all.chunks(n).for_each(|row| vectors.extend_from_slice(&row[..dim]));
+    Ok(Pairs { vectors, values: values[..dim].to_vec(), residual: 0.0, converged: true })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::symmetric_eigen;
+    use super::{symmetric_eigen, Monitor};
 
     #[test]
     fn jacobi_reconstructs() {
         let n = 7;
         let a: Vec<f64> = (0..n * n).map(|k| (((k / n) * (k % n) + k / n + k % n) as f64 * 1.7).sin()).collect();
-        let (values, v) = symmetric_eigen(a.clone(), n);
+        let (values, v) = symmetric_eigen(a.clone(), n, &Monitor::default()).unwrap();
         assert!(values.windows(2).all(|w| w[0] >= w[1]));
         for i in 0..n {
             for j in 0..n {

@@ -9,6 +9,7 @@ use super::random::Stream;
 use super::symmetric::{check, Graph};
 use crate::context::{Context, Monitor};
 use crate::error::{Error, Result};
+use crate::memory;
 pub(super) use eigen::leading;
 use ndarray::Array2;
 use sprs::CsMatI;
@@ -66,8 +67,10 @@ pub(super) fn layout(graph: Graph, dim: usize, tolerance: f64, seed: u64, monito
         return Err(Error::parameter("n_components", "at least 1", dim));
     }
     let n = graph.n_vertices();
-    let mut result =
-        SpectralLayout { coordinates: Array2::zeros((n, dim)), n_connected: 0, residual: 0.0, notes: Vec::new() };
+    let what = "the spectral layout: n_components of every observation";
+    let coordinates = memory::zeros(memory::count(&[n, dim], what)?, what)?;
+    let coordinates = Array2::from_shape_vec((n, dim), coordinates).map_err(|e| Error::Internal(e.to_string()))?;
+    let mut result = SpectralLayout { coordinates, n_connected: 0, residual: 0.0, notes: Vec::new() };
     let (label, sizes) = connected(graph, monitor)?;
     result.n_connected = sizes.len();
     if sizes.len() <= 1 {
@@ -108,6 +111,9 @@ pub(super) fn layout(graph: Graph, dim: usize, tolerance: f64, seed: u64, monito
     Ok(result)
 }
 
+/// What random positions are to an error.
+const RANDOM: &str = "random positions of n_components of every observation";
+
 /// Coordinates of one connected graph, row-major. `vertices` names its rows in the whole graph (for random numbers).
 fn component(
     graph: Graph,
@@ -128,7 +134,9 @@ fn component(
             let mut stream = Stream::new(seed, ROUND_RANDOM, u64::from(vertex));
             (0..dim).map(move |_| 2.0 * stream.uniform() - 1.0)
         });
-        return Ok(random.collect());
+        let mut x = memory::room(memory::count(&[n, dim], RANDOM)?, RANDOM)?;
+        x.extend(random);
+        return Ok(x);
     }
     let found = leading(graph, dim, tolerance, MAX_PRODUCTS, seed, monitor)?;
     result.residual = result.residual.max(found.residual);
@@ -154,7 +162,8 @@ fn component(
 pub(super) fn connected(graph: Graph, monitor: &Monitor) -> Result<(Vec<u32>, Vec<usize>)> {
     const NONE: u32 = u32::MAX;
     let n = graph.n_vertices();
-    let (mut label, mut sizes, mut stack) = (vec![NONE; n], Vec::new(), Vec::new());
+    let mut label = memory::filled(n, NONE, "components of the graph")?;
+    let (mut sizes, mut stack) = (Vec::new(), Vec::new());
     for first in 0..n {
         if label[first] != NONE {
             continue;

@@ -15,9 +15,12 @@ use super::Job;
 use crate::context::Monitor;
 use crate::error::{Error, Result};
 use crate::graph::ahead::ahead;
+use crate::memory;
 use rayon::prelude::*;
 use std::ops::Range;
 
+/// What positions are to an error.
+const POSITIONS: &str = "umap: n_components of every observation";
 /// Positions in the pool that the points of a block draw negative samples from.
 const POOL: usize = 2048;
 
@@ -58,13 +61,15 @@ pub(super) fn optimise(job: &Job, x: Vec<f32>, monitor: &Monitor) -> Result<Vec<
 
 fn run<const D: usize>(job: &Job, start: &[f32], monitor: &Monitor) -> Result<Vec<f32>> {
     let n = job.graph.n_vertices();
-    let mut old = vec![[0.0f32; D]; n];
+    let mut old = memory::zeros::<[f32; D]>(n, POSITIONS)?;
     for (to, from) in old.iter_mut().zip(start.chunks(job.dim)) {
         to[..job.dim].copy_from_slice(from);
     }
     let points = block_size(n);
-    let mut new = old.clone();
-    let (mut first, mut second) = (vec![[0.0; D]; n], vec![[0.0; D]; n]);
+    let mut new = memory::zeros::<[f32; D]>(n, POSITIONS)?;
+    new.copy_from_slice(&old);
+    let mut first = memory::zeros::<[f32; D]>(n, POSITIONS)?;
+    let mut second = memory::zeros::<[f32; D]>(n, POSITIONS)?;
     let (mut power_1, mut power_2) = (1.0f32, 1.0f32);
     for epoch in 0..job.n_epochs {
         power_1 *= DECAY_1;
@@ -80,7 +85,9 @@ fn run<const D: usize>(job: &Job, start: &[f32], monitor: &Monitor) -> Result<Ve
         })?;
         std::mem::swap(&mut old, &mut new);
     }
-    Ok(old.iter().flat_map(|point| point[..job.dim].iter().copied()).collect())
+    let mut out = memory::room(n * job.dim, POSITIONS)?;
+    out.extend(old.iter().flat_map(|point| &point[..job.dim]));
+    Ok(out)
 }
 
 /// Successive points that are moved: their new positions and the moving averages of the forces on them and of their
@@ -220,6 +227,8 @@ impl<'a, const D: usize> Forces<'a, D> {
         let mut push = Sum::<L, D>::new();
         let mut at = Stream::new(job.params.seed, self.epoch as u64, i as u64).below(POOL);
         let (wanted, registers) = self.negatives(edges.len());
+        // More than the whole pool is the pool again: whoever asks for a thousand times as many gets its mean.
+        let registers = registers.min(POOL / LANES);
         for _ in 0..registers {
             push.add(&std::array::from_fn(|d| difference(d, &pool.0[d], at)), |d2| curve.repulsion(d2));
             at = (at + LANES) % POOL;
@@ -233,8 +242,8 @@ impl<'a, const D: usize> Forces<'a, D> {
     /// the whole number nearest, at least one if there is to be any.
     #[inline(always)]
     fn negatives(&self, n_edges: usize) -> (usize, usize) {
-        let wanted = n_edges * self.job.params.negative_sample_rate;
-        (wanted, ((wanted + LANES / 2) / LANES).max(usize::from(wanted > 0)))
+        let wanted = n_edges.saturating_mul(self.job.params.negative_sample_rate);
+        (wanted, (wanted.saturating_add(LANES / 2) / LANES).max(usize::from(wanted > 0)))
     }
 }
 

@@ -6,6 +6,7 @@ use super::super::spectral;
 use super::UmapParams;
 use crate::context::Monitor;
 use crate::error::{Error, Result};
+use crate::memory;
 use ndarray::Array2;
 
 /// Where points start.
@@ -26,6 +27,8 @@ pub enum Init {
 const ROUND_NOISE: u64 = (1 << 40) + 2;
 const ROUND_UNIFORM: u64 = (1 << 40) + 3;
 
+/// What positions are to an error.
+const POSITIONS: &str = "umap: n_components of every observation";
 /// Extent of the start along each axis.
 const EXTENT: f64 = 10.0;
 /// Standard deviation of the noise added after scaling to a largest coordinate of [`EXTENT`].
@@ -47,7 +50,7 @@ pub(super) fn positions(renumbered: &Renumbered, params: &UmapParams, monitor: &
         Init::Spectral => {
             let layout = spectral::layout(graph, dim, spectral::ROUGH, params.seed, monitor)?;
             notes = layout.notes;
-            noisy(layout.coordinates.into_iter().collect(), dim, params.seed)
+            noisy(layout.coordinates.into_raw_vec_and_offset().0, dim, params.seed)
         }
         Init::Pca(pca) => {
             if pca.nrows() != n || pca.ncols() < dim {
@@ -55,20 +58,25 @@ pub(super) fn positions(renumbered: &Renumbered, params: &UmapParams, monitor: &
                 return Err(Error::shape("init (PCA)", expected, format!("{} x {}", pca.nrows(), pca.ncols())));
             }
             let x = pca.rows().into_iter().flat_map(|row| row.into_iter().take(dim).map(|&v| f64::from(v)));
-            noisy(renumbered.arrange(&finite(x.collect(), dim)?, dim), dim, params.seed)
+            let mut coordinates = memory::room(memory::count(&[n, dim], POSITIONS)?, POSITIONS)?;
+            coordinates.extend(x);
+            noisy(renumbered.arrange(&finite(coordinates, dim)?, dim)?, dim, params.seed)
         }
-        Init::Random => (0..n)
-            .flat_map(|i| {
+        Init::Random => {
+            let mut x = memory::room(memory::count(&[n, dim], POSITIONS)?, POSITIONS)?;
+            x.extend((0..n).flat_map(|i| {
                 let mut stream = Stream::new(params.seed, ROUND_UNIFORM, i as u64);
                 (0..dim).map(move |_| stream.uniform())
-            })
-            .collect(),
+            }));
+            x
+        }
         Init::Given(given) => {
             if given.dim() != (n, dim) {
                 let (rows, cols) = given.dim();
                 return Err(Error::shape("init", format!("{n} x {dim}"), format!("{rows} x {cols}")));
             }
-            renumbered.arrange(&finite(given.iter().map(|&v| f64::from(v)).collect(), dim)?, dim)
+            let x = memory::collected(given.iter().map(|&v| f64::from(v)), POSITIONS)?;
+            renumbered.arrange(&finite(x, dim)?, dim)?
         }
     };
     for d in 0..dim {
@@ -77,7 +85,7 @@ pub(super) fn positions(renumbered: &Renumbered, params: &UmapParams, monitor: &
         let scale = if high > low { EXTENT / (high - low) } else { 0.0 };
         x.iter_mut().skip(d).step_by(dim).for_each(|v| *v = (*v - low) * scale);
     }
-    Ok(Start { coordinates: x.into_iter().map(|v| v as f32).collect(), notes })
+    Ok(Start { coordinates: memory::collected(x.iter().map(|&v| v as f32), POSITIONS)?, notes })
 }
 
 fn noisy(mut x: Vec<f64>, dim: usize, seed: u64) -> Vec<f64> {

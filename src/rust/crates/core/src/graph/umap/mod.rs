@@ -117,14 +117,14 @@ pub fn umap(connectivities: &CsMatI<f32, u32, usize>, params: &UmapParams, ctx: 
         let start = init::positions(&renumbered, params, &ctx.monitor)?;
         let curve = Curve::new(a, b, params.gamma);
         let dim = params.n_components;
-        ctx.monitor.begin((n_epochs * n) as u64);
+        ctx.monitor.begin((n_epochs as u64).saturating_mul(n as u64));
         let job = Job { graph, dim, n_epochs, curve, params, largest: largest_weight(graph) };
         let coordinates = match params.mode {
             _ if n < 2 || job.largest == 0.0 => start.coordinates,
             Mode::Batch => batch::optimise(&job, start.coordinates, &ctx.monitor)?,
             Mode::Sequential => sequential::optimise(&job, start.coordinates, &ctx.monitor)?,
         };
-        let coordinates = renumbered.restore(&coordinates, dim);
+        let coordinates = renumbered.restore(&coordinates, dim)?;
         if let Some(at) = coordinates.iter().position(|x| !x.is_finite()) {
             let message = format!("umap: the position of observation {} is not finite; lower alpha", at / dim);
             return Err(Error::Numerical(message));
@@ -167,8 +167,10 @@ fn validate(params: &UmapParams) -> Result<()> {
         }
         Err(Error::parameter(name, format!("a number {} {least}", if strict { ">" } else { ">=" }), value))
     };
-    if params.n_components == 0 {
-        return Err(Error::parameter("n_components", "at least 1", 0));
+    let most = if params.mode == Mode::Batch { batch::MAX_COMPONENTS } else { usize::MAX };
+    if params.n_components == 0 || params.n_components > most {
+        let expected = if params.mode == Mode::Batch { format!("1 to {most}") } else { "at least 1".to_owned() };
+        return Err(Error::parameter("n_components", expected, params.n_components));
     }
     finite("alpha", params.alpha, 0.0, true)?;
     finite("gamma", params.gamma, 0.0, false)?;

@@ -4,6 +4,10 @@ use super::super::random::Stream;
 use super::Job;
 use crate::context::Monitor;
 use crate::error::Result;
+use crate::memory;
+
+/// Negative samples between two looks at the monitor.
+const CHECK: usize = 1 << 14;
 
 /// Every stored entry (i, j) is sampled in proportion to its weight; a sample moves both ends along the edge, then i
 /// away from `negative_sample_rate` random points. Steps are clipped to 4 per coordinate.
@@ -11,7 +15,8 @@ pub(super) fn optimise(job: &Job, mut x: Vec<f32>, monitor: &Monitor) -> Result<
     let (graph, dim, n) = (job.graph, job.dim, job.graph.n_vertices());
     let least = job.least_weight();
     let rate_of_negatives = job.params.negative_sample_rate;
-    let mut difference = vec![0.0f32; dim];
+    let mut difference = memory::zeros::<f32>(dim, "umap: n_components of an observation")?;
+    let mut until_check = CHECK;
     for epoch in 0..job.n_epochs {
         let rate = job.rate(epoch) as f32;
         for i in 0..n {
@@ -36,6 +41,11 @@ pub(super) fn optimise(job: &Job, mut x: Vec<f32>, monitor: &Monitor) -> Result<
                     x[j * dim + d] -= step;
                 }
                 for _ in 0..rate_of_negatives {
+                    until_check -= 1;
+                    if until_check == 0 {
+                        monitor.check()?;
+                        until_check = CHECK;
+                    }
                     let k = stream.below(n);
                     let d2 = squared_distance(&x, dim, i, k, &mut difference);
                     let factor = if d2 > 0.0 { job.curve.repulsion_at(d2) } else { 0.0 };

@@ -4,9 +4,13 @@ use crate::chain::{CountSums, LazyMatrix};
 use crate::context::Context;
 use crate::element::Number;
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::ops::moments::{MeanVar, Moments};
 use crate::ops::view::{add, each, scatter, with_view, Check, View};
 use crate::stream::{map_fold, Order};
+
+/// What the sums of all batches are to an error.
+pub(super) const SUMS: &str = "highly_variable_genes: sums of every gene in every batch";
 
 /// Batches that have cells, numbered without gaps.
 pub(super) struct Batches {
@@ -61,8 +65,12 @@ impl<A> PerBatch<A> {
         PerBatch((0..n).map(|_| None).collect())
     }
 
-    pub(super) fn at(&mut self, batch: usize, make: impl FnOnce() -> A) -> &mut A {
-        self.0[batch].get_or_insert_with(make)
+    pub(super) fn at(&mut self, batch: usize, make: impl FnOnce() -> Result<A>) -> Result<&mut A> {
+        let place = &mut self.0[batch];
+        if place.is_none() {
+            *place = Some(make()?);
+        }
+        place.as_mut().ok_or_else(|| Error::Internal("a batch without sums".to_owned()))
     }
 }
 
@@ -126,9 +134,11 @@ pub(super) fn moments(
 ) -> Result<BatchMoments> {
     let (n_obs, n_vars) = x.shape();
     let mut out = BatchMoments {
-        parts: vec![Moments::new(n_vars); batches.len()],
-        gene_sums: vec![vec![0.0; n_vars]; batches.len()],
-        cell_sums: vec![0.0; n_obs],
+        parts: (0..batches.len())
+            .map(|_| Ok(Moments::of_vectors(0, memory::zeros(n_vars, SUMS)?, memory::zeros(n_vars, SUMS)?)))
+            .collect::<Result<_>>()?,
+        gene_sums: (0..batches.len()).map(|_| memory::zeros(n_vars, SUMS)).collect::<Result<_>>()?,
+        cell_sums: memory::zeros(n_obs, SUMS)?,
     };
     map_fold(
         x,
@@ -163,8 +173,8 @@ fn reduce<T: Number>(
     let mut cells = Vec::with_capacity(view.n_rows());
     for i in 0..view.n_rows() {
         check.row(view, i)?;
-        let make = || Sums { n: 0, pair: vec![(0.0, 0.0); view.n_cols] };
-        let of = sums.at(batches.of(view.positions.at(i)), make);
+        let make = || Ok(Sums { n: 0, pair: memory::zeros(view.n_cols, SUMS)? });
+        let of = sums.at(batches.of(view.positions.at(i)), make)?;
         of.n += 1;
         let mut total = 0.0;
         each(view.row(i), |c, x| {

@@ -105,10 +105,19 @@ fn score(moments: &MeanVar, options: &HvgOptions) -> Result<Scores> {
         dispersions.iter_mut().for_each(|d| *d = if *d == 0.0 { f64::NAN } else { d.ln() });
         means.iter_mut().for_each(|m| *m = m.ln_1p());
     }
-    let edges = if seurat { equal_width(&means, options.n_bins) } else { percentile_edges(&means)? };
-    // Right-closed bins, as pandas.cut.
-    let bins: Vec<usize> = means.iter().map(|m| edges.partition_point(|e| e < m)).collect();
-    let mut members: Vec<Vec<f64>> = vec![Vec::new(); edges.len() + 1];
+    // Right-closed bins, as pandas.cut; numbered by those in use, as there may be more bins than genes.
+    let mut bins: Vec<usize> = if seurat {
+        let edges = EqualWidth::new(&means, options.n_bins);
+        means.iter().map(|&m| edges.below(m)).collect()
+    } else {
+        let edges = percentile_edges(&means)?;
+        means.iter().map(|m| edges.partition_point(|e| e < m)).collect()
+    };
+    let mut used = bins.clone();
+    used.sort_unstable();
+    used.dedup();
+    bins.iter_mut().for_each(|b| *b = used.partition_point(|u| u < b));
+    let mut members: Vec<Vec<f64>> = vec![Vec::new(); used.len()];
     for (&b, &d) in bins.iter().zip(&dispersions) {
         if !d.is_nan() {
             members[b].push(d);
@@ -138,20 +147,48 @@ fn in_bounds(means: &[f64], norm: &[f64], o: &HvgOptions) -> Vec<bool> {
 }
 
 /// Edges of `n` bins of equal width over the range of `x`, the lowest moved down a little (`pandas.cut`).
-fn equal_width(x: &[f64], n: usize) -> Vec<f64> {
-    let low = x.iter().copied().fold(f64::INFINITY, f64::min);
-    let high = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let line = |low: f64, high: f64| -> Vec<f64> {
-        let step = (high - low) / n as f64;
-        (0..=n).map(|i| if i == n { high } else { i as f64 * step + low }).collect()
-    };
-    if low == high {
-        let by = |v: f64| if v == 0.0 { 0.001 } else { 0.001 * v.abs() };
-        return line(low - by(low), high + by(high));
+struct EqualWidth {
+    n: usize,
+    lowest: f64,
+    low: f64,
+    high: f64,
+}
+
+impl EqualWidth {
+    fn new(x: &[f64], n: usize) -> Self {
+        // More bins than f64 has numbers between two powers of two are as many.
+        let n = n.min(1 << 52);
+        let low = x.iter().copied().fold(f64::INFINITY, f64::min);
+        let high = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        if low == high {
+            let by = |v: f64| if v == 0.0 { 0.001 } else { 0.001 * v.abs() };
+            let (low, high) = (low - by(low), high + by(high));
+            return EqualWidth { n, lowest: low, low, high };
+        }
+        EqualWidth { n, lowest: low - (high - low) * 0.001, low, high }
     }
-    let mut edges = line(low, high);
-    edges[0] -= (high - low) * 0.001;
-    edges
+
+    fn edge(&self, i: usize) -> f64 {
+        match i {
+            0 => self.lowest,
+            i if i == self.n => self.high,
+            i => i as f64 * ((self.high - self.low) / self.n as f64) + self.low,
+        }
+    }
+
+    /// The number of edges below `x`.
+    fn below(&self, x: f64) -> usize {
+        let (mut from, mut to) = (0, self.n + 1);
+        while from < to {
+            let middle = from + (to - from) / 2;
+            if self.edge(middle) < x {
+                from = middle + 1;
+            } else {
+                to = middle;
+            }
+        }
+        from
+    }
 }
 
 /// The 10th, 15th, ... 100th percentile, open at both ends.

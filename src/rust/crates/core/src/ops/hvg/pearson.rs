@@ -3,12 +3,13 @@
 //! The residual of a zero depends on the cell only through its total, so zeros are summed over groups of cells with
 //! equal total: `-mu / sqrt(mu + mu^2 / theta) = -sqrt(mu / (1 + mu / theta))`. The stored values then add their difference.
 
-use super::batches::{count_moments, Batches, PerBatch};
+use super::batches::{count_moments, Batches, PerBatch, SUMS};
 use super::{mean_over, merge_ranks, nan_last, select_first, Flavor, Hvg, HvgOptions};
 use crate::chain::LazyMatrix;
 use crate::context::Context;
 use crate::element::Number;
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::ops::view::{with_view, Check, View};
 use crate::stream::{map_fold, Order};
 use rayon::prelude::*;
@@ -52,7 +53,7 @@ pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, ctx: 
         x,
         Order::File,
         ctx,
-        |block| with_view!(block, view => Ok(stored(&view, batches, &models, &sums.cell_sums))),
+        |block| with_view!(block, view => stored(&view, batches, &models, &sums.cell_sums)),
         |part| {
             for (to, from) in residuals.iter_mut().zip(part.0) {
                 for (t, f) in to.iter_mut().zip(from.unwrap_or_default()) {
@@ -164,14 +165,14 @@ fn stored<T: Number>(
     batches: &Batches,
     models: &[Model<'_>],
     cell_sums: &[f64],
-) -> PerBatch<Vec<(f64, f64)>> {
+) -> Result<PerBatch<Vec<(f64, f64)>>> {
     let mut out = PerBatch::new(models.len());
     let (mut counts, mut means, mut squares) = ([0.0; CHUNK], [0.0; CHUNK], [0.0; CHUNK]);
     for i in 0..view.n_rows() {
         let cell = view.positions.at(i);
         let b = batches.of(cell);
         let model = &models[b];
-        let acc = out.at(b, || vec![(0.0, 0.0); view.n_cols]);
+        let acc = out.at(b, || memory::zeros::<(f64, f64)>(view.n_cols, SUMS))?;
         let share = cell_sums[cell] / model.total;
         let (clip, theta) = (model.clip, model.theta);
         let (columns, values) = view.row(i);
@@ -191,7 +192,7 @@ fn stored<T: Number>(
             from = end;
         }
     }
-    out
+    Ok(out)
 }
 
 /// Values worked on at a time.

@@ -1,12 +1,13 @@
 //! `seurat_v3`: variance of counts standardised by the variance a LOESS trend expects at their mean, values clipped at
 //! `sqrt(n)` standard deviations (Stuart et al. 2019).
 
-use super::batches::{count_moments, Batches, PerBatch};
+use super::batches::{count_moments, Batches, PerBatch, SUMS};
 use super::loess::loess;
 use super::{mean_over, merge_ranks, nan_last, select_first, Flavor, Hvg, HvgOptions};
 use crate::chain::LazyMatrix;
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::ops::view::{each, with_view, Check};
 use crate::stream::{map_fold, Order};
 
@@ -34,7 +35,8 @@ pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, ctx: 
         expected.push((std, limit));
     }
 
-    let mut clipped = vec![vec![(0.0, 0.0); n_vars]; batches.len()];
+    let mut clipped =
+        (0..batches.len()).map(|_| memory::zeros::<(f64, f64)>(n_vars, SUMS)).collect::<Result<Vec<_>>>()?;
     map_fold(
         x,
         Order::File,
@@ -45,7 +47,7 @@ pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, ctx: 
                 for i in 0..view.n_rows() {
                     let b = batches.of(view.positions.at(i));
                     let limit = &expected[b].1;
-                    let acc = out.at(b, || vec![(0.0, 0.0); n_vars]);
+                    let acc = out.at(b, || memory::zeros::<(f64, f64)>(n_vars, SUMS))?;
                     each(view.row(i), |c, x| {
                         let y = x.min(limit[c]);
                         let (s, q) = &mut acc[c];

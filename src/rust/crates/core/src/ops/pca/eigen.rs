@@ -1,68 +1,49 @@
 //! The leading eigenpairs of a symmetric matrix: all eigenvalues, and vectors of the few that are asked for.
 //!
-//! The matrix is reduced to tridiagonal form in place. Vectors of a small share of the eigenvalues come by inverse
+//! The matrix is reduced to tridiagonal form in place ([`tridiagonal`](super::tridiagonal)). Vectors of a small share of the eigenvalues come by inverse
 //! iteration with orthogonalisation (Peters & Wilkinson 1971), which needs no second matrix; those of a large share, and
 //! those on which the iteration does not settle, by divide and conquer.
 
+use super::tridiagonal::reduce;
 use crate::context::Monitor;
 use crate::error::{Error, Result};
 use crate::random::Stream;
 use faer::diag::Diag;
 use faer::dyn_stack::{MemBuffer, MemStack, StackReq};
-use faer::linalg::evd::tridiag::{tridiag_in_place, tridiag_in_place_scratch};
 use faer::linalg::evd::{self_adjoint_evd_scratch, tridiagonal_self_adjoint_evd, ComputeEigenvectors};
-use faer::linalg::householder::{
-    apply_block_householder_sequence_on_the_left_in_place_scratch,
-    apply_block_householder_sequence_on_the_left_in_place_with_conj,
-};
-use faer::linalg::qr::no_pivoting::factor::recommended_block_size;
-use faer::prelude::*;
-use faer::{Conj, Mat, MatMut, Par};
+use faer::{Mat, MatMut, Par};
 
 /// Vectors of at most this share of the eigenvalues are found one by one.
 const FEW: usize = 4;
 
-/// The `k` largest eigenvalues, descending, and their eigenvectors as a row-major `p x k` matrix. Only the lower
-/// triangle of `a` is read; it is overwritten. Work is cut into `parts` tasks for the pool this is called in: a fixed
-/// number, because faer's sums, and with them the bits, depend on it (and not on the threads that run them). The
-/// reduction, most of the time, is one call of faer's that nothing stops; the steps around it are between checks.
+/// The `k` largest eigenvalues, descending, and their eigenvectors as a row-major `p x k` matrix, of a column-major `p x p`
+/// matrix. Only the lower triangle of `a` is read; it is overwritten. Work is cut into `parts` tasks for the pool this is
+/// called in: a fixed number, because sums, and with them the bits, depend on it (and not on the threads that run them).
 ///
 /// # Errors
 /// [`Error::Numerical`] when the decomposition fails; [`Error::Cancelled`].
 pub(super) fn leading_eigenpairs(
-    mut a: MatMut<'_, f64>,
+    a: &mut [f64],
+    p: usize,
     k: usize,
     parts: usize,
     monitor: &Monitor,
 ) -> Result<(Vec<f64>, Vec<f64>)> {
-    monitor.check()?;
-    let p = a.nrows();
-    let par = if parts > 1 { Par::rayon(parts) } else { Par::Seq };
-    let width = recommended_block_size::<f64>(p, p);
-    let mut reflectors = Mat::<f64>::zeros(width, p.saturating_sub(1));
-    if p > 1 {
-        let mut memory = buffer(tridiag_in_place_scratch::<f64>(p, par, Default::default()))?;
-        tridiag_in_place(a.rb_mut(), reflectors.as_mut(), par, MemStack::new(&mut memory), Default::default());
+    // Squares of what is far from 1 would be infinite or nothing.
+    let largest = a.iter().fold(0.0_f64, |m, x| m.max(x.abs()));
+    let out = (largest > 1e100 && largest.is_finite()) || (largest > 0.0 && largest < 1e-100);
+    let unit = if out { largest.log2().floor().exp2() } else { 1.0 };
+    if out {
+        a.iter_mut().for_each(|x| *x /= unit);
     }
-    let t =
-        Tridiagonal { diagonal: (0..p).map(|i| a[(i, i)]).collect(), below: (1..p).map(|i| a[(i, i - 1)]).collect() };
+    let reduced = reduce(a, p, parts, monitor)?;
+    let t = Tridiagonal { diagonal: &reduced.diagonal, below: &reduced.below };
+    let (mut values, found) = t.leading(k, monitor)?;
+    values.iter_mut().for_each(|v| *v *= unit);
     monitor.check()?;
-    let (values, mut vectors) = t.leading(k, par, monitor)?;
-    monitor.check()?;
-    if p > 1 {
-        let scratch = apply_block_householder_sequence_on_the_left_in_place_scratch::<f64>(p - 1, width, k);
-        let mut memory = buffer(scratch)?;
-        apply_block_householder_sequence_on_the_left_in_place_with_conj(
-            a.rb().submatrix(1, 0, p - 1, p - 1),
-            reflectors.as_ref(),
-            Conj::No,
-            vectors.as_mut().subrows_mut(1, p - 1),
-            Par::Seq,
-            MemStack::new(&mut memory),
-        );
-    }
-    let loadings = (0..p).flat_map(|j| (0..k).map(move |c| (j, c))).map(|at| vectors[at]).collect();
-    Ok((values, loadings))
+    let mut vectors: Vec<f64> = (0..p).flat_map(|j| (0..k).map(move |c| (j, c))).map(|at| found[at]).collect();
+    reduced.back(&mut vectors, k);
+    Ok((values, vectors))
 }
 
 fn failed(e: impl std::fmt::Debug) -> Error {
@@ -73,17 +54,17 @@ fn buffer(scratch: StackReq) -> Result<MemBuffer> {
     MemBuffer::try_new(scratch).map_err(failed)
 }
 
-struct Tridiagonal {
-    diagonal: Vec<f64>,
-    below: Vec<f64>,
+struct Tridiagonal<'a> {
+    diagonal: &'a [f64],
+    below: &'a [f64],
 }
 
-impl Tridiagonal {
+impl Tridiagonal<'_> {
     /// The `k` largest eigenvalues, descending, and their vectors as columns.
-    fn leading(&self, k: usize, par: Par, monitor: &Monitor) -> Result<(Vec<f64>, Mat<f64>)> {
+    fn leading(&self, k: usize, monitor: &Monitor) -> Result<(Vec<f64>, Mat<f64>)> {
         let p = self.diagonal.len();
         if k * FEW <= p {
-            let values: Vec<f64> = self.decompose(None, par)?.into_iter().rev().take(k).collect();
+            let values: Vec<f64> = self.decompose(None)?.into_iter().rev().take(k).collect();
             monitor.check()?;
             if let Some(vectors) = self.inverse_iteration(&values) {
                 return Ok((values, vectors));
@@ -91,30 +72,27 @@ impl Tridiagonal {
             monitor.check()?;
         }
         let mut vectors = Mat::<f64>::zeros(p, p);
-        let values = self.decompose(Some(vectors.as_mut()), par)?;
+        let values = self.decompose(Some(vectors.as_mut()))?;
         let leading = Mat::from_fn(p, k, |i, c| vectors[(i, p - 1 - c)]);
         Ok((values.into_iter().rev().take(k).collect(), leading))
     }
 
     /// All eigenvalues, ascending, and all vectors where there is room for them.
-    fn decompose(&self, vectors: Option<MatMut<'_, f64>>, par: Par) -> Result<Vec<f64>> {
+    fn decompose(&self, vectors: Option<MatMut<'_, f64>>) -> Result<Vec<f64>> {
         let p = self.diagonal.len();
         let (mut diagonal, mut below, mut values) = (Diag::<f64>::zeros(p), Diag::zeros(p), Diag::zeros(p));
         for i in 0..p {
             diagonal[i] = self.diagonal[i];
             below[i] = self.below.get(i).copied().unwrap_or(0.0);
         }
-        let scratch = match vectors {
-            Some(_) => self_adjoint_evd_scratch::<f64>(p, ComputeEigenvectors::Yes, par, Default::default()),
-            None => self_adjoint_evd_scratch::<f64>(p, ComputeEigenvectors::No, par, Default::default()),
-        };
-        let mut memory = buffer(scratch)?;
+        let which = if vectors.is_some() { ComputeEigenvectors::Yes } else { ComputeEigenvectors::No };
+        let mut memory = buffer(self_adjoint_evd_scratch::<f64>(p, which, Par::Seq, Default::default()))?;
         tridiagonal_self_adjoint_evd(
             diagonal.as_ref(),
             below.as_ref(),
             values.as_mut(),
             vectors,
-            par,
+            Par::Seq,
             MemStack::new(&mut memory),
             Default::default(),
         )
@@ -240,10 +218,14 @@ impl Shifted {
 mod tests {
     use super::*;
 
+    fn columns(a: &Mat<f64>) -> Vec<f64> {
+        (0..a.ncols()).flat_map(|j| (0..a.nrows()).map(move |i| (i, j))).map(|at| a[at]).collect()
+    }
+
     /// `A v = l v`, orthonormal, and the values of faer's own decomposition.
     fn check(a: &Mat<f64>, k: usize) {
         let p = a.nrows();
-        let (values, v) = leading_eigenpairs(a.clone().as_mut(), k, 1, &Monitor::default()).unwrap();
+        let (values, v) = leading_eigenpairs(&mut columns(a), p, k, 1, &Monitor::default()).unwrap();
         let expected = a.self_adjoint_eigenvalues(faer::Side::Lower).unwrap();
         let scale = expected.iter().fold(1e-300_f64, |m, x| m.max(x.abs()));
         for c in 0..k {

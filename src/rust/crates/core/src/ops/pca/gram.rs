@@ -7,11 +7,14 @@ use super::rows::Rows;
 use super::slab::Slab;
 use super::tiles::Tiles;
 use crate::context::Context;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::memory;
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
 
+/// What second moments are to an error.
+pub(super) const PRODUCTS: &str = "pca: products of all pairs of genes";
 /// Columns a thread owns at a time.
 const PANEL: usize = 128;
 
@@ -47,10 +50,7 @@ pub(super) struct SecondMoments {
 impl Gram {
     /// For `p` columns whose values have 32 bits (`single`) or more.
     pub(super) fn new(p: usize, single: bool, ctx: &Context) -> Result<Self> {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(ctx.threads)
-            .build()
-            .map_err(|e| Error::Internal(format!("cannot start {} threads: {e}", ctx.threads)))?;
+        let pool = ctx.pool()?;
         Ok(Gram {
             p,
             sparse: if single { Sparse::Single(Tiles::new(p)) } else { Sparse::Double(Tiles::new(p)) },
@@ -65,7 +65,7 @@ impl Gram {
     pub(super) fn push(&mut self, rows: &Rows, ctx: &Context) -> Result<()> {
         let p = self.p;
         if rows.csr.is_none() && self.shift.is_none() {
-            self.products = vec![0.0; p * p];
+            self.products = memory::zeros(p * p, PRODUCTS)?;
             self.shift = Some(rows.column_means());
         }
         let (mut slab, shift) = (std::mem::take(&mut self.slab), self.shift.take());
@@ -82,7 +82,7 @@ impl Gram {
         let (products, sums) = match self.sparse {
             Sparse::Single(tiles) => tiles.finish(),
             Sparse::Double(tiles) => tiles.finish(),
-        };
+        }?;
         Ok(SecondMoments { products, sums, shift: None })
     }
 
@@ -97,8 +97,8 @@ impl Gram {
             return Ok(());
         }
         match &mut self.sparse {
-            Sparse::Single(tiles) => self.pool.install(|| tiles.add(indptr, indices, values)),
-            Sparse::Double(tiles) => self.pool.install(|| tiles.add(indptr, indices, values)),
+            Sparse::Single(tiles) => self.pool.install(|| tiles.add(indptr, indices, values))?,
+            Sparse::Double(tiles) => self.pool.install(|| tiles.add(indptr, indices, values))?,
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ use super::eigen::leading_eigenpairs;
 use super::multiply::Multiply;
 use crate::context::Monitor;
 use crate::error::Result;
+use crate::memory;
 use crate::random::Stream;
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatRef, Par};
@@ -54,11 +55,11 @@ fn within(p: usize, k: usize, most: usize, mut apply: impl FnMut(&Mat<f64>) -> R
     let width = block_width(p, k);
     let keep = (most / 2).max(k + width);
     let mut random = Stream::new(0, 0, 0);
-    let mut basis = Mat::<f64>::zeros(p, most);
-    let mut small = Mat::<f64>::zeros(most, most);
+    let mut basis = matrix(p, most, |_, _| 0.0)?;
+    let mut small = matrix(most, most, |_, _| 0.0)?;
     let mut used = 0;
-    let mut block = Mat::from_fn(p, width, |_, _| random.normal());
-    orthonormalise(&mut block, basis.as_ref().subcols(0, 0), 0.0, &mut random);
+    let mut block = matrix(p, width, |_, _| random.normal())?;
+    orthonormalise(&mut block, basis.as_ref().subcols(0, 0), 0.0, &mut random)?;
     let mut steps = 0;
     loop {
         let end = used + block.ncols();
@@ -66,14 +67,14 @@ fn within(p: usize, k: usize, most: usize, mut apply: impl FnMut(&Mat<f64>) -> R
         let mut next = apply(&block)?;
         steps += 1;
         let size = (0..next.ncols()).map(|j| norm(&next.as_ref().subcols(j, 1).to_owned())).fold(0.0, f64::max);
-        let part = project_out(&mut next, basis.as_ref().subcols(0, end));
+        let part = project_out(&mut next, basis.as_ref().subcols(0, end))?;
         for j in used..end {
             for i in 0..end {
                 small[(i, j)] = part[(i, j - used)];
                 small[(j, i)] = part[(i, j - used)];
             }
         }
-        let r = orthonormalise(&mut next, basis.as_ref().subcols(0, end), 1e-13 * size, &mut random);
+        let r = orthonormalise(&mut next, basis.as_ref().subcols(0, end), 1e-13 * size, &mut random)?;
         let last = used;
         used = end;
 
@@ -81,8 +82,8 @@ fn within(p: usize, k: usize, most: usize, mut apply: impl FnMut(&Mat<f64>) -> R
         let wanted = if full { keep.min(used) } else { k };
         if used >= k {
             // Small: nobody waits for it.
-            let mut projected = small.submatrix(0, 0, used, used).to_owned();
-            let (values, vectors) = leading_eigenpairs(projected.as_mut(), wanted, 1, &Monitor::default())?;
+            let mut projected: Vec<f64> = (0..used).flat_map(|j| &small.col_as_slice(j)[..used]).copied().collect();
+            let (values, vectors) = leading_eigenpairs(&mut projected, used, wanted, 1, &Monitor::default())?;
             let residual = (0..k).map(|i| {
                 let tail = |c: usize| vectors[(last + c) * wanted + i];
                 let norm2: f64 = (0..r.nrows())
@@ -93,14 +94,14 @@ fn within(p: usize, k: usize, most: usize, mut apply: impl FnMut(&Mat<f64>) -> R
             let residual = residual.fold(0.0, f64::max);
             if residual <= TOLERANCE || steps == MAX_STEPS || used >= p {
                 let vectors = Mat::from_fn(used, k, |i, j| vectors[i * wanted + j]);
-                let found = times(&basis, used, &vectors);
+                let found = times(&basis, used, &vectors)?;
                 let rows = (0..p).flat_map(|i| (0..k).map(move |j| (i, j))).map(|at| found[at]).collect();
                 return Ok(Found { values: values[..k].to_vec(), vectors: rows, residual, steps });
             }
             if full {
                 // Go on from the best vectors so far.
                 let vectors = Mat::from_fn(used, wanted, |i, j| vectors[i * wanted + j]);
-                let best = times(&basis, used, &vectors);
+                let best = times(&basis, used, &vectors)?;
                 basis.as_mut().subcols_mut(0, wanted).copy_from(&best);
                 small.fill(0.0);
                 (0..wanted).for_each(|i| small[(i, i)] = values[i]);
@@ -112,14 +113,24 @@ fn within(p: usize, k: usize, most: usize, mut apply: impl FnMut(&Mat<f64>) -> R
 }
 
 /// The first `used` columns of `basis` times `vectors`.
-fn times(basis: &Mat<f64>, used: usize, vectors: &Mat<f64>) -> Mat<f64> {
-    let mut out = Mat::zeros(basis.nrows(), vectors.ncols());
+fn times(basis: &Mat<f64>, used: usize, vectors: &Mat<f64>) -> Result<Mat<f64>> {
+    let mut out = matrix(basis.nrows(), vectors.ncols(), |_, _| 0.0)?;
     matmul(&mut out, Accum::Replace, basis.as_ref().subcols(0, used), vectors, 1.0, Par::Seq);
-    out
+    Ok(out)
+}
+
+/// A matrix in memory that was asked for.
+pub(super) fn matrix(rows: usize, columns: usize, value: impl FnMut(usize, usize) -> f64) -> Result<Mat<f64>> {
+    let what = "pca: vectors of all genes";
+    let mut out = Mat::new();
+    let size = memory::count(&[rows, columns, 8], what)?;
+    out.try_reserve(rows, columns).map_err(|_| memory::refused::<u8>(size, what))?;
+    out.resize_with(rows, columns, value);
+    Ok(out)
 }
 
 /// Takes from `block` its part along the orthonormal columns of `basis`, twice for the sake of rounding; gives the part.
-fn project_out(block: &mut Mat<f64>, basis: MatRef<'_, f64>) -> Mat<f64> {
+fn project_out(block: &mut Mat<f64>, basis: MatRef<'_, f64>) -> Result<Mat<f64>> {
     let mut total = Mat::zeros(basis.ncols(), block.ncols());
     for _ in 0..2 {
         let mut part = Mat::<f64>::zeros(basis.ncols(), block.ncols());
@@ -127,38 +138,43 @@ fn project_out(block: &mut Mat<f64>, basis: MatRef<'_, f64>) -> Mat<f64> {
         matmul(&mut *block, Accum::Add, basis, &part, -1.0, Par::Seq);
         total += part;
     }
-    total
+    Ok(total)
 }
 
 /// Makes the columns of `block` orthonormal, and orthogonal to `basis`, which they are up to rounding; gives the upper
 /// triangle that takes them back. A column with nothing left of its own (a norm of at most `negligible`) becomes a random
 /// direction, and its entry on the diagonal 0.
-fn orthonormalise(block: &mut Mat<f64>, basis: MatRef<'_, f64>, negligible: f64, random: &mut Stream) -> Mat<f64> {
+fn orthonormalise(
+    block: &mut Mat<f64>,
+    basis: MatRef<'_, f64>,
+    negligible: f64,
+    random: &mut Stream,
+) -> Result<Mat<f64>> {
     let (p, width) = (block.nrows(), block.ncols());
     let mut r = Mat::<f64>::zeros(width, width);
     for c in 0..width {
         let mut column = block.as_ref().subcols(c, 1).to_owned();
         let whole = norm(&column);
-        let along = project_out(&mut column, block.as_ref().subcols(0, c));
+        let along = project_out(&mut column, block.as_ref().subcols(0, c))?;
         (0..c).for_each(|i| r[(i, c)] = along[(i, 0)]);
         let mut left = norm(&column);
         if left > negligible {
             r[(c, c)] = left;
             if left < 1e-2 * whole {
                 // What cancelled has let the part along the basis grow against the rest.
-                project_out(&mut column, basis);
+                project_out(&mut column, basis)?;
                 left = norm(&column);
             }
         } else {
             column = Mat::from_fn(p, 1, |_, _| random.normal());
-            project_out(&mut column, basis);
-            project_out(&mut column, block.as_ref().subcols(0, c));
+            project_out(&mut column, basis)?;
+            project_out(&mut column, block.as_ref().subcols(0, c))?;
             left = norm(&column);
         }
         let scale = if left > 0.0 { 1.0 / left } else { 0.0 };
         (0..p).for_each(|i| block[(i, c)] = column[(i, 0)] * scale);
     }
-    r
+    Ok(r)
 }
 
 /// The norm of a single column.

@@ -5,17 +5,21 @@
 //! the second-level cache. Threads own rows in the first half and columns in the second, so that every sum runs in the
 //! order of columns or rows.
 
+use super::krylov::matrix;
 use super::rows::Rows;
 use super::slab::Slab;
 use super::tiles::Panel;
 use crate::context::Context;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::memory;
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatMut, MatRef, Par};
 use rayon::prelude::*;
 
 /// Vectors multiplied together: what the registers hold.
 const TOGETHER: usize = 32;
+/// What a product is to an error.
+const PRODUCT: &str = "pca: products with a block of vectors";
 /// Rows of a panel.
 const PANEL_ROWS: usize = 256;
 /// Columns a thread owns at a time.
@@ -39,16 +43,13 @@ impl Multiply {
     /// With the columns of `block`, `p` rows each.
     pub(super) fn new(block: &Mat<f64>, ctx: &Context) -> Result<Self> {
         let p = block.nrows();
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(ctx.threads)
-            .build()
-            .map_err(|e| Error::Internal(format!("cannot start {} threads: {e}", ctx.threads)))?;
+        let pool = ctx.pool()?;
         let piece = |from: usize| {
             let value = |i: usize, c: usize| if c < block.ncols() { block[(i, c)] } else { 0.0 };
             (0..p).flat_map(|i| (from..from + TOGETHER).map(move |c| (i, c))).map(|(i, c)| value(i, c)).collect()
         };
         let block: Vec<Vec<f64>> = (0..block.ncols()).step_by(TOGETHER).map(piece).collect();
-        let product = block.iter().map(|b| vec![0.0; b.len()]).collect();
+        let product = block.iter().map(|b| memory::zeros(b.len(), PRODUCT)).collect::<Result<_>>()?;
         Ok(Multiply { p, block, product, ranks: (0..p as u32).collect(), slab: Slab::new(p), pool })
     }
 
@@ -63,7 +64,7 @@ impl Multiply {
     /// The product, `p x width`.
     pub(super) fn finish(mut self, width: usize, ctx: &Context) -> Result<Mat<f64>> {
         std::mem::take(&mut self.slab).flush(&mut |slab| self.add(slab, ctx))?;
-        Ok(Mat::from_fn(self.p, width, |i, c| self.product[c / TOGETHER][i * TOGETHER + c % TOGETHER]))
+        matrix(self.p, width, |i, c| self.product[c / TOGETHER][i * TOGETHER + c % TOGETHER])
     }
 
     fn add(&mut self, slab: &Slab, ctx: &Context) -> Result<()> {
@@ -72,24 +73,23 @@ impl Multiply {
         let p = *p;
         pool.install(|| {
             if slab.dense {
-                add_dense(slab, block, product);
-                return;
+                return add_dense(slab, block, product);
             }
             let starts: Vec<usize> = (0..slab.indptr.len() - 1).step_by(PANEL_ROWS).collect();
             let panels: Vec<(Panel<f64>, Vec<Vec<f64>>)> = starts
                 .par_iter()
                 .map(|&s| {
                     let rows = &slab.indptr[s..(s + PANEL_ROWS + 1).min(slab.indptr.len())];
-                    let panel = Panel::new(rows, &slab.indices, &slab.values, ranks);
+                    let panel = Panel::new(rows, &slab.indices, &slab.values, ranks)?;
                     let results = block.iter().map(|b| {
-                        let mut result = vec![0.0; (rows.len() - 1) * TOGETHER];
+                        let mut result = memory::zeros((rows.len() - 1) * TOGETHER, PRODUCT)?;
                         times_block(&panel, b, &mut result);
-                        result
+                        Ok(result)
                     });
-                    let results = results.collect();
-                    (panel, results)
+                    let results = results.collect::<Result<_>>()?;
+                    Ok((panel, results))
                 })
-                .collect();
+                .collect::<Result<_>>()?;
             for (q, product) in product.iter_mut().enumerate() {
                 product.par_chunks_mut(COLUMNS * TOGETHER).enumerate().for_each(|(t, to)| {
                     let from = t * COLUMNS;
@@ -99,19 +99,19 @@ impl Multiply {
                     }
                 });
             }
-        });
-        Ok(())
+            Ok(())
+        })
     }
 }
 
 /// Dense rows, the same in two dense products.
-fn add_dense(slab: &Slab, block: &[Vec<f64>], product: &mut [Vec<f64>]) {
+fn add_dense(slab: &Slab, block: &[Vec<f64>], product: &mut [Vec<f64>]) -> Result<()> {
     const ROWS: usize = 32;
     let t = slab.transposed();
     let (p, n) = (t.nrows(), t.ncols());
     for (block, product) in block.iter().zip(product) {
         let b = MatRef::from_column_major_slice(block, TOGETHER, p);
-        let mut result = vec![0.0; n * TOGETHER];
+        let mut result = memory::zeros(n * TOGETHER, PRODUCT)?;
         result.par_chunks_mut(ROWS * TOGETHER).enumerate().for_each(|(i, to)| {
             let rows = to.len() / TOGETHER;
             let to = MatMut::from_column_major_slice_mut(to, TOGETHER, rows);
@@ -124,37 +124,12 @@ fn add_dense(slab: &Slab, block: &[Vec<f64>], product: &mut [Vec<f64>]) {
             matmul(to, Accum::Add, result, t.subrows(i * COLUMNS, columns).transpose(), 1.0, Par::Seq);
         });
     }
-}
-
-/// Defines a function twice, for the baseline and for AVX2 with fused multiplication.
-macro_rules! wide {
-    ($(#[$doc:meta])* fn $name:ident($($arg:ident: $type:ty),*) with $fused:ident $body:block) => {
-        $(#[$doc])*
-        fn $name($($arg: $type),*) {
-            #[inline(always)]
-            fn body($($arg: $type,)* $fused: impl Fn(f64, f64, f64) -> f64) $body
-            #[cfg(target_arch = "x86_64")]
-            {
-                #[target_feature(enable = "avx2,fma")]
-                fn wide($($arg: $type),*) {
-                    body($($arg,)* |a, b, c| a.mul_add(b, c));
-                }
-                if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
-                    // SAFETY: the processor has just been found to have both.
-                    return unsafe { wide($($arg),*) };
-                }
-            }
-            #[cfg(target_arch = "aarch64")]
-            return body($($arg,)* |a, b, c| a.mul_add(b, c));
-            #[cfg(not(target_arch = "aarch64"))]
-            body($($arg,)* |a, b, c| a * b + c);
-        }
-    };
+    Ok(())
 }
 
 wide! {
     /// Adds to the rows of `result` the panel's rows times `block`.
-    fn times_block(panel: &Panel<f64>, block: &[f64], result: &mut [f64]) with fused {
+    fn times_block(panel: &Panel<f64>, block: &[f64], result: &mut [f64]) [fused] {
         let mut start = 0;
         for (&end, row) in panel.ends.iter().zip(block.as_chunks::<TOGETHER>().0) {
             let end = end as usize;
@@ -171,7 +146,7 @@ wide! {
 
 wide! {
     /// Adds to `to`, one row for each of `columns`, the transposed columns of the panel times `result`.
-    fn add_transposed(panel: &Panel<f64>, columns: std::ops::Range<usize>, result: &[f64], to: &mut [f64]) with fused {
+    fn add_transposed(panel: &Panel<f64>, columns: std::ops::Range<usize>, result: &[f64], to: &mut [f64]) [fused] {
         let mut start = if columns.start == 0 { 0 } else { panel.ends[columns.start - 1] as usize };
         for (&end, to) in panel.ends[columns].iter().zip(to.as_chunks_mut::<TOGETHER>().0) {
             let end = end as usize;

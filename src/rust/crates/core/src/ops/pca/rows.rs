@@ -4,6 +4,7 @@ use crate::chain::{nodes, LazyMatrix};
 use crate::element::Data;
 use crate::error::Result;
 use crate::matrix::{Block, Positions, Storage};
+use crate::memory;
 use crate::ops::moments::Moments;
 use crate::ops::view::Check;
 use faer::linalg::matmul::matmul;
@@ -146,9 +147,16 @@ impl Rows {
     }
 
     /// `offset + (row - shift) * loadings`, row-major.
-    pub(super) fn project(&self, loadings: &[f64], k: usize, offset: &[f64], shift: Option<&[f64]>) -> Vec<f32> {
+    pub(super) fn project(
+        &self,
+        loadings: &[f64],
+        k: usize,
+        offset: &[f64],
+        shift: Option<&[f64]>,
+    ) -> Result<Vec<f32>> {
         let (n, p) = (self.n_rows(), self.n_cols);
-        let mut out = vec![0f32; n * k];
+        let what = "pca: coordinates of a block of cells";
+        let mut out = memory::zeros(n * k, what)?;
         match &self.csr {
             Some((indptr, indices)) => {
                 let mut row = vec![0.0; k];
@@ -160,12 +168,12 @@ impl Rows {
                 }
             }
             None => {
-                let mut values = self.values.clone();
+                let mut values = memory::collected(self.values.iter().copied(), what)?;
                 if let Some(shift) = shift {
                     values.chunks_mut(p).for_each(|r| r.iter_mut().zip(shift).for_each(|(v, s)| *v -= s));
                 }
                 // Column-major k x n and p x n are row-major n x k and n x p.
-                let mut product = vec![0.0; n * k];
+                let mut product = memory::zeros(n * k, what)?;
                 let dst = MatMut::from_column_major_slice_mut(&mut product, k, n);
                 let l = MatRef::from_column_major_slice(loadings, k, p);
                 let v = MatRef::from_column_major_slice(&values, p, n);
@@ -175,7 +183,7 @@ impl Rows {
                 }
             }
         }
-        out
+        Ok(out)
     }
 }
 

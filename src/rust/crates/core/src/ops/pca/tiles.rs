@@ -10,6 +10,9 @@
 //! that what is summed has no large common part. A tile belongs to one thread, which adds panel after panel: the bits do
 //! not depend on the number of threads.
 
+use super::gram::PRODUCTS;
+use crate::error::Result;
+use crate::memory;
 use rayon::prelude::*;
 
 /// Rows laid out densely at a time: with a tile's width they stay in the first-level cache.
@@ -97,14 +100,15 @@ pub(super) struct Panel<T> {
 }
 
 impl<T: Lanes> Panel<T> {
-    pub(super) fn new(indptr: &[usize], indices: &[u32], values: &[f64], rank: &[u32]) -> Self {
+    pub(super) fn new(indptr: &[usize], indices: &[u32], values: &[f64], rank: &[u32]) -> Result<Self> {
         let (first, last) = (indptr[0], indptr[indptr.len() - 1]);
         let mut next = vec![0u32; rank.len() + 1];
         indices[first..last].iter().for_each(|&c| next[rank[c as usize] as usize + 1] += 1);
         for j in 0..rank.len() {
             next[j + 1] += next[j];
         }
-        let (mut rows, mut by_column) = (vec![0u8; last - first], vec![T::narrow(0.0); last - first]);
+        let mut rows = memory::zeros(last - first, PRODUCTS)?;
+        let mut by_column = memory::filled(last - first, T::narrow(0.0), PRODUCTS)?;
         for (r, w) in indptr.windows(2).enumerate() {
             for (&c, &v) in indices[w[0]..w[1]].iter().zip(&values[w[0]..w[1]]) {
                 let at = &mut next[rank[c as usize] as usize];
@@ -115,7 +119,7 @@ impl<T: Lanes> Panel<T> {
         }
         // Every column's start has moved to its end.
         next.truncate(rank.len());
-        Panel { ends: next, rows, values: by_column }
+        Ok(Panel { ends: next, rows, values: by_column })
     }
 }
 
@@ -134,7 +138,7 @@ impl<T: Lanes> Tiles<T> {
         Tiles { p, rank: Vec::new(), shift: Vec::new(), tiles: Vec::new(), sums: vec![0.0; p] }
     }
 
-    fn start(&mut self, n: usize, indices: &[u32], values: &[f64]) {
+    fn start(&mut self, n: usize, indices: &[u32], values: &[f64]) -> Result<()> {
         let mut stored = vec![(0usize, 0.0); self.p];
         for (&c, v) in indices.iter().zip(values) {
             stored[c as usize].0 += 1;
@@ -146,13 +150,14 @@ impl<T: Lanes> Tiles<T> {
         order.iter().enumerate().for_each(|(r, &c)| self.rank[c as usize] = r as u32);
         self.shift = order.iter().map(|&c| T::narrow(stored[c as usize].1 / n.max(1) as f64)).collect();
         let ends = (0..self.p).step_by(T::WIDTH).map(|from| (from + T::WIDTH).min(self.p));
-        self.tiles = ends.map(|end| vec![0.0; end * T::WIDTH]).collect();
+        self.tiles = ends.map(|end| memory::zeros(end * T::WIDTH, PRODUCTS)).collect::<Result<_>>()?;
+        Ok(())
     }
 
     /// Adds a slab of rows, on the threads of the pool this is called in.
-    pub(super) fn add(&mut self, indptr: &[usize], indices: &[u32], values: &[f64]) {
+    pub(super) fn add(&mut self, indptr: &[usize], indices: &[u32], values: &[f64]) -> Result<()> {
         if self.rank.is_empty() {
-            self.start(indptr.len() - 1, indices, values);
+            self.start(indptr.len() - 1, indices, values)?;
         }
         for (&c, v) in indices.iter().zip(values) {
             self.sums[c as usize] += v;
@@ -161,15 +166,15 @@ impl<T: Lanes> Tiles<T> {
         let panels: Vec<Panel<T>> = starts
             .par_iter()
             .map(|&s| Panel::new(&indptr[s..(s + PANEL_ROWS + 1).min(indptr.len())], indices, values, &self.rank))
-            .collect();
+            .collect::<Result<_>>()?;
         let shift = &self.shift;
         // The last tile is the longest.
-        self.tiles.par_iter_mut().enumerate().rev().with_max_len(1).for_each(|(t, total)| {
+        self.tiles.par_iter_mut().enumerate().rev().with_max_len(1).try_for_each(|(t, total)| {
             let (from, end) = (t * T::WIDTH, total.len() / T::WIDTH);
             let mut background = vec![T::narrow(0.0); T::WIDTH];
             background.iter_mut().zip(&shift[from..end]).for_each(|(b, s)| *b = T::narrow(-s.widen()));
             let mut dense = background.repeat(PANEL_ROWS);
-            let mut sums = vec![T::narrow(0.0); total.len()];
+            let mut sums = memory::filled(total.len(), T::narrow(0.0), PRODUCTS)?;
             for panel in &panels {
                 dense.chunks_exact_mut(T::WIDTH).for_each(|row| row.copy_from_slice(&background));
                 for j in from..end {
@@ -183,13 +188,14 @@ impl<T: Lanes> Tiles<T> {
                 T::multiply(&panel.ends[..end], &panel.rows, &panel.values, &dense, &mut sums);
             }
             total.iter_mut().zip(&sums).for_each(|(t, s)| *t += s.widen());
-        });
+            Ok(())
+        })
     }
 
     /// Sums of products, column-major `p x p` with the lower triangle filled, and column sums.
-    pub(super) fn finish(self) -> (Vec<f64>, Vec<f64>) {
+    pub(super) fn finish(self) -> Result<(Vec<f64>, Vec<f64>)> {
         let p = self.p;
-        let mut products = vec![0.0; p * p];
+        let mut products = memory::zeros(p * p, PRODUCTS)?;
         let mut order = vec![0usize; p];
         self.rank.iter().enumerate().for_each(|(c, &r)| order[r as usize] = c);
         for (t, tile) in self.tiles.into_iter().enumerate() {
@@ -205,6 +211,6 @@ impl<T: Lanes> Tiles<T> {
                 }
             }
         }
-        (products, self.sums)
+        Ok((products, self.sums))
     }
 }

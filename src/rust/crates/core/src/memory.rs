@@ -1,0 +1,126 @@
+//! Memory that grows with data or arguments is asked for here, so that running out is an error and not the end of the
+//! process: what a plain `vec!` does.
+
+use crate::error::{Error, Result};
+use std::alloc::{alloc_zeroed, Layout};
+
+/// Requests below this many bytes are made like any other.
+const LARGE: usize = 1 << 16;
+
+/// The error of a request for `n` values.
+pub(crate) fn refused<T>(n: usize, what: &str) -> Error {
+    Error::OutOfMemory { what: what.to_owned(), needed: (n as u64).saturating_mul(size_of::<T>() as u64) }
+}
+
+/// The number of values an array of these extents has.
+///
+/// # Errors
+/// [`Error::OutOfMemory`] for more than can be numbered.
+pub(crate) fn count(extents: &[usize], what: &str) -> Result<usize> {
+    let product = extents.iter().try_fold(1usize, |n, &e| n.checked_mul(e));
+    product.filter(|&n| n <= isize::MAX as usize).ok_or_else(|| refused::<u8>(usize::MAX, what))
+}
+
+/// Makes room for `more` values, as `Vec::reserve`.
+///
+/// # Errors
+/// [`Error::OutOfMemory`].
+pub(crate) fn reserve<T>(to: &mut Vec<T>, more: usize, what: &str) -> Result<()> {
+    to.try_reserve(more).map_err(|_| refused::<T>(to.len().saturating_add(more), what))
+}
+
+/// An empty vector with room for `n` values.
+///
+/// # Errors
+/// [`Error::OutOfMemory`].
+pub(crate) fn room<T>(n: usize, what: &str) -> Result<Vec<T>> {
+    let mut out = Vec::new();
+    out.try_reserve_exact(n).map_err(|_| refused::<T>(n, what))?;
+    Ok(out)
+}
+
+/// `n` times `value`.
+///
+/// # Errors
+/// [`Error::OutOfMemory`].
+pub(crate) fn filled<T: Clone>(n: usize, value: T, what: &str) -> Result<Vec<T>> {
+    let mut out = room(n, what)?;
+    out.resize(n, value);
+    Ok(out)
+}
+
+/// The values of `from`.
+///
+/// # Errors
+/// [`Error::OutOfMemory`].
+pub(crate) fn collected<T>(from: impl ExactSizeIterator<Item = T>, what: &str) -> Result<Vec<T>> {
+    let mut out = room(from.len(), what)?;
+    out.extend(from);
+    Ok(out)
+}
+
+/// A type of which zero bytes are a value, its zero.
+///
+/// # Safety
+/// All bytes zero must be a valid value.
+pub(crate) unsafe trait Zero: Copy {}
+
+macro_rules! zero {
+    ($($type:ty),*) => {$(
+        // SAFETY: zero bytes are the number 0 (or false).
+        unsafe impl Zero for $type {}
+    )*};
+}
+zero!(u8, u16, u32, u64, usize, i8, i16, i32, i64, f32, f64, bool, (f64, f64));
+// SAFETY: an array of zeros is one.
+unsafe impl<T: Zero, const N: usize> Zero for [T; N] {}
+
+/// `n` zeros. Large ones come from the system as they are, untouched.
+///
+/// # Errors
+/// [`Error::OutOfMemory`].
+pub(crate) fn zeros<T: Zero>(n: usize, what: &str) -> Result<Vec<T>> {
+    let layout = Layout::array::<T>(n).map_err(|_| refused::<T>(n, what))?;
+    if layout.size() < LARGE {
+        // SAFETY: zero bytes are a value of T.
+        return Ok(vec![unsafe { std::mem::zeroed() }; n]);
+    }
+    // SAFETY: the layout is not empty.
+    let at = unsafe { alloc_zeroed(layout) };
+    if at.is_null() {
+        return Err(refused::<T>(n, what));
+    }
+    // SAFETY: the global allocator gave `at` for this very layout, and zero bytes are values of T.
+    Ok(unsafe { Vec::from_raw_parts(at.cast(), n, n) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_nobody_can_fulfil_are_errors() {
+        let told = |e: Error| e.to_string();
+        let found = told(zeros::<f64>(1 << 59, "counts").unwrap_err());
+        assert!(found.starts_with("counts needs 4611686018427387904 bytes"), "{found}");
+        for e in [
+            filled(1 << 60, 1.0f32, "weights").map(drop),
+            room::<u64>(usize::MAX, "weights").map(drop),
+            reserve(&mut vec![1u8], isize::MAX as usize, "weights"),
+            collected((0..1usize << 59).map(|i| [i; 4]), "weights").map(drop),
+            count(&[1 << 40, 1 << 40], "weights").map(drop),
+        ] {
+            assert!(told(e.unwrap_err()).starts_with("weights needs "));
+        }
+    }
+
+    #[test]
+    fn vectors_are_those_asked_for() {
+        for n in [0, 1, LARGE / 8, LARGE] {
+            assert_eq!(zeros::<f64>(n, "").unwrap(), vec![0.0; n]);
+            assert_eq!(filled(n, 3u16, "").unwrap(), vec![3; n]);
+            assert_eq!(collected(0..n, "").unwrap(), (0..n).collect::<Vec<_>>());
+        }
+        assert_eq!(count(&[3, 4, 5], "").unwrap(), 60);
+    }
+}

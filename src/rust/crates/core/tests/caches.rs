@@ -1,0 +1,104 @@
+//! Products take the same memory, and give the same bits, whatever caches the processor has. Alone in its process: the
+//! largest request is that of all threads.
+#![cfg(target_os = "linux")]
+
+use anndataoom_core::element::{Array, Data};
+use anndataoom_core::matrix::MemorySource;
+use anndataoom_core::ops::{self, PcaOptions, MAX_EXACT};
+use anndataoom_core::{Context, LazyMatrix};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// The system's allocator, which remembers the largest request.
+struct Largest(AtomicUsize);
+
+// SAFETY: every call goes to the system's allocator as it is.
+unsafe impl GlobalAlloc for Largest {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        self.0.fetch_max(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller's promises are those of the system's allocator.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        // SAFETY: as above.
+        unsafe { System.dealloc(at, layout) }
+    }
+}
+
+#[global_allocator]
+static LARGEST: Largest = Largest(AtomicUsize::new(0));
+
+/// Most a product may ask for: what it holds and the buffers of its blocks.
+const MOST: usize = 12 << 20;
+
+fn dense(n: usize, p: usize) -> LazyMatrix {
+    let values = (0..n * p).map(|i| ((i * 2_654_435_761) % 1009) as f64 / 100.0 + f64::from(u8::from(i % p == i % n)));
+    let array = Array { shape: vec![n, p], data: Data::F64(values.collect()) };
+    LazyMatrix::new(MemorySource::from_array(array).unwrap().into())
+}
+
+/// Prints the bits of components by both methods; what the test below runs with other caches.
+#[test]
+fn components_ask_for_little() {
+    // More threads than one: each has buffers of its own.
+    let ctx = Context::with_threads(3);
+    let mut bits = 0u64;
+    for (n, p) in [(900, 400), (90, MAX_EXACT + 100)] {
+        let x = dense(n, p);
+        LARGEST.0.store(0, Ordering::Relaxed);
+        let found = ops::pca(&x, &PcaOptions { n_comps: Some(10), ..PcaOptions::default() }, &ctx).unwrap();
+        let largest = LARGEST.0.load(Ordering::Relaxed);
+        // The vectors kept between restarts, whose columns are padded.
+        let held = if p > MAX_EXACT { 1024 * (p + 64) * 8 } else { 0 };
+        assert!(largest <= MOST.max(held), "{n} x {p}: a request of {largest} bytes");
+        bits = found.loadings.iter().fold(bits, |b, v| b.rotate_left(5).wrapping_mul(31) ^ v.to_bits());
+    }
+    println!("bits {bits:016x}");
+}
+
+/// A folder like the kernel's of processors, with one whose caches are as large as told.
+fn pretend(at: &Path, third: usize) {
+    for (index, level, bytes) in [(0, 1, 32 << 10), (1, 2, third / 16), (2, 3, third)] {
+        let cache = at.join(format!("cpu0/cache/index{index}"));
+        std::fs::create_dir_all(&cache).unwrap();
+        let size = format!("{}K", bytes >> 10);
+        for (name, text) in [
+            ("level", level.to_string().as_str()),
+            ("type", "Unified"),
+            ("size", &size),
+            ("coherency_line_size", "64"),
+            ("ways_of_associativity", "16"),
+            ("shared_cpu_list", "0"),
+        ] {
+            std::fs::write(cache.join(name), text).unwrap();
+        }
+    }
+}
+
+#[test]
+fn caches_from_1_to_512_mb_change_nothing() {
+    let root = std::env::temp_dir().join(format!("anndataoom-caches-{}", std::process::id()));
+    let inner = "components_ask_for_little";
+    let bits = |output: &[u8]| -> String {
+        let text = String::from_utf8_lossy(output);
+        text.lines().find(|l| l.contains("bits ")).unwrap_or_else(|| panic!("no bits in {text}")).to_owned()
+    };
+    let me = std::env::current_exe().unwrap();
+    let as_it_is = Command::new(&me).args([inner, "--exact", "--nocapture"]).output().unwrap();
+    let expected = bits(&as_it_is.stdout);
+    for third in [1usize, 16, 64, 260, 512] {
+        let folder = root.join(third.to_string());
+        pretend(&folder, third << 20);
+        let script = "mount --bind \"$0\" /sys/devices/system/cpu || exit 77; exec \"$1\" \"$2\" --exact --nocapture";
+        let out = Command::new("unshare").args(["-rm", "sh", "-c", script]).arg(&folder).arg(&me).arg(inner).output();
+        match out {
+            Ok(out) if out.status.success() => assert_eq!(bits(&out.stdout), expected, "{third} MB"),
+            Ok(out) if out.status.code() == Some(101) => panic!("{third} MB: {}", String::from_utf8_lossy(&out.stdout)),
+            _ => eprintln!("skipped {third} MB: a process of one's own cannot be given another /sys here"),
+        }
+    }
+    std::fs::remove_dir_all(&root).unwrap();
+}
