@@ -50,10 +50,13 @@ plot_groups <- function(adata, groupby) {
 }
 
 plot_theme <- function() {
-  ggplot2::theme_classic(base_size = 11) +
+  ggplot2::theme_classic(base_size = 10) +
     ggplot2::theme(
-      plot.title = ggplot2::element_text(hjust = 0.5, size = 11), legend.key.size = ggplot2::unit(0.9, "lines"),
-      strip.background = ggplot2::element_blank()
+      plot.title = ggplot2::element_text(hjust = 0.5, size = 10), plot.title.position = "panel",
+      legend.key.size = ggplot2::unit(0.75, "lines"), legend.text = ggplot2::element_text(size = 8),
+      legend.title = ggplot2::element_text(size = 8), legend.margin = ggplot2::margin(0, 0, 0, 2),
+      legend.box.spacing = ggplot2::unit(0.3, "lines"), legend.spacing = ggplot2::unit(0.4, "lines"),
+      strip.background = ggplot2::element_blank(), plot.margin = ggplot2::margin(4, 4, 4, 4)
     )
 }
 
@@ -121,32 +124,54 @@ raster_points <- function(x, y, colours, radius, pixels = 1000) {
   ggplot2::annotation_raster(drawn, xs[1], xs[2], ys[1], ys[2], interpolate = TRUE)
 }
 
-# Several plots as one ggplot, row by row; the single ones are kept in attr(, "panels").
+# Several plots as one ggplot, laid out when it is drawn; the single ones are kept in attr(, "panels").
 panel_grid <- function(panels, ncol = NULL) {
   if (length(panels) == 1) return(panels[[1]])
   if (grDevices::dev.cur() == 1L) { # laying out text needs a device: none that leaves a file behind
     grDevices::pdf(NULL)
     on.exit(grDevices::dev.off())
   }
-  ncol <- if (is.null(ncol)) min(length(panels), 3) else min(ncol, length(panels))
-  nrow <- ceiling(length(panels) / ncol)
+  tables <- lapply(panels, ggplot2::ggplotGrob)
+  grob <- grid::gTree(tables = tables, ncol = if (!is.null(ncol)) min(ncol, length(panels)), cl = "oom_panels")
   plot <- ggplot2::ggplot() + ggplot2::theme_void() +
-    ggplot2::coord_cartesian(xlim = c(0, ncol), ylim = c(0, nrow), expand = FALSE, clip = "off")
-  grobs <- lapply(panels, ggplot2::ggplotGrob)
-  # The same margins and legend widths for all, so that the plots themselves are of one size.
-  widths <- lapply(grobs, function(grob) grob$widths)
-  if (length(unique(lengths(widths))) == 1) {
-    widest <- do.call(grid::unit.pmax, widths)
-    grobs <- lapply(grobs, function(grob) {
-      grob$widths <- widest
-      grob
-    })
-  }
-  for (k in seq_along(grobs)) {
-    column <- (k - 1) %% ncol
-    row <- nrow - 1 - (k - 1) %/% ncol
-    plot <- plot + ggplot2::annotation_custom(grobs[[k]], column, column + 1, row, row + 1)
-  }
+    ggplot2::coord_cartesian(xlim = c(0, 1), ylim = c(0, 1), expand = FALSE, clip = "off") +
+    ggplot2::annotation_custom(grob, 0, 1, 0, 1)
   attr(plot, "panels") <- panels
   plot
+}
+
+# Places the panels in the room there is: as many columns as make the panels largest, each as wide as its own legend needs,
+# the rest shared.
+#' @exportS3Method grid::makeContent
+makeContent.oom_panels <- function(x) {
+  width <- grid::convertWidth(grid::unit(1, "npc"), "in", valueOnly = TRUE)
+  height <- grid::convertHeight(grid::unit(1, "npc"), "in", valueOnly = TRUE)
+  # All but the panel itself; that has a share of what is left, "null", which counts as 0 here.
+  wide <- vapply(x$tables, function(t) sum(grid::convertWidth(t$widths, "in", valueOnly = TRUE)), 1)
+  high <- vapply(x$tables, function(t) sum(grid::convertHeight(t$heights, "in", valueOnly = TRUE)), 1)
+  n <- length(x$tables)
+  layout <- function(ncol) {
+    columns <- vapply(split(wide, (seq_len(n) - 1) %% ncol), max, 1)
+    nrow <- ceiling(n / ncol)
+    panel <- c((width - sum(columns)) / ncol, height / nrow - max(high))
+    list(ncol = ncol, nrow = nrow, widths = columns + panel[1], panel = panel)
+  }
+  layouts <- lapply(if (is.null(x$ncol)) seq_len(n) else x$ncol, layout)
+  # Wider than high is of less use than both.
+  size <- vapply(layouts, function(l) min(l$panel) + 0.1 * max(l$panel), 1)
+  best <- layouts[[which.max(size)]]
+  widths <- pmax(best$widths, 0.1)
+  widths <- widths / sum(widths)
+  left <- cumsum(c(0, widths))
+  children <- lapply(seq_len(n), function(k) {
+    column <- (k - 1) %% best$ncol + 1
+    row <- (k - 1) %/% best$ncol
+    grid::gTree(
+      children = grid::gList(x$tables[[k]]),
+      vp = grid::viewport(
+        x = left[column], y = 1 - row / best$nrow, width = widths[column], height = 1 / best$nrow, just = c("left", "top")
+      )
+    )
+  })
+  grid::setChildren(x, do.call(grid::gList, children))
 }

@@ -23,7 +23,10 @@ plot_qc <- function(adata, keys = NULL, groupby = NULL, palette = NULL) {
     keys <- intersect(c("n_genes_by_counts", "total_counts", shares), names(adata@obs))
   }
   if (length(keys) == 0) abort("missing", "obs has no quality metrics: run qc_metrics() first, or name columns with keys =")
-  panels <- lapply(keys, function(key) plot_violin(adata, key, groupby, palette = palette))
+  # Names above the panels: beside them they are longer than a small panel is high.
+  panels <- lapply(keys, function(key) {
+    plot_violin(adata, key, groupby, palette = palette) + ggplot2::labs(y = NULL, title = key)
+  })
   if (all(c("n_genes_by_counts", "total_counts") %in% names(adata@obs))) {
     shade <- grep("^pct_counts_[^_]+$", keys, value = TRUE)[1]
     points <- data.frame(
@@ -36,14 +39,17 @@ plot_qc <- function(adata, keys = NULL, groupby = NULL, palette = NULL) {
     panels[[length(panels) + 1]] <- ggplot2::ggplot(
       points, ggplot2::aes(x = .data[["x"]], y = .data[["y"]], colour = .data[["value"]])
     ) + embedding_layers(points, colour, look) + colour +
-      ggplot2::labs(x = "total_counts", y = "n_genes_by_counts", colour = if (!is.na(shade)) sub("pct_counts_", "% ", shade)) +
-      ggplot2::scale_x_continuous(n.breaks = 4) + plot_theme() +
+      ggplot2::labs(
+        x = "total_counts", y = NULL, title = "n_genes_by_counts",
+        colour = if (!is.na(shade)) sub("pct_counts_", "% ", shade)
+      ) +
+      ggplot2::scale_x_continuous(n.breaks = 4, guide = ggplot2::guide_axis(check.overlap = TRUE)) + plot_theme() +
       ggplot2::theme(
-        legend.position = "top", legend.key.height = ggplot2::unit(0.4, "lines"), legend.key.width = ggplot2::unit(0.8, "lines")
+        legend.position = "bottom", legend.key.height = ggplot2::unit(0.4, "lines"),
+        legend.key.width = ggplot2::unit(0.8, "lines"), plot.margin = ggplot2::margin(4, 12, 4, 4)
       )
   }
-  # Four in a row are too narrow for their axes.
-  panel_grid(panels, ncol = if (length(panels) > 3) 2 else length(panels))
+  panel_grid(panels)
 }
 
 #' @rdname plot_qc

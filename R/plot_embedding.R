@@ -67,7 +67,7 @@ embedding_panel <- function(points, value, title, axes, colours, look) {
     guide <- if (look$label) {
       "none"
     } else {
-      ggplot2::guide_legend(override.aes = list(size = 3, alpha = 1), ncol = if (nlevels(points$value) > 12) 2 else 1)
+      ggplot2::guide_legend(override.aes = list(size = 2.2, alpha = 1), ncol = if (nlevels(points$value) > 12) 2 else 1)
     }
     ggplot2::scale_colour_manual(values = colours, na.value = "grey80", guide = guide, drop = FALSE)
   } else {
@@ -77,11 +77,22 @@ embedding_panel <- function(points, value, title, axes, colours, look) {
     embedding_layers(points, scale, look) + scale +
     ggplot2::labs(x = axes[1], y = axes[2], title = title, colour = NULL) + embedding_theme()
   if (!discrete || is.null(value) || !look$label) return(plot)
-  middle <- stats::aggregate(points[c("x", "y")], list(value = points$value), median)
-  plot + ggplot2::geom_label(
-    ggplot2::aes(label = .data[["value"]]), middle, colour = "black", size = 3.2, label.size = 0, alpha = 0.7,
-    fontface = "bold", label.padding = ggplot2::unit(0.12, "lines")
-  ) + ggplot2::scale_x_continuous(expand = ggplot2::expansion(mult = 0.14))
+  plot + name_layers(stats::aggregate(points[c("x", "y")], list(value = points$value), median), points)
+}
+
+# Names with a thin white rim, which hides fewer points than a box, and may reach over the edge of the panel.
+name_layers <- function(middle, points) {
+  reach <- 0.009 * vapply(points[c("x", "y")], function(v) diff(range(v, finite = TRUE)), 1)
+  around <- seq(0, 2 * pi, length.out = 13)[-1]
+  rim <- lapply(around, function(angle) {
+    ggplot2::geom_text(
+      ggplot2::aes(label = .data[["value"]]),
+      transform(middle, x = middle$x + cos(angle) * reach[1], y = middle$y + sin(angle) * reach[2]),
+      colour = "white", size = 3, fontface = "bold"
+    )
+  })
+  text <- ggplot2::geom_text(ggplot2::aes(label = .data[["value"]]), middle, colour = "black", size = 3, fontface = "bold")
+  c(rim, list(text, ggplot2::coord_cartesian(clip = "off"), ggplot2::theme(plot.margin = ggplot2::margin(4, 24, 4, 4))))
 }
 
 # Points, or an image of them with invisible points for the legend.

@@ -86,11 +86,15 @@ plot_dotplot <- function(
     ggplot2::geom_point(
       ggplot2::aes(size = 100 * .data[["fraction"]], fill = .data[["mean"]]), shape = 21, stroke = 0.2, colour = "grey30"
     ) +
-    ggplot2::scale_size_area(max_size = 7, limits = c(0, 100), breaks = c(20, 40, 60, 80, 100)) +
-    ggplot2::scale_fill_gradientn(colours = c("#fff5f0", "#fcbba1", "#fb6a4a", "#cb181d", "#67000d")) +
+    ggplot2::scale_size_area(max_size = 6, limits = c(0, 100), breaks = c(20, 60, 100)) +
+    ggplot2::scale_fill_gradientn(colours = c("#fff5f0", "#fcbba1", "#fb6a4a", "#cb181d", "#67000d"), n.breaks = 4) +
     ggplot2::labs(
       x = NULL, y = groupby, size = "% of cells\nin group",
       fill = if (is.null(standard_scale)) "mean in\ngroup" else "scaled\nmean"
+    ) +
+    ggplot2::guides(
+      size = ggplot2::guide_legend(order = 1),
+      fill = ggplot2::guide_colourbar(order = 2, barheight = ggplot2::unit(2.6, "lines"), barwidth = ggplot2::unit(0.6, "lines"))
     ) +
     plot_theme() + upright_labels() + ggplot2::theme(panel.border = ggplot2::element_rect(fill = NA, linewidth = 0.5))
   in_sections(plot, sections)
@@ -134,7 +138,7 @@ plot_heatmap <- function(
     ggplot2::geom_raster() +
     ggplot2::geom_hline(yintercept = utils::head(as.vector(ends), -1) + 0.5, colour = "white", linewidth = 0.3) +
     ggplot2::scale_fill_viridis_c() +
-    ggplot2::scale_y_reverse(breaks = middles, labels = names(ends), expand = c(0, 0)) +
+    ggplot2::scale_y_reverse(breaks = middles, labels = names(ends), expand = c(0, 0), guide = ggplot2::guide_axis(check.overlap = TRUE)) +
     ggplot2::labs(x = NULL, y = groupby, fill = NULL) + plot_theme() + upright_labels() +
     ggplot2::theme(axis.line = ggplot2::element_blank(), axis.ticks.y = ggplot2::element_blank())
   # The groups' colours beside the first section, as wide for one gene as for fifty.

@@ -9,6 +9,7 @@ anndata is imported or changed.
 
 from __future__ import annotations
 
+import functools
 import sys
 import warnings
 
@@ -45,7 +46,7 @@ def for_caller(x):
     while _module(frame) in ("collections.abc", "_collections_abc"):  # items() and values() of a mapping
         frame = frame.f_back
     if _module(frame).startswith(TAKES):
-        return _shared(x, "anndata", frame.f_code.co_name, "anndata.")
+        return _shared(x, "anndata", frame.f_code.co_name, ("anndata.", "legacy_api_wrap"))
     if not _module(frame).startswith("scanpy."):
         return x
     while frame is not None and frame.f_code.co_name in GETTERS:
@@ -66,6 +67,7 @@ def _shared(x: BackedArray, package: str, function: str, within):
             function = outer.f_code.co_name
         outer, level = outer.f_back, level + 1
     n, m = x.shape
+    function = "AnnData" if function == "__init__" else function
     warnings.warn(
         f"{package}'s {function}() works in memory: all {n:,} x {m:,} values are read "
         f"({memory_bytes(x) / 2**20:,.0f} MB); see anndataoom.pp, tl and concat for what streams, and in_memory() of "
@@ -73,6 +75,29 @@ def _shared(x: BackedArray, package: str, function: str, within):
         stacklevel=level,
     )
     return x.share()
+
+
+def layers_for_caller(adata):
+    """The layers; for anndata all in memory, with X where it has X among them (from 0.13 on)."""
+    caller = sys._getframe(2)
+    if not _module(caller).startswith(TAKES):
+        return adata._layers
+    x = adata.__dict__["_X"]
+    found = {None: x} if x is not None and x_is_a_layer() else {}
+    found.update(adata._layers)
+    for key, value in found.items():
+        if isinstance(value, BackedArray):
+            found[key] = _shared(value, "anndata", caller.f_code.co_name, ("anndata.", "legacy_api_wrap"))
+    return found
+
+
+@functools.cache
+def x_is_a_layer() -> bool:
+    """Whether X is the layer None of an AnnData, as from version 0.13 on."""
+    import anndata
+    import numpy as np
+
+    return None in anndata.AnnData(np.zeros((1, 1), dtype=np.float32)).layers
 
 
 def not_for_anndata(function: str) -> None:

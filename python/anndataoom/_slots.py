@@ -10,7 +10,7 @@ from . import _core
 from ._arrays import BackedArray, as_backed, open_matrix
 from ._elements import BackedLayers, Elements, OnDisk, Uns, text_names
 from ._raw import _FrozenRaw
-from ._scanpy import for_caller, not_for_anndata
+from ._scanpy import for_caller, layers_for_caller, not_for_anndata
 from ._values import Values
 
 
@@ -229,7 +229,7 @@ class Slots(Values):
     @property
     def layers(self) -> BackedLayers:
         """Matrices of the shape of X, each a `BackedArray` when it comes from a file."""
-        return self._layers
+        return layers_for_caller(self)
 
     @layers.setter
     def layers(self, value):

@@ -88,7 +88,6 @@ OPERATIONS = {
     "a[[]]": lambda a: a[[]],
     "a[selection of a selection]": lambda a: a[5:30][MASK[5:30], 2:10],
     "a[int8 positions]": lambda a: a[np.array([3, 1], dtype=np.int8)],
-    "a[float positions]": lambda a: a[np.array([3.0, 1.0])],
     # shape and names
     "shape": lambda a: (a.shape, a.n_obs, a.n_vars, len(a)),
     "obs_names": lambda a: a.obs_names,

@@ -93,3 +93,28 @@ test_that("a selection keeps the levels it uses and their colours, as in anndata
     expect_identical(levels(written(b)$obs$batch), c("b", "a", "unused"))
   }
 })
+test_that("an index named like a column is written, and both are there again", {
+  a <- as_object(twin)
+  a@var$gene_ids <- a$var_names
+  attr(a@var, "index_name") <- "gene_ids"
+  b <- written(a)
+  expect_identical(attr(b$var, "index_name"), "gene_ids")
+  expect_identical(b$var$gene_ids, a$var_names)
+  b$var$more <- 1:7
+  for (c in list(b, qc_metrics(b, percent_top = NULL), b[, c(3, 1)], b[2:1, 7:1])) {
+    d <- written(c)
+    expect_identical(d$var_names, c$var_names)
+    expect_identical(d$var$gene_ids, c$var_names)
+    expect_identical(d$var$more, c$var$more)
+  }
+  # The two differ: the index goes without its name, nothing is lost.
+  b$var_names <- letters[1:7]
+  d <- written(b)
+  expect_identical(d$var_names, letters[1:7])
+  expect_identical(d$var$gene_ids, a$var_names)
+  a$obsm$frame <- data.frame(id = a$obs_names, k = 1:12)
+  attr(a@obsm$frame, "index_name") <- "id"
+  expect_identical(written(a)$obsm$frame$id, a$obs_names)
+  expect_identical(written(a[2:1, ])$obsm$frame$id, a$obs_names[2:1])
+})
+

@@ -129,8 +129,8 @@ fn frames_beside_a_table_have_its_names() {
         let file = write(&second, &dir.file("second.h5ad")).unwrap();
         let Value::DataFrame(found) = element::read(&file, "obsm/f").unwrap() else { panic!("no dataframe") };
         assert_eq!(*found.index, names(&["p", "q", "r"]));
-        // Not the name of the table's index, which is a column's here.
-        assert_eq!(found.index_name.as_deref(), Some("old"));
+        // The name of the table's index is a column's here.
+        assert_eq!(found.index_name, None);
         assert_eq!(found.columns, beside(names(&[])).columns);
     }
     // Names that did not change: copied as it is.

@@ -59,9 +59,8 @@ impl Normalized {
 
 /// Scales each cell to the same total (`scanpy.pp.normalize_total`); cells without counts stay as they are.
 ///
-/// The default target is the median over cells with counts above 0. scanpy 1.11.5 does that for dense matrices, but for CSR
-/// takes the median over all cells, empty ones included; here one rule serves both, so that the storage of a matrix
-/// does not change the result. The two agree when no cell is empty.
+/// The default target is the median over cells with counts above 0, as in scanpy from 1.12 on; before, scanpy took empty
+/// cells into the median of a CSR matrix, and left them out of that of a dense one.
 ///
 /// # Errors
 /// [`Error::Values`] for a negative, NaN or infinite value; [`Error::Parameter`] for a target sum that is not positive or a

@@ -65,6 +65,11 @@ fn prepared(points: ArrayView2<'_, f32>, metric: Pairwise) -> Result<Vec<f64>> {
         });
     }
     let mut rows: Vec<f64> = points.iter().map(|&v| f64::from(v)).collect();
+    if matches!(metric, Pairwise::StandardizedEuclidean | Pairwise::Mahalanobis) {
+        // Differences stay; a constant column is exactly 0, whatever its mean rounds to.
+        let first = rows.get(..d).unwrap_or_default().to_vec();
+        rows.par_chunks_mut(d).for_each(|row| row.iter_mut().zip(&first).for_each(|(v, f)| *v -= f));
+    }
     match metric {
         Pairwise::StandardizedEuclidean => {
             let covariance = covariance(&rows, d);
