@@ -18,7 +18,9 @@
 dpt <- function(adata, n_dcs = 10, root = NULL, neighbors_key = NULL) {
   check_adata(adata)
   args <- arguments()
-  verb_inputs$root(adata, "root", args) # says so before diffmap() runs
+  # Both say so before diffmap() runs.
+  rs_call(rs_verb_check, name = "dpt", args = args)
+  verb_inputs$root(adata, "root", args)
   if (!"X_diffmap" %in% names(adata@obsm)) {
     inform("diffmap", "dpt(): runs diffmap() first, with its defaults")
     adata <- diffmap(adata, neighbors_key = neighbors_key)

@@ -116,6 +116,8 @@ def chosen(adata, name, args):
 def covariates(adata, name, args):
     keys = args[name]
     keys = [keys] if isinstance(keys, str) else list(keys)
+    if not keys:
+        raise ValueError(f"regress_out: {name} must be at least one column of obs, found none")
     for key in keys:
         if key not in adata._obs.columns:
             there = ", ".join(adata._obs.columns) or "none"

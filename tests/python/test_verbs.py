@@ -210,7 +210,7 @@ def test_parameters_are_checked(disk):
         with pytest.raises(ValueError):
             call()
     for call in [
-        lambda: oom.pp.neighbors(disk),
+        lambda: oom.pp.neighbors(disk, use_rep="X_nothing"),
         lambda: oom.tl.umap(disk),
         lambda: oom.pp.highly_variable_genes(disk, batch_key="nothing"),
         lambda: oom.pp.calculate_qc_metrics(disk, qc_vars=["nothing"]),
