@@ -103,6 +103,7 @@ mask_of <- function(adata, mask, name) {
 # Columns of obs to regress on: a factor, or a named list of numbers.
 covariates_of <- function(adata, keys) {
   if (!length(keys)) abort("parameter", "regress_out: keys must be at least one column of obs, found none")
+  keys <- unique(keys) # a key given twice explains nothing more
   columns <- lapply(setNames(nm = keys), function(key) column_of(adata, "obs", key, "keys"))
   for (key in keys) if (anyNA(columns[[key]])) abort("values", "keys: obs$", key, " holds NA")
   groups <- keys[vapply(columns, is.factor, NA)]

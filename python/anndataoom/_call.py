@@ -3,15 +3,13 @@ object, and what it gives is merged into it."""
 
 from __future__ import annotations
 
-import warnings
-
 import pandas as pd
 
 from . import _core
 from ._arrays import array_of, wrap
 from ._convert import from_core
 from ._inputs import SOURCES, matrix_of
-from ._verbs import merge, target_of
+from ._verbs import merge, target_of, tell
 
 
 class Outcome:
@@ -27,6 +25,8 @@ class Outcome:
         Which cells or genes stay; `cells` says of which.
     values : dict
         Results for who asks for them instead of a changed object.
+
+    What a user should hear of is told when it is made.
     """
 
     def __init__(self, found, file):
@@ -35,7 +35,7 @@ class Outcome:
         self.cells, keep = found["keep"] or (False, None)
         self.keep = None if keep is None else array_of(keep)
         self.values = {k: from_core(v) for k, v in found["values"]}
-        self.notes = found["notes"]
+        tell(found["notes"])
 
     def frame(self, axis, names) -> pd.DataFrame:
         """The columns for obs or var."""
@@ -69,9 +69,6 @@ def outcome(name: str, adata, **args) -> Outcome:
 def verb(name: str, adata, **args):
     """Runs a verb on an object and changes it, or with `copy=True` a copy, which is returned."""
     found = outcome(name, adata, **args)
-    # At the place that called the verb: past this function and the verb's.
-    for note in found.notes:
-        warnings.warn(note, stacklevel=3)
     copy = args.get("copy", False)
     adata = adata.copy() if copy else adata
     found.merge(adata, args.get("layer"))

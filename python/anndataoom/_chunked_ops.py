@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 import pandas as pd
 
@@ -130,10 +128,7 @@ def chunked_pca(
     columns = None if mask is None or not mask.any() else _columns(mask)
     used = x._m.select(None, columns)
     n_comps = min(int(n_comps), min(used.shape) - 1)
-    done = _run("pca", used, n_comps=n_comps)
-    for note in done.notes:
-        warnings.warn(note, stacklevel=2)
-    found = done.patch
+    found = _run("pca", used, n_comps=n_comps).patch
     x_pca = from_core(dict(found["obsm"])["X_pca"])
     pcs = from_core(dict(found["varm"])["PCs"])
     ratio = from_core(dict(found["uns"])["pca"])["variance_ratio"]

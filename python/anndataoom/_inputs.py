@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 import pandas as pd
 
 from ._arrays import as_backed
 from ._categories import categorical
 from ._convert import to_core
-from ._verbs import groups_of, mask_of, mask_over, representation
+from ._verbs import groups_of, mask_of, mask_over, representation, tell
 
 
 def matrix(adata, name, args):
@@ -70,11 +68,10 @@ def chosen_representation(adata, use_rep, n_pcs) -> np.ndarray:
     if (use_rep == "X" and "X" not in adata.obsm) or (missing and adata.n_vars <= _FEW_GENES):
         return np.ascontiguousarray(as_backed(adata._matrix()).__array__(np.dtype(np.float32)))
     if missing:
-        warnings.warn(
+        tell([
             f"obsm has no 'X_pca', and X has {adata.n_vars:,} genes: pca() is run first, with its defaults; "
-            "use_rep='X' compares cells by the genes themselves",
-            stacklevel=6,
-        )
+            "use_rep='X' compares cells by the genes themselves"
+        ])
         from .pp import pca
 
         pca(adata, n_comps=n_pcs)

@@ -186,7 +186,10 @@ def highly_variable_genes(
     inplace
         Whether var gets the columns.
     batch_key
-        Column of obs: genes are ranked in every batch and merged.
+        Column of obs: genes are ranked in every batch and merged. A batch of one cell, in which nothing varies, takes
+        no part, with a warning.
+    check_values
+        Whether a flavor for counts warns of values that are not whole numbers.
     theta, clip
         Overdispersion and bound of Pearson residuals.
 
@@ -374,7 +377,7 @@ def normalize_pearson_residuals(
     clip
         Residuals are clipped to `[-clip, clip]`; the square root of the number of cells by default.
     check_values
-        Accepted and has no effect.
+        Whether values that are not whole numbers are warned of.
     layer
         Layer instead of X.
     inplace

@@ -36,7 +36,8 @@ pub struct Normalized {
     pub target_sum: f64,
     /// Genes left out of the totals; `None` when none were looked for.
     pub highly_expressed: Option<Vec<bool>>,
-    dtype: DType,
+    /// Whether scanpy keeps `norm_factor` as float32: unless the matrix holds float64.
+    pub single: bool,
 }
 
 impl Normalized {
@@ -45,9 +46,9 @@ impl Normalized {
         self.counts_per_cell.iter().map(|c| c / self.target_sum).collect()
     }
 
-    /// `norm_factor` in the float dtype of the matrix, as scanpy has it.
+    /// `norm_factor` as a column, float64 for float64 values and else float32, as scanpy has it.
     pub fn norm_factor_column(&self) -> Value {
-        float_column(&self.norm_factor(), self.dtype == DType::F32)
+        float_column(&self.norm_factor(), self.single)
     }
 
     /// `norm_factor` as an obs column named `key_added`; empty without a name.
@@ -84,7 +85,8 @@ pub fn normalize_total(x: &LazyMatrix, options: &NormalizeOptions, ctx: &Context
     let divisors = counts.iter().map(|&c| if c > 0.0 { c / target_sum } else { 1.0 }).collect();
     let out = x.with(nodes::Normalize { divisors, target_sum })?;
     let highly_expressed = options.exclude_highly_expressed.then_some(high);
-    Ok((out, Normalized { counts_per_cell: counts, target_sum, highly_expressed, dtype: x.dtype().float() }))
+    let single = out.dtype() == DType::F32;
+    Ok((out, Normalized { counts_per_cell: counts, target_sum, highly_expressed, single }))
 }
 
 /// Row sums without the columns of `skip`, and which columns exceed `share` of any row's sum.

@@ -14,21 +14,25 @@ pub struct PearsonOptions {
     pub theta: f64,
     /// Residuals are clipped to `[-clip, clip]`; `None` is the square root of the number of cells.
     pub clip: Option<f64>,
+    /// Whether counts that are not whole numbers are noted.
+    pub check_values: bool,
 }
 
 impl Default for PearsonOptions {
     fn default() -> Self {
-        PearsonOptions { theta: 100.0, clip: None }
+        PearsonOptions { theta: 100.0, clip: None, check_values: true }
     }
 }
 
 /// What [`normalize_pearson_residuals`] used.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct PearsonSettings {
     /// Overdispersion.
     pub theta: f64,
     /// The bound, the default resolved.
     pub clip: f64,
+    /// A note for the user about values that are not those residuals are made for.
+    pub note: Option<String>,
 }
 
 impl PearsonSettings {
@@ -49,7 +53,7 @@ pub fn normalize_pearson_residuals(
     options: &PearsonOptions,
     ctx: &Context,
 ) -> Result<(LazyMatrix, PearsonSettings)> {
-    let PearsonOptions { theta, clip } = *options;
+    let PearsonOptions { theta, clip, check_values } = *options;
     if theta.is_nan() || theta <= 0.0 {
         return Err(Error::parameter("theta", "a number above 0", theta));
     }
@@ -58,7 +62,10 @@ pub fn normalize_pearson_residuals(
         return Err(Error::parameter("clip", "a number, 0 or more", clip));
     }
     let (cells, genes) = count_sums(x, &Check::counts(x, "normalize_pearson_residuals"), ctx)?;
+    let whole = !check_values || cells.iter().chain(&genes).all(|s| s.fract() == 0.0);
+    let note = (!whole)
+        .then(|| "`normalize_pearson_residuals()` expects raw count data, but non-integers were found.".to_owned());
     let total = genes.iter().sum();
     let node = nodes::PearsonResiduals { cell_sums: cells.into(), gene_sums: genes.into(), total, theta, clip };
-    Ok((x.with(node)?, PearsonSettings { theta, clip }))
+    Ok((x.with(node)?, PearsonSettings { theta, clip, note }))
 }

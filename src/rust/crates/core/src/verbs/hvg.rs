@@ -46,7 +46,8 @@ pub(super) static HIGHLY_VARIABLE_GENES: Verb = Verb {
         "uns/hvg",
     ],
     run: |call, ctx| {
-        let batch = call.opt_groups("batch_key").map(|groups| groups.codes);
+        let batches = call.opt_groups("batch_key").map(|groups| (groups.codes, groups.names));
+        let (batch, batch_names) = batches.map_or((None, Vec::new()), |(codes, names)| (Some(codes), names));
         let log_base = call.numbers("log_base").and_then(|v| v.first().copied());
         let args = &call.args;
         let options = ops::HvgOptions {
@@ -62,12 +63,15 @@ pub(super) static HIGHLY_VARIABLE_GENES: Verb = Verb {
             clip: args.opt_number("clip")?,
             log_base,
             batch,
+            batch_names,
+            check_values: args.flag("check_values")?,
         };
         let found = ops::highly_variable_genes(&call.matrix()?, &options, ctx)?;
         let patch = found.patch(args.opt_text("layer")?.unwrap_or("adata.X"));
+        let notes = found.notes.into_iter().map(|note| ("values", note)).collect();
         // Whoever asked for the chosen ones only drops the others once the columns are there.
         let keep = if args.flag("subset")? { Some((false, found.highly_variable)) } else { None };
-        Ok(Outcome { patch, keep, ..Outcome::default() })
+        Ok(Outcome { patch, keep, notes, ..Outcome::default() })
     },
     room: None,
 };

@@ -44,7 +44,8 @@ pub(super) static PCA: Verb = Verb {
             None => (ops::pca(&x, &options, ctx)?, false),
         };
         let placed = placed.then(|| key.clone().unwrap_or_else(|| "X_pca".to_owned()));
-        let notes = found.note().map(|note| ("convergence", note)).into_iter().collect();
+        let class = if found.residual.is_some() { "convergence" } else { "values" };
+        let notes = found.note().map(|note| (class, note)).into_iter().collect();
         let patch = found.patch(mask, call.args.opt_text("layer")?, key.as_deref())?;
         Ok(Outcome { patch, placed, notes, ..Outcome::default() })
     },

@@ -17,9 +17,9 @@ pub(super) const CLIP: Param = param(
     "Residuals are clipped to [-clip, clip]; the square root of the number of cells without it.",
 );
 const OBSM: Param = param("obsm", Kind::Text, Preset::Nothing, "Array of obsm instead of X.").python();
-/// Accepted for scanpy's code.
+/// Whether counts are expected to be whole.
 pub(super) const CHECK_VALUES: Param =
-    param("check_values", Kind::Flag, Preset::Flag(true), "Accepted and has no effect.").python();
+    param("check_values", Kind::Flag, Preset::Flag(true), "Whether values that are not whole numbers are warned of.");
 
 pub(super) static NORMALIZE_TOTAL: Verb = Verb {
     name: "normalize_total",
@@ -126,14 +126,19 @@ pub(super) static NORMALIZE_PEARSON_RESIDUALS: Verb = Verb {
     needs: &[MATRIX],
     gives: &["X", "uns/pearson_residuals_normalization"],
     run: |call, ctx| {
-        let options = ops::PearsonOptions { theta: call.args.number("theta")?, clip: call.args.opt_number("clip")? };
+        let options = ops::PearsonOptions {
+            theta: call.args.number("theta")?,
+            clip: call.args.opt_number("clip")?,
+            check_values: call.args.flag("check_values")?,
+        };
         let computed_on = call.args.opt_text("layer")?.unwrap_or("adata.X").to_owned();
         let (y, found) = ops::normalize_pearson_residuals(&call.matrix()?, &options, ctx)?;
         let mut values = found.settings();
+        let notes = found.note.map(|note| ("values", note)).into_iter().collect();
         values.push(("computed_on".to_owned(), Value::string(computed_on)));
         let key = "pearson_residuals_normalization".to_owned();
         let patch = crate::patch::Patch { uns: vec![(key, Value::Dict(values.clone()))], ..Default::default() };
-        Ok(Outcome { matrix: Some(y), patch, values, ..Outcome::default() })
+        Ok(Outcome { matrix: Some(y), patch, values, notes, ..Outcome::default() })
     },
     room: None,
 };
