@@ -56,8 +56,7 @@ pub(crate) fn reply(args: Robj, work: impl FnOnce(&Args, &Notes) -> Result<Robj>
         Ok(value) => list!(ok = value, warnings = notes.into_r()).into(),
         Err(e) => {
             let text = e.in_syntax(&Syntax::R);
-            list!(error = e.class(), message = clean(&printable(&text)).as_ref(), warnings = notes.into_r())
-                .into()
+            list!(error = e.class(), message = clean(&printable(&text)).as_ref(), warnings = notes.into_r()).into()
         }
     }
 }
