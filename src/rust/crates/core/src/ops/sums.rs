@@ -7,6 +7,8 @@ use crate::error::Result;
 use crate::memory;
 use crate::stream::{map_fold, Order};
 
+const GENES: &str = "sums of the genes";
+
 /// The sum of every row, `n_obs` values. NaN and infinities propagate.
 ///
 /// # Errors
@@ -42,13 +44,13 @@ pub fn row_sums(x: &LazyMatrix, ctx: &Context) -> Result<Vec<f64>> {
 /// Those of the pass.
 pub fn col_sums(x: &LazyMatrix, ctx: &Context) -> Result<Vec<f64>> {
     let n_cols = x.shape().1;
-    let mut sums = vec![0.0; n_cols];
+    let mut sums = memory::zeros::<f64>(n_cols, GENES)?;
     map_fold(
         x,
         Order::File,
         ctx,
         |block| {
-            let mut part = vec![0.0; n_cols];
+            let mut part = memory::zeros::<f64>(n_cols, GENES)?;
             with_view!(block, view => {
                 for i in 0..view.n_rows() {
                     each(view.row(i), |c, x| part[c] += x);

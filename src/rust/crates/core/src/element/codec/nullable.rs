@@ -45,5 +45,11 @@ pub(super) fn write(
         group.set_text("na-value", if value.na_value == NaValue::NaN { "NaN" } else { "NA" })?;
     }
     super::write(&group, "values", &value.values, options)?;
-    array::write_data(&group, "mask", &[value.mask.len()], &Data::Bool(value.mask.clone()), options)
+    array::write_data(
+        &group,
+        "mask",
+        &[value.mask.len()],
+        &Data::Bool(crate::memory::copied(&value.mask, "a mask")?),
+        options,
+    )
 }
