@@ -5,6 +5,7 @@ use super::rows::Wanted;
 use super::{cut_blocks, Block, ColumnMap, Layout, Location, Pass, Positions, Reads, Rows, Source, Storage};
 use crate::element::DType;
 use crate::error::Result;
+use crate::memory;
 use crate::store::Store;
 use std::ops::Range;
 use std::sync::Arc;
@@ -166,8 +167,8 @@ impl DensePass<'_> {
         for run in wanted.runs() {
             for first in run.clone().step_by(rows_at_once) {
                 let n = rows_at_once.min(run.end - first);
-                reserve(&mut piece, (n * width) as u64, || self.source.location.element.clone())?;
-                piece.resize(n * width, T::default());
+                memory::lengthen(&mut piece, n * width, T::default(), "rows of a dense matrix")?;
+                piece.truncate(n * width);
                 values.read_run((first * m + from) as u64, as_bytes_mut(&mut piece))?;
                 for row in piece.chunks_exact(width) {
                     out.extend(map.selected().iter().map(|&c| row[c as usize - from]));

@@ -93,8 +93,8 @@ fn code_list(
     squares: &mut [f32],
 ) -> Result<f32> {
     let (d, width) = (points.d, points.width());
-    rows.clear();
     memory::lengthen(rows, ids.len() * width, 0.0, POINTS)?;
+    rows.truncate(ids.len() * width);
     let mut most = 0.0f32;
     for (row, &id) in rows.chunks_exact_mut(width).zip(ids) {
         points.write_data(id as usize, row);
