@@ -1,6 +1,6 @@
 //! Verbs survive memory that runs out: whichever large request fails, a verb gives an error that says so, or its result,
-//! and the next call gives the right one. Alone in its process: requests of all threads are counted. With `TRACE_REFUSED=1` each
-//! refusal shows where it was asked for, which tells an abort's place.
+//! and the next call gives the right one. Alone in its process: requests of all threads are counted. With
+//! `TRACE_REFUSED=1` each refusal shows where it was asked for, which tells the place of an abort.
 
 use anndataoom_core::element::{self, Array, Categorical, DataFrame, Sparse, SparseFormat, Value};
 use anndataoom_core::graph::{
