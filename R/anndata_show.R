@@ -2,7 +2,7 @@
 #' @export
 setMethod("show", "AnnDataOOM", function(object) {
   cat(sprintf("AnnDataOOM: %s cells x %s genes\n", big(n_obs(object)), big(n_vars(object))))
-  if (!is.null(object@file)) cat("  file:", object@file$path, "-", human_bytes(object@file$size), "\n")
+  if (!is.null(object@file)) cat("  file:", printable(object@file$path), "-", human_bytes(object@file$size), "\n")
   queued <- NULL
   info <- if (is(object@X, "OOMMatrix")) tryCatch(matrix_info(object@X), anndataoom_error = identity)
   if (inherits(info, "error")) {
@@ -29,7 +29,7 @@ big <- function(n) format(n, big.mark = ",", trim = TRUE)
 
 list_names <- function(part, names) {
   if (length(names) == 0) return(invisible())
-  show_wrapped(paste0(part, ": ", paste(names, collapse = ", ")), nchar(part) + 4)
+  show_wrapped(paste0(part, ": ", paste(printable(names), collapse = ", ")), nchar(part) + 4)
 }
 
 # Lines indented by 2, those that follow by `exdent`, within the width of the console. Names keep their spaces.
@@ -61,7 +61,7 @@ summary.AnnDataOOM <- function(object, ...) {
     if (is.null(x)) return(NULL)
     info <- matrix_info(as_oom(x))
     data.frame(
-      matrix = name, rows = nrow(x), columns = ncol(x), format = info$layout, dtype = info$stored_dtype,
+      matrix = printable(name), rows = nrow(x), columns = ncol(x), format = info$layout, dtype = info$stored_dtype,
       stored_values = if (is.na(info$nnz)) prod(info$stored_dim) else info$nnz, disk = human_bytes(info$disk_bytes),
       queued = length(info$queued)
     )
@@ -80,7 +80,7 @@ summary.AnnDataOOM <- function(object, ...) {
 #' @export
 print.summary_AnnDataOOM <- function(x, ...) {
   cat(sprintf("AnnDataOOM: %s cells x %s genes\n", big(x$dim[1]), big(x$dim[2])))
-  if (!is.null(x$file)) cat("file:", x$file, "\n")
+  if (!is.null(x$file)) cat("file:", printable(x$file), "\n")
   if (!is.null(x$matrices)) print(x$matrices, row.names = FALSE)
   cat("obs, var and obsm in memory:", human_bytes(x$memory), "\n")
   invisible(x)

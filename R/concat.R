@@ -134,6 +134,7 @@ concat <- function(
 #'   go into the column `add_key`.
 #' @param add_key Column of `obs` that says where a cell is from; `NULL` for none.
 #' @param join,index_unique,... As in [concat()].
+#' @param external As in [read_h5ad()], for files given by their paths.
 #' @return An [AnnDataOOM-class].
 #' @examples
 #' all <- AnnDataSet(c(one = example_h5ad(), two = example_h5ad()), index_unique = "-")
@@ -141,7 +142,7 @@ concat <- function(
 #' all <- qc_metrics(all)
 #' tapply(all$obs$total_counts, all$obs$sample, mean)
 #' @export
-AnnDataSet <- function(files, add_key = "sample", join = "inner", index_unique = NULL, ...) {
+AnnDataSet <- function(files, add_key = "sample", join = "inner", index_unique = NULL, external = "refuse", ...) {
   if (is.character(files)) files <- as.list(files)
   if (!is.list(files) || length(files) == 0) {
     abort("parameter", "files: expected paths of h5ad files, found ", describe(files))
@@ -156,6 +157,6 @@ AnnDataSet <- function(files, add_key = "sample", join = "inner", index_unique =
     abort("name", "files: names are not unique: ", some_of(called[duplicated(called)]), "; give the list names")
   }
   if (!is.null(add_key)) check_name(add_key, "add_key")
-  adatas <- lapply(files, function(f) if (is.character(f)) read_h5ad(f) else check_adata(f))
+  adatas <- lapply(files, function(f) if (is.character(f)) read_h5ad(f, external = external) else check_adata(f))
   concat(stats::setNames(adatas, called), join = join, label = add_key, index_unique = index_unique, ...)
 }

@@ -17,10 +17,23 @@ rs_work <- function(label, fun, ...) {
   rs_call(fun, ..., threads = setting("threads"), memory = setting("memory"), progress = careful(bar$draw))
 }
 
+# Text of a file as it can be shown: what moves the cursor of a terminal, or turns the direction of writing, as escapes.
+printable <- function(x, keep = integer()) {
+  unseen <- setdiff(c(1:31, 127:159, 0x200e, 0x200f, 0x202a:0x202e, 0x2066:0x2069), keep)
+  vapply(enc2utf8(as.character(x)), function(text) {
+    codes <- if (is.na(text) || !validUTF8(text)) integer() else utf8ToInt(text)
+    at <- which(codes %in% unseen)
+    if (length(at) == 0) return(text)
+    shown <- vapply(codes, intToUtf8, "")
+    shown[at] <- sprintf(ifelse(codes[at] < 256, "\\x%02x", "\\u%04x"), as.integer(codes[at]))
+    paste(shown, collapse = "")
+  }, "", USE.NAMES = FALSE)
+}
+
 # The error of a kind ("index", "shape", ...); the text is printed as it is.
 abort <- function(kind, ...) {
   class <- c(paste0("anndataoom_error_", kind), "anndataoom_error", "error", "condition")
-  stop(structure(class = class, list(message = legible(...), call = NULL)))
+  stop(structure(class = class, list(message = printable(legible(...), 10L), call = NULL)))
 }
 
 # The text of a message; bytes that are no text in it as numbers.
@@ -41,14 +54,14 @@ interrupt <- function() {
 
 warn <- function(kind, ...) {
   class <- c(paste0("anndataoom_warning_", kind), "anndataoom_warning", "warning", "condition")
-  warning(structure(class = class, list(message = legible(...), call = NULL)))
+  warning(structure(class = class, list(message = printable(legible(...), 10L), call = NULL)))
 }
 
 # What a function did on its own account; not said with options(anndataoom.quiet = TRUE).
 inform <- function(kind, ...) {
   if (isTRUE(setting("quiet"))) return(invisible())
   class <- c(paste0("anndataoom_message_", kind), "anndataoom_message", "message", "condition")
-  message(structure(class = class, list(message = legible(..., "\n"), call = NULL)))
+  message(structure(class = class, list(message = printable(legible(..., "\n"), 10L), call = NULL)))
 }
 
 # "'a', 'b', 'c' and 4 more", for messages.

@@ -111,7 +111,7 @@ as.list.anndataoom_list <- function(x, ...) {
 #' @export
 print.anndataoom_list <- function(x, ...) {
   if (length(x) == 0) cat("no elements\n")
-  for (name in names(x)) cat(sprintf("$%s: %s\n", name, describe_element(unclass(x)[[name]])))
+  for (name in names(x)) cat(sprintf("$%s: %s\n", printable(name), describe_element(unclass(x)[[name]])))
   invisible(x)
 }
 

@@ -21,6 +21,6 @@ explain <- function(adata, layer = NULL, use_raw = FALSE) {
 
 #' @export
 print.oom_plan <- function(x, ...) {
-  cat(x$text)
+  cat(printable(x$text, 10L))
   invisible(x)
 }

@@ -1,11 +1,12 @@
 # A file as objects refer to it: an environment with its path and, while it is open, the handle. All parts of one object
 # share it, so closing it closes it for all of them; it is opened again when something is read.
 
-file_ref <- function(path, save = FALSE) {
+file_ref <- function(path, save = FALSE, external = "refuse") {
   check_path(path, "path")
   ref <- new.env(parent = emptyenv())
   ref$path <- normalizePath(path.expand(path), mustWork = FALSE)
   ref$save <- save
+  ref$external <- one_of(external, c("refuse", "same-folder", "follow"), "external")
   ref$store <- NULL
   ref$pid <- 0L
   ref$size <- NA_real_
@@ -38,7 +39,7 @@ open_ref <- function(ref) {
       " now): open it again with read_h5ad()"
     )
   }
-  opened <- rs_call(rs_open, path = ref$path, save = isTRUE(ref$save))
+  opened <- rs_call(rs_open, path = ref$path, save = isTRUE(ref$save), external = if (is.null(ref$external)) "refuse" else ref$external)
   ref$path <- opened$path
   ref$store <- opened$pointer
   ref$pid <- Sys.getpid()

@@ -8,13 +8,15 @@
 #' @param flavor `"seurat"`, `"cell_ranger"`, `"seurat_v3"`, `"seurat_v3_paper"` (the same, batches merged by how many
 #'   choose a gene) or `"pearson_residuals"`.
 #' @param layer Name of the layer to use instead of `X`.
-#' @param batch_key Column of `obs`: genes are chosen within each batch and merged.
+#' @param batch_key Column of `obs`: genes are chosen within each batch and merged. A batch of one cell, in which nothing
+#'   varies, takes no part, with a warning.
 #' @param min_mean,max_mean,min_disp,max_disp Cut-offs of mean and normalised dispersion, ignored with `n_top_genes`.
 #' @param n_bins Number of bins of mean expression in which dispersions are normalised.
 #' @param span Share of the genes used for each point of the loess fit of `"seurat_v3"`.
 #' @param theta Overdispersion of `"pearson_residuals"`.
 #' @param clip Residuals are clipped to `[-clip, clip]`; `NULL` is the square root of the number of cells.
 #' @param subset Whether to keep the chosen genes only.
+#' @param check_values Whether to warn when a flavour for counts finds values that are not whole numbers.
 #' @return `adata` with `var$highly_variable` and the columns of the flavour (`means`, `variances`,
 #'   `residual_variances`, `highly_variable_rank`, `dispersions`, `dispersions_norm`, ...), and `uns$hvg`.
 #' @export
@@ -25,7 +27,7 @@
 highly_variable_genes <- function(
   adata, n_top_genes = NULL, flavor = "seurat", layer = NULL, batch_key = NULL, min_mean = 0.0125, max_mean = 3,
   min_disp = 0.5,
-  max_disp = Inf, n_bins = 20, span = 0.3, theta = 100, clip = NULL, subset = FALSE
+  max_disp = Inf, n_bins = 20, span = 0.3, theta = 100, clip = NULL, subset = FALSE, check_values = TRUE
 ) {
   x <- matrix_for(adata, layer)
   check_flag(subset, "subset")
@@ -38,7 +40,8 @@ highly_variable_genes <- function(
   patch <- rs_work(
     "highly variable genes", rs_highly_variable_genes, matrix = pointer_of(x), n_top_genes = n_top_genes,
     flavor = flavor,
-    batch = if (!is.null(batch)) as.integer(batch), min_mean = min_mean, max_mean = max_mean, min_disp = min_disp,
+    batch = if (!is.null(batch)) as.integer(batch), batch_names = if (!is.null(batch)) levels(batch),
+    check_values = check_values, min_mean = min_mean, max_mean = max_mean, min_disp = min_disp,
     max_disp = max_disp, n_bins = n_bins, span = span,
     theta = theta, clip = clip, log_base = log_base(adata), computed_on = if (is.null(layer)) "adata.X" else layer
   )

@@ -111,7 +111,7 @@ setMethod("show", "OOMMatrix", function(object) {
   } else {
     paste0(object@file$path, ", element ", object@element)
   }
-  cat("  in", place, "\n")
+  cat("  in", printable(place), "\n")
   show_queued(info$queued)
 })
 
@@ -128,5 +128,5 @@ describe_values <- function(info) {
 show_queued <- function(queued) {
   if (length(queued) == 0) return(invisible())
   cat("  queued operations:\n")
-  for (k in seq_along(queued)) show_wrapped(sprintf("  %d. %s", k, queued[k]), 7)
+  for (k in seq_along(queued)) show_wrapped(sprintf("  %d. %s", k, printable(queued[k])), 7)
 }

@@ -8,6 +8,7 @@
 #' @param filename The file.
 #' @param genome Only features of this genome; needed for a file of Cell Ranger 2 with several.
 #' @param gex_only Only features of the type "Gene Expression".
+#' @param external Which other files this one may take parts from; see [read_h5ad()].
 #' @return An [AnnDataOOM-class].
 #' @seealso [read_h5ad()]
 #' @export
@@ -15,10 +16,10 @@
 #' \dontrun{
 #' adata <- read_10x_h5("filtered_feature_bc_matrix.h5")
 #' }
-read_10x_h5 <- function(filename, genome = NULL, gex_only = TRUE) {
+read_10x_h5 <- function(filename, genome = NULL, gex_only = TRUE, external = "refuse") {
   check_path(filename, "filename")
   check_flag(gex_only, "gex_only")
-  file <- file_ref(filename)
+  file <- file_ref(filename, external = external)
   parts <- rs_call(rs_read_10x, store = store_of(file), genome = genome)
   adata <- methods::new(
     "AnnDataOOM",

@@ -8,15 +8,18 @@
 #'
 #' @param path An h5ad file, of any version of anndata from 0.5 on.
 #' @param mode `"r"` to read, `"r+"` to read and save.
+#' @param external Which other files this one may take parts from (external links, external storage, virtual datasets):
+#'   `"refuse"` none, `"same-folder"` those in its folder, `"follow"` any, which shows what lies at whatever path the file
+#'   names.
 #' @return An [AnnDataOOM-class].
 #' @seealso [write_h5ad()], [save_h5ad()], [close()], [relink()]
 #' @export
 #' @examples
 #' adata <- read_h5ad(example_h5ad())
 #' adata
-read_h5ad <- function(path, mode = "r") {
+read_h5ad <- function(path, mode = "r", external = "refuse") {
   check_path(path, "path")
-  file <- file_ref(path, one_of(mode, c("r", "r+"), "mode") == "r+")
+  file <- file_ref(path, one_of(mode, c("r", "r+"), "mode") == "r+", external)
   tree <- rs_call(rs_tree, store = store_of(file))
   frames <- lapply(c(obs = "obs", var = "var"), function(name) {
     frame <- rs_call(rs_read_frame, store = store_of(file), element = name)
@@ -39,6 +42,8 @@ read_h5ad <- function(path, mode = "r") {
   matrix <- function(element) {
     if (is.null(element)) return(NULL)
     tryCatch(oom_from_file(file, element), anndataoom_error = function(e) {
+      # There is something to do about it at once.
+      if (inherits(e, "anndataoom_error_external")) stop(e)
       reasons[element] <<- conditionMessage(e)
       NULL
     })

@@ -21,6 +21,7 @@ regress_out <- function(adata, keys, layer = NULL) {
   if (!is.character(keys) || length(keys) == 0 || anyNA(keys)) {
     abort("parameter", "keys: expected names of columns of obs, found ", describe(keys))
   }
+  keys <- unique(keys) # a key given twice explains nothing more
   columns <- lapply(setNames(nm = keys), function(key) column_of(adata, "obs", key, "keys"))
   for (key in keys) if (anyNA(columns[[key]])) abort("values", "keys: obs$", key, " holds NA")
   groups <- keys[vapply(columns, is.factor, NA)]

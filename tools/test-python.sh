@@ -10,6 +10,6 @@ for python in "$today" ${newest:+"$newest"}; do
   command -v "$python" >/dev/null 2>&1 || { printf '== no %s: the tests do not run with it\n' "$python"; continue; }
   "$python" -c 'import sys, anndata, pandas
 print(f"== Python {sys.version.split()[0]}, anndata {anndata.__version__}, pandas {pandas.__version__}")'
-  PYTHONPATH=python "$python" -m pytest -q tests/python "$@" || failed=1
+  PYTHONPATH="$PWD/python" "$python" -m pytest -q tests/python "$@" || failed=1
 done
 exit $failed

@@ -44,7 +44,7 @@ from ._write import Compression
 __version__ = _core.__version__
 
 
-def read(path, backed: str = "r", **kwargs) -> AnnDataOOM:
+def read(path, backed: str = "r", *, external: str = "refuse", **kwargs) -> AnnDataOOM:
     """Opens an h5ad file: names and shapes are read, no values.
 
     Parameters
@@ -53,6 +53,9 @@ def read(path, backed: str = "r", **kwargs) -> AnnDataOOM:
         The file.
     backed
         "r": the file is never written to. "r+": `AnnDataOOM.save` puts what changed into it.
+    external
+        Which other files this one may take parts from (external links, external storage, virtual datasets): "refuse"
+        none, "same-folder" those in its folder, "follow" any, which shows what lies at whatever path the file names.
     **kwargs
         `chunk_size`; `backend` of version 0.1.8 is accepted and ignored.
 
@@ -60,6 +63,8 @@ def read(path, backed: str = "r", **kwargs) -> AnnDataOOM:
     ------
     FileNotFoundError, OSError
         The file is not there, or is no HDF5 file.
+    PermissionError
+        A part of it is in another file that may not be opened; raised when that part is touched.
     KeyError, ValueError
         It is no h5ad file, or contradicts itself.
     """
@@ -69,13 +74,15 @@ def read(path, backed: str = "r", **kwargs) -> AnnDataOOM:
     kwargs.pop("backend", None)
     if kwargs:
         raise TypeError(f"read() got an unexpected argument '{next(iter(kwargs))}'")
-    return AnnDataOOM(_core.File(os.fspath(path), backed == "r+"), chunk_size=chunk_size)
+    return AnnDataOOM(_core.File(os.fspath(path), backed == "r+", external), chunk_size=chunk_size)
 
 
 read_h5ad = read
 
 
-def read_10x_h5(filename, *, genome: str | None = None, gex_only: bool = True) -> AnnDataOOM:
+def read_10x_h5(
+    filename, *, genome: str | None = None, gex_only: bool = True, external: str = "refuse"
+) -> AnnDataOOM:
     """Opens a file of 10x Genomics (Cell Ranger 2 and later) as scanpy's function of this name, lazily.
 
     Parameters
@@ -86,6 +93,8 @@ def read_10x_h5(filename, *, genome: str | None = None, gex_only: bool = True) -
         Only features of this genome; needed for a file of Cell Ranger 2 with several.
     gex_only
         Only features of the type "Gene Expression".
+    external
+        As in `read`.
 
     Returns
     -------
@@ -95,7 +104,7 @@ def read_10x_h5(filename, *, genome: str | None = None, gex_only: bool = True) -
     from ._arrays import open_matrix
     from ._convert import from_core
 
-    file = _core.File(os.fspath(filename))
+    file = _core.File(os.fspath(filename), False, external)
     element, obs, var = file.read_10x(genome)
     adata = AnnDataOOM._of_parts(file, open_matrix(file, element), from_core(obs), from_core(var))
     if "feature_types" not in adata.var:

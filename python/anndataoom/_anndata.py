@@ -16,6 +16,7 @@ from ._categories import drops_unused, prune_colors
 from ._elements import BackedLayers, Elements, Frame, OnDisk, Uns, named
 from ._index import positions
 from ._raw import _FrozenRaw
+from ._reference import is_reference, referred
 from ._slots import Slots, Unreadable, opened
 from ._values import in_memory
 
@@ -126,7 +127,7 @@ class AnnDataOOM(Slots):
         ----------
         index
             One index, or two: slices (of positions or names), integers, boolean masks, names, lists or arrays of those;
-            any order, repeats allowed.
+            any order, repeats allowed. Or a reference of `anndata.acc`, which gives the array it refers to.
 
         Raises
         ------
@@ -135,6 +136,8 @@ class AnnDataOOM(Slots):
         KeyError
             A name that is not there, or there more than once.
         """
+        if is_reference(index):
+            return referred(self, index)
         rows, columns = self._split(index)
         rows, columns = self._resolve_index(rows), self._resolve_index(columns, axis="var")
         return self._subset(rows, columns, prune=drops_unused())

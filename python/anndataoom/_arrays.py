@@ -19,6 +19,7 @@ from ._convert import array_of, from_core, to_core
 from ._index import is_pointwise, only, positions
 from ._reductions import DEFAULT_CHUNK_SIZE, Reductions
 from ._settings import settings
+from ._text import printable
 
 NO_LIMIT = 2**63
 # From this size on, an array made behind the user's back is worth a word.
@@ -91,8 +92,8 @@ class BackedArray(Reductions, Arithmetic):
 
     def __repr__(self) -> str:
         n, m = self.shape
-        place = self._place()
-        steps = "".join(f"\n    {i}. {line}" for i, line in enumerate(queued(self._m), 1))
+        place = printable(self._place())
+        steps = "".join(f"\n    {i}. {printable(line)}" for i, line in enumerate(queued(self._m), 1))
         return f"{type(self).__name__} {n} x {m}, {self.dtype}, {self._m.info()['layout']}, {place}{steps}"
 
     # -- reading ------------------------------------------------------------------------------------------------------
@@ -170,6 +171,10 @@ class BackedArray(Reductions, Arithmetic):
         """All values, dense."""
         values = self._collect(self._m)
         return values.toarray() if sparse.issparse(values) else values
+
+    def ravel(self) -> np.ndarray:
+        """All values in memory, row by row as one vector."""
+        return self.toarray().ravel()
 
     def shared(self):
         """The values in memory that `share` gave, None where nobody holds them any more."""
@@ -493,25 +498,26 @@ def _restore_stack(along, members, aligned, fill, chain):
 def _state(x: BackedArray):
     where = x._m.location
     if where is None:
-        return None, None, None, x._m.chain(), from_core(x._m.stored().collect(NO_LIMIT))
+        return None, None, None, x._m.chain(), from_core(x._m.stored().collect(NO_LIMIT)), "refuse"
     path, element = str(where[0]), where[1]
-    return path, element, os.path.getsize(path), x._m.chain(), None
+    external = "refuse" if x._file is None else x._file.external
+    return path, element, os.path.getsize(path), x._m.chain(), None, external
 
 
-def open_file(path, size: int | None = None) -> _core.File:
+def open_file(path, size: int | None = None, external: str = "refuse") -> _core.File:
     """A file as pickled objects refer to it."""
     if not os.path.exists(path):
         raise FileNotFoundError(f"'{path}' is not there any more: the saved object reads its matrix from it")
     found = os.path.getsize(path)
     if size is not None and size != found:
         raise OSError(f"'{path}' has changed since the object was saved ({size} bytes then, {found} now)")
-    return _core.File(path)
+    return _core.File(path, False, external)
 
 
-def _restore(path, element, size, chain, values):
+def _restore(path, element, size, chain, values, external="refuse"):
     if path is None:
         return wrap(_core.Matrix.memory(to_core(values), chain), None)
-    file = open_file(path, size)
+    file = open_file(path, size, external)
     return wrap(_core.Matrix.open(file, element, chain), file)
 
 

@@ -98,7 +98,7 @@ def _frame(name, index, columns):
 
 def frame_of(index: pd.Index, columns) -> pd.DataFrame:
     frame = pd.DataFrame(dict(columns), index=index)
-    frame.columns = pd.Index([k for k, _ in columns], dtype=object)
+    frame.columns = pd.Index([k for k, _ in columns], dtype=str)
     return frame
 
 
@@ -249,7 +249,11 @@ def column_to_core(x, name: str = "column", nan: bool = False):
     """
     values = x.array if isinstance(x, pd.Series | pd.Index) else x
     if isinstance(values, pd.Categorical):
-        categories = column_to_core(values.categories, f"{name} (categories)")
+        categories = values.categories
+        # No category is missing: texts are plain ones, as anndata writes them, whatever pandas calls their dtype.
+        if isinstance(categories.dtype, pd.StringDtype):
+            categories = categories.astype(object)
+        categories = column_to_core(categories, f"{name} (categories)")
         return ("categorical", np.ascontiguousarray(values.codes, dtype=np.int32), categories, bool(values.ordered))
     if isinstance(values, pd.arrays.IntegerArray | pd.arrays.BooleanArray):
         return ("nullable", ("array", np.ascontiguousarray(values._data)), np.ascontiguousarray(values._mask), False)

@@ -25,6 +25,8 @@ class AnnDataSet(AnnDataOOM):
         Of version 0.1.8; paths are always absolute.
     join, index_unique, **kwargs
         As in `concat`.
+    external
+        As in `read`, for files that are given by their path.
     """
 
     def __init__(
@@ -37,9 +39,10 @@ class AnnDataSet(AnnDataOOM):
         backend=None,
         join: str = "inner",
         index_unique: str | None = None,
+        external: str = "refuse",
         **kwargs,
     ):
-        members = _members(adatas)
+        members = _members(adatas, external)
         if not members:
             raise ValueError("adatas: expected at least one file, found none")
         whole = concat(members, join=join, label=add_key, index_unique=index_unique, file=filename, **kwargs)
@@ -98,7 +101,7 @@ class AnnDataSet(AnnDataOOM):
         return parts
 
 
-def _members(adatas) -> dict[str, AnnDataOOM]:
+def _members(adatas, external: str) -> dict[str, AnnDataOOM]:
     pairs = list(adatas.items()) if isinstance(adatas, Mapping) else list(adatas)
     out: dict[str, AnnDataOOM] = {}
     for pair in pairs:
@@ -106,7 +109,7 @@ def _members(adatas) -> dict[str, AnnDataOOM]:
         if isinstance(value, str | os.PathLike):
             if name is None:
                 name = os.path.splitext(os.path.basename(os.fspath(value)))[0]
-            value = AnnDataOOM(_core.File(os.fspath(value)))
+            value = AnnDataOOM(_core.File(os.fspath(value), False, external))
         name = str(len(out)) if name is None else str(name)
         if name in out:
             raise ValueError(f"adatas: the name '{name}' is there twice; give pairs of a name and a file")

@@ -19,6 +19,7 @@ from ._categories import drops_unused, only_used, unused
 from ._convert import column_of, frame_of, from_core, index_of, nan_texts
 from ._index import compose
 from ._scanpy import for_caller
+from ._text import printable
 
 
 @dataclass(frozen=True)
@@ -52,11 +53,12 @@ class OnDisk:
 
     def __reduce__(self):
         path = str(self.file.path)
-        return _restore_on_disk, (path, os.path.getsize(path), self.element, self.rows, self.columns)
+        place = (path, os.path.getsize(path), self.element)
+        return _restore_on_disk, (*place, self.rows, self.columns, self.file.external)
 
 
-def _restore_on_disk(path, size, element, rows, columns):
-    return OnDisk(open_file(path, size), element, rows, columns)
+def _restore_on_disk(path, size, element, rows, columns, external="refuse"):
+    return OnDisk(open_file(path, size, external), element, rows, columns)
 
 
 def take(value, rows, columns=None):
@@ -227,7 +229,7 @@ class Elements(MutableMapping):
         return pd.DataFrame(out, index=self.dim_names)
 
     def __repr__(self) -> str:
-        return f"{self._slot} with keys: {', '.join(self._items) or '(none)'}"
+        return f"{self._slot} with keys: {printable(', '.join(self._items)) or '(none)'}"
 
     def copy(self):
         """The same elements; what is in memory is copied."""

@@ -10,7 +10,9 @@ import pandas as pd
 from ._arrays import BackedArray, as_backed, select
 from ._elements import Elements, Frame
 from ._index import compose, positions
+from ._reference import is_reference, referred
 from ._scanpy import for_caller
+from ._text import printable
 
 
 class _FrozenRaw:
@@ -115,6 +117,8 @@ class _FrozenRaw:
 
     def __getitem__(self, index) -> _FrozenRaw:
         """Cells, or cells and genes; any index, see `AnnDataOOM.__getitem__`."""
+        if is_reference(index):
+            return referred(self, index)
         index = index if isinstance(index, tuple) else (index,)
         if len(index) > 2:
             raise IndexError(f"raw has two axes, found {len(index)} indices")
@@ -161,7 +165,8 @@ class _FrozenRaw:
         """There is nothing to close: the file closes when nothing refers to it."""
 
     def __repr__(self) -> str:
-        return f"raw {self.n_obs} x {self.n_vars}\n    X: {self._X!r}\n    var: {', '.join(self._var.columns)}"
+        columns = printable(", ".join(map(str, self._var.columns)))
+        return f"raw {self.n_obs} x {self.n_vars}\n    X: {self._X!r}\n    var: {columns}"
 
 
 def dense(values) -> np.ndarray:

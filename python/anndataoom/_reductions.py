@@ -14,12 +14,10 @@ class Reductions:
     """What `BackedArray` reduces to numbers. `chunk_size`, of version 0.1.8, changes no result."""
 
     def sum(self, axis=None, chunk_size: int = DEFAULT_CHUNK_SIZE, keepdims: bool = False, *, dtype=None, out=None):
-        """Sums over `axis` (None, 0, 1, -1), added up in float64; whole numbers for integer matrices."""
+        """Sums over `axis` (None, 0, 1, -1): exact int64 or uint64 for integer matrices, as numpy's, else float64."""
         axis = _axis(axis, out)
-        sums = array_of(self._m.row_sums() if axis == 1 else self._m.col_sums())
-        if self.dtype.kind in "biu":
-            sums = np.rint(sums).astype(np.uint64 if self.dtype.kind == "u" else np.int64)
-        found = self._shaped(sums.sum() if axis is None else sums, axis, keepdims)
+        sums = array_of(self._m.sums(axis))
+        found = self._shaped(sums[0] if axis is None else sums, axis, keepdims)
         return found if dtype is None else found.astype(dtype)
 
     def mean(self, axis=None, chunk_size: int = DEFAULT_CHUNK_SIZE, keepdims: bool = False, *, dtype=None, out=None):
@@ -27,7 +25,7 @@ class Reductions:
         axis = _axis(axis, out)
         sums = array_of(self._m.row_sums() if axis == 1 else self._m.col_sums())
         if axis is None:
-            return self._shaped(sums.sum() / self.size if self.size else np.float64("nan"), axis, keepdims)
+            return self._shaped(np.float64(sums.sum() / self.size if self.size else "nan"), axis, keepdims)
         n = self.shape[axis]
         return self._shaped(sums / n if n else np.full(len(sums), np.nan), axis, keepdims)
 
@@ -46,7 +44,9 @@ class Reductions:
         if axis is None:
             mean, var = map(array_of, self._m.mean_var(0, 0))
             n, size = self.shape[0], self.size
-            m2 = var.sum() * n + n * ((mean - mean.mean()) ** 2).sum()
+            # Around one of the means, as equal means have no variance whatever their sum is rounded to.
+            apart = mean - mean[0] if len(mean) else mean
+            m2 = var.sum() * n + n * ((apart - apart.mean()) ** 2).sum() if size else 0.0
             return self._shaped(m2 / (size - ddof) if size > ddof else np.float64("nan"), axis, keepdims)
         return self._shaped(array_of(self._m.mean_var(axis, ddof)[1]), axis, keepdims)
 

@@ -8,6 +8,7 @@ from html import escape
 
 from ._arrays import DEFAULT_CHUNK_SIZE, BackedArray, queued
 from ._elements import OnDisk
+from ._text import printable
 
 SLOTS = ("obs", "var", "obsm", "varm", "obsp", "varp", "layers", "uns", "raw")
 WIDTH = 78
@@ -41,7 +42,7 @@ def _storage(adata) -> Iterator[tuple[str, str]]:
         yield "File", "none, in memory"
     else:
         size = f"  ({size_text(os.path.getsize(path))} on disk)" if os.path.exists(path) else "  (not there any more)"
-        yield "File", os.path.basename(path) + size
+        yield "File", printable(os.path.basename(path)) + size
     x = adata._X
     if not isinstance(x, BackedArray):
         yield "X", "none" if x is None else "unreadable"
@@ -66,7 +67,7 @@ def _keys(adata, slot: str) -> list[str]:
 
 
 def _chain(adata) -> list[str]:
-    return queued(adata._X._m) if isinstance(adata._X, BackedArray) else []
+    return [printable(line) for line in queued(adata._X._m)] if isinstance(adata._X, BackedArray) else []
 
 
 def _fit(keys: list[str], width: int) -> str:
@@ -98,7 +99,7 @@ def text(adata) -> str:
             lines.append(f"▸ raw     {keys[0] if keys else '(–)'}")
         else:
             count = f"({len(keys) or '–'})"
-            lines.append(f"▸ {slot:<7} {count:<6} {_fit(keys, WIDTH - 17)}".rstrip())
+            lines.append(f"▸ {slot:<7} {count:<6} {_fit([printable(k) for k in keys], WIDTH - 17)}".rstrip())
     if chain:
         lines += ["", "Queued on X, done when values are read:"]
         lines += [f"  {i}. {line}" for i, line in enumerate(chain, 1)]
@@ -135,7 +136,7 @@ def _item(adata, slot: str, key: str) -> str:
             note = f"{value.shape[0]} x {value.shape[1]} {value.dtype}, lazy"
         elif getattr(value, "shape", ()):
             note = f"{type(value).__name__} {' x '.join(map(str, value.shape))}"
-    return f"<code>{escape(key)}</code>" + (f"<small>{escape(note)}</small> " if note else "")
+    return f"<code>{escape(printable(key))}</code>" + (f"<small>{escape(printable(note))}</small> " if note else "")
 
 
 def html(adata) -> str:

@@ -1,7 +1,7 @@
 """What functions of scanpy and anndata, which compute on numpy arrays and scipy matrices, get for a matrix of ours.
 
 scanpy chooses its kernels by the type of the matrix and knows no other types, so a function of its that computes gets
-the matrix in memory, with a warning of its size, and so does one of anndata. As long as the function holds it, whoever
+the matrix in memory, with a warning of its size, and so does one of anndata. As long as the function runs, whoever
 asks gets the same one, and `BackedArray.in_memory` holds it for several functions. Plots and `scanpy.get.obs_df`, which
 look at single genes, get it as it is and read those genes. The caller is told by its module: nothing of scanpy or
 anndata is imported or changed.
@@ -17,6 +17,8 @@ from ._arrays import BackedArray
 
 # How scanpy's functions reach the matrix: who asks is their caller.
 GETTERS = {"_choose_mtx_rep", "_get_obs_rep", "_check_use_raw", "<genexpr>", "<listcomp>"}
+# The name under which a running function of scanpy holds the values, which is no name of its own.
+HELD = "anndataoom matrix in memory"
 # What looks at single genes.
 LOOKS = ("scanpy.plotting", "scanpy.get.get")
 # Where anndata takes the parts of an object: its class, concat, and what writes.
@@ -62,9 +64,10 @@ def _shared(x: BackedArray, package: str, function: str, within):
     if values is not None:
         return values
     level, outer = 4, sys._getframe(3)
+    outermost = outer
     while outer is not None and _module(outer).startswith(within):
         if _module(outer).startswith(f"{package}.") and outer.f_code.co_name != "wrapper":
-            function = outer.f_code.co_name
+            function, outermost = outer.f_code.co_name, outer
         outer, level = outer.f_back, level + 1
     n, m = x.shape
     function = "AnnData" if function == "__init__" else function
@@ -74,7 +77,11 @@ def _shared(x: BackedArray, package: str, function: str, within):
         "the matrix to read it once for several functions",
         stacklevel=level,
     )
-    return x.share()
+    values = x.share()
+    if package == "scanpy":
+        # Read once, however often the function the user called asks for them.
+        outermost.f_locals[f"{HELD} {id(x)}"] = values
+    return values
 
 
 def layers_for_caller(adata):

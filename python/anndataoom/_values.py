@@ -196,7 +196,25 @@ class Values:
             )
         return self.to_adata()
 
-    def write_zarr(self, store, *, chunks=None, convert_strings_to_categoricals: bool = True) -> None:
+    def unwriteable(self, *, store_type=None) -> bool:
+        """Whether something of the object cannot be written; every value not on disk is encoded for the answer.
+
+        Parameters
+        ----------
+        store_type
+            "h5", "zarr" or None, as in `anndata.AnnData.unwriteable`; the encodings of both are the same.
+        """
+        from ._write import plan
+
+        try:
+            plan(self, convert=False)
+        except (TypeError, ValueError):
+            return True
+        return False
+
+    def write_zarr(
+        self, store, *, chunks=None, convert_strings_to_categoricals: bool = True, consolidate_metadata: bool = True
+    ) -> None:
         """Writes a Zarr store, by `anndata.AnnData.write_zarr`: everything is read into memory for it, with a warning.
 
         Parameters
@@ -207,9 +225,13 @@ class Values:
             Shape of the chunks of X.
         convert_strings_to_categoricals
             Whether columns of repeated strings become categories.
+        consolidate_metadata
+            Whether the metadata of all elements are gathered in one place as well; False needs anndata 0.13.
         """
-        whole = self._through_memory("write_zarr")
-        whole.write_zarr(store, chunks=chunks, convert_strings_to_categoricals=convert_strings_to_categoricals)
+        options = {"chunks": chunks, "convert_strings_to_categoricals": convert_strings_to_categoricals}
+        if not consolidate_metadata:
+            options["consolidate_metadata"] = False
+        self._through_memory("write_zarr").write_zarr(store, **options)
 
     def write_csvs(self, dirname: str | os.PathLike, *, skip_data: bool = True, sep: str = ",") -> None:
         """Writes obs, var, obsm, varm and uns as text, by `anndata.AnnData.write_csvs`.

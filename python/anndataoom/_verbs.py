@@ -95,10 +95,10 @@ def groups_of(adata, name, what) -> tuple[np.ndarray, list[str]]:
     return np.ascontiguousarray(values.codes, dtype=np.int32), [str(c) for c in values.categories]
 
 
-def tell(notes):
-    """Warns with each note, at the place that called the verb."""
+def tell(notes, depth: int = 1):
+    """Warns with each note, at the place that called the verb, which is `depth` calls away."""
     for note in notes:
-        warnings.warn(note, stacklevel=3)
+        warnings.warn(note, stacklevel=2 + depth)
 
 
 def merge(adata, patch: dict) -> None:

@@ -149,10 +149,11 @@ def normalize_total(
     x = adata._matrix(layer)
     target = None if target_sum is None else float(target_sum)
     matrix, counts, target, _ = _core.normalize_total(x._m, target, bool(exclude_highly_expressed), float(max_fraction))
-    factor = array_of(counts) / target
+    normalized = wrap(matrix, x._file)
+    factor = (array_of(counts) / target).astype(normalized.dtype)
     if not inplace:
-        return {"X": wrap(matrix, x._file), "norm_factor": factor}
-    adata._set_matrix(layer, wrap(matrix, x._file))
+        return {"X": normalized, "norm_factor": factor}
+    adata._set_matrix(layer, normalized)
     if key_added is not None:
         adata.obs[key_added] = factor
     return adata if copy else None
@@ -188,7 +189,8 @@ def log1p(adata, *, base=None, copy=False, chunked=None, chunk_size=None, layer=
 
 
 def _batch(adata, batch_key):
-    return None if batch_key is None else groups_of(adata, batch_key, "batch_key")[0]
+    """Codes and names of the batches."""
+    return (None, []) if batch_key is None else groups_of(adata, batch_key, "batch_key")
 
 
 def _log_base(adata):
@@ -199,19 +201,23 @@ def _log_base(adata):
 
 def _hvg(
     matrix, *, flavor="seurat", n_top_genes=None, min_mean=0.0125, max_mean=3.0, min_disp=0.5, max_disp=np.inf,
-    n_bins=20, span=0.3, theta=100.0, clip=None, log_base=None, batch=None, computed_on="adata.X",
+    n_bins=20, span=0.3, theta=100.0, clip=None, log_base=None, batch=None, batch_names=(), check_values=True,
+    computed_on="adata.X", depth=1,
 ):
-    """Columns for var, from the core, with scanpy's defaults."""
-    return _core.highly_variable_genes(
+    """Columns for var, from the core, with scanpy's defaults; its notes are told to the caller `depth` calls away."""
+    patch, notes = _core.highly_variable_genes(
         matrix, flavor=flavor, n_top_genes=None if n_top_genes is None else int(n_top_genes), min_mean=float(min_mean),
         max_mean=float(max_mean), min_disp=float(min_disp), max_disp=float(max_disp), n_bins=int(n_bins),
         span=float(span), theta=float(theta), clip=None if clip is None else float(clip), log_base=log_base,
-        batch=batch, computed_on=computed_on,
+        batch=batch, batch_names=list(batch_names), check_values=bool(check_values), computed_on=computed_on,
     )
+    tell(notes, depth + 1)
+    return patch
 
 
 def _hvg_patch(adata, x, *, batch_key=None, **options):
-    return _hvg(x._m, log_base=_log_base(adata), batch=_batch(adata, batch_key), **options)
+    batch, names = _batch(adata, batch_key)
+    return _hvg(x._m, log_base=_log_base(adata), batch=batch, batch_names=names, depth=2, **options)
 
 
 def highly_variable_genes(
@@ -243,7 +249,10 @@ def highly_variable_genes(
     inplace
         Whether var gets the columns.
     batch_key
-        Column of obs: genes are ranked in every batch and merged.
+        Column of obs: genes are ranked in every batch and merged. A batch of one cell, in which nothing varies, takes
+        no part, with a warning.
+    check_values
+        Whether a flavor for counts warns of values that are not whole numbers.
     theta, clip
         Overdispersion and bound of Pearson residuals.
 
@@ -255,7 +264,7 @@ def highly_variable_genes(
     patch = _hvg_patch(
         adata, adata._matrix(layer), flavor=flavor, n_top_genes=n_top_genes, min_mean=min_mean, max_mean=max_mean,
         min_disp=min_disp, max_disp=max_disp, n_bins=n_bins, span=span, theta=theta, clip=clip, batch_key=batch_key,
-        computed_on="adata.X" if layer is None else layer,
+        check_values=check_values, computed_on="adata.X" if layer is None else layer,
     )
     if not inplace:
         found = pd.DataFrame({k: from_core(v) for k, v in patch["var"]}, index=adata.var_names)
@@ -370,6 +379,8 @@ def pca(
     if mask is not None and not mask.any():
         raise ValueError("mask_var: expected at least one gene, found none")
     n_comps = None if n_comps is None else int(n_comps)
+    if n_comps is not None and n_comps < 1:
+        raise ValueError(f"n_comps: expected at least 1, found {n_comps}")
     patch, notes = _core.pca(
         adata._matrix(layer)._m, n_comps, bool(zero_center), mask, name, layer, key_added
     )
@@ -481,7 +492,7 @@ def normalize_pearson_residuals(
     clip
         Residuals are clipped to `[-clip, clip]`; the square root of the number of cells by default.
     check_values
-        Accepted and has no effect.
+        Whether values that are not whole numbers are warned of.
     layer
         Layer instead of X.
     inplace
@@ -494,6 +505,8 @@ def normalize_pearson_residuals(
     adata = target_of(adata, copy)
     x = adata._matrix(layer)
     cells, genes = array_of(x._m.row_sums()), array_of(x._m.col_sums())
+    if check_values and ((cells % 1 != 0).any() or (genes % 1 != 0).any()):
+        tell(["`normalize_pearson_residuals()` expects raw count data, but non-integers were found."])
     residuals = PearsonResidualBackedArray(x, cells, genes, theta=theta, clip=clip)
     settings = {
         "theta": theta,
@@ -540,6 +553,7 @@ def regress_out(adata, keys, *, layer=None, n_jobs=None, copy=False):
     from ._arrays import RegressedBackedArray
 
     adata = target_of(adata, copy)
+    # A key given twice explains nothing more.
     keys = [keys] if isinstance(keys, str) else list(dict.fromkeys(keys))
     for key in keys:
         if key not in adata._obs.columns:

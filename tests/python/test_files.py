@@ -137,9 +137,9 @@ def test_one_that_cannot_be_read_hides_no_other(tmp_path):
 def test_an_element_that_does_not_fit_its_axes_says_so(tmp_path):
     rich().write_h5ad(tmp_path / "x.h5ad")
     with h5py.File(tmp_path / "x.h5ad", "r+") as file:
-        write_elem(file, "obsm/short", np.ones((3, 2)))
-        write_elem(file, "obsm/frame", pd.DataFrame({"a": [1, 2]}))
-        write_elem(file, "varp/wide", np.ones((2, 9)))
+        write_elem(file["obsm"], "short", np.ones((3, 2)))
+        write_elem(file["obsm"], "frame", pd.DataFrame({"a": [1, 2]}))
+        write_elem(file["varp"], "wide", np.ones((2, 9)))
     adata = oom.read(tmp_path / "x.h5ad")
     for slot, key in [("obsm", "short"), ("obsm", "frame"), ("varp", "wide")]:
         with pytest.raises(ValueError, match=f"x.h5ad', element '{slot}/{key}': .*expected shape"):

@@ -162,7 +162,7 @@ def test_text_becomes_categories_in_natural_order(tmp_path, missing):
             want = getattr(memory, axis)["text"].cat.categories
             assert list(getattr(found, axis)["text"].cat.categories) == list(want)
     # One that stays text but for what is missing: as unordered, in the same order.
-    frame = pd.DataFrame({"t": ["10", "9", None]})
+    frame = pd.DataFrame({"t": np.array(["10", "9", None], dtype=object)}, dtype=object)
     disk.uns["frame"] = frame
     disk.write(tmp_path / "b.h5ad")
     assert list(ad.read_h5ad(tmp_path / "b.h5ad").uns["frame"]["t"].cat.categories) == ["9", "10"]
@@ -428,7 +428,9 @@ def test_frames_of_a_file_with_other_names(tmp_path):
     memory.write_h5ad(path)
     with h5py.File(path, "r+") as f:
         index = f["obsm/frame"].attrs["_index"]
-        f["obsm/frame"][index][...] = np.array([f"old{i}" for i in range(60)], dtype=object)
+        names = f["obsm/frame"][index]
+        names = names["values"] if isinstance(names, h5py.Group) else names  # texts of pandas 3 are such a group
+        names[...] = np.array([f"old{i}" for i in range(60)], dtype=object)
     disk = oom.read(path)
     with pytest.warns(UserWarning, match=r"a.h5ad.*obsm/frame.*names"):
         assert list(disk.obsm["frame"].index) == list(memory.obs_names)
@@ -593,7 +595,14 @@ def test_tables_of_variable_genes(fmt, on_disk, flavor, subset):
     verb = sc.experimental.pp if flavor == "pearson_residuals" else sc.pp
     options = {"flavor": flavor, "n_top_genes": 20, "inplace": False, "subset": subset}
     want, got = verb.highly_variable_genes(memory.copy(), **options), oom.pp.highly_variable_genes(disk, **options)
-    assert list(got.columns) == list(want.columns) and list(got.index) == list(want.index)
+    assert list(got.columns) == list(want.columns)
+    if subset and flavor == "seurat":
+        # Two genes alone in their bin score 1 / sqrt(2) but for the last bit: at the cut either may be in.
+        lowest = want["dispersions_norm"].min()
+        got_, want_ = (t[(t["dispersions_norm"] - lowest).abs() > 1e-6] for t in (got, want))
+        assert list(got_.index) == list(want_.index) and len(want_) > 15
+    else:
+        assert list(got.index) == list(want.index)
     assert (len(got) < 30 if subset else len(got) == 80) and disk.n_vars == 80 and "highly_variable" not in disk.var
 
 

@@ -191,3 +191,25 @@ def test_anndata_takes_the_object_in_memory(on_disk, tmp_path):
         ad.concat([o, o], index_unique="-")
     with pytest.raises(TypeError, match=r"adata\.write_h5ad\(path\) streams"):
         ad.io.write_h5ad(tmp_path / "no.h5ad", o)
+
+
+@pytest.mark.parametrize("text", ["obs['group']", "obs.index", "X[:, 'g3']", "X['c4', :]", "layers['counts'][:, 'g2']",
+                                  "obsm['X_pca'][:, 1]", "obsp['graph'][:, 'c3']", "var['mt']"])  # fmt: skip
+def test_references_of_anndata(tmp_path, fmt, text):
+    acc = pytest.importorskip("anndata.acc")
+    rich(fmt=fmt).write_h5ad(tmp_path / "a.h5ad")
+    memory, disk = ad.read_h5ad(tmp_path / "a.h5ad"), oom.read(tmp_path / "a.h5ad")
+    reference = eval(text, {}, {name: getattr(acc.A, name) for name in ("obs", "var", "X", "layers", "obsm", "obsp")})
+    assert type(disk[reference]) is type(memory[reference])
+    np.testing.assert_array_equal(np.asarray(disk[reference]), np.asarray(memory[reference]))
+    if text.startswith("X[:"):
+        np.testing.assert_array_equal(disk.raw[reference], memory.raw[reference])
+    with pytest.raises(IndexError, match="several arrays"):
+        disk[acc.A.layers]
+
+
+def test_what_cannot_be_written_is_told(on_disk):
+    disk = on_disk(rich())
+    assert disk.unwriteable() is False
+    disk.uns["object"] = object()
+    assert disk.unwriteable(store_type="h5") is True

@@ -3,6 +3,7 @@
 //! Every variant carries what a user needs to act: the file, the path of the element inside it, what was expected
 //! and what was found. The faces turn [`Error::class`] into R condition classes and Python exception types.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 /// Shorthand used throughout the core.
@@ -67,6 +68,23 @@ pub enum Error {
         what: String,
         /// Empty, or a sentence that starts with "; ".
         hint: String,
+    },
+
+    /// An element has parts in another file, which may not be opened.
+    #[error("'{}', element '{element}': {what} to '{target}', {reason}{hint}", path.display())]
+    External {
+        /// The file concerned.
+        path: PathBuf,
+        /// Path of the element inside the file.
+        element: String,
+        /// What leads there ("an external link", ...).
+        what: &'static str,
+        /// The other file, as this one names it.
+        target: String,
+        /// Why it is not opened.
+        reason: String,
+        /// Empty, or a sentence that starts with "; ".
+        hint: &'static str,
     },
 
     /// Two sizes that must agree do not.
@@ -178,6 +196,26 @@ pub enum Error {
     Internal(String),
 }
 
+/// Text as it is shown: control characters, and those that turn the direction of writing, as escapes. A name in a file
+/// must not move the cursor of a terminal. Line ends stay.
+#[must_use]
+pub fn printable(text: &str) -> Cow<'_, str> {
+    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let bad = |c: char| (c.is_control() && c != '\n') || turns(c);
+    if !text.contains(bad) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        match c {
+            c if bad(c) && (c as u32) < 0x100 => out.push_str(&format!("\\x{:02x}", c as u32)),
+            c if bad(c) => out.push_str(&format!("\\u{:04x}", c as u32)),
+            c => out.push(c),
+        }
+    }
+    Cow::Owned(out)
+}
+
 impl Error {
     /// A short stable word for the kind of error; R condition classes and Python exception types derive from it.
     pub fn class(&self) -> &'static str {
@@ -187,6 +225,7 @@ impl Error {
             Error::Missing { .. } => "missing",
             Error::Format { .. } => "format",
             Error::Unsupported { .. } => "unsupported",
+            Error::External { .. } => "external",
             Error::Shape { .. } => "shape",
             Error::Index { .. } => "index",
             Error::Name { .. } => "name",
@@ -214,5 +253,16 @@ impl Error {
     /// [`Error::Io`] from an operating-system error.
     pub fn io(path: impl Into<PathBuf>, action: &'static str, source: &std::io::Error) -> Self {
         Error::Io { path: path.into(), action, message: source.to_string() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::printable;
+
+    #[test]
+    fn control_characters_are_escaped() {
+        assert_eq!(printable("a\nb \u{e9}"), "a\nb \u{e9}");
+        assert_eq!(printable("\u{1b}[31m\r\u{7f}\u{9b}\u{202e}x"), "\\x1b[31m\\x0d\\x7f\\x9b\\u202ex");
     }
 }

@@ -7,12 +7,14 @@
 
 mod faults_common;
 
-use anndataoom_core::element;
+use anndataoom_core::chain::{Along, Member, Stacked};
+use anndataoom_core::element::{self, DataFrame, Value};
 use anndataoom_core::matrix;
+use anndataoom_core::ops::index_columns;
 use anndataoom_core::store::Store;
 use anndataoom_core::stream::{map_fold, Order};
-use anndataoom_core::write::Compression;
-use anndataoom_core::{Context, LazyMatrix};
+use anndataoom_core::write::{write_h5ad, Compression, H5adPlan, Part, WriteOptions};
+use anndataoom_core::{Context, LazyMatrix, Result};
 use faults_common::{child, kills, output, read_all, small_disk, told, write, Locked, Moments, Scratch};
 use std::path::Path;
 use std::process::{Child, Command};
@@ -27,12 +29,39 @@ fn as_a_child() {
     let done = match words[0] {
         "write" => write(Path::new(words[1]), number(2) as usize, number(3), Compression::Gzip(1)),
         "plain" => write(Path::new(words[1]), number(2) as usize, number(3), Compression::None),
+        "concat" => concat(Path::new(words[1])),
+        "index" => index(Path::new(words[1])),
         _ => (0..number(2)).try_for_each(|_| read_all(Path::new(words[1])).map(|_| ())),
     };
     if let Err(e) = done {
         eprintln!("told: {e}");
         std::process::exit(3);
     }
+}
+
+/// Twice the cells of a file, in one beside it.
+fn concat(path: &Path) -> Result<()> {
+    let store = Store::open(path)?;
+    let x = LazyMatrix::new(matrix::open(&store, "X")?);
+    let (n, m) = x.shape();
+    let member = |x: LazyMatrix| Member { x, from: None };
+    let stack = Stacked::new(Along::Obs, vec![member(x.clone()), member(x)], m, None)?;
+    let names = |n: usize| DataFrame {
+        index_name: None,
+        index: Box::new(Value::strings((0..n).map(|i| i.to_string()))),
+        columns: Vec::new(),
+    };
+    let whole = Part::Matrix(LazyMatrix::new(std::sync::Arc::new(stack)));
+    let plan = H5adPlan::new(Some(whole), names(2 * n).into(), names(m).into());
+    let options = WriteOptions { compression: Compression::Gzip(1), ..WriteOptions::default() };
+    write_h5ad(&plan, path.with_file_name("both.h5ad"), &options, &Context { threads: 2, ..Context::default() })?;
+    Ok(())
+}
+
+fn index(path: &Path) -> Result<()> {
+    let x = LazyMatrix::new(matrix::open(&Store::open(path)?, "X")?);
+    let folder = path.parent().unwrap_or(Path::new("."));
+    index_columns(&x, folder, &Context { threads: 2, ..Context::default() }).map(|_| ())
 }
 
 /// Killed at any moment, the file is the old one or the whole new one.
@@ -64,6 +93,44 @@ fn killed_while_writing() {
     }
     println!("{rounds} kills: the old file {kept} times, the whole new one {replaced} times");
     assert_eq!(dir.names().0, ["x.h5ad"]);
+    // What they left goes with the next write.
+    write(&path, 300, 0, Compression::Gzip(1)).unwrap();
+    assert_eq!(dir.names(), (vec!["x.h5ad".to_owned()], 0));
+}
+
+/// The same for files put together from two, and for indexes of columns.
+#[test]
+fn killed_while_concatenating_or_indexing() {
+    for what in ["concat", "index"] {
+        let dir = Scratch::new(&format!("kill-{what}"));
+        let source = dir.0.join("source.h5ad");
+        write(&source, 1500, 0, Compression::Gzip(1)).unwrap();
+        let words = format!("{what}\n{}\n0", source.display());
+        let made = |all: &Scratch| all.names().0.into_iter().find(|n| n != "source.h5ad");
+        let begun = Instant::now();
+        let done = output(&words);
+        assert!(done.status.success(), "{}", told(&done));
+        let mut moments = Moments::new(kills(), begun.elapsed());
+        let target = dir.0.join(made(&dir).unwrap());
+        let new = std::fs::read(&target).unwrap();
+        let mut whole = 0;
+        for _ in 0..kills() {
+            let _ = std::fs::remove_file(&target);
+            let mut writer = child(&words);
+            std::thread::sleep(moments.next());
+            writer.kill().unwrap();
+            writer.wait().unwrap();
+            if target.exists() {
+                assert!(std::fs::read(&target).unwrap() == new, "{what}: half a file");
+                whole += 1;
+            }
+        }
+        println!("{what}: {} kills, the whole file {whole} times, none {} times", kills(), kills() - whole);
+        let _ = std::fs::remove_file(&target);
+        assert!(output(&words).status.success());
+        assert_eq!(dir.names().1, 0, "{what}: something is left behind");
+        assert_eq!(dir.names().0.len(), 2);
+    }
 }
 
 #[test]

@@ -1,14 +1,21 @@
 //! Errors of the core as ordinary Python exceptions.
 
+use anndataoom_core::error::printable;
 use anndataoom_core::Error;
 use pyo3::exceptions::*;
 use pyo3::prelude::*;
 
 /// The exception a user expects for `error`; the message names file and element.
 pub(crate) fn to_py_err(error: Error) -> PyErr {
-    let text = error.to_string();
+    let text = printable(&error.to_string()).into_owned();
     match &error {
-        Error::Io { path, .. } if !path.exists() && !text.contains("rename") => PyFileNotFoundError::new_err(text),
+        Error::External { .. } => PyPermissionError::new_err(text),
+        // A file that is to be made is not there either when the disk is full.
+        Error::Io { path, action, message }
+            if !path.exists() && (action.starts_with("open") || message.contains("(os error 2)")) =>
+        {
+            PyFileNotFoundError::new_err(text)
+        }
         Error::Io { message, .. } if message.contains("ermission denied") => PyPermissionError::new_err(text),
         Error::Io { .. } | Error::File { .. } => PyOSError::new_err(text),
         Error::Missing { .. } | Error::Name { .. } => PyKeyError::new_err(text),

@@ -79,7 +79,7 @@ fn neighbors<'py>(
     patch(py, found)
 }
 
-/// What to merge, and notes for the user.
+/// The patch to merge, and notes for the user.
 #[pyfunction]
 #[pyo3(signature = (graph, *, min_dist, spread, n_components, maxiter, alpha, gamma, negative_sample_rate, a, b, init,
                     start, seed, key_added, parallel))]
@@ -206,7 +206,7 @@ fn dendrogram<'py>(
     patch(py, graph::dendrogram_patch(&found, &names))
 }
 
-/// What to merge, and notes for the user.
+/// The patch to merge, and notes for the user.
 #[pyfunction]
 fn diffmap<'py>(
     py: Python<'py>,

@@ -4,7 +4,7 @@ use crate::buffer::positions;
 use crate::run::{quick, run};
 use crate::to_py::to_py;
 use anndataoom_core::element::{self, Entries, TenX, Value};
-use anndataoom_core::store::Store;
+use anndataoom_core::store::{External, Store};
 use pyo3::prelude::*;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,9 +19,15 @@ pub(crate) struct File(pub(crate) Arc<Store>);
 #[pymethods]
 impl File {
     #[new]
-    #[pyo3(signature = (path, save=false))]
-    fn new(py: Python<'_>, path: PathBuf, save: bool) -> PyResult<Self> {
-        py.detach(|| quick(|| if save { Store::open_to_save(path) } else { Store::open(path) })).map(File)
+    #[pyo3(signature = (path, save=false, external="refuse"))]
+    fn new(py: Python<'_>, path: PathBuf, save: bool, external: &str) -> PyResult<Self> {
+        py.detach(|| quick(|| Store::open_as(path, save, External::parse(external)?))).map(File)
+    }
+
+    /// Which files it names may be opened too.
+    #[getter]
+    fn external(&self) -> &'static str {
+        self.0.external().name()
     }
 
     /// Whether it was opened to be saved into.

@@ -107,9 +107,10 @@ fn loess<'py>(py: Python<'py>, x: &Arr<'py>, y: &Arr<'py>, span: f64) -> PyResul
     buffer(py, run(py, |_| ops::loess(&x, &y, span))?)
 }
 
+/// The patch to merge, and notes for the user.
 #[pyfunction]
 #[pyo3(signature = (x, *, flavor, n_top_genes, min_mean, max_mean, min_disp, max_disp, n_bins, span, theta, clip,
-                    log_base, batch, computed_on))]
+                    log_base, batch, batch_names, check_values, computed_on))]
 #[allow(clippy::too_many_arguments)]
 fn highly_variable_genes<'py>(
     py: Python<'py>,
@@ -126,8 +127,10 @@ fn highly_variable_genes<'py>(
     clip: Option<f64>,
     log_base: Option<f64>,
     batch: Option<Arr<'py>>,
+    batch_names: Vec<String>,
+    check_values: bool,
     computed_on: &str,
-) -> Patch<'py> {
+) -> PyResult<(Bound<'py, PyDict>, Vec<String>)> {
     let options = ops::HvgOptions {
         flavor: ops::Flavor::parse(flavor).map_err(to_py_err)?,
         n_top_genes,
@@ -141,11 +144,14 @@ fn highly_variable_genes<'py>(
         clip,
         log_base,
         batch: batch.as_ref().map(i32s).transpose()?,
+        batch_names,
+        check_values,
     };
-    patch(py, run(py, |ctx| ops::highly_variable_genes(&x.0, &options, ctx))?.patch(computed_on))
+    let found = run(py, |ctx| ops::highly_variable_genes(&x.0, &options, ctx))?;
+    Ok((patch(py, found.patch(computed_on))?, found.notes))
 }
 
-/// What to merge, and notes for the user.
+/// The patch to merge, and notes for the user.
 #[pyfunction]
 fn pca<'py>(
     py: Python<'py>,

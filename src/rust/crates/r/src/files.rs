@@ -5,17 +5,19 @@ use crate::reply::{clean, reply};
 use crate::run::run;
 use crate::to_r::{by_columns, frame_of, list_of, to_r};
 use anndataoom_core::element;
-use anndataoom_core::store::Store;
+use anndataoom_core::error::printable;
+use anndataoom_core::store::{External, Store};
 use anndataoom_core::{Error, Result};
 use extendr_api::prelude::*;
 use std::sync::Arc;
 
-/// `path`, `save` (whether it shall be saved into): the file opened.
+/// `path`, `save` (whether it shall be saved into), `external` (which files it names may be opened): the file opened.
 #[extendr]
 fn rs_open(args: Robj) -> Robj {
     reply(args, |a, _| {
         let save = a.get("save").and_then(|s| s.as_bool()) == Some(true);
-        let store = if save { Store::open_to_save(a.str("path")?)? } else { Store::open(a.str("path")?)? };
+        let external = External::parse(a.opt_str("external")?.unwrap_or("refuse"))?;
+        let store = Store::open_as(a.str("path")?, save, external)?;
         let path: Robj = store.path().to_string_lossy().as_ref().into();
         let pointer: Robj = ExternalPtr::new(StoreHandle(store)).into();
         list_of(["path", "pointer"].into_iter(), vec![path, pointer])
@@ -125,7 +127,7 @@ fn rs_read_frame(args: Robj) -> Robj {
                 }
                 Err(e) => {
                     bad.push(name);
-                    reasons.push(clean(&e.to_string()).as_ref().into());
+                    reasons.push(clean(&printable(&e.to_string())).as_ref().into());
                 }
             }
         }

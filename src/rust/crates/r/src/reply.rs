@@ -5,6 +5,7 @@
 
 use crate::args::Args;
 use anndataoom_core::context::guard;
+use anndataoom_core::error::printable;
 use anndataoom_core::{Error, Result};
 use extendr_api::prelude::*;
 use std::borrow::Cow;
@@ -52,6 +53,9 @@ pub(crate) fn reply(args: Robj, work: impl FnOnce(&Args, &Notes) -> Result<Robj>
     let notes = Notes::default();
     match guard(|| work(&Args::new(&args)?, &notes)) {
         Ok(value) => list!(ok = value, warnings = notes.into_r()).into(),
-        Err(e) => list!(error = e.class(), message = clean(&e.to_string()).as_ref(), warnings = notes.into_r()).into(),
+        Err(e) => {
+            list!(error = e.class(), message = clean(&printable(&e.to_string())).as_ref(), warnings = notes.into_r())
+                .into()
+        }
     }
 }

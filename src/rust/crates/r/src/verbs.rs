@@ -210,7 +210,8 @@ fn rs_regress_out(args: Robj) -> Robj {
     })
 }
 
-/// `matrix`, the parameters of `scanpy.pp.highly_variable_genes`, `batch` (codes from 1), `log_base`, `computed_on`.
+/// `matrix`, the parameters of `scanpy.pp.highly_variable_genes`, `batch` (codes from 1),
+/// `batch_names`, `log_base`, `computed_on`.
 #[extendr]
 fn rs_highly_variable_genes(args: Robj) -> Robj {
     reply(args, |a, notes| {
@@ -229,9 +230,12 @@ fn rs_highly_variable_genes(args: Robj) -> Robj {
             clip: a.opt_f64("clip")?,
             log_base: a.opt_f64("log_base")?,
             batch,
+            batch_names: a.opt_strings("batch_names")?.unwrap_or_default(),
+            check_values: a.bool("check_values")?,
         };
         let computed_on = a.str("computed_on")?;
         let found = run(a, |ctx| ops::highly_variable_genes(&x, &options, ctx))?;
+        found.notes.iter().for_each(|note| notes.warn("values", note.clone()));
         patch_to_r(found.patch(computed_on), notes)
     })
 }
@@ -255,7 +259,8 @@ fn rs_pca(args: Robj) -> Robj {
         let x_pca: &mut [f32] = bytemuck::cast_slice_mut(bits.unwrap_or_default());
         let found = run(a, |ctx| ops::pca_into(&used, &options, x_pca, ctx))?;
         if let Some(note) = found.note() {
-            notes.warn("convergence", note);
+            let class = if found.residual.is_some() { "convergence" } else { "values" };
+            notes.warn(class, note);
         }
         let mask = positions.as_deref().map(|positions| ops::MaskVar { name, positions, n_vars });
         let patch = found.patch(mask, a.opt_str("layer")?, key)?;

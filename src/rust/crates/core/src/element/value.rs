@@ -98,8 +98,10 @@ pub struct Nullable {
 /// The attribute `na-value` of a `nullable-string-array`: how its missing texts compare in pandas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum NaValue {
-    /// `pandas.NA`: a comparison with a missing text is missing itself. Files without the attribute mean this.
+    /// The file has no such attribute (anndata up to 0.12), which means [`NaValue::Na`]; none is written.
     #[default]
+    Unstated,
+    /// `pandas.NA`: a comparison with a missing text is missing itself.
     Na,
     /// NaN: a comparison with a missing text is false, as in the columns `str` of pandas 3.
     NaN,

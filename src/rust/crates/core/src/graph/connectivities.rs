@@ -24,7 +24,7 @@ const ROWS: usize = 2048;
 /// the two directions a and b of an edge become a + b - a b (McInnes, Healy and Melville 2018).
 ///
 /// # Errors
-/// Those of [`Knn::validate`]; [`Error::Values`] for negative distances (inner products); [`Error::Cancelled`].
+/// The errors of [`Knn::validate`]; [`Error::Values`] for negative distances (inner products); [`Error::Cancelled`].
 pub fn fuzzy_simplicial_set(knn: &Knn, ctx: &Context) -> Result<CsMatI<f32, u32, usize>> {
     check(knn)?;
     let mean = knn.distances.iter().map(|&d| f64::from(d)).sum::<f64>() / knn.distances.len() as f64;
@@ -97,7 +97,7 @@ fn smooth_knn_dist(distances: &[f32], target: f64, mean: f64) -> (f32, f32) {
 /// or none, and weights of zero are not stored.
 ///
 /// # Errors
-/// Those of [`Knn::validate`]; [`Error::Values`] for negative distances (inner products); [`Error::Cancelled`].
+/// The errors of [`Knn::validate`]; [`Error::Values`] for negative distances (inner products); [`Error::Cancelled`].
 pub fn gauss_connectivities(knn: &Knn, ctx: &Context) -> Result<CsMatI<f32, u32, usize>> {
     check(knn)?;
     ctx.install(|| {
@@ -125,7 +125,7 @@ pub fn gauss_connectivities(knn: &Knn, ctx: &Context) -> Result<CsMatI<f32, u32,
 /// left out. The diagonal is 1.
 ///
 /// # Errors
-/// Those of [`Knn::validate`]; [`Error::Parameter`] for `n_neighbors` outside 1 to n.
+/// The errors of [`Knn::validate`]; [`Error::Parameter`] for `n_neighbors` outside 1 to n.
 pub fn gauss_of_all(knn: &Knn, n_neighbors: usize, ctx: &Context) -> Result<CsMatI<f32, u32, usize>> {
     check(knn)?;
     if n_neighbors == 0 || n_neighbors > knn.k {
@@ -251,7 +251,7 @@ fn assemble(n: usize, indptr: Vec<usize>, indices: Vec<u32>, data: Vec<f32>) -> 
         .map_err(|(_, _, _, e)| Error::State(format!("the neighbours of a point are not all different: {e}")))
 }
 
-/// What edges are to an error.
+/// The name of edges in errors.
 const EDGES: &str = "connectivities: the edges of the graph";
 
 /// A square sparse matrix by rows, columns in order.

@@ -74,7 +74,7 @@ pub fn diffmap(
     })
 }
 
-/// What a diffusion map is to an error.
+/// The name of a diffusion map in errors.
 const MAP: &str = "diffmap: n_comps components of every cell";
 
 fn strength(graph: Graph, vertex: usize) -> f64 {

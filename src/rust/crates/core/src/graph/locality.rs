@@ -19,7 +19,7 @@ pub(super) struct Renumbered {
     pub(super) order: Vec<u32>,
 }
 
-/// What a copy of a graph is to an error.
+/// The name of a copy of a graph in errors.
 const GRAPH: &str = "a copy of the graph, its vertices renumbered";
 
 impl Renumbered {

@@ -81,8 +81,12 @@ pub struct Neighbors {
 /// BBKNN (`scanpy.external.pp.bbknn`).
 ///
 /// # Errors
-/// Those of [`knn`], [`knn_by_batch`] and the kernel.
+/// The errors of [`knn`], [`knn_by_batch`] and the kernel; [`Error::Parameter`] for `n_neighbors` of 1.
 pub fn neighbors(points: ArrayView2<'_, f32>, params: &NeighborsParams, ctx: &Context) -> Result<Neighbors> {
+    if params.batches.is_none() && params.knn.k == 1 {
+        let expected = "at least 2, as a cell is the first of its own neighbours and 1 links nothing";
+        return Err(Error::parameter("n_neighbors", expected, 1));
+    }
     if !params.knn_only {
         return all_pairs(points, params, ctx);
     }

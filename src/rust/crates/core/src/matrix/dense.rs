@@ -6,7 +6,7 @@ use super::{cut_blocks, Block, ColumnMap, Layout, Location, Pass, Positions, Rea
 use crate::element::DType;
 use crate::error::Result;
 use crate::memory;
-use crate::store::Store;
+use crate::store::Node;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -22,13 +22,13 @@ pub(super) struct DenseSource {
 }
 
 impl DenseSource {
-    /// Opens the dataset at `element`.
+    /// Opens a dataset.
     ///
     /// # Errors
     /// [`Error::Format`](crate::Error::Format) when it is not 2-D or too long; those of opening a dataset.
-    pub(super) fn open(store: &Arc<Store>, element: &str) -> Result<Self> {
-        let file = RawFile::of(store)?.map(Arc::new);
-        let values = RawDataset::open(store, file.as_ref(), element)?;
+    pub(super) fn open(node: &Node) -> Result<Self> {
+        let file = Arc::new(RawFile::of(node.store())?);
+        let values = RawDataset::open(node, Some(&file))?;
         let &[n_rows, n_cols] = values.shape() else {
             return Err(values.bad("2 dimensions", values.shape().len()));
         };
@@ -36,7 +36,7 @@ impl DenseSource {
         if n_rows > longest || n_cols > longest {
             return Err(values.bad(format!("at most {longest} rows and columns"), format!("{n_rows} x {n_cols}")));
         }
-        let location = Location { path: store.path().to_owned(), element: element.to_owned() };
+        let location = Location { path: node.store().path().to_owned(), element: node.path().to_owned() };
         Ok(DenseSource { location, shape: (n_rows as usize, n_cols as usize), values })
     }
 }

@@ -8,7 +8,7 @@ use super::{Layout, Location, Reads, Rows, Stamp};
 use crate::element::DType;
 use crate::error::{Error, Result};
 use crate::memory;
-use crate::store::Store;
+use crate::store::{Node, Store};
 use std::sync::{Arc, OnceLock};
 
 /// The parts of a compressed matrix, checked against each other.
@@ -33,9 +33,16 @@ impl SparseParts {
     ///
     /// # Errors
     /// [`Error::Format`] when the datasets contradict each other or the shape; those of opening a dataset.
-    pub(super) fn open(store: &Arc<Store>, element: &str, layout: Layout, shape: (usize, usize)) -> Result<Self> {
-        let file = RawFile::of(store)?.map(Arc::new);
-        let open = |name: &str| RawDataset::open(store, file.as_ref(), &format!("{element}/{name}"));
+    pub(super) fn open(group: &Node, layout: Layout, shape: (usize, usize)) -> Result<Self> {
+        let (store, element) = (group.store(), group.path());
+        let file = Arc::new(RawFile::of(store)?);
+        let open = |name: &str| {
+            let node = group.child(name)?;
+            // A link may lead into another file.
+            let other =
+                if Arc::ptr_eq(node.store(), store) { None } else { Some(Arc::new(RawFile::of(node.store())?)) };
+            RawDataset::open(&node, Some(other.as_ref().unwrap_or(&file)))
+        };
         let (data, indices, offsets) = (open("data")?, open("indices")?, open("indptr")?);
         for d in [&data, &indices, &offsets] {
             if d.shape().len() != 1 {
@@ -60,7 +67,8 @@ impl SparseParts {
         }
         let indptr = with_plain!(offsets.dtype(), T => read_offsets::<T>(&offsets)?);
         if indptr.first() != Some(&0) {
-            return Err(offsets.bad("offsets that start at 0", format!("{:?}", indptr.first())));
+            let found = indptr.first().map_or("none".to_owned(), |first| format!("a first offset of {first}"));
+            return Err(offsets.bad("offsets that start at 0", found));
         }
         if let Some(i) = indptr.windows(2).position(|w| w[0] > w[1]) {
             let found = format!("{} after {} at position {}", indptr[i + 1], indptr[i], i + 1);
@@ -79,7 +87,7 @@ impl SparseParts {
             indices,
             data,
             disk_bytes,
-            file,
+            file: Some(file),
             checksum: OnceLock::new(),
         })
     }

@@ -92,8 +92,13 @@ pub struct HvgOptions {
     pub clip: Option<f64>,
     /// Base of the logarithm the data were transformed with (`seurat`): `uns["log1p"]["base"]`, natural when `None`.
     pub log_base: Option<f64>,
-    /// Batch of every cell, from 0; batches without cells do not count.
+    /// Batch of every cell, from 0; batches without cells do not count. One of a single cell, whose genes do not vary, takes
+    /// no part in the choice, which is noted.
     pub batch: Option<Vec<i32>>,
+    /// Whether counts that are not whole numbers are noted.
+    pub check_values: bool,
+    /// Names of the batches, for messages.
+    pub batch_names: Vec<String>,
 }
 
 impl Default for HvgOptions {
@@ -111,6 +116,8 @@ impl Default for HvgOptions {
             clip: None,
             log_base: None,
             batch: None,
+            check_values: true,
+            batch_names: Vec::new(),
         }
     }
 }
@@ -141,6 +148,8 @@ pub struct Hvg {
     pub highly_variable_nbatches: Option<Vec<i64>>,
     /// Whether it is selected in all of them; with batches only.
     pub highly_variable_intersection: Option<Vec<bool>>,
+    /// Notes for the user: values that are not those the flavour is made for, batches that could not judge.
+    pub notes: Vec<String>,
 }
 
 impl Hvg {
@@ -204,14 +213,42 @@ impl Hvg {
 /// [`Error::Shape`] for batches of another length; [`Error::State`] when genes cannot be binned.
 pub fn highly_variable_genes(x: &LazyMatrix, options: &HvgOptions, ctx: &Context) -> Result<Hvg> {
     let batches = Batches::new(options.batch.as_deref(), x.shape().0)?;
+    let alone = batches.without_variance();
+    if batches.given() && alone.len() == batches.len() {
+        return Err(Error::parameter("batch_key", "a batch of at least two cells", "a batch for each cell"));
+    }
     if options.n_top_genes == Some(0) {
         return Err(Error::parameter("n_top_genes", "at least 1", 0));
     }
-    match options.flavor {
+    let mut found = match options.flavor {
         Flavor::PearsonResiduals => pearson::run(x, options, &batches, ctx),
         Flavor::Seurat | Flavor::CellRanger => dispersion::run(x, options, &batches, ctx),
         Flavor::SeuratV3 | Flavor::SeuratV3Paper => vst::run(x, options, &batches, ctx),
+    }?;
+    if batches.given() && !alone.is_empty() {
+        let name = |b: &i32| {
+            let number = || b.to_string();
+            options.batch_names.get(*b as usize).map_or_else(number, |name| format!("'{name}'"))
+        };
+        let mut names: Vec<String> = alone.iter().take(5).map(name).collect();
+        if alone.len() > names.len() {
+            names.push(format!("{} more", alone.len() - names.len()));
+        }
+        found.notes.push(format!(
+            "highly_variable_genes: a batch of one cell says nothing about variation and takes no part in the choice of \
+             genes: batch {}",
+            names.join(", ")
+        ));
     }
+    Ok(found)
+}
+
+/// scanpy's warning about counts that are not whole numbers: sums of cells and genes that are not.
+fn fractions(options: &HvgOptions, sums: &batches::BatchMoments) -> Option<String> {
+    let whole =
+        !options.check_values || sums.gene_sums.iter().flatten().chain(&sums.cell_sums).all(|s| s.fract() == 0.0);
+    let name = options.flavor.name();
+    (!whole).then(|| format!("`flavor='{name}'` expects raw count data, but non-integers were found."))
 }
 
 /// Ranks, 0 for the largest value, of each batch; ties by position.

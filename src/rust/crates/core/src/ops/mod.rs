@@ -31,4 +31,4 @@ pub use product::{times, transposed_times};
 pub use qc::{calculate_qc_metrics, QcMetrics, QcOptions, QcSubset};
 pub use reductions::{cross_product, totals, Totals};
 pub use regress::{regress_out, Regressors};
-pub use sums::{col_sums, row_sums};
+pub use sums::{col_sums, row_sums, sums, Sums};

@@ -1,9 +1,11 @@
 //! Mean and variance over cells or genes.
 //!
-//! Within a block each line is summed around a shift near its values (its first value; 0 for sparse lines, whose bulk is
-//! 0), which keeps data with a large offset exact; blocks merge by Chan, Golub & LeVeque (1983).
+//! A sum of squares less a squared sum cancels where values lie far from 0, so every column is summed around a shift near
+//! its values: the first of them, moved to their mean when 32, 1024, 5120, 9216, ... are there, which loses nothing even
+//! where the first lies far off. What was summed until then is put aside, as long sums round too often. Zeros that are not stored, and blocks, merge by Chan, Golub & LeVeque (1983). A constant column has
+//! deviation 0 exactly, in every layout.
 
-use super::view::{each, scatter, with_view, View};
+use super::view::{each, scatter, with_view, RowOf, View};
 use crate::chain::LazyMatrix;
 use crate::context::Context;
 use crate::element::Number;
@@ -28,82 +30,181 @@ pub struct MeanVar {
     pub var: Vec<f64>,
 }
 
-/// Count, means and sums of squared deviations of each column: the mergeable state.
+/// Values of one column of a block, summed around a shift.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Column {
+    shift: f64,
+    sum: f64,
+    /// Of the values since the shift moved, and of those before.
+    sq: f64,
+    aside: f64,
+    /// Values until the shift moves, and how many there are then.
+    left: u32,
+    next: u32,
+}
+
+/// The shift moves when there are this many times as many values, and after so many.
+const MOVES: u32 = 32;
+const LONGEST: u32 = 4096;
+
+/// How many values are added between the moves of the shift at `n` values and the next.
+fn run(n: u32) -> u32 {
+    (n * (MOVES - 1)).min(LONGEST)
+}
+
+impl Column {
+    #[inline(always)]
+    pub(super) fn add(&mut self, x: f64) {
+        if self.left == 0 {
+            self.recentre(x);
+        }
+        let d = x - self.shift;
+        self.sum += d;
+        self.sq += d * d;
+        self.left -= 1;
+    }
+
+    #[cold]
+    fn recentre(&mut self, first: f64) {
+        let n = self.next;
+        if n == 0 {
+            self.shift = finite_or_zero(first);
+            (self.left, self.next) = (MOVES, MOVES);
+            return;
+        }
+        recentre(f64::from(n), &mut self.shift, &mut self.sum, &mut self.sq, &mut self.aside);
+        self.left = run(n);
+        self.next += self.left;
+    }
+
+    /// How many values were added.
+    pub(super) fn n(&self) -> u32 {
+        self.next - self.left
+    }
+
+    /// Their sum; exact where all are whole numbers and it is below 2^53.
+    pub(super) fn total(&self) -> f64 {
+        f64::from(self.n()) * self.shift + self.sum
+    }
+}
+
+/// Moves the shift of `n` values to their mean and puts their squares aside. Whole numbers keep a whole shift, so that their sums stay exact.
+#[inline(always)]
+fn recentre(n: f64, shift: &mut f64, sum: &mut f64, sq: &mut f64, aside: &mut f64) {
+    let mean = *sum / n;
+    let whole = shift.fract() == 0.0 && sum.fract() == 0.0;
+    let to = *shift + if whole { mean.round() } else { mean };
+    // The move as it is after rounding.
+    let d = to - *shift;
+    *aside += *sq;
+    *sq = 0.0;
+    if d.is_finite() {
+        *aside -= d * (2.0 * *sum - n * d);
+        *sum -= n * d;
+        *shift = to;
+    }
+}
+
+/// Count, means and sums of squared deviations of each column: the mergeable state. A mean is `shift + offset`, so that the
+/// difference of two means is exact where all values lie close together.
 #[derive(Debug, Clone)]
 pub(super) struct Moments {
     n: f64,
-    mean: Vec<f64>,
+    shift: Vec<f64>,
+    offset: Vec<f64>,
     m2: Vec<f64>,
 }
 
 impl Moments {
     pub(super) fn new(n_cols: usize) -> Self {
-        Moments { n: 0.0, mean: vec![0.0; n_cols], m2: vec![0.0; n_cols] }
+        Moments { n: 0.0, shift: vec![0.0; n_cols], offset: vec![0.0; n_cols], m2: vec![0.0; n_cols] }
     }
 
-    /// Moments of `n` rows from sums and sums of squares around `shift` (0 when `None`).
-    pub(super) fn from_sums(n: usize, mut sum: Vec<f64>, mut sq: Vec<f64>, shift: Option<&[f64]>) -> Self {
-        let count = n as f64;
-        if n > 0 {
-            for (s, q) in sum.iter_mut().zip(sq.iter_mut()) {
-                // Rounding can leave a constant column just below 0; NaN passes through.
-                let m2 = *q - *s * *s / count;
-                *q = if m2 < 0.0 { 0.0 } else { m2 };
-                *s /= count;
-            }
-            if let Some(shift) = shift {
-                sum.iter_mut().zip(shift).for_each(|(m, k)| *m += k);
+    /// Moments of `n` rows, whose values not among those of `columns` are 0.
+    pub(super) fn of_columns(n: usize, columns: &[Column]) -> Self {
+        let mut all = Moments::new(columns.len());
+        all.n = n as f64;
+        for (j, column) in columns.iter().enumerate() {
+            let stored = column.n();
+            if stored > 0 {
+                (all.shift[j], all.offset[j], all.m2[j]) =
+                    with_zeros(f64::from(stored), all.n, column.shift, column.sum, column.aside + column.sq);
             }
         }
-        Moments { n: count, mean: sum, m2: sq }
+        all
     }
 
     /// Moments of all rows of a block, after `f`.
     pub(super) fn of_block<T: Number>(view: &View<'_, T>, f: impl Fn(f64) -> f64) -> Self {
         let n_rows = view.n_rows();
-        let (mut sum, mut sq) = (vec![0.0; view.n_cols], vec![0.0; view.n_cols]);
-        let shift: Option<Vec<f64>> = match (n_rows > 0).then(|| view.row(0)) {
-            Some((None, values)) => Some(values.iter().map(|x| finite_or_zero(f(x.to_f64()))).collect()),
-            _ => None,
-        };
-        for i in 0..n_rows {
-            match (view.row(i), &shift) {
-                ((None, values), Some(shift)) => {
-                    for (((s, q), x), k) in sum.iter_mut().zip(sq.iter_mut()).zip(values).zip(shift) {
-                        let d = f(x.to_f64()) - k;
-                        *s += d;
-                        *q += d * d;
-                    }
-                }
-                (row, _) => each(row, |c, x| {
-                    let y = f(x);
-                    sum[c] += y;
-                    sq[c] += y * y;
-                }),
-            }
+        if n_rows > 0 && view.row(0).0.is_none() {
+            return Moments::of_dense((0..n_rows).map(|i| view.row(i).1), |x| f(x.to_f64()));
         }
-        Moments::from_sums(n_rows, sum, sq, shift.as_deref())
+        let mut columns = vec![Column::default(); view.n_cols];
+        for i in 0..n_rows {
+            each(view.row(i), |c, x| columns[c].add(f(x)));
+        }
+        Moments::of_columns(n_rows, &columns)
+    }
+
+    /// Moments of dense rows, after `f`.
+    pub(super) fn of_dense<'a, T: Number>(mut rows: impl Iterator<Item = &'a [T]>, f: impl Fn(T) -> f64) -> Self {
+        let Some(first) = rows.next() else { return Moments::new(0) };
+        let mut shift: Vec<f64> = first.iter().map(|&x| finite_or_zero(f(x))).collect();
+        // Of a first value that is not finite, too.
+        let mut sum: Vec<f64> = first.iter().zip(&shift).map(|(&x, k)| f(x) - k).collect();
+        let mut sq: Vec<f64> = sum.iter().map(|d| d * d).collect();
+        let mut aside = vec![0.0; sq.len()];
+        let (mut n, mut next) = (1u32, MOVES);
+        for row in rows {
+            if n == next {
+                for (((k, s), q), a) in shift.iter_mut().zip(&mut sum).zip(&mut sq).zip(&mut aside) {
+                    recentre(f64::from(n), k, s, q, a);
+                }
+                next += run(n);
+            }
+            for (((s, q), &x), k) in sum.iter_mut().zip(sq.iter_mut()).zip(row).zip(&shift) {
+                let d = f(x) - k;
+                *s += d;
+                *q += d * d;
+            }
+            n += 1;
+        }
+        let n = f64::from(n);
+        for (((k, s), q), a) in shift.iter_mut().zip(&mut sum).zip(&mut sq).zip(&aside) {
+            (*k, *s, *q) = with_zeros(n, n, *k, *s, a + *q);
+        }
+        Moments { n, shift, offset: sum, m2: sq }
     }
 
     /// The state as plain vectors: means, sums of squared deviations.
     pub(super) fn vectors(self) -> (Vec<f64>, Vec<f64>) {
-        (self.mean, self.m2)
+        (self.mean(), self.m2)
+    }
+
+    fn mean(&self) -> Vec<f64> {
+        self.shift.iter().zip(&self.offset).map(|(k, o)| k + o).collect()
     }
 
     /// The inverse of [`Moments::vectors`], of `n` rows.
     pub(super) fn of_vectors(n: usize, mean: Vec<f64>, m2: Vec<f64>) -> Self {
-        Moments { n: n as f64, mean, m2 }
+        Moments { n: n as f64, offset: vec![0.0; mean.len()], shift: mean, m2 }
     }
 
     pub(super) fn merge(&mut self, other: &Moments) {
-        let n = self.n + other.n;
         if other.n == 0.0 {
             return;
         }
+        if self.n == 0.0 {
+            self.clone_from(other);
+            return;
+        }
+        let n = self.n + other.n;
         let (weight, cross) = (other.n / n, self.n * other.n / n);
-        for ((m, q), (om, oq)) in self.mean.iter_mut().zip(self.m2.iter_mut()).zip(other.mean.iter().zip(&other.m2)) {
-            let d = om - *m;
-            *m += d * weight;
+        let own = self.shift.iter().zip(self.offset.iter_mut()).zip(self.m2.iter_mut());
+        for (((k, o), q), ((ok, oo), oq)) in own.zip(other.shift.iter().zip(&other.offset).zip(&other.m2)) {
+            let d = (ok - k) + (oo - *o);
+            *o += if d.is_finite() { d * weight } else { d };
             *q += oq + d * d * cross;
         }
         self.n = n;
@@ -112,9 +213,24 @@ impl Moments {
     pub(super) fn finish(self, ddof: usize) -> MeanVar {
         let divisor = self.n - ddof as f64;
         let scale = if divisor > 0.0 { divisor } else { f64::NAN };
-        let mean = if self.n > 0.0 { self.mean } else { vec![f64::NAN; self.m2.len()] };
+        let mean = if self.n > 0.0 { self.mean() } else { vec![f64::NAN; self.m2.len()] };
         MeanVar { mean, var: self.m2.iter().map(|q| q / scale).collect() }
     }
+}
+
+/// Shift, offset of the mean from it and sum of squared deviations of `n` values, `stored` of which have `sum` and `sq` around
+/// `shift` and the others are 0.
+#[inline(always)]
+fn with_zeros(stored: f64, n: f64, shift: f64, sum: f64, sq: f64) -> (f64, f64, f64) {
+    let offset = sum / stored;
+    // Rounding can leave a nearly constant column just below 0; NaN passes through.
+    let m2 = sq - sum * offset;
+    let m2 = if m2 < 0.0 { 0.0 } else { m2 };
+    if stored == n {
+        return (shift, offset, m2);
+    }
+    let (mean, zeros) = (shift + offset, n - stored);
+    (shift, offset - mean * (zeros / n), m2 + mean * mean * (stored * zeros / n))
 }
 
 fn finite_or_zero(x: f64) -> f64 {
@@ -128,7 +244,7 @@ fn finite_or_zero(x: f64) -> f64 {
 /// Means and variances along `axis` with divisor `n - ddof` (scanpy uses `ddof = 1`). NaN and infinities propagate.
 ///
 /// # Errors
-/// Those of the pass.
+/// The errors of the pass.
 pub fn mean_var(x: &LazyMatrix, axis: Axis, ddof: usize, ctx: &Context) -> Result<MeanVar> {
     match axis {
         Axis::Obs => Ok(column_moments(x, ctx)?.finish(ddof)),
@@ -152,8 +268,7 @@ fn column_moments(x: &LazyMatrix, ctx: &Context) -> Result<Moments> {
 
 fn row_mean_var(x: &LazyMatrix, ddof: usize, ctx: &Context) -> Result<MeanVar> {
     let (n_rows, n_cols) = x.shape();
-    let n = n_cols as f64;
-    let divisor = if n_cols > ddof { n - ddof as f64 } else { f64::NAN };
+    let divisor = if n_cols > ddof { n_cols as f64 - ddof as f64 } else { f64::NAN };
     let (mut mean, mut var) = (vec![f64::NAN; n_rows], vec![f64::NAN; n_rows]);
     map_fold(
         x,
@@ -162,14 +277,8 @@ fn row_mean_var(x: &LazyMatrix, ddof: usize, ctx: &Context) -> Result<MeanVar> {
         |block| {
             let positions = block.positions.clone();
             let (m, v): (Vec<f64>, Vec<f64>) = with_view!(block, view => Ok((0..view.n_rows()).map(|i| {
-                let row = view.row(i);
-                let (mut sum, mut sq) = (0.0, 0.0);
-                each(row, |_, x| sum += x);
-                let mean = sum / n;
-                // Two sweeps over a row that is in cache anyway: exact whatever the offset.
-                each(row, |_, x| sq += (x - mean) * (x - mean));
-                sq += (n_cols - row.1.len()) as f64 * mean * mean;
-                (mean, sq / divisor)
+                let (mean, m2) = row_moments(view.row(i), n_cols);
+                (mean, m2 / divisor)
             }).unzip()))?;
             Ok((positions, m, v))
         },
@@ -180,4 +289,25 @@ fn row_mean_var(x: &LazyMatrix, ddof: usize, ctx: &Context) -> Result<MeanVar> {
         },
     )?;
     Ok(MeanVar { mean, var })
+}
+
+/// Mean and sum of squared deviations of a row of `n` values.
+fn row_moments<T: Number>(row: RowOf<'_, T>, n: usize) -> (f64, f64) {
+    let Some(first) = row.1.first() else {
+        return if n == 0 { (f64::NAN, 0.0) } else { (0.0, 0.0) };
+    };
+    let first = finite_or_zero(first.to_f64());
+    let stored = row.1.len() as f64;
+    let mut sum = 0.0;
+    each(row, |_, x| sum += x - first);
+    // Two sweeps over a row that is in cache anyway: exact whatever the offset.
+    let shift = if sum.is_finite() { first + sum / stored } else { first };
+    let (mut sum, mut sq) = (0.0, 0.0);
+    each(row, |_, x| {
+        let d = x - shift;
+        sum += d;
+        sq += d * d;
+    });
+    let (shift, offset, m2) = with_zeros(stored, n as f64, shift, sum, sq);
+    (shift + offset, m2)
 }

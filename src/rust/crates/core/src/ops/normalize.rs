@@ -4,7 +4,7 @@ use super::moments::{mean_var, Axis};
 use super::view::{each, float_column, scatter, with_view, Check};
 use crate::chain::{nodes, LazyMatrix};
 use crate::context::Context;
-use crate::element::Value;
+use crate::element::{DType, Value};
 use crate::error::{Error, Result};
 use crate::matrix::Positions;
 use crate::memory;
@@ -39,6 +39,8 @@ pub struct Normalized {
     pub target_sum: f64,
     /// Genes left out of the totals; `None` when none were looked for.
     pub highly_expressed: Option<Vec<bool>>,
+    /// Whether scanpy keeps `norm_factor` as float32: unless the matrix holds float64.
+    pub single: bool,
 }
 
 impl Normalized {
@@ -47,9 +49,10 @@ impl Normalized {
         self.counts_per_cell.iter().map(|c| c / self.target_sum).collect()
     }
 
-    /// `norm_factor` as an obs column named `key_added`, float32 as scanpy has it for float32 counts; empty without a name.
+    /// `norm_factor` as an obs column named `key_added`, float64 for float64 values and else float32, as scanpy has it; empty
+    /// without a name.
     pub fn patch(&self, key_added: Option<&str>) -> Patch {
-        let column = |k: &str| (k.to_owned(), float_column(&self.norm_factor(), true));
+        let column = |k: &str| (k.to_owned(), float_column(&self.norm_factor(), self.single));
         Patch { obs: key_added.map(column).into_iter().collect(), ..Patch::default() }
     }
 }
@@ -85,7 +88,8 @@ pub fn normalize_total(x: &LazyMatrix, options: &NormalizeOptions, ctx: &Context
     let divisors = memory::collected(divisors, COUNTS)?.into();
     let out = x.with(nodes::Normalize { divisors, target_sum })?;
     let highly_expressed = options.exclude_highly_expressed.then_some(high);
-    Ok((out, Normalized { counts_per_cell: counts, target_sum, highly_expressed }))
+    let single = out.dtype() == DType::F32;
+    Ok((out, Normalized { counts_per_cell: counts, target_sum, highly_expressed, single }))
 }
 
 /// Row sums without the columns of `skip`, and which columns exceed `share` of any row's sum.

@@ -39,7 +39,7 @@ pub const MAX_EXACT: usize = 5000;
 /// Tasks the eigendecomposition is cut into, whatever the number of threads.
 const EIGEN_PARTS: usize = 4;
 
-/// What coordinates are to an error.
+/// The name of coordinates in errors.
 const SCORES: &str = "pca: coordinates of the cells";
 
 /// Parameters of [`pca`], by scanpy's names.
@@ -76,6 +76,8 @@ pub struct Pca {
     /// for a direct decomposition, whose residuals are rounding.
     pub residual: Option<f64>,
     zero_center: bool,
+    /// Sum of squared deviations of all genes.
+    total: f64,
     dtype: DType,
 }
 
@@ -91,8 +93,15 @@ pub struct MaskVar<'a> {
 }
 
 impl Pca {
-    /// What the user should know: that the components did not reach the precision aimed at.
+    /// Notes for the user: that there is nothing to explain, or that the components did not reach the precision aimed
+    /// at.
     pub fn note(&self) -> Option<String> {
+        if self.total == 0.0 {
+            let note =
+                "pca: every gene is constant: there is no variance to explain, the ratios are 0 and the components \
+                        say nothing";
+            return Some(note.to_owned());
+        }
         let residual = self.residual.filter(|&r| r > krylov::TOLERANCE)?;
         Some(format!(
             "pca: the components are approximate: after {} passes the largest residual is {residual:.1e} of its \
@@ -248,7 +257,8 @@ pub fn pca_into(x: &LazyMatrix, options: &PcaOptions, x_pca: &mut [f32], ctx: &C
             ((values[c] - nf * m * m) / divisor).max(0.0)
         })
         .collect();
-    let variance_ratio = variance.iter().map(|v| v / (total / divisor)).collect();
+    // Of no variance no part is explained.
+    let variance_ratio = variance.iter().map(|v| if total > 0.0 { v / (total / divisor) } else { 0.0 }).collect();
 
     // What the products took is not held while the coordinates come.
     release_memory();
@@ -275,6 +285,7 @@ pub fn pca_into(x: &LazyMatrix, options: &PcaOptions, x_pca: &mut [f32], ctx: &C
         passes: found.passes + 1,
         residual: found.residual,
         zero_center: options.zero_center,
+        total,
         dtype: x.dtype().float(),
     })
 }
@@ -289,11 +300,16 @@ fn exact(
 ) -> Result<Spectrum> {
     let mut gram = Gram::new(p, single, ctx)?;
     map_fold_keeping(deltas.chain(), ctx, |block| deltas.rows(block), |rows| gram.push(&rows, ctx))?;
-    let gram::SecondMoments { mut products, sums, shift } = gram.finish(ctx)?;
+    let gram::SecondMoments { mut products, sums, shift, dense } = gram.finish(ctx)?;
     let nf = n as f64;
-    let mean: Vec<f64> = sums.iter().map(|s| s / nf).collect();
+    let above: Vec<f64> = sums.iter().map(|s| s / nf).collect();
+    let centred = |product: f64, i: usize, j: usize| product - nf * above[i] * above[j];
+    let (mean, shift) = if dense {
+        (above.clone(), Some(shift))
+    } else {
+        (shift.iter().zip(&above).map(|(k, a)| k + a).collect(), None)
+    };
     let base = deltas.base(p, shift.as_deref());
-    let centred = |product: f64, i: usize, j: usize| product - nf * mean[i] * mean[j];
     let total: f64 = (0..p).map(|j| centred(products[j * p + j], j, j)).sum();
     // Into their own place: at this size a second matrix would be the peak of the memory.
     for j in 0..p {
@@ -319,20 +335,32 @@ fn iterative(deltas: &Deltas, (n, p, k): (usize, usize, usize), zero_center: boo
         });
     }
     let chain = deltas.chain();
-    let mut all = Moments::new(p);
+    let (mut all, mut stored) = (Moments::new(p), vec![0u64; p]);
     map_fold_keeping(
         chain,
         ctx,
         |block| Ok(deltas.rows(block)?.moments()),
-        |part| {
+        |(part, counts)| {
             all.merge(&part);
+            stored.iter_mut().zip(counts).for_each(|(s, c)| *s += u64::from(c));
             Ok(())
         },
     )?;
     let (mut mean, m2) = all.vectors();
-    // Dense values are centred before they are multiplied, stored ones afterwards.
+    // Dense values are centred before they are multiplied, stored ones afterwards, but in columns without zeros, which cancel
+    // where they are nearly constant.
+    let full: Vec<bool> = stored.iter().map(|&s| chain.is_sparse() && s == n as u64).collect();
+    let of_full: Option<Vec<f64>> =
+        full.contains(&true).then(|| mean.iter().zip(&full).map(|(&m, &full)| if full { m } else { 0.0 }).collect());
+    let of_rest: Vec<f64> = mean.iter().zip(&full).map(|(&m, &full)| if full { 0.0 } else { m }).collect();
     let shift = (!chain.is_sparse()).then(|| std::mem::replace(&mut mean, vec![0.0; p]));
     let base = deltas.base(p, shift.as_deref());
+    let total: f64 = m2.iter().sum();
+    if total == 0.0 && zero_center {
+        let loadings = (0..p * k).map(|i| f64::from(u8::from(i / k == i % k))).collect();
+        let values = vec![0.0; k];
+        return Ok(Spectrum { values, loadings, mean, base, shift, total, passes: 1, residual: Some(0.0) });
+    }
     let whole: Vec<f64> = mean.iter().zip(&base).map(|(m, b)| m + b).collect();
     let nf = n as f64;
     // Adds `weight * v v' * from` to `to`.
@@ -345,9 +373,18 @@ fn iterative(deltas: &Deltas, (n, p, k): (usize, usize, usize), zero_center: boo
     let found = krylov::leading(p, k, |block| {
         let mut product = Multiply::new(block, ctx)?;
         let shift = shift.as_deref();
-        map_fold(chain, Order::File, ctx, |b| deltas.rows(b), |rows| product.push(&rows, shift, ctx))?;
+        let rows_of = |b| {
+            let mut rows = deltas.rows(b)?;
+            if let Some(centre) = &of_full {
+                rows.less(centre);
+            }
+            Ok(rows)
+        };
+        map_fold(chain, Order::File, ctx, rows_of, |rows| product.push(&rows, shift, ctx))?;
         let mut product = product.finish(block.ncols(), ctx)?;
-        outer(&mean, -nf, block, &mut product);
+        if shift.is_none() {
+            outer(&of_rest, -nf, block, &mut product);
+        }
         if !zero_center {
             outer(&whole, nf, block, &mut product);
         }
@@ -359,7 +396,7 @@ fn iterative(deltas: &Deltas, (n, p, k): (usize, usize, usize), zero_center: boo
         mean,
         base,
         shift,
-        total: m2.iter().sum(),
+        total,
         passes: 1 + found.steps,
         residual: Some(found.residual),
     })
@@ -390,6 +427,7 @@ mod tests {
             passes: 101,
             residual,
             zero_center: true,
+            total: 1.0,
             dtype: DType::F32,
         };
         assert_eq!([None, Some(9e-7)].map(|r| with(r).note()), [None, None]);

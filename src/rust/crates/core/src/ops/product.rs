@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::memory;
 use crate::stream::{map_fold, Order};
 
-/// What a product is to an error.
+/// The name of a product in errors.
 const PRODUCT: &str = "the product with a dense matrix";
 
 /// `x y`: `x` is n x m, `y` has m rows of `width` values, row-major; so has the result, with n rows. A zero that is

@@ -1,6 +1,6 @@
 //! Quality-control metrics of cells and genes.
 
-use super::moments::Moments;
+use super::moments::{Column, Moments};
 use super::view::{each, float_column, scatter, single, sums_column, with_view, Check, View};
 use crate::chain::{CountSums, LazyMatrix};
 use crate::context::Context;
@@ -114,9 +114,6 @@ impl QcMetrics {
     }
 }
 
-/// Sums of a gene side by side, added to in one go: values, their squares, cells (a whole number), nothing.
-type Gene = [f64; 4];
-
 /// What one block contributes.
 struct Part {
     positions: Positions,
@@ -126,7 +123,9 @@ struct Part {
     top: Vec<f64>,
     /// `n_sets` values a row.
     sets: Vec<f64>,
-    genes: Vec<Gene>,
+    /// The stored values of each gene, and how many of them are 0.
+    genes: Vec<Column>,
+    zeros: Vec<u32>,
 }
 
 /// Quality-control metrics of cells and genes in one pass (`scanpy.pp.calculate_qc_metrics`). Stored zeros are not
@@ -158,7 +157,8 @@ pub fn calculate_qc_metrics(x: &LazyMatrix, options: &QcOptions, ctx: &Context) 
     let mut total_counts = memory::zeros(n_obs, what)?;
     let columns = |n: usize| (0..n).map(|_| memory::zeros::<f64>(n_obs, what)).collect::<Result<Vec<_>>>();
     let (mut pct_counts_in_top, mut set_counts) = (columns(percent_top.len())?, columns(n_sets)?);
-    let mut genes = vec![Gene::default(); n_vars];
+    let mut gene_total_counts = memory::zeros(n_vars, what)?;
+    let mut n_cells_by_counts = memory::zeros(n_vars, what)?;
     let mut moments = Moments::new(n_vars);
     map_fold(
         x,
@@ -177,15 +177,14 @@ pub fn calculate_qc_metrics(x: &LazyMatrix, options: &QcOptions, ctx: &Context) 
                     column[at] = part.sets[i * n_sets + s];
                 }
             }
-            for (to, from) in genes.iter_mut().zip(&part.genes) {
-                to.iter_mut().zip(from).for_each(|(t, f)| *t += f);
+            for (j, (gene, zeros)) in part.genes.iter().zip(&part.zeros).enumerate() {
+                gene_total_counts[j] += gene.total();
+                n_cells_by_counts[j] += i64::from(gene.n() - zeros);
             }
-            let (sum, sq) = part.genes.iter().map(|g| (g[0], g[1])).unzip();
-            moments.merge(&Moments::from_sums(part.positions.len(), sum, sq, None));
+            moments.merge(&Moments::of_columns(part.positions.len(), &part.genes));
             Ok(())
         },
     )?;
-    let gene_total_counts: Vec<f64> = genes.iter().map(|g| g[0]).collect();
     // Highly variable genes and normalisation need the same sums.
     let (mean, m2) = moments.vectors();
     x.learn_sums(CountSums { rows: total_counts.clone(), columns: gene_total_counts.clone(), mean, m2 });
@@ -195,7 +194,7 @@ pub fn calculate_qc_metrics(x: &LazyMatrix, options: &QcOptions, ctx: &Context) 
         percent_top,
         pct_counts_in_top,
         qc_vars: options.qc_vars.iter().map(|s| s.name.clone()).zip(set_counts).collect(),
-        n_cells_by_counts: genes.iter().map(|g| g[2] as i64).collect(),
+        n_cells_by_counts,
         gene_total_counts,
         log1p: options.log1p,
         dtype: x.dtype(),
@@ -240,7 +239,8 @@ fn reduce<T: Number + PartialOrd>(
         total: memory::room(n_rows, what)?,
         top: memory::room(n_rows * percent_top.len(), what)?,
         sets: memory::zeros(n_rows * n_sets, what)?,
-        genes: memory::zeros(view.n_cols, what)?,
+        genes: memory::filled(view.n_cols, Column::default(), what)?,
+        zeros: memory::zeros(view.n_cols, what)?,
     };
     let mut top = Top::default();
     for i in 0..n_rows {
@@ -248,9 +248,11 @@ fn reduce<T: Number + PartialOrd>(
         let row = view.row(i);
         let (mut n, mut total) = (0, 0.0);
         each(row, |c, x| {
-            let found = [x, x * x, f64::from(u8::from(x != 0.0)), 0.0];
-            part.genes[c].iter_mut().zip(found).for_each(|(g, f)| *g += f);
-            n += i32::from(x != 0.0);
+            part.genes[c].add(x);
+            // Without a branch, as dense rows are mostly zeros.
+            let zero = x == 0.0;
+            part.zeros[c] += u32::from(zero);
+            n += i32::from(!zero);
             total += x;
         });
         part.n_genes.push(n);

@@ -48,7 +48,7 @@ impl Totals {
 /// Sum, least and largest value in one pass, in f64.
 ///
 /// # Errors
-/// Those of the pass.
+/// The errors of the pass.
 pub fn totals(x: &LazyMatrix, ctx: &Context) -> Result<Totals> {
     let mut all = Totals::NOTHING;
     map_fold(

@@ -1,8 +1,10 @@
 //! Removing what covariates explain (`scanpy.pp.regress_out`): one pass for the least-squares coefficients, then lazy.
 //!
 //! The covariates are made orthonormal first, so that the coefficients of every gene are plain products with its
-//! values: no system is solved, covariates that depend on others drop out, and a sparse row costs its stored values.
+//! values: no system is solved, covariates that depend on others drop out, and a sparse row costs its stored values. The
+//! intercept is the mean itself, so that a gene without variation leaves 0 exactly.
 
+use super::moments::{Column, Moments};
 use super::view::{add, each, with_view, Check};
 use crate::chain::nodes::{Covariates, RegressOut};
 use crate::chain::LazyMatrix;
@@ -61,65 +63,131 @@ pub fn regress_out(x: &LazyMatrix, by: &Regressors, ctx: &Context) -> Result<Laz
             (Covariates::Groups(codes.as_slice().into()), *n_groups, vec![name.clone()])
         }
     };
-    let mut coefficients = products(x, &covariates, width, ctx)?;
-    if let Covariates::Groups(codes) = &covariates {
-        let mut sizes = vec![0.0_f64; width];
-        codes.iter().for_each(|&g| sizes[g as usize] += 1.0);
-        for row in coefficients.chunks_exact_mut(width.max(1)) {
-            row.iter_mut().zip(&sizes).for_each(|(sum, size)| *sum /= size.max(1.0));
-        }
-    }
+    let coefficients = match &covariates {
+        Covariates::Numbers(rows) => of_numbers(x, rows, width, ctx)?,
+        Covariates::Groups(codes) => of_groups(x, codes, width, ctx)?,
+    };
     x.with(RegressOut { covariates, coefficients: coefficients.into(), width, keys: keys.into() })
 }
 
-/// Products of every gene with every covariate, `n_vars x width`; sums by group where the covariates are groups.
-fn products(x: &LazyMatrix, covariates: &Covariates, width: usize, ctx: &Context) -> Result<Vec<f64>> {
+/// The mean of every gene and its products with the other columns of `rows`, `n_vars x width`; those of a gene without
+/// variation are 0.
+fn of_numbers(x: &LazyMatrix, rows: &[f64], width: usize, ctx: &Context) -> Result<Vec<f64>> {
     let n_cols = x.shape().1;
     let check = Check::finite(x, "regress_out");
     let what = "regress_out: products of every gene with every covariate";
     let size = memory::count(&[n_cols, width], what)?;
-    let mut all = memory::zeros(size, what)?;
+    let (mut all, mut moments) = (memory::zeros(size, what)?, Moments::new(n_cols));
     map_fold_keeping(
         x,
         ctx,
         |block| {
-            let mut part = memory::zeros(size, what)?;
+            let (mut part, mut columns) =
+                (memory::zeros(size, what)?, memory::filled(n_cols, Column::default(), what)?);
+            let n = with_view!(block, view => {
+                for i in 0..view.n_rows() {
+                    check.row(&view, i)?;
+                    let row = &rows[view.positions.at(i) * width + 1..][..width - 1];
+                    each(view.row(i), |c, x| {
+                        columns[c].add(x);
+                        part[c * width + 1..][..width - 1].iter_mut().zip(row).for_each(|(p, q)| *p += q * x);
+                    });
+                }
+                Ok(view.n_rows())
+            })?;
+            Ok((part, Moments::of_columns(n, &columns)))
+        },
+        |(part, of_block)| {
+            add(&mut all, &part);
+            moments.merge(&of_block);
+            Ok(())
+        },
+    )?;
+    let (mean, m2) = moments.vectors();
+    for (row, (&mean, &m2)) in all.chunks_exact_mut(width).zip(mean.iter().zip(&m2)) {
+        if m2 == 0.0 {
+            row.fill(0.0);
+        }
+        row[0] = mean;
+    }
+    Ok(all)
+}
+
+/// Values of a gene in a group: how many, the first, and the sum of what the others lie above it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Level {
+    n: f64,
+    first: f64,
+    above: f64,
+}
+
+impl Level {
+    #[inline(always)]
+    fn add(&mut self, x: f64) {
+        if self.n == 0.0 {
+            self.first = x;
+        }
+        self.n += 1.0;
+        self.above += x - self.first;
+    }
+
+    fn merge(&mut self, other: &Level) {
+        if self.n == 0.0 {
+            *self = *other;
+        } else if other.n > 0.0 {
+            self.n += other.n;
+            self.above += other.above + other.n * (other.first - self.first);
+        }
+    }
+
+    /// The mean of `size` values, those not added being 0; exact where all are equal.
+    fn mean(&self, size: f64) -> f64 {
+        if self.n == 0.0 {
+            0.0
+        } else {
+            self.first * (self.n / size) + self.above / size
+        }
+    }
+}
+
+/// The mean of every gene in every group, `n_vars x width`.
+fn of_groups(x: &LazyMatrix, codes: &[u32], width: usize, ctx: &Context) -> Result<Vec<f64>> {
+    let n_cols = x.shape().1;
+    let check = Check::finite(x, "regress_out");
+    let what = "regress_out: means of every gene in every group";
+    let size = memory::count(&[n_cols, width], what)?;
+    let mut all = memory::filled(size, Level::default(), what)?;
+    map_fold_keeping(
+        x,
+        ctx,
+        |block| {
+            let mut part = memory::filled(size, Level::default(), what)?;
             with_view!(block, view => (0..view.n_rows()).try_for_each(|i| {
                 check.row(&view, i)?;
-                let position = view.positions.at(i);
-                match covariates {
-                    Covariates::Numbers(v) => {
-                        let row = &v[position * width..][..width];
-                        each(view.row(i), |c, x| {
-                            part[c * width..][..width].iter_mut().zip(row).for_each(|(p, q)| *p += q * x);
-                        });
-                    }
-                    Covariates::Groups(v) => {
-                        let group = v[position] as usize;
-                        each(view.row(i), |c, x| part[c * width + group] += x);
-                    }
-                }
+                let group = codes[view.positions.at(i)] as usize;
+                each(view.row(i), |c, x| part[c * width + group].add(x));
                 Ok(())
             }))?;
             Ok(part)
         },
         |part| {
-            add(&mut all, &part);
+            all.iter_mut().zip(&part).for_each(|(a, p)| a.merge(p));
             Ok(())
         },
     )?;
-    Ok(all)
+    let mut sizes = vec![0.0_f64; width];
+    codes.iter().for_each(|&g| sizes[g as usize] += 1.0);
+    Ok(all.chunks(width.max(1)).flat_map(|row| row.iter().zip(&sizes).map(|(l, &size)| l.mean(size))).collect())
 }
 
-/// An orthonormal basis of the constant and the columns, row-major, and its width (modified Gram-Schmidt, twice over:
-/// Giraud, Langou & Rozloznik 2005).
+/// The constant 1 and an orthonormal basis of what the columns have beside it, row-major, and its width (modified
+/// Gram-Schmidt, twice over: Giraud, Langou & Rozloznik 2005).
 fn orthonormal_rows(n: usize, columns: &[(String, Vec<f64>)]) -> Result<(Vec<f64>, usize)> {
     let what = "regress_out: covariates of the cells";
     let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
     let mut basis: Vec<Vec<f64>> = Vec::new();
-    let constant = std::iter::once(memory::filled(n, 1.0, what));
-    for column in constant.chain(columns.iter().map(|(_, v)| memory::collected(v.iter().copied(), what))) {
-        let mut column = column?;
+    for (_, column) in columns {
+        let mut column = memory::collected(column.iter().copied(), what)?;
         // Scaled first, so that no square overflows.
         let largest = column.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
         if largest == 0.0 {
@@ -128,6 +196,9 @@ fn orthonormal_rows(n: usize, columns: &[(String, Vec<f64>)]) -> Result<(Vec<f64
         column.iter_mut().for_each(|v| *v /= largest);
         let before = dot(&column, &column).sqrt();
         for _ in 0..2 {
+            let first = column[0];
+            let mean = first + column.iter().map(|v| v - first).sum::<f64>() / n as f64;
+            column.iter_mut().for_each(|v| *v -= mean);
             for b in &basis {
                 let along = dot(&column, b);
                 column.iter_mut().zip(b).for_each(|(v, b)| *v -= along * b);
@@ -139,8 +210,8 @@ fn orthonormal_rows(n: usize, columns: &[(String, Vec<f64>)]) -> Result<(Vec<f64
             basis.push(column);
         }
     }
-    let width = basis.len();
+    let width = basis.len() + 1;
     let mut rows = memory::room(memory::count(&[n, width], what)?, what)?;
-    (0..n).for_each(|i| rows.extend(basis.iter().map(|b| b[i])));
+    (0..n).for_each(|i| rows.extend(std::iter::once(1.0).chain(basis.iter().map(|b| b[i]))));
     Ok((rows, width))
 }

@@ -154,8 +154,8 @@ impl Check {
 }
 
 /// Adds `from` onto `to`, entry by entry.
-pub(super) fn add(to: &mut [f64], from: &[f64]) {
-    to.iter_mut().zip(from).for_each(|(t, f)| *t += f);
+pub(super) fn add<S: Copy + std::ops::AddAssign>(to: &mut [S], from: &[S]) {
+    to.iter_mut().zip(from).for_each(|(t, f)| *t += *f);
 }
 
 /// Puts the per-row values of a block where the matrix has those rows.

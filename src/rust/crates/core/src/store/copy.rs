@@ -1,7 +1,8 @@
 //! Elements that go from one file to another as they are.
 
 use super::group_writer::utf8_link;
-use super::{fault, GroupWriter, Node, Store};
+use super::links::{self, Link};
+use super::{fault, lengths, repack, GroupWriter, Node, Store};
 use crate::error::{Error, Result};
 use hdf5::plist::ObjectCopy;
 use hdf5::{h5call, LocationType};
@@ -12,23 +13,128 @@ use std::ffi::CString;
 use std::sync::Arc;
 
 impl GroupWriter<'_> {
-    /// Copies the group or dataset at `path` of an open file verbatim, attributes and compression included.
+    /// Copies the group or dataset at `path` of an open file verbatim, attributes and compression included. What its links
+    /// lead to is copied in their place, in other files too where they may be opened.
     ///
     /// # Errors
-    /// [`Error::Missing`] for the source, [`Error::Format`] when it is
-    /// damaged, [`Error::Io`] for the target.
+    /// [`Error::Missing`] for the source, [`Error::Format`] when it is damaged, [`Error::External`] when a part of it is in
+    /// a file that may not be opened, [`Error::Io`] for the target.
     pub fn copy(&self, key: &str, from: &Arc<Store>, path: &str) -> Result<()> {
         let node = from.node(path)?;
         self.new_name(key)?;
-        check_headers(&node)?;
+        self.copy_node(key, &node, &mut Vec::new())?;
+        self.writer.keep_copied(&self.join(key));
+        Ok(())
+    }
+
+    fn copy_node(&self, key: &str, node: &Node, within: &mut Vec<Identity>) -> Result<()> {
+        if is_plain(node)? {
+            self.copy_plain(key, node)
+        } else if node.is_group() {
+            self.copy_members(key, node, within)
+        } else {
+            self.repack(key, node)
+        }
+    }
+
+    /// Through the library, all at once.
+    fn copy_plain(&self, key: &str, node: &Node) -> Result<()> {
         let copy = || -> hdf5::Result<()> {
             // Links would lead nowhere in the new file: what they lead to is copied.
-            let plist = ObjectCopy::build().expand_soft_links(true).expand_ext_links(true).finish()?;
+            let plist = ObjectCopy::build().expand_soft_links(true).finish()?;
             let link = utf8_link()?;
             node.location().copy_to_with_props(&self.group, key, Some(&plist), Some(&link))
         };
         copy().map_err(|e| if fault::is_write(&e) { self.writer.fault(&e) } else { node.damaged(&e) })
     }
+
+    /// A group of which some members need care.
+    fn copy_members(&self, key: &str, node: &Node, within: &mut Vec<Identity>) -> Result<()> {
+        let identity = node.identity()?;
+        if within.contains(&identity) || within.len() >= DEEPEST {
+            return Err(node.format("elements of its own", "a link to a group it lies in, or too many levels"));
+        }
+        within.push(identity);
+        let group = self.group(key)?;
+        group.copy_attributes(node, &group.group)?;
+        for name in node.keys()? {
+            match (links::link(node.group()?, &name).map_err(|e| node.damaged(&e))?, node.child(&name)) {
+                (_, Ok(child)) => group.copy_node(&name, &child, within)?,
+                // A link that leads nowhere is copied as that.
+                (Some(Link::Soft(target)), Err(Error::Missing { .. })) => group.soft_link(&name, &target)?,
+                (_, Err(e)) => return Err(e),
+            }
+        }
+        within.pop();
+        Ok(())
+    }
+}
+
+/// File and place of an object.
+type Identity = (u64, hdf5::LocationToken);
+/// Most groups in one another.
+const DEEPEST: usize = 64;
+
+/// Whether the library's own copying will do for an element and all in it. It follows no links to other files, copies
+/// what external storage and virtual datasets name instead of their values, and loses its way where a filter has no
+/// name in the file.
+fn is_plain(node: &Node) -> Result<bool> {
+    // Few groups make an element: looking through them is quick.
+    let mut seen = Vec::new();
+    let mut open = vec![node.clone()];
+    while let Some(node) = open.pop() {
+        if !node.is_group() {
+            lengths::check_all(&node, node.dataset()?)?;
+            if repack::is_needed(node.dataset()?).map_err(|e| node.damaged(&e))? {
+                return Ok(false);
+            }
+            continue;
+        }
+        let identity = node.identity()?;
+        if seen.contains(&identity) {
+            continue;
+        }
+        seen.push(identity);
+        check(&node, ".", OF_DATASETS | DATATYPE)?;
+        for key in node.keys()? {
+            if let Ok(LocationType::NamedDatatype) = node.group()?.loc_type_by_name(&key) {
+                check(&node, &key, OF_DATASETS)?;
+                continue;
+            }
+            match node.child(&key) {
+                Ok(child) if Arc::ptr_eq(child.store(), node.store()) => open.push(child),
+                Ok(_) => return Ok(false),
+                // A link that leads nowhere is copied as that.
+                Err(Error::Missing { .. } | Error::Unsupported { .. }) => {}
+                Err(e) => return Err(e),
+            }
+        }
+    }
+    Ok(true)
+}
+
+/// Looks through a copy: what cannot be opened there was not copied.
+///
+/// # Errors
+/// The errors of opening it.
+pub(super) fn check_copy(store: &Arc<Store>, path: &str) -> Result<()> {
+    let mut seen = Vec::new();
+    let mut open = vec![store.node(path)?];
+    while let Some(node) = open.pop() {
+        let identity = node.identity()?;
+        if seen.contains(&identity) || !node.is_group() {
+            continue;
+        }
+        seen.push(identity);
+        for key in node.keys()? {
+            match node.child(&key) {
+                Ok(child) => open.push(child),
+                Err(Error::Missing { .. } | Error::Unsupported { .. }) => {}
+                Err(e) => return Err(e),
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Header messages that only a dataset has, by their numbers in the file format: extents, fill value (old and new),
@@ -38,31 +144,8 @@ const OF_DATASETS: u64 = 1 << 0x1 | 1 << 0x4 | 1 << 0x5 | 1 << 0x7 | 1 << 0x8;
 const DATATYPE: u64 = 1 << 0x3;
 
 /// Refuses what the library copies without looking: given a group or a datatype whose damaged header has a message of a
-/// dataset, it follows a pointer that only copying a dataset sets, and the process dies.
-fn check_headers(node: &Node) -> Result<()> {
-    // Few groups make an element: looking through them is quick.
-    let mut seen = Vec::new();
-    let mut open = vec![node.clone()];
-    while let Some(node) = open.pop() {
-        let identity = node.identity()?;
-        if !node.is_group() || seen.contains(&identity) {
-            continue;
-        }
-        seen.push(identity);
-        check(&node, ".", OF_DATASETS | DATATYPE)?;
-        for key in node.keys()? {
-            // A link that leads nowhere is copied as that.
-            match node.group()?.loc_type_by_name(&key) {
-                Ok(LocationType::Group) => open.push(node.child(&key)?),
-                Ok(LocationType::NamedDatatype) => check(&node, &key, OF_DATASETS)?,
-                _ => {}
-            }
-        }
-    }
-    Ok(())
-}
-
-/// That the object `key` of a group ("." is the group itself) has no message of those kinds in its header.
+/// dataset, it follows a pointer that only copying a dataset sets, and the process dies. The object `key` of a group ("."
+/// is the group itself) must have no message of those kinds.
 fn check(group: &Node, key: &str, never: u64) -> Result<()> {
     let found = messages(group, key).map_err(|e| group.damaged(&e))? & never;
     if found == 0 {

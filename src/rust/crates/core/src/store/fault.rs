@@ -5,9 +5,14 @@ use std::cell::RefCell;
 /// Every line of HDF5's error stack, outermost first.
 fn frames(error: &hdf5::Error) -> Vec<String> {
     match error.stack() {
-        Some(stack) => stack.iter().map(|frame| frame.desc().to_owned()).collect(),
-        None => vec![error.to_string()],
+        Some(stack) => stack.iter().map(|frame| lossy(frame.desc())).collect(),
+        None => vec![lossy(&error.to_string())],
     }
+}
+
+/// The library quotes names of the file, which its bindings take for UTF-8 whatever they are.
+fn lossy(text: &str) -> String {
+    String::from_utf8_lossy(text.as_bytes()).into_owned()
 }
 
 /// The operating system's message inside an HDF5 error, if there is one ("No space left on device").
@@ -39,13 +44,8 @@ pub(crate) fn cause(error: &hdf5::Error) -> String {
     }
     match system_message(&frames) {
         Some(message) => message.to_owned(),
-        None => frames.last().cloned().unwrap_or_else(|| error.to_string()),
+        None => frames.last().cloned().unwrap_or_default(),
     }
-}
-
-/// Whether the file is locked by another process.
-pub(crate) fn is_lock(error: &hdf5::Error) -> bool {
-    frames(error).iter().any(|f| f.contains("unable to lock file"))
 }
 
 /// For a truncated file: the bytes it has and the bytes it should have, where HDF5 tells.

@@ -30,6 +30,7 @@ impl<'w> GroupWriter<'w> {
     /// # Errors
     /// [`Error::Io`].
     pub(crate) fn remove(&self, key: &str) -> Result<()> {
+        self.writer.forget_copied(&self.join(key));
         let name = c_name(key)?;
         let remove = || h5call!(H5Ldelete(self.group.id(), name.as_ptr(), H5P_DEFAULT)).map(|_| ());
         remove().map_err(|e| self.writer.fault(&e))
@@ -40,6 +41,7 @@ impl<'w> GroupWriter<'w> {
     /// # Errors
     /// [`Error::Io`].
     pub(crate) fn rename(&self, from: &str, to: &str) -> Result<()> {
+        self.writer.rename_copied(&self.join(from), &self.join(to));
         let (from, to, id) = (c_name(from)?, c_name(to)?, self.group.id());
         let rename = || h5call!(H5Lmove(id, from.as_ptr(), id, to.as_ptr(), H5P_DEFAULT, H5P_DEFAULT)).map(|_| ());
         rename().map_err(|e| self.writer.fault(&e))

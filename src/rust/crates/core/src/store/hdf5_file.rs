@@ -1,16 +1,24 @@
 //! An open h5ad file.
 
+use super::driver::{self, Bytes, Plain};
+use super::external::{External, Family};
 use super::{filter, probe, update, Attribute, Node, Writer};
 use crate::error::{Error, Result};
+use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A file open for reading. Arrays and elements hold an `Arc` on it, so it lives as long as anything read from it.
 /// Through a store nothing is ever written to the file; what is saved into it is another store's.
 pub struct Store {
     path: PathBuf,
     file: hdf5::File,
+    /// The file itself, locked as a reader locks it; `None` for one open to be saved into.
+    plain: Option<File>,
     update: Option<update::Open>,
+    family: Arc<Family>,
+    /// Files opened because this one names them.
+    linked: Mutex<Vec<Arc<Store>>>,
 }
 
 impl std::fmt::Debug for Store {
@@ -20,14 +28,13 @@ impl std::fmt::Debug for Store {
 }
 
 impl Store {
-    /// Opens an existing HDF5 file for reading. A save of it that was interrupted is finished first.
+    /// Opens an existing HDF5 file for reading, and none of the files it names. A save of it that was interrupted is
+    /// finished first.
     ///
     /// # Errors
     /// [`Error::Io`] when it is not there, not readable or locked, [`Error::File`] when it is not HDF5 or truncated.
     pub fn open(path: impl AsRef<Path>) -> Result<Arc<Store>> {
-        let path = Self::ready(path.as_ref())?;
-        let file = hdf5::File::open(&path).map_err(|e| probe::refused(&path, &e))?;
-        Ok(Arc::new(Store { path, file, update: None }))
+        Self::open_as(path, false, External::Refuse)
     }
 
     /// The same for a file that shall be saved into (mode "r+"): see [`save_h5ad`](crate::write::save_h5ad).
@@ -35,25 +42,81 @@ impl Store {
     /// # Errors
     /// As [`Store::open`]; [`Error::Io`] when it cannot be written or another process is writing to it.
     pub fn open_to_save(path: impl AsRef<Path>) -> Result<Arc<Store>> {
-        let path = Self::ready(path.as_ref())?;
-        let (file, open) = update::open(&path)?;
-        Ok(Arc::new(Store::of_update(path, file, open)))
+        Self::open_as(path, true, External::Refuse)
     }
 
-    fn ready(path: &Path) -> Result<PathBuf> {
-        let path = path.canonicalize().map_err(|e| Error::io(path, "open", &e))?;
-        update::recover(&path)?;
-        probe::check(&path)?;
+    /// Opens an existing file for reading or, with `save`, to be saved into; `external` says which of the files it names
+    /// may be opened too.
+    ///
+    /// # Errors
+    /// As [`Store::open`] and [`Store::open_to_save`].
+    pub fn open_as(path: impl AsRef<Path>, save: bool, external: External) -> Result<Arc<Store>> {
+        let path = path.as_ref().canonicalize().map_err(|e| Error::io(path.as_ref(), "open", &e))?;
+        let family = Family::new(&path, external);
+        let store = if save {
+            Self::prepare(&path)?;
+            let (file, open) = update::open(&path, &family)?;
+            Arc::new(Store::of_update(path, file, open, family.clone()))
+        } else {
+            Self::open_in(&path, &family)?
+        };
+        family.set_head(&store);
+        Ok(store)
+    }
+
+    /// Opens the file at `path`, which is absolute, for reading, as one of a family.
+    pub(super) fn open_in(path: &Path, family: &Arc<Family>) -> Result<Arc<Store>> {
+        Self::prepare(path)?;
+        let io = |e: std::io::Error| Error::io(path, "open", &e);
+        let plain = File::open(path).map_err(io)?;
+        if !update::lock_to_read(&plain).map_err(io)? {
+            return Err(probe::locked(path));
+        }
+        Self::of_plain(path, plain, family)
+    }
+
+    /// Opens a file that this process has locked for itself.
+    pub(super) fn open_unlocked(path: &Path) -> Result<Arc<Store>> {
         filter::register();
-        Ok(path)
+        let plain = File::open(path).map_err(|e| Error::io(path, "open", &e))?;
+        Self::of_plain(path, plain, &Family::new(path, External::Refuse))
     }
 
-    pub(super) fn of_update(path: PathBuf, file: hdf5::File, open: update::Open) -> Store {
-        Store { path, file, update: Some(open) }
+    fn of_plain(path: &Path, plain: File, family: &Arc<Family>) -> Result<Arc<Store>> {
+        let io = |e: std::io::Error| Error::io(path, "open", &e);
+        let bytes: Arc<dyn Bytes> = Arc::new(plain.try_clone().and_then(Plain::new).map_err(io)?);
+        let file = driver::open(&bytes, family, path, false).map_err(|e| probe::refused(path, &e))?;
+        let (path, family) = (path.to_owned(), family.clone());
+        Ok(Arc::new(Store { path, file, plain: Some(plain), update: None, family, linked: Mutex::default() }))
+    }
+
+    fn prepare(path: &Path) -> Result<()> {
+        update::recover(path)?;
+        probe::check(path)?;
+        filter::register();
+        Ok(())
+    }
+
+    pub(super) fn of_update(path: PathBuf, file: hdf5::File, open: update::Open, family: Arc<Family>) -> Store {
+        Store { path, file, plain: None, update: Some(open), family, linked: Mutex::default() }
+    }
+
+    /// A file as it will be, to be looked at.
+    pub(super) fn of_view(path: PathBuf, file: hdf5::File, family: Arc<Family>) -> Store {
+        Store { path, file, plain: None, update: None, family, linked: Mutex::default() }
     }
 
     pub(super) fn update(&self) -> Option<&update::Open> {
         self.update.as_ref()
+    }
+
+    pub(super) fn family(&self) -> &Arc<Family> {
+        &self.family
+    }
+
+    /// Keeps a file open as long as this one is.
+    pub(super) fn keep(&self, store: &Arc<Store>) {
+        self.linked.lock().unwrap_or_else(PoisonError::into_inner).push(store.clone());
     }
 
     /// Whether it was opened to be saved into.
@@ -61,9 +124,18 @@ impl Store {
         self.update.is_some()
     }
 
-    /// A plain handle on the file where HDF5 has none to give; `None` for a file it opened itself.
-    pub(crate) fn raw(&self) -> Option<std::io::Result<std::fs::File>> {
-        self.update.as_ref().map(update::Open::raw)
+    /// Which of the files it names may be opened too.
+    pub fn external(&self) -> External {
+        self.family.policy()
+    }
+
+    /// A plain handle on the very file that is open, not on whatever lies at its path by now.
+    pub(crate) fn raw(&self) -> std::io::Result<File> {
+        match (&self.update, &self.plain) {
+            (Some(open), _) => open.raw(),
+            (None, Some(plain)) => plain.try_clone(),
+            (None, None) => File::open(&self.path),
+        }
     }
 
     /// Starts a file that will replace `target` when it is complete; see [`Writer`].
@@ -84,6 +156,12 @@ impl Store {
         self.file.size()
     }
 
+    /// Bytes of the file and of those opened because it names them.
+    pub(super) fn bytes_of_family(&self) -> u64 {
+        let linked = self.linked.lock().unwrap_or_else(PoisonError::into_inner);
+        linked.iter().map(|s| s.bytes()).fold(self.bytes(), u64::saturating_add)
+    }
+
     /// The group or dataset at `path` ("" or "/" is the root).
     ///
     /// # Errors
@@ -100,9 +178,9 @@ impl Store {
         self.node(path)?.keys()
     }
 
-    /// Whether there is a group or dataset at `path`.
+    /// Whether there is a group or dataset at `path`; one in another file that may not be opened is there.
     pub fn exists(self: &Arc<Self>, path: &str) -> bool {
-        Node::open(self, path).is_ok()
+        matches!(Node::open(self, path), Ok(_) | Err(Error::External { .. }))
     }
 
     /// Whether `path` is a group (else a dataset).

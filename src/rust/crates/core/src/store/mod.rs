@@ -5,24 +5,35 @@
 //! [`DatasetWriter`] fill it, [`Writer::commit`] puts it in place. Saving into a file that stays is `update`'s.
 
 mod attribute;
+pub(crate) mod chunks;
 mod copy;
 pub(crate) mod datatype;
-mod fault;
+mod driver;
+mod external;
+pub(crate) mod fault;
 pub(crate) mod filter;
 mod group_change;
 mod group_writer;
 mod hdf5_file;
+mod heap;
+mod lengths;
+mod links;
 mod node;
 mod probe;
+mod repack;
+mod storage;
+mod temporary;
 mod transfer;
 mod update;
 mod writer;
 
 pub use attribute::Attribute;
 pub(crate) use datatype::{Item, Kind};
+pub use external::External;
 pub use group_writer::{Compression, DatasetWriter, GroupWriter, Layout};
 pub use hdf5_file::{hdf5_version, Store, FILTERS};
 pub use node::Node;
+pub(crate) use temporary::Temporary;
 pub(crate) use transfer::Values;
 pub(crate) use update::Update;
 pub use writer::Writer;

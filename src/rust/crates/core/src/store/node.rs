@@ -1,9 +1,16 @@
 //! A group or dataset of an open file, and how errors about it are told.
 
-use super::{fault, Attribute, Store, Values};
+use super::external::{self, External};
+use super::links::{self, Link};
+use super::{fault, storage, Attribute, Store, Values};
 use crate::error::{Error, Result};
-use hdf5::{Dataset, Group, Location, LocationType};
+use hdf5::{h5call, Dataset, Group, Location, LocationType};
+use hdf5_sys::h5a::H5Aexists;
+use std::ffi::CString;
 use std::sync::Arc;
+
+/// Most links from one to the next.
+const MOST_LINKS: usize = 16;
 
 /// A group or dataset. Cheap to clone; keeps its file open.
 #[derive(Clone)]
@@ -27,42 +34,135 @@ impl std::fmt::Debug for Node {
 
 impl Node {
     pub(super) fn open(store: &Arc<Store>, path: &str) -> Result<Node> {
+        Node::root(store)?.walk(path, 0)
+    }
+
+    fn root(store: &Arc<Store>) -> Result<Node> {
         let root = store.hdf5().group("/").map_err(|e| Error::File {
             path: store.path().to_owned(),
-            message: format!("its root group cannot be opened: {e}"),
+            message: format!("its root group cannot be opened: {}", fault::cause(&e)),
         })?;
-        let mut node = Node { store: store.clone(), path: String::new(), object: Object::Group(root) };
-        for key in path.split('/').filter(|k| !k.is_empty()) {
-            node = node.child(key)?;
+        Ok(Node { store: store.clone(), path: String::new(), object: Object::Group(root) })
+    }
+
+    /// The member `key` of this group. One that a link leads to in another file is a node of that file.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] when there is none (or a link that leads nowhere), [`Error::Format`] for a dataset,
+    /// [`Error::External`] for one in a file that may not be opened.
+    pub fn child(&self, key: &str) -> Result<Node> {
+        if key.is_empty() {
+            return self.missing(key, self.hint());
+        }
+        self.walk(key, 0)
+    }
+
+    /// What lies at a path from here, after so many links.
+    fn walk(&self, path: &str, links: usize) -> Result<Node> {
+        let mut keys = path.split('/').filter(|k| !k.is_empty());
+        let mut node = match keys.next() {
+            Some(key) => self.step(key, links)?,
+            None => return Ok(self.clone()),
+        };
+        for key in keys {
+            node = node.step(key, links)?;
         }
         Ok(node)
     }
 
-    /// The member `key` of this group.
-    ///
-    /// # Errors
-    /// [`Error::Missing`] when there is none (or a link that leads nowhere), [`Error::Format`] for a dataset.
-    pub fn child(&self, key: &str) -> Result<Node> {
-        let group = self.group()?;
-        let path = if self.path.is_empty() { key.to_owned() } else { format!("{}/{key}", self.path) };
-        let missing =
-            |hint: String| Err(Error::Missing { path: self.store.path().to_owned(), element: path.clone(), hint });
-        // "." means the group itself to HDF5, and a NUL cannot be in a name.
-        if key.is_empty() || key == "." || key.contains('\0') || !group.link_exists(key) {
-            return missing(self.hint());
+    fn below(&self, key: &str) -> String {
+        if self.path.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{}/{key}", self.path)
         }
-        let Ok(kind) = group.loc_type_by_name(key) else {
-            return missing("; it is a link to something that is not there".into());
-        };
-        let broken = |e: String| Error::Format {
+    }
+
+    fn missing<T>(&self, key: &str, hint: String) -> Result<T> {
+        Err(Error::Missing { path: self.store.path().to_owned(), element: self.below(key), hint })
+    }
+
+    fn step(&self, key: &str, links: usize) -> Result<Node> {
+        let group = self.group()?;
+        let path = self.below(key);
+        let broken = |found: String| Error::Format {
             path: self.store.path().to_owned(),
             element: path.clone(),
             expected: "an intact group or dataset".into(),
-            found: e,
+            found,
         };
-        let object = match kind {
-            LocationType::Group => Object::Group(group.group(key).map_err(|e| broken(e.to_string()))?),
-            LocationType::Dataset => Object::Dataset(group.dataset(key).map_err(|e| broken(e.to_string()))?),
+        // "." means the group itself to HDF5, and a NUL cannot be in a name.
+        if key == "." || key.contains('\0') {
+            return self.missing(key, self.hint());
+        }
+        let link = links::link(group, key).map_err(|e| broken(fault::cause(&e)))?;
+        if links > MOST_LINKS && link != Some(Link::Hard) {
+            return Err(broken(format!("more than {MOST_LINKS} links in a row")));
+        }
+        match link {
+            None => self.missing(key, self.hint()),
+            Some(Link::Hard) => self.object(key, path),
+            Some(Link::Soft(target)) => {
+                let start = if target.starts_with('/') { Node::root(&self.store)? } else { self.clone() };
+                match start.follow(&target, links + 1) {
+                    Ok(node) if Arc::ptr_eq(&node.store, &self.store) => Ok(Node { path, ..node }),
+                    Err(Error::Missing { .. }) => {
+                        self.missing(key, format!("; it is a link to '{target}', which is not there"))
+                    }
+                    other => other,
+                }
+            }
+            Some(Link::External { file, path: target }) => {
+                let what = "an external link";
+                let place = self.other_file(&path, what, &file)?;
+                Node::root(&self.store.family().linked(&place)?)?.follow(&target, links + 1)
+            }
+            Some(Link::Unknown(kind)) => Err(Error::Unsupported {
+                path: self.store.path().to_owned(),
+                element: path,
+                what: format!("a link of kind {kind}, which another program has made for itself,"),
+                hint: String::new(),
+            }),
+        }
+    }
+
+    /// [`Node::walk`] for the path that a link holds, in which "." is where one is.
+    fn follow(&self, path: &str, links: usize) -> Result<Node> {
+        let keys: Vec<&str> = path.split('/').filter(|&k| k != ".").collect();
+        self.walk(&keys.join("/"), links)
+    }
+
+    /// The file that the element at `element` names as `file`, when it may be opened.
+    pub(super) fn other_file(&self, element: &str, what: &'static str, file: &str) -> Result<std::path::PathBuf> {
+        let place = external::target(self.store.path(), file);
+        self.store.family().allows(&place).map_err(|reason| Error::External {
+            path: self.store.path().to_owned(),
+            element: element.to_owned(),
+            what,
+            target: file.to_owned(),
+            reason,
+            hint: match self.store.external() {
+                External::Follow => "",
+                External::SameFolder => "; if you trust this file, open it with external = \"follow\"",
+                External::Refuse => {
+                    "; if you trust this file, open it with external = \"same-folder\", or \"follow\" for files anywhere"
+                }
+            },
+        })
+    }
+
+    /// The object a hard link leads to.
+    fn object(&self, key: &str, path: String) -> Result<Node> {
+        let group = self.group()?;
+        let broken = |e: hdf5::Error| Error::Format {
+            path: self.store.path().to_owned(),
+            element: path.clone(),
+            expected: "an intact group or dataset".into(),
+            found: fault::cause(&e),
+        };
+        let object = match group.loc_type_by_name(key).map_err(broken)? {
+            LocationType::Group => Object::Group(group.group(key).map_err(broken)?),
+            LocationType::Dataset => Object::Dataset(storage::open(group, key).map_err(broken)?),
             _ => {
                 return Err(Error::Unsupported {
                     path: self.store.path().to_owned(),
@@ -72,7 +172,11 @@ impl Node {
                 })
             }
         };
-        Ok(Node { store: self.store.clone(), path, object })
+        let node = Node { store: self.store.clone(), path, object };
+        if let Object::Dataset(dataset) = &node.object {
+            storage::check(&node, dataset)?;
+        }
+        Ok(node)
     }
 
     /// The member `key`, `None` when there is no such link.
@@ -81,7 +185,9 @@ impl Node {
     /// As [`Node::child`], for a member that is there but broken.
     pub fn optional(&self, key: &str) -> Result<Option<Node>> {
         match &self.object {
-            Object::Group(group) if !key.is_empty() && group.link_exists(key) => self.child(key).map(Some),
+            Object::Group(group) if !key.is_empty() && !key.contains('\0') && group.link_exists(key) => {
+                self.child(key).map(Some)
+            }
             _ => Ok(None),
         }
     }
@@ -92,17 +198,18 @@ impl Node {
     /// [`Error::Format`] for a dataset or a damaged group.
     pub fn keys(&self) -> Result<Vec<String>> {
         let group = self.group()?;
-        let mut keys = group
-            .iter_visit_default(Vec::new(), |_, name, info, keys: &mut Vec<_>| {
-                keys.push((info.creation_order, name.to_owned()));
-                true
-            })
-            .map_err(|e| self.damaged(&e))?;
+        let mut keys = links::names(group).map_err(|e| self.damaged(&e))?;
         if !keys.iter().all(|(order, _)| order.is_some()) {
             keys.iter_mut().for_each(|(order, _)| *order = None);
         }
         keys.sort();
-        Ok(keys.into_iter().map(|(_, name)| name).collect())
+        keys.into_iter().map(|(_, name)| self.utf8(name, "names of its members")).collect()
+    }
+
+    /// Text of the file, which is UTF-8 or an error.
+    pub(super) fn utf8(&self, bytes: Vec<u8>, what: &str) -> Result<String> {
+        String::from_utf8(bytes)
+            .map_err(|e| self.format(format!("UTF-8 in the {what}"), format!("'{}'", e.as_bytes().escape_ascii())))
     }
 
     /// Whether it is a group.
@@ -143,7 +250,9 @@ impl Node {
     /// # Errors
     /// [`Error::Format`] for a damaged element.
     pub fn has_attribute(&self, name: &str) -> Result<bool> {
-        Ok(self.location().attr_names().map_err(|e| self.damaged(&e))?.iter().any(|n| n == name))
+        let Ok(name) = CString::new(name) else { return Ok(false) };
+        let found = || h5call!(H5Aexists(self.location().id(), name.as_ptr()));
+        found().map(|there| there > 0).map_err(|e| self.damaged(&e))
     }
 
     /// Extents of a dataset; `None` for a group and for a dataset without space (`null`).

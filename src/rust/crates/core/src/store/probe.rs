@@ -48,17 +48,19 @@ pub(super) fn check(path: &Path) -> Result<()> {
     Err(bad(format!("is not an HDF5 (.h5ad) file: the HDF5 signature is missing{looks}")))
 }
 
+/// The error for a file that another process is writing to.
+pub(super) fn locked(path: &Path) -> Error {
+    Error::Io {
+        path: path.to_owned(),
+        action: "open",
+        message: "another process has it open for writing and locked it; close it there, or set the environment \
+                  variable HDF5_USE_FILE_LOCKING=FALSE if nothing writes to it"
+            .into(),
+    }
+}
+
 /// The error for a file that bears the signature but that HDF5 refused.
 pub(super) fn refused(path: &Path, error: &hdf5::Error) -> Error {
-    if fault::is_lock(error) {
-        return Error::Io {
-            path: path.to_owned(),
-            action: "open",
-            message: "another process has it open for writing and locked it; close it there, or set the environment \
-                      variable HDF5_USE_FILE_LOCKING=FALSE if nothing writes to it"
-                .into(),
-        };
-    }
     let message = match fault::truncation(error) {
         Some((Some(has), Some(needs))) => {
             format!("is truncated: it has {has} of {needs} bytes; copy or download it again")

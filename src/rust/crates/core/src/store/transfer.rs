@@ -1,11 +1,12 @@
 //! Moving values from a dataset, one field of a compound dataset, or an attribute, into memory.
 
 use super::datatype::{packed, Padding};
-use super::{Kind, Node};
+use super::{chunks, lengths, storage, Kind, Node};
 use crate::error::{Error, Result};
 use crate::memory;
 use hdf5::{from_id, h5call, Attribute, Dataspace, Datatype};
 use hdf5_sys::h5a::H5Aread;
+use hdf5_sys::h5d::H5D_layout_t::H5D_CHUNKED;
 use hdf5_sys::h5d::H5Dread;
 use hdf5_sys::h5p::H5P_DEFAULT;
 use hdf5_sys::h5s::{H5Screate_simple, H5Sselect_hyperslab, H5S_ALL, H5S_SELECT_SET};
@@ -50,6 +51,7 @@ pub(crate) struct Values<'a> {
 impl<'a> Values<'a> {
     pub(super) fn of_dataset(node: &'a Node) -> Result<Values<'a>> {
         let dataset = node.dataset()?;
+        check_chunks(node, dataset)?;
         let (dtype, space) = (dataset.dtype(), dataset.space());
         Self::new(node, Source::Dataset(dataset), dtype, space, String::new())
     }
@@ -317,6 +319,9 @@ impl<'a> Values<'a> {
                 raw.chunks_exact(bytes.max(1)).try_for_each(|cell| give(&cell[..kept(cell).unwrap_or(cell.len())]))
             }
             Kind::Text { .. } => {
+                if let Source::Dataset(dataset) = self.source {
+                    lengths::check(self.node, dataset, self.field.as_deref())?;
+                }
                 let memory = self.kind.memory_type().map_err(|e| self.damaged(&e))?;
                 let total = self.count(rows.as_ref())?;
                 let runs = match (&self.source, self.extents.first()) {
@@ -360,6 +365,31 @@ impl<'a> Values<'a> {
         give_back().map_err(|e| self.damaged(&e))?;
         result
     }
+}
+
+/// That the chunks of a dataset are what they must be, before the library goes through them: it takes chunks that it
+/// does not find for zeros, and memory for a whole chunk whatever is asked for.
+fn check_chunks(node: &Node, dataset: &hdf5::Dataset) -> Result<()> {
+    let plist = dataset.create_plist().map_err(|e| node.damaged(&e))?;
+    let Some(chunk) = plist.chunk().filter(|_| storage::layout(plist.id()) == Some(H5D_CHUNKED)) else {
+        return Ok(());
+    };
+    let shape: Vec<u64> = dataset.shape().iter().map(|&n| n as u64).collect();
+    let extents: Vec<u64> = chunk.iter().map(|&n| n as u64).collect();
+    let stored = chunks::of(dataset, &shape, &extents).map_err(|found| node.format(chunks::EXPECTED, found))?;
+    let bytes = |extents: &[u64]| {
+        extents.iter().fold(dataset.dtype().map_or(1, |t| t.size()) as u64, |n, &e| n.saturating_mul(e))
+    };
+    let (whole, used) = (bytes(&extents), bytes(&shape));
+    if !stored.is_empty() && whole > UNQUESTIONED && whole / 16 > used {
+        return Err(node.format(
+            "chunks not much larger than the dataset",
+            format!(
+                "chunks of {whole} bytes for {used} bytes of values; write the file again (h5repack) with smaller ones"
+            ),
+        ));
+    }
+    Ok(())
 }
 
 fn flatten(kind: Kind) -> (Kind, Vec<usize>) {

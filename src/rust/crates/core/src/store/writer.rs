@@ -1,10 +1,11 @@
 //! A file being written: beside its target under a temporary name, put in place only when it is whole.
 
-use super::{fault, GroupWriter};
+use super::temporary::Temporary;
+use super::{copy, fault, GroupWriter, Store};
 use crate::error::{Error, Result};
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A new HDF5 file that replaces its target on [`Writer::commit`] and disappears when dropped before.
 ///
@@ -12,26 +13,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// disk included, the target stays as it was.
 pub struct Writer {
     target: PathBuf,
-    temporary: Temporary,
+    /// `None` for a file that stays.
+    temporary: Option<Temporary>,
     /// `None` only while committing.
     file: Option<hdf5::File>,
+    /// Elements copied unread, which are looked at again before the file counts.
+    copied: Mutex<Vec<String>>,
 }
 
 impl std::fmt::Debug for Writer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Writer").field("target", &self.target).finish_non_exhaustive()
-    }
-}
-
-/// Removes the temporary file unless it was renamed.
-struct Temporary(Option<PathBuf>);
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        if let Some(path) = self.0.take() {
-            // Nothing can be done, or lost, when this fails: the target is not touched.
-            let _ = std::fs::remove_file(path);
-        }
     }
 }
 
@@ -46,24 +38,19 @@ impl Writer {
         if target.is_dir() {
             return Err(refused("it is a directory; give the name of a file".into()));
         }
-        let name = target.file_name().ok_or_else(|| refused("it has no file name".into()))?.to_string_lossy();
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        let unique = format!(".{name}.{}-{}.tmp", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let path = target.with_file_name(unique);
-        // A leftover of a process of the same number that was killed.
-        if path.exists() {
-            std::fs::remove_file(&path).map_err(|e| Error::io(&target, "write", &e))?;
+        if target.file_name().is_none() {
+            return Err(refused("it has no file name".into()));
         }
         // Made here first, for the system's own words when it cannot be.
-        File::create_new(&path).map_err(|e| Error::io(&target, "write", &e))?;
-        let temporary = Temporary(Some(path.clone()));
-        let file = create(&path).map_err(|e| fault_of(&target, &e))?;
-        Ok(Writer { target, temporary, file: Some(file) })
+        let temporary = Temporary::create(&target)?;
+        let file = create(temporary.path()?).map_err(|e| fault_of(&target, &e))?;
+        let temporary = Some(temporary);
+        Ok(Writer { target, temporary, file: Some(file), copied: Mutex::default() })
     }
 
     /// A writer to an open file, for [`Update`](super::Update), which sees to it that `target` stays whole.
     pub(super) fn into_existing(target: &Path, file: hdf5::File) -> Writer {
-        Writer { target: target.to_owned(), temporary: Temporary(None), file: Some(file) }
+        Writer { target: target.to_owned(), temporary: None, file: Some(file), copied: Mutex::default() }
     }
 
     /// Writes out everything HDF5 holds back and closes the file.
@@ -71,6 +58,36 @@ impl Writer {
         let file = self.file.take().ok_or_else(|| Error::Internal("a file was closed twice".into()))?;
         file.flush().map_err(|e| self.fault(&e))?;
         file.close().map_err(|e| self.fault(&e))
+    }
+
+    pub(super) fn keep_copied(&self, path: &str) {
+        let path = plain_path(path);
+        self.copied.lock().unwrap_or_else(PoisonError::into_inner).push(path);
+    }
+
+    /// What was copied has another name now.
+    pub(super) fn rename_copied(&self, from: &str, to: &str) {
+        let (from, to) = (plain_path(from), plain_path(to));
+        let mut copied = self.copied.lock().unwrap_or_else(PoisonError::into_inner);
+        for path in copied.iter_mut() {
+            if *path == from {
+                path.clone_from(&to);
+            } else if let Some(rest) = path.strip_prefix(&from).filter(|rest| rest.starts_with('/')) {
+                *path = format!("{to}{rest}");
+            }
+        }
+    }
+
+    /// What was copied is gone again.
+    pub(super) fn forget_copied(&self, path: &str) {
+        let path = plain_path(path);
+        let mut copied = self.copied.lock().unwrap_or_else(PoisonError::into_inner);
+        copied.retain(|c| *c != path && !c.strip_prefix(&path).is_some_and(|rest| rest.starts_with('/')));
+    }
+
+    /// The elements copied so far.
+    pub(super) fn copied(&self) -> Vec<String> {
+        std::mem::take(&mut self.copied.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The file that will be replaced.
@@ -104,13 +121,19 @@ impl Writer {
         // HDF5 keeps data back until here, so this is where a full disk is usually found out.
         file.flush().map_err(|e| self.fault(&e))?;
         file.close().map_err(|e| self.fault(&e))?;
-        let temporary = self.temporary.0.clone().ok_or_else(|| Error::Internal("no temporary file".into()))?;
+        let mut place = self.temporary.take().ok_or_else(|| Error::Internal("no temporary file".into()))?;
+        let temporary = place.path()?.to_owned();
+        let copied = self.copied();
+        if !copied.is_empty() {
+            let written = Store::open_unlocked(&temporary)?;
+            check_copies(&written, &copied, &target)?;
+        }
         if let Ok(old) = std::fs::metadata(&target) {
             std::fs::set_permissions(&temporary, old.permissions()).map_err(io("set the permissions of"))?;
         }
         File::open(&temporary).and_then(|f| f.sync_all()).map_err(io("write"))?;
         std::fs::rename(&temporary, &target).map_err(io("replace"))?;
-        self.temporary.0 = None;
+        place.keep();
         sync_directory(&target);
         Ok(())
     }
@@ -133,6 +156,28 @@ impl Drop for Writer {
             let _ = file.close();
         }
     }
+}
+
+/// A path without "." in it.
+fn plain_path(path: &str) -> String {
+    path.split('/').filter(|key| !key.is_empty() && *key != ".").collect::<Vec<_>>().join("/")
+}
+
+/// Looks at elements that were copied unread in the file they were copied to, which will be `target`.
+///
+/// # Errors
+/// [`Error::Io`] naming an element that cannot be opened there.
+pub(super) fn check_copies(written: &Arc<Store>, copied: &[String], target: &Path) -> Result<()> {
+    copied.iter().try_for_each(|path| {
+        copy::check_copy(written, path).map_err(|e| Error::Io {
+            path: target.to_owned(),
+            action: "write",
+            message: format!(
+                "element '{path}' cannot be copied as it is ({e}); write its values, or leave it out; the file that was \
+                 there, if any, is unchanged"
+            ),
+        })
+    })
 }
 
 fn fault_of(target: &Path, error: &hdf5::Error) -> Error {

@@ -239,7 +239,7 @@ impl<S> Drop for StopOnDrop<'_, S> {
     }
 }
 
-/// What a matrix in memory is to an error.
+/// The name of a matrix in memory in errors.
 const COLLECTED: &str = "a matrix in memory";
 
 /// What values in memory take in the form their caller keeps them in, and how much they may.

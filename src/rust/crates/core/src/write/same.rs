@@ -1,6 +1,6 @@
 //! Whether two values are the same to the last bit: what need not be saved again.
 
-use crate::element::{Array, Data, Scalar, Value};
+use crate::element::{Array, Data, NaValue, Scalar, Value};
 
 /// The same encoding, extents, dtype and bits; the order of a dict's keys does not count.
 pub(super) fn same(a: &Value, b: &Value) -> bool {
@@ -19,7 +19,9 @@ pub(super) fn same(a: &Value, b: &Value) -> bool {
             a.ordered == b.ordered && a.codes == b.codes && same(&a.categories, &b.categories)
         }
         (Value::Nullable(a), Value::Nullable(b)) => {
-            a.mask == b.mask && a.na_value == b.na_value && same(&a.values, &b.values)
+            a.mask == b.mask
+                && (a.na_value == NaValue::NaN) == (b.na_value == NaValue::NaN)
+                && same(&a.values, &b.values)
         }
         (Value::Sparse(a), Value::Sparse(b)) => {
             a.format == b.format

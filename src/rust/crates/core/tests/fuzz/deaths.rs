@@ -26,6 +26,18 @@ pub fn tell() {
     }
 }
 
+/// The most memory this process has had, in bytes.
+pub fn resident() -> u64 {
+    // SAFETY: the call fills the struct it is given.
+    let used = unsafe {
+        let mut used: libc::rusage = std::mem::zeroed();
+        libc::getrusage(libc::RUSAGE_SELF, &raw mut used);
+        used
+    };
+    let unit = if cfg!(target_os = "macos") { 1 } else { 1024 };
+    used.ru_maxrss as u64 * unit
+}
+
 /// Lets this process use so many more seconds of processor time. The time on the clock would count what the machine
 /// does for others.
 pub fn allow(seconds: u64) {

@@ -55,12 +55,17 @@ pub fn everything(file: &Path) -> Result<(), String> {
         }
         keep(stream(&store, &path).err());
     }
-    keep(copy(&store, &file.with_file_name("copy.h5ad")).err());
+    let copy = copy(&store, &file.with_file_name("copy.h5ad"));
+    if let Ok(Some(wrong)) = copy {
+        return Err(wrong);
+    }
+    keep(copy.err());
     errors.iter().try_for_each(judge)
 }
 
-/// Copies what lies at the root into another file, unread.
-fn copy(store: &Arc<Store>, to: &Path) -> Result<(), Error> {
+/// Copies what lies at the root into another file, unread. What could be read must be read there too: what cannot is
+/// given back.
+fn copy(store: &Arc<Store>, to: &Path) -> Result<Option<String>, Error> {
     let names = |n: usize| DataFrame {
         index_name: None,
         index: Box::new(Value::strings((0..n).map(|i| i.to_string()))),
@@ -69,8 +74,17 @@ fn copy(store: &Arc<Store>, to: &Path) -> Result<(), Error> {
     let mut plan = H5adPlan::new(None, names(1).into(), names(1).into());
     plan.uns = store.keys("")?.into_iter().map(|key| (key.clone(), Part::copy(store, key))).collect();
     let done = write_h5ad(&plan, to, &WriteOptions::default(), &Context::with_threads(1));
+    let lost = done.and_then(|_| {
+        let copied = Store::open(to)?;
+        let lost = |key: &String| {
+            let read = element::read(store, key).is_ok();
+            let again = element::read(&copied, &format!("uns/{key}"));
+            again.err().filter(|_| read).map(|e| format!("a copy that cannot be read: {e}"))
+        };
+        Ok(store.keys("")?.iter().find_map(lost))
+    });
     let _ = std::fs::remove_file(to);
-    done.map(|_| ())
+    lost
 }
 
 /// Passes over a matrix as it lies, in part and permuted.

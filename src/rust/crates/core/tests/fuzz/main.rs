@@ -43,8 +43,10 @@ static ALLOCATOR: Counting = Counting;
 
 /// The most a case may hold: files are below 1 MB, up to 64 MB are read unquestioned, and a copy or two are made.
 const MEMORY: usize = 320 << 20;
+/// The most a process that reads cases may take in all, the library's memory included.
+const RESIDENT: u64 = 1 << 30;
 /// The most processor time a case may take; usual is a hundredth.
-const PROCESSOR: u64 = 20;
+const PROCESSOR: u64 = 10;
 /// The longest a case may take by the clock, in which a case that waits for nothing is found; long, as the machine may be
 /// busy with other things.
 const WAIT: Duration = Duration::from_secs(300);
@@ -62,6 +64,10 @@ fn run_file(path: &Path) -> Result<(), String> {
     let peak = PEAK.load(Relaxed).saturating_sub(before);
     if peak > MEMORY + 100 * size {
         return Err(format!("{} MB held for a file of {size} bytes", peak >> 20));
+    }
+    let resident = deaths::resident();
+    if resident > RESIDENT {
+        return Err(format!("{} MB resident for a file of {size} bytes", resident >> 20));
     }
     Ok(())
 }
@@ -85,6 +91,10 @@ fn child(target: &str, start: u64, count: u64) {
         if let Err(found) = run_file(&path) {
             println!("wrong {found}");
             std::io::stdout().flush().unwrap();
+            // The peak stays: another process goes on.
+            if deaths::resident() > RESIDENT {
+                break;
+            }
         }
     }
     let _ = std::fs::remove_dir_all(&dir);

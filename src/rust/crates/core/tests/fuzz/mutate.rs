@@ -7,7 +7,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 /// Elements whose encoding is the target's name are damaged through the library, which keeps its own metadata intact;
-/// the last three damage stored bytes, links and anything.
+/// the others damage stored bytes, links, filters, the places of texts, the library's structures and anything.
 pub const TARGETS: &[&str] = &[
     "array",
     "string-array",
@@ -29,8 +29,13 @@ pub const TARGETS: &[&str] = &[
     "matrix",
     "chunks",
     "links",
+    "filters",
+    "texts",
+    STRUCTURES,
     METADATA,
 ];
+/// The target that damages the library's own structures, field by field.
+pub const STRUCTURES: &str = "structures";
 /// The target that damages bytes anywhere, the library's own structures included.
 pub const METADATA: &str = "bytes";
 
@@ -106,7 +111,8 @@ pub fn make(target: &str, number: u64, golden: &Path, path: &Path) -> bool {
         "legacy" => LEGACY,
         "matrix" | "chunks" => MATRICES,
         "10x" => TENX,
-        METADATA => [ELEMENTS, LEGACY, MATRICES, TENX][r.below(4)],
+        "filters" => [ELEMENTS, MATRICES, TENX][r.below(3)],
+        STRUCTURES | METADATA => [ELEMENTS, LEGACY, MATRICES, TENX][r.below(4)],
         _ => ELEMENTS,
     };
     let Some(seed) = r.pick(seeds) else { return false };
@@ -116,6 +122,9 @@ pub fn make(target: &str, number: u64, golden: &Path, path: &Path) -> bool {
     match target {
         METADATA => anywhere(path, &mut r),
         "chunks" => stored(path, &mut r),
+        STRUCTURES => structures(path, &mut r),
+        "texts" => texts(path, &mut r),
+        "filters" => filters(path, &mut r).is_ok(),
         _ => through_library(target, path, &mut r).is_ok(),
     }
 }
@@ -136,6 +145,155 @@ fn anywhere(path: &Path, r: &mut Random) -> bool {
         }
     }
     std::fs::write(path, bytes).is_ok()
+}
+
+/// What the library's structures start with: trees, groups, heaps, headers of objects, tables of chunks.
+const SIGNATURES: &[&[u8]] = &[
+    b"TREE", b"SNOD", b"HEAP", b"GCOL", b"OHDR", b"OCHK", b"FRHP", b"FHDB", b"FHIB", b"FSHD", b"BTHD", b"BTLF",
+    b"BTIN", b"FAHD", b"FADB", b"EAHD", b"EAIB", b"EASB", b"EADB", b"\x89HDF",
+];
+
+/// Puts odd numbers of any width into the library's structures, near their starts above all.
+fn structures(path: &Path, r: &mut Random) -> bool {
+    let Ok(mut bytes) = std::fs::read(path) else { return false };
+    let kind = *r.pick(SIGNATURES).unwrap_or(&&b"TREE"[..]);
+    let find = |kind: &[u8]| -> Vec<usize> {
+        bytes.windows(kind.len()).enumerate().filter(|(_, w)| *w == kind).map(|(i, _)| i).collect()
+    };
+    let mut places = find(kind);
+    if places.is_empty() {
+        places = [&b"TREE"[..], b"GCOL", b"OHDR"].iter().flat_map(|k| find(k)).collect();
+    }
+    for _ in 0..=r.below(3) {
+        let Some(&start) = r.pick(&places) else { return false };
+        let reach = [16, 64, 512, 4096][r.below(4)];
+        let width = [1, 2, 4, 8][r.below(4)];
+        let at = start + 4 + r.below(reach) / width.min(2) * width.min(2);
+        let Some(field) = bytes.get_mut(at..at + width) else { continue };
+        let number = match r.below(4) {
+            // One more, one less: tables with an entry too many.
+            0 => {
+                let mut old = [0; 8];
+                old[..width].copy_from_slice(field);
+                u64::from_le_bytes(old).wrapping_add([1, u64::MAX][r.below(2)])
+            }
+            1 => (u64::MAX - 16).wrapping_add(r.below(17) as u64),
+            _ => r.odd() as u64,
+        };
+        field.copy_from_slice(&number.to_le_bytes()[..width]);
+    }
+    std::fs::write(path, bytes).is_ok()
+}
+
+/// Damages lengths and places of texts.
+fn texts(path: &Path, r: &mut Random) -> bool {
+    let mut places = || -> hdf5::Result<Vec<(u64, u64)>> {
+        let file = hdf5::File::open(path)?;
+        let is_text = |d: &Dataset| {
+            let t = d.dtype().and_then(|t| t.to_descriptor());
+            matches!(t, Ok(hdf5::types::TypeDescriptor::VarLenUnicode | hdf5::types::TypeDescriptor::VarLenAscii))
+        };
+        let all: Vec<Dataset> = datasets(&file).into_iter().filter(is_text).collect();
+        let mut out = Vec::new();
+        for _ in 0..4 {
+            let Some(d) = r.pick(&all) else { break };
+            if let Some(at) = d.offset() {
+                out.push((at, d.storage_size()));
+            }
+        }
+        Ok(out)
+    };
+    let Ok(places) = places() else { return false };
+    let Ok(mut bytes) = std::fs::read(path) else { return false };
+    for _ in 0..=r.below(3) {
+        let Some(&(at, size)) = r.pick(&places) else { return false };
+        let text = at as usize + r.below(size as usize / 16) * 16;
+        let (from, width) = [(0, 4), (4, 8), (12, 4)][r.below(3)];
+        let odd = r.odd().to_le_bytes();
+        if let Some(field) = bytes.get_mut(text + from..text + from + width) {
+            field.copy_from_slice(&odd[..width]);
+        }
+    }
+    std::fs::write(path, bytes).is_ok()
+}
+
+/// Gives datasets other filters, in odd orders and with odd parameters, known to nobody too; then damages bytes.
+fn filters(path: &Path, r: &mut Random) -> hdf5::Result<()> {
+    use hdf5_sys::h5p::H5Pset_filter;
+    let file = hdf5::File::open_rw(path)?;
+    let all = datasets(&file);
+    for _ in 0..=r.below(2) {
+        let Some(d) = r.pick(&all).cloned() else { break };
+        let (dtype, shape) = (d.dtype()?, d.shape());
+        let fixed = matches!(
+            dtype.to_descriptor(),
+            Ok(hdf5::types::TypeDescriptor::Integer(_)
+                | hdf5::types::TypeDescriptor::Unsigned(_)
+                | hdf5::types::TypeDescriptor::Float(_)
+                | hdf5::types::TypeDescriptor::Boolean)
+        );
+        if !fixed || d.size() == 0 || d.size() > 1 << 16 || shape.is_empty() {
+            continue;
+        }
+        let mut bytes = vec![0_u8; d.size() * dtype.size()];
+        let (everything, plain) = (hdf5_sys::h5s::H5S_ALL, hdf5_sys::h5p::H5P_DEFAULT);
+        let name = d.name();
+        let plist = hdf5::plist::DatasetCreate::build()
+            .chunk(shape.iter().map(|&n| 1 + r.below(n * 2)).collect::<Vec<_>>())
+            .finish()?;
+        for _ in 0..=r.below(3) {
+            let id = [1, 2, 3, 5, 6, 32000, 32001, 32004, 32008, 32015, 32026, 32999][r.below(12)];
+            let flags = r.below(4).min(1) as u32;
+            let values: Vec<u32> = (0..r.below(9)).map(|_| r.odd() as u32).collect();
+            let values = if id == 1 {
+                vec![1]
+            } else if id < 7 && r.below(3) > 0 {
+                vec![]
+            } else {
+                values
+            };
+            hdf5::sync::sync(|| {
+                // SAFETY: the values are those counted.
+                unsafe { H5Pset_filter(plist.id(), id, flags, values.len(), values.as_ptr()) }
+            });
+        }
+        hdf5::sync::sync(|| {
+            // SAFETY: the buffer holds all values in the file's own type, which is of fixed size.
+            unsafe {
+                hdf5_sys::h5d::H5Dread(d.id(), dtype.id(), everything, everything, plain, bytes.as_mut_ptr().cast())
+            }
+        });
+        let attributes = encoding(&d);
+        drop(d);
+        let Ok(place) = std::ffi::CString::new(name.clone()) else { continue };
+        file.unlink(&name)?;
+        let extents: Vec<u64> = shape.iter().map(|&n| n as u64).collect();
+        hdf5::sync::sync(|| {
+            // SAFETY: as above; what is not made is a negative identifier, which the calls refuse.
+            unsafe {
+                let space = hdf5_sys::h5s::H5Screate_simple(extents.len() as i32, extents.as_ptr(), std::ptr::null());
+                let made =
+                    hdf5_sys::h5d::H5Dcreate2(file.id(), place.as_ptr(), dtype.id(), space, plain, plist.id(), plain);
+                if made >= 0 {
+                    let (all, bytes) = (hdf5_sys::h5s::H5S_ALL, bytes.as_ptr().cast());
+                    hdf5_sys::h5d::H5Dwrite(made, dtype.id(), all, all, plain, bytes);
+                    hdf5_sys::h5d::H5Dclose(made);
+                }
+                hdf5_sys::h5s::H5Sclose(space);
+            }
+        });
+        if let (Some(text), Ok(d)) = (attributes, file.dataset(&name)) {
+            let text = VarLenUnicode::from_str(&text).unwrap_or_default();
+            d.new_attr::<VarLenUnicode>().create("encoding-type")?.write_scalar(&text)?;
+            let version = VarLenUnicode::from_str("0.2.0").unwrap_or_default();
+            d.new_attr::<VarLenUnicode>().create("encoding-version")?.write_scalar(&version)?;
+        }
+    }
+    file.close()?;
+    if r.below(3) == 0 {
+        stored(path, r);
+    }
+    Ok(())
 }
 
 /// Damages stored bytes of one dataset.

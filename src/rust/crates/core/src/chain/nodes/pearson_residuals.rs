@@ -43,10 +43,12 @@ impl Transform for PearsonResiduals {
     }
 
     fn apply(&self, row: &mut Row, position: usize) {
-        let share = self.cell_sums[position] / self.total;
+        let share = if self.total > 0.0 { self.cell_sums[position] / self.total } else { 0.0 };
         for (x, g) in row.dense().iter_mut().zip(self.gene_sums.iter()) {
             let mu = g * share;
-            *x = clip((*x - mu) / (mu + mu * mu / self.theta).sqrt(), -self.clip, self.clip);
+            let residual = clip((*x - mu) / (mu + mu * mu / self.theta).sqrt(), -self.clip, self.clip);
+            // Nothing found where nothing is expected.
+            *x = if mu == 0.0 && *x == 0.0 { 0.0 } else { residual };
         }
     }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// Subtracts a fit on covariates from each column.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RegressOut {
-    /// What the fit is made of.
+    /// The terms of the fit.
     pub covariates: Covariates,
     /// Coefficients of each column, `n_vars x width`, row-major.
     pub coefficients: Arc<[f64]>,
@@ -20,7 +20,7 @@ pub struct RegressOut {
     pub keys: Arc<[String]>,
 }
 
-/// What the fit of [`RegressOut`] is made of.
+/// The terms of the fit of [`RegressOut`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Covariates {
     /// `width` numbers a row, row-major: the fit is their product with the coefficients of the column.

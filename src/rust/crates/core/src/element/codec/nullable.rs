@@ -19,7 +19,8 @@ pub(super) fn read(node: &Node, _: &Reading) -> Result<Value> {
     // As anndata: whatever is not "NaN" is "NA".
     let na_value = match node.attribute("na-value")?.as_ref().and_then(|a| a.text()) {
         Some("NaN") => NaValue::NaN,
-        _ => NaValue::Na,
+        Some(_) => NaValue::Na,
+        None => NaValue::Unstated,
     };
     Ok(Value::Nullable(Nullable { values: Box::new(values), mask, na_value }))
 }
@@ -42,7 +43,11 @@ pub(super) fn write(
     let group = group.group(key)?;
     group.set_encoding(encoding, "0.1.0")?;
     if matches!(*value.values, Value::Strings { .. }) {
-        group.set_text("na-value", if value.na_value == NaValue::NaN { "NaN" } else { "NA" })?;
+        match value.na_value {
+            NaValue::Unstated => {}
+            NaValue::Na => group.set_text("na-value", "NA")?,
+            NaValue::NaN => group.set_text("na-value", "NaN")?,
+        }
     }
     super::write(&group, "values", &value.values, options)?;
     array::write_data(

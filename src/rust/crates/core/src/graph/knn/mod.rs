@@ -107,7 +107,7 @@ impl Knn {
     }
 }
 
-/// What neighbours are to an error.
+/// The name of neighbours in errors.
 const NEIGHBOURS: &str = "neighbours: n_neighbors of every point";
 
 /// How neighbours are found.

@@ -9,7 +9,7 @@ use ndarray::ArrayView2;
 use rayon::prelude::*;
 use std::borrow::Cow;
 
-/// What copies of the points are to an error.
+/// The name of copies of the points in errors.
 pub(super) const POINTS: &str = "neighbours: the coordinates of the points";
 /// Half the distance from 1 to the next f32.
 const UNIT_ROUNDOFF: f64 = 1.0 / (1u32 << 24) as f64;

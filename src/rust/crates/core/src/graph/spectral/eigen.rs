@@ -63,7 +63,7 @@ impl Real for f64 {
     }
 }
 
-/// What vectors of a graph are to an error.
+/// The name of vectors of a graph in errors.
 const VECTORS: &str = "eigenvectors of the graph";
 /// Bytes of the sums of blocks.
 const SUMS: usize = 16 << 20;

@@ -111,7 +111,7 @@ pub(super) fn layout(graph: Graph, dim: usize, tolerance: f64, seed: u64, monito
     Ok(result)
 }
 
-/// What random positions are to an error.
+/// The name of random positions in errors.
 const RANDOM: &str = "random positions of n_components of every observation";
 
 /// Coordinates of one connected graph, row-major. `vertices` names its rows in the whole graph (for random numbers).

@@ -19,7 +19,7 @@ use crate::memory;
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// What positions are to an error.
+/// The name of positions in errors.
 const POSITIONS: &str = "umap: n_components of every observation";
 /// Positions in the pool that the points of a block draw negative samples from.
 const POOL: usize = 2048;

@@ -27,7 +27,7 @@ pub enum Init {
 const ROUND_NOISE: u64 = (1 << 40) + 2;
 const ROUND_UNIFORM: u64 = (1 << 40) + 3;
 
-/// What positions are to an error.
+/// The name of positions in errors.
 const POSITIONS: &str = "umap: n_components of every observation";
 /// Extent of the start along each axis.
 const EXTENT: f64 = 10.0;

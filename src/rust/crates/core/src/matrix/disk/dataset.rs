@@ -1,12 +1,13 @@
 //! One numeric dataset: its shape, dtype and where its bytes are.
 
-use super::filters::{Pipeline, Plan};
 use super::number::NumberType;
 use super::RawFile;
 use crate::element::DType;
 use crate::error::{Error, Result};
 use crate::matrix::Reads;
-use crate::store::Store;
+use crate::store::chunks::{self, Chunk as Entry};
+use crate::store::filter::pipeline::{self, Pipeline, Plan};
+use crate::store::{Node, Store};
 use hdf5::sync::sync;
 use hdf5_sys::h5p;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,8 +16,12 @@ use std::sync::Arc;
 /// Bytes up to which extents are believed whatever is stored.
 const UNQUESTIONED: u64 = 64 << 20;
 
+const REWRITE: &str = "; write the file again with gzip, lzf, zstd, lz4 or blosc";
+
 /// Values per piece when a dataset without chunks is read through the library.
 const PIECE: u64 = 1 << 16;
+/// The same for a virtual dataset.
+const VIRTUAL_PIECE: u64 = 1 << 20;
 
 /// A numeric dataset of one or two dimensions, read chunk by chunk from any thread.
 #[derive(Debug)]
@@ -48,15 +53,6 @@ pub(super) enum Access {
     Library,
 }
 
-/// Where a chunk is.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Entry {
-    number: u64,
-    pub(super) address: u64,
-    pub(super) size: u64,
-    pub(super) mask: u32,
-}
-
 /// The chunks present, by their row-major number in the chunk grid.
 #[derive(Debug, Default)]
 pub(super) struct Table {
@@ -65,8 +61,7 @@ pub(super) struct Table {
 }
 
 impl Table {
-    fn new(mut entries: Vec<Entry>) -> Self {
-        entries.sort_unstable_by_key(|e| e.number);
+    fn new(entries: Vec<Entry>) -> Self {
         let complete = entries.iter().enumerate().all(|(i, e)| e.number == i as u64);
         Table { entries, complete }
     }
@@ -82,28 +77,16 @@ impl Table {
 }
 
 impl RawDataset {
-    /// Opens the dataset at `element`; `file` is the plain handle, `None` to read through the library alone.
+    /// Opens a dataset; `file` is a plain handle on the file it is in, `None` to read through the library alone.
     ///
     /// # Errors
-    /// [`Error::Missing`] when it is not there, [`Error::Format`] when it is no dataset of one or two dimensions,
+    /// [`Error::Format`] when it is no dataset of one or two dimensions, or its chunks cannot be;
     /// [`Error::Unsupported`] for a datatype or filter this build cannot read, [`Error::File`] when HDF5 fails.
-    pub(crate) fn open(store: &Arc<Store>, file: Option<&Arc<RawFile>>, element: &str) -> Result<Self> {
+    pub(crate) fn open(node: &Node, file: Option<&Arc<RawFile>>) -> Result<Self> {
+        let (store, element) = (node.store(), node.path());
         let path = store.path();
-        let failed =
-            |e: hdf5::Error| Error::File { path: path.to_owned(), message: format!("element '{element}': {e}") };
-        let hdf5 = store.hdf5();
-        match hdf5.loc_type_by_name(element) {
-            Ok(hdf5::LocationType::Dataset) => {}
-            Ok(_) => {
-                let (expected, found) = ("a dataset".to_owned(), "a group".to_owned());
-                return Err(Error::Format { path: path.to_owned(), element: element.to_owned(), expected, found });
-            }
-            Err(_) => {
-                let hint = "; a sparse matrix has 'data', 'indices' and 'indptr'".to_owned();
-                return Err(Error::Missing { path: path.to_owned(), element: element.to_owned(), hint });
-            }
-        }
-        let dataset = hdf5.dataset(element).map_err(failed)?;
+        let failed = |e: hdf5::Error| node.damaged(&e);
+        let dataset = node.dataset()?.clone();
         let shape: Vec<u64> = dataset.shape().iter().map(|&n| n as u64).collect();
         if shape.is_empty() || shape.len() > 2 {
             return Err(Error::Format {
@@ -122,9 +105,9 @@ impl RawDataset {
         let datatype = dataset.dtype().map_err(failed)?;
         let number = NumberType::of(&datatype).map_err(|what| unsupported(what, ""))?;
         let plist = dataset.create_plist().map_err(failed)?;
-        let plan = Plan::of(&filters(plist.id()));
+        let plan = Plan::of(&pipeline::filters(plist.id()));
         if let Plan::Unsupported(name) = plan {
-            return Err(unsupported(name, "; write the file again with gzip, lzf, zstd, lz4 or blosc"));
+            return Err(unsupported(name, REWRITE));
         }
         // SAFETY: a query on a valid identifier.
         let layout = sync(|| unsafe { h5p::H5Pget_layout(plist.id()) });
@@ -145,18 +128,30 @@ impl RawDataset {
             (hdf5_sys::h5d::H5D_layout_t::H5D_CHUNKED, Some(c)) if c.len() == shape.len() && !c.contains(&0) => {
                 c.iter().map(|&n| n as u64).collect()
             }
-            _ => match shape.as_slice() {
-                [_, m] => vec![(PIECE / (*m).max(1)).max(1), (*m).max(1)],
-                _ => vec![PIECE],
-            },
+            _ => {
+                // The parts of a virtual dataset may have chunks, which are decoded again for every piece.
+                let piece = if here { PIECE } else { VIRTUAL_PIECE };
+                match shape.as_slice() {
+                    [_, m] => vec![(piece / (*m).max(1)).max(1), (*m).max(1)],
+                    _ => vec![piece],
+                }
+            }
         };
-        // An external link leads to another file, whose bytes the handle does not read.
-        let file = file.filter(|_| same_file(hdf5, &dataset));
+        let table = match layout {
+            hdf5_sys::h5d::H5D_layout_t::H5D_CHUNKED => chunks::of(&dataset, &shape, &chunk)
+                .map_err(|found| node.format(chunks::EXPECTED, found))
+                .map(Table::new)?,
+            _ => Table::default(),
+        };
+        if let Plan::Direct(pipeline) = &plan {
+            if let Some(name) = table.entries.iter().find_map(|e| pipeline.missing(e.mask)) {
+                return Err(unsupported(name, REWRITE));
+            }
+        }
         let access = match (layout, plan) {
             _ if file.is_none() => Access::Library,
             (hdf5_sys::h5d::H5D_layout_t::H5D_CHUNKED, Plan::Direct(pipeline)) if whole_edges(plist.id()) => {
-                chunk_table(&dataset, &shape, &chunk)
-                    .map_or(Access::Library, |table| Access::Chunked { pipeline, table })
+                Access::Chunked { pipeline, table }
             }
             (hdf5_sys::h5d::H5D_layout_t::H5D_CONTIGUOUS, _)
                 if sync(|| unsafe { h5p::H5Pget_external_count(plist.id()) }) == 0 =>
@@ -237,39 +232,6 @@ impl RawDataset {
     }
 }
 
-/// Whether a dataset lies in the very file that was opened.
-fn same_file(file: &hdf5::File, dataset: &hdf5::Dataset) -> bool {
-    matches!((file.loc_info(), dataset.loc_info()), (Ok(a), Ok(b)) if a.fileno == b.fileno)
-}
-
-/// Identifier and parameters of each filter, in the order of writing.
-fn filters(plist: hdf5_sys::h5i::hid_t) -> Vec<(i32, Vec<u32>)> {
-    sync(|| {
-        // SAFETY: queries on a valid property list; the buffer's length is passed along.
-        let n = unsafe { h5p::H5Pget_nfilters(plist) };
-        (0..n.max(0) as u32)
-            .map(|i| {
-                let (mut flags, mut config, mut count, mut values) = (0, 0, 64, vec![0u32; 64]);
-                // SAFETY: as above.
-                let id = unsafe {
-                    h5p::H5Pget_filter2(
-                        plist,
-                        i,
-                        &raw mut flags,
-                        &raw mut count,
-                        values.as_mut_ptr(),
-                        0,
-                        std::ptr::null_mut(),
-                        &raw mut config,
-                    )
-                };
-                values.truncate(count);
-                (id, values)
-            })
-            .collect()
-    })
-}
-
 /// Whether partial chunks at the edge go through the filters like the others (they do unless the writer said
 /// otherwise).
 fn whole_edges(plist: hdf5_sys::h5i::hid_t) -> bool {
@@ -297,29 +259,6 @@ fn fill_value(plist: hdf5_sys::h5i::hid_t, datatype: hdf5_sys::h5i::hid_t, size:
     value
 }
 
-/// Addresses of all chunks, taken in one walk; `None` when the library's answer does not fit the chunk grid.
-fn chunk_table(dataset: &hdf5::Dataset, shape: &[u64], chunk: &[u64]) -> Option<Table> {
-    // Before 1.14.4 the library gave addresses relative to the end of the user block.
-    let base =
-        if hdf5::library_version() < (1, 14, 4) { dataset.file().ok()?.create_plist().ok()?.userblock() } else { 0 };
-    let grid: Vec<u64> = shape.iter().zip(chunk).map(|(&n, &c)| n.div_ceil(c)).collect();
-    let mut entries = Vec::new();
-    let mut fits = true;
-    dataset
-        .chunks_visit(|c| {
-            let mut number = 0u64;
-            for ((&at, &size), &extent) in c.offset.iter().zip(chunk).zip(&grid) {
-                fits &= at % size == 0 && at / size < extent;
-                number = number.saturating_mul(extent).saturating_add(at / size);
-            }
-            fits &= c.addr != u64::MAX;
-            entries.push(Entry { number, address: c.addr.saturating_add(base), size: c.size, mask: c.filter_mask });
-            0
-        })
-        .ok()?;
-    fits.then(|| Table::new(entries))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -342,11 +281,11 @@ mod tests {
             ("layouts.h5", "virtual", false),
         ] {
             let store = Store::open(fixtures.join(file)).unwrap();
-            let raw = RawFile::of(&store).unwrap().map(Arc::new);
-            assert!(raw.is_some());
-            let dataset = RawDataset::open(&store, raw.as_ref(), element).unwrap();
+            let raw = Arc::new(RawFile::of(&store).unwrap());
+            let node = store.node(element).unwrap();
+            let dataset = RawDataset::open(&node, Some(&raw)).unwrap();
             assert_eq!(dataset.is_direct(), direct, "{element}");
-            assert!(!RawDataset::open(&store, None, element).unwrap().is_direct());
+            assert!(!RawDataset::open(&node, None).unwrap().is_direct());
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::store::Store;
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// A plain read-only handle on the file behind a [`Store`].
 #[derive(Debug)]
@@ -14,29 +14,16 @@ pub(crate) struct RawFile {
 }
 
 impl RawFile {
-    /// A handle on the very file `store` has open (not on whatever lies at its path by now); `None` when its bytes
-    /// cannot be trusted to be on disk as HDF5 describes them: opened for writing, or through another driver than the
-    /// plain one.
+    /// A handle on the very file `store` has open, not on whatever lies at its path by now.
     ///
     /// # Errors
     /// [`Error::Io`] when the file cannot be opened.
-    pub(crate) fn of(store: &Store) -> Result<Option<RawFile>> {
-        let hdf5 = store.hdf5();
-        if let Some(file) = store.raw() {
-            let path = store.path().to_owned();
-            let io = |e: std::io::Error| Error::io(&path, "open", &e);
-            let file = file.map_err(io)?;
-            let len = file.metadata().map_err(io)?.len();
-            return Ok(Some(RawFile { path, file, len }));
-        }
-        let plain = hdf5.access_plist().is_ok_and(|p| matches!(p.get_driver(), Ok(hdf5::file::FileDriver::Sec2)));
-        if !plain || !hdf5.is_read_only() {
-            return Ok(None);
-        }
+    pub(crate) fn of(store: &Store) -> Result<RawFile> {
         let path = store.path().to_owned();
-        let file = handle(hdf5, &path).map_err(|e| Error::io(&path, "open", &e))?;
-        let len = file.metadata().map_err(|e| Error::io(&path, "open", &e))?.len();
-        Ok(Some(RawFile { path, file, len }))
+        let io = |e: std::io::Error| Error::io(&path, "open", &e);
+        let file = store.raw().map_err(io)?;
+        let len = file.metadata().map_err(io)?.len();
+        Ok(RawFile { path, file, len })
     }
 
     /// Bytes, time of the last change (since 1970) and number of the file as it is now.
@@ -72,27 +59,6 @@ impl RawFile {
             _ => Error::io(&self.path, "read", &e),
         })
     }
-}
-
-/// A duplicate of the descriptor HDF5 reads through, so that replacing the file at the path changes nothing.
-#[cfg(unix)]
-fn handle(hdf5: &hdf5::File, path: &Path) -> std::io::Result<File> {
-    use std::os::fd::BorrowedFd;
-    let mut descriptor: *mut std::os::raw::c_int = std::ptr::null_mut();
-    let status = hdf5::sync::sync(|| {
-        // SAFETY: for the sec2 driver, the only one that comes here, the handle is a pointer to its descriptor.
-        unsafe { hdf5_sys::h5f::H5Fget_vfd_handle(hdf5.id(), hdf5_sys::h5p::H5P_DEFAULT, (&raw mut descriptor).cast()) }
-    });
-    if status < 0 || descriptor.is_null() {
-        return File::open(path);
-    }
-    // SAFETY: the descriptor stays open as long as `hdf5`, which outlives this call.
-    Ok(unsafe { BorrowedFd::borrow_raw(*descriptor) }.try_clone_to_owned()?.into())
-}
-
-#[cfg(not(unix))]
-fn handle(_hdf5: &hdf5::File, path: &Path) -> std::io::Result<File> {
-    File::open(path)
 }
 
 #[cfg(unix)]

@@ -4,7 +4,6 @@
 
 mod dataset;
 mod file;
-mod filters;
 mod number;
 mod read;
 mod scratch;

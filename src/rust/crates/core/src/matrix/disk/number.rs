@@ -1,8 +1,8 @@
 //! What the numbers of a dataset are, byte for byte.
 
 use crate::element::{DType, Data, Number};
+use crate::store::Kind;
 use half::f16;
-use hdf5::types::TypeDescriptor;
 use hdf5_sys::h5t::{H5T_class_t, H5T_order_t, H5T_sign_t};
 
 /// A number any bytes of its size are a valid value of.
@@ -151,18 +151,6 @@ macro_rules! with_plain {
 }
 pub(in crate::matrix) use with_plain;
 
-/// What a datatype that is no plain number is called.
-fn name_of(datatype: &hdf5::Datatype) -> String {
-    match datatype.to_descriptor() {
-        // As h5py, and with it anndata, stores them.
-        Ok(TypeDescriptor::Compound(c)) if c.fields.iter().map(|f| f.name.as_str()).eq(["r", "i"]) => {
-            format!("complex{}", 8 * c.size)
-        }
-        Ok(descriptor) => descriptor.to_string(),
-        Err(_) => "unknown".to_owned(),
-    }
-}
-
 /// How a number lies in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NumberType {
@@ -224,11 +212,11 @@ impl NumberType {
                     _ => return other(&format!("{size}-byte float with a {width}-bit exponent")),
                 }
             }
-            H5T_class_t::H5T_ENUM => match datatype.to_descriptor() {
-                Ok(TypeDescriptor::Boolean) => DType::Bool,
+            H5T_class_t::H5T_ENUM => match Kind::of(datatype) {
+                Ok(kind) if size == 1 && kind.boolean() == Some((0, 1)) => DType::Bool,
                 _ => return other("enumeration"),
             },
-            _ => return other(&name_of(datatype)),
+            _ => return other(&Kind::of(datatype).map_or_else(|_| "unknown".to_owned(), |kind| kind.name())),
         };
         let swapped = match order {
             _ if size == 1 => false,

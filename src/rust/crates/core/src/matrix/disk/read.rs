@@ -1,9 +1,11 @@
 //! Reading values of a [`RawDataset`].
 
-use super::dataset::{Access, Entry, RawDataset};
+use super::dataset::{Access, RawDataset};
 use super::number::{as_bytes_mut, Plain};
 use super::Cursor;
 use crate::error::{Error, Result};
+use crate::store::chunks::Chunk as Entry;
+use crate::store::fault;
 use std::cell::RefCell;
 use std::mem::MaybeUninit;
 use std::ops::Range;
@@ -210,11 +212,54 @@ impl RawDataset {
                 }
             }
         }
+        let used = if bytes > UNQUESTIONED { self.used_bytes(number, bytes) } else { bytes };
         let mut out = Vec::new();
-        reserve(&mut out, bytes as u64, || self.element.clone())?;
-        out.resize(bytes, 0u8);
-        self.decode_into(number, &mut out)?;
+        reserve(&mut out, used as u64, || self.element.clone())?;
+        out.resize(used, 0u8);
+        if used < bytes {
+            self.decode_start(number, bytes, &mut out)?;
+        } else {
+            self.decode_into(number, &mut out)?;
+        }
         Ok(out)
+    }
+
+    /// Bytes of a chunk up to its last value within the extents.
+    fn used_bytes(&self, number: u64, bytes: usize) -> usize {
+        let start = self.chunk_start(number);
+        let within: Vec<u64> =
+            (start.iter().zip(&self.chunk).zip(&self.shape)).map(|((&s, &c), &n)| c.min(n.saturating_sub(s))).collect();
+        let values = match (within.as_slice(), self.chunk.as_slice()) {
+            (&[rows, columns], &[_, width]) => rows.saturating_sub(1).saturating_mul(width).saturating_add(columns),
+            (&[n], _) => n,
+            _ => return bytes,
+        };
+        let used = values.saturating_mul(self.number.dtype.size() as u64);
+        usize::try_from(used).map_or(bytes, |used| used.min(bytes))
+    }
+
+    /// The start of a chunk of `whole` bytes that is much larger than what is used of it.
+    fn decode_start(&self, number: u64, whole: usize, out: &mut [u8]) -> Result<()> {
+        self.decoded.fetch_add(1, Ordering::Relaxed);
+        match &self.access {
+            Access::Chunked { pipeline, table } => match table.get(number) {
+                None => {
+                    self.fill(out);
+                    Ok(())
+                }
+                Some(e) => self.with_stored(e, e.size, number, |stored| {
+                    let done = pipeline.decode_start(e.mask, stored, whole, out);
+                    done.map_err(|found| self.damaged(number, &found))
+                }),
+            },
+            _ => Err(self.damaged(
+                number,
+                &format!(
+                    "{whole} bytes for {} bytes of values; write the file again (h5repack) with smaller chunks",
+                    out.len()
+                ),
+            )),
+        }
     }
 
     fn decode_into(&self, number: u64, out: &mut [u8]) -> Result<()> {
@@ -245,7 +290,7 @@ impl RawDataset {
         }
         let failed = |e: hdf5::Error| Error::File {
             path: self.store.path().to_owned(),
-            message: format!("element '{}': {e}", self.element),
+            message: format!("element '{}': {}", self.element, fault::cause(&e)),
         };
         let datatype = self.dataset.dtype().map_err(failed)?;
         let space = self.dataset.space().map_err(failed)?;
@@ -270,7 +315,7 @@ impl RawDataset {
             }
         })
         .map(|_| ())
-        .map_err(|e| self.damaged(number, &e.to_string()))
+        .map_err(|e| self.damaged(number, &fault::cause(&e)))
     }
 }
 

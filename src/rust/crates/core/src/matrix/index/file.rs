@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::matrix::disk::read_exact_at;
 use crate::matrix::Source;
 use crate::memory;
+use crate::store::Temporary;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::Write;
@@ -183,11 +184,10 @@ fn damaged(path: &Path, what: &str) -> Error {
 /// Writes an index beside its final name and renames it when complete.
 pub(crate) struct Writer {
     path: PathBuf,
-    temporary: PathBuf,
+    temporary: Temporary,
     out: std::io::BufWriter<File>,
     footer: Footer,
     at: u64,
-    complete: bool,
 }
 
 impl Writer {
@@ -198,14 +198,15 @@ impl Writer {
     pub(crate) fn new(path: &Path, source: &dyn Source) -> Result<Self> {
         let none = || Error::State("only a matrix in a file opened for reading can be indexed".to_owned());
         let (stamp, location) = source.stamp().zip(source.location()).ok_or_else(none)?;
-        let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
-        let failed = |e: std::io::Error| Error::io(&temporary, "create", &e);
-        let mut out = std::io::BufWriter::with_capacity(1 << 20, File::create(&temporary).map_err(failed)?);
+        let failed = |e: std::io::Error| Error::io(path, "write", &e);
+        let temporary = Temporary::create(path)?;
+        let file = File::options().write(true).open(temporary.path()?).map_err(failed)?;
+        let mut out = std::io::BufWriter::with_capacity(1 << 20, file);
         out.write_all(MAGIC).map_err(failed)?;
         let (shape, dtype) = (source.shape(), source.dtype().name().to_owned());
         let (ends, counts, checksums) = (Vec::new(), Vec::new(), Vec::new());
         let footer = Footer { element: location.element, stamp, shape, dtype, ends, counts, checksums };
-        Ok(Writer { path: path.to_owned(), temporary, out, footer, at: MAGIC.len() as u64, complete: false })
+        Ok(Writer { path: path.to_owned(), temporary, out, footer, at: MAGIC.len() as u64 })
     }
 
     /// Adds the next column: its packed segments and how many values they hold.
@@ -213,7 +214,7 @@ impl Writer {
     /// # Errors
     /// [`Error::Io`], for a full disk above all.
     pub(crate) fn column(&mut self, packed: &[u8], count: u64) -> Result<()> {
-        self.out.write_all(packed).map_err(|e| Error::io(&self.temporary, "write", &e))?;
+        self.out.write_all(packed).map_err(|e| Error::io(&self.path, "write", &e))?;
         self.at += packed.len() as u64;
         self.footer.ends.push(self.at);
         self.footer.counts.push(count);
@@ -226,7 +227,7 @@ impl Writer {
     /// # Errors
     /// [`Error::Io`].
     pub(crate) fn finish(mut self) -> Result<()> {
-        let failed = |e: std::io::Error| Error::io(&self.temporary, "write", &e);
+        let failed = |e: std::io::Error| Error::io(&self.path, "write", &e);
         let footer =
             postcard::to_allocvec(&self.footer).map_err(|e| Error::Internal(format!("a column index: {e}")))?;
         self.out.write_all(&footer).map_err(failed)?;
@@ -235,16 +236,8 @@ impl Writer {
         self.out.write_all(MAGIC).map_err(failed)?;
         self.out.flush().map_err(failed)?;
         self.out.get_ref().sync_all().map_err(failed)?;
-        std::fs::rename(&self.temporary, &self.path).map_err(|e| Error::io(&self.path, "rename to", &e))?;
-        self.complete = true;
+        std::fs::rename(self.temporary.path()?, &self.path).map_err(|e| Error::io(&self.path, "rename to", &e))?;
+        self.temporary.keep();
         Ok(())
-    }
-}
-
-impl Drop for Writer {
-    fn drop(&mut self) {
-        if !self.complete {
-            let _ = std::fs::remove_file(&self.temporary);
-        }
     }
 }

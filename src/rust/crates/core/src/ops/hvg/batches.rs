@@ -5,23 +5,25 @@ use crate::context::Context;
 use crate::element::Number;
 use crate::error::{Error, Result};
 use crate::memory;
-use crate::ops::moments::{MeanVar, Moments};
-use crate::ops::view::{add, each, scatter, with_view, Check, View};
+use crate::ops::moments::{Column, MeanVar, Moments};
+use crate::ops::view::{each, scatter, with_view, Check, View};
 use crate::stream::{map_fold, Order};
 
-/// What the sums of all batches are to an error.
+/// The name of the sums of all batches in errors.
 pub(super) const SUMS: &str = "highly_variable_genes: sums of every gene in every batch";
 
 /// Batches that have cells, numbered without gaps.
 pub(super) struct Batches {
     codes: Option<Vec<u32>>,
     pub(super) sizes: Vec<usize>,
+    /// The caller's numbers.
+    numbers: Vec<i32>,
 }
 
 impl Batches {
     pub(super) fn new(codes: Option<&[i32]>, n_obs: usize) -> Result<Self> {
         let Some(codes) = codes else {
-            return Ok(Batches { codes: None, sizes: vec![n_obs] });
+            return Ok(Batches { codes: None, sizes: vec![n_obs], numbers: vec![0] });
         };
         if codes.len() != n_obs {
             return Err(Error::shape("batch_key, one a cell", n_obs, codes.len()));
@@ -39,11 +41,21 @@ impl Batches {
         let dense: Vec<u32> = codes.iter().map(|c| present.partition_point(|p| p < c) as u32).collect();
         let mut sizes = vec![0; present.len()];
         dense.iter().for_each(|&b| sizes[b as usize] += 1);
-        Ok(Batches { codes: Some(dense), sizes })
+        Ok(Batches { codes: Some(dense), sizes, numbers: present })
     }
 
     pub(super) fn len(&self) -> usize {
         self.sizes.len()
+    }
+
+    /// The batches that judge genes: where the user gave batches, those of at least two cells.
+    pub(super) fn judging(&self) -> Vec<usize> {
+        (0..self.len()).filter(|&b| !self.given() || self.sizes[b] > 1).collect()
+    }
+
+    /// The caller's numbers of the batches of one cell.
+    pub(super) fn without_variance(&self) -> Vec<i32> {
+        self.numbers.iter().zip(&self.sizes).filter(|(_, &n)| n == 1).map(|(&b, _)| b).collect()
     }
 
     /// Whether the user gave batches.
@@ -74,10 +86,10 @@ impl<A> PerBatch<A> {
     }
 }
 
-/// Sum, sum of squares of each gene side by side, and the rows they came from.
+/// The values of each gene, and the rows they came from.
 pub(super) struct Sums {
     n: usize,
-    pair: Vec<(f64, f64)>,
+    genes: Vec<Column>,
 }
 
 /// What one pass over the values gives.
@@ -152,10 +164,9 @@ pub(super) fn moments(
         |(positions, sums, cells)| {
             scatter(&mut out.cell_sums, &positions, &cells);
             for (b, part) in sums.0.into_iter().enumerate() {
-                let Some(Sums { n, pair }) = part else { continue };
-                let (sum, sq): (Vec<f64>, Vec<f64>) = pair.into_iter().unzip();
-                add(&mut out.gene_sums[b], &sum);
-                out.parts[b].merge(&Moments::from_sums(n, sum, sq, None));
+                let Some(Sums { n, genes }) = part else { continue };
+                out.gene_sums[b].iter_mut().zip(&genes).for_each(|(sum, gene)| *sum += gene.total());
+                out.parts[b].merge(&Moments::of_columns(n, &genes));
             }
             Ok(())
         },
@@ -173,15 +184,13 @@ fn reduce<T: Number>(
     let mut cells = Vec::with_capacity(view.n_rows());
     for i in 0..view.n_rows() {
         check.row(view, i)?;
-        let make = || Ok(Sums { n: 0, pair: memory::zeros(view.n_cols, SUMS)? });
+        let make = || Ok(Sums { n: 0, genes: memory::filled(view.n_cols, Column::default(), SUMS)? });
         let of = sums.at(batches.of(view.positions.at(i)), make)?;
         of.n += 1;
         let mut total = 0.0;
         each(view.row(i), |c, x| {
             let y = f(x);
-            let (s, q) = &mut of.pair[c];
-            *s += y;
-            *q += y * y;
+            of.genes[c].add(y);
             total += y;
         });
         cells.push(total);

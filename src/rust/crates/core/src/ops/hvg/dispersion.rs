@@ -22,7 +22,10 @@ pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, ctx: 
     if options.n_bins == 0 {
         return Err(Error::parameter("n_bins", "at least 1", 0));
     }
-    let (_, n_vars) = x.shape();
+    let (n_obs, n_vars) = x.shape();
+    if n_vars == 0 || n_obs == 0 {
+        return Err(Error::State("highly_variable_genes: the matrix has no cells or no genes".to_owned()));
+    }
     let check = Check::log_values(x, "highly_variable_genes");
     let sums = if options.flavor == Flavor::Seurat {
         let ln = options.log_base.map_or(1.0, f64::ln);
@@ -31,6 +34,21 @@ pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, ctx: 
         moments(x, batches, &check, |v| v, ctx)?
     };
     let per_batch = sums.per_batch(batches);
+    if let Some(gene) =
+        (0..n_vars).find(|&j| per_batch.iter().any(|m| !(m.mean[j].is_finite() && m.var[j].is_finite())))
+    {
+        let expected = format!(
+            "a flavor for counts ('seurat_v3', 'pearson_residuals'), or log1p first: '{}' expects \
+                                logarithmised values",
+            options.flavor.name()
+        );
+        let found = format!("values of {}, gene {gene} (zero-based), whose exponentials are too large", x.name());
+        return Err(Error::parameter("flavor", expected, found));
+    }
+    let judging = batches.judging();
+    // A bin whose deviation is 0 gives infinite scores: the largest a float32 holds, as which they are stored.
+    let most = f64::from(f32::MAX);
+    let number = |d: &f64| if d.is_infinite() { most.copysign(*d) } else { *d };
     let result = |s: Scores, nbatches: Option<Vec<i64>>| Hvg {
         flavor: options.flavor,
         highly_variable: s.highly_variable,
@@ -39,22 +57,20 @@ pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, ctx: 
         residual_variances: None,
         variances_norm: None,
         dispersions: Some(s.dispersions),
-        dispersions_norm: Some(s.dispersions_norm),
+        dispersions_norm: Some(s.dispersions_norm.iter().map(number).collect()),
         highly_variable_rank: None,
         highly_variable_intersection: nbatches
             .as_ref()
-            .map(|n| n.iter().map(|&n| n as usize == batches.len()).collect()),
+            .map(|n| n.iter().map(|&n| n as usize == judging.len()).collect()),
         highly_variable_nbatches: nbatches,
+        notes: Vec::new(),
     };
-    if n_vars == 0 || x.shape().0 == 0 {
-        return Err(Error::State("highly_variable_genes: the matrix has no cells or no genes".to_owned()));
-    }
     if !batches.given() {
         return Ok(result(score(&per_batch[0], options)?, None));
     }
     // Each batch judges the genes it expresses; a gene it does not express counts as 0.
     let mut parts = Vec::with_capacity(batches.len());
-    for (moments, gene_sums) in per_batch.iter().zip(&sums.gene_sums) {
+    for (moments, gene_sums) in judging.iter().map(|&b| (&per_batch[b], &sums.gene_sums[b])) {
         let genes: Vec<usize> = (0..n_vars).filter(|&j| gene_sums[j] > 0.0).collect();
         let pick = |v: &[f64]| genes.iter().map(|&j| v[j]).collect::<Vec<f64>>();
         let some = score(&MeanVar { mean: pick(&moments.mean), var: pick(&moments.var) }, options)?;
@@ -86,7 +102,11 @@ pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, ctx: 
     merged.highly_variable = match options.n_top_genes {
         Some(n_top) => {
             let norm = &merged.dispersions_norm;
-            select_first(n_vars, n_top, |a, b| nbatches[b].cmp(&nbatches[a]).then_with(|| nan_last(-norm[a], -norm[b])))
+            let raw = &merged.dispersions;
+            select_first(n_vars, n_top, |a, b| {
+                let by_norm = || nan_last(-norm[a], -norm[b]);
+                nbatches[b].cmp(&nbatches[a]).then_with(by_norm).then_with(|| nan_last(-raw[a], -raw[b]))
+            })
         }
         None => {
             merged.dispersions_norm.iter_mut().filter(|d| d.is_nan()).for_each(|d| *d = 0.0);

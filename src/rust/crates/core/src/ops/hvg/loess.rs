@@ -54,18 +54,23 @@ pub fn loess(x: &[f64], y: &[f64], span: f64) -> Result<Vec<f64>> {
 }
 
 /// Cuts the points `from..to`, which lie between the vertices `ends`, at their median until a cell holds at most `most`.
+///
+/// A cut between equal points moves to the nearest pair that differs, tried at distances 0, +1, -1, +2, -2, ... until one of
+/// them is outside, so that equal points share a cell.
 fn split(x: &[f64], from: usize, to: usize, most: usize, ends: (f64, f64), vertices: &mut Vec<f64>) {
     if to - from <= most {
         return;
     }
     let middle = (from + to - 1) / 2;
-    let cut = x[middle];
+    let near = (0..to - from).flat_map(|d| [middle + d, middle.wrapping_sub(d)]);
+    let last = near.take_while(|m| (from..to - 1).contains(m)).find(|&m| x[m] < x[m + 1]).unwrap_or(middle);
+    let cut = x[last];
     if cut <= ends.0 || cut >= ends.1 {
         return;
     }
     vertices.push(cut);
-    split(x, from, middle + 1, most, (ends.0, cut), vertices);
-    split(x, middle + 1, to, most, (cut, ends.1), vertices);
+    split(x, from, last + 1, most, (ends.0, cut), vertices);
+    split(x, last + 1, to, most, (cut, ends.1), vertices);
 }
 
 /// Value and slope at `v` of the tricube-weighted quadratic through the `near` nearest points.

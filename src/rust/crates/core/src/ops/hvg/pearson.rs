@@ -4,7 +4,7 @@
 //! equal total: `-mu / sqrt(mu + mu^2 / theta) = -sqrt(mu / (1 + mu / theta))`. The stored values then add their difference.
 
 use super::batches::{count_moments, Batches, PerBatch, SUMS};
-use super::{mean_over, merge_ranks, nan_last, select_first, Flavor, Hvg, HvgOptions};
+use super::{fractions, mean_over, merge_ranks, nan_last, select_first, Flavor, Hvg, HvgOptions};
 use crate::chain::LazyMatrix;
 use crate::context::Context;
 use crate::element::Number;
@@ -35,8 +35,9 @@ pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, ctx: 
     let (n_obs, n_vars) = x.shape();
     let check = Check::counts(x, "highly_variable_genes");
     let sums = count_moments(x, batches, &check, ctx)?;
+    let judging = batches.judging();
     // scanpy 1.11.5 fixes the default clip at the first batch and keeps it for the others.
-    let clip = options.clip.unwrap_or_else(|| batches.sizes.first().map_or(0.0, |&n| (n as f64).sqrt()));
+    let clip = options.clip.unwrap_or_else(|| judging.first().map_or(0.0, |&b| (batches.sizes[b] as f64).sqrt()));
     let models: Vec<Model> = sums
         .gene_sums
         .iter()
@@ -64,11 +65,10 @@ pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, ctx: 
         },
     )?;
 
-    let per_batch: Vec<Vec<f64>> = residuals
+    let per_batch: Vec<Vec<f64>> = judging
         .iter()
-        .zip(&batches.sizes)
-        .zip(&models)
-        .map(|((pairs, &n), model)| {
+        .map(|&b| (&residuals[b], batches.sizes[b], &models[b]))
+        .map(|(pairs, n, model)| {
             let n = n as f64;
             let variance = |&(s, q): &(f64, f64)| (q / n - (s / n) * (s / n)).max(0.0);
             // Genes without a count in the batch have variance 0.
@@ -76,22 +76,27 @@ pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, ctx: 
         })
         .collect();
     let (nbatches, rank) = merge_ranks(&per_batch, n_vars, n_top);
-    let highly_variable =
-        select_first(n_vars, n_top, |a, b| nbatches[b].cmp(&nbatches[a]).then_with(|| nan_last(rank[a], rank[b])));
+    let scores = mean_over(&per_batch, n_vars);
+    // Genes of the same median rank by their scores, so that the order of the genes decides nothing.
+    let highly_variable = select_first(n_vars, n_top, |a, b| {
+        let ranked = nbatches[b].cmp(&nbatches[a]).then_with(|| nan_last(rank[a], rank[b]));
+        ranked.then_with(|| nan_last(-scores[a], -scores[b]))
+    });
     let overall = sums.overall(n_vars, n_obs);
-    let all = nbatches.iter().map(|&n| n as usize == batches.len()).collect();
+    let all = nbatches.iter().map(|&n| n as usize == judging.len()).collect();
     Ok(Hvg {
         flavor: Flavor::PearsonResiduals,
         highly_variable,
         means: overall.mean,
         variances: Some(overall.var),
-        residual_variances: Some(mean_over(&per_batch, n_vars)),
+        residual_variances: Some(scores),
         variances_norm: None,
         dispersions: None,
         dispersions_norm: None,
         highly_variable_rank: Some(rank),
         highly_variable_nbatches: batches.given().then_some(nbatches),
         highly_variable_intersection: batches.given().then_some(all),
+        notes: fractions(options, &sums).into_iter().collect(),
     })
 }
 

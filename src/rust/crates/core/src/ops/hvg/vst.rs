@@ -3,7 +3,7 @@
 
 use super::batches::{count_moments, Batches, PerBatch, SUMS};
 use super::loess::loess;
-use super::{mean_over, merge_ranks, nan_last, select_first, Flavor, Hvg, HvgOptions};
+use super::{fractions, mean_over, merge_ranks, nan_last, select_first, Flavor, Hvg, HvgOptions};
 use crate::chain::LazyMatrix;
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -23,9 +23,11 @@ pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, ctx: 
 
     // Expected standard deviation, and the largest value that counts, of each gene in each batch.
     let mut expected = Vec::with_capacity(batches.len());
-    for (m, &n) in per_batch.iter().zip(&batches.sizes) {
+    for ((m, &n), totals) in per_batch.iter().zip(&batches.sizes).zip(&sums.gene_sums) {
+        // None in a batch of one cell.
         let varying: Vec<usize> = (0..n_vars).filter(|&j| m.var[j] > 0.0).collect();
-        let means: Vec<f64> = varying.iter().map(|&j| m.mean[j].log10()).collect();
+        // Of totals, which are exact, so that genes of the same total have the same mean to the last bit.
+        let means: Vec<f64> = varying.iter().map(|&j| (totals[j] / n as f64).log10()).collect();
         let vars: Vec<f64> = varying.iter().map(|&j| m.var[j].log10()).collect();
         let fitted = loess(&means, &vars, options.span)?;
         let mut std = vec![1.0; n_vars];
@@ -35,6 +37,7 @@ pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, ctx: 
         expected.push((std, limit));
     }
 
+    // Squared deviations of the stored values, clipped, from the mean of their gene and batch, and how many there are.
     let mut clipped =
         (0..batches.len()).map(|_| memory::zeros::<(f64, f64)>(n_vars, SUMS)).collect::<Result<Vec<_>>>()?;
     map_fold(
@@ -46,13 +49,13 @@ pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, ctx: 
             with_view!(block, view => {
                 for i in 0..view.n_rows() {
                     let b = batches.of(view.positions.at(i));
-                    let limit = &expected[b].1;
+                    let (limit, mean) = (&expected[b].1, &per_batch[b].mean);
                     let acc = out.at(b, || memory::zeros::<(f64, f64)>(n_vars, SUMS))?;
                     each(view.row(i), |c, x| {
-                        let y = x.min(limit[c]);
-                        let (s, q) = &mut acc[c];
-                        *s += y;
-                        *q += y * y;
+                        let d = x.min(limit[c]) - mean[c];
+                        let (q, n) = &mut acc[c];
+                        *q += d * d;
+                        *n += 1.0;
                     });
                 }
                 Ok(())
@@ -69,13 +72,15 @@ pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, ctx: 
         },
     )?;
 
-    let norm: Vec<Vec<f64>> = (0..batches.len())
+    let norm: Vec<Vec<f64>> = batches
+        .judging()
+        .into_iter()
         .map(|b| {
             let n = batches.sizes[b] as f64;
             let (std, mean) = (&expected[b].0, &per_batch[b].mean);
             let of = |j: usize| {
-                let (sum, sq) = clipped[b][j];
-                (n * mean[j] * mean[j] + sq - 2.0 * sum * mean[j]) / ((n - 1.0) * std[j] * std[j])
+                let (sq, stored) = clipped[b][j];
+                (sq + (n - stored) * mean[j] * mean[j]) / ((n - 1.0) * std[j] * std[j])
             };
             (0..n_vars).map(of).collect()
         })
@@ -83,9 +88,15 @@ pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, ctx: 
     let (nbatches, rank) = merge_ranks(&norm, n_vars, n_top);
     let by_count = |a: usize, b: usize| nbatches[b].cmp(&nbatches[a]);
     let by_rank = |a: usize, b: usize| nan_last(rank[a], rank[b]);
-    let highly_variable = select_first(n_vars, n_top, |a, b| match options.flavor {
-        Flavor::SeuratV3Paper => by_count(a, b).then_with(|| by_rank(a, b)),
-        _ => by_rank(a, b).then_with(|| by_count(a, b)),
+    let scores = mean_over(&norm, n_vars);
+    // Genes of the same median rank by their scores, so that the order of the genes decides nothing.
+    let by_score = |a: usize, b: usize| nan_last(-scores[a], -scores[b]);
+    let highly_variable = select_first(n_vars, n_top, |a, b| {
+        let ranked = match options.flavor {
+            Flavor::SeuratV3Paper => by_count(a, b).then_with(|| by_rank(a, b)),
+            _ => by_rank(a, b).then_with(|| by_count(a, b)),
+        };
+        ranked.then_with(|| by_score(a, b))
     });
     let overall = sums.overall(n_vars, n_obs);
     Ok(Hvg {
@@ -94,11 +105,12 @@ pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, ctx: 
         means: overall.mean,
         variances: Some(overall.var),
         residual_variances: None,
-        variances_norm: Some(mean_over(&norm, n_vars)),
+        variances_norm: Some(scores),
         dispersions: None,
         dispersions_norm: None,
         highly_variable_rank: Some(rank),
         highly_variable_nbatches: batches.given().then_some(nbatches),
         highly_variable_intersection: None,
+        notes: fractions(options, &sums).into_iter().collect(),
     })
 }

@@ -13,7 +13,7 @@ use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
 
-/// What second moments are to an error.
+/// The name of second moments in errors.
 pub(super) const PRODUCTS: &str = "pca: products of all pairs of genes";
 /// Columns a thread owns at a time.
 const PANEL: usize = 128;
@@ -43,8 +43,10 @@ pub(super) struct SecondMoments {
     pub(super) products: Vec<f64>,
     /// Column sums.
     pub(super) sums: Vec<f64>,
-    /// What was taken from every dense value first.
-    pub(super) shift: Option<Vec<f64>>,
+    /// What was taken from every value of a column first, for both.
+    pub(super) shift: Vec<f64>,
+    /// Whether the rows were dense.
+    pub(super) dense: bool,
 }
 
 impl Gram {
@@ -66,7 +68,7 @@ impl Gram {
         let p = self.p;
         if rows.csr.is_none() && self.shift.is_none() {
             self.products = memory::zeros(p * p, PRODUCTS)?;
-            self.shift = Some(rows.column_means());
+            self.shift = Some(rows.moments().0.vectors().0);
         }
         let (mut slab, shift) = (std::mem::take(&mut self.slab), self.shift.take());
         slab.push(rows, shift.as_deref(), |slab| self.add(slab, ctx))?;
@@ -76,20 +78,19 @@ impl Gram {
 
     pub(super) fn finish(mut self, ctx: &Context) -> Result<SecondMoments> {
         std::mem::take(&mut self.slab).flush(&mut |slab| self.add(slab, ctx))?;
-        if self.shift.is_some() {
-            return Ok(SecondMoments { products: self.products, sums: self.sums, shift: self.shift });
+        if let Some(shift) = self.shift {
+            return Ok(SecondMoments { products: self.products, sums: self.sums, shift, dense: true });
         }
-        let (products, sums) = match self.sparse {
+        match self.sparse {
             Sparse::Single(tiles) => tiles.finish(),
             Sparse::Double(tiles) => tiles.finish(),
-        }?;
-        Ok(SecondMoments { products, sums, shift: None })
+        }
     }
 
-    fn add(&mut self, slab: &Slab, ctx: &Context) -> Result<()> {
+    fn add(&mut self, slab: &mut Slab, ctx: &Context) -> Result<()> {
         ctx.monitor.check()?;
-        let Slab { indptr, indices, values, .. } = slab;
-        if slab.dense {
+        let Slab { indptr, indices, values, dense, .. } = slab;
+        if *dense {
             for row in values.chunks(self.p.max(1)) {
                 self.sums.iter_mut().zip(row).for_each(|(s, v)| *s += v);
             }

@@ -18,7 +18,7 @@ use rayon::prelude::*;
 
 /// Vectors multiplied together: what the registers hold.
 const TOGETHER: usize = 32;
-/// What a product is to an error.
+/// The name of a product in errors.
 const PRODUCT: &str = "pca: products with a block of vectors";
 /// Rows of a panel.
 const PANEL_ROWS: usize = 256;

@@ -5,7 +5,7 @@ use crate::element::Data;
 use crate::error::Result;
 use crate::matrix::{Block, Positions, Storage};
 use crate::memory;
-use crate::ops::moments::Moments;
+use crate::ops::moments::{self, Moments};
 use crate::ops::view::Check;
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
@@ -114,36 +114,22 @@ impl Rows {
         self.positions.len()
     }
 
-    /// Count, means and squared deviations of each column.
-    pub(super) fn moments(&self) -> Moments {
-        let p = self.n_cols;
-        let (mut sum, mut sq) = (vec![0.0; p], vec![0.0; p]);
-        let mut add = |c: usize, v: f64| {
-            sum[c] += v;
-            sq[c] += v * v;
+    /// Count, means and squared deviations of each column, and how many values it stores.
+    pub(super) fn moments(&self) -> (Moments, Vec<u32>) {
+        let Some((_, indices)) = &self.csr else {
+            let all = Moments::of_dense(self.values.chunks(self.n_cols.max(1)), |x| x);
+            return (all, vec![self.n_rows() as u32; self.n_cols]);
         };
-        let shift = match &self.csr {
-            Some((_, indices)) => {
-                indices.iter().zip(&self.values).for_each(|(&c, &v)| add(c as usize, v));
-                None
-            }
-            None => {
-                let shift = self.values.get(..p);
-                for row in self.values.chunks(p.max(1)) {
-                    row.iter().zip(shift.unwrap_or(row)).enumerate().for_each(|(c, (v, s))| add(c, v - s));
-                }
-                shift
-            }
-        };
-        Moments::from_sums(self.n_rows(), sum, sq, shift)
+        let mut columns = vec![moments::Column::default(); self.n_cols];
+        indices.iter().zip(&self.values).for_each(|(&c, &v)| columns[c as usize].add(v));
+        (Moments::of_columns(self.n_rows(), &columns), columns.iter().map(moments::Column::n).collect())
     }
 
-    /// Column means of dense rows.
-    pub(super) fn column_means(&self) -> Vec<f64> {
-        let mut mean = vec![0.0; self.n_cols];
-        self.values.chunks(self.n_cols.max(1)).for_each(|r| mean.iter_mut().zip(r).for_each(|(m, v)| *m += v));
-        mean.iter_mut().for_each(|m| *m /= self.n_rows().max(1) as f64);
-        mean
+    /// Takes `centre` from the stored values of its column; of sparse rows.
+    pub(super) fn less(&mut self, centre: &[f64]) {
+        if let Some((_, indices)) = &self.csr {
+            self.values.iter_mut().zip(indices).for_each(|(v, &c)| *v -= centre[c as usize]);
+        }
     }
 
     /// `offset + (row - shift) * loadings`, row-major.

@@ -35,7 +35,7 @@ impl Slab {
         &mut self,
         rows: &Rows,
         shift: Option<&[f64]>,
-        mut full: impl FnMut(&Slab) -> Result<()>,
+        mut full: impl FnMut(&mut Slab) -> Result<()>,
     ) -> Result<()> {
         let p = self.p.max(1);
         match &rows.csr {
@@ -70,7 +70,7 @@ impl Slab {
     ///
     /// # Errors
     /// Those of `full`.
-    pub(super) fn flush(&mut self, full: &mut impl FnMut(&Slab) -> Result<()>) -> Result<()> {
+    pub(super) fn flush(&mut self, full: &mut impl FnMut(&mut Slab) -> Result<()>) -> Result<()> {
         if self.indptr.len() > 1 || !self.values.is_empty() {
             full(self)?;
         }

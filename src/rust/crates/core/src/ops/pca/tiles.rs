@@ -6,11 +6,13 @@
 //! values times the width, a fraction of a dense product, at the same speed per operation.
 //!
 //! Sums of a slab are formed in the width of the values (f32 for f32 matrices: a few thousand products, added up in
-//! groups of [`PANEL_ROWS`] rows) and slabs add up in f64. The dense side is shifted by the mean of its column, so
-//! that what is summed has no large common part. A tile belongs to one thread, which adds panel after panel: the bits do
-//! not depend on the number of threads.
+//! groups of [`PANEL_ROWS`] rows) and slabs add up in f64. Products are those of values less the mean of their column in
+//! the first slab, so that what is summed has no large common part: the dense side is laid out so, and what the values of
+//! the sparse side lack is added for a whole slab, as it depends on the column alone. A column with a value in every row
+//! of a slab is shifted itself, as nearly constant ones would cancel. A tile belongs to one thread, which adds panel after
+//! panel: the bits do not depend on the number of threads.
 
-use super::gram::PRODUCTS;
+use super::gram::{SecondMoments, PRODUCTS};
 use crate::error::Result;
 use crate::memory;
 use rayon::prelude::*;
@@ -139,40 +141,66 @@ impl<T: Lanes> Tiles<T> {
     }
 
     fn start(&mut self, n: usize, indices: &[u32], values: &[f64]) -> Result<()> {
-        let mut stored = vec![(0usize, 0.0); self.p];
-        for (&c, v) in indices.iter().zip(values) {
-            stored[c as usize].0 += 1;
-            stored[c as usize].1 += v;
+        // Values, the first, and the sum of what the others lie above it.
+        let mut stored = vec![(0usize, 0.0, 0.0); self.p];
+        for (&c, &v) in indices.iter().zip(values) {
+            let (count, first, above) = &mut stored[c as usize];
+            if *count == 0 {
+                *first = v;
+            }
+            *count += 1;
+            *above += v - *first;
         }
+        let mean = |(count, first, above): (usize, f64, f64)| first * (count as f64 / n as f64) + above / n as f64;
         let mut order: Vec<u32> = (0..self.p as u32).collect();
         order.sort_by_key(|&c| stored[c as usize].0);
         self.rank = vec![0; self.p];
         order.iter().enumerate().for_each(|(r, &c)| self.rank[c as usize] = r as u32);
-        self.shift = order.iter().map(|&c| T::narrow(stored[c as usize].1 / n.max(1) as f64)).collect();
+        self.shift = order.iter().map(|&c| T::narrow(mean(stored[c as usize]))).collect();
         let ends = (0..self.p).step_by(T::WIDTH).map(|from| (from + T::WIDTH).min(self.p));
         self.tiles = ends.map(|end| memory::zeros(end * T::WIDTH, PRODUCTS)).collect::<Result<_>>()?;
         Ok(())
     }
 
     /// Adds a slab of rows, on the threads of the pool this is called in.
-    pub(super) fn add(&mut self, indptr: &[usize], indices: &[u32], values: &[f64]) -> Result<()> {
+    ///
+    /// `values` are changed.
+    pub(super) fn add(&mut self, indptr: &[usize], indices: &[u32], values: &mut [f64]) -> Result<()> {
+        let n = indptr.len() - 1;
         if self.rank.is_empty() {
-            self.start(indptr.len() - 1, indices, values)?;
+            self.start(n, indices, values)?;
         }
+        let mut stored = vec![0usize; self.p];
+        indices.iter().for_each(|&c| stored[c as usize] += 1);
+        let shifts: Vec<f64> = self.rank.iter().map(|&r| self.shift[r as usize].widen()).collect();
+        // What is taken from stored values: the shift, or nothing.
+        let centre: Vec<f64> = stored.iter().zip(&shifts).map(|(&s, &k)| if s == n { k } else { 0.0 }).collect();
+        if stored.contains(&n) {
+            values.iter_mut().zip(indices).for_each(|(v, &c)| *v -= centre[c as usize]);
+        }
+        let values = &*values;
+        let mut sums = vec![0.0; self.p];
         for (&c, v) in indices.iter().zip(values) {
-            self.sums[c as usize] += v;
+            sums[c as usize] += v;
+        }
+        // By rank: what stored values lack of the shift, and sums of values less the shift.
+        let (mut lacks, mut above) = (vec![0.0; self.p], vec![0.0; self.p]);
+        for (c, &r) in self.rank.iter().enumerate() {
+            let lack = shifts[c] - centre[c];
+            let sum = sums[c] - n as f64 * lack;
+            (lacks[r as usize], above[r as usize]) = (lack, sum);
+            self.sums[c] += sum;
         }
         let starts: Vec<usize> = (0..indptr.len() - 1).step_by(PANEL_ROWS).collect();
         let panels: Vec<Panel<T>> = starts
             .par_iter()
             .map(|&s| Panel::new(&indptr[s..(s + PANEL_ROWS + 1).min(indptr.len())], indices, values, &self.rank))
             .collect::<Result<_>>()?;
-        let shift = &self.shift;
         // The last tile is the longest.
         self.tiles.par_iter_mut().enumerate().rev().with_max_len(1).try_for_each(|(t, total)| {
             let (from, end) = (t * T::WIDTH, total.len() / T::WIDTH);
             let mut background = vec![T::narrow(0.0); T::WIDTH];
-            background.iter_mut().zip(&shift[from..end]).for_each(|(b, s)| *b = T::narrow(-s.widen()));
+            background.iter_mut().zip(&lacks[from..end]).for_each(|(b, s)| *b = T::narrow(-s));
             let mut dense = background.repeat(PANEL_ROWS);
             let mut sums = memory::filled(total.len(), T::narrow(0.0), PRODUCTS)?;
             for panel in &panels {
@@ -187,13 +215,17 @@ impl<T: Lanes> Tiles<T> {
                 }
                 T::multiply(&panel.ends[..end], &panel.rows, &panel.values, &dense, &mut sums);
             }
-            total.iter_mut().zip(&sums).for_each(|(t, s)| *t += s.widen());
+            let rows = total.chunks_exact_mut(T::WIDTH).zip(sums.chunks_exact(T::WIDTH));
+            for ((total, sums), lack) in rows.zip(&lacks) {
+                let sides = sums.iter().zip(&above[from..end]);
+                total.iter_mut().zip(sides).for_each(|(t, (s, a))| *t += s.widen() - lack * a);
+            }
             Ok(())
         })
     }
 
-    /// Sums of products, column-major `p x p` with the lower triangle filled, and column sums.
-    pub(super) fn finish(self) -> Result<(Vec<f64>, Vec<f64>)> {
+    /// Sums of products, of which the lower triangle is filled.
+    pub(super) fn finish(self) -> Result<SecondMoments> {
         let p = self.p;
         let mut products = memory::zeros(p * p, PRODUCTS)?;
         let mut order = vec![0usize; p];
@@ -204,13 +236,12 @@ impl<T: Lanes> Tiles<T> {
                 let column = order[j];
                 for i in from.max(j)..(from + T::WIDTH).min(p) {
                     let other = order[i];
-                    // The shift taken from the dense side comes back with the sum of the sparse side.
-                    let value = row[i - from] + self.sums[column] * self.shift[i].widen();
                     let (low, high) = (column.min(other), column.max(other));
-                    products[low * p + high] = value;
+                    products[low * p + high] = row[i - from];
                 }
             }
         }
-        Ok((products, self.sums))
+        let shift = self.rank.iter().map(|&r| self.shift[r as usize].widen()).collect();
+        Ok(SecondMoments { products, sums: self.sums, shift, dense: false })
     }
 }

@@ -11,7 +11,7 @@ use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
 
-/// What the buffers here are to an error.
+/// The name of the buffers here in errors.
 const SCRATCH: &str = "pca: the eigenvalue decomposition";
 /// Reflections of a panel.
 const PANEL: usize = 32;

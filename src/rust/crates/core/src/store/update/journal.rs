@@ -7,6 +7,7 @@ use super::lock::{lock_alone, Shared};
 use super::positioned::{read_exact, write_all};
 use super::view::{place, View, PAGE};
 use crate::error::{Error, Result};
+use crate::store::driver::Bytes as _;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,7 +19,7 @@ const SECTOR: usize = 512;
 const RUN: usize = 256;
 
 /// Where a journal is prepared.
-pub(super) fn prepared(target: &Path) -> PathBuf {
+pub(in crate::store) fn prepared(target: &Path) -> PathBuf {
     beside(target, "save.tmp")
 }
 

@@ -135,6 +135,11 @@ fn try_lock(file: &File, exclusive: bool) -> std::io::Result<bool> {
     }
 }
 
+/// Locks a file as a reader does, as long as it is open; whether it could be had.
+pub(in crate::store) fn lock_to_read(file: &File) -> std::io::Result<bool> {
+    try_lock(file, false)
+}
+
 /// The right to change a file; given back on drop.
 pub(super) struct Exclusive(Arc<Shared>);
 

@@ -9,15 +9,17 @@
 //! Space of replaced elements is not used again, so whoever has the old file open (and every matrix does) goes on
 //! reading the old values: the few pages that do change are kept for them in memory.
 
-mod driver;
 mod journal;
 mod lock;
 mod positioned;
 mod view;
 
-pub(super) use journal::recover;
-pub(super) use lock::Shared;
+pub(super) use journal::{prepared, recover};
+pub(super) use lock::{lock_to_read, Shared};
+pub(super) use positioned::read_exact;
 
+use super::driver::{self, Bytes};
+use super::external::Family;
 use super::{Store, Writer};
 use crate::error::{Error, Result};
 use std::fs::{File, OpenOptions};
@@ -37,16 +39,17 @@ pub(super) struct Open {
 ///
 /// # Errors
 /// [`Error::Io`] when it cannot be written or another process is writing to it; those of reading it.
-pub(super) fn open(path: &Path) -> Result<(hdf5::File, Open)> {
+pub(super) fn open(path: &Path, family: &Arc<Family>) -> Result<(hdf5::File, Open)> {
     let file =
         OpenOptions::new().read(true).write(true).open(path).map_err(|e| Error::io(path, "open for saving", &e))?;
     let shared = Shared::of(path, file)?;
-    open_view(path, &shared)
+    open_view(path, &shared, family)
 }
 
-fn open_view(path: &Path, shared: &Arc<Shared>) -> Result<(hdf5::File, Open)> {
+fn open_view(path: &Path, shared: &Arc<Shared>, family: &Arc<Family>) -> Result<(hdf5::File, Open)> {
     let (view, generation) = shared.view(path)?;
-    let hdf5 = driver::open(&view, path, false).map_err(|e| super::probe::refused(path, &e))?;
+    let bytes: Arc<dyn Bytes> = view.clone();
+    let hdf5 = driver::open(&bytes, family, path, false).map_err(|e| super::probe::refused(path, &e))?;
     Ok((hdf5, Open { view, shared: shared.clone(), generation }))
 }
 
@@ -61,6 +64,7 @@ impl Open {
 pub(crate) struct Update {
     shared: Arc<Shared>,
     view: Arc<View>,
+    family: Arc<Family>,
     writer: Writer,
     /// Nobody else saves or opens meanwhile; released on drop.
     _exclusive: lock::Exclusive,
@@ -89,9 +93,11 @@ impl Update {
         }
         open.shared.check_unchanged(path)?;
         let view = Arc::new(View::writable(open.shared.file(), path)?);
-        let hdf5 = driver::open(&view, path, true).map_err(|e| super::probe::refused(path, &e))?;
+        let bytes: Arc<dyn Bytes> = view.clone();
+        let hdf5 = driver::open(&bytes, store.family(), path, true).map_err(|e| super::probe::refused(path, &e))?;
         let writer = Writer::into_existing(path, hdf5);
-        Ok(Update { shared: open.shared.clone(), view, writer, _exclusive: exclusive })
+        let family = store.family().clone();
+        Ok(Update { shared: open.shared.clone(), view, family, writer, _exclusive: exclusive })
     }
 
     /// The file as it will be.
@@ -105,12 +111,24 @@ impl Update {
     /// [`Error::Io`]; the file is then as it was, or its journal is there and the next one to open it goes on.
     pub(crate) fn commit(self) -> Result<Arc<Store>> {
         let path = self.writer.target().to_owned();
+        let copied = self.writer.copied();
         self.writer.finish()?;
+        if !copied.is_empty() {
+            let bytes: Arc<dyn Bytes> = self.view.clone();
+            let hdf5 =
+                driver::open(&bytes, &self.family, &path, false).map_err(|e| super::probe::refused(&path, &e))?;
+            let written = Store::of_view(path.clone(), hdf5, self.family.clone());
+            super::writer::check_copies(&Arc::new(written), &copied, &path)?;
+        }
         if Arc::strong_count(&self.view) != 1 {
             return Err(Error::Internal("something of the file is still open for writing".into()));
         }
         journal::commit(&self.view, &path, &self.shared)?;
-        let (hdf5, open) = open_view(&path, &self.shared)?;
-        Ok(Arc::new(Store::of_update(path, hdf5, open)))
+        // A family of its own, whose head is the new store.
+        let family = Family::new(&path, self.family.policy());
+        let (hdf5, open) = open_view(&path, &self.shared, &family)?;
+        let store = Arc::new(Store::of_update(path, hdf5, open, family.clone()));
+        family.set_head(&store);
+        Ok(store)
     }
 }

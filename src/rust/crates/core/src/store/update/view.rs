@@ -2,6 +2,7 @@
 
 use super::positioned::{read_exact, write_all};
 use crate::error::{Error, Result};
+use crate::store::driver::Bytes;
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -62,15 +63,6 @@ impl View {
         self.base_len
     }
 
-    /// Length as HDF5 has set it.
-    pub(super) fn len(&self) -> u64 {
-        self.lock().len
-    }
-
-    pub(super) fn set_len(&self, len: u64) {
-        self.lock().len = len;
-    }
-
     /// The file of pages, and the page each slot holds, in order of the slots.
     pub(super) fn patch(&self) -> Option<(&File, Vec<u64>)> {
         let patch = self.patch.as_ref()?;
@@ -101,9 +93,11 @@ impl View {
         }
         read_exact(&self.base, inside, at)
     }
+}
 
+impl Bytes for View {
     /// Reads `out.len()` bytes at `at`; past the end there are zeros.
-    pub(super) fn read(&self, out: &mut [u8], at: u64) -> io::Result<()> {
+    fn read(&self, out: &mut [u8], at: u64) -> io::Result<()> {
         // Without pages in between, all at once.
         self.read_base(out, at)?;
         let (first, last) = (at / PAGE as u64, (at + out.len() as u64).div_ceil(PAGE as u64));
@@ -132,7 +126,7 @@ impl View {
     }
 
     /// Writes `bytes` at `at`, into the patch.
-    pub(super) fn write(&self, bytes: &[u8], at: u64) -> io::Result<()> {
+    fn write(&self, bytes: &[u8], at: u64) -> io::Result<()> {
         let Some(patch) = &self.patch else {
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, "the file is open for reading"));
         };
@@ -178,6 +172,14 @@ impl View {
         let mut state = self.lock();
         state.len = state.len.max(at + bytes.len() as u64);
         Ok(())
+    }
+
+    fn len(&self) -> u64 {
+        self.lock().len
+    }
+
+    fn set_len(&self, len: u64) {
+        self.lock().len = len;
     }
 }
 

@@ -1,14 +1,16 @@
 //! A dataset's filter pipeline, and undoing it for one chunk.
 
-use crate::store::filter::bitshuffle::{Bitshuffle, Packing};
-use crate::store::filter::{blosc2, codecs, deflate, id, inflate_new, name_of};
+use super::bitshuffle::{Bitshuffle, Packing};
+use super::{blosc2, codecs, deflate, id, inflate_new, inflate_pieces, name_of};
 use std::cell::RefCell;
 use std::mem::MaybeUninit;
 
 /// One filter, as applied on writing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
-    Shuffle { size: usize },
+    Shuffle {
+        size: usize,
+    },
     Deflate,
     Lzf,
     Lz4,
@@ -17,16 +19,18 @@ enum Step {
     Blosc2,
     Bitshuffle(Bitshuffle),
     Fletcher32,
+    /// One that nobody here knows: optional ones are skipped where the writer did not know them either.
+    Unknown(i32),
 }
 
 /// A pipeline this module can undo: shuffles, then at most one compressor, then checksums.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Pipeline {
+pub(crate) struct Pipeline {
     steps: Vec<Step>,
 }
 
 /// What to do with a dataset's filters.
-pub(super) enum Plan {
+pub(crate) enum Plan {
     /// Undo them here.
     Direct(Pipeline),
     /// Leave them to the library.
@@ -37,7 +41,7 @@ pub(super) enum Plan {
 
 impl Plan {
     /// The most that a stored byte can become: what the compressor bounds, or what runs of zeros become at most.
-    pub(super) fn expansion(&self) -> u64 {
+    pub(crate) fn expansion(&self) -> u64 {
         const RUNS: u64 = 1 << 20;
         match self {
             Plan::Direct(pipeline) => pipeline.ratio().min(RUNS),
@@ -46,7 +50,9 @@ impl Plan {
     }
 
     /// From filter identifiers and their parameters, in the order of writing.
-    pub(super) fn of(filters: &[(i32, Vec<u32>)]) -> Plan {
+    pub(crate) fn of(filters: &[(i32, Vec<u32>)]) -> Plan {
+        // SAFETY: a query that takes any number.
+        let absent = |f: i32| hdf5::sync::sync(|| unsafe { hdf5_sys::h5z::H5Zfilter_avail(f) }) <= 0;
         let step = |(filter, parameters): &(i32, Vec<u32>)| match *filter {
             id::DEFLATE => Some(Step::Deflate),
             id::SHUFFLE => parameters.first().map(|&size| Step::Shuffle { size: size as usize }),
@@ -57,6 +63,7 @@ impl Plan {
             id::BLOSC => Some(Step::Blosc),
             id::BLOSC2 => Some(Step::Blosc2),
             id::BITSHUFFLE => Bitshuffle::of(parameters).map(Step::Bitshuffle),
+            other if absent(other) => Some(Step::Unknown(other)),
             _ => None,
         };
         let rank = |s: &Step| match s {
@@ -66,19 +73,21 @@ impl Plan {
             _ => 1,
         };
         if let Some(steps) = filters.iter().map(step).collect::<Option<Vec<Step>>>() {
-            let ordered = steps.windows(2).all(|w| rank(&w[0]) <= rank(&w[1]));
-            if ordered && steps.iter().filter(|s| rank(s) == 1).count() <= 1 && steps.len() <= 32 {
+            let known: Vec<&Step> = steps.iter().filter(|s| !matches!(s, Step::Unknown(_))).collect();
+            let ordered = known.windows(2).all(|w| rank(w[0]) <= rank(w[1]));
+            if ordered && known.iter().filter(|s| rank(s) == 1).count() <= 1 && steps.len() <= 32 {
                 return Plan::Direct(Pipeline { steps });
             }
         }
-        // SAFETY: a query that takes any number.
-        let absent = |f: i32| hdf5::sync::sync(|| unsafe { hdf5_sys::h5z::H5Zfilter_avail(f) }) <= 0;
         match filters.iter().find(|(f, _)| absent(*f)) {
             Some((f, _)) => Plan::Unsupported(name_of(*f)),
             None => Plan::Library,
         }
     }
 }
+
+/// Bytes of a chunk that is decoded as a whole when only its start is needed.
+const MOST_AT_ONCE: usize = 512 << 20;
 
 /// Buffers a thread keeps between chunks.
 #[derive(Default)]
@@ -92,12 +101,20 @@ thread_local! {
 
 impl Pipeline {
     /// Whether chunks lie in the file as they are in memory.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.steps.is_empty()
     }
 
+    /// A filter that a chunk went through and that nobody here can undo: its name.
+    pub(crate) fn missing(&self, mask: u32) -> Option<String> {
+        self.steps.iter().enumerate().find_map(|(i, step)| match step {
+            Step::Unknown(id) if mask >> i & 1 == 0 => Some(name_of(*id)),
+            _ => None,
+        })
+    }
+
     /// Bytes a chunk of `stored` bytes can decode to at most, where the compressor bounds it.
-    pub(super) fn largest(&self, stored: u64) -> u64 {
+    pub(crate) fn largest(&self, stored: u64) -> u64 {
         stored.saturating_mul(self.ratio()).saturating_add(1 << 12)
     }
 
@@ -107,7 +124,7 @@ impl Pipeline {
                 Step::Deflate => 1040,
                 Step::Lzf => 264,
                 Step::Lz4 => 256,
-                Step::Shuffle { .. } | Step::Fletcher32 => 1,
+                Step::Shuffle { .. } | Step::Fletcher32 | Step::Unknown(_) => 1,
                 Step::Bitshuffle(b) if b.packing == Packing::None => 1,
                 _ => u64::MAX,
             })
@@ -115,8 +132,8 @@ impl Pipeline {
     }
 
     /// Bytes that the compressor's own header says a chunk decodes to, where it has one.
-    pub(super) fn claim(&self, stored: &[u8]) -> Option<u64> {
-        match self.steps.iter().rfind(|s| **s != Step::Fletcher32)? {
+    pub(crate) fn claim(&self, stored: &[u8]) -> Option<u64> {
+        match self.steps.iter().rfind(|s| !matches!(s, Step::Fletcher32 | Step::Unknown(_)))? {
             Step::Lz4 => codecs::lz4_claim(stored),
             Step::Zstd => codecs::zstd_claim(stored),
             Step::Blosc => codecs::blosc_claim(stored),
@@ -130,7 +147,7 @@ impl Pipeline {
     ///
     /// # Errors
     /// Those of [`Pipeline::decode`].
-    pub(super) fn decode_new(&self, mask: u32, stored: &[u8], out: &mut [MaybeUninit<u8>]) -> Result<(), String> {
+    pub(crate) fn decode_new(&self, mask: u32, stored: &[u8], out: &mut [MaybeUninit<u8>]) -> Result<(), String> {
         if mask & 1 == 0 && self.steps == [Step::Deflate] {
             // The usual case: zeroing first would cost a tenth of the time.
             return inflate_new(stored, out);
@@ -141,11 +158,82 @@ impl Pipeline {
         self.decode(mask, stored, out)
     }
 
+    /// The first `out.len()` bytes of a chunk of `whole` bytes, without memory for the rest of it.
+    ///
+    /// # Errors
+    /// As [`Pipeline::decode`]; for a chunk that cannot be decoded in part and is too large as a whole.
+    pub(crate) fn decode_start(&self, mask: u32, stored: &[u8], whole: usize, out: &mut [u8]) -> Result<(), String> {
+        let applied = |(i, step): (usize, &Step)| (mask >> i & 1 == 0).then_some(*step);
+        let mut steps: Vec<Step> = self.steps.iter().enumerate().filter_map(applied).collect();
+        let all_stored = stored;
+        let mut stored = stored;
+        while steps.last() == Some(&Step::Fletcher32) {
+            stored = codecs::verify_fletcher32(stored)?;
+            steps.pop();
+        }
+        let short = |found: u64| if found < whole as u64 { Err(format!("{found} bytes for {whole}")) } else { Ok(()) };
+        match steps.as_slice() {
+            [] if stored.len() == whole => {
+                out.copy_from_slice(&stored[..out.len()]);
+                Ok(())
+            }
+            [Step::Deflate] => {
+                let mut filled = 0;
+                inflate_pieces(stored, &mut |_, piece| {
+                    let n = piece.len().min(out.len() - filled);
+                    out[filled..filled + n].copy_from_slice(&piece[..n]);
+                    filled += n;
+                    filled < out.len()
+                })?;
+                if filled < out.len() {
+                    return Err("less gzip data than the chunk holds".to_owned());
+                }
+                Ok(())
+            }
+            [Step::Shuffle { size }, Step::Deflate]
+                if *size > 1 && whole.is_multiple_of(*size) && out.len().is_multiple_of(*size) =>
+            {
+                // The bytes of the first values lie at the start of each plane.
+                let (plane, kept) = (whole / size, out.len() / size);
+                let mut planes = vec![0; out.len()];
+                let mut found = 0;
+                inflate_pieces(stored, &mut |at, piece| {
+                    found = at + piece.len() as u64;
+                    for p in 0..*size {
+                        let (from, to) = ((p * plane) as u64, (p * plane + kept) as u64);
+                        let (start, end) = (from.max(at), to.min(found));
+                        if start < end {
+                            let target = p * kept + (start - from) as usize;
+                            let n = (end - start) as usize;
+                            planes[target..target + n].copy_from_slice(&piece[(start - at) as usize..][..n]);
+                        }
+                    }
+                    found < ((size - 1) * plane + kept) as u64
+                })?;
+                short(found + (plane - kept) as u64)?;
+                codecs::unshuffle(*size, &planes, out);
+                Ok(())
+            }
+            _ if whole <= MOST_AT_ONCE => {
+                let mut all = Vec::new();
+                all.try_reserve_exact(whole).map_err(|_| "more bytes than memory".to_owned())?;
+                all.resize(whole, 0);
+                self.decode(mask, all_stored, &mut all)?;
+                out.copy_from_slice(&all[..out.len()]);
+                Ok(())
+            }
+            _ => Err(format!(
+                "{whole} bytes for {} bytes of values; write the file again (h5repack) with smaller chunks",
+                out.len()
+            )),
+        }
+    }
+
     /// Undoes the filters on one chunk's stored bytes. Bit `i` of `mask` says that filter `i` was not applied to it.
     ///
     /// # Errors
     /// A description of what is wrong with the bytes.
-    pub(super) fn decode(&self, mask: u32, stored: &[u8], out: &mut [u8]) -> Result<(), String> {
+    pub(crate) fn decode(&self, mask: u32, stored: &[u8], out: &mut [u8]) -> Result<(), String> {
         let mut steps = [Step::Deflate; 32];
         let mut n = 0;
         for (i, step) in self.steps.iter().enumerate() {
@@ -205,12 +293,42 @@ fn undo(step: Step, stored: &[u8], out: &mut [u8]) -> Result<(), String> {
         Step::Blosc2 => blosc2::decode(stored, out)?,
         Step::Bitshuffle(b) => b.decode(stored, out)?,
         Step::Fletcher32 => return Err("misplaced checksum".to_owned()),
+        Step::Unknown(id) => return Err(format!("data of {}, which is not supported", name_of(id))),
     };
     if found == out.len() {
         Ok(())
     } else {
         Err(format!("{found} bytes of values where the chunk holds {}", out.len()))
     }
+}
+
+/// Identifier and parameters of each filter, in the order of writing.
+pub(crate) fn filters(plist: hdf5_sys::h5i::hid_t) -> Vec<(i32, Vec<u32>)> {
+    use hdf5_sys::h5p;
+    hdf5::sync::sync(|| {
+        // SAFETY: queries on a valid property list; the buffer's length is passed along.
+        let n = unsafe { h5p::H5Pget_nfilters(plist) };
+        (0..n.max(0) as u32)
+            .map(|i| {
+                let (mut flags, mut config, mut count, mut values) = (0, 0, 64, vec![0u32; 64]);
+                // SAFETY: as above.
+                let id = unsafe {
+                    h5p::H5Pget_filter2(
+                        plist,
+                        i,
+                        &raw mut flags,
+                        &raw mut count,
+                        values.as_mut_ptr(),
+                        0,
+                        std::ptr::null_mut(),
+                        &raw mut config,
+                    )
+                };
+                values.truncate(count);
+                (id, values)
+            })
+            .collect()
+    })
 }
 
 #[cfg(test)]
@@ -241,11 +359,42 @@ mod tests {
         assert!(pipeline.decode(3, &values, &mut [0; 60]).is_err());
     }
 
+    /// The start of a chunk is the start of the whole, whatever the filters.
+    #[test]
+    fn starts() {
+        let values: Vec<u8> = (0..400_000u32).flat_map(|i| (i / 3).to_le_bytes()).collect();
+        let zip = |bytes: &[u8]| {
+            let mut c = libdeflater::Compressor::new(libdeflater::CompressionLvl::default());
+            let mut out = vec![0; c.zlib_compress_bound(bytes.len())];
+            let n = c.zlib_compress(bytes, &mut out).unwrap();
+            out.truncate(n);
+            out
+        };
+        let n = values.len() / 4;
+        let shuffled: Vec<u8> = (0..values.len()).map(|i| values[i % n * 4 + i / n]).collect();
+        for (steps, stored) in [
+            (vec![], values.clone()),
+            (vec![Step::Deflate], zip(&values)),
+            (vec![Step::Shuffle { size: 4 }, Step::Deflate], zip(&shuffled)),
+            (vec![Step::Shuffle { size: 4 }], shuffled.clone()),
+        ] {
+            let pipeline = Pipeline { steps };
+            for used in [4, 1000, 399_996, values.len()] {
+                let mut out = vec![0; used];
+                pipeline.decode_start(0, &stored, values.len(), &mut out).unwrap();
+                assert!(out == values[..used], "{pipeline:?} {used}");
+            }
+            assert!(pipeline
+                .decode_start(0, &stored[..stored.len() / 2], values.len(), &mut vec![0; values.len()])
+                .is_err());
+        }
+    }
+
     #[test]
     fn unknown_filters_are_named() {
         for (filter, name) in [(307, "bzip2"), (4, "szip"), (32013, "zfp"), (32003, "snappy"), (777, "filter 777")] {
             match Plan::of(&[(filter, vec![])]) {
-                Plan::Unsupported(n) => assert!(n.contains(name), "{n}"),
+                Plan::Direct(p) => assert!(p.missing(0).unwrap().contains(name) && p.missing(1).is_none()),
                 _ => panic!("filter {filter} is not available here"),
             }
         }

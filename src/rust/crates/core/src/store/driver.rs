@@ -1,17 +1,76 @@
-//! The HDF5 file driver over a [`View`].
+//! The HDF5 file driver of ours, which all files are read through, and those saved into are written through.
+//!
+//! The library opens files that other files name (external links, virtual datasets) with the driver of the file that names
+//! them. So every second file comes to [`open_file`], which asks the [`Family`] of the first. The driver also looks at what
+//! is read: see [`heap`](super::heap).
 //!
 //! The structures are those of `H5FDdevelop.h` in HDF5 1.14 and 2.x (class version 1), which the `hdf5-sys` crate does
 //! not have; the library checks the version when the driver is registered.
 
-use super::view::View;
-use crate::store::fault;
+use super::external::Family;
+use super::update::read_exact;
+use super::{fault, heap};
 use hdf5::{from_id, h5call};
+use hdf5_sys::h5::H5allocate_memory;
 use hdf5_sys::h5f::{H5Fopen, H5F_ACC_RDONLY, H5F_ACC_RDWR};
-use hdf5_sys::h5p::{H5Pget_driver_info, H5Pset_driver};
-use std::collections::HashMap;
-use std::ffi::{c_char, c_int, c_uint, c_ulong, c_void, CString};
+use hdf5_sys::h5p::{H5Pget_driver_info, H5Pset_cache, H5Pset_driver};
+use std::ffi::{c_char, c_int, c_uint, c_ulong, c_void, CStr, CString};
+use std::fs::File;
+use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+
+/// The bytes of a file, wherever they are.
+pub(super) trait Bytes: Send + Sync {
+    /// Fills `out` from `at` on; past the end there are zeros.
+    fn read(&self, out: &mut [u8], at: u64) -> io::Result<()>;
+    /// Writes `bytes` at `at`.
+    fn write(&self, bytes: &[u8], at: u64) -> io::Result<()>;
+    /// Length.
+    fn len(&self) -> u64;
+    /// Sets the length.
+    fn set_len(&self, len: u64);
+}
+
+/// A file that is only read.
+pub(super) struct Plain {
+    file: File,
+    len: u64,
+}
+
+impl Plain {
+    pub(super) fn new(file: File) -> io::Result<Plain> {
+        let len = file.metadata()?.len();
+        Ok(Plain { file, len })
+    }
+}
+
+impl Bytes for Plain {
+    fn read(&self, out: &mut [u8], at: u64) -> io::Result<()> {
+        let there = self.len.saturating_sub(at).min(out.len() as u64) as usize;
+        let (inside, beyond) = out.split_at_mut(there);
+        beyond.fill(0);
+        if inside.is_empty() {
+            return Ok(());
+        }
+        read_exact(&self.file, inside, at).map_err(|e| match e.kind() {
+            io::ErrorKind::UnexpectedEof => io::Error::other(
+                "the file was cut off or overwritten while it was open (it ends too early now); open it again or restore it",
+            ),
+            _ => e,
+        })
+    }
+
+    fn write(&self, _: &[u8], _: u64) -> io::Result<()> {
+        Err(io::Error::new(io::ErrorKind::PermissionDenied, "the file is open for reading"))
+    }
+
+    fn len(&self) -> u64 {
+        self.len
+    }
+
+    fn set_len(&self, _: u64) {}
+}
 
 /// `H5FD_class_t`. Functions this driver does not have are null pointers.
 #[repr(C)]
@@ -26,7 +85,7 @@ struct Class {
     sb_encode: Absent,
     sb_decode: Absent,
     fapl_size: usize,
-    fapl_get: Absent,
+    fapl_get: unsafe extern "C" fn(*const Opened) -> *mut c_void,
     fapl_copy: Absent,
     fapl_free: Absent,
     dxpl_size: usize,
@@ -76,7 +135,11 @@ struct Opened {
     threshold: u64,
     alignment: u64,
     paged_aggr: bool,
-    view: Arc<View>,
+    bytes: Arc<dyn Bytes>,
+    /// Of its family.
+    number: u64,
+    /// Bytes of a length in this file.
+    lengths: usize,
     eoa: u64,
 }
 
@@ -95,7 +158,7 @@ static CLASS: Class = Class {
     sb_encode: None,
     sb_decode: None,
     fapl_size: size_of::<u64>(),
-    fapl_get: None,
+    fapl_get: access_info,
     fapl_copy: None,
     fapl_free: None,
     dxpl_size: 0,
@@ -132,21 +195,8 @@ extern "C" {
     fn H5FDregister(class: *const Class) -> i64;
 }
 
-/// The last number given out, and the views by number.
-type Waiting = (u64, HashMap<u64, Arc<View>>);
-
-/// Views waiting to be opened, by the number the access property list carries.
-static WAITING: Mutex<Option<Waiting>> = Mutex::new(None);
-
-fn waiting<T>(work: impl FnOnce(&mut u64, &mut HashMap<u64, Arc<View>>) -> T) -> T {
-    // Nothing that can panic runs while it is held.
-    let mut state = WAITING.lock().unwrap_or_else(PoisonError::into_inner);
-    let (next, views) = state.get_or_insert_with(|| (0, HashMap::new()));
-    work(next, views)
-}
-
-/// Opens the HDF5 file a view shows; `path` is for messages.
-pub(super) fn open(view: &Arc<View>, path: &Path, write: bool) -> hdf5::Result<hdf5::File> {
+/// Opens the HDF5 file that `bytes` are; `path` is for messages. The files it names are `family`'s to allow.
+pub(super) fn open(bytes: &Arc<dyn Bytes>, family: &Arc<Family>, path: &Path, write: bool) -> hdf5::Result<hdf5::File> {
     static DRIVER: Mutex<i64> = Mutex::new(0);
     let driver = {
         let mut driver = DRIVER.lock().unwrap_or_else(PoisonError::into_inner);
@@ -161,29 +211,44 @@ pub(super) fn open(view: &Arc<View>, path: &Path, write: bool) -> hdf5::Result<h
         use hdf5::file::LibraryVersion::{V110, V18};
         hdf5::plist::FileAccess::build().libver_bounds(V18, V110).finish()?
     };
-    let number = waiting(|next, views| {
-        *next += 1;
-        views.insert(*next, view.clone());
-        *next
-    });
-    let opened = (|| {
-        h5call!(H5Pset_driver(access.id(), driver, (&raw const number).cast()))?;
-        let flags = if write { H5F_ACC_RDWR } else { H5F_ACC_RDONLY };
-        let id = h5call!(H5Fopen(name.as_ptr(), flags, access.id()))?;
+    // No cache of decoded chunks: ours are read once, and the library copies chunks that lie in it with the length they
+    // have in the file.
+    h5call!(H5Pset_cache(access.id(), 0, 0, 0, 0.0))?;
+    let number = family.number();
+    h5call!(H5Pset_driver(access.id(), driver, (&raw const number).cast()))?;
+    let flags = if write { H5F_ACC_RDWR } else { H5F_ACC_RDONLY };
+    // The library's lock is held all the while, so that `open_file` meets no other's.
+    hdf5::sync::sync(|| {
+        family.hand_over(Some(bytes.clone()));
+        let opened = h5call!(H5Fopen(name.as_ptr(), flags, access.id()));
+        family.hand_over(None);
         // SAFETY: the identifier was just returned by the constructor.
-        unsafe { from_id(id) }
-    })();
-    waiting(|_, views| views.remove(&number));
-    opened
+        unsafe { from_id(opened?) }
+    })
 }
 
 // The library calls these with pointers `open_file` gave it, one at a time, and never after `close_file`.
 
-unsafe extern "C" fn open_file(_: *const c_char, _: c_uint, access: i64, maxaddr: u64) -> *mut Opened {
-    // SAFETY: the property list is the one `open` made, whose driver information is a number.
+unsafe extern "C" fn open_file(name: *const c_char, flags: c_uint, access: i64, maxaddr: u64) -> *mut Opened {
+    // SAFETY: the property list is one `open` made, or the library from what `access_info` says: a number.
     let number = unsafe { H5Pget_driver_info(access).cast::<u64>().as_ref() };
-    let view = number.and_then(|number| waiting(|_, views| views.get(number).cloned()));
-    let Some(view) = view else { return std::ptr::null_mut() };
+    let Some(family) = number.and_then(|&number| Family::of_number(number)) else { return std::ptr::null_mut() };
+    let bytes = match family.handed_over() {
+        Some(bytes) => bytes,
+        // A file that the first one names.
+        None => {
+            // SAFETY: the library passes the name as a C string.
+            let name = unsafe { CStr::from_ptr(name) }.to_string_lossy();
+            match family.second(Path::new(&*name), flags & H5F_ACC_RDWR != 0) {
+                Ok(bytes) => bytes,
+                Err(reason) => {
+                    fault::keep(reason);
+                    return std::ptr::null_mut();
+                }
+            }
+        }
+    };
+    let lengths = heap::bytes_of_lengths(&*bytes);
     Box::into_raw(Box::new(Opened {
         driver_id: 0,
         cls: std::ptr::null(),
@@ -195,9 +260,23 @@ unsafe extern "C" fn open_file(_: *const c_char, _: c_uint, access: i64, maxaddr
         threshold: 0,
         alignment: 0,
         paged_aggr: false,
-        view,
+        bytes,
+        number: family.number(),
+        lengths,
         eoa: 0,
     }))
+}
+
+/// What the library gives the files that this one names: the number of its family, in the library's own memory.
+unsafe extern "C" fn access_info(file: *const Opened) -> *mut c_void {
+    // SAFETY: open; the memory has room for the number.
+    unsafe {
+        let memory = H5allocate_memory(size_of::<u64>(), 0);
+        if !memory.is_null() {
+            memory.cast::<u64>().write_unaligned((*file).number);
+        }
+        memory
+    }
 }
 
 unsafe extern "C" fn close_file(file: *mut Opened) -> c_int {
@@ -209,8 +288,8 @@ unsafe extern "C" fn close_file(file: *mut Opened) -> c_int {
 unsafe extern "C" fn compare(a: *const Opened, b: *const Opened) -> c_int {
     // Every opening is a file of its own: what one saves, another does not see.
     // SAFETY: both are open.
-    let (a, b) = unsafe { (Arc::as_ptr(&(*a).view), Arc::as_ptr(&(*b).view)) };
-    a.cmp(&b) as c_int
+    let (a, b) = unsafe { (Arc::as_ptr(&(*a).bytes), Arc::as_ptr(&(*b).bytes)) };
+    a.cast::<()>().cmp(&b.cast::<()>()) as c_int
 }
 
 unsafe extern "C" fn query(_: *const Opened, flags: *mut c_ulong) -> c_int {
@@ -234,7 +313,7 @@ unsafe extern "C" fn set_eoa(file: *mut Opened, _: c_int, address: u64) -> c_int
 
 unsafe extern "C" fn get_eof(file: *const Opened, _: c_int) -> u64 {
     // SAFETY: open.
-    unsafe { (*file).view.len() }
+    unsafe { (*file).bytes.len() }
 }
 
 unsafe extern "C" fn read(
@@ -249,8 +328,8 @@ unsafe extern "C" fn read(
         return 0;
     }
     // SAFETY: the library passes a buffer of `size` bytes.
-    let (view, out) = unsafe { (&(*file).view, std::slice::from_raw_parts_mut(buffer.cast::<u8>(), size)) };
-    status(view.read(out, address))
+    let (file, out) = unsafe { (&*file, std::slice::from_raw_parts_mut(buffer.cast::<u8>(), size)) };
+    status(file.bytes.read(out, address).and_then(|()| heap::check(&*file.bytes, file.lengths, out, address)))
 }
 
 unsafe extern "C" fn write(
@@ -265,14 +344,14 @@ unsafe extern "C" fn write(
         return 0;
     }
     // SAFETY: the library passes a buffer of `size` bytes.
-    let (view, bytes) = unsafe { (&(*file).view, std::slice::from_raw_parts(buffer.cast::<u8>(), size)) };
-    status(view.write(bytes, address))
+    let (file, bytes) = unsafe { (&*file, std::slice::from_raw_parts(buffer.cast::<u8>(), size)) };
+    status(file.bytes.write(bytes, address))
 }
 
 unsafe extern "C" fn truncate(file: *mut Opened, _: i64, _: bool) -> c_int {
     // SAFETY: open.
     let file = unsafe { &*file };
-    file.view.set_len(file.eoa);
+    file.bytes.set_len(file.eoa);
     0
 }
 

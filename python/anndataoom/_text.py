@@ -1,0 +1,13 @@
+"""Text of a file as it can be shown."""
+
+from __future__ import annotations
+
+import re
+
+# What moves the cursor of a terminal, or turns the direction of writing.
+_UNSEEN = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069]")
+
+
+def printable(text: str) -> str:
+    """The text with control characters as escapes: names and values come from a file."""
+    return _UNSEEN.sub(lambda m: m[0].encode("unicode_escape").decode("ascii"), text)

@@ -1,0 +1,65 @@
+//! The chunks of a dataset as its file lists them, believed only when they fit the extents.
+
+use hdf5::Dataset;
+
+/// Where a chunk is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Chunk {
+    /// Its row-major number in the grid of chunks.
+    pub(crate) number: u64,
+    /// Its first byte in the file.
+    pub(crate) address: u64,
+    /// Bytes stored.
+    pub(crate) size: u64,
+    /// The filters that were not applied to it, one bit each.
+    pub(crate) mask: u32,
+}
+
+/// What [`of`] expects, for errors.
+pub(crate) const EXPECTED: &str = "every chunk once and within the extents, with its bytes";
+
+/// The chunks that were written, taken in one walk, by number.
+///
+/// # Errors
+/// With a description of the chunk that cannot be: outside the extents, there twice, without bytes; or of what the
+/// library says.
+pub(crate) fn of(dataset: &Dataset, shape: &[u64], chunk: &[u64]) -> Result<Vec<Chunk>, String> {
+    // Before 1.14.4 the library gave addresses relative to the end of the user block.
+    let base = if hdf5::library_version() < (1, 14, 4) {
+        dataset.file().and_then(|f| f.create_plist()).map_or(0, |p| p.userblock())
+    } else {
+        0
+    };
+    let grid: Vec<u64> = shape.iter().zip(chunk).map(|(&n, &c)| n.div_ceil(c)).collect();
+    let mut chunks = Vec::new();
+    let mut wrong = None;
+    let visited = dataset.chunks_visit(|c| {
+        let mut number = 0u64;
+        let mut fits = c.offset.len() == grid.len();
+        for ((&at, &size), &extent) in c.offset.iter().zip(chunk).zip(&grid) {
+            fits &= at % size == 0 && at / size < extent;
+            number = number.saturating_mul(extent).saturating_add(at / size);
+        }
+        let what = match () {
+            () if !fits => "outside its extents",
+            () if c.addr == u64::MAX => "without a place in the file",
+            () if c.size == 0 => "of no bytes",
+            () => {
+                let address = c.addr.saturating_add(base);
+                chunks.push(Chunk { number, address, size: c.size, mask: c.filter_mask });
+                return 0;
+            }
+        };
+        wrong = Some(format!("one {what}, at {:?} of {shape:?}", c.offset));
+        1
+    });
+    if let Some(wrong) = wrong {
+        return Err(wrong);
+    }
+    visited.map_err(|e| super::fault::cause(&e))?;
+    chunks.sort_unstable_by_key(|c| c.number);
+    match chunks.windows(2).find(|w| w[0].number == w[1].number) {
+        Some(twice) => Err(format!("chunk {} twice", twice[0].number)),
+        None => Ok(chunks),
+    }
+}

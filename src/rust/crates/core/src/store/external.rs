@@ -1,0 +1,173 @@
+//! Files that a file names: external links, external storage, the sources of virtual datasets. A file that comes from
+//! elsewhere must not show what else lies on the machine, so nothing of it is opened unless the user allows it.
+//!
+//! Links are followed by [`Node`](super::Node), which asks [`Family::linked`]; what the library opens by itself comes to
+//! the [driver](super::driver), which asks [`Family::second`]; external storage, which the library opens without a driver,
+//! is looked at when a dataset is opened.
+
+use super::driver::{Bytes, Plain};
+use super::Store;
+use crate::error::{Error, Result};
+use std::collections::HashMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+
+/// Which other files a file may take parts of itself from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum External {
+    /// None.
+    #[default]
+    Refuse,
+    /// Those in the folder of the file that was asked for, symbolic links resolved.
+    SameFolder,
+    /// All.
+    Follow,
+}
+
+impl External {
+    /// By its name in the faces: "refuse", "same-folder" or "follow".
+    ///
+    /// # Errors
+    /// [`Error::Parameter`].
+    pub fn parse(name: &str) -> Result<External> {
+        match name {
+            "refuse" => Ok(External::Refuse),
+            "same-folder" => Ok(External::SameFolder),
+            "follow" => Ok(External::Follow),
+            _ => Err(Error::parameter("external", "'refuse', 'same-folder' or 'follow'", format!("'{name}'"))),
+        }
+    }
+
+    /// Its name in the faces.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            External::Refuse => "refuse",
+            External::SameFolder => "same-folder",
+            External::Follow => "follow",
+        }
+    }
+}
+
+/// A file that was asked for, and the files opened because it names them.
+pub(super) struct Family {
+    number: u64,
+    policy: External,
+    /// The folder of the file asked for.
+    folder: PathBuf,
+    /// The store of the file asked for, which keeps the others open.
+    head: OnceLock<Weak<Store>>,
+    stores: Mutex<HashMap<PathBuf, Weak<Store>>>,
+    /// A file about to be opened, on its way to the driver.
+    handed: Mutex<Option<Arc<dyn Bytes>>>,
+}
+
+static FAMILIES: Mutex<Option<HashMap<u64, Weak<Family>>>> = Mutex::new(None);
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A poisoned lock cannot occur: nothing that can panic runs while one is held.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Drop for Family {
+    fn drop(&mut self) {
+        if let Some(all) = lock(&FAMILIES).as_mut() {
+            all.remove(&self.number);
+        }
+    }
+}
+
+impl Family {
+    /// For the file at `path`, which is absolute.
+    pub(super) fn new(path: &Path, policy: External) -> Arc<Family> {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let folder = path.parent().unwrap_or(Path::new("/")).to_owned();
+        let (head, stores, handed) = (OnceLock::new(), Mutex::default(), Mutex::default());
+        let family = Arc::new(Family { number, policy, folder, head, stores, handed });
+        lock(&FAMILIES).get_or_insert_default().insert(number, Arc::downgrade(&family));
+        family
+    }
+
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    pub(super) fn of_number(number: u64) -> Option<Arc<Family>> {
+        lock(&FAMILIES).as_ref()?.get(&number)?.upgrade()
+    }
+
+    pub(super) fn policy(&self) -> External {
+        self.policy
+    }
+
+    /// The store of the file asked for; the first to be set stays.
+    pub(super) fn set_head(&self, store: &Arc<Store>) {
+        if self.head.set(Arc::downgrade(store)).is_ok() {
+            lock(&self.stores).insert(store.path().to_owned(), Arc::downgrade(store));
+        }
+    }
+
+    pub(super) fn hand_over(&self, bytes: Option<Arc<dyn Bytes>>) {
+        *lock(&self.handed) = bytes;
+    }
+
+    pub(super) fn handed_over(&self) -> Option<Arc<dyn Bytes>> {
+        lock(&self.handed).clone()
+    }
+
+    /// Whether the file at `path` may be opened: where it is, links resolved.
+    ///
+    /// # Errors
+    /// With the reason.
+    pub(super) fn allows(&self, path: &Path) -> Result<PathBuf, String> {
+        if self.policy == External::Refuse {
+            return Err("another file, which is not opened unless asked for".to_owned());
+        }
+        let place = path.canonicalize().map_err(|e| format!("another file, which cannot be opened ({e})"))?;
+        if self.policy == External::SameFolder && place.parent() != Some(&self.folder) {
+            return Err(format!("a file outside the folder '{}'", self.folder.display()));
+        }
+        if place.is_file() {
+            Ok(place)
+        } else {
+            Err("something that is no file".to_owned())
+        }
+    }
+
+    /// A file that the library opens by itself, for the driver.
+    ///
+    /// # Errors
+    /// With the reason.
+    pub(super) fn second(&self, path: &Path, write: bool) -> Result<Arc<dyn Bytes>, String> {
+        let place = self.allows(path).map_err(|reason| format!("'{}' is {reason}", path.display()))?;
+        if write {
+            return Err(format!("'{}' belongs to another file, and is not written to", place.display()));
+        }
+        let opened = File::open(&place).and_then(Plain::new);
+        Ok(Arc::new(opened.map_err(|e| format!("'{}' cannot be opened: {e}", place.display()))?))
+    }
+
+    /// The store of a file that a link leads to, opened once; `place` is what [`Family::allows`] gave.
+    ///
+    /// # Errors
+    /// The errors of opening it.
+    pub(super) fn linked(self: &Arc<Self>, place: &Path) -> Result<Arc<Store>> {
+        if let Some(store) = lock(&self.stores).get(place).and_then(Weak::upgrade) {
+            return Ok(store);
+        }
+        let store = Store::open_in(place, self)?;
+        lock(&self.stores).insert(place.to_owned(), Arc::downgrade(&store));
+        if let Some(head) = self.head.get().and_then(Weak::upgrade) {
+            head.keep(&store);
+        }
+        Ok(store)
+    }
+}
+
+/// Where a name in the file at `from` leads: names that are not absolute start at its folder.
+pub(super) fn target(from: &Path, name: &str) -> PathBuf {
+    from.parent().unwrap_or(Path::new("/")).join(name)
+}

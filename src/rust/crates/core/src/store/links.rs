@@ -1,0 +1,88 @@
+//! The members of a group as they lie in the file: names as bytes, and what each link is.
+
+use hdf5::{h5call, Group, Result};
+use hdf5_sys::h5::{H5_INDEX_NAME, H5_ITER_NATIVE};
+use hdf5_sys::h5l::{H5L_info2_t, H5Lget_info2, H5Lget_val, H5Literate2, H5Lunpack_elink_val};
+use hdf5_sys::h5p::H5P_DEFAULT;
+use std::ffi::{c_char, c_int, c_void, CStr, CString};
+
+/// What a link is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Link {
+    /// To an object of the file.
+    Hard,
+    /// To a path in the file.
+    Soft(String),
+    /// To a path in another file.
+    External { file: String, path: String },
+    /// Of a kind that only the program which made it knows.
+    Unknown(i32),
+}
+
+/// `H5L_info2_t`, in which the kind is any number that a file holds.
+#[repr(C)]
+#[derive(Default)]
+struct Info {
+    kind: c_int,
+    order_valid: bool,
+    order: i64,
+    cset: c_int,
+    /// An object's place, or the bytes of the link's value.
+    value: [u64; 2],
+}
+const _: () = assert!(size_of::<Info>() == size_of::<H5L_info2_t>());
+
+/// The longest value of a link that is read.
+const LONGEST: u64 = 1 << 16;
+
+/// What the link `key` of a group is; `None` when there is none.
+pub(super) fn link(group: &Group, key: &str) -> Result<Option<Link>> {
+    if !group.link_exists(key) {
+        return Ok(None);
+    }
+    let name = CString::new(key).map_err(|_| hdf5::Error::from("a name with a NUL in it"))?;
+    let mut info = Info::default();
+    h5call!(H5Lget_info2(group.id(), name.as_ptr(), (&raw mut info).cast(), H5P_DEFAULT))?;
+    if info.kind == 0 {
+        return Ok(Some(Link::Hard));
+    }
+    if info.kind != 1 && info.kind != 64 {
+        return Ok(Some(Link::Unknown(info.kind)));
+    }
+    let size = info.value[0];
+    if size > LONGEST {
+        return Err(format!("a link of {size} bytes").into());
+    }
+    let mut value = vec![0_u8; size as usize + 1];
+    h5call!(H5Lget_val(group.id(), name.as_ptr(), value.as_mut_ptr().cast(), size as usize, H5P_DEFAULT))?;
+    if info.kind == 1 {
+        let end = value.iter().position(|&b| b == 0).unwrap_or(0);
+        return Ok(Some(Link::Soft(String::from_utf8_lossy(&value[..end]).into_owned())));
+    }
+    let (mut flags, mut file, mut path) = (0, std::ptr::null::<c_char>(), std::ptr::null::<c_char>());
+    h5call!(H5Lunpack_elink_val(value.as_ptr().cast(), size as usize, &raw mut flags, &raw mut file, &raw mut path))?;
+    if file.is_null() || path.is_null() {
+        return Err("an external link without a target".into());
+    }
+    // SAFETY: the library checked that both are NUL-terminated within `value`, which has a NUL at its end anyway.
+    let text = |p| unsafe { CStr::from_ptr(p) }.to_string_lossy().into_owned();
+    Ok(Some(Link::External { file: text(file), path: text(path) }))
+}
+
+/// A name of a link or attribute, and its place in the order of creation where the file keeps that.
+pub(super) type Name = (Option<i64>, Vec<u8>);
+
+/// The names in a group.
+pub(super) fn names(group: &Group) -> Result<Vec<Name>> {
+    unsafe extern "C" fn each(_: i64, name: *const c_char, info: *const H5L_info2_t, names: *mut c_void) -> c_int {
+        // SAFETY: the library passes a name and its info, and the vector below.
+        let (name, info, names) =
+            unsafe { (CStr::from_ptr(name), &*info.cast::<Info>(), &mut *names.cast::<Vec<Name>>()) };
+        names.push((info.order_valid.then_some(info.order), name.to_bytes().to_vec()));
+        0
+    }
+    let mut found: Vec<Name> = Vec::new();
+    let place = (&raw mut found).cast();
+    h5call!(H5Literate2(group.id(), H5_INDEX_NAME, H5_ITER_NATIVE, std::ptr::null_mut(), Some(each), place))?;
+    Ok(found)
+}

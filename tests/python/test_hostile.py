@@ -1,0 +1,571 @@
+"""A file is data: whatever it says, it is read, or an error names it. Nothing else of the machine is read."""
+
+import ctypes
+import gc
+import os
+import re
+import struct
+import subprocess
+import sys
+import warnings
+
+import anndata as ad
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+
+import anndataoom as oom
+
+VALUES = np.arange(3600.0).reshape(300, 12)
+
+
+def alone(code: str, folder, gigabytes: float = 4, seconds: int = 120) -> tuple[int, str, int]:
+    """Runs code in a process with little address space: its status, its last line, its peak in MB."""
+    head = (
+        "import warnings; warnings.filterwarnings('ignore')\n"
+        f"import resource; resource.setrlimit(resource.RLIMIT_AS, ({int(gigabytes * 2**30)},) * 2)\n"
+        "import numpy as np, anndataoom as oom\noom.settings.verbose = False\n"
+    )
+    # What getrusage tells starts at the peak of the process that started this one.
+    tail = "\nprint(int(open('/proc/self/status').read().split('VmHWM:')[1].split()[0]) // 1024)"
+    run = subprocess.run(
+        [sys.executable, "-c", head + code + tail], cwd=folder, capture_output=True, text=True, timeout=seconds
+    )
+    lines = run.stdout.split("\n")
+    if run.returncode:
+        return run.returncode, run.stderr[-500:], 0
+    return 0, lines[-3], int(lines[-2])
+
+
+@pytest.fixture
+def example(tmp_path):
+    """An object with something in every slot, its values and file."""
+    x = sparse.random(40, 20, 0.3, "csr", dtype="f4", random_state=0)
+    a = ad.AnnData(x, layers={"l": x.copy(), "c": x.tocsc(), "d": x.toarray()})
+    a.obs["column"] = np.arange(40.0)
+    a.obs["group"] = pd.Categorical(["a", "b"] * 20)
+    a.obsm["m"] = np.ones((40, 2))
+    a.uns["text"] = np.array(["x", "y"], dtype=object)
+    a.raw = a.copy()
+    path = tmp_path / "a.h5ad"
+    a.write_h5ad(path)
+    return a, path
+
+
+PLACES = {
+    "X/data": lambda o: o.X[:, :],
+    "X/indices": lambda o: o.X[:, :],
+    "X/indptr": lambda o: o.X[:, :],
+    "layers/d": lambda o: o.layers["d"][:, :],
+    "layers/c/data": lambda o: o.layers["c"][:, :],
+    "raw/X/data": lambda o: o.raw.X[:, :],
+    "obs/column": lambda o: o.obs["column"],
+    "obs/group/codes": lambda o: o.obs["group"],
+    "obsm/m": lambda o: o.obsm["m"],
+    "uns/text": lambda o: o.uns["text"],
+}
+
+
+def replaced(path, place, **options):
+    """The dataset made again with other chunks and filters."""
+    with h5py.File(path, "r+") as f:
+        old = f[place]
+        values, dtype, attrs = old[()], old.dtype, dict(old.attrs)
+        del f[place]
+        chunks = tuple(max(1, n // 3) for n in values.shape)
+        new = f.create_dataset(place, data=values, dtype=dtype, chunks=chunks, **options)
+        new.attrs.update(attrs)
+
+
+def gzip_twice(path, place):
+    with h5py.File(path, "r+") as f:
+        old = f[place]
+        values, attrs = old[()], dict(old.attrs)
+        plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        plist.set_chunk(tuple(max(1, n // 3) for n in values.shape))
+        plist.set_deflate(4)
+        plist.set_deflate(4)
+        space, kind = h5py.h5s.create_simple(values.shape), old.id.get_type()
+        del f[place]
+        h5py.h5d.create(f.id, place.encode(), kind, space, plist)
+        f[place][...] = values
+        f[place].attrs.update(attrs)
+
+
+FILTERS = {
+    "scaleoffset": {"scaleoffset": 0},
+    "scaleoffset and shuffle": {"scaleoffset": 0, "shuffle": True},
+    "scaleoffset and gzip": {"scaleoffset": 0, "compression": "gzip"},
+    "all of the library": {"compression": "gzip", "shuffle": True, "fletcher32": True},
+    "lzf and shuffle": {"compression": "lzf", "shuffle": True},
+    "gzip twice": None,
+}
+
+
+@pytest.mark.parametrize("name", FILTERS)
+@pytest.mark.parametrize("place", ["X/data", "X/indices", "X/indptr", "layers/d", "obs/group/codes", "obsm/m"])
+def test_filters_that_change_sizes(example, tmp_path, name, place):
+    _, path = example
+    options = FILTERS[name]
+    if options is None:
+        gzip_twice(path, place)
+    else:
+        with h5py.File(path) as f:
+            whole = f[place].dtype.kind in "iu"
+        if "scaleoffset" in options and not whole:
+            # Six decimal digits: the values change a little, once.
+            options = {**options, "scaleoffset": 6}
+        replaced(path, place, **options)
+    with h5py.File(path) as f:
+        want = f[place][()]
+    code = (
+        "o = oom.read('a.h5ad')\n"
+        "for x in (o.X, o.layers['d'], o.raw.X): x[:, 0]\n"
+        "o.obsm['m']; o.obs['group']; o.write('b.h5ad'); oom.read('b.h5ad').X[:, :]; print('written')"
+    )
+    assert alone(code, tmp_path)[:2] == (0, "written")
+    with h5py.File(tmp_path / "b.h5ad") as f:
+        np.testing.assert_array_equal(f[place][()], want)
+
+
+@pytest.mark.parametrize("number", [32015, 32001, 32004, 32008, 32999])
+@pytest.mark.parametrize("place", ["X/data", "layers/d", "obs/column", "uns/text", "raw/X/indices"])
+def test_filters_without_a_name(example, tmp_path, number, place):
+    a, path = example
+    # In a process without hdf5plugin, whose filters would take the parameters (and divide by them).
+    code = f"""
+import h5py
+with h5py.File({str(path)!r}, "r+") as f:
+    old = f[{place!r}]
+    values, attrs, kind = old[()], dict(old.attrs), old.id.get_type()
+    plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    plist.set_chunk(tuple(max(1, n // 3) for n in values.shape))
+    plist.set_filter({number}, h5py.h5z.FLAG_OPTIONAL, (8,))
+    del f[{place!r}]
+    h5py.h5d.create(f.id, {place.encode()!r}, kind, h5py.h5s.create_simple(values.shape), plist)
+    f[{place!r}][...] = values
+    f[{place!r}].attrs.update(attrs)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+    with h5py.File(path) as f:
+        values = f[place][()]
+    target = tmp_path / "b.h5ad"
+    try:
+        oom.read(path).write(target)
+    except Exception as e:
+        assert not target.exists() and "h5ad" in str(e)
+    else:
+        back = ad.read_h5ad(target)
+        np.testing.assert_array_equal(back.X.toarray(), a.X.toarray())
+        with h5py.File(target) as f:
+            np.testing.assert_array_equal(f[place][()], values)
+
+
+BAD = b"csr\xff"
+
+
+@pytest.mark.parametrize("element", ["X", "layers/l", "raw/X", "obs", "uns", "obs/group", "/", "obsm/m"])
+@pytest.mark.parametrize("attribute", ["encoding-type", "encoding-version", "column-order", "other"])
+def test_attributes_that_are_no_utf8(example, element, attribute):
+    _, path = example
+    with h5py.File(path, "r+") as f:
+        g = f[element]
+        if attribute in g.attrs:
+            del g.attrs[attribute]
+        g.attrs.create(attribute, BAD, dtype=h5py.string_dtype())
+    try:
+        o = oom.read(path)
+        repr(o), o._repr_html_(), o.X, list(o.layers), o.raw, o.obs, dict(o.uns), o.obsm["m"]
+    except Exception as e:
+        assert "a.h5ad" in str(e), e
+
+
+@pytest.mark.parametrize("group", ["uns", "layers", "obsm", "obs", "/"])
+def test_names_that_are_no_utf8(example, tmp_path, group):
+    _, path = example
+    with h5py.File(path, "r+") as f:
+        h5py.h5g.create(f[group].id, b"caf\xe9")
+    try:
+        o = oom.read(path)
+        repr(o), o._repr_html_(), o.X[:, :], dict(o.uns), list(o.layers), o.obs
+        o.write(tmp_path / "b.h5ad")
+    except Exception as e:
+        assert "a.h5ad" in str(e) and "\\xe9" in str(e), e
+
+
+@pytest.mark.parametrize("place", ["uns/text", "obs/_index", "obs/group/categories"])
+def test_texts_that_are_no_utf8(example, place):
+    _, path = example
+    with h5py.File(path, "r+") as f:
+        if isinstance(f[place], h5py.Group):
+            place += "/values"
+        values = f[place][()]
+        values[1] = b"caf\xe9"
+        f[place][...] = values
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        try:
+            o = oom.read(path)
+            o.obs_names, o.obs["group"], o.uns["text"]
+        except Exception as e:
+            told.append(e)
+    # A column of a table is left out with a warning, anything else is an error.
+    assert any(re.search(r"a\.h5ad.*UTF-8.*0xe9", str(getattr(t, "message", t))) for t in told), told
+
+
+def test_10x_features_that_are_no_utf8(tmp_path):
+    path = tmp_path / "t.h5"
+    with h5py.File(path, "w") as f:
+        g = f.create_group("matrix")
+        g["barcodes"] = np.array([b"A", b"B\xff"])
+        g["data"], g["indices"] = np.ones(2, "i4"), np.array([0, 1], "i8")
+        g["indptr"], g["shape"] = np.array([0, 1, 2], "i8"), np.array([2, 2])
+        t = g.create_group("features")
+        for key in ("id", "name", "feature_type", "genome"):
+            t[key] = np.array([b"x", b"y"])
+    with pytest.raises(ValueError, match=r"t\.h5.*UTF-8"):
+        oom.read_10x_h5(path)
+
+
+@pytest.mark.parametrize("kind", ["absent", "gzip", "gzip and shuffle"])
+def test_chunks_far_larger_than_the_data(tmp_path, kind):
+    path = tmp_path / "a.h5ad"
+    want = VALUES[:30].astype("f4") if kind != "absent" else np.zeros((30, 12), "f4")
+    ad.AnnData(want).write_h5ad(path)
+    options = {
+        "absent": {},
+        "gzip": {"compression": "gzip"},
+        "gzip and shuffle": {"compression": "gzip", "shuffle": True},
+    }
+    with h5py.File(path, "r+") as f:
+        attrs = dict(f["X"].attrs)
+        del f["X"]
+        side = 2**15 if kind == "absent" else 6000
+        f.create_dataset("X", (30, 12), "f4", chunks=(side, side - 1), maxshape=(None, None), **options[kind])
+        if kind != "absent":
+            f["X"][...] = want
+        f["X"].attrs.update(attrs)
+    status, said, peak = alone("x = oom.read('a.h5ad').X[:, :]; print(float(np.asarray(x).sum()))", tmp_path)
+    assert status == 0 and float(said) == want.sum() and peak < 500, (said, peak)
+
+
+@pytest.mark.parametrize("place", ["obs/_index", "uns/text"])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_texts_longer_than_the_file(example, tmp_path, place, chunked):
+    _, path = example
+    with h5py.File(path, "r+") as f:
+        if isinstance(f[place], h5py.Group):
+            place += "/values"
+        if chunked:
+            values, attrs = f[place][()], dict(f[place].attrs)
+            del f[place]
+            f.create_dataset(place, data=values, dtype=h5py.string_dtype(), chunks=values.shape).attrs.update(attrs)
+        d = f[place]
+        at = d.id.get_chunk_info(0).byte_offset if chunked else d.id.get_offset()
+    data = bytearray(path.read_bytes())
+    data[at : at + 4] = struct.pack("<I", 4 * 10**9)
+    path.write_bytes(data)
+    code = "try: o = oom.read('a.h5ad'); o.obs_names; o.uns['text']\nexcept Exception as e: print('a.h5ad' in str(e))"
+    status, said, peak = alone(code, tmp_path, gigabytes=8)
+    assert (status, said) == (0, "True") and peak < 500, (said, peak)
+    # Copied unread as well.
+    code = "try: oom.read('a.h5ad').write('b.h5ad')\nexcept Exception as e: print('a.h5ad' in str(e))"
+    status, said, peak = alone(code, tmp_path, gigabytes=8)
+    assert (status, said) == (0, "True") and peak < 500, (said, peak)
+
+
+@pytest.mark.parametrize("size", [2**64 - 16, 2**64 - 17, 2**63, 2**32, 5000])
+def test_sizes_in_the_heap(example, tmp_path, size):
+    _, path = example
+    data = bytearray(path.read_bytes())
+    at = data.find(b"GCOL") + 16
+    for _ in range(2):
+        at += 16 + (struct.unpack("<Q", data[at + 8 : at + 16])[0] + 7) // 8 * 8
+    data[at + 8 : at + 16] = struct.pack("<Q", size)
+    path.write_bytes(data)
+    code = "try: oom.read('a.h5ad').obs_names; print('read')\nexcept Exception as e: print('a.h5ad' in str(e))"
+    assert alone(code, tmp_path, seconds=30)[:2] == (0, "True")
+
+
+def test_a_chunk_too_many(tmp_path):
+    """The count of entries in the tree of chunks, one too high: the library finds fewer chunks and gives zeros."""
+    path = tmp_path / "a.h5ad"
+    ad.AnnData(np.ones((50, 10), "f4")).write_h5ad(path)
+    replaced(path, "X")
+    data = bytearray(path.read_bytes())
+    trees = [m.start() for m in re.finditer(b"TREE\x01\x00", data)]
+    assert trees
+    for at in trees:
+        (n,) = struct.unpack("<H", data[at + 6 : at + 8])
+        data[at + 6 : at + 8] = struct.pack("<H", n + 1)
+    path.write_bytes(data)
+    try:
+        x = oom.read(path).X[:, :]
+    except Exception as e:
+        assert "a.h5ad" in str(e) and "X" in str(e)
+    else:
+        np.testing.assert_array_equal(x, np.ones((50, 10)))
+
+
+# -- other files ------------------------------------------------------------------------------------------------------
+
+
+class Watch:
+    """Tells which files of a folder are opened, by anybody: the kernel says so."""
+
+    def __init__(self, folder):
+        self._libc = ctypes.CDLL(None, use_errno=True)
+        self._fd = self._libc.inotify_init1(os.O_NONBLOCK)
+        assert self._fd >= 0 and self._libc.inotify_add_watch(self._fd, os.fsencode(folder), 0x20 | 0x1) >= 0
+
+    def opened(self) -> set[str]:
+        names = set()
+        while True:
+            try:
+                data = os.read(self._fd, 1 << 16)
+            except BlockingIOError:
+                return names
+            while data:
+                _, _, _, n = struct.unpack("iIII", data[:16])
+                names.add(data[16 : 16 + n].rstrip(b"\0").decode())
+                data = data[16 + n :]
+
+
+def link(place):
+    def make(f, other, values):
+        del f[place]
+        f[place] = h5py.ExternalLink(str(other), place)
+
+    return make
+
+
+def linked_through_soft(place):
+    def make(f, other, values):
+        del f[place]
+        f["anchor"] = h5py.ExternalLink(str(other), "/")
+        f[place] = h5py.SoftLink("/anchor/" + place)
+
+    return make
+
+
+def stored_outside(place):
+    def make(f, other, values):
+        attrs = dict(f[place].attrs)
+        del f[place]
+        raw = other.with_suffix(".raw")
+        raw.write_bytes(np.ascontiguousarray(values).tobytes())
+        f.create_dataset(place, values.shape, values.dtype, external=[(str(raw), 0, values.nbytes)]).attrs.update(attrs)
+
+    return make
+
+
+def virtual(place):
+    def make(f, other, values):
+        attrs = dict(f[place].attrs)
+        del f[place]
+        layout = h5py.VirtualLayout(values.shape, values.dtype)
+        layout[...] = h5py.VirtualSource(str(other), place, values.shape)
+        f.create_virtual_dataset(place, layout).attrs.update(attrs)
+
+    return make
+
+
+WAYS = {
+    "link to a matrix": ("X", link("X")),
+    "link to a part": ("X/data", link("X/data")),
+    "link to a dense layer": ("layers/d", link("layers/d")),
+    "link to a frame": ("obs", link("obs")),
+    "link to a column": ("obs/column", link("obs/column")),
+    "link to raw": ("raw", link("raw")),
+    "link to categories": ("obs/group/categories", link("obs/group/categories")),
+    "link to uns": ("uns/text", link("uns/text")),
+    "a soft link through one": ("obsm/m", linked_through_soft("obsm/m")),
+    "external storage of values": ("X/data", stored_outside("X/data")),
+    "external storage of a layer": ("layers/d", stored_outside("layers/d")),
+    "external storage of a column": ("obs/column", stored_outside("obs/column")),
+    "virtual values": ("X/indices", virtual("X/indices")),
+    "virtual layer": ("layers/d", virtual("layers/d")),
+    "virtual column": ("obs/column", virtual("obs/column")),
+}
+
+
+def outward(example, tmp_path, way, inside=False):
+    """The example with a part of it in another file, in the same folder or in another one."""
+    a, path = example
+    folder = tmp_path if inside else tmp_path / "elsewhere"
+    folder.mkdir(exist_ok=True)
+    other = folder / "other.h5ad"
+    other.write_bytes(path.read_bytes())
+    place, make = WAYS[way]
+    with h5py.File(path, "r+") as f:
+        values = f[place][()] if isinstance(f[place], h5py.Dataset) else None
+        make(f, other, values)
+    return a, path, other, place
+
+
+def everything(path, tmp_path, errors, **options):
+    """Does with a file all that can be done with one; what is raised is kept."""
+
+    def attempt(work):
+        try:
+            return work()
+        except Exception as e:
+            errors.append(e)
+            return None
+
+    o = attempt(lambda: oom.read(path, **options))
+    attempt(lambda: oom.read_10x_h5(path, **options))
+    attempt(lambda: oom.AnnDataSet([("a", path)], **options))
+    if o is None:
+        return
+    for work in [*PLACES.values(), repr, lambda o: o._repr_html_(), lambda o: o.uns["text"], lambda o: o.to_memory()]:
+        attempt(lambda work=work: work(o))
+    attempt(lambda: o.write(tmp_path / "written.h5ad"))
+    attempt(lambda: oom.concat([o, o], index_unique="-").write(tmp_path / "both.h5ad"))
+    attempt(lambda: oom.pp.index_columns(o))
+    attempt(lambda: oom.pp.calculate_qc_metrics(o, percent_top=None))
+    attempt(lambda: saved(path, options))
+
+
+def saved(path, options):
+    """A column more, saved into a file nobody else has open."""
+    gc.collect()
+    r = oom.read(path, "r+", **options)
+    r.obs["new"] = np.zeros(40)
+    r.save()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel is asked which files are opened")
+@pytest.mark.parametrize("way", WAYS)
+def test_no_other_file_is_opened(example, tmp_path, way):
+    _, path, other, place = outward(example, tmp_path, way)
+    watch = Watch(other.parent)
+    errors = []
+    everything(path, tmp_path, errors)
+    assert watch.opened() == set()
+    told = [e for e in errors if isinstance(e, PermissionError)]
+    assert told
+    for e in told:
+        assert "a.h5ad" in str(e) and "other." in str(e) and "external" in str(e), e
+    assert any(place.split("/")[0] in str(e) or "anchor" in str(e) for e in told)
+    # The same from the folder of the file alone.
+    errors.clear()
+    everything(path, tmp_path, errors, external="same-folder")
+    assert watch.opened() == set()
+    assert any(isinstance(e, PermissionError) and "follow" in str(e) for e in errors)
+    # What is asked for is opened: the watch sees it.
+    np.testing.assert_array_equal(oom.read(path, external="follow").X[:, 0].shape, (40, 1))
+    for look in PLACES.values():
+        look(oom.read(path, external="follow"))
+    assert watch.opened()
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("external", ["same-folder", "follow"])
+def test_other_files_when_asked_for(example, tmp_path, way, external):
+    a, path, other, place = outward(example, tmp_path, way, inside=external == "same-folder")
+    o = oom.read(path, external=external)
+    np.testing.assert_array_equal(o.X[:, :].toarray(), a.X.toarray())
+    np.testing.assert_array_equal(o.layers["d"][:, :], a.layers["d"])
+    np.testing.assert_array_equal(o.obs["column"], a.obs["column"])
+    assert list(o.obs["group"]) == list(a.obs["group"])
+    np.testing.assert_array_equal(o.obsm["m"], a.obsm["m"])
+    np.testing.assert_array_equal(o.raw.X[:, :].toarray(), a.raw.X.toarray())
+    # Written, it needs no other file.
+    o.write(tmp_path / "whole.h5ad")
+    for f in (other, other.with_suffix(".raw")):
+        f.unlink(missing_ok=True)
+    back = ad.read_h5ad(tmp_path / "whole.h5ad")
+    np.testing.assert_array_equal(back.X.toarray(), a.X.toarray())
+    np.testing.assert_array_equal(back.layers["d"], a.layers["d"])
+    np.testing.assert_array_equal(back.obs["column"], a.obs["column"])
+    assert list(back.uns["text"]) == list(a.uns["text"])
+    np.testing.assert_array_equal(back.raw.X.toarray(), a.raw.X.toarray())
+
+
+def test_a_copy_of_an_element_nobody_read(example, tmp_path):
+    """Elements that are copied unread are refused too, and copied with what they link to when allowed."""
+    _, path, other, _ = outward(example, tmp_path, "link to uns", inside=True)
+    with h5py.File(path, "r+") as f:
+        g = f.create_group("uns/deep/er")
+        g["far"] = h5py.ExternalLink(str(other), "obsm/m")
+        g["near"] = np.arange(3)
+        g.attrs["note"] = ["one", "two"]
+        for group in (g, g.parent):
+            group.attrs["encoding-type"], group.attrs["encoding-version"] = "dict", "0.1.0"
+        near = {"encoding-type": "array", "encoding-version": "0.2.0"}
+        g["near"].attrs.update(near)
+    target = tmp_path / "b.h5ad"
+    target.write_bytes(b"old")
+    with pytest.raises(PermissionError, match=r"uns/.*other\.h5ad"):
+        oom.read(path).write(target)
+    assert target.read_bytes() == b"old"
+    oom.read(path, external="same-folder").write(target)
+    with h5py.File(target) as f:
+        np.testing.assert_array_equal(f["uns/deep/er/far"][()], np.ones((40, 2)))
+        np.testing.assert_array_equal(f["uns/deep/er/near"][()], np.arange(3))
+        assert list(f["uns/deep/er"].attrs["note"]) == ["one", "two"]
+        assert isinstance(f["uns/deep/er"].get("far", getlink=True), h5py.HardLink)
+
+
+def test_links_without_an_end(example, tmp_path):
+    _, path = example
+    other = tmp_path / "other.h5ad"
+    other.write_bytes(path.read_bytes())
+    for here, there in ((path, "other.h5ad"), (other, "a.h5ad")):
+        with h5py.File(here, "r+") as f:
+            del f["uns/text"]
+            f["uns/text"] = h5py.ExternalLink(there, "uns/text")
+            f["uns/self"] = h5py.SoftLink("/uns/self")
+    o = oom.read(path, external="follow")
+    for key in ("text", "self"):
+        with pytest.raises(Exception, match=r"links in a row"):
+            o.uns[key]
+
+
+def test_external_is_checked(example):
+    _, path = example
+    with pytest.raises(ValueError, match="external: expected 'refuse', 'same-folder' or 'follow', found 'all'"):
+        oom.read(path, external="all")
+
+
+# -- what is shown ----------------------------------------------------------------------------------------------------
+
+NAMES = [
+    "<script>alert(1)",
+    "\"quoted' & more",
+    "\x1b[31mred\x1b[0m",
+    "line\nbreak",
+    "turned\u202eback",
+    "bell\x07",
+]
+
+
+def test_names_are_escaped(tmp_path):
+    path = tmp_path / "a.h5ad"
+    a = ad.AnnData(np.ones((3, 2), "f4"))
+    for name in NAMES:
+        a.obs[name] = [1, 2, 3]
+        a.uns[name] = name
+        a.obsm[name] = np.ones((3, 2))
+        a.layers[name] = np.ones((3, 2), "f4")
+        a.varm[name] = np.ones((2, 2))
+    a.raw = a.copy()
+    a.write_h5ad(path)
+    o = oom.read(path)
+    html = o._repr_html_()
+    assert "<script>" not in html and "\x1b" not in html and "\u202e" not in html
+    assert "&lt;script&gt;" in html and "&quot;quoted&#x27; &amp; more" in html
+    shown = [repr(o), repr(o.uns), repr(o.obsm), repr(o.layers), repr(o.raw), repr(o.layers[NAMES[2]])]
+    for text in shown:
+        assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]", text), text
+    assert "\\x1b[31mred" in repr(o) and "line\\nbreak" in repr(o.uns)
+    del o, shown
+    gc.collect()
+    with h5py.File(path, "r+") as f:
+        f["uns"].create_group("\x1b[2Jbad").attrs["encoding-type"] = "\x1b[31mnew"
+    with pytest.raises(NotImplementedError) as e:
+        oom.read(path).uns["\x1b[2Jbad"]
+    assert "\x1b" not in str(e.value) and "\\x1b[31mnew" in str(e.value)
