@@ -49,12 +49,9 @@ impl Sums {
 pub fn sums(x: &LazyMatrix, axis: Option<Axis>, ctx: &Context) -> Result<Sums> {
     let along = axis.unwrap_or(Axis::Obs);
     let found = match x.dtype() {
-        DType::F16 | DType::F32 | DType::F64 => Sums::Floats(pass(
-            x,
-            along,
-            ctx,
-            |block| with_view!(block, view => add_up(&view, along, |x| x.to_f64())),
-        )?),
+        DType::F16 | DType::F32 | DType::F64 => {
+            Sums::Floats(pass(x, along, ctx, |block| with_view!(block, view => add_up(&view, along, |x| x.to_f64())))?)
+        }
         DType::U8 | DType::U16 | DType::U32 | DType::U64 => Sums::Unsigned(pass(x, along, ctx, |b| whole(&b, along))?),
         _ => Sums::Signed(pass(x, along, ctx, |b| whole(&b, along))?),
     };
