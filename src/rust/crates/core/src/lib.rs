@@ -5,6 +5,7 @@
 #![warn(missing_docs, unreachable_pub)]
 
 pub mod chain;
+mod codec;
 pub mod context;
 pub mod element;
 pub mod error;

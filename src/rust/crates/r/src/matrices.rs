@@ -178,7 +178,7 @@ fn r_verb(verb: &str) -> String {
 #[extendr]
 fn rs_explain(args: Robj) -> Robj {
     reply(args, |a, _| {
-        let mut plan = ops::explain(&a.matrix("matrix")?, call, &a.context()?);
+        let mut plan = ops::explain(&a.matrix("matrix")?, call, &a.context()?)?;
         for step in &mut plan.steps {
             step.verb = r_verb(&step.verb);
         }
