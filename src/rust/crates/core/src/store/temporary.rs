@@ -106,7 +106,7 @@ fn is_gone(process: &str) -> bool {
 fn remove_leftovers(target: &Path, name: &str) {
     let Some(entries) = target.parent().and_then(|folder| std::fs::read_dir(folder).ok()) else { return };
     // Who saves into a file has a writer's lock on it meanwhile.
-    let prepared = super::update::prepared(target);
+    let prepared = super::hdf5::prepared(target);
     if prepared.exists() && File::open(target).is_ok_and(|file| matches!(lock(&file), Locked::Mine)) {
         let _ = std::fs::remove_file(prepared);
     }

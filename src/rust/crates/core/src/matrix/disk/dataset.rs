@@ -2,11 +2,11 @@
 
 use super::number::NumberType;
 use super::RawFile;
+use crate::codec::pipeline::{Pipeline, Plan};
 use crate::element::DType;
 use crate::error::{Error, Result};
 use crate::matrix::Reads;
 use crate::store::chunks::{self, Chunk as Entry};
-use crate::store::filter::pipeline::{self, Pipeline, Plan};
 use crate::store::{Node, Store};
 use hdf5::sync::sync;
 use hdf5_sys::h5p;
@@ -105,7 +105,7 @@ impl RawDataset {
         let datatype = dataset.dtype().map_err(failed)?;
         let number = NumberType::of(&datatype).map_err(|what| unsupported(what, ""))?;
         let plist = dataset.create_plist().map_err(failed)?;
-        let plan = Plan::of(&pipeline::filters(plist.id()));
+        let plan = crate::store::plan(plist.id());
         if let Plan::Unsupported(name) = plan {
             return Err(unsupported(name, REWRITE));
         }

@@ -1,9 +1,9 @@
 //! Lengths of texts, looked at before the library takes memory for them: it takes what a text says it has, and finds out
 //! later that it has less.
 
-use super::filter::pipeline::{self, Plan};
 use super::update::read_exact;
-use super::{chunks, storage, Node};
+use super::{chunks, register, storage, Node};
+use crate::codec::pipeline::Plan;
 use crate::error::{Error, Result};
 use hdf5::types::TypeDescriptor;
 use hdf5::Dataset;
@@ -64,7 +64,7 @@ pub(super) fn check(node: &Node, dataset: &Dataset, field: Option<&str>) -> Resu
             Ok(())
         }
         (Some(H5D_CHUNKED), Some(chunk)) => {
-            let Plan::Direct(pipeline) = Plan::of(&pipeline::filters(plist.id())) else { return Ok(()) };
+            let Plan::Direct(pipeline) = register::plan(plist.id()) else { return Ok(()) };
             let extents: Vec<u64> = chunk.iter().map(|&n| n as u64).collect();
             let shape: Vec<u64> = dataset.shape().iter().map(|&n| n as u64).collect();
             let whole = extents.iter().fold(width as u64, |n, &e| n.saturating_mul(e));

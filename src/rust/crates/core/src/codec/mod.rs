@@ -1,13 +1,9 @@
-//! Filters of chunks: their names, and undoing them without trusting a byte. Those that HDF5 does not bring along are
-//! registered with it, so that every dataset can be read, also through the library.
+//! Filters of chunks: their names, undoing them without trusting a byte, and making them. On bytes; knows no files.
 
 pub(crate) mod bitshuffle;
 pub(crate) mod blosc2;
 pub(crate) mod codecs;
 pub(crate) mod pipeline;
-mod register;
-
-pub(super) use register::register;
 
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Result;
 
 #[cfg(unix)]
-pub(in crate::store) fn read_exact(file: &File, out: &mut [u8], at: u64) -> Result<()> {
+pub(in crate::store::hdf5) fn read_exact(file: &File, out: &mut [u8], at: u64) -> Result<()> {
     std::os::unix::fs::FileExt::read_exact_at(file, out, at)
 }
 
@@ -14,7 +14,7 @@ pub(super) fn write_all(file: &File, bytes: &[u8], at: u64) -> Result<()> {
 }
 
 #[cfg(windows)]
-pub(in crate::store) fn read_exact(file: &File, mut out: &mut [u8], mut at: u64) -> Result<()> {
+pub(in crate::store::hdf5) fn read_exact(file: &File, mut out: &mut [u8], mut at: u64) -> Result<()> {
     use std::os::windows::fs::FileExt;
     while !out.is_empty() {
         match file.seek_read(out, at)? {

@@ -5,6 +5,9 @@ use super::{blosc2, codecs, deflate, id, inflate_new, inflate_pieces, name_of};
 use std::cell::RefCell;
 use std::mem::MaybeUninit;
 
+/// Identifier and parameters of a filter.
+pub(crate) type Filter = (i32, Vec<u32>);
+
 /// One filter, as applied on writing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
@@ -22,6 +25,9 @@ enum Step {
     /// One that nobody here knows: optional ones are skipped where the writer did not know them either.
     Unknown(i32),
 }
+
+/// Filters of a pipeline: bits of a mask.
+const MOST_STEPS: usize = 32;
 
 /// A pipeline this module can undo: shuffles, then at most one compressor, then checksums.
 #[derive(Debug, Clone, Default)]
@@ -49,11 +55,11 @@ impl Plan {
         }
     }
 
-    /// From filter identifiers and their parameters, in the order of writing.
-    pub(crate) fn of(filters: &[(i32, Vec<u32>)]) -> Plan {
-        // SAFETY: a query that takes any number.
-        let absent = |f: i32| hdf5::sync::sync(|| unsafe { hdf5_sys::h5z::H5Zfilter_avail(f) }) <= 0;
-        let step = |(filter, parameters): &(i32, Vec<u32>)| match *filter {
+    /// From filter identifiers and their parameters, in the order of writing; `known` says which others the library of
+    /// the file undoes.
+    pub(crate) fn of(filters: &[Filter], known: &dyn Fn(i32) -> bool) -> Plan {
+        let absent = |f: i32| !known(f);
+        let step = |(filter, parameters): &Filter| match *filter {
             id::DEFLATE => Some(Step::Deflate),
             id::SHUFFLE => parameters.first().map(|&size| Step::Shuffle { size: size as usize }),
             id::FLETCHER32 => Some(Step::Fletcher32),
@@ -75,7 +81,7 @@ impl Plan {
         if let Some(steps) = filters.iter().map(step).collect::<Option<Vec<Step>>>() {
             let known: Vec<&Step> = steps.iter().filter(|s| !matches!(s, Step::Unknown(_))).collect();
             let ordered = known.windows(2).all(|w| rank(w[0]) <= rank(w[1]));
-            if ordered && known.iter().filter(|s| rank(s) == 1).count() <= 1 && steps.len() <= 32 {
+            if ordered && known.iter().filter(|s| rank(s) == 1).count() <= 1 && steps.len() <= MOST_STEPS {
                 return Plan::Direct(Pipeline { steps });
             }
         }
@@ -163,16 +169,14 @@ impl Pipeline {
     /// # Errors
     /// As [`Pipeline::decode`]; for a chunk that cannot be decoded in part and is too large as a whole.
     pub(crate) fn decode_start(&self, mask: u32, stored: &[u8], whole: usize, out: &mut [u8]) -> Result<(), String> {
-        let applied = |(i, step): (usize, &Step)| (mask >> i & 1 == 0).then_some(*step);
-        let mut steps: Vec<Step> = self.steps.iter().enumerate().filter_map(applied).collect();
-        let all_stored = stored;
-        let mut stored = stored;
-        while steps.last() == Some(&Step::Fletcher32) {
+        let (steps, n) = self.applied(mask);
+        let (mut steps, all_stored, mut stored) = (&steps[..n], stored, stored);
+        while let Some((Step::Fletcher32, before)) = steps.split_last() {
             stored = codecs::verify_fletcher32(stored)?;
-            steps.pop();
+            steps = before;
         }
         let short = |found: u64| if found < whole as u64 { Err(format!("{found} bytes for {whole}")) } else { Ok(()) };
-        match steps.as_slice() {
+        match steps {
             [] if stored.len() == whole => {
                 out.copy_from_slice(&stored[..out.len()]);
                 Ok(())
@@ -234,7 +238,13 @@ impl Pipeline {
     /// # Errors
     /// A description of what is wrong with the bytes.
     pub(crate) fn decode(&self, mask: u32, stored: &[u8], out: &mut [u8]) -> Result<(), String> {
-        let mut steps = [Step::Deflate; 32];
+        let (steps, n) = self.applied(mask);
+        SCRATCH.with_borrow_mut(|scratch| run(&steps[..n], stored, out, scratch))
+    }
+
+    /// The filters that a chunk with this mask went through, and how many they are.
+    fn applied(&self, mask: u32) -> ([Step; MOST_STEPS], usize) {
+        let mut steps = [Step::Deflate; MOST_STEPS];
         let mut n = 0;
         for (i, step) in self.steps.iter().enumerate() {
             if mask >> i & 1 == 0 {
@@ -242,7 +252,7 @@ impl Pipeline {
                 n += 1;
             }
         }
-        SCRATCH.with_borrow_mut(|scratch| run(&steps[..n], stored, out, scratch))
+        (steps, n)
     }
 }
 
@@ -302,38 +312,17 @@ fn undo(step: Step, stored: &[u8], out: &mut [u8]) -> Result<(), String> {
     }
 }
 
-/// Identifier and parameters of each filter, in the order of writing.
-pub(crate) fn filters(plist: hdf5_sys::h5i::hid_t) -> Vec<(i32, Vec<u32>)> {
-    use hdf5_sys::h5p;
-    hdf5::sync::sync(|| {
-        // SAFETY: queries on a valid property list; the buffer's length is passed along.
-        let n = unsafe { h5p::H5Pget_nfilters(plist) };
-        (0..n.max(0) as u32)
-            .map(|i| {
-                let (mut flags, mut config, mut count, mut values) = (0, 0, 64, vec![0u32; 64]);
-                // SAFETY: as above.
-                let id = unsafe {
-                    h5p::H5Pget_filter2(
-                        plist,
-                        i,
-                        &raw mut flags,
-                        &raw mut count,
-                        values.as_mut_ptr(),
-                        0,
-                        std::ptr::null_mut(),
-                        &raw mut config,
-                    )
-                };
-                values.truncate(count);
-                (id, values)
-            })
-            .collect()
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn zip(bytes: &[u8]) -> Vec<u8> {
+        let mut c = libdeflater::Compressor::new(libdeflater::CompressionLvl::default());
+        let mut out = vec![0; c.zlib_compress_bound(bytes.len())];
+        let n = c.zlib_compress(bytes, &mut out).unwrap();
+        out.truncate(n);
+        out
+    }
 
     #[test]
     fn mask_skips_filters_one_by_one() {
@@ -342,13 +331,6 @@ mod tests {
         for (i, &b) in values.iter().enumerate() {
             shuffled[(i % 4) * 16 + i / 4] = b;
         }
-        let zip = |bytes: &[u8]| {
-            let mut c = libdeflater::Compressor::new(libdeflater::CompressionLvl::default());
-            let mut out = vec![0; c.zlib_compress_bound(bytes.len())];
-            let n = c.zlib_compress(bytes, &mut out).unwrap();
-            out.truncate(n);
-            out
-        };
         let pipeline = Pipeline { steps: vec![Step::Shuffle { size: 4 }, Step::Deflate] };
         for (mask, stored) in [(0, zip(&shuffled)), (1, zip(&values)), (2, shuffled.clone()), (3, values.clone())] {
             let mut out = vec![0; 64];
@@ -363,13 +345,6 @@ mod tests {
     #[test]
     fn starts() {
         let values: Vec<u8> = (0..400_000u32).flat_map(|i| (i / 3).to_le_bytes()).collect();
-        let zip = |bytes: &[u8]| {
-            let mut c = libdeflater::Compressor::new(libdeflater::CompressionLvl::default());
-            let mut out = vec![0; c.zlib_compress_bound(bytes.len())];
-            let n = c.zlib_compress(bytes, &mut out).unwrap();
-            out.truncate(n);
-            out
-        };
         let n = values.len() / 4;
         let shuffled: Vec<u8> = (0..values.len()).map(|i| values[i % n * 4 + i / n]).collect();
         for (steps, stored) in [
@@ -393,13 +368,13 @@ mod tests {
     #[test]
     fn unknown_filters_are_named() {
         for (filter, name) in [(307, "bzip2"), (4, "szip"), (32013, "zfp"), (32003, "snappy"), (777, "filter 777")] {
-            match Plan::of(&[(filter, vec![])]) {
+            match Plan::of(&[(filter, vec![])], &|_| false) {
                 Plan::Direct(p) => assert!(p.missing(0).unwrap().contains(name) && p.missing(1).is_none()),
-                _ => panic!("filter {filter} is not available here"),
+                _ => panic!("filter {filter} is not known"),
             }
         }
-        assert!(matches!(Plan::of(&[(6, vec![])]), Plan::Library));
-        assert!(matches!(Plan::of(&[(2, vec![4]), (1, vec![4]), (3, vec![])]), Plan::Direct(_)));
-        assert!(matches!(Plan::of(&[(1, vec![4]), (2, vec![4])]), Plan::Library));
+        assert!(matches!(Plan::of(&[(6, vec![])], &|id| id == 6), Plan::Library));
+        assert!(matches!(Plan::of(&[(2, vec![4]), (1, vec![4]), (3, vec![])], &|_| true), Plan::Direct(_)));
+        assert!(matches!(Plan::of(&[(1, vec![4]), (2, vec![4])], &|_| true), Plan::Library));
     }
 }

@@ -7,7 +7,7 @@ use super::lock::{lock_alone, Shared};
 use super::positioned::{read_exact, write_all};
 use super::view::{place, View, PAGE};
 use crate::error::{Error, Result};
-use crate::store::driver::Bytes as _;
+use crate::store::hdf5::driver::Bytes as _;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -95,7 +95,7 @@ fn complete(view: &View, patch: &File, pages: &[u64], new_len: u64) -> io::Resul
 /// # Errors
 /// [`Error::Io`] when the file cannot be written or stays locked; [`Error::File`] when the journal is damaged or belongs
 /// to another file.
-pub(in crate::store) fn recover(target: &Path) -> Result<()> {
+pub(in crate::store::hdf5) fn recover(target: &Path) -> Result<()> {
     let path = journal_of(target);
     if !path.exists() {
         return Ok(());

@@ -2,7 +2,7 @@
 
 use super::driver::{self, Bytes, Plain};
 use super::external::{External, Family};
-use super::{filter, probe, update, Attribute, Node, Writer};
+use super::{probe, register, update, Attribute, Node, Writer};
 use crate::error::{Error, Result};
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -77,7 +77,7 @@ impl Store {
 
     /// Opens a file that this process has locked for itself.
     pub(super) fn open_unlocked(path: &Path) -> Result<Arc<Store>> {
-        filter::register();
+        register::register();
         let plain = File::open(path).map_err(|e| Error::io(path, "open", &e))?;
         Self::of_plain(path, plain, &Family::new(path, External::Refuse))
     }
@@ -93,7 +93,7 @@ impl Store {
     fn prepare(path: &Path) -> Result<()> {
         update::recover(path)?;
         probe::check(path)?;
-        filter::register();
+        register::register();
         Ok(())
     }
 

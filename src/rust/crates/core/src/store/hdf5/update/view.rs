@@ -2,7 +2,7 @@
 
 use super::positioned::{read_exact, write_all};
 use crate::error::{Error, Result};
-use crate::store::driver::Bytes;
+use crate::store::hdf5::driver::Bytes;
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{File, OpenOptions};
 use std::io;

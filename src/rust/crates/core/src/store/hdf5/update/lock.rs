@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 /// A file open for saving, shared by everything in this process that has it open so. It is locked as a reader locks it,
 /// so that others may read; while something is saved it is locked as a writer does.
-pub(in crate::store) struct Shared {
+pub(in crate::store::hdf5) struct Shared {
     file: File,
     identity: Identity,
     state: Mutex<State>,
@@ -136,7 +136,7 @@ fn try_lock(file: &File, exclusive: bool) -> std::io::Result<bool> {
 }
 
 /// Locks a file as a reader does, as long as it is open; whether it could be had.
-pub(in crate::store) fn lock_to_read(file: &File) -> std::io::Result<bool> {
+pub(in crate::store::hdf5) fn lock_to_read(file: &File) -> std::io::Result<bool> {
     try_lock(file, false)
 }
 

@@ -14,7 +14,8 @@ mod lock;
 mod positioned;
 mod view;
 
-pub(super) use journal::{prepared, recover};
+pub(in crate::store) use journal::prepared;
+pub(super) use journal::recover;
 pub(super) use lock::{lock_to_read, Shared};
 pub(super) use positioned::read_exact;
 

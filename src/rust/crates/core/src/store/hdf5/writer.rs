@@ -1,8 +1,8 @@
 //! A file being written: beside its target under a temporary name, put in place only when it is whole.
 
-use super::temporary::Temporary;
 use super::{copy, fault, GroupWriter, Store};
 use crate::error::{Error, Result};
+use crate::store::Temporary;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};

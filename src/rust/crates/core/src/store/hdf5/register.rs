@@ -1,21 +1,22 @@
-//! The decoders of this room as filters of the HDF5 library: zstd, lz4, bitshuffle and blosc2 (it brings gzip, shuffle
+//! The decoders of `codec` as filters of the HDF5 library: zstd, lz4, bitshuffle and blosc2 (it brings gzip, shuffle
 //! and fletcher32; lzf and blosc come with its Rust crate).
 
-use super::{bitshuffle::Bitshuffle, blosc2, codecs, id};
-use crate::store::fault;
+use super::fault;
+use crate::codec::pipeline::{Filter, Plan};
+use crate::codec::{bitshuffle::Bitshuffle, blosc2, codecs, id};
 use hdf5_sys::h5::{H5allocate_memory, H5free_memory};
-use hdf5_sys::h5z::{H5Z_class2_t, H5Z_filter_t, H5Zregister, H5Z_CLASS_T_VERS, H5Z_FLAG_REVERSE};
+use hdf5_sys::h5z::{H5Z_class2_t, H5Z_filter_t, H5Zfilter_avail, H5Zregister, H5Z_CLASS_T_VERS, H5Z_FLAG_REVERSE};
 use std::ffi::{c_uint, c_void, CStr};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::Once;
 
 /// Makes the filters known to the library, once a process. A filter that cannot be registered is reported by the
 /// library, by name, when a dataset needs it.
-pub(in crate::store) fn register() {
+pub(super) fn register() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         for (id, name, filter) in [
-            (id::ZSTD, c"zstd", filter::<{ id::ZSTD }> as Filter),
+            (id::ZSTD, c"zstd", filter::<{ id::ZSTD }> as Callback),
             (id::LZ4, c"lz4", filter::<{ id::LZ4 }>),
             (id::BITSHUFFLE, c"bitshuffle", filter::<{ id::BITSHUFFLE }>),
             (id::BLOSC2, c"blosc2", filter::<{ id::BLOSC2 }>),
@@ -25,9 +26,9 @@ pub(in crate::store) fn register() {
     });
 }
 
-type Filter = unsafe extern "C" fn(c_uint, usize, *const c_uint, usize, *mut usize, *mut *mut c_void) -> usize;
+type Callback = unsafe extern "C" fn(c_uint, usize, *const c_uint, usize, *mut usize, *mut *mut c_void) -> usize;
 
-fn add(id: H5Z_filter_t, name: &'static CStr, filter: Filter) {
+fn add(id: H5Z_filter_t, name: &'static CStr, filter: Callback) {
     let class = H5Z_class2_t {
         version: H5Z_CLASS_T_VERS as _,
         id,
@@ -141,4 +142,39 @@ fn encode(id: i32, parameters: &[c_uint], bytes: &[u8]) -> Option<Vec<u8>> {
         id::LZ4 => Some(codecs::lz4_frame(bytes)),
         _ => None,
     }
+}
+
+/// How the filters of a dataset with this property list are undone.
+pub(crate) fn plan(plist: hdf5_sys::h5i::hid_t) -> Plan {
+    // SAFETY: a query that takes any number.
+    Plan::of(&filters(plist), &|filter| hdf5::sync::sync(|| unsafe { H5Zfilter_avail(filter) }) > 0)
+}
+
+/// Identifier and parameters of each filter, in the order of writing.
+fn filters(plist: hdf5_sys::h5i::hid_t) -> Vec<Filter> {
+    use hdf5_sys::h5p;
+    hdf5::sync::sync(|| {
+        // SAFETY: queries on a valid property list; the buffer's length is passed along.
+        let n = unsafe { h5p::H5Pget_nfilters(plist) };
+        (0..n.max(0) as u32)
+            .map(|i| {
+                let (mut flags, mut config, mut count, mut values) = (0, 0, 64, vec![0u32; 64]);
+                // SAFETY: as above.
+                let id = unsafe {
+                    h5p::H5Pget_filter2(
+                        plist,
+                        i,
+                        &raw mut flags,
+                        &raw mut count,
+                        values.as_mut_ptr(),
+                        0,
+                        std::ptr::null_mut(),
+                        &raw mut config,
+                    )
+                };
+                values.truncate(count);
+                (id, values)
+            })
+            .collect()
+    })
 }

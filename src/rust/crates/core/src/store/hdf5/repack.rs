@@ -99,7 +99,7 @@ impl GroupWriter<'_> {
         let elsewhere = storage::is_elsewhere(plist.id());
         if let Some(f) = filters(plist.id()).map_err(read)?.iter().find(|f| !f.optional && !is_known(f.id)) {
             return Err(node.unsupported(
-                super::filter::name_of(f.id),
+                crate::codec::name_of(f.id),
                 ", and is not named in the file, so that it cannot be copied; write the file again with gzip",
             ));
         }
