@@ -1,15 +1,18 @@
 //! anndataoom-core: an out-of-memory AnnData.
 //!
-//! `store -> element -> matrix -> chain -> stream -> ops -> graph`: a room per idea, each knowing only those before
+//! `store -> element -> matrix -> chain -> stream -> ops -> graph -> verbs`: a room per idea, each knowing only those before
 //! it. The faces (R, Python) convert and validate; everything else lives here.
 #![warn(missing_docs, unreachable_pub)]
 
 pub mod chain;
 mod codec;
 pub mod context;
+pub mod dtype;
 pub mod element;
 pub mod error;
+pub mod given;
 pub mod graph;
+mod location;
 pub mod matrix;
 mod memory;
 mod natural;
@@ -19,9 +22,11 @@ mod random;
 pub mod sim;
 pub mod store;
 pub mod stream;
+pub mod verbs;
 pub mod write;
 
 pub use chain::LazyMatrix;
 pub use context::{Context, Monitor};
 pub use error::{Error, Result};
+pub use location::Location;
 pub(crate) use natural::natural_order;

@@ -75,7 +75,7 @@ impl Matrix {
     /// File and element; None in memory.
     #[getter]
     fn location(&self) -> Option<(PathBuf, String)> {
-        self.0.location().map(|l| (l.path, l.element))
+        self.0.location().map(|l| ((&l.store).into(), l.element))
     }
 
     #[getter]
@@ -162,7 +162,7 @@ impl Matrix {
 
     /// The plan, as text.
     fn explain(&self, py: Python<'_>) -> PyResult<String> {
-        run(py, |ctx| Ok(ops::explain(&self.0, call, ctx).to_string()))
+        run(py, |ctx| Ok(ops::explain(&self.0, call, ctx)?.to_string()))
     }
 
     /// Path, bytes and whether it was made now, of the column index in use from now on.

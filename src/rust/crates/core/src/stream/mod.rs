@@ -13,6 +13,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex};
 
+const ROWS: &str = "rows in the order of the file";
+
 /// In which order the rows of a pass come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
@@ -68,7 +70,7 @@ fn run<S: Send>(
 ) -> Result<()> {
     let (rows, permutation) = match (order, x.source_rows()) {
         (Order::File, Rows::List(list)) if list.windows(2).any(|w| w[0] > w[1]) => {
-            let mut by_file: Vec<u32> = (0..list.len() as u32).collect();
+            let mut by_file: Vec<u32> = memory::collected(0..list.len() as u32, ROWS)?;
             by_file.sort_by_key(|&i| list[i as usize]);
             (Rows::List(by_file.iter().map(|&i| list[i as usize]).collect()), Some(by_file))
         }
@@ -83,7 +85,7 @@ fn run<S: Send>(
                 // What was kept before goes before its successor is made.
                 x.keep(&rows, None);
             }
-            let (source, columns) = (&**x.source(), x.column_map());
+            let (source, columns) = (&**x.source(), x.column_map()?);
             let indexed = match index.as_ref().zip(columns.as_ref()) {
                 Some((index, columns)) => index.pass(source, &rows, columns, ctx.memory / 4)?,
                 None => None,
@@ -124,9 +126,9 @@ fn execute<S: Send>(
         }
         let n_rows = block.n_rows();
         if let (Some(p), Positions::Range(r)) = (permutation, &block.positions) {
-            block.positions = Positions::List(p[r.clone()].to_vec());
+            block.positions = Positions::List(memory::copied(&p[r.clone()], ROWS)?);
         }
-        let out = map(x.transform(block))?;
+        let out = map(x.transform(block)?)?;
         ctx.monitor.advance(n_rows as u64);
         Ok(out)
     };
@@ -292,7 +294,7 @@ pub fn collect_in(x: &LazyMatrix, ctx: &Context, room: &Room) -> Result<crate::e
     };
     let known = match x.source().nnz() {
         _ if !x.is_sparse() => Some(n as u64 * m as u64),
-        Some(nnz) if matches!(x.source_rows(), crate::matrix::Rows::All) && x.column_map().is_none() => Some(nnz),
+        Some(nnz) if matches!(x.source_rows(), crate::matrix::Rows::All) && x.columns().is_none() => Some(nnz),
         _ => None,
     };
     if let Some(needed) = known.map(|values| room.needed(values)).filter(|needed| *needed > room.limit) {

@@ -1,12 +1,14 @@
 //! Chunks as bytes: assembled from pieces of blocks, compressed.
 
-use crate::element::{Data, Number};
-use crate::error::{Error, Result};
-use crate::store::Compression;
+use crate::codec::{make, Compression};
+use crate::dtype::{as_bytes, Data};
+use crate::error::Result;
+use crate::memory;
 use crate::with_data;
-use libdeflater::{CompressionLvl, Compressor};
 use std::ops::Range;
 use std::sync::Arc;
+
+const CHUNK: &str = "a chunk to be written";
 
 /// The values of a block on their way to the file: the stored ones with their columns, or all.
 #[derive(Debug)]
@@ -46,43 +48,45 @@ pub(super) struct Encoded {
     pub(super) len: usize,
 }
 
-/// Joins `spans` into one chunk of `chunk` values, padded with zeros, and compresses it. LZF is left to the HDF5
-/// library: such chunks stay as they are.
+/// Joins `spans` into one chunk of `chunk` values, padded with zeros, and compresses it. LZF is left to the
+/// store: such chunks stay as they are.
 pub(super) fn encode(spans: &[Span], chunk: usize, compression: Compression) -> Result<Encoded> {
     let len = spans.iter().map(|s| s.range.len()).sum();
     let (mut values, mut columns) = (Vec::new(), Vec::new());
     let mut width = 0;
     for Span { piece, range } in spans {
         match &**piece {
-            Piece::Dense(data) => width = append(&mut values, data, range, chunk),
+            Piece::Dense(data) => width = append(&mut values, data, range, chunk)?,
             Piece::Sparse { indices, data } => {
-                width = append(&mut values, data, range, chunk);
-                append(&mut columns, indices, range, chunk);
+                width = append(&mut values, data, range, chunk)?;
+                append(&mut columns, indices, range, chunk)?;
             }
             Piece::Rows { indptr, indices, data, n_cols } => {
-                width = scatter(&mut values, indptr, indices, data, *n_cols, range, chunk);
+                width = scatter(&mut values, indptr, indices, data, *n_cols, range, chunk)?;
             }
         }
     }
-    values.resize(chunk * width, 0);
+    memory::lengthen(&mut values, chunk * width, 0, CHUNK)?;
     let indices = if columns.is_empty() {
         None
     } else {
         let width = columns.len() / len;
-        columns.resize(chunk * width, 0);
-        Some(pack(columns, compression)?)
+        memory::lengthen(&mut columns, chunk * width, 0, CHUNK)?;
+        Some(make(columns, compression)?)
     };
-    Ok(Encoded { data: pack(values, compression)?, indices, len })
+    Ok(Encoded { data: make(values, compression)?, indices, len })
 }
 
 /// Appends the bytes of `data[range]`; gives the bytes of a value.
-fn append(out: &mut Vec<u8>, data: &Data, range: &Range<usize>, chunk: usize) -> usize {
+fn append(out: &mut Vec<u8>, data: &Data, range: &Range<usize>, chunk: usize) -> Result<usize> {
     let width = data.dtype().size();
     if out.is_empty() {
-        out.reserve_exact(chunk * width);
+        *out = memory::room(chunk * width, CHUNK)?;
     }
-    out.extend_from_slice(&bytes(data)[range.start * width..range.end * width]);
-    width
+    let values = &bytes(data)[range.start * width..range.end * width];
+    memory::reserve(out, values.len(), CHUNK)?;
+    out.extend_from_slice(values);
+    Ok(width)
 }
 
 /// Appends rows `range / n_cols` of compressed rows, zeros filled in; gives the bytes of a value.
@@ -94,13 +98,13 @@ fn scatter(
     n_cols: usize,
     range: &Range<usize>,
     chunk: usize,
-) -> usize {
+) -> Result<usize> {
     let width = data.dtype().size();
     if out.is_empty() {
-        out.reserve_exact(chunk * width);
+        *out = memory::room(chunk * width, CHUNK)?;
     }
     let start = out.len();
-    out.resize(start + range.len() * width, 0);
+    memory::lengthen(out, start + range.len() * width, 0, CHUNK)?;
     let (target, source) = (&mut out[start..], bytes(data));
     let first = range.start / n_cols;
     for (i, w) in indptr[first..=range.end / n_cols].windows(2).enumerate() {
@@ -109,31 +113,12 @@ fn scatter(
             target[at..at + width].copy_from_slice(&source[k * width..(k + 1) * width]);
         }
     }
-    width
+    Ok(width)
 }
 
-/// A buffer as bytes, in the order of this machine, which is the one the dataset is created with.
+/// A buffer as bytes, in the order of this machine, which is the one the array is created with.
 fn bytes(data: &Data) -> &[u8] {
-    fn of<T: Number>(v: &[T]) -> &[u8] {
-        // SAFETY: every `Number` is a primitive (or half::f16, a transparent u16) without padding, and any byte may be
-        // read as u8; length and lifetime are those of the slice.
-        unsafe { std::slice::from_raw_parts(v.as_ptr().cast::<u8>(), std::mem::size_of_val(v)) }
-    }
-    with_data!(data, v => of(v))
-}
-
-fn pack(raw: Vec<u8>, compression: Compression) -> Result<Vec<u8>> {
-    let Compression::Gzip(level) = compression else { return Ok(raw) };
-    let level = CompressionLvl::new(i32::from(level))
-        .map_err(|_| Error::parameter("compression", "a gzip level from 0 to 9", level))?;
-    let mut compressor = Compressor::new(level);
-    let mut out = vec![0; compressor.zlib_compress_bound(raw.len())];
-    let n = compressor
-        .zlib_compress(&raw, &mut out)
-        .map_err(|e| Error::Internal(format!("compressing a chunk of {} bytes: {e}", raw.len())))?;
-    out.truncate(n);
-    out.shrink_to_fit();
-    Ok(out)
+    with_data!(data, v => as_bytes(v))
 }
 
 #[cfg(test)]
