@@ -1,6 +1,6 @@
 //! Writing elements into a file being made.
 
-use super::codec::{self, WriteOptions};
+use super::encoding::{self, WriteOptions};
 use super::Value;
 use crate::error::Result;
 use crate::store::{GroupWriter, Store};
@@ -12,14 +12,17 @@ use std::sync::Arc;
 /// [`crate::Error::Io`] naming the target; [`crate::Error::Parameter`] for a key HDF5 or anndata cannot hold ("/" in
 /// it, taken, reserved); [`crate::Error::Shape`] for a value whose parts contradict each other.
 pub fn write(group: &GroupWriter<'_>, key: &str, value: &Value, options: &WriteOptions) -> Result<()> {
-    codec::write(group, key, value, options)
+    encoding::write(group, key, value, options)
 }
 
 /// Copies the element at `path` of an open file as `key` of `group` verbatim: encoding, dtype, chunks and compression
-/// as they are, without decoding.
+/// as they are, without decoding. Between stores of two kinds the values are taken.
 ///
 /// # Errors
 /// [`crate::Error::Missing`] and [`crate::Error::Format`] for the source, [`crate::Error::Io`] for the target.
 pub fn copy(from: &Arc<Store>, path: &str, group: &GroupWriter<'_>, key: &str) -> Result<()> {
-    group.copy(key, from, path)
+    if group.copy(key, from, path)? {
+        return Ok(());
+    }
+    write(group, key, &super::read(from, path)?, &WriteOptions::default())
 }

@@ -1,15 +1,27 @@
 //! `array`: dense numbers, booleans and complex numbers of any rank. Also what every leaf dataset decodes to.
 
-use super::{Reading, WriteOptions};
+use super::{other, scalar, Encoding, Matrix, WriteOptions, PLAIN};
+use crate::dtype::as_bytes;
 use crate::element::{Array, Data, Description, Number, Strings, Value};
 use crate::error::{Error, Result};
 use crate::memory;
-use crate::store::{datatype, GroupWriter, Item, Kind, Layout, Node, Values};
+use crate::store::{GroupWriter, Kind, Layout, Node, Target, Values};
 use crate::with_data;
 
-pub(super) fn read(node: &Node, _: &Reading) -> Result<Value> {
-    decode(&node.values()?)
-}
+pub(crate) const ENCODING: Encoding = Encoding {
+    name: "array",
+    versions: &["0.2.0"],
+    read: |node, _| decode(&node.values()?),
+    describe,
+    takes: |value| matches!(value, Value::Array(_) | Value::Complex { .. }),
+    write: |group, key, value, options| match value {
+        Value::Array(array) => write_data(group, key, &array.shape, &array.data, options),
+        Value::Complex { shape, data, single } => write_complex(group, key, shape, data, *single),
+        value => Err(other(key, value)),
+    },
+    matrix: |_| Ok(Some(Matrix::Dense)),
+    ..PLAIN
+};
 
 pub(super) fn describe(node: &Node, out: &mut Description) -> Result<()> {
     let values = node.values()?;
@@ -26,10 +38,7 @@ pub(super) fn decode(values: &Values<'_>) -> Result<Value> {
     let shape = values.shape();
     Ok(match values.kind() {
         Kind::Text { .. } | Kind::FixedText { .. } => Value::Strings { shape, data: strings(values)? },
-        Kind::Complex { single, .. } => {
-            let data = values.read::<[f64; 2]>(None)?.into_iter().map(|[re, im]| (re, im)).collect();
-            Value::Complex { shape, data, single: *single }
-        }
+        Kind::Complex { single, .. } => Value::Complex { shape, data: values.read_complex(None)?, single: *single },
         Kind::Compound(fields) => {
             let field = |name: &String| Ok((name.clone(), decode(&values.field(name)?)?));
             Value::RecArray(fields.iter().map(|(name, _)| field(name)).collect::<Result<_>>()?)
@@ -97,8 +106,13 @@ pub(super) fn whole_numbers(node: &Node) -> Result<Vec<i64>> {
     values.read_integers(None)
 }
 
-pub(super) fn write(group: &GroupWriter<'_>, key: &str, array: &Array, options: &WriteOptions) -> Result<()> {
-    write_data(group, key, &array.shape, &array.data, options)
+/// Without axes it is a scalar.
+fn encoding_of(shape: &[usize]) -> &'static Encoding {
+    if shape.is_empty() {
+        &scalar::NUMBER
+    } else {
+        &ENCODING
+    }
 }
 
 /// Writes a buffer as an array of this shape.
@@ -109,10 +123,10 @@ pub(super) fn write_data(
     data: &Data,
     options: &WriteOptions,
 ) -> Result<()> {
-    fn put<T: Number + Item>(group: &GroupWriter<'_>, key: &str, shape: &[usize], v: &[T], l: &Layout) -> Result<()> {
+    fn put<T: Number>(group: &GroupWriter<'_>, key: &str, shape: &[usize], v: &[T], l: &Layout) -> Result<()> {
         let dataset = group.dataset::<T>(key, shape, l)?;
         dataset.write(v)?;
-        dataset.set_encoding(if shape.is_empty() { "numeric-scalar" } else { "array" }, "0.2.0")
+        encoding_of(shape).mark_array(&dataset)
     }
     expect(group, key, shape, data.len())?;
     with_data!(data, v => put(group, key, shape, v, &options.layout()))
@@ -126,15 +140,14 @@ pub(super) fn write_complex(
     single: bool,
 ) -> Result<()> {
     expect(group, key, shape, data.len())?;
-    let fault = |e: hdf5::Error| group.writer().fault(&e);
-    let stored = datatype::complex(single).map_err(fault)?;
-    let dataset = group.dataset_of(key, &stored, shape, &Layout::default())?;
-    let pairs: Vec<[f64; 2]> = memory::collected(data.iter().map(|&(re, im)| [re, im]), "complex numbers")?;
-    if !pairs.is_empty() {
-        let memory = datatype::complex(false).map_err(fault)?;
-        dataset.write_raw(&memory, None, pairs.as_ptr().cast())?;
-    }
-    dataset.set_encoding(if shape.is_empty() { "numeric-scalar" } else { "array" }, "0.2.0")
+    let dataset = group.dataset_of(key, &Kind::complex(single), shape, &Layout::default())?;
+    dataset.write_bytes(Target::default(), as_bytes(&parts(data)?))?;
+    encoding_of(shape).mark_array(&dataset)
+}
+
+/// Real and imaginary parts, one after the other: complex numbers as they are in memory.
+pub(super) fn parts(data: &[(f64, f64)]) -> Result<Vec<f64>> {
+    memory::exactly(data.len() * 2, data.iter().flat_map(|&(re, im)| [re, im]), "complex numbers")
 }
 
 /// A buffer must fill its shape.
