@@ -108,8 +108,7 @@ pub(crate) fn decode(stored: &[u8], out: &mut [u8]) -> Decoded {
     let size = product(&padded).filter(|&n| n <= most && product(&shape) == Some(out.len()));
     let size = size.ok_or_else(|| format!("a blosc2 shape of {shape:?} where the chunk holds {} bytes", out.len()))?;
     let mut blocks = Vec::new();
-    blocks.try_reserve_exact(size).map_err(|_| "no memory for blosc2 data".to_owned())?;
-    blocks.resize(size, 0);
+    super::sized(&mut blocks, size)?;
     let n = fill(&frame, chunk, &mut blocks)?;
     if n != size {
         return Err(format!("{n} bytes of blosc2 blocks where {size} are due"));
@@ -222,9 +221,9 @@ fn decode_chunk(chunk: &[u8], out: &mut [u8]) -> Decoded {
                 // Cut digits do not come back.
                 0 | 4 => continue,
                 1 | 2 => {
-                    from.clear();
-                    from.extend_from_slice(block);
-                    to.resize(block.len(), 0);
+                    super::sized(from, block.len())?;
+                    from.copy_from_slice(block);
+                    super::sized(to, block.len())?;
                 }
                 3 => return Err("blosc2 data with the filter 'delta', which is not supported".to_owned()),
                 other => return Err(format!("blosc2 data with the filter {other}, which is not supported")),

@@ -1,7 +1,7 @@
 //! A dataset's filter pipeline, and undoing it for one chunk.
 
 use super::bitshuffle::{Bitshuffle, Packing};
-use super::{blosc2, codecs, deflate, id, inflate_new, inflate_pieces, name_of};
+use super::{blosc2, codecs, deflate, id, inflate_new, inflate_pieces, name_of, sized};
 use std::cell::RefCell;
 use std::mem::MaybeUninit;
 
@@ -199,7 +199,8 @@ impl Pipeline {
             {
                 // The bytes of the first values lie at the start of each plane.
                 let (plane, kept) = (whole / size, out.len() / size);
-                let mut planes = vec![0; out.len()];
+                let mut planes = Vec::new();
+                sized(&mut planes, out.len())?;
                 let mut found = 0;
                 inflate_pieces(stored, &mut |at, piece| {
                     found = at + piece.len() as u64;
@@ -220,8 +221,7 @@ impl Pipeline {
             }
             _ if whole <= MOST_AT_ONCE => {
                 let mut all = Vec::new();
-                all.try_reserve_exact(whole).map_err(|_| "more bytes than memory".to_owned())?;
-                all.resize(whole, 0);
+                sized(&mut all, whole)?;
                 self.decode(mask, all_stored, &mut all)?;
                 out.copy_from_slice(&all[..out.len()]);
                 Ok(())
@@ -273,7 +273,7 @@ fn run(steps: &[Step], stored: &[u8], out: &mut [u8], scratch: &mut Scratch) -> 
         return undo(*step, stored, out);
     }
     let mut stage = std::mem::take(&mut scratch.stages[0]);
-    stage.resize(out.len(), 0);
+    sized(&mut stage, out.len())?;
     let done = undo(*step, stored, &mut stage).and_then(|()| {
         scratch.stages.swap(0, 1);
         let done = run(before, &stage, out, scratch);

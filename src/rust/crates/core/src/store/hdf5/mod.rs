@@ -8,6 +8,7 @@ mod array;
 mod chunks;
 mod copy;
 mod datatype;
+mod descriptors;
 mod driver;
 mod external;
 mod fault;
