@@ -1,11 +1,13 @@
 # Made by tools/wrappers.py from src/rust/crates/r/src: do not edit.
 
+rs_check <- function(args) .Call(wrap__rs_check, args)
 rs_col_sums <- function(args) .Call(wrap__rs_col_sums, args)
 rs_config <- function(args) .Call(wrap__rs_config, args)
 rs_cross_product <- function(args) .Call(wrap__rs_cross_product, args)
 rs_echo <- function(args) .Call(wrap__rs_echo, args)
 rs_explain <- function(args) .Call(wrap__rs_explain, args)
 rs_float32 <- function(args) .Call(wrap__rs_float32, args)
+rs_function_table <- function(args) .Call(wrap__rs_function_table, args)
 rs_index_columns <- function(args) .Call(wrap__rs_index_columns, args)
 rs_matrix_collect <- function(args) .Call(wrap__rs_matrix_collect, args)
 rs_matrix_info <- function(args) .Call(wrap__rs_matrix_info, args)

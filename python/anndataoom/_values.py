@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from ._arguments import check
 from ._arrays import BackedArray, as_backed
 from ._raw import dense
 from ._scanpy import memory_bytes
@@ -39,10 +40,12 @@ class Values:
 
     def explain(self, layer: str | None = None) -> None:
         """Prints what X or a layer would cost to go through; see `anndataoom.explain`."""
+        check("explain", layer=layer)
         print(self._matrix(layer).plan(), end="")
 
     def index_columns(self, dir: str | os.PathLike, layer: str | None = None) -> str:
         """Makes genes readable in milliseconds; see `anndataoom.index_columns`."""
+        check("index_columns", dir=dir, layer=layer)
         return self._matrix(layer).index_columns(dir)
 
     def obs_vector(self, key: str | list[str], *, layer: str | None = None) -> np.ndarray | pd.DataFrame:
@@ -64,6 +67,7 @@ class Values:
         KeyError
             There is neither, or several genes have the name.
         """
+        check("obs_vector", key=key, layer=layer)
         if not isinstance(key, str):
             keys = list(key)
             genes = [k for k in keys if k not in self._obs.columns]
@@ -91,6 +95,7 @@ class Values:
         -------
         Array of `n_vars` values.
         """
+        check("var_vector", key=key, layer=layer)
         if key in self._var.columns:
             return self._var.column(key).values
         row = self._resolve_index(key)
@@ -110,6 +115,7 @@ class Values:
             In the order of anndata, which scanpy's functions for chunks rely on (`X.chunked` gives start, end, chunk);
             the chunk is a CSR matrix or an array.
         """
+        check("chunked_X", chunk_size=chunk_size)
         for start, end, chunk in self._matrix().chunked(self._chunk_size if chunk_size is None else chunk_size):
             yield chunk, start, end
 

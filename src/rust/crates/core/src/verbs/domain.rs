@@ -22,6 +22,12 @@ pub enum Kind {
     Number(Bound, Bound),
     /// A name.
     Text,
+    /// Text that is not empty.
+    Path,
+    /// The name of a new element of obsm, obsp or uns: not empty, without slash.
+    Key,
+    /// NaN or a missing value.
+    NotANumber,
     /// One of these words.
     Choice(&'static [&'static str]),
     /// One or several, in order.
@@ -30,6 +36,8 @@ pub enum Kind {
     Either(&'static [Kind]),
     /// What only a face can look at (an array, an object of a package); the words say what it is.
     Object(&'static str),
+    /// The same, where plain values and lists of them are refused.
+    Opaque(&'static str),
 }
 
 use Bound::{Short, To};
@@ -86,7 +94,11 @@ impl Kind {
             }
             (Kind::List(kind), one) => kind.accept(one).map(|item| Given::List(vec![item])),
             (Kind::Either(kinds), _) => kinds.iter().find_map(|kind| kind.accept(given)),
-            (Kind::Object(_), _) => Some(given.clone()),
+            (Kind::Path, Given::Text(path)) => (!path.is_empty()).then(|| given.clone()),
+            (Kind::Key, Given::Text(key)) => (!key.is_empty() && !key.contains('/')).then(|| given.clone()),
+            (Kind::NotANumber, Given::Missing) => Some(given.clone()),
+            (Kind::NotANumber, Given::Number(v)) => v.is_nan().then(|| given.clone()),
+            (Kind::Object(_), _) | (Kind::Opaque(_), Given::Other(_)) => Some(given.clone()),
             _ => None,
         }
     }
@@ -146,7 +158,10 @@ impl Kind {
             }
             Kind::List(kind) => kind.described(true),
             Kind::Either(kinds) => kinds.iter().map(|kind| kind.described(several)).collect::<Vec<_>>().join(", or "),
-            Kind::Object(words) => (*words).to_owned(),
+            Kind::Path => if several { "paths" } else { "a path" }.to_owned(),
+            Kind::Key => if several { "names without '/'" } else { "one name without '/'" }.to_owned(),
+            Kind::NotANumber => "a missing value".to_owned(),
+            Kind::Object(words) | Kind::Opaque(words) => (*words).to_owned(),
         }
     }
 }
