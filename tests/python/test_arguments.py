@@ -24,6 +24,7 @@ HOSTILE = [
 ]  # fmt: skip
 
 NEEDED = {"regress_out": {"keys": "n_counts"}, "dendrogram": {"groupby": "cell_type"}}
+REDUCTIONS = ["sum", "mean", "var", "getnnz", "max", "min"]
 # Without a limit they refuse all.
 FILTERS = {"filter_cells": {"min_genes": 1}, "filter_genes": {"min_cells": 1}}
 
@@ -99,6 +100,8 @@ def functions(adata, folder):
         "var_vector": lambda **args: adata.var_vector(args.pop("key", adata.obs_names[0]), **args),
         "chunked": lambda **args: list(adata.X.chunked(**args)),
         "chunked_X": lambda **args: list(adata.chunked_X(**args)),
+        "chunk_X": lambda **args: adata.chunk_X(**args),
+        **{name: getattr(adata.X, name) for name in REDUCTIONS},
         "to_dask": lambda **args: adata.X.to_dask(**args),
         "settings": lambda **args: [setattr(oom.settings, k, v) for k, v in args.items()],
     }
@@ -123,6 +126,13 @@ def test_functions(ready, tmp_path, monkeypatch):
         setattr(oom.settings, key, value)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def example_stays():
+    before = EXAMPLE.read_bytes()
+    yield
+    assert EXAMPLE.read_bytes() == before
+
+
 def test_functions_have_the_parameters_and_defaults_of_the_table(ready):
     of = {
         "read_h5ad": oom.read,
@@ -130,6 +140,7 @@ def test_functions_have_the_parameters_and_defaults_of_the_table(ready):
         "concat": oom.concat,
         "chunked": oom.BackedArray.chunked,
         "to_dask": oom.BackedArray.to_dask,
+        **{name: getattr(oom.BackedArray, name) for name in REDUCTIONS},
     }
     for name, parameters in FUNCTIONS.items():
         function = of.get(name) or getattr(oom.AnnDataOOM, name, None)

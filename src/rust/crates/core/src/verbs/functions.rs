@@ -137,10 +137,34 @@ pub static FUNCTIONS: &[Function] = &[
     ),
     function("chunked", &[rows(1000).python()]),
     function("chunked_X", &[param("chunk_size", COUNT, Preset::Nothing, "Rows of a block.").python()]),
+    function(
+        "chunk_X",
+        &[
+            param("select", Kind::Either(&[COUNT_OR_0, Kind::Positions]), Preset::Nothing, "Cells, or how many.")
+                .python(),
+            param("replace", Kind::Flag, Preset::Flag(false), "Whether a cell may be drawn again.").python(),
+        ],
+    ),
     function("to_dask", &[rows(10_000).python()]),
     function("row_sums", &[LAYER.r()]),
     function("col_sums", &[LAYER.r()]),
     function("mean_var", &[AXIS.r(), DDOF.r(), LAYER.r()]),
+    function("sum", &[ALONG, ROWS_READ, KEEPDIMS, DTYPE, OUT]),
+    function("mean", &[ALONG, ROWS_READ, KEEPDIMS, DTYPE, OUT]),
+    function(
+        "var",
+        &[
+            ALONG,
+            ROWS_READ,
+            param("ddof", COUNT_OR_0, Preset::Whole(0), "The divisor is the number of values minus this.").python(),
+            KEEPDIMS,
+            DTYPE,
+            OUT,
+        ],
+    ),
+    function("getnnz", &[ALONG, ROWS_READ, KEEPDIMS]),
+    function("max", &[ALONG, KEEPDIMS, OUT]),
+    function("min", &[ALONG, KEEPDIMS, OUT]),
     function("settings", SETTINGS),
 ];
 
@@ -148,6 +172,15 @@ pub static FUNCTIONS: &[Function] = &[
 const FILL: Kind = Kind::Either(&[LIMIT, Kind::NotANumber]);
 const AXIS: Param = param("axis", Kind::Choice(&["obs", "var"]), Preset::Text("var"), "Of each gene, or each cell.");
 const DDOF: Param = param("ddof", COUNT_OR_0, Preset::Whole(1), "The divisor is the number of values minus this.");
+
+// Of Python's arrays, as numpy calls them.
+const ALONG: Param = param("axis", Kind::Whole(-2, 1), Preset::Nothing, "Over rows, columns or all.").python();
+const ROWS_READ: Param =
+    param("chunk_size", Kind::Object("a number"), Preset::Whole(1000), "Accepted and has no effect.").python();
+const KEEPDIMS: Param = param("keepdims", Kind::Flag, Preset::Flag(false), "Whether it has two dimensions.").python();
+const DTYPE: Param = param("dtype", Kind::Object("a dtype"), Preset::Nothing, "Of the result.").python();
+const OUT: Param =
+    param("out", Kind::Object("nothing"), Preset::Nothing, "Refused: the result is a new array.").python();
 
 /// The function of that name, Python's or R's.
 ///
