@@ -4,7 +4,7 @@
 //! value in the encoding of its kind. An element that cannot be decoded is an error of that element alone.
 
 mod categories;
-mod codec;
+mod encoding;
 mod neighbors;
 mod read;
 mod select;
@@ -16,8 +16,10 @@ mod value;
 mod write;
 
 pub use crate::dtype::{DType, Data, Number};
-pub use codec::WriteOptions;
-pub(crate) use codec::{check_names, same_texts};
+pub use encoding::WriteOptions;
+pub(crate) use encoding::{
+    check_names, is_of_today, matrix, same_texts, start_frame, start_sparse, Matrix, ANNDATA, ARRAY, DICT, RAW,
+};
 pub(crate) use neighbors::is_whole;
 pub use read::{column_names, describe, read, read_column, read_index, read_selected, Description};
 pub use strings::Strings;

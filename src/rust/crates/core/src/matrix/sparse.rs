@@ -4,8 +4,8 @@ use super::csr::touched;
 use super::disk::{with_plain, Cursor, Plain, RawDataset, Shared};
 use super::index::hash;
 use super::rows::Fault;
-use super::{Layout, Location, Reads, Rows, Stamp};
-use crate::element::DType;
+use super::{Location, Reads, Rows, Stamp};
+use crate::element::{DType, SparseFormat};
 use crate::error::{Error, Result};
 use crate::memory;
 use crate::store::{Node, State, Store};
@@ -28,11 +28,11 @@ pub(super) struct SparseParts {
 }
 
 impl SparseParts {
-    /// Opens `element` of the given layout and shape.
+    /// Opens `element` of the given format and shape.
     ///
     /// # Errors
     /// [`Error::Format`] when the datasets contradict each other or the shape; those of opening a dataset.
-    pub(super) fn open(group: &Node, layout: Layout, shape: (usize, usize)) -> Result<Self> {
+    pub(super) fn open(group: &Node, format: SparseFormat, shape: (usize, usize)) -> Result<Self> {
         let (store, element) = (group.store(), group.path());
         let open = |name: &str| RawDataset::open(&group.child(name)?);
         let (data, indices, offsets) = (open("data")?, open("indices")?, open("indptr")?);
@@ -46,9 +46,9 @@ impl SparseParts {
                 return Err(d.bad("integers", d.dtype()));
             }
         }
-        let (n_major, axis) = match layout {
-            Layout::Csc => (shape.1, "columns"),
-            _ => (shape.0, "rows"),
+        let (n_major, axis) = match format {
+            SparseFormat::Csc => (shape.1, "columns"),
+            SparseFormat::Csr => (shape.0, "rows"),
         };
         if offsets.shape()[0] != n_major as u64 + 1 {
             return Err(offsets.bad(format!("{} offsets for {n_major} {axis}", n_major + 1), offsets.shape()[0]));

@@ -115,7 +115,7 @@ fn parent_of<'w>(root: &GroupWriter<'w>, path: &str) -> Result<(GroupWriter<'w>,
             group.existing(name)?
         } else {
             let made = group.group(name)?;
-            made.set_encoding(if depth == 0 && name == "raw" { "raw" } else { "dict" }, "0.1.0")?;
+            if depth == 0 && name == "raw" { element::RAW } else { element::DICT }.mark_group(&made)?;
             made
         };
     }

@@ -1,9 +1,39 @@
 //! `numeric-scalar`, `string` and `bytes`: one value without axes.
 
-use super::{array, Reading, WriteOptions};
+use super::{array, other, Encoding, Reading, WriteOptions, PLAIN};
 use crate::element::{Array, Scalar, Value};
 use crate::error::{Error, Result};
 use crate::store::{GroupWriter, Kind, Layout, Node, Target};
+
+pub(super) const NUMBER: Encoding = Encoding {
+    name: "numeric-scalar",
+    versions: &["0.2.0"],
+    read,
+    describe: array::describe,
+    takes: |value| matches!(value, Value::Scalar(Scalar::Number(_) | Scalar::Complex(..))),
+    write,
+    ..PLAIN
+};
+
+pub(super) const STRING: Encoding = Encoding {
+    name: "string",
+    versions: &["0.2.0"],
+    read,
+    describe: array::describe,
+    takes: |value| matches!(value, Value::Scalar(Scalar::String(_))),
+    write,
+    ..PLAIN
+};
+
+pub(super) const BYTES: Encoding = Encoding {
+    name: "bytes",
+    versions: &["0.2.0"],
+    read: read_raw,
+    describe: array::describe,
+    takes: |value| matches!(value, Value::Scalar(Scalar::Bytes(_))),
+    write,
+    ..PLAIN
+};
 
 pub(super) fn read(node: &Node, _: &Reading) -> Result<Value> {
     let values = node.values()?;
@@ -25,7 +55,7 @@ pub(super) fn read(node: &Node, _: &Reading) -> Result<Value> {
 }
 
 /// Bytes that need not be text.
-pub(super) fn read_raw(node: &Node, _: &Reading) -> Result<Value> {
+fn read_raw(node: &Node, _: &Reading) -> Result<Value> {
     let values = node.values()?;
     if !values.is_scalar() {
         return Err(values.format("one value", format!("extents {:?}", values.shape())));
@@ -38,20 +68,25 @@ pub(super) fn read_raw(node: &Node, _: &Reading) -> Result<Value> {
     Ok(Value::Scalar(Scalar::Bytes(out)))
 }
 
-pub(super) fn write(group: &GroupWriter<'_>, key: &str, scalar: &Scalar) -> Result<()> {
-    match scalar {
-        Scalar::Number(data) if data.len() == 1 => array::write_data(group, key, &[], data, &WriteOptions::default()),
-        Scalar::Number(data) => Err(Error::shape(format!("writing the scalar '{key}'"), "1 value", data.len())),
-        Scalar::Complex(re, im) => array::write_complex(group, key, &[], &[(*re, *im)], false),
-        Scalar::String(text) => {
-            let dataset = group.texts(key, std::iter::once(text.as_str()), &[], &Layout::default())?;
-            dataset.set_encoding("string", "0.2.0")
+fn write(group: &GroupWriter<'_>, key: &str, value: &Value, _: &WriteOptions) -> Result<()> {
+    match value {
+        Value::Scalar(Scalar::Number(data)) if data.len() == 1 => {
+            array::write_data(group, key, &[], data, &WriteOptions::default())
         }
-        Scalar::Bytes(bytes) => {
+        Value::Scalar(Scalar::Number(data)) => {
+            Err(Error::shape(format!("writing the scalar '{key}'"), "1 value", data.len()))
+        }
+        Value::Scalar(Scalar::Complex(re, im)) => array::write_complex(group, key, &[], &[(*re, *im)], false),
+        Value::Scalar(Scalar::String(text)) => {
+            let dataset = group.texts(key, std::iter::once(text.as_str()), &[], &Layout::default())?;
+            STRING.mark_array(&dataset)
+        }
+        Value::Scalar(Scalar::Bytes(bytes)) => {
             let dataset = group.dataset_of(key, &Kind::bytes(bytes.len()), &[], &Layout::default())?;
             let padded: &[u8] = if bytes.is_empty() { &[0] } else { bytes };
             dataset.write_bytes(Target::default(), padded)?;
-            dataset.set_encoding("bytes", "0.2.0")
+            BYTES.mark_array(&dataset)
         }
+        value => Err(other(key, value)),
     }
 }

@@ -2,13 +2,15 @@
 //! matrices, compound tables.
 
 use super::dataframe::{self, Columns};
-use super::{array, categorical, dict, scalar, sparse, Reading};
+use super::{array, categorical, dict, scalar, sparse, Encoding, Matrix, Reading, PLAIN};
 use crate::element::{Description, Scalar, SparseFormat, Value};
 use crate::error::Result;
 use crate::store::{Kind, Node, Store};
 use std::sync::Arc;
 
-pub(super) fn read(node: &Node, reading: &Reading) -> Result<Value> {
+pub(super) const ENCODING: Encoding = Encoding { name: "", versions: &[""], read, describe, matrix, ..PLAIN };
+
+fn read(node: &Node, reading: &Reading) -> Result<Value> {
     if node.is_group() {
         return match sparse_format(node)? {
             Some(format) => sparse::read_as(node, format, sparse::shape_of(node, "h5sparse_shape")?),
@@ -124,7 +126,7 @@ fn sparse_format(node: &Node) -> Result<Option<SparseFormat>> {
     }
 }
 
-pub(super) fn describe(node: &Node, out: &mut Description) -> Result<()> {
+fn describe(node: &Node, out: &mut Description) -> Result<()> {
     if !node.is_group() {
         if is_table(node) {
             return dataframe::describe(node, out);
@@ -146,4 +148,37 @@ pub(super) fn describe(node: &Node, out: &mut Description) -> Result<()> {
         }
         None => dict::describe(node, out),
     }
+}
+
+/// A dense array, a sparse matrix by its old attributes, or one of 10x Genomics.
+fn matrix(node: &Node) -> Result<Option<Matrix>> {
+    if !node.is_group() {
+        return Ok(Some(Matrix::Dense));
+    }
+    let format = node.attribute("h5sparse_format")?;
+    match format.as_ref().map(|a| a.text()) {
+        Some(Some("csr")) => sparse::matrix(node, SparseFormat::Csr).map(Some),
+        Some(Some("csc")) => sparse::matrix(node, SparseFormat::Csc).map(Some),
+        Some(Some(_)) => Ok(None),
+        // Features x barcodes by columns are cells x genes by rows.
+        _ => Ok(shape_10x(node)?.map(|shape| Matrix::Sparse(SparseFormat::Csr, shape))),
+    }
+}
+
+/// Cells and genes of a matrix of Cell Ranger, which has its extents in a dataset.
+fn shape_10x(group: &Node) -> Result<Option<(usize, usize)>> {
+    if group.optional("barcodes")?.is_none() {
+        return Ok(None);
+    }
+    let shape = group.child("shape")?;
+    // Not read before it is known to be small.
+    if shape.shape() != Some(vec![2]) {
+        return Ok(None);
+    }
+    let extent = |n: i64| u32::try_from(n).ok().map(|n| n as usize);
+    let extents = shape.values()?.read_integers(None)?;
+    Ok(match extents.as_slice() {
+        &[genes, cells] => extent(cells).zip(extent(genes)),
+        _ => None,
+    })
 }
