@@ -12,6 +12,7 @@ mod backend;
 mod external;
 mod hdf5;
 mod kind;
+mod memory;
 pub(crate) mod positioned;
 mod sink;
 #[allow(clippy::module_inception)] // the store itself
@@ -26,6 +27,7 @@ pub(crate) use backend::{Identity, State};
 pub use external::External;
 pub use hdf5::{hdf5_version, FILTERS};
 pub(crate) use kind::{Kind, Padding};
+pub use memory::Memory;
 pub use sink::Layout;
 pub(crate) use sink::Target;
 pub use store::{Node, Store};
