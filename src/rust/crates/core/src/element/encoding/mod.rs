@@ -2,6 +2,7 @@
 
 mod array;
 mod awkward;
+mod bytes;
 mod categorical;
 mod dataframe;
 mod dict;
@@ -62,7 +63,7 @@ const ENCODINGS: &[&Encoding] = &[
     &string_array::ENCODING,
     &scalar::NUMBER,
     &scalar::STRING,
-    &scalar::BYTES,
+    &bytes::ENCODING,
     &categorical::ENCODING,
     &nullable::INTEGER,
     &nullable::BOOLEAN,
