@@ -4,7 +4,7 @@ use super::tree::{Array, Held, Item};
 use super::{lock, Opened};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::store::array::{Access, ChunkedArray, Extent, Meta, NumberType};
+use crate::store::array::{Access, ChunkedArray, Extent, Meta, NumberType, Take};
 use crate::store::backend::{below, Backend, Identity, Object, Part, Stored};
 use crate::store::{Attribute, Kind};
 use std::any::Any;
@@ -215,16 +215,16 @@ impl ChunkedArray for Chunked {
         &self.meta
     }
 
-    fn locate(&self, chunk: u64) -> Option<Extent> {
-        let state = lock(&self.array.state);
-        let Held::Chunks(chunks) = &state.values else { return None };
-        Some(Extent { object: chunk, at: 0, size: chunks.get(&chunk)?.len() as u64, mask: 0 })
+    /// Sizes are left to be found, as those of objects far away are.
+    fn locate(&self, chunk: u64) -> Result<Option<Extent>> {
+        Ok(Some(Extent { object: chunk, at: 0, size: Extent::WHOLE, mask: 0 }))
     }
 
-    fn fetch(&self, extents: &[Extent], take: &mut dyn FnMut(usize, &[u8]) -> Result<()>) -> Result<()> {
+    fn fetch(&self, extents: &[Extent], take: &mut Take<'_>) -> Result<()> {
         let state = lock(&self.array.state);
         let Held::Chunks(chunks) = &state.values else { return Err(gone()) };
-        extents.iter().enumerate().try_for_each(|(i, extent)| take(i, chunks.get(&extent.object).ok_or_else(gone)?))
+        let stored = |extent: &Extent| chunks.get(&extent.object).map(Vec::as_slice);
+        extents.iter().enumerate().try_for_each(|(i, extent)| take(i, stored(extent)))
     }
 
     fn read(&self, object: u64, at: u64, out: &mut [u8]) -> Result<()> {
