@@ -25,7 +25,6 @@ pub use crate::codec::Compression;
 pub use attribute::Attribute;
 pub(crate) use backend::{Identity, State};
 pub use external::External;
-pub use hdf5::{hdf5_version, FILTERS};
 pub(crate) use kind::{Kind, Padding};
 pub use memory::Memory;
 pub use sink::Layout;
@@ -35,3 +34,12 @@ pub(crate) use temporary::Temporary;
 pub(crate) use values::Values;
 pub(crate) use writer::Update;
 pub use writer::{DatasetWriter, GroupWriter, Writer};
+
+/// Filters of chunks that are read; gzip, shuffle and lzf are also written.
+pub const FILTERS: [&str; 7] = ["gzip", "shuffle", "fletcher32", "lzf", "zstd", "lz4", "blosc"];
+
+/// Names and versions of the libraries that backends stand on.
+#[must_use]
+pub fn libraries() -> Vec<(&'static str, String)> {
+    vec![hdf5::library()]
+}

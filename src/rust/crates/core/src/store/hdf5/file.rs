@@ -171,12 +171,8 @@ impl Backend for Hdf5File {
     }
 }
 
-/// Version of the HDF5 library inside.
-#[must_use]
-pub fn hdf5_version() -> String {
+/// Name and version of the library inside.
+pub(in crate::store) fn library() -> (&'static str, String) {
     let (major, minor, patch) = hdf5::library_version();
-    format!("{major}.{minor}.{patch}")
+    ("hdf5", format!("{major}.{minor}.{patch}"))
 }
-
-/// Filters of chunks that are read; gzip, shuffle and lzf are also written.
-pub const FILTERS: [&str; 7] = ["gzip", "shuffle", "fletcher32", "lzf", "zstd", "lz4", "blosc"];
