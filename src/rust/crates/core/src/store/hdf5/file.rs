@@ -86,7 +86,7 @@ impl Hdf5File {
     /// A file as it will be, to be looked at.
     pub(super) fn of_view(path: &Path, file: hdf5::File, family: &Arc<Family>) -> Hdf5File {
         let (path, family, linked) = (path.to_owned(), family.clone(), Mutex::default());
-        let location = Location::Path(path.clone());
+        let location = Location::from(&path);
         Hdf5File { path, location, file, plain: None, update: None, family, linked, raw: OnceLock::new() }
     }
 

@@ -43,7 +43,7 @@ impl Memory {
     pub fn new() -> Memory {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let location = Location::Url(format!("memory:{number}"));
+        let location = Location::url(format!("memory:{number}"));
         Memory(Arc::new(Place { location, root: Mutex::new(Group::new()) }))
     }
 
