@@ -9,6 +9,7 @@
 pub(crate) mod array;
 mod attribute;
 mod backend;
+mod backends;
 mod external;
 mod hdf5;
 mod kind;
@@ -24,6 +25,7 @@ mod writer;
 pub use crate::codec::Compression;
 pub use attribute::Attribute;
 pub(crate) use backend::{Identity, State};
+pub use backends::{libraries, FILTERS};
 pub use external::External;
 pub(crate) use kind::{Kind, Padding};
 pub use memory::Memory;
@@ -34,12 +36,3 @@ pub(crate) use temporary::Temporary;
 pub(crate) use values::Values;
 pub(crate) use writer::Update;
 pub use writer::{DatasetWriter, GroupWriter, Writer};
-
-/// Filters of chunks that are read; gzip, shuffle and lzf are also written.
-pub const FILTERS: [&str; 7] = ["gzip", "shuffle", "fletcher32", "lzf", "zstd", "lz4", "blosc"];
-
-/// Names and versions of the libraries that backends stand on.
-#[must_use]
-pub fn libraries() -> Vec<(&'static str, String)> {
-    vec![hdf5::library()]
-}

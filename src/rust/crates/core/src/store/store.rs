@@ -2,7 +2,7 @@
 
 use super::array::ChunkedArray;
 use super::backend::{Backend, Identity, Object, State};
-use super::{hdf5, Attribute, External, Values};
+use super::{backends, Attribute, External, Values};
 use crate::error::{Error, Result};
 use crate::location::Location;
 use std::path::Path;
@@ -50,7 +50,7 @@ impl Store {
     /// # Errors
     /// As [`Store::open`] and [`Store::open_to_save`].
     pub fn open_as(path: impl AsRef<Path>, save: bool, external: External) -> Result<Arc<Store>> {
-        Ok(Store::new(hdf5::open(path.as_ref(), save, external)?))
+        Ok(Store::new(backends::open(path.as_ref(), save, external)?))
     }
 
     /// Where it is; a path is absolute.

@@ -30,7 +30,7 @@ impl Writer {
     /// # Errors
     /// [`Error::Io`] when the directory is not there or not writable, or `target` is a directory.
     pub fn create(target: impl AsRef<Path>) -> Result<Writer> {
-        Ok(Writer(super::hdf5::create(target.as_ref())?))
+        Ok(Writer(super::backends::create(target.as_ref())?))
     }
 
     /// The root group.
