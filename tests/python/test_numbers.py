@@ -112,8 +112,17 @@ def test_counts_that_are_not_whole_are_told(on_disk):
             warnings.simplefilter("error")
             oom.pp.highly_variable_genes(logged, flavor=flavor, n_top_genes=10, check_values=False)
             oom.pp.highly_variable_genes(whole, flavor=flavor, n_top_genes=10)
-    with pytest.warns(UserWarning, match="expects raw count data"):
-        oom.pp.normalize_pearson_residuals(logged)
+        with pytest.warns(UserWarning) as warned:
+            oom.pp.highly_variable_genes(logged, flavor=flavor, n_top_genes=10, inplace=False)
+        assert [str(w.message) for w in warned] == [told] and warned[0].filename == __file__
+    for inplace in (False, True):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            oom.pp.normalize_pearson_residuals(whole.copy(), inplace=inplace)
+            oom.pp.normalize_pearson_residuals(logged.copy(), inplace=inplace, check_values=False)
+        with pytest.warns(UserWarning, match="`normalize_pearson_residuals.*expects raw count data") as warned:
+            oom.pp.normalize_pearson_residuals(logged, inplace=inplace)
+        assert [w.filename for w in warned] == [__file__]
 
 
 def test_a_batch_of_one_cell_is_named(on_disk):

@@ -4,9 +4,6 @@
 use crate::error::{Error, Result};
 use std::alloc::{alloc_zeroed, Layout};
 
-/// Requests below this many bytes are made like any other.
-const LARGE: usize = 1 << 16;
-
 /// The error of a request for `n` values.
 pub(crate) fn refused<T>(n: usize, what: &str) -> Error {
     Error::OutOfMemory { what: what.to_owned(), needed: (n as u64).saturating_mul(size_of::<T>() as u64) }
@@ -59,6 +56,50 @@ pub(crate) fn collected<T>(from: impl ExactSizeIterator<Item = T>, what: &str) -
     Ok(out)
 }
 
+/// The values of `from`, or the first error among them.
+///
+/// # Errors
+/// [`Error::OutOfMemory`], and those of `from`.
+pub(crate) fn tried<T>(from: impl ExactSizeIterator<Item = Result<T>>, what: &str) -> Result<Vec<T>> {
+    let mut out = room(from.len(), what)?;
+    for value in from {
+        out.push(value?);
+    }
+    Ok(out)
+}
+
+/// The values of `from`, of which there are `n`.
+///
+/// # Errors
+/// [`Error::OutOfMemory`].
+pub(crate) fn exactly<T>(n: usize, from: impl Iterator<Item = T>, what: &str) -> Result<Vec<T>> {
+    let mut out = room(n, what)?;
+    out.extend(from);
+    Ok(out)
+}
+
+/// A copy of `values`.
+///
+/// # Errors
+/// [`Error::OutOfMemory`].
+pub(crate) fn copied<T: Copy>(values: &[T], what: &str) -> Result<Vec<T>> {
+    let mut out = room(values.len(), what)?;
+    out.extend_from_slice(values);
+    Ok(out)
+}
+
+/// Makes `to` at least `n` values long.
+///
+/// # Errors
+/// [`Error::OutOfMemory`].
+pub(crate) fn lengthen<T: Clone>(to: &mut Vec<T>, n: usize, value: T, what: &str) -> Result<()> {
+    if to.len() < n {
+        reserve(to, n - to.len(), what)?;
+        to.resize(n, value);
+    }
+    Ok(())
+}
+
 /// A type of which zero bytes are a value, its zero.
 ///
 /// # Safety
@@ -71,7 +112,7 @@ macro_rules! zero {
         unsafe impl Zero for $type {}
     )*};
 }
-zero!(u8, u16, u32, u64, usize, i8, i16, i32, i64, f32, f64, bool, (f64, f64));
+zero!(u8, u16, u32, u64, usize, i8, i16, i32, i64, i128, f32, f64, bool, (f64, f64));
 // SAFETY: an array of zeros is one.
 unsafe impl<T: Zero, const N: usize> Zero for [T; N] {}
 
@@ -81,9 +122,8 @@ unsafe impl<T: Zero, const N: usize> Zero for [T; N] {}
 /// [`Error::OutOfMemory`].
 pub(crate) fn zeros<T: Zero>(n: usize, what: &str) -> Result<Vec<T>> {
     let layout = Layout::array::<T>(n).map_err(|_| refused::<T>(n, what))?;
-    if layout.size() < LARGE {
-        // SAFETY: zero bytes are a value of T.
-        return Ok(vec![unsafe { std::mem::zeroed() }; n]);
+    if layout.size() == 0 {
+        return Ok(Vec::new());
     }
     // SAFETY: the layout is not empty.
     let at = unsafe { alloc_zeroed(layout) };
@@ -116,7 +156,7 @@ mod tests {
 
     #[test]
     fn vectors_are_those_asked_for() {
-        for n in [0, 1, LARGE / 8, LARGE] {
+        for n in [0, 1, 1 << 13, 1 << 16] {
             assert_eq!(zeros::<f64>(n, "").unwrap(), vec![0.0; n]);
             assert_eq!(filled(n, 3u16, "").unwrap(), vec![3; n]);
             assert_eq!(collected(0..n, "").unwrap(), (0..n).collect::<Vec<_>>());

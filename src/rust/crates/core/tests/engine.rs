@@ -149,7 +149,7 @@ fn the_plan_is_what_happens() {
     let chunks = source.reads().chunks;
     let x = LazyMatrix::new(source.clone());
     let planned = |x: &LazyMatrix, verb: &str| {
-        let plan = ops::explain(x, |d| d.verb.to_owned(), &ctx);
+        let plan = ops::explain(x, |d| d.verb.to_owned(), &ctx).unwrap();
         let step = plan.steps.iter().find(|s| s.verb == verb).unwrap_or_else(|| panic!("{verb}\n{plan}")).clone();
         let from_file = step.passes.iter().filter(|f| **f == From::File).count() as u64;
         assert_eq!(step.bytes, from_file * source.disk_bytes());
@@ -181,7 +181,7 @@ fn the_plan_is_what_happens() {
     // Scaling left the columns: PCA does not touch the file.
     assert_eq!(planned(&scaled, "pca"), 0);
     step!(scaled, "pca", ops::pca(&scaled, &pca, &ctx).unwrap());
-    let text = ops::explain(&scaled, |d| d.verb.to_owned(), &ctx).to_string();
+    let text = ops::explain(&scaled, |d| d.verb.to_owned(), &ctx).unwrap().to_string();
     for line in ["plan for", "8,000 x 900 csr float32", "1. select 200 of 900 columns", "in memory", "pca", "kept"] {
         assert!(text.contains(line), "{line}\n{text}");
     }
@@ -191,10 +191,10 @@ fn the_plan_is_what_happens() {
     step!(log, "pca", ops::pca(&log, &pca, &ctx).unwrap());
     // Of rows alone, only their chunks.
     let part = x.select(Some(&(0..700).collect::<Vec<u32>>()), None).unwrap();
-    let plan = ops::explain(&part, |d| d.verb.to_owned(), &ctx);
+    let plan = ops::explain(&part, |d| d.verb.to_owned(), &ctx).unwrap();
     assert!(plan.steps.iter().all(|s| s.bytes < source.disk_bytes() / 5), "{plan}");
     for element in ["csc", "dense"] {
         let x = LazyMatrix::new(open(&path, element).unwrap());
-        assert!(ops::explain(&x, |d| d.verb.to_owned(), &ctx).to_string().contains(element));
+        assert!(ops::explain(&x, |d| d.verb.to_owned(), &ctx).unwrap().to_string().contains(element));
     }
 }

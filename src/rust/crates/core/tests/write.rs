@@ -196,7 +196,7 @@ fn empty_extents() {
             data: Data::F32(Vec::new()),
         };
         round_trip(&format!("empty-{n}-{m}"), &chain(&none));
-        let flat = Array { shape: vec![n, m], data: Data::zeros(element::DType::I32, n * m) };
+        let flat = Array { shape: vec![n, m], data: Data::zeros(element::DType::I32, n * m, "counts").unwrap() };
         round_trip(
             &format!("empty-dense-{n}-{m}"),
             &LazyMatrix::new(Arc::new(MemorySource::from_array(flat).unwrap())),

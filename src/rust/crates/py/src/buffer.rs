@@ -108,7 +108,7 @@ pub(crate) fn array(x: &Bound<'_, PyAny>) -> PyResult<(Vec<usize>, Data)> {
             "<i8" => Data::I64(copy(address, n)?),
             "<u8" => Data::U64(copy(address, n)?),
             "<f2" => {
-                let mut data = Data::zeros(DType::F16, n);
+                let mut data = Data::zeros(DType::F16, n, "an array of float16").map_err(crate::errors::to_py_err)?;
                 if let (Data::F16(v), true) = (&mut data, n > 0) {
                     std::ptr::copy_nonoverlapping(address as *const u8, v.as_mut_ptr().cast(), n * 2);
                 }

@@ -162,7 +162,7 @@ impl Matrix {
 
     /// The plan, as text.
     fn explain(&self, py: Python<'_>) -> PyResult<String> {
-        run(py, |ctx| Ok(ops::explain(&self.0, call, ctx).to_string()))
+        run(py, |ctx| Ok(ops::explain(&self.0, call, ctx)?.to_string()))
     }
 
     /// Path, bytes and whether it was made now, of the column index in use from now on.

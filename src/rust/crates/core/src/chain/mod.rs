@@ -167,12 +167,15 @@ impl LazyMatrix {
     }
 
     /// The column map a pass has to hand to the source.
-    pub(crate) fn column_map(&self) -> Option<Arc<ColumnMap>> {
-        self.columns.as_ref().map(|c| Arc::new(ColumnMap::new(self.source.shape().1, c)))
+    pub(crate) fn column_map(&self) -> Result<Option<Arc<ColumnMap>>> {
+        self.columns.as_ref().map(|c| ColumnMap::new(self.source.shape().1, c).map(Arc::new)).transpose()
     }
 
     /// Runs the operations over a block of the source whose positions are rows of this matrix.
-    pub(crate) fn transform(&self, block: Block) -> Block {
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub(crate) fn transform(&self, block: Block) -> Result<Block> {
         program::apply(&self.nodes, block, self.dtype())
     }
 

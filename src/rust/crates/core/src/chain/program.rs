@@ -3,14 +3,18 @@
 use super::nodes::Node;
 use super::row::Row;
 use crate::element::{DType, Number};
+use crate::error::Result;
 use crate::matrix::{Block, Storage};
+use crate::memory;
 use crate::with_data;
 use std::sync::Arc;
 
+const ROWS: &str = "rows of a matrix, transformed";
+
 /// Applies `nodes` to a block in the stored dtype; `out` (float32 or float64) is the dtype of the result.
-pub(super) fn apply(nodes: &[Arc<dyn Node>], block: Block, out: DType) -> Block {
+pub(super) fn apply(nodes: &[Arc<dyn Node>], block: Block, out: DType) -> Result<Block> {
     if nodes.is_empty() {
-        return block;
+        return Ok(block);
     }
     if out == DType::F64 {
         run::<f64>(nodes, block)
@@ -19,15 +23,19 @@ pub(super) fn apply(nodes: &[Arc<dyn Node>], block: Block, out: DType) -> Block 
     }
 }
 
-fn run<O: Number>(nodes: &[Arc<dyn Node>], block: Block) -> Block {
+fn run<O: Number>(nodes: &[Arc<dyn Node>], block: Block) -> Result<Block> {
     let Block { positions, n_cols, storage } = block;
     let n_rows = positions.len();
     let fills = nodes.iter().any(|n| n.fills_zeros());
-    let mut row = Row::new(n_cols);
+    let most = match &storage {
+        Storage::Csr { indptr, .. } => indptr.windows(2).map(|w| w[1] - w[0]).max().unwrap_or(0),
+        Storage::Dense(_) => n_cols,
+    };
+    let mut row = Row::new(n_cols, most, fills)?;
     let (elementwise, others) = nodes.split_at(nodes.iter().take_while(|n| n.is_elementwise()).count());
     let storage = match storage {
         Storage::Csr { indptr, indices, data } if others.is_empty() => {
-            let mut values: Vec<O> = vec![O::default(); indices.len()];
+            let mut values: Vec<O> = memory::filled(indices.len(), O::default(), ROWS)?;
             with_data!(&data, v => {
                 for i in 0..n_rows {
                     let range = indptr[i]..indptr[i + 1];
@@ -37,7 +45,8 @@ fn run<O: Number>(nodes: &[Arc<dyn Node>], block: Block) -> Block {
             Storage::Csr { indptr, indices, data: O::wrap(values) }
         }
         Storage::Csr { indptr, indices, data } => {
-            let mut values: Vec<O> = Vec::with_capacity(if fills { n_rows * n_cols } else { indices.len() });
+            let n_values = if fills { memory::count(&[n_rows, n_cols], ROWS)? } else { indices.len() };
+            let mut values: Vec<O> = memory::room(n_values, ROWS)?;
             for i in 0..n_rows {
                 let range = indptr[i]..indptr[i + 1];
                 let started = row.start(&indices[range.clone()]);
@@ -54,7 +63,7 @@ fn run<O: Number>(nodes: &[Arc<dyn Node>], block: Block) -> Block {
             }
         }
         Storage::Dense(data) => {
-            let mut values: Vec<O> = Vec::with_capacity(data.len());
+            let mut values: Vec<O> = memory::room(data.len(), ROWS)?;
             for i in 0..n_rows {
                 row.load(&data, i * n_cols..(i + 1) * n_cols);
                 for node in nodes {
@@ -65,7 +74,7 @@ fn run<O: Number>(nodes: &[Arc<dyn Node>], block: Block) -> Block {
             Storage::Dense(O::wrap(values))
         }
     };
-    Block { positions, n_cols, storage }
+    Ok(Block { positions, n_cols, storage })
 }
 
 /// Results remembered within a row.

@@ -1,6 +1,8 @@
 //! One row of a block while the nodes of a chain transform it, in f64.
 
 use crate::element::{Data, Number};
+use crate::error::Result;
+use crate::memory;
 use crate::with_data;
 
 /// Stored entries (columns and values) or, once dense, one value per column.
@@ -10,11 +12,24 @@ pub struct Row {
     values: Vec<f64>,
     is_dense: bool,
     n_cols: usize,
+    /// All values of a row, where zeros become others.
+    full: Vec<f64>,
 }
 
 impl Row {
-    pub(super) fn new(n_cols: usize) -> Self {
-        Row { columns: Vec::new(), values: Vec::new(), is_dense: false, n_cols }
+    /// A row of `n_cols` columns with room for `most` stored values; `fills` says whether zeros become other values.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
+    pub(super) fn new(n_cols: usize, most: usize, fills: bool) -> Result<Self> {
+        const ROW: &str = "a row of a matrix";
+        Ok(Row {
+            columns: memory::room(most, ROW)?,
+            values: memory::room(most, ROW)?,
+            is_dense: false,
+            n_cols,
+            full: memory::room(if fills { n_cols } else { 0 }, ROW)?,
+        })
     }
 
     /// Starts a row of stored entries, all zero, and returns their values.
@@ -57,11 +72,12 @@ impl Row {
     /// Returns all values of the row, zeros written out.
     pub fn dense(&mut self) -> &mut [f64] {
         if !self.is_dense {
-            let mut full = vec![0.0; self.n_cols];
+            self.full.clear();
+            self.full.resize(self.n_cols, 0.0);
             for (&c, &v) in self.columns.iter().zip(&self.values) {
-                full[c as usize] = v;
+                self.full[c as usize] = v;
             }
-            self.values = full;
+            std::mem::swap(&mut self.values, &mut self.full);
             self.is_dense = true;
         }
         &mut self.values

@@ -2,8 +2,11 @@
 
 use super::{Categorical, Value};
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::natural_order;
 use std::collections::HashMap;
+
+const CODES: &str = "codes of a categorical";
 
 impl Categorical {
     /// Makes texts categories, in natural order; `None` is missing.
@@ -27,16 +30,20 @@ impl Categorical {
     /// [`Error::Shape`] for codes without a category.
     pub fn in_use(&self) -> Result<Categorical> {
         let n = self.categories.len().unwrap_or(0);
-        let mut used = vec![false; n];
+        let mut used = memory::zeros::<bool>(n, CODES)?;
         for &code in self.codes.iter().filter(|&&code| code != -1) {
             let found = usize::try_from(code).ok().and_then(|code| used.get_mut(code));
             *found.ok_or_else(|| Error::shape("codes", format!("-1 to {}", n as i64 - 1), code))? = true;
         }
-        let kept: Vec<u32> = (0..n as u32).filter(|&k| used[k as usize]).collect();
-        let mut new = vec![-1; n];
+        let n_used = used.iter().filter(|&&used| used).count();
+        let kept: Vec<u32> = memory::exactly(n_used, (0..n as u32).filter(|&k| used[k as usize]), CODES)?;
+        let mut new = memory::filled(n, -1, CODES)?;
         kept.iter().zip(0..).for_each(|(&k, code)| new[k as usize] = code);
         Ok(Categorical {
-            codes: self.codes.iter().map(|&code| if code < 0 { -1 } else { new[code as usize] }).collect(),
+            codes: memory::collected(
+                self.codes.iter().map(|&code| if code < 0 { -1 } else { new[code as usize] }),
+                CODES,
+            )?,
             categories: Box::new(self.categories.select(Some(&kept), None)?),
             ordered: self.ordered,
         })

@@ -169,25 +169,31 @@ impl Data {
 
     /// An empty buffer of `dtype`.
     pub fn empty(dtype: DType) -> Data {
-        Data::zeros(dtype, 0)
+        match dtype {
+            DType::Bool => Data::Bool(Vec::new()),
+            DType::I8 => Data::I8(Vec::new()),
+            DType::I16 => Data::I16(Vec::new()),
+            DType::I32 => Data::I32(Vec::new()),
+            DType::I64 => Data::I64(Vec::new()),
+            DType::U8 => Data::U8(Vec::new()),
+            DType::U16 => Data::U16(Vec::new()),
+            DType::U32 => Data::U32(Vec::new()),
+            DType::U64 => Data::U64(Vec::new()),
+            DType::F16 => Data::F16(Vec::new()),
+            DType::F32 => Data::F32(Vec::new()),
+            DType::F64 => Data::F64(Vec::new()),
+        }
     }
 
-    /// `n` zeros of `dtype`.
-    pub fn zeros(dtype: DType, n: usize) -> Data {
-        match dtype {
-            DType::Bool => Data::Bool(vec![false; n]),
-            DType::I8 => Data::I8(vec![0; n]),
-            DType::I16 => Data::I16(vec![0; n]),
-            DType::I32 => Data::I32(vec![0; n]),
-            DType::I64 => Data::I64(vec![0; n]),
-            DType::U8 => Data::U8(vec![0; n]),
-            DType::U16 => Data::U16(vec![0; n]),
-            DType::U32 => Data::U32(vec![0; n]),
-            DType::U64 => Data::U64(vec![0; n]),
-            DType::F16 => Data::F16(vec![f16::ZERO; n]),
-            DType::F32 => Data::F32(vec![0.0; n]),
-            DType::F64 => Data::F64(vec![0.0; n]),
+    /// `n` zeros of `dtype`; `what` they are is said when memory runs out.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
+    pub fn zeros(dtype: DType, n: usize, what: &str) -> crate::Result<Data> {
+        fn of<T: Number>(_: &[T], n: usize, what: &str) -> crate::Result<Data> {
+            Ok(T::wrap(crate::memory::filled(n, T::default(), what)?))
         }
+        with_data!(&Data::empty(dtype), v => of(v, n, what))
     }
 
     /// Number of values.
@@ -221,13 +227,27 @@ impl Data {
 
     /// The values at `positions` (all in range), repeats allowed.
     ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
+    ///
     /// # Panics
     /// When a position is out of range: callers check first.
-    pub fn take(&self, positions: &[usize]) -> Data {
-        fn pick<T: Number>(v: &[T], p: &[usize]) -> Data {
-            T::wrap(p.iter().map(|&i| v[i]).collect())
+    pub fn take(&self, positions: &[usize]) -> crate::Result<Data> {
+        fn pick<T: Number>(v: &[T], p: &[usize]) -> crate::Result<Data> {
+            Ok(T::wrap(crate::memory::collected(p.iter().map(|&i| v[i]), "selected values")?))
         }
         with_data!(self, v => pick(v, positions))
+    }
+
+    /// The same values again.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
+    pub(crate) fn copied(&self, what: &str) -> crate::Result<Data> {
+        fn copy<T: Number>(v: &[T], what: &str) -> crate::Result<Data> {
+            Ok(T::wrap(crate::memory::copied(v, what)?))
+        }
+        with_data!(self, v => copy(v, what))
     }
 
     /// Makes room for `more` values.

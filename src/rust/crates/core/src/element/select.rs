@@ -1,8 +1,10 @@
 //! Rows and columns of a value, in any order, repeats allowed.
 
-use super::{Array, Categorical, Data, DataFrame, Nullable, Number, Sparse, SparseFormat, Strings, Value};
+use super::{Array, Categorical, DataFrame, Nullable, Sparse, SparseFormat, Strings, Value};
 use crate::error::{Error, Result};
-use crate::with_data;
+use crate::memory;
+
+const SELECTED: &str = "selected values";
 
 impl Value {
     /// The given positions on the first axis and on the second (dense arrays and sparse matrices), in that order,
@@ -21,11 +23,15 @@ impl Value {
         match self {
             Value::Array(Array { shape, data }) => {
                 let (shape, positions) = dense(shape, rows, columns)?;
-                Ok(Value::Array(Array { shape, data: data.take(&positions) }))
+                Ok(Value::Array(Array { shape, data: data.take(&positions)? }))
             }
             Value::Complex { shape, data, single } => {
                 let (shape, positions) = dense(shape, rows, columns)?;
-                Ok(Value::Complex { shape, data: positions.into_iter().map(|p| data[p]).collect(), single: *single })
+                Ok(Value::Complex {
+                    shape,
+                    data: memory::collected(positions.into_iter().map(|p| data[p]), SELECTED)?,
+                    single: *single,
+                })
             }
             Value::Strings { shape, data } => {
                 let (shape, positions) = dense(shape, rows, columns)?;
@@ -36,14 +42,15 @@ impl Value {
                 flat()?;
                 let positions = positions("row", rows, c.codes.len())?;
                 Ok(Value::Categorical(Categorical {
-                    codes: positions.into_iter().map(|p| c.codes[p]).collect(),
+                    codes: memory::collected(positions.into_iter().map(|p| c.codes[p]), SELECTED)?,
                     categories: c.categories.clone(),
                     ordered: c.ordered,
                 }))
             }
             Value::Nullable(n) => {
                 flat()?;
-                let mask = positions("row", rows, n.mask.len())?.into_iter().map(|p| n.mask[p]).collect();
+                let positions = positions("row", rows, n.mask.len())?;
+                let mask = memory::collected(positions.into_iter().map(|p| n.mask[p]), SELECTED)?;
                 let values = Box::new(n.values.select(rows, None)?);
                 Ok(Value::Nullable(Nullable { values, mask, na_value: n.na_value }))
             }
@@ -84,7 +91,7 @@ fn indexed(rows: &[usize], form: &str, buffers: &[(String, Value)]) -> Result<Va
     let form = format!(
         r#"{{"class": "IndexedArray", "index": "i64", "content": {form}, "parameters": {{}}, "form_key": "{KEY}"}}"#
     );
-    let list: Vec<i64> = rows.iter().map(|&r| r as i64).collect();
+    let list: Vec<i64> = memory::collected(rows.iter().map(|&r| r as i64), SELECTED)?;
     let mut buffers = buffers.to_vec();
     buffers.push((index, Value::vector(list)));
     Ok(Value::Awkward { length: rows.len() as u64, form, buffers })
@@ -95,16 +102,16 @@ fn each(columns: &[(String, Value)], rows: Option<&[u32]>) -> Result<Vec<(String
 }
 
 fn take_strings(data: &Strings, positions: &[usize]) -> Result<Strings> {
-    data.take(positions).ok_or_else(|| Error::Internal("a text position out of range".into()))
+    data.take(positions)?.ok_or_else(|| Error::Internal("a text position out of range".into()))
 }
 
 /// Checked positions on an axis of length `len`.
 fn positions(axis: &'static str, wanted: Option<&[u32]>, len: usize) -> Result<Vec<usize>> {
-    let Some(wanted) = wanted else { return Ok((0..len).collect()) };
-    wanted
-        .iter()
-        .map(|&p| if (p as usize) < len { Ok(p as usize) } else { Err(Error::Index { axis, index: p.into(), len }) })
-        .collect()
+    let Some(wanted) = wanted else { return memory::collected(0..len, SELECTED) };
+    match wanted.iter().find(|&&p| p as usize >= len) {
+        Some(&p) => Err(Error::Index { axis, index: p.into(), len }),
+        None => memory::collected(wanted.iter().map(|&p| p as usize), SELECTED),
+    }
 }
 
 /// New extents, and the place in the old buffer of every value of the new one.
@@ -116,7 +123,8 @@ fn dense(shape: &[usize], rows: Option<&[u32]>, columns: Option<&[u32]>) -> Resu
     out[0] = rows.len();
     let Some(wanted) = columns else {
         let width: usize = shape[1..].iter().product();
-        return Ok((out, rows.iter().flat_map(|r| r * width..(r + 1) * width).collect()));
+        let places = rows.iter().flat_map(|r| r * width..(r + 1) * width);
+        return Ok((out, memory::exactly(memory::count(&[rows.len(), width], SELECTED)?, places, SELECTED)?));
     };
     let &n_columns = shape.get(1).ok_or_else(|| missing(1))?;
     let columns = positions("column", Some(wanted), n_columns)?;
@@ -128,7 +136,8 @@ fn dense(shape: &[usize], rows: Option<&[u32]>, columns: Option<&[u32]>) -> Resu
             start..start + width
         })
     });
-    Ok((out, places.collect()))
+    let n = memory::count(&[rows.len(), columns.len(), width], SELECTED)?;
+    Ok((out, memory::exactly(n, places, SELECTED)?))
 }
 
 impl Sparse {
@@ -149,7 +158,7 @@ impl Sparse {
         let major = positions(major_axis, major, n_major)?;
         let outputs = match minor {
             None => None,
-            Some(_) => Some(inverse(&positions(minor_axis, minor, n_minor)?, n_minor)),
+            Some(_) => Some(inverse(&positions(minor_axis, minor, n_minor)?, n_minor)?),
         };
         let n_minor_out = minor.map_or(n_minor, <[u32]>::len);
         let (mut indptr, mut indices, mut taken) = (vec![0_u64], Vec::new(), Vec::new());
@@ -159,6 +168,8 @@ impl Sparse {
             let stored = self.indices.get(start..end).ok_or_else(bad)?;
             match &outputs {
                 None => {
+                    memory::reserve(&mut indices, stored.len(), SELECTED)?;
+                    memory::reserve(&mut taken, stored.len(), SELECTED)?;
                     indices.extend_from_slice(stored);
                     taken.extend(start..end);
                 }
@@ -170,35 +181,34 @@ impl Sparse {
                         row.extend(list[from..to].iter().map(|&j| (j, start + k)));
                     }
                     row.sort_by_key(|e| e.0);
+                    memory::reserve(&mut indices, row.len(), SELECTED)?;
+                    memory::reserve(&mut taken, row.len(), SELECTED)?;
                     indices.extend(row.iter().map(|e| e.0));
                     taken.extend(row.iter().map(|e| e.1));
                 }
             }
             indptr.push(indices.len() as u64);
         }
-        fn pick<T: Number>(v: &[T], taken: &[usize]) -> Data {
-            T::wrap(taken.iter().map(|&k| v[k]).collect())
-        }
-        let data = with_data!(&self.data, v => pick(v, &taken));
+        let data = self.data.take(&taken)?;
         let (a, b) = (major.len(), n_minor_out);
         Ok(Sparse { format: self.format, shape: if csr { (a, b) } else { (b, a) }, indptr, indices, data })
     }
 }
 
 /// For each of `n` positions where it goes: `list[first[i]..first[i + 1]]`, ascending.
-fn inverse(wanted: &[usize], n: usize) -> (Vec<usize>, Vec<u32>) {
-    let mut first = vec![0_usize; n + 1];
+fn inverse(wanted: &[usize], n: usize) -> Result<(Vec<usize>, Vec<u32>)> {
+    let mut first = memory::zeros::<usize>(n + 1, SELECTED)?;
     for &w in wanted {
         first[w + 1] += 1;
     }
     for i in 0..n {
         first[i + 1] += first[i];
     }
-    let mut next = first.clone();
-    let mut list = vec![0_u32; wanted.len()];
+    let mut next = memory::copied(&first, SELECTED)?;
+    let mut list = memory::zeros::<u32>(wanted.len(), SELECTED)?;
     for (j, &w) in wanted.iter().enumerate() {
         list[next[w]] = j as u32;
         next[w] += 1;
     }
-    (first, list)
+    Ok((first, list))
 }

@@ -1,5 +1,8 @@
 //! A column of strings in two buffers: a million cell names cost their bytes plus eight bytes each.
 
+use crate::error::Result;
+use crate::memory;
+
 /// An immutable list of strings.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Strings {
@@ -23,6 +26,17 @@ impl Strings {
         self.ends.is_empty()
     }
 
+    /// Makes room for one more string, so that [`Strings::push`] of it cannot run out of memory.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
+    pub(crate) fn reserve(&mut self, text: &str) -> Result<()> {
+        const TEXTS: &str = "a column of texts";
+        let needed = self.text.len() + text.len();
+        self.text.try_reserve(text.len()).map_err(|_| memory::refused::<u8>(needed, TEXTS))?;
+        memory::reserve(&mut self.ends, 1, TEXTS)
+    }
+
     /// Appends one string.
     pub fn push(&mut self, s: &str) {
         self.text.push_str(s);
@@ -41,9 +55,18 @@ impl Strings {
         (0..self.len()).map(|i| self.get(i).unwrap_or_default())
     }
 
-    /// The strings at `positions`, repeats allowed; positions past the end give `None`.
-    pub fn take(&self, positions: &[usize]) -> Option<Strings> {
-        positions.iter().map(|&i| self.get(i)).collect()
+    /// The strings at `positions`, repeats allowed; a position past the end gives `None`.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
+    pub fn take(&self, positions: &[usize]) -> Result<Option<Strings>> {
+        let mut out = Strings::new();
+        for text in positions.iter().map(|&i| self.get(i)) {
+            let Some(text) = text else { return Ok(None) };
+            out.reserve(text)?;
+            out.push(text);
+        }
+        Ok(Some(out))
     }
 }
 

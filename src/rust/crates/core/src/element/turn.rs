@@ -3,7 +3,10 @@
 use super::{Data, Number, Sparse, SparseFormat};
 use crate::context::Monitor;
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::with_data;
+
+const TURNED: &str = "a sparse matrix in another format";
 
 impl Sparse {
     /// The same matrix in `format`, the minor indices of each row (column) ascending when the format changed.
@@ -20,7 +23,10 @@ impl Sparse {
     /// Those of [`Sparse::to_format`], and [`Error::Cancelled`].
     pub fn turned(&self, format: SparseFormat, monitor: &Monitor) -> Result<Sparse> {
         if self.format == format {
-            return Ok(self.clone());
+            let Sparse { format, shape, .. } = *self;
+            let indptr = memory::copied(&self.indptr, TURNED)?;
+            let indices = memory::copied(&self.indices, TURNED)?;
+            return Ok(Sparse { format, shape, indptr, indices, data: self.data.copied(TURNED)? });
         }
         let (major, minor) = match self.format {
             SparseFormat::Csr => self.shape,
@@ -40,15 +46,15 @@ impl Sparse {
                 "others",
             ));
         }
-        let mut start = vec![0u64; minor + 1];
+        let mut start = memory::zeros::<u64>(minor + 1, TURNED)?;
         for &i in &self.indices {
             start[i as usize + 1] += 1;
         }
         for i in 0..minor {
             start[i + 1] += start[i];
         }
-        let indptr = start.clone();
-        let mut indices = vec![0u32; nnz];
+        let indptr = memory::copied(&start, TURNED)?;
+        let mut indices = memory::zeros::<u32>(nnz, TURNED)?;
         let data = with_data!(&self.data, v => self.scatter(v, &mut start, &mut indices, monitor)?);
         Ok(Sparse { format, shape: self.shape, indptr, indices, data })
     }
@@ -61,7 +67,7 @@ impl Sparse {
         indices: &mut [u32],
         monitor: &Monitor,
     ) -> Result<Data> {
-        let mut data = vec![T::default(); values.len()];
+        let mut data = memory::filled(values.len(), T::default(), TURNED)?;
         for (m, w) in self.indptr.windows(2).enumerate() {
             if m % 256 == 0 {
                 monitor.check()?;

@@ -38,7 +38,7 @@ pub fn paga(distances: &CsMatI<f32, u32, usize>, groups: &[u32], n_groups: usize
     if let Some(group) = groups.iter().find(|&&g| g as usize >= n_groups) {
         return Err(Error::parameter("groups", format!("numbers below {n_groups}"), group));
     }
-    let (start, cells) = members(groups, n_groups);
+    let (start, cells) = members(groups, n_groups)?;
     let sizes: Vec<u64> = start.windows(2).map(|w| (w[1] - w[0]) as u64).collect();
     let mut links = vec![0u64; n_groups];
     let mut shared: Vec<(u32, u32, u64)> = Vec::new();

@@ -3,6 +3,7 @@
 use crate::context::Monitor;
 use crate::error::{Error, Result};
 use crate::graph::ahead::{ahead, ahead_all};
+use crate::memory;
 use rayon::prelude::*;
 use sprs::CsMatI;
 use std::ops::Range;
@@ -100,7 +101,7 @@ fn is_weight(weight: f32) -> bool {
 /// entries turn up in the order of row j: one cursor per row finds each of them without a search.
 fn first_broken(graph: &Graph, columns: Range<usize>, monitor: &Monitor) -> Result<Option<Broken>> {
     let Graph { indptr, indices, data } = *graph;
-    let mut cursor: Vec<usize> = indptr[columns.clone()].to_vec();
+    let mut cursor = memory::copied(&indptr[columns.clone()], "the graph, checked")?;
     for row in 0..graph.n_vertices() {
         if row % 4096 == 0 {
             monitor.check()?;

@@ -1,6 +1,8 @@
 //! A run of rows of an expression matrix in memory: what a pass hands to its consumer.
 
 use crate::element::{Data, Number};
+use crate::error::Result;
+use crate::memory;
 use crate::with_data;
 use std::ops::Range;
 
@@ -83,18 +85,22 @@ impl Block {
 
     /// The same block with float values: f64 for 64-bit floats and for integers wider than 16 bits (so that no count is
     /// rounded before it is summed), f32 for everything else, which f32 holds exactly.
-    pub fn into_float(mut self) -> Block {
-        fn conv<T: Number>(v: &[T]) -> Data {
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
+    pub fn into_float(mut self) -> Result<Block> {
+        fn conv<T: Number>(v: &[T]) -> Result<Data> {
             use crate::element::DType::*;
-            match T::DTYPE {
-                I32 | I64 | U32 | U64 | F64 => Data::F64(v.iter().map(|x| x.to_f64()).collect()),
-                _ => Data::F32(v.iter().map(|x| x.to_f64() as f32).collect()),
-            }
+            const FLOATS: &str = "rows of a matrix as floats";
+            Ok(match T::DTYPE {
+                I32 | I64 | U32 | U64 | F64 => Data::F64(memory::collected(v.iter().map(|x| x.to_f64()), FLOATS)?),
+                _ => Data::F32(memory::collected(v.iter().map(|x| x.to_f64() as f32), FLOATS)?),
+            })
         }
         let (Storage::Csr { data, .. } | Storage::Dense(data)) = &mut self.storage;
         if !matches!(data, Data::F32(_) | Data::F64(_)) {
-            *data = with_data!(&*data, v => conv(v));
+            *data = with_data!(&*data, v => conv(v)?);
         }
-        self
+        Ok(self)
     }
 }

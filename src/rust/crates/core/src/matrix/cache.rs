@@ -9,6 +9,7 @@ use super::disk::Scratch;
 use super::{Block, Pass, Positions, Storage};
 use crate::element::{Data, Number};
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::with_data;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,6 +17,8 @@ use std::sync::OnceLock;
 
 /// Most columns worth keeping: what a selection of genes leaves, and u16 holds.
 pub(crate) const MAX_COLUMNS: usize = 8192;
+
+const KEPT: &str = "selected columns kept between passes";
 
 /// Values of one block in few bits.
 #[derive(Debug)]
@@ -71,7 +74,7 @@ pub(crate) struct ColumnCache {
 }
 
 /// The smallest integer type that holds every value exactly, unless the values are as narrow already. -0.0 is no integer.
-fn pack(data: &Data) -> Option<Values> {
+fn pack(data: &Data) -> Result<Option<Values>> {
     fn limit<T: Number>(v: &[T]) -> Option<u16> {
         let mut most = 0u16;
         let mut exact = true;
@@ -85,25 +88,28 @@ fn pack(data: &Data) -> Option<Values> {
         exact.then_some(most)
     }
     let size = data.dtype().size();
-    let most = with_data!(data, v => limit(v))?;
+    let Some(most) = with_data!(data, v => limit(v)) else { return Ok(None) };
     if most <= 255 && size > 1 {
-        Some(Values::U8(with_data!(data, v => v.iter().map(|x| x.to_f64() as u8).collect())))
+        Ok(Some(Values::U8(with_data!(data, v => memory::collected(v.iter().map(|x| x.to_f64() as u8), KEPT)?))))
     } else if size > 2 {
-        Some(Values::U16(with_data!(data, v => v.iter().map(|x| x.to_f64() as u16).collect())))
+        Ok(Some(Values::U16(with_data!(data, v => memory::collected(v.iter().map(|x| x.to_f64() as u16), KEPT)?))))
     } else {
-        None
+        Ok(None)
     }
 }
 
 /// Whole numbers back in the dtype of `like`.
-fn unpack<S: Number>(values: &[S], like: &Data) -> Data {
-    fn as_type<S: Number, T: Number>(values: &[S], _: &[T]) -> Data {
-        T::wrap(values.iter().map(|x| T::from_f64(x.to_f64())).collect())
+fn unpack<S: Number>(values: &[S], like: &Data) -> Result<Data> {
+    fn as_type<S: Number, T: Number>(values: &[S], _: &[T]) -> Result<Data> {
+        Ok(T::wrap(memory::collected(values.iter().map(|x| T::from_f64(x.to_f64())), KEPT)?))
     }
     with_data!(like, v => as_type(values, v))
 }
 
-fn numbers<'a, const N: usize, T>(bytes: &'a [u8], from: impl Fn([u8; N]) -> T + 'a) -> impl Iterator<Item = T> + 'a {
+fn numbers<'a, const N: usize, T>(
+    bytes: &'a [u8],
+    from: impl Fn([u8; N]) -> T + 'a,
+) -> impl ExactSizeIterator<Item = T> + 'a {
     bytes.chunks_exact(N).map(move |b| {
         let mut raw = [0; N];
         raw.copy_from_slice(b);
@@ -132,9 +138,12 @@ impl ColumnCache {
             return Ok(());
         }
         let packed = Packed {
-            indptr: indptr.iter().map(|&e| e as u32).collect(),
-            columns: indices.iter().map(|&c| c as u16).collect(),
-            values: pack(data).unwrap_or_else(|| Values::Stored(data.clone())),
+            indptr: memory::collected(indptr.iter().map(|&e| e as u32), KEPT)?,
+            columns: memory::collected(indices.iter().map(|&c| c as u16), KEPT)?,
+            values: match pack(data)? {
+                Some(values) => values,
+                None => Values::Stored(data.copied(KEPT)?),
+            },
         };
         let width = packed.values.width();
         let bytes = packed.indptr.len() * 4 + packed.columns.len() * (2 + width);
@@ -142,18 +151,18 @@ impl ColumnCache {
         let kept = match packed {
             p if in_memory => Kept::Memory(p),
             Packed { indptr, columns, values: Values::U8(v) } => {
-                let mut out: Vec<u8> = Vec::with_capacity(columns.len() * 3);
+                let mut out: Vec<u8> = memory::room(columns.len() * 3, KEPT)?;
                 columns.iter().for_each(|c| out.extend_from_slice(&c.to_le_bytes()));
                 out.extend_from_slice(&v);
                 Kept::Scratch { at: self.scratch()?.append(&out)?, indptr, width: 1 }
             }
             Packed { indptr, columns, values: Values::U16(v) } => {
-                let mut out: Vec<u8> = Vec::with_capacity(columns.len() * 4);
+                let mut out: Vec<u8> = memory::room(columns.len() * 4, KEPT)?;
                 columns.iter().chain(&v).for_each(|c| out.extend_from_slice(&c.to_le_bytes()));
                 Kept::Scratch { at: self.scratch()?.append(&out)?, indptr, width: 2 }
             }
             Packed { indptr, columns, values: Values::Stored(d) } => {
-                let mut out: Vec<u8> = Vec::with_capacity(columns.len() * (2 + width));
+                let mut out: Vec<u8> = memory::room(columns.len() * (2 + width), KEPT)?;
                 columns.iter().for_each(|c| out.extend_from_slice(&c.to_le_bytes()));
                 match &d {
                     Data::F32(v) => v.iter().for_each(|x| out.extend_from_slice(&x.to_le_bytes())),
@@ -209,28 +218,28 @@ impl Pass for ColumnCache {
         let (indptr, indices, data) = match kept {
             Kept::Memory(p) => {
                 let data = match &p.values {
-                    Values::U8(v) => unpack(v, &self.dtype),
-                    Values::U16(v) => unpack(v, &self.dtype),
-                    Values::Stored(d) => d.clone(),
+                    Values::U8(v) => unpack(v, &self.dtype)?,
+                    Values::U16(v) => unpack(v, &self.dtype)?,
+                    Values::Stored(d) => d.copied(KEPT)?,
                 };
-                (&p.indptr, p.columns.iter().map(|&c| u32::from(c)).collect(), data)
+                (&p.indptr, memory::collected(p.columns.iter().map(|&c| u32::from(c)), KEPT)?, data)
             }
             Kept::Scratch { at, indptr, width } => {
                 let n = indptr.last().map_or(0, |&e| e as usize);
-                let mut bytes = vec![0u8; n * (2 + width)];
+                let mut bytes = memory::zeros::<u8>(n * (2 + width), KEPT)?;
                 self.scratch()?.read(*at, &mut bytes)?;
                 let (columns, values) = bytes.split_at(2 * n);
-                let indices = numbers(columns, u16::from_le_bytes).map(u32::from).collect();
+                let indices = memory::collected(numbers(columns, u16::from_le_bytes).map(u32::from), KEPT)?;
                 let data = match width {
-                    1 => unpack(values, &self.dtype),
-                    2 => unpack(&numbers(values, u16::from_le_bytes).collect::<Vec<u16>>(), &self.dtype),
-                    4 => Data::F32(numbers(values, f32::from_le_bytes).collect()),
-                    _ => Data::F64(numbers(values, f64::from_le_bytes).collect()),
+                    1 => unpack(values, &self.dtype)?,
+                    2 => unpack(&memory::collected(numbers(values, u16::from_le_bytes), KEPT)?, &self.dtype)?,
+                    4 => Data::F32(memory::collected(numbers(values, f32::from_le_bytes), KEPT)?),
+                    _ => Data::F64(memory::collected(numbers(values, f64::from_le_bytes), KEPT)?),
                 };
                 (indptr, indices, data)
             }
         };
-        let indptr = indptr.iter().map(|&e| e as usize).collect();
+        let indptr = memory::collected(indptr.iter().map(|&e| e as usize), KEPT)?;
         let storage = Storage::Csr { indptr, indices, data };
         Ok(Block { positions: Positions::Range(range), n_cols: self.n_cols, storage })
     }

@@ -1,5 +1,10 @@
 //! Which columns of a source a pass keeps, and where they go.
 
+use crate::error::Result;
+use crate::memory;
+
+const MAP: &str = "a map of selected columns";
+
 /// A column selection ready for decoding: for each source column the output columns it feeds.
 #[derive(Debug, Clone)]
 pub struct ColumnMap {
@@ -17,19 +22,23 @@ const NONE: u32 = u32::MAX;
 
 impl ColumnMap {
     /// The map that sends source column `selected[j]` to output column `j`. All entries must be `< n_source`.
-    pub fn new(n_source: usize, selected: &[u32]) -> Self {
-        let mut first = vec![NONE; selected.iter().max().map_or(0, |&last| last as usize + 1)];
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
+    pub fn new(n_source: usize, selected: &[u32]) -> Result<Self> {
+        let n_first = selected.iter().max().map_or(0, |&last| last as usize + 1);
+        let mut first = memory::filled(n_first, NONE, MAP)?;
         let mut next = Vec::new();
         for (j, &c) in selected.iter().enumerate().rev() {
             let seen = first[c as usize];
             if seen != NONE {
-                next.resize(selected.len(), NONE);
+                memory::lengthen(&mut next, selected.len(), NONE, MAP)?;
                 next[j] = seen;
             }
             first[c as usize] = j as u32;
         }
         let ascending = selected.windows(2).all(|w| w[0] < w[1]);
-        ColumnMap { n_source, selected: selected.to_vec(), first, next, ascending }
+        Ok(ColumnMap { n_source, selected: memory::copied(selected, MAP)?, first, next, ascending })
     }
 
     /// Columns of the source.

@@ -12,9 +12,12 @@ use super::{Block, ColumnMap, Layout, Location, Pass, Positions, Reads, Rows, So
 use crate::context::guard;
 use crate::element::DType;
 use crate::error::{Error, Result};
+use crate::memory;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+
+const COLUMNS: &str = "rows put together from compressed columns";
 
 /// A `csc_matrix` element.
 #[derive(Debug)]
@@ -70,12 +73,12 @@ impl Source for CscSource {
         let blocks: Vec<_> = (0..n).step_by(block_rows).map(|s| s..(s + block_rows).min(n)).collect();
         let row_map = match rows {
             Rows::All => None,
-            Rows::List(list) => Some(ColumnMap::new(n_rows, &list)),
+            Rows::List(list) => Some(ColumnMap::new(n_rows, &list)?),
         };
         let read = match &columns {
             None => Rows::All,
             Some(map) => {
-                let mut list = map.selected().to_vec();
+                let mut list = memory::copied(map.selected(), COLUMNS)?;
                 list.sort_unstable();
                 list.dedup();
                 Rows::List(list.into())
@@ -243,8 +246,8 @@ impl CscPass<'_> {
 
     fn partition_group<T: Plain>(&self, range: &Range<usize>) -> Result<Group> {
         let indptr = &self.parts.indptr;
-        let mut decoded =
-            Decoded::<T> { indptr: Vec::with_capacity(range.len() + 1), indices: Vec::new(), data: Vec::new() };
+        let indptr_room = memory::room(range.len() + 1, COLUMNS)?;
+        let mut decoded = Decoded::<T> { indptr: indptr_room, indices: Vec::new(), data: Vec::new() };
         decoded.indptr.push(0);
         let (mut sum, mut runs) = (0u64, Vec::<Range<u64>>::new());
         for i in range.clone() {
@@ -267,7 +270,7 @@ impl CscPass<'_> {
 
         let size = 8 + size_of::<T>();
         let block_rows = self.block_rows as u32;
-        let mut next = vec![0u32; self.blocks.len() + 1];
+        let mut next = memory::zeros::<u32>(self.blocks.len() + 1, COLUMNS)?;
         let mut total = 0u64;
         self.for_each(range, &decoded, |row, _, _| {
             next[(row / block_rows) as usize + 1] += 1;
@@ -284,7 +287,7 @@ impl CscPass<'_> {
         for b in 0..self.blocks.len() {
             next[b + 1] += next[b];
         }
-        let starts = next.clone();
+        let starts = memory::copied(&next, COLUMNS)?;
         let mut records: Vec<u8> = Vec::new();
         super::disk::reserve(&mut records, total * size as u64, || self.parts.element.clone())?;
         records.resize(total as usize * size, 0);
@@ -332,15 +335,16 @@ impl CscPass<'_> {
 
         // Counting sort by row; within a row, records stay in the order of the columns read.
         let field = |r: &[u8], at: usize| u32::from_ne_bytes([r[at], r[at + 1], r[at + 2], r[at + 3]]);
-        let mut next = vec![0usize; range.len() + 1];
+        let mut next = memory::zeros::<usize>(range.len() + 1, COLUMNS)?;
         for r in records.chunks_exact(size) {
             next[field(r, 0) as usize + 1] += 1;
         }
         for i in 0..range.len() {
             next[i + 1] += next[i];
         }
-        let indptr = next.clone();
-        let (mut indices, mut data) = (vec![0u32; total], vec![T::default(); total]);
+        let indptr = memory::copied(&next, COLUMNS)?;
+        let (mut indices, mut data) =
+            (memory::zeros::<u32>(total, COLUMNS)?, memory::filled(total, T::default(), COLUMNS)?);
         for r in records.chunks_exact(size) {
             let at = &mut next[field(r, 0) as usize];
             indices[*at] = field(r, 4);
@@ -349,6 +353,7 @@ impl CscPass<'_> {
         }
         let n_cols = self.columns.as_ref().map_or(self.parts.shape.1, |m| m.n_out());
         let decoded = Decoded { indptr, indices, data }.tidy(n_cols as u32, None).map_err(|fault| match fault {
+            Fault::Other(e) => e,
             Fault::Overflow { column, .. } | Fault::Column { column, .. } => {
                 let column = self.columns.as_ref().map_or(column, |m| m.selected()[column as usize]);
                 let expected = format!("repeated entries whose sum fits {}", self.parts.data.dtype());

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::element::DType;
 use crate::error::Result;
+use crate::memory;
 use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
@@ -117,9 +118,9 @@ struct CsrPass<'a> {
 impl CsrPass<'_> {
     fn read_as<T: Plain>(&self, block: usize) -> Result<Block> {
         let (range, indptr) = (self.blocks[block].clone(), &self.parts.indptr);
-        let wanted = Wanted::new(&self.rows, &range);
+        let wanted = Wanted::new(&self.rows, &range)?;
         let (indices, data) = (spare::take(), spare::take::<T>());
-        let mut decoded = Decoded { indptr: Vec::with_capacity(wanted.len() + 1), indices, data };
+        let mut decoded = Decoded { indptr: memory::room(wanted.len() + 1, "offsets of rows")?, indices, data };
         let mut sum = 0u64;
         decoded.indptr.push(0);
         for i in 0..wanted.len() {
@@ -134,7 +135,7 @@ impl CsrPass<'_> {
         let decoded = decoded
             .tidy(n_cols as u32, self.columns.as_deref())
             .map_err(|fault| self.parts.fault(&fault, |i| wanted.at(i)))?
-            .gather(wanted.order());
+            .gather(wanted.order())?;
         let n_cols = self.columns.as_ref().map_or(n_cols, |m| m.n_out());
         Ok(Block { positions: Positions::Range(range), n_cols, storage: decoded.into_storage() })
     }
@@ -188,6 +189,7 @@ impl SparseParts {
                     piece.clear();
                     self.indices.append(run.clone(), &mut cursor, &mut piece)?;
                     let index = |x: &S| x.offset().and_then(|i| u32::try_from(i).ok()).unwrap_or(u32::MAX);
+                    super::disk::reserve(&mut out.indices, piece.len() as u64, || self.element.clone())?;
                     out.indices.extend(piece.iter().map(index));
                 }
             }),

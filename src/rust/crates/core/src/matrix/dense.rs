@@ -5,6 +5,7 @@ use super::rows::Wanted;
 use super::{cut_blocks, Block, ColumnMap, Layout, Location, Pass, Positions, Reads, Rows, Source, Storage};
 use crate::element::DType;
 use crate::error::Result;
+use crate::memory;
 use crate::store::Node;
 use std::ops::Range;
 use std::sync::Arc;
@@ -122,7 +123,7 @@ impl DensePass<'_> {
 
     fn read_as<T: Plain>(&self, block: usize) -> Result<Block> {
         let range = self.blocks[block].clone();
-        let wanted = Wanted::new(&self.rows, &range);
+        let wanted = Wanted::new(&self.rows, &range)?;
         let (n_out, values) = (self.n_out(), &self.source.values);
         let mut out: Vec<T> = Vec::new();
         reserve(&mut out, wanted.len() as u64 * n_out as u64, || self.source.location.element.clone())?;
@@ -137,7 +138,8 @@ impl DensePass<'_> {
             out.iter_mut().for_each(|x| *x = x.swapped());
         }
         if let Some(order) = wanted.order() {
-            let mut ordered = Vec::with_capacity(order.len() * n_out);
+            let mut ordered = Vec::new();
+            reserve(&mut ordered, (order.len() * n_out) as u64, || self.source.location.element.clone())?;
             for &i in order {
                 ordered.extend_from_slice(&out[i as usize * n_out..][..n_out]);
             }
@@ -165,7 +167,8 @@ impl DensePass<'_> {
         for run in wanted.runs() {
             for first in run.clone().step_by(rows_at_once) {
                 let n = rows_at_once.min(run.end - first);
-                piece.resize(n * width, T::default());
+                memory::lengthen(&mut piece, n * width, T::default(), "rows of a dense matrix")?;
+                piece.truncate(n * width);
                 values.read_run((first * m + from) as u64, as_bytes_mut(&mut piece))?;
                 for row in piece.chunks_exact(width) {
                     out.extend(map.selected().iter().map(|&c| row[c as usize - from]));

@@ -4,9 +4,13 @@
 use super::{cut_blocks, Block, ColumnMap, Layout, Location, Pass, Positions, Rows, Source, Storage};
 use crate::element::{Array, DType, Data, Number, Sparse, SparseFormat};
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::with_data;
 use std::ops::Range;
 use std::sync::Arc;
+
+const MATRIX: &str = "a matrix in memory";
+const BLOCK: &str = "rows of a matrix in memory";
 
 /// An in-memory matrix, rows compressed or dense.
 #[derive(Debug)]
@@ -41,24 +45,23 @@ impl MemorySource {
         if let Some(&i) = m.indices.iter().find(|&&i| i as usize >= n_minor) {
             return Err(bad("indices", format!("values below {n_minor}"), i.to_string()));
         }
-        fn rows_of<T: Number>(m: &Sparse, v: &[T]) -> Vec<Vec<(u32, T)>> {
-            let mut rows = vec![Vec::new(); m.shape.0];
-            for (major, w) in m.indptr.windows(2).enumerate() {
-                for k in w[0] as usize..w[1] as usize {
-                    match m.format {
-                        SparseFormat::Csr => rows[major].push((m.indices[k], v[k])),
-                        SparseFormat::Csc => rows[m.indices[k] as usize].push((major as u32, v[k])),
-                    }
-                }
-            }
-            rows
-        }
-        fn build<T: Number>(rows: Vec<Vec<(u32, T)>>) -> Storage {
-            let (mut indptr, mut indices, mut data) = (vec![0], Vec::new(), Vec::<T>::new());
-            for mut row in rows {
+        fn build<T: Number>(m: &Sparse, v: &[T]) -> Result<Storage> {
+            let (mut indptr, mut indices, mut data) = (
+                memory::room(m.shape.0 + 1, MATRIX)?,
+                memory::room(v.len(), MATRIX)?,
+                memory::room::<T>(v.len(), MATRIX)?,
+            );
+            indptr.push(0);
+            let mut row = Vec::new();
+            for w in m.indptr.windows(2) {
+                let range = w[0] as usize..w[1] as usize;
+                row.clear();
+                memory::reserve(&mut row, range.len(), MATRIX)?;
+                row.extend(m.indices[range.clone()].iter().copied().zip(v[range].iter().copied()));
+                // Stable, so that repeats are summed in the order stored.
                 row.sort_by_key(|&(c, _)| c);
                 let start = indices.len();
-                for (c, x) in row {
+                for &(c, x) in &row {
                     if indices.len() > start && indices.last() == Some(&c) {
                         let last = data.len() - 1;
                         data[last] = T::from_f64(data[last].to_f64() + x.to_f64());
@@ -69,9 +72,17 @@ impl MemorySource {
                 }
                 indptr.push(indices.len());
             }
-            Storage::Csr { indptr, indices, data: T::wrap(data) }
+            Ok(Storage::Csr { indptr, indices, data: T::wrap(data) })
         }
-        Ok(MemorySource { shape: m.shape, storage: with_data!(&m.data, v => build(rows_of(m, v))) })
+        let turned;
+        let m = match m.format {
+            SparseFormat::Csr => m,
+            SparseFormat::Csc => {
+                turned = m.to_format(SparseFormat::Csr)?;
+                &turned
+            }
+        };
+        Ok(MemorySource { shape: m.shape, storage: with_data!(&m.data, v => build(m, v)?) })
     }
 
     /// From a dense 2-D array.
@@ -159,8 +170,14 @@ impl Pass for MemoryPass<'_> {
             ptr: &[usize],
             idx: &[u32],
             v: &[T],
-        ) -> Storage {
-            let (mut indptr, mut indices, mut data) = (vec![0], Vec::new(), Vec::<T>::new());
+        ) -> Result<Storage> {
+            let most = match pass.columns {
+                None => range.clone().map(|i| pass.source.row_values(pass.rows.at(i)) as usize).sum(),
+                Some(_) => 0,
+            };
+            let (mut indptr, mut indices, mut data) =
+                (memory::room(range.len() + 1, BLOCK)?, memory::room(most, BLOCK)?, memory::room::<T>(most, BLOCK)?);
+            indptr.push(0);
             let mut row = Vec::new();
             for i in range.clone() {
                 let r = pass.rows.at(i);
@@ -172,15 +189,18 @@ impl Pass for MemoryPass<'_> {
                     }
                 }
                 row.sort_by_key(|&(c, _)| c);
+                memory::reserve(&mut indices, row.len(), BLOCK)?;
+                memory::reserve(&mut data, row.len(), BLOCK)?;
                 indices.extend(row.iter().map(|e| e.0));
                 data.extend(row.iter().map(|e| e.1));
                 indptr.push(indices.len());
             }
-            Storage::Csr { indptr, indices, data: T::wrap(data) }
+            Ok(Storage::Csr { indptr, indices, data: T::wrap(data) })
         }
-        fn dense<T: Number>(pass: &MemoryPass<'_>, range: &Range<usize>, v: &[T]) -> Storage {
+        fn dense<T: Number>(pass: &MemoryPass<'_>, range: &Range<usize>, v: &[T]) -> Result<Storage> {
             let n = pass.source.shape.1;
-            let mut out: Vec<T> = Vec::new();
+            let width = pass.columns.as_ref().map_or(n, |m| m.n_out());
+            let mut out: Vec<T> = memory::room(memory::count(&[range.len(), width], BLOCK)?, BLOCK)?;
             for i in range.clone() {
                 let row = &v[pass.rows.at(i) * n..][..n];
                 match &pass.columns {
@@ -188,14 +208,14 @@ impl Pass for MemoryPass<'_> {
                     Some(map) => out.extend(map.selected().iter().map(|&c| row[c as usize])),
                 }
             }
-            Storage::Dense(T::wrap(out))
+            Ok(Storage::Dense(T::wrap(out)))
         }
         let range = self.blocks[block].clone();
         let storage = match &self.source.storage {
             Storage::Csr { indptr, indices, data } => {
-                with_data!(data, v => sparse(self, &range, indptr, indices, v))
+                with_data!(data, v => sparse(self, &range, indptr, indices, v)?)
             }
-            Storage::Dense(data) => with_data!(data, v => dense(self, &range, v)),
+            Storage::Dense(data) => with_data!(data, v => dense(self, &range, v)?),
         };
         let n_cols = self.columns.as_ref().map_or(self.source.shape.1, |m| m.n_out());
         Ok(Block { positions: Positions::Range(range), n_cols, storage })

@@ -3,8 +3,13 @@
 use super::disk::Plain;
 use super::spare;
 use super::{ColumnMap, Rows, Storage};
+use crate::error::{Error, Result};
+use crate::memory;
 use std::borrow::Cow;
 use std::ops::Range;
+
+const ROWS: &str = "numbers of the rows to read";
+const DECODED: &str = "rows of a sparse matrix";
 
 /// The source rows of one block, ascending without repeats, and how to get back to the order asked for.
 pub(super) struct Wanted<'a> {
@@ -20,20 +25,20 @@ enum List<'a> {
 
 impl<'a> Wanted<'a> {
     /// Rows `range` of a pass over `rows`.
-    pub(super) fn new(rows: &'a Rows, range: &Range<usize>) -> Self {
+    pub(super) fn new(rows: &'a Rows, range: &Range<usize>) -> Result<Self> {
         let list = match rows {
-            Rows::All => return Wanted { rows: List::Run(range.clone()), order: None },
+            Rows::All => return Ok(Wanted { rows: List::Run(range.clone()), order: None }),
             Rows::List(list) => &list[range.clone()],
         };
         if list.windows(2).all(|w| w[0] < w[1]) {
-            return Wanted { rows: List::List(Cow::Borrowed(list)), order: None };
+            return Ok(Wanted { rows: List::List(Cow::Borrowed(list)), order: None });
         }
-        let mut unique = list.to_vec();
+        let mut unique = memory::copied(list, ROWS)?;
         unique.sort_unstable();
         unique.dedup();
         let place = |r: &u32| unique.partition_point(|u| u < r) as u32;
-        let order = list.iter().map(place).collect();
-        Wanted { rows: List::List(Cow::Owned(unique)), order: Some(order) }
+        let order = memory::collected(list.iter().map(place), ROWS)?;
+        Ok(Wanted { rows: List::List(Cow::Owned(unique)), order: Some(order) })
     }
 
     /// Number of different rows.
@@ -89,6 +94,14 @@ pub(super) enum Fault {
     Column { row: usize, column: u32 },
     /// Values stored twice whose sum overflows their type.
     Overflow { row: usize, column: u32 },
+    /// Memory ran out.
+    Other(Error),
+}
+
+impl From<Error> for Fault {
+    fn from(e: Error) -> Self {
+        Fault::Other(e)
+    }
 }
 
 impl<T: Plain> Decoded<T> {
@@ -135,7 +148,7 @@ impl<T: Plain> Decoded<T> {
         self.data.truncate(to);
         if to < self.indices.capacity() / 2 {
             // What is left moves to memory of its own; the rest serves the next block.
-            let (indices, data) = (self.indices.clone(), self.data.clone());
+            let (indices, data) = (memory::copied(&self.indices, DECODED)?, memory::copied(&self.data, DECODED)?);
             spare::keep(std::mem::replace(&mut self.indices, indices));
             spare::keep(std::mem::replace(&mut self.data, data));
         }
@@ -143,7 +156,8 @@ impl<T: Plain> Decoded<T> {
     }
 
     fn remap(mut self, n_cols: u32, map: &ColumnMap) -> Result<Self, Fault> {
-        let mut out = Decoded { indptr: Vec::with_capacity(self.indptr.len()), indices: Vec::new(), data: Vec::new() };
+        let indptr = memory::room(self.indptr.len(), DECODED)?;
+        let mut out = Decoded { indptr, indices: Vec::new(), data: Vec::new() };
         out.indptr.push(0);
         let (mut entries, mut spare) = (Vec::new(), Vec::new());
         for row in 0..self.indptr.len() - 1 {
@@ -157,6 +171,8 @@ impl<T: Plain> Decoded<T> {
                 entries.extend(map.outputs(self.indices[k]).map(|c| (c, self.data[k])));
             }
             entries.sort_unstable_by_key(|e| e.0);
+            memory::reserve(&mut out.indices, entries.len(), DECODED)?;
+            memory::reserve(&mut out.data, entries.len(), DECODED)?;
             out.indices.extend(entries.iter().map(|e| e.0));
             out.data.extend(entries.iter().map(|e| e.1));
             out.indptr.push(out.indices.len());
@@ -165,13 +181,13 @@ impl<T: Plain> Decoded<T> {
     }
 
     /// The rows in the order asked for.
-    pub(super) fn gather(self, order: Option<&[u32]>) -> Self {
-        let Some(order) = order else { return self };
+    pub(super) fn gather(self, order: Option<&[u32]>) -> Result<Self> {
+        let Some(order) = order else { return Ok(self) };
         let total = order.iter().map(|&i| self.indptr[i as usize + 1] - self.indptr[i as usize]).sum();
         let mut out = Decoded {
-            indptr: Vec::with_capacity(order.len() + 1),
-            indices: Vec::with_capacity(total),
-            data: Vec::with_capacity(total),
+            indptr: memory::room(order.len() + 1, DECODED)?,
+            indices: memory::room(total, DECODED)?,
+            data: memory::room(total, DECODED)?,
         };
         out.indptr.push(0);
         for &i in order {
@@ -180,7 +196,7 @@ impl<T: Plain> Decoded<T> {
             out.data.extend_from_slice(&self.data[range]);
             out.indptr.push(out.indices.len());
         }
-        out
+        Ok(out)
     }
 
     /// As a block's storage.

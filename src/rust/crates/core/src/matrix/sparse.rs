@@ -7,6 +7,7 @@ use super::rows::Fault;
 use super::{Layout, Location, Reads, Rows, Stamp};
 use crate::element::DType;
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::store::{Node, Store};
 use std::sync::{Arc, OnceLock};
 
@@ -143,6 +144,7 @@ impl SparseParts {
                     if column == u32::MAX { "a negative or too large one".to_owned() } else { column.to_string() };
                 self.indices.bad(format!("{cross} indices below {n} in {axis} {}", major(row)), found)
             }
+            Fault::Other(ref e) => e.clone(),
             Fault::Overflow { row, column } => self.data.bad(
                 format!("repeated entries whose sum fits {}", self.data.dtype()),
                 format!("an overflow in {axis} {}, {cross} {column}", major(row)),
@@ -156,9 +158,10 @@ fn read_offsets<T: Plain>(dataset: &RawDataset) -> Result<Vec<u64>> {
     let none = Shared::none();
     let mut values: Vec<T> = Vec::new();
     dataset.append(0..n, &mut Cursor::new(&none), &mut values)?;
-    values
-        .iter()
-        .enumerate()
-        .map(|(i, x)| x.offset().ok_or_else(|| dataset.bad("offsets of 0 or more", format!("{x:?} at position {i}"))))
-        .collect()
+    let mut offsets = memory::room(values.len(), "offsets of a sparse matrix")?;
+    for (i, x) in values.iter().enumerate() {
+        let negative = || dataset.bad("offsets of 0 or more", format!("{x:?} at position {i}"));
+        offsets.push(x.offset().ok_or_else(negative)?);
+    }
+    Ok(offsets)
 }

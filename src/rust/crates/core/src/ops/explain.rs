@@ -4,6 +4,7 @@ use super::hvg::Flavor;
 use super::pca::MAX_EXACT;
 use crate::chain::{Description, LazyMatrix};
 use crate::context::Context;
+use crate::error::Result;
 use crate::matrix::{Layout, Rows};
 use crate::stream::keeps_columns;
 use std::fmt;
@@ -47,11 +48,14 @@ pub struct Plan {
 
 /// The plan of `x`: what is stored, queued, known and kept, and the passes and bytes each verb would take from here. Nothing
 /// is read. `call` prints a queued verb.
-pub fn explain(x: &LazyMatrix, call: impl Fn(&Description) -> String, ctx: &Context) -> Plan {
+///
+/// # Errors
+/// [`Error::OutOfMemory`](crate::Error::OutOfMemory) for a selection.
+pub fn explain(x: &LazyMatrix, call: impl Fn(&Description) -> String, ctx: &Context) -> Result<Plan> {
     let source = x.source();
     let ((n, m), stored) = (x.shape(), source.shape());
     let rows = x.source_rows();
-    let columns = x.column_map();
+    let columns = x.column_map()?;
     let whole_pass = source.pass_bytes(&rows, columns.as_deref());
     let sorted = match &rows {
         Rows::List(list) => {
@@ -136,7 +140,7 @@ pub fn explain(x: &LazyMatrix, call: impl Fn(&Description) -> String, ctx: &Cont
     };
     let verb = "obs_vector of one gene".to_owned();
     steps.push(Step { verb, passes: vec![gene.0], more: false, columns: 1, bytes: gene.1 });
-    Plan { matrix: x.name(), facts, steps }
+    Ok(Plan { matrix: x.name(), facts, steps })
 }
 
 impl fmt::Display for Plan {

@@ -5,6 +5,7 @@ use crate::chain::LazyMatrix;
 use crate::context::Context;
 use crate::element::DType;
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::patch::Patch;
 use crate::stream::{map_fold, Order};
 
@@ -27,6 +28,8 @@ pub enum GeneCriterion {
     MaxCells(f64),
     MaxCounts(f64),
 }
+
+const NUMBERS: &str = "numbers of cells or genes";
 
 /// Result of a filter: which rows (columns) stay, and the number they were judged by, for all of them.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,7 +76,7 @@ pub fn filter_cells(x: &LazyMatrix, criterion: CellCriterion, ctx: &Context) -> 
     };
     check_bound(parameter, bound)?;
     let check = Check::counts(x, "filter_cells");
-    let mut number = vec![0.0; x.shape().0];
+    let mut number = memory::zeros::<f64>(x.shape().0, NUMBERS)?;
     map_fold(
         x,
         Order::File,
@@ -97,7 +100,7 @@ pub fn filter_cells(x: &LazyMatrix, criterion: CellCriterion, ctx: &Context) -> 
         },
     )?;
     let column = if counts { "n_counts" } else { "n_genes" };
-    Ok(Filtered { keep: within(&number, bound, minimum), number, column, dtype: x.dtype(), cells: true })
+    Ok(Filtered { keep: within(&number, bound, minimum)?, number, column, dtype: x.dtype(), cells: true })
 }
 
 /// Genes with enough, or not too many, counts or cells they are detected in (`scanpy.pp.filter_genes`).
@@ -115,13 +118,13 @@ pub fn filter_genes(x: &LazyMatrix, criterion: GeneCriterion, ctx: &Context) -> 
     check_bound(parameter, bound)?;
     let check = Check::counts(x, "filter_genes");
     let n_vars = x.shape().1;
-    let mut number = vec![0.0; n_vars];
+    let mut number = memory::zeros::<f64>(n_vars, NUMBERS)?;
     map_fold(
         x,
         Order::File,
         ctx,
         |block| {
-            let mut part = vec![0.0; n_vars];
+            let mut part = memory::zeros::<f64>(n_vars, NUMBERS)?;
             with_view!(block, view => {
                 for i in 0..view.n_rows() {
                     check.row(&view, i)?;
@@ -137,7 +140,7 @@ pub fn filter_genes(x: &LazyMatrix, criterion: GeneCriterion, ctx: &Context) -> 
         },
     )?;
     let column = if counts { "n_counts" } else { "n_cells" };
-    Ok(Filtered { keep: within(&number, bound, minimum), number, column, dtype: x.dtype(), cells: false })
+    Ok(Filtered { keep: within(&number, bound, minimum)?, number, column, dtype: x.dtype(), cells: false })
 }
 
 fn check_bound(parameter: &'static str, bound: f64) -> Result<()> {
@@ -147,6 +150,6 @@ fn check_bound(parameter: &'static str, bound: f64) -> Result<()> {
     Ok(())
 }
 
-fn within(number: &[f64], bound: f64, minimum: bool) -> Vec<bool> {
-    number.iter().map(|&n| if minimum { n >= bound } else { n <= bound }).collect()
+fn within(number: &[f64], bound: f64, minimum: bool) -> Result<Vec<bool>> {
+    memory::collected(number.iter().map(|&n| if minimum { n >= bound } else { n <= bound }), NUMBERS)
 }

@@ -29,6 +29,8 @@ impl Default for NormalizeOptions {
     }
 }
 
+const COUNTS: &str = "counts of the cells";
+
 /// What [`normalize_total`] found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Normalized {
@@ -48,10 +50,14 @@ impl Normalized {
         self.counts_per_cell.iter().map(|c| c / self.target_sum).collect()
     }
 
-    /// `norm_factor` as an obs column named `key_added`, float64 for float64 values and else float32, as scanpy has it; empty
-    /// without a name.
+    /// `norm_factor` as a column, float64 for float64 values and else float32, as scanpy has it.
+    pub fn norm_factor_column(&self) -> Value {
+        float_column(&self.norm_factor(), self.single)
+    }
+
+    /// `norm_factor` as an obs column named `key_added`; empty without a name.
     pub fn patch(&self, key_added: Option<&str>) -> Patch {
-        let column = |k: &str| (k.to_owned(), float_column(&self.norm_factor(), self.single));
+        let column = |k: &str| (k.to_owned(), self.norm_factor_column());
         Patch { obs: key_added.map(column).into_iter().collect(), ..Patch::default() }
     }
 }
@@ -78,9 +84,13 @@ pub fn normalize_total(x: &LazyMatrix, options: &NormalizeOptions, ctx: &Context
     }
     let target_sum = match options.target_sum {
         Some(t) => t,
-        None => median(counts.iter().copied().filter(|&c| c > 0.0).collect()).unwrap_or(1.0),
+        None => {
+            let with_counts = counts.iter().copied().filter(|&c| c > 0.0);
+            median(memory::exactly(counts.len(), with_counts, COUNTS)?).unwrap_or(1.0)
+        }
     };
-    let divisors = counts.iter().map(|&c| if c > 0.0 { c / target_sum } else { 1.0 }).collect();
+    let divisors = counts.iter().map(|&c| if c > 0.0 { c / target_sum } else { 1.0 });
+    let divisors = memory::collected(divisors, COUNTS)?.into();
     let out = x.with(nodes::Normalize { divisors, target_sum })?;
     let highly_expressed = options.exclude_highly_expressed.then_some(high);
     let single = out.dtype() == DType::F32;
@@ -92,7 +102,7 @@ fn totals(x: &LazyMatrix, share: Option<f64>, skip: Option<&[bool]>, ctx: &Conte
     let (n_obs, n_vars) = x.shape();
     let check = Check::counts(x, "normalize_total");
     if let (None, None, Some(known)) = (share, skip, x.known_sums()) {
-        return Ok((known.rows.clone(), vec![false; n_vars]));
+        return Ok((memory::copied(&known.rows, COUNTS)?, memory::zeros(n_vars, COUNTS)?));
     }
     reduce(x, &CellTotals { n_obs, n_vars, share, skip, check }, ctx)
 }
@@ -134,11 +144,11 @@ impl Reducer for CellTotals<'_> {
     }
 
     fn state(&self) -> Result<Vec<bool>> {
-        memory::zeros(self.n_vars, "normalize_total: genes")
+        memory::zeros(self.n_vars, COUNTS)
     }
 
     fn whole(&self) -> Result<Vec<f64>> {
-        memory::zeros(self.n_obs, "normalize_total: counts of the cells")
+        memory::zeros(self.n_obs, COUNTS)
     }
 
     fn fold(&self, high: &mut Vec<bool>, exceeding: Vec<u32>) -> Result<()> {

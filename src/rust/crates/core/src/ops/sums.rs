@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::element::{DType, Data, Number};
 use crate::error::{Error, Result};
 use crate::matrix::{Block, Positions, Storage};
-use crate::memory;
+use crate::memory::{self, Zero};
 use crate::stream::{map_fold, Order};
 use std::ops::AddAssign;
 
@@ -49,12 +49,9 @@ impl Sums {
 pub fn sums(x: &LazyMatrix, axis: Option<Axis>, ctx: &Context) -> Result<Sums> {
     let along = axis.unwrap_or(Axis::Obs);
     let found = match x.dtype() {
-        DType::F16 | DType::F32 | DType::F64 => Sums::Floats(pass(
-            x,
-            along,
-            ctx,
-            |block| with_view!(block, view => Ok(add_up(&view, along, |x| x.to_f64()))),
-        )?),
+        DType::F16 | DType::F32 | DType::F64 => {
+            Sums::Floats(pass(x, along, ctx, |block| with_view!(block, view => add_up(&view, along, |x| x.to_f64())))?)
+        }
         DType::U8 | DType::U16 | DType::U32 | DType::U64 => Sums::Unsigned(pass(x, along, ctx, |b| whole(&b, along))?),
         _ => Sums::Signed(pass(x, along, ctx, |b| whole(&b, along))?),
     };
@@ -115,7 +112,7 @@ fn whole(block: &Block, along: Axis) -> Result<Vec<i128>> {
     macro_rules! of {
         ($($variant:ident),*) => {
             match data {
-                $(Data::$variant(v) => Ok(add_up(&View::new(block, v), along, i128::from)),)*
+                $(Data::$variant(v) => add_up(&View::new(block, v), along, i128::from),)*
                 other => Err(Error::Internal(format!("a block of integers holds {}", other.dtype()))),
             }
         };
@@ -123,12 +120,12 @@ fn whole(block: &Block, along: Axis) -> Result<Vec<i128>> {
     of!(Bool, I8, I16, I32, I64, U8, U16, U32, U64)
 }
 
-fn add_up<T: Number, S: Copy + Default + AddAssign>(
+fn add_up<T: Number, S: Zero + Default + AddAssign>(
     view: &View<'_, T>,
     along: Axis,
     widen: impl Fn(T) -> S + Copy,
-) -> Vec<S> {
-    let mut sums = vec![S::default(); if along == Axis::Obs { view.n_cols } else { view.n_rows() }];
+) -> Result<Vec<S>> {
+    let mut sums: Vec<S> = memory::zeros(if along == Axis::Obs { view.n_cols } else { view.n_rows() }, "sums")?;
     for i in 0..view.n_rows() {
         let (columns, values) = view.row(i);
         match (along, columns) {
@@ -143,5 +140,5 @@ fn add_up<T: Number, S: Copy + Default + AddAssign>(
             }
         }
     }
-    sums
+    Ok(sums)
 }

@@ -46,7 +46,7 @@ impl<'a, T: Number> View<'a, T> {
 /// Runs `$body` with `$view` bound to a [`View`] of the block's values, f32 or f64.
 macro_rules! with_view {
     ($block:expr, $view:ident => $body:expr) => {{
-        let block = $block.into_float();
+        let block = $block.into_float()?;
         let ($crate::matrix::Storage::Csr { data, .. } | $crate::matrix::Storage::Dense(data)) = &block.storage;
         let found = match data {
             $crate::element::Data::F32(values) => {

@@ -63,7 +63,7 @@ pub fn collect_in(x: &LazyMatrix, ctx: &Context, room: &Room) -> Result<crate::e
     };
     let known = match x.source().nnz() {
         _ if !x.is_sparse() => Some(n as u64 * m as u64),
-        Some(nnz) if matches!(x.source_rows(), crate::matrix::Rows::All) && x.column_map().is_none() => Some(nnz),
+        Some(nnz) if matches!(x.source_rows(), crate::matrix::Rows::All) && x.columns().is_none() => Some(nnz),
         _ => None,
     };
     if let Some(needed) = known.map(|values| room.needed(values)).filter(|needed| *needed > room.limit) {

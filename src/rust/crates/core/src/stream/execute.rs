@@ -7,10 +7,13 @@ use crate::element::Data;
 use crate::error::Result;
 use crate::matrix::Block;
 use crate::matrix::{ColumnCache, Layout, Pass, Positions, Rows, MAX_KEPT_COLUMNS};
+use crate::memory;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
+
+const ROWS: &str = "rows in the order of the file";
 
 /// One pass over `x` in order: `map` on every block (on worker threads), `fold` on the results in block order (on the calling
 /// thread). For writers, which keep nothing; what is added up is a [`Reducer`](super::Reducer). Progress is counted in rows on
@@ -80,7 +83,7 @@ impl<'a> Opened<'a> {
     pub(super) fn new(x: &'a LazyMatrix, order: Order, keeps: bool, ctx: &Context) -> Result<Self> {
         let (rows, permutation) = match (order, x.source_rows()) {
             (Order::File, Rows::List(list)) if list.windows(2).any(|w| w[0] > w[1]) => {
-                let mut by_file: Vec<u32> = (0..list.len() as u32).collect();
+                let mut by_file: Vec<u32> = memory::collected(0..list.len() as u32, ROWS)?;
                 by_file.sort_by_key(|&i| list[i as usize]);
                 (Rows::List(by_file.iter().map(|&i| list[i as usize]).collect()), Some(by_file))
             }
@@ -94,7 +97,7 @@ impl<'a> Opened<'a> {
             // What was kept before goes before its successor is made.
             x.keep(&rows, None);
         }
-        let (source, columns) = (&**x.source(), x.column_map());
+        let (source, columns) = (&**x.source(), x.column_map()?);
         let indexed = match x.index().zip(columns.as_ref()) {
             Some((index, columns)) => index.pass(source, &rows, columns, ctx.memory / 4)?,
             None => None,
@@ -151,9 +154,9 @@ impl<'a> Opened<'a> {
             }
             let n_rows = block.n_rows();
             if let (Some(p), Positions::Range(r)) = (&self.permutation, &block.positions) {
-                block.positions = Positions::List(p[r.clone()].to_vec());
+                block.positions = Positions::List(memory::copied(&p[r.clone()], ROWS)?);
             }
-            let out = map(x.transform(block))?;
+            let out = map(x.transform(block)?)?;
             ctx.monitor.advance(n_rows as u64);
             Ok(out)
         };

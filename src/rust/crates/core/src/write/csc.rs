@@ -9,10 +9,13 @@ use crate::context::Context;
 use crate::element::{Data, Number};
 use crate::error::{Error, Result};
 use crate::matrix::{Block, Storage};
+use crate::memory;
 use crate::store::{Compression, GroupWriter};
 use crate::stream::{map_fold, Order};
 use crate::with_data;
 use std::ops::Range;
+
+const COLUMNS: &str = "columns to be written";
 
 /// Writes a sparse `x` as `csc_matrix`, rows ascending within a column.
 ///
@@ -51,7 +54,7 @@ pub fn write_csc(
     };
     for columns in cut(&counts, (ctx.memory / 4 / (4 + x.dtype().size())) as u64) {
         let (rows, values) = gather(x, &columns, &counts, ctx)?;
-        spool.queue(columns.start, columns.end, Piece::Sparse { indices: index_data(rows, wide), data: values });
+        spool.queue(columns.start, columns.end, Piece::Sparse { indices: index_data(rows, wide)?, data: values });
         ctx.install(|| rayon::broadcast(|_| spool.work()).into_iter().collect::<Result<()>>())?;
         drain(&spool)?;
     }
@@ -63,20 +66,20 @@ pub fn write_csc(
         *sum += c as i64;
         Some(*sum)
     }));
-    write_vector(&group, "indptr", offsets(starts.collect()), compression, ctx)
+    write_vector(&group, "indptr", offsets(memory::exactly(counts.len() + 1, starts, COLUMNS)?)?, compression, ctx)
 }
 
 /// Stored values of every column.
 fn count_columns(x: &LazyMatrix, ctx: &Context) -> Result<Vec<u64>> {
     let m = x.shape().1;
-    let mut counts = vec![0u64; m];
+    let mut counts = memory::zeros::<u64>(m, COLUMNS)?;
     map_fold(
         x,
         Order::File,
         ctx,
         |block| {
             let (_, indices, _) = sparse(block)?;
-            let mut counts = vec![0u32; m];
+            let mut counts = memory::zeros::<u32>(m, COLUMNS)?;
             for c in indices {
                 counts[c as usize] += 1;
             }
@@ -117,11 +120,11 @@ fn gather(x: &LazyMatrix, columns: &Range<usize>, counts: &[u64], ctx: &Context)
         at.push(total);
         total += counts[c] as usize;
     }
-    let mut rows = vec![0u32; total];
-    let mut values = Data::zeros(x.dtype(), total);
+    let mut rows = memory::zeros::<u32>(total, COLUMNS)?;
+    let mut values = Data::zeros(x.dtype(), total, COLUMNS)?;
     let mut row = 0u32;
     map_fold(&some, Order::Matrix, ctx, sparse, |(indptr, indices, data)| {
-        let mut places = Vec::with_capacity(indices.len());
+        let mut places = memory::room(indices.len(), COLUMNS)?;
         for w in indptr.windows(2) {
             for &c in &indices[w[0]..w[1]] {
                 let slot = at.get_mut(c as usize).filter(|slot| **slot < total);

@@ -2,11 +2,14 @@
 
 use crate::element::{Data, Number};
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::store::Compression;
 use crate::with_data;
 use libdeflater::{CompressionLvl, Compressor};
 use std::ops::Range;
 use std::sync::Arc;
+
+const CHUNK: &str = "a chunk to be written";
 
 /// The values of a block on their way to the file: the stored ones with their columns, or all.
 #[derive(Debug)]
@@ -54,35 +57,37 @@ pub(super) fn encode(spans: &[Span], chunk: usize, compression: Compression) -> 
     let mut width = 0;
     for Span { piece, range } in spans {
         match &**piece {
-            Piece::Dense(data) => width = append(&mut values, data, range, chunk),
+            Piece::Dense(data) => width = append(&mut values, data, range, chunk)?,
             Piece::Sparse { indices, data } => {
-                width = append(&mut values, data, range, chunk);
-                append(&mut columns, indices, range, chunk);
+                width = append(&mut values, data, range, chunk)?;
+                append(&mut columns, indices, range, chunk)?;
             }
             Piece::Rows { indptr, indices, data, n_cols } => {
-                width = scatter(&mut values, indptr, indices, data, *n_cols, range, chunk);
+                width = scatter(&mut values, indptr, indices, data, *n_cols, range, chunk)?;
             }
         }
     }
-    values.resize(chunk * width, 0);
+    memory::lengthen(&mut values, chunk * width, 0, CHUNK)?;
     let indices = if columns.is_empty() {
         None
     } else {
         let width = columns.len() / len;
-        columns.resize(chunk * width, 0);
+        memory::lengthen(&mut columns, chunk * width, 0, CHUNK)?;
         Some(pack(columns, compression)?)
     };
     Ok(Encoded { data: pack(values, compression)?, indices, len })
 }
 
 /// Appends the bytes of `data[range]`; gives the bytes of a value.
-fn append(out: &mut Vec<u8>, data: &Data, range: &Range<usize>, chunk: usize) -> usize {
+fn append(out: &mut Vec<u8>, data: &Data, range: &Range<usize>, chunk: usize) -> Result<usize> {
     let width = data.dtype().size();
     if out.is_empty() {
-        out.reserve_exact(chunk * width);
+        *out = memory::room(chunk * width, CHUNK)?;
     }
-    out.extend_from_slice(&bytes(data)[range.start * width..range.end * width]);
-    width
+    let values = &bytes(data)[range.start * width..range.end * width];
+    memory::reserve(out, values.len(), CHUNK)?;
+    out.extend_from_slice(values);
+    Ok(width)
 }
 
 /// Appends rows `range / n_cols` of compressed rows, zeros filled in; gives the bytes of a value.
@@ -94,13 +99,13 @@ fn scatter(
     n_cols: usize,
     range: &Range<usize>,
     chunk: usize,
-) -> usize {
+) -> Result<usize> {
     let width = data.dtype().size();
     if out.is_empty() {
-        out.reserve_exact(chunk * width);
+        *out = memory::room(chunk * width, CHUNK)?;
     }
     let start = out.len();
-    out.resize(start + range.len() * width, 0);
+    memory::lengthen(out, start + range.len() * width, 0, CHUNK)?;
     let (target, source) = (&mut out[start..], bytes(data));
     let first = range.start / n_cols;
     for (i, w) in indptr[first..=range.end / n_cols].windows(2).enumerate() {
@@ -109,7 +114,7 @@ fn scatter(
             target[at..at + width].copy_from_slice(&source[k * width..(k + 1) * width]);
         }
     }
-    width
+    Ok(width)
 }
 
 /// A buffer as bytes, in the order of this machine, which is the one the dataset is created with.
@@ -127,7 +132,7 @@ fn pack(raw: Vec<u8>, compression: Compression) -> Result<Vec<u8>> {
     let level = CompressionLvl::new(i32::from(level))
         .map_err(|_| Error::parameter("compression", "a gzip level from 0 to 9", level))?;
     let mut compressor = Compressor::new(level);
-    let mut out = vec![0; compressor.zlib_compress_bound(raw.len())];
+    let mut out = memory::zeros::<u8>(compressor.zlib_compress_bound(raw.len()), CHUNK)?;
     let n = compressor
         .zlib_compress(&raw, &mut out)
         .map_err(|e| Error::Internal(format!("compressing a chunk of {} bytes: {e}", raw.len())))?;

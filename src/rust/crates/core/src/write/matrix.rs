@@ -8,8 +8,11 @@ use crate::context::Context;
 use crate::element::{DType, Data};
 use crate::error::{Error, Result};
 use crate::matrix::{Block, Positions, Storage};
+use crate::memory;
 use crate::store::{Compression, GroupWriter};
 use crate::stream::{map_fold, Order};
+
+const OFFSETS: &str = "offsets and indices to be written";
 
 /// Values of a chunk of a sparse matrix's `data` and `indices`, and of `indptr`: 256 KiB of float32. Large enough to
 /// compress as well as it gets, small enough that a few selected rows do not cost much.
@@ -48,7 +51,7 @@ pub fn write_csr(
         Ok(())
     };
     let mut next = 0;
-    let mut indptr: Vec<i64> = Vec::with_capacity(n + 1);
+    let mut indptr: Vec<i64> = memory::room(n + 1, OFFSETS)?;
     indptr.push(0);
     let mut total = 0i64;
     map_fold(
@@ -60,7 +63,7 @@ pub fn write_csr(
             let Storage::Csr { indptr, indices, data } = block.storage else {
                 return Err(Error::Internal("a sparse chain gave a dense block".to_owned()));
             };
-            spool.put(start, end, Piece::Sparse { indices: index_data(indices, wide), data })?;
+            spool.put(start, end, Piece::Sparse { indices: index_data(indices, wide)?, data })?;
             Ok(indptr)
         },
         |offsets: Vec<usize>| {
@@ -76,7 +79,7 @@ pub fn write_csr(
     }
     data.expect(written as usize)?;
     indices.expect(written as usize)?;
-    write_vector(&group, "indptr", offsets(indptr), compression, ctx)
+    write_vector(&group, "indptr", offsets(indptr)?, compression, ctx)
 }
 
 /// Writes `x` as a dense `array`, whatever its layout, in chunks of whole rows (compressed or not).
@@ -174,21 +177,21 @@ pub(super) fn index_dtype(wide: bool) -> DType {
 }
 
 /// Indices in the file's type: signed, as scipy has them.
-pub(super) fn index_data(indices: Vec<u32>, wide: bool) -> Data {
+pub(super) fn index_data(indices: Vec<u32>, wide: bool) -> Result<Data> {
     if wide {
-        indices.into_iter().map(i64::from).collect::<Vec<_>>().into()
+        Ok(Data::I64(memory::collected(indices.into_iter().map(i64::from), OFFSETS)?))
     } else {
         // All are below 2^31: the width was chosen by the extent of the axis.
-        indices.into_iter().map(|i| i as i32).collect::<Vec<_>>().into()
+        Ok(Data::I32(indices.into_iter().map(|i| i as i32).collect()))
     }
 }
 
 /// `indptr` in the file's type: 32 bits while the last offset, the number of stored values, fits.
-pub(super) fn offsets(indptr: Vec<i64>) -> Data {
-    match i32::try_from(indptr.last().copied().unwrap_or(0)) {
-        Ok(_) => indptr.into_iter().map(|p| p as i32).collect::<Vec<_>>().into(),
+pub(super) fn offsets(indptr: Vec<i64>) -> Result<Data> {
+    Ok(match i32::try_from(indptr.last().copied().unwrap_or(0)) {
+        Ok(_) => Data::I32(memory::collected(indptr.iter().map(|&p| p as i32), OFFSETS)?),
         Err(_) => indptr.into(),
-    }
+    })
 }
 
 /// First row of a block and the row after its last.
@@ -207,10 +210,10 @@ mod tests {
     #[test]
     fn wide_offsets() {
         let most = i64::from(i32::MAX);
-        assert_eq!(offsets(vec![0, 5, most]), Data::I32(vec![0, 5, i32::MAX]));
-        assert_eq!(offsets(vec![0, 5, most + 1]), Data::I64(vec![0, 5, most + 1]));
-        assert_eq!(offsets(vec![0]), Data::I32(vec![0]));
+        assert_eq!(offsets(vec![0, 5, most]).unwrap(), Data::I32(vec![0, 5, i32::MAX]));
+        assert_eq!(offsets(vec![0, 5, most + 1]).unwrap(), Data::I64(vec![0, 5, most + 1]));
+        assert_eq!(offsets(vec![0]).unwrap(), Data::I32(vec![0]));
         assert_eq!((index_dtype(false), index_dtype(true)), (DType::I32, DType::I64));
-        assert_eq!(index_data(vec![u32::MAX], true), Data::I64(vec![i64::from(u32::MAX)]));
+        assert_eq!(index_data(vec![u32::MAX], true).unwrap(), Data::I64(vec![i64::from(u32::MAX)]));
     }
 }

@@ -82,7 +82,7 @@ pub fn to_csc(m: &Sparse) -> Sparse {
         from.extend(column.iter().map(|e| e.1));
         indptr.push(indices.len() as u64);
     }
-    Sparse { format: SparseFormat::Csc, shape: m.shape, indptr, indices, data: m.data.take(&from) }
+    Sparse { format: SparseFormat::Csc, shape: m.shape, indptr, indices, data: m.data.take(&from).unwrap() }
 }
 
 /// How a test file's datasets are stored.

@@ -9,10 +9,13 @@ use crate::chain::LazyMatrix;
 use crate::element::{DType, Data, Number};
 use crate::error::{Error, Result};
 use crate::matrix::{Block, ColumnMap, Pass, Positions, Rows, Storage, BLOCK_ROWS, BLOCK_VALUES};
+use crate::memory;
 use crate::with_data;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+const STACK: &str = "rows of a stack of matrices";
 
 /// A member's part in the pass.
 struct Part<'a> {
@@ -172,6 +175,7 @@ impl<'a> StackedPass<'a> {
         // Where each piece is: its next row.
         let mut next: Vec<usize> = pieces.iter().map(|(piece, _)| piece.rows.start).collect();
         let (mut indptr, mut indices, mut out) = (vec![0usize], Vec::<u32>::new(), Vec::<T>::new());
+        memory::reserve(&mut indptr, range.len(), STACK)?;
         let mut line: Vec<(u32, T)> = Vec::new();
         let absent: Vec<Vec<u32>> = self.parts.iter().map(|part| self.absent(part.as_ref())).collect();
         let mut last = 0;
@@ -180,7 +184,7 @@ impl<'a> StackedPass<'a> {
             let first = out.len();
             line.clear();
             if !self.stack.sparse {
-                out.resize(first + self.n_out, fill);
+                memory::lengthen(&mut out, first + self.n_out, fill, STACK)?;
             }
             let members = match self.stack.along {
                 Along::Obs => {
@@ -227,6 +231,8 @@ impl<'a> StackedPass<'a> {
                 if !line.windows(2).all(|w| w[0].0 < w[1].0) {
                     line.sort_unstable_by_key(|e| e.0);
                 }
+                memory::reserve(&mut indices, line.len(), STACK)?;
+                memory::reserve(&mut out, line.len(), STACK)?;
                 indices.extend(line.iter().map(|e| e.0));
                 out.extend(line.iter().map(|e| e.1));
                 indptr.push(out.len());
@@ -333,7 +339,7 @@ impl<'a> Part<'a> {
         }
         let (own_columns, targets) = stack.columns_of(p, columns);
         let x = member.select(own_rows.as_deref(), own_columns.as_deref())?;
-        let pass: Arc<dyn Pass + 'a> = Arc::from(member.source().pass(x.source_rows(), x.column_map(), memory)?);
+        let pass: Arc<dyn Pass + 'a> = Arc::from(member.source().pass(x.source_rows(), x.column_map()?, memory)?);
         let blocks = pass.blocks().to_vec();
         let width = if x.is_sparse() { 0 } else { x.shape().1 * x.dtype().size() };
         let costs = blocks.iter().enumerate().map(|(b, r)| pass.cost(b).max(r.len() * width)).collect();
@@ -358,7 +364,7 @@ impl<'a> Part<'a> {
     fn read(&self, stack: &Stacked, block: usize) -> Result<Rowed> {
         let pass = self.state().0.clone();
         let pass = pass.ok_or_else(|| Error::Internal("a block of a stack was asked for twice".to_owned()))?;
-        let Block { positions, n_cols, storage } = self.x.transform(pass.read(block)?);
+        let Block { positions, n_cols, storage } = self.x.transform(pass.read(block)?)?;
         drop(pass);
         let start = match positions {
             Positions::Range(r) => r.start,
@@ -369,36 +375,39 @@ impl<'a> Part<'a> {
                 if let Some(targets) = &self.targets {
                     indices.iter_mut().for_each(|c| *c = targets[*c as usize]);
                 }
-                Storage::Csr { indptr, indices, data: cast(data, stack.dtype) }
+                Storage::Csr { indptr, indices, data: cast(data, stack.dtype)? }
             }
             Storage::Dense(data) if stack.sparse => {
                 let rows = self.blocks[block].len();
-                sparsify(&cast(data, stack.dtype), rows, n_cols, self.targets.as_deref())
+                sparsify(&cast(data, stack.dtype)?, rows, n_cols, self.targets.as_deref())?
             }
-            Storage::Dense(data) => Storage::Dense(cast(data, stack.dtype)),
+            Storage::Dense(data) => Storage::Dense(cast(data, stack.dtype)?),
         };
         Ok(Rowed { start, storage, n_cols })
     }
 }
 
 /// `data` as `dtype`, which holds all its values or rounds them as numpy would.
-fn cast(data: Data, dtype: DType) -> Data {
-    fn typed<F: Number, T: Number>(from: &[F], _: &[T]) -> Data {
-        T::wrap(from.iter().map(|x| T::from_f64(x.to_f64())).collect())
+fn cast(data: Data, dtype: DType) -> Result<Data> {
+    fn typed<F: Number, T: Number>(from: &[F], _: &[T]) -> Result<Data> {
+        Ok(T::wrap(memory::collected(from.iter().map(|x| T::from_f64(x.to_f64())), STACK)?))
     }
-    fn to<F: Number>(from: &[F], dtype: DType) -> Data {
+    fn to<F: Number>(from: &[F], dtype: DType) -> Result<Data> {
         with_data!(&Data::empty(dtype), v => typed(from, v))
     }
     if data.dtype() == dtype {
-        return data;
+        return Ok(data);
     }
     with_data!(&data, v => to(v, dtype))
 }
 
 /// Dense rows without their zeros.
-fn sparsify(data: &Data, n_rows: usize, n_cols: usize, targets: Option<&[u32]>) -> Storage {
-    fn typed<T: Number>(v: &[T], n_rows: usize, n_cols: usize, targets: Option<&[u32]>) -> Storage {
-        let (mut indptr, mut indices, mut out) = (vec![0], Vec::new(), Vec::<T>::new());
+fn sparsify(data: &Data, n_rows: usize, n_cols: usize, targets: Option<&[u32]>) -> Result<Storage> {
+    fn typed<T: Number>(v: &[T], n_rows: usize, n_cols: usize, targets: Option<&[u32]>) -> Result<Storage> {
+        let stored = v.iter().filter(|&&x| x != T::default()).count();
+        let (mut indptr, mut indices, mut out) =
+            (memory::room(n_rows + 1, STACK)?, memory::room(stored, STACK)?, memory::room::<T>(stored, STACK)?);
+        indptr.push(0);
         for row in 0..n_rows {
             for (c, &x) in v[row * n_cols..(row + 1) * n_cols].iter().enumerate() {
                 if x != T::default() {
@@ -408,7 +417,7 @@ fn sparsify(data: &Data, n_rows: usize, n_cols: usize, targets: Option<&[u32]>) 
             }
             indptr.push(out.len());
         }
-        Storage::Csr { indptr, indices, data: T::wrap(out) }
+        Ok(Storage::Csr { indptr, indices, data: T::wrap(out) })
     }
     with_data!(data, v => typed(v, n_rows, n_cols, targets))
 }

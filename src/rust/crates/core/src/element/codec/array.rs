@@ -3,6 +3,7 @@
 use super::{Reading, WriteOptions};
 use crate::element::{Array, Data, Description, Number, Strings, Value};
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::store::{datatype, GroupWriter, Item, Kind, Layout, Node, Values};
 use crate::with_data;
 
@@ -66,7 +67,11 @@ pub(super) fn numbers(values: &Values<'_>) -> Result<Data> {
 /// All texts of a dataset or field.
 pub(super) fn strings(values: &Values<'_>) -> Result<Strings> {
     let mut out = Strings::new();
-    values.read_texts(None, &mut |text| out.push(text))?;
+    values.read_texts(None, &mut |text| {
+        out.reserve(text)?;
+        out.push(text);
+        Ok(())
+    })?;
     Ok(out)
 }
 
@@ -80,7 +85,7 @@ pub(super) fn booleans(values: &Values<'_>) -> Result<Vec<bool>> {
         1 => Ok(true),
         x => Err(values.format("truth values (0 or 1)", x)),
     };
-    values.read_integers(None)?.into_iter().map(truth).collect()
+    memory::tried(values.read_integers(None)?.into_iter().map(truth), "truth values")
 }
 
 /// Whole numbers of a 1-D dataset.
@@ -124,7 +129,7 @@ pub(super) fn write_complex(
     let fault = |e: hdf5::Error| group.writer().fault(&e);
     let stored = datatype::complex(single).map_err(fault)?;
     let dataset = group.dataset_of(key, &stored, shape, &Layout::default())?;
-    let pairs: Vec<[f64; 2]> = data.iter().map(|&(re, im)| [re, im]).collect();
+    let pairs: Vec<[f64; 2]> = memory::collected(data.iter().map(|&(re, im)| [re, im]), "complex numbers")?;
     if !pairs.is_empty() {
         let memory = datatype::complex(false).map_err(fault)?;
         dataset.write_raw(&memory, None, pairs.as_ptr().cast())?;

@@ -3,7 +3,10 @@
 use super::{array, Reading, WriteOptions};
 use crate::element::{Categorical, Data, Description, Value};
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::store::{GroupWriter, Node};
+
+const CODES: &str = "codes of a categorical";
 
 pub(super) fn read(node: &Node, reading: &Reading) -> Result<Value> {
     let ordered = match node.attribute("ordered")? {
@@ -29,7 +32,7 @@ pub(super) fn combine(node: &Node, codes: Vec<i64>, categories: Value, ordered: 
             Err(node.format(format!("codes from -1 to {}", n as i64 - 1), format!("{code} at row {row} (zero-based)")))
         }
     };
-    let codes = codes.into_iter().enumerate().map(code).collect::<Result<_>>()?;
+    let codes = memory::tried(codes.into_iter().enumerate().map(code), CODES)?;
     Ok(Value::Categorical(Categorical { codes, categories: Box::new(categories), ordered }))
 }
 
@@ -50,11 +53,11 @@ pub(super) fn write(group: &GroupWriter<'_>, key: &str, value: &Categorical, opt
     group.set_flag("ordered", value.ordered)?;
     // The narrowest width, by pandas' rule.
     let codes = if n < i8::MAX as usize {
-        Data::I8(value.codes.iter().map(|&c| c as i8).collect())
+        Data::I8(memory::collected(value.codes.iter().map(|&c| c as i8), CODES)?)
     } else if n < i16::MAX as usize {
-        Data::I16(value.codes.iter().map(|&c| c as i16).collect())
+        Data::I16(memory::collected(value.codes.iter().map(|&c| c as i16), CODES)?)
     } else {
-        Data::I32(value.codes.clone())
+        Data::I32(memory::copied(&value.codes, CODES)?)
     };
     array::write_data(&group, "codes", &[value.codes.len()], &codes, options)?;
     super::write(&group, "categories", &value.categories, options)

@@ -50,5 +50,11 @@ pub(super) fn write(
         }
     }
     super::write(&group, "values", &value.values, options)?;
-    array::write_data(&group, "mask", &[value.mask.len()], &Data::Bool(value.mask.clone()), options)
+    array::write_data(
+        &group,
+        "mask",
+        &[value.mask.len()],
+        &Data::Bool(crate::memory::copied(&value.mask, "a mask")?),
+        options,
+    )
 }

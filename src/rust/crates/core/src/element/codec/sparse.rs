@@ -3,6 +3,7 @@
 use super::{array, encoding_of, Reading, WriteOptions};
 use crate::element::{Description, Number, Sparse, SparseFormat, Value};
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::store::{Attribute, GroupWriter, Item, Kind, Layout, Node, Values};
 use crate::with_data;
 
@@ -86,7 +87,7 @@ fn positions(values: &Values<'_>, minor: usize) -> Result<Vec<u32>> {
                     .format(format!("positions from 0 to {}", minor as i64 - 1), format!("{wide} at {k} (zero-based)")))
             }
         };
-        v.into_iter().enumerate().map(to).collect()
+        memory::tried(v.into_iter().enumerate().map(to), "indices of a sparse matrix")
     }
     if let Kind::Integer { bytes: 4, signed: true } = values.kind() {
         // The usual width, without a detour.

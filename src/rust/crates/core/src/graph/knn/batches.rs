@@ -59,7 +59,7 @@ pub(super) fn search(points: &Points, batches: &Batches, params: &KnnParams, ctx
     let (n, each) = (points.n, batches.neighbors_within_batch);
     let stride = memory::count(&[batches.n_batches, each], NEIGHBOURS)?;
     let mut knn = Knn::empty(n, stride)?;
-    let (start, members) = members(&batches.codes, batches.n_batches);
+    let (start, members) = members(&batches.codes, batches.n_batches)?;
     let all = points.all()?;
     let mut reports = Vec::new();
     for (b, range) in start.windows(2).enumerate() {

@@ -1,9 +1,11 @@
 //! Every point against every other, pair by pair in f64: for metrics that are no product of rows.
 
 use super::metric::Pairwise;
-use super::{Knn, KnnResult, Method, Metric};
+use super::points::POINTS;
+use super::{Knn, KnnResult, Method, Metric, NEIGHBOURS};
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::memory;
 use ndarray::ArrayView2;
 use rayon::prelude::*;
 
@@ -20,34 +22,33 @@ pub(super) fn search(points: ArrayView2<'_, f32>, metric: Pairwise, k: usize, ct
         .par_chunks_mut(k * QUERIES)
         .zip(knn.distances.par_chunks_mut(k * QUERIES))
         .enumerate()
-        .try_for_each_init(
-            || Vec::with_capacity(n),
-            |found: &mut Vec<(f64, u32)>, (block, (indices, distances))| {
-                ctx.monitor.check()?;
-                let each = indices.chunks_exact_mut(k).zip(distances.chunks_exact_mut(k));
-                let done = each.len();
-                for (i, (indices, distances)) in (block * QUERIES..).zip(each) {
-                    let own = rows.get(i * d..(i + 1) * d).unwrap_or_default();
-                    found.clear();
-                    found.extend(rows.chunks_exact(d).zip(0u32..).map(|(row, j)| (metric.distance(own, row), j)));
-                    // The point itself comes first, whatever its distance to itself is.
-                    if let Some(own) = found.get_mut(i) {
-                        own.0 = f64::NEG_INFINITY;
-                    }
-                    let order = |a: &(f64, u32), b: &(f64, u32)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1));
-                    if k < n {
-                        found.select_nth_unstable_by(k - 1, order);
-                        found.truncate(k);
-                    }
-                    found.sort_unstable_by(order);
-                    for ((index, distance), &(key, j)) in indices.iter_mut().zip(distances).zip(found.iter()) {
-                        (*index, *distance) = (j, key.max(0.0) as f32);
-                    }
+        .try_for_each_init(Vec::new, |found: &mut Vec<(f64, u32)>, (block, (indices, distances))| {
+            ctx.monitor.check()?;
+            found.clear();
+            memory::reserve(found, n, NEIGHBOURS)?;
+            let each = indices.chunks_exact_mut(k).zip(distances.chunks_exact_mut(k));
+            let done = each.len();
+            for (i, (indices, distances)) in (block * QUERIES..).zip(each) {
+                let own = rows.get(i * d..(i + 1) * d).unwrap_or_default();
+                found.clear();
+                found.extend(rows.chunks_exact(d).zip(0u32..).map(|(row, j)| (metric.distance(own, row), j)));
+                // The point itself comes first, whatever its distance to itself is.
+                if let Some(own) = found.get_mut(i) {
+                    own.0 = f64::NEG_INFINITY;
                 }
-                ctx.monitor.advance(done as u64);
-                Ok::<_, Error>(())
-            },
-        )?;
+                let order = |a: &(f64, u32), b: &(f64, u32)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1));
+                if k < n {
+                    found.select_nth_unstable_by(k - 1, order);
+                    found.truncate(k);
+                }
+                found.sort_unstable_by(order);
+                for ((index, distance), &(key, j)) in indices.iter_mut().zip(distances).zip(found.iter()) {
+                    (*index, *distance) = (j, key.max(0.0) as f32);
+                }
+            }
+            ctx.monitor.advance(done as u64);
+            Ok::<_, Error>(())
+        })?;
     Ok(KnnResult { knn, method: Method::Exact, n_lists: None, nprobe: None, recall: None })
 }
 
@@ -64,15 +65,15 @@ fn prepared(points: ArrayView2<'_, f32>, metric: Pairwise) -> Result<Vec<f64>> {
             column,
         });
     }
-    let mut rows: Vec<f64> = points.iter().map(|&v| f64::from(v)).collect();
+    let mut rows: Vec<f64> = memory::collected(points.iter().map(|&v| f64::from(v)), POINTS)?;
     if matches!(metric, Pairwise::StandardizedEuclidean | Pairwise::Mahalanobis) {
         // Differences stay; a constant column is exactly 0, whatever its mean rounds to.
-        let first = rows.get(..d).unwrap_or_default().to_vec();
+        let first = memory::copied(rows.get(..d).unwrap_or_default(), POINTS)?;
         rows.par_chunks_mut(d).for_each(|row| row.iter_mut().zip(&first).for_each(|(v, f)| *v -= f));
     }
     match metric {
         Pairwise::StandardizedEuclidean => {
-            let covariance = covariance(&rows, d);
+            let covariance = covariance(&rows, d)?;
             let deviations: Vec<f64> = (0..d).map(|j| covariance[j * d + j].sqrt()).collect();
             if let Some(column) = deviations.iter().position(|&s| !(s > 0.0)) {
                 return Err(degenerate(Metric::Pairwise(metric), format!("column {column} (zero-based) is constant")));
@@ -80,7 +81,7 @@ fn prepared(points: ArrayView2<'_, f32>, metric: Pairwise) -> Result<Vec<f64>> {
             rows.par_chunks_mut(d).for_each(|row| row.iter_mut().zip(&deviations).for_each(|(v, s)| *v /= s));
         }
         Pairwise::Mahalanobis => {
-            let triangle = cholesky(covariance(&rows, d), d)
+            let triangle = cholesky(covariance(&rows, d)?, d)
                 .ok_or_else(|| degenerate(Metric::Pairwise(metric), "columns depend on one another".into()))?;
             rows.par_chunks_mut(d).for_each(|row| solve(&triangle, row));
         }
@@ -95,13 +96,13 @@ fn degenerate(metric: Metric, found: String) -> Error {
 }
 
 /// Covariance of the columns, divisor n - 1.
-fn covariance(rows: &[f64], d: usize) -> Vec<f64> {
+fn covariance(rows: &[f64], d: usize) -> Result<Vec<f64>> {
     let n = rows.len() / d;
-    let mut mean = vec![0.0; d];
+    let mut mean = memory::zeros::<f64>(d, POINTS)?;
     for row in rows.chunks_exact(d) {
         mean.iter_mut().zip(row).for_each(|(m, v)| *m += v / n as f64);
     }
-    let mut out = vec![0.0; d * d];
+    let mut out = memory::zeros::<f64>(memory::count(&[d, d], POINTS)?, POINTS)?;
     for row in rows.chunks_exact(d) {
         for (i, line) in out.chunks_exact_mut(d).enumerate() {
             let a = row[i] - mean[i];
@@ -109,7 +110,7 @@ fn covariance(rows: &[f64], d: usize) -> Vec<f64> {
         }
     }
     out.iter_mut().for_each(|v| *v /= (n as f64 - 1.0).max(1.0));
-    out
+    Ok(out)
 }
 
 /// The lower triangle L with L L' = a; `None` where a is not positive definite.

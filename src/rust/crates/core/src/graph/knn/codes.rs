@@ -13,6 +13,7 @@ use super::points::{Points, Runs, POINTS};
 use super::product::LANES;
 use super::select::Candidates;
 use super::simd::{difference, largest, rounded};
+use super::NEIGHBOURS;
 use crate::error::Result;
 use crate::memory;
 use rayon::prelude::*;
@@ -54,7 +55,7 @@ impl Codes {
             .map_init(Vec::new, |rows, (c, bytes, squares)| {
                 code_list(points, centroids.row(c, points.d), runs.members(c), words, rows, bytes, squares)
             })
-            .collect();
+            .collect::<Result<_>>()?;
         Ok(Codes { bytes, squares, steps, words })
     }
 
@@ -90,9 +91,10 @@ fn code_list(
     rows: &mut Vec<f32>,
     bytes: &mut [u8],
     squares: &mut [f32],
-) -> f32 {
+) -> Result<f32> {
     let (d, width) = (points.d, points.width());
-    rows.resize(ids.len() * width, 0.0);
+    memory::lengthen(rows, ids.len() * width, 0.0, POINTS)?;
+    rows.truncate(ids.len() * width);
     let mut most = 0.0f32;
     for (row, &id) in rows.chunks_exact_mut(width).zip(ids) {
         points.write_data(id as usize, row);
@@ -111,7 +113,7 @@ fn code_list(
             to.iter_mut().zip(word).for_each(|(to, &code)| *to = code.wrapping_add_unsigned(SHIFT) as u8);
         }
     }
-    step
+    Ok(step)
 }
 
 /// 1 / step; 0 for steps of 0 and those so small that it is infinite, whose points are then coded as one.
@@ -142,6 +144,13 @@ impl Queries {
         self.starts.clear();
         self.steps.clear();
         self.squares.clear();
+    }
+
+    /// Makes room for `n` queries of `d` coordinates: the words, the only large part.
+    pub(super) fn reserve(&mut self, n: usize, d: usize) -> Result<()> {
+        let words = n.next_multiple_of(GROUP) * d.div_ceil(WORD);
+        memory::reserve(&mut self.words, words, NEIGHBOURS)?;
+        self.room.reserve(words)
     }
 
     /// Adds the query (-2 q, 1) for the list of this centroid.
@@ -196,7 +205,7 @@ mod tests {
         let runs = Runs::new(&ids[..ROWS as usize], &[0, ROWS as usize], 82).unwrap();
         let codes = Codes::of(&points, &one(&centroid), &runs).unwrap();
         let (mut asked, mut queries) = (Vec::new(), Queries::default());
-        points.write_queries(&ids[ROWS as usize..], &mut asked, &mut Vec::new());
+        points.write_queries(&ids[ROWS as usize..], &mut asked, &mut Vec::new()).unwrap();
         asked.chunks(8).for_each(|query| queries.push(query, &centroid));
         (codes, queries, mapped)
     }

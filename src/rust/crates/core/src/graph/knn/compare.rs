@@ -6,6 +6,9 @@
 
 use super::product::LANES;
 use super::select::Candidates;
+use super::NEIGHBOURS;
+use crate::error::Result;
+use crate::memory;
 
 /// Coordinates in a word, the most that one instruction sums up.
 pub(super) const WORD: usize = 4;
@@ -103,6 +106,14 @@ trait Product {
 pub(super) struct Room {
     limits: Vec<f32>,
     words: Vec<i32>,
+}
+
+impl Room {
+    /// Makes room for queries of so many words, split in two.
+    pub(super) fn reserve(&mut self, words: usize) -> Result<()> {
+        self.words.clear();
+        memory::reserve(&mut self.words, 2 * words, NEIGHBOURS)
+    }
 }
 
 /// Offers all rows that matter to the queries.

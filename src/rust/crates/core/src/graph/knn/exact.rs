@@ -4,7 +4,7 @@
 //! passed over could have, given the largest error of its score (Higham, Accuracy and Stability of Numerical
 //! Algorithms, 3.1); otherwise all points are compared with it in f64.
 
-use super::points::{Points, Table};
+use super::points::{Points, Table, POINTS};
 use super::select::{own_first, refine, scan, write_row, Candidates, Neighbour};
 use super::{Knn, KnnResult, Method, NEIGHBOURS};
 use crate::context::Context;
@@ -128,7 +128,8 @@ pub(super) fn of_sample_in_parts(
     let mut best: Vec<Vec<(bool, f32, u32)>> = vec![Vec::new(); sample.len()];
     let mut ids = ids.peekable();
     while ids.peek().is_some() {
-        let part: Vec<u32> = ids.by_ref().take(PART).collect();
+        let mut part = memory::room(PART, POINTS)?;
+        part.extend(ids.by_ref().take(PART));
         let most = k.min(part.len());
         let (indices, distances) = of_sample(points, &points.part(&part)?, sample, most, ctx)?;
         let found = indices.chunks_exact(most).zip(distances.chunks_exact(most));
@@ -145,13 +146,13 @@ pub(super) fn of_sample_in_parts(
 /// Leaves the candidates of some points, and their squared lengths, in `scratch`.
 fn search_block(points: &Points, table: &Table, ids: &[u32], scratch: &mut Scratch, ctx: &Context) -> Result<()> {
     let Scratch { candidates, queries, squares, names, .. } = scratch;
-    points.write_queries(ids, queries, squares);
+    points.write_queries(ids, queries, squares)?;
     candidates.clear();
     for run in 0..table.runs.n_runs() {
         let (from, to) = table.runs.run(run);
         for from in (from..to).step_by(ROWS) {
             ctx.monitor.check()?;
-            table.panels.offer(from, (from + ROWS).min(to), queries, names, candidates);
+            table.panels.offer(from, (from + ROWS).min(to), queries, names, candidates)?;
         }
     }
     Ok(())

@@ -216,10 +216,10 @@ fn needed_tightness(
     k: usize,
     scratch: &mut Scratch,
 ) -> Result<Vec<f32>> {
-    let home = home(points, index, a, k, scratch);
+    let home = home(points, index, a, k, scratch)?;
     let bound = search_home(points, index, &home, &[id], k, scratch)?;
     let bound = bound.first().copied().unwrap_or(0.0);
-    let mut needed = vec![0.0; index.centroids.n];
+    let mut needed = memory::zeros::<f32>(index.centroids.n, NEIGHBOURS)?;
     let own = scratch.plane(a).first().copied().unwrap_or(0.0);
     for (&c, reach) in home.order.iter().zip(&home.reach).skip(home.first) {
         let beyond = scratch.plane(c as usize).first().map_or(0.0, |plane| plane - own);

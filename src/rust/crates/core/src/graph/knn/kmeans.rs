@@ -3,8 +3,10 @@
 use super::points::Points;
 use super::product::Panels;
 use super::simd::lowest;
+use super::NEIGHBOURS;
 use crate::context::Context;
 use crate::error::Result;
+use crate::memory;
 use rayon::prelude::*;
 
 /// Points per product.
@@ -31,14 +33,14 @@ pub(super) fn train(points: &Points, sample: &[f32], n: usize, iterations: usize
     let (width, d) = (points.width(), points.d);
     let n_sample = sample.len() / width;
     let n = n.min(n_sample).max(1);
-    let rows = sample.get(..n * width).unwrap_or_default().to_vec();
+    let rows = memory::copied(sample.get(..n * width).unwrap_or_default(), NEIGHBOURS)?;
     let mut centroids = Centroids { panels: Panels::of(&rows, width)?, rows, n };
     centroids.rows.chunks_exact_mut(width).for_each(|row| square_last(row, d));
     centroids.panels = Panels::of(&centroids.rows, width)?;
     for _ in 0..iterations {
         let nearest = assign(points, sample, &centroids, ctx)?;
-        let mut sums = vec![0.0f64; n * d];
-        let mut sizes = vec![0usize; n];
+        let mut sums = memory::zeros::<f64>(n * d, NEIGHBOURS)?;
+        let mut sizes = memory::zeros::<usize>(n, NEIGHBOURS)?;
         for (row, &(list, _)) in sample.chunks_exact(width).zip(&nearest) {
             let list = list as usize;
             if let (Some(sum), Some(size)) = (sums.get_mut(list * d..(list + 1) * d), sizes.get_mut(list)) {
@@ -49,7 +51,7 @@ pub(super) fn train(points: &Points, sample: &[f32], n: usize, iterations: usize
         // an empty list restarts at one of the points farthest from their centroids
         let mut far: Vec<usize> = Vec::new();
         if sizes.contains(&0) {
-            far = (0..n_sample).collect();
+            far = memory::collected(0..n_sample, NEIGHBOURS)?;
             let distance = |&i: &usize| nearest.get(i).map_or(0.0, |n| n.1);
             far.sort_by(|a, b| distance(a).total_cmp(&distance(b)));
         }
@@ -75,12 +77,11 @@ fn square_last(row: &mut [f32], d: usize) {
 
 fn assign(points: &Points, sample: &[f32], centroids: &Centroids, ctx: &Context) -> Result<Vec<(u32, f32)>> {
     let width = points.width();
-    let mut nearest = vec![(0, 0.0); sample.len() / width];
+    let mut nearest = memory::filled(sample.len() / width, (0, 0.0), NEIGHBOURS)?;
     let blocks = nearest.par_chunks_mut(BLOCK).zip(sample.par_chunks(BLOCK * width));
     blocks.try_for_each_init(Vec::new, |scratch, (nearest, rows)| {
         ctx.monitor.check()?;
-        assign_block(points, rows, centroids, scratch, nearest);
-        Ok(())
+        assign_block(points, rows, centroids, scratch, nearest)
     })?;
     Ok(nearest)
 }
@@ -92,18 +93,19 @@ pub(super) fn assign_block(
     centroids: &Centroids,
     scratch: &mut Vec<f32>,
     nearest: &mut [(u32, f32)],
-) {
+) -> Result<()> {
     let width = points.width();
-    let mut queries = vec![0.0; rows.len()];
+    let mut queries = memory::zeros::<f32>(rows.len(), NEIGHBOURS)?;
     let squares: Vec<f64> = queries
         .chunks_exact_mut(width)
         .zip(rows.chunks_exact(width))
         .map(|(query, row)| points.write_query(row, query))
         .collect();
-    let (scores, stride) = centroids.panels.scores(&queries, scratch);
+    let (scores, stride) = centroids.panels.scores(&queries, scratch)?;
     for ((nearest, scores), square) in nearest.iter_mut().zip(scores.chunks_exact(stride)).zip(squares) {
         let low = lowest(scores);
         let list = scores.iter().position(|&score| score == low).unwrap_or(0);
         *nearest = (list as u32, (f64::from(low) + square) as f32);
     }
+    Ok(())
 }

@@ -56,7 +56,7 @@ pub(super) enum Rows {
 
 impl Index {
     /// Compares the points of list `c` with the queries that `scratch` has as wanting, and leaves candidates there.
-    fn offer(&self, c: usize, width: usize, scratch: &mut Scratch) {
+    fn offer(&self, c: usize, width: usize, scratch: &mut Scratch) -> Result<()> {
         let Scratch { candidates, queries, wanting, gathered, coded, .. } = scratch;
         let wanted = wanting.iter().map(|&query| {
             let query = query as usize * width;
@@ -66,13 +66,16 @@ impl Index {
         match &self.rows {
             Rows::Bytes(codes) => {
                 coded.clear();
+                coded.reserve(wanted.len(), width - 1)?;
                 wanted.for_each(|query| coded.push(query, self.centroids.row(c, width - 1)));
                 codes.offer(c, (from, to), coded, wanting, candidates);
+                Ok(())
             }
             Rows::Floats(panels) => {
                 gathered.clear();
+                memory::reserve(gathered, wanted.len() * width, NEIGHBOURS)?;
                 wanted.for_each(|query| gathered.extend_from_slice(query));
-                panels.offer(from, to, gathered, wanting, candidates);
+                panels.offer(from, to, gathered, wanting, candidates)
             }
         }
     }
@@ -128,20 +131,21 @@ pub(super) fn group(points: &Points, ids: Option<&[u32]>, centroids: &Centroids,
     let mut nearest = memory::filled(n, (0u32, 0.0f32), NEIGHBOURS)?;
     ctx.monitor.begin(n as u64);
     nearest.par_chunks_mut(QUERIES).enumerate().try_for_each_init(
-        || (vec![0.0; QUERIES * width], Vec::new()),
+        || (Vec::new(), Vec::new()),
         |(rows, scratch), (block, nearest)| {
             ctx.monitor.check()?;
+            memory::lengthen(rows, QUERIES * width, 0.0, NEIGHBOURS)?;
             for (i, row) in rows.chunks_exact_mut(width).take(nearest.len()).enumerate() {
                 points.write_data(id(block * QUERIES + i) as usize, row);
             }
             let rows = rows.get(..nearest.len() * width).unwrap_or_default();
-            kmeans::assign_block(points, rows, centroids, scratch, nearest);
+            kmeans::assign_block(points, rows, centroids, scratch, nearest)?;
             ctx.monitor.advance(nearest.len() as u64);
             Ok(())
         },
     )?;
-    let nearest: Vec<u32> = nearest.iter().map(|&(list, _)| list).collect();
-    let (starts, mut ids) = members(&nearest, centroids.n);
+    let nearest: Vec<u32> = memory::collected(nearest.iter().map(|&(list, _)| list), NEIGHBOURS)?;
+    let (starts, mut ids) = members(&nearest, centroids.n)?;
     ids.iter_mut().for_each(|i| *i = id(*i as usize));
     Ok(Groups { starts, ids })
 }
@@ -194,15 +198,15 @@ pub(super) struct Answer {
 }
 
 /// The lists as seen from list `a`.
-pub(super) fn home(points: &Points, index: &Index, a: usize, k: usize, scratch: &mut Scratch) -> Home {
+pub(super) fn home(points: &Points, index: &Index, a: usize, k: usize, scratch: &mut Scratch) -> Result<Home> {
     let width = points.width();
     let centroids = &index.centroids;
-    let mut query = vec![0.0; width];
+    let mut query = memory::zeros::<f32>(width, NEIGHBOURS)?;
     let own = centroids.rows.get(a * width..(a + 1) * width).unwrap_or_default();
     let square = points.write_query(own, &mut query) as f32;
-    let (squares, _) = centroids.panels.scores(&query, &mut scratch.scores);
-    let mut by: Vec<(f32, u32)> =
-        squares.iter().take(centroids.n).zip(0u32..).map(|(&s, c)| ((s + square).max(0.0), c)).collect();
+    let (squares, _) = centroids.panels.scores(&query, &mut scratch.scores)?;
+    let by = squares.iter().take(centroids.n).enumerate().map(|(c, &s)| ((s + square).max(0.0), c as u32));
+    let mut by: Vec<(f32, u32)> = memory::collected(by, NEIGHBOURS)?;
     if let Some(own) = by.get_mut(a) {
         own.0 = -1.0;
     }
@@ -217,11 +221,11 @@ pub(super) fn home(points: &Points, index: &Index, a: usize, k: usize, scratch: 
             break;
         }
     }
-    Home {
-        order: by.iter().map(|b| b.1).collect(),
-        reach: by.iter().map(|b| 2.0 * b.0.max(0.0).sqrt()).collect(),
+    Ok(Home {
+        order: memory::collected(by.iter().map(|b| b.1), NEIGHBOURS)?,
+        reach: memory::collected(by.iter().map(|b| 2.0 * b.0.max(0.0).sqrt()), NEIGHBOURS)?,
         first,
-    }
+    })
 }
 
 /// Searches the first lists of `home` for the points `ids`; leaves the candidates, the queries and their scores against
@@ -234,14 +238,14 @@ pub(super) fn search_home(
     k: usize,
     scratch: &mut Scratch,
 ) -> Result<Vec<f32>> {
-    points.write_queries(ids, &mut scratch.queries, &mut scratch.squares);
+    points.write_queries(ids, &mut scratch.queries, &mut scratch.squares)?;
     let turned = Panels::of(&scratch.queries, points.width())?;
-    scratch.stride = turned.scores(&index.centroids.rows, &mut scratch.planes).1;
+    scratch.stride = turned.scores(&index.centroids.rows, &mut scratch.planes)?.1;
     scratch.candidates.clear();
     scratch.wanting.clear();
     scratch.wanting.extend(0..ids.len() as u32);
     for &c in home.order.iter().take(home.first) {
-        index.offer(c as usize, points.width(), scratch);
+        index.offer(c as usize, points.width(), scratch)?;
     }
     let Scratch { candidates, squares, .. } = scratch;
     let bound = |(query, &square): (usize, &f64)| {
@@ -270,7 +274,7 @@ pub(super) fn answer(
     if size == 0 {
         return Ok(answer);
     }
-    let home = home(points, index, a, k, scratch);
+    let home = home(points, index, a, k, scratch)?;
     let mut outputs = answer.indices.chunks_exact_mut(k).zip(answer.distances.chunks_exact_mut(k));
     for ids in ids.chunks(QUERIES) {
         ctx.monitor.check()?;
@@ -289,7 +293,7 @@ pub(super) fn answer(
             }
             if !scratch.wanting.is_empty() {
                 answer.probes += scratch.wanting.len() as u64;
-                index.offer(c as usize, width, scratch);
+                index.offer(c as usize, width, scratch)?;
             }
         }
         let Scratch { candidates, found, .. } = scratch;

@@ -76,7 +76,7 @@ impl<'a> Points<'a> {
         let mut this = Points { values, n, d, metric, rows: Vec::new(), centre: vec![0.0; d], scale };
         this.measure_rows()?;
         if metric != Metric::InnerProduct {
-            this.centre = this.mean();
+            this.centre = this.mean()?;
         }
         Ok(this)
     }
@@ -125,23 +125,23 @@ impl<'a> Points<'a> {
         self.row(i).iter().map(move |&v| (f64::from(v) - mean) * factor)
     }
 
-    fn mean(&self) -> Vec<f64> {
+    fn mean(&self) -> Result<Vec<f64>> {
         let blocks = self.n.div_ceil(BLOCK);
         let sums: Vec<Vec<f64>> = (0..blocks)
             .into_par_iter()
             .map(|block| {
-                let mut sum = vec![0.0; self.d];
+                let mut sum = memory::zeros::<f64>(self.d, POINTS)?;
                 for i in block * BLOCK..((block + 1) * BLOCK).min(self.n) {
                     sum.iter_mut().zip(self.uncentred(i)).for_each(|(s, v)| *s += v);
                 }
-                sum
+                Ok(sum)
             })
-            .collect();
-        let mut mean = vec![0.0; self.d];
+            .collect::<Result<_>>()?;
+        let mut mean = memory::zeros::<f64>(self.d, POINTS)?;
         for sum in &sums {
             mean.iter_mut().zip(sum).for_each(|(m, s)| *m += s / self.n as f64);
         }
-        mean
+        Ok(mean)
     }
 
     /// Length of a mapped row with its extra column.
@@ -185,15 +185,17 @@ impl<'a> Points<'a> {
     }
 
     /// Queries of the points `ids`, one after the other, in the front of `queries`, and their squared lengths.
-    pub(super) fn write_queries(&self, ids: &[u32], queries: &mut Vec<f32>, squares: &mut Vec<f64>) {
+    pub(super) fn write_queries(&self, ids: &[u32], queries: &mut Vec<f32>, squares: &mut Vec<f64>) -> Result<()> {
         let width = self.width();
-        let mut data = vec![0.0; width];
+        let mut data = memory::zeros::<f32>(width, POINTS)?;
+        memory::lengthen(queries, ids.len() * width, 0.0, POINTS)?;
         queries.resize(ids.len() * width, 0.0);
         squares.clear();
         for (&id, query) in ids.iter().zip(queries.chunks_exact_mut(width)) {
             self.write_data(id as usize, &mut data);
             squares.push(self.write_query(&data, query));
         }
+        Ok(())
     }
 
     /// The numbers of all points.
@@ -224,18 +226,17 @@ impl<'a> Points<'a> {
     pub(super) fn panels(&self, runs: &Runs) -> Result<Panels> {
         let width = self.width();
         let mut panels = Panels::new(runs.n_rows(), width)?;
-        let each = panels.each_mut().zip(runs.ids.chunks_exact(LANES)).collect::<Vec<_>>();
-        each.into_par_iter().with_min_len(16).for_each_init(
-            || vec![0.0; LANES * width],
-            |rows, (panel, ids)| {
-                let n = ids.iter().take_while(|&&id| id != Runs::NONE).count();
-                let rows = rows.get_mut(..n * width).unwrap_or_default();
-                for (row, &id) in rows.chunks_exact_mut(width).zip(ids) {
-                    self.write_data(id as usize, row);
-                }
-                write_panel(panel, rows, width);
-            },
-        );
+        let each = panels.each_mut().zip(runs.ids.par_chunks_exact(LANES));
+        each.with_min_len(16).try_for_each_init(Vec::new, |rows, (panel, ids)| {
+            memory::lengthen(rows, LANES * width, 0.0, POINTS)?;
+            let n = ids.iter().take_while(|&&id| id != Runs::NONE).count();
+            let rows = rows.get_mut(..n * width).unwrap_or_default();
+            for (row, &id) in rows.chunks_exact_mut(width).zip(ids) {
+                self.write_data(id as usize, row);
+            }
+            write_panel(panel, rows, width);
+            Ok::<_, Error>(())
+        })?;
         Ok(panels)
     }
 

@@ -3,8 +3,10 @@
 
 use super::points::POINTS;
 use super::select::Candidates;
+use super::NEIGHBOURS;
 use crate::error::Result;
 use crate::memory;
+use rayon::prelude::*;
 
 /// Rows per panel.
 pub(super) const LANES: usize = 16;
@@ -36,8 +38,8 @@ impl Panels {
     }
 
     /// Panels of rows, each to be filled by [`write_panel`].
-    pub(super) fn each_mut(&mut self) -> std::slice::ChunksExactMut<'_, f32> {
-        self.values.chunks_exact_mut(LANES * self.width)
+    pub(super) fn each_mut(&mut self) -> rayon::slice::ChunksExactMut<'_, f32> {
+        self.values.par_chunks_exact_mut(LANES * self.width)
     }
 
     /// The panels that hold rows `from..to`; `from` starts one.
@@ -47,26 +49,34 @@ impl Panels {
 
     /// Scores of all rows against every query: queries x rows (with those that fill up), in the front of `out`, which
     /// is grown as needed. Returns the scores and their number per query.
-    pub(super) fn scores<'o>(&self, queries: &[f32], out: &'o mut Vec<f32>) -> (&'o [f32], usize) {
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
+    pub(super) fn scores<'o>(&self, queries: &[f32], out: &'o mut Vec<f32>) -> Result<(&'o [f32], usize)> {
         let (n, stride) = (queries.len() / self.width, self.values.len() / self.width);
-        if out.len() < n * stride {
-            out.resize(n * stride, 0.0);
-        }
+        memory::lengthen(out, n * stride, 0.0, NEIGHBOURS)?;
         let out = out.get_mut(..n * stride).unwrap_or_default();
         products(&self.values, self.width, queries, |query, panel, scores| {
             let at = query * stride + panel * LANES;
             out.get_mut(at..at + LANES).into_iter().for_each(|to| to.copy_from_slice(scores));
-        });
-        (out, stride)
+        })?;
+        Ok((out, stride))
     }
 
     /// Offers rows `from..to` (`from` starts a panel) to the candidates of the queries numbered `names`.
-    pub(super) fn offer(&self, from: usize, to: usize, queries: &[f32], names: &[u32], candidates: &mut Candidates) {
+    pub(super) fn offer(
+        &self,
+        from: usize,
+        to: usize,
+        queries: &[f32],
+        names: &[u32],
+        candidates: &mut Candidates,
+    ) -> Result<()> {
         products(self.rows(from, to), self.width, queries, |query, panel, scores| {
             if let Some(&name) = names.get(query) {
                 candidates.offer(name as usize, scores, (from + panel * LANES) as u32);
             }
-        });
+        })
     }
 }
 
@@ -85,7 +95,12 @@ const QUERIES_256: usize = 6;
 const QUERIES_ANY: usize = 4;
 
 /// `take(query, panel, scores)` for every query and every panel.
-fn products(panels: &[f32], width: usize, queries: &[f32], take: impl FnMut(usize, usize, &[f32; LANES])) {
+fn products(
+    panels: &[f32],
+    width: usize,
+    queries: &[f32],
+    take: impl FnMut(usize, usize, &[f32; LANES]),
+) -> Result<()> {
     #[cfg(target_arch = "x86_64")]
     {
         if std::arch::is_x86_feature_detected!("avx512f") {
@@ -105,7 +120,7 @@ fn products(panels: &[f32], width: usize, queries: &[f32], take: impl FnMut(usiz
             }
         }
         sums
-    });
+    })
 }
 
 /// Walks over groups of `Q` queries, coordinate by coordinate, and all panels; `product` multiplies the two.
@@ -116,8 +131,8 @@ fn in_groups<const Q: usize>(
     queries: &[f32],
     mut take: impl FnMut(usize, usize, &[f32; LANES]),
     product: impl Fn(&[f32], &[f32]) -> [[f32; LANES]; Q],
-) {
-    let mut turned = vec![0.0f32; Q * width];
+) -> Result<()> {
+    let mut turned = memory::zeros::<f32>(Q * width, NEIGHBOURS)?;
     for (number, group) in queries.chunks(Q * width).enumerate() {
         let n = group.len() / width;
         for (q, row) in group.chunks_exact(width).enumerate() {
@@ -132,11 +147,13 @@ fn in_groups<const Q: usize>(
             }
         }
     }
+    Ok(())
 }
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use super::{in_groups, LANES, QUERIES_256, QUERIES_512};
+    use crate::error::Result;
     use std::arch::x86_64::*;
 
     #[target_feature(enable = "avx512f")]
@@ -145,7 +162,7 @@ mod x86 {
         width: usize,
         queries: &[f32],
         take: impl FnMut(usize, usize, &[f32; LANES]),
-    ) {
+    ) -> Result<()> {
         in_groups::<QUERIES_512>(panels, width, queries, take, |group, panel| {
             // SAFETY: chunks of LANES values are read, and LANES values written, all within bounds; AVX-512F is there.
             unsafe {
@@ -162,7 +179,7 @@ mod x86 {
                 }
                 out
             }
-        });
+        })
     }
 
     #[target_feature(enable = "avx2,fma")]
@@ -171,7 +188,7 @@ mod x86 {
         width: usize,
         queries: &[f32],
         take: impl FnMut(usize, usize, &[f32; LANES]),
-    ) {
+    ) -> Result<()> {
         in_groups::<QUERIES_256>(panels, width, queries, take, |group, panel| {
             // SAFETY: chunks of LANES values are read, and LANES values written, all within bounds; AVX2 and FMA are
             // there.
@@ -192,7 +209,7 @@ mod x86 {
                 }
                 out
             }
-        });
+        })
     }
 }
 
@@ -209,7 +226,7 @@ mod tests {
             let queries: Vec<f32> = (0..n_queries * width).map(|i| value(i + 11).abs() + 1.0).collect();
             let panels = Panels::of(&rows, width).unwrap();
             let mut out = Vec::new();
-            let (scores, stride) = panels.scores(&queries, &mut out);
+            let (scores, stride) = panels.scores(&queries, &mut out).unwrap();
             assert_eq!(stride, n_rows.div_ceil(LANES) * LANES);
             for (query, scores) in queries.chunks(width).zip(scores.chunks(stride)) {
                 for (row, &score) in rows.chunks(width).zip(scores) {

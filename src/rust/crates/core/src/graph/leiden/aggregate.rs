@@ -1,10 +1,13 @@
 //! A network of one level, and the network of its clusters.
 
 use crate::context::Monitor;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::graph::ahead::{ahead, ahead_around};
 use crate::graph::groups::members;
+use crate::memory;
 use rayon::prelude::*;
+
+pub(super) const CLUSTERS: &str = "clusters of the graph";
 
 /// Parts per parallel task.
 const PARTS: usize = 1024;
@@ -71,8 +74,12 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    pub(super) fn new(n_clusters: usize) -> Self {
-        Tally { weight: vec![0.0; n_clusters], touched: vec![0], count: 0 }
+    /// No sums yet of so many clusters.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
+    pub(super) fn new(n_clusters: usize) -> Result<Self> {
+        Ok(Tally { weight: memory::zeros(n_clusters, CLUSTERS)?, touched: vec![0], count: 0 })
     }
 
     /// Adds weights > 0 of some clusters.
@@ -117,9 +124,12 @@ impl Tally {
 }
 
 /// Numbers clusters (labels below n) 0, 1, ... by first member and counts them.
-pub(super) fn renumber(membership: &mut [u32]) -> usize {
+///
+/// # Errors
+/// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
+pub(super) fn renumber(membership: &mut [u32]) -> Result<usize> {
     const NONE: u32 = u32::MAX;
-    let mut number = vec![NONE; membership.len()];
+    let mut number = memory::filled(membership.len(), NONE, CLUSTERS)?;
     let mut count = 0;
     for cluster in membership {
         let number = &mut number[*cluster as usize];
@@ -129,7 +139,7 @@ pub(super) fn renumber(membership: &mut [u32]) -> usize {
         }
         *cluster = *number;
     }
-    count as usize
+    Ok(count as usize)
 }
 
 /// The network whose nodes are the `n_parts` clusters of `part`, and its partition induced by the coarser `clusters`.
@@ -140,13 +150,14 @@ pub(super) fn aggregate<W: Copy + Into<f64> + Sync>(
     clusters: &[u32],
     monitor: &Monitor,
 ) -> Result<(Level, Vec<u32>)> {
-    let (start, members) = members(part, n_parts);
+    let (start, members) = members(part, n_parts)?;
     let blocks: Vec<(Vec<usize>, Level)> = (0..n_parts.div_ceil(PARTS))
         .into_par_iter()
         .map_init(
             || Tally::new(n_parts),
             |tally, block| {
                 monitor.check()?;
+                let tally = tally.as_mut().map_err(|e: &mut Error| e.clone())?;
                 let mut level = Level { indptr: vec![0], indices: Vec::new(), weights: Vec::new(), size: Vec::new() };
                 let mut first = Vec::with_capacity(PARTS);
                 for p in block * PARTS..((block + 1) * PARTS).min(n_parts) {
@@ -157,6 +168,8 @@ pub(super) fn aggregate<W: Copy + Into<f64> + Sync>(
                         let others = network.neighbours(node as usize).map(|(other, weight)| (part[other], weight));
                         tally.add(others.filter(|&(other, _)| other != p as u32));
                     }
+                    memory::reserve(&mut level.indices, tally.touched().len(), CLUSTERS)?;
+                    memory::reserve(&mut level.weights, tally.touched().len(), CLUSTERS)?;
                     level.indices.extend_from_slice(tally.touched());
                     level.weights.extend(tally.touched().iter().map(|&other| tally.get(other)));
                     level.indptr.push(level.indices.len());
@@ -170,13 +183,13 @@ pub(super) fn aggregate<W: Copy + Into<f64> + Sync>(
         .collect::<Result<_>>()?;
     let size = blocks.iter().map(|block| block.1.indices.len()).sum();
     let mut level = Level {
-        indptr: Vec::with_capacity(n_parts + 1),
-        indices: Vec::with_capacity(size),
-        weights: Vec::with_capacity(size),
-        size: Vec::with_capacity(n_parts),
+        indptr: memory::room(n_parts + 1, CLUSTERS)?,
+        indices: memory::room(size, CLUSTERS)?,
+        weights: memory::room(size, CLUSTERS)?,
+        size: memory::room(n_parts, CLUSTERS)?,
     };
     level.indptr.push(0);
-    let mut induced = Vec::with_capacity(n_parts);
+    let mut induced = memory::room(n_parts, CLUSTERS)?;
     for (first, block) in blocks {
         let before = level.indices.len();
         level.indptr.extend(block.indptr.iter().skip(1).map(|end| before + end));
@@ -186,14 +199,14 @@ pub(super) fn aggregate<W: Copy + Into<f64> + Sync>(
         // A part lies in one cluster, so that any member tells which.
         induced.extend(first.iter().map(|&node| clusters[node]));
     }
-    renumber_wide(&mut induced, clusters.len());
+    renumber_wide(&mut induced, clusters.len())?;
     Ok((level, induced))
 }
 
 /// [`renumber`] for labels below `bound`.
-fn renumber_wide(membership: &mut [u32], bound: usize) {
+fn renumber_wide(membership: &mut [u32], bound: usize) -> Result<()> {
     const NONE: u32 = u32::MAX;
-    let mut number = vec![NONE; bound];
+    let mut number = memory::filled(bound, NONE, CLUSTERS)?;
     let mut count = 0;
     for cluster in membership {
         let number = &mut number[*cluster as usize];
@@ -203,4 +216,5 @@ fn renumber_wide(membership: &mut [u32], bound: usize) {
         }
         *cluster = *number;
     }
+    Ok(())
 }

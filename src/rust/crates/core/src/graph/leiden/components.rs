@@ -1,17 +1,18 @@
 //! Connected pieces of clusters.
 
 use super::super::symmetric::Graph;
-use super::aggregate::renumber;
+use super::aggregate::{renumber, CLUSTERS};
 use crate::context::Monitor;
 use crate::error::Result;
+use crate::memory;
 
 /// Makes each connected piece of a cluster a cluster of its own (which never lowers the objective: no edge is lost);
 /// tells whether any cluster was split.
 pub(super) fn split(graph: Graph, membership: &mut [u32], monitor: &Monitor) -> Result<bool> {
     const NONE: u32 = u32::MAX;
-    let before = renumber(membership);
-    let mut piece = vec![NONE; membership.len()];
-    let (mut stack, mut count) = (Vec::new(), 0usize);
+    let before = renumber(membership)?;
+    let mut piece = memory::filled(membership.len(), NONE, CLUSTERS)?;
+    let (mut stack, mut count) = (memory::room(membership.len(), CLUSTERS)?, 0usize);
     for first in 0..membership.len() {
         if first % 1024 == 0 {
             monitor.check()?;

@@ -12,7 +12,8 @@ use super::random::Stream;
 use super::symmetric::{check, Graph};
 use crate::context::{Context, Monitor};
 use crate::error::{Error, Result};
-use aggregate::{aggregate, renumber, Network};
+use crate::memory;
+use aggregate::{aggregate, renumber, Network, CLUSTERS};
 use rayon::prelude::*;
 use sprs::CsMatI;
 
@@ -91,10 +92,10 @@ pub fn modularity(connectivities: &CsMatI<f32, u32, usize>, membership: &[u32], 
     if membership.len() != graph.n_vertices() {
         return Err(Error::shape("membership", graph.n_vertices(), membership.len()));
     }
-    let mut membership = membership.to_vec();
+    let mut membership = memory::copied(membership, CLUSTERS)?;
     renumber_any(&mut membership);
-    let problem = Problem::new(graph, Objective::Modularity, resolution);
-    Context::with_threads(1).install(|| Ok(quality(&problem, &membership)))
+    let problem = Problem::new(graph, Objective::Modularity, resolution)?;
+    Context::with_threads(1).install(|| quality(&problem, &membership))
 }
 
 /// Graphs of at most this many vertices count as stable after three iterations in a row that change nothing, not one.
@@ -115,18 +116,19 @@ struct Problem<'a> {
 }
 
 impl<'a> Problem<'a> {
-    fn new(graph: Graph<'a>, objective: Objective, resolution: f64) -> Self {
+    fn new(graph: Graph<'a>, objective: Objective, resolution: f64) -> Result<Self> {
         let n = graph.n_vertices();
-        let strength: Vec<f64> =
-            (0..n).into_par_iter().map(|i| graph.row(i).1.iter().map(|&w| f64::from(w)).sum()).collect();
+        let mut strength = memory::zeros::<f64>(n, CLUSTERS)?;
+        let of = |(i, to): (usize, &mut f64)| *to = graph.row(i).1.iter().map(|&w| f64::from(w)).sum();
+        strength.par_iter_mut().enumerate().for_each(of);
         let total: f64 = strength.iter().sum();
-        match objective {
+        Ok(match objective {
             Objective::Modularity if total > 0.0 => {
                 Problem { graph, size: strength, penalty: resolution / total, total }
             }
             Objective::Modularity => Problem { graph, size: strength, penalty: 0.0, total },
-            Objective::Cpm => Problem { graph, size: vec![1.0; n], penalty: resolution, total },
-        }
+            Objective::Cpm => Problem { graph, size: memory::filled(n, 1.0, CLUSTERS)?, penalty: resolution, total },
+        })
     }
 
     fn network(&self) -> Network<'_, f32> {
@@ -136,11 +138,11 @@ impl<'a> Problem<'a> {
 }
 
 /// Value of the objective for clusters numbered below n.
-fn quality(problem: &Problem, membership: &[u32]) -> f64 {
+fn quality(problem: &Problem, membership: &[u32]) -> Result<f64> {
     if problem.total <= 0.0 {
-        return 0.0;
+        return Ok(0.0);
     }
-    let mut sizes = vec![0.0; membership.len()];
+    let mut sizes = memory::zeros::<f64>(membership.len(), CLUSTERS)?;
     membership.iter().zip(&problem.size).for_each(|(&c, size)| sizes[c as usize] += size);
     let within = |block: usize| {
         let vertices = block * VERTICES..((block + 1) * VERTICES).min(membership.len());
@@ -154,7 +156,7 @@ fn quality(problem: &Problem, membership: &[u32]) -> f64 {
     // In blocks of vertices, added up in order.
     let blocks: Vec<f64> = (0..membership.len().div_ceil(VERTICES)).into_par_iter().map(within).collect();
     let inside: f64 = blocks.iter().sum();
-    (inside - problem.penalty * sizes.iter().map(|s| s * s).sum::<f64>()) / problem.total
+    Ok((inside - problem.penalty * sizes.iter().map(|s| s * s).sum::<f64>()) / problem.total)
 }
 
 fn run(graph: &CsMatI<f32, u32, usize>, params: &LeidenParams, refining: bool, ctx: &Context) -> Result<Partition> {
@@ -170,9 +172,9 @@ fn run(graph: &CsMatI<f32, u32, usize>, params: &LeidenParams, refining: bool, c
     ctx.install(|| {
         let monitor = &*ctx.monitor;
         let renumbered = Renumbered::new(check(graph, name, monitor)?, monitor)?;
-        let problem = Problem::new(renumbered.graph(), params.objective, params.resolution);
+        let problem = Problem::new(renumbered.graph(), params.objective, params.resolution)?;
         let n = problem.graph.n_vertices();
-        let mut membership: Vec<u32> = (0..n as u32).collect();
+        let mut membership: Vec<u32> = memory::collected(0..n as u32, CLUSTERS)?;
         let mut done = 0u64;
         // Another random refinement may find what one missed; worth its time on small graphs, where near-optima differ.
         let patience = if refining && n <= SMALL { 3 } else { 1 };
@@ -184,7 +186,7 @@ fn run(graph: &CsMatI<f32, u32, usize>, params: &LeidenParams, refining: bool, c
                 let moved = iterate(&problem, params, refining, &mut membership, done, monitor)?;
                 let mut rising = moved;
                 if moved && n > SMALL && params.n_iterations < 0 {
-                    let now = quality(&problem, &membership);
+                    let now = quality(&problem, &membership)?;
                     rising = now - before >= LEAST_RISE;
                     before = now;
                 }
@@ -196,9 +198,9 @@ fn run(graph: &CsMatI<f32, u32, usize>, params: &LeidenParams, refining: bool, c
                 break;
             }
         }
-        let quality = quality(&problem, &membership);
+        let quality = quality(&problem, &membership)?;
         let mut membership = renumbered.restore(&membership, 1)?;
-        let n_clusters = order_by_size(&mut membership);
+        let n_clusters = order_by_size(&mut membership)?;
         Ok(Partition { membership, n_clusters, quality, n_iterations: done as usize })
     })
 }
@@ -219,14 +221,14 @@ fn iterate(
     let mut moved = moving::move_nodes(&network, membership, penalty, &mut stream, monitor)?;
 
     // `node_of[v]` is the node of the present level that holds vertex v, `clusters` the partition of those nodes.
-    let mut clusters = membership.to_vec();
-    let mut n_clusters = renumber(&mut clusters);
+    let mut clusters = memory::copied(membership, CLUSTERS)?;
+    let mut n_clusters = renumber(&mut clusters)?;
     let mut node_of = if refining {
         refine::refine(&network, &clusters, n_clusters, penalty, params.theta, &mut stream, monitor)?
     } else {
-        clusters.clone()
+        memory::copied(&clusters, CLUSTERS)?
     };
-    let mut n_nodes = renumber(&mut node_of);
+    let mut n_nodes = renumber(&mut node_of)?;
     if n_clusters == clusters.len() || n_nodes == clusters.len() {
         membership.copy_from_slice(&clusters);
         return Ok(moved);
@@ -236,16 +238,16 @@ fn iterate(
         let mut stream = random(depth);
         let network = level.network();
         moved |= moving::move_nodes(&network, &mut upper, penalty, &mut stream, monitor)?;
-        n_clusters = renumber(&mut upper);
+        n_clusters = renumber(&mut upper)?;
         if n_clusters == n_nodes {
             break;
         }
         let mut finer = if refining {
             refine::refine(&network, &upper, n_clusters, penalty, params.theta, &mut stream, monitor)?
         } else {
-            upper.clone()
+            memory::copied(&upper, CLUSTERS)?
         };
-        let n_finer = renumber(&mut finer);
+        let n_finer = renumber(&mut finer)?;
         if n_finer == n_nodes {
             break;
         }
@@ -268,14 +270,14 @@ fn renumber_any(membership: &mut [u32]) {
 }
 
 /// Numbers clusters by decreasing size, ties by first member.
-fn order_by_size(membership: &mut [u32]) -> usize {
-    let count = renumber(membership);
-    let mut size = vec![0usize; count];
+fn order_by_size(membership: &mut [u32]) -> Result<usize> {
+    let count = renumber(membership)?;
+    let mut size = memory::zeros::<usize>(count, CLUSTERS)?;
     membership.iter().for_each(|&c| size[c as usize] += 1);
-    let mut order: Vec<usize> = (0..count).collect();
+    let mut order: Vec<usize> = memory::collected(0..count, CLUSTERS)?;
     order.sort_by_key(|&c| (std::cmp::Reverse(size[c]), c));
-    let mut rank = vec![0u32; count];
+    let mut rank = memory::zeros::<u32>(count, CLUSTERS)?;
     order.iter().enumerate().for_each(|(r, &c)| rank[c] = r as u32);
     membership.iter_mut().for_each(|c| *c = rank[*c as usize]);
-    count
+    Ok(count)
 }

@@ -1,10 +1,11 @@
 //! Fast local moving (Traag, Waltman & van Eck 2019, supplement, algorithm A.2, MoveNodesFast).
 
-use super::aggregate::{Network, Tally};
+use super::aggregate::{Network, Tally, CLUSTERS};
 use crate::context::Monitor;
 use crate::error::Result;
 use crate::graph::ahead::ahead;
 use crate::graph::random::Stream;
+use crate::memory;
 use rayon::prelude::*;
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -14,11 +15,11 @@ const LEAST_GAIN: f64 = 1e-10;
 
 /// A random order of visits. In a large network it is random within windows of 256 nodes only: neighbours are close in
 /// number (`locality`), and the memory that a window needs stays in the cache.
-pub(super) fn visits(n: usize, stream: &mut Stream) -> Vec<u32> {
+pub(super) fn visits(n: usize, stream: &mut Stream) -> Result<Vec<u32>> {
     let window = if n > 16_384 { 256 } else { n.max(1) };
-    let mut order: Vec<u32> = (0..n as u32).collect();
+    let mut order: Vec<u32> = memory::collected(0..n as u32, CLUSTERS)?;
     order.chunks_mut(window).for_each(|window| stream.shuffle(window));
-    order
+    Ok(order)
 }
 
 /// Networks of fewer nodes are not worth the threads; larger ones look at this many nodes at a time.
@@ -31,9 +32,9 @@ const NODES: usize = 512;
 struct Tallies(Mutex<Vec<Tally>>);
 
 impl Tallies {
-    fn take(&self, n: usize) -> Tally {
+    fn take(&self, n: usize) -> Result<Tally> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        kept.unwrap_or_else(|| Tally::new(n))
+        kept.map_or_else(|| Tally::new(n), Ok)
     }
 
     fn give(&self, tally: Tally) {
@@ -96,13 +97,15 @@ pub(super) fn move_nodes<W: Copy + Into<f64> + Sync>(
     monitor: &Monitor,
 ) -> Result<bool> {
     let n = network.n_nodes();
-    let mut size = vec![0.0; n];
-    let mut count = vec![0u32; n];
+    let mut size = memory::zeros::<f64>(n, CLUSTERS)?;
+    let mut count = memory::zeros::<u32>(n, CLUSTERS)?;
     for (node, &cluster) in membership.iter().enumerate() {
         size[cluster as usize] += network.size[node];
         count[cluster as usize] += 1;
     }
-    let mut empty: Vec<u32> = (0..n as u32).rev().filter(|&c| count[c as usize] == 0).collect();
+    // Every cluster may become empty.
+    let mut empty: Vec<u32> = memory::room(n, CLUSTERS)?;
+    empty.extend((0..n as u32).rev().filter(|&c| count[c as usize] == 0));
     let mean = network.weights.iter().map(|&w| w.into()).sum::<f64>() / n.max(1) as f64;
     // Nodes still to be looked at one by one.
     let scattered = n - empty.len() > n / 2;
@@ -110,9 +113,10 @@ pub(super) fn move_nodes<W: Copy + Into<f64> + Sync>(
     let tallies = Tallies::default();
     let mut state = State { network, membership, size, count, penalty, least_gain: LEAST_GAIN * mean };
 
-    let mut queue = VecDeque::from(visits(n, stream));
-    let mut queued = vec![true; n];
-    let mut tally = Tally::new(n);
+    // A node is in it once at most.
+    let mut queue = VecDeque::from(visits(n, stream)?);
+    let mut queued = memory::filled(n, true, CLUSTERS)?;
+    let mut tally = Tally::new(n)?;
     let mut moved = false;
     let mut batch: Vec<u32> = Vec::new();
     monitor.begin(n as u64);
@@ -123,22 +127,24 @@ pub(super) fn move_nodes<W: Copy + Into<f64> + Sync>(
         batch.extend(queue.drain(..queue.len().min(if settled { BATCH } else { NODES })));
         monitor.advance(batch.len() as u64);
         unsettled = unsettled.saturating_sub(if unsettled == usize::MAX { 0 } else { batch.len() });
-        let wants: Option<Vec<bool>> = settled.then(|| {
+        let wants: Option<Vec<bool>> = if settled {
             let look = |nodes: &[u32]| {
-                let mut tally = tallies.take(n);
+                let mut tally = tallies.take(n)?;
                 let leaves = |(i, &node): (usize, &u32)| {
                     state.ahead(nodes, i, &tally);
                     state.best(node as usize, &mut tally) != Some(state.membership[node as usize])
                 };
                 let wants: Vec<bool> = nodes.iter().enumerate().map(leaves).collect();
                 tallies.give(tally);
-                wants
+                Ok(wants)
             };
-            let wants: Vec<Vec<bool>> = batch.par_chunks(NODES).map(look).collect();
+            let wants: Vec<Vec<bool>> = batch.par_chunks(NODES).map(look).collect::<Result<_>>()?;
             // A neighbour that moves within the batch calls for another look.
             batch.iter().for_each(|&node| queued[node as usize] = false);
-            wants.concat()
-        });
+            Some(wants.concat())
+        } else {
+            None
+        };
         for (i, &node) in batch.iter().enumerate() {
             if wants.as_ref().is_some_and(|wants| !wants[i]) {
                 continue;

@@ -1,11 +1,12 @@
 //! Refinement (Traag, Waltman & van Eck 2019, supplement, algorithm A.2, RefinePartition and MergeNodesSubset).
 
-use super::aggregate::{Network, Tally};
+use super::aggregate::{Network, Tally, CLUSTERS};
 use super::moving::visits;
 use crate::context::Monitor;
 use crate::error::Result;
 use crate::graph::groups::members;
 use crate::graph::random::Stream;
+use crate::memory;
 use rayon::prelude::*;
 
 /// Splits each of the `n_clusters` clusters into connected, well-connected parts: every node starts alone and, in random
@@ -23,14 +24,14 @@ pub(super) fn refine<W: Copy + Into<f64> + Sync>(
     monitor: &Monitor,
 ) -> Result<Vec<u32>> {
     let n = network.n_nodes();
-    let (start, members) = members(clusters, n_clusters);
-    let mut place = vec![0u32; n];
+    let (start, members) = members(clusters, n_clusters)?;
+    let mut place = memory::zeros::<u32>(n, CLUSTERS)?;
     for range in start.windows(2) {
         members[range[0]..range[1]].iter().zip(0..).for_each(|(&node, at)| place[node as usize] = at);
     }
     let seed = stream.bits();
-    let mut parts = vec![0u32; n];
-    let mut slices = Vec::with_capacity(n_clusters);
+    let mut parts = memory::zeros::<u32>(n, CLUSTERS)?;
+    let mut slices = memory::room(n_clusters, CLUSTERS)?;
     let mut rest = parts.as_mut_slice();
     for range in start.windows(2) {
         let (head, tail) = std::mem::take(&mut rest).split_at_mut(range[1] - range[0]);
@@ -43,7 +44,7 @@ pub(super) fn refine<W: Copy + Into<f64> + Sync>(
         let mut stream = Stream::new(seed, 0, c as u64);
         Cluster { network, clusters, members, place: &place, penalty, theta }.refine(parts, &mut stream, monitor)
     })?;
-    let mut part = vec![0; n];
+    let mut part = memory::zeros::<u32>(n, CLUSTERS)?;
     members.iter().zip(parts).for_each(|(&node, label)| part[node as usize] = label);
     Ok(part)
 }
@@ -75,16 +76,18 @@ impl<W: Copy + Into<f64>> Cluster<'_, W> {
             labels[0] = self.members[0];
             return Ok(());
         }
-        let own_size: Vec<f64> = self.members.iter().map(|&node| self.network.size[node as usize]).collect();
+        let sizes = self.members.iter().map(|&node| self.network.size[node as usize]);
+        let own_size: Vec<f64> = memory::collected(sizes, CLUSTERS)?;
         let all: f64 = own_size.iter().sum();
-        let mut part: Vec<u32> = (0..n as u32).collect();
-        let mut alone = vec![true; n];
-        let mut size = own_size.clone();
+        let mut part: Vec<u32> = memory::collected(0..n as u32, CLUSTERS)?;
+        let mut alone = memory::filled(n, true, CLUSTERS)?;
+        let mut size = memory::copied(&own_size, CLUSTERS)?;
         // Weight from a part to the rest of the cluster.
-        let mut outward: Vec<f64> = (0..n).map(|member| self.neighbours(member).map(|(_, w)| w).sum()).collect();
-        let mut tally = Tally::new(n);
+        let outward = (0..n).map(|member| self.neighbours(member).map(|(_, w)| w).sum());
+        let mut outward: Vec<f64> = memory::collected(outward, CLUSTERS)?;
+        let mut tally = Tally::new(n)?;
         let mut candidates: Vec<(u32, f64)> = Vec::new();
-        for (visited, member) in visits(n, stream).into_iter().enumerate() {
+        for (visited, member) in visits(n, stream)?.into_iter().enumerate() {
             if visited % 1024 == 0 {
                 monitor.check()?;
             }

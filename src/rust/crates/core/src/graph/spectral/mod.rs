@@ -84,7 +84,7 @@ pub(super) fn layout(graph: Graph, dim: usize, tolerance: f64, seed: u64, monito
         sizes.len()
     ));
 
-    let (start, members) = members(&label, sizes.len());
+    let (start, members) = members(&label, sizes.len())?;
     let mut local = vec![0u32; n];
     for (c, place) in places(&sizes, dim).into_iter().enumerate() {
         let members = &members[start[c]..start[c + 1]];

@@ -6,6 +6,7 @@ use crate::element::DType;
 use crate::error::{Error, Result};
 use crate::matrix::disk::read_exact_at;
 use crate::matrix::Source;
+use crate::memory;
 use crate::store::Temporary;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
@@ -158,6 +159,7 @@ impl ColumnIndex {
         let ((start, end), count) = (self.range(column), self.count(column));
         let bad = || damaged(&self.path, &format!("column {column} is not as it was written"));
         let size = end.checked_sub(start).filter(|_| count <= self.footer.shape.0 as u64).ok_or_else(bad)?;
+        const COLUMN: &str = "a column of an index";
         let mut bytes: Vec<u8> = Vec::new();
         crate::matrix::disk::reserve(&mut bytes, size, || self.path.display().to_string())?;
         bytes.resize(size as usize, 0);
@@ -165,7 +167,7 @@ impl ColumnIndex {
         if self.footer.checksums.get(column as usize) != Some(&hash(&bytes)) {
             return Err(bad());
         }
-        let (mut rows, mut values) = (Vec::with_capacity(count as usize), Vec::with_capacity(count as usize));
+        let (mut rows, mut values) = (memory::room(count as usize, COLUMN)?, memory::room(count as usize, COLUMN)?);
         unpack(&bytes, self.footer.shape.0, &mut rows, &mut values).ok_or_else(bad)?;
         if rows.len() as u64 != count {
             return Err(bad());

@@ -5,9 +5,12 @@ use super::pack::Bits;
 use crate::element::Data;
 use crate::error::Result;
 use crate::matrix::{Block, ColumnMap, Pass, Positions, Rows, Source, Storage};
+use crate::memory;
 use crate::with_data;
 use std::ops::Range;
 use std::sync::Arc;
+
+const COLUMNS: &str = "columns of an index";
 
 /// The selected columns by row, and the blocks the matrix itself would give.
 struct IndexPass<'a> {
@@ -46,8 +49,8 @@ impl ColumnIndex {
     }
 
     fn by_row<T: Bits>(&self, _: &[T], n: usize, columns: &ColumnMap) -> Result<(Vec<u32>, Vec<u32>, Data)> {
-        let mut read: Vec<(Vec<u32>, Vec<T>)> = Vec::with_capacity(columns.n_out());
-        let mut indptr = vec![0u32; n + 1];
+        let mut read: Vec<(Vec<u32>, Vec<T>)> = memory::room(columns.n_out(), COLUMNS)?;
+        let mut indptr = memory::zeros::<u32>(n + 1, COLUMNS)?;
         for &c in columns.selected() {
             let column = self.read(c)?;
             column.0.iter().for_each(|&r| indptr[r as usize + 1] += 1);
@@ -57,8 +60,9 @@ impl ColumnIndex {
             indptr[i + 1] += indptr[i];
         }
         let total = indptr[n] as usize;
-        let (mut indices, mut data) = (vec![0u32; total], vec![T::default(); total]);
-        let mut next = indptr.clone();
+        let (mut indices, mut data) =
+            (memory::zeros::<u32>(total, COLUMNS)?, memory::filled(total, T::default(), COLUMNS)?);
+        let mut next = memory::copied(&indptr, COLUMNS)?;
         // Columns ascend, so that those of a row do.
         for (j, (rows, values)) in read.iter().enumerate() {
             for (&r, &x) in rows.iter().zip(values) {
@@ -84,20 +88,21 @@ impl Pass for IndexPass<'_> {
 
     fn read(&self, block: usize) -> Result<Block> {
         let range = self.blocks()[block].clone();
-        let mut indptr = Vec::with_capacity(range.len() + 1);
+        let total = range.clone().map(|i| self.of_row(i).len()).sum();
+        let mut indptr = memory::room(range.len() + 1, COLUMNS)?;
         indptr.push(0);
-        let mut indices = Vec::new();
+        let mut indices = memory::room(total, COLUMNS)?;
         for i in range.clone() {
             indices.extend_from_slice(&self.indices[self.of_row(i)]);
             indptr.push(indices.len());
         }
-        fn gather<T: Bits>(v: &[T], rows: impl Iterator<Item = Range<usize>>, n: usize) -> Data {
-            let mut out = Vec::with_capacity(n);
+        fn gather<T: Bits>(v: &[T], rows: impl Iterator<Item = Range<usize>>, n: usize) -> Result<Data> {
+            let mut out = memory::room(n, COLUMNS)?;
             rows.for_each(|r| out.extend_from_slice(&v[r]));
-            T::wrap(out)
+            Ok(T::wrap(out))
         }
         let rows = range.clone().map(|i| self.of_row(i));
-        let data = with_data!(&self.data, v => gather(v, rows, indices.len()));
+        let data = with_data!(&self.data, v => gather(v, rows, indices.len())?);
         let storage = Storage::Csr { indptr, indices, data };
         Ok(Block { positions: Positions::Range(range), n_cols: self.n_cols, storage })
     }

@@ -75,7 +75,7 @@ impl Deltas {
 
     /// The deltas of a block's rows.
     pub(super) fn rows(&self, block: Block) -> Result<Rows> {
-        let block = block.into_float();
+        let block = block.into_float()?;
         self.check.block(&block)?;
         let Block { positions, n_cols, storage } = block;
         fn widen(data: Data) -> Vec<f64> {

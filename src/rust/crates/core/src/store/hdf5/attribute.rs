@@ -30,7 +30,10 @@ impl Attribute {
         Ok(Some(match values.kind() {
             Kind::Text { .. } | Kind::FixedText { .. } => {
                 let mut texts = Vec::new();
-                values.read_texts(None, &mut |t| texts.push(t.to_owned()))?;
+                values.read_texts(None, &mut |t| {
+                    texts.push(t.to_owned());
+                    Ok(())
+                })?;
                 Attribute::Text(texts)
             }
             kind if kind.boolean().is_some() => Attribute::Boolean(values.read_booleans(None)?),

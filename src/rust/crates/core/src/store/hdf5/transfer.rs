@@ -3,6 +3,7 @@
 use super::datatype::{packed, Padding};
 use super::{chunks, lengths, storage, Kind, Node};
 use crate::error::{Error, Result};
+use crate::memory;
 use hdf5::{from_id, h5call, Attribute, Dataspace, Datatype};
 use hdf5_sys::h5a::H5Aread;
 use hdf5_sys::h5d::H5D_layout_t::H5D_CHUNKED;
@@ -242,20 +243,21 @@ impl<'a> Values<'a> {
 
     /// Whole numbers and enumerations as i64 (u64 beyond i64's range is an error).
     pub(crate) fn read_integers(&self, rows: Option<Range<usize>>) -> Result<Vec<i64>> {
-        fn wide<T: Into<i64>>(v: Vec<T>) -> Vec<i64> {
-            v.into_iter().map(Into::into).collect()
+        const NUMBERS: &str = "whole numbers of a file";
+        fn wide<T: Into<i64>>(v: Vec<T>) -> Result<Vec<i64>> {
+            memory::collected(v.into_iter().map(Into::into), NUMBERS)
         }
         let (Kind::Integer { bytes, signed } | Kind::Enumeration { bytes, signed, .. }) = &self.kind else {
             return Err(self.format("whole numbers", self.kind.name()));
         };
         Ok(match (bytes, signed) {
-            (1, true) => wide(self.read::<i8>(rows)?),
-            (2, true) => wide(self.read::<i16>(rows)?),
-            (4, true) => wide(self.read::<i32>(rows)?),
+            (1, true) => wide(self.read::<i8>(rows)?)?,
+            (2, true) => wide(self.read::<i16>(rows)?)?,
+            (4, true) => wide(self.read::<i32>(rows)?)?,
             (8, true) => self.read::<i64>(rows)?,
-            (1, false) => wide(self.read::<u8>(rows)?),
-            (2, false) => wide(self.read::<u16>(rows)?),
-            (4, false) => wide(self.read::<u32>(rows)?),
+            (1, false) => wide(self.read::<u8>(rows)?)?,
+            (2, false) => wide(self.read::<u16>(rows)?)?,
+            (4, false) => wide(self.read::<u32>(rows)?)?,
             _ => self
                 .read::<u64>(rows)?
                 .into_iter()
@@ -281,13 +283,16 @@ impl<'a> Values<'a> {
     }
 
     /// Texts, fixed or of any length, handed to `each` in order.
-    pub(crate) fn read_texts(&self, rows: Option<Range<usize>>, each: &mut dyn FnMut(&str)) -> Result<()> {
+    pub(crate) fn read_texts(
+        &self,
+        rows: Option<Range<usize>>,
+        each: &mut dyn FnMut(&str) -> Result<()>,
+    ) -> Result<()> {
         let mut at = 0_usize;
         self.read_bytes(rows, &mut |bytes| match std::str::from_utf8(bytes) {
             Ok(text) => {
-                each(text);
                 at += 1;
-                Ok(())
+                each(text)
             }
             Err(e) => {
                 let byte = bytes.get(e.valid_up_to()).copied().unwrap_or_default();
