@@ -26,8 +26,8 @@ use crate::element::{DType, Value};
 use crate::error::{Error, Result};
 use crate::memory;
 use crate::patch::Patch;
-use crate::stream::{map_fold, map_fold_keeping, Order};
-use gram::Gram;
+use crate::stream::{map_fold, map_fold_keeping, reduce, Order};
+use gram::GramPass;
 use multiply::Multiply;
 use rows::{Deltas, Rows};
 
@@ -298,9 +298,8 @@ fn exact(
     zero_center: bool,
     ctx: &Context,
 ) -> Result<Spectrum> {
-    let mut gram = Gram::new(p, single, ctx)?;
-    map_fold_keeping(deltas.chain(), ctx, |block| deltas.rows(block), |rows| gram.push(&rows, ctx))?;
-    let gram::SecondMoments { mut products, sums, shift, dense } = gram.finish(ctx)?;
+    let gram::SecondMoments { mut products, sums, shift, dense } =
+        reduce(deltas.chain(), &GramPass::new(deltas, p, single, ctx)?, ctx)?;
     let nf = n as f64;
     let above: Vec<f64> = sums.iter().map(|s| s / nf).collect();
     let centred = |product: f64, i: usize, j: usize| product - nf * above[i] * above[j];
@@ -371,17 +370,8 @@ fn iterative(deltas: &Deltas, (n, p, k): (usize, usize, usize), zero_center: boo
         }
     };
     let found = krylov::leading(p, k, |block| {
-        let mut product = Multiply::new(block, ctx)?;
-        let shift = shift.as_deref();
-        let rows_of = |b| {
-            let mut rows = deltas.rows(b)?;
-            if let Some(centre) = &of_full {
-                rows.less(centre);
-            }
-            Ok(rows)
-        };
-        map_fold(chain, Order::File, ctx, rows_of, |rows| product.push(&rows, shift, ctx))?;
-        let mut product = product.finish(block.ncols(), ctx)?;
+        let pass = Multiply::new(deltas, block, shift.as_deref(), of_full.as_deref(), ctx)?;
+        let mut product = reduce(chain, &pass, ctx)?;
         if shift.is_none() {
             outer(&of_rest, -nf, block, &mut product);
         }

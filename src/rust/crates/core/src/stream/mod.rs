@@ -1,16 +1,22 @@
 //! The one executor. A pass reads and transforms the blocks of a matrix on worker threads and hands them on in block order,
 //! whose boundaries belong to the source, so that results are the same bits for any number of threads.
 //!
-//! What is added up is a [`Reducer`]; a matrix is also to be had in memory ([`collect()`]).
+//! What is added up is a [`Reducer`]. Who goes through rows in a loop of its own pulls [`Blocks`] or [`Chunks`]; who needs a
+//! gene's values of all cells has them column by column ([`map_columns`]); a matrix is also to be had in memory
+//! ([`collect()`]).
 
+mod blocks;
 mod collect;
+mod columns;
 mod execute;
 mod partial;
 mod reduce;
 mod schedule;
 mod team;
 
+pub use blocks::{Blocks, Chunks};
 pub use collect::{collect, collect_in, Room};
+pub use columns::{map_columns, Column};
 pub use execute::map_fold;
 pub(crate) use execute::{keeps_columns, map_fold_keeping};
 pub use partial::{finish, reduce_runs, Partial};
