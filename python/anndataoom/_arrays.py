@@ -444,6 +444,8 @@ def _chain_of(x):
         return x._m, x._file
     if isinstance(x, _core.Matrix):
         return x, None
+    if hasattr(x, "__dask_graph__"):
+        x = x.compute()
     if hasattr(x, "to_numpy") and not sparse.issparse(x):
         x = x.to_numpy()
     if not sparse.issparse(x):
