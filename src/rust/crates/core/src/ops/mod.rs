@@ -6,6 +6,7 @@
 //! therefore the same bits for any number of threads and any memory budget. Each verb has a typed result, and a
 //! method that turns it into a [`crate::patch::Patch`] under scanpy's names.
 
+mod columns;
 mod explain;
 mod filter;
 mod hvg;
