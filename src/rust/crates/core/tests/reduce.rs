@@ -24,8 +24,10 @@ use std::time::{Duration, Instant};
 
 const CELLS: usize = 9300;
 const GENES: usize = 40;
-/// Cells of a member of the stack, so of a block: 2,325 blocks, which are three long runs.
-const MEMBER: usize = 4;
+/// Cells of a member of the stack, so of a block: 388 blocks, which are seven runs.
+const MEMBER: usize = 24;
+/// The same for long runs: 2,325 blocks, which are three.
+const SMALL: usize = 4;
 
 /// Sums of columns and rows of floats, in runs of `RUN` blocks.
 #[derive(Serialize)]
@@ -76,14 +78,14 @@ impl<const RUN: usize> Reducer for Added<RUN> {
     }
 }
 
-/// The same matrix, `MEMBER` rows a block.
-fn in_small_blocks(x: &LazyMatrix) -> LazyMatrix {
+/// The same matrix, `size` rows a block.
+fn in_blocks(x: &LazyMatrix, size: usize) -> LazyMatrix {
     let (n, m) = x.shape();
     let member = |from: usize| {
-        let rows: Vec<u32> = (from..(from + MEMBER).min(n)).map(|r| r as u32).collect();
+        let rows: Vec<u32> = (from..(from + size).min(n)).map(|r| r as u32).collect();
         Member { x: x.select(Some(&rows), None).unwrap(), from: None }
     };
-    let members = (0..n).step_by(MEMBER).map(member).collect();
+    let members = (0..n).step_by(size).map(member).collect();
     LazyMatrix::new(Arc::new(Stacked::new(Along::Obs, members, m, None).unwrap()))
 }
 
@@ -105,7 +107,7 @@ fn bits(v: &[f64]) -> Vec<u64> {
 
 #[test]
 fn any_split_of_the_runs_gives_the_same_bits() {
-    let x = in_small_blocks(&in_memory(&uneven(3)));
+    let x = in_blocks(&in_memory(&uneven(3)), SMALL);
     let mut random = Random(5);
     let permuted: Vec<u32> = (0..CELLS as u32 / 2).map(|_| random.below(CELLS) as u32).collect();
     for x in [x.select(Some(&permuted), Some(&[3, 1, 39])).unwrap(), x] {
@@ -145,7 +147,7 @@ fn a_matrix_without_rows_has_the_state_of_no_rows() {
 
 #[test]
 fn what_does_not_belong_together_is_refused_by_name() {
-    let x = in_small_blocks(&in_memory(&uneven(3)));
+    let x = in_blocks(&in_memory(&uneven(3)), SMALL);
     let ctx = Context::with_threads(2);
     let r = Added::<7> { shape: x.shape(), factor: 0.1 };
     let n = Schedule::of(&x, &r, &ctx).unwrap().n_runs();
@@ -198,7 +200,7 @@ fn what_does_not_belong_together_is_refused_by_name() {
     assert_eq!(told(vec![of(&x, 1..n)]), runs(0, 1, "missing"));
     assert_eq!(told(vec![of(&x, 0..2)]), runs(2, n, "missing"));
     assert_eq!(told(vec![of(&x, 0..4), of(&x, 3..n)]), runs(3, 4, "there more than once"));
-    let other = in_small_blocks(&in_memory(&uneven(3))).select(Some(&(0..8000).collect::<Vec<u32>>()), None).unwrap();
+    let other = in_blocks(&in_memory(&uneven(3)), SMALL).select(Some(&(0..8000).collect::<Vec<u32>>()), None).unwrap();
     let e = told(vec![of(&other, 0..2), of(&x, 2..n)]);
     assert!(e.contains("of another matrix than that over matrix"), "{e}");
     let e = reduce_runs(&x, &r, 3..n + 1, &ctx).unwrap_err();
@@ -239,7 +241,7 @@ impl Team for Three {
     }
 }
 
-/// The matrices of a file: every layout in blocks of four rows and as they are, and permuted cells of selected genes.
+/// The matrices of a file: permuted cells of selected genes in every layout, in small blocks and as they are, and all of one.
 fn matrices(path: &Path) -> Vec<(String, LazyMatrix)> {
     let mut random = Random(11);
     let cells: Vec<u32> = (0..CELLS as u32 * 2 / 3).map(|_| random.below(CELLS) as u32).collect();
@@ -247,10 +249,12 @@ fn matrices(path: &Path) -> Vec<(String, LazyMatrix)> {
     let mut all = Vec::new();
     for layout in ["csr", "csc", "dense"] {
         let x = LazyMatrix::new(open(path, layout).unwrap());
-        let small = in_small_blocks(&x);
-        all.push((format!("{layout} permuted"), small.select(Some(&cells), Some(&genes)).unwrap()));
+        let blocks = in_blocks(&x, MEMBER);
+        all.push((format!("{layout} permuted"), blocks.select(Some(&cells), Some(&genes)).unwrap()));
         all.push((format!("{layout} file, permuted"), x.select(Some(&cells), Some(&genes)).unwrap()));
-        all.push((format!("{layout} small"), small));
+        if layout == "csr" {
+            all.push(("csr in blocks".to_owned(), blocks));
+        }
     }
     all
 }
@@ -322,6 +326,22 @@ fn results(path: &Path, ctx: &Context) -> Vec<String> {
             of("regress_out", &regress_out(&log, &by, ctx).map(|x| x.to_bytes()));
         }
     }
+    // What is added up in long runs.
+    let mut add = |name: String, found: &dyn Debug| add(name, found);
+    for layout in ["csr", "dense"] {
+        let x = in_blocks(&LazyMatrix::new(open(path, layout).unwrap()), SMALL);
+        let log = ops::log1p(&x, None).unwrap().0;
+        let scaled = scale(&log, &ScaleOptions::default(), ctx).unwrap().0;
+        for (x, zero_center) in [(&scaled, true), (&log, false)] {
+            let options = PcaOptions { n_comps: Some(5), zero_center };
+            add(format!("{layout}, long runs, pca {zero_center}"), &pca(x, &options, ctx));
+        }
+        add(format!("{layout}, long runs, cross product"), &cross_product(&x, ctx));
+        let y: Vec<f64> = (0..CELLS * 2).map(|i| 1.0 / (1.0 + i as f64)).collect();
+        add(format!("{layout}, long runs, transposed product"), &transposed_times(&x, &y, 2, ctx));
+    }
+    let wide = in_blocks(&in_memory(&random_csr::<f32>(1100, MAX_EXACT + 100, 60, 5)), 1);
+    add("wide pca".to_owned(), &pca(&wide, &PcaOptions { n_comps: Some(2), zero_center: true }, ctx));
     out
 }
 

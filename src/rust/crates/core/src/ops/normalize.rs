@@ -107,6 +107,15 @@ fn totals(x: &LazyMatrix, share: Option<f64>, skip: Option<&[bool]>, ctx: &Conte
     reduce(x, &CellTotals { n_obs, n_vars, share, skip, check }, ctx)
 }
 
+/// What [`normalize_total`] asks of its passes.
+pub(super) fn passes(x: &LazyMatrix) -> Vec<Needs> {
+    if x.known_sums().is_some() {
+        Vec::new()
+    } else {
+        vec![CellTotals::NEEDS]
+    }
+}
+
 /// Sums of the cells, and which genes exceed a share of one.
 #[derive(Serialize)]
 struct CellTotals<'a> {

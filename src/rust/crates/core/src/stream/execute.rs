@@ -33,22 +33,6 @@ pub fn map_fold<S: Send>(
     pass.run(0..pass.n_blocks(), ctx, map, fold)
 }
 
-/// [`map_fold`] in the order of the file that keeps selected columns for the next pass.
-///
-/// # Errors
-/// As [`map_fold`].
-pub(crate) fn map_fold_keeping<S: Send>(
-    x: &LazyMatrix,
-    ctx: &Context,
-    map: impl Fn(Block) -> Result<S> + Sync,
-    fold: impl FnMut(S) -> Result<()>,
-) -> Result<()> {
-    let pass = Opened::new(x, Order::File, true, ctx)?;
-    pass.run(0..pass.n_blocks(), ctx, map, fold)?;
-    pass.leave();
-    Ok(())
-}
-
 /// Whether a pass that keeps selected columns keeps anything of this chain.
 pub(crate) fn keeps_columns(x: &LazyMatrix) -> bool {
     let selected = x.columns().is_some_and(|c| c.len() <= MAX_KEPT_COLUMNS && c.len() < x.source().shape().1);
