@@ -286,6 +286,7 @@ fn results(path: &Path, ctx: &Context) -> Vec<String> {
         of("moments of cells", &mean_var(&x, Axis::Var, 1, ctx));
         of("sums of genes", &sums(&x, Some(Axis::Obs), ctx));
         of("sums of cells", &sums(&x, Some(Axis::Var), ctx));
+        of("ranges", &gene_ranges(&x, 1.0, ctx));
         of("totals", &totals(&x, ctx));
         of("cross product", &cross_product(&x, ctx));
         let y: Vec<f64> = (0..n.max(m) * 3).map(|i| 1.0 / (1.0 + i as f64)).collect();

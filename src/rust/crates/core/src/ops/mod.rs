@@ -9,6 +9,7 @@
 mod columns;
 mod explain;
 mod filter;
+mod gene_ranges;
 mod hvg;
 mod index_columns;
 mod moments;
@@ -24,6 +25,7 @@ mod view;
 
 pub use explain::{explain, From, Plan, Step};
 pub use filter::{filter_cells, filter_genes, CellCriterion, Filtered, GeneCriterion};
+pub use gene_ranges::{gene_ranges, GeneRanges};
 pub use hvg::{highly_variable_genes, loess, Flavor, Hvg, HvgOptions};
 pub use index_columns::{index_columns, Indexed};
 pub use moments::{mean_var, Axis, MeanVar};
