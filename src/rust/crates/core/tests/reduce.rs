@@ -135,6 +135,47 @@ fn any_split_of_the_runs_gives_the_same_bits() {
     }
 }
 
+/// Largest difference between `a` and `b` over the largest of `b`.
+fn apart(a: &[f64], b: &[f64]) -> f64 {
+    assert_eq!(a.len(), b.len());
+    let most = b.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
+    a.iter().zip(b).fold(0.0, |m: f64, (a, b)| m.max((a - b).abs())) / most
+}
+
+#[test]
+fn runs_change_nothing_but_rounding() {
+    let ctx = Context::with_threads(2);
+    let m = uneven(9);
+    let plain = in_memory(&m);
+    // Far from 0, with a spread of 1 in a million, and genes that are constant.
+    let mut values = m.data.to_f64();
+    values.iter_mut().for_each(|v| *v /= (1 << 20) as f64);
+    let mut dense = vec![1e6; CELLS * GENES];
+    for i in 0..CELLS {
+        for k in m.indptr[i] as usize..m.indptr[i + 1] as usize {
+            let j = m.indices[k] as usize;
+            dense[i * GENES + j] += if j == 7 { 0.0 } else { values[k] };
+        }
+    }
+    let array = Array { shape: vec![CELLS, GENES], data: Data::F64(dense) };
+    let offset = LazyMatrix::new(Arc::new(anndataoom_core::matrix::MemorySource::from_array(array).unwrap()));
+    for x in [plain, offset] {
+        let runs = in_blocks(&x, SMALL);
+        for zero_center in [true, false] {
+            let options = PcaOptions { n_comps: Some(6), zero_center };
+            let (a, b) = (pca(&runs, &options, &ctx).unwrap(), pca(&x, &options, &ctx).unwrap());
+            assert!(apart(&a.variance, &b.variance) < 1e-9, "{:?} {:?}", a.variance, b.variance);
+            assert!(apart(&a.variance_ratio, &b.variance_ratio) < 1e-9);
+            assert!(apart(&a.loadings, &b.loadings) < 1e-5);
+        }
+        let (a, b) = (cross_product(&runs, &ctx).unwrap(), cross_product(&x, &ctx).unwrap());
+        assert!(apart(&a, &b) < 1e-13);
+        let (a, b) = (mean_var(&runs, Axis::Obs, 1, &ctx).unwrap(), mean_var(&x, Axis::Obs, 1, &ctx).unwrap());
+        assert!(apart(&a.mean, &b.mean) < 1e-13 && apart(&a.var, &b.var) < 1e-12);
+        assert!(x.is_sparse() || a.var[7] == 0.0);
+    }
+}
+
 #[test]
 fn a_matrix_without_rows_has_the_state_of_no_rows() {
     let x = in_memory(&uneven(3)).select(Some(&[]), None).unwrap();

@@ -8,6 +8,7 @@ use crate::matrix::Block;
 use crate::stream::{no_rows, reduce, Needs, Reducer};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Sum, extremes and counts of all values of a matrix, zeros that are not stored among them.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -120,7 +121,7 @@ struct CrossProduct<'a> {
     #[serde(skip)]
     ctx: &'a Context,
     #[serde(skip)]
-    pool: rayon::ThreadPool,
+    pool: Arc<rayon::ThreadPool>,
 }
 
 impl Reducer for CrossProduct<'_> {

@@ -22,7 +22,8 @@ struct Header {
     parameters: u64,
     /// File and element, for messages.
     name: String,
-    /// Of shape, dtype and blocks of the matrix, its selections and its operations.
+    /// Of what is stored (shape, layout, dtype, size, element, blocks), selections and
+    /// operations.
     matrix: u64,
     n_runs: usize,
 }
@@ -30,8 +31,10 @@ struct Header {
 impl Header {
     fn new<R: Reducer>(x: &LazyMatrix, r: &R, schedule: &Schedule) -> Result<Self> {
         let (source, rows) = (x.source(), schedule.rows());
-        let matrix =
-            (source.shape(), source.dtype().to_string(), source.layout().name(), source.nnz(), rows, x.to_bytes()?);
+        // Not the path, which is another on another machine.
+        let stored = (source.layout().name(), source.dtype().name(), source.nnz(), source.disk_bytes());
+        let element = source.location().map(|l| l.element);
+        let matrix = (source.shape(), stored, element, rows, x.to_bytes()?);
         Ok(Header {
             version: VERSION,
             reducer: R::NAME.to_owned(),

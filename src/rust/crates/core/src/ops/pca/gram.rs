@@ -18,6 +18,7 @@ use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// The name of second moments in errors.
 pub(super) const PRODUCTS: &str = "pca: products of all pairs of genes";
@@ -33,7 +34,7 @@ pub(super) struct GramPass<'a> {
     #[serde(skip)]
     ctx: &'a Context,
     #[serde(skip)]
-    pool: rayon::ThreadPool,
+    pool: Arc<rayon::ThreadPool>,
 }
 
 impl<'a> GramPass<'a> {

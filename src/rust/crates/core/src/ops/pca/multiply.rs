@@ -19,6 +19,7 @@ use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatMut, MatRef, Par};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Vectors multiplied together: what the registers hold.
 pub(super) const TOGETHER: usize = 32;
@@ -45,7 +46,7 @@ pub(super) struct Multiply<'a> {
     #[serde(skip)]
     ctx: &'a Context,
     #[serde(skip)]
-    pool: rayon::ThreadPool,
+    pool: Arc<rayon::ThreadPool>,
 }
 
 /// The product so far, laid out as the block.
