@@ -13,6 +13,7 @@ from ._verbs import NOTHING, mask_over, matrix_of, one_of, set_matrix, target_of
 
 __all__ = [
     "calculate_qc_metrics",
+    "gene_ranges",
     "filter_cells",
     "filter_genes",
     "normalize_total",
@@ -88,6 +89,37 @@ def calculate_qc_metrics(
         for name in frame:
             table[name] = frame[name].to_numpy()
     return None
+
+
+def gene_ranges(adata, *, threshold=0.0, layer=None, inplace=True):
+    """Least and largest value of every gene, and how many cells are above a threshold, in one pass.
+
+    Zeros count as any other value. NaN propagates, as in `numpy.min`, and is above nothing.
+
+    Parameters
+    ----------
+    adata
+        An AnnDataOOM.
+    threshold
+        What the value of a cell has to be above to be counted.
+    layer
+        Layer instead of X.
+    inplace
+        Whether var gets the columns.
+
+    Returns
+    -------
+    None, or with `inplace=False` the frame of the columns: `min_expression` and `max_expression` (float32 for a float32
+    matrix, else float64) and `n_cells_above` (int64).
+
+    Raises
+    ------
+    ValueError
+        The threshold is NaN.
+    """
+    adata = target_of(adata, False)
+    found = outcome("gene_ranges", **locals())
+    return found.merge(adata) if inplace else found.frame("var", adata.var_names)
 
 
 def normalize_total(
