@@ -1,9 +1,14 @@
 //! What every long-running verb is given: how many threads, how much memory, and how to report and stop.
 
 use crate::error::{Error, Result};
+use crate::reserve;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{sync_channel, RecvTimeoutError};
 use std::time::{Duration, Instant};
+
+/// Stack of a thread that works, and of the one that runs a verb.
+pub(crate) const STACK: usize = 2 << 20;
+const VERB_STACK: usize = 16 << 20;
 
 /// Most threads there can be.
 const MAX_THREADS: usize = 1 << 12;
@@ -29,10 +34,12 @@ impl Monitor {
     }
 
     /// # Errors
-    /// [`Error::Cancelled`] once [`Monitor::cancel`] was called.
+    /// [`Error::Cancelled`] once [`Monitor::cancel`] was called; [`Error::OutOfMemory`] while memory is short.
     pub fn check(&self) -> Result<()> {
         if self.cancelled.load(Ordering::Relaxed) {
             Err(Error::Cancelled)
+        } else if reserve::short() {
+            Err(reserve::shortage())
         } else {
             Ok(())
         }
@@ -88,7 +95,7 @@ impl Context {
     /// process would inherit a dead one).
     ///
     /// # Errors
-    /// [`Error::Parameter`] when so many threads cannot be started; [`Error::Internal`] when `work` panics.
+    /// As [`Context::pool`] has them; [`Error::Internal`] when `work` panics.
     pub fn install<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
         let pool = self.pool()?;
         guard(|| pool.install(work))
@@ -97,15 +104,16 @@ impl Context {
     /// A pool of exactly `self.threads` threads.
     ///
     /// # Errors
-    /// [`Error::Parameter`] for more threads than the system starts.
+    /// [`Error::Parameter`] for more than 4096 threads; [`Error::OutOfMemory`] for more than the system starts.
     pub(crate) fn pool(&self) -> Result<rayon::ThreadPool> {
-        let refused =
-            |e: &dyn std::fmt::Display| Error::parameter("threads", "a number of threads the system can start", e);
         if self.threads > MAX_THREADS {
-            return Err(refused(&self.threads));
+            return Err(Error::parameter("threads", format!("at most {MAX_THREADS}"), self.threads));
         }
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(self.threads).build();
-        pool.map_err(|e| refused(&format!("{} ({e})", self.threads)))
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(self.threads).stack_size(STACK).build();
+        pool.map_err(|e| Error::OutOfMemory {
+            what: format!("starting {} threads ({e})", self.threads),
+            needed: (self.threads * STACK) as u64,
+        })
     }
 }
 
@@ -127,15 +135,19 @@ pub fn watched<T: Send, E>(
     wait: impl Fn(&mut (dyn FnMut() + Send)),
     mut watch: impl FnMut(Option<f64>) -> std::result::Result<(), E>,
 ) -> std::result::Result<Result<T>, E> {
+    if let Err(e) = reserve::provide() {
+        return Ok(Err(e));
+    }
     std::thread::scope(|scope| {
         let (sender, mut receiver) = sync_channel(1);
-        let spawned = std::thread::Builder::new().name("anndataoom".to_owned()).stack_size(16 << 20).spawn_scoped(
+        let spawned = std::thread::Builder::new().name("anndataoom".to_owned()).stack_size(VERB_STACK).spawn_scoped(
             scope,
             // The receiver outlives the worker: sending cannot fail.
             move || drop(sender.send(guard(|| work(ctx)))),
         );
         if let Err(e) = spawned {
-            return Ok(Err(Error::Internal(format!("cannot start a thread: {e}"))));
+            let what = format!("a thread to work on ({e})");
+            return Ok(Err(Error::OutOfMemory { what, needed: VERB_STACK as u64 }));
         }
         let (mut stopped, mut drawn) = (None, Instant::now());
         loop {

@@ -11,14 +11,16 @@ pub mod element;
 pub mod error;
 pub mod graph;
 pub mod matrix;
-mod memory;
+pub mod memory;
 mod natural;
 pub mod ops;
 pub mod patch;
 mod random;
+pub mod reserve;
 pub mod sim;
 pub mod store;
 pub mod stream;
+mod vector;
 pub mod write;
 
 pub use chain::LazyMatrix;

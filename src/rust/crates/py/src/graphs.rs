@@ -28,6 +28,7 @@ fn points(x: &Bound<'_, PyAny>, name: &str) -> PyResult<Array2<f32>> {
 
 /// Codes without missing ones.
 fn groups(codes: &Arr<'_>) -> PyResult<Vec<u32>> {
+    // In place: both are of 4 bytes.
     Ok(i32s(codes)?.into_iter().map(|code| code as u32).collect())
 }
 

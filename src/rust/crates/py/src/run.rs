@@ -2,7 +2,7 @@
 
 use crate::errors::to_py_err;
 use anndataoom_core::context::{guard, watched};
-use anndataoom_core::{Context, Result};
+use anndataoom_core::{reserve, Context, Result};
 use pyo3::prelude::*;
 
 /// Threads, memory and progress as `anndataoom.settings` says.
@@ -32,5 +32,9 @@ pub(crate) fn run<T: Send>(py: Python<'_>, work: impl FnOnce(&Context) -> Result
 
 /// Runs something short with the GIL, panics included in its errors.
 pub(crate) fn quick<T>(work: impl FnOnce() -> Result<T>) -> PyResult<T> {
-    guard(work).map_err(to_py_err)
+    guard(|| {
+        reserve::provide()?;
+        work()
+    })
+    .map_err(to_py_err)
 }

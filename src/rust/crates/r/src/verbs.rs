@@ -6,6 +6,7 @@ use crate::matrices::handle;
 use crate::reply::{reply, Notes};
 use crate::run::run;
 use crate::to_r::{float32, list_of, patch_to_r, to_r, transposed_to_r};
+use crate::vector::{doubles, logicals, uninitialised};
 use anndataoom_core::element::{Array, Value};
 use anndataoom_core::ops::{self, CellCriterion, Filtered, GeneCriterion};
 use anndataoom_core::{Error, LazyMatrix, Result};
@@ -17,7 +18,7 @@ use extendr_api::AsTypedSlice;
 fn rs_row_sums(args: Robj) -> Robj {
     reply(args, |a, _| {
         let x = a.matrix("matrix")?;
-        Ok(run(a, |ctx| ops::row_sums(&x, ctx))?.into())
+        doubles("sums", run(a, |ctx| ops::row_sums(&x, ctx))?.into_iter())
     })
 }
 
@@ -26,7 +27,7 @@ fn rs_row_sums(args: Robj) -> Robj {
 fn rs_col_sums(args: Robj) -> Robj {
     reply(args, |a, _| {
         let x = a.matrix("matrix")?;
-        Ok(run(a, |ctx| ops::col_sums(&x, ctx))?.into())
+        doubles("sums", run(a, |ctx| ops::col_sums(&x, ctx))?.into_iter())
     })
 }
 
@@ -120,8 +121,8 @@ fn gene_sets(a: &Args) -> Result<Vec<ops::QcSubset>> {
 }
 
 fn filtered(f: &Filtered, notes: &Notes) -> Result<Robj> {
-    let keep = Logicals::from_values(f.keep.iter().map(|&k| Rbool::from(k)));
-    list_of(["keep", "patch"].into_iter(), vec![keep.into(), patch_to_r(f.patch(), notes)?])
+    let keep = logicals("keep", f.keep.iter().map(|&k| Rbool::from(k)))?;
+    list_of(["keep", "patch"].into_iter(), vec![keep, patch_to_r(f.patch(), notes)?])
 }
 
 fn unknown_criterion(known: &str, found: &str) -> Error {
@@ -254,7 +255,7 @@ fn rs_pca(args: Robj) -> Robj {
         let used = x.select(None, positions.as_deref())?;
         let k = ops::n_components(used.shape(), options.n_comps)?;
         // The coordinates are written into R's memory: a copy of a million cells is 200 MB.
-        let mut scores: Robj = Integers::new(n * k).into();
+        let mut scores: Robj = uninitialised("X_pca", n.saturating_mul(k))?;
         let bits: Option<&mut [i32]> = scores.as_typed_slice_mut();
         let x_pca: &mut [f32] = bytemuck::cast_slice_mut(bits.unwrap_or_default());
         let found = run(a, |ctx| ops::pca_into(&used, &options, x_pca, ctx))?;

@@ -5,6 +5,7 @@
 
 mod categories;
 mod codec;
+mod copied;
 mod data;
 mod neighbors;
 mod read;
@@ -18,6 +19,7 @@ mod write;
 
 pub use codec::WriteOptions;
 pub(crate) use codec::{check_names, same_texts};
+pub(crate) use copied::all as copies;
 pub use data::{DType, Data, Number};
 pub(crate) use neighbors::is_whole;
 pub use read::{column_names, describe, read, read_column, read_index, read_selected, Description};

@@ -5,6 +5,7 @@ use crate::context::Context;
 use crate::element::{Data, Number};
 use crate::error::{Error, Result};
 use crate::matrix::{pack, Bits, Block, ColumnIndex, IndexWriter, Layout, Positions, Scratch, Source, Storage};
+use crate::memory;
 use crate::stream::{map_fold, Order};
 use crate::with_data;
 use rayon::prelude::*;
@@ -78,6 +79,8 @@ struct Run {
 
 /// Columns packed by one task, and put together at a time.
 const TASK: usize = 256;
+/// The name of the index in errors.
+const INDEX: &str = "the index of columns";
 
 fn make(source: std::sync::Arc<dyn Source>, path: &Path, dir: &Path, ctx: &Context) -> Result<()> {
     let mut writer = IndexWriter::new(path, &*source)?;
@@ -85,7 +88,7 @@ fn make(source: std::sync::Arc<dyn Source>, path: &Path, dir: &Path, ctx: &Conte
     let dtype = source.dtype();
     let scratch = Scratch::new_in(dir)?;
     let (mut waiting, mut held) = (Vec::<Columns>::new(), 0);
-    let (mut runs, mut counts) = (Vec::<Run>::new(), vec![0u64; n_cols]);
+    let (mut runs, mut counts) = (Vec::<Run>::new(), memory::zeros::<u64>(n_cols, INDEX)?);
     let pack_waiting = |waiting: &mut Vec<Columns>, runs: &mut Vec<Run>| -> Result<()> {
         let parts: Vec<(Vec<u8>, Vec<u64>)> = ctx.install(|| {
             let starts: Vec<usize> = (0..n_cols).step_by(TASK).collect();
@@ -98,13 +101,14 @@ fn make(source: std::sync::Arc<dyn Source>, path: &Path, dir: &Path, ctx: &Conte
                 .collect()
         })?;
         waiting.clear();
-        let bytes = parts.iter().map(|p| p.0.as_slice()).collect::<Vec<_>>().concat();
+        let mut bytes = memory::room(parts.iter().map(|p| p.0.len()).sum(), INDEX)?;
+        parts.iter().for_each(|p| bytes.extend_from_slice(&p.0));
         let mut end = 0;
         let ends = parts.iter().flat_map(|p| p.1.iter().copied()).map(|size| {
             end += size;
             end
         });
-        runs.push(Run { ends: ends.collect(), at: scratch.append(&bytes)? });
+        runs.push(Run { ends: memory::exactly(n_cols, ends, INDEX)?, at: scratch.append(&bytes)? });
         Ok(())
     };
     map_fold(
@@ -137,7 +141,7 @@ fn make(source: std::sync::Arc<dyn Source>, path: &Path, dir: &Path, ctx: &Conte
             .iter()
             .map(|run| {
                 let start = from.checked_sub(1).map_or(0, |c| run.ends[c]);
-                let mut bytes = vec![0; (run.ends[columns.end - 1] - start) as usize];
+                let mut bytes = memory::zeros((run.ends[columns.end - 1] - start) as usize, INDEX)?;
                 scratch.read(run.at + start, &mut bytes)?;
                 Ok((start, bytes))
             })
@@ -147,7 +151,9 @@ fn make(source: std::sync::Arc<dyn Source>, path: &Path, dir: &Path, ctx: &Conte
             packed.clear();
             for (run, (first, bytes)) in runs.iter().zip(&pieces) {
                 let start = c.checked_sub(1).map_or(0, |c| run.ends[c]);
-                packed.extend_from_slice(&bytes[(start - first) as usize..(run.ends[c] - first) as usize]);
+                let bytes = &bytes[(start - first) as usize..(run.ends[c] - first) as usize];
+                memory::reserve(&mut packed, bytes.len(), INDEX)?;
+                packed.extend_from_slice(bytes);
             }
             writer.column(&packed, counts[c])?;
         }
@@ -160,13 +166,13 @@ fn by_column(block: &Block) -> Result<Columns> {
     let (Storage::Csr { indptr, indices, data }, Positions::Range(range)) = (&block.storage, &block.positions) else {
         return Err(Error::Internal("compressed rows came in another form".to_owned()));
     };
-    let mut next = vec![0u32; block.n_cols + 1];
+    let mut next = memory::zeros::<u32>(block.n_cols + 1, INDEX)?;
     indices.iter().for_each(|&c| next[c as usize + 1] += 1);
     for c in 0..block.n_cols {
         next[c + 1] += next[c];
     }
-    let mut rows = vec![0u32; indices.len()];
-    let mut place = vec![0u32; indices.len()];
+    let mut rows = memory::zeros::<u32>(indices.len(), INDEX)?;
+    let mut place = memory::zeros::<u32>(indices.len(), INDEX)?;
     for (row, w) in range.clone().zip(indptr.windows(2)) {
         for (at, &c) in place[w[0]..w[1]].iter_mut().zip(&indices[w[0]..w[1]]) {
             *at = next[c as usize];
@@ -174,12 +180,12 @@ fn by_column(block: &Block) -> Result<Columns> {
             next[c as usize] += 1;
         }
     }
-    fn scatter<T: Number>(v: &[T], place: &[u32]) -> Data {
-        let mut out = vec![T::default(); v.len()];
+    fn scatter<T: Number>(v: &[T], place: &[u32]) -> Result<Data> {
+        let mut out = memory::filled(v.len(), T::default(), INDEX)?;
         v.iter().zip(place).for_each(|(&x, &at)| out[at as usize] = x);
-        T::wrap(out)
+        Ok(T::wrap(out))
     }
-    let values = with_data!(data, v => scatter(v, &place));
+    let values = with_data!(data, v => scatter(v, &place))?;
     // Every column's start has moved to its end.
     next.truncate(block.n_cols);
     Ok(Columns { ends: next, rows, values })
@@ -195,6 +201,8 @@ fn pack_columns<T: Bits>(_: &[T], waiting: &[Columns], columns: Range<usize>) ->
         for part in waiting {
             let start = c.checked_sub(1).map_or(0, |c| part.ends[c]) as usize;
             let entries = start..part.ends[c] as usize;
+            memory::reserve(&mut rows, entries.len(), INDEX)?;
+            memory::reserve(&mut values, entries.len(), INDEX)?;
             rows.extend_from_slice(&part.rows[entries.clone()]);
             let typed = T::slice(&part.values);
             values.extend_from_slice(typed.and_then(|v| v.get(entries)).unwrap_or_default());
@@ -203,6 +211,8 @@ fn pack_columns<T: Bits>(_: &[T], waiting: &[Columns], columns: Range<usize>) ->
             return Err(Error::Internal("blocks of one matrix differ in dtype".to_owned()));
         }
         let before = out.len();
+        // A number takes no more than its own bytes, and a group two.
+        memory::reserve(&mut out, rows.len() * (6 + size_of::<T>()) + 16, INDEX)?;
         pack(&rows, &values, &mut out);
         sizes.push((out.len() - before) as u64);
     }

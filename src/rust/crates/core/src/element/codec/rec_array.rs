@@ -3,6 +3,7 @@
 use super::{array, Reading};
 use crate::element::{Array, Description, Number, Value};
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::store::{datatype, DatasetWriter, GroupWriter, Item, Kind, Layout, Node};
 use crate::with_data;
 use hdf5::Datatype;
@@ -85,7 +86,8 @@ fn write_field(
         }
         Value::Complex { shape, data, .. } => {
             array_len(name, shape, data.len())?;
-            let pairs: Vec<[f64; 2]> = data.iter().map(|&(re, im)| [re, im]).collect();
+            let pairs = data.iter().map(|&(re, im)| [re, im]);
+            let pairs: Vec<[f64; 2]> = memory::collected(pairs, "complex values").map_err(Failure::Other)?;
             let item = datatype::complex(false).map_err(Failure::Hdf5)?;
             let item = match &shape[1..] {
                 [] => item,

@@ -4,6 +4,7 @@
 use super::update::read_exact;
 use super::{chunks, storage, GroupWriter, Node};
 use crate::error::{Error, Result};
+use crate::memory;
 use hdf5::sync::sync;
 use hdf5::{from_id, h5call, Dataset, Dataspace, Datatype, Location};
 use hdf5_sys::h5a::{
@@ -156,7 +157,7 @@ impl GroupWriter<'_> {
             if c.size > length {
                 return Err(node.format(chunks::EXPECTED, format!("one of {} bytes in a file of {length}", c.size)));
             }
-            let mut bytes = vec![0; c.size as usize];
+            let mut bytes = memory::zeros::<u8>(c.size as usize, "a chunk")?;
             read_exact(&file, &mut bytes, c.address).map_err(io)?;
             let (mut number, mut offset) = (c.number, vec![0; shape.len()]);
             for axis in (0..shape.len()).rev() {
