@@ -40,7 +40,7 @@ pub fn reserve<T>(to: &mut Vec<T>, more: usize, what: &str) -> Result<()> {
     if hopeless::<T>(n) {
         return Err(refused::<T>(n, what));
     }
-    to.try_reserve(more).map_err(|_| refused::<T>(n, what))
+    reserve::ask(|| to.try_reserve(more)).map_err(|_| refused::<T>(n, what))
 }
 
 /// Whether the system would give `bytes` now.
@@ -60,7 +60,7 @@ pub fn room<T>(n: usize, what: &str) -> Result<Vec<T>> {
     if hopeless::<T>(n) {
         return Err(refused::<T>(n, what));
     }
-    out.try_reserve_exact(n).map_err(|_| refused::<T>(n, what))?;
+    reserve::ask(|| out.try_reserve_exact(n)).map_err(|_| refused::<T>(n, what))?;
     Ok(out)
 }
 
@@ -168,7 +168,7 @@ pub fn zeros<T: Zero>(n: usize, what: &str) -> Result<Vec<T>> {
         return Err(refused::<T>(n, what));
     }
     // SAFETY: the layout is not empty.
-    let at = unsafe { alloc_zeroed(layout) };
+    let at = reserve::ask(|| unsafe { alloc_zeroed(layout) });
     if at.is_null() {
         return Err(refused::<T>(n, what));
     }

@@ -8,16 +8,36 @@
 
 use crate::error::{Error, Result};
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 /// Bytes put by. Nobody writes to them: they take address space and no memory.
 const RESERVE: usize = 64 << 20;
 /// The largest request the reserve is for: a number for each of a million cells, several times.
-const SMALL: usize = 16 << 20;
+pub const SMALL: usize = 16 << 20;
 
 static KEPT: AtomicPtr<u8> = AtomicPtr::new(null_mut());
 static SHORT: AtomicBool = AtomicBool::new(false);
+
+thread_local! {
+    static ASKING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs a request that may be refused.
+#[inline]
+pub(crate) fn ask<T>(request: impl FnOnce() -> T) -> T {
+    ASKING.set(true);
+    let given = request();
+    ASKING.set(false);
+    given
+}
+
+/// Whether this thread makes a request that may be refused: the reserve is not for it.
+#[inline]
+pub fn asking() -> bool {
+    ASKING.get()
+}
 
 fn layout() -> Layout {
     Layout::from_size_align(RESERVE, 4096).unwrap_or(Layout::new::<u8>())
@@ -30,7 +50,7 @@ pub struct Reserved;
 impl Reserved {
     /// Asks once more, after letting go of the reserve, when a small request was refused.
     fn again(at: *mut u8, size: usize, ask: impl FnOnce() -> *mut u8) -> *mut u8 {
-        if !at.is_null() || size > SMALL {
+        if !at.is_null() || size > SMALL || asking() {
             return at;
         }
         SHORT.store(true, Ordering::Relaxed);

@@ -10,6 +10,7 @@ use crate::chain::LazyMatrix;
 use crate::context::Context;
 use crate::element::Number;
 use crate::error::Result;
+use crate::memory;
 use crate::stream::{map_fold, map_fold_keeping, Order};
 
 /// Along which axis the values are reduced, as numpy counts them.
@@ -269,7 +270,8 @@ fn column_moments(x: &LazyMatrix, ctx: &Context) -> Result<Moments> {
 fn row_mean_var(x: &LazyMatrix, ddof: usize, ctx: &Context) -> Result<MeanVar> {
     let (n_rows, n_cols) = x.shape();
     let divisor = if n_cols > ddof { n_cols as f64 - ddof as f64 } else { f64::NAN };
-    let (mut mean, mut var) = (vec![f64::NAN; n_rows], vec![f64::NAN; n_rows]);
+    let (mut mean, mut var) =
+        (memory::filled(n_rows, f64::NAN, "moments")?, memory::filled(n_rows, f64::NAN, "moments")?);
     map_fold(
         x,
         Order::File,

@@ -91,9 +91,12 @@ pub(super) fn layout(graph: Graph, dim: usize, tolerance: f64, seed: u64, monito
         for (k, &vertex) in members.iter().enumerate() {
             local[vertex as usize] = k as u32;
         }
-        let (mut indptr, mut indices, mut data) = (vec![0], Vec::new(), Vec::new());
+        let (mut indptr, mut indices, mut data) = (memory::room(members.len() + 1, what)?, Vec::new(), Vec::new());
+        indptr.push(0);
         for &vertex in members {
             let (columns, weights) = graph.row(vertex as usize);
+            memory::reserve(&mut indices, columns.len(), what)?;
+            memory::reserve(&mut data, weights.len(), what)?;
             indices.extend(columns.iter().map(|&column| local[column as usize]));
             data.extend_from_slice(weights);
             indptr.push(indices.len());

@@ -190,7 +190,7 @@ fn reduce<T: Number>(
     f: impl Fn(f64) -> f64,
 ) -> Result<(PerBatch<Sums>, Vec<f64>)> {
     let mut sums = PerBatch::new(batches.len());
-    let mut cells = Vec::with_capacity(view.n_rows());
+    let mut cells = memory::room(view.n_rows(), SUMS)?;
     for i in 0..view.n_rows() {
         check.row(view, i)?;
         let make = || Ok(Sums { n: 0, genes: memory::filled(view.n_cols, Column::default(), SUMS)? });
