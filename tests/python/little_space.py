@@ -30,7 +30,7 @@ def pipeline(path, out):
     oom.pp.highly_variable_genes(adata, n_top_genes=500)
     oom.pp.pca(adata, n_comps=20)
     oom.pp.neighbors(adata, n_neighbors=10)
-    oom.tl.umap(adata, n_epochs=20)
+    oom.tl.umap(adata, maxiter=20)
     oom.tl.leiden(adata)
     oom.tl.diffmap(adata)
     adata.write(out)

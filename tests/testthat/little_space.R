@@ -1,7 +1,7 @@
 # The pipeline in whatever address space the process was given: Rscript little_space.R base, which prints how much R has
 # once the package is there, or Rscript little_space.R H5AD OUT.
 suppressMessages(library(anndataoom))
-loadNamespace("Matrix")
+invisible(loadNamespace("Matrix"))
 args <- commandArgs(TRUE)
 if (args[[1]] == "base") {
   size <- grep("^VmSize", readLines("/proc/self/status"), value = TRUE)

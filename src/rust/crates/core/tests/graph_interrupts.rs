@@ -14,7 +14,7 @@ const SHARE: f64 = 0.15;
 /// Moments of a run at which it is stopped.
 const MOMENTS: u32 = 12;
 
-fn stops(name: &str, verb: impl Fn(&Context) -> Result<()>) {
+fn stops(slow: &mut Vec<String>, name: &str, verb: impl Fn(&Context) -> Result<()>) {
     let context = || Context::with_threads(2);
     let started = Instant::now();
     verb(&context()).unwrap();
@@ -41,7 +41,9 @@ fn stops(name: &str, verb: impl Fn(&Context) -> Result<()>) {
         worst = worst.max(ended.saturating_duration_since(asked));
     }
     eprintln!("{name}: {} ms in all, stops within {} ms", whole.as_millis(), worst.as_millis());
-    assert!(worst < LATEST.max(whole.mul_f64(SHARE)), "{name} stops after {worst:?} of {whole:?}");
+    if worst >= LATEST.max(whole.mul_f64(SHARE)) {
+        slow.push(format!("{name} stops after {worst:?} of {whole:?}"));
+    }
 }
 
 /// Points in a few clusters.
@@ -51,7 +53,9 @@ fn points(n: usize, d: usize) -> Array2<f32> {
 }
 
 #[test]
+#[ignore = "measures time: alone on the machine"]
 fn every_step_stops_when_asked() {
+    let mut slow = Vec::new();
     let (n, d) = (30_000, 20);
     let points_all = points(n, d);
     let all = points_all.view();
@@ -68,24 +72,25 @@ fn every_step_stops_when_asked() {
     let wide = points(2000, 2000);
     let groups: Vec<u32> = (0..2000).map(|i| i % 30).collect();
 
-    stops("exact neighbours", |ctx| knn(all, &exact, ctx).map(drop));
-    stops("inverted file", |ctx| knn(all, &with(Method::Ivf), ctx).map(drop));
-    stops("hnsw", |ctx| knn(all.slice(ndarray::s![..8000, ..]), &with(Method::Hnsw), ctx).map(drop));
-    stops("mahalanobis", |ctx| knn(few, &pairs, ctx).map(drop));
-    stops("fuzzy simplicial set", |ctx| fuzzy_simplicial_set(&neighbours, ctx).map(drop));
-    stops("gauss", |ctx| gauss_connectivities(&neighbours, ctx).map(drop));
-    stops("gauss of all pairs", |ctx| gauss_of_all(&whole, 15, ctx).map(drop));
-    stops("spectral layout", |ctx| spectral::spectral_layout(&graph, 2, 0, ctx).map(drop));
+    stops(&mut slow, "exact neighbours", |ctx| knn(all, &exact, ctx).map(drop));
+    stops(&mut slow, "inverted file", |ctx| knn(all, &with(Method::Ivf), ctx).map(drop));
+    stops(&mut slow, "hnsw", |ctx| knn(all.slice(ndarray::s![..8000, ..]), &with(Method::Hnsw), ctx).map(drop));
+    stops(&mut slow, "mahalanobis", |ctx| knn(few, &pairs, ctx).map(drop));
+    stops(&mut slow, "fuzzy simplicial set", |ctx| fuzzy_simplicial_set(&neighbours, ctx).map(drop));
+    stops(&mut slow, "gauss", |ctx| gauss_connectivities(&neighbours, ctx).map(drop));
+    stops(&mut slow, "gauss of all pairs", |ctx| gauss_of_all(&whole, 15, ctx).map(drop));
+    stops(&mut slow, "spectral layout", |ctx| spectral::spectral_layout(&graph, 2, 0, ctx).map(drop));
     let epochs = UmapParams { n_epochs: Some(200), ..UmapParams::default() };
-    stops("umap", |ctx| umap::umap(&graph, &epochs, ctx).map(drop));
+    stops(&mut slow, "umap", |ctx| umap::umap(&graph, &epochs, ctx).map(drop));
     let sequential = UmapParams { mode: umap::Mode::Sequential, ..epochs.clone() };
-    stops("umap, sequential", |ctx| umap::umap(&graph, &sequential, ctx).map(drop));
-    stops("leiden", |ctx| leiden(&graph, &LeidenParams::default(), ctx).map(drop));
-    stops("louvain", |ctx| louvain(&graph, &LeidenParams::default(), ctx).map(drop));
-    stops("diffusion map", |ctx| diffmap(&graph, 15, 0, ctx).map(drop));
-    stops("pseudotime", |ctx| dpt(&graph, map.components.view(), &map.eigenvalues, 5, 0, ctx).map(drop));
-    stops("paga", |ctx| paga(&graph, &codes, 40, ctx).map(drop));
-    stops("dendrogram", |ctx| {
+    stops(&mut slow, "umap, sequential", |ctx| umap::umap(&graph, &sequential, ctx).map(drop));
+    stops(&mut slow, "leiden", |ctx| leiden(&graph, &LeidenParams::default(), ctx).map(drop));
+    stops(&mut slow, "louvain", |ctx| louvain(&graph, &LeidenParams::default(), ctx).map(drop));
+    stops(&mut slow, "diffusion map", |ctx| diffmap(&graph, 15, 0, ctx).map(drop));
+    stops(&mut slow, "pseudotime", |ctx| dpt(&graph, map.components.view(), &map.eigenvalues, 5, 0, ctx).map(drop));
+    stops(&mut slow, "paga", |ctx| paga(&graph, &codes, 40, ctx).map(drop));
+    stops(&mut slow, "dendrogram", |ctx| {
         dendrogram(wide.view(), &groups, 30, Correlation::Kendall, LinkageMethod::Complete, ctx).map(drop)
     });
+    assert!(slow.is_empty(), "{slow:#?}");
 }

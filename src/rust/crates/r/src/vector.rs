@@ -33,6 +33,7 @@ extern "C" {
         handler: Handler,
         other: *mut c_void,
     ) -> SEXP;
+    fn R_ToplevelExec(run: extern "C" fn(*mut c_void), data: *mut c_void) -> i32;
     fn Rf_allocVector(kind: u32, length: isize) -> SEXP;
     fn Rf_mkCharLenCE(text: *const std::ffi::c_char, length: i32, encoding: i32) -> SEXP;
     fn SET_STRING_ELT(x: SEXP, at: isize, value: SEXP);
@@ -46,17 +47,38 @@ unsafe extern "C" fn nothing(_: SEXP, _: *mut c_void) -> SEXP {
 }
 
 /// Runs `body`, which R may jump out of: it must own nothing that has to be dropped. `None` when R raised an error.
-fn catch<F: FnMut() -> SEXP>(mut body: F) -> Option<Robj> {
-    unsafe extern "C" fn call<F: FnMut() -> SEXP>(body: *mut c_void) -> SEXP {
-        // SAFETY: `body` of `catch`, alive until R_tryCatchError returns.
-        unsafe { (*body.cast::<F>())() }
+///
+/// # Errors
+/// [`Error::Cancelled`] when R was interrupted meanwhile.
+fn catch<F: FnMut() -> SEXP>(body: F) -> Result<Option<Robj>> {
+    struct Call<F> {
+        body: F,
+        found: SEXP,
     }
-    // SAFETY: R's own way to run code that may fail; on R's thread, as everything of this crate that touches R.
-    let found = single_threaded(|| unsafe {
-        let found = R_tryCatchError(call::<F>, (&raw mut body).cast(), nothing, std::ptr::null_mut());
-        Robj::from_sexp(found)
-    });
-    (!found.is_null()).then_some(found)
+    unsafe extern "C" fn call<F: FnMut() -> SEXP>(data: *mut c_void) -> SEXP {
+        // SAFETY: the `Call` of `catch`, alive until R_ToplevelExec returns.
+        unsafe { ((*data.cast::<Call<F>>()).body)() }
+    }
+    // Errors end in R_tryCatchError, which prints none, and whatever else R jumps for in R_ToplevelExec.
+    extern "C" fn guarded<F: FnMut() -> SEXP>(data: *mut c_void) {
+        // SAFETY: as above.
+        unsafe {
+            let found = R_tryCatchError(call::<F>, data, nothing, std::ptr::null_mut());
+            (*data.cast::<Call<F>>()).found = found;
+        }
+    }
+    single_threaded(|| {
+        // SAFETY: R's constant; R's own ways to run code that may jump, on R's thread, as everything of this crate that
+        // touches R; the object goes into R's protection before R makes another one.
+        unsafe {
+            let mut this = Call { body, found: R_NilValue };
+            if R_ToplevelExec(guarded::<F>, (&raw mut this).cast()) == 0 {
+                return Err(Error::Cancelled);
+            }
+            let found = Robj::from_sexp(this.found);
+            Ok((!found.is_null()).then_some(found))
+        }
+    })
 }
 
 /// A vector of `n` values, `bytes` in all, with the values R left there.
@@ -69,7 +91,7 @@ fn allocate(kind: u32, n: usize, bytes: usize, name: &str) -> Result<Robj> {
     }
     let refused = || Error::OutOfMemory { what: format!("'{name}' in R"), needed: bytes as u64 };
     memory::probe(bytes.saturating_add(ROOM)).map_err(|_| refused())?;
-    catch(new).ok_or_else(refused)
+    catch(new)?.ok_or_else(refused)
 }
 
 /// Integers that are still to be written.
@@ -136,5 +158,5 @@ pub(crate) fn texts<'a, I: Iterator<Item = Option<&'a str>>>(
     }
     let refused = || Error::OutOfMemory { what: format!("'{name}' in R"), needed: bytes as u64 };
     memory::probe(bytes.saturating_add(ROOM)).map_err(|_| refused())?;
-    catch(fill).ok_or_else(refused)
+    catch(fill)?.ok_or_else(refused)
 }

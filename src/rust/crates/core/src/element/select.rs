@@ -162,7 +162,8 @@ impl Sparse {
             Some(_) => Some(inverse(&positions(minor_axis, minor, n_minor)?, n_minor)?),
         };
         let n_minor_out = minor.map_or(n_minor, <[u32]>::len);
-        let (mut indptr, mut indices, mut taken) = (vec![0_u64], Vec::new(), Vec::new());
+        let (mut indptr, mut indices, mut taken) = (memory::room(major.len() + 1, SELECTED)?, Vec::new(), Vec::new());
+        indptr.push(0_u64);
         let mut row: Vec<(u32, usize)> = Vec::new();
         for m in major.iter().copied() {
             let (start, end) = (self.indptr[m] as usize, self.indptr[m + 1] as usize);

@@ -100,10 +100,7 @@ pub fn cross_product(x: &LazyMatrix, ctx: &Context) -> Result<Vec<f64>> {
     let mut product: Vec<f64> = Vec::new();
     product.try_reserve_exact(p.checked_mul(p).ok_or_else(room)?).map_err(|_| room())?;
     product.resize(p * p, 0.0);
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(ctx.threads)
-        .build()
-        .map_err(|e| Error::Internal(format!("cannot start {} threads: {e}", ctx.threads)))?;
+    let pool = ctx.pool()?;
     map_fold(x, Order::File, ctx, Ok, |block| {
         with_view!(block, view => {
             pool.install(|| {

@@ -17,7 +17,7 @@ const LINKS: usize = 16;
 const LAYERS: usize = 16;
 const EF_CONSTRUCTION: usize = 100;
 /// Points inserted, or looked up, between two looks at the monitor.
-const BATCH: usize = 4096;
+const BATCH: usize = 512;
 /// Bytes the graph takes for a point besides its coordinates, about.
 const BYTES_OF_POINT: usize = 1024;
 /// Points whose recall is measured.

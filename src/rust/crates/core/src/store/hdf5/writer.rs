@@ -181,6 +181,9 @@ pub(super) fn check_copies(written: &Arc<Store>, copied: &[String], target: &Pat
 }
 
 fn fault_of(target: &Path, error: &hdf5::Error) -> Error {
+    if let Err(starved) = fault::fed(&format!("writing '{}'", target.display())) {
+        return starved;
+    }
     Error::Io {
         path: target.to_owned(),
         action: "write",
