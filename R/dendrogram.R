@@ -21,24 +21,5 @@ dendrogram <- function(
   adata, groupby, n_pcs = NULL, use_rep = NULL, var_names = NULL, use_raw = NULL, cor_method = "pearson",
   linkage_method = "complete", key_added = NULL
 ) {
-  check_adata(adata)
-  if (!is.character(groupby) || length(groupby) == 0) {
-    abort("parameter", "groupby: expected the name of a column of obs or several, found ", describe(groupby))
-  }
-  if (!is.null(use_raw)) check_flag(use_raw, "use_raw")
-  columns <- lapply(groupby, function(name) groups_of(adata, name, "groupby"))
-  groups <- columns[[1]]
-  for (other in columns[-1]) groups <- factor(paste(groups, other, sep = "_"))
-  embedding <- if (is.null(var_names)) embedding_of(adata, use_rep, n_pcs) else {
-    if (is.null(use_raw)) use_raw <- !is.null(adata$raw)
-    matrix_for(adata, use_raw = use_raw) # says so when there is none
-    x <- if (use_raw) adata$raw$X else adata$X
-    unname(as.matrix(x[, var_names, drop = FALSE]))
-  }
-  patch <- rs_work(
-    "dendrogram", rs_dendrogram, embedding = embedding, groups = as.integer(groups), categories = levels(groups),
-    groupby = groupby, cor_method = cor_method, linkage_method = linkage_method, use_rep = use_rep,
-    key_added = key_added
-  )
-  merge_patch(adata, patch)
+  verb("dendrogram", adata, arguments())
 }

@@ -14,10 +14,5 @@
 #'   neighbors() |> diffmap()
 #' adata$uns$diffmap_evals
 diffmap <- function(adata, n_comps = 15, neighbors_key = NULL, random_state = 0) {
-  check_adata(adata)
-  settings_of(adata, neighbors_key)
-  patch <- rs_work(
-    "diffusion map", rs_diffmap, graph = graph_of(adata, neighbors_key), n_comps = n_comps, random_state = random_state
-  )
-  merge_patch(adata, patch)
+  verb("diffmap", adata, arguments())
 }

@@ -17,22 +17,15 @@
 #' summary(adata$obs$dpt_pseudotime)
 dpt <- function(adata, n_dcs = 10, root = NULL, neighbors_key = NULL) {
   check_adata(adata)
-  root <- if (is.null(root)) {
-    element_of(adata, "uns", "iroot", "; name the root cell with root = ")
-  } else {
-    root_position(root, adata) - 1
-  }
+  args <- arguments()
+  # Both say so before diffmap() runs.
+  rs_call(rs_verb_check, name = "dpt", args = args)
+  verb_inputs$root(adata, "root", args)
   if (!"X_diffmap" %in% names(adata@obsm)) {
     inform("diffmap", "dpt(): runs diffmap() first, with its defaults")
     adata <- diffmap(adata, neighbors_key = neighbors_key)
   }
-  patch <- rs_work(
-    "pseudotime", rs_dpt, graph = graph_of(adata, neighbors_key),
-    components = unname(as.matrix(element_of(adata, "obsm", "X_diffmap"))),
-    eigenvalues = as.numeric(element_of(adata, "uns", "diffmap_evals", "; run diffmap() again")), n_dcs = n_dcs,
-    root = as.numeric(root)
-  )
-  merge_patch(adata, patch)
+  verb("dpt", adata, args)
 }
 
 root_position <- function(root, adata) {

@@ -29,24 +29,7 @@ highly_variable_genes <- function(
   min_disp = 0.5,
   max_disp = Inf, n_bins = 20, span = 0.3, theta = 100, clip = NULL, subset = FALSE, check_values = TRUE
 ) {
-  x <- matrix_for(adata, layer)
-  check_flag(subset, "subset")
-  one_of(flavor, c("seurat", "cell_ranger", "seurat_v3", "seurat_v3_paper", "pearson_residuals"), "flavor")
-  batch <- if (!is.null(batch_key)) {
-    factor <- column_of(adata, "obs", batch_key, "batch_key")
-    if (anyNA(factor)) abort("values", "batch_key: obs$", batch_key, " holds NA")
-    droplevels(as.factor(factor))
-  }
-  patch <- rs_work(
-    "highly variable genes", rs_highly_variable_genes, matrix = pointer_of(x), n_top_genes = n_top_genes,
-    flavor = flavor,
-    batch = if (!is.null(batch)) as.integer(batch), batch_names = if (!is.null(batch)) levels(batch),
-    check_values = check_values, min_mean = min_mean, max_mean = max_mean, min_disp = min_disp,
-    max_disp = max_disp, n_bins = n_bins, span = span,
-    theta = theta, clip = clip, log_base = log_base(adata), computed_on = if (is.null(layer)) "adata.X" else layer
-  )
-  adata <- merge_patch(adata, patch)
-  if (subset) subset_anndata(adata, NULL, which(adata@var$highly_variable)) else adata
+  verb("highly_variable_genes", adata, arguments())
 }
 
 # Base of the logarithm as uns$log1p notes it; NULL for the natural one.

@@ -26,31 +26,16 @@ leiden <- function(
   adata, resolution = 1, random_state = 0, key_added = "leiden", n_iterations = -1, use_weights = TRUE,
   neighbors_key = NULL, obsp = NULL, restrict_to = NULL, objective_function = "modularity"
 ) {
-  clusters_of(
-    adata, "leiden", resolution, random_state, key_added, n_iterations, use_weights, neighbors_key, obsp, restrict_to,
-    objective_function
-  )
+  args <- arguments()
+  args$restrict_to <- flat_restriction(restrict_to)
+  verb("leiden", adata, args)
 }
 
-clusters_of <- function(
-  adata, algorithm, resolution, random_state, key_added, n_iterations, use_weights, neighbors_key, obsp, restrict_to,
-  objective_function
-) {
-  check_adata(adata)
-  check_whole(n_iterations, "n_iterations")
-  old <- NULL
-  if (!is.null(restrict_to)) {
-    if (!is.list(restrict_to) || length(restrict_to) != 2 || !is.character(restrict_to[[2]])) {
-      abort("parameter", "restrict_to: expected list(column, levels), found ", describe(restrict_to))
-    }
-    old <- as.factor(column_of(adata, "obs", restrict_to[[1]], "restrict_to"))
+# list(column, levels) as one vector; NULL stays.
+flat_restriction <- function(restrict_to) {
+  if (is.null(restrict_to)) return(NULL)
+  if (!is.list(restrict_to) || length(restrict_to) != 2 || !all(vapply(restrict_to, is.character, NA))) {
+    abort("parameter", "restrict_to: expected list(column, levels), found ", describe(restrict_to))
   }
-  patch <- rs_work(
-    if (algorithm == "leiden") "Leiden" else "Louvain", rs_cluster, graph = graph_of(adata, neighbors_key, obsp),
-    algorithm = algorithm, resolution = resolution, random_state = random_state, key_added = key_added,
-    n_iterations = if (n_iterations < 0) NULL else n_iterations, use_weights = use_weights,
-    objective_function = objective_function, restrict_key = restrict_to[[1]], restrict_to = restrict_to[[2]],
-    restrict_codes = if (!is.null(old)) as.integer(old), restrict_names = if (!is.null(old)) levels(old)
-  )
-  merge_patch(adata, patch)
+  unlist(restrict_to, use.names = FALSE)
 }

@@ -14,8 +14,7 @@ louvain <- function(
   adata, resolution = 1, random_state = 0, key_added = "louvain", n_iterations = -1, use_weights = TRUE,
   neighbors_key = NULL, obsp = NULL, restrict_to = NULL
 ) {
-  clusters_of(
-    adata, "louvain", resolution, random_state, key_added, n_iterations, use_weights, neighbors_key, obsp, restrict_to,
-    "modularity"
-  )
+  args <- arguments()
+  args$restrict_to <- flat_restriction(restrict_to)
+  verb("louvain", adata, args)
 }

@@ -39,21 +39,13 @@ neighbors <- function(
   key_added = NULL, search = "auto", recall = 0.99, batch_key = NULL, neighbors_within_batch = 3, trim = NULL,
   knn = TRUE, metric_kwds = NULL
 ) {
-  check_adata(adata)
   other <- setdiff(names(metric_kwds), "p")
   if (length(other) || length(metric_kwds) != length(names(metric_kwds))) {
     abort("parameter", "metric_kwds: expected list(p = ) for minkowski, found ", paste(c(other, "no name")[1], collapse = ""))
   }
-  embedding <- embedding_of(adata, use_rep, n_pcs)
-  batches <- if (!is.null(batch_key)) groups_of(adata, batch_key, "batch_key")
-  patch <- rs_work(
-    "neighbours", rs_neighbors, embedding = embedding, n_neighbors = n_neighbors, n_pcs = n_pcs, use_rep = use_rep,
-    method = method, search = search, metric = metric, recall = recall, random_state = random_state,
-    key_added = key_added, batch_key = batch_key, batches = if (!is.null(batches)) as.integer(batches),
-    batch_names = if (!is.null(batches)) levels(batches), neighbors_within_batch = neighbors_within_batch, trim = trim,
-    knn = knn, p = metric_kwds$p
-  )
-  merge_patch(adata, patch)
+  args <- arguments()
+  args["metric_kwds"] <- list(metric_kwds$p)
+  verb("neighbors", adata, args)
 }
 
 # The first n_pcs columns of an element of obsm, without names; as float32 where it is kept so.
@@ -68,7 +60,6 @@ embedding_of <- function(adata, use_rep, n_pcs) {
     abort("shape", "use_rep: expected a numeric matrix in obsm$", key, ", found ", typeof(x), " ", describe(x))
   }
   if (!is.null(n_pcs)) {
-    check_whole(n_pcs, "n_pcs")
     if (n_pcs < 1 || n_pcs > ncol(x)) {
       abort(
         "parameter", "n_pcs: expected a number from 1 to ", ncol(x), ", the columns there are, found ", format(n_pcs)

@@ -18,41 +18,41 @@
 normalize_total <- function(
   adata, target_sum = NULL, exclude_highly_expressed = FALSE, max_fraction = 0.05, key_added = NULL, layer = NULL
 ) {
-  x <- matrix_for(adata, layer)
-  reply <- rs_work(
-    "cell totals", rs_normalize_total, matrix = pointer_of(x), target_sum = target_sum,
-    exclude_highly_expressed = exclude_highly_expressed, max_fraction = max_fraction, key_added = key_added
-  )
-  merge_patch(with_matrix(adata, layer, with_chain(x, reply)), reply$patch)
+  verb("normalize_total", adata, arguments())
 }
 
 #' Logarithm of one plus the values
 #'
-#' Recorded, no pass: zeros stay zeros. As `scanpy.pp.log1p`, with the natural logarithm; `uns$log1p` says that it was
-#' taken.
+#' Recorded, no pass: zeros stay zeros. As `scanpy.pp.log1p`; `uns$log1p` says that it was taken, and its base. Other
+#' objects go to [base::log1p()].
 #'
 #' @param x An [AnnDataOOM-class] or an [OOMMatrix-class].
+#' @param base Base of the logarithm; `NULL` is the natural one.
+#' @param layer Name of the layer to take it of instead of `X`.
+#' @param ... Not used.
 #' @return `x` with the operation queued.
-#' @name log1p
-#' @aliases log1p,AnnDataOOM-method
+#' @export
 #' @examples
 #' adata <- read_h5ad(example_h5ad()) |> normalize_total() |> log1p()
 #' adata$uns$log1p
-NULL
+log1p <- function(x, ...) UseMethod("log1p") # base's takes no second argument
+
+# Registered in .onLoad(), as those of scale().
+log1p_other <- function(x, ...) base::log1p(x)
 
 #' @rdname log1p
-#' @export
-setMethod("log1p", "OOMMatrix", function(x) with_chain(x, rs_call(rs_matrix_log1p, matrix = pointer_of(x))))
+#' @method log1p AnnDataOOM
+log1p.AnnDataOOM <- function(x, base = NULL, layer = NULL, ...) {
+  if (...length()) abort("parameter", "log1p(): unknown argument ", some_of(...names()))
+  verb("log1p", x, list(base = base, layer = layer))
+}
 
 #' @rdname log1p
-#' @export
-setMethod("log1p", "AnnDataOOM", function(x) {
-  matrix <- matrix_for(x)
-  if ("log1p" %in% matrix_info(matrix)$ops) warn("log1p", "X is a logarithm already: log1p() is queued a second time")
-  x@X <- log1p(matrix)
-  x@uns["log1p"] <- list(list(base = NULL))
-  x
-})
+#' @method log1p OOMMatrix
+log1p.OOMMatrix <- function(x, base = NULL, ...) {
+  if (...length()) abort("parameter", "log1p(): unknown argument ", some_of(...names()))
+  with_chain(x, run_verb("log1p", list(base = base), list(matrix = pointer_of(x)))$matrix)
+}
 
 #' Scale genes to mean 0 and variance 1
 #'
@@ -82,11 +82,7 @@ scale_other <- function(x, ...) base::scale(x, ...)
 #' @method scale AnnDataOOM
 scale.AnnDataOOM <- function(x, zero_center = TRUE, max_value = NULL, layer = NULL, ...) {
   if (...length()) abort("parameter", "scale(): unknown argument ", some_of(...names()))
-  matrix <- matrix_for(x, layer)
-  reply <- rs_work(
-    "gene moments", rs_scale, matrix = pointer_of(matrix), zero_center = zero_center, max_value = max_value
-  )
-  merge_patch(with_matrix(x, layer, with_chain(matrix, reply)), reply$patch)
+  verb("scale", x, list(zero_center = zero_center, max_value = max_value, layer = layer))
 }
 
 # What base::scale(), and DelayedArray's, which hides ours when it is attached later, do with an object of ours.

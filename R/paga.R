@@ -19,10 +19,5 @@ paga <- function(adata, groups = NULL, neighbors_key = NULL) {
   if (is.atomic(groups) && anyNA(groups)) {
     abort("name", "groups: obs has no column 'leiden' or 'louvain'; run leiden() first, or name another")
   }
-  factor <- groups_of(adata, groups, "groups")
-  patch <- rs_work(
-    "PAGA", rs_paga, graph = graph_of(adata, neighbors_key, what = "distances"), groups = as.integer(factor),
-    n_groups = nlevels(factor), groups_key = groups
-  )
-  merge_patch(adata, patch)
+  verb("paga", adata, arguments())
 }

@@ -22,27 +22,11 @@ pca <- function(
   adata, n_comps = NULL, layer = NULL, zero_center = TRUE, mask_var = "highly_variable", use_highly_variable = NULL,
   random_state = 0, key_added = NULL
 ) {
-  x <- matrix_for(adata, layer)
+  check_adata(adata)
   if (missing(mask_var) && !"highly_variable" %in% names(adata@var)) mask_var <- NULL
   if (!is.null(use_highly_variable)) {
     check_flag(use_highly_variable, "use_highly_variable")
     mask_var <- if (use_highly_variable) "highly_variable"
   }
-  mask_name <- if (is.character(mask_var)) mask_var
-  mask <- if (is.character(mask_var)) column_of(adata, "var", mask_var, "mask_var") else mask_var
-  if (!is.null(mask)) {
-    if (!is.logical(mask) || length(mask) != n_vars(adata) || anyNA(mask)) {
-      abort(
-        "shape", "mask_var: expected TRUE or FALSE for each of the ", n_vars(adata), " genes, found ", describe(mask)
-      )
-    }
-    if (!any(mask)) abort("parameter", "mask_var: expected at least one TRUE, found none")
-  }
-  found <- rs_work(
-    "PCA", rs_pca, matrix = pointer_of(x), n_comps = n_comps, zero_center = zero_center, mask_var = mask,
-    mask_name = mask_name, layer = layer, key_added = key_added
-  )
-  adata <- merge_patch(adata, found$patch)
-  adata@obsm[[found$key]] <- found$scores
-  adata
+  verb("pca", adata, arguments())
 }

@@ -20,18 +20,12 @@ gene_patterns <- list(mt = "^MT-", ribo = "^RP[SL]", hb = "^HB[^P]")
 #' adata <- read_h5ad(example_h5ad()) |> qc_metrics(qc_vars = "mt")
 #' summary(adata$obs[, c("n_genes_by_counts", "total_counts", "pct_counts_mt")])
 qc_metrics <- function(adata, qc_vars = NULL, percent_top = c(50, 100, 200, 500), log1p = TRUE, layer = NULL) {
-  x <- matrix_for(adata, layer)
+  check_adata(adata)
   if (missing(percent_top)) percent_top <- percent_top[percent_top <= n_vars(adata)]
-  if (!is.null(qc_vars) && !is.character(qc_vars)) {
-    abort("parameter", "qc_vars: expected names of columns of var, found ", describe(qc_vars))
-  }
+  args <- arguments()
+  rs_call(rs_verb_check, name = "qc_metrics", args = args)
   for (set in qc_vars) adata <- with_gene_set(adata, set)
-  masks <- lapply(setNames(nm = as.character(qc_vars)), function(set) adata@var[[set]])
-  patch <- rs_work(
-    "quality control", rs_qc_metrics, matrix = pointer_of(x), qc_vars = masks,
-    percent_top = if (length(percent_top)) percent_top, log1p = log1p
-  )
-  merge_patch(adata, patch)
+  verb("qc_metrics", adata, args)
 }
 
 # A logical column of var, made from gene names for the sets that have a usual pattern.
@@ -41,10 +35,6 @@ with_gene_set <- function(adata, set) {
     if (is.null(pattern)) column_of(adata, "var", set, "qc_vars")
     adata@var[[set]] <- grepl(pattern, row.names(adata@var), ignore.case = TRUE)
     inform("gene_set", "var$", set, " made from gene names (", pattern, "): ", sum(adata@var[[set]]), " genes")
-  }
-  mask <- adata@var[[set]]
-  if (!is.logical(mask) || anyNA(mask)) {
-    abort("shape", "qc_vars: expected TRUE and FALSE in var$", set, ", found ", describe(mask))
   }
   adata
 }

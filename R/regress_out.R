@@ -17,32 +17,5 @@
 #' adata$X
 #' cor(obs_vector(adata, adata$var_names[1]), adata$obs$total_counts)
 regress_out <- function(adata, keys, layer = NULL) {
-  x <- matrix_for(adata, layer)
-  if (!is.character(keys) || length(keys) == 0 || anyNA(keys)) {
-    abort("parameter", "keys: expected names of columns of obs, found ", describe(keys))
-  }
-  keys <- unique(keys) # a key given twice explains nothing more
-  columns <- lapply(setNames(nm = keys), function(key) column_of(adata, "obs", key, "keys"))
-  for (key in keys) if (anyNA(columns[[key]])) abort("values", "keys: obs$", key, " holds NA")
-  groups <- keys[vapply(columns, is.factor, NA)]
-  reply <- if (length(groups)) {
-    if (length(keys) > 1) {
-      abort("parameter", "keys: '", groups[1], "' is a factor, and a factor can be regressed out only by itself")
-    }
-    rs_work(
-      "regressing out", rs_regress_out, matrix = pointer_of(x), key = keys, codes = as.integer(columns[[1]]),
-      n_groups = nlevels(columns[[1]])
-    )
-  } else {
-    for (key in keys) {
-      if (!is.numeric(columns[[key]]) && !is.logical(columns[[key]])) {
-        abort(
-          "shape", "keys: expected numbers or a factor in obs$", key, ", found ", class(columns[[key]])[1],
-          "; factor() makes one of it"
-        )
-      }
-    }
-    rs_work("regressing out", rs_regress_out, matrix = pointer_of(x), columns = lapply(columns, as.double))
-  }
-  with_matrix(adata, layer, with_chain(x, reply))
+  verb("regress_out", adata, arguments())
 }

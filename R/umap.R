@@ -26,29 +26,5 @@ umap <- function(
   adata, min_dist = 0.5, spread = 1, n_components = 2, maxiter = NULL, alpha = 1, gamma = 1, negative_sample_rate = 5,
   init_pos = "spectral", random_state = 0, a = NULL, b = NULL, key_added = NULL, neighbors_key = NULL, parallel = TRUE
 ) {
-  check_adata(adata)
-  graph <- graph_of(adata, neighbors_key)
-  start <- NULL
-  if (is.data.frame(init_pos) || is_Matrix(init_pos)) init_pos <- as.matrix(init_pos)
-  if (!is.character(init_pos)) {
-    if (!is.numeric(init_pos) || length(dim(init_pos)) != 2) {
-      abort("parameter", "init_pos: expected a name or a numeric matrix of positions, found ", describe(init_pos))
-    }
-    start <- unname(init_pos)
-    init_pos <- "given"
-  } else if (length(init_pos) != 1 || is.na(init_pos)) {
-    check_name(init_pos, "init_pos")
-  } else if (identical(init_pos, "pca")) {
-    start <- embedding_of(adata, NULL, NULL)
-  } else if (!init_pos %in% c("spectral", "random")) {
-    hint <- "; or use \"spectral\", \"pca\" or \"random\""
-    start <- unname(as.matrix(element_of(adata, "obsm", init_pos, hint)))
-    init_pos <- "given"
-  }
-  patch <- rs_work(
-    "UMAP", rs_umap, graph = graph, min_dist = min_dist, spread = spread, n_components = n_components,
-    maxiter = maxiter, alpha = alpha, gamma = gamma, negative_sample_rate = negative_sample_rate, init_pos = init_pos,
-    start = start, random_state = random_state, a = a, b = b, key_added = key_added, parallel = parallel
-  )
-  merge_patch(adata, patch)
+  verb("umap", adata, arguments())
 }

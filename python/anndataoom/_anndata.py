@@ -147,6 +147,8 @@ class AnnDataOOM(Slots):
         if not isinstance(index, tuple):
             return index, slice(None)
         dots = [at for at, i in enumerate(index) if i is Ellipsis]
+        if len(dots) > 1:
+            raise IndexError(f"an index can have one ellipsis ('...'), found {len(dots)}")
         if dots:
             missing = (slice(None),) * max(0, 3 - len(index))
             index = (*index[: dots[0]], *missing, *index[dots[0] + 1 :])

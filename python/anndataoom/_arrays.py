@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
-import pandas as pd
 from scipy import sparse
 
 from . import _core
@@ -375,29 +374,12 @@ class RegressedBackedArray(TransformedBackedArray):
     """
 
     def __init__(self, parent, covariates):
+        from ._inputs import covariates_of
+
         matrix, file = _chain_of(parent)
-        self._set(_core.regress_out(matrix, *_regressors(covariates)), file)
-
-
-def _regressors(frame):
-    """Columns of a frame as the core takes them: numbers, groups."""
-    categorical = [k for k in frame.columns if isinstance(frame[k].dtype, pd.CategoricalDtype)]
-    if categorical:
-        if len(frame.columns) > 1:
-            raise ValueError(
-                f"keys: {categorical[0]!r} is categorical, and only a single categorical key can be regressed on"
-            )
-        column = frame[categorical[0]]
-        codes = column.cat.codes.to_numpy()
-        if (codes < 0).any():
-            raise ValueError(f"keys: obs[{categorical[0]!r}] has missing values")
-        return [], (categorical[0], codes.astype(np.uint32), len(column.cat.categories))
-    columns = []
-    for key in frame.columns:
-        if frame[key].dtype.kind not in "biuf":
-            raise ValueError(f"keys: expected numbers or categories in obs[{key!r}], found {frame[key].dtype}")
-        columns.append((str(key), np.ascontiguousarray(frame[key].to_numpy(dtype=np.float64, na_value=np.nan))))
-    return columns, None
+        inputs = {"matrix": ("matrix", matrix), "keys": covariates_of(covariates)}
+        found = _core.check("regress_out", {"keys": [str(key) for key in covariates.columns]}).run(inputs)
+        self._set(found["matrix"], file)
 
 
 class _SubsetBackedArray(BackedArray):
@@ -469,6 +451,8 @@ def _chain_of(x):
         return x._m, x._file
     if isinstance(x, _core.Matrix):
         return x, None
+    if hasattr(x, "__dask_graph__"):
+        x = x.compute()
     if hasattr(x, "to_numpy") and not sparse.issparse(x):
         x = x.to_numpy()
     if not sparse.issparse(x):

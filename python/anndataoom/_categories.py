@@ -17,7 +17,7 @@ def categorical(values) -> pd.Categorical:
         return out
     from natsort import natsorted
 
-    return out.reorder_categories(natsorted(out.categories))
+    return out.reorder_categories(pd.Index(natsorted(out.categories), dtype=out.categories.dtype))
 
 
 def is_categorical(column) -> bool:

@@ -7,9 +7,13 @@ import pandas as pd
 
 from . import _core
 from ._arrays import DEFAULT_CHUNK_SIZE, array_of, as_backed, select, wrap
+from ._call import Outcome, outcome, run
 from ._convert import from_core
-from ._verbs import merge, tell
-from .pp import _hvg, _hvg_patch
+
+
+def _run(name: str, x, file=None, **args) -> Outcome:
+    """A verb on a matrix of the core."""
+    return run(name, {"matrix": ("matrix", x)}, file, **args)
 
 
 def _columns(mask) -> np.ndarray:
@@ -19,7 +23,7 @@ def _columns(mask) -> np.ndarray:
 def chunked_qc_metrics(adata, *, percent_top=None, chunk_size: int = DEFAULT_CHUNK_SIZE) -> None:
     """obs `nUMIs` (float64) and `detected_genes` (int64), var `n_cells` (int64); stored zeros are not detected."""
     x = adata._matrix()
-    found = _core.qc_metrics(x._m, [], [], False)
+    found = _run("calculate_qc_metrics", x._m, percent_top=None, log1p=False).patch
     obs, var = dict(found["obs"]), dict(found["var"])
     adata.obs["nUMIs"] = array_of(x._m.row_sums())
     adata.obs["detected_genes"] = from_core(obs["n_genes_by_counts"]).astype(np.int64)
@@ -57,13 +61,15 @@ def chunked_normalize_total(
 ) -> None:
     """Normalises X lazily; keeps the counts as `layers['counts']` and the divisors as `obs['_norm_factor']`."""
     x = adata._matrix()
-    target = None if target_sum is None else float(target_sum)
-    matrix, counts, target, _ = _core.normalize_total(x._m, target, bool(exclude_highly_expressed), float(max_fraction))
-    factor = array_of(counts) / target
+    found = _run(
+        "normalize_total", x._m, x._file, target_sum=target_sum, exclude_highly_expressed=exclude_highly_expressed,
+        max_fraction=max_fraction,
+    )
+    factor = found.values["counts_per_cell"] / found.values["target_sum"]
     adata.layers["counts"] = x
     adata.obs["_norm_factor"] = np.where(factor > 0, factor, 1.0)
     adata.uns["_pearson_precompute"] = _pearson_precompute(x)
-    adata.X = wrap(matrix, x._file)
+    adata.X = found.matrix
 
 
 def chunked_log1p(adata) -> None:
@@ -80,7 +86,7 @@ def chunked_mean_var(adata, *, layer=None, chunk_size: int = DEFAULT_CHUNK_SIZE)
 
 def chunked_identify_robust_genes(adata, percent_cells: float = 0.05, chunk_size: int = DEFAULT_CHUNK_SIZE) -> None:
     """Drops genes without counts in place; var `n_cells`, `percent_cells`, `robust`, `highly_variable_features`."""
-    found = dict(_core.qc_metrics(adata._matrix()._m, [], [], False)["var"])
+    found = dict(_run("calculate_qc_metrics", adata._matrix()._m, percent_top=None, log1p=False).patch["var"])
     n_cells = from_core(found["n_cells_by_counts"]).astype(np.int64)
     if not (n_cells > 0).all():
         adata._inplace_subset_var(n_cells > 0)
@@ -96,8 +102,7 @@ def chunked_scale(adata, *, max_value: float | None = 10.0, chunk_size: int = DE
     x = adata._matrix()
     if "scale" in x._m.ops:
         raise RuntimeError("X is scaled already; set X to what it was before to scale again")
-    matrix, _, _ = _core.scale(x._m, True, None if max_value is None else float(max_value))
-    adata.layers["scaled"] = wrap(matrix, x._file)
+    adata.layers["scaled"] = _run("scale", x._m, x._file, max_value=max_value).matrix
 
 
 def chunked_pca(
@@ -123,8 +128,7 @@ def chunked_pca(
     columns = None if mask is None or not mask.any() else _columns(mask)
     used = x._m.select(None, columns)
     n_comps = min(int(n_comps), min(used.shape) - 1)
-    found, notes = _core.pca(used, n_comps, True, None, None, None, None)
-    tell(notes)
+    found = _run("pca", used, n_comps=n_comps).patch
     x_pca = from_core(dict(found["obsm"])["X_pca"])
     pcs = from_core(dict(found["varm"])["PCs"])
     ratio = from_core(dict(found["uns"])["pca"])["variance_ratio"]
@@ -144,17 +148,15 @@ def chunked_pearson_residual_variance(
     `precomputed` is accepted and not used: sums are always those of the matrix given.
     """
     x = as_backed(X)
-    found = _hvg(x._m, flavor="pearson_residuals", n_top_genes=1, theta=theta, clip=clip)
-    var = {k: from_core(v) for k, v in found["var"]}
+    found = _run("highly_variable_genes", x._m, flavor="pearson_residuals", n_top_genes=1, theta=theta, clip=clip)
+    var = {k: from_core(v) for k, v in found.patch["var"]}
     n = x.shape[0]
     return var["residual_variances"], var["means"], var["variances"] * ((n - 1) / n)
 
 
-def _counts(adata, layer):
-    """The layer named; else X, or the counts where X is no longer counts."""
-    if layer is None and adata._matrix()._m.ops and "counts" in adata.layers:
-        return adata._matrix("counts"), "counts"
-    return adata._matrix(layer), layer or "adata.X"
+def _counts_of(adata, layer):
+    """The layer named; else None for X, or the counts where X is no longer counts."""
+    return "counts" if layer is None and adata._matrix()._m.ops and "counts" in adata.layers else layer
 
 
 def chunked_highly_variable_genes_pearson(
@@ -162,15 +164,11 @@ def chunked_highly_variable_genes_pearson(
     chunk_size: int = DEFAULT_CHUNK_SIZE, precomputed="auto",
 ) -> None:
     """Highly variable genes by Pearson residuals, columns and `uns['hvg']` as scanpy's."""
-    x, computed_on = _counts(adata, layer)
     n_top_genes = min(int(n_top_genes), adata.n_vars)
-    merge(
-        adata,
-        _hvg_patch(
-            adata, x, flavor="pearson_residuals", n_top_genes=n_top_genes, theta=theta, clip=clip, batch_key=batch_key,
-            computed_on=computed_on,
-        ),
-    )
+    outcome(
+        "highly_variable_genes", adata, layer=_counts_of(adata, layer), flavor="pearson_residuals",
+        n_top_genes=n_top_genes, theta=theta, clip=clip, batch_key=batch_key,
+    ).merge(adata)
     if batch_key is None:
         chosen = adata.var["highly_variable"].to_numpy()
         adata.var["highly_variable_nbatches"] = chosen.astype(np.int64)
@@ -184,13 +182,10 @@ def chunked_highly_variable_genes_dispersion(
     """Highly variable genes by dispersion (flavors "seurat", "cell_ranger"), columns as scanpy's."""
     if flavor not in ("seurat", "cell_ranger"):
         raise ValueError(f"flavor: expected 'seurat' or 'cell_ranger', found {flavor!r}")
-    merge(
-        adata,
-        _hvg_patch(
-            adata, adata._matrix(layer), flavor=flavor, n_top_genes=n_top_genes, n_bins=n_bins, min_mean=min_mean,
-            max_mean=max_mean, min_disp=min_disp, max_disp=max_disp, batch_key=batch_key,
-        ),
-    )
+    outcome(
+        "highly_variable_genes", adata, layer=layer, flavor=flavor, n_top_genes=n_top_genes, n_bins=n_bins,
+        min_mean=min_mean, max_mean=max_mean, min_disp=min_disp, max_disp=max_disp, batch_key=batch_key,
+    ).merge(adata)
 
 
 def chunked_highly_variable_features_pegasus(data, n_top: int = 2000, span: float = 0.02) -> None:
@@ -293,15 +288,16 @@ def chunked_scrublet_prepare(adata, min_cells: int = 3, min_genes: int = 3):
     """
     import anndata as ad
 
-    counts, _ = _counts(adata, None)
-    genes, _ = _core.filter_genes(counts._m, "min_cells", float(min_cells))
-    counts = select(counts, None, _columns(array_of(genes)))
-    cells, _ = _core.filter_cells(counts._m, "min_genes", float(min_genes))
-    counts = select(counts, _columns(array_of(cells)), None)
-    normal, _, _, _ = _core.normalize_total(counts._m, None, False, 0.05)
-    mask = from_core(dict(_hvg(normal.log1p())["var"])["highly_variable"]).astype(bool)
-    obs = pd.DataFrame(index=adata.obs_names[array_of(cells)])
-    var = pd.DataFrame(index=adata.var_names[array_of(genes)][mask])
+    counts = adata._matrix(_counts_of(adata, None))
+    genes = _run("filter_genes", counts._m, min_cells=min_cells).keep
+    counts = select(counts, None, _columns(genes))
+    cells = _run("filter_cells", counts._m, min_genes=min_genes).keep
+    counts = select(counts, _columns(cells), None)
+    normal = _run("normalize_total", counts._m).matrix
+    found = _run("highly_variable_genes", normal._m.log1p())
+    mask = from_core(dict(found.patch["var"])["highly_variable"]).astype(bool)
+    obs = pd.DataFrame(index=adata.obs_names[cells])
+    var = pd.DataFrame(index=adata.var_names[genes][mask])
     return ad.AnnData(select(counts, None, _columns(mask)).to_memory(), obs=obs, var=var), mask, int(mask.sum())
 
 

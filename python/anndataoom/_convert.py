@@ -194,6 +194,8 @@ def to_core(x, name: str = "value"):
                 raise
             hint = f"cannot be written to h5ad ({e}); give an array, or a dict with a name for each entry"
             raise ValueError(f"{name}: a list whose entries are not alike {hint}") from e
+    if hasattr(x, "obsm"):
+        raise TypeError(f"{name}: annotated data cannot be written inside another; give it a file of its own")
     if hasattr(x, "to_memory"):
         return to_core(x.to_memory(), name)
     raise TypeError(f"{name}: a value of type {type(x).__module__}.{type(x).__qualname__} cannot be written to h5ad")

@@ -179,6 +179,8 @@ class Elements(MutableMapping):
         if isinstance(value, pd.DataFrame):
             if len(self._shape) > 1:
                 return value.to_numpy()
+            if isinstance(value.columns, pd.MultiIndex):
+                raise ValueError(f"{name}: expected columns with one name each, found a MultiIndex")
             self._check_names(name, value.index)
             return value
         return np.asarray(value) if isinstance(value, np.matrix) else value
@@ -327,6 +329,18 @@ class BackedLayers(Elements):
     def update(self, other=(), /, **items) -> None:
         """Sets layers from a mapping or pairs; X of an AnnData in memory, its layer None, is none of them."""
         super().update(named(other) if isinstance(other, Mapping) else other, **items)
+
+    def clear(self, *, keep_x: bool = True) -> None:
+        """Removes all layers.
+
+        Parameters
+        ----------
+        keep_x
+            True; a parameter of anndata 0.13, where X is a layer. Here it is none: `del adata.X` removes it.
+        """
+        if not keep_x:
+            raise ValueError("keep_x: X is no layer of this object; del adata.X removes it")
+        super().clear()
 
     def subset(self, obs_indices=None, var_indices=None):
         return super().subset(obs_indices, var_indices)

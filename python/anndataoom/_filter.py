@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-from . import _core
-from ._arrays import array_of
+from ._call import outcome, verb
 from ._convert import from_core
-from ._verbs import merge, target_of
 
 
-def _criterion(**given):
-    given = {k: v for k, v in given.items() if v is not None}
-    if len(given) != 1:
-        raise ValueError("Only provide one of the optional parameters: " + ", ".join(sorted(given) or ["none given"]))
-    return next(iter(given.items()))
-
-
-def _filter(adata, verb, name, bound, subset, inplace, copy):
-    keep, patch = verb(adata._matrix()._m, name, float(bound))
-    keep = array_of(keep)
-    if not inplace:
-        part = "obs" if verb is _core.filter_cells else "var"
-        return keep, from_core(patch[part][0][1])
-    merge(adata, patch)
-    subset(keep)
-    return adata if copy else None
+def _filter(name, inplace, **args):
+    if inplace:
+        return verb(name, **args)
+    found = outcome(name, **args)
+    return found.keep, from_core(found.patch["obs" if found.cells else "var"][0][1])
 
 
 def filter_cells(adata, *, min_counts=None, min_genes=None, max_counts=None, max_genes=None, inplace=True, copy=False):
@@ -47,9 +34,7 @@ def filter_cells(adata, *, min_counts=None, min_genes=None, max_counts=None, max
     ValueError
         Not exactly one bound is given.
     """
-    adata = target_of(adata, copy)
-    name, bound = _criterion(min_counts=min_counts, min_genes=min_genes, max_counts=max_counts, max_genes=max_genes)
-    return _filter(adata, _core.filter_cells, name, bound, adata._inplace_subset_obs, inplace, copy)
+    return _filter("filter_cells", **locals())
 
 
 def filter_genes(adata, *, min_counts=None, min_cells=None, max_counts=None, max_cells=None, inplace=True, copy=False):
@@ -73,6 +58,4 @@ def filter_genes(adata, *, min_counts=None, min_cells=None, max_counts=None, max
     ValueError
         Not exactly one bound is given.
     """
-    adata = target_of(adata, copy)
-    name, bound = _criterion(min_counts=min_counts, min_cells=min_cells, max_counts=max_counts, max_cells=max_cells)
-    return _filter(adata, _core.filter_genes, name, bound, adata._inplace_subset_var, inplace, copy)
+    return _filter("filter_genes", **locals())

@@ -6,6 +6,8 @@ import sys
 import time
 import warnings
 
+from . import _core
+
 
 class Settings:
     """Options of the package.
@@ -30,10 +32,8 @@ class Settings:
         self.verbose: bool = True
 
     def __setattr__(self, name, value):
-        if name in ("memory", "array_limit") and not (isinstance(value, int) and value > 0):
-            raise ValueError(f"{name}: expected a positive number of bytes, found {value!r}")
-        if name == "threads" and value is not None and not (isinstance(value, int) and value > 0):
-            raise ValueError(f"threads: expected a positive number or None, found {value!r}")
+        if name in ("threads", "memory", "array_limit"):
+            _core.check_setting(name, value)
         super().__setattr__(name, value)
 
     def __repr__(self) -> str:

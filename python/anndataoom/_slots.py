@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 
 from . import _core
@@ -11,6 +13,7 @@ from ._arrays import BackedArray, as_backed, open_matrix
 from ._elements import BackedLayers, Elements, OnDisk, Uns, text_names
 from ._raw import _FrozenRaw
 from ._scanpy import for_caller, layers_for_caller, not_for_anndata
+from ._text import printable
 from ._values import Values
 
 
@@ -48,6 +51,30 @@ def _elements(slot: str, doc: str) -> property:
         setattr(self, f"_{slot}", Elements(slot, get(self)._shape, value, names=get(self)._names))
 
     return property(get, put, lambda self: put(self, {}), doc)
+
+
+class FileOf:
+    """The file an object reads, as `AnnData.file` of an object opened with `backed=`."""
+
+    def __init__(self, adata):
+        self._adata = adata
+
+    @property
+    def filename(self) -> str:
+        """Its path."""
+        return self._adata.filename
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the object holds it."""
+        return self._adata._file is not None
+
+    def close(self) -> None:
+        """Lets go of it, as `AnnDataOOM.close` does."""
+        self._adata.close()
+
+    def __repr__(self) -> str:
+        return f"{'open' if self.is_open else 'closed'} file {printable(repr(self.filename))}"
 
 
 class Slots(Values):
@@ -101,9 +128,9 @@ class Slots(Values):
 
     @property
     def file(self):
-        """The open file, None for an object made in memory."""
+        """The file read, with `filename`, `is_open` and `close()`; None for an object made in memory."""
         not_for_anndata("adata.write_h5ad(path)")
-        return self._file
+        return None if self._origin_file is None else FileOf(self)
 
     def _table(self, axis: str) -> pd.DataFrame:
         return getattr(self, f"_{axis}").frame
@@ -113,6 +140,8 @@ class Slots(Values):
             raise ValueError(f"{axis}: expected a pandas.DataFrame, found {type(value).__name__}")
         if len(value) != n:
             raise ValueError(f"{axis}: expected {n} rows, found {len(value)}")
+        if isinstance(value.columns, pd.MultiIndex):
+            raise ValueError(f"{axis}: expected columns with one name each, found a MultiIndex")
         table = value.copy()
         table.index = self._checked_names(axis, n, table.index)
         getattr(self, f"_{axis}").replace(table)
@@ -125,6 +154,9 @@ class Slots(Values):
         index = value if isinstance(value, pd.Index) else pd.Index(value)
         if len(index) != n:
             raise ValueError(f"{axis}_names: expected {n} names, found {len(index)}")
+        if index is value and not isinstance(index.name, str | None):
+            kind = type(index.name).__name__
+            raise ValueError(f"{axis}_names: expected an index named by a text, found {kind} {index.name!r}")
         index = text_names(index)
         return index if isinstance(index.name, str) else index.rename(None)
 
@@ -137,6 +169,10 @@ class Slots(Values):
     def obs(self, value):
         self._set_table("obs", self._n_obs, value)
 
+    @obs.deleter
+    def obs(self):
+        self.obs = pd.DataFrame(index=self.obs_names)
+
     @property
     def var(self) -> pd.DataFrame:
         """Annotation of genes."""
@@ -145,6 +181,10 @@ class Slots(Values):
     @var.setter
     def var(self, value):
         self._set_table("var", self._n_vars, value)
+
+    @var.deleter
+    def var(self):
+        self.var = pd.DataFrame(index=self.var_names)
 
     @property
     def obs_names(self) -> pd.Index:
@@ -216,6 +256,9 @@ class Slots(Values):
     @X.setter
     def X(self, value):
         if value is not None:
+            if not isinstance(value, BackedArray | _core.Matrix) and np.ndim(value) != 2:
+                what = "a number" if np.ndim(value) == 0 else f"an array of {np.ndim(value)} dimensions"
+                raise ValueError(f"X: expected a matrix of {self._n_obs} x {self._n_vars}, found {what}")
             value = as_backed(value)
             if value.shape != self.shape:
                 found = " x ".join(map(str, value.shape))
@@ -235,6 +278,8 @@ class Slots(Values):
     def layers(self, value):
         new = BackedLayers(None, self.shape)
         new.update({} if value is None else value)
+        if isinstance(value, Mapping) and None in value:  # X, among the layers of anndata 0.13
+            self.X = value[None]
         self._layers = new
 
     @layers.deleter

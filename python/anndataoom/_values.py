@@ -136,7 +136,17 @@ class Values:
     # -- into memory --------------------------------------------------------------------------------------------------
 
     def to_df(self, layer: str | None = None) -> pd.DataFrame:
-        """X or a layer as a dense frame, cells x genes."""
+        """X or a layer as a dense frame, cells x genes.
+
+        Raises
+        ------
+        ValueError
+            There is no X.
+        KeyError
+            There is no such layer.
+        """
+        if layer is None and self.X is None:
+            raise ValueError("to_df: this object has no X; name a layer")
         return pd.DataFrame(self._matrix(layer).toarray(), index=self.obs_names, columns=self.var_names)
 
     def to_adata(self) -> anndata.AnnData:
@@ -275,6 +285,10 @@ def in_memory(x, deep: bool = False):
         return x.to_memory()
     if type(x).__module__.startswith("anndata._core") and hasattr(x, "to_memory"):
         x = x.to_memory()
+    if hasattr(x, "__dask_graph__"):
+        return x.compute()
+    if type(x).__module__.startswith("h5py."):
+        return x[()]
     if isinstance(x, sparse.spmatrix | sparse.sparray | np.ndarray | pd.DataFrame) or not deep:
         return x.copy() if hasattr(x, "copy") else x
     return copying.deepcopy(x)

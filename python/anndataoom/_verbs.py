@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import warnings
 from types import MappingProxyType
 
@@ -95,10 +97,19 @@ def groups_of(adata, name, what) -> tuple[np.ndarray, list[str]]:
     return np.ascontiguousarray(values.codes, dtype=np.int32), [str(c) for c in values.categories]
 
 
-def tell(notes, depth: int = 1):
-    """Warns with each note, at the place that called the verb, which is `depth` calls away."""
+# Where a warning is never about: the files of the package.
+_HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+
+
+def tell(notes) -> None:
+    """Warns with each note, at the place outside the package that called it."""
+    if not notes:
+        return
+    level, frame = 1, sys._getframe(0)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
+        level, frame = level + 1, frame.f_back
     for note in notes:
-        warnings.warn(note, stacklevel=2 + depth)
+        warnings.warn(note, stacklevel=level)
 
 
 def merge(adata, patch: dict) -> None:

@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
-import pandas as pd
 
-from . import _core
-from ._arrays import array_of, as_backed, select, stack, wrap
-from ._convert import from_core
+from ._arrays import select, stack
+from ._call import outcome, run, verb
 from ._filter import filter_cells, filter_genes
 from ._hvg_table import returned
 from ._index import positions
-from ._verbs import (
-    NOTHING,
-    groups_of,
-    mask_of,
-    mask_over,
-    matrix_of,
-    merge,
-    one_of,
-    representation,
-    set_matrix,
-    target_of,
-    tell,
-)
+from ._verbs import NOTHING, mask_over, matrix_of, one_of, set_matrix, target_of
 
 __all__ = [
     "calculate_qc_metrics",
@@ -81,37 +65,28 @@ def calculate_qc_metrics(
     IndexError
         A number of percent_top is larger than the number of genes.
     """
-    adata = target_of(adata, False)
     if (expr_type, var_type) != ("counts", "genes"):
         found = f"found {expr_type!r} and {var_type!r}"
         raise NotImplementedError(f"expr_type and var_type: only 'counts' and 'genes' are supported, {found}")
-    qc_vars = [qc_vars] if isinstance(qc_vars, str) else list(qc_vars)
-    source = adata
-    if use_raw:
-        source = adata.raw
-        if source is None:
-            raise ValueError("use_raw: this object has no raw")
-    x = source.X if use_raw else adata._matrix(layer)
-    percent_top = sorted({int(p) for p in percent_top}) if percent_top else []
-    if percent_top and not (percent_top[0] > 0 and percent_top[-1] <= x.shape[1]):
-        n = x.shape[1]
-        raise IndexError(f"percent_top: expected numbers from 1 to {n}, the number of genes, found {percent_top}")
-    masks = [(name, mask_of(source, name, "qc_vars")) for name in qc_vars]
+    adata = target_of(adata, False)
+    if use_raw and adata.raw is None:
+        raise ValueError("use_raw: this object has no raw")
+    genes = (adata.raw if use_raw else adata).var_names
     # What of the genes measured is wanted, found before the pass, as it may be refused.
-    places = positions(adata.var_names, x.shape[1], source.var_names, "var") if use_raw and inplace else None
-    patch = _core.qc_metrics(x._m, masks, percent_top, log1p)
-    obs, var = (
-        pd.DataFrame({k: from_core(v) for k, v in patch[axis]}, index=names)
-        for axis, names in (("obs", adata.obs_names), ("var", source.var_names))
+    places = positions(adata.var_names, len(genes), genes, "var") if use_raw and inplace else None
+    found = outcome(
+        "calculate_qc_metrics", adata, qc_vars=qc_vars, percent_top=percent_top, layer=layer, use_raw=use_raw,
+        inplace=inplace, log1p=log1p,
     )
+    obs, var = found.frame("obs", adata.obs_names), found.frame("var", genes)
     if not inplace:
         return obs, var
     if places is not None:
         var = var.iloc[places]
-    for axis, found in (("obs", obs), ("var", var)):
+    for axis, frame in (("obs", obs), ("var", var)):
         table = adata._table(axis)
-        for name in found:
-            table[name] = found[name].to_numpy()
+        for name in frame:
+            table[name] = frame[name].to_numpy()
     return None
 
 
@@ -145,18 +120,11 @@ def normalize_total(
     ValueError
         A value is negative, NaN or infinite (the message says where), or a parameter is out of its domain.
     """
-    adata = target_of(adata, copy)
-    x = adata._matrix(layer)
-    target = None if target_sum is None else float(target_sum)
-    matrix, counts, target, _ = _core.normalize_total(x._m, target, bool(exclude_highly_expressed), float(max_fraction))
-    normalized = wrap(matrix, x._file)
-    factor = (array_of(counts) / target).astype(normalized.dtype)
-    if not inplace:
-        return {"X": normalized, "norm_factor": factor}
-    adata._set_matrix(layer, normalized)
-    if key_added is not None:
-        adata.obs[key_added] = factor
-    return adata if copy else None
+    args = dict(locals())
+    if inplace:
+        return verb("normalize_total", **args)
+    found = outcome("normalize_total", **args)
+    return {"X": found.matrix, "norm_factor": found.values["norm_factor"]}
 
 
 def log1p(adata, *, base=None, copy=False, chunked=None, chunk_size=None, layer=None, obsm=None):
@@ -179,45 +147,14 @@ def log1p(adata, *, base=None, copy=False, chunked=None, chunk_size=None, layer=
     obsm
         Array of obsm instead of X; it is changed in memory.
     """
+    if obsm is None:
+        return verb("log1p", **locals())
     adata = target_of(adata, copy)
     x = matrix_of(adata, layer, obsm)
-    if "log1p" in x._m.ops:
-        warnings.warn("adata.X seems to be already log-transformed.", stacklevel=2)
-    set_matrix(adata, layer, obsm, wrap(x._m.log1p(None if base is None else float(base)), x._file))
+    found = run("log1p", {"matrix": ("matrix", x._m)}, x._file, base=base)
+    set_matrix(adata, layer, obsm, found.matrix)
     adata.uns["log1p"] = {"base": base}
     return adata if copy else None
-
-
-def _batch(adata, batch_key):
-    """Codes and names of the batches."""
-    return (None, []) if batch_key is None else groups_of(adata, batch_key, "batch_key")
-
-
-def _log_base(adata):
-    noted = adata.uns.get("log1p")
-    base = noted.get("base") if isinstance(noted, dict) else None
-    return None if base is None else float(base)
-
-
-def _hvg(
-    matrix, *, flavor="seurat", n_top_genes=None, min_mean=0.0125, max_mean=3.0, min_disp=0.5, max_disp=np.inf,
-    n_bins=20, span=0.3, theta=100.0, clip=None, log_base=None, batch=None, batch_names=(), check_values=True,
-    computed_on="adata.X", depth=1,
-):
-    """Columns for var, from the core, with scanpy's defaults; its notes are told to the caller `depth` calls away."""
-    patch, notes = _core.highly_variable_genes(
-        matrix, flavor=flavor, n_top_genes=None if n_top_genes is None else int(n_top_genes), min_mean=float(min_mean),
-        max_mean=float(max_mean), min_disp=float(min_disp), max_disp=float(max_disp), n_bins=int(n_bins),
-        span=float(span), theta=float(theta), clip=None if clip is None else float(clip), log_base=log_base,
-        batch=batch, batch_names=list(batch_names), check_values=bool(check_values), computed_on=computed_on,
-    )
-    tell(notes, depth + 1)
-    return patch
-
-
-def _hvg_patch(adata, x, *, batch_key=None, **options):
-    batch, names = _batch(adata, batch_key)
-    return _hvg(x._m, log_base=_log_base(adata), batch=batch, batch_names=names, depth=2, **options)
 
 
 def highly_variable_genes(
@@ -261,19 +198,11 @@ def highly_variable_genes(
     None, or with `inplace=False` the frame of columns for var, with those more that scanpy's has.
     """
     adata = target_of(adata, False)
-    patch = _hvg_patch(
-        adata, adata._matrix(layer), flavor=flavor, n_top_genes=n_top_genes, min_mean=min_mean, max_mean=max_mean,
-        min_disp=min_disp, max_disp=max_disp, n_bins=n_bins, span=span, theta=theta, clip=clip, batch_key=batch_key,
-        check_values=check_values, computed_on="adata.X" if layer is None else layer,
-    )
-    if not inplace:
-        found = pd.DataFrame({k: from_core(v) for k, v in patch["var"]}, index=adata.var_names)
-        found = returned(found, flavor, int(n_bins))
-        return found[found["highly_variable"]] if subset else found
-    merge(adata, patch)
-    if subset:
-        adata._inplace_subset_var(adata.var["highly_variable"].to_numpy())
-    return None
+    found = outcome("highly_variable_genes", **locals())
+    if inplace:
+        return found.merge(adata)
+    table = returned(found.frame("var", adata.var_names), flavor, int(n_bins))
+    return table[table["highly_variable"]] if subset else table
 
 
 def scale(adata, *, zero_center=True, max_value=None, copy=False, layer=None, obsm=None, mask_obs=None):
@@ -299,13 +228,15 @@ def scale(adata, *, zero_center=True, max_value=None, copy=False, layer=None, ob
     mask_obs
         Column of obs, or mask, of the cells to scale, by their own mean and deviation; the others stay as they are.
     """
+    if obsm is None and mask_obs is None:
+        return verb("scale", **locals())
     adata = target_of(adata, copy)
     x = matrix_of(adata, layer, obsm)
     mask = None if mask_obs is None else mask_over(adata, mask_obs, "obs", "mask_obs")
     rows = None if mask is None else np.flatnonzero(mask).astype(np.uint32)
-    chosen = select(x, rows, None)
-    matrix, mean, std = _core.scale(chosen._m, bool(zero_center), None if max_value is None else float(max_value))
-    scaled = wrap(matrix, x._file)
+    inputs = {"matrix": ("matrix", select(x, rows, None)._m)}
+    found = run("scale", inputs, x._file, zero_center=zero_center, max_value=max_value)
+    scaled = found.matrix
     if mask is not None:
         others = np.flatnonzero(~mask).astype(np.uint32)
         both = stack("obs", [(scaled, None), (select(x, others, None), None)], x.shape[1])
@@ -313,7 +244,8 @@ def scale(adata, *, zero_center=True, max_value=None, copy=False, layer=None, ob
     set_matrix(adata, layer, obsm, scaled)
     if obsm is None:
         end = "" if mask is None else f" of {mask_obs}" if isinstance(mask_obs, str) else " with mask"
-        adata.var[f"mean{end}"], adata.var[f"std{end}"] = array_of(mean), array_of(std)
+        columns = found.frame("var", adata.var_names)
+        adata.var[f"mean{end}"], adata.var[f"std{end}"] = columns["mean"], columns["std"]
     return adata if copy else None
 
 
@@ -363,33 +295,16 @@ def pca(
     ValueError
         More components than the matrix has, an empty mask, values that are not finite.
     """
-    adata = target_of(adata, copy)
     one_of("svd_solver", svd_solver, _SOLVERS)
     if use_highly_variable is not None:
         mask_var = "highly_variable" if use_highly_variable else None
     elif mask_var is _DEFAULT:
-        mask_var = "highly_variable" if "highly_variable" in adata.var else None
-    name = mask_var if isinstance(mask_var, str) else None
-    if name is not None:
-        mask = mask_of(adata, name, "mask_var")
-    elif mask_var is None:
-        mask = None
-    else:
-        mask = mask_over(adata, mask_var, "var", "mask_var")
-    if mask is not None and not mask.any():
-        raise ValueError("mask_var: expected at least one gene, found none")
-    n_comps = None if n_comps is None else int(n_comps)
-    if n_comps is not None and n_comps < 1:
-        raise ValueError(f"n_comps: expected at least 1, found {n_comps}")
-    patch, notes = _core.pca(
-        adata._matrix(layer)._m, n_comps, bool(zero_center), mask, name, layer, key_added
-    )
-    merge(adata, patch)
-    tell(notes)
+        mask_var = "highly_variable" if "highly_variable" in target_of(adata, False).var else None
+    changed = verb("pca", **locals())
     if np.dtype(dtype) != np.float32:
-        key = "X_pca" if key_added is None else key_added
-        adata.obsm[key] = adata.obsm[key].astype(dtype)
-    return adata if copy else None
+        obsm, key = (adata if changed is None else changed).obsm, "X_pca" if key_added is None else key_added
+        obsm[key] = obsm[key].astype(dtype)
+    return changed
 
 
 def neighbors(
@@ -429,7 +344,6 @@ def neighbors(
     trim
         With `batch_key`, how many of the strongest links of a cell stay: ten times its neighbours by default, 0 is all.
     """
-    adata = target_of(adata, copy)
     if transformer not in (None, "sklearn"):
         raise NotImplementedError(
             f"transformer: expected None or 'sklearn' (exact), found {transformer!r}; see search and recall"
@@ -444,38 +358,9 @@ def neighbors(
     if other:
         found = ", ".join(map(repr, other))
         raise NotImplementedError(f"metric_kwds: expected {{'p': ...}} for 'minkowski', found {found}")
-    p = (metric_kwds or {}).get("p")
-    batches, names = (None, []) if batch_key is None else groups_of(adata, batch_key, "batch_key")
-    patch = _core.neighbors(
-        chosen_representation(adata, use_rep, n_pcs), n_neighbors=int(n_neighbors), method=method, search=search,
-        metric=metric, recall=float(recall), seed=int(random_state), key_added=key_added, use_rep=use_rep, n_pcs=n_pcs,
-        knn=bool(knn), p=None if p is None else float(p),
-        batch_key=batch_key, batches=batches, batch_names=names, neighbors_within_batch=int(neighbors_within_batch),
-        trim=trim,
-    )
-    merge(adata, patch)
-    return adata if copy else None
-
-
-# Genes up to which scanpy compares cells by X itself.
-_FEW_GENES = 50
-
-
-def chosen_representation(adata, use_rep, n_pcs) -> np.ndarray:
-    """The points cells are compared by, as scanpy chooses them."""
-    if use_rep is None and n_pcs == 0:
-        use_rep = "X"
-    missing = use_rep is None and "X_pca" not in adata.obsm
-    if (use_rep == "X" and "X" not in adata.obsm) or (missing and adata.n_vars <= _FEW_GENES):
-        return np.ascontiguousarray(as_backed(adata._matrix()).__array__(np.dtype(np.float32)))
-    if missing:
-        warnings.warn(
-            f"obsm has no 'X_pca', and X has {adata.n_vars:,} genes: pca() is run first, with its defaults; "
-            "use_rep='X' compares cells by the genes themselves",
-            stacklevel=3,
-        )
-        pca(adata, n_comps=n_pcs)
-    return representation(adata, use_rep, n_pcs)
+    args = dict(locals(), metric_kwds=(metric_kwds or {}).get("p"))
+    del args["other"]
+    return verb("neighbors", **args)
 
 
 def normalize_pearson_residuals(
@@ -500,24 +385,11 @@ def normalize_pearson_residuals(
     copy
         Whether a changed copy is returned.
     """
-    from ._arrays import PearsonResidualBackedArray
-
-    adata = target_of(adata, copy)
-    x = adata._matrix(layer)
-    cells, genes = array_of(x._m.row_sums()), array_of(x._m.col_sums())
-    if check_values and ((cells % 1 != 0).any() or (genes % 1 != 0).any()):
-        tell(["`normalize_pearson_residuals()` expects raw count data, but non-integers were found."])
-    residuals = PearsonResidualBackedArray(x, cells, genes, theta=theta, clip=clip)
-    settings = {
-        "theta": theta,
-        "clip": float(np.sqrt(adata.n_obs)) if clip is None else clip,
-        "computed_on": layer or "adata.X",
-    }
-    if not inplace:
-        return {"X": residuals, **settings}
-    adata._set_matrix(layer, residuals)
-    adata.uns["pearson_residuals_normalization"] = settings
-    return adata if copy else None
+    args = dict(locals())
+    if inplace:
+        return verb("normalize_pearson_residuals", **args)
+    found = outcome("normalize_pearson_residuals", **args)
+    return {"X": found.matrix, **found.values}
 
 
 def regress_out(adata, keys, *, layer=None, n_jobs=None, copy=False):
@@ -550,14 +422,5 @@ def regress_out(adata, keys, *, layer=None, n_jobs=None, copy=False):
     ValueError
         A key is neither numeric nor categorical, has missing values, or is categorical beside others.
     """
-    from ._arrays import RegressedBackedArray
-
-    adata = target_of(adata, copy)
-    # A key given twice explains nothing more.
     keys = [keys] if isinstance(keys, str) else list(dict.fromkeys(keys))
-    for key in keys:
-        if key not in adata._obs.columns:
-            there = ", ".join(adata._obs.columns) or "none"
-            raise KeyError(f"keys: obs has no column {key!r}; there are {there}")
-    adata._set_matrix(layer, RegressedBackedArray(adata._matrix(layer), adata.obs[keys]))
-    return adata if copy else None
+    return verb("regress_out", **locals())

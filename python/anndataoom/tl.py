@@ -4,24 +4,12 @@ from __future__ import annotations
 
 import warnings
 
-import numpy as np
-
-from . import _core
-from ._categories import categorical
-from ._convert import to_core
-from ._verbs import NOTHING, groups_of, merge, one_of, representation, target_of, tell
+from ._call import outcome, verb
+from ._convert import from_core
+from ._verbs import NOTHING, one_of, target_of
 from .pp import pca
 
 __all__ = ["dendrogram", "diffmap", "dpt", "leiden", "louvain", "paga", "pca", "umap"]
-
-
-def _graph(adata, neighbors_key, obsp=None, what="connectivities"):
-    if obsp is None:
-        key = neighbors_key or "neighbors"
-        if key not in adata.uns:
-            raise KeyError(f"uns has no element {key!r}: run anndataoom.pp.neighbors first")
-        obsp = adata.uns[key].get(f"{what}_key", what)
-    return to_core(adata.obsp[obsp].tocsr(), what)
 
 
 def umap(
@@ -40,26 +28,8 @@ def umap(
     parallel
         Whether all points move at once, on all threads; otherwise one edge after the other, as in umap-learn.
     """
-    adata = target_of(adata, copy)
     one_of("method", method, ["umap"])
-    start = None
-    if isinstance(init_pos, str) and init_pos == "pca":
-        start = representation(adata, None, None)
-    elif isinstance(init_pos, str) and init_pos in adata.obsm:
-        start, init_pos = np.ascontiguousarray(adata.obsm[init_pos]), "given"
-    elif not isinstance(init_pos, str):
-        start, init_pos = np.ascontiguousarray(init_pos), "given"
-    elif init_pos not in ("spectral", "random"):
-        expected = "'spectral', 'pca', 'random', a key of obsm or an array"
-        raise ValueError(f"init_pos: expected {expected}, found {init_pos!r}")
-    patch, notes = _core.umap(
-        _graph(adata, neighbors_key), min_dist=float(min_dist), spread=float(spread), n_components=int(n_components),
-        maxiter=maxiter, alpha=float(alpha), gamma=float(gamma), negative_sample_rate=int(negative_sample_rate),
-        a=a, b=b, init=init_pos, start=start, seed=int(random_state), key_added=key_added, parallel=bool(parallel),
-    )
-    tell(notes)
-    merge(adata, patch)
-    return adata if copy else None
+    return verb("umap", **locals())
 
 
 # leidenalg's partition types that are one of the two objectives.
@@ -85,15 +55,14 @@ def leiden(
         "modularity" (with the resolution) or "CPM" (constant Potts model).
     """
     one_of("flavor", flavor, [None, "leidenalg", "igraph"])
+    restrict_to = _flat(restrict_to)
+    args = dict(locals())
     if partition_type is not None:
         name = getattr(partition_type, "__name__", str(partition_type))
         if name not in _OBJECTIVES:
             raise NotImplementedError(f"partition_type: expected one of {', '.join(_OBJECTIVES)}, found {name}")
-        objective_function = _OBJECTIVES[name]
-    return _cluster(
-        adata, "leiden", resolution, restrict_to, random_state, key_added, adjacency, use_weights, n_iterations,
-        neighbors_key, obsp, copy, objective_function,
-    )
+        args["objective_function"] = _OBJECTIVES[name]
+    return verb("leiden", **args)
 
 
 def louvain(
@@ -108,48 +77,30 @@ def louvain(
     one_of("flavor", flavor, [None, "vtraag", "igraph", "rapids"])
     if partition_type is not None or partition_kwargs:
         raise NotImplementedError("partition_type and partition_kwargs are not supported")
-    return _cluster(
-        adata, "louvain", 1.0 if resolution is None else resolution, restrict_to, random_state, key_added, adjacency,
-        use_weights, -1, neighbors_key, obsp, copy, "modularity",
-    )
+    restrict_to = _flat(restrict_to)
+    return verb("louvain", **locals())
 
 
-def _cluster(
-    adata, algorithm, resolution, restrict_to, random_state, key_added, adjacency, use_weights, n_iterations,
-    neighbors_key, obsp, copy, objective_function,
-):
-    adata = target_of(adata, copy)
-    graph = to_core(adjacency.tocsr()) if adjacency is not None else _graph(adata, neighbors_key, obsp)
-    restrict = None
-    if restrict_to is not None:
-        key, chosen = restrict_to
-        if key not in adata.obs:
-            raise KeyError(f"restrict_to: obs has no column {key!r}; there are {', '.join(adata.obs.columns)}")
-        old = categorical(adata.obs[key])
-        chosen = [chosen] if isinstance(chosen, str) else list(chosen)
-        restrict = (key, np.ascontiguousarray(old.codes, dtype=np.int32), [str(c) for c in old.categories], chosen)
-    patch = _core.cluster(
-        graph, algorithm=algorithm, resolution=float(resolution), objective_function=objective_function,
-        seed=int(random_state), n_iterations=-1 if n_iterations is None else int(n_iterations),
-        use_weights=bool(use_weights), key_added=key_added, restrict=restrict,
-    )
-    merge(adata, patch)
-    return adata if copy else None
+def _flat(restrict_to):
+    """(column, its groups) as one list."""
+    if restrict_to is None:
+        return None
+    if isinstance(restrict_to, str) or len(restrict_to) != 2:
+        raise ValueError(f"restrict_to: expected a column of obs and its groups, found {restrict_to!r}")
+    key, chosen = restrict_to
+    return [key, *([chosen] if isinstance(chosen, str) else map(str, chosen))]
 
 
 def paga(adata, groups=None, *, use_rna_velocity=False, model="v1.2", neighbors_key=None, copy=False):
     """How much more often two groups are neighbours than by chance (`scanpy.tl.paga`, model v1.2)."""
-    adata = target_of(adata, copy)
     if use_rna_velocity or model != "v1.2":
         found = f"found model={model!r}, use_rna_velocity={use_rna_velocity}"
         raise NotImplementedError(f"only model='v1.2' is supported, without use_rna_velocity; {found}")
     if groups is None:
-        groups = next((key for key in ("leiden", "louvain") if key in adata.obs), None)
+        groups = next((key for key in ("leiden", "louvain") if key in target_of(adata, False).obs), None)
         if groups is None:
             raise ValueError("groups: obs has no column 'leiden' or 'louvain'; run tl.leiden first, or name another")
-    codes, names = groups_of(adata, groups, "groups")
-    merge(adata, _core.paga(_graph(adata, neighbors_key, what="distances"), codes, len(names), groups))
-    return adata if copy else None
+    return verb("paga", adata, groups=groups, neighbors_key=neighbors_key, copy=copy)
 
 
 def dendrogram(
@@ -162,41 +113,15 @@ def dendrogram(
     -------
     None, or with `inplace=False` what goes to `uns["dendrogram_<groupby>"]`.
     """
-    adata = target_of(adata, False)
     if optimal_ordering:
         raise NotImplementedError("optimal_ordering is not supported")
-    groupby = [groupby] if isinstance(groupby, str) else list(groupby)
-    codes, names = groups_of(adata, groupby[0], "groupby")
-    for other in groupby[1:]:
-        more_codes, more = groups_of(adata, other, "groupby")
-        joined = categorical([f"{names[a]}_{more[b]}" for a, b in zip(codes, more_codes)])
-        codes, names = np.ascontiguousarray(joined.codes, dtype=np.int32), list(joined.categories)
-    if var_names is None:
-        points = representation(adata, use_rep, n_pcs)
-    else:
-        var_names = [var_names] if isinstance(var_names, str) else list(var_names)
-        source = adata.raw if (adata.raw is not None if use_raw is None else use_raw) else adata
-        values = source[:, var_names].X[:]
-        points = np.ascontiguousarray(values.toarray() if hasattr(values, "toarray") else values)
-    patch = _core.dendrogram(
-        points, codes, categories=names, groupby=groupby, use_rep=use_rep, cor_method=cor_method,
-        linkage_method=linkage_method, key_added=key_added,
-    )
-    if inplace:
-        merge(adata, patch)
-        return None
-    from ._convert import from_core
-
-    return from_core(patch["uns"][0][1])
+    found = outcome("dendrogram", **locals())
+    return found.merge(adata) if inplace else from_core(found.patch["uns"][0][1])
 
 
 def diffmap(adata, n_comps=15, *, neighbors_key=None, random_state=0, copy=False):
     """Diffusion map of the neighbour graph (`scanpy.tl.diffmap`); its first component is the stationary state."""
-    adata = target_of(adata, copy)
-    patch, notes = _core.diffmap(_graph(adata, neighbors_key), int(n_comps), int(random_state))
-    tell(notes)
-    merge(adata, patch)
-    return adata if copy else None
+    return verb("diffmap", **locals())
 
 
 def dpt(
@@ -204,18 +129,13 @@ def dpt(
     copy=False,
 ):
     """Diffusion pseudotime from the cell `uns["iroot"]` (`scanpy.tl.dpt`, without branchings)."""
-    adata = target_of(adata, copy)
     if n_branchings:
         raise NotImplementedError("only n_branchings=0 is supported: paga finds branchings")
+    adata = target_of(adata, copy)
     if "iroot" not in adata.uns:
         raise KeyError("uns has no element 'iroot': set adata.uns['iroot'] to the number of the root cell")
     if "X_diffmap" not in adata.obsm:
         warnings.warn("dpt: runs diffmap first, with its defaults", stacklevel=2)
         diffmap(adata, neighbors_key=neighbors_key)
-    components = np.ascontiguousarray(adata.obsm["X_diffmap"])
-    values = np.asarray(adata.uns["diffmap_evals"], dtype=np.float32).tolist()
-    root = int(adata.uns["iroot"])
-    if not 0 <= root < adata.n_obs:
-        raise IndexError(f"uns['iroot']: expected a number from 0 to {adata.n_obs - 1}, found {root}")
-    merge(adata, _core.dpt(_graph(adata, neighbors_key), components, values, int(n_dcs), root))
+    verb("dpt", adata, n_dcs=n_dcs, neighbors_key=neighbors_key)
     return adata if copy else None

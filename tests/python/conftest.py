@@ -93,3 +93,18 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.section("figures")
         for line in figures:
             terminalreporter.write_line(line)
+
+
+@pytest.fixture
+def example(tmp_path):
+    """An object with something in every slot, its values and file."""
+    x = sparse.random(40, 20, 0.3, "csr", dtype="f4", random_state=0)
+    a = ad.AnnData(x, layers={"l": x.copy(), "c": x.tocsc(), "d": x.toarray()})
+    a.obs["column"] = np.arange(40.0)
+    a.obs["group"] = pd.Categorical(["a", "b"] * 20)
+    a.obsm["m"] = np.ones((40, 2))
+    a.uns["text"] = np.array(["x", "y"], dtype=object)
+    a.raw = a.copy()
+    path = tmp_path / "a.h5ad"
+    a.write_h5ad(path)
+    return a, path

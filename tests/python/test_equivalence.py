@@ -3,6 +3,7 @@
 `inst/design/differences.md` gives the reason for each entry of `DIFFERENT`, under the same name.
 """
 
+import contextlib
 import copy
 import pickle
 import warnings
@@ -59,6 +60,49 @@ def _written(a, tmp_path):
 
 def _first_column(a):
     return a.X[:, 0].toarray() if sparse.issparse(a.X[:, 0]) else np.reshape(a.X[:, 0], (-1, 1))
+
+
+def _deleted(*slots):
+    def change(a):
+        for slot in slots:
+            delattr(a, slot)
+        return a
+
+    return change
+
+
+def _error(operation, a, *args):
+    """The class of the error."""
+    with pytest.raises((ValueError, IndexError)) as e:
+        operation(a, *args)
+    return [e.type.__name__]
+
+
+def _two_levels(names):
+    return pd.DataFrame(np.ones((len(names), 2)), index=names, columns=pd.MultiIndex.from_tuples([("a", 1), ("b", 2)]))
+
+
+def _x_among_layers(a):
+    """As anndata 0.13 takes it; before, X is set by itself."""
+    x = sparse.csr_matrix(np.ones(a.shape, "f4"))
+    if None in ad.AnnData(np.ones((1, 1))).layers or type(a) is oom.AnnDataOOM:
+        return {"one": x, None: x}
+    a.X = x
+    return {"one": x}
+
+
+def _cleared(a):
+    with contextlib.suppress(TypeError):
+        a.layers.clear(keep_x=True)
+        return a
+    a.layers.clear()
+    return a
+
+
+def _text_categories(a):
+    a.obs["new"] = pd.array(["b", "a"] * 20, dtype="string")
+    a.strings_to_categoricals()
+    return [str(a.obs["new"].dtype.categories.dtype)]
 
 
 MASK = np.arange(40) % 3 == 0
@@ -133,6 +177,21 @@ OPERATIONS = {
     "del obsm[array]": _drop("obsm", "array"),
     "del layers[array]": _drop("layers", "array"),
     "a[mask, columns] = 3": lambda a: _assigned(a),
+    "obs = series as names": lambda a: _set("obs_names")(a, lambda a: pd.Series(range(a.n_obs), name=5)),
+    "layers = with X": lambda a: _set("layers")(a, lambda a: _x_among_layers(a)),
+    "layers.clear": lambda a: _cleared(a),
+    "del obs": _deleted("obs"),
+    "del var": _deleted("var"),
+    "del obsm, varp, uns": _deleted("obsm", "varp", "uns"),
+    "del X": _deleted("X"),
+    "categories of texts": lambda a: _text_categories(a),
+    "a without X: to_df": lambda a: _error(lambda a: _deleted("X")(a).to_df(), a),
+    "a[..., 0, ...]": lambda a: _error(lambda a: a[..., 0, ...], a),
+    "obs_names = index with a number as name": lambda a: _error(
+        _set("obs_names"), a, lambda a: pd.RangeIndex(a.n_obs, name=3).astype(str)
+    ),
+    "obs = columns of two levels": lambda a: _error(_set("obs"), a, lambda a: _two_levels(a.obs_names)),
+    "obsm = columns of two levels": lambda a: _error(_with("obsm", "new", lambda a: _two_levels(a.obs_names)), a),
     # whole objects
     "copy": lambda a: a.copy(),
     "copy.copy": lambda a: copy.copy(a),
@@ -218,6 +277,52 @@ def test_what_is_written_reads_as_what_anndata_writes(file, name, tmp_path):
     operation = OPERATIONS.get(name, lambda a: a[[4, 2, 9]])
     expected = _written(operation(ad.read_h5ad(file)).copy(), tmp_path)
     assert_equal(_written(operation(oom.read(file)), tmp_path), expected)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", ["X", "layers", "obsm"])
+@pytest.mark.parametrize("form", ["dask", "backed"])
+def test_objects_of_anndata_that_are_not_in_memory(file, kind, form):
+    a = ad.read_h5ad(file, backed="r" if form == "backed" else None)
+    if form == "dask":
+        da = pytest.importorskip("dask.array")
+        lazy = da.from_array(np.arange(1200.0).reshape(40, 30), chunks=(7, 30))
+        if kind == "X":
+            a.X = lazy
+        else:
+            getattr(a, kind)["lazy"] = lazy
+    expected = a.to_memory()
+    if form == "dask":
+        lazy = lazy.compute()
+        if kind == "X":
+            expected.X = lazy
+        else:
+            getattr(expected, kind)["lazy"] = lazy
+    o = oom.AnnDataOOM(a)
+    for part in ("X", "layers", "obsm"):
+        found, wanted = getattr(o.to_memory(), part), getattr(expected, part)
+        assert_equal(found if part == "X" else dict(found), wanted if part == "X" else dict(wanted))
+
+
+def test_what_is_no_matrix_is_refused_by_name(file, tmp_path):
+    o = oom.read(file)
+    for value, found in ((3, "a number"), (np.ones(40), "an array of 1 dimensions"), (np.ones((4, 3, 2)), "of 3 dim")):
+        with pytest.raises(ValueError, match=f"X: expected a matrix of 40 x 30, found .*{found.split('an ')[-1]}"):
+            o.X = value
+    with pytest.raises(ValueError, match="keep_x.*del adata.X"):
+        o.layers.clear(keep_x=False)
+    o.uns["inside"] = ad.AnnData(np.ones((2, 2)))
+    with pytest.raises(TypeError, match="uns/inside: annotated data cannot be written inside"):
+        o.write_h5ad(tmp_path / "no.h5ad")
+    with pytest.raises(ValueError, match="obs_names: expected an index named by a text, found int 3"):
+        o.obs_names = pd.RangeIndex(40, name=3).astype(str)
+
+
+def test_the_file_is_closed_as_with_anndata(file):
+    o = oom.read(file)
+    assert o.file.is_open and o.file.filename == str(file) and "open file" in repr(o.file)
+    o.file.close()
+    assert not o.file.is_open and oom.AnnDataOOM(np.ones((2, 2))).file is None
 
 
 def test_differences_stand_in_the_document():

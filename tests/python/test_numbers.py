@@ -85,6 +85,31 @@ def test_sums_of_integers(on_disk, layout, dtype):
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("dtype", ["i1", "u1", "i4", "u4", "i8", "u8"])
+def test_totals_of_integers_are_scanpys(on_disk, layout, dtype):
+    """Dtypes, and values past 2^53, of quality control and of filters."""
+    sc = pytest.importorskip("scanpy")
+    most = np.iinfo(dtype).max // 4
+    x = np.array([[most, 1, 3], [most - 1, 0, 5]], dtype)
+    memory, disk = ad.AnnData(LAYOUTS[layout](x)), on_disk(LAYOUTS[layout](x))
+    for a in (memory, disk):
+        a.var["mt"] = [True, True, False]
+    options = {"qc_vars": ["mt"], "percent_top": None}
+    wanted = sc.pp.calculate_qc_metrics(memory, **options)
+    found = oom.pp.calculate_qc_metrics(disk, **options)
+    for theirs, ours, names in zip(wanted, found, (["total_counts", "total_counts_mt"], ["total_counts"]), strict=True):
+        for name in names:
+            assert ours[name].dtype == theirs[name].dtype
+            np.testing.assert_array_equal(ours[name].to_numpy(), theirs[name].to_numpy())
+        np.testing.assert_allclose(ours["log1p_total_counts"], theirs["log1p_total_counts"], rtol=1e-12)
+    for verb in ("filter_cells", "filter_genes"):
+        theirs = getattr(sc.pp, verb)(memory, min_counts=1, inplace=False)[1]
+        ours = getattr(oom.pp, verb)(disk, min_counts=1, inplace=False)[1]
+        assert np.asarray(ours).dtype == np.asarray(theirs).dtype
+        np.testing.assert_array_equal(np.asarray(ours), np.asarray(theirs))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("value", [0.1, 1 / 3, 8.112, 123456.7])
 def test_columns_that_do_not_vary(on_disk, layout, value):
     x = np.random.default_rng(0).poisson(2, (400, 6)).astype("f8")
@@ -112,8 +137,17 @@ def test_counts_that_are_not_whole_are_told(on_disk):
             warnings.simplefilter("error")
             oom.pp.highly_variable_genes(logged, flavor=flavor, n_top_genes=10, check_values=False)
             oom.pp.highly_variable_genes(whole, flavor=flavor, n_top_genes=10)
-    with pytest.warns(UserWarning, match="expects raw count data"):
-        oom.pp.normalize_pearson_residuals(logged)
+        with pytest.warns(UserWarning) as warned:
+            oom.pp.highly_variable_genes(logged, flavor=flavor, n_top_genes=10, inplace=False)
+        assert [str(w.message) for w in warned] == [told] and warned[0].filename == __file__
+    for inplace in (False, True):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            oom.pp.normalize_pearson_residuals(whole.copy(), inplace=inplace)
+            oom.pp.normalize_pearson_residuals(logged.copy(), inplace=inplace, check_values=False)
+        with pytest.warns(UserWarning, match="`normalize_pearson_residuals.*expects raw count data") as warned:
+            oom.pp.normalize_pearson_residuals(logged, inplace=inplace)
+        assert [w.filename for w in warned] == [__file__]
 
 
 def test_a_batch_of_one_cell_is_named(on_disk):

@@ -62,7 +62,7 @@ test_that("methods, metrics and starts are taken or refused", {
   expect_identical(neighbors(a, method = "exact")$uns$neighbors$params$search, "exact")
   for (metric in c("cosine", "correlation")) expect_s4_class(neighbors(a, metric = metric), "AnnDataOOM")
   expect_match(error_of(neighbors(a, method = "none")), "<parameter>")
-  expect_match(error_of(neighbors(a, recall = 0)), "<parameter> recall")
+  expect_match(error_of(neighbors(a, recall = 0)), "<parameter> neighbors: recall")
   a <- neighbors(a)
   for (start in list("pca", "random", "X_pca2", a$obsm$X_pca[, 1:2])) {
     a$obsm$X_pca2 <- a$obsm$X_pca[, 1:2]
@@ -80,9 +80,9 @@ test_that("clusters: Louvain, CPM, some groups only", {
   fine <- as.character(b$obs$leiden_R)
   expect_identical(fine[c(1:40, 121:160)], rep(c("a", "d"), each = 40))
   expect_true(all(startsWith(fine[41:120], "b-c,")))
-  expect_match(error_of(leiden(a, restrict_to = list("group", "z"))), "<parameter> restrict_to")
+  expect_match(error_of(leiden(a, restrict_to = list("group", "z"))), "<parameter> leiden: restrict_to")
   expect_match(error_of(leiden(a, restrict_to = "group")), "<parameter> restrict_to")
-  expect_match(error_of(leiden(a, objective_function = "x")), "<parameter> objective_function")
+  expect_match(error_of(leiden(a, objective_function = "x")), "<parameter> leiden: objective_function")
 })
 
 test_that("trees of genes and of two columns; what is missing is named", {
@@ -92,7 +92,7 @@ test_that("trees of genes and of two columns; what is missing is named", {
   expect_equal(values(tree$correlation_matrix), unname(cor(t(means))), tolerance = 1e-6)
   two <- dendrogram(a, c("group", "batch"), linkage_method = "average")$uns$dendrogram_group_batch
   expect_length(two$categories_ordered, 8)
-  expect_match(error_of(dendrogram(a, "group", linkage_method = "x")), "<parameter> linkage_method")
+  expect_match(error_of(dendrogram(a, "group", linkage_method = "x")), "<parameter> dendrogram: linkage_method")
   expect_match(error_of(paga(a)), "<name> groups")
   expect_match(error_of(dpt(a)), "<name> uns has no element 'iroot'")
   expect_match(error_of(dpt(a, root = "nobody")), "<name> root")

@@ -10,7 +10,7 @@ verbs <- c(
   scale = "scale(logged)",
   pca = "pca(logged[, 1:1000])", # the eigenvectors of more genes are found in one go
   neighbors = "neighbors(graph)",
-  umap = "umap(graph, maxiter = 1e7)",
+  umap = "umap(graph, maxiter = 1e6)",
   leiden = "leiden(graph, n_iterations = 1000)",
   louvain = "louvain(graph)",
   diffmap = "diffmap(graph)",

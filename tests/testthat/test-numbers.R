@@ -35,11 +35,14 @@ test_that("what flavours are not made for is told", {
   expect_no_warning(
     highly_variable_genes(log1p(a), n_top_genes = 5, flavor = "pearson_residuals", check_values = FALSE)
   )
+  expect_warning(normalize_pearson_residuals(log1p(a)), "expects raw count data, but non-integers were found")
+  expect_no_warning(normalize_pearson_residuals(log1p(a), check_values = FALSE))
+  expect_no_warning(normalize_pearson_residuals(a))
   big <- AnnDataOOM(counts * 2000)
   expect_error(highly_variable_genes(big, n_top_genes = 5), "expects logarithmised values")
   expect_error(
     neighbors(AnnDataOOM(counts, obsm = list(X_pca = matrix(1:200, 100))), n_neighbors = 1),
-    "n_neighbors: expected at least 2"
+    "n_neighbors must be at least 2"
   )
   expect_warning(p <- pca(AnnDataOOM(matrix(0.1, 10, 6)), n_comps = 2), "every gene is constant")
   expect_identical(p$uns$pca$variance_ratio, c(0, 0))

@@ -17,7 +17,7 @@ test_that("a progress bar that fails stops the work and says why", {
   a <- as_object(small_twin())
   a <- neighbors(a, use_rep = "X_pca", n_neighbors = 5)
   # Would run for minutes.
-  endless <- quote(umap(a, maxiter = 1e9))
+  endless <- quote(umap(a, maxiter = 1e6))
   calls <- 0
   fails <- function(fraction) {
     calls <<- calls + 1

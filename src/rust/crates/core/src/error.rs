@@ -3,6 +3,7 @@
 //! Every variant carries what a user needs to act: the file, the path of the element inside it, what was expected
 //! and what was found. The faces turn [`Error::class`] into R condition classes and Python exception types.
 
+use crate::given::{Given, Syntax};
 use std::borrow::Cow;
 use std::path::PathBuf;
 
@@ -131,6 +132,19 @@ pub enum Error {
         found: String,
     },
 
+    /// An argument of a verb outside its domain.
+    #[error("{}", self.in_syntax(&Syntax::PLAIN))]
+    Argument {
+        /// The verb, by the name it was called by.
+        verb: &'static str,
+        /// The parameter.
+        parameter: &'static str,
+        /// Its domain, to follow "must be"; a template of [`Syntax::sentence`].
+        expected: String,
+        /// The argument.
+        found: Given,
+    },
+
     /// The matrix holds values the operation is not defined for (NaN, infinite, negative where counts are needed).
     #[error("{element}: {found} at row {row}, column {column} (zero-based); {operation} needs {expected}")]
     Values {
@@ -229,7 +243,7 @@ impl Error {
             Error::Shape { .. } => "shape",
             Error::Index { .. } => "index",
             Error::Name { .. } => "name",
-            Error::Parameter { .. } => "parameter",
+            Error::Parameter { .. } | Error::Argument { .. } => "parameter",
             Error::Values { .. } => "values",
             Error::State(_) => "state",
             Error::Memory { .. } | Error::OutOfMemory { .. } => "memory",
@@ -237,6 +251,16 @@ impl Error {
             Error::Progress { .. } => "progress",
             Error::Cancelled => "cancelled",
             Error::Internal(_) => "internal",
+        }
+    }
+
+    /// Returns the message with constants written as a language writes them.
+    pub fn in_syntax(&self, syntax: &Syntax) -> String {
+        match self {
+            Error::Argument { verb, parameter, expected, found } => {
+                format!("{verb}: {parameter} must be {}, found {}", syntax.sentence(expected), syntax.value(found))
+            }
+            other => other.to_string(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! anndataoom-core: an out-of-memory AnnData.
 //!
-//! `store -> element -> matrix -> chain -> stream -> ops -> graph`: a room per idea, each knowing only those before
+//! `store -> element -> matrix -> chain -> stream -> ops -> graph -> verbs`: a room per idea, each knowing only those before
 //! it. The faces (R, Python) convert and validate; everything else lives here.
 #![warn(missing_docs, unreachable_pub)]
 
@@ -9,6 +9,7 @@ mod codec;
 pub mod context;
 pub mod element;
 pub mod error;
+pub mod given;
 pub mod graph;
 pub mod matrix;
 pub mod memory;
@@ -21,6 +22,7 @@ pub mod sim;
 pub mod store;
 pub mod stream;
 mod vector;
+pub mod verbs;
 pub mod write;
 
 pub use chain::LazyMatrix;

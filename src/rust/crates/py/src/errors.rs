@@ -1,13 +1,14 @@
 //! Errors of the core as ordinary Python exceptions.
 
 use anndataoom_core::error::printable;
+use anndataoom_core::given::Syntax;
 use anndataoom_core::Error;
 use pyo3::exceptions::*;
 use pyo3::prelude::*;
 
 /// The exception a user expects for `error`; the message names file and element.
 pub(crate) fn to_py_err(error: Error) -> PyErr {
-    let text = printable(&error.to_string()).into_owned();
+    let text = printable(&error.in_syntax(&Syntax::PYTHON)).into_owned();
     match &error {
         Error::External { .. } => PyPermissionError::new_err(text),
         // A file that is to be made is not there either when the disk is full.
@@ -19,6 +20,8 @@ pub(crate) fn to_py_err(error: Error) -> PyErr {
         Error::Io { message, .. } if message.contains("ermission denied") => PyPermissionError::new_err(text),
         Error::Io { .. } | Error::File { .. } => PyOSError::new_err(text),
         Error::Missing { .. } | Error::Name { .. } => PyKeyError::new_err(text),
+        // As scanpy has it.
+        Error::Argument { parameter: "percent_top", .. } => PyIndexError::new_err(text),
         Error::Index { .. } => PyIndexError::new_err(text),
         Error::Memory { .. } | Error::OutOfMemory { .. } => PyMemoryError::new_err(text),
         Error::Unsupported { .. } => PyNotImplementedError::new_err(text),
@@ -28,9 +31,4 @@ pub(crate) fn to_py_err(error: Error) -> PyErr {
         }
         _ => PyValueError::new_err(text),
     }
-}
-
-/// The error for a word that is none of a parameter's values.
-pub(crate) fn unknown(parameter: &'static str, expected: &str, found: &str) -> PyErr {
-    to_py_err(Error::parameter(parameter, expected, format!("'{found}'")))
 }

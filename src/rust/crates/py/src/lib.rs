@@ -6,7 +6,7 @@
 mod buffer;
 mod errors;
 mod from_py;
-mod graphs;
+mod given;
 mod matrix;
 mod run;
 mod stack;
@@ -28,7 +28,6 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<matrix::Matrix>()?;
     m.add_class::<store::File>()?;
     verbs::register(m)?;
-    graphs::register(m)?;
     m.add_function(wrap_pyfunction!(write::write_h5ad, m)?)?;
     m.add_function(wrap_pyfunction!(write::save_h5ad, m)?)?;
     m.add_function(wrap_pyfunction!(stack::stack, m)?)?;

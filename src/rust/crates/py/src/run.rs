@@ -1,16 +1,17 @@
 //! Long calls: the work runs on a thread of its own, without the GIL, while Python's thread watches for Ctrl-C.
 
 use crate::errors::to_py_err;
+use crate::given::given;
 use anndataoom_core::context::{guard, watched};
+use anndataoom_core::verbs::context;
 use anndataoom_core::{reserve, Context, Result};
 use pyo3::prelude::*;
 
 /// Threads, memory and progress as `anndataoom.settings` says.
 fn settings(py: Python<'_>) -> PyResult<(Context, Option<Py<PyAny>>)> {
     let call = py.import("anndataoom._settings")?.getattr("call_settings")?.call0()?;
-    let (threads, memory, progress): (Option<usize>, usize, Option<Py<PyAny>>) = call.extract()?;
-    let mut ctx = threads.map_or_else(Context::default, Context::with_threads);
-    ctx.memory = memory;
+    let (threads, memory, progress): (Bound<'_, PyAny>, Bound<'_, PyAny>, Option<Py<PyAny>>) = call.extract()?;
+    let ctx = context(&given(&threads)?, &given(&memory)?).map_err(to_py_err)?;
     Ok((ctx, progress))
 }
 

@@ -1,188 +1,128 @@
-//! Verbs: each decodes its parameters, runs the core and gives what to merge.
+//! The one way from Python into the table of verbs: arguments are checked, inputs decoded, the outcome given back.
 
-use crate::buffer::{bools, f64s, i32s, u32s};
-use crate::errors::{to_py_err, unknown};
+use crate::buffer::{array, bools, f64s, i32s};
+use crate::errors::to_py_err;
+use crate::from_py::from_py;
+use crate::given::{given, to_object};
 use crate::matrix::Matrix;
 use crate::run::run;
-use crate::to_py::{buffer, patch};
-
-use anndataoom_core::ops::{self, CellCriterion, GeneCriterion};
+use crate::to_py::{buffer, items, patch};
+use anndataoom_core::given::Given;
+use anndataoom_core::verbs::{self, Args, Call, Face, Groups, Input, Preset};
+use anndataoom_core::{ops, Error};
+use ndarray::Array2;
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyTuple};
+use std::collections::HashMap;
 
-type Patch<'py> = PyResult<Bound<'py, PyDict>>;
-type Arr<'py> = Bound<'py, PyAny>;
+type Object<'py> = Bound<'py, PyAny>;
 
+/// Arguments of a verb, accepted by the table.
+#[pyclass(frozen)]
+pub(crate) struct Checked(Args);
+
+/// Checks the arguments of a verb.
 #[pyfunction]
-fn qc_metrics<'py>(
-    py: Python<'py>,
-    x: &Matrix,
-    qc_vars: Vec<(String, Arr<'py>)>,
-    percent_top: Vec<usize>,
-    log1p: bool,
-) -> Patch<'py> {
-    let qc_vars = qc_vars
-        .into_iter()
-        .map(|(name, mask)| Ok(ops::QcSubset { name, mask: bools(&mask)? }))
-        .collect::<PyResult<Vec<_>>>()?;
-    let options = ops::QcOptions { qc_vars, percent_top, log1p };
-    patch(py, run(py, |ctx| ops::calculate_qc_metrics(&x.0, &options, ctx))?.patch())
+fn check(name: &str, args: &Bound<'_, PyDict>) -> PyResult<Checked> {
+    let verb = verbs::find(name).map_err(to_py_err)?;
+    let args: Vec<(String, Given)> =
+        args.iter().map(|(k, v)| Ok((k.extract()?, given(&v)?))).collect::<PyResult<_>>()?;
+    verb.check(name, args).map(Checked).map_err(to_py_err)
 }
 
+/// Checks a setting.
 #[pyfunction]
-fn filter_cells<'py>(py: Python<'py>, x: &Matrix, criterion: &str, bound: f64) -> PyResult<(Arr<'py>, Arr<'py>)> {
-    let criterion = match criterion {
-        "min_genes" => CellCriterion::MinGenes(bound),
-        "min_counts" => CellCriterion::MinCounts(bound),
-        "max_genes" => CellCriterion::MaxGenes(bound),
-        "max_counts" => CellCriterion::MaxCounts(bound),
-        other => return Err(unknown("criterion", "'min_genes', 'min_counts', 'max_genes' or 'max_counts'", other)),
-    };
-    let f = run(py, |ctx| ops::filter_cells(&x.0, criterion, ctx))?;
-    let added = f.patch();
-    Ok((buffer(py, f.keep)?, patch(py, added)?.into_any()))
+fn check_setting(name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
+    verbs::setting(name, &given(value)?).map(drop).map_err(to_py_err)
 }
 
-#[pyfunction]
-fn filter_genes<'py>(py: Python<'py>, x: &Matrix, criterion: &str, bound: f64) -> PyResult<(Arr<'py>, Arr<'py>)> {
-    let criterion = match criterion {
-        "min_cells" => GeneCriterion::MinCells(bound),
-        "min_counts" => GeneCriterion::MinCounts(bound),
-        "max_cells" => GeneCriterion::MaxCells(bound),
-        "max_counts" => GeneCriterion::MaxCounts(bound),
-        other => return Err(unknown("criterion", "'min_cells', 'min_counts', 'max_cells' or 'max_counts'", other)),
-    };
-    let f = run(py, |ctx| ops::filter_genes(&x.0, criterion, ctx))?;
-    let added = f.patch();
-    Ok((buffer(py, f.keep)?, patch(py, added)?.into_any()))
+#[pymethods]
+impl Checked {
+    /// Name and source of every input the verb needs of the object.
+    #[getter]
+    fn needs(&self) -> Vec<(&'static str, &'static str)> {
+        self.0.verb().needs.iter().map(|need| (need.name, need.source.name())).collect()
+    }
+
+    /// Runs the verb on the inputs, by name and tagged as `_inputs.py` makes them. Gives a dict of `matrix`, `patch`,
+    /// `keep` (whether cells, and which), `values` and `notes`.
+    fn run<'py>(&self, py: Python<'py>, inputs: HashMap<String, Object<'py>>) -> PyResult<Bound<'py, PyDict>> {
+        let inputs: HashMap<String, Input<'static>> =
+            inputs.into_iter().map(|(name, x)| Ok((name.clone(), input(&name, &x)?))).collect::<PyResult<_>>()?;
+        let call = Call::new(self.0.clone(), inputs);
+        let found = run(py, |ctx| call.run(ctx))?;
+        let out = PyDict::new(py);
+        out.set_item("matrix", found.matrix.map(Matrix))?;
+        out.set_item("patch", patch(py, found.patch)?)?;
+        let keep = found.keep.map(|(cells, mask)| Ok::<_, PyErr>((cells, buffer(py, mask)?))).transpose()?;
+        out.set_item("keep", keep)?;
+        out.set_item("values", items(py, found.values)?)?;
+        out.set_item("notes", found.notes.into_iter().map(|(_, note)| note).collect::<Vec<_>>())?;
+        Ok(out)
+    }
 }
 
-/// The normalised matrix, counts per cell, target sum, highly expressed genes.
-#[pyfunction]
-fn normalize_total<'py>(
-    py: Python<'py>,
-    x: &Matrix,
-    target_sum: Option<f64>,
-    exclude_highly_expressed: bool,
-    max_fraction: f64,
-) -> PyResult<(Matrix, Arr<'py>, f64, Option<Arr<'py>>)> {
-    let options = ops::NormalizeOptions { target_sum, exclude_highly_expressed, max_fraction };
-    let (y, n) = run(py, |ctx| ops::normalize_total(&x.0, &options, ctx))?;
-    let high = n.highly_expressed.map(|h| buffer(py, h)).transpose()?;
-    Ok((Matrix(y), buffer(py, n.counts_per_cell)?, n.target_sum, high))
+/// The input of a tagged tuple.
+fn input(name: &str, x: &Object<'_>) -> PyResult<Input<'static>> {
+    let t = x.cast::<PyTuple>()?;
+    let at = |i: usize| t.get_item(i);
+    let pairs = |i: usize| -> PyResult<Vec<(String, Object<'_>)>> { at(i)?.extract() };
+    Ok(match at(0)?.extract::<String>()?.as_str() {
+        "matrix" => Input::Matrix(at(1)?.cast::<Matrix>()?.get().0.clone()),
+        "graph" => Input::Graph(from_py(&at(1)?)?),
+        "points" => Input::Points(points(&at(1)?, name)?.into()),
+        "groups" => Input::Groups(Groups { codes: i32s(&at(1)?)?, names: at(2)?.extract()? }),
+        "mask" => Input::Mask(bools(&at(1)?)?),
+        "masks" => Input::Masks(pairs(1)?.iter().map(|(k, v)| Ok((k.clone(), bools(v)?))).collect::<PyResult<_>>()?),
+        "columns" => Input::Columns(pairs(1)?.iter().map(|(k, v)| Ok((k.clone(), f64s(v)?))).collect::<PyResult<_>>()?),
+        "numbers" => Input::Numbers(f64s(&at(1)?)?),
+        other => return Err(PyTypeError::new_err(format!("an unknown input '{other}'"))),
+    })
 }
 
-#[pyfunction]
-fn scale<'py>(
-    py: Python<'py>,
-    x: &Matrix,
-    zero_center: bool,
-    max_value: Option<f64>,
-) -> PyResult<(Matrix, Arr<'py>, Arr<'py>)> {
-    let (y, s) = run(py, |ctx| ops::scale(&x.0, &ops::ScaleOptions { zero_center, max_value }, ctx))?;
-    Ok((Matrix(y), buffer(py, s.mean)?, buffer(py, s.std)?))
+/// A 2-D numeric array as f32 rows.
+fn points(x: &Object<'_>, name: &str) -> PyResult<Array2<f32>> {
+    let (shape, data) = array(x)?;
+    let (n, d) = (shape.first().copied().unwrap_or(0), shape.get(1).copied().unwrap_or(0));
+    Array2::from_shape_vec((n, d), data.into_f32()).map_err(|e| to_py_err(Error::shape(name, "a matrix", e)))
 }
 
-/// On named columns of numbers, an intercept added; or on one column of groups.
+/// The table, for tests: of each verb the parameters Python has (name, default, whether there is one that Python can
+/// write), and what it gives.
 #[pyfunction]
-fn regress_out(
-    py: Python<'_>,
-    x: &Matrix,
-    columns: Vec<(String, Arr<'_>)>,
-    groups: Option<(String, Arr<'_>, usize)>,
-) -> PyResult<Matrix> {
-    let by = match groups {
-        Some((name, codes, n_groups)) => ops::Regressors::Groups { name, codes: u32s(&codes)?, n_groups },
-        None => ops::Regressors::Numbers(
-            columns.into_iter().map(|(name, v)| Ok((name, f64s(&v)?))).collect::<PyResult<Vec<_>>>()?,
-        ),
-    };
-    run(py, |ctx| ops::regress_out(&x.0, &by, ctx)).map(Matrix)
+fn verb_table(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
+    let table = PyDict::new(py);
+    for verb in verbs::VERBS {
+        let params = verb
+            .params
+            .iter()
+            .filter(|p| p.face != Face::R)
+            .map(|p| {
+                let kind = match p.preset {
+                    Preset::Required => "required",
+                    Preset::Object => "object",
+                    _ => "value",
+                };
+                Ok((p.name, kind, to_object(py, &p.preset.given())?))
+            })
+            .collect::<PyResult<Vec<_>>>()?;
+        table.set_item(verb.name, (params, verb.gives.to_vec()))?;
+    }
+    Ok(table)
 }
 
 /// Fitted values of a local quadratic regression.
 #[pyfunction]
-fn loess<'py>(py: Python<'py>, x: &Arr<'py>, y: &Arr<'py>, span: f64) -> PyResult<Arr<'py>> {
+fn loess<'py>(py: Python<'py>, x: &Object<'py>, y: &Object<'py>, span: f64) -> PyResult<Object<'py>> {
     let (x, y) = (f64s(x)?, f64s(y)?);
     buffer(py, run(py, |_| ops::loess(&x, &y, span))?)
 }
 
-/// The patch to merge, and notes for the user.
-#[pyfunction]
-#[pyo3(signature = (x, *, flavor, n_top_genes, min_mean, max_mean, min_disp, max_disp, n_bins, span, theta, clip,
-                    log_base, batch, batch_names, check_values, computed_on))]
-#[allow(clippy::too_many_arguments)]
-fn highly_variable_genes<'py>(
-    py: Python<'py>,
-    x: &Matrix,
-    flavor: &str,
-    n_top_genes: Option<usize>,
-    min_mean: f64,
-    max_mean: f64,
-    min_disp: f64,
-    max_disp: f64,
-    n_bins: usize,
-    span: f64,
-    theta: f64,
-    clip: Option<f64>,
-    log_base: Option<f64>,
-    batch: Option<Arr<'py>>,
-    batch_names: Vec<String>,
-    check_values: bool,
-    computed_on: &str,
-) -> PyResult<(Bound<'py, PyDict>, Vec<String>)> {
-    let options = ops::HvgOptions {
-        flavor: ops::Flavor::parse(flavor).map_err(to_py_err)?,
-        n_top_genes,
-        min_mean,
-        max_mean,
-        min_disp,
-        max_disp,
-        n_bins,
-        span,
-        theta,
-        clip,
-        log_base,
-        batch: batch.as_ref().map(i32s).transpose()?,
-        batch_names,
-        check_values,
-    };
-    let found = run(py, |ctx| ops::highly_variable_genes(&x.0, &options, ctx))?;
-    Ok((patch(py, found.patch(computed_on))?, found.notes))
-}
-
-/// The patch to merge, and notes for the user.
-#[pyfunction]
-fn pca<'py>(
-    py: Python<'py>,
-    x: &Matrix,
-    n_comps: Option<usize>,
-    zero_center: bool,
-    mask: Option<Arr<'py>>,
-    mask_name: Option<String>,
-    layer: Option<String>,
-    key_added: Option<String>,
-) -> PyResult<(Bound<'py, PyDict>, Vec<String>)> {
-    let mask = mask.as_ref().map(bools).transpose()?;
-    let positions: Option<Vec<u32>> =
-        mask.map(|m| m.iter().enumerate().filter(|(_, &k)| k).map(|(j, _)| j as u32).collect());
-    let n_vars = x.0.shape().1;
-    let options = ops::PcaOptions { n_comps, zero_center };
-    let found = run(py, |ctx| ops::pca(&x.0.select(None, positions.as_deref())?, &options, ctx))?;
-    let note = found.note();
-    let mask = positions.as_deref().map(|p| ops::MaskVar { name: mask_name.as_deref(), positions: p, n_vars });
-    let found = found.patch(mask, layer.as_deref(), key_added.as_deref()).map_err(to_py_err)?;
-    Ok((patch(py, found)?, note.into_iter().collect()))
-}
-
 pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
-    m.add_function(wrap_pyfunction!(qc_metrics, m)?)?;
-    m.add_function(wrap_pyfunction!(filter_cells, m)?)?;
-    m.add_function(wrap_pyfunction!(filter_genes, m)?)?;
-    m.add_function(wrap_pyfunction!(normalize_total, m)?)?;
-    m.add_function(wrap_pyfunction!(scale, m)?)?;
-    m.add_function(wrap_pyfunction!(regress_out, m)?)?;
-    m.add_function(wrap_pyfunction!(loess, m)?)?;
-    m.add_function(wrap_pyfunction!(highly_variable_genes, m)?)?;
-    m.add_function(wrap_pyfunction!(pca, m)?)
+    m.add_class::<Checked>()?;
+    m.add_function(wrap_pyfunction!(check, m)?)?;
+    m.add_function(wrap_pyfunction!(check_setting, m)?)?;
+    m.add_function(wrap_pyfunction!(verb_table, m)?)?;
+    m.add_function(wrap_pyfunction!(loess, m)?)
 }

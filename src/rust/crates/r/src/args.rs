@@ -1,7 +1,10 @@
 //! Named arguments of a call from R, decoded with errors that name the parameter.
 
+use crate::given::given;
 use crate::handles::{MatrixHandle, StoreHandle};
+use anndataoom_core::given::Given;
 use anndataoom_core::store::Store;
+use anndataoom_core::verbs::context;
 use anndataoom_core::{memory, Context, Error, LazyMatrix, Result};
 use extendr_api::prelude::*;
 use std::collections::HashMap;
@@ -44,7 +47,7 @@ fn found(x: &Robj) -> String {
 }
 
 /// Numbers, integers among them; NA is NaN.
-fn doubles(name: &'static str, x: &Robj) -> Result<Vec<f64>> {
+pub(crate) fn doubles(name: &'static str, x: &Robj) -> Result<Vec<f64>> {
     if class(x).is_some() {
         Err(Error::parameter(name, "numbers", found(x)))
     } else if let Some(v) = x.as_real_slice() {
@@ -54,6 +57,16 @@ fn doubles(name: &'static str, x: &Robj) -> Result<Vec<f64>> {
     } else {
         Err(Error::parameter(name, "numbers", found(x)))
     }
+}
+
+fn gone() -> Error {
+    Error::State("this handle was closed, or belongs to another R session".to_owned())
+}
+
+/// The matrix behind a handle.
+pub(crate) fn matrix(handle: &Robj) -> Result<LazyMatrix> {
+    let handle: &ExternalPtr<MatrixHandle> = handle.try_into().map_err(|_| gone())?;
+    Ok(handle.try_addr().map_err(crate::reply::r_error)?.0.clone())
 }
 
 impl Args {
@@ -140,20 +153,6 @@ impl Args {
         self.get(name).map(|x| doubles(name, x)).transpose()
     }
 
-    /// A named list of numbers, empty when absent.
-    pub(crate) fn named_doubles(&self, name: &'static str) -> Result<Vec<(String, Vec<f64>)>> {
-        let Some(list) = self.get(name).and_then(Robj::as_list) else { return Ok(Vec::new()) };
-        list.iter().map(|(key, x)| Ok((key.to_owned(), doubles(name, &x)?))).collect()
-    }
-
-    /// Logical values without NA; `None` when absent.
-    pub(crate) fn opt_mask(&self, name: &'static str) -> Result<Option<Vec<bool>>> {
-        let Some(x) = self.get(name) else { return Ok(None) };
-        let values = x.as_logical_slice().ok_or_else(|| Error::parameter(name, "TRUE and FALSE", found(x)))?;
-        let mask: Option<Vec<bool>> = values.iter().map(|b| if b.is_na() { None } else { Some(b.is_true()) }).collect();
-        mask.map(Some).ok_or_else(|| Error::parameter(name, "TRUE and FALSE", "NA"))
-    }
-
     /// One-based R positions as zero-based ones; `None` when absent.
     pub(crate) fn opt_positions(&self, name: &'static str) -> Result<Option<Vec<u32>>> {
         let Some(values) = self.opt_doubles(name)? else { return Ok(None) };
@@ -181,7 +180,6 @@ impl Args {
     }
 
     fn handle<T: 'static>(&self, name: &str) -> Result<&ExternalPtr<T>> {
-        let gone = || Error::State("this handle was closed, or belongs to another R session".to_owned());
         self.get(name).ok_or_else(gone)?.try_into().map_err(|_| gone())
     }
 
@@ -190,19 +188,12 @@ impl Args {
     }
 
     pub(crate) fn matrix(&self, name: &'static str) -> Result<LazyMatrix> {
-        Ok(self.handle::<MatrixHandle>(name)?.try_addr().map_err(crate::reply::r_error)?.0.clone())
+        matrix(self.get(name).ok_or_else(gone)?)
     }
 
     /// Threads and memory as R's options say.
     pub(crate) fn context(&self) -> Result<Context> {
-        let mut ctx = match self.opt_usize("threads")? {
-            Some(0) => return Err(Error::parameter("threads", "1 or more", 0)),
-            Some(n) => Context::with_threads(n),
-            None => Context::default(),
-        };
-        if let Some(bytes) = self.opt_usize("memory")? {
-            ctx.memory = bytes;
-        }
-        Ok(ctx)
+        let of = |name: &str| self.get(name).map_or(Given::Nothing, given);
+        context(&of("threads"), &of("memory"))
     }
 }

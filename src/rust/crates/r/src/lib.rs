@@ -7,7 +7,7 @@ mod args;
 mod config;
 mod files;
 mod from_r;
-mod graphs;
+mod given;
 mod handles;
 mod matrices;
 mod reply;
@@ -28,7 +28,6 @@ extendr_module! {
     mod anndataoom;
     use config;
     use files;
-    use graphs;
     use matrices;
     use simulate;
     use verbs;

@@ -7,7 +7,7 @@ use crate::reply::{reply, Notes};
 use crate::run::run;
 use crate::to_r::{by_columns, list_of, to_r, transposed_to_r};
 use crate::vector::raws;
-use anndataoom_core::chain::{nodes, Along, Description, Fill, Member, Parameter, Stacked, MISSING};
+use anndataoom_core::chain::{Along, Description, Fill, Member, Parameter, Stacked, MISSING};
 use anndataoom_core::element::{DType, Value};
 use anndataoom_core::matrix::{MemorySource, Source};
 use anndataoom_core::{ops, stream, Error, LazyMatrix, Result};
@@ -87,18 +87,6 @@ fn rs_matrix_select(args: Robj) -> Robj {
     reply(args, |a, _| {
         let (rows, columns) = (a.opt_positions("rows")?, a.opt_positions("columns")?);
         handle(a.matrix("matrix")?.select(rows.as_deref(), columns.as_deref())?)
-    })
-}
-
-/// `matrix`, `base` (optional): ln(1 + x) recorded.
-#[extendr]
-fn rs_matrix_log1p(args: Robj) -> Robj {
-    reply(args, |a, _| {
-        let base = a.opt_f64("base")?;
-        if base.is_some_and(|b| b <= 0.0 || b == 1.0) {
-            return Err(Error::parameter("base", "a positive number other than 1", base.unwrap_or_default()));
-        }
-        handle(a.matrix("matrix")?.with(nodes::Log1p { base })?)
     })
 }
 
@@ -254,7 +242,6 @@ extendr_module! {
     fn rs_matrix_open;
     fn rs_matrix_stack;
     fn rs_matrix_select;
-    fn rs_matrix_log1p;
     fn rs_matrix_info;
     fn rs_matrix_collect;
     fn rs_explain;

@@ -6,6 +6,7 @@
 use crate::args::Args;
 use anndataoom_core::context::guard;
 use anndataoom_core::error::printable;
+use anndataoom_core::given::Syntax;
 use anndataoom_core::{reserve, Error, Result};
 use extendr_api::prelude::*;
 use std::borrow::Cow;
@@ -57,8 +58,8 @@ pub(crate) fn reply(args: Robj, work: impl FnOnce(&Args, &Notes) -> Result<Robj>
     }) {
         Ok(value) => list!(ok = value, warnings = notes.into_r()).into(),
         Err(e) => {
-            list!(error = e.class(), message = clean(&printable(&e.to_string())).as_ref(), warnings = notes.into_r())
-                .into()
+            let text = e.in_syntax(&Syntax::R);
+            list!(error = e.class(), message = clean(&printable(&text)).as_ref(), warnings = notes.into_r()).into()
         }
     }
 }

@@ -1,24 +1,157 @@
-//! Verbs over an expression matrix: each decodes its parameters, runs the core and gives what to merge.
+//! The one way from R into the table of verbs, and the few sums and products that R calls for a matrix by itself.
 
-use crate::args::Args;
-use crate::from_r::{self, from_r, Place};
+use crate::args::{doubles, matrix, Args};
+use crate::from_r::{self, float32_in_place, from_r, sparse, Place};
+use crate::given::{given, to_robj};
 use crate::matrices::handle;
-use crate::reply::{reply, Notes};
+use crate::reply::reply;
 use crate::run::run;
-use crate::to_r::{float32, list_of, patch_to_r, to_r, transposed_to_r};
-use crate::vector::{doubles, logicals, uninitialised};
+use crate::to_r::{float32, list_of, patch_by_columns, patch_to_r, to_r, transposed_to_r};
+use crate::vector::{self, logicals, uninitialised};
 use anndataoom_core::element::{Array, Value};
-use anndataoom_core::ops::{self, CellCriterion, Filtered, GeneCriterion};
-use anndataoom_core::{Error, LazyMatrix, Result};
+use anndataoom_core::given::Given;
+use anndataoom_core::verbs::{self, Call, Face, Groups, Input, Preset, Source, Verb};
+use anndataoom_core::{ops, Error, Result};
 use extendr_api::prelude::*;
 use extendr_api::AsTypedSlice;
+use ndarray::{Array2, ArrayView2, CowArray, Ix2};
+use std::collections::HashMap;
+
+/// The verb `name` and its arguments `args`, accepted by the table.
+fn checked(a: &Args) -> Result<verbs::Args> {
+    let name = a.str("name")?;
+    let list = a.get("args").and_then(|l| l.as_list()).unwrap_or_else(|| List::new(0));
+    let args: Vec<(String, Given)> = list.iter().map(|(k, v)| (k.to_owned(), given(&v))).collect();
+    verbs::find(name)?.check(name, args)
+}
+
+/// `name`, `args` (a named list): `needs` (the source of every input, by name) and the `label` of a progress bar.
+#[extendr]
+fn rs_verb_check(args: Robj) -> Robj {
+    reply(args, |a, _| {
+        let args = checked(a)?;
+        let needs = args.verb().needs;
+        let sources: Vec<Robj> = needs.iter().map(|need| need.source.name().into()).collect();
+        let needs = list_of(needs.iter().map(|need| need.name), sources)?;
+        list_of(["needs", "label"].into_iter(), vec![needs, args.verb().label.into()])
+    })
+}
+
+/// `name`, `args`, `inputs` (a named list): the `matrix` as a handle, the `patch`, which to `keep` of the `cells` or genes, and
+/// `placed`, the key of obsm of the coordinates `scores`.
+#[extendr]
+fn rs_verb(args: Robj) -> Robj {
+    reply(args, |a, notes| {
+        let args = checked(a)?;
+        let given = a.get("inputs").and_then(|l| l.as_list()).unwrap_or_else(|| List::new(0));
+        let given: Vec<(&str, Robj)> = given.iter().collect();
+        let mut inputs = HashMap::new();
+        for (name, x) in given.iter().filter(|(_, x)| !x.is_null()) {
+            inputs.insert((*name).to_owned(), input(args.verb(), name, x)?);
+        }
+        let mut call = Call::new(args, inputs);
+        // The coordinates are written into R's memory: a copy of a million cells is 200 MB.
+        let room = call.room()?;
+        let (n, k) = room.unwrap_or_default();
+        let mut scores: Robj = uninitialised("scores", n.saturating_mul(k))?;
+        if room.is_some() {
+            let bits: Option<&mut [i32]> = scores.as_typed_slice_mut();
+            call.place(bytemuck::cast_slice_mut(bits.unwrap_or_default()));
+        }
+        let found = run(a, |ctx| {
+            let mut found = call.run(ctx)?;
+            // R has columns; they are made here, where Ctrl-C is looked for.
+            found.patch = patch_by_columns(found.patch, &ctx.monitor)?;
+            Ok(found)
+        })?;
+        found.notes.iter().for_each(|(kind, note)| notes.warn(kind, note.clone()));
+        let matrix = found.matrix.map_or(Ok(().into()), handle)?;
+        let (cells, keep): (Robj, Robj) = match found.keep {
+            Some((cells, mask)) => (cells.into(), logicals("keep", mask.into_iter().map(Rbool::from))?),
+            None => Default::default(),
+        };
+        let placed: Robj = found.placed.as_deref().map_or(().into(), Into::into);
+        let scores = if found.placed.is_some() { float32(scores, n, k)? } else { ().into() };
+        let names = ["matrix", "patch", "cells", "keep", "placed", "scores"];
+        list_of(names.into_iter(), vec![matrix, patch_to_r(found.patch, notes)?, cells, keep, placed, scores])
+    })
+}
+
+/// An input as the source of the need says.
+fn input<'a>(verb: &Verb, name: &str, x: &'a Robj) -> Result<Input<'a>> {
+    let unknown = || Error::Internal(format!("{}: an unknown input '{name}'", verb.name));
+    let logicals = |x: &Robj| x.as_logical_slice().map(|m| m.iter().map(Rbool::is_true).collect()).ok_or_else(unknown);
+    let source = verb.needs.iter().find(|need| need.name == name).ok_or_else(unknown)?.source;
+    Ok(match source {
+        Source::Matrix => Input::Matrix(matrix(x)?),
+        Source::Connectivities | Source::Distances => Input::Graph(Value::Sparse(sparse(x, "connectivities")?)),
+        Source::Embedding | Source::Start | Source::Obsm => Input::Points(points(x, name)?),
+        Source::Covariates if !x.inherits("factor") => {
+            let list = x.as_list().ok_or_else(unknown)?;
+            Input::Columns(list.iter().map(|(k, v)| Ok((k.to_owned(), doubles("keys", &v)?))).collect::<Result<_>>()?)
+        }
+        Source::Groups | Source::Chosen | Source::Covariates => {
+            let code = |&code: &i32| if code == i32::MIN { -1 } else { code - 1 };
+            let codes = x.as_integer_slice().ok_or_else(unknown)?.iter().map(code).collect();
+            let names = x.get_attrib("levels").and_then(|l| l.as_string_vector()).unwrap_or_default();
+            Input::Groups(Groups { codes, names })
+        }
+        Source::Mask => Input::Mask(logicals(x)?),
+        Source::Masks => {
+            let list = x.as_list().ok_or_else(unknown)?;
+            Input::Masks(list.iter().map(|(k, v)| Ok((k.to_owned(), logicals(&v)?))).collect::<Result<_>>()?)
+        }
+        Source::LogBase | Source::Uns | Source::Root => Input::Numbers(doubles("uns", x)?),
+    })
+}
+
+/// A numeric R matrix as f32 rows; one that R keeps as float32 is read where it lies.
+fn points<'a>(x: &'a Robj, name: &str) -> Result<CowArray<'a, f32, Ix2>> {
+    if let Some((values, n, d)) = float32_in_place(x) {
+        let view = ArrayView2::from_shape((n, d), values).map_err(|e| Error::shape(name, format!("{n} x {d}"), e))?;
+        return Ok(view.into());
+    }
+    match from_r(x, name, Place::Column)? {
+        Value::Array(Array { shape, data }) if shape.len() == 2 => {
+            let (n, d) = (shape.first().copied().unwrap_or(0), shape.get(1).copied().unwrap_or(0));
+            Array2::from_shape_vec((n, d), data.into_f32())
+                .map(Into::into)
+                .map_err(|e| Error::shape(name, format!("{n} x {d}"), e))
+        }
+        other => Err(Error::shape(name, "a numeric matrix", other.encoding())),
+    }
+}
+
+/// The table, for tests: of each verb, by its name in R, `params` (of each, by name, its `kind` and `default`), and what
+/// it `gives`.
+#[extendr]
+fn rs_verb_table(args: Robj) -> Robj {
+    reply(args, |_, _| {
+        let names = verbs::VERBS.iter().map(|verb| verb.in_r.unwrap_or(verb.name)).collect::<Vec<_>>();
+        let entries = verbs::VERBS.iter().map(|verb| {
+            let params: Vec<_> = verb.params.iter().filter(|p| p.face != Face::Python).collect();
+            let described = params.iter().map(|p| {
+                let kind = match p.preset {
+                    Preset::Required => "required",
+                    Preset::Object => "object",
+                    _ => "value",
+                };
+                list_of(["kind", "default"].into_iter(), vec![kind.into(), to_robj(&p.preset.given())])
+            });
+            let described = list_of(params.iter().map(|p| p.name), described.collect::<Result<_>>()?)?;
+            let gives: Vec<String> = verb.gives.iter().map(|g| (*g).to_owned()).collect();
+            list_of(["params", "gives"].into_iter(), vec![described, gives.into()])
+        });
+        list_of(names.iter().copied(), entries.collect::<Result<_>>()?)
+    })
+}
 
 /// `matrix`: the sum of each row.
 #[extendr]
 fn rs_row_sums(args: Robj) -> Robj {
     reply(args, |a, _| {
         let x = a.matrix("matrix")?;
-        doubles("sums", run(a, |ctx| ops::row_sums(&x, ctx))?.into_iter())
+        vector::doubles("sums", run(a, |ctx| ops::row_sums(&x, ctx))?.into_iter())
     })
 }
 
@@ -27,7 +160,7 @@ fn rs_row_sums(args: Robj) -> Robj {
 fn rs_col_sums(args: Robj) -> Robj {
     reply(args, |a, _| {
         let x = a.matrix("matrix")?;
-        doubles("sums", run(a, |ctx| ops::col_sums(&x, ctx))?.into_iter())
+        vector::doubles("sums", run(a, |ctx| ops::col_sums(&x, ctx))?.into_iter())
     })
 }
 
@@ -91,186 +224,6 @@ fn rs_mean_var(args: Robj) -> Robj {
     })
 }
 
-/// `matrix`, `qc_vars` (named list of masks), `percent_top`, `log1p`.
-#[extendr]
-fn rs_qc_metrics(args: Robj) -> Robj {
-    reply(args, |a, notes| {
-        let x = a.matrix("matrix")?;
-        let percent_top = a.opt_doubles("percent_top")?.unwrap_or_default();
-        if let Some(bad) = percent_top.iter().find(|v| !(**v >= 0.0 && v.fract() == 0.0)) {
-            return Err(Error::parameter("percent_top", "whole numbers", bad));
-        }
-        let options = ops::QcOptions {
-            qc_vars: gene_sets(a)?,
-            percent_top: percent_top.into_iter().map(|v| v as usize).collect(),
-            log1p: a.bool("log1p")?,
-        };
-        let metrics = run(a, |ctx| ops::calculate_qc_metrics(&x, &options, ctx))?;
-        patch_to_r(metrics.patch(), notes)
-    })
-}
-
-fn gene_sets(a: &Args) -> Result<Vec<ops::QcSubset>> {
-    let Some(list) = a.get("qc_vars").and_then(|l| l.as_list()) else { return Ok(Vec::new()) };
-    list.iter()
-        .map(|(name, mask)| {
-            let mask = mask.as_logical_slice().ok_or_else(|| Error::parameter("qc_vars", "TRUE and FALSE", name))?;
-            Ok(ops::QcSubset { name: name.to_owned(), mask: mask.iter().map(Rbool::is_true).collect() })
-        })
-        .collect()
-}
-
-fn filtered(f: &Filtered, notes: &Notes) -> Result<Robj> {
-    let keep = logicals("keep", f.keep.iter().map(|&k| Rbool::from(k)))?;
-    list_of(["keep", "patch"].into_iter(), vec![keep, patch_to_r(f.patch(), notes)?])
-}
-
-fn unknown_criterion(known: &str, found: &str) -> Error {
-    Error::parameter("criterion", format!("one of {known}"), format!("\"{found}\""))
-}
-
-/// `matrix`, `criterion` ("min_genes", ...), `bound`.
-#[extendr]
-fn rs_filter_cells(args: Robj) -> Robj {
-    reply(args, |a, notes| {
-        let (x, bound) = (a.matrix("matrix")?, a.f64("bound")?);
-        let criterion = match a.str("criterion")? {
-            "min_genes" => CellCriterion::MinGenes(bound),
-            "min_counts" => CellCriterion::MinCounts(bound),
-            "max_genes" => CellCriterion::MaxGenes(bound),
-            "max_counts" => CellCriterion::MaxCounts(bound),
-            other => return Err(unknown_criterion("min_counts, min_genes, max_counts, max_genes", other)),
-        };
-        filtered(&run(a, |ctx| ops::filter_cells(&x, criterion, ctx))?, notes)
-    })
-}
-
-/// `matrix`, `criterion` ("min_cells", ...), `bound`.
-#[extendr]
-fn rs_filter_genes(args: Robj) -> Robj {
-    reply(args, |a, notes| {
-        let (x, bound) = (a.matrix("matrix")?, a.f64("bound")?);
-        let criterion = match a.str("criterion")? {
-            "min_cells" => GeneCriterion::MinCells(bound),
-            "min_counts" => GeneCriterion::MinCounts(bound),
-            "max_cells" => GeneCriterion::MaxCells(bound),
-            "max_counts" => GeneCriterion::MaxCounts(bound),
-            other => return Err(unknown_criterion("min_counts, min_cells, max_counts, max_cells", other)),
-        };
-        filtered(&run(a, |ctx| ops::filter_genes(&x, criterion, ctx))?, notes)
-    })
-}
-
-/// A handle on the new matrix, with `patch` beside it.
-fn changed(x: LazyMatrix, patch: Robj) -> Result<Robj> {
-    let mut reply =
-        handle(x)?.as_list().map(|l| l.iter().map(|(k, v)| (k.to_owned(), v)).collect::<Vec<_>>()).unwrap_or_default();
-    reply.push(("patch".to_owned(), patch));
-    let (names, values): (Vec<String>, Vec<Robj>) = reply.into_iter().unzip();
-    list_of(names.iter().map(String::as_str), values)
-}
-
-/// `matrix`, `target_sum`, `exclude_highly_expressed`, `max_fraction`, `key_added`.
-#[extendr]
-fn rs_normalize_total(args: Robj) -> Robj {
-    reply(args, |a, notes| {
-        let x = a.matrix("matrix")?;
-        let options = ops::NormalizeOptions {
-            target_sum: a.opt_f64("target_sum")?,
-            exclude_highly_expressed: a.bool("exclude_highly_expressed")?,
-            max_fraction: a.f64("max_fraction")?,
-        };
-        let key = a.opt_str("key_added")?;
-        let (y, normalized) = run(a, |ctx| ops::normalize_total(&x, &options, ctx))?;
-        changed(y, patch_to_r(normalized.patch(key), notes)?)
-    })
-}
-
-/// `matrix`, `zero_center`, `max_value`.
-#[extendr]
-fn rs_scale(args: Robj) -> Robj {
-    reply(args, |a, notes| {
-        let x = a.matrix("matrix")?;
-        let options = ops::ScaleOptions { zero_center: a.bool("zero_center")?, max_value: a.opt_f64("max_value")? };
-        let (y, scaled) = run(a, |ctx| ops::scale(&x, &options, ctx))?;
-        changed(y, patch_to_r(scaled.patch(), notes)?)
-    })
-}
-
-/// `matrix`, and `columns` (named list of numbers), or `key`, `codes` (from 1) and `n_groups`.
-#[extendr]
-fn rs_regress_out(args: Robj) -> Robj {
-    reply(args, |a, _| {
-        let x = a.matrix("matrix")?;
-        let by = if let Some(codes) = a.opt_positions("codes")? {
-            ops::Regressors::Groups { name: a.str("key")?.to_owned(), codes, n_groups: a.usize("n_groups")? }
-        } else {
-            ops::Regressors::Numbers(a.named_doubles("columns")?)
-        };
-        handle(run(a, |ctx| ops::regress_out(&x, &by, ctx))?)
-    })
-}
-
-/// `matrix`, the parameters of `scanpy.pp.highly_variable_genes`, `batch` (codes from 1),
-/// `batch_names`, `log_base`, `computed_on`.
-#[extendr]
-fn rs_highly_variable_genes(args: Robj) -> Robj {
-    reply(args, |a, notes| {
-        let x = a.matrix("matrix")?;
-        let batch = a.opt_doubles("batch")?.map(|codes| codes.into_iter().map(|c| c as i32 - 1).collect());
-        let options = ops::HvgOptions {
-            flavor: ops::Flavor::parse(a.str("flavor")?)?,
-            n_top_genes: a.opt_usize("n_top_genes")?,
-            min_mean: a.f64("min_mean")?,
-            max_mean: a.f64("max_mean")?,
-            min_disp: a.f64("min_disp")?,
-            max_disp: a.f64("max_disp")?,
-            n_bins: a.usize("n_bins")?,
-            span: a.f64("span")?,
-            theta: a.f64("theta")?,
-            clip: a.opt_f64("clip")?,
-            log_base: a.opt_f64("log_base")?,
-            batch,
-            batch_names: a.opt_strings("batch_names")?.unwrap_or_default(),
-            check_values: a.bool("check_values")?,
-        };
-        let computed_on = a.str("computed_on")?;
-        let found = run(a, |ctx| ops::highly_variable_genes(&x, &options, ctx))?;
-        found.notes.iter().for_each(|note| notes.warn("values", note.clone()));
-        patch_to_r(found.patch(computed_on), notes)
-    })
-}
-
-/// `matrix`, `layer`, `n_comps`, `zero_center`, `mask_var` (TRUE or FALSE for each gene, optional), `mask_name`,
-/// `key_added`.
-#[extendr]
-fn rs_pca(args: Robj) -> Robj {
-    reply(args, |a, notes| {
-        let x = a.matrix("matrix")?;
-        let options = ops::PcaOptions { n_comps: a.opt_usize("n_comps")?, zero_center: a.bool("zero_center")? };
-        let positions =
-            a.opt_mask("mask_var")?.map(|m| (0..m.len() as u32).filter(|&j| m[j as usize]).collect::<Vec<u32>>());
-        let (name, key) = (a.opt_str("mask_name")?, a.opt_str("key_added")?);
-        let (n, n_vars) = x.shape();
-        let used = x.select(None, positions.as_deref())?;
-        let k = ops::n_components(used.shape(), options.n_comps)?;
-        // The coordinates are written into R's memory: a copy of a million cells is 200 MB.
-        let mut scores: Robj = uninitialised("X_pca", n.saturating_mul(k))?;
-        let bits: Option<&mut [i32]> = scores.as_typed_slice_mut();
-        let x_pca: &mut [f32] = bytemuck::cast_slice_mut(bits.unwrap_or_default());
-        let found = run(a, |ctx| ops::pca_into(&used, &options, x_pca, ctx))?;
-        if let Some(note) = found.note() {
-            let class = if found.residual.is_some() { "convergence" } else { "values" };
-            notes.warn(class, note);
-        }
-        let mask = positions.as_deref().map(|positions| ops::MaskVar { name, positions, n_vars });
-        let patch = found.patch(mask, a.opt_str("layer")?, key)?;
-        let scores = float32(scores, n, k)?;
-        let key = key.unwrap_or("X_pca").into();
-        list_of(["patch", "scores", "key"].into_iter(), vec![patch_to_r(patch, notes)?, scores, key])
-    })
-}
-
 /// `x`: an `anndataoom_float32` as a matrix of doubles.
 #[extendr]
 fn rs_float32(args: Robj) -> Robj {
@@ -282,19 +235,14 @@ fn rs_float32(args: Robj) -> Robj {
 
 extendr_module! {
     mod verbs;
+    fn rs_verb_check;
+    fn rs_verb;
+    fn rs_verb_table;
     fn rs_row_sums;
     fn rs_col_sums;
     fn rs_mean_var;
     fn rs_product;
     fn rs_totals;
     fn rs_cross_product;
-    fn rs_qc_metrics;
-    fn rs_filter_cells;
-    fn rs_filter_genes;
-    fn rs_normalize_total;
-    fn rs_scale;
-    fn rs_regress_out;
-    fn rs_highly_variable_genes;
-    fn rs_pca;
     fn rs_float32;
 }

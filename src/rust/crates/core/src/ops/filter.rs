@@ -1,9 +1,11 @@
 //! Which cells and genes to keep, by counts or by number detected.
 
+use super::moments::Axis;
+use super::sums::past_doubles;
 use super::view::{add, each, scatter, sums_column, with_view, Check};
 use crate::chain::LazyMatrix;
 use crate::context::Context;
-use crate::element::DType;
+use crate::element::{DType, Data, Value};
 use crate::error::{Error, Result};
 use crate::memory;
 use crate::patch::Patch;
@@ -40,6 +42,8 @@ pub struct Filtered {
     pub number: Vec<f64>,
     /// Name of the column scanpy keeps the number in: "n_genes", "n_cells" or "n_counts".
     pub column: &'static str,
+    /// Counts of integers that doubles do not hold.
+    exact: Option<Data>,
     dtype: DType,
     cells: bool,
 }
@@ -53,7 +57,8 @@ impl Filtered {
     /// The column of numbers before filtering: merge it, then select.
     pub fn patch(&self) -> Patch {
         let dtype = if self.column == "n_counts" { self.dtype } else { DType::I64 };
-        let column = vec![(self.column.to_owned(), sums_column(&self.number, dtype))];
+        let values = self.exact.clone().map_or_else(|| sums_column(&self.number, dtype), Value::vector);
+        let column = vec![(self.column.to_owned(), values)];
         if self.cells {
             Patch { obs: column, ..Patch::default() }
         } else {
@@ -100,7 +105,8 @@ pub fn filter_cells(x: &LazyMatrix, criterion: CellCriterion, ctx: &Context) -> 
         },
     )?;
     let column = if counts { "n_counts" } else { "n_genes" };
-    Ok(Filtered { keep: within(&number, bound, minimum)?, number, column, dtype: x.dtype(), cells: true })
+    let exact = if counts { past_doubles(x, Axis::Var, &mut number, ctx)? } else { None };
+    Ok(Filtered { keep: within(&number, bound, minimum)?, number, column, exact, dtype: x.dtype(), cells: true })
 }
 
 /// Genes with enough, or not too many, counts or cells they are detected in (`scanpy.pp.filter_genes`).
@@ -140,7 +146,8 @@ pub fn filter_genes(x: &LazyMatrix, criterion: GeneCriterion, ctx: &Context) -> 
         },
     )?;
     let column = if counts { "n_counts" } else { "n_cells" };
-    Ok(Filtered { keep: within(&number, bound, minimum)?, number, column, dtype: x.dtype(), cells: false })
+    let exact = if counts { past_doubles(x, Axis::Obs, &mut number, ctx)? } else { None };
+    Ok(Filtered { keep: within(&number, bound, minimum)?, number, column, exact, dtype: x.dtype(), cells: false })
 }
 
 fn check_bound(parameter: &'static str, bound: f64) -> Result<()> {

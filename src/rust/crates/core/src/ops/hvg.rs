@@ -6,7 +6,7 @@ mod loess;
 mod pearson;
 mod vst;
 
-use super::view::float_column;
+use super::view::{float_column, Check};
 use crate::chain::LazyMatrix;
 use crate::context::Context;
 use crate::element::Value;
@@ -249,6 +249,13 @@ fn fractions(options: &HvgOptions, sums: &batches::BatchMoments) -> Option<Strin
         !options.check_values || sums.gene_sums.iter().flatten().chain(&sums.cell_sums).all(|s| s.fract() == 0.0);
     let name = options.flavor.name();
     (!whole).then(|| format!("`flavor='{name}'` expects raw count data, but non-integers were found."))
+}
+
+/// Sums of every cell and gene, from an earlier pass over the same counts where there was one.
+pub(super) fn count_sums(x: &LazyMatrix, check: &Check, ctx: &Context) -> Result<(Vec<f64>, Vec<f64>)> {
+    let all = Batches::new(None, x.shape().0)?;
+    let sums = batches::count_moments(x, &all, check, ctx)?;
+    Ok((sums.cell_sums, sums.gene_sums.into_iter().next().unwrap_or_default()))
 }
 
 /// Ranks, 0 for the largest value, of each batch; ties by position.

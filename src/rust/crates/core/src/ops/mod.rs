@@ -6,6 +6,7 @@
 //! therefore the same bits for any number of threads and any memory budget. Each verb has a typed result, and a
 //! method that turns it into a [`crate::patch::Patch`] under scanpy's names.
 
+mod columns;
 mod explain;
 mod filter;
 mod hvg;
@@ -13,6 +14,7 @@ mod index_columns;
 mod moments;
 mod normalize;
 mod pca;
+mod pearson;
 mod product;
 mod qc;
 mod reductions;
@@ -27,6 +29,7 @@ pub use index_columns::{index_columns, Indexed};
 pub use moments::{mean_var, Axis, MeanVar};
 pub use normalize::{log1p, normalize_total, scale, NormalizeOptions, Normalized, ScaleOptions, Scaled};
 pub use pca::{n_components, pca, pca_into, MaskVar, Pca, PcaOptions, MAX_EXACT, N_COMPS};
+pub use pearson::{normalize_pearson_residuals, PearsonOptions, PearsonSettings};
 pub use product::{times, transposed_times};
 pub use qc::{calculate_qc_metrics, QcMetrics, QcOptions, QcSubset};
 pub use reductions::{cross_product, totals, Totals};

@@ -1,10 +1,12 @@
 //! Mean and variance over cells or genes.
 //!
 //! A sum of squares less a squared sum cancels where values lie far from 0, so every column is summed around a shift near
-//! its values: the first of them, moved to their mean when 32, 1024, 5120, 9216, ... are there, which loses nothing even
-//! where the first lies far off. What was summed until then is put aside, as long sums round too often. Zeros that are not stored, and blocks, merge by Chan, Golub & LeVeque (1983). A constant column has
-//! deviation 0 exactly, in every layout.
+//! its values: the first of them, moved to their mean when 32, 1024, 5120, 9216, ... are there and it turns out to be far off,
+//! which loses nothing. What was summed until then is put aside, as long sums round too often. Whole numbers need no shift:
+//! their sums are exact ([`columns`](super::columns)). Zeros that are not stored, and blocks, merge by Chan, Golub & LeVeque
+//! (1983). A constant column has deviation 0 exactly, in every layout.
 
+use super::columns::{round, Columns};
 use super::view::{each, scatter, with_view, RowOf, View};
 use crate::chain::LazyMatrix;
 use crate::context::Context;
@@ -36,9 +38,8 @@ pub struct MeanVar {
 pub(super) struct Column {
     shift: f64,
     sum: f64,
-    /// Of the values since the shift moved, and of those before.
+    /// Of the values since the shift moved.
     sq: f64,
-    aside: f64,
     /// Values until the shift moves, and how many there are then.
     left: u32,
     next: u32,
@@ -54,10 +55,11 @@ fn run(n: u32) -> u32 {
 }
 
 impl Column {
+    /// Adds a value; the squares of those before the shift moved go to `aside`, which is rarely looked at.
     #[inline(always)]
-    pub(super) fn add(&mut self, x: f64) {
+    pub(super) fn add(&mut self, x: f64, aside: &mut f64) {
         if self.left == 0 {
-            self.recentre(x);
+            self.recentre(x, aside);
         }
         let d = x - self.shift;
         self.sum += d;
@@ -66,14 +68,14 @@ impl Column {
     }
 
     #[cold]
-    fn recentre(&mut self, first: f64) {
+    fn recentre(&mut self, first: f64, aside: &mut f64) {
         let n = self.next;
         if n == 0 {
             self.shift = finite_or_zero(first);
             (self.left, self.next) = (MOVES, MOVES);
             return;
         }
-        recentre(f64::from(n), &mut self.shift, &mut self.sum, &mut self.sq, &mut self.aside);
+        recentre(f64::from(n), &mut self.shift, &mut self.sum, &mut self.sq, aside);
         self.left = run(n);
         self.next += self.left;
     }
@@ -89,9 +91,20 @@ impl Column {
     }
 }
 
-/// Moves the shift of `n` values to their mean and puts their squares aside. Whole numbers keep a whole shift, so that their sums stay exact.
+/// Puts the squares of `n` values aside and moves their shift to their mean, unless it is near enough for squares not to cancel.
+/// Whole numbers keep a whole shift, so that their sums stay exact.
 #[inline(always)]
 fn recentre(n: f64, shift: &mut f64, sum: &mut f64, sq: &mut f64, aside: &mut f64) {
+    let near = *sum * *sum <= 0.75 * n * *sq;
+    if near {
+        *aside += std::mem::take(sq);
+    } else {
+        move_shift(n, shift, sum, sq, aside);
+    }
+}
+
+#[cold]
+fn move_shift(n: f64, shift: &mut f64, sum: &mut f64, sq: &mut f64, aside: &mut f64) {
     let mean = *sum / n;
     let whole = shift.fract() == 0.0 && sum.fract() == 0.0;
     let to = *shift + if whole { mean.round() } else { mean };
@@ -121,31 +134,47 @@ impl Moments {
         Moments { n: 0.0, shift: vec![0.0; n_cols], offset: vec![0.0; n_cols], m2: vec![0.0; n_cols] }
     }
 
-    /// Moments of `n` rows, whose values not among those of `columns` are 0.
-    pub(super) fn of_columns(n: usize, columns: &[Column]) -> Self {
+    /// Moments of `n` rows, whose values not among those of `columns` are 0; `aside` are the squares put aside.
+    pub(super) fn of_columns(n: usize, columns: &[Column], aside: &[f64]) -> Self {
         let mut all = Moments::new(columns.len());
         all.n = n as f64;
-        for (j, column) in columns.iter().enumerate() {
+        for (j, (column, aside)) in columns.iter().zip(aside).enumerate() {
             let stored = column.n();
             if stored > 0 {
                 (all.shift[j], all.offset[j], all.m2[j]) =
-                    with_zeros(f64::from(stored), all.n, column.shift, column.sum, column.aside + column.sq);
+                    with_zeros(f64::from(stored), all.n, column.shift, column.sum, aside + column.sq);
             }
         }
         all
     }
 
-    /// Moments of all rows of a block, after `f`.
-    pub(super) fn of_block<T: Number>(view: &View<'_, T>, f: impl Fn(f64) -> f64) -> Self {
+    /// Moments of `n` rows of whole numbers from their exact sums and sums of squares.
+    pub(super) fn of_whole(n: usize, n_cols: usize, sums: impl Iterator<Item = (f64, f64)>) -> Self {
+        let mut all = Moments::new(n_cols);
+        all.n = n as f64;
+        for (j, (sum, squares)) in sums.enumerate() {
+            // Around the whole number nearest to the mean all of this is exact, and the rest is at most half of the squares.
+            let shift = round(sum / all.n);
+            let rest = sum - all.n * shift;
+            let offset = rest / all.n;
+            (all.shift[j], all.offset[j]) = (shift, offset);
+            all.m2[j] = (squares - shift * (sum + rest)) - rest * offset;
+        }
+        all
+    }
+
+    /// Moments of all rows of a block.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory) for the sums.
+    pub(super) fn of_block<T: Number>(view: &View<'_, T>) -> Result<Self> {
         let n_rows = view.n_rows();
         if n_rows > 0 && view.row(0).0.is_none() {
-            return Moments::of_dense((0..n_rows).map(|i| view.row(i).1), |x| f(x.to_f64()));
+            return Ok(Moments::of_dense((0..n_rows).map(|i| view.row(i).1), T::to_f64));
         }
-        let mut columns = vec![Column::default(); view.n_cols];
-        for i in 0..n_rows {
-            each(view.row(i), |c, x| columns[c].add(f(x)));
-        }
-        Moments::of_columns(n_rows, &columns)
+        let mut columns = Columns::new(n_rows, view.n_cols, "moments of a block of cells");
+        (0..n_rows).try_for_each(|i| columns.add(view.row(i)).map(drop))?;
+        Ok(columns.moments())
     }
 
     /// Moments of dense rows, after `f`.
@@ -230,8 +259,8 @@ fn with_zeros(stored: f64, n: f64, shift: f64, sum: f64, sq: f64) -> (f64, f64, 
     if stored == n {
         return (shift, offset, m2);
     }
-    let (mean, zeros) = (shift + offset, n - stored);
-    (shift, offset - mean * (zeros / n), m2 + mean * mean * (stored * zeros / n))
+    let (mean, share) = (shift + offset, (n - stored) / n);
+    (shift, offset - mean * share, m2 + mean * mean * (stored * share))
 }
 
 fn finite_or_zero(x: f64) -> f64 {
@@ -258,7 +287,7 @@ fn column_moments(x: &LazyMatrix, ctx: &Context) -> Result<Moments> {
     map_fold_keeping(
         x,
         ctx,
-        |block| with_view!(block, view => Ok(Moments::of_block(&view, |x| x))),
+        |block| with_view!(block, view => Moments::of_block(&view)),
         |part| {
             all.merge(&part);
             Ok(())

@@ -49,10 +49,14 @@ impl Normalized {
         self.counts_per_cell.iter().map(|c| c / self.target_sum).collect()
     }
 
-    /// `norm_factor` as an obs column named `key_added`, float64 for float64 values and else float32, as scanpy has it; empty
-    /// without a name.
+    /// `norm_factor` as a column, float64 for float64 values and else float32, as scanpy has it.
+    pub fn norm_factor_column(&self) -> Value {
+        float_column(&self.norm_factor(), self.single)
+    }
+
+    /// `norm_factor` as an obs column named `key_added`; empty without a name.
     pub fn patch(&self, key_added: Option<&str>) -> Patch {
-        let column = |k: &str| (k.to_owned(), float_column(&self.norm_factor(), self.single));
+        let column = |k: &str| (k.to_owned(), self.norm_factor_column());
         Patch { obs: key_added.map(column).into_iter().collect(), ..Patch::default() }
     }
 }

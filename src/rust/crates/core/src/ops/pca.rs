@@ -251,31 +251,34 @@ pub fn pca_into(x: &LazyMatrix, options: &PcaOptions, x_pca: &mut [f32], ctx: &C
     } else {
         (nf, (0..k).map(|c| dot(&base, c)).collect())
     };
-    let variance: Vec<f64> = (0..k)
-        .map(|c| {
-            let m = if options.zero_center { 0.0 } else { dot(&mean, c) + dot(&base, c) };
-            ((values[c] - nf * m * m) / divisor).max(0.0)
-        })
-        .collect();
-    // Of no variance no part is explained.
-    let variance_ratio = variance.iter().map(|v| if total > 0.0 { v / (total / divisor) } else { 0.0 }).collect();
-
     // What the products took is not held while the coordinates come.
     release_memory();
+    let mut of_coordinates = Moments::new(k);
     map_fold(
         deltas.chain(),
         Order::File,
         ctx,
         |block| {
             let rows: Rows = deltas.rows(block)?;
-            let part = rows.project(&loadings, k, &offset, shift.as_deref())?;
-            Ok((rows.positions, part))
+            let mut moments = Moments::new(k);
+            let of_coordinates = (!options.zero_center).then_some(&mut moments);
+            let part = rows.project(&loadings, k, &offset, shift.as_deref(), of_coordinates)?;
+            Ok((rows.positions, part, moments))
         },
-        |(positions, part)| {
+        |(positions, part, moments)| {
             scatter_rows(x_pca, &positions, &part, k);
+            of_coordinates.merge(&moments);
             Ok(())
         },
     )?;
+    let variance: Vec<f64> = if options.zero_center {
+        values.iter().map(|v| (v / divisor).max(0.0)).collect()
+    } else {
+        // Of the coordinates themselves: second moments less squared means cancel where the means are large.
+        of_coordinates.vectors().1.iter().map(|q| q / divisor).collect()
+    };
+    // Of no variance no part is explained.
+    let variance_ratio = variance.iter().map(|v| if total > 0.0 { v / (total / divisor) } else { 0.0 }).collect();
     Ok(Pca {
         x_pca: Vec::new(),
         loadings,
@@ -339,7 +342,7 @@ fn iterative(deltas: &Deltas, (n, p, k): (usize, usize, usize), zero_center: boo
     map_fold_keeping(
         chain,
         ctx,
-        |block| Ok(deltas.rows(block)?.moments()),
+        |block| deltas.rows(block)?.moments(),
         |(part, counts)| {
             all.merge(&part);
             stored.iter_mut().zip(counts).for_each(|(s, c)| *s += u64::from(c));

@@ -1,10 +1,12 @@
 //! Quality-control metrics of cells and genes.
 
-use super::moments::{Column, Moments};
-use super::view::{each, float_column, scatter, single, sums_column, with_view, Check, View};
+use super::columns::Columns;
+use super::moments::{Axis, Moments};
+use super::sums::past_doubles;
+use super::view::{add, each, float_column, scatter, single, sums_column, with_view, Check, View};
 use crate::chain::{CountSums, LazyMatrix};
 use crate::context::Context;
-use crate::element::{DType, Number, Value};
+use crate::element::{DType, Data, Number, Value};
 use crate::error::{Error, Result};
 use crate::matrix::Positions;
 use crate::memory;
@@ -56,6 +58,15 @@ pub struct QcMetrics {
     pub gene_total_counts: Vec<f64>,
     log1p: bool,
     dtype: DType,
+    exact: Exact,
+}
+
+/// Sums of integers that doubles do not hold, each in numpy's dtype.
+#[derive(Debug, Clone, PartialEq, Default)]
+struct Exact {
+    cells: Option<Data>,
+    sets: Vec<Option<Data>>,
+    genes: Option<Data>,
 }
 
 impl QcMetrics {
@@ -77,26 +88,24 @@ impl QcMetrics {
         let narrow = single(self.dtype);
         let mut obs = Vec::new();
         let log_of = |v: &[f64], narrow| float_column(&v.iter().map(|x| x.ln_1p()).collect::<Vec<_>>(), narrow);
-        let sums = |to: &mut Vec<(String, Value)>, name: String, v: &[f64]| {
-            if self.log1p {
-                let log = log_of(v, narrow);
-                let log_name = format!("log1p_{name}");
-                to.extend([(name, sums_column(v, self.dtype)), (log_name, log)]);
-            } else {
-                to.push((name, sums_column(v, self.dtype)));
-            }
+        let sums = |to: &mut Vec<(String, Value)>, name: String, v: &[f64], exact: Option<&Data>| {
+            let column = exact.map_or_else(|| sums_column(v, self.dtype), |exact| Value::vector(exact.clone()));
+            let log = self.log1p.then(|| (format!("log1p_{name}"), log_of(v, narrow)));
+            to.push((name, column));
+            to.extend(log);
         };
         obs.push(("n_genes_by_counts".to_owned(), Value::vector(self.n_genes_by_counts.clone())));
         if self.log1p {
             let n: Vec<f64> = self.n_genes_by_counts.iter().map(|&n| f64::from(n)).collect();
             obs.push(("log1p_n_genes_by_counts".to_owned(), log_of(&n, false)));
         }
-        sums(&mut obs, "total_counts".to_owned(), &self.total_counts);
+        sums(&mut obs, "total_counts".to_owned(), &self.total_counts, self.exact.cells.as_ref());
         for (n, pct) in self.percent_top.iter().zip(&self.pct_counts_in_top) {
             obs.push((format!("pct_counts_in_top_{n}_genes"), float_column(pct, false)));
         }
         for (i, (name, counts)) in self.qc_vars.iter().enumerate() {
-            sums(&mut obs, format!("total_counts_{name}"), counts);
+            let exact = self.exact.sets.get(i).and_then(Option::as_ref);
+            sums(&mut obs, format!("total_counts_{name}"), counts, exact);
             let pct = self.pct_counts(i).unwrap_or_default();
             obs.push((format!("pct_counts_{name}"), float_column(&pct, narrow)));
         }
@@ -109,7 +118,7 @@ impl QcMetrics {
             var.push(("log1p_mean_counts".to_owned(), log_of(&mean, false)));
         }
         var.push(("pct_dropout_by_counts".to_owned(), float_column(&dropout, false)));
-        sums(&mut var, "total_counts".to_owned(), &self.gene_total_counts);
+        sums(&mut var, "total_counts".to_owned(), &self.gene_total_counts, self.exact.genes.as_ref());
         Patch { obs, var, ..Patch::default() }
     }
 }
@@ -123,9 +132,10 @@ struct Part {
     top: Vec<f64>,
     /// `n_sets` values a row.
     sets: Vec<f64>,
-    /// The stored values of each gene, and how many of them are 0.
-    genes: Vec<Column>,
-    zeros: Vec<u32>,
+    /// Sum of each gene, in how many cells it is not 0, and its moments.
+    gene_total: Vec<f64>,
+    n_cells: Vec<u32>,
+    moments: Moments,
 }
 
 /// Quality-control metrics of cells and genes in one pass (`scanpy.pp.calculate_qc_metrics`). Stored zeros are not
@@ -177,14 +187,23 @@ pub fn calculate_qc_metrics(x: &LazyMatrix, options: &QcOptions, ctx: &Context) 
                     column[at] = part.sets[i * n_sets + s];
                 }
             }
-            for (j, (gene, zeros)) in part.genes.iter().zip(&part.zeros).enumerate() {
-                gene_total_counts[j] += gene.total();
-                n_cells_by_counts[j] += i64::from(gene.n() - zeros);
-            }
-            moments.merge(&Moments::of_columns(part.positions.len(), &part.genes));
+            add(&mut gene_total_counts, &part.gene_total);
+            n_cells_by_counts.iter_mut().zip(&part.n_cells).for_each(|(all, &n)| *all += i64::from(n));
+            moments.merge(&part.moments);
             Ok(())
         },
     )?;
+    let mut exact = Exact {
+        cells: past_doubles(x, Axis::Var, &mut total_counts, ctx)?,
+        sets: Vec::new(),
+        genes: past_doubles(x, Axis::Obs, &mut gene_total_counts, ctx)?,
+    };
+    if exact.cells.is_some() {
+        for (set, counts) in options.qc_vars.iter().zip(&mut set_counts) {
+            let genes: Vec<u32> = (0..n_vars as u32).filter(|&j| set.mask[j as usize]).collect();
+            exact.sets.push(past_doubles(&x.select(None, Some(&genes))?, Axis::Var, counts, ctx)?);
+        }
+    }
     // Highly variable genes and normalisation need the same sums.
     let (mean, m2) = moments.vectors();
     let rows = memory::copied(&total_counts, what)?;
@@ -202,6 +221,7 @@ pub fn calculate_qc_metrics(x: &LazyMatrix, options: &QcOptions, ctx: &Context) 
         gene_total_counts,
         log1p: options.log1p,
         dtype: x.dtype(),
+        exact,
     })
 }
 
@@ -243,24 +263,18 @@ fn reduce<T: Number + PartialOrd>(
         total: memory::room(n_rows, what)?,
         top: memory::room(n_rows * percent_top.len(), what)?,
         sets: memory::zeros(n_rows * n_sets, what)?,
-        genes: memory::filled(view.n_cols, Column::default(), what)?,
-        zeros: memory::zeros(view.n_cols, what)?,
+        gene_total: memory::zeros(view.n_cols, what)?,
+        n_cells: Vec::new(),
+        moments: Moments::new(0),
     };
+    let mut genes = Columns::new(n_rows, view.n_cols, what);
     let mut top = Top::default();
     for i in 0..n_rows {
         check.row(view, i)?;
         let row = view.row(i);
-        let (mut n, mut total) = (0, 0.0);
-        each(row, |c, x| {
-            part.genes[c].add(x);
-            // Without a branch, as dense rows are mostly zeros.
-            let zero = x == 0.0;
-            part.zeros[c] += u32::from(zero);
-            n += i32::from(!zero);
-            total += x;
-        });
-        part.n_genes.push(n);
-        part.total.push(total);
+        let sum = genes.add(row)?;
+        part.n_genes.push(sum.detected as i32);
+        part.total.push(sum.total);
         if n_sets > 0 {
             let sets = &mut part.sets[i * n_sets..(i + 1) * n_sets];
             each(row, |c, x| members.of(c).iter().for_each(|&s| sets[s as usize] += x));
@@ -269,6 +283,8 @@ fn reduce<T: Number + PartialOrd>(
             top.sums(row.1, percent_top, &mut part.top);
         }
     }
+    genes.add_sums(&mut part.gene_total);
+    (part.n_cells, part.moments) = (genes.detected(), genes.moments());
     Ok(part)
 }
 

@@ -4,7 +4,8 @@
 //! values: no system is solved, covariates that depend on others drop out, and a sparse row costs its stored values. The
 //! intercept is the mean itself, so that a gene without variation leaves 0 exactly.
 
-use super::moments::{Column, Moments};
+use super::columns::Columns;
+use super::moments::Moments;
 use super::view::{add, each, with_view, Check};
 use crate::chain::nodes::{Covariates, RegressOut};
 use crate::chain::LazyMatrix;
@@ -82,20 +83,20 @@ fn of_numbers(x: &LazyMatrix, rows: &[f64], width: usize, ctx: &Context) -> Resu
         x,
         ctx,
         |block| {
-            let (mut part, mut columns) =
-                (memory::zeros(size, what)?, memory::filled(n_cols, Column::default(), what)?);
-            let n = with_view!(block, view => {
+            let mut part = memory::zeros(size, what)?;
+            let of_block = with_view!(block, view => {
+                let mut columns = Columns::new(view.n_rows(), n_cols, what);
                 for i in 0..view.n_rows() {
                     check.row(&view, i)?;
+                    columns.add(view.row(i))?;
                     let row = &rows[view.positions.at(i) * width + 1..][..width - 1];
                     each(view.row(i), |c, x| {
-                        columns[c].add(x);
                         part[c * width + 1..][..width - 1].iter_mut().zip(row).for_each(|(p, q)| *p += q * x);
                     });
                 }
-                Ok(view.n_rows())
+                Ok(columns.moments())
             })?;
-            Ok((part, Moments::of_columns(n, &columns)))
+            Ok((part, of_block))
         },
         |(part, of_block)| {
             add(&mut all, &part);

@@ -79,6 +79,22 @@ pub fn col_sums(x: &LazyMatrix, ctx: &Context) -> Result<Vec<f64>> {
     Ok(sums(x, Some(Axis::Obs), ctx)?.into_doubles())
 }
 
+/// Sums of integers in numpy's dtype where some of `doubles`, those added up in f64, are past 2^53, from which on f64 has gaps;
+/// `doubles` become those nearest to them. `None` where they are exact, and for floats.
+///
+/// # Errors
+/// The errors of the pass.
+pub(super) fn past_doubles(x: &LazyMatrix, axis: Axis, doubles: &mut Vec<f64>, ctx: &Context) -> Result<Option<Data>> {
+    const GAPS: f64 = (1u64 << 53) as f64;
+    let floats = matches!(x.dtype(), DType::F16 | DType::F32 | DType::F64);
+    if floats || doubles.iter().all(|s| s.abs() < GAPS) {
+        return Ok(None);
+    }
+    let exact = sums(x, Some(axis), ctx)?;
+    *doubles = exact.clone().into_doubles();
+    Ok(Some(exact.into_numpy()))
+}
+
 fn pass<S: Copy + Default + AddAssign + Send>(
     x: &LazyMatrix,
     along: Axis,

@@ -166,9 +166,12 @@ pub(super) fn scatter<T: Copy>(to: &mut [T], positions: &Positions, from: &[T]) 
     }
 }
 
-/// Sums as a column in the dtype numpy sums have: int64 for integers, else the float dtype of the matrix.
+/// Sums as a column in the dtype numpy sums have: int64 or uint64 for integers, else the float dtype of the matrix.
 pub(super) fn sums_column(sums: &[f64], dtype: DType) -> Value {
     match dtype {
+        DType::U8 | DType::U16 | DType::U32 | DType::U64 => {
+            Value::vector(Data::U64(sums.iter().map(|&x| x as u64).collect()))
+        }
         DType::F32 | DType::F16 => float_column(sums, true),
         DType::F64 => float_column(sums, false),
         _ => Value::vector(Data::I64(sums.iter().map(|&x| x as i64).collect())),

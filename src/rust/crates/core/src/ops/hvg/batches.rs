@@ -5,8 +5,9 @@ use crate::context::Context;
 use crate::element::Number;
 use crate::error::{Error, Result};
 use crate::memory;
-use crate::ops::moments::{Column, MeanVar, Moments};
-use crate::ops::view::{each, scatter, with_view, Check, View};
+use crate::ops::columns::Columns;
+use crate::ops::moments::{MeanVar, Moments};
+use crate::ops::view::{add, scatter, with_view, Check, View};
 use crate::stream::{map_fold, Order};
 
 /// The name of the sums of all batches in errors.
@@ -90,10 +91,10 @@ impl<A> PerBatch<A> {
     }
 }
 
-/// The values of each gene, and the rows they came from.
-pub(super) struct Sums {
-    n: usize,
-    genes: Vec<Column>,
+/// Sum and moments of each gene.
+struct Sums {
+    gene_sums: Vec<f64>,
+    moments: Moments,
 }
 
 /// What one pass over the values gives.
@@ -123,7 +124,7 @@ impl BatchMoments {
 /// [`moments`] of the values themselves, from an earlier pass over the same counts where there was one.
 pub(super) fn count_moments(x: &LazyMatrix, batches: &Batches, check: &Check, ctx: &Context) -> Result<BatchMoments> {
     if batches.given() {
-        return moments(x, batches, check, |v| v, ctx);
+        return moments(x, batches, check, None, ctx);
     }
     if let Some(known) = x.known_sums() {
         return Ok(BatchMoments {
@@ -132,7 +133,7 @@ pub(super) fn count_moments(x: &LazyMatrix, batches: &Batches, check: &Check, ct
             cell_sums: memory::copied(&known.rows, BATCHES)?,
         });
     }
-    let found = moments(x, batches, check, |v| v, ctx)?;
+    let found = moments(x, batches, check, None, ctx)?;
     if let ([part], [columns]) = (found.parts.as_slice(), found.gene_sums.as_slice()) {
         let (mean, m2) = part.clone().vectors();
         x.learn_sums(CountSums {
@@ -145,12 +146,13 @@ pub(super) fn count_moments(x: &LazyMatrix, batches: &Batches, check: &Check, ct
     Ok(found)
 }
 
-/// Sums and moments of `f` of the values, by gene and batch, and by cell; refuses what `check` refuses.
+/// Sums and moments of the values by gene and batch, and by cell; of `exp(ln x) - 1` with a factor `ln`. Refuses what `check`
+/// refuses.
 pub(super) fn moments(
     x: &LazyMatrix,
     batches: &Batches,
     check: &Check,
-    f: impl Fn(f64) -> f64 + Sync + Copy,
+    ln: Option<f64>,
     ctx: &Context,
 ) -> Result<BatchMoments> {
     let (n_obs, n_vars) = x.shape();
@@ -167,15 +169,15 @@ pub(super) fn moments(
         ctx,
         |block| {
             let positions = block.positions.clone();
-            let (sums, cells) = with_view!(block, view => reduce(&view, batches, check, f))?;
+            let (sums, cells) = with_view!(block, view => reduce(&view, batches, check, ln))?;
             Ok((positions, sums, cells))
         },
         |(positions, sums, cells)| {
             scatter(&mut out.cell_sums, &positions, &cells);
             for (b, part) in sums.0.into_iter().enumerate() {
-                let Some(Sums { n, genes }) = part else { continue };
-                out.gene_sums[b].iter_mut().zip(&genes).for_each(|(sum, gene)| *sum += gene.total());
-                out.parts[b].merge(&Moments::of_columns(n, &genes));
+                let Some(Sums { gene_sums, moments }) = part else { continue };
+                add(&mut out.gene_sums[b], &gene_sums);
+                out.parts[b].merge(&moments);
             }
             Ok(())
         },
@@ -187,22 +189,27 @@ fn reduce<T: Number>(
     view: &View<'_, T>,
     batches: &Batches,
     check: &Check,
-    f: impl Fn(f64) -> f64,
+    ln: Option<f64>,
 ) -> Result<(PerBatch<Sums>, Vec<f64>)> {
-    let mut sums = PerBatch::new(batches.len());
+    let mut columns = PerBatch::new(batches.len());
     let mut cells = memory::room(view.n_rows(), SUMS)?;
     for i in 0..view.n_rows() {
         check.row(view, i)?;
-        let make = || Ok(Sums { n: 0, genes: memory::filled(view.n_cols, Column::default(), SUMS)? });
-        let of = sums.at(batches.of(view.positions.at(i)), make)?;
-        of.n += 1;
-        let mut total = 0.0;
-        each(view.row(i), |c, x| {
-            let y = f(x);
-            of.genes[c].add(y);
-            total += y;
-        });
-        cells.push(total);
+        let make = || Ok(Columns::new(view.n_rows(), view.n_cols, SUMS));
+        let of = columns.at(batches.of(view.positions.at(i)), make)?;
+        let sum = match ln {
+            Some(ln) => of.add_of(view.row(i), |x| (x * ln).exp_m1())?,
+            None => of.add(view.row(i))?,
+        };
+        cells.push(sum.total);
     }
-    Ok((sums, cells))
+    let finish = |columns: Option<Columns>| {
+        let of = |columns: Columns| -> Result<Sums> {
+            let mut gene_sums = memory::zeros(view.n_cols, SUMS)?;
+            columns.add_sums(&mut gene_sums);
+            Ok(Sums { gene_sums, moments: columns.moments() })
+        };
+        columns.map(of).transpose()
+    };
+    Ok((PerBatch(columns.0.into_iter().map(finish).collect::<Result<_>>()?), cells))
 }

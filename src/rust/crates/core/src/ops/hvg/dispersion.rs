@@ -10,6 +10,9 @@ use crate::ops::moments::MeanVar;
 use crate::ops::normalize::median;
 use crate::ops::view::Check;
 
+/// Scores that differ by less than this share of them are equal.
+const EQUAL: f64 = 1e-10;
+
 /// One value a gene.
 struct Scores {
     means: Vec<f64>,
@@ -29,9 +32,9 @@ pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, ctx: 
     let check = Check::log_values(x, "highly_variable_genes");
     let sums = if options.flavor == Flavor::Seurat {
         let ln = options.log_base.map_or(1.0, f64::ln);
-        moments(x, batches, &check, |v| (v * ln).exp_m1(), ctx)?
+        moments(x, batches, &check, Some(ln), ctx)?
     } else {
-        moments(x, batches, &check, |v| v, ctx)?
+        moments(x, batches, &check, None, ctx)?
     };
     let per_batch = sums.per_batch(batches);
     if let Some(gene) =
@@ -153,7 +156,9 @@ fn score(moments: &MeanVar, options: &HvgOptions) -> Result<Scores> {
             let mut sorted: Vec<f64> = dispersions_norm.iter().copied().filter(|d| !d.is_nan()).collect();
             sorted.sort_unstable_by(|a, b| b.total_cmp(a));
             let cutoff = sorted.get(n.min(sorted.len()).wrapping_sub(1)).copied().unwrap_or(f64::INFINITY);
-            dispersions_norm.iter().map(|&d| d >= cutoff).collect()
+            // The scores of two genes alone in their bin are the same but for rounding, whatever the genes: equal ones are in.
+            let lowest = if cutoff.is_finite() { cutoff - EQUAL * cutoff.abs() } else { cutoff };
+            dispersions_norm.iter().map(|&d| d >= lowest).collect()
         }
     };
     Ok(Scores { means, dispersions, dispersions_norm, highly_variable })

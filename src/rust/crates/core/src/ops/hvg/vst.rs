@@ -21,7 +21,7 @@ pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, ctx: 
     let sums = count_moments(x, batches, &check, ctx)?;
     let per_batch = sums.per_batch(batches);
 
-    // Expected standard deviation, and the largest value that counts, of each gene in each batch.
+    // Expected standard deviation, and the largest value that counts with the mean, of each gene in each batch.
     let mut expected = Vec::with_capacity(batches.len());
     for ((m, &n), totals) in per_batch.iter().zip(&batches.sizes).zip(&sums.gene_sums) {
         // None in a batch of one cell.
@@ -33,8 +33,8 @@ pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, ctx: 
         let mut std = vec![1.0; n_vars];
         varying.iter().zip(&fitted).for_each(|(&j, f)| std[j] = 10f64.powf(*f).sqrt());
         let root = (n as f64).sqrt();
-        let limit: Vec<f64> = std.iter().zip(&m.mean).map(|(s, m)| s * root + m).collect();
-        expected.push((std, limit));
+        let limits: Vec<(f64, f64)> = std.iter().zip(&m.mean).map(|(s, &m)| (s * root + m, m)).collect();
+        expected.push((std, limits));
     }
 
     // Squared deviations of the stored values, clipped, from the mean of their gene and batch, and how many there are.
@@ -49,10 +49,11 @@ pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, ctx: 
             with_view!(block, view => {
                 for i in 0..view.n_rows() {
                     let b = batches.of(view.positions.at(i));
-                    let (limit, mean) = (&expected[b].1, &per_batch[b].mean);
+                    let limits = &expected[b].1;
                     let acc = out.at(b, || memory::zeros::<(f64, f64)>(n_vars, SUMS))?;
                     each(view.row(i), |c, x| {
-                        let d = x.min(limit[c]) - mean[c];
+                        let (limit, mean) = limits[c];
+                        let d = x.min(limit) - mean;
                         let (q, n) = &mut acc[c];
                         *q += d * d;
                         *n += 1.0;

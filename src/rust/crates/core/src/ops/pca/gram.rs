@@ -68,7 +68,7 @@ impl Gram {
         let p = self.p;
         if rows.csr.is_none() && self.shift.is_none() {
             self.products = memory::zeros(p * p, PRODUCTS)?;
-            self.shift = Some(rows.moments().0.vectors().0);
+            self.shift = Some(rows.moments()?.0.vectors().0);
         }
         let (mut slab, shift) = (std::mem::take(&mut self.slab), self.shift.take());
         slab.push(rows, shift.as_deref(), |slab| self.add(slab, ctx))?;

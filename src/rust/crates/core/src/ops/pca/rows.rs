@@ -5,7 +5,8 @@ use crate::element::Data;
 use crate::error::Result;
 use crate::matrix::{Block, Positions, Storage};
 use crate::memory;
-use crate::ops::moments::{self, Moments};
+use crate::ops::columns::Columns;
+use crate::ops::moments::Moments;
 use crate::ops::view::Check;
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
@@ -115,14 +116,18 @@ impl Rows {
     }
 
     /// Count, means and squared deviations of each column, and how many values it stores.
-    pub(super) fn moments(&self) -> (Moments, Vec<u32>) {
-        let Some((_, indices)) = &self.csr else {
+    pub(super) fn moments(&self) -> Result<(Moments, Vec<u32>)> {
+        let Some((indptr, indices)) = &self.csr else {
             let all = Moments::of_dense(self.values.chunks(self.n_cols.max(1)), |x| x);
-            return (all, vec![self.n_rows() as u32; self.n_cols]);
+            return Ok((all, vec![self.n_rows() as u32; self.n_cols]));
         };
-        let mut columns = vec![moments::Column::default(); self.n_cols];
-        indices.iter().zip(&self.values).for_each(|(&c, &v)| columns[c as usize].add(v));
-        (Moments::of_columns(self.n_rows(), &columns), columns.iter().map(moments::Column::n).collect())
+        let mut columns = Columns::new(self.n_rows(), self.n_cols, "pca: moments of a block of cells");
+        for row in indptr.windows(2).map(|w| w[0]..w[1]) {
+            columns.add((Some(&indices[row.clone()]), &self.values[row]))?;
+        }
+        let mut stored = memory::zeros(self.n_cols, "pca: moments of a block of cells")?;
+        indices.iter().for_each(|&c| stored[c as usize] += 1);
+        Ok((columns.moments(), stored))
     }
 
     /// Takes `centre` from the stored values of its column; of sparse rows.
@@ -132,17 +137,20 @@ impl Rows {
         }
     }
 
-    /// `offset + (row - shift) * loadings`, row-major.
+    /// `offset + (row - shift) * loadings`, row-major; `moments` become those of its columns, but for a constant.
     pub(super) fn project(
         &self,
         loadings: &[f64],
         k: usize,
         offset: &[f64],
         shift: Option<&[f64]>,
+        moments: Option<&mut Moments>,
     ) -> Result<Vec<f32>> {
         let (n, p) = (self.n_rows(), self.n_cols);
         let what = "pca: coordinates of a block of cells";
         let mut out = memory::zeros(n * k, what)?;
+        // Row-major, before they are narrowed; of sparse rows only where they are needed.
+        let mut product = memory::zeros(if self.csr.is_none() || moments.is_some() { n * k } else { 0 }, what)?;
         match &self.csr {
             Some((indptr, indices)) => {
                 let mut row = vec![0.0; k];
@@ -151,6 +159,9 @@ impl Rows {
                     let entries = indptr[i]..indptr[i + 1];
                     add_rows(&indices[entries.clone()], &self.values[entries], loadings, &mut row);
                     to.iter_mut().zip(&row).for_each(|(t, r)| *t = *r as f32);
+                    if let Some(to) = product.get_mut(i * k..(i + 1) * k) {
+                        to.copy_from_slice(&row);
+                    }
                 }
             }
             None => {
@@ -159,7 +170,6 @@ impl Rows {
                     values.chunks_mut(p).for_each(|r| r.iter_mut().zip(shift).for_each(|(v, s)| *v -= s));
                 }
                 // Column-major k x n and p x n are row-major n x k and n x p.
-                let mut product = memory::zeros(n * k, what)?;
                 let dst = MatMut::from_column_major_slice_mut(&mut product, k, n);
                 let l = MatRef::from_column_major_slice(loadings, k, p);
                 let v = MatRef::from_column_major_slice(&values, p, n);
@@ -168,6 +178,9 @@ impl Rows {
                     to.iter_mut().zip(from).zip(offset).for_each(|((t, f), o)| *t = (f + o) as f32);
                 }
             }
+        }
+        if let Some(moments) = moments {
+            *moments = Moments::of_dense(product.chunks(k), |x| x);
         }
         Ok(out)
     }

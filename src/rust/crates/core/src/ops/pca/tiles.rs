@@ -170,24 +170,29 @@ impl<T: Lanes> Tiles<T> {
         if self.rank.is_empty() {
             self.start(n, indices, values)?;
         }
-        let mut stored = vec![0usize; self.p];
-        indices.iter().for_each(|&c| stored[c as usize] += 1);
+        // Of each column, how many values there are and their sum.
+        let mut found = vec![(0usize, 0.0); self.p];
+        for (&c, &v) in indices.iter().zip(&*values) {
+            let (stored, sum) = &mut found[c as usize];
+            *stored += 1;
+            *sum += v;
+        }
         let shifts: Vec<f64> = self.rank.iter().map(|&r| self.shift[r as usize].widen()).collect();
         // What is taken from stored values: the shift, or nothing.
-        let centre: Vec<f64> = stored.iter().zip(&shifts).map(|(&s, &k)| if s == n { k } else { 0.0 }).collect();
-        if stored.contains(&n) {
-            values.iter_mut().zip(indices).for_each(|(v, &c)| *v -= centre[c as usize]);
+        let centre: Vec<f64> = found.iter().zip(&shifts).map(|(&(s, _), &k)| if s == n { k } else { 0.0 }).collect();
+        if found.iter().any(|&(s, _)| s == n) {
+            found.iter_mut().for_each(|(_, sum)| *sum = 0.0);
+            for (v, &c) in values.iter_mut().zip(indices) {
+                *v -= centre[c as usize];
+                found[c as usize].1 += *v;
+            }
         }
         let values = &*values;
-        let mut sums = vec![0.0; self.p];
-        for (&c, v) in indices.iter().zip(values) {
-            sums[c as usize] += v;
-        }
         // By rank: what stored values lack of the shift, and sums of values less the shift.
         let (mut lacks, mut above) = (vec![0.0; self.p], vec![0.0; self.p]);
         for (c, &r) in self.rank.iter().enumerate() {
             let lack = shifts[c] - centre[c];
-            let sum = sums[c] - n as f64 * lack;
+            let sum = found[c].1 - n as f64 * lack;
             (lacks[r as usize], above[r as usize]) = (lack, sum);
             self.sums[c] += sum;
         }

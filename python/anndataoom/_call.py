@@ -1,0 +1,75 @@
+"""The one way a verb of pp and tl is run: its arguments are checked by the core's table, what it needs is found in the
+object, and what it gives is merged into it."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from . import _core
+from ._arrays import array_of, wrap
+from ._convert import from_core
+from ._inputs import SOURCES, matrix_of
+from ._verbs import merge, target_of, tell
+
+
+class Outcome:
+    """What a verb found.
+
+    Attributes
+    ----------
+    matrix : BackedArray or None
+        What takes the place of the matrix.
+    patch : dict
+        What is added, by slot.
+    keep : array or None
+        Which cells or genes stay; `cells` says of which.
+    values : dict
+        Results for who asks for them instead of a changed object.
+
+    What a user should hear of is told when it is made.
+    """
+
+    def __init__(self, found, file):
+        self.matrix = None if found["matrix"] is None else wrap(found["matrix"], file)
+        self.patch = found["patch"]
+        self.cells, keep = found["keep"] or (False, None)
+        self.keep = None if keep is None else array_of(keep)
+        self.values = {k: from_core(v) for k, v in found["values"]}
+        tell(found["notes"])
+
+    def frame(self, axis, names) -> pd.DataFrame:
+        """The columns for obs or var."""
+        return pd.DataFrame({k: from_core(v) for k, v in self.patch[axis]}, index=names)
+
+    def merge(self, adata, layer=None) -> None:
+        """Changes the object."""
+        if self.matrix is not None:
+            adata._set_matrix(layer, self.matrix)
+        merge(adata, self.patch)
+        if self.keep is not None:
+            (adata._inplace_subset_obs if self.cells else adata._inplace_subset_var)(self.keep)
+
+
+def run(name: str, inputs: dict, file=None, **args) -> Outcome:
+    """Runs a verb on inputs at hand, tagged as in `_inputs.py`."""
+    return Outcome(_core.check(name, args).run(inputs), file)
+
+
+def outcome(name: str, adata, **args) -> Outcome:
+    """Runs a verb on an object, which stays as it is."""
+    adata = target_of(adata, False)
+    checked = _core.check(name, args)
+    inputs = {}
+    for need, source in checked.needs:
+        inputs[need] = SOURCES[source](adata, need, args)
+    file = matrix_of(adata, args)._file if "matrix" in inputs else None
+    return Outcome(checked.run({k: v for k, v in inputs.items() if v is not None}), file)
+
+
+def verb(name: str, adata, **args):
+    """Runs a verb on an object and changes it, or with `copy=True` a copy, which is returned."""
+    found = outcome(name, adata, **args)
+    copy = args.get("copy", False)
+    adata = adata.copy() if copy else adata
+    found.merge(adata, args.get("layer"))
+    return adata if copy else None

@@ -1,0 +1,253 @@
+//! Values of the columns of a block, added up a row at a time.
+//!
+//! Rows of whole numbers, as counts are, go into plain sums and sums of squares: both are exact, and so is what is made of
+//! them. All other rows are summed around shifts near the values of each column ([`Column`]).
+
+use super::moments::{Column, Moments};
+use super::view::{each, RowOf};
+use crate::element::Number;
+use crate::error::Result;
+use crate::memory;
+
+/// Of a row: its sum, and how many of its values are not 0.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct RowSum {
+    pub(super) total: f64,
+    pub(super) detected: u32,
+}
+
+/// Whole numbers of one column. In `marked` every value that is not 0 counts [`MARK`] more: one addition instead of two.
+#[derive(Debug, Clone, Copy, Default)]
+struct Whole {
+    marked: f64,
+    squares: f64,
+}
+
+/// More than twice any sum, so that marks are told from sums by rounding; with as many as there are rows, sums stay exact.
+const MARK: f64 = (1u64 << 36) as f64;
+const MOST_ROWS: usize = 1 << 16;
+
+impl Whole {
+    #[inline(always)]
+    fn add(&mut self, x: f64) {
+        self.marked += if x == 0.0 { 0.0 } else { MARK + x };
+        self.squares += x * x;
+    }
+
+    fn detected(self) -> f64 {
+        round(self.marked / MARK)
+    }
+
+    fn sum(self) -> f64 {
+        self.marked - self.detected() * MARK
+    }
+}
+
+/// The nearest whole number, for magnitudes below 2^51: past 2^52 there are no others.
+#[inline(always)]
+pub(super) fn round(x: f64) -> f64 {
+    const LARGE: f64 = (3u64 << 51) as f64;
+    (x + LARGE) - LARGE
+}
+
+/// What the rows of a block that were added hold in every column.
+pub(super) struct Columns {
+    n_cols: usize,
+    what: &'static str,
+    /// The largest whole number whose squares add up to a number that is exact, in as many rows as the block has.
+    largest: f64,
+    whole_rows: usize,
+    whole: Vec<Whole>,
+    other_rows: usize,
+    other: Vec<Column>,
+    /// What `other` puts aside, and how many of its values are 0.
+    aside: Vec<f64>,
+    zeros: Vec<u32>,
+}
+
+impl Columns {
+    /// Of `n_cols` columns of a block with `n_rows` rows; `what` is the name of the sums in errors.
+    pub(super) fn new(n_rows: usize, n_cols: usize, what: &'static str) -> Self {
+        const EXACT: f64 = (1u64 << 53) as f64;
+        let largest = if n_rows <= MOST_ROWS { (EXACT / n_rows.max(1) as f64).sqrt() } else { -1.0 };
+        let (whole, other, aside, zeros) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Columns { n_cols, what, largest, whole_rows: 0, whole, other_rows: 0, other, aside, zeros }
+    }
+
+    /// Adds a row.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory) for the sums.
+    pub(super) fn add<T: Number>(&mut self, row: RowOf<'_, T>) -> Result<RowSum> {
+        let Some(found) = whole_sum(row.1, self.largest) else { return self.add_of(row, |x| x) };
+        if self.whole.is_empty() {
+            self.whole = memory::filled(self.n_cols, Whole::default(), self.what)?;
+        }
+        self.whole_rows += 1;
+        let whole = &mut self.whole[..];
+        each(row, |c, x| whole[c].add(x));
+        Ok(found)
+    }
+
+    /// Adds `f` of the values of a row; `f(0)` is 0.
+    ///
+    /// # Errors
+    /// Those of [`Columns::add`].
+    pub(super) fn add_of<T: Number>(&mut self, row: RowOf<'_, T>, f: impl Fn(f64) -> f64) -> Result<RowSum> {
+        if self.other.is_empty() {
+            self.other = memory::filled(self.n_cols, Column::default(), self.what)?;
+            self.aside = memory::zeros(self.n_cols, self.what)?;
+            self.zeros = memory::zeros(self.n_cols, self.what)?;
+        }
+        self.other_rows += 1;
+        let (other, aside, zeros) = (&mut self.other[..], &mut self.aside[..], &mut self.zeros[..]);
+        let (mut total, mut n_zeros) = (0.0, 0);
+        // Written out for both, as the compiler calls a function for every value otherwise.
+        match row {
+            (Some(columns), values) => {
+                for (&c, x) in columns.iter().zip(values) {
+                    let (c, y) = (c as usize, f(x.to_f64()));
+                    other[c].add(y, &mut aside[c]);
+                    total += y;
+                    // Rarely stored.
+                    if y == 0.0 {
+                        zeros[c] += 1;
+                        n_zeros += 1;
+                    }
+                }
+            }
+            (None, values) => {
+                for (((column, aside), zeros), x) in other.iter_mut().zip(aside).zip(zeros).zip(values) {
+                    let y = f(x.to_f64());
+                    column.add(y, aside);
+                    total += y;
+                    // Too many for a branch.
+                    let zero = u32::from(y == 0.0);
+                    *zeros += zero;
+                    n_zeros += zero;
+                }
+            }
+        }
+        let found = RowSum { total, detected: row.1.len() as u32 - n_zeros };
+        Ok(found)
+    }
+
+    /// Adds the sums of all columns to `to`; exact where all values are whole numbers and the sums are below 2^53.
+    pub(super) fn add_sums(&self, to: &mut [f64]) {
+        to.iter_mut().zip(&self.whole).for_each(|(t, w)| *t += w.sum());
+        to.iter_mut().zip(&self.other).for_each(|(t, c)| *t += c.total());
+    }
+
+    /// How many values of every column are not 0.
+    pub(super) fn detected(&self) -> Vec<u32> {
+        let mut out = vec![0; self.n_cols];
+        out.iter_mut().zip(&self.whole).for_each(|(t, w)| *t += w.detected() as u32);
+        let other = self.other.iter().zip(&self.zeros);
+        out.iter_mut().zip(other).for_each(|(t, (c, zeros))| *t += c.n() - zeros);
+        out
+    }
+
+    /// Moments of the rows added.
+    pub(super) fn moments(&self) -> Moments {
+        let mut all = Moments::of_whole(self.whole_rows, self.n_cols, self.whole.iter().map(|w| (w.sum(), w.squares)));
+        if self.other_rows > 0 {
+            all.merge(&Moments::of_columns(self.other_rows, &self.other, &self.aside));
+        }
+        all
+    }
+}
+
+/// Values that are looked at together.
+const PIECE: usize = 256;
+const LANES: usize = 8;
+
+/// Sum and number of the values that are not 0, where all are whole numbers up to `largest` in size.
+fn whole_sum<T: Number>(values: &[T], largest: f64) -> Option<RowSum> {
+    if values.iter().take(4).any(|x| round(x.to_f64()) != x.to_f64()) {
+        return None;
+    }
+    let mut all = RowSum::default();
+    for piece in values.chunks(PIECE) {
+        let found = whole_piece(piece, largest)?;
+        all.total += found.total;
+        all.detected += found.detected;
+    }
+    Some(all)
+}
+
+/// [`whole_sum`] of few values. Compiled twice, for the baseline and for AVX2: whole numbers add up to the same in any order.
+fn whole_piece<T: Number>(values: &[T], largest: f64) -> Option<RowSum> {
+    #[inline(always)]
+    fn body<T: Number>(values: &[T], largest: f64) -> Option<RowSum> {
+        let (mut total, mut detected) = ([0.0; LANES], [0.0; LANES]);
+        let (mut off, mut top) = ([0.0; LANES], [0.0; LANES]);
+        let mut add = |k: usize, x: f64| {
+            total[k] += x;
+            detected[k] += if x == 0.0 { 0.0 } else { 1.0 };
+            off[k] += (round(x) - x).abs();
+            top[k] = if x.abs() > top[k] { x.abs() } else { top[k] };
+        };
+        let (pieces, last) = values.as_chunks::<LANES>();
+        for piece in pieces {
+            for k in 0..LANES {
+                add(k, piece[k].to_f64());
+            }
+        }
+        last.iter().for_each(|x| add(0, x.to_f64()));
+        // NaN and infinity are off by NaN.
+        let whole = off == [0.0; LANES] && top.iter().all(|&t| t <= largest);
+        let detected: f64 = detected.iter().sum();
+        whole.then(|| RowSum { total: total.iter().sum(), detected: detected as u32 })
+    }
+    #[cfg(target_arch = "x86_64")]
+    {
+        #[target_feature(enable = "avx2")]
+        fn wide<T: Number>(values: &[T], largest: f64) -> Option<RowSum> {
+            body(values, largest)
+        }
+        if std::arch::is_x86_feature_detected!("avx2") {
+            // SAFETY: the processor has just been found to have AVX2.
+            return unsafe { wide(values, largest) };
+        }
+    }
+    body(values, largest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_small_whole_numbers_are_whole() {
+        let found = |values: &[f64]| whole_sum(values, 1e6).map(|s| (s.total, s.detected));
+        assert_eq!(found(&[]), Some((0.0, 0)));
+        assert_eq!(found(&[3.0, 0.0, -2.0, 1e6]), Some((1_000_001.0, 3)));
+        let many: Vec<f64> = (0..1003).map(f64::from).collect();
+        assert_eq!(found(&many), Some((502_503.0, 1002)));
+        for odd in [0.5, 1e-300, -1e-9, 1e6 + 1.0, 1e300, f64::INFINITY, f64::NEG_INFINITY, f64::NAN] {
+            for at in [0, 7, 300, 1002] {
+                let mut some = many.clone();
+                some[at] = odd;
+                assert_eq!(found(&some), None, "{odd} at {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn marks_and_sums_are_told_apart() {
+        for (n, x) in [(MOST_ROWS, 370_727.0), (1, 94_906_265.0), (MOST_ROWS, -370_727.0), (3, 0.0)] {
+            let mut columns = Columns::new(n, 1, "");
+            assert!(x <= columns.largest && columns.largest < x.abs() + 2.0 || x <= 0.0);
+            for _ in 0..n {
+                columns.add((None, &[x])).unwrap();
+            }
+            assert_eq!((columns.other_rows, columns.whole_rows), (0, n));
+            let mut sum = [0.0];
+            columns.add_sums(&mut sum);
+            assert_eq!(sum, [x * n as f64]);
+            assert_eq!(columns.detected(), [if x == 0.0 { 0 } else { n as u32 }]);
+            let (mean, m2) = columns.moments().vectors();
+            assert_eq!((mean[0], m2[0]), (x, 0.0));
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Quality control and filters.
+
+use super::call::{Call, Outcome};
+use super::domain::{Kind, COUNT, NOT_NEGATIVE};
+use super::entry::{need, param, Param, Preset, Source, Verb, COPY, INPLACE, LAYER, MATRIX};
+use crate::error::Result;
+use crate::given::Given;
+use crate::ops::{self, CellCriterion, GeneCriterion};
+
+pub(super) static CALCULATE_QC_METRICS: Verb = Verb {
+    name: "calculate_qc_metrics",
+    in_r: Some("qc_metrics"),
+    label: "quality control",
+    params: &[
+        param("expr_type", Kind::Text, Preset::Text("counts"), "Names the columns; only \"counts\".").python(),
+        param("var_type", Kind::Text, Preset::Text("genes"), "Names the columns; only \"genes\".").python(),
+        param("qc_vars", Kind::List(&Kind::Text), Preset::Nothing, "Boolean columns of var: sets of genes."),
+        param(
+            "percent_top",
+            Kind::List(&COUNT),
+            Preset::Wholes(&[50, 100, 200, 500]),
+            "Sizes of sets of highest genes.",
+        ),
+        LAYER,
+        param("use_raw", Kind::Flag, Preset::Flag(false), "Whether raw is used instead of X.").python(),
+        param("inplace", Kind::Flag, Preset::Flag(false), "Whether obs and var get the columns.").python(),
+        param("log1p", Kind::Flag, Preset::Flag(true), "Whether logarithms of the counts are added."),
+        param("parallel", Kind::Object("a flag"), Preset::Nothing, "Accepted and has no effect.").python(),
+    ],
+    needs: &[MATRIX, need("qc_vars", Source::Masks)],
+    gives: &[
+        "obs/n_genes_by_counts",
+        "obs/log1p_n_genes_by_counts",
+        "obs/total_counts",
+        "obs/log1p_total_counts",
+        "obs/pct_counts_in_top_{percent_top}_genes",
+        "obs/total_counts_{qc_vars}",
+        "obs/log1p_total_counts_{qc_vars}",
+        "obs/pct_counts_{qc_vars}",
+        "var/n_cells_by_counts",
+        "var/mean_counts",
+        "var/log1p_mean_counts",
+        "var/pct_dropout_by_counts",
+        "var/total_counts",
+        "var/log1p_total_counts",
+    ],
+    run: |call, ctx| {
+        let masks = call.masks("qc_vars");
+        let options = ops::QcOptions {
+            qc_vars: masks.into_iter().map(|(name, mask)| ops::QcSubset { name, mask }).collect(),
+            percent_top: call.args.counts("percent_top")?,
+            log1p: call.args.flag("log1p")?,
+        };
+        let found = ops::calculate_qc_metrics(&call.matrix()?, &options, ctx)?;
+        Ok(Outcome { patch: found.patch(), ..Outcome::default() })
+    },
+    room: None,
+};
+
+const fn limit(name: &'static str, about: &'static str) -> Param {
+    param(name, NOT_NEGATIVE, Preset::Nothing, about)
+}
+
+const MIN_COUNTS: Param = limit("min_counts", "Least total count of what stays.");
+const MAX_COUNTS: Param = limit("max_counts", "Largest total count of what stays.");
+
+pub(super) static FILTER_CELLS: Verb = Verb {
+    name: "filter_cells",
+    in_r: None,
+    label: "filter cells",
+    params: &[
+        MIN_COUNTS,
+        limit("min_genes", "Least number of genes detected in a cell that stays."),
+        MAX_COUNTS,
+        limit("max_genes", "Largest number of genes detected in a cell that stays."),
+        INPLACE,
+        COPY,
+    ],
+    needs: &[MATRIX],
+    gives: &["obs/n_counts", "obs/n_genes"],
+    run: |call, ctx| {
+        let limits = [
+            ("min_counts", CellCriterion::MinCounts as fn(f64) -> CellCriterion),
+            ("min_genes", CellCriterion::MinGenes),
+            ("max_counts", CellCriterion::MaxCounts),
+            ("max_genes", CellCriterion::MaxGenes),
+        ];
+        let criterion = only(call, "exactly one of min_counts, min_genes, max_counts, max_genes", limits)?;
+        filtered(ops::filter_cells(&call.matrix()?, criterion, ctx)?, true)
+    },
+    room: None,
+};
+
+pub(super) static FILTER_GENES: Verb = Verb {
+    name: "filter_genes",
+    in_r: None,
+    label: "filter genes",
+    params: &[
+        MIN_COUNTS,
+        limit("min_cells", "Least number of cells in which a gene that stays is detected."),
+        MAX_COUNTS,
+        limit("max_cells", "Largest number of cells in which a gene that stays is detected."),
+        INPLACE,
+        COPY,
+    ],
+    needs: &[MATRIX],
+    gives: &["var/n_counts", "var/n_cells"],
+    run: |call, ctx| {
+        let limits = [
+            ("min_counts", GeneCriterion::MinCounts as fn(f64) -> GeneCriterion),
+            ("min_cells", GeneCriterion::MinCells),
+            ("max_counts", GeneCriterion::MaxCounts),
+            ("max_cells", GeneCriterion::MaxCells),
+        ];
+        let criterion = only(call, "exactly one of min_counts, min_cells, max_counts, max_cells", limits)?;
+        filtered(ops::filter_genes(&call.matrix()?, criterion, ctx)?, false)
+    },
+    room: None,
+};
+
+/// The criterion of the one limit that is given.
+fn only<T>(call: &Call<'_>, all: &'static str, limits: [(&'static str, fn(f64) -> T); 4]) -> Result<T> {
+    let mut found = Vec::new();
+    for (name, criterion) in limits {
+        found.extend(call.args.opt_number(name)?.map(|limit| (name, criterion(limit))));
+    }
+    let names: Vec<&str> = found.iter().map(|(name, _)| *name).collect();
+    let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    match (found.pop(), found.is_empty()) {
+        (Some((_, criterion)), true) => Ok(criterion),
+        _ => Err(call.args.refuse(all, "given", Given::Other(names))),
+    }
+}
+
+fn filtered(found: ops::Filtered, cells: bool) -> Result<Outcome> {
+    Ok(Outcome { patch: found.patch(), keep: Some((cells, found.keep)), ..Outcome::default() })
+}

@@ -1,0 +1,55 @@
+//! The table of verbs: of each its name, parameters with type, default and domain, what it needs of an object and what it
+//! adds. Faces hand arguments over as they are ([`Given`](crate::given::Given)); [`Verb::check`] refuses them or not before
+//! anything is computed, and [`Call::run`] does the work. A verb is its function in `ops` or `graph`, an entry here, and
+//! one signature with documentation a face, which a test compares with the entry.
+
+mod call;
+mod clusters;
+mod counts;
+mod domain;
+mod embeddings;
+mod entry;
+mod groups;
+mod hvg;
+mod neighbors;
+mod pca;
+mod settings;
+mod transforms;
+
+pub use call::{Args, Call, Groups, Input, Outcome};
+pub use domain::{Bound, Kind};
+pub use entry::{Face, Need, Param, Preset, Source, Verb};
+pub use settings::{context, setting, SETTINGS};
+
+use crate::error::{Error, Result};
+
+/// All verbs.
+pub static VERBS: &[&Verb] = &[
+    &counts::CALCULATE_QC_METRICS,
+    &counts::FILTER_CELLS,
+    &counts::FILTER_GENES,
+    &transforms::NORMALIZE_TOTAL,
+    &transforms::LOG1P,
+    &transforms::SCALE,
+    &transforms::NORMALIZE_PEARSON_RESIDUALS,
+    &transforms::REGRESS_OUT,
+    &hvg::HIGHLY_VARIABLE_GENES,
+    &pca::PCA,
+    &neighbors::NEIGHBORS,
+    &embeddings::UMAP,
+    &embeddings::DIFFMAP,
+    &embeddings::DPT,
+    &clusters::LEIDEN,
+    &clusters::LOUVAIN,
+    &groups::PAGA,
+    &groups::DENDROGRAM,
+];
+
+/// The verb of that name, scanpy's or R's.
+///
+/// # Errors
+/// [`Error::Internal`] for a name that is none.
+pub fn find(name: &str) -> Result<&'static Verb> {
+    let named = |verb: &&&'static Verb| verb.name == name || verb.in_r == Some(name);
+    VERBS.iter().find(named).copied().ok_or_else(|| Error::Internal(format!("there is no verb '{name}'")))
+}

@@ -1,0 +1,239 @@
+//! The table of verbs: every entry is sound, refuses what lies outside its domains, and gives what it says.
+
+use anndataoom_core::element::{Array, Value};
+use anndataoom_core::given::{Given, Syntax};
+use anndataoom_core::matrix::MemorySource;
+use anndataoom_core::patch::Patch;
+use anndataoom_core::verbs::{self, Call, Groups, Input, Kind, Outcome, Preset, Source, Verb};
+use anndataoom_core::{Context, Error, LazyMatrix, Result};
+use ndarray::Array2;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+const CELLS: usize = 60;
+const GENES: usize = 40;
+
+/// A value between 0 and 1 for each number.
+fn noise(i: usize) -> f64 {
+    ((i as f64 * 12.9898).sin() * 43_758.545_3).rem_euclid(1.0)
+}
+
+fn counts() -> LazyMatrix {
+    let data: Vec<f32> = (0..CELLS * GENES).map(|i| (noise(i) * 6.0 * noise(i % GENES + 7)).floor() as f32).collect();
+    let array = Array { shape: vec![CELLS, GENES], data: data.into() };
+    LazyMatrix::new(Arc::new(MemorySource::from_array(array).unwrap()))
+}
+
+fn run(name: &str, args: &[(&str, Given)], inputs: HashMap<String, Input<'static>>) -> Result<Outcome> {
+    let args = args.iter().map(|(k, v)| ((*k).to_owned(), v.clone()));
+    let checked = verbs::find(name)?.check(name, args)?;
+    Call::new(checked, inputs).run(&Context::with_threads(2))
+}
+
+fn coordinates() -> Array2<f32> {
+    Array2::from_shape_fn((CELLS, 5), |(i, j)| (noise(i * 5 + j) + if i % 2 == 0 { 2.0 } else { 0.0 }) as f32)
+}
+
+/// What a face would find for each need, for an object that has everything.
+fn found(verb: &Verb, graph: &Outcome, map: &Outcome) -> HashMap<String, Input<'static>> {
+    let sparse = |at: usize| Input::Graph(graph.patch.obsp[at].1.clone());
+    let groups = |names: &[&str]| {
+        let codes = (0..CELLS).map(|i| (i % names.len()) as i32).collect();
+        Input::Groups(Groups { codes, names: names.iter().map(|s| (*s).to_owned()).collect() })
+    };
+    let values = |value: &Value| match value {
+        Value::Array(array) => array.data.to_f64(),
+        other => panic!("{other:?}"),
+    };
+    let mut inputs = HashMap::new();
+    for need in verb.needs {
+        let input = match need.source {
+            Source::Matrix => Input::Matrix(counts()),
+            Source::Connectivities => sparse(1),
+            Source::Distances => sparse(0),
+            Source::Embedding => Input::Points(coordinates().into()),
+            Source::Obsm => {
+                let map = values(&map.patch.obsm[0].1).into_iter().map(|v| v as f32).collect();
+                Input::Points(Array2::from_shape_vec((CELLS, 15), map).unwrap().into())
+            }
+            Source::Uns => Input::Numbers(values(&map.patch.uns[0].1)),
+            Source::Root => Input::Numbers(vec![0.0]),
+            Source::Groups if need.name == "batch_key" => continue,
+            Source::Groups => groups(&["a", "b"]),
+            Source::Covariates => Input::Columns(vec![("score".to_owned(), (0..CELLS).map(noise).collect())]),
+            Source::Masks => Input::Masks(vec![("mt".to_owned(), (0..GENES).map(|j| j < 3).collect())]),
+            Source::Start | Source::Chosen | Source::Mask | Source::LogBase => continue,
+        };
+        inputs.insert(need.name.to_owned(), input);
+    }
+    inputs
+}
+
+fn neighbours() -> Outcome {
+    run("neighbors", &[], HashMap::from([("embedding".to_owned(), Input::Points(coordinates().into()))])).unwrap()
+}
+
+fn keys(patch: &Patch) -> Vec<String> {
+    let slots = [
+        ("obs", &patch.obs),
+        ("var", &patch.var),
+        ("obsm", &patch.obsm),
+        ("varm", &patch.varm),
+        ("obsp", &patch.obsp),
+        ("uns", &patch.uns),
+    ];
+    slots.iter().flat_map(|(slot, items)| items.iter().map(move |(key, _)| format!("{slot}/{key}"))).collect()
+}
+
+/// Whether `key` is what `pattern` says, a `{parameter}` in it standing for anything.
+fn fits(pattern: &str, key: &str) -> bool {
+    match (pattern.split_once('{'), pattern.split_once('}')) {
+        (Some((before, _)), Some((_, after))) => {
+            key.len() > before.len() + after.len() && key.starts_with(before) && key.ends_with(after)
+        }
+        _ => pattern == key,
+    }
+}
+
+#[test]
+fn every_entry_is_sound() {
+    let mut names = HashSet::new();
+    for verb in verbs::VERBS {
+        assert!(names.insert(verb.name) && !verb.label.is_empty());
+        assert!(std::ptr::eq(*verb, verbs::find(verb.in_r.unwrap_or(verb.name)).unwrap()));
+        let mut parameters = HashSet::new();
+        for param in verb.params {
+            assert!(parameters.insert(param.name), "{}: {} twice", verb.name, param.name);
+            assert!(param.about.ends_with('.'), "{}: {}", verb.name, param.about);
+            let preset = param.preset.given();
+            if preset == Given::Nothing {
+                assert!(param.optional() || param.preset == Preset::Required);
+            } else {
+                assert!(param.kind.accept(&preset).is_some(), "{}: the default of {}", verb.name, param.name);
+            }
+        }
+        for pattern in verb.gives.iter().filter_map(|p| p.split_once('{')) {
+            let name = pattern.1.split('}').next().unwrap();
+            assert!(parameters.contains(name), "{} gives something of {name}", verb.name);
+        }
+    }
+}
+
+#[test]
+fn every_verb_gives_what_the_table_says() {
+    let graph = neighbours();
+    let inputs = found(verbs::find("diffmap").unwrap(), &graph, &graph);
+    let map = run("diffmap", &[], inputs).unwrap();
+    let text = |s: &str| Given::Text(s.to_owned());
+    for verb in verbs::VERBS {
+        let mut calls = vec![vec![]];
+        match verb.name {
+            "calculate_qc_metrics" => calls = vec![vec![("percent_top", Given::Whole(10)), ("qc_vars", text("mt"))]],
+            "filter_cells" => calls = ["min_counts", "min_genes"].map(|n| vec![(n, Given::Whole(1))]).to_vec(),
+            "filter_genes" => calls = ["min_counts", "min_cells"].map(|n| vec![(n, Given::Whole(1))]).to_vec(),
+            "highly_variable_genes" => {
+                let flavors = ["seurat", "cell_ranger", "seurat_v3", "pearson_residuals"];
+                calls = flavors.map(|f| vec![("flavor", text(f)), ("n_top_genes", Given::Whole(5))]).to_vec();
+            }
+            "normalize_total" | "pca" | "neighbors" | "umap" | "leiden" => {
+                calls.push(vec![("key_added", text("mine"))])
+            }
+            "regress_out" => calls = vec![vec![("keys", text("score"))]],
+            "paga" => calls = vec![vec![("groups", text("batch"))]],
+            "dendrogram" => {
+                calls = vec![vec![("groupby", text("batch"))], vec![("groupby", text("a")), ("key_added", text("b"))]]
+            }
+            _ => {}
+        }
+        let mut met: HashSet<String> = HashSet::new();
+        for call in &calls {
+            let outcome =
+                run(verb.name, call, found(verb, &graph, &map)).unwrap_or_else(|e| panic!("{}: {e}", verb.name));
+            met.extend(keys(&outcome.patch));
+            if outcome.matrix.is_some() {
+                met.insert("X".to_owned());
+            }
+        }
+        for key in &met {
+            assert!(verb.gives.iter().any(|p| fits(p, key)), "{} gives {key}", verb.name);
+        }
+        for pattern in verb.gives.iter().filter(|p| !p.ends_with("batches") && !p.ends_with("intersection")) {
+            assert!(met.iter().any(|key| fits(pattern, key)), "{} does not give {pattern}", verb.name);
+        }
+    }
+}
+
+#[test]
+fn nothing_outside_a_domain_passes() {
+    let odd = [
+        Given::Number(f64::NAN),
+        Given::Number(f64::INFINITY),
+        Given::Number(f64::NEG_INFINITY),
+        Given::Missing,
+        Given::Number(-1.5),
+        Given::Whole(-3),
+        Given::Number(2f64.powi(63)),
+        Given::Whole(i64::MIN),
+        Given::Text("three".to_owned()),
+        Given::Flag(true),
+        Given::Nothing,
+        Given::List(vec![]),
+        Given::List(vec![Given::Nothing, Given::Whole(1)]),
+        Given::Other("a list".to_owned()),
+    ];
+    for verb in verbs::VERBS {
+        for param in verb.params.iter().filter(|p| !matches!(p.kind, Kind::Object(_))) {
+            for given in &odd {
+                let checked = verb.check(verb.name, [(param.name.to_owned(), given.clone())]);
+                let allowed = param.kind.accept(given).is_some() || (param.optional() && *given == Given::Nothing);
+                match checked {
+                    Ok(_) => assert!(allowed, "{}({} = {given})", verb.name, param.name),
+                    Err(Error::Argument { parameter, .. }) if parameter == param.name => assert!(!allowed),
+                    // Another parameter has no default.
+                    Err(Error::Argument { found: Given::Nothing, .. }) => {}
+                    Err(other) => panic!("{other}"),
+                }
+            }
+            let numeric = matches!(param.kind, Kind::Whole(..) | Kind::Number(..));
+            let refused = [0, 3, 8, 9, 13].iter().all(|&i| param.kind.accept(&odd[i]).is_none());
+            assert!(!numeric || refused, "{}: {}", verb.name, param.name);
+        }
+        let unknown = verb.check(verb.name, [("nonsense".to_owned(), Given::Nothing)]);
+        assert!(matches!(unknown, Err(Error::Argument { found: Given::Text(name), .. }) if name == "nonsense"));
+    }
+}
+
+#[test]
+fn errors_name_verb_parameter_domain_and_argument() {
+    let refused = |verb: &'static str, name: &str, given| {
+        verbs::find(verb).unwrap().check(verb, [(name.to_owned(), given)]).unwrap_err()
+    };
+    let error = refused("leiden", "n_iterations", Given::Whole(0));
+    let expected = "leiden: n_iterations must be a whole number from 1 to 1000000, or -1, found 0";
+    assert_eq!(error.to_string(), expected);
+    let error = refused("qc_metrics", "log1p", Given::Nothing);
+    assert_eq!(error.in_syntax(&Syntax::R), "qc_metrics: log1p must be TRUE or FALSE, found NULL");
+    assert_eq!(error.in_syntax(&Syntax::PYTHON), "qc_metrics: log1p must be True or False, found None");
+    let error = refused("normalize_total", "target_sum", Given::Number(f64::NAN));
+    let expected = "normalize_total: target_sum must be a finite number above 0, or None, found nan";
+    assert_eq!(error.in_syntax(&Syntax::PYTHON), expected);
+    // What depends on the data is said in the same form.
+    let x = || HashMap::from([("matrix".to_owned(), Input::Matrix(counts()))]);
+    let error = run("pca", &[("n_comps", Given::Whole(40))], x()).unwrap_err();
+    assert!(error.to_string().starts_with("pca: n_comps must be at least 1 and less than 40,"), "{error}");
+    let error = run("filter_cells", &[], x()).unwrap_err();
+    let expected =
+        "filter_cells: exactly one of min_counts, min_genes, max_counts, max_genes must be given, found none";
+    assert_eq!(error.to_string(), expected);
+}
+
+#[test]
+fn settings_have_domains() {
+    let threads = |given| verbs::setting("threads", &given);
+    assert_eq!(threads(Given::Whole(3)).unwrap(), Some(3));
+    assert_eq!(threads(Given::Nothing).unwrap(), None);
+    for odd in [Given::Whole(0), Given::Number(2f64.powi(63)), Given::Text("many".to_owned()), Given::Flag(true)] {
+        assert!(threads(odd).is_err());
+    }
+    assert!(verbs::setting("memory", &Given::Whole(-5)).is_err());
+}
