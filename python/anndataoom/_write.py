@@ -50,8 +50,9 @@ def write_h5ad(adata, path, compression=None, compression_opts=None, as_dense=()
 
 def plan(adata, convert: bool = True) -> dict:
     """What the core has to write, by slot."""
-    for holder in (adata._obs, adata._var):
-        if convert and holder.touched:
+    raw_var = adata._raw._var if isinstance(adata._raw, _FrozenRaw) else None
+    for holder in (adata._obs, adata._var, raw_var):
+        if holder is not None and convert and holder.touched:
             strings_to_categoricals(holder.frame)
     out = {
         "obs": frame_part(adata._obs, "obs"),

@@ -4,8 +4,8 @@
 //! and what was found. The faces turn [`Error::class`] into R condition classes and Python exception types.
 
 use crate::given::{Given, Syntax};
+use crate::location::Location;
 use std::borrow::Cow;
-use std::path::PathBuf;
 
 /// Shorthand used throughout the core.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -15,10 +15,10 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// The operating system refused something: missing file, permission, full disk.
-    #[error("cannot {action} '{}': {message}", path.display())]
+    #[error("cannot {action} '{path}': {message}")]
     Io {
-        /// The file concerned.
-        path: PathBuf,
+        /// The file (or other store) concerned.
+        path: Location,
         /// What was attempted, as a verb phrase ("open", "write", "rename to").
         action: &'static str,
         /// The operating system's words and, where useful, what to do.
@@ -26,19 +26,19 @@ pub enum Error {
     },
 
     /// The file is not what its name promises: not HDF5, truncated, or damaged.
-    #[error("'{}': {message}", path.display())]
+    #[error("'{path}': {message}")]
     File {
-        /// The file concerned.
-        path: PathBuf,
+        /// The file (or other store) concerned.
+        path: Location,
         /// What is wrong and what to do.
         message: String,
     },
 
     /// An element asked for is not in the file.
-    #[error("'{}' has no element '{element}'{hint}", path.display())]
+    #[error("'{path}' has no element '{element}'{hint}")]
     Missing {
-        /// The file concerned.
-        path: PathBuf,
+        /// The file (or other store) concerned.
+        path: Location,
         /// Path of the element inside the file.
         element: String,
         /// Empty, or a sentence that starts with "; ".
@@ -46,10 +46,10 @@ pub enum Error {
     },
 
     /// An element's content contradicts its encoding.
-    #[error("'{}', element '{element}': expected {expected}, found {found}", path.display())]
+    #[error("'{path}', element '{element}': expected {expected}, found {found}")]
     Format {
-        /// The file concerned.
-        path: PathBuf,
+        /// The file (or other store) concerned.
+        path: Location,
         /// Path of the element inside the file.
         element: String,
         /// What the encoding prescribes.
@@ -59,10 +59,10 @@ pub enum Error {
     },
 
     /// An element is valid but this library cannot handle it.
-    #[error("'{}', element '{element}': {what} is not supported{hint}", path.display())]
+    #[error("'{path}', element '{element}': {what} is not supported{hint}")]
     Unsupported {
-        /// The file concerned.
-        path: PathBuf,
+        /// The file (or other store) concerned.
+        path: Location,
         /// Path of the element inside the file.
         element: String,
         /// The encoding, filter or type, by name.
@@ -72,10 +72,10 @@ pub enum Error {
     },
 
     /// An element has parts in another file, which may not be opened.
-    #[error("'{}', element '{element}': {what} to '{target}', {reason}{hint}", path.display())]
+    #[error("'{path}', element '{element}': {what} to '{target}', {reason}{hint}")]
     External {
-        /// The file concerned.
-        path: PathBuf,
+        /// The file (or other store) concerned.
+        path: Location,
         /// Path of the element inside the file.
         element: String,
         /// What leads there ("an external link", ...).
@@ -275,7 +275,7 @@ impl Error {
     }
 
     /// [`Error::Io`] from an operating-system error.
-    pub fn io(path: impl Into<PathBuf>, action: &'static str, source: &std::io::Error) -> Self {
+    pub fn io(path: impl Into<Location>, action: &'static str, source: &std::io::Error) -> Self {
         Error::Io { path: path.into(), action, message: source.to_string() }
     }
 }

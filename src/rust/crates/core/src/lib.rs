@@ -7,10 +7,12 @@
 pub mod chain;
 mod codec;
 pub mod context;
+pub mod dtype;
 pub mod element;
 pub mod error;
 pub mod given;
 pub mod graph;
+mod location;
 pub mod matrix;
 pub mod memory;
 mod natural;
@@ -28,4 +30,5 @@ pub mod write;
 pub use chain::LazyMatrix;
 pub use context::{Context, Monitor};
 pub use error::{Error, Result};
+pub use location::Location;
 pub(crate) use natural::natural_order;

@@ -13,7 +13,8 @@ pub(crate) fn to_py_err(error: Error) -> PyErr {
         Error::External { .. } => PyPermissionError::new_err(text),
         // A file that is to be made is not there either when the disk is full.
         Error::Io { path, action, message }
-            if !path.exists() && (action.starts_with("open") || message.contains("(os error 2)")) =>
+            if path.path().is_some_and(|path| !path.exists())
+                && (action.starts_with("open") || message.contains("(os error 2)")) =>
         {
             PyFileNotFoundError::new_err(text)
         }

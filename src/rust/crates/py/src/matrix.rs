@@ -75,7 +75,7 @@ impl Matrix {
     /// File and element; None in memory.
     #[getter]
     fn location(&self) -> Option<(PathBuf, String)> {
-        self.0.location().map(|l| (l.path, l.element))
+        self.0.location().map(|l| ((&l.store).into(), l.element))
     }
 
     #[getter]

@@ -38,7 +38,7 @@ impl File {
 
     #[getter]
     fn path(&self) -> PathBuf {
-        self.0.path().to_path_buf()
+        self.0.location().into()
     }
 
     fn bytes(&self) -> u64 {

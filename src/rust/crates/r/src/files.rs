@@ -18,7 +18,7 @@ fn rs_open(args: Robj) -> Robj {
         let save = a.get("save").and_then(|s| s.as_bool()) == Some(true);
         let external = External::parse(a.opt_str("external")?.unwrap_or("refuse"))?;
         let store = Store::open_as(a.str("path")?, save, external)?;
-        let path: Robj = store.path().to_string_lossy().as_ref().into();
+        let path: Robj = store.location().to_string().into();
         let pointer: Robj = ExternalPtr::new(StoreHandle(store)).into();
         list_of(["path", "pointer"].into_iter(), vec![path, pointer])
     })
@@ -106,7 +106,7 @@ fn rs_read_frame(args: Robj) -> Robj {
                     match (value.len(), index.1.len()) {
                         (Some(found), Some(n)) if found == n => Ok(value),
                         (found, n) => Err(Error::Format {
-                            path: store.path().to_path_buf(),
+                            path: store.location().clone(),
                             element: format!("{path}/{name}"),
                             expected: format!("{} values, as the index has", n.unwrap_or(0)),
                             found: found.map_or_else(|| value.encoding().to_owned(), |f| f.to_string()),

@@ -141,7 +141,6 @@ pub(crate) fn texts<'a, I: Iterator<Item = Option<&'a str>>>(
     let bytes = values().flatten().map(str::len).sum::<usize>().saturating_add(n.saturating_mul(STRING));
     let out = allocate(TEXTS, n, n.saturating_mul(8), name)?;
     // SAFETY: `out` outlives it.
-    // SAFETY: `out` outlives it.
     let to = unsafe { out.get() };
     // SAFETY: `to` has `n` places; texts are UTF-8, shorter than 2^31 and without NUL.
     let fill = || unsafe {

@@ -103,8 +103,7 @@ impl LazyMatrix {
 
     /// File and element for messages, or "matrix" when in memory.
     pub fn name(&self) -> String {
-        self.location()
-            .map_or_else(|| "matrix".to_owned(), |l| format!("'{}', element '{}'", l.path.display(), l.element))
+        self.location().map_or_else(|| "matrix".to_owned(), |l| format!("'{}', element '{}'", l.store, l.element))
     }
 
     /// Returns the queued selections and operations in order, for a face to print.

@@ -3,7 +3,11 @@
 pub(crate) mod bitshuffle;
 pub(crate) mod blosc2;
 pub(crate) mod codecs;
+mod make;
 pub(crate) mod pipeline;
+
+pub(crate) use make::make;
+pub use make::Compression;
 
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;

@@ -6,7 +6,6 @@
 mod categories;
 mod codec;
 mod copied;
-mod data;
 mod neighbors;
 mod read;
 mod select;
@@ -17,10 +16,10 @@ mod turn;
 mod value;
 mod write;
 
+pub use crate::dtype::{DType, Data, Number};
 pub use codec::WriteOptions;
 pub(crate) use codec::{check_names, same_texts};
 pub(crate) use copied::all as copies;
-pub use data::{DType, Data, Number};
 pub(crate) use neighbors::is_whole;
 pub use read::{column_names, describe, read, read_column, read_index, read_selected, Description};
 pub use strings::Strings;

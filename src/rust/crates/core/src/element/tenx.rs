@@ -41,7 +41,7 @@ pub fn read_10x(store: &Arc<Store>, genome: Option<&str>) -> Result<TenX> {
     let element = match (genome, all.as_slice()) {
         (_, []) => {
             return Err(Error::Missing {
-                path: store.path().to_path_buf(),
+                path: store.location().clone(),
                 element: "matrix".to_owned(),
                 hint: "; is this a file of 10x Genomics? h5ad files are opened with read_h5ad()".to_owned(),
             })
@@ -49,7 +49,7 @@ pub fn read_10x(store: &Arc<Store>, genome: Option<&str>) -> Result<TenX> {
         (None, [one]) => one.clone(),
         (Some(wanted), all) if all.iter().any(|g| g == wanted) => wanted.to_owned(),
         (found, all) => {
-            let expected = format!("one of the genomes of '{}': {}", store.path().display(), all.join(", "));
+            let expected = format!("one of the genomes of '{}': {}", store.location(), all.join(", "));
             return Err(Error::parameter("genome", expected, found.map_or("none".to_owned(), |g| format!("'{g}'"))));
         }
     };

@@ -46,7 +46,7 @@ pub fn tree(store: &Arc<Store>) -> Result<Tree> {
                 "is this an h5ad file?"
             };
             return Err(Error::Missing {
-                path: store.path().to_path_buf(),
+                path: store.location().clone(),
                 element: required.to_owned(),
                 hint: format!("; {tenx}"),
             });

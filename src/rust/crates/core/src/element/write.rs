@@ -16,10 +16,13 @@ pub fn write(group: &GroupWriter<'_>, key: &str, value: &Value, options: &WriteO
 }
 
 /// Copies the element at `path` of an open file as `key` of `group` verbatim: encoding, dtype, chunks and compression
-/// as they are, without decoding.
+/// as they are, without decoding. Between stores of two kinds the values are taken.
 ///
 /// # Errors
 /// [`crate::Error::Missing`] and [`crate::Error::Format`] for the source, [`crate::Error::Io`] for the target.
 pub fn copy(from: &Arc<Store>, path: &str, group: &GroupWriter<'_>, key: &str) -> Result<()> {
-    group.copy(key, from, path)
+    if group.copy(key, from, path)? {
+        return Ok(());
+    }
+    write(group, key, &super::read(from, path)?, &WriteOptions::default())
 }

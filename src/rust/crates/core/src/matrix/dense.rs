@@ -1,6 +1,6 @@
 //! Dense matrices on disk.
 
-use super::disk::{as_bytes_mut, grow, reserve, with_plain, Cursor, Plain, RawDataset, RawFile, Shared};
+use super::disk::{as_bytes_mut, grow, reserve, with_plain, Cursor, Plain, RawDataset, Shared};
 use super::rows::Wanted;
 use super::{cut_blocks, Block, ColumnMap, Layout, Location, Pass, Positions, Reads, Rows, Source, Storage};
 use crate::element::DType;
@@ -27,8 +27,7 @@ impl DenseSource {
     /// # Errors
     /// [`Error::Format`](crate::Error::Format) when it is not 2-D or too long; those of opening a dataset.
     pub(super) fn open(node: &Node) -> Result<Self> {
-        let file = Arc::new(RawFile::of(node.store())?);
-        let values = RawDataset::open(node, Some(&file))?;
+        let values = RawDataset::open(node)?;
         let &[n_rows, n_cols] = values.shape() else {
             return Err(values.bad("2 dimensions", values.shape().len()));
         };
@@ -36,7 +35,7 @@ impl DenseSource {
         if n_rows > longest || n_cols > longest {
             return Err(values.bad(format!("at most {longest} rows and columns"), format!("{n_rows} x {n_cols}")));
         }
-        let location = Location { path: node.store().path().to_owned(), element: node.path().to_owned() };
+        let location = Location { store: node.store().location().clone(), element: node.path().to_owned() };
         Ok(DenseSource { location, shape: (n_rows as usize, n_cols as usize), values })
     }
 }

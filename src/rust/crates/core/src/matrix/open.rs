@@ -19,7 +19,7 @@ use std::sync::Arc;
 pub fn open(store: &Arc<Store>, element: &str) -> Result<Arc<dyn Source>> {
     let element = element.trim_matches('/');
     let bad = |expected: &str, found: String| Error::Format {
-        path: store.path().to_owned(),
+        path: store.location().clone(),
         element: element.to_owned(),
         expected: expected.to_owned(),
         found,
@@ -84,7 +84,8 @@ fn shape_10x(group: &Node) -> Result<Option<(usize, usize)>> {
         return Ok(None);
     }
     let extent = |n: i64| u32::try_from(n).ok().map(|n| n as usize);
-    Ok(match shape.values()?.read_integers(None)?.as_slice() {
+    let extents = shape.values()?.read_integers(None)?;
+    Ok(match extents.as_slice() {
         &[genes, cells] => extent(cells).zip(extent(genes)),
         _ => None,
     })

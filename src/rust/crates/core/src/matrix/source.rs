@@ -5,7 +5,6 @@ use crate::element::DType;
 use crate::error::Result;
 use crate::vector::Vector;
 use std::ops::Range;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 /// How a matrix is stored.
@@ -33,8 +32,8 @@ impl Layout {
 /// Where a matrix lives, enough to open it again in another process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Location {
-    /// The file, absolute.
-    pub path: PathBuf,
+    /// The store; a path is absolute.
+    pub store: crate::location::Location,
     /// The element inside it ("X", "layers/counts", "raw/X").
     pub element: String,
 }

@@ -1,14 +1,14 @@
 //! What CSR and CSC elements have in common: three datasets that must agree.
 
 use super::csr::touched;
-use super::disk::{with_plain, Cursor, Plain, RawDataset, RawFile, Shared};
+use super::disk::{with_plain, Cursor, Plain, RawDataset, Shared};
 use super::index::hash;
 use super::rows::Fault;
 use super::{Layout, Location, Reads, Rows, Stamp};
 use crate::element::DType;
 use crate::error::{Error, Result};
 use crate::memory;
-use crate::store::{Node, Store};
+use crate::store::{Node, State, Store};
 use std::sync::{Arc, OnceLock};
 
 /// The parts of a compressed matrix, checked against each other.
@@ -23,7 +23,6 @@ pub(super) struct SparseParts {
     pub(super) indices: RawDataset,
     pub(super) data: RawDataset,
     pub(super) disk_bytes: u64,
-    file: Option<Arc<RawFile>>,
     /// Checksum of `indptr`.
     checksum: OnceLock<u64>,
 }
@@ -35,14 +34,7 @@ impl SparseParts {
     /// [`Error::Format`] when the datasets contradict each other or the shape; those of opening a dataset.
     pub(super) fn open(group: &Node, layout: Layout, shape: (usize, usize)) -> Result<Self> {
         let (store, element) = (group.store(), group.path());
-        let file = Arc::new(RawFile::of(store)?);
-        let open = |name: &str| {
-            let node = group.child(name)?;
-            // A link may lead into another file.
-            let other =
-                if Arc::ptr_eq(node.store(), store) { None } else { Some(Arc::new(RawFile::of(node.store())?)) };
-            RawDataset::open(&node, Some(other.as_ref().unwrap_or(&file)))
-        };
+        let open = |name: &str| RawDataset::open(&group.child(name)?);
         let (data, indices, offsets) = (open("data")?, open("indices")?, open("indptr")?);
         for d in [&data, &indices, &offsets] {
             if d.shape().len() != 1 {
@@ -87,7 +79,6 @@ impl SparseParts {
             indices,
             data,
             disk_bytes,
-            file: Some(file),
             checksum: OnceLock::new(),
         })
     }
@@ -98,12 +89,12 @@ impl SparseParts {
     }
 
     pub(super) fn location(&self) -> Location {
-        Location { path: self.store.path().to_owned(), element: self.element.clone() }
+        Location { store: self.store.location().clone(), element: self.element.clone() }
     }
 
     /// The present state of the file.
     pub(super) fn stamp(&self) -> Option<Stamp> {
-        let (bytes, modified, inode) = self.file.as_ref()?.state()?;
+        let State { bytes, modified, inode } = self.store.state()?;
         let offsets = || hash(&self.indptr.iter().flat_map(|o| o.to_le_bytes()).collect::<Vec<u8>>());
         Some(Stamp { bytes, modified, inode, offsets: *self.checksum.get_or_init(offsets) })
     }

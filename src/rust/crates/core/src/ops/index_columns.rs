@@ -4,6 +4,7 @@ use crate::chain::LazyMatrix;
 use crate::context::Context;
 use crate::element::{Data, Number};
 use crate::error::{Error, Result};
+use crate::location::Location;
 use crate::matrix::{pack, Bits, Block, ColumnIndex, IndexWriter, Layout, Positions, Scratch, Source, Storage};
 use crate::memory;
 use crate::stream::{map_fold, Order};
@@ -38,7 +39,7 @@ pub fn index_columns(x: &LazyMatrix, dir: &Path, ctx: &Context) -> Result<Indexe
         (Layout::Csc, _) => refused("is stored by column: its genes are read without an index"),
         (Layout::Dense, _) => refused("is dense: only compressed rows can be indexed"),
         (Layout::Csr, Some(location)) => {
-            let path = dir.join(name(&location.path, &location.element));
+            let path = dir.join(name(&location.store, &location.element));
             let opened = ColumnIndex::open(&path, &**source);
             // A damaged one is of no use: it is made again.
             if let Some(index) = opened.ok().flatten() {
@@ -57,10 +58,10 @@ pub fn index_columns(x: &LazyMatrix, dir: &Path, ctx: &Context) -> Result<Indexe
     }
 }
 
-/// The name of the index of an element of a file: one for each path.
-fn name(path: &Path, element: &str) -> String {
-    let stem = path.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned());
-    let key = crate::matrix::hash(format!("{}\0{element}", path.display()).as_bytes());
+/// The name of the index of an element of a store: one for each place.
+fn name(store: &Location, element: &str) -> String {
+    let stem = store.path().and_then(Path::file_stem).map_or_else(String::new, |s| s.to_string_lossy().into_owned());
+    let key = crate::matrix::hash(format!("{store}\0{element}").as_bytes());
     format!("{stem}.{}.{key:016x}.columns", element.replace('/', "_"))
 }
 

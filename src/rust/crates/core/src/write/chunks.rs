@@ -2,17 +2,12 @@
 
 use crate::element::DType;
 use crate::error::{Error, Result};
-use crate::store::{Compression, DatasetWriter, GroupWriter, Item, Layout};
-use half::f16;
-use hdf5::{h5call, Datatype};
-use hdf5_sys::h5d::H5Dwrite_chunk;
-use hdf5_sys::h5p::H5P_DEFAULT;
+use crate::store::{Compression, DatasetWriter, GroupWriter, Kind, Layout, Target};
 
 /// A chunked dataset being filled from front to back: 1-D and growing, or 2-D in runs of whole rows.
-pub(super) struct Chunks<'w, 'g> {
-    group: &'g GroupWriter<'w>,
+pub(super) struct Chunks<'w> {
     dataset: DatasetWriter<'w>,
-    dtype: Datatype,
+    dtype: DType,
     compression: Compression,
     /// Entries of the first axis in a chunk, values in such an entry.
     rows: usize,
@@ -21,10 +16,10 @@ pub(super) struct Chunks<'w, 'g> {
     len: usize,
 }
 
-impl<'w, 'g> Chunks<'w, 'g> {
+impl<'w> Chunks<'w> {
     /// A vector of unknown length in chunks of `chunk` values.
     pub(super) fn vector(
-        group: &'g GroupWriter<'w>,
+        group: &GroupWriter<'w>,
         key: &str,
         dtype: DType,
         chunk: usize,
@@ -36,7 +31,7 @@ impl<'w, 'g> Chunks<'w, 'g> {
 
     /// A matrix of `shape`, not empty, in chunks of `rows` whole rows.
     pub(super) fn matrix(
-        group: &'g GroupWriter<'w>,
+        group: &GroupWriter<'w>,
         key: &str,
         dtype: DType,
         shape: (usize, usize),
@@ -48,7 +43,7 @@ impl<'w, 'g> Chunks<'w, 'g> {
     }
 
     fn create(
-        group: &'g GroupWriter<'w>,
+        group: &GroupWriter<'w>,
         key: &str,
         dtype: DType,
         shape: &[usize],
@@ -56,9 +51,8 @@ impl<'w, 'g> Chunks<'w, 'g> {
         rows: usize,
         width: Option<usize>,
     ) -> Result<Self> {
-        let dtype = datatype(dtype).map_err(|e| group.writer().fault(&e))?;
-        let dataset = group.dataset_of(key, &dtype, shape, layout)?;
-        Ok(Chunks { group, dataset, dtype, compression: layout.compression, rows, width, next: 0, len: 0 })
+        let dataset = group.dataset_of(key, &Kind::of(dtype), shape, layout)?;
+        Ok(Chunks { dataset, dtype, compression: layout.compression, rows, width, next: 0, len: 0 })
     }
 
     /// The dataset, for its attributes.
@@ -72,24 +66,18 @@ impl<'w, 'g> Chunks<'w, 'g> {
         let start = self.next as usize * self.rows;
         self.len = start + entries;
         if self.width.is_none() {
-            self.dataset.resize(&[self.len])?;
+            self.dataset.resize(self.len)?;
         }
         self.next += 1;
         if self.compression == Compression::Lzf {
-            // The library's filter; it reads the entries and leaves the padding.
-            let (mut at, mut count) = (vec![start], vec![entries]);
-            at.extend(self.width.map(|_| 0));
-            count.extend(self.width);
-            return self.dataset.write_raw(&self.dtype, Some(&(at, count)), bytes.as_ptr().cast());
+            // The backend's filter; the padding is left out.
+            let (at, count) = (vec![start, 0], [Some(entries), self.width]);
+            let count: Vec<usize> = count.into_iter().flatten().collect();
+            let place = Some((&at[..count.len()], &count[..]));
+            let bytes = bytes.get(..values * self.dtype.size()).unwrap_or(bytes);
+            return self.dataset.write_bytes(Target { field: None, place }, bytes);
         }
-        let offset = [start as u64, 0];
-        let id = self.dataset.hdf5().id();
-        let write = || -> hdf5::Result<()> {
-            // `offset` has an entry for every axis (one too many for a vector); the library copies `bytes`.
-            h5call!(H5Dwrite_chunk(id, H5P_DEFAULT, 0, offset.as_ptr(), bytes.len(), bytes.as_ptr().cast()))?;
-            Ok(())
-        };
-        write().map_err(|e| self.group.writer().fault(&e))
+        self.dataset.write_chunk(start, bytes)
     }
 
     /// # Errors
@@ -99,23 +87,5 @@ impl<'w, 'g> Chunks<'w, 'g> {
             return Ok(());
         }
         Err(Error::Internal(format!("'{}' got {} of {len} entries", self.dataset.path(), self.len)))
-    }
-}
-
-/// The HDF5 type a dtype is stored as.
-fn datatype(dtype: DType) -> hdf5::Result<Datatype> {
-    match dtype {
-        DType::Bool => bool::datatype(),
-        DType::I8 => i8::datatype(),
-        DType::I16 => i16::datatype(),
-        DType::I32 => i32::datatype(),
-        DType::I64 => i64::datatype(),
-        DType::U8 => u8::datatype(),
-        DType::U16 => u16::datatype(),
-        DType::U32 => u32::datatype(),
-        DType::U64 => u64::datatype(),
-        DType::F16 => f16::datatype(),
-        DType::F32 => f32::datatype(),
-        DType::F64 => f64::datatype(),
     }
 }

@@ -1,11 +1,10 @@
 //! Chunks as bytes: assembled from pieces of blocks, compressed.
 
-use crate::element::{Data, Number};
-use crate::error::{Error, Result};
+use crate::codec::{make, Compression};
+use crate::dtype::{as_bytes, Data};
+use crate::error::Result;
 use crate::memory;
-use crate::store::Compression;
 use crate::with_data;
-use libdeflater::{CompressionLvl, Compressor};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -49,8 +48,8 @@ pub(super) struct Encoded {
     pub(super) len: usize,
 }
 
-/// Joins `spans` into one chunk of `chunk` values, padded with zeros, and compresses it. LZF is left to the HDF5
-/// library: such chunks stay as they are.
+/// Joins `spans` into one chunk of `chunk` values, padded with zeros, and compresses it. LZF is left to the
+/// store: such chunks stay as they are.
 pub(super) fn encode(spans: &[Span], chunk: usize, compression: Compression) -> Result<Encoded> {
     let len = spans.iter().map(|s| s.range.len()).sum();
     let (mut values, mut columns) = (Vec::new(), Vec::new());
@@ -73,9 +72,9 @@ pub(super) fn encode(spans: &[Span], chunk: usize, compression: Compression) -> 
     } else {
         let width = columns.len() / len;
         memory::lengthen(&mut columns, chunk * width, 0, CHUNK)?;
-        Some(pack(columns, compression)?)
+        Some(make(columns, compression)?)
     };
-    Ok(Encoded { data: pack(values, compression)?, indices, len })
+    Ok(Encoded { data: make(values, compression)?, indices, len })
 }
 
 /// Appends the bytes of `data[range]`; gives the bytes of a value.
@@ -117,28 +116,9 @@ fn scatter(
     Ok(width)
 }
 
-/// A buffer as bytes, in the order of this machine, which is the one the dataset is created with.
+/// A buffer as bytes, in the order of this machine, which is the one the array is created with.
 fn bytes(data: &Data) -> &[u8] {
-    fn of<T: Number>(v: &[T]) -> &[u8] {
-        // SAFETY: every `Number` is a primitive (or half::f16, a transparent u16) without padding, and any byte may be
-        // read as u8; length and lifetime are those of the slice.
-        unsafe { std::slice::from_raw_parts(v.as_ptr().cast::<u8>(), std::mem::size_of_val(v)) }
-    }
-    with_data!(data, v => of(v))
-}
-
-fn pack(raw: Vec<u8>, compression: Compression) -> Result<Vec<u8>> {
-    let Compression::Gzip(level) = compression else { return Ok(raw) };
-    let level = CompressionLvl::new(i32::from(level))
-        .map_err(|_| Error::parameter("compression", "a gzip level from 0 to 9", level))?;
-    let mut compressor = Compressor::new(level);
-    let mut out = memory::zeros::<u8>(compressor.zlib_compress_bound(raw.len()), CHUNK)?;
-    let n = compressor
-        .zlib_compress(&raw, &mut out)
-        .map_err(|e| Error::Internal(format!("compressing a chunk of {} bytes: {e}", raw.len())))?;
-    out.truncate(n);
-    out.shrink_to_fit();
-    Ok(out)
+    with_data!(data, v => as_bytes(v))
 }
 
 #[cfg(test)]

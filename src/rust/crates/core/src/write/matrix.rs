@@ -103,7 +103,7 @@ pub fn write_dense(
     chunks.dataset().set_encoding("array", "0.2.0")?;
     let spool = Spool::new(rows * m, compression, &ctx.monitor);
     let mut next = 0;
-    let mut drain = |spool: &Spool<'_>, chunks: &mut Chunks<'_, '_>| -> Result<()> {
+    let mut drain = |spool: &Spool<'_>, chunks: &mut Chunks<'_>| -> Result<()> {
         while let Some(e) = spool.take(next) {
             chunks.push(&e.data, e.len)?;
             next += 1;

@@ -118,7 +118,10 @@ impl Part {
     pub fn of_chain(x: &LazyMatrix, store: Option<&Arc<Store>>) -> Part {
         match (store, x.location()) {
             (Some(store), Some(at))
-                if at.path == store.path() && x.nodes().is_empty() && x.rows().is_none() && x.columns().is_none() =>
+                if at.store == *store.location()
+                    && x.nodes().is_empty()
+                    && x.rows().is_none()
+                    && x.columns().is_none() =>
             {
                 Part::copy(store, at.element)
             }

@@ -72,7 +72,7 @@ pub fn save_h5ad(plan: &H5adPlan, store: &Arc<Store>, options: &SaveOptions, ctx
         return Ok(Saved { store: store.clone(), written, removed: Vec::new(), left: left.clone() });
     }
     {
-        let root = update.writer().root()?;
+        let root = update.root()?;
         let plain = WriteOptions { compression: options.compression, ..WriteOptions::default() };
         if *null_raw {
             root.remove("raw")?;
@@ -90,7 +90,7 @@ pub fn save_h5ad(plan: &H5adPlan, store: &Arc<Store>, options: &SaveOptions, ctx
             }
         }
         for (path, names) in columns {
-            root.existing(path)?.reset_texts("column-order", names)?;
+            root.existing(path)?.set_texts("column-order", names)?;
         }
         for (parent, interim, key) in &replaced {
             parent.remove(key)?;
@@ -131,7 +131,7 @@ fn check_selection(plan: &H5adPlan, store: &Arc<Store>, options: &SaveOptions) -
         Err(Error::State(format!(
             "the object is {found} of '{}': saving it would leave X with other cells or genes; save X too, or write \
              another file",
-            store.path().display()
+            store.location()
         )))
     };
     let frames = [&plan.obs, &plan.var];
@@ -150,10 +150,12 @@ fn check_selection(plan: &H5adPlan, store: &Arc<Store>, options: &SaveOptions) -
 
 fn selects(part: &Part, of: &Arc<Store>) -> bool {
     match part {
-        Part::Copy { store, rows, columns, .. } => store.path() == of.path() && (rows.is_some() || columns.is_some()),
+        Part::Copy { store, rows, columns, .. } => {
+            store.location() == of.location() && (rows.is_some() || columns.is_some())
+        }
         Part::Frame(frame) => selects(&frame.index, of) || frame.columns.iter().any(|(_, c)| selects(c, of)),
         Part::Matrix(x) => {
-            x.location().is_some_and(|at| at.path == of.path()) && (x.rows().is_some() || x.columns().is_some())
+            x.location().is_some_and(|at| at.store == *of.location()) && (x.rows().is_some() || x.columns().is_some())
         }
         Part::Value(_) => false,
     }

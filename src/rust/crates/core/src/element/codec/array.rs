@@ -1,10 +1,11 @@
 //! `array`: dense numbers, booleans and complex numbers of any rank. Also what every leaf dataset decodes to.
 
 use super::{Reading, WriteOptions};
+use crate::dtype::as_bytes;
 use crate::element::{Array, Data, Description, Number, Strings, Value};
 use crate::error::{Error, Result};
 use crate::memory;
-use crate::store::{datatype, GroupWriter, Item, Kind, Layout, Node, Values};
+use crate::store::{GroupWriter, Kind, Layout, Node, Target, Values};
 use crate::with_data;
 
 pub(super) fn read(node: &Node, _: &Reading) -> Result<Value> {
@@ -26,10 +27,7 @@ pub(super) fn decode(values: &Values<'_>) -> Result<Value> {
     let shape = values.shape();
     Ok(match values.kind() {
         Kind::Text { .. } | Kind::FixedText { .. } => Value::Strings { shape, data: strings(values)? },
-        Kind::Complex { single, .. } => {
-            let data = values.read::<[f64; 2]>(None)?.into_iter().map(|[re, im]| (re, im)).collect();
-            Value::Complex { shape, data, single: *single }
-        }
+        Kind::Complex { single, .. } => Value::Complex { shape, data: values.read_complex(None)?, single: *single },
         Kind::Compound(fields) => {
             let field = |name: &String| Ok((name.clone(), decode(&values.field(name)?)?));
             Value::RecArray(fields.iter().map(|(name, _)| field(name)).collect::<Result<_>>()?)
@@ -109,7 +107,7 @@ pub(super) fn write_data(
     data: &Data,
     options: &WriteOptions,
 ) -> Result<()> {
-    fn put<T: Number + Item>(group: &GroupWriter<'_>, key: &str, shape: &[usize], v: &[T], l: &Layout) -> Result<()> {
+    fn put<T: Number>(group: &GroupWriter<'_>, key: &str, shape: &[usize], v: &[T], l: &Layout) -> Result<()> {
         let dataset = group.dataset::<T>(key, shape, l)?;
         dataset.write(v)?;
         dataset.set_encoding(if shape.is_empty() { "numeric-scalar" } else { "array" }, "0.2.0")
@@ -126,15 +124,14 @@ pub(super) fn write_complex(
     single: bool,
 ) -> Result<()> {
     expect(group, key, shape, data.len())?;
-    let fault = |e: hdf5::Error| group.writer().fault(&e);
-    let stored = datatype::complex(single).map_err(fault)?;
-    let dataset = group.dataset_of(key, &stored, shape, &Layout::default())?;
-    let pairs: Vec<[f64; 2]> = memory::collected(data.iter().map(|&(re, im)| [re, im]), "complex numbers")?;
-    if !pairs.is_empty() {
-        let memory = datatype::complex(false).map_err(fault)?;
-        dataset.write_raw(&memory, None, pairs.as_ptr().cast())?;
-    }
+    let dataset = group.dataset_of(key, &Kind::complex(single), shape, &Layout::default())?;
+    dataset.write_bytes(Target::default(), as_bytes(&parts(data)?))?;
     dataset.set_encoding(if shape.is_empty() { "numeric-scalar" } else { "array" }, "0.2.0")
+}
+
+/// Real and imaginary parts, one after the other: complex numbers as they are in memory.
+pub(super) fn parts(data: &[(f64, f64)]) -> Result<Vec<f64>> {
+    memory::exactly(data.len() * 2, data.iter().flat_map(|&(re, im)| [re, im]), "complex numbers")
 }
 
 /// A buffer must fill its shape.

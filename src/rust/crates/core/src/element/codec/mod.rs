@@ -15,8 +15,7 @@ mod string_array;
 
 use super::{Description, Value};
 use crate::error::Result;
-use crate::store::{Attribute, GroupWriter, Node};
-use hdf5::LocationToken;
+use crate::store::{Attribute, GroupWriter, Identity, Node};
 use std::cell::{Cell, RefCell};
 
 pub(crate) use dataframe::{check_names, same_texts};
@@ -57,7 +56,7 @@ const CODECS: &[Codec] = &[
 /// How far a read has come: hostile files nest without end or link to themselves.
 pub(super) struct Reading {
     /// The groups that are being read, each within the one before.
-    within: RefCell<Vec<(u64, LocationToken)>>,
+    within: RefCell<Vec<Identity>>,
     elements: Cell<usize>,
 }
 

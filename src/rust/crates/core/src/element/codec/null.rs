@@ -6,12 +6,12 @@ use crate::error::Result;
 use crate::store::{GroupWriter, Node};
 
 pub(super) fn read(node: &Node, _: &Reading) -> Result<Value> {
-    node.dataset()?;
+    node.expect_array()?;
     Ok(Value::Null)
 }
 
 pub(super) fn describe(node: &Node, _: &mut Description) -> Result<()> {
-    node.dataset().map(|_| ())
+    node.expect_array()
 }
 
 pub(super) fn write(group: &GroupWriter<'_>, key: &str) -> Result<()> {

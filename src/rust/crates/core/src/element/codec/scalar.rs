@@ -3,7 +3,7 @@
 use super::{array, Reading, WriteOptions};
 use crate::element::{Array, Scalar, Value};
 use crate::error::{Error, Result};
-use crate::store::{datatype, GroupWriter, Layout, Node};
+use crate::store::{GroupWriter, Kind, Layout, Node, Target};
 
 pub(super) fn read(node: &Node, _: &Reading) -> Result<Value> {
     let values = node.values()?;
@@ -48,10 +48,9 @@ pub(super) fn write(group: &GroupWriter<'_>, key: &str, scalar: &Scalar) -> Resu
             dataset.set_encoding("string", "0.2.0")
         }
         Scalar::Bytes(bytes) => {
-            let stored = datatype::fixed_bytes(bytes.len()).map_err(|e| group.writer().fault(&e))?;
-            let dataset = group.dataset_of(key, &stored, &[], &Layout::default())?;
+            let dataset = group.dataset_of(key, &Kind::bytes(bytes.len()), &[], &Layout::default())?;
             let padded: &[u8] = if bytes.is_empty() { &[0] } else { bytes };
-            dataset.write_raw(&stored, None, padded.as_ptr().cast())?;
+            dataset.write_bytes(Target::default(), padded)?;
             dataset.set_encoding("bytes", "0.2.0")
         }
     }

@@ -4,7 +4,7 @@ use super::{array, encoding_of, Reading, WriteOptions};
 use crate::element::{Description, Number, Sparse, SparseFormat, Value};
 use crate::error::{Error, Result};
 use crate::memory;
-use crate::store::{Attribute, GroupWriter, Item, Kind, Layout, Node, Values};
+use crate::store::{Attribute, GroupWriter, Kind, Layout, Node, Values};
 use crate::with_data;
 
 pub(super) fn read(node: &Node, _: &Reading) -> Result<Value> {
@@ -122,7 +122,7 @@ pub(super) fn write(group: &GroupWriter<'_>, key: &str, m: &Sparse, options: &Wr
     group.set_encoding(m.encoding(), "0.1.0")?;
     group.set_integers("shape", &[m.shape.0 as i64, m.shape.1 as i64])?;
     let layout = Layout { resizable: true, ..options.layout() };
-    fn put<T: Number + Item>(group: &GroupWriter<'_>, v: &[T], layout: &Layout) -> Result<()> {
+    fn put<T: Number>(group: &GroupWriter<'_>, v: &[T], layout: &Layout) -> Result<()> {
         group.dataset::<T>("data", &[v.len()], layout)?.write(v)
     }
     with_data!(&m.data, v => put(&group, v, &layout))?;

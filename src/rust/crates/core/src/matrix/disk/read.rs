@@ -1,36 +1,27 @@
 //! Reading values of a [`RawDataset`].
 
-use super::dataset::{Access, RawDataset};
-use super::number::{as_bytes_mut, Plain};
+use super::dataset::RawDataset;
 use super::Cursor;
+use crate::codec::pipeline::Pipeline;
+use crate::dtype::{as_bytes_mut, Plain};
 use crate::error::{Error, Result};
-use crate::store::chunks::Chunk as Entry;
-use crate::store::fault;
-use std::cell::RefCell;
+use crate::store::array::{Access, Extent};
 use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 
-/// Bytes of neighbouring chunks fetched with one read: fits a core's cache, and hides the cost of a call for small
-/// chunks.
-const FETCH: u64 = 1 << 20;
-
 /// Bytes of a chunk up to which memory is taken without a look at what is stored.
 const UNQUESTIONED: usize = 64 << 20;
-
-thread_local! {
-    static FETCHED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
 
 impl RawDataset {
     /// Decoded bytes of a chunk, padding at the edges included.
     pub(crate) fn chunk_bytes(&self) -> Result<usize> {
-        self.chunk
+        self.chunk()
             .iter()
-            .try_fold(self.number.dtype.size() as u64, |n, &c| n.checked_mul(c))
+            .try_fold(self.dtype().size() as u64, |n, &c| n.checked_mul(c))
             .filter(|&n| n <= 1 << 40)
             .and_then(|n| usize::try_from(n).ok())
-            .ok_or_else(|| self.bad("chunks that fit into memory", format!("chunks of {:?} values", self.chunk)))
+            .ok_or_else(|| self.bad("chunks that fit into memory", format!("chunks of {:?} values", self.chunk())))
     }
 
     /// Appends values `range` of a 1-D dataset of `T` (stored dtype) to `out`. Ranges asked of one cursor ascend.
@@ -38,23 +29,23 @@ impl RawDataset {
     /// # Errors
     /// Those of reading and decoding; [`Error::Memory`] when the values do not fit into memory.
     pub(crate) fn append<T: Plain>(&self, range: Range<u64>, cursor: &mut Cursor<'_>, out: &mut Vec<T>) -> Result<()> {
-        debug_assert_eq!(self.shape.len(), 1);
+        debug_assert_eq!(self.shape().len(), 1);
         let before = out.len();
-        reserve(out, range.end.saturating_sub(range.start), || self.element.clone())?;
+        reserve(out, range.end.saturating_sub(range.start), || self.element().to_owned())?;
         if self.is_contiguous() {
             let start = grow(out, (range.end - range.start) as usize);
             self.read_run(range.start, as_bytes_mut(&mut out[start..]))?;
         } else {
             self.append_chunks(range, cursor, out)?;
         }
-        if self.number.swapped {
+        if self.is_swapped() {
             out[before..].iter_mut().for_each(|x| *x = x.swapped());
         }
         Ok(())
     }
 
     fn append_chunks<T: Plain>(&self, range: Range<u64>, cursor: &mut Cursor<'_>, out: &mut Vec<T>) -> Result<()> {
-        let (len, bytes) = (self.chunk[0], self.chunk_bytes()?);
+        let (len, bytes) = (self.chunk()[0], self.chunk_bytes()?);
         let mut at = range.start;
         while at < range.end {
             let number = at / len;
@@ -79,105 +70,118 @@ impl RawDataset {
         Ok(())
     }
 
-    /// Values from `first` on of a contiguous dataset, as bytes.
+    /// Values from `first` on of an array in one run, as bytes.
     pub(crate) fn read_run(&self, first: u64, out: &mut [u8]) -> Result<()> {
-        let address = if let Access::Contiguous(address) = self.access { address } else { None };
-        let at =
-            address.and_then(|a| first.checked_mul(self.number.dtype.size() as u64).and_then(|o| a.checked_add(o)));
-        match (at, &self.file) {
-            (Some(at), Some(file)) => file.read(at, out),
-            _ => {
+        let run = if let Access::Run(run) = self.meta().access { run } else { None };
+        let offset = first.checked_mul(self.dtype().size() as u64);
+        match run.and_then(|run| Some((run.object, run.at.checked_add(offset?)?))) {
+            Some((object, at)) => self.array.read(object, at, out),
+            None => {
                 self.fill(out);
                 Ok(())
             }
         }
     }
 
-    pub(super) fn fill(&self, out: &mut [u8]) {
-        if self.fill.iter().all(|&b| b == 0) {
+    fn fill(&self, out: &mut [u8]) {
+        let fill = &self.meta().fill;
+        if fill.iter().all(|&b| b == 0) {
             out.fill(0);
         } else {
-            out.chunks_exact_mut(self.fill.len()).for_each(|x| x.copy_from_slice(&self.fill));
+            out.chunks_exact_mut(fill.len()).for_each(|x| x.copy_from_slice(fill));
         }
     }
 
-    /// Appends `n` whole chunks from `first` on, fetching neighbours together.
+    /// Appends `n` whole chunks from `first` on, fetched together.
     pub(crate) fn decode_run<T: Plain>(&self, first: u64, n: u64, out: &mut Vec<T>) -> Result<()> {
         let bytes = self.chunk_bytes()?;
         let values = bytes / size_of::<T>();
-        let Access::Chunked { pipeline, table } = &self.access else {
+        let Access::Chunks(pipeline) = &self.meta().access else {
             for number in first..first + n {
                 let start = grow(out, values);
-                self.decode_into(number, as_bytes_mut(&mut out[start..]))?;
+                self.decode_into(number, bytes, as_bytes_mut(&mut out[start..]))?;
             }
             return Ok(());
         };
         self.decoded.fetch_add(n, Ordering::Relaxed);
         let mut number = first;
+        let mut extents: Vec<Extent> = Vec::new();
         while number < first + n {
-            let Some(&entry) = table.get(number) else {
+            extents.clear();
+            extents.extend((number..first + n).map_while(|chunk| self.array.locate(chunk)));
+            if extents.is_empty() {
                 let start = grow(out, values);
                 self.fill(as_bytes_mut(&mut out[start..]));
                 number += 1;
                 continue;
-            };
-            let (mut last, mut end) = (number + 1, entry.address.saturating_add(entry.size));
-            while last < first + n {
-                match table.get(last) {
-                    Some(e) if e.address == end && end - entry.address + e.size <= FETCH => end += e.size,
-                    _ => break,
-                }
-                last += 1;
             }
-            if pipeline.is_empty() && end - entry.address == bytes as u64 * (last - number) {
-                let start = grow(out, values * (last - number) as usize);
-                self.fetch(&entry, as_bytes_mut(&mut out[start..]))?;
+            if pipeline.is_empty() && extents.iter().all(|e| e.size == bytes as u64) {
+                self.copy_chunks(&extents, bytes, out)?;
             } else {
-                self.with_stored(&entry, end - entry.address, number, |stored| {
-                    for chunk in number..last {
-                        let e = table.get(chunk).unwrap_or(&entry);
-                        let from = (e.address - entry.address) as usize;
-                        out.reserve(values);
-                        let to = new_bytes(&mut out.spare_capacity_mut()[..values]);
-                        pipeline
-                            .decode_new(e.mask, &stored[from..from + e.size as usize], to)
-                            .map_err(|found| self.damaged(chunk, &found))?;
-                        // SAFETY: `decode_new` wrote all bytes of these values, and any bytes are a value.
-                        unsafe { out.set_len(out.len() + values) };
-                    }
-                    Ok(())
-                })?;
+                self.decode_chunks(pipeline, number, &extents, values, out)?;
             }
-            number = last;
+            number += extents.len() as u64;
         }
         Ok(())
     }
 
-    fn fetch(&self, entry: &Entry, out: &mut [u8]) -> Result<()> {
-        match &self.file {
-            Some(file) => file.read(entry.address, out),
-            None => Err(Error::Internal("chunks without a file".to_owned())),
+    /// Appends chunks that are stored as they are in memory, straight to their place.
+    fn copy_chunks<T: Plain>(&self, extents: &[Extent], bytes: usize, out: &mut Vec<T>) -> Result<()> {
+        let mut rest = extents;
+        while let Some((&first, mut after)) = rest.split_first() {
+            let mut run = first;
+            while let Some((longer, left)) = after.split_first().and_then(|(&e, left)| Some((run.joined(e)?, left))) {
+                (run, after) = (longer, left);
+            }
+            let start = grow(out, (rest.len() - after.len()) * (bytes / size_of::<T>()));
+            self.array.read(run.object, run.at, as_bytes_mut(&mut out[start..]))?;
+            rest = after;
         }
+        Ok(())
     }
 
-    /// Runs `work` on `size` stored bytes from `entry` on.
-    fn with_stored(&self, entry: &Entry, size: u64, number: u64, work: impl FnOnce(&[u8]) -> Result<()>) -> Result<()> {
-        let length = self.file.as_ref().map_or(0, |f| f.len());
-        let n = usize::try_from(size)
-            .ok()
-            .filter(|_| size <= length)
-            .ok_or_else(|| self.damaged(number, &format!("{size} stored bytes in a file of {length}")))?;
-        FETCHED.with_borrow_mut(|stored| {
-            if stored.len() < n {
-                stored.resize(n, 0);
-            }
-            self.fetch(entry, &mut stored[..n])?;
-            let done = work(&stored[..n]);
-            if stored.capacity() > 16 << 20 {
-                *stored = Vec::new();
-            }
-            done
-        })
+    /// Appends chunks from number `first` on, of `values` values each.
+    fn decode_chunks<T: Plain>(
+        &self,
+        pipeline: &Pipeline,
+        first: u64,
+        extents: &[Extent],
+        values: usize,
+        out: &mut Vec<T>,
+    ) -> Result<()> {
+        for (i, extent) in extents.iter().enumerate() {
+            self.check_size(extent, first + i as u64)?;
+        }
+        out.reserve(values * extents.len());
+        let room = &mut out.spare_capacity_mut()[..values * extents.len()];
+        let mut decoded = vec![false; extents.len()];
+        self.array.fetch(extents, &mut |i, stored| {
+            let to = new_bytes(&mut room[i * values..(i + 1) * values]);
+            let done = pipeline.decode_new(extents[i].mask, stored, to);
+            decoded[i] = true;
+            done.map_err(|found| self.damaged(first + i as u64, &found))
+        })?;
+        if decoded.contains(&false) {
+            return Err(Error::Internal(format!("a chunk of '{}' was not fetched", self.element())));
+        }
+        // SAFETY: `decode_new` wrote all bytes of the values of each chunk, and any bytes are a value.
+        unsafe { out.set_len(out.len() + values * extents.len()) };
+        Ok(())
+    }
+
+    /// That a chunk is not larger than what it lies in, before memory is taken for it.
+    fn check_size(&self, extent: &Extent, number: u64) -> Result<()> {
+        let (size, longest) = (extent.size, self.meta().longest);
+        if size > longest || usize::try_from(size).is_err() {
+            return Err(self.damaged(number, &format!("{size} stored bytes in a file of {longest}")));
+        }
+        Ok(())
+    }
+
+    /// Runs `work` on the stored bytes of a chunk.
+    fn with_stored(&self, extent: Extent, number: u64, work: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        self.check_size(&extent, number)?;
+        self.array.fetch(&[extent], &mut |_, stored| work(stored))
     }
 
     fn damaged(&self, number: u64, found: &str) -> Error {
@@ -187,25 +191,25 @@ impl RawDataset {
 
     /// Position of a chunk's first value.
     fn chunk_start(&self, number: u64) -> Vec<u64> {
-        match (self.shape.as_slice(), self.chunk.as_slice()) {
+        match (self.shape(), self.chunk()) {
             (&[_, m], &[r, c]) => {
                 let across = m.div_ceil(c).max(1);
                 vec![number / across * r, number % across * c]
             }
-            _ => vec![number.saturating_mul(self.chunk[0])],
+            (_, chunk) => vec![number.saturating_mul(chunk[0])],
         }
     }
 
     /// One chunk, decoded, in a buffer of its own.
     pub(crate) fn decode(&self, number: u64, bytes: usize) -> Result<Vec<u8>> {
-        if let Access::Chunked { pipeline, table } = &self.access {
-            if let Some(e) = table.get(number).filter(|e| e.mask == 0) {
+        if let Access::Chunks(pipeline) = &self.meta().access {
+            if let Some(e) = self.array.locate(number).filter(|e| e.mask == 0) {
                 if pipeline.largest(e.size) < bytes as u64 {
                     return Err(self.damaged(number, &format!("{} stored bytes for {bytes}", e.size)));
                 }
                 if bytes > UNQUESTIONED {
                     // A large chunk gets its memory only when its own header agrees.
-                    self.with_stored(e, e.size, number, |stored| match pipeline.claim(stored) {
+                    self.with_stored(e, number, &mut |stored| match pipeline.claim(stored) {
                         Some(n) if n != bytes as u64 => Err(self.damaged(number, &format!("{n} bytes for {bytes}"))),
                         _ => Ok(()),
                     })?;
@@ -214,108 +218,65 @@ impl RawDataset {
         }
         let used = if bytes > UNQUESTIONED { self.used_bytes(number, bytes) } else { bytes };
         let mut out = Vec::new();
-        reserve(&mut out, used as u64, || self.element.clone())?;
+        reserve(&mut out, used as u64, || self.element().to_owned())?;
         out.resize(used, 0u8);
-        if used < bytes {
-            self.decode_start(number, bytes, &mut out)?;
-        } else {
-            self.decode_into(number, &mut out)?;
-        }
+        self.decode_into(number, bytes, &mut out)?;
         Ok(out)
+    }
+
+    /// Extents of the chunk that starts at `start`, padding at the edges left out.
+    fn within(&self, start: &[u64]) -> Vec<u64> {
+        let chunks = start.iter().zip(self.chunk()).zip(self.shape());
+        chunks.map(|((&s, &c), &n)| c.min(n.saturating_sub(s))).collect()
     }
 
     /// Bytes of a chunk up to its last value within the extents.
     fn used_bytes(&self, number: u64, bytes: usize) -> usize {
-        let start = self.chunk_start(number);
-        let within: Vec<u64> =
-            (start.iter().zip(&self.chunk).zip(&self.shape)).map(|((&s, &c), &n)| c.min(n.saturating_sub(s))).collect();
-        let values = match (within.as_slice(), self.chunk.as_slice()) {
+        let within = self.within(&self.chunk_start(number));
+        let values = match (within.as_slice(), self.chunk()) {
             (&[rows, columns], &[_, width]) => rows.saturating_sub(1).saturating_mul(width).saturating_add(columns),
             (&[n], _) => n,
             _ => return bytes,
         };
-        let used = values.saturating_mul(self.number.dtype.size() as u64);
+        let used = values.saturating_mul(self.dtype().size() as u64);
         usize::try_from(used).map_or(bytes, |used| used.min(bytes))
     }
 
-    /// The start of a chunk of `whole` bytes that is much larger than what is used of it.
-    fn decode_start(&self, number: u64, whole: usize, out: &mut [u8]) -> Result<()> {
+    /// The first `out.len()` bytes of a chunk of `whole` bytes: all of them, or what is used of a much larger one.
+    fn decode_into(&self, number: u64, whole: usize, out: &mut [u8]) -> Result<()> {
         self.decoded.fetch_add(1, Ordering::Relaxed);
-        match &self.access {
-            Access::Chunked { pipeline, table } => match table.get(number) {
-                None => {
-                    self.fill(out);
-                    Ok(())
-                }
-                Some(e) => self.with_stored(e, e.size, number, |stored| {
-                    let done = pipeline.decode_start(e.mask, stored, whole, out);
-                    done.map_err(|found| self.damaged(number, &found))
-                }),
-            },
-            _ => Err(self.damaged(
-                number,
-                &format!(
-                    "{whole} bytes for {} bytes of values; write the file again (h5repack) with smaller chunks",
-                    out.len()
-                ),
-            )),
-        }
-    }
-
-    fn decode_into(&self, number: u64, out: &mut [u8]) -> Result<()> {
-        self.decoded.fetch_add(1, Ordering::Relaxed);
-        match &self.access {
-            Access::Chunked { pipeline, table } => match table.get(number) {
-                None => {
-                    self.fill(out);
-                    Ok(())
-                }
-                Some(e) => self.with_stored(e, e.size, number, |stored| {
-                    pipeline.decode(e.mask, stored, out).map_err(|found| self.damaged(number, &found))
-                }),
-            },
-            _ => self.read_library(number, out),
-        }
-    }
-
-    /// One chunk through the library, values in the file's byte order; padding at the edges is left as it is.
-    fn read_library(&self, number: u64, out: &mut [u8]) -> Result<()> {
-        use hdf5_sys::{h5d, h5p::H5P_DEFAULT, h5s};
-        let start = self.chunk_start(number);
-        let count: Vec<u64> =
-            (start.iter().zip(&self.chunk).zip(&self.shape)).map(|((&s, &c), &n)| c.min(n.saturating_sub(s))).collect();
-        let zero = vec![0u64; start.len()];
-        if self.chunk_bytes()? != out.len() || count.contains(&0) {
-            return Err(Error::Internal(format!("chunk {number} of '{}' is not there", self.element)));
-        }
-        let failed = |e: hdf5::Error| Error::File {
-            path: self.store.path().to_owned(),
-            message: format!("element '{}': {}", self.element, fault::cause(&e)),
-        };
-        let datatype = self.dataset.dtype().map_err(failed)?;
-        let space = self.dataset.space().map_err(failed)?;
-        hdf5::sync::sync(|| {
-            // SAFETY: all arrays have the dataset's rank; `out` holds a whole chunk of the memory dataspace.
-            unsafe {
-                let (null, set) = (std::ptr::null(), h5s::H5S_seloper_t::H5S_SELECT_SET);
-                let memory = h5s::H5Screate_simple(self.chunk.len() as i32, self.chunk.as_ptr(), null);
-                let ok = memory >= 0
-                    && h5s::H5Sselect_hyperslab(memory, set, zero.as_ptr(), null, count.as_ptr(), null) >= 0
-                    && h5s::H5Sselect_hyperslab(space.id(), set, start.as_ptr(), null, count.as_ptr(), null) >= 0;
-                let status = if ok {
-                    let to = out.as_mut_ptr().cast();
-                    hdf5::h5check(h5d::H5Dread(self.dataset.id(), datatype.id(), memory, space.id(), H5P_DEFAULT, to))
-                } else {
-                    hdf5::h5check(-1)
-                };
-                if memory >= 0 {
-                    h5s::H5Sclose(memory);
-                }
-                status
+        let Access::Chunks(pipeline) = &self.meta().access else {
+            if out.len() == whole {
+                return self.read_box(number, out);
             }
+            let used = out.len();
+            let found = format!(
+                "{whole} bytes for {used} bytes of values; write the file again (h5repack) with smaller chunks"
+            );
+            return Err(self.damaged(number, &found));
+        };
+        let Some(extent) = self.array.locate(number) else {
+            self.fill(out);
+            return Ok(());
+        };
+        self.with_stored(extent, number, &mut |stored| {
+            let done = if out.len() == whole {
+                pipeline.decode(extent.mask, stored, out)
+            } else {
+                pipeline.decode_start(extent.mask, stored, whole, out)
+            };
+            done.map_err(|found| self.damaged(number, &found))
         })
-        .map(|_| ())
-        .map_err(|e| self.damaged(number, &fault::cause(&e)))
+    }
+
+    /// One chunk as the backend reads it, values in the stored byte order; padding at the edges is left as it is.
+    fn read_box(&self, number: u64, out: &mut [u8]) -> Result<()> {
+        let start = self.chunk_start(number);
+        let count = self.within(&start);
+        if self.chunk_bytes()? != out.len() || count.contains(&0) {
+            return Err(Error::Internal(format!("chunk {number} of '{}' is not there", self.element())));
+        }
+        self.array.read_box(&start, &count, self.chunk(), out).map_err(|found| self.damaged(number, &found))
     }
 }
 

@@ -1,6 +1,7 @@
 //! A temporary file nobody else sees, gone with its handle.
 
 use crate::error::{Error, Result};
+use crate::store::positioned::{read_exact, write_all};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -54,7 +55,7 @@ impl Scratch {
     /// [`Error::Io`], for a full disk above all.
     pub(crate) fn append(&self, bytes: &[u8]) -> Result<u64> {
         let at = self.end.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-        write_all_at(&self.file, at, bytes).map_err(|e| Error::io(&self.place, "write a scratch file in", &e))?;
+        write_all(&self.file, bytes, at).map_err(|e| Error::io(&self.place, "write a scratch file in", &e))?;
         Ok(at)
     }
 
@@ -63,29 +64,6 @@ impl Scratch {
     /// # Errors
     /// [`Error::Io`].
     pub(crate) fn read(&self, at: u64, out: &mut [u8]) -> Result<()> {
-        super::file::read_exact_at(&self.file, at, out)
-            .map_err(|e| Error::io(&self.place, "read a scratch file in", &e))
+        read_exact(&self.file, out, at).map_err(|e| Error::io(&self.place, "read a scratch file in", &e))
     }
-}
-
-#[cfg(unix)]
-fn write_all_at(file: &File, at: u64, bytes: &[u8]) -> std::io::Result<()> {
-    std::os::unix::fs::FileExt::write_all_at(file, bytes, at)
-}
-
-#[cfg(windows)]
-fn write_all_at(file: &File, mut at: u64, mut bytes: &[u8]) -> std::io::Result<()> {
-    use std::os::windows::fs::FileExt;
-    while !bytes.is_empty() {
-        match file.seek_write(bytes, at) {
-            Ok(0) => return Err(std::io::ErrorKind::WriteZero.into()),
-            Ok(n) => {
-                bytes = &bytes[n..];
-                at += n as u64;
-            }
-            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-        }
-    }
-    Ok(())
 }

@@ -4,9 +4,9 @@
 use super::pack::{unpack, Bits};
 use crate::element::DType;
 use crate::error::{Error, Result};
-use crate::matrix::disk::read_exact_at;
 use crate::matrix::Source;
 use crate::memory;
+use crate::store::positioned::read_exact;
 use crate::store::Temporary;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
@@ -80,7 +80,7 @@ impl ColumnIndex {
         let length = file.metadata().map_err(|e| Error::io(path, "open", &e))?.len();
         let read = |at: u64, n: usize| -> Result<Vec<u8>> {
             let mut bytes = memory::zeros(n, "the index of columns")?;
-            read_exact_at(&file, at, &mut bytes).map_err(|e| Error::io(path, "read", &e))?;
+            read_exact(&file, &mut bytes, at).map_err(|e| Error::io(path, "read", &e))?;
             Ok(bytes)
         };
         let from = length.checked_sub(TAIL as u64).ok_or_else(damaged)?;
@@ -143,7 +143,7 @@ impl ColumnIndex {
         if source.stamp().as_ref() == Some(&self.footer.stamp) {
             return Ok(());
         }
-        let name = source.location().map_or_else(String::new, |l| format!("'{}'", l.path.display()));
+        let name = source.location().map_or_else(String::new, |l| format!("'{}'", l.store));
         Err(Error::State(format!(
             "{name} was changed after it was opened, and its column index '{}' is stale: open the file again, then \
              run index_columns()",
@@ -163,7 +163,7 @@ impl ColumnIndex {
         let mut bytes: Vec<u8> = Vec::new();
         crate::matrix::disk::reserve(&mut bytes, size, || self.path.display().to_string())?;
         bytes.resize(size as usize, 0);
-        read_exact_at(&self.file, start, &mut bytes).map_err(|e| Error::io(&self.path, "read", &e))?;
+        read_exact(&self.file, &mut bytes, start).map_err(|e| Error::io(&self.path, "read", &e))?;
         if self.footer.checksums.get(column as usize) != Some(&hash(&bytes)) {
             return Err(bad());
         }
@@ -178,7 +178,7 @@ impl ColumnIndex {
 
 fn damaged(path: &Path, what: &str) -> Error {
     let message = format!("this column index is damaged: {what}; delete it and run index_columns() again");
-    Error::File { path: path.to_owned(), message }
+    Error::File { path: path.into(), message }
 }
 
 /// Writes an index beside its final name and renames it when complete.

@@ -1,9 +1,10 @@
 //! Elements that go from one file to another as they are.
 
-use super::group_writer::utf8_link;
 use super::links::{self, Link};
-use super::{fault, lengths, repack, GroupWriter, Node, Store};
+use super::sink::{utf8_link, Hdf5Group};
+use super::{fault, lengths, repack, Node};
 use crate::error::{Error, Result};
+use crate::store::Store;
 use hdf5::plist::ObjectCopy;
 use hdf5::{h5call, LocationType};
 use hdf5_sys::h5::H5_ih_info_t;
@@ -12,17 +13,15 @@ use hdf5_sys::h5p::H5P_DEFAULT;
 use std::ffi::CString;
 use std::sync::Arc;
 
-impl GroupWriter<'_> {
-    /// Copies the group or dataset at `path` of an open file verbatim, attributes and compression included. What its links
-    /// lead to is copied in their place, in other files too where they may be opened.
+impl Hdf5Group<'_> {
+    /// Copies a group or dataset verbatim as `key`, attributes and compression included. What its links lead to is copied in
+    /// their place, in other files too where they may be opened.
     ///
     /// # Errors
-    /// [`Error::Missing`] for the source, [`Error::Format`] when it is damaged, [`Error::External`] when a part of it is in
-    /// a file that may not be opened, [`Error::Io`] for the target.
-    pub fn copy(&self, key: &str, from: &Arc<Store>, path: &str) -> Result<()> {
-        let node = from.node(path)?;
-        self.new_name(key)?;
-        self.copy_node(key, &node, &mut Vec::new())?;
+    /// [`Error::Format`] when it is damaged, [`Error::External`] when a part of it is in a file that may not be opened,
+    /// [`Error::Io`] for the target.
+    pub(super) fn copy_element(&self, key: &str, node: &Node) -> Result<()> {
+        self.copy_node(key, node, &mut Vec::new())?;
         self.writer.keep_copied(&self.join(key));
         Ok(())
     }
@@ -55,7 +54,7 @@ impl GroupWriter<'_> {
             return Err(node.format("elements of its own", "a link to a group it lies in, or too many levels"));
         }
         within.push(identity);
-        let group = self.group(key)?;
+        let group = self.new_group(key)?;
         group.copy_attributes(node, &group.group)?;
         for name in node.keys()? {
             match (links::link(node.group()?, &name).map_err(|e| node.damaged(&e))?, node.child(&name)) {
@@ -119,7 +118,7 @@ fn is_plain(node: &Node) -> Result<bool> {
 /// The errors of opening it.
 pub(super) fn check_copy(store: &Arc<Store>, path: &str) -> Result<()> {
     let mut seen = Vec::new();
-    let mut open = vec![store.node(path)?];
+    let mut open = vec![Node::open(store, path)?];
     while let Some(node) = open.pop() {
         let identity = node.identity()?;
         if seen.contains(&identity) || !node.is_group() {
@@ -156,7 +155,7 @@ fn check(group: &Node, key: &str, never: u64) -> Result<()> {
         _ => (format!("{}/{key}", group.path()), "datatype"),
     };
     Err(Error::Format {
-        path: group.store().path().to_owned(),
+        path: group.store().location().clone(),
         element,
         expected: format!("the header of a {what}"),
         found: format!(

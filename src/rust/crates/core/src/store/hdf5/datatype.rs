@@ -1,223 +1,130 @@
 //! HDF5 datatypes: what a stored type is, and the memory type it is read into or written from.
 
-use half::f16;
+use super::{Kind, Padding};
+use crate::dtype::DType;
+use crate::store::array::NumberType;
 use hdf5::{from_id, h5call, Datatype, Result};
 use hdf5_sys::h5t::*;
 use std::ffi::{CStr, CString};
 
-/// What one stored value is.
-#[derive(Debug, Clone)]
-pub(crate) enum Kind {
-    /// A whole number of 1, 2, 4 or 8 bytes.
-    Integer { bytes: usize, signed: bool },
-    /// An IEEE number of 2, 4 or 8 bytes.
-    Float { bytes: usize },
-    /// An enumeration, stored as whole numbers; members by name.
-    Enumeration { bytes: usize, signed: bool, members: Vec<(String, i64)> },
-    /// A pair of IEEE numbers under these two names; `single` when each has at most 4 bytes.
-    Complex { single: bool, real: CString, imaginary: CString },
-    /// Text of fixed length in bytes.
-    FixedText { bytes: usize, padding: Padding, utf8: bool },
-    /// Text of any length.
-    Text { utf8: bool },
-    /// Named fields.
-    Compound(Vec<(String, Kind)>),
-    /// A small array in every value.
-    Array { extents: Vec<usize>, item: Box<Kind> },
-    /// Anything else, by its name.
-    Other(String),
+/// What the file's type `t` is.
+pub(super) fn kind_of(t: &Datatype) -> Result<Kind> {
+    of_nested(t, 0)
 }
 
-/// What follows the text in a field of fixed length.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Padding {
-    /// One NUL, then anything.
-    Terminated,
-    /// NULs up to the end.
-    Nul,
-    /// Spaces up to the end.
-    Spaces,
-}
-
-impl Kind {
-    /// Whether it is an enumeration of FALSE and TRUE: the codes of both.
-    pub(crate) fn boolean(&self) -> Option<(i64, i64)> {
-        let Kind::Enumeration { members, .. } = self else { return None };
-        let code = |name: &str| members.iter().find(|m| m.0.eq_ignore_ascii_case(name)).map(|m| m.1);
-        (members.len() == 2).then(|| Some((code("FALSE")?, code("TRUE")?)))?
+fn of_nested(t: &Datatype, depth: usize) -> Result<Kind> {
+    if depth > 8 {
+        return Ok(Kind::Other("a type nested more than 8 deep".into()));
     }
-
-    /// numpy's name of the dtype, or a short word for types numpy does not have.
-    pub(crate) fn name(&self) -> String {
-        match self {
-            Kind::Integer { bytes, signed } | Kind::Enumeration { bytes, signed, .. } if self.boolean().is_none() => {
-                format!("{}int{}", if *signed { "" } else { "u" }, bytes * 8)
+    let id = t.id();
+    let bytes = t.size();
+    let class = class_of(id)?;
+    Ok(match class {
+        H5T_INTEGER if matches!(bytes, 1 | 2 | 4 | 8) => Kind::Integer { bytes, signed: is_signed(id) },
+        H5T_FLOAT => float(id, bytes)?,
+        H5T_ENUM => {
+            let members = enumeration(t)?;
+            let base = own(h5call!(H5Tget_super(id))?)?;
+            match of_nested(&base, depth + 1)? {
+                Kind::Integer { bytes, signed } => Kind::Enumeration { bytes, signed, members },
+                other => Kind::Other(format!("an enumeration of {}", other.name())),
             }
-            Kind::Integer { .. } | Kind::Enumeration { .. } => "bool".into(),
-            Kind::Float { bytes } => format!("float{}", bytes * 8),
-            Kind::Complex { single, .. } => if *single { "complex64" } else { "complex128" }.into(),
-            Kind::FixedText { .. } | Kind::Text { .. } => "string".into(),
-            Kind::Compound(_) => "compound".into(),
-            Kind::Array { item, .. } => item.name(),
-            Kind::Other(name) => name.clone(),
         }
-    }
-
-    /// Bytes a value takes in memory; for text of any length, those of its pointer.
-    pub(crate) fn memory_bytes(&self) -> usize {
-        match self {
-            Kind::Integer { bytes, .. }
-            | Kind::Float { bytes }
-            | Kind::Enumeration { bytes, .. }
-            | Kind::FixedText { bytes, .. } => *bytes,
-            Kind::Complex { .. } => 16,
-            Kind::Text { .. } => size_of::<*const u8>(),
-            Kind::Compound(fields) => fields.iter().map(|f| f.1.memory_bytes()).sum(),
-            Kind::Array { extents, item } => {
-                extents.iter().fold(item.memory_bytes(), |bytes, &extent| bytes.saturating_mul(extent))
-            }
-            Kind::Other(_) => 0,
+        H5T_STRING if h5call!(H5Tis_variable_str(id))? > 0 => Kind::Text { utf8: is_utf8(id) },
+        H5T_STRING => {
+            // SAFETY: a query on the identifier of a datatype that is open.
+            let padding = match locked(|| unsafe { H5Tget_strpad(id) }) {
+                H5T_STR_NULLTERM => Padding::Terminated,
+                H5T_STR_SPACEPAD => Padding::Spaces,
+                _ => Padding::Nul,
+            };
+            Kind::FixedText { bytes, padding, utf8: is_utf8(id) }
         }
-    }
-
-    /// What the file's type `t` is.
-    pub(crate) fn of(t: &Datatype) -> Result<Kind> {
-        Self::of_nested(t, 0)
-    }
-
-    fn of_nested(t: &Datatype, depth: usize) -> Result<Kind> {
-        if depth > 8 {
-            return Ok(Kind::Other("a type nested more than 8 deep".into()));
+        H5T_COMPOUND => compound(t, depth)?,
+        H5T_COMPLEX => Kind::complex(bytes <= 8),
+        H5T_ARRAY => {
+            let rank = h5call!(H5Tget_array_ndims(id))?;
+            let mut dims = vec![0; usize::try_from(rank).unwrap_or(0)];
+            h5call!(H5Tget_array_dims2(id, dims.as_mut_ptr()))?;
+            let base = own(h5call!(H5Tget_super(id))?)?;
+            let item = Box::new(of_nested(&base, depth + 1)?);
+            Kind::Array { extents: dims.iter().map(|&d| usize::try_from(d).unwrap_or(usize::MAX)).collect(), item }
         }
-        let id = t.id();
-        let bytes = t.size();
-        let class = class_of(id)?;
-        Ok(match class {
-            H5T_INTEGER if matches!(bytes, 1 | 2 | 4 | 8) => Kind::Integer { bytes, signed: is_signed(id) },
-            H5T_FLOAT => float(id, bytes)?,
-            H5T_ENUM => {
-                let members = enumeration(t)?;
-                let base = own(h5call!(H5Tget_super(id))?)?;
-                match Kind::of_nested(&base, depth + 1)? {
-                    Kind::Integer { bytes, signed } => Kind::Enumeration { bytes, signed, members },
-                    other => Kind::Other(format!("an enumeration of {}", other.name())),
-                }
-            }
-            H5T_STRING if h5call!(H5Tis_variable_str(id))? > 0 => Kind::Text { utf8: is_utf8(id) },
-            H5T_STRING => {
-                // SAFETY: a query on the identifier of a datatype that is open.
-                let padding = match locked(|| unsafe { H5Tget_strpad(id) }) {
-                    H5T_STR_NULLTERM => Padding::Terminated,
-                    H5T_STR_SPACEPAD => Padding::Spaces,
-                    _ => Padding::Nul,
-                };
-                Kind::FixedText { bytes, padding, utf8: is_utf8(id) }
-            }
-            H5T_COMPOUND => compound(t, depth)?,
-            H5T_COMPLEX => {
-                let (real, imaginary) = (CString::from(c"r"), CString::from(c"i"));
-                Kind::Complex { single: bytes <= 8, real, imaginary }
-            }
-            H5T_ARRAY => {
-                let rank = h5call!(H5Tget_array_ndims(id))?;
-                let mut dims = vec![0; usize::try_from(rank).unwrap_or(0)];
-                h5call!(H5Tget_array_dims2(id, dims.as_mut_ptr()))?;
-                let base = own(h5call!(H5Tget_super(id))?)?;
-                let item = Box::new(Kind::of_nested(&base, depth + 1)?);
-                Kind::Array { extents: dims.iter().map(|&d| usize::try_from(d).unwrap_or(usize::MAX)).collect(), item }
-            }
-            H5T_INTEGER => Kind::Other(format!("a {bytes}-byte integer")),
-            H5T_VLEN => Kind::Other("a variable-length array".into()),
-            H5T_REFERENCE => Kind::Other("an HDF5 reference".into()),
-            H5T_OPAQUE => Kind::Other("opaque bytes".into()),
-            H5T_BITFIELD => Kind::Other("a bit field".into()),
-            H5T_TIME => Kind::Other("an HDF5 time".into()),
-            _ => Kind::Other("an unknown HDF5 type".into()),
-        })
-    }
+        H5T_INTEGER => Kind::Other(format!("a {bytes}-byte integer")),
+        H5T_VLEN => Kind::Other("a variable-length array".into()),
+        H5T_REFERENCE => Kind::Other("an HDF5 reference".into()),
+        H5T_OPAQUE => Kind::Other("opaque bytes".into()),
+        H5T_BITFIELD => Kind::Other("a bit field".into()),
+        H5T_TIME => Kind::Other("an HDF5 time".into()),
+        _ => Kind::Other("an unknown HDF5 type".into()),
+    })
+}
 
-    /// The type in memory that values of this kind are read into: native numbers, a (f64, f64) pair for complex,
-    /// pointers for text of any length, NUL-padded bytes for fixed text.
-    pub(crate) fn memory_type(&self) -> Result<Datatype> {
-        match self {
-            Kind::Integer { bytes, signed } => integer(*bytes, *signed),
-            Kind::Float { bytes: 2 } => f16::datatype(),
-            Kind::Float { bytes: 4 } => f32::datatype(),
-            Kind::Float { .. } => f64::datatype(),
-            Kind::Enumeration { bytes, signed, members } => {
-                let base = integer(*bytes, *signed)?;
-                let t = own(h5call!(H5Tenum_create(base.id()))?)?;
-                for (name, value) in members {
-                    let name = c_string(name)?;
-                    let raw = value.to_ne_bytes();
-                    let at = if cfg!(target_endian = "big") { 8 - *bytes } else { 0 };
-                    h5call!(H5Tenum_insert(t.id(), name.as_ptr(), raw[at..].as_ptr().cast()))?;
-                }
-                Ok(t)
+/// The type in memory that values of this kind are read into: native numbers, a (f64, f64) pair for complex,
+/// pointers for text of any length, NUL-padded bytes for fixed text.
+pub(super) fn memory_type(kind: &Kind) -> Result<Datatype> {
+    match kind {
+        Kind::Integer { bytes, signed } => integer(*bytes, *signed),
+        Kind::Float { bytes: 2 } => half(),
+        Kind::Float { bytes: 4 } => Datatype::from_type::<f32>(),
+        Kind::Float { .. } => Datatype::from_type::<f64>(),
+        Kind::Enumeration { bytes, signed, members } => {
+            let base = integer(*bytes, *signed)?;
+            let t = own(h5call!(H5Tenum_create(base.id()))?)?;
+            for (name, value) in members {
+                let name = c_string(name)?;
+                let raw = value.to_ne_bytes();
+                let at = if cfg!(target_endian = "big") { 8 - *bytes } else { 0 };
+                h5call!(H5Tenum_insert(t.id(), name.as_ptr(), raw[at..].as_ptr().cast()))?;
             }
-            Kind::Complex { real, imaginary, .. } => {
-                let part = f64::datatype()?;
-                let t = own(h5call!(H5Tcreate(H5T_COMPOUND, 16))?)?;
-                h5call!(H5Tinsert(t.id(), real.as_ptr(), 0, part.id()))?;
-                h5call!(H5Tinsert(t.id(), imaginary.as_ptr(), 8, part.id()))?;
-                Ok(t)
-            }
-            Kind::FixedText { bytes, padding, utf8 } => {
-                let padding = match padding {
-                    Padding::Terminated => H5T_STR_NULLTERM,
-                    Padding::Nul => H5T_STR_NULLPAD,
-                    Padding::Spaces => H5T_STR_SPACEPAD,
-                };
-                string(*bytes, padding, *utf8)
-            }
-            Kind::Text { utf8 } => string(H5T_VARIABLE, H5T_STR_NULLTERM, *utf8),
-            Kind::Array { extents, item } => {
-                let base = item.memory_type()?;
-                let dims: Vec<u64> = extents.iter().map(|&e| e as u64).collect();
-                own(h5call!(H5Tarray_create2(base.id(), dims.len() as u32, dims.as_ptr()))?)
-            }
-            Kind::Compound(fields) => {
-                let types = fields.iter().map(|f| f.1.memory_type()).collect::<Result<Vec<_>>>()?;
-                packed(&fields.iter().map(|f| f.0.as_str()).collect::<Vec<_>>(), &types)
-            }
-            Kind::Other(name) => Err(format!("no memory type for {name}").into()),
+            Ok(t)
         }
+        Kind::Complex { real, imaginary, .. } => {
+            let part = Datatype::from_type::<f64>()?;
+            packed(&[real, imaginary], &[part.clone(), part])
+        }
+        Kind::FixedText { bytes, padding, utf8 } => {
+            let padding = match padding {
+                Padding::Terminated => H5T_STR_NULLTERM,
+                Padding::Nul => H5T_STR_NULLPAD,
+                Padding::Spaces => H5T_STR_SPACEPAD,
+            };
+            string(*bytes, padding, *utf8)
+        }
+        Kind::Text { utf8 } => string(H5T_VARIABLE, H5T_STR_NULLTERM, *utf8),
+        Kind::Array { extents, item } => array(&memory_type(item)?, extents),
+        Kind::Compound(fields) => {
+            let types = fields.iter().map(|f| memory_type(&f.1)).collect::<Result<Vec<_>>>()?;
+            packed(&fields.iter().map(|f| f.0.as_str()).collect::<Vec<_>>(), &types)
+        }
+        Kind::Other(name) => Err(format!("no memory type for {name}").into()),
     }
 }
 
-/// A number as it is written: its HDF5 type is the native one, which is what h5py writes.
-pub(crate) trait Item: Copy + 'static {
-    /// The HDF5 type.
-    fn datatype() -> Result<Datatype>;
-}
-
-macro_rules! item {
-    ($($t:ty),*) => { $(impl Item for $t { fn datatype() -> Result<Datatype> { Datatype::from_type::<$t>() } })* };
-}
-item!(i8, i16, i32, i64, u8, u16, u32, u64, f32, f64);
-
-/// h5py's bool: an enumeration of int8 with FALSE = 0 and TRUE = 1.
-impl Item for bool {
-    fn datatype() -> Result<Datatype> {
-        let members = vec![("FALSE".to_owned(), 0), ("TRUE".to_owned(), 1)];
-        Kind::Enumeration { bytes: 1, signed: true, members }.memory_type()
+/// The type in the file that values of this kind are written as: the native one, which is what h5py writes, without gaps
+/// between fields.
+pub(super) fn stored_type(kind: &Kind) -> Result<Datatype> {
+    match kind {
+        Kind::Complex { single: true, real, imaginary } => {
+            let part = Datatype::from_type::<f32>()?;
+            packed(&[real, imaginary], &[part.clone(), part])
+        }
+        Kind::Array { extents, item } => array(&stored_type(item)?, extents),
+        Kind::Compound(fields) => {
+            let types = fields.iter().map(|f| stored_type(&f.1)).collect::<Result<Vec<_>>>()?;
+            packed(&fields.iter().map(|f| f.0.as_str()).collect::<Vec<_>>(), &types)
+        }
+        other => memory_type(other),
     }
 }
 
 /// IEEE half precision in native byte order, as h5py builds it.
-impl Item for f16 {
-    fn datatype() -> Result<Datatype> {
-        let t = own(h5call!(H5Tcopy(f32::datatype()?.id()))?)?;
-        h5call!(H5Tset_fields(t.id(), 15, 10, 5, 0, 10))?;
-        h5call!(H5Tset_size(t.id(), 2))?;
-        h5call!(H5Tset_ebias(t.id(), 15))?;
-        Ok(t)
-    }
-}
-
-/// UTF-8 text of any length, NUL-terminated: what h5py writes for `str`.
-pub(crate) fn text() -> Result<Datatype> {
-    string(H5T_VARIABLE, H5T_STR_NULLTERM, true)
+fn half() -> Result<Datatype> {
+    let t = own(h5call!(H5Tcopy(Datatype::from_type::<f32>()?.id()))?)?;
+    h5call!(H5Tset_fields(t.id(), 15, 10, 5, 0, 10))?;
+    h5call!(H5Tset_size(t.id(), 2))?;
+    h5call!(H5Tset_ebias(t.id(), 15))?;
+    Ok(t)
 }
 
 /// HDF5 does not convert between character sets, so memory and file must agree on `utf8`.
@@ -229,19 +136,8 @@ fn string(size: usize, padding: H5T_str_t, utf8: bool) -> Result<Datatype> {
     Ok(t)
 }
 
-/// Bytes of a fixed number, padded with NUL: what h5py writes for `bytes`.
-pub(crate) fn fixed_bytes(bytes: usize) -> Result<Datatype> {
-    string(bytes.max(1), H5T_STR_NULLPAD, false)
-}
-
-/// h5py's complex: a compound of `r` and `i`.
-pub(crate) fn complex(single: bool) -> Result<Datatype> {
-    let part = if single { f32::datatype()? } else { f64::datatype()? };
-    packed(&["r", "i"], &[part.clone(), part])
-}
-
 /// A compound of these fields without gaps.
-pub(crate) fn packed(names: &[&str], types: &[Datatype]) -> Result<Datatype> {
+pub(super) fn packed(names: &[&str], types: &[Datatype]) -> Result<Datatype> {
     let size: usize = types.iter().map(Datatype::size).sum();
     let t = own(h5call!(H5Tcreate(H5T_COMPOUND, size.max(1)))?)?;
     let mut offset = 0;
@@ -254,21 +150,21 @@ pub(crate) fn packed(names: &[&str], types: &[Datatype]) -> Result<Datatype> {
 }
 
 /// An array of `item` in every value.
-pub(crate) fn array(item: &Datatype, extents: &[usize]) -> Result<Datatype> {
+pub(super) fn array(item: &Datatype, extents: &[usize]) -> Result<Datatype> {
     let dims: Vec<u64> = extents.iter().map(|&e| e as u64).collect();
     own(h5call!(H5Tarray_create2(item.id(), dims.len() as u32, dims.as_ptr()))?)
 }
 
 fn integer(bytes: usize, signed: bool) -> Result<Datatype> {
     match (bytes, signed) {
-        (1, true) => i8::datatype(),
-        (2, true) => i16::datatype(),
-        (4, true) => i32::datatype(),
-        (8, true) => i64::datatype(),
-        (1, false) => u8::datatype(),
-        (2, false) => u16::datatype(),
-        (4, false) => u32::datatype(),
-        _ => u64::datatype(),
+        (1, true) => Datatype::from_type::<i8>(),
+        (2, true) => Datatype::from_type::<i16>(),
+        (4, true) => Datatype::from_type::<i32>(),
+        (8, true) => Datatype::from_type::<i64>(),
+        (1, false) => Datatype::from_type::<u8>(),
+        (2, false) => Datatype::from_type::<u16>(),
+        (4, false) => Datatype::from_type::<u32>(),
+        _ => Datatype::from_type::<u64>(),
     }
 }
 
@@ -363,15 +259,69 @@ fn compound(t: &Datatype, depth: usize) -> Result<Kind> {
     let mut fields = Vec::new();
     for i in 0..members(t)? {
         let member = own(h5call!(H5Tget_member_type(t.id(), i))?)?;
-        fields.push((member_name(t, i)?, Kind::of_nested(&member, depth + 1)?));
+        fields.push((member_name(t, i)?, of_nested(&member, depth + 1)?));
     }
     if let [(real, Kind::Float { bytes }), (imaginary, Kind::Float { bytes: other })] = fields.as_slice() {
         let is = |s: &str, names: [&str; 4]| names.contains(&s.to_ascii_lowercase().as_str());
         let real_name = is(real, ["r", "re", "real", "x_real"]);
         if bytes == other && real_name && is(imaginary, ["i", "im", "imag", "imaginary"]) {
             let single = *bytes <= 4;
-            return Ok(Kind::Complex { single, real: c_string(real)?, imaginary: c_string(imaginary)? });
+            return Ok(Kind::Complex { single, real: real.clone(), imaginary: imaginary.clone() });
         }
     }
     Ok(Kind::Compound(fields))
+}
+
+/// How a number lies in the file; `Err` names one that is not a plain number.
+pub(super) fn number_of(datatype: &Datatype) -> std::result::Result<NumberType, String> {
+    let other = |what: &str| Err(format!("values of type {what}"));
+    let id = datatype.id();
+    // SAFETY: queries on a valid datatype identifier, under the library's lock.
+    let (class, size, order) = locked(|| unsafe { (H5Tget_class(id), H5Tget_size(id), H5Tget_order(id)) });
+    let dtype = match class {
+        H5T_INTEGER => {
+            // SAFETY: as above.
+            let (precision, offset, sign) =
+                locked(|| unsafe { (H5Tget_precision(id), H5Tget_offset(id), H5Tget_sign(id)) });
+            if precision != size * 8 || offset != 0 {
+                return other(&format!("{precision}-bit integer"));
+            }
+            match (size, sign) {
+                (1, H5T_SGN_2) => DType::I8,
+                (2, H5T_SGN_2) => DType::I16,
+                (4, H5T_SGN_2) => DType::I32,
+                (8, H5T_SGN_2) => DType::I64,
+                (1, _) => DType::U8,
+                (2, _) => DType::U16,
+                (4, _) => DType::U32,
+                (8, _) => DType::U64,
+                _ => return other(&format!("{size}-byte integer")),
+            }
+        }
+        H5T_FLOAT => {
+            let (mut sign, mut exponent, mut width, mut mantissa, mut bits) = (0, 0, 0, 0, 0);
+            // SAFETY: as above; the pointers are to locals.
+            let status = locked(|| unsafe {
+                H5Tget_fields(id, &raw mut sign, &raw mut exponent, &raw mut width, &raw mut mantissa, &raw mut bits)
+            });
+            match (status >= 0, size, sign, exponent, width, mantissa, bits) {
+                (true, 2, 15, 10, 5, 0, 10) => DType::F16,
+                (true, 4, 31, 23, 8, 0, 23) => DType::F32,
+                (true, 8, 63, 52, 11, 0, 52) => DType::F64,
+                _ => return other(&format!("{size}-byte float with a {width}-bit exponent")),
+            }
+        }
+        H5T_ENUM => match kind_of(datatype) {
+            Ok(kind) if size == 1 && kind.boolean() == Some((0, 1)) => DType::Bool,
+            _ => return other("enumeration"),
+        },
+        _ => return other(&kind_of(datatype).map_or_else(|_| "unknown".to_owned(), |kind| kind.name())),
+    };
+    let swapped = match order {
+        _ if size == 1 => false,
+        H5T_ORDER_LE => cfg!(target_endian = "big"),
+        H5T_ORDER_BE => cfg!(target_endian = "little"),
+        _ => return other("numbers in VAX byte order"),
+    };
+    Ok(NumberType { dtype, swapped })
 }

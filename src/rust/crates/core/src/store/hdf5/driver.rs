@@ -8,8 +8,8 @@
 //! not have; the library checks the version when the driver is registered.
 
 use super::external::Family;
-use super::update::read_exact;
 use super::{fault, heap};
+use crate::store::positioned::read_exact;
 use hdf5::{from_id, h5call};
 use hdf5_sys::h5::H5allocate_memory;
 use hdf5_sys::h5f::{H5Fopen, H5F_ACC_RDONLY, H5F_ACC_RDWR};

@@ -6,50 +6,14 @@
 //! is looked at when a dataset is opened.
 
 use super::driver::{Bytes, Plain};
-use super::Store;
-use crate::error::{Error, Result};
+use super::{External, Hdf5File};
+use crate::error::Result;
+use crate::store::Store;
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-
-/// Which other files a file may take parts of itself from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum External {
-    /// None.
-    #[default]
-    Refuse,
-    /// Those in the folder of the file that was asked for, symbolic links resolved.
-    SameFolder,
-    /// All.
-    Follow,
-}
-
-impl External {
-    /// By its name in the faces: "refuse", "same-folder" or "follow".
-    ///
-    /// # Errors
-    /// [`Error::Parameter`].
-    pub fn parse(name: &str) -> Result<External> {
-        match name {
-            "refuse" => Ok(External::Refuse),
-            "same-folder" => Ok(External::SameFolder),
-            "follow" => Ok(External::Follow),
-            _ => Err(Error::parameter("external", "'refuse', 'same-folder' or 'follow'", format!("'{name}'"))),
-        }
-    }
-
-    /// Its name in the faces.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            External::Refuse => "refuse",
-            External::SameFolder => "same-folder",
-            External::Follow => "follow",
-        }
-    }
-}
 
 /// A file that was asked for, and the files opened because it names them.
 pub(super) struct Family {
@@ -104,9 +68,9 @@ impl Family {
     }
 
     /// The store of the file asked for; the first to be set stays.
-    pub(super) fn set_head(&self, store: &Arc<Store>) {
+    pub(super) fn set_head(&self, store: &Arc<Store>, path: &Path) {
         if self.head.set(Arc::downgrade(store)).is_ok() {
-            lock(&self.stores).insert(store.path().to_owned(), Arc::downgrade(store));
+            lock(&self.stores).insert(path.to_owned(), Arc::downgrade(store));
         }
     }
 
@@ -158,10 +122,10 @@ impl Family {
         if let Some(store) = lock(&self.stores).get(place).and_then(Weak::upgrade) {
             return Ok(store);
         }
-        let store = Store::open_in(place, self)?;
+        let store = Hdf5File::open_in(place, self)?;
         lock(&self.stores).insert(place.to_owned(), Arc::downgrade(&store));
         if let Some(head) = self.head.get().and_then(Weak::upgrade) {
-            head.keep(&store);
+            Hdf5File::of(&head)?.keep(&store);
         }
         Ok(store)
     }

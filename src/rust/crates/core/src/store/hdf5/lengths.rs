@@ -1,11 +1,11 @@
 //! Lengths of texts, looked at before the library takes memory for them: it takes what a text says it has, and finds out
 //! later that it has less.
 
-use super::update::read_exact;
 use super::{chunks, register, storage, Node};
 use crate::codec::pipeline::Plan;
 use crate::error::{Error, Result};
 use crate::memory;
+use crate::store::positioned::read_exact;
 use hdf5::types::TypeDescriptor;
 use hdf5::Dataset;
 use hdf5_sys::h5d::H5D_layout_t::{H5D_CHUNKED, H5D_CONTIGUOUS};
@@ -44,9 +44,9 @@ pub(super) fn check(node: &Node, dataset: &Dataset, field: Option<&str>) -> Resu
     if storage::is_elsewhere(plist.id()) || dataset.size() == 0 {
         return Ok(());
     }
-    let io = |e: std::io::Error| Error::io(node.store().path(), "read", &e);
-    let file = node.store().raw().map_err(io)?;
-    let addresses = node.store().hdf5().create_plist().map_or(8, |p| p.sizes().sizeof_addr);
+    let io = |e: std::io::Error| Error::io(node.file().path(), "read", &e);
+    let file = node.file().raw().map_err(io)?;
+    let addresses = node.file().hdf5().create_plist().map_or(8, |p| p.sizes().sizeof_addr);
     let Some((offset, width)) = place(dataset, field, 8 + addresses) else { return Ok(()) };
     let mut sum = Sum { node, offset, most: node.store().bytes(), bytes: 0, texts: 0 };
     match (storage::layout(plist.id()), plist.chunk()) {

@@ -1,37 +1,36 @@
-//! HDF5 files. Reading: [`Store`] is an open file, [`Node`] a group or dataset in it, `Values` what a dataset, one field
-//! of it or an attribute holds. Writing: [`Writer`] is a file being made beside its target, [`GroupWriter`] and
-//! [`DatasetWriter`] fill it, [`Writer::commit`] puts it in place. Saving into a file that stays is `update`'s.
+//! HDF5 files: [`open`] and [`create`] are all that the stores above know of them.
+//!
+//! Reading: [`Hdf5File`] is an open file, [`Node`] a group or dataset in it; `transfer` reads values through the library,
+//! `array` chunks past it. Writing: [`Hdf5Writer`] is a file being made beside its target, `sink` its groups and datasets.
+//! Saving into a file that stays is `update`'s.
 
-mod attribute;
-pub(crate) mod chunks;
+mod array;
+mod chunks;
 mod copy;
-pub(crate) mod datatype;
+mod datatype;
 mod driver;
 mod external;
-pub(crate) mod fault;
-mod group_change;
-mod group_writer;
-mod hdf5_file;
+mod fault;
+mod file;
 mod heap;
 mod lengths;
 mod links;
 mod node;
 mod probe;
+mod raw;
 mod register;
 mod repack;
+mod sink;
 mod storage;
 mod transfer;
 mod update;
 mod writer;
 
-pub use attribute::Attribute;
-pub(crate) use datatype::{Item, Kind};
-pub use external::External;
-pub use group_writer::{Compression, DatasetWriter, GroupWriter, Layout};
-pub use hdf5_file::{hdf5_version, Store, FILTERS};
-pub use node::Node;
-pub(crate) use register::plan;
-pub(crate) use transfer::Values;
+use super::{External, Kind, Padding};
+pub(super) use file::open;
+use file::Hdf5File;
+pub use file::{hdf5_version, FILTERS};
+use node::Node;
 pub(super) use update::prepared;
-pub(crate) use update::Update;
-pub use writer::Writer;
+pub(super) use writer::create;
+use writer::Hdf5Writer;

@@ -1,11 +1,16 @@
 //! A group or dataset of an open file, and how errors about it are told.
 
-use super::external::{self, External};
+use super::external;
 use super::links::{self, Link};
-use super::{fault, storage, Attribute, Store, Values};
+use super::transfer::Typed;
+use super::{array, fault, storage, External, Hdf5File};
 use crate::error::{Error, Result};
+use crate::store::array::ChunkedArray;
+use crate::store::backend::{self, below, Identity, Stored};
+use crate::store::{self, Attribute, Store, Values};
 use hdf5::{h5call, Dataset, Group, Location, LocationType};
 use hdf5_sys::h5a::H5Aexists;
+use std::any::Any;
 use std::ffi::CString;
 use std::sync::Arc;
 
@@ -14,8 +19,9 @@ const MOST_LINKS: usize = 16;
 
 /// A group or dataset. Cheap to clone; keeps its file open.
 #[derive(Clone)]
-pub struct Node {
+pub(super) struct Node {
     store: Arc<Store>,
+    file: Arc<Hdf5File>,
     path: String,
     object: Object,
 }
@@ -26,9 +32,9 @@ enum Object {
     Dataset(Dataset),
 }
 
-impl std::fmt::Debug for Node {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Node").field("file", &self.store.path()).field("path", &self.path).finish_non_exhaustive()
+impl From<Node> for store::Node {
+    fn from(node: Node) -> store::Node {
+        store::Node::new(Arc::new(node))
     }
 }
 
@@ -38,11 +44,12 @@ impl Node {
     }
 
     fn root(store: &Arc<Store>) -> Result<Node> {
-        let root = store.hdf5().group("/").map_err(|e| Error::File {
-            path: store.path().to_owned(),
+        let file = Hdf5File::of(store)?;
+        let root = file.hdf5().group("/").map_err(|e| Error::File {
+            path: store.location().clone(),
             message: format!("its root group cannot be opened: {}", fault::cause(&e)),
         })?;
-        Ok(Node { store: store.clone(), path: String::new(), object: Object::Group(root) })
+        Ok(Node { store: store.clone(), file, path: String::new(), object: Object::Group(root) })
     }
 
     /// The member `key` of this group. One that a link leads to in another file is a node of that file.
@@ -50,9 +57,9 @@ impl Node {
     /// # Errors
     /// [`Error::Missing`] when there is none (or a link that leads nowhere), [`Error::Format`] for a dataset,
     /// [`Error::External`] for one in a file that may not be opened.
-    pub fn child(&self, key: &str) -> Result<Node> {
+    pub(super) fn child(&self, key: &str) -> Result<Node> {
         if key.is_empty() {
-            return self.missing(key, self.hint());
+            return Err(self.as_object().missing(key));
         }
         self.walk(key, 0)
     }
@@ -71,36 +78,32 @@ impl Node {
     }
 
     fn below(&self, key: &str) -> String {
-        if self.path.is_empty() {
-            key.to_owned()
-        } else {
-            format!("{}/{key}", self.path)
-        }
+        below(&self.path, key)
     }
 
     fn missing<T>(&self, key: &str, hint: String) -> Result<T> {
-        Err(Error::Missing { path: self.store.path().to_owned(), element: self.below(key), hint })
+        Err(Error::Missing { path: self.store.location().clone(), element: self.below(key), hint })
     }
 
     fn step(&self, key: &str, links: usize) -> Result<Node> {
         let group = self.group()?;
         let path = self.below(key);
         let broken = |found: String| Error::Format {
-            path: self.store.path().to_owned(),
+            path: self.store.location().clone(),
             element: path.clone(),
             expected: "an intact group or dataset".into(),
             found,
         };
         // "." means the group itself to HDF5, and a NUL cannot be in a name.
         if key == "." || key.contains('\0') {
-            return self.missing(key, self.hint());
+            return Err(self.as_object().missing(key));
         }
         let link = links::link(group, key).map_err(|e| broken(fault::cause(&e)))?;
         if links > MOST_LINKS && link != Some(Link::Hard) {
             return Err(broken(format!("more than {MOST_LINKS} links in a row")));
         }
         match link {
-            None => self.missing(key, self.hint()),
+            None => Err(self.as_object().missing(key)),
             Some(Link::Hard) => self.object(key, path),
             Some(Link::Soft(target)) => {
                 let start = if target.starts_with('/') { Node::root(&self.store)? } else { self.clone() };
@@ -115,10 +118,10 @@ impl Node {
             Some(Link::External { file, path: target }) => {
                 let what = "an external link";
                 let place = self.other_file(&path, what, &file)?;
-                Node::root(&self.store.family().linked(&place)?)?.follow(&target, links + 1)
+                Node::root(&self.file.family().linked(&place)?)?.follow(&target, links + 1)
             }
             Some(Link::Unknown(kind)) => Err(Error::Unsupported {
-                path: self.store.path().to_owned(),
+                path: self.store.location().clone(),
                 element: path,
                 what: format!("a link of kind {kind}, which another program has made for itself,"),
                 hint: String::new(),
@@ -134,9 +137,9 @@ impl Node {
 
     /// The file that the element at `element` names as `file`, when it may be opened.
     pub(super) fn other_file(&self, element: &str, what: &'static str, file: &str) -> Result<std::path::PathBuf> {
-        let place = external::target(self.store.path(), file);
-        self.store.family().allows(&place).map_err(|reason| Error::External {
-            path: self.store.path().to_owned(),
+        let place = external::target(self.file.path(), file);
+        self.file.family().allows(&place).map_err(|reason| Error::External {
+            path: self.store.location().clone(),
             element: element.to_owned(),
             what,
             target: file.to_owned(),
@@ -157,7 +160,7 @@ impl Node {
         let broken = |e: hdf5::Error| match fault::fed(&format!("opening element '{path}'")) {
             Err(starved) => starved,
             Ok(()) => Error::Format {
-                path: self.store.path().to_owned(),
+                path: self.store.location().clone(),
                 element: path.clone(),
                 expected: "an intact group or dataset".into(),
                 found: fault::cause(&e),
@@ -168,38 +171,25 @@ impl Node {
             LocationType::Dataset => Object::Dataset(storage::open(group, key).map_err(broken)?),
             _ => {
                 return Err(Error::Unsupported {
-                    path: self.store.path().to_owned(),
+                    path: self.store.location().clone(),
                     element: path,
                     what: "an HDF5 object that is neither group nor dataset".into(),
                     hint: String::new(),
                 })
             }
         };
-        let node = Node { store: self.store.clone(), path, object };
+        let node = Node { store: self.store.clone(), file: self.file.clone(), path, object };
         if let Object::Dataset(dataset) = &node.object {
             storage::check(&node, dataset)?;
         }
         Ok(node)
     }
 
-    /// The member `key`, `None` when there is no such link.
-    ///
-    /// # Errors
-    /// As [`Node::child`], for a member that is there but broken.
-    pub fn optional(&self, key: &str) -> Result<Option<Node>> {
-        match &self.object {
-            Object::Group(group) if !key.is_empty() && !key.contains('\0') && group.link_exists(key) => {
-                self.child(key).map(Some)
-            }
-            _ => Ok(None),
-        }
-    }
-
     /// Members of this group, in creation order where the file keeps it, else by name.
     ///
     /// # Errors
     /// [`Error::Format`] for a dataset or a damaged group.
-    pub fn keys(&self) -> Result<Vec<String>> {
+    pub(super) fn keys(&self) -> Result<Vec<String>> {
         let group = self.group()?;
         let mut keys = links::names(group).map_err(|e| self.damaged(&e))?;
         if !keys.iter().all(|(order, _)| order.is_some()) {
@@ -216,7 +206,7 @@ impl Node {
     }
 
     /// Whether it is a group.
-    pub fn is_group(&self) -> bool {
+    pub(super) fn is_group(&self) -> bool {
         matches!(self.object, Object::Group(_))
     }
 
@@ -225,96 +215,82 @@ impl Node {
     ///
     /// # Errors
     /// [`Error::Format`] for a damaged object.
-    pub(crate) fn identity(&self) -> Result<(u64, hdf5::LocationToken)> {
+    pub(super) fn identity(&self) -> Result<(u64, hdf5::LocationToken)> {
         let info = self.location().loc_info().map_err(|e| self.damaged(&e))?;
         Ok((info.fileno, info.token))
     }
 
     /// Path inside the file, without a leading slash; "" is the root.
-    pub fn path(&self) -> &str {
+    pub(super) fn path(&self) -> &str {
         &self.path
     }
 
     /// The file.
-    pub fn store(&self) -> &Arc<Store> {
+    pub(super) fn store(&self) -> &Arc<Store> {
         &self.store
-    }
-
-    /// The attribute `name`, `None` when there is none.
-    ///
-    /// # Errors
-    /// [`Error::Unsupported`] for an attribute that is not text, number or bool; [`Error::Format`] for a damaged one.
-    pub fn attribute(&self, name: &str) -> Result<Option<Attribute>> {
-        Attribute::read(self, name)
     }
 
     /// Whether there is an attribute `name`, of whatever type.
     ///
     /// # Errors
     /// [`Error::Format`] for a damaged element.
-    pub fn has_attribute(&self, name: &str) -> Result<bool> {
+    pub(super) fn has_attribute(&self, name: &str) -> Result<bool> {
         let Ok(name) = CString::new(name) else { return Ok(false) };
         let found = || h5call!(H5Aexists(self.location().id(), name.as_ptr()));
         found().map(|there| there > 0).map_err(|e| self.damaged(&e))
     }
 
     /// Extents of a dataset; `None` for a group and for a dataset without space (`null`).
-    pub fn shape(&self) -> Option<Vec<usize>> {
+    pub(super) fn shape(&self) -> Option<Vec<usize>> {
         match &self.object {
             Object::Dataset(d) => d.space().ok().filter(|s| !s.is_null()).map(|s| s.shape()),
             Object::Group(_) => None,
         }
     }
 
-    /// What a dataset holds, ready to be read.
-    pub(crate) fn values(&self) -> Result<Values<'_>> {
-        Values::of_dataset(self)
-    }
-
-    pub(crate) fn group(&self) -> Result<&Group> {
+    pub(super) fn group(&self) -> Result<&Group> {
         match &self.object {
             Object::Group(g) => Ok(g),
             Object::Dataset(_) => Err(self.format("a group", "a dataset")),
         }
     }
 
-    pub(crate) fn dataset(&self) -> Result<&Dataset> {
+    pub(super) fn dataset(&self) -> Result<&Dataset> {
         match &self.object {
             Object::Dataset(d) => Ok(d),
             Object::Group(_) => Err(self.format("a dataset", "a group")),
         }
     }
 
-    pub(crate) fn location(&self) -> &Location {
+    pub(super) fn location(&self) -> &Location {
         match &self.object {
             Object::Group(g) => g,
             Object::Dataset(d) => d,
         }
     }
 
+    fn as_object(&self) -> &dyn backend::Object {
+        self
+    }
+
     /// [`Error::Format`] about this element.
-    pub(crate) fn format(&self, expected: impl Into<String>, found: impl Into<String>) -> Error {
-        Error::Format {
-            path: self.store.path().to_owned(),
-            element: self.name().to_owned(),
-            expected: expected.into(),
-            found: found.into(),
-        }
+    pub(super) fn format(&self, expected: impl Into<String>, found: impl Into<String>) -> Error {
+        self.as_object().format(expected, found)
     }
 
     /// [`Error::Unsupported`] about this element; `hint` is empty or starts with "; ".
-    pub(crate) fn unsupported(&self, what: impl Into<String>, hint: impl Into<String>) -> Error {
-        Error::Unsupported {
-            path: self.store.path().to_owned(),
-            element: self.name().to_owned(),
-            what: what.into(),
-            hint: hint.into(),
-        }
+    pub(super) fn unsupported(&self, what: impl Into<String>, hint: impl Into<String>) -> Error {
+        self.as_object().unsupported(what, hint)
+    }
+
+    /// The file it is in.
+    pub(super) fn file(&self) -> &Arc<Hdf5File> {
+        &self.file
     }
 
     /// The error for an HDF5 call that failed on this element.
-    pub(crate) fn damaged(&self, error: &hdf5::Error) -> Error {
-        let what = || format!("reading '{}', element '{}',", self.store().path().display(), self.name());
+    pub(super) fn damaged(&self, error: &hdf5::Error) -> Error {
+        let what = || format!("reading '{}', element '{}',", self.store.location(), self.path);
         if let Err(starved) = fault::fed(&what()) {
             return starved;
         }
@@ -323,25 +299,64 @@ impl Node {
             None => self.format("data that HDF5 can read", fault::cause(error)),
         }
     }
+}
 
-    fn name(&self) -> &str {
-        if self.path.is_empty() {
-            "/"
-        } else {
-            &self.path
-        }
+impl backend::Object for Node {
+    fn store(&self) -> &Arc<Store> {
+        &self.store
     }
 
-    fn hint(&self) -> String {
-        const SHOWN: usize = 20;
-        match self.keys() {
-            Ok(keys) if keys.is_empty() => format!("; '{}' is empty", self.name()),
-            Ok(keys) => {
-                let more = if keys.len() > SHOWN { ", ..." } else { "" };
-                let shown = keys.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
-                format!("; '{}' has {shown}{more}", self.name())
-            }
-            Err(_) => String::new(),
+    fn path(&self) -> &str {
+        &self.path
+    }
+
+    fn is_group(&self) -> bool {
+        self.is_group()
+    }
+
+    fn child(&self, key: &str) -> Result<store::Node> {
+        self.child(key).map(Into::into)
+    }
+
+    fn has_link(&self, key: &str) -> bool {
+        let Object::Group(group) = &self.object else { return false };
+        !key.is_empty() && !key.contains('\0') && group.link_exists(key)
+    }
+
+    fn keys(&self) -> Result<Vec<String>> {
+        self.keys()
+    }
+
+    fn has_attribute(&self, name: &str) -> Result<bool> {
+        self.has_attribute(name)
+    }
+
+    fn attribute(&self, name: &str) -> Result<Option<Attribute>> {
+        if !self.has_attribute(name)? {
+            return Ok(None);
         }
+        let stored = Box::new(Typed::of_attribute(self, name)?);
+        Attribute::of(&Values::new(self, stored, format!("attribute '{name}': "))).map(Some)
+    }
+
+    fn identity(&self) -> Result<Identity> {
+        let (file, token) = self.identity()?;
+        Ok(format!("{file} {token:?}"))
+    }
+
+    fn shape(&self) -> Option<Vec<usize>> {
+        self.shape()
+    }
+
+    fn values(&self) -> Result<Box<dyn Stored + '_>> {
+        Ok(Box::new(Typed::of_dataset(self)?))
+    }
+
+    fn array(&self) -> Result<Arc<dyn ChunkedArray>> {
+        Ok(Arc::new(array::Hdf5Array::open(self)?))
+    }
+
+    fn any(&self) -> &dyn Any {
+        self
     }
 }

@@ -12,7 +12,7 @@ const SIGNATURE: [u8; 8] = *b"\x89HDF\r\n\x1a\n";
 /// Checks that `path` is a readable file that bears the HDF5 signature at 0, 512, 1024, 2048, ... (a user block may
 /// come first).
 pub(super) fn check(path: &Path) -> Result<()> {
-    let bad = |message: String| Error::File { path: path.to_owned(), message };
+    let bad = |message: String| Error::File { path: path.into(), message };
     let meta = std::fs::metadata(path).map_err(|e| Error::io(path, "open", &e))?;
     if meta.is_dir() {
         let zarr = [".zgroup", "zarr.json"].iter().any(|f| path.join(f).exists());
@@ -51,7 +51,7 @@ pub(super) fn check(path: &Path) -> Result<()> {
 /// The error for a file that another process is writing to.
 pub(super) fn locked(path: &Path) -> Error {
     Error::Io {
-        path: path.to_owned(),
+        path: path.into(),
         action: "open",
         message: "another process has it open for writing and locked it; close it there, or set the environment \
                   variable HDF5_USE_FILE_LOCKING=FALSE if nothing writes to it"
@@ -71,5 +71,5 @@ pub(super) fn refused(path: &Path, error: &hdf5::Error) -> Error {
         Some(_) => "is truncated: it is shorter than its header says; copy or download it again".into(),
         None => format!("is a damaged HDF5 file: {}; copy or download it again", fault::cause(error)),
     };
-    Error::File { path: path.to_owned(), message }
+    Error::File { path: path.into(), message }
 }

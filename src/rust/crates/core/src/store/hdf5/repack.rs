@@ -1,10 +1,12 @@
 //! Datasets written anew where the library's own copying will not do: values that lie in other files, filters without
 //! a name in the file.
 
-use super::update::read_exact;
-use super::{chunks, storage, GroupWriter, Node};
+use super::sink::{c_name, Hdf5Group};
+use super::{chunks, storage, Node};
 use crate::error::{Error, Result};
 use crate::memory;
+use crate::store::positioned::read_exact;
+use crate::store::sink::Layout;
 use hdf5::sync::sync;
 use hdf5::{from_id, h5call, Dataset, Dataspace, Datatype, Location};
 use hdf5_sys::h5a::{
@@ -89,7 +91,7 @@ fn never_applied(node: &Node) -> Result<bool> {
     Ok(stored.iter().all(|c| c.mask != 0))
 }
 
-impl GroupWriter<'_> {
+impl Hdf5Group<'_> {
     /// Writes the values of a dataset as `key`, with its attributes; with its chunks as they are stored, where they are in
     /// its file.
     pub(super) fn repack(&self, key: &str, node: &Node) -> Result<()> {
@@ -113,11 +115,11 @@ impl GroupWriter<'_> {
         let to = if elsewhere || unused {
             let shape = from.shape();
             self.check_claim(node, &dtype, &shape)?;
-            self.dataset_of(key, &dtype, &shape, &super::Layout::default())?.hdf5().clone()
+            self.new_dataset(key, &dtype, Some(&shape), &Layout::default())?
         } else {
-            let name = self.new_name(key)?;
+            let name = c_name(key)?;
             let make = || -> hdf5::Result<Dataset> {
-                let link = super::group_writer::utf8_link()?;
+                let link = super::sink::utf8_link()?;
                 let (dtype, space, plist) = (dtype.id(), space.id(), plist.id());
                 let id =
                     h5call!(H5Dcreate2(self.group.id(), name.as_ptr(), dtype, space, link.id(), plist, H5P_DEFAULT))?;
@@ -136,7 +138,7 @@ impl GroupWriter<'_> {
     /// That a dataset does not claim far more values than its files could hold.
     fn check_claim(&self, node: &Node, dtype: &Datatype, shape: &[usize]) -> Result<()> {
         let claimed = shape.iter().fold(dtype.size() as u64, |n, &e| n.saturating_mul(e as u64));
-        let stored = node.store().bytes_of_family();
+        let stored = node.file().bytes_of_family();
         if claimed > UNQUESTIONED.max(stored.saturating_mul(EXPANSION)) {
             let found = format!("extents {shape:?} ({claimed} bytes) over files of {stored} bytes");
             return Err(node.format("a size that fits the stored data", found));
@@ -150,8 +152,8 @@ impl GroupWriter<'_> {
         let chunk: Vec<u64> = chunk.iter().map(|&n| n as u64).collect();
         let stored =
             chunks::of(node.dataset()?, &shape, &chunk).map_err(|found| node.format(chunks::EXPECTED, found))?;
-        let io = |e: std::io::Error| Error::io(node.store().path(), "read", &e);
-        let file = node.store().raw().map_err(io)?;
+        let io = |e: std::io::Error| Error::io(node.file().path(), "read", &e);
+        let file = node.file().raw().map_err(io)?;
         let length = file.metadata().map_err(io)?.len();
         for c in stored {
             if c.size > length {
@@ -240,10 +242,10 @@ impl GroupWriter<'_> {
     }
 
     pub(super) fn soft_link(&self, key: &str, target: &str) -> Result<()> {
-        let name = self.new_name(key)?;
+        let name = c_name(key)?;
         let target = CString::new(target).map_err(|_| Error::parameter("key", "a target without NUL", target))?;
         let link = || -> hdf5::Result<()> {
-            let link = super::group_writer::utf8_link()?;
+            let link = super::sink::utf8_link()?;
             h5call!(H5Lcreate_soft(target.as_ptr(), self.group.id(), name.as_ptr(), link.id(), H5P_DEFAULT))?;
             Ok(())
         };

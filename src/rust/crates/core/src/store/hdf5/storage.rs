@@ -75,10 +75,10 @@ fn check_parts(node: &Node, dataset: &Dataset) -> Result<()> {
             node.store().clone()
         } else {
             let place = node.other_file(node.path(), what, &file)?;
-            node.store().family().linked(&place)?
+            node.file().family().linked(&place)?
         };
         // The library takes what is not there for empty. A source is checked as it is opened.
-        let source = store.node(&path)?;
+        let source = Node::open(&store, &path)?;
         source.dataset()?;
         if !Arc::ptr_eq(source.store(), &store) {
             return Err(node.unsupported("a virtual dataset with a part behind an external link", ""));

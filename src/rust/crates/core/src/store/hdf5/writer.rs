@@ -1,17 +1,17 @@
 //! A file being written: beside its target under a temporary name, put in place only when it is whole.
 
-use super::{copy, fault, GroupWriter, Store};
+use super::sink::Hdf5Group;
+use super::{copy, fault, Hdf5File};
 use crate::error::{Error, Result};
+use crate::store::sink::{GroupSink, StoreSink};
 use crate::store::Temporary;
+use crate::store::{self, Store};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// A new HDF5 file that replaces its target on [`Writer::commit`] and disappears when dropped before.
-///
-/// The target may be the file that is being read: whoever has it open keeps the old content. Whatever fails, a full
-/// disk included, the target stays as it was.
-pub struct Writer {
+/// A new HDF5 file that replaces its target when it is committed and disappears when dropped before.
+pub(super) struct Hdf5Writer {
     target: PathBuf,
     /// `None` for a file that stays.
     temporary: Option<Temporary>,
@@ -21,36 +21,30 @@ pub struct Writer {
     copied: Mutex<Vec<String>>,
 }
 
-impl std::fmt::Debug for Writer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Writer").field("target", &self.target).finish_non_exhaustive()
+/// Starts a file that will be `target`. Links are followed: the file they lead to is replaced.
+///
+/// # Errors
+/// [`Error::Io`] when the directory is not there or not writable, or `target` is a directory.
+pub(in crate::store) fn create(target: &Path) -> Result<store::Writer> {
+    let target = absolute(target)?;
+    let refused = |message: String| Error::Io { path: (&target).into(), action: "write", message };
+    if target.is_dir() {
+        return Err(refused("it is a directory; give the name of a file".into()));
     }
+    if target.file_name().is_none() {
+        return Err(refused("it has no file name".into()));
+    }
+    // Made here first, for the system's own words when it cannot be.
+    let temporary = Temporary::create(&target)?;
+    let file = new_file(temporary.path()?).map_err(|e| fault_of(&target, &e))?;
+    let temporary = Some(temporary);
+    Ok(store::Writer::new(Box::new(Hdf5Writer { target, temporary, file: Some(file), copied: Mutex::default() })))
 }
 
-impl Writer {
-    /// Starts a file that will be `target`. Links are followed: the file they lead to is replaced.
-    ///
-    /// # Errors
-    /// [`Error::Io`] when the directory is not there or not writable, or `target` is a directory.
-    pub fn create(target: impl AsRef<Path>) -> Result<Writer> {
-        let target = absolute(target.as_ref())?;
-        let refused = |message: String| Error::Io { path: target.clone(), action: "write", message };
-        if target.is_dir() {
-            return Err(refused("it is a directory; give the name of a file".into()));
-        }
-        if target.file_name().is_none() {
-            return Err(refused("it has no file name".into()));
-        }
-        // Made here first, for the system's own words when it cannot be.
-        let temporary = Temporary::create(&target)?;
-        let file = create(temporary.path()?).map_err(|e| fault_of(&target, &e))?;
-        let temporary = Some(temporary);
-        Ok(Writer { target, temporary, file: Some(file), copied: Mutex::default() })
-    }
-
-    /// A writer to an open file, for [`Update`](super::Update), which sees to it that `target` stays whole.
-    pub(super) fn into_existing(target: &Path, file: hdf5::File) -> Writer {
-        Writer { target: target.to_owned(), temporary: None, file: Some(file), copied: Mutex::default() }
+impl Hdf5Writer {
+    /// A writer to an open file, for [`Update`](super::update::Update), which sees to it that `target` stays whole.
+    pub(super) fn into_existing(target: &Path, file: hdf5::File) -> Hdf5Writer {
+        Hdf5Writer { target: target.to_owned(), temporary: None, file: Some(file), copied: Mutex::default() }
     }
 
     /// Writes out everything HDF5 holds back and closes the file.
@@ -91,29 +85,37 @@ impl Writer {
     }
 
     /// The file that will be replaced.
-    pub fn target(&self) -> &Path {
+    pub(super) fn target(&self) -> &Path {
         &self.target
     }
 
-    /// The root group.
-    ///
-    /// # Errors
-    /// [`Error::Io`].
-    pub fn root(&self) -> Result<GroupWriter<'_>> {
-        Ok(GroupWriter::root(self, (**self.hdf5()?).clone()))
+    pub(super) fn root(&self) -> Result<Hdf5Group<'_>> {
+        Ok(Hdf5Group::root(self, (**self.hdf5()?).clone()))
     }
 
-    /// Brings everything to the disk and renames the file over the target, whose permissions it takes.
-    ///
-    /// # Errors
-    /// [`Error::Io`] naming the target, which is then as it was.
-    pub fn commit(mut self) -> Result<()> {
+    fn hdf5(&self) -> Result<&hdf5::File> {
+        self.file.as_ref().ok_or_else(|| Error::Internal("the file is closed".into()))
+    }
+
+    /// The error for an HDF5 call that failed on this file.
+    pub(super) fn fault(&self, error: &hdf5::Error) -> Error {
+        fault_of(&self.target, error)
+    }
+}
+
+impl StoreSink for Hdf5Writer {
+    fn root(&self) -> Result<Box<dyn GroupSink<'_> + '_>> {
+        Ok(Box::new(self.root()?))
+    }
+
+    /// Renames the file over the target, whose permissions it takes.
+    fn commit(mut self: Box<Self>) -> Result<()> {
         let target = self.target.clone();
         let io = |action: &'static str| {
             let target = target.clone();
             move |e: std::io::Error| Error::Io {
                 message: format!("{e}; the file that was there is unchanged"),
-                path: target,
+                path: target.into(),
                 action,
             }
         };
@@ -125,7 +127,7 @@ impl Writer {
         let temporary = place.path()?.to_owned();
         let copied = self.copied();
         if !copied.is_empty() {
-            let written = Store::open_unlocked(&temporary)?;
+            let written = Hdf5File::open_unlocked(&temporary)?;
             check_copies(&written, &copied, &target)?;
         }
         if let Ok(old) = std::fs::metadata(&target) {
@@ -137,19 +139,9 @@ impl Writer {
         sync_directory(&target);
         Ok(())
     }
-
-    /// The HDF5 handle, for what [`GroupWriter`] does not offer.
-    pub(crate) fn hdf5(&self) -> Result<&hdf5::File> {
-        self.file.as_ref().ok_or_else(|| Error::Internal("the file is closed".into()))
-    }
-
-    /// The error for an HDF5 call that failed on this file.
-    pub(crate) fn fault(&self, error: &hdf5::Error) -> Error {
-        fault_of(&self.target, error)
-    }
 }
 
-impl Drop for Writer {
+impl Drop for Hdf5Writer {
     fn drop(&mut self) {
         // Closing may fail again on a full disk; the file is thrown away.
         if let Some(file) = self.file.take() {
@@ -170,7 +162,7 @@ fn plain_path(path: &str) -> String {
 pub(super) fn check_copies(written: &Arc<Store>, copied: &[String], target: &Path) -> Result<()> {
     copied.iter().try_for_each(|path| {
         copy::check_copy(written, path).map_err(|e| Error::Io {
-            path: target.to_owned(),
+            path: target.into(),
             action: "write",
             message: format!(
                 "element '{path}' cannot be copied as it is ({e}); write its values, or leave it out; the file that was \
@@ -185,7 +177,7 @@ fn fault_of(target: &Path, error: &hdf5::Error) -> Error {
         return starved;
     }
     Error::Io {
-        path: target.to_owned(),
+        path: target.into(),
         action: "write",
         message: format!("{}; the file that was there, if any, is unchanged", fault::cause(error)),
     }
@@ -193,7 +185,7 @@ fn fault_of(target: &Path, error: &hdf5::Error) -> Error {
 
 /// Objects carry no times, so that the same content gives the same bytes; format of HDF5 1.8, which every reader
 /// knows and which allows attributes beyond 64 KiB.
-fn create(path: &Path) -> hdf5::Result<hdf5::File> {
+fn new_file(path: &Path) -> hdf5::Result<hdf5::File> {
     let file = hdf5::File::with_options()
         .with_fapl(|p| {
             use hdf5::file::LibraryVersion::{V110, V18};
@@ -216,7 +208,7 @@ fn absolute(target: &Path) -> Result<PathBuf> {
         _ => Path::new("."),
     };
     let name = target.file_name().ok_or_else(|| Error::Io {
-        path: target.to_owned(),
+        path: target.into(),
         action: "write",
         message: "it has no file name".into(),
     })?;

@@ -4,11 +4,11 @@
 //! counts from the moment it has its name; before that it is a file nobody looks at.
 
 use super::lock::{lock_alone, Shared};
-use super::positioned::{read_exact, write_all};
 use super::view::{place, View, PAGE};
 use crate::error::{Error, Result};
 use crate::memory;
 use crate::store::hdf5::driver::Bytes as _;
+use crate::store::positioned::{read_exact, write_all};
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -54,7 +54,7 @@ pub(super) fn commit(view: &View, target: &Path, shared: &Shared) -> Result<()> 
         return Ok(());
     }
     let unchanged = |action: &'static str| {
-        let path = target.to_owned();
+        let path = target.into();
         move |e: io::Error| Error::Io { path, action, message: format!("{e}; the file is unchanged") }
     };
     let (base_len, new_len) = (view.base_len(), view.len().max(view.base_len()));
@@ -102,7 +102,7 @@ pub(in crate::store::hdf5) fn recover(target: &Path) -> Result<()> {
         return Ok(());
     }
     let io = |e: io::Error| Error::Io {
-        path: target.to_owned(),
+        path: target.into(),
         action: "finish the interrupted save of",
         message: format!("{e}; open the file once where it can be written"),
     };
@@ -112,7 +112,7 @@ pub(in crate::store::hdf5) fn recover(target: &Path) -> Result<()> {
             return Ok(());
         }
         return Err(Error::Io {
-            path: target.to_owned(),
+            path: target.into(),
             action: "open",
             message: "a save of it was interrupted and cannot be finished while it is open elsewhere; close it there"
                 .into(),
@@ -123,7 +123,7 @@ pub(in crate::store::hdf5) fn recover(target: &Path) -> Result<()> {
     }
     let journal = Journal::read(path.clone()).map_err(io)?;
     let bad = |what: &str| Error::File {
-        path: target.to_owned(),
+        path: target.into(),
         message: format!(
             "an interrupted save left '{}', which {what}; remove that file if this one is good, or restore this one",
             path.display()
@@ -216,7 +216,7 @@ impl Journal {
                 Ok(()) => format!("{e}; the file is unchanged"),
                 Err(_) => format!("{e}; the save is finished when the file is opened next"),
             };
-            return Err(Error::Io { path: target.to_owned(), action: "save into", message });
+            return Err(Error::Io { path: target.into(), action: "save into", message });
         }
         let replace = || -> io::Result<()> {
             let (mut new, mut old) = (vec![0; PAGE], vec![0; PAGE]);
@@ -230,7 +230,7 @@ impl Journal {
             file.sync_all()
         };
         replace().map_err(|e| Error::Io {
-            path: target.to_owned(),
+            path: target.into(),
             action: "save into",
             message: format!("{e}; the save is finished when the file is opened next"),
         })?;

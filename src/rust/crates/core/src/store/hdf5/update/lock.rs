@@ -46,7 +46,7 @@ impl Shared {
         }
         if !try_lock(&file, false).map_err(io)? {
             return Err(Error::Io {
-                path: path.to_owned(),
+                path: path.into(),
                 action: "open for saving",
                 message: "another process is writing to it; close it there".into(),
             });
@@ -147,8 +147,7 @@ impl Exclusive {
     /// # Errors
     /// [`Error::Io`] when anybody else has the file open.
     pub(super) fn take(shared: &Arc<Shared>, path: &Path) -> Result<Exclusive> {
-        let refused =
-            |message: &str| Error::Io { path: path.to_owned(), action: "save into", message: message.to_owned() };
+        let refused = |message: &str| Error::Io { path: path.into(), action: "save into", message: message.to_owned() };
         {
             let mut state = lock(&shared.state);
             if state.saving {

@@ -11,24 +11,24 @@
 
 mod journal;
 mod lock;
-mod positioned;
 mod view;
 
 pub(in crate::store) use journal::prepared;
 pub(super) use journal::recover;
 pub(super) use lock::{lock_to_read, Shared};
-pub(super) use positioned::read_exact;
 
 use super::driver::{self, Bytes};
 use super::external::Family;
-use super::{Store, Writer};
+use super::{Hdf5File, Hdf5Writer};
 use crate::error::{Error, Result};
+use crate::store::sink::{Change, GroupSink};
+use crate::store::Store;
 use std::fs::{File, OpenOptions};
 use std::path::Path;
 use std::sync::Arc;
 use view::View;
 
-/// What a [`Store`] open for saving has besides its HDF5 handle.
+/// What a file open for saving has besides its HDF5 handle.
 pub(super) struct Open {
     view: Arc<View>,
     shared: Arc<Shared>,
@@ -61,25 +61,25 @@ impl Open {
     }
 }
 
-/// A save under way: HDF5 writes through [`Update::writer`], nothing of it is in the file before [`Update::commit`].
-pub(crate) struct Update {
+/// A save under way: HDF5 writes through `writer`, nothing of it is in the file before it is committed.
+pub(super) struct Update {
     shared: Arc<Shared>,
     view: Arc<View>,
     family: Arc<Family>,
-    writer: Writer,
+    writer: Hdf5Writer,
     /// Nobody else saves or opens meanwhile; released on drop.
     _exclusive: lock::Exclusive,
 }
 
 impl Update {
-    /// Starts saving into the file of `store`.
+    /// Starts saving into a file.
     ///
     /// # Errors
-    /// [`Error::State`] when the store was opened read-only, or the file was saved or changed since it was opened;
+    /// [`Error::State`] when it was opened read-only, or the file was saved or changed since it was opened;
     /// [`Error::Io`] when others have the file open.
-    pub(crate) fn begin(store: &Store) -> Result<Update> {
-        let path = store.path();
-        let Some(open) = store.update() else {
+    pub(super) fn begin(file: &Hdf5File) -> Result<Update> {
+        let path = file.path();
+        let Some(open) = file.update() else {
             return Err(Error::State(format!(
                 "'{}' was opened read-only: open it with mode \"r+\", or write another file",
                 path.display()
@@ -95,22 +95,19 @@ impl Update {
         open.shared.check_unchanged(path)?;
         let view = Arc::new(View::writable(open.shared.file(), path)?);
         let bytes: Arc<dyn Bytes> = view.clone();
-        let hdf5 = driver::open(&bytes, store.family(), path, true).map_err(|e| super::probe::refused(path, &e))?;
-        let writer = Writer::into_existing(path, hdf5);
-        let family = store.family().clone();
+        let hdf5 = driver::open(&bytes, file.family(), path, true).map_err(|e| super::probe::refused(path, &e))?;
+        let writer = Hdf5Writer::into_existing(path, hdf5);
+        let family = file.family().clone();
         Ok(Update { shared: open.shared.clone(), view, family, writer, _exclusive: exclusive })
     }
+}
 
-    /// The file as it will be.
-    pub(crate) fn writer(&self) -> &Writer {
-        &self.writer
+impl Change for Update {
+    fn root(&self) -> Result<Box<dyn GroupSink<'_> + '_>> {
+        Ok(Box::new(self.writer.root()?))
     }
 
-    /// Puts everything into the file and opens what it is then.
-    ///
-    /// # Errors
-    /// [`Error::Io`]; the file is then as it was, or its journal is there and the next one to open it goes on.
-    pub(crate) fn commit(self) -> Result<Arc<Store>> {
+    fn commit(self: Box<Self>) -> Result<Arc<Store>> {
         let path = self.writer.target().to_owned();
         let copied = self.writer.copied();
         self.writer.finish()?;
@@ -118,8 +115,8 @@ impl Update {
             let bytes: Arc<dyn Bytes> = self.view.clone();
             let hdf5 =
                 driver::open(&bytes, &self.family, &path, false).map_err(|e| super::probe::refused(&path, &e))?;
-            let written = Store::of_view(path.clone(), hdf5, self.family.clone());
-            super::writer::check_copies(&Arc::new(written), &copied, &path)?;
+            let written = Hdf5File::of_view(&path, hdf5, &self.family).into_store();
+            super::writer::check_copies(&written, &copied, &path)?;
         }
         if Arc::strong_count(&self.view) != 1 {
             return Err(Error::Internal("something of the file is still open for writing".into()));
@@ -128,8 +125,8 @@ impl Update {
         // A family of its own, whose head is the new store.
         let family = Family::new(&path, self.family.policy());
         let (hdf5, open) = open_view(&path, &self.shared, &family)?;
-        let store = Arc::new(Store::of_update(path, hdf5, open, family.clone()));
-        family.set_head(&store);
+        let store = Hdf5File::of_update(&path, hdf5, open, &family).into_store();
+        family.set_head(&store, &path);
         Ok(store)
     }
 }

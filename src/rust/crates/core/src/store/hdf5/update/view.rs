@@ -1,8 +1,8 @@
 //! A file as it was when it was opened, or as it will be after a save: pages over the bytes of another file.
 
-use super::positioned::{read_exact, write_all};
 use crate::error::{Error, Result};
 use crate::store::hdf5::driver::Bytes;
+use crate::store::positioned::{read_exact, write_all};
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{File, OpenOptions};
 use std::io;

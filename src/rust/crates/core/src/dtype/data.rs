@@ -89,18 +89,18 @@ pub enum Data {
 macro_rules! with_data {
     ($data:expr, $v:ident => $body:expr) => {
         match $data {
-            $crate::element::Data::Bool($v) => $body,
-            $crate::element::Data::I8($v) => $body,
-            $crate::element::Data::I16($v) => $body,
-            $crate::element::Data::I32($v) => $body,
-            $crate::element::Data::I64($v) => $body,
-            $crate::element::Data::U8($v) => $body,
-            $crate::element::Data::U16($v) => $body,
-            $crate::element::Data::U32($v) => $body,
-            $crate::element::Data::U64($v) => $body,
-            $crate::element::Data::F16($v) => $body,
-            $crate::element::Data::F32($v) => $body,
-            $crate::element::Data::F64($v) => $body,
+            $crate::dtype::Data::Bool($v) => $body,
+            $crate::dtype::Data::I8($v) => $body,
+            $crate::dtype::Data::I16($v) => $body,
+            $crate::dtype::Data::I32($v) => $body,
+            $crate::dtype::Data::I64($v) => $body,
+            $crate::dtype::Data::U8($v) => $body,
+            $crate::dtype::Data::U16($v) => $body,
+            $crate::dtype::Data::U32($v) => $body,
+            $crate::dtype::Data::U64($v) => $body,
+            $crate::dtype::Data::F16($v) => $body,
+            $crate::dtype::Data::F32($v) => $body,
+            $crate::dtype::Data::F64($v) => $body,
         }
     };
 }

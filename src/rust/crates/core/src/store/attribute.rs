@@ -1,6 +1,6 @@
-//! Attributes of groups and datasets.
+//! Attributes of groups and arrays.
 
-use super::{Kind, Node, Values};
+use super::{Kind, Values};
 use crate::error::Result;
 
 /// The values of an attribute, with what they are; a scalar has one.
@@ -19,15 +19,12 @@ pub enum Attribute {
 }
 
 impl Attribute {
-    pub(super) fn read(node: &Node, name: &str) -> Result<Option<Attribute>> {
-        if !node.has_attribute(name)? {
-            return Ok(None);
-        }
-        let values = Values::of_attribute(node, name)?;
+    /// The attribute that has these values.
+    pub(super) fn of(values: &Values<'_>) -> Result<Attribute> {
         if values.is_null() {
-            return Ok(Some(Attribute::Empty));
+            return Ok(Attribute::Empty);
         }
-        Ok(Some(match values.kind() {
+        Ok(match values.kind() {
             Kind::Text { .. } | Kind::FixedText { .. } => {
                 let mut texts = Vec::new();
                 values.read_texts(None, &mut |t| {
@@ -43,7 +40,7 @@ impl Attribute {
             }
             Kind::Float { bytes: 8 } => Attribute::Float(values.read(None)?),
             _ => return Err(values.unsupported()),
-        }))
+        })
     }
 
     /// The one text of a scalar (or of a list of one).

@@ -1,0 +1,235 @@
+//! One numeric dataset: its shape, dtype and where its bytes are.
+
+use super::chunks::{self, Chunk};
+use super::datatype::number_of;
+use super::raw::RawFile;
+use super::{fault, register, Node};
+use crate::codec::pipeline::Plan;
+use crate::error::Result;
+use crate::store::array::{Access, ChunkedArray, Extent, Meta};
+use hdf5::sync::sync;
+use hdf5_sys::h5d::{self, H5D_layout_t};
+use hdf5_sys::h5i::hid_t;
+use hdf5_sys::{h5p, h5s};
+use std::sync::Arc;
+
+/// Bytes up to which extents are believed whatever is stored.
+const UNQUESTIONED: u64 = 64 << 20;
+
+const REWRITE: &str = "; write the file again with gzip, lzf, zstd, lz4 or blosc";
+
+/// Values per piece when a dataset without chunks is read through the library.
+const PIECE: u64 = 1 << 16;
+/// The same for a virtual dataset.
+const VIRTUAL_PIECE: u64 = 1 << 20;
+
+/// A numeric dataset: chunks are read at their addresses, past the library and its lock, where their filters are known
+/// here; what that does not cover goes through the library, with the same result.
+#[derive(Debug)]
+pub(super) struct Hdf5Array {
+    file: Arc<RawFile>,
+    dataset: hdf5::Dataset,
+    meta: Meta,
+    table: Table,
+}
+
+/// The chunks present, by their row-major number in the chunk grid.
+#[derive(Debug, Default)]
+struct Table {
+    entries: Vec<Chunk>,
+    complete: bool,
+}
+
+impl Table {
+    fn new(entries: Vec<Chunk>) -> Self {
+        let complete = entries.iter().enumerate().all(|(i, e)| e.number == i as u64);
+        Table { entries, complete }
+    }
+
+    /// The chunk; `None` when it was never written.
+    fn get(&self, number: u64) -> Option<&Chunk> {
+        if self.complete {
+            self.entries.get(usize::try_from(number).ok()?)
+        } else {
+            self.entries.binary_search_by_key(&number, |e| e.number).ok().and_then(|i| self.entries.get(i))
+        }
+    }
+}
+
+impl Hdf5Array {
+    /// Opens a dataset of numbers.
+    ///
+    /// # Errors
+    /// [`Error::Format`](crate::Error::Format) when it is no dataset, or its chunks cannot be; [`Error::Unsupported`](crate::Error::Unsupported) for a datatype or filter
+    /// this build cannot read; [`Error::Io`](crate::Error::Io) for the file.
+    pub(super) fn open(node: &Node) -> Result<Self> {
+        let failed = |e: hdf5::Error| node.damaged(&e);
+        let dataset = node.dataset()?.clone();
+        let shape: Vec<u64> = dataset.shape().iter().map(|&n| n as u64).collect();
+        let datatype = dataset.dtype().map_err(failed)?;
+        let number = number_of(&datatype).map_err(|what| node.unsupported(what, ""))?;
+        let plist = dataset.create_plist().map_err(failed)?;
+        let plan = register::plan(plist.id());
+        if let Plan::Unsupported(name) = plan {
+            return Err(node.unsupported(name, REWRITE));
+        }
+        // SAFETY: a query on a valid identifier.
+        let layout = sync(|| unsafe { h5p::H5Pget_layout(plist.id()) });
+        // SAFETY: a query on a valid identifier.
+        let disk_bytes = sync(|| unsafe { h5d::H5Dget_storage_size(dataset.id()) });
+        let here = layout != H5D_layout_t::H5D_VIRTUAL;
+        let bytes = shape.iter().fold(number.dtype.size() as u64, |n, &e| n.saturating_mul(e));
+        if here && bytes > UNQUESTIONED && bytes > disk_bytes.saturating_mul(plan.expansion()) {
+            // Chunks that were never written cost nothing, so that a small file can claim any extents.
+            return Err(node.format(
+                "extents that fit the stored data",
+                format!("{shape:?} ({bytes} bytes) over {disk_bytes} stored bytes"),
+            ));
+        }
+        let chunk: Vec<u64> = match (layout, plist.chunk()) {
+            (H5D_layout_t::H5D_CHUNKED, Some(c)) if c.len() == shape.len() && !c.contains(&0) => {
+                c.iter().map(|&n| n as u64).collect()
+            }
+            _ => {
+                // The parts of a virtual dataset may have chunks, which are decoded again for every piece.
+                let piece = if here { PIECE } else { VIRTUAL_PIECE };
+                let row: Vec<u64> = shape.iter().skip(1).map(|&m| m.max(1)).collect();
+                let rows = piece / row.iter().fold(1_u64, |n, &m| n.saturating_mul(m));
+                shape.iter().take(1).map(|_| rows.max(1)).chain(row).collect()
+            }
+        };
+        let table = match layout {
+            H5D_layout_t::H5D_CHUNKED => chunks::of(&dataset, &shape, &chunk)
+                .map_err(|found| node.format(chunks::EXPECTED, found))
+                .map(Table::new)?,
+            _ => Table::default(),
+        };
+        if let Plan::Direct(pipeline) = &plan {
+            if let Some(name) = table.entries.iter().find_map(|e| pipeline.missing(e.mask)) {
+                return Err(node.unsupported(name, REWRITE));
+            }
+        }
+        let access = match (layout, plan) {
+            (H5D_layout_t::H5D_CHUNKED, Plan::Direct(pipeline)) if whole_edges(plist.id()) => Access::Chunks(pipeline),
+            (H5D_layout_t::H5D_CONTIGUOUS, _) if sync(|| unsafe { h5p::H5Pget_external_count(plist.id()) }) == 0 => {
+                Access::Run(dataset.offset().map(|at| Extent { object: 0, at, size: bytes, mask: 0 }))
+            }
+            _ => Access::Boxes,
+        };
+        let fill = fill_value(plist.id(), datatype.id(), number.dtype.size());
+        let file = node.file().reader()?;
+        let meta = Meta { shape, number, chunk, access, fill, stored: disk_bytes, longest: file.len() };
+        Ok(Hdf5Array { file, dataset, meta, table })
+    }
+}
+
+impl ChunkedArray for Hdf5Array {
+    fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    fn locate(&self, chunk: u64) -> Option<Extent> {
+        let &Chunk { address: at, size, mask, .. } = self.table.get(chunk)?;
+        Some(Extent { object: 0, at, size, mask })
+    }
+
+    fn fetch(&self, extents: &[Extent], take: &mut dyn FnMut(usize, &[u8]) -> Result<()>) -> Result<()> {
+        self.file.fetch(extents, take)
+    }
+
+    fn read(&self, _: u64, at: u64, out: &mut [u8]) -> Result<()> {
+        self.file.read(at, out)
+    }
+
+    fn read_box(&self, start: &[u64], count: &[u64], within: &[u64], out: &mut [u8]) -> Result<(), String> {
+        let rank = self.meta.shape.len();
+        let bytes = within.iter().try_fold(self.meta.number.dtype.size() as u64, |n, &e| n.checked_mul(e));
+        let fits = count.iter().zip(within).all(|(c, w)| c <= w);
+        if [start.len(), count.len(), within.len()] != [rank; 3] || bytes != Some(out.len() as u64) || !fits {
+            return Err(format!("a box of {count:?} in {within:?} for {} bytes", out.len()));
+        }
+        let failed = |e: hdf5::Error| fault::cause(&e);
+        let datatype = self.dataset.dtype().map_err(failed)?;
+        let space = self.dataset.space().map_err(failed)?;
+        let zero = vec![0u64; rank];
+        sync(|| {
+            // SAFETY: all arrays have the dataset's rank; `out` holds the whole memory dataspace (both checked).
+            unsafe {
+                let (null, set) = (std::ptr::null(), h5s::H5S_seloper_t::H5S_SELECT_SET);
+                let memory = h5s::H5Screate_simple(rank as i32, within.as_ptr(), null);
+                let ok = memory >= 0
+                    && h5s::H5Sselect_hyperslab(memory, set, zero.as_ptr(), null, count.as_ptr(), null) >= 0
+                    && h5s::H5Sselect_hyperslab(space.id(), set, start.as_ptr(), null, count.as_ptr(), null) >= 0;
+                let status = if ok {
+                    let to = out.as_mut_ptr().cast();
+                    let (dataset, datatype, file) = (self.dataset.id(), datatype.id(), space.id());
+                    hdf5::h5check(h5d::H5Dread(dataset, datatype, memory, file, h5p::H5P_DEFAULT, to))
+                } else {
+                    hdf5::h5check(-1)
+                };
+                if memory >= 0 {
+                    h5s::H5Sclose(memory);
+                }
+                status
+            }
+        })
+        .map(|_| ())
+        .map_err(failed)
+    }
+}
+
+/// Whether partial chunks at the edge go through the filters like the others (they do unless the writer said
+/// otherwise).
+fn whole_edges(plist: hid_t) -> bool {
+    let mut options = 0;
+    // SAFETY: a query into a local.
+    let status = sync(|| unsafe { h5p::H5Pget_chunk_opts(plist, &raw mut options) });
+    status >= 0 && options & h5d::H5D_CHUNK_DONT_FILTER_PARTIAL_CHUNKS == 0
+}
+
+/// The value of chunks that were never written: zero unless the writer set one.
+fn fill_value(plist: hid_t, datatype: hid_t, size: usize) -> Vec<u8> {
+    let mut value = vec![0u8; size];
+    sync(|| {
+        let mut defined = h5d::H5D_fill_value_t::H5D_FILL_VALUE_UNDEFINED;
+        // SAFETY: `value` has the size of one number of the datatype.
+        unsafe {
+            h5p::H5Pfill_value_defined(plist, &raw mut defined);
+            if defined == h5d::H5D_fill_value_t::H5D_FILL_VALUE_USER_DEFINED
+                && h5p::H5Pget_fill_value(plist, datatype, value.as_mut_ptr().cast()) < 0
+            {
+                value.fill(0);
+            }
+        }
+    });
+    value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Store;
+
+    /// Which datasets are read at their addresses, and which are left to the library.
+    #[test]
+    fn eligibility() {
+        let fixtures = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../../tests/golden/matrix");
+        for (file, element, direct) in [
+            ("filters.h5", "zstd/data", true),
+            ("filters.h5", "lz4/indices", true),
+            ("filters.h5", "blosc/data", true),
+            ("types.h5", "f4_big/data", true),
+            ("userblock.h5", "contiguous", true),
+            ("layouts.h5", "masked/data", true),
+            ("layouts.h5", "missing", true),
+            ("layouts.h5", "checksum", true),
+            ("layouts.h5", "unfiltered_edges", false),
+            ("layouts.h5", "compact", false),
+            ("layouts.h5", "virtual", false),
+        ] {
+            let store = Store::open(fixtures.join(file)).unwrap();
+            let array = store.node(element).unwrap().array().unwrap();
+            assert_eq!(!matches!(array.meta().access, Access::Boxes), direct, "{element}");
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Positioned reads of an open file.
+
+use crate::error::{Error, Result};
+use crate::store::array::Extent;
+use crate::store::backend::State;
+use crate::store::positioned::read_exact;
+use std::cell::RefCell;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+/// Bytes of neighbouring chunks fetched with one read: fits a core's cache, and hides the cost of a call for small
+/// chunks.
+const FETCH: u64 = 1 << 20;
+
+thread_local! {
+    static FETCHED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A plain read-only handle on an open file.
+#[derive(Debug)]
+pub(super) struct RawFile {
+    path: PathBuf,
+    file: File,
+    len: u64,
+}
+
+impl RawFile {
+    /// Of an open file, which lies at `path`.
+    ///
+    /// # Errors
+    /// When its length cannot be had.
+    pub(super) fn of(path: &Path, file: File) -> std::io::Result<RawFile> {
+        let len = file.metadata()?.len();
+        Ok(RawFile { path: path.to_owned(), file, len })
+    }
+
+    /// The file as it is now.
+    pub(super) fn state(&self) -> Option<State> {
+        let now = self.file.metadata().ok()?;
+        let since = now.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+        #[cfg(unix)]
+        let inode = std::os::unix::fs::MetadataExt::ino(&now);
+        #[cfg(not(unix))]
+        let inode = 0;
+        Some(State { bytes: now.len(), modified: (since.as_secs(), since.subsec_nanos()), inode })
+    }
+
+    /// Bytes in the file when it was opened.
+    pub(super) fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Fills `out` from byte `address` on.
+    ///
+    /// # Errors
+    /// [`Error::File`] when the file ends before, [`Error::Io`] when the system refuses.
+    pub(super) fn read(&self, address: u64, out: &mut [u8]) -> Result<()> {
+        read_exact(&self.file, out, address).map_err(|e| match e.kind() {
+            std::io::ErrorKind::UnexpectedEof => Error::File {
+                path: (&self.path).into(),
+                message: format!(
+                    "the file ends before byte {}: it is truncated, or was overwritten while open; open it again or \
+                     restore it",
+                    address.saturating_add(out.len() as u64)
+                ),
+            },
+            _ => Error::io(&self.path, "read", &e),
+        })
+    }
+    /// Hands the bytes of extents to `take`, neighbours read together.
+    ///
+    /// # Errors
+    /// As [`RawFile::read`]; those of `take`.
+    pub(super) fn fetch(&self, extents: &[Extent], take: &mut dyn FnMut(usize, &[u8]) -> Result<()>) -> Result<()> {
+        FETCHED.with_borrow_mut(|fetched| {
+            let mut first = 0;
+            while let Some(&start) = extents.get(first) {
+                let (mut run, mut end) = (start, first + 1);
+                while let Some(longer) = extents.get(end).and_then(|&next| run.joined(next)) {
+                    if longer.size > FETCH {
+                        break;
+                    }
+                    (run, end) = (longer, end + 1);
+                }
+                // Nothing is longer than the file.
+                let n = run.size as usize;
+                if fetched.len() < n {
+                    fetched.resize(n, 0);
+                }
+                self.read(run.at, &mut fetched[..n])?;
+                let mut at = 0;
+                for (i, extent) in extents.iter().enumerate().take(end).skip(first) {
+                    take(i, &fetched[at..at + extent.size as usize])?;
+                    at += extent.size as usize;
+                }
+                first = end;
+            }
+            if fetched.capacity() > 16 << 20 {
+                *fetched = Vec::new();
+            }
+            Ok(())
+        })
+    }
+}
