@@ -4,6 +4,7 @@
 //! value in the encoding of its kind. An element that cannot be decoded is an error of that element alone.
 
 mod categories;
+mod copied;
 mod description;
 mod encoding;
 mod neighbors;
@@ -17,6 +18,7 @@ mod value;
 mod write;
 
 pub use crate::dtype::{DType, Data, Number};
+pub(crate) use copied::all as copies;
 pub use description::Description;
 pub use encoding::WriteOptions;
 pub(crate) use encoding::{

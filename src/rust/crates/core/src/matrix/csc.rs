@@ -60,7 +60,7 @@ impl Source for CscSource {
     }
 
     fn pass_bytes(&self, _: &Rows, columns: Option<&ColumnMap>) -> u64 {
-        self.parts.bytes_of(&columns.map_or(Rows::All, |map| Rows::List(map.selected().into())))
+        self.parts.bytes_of(&columns.map_or(Rows::All, |map| Rows::List(map.selected().to_vec().into())))
     }
 
     fn pass<'a>(&'a self, rows: Rows, columns: Option<Arc<ColumnMap>>, memory: usize) -> Result<Box<dyn Pass + 'a>> {

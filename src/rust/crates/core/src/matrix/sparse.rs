@@ -102,7 +102,8 @@ impl SparseParts {
     /// Stored bytes of the chunks that hold these rows (columns, in CSC).
     pub(super) fn bytes_of(&self, rows: &Rows) -> u64 {
         let (Rows::List(list), nnz) = (rows, self.nnz()) else { return self.disk_bytes };
-        let mut list = list.to_vec();
+        // An estimate: without memory for a better one this does.
+        let Ok(mut list) = memory::copied(list, "rows") else { return self.disk_bytes };
         list.sort_unstable();
         let n = list.len();
         let rows = Rows::List(list.into());

@@ -165,7 +165,11 @@ pub fn calculate_qc_metrics(x: &LazyMatrix, options: &QcOptions, ctx: &Context) 
     }
     // Highly variable genes and normalisation need the same sums.
     let (mean, m2) = moments.vectors();
-    x.learn_sums(CountSums { rows: total_counts.clone(), columns: gene_total_counts.clone(), mean, m2 });
+    let rows = memory::copied(&total_counts, what)?;
+    x.learn_sums(CountSums { rows, columns: gene_total_counts.clone(), mean, m2 });
+    // What the columns of the patch take, which gives no error.
+    let columns = 4 + percent_top.len() + 3 * set_counts.len();
+    memory::probe(columns.saturating_mul(8 * n_obs))?;
     Ok(QcMetrics {
         n_genes_by_counts,
         total_counts,

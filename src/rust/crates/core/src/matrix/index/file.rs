@@ -66,7 +66,7 @@ impl ColumnIndex {
         let damaged = || damaged(path, "its end is not that of one");
         let length = file.metadata().map_err(|e| Error::io(path, "open", &e))?.len();
         let read = |at: u64, n: usize| -> Result<Vec<u8>> {
-            let mut bytes = vec![0; n];
+            let mut bytes = memory::zeros(n, "the index of columns")?;
             read_exact(&file, &mut bytes, at).map_err(|e| Error::io(path, "read", &e))?;
             Ok(bytes)
         };

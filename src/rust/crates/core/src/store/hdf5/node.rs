@@ -149,11 +149,14 @@ impl Node {
     /// The object a hard link leads to.
     fn object(&self, key: &str, path: String) -> Result<Node> {
         let group = self.group()?;
-        let broken = |e: hdf5::Error| Error::Format {
-            path: self.file.location().clone(),
-            element: path.clone(),
-            expected: "an intact group or dataset".into(),
-            found: fault::cause(&e),
+        let broken = |e: hdf5::Error| match fault::fed(&format!("opening element '{path}'")) {
+            Err(starved) => starved,
+            Ok(()) => Error::Format {
+                path: self.file.location().clone(),
+                element: path.clone(),
+                expected: "an intact group or dataset".into(),
+                found: fault::cause(&e),
+            },
         };
         let object = match group.loc_type_by_name(key).map_err(broken)? {
             LocationType::Group => Object::Group(group.group(key).map_err(broken)?),
@@ -274,6 +277,10 @@ impl Node {
 
     /// The error for an HDF5 call that failed on this element.
     pub(super) fn damaged(&self, error: &hdf5::Error) -> Error {
+        let what = || format!("reading '{}', element '{}',", self.store.location(), self.path);
+        if let Err(starved) = fault::fed(&what()) {
+            return starved;
+        }
         match fault::missing_filter(error) {
             Some(filter) => self.unsupported(filter, "; write the file again with gzip compression"),
             None => self.format("data that HDF5 can read", fault::cause(error)),

@@ -173,6 +173,9 @@ pub(super) fn check_copies(written: &Arc<Hdf5File>, copied: &[String], target: &
 }
 
 fn fault_of(target: &Path, error: &hdf5::Error) -> Error {
+    if let Err(starved) = fault::fed(&format!("writing '{}'", target.display())) {
+        return starved;
+    }
     Error::Io {
         path: target.into(),
         action: "write",

@@ -7,6 +7,7 @@ use super::lock::{lock_alone, Shared};
 use super::names::{journal_of, prepared};
 use super::view::{place, View, PAGE};
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::store::hdf5::bytes::Bytes as _;
 use crate::store::positioned::{read_exact, write_all};
 use std::fs::{File, OpenOptions};
@@ -144,7 +145,8 @@ impl Journal {
         let Some(at) = fits.filter(|at| at.checked_add(slots * 8).is_some_and(|end| end <= length)) else {
             return Ok(None);
         };
-        let mut index = vec![0; slots as usize * 8];
+        let mut index =
+            memory::zeros::<u8>(slots as usize * 8, "the journal of a file").map_err(std::io::Error::other)?;
         read_exact(&file, &mut index, at)?;
         let mut sum = libdeflater::Crc::new();
         sum.update(&header);
