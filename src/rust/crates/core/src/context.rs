@@ -69,12 +69,14 @@ pub struct Context {
     pub memory: usize,
     /// Progress and cancellation.
     pub monitor: std::sync::Arc<Monitor>,
+    /// The processes that share every pass; `None` where this one works alone.
+    pub team: Option<std::sync::Arc<dyn crate::stream::Team>>,
 }
 
 impl Default for Context {
     fn default() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Context { threads, memory: DEFAULT_MEMORY, monitor: std::sync::Arc::default() }
+        Context { threads, memory: DEFAULT_MEMORY, monitor: std::sync::Arc::default(), team: None }
     }
 }
 

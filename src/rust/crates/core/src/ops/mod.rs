@@ -1,9 +1,9 @@
 //! What is computed from an expression matrix: sums and moments, quality control, normalisation, highly variable genes
 //! and PCA.
 //!
-//! Every verb is a reducer over blocks run by [`crate::stream::map_fold`]: blocks are reduced on worker threads, partial
-//! results merge in block order in f64, per-row results are scattered by the positions a block carries. Results are
-//! therefore the same bits for any number of threads and any memory budget. Each verb has a typed result, and a
+//! Every pass of a verb is a [`crate::stream::Reducer`]: blocks are reduced on worker threads, partial results are folded and
+//! merged in block order in f64, per-row results are scattered by the positions a block carries. Results are therefore
+//! the same bits for any number of threads, any memory budget and any split over processes. Each verb has a typed result, and a
 //! method that turns it into a [`crate::patch::Patch`] under scanpy's names.
 
 mod columns;

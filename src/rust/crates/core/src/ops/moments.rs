@@ -7,12 +7,15 @@
 //! (1983). A constant column has deviation 0 exactly, in every layout.
 
 use super::columns::{round, Columns};
-use super::view::{each, scatter, with_view, RowOf, View};
+use super::view::{each, with_view, RowOf, View};
 use crate::chain::LazyMatrix;
 use crate::context::Context;
 use crate::element::Number;
 use crate::error::Result;
-use crate::stream::{map_fold, map_fold_keeping, Order};
+use crate::matrix::Block;
+use crate::memory;
+use crate::stream::{no_rows, no_state, reduce, Needs, Reducer};
+use serde::{Deserialize, Serialize};
 
 /// Along which axis the values are reduced, as numpy counts them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,7 +123,7 @@ fn move_shift(n: f64, shift: &mut f64, sum: &mut f64, sq: &mut f64, aside: &mut 
 
 /// Count, means and sums of squared deviations of each column: the mergeable state. A mean is `shift + offset`, so that the
 /// difference of two means is exact where all values lie close together.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Moments {
     n: f64,
     shift: Vec<f64>,
@@ -281,43 +284,89 @@ pub fn mean_var(x: &LazyMatrix, axis: Axis, ddof: usize, ctx: &Context) -> Resul
     }
 }
 
+/// What [`mean_var`] asks of its passes.
+pub(super) fn passes() -> Vec<Needs> {
+    vec![ColumnMoments::NEEDS]
+}
+
 fn column_moments(x: &LazyMatrix, ctx: &Context) -> Result<Moments> {
-    let mut all = Moments::new(x.shape().1);
-    map_fold_keeping(
-        x,
-        ctx,
-        |block| with_view!(block, view => Moments::of_block(&view)),
-        |part| {
-            all.merge(&part);
-            Ok(())
-        },
-    )?;
-    Ok(all)
+    reduce(x, &ColumnMoments { n_vars: x.shape().1 }, ctx)
+}
+
+#[derive(Serialize)]
+struct ColumnMoments {
+    n_vars: usize,
+}
+
+impl Reducer for ColumnMoments {
+    const NAME: &'static str = "moments of the columns";
+    const NEEDS: Needs = Needs::KEEPS;
+    type Part = Moments;
+    no_rows!();
+    type State = Moments;
+    type Output = Moments;
+
+    fn map(&self, block: Block) -> Result<(Moments, ())> {
+        Ok((with_view!(block, view => Moments::of_block(&view))?, ()))
+    }
+
+    fn state(&self) -> Result<Moments> {
+        Ok(Moments::new(self.n_vars))
+    }
+
+    fn fold(&self, moments: &mut Moments, part: Moments) -> Result<()> {
+        moments.merge(&part);
+        Ok(())
+    }
+
+    fn merge(&self, moments: &mut Moments, next: Moments) -> Result<()> {
+        moments.merge(&next);
+        Ok(())
+    }
+
+    fn finish(&self, moments: Moments, (): ()) -> Result<Moments> {
+        Ok(moments)
+    }
 }
 
 fn row_mean_var(x: &LazyMatrix, ddof: usize, ctx: &Context) -> Result<MeanVar> {
     let (n_rows, n_cols) = x.shape();
-    let divisor = if n_cols > ddof { n_cols as f64 - ddof as f64 } else { f64::NAN };
-    let (mut mean, mut var) = (vec![f64::NAN; n_rows], vec![f64::NAN; n_rows]);
-    map_fold(
-        x,
-        Order::File,
-        ctx,
-        |block| {
-            let positions = block.positions.clone();
-            let (m, v): (Vec<f64>, Vec<f64>) = with_view!(block, view => Ok((0..view.n_rows()).map(|i| {
-                let (mean, m2) = row_moments(view.row(i), n_cols);
-                (mean, m2 / divisor)
-            }).unzip()))?;
-            Ok((positions, m, v))
-        },
-        |(positions, m, v)| {
-            scatter(&mut mean, &positions, &m);
-            scatter(&mut var, &positions, &v);
-            Ok(())
-        },
-    )?;
-    Ok(MeanVar { mean, var })
+    reduce(x, &RowMoments { n_rows, n_cols, ddof }, ctx)
+}
+
+#[derive(Serialize)]
+struct RowMoments {
+    n_rows: usize,
+    n_cols: usize,
+    ddof: usize,
+}
+
+impl Reducer for RowMoments {
+    const NAME: &'static str = "moments of the rows";
+    const NEEDS: Needs = Needs::FILE;
+    no_state!();
+    type Rows = (Vec<f64>, Vec<f64>);
+    type Whole = (Vec<f64>, Vec<f64>);
+    type Output = MeanVar;
+
+    fn map(&self, block: Block) -> Result<((), Self::Rows)> {
+        let n = self.n_cols;
+        let divisor = if n > self.ddof { n as f64 - self.ddof as f64 } else { f64::NAN };
+        let rows = with_view!(block, view => Ok((0..view.n_rows()).map(|i| {
+            let (mean, m2) = row_moments(view.row(i), n);
+            (mean, m2 / divisor)
+        }).unzip()))?;
+        Ok(((), rows))
+    }
+
+    fn whole(&self) -> Result<Self::Whole> {
+        let empty = || memory::filled(self.n_rows, f64::NAN, "mean_var: means and variances of the cells");
+        Ok((empty()?, empty()?))
+    }
+
+    fn finish(&self, (): (), (mean, var): Self::Whole) -> Result<MeanVar> {
+        Ok(MeanVar { mean, var })
+    }
 }
 
 /// Mean and sum of squared deviations of a row of `n` values.

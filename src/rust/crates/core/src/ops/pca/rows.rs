@@ -10,20 +10,26 @@ use crate::ops::moments::Moments;
 use crate::ops::view::Check;
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
+use serde::Serialize;
 
 /// A chain split into a part that is read and a centring scale applied here, so that the matrix stays sparse.
+#[derive(Serialize)]
 pub(super) struct Deltas {
+    #[serde(skip)]
     chain: LazyMatrix,
     scale: Option<Scale>,
+    #[serde(skip)]
     check: Check,
 }
 
+#[derive(Serialize)]
 struct Scale {
     columns: Vec<Column>,
     max: f64,
 }
 
 /// What scales one column, side by side.
+#[derive(Serialize)]
 struct Column {
     mean: f64,
     std: f64,
