@@ -345,7 +345,8 @@ fn metrics<T: Number + PartialOrd>(view: &View<'_, T>, pass: &Quality<'_>) -> Re
     }
     let mut total = memory::zeros(view.n_cols, what)?;
     genes.add_sums(&mut total);
-    Ok((Genes { total, n_cells: genes.detected(), moments: genes.moments() }, rows))
+    let moments = genes.moments((0..n_rows).map(|i| view.row(i)))?;
+    Ok((Genes { total, n_cells: genes.detected(), moments }, rows))
 }
 
 /// Largest count kept in the table of frequencies.

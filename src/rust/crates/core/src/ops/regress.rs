@@ -115,7 +115,7 @@ impl Reducer for Products<'_> {
                     part[c * width + 1..][..width - 1].iter_mut().zip(row).for_each(|(p, q)| *p += q * x);
                 });
             }
-            Ok(columns.moments())
+            columns.moments((0..view.n_rows()).map(|i| view.row(i)))
         })?;
         Ok(((part, moments), ()))
     }

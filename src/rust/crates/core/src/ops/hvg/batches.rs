@@ -266,13 +266,19 @@ fn sums_of<T: Number>(view: &View<'_, T>, pass: &BatchSums<'_>) -> Result<(PerBa
         };
         cells.push(sum.total);
     }
-    let finish = |columns: Option<Columns>| {
+    let finish = |(batch, columns): (usize, Option<Columns>)| {
         let of = |columns: Columns| -> Result<Sums> {
             let mut gene_sums = memory::zeros(view.n_cols, SUMS)?;
             columns.add_sums(&mut gene_sums);
-            Ok(Sums { gene_sums, moments: columns.moments() })
+            let of_batch = |&i: &usize| batches.of(view.positions.at(i)) == batch;
+            let rows = (0..view.n_rows()).filter(of_batch).map(|i| view.row(i));
+            let moments = match ln {
+                Some(ln) => columns.moments_of(rows, |x| (x * ln).exp_m1()),
+                None => columns.moments(rows),
+            };
+            Ok(Sums { gene_sums, moments: moments? })
         };
         columns.map(of).transpose()
     };
-    Ok((PerBatch(columns.0.into_iter().map(finish).collect::<Result<_>>()?), cells))
+    Ok((PerBatch(columns.0.into_iter().enumerate().map(finish).collect::<Result<_>>()?), cells))
 }
