@@ -165,7 +165,7 @@ pub fn calculate_qc_metrics(x: &LazyMatrix, options: &QcOptions, ctx: &Context) 
     }
     // Highly variable genes and normalisation need the same sums.
     let (mean, m2) = moments.vectors();
-    let rows = memory::copied(&total_counts, what)?;
+    let rows = memory::copied(&total_counts, "calculate_qc_metrics: metrics of the cells")?;
     x.learn_sums(CountSums { rows, columns: gene_total_counts.clone(), mean, m2 });
     // What the columns of the patch take, which gives no error.
     let columns = 4 + percent_top.len() + 3 * set_counts.len();

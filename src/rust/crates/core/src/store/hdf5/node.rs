@@ -277,7 +277,7 @@ impl Node {
 
     /// The error for an HDF5 call that failed on this element.
     pub(super) fn damaged(&self, error: &hdf5::Error) -> Error {
-        let what = || format!("reading '{}', element '{}',", self.store.location(), self.path);
+        let what = || format!("reading '{}', element '{}',", self.file.location(), self.path);
         if let Err(starved) = fault::fed(&what()) {
             return starved;
         }
