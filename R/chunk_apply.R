@@ -1,7 +1,7 @@
 #' Go through a matrix in blocks of rows
 #'
-#' Calls a function with one block of cells after another, as the queued operations make them; only one block is in
-#' memory.
+#' Calls a function with one block of cells after another, as the queued operations make them; the blocks
+#' are read ahead within the working memory, and stored chunks once.
 #'
 #' @param x An [AnnDataOOM-class] or an [OOMMatrix-class].
 #' @param FUN Function of the block: a `dgCMatrix`, or a matrix where zeros do not stay zeros.
@@ -27,13 +27,21 @@ chunk_apply <- function(x, FUN, chunk_size = 6000, ..., layer = NULL, with_rows 
     abort("parameter", "FUN: there is no function '", FUN, "'")
   }
   FUN <- match.fun(FUN)
-  n <- nrow(matrix)
-  size <- min(chunk_size, max(n, 1))
-  lapply(if (n > 0) seq(1, n, by = size), function(start) {
-    rows <- seq(start, min(start + size - 1, n))
-    block <- collect_oom(select_oom(matrix, rows, NULL), limit = Inf)
-    if (with_rows) FUN(block, rows = rows, ...) else FUN(block, ...)
-  })
+  size <- floor(min(chunk_size, max(nrow(matrix), 1)))
+  chunks <- rs_call(
+    rs_chunks, matrix = pointer_of(matrix), size = size, threads = setting("threads"), memory = setting("memory")
+  )
+  on.exit(rs_call(rs_end_chunks, chunks = chunks))
+  found <- list()
+  while (!is.null(chunk <- rs_work("reading", rs_next_chunk, chunks = chunks))) {
+    rows <- seq(chunk$rows[[1]], chunk$rows[[2]])
+    block <- chunk$values
+    names <- list(matrix@Dimnames[[1]][rows], matrix@Dimnames[[2]])
+    if (any(lengths(names) > 0)) dimnames(block) <- names
+    # A list of one element keeps a NULL.
+    found[length(found) + 1L] <- list(if (with_rows) FUN(block, rows = rows, ...) else FUN(block, ...))
+  }
+  found
 }
 
 # The matrix of an object, with names, or a matrix as it is.

@@ -9,6 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from ._arguments import check
+from ._convert import from_core
 from ._reductions import DEFAULT_CHUNK_SIZE
 from ._settings import settings
 
@@ -22,7 +23,7 @@ class Chunks:
         Parameters
         ----------
         chunk_size
-            Rows of a chunk, at least 1. Larger runs are read at a time, within the working memory.
+            Rows of a chunk, at least 1. They are read ahead within the working memory, and stored chunks once.
 
         Yields
         ------
@@ -30,16 +31,8 @@ class Chunks:
             The chunk is a CSR matrix, or an array where the matrix is dense, in the order of the rows.
         """
         check("chunked", chunk_size=chunk_size)
-        chunk_size = int(chunk_size)
-        n = self.shape[0]
-        per_read = max(chunk_size, self._rows_per_read() // chunk_size * chunk_size)
-        for begin in range(0, n, per_read):
-            stop = min(n, begin + per_read)
-            block = self._collect(self._m.select(np.arange(begin, stop, dtype=np.uint32), None))
-            for start in range(begin, stop, chunk_size):
-                end = min(stop, start + chunk_size)
-                whole = start == begin and end == stop
-                yield start, end, block if whole else block[start - begin : end - begin]
+        for start, end, values in self._m.chunks(min(int(chunk_size), max(1, self.shape[0]))):
+            yield start, end, from_core(values)
 
     def chunked_columns(self, chunk_size: int = DEFAULT_CHUNK_SIZE) -> Iterator[tuple]:
         """The same as `chunked`; the name is that of version 0.1.8."""

@@ -1,4 +1,4 @@
-"""Highly variable genes, by scanpy's name and parameters."""
+"""Genes by what their values are: highly variable ones, by scanpy's name and parameters, and ranges."""
 
 from __future__ import annotations
 
@@ -55,3 +55,34 @@ def highly_variable_genes(
         return found.merge(adata)
     table = returned(found.frame("var", adata.var_names), flavor, int(n_bins))
     return table[table["highly_variable"]] if subset else table
+
+
+def gene_ranges(adata, *, threshold=0.0, layer=None, inplace=True):
+    """Least and largest value of every gene, and how many cells are above a threshold, in one pass.
+
+    Zeros count as any other value. NaN propagates, as in `numpy.min`, and is above nothing.
+
+    Parameters
+    ----------
+    adata
+        An AnnDataOOM.
+    threshold
+        What the value of a cell has to be above to be counted.
+    layer
+        Layer instead of X.
+    inplace
+        Whether var gets the columns.
+
+    Returns
+    -------
+    None, or with `inplace=False` the frame of the columns: `min_expression` and `max_expression` (float32 for a float32
+    matrix, else float64) and `n_cells_above` (int64).
+
+    Raises
+    ------
+    ValueError
+        The threshold is NaN.
+    """
+    adata = target_of(adata, False)
+    found = outcome("gene_ranges", **locals())
+    return found.merge(adata) if inplace else found.frame("var", adata.var_names)

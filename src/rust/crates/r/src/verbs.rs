@@ -7,6 +7,7 @@ use crate::matrices::handle;
 use crate::reply::reply;
 use crate::run::run;
 use crate::to_r::{float32, list_of, patch_by_columns, patch_to_r, to_r, transposed_to_r};
+use crate::vector::{self, logicals, uninitialised};
 use anndataoom_core::element::{Array, Value};
 use anndataoom_core::given::Given;
 use anndataoom_core::verbs::{self, Call, Face, Groups, Input, Param, Preset, Source, Verb};
@@ -65,7 +66,7 @@ fn rs_verb(args: Robj) -> Robj {
         // The coordinates are written into R's memory: a copy of a million cells is 200 MB.
         let room = call.room()?;
         let (n, k) = room.unwrap_or_default();
-        let mut scores: Robj = Integers::new(n * k).into();
+        let mut scores: Robj = uninitialised("scores", n.saturating_mul(k))?;
         if room.is_some() {
             let bits: Option<&mut [i32]> = scores.as_typed_slice_mut();
             call.place(bytemuck::cast_slice_mut(bits.unwrap_or_default()));
@@ -78,9 +79,10 @@ fn rs_verb(args: Robj) -> Robj {
         })?;
         found.notes.iter().for_each(|(kind, note)| notes.warn(kind, note.clone()));
         let matrix = found.matrix.map_or(Ok(().into()), handle)?;
-        let (cells, keep): (Robj, Robj) = found.keep.map_or_else(Default::default, |(cells, mask)| {
-            (cells.into(), Logicals::from_values(mask.into_iter().map(Rbool::from)).into())
-        });
+        let (cells, keep): (Robj, Robj) = match found.keep {
+            Some((cells, mask)) => (cells.into(), logicals("keep", mask.into_iter().map(Rbool::from))?),
+            None => Default::default(),
+        };
         let placed: Robj = found.placed.as_deref().map_or(().into(), Into::into);
         let scores = if found.placed.is_some() { float32(scores, n, k)? } else { ().into() };
         let names = ["matrix", "patch", "cells", "keep", "placed", "scores"];
@@ -174,7 +176,7 @@ fn rs_verb_table(args: Robj) -> Robj {
 fn rs_row_sums(args: Robj) -> Robj {
     reply(args, |a, _| {
         let x = a.matrix("matrix")?;
-        Ok(run(a, |ctx| ops::row_sums(&x, ctx))?.into())
+        vector::doubles("sums", run(a, |ctx| ops::row_sums(&x, ctx))?.into_iter())
     })
 }
 
@@ -183,7 +185,7 @@ fn rs_row_sums(args: Robj) -> Robj {
 fn rs_col_sums(args: Robj) -> Robj {
     reply(args, |a, _| {
         let x = a.matrix("matrix")?;
-        Ok(run(a, |ctx| ops::col_sums(&x, ctx))?.into())
+        vector::doubles("sums", run(a, |ctx| ops::col_sums(&x, ctx))?.into_iter())
     })
 }
 

@@ -31,6 +31,7 @@ use crate::error::{Error, Result};
 /// All verbs.
 pub static VERBS: &[&Verb] = &[
     &counts::CALCULATE_QC_METRICS,
+    &counts::GENE_RANGES,
     &counts::FILTER_CELLS,
     &counts::FILTER_GENES,
     &transforms::NORMALIZE_TOTAL,

@@ -1,13 +1,23 @@
 //! `rec-array`: a dataset of compound values, read as one value per field.
 
-use super::{array, Reading};
+use super::{array, other, Encoding, Reading, WriteOptions, PLAIN};
 use crate::dtype::as_bytes;
 use crate::element::{Array, Description, Value};
 use crate::error::{Error, Result};
 use crate::store::{GroupWriter, Kind, Layout, Node, Target};
 use crate::with_data;
 
-pub(super) fn read(node: &Node, _: &Reading) -> Result<Value> {
+pub(super) const ENCODING: Encoding = Encoding {
+    name: "rec-array",
+    versions: &["0.2.0"],
+    read,
+    describe,
+    takes: |value| matches!(value, Value::RecArray(_)),
+    write,
+    ..PLAIN
+};
+
+fn read(node: &Node, _: &Reading) -> Result<Value> {
     let values = node.values()?;
     match array::decode(&values)? {
         fields @ Value::RecArray(_) => Ok(fields),
@@ -16,7 +26,7 @@ pub(super) fn read(node: &Node, _: &Reading) -> Result<Value> {
     }
 }
 
-pub(super) fn describe(node: &Node, out: &mut Description) -> Result<()> {
+fn describe(node: &Node, out: &mut Description) -> Result<()> {
     array::describe(node, out)?;
     if let Kind::Compound(fields) = node.values()?.kind() {
         out.keys = fields.iter().map(|f| f.0.clone()).collect();
@@ -42,7 +52,8 @@ fn field_kind(name: &str, rows: usize, value: &Value) -> Result<Kind> {
     Ok(item.array(&shape[1..]))
 }
 
-pub(super) fn write(group: &GroupWriter<'_>, key: &str, fields: &[(String, Value)]) -> Result<()> {
+fn write(group: &GroupWriter<'_>, key: &str, value: &Value, _: &WriteOptions) -> Result<()> {
+    let Value::RecArray(fields) = value else { return Err(other(key, value)) };
     let Some(rows) = fields.first().and_then(|(_, v)| v.len()) else {
         return Err(Error::parameter("rec-array", "at least one field with rows", format!("none in '{key}'")));
     };
@@ -60,5 +71,5 @@ pub(super) fn write(group: &GroupWriter<'_>, key: &str, fields: &[(String, Value
             _ => {}
         }
     }
-    dataset.set_encoding("rec-array", "0.2.0")
+    ENCODING.mark_array(&dataset)
 }

@@ -1,23 +1,33 @@
 //! `dataframe`: an index and named columns. Version 0.1.0 keeps a categorical's categories in `__categories`.
 
-use super::{array, categorical, legacy, Reading, WriteOptions};
+use super::table::{self, Columns};
+use super::{array, categorical, other, Encoding, Reading, WriteOptions, PLAIN};
 use crate::element::{DataFrame, Description, Value};
 use crate::error::{Error, Result};
 use crate::store::{GroupWriter, Node, Store};
 use std::collections::HashSet;
 use std::sync::Arc;
 
-/// What a dataframe's attributes say.
-pub(in crate::element) struct Columns {
-    /// Key of the index.
-    pub(in crate::element) index: String,
-    /// Keys of the columns, in order.
-    pub(in crate::element) names: Vec<String>,
+pub(super) const ENCODING: Encoding = Encoding {
+    name: "dataframe",
+    versions: &["0.1.0", "0.2.0"],
+    read,
+    describe,
+    takes: |value| matches!(value, Value::DataFrame(_)),
+    write,
+    ..PLAIN
+};
+
+/// Starts the group of a dataframe: its attributes.
+pub(crate) fn start(group: &GroupWriter<'_>, index: &str, columns: &[&str]) -> Result<()> {
+    ENCODING.mark_group(group)?;
+    group.set_text("_index", index)?;
+    group.set_texts("column-order", columns)
 }
 
 pub(in crate::element) fn columns_of(node: &Node) -> Result<Columns> {
     if !node.is_group() {
-        return legacy::table_columns(node);
+        return table::table_columns(node);
     }
     let order = node.attribute("column-order")?;
     let expected = || "a list of texts in the attribute 'column-order'";
@@ -52,7 +62,7 @@ fn rows_of(node: &Node, index: &str) -> Result<Option<usize>> {
     }
     let child = node.child(index)?;
     // A hostile file links a table as its own index.
-    if child.is_group() && super::encoding_of(&child)?.0 == "dataframe" {
+    if child.is_group() && super::encoding_of(&child)?.0 == ENCODING.name {
         return Err(child.format("a 1-D index", "a dataframe"));
     }
     let shape = if child.is_group() { super::describe(&child)?.shape } else { child.shape().unwrap_or_default() };
@@ -84,7 +94,7 @@ pub(super) fn read(node: &Node, reading: &Reading) -> Result<Value> {
 /// One column (or the index), checked.
 fn column(node: &Node, name: &str, rows: Option<usize>, reading: &Reading) -> Result<Value> {
     if !node.is_group() {
-        let value = legacy::table_column(node, name, reading)?;
+        let value = table::table_column(node, name, reading)?;
         return one_dimensional(node, value, rows);
     }
     let child = node.child(name)?;
@@ -137,7 +147,8 @@ pub(super) fn describe(node: &Node, out: &mut Description) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn write(group: &GroupWriter<'_>, key: &str, frame: &DataFrame, options: &WriteOptions) -> Result<()> {
+fn write(group: &GroupWriter<'_>, key: &str, value: &Value, options: &WriteOptions) -> Result<()> {
+    let Value::DataFrame(frame) = value else { return Err(other(key, value)) };
     let rows = frame.index.len();
     let index = frame.index_name.as_deref().unwrap_or("_index");
     check_names(key, index, frame.columns.iter().map(|c| c.0.as_str()))?;
@@ -152,9 +163,7 @@ pub(super) fn write(group: &GroupWriter<'_>, key: &str, frame: &DataFrame, optio
         }
     }
     let group = group.group(key)?;
-    group.set_encoding("dataframe", "0.2.0")?;
-    group.set_texts("column-order", &frame.columns.iter().map(|c| c.0.as_str()).collect::<Vec<_>>())?;
-    group.set_text("_index", index)?;
+    start(&group, index, &frame.columns.iter().map(|c| c.0.as_str()).collect::<Vec<_>>())?;
     // A column with the index's name has its values: they are there once, as for anndata.
     let columns = frame.columns.iter().filter(|(name, _)| name != index);
     for (name, value) in std::iter::once((index, &*frame.index)).chain(columns.map(|(n, v)| (n.as_str(), v))) {

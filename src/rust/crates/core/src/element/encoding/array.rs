@@ -1,6 +1,6 @@
 //! `array`: dense numbers, booleans and complex numbers of any rank. Also what every leaf dataset decodes to.
 
-use super::{Reading, WriteOptions};
+use super::{other, Encoding, Matrix, WriteOptions};
 use crate::dtype::as_bytes;
 use crate::element::{Array, Data, Description, Number, Strings, Value};
 use crate::error::{Error, Result};
@@ -8,9 +8,19 @@ use crate::memory;
 use crate::store::{GroupWriter, Kind, Layout, Node, Target, Values};
 use crate::with_data;
 
-pub(super) fn read(node: &Node, _: &Reading) -> Result<Value> {
-    decode(&node.values()?)
-}
+pub(crate) const ENCODING: Encoding = Encoding {
+    name: "array",
+    versions: &["0.2.0"],
+    read: |node, _| decode(&node.values()?),
+    describe,
+    takes: |value| matches!(value, Value::Array(_) | Value::Complex { .. }),
+    write: |group, key, value, options| match value {
+        Value::Array(array) => write_data(group, key, &array.shape, &array.data, options),
+        Value::Complex { shape, data, single } => write_complex(group, key, shape, data, *single),
+        value => Err(other(key, value)),
+    },
+    matrix: |_| Ok(Some(Matrix::Dense)),
+};
 
 pub(super) fn describe(node: &Node, out: &mut Description) -> Result<()> {
     let values = node.values()?;
@@ -95,8 +105,12 @@ pub(super) fn whole_numbers(node: &Node) -> Result<Vec<i64>> {
     values.read_integers(None)
 }
 
-pub(super) fn write(group: &GroupWriter<'_>, key: &str, array: &Array, options: &WriteOptions) -> Result<()> {
-    write_data(group, key, &array.shape, &array.data, options)
+/// Without axes it is a scalar.
+fn encoding_of(shape: &[usize]) -> &'static Encoding {
+    match Encoding::of_name("numeric-scalar") {
+        Some(scalar) if shape.is_empty() => scalar,
+        _ => &ENCODING,
+    }
 }
 
 /// Writes a buffer as an array of this shape.
@@ -110,7 +124,7 @@ pub(super) fn write_data(
     fn put<T: Number>(group: &GroupWriter<'_>, key: &str, shape: &[usize], v: &[T], l: &Layout) -> Result<()> {
         let dataset = group.dataset::<T>(key, shape, l)?;
         dataset.write(v)?;
-        dataset.set_encoding(if shape.is_empty() { "numeric-scalar" } else { "array" }, "0.2.0")
+        encoding_of(shape).mark_array(&dataset)
     }
     expect(group, key, shape, data.len())?;
     with_data!(data, v => put(group, key, shape, v, &options.layout()))
@@ -126,7 +140,7 @@ pub(super) fn write_complex(
     expect(group, key, shape, data.len())?;
     let dataset = group.dataset_of(key, &Kind::complex(single), shape, &Layout::default())?;
     dataset.write_bytes(Target::default(), as_bytes(&parts(data)?))?;
-    dataset.set_encoding(if shape.is_empty() { "numeric-scalar" } else { "array" }, "0.2.0")
+    encoding_of(shape).mark_array(&dataset)
 }
 
 /// Real and imaginary parts, one after the other: complex numbers as they are in memory.

@@ -1,11 +1,21 @@
 //! `awkward-array`: the buffers of an awkward array, its form and its length, kept as they are.
 
-use super::{Reading, WriteOptions};
+use super::{other, Encoding, Reading, WriteOptions, PLAIN};
 use crate::element::{Description, Value};
 use crate::error::{Error, Result};
 use crate::store::{GroupWriter, Node};
 
-pub(super) fn read(node: &Node, reading: &Reading) -> Result<Value> {
+pub(super) const ENCODING: Encoding = Encoding {
+    name: "awkward-array",
+    versions: &["0.1.0"],
+    read,
+    describe,
+    takes: |value| matches!(value, Value::Awkward { .. }),
+    write,
+    ..PLAIN
+};
+
+fn read(node: &Node, reading: &Reading) -> Result<Value> {
     let (length, form) = parts(node)?;
     let buffer = |key: String| {
         let value = reading.read(&node.child(&key)?)?;
@@ -30,23 +40,17 @@ fn parts(node: &Node) -> Result<(u64, String)> {
     Ok((length, form.to_owned()))
 }
 
-pub(super) fn describe(node: &Node, out: &mut Description) -> Result<()> {
+fn describe(node: &Node, out: &mut Description) -> Result<()> {
     out.shape = vec![usize::try_from(parts(node)?.0).unwrap_or(usize::MAX)];
     out.keys = node.keys()?;
     Ok(())
 }
 
-pub(super) fn write(
-    group: &GroupWriter<'_>,
-    key: &str,
-    length: u64,
-    form: &str,
-    buffers: &[(String, Value)],
-    options: &WriteOptions,
-) -> Result<()> {
-    let length = i64::try_from(length).map_err(|_| Error::parameter("length", "at most 2^63 - 1", length))?;
+fn write(group: &GroupWriter<'_>, key: &str, value: &Value, options: &WriteOptions) -> Result<()> {
+    let Value::Awkward { length, form, buffers } = value else { return Err(other(key, value)) };
+    let length = i64::try_from(*length).map_err(|_| Error::parameter("length", "at most 2^63 - 1", length))?;
     let group = group.group(key)?;
-    group.set_encoding("awkward-array", "0.1.0")?;
+    ENCODING.mark_group(&group)?;
     group.set_integer("length", length)?;
     group.set_text("form", form)?;
     buffers.iter().try_for_each(|(key, value)| super::write(&group, key, value, options))

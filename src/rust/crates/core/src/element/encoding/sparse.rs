@@ -1,13 +1,60 @@
 //! `csr_matrix` and `csc_matrix`: compressed rows or columns.
 
-use super::{array, encoding_of, Reading, WriteOptions};
+use super::{array, encoding_of, other, Encoding, Matrix, Reading, WriteOptions, PLAIN};
 use crate::element::{Description, Number, Sparse, SparseFormat, Value};
 use crate::error::{Error, Result};
 use crate::memory;
 use crate::store::{Attribute, GroupWriter, Kind, Layout, Node, Values};
 use crate::with_data;
 
-pub(super) fn read(node: &Node, _: &Reading) -> Result<Value> {
+pub(super) const CSR: Encoding = Encoding {
+    name: "csr_matrix",
+    takes: |value| matches!(value, Value::Sparse(Sparse { format: SparseFormat::Csr, .. })),
+    matrix: |node| matrix(node, SparseFormat::Csr).map(Some),
+    ..COMPRESSED
+};
+
+pub(super) const CSC: Encoding = Encoding {
+    name: "csc_matrix",
+    takes: |value| matches!(value, Value::Sparse(Sparse { format: SparseFormat::Csc, .. })),
+    matrix: |node| matrix(node, SparseFormat::Csc).map(Some),
+    ..COMPRESSED
+};
+
+const COMPRESSED: Encoding = Encoding { versions: &["0.1.0"], read, describe, write, ..PLAIN };
+
+fn encoding(format: SparseFormat) -> &'static Encoding {
+    match format {
+        SparseFormat::Csr => &CSR,
+        SparseFormat::Csc => &CSC,
+    }
+}
+
+/// Starts the group of a sparse matrix: its attributes.
+pub(crate) fn start(group: &GroupWriter<'_>, format: SparseFormat, shape: (usize, usize)) -> Result<()> {
+    encoding(format).mark_group(group)?;
+    group.set_integers("shape", &[shape.0 as i64, shape.1 as i64])
+}
+
+/// The extents of a sparse matrix that is streamed: its rows and columns have numbers of 32 bits.
+pub(super) fn matrix(node: &Node, format: SparseFormat) -> Result<Matrix> {
+    let shape = match node.attribute("shape")? {
+        None => node.attribute("h5sparse_shape")?,
+        found => found,
+    };
+    let shape = shape.ok_or_else(|| node.format("an attribute 'shape'", "none"))?;
+    let extent = |n: i64| u32::try_from(n).ok().map(|n| n as usize);
+    let extents = match shape.integers() {
+        Some(&[n, m]) => extent(n).zip(extent(m)),
+        Some(_) => None,
+        None => return Err(node.format("an attribute 'shape' of two integers", format!("{shape:?}"))),
+    };
+    let found = || format!("{:?}", shape.integers().unwrap_or_default());
+    let extents = extents.ok_or_else(|| node.format("a shape of two numbers below 4294967296", found()))?;
+    Ok(Matrix::Sparse(format, extents))
+}
+
+fn read(node: &Node, _: &Reading) -> Result<Value> {
     let format = match encoding_of(node)?.0.as_str() {
         "csc_matrix" => SparseFormat::Csc,
         _ => SparseFormat::Csr,
@@ -103,7 +150,7 @@ fn positions(values: &Values<'_>, minor: usize) -> Result<Vec<u32>> {
     with_data!(array::numbers(values)?, v => narrow(values, v, minor))
 }
 
-pub(super) fn describe(node: &Node, out: &mut Description) -> Result<()> {
+fn describe(node: &Node, out: &mut Description) -> Result<()> {
     let (rows, columns) = shape_of(node, "shape")?;
     describe_as(node, rows, columns, out)
 }
@@ -116,11 +163,11 @@ pub(super) fn describe_as(node: &Node, rows: usize, columns: usize, out: &mut De
     Ok(())
 }
 
-pub(super) fn write(group: &GroupWriter<'_>, key: &str, m: &Sparse, options: &WriteOptions) -> Result<()> {
+fn write(group: &GroupWriter<'_>, key: &str, value: &Value, options: &WriteOptions) -> Result<()> {
+    let Value::Sparse(m) = value else { return Err(other(key, value)) };
     check(key, m)?;
     let group = group.group(key)?;
-    group.set_encoding(m.encoding(), "0.1.0")?;
-    group.set_integers("shape", &[m.shape.0 as i64, m.shape.1 as i64])?;
+    start(&group, m.format, m.shape)?;
     let layout = Layout { resizable: true, ..options.layout() };
     fn put<T: Number>(group: &GroupWriter<'_>, v: &[T], layout: &Layout) -> Result<()> {
         group.dataset::<T>("data", &[v.len()], layout)?.write(v)
@@ -175,15 +222,5 @@ fn check(key: &str, m: &Sparse) -> Result<()> {
     match m.indices.iter().find(|&&i| i as usize >= minor) {
         Some(i) => Err(Error::shape(what("indices"), format!("positions below {minor}"), i)),
         None => Ok(()),
-    }
-}
-
-impl Sparse {
-    /// The name of its encoding.
-    fn encoding(&self) -> &'static str {
-        match self.format {
-            SparseFormat::Csr => "csr_matrix",
-            SparseFormat::Csc => "csc_matrix",
-        }
     }
 }

@@ -1,47 +1,25 @@
-//! Elements without encoding attributes, from anndata before 0.8: plain groups and datasets, `h5sparse_format`
-//! matrices, compound tables.
+//! Compound datasets of anndata before 0.7: its tables, and `obsm` and `varm` with a field for each key.
 
-use super::dataframe::{self, Columns};
-use super::{array, categorical, dict, scalar, sparse, Reading};
-use crate::element::{Description, Scalar, SparseFormat, Value};
+use super::{array, categorical, Reading};
+use crate::element::{Description, Scalar, Value};
 use crate::error::Result;
 use crate::store::{Kind, Node, Store};
 use std::sync::Arc;
 
-pub(super) fn read(node: &Node, reading: &Reading) -> Result<Value> {
-    if node.is_group() {
-        return match sparse_format(node)? {
-            Some(format) => sparse::read_as(node, format, sparse::shape_of(node, "h5sparse_shape")?),
-            None => dict::read(node, reading),
-        };
-    }
-    let values = node.values()?;
-    if values.is_null() {
-        return Ok(Value::Null);
-    }
-    match values.kind() {
-        Kind::Compound(_) if is_table(node) => dataframe::read(node, reading),
-        Kind::Compound(_) => match array::decode(&values)? {
-            // One field per key.
-            Value::RecArray(fields) if is_mapping(node) => Ok(Value::Dict(fields)),
-            other => Ok(other),
-        },
-        _ if values.is_scalar() || is_old_text(node, values.kind(), &values.shape()) => scalar::read(node, reading),
-        _ => array::decode(&values),
-    }
+/// What a dataframe's attributes say.
+pub(in crate::element) struct Columns {
+    /// Key of the index.
+    pub(in crate::element) index: String,
+    /// Keys of the columns, in order.
+    pub(in crate::element) names: Vec<String>,
 }
 
 /// Whether a compound dataset is one of the tables of anndata 0.6.
-fn is_table(node: &Node) -> bool {
+pub(super) fn is_table(node: &Node) -> bool {
     matches!(node.path(), "obs" | "var" | "raw.var" | "raw/var")
 }
 
-/// Whether it is a text of anndata 0.5, which keeps one of `uns` as a vector of one, of fixed width.
-fn is_old_text(node: &Node, kind: &Kind, shape: &[usize]) -> bool {
-    node.path().starts_with("uns/") && matches!(kind, Kind::FixedText { .. }) && shape == [1]
-}
-
-fn is_mapping(node: &Node) -> bool {
+pub(super) fn is_mapping(node: &Node) -> bool {
     matches!(node.path(), "obsm" | "varm" | "raw.varm" | "raw/varm")
 }
 
@@ -113,37 +91,4 @@ pub(super) fn table_column(node: &Node, name: &str, reading: &Reading) -> Result
         }
     }
     array::decode(&values)
-}
-
-fn sparse_format(node: &Node) -> Result<Option<SparseFormat>> {
-    let Some(attribute) = node.attribute("h5sparse_format")? else { return Ok(None) };
-    match attribute.text() {
-        Some("csr") => Ok(Some(SparseFormat::Csr)),
-        Some("csc") => Ok(Some(SparseFormat::Csc)),
-        _ => Err(node.format("'csr' or 'csc' in the attribute 'h5sparse_format'", format!("{attribute:?}"))),
-    }
-}
-
-pub(super) fn describe(node: &Node, out: &mut Description) -> Result<()> {
-    if !node.is_group() {
-        if is_table(node) {
-            return dataframe::describe(node, out);
-        }
-        array::describe(node, out)?;
-        if is_old_text(node, node.values()?.kind(), &out.shape) {
-            out.shape = Vec::new();
-        }
-        if let Kind::Compound(fields) = node.values()?.kind() {
-            out.keys = fields.iter().map(|f| f.0.clone()).collect();
-        }
-        return Ok(());
-    }
-    match sparse_format(node)? {
-        Some(format) => {
-            out.encoding = if format == SparseFormat::Csr { "csr_matrix" } else { "csc_matrix" }.into();
-            let (rows, columns) = sparse::shape_of(node, "h5sparse_shape")?;
-            sparse::describe_as(node, rows, columns, out)
-        }
-        None => dict::describe(node, out),
-    }
 }

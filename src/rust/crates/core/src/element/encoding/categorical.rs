@@ -1,6 +1,6 @@
 //! `categorical`: codes into categories of any kind.
 
-use super::{array, Reading, WriteOptions};
+use super::{array, other, Encoding, Reading, WriteOptions, PLAIN};
 use crate::element::{Categorical, Data, Description, Value};
 use crate::error::{Error, Result};
 use crate::memory;
@@ -8,7 +8,17 @@ use crate::store::{GroupWriter, Node};
 
 const CODES: &str = "codes of a categorical";
 
-pub(super) fn read(node: &Node, reading: &Reading) -> Result<Value> {
+pub(super) const ENCODING: Encoding = Encoding {
+    name: "categorical",
+    versions: &["0.2.0"],
+    read,
+    describe,
+    takes: |value| matches!(value, Value::Categorical(_)),
+    write,
+    ..PLAIN
+};
+
+fn read(node: &Node, reading: &Reading) -> Result<Value> {
     let ordered = match node.attribute("ordered")? {
         None => false,
         Some(a) => a.flag().ok_or_else(|| node.format("a truth value in the attribute 'ordered'", format!("{a:?}")))?,
@@ -36,20 +46,21 @@ pub(super) fn combine(node: &Node, codes: Vec<i64>, categories: Value, ordered: 
     Ok(Value::Categorical(Categorical { codes, categories: Box::new(categories), ordered }))
 }
 
-pub(super) fn describe(node: &Node, out: &mut Description) -> Result<()> {
+fn describe(node: &Node, out: &mut Description) -> Result<()> {
     array::describe(&node.child("codes")?, out)?;
     out.dtype = Some("category".into());
     out.categories = node.child("categories")?.shape().and_then(|s| s.first().copied());
     Ok(())
 }
 
-pub(super) fn write(group: &GroupWriter<'_>, key: &str, value: &Categorical, options: &WriteOptions) -> Result<()> {
+fn write(group: &GroupWriter<'_>, key: &str, value: &Value, options: &WriteOptions) -> Result<()> {
+    let Value::Categorical(value) = value else { return Err(other(key, value)) };
     let n = value.categories.len().unwrap_or(0);
     if let Some(code) = value.codes.iter().find(|&&c| c < -1 || i64::from(c) >= n as i64) {
         return Err(Error::parameter("codes", format!("-1 to {} in '{key}'", n as i64 - 1), code));
     }
     let group = group.group(key)?;
-    group.set_encoding("categorical", "0.2.0")?;
+    ENCODING.mark_group(&group)?;
     group.set_flag("ordered", value.ordered)?;
     // The narrowest width, by pandas' rule.
     let codes = if n < i8::MAX as usize {

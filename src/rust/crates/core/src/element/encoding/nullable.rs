@@ -1,11 +1,52 @@
 //! `nullable-integer`, `nullable-boolean`, `nullable-string-array`: values and a mask of the missing ones.
 
-use super::{array, Reading, WriteOptions};
+use super::{array, other, Encoding, Reading, WriteOptions, PLAIN};
 use crate::element::{Array, Data, Description, NaValue, Nullable, Value};
 use crate::error::{Error, Result};
 use crate::store::{GroupWriter, Node};
 
-pub(super) fn read(node: &Node, _: &Reading) -> Result<Value> {
+pub(super) const INTEGER: Encoding = Encoding {
+    name: "nullable-integer",
+    versions: &["0.1.0"],
+    read,
+    describe,
+    takes: |value| values_of(value).is_some_and(|v| !matches!(v, Value::Strings { .. }) && !is_boolean(v)),
+    write: |group, key, value, options| write(&INTEGER, group, key, value, options),
+    ..PLAIN
+};
+
+pub(super) const BOOLEAN: Encoding = Encoding {
+    name: "nullable-boolean",
+    versions: &["0.1.0"],
+    read,
+    describe,
+    takes: |value| values_of(value).is_some_and(is_boolean),
+    write: |group, key, value, options| write(&BOOLEAN, group, key, value, options),
+    ..PLAIN
+};
+
+pub(super) const TEXTS: Encoding = Encoding {
+    name: "nullable-string-array",
+    versions: &["0.1.0"],
+    read,
+    describe,
+    takes: |value| matches!(values_of(value), Some(Value::Strings { .. })),
+    write: |group, key, value, options| write(&TEXTS, group, key, value, options),
+    ..PLAIN
+};
+
+fn values_of(value: &Value) -> Option<&Value> {
+    match value {
+        Value::Nullable(nullable) => Some(&nullable.values),
+        _ => None,
+    }
+}
+
+fn is_boolean(values: &Value) -> bool {
+    matches!(values, Value::Array(Array { data: Data::Bool(_), .. }))
+}
+
+fn read(node: &Node, _: &Reading) -> Result<Value> {
     let (values, mask) = (node.child("values")?, node.child("mask")?);
     let mask = array::booleans(&mask.values()?)?;
     let values = array::decode(&values.values()?)?;
@@ -25,23 +66,18 @@ pub(super) fn read(node: &Node, _: &Reading) -> Result<Value> {
     Ok(Value::Nullable(Nullable { values: Box::new(values), mask, na_value }))
 }
 
-pub(super) fn describe(node: &Node, out: &mut Description) -> Result<()> {
+fn describe(node: &Node, out: &mut Description) -> Result<()> {
     array::describe(&node.child("values")?, out)
 }
 
-pub(super) fn write(
-    group: &GroupWriter<'_>,
-    key: &str,
-    value: &Nullable,
-    encoding: &str,
-    options: &WriteOptions,
-) -> Result<()> {
+fn write(encoding: &Encoding, group: &GroupWriter<'_>, key: &str, value: &Value, options: &WriteOptions) -> Result<()> {
+    let Value::Nullable(value) = value else { return Err(other(key, value)) };
     if value.values.len() != Some(value.mask.len()) {
         let found = value.values.len().map_or("none".into(), |n| n.to_string());
         return Err(Error::shape(format!("writing '{key}': values"), value.mask.len(), found));
     }
     let group = group.group(key)?;
-    group.set_encoding(encoding, "0.1.0")?;
+    encoding.mark_group(&group)?;
     if matches!(*value.values, Value::Strings { .. }) {
         match value.na_value {
             NaValue::Unstated => {}
