@@ -36,22 +36,21 @@ class Compression:
 
 def write_h5ad(adata, path, compression=None, compression_opts=None, as_dense=(), as_csc=(), *, convert=True) -> None:
     """Streams `adata` to a file; `convert` makes repeated strings of frames that were read categories."""
-    if isinstance(compression, Compression):
-        compression, compression_opts = compression.name, compression.level
     _core.write_h5ad(
         plan(adata, convert),
         os.fspath(path),
         compression=compression,
         level=compression_opts,
-        as_dense=[as_dense] if isinstance(as_dense, str) else list(as_dense),
-        as_csc=[as_csc] if isinstance(as_csc, str) else list(as_csc),
+        as_dense=[as_dense] if isinstance(as_dense, str) else list(as_dense or ()),
+        as_csc=[as_csc] if isinstance(as_csc, str) else list(as_csc or ()),
     )
 
 
 def plan(adata, convert: bool = True) -> dict:
     """What the core has to write, by slot."""
-    for holder in (adata._obs, adata._var):
-        if convert and holder.touched:
+    raw_var = adata._raw._var if isinstance(adata._raw, _FrozenRaw) else None
+    for holder in (adata._obs, adata._var, raw_var):
+        if holder is not None and convert and holder.touched:
             strings_to_categoricals(holder.frame)
     out = {
         "obs": frame_part(adata._obs, "obs"),

@@ -141,3 +141,15 @@ def test_groups_of_text_are_in_natural_order(on_disk):
     ours, theirs = disk.uns["dendrogram_text"], memory.uns["dendrogram_text"]
     assert list(ours["categories_ordered"]) == list(theirs["categories_ordered"])
     np.testing.assert_allclose(ours["correlation_matrix"], theirs["correlation_matrix"], atol=1e-5)
+
+
+def test_text_of_raw_becomes_categories(tmp_path):
+    a = rich()
+    a.var["kind"] = ["x", "y", "z", "x", "y"] * 5
+    a.raw = a.copy()
+    o = oom.AnnDataOOM(a)
+    for made in (a, o):
+        made.write_h5ad(tmp_path / f"{type(made).__name__}.h5ad")
+    found, expected = (ad.read_h5ad(tmp_path / f"{name}.h5ad").raw.var for name in ("AnnDataOOM", "AnnData"))
+    assert isinstance(found["kind"].dtype, pd.CategoricalDtype)
+    pd.testing.assert_frame_equal(found, expected)

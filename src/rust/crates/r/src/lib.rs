@@ -4,6 +4,7 @@
 #![warn(unreachable_pub)]
 
 mod args;
+mod chunks;
 mod config;
 mod files;
 mod from_r;
@@ -14,15 +15,21 @@ mod reply;
 mod run;
 mod simulate;
 mod to_r;
+mod vector;
 mod verbs;
 mod write;
 
+use anndataoom_core::reserve::Reserved;
 use extendr_api::prelude::*;
+
+#[global_allocator]
+static MEMORY: Reserved = Reserved;
 
 extendr_module! {
     mod anndataoom;
     use config;
     use files;
+    use chunks;
     use matrices;
     use simulate;
     use verbs;

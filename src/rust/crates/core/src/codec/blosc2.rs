@@ -108,7 +108,8 @@ pub(crate) fn decode(stored: &[u8], out: &mut [u8]) -> Decoded {
     let size = product(&padded).filter(|&n| n <= most && product(&shape) == Some(out.len()));
     let size = size.ok_or_else(|| format!("a blosc2 shape of {shape:?} where the chunk holds {} bytes", out.len()))?;
     let mut blocks = Vec::new();
-    super::sized(&mut blocks, size)?;
+    blocks.try_reserve_exact(size).map_err(|_| "no memory for blosc2 data".to_owned())?;
+    blocks.resize(size, 0);
     let n = fill(&frame, chunk, &mut blocks)?;
     if n != size {
         return Err(format!("{n} bytes of blosc2 blocks where {size} are due"));
@@ -221,9 +222,12 @@ fn decode_chunk(chunk: &[u8], out: &mut [u8]) -> Decoded {
                 // Cut digits do not come back.
                 0 | 4 => continue,
                 1 | 2 => {
-                    super::sized(from, block.len())?;
-                    from.copy_from_slice(block);
-                    super::sized(to, block.len())?;
+                    from.clear();
+                    for stage in [&mut *from, &mut *to] {
+                        stage.try_reserve(block.len()).map_err(|_| "more bytes than memory".to_owned())?;
+                    }
+                    from.extend_from_slice(block);
+                    to.resize(block.len(), 0);
                 }
                 3 => return Err("blosc2 data with the filter 'delta', which is not supported".to_owned()),
                 other => return Err(format!("blosc2 data with the filter {other}, which is not supported")),

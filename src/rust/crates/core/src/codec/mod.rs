@@ -25,15 +25,6 @@ pub(crate) mod id {
     pub(crate) const BLOSC2: i32 = 32026;
 }
 
-/// Makes `bytes` so long, or says that there is no memory for it.
-fn sized(bytes: &mut Vec<u8>, n: usize) -> Result<(), String> {
-    bytes
-        .try_reserve(n.saturating_sub(bytes.len()))
-        .map_err(|_| format!("{n} bytes, more than the memory there is"))?;
-    bytes.resize(n, 0);
-    Ok(())
-}
-
 /// The name of a filter, for messages.
 pub(crate) fn name_of(filter: i32) -> String {
     let name = match filter {

@@ -193,9 +193,4 @@ impl Value {
             Value::Null | Value::Scalar(_) | Value::Dict(_) => None,
         }
     }
-
-    /// The name of the encoding it is written in, as in the specification.
-    pub fn encoding(&self) -> &'static str {
-        super::encoding::Encoding::of_value(self).name
-    }
 }

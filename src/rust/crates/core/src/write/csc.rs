@@ -112,9 +112,9 @@ fn cut(counts: &[u64], limit: u64) -> Vec<Range<usize>> {
 
 /// The rows and values of `columns`, column after column.
 fn gather(x: &LazyMatrix, columns: &Range<usize>, counts: &[u64], ctx: &Context) -> Result<(Vec<u32>, Data)> {
-    let list: Vec<u32> = columns.clone().map(|c| c as u32).collect();
+    let list: Vec<u32> = memory::collected(columns.clone().map(|c| c as u32), COLUMNS)?;
     let some = x.select(None, Some(&list))?;
-    let mut at: Vec<usize> = Vec::with_capacity(list.len());
+    let mut at: Vec<usize> = memory::room(list.len(), COLUMNS)?;
     let mut total = 0usize;
     for c in columns.clone() {
         at.push(total);

@@ -7,7 +7,7 @@ use super::plan::{H5adPlan, Part, WriteOptions};
 use crate::context::Context;
 use crate::element;
 use crate::error::Result;
-use crate::store::{GroupWriter, Store};
+use crate::store::{GroupWriter, Writer};
 use std::path::Path;
 
 /// Writes an h5ad file as anndata 0.12 does (root encoding `anndata` 0.1.0, every mapping there even when empty).
@@ -21,10 +21,22 @@ use std::path::Path;
 /// anything is written; those of reading the parts; [`Error::Io`](crate::Error::Io) naming `path`, a full disk included;
 /// [`Error::Cancelled`](crate::Error::Cancelled). None of them leaves a file behind.
 pub fn write_h5ad(plan: &H5adPlan, path: impl AsRef<Path>, options: &WriteOptions, ctx: &Context) -> Result<()> {
+    write(plan, || Writer::create(path), options, ctx)
+}
+
+/// Writes the same into a store of any kind, which is put in place when it is complete.
+///
+/// # Errors
+/// As [`write_h5ad`].
+pub fn write_store(plan: &H5adPlan, to: Writer, options: &WriteOptions, ctx: &Context) -> Result<()> {
+    write(plan, || Ok(to), options, ctx)
+}
+
+fn write(plan: &H5adPlan, to: impl FnOnce() -> Result<Writer>, options: &WriteOptions, ctx: &Context) -> Result<()> {
     check(plan, options)?;
     let renamed = Renamed::of(plan)?;
     ctx.monitor.check()?;
-    let file = Store::create_temporary(path)?;
+    let file = to()?;
     {
         let root = file.root()?;
         element::ANNDATA.mark_group(&root)?;

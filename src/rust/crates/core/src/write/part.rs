@@ -117,8 +117,3 @@ fn write_frame(group: &GroupWriter<'_>, key: &str, frame: &Frame, options: &Writ
     }
     Ok(())
 }
-
-/// The extents of an element on disk.
-pub(super) fn stored_shape(store: &Arc<Store>, element: &str) -> Result<Vec<usize>> {
-    Ok(element::describe(store, element)?.shape)
-}

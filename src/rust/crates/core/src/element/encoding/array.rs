@@ -1,6 +1,6 @@
 //! `array`: dense numbers, booleans and complex numbers of any rank. Also what every leaf dataset decodes to.
 
-use super::{other, scalar, Encoding, Matrix, WriteOptions, PLAIN};
+use super::{other, Encoding, Matrix, WriteOptions};
 use crate::dtype::as_bytes;
 use crate::element::{Array, Data, Description, Number, Strings, Value};
 use crate::error::{Error, Result};
@@ -20,7 +20,6 @@ pub(crate) const ENCODING: Encoding = Encoding {
         value => Err(other(key, value)),
     },
     matrix: |_| Ok(Some(Matrix::Dense)),
-    ..PLAIN
 };
 
 pub(super) fn describe(node: &Node, out: &mut Description) -> Result<()> {
@@ -108,10 +107,9 @@ pub(super) fn whole_numbers(node: &Node) -> Result<Vec<i64>> {
 
 /// Without axes it is a scalar.
 fn encoding_of(shape: &[usize]) -> &'static Encoding {
-    if shape.is_empty() {
-        &scalar::NUMBER
-    } else {
-        &ENCODING
+    match Encoding::of_name("numeric-scalar") {
+        Some(scalar) if shape.is_empty() => scalar,
+        _ => &ENCODING,
     }
 }
 

@@ -1,6 +1,7 @@
 //! `dataframe`: an index and named columns. Version 0.1.0 keeps a categorical's categories in `__categories`.
 
-use super::{array, categorical, legacy, other, Encoding, Reading, WriteOptions, PLAIN};
+use super::table::{self, Columns};
+use super::{array, categorical, other, Encoding, Reading, WriteOptions, PLAIN};
 use crate::element::{DataFrame, Description, Value};
 use crate::error::{Error, Result};
 use crate::store::{GroupWriter, Node, Store};
@@ -24,17 +25,9 @@ pub(crate) fn start(group: &GroupWriter<'_>, index: &str, columns: &[&str]) -> R
     group.set_texts("column-order", columns)
 }
 
-/// What a dataframe's attributes say.
-pub(in crate::element) struct Columns {
-    /// Key of the index.
-    pub(in crate::element) index: String,
-    /// Keys of the columns, in order.
-    pub(in crate::element) names: Vec<String>,
-}
-
 pub(in crate::element) fn columns_of(node: &Node) -> Result<Columns> {
     if !node.is_group() {
-        return legacy::table_columns(node);
+        return table::table_columns(node);
     }
     let order = node.attribute("column-order")?;
     let expected = || "a list of texts in the attribute 'column-order'";
@@ -101,7 +94,7 @@ pub(super) fn read(node: &Node, reading: &Reading) -> Result<Value> {
 /// One column (or the index), checked.
 fn column(node: &Node, name: &str, rows: Option<usize>, reading: &Reading) -> Result<Value> {
     if !node.is_group() {
-        let value = legacy::table_column(node, name, reading)?;
+        let value = table::table_column(node, name, reading)?;
         return one_dimensional(node, value, rows);
     }
     let child = node.child(name)?;

@@ -2,6 +2,7 @@
 
 mod array;
 mod awkward;
+mod bytes;
 mod categorical;
 mod dataframe;
 mod dict;
@@ -12,6 +13,7 @@ mod rec_array;
 mod scalar;
 mod sparse;
 mod string_array;
+mod table;
 
 use super::{Description, SparseFormat, Value};
 use crate::error::{Error, Result};
@@ -24,7 +26,7 @@ pub(crate) use dict::{ANNDATA, DICT, RAW};
 pub(crate) use sparse::start as start_sparse;
 
 pub(super) use dataframe::{column_of, columns_of, index_of, n_rows};
-pub(super) use legacy::{coded_columns, describe_field, field, read_field};
+pub(super) use table::{coded_columns, describe_field, field, read_field};
 
 /// An encoding: all that is said of it, once. A new one is a file with such a value and a line in [`ENCODINGS`].
 pub(crate) struct Encoding {
@@ -61,7 +63,7 @@ const ENCODINGS: &[&Encoding] = &[
     &string_array::ENCODING,
     &scalar::NUMBER,
     &scalar::STRING,
-    &scalar::BYTES,
+    &bytes::ENCODING,
     &categorical::ENCODING,
     &nullable::INTEGER,
     &nullable::BOOLEAN,
@@ -119,8 +121,15 @@ impl Encoding {
     }
 
     /// What a value is written in.
-    pub(super) fn of_value(value: &Value) -> &'static Encoding {
+    fn of_value(value: &Value) -> &'static Encoding {
         ENCODINGS.iter().copied().find(|encoding| (encoding.takes)(value)).unwrap_or(&PLAIN)
+    }
+}
+
+impl Value {
+    /// The name of the encoding it is written in, as in the specification.
+    pub fn encoding(&self) -> &'static str {
+        Encoding::of_value(self).name
     }
 }
 

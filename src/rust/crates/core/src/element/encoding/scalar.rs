@@ -1,9 +1,9 @@
-//! `numeric-scalar`, `string` and `bytes`: one value without axes.
+//! `numeric-scalar` and `string`: one value without axes.
 
 use super::{array, other, Encoding, Reading, WriteOptions, PLAIN};
 use crate::element::{Array, Scalar, Value};
 use crate::error::{Error, Result};
-use crate::store::{GroupWriter, Kind, Layout, Node, Target};
+use crate::store::{GroupWriter, Layout, Node};
 
 pub(super) const NUMBER: Encoding = Encoding {
     name: "numeric-scalar",
@@ -21,16 +21,6 @@ pub(super) const STRING: Encoding = Encoding {
     read,
     describe: array::describe,
     takes: |value| matches!(value, Value::Scalar(Scalar::String(_))),
-    write,
-    ..PLAIN
-};
-
-pub(super) const BYTES: Encoding = Encoding {
-    name: "bytes",
-    versions: &["0.2.0"],
-    read: read_raw,
-    describe: array::describe,
-    takes: |value| matches!(value, Value::Scalar(Scalar::Bytes(_))),
     write,
     ..PLAIN
 };
@@ -54,20 +44,6 @@ pub(super) fn read(node: &Node, _: &Reading) -> Result<Value> {
     }))
 }
 
-/// Bytes that need not be text.
-fn read_raw(node: &Node, _: &Reading) -> Result<Value> {
-    let values = node.values()?;
-    if !values.is_scalar() {
-        return Err(values.format("one value", format!("extents {:?}", values.shape())));
-    }
-    let mut out = Vec::new();
-    values.read_bytes(None, &mut |bytes| {
-        out.extend_from_slice(bytes);
-        Ok(())
-    })?;
-    Ok(Value::Scalar(Scalar::Bytes(out)))
-}
-
 fn write(group: &GroupWriter<'_>, key: &str, value: &Value, _: &WriteOptions) -> Result<()> {
     match value {
         Value::Scalar(Scalar::Number(data)) if data.len() == 1 => {
@@ -80,12 +56,6 @@ fn write(group: &GroupWriter<'_>, key: &str, value: &Value, _: &WriteOptions) ->
         Value::Scalar(Scalar::String(text)) => {
             let dataset = group.texts(key, std::iter::once(text.as_str()), &[], &Layout::default())?;
             STRING.mark_array(&dataset)
-        }
-        Value::Scalar(Scalar::Bytes(bytes)) => {
-            let dataset = group.dataset_of(key, &Kind::bytes(bytes.len()), &[], &Layout::default())?;
-            let padded: &[u8] = if bytes.is_empty() { &[0] } else { bytes };
-            dataset.write_bytes(Target::default(), padded)?;
-            BYTES.mark_array(&dataset)
         }
         value => Err(other(key, value)),
     }

@@ -5,6 +5,7 @@ use super::descriptors::{is_nested, Texts};
 use super::{chunks, storage, Node};
 use crate::error::Result;
 use crate::memory;
+use crate::store::backend::Backend;
 use hdf5::{from_id, h5call, Attribute, Dataset, Dataspace, Location};
 use hdf5_sys::h5::{H5_INDEX_NAME, H5_ITER_NATIVE};
 use hdf5_sys::h5a::{H5Aopen_by_idx, H5Aread};
@@ -111,7 +112,7 @@ struct Sum<'a> {
 
 impl<'a> Sum<'a> {
     fn new(node: &'a Node, texts: &'a Texts, what: String) -> Sum<'a> {
-        Sum { node, texts, what, most: node.store().bytes(), bytes: 0, seen: 0 }
+        Sum { node, texts, what, most: node.file().bytes(), bytes: 0, seen: 0 }
     }
 
     fn room(&self, values: u64) -> Result<Vec<u8>> {

@@ -2,6 +2,7 @@
 
 use super::{External, Node};
 use crate::error::{Error, Result};
+use crate::store::backend::Backend;
 use hdf5::sync::sync;
 use hdf5::{from_id, h5call, Dataset, Group};
 use hdf5_sys::h5d::{H5D_fill_value_t, H5D_layout_t, H5Dopen2};
@@ -27,7 +28,7 @@ const ABSENT: u64 = 16;
 /// The most bytes that the values of a dataset in its own file can be, for what of it is stored: extents are only claimed.
 /// A stored byte becomes at most `expansion` bytes, and chunks that are not stored are at most 15 of 16.
 pub(super) fn most(node: &Node, dataset: &Dataset, chunks: Option<(usize, u64)>, expansion: u64) -> u64 {
-    let stored = dataset.storage_size().min(node.store().bytes());
+    let stored = dataset.storage_size().min(node.file().bytes());
     match chunks {
         None => stored.saturating_mul(ABSENT),
         Some((n, bytes)) => {
@@ -97,14 +98,14 @@ fn check_parts(node: &Node, dataset: &Dataset) -> Result<()> {
         let what = "it is a virtual dataset with a part that leads";
         // A pattern of names, of which the library opens those that are there.
         if file.contains('%') || path.contains('%') {
-            if node.store().external() != External::Follow {
+            if node.file().external() != External::Follow {
                 node.other_file(node.path(), what, &file)?;
                 return Err(node.unsupported("a virtual dataset of files by a pattern of names", FOLLOW));
             }
             continue;
         }
         let store = if file == "." {
-            node.store().clone()
+            node.file().clone()
         } else {
             let place = node.other_file(node.path(), what, &file)?;
             if prefixes()[1] {
@@ -115,7 +116,7 @@ fn check_parts(node: &Node, dataset: &Dataset) -> Result<()> {
         // The library takes what is not there for empty. A source is checked as it is opened.
         let source = Node::open(&store, &path)?;
         source.dataset()?;
-        if !Arc::ptr_eq(source.store(), &store) {
+        if !Arc::ptr_eq(source.file(), &store) {
             return Err(node.unsupported("a virtual dataset with a part behind an external link", ""));
         }
     }

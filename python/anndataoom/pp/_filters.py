@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from ._call import outcome, verb
-from ._convert import from_core
+from .._call import check, outcome, verb
+from .._convert import from_core
 
 
 def _filter(name, inplace, **args):
+    check(name, dict(args, inplace=inplace))
     if inplace:
         return verb(name, **args)
     found = outcome(name, **args)
