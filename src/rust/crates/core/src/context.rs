@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::reserve;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{sync_channel, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Stack of a thread that works, and of the one that runs a verb.
@@ -75,13 +76,29 @@ pub struct Context {
     /// Working memory of a streaming pass in bytes.
     pub memory: usize,
     /// Progress and cancellation.
-    pub monitor: std::sync::Arc<Monitor>,
+    pub monitor: Arc<Monitor>,
+    /// The processes that share every pass; `None` where this one works alone.
+    pub team: Option<Arc<dyn crate::stream::Team>>,
+    /// The threads of a pool, shared by all work in this context.
+    pub pool: Pool,
+}
+
+/// The one thread pool of a context and its copies: started when it is first needed, gone with the last of them.
+#[derive(Debug, Clone, Default)]
+pub struct Pool(Arc<Mutex<Option<Running>>>);
+
+#[derive(Debug)]
+struct Running {
+    threads: usize,
+    /// A forked process has none of the threads: it starts its own.
+    process: u32,
+    pool: Arc<rayon::ThreadPool>,
 }
 
 impl Default for Context {
     fn default() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Context { threads, memory: DEFAULT_MEMORY, monitor: std::sync::Arc::default() }
+        Context { threads, memory: DEFAULT_MEMORY, monitor: Arc::default(), team: None, pool: Pool::default() }
     }
 }
 
@@ -101,19 +118,31 @@ impl Context {
         guard(|| pool.install(work))
     }
 
-    /// A pool of exactly `self.threads` threads.
+    /// The pool of this context, of exactly `self.threads` threads.
     ///
     /// # Errors
     /// [`Error::Parameter`] for more than 4096 threads; [`Error::OutOfMemory`] for more than the system starts.
-    pub(crate) fn pool(&self) -> Result<rayon::ThreadPool> {
+    pub(crate) fn pool(&self) -> Result<Arc<rayon::ThreadPool>> {
         if self.threads > MAX_THREADS {
             return Err(Error::parameter("threads", format!("at most {MAX_THREADS}"), self.threads));
         }
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(self.threads).stack_size(STACK).build();
-        pool.map_err(|e| Error::OutOfMemory {
-            what: format!("starting {} threads ({e})", self.threads),
-            needed: (self.threads * STACK) as u64,
-        })
+        let (threads, process) = (self.threads, std::process::id());
+        // A poisoned lock cannot occur: nothing that can panic runs while it is held.
+        let mut running = self.pool.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(r) = running.take_if(|r| r.process != process) {
+            // Its threads cannot be waited for.
+            std::mem::forget(r);
+        }
+        if let Some(r) = running.as_ref().filter(|r| r.threads == threads) {
+            return Ok(r.pool.clone());
+        }
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).stack_size(STACK).build();
+        let pool = Arc::new(pool.map_err(|e| Error::OutOfMemory {
+            what: format!("starting {threads} threads ({e})"),
+            needed: (threads * STACK) as u64,
+        })?);
+        *running = Some(Running { threads, process, pool: pool.clone() });
+        Ok(pool)
     }
 }
 
@@ -212,6 +241,17 @@ pub fn guard<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn there_is_one_pool_of_the_size_asked_for() {
+        let ctx = Context::with_threads(2);
+        let pool = ctx.pool().unwrap();
+        assert!(Arc::ptr_eq(&pool, &ctx.clone().pool().unwrap()));
+        assert_eq!(pool.current_num_threads(), 2);
+        let three = Context { threads: 3, ..ctx.clone() };
+        assert_eq!(three.install(|| Ok(rayon::current_num_threads())).unwrap(), 3);
+        assert_eq!(ctx.install(|| Ok(rayon::current_num_threads())).unwrap(), 2);
+    }
 
     fn until_cancelled(ctx: &Context) -> Result<()> {
         loop {

@@ -1,6 +1,7 @@
 //! Lazy matrices: open, select, record, read.
 
 use crate::buffer::{copied, f64s, positions};
+use crate::chunks::Chunks;
 use crate::errors::to_py_err;
 use crate::from_py::from_py;
 use crate::run::{quick, run};
@@ -158,6 +159,11 @@ impl Matrix {
     fn collect<'py>(&self, py: Python<'py>, limit: u64) -> PyResult<Bound<'py, PyAny>> {
         let value = run(py, |ctx| stream::collect(&self.0, ctx, limit))?;
         to_py(py, value)
+    }
+
+    /// The values in turn, `size` rows at a time.
+    fn chunks(&self, py: Python<'_>, size: usize) -> PyResult<Chunks> {
+        Chunks::new(py, &self.0, size)
     }
 
     /// The plan, as text.

@@ -176,7 +176,7 @@ impl Args {
         Ok(Some(strings.into_iter().map(str::to_owned).collect()))
     }
 
-    fn handle<T: 'static>(&self, name: &str) -> Result<&ExternalPtr<T>> {
+    pub(crate) fn handle<T: 'static>(&self, name: &str) -> Result<&ExternalPtr<T>> {
         self.get(name).ok_or_else(gone)?.try_into().map_err(|_| gone())
     }
 

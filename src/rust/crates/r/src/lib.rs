@@ -4,6 +4,7 @@
 #![warn(unreachable_pub)]
 
 mod args;
+mod chunks;
 mod config;
 mod files;
 mod from_r;
@@ -28,6 +29,7 @@ extendr_module! {
     mod anndataoom;
     use config;
     use files;
+    use chunks;
     use matrices;
     use simulate;
     use verbs;

@@ -10,7 +10,7 @@ use crate::to_r::{float32, list_of, patch_by_columns, patch_to_r, to_r, transpos
 use crate::vector::{self, logicals, uninitialised};
 use anndataoom_core::element::{Array, Value};
 use anndataoom_core::given::Given;
-use anndataoom_core::verbs::{self, Call, Face, Groups, Input, Preset, Source, Verb};
+use anndataoom_core::verbs::{self, Call, Face, Groups, Input, Param, Preset, Source, Verb};
 use anndataoom_core::{memory, ops, Error, Result};
 use extendr_api::prelude::*;
 use extendr_api::AsTypedSlice;
@@ -20,9 +20,22 @@ use std::collections::HashMap;
 /// The verb `name` and its arguments `args`, accepted by the table.
 fn checked(a: &Args) -> Result<verbs::Args> {
     let name = a.str("name")?;
+    verbs::find(name)?.check(name, arguments(a))
+}
+
+/// The arguments `args`.
+fn arguments(a: &Args) -> Vec<(String, Given)> {
     let list = a.get("args").and_then(|l| l.as_list()).unwrap_or_else(|| List::new(0));
-    let args: Vec<(String, Given)> = list.iter().map(|(k, v)| (k.to_owned(), given(&v))).collect();
-    verbs::find(name)?.check(name, args)
+    list.iter().map(|(k, v)| (k.to_owned(), given(&v))).collect()
+}
+
+/// `name`, `args` (a named list) of a function that is no verb: `NULL`, or an error.
+#[extendr]
+fn rs_check(args: Robj) -> Robj {
+    reply(args, |a, _| {
+        let name = a.str("name")?;
+        verbs::function_named(name)?.check(name, arguments(a)).map(Robj::from)
+    })
 }
 
 /// `name`, `args` (a named list): `needs` (the source of every input, by name) and the `label` of a progress bar.
@@ -124,25 +137,37 @@ fn points<'a>(x: &'a Robj, name: &str) -> Result<CowArray<'a, f32, Ix2>> {
     }
 }
 
-/// The table, for tests: of each verb, by its name in R, `params` (of each, by name, its `kind` and `default`), and what
-/// it `gives`.
+/// The parameters R has: of each, by name, its `kind` and `default`.
+fn parameters(params: &[Param]) -> Result<Robj> {
+    let params: Vec<_> = params.iter().filter(|p| p.face != Face::Python).collect();
+    let described = params.iter().map(|p| {
+        let kind = match p.preset {
+            Preset::Required => "required",
+            Preset::Object => "object",
+            _ => "value",
+        };
+        list_of(["kind", "default"].into_iter(), vec![kind.into(), to_robj(&p.preset.given())])
+    });
+    list_of(params.iter().map(|p| p.name), described.collect::<Result<_>>()?)
+}
+
+/// The functions that are no verbs, for tests: of each, by its name in R, its parameters.
+#[extendr]
+fn rs_function_table(args: Robj) -> Robj {
+    reply(args, |_, _| {
+        let names = verbs::FUNCTIONS.iter().map(|f| f.in_r.unwrap_or(f.name));
+        list_of(names, verbs::FUNCTIONS.iter().map(|f| parameters(f.params)).collect::<Result<_>>()?)
+    })
+}
+
+/// The table, for tests: of each verb, by its name in R, `params`, and what it `gives`.
 #[extendr]
 fn rs_verb_table(args: Robj) -> Robj {
     reply(args, |_, _| {
         let names = verbs::VERBS.iter().map(|verb| verb.in_r.unwrap_or(verb.name)).collect::<Vec<_>>();
         let entries = verbs::VERBS.iter().map(|verb| {
-            let params: Vec<_> = verb.params.iter().filter(|p| p.face != Face::Python).collect();
-            let described = params.iter().map(|p| {
-                let kind = match p.preset {
-                    Preset::Required => "required",
-                    Preset::Object => "object",
-                    _ => "value",
-                };
-                list_of(["kind", "default"].into_iter(), vec![kind.into(), to_robj(&p.preset.given())])
-            });
-            let described = list_of(params.iter().map(|p| p.name), described.collect::<Result<_>>()?)?;
             let gives: Vec<String> = verb.gives.iter().map(|g| (*g).to_owned()).collect();
-            list_of(["params", "gives"].into_iter(), vec![described, gives.into()])
+            list_of(["params", "gives"].into_iter(), vec![parameters(verb.params)?, gives.into()])
         });
         list_of(names.iter().copied(), entries.collect::<Result<_>>()?)
     })
@@ -241,6 +266,8 @@ fn rs_float32(args: Robj) -> Robj {
 
 extendr_module! {
     mod verbs;
+    fn rs_check;
+    fn rs_function_table;
     fn rs_verb_check;
     fn rs_verb;
     fn rs_verb_table;

@@ -4,10 +4,9 @@
 //! records ordered by block, kept in memory while they fit and in a scratch file beyond. A block is then put together
 //! from its part of every group. The threads that ask for the first blocks share the work of the partition.
 
-use super::csr::touched;
 use super::disk::{with_plain, Plain, Scratch, Shared};
 use super::rows::{Decoded, Fault};
-use super::sparse::SparseParts;
+use super::sparse::{touched, SparseParts};
 use super::{Block, ColumnMap, Layout, Location, Pass, Positions, Reads, Rows, Source, BLOCK_ROWS, BLOCK_VALUES};
 use crate::context::guard;
 use crate::element::DType;

@@ -1,7 +1,7 @@
 //! Quality control and filters.
 
 use super::call::{Call, Outcome};
-use super::domain::{Kind, COUNT, NOT_NEGATIVE};
+use super::domain::{Kind, COUNT, LIMIT, NOT_NEGATIVE};
 use super::entry::{need, param, Param, Preset, Source, Verb, COPY, INPLACE, LAYER, MATRIX};
 use crate::error::Result;
 use crate::given::Given;
@@ -52,6 +52,24 @@ pub(super) static CALCULATE_QC_METRICS: Verb = Verb {
             log1p: call.args.flag("log1p")?,
         };
         let found = ops::calculate_qc_metrics(&call.matrix()?, &options, ctx)?;
+        Ok(Outcome { patch: found.patch(), ..Outcome::default() })
+    },
+    room: None,
+};
+
+pub(super) static GENE_RANGES: Verb = Verb {
+    name: "gene_ranges",
+    in_r: None,
+    label: "gene ranges",
+    params: &[
+        param("threshold", LIMIT, Preset::Number(0.0), "What the value of a cell has to be above to be counted."),
+        LAYER,
+        INPLACE,
+    ],
+    needs: &[MATRIX],
+    gives: &["var/min_expression", "var/max_expression", "var/n_cells_above"],
+    run: |call, ctx| {
+        let found = ops::gene_ranges(&call.matrix()?, call.args.number("threshold")?, ctx)?;
         Ok(Outcome { patch: found.patch(), ..Outcome::default() })
     },
     room: None,

@@ -2,11 +2,11 @@
 
 use super::chunks::Chunks;
 use super::encode::Piece;
-use super::matrix::{chunk_of, index_data, index_dtype, offsets, start_sparse, write_vector};
+use super::matrix::{chunk_of, index_data, index_dtype, offsets, write_vector};
 use super::spool::Spool;
 use crate::chain::LazyMatrix;
 use crate::context::Context;
-use crate::element::{Data, Number};
+use crate::element::{self, Data, Number, SparseFormat};
 use crate::error::{Error, Result};
 use crate::matrix::{Block, Storage};
 use crate::memory;
@@ -37,7 +37,7 @@ pub fn write_csc(
     let (n, m) = x.shape();
     let counts = count_columns(x, ctx)?;
     let group = group.group(key)?;
-    start_sparse(&group, "csc_matrix", (n, m))?;
+    element::start_sparse(&group, SparseFormat::Csc, (n, m))?;
     let (chunk, wide) = (chunk_of(x), i32::try_from(n).is_err());
     let mut data = Chunks::vector(&group, "data", x.dtype(), chunk, compression)?;
     let mut indices = Chunks::vector(&group, "indices", index_dtype(wide), chunk, compression)?;

@@ -5,6 +5,7 @@ use super::{chunks, register, storage, Node};
 use crate::codec::pipeline::Plan;
 use crate::error::{Error, Result};
 use crate::memory;
+use crate::store::backend::Backend;
 use crate::store::positioned::read_exact;
 use hdf5::types::TypeDescriptor;
 use hdf5::Dataset;
@@ -48,7 +49,7 @@ pub(super) fn check(node: &Node, dataset: &Dataset, field: Option<&str>) -> Resu
     let file = node.file().raw().map_err(io)?;
     let addresses = node.file().hdf5().create_plist().map_or(8, |p| p.sizes().sizeof_addr);
     let Some((offset, width)) = place(dataset, field, 8 + addresses) else { return Ok(()) };
-    let mut sum = Sum { node, offset, most: node.store().bytes(), bytes: 0, texts: 0 };
+    let mut sum = Sum { node, offset, most: node.file().bytes(), bytes: 0, texts: 0 };
     match (storage::layout(plist.id()), plist.chunk()) {
         (Some(H5D_CONTIGUOUS), _) => {
             let (stored, n) = (dataset.storage_size(), dataset.size() as u64);
