@@ -96,15 +96,15 @@ fn every_step_stops_when_asked() {
 
     stops(&mut slow, "exact neighbours", |ctx| knn(all, &exact, ctx).map(drop));
     stops(&mut slow, "inverted file", |ctx| knn(all, &with(Method::Ivf), ctx).map(drop));
-    stops(&mut slow, "hnsw", |ctx| knn(all.slice(ndarray::s![..8000, ..]), &with(Method::Hnsw), ctx).map(drop));
+    stops(&mut slow, "hnsw", |ctx| knn(all.slice(ndarray::s![..4000, ..]), &with(Method::Hnsw), ctx).map(drop));
     stops(&mut slow, "mahalanobis", |ctx| knn(few, &pairs, ctx).map(drop));
     stops(&mut slow, "fuzzy simplicial set", |ctx| fuzzy_simplicial_set(&neighbours, ctx).map(drop));
     stops(&mut slow, "gauss", |ctx| gauss_connectivities(&neighbours, ctx).map(drop));
     stops(&mut slow, "gauss of all pairs", |ctx| gauss_of_all(&whole, 15, ctx).map(drop));
     stops(&mut slow, "spectral layout", |ctx| spectral::spectral_layout(&graph, 2, 0, ctx).map(drop));
-    let epochs = UmapParams { n_epochs: Some(200), ..UmapParams::default() };
+    let epochs = UmapParams { n_epochs: Some(100), ..UmapParams::default() };
     stops(&mut slow, "umap", |ctx| umap::umap(&graph, &epochs, ctx).map(drop));
-    let sequential = UmapParams { mode: umap::Mode::Sequential, ..epochs.clone() };
+    let sequential = UmapParams { mode: umap::Mode::Sequential, n_epochs: Some(20), ..epochs.clone() };
     stops(&mut slow, "umap, sequential", |ctx| umap::umap(&graph, &sequential, ctx).map(drop));
     stops(&mut slow, "leiden", |ctx| leiden(&graph, &LeidenParams::default(), ctx).map(drop));
     stops(&mut slow, "louvain", |ctx| louvain(&graph, &LeidenParams::default(), ctx).map(drop));
