@@ -1,5 +1,6 @@
 # Made by tools/wrappers.py from src/rust/crates/r/src: do not edit.
 
+rs_check <- function(args) .Call(wrap__rs_check, args)
 rs_chunks <- function(args) .Call(wrap__rs_chunks, args)
 rs_col_sums <- function(args) .Call(wrap__rs_col_sums, args)
 rs_config <- function(args) .Call(wrap__rs_config, args)
@@ -8,6 +9,7 @@ rs_echo <- function(args) .Call(wrap__rs_echo, args)
 rs_end_chunks <- function(args) .Call(wrap__rs_end_chunks, args)
 rs_explain <- function(args) .Call(wrap__rs_explain, args)
 rs_float32 <- function(args) .Call(wrap__rs_float32, args)
+rs_function_table <- function(args) .Call(wrap__rs_function_table, args)
 rs_index_columns <- function(args) .Call(wrap__rs_index_columns, args)
 rs_matrix_collect <- function(args) .Call(wrap__rs_matrix_collect, args)
 rs_matrix_info <- function(args) .Call(wrap__rs_matrix_info, args)

@@ -85,6 +85,29 @@ def test_sums_of_integers(on_disk, layout, dtype):
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("axis", [None, 0, 1, -1, -2])
+def test_reductions_are_numpys(on_disk, layout, axis):
+    x = np.random.default_rng(0).poisson(2, (7, 5)).astype("f4")
+    disk = on_disk(LAYOUTS[layout](x)).X
+    for keepdims in (False, True):
+        for dtype in (None, "f4"):
+            for ddof in (0, 1, np.int64(3)):
+                wanted = x.astype("f8").var(axis=axis, ddof=ddof, keepdims=keepdims)
+                found = disk.var(axis=axis, ddof=ddof, keepdims=keepdims, dtype=dtype)
+                assert found.shape == wanted.shape and found.dtype == (dtype or "f8")
+                np.testing.assert_allclose(found, wanted, rtol=1e-6 if dtype else 1e-12)
+            for name in ("sum", "mean"):
+                wanted = getattr(x.astype("f8"), name)(axis=axis, keepdims=keepdims)
+                found = getattr(disk, name)(axis=axis, keepdims=keepdims, dtype=dtype)
+                assert found.shape == wanted.shape and found.dtype == (dtype or "f8")
+                np.testing.assert_allclose(found, wanted, rtol=1e-6 if dtype else 1e-12)
+    with pytest.raises(ValueError, match="var: ddof must be a whole number, 0 or more, found -1"):
+        disk.var(axis=axis, ddof=-1)
+    with pytest.raises(TypeError, match="dtype: .*nonsense"):
+        disk.mean(axis=axis, dtype="nonsense")
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("dtype", ["i1", "u1", "i4", "u4", "i8", "u8"])
 def test_totals_of_integers_are_scanpys(on_disk, layout, dtype):
     """Dtypes, and values past 2^53, of quality control and of filters."""

@@ -14,14 +14,16 @@ pub mod given;
 pub mod graph;
 mod location;
 pub mod matrix;
-mod memory;
+pub mod memory;
 mod natural;
 pub mod ops;
 pub mod patch;
 mod random;
+pub mod reserve;
 pub mod sim;
 pub mod store;
 pub mod stream;
+mod vector;
 pub mod verbs;
 pub mod write;
 

@@ -123,7 +123,7 @@ fn round_trip(name: &str, x: &LazyMatrix) {
 }
 
 fn divisors(n: usize) -> Normalize {
-    Normalize { divisors: (0..n).map(|i| 1.0 + i as f64 / 7.0).collect(), target_sum: 1e4 }
+    Normalize { divisors: (0..n).map(|i| 1.0 + i as f64 / 7.0).collect::<Vec<_>>().into(), target_sum: 1e4 }
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn chains_come_back_as_they_are_seen() {
     let scaled = normal
         .with(Scale {
             mean: vec![0.25; 120].into(),
-            std: (0..120).map(|i| 0.5 + f64::from(i)).collect(),
+            std: (0..120).map(|i| 0.5 + f64::from(i)).collect::<Vec<_>>().into(),
             max_value: Some(10.0),
             zero_center: true,
         })

@@ -16,7 +16,11 @@ mod to_py;
 mod verbs;
 mod write;
 
+use anndataoom_core::reserve::Reserved;
 use pyo3::prelude::*;
+
+#[global_allocator]
+static MEMORY: Reserved = Reserved;
 
 #[pymodule]
 fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {

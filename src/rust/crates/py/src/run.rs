@@ -4,7 +4,7 @@ use crate::errors::to_py_err;
 use crate::given::given;
 use anndataoom_core::context::{guard, watched};
 use anndataoom_core::verbs::context;
-use anndataoom_core::{Context, Result};
+use anndataoom_core::{reserve, Context, Result};
 use pyo3::prelude::*;
 
 /// Threads, memory and progress as `anndataoom.settings` says.
@@ -46,5 +46,9 @@ pub(crate) fn watching<T: Send>(
 
 /// Runs something short with the GIL, panics included in its errors.
 pub(crate) fn quick<T>(work: impl FnOnce() -> Result<T>) -> PyResult<T> {
-    guard(work).map_err(to_py_err)
+    guard(|| {
+        reserve::provide()?;
+        work()
+    })
+    .map_err(to_py_err)
 }

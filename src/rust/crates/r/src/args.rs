@@ -5,7 +5,7 @@ use crate::handles::{MatrixHandle, StoreHandle};
 use anndataoom_core::given::Given;
 use anndataoom_core::store::Store;
 use anndataoom_core::verbs::context;
-use anndataoom_core::{Context, Error, LazyMatrix, Result};
+use anndataoom_core::{memory, Context, Error, LazyMatrix, Result};
 use extendr_api::prelude::*;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -51,9 +51,9 @@ pub(crate) fn doubles(name: &'static str, x: &Robj) -> Result<Vec<f64>> {
     if class(x).is_some() {
         Err(Error::parameter(name, "numbers", found(x)))
     } else if let Some(v) = x.as_real_slice() {
-        Ok(v.to_vec())
+        memory::copied(v, name)
     } else if let Some(v) = x.as_integer_slice() {
-        Ok(v.iter().map(|&i| if i == i32::MIN { f64::NAN } else { f64::from(i) }).collect())
+        memory::collected(v.iter().map(|&i| if i == i32::MIN { f64::NAN } else { f64::from(i) }), name)
     } else {
         Err(Error::parameter(name, "numbers", found(x)))
     }

@@ -15,10 +15,15 @@ mod reply;
 mod run;
 mod simulate;
 mod to_r;
+mod vector;
 mod verbs;
 mod write;
 
+use anndataoom_core::reserve::Reserved;
 use extendr_api::prelude::*;
+
+#[global_allocator]
+static MEMORY: Reserved = Reserved;
 
 extendr_module! {
     mod anndataoom;

@@ -6,6 +6,7 @@ use crate::handles::MatrixHandle;
 use crate::reply::{reply, Notes};
 use crate::run::run;
 use crate::to_r::{by_columns, list_of, to_r, transposed_to_r};
+use crate::vector::raws;
 use anndataoom_core::chain::{Along, Description, Fill, Member, Parameter, Stacked, MISSING};
 use anndataoom_core::element::{DType, Value};
 use anndataoom_core::matrix::{MemorySource, Source};
@@ -19,7 +20,7 @@ pub(crate) fn handle(x: LazyMatrix) -> Result<Robj> {
     let bytes = x.to_bytes()?;
     let dim = vec![rows as i32, columns as i32];
     let pointer: Robj = ExternalPtr::new(MatrixHandle(x)).into();
-    list_of(["pointer", "chain", "dim"].into_iter(), vec![pointer, Raw::from_bytes(&bytes).into(), dim.into()])
+    list_of(["pointer", "chain", "dim"].into_iter(), vec![pointer, raws("chain", bytes.into_iter())?, dim.into()])
 }
 
 /// An in-memory R matrix as a source.
@@ -70,7 +71,8 @@ fn rs_matrix_stack(args: Robj) -> Robj {
             .map(|member| {
                 let member = Args::new(&member)?;
                 let place = |p: f64| if p >= 1.0 { p as u32 - 1 } else { MISSING };
-                let from = member.opt_doubles("from")?.map(|from| from.into_iter().map(place).collect());
+                let from =
+                    member.opt_doubles("from")?.map(|from| from.into_iter().map(place).collect::<Vec<u32>>().into());
                 Ok(Member { x: member.matrix("matrix")?, from })
             })
             .collect::<Result<Vec<_>>>()?;

@@ -7,9 +7,10 @@ use crate::matrices::handle;
 use crate::reply::reply;
 use crate::run::run;
 use crate::to_r::{float32, list_of, patch_by_columns, patch_to_r, to_r, transposed_to_r};
+use crate::vector::{self, logicals, uninitialised};
 use anndataoom_core::element::{Array, Value};
 use anndataoom_core::given::Given;
-use anndataoom_core::verbs::{self, Call, Face, Groups, Input, Preset, Source, Verb};
+use anndataoom_core::verbs::{self, Call, Face, Groups, Input, Param, Preset, Source, Verb};
 use anndataoom_core::{ops, Error, Result};
 use extendr_api::prelude::*;
 use extendr_api::AsTypedSlice;
@@ -19,9 +20,22 @@ use std::collections::HashMap;
 /// The verb `name` and its arguments `args`, accepted by the table.
 fn checked(a: &Args) -> Result<verbs::Args> {
     let name = a.str("name")?;
+    verbs::find(name)?.check(name, arguments(a))
+}
+
+/// The arguments `args`.
+fn arguments(a: &Args) -> Vec<(String, Given)> {
     let list = a.get("args").and_then(|l| l.as_list()).unwrap_or_else(|| List::new(0));
-    let args: Vec<(String, Given)> = list.iter().map(|(k, v)| (k.to_owned(), given(&v))).collect();
-    verbs::find(name)?.check(name, args)
+    list.iter().map(|(k, v)| (k.to_owned(), given(&v))).collect()
+}
+
+/// `name`, `args` (a named list) of a function that is no verb: `NULL`, or an error.
+#[extendr]
+fn rs_check(args: Robj) -> Robj {
+    reply(args, |a, _| {
+        let name = a.str("name")?;
+        verbs::function_named(name)?.check(name, arguments(a)).map(Robj::from)
+    })
 }
 
 /// `name`, `args` (a named list): `needs` (the source of every input, by name) and the `label` of a progress bar.
@@ -52,7 +66,7 @@ fn rs_verb(args: Robj) -> Robj {
         // The coordinates are written into R's memory: a copy of a million cells is 200 MB.
         let room = call.room()?;
         let (n, k) = room.unwrap_or_default();
-        let mut scores: Robj = Integers::new(n * k).into();
+        let mut scores: Robj = uninitialised("scores", n.saturating_mul(k))?;
         if room.is_some() {
             let bits: Option<&mut [i32]> = scores.as_typed_slice_mut();
             call.place(bytemuck::cast_slice_mut(bits.unwrap_or_default()));
@@ -65,9 +79,10 @@ fn rs_verb(args: Robj) -> Robj {
         })?;
         found.notes.iter().for_each(|(kind, note)| notes.warn(kind, note.clone()));
         let matrix = found.matrix.map_or(Ok(().into()), handle)?;
-        let (cells, keep): (Robj, Robj) = found.keep.map_or_else(Default::default, |(cells, mask)| {
-            (cells.into(), Logicals::from_values(mask.into_iter().map(Rbool::from)).into())
-        });
+        let (cells, keep): (Robj, Robj) = match found.keep {
+            Some((cells, mask)) => (cells.into(), logicals("keep", mask.into_iter().map(Rbool::from))?),
+            None => Default::default(),
+        };
         let placed: Robj = found.placed.as_deref().map_or(().into(), Into::into);
         let scores = if found.placed.is_some() { float32(scores, n, k)? } else { ().into() };
         let names = ["matrix", "patch", "cells", "keep", "placed", "scores"];
@@ -120,25 +135,37 @@ fn points<'a>(x: &'a Robj, name: &str) -> Result<CowArray<'a, f32, Ix2>> {
     }
 }
 
-/// The table, for tests: of each verb, by its name in R, `params` (of each, by name, its `kind` and `default`), and what
-/// it `gives`.
+/// The parameters R has: of each, by name, its `kind` and `default`.
+fn parameters(params: &[Param]) -> Result<Robj> {
+    let params: Vec<_> = params.iter().filter(|p| p.face != Face::Python).collect();
+    let described = params.iter().map(|p| {
+        let kind = match p.preset {
+            Preset::Required => "required",
+            Preset::Object => "object",
+            _ => "value",
+        };
+        list_of(["kind", "default"].into_iter(), vec![kind.into(), to_robj(&p.preset.given())])
+    });
+    list_of(params.iter().map(|p| p.name), described.collect::<Result<_>>()?)
+}
+
+/// The functions that are no verbs, for tests: of each, by its name in R, its parameters.
+#[extendr]
+fn rs_function_table(args: Robj) -> Robj {
+    reply(args, |_, _| {
+        let names = verbs::FUNCTIONS.iter().map(|f| f.in_r.unwrap_or(f.name));
+        list_of(names, verbs::FUNCTIONS.iter().map(|f| parameters(f.params)).collect::<Result<_>>()?)
+    })
+}
+
+/// The table, for tests: of each verb, by its name in R, `params`, and what it `gives`.
 #[extendr]
 fn rs_verb_table(args: Robj) -> Robj {
     reply(args, |_, _| {
         let names = verbs::VERBS.iter().map(|verb| verb.in_r.unwrap_or(verb.name)).collect::<Vec<_>>();
         let entries = verbs::VERBS.iter().map(|verb| {
-            let params: Vec<_> = verb.params.iter().filter(|p| p.face != Face::Python).collect();
-            let described = params.iter().map(|p| {
-                let kind = match p.preset {
-                    Preset::Required => "required",
-                    Preset::Object => "object",
-                    _ => "value",
-                };
-                list_of(["kind", "default"].into_iter(), vec![kind.into(), to_robj(&p.preset.given())])
-            });
-            let described = list_of(params.iter().map(|p| p.name), described.collect::<Result<_>>()?)?;
             let gives: Vec<String> = verb.gives.iter().map(|g| (*g).to_owned()).collect();
-            list_of(["params", "gives"].into_iter(), vec![described, gives.into()])
+            list_of(["params", "gives"].into_iter(), vec![parameters(verb.params)?, gives.into()])
         });
         list_of(names.iter().copied(), entries.collect::<Result<_>>()?)
     })
@@ -149,7 +176,7 @@ fn rs_verb_table(args: Robj) -> Robj {
 fn rs_row_sums(args: Robj) -> Robj {
     reply(args, |a, _| {
         let x = a.matrix("matrix")?;
-        Ok(run(a, |ctx| ops::row_sums(&x, ctx))?.into())
+        vector::doubles("sums", run(a, |ctx| ops::row_sums(&x, ctx))?.into_iter())
     })
 }
 
@@ -158,7 +185,7 @@ fn rs_row_sums(args: Robj) -> Robj {
 fn rs_col_sums(args: Robj) -> Robj {
     reply(args, |a, _| {
         let x = a.matrix("matrix")?;
-        Ok(run(a, |ctx| ops::col_sums(&x, ctx))?.into())
+        vector::doubles("sums", run(a, |ctx| ops::col_sums(&x, ctx))?.into_iter())
     })
 }
 
@@ -233,6 +260,8 @@ fn rs_float32(args: Robj) -> Robj {
 
 extendr_module! {
     mod verbs;
+    fn rs_check;
+    fn rs_function_table;
     fn rs_verb_check;
     fn rs_verb;
     fn rs_verb_table;

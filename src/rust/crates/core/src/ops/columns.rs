@@ -1,9 +1,10 @@
 //! Values of the columns of a block, added up a row at a time.
 //!
 //! Rows of whole numbers, as counts are, go into plain sums and sums of squares: both are exact, and so is what is made of
-//! them. All other rows are summed around shifts near the values of each column ([`Column`]).
+//! them. All other rows are summed as plainly. Where a variance cancels in that, which is rare, the rows of the block, still
+//! at hand, are read once more for those columns alone, around their means.
 
-use super::moments::{Column, Moments};
+use super::moments::{Moments, Shifted};
 use super::view::{each, RowOf};
 use crate::element::Number;
 use crate::error::Result;
@@ -50,6 +51,37 @@ pub(super) fn round(x: f64) -> f64 {
     (x + LARGE) - LARGE
 }
 
+/// Numbers of one column that are not all whole.
+#[derive(Debug, Clone, Copy, Default)]
+struct Plain {
+    sum: f64,
+    squares: f64,
+    stored: u32,
+    zeros: u32,
+}
+
+impl Plain {
+    #[inline(always)]
+    fn add(&mut self, x: f64) {
+        self.sum += x;
+        self.squares += x * x;
+        self.stored += 1;
+    }
+
+    /// Whether the sum of squared deviations in `n` rows loses more than about 1e-13 of itself to rounding: `tolerated`, from
+    /// [`tolerated`], is the least share of the squares it may be. NaN and infinity cancel, too.
+    fn cancels(&self, n: f64, tolerated: f64) -> bool {
+        let kept = self.squares - self.sum * self.sum / n;
+        self.stored > 0 && !(kept >= tolerated * self.squares && kept.is_finite())
+    }
+}
+
+/// Sums of `n` values round by about `sqrt(n) 2^-53` of themselves; what is left of them after cancelling, by as much more as it
+/// is smaller.
+fn tolerated(n: f64) -> f64 {
+    (1.1e-3 * n.sqrt()).clamp(1e-3, 0.5)
+}
+
 /// What the rows of a block that were added hold in every column.
 pub(super) struct Columns {
     n_cols: usize,
@@ -59,10 +91,7 @@ pub(super) struct Columns {
     whole_rows: usize,
     whole: Vec<Whole>,
     other_rows: usize,
-    other: Vec<Column>,
-    /// What `other` puts aside, and how many of its values are 0.
-    aside: Vec<f64>,
-    zeros: Vec<u32>,
+    other: Vec<Plain>,
 }
 
 impl Columns {
@@ -70,8 +99,7 @@ impl Columns {
     pub(super) fn new(n_rows: usize, n_cols: usize, what: &'static str) -> Self {
         const EXACT: f64 = (1u64 << 53) as f64;
         let largest = if n_rows <= MOST_ROWS { (EXACT / n_rows.max(1) as f64).sqrt() } else { -1.0 };
-        let (whole, other, aside, zeros) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Columns { n_cols, what, largest, whole_rows: 0, whole, other_rows: 0, other, aside, zeros }
+        Columns { n_cols, what, largest, whole_rows: 0, whole: Vec::new(), other_rows: 0, other: Vec::new() }
     }
 
     /// Adds a row.
@@ -95,65 +123,147 @@ impl Columns {
     /// Those of [`Columns::add`].
     pub(super) fn add_of<T: Number>(&mut self, row: RowOf<'_, T>, f: impl Fn(f64) -> f64) -> Result<RowSum> {
         if self.other.is_empty() {
-            self.other = memory::filled(self.n_cols, Column::default(), self.what)?;
-            self.aside = memory::zeros(self.n_cols, self.what)?;
-            self.zeros = memory::zeros(self.n_cols, self.what)?;
+            self.other = memory::filled(self.n_cols, Plain::default(), self.what)?;
         }
         self.other_rows += 1;
-        let (other, aside, zeros) = (&mut self.other[..], &mut self.aside[..], &mut self.zeros[..]);
+        let other = &mut self.other[..];
         let (mut total, mut n_zeros) = (0.0, 0);
         // Written out for both, as the compiler calls a function for every value otherwise.
         match row {
             (Some(columns), values) => {
                 for (&c, x) in columns.iter().zip(values) {
-                    let (c, y) = (c as usize, f(x.to_f64()));
-                    other[c].add(y, &mut aside[c]);
+                    let (column, y) = (&mut other[c as usize], f(x.to_f64()));
+                    column.add(y);
                     total += y;
                     // Rarely stored.
                     if y == 0.0 {
-                        zeros[c] += 1;
+                        column.zeros += 1;
                         n_zeros += 1;
                     }
                 }
             }
             (None, values) => {
-                for (((column, aside), zeros), x) in other.iter_mut().zip(aside).zip(zeros).zip(values) {
+                for (column, x) in other.iter_mut().zip(values) {
                     let y = f(x.to_f64());
-                    column.add(y, aside);
+                    column.add(y);
                     total += y;
                     // Too many for a branch.
                     let zero = u32::from(y == 0.0);
-                    *zeros += zero;
+                    column.zeros += zero;
                     n_zeros += zero;
                 }
             }
         }
-        let found = RowSum { total, detected: row.1.len() as u32 - n_zeros };
-        Ok(found)
+        Ok(RowSum { total, detected: row.1.len() as u32 - n_zeros })
     }
 
     /// Adds the sums of all columns to `to`; exact where all values are whole numbers and the sums are below 2^53.
     pub(super) fn add_sums(&self, to: &mut [f64]) {
         to.iter_mut().zip(&self.whole).for_each(|(t, w)| *t += w.sum());
-        to.iter_mut().zip(&self.other).for_each(|(t, c)| *t += c.total());
+        to.iter_mut().zip(&self.other).for_each(|(t, c)| *t += c.sum);
     }
 
     /// How many values of every column are not 0.
     pub(super) fn detected(&self) -> Vec<u32> {
         let mut out = vec![0; self.n_cols];
         out.iter_mut().zip(&self.whole).for_each(|(t, w)| *t += w.detected() as u32);
-        let other = self.other.iter().zip(&self.zeros);
-        out.iter_mut().zip(other).for_each(|(t, (c, zeros))| *t += c.n() - zeros);
+        out.iter_mut().zip(&self.other).for_each(|(t, c)| *t += c.stored - c.zeros);
         out
     }
 
-    /// Moments of the rows added.
-    pub(super) fn moments(&self) -> Moments {
+    /// Moments of the rows added, which are given once more.
+    ///
+    /// # Errors
+    /// Those of [`Columns::add`].
+    pub(super) fn moments<'a, T: Number>(&self, rows: impl Iterator<Item = RowOf<'a, T>>) -> Result<Moments> {
+        self.moments_of(rows, |x| x)
+    }
+
+    /// Moments of the rows added with `f` ([`Columns::add_of`]), which are given once more.
+    ///
+    /// # Errors
+    /// Those of [`Columns::add`].
+    pub(super) fn moments_of<'a, T: Number>(
+        &self,
+        rows: impl Iterator<Item = RowOf<'a, T>>,
+        f: impl Fn(f64) -> f64,
+    ) -> Result<Moments> {
         let mut all = Moments::of_whole(self.whole_rows, self.n_cols, self.whole.iter().map(|w| (w.sum(), w.squares)));
         if self.other_rows > 0 {
-            all.merge(&Moments::of_columns(self.other_rows, &self.other, &self.aside));
+            let n = self.other_rows as f64;
+            let tolerated = tolerated(n);
+            let cancels = |c: &Plain| c.cancels(n, tolerated);
+            let mut again =
+                Again::new(self.other.iter().map(|c| cancels(c).then_some(c.sum / f64::from(c.stored))), self.what)?;
+            if !again.sums.is_empty() {
+                // Rows of whole numbers were none of these.
+                let other = |row: &RowOf<'a, T>| self.whole_rows == 0 || whole_sum(row.1, self.largest).is_none();
+                rows.filter(other).for_each(|row| again.add(row, &f));
+            }
+            let sums = self.other.iter().enumerate().map(|(c, plain)| {
+                again.of(c).unwrap_or(Shifted {
+                    stored: f64::from(plain.stored),
+                    shift: 0.0,
+                    sum: plain.sum,
+                    squares: plain.squares,
+                })
+            });
+            all.merge(&Moments::of_shifted(self.other_rows, self.n_cols, sums));
         }
-        all
+        Ok(all)
+    }
+}
+
+/// Some columns, summed around shifts.
+struct Again {
+    /// For each column one more than its place in `sums`, or 0.
+    places: Vec<u32>,
+    sums: Vec<Shifted>,
+    /// The first value, as long as all others equal it.
+    constant: Vec<Option<f64>>,
+}
+
+impl Again {
+    /// Of the columns with a shift, which is taken as 0 where it is not finite.
+    fn new(shifts: impl ExactSizeIterator<Item = Option<f64>>, what: &'static str) -> Result<Self> {
+        let mut places = memory::room(shifts.len(), what)?;
+        let mut sums = Vec::new();
+        for shift in shifts {
+            let place = shift.map(|shift| {
+                sums.push(Shifted { shift: if shift.is_finite() { shift } else { 0.0 }, ..Shifted::default() });
+                sums.len() as u32
+            });
+            places.push(place.unwrap_or(0));
+        }
+        let constant = vec![None; sums.len()];
+        Ok(Again { places, sums, constant })
+    }
+
+    fn add<T: Number>(&mut self, row: RowOf<'_, T>, f: impl Fn(f64) -> f64) {
+        each(row, |c, x| {
+            if let Some(place) = self.places[c].checked_sub(1) {
+                let (sum, constant, y) = (&mut self.sums[place as usize], &mut self.constant[place as usize], f(x));
+                if sum.stored == 0.0 {
+                    *constant = Some(y);
+                } else if *constant != Some(y) {
+                    *constant = None;
+                }
+                let d = y - sum.shift;
+                sum.stored += 1.0;
+                sum.sum += d;
+                sum.squares += d * d;
+            }
+        });
+    }
+
+    /// Sums of column `c`, if it is one of these. A constant is its own mean, to the last bit.
+    fn of(&self, c: usize) -> Option<Shifted> {
+        let place = self.places[c].checked_sub(1)? as usize;
+        let Shifted { stored, .. } = self.sums[place];
+        Some(match self.constant[place] {
+            Some(shift) if shift.is_finite() => Shifted { stored, shift, sum: 0.0, squares: 0.0 },
+            _ => self.sums[place],
+        })
     }
 }
 
@@ -246,7 +356,7 @@ mod tests {
             columns.add_sums(&mut sum);
             assert_eq!(sum, [x * n as f64]);
             assert_eq!(columns.detected(), [if x == 0.0 { 0 } else { n as u32 }]);
-            let (mean, m2) = columns.moments().vectors();
+            let (mean, m2) = columns.moments((0..n).map(|_| (None, &[x][..]))).unwrap().vectors();
             assert_eq!((mean[0], m2[0]), (x, 0.0));
         }
     }

@@ -84,6 +84,8 @@ struct Run {
 
 /// Columns packed by one task, and put together at a time.
 const TASK: usize = 256;
+/// The name of the index in errors.
+const INDEX: &str = "the index of columns";
 
 /// Turns rows into columns block by block, packs them run by run and puts the runs together.
 #[derive(Serialize)]
@@ -119,7 +121,7 @@ impl Reducer for Index<'_> {
             waiting: Vec::new(),
             held: 0,
             runs: Vec::new(),
-            counts: memory::zeros(self.source.shape().1, "a column index")?,
+            counts: memory::zeros(self.source.shape().1, INDEX)?,
         })
     }
 
@@ -172,13 +174,14 @@ impl Spool {
         })?;
         self.waiting.clear();
         self.held = 0;
-        let bytes = parts.iter().map(|p| p.0.as_slice()).collect::<Vec<_>>().concat();
+        let mut bytes = memory::room(parts.iter().map(|p| p.0.len()).sum(), INDEX)?;
+        parts.iter().for_each(|p| bytes.extend_from_slice(&p.0));
         let mut end = 0;
         let ends = parts.iter().flat_map(|p| p.1.iter().copied()).map(|size| {
             end += size;
             end
         });
-        self.runs.push(Run { ends: ends.collect(), at: self.scratch.append(&bytes)? });
+        self.runs.push(Run { ends: memory::exactly(n_cols, ends, INDEX)?, at: self.scratch.append(&bytes)? });
         Ok(())
     }
 
@@ -195,7 +198,7 @@ impl Spool {
                 .iter()
                 .map(|run| {
                     let start = from.checked_sub(1).map_or(0, |c| run.ends[c]);
-                    let mut bytes = vec![0; (run.ends[columns.end - 1] - start) as usize];
+                    let mut bytes = memory::zeros((run.ends[columns.end - 1] - start) as usize, INDEX)?;
                     self.scratch.read(run.at + start, &mut bytes)?;
                     Ok((start, bytes))
                 })
@@ -205,7 +208,9 @@ impl Spool {
                 packed.clear();
                 for (run, (first, bytes)) in self.runs.iter().zip(&pieces) {
                     let start = c.checked_sub(1).map_or(0, |c| run.ends[c]);
-                    packed.extend_from_slice(&bytes[(start - first) as usize..(run.ends[c] - first) as usize]);
+                    let bytes = &bytes[(start - first) as usize..(run.ends[c] - first) as usize];
+                    memory::reserve(&mut packed, bytes.len(), INDEX)?;
+                    packed.extend_from_slice(bytes);
                 }
                 self.writer.column(&packed, self.counts[c])?;
             }
@@ -244,13 +249,13 @@ fn by_column(block: &Block) -> Result<Columns> {
     let (Storage::Csr { indptr, indices, data }, Positions::Range(range)) = (&block.storage, &block.positions) else {
         return Err(Error::Internal("compressed rows came in another form".to_owned()));
     };
-    let mut next = vec![0u32; block.n_cols + 1];
+    let mut next = memory::zeros::<u32>(block.n_cols + 1, INDEX)?;
     indices.iter().for_each(|&c| next[c as usize + 1] += 1);
     for c in 0..block.n_cols {
         next[c + 1] += next[c];
     }
-    let mut rows = vec![0u32; indices.len()];
-    let mut place = vec![0u32; indices.len()];
+    let mut rows = memory::zeros::<u32>(indices.len(), INDEX)?;
+    let mut place = memory::zeros::<u32>(indices.len(), INDEX)?;
     for (row, w) in range.clone().zip(indptr.windows(2)) {
         for (at, &c) in place[w[0]..w[1]].iter_mut().zip(&indices[w[0]..w[1]]) {
             *at = next[c as usize];
@@ -258,12 +263,12 @@ fn by_column(block: &Block) -> Result<Columns> {
             next[c as usize] += 1;
         }
     }
-    fn scatter<T: Number>(v: &[T], place: &[u32]) -> Data {
-        let mut out = vec![T::default(); v.len()];
+    fn scatter<T: Number>(v: &[T], place: &[u32]) -> Result<Data> {
+        let mut out = memory::filled(v.len(), T::default(), INDEX)?;
         v.iter().zip(place).for_each(|(&x, &at)| out[at as usize] = x);
-        T::wrap(out)
+        Ok(T::wrap(out))
     }
-    let values = with_data!(data, v => scatter(v, &place));
+    let values = with_data!(data, v => scatter(v, &place))?;
     // Every column's start has moved to its end.
     next.truncate(block.n_cols);
     Ok(Columns { ends: next, rows, values })
@@ -279,6 +284,8 @@ fn pack_columns<T: Bits>(_: &[T], waiting: &[Columns], columns: Range<usize>) ->
         for part in waiting {
             let start = c.checked_sub(1).map_or(0, |c| part.ends[c]) as usize;
             let entries = start..part.ends[c] as usize;
+            memory::reserve(&mut rows, entries.len(), INDEX)?;
+            memory::reserve(&mut values, entries.len(), INDEX)?;
             rows.extend_from_slice(&part.rows[entries.clone()]);
             let typed = T::slice(&part.values);
             values.extend_from_slice(typed.and_then(|v| v.get(entries)).unwrap_or_default());
@@ -287,6 +294,8 @@ fn pack_columns<T: Bits>(_: &[T], waiting: &[Columns], columns: Range<usize>) ->
             return Err(Error::Internal("blocks of one matrix differ in dtype".to_owned()));
         }
         let before = out.len();
+        // A number takes no more than its own bytes, and a group two.
+        memory::reserve(&mut out, rows.len() * (6 + size_of::<T>()) + 16, INDEX)?;
         pack(&rows, &values, &mut out);
         sizes.push((out.len() - before) as u64);
     }

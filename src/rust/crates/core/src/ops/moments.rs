@@ -1,9 +1,9 @@
 //! Mean and variance over cells or genes.
 //!
-//! A sum of squares less a squared sum cancels where values lie far from 0, so every column is summed around a shift near
-//! its values: the first of them, moved to their mean when 32, 1024, 5120, 9216, ... are there and it turns out to be far off,
-//! which loses nothing. What was summed until then is put aside, as long sums round too often. Whole numbers need no shift:
-//! their sums are exact ([`columns`](super::columns)). Zeros that are not stored, and blocks, merge by Chan, Golub & LeVeque
+//! A sum of squares less a squared sum cancels where values lie far from 0. Blocks of sparse rows notice that
+//! ([`columns`](super::columns)); dense columns are summed around a shift near their values: the first of them, moved to their
+//! mean when 32, 1024, 5120, 9216, ... are there and it turns out to be far off, which loses nothing. What was summed until
+//! then is put aside, as long sums round too often. Zeros that are not stored, and blocks, merge by Chan, Golub & LeVeque
 //! (1983). A constant column has deviation 0 exactly, in every layout.
 
 use super::columns::{round, Columns};
@@ -37,14 +37,12 @@ pub struct MeanVar {
 
 /// Values of one column of a block, summed around a shift.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Column {
-    shift: f64,
-    sum: f64,
-    /// Of the values since the shift moved.
-    sq: f64,
-    /// Values until the shift moves, and how many there are then.
-    left: u32,
-    next: u32,
+pub(super) struct Shifted {
+    /// How many they are.
+    pub(super) stored: f64,
+    pub(super) shift: f64,
+    pub(super) sum: f64,
+    pub(super) squares: f64,
 }
 
 /// The shift moves when there are this many times as many values, and after so many.
@@ -54,43 +52,6 @@ const LONGEST: u32 = 4096;
 /// How many values are added between the moves of the shift at `n` values and the next.
 fn run(n: u32) -> u32 {
     (n * (MOVES - 1)).min(LONGEST)
-}
-
-impl Column {
-    /// Adds a value; the squares of those before the shift moved go to `aside`, which is rarely looked at.
-    #[inline(always)]
-    pub(super) fn add(&mut self, x: f64, aside: &mut f64) {
-        if self.left == 0 {
-            self.recentre(x, aside);
-        }
-        let d = x - self.shift;
-        self.sum += d;
-        self.sq += d * d;
-        self.left -= 1;
-    }
-
-    #[cold]
-    fn recentre(&mut self, first: f64, aside: &mut f64) {
-        let n = self.next;
-        if n == 0 {
-            self.shift = finite_or_zero(first);
-            (self.left, self.next) = (MOVES, MOVES);
-            return;
-        }
-        recentre(f64::from(n), &mut self.shift, &mut self.sum, &mut self.sq, aside);
-        self.left = run(n);
-        self.next += self.left;
-    }
-
-    /// How many values were added.
-    pub(super) fn n(&self) -> u32 {
-        self.next - self.left
-    }
-
-    /// Their sum; exact where all are whole numbers and it is below 2^53.
-    pub(super) fn total(&self) -> f64 {
-        f64::from(self.n()) * self.shift + self.sum
-    }
 }
 
 /// Puts the squares of `n` values aside and moves their shift to their mean, unless it is near enough for squares not to cancel.
@@ -136,15 +97,13 @@ impl Moments {
         Moments { n: 0.0, shift: vec![0.0; n_cols], offset: vec![0.0; n_cols], m2: vec![0.0; n_cols] }
     }
 
-    /// Moments of `n` rows, whose values not among those of `columns` are 0; `aside` are the squares put aside.
-    pub(super) fn of_columns(n: usize, columns: &[Column], aside: &[f64]) -> Self {
-        let mut all = Moments::new(columns.len());
+    /// Moments of `n` rows, whose values not among those of `columns` are 0.
+    pub(super) fn of_shifted(n: usize, n_cols: usize, columns: impl Iterator<Item = Shifted>) -> Self {
+        let mut all = Moments::new(n_cols);
         all.n = n as f64;
-        for (j, (column, aside)) in columns.iter().zip(aside).enumerate() {
-            let stored = column.n();
-            if stored > 0 {
-                (all.shift[j], all.offset[j], all.m2[j]) =
-                    with_zeros(f64::from(stored), all.n, column.shift, column.sum, aside + column.sq);
+        for (j, Shifted { stored, shift, sum, squares }) in columns.enumerate() {
+            if stored > 0.0 {
+                (all.shift[j], all.offset[j], all.m2[j]) = with_zeros(stored, all.n, shift, sum, squares);
             }
         }
         all
@@ -176,7 +135,7 @@ impl Moments {
         }
         let mut columns = Columns::new(n_rows, view.n_cols, "moments of a block of cells");
         (0..n_rows).try_for_each(|i| columns.add(view.row(i)).map(drop))?;
-        Ok(columns.moments())
+        columns.moments((0..n_rows).map(|i| view.row(i)))
     }
 
     /// Moments of dense rows, after `f`.

@@ -245,8 +245,8 @@ pub fn scale(x: &LazyMatrix, options: &ScaleOptions, ctx: &Context) -> Result<(L
     Check::finite(x, "scale").nothing_but_finite(x, &moments.var, ctx)?;
     let std: Vec<f64> = moments.var.iter().map(|v| if *v > 0.0 { v.sqrt() } else { 1.0 }).collect();
     let node = nodes::Scale {
-        mean: moments.mean.as_slice().into(),
-        std: std.as_slice().into(),
+        mean: memory::copied(&moments.mean, "means of the genes")?.into(),
+        std: memory::copied(&std, "deviations of the genes")?.into(),
         max_value: options.max_value,
         zero_center: options.zero_center,
     };

@@ -165,7 +165,11 @@ pub fn calculate_qc_metrics(x: &LazyMatrix, options: &QcOptions, ctx: &Context) 
     }
     // Highly variable genes and normalisation need the same sums.
     let (mean, m2) = moments.vectors();
-    x.learn_sums(CountSums { rows: total_counts.clone(), columns: gene_total_counts.clone(), mean, m2 });
+    let rows = memory::copied(&total_counts, "calculate_qc_metrics: metrics of the cells")?;
+    x.learn_sums(CountSums { rows, columns: gene_total_counts.clone(), mean, m2 });
+    // What the columns of the patch take, which gives no error.
+    let columns = 4 + percent_top.len() + 3 * set_counts.len();
+    memory::probe(columns.saturating_mul(8 * n_obs))?;
     Ok(QcMetrics {
         n_genes_by_counts,
         total_counts,
@@ -341,7 +345,8 @@ fn metrics<T: Number + PartialOrd>(view: &View<'_, T>, pass: &Quality<'_>) -> Re
     }
     let mut total = memory::zeros(view.n_cols, what)?;
     genes.add_sums(&mut total);
-    Ok((Genes { total, n_cells: genes.detected(), moments: genes.moments() }, rows))
+    let moments = genes.moments((0..n_rows).map(|i| view.row(i)))?;
+    Ok((Genes { total, n_cells: genes.detected(), moments }, rows))
 }
 
 /// Largest count kept in the table of frequencies.

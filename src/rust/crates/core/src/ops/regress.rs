@@ -63,7 +63,7 @@ pub fn regress_out(x: &LazyMatrix, by: &Regressors, ctx: &Context) -> Result<Laz
             if let Some(&g) = codes.iter().find(|&&g| g as usize >= *n_groups) {
                 return Err(Error::Index { axis: "groups", index: i64::from(g), len: *n_groups });
             }
-            (Covariates::Groups(codes.as_slice().into()), *n_groups, vec![name.clone()])
+            (Covariates::Groups(memory::copied(codes, "groups of the cells")?.into()), *n_groups, vec![name.clone()])
         }
     };
     let coefficients = match &covariates {
@@ -115,7 +115,7 @@ impl Reducer for Products<'_> {
                     part[c * width + 1..][..width - 1].iter_mut().zip(row).for_each(|(p, q)| *p += q * x);
                 });
             }
-            Ok(columns.moments())
+            columns.moments((0..view.n_rows()).map(|i| view.row(i)))
         })?;
         Ok(((part, moments), ()))
     }

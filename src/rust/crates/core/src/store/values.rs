@@ -1,7 +1,7 @@
 //! Values of an array, one field of its records, or an attribute, on their way into memory.
 
 use super::backend::{Object, Part, Stored};
-use super::{Kind, Padding};
+use super::{Attribute, Kind, Padding};
 use crate::dtype::{as_bytes_mut, Plain};
 use crate::error::{Error, Result};
 use crate::memory;
@@ -118,6 +118,31 @@ impl<'a> Values<'a> {
             }
         }
         Ok(count)
+    }
+
+    /// The attribute that has these self.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for values of an unusual type; those of reading.
+    pub(super) fn attribute(&self) -> Result<Attribute> {
+        if self.is_null() {
+            return Ok(Attribute::Empty);
+        }
+        Ok(match self.kind() {
+            Kind::Text { .. } | Kind::FixedText { .. } => {
+                let mut texts = Vec::new();
+                self.read_texts(None, &mut |t| {
+                    texts.push(t.to_owned());
+                    Ok(())
+                })?;
+                Attribute::Text(texts)
+            }
+            kind if kind.boolean().is_some() => Attribute::Boolean(self.read_booleans(None)?),
+            Kind::Integer { .. } | Kind::Enumeration { .. } => Attribute::Integer(self.read_integers(None)?),
+            Kind::Float { bytes: 4 } => Attribute::Float(self.read::<f32>(None)?.into_iter().map(f64::from).collect()),
+            Kind::Float { bytes: 8 } => Attribute::Float(self.read(None)?),
+            _ => return Err(self.unsupported()),
+        })
     }
 
     fn part(&self, rows: Option<Range<usize>>, count: usize) -> Part<'_> {

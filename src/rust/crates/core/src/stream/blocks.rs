@@ -6,7 +6,7 @@
 use super::execute::map_fold;
 use super::Order;
 use crate::chain::LazyMatrix;
-use crate::context::{guard, Context};
+use crate::context::{guard, Context, STACK};
 use crate::element::{Array, Data, Sparse, SparseFormat, Value};
 use crate::error::{Error, Result};
 use crate::matrix::{Block, Storage};
@@ -39,9 +39,11 @@ impl Blocks {
                 drop(sender.send(Err(e)));
             }
         };
-        let started = std::thread::Builder::new().name("anndataoom".to_owned()).spawn(pass);
-        let thread = started
-            .map_err(|e| Error::OutOfMemory { what: format!("a thread that reads ahead ({e})"), needed: 2 << 20 })?;
+        let started = std::thread::Builder::new().name("anndataoom".to_owned()).stack_size(STACK).spawn(pass);
+        let thread = started.map_err(|e| Error::OutOfMemory {
+            what: format!("a thread that reads ahead ({e})"),
+            needed: STACK as u64,
+        })?;
         Ok(Blocks { running: Some((receiver, thread)), process: std::process::id() })
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Order;
 use crate::chain::LazyMatrix;
-use crate::context::{guard, Context};
+use crate::context::{guard, Context, STACK};
 use crate::element::Data;
 use crate::error::Result;
 use crate::matrix::Block;
@@ -69,7 +69,8 @@ impl<'a> Opened<'a> {
             (Order::File, Rows::List(list)) if list.windows(2).any(|w| w[0] > w[1]) => {
                 let mut by_file: Vec<u32> = memory::collected(0..list.len() as u32, ROWS)?;
                 by_file.sort_by_key(|&i| list[i as usize]);
-                (Rows::List(by_file.iter().map(|&i| list[i as usize]).collect()), Some(by_file))
+                let rows: Vec<u32> = memory::collected(by_file.iter().map(|&i| list[i as usize]), ROWS)?;
+                (Rows::List(rows.into()), Some(by_file))
             }
             (_, rows) => (rows, None),
         };
@@ -164,8 +165,9 @@ impl<'a> Opened<'a> {
                 }
             };
             // As many as the system starts; without any, this thread does the work.
-            let started =
-                (0..threads).take_while(|_| std::thread::Builder::new().spawn_scoped(scope, task).is_ok()).count();
+            let started = (0..threads)
+                .take_while(|_| std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, task).is_ok())
+                .count();
             if started == 0 {
                 return blocks.clone().try_for_each(|b| fold(guard(|| work(b))?));
             }

@@ -15,6 +15,9 @@ use serde::{Deserialize, Serialize};
 /// The name of the sums of all batches in errors.
 pub(super) const SUMS: &str = "highly_variable_genes: sums of every gene in every batch";
 
+/// The name of the cells by batch in errors.
+const BATCHES: &str = "highly_variable_genes: the batch of every cell";
+
 /// Batches that have cells, numbered without gaps.
 #[derive(Serialize)]
 pub(super) struct Batches {
@@ -39,10 +42,11 @@ impl Batches {
                 format!("none for cell {i} (zero-based)"),
             ));
         }
-        let mut present: Vec<i32> = codes.to_vec();
+        let mut present: Vec<i32> = memory::copied(codes, BATCHES)?;
         present.sort_unstable();
         present.dedup();
-        let dense: Vec<u32> = codes.iter().map(|c| present.partition_point(|p| p < c) as u32).collect();
+        let dense = codes.iter().map(|c| present.partition_point(|p| p < c) as u32);
+        let dense: Vec<u32> = memory::collected(dense, BATCHES)?;
         let mut sizes = vec![0; present.len()];
         dense.iter().for_each(|&b| sizes[b as usize] += 1);
         Ok(Batches { codes: Some(dense), sizes, numbers: present })
@@ -159,13 +163,18 @@ pub(super) fn count_moments(x: &LazyMatrix, batches: &Batches, check: &Check, ct
         return Ok(BatchMoments {
             parts: vec![Moments::of_vectors(x.shape().0, known.mean.clone(), known.m2.clone())],
             gene_sums: vec![known.columns.clone()],
-            cell_sums: known.rows.clone(),
+            cell_sums: memory::copied(&known.rows, BATCHES)?,
         });
     }
     let found = moments(x, batches, check, None, ctx)?;
     if let ([part], [columns]) = (found.parts.as_slice(), found.gene_sums.as_slice()) {
         let (mean, m2) = part.clone().vectors();
-        x.learn_sums(CountSums { rows: found.cell_sums.clone(), columns: columns.clone(), mean, m2 });
+        x.learn_sums(CountSums {
+            rows: memory::copied(&found.cell_sums, BATCHES)?,
+            columns: columns.clone(),
+            mean,
+            m2,
+        });
     }
     Ok(found)
 }
@@ -257,13 +266,19 @@ fn sums_of<T: Number>(view: &View<'_, T>, pass: &BatchSums<'_>) -> Result<(PerBa
         };
         cells.push(sum.total);
     }
-    let finish = |columns: Option<Columns>| {
+    let finish = |(batch, columns): (usize, Option<Columns>)| {
         let of = |columns: Columns| -> Result<Sums> {
             let mut gene_sums = memory::zeros(view.n_cols, SUMS)?;
             columns.add_sums(&mut gene_sums);
-            Ok(Sums { gene_sums, moments: columns.moments() })
+            let of_batch = |&i: &usize| batches.of(view.positions.at(i)) == batch;
+            let rows = (0..view.n_rows()).filter(of_batch).map(|i| view.row(i));
+            let moments = match ln {
+                Some(ln) => columns.moments_of(rows, |x| (x * ln).exp_m1()),
+                None => columns.moments(rows),
+            };
+            Ok(Sums { gene_sums, moments: moments? })
         };
         columns.map(of).transpose()
     };
-    Ok((PerBatch(columns.0.into_iter().map(finish).collect::<Result<_>>()?), cells))
+    Ok((PerBatch(columns.0.into_iter().enumerate().map(finish).collect::<Result<_>>()?), cells))
 }

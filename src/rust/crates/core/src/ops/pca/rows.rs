@@ -128,12 +128,11 @@ impl Rows {
             return Ok((all, vec![self.n_rows() as u32; self.n_cols]));
         };
         let mut columns = Columns::new(self.n_rows(), self.n_cols, "pca: moments of a block of cells");
-        for row in indptr.windows(2).map(|w| w[0]..w[1]) {
-            columns.add((Some(&indices[row.clone()]), &self.values[row]))?;
-        }
+        let rows = || indptr.windows(2).map(|w| (Some(&indices[w[0]..w[1]]), &self.values[w[0]..w[1]]));
+        rows().try_for_each(|row| columns.add(row).map(drop))?;
         let mut stored = memory::zeros(self.n_cols, "pca: moments of a block of cells")?;
         indices.iter().for_each(|&c| stored[c as usize] += 1);
-        Ok((columns.moments(), stored))
+        Ok((columns.moments(rows())?, stored))
     }
 
     /// Takes `centre` from the stored values of its column; of sparse rows.

@@ -6,7 +6,7 @@ use super::raw::RawFile;
 use super::{fault, register, Node};
 use crate::codec::pipeline::Plan;
 use crate::error::Result;
-use crate::store::array::{Access, ChunkedArray, Extent, Meta};
+use crate::store::array::{Access, ChunkedArray, Extent, Meta, Take};
 use hdf5::sync::sync;
 use hdf5_sys::h5d::{self, H5D_layout_t};
 use hdf5_sys::h5i::hid_t;
@@ -128,12 +128,12 @@ impl ChunkedArray for Hdf5Array {
         &self.meta
     }
 
-    fn locate(&self, chunk: u64) -> Option<Extent> {
-        let &Chunk { address: at, size, mask, .. } = self.table.get(chunk)?;
-        Some(Extent { object: 0, at, size, mask })
+    fn locate(&self, chunk: u64) -> Result<Option<Extent>> {
+        let extent = |&Chunk { address: at, size, mask, .. }: &Chunk| Extent { object: 0, at, size, mask };
+        Ok(self.table.get(chunk).map(extent))
     }
 
-    fn fetch(&self, extents: &[Extent], take: &mut dyn FnMut(usize, &[u8]) -> Result<()>) -> Result<()> {
+    fn fetch(&self, extents: &[Extent], take: &mut Take<'_>) -> Result<()> {
         self.file.fetch(extents, take)
     }
 

@@ -46,8 +46,11 @@ pub(crate) fn of(dataset: &Dataset, shape: &[u64], chunk: &[u64]) -> Result<Vec<
             () if c.size == 0 => "of no bytes",
             () => {
                 let address = c.addr.saturating_add(base);
-                chunks.push(Chunk { number, address, size: c.size, mask: c.filter_mask });
-                return 0;
+                if chunks.try_reserve(1).is_ok() {
+                    chunks.push(Chunk { number, address, size: c.size, mask: c.filter_mask });
+                    return 0;
+                }
+                "for which there is no memory"
             }
         };
         wrong = Some(format!("one {what}, at {:?} of {shape:?}", c.offset));

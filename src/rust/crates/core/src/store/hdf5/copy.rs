@@ -2,9 +2,9 @@
 
 use super::links::{self, Link};
 use super::sink::{utf8_link, Hdf5Group};
-use super::{fault, lengths, repack, Node};
+use super::{fault, lengths, repack, Hdf5File, Node};
 use crate::error::{Error, Result};
-use crate::store::Store;
+use crate::store::backend::Backend;
 use hdf5::plist::ObjectCopy;
 use hdf5::{h5call, LocationType};
 use hdf5_sys::h5::H5_ih_info_t;
@@ -101,7 +101,7 @@ fn is_plain(node: &Node) -> Result<bool> {
                 continue;
             }
             match node.child(&key) {
-                Ok(child) if Arc::ptr_eq(child.store(), node.store()) => open.push(child),
+                Ok(child) if Arc::ptr_eq(child.file(), node.file()) => open.push(child),
                 Ok(_) => return Ok(false),
                 // A link that leads nowhere is copied as that.
                 Err(Error::Missing { .. } | Error::Unsupported { .. }) => {}
@@ -116,9 +116,9 @@ fn is_plain(node: &Node) -> Result<bool> {
 ///
 /// # Errors
 /// The errors of opening it.
-pub(super) fn check_copy(store: &Arc<Store>, path: &str) -> Result<()> {
+pub(super) fn check_copy(file: &Arc<Hdf5File>, path: &str) -> Result<()> {
     let mut seen = Vec::new();
-    let mut open = vec![Node::open(store, path)?];
+    let mut open = vec![Node::open(file, path)?];
     while let Some(node) = open.pop() {
         let identity = node.identity()?;
         if seen.contains(&identity) || !node.is_group() {
@@ -155,7 +155,7 @@ fn check(group: &Node, key: &str, never: u64) -> Result<()> {
         _ => (format!("{}/{key}", group.path()), "datatype"),
     };
     Err(Error::Format {
-        path: group.store().location().clone(),
+        path: group.file().location().clone(),
         element,
         expected: format!("the header of a {what}"),
         found: format!(

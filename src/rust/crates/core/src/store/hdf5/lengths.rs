@@ -4,10 +4,15 @@
 use super::{chunks, register, storage, Node};
 use crate::codec::pipeline::Plan;
 use crate::error::{Error, Result};
+use crate::memory;
+use crate::store::backend::Backend;
 use crate::store::positioned::read_exact;
 use hdf5::types::TypeDescriptor;
 use hdf5::Dataset;
 use hdf5_sys::h5d::H5D_layout_t::{H5D_CHUNKED, H5D_CONTIGUOUS};
+
+/// The name of texts in errors.
+const TEXTS: &str = "the lengths of texts";
 
 /// Bytes looked at together.
 const PIECE: u64 = 1 << 20;
@@ -44,7 +49,7 @@ pub(super) fn check(node: &Node, dataset: &Dataset, field: Option<&str>) -> Resu
     let file = node.file().raw().map_err(io)?;
     let addresses = node.file().hdf5().create_plist().map_or(8, |p| p.sizes().sizeof_addr);
     let Some((offset, width)) = place(dataset, field, 8 + addresses) else { return Ok(()) };
-    let mut sum = Sum { node, offset, most: node.store().bytes(), bytes: 0, texts: 0 };
+    let mut sum = Sum { node, offset, most: node.file().bytes(), bytes: 0, texts: 0 };
     match (storage::layout(plist.id()), plist.chunk()) {
         (Some(H5D_CONTIGUOUS), _) => {
             let (stored, n) = (dataset.storage_size(), dataset.size() as u64);
@@ -53,7 +58,7 @@ pub(super) fn check(node: &Node, dataset: &Dataset, field: Option<&str>) -> Resu
             let step = (PIECE / width.max(1)).max(1) * width.max(1);
             let mut at = 0;
             while at < stored {
-                let mut piece = vec![0; step.min(stored - at) as usize];
+                let mut piece = memory::zeros(step.min(stored - at) as usize, TEXTS)?;
                 // The library says what is wrong with a file that is too short.
                 if read_exact(&file, &mut piece, start.saturating_add(at)).is_err() {
                     return Ok(());
@@ -72,12 +77,13 @@ pub(super) fn check(node: &Node, dataset: &Dataset, field: Option<&str>) -> Resu
             if whole > LARGEST {
                 return Ok(());
             }
-            let (mut bytes, mut texts) = (Vec::new(), vec![0; whole as usize]);
+            let (mut bytes, mut texts) = (Vec::new(), memory::zeros(whole as usize, TEXTS)?);
             for c in stored {
                 if c.size > whole.saturating_mul(2).saturating_add(1 << 16) {
                     return Err(node.format(chunks::EXPECTED, format!("one of {} bytes for {whole}", c.size)));
                 }
-                bytes.resize(c.size as usize, 0);
+                memory::lengthen(&mut bytes, c.size as usize, 0, TEXTS)?;
+                bytes.truncate(c.size as usize);
                 read_exact(&file, &mut bytes, c.address).map_err(io)?;
                 pipeline
                     .decode(c.mask, &bytes, &mut texts)

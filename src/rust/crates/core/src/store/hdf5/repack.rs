@@ -4,6 +4,7 @@
 use super::sink::{c_name, Hdf5Group};
 use super::{chunks, storage, Node};
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::store::positioned::read_exact;
 use crate::store::sink::Layout;
 use hdf5::sync::sync;
@@ -158,7 +159,7 @@ impl Hdf5Group<'_> {
             if c.size > length {
                 return Err(node.format(chunks::EXPECTED, format!("one of {} bytes in a file of {length}", c.size)));
             }
-            let mut bytes = vec![0; c.size as usize];
+            let mut bytes = memory::zeros::<u8>(c.size as usize, "a chunk")?;
             read_exact(&file, &mut bytes, c.address).map_err(io)?;
             let (mut number, mut offset) = (c.number, vec![0; shape.len()]);
             for axis in (0..shape.len()).rev() {

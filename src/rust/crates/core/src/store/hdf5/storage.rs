@@ -2,6 +2,7 @@
 
 use super::{External, Node};
 use crate::error::Result;
+use crate::store::backend::Backend;
 use hdf5::sync::sync;
 use hdf5::{from_id, h5call, Dataset, Group};
 use hdf5_sys::h5d::{H5D_layout_t, H5Dopen2};
@@ -65,14 +66,14 @@ fn check_parts(node: &Node, dataset: &Dataset) -> Result<()> {
         let what = "it is a virtual dataset with a part that leads";
         // A pattern of names, of which the library opens those that are there.
         if file.contains('%') || path.contains('%') {
-            if node.store().external() != External::Follow {
+            if node.file().external() != External::Follow {
                 node.other_file(node.path(), what, &file)?;
                 return Err(node.unsupported("a virtual dataset of files by a pattern of names", FOLLOW));
             }
             continue;
         }
         let store = if file == "." {
-            node.store().clone()
+            node.file().clone()
         } else {
             let place = node.other_file(node.path(), what, &file)?;
             node.file().family().linked(&place)?
@@ -80,7 +81,7 @@ fn check_parts(node: &Node, dataset: &Dataset) -> Result<()> {
         // The library takes what is not there for empty. A source is checked as it is opened.
         let source = Node::open(&store, &path)?;
         source.dataset()?;
-        if !Arc::ptr_eq(source.store(), &store) {
+        if !Arc::ptr_eq(source.file(), &store) {
             return Err(node.unsupported("a virtual dataset with a part behind an external link", ""));
         }
     }
