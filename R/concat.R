@@ -38,6 +38,7 @@ concat <- function(
     "concat", axis = axis, join = join, merge = merge, uns_merge = uns_merge, label = label, index_unique = index_unique,
     fill_value = fill_value, pairwise = pairwise, file = file
   )
+  if (!is.null(fill_value) && is.na(fill_value)) fill_value <- NaN
   along <- if (is.character(axis)) axis else c("obs", "var")[axis + 1]
   across <- setdiff(c("obs", "var"), along)
   inner <- join == "inner"

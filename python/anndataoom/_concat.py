@@ -67,6 +67,8 @@ def concat(
         "concat", axis=axis, join=join, merge=merge, uns_merge=uns_merge, label=label, index_unique=index_unique,
         fill_value=fill_value, pairwise=pairwise, file=file,
     )  # fmt: skip
+    if fill_value is pd.NA:
+        fill_value = np.nan
     for parameter, value in (("merge", merge), ("uns_merge", uns_merge)):
         if value is not None and not isinstance(value, str) and not callable(value):
             raise ValueError(f"concat: {parameter} must be a rule's name, a function, or None, found {value!r:.80}")

@@ -111,7 +111,7 @@ class Values:
         for key in keys:
             if key not in there:
                 noun = {"var": "gene", "obs": "cell"}[other]
-                raise KeyError(f"key: no column of {table} and no {noun} named {key!r}")
+                raise KeyError(f"no column of {table} and no {noun} named {key!r}")
 
     def chunked_X(self, chunk_size: int | None = None) -> Iterator[tuple]:
         """Rows of X in turn.

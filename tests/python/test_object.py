@@ -275,9 +275,9 @@ def test_chunk_of_cells(pair):
 def test_names_that_are_not_there(pair):
     _, disk = pair
     for key in ("nothing", ["g3", "nothing"]):
-        with pytest.raises(KeyError, match="key: no column of obs and no gene named 'nothing'"):
+        with pytest.raises(KeyError, match="no column of obs and no gene named 'nothing'"):
             disk.obs_vector(key)
-    with pytest.raises(KeyError, match="key: no column of var and no cell named 'nothing'"):
+    with pytest.raises(KeyError, match="no column of var and no cell named 'nothing'"):
         disk.var_vector("nothing")
 
 
