@@ -86,7 +86,7 @@ fn rows_past_the_end() {
     let mut m = to_csc(&random_csr::<f32>(50, 30, 8, 6));
     m.indices[17] = 50;
     let column = m.indptr.partition_point(|&p| p <= 17) - 1;
-    m.data = Data::F32(m.data.into_f32());
+    m.data = Data::F32(m.data.into_f32().unwrap());
     let dir = Dir::new();
     let path = dir.file("x.h5ad");
     write_sparse::<i32>(&path, "X", &m, &Stored::Contiguous);
