@@ -92,14 +92,28 @@ pub(super) struct Columns {
     whole: Vec<Whole>,
     other_rows: usize,
     other: Vec<Plain>,
+    /// Sums and sums of squares of `other` in all runs of [`RUN`] rows before this one.
+    aside: Vec<(f64, f64)>,
 }
+
+/// Rows whose values are added up before their sums are put aside: one large value does not cost all others their digits.
+const RUN: usize = 1024;
 
 impl Columns {
     /// Of `n_cols` columns of a block with `n_rows` rows; `what` is the name of the sums in errors.
     pub(super) fn new(n_rows: usize, n_cols: usize, what: &'static str) -> Self {
         const EXACT: f64 = (1u64 << 53) as f64;
         let largest = if n_rows <= MOST_ROWS { (EXACT / n_rows.max(1) as f64).sqrt() } else { -1.0 };
-        Columns { n_cols, what, largest, whole_rows: 0, whole: Vec::new(), other_rows: 0, other: Vec::new() }
+        Columns {
+            n_cols,
+            what,
+            largest,
+            whole_rows: 0,
+            whole: Vec::new(),
+            other_rows: 0,
+            other: Vec::new(),
+            aside: Vec::new(),
+        }
     }
 
     /// Adds a row.
@@ -124,6 +138,9 @@ impl Columns {
     pub(super) fn add_of<T: Number>(&mut self, row: RowOf<'_, T>, f: impl Fn(f64) -> f64) -> Result<RowSum> {
         if self.other.is_empty() {
             self.other = memory::filled(self.n_cols, Plain::default(), self.what)?;
+        }
+        if self.other_rows > 0 && self.other_rows % RUN == 0 {
+            self.put_aside()?;
         }
         self.other_rows += 1;
         let other = &mut self.other[..];
@@ -157,10 +174,30 @@ impl Columns {
         Ok(RowSum { total, detected: row.1.len() as u32 - n_zeros })
     }
 
+    #[cold]
+    fn put_aside(&mut self) -> Result<()> {
+        if self.aside.is_empty() {
+            self.aside = memory::filled(self.n_cols, (0.0, 0.0), self.what)?;
+        }
+        for ((sum, squares), column) in self.aside.iter_mut().zip(&mut self.other) {
+            *sum += std::mem::take(&mut column.sum);
+            *squares += std::mem::take(&mut column.squares);
+        }
+        Ok(())
+    }
+
+    /// The columns of `other` with what was put aside.
+    fn other(&self) -> impl ExactSizeIterator<Item = Plain> + '_ {
+        self.other.iter().enumerate().map(|(c, plain)| {
+            let (sum, squares) = self.aside.get(c).copied().unwrap_or_default();
+            Plain { sum: sum + plain.sum, squares: squares + plain.squares, ..*plain }
+        })
+    }
+
     /// Adds the sums of all columns to `to`; exact where all values are whole numbers and the sums are below 2^53.
     pub(super) fn add_sums(&self, to: &mut [f64]) {
         to.iter_mut().zip(&self.whole).for_each(|(t, w)| *t += w.sum());
-        to.iter_mut().zip(&self.other).for_each(|(t, c)| *t += c.sum);
+        to.iter_mut().zip(self.other()).for_each(|(t, c)| *t += c.sum);
     }
 
     /// How many values of every column are not 0.
@@ -192,15 +229,14 @@ impl Columns {
         if self.other_rows > 0 {
             let n = self.other_rows as f64;
             let tolerated = tolerated(n);
-            let cancels = |c: &Plain| c.cancels(n, tolerated);
-            let mut again =
-                Again::new(self.other.iter().map(|c| cancels(c).then_some(c.sum / f64::from(c.stored))), self.what)?;
+            let shifts = self.other().map(|c| c.cancels(n, tolerated).then_some(c.sum / f64::from(c.stored)));
+            let mut again = Again::new(shifts, self.what)?;
             if !again.sums.is_empty() {
                 // Rows of whole numbers were none of these.
                 let other = |row: &RowOf<'a, T>| self.whole_rows == 0 || whole_sum(row.1, self.largest).is_none();
                 rows.filter(other).for_each(|row| again.add(row, &f));
             }
-            let sums = self.other.iter().enumerate().map(|(c, plain)| {
+            let sums = self.other().enumerate().map(|(c, plain)| {
                 again.of(c).unwrap_or(Shifted {
                     stored: f64::from(plain.stored),
                     shift: 0.0,
