@@ -255,8 +255,22 @@ struct Again {
     /// For each column one more than its place in `sums`, or 0.
     places: Vec<u32>,
     sums: Vec<Shifted>,
+    /// What additions to the sum and to the squares lost, so far.
+    lost: Vec<(f64, f64)>,
     /// The first value, as long as all others equal it.
     constant: Vec<Option<f64>>,
+}
+
+/// Adds `x` to `to` and returns what that lost (Neumaier 1974); 0 where the sum is not finite.
+fn add(to: &mut f64, x: f64) -> f64 {
+    let sum = *to + x;
+    let lost = if to.abs() >= x.abs() { (*to - sum) + x } else { (x - sum) + *to };
+    *to = sum;
+    if lost.is_finite() {
+        lost
+    } else {
+        0.0
+    }
 }
 
 impl Again {
@@ -271,8 +285,8 @@ impl Again {
             });
             places.push(place.unwrap_or(0));
         }
-        let constant = vec![None; sums.len()];
-        Ok(Again { places, sums, constant })
+        let (lost, constant) = (vec![(0.0, 0.0); sums.len()], vec![None; sums.len()]);
+        Ok(Again { places, sums, lost, constant })
     }
 
     fn add<T: Number>(&mut self, row: RowOf<'_, T>, f: impl Fn(f64) -> f64) {
@@ -284,10 +298,10 @@ impl Again {
                 } else if *constant != Some(y) {
                     *constant = None;
                 }
-                let d = y - sum.shift;
+                let (d, lost) = (y - sum.shift, &mut self.lost[place as usize]);
                 sum.stored += 1.0;
-                sum.sum += d;
-                sum.squares += d * d;
+                lost.0 += add(&mut sum.sum, d);
+                lost.1 += add(&mut sum.squares, d * d);
             }
         });
     }
@@ -295,10 +309,10 @@ impl Again {
     /// Sums of column `c`, if it is one of these. A constant is its own mean, to the last bit.
     fn of(&self, c: usize) -> Option<Shifted> {
         let place = self.places[c].checked_sub(1)? as usize;
-        let Shifted { stored, .. } = self.sums[place];
+        let (Shifted { stored, shift, sum, squares }, lost) = (self.sums[place], self.lost[place]);
         Some(match self.constant[place] {
             Some(shift) if shift.is_finite() => Shifted { stored, shift, sum: 0.0, squares: 0.0 },
-            _ => self.sums[place],
+            _ => Shifted { stored, shift, sum: sum + lost.0, squares: squares + lost.1 },
         })
     }
 }
