@@ -349,9 +349,7 @@ fn whole_piece<T: Number>(values: &[T], largest: f64) -> Option<RowSum> {
         };
         let (pieces, last) = values.as_chunks::<LANES>();
         for piece in pieces {
-            for k in 0..LANES {
-                add(k, piece[k].to_f64());
-            }
+            piece.iter().enumerate().for_each(|(k, x)| add(k, x.to_f64()));
         }
         last.iter().for_each(|x| add(0, x.to_f64()));
         // NaN and infinity are off by NaN.
