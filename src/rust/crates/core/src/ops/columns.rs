@@ -356,7 +356,8 @@ mod tests {
             columns.add_sums(&mut sum);
             assert_eq!(sum, [x * n as f64]);
             assert_eq!(columns.detected(), [if x == 0.0 { 0 } else { n as u32 }]);
-            let (mean, m2) = columns.moments((0..n).map(|_| (None, &[x][..]))).unwrap().vectors();
+            let value = [x];
+            let (mean, m2) = columns.moments((0..n).map(|_| (None, &value[..]))).unwrap().vectors();
             assert_eq!((mean[0], m2[0]), (x, 0.0));
         }
     }
