@@ -299,9 +299,7 @@ fn whole_piece<T: Number>(values: &[T], largest: f64) -> Option<RowSum> {
         };
         let (pieces, last) = values.as_chunks::<LANES>();
         for piece in pieces {
-            for k in 0..LANES {
-                add(k, piece[k].to_f64());
-            }
+            piece.iter().enumerate().for_each(|(k, x)| add(k, x.to_f64()));
         }
         last.iter().for_each(|x| add(0, x.to_f64()));
         // NaN and infinity are off by NaN.
@@ -356,8 +354,8 @@ mod tests {
             columns.add_sums(&mut sum);
             assert_eq!(sum, [x * n as f64]);
             assert_eq!(columns.detected(), [if x == 0.0 { 0 } else { n as u32 }]);
-            let value = [x];
-            let (mean, m2) = columns.moments((0..n).map(|_| (None, &value[..]))).unwrap().vectors();
+            let row = [x];
+            let (mean, m2) = columns.moments((0..n).map(|_| (None, &row[..]))).unwrap().vectors();
             assert_eq!((mean[0], m2[0]), (x, 0.0));
         }
     }
