@@ -18,6 +18,7 @@ const CIRCLES: [&[&str]; 7] = [
     &["ops::columns", "ops::moments"],
     &["ops::pca::gram", "ops::pca::tiles"],
     &["ops::pca::krylov", "ops::pca::multiply"],
+    &["stream::partial", "stream::reduce", "stream::schedule"],
     &["verbs::call", "verbs::entry"],
 ];
 
