@@ -12,7 +12,6 @@ const ROOMS: [&str; 23] = [
 
 /// Circles that are still there.
 const CIRCLES: [&[&str]; 7] = [
-    &["stream::partial", "stream::reduce", "stream::schedule"],
     &["graph::knn::points", "graph::knn::product", "graph::knn::select"],
     &["graph::umap::lanes", "graph::umap::sample"],
     &["ops::columns", "ops::moments"],
