@@ -49,8 +49,11 @@ fn both(
     aligned: usize,
     fill: Option<Fill>,
 ) -> (Arc<dyn Source>, MemorySource) {
-    let members =
-        known.iter().zip(from).map(|(k, f)| Member { x: k.x.clone(), from: f.as_deref().map(Into::into) }).collect();
+    let members = known
+        .iter()
+        .zip(from)
+        .map(|(k, f)| Member { x: k.x.clone(), from: f.as_deref().map(|f| f.to_vec().into()) })
+        .collect();
     let stack = Stacked::new(along, members, aligned, fill).unwrap();
     let (n, m) = stack.shape();
     let (dtype, is_sparse, fill) = (stack.dtype(), stack.nnz().is_some(), stack.fill().value);

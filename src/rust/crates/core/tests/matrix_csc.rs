@@ -67,7 +67,7 @@ fn several_blocks_and_scratch() {
             assert!(blocks(&select(&source), Order::Matrix, threads).unwrap() == first);
         }
         // A small budget: nearly everything goes through the scratch file.
-        let list = rows.as_ref().map_or(Rows::All, |r| Rows::List(r.as_slice().into()));
+        let list = rows.as_ref().map_or(Rows::All, |r| Rows::List(r.clone().into()));
         let pass = source.pass(list, None, 1 << 20).unwrap();
         let small: Vec<_> = (0..pass.blocks().len()).map(|b| pass.read(b).unwrap()).collect();
         assert!(small == first);

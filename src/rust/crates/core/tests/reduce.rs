@@ -152,9 +152,9 @@ fn runs_change_nothing_but_rounding() {
     values.iter_mut().for_each(|v| *v /= (1 << 20) as f64);
     let mut dense = vec![1e6; CELLS * GENES];
     for i in 0..CELLS {
-        for k in m.indptr[i] as usize..m.indptr[i + 1] as usize {
-            let j = m.indices[k] as usize;
-            dense[i * GENES + j] += if j == 7 { 0.0 } else { values[k] };
+        let row = m.indptr[i] as usize..m.indptr[i + 1] as usize;
+        for (&j, value) in m.indices[row.clone()].iter().zip(&values[row]) {
+            dense[i * GENES + j as usize] += if j == 7 { 0.0 } else { *value };
         }
     }
     let array = Array { shape: vec![CELLS, GENES], data: Data::F64(dense) };
