@@ -23,6 +23,7 @@ pub mod reserve;
 pub mod sim;
 pub mod store;
 pub mod stream;
+mod team;
 mod vector;
 pub mod verbs;
 pub mod write;

@@ -211,8 +211,8 @@ pub(crate) trait Stored {
     /// Extents, empty for a single value; `None` without space.
     fn extents(&self) -> Option<Vec<usize>>;
 
-    /// Bytes stored: extents that these cannot fill are not believed.
-    fn bytes(&self) -> u64;
+    /// The most bytes that the values can be, for what of them is stored: extents beyond it are not believed.
+    fn most(&self) -> u64;
 
     /// Fills `out` with values as they are in memory: numbers in the order of this machine, pairs of f64 for complex ones,
     /// text of fixed length with its padding.

@@ -8,10 +8,8 @@ use crate::memory;
 use std::ops::Range;
 use std::rc::Rc;
 
-/// Up to this many bytes are read whatever the file's size; beyond it the claimed size must be plausible.
+/// Up to this many bytes are read whatever is stored; beyond it the claimed size must be plausible.
 pub(super) const UNQUESTIONED: u64 = 64 << 20;
-/// The most that a chunk can be expected to grow when decompressed (gzip's limit is 1032).
-const EXPANSION: u64 = 4096;
 
 /// Typed values at rest: what they are, how many, and the means to read all or a run of rows of them.
 pub(crate) struct Values<'a> {
@@ -109,11 +107,15 @@ impl<'a> Values<'a> {
         let count = extents.iter().chain(&self.inner).try_fold(1_usize, |n, &e| n.checked_mul(e)).ok_or_else(absurd)?;
         let bytes = (count as u64).checked_mul(self.kind.memory_bytes() as u64).ok_or_else(absurd)?;
         if bytes > UNQUESTIONED {
-            let stored = self.stored.bytes();
-            if bytes > stored.saturating_mul(EXPANSION) {
+            let most = self.stored.most();
+            if bytes > most {
                 return Err(self.format(
                     "a size that fits the stored data",
-                    format!("extents {:?} ({bytes} bytes) over {stored} stored bytes", self.shape()),
+                    format!(
+                        "extents {:?} ({bytes} bytes) over data that can be {most} bytes; arrays of which little is stored \
+                         are read up to 64 MB",
+                        self.shape()
+                    ),
                 ));
             }
         }

@@ -3,7 +3,7 @@
 use super::chunks::{self, Chunk};
 use super::datatype::number_of;
 use super::raw::RawFile;
-use super::{fault, register, Node};
+use super::{fault, register, storage, Node};
 use crate::codec::pipeline::Plan;
 use crate::error::Result;
 use crate::store::array::{Access, ChunkedArray, Extent, Meta, Take};
@@ -79,13 +79,6 @@ impl Hdf5Array {
         let disk_bytes = sync(|| unsafe { h5d::H5Dget_storage_size(dataset.id()) });
         let here = layout != H5D_layout_t::H5D_VIRTUAL;
         let bytes = shape.iter().fold(number.dtype.size() as u64, |n, &e| n.saturating_mul(e));
-        if here && bytes > UNQUESTIONED && bytes > disk_bytes.saturating_mul(plan.expansion()) {
-            // Chunks that were never written cost nothing, so that a small file can claim any extents.
-            return Err(node.format(
-                "extents that fit the stored data",
-                format!("{shape:?} ({bytes} bytes) over {disk_bytes} stored bytes"),
-            ));
-        }
         let chunk: Vec<u64> = match (layout, plist.chunk()) {
             (H5D_layout_t::H5D_CHUNKED, Some(c)) if c.len() == shape.len() && !c.contains(&0) => {
                 c.iter().map(|&n| n as u64).collect()
@@ -104,6 +97,16 @@ impl Hdf5Array {
                 .map(Table::new)?,
             _ => Table::default(),
         };
+        let whole = chunk.iter().fold(number.dtype.size() as u64, |n, &e| n.saturating_mul(e));
+        let chunks = (layout == H5D_layout_t::H5D_CHUNKED).then_some((table.entries.len(), whole));
+        let most = storage::most(node, &dataset, chunks, plan.expansion());
+        if here && bytes > UNQUESTIONED && bytes > most {
+            // Chunks that were never written cost nothing, so that a small file can claim any extents.
+            return Err(node.format(
+                "extents that fit the stored data",
+                format!("{shape:?} ({bytes} bytes) over {disk_bytes} stored bytes, which can be {most}"),
+            ));
+        }
         if let Plan::Direct(pipeline) = &plan {
             if let Some(name) = table.entries.iter().find_map(|e| pipeline.missing(e.mask)) {
                 return Err(node.unsupported(name, REWRITE));

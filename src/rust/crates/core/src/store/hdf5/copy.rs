@@ -6,9 +6,9 @@ use super::{fault, lengths, repack, Hdf5File, Node};
 use crate::error::{Error, Result};
 use crate::store::backend::Backend;
 use hdf5::plist::ObjectCopy;
-use hdf5::{h5call, LocationType};
+use hdf5::{from_id, h5call, Location, LocationType};
 use hdf5_sys::h5::H5_ih_info_t;
-use hdf5_sys::h5o::{H5O_hdr_info_t, H5O_native_info_t, H5Oget_native_info_by_name, H5O_NATIVE_INFO_HDR};
+use hdf5_sys::h5o::{H5O_hdr_info_t, H5O_native_info_t, H5Oget_native_info_by_name, H5Oopen, H5O_NATIVE_INFO_HDR};
 use hdf5_sys::h5p::H5P_DEFAULT;
 use std::ffi::CString;
 use std::sync::Arc;
@@ -82,8 +82,8 @@ fn is_plain(node: &Node) -> Result<bool> {
     let mut seen = Vec::new();
     let mut open = vec![node.clone()];
     while let Some(node) = open.pop() {
+        lengths::check_all(&node)?;
         if !node.is_group() {
-            lengths::check_all(&node, node.dataset()?)?;
             if repack::is_needed(node.dataset()?).map_err(|e| node.damaged(&e))? {
                 return Ok(false);
             }
@@ -98,6 +98,7 @@ fn is_plain(node: &Node) -> Result<bool> {
         for key in node.keys()? {
             if let Ok(LocationType::NamedDatatype) = node.group()?.loc_type_by_name(&key) {
                 check(&node, &key, OF_DATASETS)?;
+                check_datatype(&node, &key)?;
                 continue;
             }
             match node.child(&key) {
@@ -163,6 +164,17 @@ fn check(group: &Node, key: &str, never: u64) -> Result<()> {
             found.trailing_zeros()
         ),
     })
+}
+
+/// Looks at the texts in the attributes of a datatype, which is copied with them.
+fn check_datatype(group: &Node, key: &str) -> Result<()> {
+    let open = || -> hdf5::Result<Location> {
+        let name = CString::new(key).map_err(|_| hdf5::Error::from("a name with a NUL in it"))?;
+        // SAFETY: the identifier was just returned by the constructor.
+        unsafe { from_id(h5call!(H5Oopen(group.location().id(), name.as_ptr(), H5P_DEFAULT))?) }
+    };
+    let datatype = open().map_err(|e| group.damaged(&e))?;
+    lengths::check_attributes(group, &datatype)
 }
 
 /// What the library writes for `H5O_native_info_t`, whose fields the bindings keep to themselves.

@@ -25,6 +25,8 @@ pub(super) struct Hdf5File {
     linked: Mutex<Vec<Arc<Hdf5File>>>,
     /// A handle for reading chunks, made when the first is read.
     raw: OnceLock<Arc<RawFile>>,
+    /// Bytes of an address in it.
+    addresses: OnceLock<usize>,
 }
 
 /// Opens an existing file for reading or, with `save`, to be saved into; `external` says which of the files it names may
@@ -87,7 +89,8 @@ impl Hdf5File {
     pub(super) fn of_view(path: &Path, file: hdf5::File, family: &Arc<Family>) -> Hdf5File {
         let (path, family, linked) = (path.to_owned(), family.clone(), Mutex::default());
         let location = Location::from(&path);
-        Hdf5File { path, location, file, plain: None, update: None, family, linked, raw: OnceLock::new() }
+        let (raw, addresses) = Default::default();
+        Hdf5File { path, location, file, plain: None, update: None, family, linked, raw, addresses }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -133,6 +136,11 @@ impl Hdf5File {
     pub(super) fn bytes_of_family(&self) -> u64 {
         let linked = self.linked.lock().unwrap_or_else(PoisonError::into_inner);
         linked.iter().map(|s| s.bytes()).fold(self.bytes(), u64::saturating_add)
+    }
+
+    /// Bytes of an address in the file: 8 in all but odd ones.
+    pub(super) fn bytes_of_addresses(&self) -> usize {
+        *self.addresses.get_or_init(|| self.file.create_plist().map_or(8, |p| p.sizes().sizeof_addr))
     }
 
     /// The HDF5 handle.

@@ -9,6 +9,7 @@ mod bytes;
 mod chunks;
 mod copy;
 mod datatype;
+mod descriptors;
 mod driver;
 mod external;
 mod fault;

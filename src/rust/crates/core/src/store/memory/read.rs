@@ -133,8 +133,9 @@ impl Stored for Values<'_> {
         lock(&self.array.state).shape.clone()
     }
 
-    fn bytes(&self) -> u64 {
-        lock(&self.array.state).values.bytes()
+    fn most(&self) -> u64 {
+        // In memory all values are there, in whatever type.
+        lock(&self.array.state).values.bytes().saturating_mul(16)
     }
 
     fn read(&self, part: &Part<'_>, out: &mut [u8]) -> Result<()> {
