@@ -58,13 +58,10 @@ pub fn open(store: &Arc<Store>, element: &str) -> Result<Arc<dyn Source>> {
     let extents = match shape.integers() {
         Some(&[n, m]) => extent(n).zip(extent(m)),
         Some(_) => None,
-        None => return Err(bad("an attribute 'shape' of two integers", format!("{shape:?}"))),
+        None => return Err(bad("an attribute 'shape' of two integers", shape.to_string())),
     };
     let Some(extents) = extents else {
-        return Err(bad(
-            "a shape of two numbers below 4294967296",
-            format!("{:?}", shape.integers().unwrap_or_default()),
-        ));
+        return Err(bad("a shape of two numbers below 4294967296", shape.to_string()));
     };
     let parts = SparseParts::open(&node, layout, extents)?;
     match layout {

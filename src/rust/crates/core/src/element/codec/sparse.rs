@@ -32,7 +32,7 @@ pub(super) fn shape_of(node: &Node, attribute: &str) -> Result<(usize, usize)> {
     };
     match extents.as_deref() {
         Some(&[rows, columns]) => Ok((rows, columns)),
-        _ => Err(node.format(expected(), format!("{found:?}"))),
+        _ => Err(node.format(expected(), found.to_string())),
     }
 }
 
@@ -66,7 +66,9 @@ fn offsets(node: &Node, nnz: usize) -> Result<Vec<u64>> {
     let values = node.values()?.read_integers(None)?;
     let (first, last) = (values.first().copied(), values.last().copied());
     if first != Some(0) || last != i64::try_from(nnz).ok() {
-        return Err(node.format(format!("offsets from 0 to {nnz}"), format!("{first:?} to {last:?}")));
+        let found =
+            first.zip(last).map_or("none".to_owned(), |(first, last)| format!("offsets from {first} to {last}"));
+        return Err(node.format(format!("offsets from 0 to {nnz}"), found));
     }
     if let Some(at) = values.windows(2).position(|w| w[0] > w[1]) {
         let found = format!("{} before {} at {at} (zero-based)", values[at], values[at + 1]);
