@@ -86,6 +86,7 @@ fn what_is_not_stored_is_the_fill_value() {
     // 128 MB, of which an eighth is stored.
     let large = file.new_dataset::<f64>().chunk(1 << 21).shape(1 << 24).create("large").unwrap();
     large.write_slice(&vec![1.0; 1 << 21], 1 << 22..(1 << 22) + (1 << 21)).unwrap();
+    drop((texts, large));
     file.close().unwrap();
 
     let store = Store::open(&path.0).unwrap();
