@@ -1,7 +1,7 @@
 #' Go through a matrix in blocks of rows
 #'
-#' Calls a function with one block of cells after another, as the queued operations make them; only one block is in
-#' memory.
+#' Calls a function with one block of cells after another, as the queued operations make them; the blocks
+#' are read ahead within the working memory, and stored chunks once.
 #'
 #' @param x An [AnnDataOOM-class] or an [OOMMatrix-class].
 #' @param FUN Function of the block: a `dgCMatrix`, or a matrix where zeros do not stay zeros.
@@ -18,8 +18,8 @@
 #' deepest <- function(block, rows) rows[which.max(Matrix::rowSums(block))]
 #' unlist(chunk_apply(adata, deepest, chunk_size = 100, with_rows = TRUE))
 chunk_apply <- function(x, FUN, chunk_size = 6000, ..., layer = NULL, with_rows = FALSE) {
+  check_arguments("chunk_apply", chunk_size = chunk_size, layer = layer, with_rows = with_rows)
   matrix <- rows_of(x, layer)
-  check_flag(with_rows, "with_rows")
   if (!is.function(FUN) && !(is.character(FUN) && length(FUN) == 1 && !is.na(FUN) && nzchar(FUN))) {
     abort("parameter", "FUN: expected a function, found ", describe(FUN))
   }
@@ -27,16 +27,21 @@ chunk_apply <- function(x, FUN, chunk_size = 6000, ..., layer = NULL, with_rows 
     abort("parameter", "FUN: there is no function '", FUN, "'")
   }
   FUN <- match.fun(FUN)
-  if (!is.numeric(chunk_size) || length(chunk_size) != 1 || is.na(chunk_size) || chunk_size < 1) {
-    abort("parameter", "chunk_size: expected a number of rows, found ", describe(chunk_size))
+  size <- floor(min(chunk_size, max(nrow(matrix), 1)))
+  chunks <- rs_call(
+    rs_chunks, matrix = pointer_of(matrix), size = size, threads = setting("threads"), memory = setting("memory")
+  )
+  on.exit(rs_call(rs_end_chunks, chunks = chunks))
+  found <- list()
+  while (!is.null(chunk <- rs_work("reading", rs_next_chunk, chunks = chunks))) {
+    rows <- seq(chunk$rows[[1]], chunk$rows[[2]])
+    block <- chunk$values
+    names <- list(matrix@Dimnames[[1]][rows], matrix@Dimnames[[2]])
+    if (any(lengths(names) > 0)) dimnames(block) <- names
+    # A list of one element keeps a NULL.
+    found[length(found) + 1L] <- list(if (with_rows) FUN(block, rows = rows, ...) else FUN(block, ...))
   }
-  n <- nrow(matrix)
-  size <- floor(min(chunk_size, max(n, 1)))
-  lapply(if (n > 0) seq(1, n, by = size), function(start) {
-    rows <- seq(start, min(start + size - 1, n))
-    block <- collect_oom(select_oom(matrix, rows, NULL), limit = Inf)
-    if (with_rows) FUN(block, rows = rows, ...) else FUN(block, ...)
-  })
+  found
 }
 
 # The matrix of an object, with names, or a matrix as it is.
@@ -64,17 +69,23 @@ rows_of <- function(x, layer = NULL) {
 #' adata <- read_h5ad(example_h5ad())
 #' head(row_sums(adata))
 #' head(mean_var(adata))
-row_sums <- function(x, layer = NULL) sums_of(rows_of(x, layer), 1, FALSE)
+row_sums <- function(x, layer = NULL) {
+  check_arguments("row_sums", layer = layer)
+  sums_of(rows_of(x, layer), 1, FALSE)
+}
 
 #' @rdname row_sums
 #' @export
-col_sums <- function(x, layer = NULL) sums_of(rows_of(x, layer), 2, FALSE)
+col_sums <- function(x, layer = NULL) {
+  check_arguments("col_sums", layer = layer)
+  sums_of(rows_of(x, layer), 2, FALSE)
+}
 
 #' @rdname row_sums
 #' @export
 mean_var <- function(x, axis = "var", ddof = 1, layer = NULL) {
+  check_arguments("mean_var", axis = axis, ddof = ddof, layer = layer)
   matrix <- rows_of(x, layer)
-  one_of(axis, c("obs", "var"), "axis")
   moments <- rs_work("moments", rs_mean_var, matrix = pointer_of(matrix), axis = axis, ddof = ddof)
   names <- matrix@Dimnames[[if (axis == "obs") 1 else 2]]
   data.frame(mean = moments$mean, var = moments$var, row.names = names)

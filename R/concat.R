@@ -4,7 +4,7 @@
 #' and every verb works on the whole as on one file. Names, data frames, embeddings and `uns` are combined in memory.
 #'
 #' @param adatas A list of `AnnDataOOM` objects; its names are the `keys`.
-#' @param axis `"obs"` for cells below cells, `"var"` for genes beside genes.
+#' @param axis `"obs"` (or 0) for cells below cells, `"var"` (1) for genes beside genes.
 #' @param join `"inner"` for what all have on the other axis, `"outer"` for what any has.
 #' @param merge,uns_merge What of the other axis (its data frame, `varm` and `varp`), and of `uns`, is kept: `NULL` for
 #'   nothing, `"same"` for what all have and agree on, `"unique"` for what nobody contradicts, `"first"` for the first
@@ -34,22 +34,20 @@ concat <- function(
   }
   if (length(adatas) == 0) abort("parameter", "adatas: expected at least one object, found none")
   lapply(adatas, check_adata)
-  along <- one_of(axis, c("obs", "var"), "axis")
+  check_arguments(
+    "concat", axis = axis, join = join, merge = merge, uns_merge = uns_merge, label = label, index_unique = index_unique,
+    fill_value = fill_value, pairwise = pairwise, file = file
+  )
+  if (!is.null(fill_value) && is.na(fill_value)) fill_value <- NaN
+  along <- if (is.character(axis)) axis else c("obs", "var")[axis + 1]
   across <- setdiff(c("obs", "var"), along)
-  inner <- one_of(join, c("inner", "outer"), "join") == "inner"
+  inner <- join == "inner"
   if (!is.null(names(adatas)) && !is.null(keys)) abort("parameter", "keys: the list has names already")
   if (is.null(keys)) keys <- if (is.null(names(adatas))) as.character(seq_along(adatas) - 1L) else names(adatas)
   if (length(keys) != length(adatas)) {
     abort("parameter", "keys: expected ", length(adatas), " of them, found ", length(keys))
   }
   keys <- as.character(keys)
-  if (!is.null(label)) check_name(label, "label")
-  if (!is.null(index_unique)) check_name(index_unique, "index_unique")
-  if (!is.null(fill_value) && (!is.numeric(fill_value) && !identical(fill_value, NA) || length(fill_value) != 1)) {
-    abort("parameter", "fill_value: expected one number or NA, found ", describe(fill_value))
-  }
-  check_flag(pairwise, "pairwise")
-  if (!is.null(file)) check_path(file, "file")
   adatas <- unname(adatas)
   frames <- lapply(adatas, slot, along)
   counts <- vapply(frames, nrow_of, 1)

@@ -2,7 +2,7 @@
 #'
 #' An [OOMMatrix-class] is a seed for the package DelayedArray: `DelayedArray(adata$X)` is a `DelayedMatrix` that reads
 #' through the core, with everything queued on it (a normalised, logged, selected matrix is a seed too). `t(adata$X)`,
-#' arithmetic (`adata$X / 2`, `adata$X > 1`) and functions such as `sqrt()` on an OOMMatrix give a `DelayedMatrix` as
+#' arithmetic (`adata$X / 2`, `adata$X > 1`) and functions such as `exp()` on an OOMMatrix give a `DelayedMatrix` as
 #' well, and `DelayedArray::blockApply()`, 'scuttle', 'scran', 'scater', 'BiocSingular' and
 #' `HDF5Array::writeHDF5Array()` take either. DelayedArray is suggested, not required: nothing of this is there without
 #' it.

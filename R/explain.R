@@ -13,6 +13,7 @@
 #' adata <- read_h5ad(example_h5ad()) |> qc_metrics(percent_top = NULL)
 #' explain(adata)
 explain <- function(adata, layer = NULL, use_raw = FALSE) {
+  check_arguments("explain", layer = layer, use_raw = use_raw)
   x <- if (is(adata, "OOMMatrix")) adata else matrix_for(adata, layer, use_raw)
   plan <- rs_call(rs_explain, matrix = pointer_of(x), threads = setting("threads"), memory = setting("memory"))
   steps <- as.data.frame(plan[names(plan) != "text"], stringsAsFactors = FALSE)

@@ -16,10 +16,8 @@
 #' index_columns(adata, dir = tempfile("index"))
 #' summary(obs_vector(adata, adata$var_names[1]))
 index_columns <- function(adata, dir, layer = NULL, use_raw = FALSE) {
+  check_arguments("index_columns", dir = dir, layer = layer, use_raw = use_raw)
   x <- matrix_for(adata, layer, use_raw)
-  if (!is.character(dir) || length(dir) != 1 || is.na(dir) || !nzchar(dir)) {
-    abort("parameter", "dir: expected one folder, found ", if (identical(dir, "")) "\"\"" else describe(dir))
-  }
   dir.create(dir, showWarnings = FALSE, recursive = TRUE)
   found <- rs_work("column index", rs_index_columns, matrix = pointer_of(x), dir = normalizePath(dir, mustWork = FALSE))
   done <- if (found$made) "made" else "using"

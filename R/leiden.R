@@ -34,7 +34,8 @@ leiden <- function(
 # list(column, levels) as one vector; NULL stays.
 flat_restriction <- function(restrict_to) {
   if (is.null(restrict_to)) return(NULL)
-  if (!is.list(restrict_to) || length(restrict_to) != 2 || !all(vapply(restrict_to, is.character, NA))) {
+  if (!is.list(restrict_to) || length(restrict_to) != 2 || !all(vapply(restrict_to, is.character, NA)) ||
+    length(restrict_to[[1]]) != 1) {
     abort("parameter", "restrict_to: expected list(column, levels), found ", describe(restrict_to))
   }
   unlist(restrict_to, use.names = FALSE)

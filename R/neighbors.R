@@ -39,6 +39,7 @@ neighbors <- function(
   key_added = NULL, search = "auto", recall = 0.99, batch_key = NULL, neighbors_within_batch = 3, trim = NULL,
   knn = TRUE, metric_kwds = NULL
 ) {
+  if (is.atomic(metric_kwds)) metric_kwds <- as.list(metric_kwds)
   other <- setdiff(names(metric_kwds), "p")
   if (length(other) || length(metric_kwds) != length(names(metric_kwds))) {
     abort("parameter", "metric_kwds: expected list(p = ) for minkowski, found ", paste(c(other, "no name")[1], collapse = ""))
@@ -51,7 +52,7 @@ neighbors <- function(
 # The first n_pcs columns of an element of obsm, without names; as float32 where it is kept so.
 embedding_of <- function(adata, use_rep, n_pcs) {
   if (!is.null(use_rep)) check_name(use_rep, "use_rep")
-  hint <- if (is.null(use_rep)) "; run pca() first, or name another with use_rep = " else ""
+  hint <- if (is.null(use_rep)) "; run pca() first, or name another with use_rep = " else ", which use_rep names"
   key <- if (is.null(use_rep)) "X_pca" else use_rep
   x <- adata@obsm[[key]]
   if (!is_float32(x)) x <- element_of(adata, "obsm", key, hint)
@@ -73,7 +74,8 @@ embedding_of <- function(adata, use_rep, n_pcs) {
 # What neighbors() noted under a key.
 settings_of <- function(adata, neighbors_key) {
   if (!is.null(neighbors_key)) check_name(neighbors_key, "neighbors_key")
-  element_of(adata, "uns", if (is.null(neighbors_key)) "neighbors" else neighbors_key, "; run neighbors() first")
+  key <- if (is.null(neighbors_key)) "neighbors" else neighbors_key
+  element_of(adata, "uns", key, "; run neighbors() first, or name another with neighbors_key = ")
 }
 
 # An element of obsp, by name or by what neighbors() noted, as a sparse matrix: the connectivities, or the distances.

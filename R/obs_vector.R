@@ -16,10 +16,8 @@
 #' head(obs_vector(adata, adata$var_names[1:3]))
 obs_vector <- function(adata, k, layer = NULL, use_raw = NULL) {
   check_adata(adata)
-  if (!is.character(k) || length(k) == 0 || anyNA(k)) {
-    abort("parameter", "k: expected one name or several, found ", describe(k))
-  }
-  if (!is.null(use_raw)) check_flag(use_raw, "use_raw")
+  check_arguments("obs_vector", k = k, layer = layer, use_raw = use_raw)
+  if (length(k) == 0) abort("parameter", "obs_vector: k must be at least one name, found none")
   if (isTRUE(use_raw) && is.null(adata@raw)) {
     abort("state", "use_raw: this object has no raw; set it with adata$raw <- adata")
   }
@@ -55,7 +53,7 @@ obs_vector <- function(adata, k, layer = NULL, use_raw = NULL) {
 #' @export
 var_vector <- function(adata, k, layer = NULL) {
   check_adata(adata)
-  if (!is.character(k) || length(k) != 1 || is.na(k)) abort("parameter", "k: expected one name, found ", describe(k))
+  check_arguments("var_vector", k = k, layer = layer)
   if (k %in% names(adata@var) && is.null(layer)) return(adata@var[[k]])
   at <- match(k, row.names(adata@obs))
   if (is.na(at)) {

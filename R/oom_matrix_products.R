@@ -27,7 +27,7 @@ product_of <- function(x, y, transposed) {
 
 #' @rdname OOMMatrix-class
 #' @details `x %*% y` and `crossprod(x, y)` with a matrix in memory take one pass. With the package DelayedArray, `t(x)`,
-#'   arithmetic and comparisons (`x / 2`, `x > 0`) and functions of each value (`sqrt(x)`) give a `DelayedMatrix`, see
+#'   arithmetic and comparisons (`x / 2`, `x > 0`) and functions of each value (`exp(x)`; not [sqrt()][elementwise], which is queued) give a `DelayedMatrix`, see
 #'   [OOMMatrixSeed-class].
 #' @aliases %*%,OOMMatrix,matrix-method %*%,matrix,OOMMatrix-method crossprod,OOMMatrix,matrix-method
 #'   crossprod,matrix,OOMMatrix-method tcrossprod,OOMMatrix,matrix-method %*%,OOMMatrix,numeric-method

@@ -3,9 +3,7 @@ setting <- function(name) getOption(paste0("anndataoom.", name))
 
 max_bytes <- function() {
   value <- getOption("anndataoom.max_bytes", 2 * 1024^3)
-  if (!is.numeric(value) || length(value) != 1 || is.na(value) || value <= 0) {
-    abort("parameter", "options(anndataoom.max_bytes = ): expected a positive number, found ", describe(value))
-  }
+  check_arguments("settings", max_bytes = value)
   value
 }
 

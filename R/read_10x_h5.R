@@ -17,8 +17,7 @@
 #' adata <- read_10x_h5("filtered_feature_bc_matrix.h5")
 #' }
 read_10x_h5 <- function(filename, genome = NULL, gex_only = TRUE, external = "refuse") {
-  check_path(filename, "filename")
-  check_flag(gex_only, "gex_only")
+  check_arguments("read_10x_h5", filename = filename, genome = genome, gex_only = gex_only, external = external)
   file <- file_ref(filename, external = external)
   parts <- rs_call(rs_read_10x, store = store_of(file), genome = genome)
   adata <- methods::new(

@@ -18,8 +18,8 @@
 #' adata <- read_h5ad(example_h5ad())
 #' adata
 read_h5ad <- function(path, mode = "r", external = "refuse") {
-  check_path(path, "path")
-  file <- file_ref(path, one_of(mode, c("r", "r+"), "mode") == "r+", external)
+  check_arguments("read_h5ad", path = path, mode = mode, external = external)
+  file <- file_ref(path, mode == "r+", external)
   tree <- rs_call(rs_tree, store = store_of(file))
   frames <- lapply(c(obs = "obs", var = "var"), function(name) {
     frame <- rs_call(rs_read_frame, store = store_of(file), element = name)

@@ -25,10 +25,9 @@
 #' @export
 save_h5ad <- function(adata, X = FALSE, compression = "gzip", compression_opts = NULL) {
   check_adata(adata)
-  check_flag(X, "X")
+  check_arguments("save_h5ad", X = X, compression = compression, compression_opts = compression_opts)
   if (is.null(adata@file)) abort("state", "this object was not read from one file: write it with write_h5ad()")
   if (is.null(compression)) compression <- "none"
-  one_of(compression, c("gzip", "lzf", "none"), "compression")
   old <- adata@file
   saved <- rs_work(
     "saving", rs_save_h5ad, plan = write_plan(adata), store = store_of(old), compression = compression,

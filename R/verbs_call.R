@@ -1,6 +1,9 @@
 # The one way a verb is run: its arguments are checked by the core's table, what it needs is found in the object, and
 # what it gives is merged into it.
 
+# Checks arguments of a function that is no verb, by the core's table.
+check_arguments <- function(name, ...) invisible(rs_call(rs_check, name = name, args = list(...)))
+
 # The arguments of the calling function by name, without the first, which is the object.
 arguments <- function() {
   frame <- parent.frame()
@@ -44,6 +47,9 @@ verb_inputs <- list(
     if (is.null(use_raw)) use_raw <- !is.null(adata$raw)
     matrix_for(adata, use_raw = use_raw) # says so when there is none
     x <- if (use_raw) adata$raw$X else adata$X
+    if (!length(args[["var_names"]])) abort("parameter", "var_names: expected at least one gene, found none")
+    missing <- setdiff(args[["var_names"]], colnames(x))
+    if (length(missing)) abort("name", "var_names: there is no gene ", some_of(missing))
     unname(as.matrix(x[, args[["var_names"]], drop = FALSE]))
   },
   start = function(adata, name, args) {
@@ -58,11 +64,12 @@ verb_inputs <- list(
     check_name(start, name)
     if (start == "pca") return(embedding_of(adata, NULL, NULL))
     if (start %in% c("spectral", "random")) return(NULL)
-    unname(as.matrix(element_of(adata, "obsm", start, "; or use \"spectral\", \"pca\" or \"random\"")))
+    unname(as.matrix(element_of(adata, "obsm", start, "; or use init_pos = \"spectral\", \"pca\" or \"random\"")))
   },
   groups = function(adata, name, args) {
+    if (is.null(args[[name]])) return(NULL)
     columns <- lapply(args[[name]], function(column) groups_of(adata, column, name))
-    if (!length(columns)) return(NULL)
+    if (!length(columns)) abort("parameter", name, ": expected at least one column of obs, found none")
     groups <- columns[[1]]
     for (other in columns[-1]) groups <- factor(paste(groups, other, sep = "_"))
     if (name == "batch_key") droplevels(groups) else groups

@@ -21,9 +21,11 @@
 #' read_h5ad(path)
 write_h5ad <- function(adata, path, compression = "gzip", compression_opts = NULL, as_dense = NULL, as_csc = NULL) {
   check_adata(adata)
-  check_path(path, "path")
+  check_arguments(
+    "write_h5ad", path = path, compression = compression, compression_opts = compression_opts, as_dense = as_dense,
+    as_csc = as_csc
+  )
   if (is.null(compression)) compression <- "none"
-  one_of(compression, c("gzip", "lzf", "none"), "compression")
   rs_work(
     "writing", rs_write_h5ad, plan = write_plan(adata), path = path.expand(path), compression = compression,
     compression_opts = compression_opts, as_dense = as_dense, as_csc = as_csc

@@ -2,9 +2,9 @@
 # Installs what is missing for the target named, and nothing else:
 #
 #   tools/setup.sh demo    R with Matrix and ggplot2, a C/C++ compiler, CMake >= 3.26
-#   tools/setup.sh test    the same plus testthat and jsonlite, Seurat and Bioconductor for the conversions, and two Python
-#                          environments with anndata and scanpy: today's (test-env), and the newest (new-env) where
-#                          there is a Python >= 3.12
+#   tools/setup.sh test    the same plus rustfmt and clippy, testthat and jsonlite, Seurat and Bioconductor for the
+#                          conversions, and two Python environments with anndata and scanpy: today's (test-env), and
+#                          the newest (new-env) where there is a Python >= 3.12
 #
 # On Debian and its relatives packages come built from the distribution; elsewhere a message says what to install.
 set -eu
@@ -72,6 +72,12 @@ if ! sh tools/find-cmake.sh >/dev/null 2>&1; then
 fi
 
 if [ "$what" = test ]; then
+  for part in fmt clippy; do
+    cargo "$part" --version >/dev/null 2>&1 && continue
+    have rustup || stop "cargo $part is missing: install Rust's component, or your distribution's package, of that name"
+    say "installing Rust's component for cargo $part"
+    rustup component add "$([ "$part" = fmt ] && echo rustfmt || echo "$part")"
+  done
   # An environment is made anew when its list of packages changes.
   environment() { # name, list of packages, Python
     want=$(cksum < "$2")

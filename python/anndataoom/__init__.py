@@ -6,14 +6,8 @@ import os
 
 from . import _core, pp, tl
 from ._anndata import AnnDataOOM
-from ._arrays import (
-    DEFAULT_CHUNK_SIZE,
-    BackedArray,
-    PearsonResidualBackedArray,
-    RegressedBackedArray,
-    ScaledBackedArray,
-    TransformedBackedArray,
-)
+from ._arguments import check
+from ._arrays import BackedArray
 from ._centered_sparse import CenteredSparseArray
 from ._chunked_ops import (
     chunked_gene_group_pct,
@@ -37,7 +31,14 @@ from ._compat import is_oom, oom_guard
 from ._concat import concat
 from ._dataset import AnnDataSet
 from ._elements import BackedLayers
+from ._kinds import (
+    PearsonResidualBackedArray,
+    RegressedBackedArray,
+    ScaledBackedArray,
+    TransformedBackedArray,
+)
 from ._raw import _FrozenRaw as _FrozenRaw
+from ._reductions import DEFAULT_CHUNK_SIZE
 from ._settings import settings
 from ._write import Compression
 
@@ -68,9 +69,9 @@ def read(path, backed: str = "r", *, external: str = "refuse", **kwargs) -> AnnD
     KeyError, ValueError
         It is no h5ad file, or contradicts itself.
     """
-    if backed not in ("r", "r+", True):
-        raise ValueError(f"backed: expected 'r' or 'r+', found {backed!r}")
     chunk_size = kwargs.pop("chunk_size", DEFAULT_CHUNK_SIZE)
+    backed = "r" if backed is True else backed
+    check("read_h5ad", path=path, backed=backed, external=external, chunk_size=chunk_size)
     kwargs.pop("backend", None)
     if kwargs:
         raise TypeError(f"read() got an unexpected argument '{next(iter(kwargs))}'")
@@ -104,6 +105,7 @@ def read_10x_h5(
     from ._arrays import open_matrix
     from ._convert import from_core
 
+    check("read_10x_h5", filename=filename, genome=genome, gex_only=gex_only, external=external)
     file = _core.File(os.fspath(filename), False, external)
     element, obs, var = file.read_10x(genome)
     adata = AnnDataOOM._of_parts(file, open_matrix(file, element), from_core(obs), from_core(var))

@@ -11,11 +11,13 @@ import pandas as pd
 from scipy import sparse
 
 from . import _core
-from ._arrays import DEFAULT_CHUNK_SIZE, BackedArray, _whole, as_backed, select
+from ._arguments import check
+from ._arrays import BackedArray, as_backed, select
 from ._categories import drops_unused, prune_colors
 from ._elements import BackedLayers, Elements, Frame, OnDisk, Uns, named
 from ._index import positions
 from ._raw import _FrozenRaw
+from ._reductions import DEFAULT_CHUNK_SIZE
 from ._reference import is_reference, referred
 from ._slots import Slots, Unreadable, opened
 from ._values import in_memory
@@ -40,7 +42,8 @@ class AnnDataOOM(Slots):
     _is_oom = True
 
     def __init__(self, rs_adata=None, *, chunk_size: int = DEFAULT_CHUNK_SIZE):
-        self._chunk_size = _whole(chunk_size, "chunk_size")
+        check("read_h5ad", path="-", chunk_size=chunk_size)
+        self._chunk_size = int(chunk_size)
         self._origin_file = None
         self._file = None
         self._raw = None
@@ -335,8 +338,14 @@ class AnnDataOOM(Slots):
         OSError
             The file system refused.
         """
-        from ._write import write_h5ad
+        from ._write import Compression, write_h5ad
 
+        if isinstance(compression, Compression):
+            compression, compression_opts = compression.name, compression.level
+        check(
+            "write_h5ad", filename=filename, compression=compression, compression_opts=compression_opts,
+            as_dense=as_dense, as_csc=as_csc, convert_strings_to_categoricals=convert_strings_to_categoricals,
+        )  # fmt: skip
         if filename is None:
             filename = self._origin_file
         if filename is None:
@@ -374,6 +383,7 @@ class AnnDataOOM(Slots):
         """
         from ._save import save
 
+        check("save", X=X, compression=compression, compression_opts=compression_opts)
         return save(self, X=X, compression=compression, compression_opts=compression_opts)
 
     flush = save

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import uuid
 import warnings
 import weakref
 from collections.abc import Iterator
@@ -13,10 +12,12 @@ import numpy as np
 from scipy import sparse
 
 from . import _core
+from ._arguments import check
 from ._arithmetic import Arithmetic
+from ._chunks import Chunks
 from ._convert import array_of, from_core, to_core
 from ._index import is_pointwise, only, positions
-from ._reductions import DEFAULT_CHUNK_SIZE, Reductions
+from ._reductions import Reductions
 from ._settings import settings
 from ._text import printable
 
@@ -25,7 +26,11 @@ NO_LIMIT = 2**63
 WARN_BYTES = 1 << 20
 
 
-class BackedArray(Reductions, Arithmetic):
+# The kind of array that an operation, the last of a chain, makes; see `_kinds.py`.
+_KINDS: dict[str, type] = {}
+
+
+class BackedArray(Reductions, Chunks, Arithmetic):
     """An expression matrix, cells x genes, read from its file when values are asked for.
 
     Parameters
@@ -36,11 +41,16 @@ class BackedArray(Reductions, Arithmetic):
         Checked against the shape found, where given.
     """
 
+    def __init_subclass__(cls, after: str | None = None, **kwargs):
+        super().__init_subclass__(**kwargs)
+        if after is not None:
+            _KINDS[after] = cls
+
     _file: _core.File | None = None
     _shared: weakref.ref | None = None
 
     def __init__(self, backed_elem, shape=None):
-        self._set(*_chain_of(backed_elem))
+        self._set(*chain_of(backed_elem))
         if shape is not None and tuple(shape) != self.shape:
             raise ValueError(f"shape: expected {self.shape}, found {tuple(shape)}")
 
@@ -215,46 +225,6 @@ class BackedArray(Reductions, Arithmetic):
     def _read_row_indices(self, indices):
         return self[np.asarray(indices)]
 
-    def chunked(self, chunk_size: int = DEFAULT_CHUNK_SIZE) -> Iterator[tuple]:
-        """Rows in turn.
-
-        Parameters
-        ----------
-        chunk_size
-            Rows of a chunk, at least 1. Larger runs are read at a time, within the working memory.
-
-        Yields
-        ------
-        start, end, chunk
-            The chunk is a CSR matrix, or an array where the matrix is dense, in the order of the rows.
-        """
-        chunk_size = _whole(chunk_size, "chunk_size")
-        n = self.shape[0]
-        per_read = max(chunk_size, self._rows_per_read() // chunk_size * chunk_size)
-        for begin in range(0, n, per_read):
-            stop = min(n, begin + per_read)
-            block = self._collect(self._m.select(np.arange(begin, stop, dtype=np.uint32), None))
-            for start in range(begin, stop, chunk_size):
-                end = min(stop, start + chunk_size)
-                whole = start == begin and end == stop
-                yield start, end, block if whole else block[start - begin : end - begin]
-
-    def chunked_columns(self, chunk_size: int = DEFAULT_CHUNK_SIZE) -> Iterator[tuple]:
-        """The same as `chunked`; the name is that of version 0.1.8."""
-        yield from self.chunked(chunk_size)
-
-    def _rows_per_read(self) -> int:
-        """Rows read at a time, so that what is read stays within the working memory."""
-        n, m = self.shape
-        info = self._m.info()
-        stored = max(1, info["stored_shape"][0])
-        per_row = m * self.dtype.itemsize
-        if self._m.is_sparse and info["nnz"] is not None:
-            per_row = min(per_row, info["nnz"] / stored * (4 + self.dtype.itemsize)) + 8
-        # Compressed columns are decoded whole for every read: read as much as may be held.
-        share = 1 if info["layout"] == "csc" else 4
-        return max(1, int(settings.memory / share / max(1, per_row)))
-
     # -- cost ---------------------------------------------------------------------------------------------------------
 
     def plan(self) -> str:
@@ -263,41 +233,12 @@ class BackedArray(Reductions, Arithmetic):
 
     def index_columns(self, dir) -> str:
         """Makes selections of a few genes readable in milliseconds: see `anndataoom.index_columns`."""
+        check("index_columns", dir=dir)
         os.makedirs(dir, exist_ok=True)
         path, _, _ = self._m.index_columns(os.fspath(dir))
         return str(path)
 
     # -- leaving the process ------------------------------------------------------------------------------------------
-
-    def to_dask(self, chunk_size: int = 10_000):
-        """A dask array of row blocks, read through the core when computed. Needs dask.
-
-        Parameters
-        ----------
-        chunk_size
-            Rows of a block.
-
-        Returns
-        -------
-        dask.array.Array, cells x genes
-            Its blocks are scipy CSR matrices, or numpy arrays where the matrix is dense. Workers of other processes
-            open the file by its path.
-
-        Raises
-        ------
-        ImportError
-            dask is not installed.
-        """
-        import dask.array as da
-
-        chunk_size = _whole(chunk_size, "chunk_size")
-        n, m = self.shape
-        starts = range(0, n, chunk_size) if n else [0]
-        name = f"anndataoom-{uuid.uuid4().hex}"
-        graph = {(name, i, 0): (_rows, self, s, min(n, s + chunk_size)) for i, s in enumerate(starts)}
-        meta = sparse.csr_matrix((0, 0), dtype=self.dtype) if self._m.is_sparse else np.empty((0, 0), self.dtype)
-        lengths = tuple(min(n, s + chunk_size) - s for s in starts)
-        return da.Array(graph, name, chunks=(lengths, (m,)), meta=meta)
 
     def __reduce__(self):
         stacked = _core.stack_members(self._m)
@@ -311,108 +252,6 @@ class BackedArray(Reductions, Arithmetic):
         return self.copy()
 
 
-class TransformedBackedArray(BackedArray):
-    """A matrix with normalisation and logarithm queued.
-
-    Parameters
-    ----------
-    parent
-        The matrix.
-    norm_factors
-        One divisor a cell; 0 leaves a cell as it is.
-    apply_log1p
-        Whether the logarithm of one plus the values is taken.
-    """
-
-    def __init__(self, parent, norm_factors=None, apply_log1p: bool = False, *, target_sum: float | None = None):
-        matrix, file = _chain_of(parent)
-        self._set(_transformed(matrix, norm_factors, apply_log1p, target_sum), file)
-
-
-class ScaledBackedArray(TransformedBackedArray):
-    """A matrix with genes scaled, values clipped at `max_value` on both sides.
-
-    Parameters
-    ----------
-    parent
-        The matrix.
-    mean, std
-        One a gene; a standard deviation of 0 counts as 1.
-    max_value
-        Clip to `[-max_value, max_value]`; None for no clipping.
-    norm_factors, apply_log1p
-        As in `TransformedBackedArray`, applied first.
-    """
-
-    def __init__(self, parent, mean, std, max_value: float | None = 10.0, *, norm_factors=None, apply_log1p=False):
-        matrix, file = _chain_of(parent)
-        matrix = _transformed(matrix, norm_factors, apply_log1p, None)
-        mean, std = (np.ascontiguousarray(np.asarray(v).reshape(-1), dtype=np.float64) for v in (mean, std))
-        self._set(matrix.with_scale(mean, np.where(std == 0, 1.0, std), max_value, True), file)
-
-
-class PearsonResidualBackedArray(TransformedBackedArray):
-    """A matrix of analytic Pearson residuals, computed when read."""
-
-    def __init__(self, parent, cell_sums, gene_sums, *, theta: float = 100.0, clip: float | None = None):
-        matrix, file = _chain_of(parent)
-        if not theta > 0:
-            raise ValueError(f"theta: expected a positive number, found {theta}")
-        clip = float(np.sqrt(matrix.shape[0])) if clip is None else float(clip)
-        if clip < 0:
-            raise ValueError(f"clip: expected a number >= 0 or None, found {clip}")
-        cells, genes = (np.ascontiguousarray(v, dtype=np.float64) for v in (cell_sums, gene_sums))
-        self._set(matrix.with_pearson(cells, genes, float(genes.sum()), float(theta), clip), file)
-
-
-class RegressedBackedArray(TransformedBackedArray):
-    """A matrix less what covariates of the cells explain, computed when read.
-
-    Parameters
-    ----------
-    parent
-        The matrix, cells x genes.
-    covariates
-        A pandas frame of one row a cell: columns of numbers, or a single categorical one.
-    """
-
-    def __init__(self, parent, covariates):
-        from ._inputs import covariates_of
-
-        matrix, file = _chain_of(parent)
-        inputs = {"matrix": ("matrix", matrix), "keys": covariates_of(covariates)}
-        found = _core.check("regress_out", {"keys": [str(key) for key in covariates.columns]}).run(inputs)
-        self._set(found["matrix"], file)
-
-
-class _SubsetBackedArray(BackedArray):
-    """Rows and columns of a matrix."""
-
-    def __init__(self, parent, obs_idx=None, var_idx=None, shape=None):
-        matrix, file = _chain_of(parent)
-        rows = positions(obs_idx, matrix.shape[0])
-        columns = positions(var_idx, matrix.shape[1], axis="var")
-        self._set(matrix.select(rows, columns), file)
-
-
-def _transformed(matrix, norm_factors, apply_log1p, target_sum):
-    if norm_factors is not None:
-        factors = np.array(np.asarray(norm_factors).reshape(-1), dtype=np.float64)
-        if not np.isfinite(factors).all():
-            raise ValueError("norm_factors: expected finite numbers, found NaN or infinite ones")
-        factors[factors == 0] = 1.0
-        matrix = matrix.with_divisors(factors, float("nan") if target_sum is None else float(target_sum))
-    return matrix.log1p() if apply_log1p else matrix
-
-
-# What the last operation makes of an array.
-_KINDS = {
-    "scale": ScaledBackedArray,
-    "normalize_pearson_residuals": PearsonResidualBackedArray,
-    "regress_out": RegressedBackedArray,
-}
-
-
 def queued(matrix: _core.Matrix) -> list[str]:
     """What is recorded on a matrix, a line each, as one would call it."""
     return matrix.info()["queued"]
@@ -422,9 +261,9 @@ def wrap(matrix: _core.Matrix, file: _core.File | None) -> BackedArray:
     """A matrix of the core as the kind of array that fits its chain."""
     ops = matrix.ops
     if ops:
-        kind = _KINDS.get(ops[-1], TransformedBackedArray)
+        kind = _KINDS.get(ops[-1], _KINDS["anything"])
     else:
-        kind = _SubsetBackedArray if matrix.info()["selected"] else BackedArray
+        kind = _KINDS["a selection"] if matrix.info()["selected"] else BackedArray
     out = kind.__new__(kind)
     out._set(matrix, file)
     return out
@@ -437,7 +276,7 @@ def open_matrix(file: _core.File, element: str) -> BackedArray:
 
 def as_backed(x) -> BackedArray:
     """`x`, in memory or not, as a BackedArray."""
-    return x if isinstance(x, BackedArray) else wrap(*_chain_of(x))
+    return x if isinstance(x, BackedArray) else wrap(*chain_of(x))
 
 
 def select(x: BackedArray, rows, columns) -> BackedArray:
@@ -445,11 +284,7 @@ def select(x: BackedArray, rows, columns) -> BackedArray:
     return x if rows is None and columns is None else wrap(x._m.select(rows, columns), x._file)
 
 
-def _rows(x: BackedArray, start: int, end: int):
-    return x[start:end]
-
-
-def _chain_of(x):
+def chain_of(x):
     if isinstance(x, BackedArray):
         return x._m, x._file
     if isinstance(x, _core.Matrix):
@@ -506,9 +341,3 @@ def _restore(path, element, size, chain, values, external="refuse"):
         return wrap(_core.Matrix.memory(to_core(values), chain), None)
     file = open_file(path, size, external)
     return wrap(_core.Matrix.open(file, element, chain), file)
-
-
-def _whole(x, name: str) -> int:
-    if isinstance(x, bool) or not isinstance(x, int | np.integer) or x < 1:
-        raise ValueError(f"{name}: expected a whole number of 1 or more, found {x!r}")
-    return int(x)

@@ -9,7 +9,7 @@ from . import _core
 from ._arrays import array_of, wrap
 from ._convert import from_core
 from ._inputs import SOURCES, matrix_of
-from ._verbs import merge, target_of, tell
+from ._verbs import merge, set_matrix, target_of, tell
 
 
 class Outcome:
@@ -41,13 +41,18 @@ class Outcome:
         """The columns for obs or var."""
         return pd.DataFrame({k: from_core(v) for k, v in self.patch[axis]}, index=names)
 
-    def merge(self, adata, layer=None) -> None:
+    def merge(self, adata, layer=None, obsm=None) -> None:
         """Changes the object."""
         if self.matrix is not None:
-            adata._set_matrix(layer, self.matrix)
+            set_matrix(adata, layer, obsm, self.matrix)
         merge(adata, self.patch)
         if self.keep is not None:
             (adata._inplace_subset_obs if self.cells else adata._inplace_subset_var)(self.keep)
+
+
+def check(name: str, args: dict) -> None:
+    """Refuses arguments outside their domains before a verb looks at them itself."""
+    _core.check(name, {k: v for k, v in args.items() if k != "adata"})
 
 
 def run(name: str, inputs: dict, file=None, **args) -> Outcome:
@@ -71,5 +76,5 @@ def verb(name: str, adata, **args):
     found = outcome(name, adata, **args)
     copy = args.get("copy", False)
     adata = adata.copy() if copy else adata
-    found.merge(adata, args.get("layer"))
+    found.merge(adata, args.get("layer"), args.get("obsm"))
     return adata if copy else None

@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 
 from . import _core
-from ._arrays import DEFAULT_CHUNK_SIZE, array_of, as_backed, select, wrap
+from ._arrays import array_of, as_backed, select, wrap
 from ._call import Outcome, outcome, run
 from ._convert import from_core
+from ._reductions import DEFAULT_CHUNK_SIZE
 
 
 def _run(name: str, x, file=None, **args) -> Outcome:

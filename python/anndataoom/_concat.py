@@ -10,10 +10,10 @@ import pandas as pd
 
 from . import _core
 from ._anndata import AnnDataOOM
+from ._arguments import check
 from ._arrays import BackedArray, as_backed, stack
 from ._compat import is_oom
 from ._raw import _FrozenRaw
-from ._verbs import one_of
 
 
 def concat(
@@ -63,6 +63,15 @@ def concat(
     """
     import anndata as ad
 
+    check(
+        "concat", axis=axis, join=join, merge=merge, uns_merge=uns_merge, label=label, index_unique=index_unique,
+        fill_value=fill_value, pairwise=pairwise, file=file,
+    )  # fmt: skip
+    if fill_value is pd.NA:
+        fill_value = np.nan
+    for parameter, value in (("merge", merge), ("uns_merge", uns_merge)):
+        if value is not None and not isinstance(value, str) and not callable(value):
+            raise ValueError(f"concat: {parameter} must be a rule's name, a function, or None, found {value!r:.80}")
     if isinstance(adatas, Mapping):
         if keys is not None:
             raise TypeError("keys: not together with a mapping of objects")
@@ -72,10 +81,6 @@ def concat(
         raise ValueError("adatas: expected at least one object, found none")
     along, across = _axes(axis)
     _check_names(adatas, across)
-    one_of("join", join, ["inner", "outer"])
-    for parameter, value in (("merge", merge), ("uns_merge", uns_merge)):
-        if not callable(value):
-            one_of(parameter, value, [None, "same", "unique", "first", "only"])
     inner = join == "inner"
     frames = [_annotation(a, along, inner, merge, uns_merge, pairwise) for a in adatas]
     whole = AnnDataOOM(
@@ -118,11 +123,7 @@ def concat(
 
 
 def _axes(axis) -> tuple[str, str]:
-    if axis in ("obs", 0):
-        return "obs", "var"
-    if axis in ("var", 1):
-        return "var", "obs"
-    raise ValueError(f"axis: expected 'obs', 'var', 0 or 1, found {axis!r}")
+    return ("obs", "var") if axis in ("obs", 0) else ("var", "obs")
 
 
 def _check_names(adatas, across: str) -> None:

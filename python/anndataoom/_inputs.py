@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
 from ._arrays import as_backed
 from ._categories import categorical
 from ._convert import to_core
-from ._verbs import groups_of, mask_of, mask_over, representation, tell
+from ._verbs import groups_of, mask_of, mask_over, matrix_at, representation, tell
 
 
 def matrix(adata, name, args):
@@ -16,12 +19,12 @@ def matrix(adata, name, args):
 
 
 def matrix_of(adata, args):
-    """X, a layer, or raw's X, as a BackedArray."""
+    """X, a layer, an array of obsm, or raw's X, as a BackedArray."""
     if args.get("use_raw"):
         if adata.raw is None:
             raise ValueError("use_raw: this object has no raw")
         return adata.raw.X
-    return adata._matrix(args.get("layer"))
+    return matrix_at(adata, args.get("layer"), args.get("obsm"))
 
 
 def _graph(adata, args, what):
@@ -29,14 +32,21 @@ def _graph(adata, args, what):
     if obsp is None:
         key = args.get("neighbors_key") or "neighbors"
         if key not in adata.uns:
-            raise KeyError(f"uns has no element {key!r}: run anndataoom.pp.neighbors first")
-        obsp = adata.uns[key].get(f"{what}_key", what)
+            raise KeyError(f"neighbors_key: uns has no element {key!r}: run anndataoom.pp.neighbors first")
+        noted = adata.uns[key]
+        if not isinstance(noted, Mapping):
+            raise ValueError(f"neighbors_key: uns[{key!r}] is not what neighbors() notes")
+        obsp = noted.get(f"{what}_key", what)
     return "graph", to_core(adata.obsp[obsp].tocsr(), what)
 
 
 def connectivities(adata, name, args):
     given = args.get("adjacency")
-    return _graph(adata, args, "connectivities") if given is None else ("graph", to_core(given.tocsr()))
+    if given is None:
+        return _graph(adata, args, "connectivities")
+    if not sparse.issparse(given):
+        raise ValueError(f"adjacency: expected a sparse matrix, cells x cells, found {type(given).__name__}")
+    return "graph", to_core(given.tocsr())
 
 
 def distances(adata, name, args):
@@ -51,8 +61,16 @@ def embedding(adata, name, args):
         choose = chosen_representation if "n_neighbors" in args else representation
         return "points", choose(adata, use_rep, n_pcs)
     use_raw = args.get("use_raw")
+    if use_raw and adata.raw is None:
+        raise ValueError("use_raw: this object has no raw")
     source = adata.raw if (adata.raw is not None if use_raw is None else use_raw) else adata
-    values = source[:, [genes] if isinstance(genes, str) else list(genes)].X[:]
+    genes = [genes] if isinstance(genes, str) else list(genes)
+    if not genes:
+        raise ValueError("var_names: expected at least one gene, found none")
+    for gene in genes:
+        if gene not in source.var_names:
+            raise KeyError(f"var_names: there is no gene {gene!r}")
+    values = source[:, genes].X[:]
     return "points", np.ascontiguousarray(values.toarray() if hasattr(values, "toarray") else values)
 
 
@@ -81,7 +99,10 @@ def chosen_representation(adata, use_rep, n_pcs) -> np.ndarray:
 def start(adata, name, args):
     given = args[name]
     if not isinstance(given, str):
-        return "points", np.ascontiguousarray(given)
+        points = np.ascontiguousarray(given)
+        if points.dtype.kind not in "biuf" or points.ndim != 2:
+            raise ValueError(f"{name}: expected a name or a matrix of numbers, found {given!r:.80}")
+        return "points", points
     if given == "pca":
         return "points", representation(adata, None, None)
     return ("points", np.ascontiguousarray(adata.obsm[given])) if given in adata.obsm else None
@@ -91,6 +112,8 @@ def groups(adata, name, args):
     names = args.get(name)
     if names is None:
         return None
+    if not isinstance(names, str) and len(names) == 0:
+        raise ValueError(f"{name}: expected at least one column of obs, found none")
     first, *others = [names] if isinstance(names, str) else list(names)
     codes, found = groups_of(adata, first, name)
     for other in others:
@@ -112,7 +135,8 @@ def chosen(adata, name, args):
 
 def covariates(adata, name, args):
     keys = args[name]
-    keys = [keys] if isinstance(keys, str) else list(keys)
+    # A key given twice explains nothing more.
+    keys = [keys] if isinstance(keys, str) else list(dict.fromkeys(keys))
     if not keys:
         raise ValueError(f"regress_out: {name} must be at least one column of obs, found none")
     for key in keys:

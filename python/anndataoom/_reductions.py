@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
+from ._arguments import check
 from ._convert import array_of
 
 DEFAULT_CHUNK_SIZE = 1000
@@ -15,19 +16,18 @@ class Reductions:
 
     def sum(self, axis=None, chunk_size: int = DEFAULT_CHUNK_SIZE, keepdims: bool = False, *, dtype=None, out=None):
         """Sums over `axis` (None, 0, 1, -1): exact int64 or uint64 for integer matrices, as numpy's, else float64."""
-        axis = _axis(axis, out)
+        axis, dtype = _checked("sum", axis=axis, chunk_size=chunk_size, keepdims=keepdims, dtype=dtype, out=out)
         sums = array_of(self._m.sums(axis))
-        found = self._shaped(sums[0] if axis is None else sums, axis, keepdims)
-        return found if dtype is None else found.astype(dtype)
+        return self._shaped(sums[0] if axis is None else sums, axis, keepdims, dtype)
 
     def mean(self, axis=None, chunk_size: int = DEFAULT_CHUNK_SIZE, keepdims: bool = False, *, dtype=None, out=None):
         """Means over `axis`, float64."""
-        axis = _axis(axis, out)
+        axis, dtype = _checked("mean", axis=axis, chunk_size=chunk_size, keepdims=keepdims, dtype=dtype, out=out)
         sums = array_of(self._m.row_sums() if axis == 1 else self._m.col_sums())
         if axis is None:
-            return self._shaped(np.float64(sums.sum() / self.size if self.size else "nan"), axis, keepdims)
+            return self._shaped(np.float64(sums.sum() / self.size if self.size else "nan"), axis, keepdims, dtype)
         n = self.shape[axis]
-        return self._shaped(sums / n if n else np.full(len(sums), np.nan), axis, keepdims)
+        return self._shaped(sums / n if n else np.full(len(sums), np.nan), axis, keepdims, dtype)
 
     def var(
         self,
@@ -40,15 +40,17 @@ class Reductions:
         out=None,
     ):
         """Variances over `axis` with divisor `n - ddof`, float64."""
-        axis = _axis(axis, out)
+        given = {"axis": axis, "chunk_size": chunk_size, "keepdims": keepdims, "dtype": dtype, "out": out}
+        axis, dtype = _checked("var", ddof=ddof, **given)
+        ddof = int(ddof)
         if axis is None:
             mean, var = map(array_of, self._m.mean_var(0, 0))
             n, size = self.shape[0], self.size
             # Around one of the means, as equal means have no variance whatever their sum is rounded to.
             apart = mean - mean[0] if len(mean) else mean
             m2 = var.sum() * n + n * ((apart - apart.mean()) ** 2).sum() if size else 0.0
-            return self._shaped(m2 / (size - ddof) if size > ddof else np.float64("nan"), axis, keepdims)
-        return self._shaped(array_of(self._m.mean_var(axis, ddof)[1]), axis, keepdims)
+            return self._shaped(m2 / (size - ddof) if size > ddof else np.float64("nan"), axis, keepdims, dtype)
+        return self._shaped(array_of(self._m.mean_var(axis, ddof)[1]), axis, keepdims, dtype)
 
     def getnnz(self, axis=None, chunk_size: int = DEFAULT_CHUNK_SIZE, keepdims: bool = False):
         """Numbers of values that are not 0, int64; explicit zeros of a sparse file do not count.
@@ -60,7 +62,7 @@ class Reductions:
         keepdims
             Whether the result has two dimensions.
         """
-        axis = _axis(axis)
+        axis, _ = _checked("getnnz", axis=axis, chunk_size=chunk_size, keepdims=keepdims)
         by_column = np.zeros(self.shape[1], dtype=np.int64)
         by_row = np.zeros(self.shape[0], dtype=np.int64)
         for start, end, chunk in self._blocks():
@@ -76,11 +78,13 @@ class Reductions:
 
     def max(self, axis=None, keepdims: bool = False, *, out=None):
         """Largest values over `axis`; NaN where there is one."""
-        return self._extreme(np.maximum, "max", _axis(axis, out), keepdims)
+        axis, _ = _checked("max", axis=axis, keepdims=keepdims, out=out)
+        return self._extreme(np.maximum, "max", axis, keepdims)
 
     def min(self, axis=None, keepdims: bool = False, *, out=None):
         """Smallest values over `axis`; NaN where there is one."""
-        return self._extreme(np.minimum, "min", _axis(axis, out), keepdims)
+        axis, _ = _checked("min", axis=axis, keepdims=keepdims, out=out)
+        return self._extreme(np.minimum, "min", axis, keepdims)
 
     def _extreme(self, of_two, name, axis, keepdims):
         if 0 in self.shape:
@@ -95,17 +99,21 @@ class Reductions:
     def _blocks(self):
         yield from self.chunked(self._rows_per_read())
 
-    def _shaped(self, values, axis, keepdims):
+    def _shaped(self, values, axis, keepdims, dtype=None):
+        values = values if dtype is None else values.astype(dtype)
         if not keepdims:
             return values
         return np.reshape(values, {None: (1, 1), 0: (1, -1), 1: (-1, 1)}[axis])
 
 
-def _axis(axis, out=None):
+def _checked(name: str, *, axis, dtype=None, out=None, **args):
+    """The axis as None, 0 or 1, and the dtype; refuses what the table refuses."""
+    given = {"axis": axis, **args}
+    check(name, **given)
     if out is not None:
         raise TypeError("out: not supported, the result is a new array")
-    if axis is None or axis in (0, 1):
-        return axis
-    if axis in (-1, -2):
-        return axis + 2
-    raise ValueError(f"axis: expected None, 0, 1, -1 or -2, found {axis!r}")
+    try:
+        dtype = None if dtype is None else np.dtype(dtype)
+    except TypeError as error:
+        raise TypeError(f"dtype: {error}") from None
+    return None if axis is None else int(axis) % 2, dtype

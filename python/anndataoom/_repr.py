@@ -6,8 +6,9 @@ import os
 from collections.abc import Iterator
 from html import escape
 
-from ._arrays import DEFAULT_CHUNK_SIZE, BackedArray, queued
+from ._arrays import BackedArray, queued
 from ._elements import OnDisk
+from ._reductions import DEFAULT_CHUNK_SIZE
 from ._text import printable
 
 SLOTS = ("obs", "var", "obsm", "varm", "obsp", "varp", "layers", "uns", "raw")

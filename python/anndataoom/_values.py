@@ -12,7 +12,9 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from ._arguments import check
 from ._arrays import BackedArray, as_backed
+from ._index import positions
 from ._raw import dense
 from ._scanpy import memory_bytes
 
@@ -39,10 +41,12 @@ class Values:
 
     def explain(self, layer: str | None = None) -> None:
         """Prints what X or a layer would cost to go through; see `anndataoom.explain`."""
+        check("explain", layer=layer)
         print(self._matrix(layer).plan(), end="")
 
     def index_columns(self, dir: str | os.PathLike, layer: str | None = None) -> str:
         """Makes genes readable in milliseconds; see `anndataoom.index_columns`."""
+        check("index_columns", dir=dir, layer=layer)
         return self._matrix(layer).index_columns(dir)
 
     def obs_vector(self, key: str | list[str], *, layer: str | None = None) -> np.ndarray | pd.DataFrame:
@@ -64,9 +68,11 @@ class Values:
         KeyError
             There is neither, or several genes have the name.
         """
+        check("obs_vector", key=key, layer=layer)
         if not isinstance(key, str):
             keys = list(key)
             genes = [k for k in keys if k not in self._obs.columns]
+            self._expect("obs", "var", genes)
             frame = {k: self._obs.column(k).values for k in keys if k not in genes}
             if genes:
                 values = dense(self._matrix(layer)[:, self._resolve_index(genes, axis="var")])
@@ -74,6 +80,7 @@ class Values:
             return pd.DataFrame(frame, index=self.obs_names)[keys]
         if key in self._obs.columns:
             return self._obs.column(key).values
+        self._expect("obs", "var", [key])
         column = self._resolve_index(key, axis="var")
         return dense(self._matrix(layer)[:, column]).reshape(-1)
 
@@ -91,10 +98,20 @@ class Values:
         -------
         Array of `n_vars` values.
         """
+        check("var_vector", key=key, layer=layer)
         if key in self._var.columns:
             return self._var.column(key).values
+        self._expect("var", "obs", [key])
         row = self._resolve_index(key)
         return dense(self._matrix(layer)[row, :]).reshape(-1)
+
+    def _expect(self, table: str, other: str, keys: list[str]) -> None:
+        """Refuses keys that are no columns of one table when they are no names of the other either."""
+        there = getattr(self, f"_{other}").index
+        for key in keys:
+            if key not in there:
+                noun = {"var": "gene", "obs": "cell"}[other]
+                raise KeyError(f"no column of {table} and no {noun} named {key!r}")
 
     def chunked_X(self, chunk_size: int | None = None) -> Iterator[tuple]:
         """Rows of X in turn.
@@ -110,6 +127,7 @@ class Values:
             In the order of anndata, which scanpy's functions for chunks rely on (`X.chunked` gives start, end, chunk);
             the chunk is a CSR matrix or an array.
         """
+        check("chunked_X", chunk_size=chunk_size)
         for start, end, chunk in self._matrix().chunked(self._chunk_size if chunk_size is None else chunk_size):
             yield chunk, start, end
 
@@ -126,12 +144,22 @@ class Values:
         Returns
         -------
         Array, cells x genes.
+
+        Raises
+        ------
+        IndexError
+            A position out of range, a mask of another length.
         """
+        check("chunk_X", select=select, replace=replace)
         if select is None:
-            select = min(self._chunk_size, self._n_obs)
-        if isinstance(select, int | np.integer):
+            select = self._chunk_size
+        if isinstance(select, int | float | np.integer | np.floating):
             select = np.random.choice(self._n_obs, min(int(select), self._n_obs), replace)
-        return dense(self._matrix()[np.asarray(select)])
+        try:
+            select = positions(np.asarray(select), self._n_obs)
+        except IndexError as error:
+            raise IndexError(f"select: {error}") from None
+        return dense(self._matrix()[select])
 
     # -- into memory --------------------------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ NOTHING = MappingProxyType({})
 
 def one_of(parameter: str, value, allowed) -> None:
     """Refuses a value that is none of those a parameter has, which would otherwise mean one of them in silence."""
-    if not any(value is a or value == a for a in allowed):
+    if not any(value is a or (isinstance(value, str) and value == a) for a in allowed):
         raise ValueError(f"{parameter}: expected {', '.join(map(repr, allowed))}, found {value!r}")
 
 
@@ -56,7 +56,7 @@ def mask_over(adata, mask, axis: str, what: str) -> np.ndarray:
     return mask
 
 
-def matrix_of(adata, layer, obsm) -> BackedArray:
+def matrix_at(adata, layer, obsm) -> BackedArray:
     """X, a layer, or an array of obsm."""
     if obsm is None:
         return adata._matrix(layer)
@@ -66,7 +66,7 @@ def matrix_of(adata, layer, obsm) -> BackedArray:
 
 
 def set_matrix(adata, layer, obsm, x: BackedArray) -> None:
-    """Replaces what `matrix_of` gave; arrays of obsm are kept in memory."""
+    """Replaces what `matrix_at` gave; arrays of obsm are kept in memory."""
     if obsm is None:
         adata._set_matrix(layer, x)
     else:

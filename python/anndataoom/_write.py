@@ -36,15 +36,13 @@ class Compression:
 
 def write_h5ad(adata, path, compression=None, compression_opts=None, as_dense=(), as_csc=(), *, convert=True) -> None:
     """Streams `adata` to a file; `convert` makes repeated strings of frames that were read categories."""
-    if isinstance(compression, Compression):
-        compression, compression_opts = compression.name, compression.level
     _core.write_h5ad(
         plan(adata, convert),
         os.fspath(path),
         compression=compression,
         level=compression_opts,
-        as_dense=[as_dense] if isinstance(as_dense, str) else list(as_dense),
-        as_csc=[as_csc] if isinstance(as_csc, str) else list(as_csc),
+        as_dense=[as_dense] if isinstance(as_dense, str) else list(as_dense or ()),
+        as_csc=[as_csc] if isinstance(as_csc, str) else list(as_csc or ()),
     )
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import warnings
 
-from ._call import outcome, verb
+import numpy as np
+
+from ._call import check, outcome, verb
 from ._convert import from_core
 from ._verbs import NOTHING, one_of, target_of
 from .pp import pca
@@ -75,7 +77,7 @@ def louvain(
     `flavor` and `directed` are accepted and have no effect: the graph is undirected.
     """
     one_of("flavor", flavor, [None, "vtraag", "igraph", "rapids"])
-    if partition_type is not None or partition_kwargs:
+    if partition_type is not None or (partition_kwargs is not None and partition_kwargs is not NOTHING):
         raise NotImplementedError("partition_type and partition_kwargs are not supported")
     restrict_to = _flat(restrict_to)
     return verb("louvain", **locals())
@@ -85,7 +87,7 @@ def _flat(restrict_to):
     """(column, its groups) as one list."""
     if restrict_to is None:
         return None
-    if isinstance(restrict_to, str) or len(restrict_to) != 2:
+    if not isinstance(restrict_to, tuple | list) or len(restrict_to) != 2 or not np.iterable(restrict_to[1]):
         raise ValueError(f"restrict_to: expected a column of obs and its groups, found {restrict_to!r}")
     key, chosen = restrict_to
     return [key, *([chosen] if isinstance(chosen, str) else map(str, chosen))]
@@ -93,6 +95,7 @@ def _flat(restrict_to):
 
 def paga(adata, groups=None, *, use_rna_velocity=False, model="v1.2", neighbors_key=None, copy=False):
     """How much more often two groups are neighbours than by chance (`scanpy.tl.paga`, model v1.2)."""
+    check("paga", locals())
     if use_rna_velocity or model != "v1.2":
         found = f"found model={model!r}, use_rna_velocity={use_rna_velocity}"
         raise NotImplementedError(f"only model='v1.2' is supported, without use_rna_velocity; {found}")
@@ -113,6 +116,7 @@ def dendrogram(
     -------
     None, or with `inplace=False` what goes to `uns["dendrogram_<groupby>"]`.
     """
+    check("dendrogram", locals())
     if optimal_ordering:
         raise NotImplementedError("optimal_ordering is not supported")
     found = outcome("dendrogram", **locals())
@@ -129,6 +133,7 @@ def dpt(
     copy=False,
 ):
     """Diffusion pseudotime from the cell `uns["iroot"]` (`scanpy.tl.dpt`, without branchings)."""
+    check("dpt", locals())
     if n_branchings:
         raise NotImplementedError("only n_branchings=0 is supported: paga finds branchings")
     adata = target_of(adata, copy)

@@ -101,3 +101,61 @@ with h5py.File(path, "r+") as f:
     layout[...] = h5py.VirtualSource(".", "layers/loop", (12, 8))
     f.create_virtual_dataset("layers/loop", layout)
     f["uns/away"] = h5py.ExternalLink("nowhere.h5", "/X")
+
+
+def longer(path, length, claim):
+    """Says of the one text of `length` bytes that it has `claim`."""
+
+    def change(data):
+        heaps = [m.start() for m in re.finditer(b"GCOL\x01", data)]
+        found = [data.find(struct.pack("<IQ", length, at)) for at in heaps]
+        (at,) = (at for at in found if at >= 0)
+        data[at : at + 4] = struct.pack("<I", claim)
+
+    patched(path, change)
+
+
+# Texts that say they have 4 GB where nobody looked: in an attribute, in the header of a dataset, in records of records,
+# in a list.
+TEXT = "x" * 4321
+texts = h5py.string_dtype()
+path = small("attribute-text-length")
+with h5py.File(path, "r+") as f:
+    f["obs/column"].attrs["note"] = TEXT
+longer(path, len(TEXT), 4 * 10**9)
+path = small("compact-text-length")
+with h5py.File(path, "r+") as f:
+    plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    plist.set_layout(h5py.h5d.COMPACT)
+    kind = h5py.h5t.py_create(texts, logical=True)
+    h5py.h5d.create(f.id, b"uns/text", kind, h5py.h5s.create_simple((2,)), plist)
+    f["uns/text"][...] = [TEXT, "b"]
+longer(path, len(TEXT), 4 * 10**9)
+path = small("record-text-length")
+with h5py.File(path, "r+") as f:
+    inner = np.dtype([("n", "i4"), ("text", texts)])
+    f.create_dataset("uns/records", data=np.array([((1, TEXT), 2.0)], [("in", inner), ("y", "f8")]))
+longer(path, len(TEXT), 4 * 10**9)
+path = small("list-length")
+with h5py.File(path, "r+") as f:
+    lists = f.create_dataset("uns/lists", (1,), h5py.vlen_dtype("f8"))
+    lists[0] = np.zeros(4321)
+longer(path, 4321, 4 * 10**8)
+# Bytes of a dataset that its file does not have, for two texts.
+path = small("text-storage")
+with h5py.File(path, "r+") as f:
+    f["uns/text"] = np.array(["a", "b"], texts)
+    at = f["uns/text"].id.get_offset()
+
+
+def claimed(data, at=at):
+    place = data.find(struct.pack("<QQ", at, 32))
+    data[place + 8 : place + 16] = struct.pack("<Q", 2**44 + 32)
+
+
+patched(path, claimed)
+# Sixteen million numbers in chunks of twelve, one of them stored.
+path = small("tiny-chunks")
+with h5py.File(path, "r+") as f:
+    d = f.create_dataset("uns/numbers", (16_711_692,), "f4", chunks=(12,), compression="gzip")
+    d[:12] = 1

@@ -20,7 +20,7 @@ OWN_CONSTRUCTOR = {"AnnDataSet", "Compression", "AnnDataOOM", "concat"}
 
 
 def find(name):
-    return getattr(oom, name, None) or getattr(oom._arrays, name)
+    return getattr(oom, name, None) or getattr(oom._kinds, name)
 
 
 def compare(name, member, expected, ours):

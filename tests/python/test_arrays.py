@@ -68,7 +68,7 @@ def test_selections_chunks_and_columns_agree(pair, kind):
         n = len(expected)
         if n == 0:
             continue
-        part = oom._arrays._SubsetBackedArray(array, first)
+        part = oom._kinds._SubsetBackedArray(array, first)
         close(np.concatenate([dense(c) for *_, c in part.chunked(11)]), expected)
         for second in selectors(rng, n):
             again = np.atleast_2d(expected[second])
@@ -143,7 +143,7 @@ def test_same_bits_for_any_number_of_threads(pair, monkeypatch):
 def long_pass(rows=1_500_000):
     """A matrix one pass over which takes some seconds and no memory: the same rows again and again."""
     array = oom._arrays.as_backed(np.ones((2000, 500), dtype="float32"))
-    return oom._arrays._SubsetBackedArray(array, np.resize(np.arange(2000), rows)).copy()
+    return oom._kinds._SubsetBackedArray(array, np.resize(np.arange(2000), rows)).copy()
 
 
 def test_interrupt_stops_a_pass():

@@ -4,6 +4,7 @@ import ctypes
 import gc
 import os
 import struct
+import subprocess
 import sys
 
 import anndata as ad
@@ -230,5 +231,42 @@ def test_links_without_an_end(example, tmp_path):
 
 def test_external_is_checked(example):
     _, path = example
-    with pytest.raises(ValueError, match="external: expected 'refuse', 'same-folder' or 'follow', found 'all'"):
+    with pytest.raises(ValueError, match="external must be 'refuse', 'same-folder' or 'follow', found 'all'"):
         oom.read(path, external="all")
+
+
+@pytest.mark.parametrize("variable", ["HDF5_EXTFILE_PREFIX", "HDF5_VDS_PREFIX"])
+def test_folders_of_the_environment_replace_no_file_that_was_checked(tmp_path, variable):
+    # HDF5 looks there first: the file beside, which is allowed, would not be the one that is read.
+    here, away = tmp_path / "here", tmp_path / "away"
+    here.mkdir()
+    away.mkdir()
+    for folder, value in ((here, 1), (away, 2)):
+        np.full(4, value, "f8").tofile(folder / "values.raw")
+        with h5py.File(folder / "values.h5", "w") as f:
+            f["v"] = np.full(4, value, "f8")
+    ad.AnnData(np.eye(4)).write_h5ad(here / "a.h5ad")
+    with h5py.File(here / "a.h5ad", "r+") as f:
+        if variable == "HDF5_VDS_PREFIX":
+            layout = h5py.VirtualLayout((4,), "f8")
+            layout[:] = h5py.VirtualSource("values.h5", "v", (4,))
+            f.create_virtual_dataset("uns/x", layout)
+        else:
+            f.create_dataset("uns/x", (4,), "f8", external=[("values.raw", 0, 32)])
+    code = (
+        "import anndataoom as oom\n"
+        "for policy in ('same-folder', 'follow'):\n"
+        "    try:\n"
+        "        print(oom.read('a.h5ad', external=policy).uns['x'])\n"
+        "    except Exception as e:\n"
+        "        print(e)\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=here,
+        env={**os.environ, variable: str(away)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert run.stdout.count(f"unset {variable}") == 2, run.stdout + run.stderr

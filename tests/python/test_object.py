@@ -192,6 +192,7 @@ def test_errors_are_ordinary(tmp_path):
         oom.read(tmp_path / "empty.h5ad", backed="w")
 
 
+@pytest.mark.filterwarnings("ignore:The method (obs|var)_vector is deprecated:FutureWarning")  # of anndata 0.13's own
 def test_vectors(pair):
     memory, disk = pair
     np.testing.assert_array_equal(disk.obs_vector("g3"), memory.obs_vector("g3"))
@@ -254,6 +255,31 @@ def test_rename_categories_and_frames(pair):
     assert list(disk.obs_names) == ["c3", "c1"]
     assert [c[1:] for c in disk.chunked_X(1)] == [(0, 1), (1, 2)]
     assert disk.chunk_X([1, 0]).shape == (2, 25)
+
+
+def test_chunk_of_cells(pair):
+    memory, disk = pair
+    x, mask = dense(memory.X), np.arange(60) % 7 == 0
+    for select in ([3, -1, 3], np.array([59, 0]), mask, mask.tolist(), []):
+        np.testing.assert_array_equal(disk.chunk_X(select), x[np.asarray(select, None if len(select) else int)])
+    assert disk.chunk_X(7).shape == (7, 25) and disk.chunk_X(1000).shape == disk.chunk_X().shape == (60, 25)
+    assert disk.chunk_X(0).shape == (0, 25) and disk.chunk_X(np.int8(2), replace=True).shape == (2, 25)
+    with pytest.raises(IndexError, match="select: index 60 is out of range"):
+        disk.chunk_X([60])
+    with pytest.raises(IndexError, match="select: a mask of length 3"):
+        disk.chunk_X([True] * 3)
+    for odd, shown in ((-1, "-1"), (1.5, "1.5"), ("c1", "'c1'"), (True, "True")):
+        with pytest.raises(ValueError, match=f"select must be a whole number, 0 or more, or positions, .*{shown}"):
+            disk.chunk_X(odd)
+
+
+def test_names_that_are_not_there(pair):
+    _, disk = pair
+    for key in ("nothing", ["g3", "nothing"]):
+        with pytest.raises(KeyError, match="no column of obs and no gene named 'nothing'"):
+            disk.obs_vector(key)
+    with pytest.raises(KeyError, match="no column of var and no cell named 'nothing'"):
+        disk.var_vector("nothing")
 
 
 def test_made_from_anndata(tmp_path):

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import EXAMPLE, dense
+from scipy import sparse
 
 import anndataoom as oom
 
@@ -50,6 +51,34 @@ def test_filters(disk, memory):
     assert disk.obs["n_genes"].tolist() == (counts[keep] > 0).sum(1).tolist()
     with pytest.raises(ValueError, match="one of"):
         oom.pp.filter_cells(disk, min_genes=1, min_counts=1)
+
+
+@pytest.mark.parametrize("fmt", [sparse.csr_matrix, sparse.csc_matrix, np.asarray])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "uint8"])
+def test_gene_ranges(tmp_path, fmt, dtype):
+    random = np.random.default_rng(3)
+    values = random.poisson(0.7, (150, 20)).astype(dtype)
+    values[:, 3], values[:, 4], values[:, 5] = 0, 7, np.maximum(values[:, 5], 1)
+    if dtype.startswith("float"):
+        values[:, 6] -= 2
+        values[3, 7], values[4, 8], values[5, 9] = np.nan, np.inf, -np.inf
+        values[6, 10] = 1e300 if dtype == "float64" else 1e38
+    path = tmp_path / "x.h5ad"
+    ad.AnnData(fmt(values)).write_h5ad(path)
+    for threshold in (0, 1.5, -1, -np.inf):
+        a = oom.read(path)
+        assert oom.pp.gene_ranges(a, threshold=threshold) is None
+        with np.errstate(invalid="ignore"):
+            want = values.min(0), values.max(0), (values > threshold).sum(0)
+        for name, numbers in zip(("min_expression", "max_expression", "n_cells_above"), want, strict=True):
+            np.testing.assert_array_equal(a.var[name], numbers)
+        assert a.var["max_expression"].dtype == ("float32" if dtype == "float32" else "float64")
+    part = oom.read(path)[::-3, [4, 2]]
+    found = oom.pp.gene_ranges(part, inplace=False)
+    np.testing.assert_array_equal(found["max_expression"], values[::-3][:, [4, 2]].max(0))
+    assert list(found.index) == list(part.var_names) and "max_expression" not in part.var
+    with pytest.raises(ValueError, match="threshold"):
+        oom.pp.gene_ranges(part, threshold=np.nan)
 
 
 def test_normalize_log_scale(disk, memory):

@@ -121,7 +121,7 @@ test_that("an OOMMatrix goes to DelayedArray by itself", {
   expect_equal(as.matrix(2 * x), 2 * twin)
   expect_equal(as.matrix(x > x), twin > twin)
   expect_equal(as.matrix(-x), -twin)
-  expect_equal(as.matrix(sqrt(x)), sqrt(twin))
+  expect_equal(as.matrix(exp(x)), exp(twin))
   y <- matrix(1:46, 23)
   expect_equal(x %*% y, twin %*% y, ignore_attr = TRUE)
   expect_equal(x %*% y[, 1], twin %*% y[, 1], ignore_attr = TRUE)

@@ -30,6 +30,14 @@ test_that("filters keep what they say and queue nothing when all stays", {
   expect_identical(dim(filter_cells(a, min_counts = 1e9)), c(0L, 7L))
 })
 
+test_that("ranges of the genes are those of plain R", {
+  a <- gene_ranges(on_file(twin), threshold = 1)
+  expect_equal(a$var$min_expression, unname(apply(counts, 2, min)))
+  expect_equal(a$var$max_expression, unname(apply(counts, 2, max)))
+  expect_equal(as.numeric(a$var$n_cells_above), unname(colSums(counts > 1)))
+  expect_error(gene_ranges(a, threshold = NaN), class = "anndataoom_error_parameter")
+})
+
 test_that("normalisation, logarithm and scaling are those of plain R", {
   a <- on_file(twin)
   fractions <- counts / rowSums(counts)

@@ -1,9 +1,15 @@
 //! What every long-running verb is given: how many threads, how much memory, and how to report and stop.
 
 use crate::error::{Error, Result};
+use crate::reserve;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{sync_channel, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+/// Stack of a thread that works, and of the one that runs a verb.
+pub(crate) const STACK: usize = 2 << 20;
+const VERB_STACK: usize = 16 << 20;
 
 /// Most threads there can be.
 const MAX_THREADS: usize = 1 << 12;
@@ -29,10 +35,12 @@ impl Monitor {
     }
 
     /// # Errors
-    /// [`Error::Cancelled`] once [`Monitor::cancel`] was called.
+    /// [`Error::Cancelled`] once [`Monitor::cancel`] was called; [`Error::OutOfMemory`] while memory is short.
     pub fn check(&self) -> Result<()> {
         if self.cancelled.load(Ordering::Relaxed) {
             Err(Error::Cancelled)
+        } else if reserve::short() {
+            Err(reserve::shortage())
         } else {
             Ok(())
         }
@@ -68,13 +76,29 @@ pub struct Context {
     /// Working memory of a streaming pass in bytes.
     pub memory: usize,
     /// Progress and cancellation.
-    pub monitor: std::sync::Arc<Monitor>,
+    pub monitor: Arc<Monitor>,
+    /// The processes that share every pass; `None` where this one works alone.
+    pub team: Option<Arc<dyn crate::team::Team>>,
+    /// The threads of a pool, shared by all work in this context.
+    pub pool: Pool,
+}
+
+/// The one thread pool of a context and its copies: started when it is first needed, gone with the last of them.
+#[derive(Debug, Clone, Default)]
+pub struct Pool(Arc<Mutex<Option<Running>>>);
+
+#[derive(Debug)]
+struct Running {
+    threads: usize,
+    /// A forked process has none of the threads: it starts its own.
+    process: u32,
+    pool: Arc<rayon::ThreadPool>,
 }
 
 impl Default for Context {
     fn default() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Context { threads, memory: DEFAULT_MEMORY, monitor: std::sync::Arc::default() }
+        Context { threads, memory: DEFAULT_MEMORY, monitor: Arc::default(), team: None, pool: Pool::default() }
     }
 }
 
@@ -88,24 +112,37 @@ impl Context {
     /// process would inherit a dead one).
     ///
     /// # Errors
-    /// [`Error::Parameter`] when so many threads cannot be started; [`Error::Internal`] when `work` panics.
+    /// As [`Context::pool`] has them; [`Error::Internal`] when `work` panics.
     pub fn install<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
         let pool = self.pool()?;
         guard(|| pool.install(work))
     }
 
-    /// A pool of exactly `self.threads` threads.
+    /// The pool of this context, of exactly `self.threads` threads.
     ///
     /// # Errors
-    /// [`Error::Parameter`] for more threads than the system starts.
-    pub(crate) fn pool(&self) -> Result<rayon::ThreadPool> {
-        let refused =
-            |e: &dyn std::fmt::Display| Error::parameter("threads", "a number of threads the system can start", e);
+    /// [`Error::Parameter`] for more than 4096 threads; [`Error::OutOfMemory`] for more than the system starts.
+    pub(crate) fn pool(&self) -> Result<Arc<rayon::ThreadPool>> {
         if self.threads > MAX_THREADS {
-            return Err(refused(&self.threads));
+            return Err(Error::parameter("threads", format!("at most {MAX_THREADS}"), self.threads));
         }
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(self.threads).build();
-        pool.map_err(|e| refused(&format!("{} ({e})", self.threads)))
+        let (threads, process) = (self.threads, std::process::id());
+        // A poisoned lock cannot occur: nothing that can panic runs while it is held.
+        let mut running = self.pool.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(r) = running.take_if(|r| r.process != process) {
+            // Its threads cannot be waited for.
+            std::mem::forget(r);
+        }
+        if let Some(r) = running.as_ref().filter(|r| r.threads == threads) {
+            return Ok(r.pool.clone());
+        }
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).stack_size(STACK).build();
+        let pool = Arc::new(pool.map_err(|e| Error::OutOfMemory {
+            what: format!("starting {threads} threads ({e})"),
+            needed: (threads * STACK) as u64,
+        })?);
+        *running = Some(Running { threads, process, pool: pool.clone() });
+        Ok(pool)
     }
 }
 
@@ -127,15 +164,19 @@ pub fn watched<T: Send, E>(
     wait: impl Fn(&mut (dyn FnMut() + Send)),
     mut watch: impl FnMut(Option<f64>) -> std::result::Result<(), E>,
 ) -> std::result::Result<Result<T>, E> {
+    if let Err(e) = reserve::provide() {
+        return Ok(Err(e));
+    }
     std::thread::scope(|scope| {
         let (sender, mut receiver) = sync_channel(1);
-        let spawned = std::thread::Builder::new().name("anndataoom".to_owned()).stack_size(16 << 20).spawn_scoped(
+        let spawned = std::thread::Builder::new().name("anndataoom".to_owned()).stack_size(VERB_STACK).spawn_scoped(
             scope,
             // The receiver outlives the worker: sending cannot fail.
             move || drop(sender.send(guard(|| work(ctx)))),
         );
         if let Err(e) = spawned {
-            return Ok(Err(Error::Internal(format!("cannot start a thread: {e}"))));
+            let what = format!("a thread to work on ({e})");
+            return Ok(Err(Error::OutOfMemory { what, needed: VERB_STACK as u64 }));
         }
         let (mut stopped, mut drawn) = (None, Instant::now());
         loop {
@@ -200,6 +241,17 @@ pub fn guard<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn there_is_one_pool_of_the_size_asked_for() {
+        let ctx = Context::with_threads(2);
+        let pool = ctx.pool().unwrap();
+        assert!(Arc::ptr_eq(&pool, &ctx.clone().pool().unwrap()));
+        assert_eq!(pool.current_num_threads(), 2);
+        let three = Context { threads: 3, ..ctx.clone() };
+        assert_eq!(three.install(|| Ok(rayon::current_num_threads())).unwrap(), 3);
+        assert_eq!(ctx.install(|| Ok(rayon::current_num_threads())).unwrap(), 2);
+    }
 
     fn until_cancelled(ctx: &Context) -> Result<()> {
         loop {

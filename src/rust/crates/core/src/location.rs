@@ -2,59 +2,66 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-/// The place of a store: what it is opened by again, and what errors show.
+/// The place of a store: what it is opened by again, and what errors show. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Location {
-    /// A file or folder of this machine.
+pub struct Location(Arc<Place>);
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+enum Place {
     Path(PathBuf),
-    /// Anywhere else: "https://...", "s3://...", or "memory:..." of this process.
     Url(String),
 }
 
 impl Location {
-    /// The path, where it is one.
+    /// Anywhere but a path of this machine: "https://...", "s3://...", or "memory:..." of this process.
+    pub fn url(url: impl Into<String>) -> Location {
+        Location(Arc::new(Place::Url(url.into())))
+    }
+
+    /// The file or folder of this machine, where it is one.
     pub fn path(&self) -> Option<&Path> {
-        match self {
-            Location::Path(path) => Some(path),
-            Location::Url(_) => None,
+        match &*self.0 {
+            Place::Path(path) => Some(path),
+            Place::Url(_) => None,
         }
     }
 }
 
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Location::Path(path) => path.display().fmt(f),
-            Location::Url(url) => f.write_str(url),
+        match &*self.0 {
+            Place::Path(path) => path.display().fmt(f),
+            Place::Url(url) => f.write_str(url),
         }
     }
 }
 
 impl From<PathBuf> for Location {
     fn from(path: PathBuf) -> Location {
-        Location::Path(path)
+        Location(Arc::new(Place::Path(path)))
     }
 }
 
 impl From<&Path> for Location {
     fn from(path: &Path) -> Location {
-        Location::Path(path.to_owned())
+        path.to_owned().into()
     }
 }
 
 impl From<&PathBuf> for Location {
     fn from(path: &PathBuf) -> Location {
-        Location::Path(path.clone())
+        path.clone().into()
     }
 }
 
 /// What it is opened by again.
 impl From<&Location> for PathBuf {
     fn from(location: &Location) -> PathBuf {
-        match location {
-            Location::Path(path) => path.clone(),
-            Location::Url(url) => url.into(),
+        match &*location.0 {
+            Place::Path(path) => path.clone(),
+            Place::Url(url) => url.into(),
         }
     }
 }

@@ -2,18 +2,28 @@
 //! process: what a plain `vec!` does.
 
 use crate::error::{Error, Result};
+use crate::reserve;
+use rayon::iter::IndexedParallelIterator;
 use std::alloc::{alloc_zeroed, Layout};
 
 /// The error of a request for `n` values.
-pub(crate) fn refused<T>(n: usize, what: &str) -> Error {
+pub fn refused<T>(n: usize, what: &str) -> Error {
     Error::OutOfMemory { what: what.to_owned(), needed: (n as u64).saturating_mul(size_of::<T>() as u64) }
+}
+
+/// Bytes from which on a request is refused while memory is short: smaller ones are what the reserve is for.
+const LARGE: usize = 1 << 16;
+
+/// Whether a request for `n` values has to be refused without asking.
+fn hopeless<T>(n: usize) -> bool {
+    reserve::short() && n.saturating_mul(size_of::<T>()) >= LARGE
 }
 
 /// The number of values an array of these extents has.
 ///
 /// # Errors
 /// [`Error::OutOfMemory`] for more than can be numbered.
-pub(crate) fn count(extents: &[usize], what: &str) -> Result<usize> {
+pub fn count(extents: &[usize], what: &str) -> Result<usize> {
     let product = extents.iter().try_fold(1usize, |n, &e| n.checked_mul(e));
     product.filter(|&n| n <= isize::MAX as usize).ok_or_else(|| refused::<u8>(usize::MAX, what))
 }
@@ -22,17 +32,35 @@ pub(crate) fn count(extents: &[usize], what: &str) -> Result<usize> {
 ///
 /// # Errors
 /// [`Error::OutOfMemory`].
-pub(crate) fn reserve<T>(to: &mut Vec<T>, more: usize, what: &str) -> Result<()> {
-    to.try_reserve(more).map_err(|_| refused::<T>(to.len().saturating_add(more), what))
+pub fn reserve<T>(to: &mut Vec<T>, more: usize, what: &str) -> Result<()> {
+    if to.capacity() - to.len() >= more {
+        return Ok(());
+    }
+    let n = to.len().saturating_add(more);
+    if hopeless::<T>(n) {
+        return Err(refused::<T>(n, what));
+    }
+    reserve::ask(|| to.try_reserve(more)).map_err(|_| refused::<T>(n, what))
+}
+
+/// Whether the system would give `bytes` now.
+///
+/// # Errors
+/// [`Error::OutOfMemory`].
+pub fn probe(bytes: usize) -> Result<()> {
+    room::<u8>(bytes, "a value").map(drop)
 }
 
 /// An empty vector with room for `n` values.
 ///
 /// # Errors
 /// [`Error::OutOfMemory`].
-pub(crate) fn room<T>(n: usize, what: &str) -> Result<Vec<T>> {
+pub fn room<T>(n: usize, what: &str) -> Result<Vec<T>> {
     let mut out = Vec::new();
-    out.try_reserve_exact(n).map_err(|_| refused::<T>(n, what))?;
+    if hopeless::<T>(n) {
+        return Err(refused::<T>(n, what));
+    }
+    reserve::ask(|| out.try_reserve_exact(n)).map_err(|_| refused::<T>(n, what))?;
     Ok(out)
 }
 
@@ -40,7 +68,7 @@ pub(crate) fn room<T>(n: usize, what: &str) -> Result<Vec<T>> {
 ///
 /// # Errors
 /// [`Error::OutOfMemory`].
-pub(crate) fn filled<T: Clone>(n: usize, value: T, what: &str) -> Result<Vec<T>> {
+pub fn filled<T: Clone>(n: usize, value: T, what: &str) -> Result<Vec<T>> {
     let mut out = room(n, what)?;
     out.resize(n, value);
     Ok(out)
@@ -50,7 +78,7 @@ pub(crate) fn filled<T: Clone>(n: usize, value: T, what: &str) -> Result<Vec<T>>
 ///
 /// # Errors
 /// [`Error::OutOfMemory`].
-pub(crate) fn collected<T>(from: impl ExactSizeIterator<Item = T>, what: &str) -> Result<Vec<T>> {
+pub fn collected<T>(from: impl ExactSizeIterator<Item = T>, what: &str) -> Result<Vec<T>> {
     let mut out = room(from.len(), what)?;
     out.extend(from);
     Ok(out)
@@ -60,7 +88,7 @@ pub(crate) fn collected<T>(from: impl ExactSizeIterator<Item = T>, what: &str) -
 ///
 /// # Errors
 /// [`Error::OutOfMemory`], and those of `from`.
-pub(crate) fn tried<T>(from: impl ExactSizeIterator<Item = Result<T>>, what: &str) -> Result<Vec<T>> {
+pub fn tried<T>(from: impl ExactSizeIterator<Item = Result<T>>, what: &str) -> Result<Vec<T>> {
     let mut out = room(from.len(), what)?;
     for value in from {
         out.push(value?);
@@ -72,9 +100,20 @@ pub(crate) fn tried<T>(from: impl ExactSizeIterator<Item = Result<T>>, what: &st
 ///
 /// # Errors
 /// [`Error::OutOfMemory`].
-pub(crate) fn exactly<T>(n: usize, from: impl Iterator<Item = T>, what: &str) -> Result<Vec<T>> {
+pub fn exactly<T>(n: usize, from: impl Iterator<Item = T>, what: &str) -> Result<Vec<T>> {
     let mut out = room(n, what)?;
     out.extend(from);
+    Ok(out)
+}
+
+/// The values of `from`, in as many tasks as rayon makes, in order.
+///
+/// # Errors
+/// [`Error::OutOfMemory`].
+pub fn parallel<T: Send>(from: impl IndexedParallelIterator<Item = T>, what: &str) -> Result<Vec<T>> {
+    let mut out = room(from.len(), what)?;
+    // With room for all of them it asks for none.
+    from.collect_into_vec(&mut out);
     Ok(out)
 }
 
@@ -82,7 +121,7 @@ pub(crate) fn exactly<T>(n: usize, from: impl Iterator<Item = T>, what: &str) ->
 ///
 /// # Errors
 /// [`Error::OutOfMemory`].
-pub(crate) fn copied<T: Copy>(values: &[T], what: &str) -> Result<Vec<T>> {
+pub fn copied<T: Copy>(values: &[T], what: &str) -> Result<Vec<T>> {
     let mut out = room(values.len(), what)?;
     out.extend_from_slice(values);
     Ok(out)
@@ -92,7 +131,7 @@ pub(crate) fn copied<T: Copy>(values: &[T], what: &str) -> Result<Vec<T>> {
 ///
 /// # Errors
 /// [`Error::OutOfMemory`].
-pub(crate) fn lengthen<T: Clone>(to: &mut Vec<T>, n: usize, value: T, what: &str) -> Result<()> {
+pub fn lengthen<T: Clone>(to: &mut Vec<T>, n: usize, value: T, what: &str) -> Result<()> {
     if to.len() < n {
         reserve(to, n - to.len(), what)?;
         to.resize(n, value);
@@ -104,7 +143,7 @@ pub(crate) fn lengthen<T: Clone>(to: &mut Vec<T>, n: usize, value: T, what: &str
 ///
 /// # Safety
 /// All bytes zero must be a valid value.
-pub(crate) unsafe trait Zero: Copy {}
+pub unsafe trait Zero: Copy {}
 
 macro_rules! zero {
     ($($type:ty),*) => {$(
@@ -120,13 +159,16 @@ unsafe impl<T: Zero, const N: usize> Zero for [T; N] {}
 ///
 /// # Errors
 /// [`Error::OutOfMemory`].
-pub(crate) fn zeros<T: Zero>(n: usize, what: &str) -> Result<Vec<T>> {
+pub fn zeros<T: Zero>(n: usize, what: &str) -> Result<Vec<T>> {
     let layout = Layout::array::<T>(n).map_err(|_| refused::<T>(n, what))?;
     if layout.size() == 0 {
         return Ok(Vec::new());
     }
+    if hopeless::<T>(n) {
+        return Err(refused::<T>(n, what));
+    }
     // SAFETY: the layout is not empty.
-    let at = unsafe { alloc_zeroed(layout) };
+    let at = reserve::ask(|| unsafe { alloc_zeroed(layout) });
     if at.is_null() {
         return Err(refused::<T>(n, what));
     }

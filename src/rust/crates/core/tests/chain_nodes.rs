@@ -4,26 +4,26 @@ mod ops_support;
 
 use anndataoom_core::chain::nodes::{Arcsinh, Covariates, Log1p, Normalize, PearsonResiduals, RegressOut, Scale};
 use anndataoom_core::chain::nodes::{Sqrt, Square};
+use anndataoom_core::chain::Vector;
 use anndataoom_core::{Error, LazyMatrix};
 use ops_support::{dense, f64s, random_counts, sparse, u16s, values};
-use std::sync::Arc;
 
 const N: usize = 60;
 const M: usize = 14;
 
 /// One node of each kind on a counts matrix, the last ones filling zeros.
 fn every_node(x: &LazyMatrix) -> LazyMatrix {
-    let by_row: Arc<[f64]> = (0..N).map(|i| 1.0 + i as f64 / 8.0).collect();
-    let by_column: Arc<[f64]> = (0..M).map(|j| 0.5 + j as f64).collect();
+    let by_row: Vector<f64> = (0..N).map(|i| 1.0 + i as f64 / 8.0).collect::<Vec<_>>().into();
+    let by_column: Vector<f64> = (0..M).map(|j| 0.5 + j as f64).collect::<Vec<_>>().into();
     let x = x.with(Normalize { divisors: by_row.clone(), target_sum: 1.0 }).unwrap();
     let x = x.with(Square).and_then(|x| x.with(Sqrt)).and_then(|x| x.with(Arcsinh { cofactor: 5.0 })).unwrap();
     let x = x.with(Log1p { base: Some(2.0) }).and_then(|x| x.with(Log1p { base: None })).unwrap();
     let scale =
         |zero_center| Scale { mean: by_column.clone(), std: by_column.clone(), max_value: Some(0.4), zero_center };
     let x = x.with(scale(false)).and_then(|x| x.with(scale(true))).unwrap();
-    let coefficients: Arc<[f64]> = (0..2 * M).map(|j| j as f64 / 9.0).collect();
-    let groups = Covariates::Groups((0..N as u32).map(|i| i % 2).collect());
-    x.with(RegressOut { covariates: groups, coefficients, width: 2, keys: Arc::new(["g".to_owned()]) }).unwrap()
+    let coefficients: Vector<f64> = (0..2 * M).map(|j| j as f64 / 9.0).collect::<Vec<_>>().into();
+    let groups = Covariates::Groups((0..N as u32).map(|i| i % 2).collect::<Vec<_>>().into());
+    x.with(RegressOut { covariates: groups, coefficients, width: 2, keys: vec!["g".to_owned()].into() }).unwrap()
 }
 
 /// The same in the open.
@@ -67,7 +67,7 @@ fn elementwise_nodes_keep_the_matrix_sparse() {
     let x = sparse(N, M, &random_counts(N, M, 0.4, 3), None, f64s);
     let arcsinh = x.with(Arcsinh { cofactor: 5.0 }).unwrap();
     assert!(arcsinh.is_sparse() && x.with(Sqrt).unwrap().is_sparse() && x.with(Square).unwrap().is_sparse());
-    let ones: Arc<[f64]> = vec![1.0; M].into();
+    let ones: Vector<f64> = vec![1.0; M].into();
     let scale = Scale { mean: ones.clone(), std: ones, max_value: None, zero_center: true };
     assert!(!arcsinh.with(scale).unwrap().is_sparse());
 }
@@ -75,8 +75,8 @@ fn elementwise_nodes_keep_the_matrix_sparse() {
 #[test]
 fn nodes_of_another_shape_are_refused() {
     let x = sparse(N, M, &random_counts(N, M, 0.4, 3), None, f64s);
-    let short: Arc<[f64]> = vec![1.0; 5].into();
-    let all = |n: usize| -> Arc<[f64]> { vec![1.0; n].into() };
+    let short: Vector<f64> = vec![1.0; 5].into();
+    let all = |n: usize| -> Vector<f64> { vec![1.0; n].into() };
     let shape = |r: Result<LazyMatrix, Error>| matches!(r, Err(Error::Shape { .. }));
     assert!(shape(x.with(Normalize { divisors: short.clone(), target_sum: 1.0 })));
     assert!(shape(x.with(Scale { mean: all(M), std: short.clone(), max_value: None, zero_center: true })));

@@ -42,7 +42,7 @@ fn found(verb: &Verb, graph: &Outcome, map: &Outcome) -> HashMap<String, Input<'
         Input::Groups(Groups { codes, names: names.iter().map(|s| (*s).to_owned()).collect() })
     };
     let values = |value: &Value| match value {
-        Value::Array(array) => array.data.to_f64(),
+        Value::Array(array) => array.data.to_f64().unwrap(),
         other => panic!("{other:?}"),
     };
     let mut inputs = HashMap::new();
@@ -225,6 +225,39 @@ fn errors_name_verb_parameter_domain_and_argument() {
     let expected =
         "filter_cells: exactly one of min_counts, min_genes, max_counts, max_genes must be given, found none";
     assert_eq!(error.to_string(), expected);
+}
+
+#[test]
+fn functions_that_are_no_verbs_have_domains_too() {
+    let mut names = HashSet::new();
+    for function in verbs::FUNCTIONS {
+        assert!(names.insert(function.name) && verbs::find(function.name).is_err());
+        assert!(std::ptr::eq(function, verbs::function_named(function.in_r.unwrap_or(function.name)).unwrap()));
+        for param in function.params {
+            let preset = param.preset.given();
+            assert!(preset == Given::Nothing || param.kind.accept(&preset).is_some(), "{}", param.name);
+            assert!(param.about.ends_with('.'), "{}", param.about);
+        }
+    }
+    let refused = |function: &'static str, name: &str, given: Given| {
+        let args = [(name.to_owned(), given)];
+        verbs::function_named(function).unwrap().check(function, args).unwrap_err().in_syntax(&Syntax::PYTHON)
+    };
+    let text = |s: &str| Given::Text(s.to_owned());
+    assert_eq!(refused("read_h5ad", "path", text("")), "read_h5ad: path must be a path, found ''");
+    let expected = "chunked: chunk_size must be a whole number, 1 or more, found 0";
+    assert_eq!(refused("chunked", "chunk_size", Given::Whole(0)), expected);
+    let expected = "concat: merge must be 'same', 'unique', 'first' or 'only', or a function, or None, found 'all'";
+    assert_eq!(refused("concat", "merge", text("all")), expected);
+    let expected = "save_h5ad: X must be True or False, found None";
+    assert_eq!(refused("save_h5ad", "X", Given::Nothing), expected);
+    let expected = "concat: fill_value must be a number, or a missing value, or None, found 'x'";
+    assert_eq!(refused("concat", "fill_value", text("x")), expected);
+    let concat = verbs::function_named("concat").unwrap();
+    for fill in [Given::Missing, Given::Number(f64::NAN), Given::Whole(0), Given::Nothing] {
+        concat.check("concat", [("fill_value".to_owned(), fill)]).unwrap();
+    }
+    assert!(verbs::function_named("nonsense").is_err());
 }
 
 #[test]

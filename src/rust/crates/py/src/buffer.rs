@@ -1,8 +1,9 @@
 //! Numeric buffers: numpy looks at them through `__array_interface__`, without a copy.
 
+use crate::errors::to_py_err;
 use anndataoom_core::element::{DType, Data};
-use anndataoom_core::with_data;
-use pyo3::exceptions::{PyMemoryError, PyTypeError, PyValueError};
+use anndataoom_core::{memory, with_data, Result};
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -59,6 +60,17 @@ impl Buffer {
     }
 }
 
+const ARRAY: &str = "a copy of an array";
+
+fn made<T>(found: Result<T>) -> PyResult<T> {
+    found.map_err(to_py_err)
+}
+
+/// A copy of `values`.
+pub(crate) fn copied<T: Copy>(values: &[T]) -> PyResult<Vec<T>> {
+    made(memory::copied(values, ARRAY))
+}
+
 /// A C-contiguous numpy array in native byte order, copied: shape and values.
 ///
 /// # Errors
@@ -80,11 +92,7 @@ pub(crate) fn array(x: &Bound<'_, PyAny>) -> PyResult<(Vec<usize>, Data)> {
     /// # Safety
     /// There must be `n` values of `T`, in any alignment, which numpy promises for a contiguous array.
     unsafe fn copy<T: Copy>(address: usize, n: usize) -> PyResult<Vec<T>> {
-        let mut out: Vec<T> = Vec::new();
-        out.try_reserve_exact(n).map_err(|_| {
-            let needed = n.saturating_mul(size_of::<T>());
-            PyMemoryError::new_err(format!("a copy of an array needs {needed} bytes, more than the system gives"))
-        })?;
+        let mut out: Vec<T> = made(memory::room(n, ARRAY))?;
         if n > 0 {
             // SAFETY: the caller's promise; `out` has room for `n`.
             unsafe {
@@ -98,7 +106,7 @@ pub(crate) fn array(x: &Bound<'_, PyAny>) -> PyResult<(Vec<usize>, Data)> {
     let data = unsafe {
         match dtype.as_str() {
             // Bytes other than 0 and 1 are true, as in numpy.
-            "|b1" => Data::Bool(copy::<u8>(address, n)?.into_iter().map(|b| b != 0).collect()),
+            "|b1" => Data::Bool(made(memory::collected(copy::<u8>(address, n)?.into_iter().map(|b| b != 0), ARRAY))?),
             "|i1" => Data::I8(copy(address, n)?),
             "|u1" => Data::U8(copy(address, n)?),
             "<i2" => Data::I16(copy(address, n)?),
@@ -108,7 +116,7 @@ pub(crate) fn array(x: &Bound<'_, PyAny>) -> PyResult<(Vec<usize>, Data)> {
             "<i8" => Data::I64(copy(address, n)?),
             "<u8" => Data::U64(copy(address, n)?),
             "<f2" => {
-                let mut data = Data::zeros(DType::F16, n, "an array of float16").map_err(crate::errors::to_py_err)?;
+                let mut data = Data::zeros(DType::F16, n, "an array of float16").map_err(to_py_err)?;
                 if let (Data::F16(v), true) = (&mut data, n > 0) {
                     std::ptr::copy_nonoverlapping(address as *const u8, v.as_mut_ptr().cast(), n * 2);
                 }

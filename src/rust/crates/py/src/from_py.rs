@@ -1,9 +1,11 @@
 //! Tagged tuples, as `_convert.to_core()` makes them, as core values.
 
 use crate::buffer::{array, bools, f64s, i32s, u32s, u64s};
+use crate::errors::to_py_err;
 use anndataoom_core::element::{
     Array, Categorical, DataFrame, NaValue, Nullable, Scalar, Sparse, SparseFormat, Strings, Value,
 };
+use anndataoom_core::memory;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyComplex, PyTuple};
@@ -11,7 +13,10 @@ use pyo3::types::{PyBytes, PyComplex, PyTuple};
 fn strings(x: &Bound<'_, PyAny>) -> PyResult<Strings> {
     let mut out = Strings::new();
     for item in x.try_iter()? {
-        out.push(item?.cast::<pyo3::types::PyString>()?.to_str()?);
+        let item = item?;
+        let text = item.cast::<pyo3::types::PyString>()?.to_str()?;
+        out.reserve(text).map_err(to_py_err)?;
+        out.push(text);
     }
     Ok(out)
 }
@@ -52,7 +57,8 @@ pub(crate) fn from_py(x: &Bound<'_, PyAny>) -> PyResult<Value> {
         }
         "complex" => {
             let parts = f64s(&at(1)?)?;
-            let data = parts.chunks_exact(2).map(|p| (p[0], p[1])).collect();
+            let data =
+                memory::collected(parts.chunks_exact(2).map(|p| (p[0], p[1])), "complex values").map_err(to_py_err)?;
             Value::Complex { shape: at(2)?.extract()?, data, single: at(3)?.extract()? }
         }
         "strings" => Value::Strings { data: strings(&at(1)?)?, shape: at(2)?.extract()? },

@@ -2,7 +2,7 @@
 
 use anndataoom_core::given::Given;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyFloat, PyInt, PyList, PySet, PyString, PyTuple};
+use pyo3::types::{PyBool, PyFloat, PyInt, PyList, PySet, PyString, PyTuple, PyType};
 
 /// Longer sequences are not looked at.
 const MOST: usize = 1 << 20;
@@ -32,9 +32,14 @@ pub(crate) fn given(x: &Bound<'_, PyAny>) -> PyResult<Given> {
         return x.try_iter()?.map(|item| given(&item?)).collect::<PyResult<Vec<_>>>().map(Given::List);
     }
     let name = x.get_type().name()?.to_string();
+    if x.is_instance_of::<PyType>() {
+        return Ok(Given::Other("a type".to_owned()));
+    }
     // numpy's scalars and vectors, pandas' columns and indexes.
     match (x.getattr("shape").and_then(|shape| shape.extract::<Vec<usize>>()), x.getattr("tolist")) {
-        (Ok(shape), Ok(tolist)) if shape.len() < 2 && shape.iter().all(|&n| n <= MOST) => {
+        (Ok(shape), Ok(tolist))
+            if shape.len() < 2 && (shape.len() == 1 || name != "ndarray") && shape.iter().all(|&n| n <= MOST) =>
+        {
             return given(&tolist.call0()?);
         }
         (Ok(shape), _) => return Ok(Given::Other(format!("{name} of shape {shape:?}"))),

@@ -4,6 +4,7 @@
 //! `anndataoom/_convert.py` is the other end and knows numpy, scipy and pandas.
 
 mod buffer;
+mod chunks;
 mod errors;
 mod from_py;
 mod given;
@@ -15,12 +16,17 @@ mod to_py;
 mod verbs;
 mod write;
 
+use anndataoom_core::reserve::Reserved;
 use pyo3::prelude::*;
+
+#[global_allocator]
+static MEMORY: Reserved = Reserved;
 
 #[pymodule]
 fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add("__version__", env!("CARGO_PKG_VERSION"))?;
     m.add_class::<buffer::Buffer>()?;
+    m.add_class::<chunks::Chunks>()?;
     m.add_class::<matrix::Matrix>()?;
     m.add_class::<store::File>()?;
     verbs::register(m)?;

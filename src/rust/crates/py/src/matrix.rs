@@ -1,12 +1,13 @@
 //! Lazy matrices: open, select, record, read.
 
-use crate::buffer::{f64s, positions};
+use crate::buffer::{copied, f64s, positions};
+use crate::chunks::Chunks;
 use crate::errors::to_py_err;
 use crate::from_py::from_py;
 use crate::run::{quick, run};
 use crate::store::File;
 use crate::to_py::{buffer, to_py};
-use anndataoom_core::chain::{nodes, Description, Parameter};
+use anndataoom_core::chain::{nodes, Description, Parameter, Vector};
 use anndataoom_core::element::Value;
 use anndataoom_core::matrix::MemorySource;
 use anndataoom_core::{ops, stream, Error, LazyMatrix};
@@ -103,7 +104,7 @@ impl Matrix {
 
     /// Source row of each row; None when all are there in order.
     fn source_rows<'py>(&self, py: Python<'py>) -> PyResult<Arr<'py>> {
-        self.0.rows().map(|r| buffer(py, r.to_vec())).transpose()
+        self.0.rows().map(|r| buffer(py, copied(r)?)).transpose()
     }
 
     /// The stored matrix below, nothing selected and nothing recorded.
@@ -122,7 +123,7 @@ impl Matrix {
     }
 
     fn with_divisors(&self, divisors: &Bound<'_, PyAny>, target_sum: f64) -> PyResult<Self> {
-        let divisors: Arc<[f64]> = f64s(divisors)?.into();
+        let divisors: Vector<f64> = f64s(divisors)?.into();
         quick(|| self.0.with(nodes::Normalize { divisors, target_sum })).map(Matrix)
     }
 
@@ -133,7 +134,7 @@ impl Matrix {
         max_value: Option<f64>,
         zero_center: bool,
     ) -> PyResult<Self> {
-        let (mean, std): (Arc<[f64]>, Arc<[f64]>) = (f64s(mean)?.into(), f64s(std)?.into());
+        let (mean, std): (Vector<f64>, Vector<f64>) = (f64s(mean)?.into(), f64s(std)?.into());
         quick(|| self.0.with(nodes::Scale { mean, std, max_value, zero_center })).map(Matrix)
     }
 
@@ -145,7 +146,7 @@ impl Matrix {
         theta: f64,
         clip: f64,
     ) -> PyResult<Self> {
-        let (cell_sums, gene_sums): (Arc<[f64]>, Arc<[f64]>) = (f64s(cell_sums)?.into(), f64s(gene_sums)?.into());
+        let (cell_sums, gene_sums): (Vector<f64>, Vector<f64>) = (f64s(cell_sums)?.into(), f64s(gene_sums)?.into());
         quick(|| self.0.with(nodes::PearsonResiduals { cell_sums, gene_sums, total, theta, clip })).map(Matrix)
     }
 
@@ -158,6 +159,11 @@ impl Matrix {
     fn collect<'py>(&self, py: Python<'py>, limit: u64) -> PyResult<Bound<'py, PyAny>> {
         let value = run(py, |ctx| stream::collect(&self.0, ctx, limit))?;
         to_py(py, value)
+    }
+
+    /// The values in turn, `size` rows at a time.
+    fn chunks(&self, py: Python<'_>, size: usize) -> PyResult<Chunks> {
+        Chunks::new(py, &self.0, size)
     }
 
     /// The plan, as text.

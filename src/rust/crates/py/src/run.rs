@@ -4,11 +4,11 @@ use crate::errors::to_py_err;
 use crate::given::given;
 use anndataoom_core::context::{guard, watched};
 use anndataoom_core::verbs::context;
-use anndataoom_core::{Context, Result};
+use anndataoom_core::{reserve, Context, Result};
 use pyo3::prelude::*;
 
 /// Threads, memory and progress as `anndataoom.settings` says.
-fn settings(py: Python<'_>) -> PyResult<(Context, Option<Py<PyAny>>)> {
+pub(crate) fn settings(py: Python<'_>) -> PyResult<(Context, Option<Py<PyAny>>)> {
     let call = py.import("anndataoom._settings")?.getattr("call_settings")?.call0()?;
     let (threads, memory, progress): (Bound<'_, PyAny>, Bound<'_, PyAny>, Option<Py<PyAny>>) = call.extract()?;
     let ctx = context(&given(&threads)?, &given(&memory)?).map_err(to_py_err)?;
@@ -21,17 +21,34 @@ fn settings(py: Python<'_>) -> PyResult<(Context, Option<Py<PyAny>>)> {
 /// Those of `work` as Python exceptions; `KeyboardInterrupt` after Ctrl-C.
 pub(crate) fn run<T: Send>(py: Python<'_>, work: impl FnOnce(&Context) -> Result<T> + Send) -> PyResult<T> {
     let (ctx, progress) = settings(py)?;
+    watching(py, &ctx, progress.as_ref(), work)
+}
+
+/// [`run`] in a context that lasts longer than the call.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn watching<T: Send>(
+    py: Python<'_>,
+    ctx: &Context,
+    progress: Option<&Py<PyAny>>,
+    work: impl FnOnce(&Context) -> Result<T> + Send,
+) -> PyResult<T> {
     let watch = |fraction: Option<f64>| {
         py.check_signals()?;
-        match (&progress, fraction) {
+        match (progress, fraction) {
             (Some(draw), Some(fraction)) => draw.call1(py, (fraction,)).map(drop),
             _ => Ok(()),
         }
     };
-    watched(&ctx, work, |pause| py.detach(pause), watch)?.map_err(to_py_err)
+    watched(ctx, work, |pause| py.detach(pause), watch)?.map_err(to_py_err)
 }
 
 /// Runs something short with the GIL, panics included in its errors.
 pub(crate) fn quick<T>(work: impl FnOnce() -> Result<T>) -> PyResult<T> {
-    guard(work).map_err(to_py_err)
+    guard(|| {
+        reserve::provide()?;
+        work()
+    })
+    .map_err(to_py_err)
 }

@@ -1,6 +1,6 @@
 //! Several matrices as one.
 
-use crate::buffer::positions;
+use crate::buffer::{copied, positions};
 use crate::matrix::Matrix;
 use crate::run::quick;
 use crate::to_py::buffer;
@@ -57,7 +57,7 @@ pub(crate) fn stack_members<'py>(py: Python<'py>, x: &Matrix) -> PyResult<Option
         .members()
         .iter()
         .map(|member| {
-            let from = member.from.as_ref().map(|from| buffer(py, from.to_vec())).transpose()?;
+            let from = member.from.as_ref().map(|from| buffer(py, copied(from)?)).transpose()?;
             Ok((Matrix(member.x.clone()), from))
         })
         .collect::<PyResult<Vec<_>>>()?;

@@ -1,8 +1,11 @@
 //! Core values as tagged tuples.
 
 use crate::buffer::Buffer;
+use crate::errors::to_py_err;
 use anndataoom_core::element::{Array, Data, NaValue, Scalar, SparseFormat, Strings, Value};
+use anndataoom_core::memory;
 use anndataoom_core::patch::Patch;
+use pyo3::exceptions::PyMemoryError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyComplex, PyDict, PyList, PyTuple};
 
@@ -17,7 +20,10 @@ fn text<'py>(py: Python<'py>, s: &str) -> Bound<'py, PyAny> {
 }
 
 fn strings<'py>(py: Python<'py>, s: &Strings) -> Object<'py> {
-    Ok(PyList::new(py, s.iter())?.into_any())
+    // pyo3 panics where Python has no memory for a string.
+    let list = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| PyList::new(py, s.iter())));
+    let refused = |_| PyErr::take(py).unwrap_or_else(|| PyMemoryError::new_err("no memory for strings"));
+    Ok(list.map_err(refused)??.into_any())
 }
 
 pub(crate) fn buffer<'py>(py: Python<'py>, data: impl Into<Data>) -> Object<'py> {
@@ -54,7 +60,8 @@ pub(crate) fn to_py<'py>(py: Python<'py>, value: Value) -> Object<'py> {
         Value::Scalar(Scalar::Bytes(b)) => tuple(py, vec![tag("plain"), PyBytes::new(py, &b).into_any()]),
         Value::Array(Array { shape, data }) => tuple(py, vec![tag("array"), shaped(py, data, shape)?]),
         Value::Complex { shape, data, single } => {
-            let parts: Vec<f64> = data.into_iter().flat_map(|(re, im)| [re, im]).collect();
+            let (n, parts) = (data.len(), data.into_iter().flat_map(|(re, im)| [re, im]));
+            let parts = memory::exactly(2 * n, parts, "complex values").map_err(to_py_err)?;
             let single = pyo3::types::PyBool::new(py, single).to_owned().into_any();
             tuple(py, vec![tag("complex"), buffer(py, parts)?, shape_of(py, &shape)?, single])
         }

@@ -8,7 +8,7 @@ use crate::matrix::Matrix;
 use crate::run::run;
 use crate::to_py::{buffer, items, patch};
 use anndataoom_core::given::Given;
-use anndataoom_core::verbs::{self, Args, Call, Face, Groups, Input, Preset};
+use anndataoom_core::verbs::{self, Args, Call, Face, Groups, Input, Param, Preset};
 use anndataoom_core::{ops, Error};
 use ndarray::Array2;
 use pyo3::exceptions::PyTypeError;
@@ -26,9 +26,18 @@ pub(crate) struct Checked(Args);
 #[pyfunction]
 fn check(name: &str, args: &Bound<'_, PyDict>) -> PyResult<Checked> {
     let verb = verbs::find(name).map_err(to_py_err)?;
-    let args: Vec<(String, Given)> =
-        args.iter().map(|(k, v)| Ok((k.extract()?, given(&v)?))).collect::<PyResult<_>>()?;
-    verb.check(name, args).map(Checked).map_err(to_py_err)
+    verb.check(name, arguments(args)?).map(Checked).map_err(to_py_err)
+}
+
+/// Checks arguments of a function that is no verb.
+#[pyfunction]
+fn check_function(name: &str, args: &Bound<'_, PyDict>) -> PyResult<()> {
+    let function = verbs::function_named(name).map_err(to_py_err)?;
+    function.check(name, arguments(args)?).map_err(to_py_err)
+}
+
+fn arguments(args: &Bound<'_, PyDict>) -> PyResult<Vec<(String, Given)>> {
+    args.iter().map(|(k, v)| Ok((k.extract()?, given(&v)?))).collect()
 }
 
 /// Checks a setting.
@@ -85,29 +94,39 @@ fn input(name: &str, x: &Object<'_>) -> PyResult<Input<'static>> {
 fn points(x: &Object<'_>, name: &str) -> PyResult<Array2<f32>> {
     let (shape, data) = array(x)?;
     let (n, d) = (shape.first().copied().unwrap_or(0), shape.get(1).copied().unwrap_or(0));
-    Array2::from_shape_vec((n, d), data.into_f32()).map_err(|e| to_py_err(Error::shape(name, "a matrix", e)))
+    Array2::from_shape_vec((n, d), data.into_f32().map_err(to_py_err)?)
+        .map_err(|e| to_py_err(Error::shape(name, "a matrix", e)))
 }
 
-/// The table, for tests: of each verb the parameters Python has (name, default, whether there is one that Python can
-/// write), and what it gives.
+/// The parameters Python has: name, whether there is a default that Python can write, and the default.
+fn parameters<'py>(py: Python<'py>, params: &[Param]) -> PyResult<Vec<(&'static str, &'static str, Object<'py>)>> {
+    let described = |p: &Param| {
+        let kind = match p.preset {
+            Preset::Required => "required",
+            Preset::Object => "object",
+            _ => "value",
+        };
+        Ok((p.name, kind, to_object(py, &p.preset.given())?))
+    };
+    params.iter().filter(|p| p.face != Face::R).map(described).collect()
+}
+
+/// The functions that are no verbs, for tests: of each its parameters.
+#[pyfunction]
+fn function_table(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
+    let table = PyDict::new(py);
+    for function in verbs::FUNCTIONS {
+        table.set_item(function.name, parameters(py, function.params)?)?;
+    }
+    Ok(table)
+}
+
+/// The table, for tests: of each verb its parameters, and what it gives.
 #[pyfunction]
 fn verb_table(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     let table = PyDict::new(py);
     for verb in verbs::VERBS {
-        let params = verb
-            .params
-            .iter()
-            .filter(|p| p.face != Face::R)
-            .map(|p| {
-                let kind = match p.preset {
-                    Preset::Required => "required",
-                    Preset::Object => "object",
-                    _ => "value",
-                };
-                Ok((p.name, kind, to_object(py, &p.preset.given())?))
-            })
-            .collect::<PyResult<Vec<_>>>()?;
-        table.set_item(verb.name, (params, verb.gives.to_vec()))?;
+        table.set_item(verb.name, (parameters(py, verb.params)?, verb.gives.to_vec()))?;
     }
     Ok(table)
 }
@@ -123,6 +142,8 @@ pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<Checked>()?;
     m.add_function(wrap_pyfunction!(check, m)?)?;
     m.add_function(wrap_pyfunction!(check_setting, m)?)?;
+    m.add_function(wrap_pyfunction!(check_function, m)?)?;
     m.add_function(wrap_pyfunction!(verb_table, m)?)?;
+    m.add_function(wrap_pyfunction!(function_table, m)?)?;
     m.add_function(wrap_pyfunction!(loess, m)?)
 }

@@ -5,7 +5,7 @@ use crate::handles::{MatrixHandle, StoreHandle};
 use anndataoom_core::given::Given;
 use anndataoom_core::store::Store;
 use anndataoom_core::verbs::context;
-use anndataoom_core::{Context, Error, LazyMatrix, Result};
+use anndataoom_core::{memory, Context, Error, LazyMatrix, Result};
 use extendr_api::prelude::*;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -51,9 +51,9 @@ pub(crate) fn doubles(name: &'static str, x: &Robj) -> Result<Vec<f64>> {
     if class(x).is_some() {
         Err(Error::parameter(name, "numbers", found(x)))
     } else if let Some(v) = x.as_real_slice() {
-        Ok(v.to_vec())
+        memory::copied(v, name)
     } else if let Some(v) = x.as_integer_slice() {
-        Ok(v.iter().map(|&i| if i == i32::MIN { f64::NAN } else { f64::from(i) }).collect())
+        memory::collected(v.iter().map(|&i| if i == i32::MIN { f64::NAN } else { f64::from(i) }), name)
     } else {
         Err(Error::parameter(name, "numbers", found(x)))
     }
@@ -156,17 +156,14 @@ impl Args {
     /// One-based R positions as zero-based ones; `None` when absent.
     pub(crate) fn opt_positions(&self, name: &'static str) -> Result<Option<Vec<u32>>> {
         let Some(values) = self.opt_doubles(name)? else { return Ok(None) };
-        values
-            .into_iter()
-            .map(|v| {
-                if v >= 1.0 && v <= f64::from(u32::MAX) {
-                    Ok(v as u32 - 1)
-                } else {
-                    Err(Error::parameter(name, "positions from 1", v))
-                }
-            })
-            .collect::<Result<Vec<u32>>>()
-            .map(Some)
+        let position = |v: f64| {
+            if v >= 1.0 && v <= f64::from(u32::MAX) {
+                Ok(v as u32 - 1)
+            } else {
+                Err(Error::parameter(name, "positions from 1", v))
+            }
+        };
+        memory::tried(values.into_iter().map(position), name).map(Some)
     }
 
     pub(crate) fn opt_strings(&self, name: &'static str) -> Result<Option<Vec<String>>> {
@@ -179,7 +176,7 @@ impl Args {
         Ok(Some(strings.into_iter().map(str::to_owned).collect()))
     }
 
-    fn handle<T: 'static>(&self, name: &str) -> Result<&ExternalPtr<T>> {
+    pub(crate) fn handle<T: 'static>(&self, name: &str) -> Result<&ExternalPtr<T>> {
         self.get(name).ok_or_else(gone)?.try_into().map_err(|_| gone())
     }
 

@@ -5,26 +5,37 @@ use crate::to_r::list_of;
 use anndataoom_core::store;
 use extendr_api::prelude::*;
 
+/// Nothing. The first call takes the reserve and the table in which extendr notes R's objects: made when the package is
+/// loaded, while there is memory.
+#[extendr]
+fn rs_start(args: Robj) -> Robj {
+    reply(args, |_, _| Ok(().into()))
+}
+
 /// `threads`, `memory`: versions and resources.
 #[extendr]
 fn rs_config(args: Robj) -> Robj {
     reply(args, |a, _| {
         let ctx = a.context()?;
-        let names = ["core", "hdf5", "filters", "threads", "cores", "memory"];
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let values: Vec<Robj> = vec![
-            env!("CARGO_PKG_VERSION").into(),
-            store::hdf5_version().into(),
-            store::FILTERS.as_slice().iter().map(|f| (*f).to_owned()).collect::<Vec<String>>().into(),
+        let libraries = store::libraries();
+        let mut names = vec!["core"];
+        let mut values: Vec<Robj> = vec![env!("CARGO_PKG_VERSION").into()];
+        names.extend(libraries.iter().map(|l| l.0));
+        values.extend(libraries.iter().map(|l| Robj::from(l.1.as_str())));
+        names.extend(["filters", "threads", "cores", "memory"]);
+        values.extend([
+            Robj::from(store::FILTERS.map(str::to_owned).to_vec()),
             (ctx.threads as f64).into(),
             (cores as f64).into(),
             (ctx.memory as f64).into(),
-        ];
+        ]);
         list_of(names.into_iter(), values)
     })
 }
 
 extendr_module! {
     mod config;
+    fn rs_start;
     fn rs_config;
 }

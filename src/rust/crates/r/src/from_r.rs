@@ -4,8 +4,11 @@ use crate::reply::r_error;
 use anndataoom_core::element::{
     Array, Categorical, Data, DataFrame, Nullable, Number, Scalar, Sparse, SparseFormat, Strings as Text, Value,
 };
-use anndataoom_core::{Error, Result};
+use anndataoom_core::{memory, Error, Result};
 use extendr_api::prelude::*;
+
+/// Values copied from R, for messages.
+const VALUES: &str = "a copy of values of R";
 
 /// Where an R object is going: it decides what a vector of length 1 and a missing string become.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +46,7 @@ pub(crate) fn from_r(x: &Robj, name: &str, place: Place) -> Result<Value> {
     match x.rtype() {
         Rtype::Logicals => logical(x, place),
         Rtype::Integers => integer(x, place),
-        Rtype::Doubles => Ok(shaped(x, x.as_real_vector().unwrap_or_default(), place)),
+        Rtype::Doubles => shaped(x, memory::copied(x.as_real_slice().unwrap_or_default(), VALUES)?, place),
         Rtype::Complexes => complex(x, place),
         Rtype::Strings => string(x, place),
         Rtype::Raw => Ok(Value::Scalar(Scalar::Bytes(x.as_raw_slice().unwrap_or_default().to_vec()))),
@@ -94,7 +97,7 @@ pub(crate) fn float32_in_place(x: &Robj) -> Option<(&[f32], usize, usize)> {
 /// The matrix behind R's `anndataoom_float32`.
 pub(crate) fn float32(x: &Robj, name: &str) -> Result<Array> {
     let (values, n, k) = float32_in_place(x).ok_or_else(|| unknown(name, "an anndataoom_float32 without its bits"))?;
-    Ok(Array { shape: vec![n, k], data: Data::F32(values.to_vec()) })
+    Ok(Array { shape: vec![n, k], data: Data::F32(memory::copied(values, VALUES)?) })
 }
 
 fn extents(x: &Robj) -> Option<Vec<usize>> {
@@ -103,82 +106,91 @@ fn extents(x: &Robj) -> Option<Vec<usize>> {
 }
 
 /// Column-major values of an R array in row-major order.
-fn row_major<T: Clone>(shape: &[usize], v: &[T]) -> Vec<T> {
-    match *shape {
-        [] | [_] => v.to_vec(),
+fn row_major<T: Copy>(shape: &[usize], v: &[T]) -> Result<Vec<T>> {
+    Ok(match *shape {
+        [] | [_] => memory::copied(v, VALUES)?,
         [n, ref rest @ ..] => {
             // Row i of the first axis holds every n-th value, itself in column-major order.
-            (0..n)
-                .flat_map(|i| row_major(rest, &v.iter().skip(i).step_by(n.max(1)).cloned().collect::<Vec<T>>()))
-                .collect()
+            let mut out = memory::room(v.len(), VALUES)?;
+            for i in 0..n {
+                let row =
+                    memory::exactly(v.len().div_ceil(n.max(1)), v.iter().skip(i).step_by(n.max(1)).copied(), VALUES)?;
+                if rest.len() > 1 {
+                    out.extend(row_major(rest, &row)?);
+                } else {
+                    out.extend(row);
+                }
+            }
+            out
         }
-    }
+    })
 }
 
 fn is_scalar(x: &Robj, place: Place) -> bool {
     place == Place::Element && x.len() == 1 && !x.inherits("AsIs")
 }
 
-fn shaped<T: Number>(x: &Robj, v: Vec<T>, place: Place) -> Value {
-    match extents(x) {
-        Some(shape) => Value::Array(Array { data: T::wrap(row_major(&shape, &v)), shape }),
+fn shaped<T: Number>(x: &Robj, v: Vec<T>, place: Place) -> Result<Value> {
+    Ok(match extents(x) {
+        Some(shape) => Value::Array(Array { data: T::wrap(row_major(&shape, &v)?), shape }),
         None if is_scalar(x, place) => Value::Scalar(Scalar::Number(T::wrap(v))),
         None => Value::vector(T::wrap(v)),
-    }
+    })
 }
 
 fn logical(x: &Robj, place: Place) -> Result<Value> {
     let v = x.as_logical_slice().unwrap_or_default();
-    let values: Vec<bool> = v.iter().map(Rbool::is_true).collect();
+    let values = memory::collected(v.iter().map(Rbool::is_true), VALUES)?;
     if !v.iter().any(|b| b.is_na()) {
-        return Ok(shaped(x, values, place));
+        return shaped(x, values, place);
     }
     if extents(x).is_some() {
-        return Ok(shaped(
-            x,
-            v.iter().map(|b| if b.is_na() { f64::NAN } else { f64::from(u8::from(b.is_true())) }).collect(),
-            place,
-        ));
+        let numbers = v.iter().map(|b| if b.is_na() { f64::NAN } else { f64::from(u8::from(b.is_true())) });
+        return shaped(x, memory::collected(numbers, VALUES)?, place);
     }
-    Ok(Value::Nullable(Nullable::new(Value::vector(values), v.iter().map(|b| b.is_na()).collect())))
+    Ok(Value::Nullable(Nullable::new(Value::vector(values), memory::collected(v.iter().map(|b| b.is_na()), VALUES)?)))
 }
 
 fn integer(x: &Robj, place: Place) -> Result<Value> {
     let v = x.as_integer_slice().unwrap_or_default();
     let na = |i: &i32| *i == i32::MIN;
     if !v.iter().any(na) {
-        return Ok(shaped(x, v.to_vec(), place));
+        return shaped(x, memory::copied(v, VALUES)?, place);
     }
     if extents(x).is_some() {
-        return Ok(shaped(x, v.iter().map(|i| if na(i) { f64::NAN } else { f64::from(*i) }).collect(), place));
+        let numbers = v.iter().map(|i| if na(i) { f64::NAN } else { f64::from(*i) });
+        return shaped(x, memory::collected(numbers, VALUES)?, place);
     }
-    let values: Vec<i32> = v.iter().map(|i| if na(i) { 0 } else { *i }).collect();
-    Ok(Value::Nullable(Nullable::new(Value::vector(values), v.iter().map(na).collect())))
+    let values = memory::collected(v.iter().map(|i| if na(i) { 0 } else { *i }), VALUES)?;
+    Ok(Value::Nullable(Nullable::new(Value::vector(values), memory::collected(v.iter().map(na), VALUES)?)))
 }
 
 fn complex(x: &Robj, place: Place) -> Result<Value> {
     let values: Complexes = x.clone().try_into().map_err(r_error)?;
-    let data: Vec<(f64, f64)> = values.iter().map(|c| (c.re().0, c.im().0)).collect();
+    let data = memory::exactly(values.len(), values.iter().map(|c| (c.re().0, c.im().0)), VALUES)?;
     let shape = extents(x).unwrap_or_else(|| vec![data.len()]);
     if let ([(re, im)], true) = (data.as_slice(), is_scalar(x, place) && shape.len() == 1) {
         return Ok(Value::Scalar(Scalar::Complex(*re, *im)));
     }
-    Ok(Value::Complex { data: row_major(&shape, &data), shape, single: false })
+    Ok(Value::Complex { data: row_major(&shape, &data)?, shape, single: false })
 }
 
 fn string(x: &Robj, place: Place) -> Result<Value> {
     let values: Strings = x.clone().try_into().map_err(r_error)?;
-    let items: Vec<&str> = values.iter().map(|s| if s.is_na() { "" } else { s.as_ref() }).collect();
-    let mask: Vec<bool> = values.iter().map(|s| s.is_na()).collect();
+    let items: Vec<&str> =
+        memory::exactly(values.len(), values.iter().map(|s| if s.is_na() { "" } else { s.as_ref() }), VALUES)?;
+    let mask = memory::exactly(values.len(), values.iter().map(|s| s.is_na()), VALUES)?;
     let missing = mask.contains(&true);
+    let column = |items: Vec<&str>| Ok(Value::Strings { shape: vec![items.len()], data: Text::collected(items)? });
     Ok(match extents(x) {
-        Some(shape) => Value::Strings { data: row_major(&shape, &items).into_iter().collect(), shape },
+        Some(shape) => Value::Strings { data: Text::collected(row_major(&shape, &items)?)?, shape },
         None if !missing && is_scalar(x, place) => Value::string(items.first().copied().unwrap_or_default()),
-        None if !missing => Value::strings(items),
-        None if place == Place::Element => Value::Nullable(Nullable::new(Value::strings(items), mask)),
+        None if !missing => column(items)?,
+        None if place == Place::Element => Value::Nullable(Nullable::new(column(items)?, mask)),
         None => {
-            let texts: Vec<Option<&str>> = items.iter().zip(&mask).map(|(&s, &na)| (!na).then_some(s)).collect();
-            Value::Categorical(Categorical::from_texts(&texts))
+            let texts = items.iter().zip(&mask).map(|(&s, &na)| (!na).then_some(s));
+            let texts: Vec<Option<&str>> = memory::collected(texts, VALUES)?;
+            Value::Categorical(Categorical::from_texts(&texts)?)
         }
     })
 }
@@ -203,11 +215,8 @@ fn factor(x: &Robj, name: &str) -> Result<Value> {
         i32::MIN => Some(-1),
         c => usize::try_from(c).ok().and_then(|c| code_of.get(c.checked_sub(1)?).copied()),
     };
-    let codes: Vec<i32> = codes
-        .iter()
-        .map(code)
-        .collect::<Option<_>>()
-        .ok_or_else(|| unknown(name, "a factor with codes outside its levels"))?;
+    let outside = || unknown(name, "a factor with codes outside its levels");
+    let codes = memory::tried(codes.iter().map(|c| code(c).ok_or_else(outside)), VALUES)?;
     let kind = x.get_attrib("categories").and_then(|k| k.as_str().map(str::to_owned));
     let typed = match kind.as_deref() {
         Some("int64") => levels.iter().map(|l| l.parse::<i64>().ok()).collect::<Option<Vec<_>>>().map(Value::vector),
@@ -238,23 +247,24 @@ pub(crate) fn sparse(x: &Robj, name: &str) -> Result<Sparse> {
     let &[rows, columns] = dim.as_integer_slice().unwrap_or_default() else { return Err(unknown(name, &class)) };
     let values = slot("x")?;
     let data: Data = if let Some(v) = values.as_real_slice() {
-        v.to_vec().into()
+        memory::copied(v, VALUES)?.into()
     } else {
         let v = values.as_logical_slice().unwrap_or_default();
         if v.iter().any(|b| b.is_na()) {
-            v.iter()
-                .map(|b| if b.is_na() { f64::NAN } else { f64::from(u8::from(b.is_true())) })
-                .collect::<Vec<f64>>()
-                .into()
+            let numbers = v.iter().map(|b| if b.is_na() { f64::NAN } else { f64::from(u8::from(b.is_true())) });
+            memory::collected(numbers, VALUES)?.into()
         } else {
-            v.iter().map(Rbool::is_true).collect::<Vec<bool>>().into()
+            memory::collected(v.iter().map(Rbool::is_true), VALUES)?.into()
         }
     };
+    let (starts, places) = (slot("p")?, slot(minor)?);
+    let starts = starts.as_integer_slice().unwrap_or_default().iter().map(|&p| p as u64);
+    let places = places.as_integer_slice().unwrap_or_default().iter().map(|&i| i as u32);
     Ok(Sparse {
         format,
         shape: (rows as usize, columns as usize),
-        indptr: slot("p")?.as_integer_slice().unwrap_or_default().iter().map(|&p| p as u64).collect(),
-        indices: slot(minor)?.as_integer_slice().unwrap_or_default().iter().map(|&i| i as u32).collect(),
+        indptr: memory::collected(starts, VALUES)?,
+        indices: memory::collected(places, VALUES)?,
         data,
     })
 }
@@ -283,9 +293,9 @@ fn data_frame(x: &Robj, name: &str) -> Result<Value> {
 }
 
 /// The values in the dtype of this name.
-fn cast(data: &Data, dtype: &str) -> Data {
-    fn to<T: Number>(data: &Data) -> Data {
-        T::wrap(data.to_f64().into_iter().map(T::from_f64).collect())
+fn cast(data: &Data, dtype: &str) -> Result<Data> {
+    fn to<T: Number>(data: &Data) -> Result<Data> {
+        Ok(T::wrap(memory::collected(data.to_f64()?.into_iter().map(T::from_f64), VALUES)?))
     }
     match dtype {
         "bool" => to::<bool>(data),
@@ -298,7 +308,7 @@ fn cast(data: &Data, dtype: &str) -> Data {
         "uint32" => to::<u32>(data),
         "uint64" => to::<u64>(data),
         "float32" => to::<f32>(data),
-        _ => data.clone(),
+        _ => data.copied(VALUES),
     }
 }
 
@@ -311,7 +321,7 @@ fn awkward(x: &Robj, name: &str) -> Result<Value> {
     for ((_, value), found) in buffers.iter_mut().zip(list.as_list().map(|l| l.values().collect()).unwrap_or(vec![])) {
         let dtype = found.get_attrib("dtype").and_then(|d| d.as_str().map(str::to_owned));
         if let (Value::Array(a), Some(dtype)) = (value, dtype) {
-            a.data = cast(&a.data, &dtype);
+            a.data = cast(&a.data, &dtype)?;
         }
     }
     Ok(Value::Awkward { length, form, buffers })

@@ -3,6 +3,9 @@
 use anndataoom_core::given::Given;
 use extendr_api::prelude::*;
 
+/// Longer vectors are not looked at.
+const MOST: usize = 1 << 20;
+
 /// An argument; what the table has no form for is described by its class.
 pub(crate) fn given(x: &Robj) -> Given {
     if x.is_null() {
@@ -20,7 +23,7 @@ pub(crate) fn given(x: &Robj) -> Given {
             _ => Given::Other(format!("{:?}", x.rtype()).to_lowercase()),
         }
     };
-    if x.get_attrib("class").is_some() || x.get_attrib("dim").is_some() {
+    if x.get_attrib("class").is_some() || x.get_attrib("dim").is_some() || x.len() > MOST {
         return described();
     }
     let items: Vec<Given> = if let Some(v) = x.as_logical_slice() {

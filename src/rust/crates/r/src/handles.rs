@@ -1,8 +1,9 @@
 //! What R holds on to: open files and matrices, behind external pointers.
 
 use anndataoom_core::store::Store;
-use anndataoom_core::LazyMatrix;
-use std::sync::Arc;
+use anndataoom_core::stream::Chunks;
+use anndataoom_core::{Context, LazyMatrix};
+use std::sync::{Arc, Mutex};
 
 /// An open file.
 #[derive(Debug)]
@@ -11,3 +12,10 @@ pub(crate) struct StoreHandle(pub(crate) Arc<Store>);
 /// A matrix with the operations queued on it.
 #[derive(Debug)]
 pub(crate) struct MatrixHandle(pub(crate) LazyMatrix);
+
+/// A pass that gives rows in turn, and what it was started with; `None` once it was let go.
+#[derive(Debug)]
+pub(crate) struct ChunksHandle {
+    pub(crate) chunks: Mutex<Option<Chunks>>,
+    pub(crate) ctx: Context,
+}

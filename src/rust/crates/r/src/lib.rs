@@ -2,8 +2,10 @@
 //!
 //! Every function takes one named list and gives one list, through [`reply`]; R's `rs_call()` is the other end.
 #![warn(unreachable_pub)]
+#![allow(missing_docs)] // extendr_module! makes public functions
 
 mod args;
+mod chunks;
 mod config;
 mod files;
 mod from_r;
@@ -14,15 +16,21 @@ mod reply;
 mod run;
 mod simulate;
 mod to_r;
+mod vector;
 mod verbs;
 mod write;
 
+use anndataoom_core::reserve::Reserved;
 use extendr_api::prelude::*;
+
+#[global_allocator]
+static MEMORY: Reserved = Reserved;
 
 extendr_module! {
     mod anndataoom;
     use config;
     use files;
+    use chunks;
     use matrices;
     use simulate;
     use verbs;

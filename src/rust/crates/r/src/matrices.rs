@@ -6,10 +6,11 @@ use crate::handles::MatrixHandle;
 use crate::reply::{reply, Notes};
 use crate::run::run;
 use crate::to_r::{by_columns, list_of, to_r, transposed_to_r};
+use crate::vector::raws;
 use anndataoom_core::chain::{Along, Description, Fill, Member, Parameter, Stacked, MISSING};
 use anndataoom_core::element::{DType, Value};
 use anndataoom_core::matrix::{MemorySource, Source};
-use anndataoom_core::{ops, stream, Error, LazyMatrix, Result};
+use anndataoom_core::{memory, ops, stream, Error, LazyMatrix, Result};
 use extendr_api::prelude::*;
 use std::sync::Arc;
 
@@ -19,7 +20,7 @@ pub(crate) fn handle(x: LazyMatrix) -> Result<Robj> {
     let bytes = x.to_bytes()?;
     let dim = vec![rows as i32, columns as i32];
     let pointer: Robj = ExternalPtr::new(MatrixHandle(x)).into();
-    list_of(["pointer", "chain", "dim"].into_iter(), vec![pointer, Raw::from_bytes(&bytes).into(), dim.into()])
+    list_of(["pointer", "chain", "dim"].into_iter(), vec![pointer, raws("chain", bytes.into_iter())?, dim.into()])
 }
 
 /// An in-memory R matrix as a source.
@@ -70,8 +71,9 @@ fn rs_matrix_stack(args: Robj) -> Robj {
             .map(|member| {
                 let member = Args::new(&member)?;
                 let place = |p: f64| if p >= 1.0 { p as u32 - 1 } else { MISSING };
-                let from = member.opt_doubles("from")?.map(|from| from.into_iter().map(place).collect());
-                Ok(Member { x: member.matrix("matrix")?, from })
+                let from = member.opt_doubles("from")?;
+                let from = from.map(|from| memory::collected(from.into_iter().map(place), "positions")).transpose()?;
+                Ok(Member { x: member.matrix("matrix")?, from: from.map(Into::into) })
             })
             .collect::<Result<Vec<_>>>()?;
         let fill = a.opt_fill("fill")?.map(|value| Fill { value, integer: value.fract() == 0.0 });

@@ -7,7 +7,7 @@ use crate::args::Args;
 use anndataoom_core::context::guard;
 use anndataoom_core::error::printable;
 use anndataoom_core::given::Syntax;
-use anndataoom_core::{Error, Result};
+use anndataoom_core::{reserve, Error, Result};
 use extendr_api::prelude::*;
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -52,7 +52,10 @@ pub(crate) fn r_error(e: extendr_api::Error) -> Error {
 /// `list(error = <class>, message =, warnings =)`.
 pub(crate) fn reply(args: Robj, work: impl FnOnce(&Args, &Notes) -> Result<Robj>) -> Robj {
     let notes = Notes::default();
-    match guard(|| work(&Args::new(&args)?, &notes)) {
+    match guard(|| {
+        reserve::provide()?;
+        work(&Args::new(&args)?, &notes)
+    }) {
         Ok(value) => list!(ok = value, warnings = notes.into_r()).into(),
         Err(e) => {
             let text = e.in_syntax(&Syntax::R);

@@ -41,12 +41,23 @@ fn show(draw: &Function, fraction: f64) -> Result<()> {
 /// # Errors
 /// Those of `work`; [`Error::Cancelled`] after Ctrl-C; [`Error::Progress`] when progress cannot be drawn.
 pub(crate) fn run<T: Send>(args: &Args, work: impl FnOnce(&Context) -> Result<T> + Send) -> Result<T> {
-    let ctx = args.context()?;
+    watching(&args.context()?, args, work)
+}
+
+/// [`run`] in a context that lasts longer than the call.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn watching<T: Send>(
+    ctx: &Context,
+    args: &Args,
+    work: impl FnOnce(&Context) -> Result<T> + Send,
+) -> Result<T> {
     let progress: Option<Function> = args.get("progress").and_then(|f| f.as_function());
     let watch = |fraction: Option<f64>| match (&progress, fraction) {
         _ if interrupted() => Err(Error::Cancelled),
         (Some(draw), Some(fraction)) => show(draw, fraction),
         _ => Ok(()),
     };
-    watched(&ctx, work, |pause| pause(), watch)?
+    watched(ctx, work, |pause| pause(), watch)?
 }

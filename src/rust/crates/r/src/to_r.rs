@@ -1,12 +1,14 @@
 //! Core values as R objects. With `from_r`, the only place that knows both.
 
 use crate::reply::{clean, r_error, Notes};
+use crate::vector::{doubles, integers, logicals, texts};
 use anndataoom_core::context::Monitor;
+use anndataoom_core::dtype::Number;
 use anndataoom_core::element::{
     Array, Categorical, DType, Data, DataFrame, Nullable, Scalar, Sparse, SparseFormat, Strings as Text, Value,
 };
 use anndataoom_core::patch::Patch;
-use anndataoom_core::{Error, Result};
+use anndataoom_core::{memory, Error, Result};
 use extendr_api::prelude::*;
 
 /// Integers from here on are not all exact in an R double.
@@ -19,14 +21,14 @@ const EXACT: u64 = 1 << 53;
 pub(crate) fn to_r(value: &Value, name: &str, notes: &Notes) -> Result<Robj> {
     Ok(match value {
         Value::Null => ().into(),
-        Value::Scalar(s) => scalar(s, name, notes),
+        Value::Scalar(s) => scalar(s, name, notes)?,
         Value::Array(a) => array(a, name, notes)?,
         Value::Complex { shape, data, .. } => {
-            let data = column_major(shape, data);
+            let data = column_major(shape, data)?;
             let v = Complexes::from_values(data.into_iter().map(|(re, im)| Rcplx::new(re, im)));
             with_dim(v.into(), shape)?
         }
-        Value::Strings { shape, data } => strings(shape, data)?,
+        Value::Strings { shape, data } => strings(shape, data, name)?,
         Value::Categorical(c) => factor(c, name)?,
         Value::Nullable(n) => nullable(n, name, notes)?,
         Value::Sparse(s) => sparse(s, name)?,
@@ -69,7 +71,7 @@ pub(crate) fn transposed_to_r(value: Value, name: &str, notes: &Notes) -> Result
             sparse(&Sparse { format, shape: (s.shape.1, s.shape.0), ..s }, name)
         }
         Value::Array(Array { shape, data: values }) => match *shape {
-            [n, m] => with_dim(data(&values, name, notes), &[m, n]),
+            [n, m] => with_dim(data(&values, name, notes)?, &[m, n]),
             _ => Err(Error::shape(format!("'{name}'"), "2 dimensions", shape.len())),
         },
         other => Err(Error::shape(format!("'{name}'"), "a matrix", other.encoding())),
@@ -135,8 +137,8 @@ pub(crate) fn patch_to_r(patch: Patch, notes: &Notes) -> Result<Robj> {
             .map(|(name, value)| match value {
                 // Embeddings stay float32.
                 Value::Array(Array { shape, data: Data::F32(v) }) if slot == "obsm" && shape.len() == 2 => {
-                    let bits = Integers::from_values(v.iter().map(|x| x.to_bits() as i32));
-                    float32(bits.into(), shape[0], shape[1])
+                    let bits = integers(&name, v.iter().map(|x| x.to_bits() as i32))?;
+                    float32(bits, shape[0], shape[1])
                 }
                 other => to_r(&other, &format!("{slot}/{name}"), notes),
             })
@@ -148,67 +150,71 @@ pub(crate) fn patch_to_r(patch: Patch, notes: &Notes) -> Result<Robj> {
 }
 
 /// A buffer: logical, integer (where all values fit 32 bits and none is the one R keeps for NA) or double.
-fn data(d: &Data, name: &str, notes: &Notes) -> Robj {
-    fn int<T: Copy + Into<i32>>(v: &[T]) -> Robj {
-        v.iter().map(|&x| x.into()).collect::<Vec<i32>>().into()
+fn data(d: &Data, name: &str, notes: &Notes) -> Result<Robj> {
+    fn int<T: Copy + TryInto<i32>>(v: &[T], name: &str) -> Result<Robj> {
+        integers(name, v.iter().map(|&x| x.try_into().unwrap_or(i32::MIN)))
     }
-    fn fits<T: Copy + TryInto<i32>>(v: &[T]) -> Option<Robj> {
-        let ints: Option<Vec<i32>> = v.iter().map(|&x| x.try_into().ok().filter(|&i| i != i32::MIN)).collect();
-        ints.map(Robj::from)
+    fn fits<T: Copy + TryInto<i32>>(v: &[T]) -> bool {
+        v.iter().all(|&x| x.try_into().is_ok_and(|i| i != i32::MIN))
     }
+    let real = || anndataoom_core::with_data!(d, v => doubles_of(v, name));
     let inexact = |huge: bool| {
         if huge {
             notes.warn("precision", format!("'{name}' holds integers beyond 2^53; they are rounded to doubles"));
         }
     };
     match d {
-        Data::Bool(v) => Logicals::from_values(v.iter().map(|&b| Rbool::from(b))).into(),
-        Data::I8(v) => int(v),
-        Data::I16(v) => int(v),
-        Data::U8(v) => int(v),
-        Data::U16(v) => int(v),
-        Data::I32(v) if !v.contains(&i32::MIN) => v.clone().into(),
-        Data::U32(v) => fits(v).unwrap_or_else(|| d.to_f64().into()),
-        Data::I64(v) => fits(v).unwrap_or_else(|| {
+        Data::Bool(v) => logicals(name, v.iter().map(|&b| Rbool::from(b))),
+        Data::I8(v) => int(v, name),
+        Data::I16(v) => int(v, name),
+        Data::U8(v) => int(v, name),
+        Data::U16(v) => int(v, name),
+        Data::I32(v) if fits(v) => int(v, name),
+        Data::U32(v) if fits(v) => int(v, name),
+        Data::I64(v) if fits(v) => int(v, name),
+        Data::U64(v) if fits(v) => int(v, name),
+        Data::I64(v) => {
             inexact(v.iter().any(|x| x.unsigned_abs() > EXACT));
-            d.to_f64().into()
-        }),
-        Data::U64(v) => fits(v).unwrap_or_else(|| {
+            real()
+        }
+        Data::U64(v) => {
             inexact(v.iter().any(|&x| x > EXACT));
-            d.to_f64().into()
-        }),
-        Data::F64(v) => v.clone().into(),
-        _ => d.to_f64().into(),
+            real()
+        }
+        _ => real(),
     }
 }
 
-fn scalar(s: &Scalar, name: &str, notes: &Notes) -> Robj {
-    match s {
-        Scalar::Number(d) => data(d, name, notes),
+fn scalar(s: &Scalar, name: &str, notes: &Notes) -> Result<Robj> {
+    Ok(match s {
+        Scalar::Number(d) => data(d, name, notes)?,
         Scalar::Complex(re, im) => Complexes::from_values([Rcplx::new(*re, *im)]).into(),
         Scalar::String(s) => clean(s).as_ref().into(),
         Scalar::Bytes(b) => Raw::from_bytes(b).into(),
-    }
+    })
 }
 
 /// Row-major values of an array of `shape` in R's column-major order.
-fn column_major<T: Copy>(shape: &[usize], v: &[T]) -> Vec<T> {
-    match *shape {
+fn column_major<T: Copy>(shape: &[usize], v: &[T]) -> Result<Vec<T>> {
+    const WHAT: &str = "an array in R's order";
+    Ok(match *shape {
         [n, m] if n > 1 && m > 1 => {
-            let mut out = Vec::with_capacity(v.len());
+            let mut out = memory::room(v.len(), WHAT)?;
             for j in 0..m {
                 out.extend(v.iter().skip(j).step_by(m));
             }
             out
         }
-        [] | [_] | [_, _] => v.to_vec(),
+        [] | [_] | [_, _] => memory::copied(v, WHAT)?,
         [first, ref rest @ ..] => {
             // The first axis runs fastest in R: interleave the slabs, each already in R's order.
             let slab = rest.iter().product::<usize>().max(1);
-            let slabs: Vec<Vec<T>> = v.chunks(slab).take(first).map(|c| column_major(rest, c)).collect();
-            (0..slab).flat_map(|k| slabs.iter().filter_map(move |s| s.get(k).copied())).collect()
+            let slabs: Vec<Vec<T>> =
+                v.chunks(slab).take(first).map(|c| column_major(rest, c)).collect::<Result<_>>()?;
+            let turned = (0..slab).flat_map(|k| slabs.iter().filter_map(move |s| s.get(k).copied()));
+            memory::exactly(v.len(), turned, WHAT)?
         }
-    }
+    })
 }
 
 fn with_dim(mut x: Robj, shape: &[usize]) -> Result<Robj> {
@@ -224,30 +230,29 @@ fn dimension(n: usize) -> Result<i32> {
 }
 
 fn array(a: &Array, name: &str, notes: &Notes) -> Result<Robj> {
-    fn reorder<T: anndataoom_core::element::Number>(shape: &[usize], v: &[T]) -> Data {
-        T::wrap(column_major(shape, v))
+    fn reorder<T: anndataoom_core::element::Number>(shape: &[usize], v: &[T]) -> Result<Data> {
+        Ok(T::wrap(column_major(shape, v)?))
     }
     if a.shape.iter().product::<usize>() != a.data.len() {
         return Err(Error::shape(format!("'{name}'"), format!("{:?} values", a.shape), a.data.len()));
     }
     if a.shape.len() < 2 {
-        return Ok(data(&a.data, name, notes));
+        return data(&a.data, name, notes);
     }
     if let (&[n, m], Data::F32(v)) = (a.shape.as_slice(), &a.data) {
         // An embedding of a million cells: straight into R's memory, without copies on the way.
-        let turned = (0..n * m).map(|k| Rfloat::from(f64::from(v[k % n * m + k / n])));
-        return with_dim(Doubles::from_values(turned).into(), &a.shape);
+        return with_dim(doubles(name, (0..n * m).map(|k| f64::from(v[k % n * m + k / n])))?, &a.shape);
     }
-    let turned = anndataoom_core::with_data!(&a.data, v => reorder(&a.shape, v));
-    with_dim(data(&turned, name, notes), &a.shape)
+    let turned = anndataoom_core::with_data!(&a.data, v => reorder(&a.shape, v))?;
+    with_dim(data(&turned, name, notes)?, &a.shape)
 }
 
-fn strings(shape: &[usize], text: &Text) -> Result<Robj> {
+fn strings(shape: &[usize], text: &Text, name: &str) -> Result<Robj> {
     if shape.len() < 2 {
-        return Ok(Strings::from_values(text.iter().map(clean)).into());
+        return texts(name, text.len(), || text.iter().map(Some));
     }
-    let items: Vec<&str> = column_major(shape, &text.iter().collect::<Vec<_>>());
-    with_dim(Strings::from_values(items.into_iter().map(clean)).into(), shape)
+    let items = column_major(shape, &memory::exactly(text.len(), text.iter(), "strings")?)?;
+    with_dim(texts(name, items.len(), || items.iter().map(|&s| Some(s)))?, shape)
 }
 
 /// Labels of categories, and the kind of those that are not strings.
@@ -264,7 +269,9 @@ fn labels(categories: &Value) -> Option<(Vec<String>, Option<&'static str>)> {
                 Data::Bool(v) => v.iter().map(|&b| if b { "TRUE" } else { "FALSE" }.to_owned()).collect(),
                 Data::U64(v) => v.iter().map(u64::to_string).collect(),
                 Data::I64(v) => v.iter().map(i64::to_string).collect(),
-                other => other.to_f64().iter().map(f64::to_string).collect(),
+                other => {
+                    anndataoom_core::with_data!(other, v => v.iter().map(|x| x.to_f64().to_string()).collect())
+                }
             };
             Some((labels, Some(kind)))
         }
@@ -282,9 +289,9 @@ fn factor(c: &Categorical, name: &str) -> Result<Robj> {
     if let Some(bad) = c.codes.iter().find(|&&k| k < -1 || k >= n) {
         return Err(Error::shape(format!("codes of '{name}'"), format!("-1 to {}", n - 1), bad));
     }
-    let codes: Vec<i32> = c.codes.iter().map(|&k| if k < 0 { i32::MIN } else { k + 1 }).collect();
-    let mut out: Robj = codes.into();
-    out.set_attrib("levels", Strings::from_values(levels)).map_err(r_error)?;
+    let mut out = integers(name, c.codes.iter().map(|&k| if k < 0 { i32::MIN } else { k + 1 }))?;
+    out.set_attrib("levels", texts(name, levels.len(), || levels.iter().map(|l| Some(l.as_str())))?)
+        .map_err(r_error)?;
     let class: &[&str] = if c.ordered { &["ordered", "factor"] } else { &["factor"] };
     out.set_class(class).map_err(r_error)?;
     if let Some(kind) = kind {
@@ -298,24 +305,19 @@ fn nullable(n: &Nullable, name: &str, notes: &Notes) -> Result<Robj> {
         return Err(Error::shape(format!("mask of '{name}'"), format!("{:?} entries", n.values.len()), n.mask.len()));
     }
     Ok(match &*n.values {
-        Value::Strings { data, .. } => Strings::from_values(
-            data.iter()
-                .zip(&n.mask)
-                .map(|(s, &na)| if na { Rstr::na() } else { Rstr::from(clean(s).as_ref()) })
-                .collect::<Vec<_>>(),
-        )
-        .into(),
+        Value::Strings { data, .. } => {
+            texts(name, n.mask.len(), || data.iter().zip(&n.mask).map(|(s, &na)| (!na).then_some(s)))?
+        }
         Value::Array(Array { data: Data::Bool(v), .. }) => {
-            Logicals::from_values(v.iter().zip(&n.mask).map(|(&b, &na)| if na { Rbool::na() } else { Rbool::from(b) }))
-                .into()
+            logicals(name, v.iter().zip(&n.mask).map(|(&b, &na)| if na { Rbool::na() } else { Rbool::from(b) }))?
         }
         Value::Array(a) => {
-            let base = data(&a.data, name, notes);
+            let base = data(&a.data, name, notes)?;
             if let Some(v) = base.as_integer_slice() {
-                v.iter().zip(&n.mask).map(|(&x, &na)| if na { i32::MIN } else { x }).collect::<Vec<i32>>().into()
+                integers(name, v.iter().zip(&n.mask).map(|(&x, &na)| if na { i32::MIN } else { x }))?
             } else {
                 let v = base.as_real_slice().unwrap_or_default();
-                v.iter().zip(&n.mask).map(|(&x, &na)| if na { f64::na() } else { x }).collect::<Vec<f64>>().into()
+                doubles(name, v.iter().zip(&n.mask).map(|(&x, &na)| if na { f64::na() } else { x }))?
             }
         }
         other => return Err(Error::shape(format!("'{name}'"), "numbers or strings with a mask", other.encoding())),
@@ -347,21 +349,21 @@ pub(crate) fn sparse(s: &Sparse, name: &str) -> Result<Robj> {
     let mut out: S4 = eval_string(&new).and_then(S4::try_from).map_err(r_error)?;
     let mut set = |slot: &str, value: Robj| out.set_slot(slot, value).map(|_| ()).map_err(r_error);
     // Straight into R's memory: the graph of a million cells is 300 MB.
-    set("p", Integers::from_values(s.indptr.iter().map(|&p| p as i32)).into())?;
-    set("i", Integers::from_values(s.indices.iter().map(|&i| i as i32)).into())?;
+    set("p", integers(name, s.indptr.iter().map(|&p| p as i32))?)?;
+    set("i", integers(name, s.indices.iter().map(|&i| i as i32))?)?;
     set(
         "x",
         match &s.data {
-            Data::Bool(v) => Logicals::from_values(v.iter().map(|&b| Rbool::from(b))).into(),
-            d => anndataoom_core::with_data!(d, v => doubles(v)),
+            Data::Bool(v) => logicals(name, v.iter().map(|&b| Rbool::from(b)))?,
+            d => anndataoom_core::with_data!(d, v => doubles_of(v, name))?,
         },
     )?;
     set("Dim", vec![dimension(s.shape.0)?, dimension(s.shape.1)?].into())?;
     Ok(out.into())
 }
 
-fn doubles<T: anndataoom_core::element::Number>(v: &[T]) -> Robj {
-    Doubles::from_values(v.iter().map(|x| Rfloat::from(x.to_f64()))).into()
+fn doubles_of<T: Number>(v: &[T], name: &str) -> Result<Robj> {
+    doubles(name, v.iter().map(|x| x.to_f64()))
 }
 
 /// Row names have to be unique in R: repeats get "-1", "-2", ... as in anndata's `obs_names_make_unique`.

@@ -7,10 +7,11 @@ use crate::matrices::handle;
 use crate::reply::reply;
 use crate::run::run;
 use crate::to_r::{float32, list_of, patch_by_columns, patch_to_r, to_r, transposed_to_r};
+use crate::vector::{self, logicals, uninitialised};
 use anndataoom_core::element::{Array, Value};
 use anndataoom_core::given::Given;
-use anndataoom_core::verbs::{self, Call, Face, Groups, Input, Preset, Source, Verb};
-use anndataoom_core::{ops, Error, Result};
+use anndataoom_core::verbs::{self, Call, Face, Groups, Input, Param, Preset, Source, Verb};
+use anndataoom_core::{memory, ops, Error, Result};
 use extendr_api::prelude::*;
 use extendr_api::AsTypedSlice;
 use ndarray::{Array2, ArrayView2, CowArray, Ix2};
@@ -19,9 +20,22 @@ use std::collections::HashMap;
 /// The verb `name` and its arguments `args`, accepted by the table.
 fn checked(a: &Args) -> Result<verbs::Args> {
     let name = a.str("name")?;
+    verbs::find(name)?.check(name, arguments(a))
+}
+
+/// The arguments `args`.
+fn arguments(a: &Args) -> Vec<(String, Given)> {
     let list = a.get("args").and_then(|l| l.as_list()).unwrap_or_else(|| List::new(0));
-    let args: Vec<(String, Given)> = list.iter().map(|(k, v)| (k.to_owned(), given(&v))).collect();
-    verbs::find(name)?.check(name, args)
+    list.iter().map(|(k, v)| (k.to_owned(), given(&v))).collect()
+}
+
+/// `name`, `args` (a named list) of a function that is no verb: `NULL`, or an error.
+#[extendr]
+fn rs_check(args: Robj) -> Robj {
+    reply(args, |a, _| {
+        let name = a.str("name")?;
+        verbs::function_named(name)?.check(name, arguments(a)).map(Robj::from)
+    })
 }
 
 /// `name`, `args` (a named list): `needs` (the source of every input, by name) and the `label` of a progress bar.
@@ -52,7 +66,7 @@ fn rs_verb(args: Robj) -> Robj {
         // The coordinates are written into R's memory: a copy of a million cells is 200 MB.
         let room = call.room()?;
         let (n, k) = room.unwrap_or_default();
-        let mut scores: Robj = Integers::new(n * k).into();
+        let mut scores: Robj = uninitialised("scores", n.saturating_mul(k))?;
         if room.is_some() {
             let bits: Option<&mut [i32]> = scores.as_typed_slice_mut();
             call.place(bytemuck::cast_slice_mut(bits.unwrap_or_default()));
@@ -65,9 +79,10 @@ fn rs_verb(args: Robj) -> Robj {
         })?;
         found.notes.iter().for_each(|(kind, note)| notes.warn(kind, note.clone()));
         let matrix = found.matrix.map_or(Ok(().into()), handle)?;
-        let (cells, keep): (Robj, Robj) = found.keep.map_or_else(Default::default, |(cells, mask)| {
-            (cells.into(), Logicals::from_values(mask.into_iter().map(Rbool::from)).into())
-        });
+        let (cells, keep): (Robj, Robj) = match found.keep {
+            Some((cells, mask)) => (cells.into(), logicals("keep", mask.into_iter().map(Rbool::from))?),
+            None => Default::default(),
+        };
         let placed: Robj = found.placed.as_deref().map_or(().into(), Into::into);
         let scores = if found.placed.is_some() { float32(scores, n, k)? } else { ().into() };
         let names = ["matrix", "patch", "cells", "keep", "placed", "scores"];
@@ -78,7 +93,8 @@ fn rs_verb(args: Robj) -> Robj {
 /// An input as the source of the need says.
 fn input<'a>(verb: &Verb, name: &str, x: &'a Robj) -> Result<Input<'a>> {
     let unknown = || Error::Internal(format!("{}: an unknown input '{name}'", verb.name));
-    let logicals = |x: &Robj| x.as_logical_slice().map(|m| m.iter().map(Rbool::is_true).collect()).ok_or_else(unknown);
+    let logicals =
+        |x: &Robj| memory::collected(x.as_logical_slice().ok_or_else(unknown)?.iter().map(Rbool::is_true), "a mask");
     let source = verb.needs.iter().find(|need| need.name == name).ok_or_else(unknown)?.source;
     Ok(match source {
         Source::Matrix => Input::Matrix(matrix(x)?),
@@ -90,7 +106,8 @@ fn input<'a>(verb: &Verb, name: &str, x: &'a Robj) -> Result<Input<'a>> {
         }
         Source::Groups | Source::Chosen | Source::Covariates => {
             let code = |&code: &i32| if code == i32::MIN { -1 } else { code - 1 };
-            let codes = x.as_integer_slice().ok_or_else(unknown)?.iter().map(code).collect();
+            let codes = x.as_integer_slice().ok_or_else(unknown)?.iter().map(code);
+            let codes = memory::collected(codes, "the groups of cells")?;
             let names = x.get_attrib("levels").and_then(|l| l.as_string_vector()).unwrap_or_default();
             Input::Groups(Groups { codes, names })
         }
@@ -112,7 +129,7 @@ fn points<'a>(x: &'a Robj, name: &str) -> Result<CowArray<'a, f32, Ix2>> {
     match from_r(x, name, Place::Column)? {
         Value::Array(Array { shape, data }) if shape.len() == 2 => {
             let (n, d) = (shape.first().copied().unwrap_or(0), shape.get(1).copied().unwrap_or(0));
-            Array2::from_shape_vec((n, d), data.into_f32())
+            Array2::from_shape_vec((n, d), data.into_f32()?)
                 .map(Into::into)
                 .map_err(|e| Error::shape(name, format!("{n} x {d}"), e))
         }
@@ -120,25 +137,37 @@ fn points<'a>(x: &'a Robj, name: &str) -> Result<CowArray<'a, f32, Ix2>> {
     }
 }
 
-/// The table, for tests: of each verb, by its name in R, `params` (of each, by name, its `kind` and `default`), and what
-/// it `gives`.
+/// The parameters R has: of each, by name, its `kind` and `default`.
+fn parameters(params: &[Param]) -> Result<Robj> {
+    let params: Vec<_> = params.iter().filter(|p| p.face != Face::Python).collect();
+    let described = params.iter().map(|p| {
+        let kind = match p.preset {
+            Preset::Required => "required",
+            Preset::Object => "object",
+            _ => "value",
+        };
+        list_of(["kind", "default"].into_iter(), vec![kind.into(), to_robj(&p.preset.given())])
+    });
+    list_of(params.iter().map(|p| p.name), described.collect::<Result<_>>()?)
+}
+
+/// The functions that are no verbs, for tests: of each, by its name in R, its parameters.
+#[extendr]
+fn rs_function_table(args: Robj) -> Robj {
+    reply(args, |_, _| {
+        let names = verbs::FUNCTIONS.iter().map(|f| f.in_r.unwrap_or(f.name));
+        list_of(names, verbs::FUNCTIONS.iter().map(|f| parameters(f.params)).collect::<Result<_>>()?)
+    })
+}
+
+/// The table, for tests: of each verb, by its name in R, `params`, and what it `gives`.
 #[extendr]
 fn rs_verb_table(args: Robj) -> Robj {
     reply(args, |_, _| {
         let names = verbs::VERBS.iter().map(|verb| verb.in_r.unwrap_or(verb.name)).collect::<Vec<_>>();
         let entries = verbs::VERBS.iter().map(|verb| {
-            let params: Vec<_> = verb.params.iter().filter(|p| p.face != Face::Python).collect();
-            let described = params.iter().map(|p| {
-                let kind = match p.preset {
-                    Preset::Required => "required",
-                    Preset::Object => "object",
-                    _ => "value",
-                };
-                list_of(["kind", "default"].into_iter(), vec![kind.into(), to_robj(&p.preset.given())])
-            });
-            let described = list_of(params.iter().map(|p| p.name), described.collect::<Result<_>>()?)?;
             let gives: Vec<String> = verb.gives.iter().map(|g| (*g).to_owned()).collect();
-            list_of(["params", "gives"].into_iter(), vec![described, gives.into()])
+            list_of(["params", "gives"].into_iter(), vec![parameters(verb.params)?, gives.into()])
         });
         list_of(names.iter().copied(), entries.collect::<Result<_>>()?)
     })
@@ -149,7 +178,7 @@ fn rs_verb_table(args: Robj) -> Robj {
 fn rs_row_sums(args: Robj) -> Robj {
     reply(args, |a, _| {
         let x = a.matrix("matrix")?;
-        Ok(run(a, |ctx| ops::row_sums(&x, ctx))?.into())
+        vector::doubles("sums", run(a, |ctx| ops::row_sums(&x, ctx))?.into_iter())
     })
 }
 
@@ -158,7 +187,7 @@ fn rs_row_sums(args: Robj) -> Robj {
 fn rs_col_sums(args: Robj) -> Robj {
     reply(args, |a, _| {
         let x = a.matrix("matrix")?;
-        Ok(run(a, |ctx| ops::col_sums(&x, ctx))?.into())
+        vector::doubles("sums", run(a, |ctx| ops::col_sums(&x, ctx))?.into_iter())
     })
 }
 
@@ -193,7 +222,7 @@ fn rs_product(args: Robj) -> Robj {
         let by = a.get("by").ok_or_else(|| Error::parameter("y", "a numeric matrix", "NULL"))?;
         let (y, width) = match from_r(by, "y", Place::Column)? {
             Value::Array(Array { shape, data }) if shape.len() == 2 => {
-                (data.to_f64(), shape.last().copied().unwrap_or(0))
+                (data.to_f64()?, shape.last().copied().unwrap_or(0))
             }
             other => return Err(Error::parameter("y", "a numeric matrix", other.encoding())),
         };
@@ -218,7 +247,11 @@ fn rs_mean_var(args: Robj) -> Robj {
             other => return Err(Error::parameter("axis", "\"obs\" or \"var\"", format!("\"{other}\""))),
         };
         let moments = run(a, |ctx| ops::mean_var(&x, axis, ddof, ctx))?;
-        list_of(["mean", "var"].into_iter(), vec![moments.mean.into(), moments.var.into()])
+        let values = vec![
+            vector::doubles("means", moments.mean.into_iter())?,
+            vector::doubles("variances", moments.var.into_iter())?,
+        ];
+        list_of(["mean", "var"].into_iter(), values)
     })
 }
 
@@ -233,6 +266,8 @@ fn rs_float32(args: Robj) -> Robj {
 
 extendr_module! {
     mod verbs;
+    fn rs_check;
+    fn rs_function_table;
     fn rs_verb_check;
     fn rs_verb;
     fn rs_verb_table;

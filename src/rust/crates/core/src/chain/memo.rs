@@ -1,13 +1,14 @@
 //! What passes over a stored matrix have found out about it, shared by every chain on it and gone with the last of them.
 
+use super::Vector;
 use crate::matrix::{ColumnCache, ColumnIndex, Rows};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A selection of a source; `None` is everything in order.
 #[derive(Debug, Clone)]
 struct Selection {
-    rows: Option<Arc<[u32]>>,
-    columns: Option<Arc<[u32]>>,
+    rows: Option<Vector<u32>>,
+    columns: Option<Vector<u32>>,
 }
 
 impl Selection {

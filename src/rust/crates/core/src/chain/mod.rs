@@ -11,6 +11,7 @@ mod program;
 mod row;
 mod stacked;
 
+pub use crate::vector::Vector;
 pub use describe::{Description, Parameter, Queued};
 pub(crate) use memo::CountSums;
 pub use nodes::Node;
@@ -20,6 +21,7 @@ pub use stacked::{promote, Along, Fill, Member, Stacked, MISSING};
 use crate::element::DType;
 use crate::error::{Error, Result};
 use crate::matrix::{Block, ColumnMap, Layout, Location, Rows, Source};
+use crate::memory;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -27,8 +29,8 @@ use std::sync::Arc;
 #[derive(Debug, Clone)]
 pub struct LazyMatrix {
     source: Arc<dyn Source>,
-    rows: Option<Arc<[u32]>>,
-    columns: Option<Arc<[u32]>>,
+    rows: Option<Vector<u32>>,
+    columns: Option<Vector<u32>>,
     nodes: Vec<Arc<dyn Node>>,
     memo: Arc<memo::Memo>,
 }
@@ -38,10 +40,13 @@ pub struct LazyMatrix {
 struct Recorded {
     version: u32,
     shape: (usize, usize),
-    rows: Option<Arc<[u32]>>,
-    columns: Option<Arc<[u32]>>,
+    rows: Option<Vector<u32>>,
+    columns: Option<Vector<u32>>,
     nodes: Vec<nodes::Encoded>,
 }
+
+/// Selected rows or columns, for messages.
+const SELECTION: &str = "a selection";
 
 const RECORD_VERSION: u32 = 2;
 
@@ -112,7 +117,7 @@ impl LazyMatrix {
     /// Selects rows and columns by position (zero-based, any order, repeats allowed); `None` keeps an axis.
     ///
     /// # Errors
-    /// [`Error::Index`] for a position past the end.
+    /// [`Error::Index`] for a position past the end; [`Error::OutOfMemory`].
     pub fn select(&self, rows: Option<&[u32]>, columns: Option<&[u32]>) -> Result<Self> {
         let (n, m) = self.shape();
         let check =
@@ -122,16 +127,18 @@ impl LazyMatrix {
             };
         check("obs", rows, n)?;
         check("var", columns, m)?;
-        let through = |now: &Option<Arc<[u32]>>, list: Option<&[u32]>| match (now, list) {
-            (now, None) => now.clone(),
-            (None, Some(l)) => Some(l.into()),
-            (Some(now), Some(l)) => Some(l.iter().map(|&i| now[i as usize]).collect()),
+        let through = |now: &Option<Vector<u32>>, list: Option<&[u32]>| -> Result<_> {
+            Ok(match (now, list) {
+                (now, None) => now.clone(),
+                (None, Some(l)) => Some(memory::copied(l, SELECTION)?.into()),
+                (Some(now), Some(l)) => Some(now.take(Some(l))?),
+            })
         };
         Ok(LazyMatrix {
             source: self.source.clone(),
-            rows: through(&self.rows, rows),
-            columns: through(&self.columns, columns),
-            nodes: self.nodes.iter().map(|node| node.select(rows, columns)).collect(),
+            rows: through(&self.rows, rows)?,
+            columns: through(&self.columns, columns)?,
+            nodes: self.nodes.iter().map(|node| node.select(rows, columns)).collect::<Result<_>>()?,
             memo: self.memo.clone(),
         })
     }
@@ -190,7 +197,7 @@ impl LazyMatrix {
             columns: self.columns.clone(),
             nodes: self.nodes.iter().map(|node| node.encode()).collect::<Result<_>>()?,
         };
-        postcard::to_allocvec(&recorded).map_err(|e| Error::Internal(format!("recording a chain: {e}")))
+        nodes::recorded(&recorded)
     }
 
     /// Puts recorded selections and operations onto a source of the same shape.

@@ -88,6 +88,7 @@ impl Bitshuffle {
                     let (n, after) = rest.split_first_chunk::<4>().ok_or_else(short)?;
                     let (from, after) = after.split_at_checked(u32::from_be_bytes(*n) as usize).ok_or_else(short)?;
                     rest = after;
+                    packed.try_reserve(to.len()).map_err(|_| "more bytes than memory".to_owned())?;
                     packed.resize(to.len(), 0);
                     let n = match packing {
                         Packing::Zstd => super::codecs::zstd(from, &mut packed)?,

@@ -223,6 +223,9 @@ fn decode_chunk(chunk: &[u8], out: &mut [u8]) -> Decoded {
                 0 | 4 => continue,
                 1 | 2 => {
                     from.clear();
+                    for stage in [&mut *from, &mut *to] {
+                        stage.try_reserve(block.len()).map_err(|_| "more bytes than memory".to_owned())?;
+                    }
                     from.extend_from_slice(block);
                     to.resize(block.len(), 0);
                 }

@@ -2,6 +2,7 @@
 
 use super::bitshuffle::{Bitshuffle, Packing};
 use super::{blosc2, codecs, deflate, id, inflate_new, inflate_pieces, name_of};
+use crate::memory;
 use std::cell::RefCell;
 use std::mem::MaybeUninit;
 
@@ -199,7 +200,7 @@ impl Pipeline {
             {
                 // The bytes of the first values lie at the start of each plane.
                 let (plane, kept) = (whole / size, out.len() / size);
-                let mut planes = vec![0; out.len()];
+                let mut planes = bytes(out.len())?;
                 let mut found = 0;
                 inflate_pieces(stored, &mut |at, piece| {
                     found = at + piece.len() as u64;
@@ -219,9 +220,7 @@ impl Pipeline {
                 Ok(())
             }
             _ if whole <= MOST_AT_ONCE => {
-                let mut all = Vec::new();
-                all.try_reserve_exact(whole).map_err(|_| "more bytes than memory".to_owned())?;
-                all.resize(whole, 0);
+                let mut all = bytes(whole)?;
                 self.decode(mask, all_stored, &mut all)?;
                 out.copy_from_slice(&all[..out.len()]);
                 Ok(())
@@ -273,7 +272,8 @@ fn run(steps: &[Step], stored: &[u8], out: &mut [u8], scratch: &mut Scratch) -> 
         return undo(*step, stored, out);
     }
     let mut stage = std::mem::take(&mut scratch.stages[0]);
-    stage.resize(out.len(), 0);
+    memory::lengthen(&mut stage, out.len(), 0, "a chunk").map_err(|e| e.to_string())?;
+    stage.truncate(out.len());
     let done = undo(*step, stored, &mut stage).and_then(|()| {
         scratch.stages.swap(0, 1);
         let done = run(before, &stage, out, scratch);
@@ -310,6 +310,11 @@ fn undo(step: Step, stored: &[u8], out: &mut [u8]) -> Result<(), String> {
     } else {
         Err(format!("{found} bytes of values where the chunk holds {}", out.len()))
     }
+}
+
+/// `n` zeros to decode into.
+fn bytes(n: usize) -> Result<Vec<u8>, String> {
+    memory::zeros(n, "decoding a chunk").map_err(|e| e.to_string())
 }
 
 #[cfg(test)]

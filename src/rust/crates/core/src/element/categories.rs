@@ -10,18 +10,22 @@ const CODES: &str = "codes of a categorical";
 
 impl Categorical {
     /// Makes texts categories, in natural order; `None` is missing.
-    #[must_use]
-    pub fn from_texts(texts: &[Option<&str>]) -> Categorical {
-        let mut categories: Vec<&str> = texts.iter().flatten().copied().collect();
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn from_texts(texts: &[Option<&str>]) -> Result<Categorical> {
+        let mut categories: Vec<&str> = memory::room(texts.len(), CODES)?;
+        categories.extend(texts.iter().flatten().copied());
         categories.sort_unstable();
         categories.dedup();
         categories.sort_by(|a, b| natural_order(a, b));
         let code_of: HashMap<&str, i32> = categories.iter().copied().zip(0..).collect();
-        Categorical {
-            codes: texts.iter().map(|text| text.and_then(|t| code_of.get(t).copied()).unwrap_or(-1)).collect(),
+        let code = |text: &Option<&str>| text.and_then(|t| code_of.get(t).copied()).unwrap_or(-1);
+        Ok(Categorical {
+            codes: memory::collected(texts.iter().map(code), CODES)?,
             categories: Box::new(Value::strings(&categories)),
             ordered: false,
-        }
+        })
     }
 
     /// Drops the categories that no value has, as anndata does with those of a selection.
@@ -56,7 +60,7 @@ mod tests {
 
     #[test]
     fn texts_become_categories_in_natural_order() {
-        let made = Categorical::from_texts(&[Some("c10"), None, Some("c9"), Some("c10"), Some("")]);
+        let made = Categorical::from_texts(&[Some("c10"), None, Some("c9"), Some("c10"), Some("")]).unwrap();
         assert_eq!(*made.categories, Value::strings(["", "c9", "c10"]));
         assert_eq!(made.codes, [2, -1, 1, 2, 0]);
     }

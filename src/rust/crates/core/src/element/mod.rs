@@ -4,7 +4,9 @@
 //! value in the encoding of its kind. An element that cannot be decoded is an error of that element alone.
 
 mod categories;
-mod codec;
+mod copied;
+mod description;
+mod encoding;
 mod neighbors;
 mod read;
 mod select;
@@ -16,10 +18,14 @@ mod value;
 mod write;
 
 pub use crate::dtype::{DType, Data, Number};
-pub use codec::WriteOptions;
-pub(crate) use codec::{check_names, same_texts};
+pub(crate) use copied::all as copies;
+pub use description::Description;
+pub use encoding::WriteOptions;
+pub(crate) use encoding::{
+    check_names, is_of_today, matrix, same_texts, start_frame, start_sparse, Matrix, ANNDATA, ARRAY, DICT, RAW,
+};
 pub(crate) use neighbors::is_whole;
-pub use read::{column_names, describe, read, read_column, read_index, read_selected, Description};
+pub use read::{column_names, describe, read, read_column, read_index, read_selected};
 pub use strings::Strings;
 pub use tenx::{read_10x, TenX};
 pub use tree::{tree, Entries, RawTree, Tree, SLOTS};

@@ -1,7 +1,7 @@
 //! Graphs that scanpy kept in `uns["neighbors"]` before anndata 0.7 had obsp. anndata's reader moves them there
 //! (`anndata.compat._move_adj_mtx`), and so do we: they are elements of obsp, and not seen in uns.
 
-use super::codec;
+use super::encoding;
 use super::Value;
 use crate::store::Store;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ fn graph_shape(store: &Arc<Store>, key: &str) -> Option<Vec<usize>> {
     if !store.exists(&path) {
         return None;
     }
-    let found = codec::describe(&store.node(&path).ok()?).ok()?;
+    let found = encoding::describe(&store.node(&path).ok()?).ok()?;
     let matrix = ["", "array", "csr_matrix", "csc_matrix"].contains(&found.encoding.as_str());
     (matrix && found.shape.len() == 2 && found.dtype.as_deref() != Some("compound")).then_some(found.shape)
 }
@@ -34,7 +34,7 @@ pub(super) fn missing_from(store: &Arc<Store>, path: &str) -> Vec<String> {
     if path.trim_matches('/') != PLACE {
         return Vec::new();
     }
-    let n_obs = codec::n_rows(store, "obs");
+    let n_obs = encoding::n_rows(store, "obs");
     n_obs.map(|n| moved(store, n).into_iter().map(|(key, _)| key).collect()).unwrap_or_default()
 }
 

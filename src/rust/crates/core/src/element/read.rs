@@ -1,29 +1,10 @@
 //! Reading elements of an open file.
 
-use super::codec::{self, Reading};
-use super::{neighbors, Value};
+use super::encoding::{self, Reading};
+use super::{neighbors, Description, Value};
 use crate::error::{Error, Result};
 use crate::store::{Node, Store};
 use std::sync::Arc;
-
-/// What an element is, without its values.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Description {
-    /// `encoding-type`; "" for a plain group or dataset of anndata before 0.8.
-    pub encoding: String,
-    /// `encoding-version`.
-    pub version: String,
-    /// Extents; rows and columns for a dataframe, empty for scalars and dicts.
-    pub shape: Vec<usize>,
-    /// dtype by numpy's name, "string", "category" or "compound"; `None` where there is no single one.
-    pub dtype: Option<String>,
-    /// Stored values of a sparse matrix.
-    pub nnz: Option<u64>,
-    /// Number of categories.
-    pub categories: Option<usize>,
-    /// Keys of a dict, columns of a dataframe, fields of a rec-array, in order.
-    pub keys: Vec<String>,
-}
 
 /// Reads the element at `path` whole.
 ///
@@ -31,8 +12,8 @@ pub struct Description {
 /// [`Error::Missing`] when it is not there, [`Error::Unsupported`] for an encoding or type this library does not know,
 /// [`Error::Format`] when its parts contradict each other.
 pub fn read(store: &Arc<Store>, path: &str) -> Result<Value> {
-    match codec::field(store, path)? {
-        Some(node) => codec::read_field(&node, last(path)),
+    match encoding::field(store, path)? {
+        Some(node) => encoding::read_field(&node, last(path)),
         None => Ok(neighbors::without_moved(store, path, Reading::new().read(&store.node(path)?)?)),
     }
 }
@@ -42,10 +23,10 @@ pub fn read(store: &Arc<Store>, path: &str) -> Result<Value> {
 /// # Errors
 /// As [`read`], but values are not looked at.
 pub fn describe(store: &Arc<Store>, path: &str) -> Result<Description> {
-    match codec::field(store, path)? {
-        Some(node) => codec::describe_field(&node, last(path)),
+    match encoding::field(store, path)? {
+        Some(node) => encoding::describe_field(&node, last(path)),
         None => {
-            let mut found = codec::describe(&store.node(path)?)?;
+            let mut found = encoding::describe(&store.node(path)?)?;
             let missing = neighbors::missing_from(store, path);
             found.keys.retain(|key| !missing.contains(key));
             Ok(found)
@@ -76,7 +57,7 @@ pub fn read_selected(store: &Arc<Store>, path: &str, rows: Option<&[u32]>, colum
 /// As [`read`].
 pub fn column_names(store: &Arc<Store>, path: &str) -> Result<Vec<String>> {
     let node = store.node(path)?;
-    codec::columns_of(&node).map(|c| c.names)
+    encoding::columns_of(&node).map(|c| c.names)
 }
 
 /// The index of the dataframe at `path` and its name (`None` for pandas' unnamed index).
@@ -85,8 +66,8 @@ pub fn column_names(store: &Arc<Store>, path: &str) -> Result<Vec<String>> {
 /// As [`read`].
 pub fn read_index(store: &Arc<Store>, path: &str) -> Result<(Option<String>, Value)> {
     let node = store.node(path)?;
-    let columns = codec::columns_of(&node)?;
-    let index = codec::index_of(&node, &columns.index, &Reading::new())?;
+    let columns = encoding::columns_of(&node)?;
+    let index = encoding::index_of(&node, &columns.index, &Reading::new())?;
     let name = (columns.index != "_index").then_some(columns.index);
     Ok((name, index))
 }
@@ -97,11 +78,11 @@ pub fn read_index(store: &Arc<Store>, path: &str) -> Result<(Option<String>, Val
 /// [`Error::Name`] for a column that is not there; else as [`read`].
 pub fn read_column(store: &Arc<Store>, path: &str, name: &str) -> Result<Value> {
     let node: Node = store.node(path)?;
-    let columns = codec::columns_of(&node)?;
+    let columns = encoding::columns_of(&node)?;
     if !columns.names.iter().any(|n| n == name) {
         let shown = columns.names.iter().take(30).map(String::as_str).collect::<Vec<_>>().join(", ");
         let hint = if shown.is_empty() { "; there are no columns".into() } else { format!("; there are: {shown}") };
         return Err(Error::Name { what: "column", name: name.to_owned(), hint: format!(" in '{path}'{hint}") });
     }
-    codec::column_of(&node, &columns, name, &Reading::new())
+    encoding::column_of(&node, &columns, name, &Reading::new())
 }

@@ -1,5 +1,6 @@
 //! Rows and columns of a value, in any order, repeats allowed.
 
+use super::copied::all;
 use super::{Array, Categorical, DataFrame, Nullable, Sparse, SparseFormat, Strings, Value};
 use crate::error::{Error, Result};
 use crate::memory;
@@ -14,7 +15,7 @@ impl Value {
     /// [`Error::Index`] for a position past the end; [`Error::State`] for a value without that axis.
     pub fn select(&self, rows: Option<&[u32]>, columns: Option<&[u32]>) -> Result<Value> {
         if rows.is_none() && columns.is_none() {
-            return Ok(self.clone());
+            return self.copied();
         }
         let flat = || match columns {
             Some(_) => Err(Error::State(format!("a value of encoding '{}' has no columns to select", self.encoding()))),
@@ -43,7 +44,7 @@ impl Value {
                 let positions = positions("row", rows, c.codes.len())?;
                 Ok(Value::Categorical(Categorical {
                     codes: memory::collected(positions.into_iter().map(|p| c.codes[p]), SELECTED)?,
-                    categories: c.categories.clone(),
+                    categories: Box::new(c.categories.copied()?),
                     ordered: c.ordered,
                 }))
             }
@@ -92,7 +93,7 @@ fn indexed(rows: &[usize], form: &str, buffers: &[(String, Value)]) -> Result<Va
         r#"{{"class": "IndexedArray", "index": "i64", "content": {form}, "parameters": {{}}, "form_key": "{KEY}"}}"#
     );
     let list: Vec<i64> = memory::collected(rows.iter().map(|&r| r as i64), SELECTED)?;
-    let mut buffers = buffers.to_vec();
+    let mut buffers = all(buffers)?;
     buffers.push((index, Value::vector(list)));
     Ok(Value::Awkward { length: rows.len() as u64, form, buffers })
 }
@@ -161,7 +162,8 @@ impl Sparse {
             Some(_) => Some(inverse(&positions(minor_axis, minor, n_minor)?, n_minor)?),
         };
         let n_minor_out = minor.map_or(n_minor, <[u32]>::len);
-        let (mut indptr, mut indices, mut taken) = (vec![0_u64], Vec::new(), Vec::new());
+        let (mut indptr, mut indices, mut taken) = (memory::room(major.len() + 1, SELECTED)?, Vec::new(), Vec::new());
+        indptr.push(0_u64);
         let mut row: Vec<(u32, usize)> = Vec::new();
         for m in major.iter().copied() {
             let (start, end) = (self.indptr[m] as usize, self.indptr[m + 1] as usize);

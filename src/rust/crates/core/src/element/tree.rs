@@ -1,6 +1,6 @@
 //! Where the slots of an h5ad file are, whatever version of anndata wrote it.
 
-use super::{codec, neighbors};
+use super::{encoding, neighbors};
 use crate::error::{Error, Result};
 use crate::store::Store;
 use std::sync::Arc;
@@ -52,7 +52,7 @@ pub fn tree(store: &Arc<Store>) -> Result<Tree> {
             });
         }
     }
-    let old: Vec<String> = ["obs", "var"].iter().flat_map(|t| codec::coded_columns(store, t)).collect();
+    let old: Vec<String> = ["obs", "var"].iter().flat_map(|t| encoding::coded_columns(store, t)).collect();
     let mut slots = Vec::new();
     for slot in SLOTS {
         let mut entries = members(store, slot)?;
@@ -64,7 +64,7 @@ pub fn tree(store: &Arc<Store>) -> Result<Tree> {
         }
         if slot == "obsp" {
             // What is moved takes the place of what is there, as in anndata.
-            let moved = codec::n_rows(store, "obs").map_or_else(Vec::new, |n| neighbors::moved(store, n));
+            let moved = encoding::n_rows(store, "obs").map_or_else(Vec::new, |n| neighbors::moved(store, n));
             entries.retain(|(key, _)| !moved.iter().any(|(k, _)| k == key));
             entries.extend(moved);
         }

@@ -193,30 +193,4 @@ impl Value {
             Value::Null | Value::Scalar(_) | Value::Dict(_) => None,
         }
     }
-
-    /// The name of the encoding, as in the specification.
-    pub fn encoding(&self) -> &'static str {
-        match self {
-            Value::Null => "null",
-            Value::Scalar(Scalar::String(_)) => "string",
-            Value::Scalar(Scalar::Bytes(_)) => "bytes",
-            Value::Scalar(_) => "numeric-scalar",
-            Value::Array(_) | Value::Complex { .. } => "array",
-            Value::Strings { .. } => "string-array",
-            Value::Categorical(_) => "categorical",
-            Value::Nullable(n) => match &*n.values {
-                Value::Strings { .. } => "nullable-string-array",
-                Value::Array(Array { data: Data::Bool(_), .. }) => "nullable-boolean",
-                _ => "nullable-integer",
-            },
-            Value::Sparse(s) => match s.format {
-                SparseFormat::Csr => "csr_matrix",
-                SparseFormat::Csc => "csc_matrix",
-            },
-            Value::DataFrame(_) => "dataframe",
-            Value::Dict(_) => "dict",
-            Value::RecArray(_) => "rec-array",
-            Value::Awkward { .. } => "awkward-array",
-        }
-    }
 }

@@ -1,6 +1,6 @@
 //! Writing elements into a file being made.
 
-use super::codec::{self, WriteOptions};
+use super::encoding::{self, WriteOptions};
 use super::Value;
 use crate::error::Result;
 use crate::store::{GroupWriter, Store};
@@ -12,7 +12,7 @@ use std::sync::Arc;
 /// [`crate::Error::Io`] naming the target; [`crate::Error::Parameter`] for a key HDF5 or anndata cannot hold ("/" in
 /// it, taken, reserved); [`crate::Error::Shape`] for a value whose parts contradict each other.
 pub fn write(group: &GroupWriter<'_>, key: &str, value: &Value, options: &WriteOptions) -> Result<()> {
-    codec::write(group, key, value, options)
+    encoding::write(group, key, value, options)
 }
 
 /// Copies the element at `path` of an open file as `key` of `group` verbatim: encoding, dtype, chunks and compression

@@ -5,11 +5,15 @@ use super::leiden::{leiden, louvain, LeidenParams, Objective, Partition};
 use crate::context::Context;
 use crate::element::{Categorical, Value};
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::natural_order;
 use crate::patch::Patch;
 use sprs::CsMatI;
 use std::fmt;
 use std::str::FromStr;
+
+/// The name of the groups in errors.
+const GROUPS: &str = "groups of the cells";
 
 /// How clusters are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -76,35 +80,32 @@ impl Restriction {
         }
         let chosen: Vec<bool> = self.categories.iter().map(|name| self.chosen.contains(name)).collect();
         let of = |&code: &i32| usize::try_from(code).ok().and_then(|c| chosen.get(c)).copied().unwrap_or(false);
-        Ok(self.codes.iter().map(of).collect())
+        memory::collected(self.codes.iter().map(of), GROUPS)
     }
 
     /// The earlier groups with the new clusters in the place of those chosen, named "A-B,0", "A-B,1", ...
-    fn relabel(&self, keep: &[bool], found: &Partition) -> Categorical {
+    fn relabel(&self, keep: &[bool], found: &Partition) -> Result<Categorical> {
         let prefix = self.chosen.join("-");
         let n_old = self.categories.len();
         let mut names = self.categories.clone();
         names.extend((0..found.n_clusters).map(|c| format!("{prefix},{c}")));
         let mut new = found.membership.iter();
-        let codes: Vec<Option<usize>> = keep
-            .iter()
-            .zip(&self.codes)
-            .map(|(&keep, &code)| match keep {
-                true => new.next().map(|&c| n_old + c as usize),
-                false => usize::try_from(code).ok().filter(|&code| code < n_old),
-            })
-            .collect();
+        let codes = keep.iter().zip(&self.codes).map(|(&keep, &code)| match keep {
+            true => new.next().map(|&c| n_old + c as usize),
+            false => usize::try_from(code).ok().filter(|&code| code < n_old),
+        });
+        let codes: Vec<Option<usize>> = memory::collected(codes, GROUPS)?;
         let mut used = vec![false; names.len()];
         codes.iter().flatten().for_each(|&code| used[code] = true);
         let mut order: Vec<usize> = (0..names.len()).filter(|&code| used[code]).collect();
         order.sort_by(|&a, &b| natural_order(&names[a], &names[b]));
         let mut place = vec![-1i32; names.len()];
         order.iter().zip(0..).for_each(|(&code, at)| place[code] = at);
-        Categorical {
-            codes: codes.iter().map(|code| code.map_or(-1, |code| place[code])).collect(),
+        Ok(Categorical {
+            codes: memory::collected(codes.iter().map(|code| code.map_or(-1, |code| place[code])), GROUPS)?,
             categories: Box::new(Value::strings(order.iter().map(|&code| &names[code]))),
             ordered: false,
-        }
+        })
     }
 }
 
@@ -141,9 +142,9 @@ pub fn cluster(mut graph: CsMatI<f32, u32, usize>, job: &Clustering, ctx: &Conte
         Algorithm::Louvain => louvain(&graph, &job.params, ctx)?,
     };
     let clusters = match (&job.restriction, &keep) {
-        (Some(restriction), Some(keep)) => restriction.relabel(keep, &found),
+        (Some(restriction), Some(keep)) => restriction.relabel(keep, &found)?,
         _ => Categorical {
-            codes: found.membership.iter().map(|&c| c as i32).collect(),
+            codes: memory::collected(found.membership.iter().map(|&c| c as i32), GROUPS)?,
             categories: Box::new(Value::strings((0..found.n_clusters).map(|c| c.to_string()))),
             ordered: false,
         },

@@ -101,7 +101,7 @@ fn smooth_knn_dist(distances: &[f32], target: f64, mean: f64) -> (f32, f32) {
 pub fn gauss_connectivities(knn: &Knn, ctx: &Context) -> Result<CsMatI<f32, u32, usize>> {
     check(knn)?;
     ctx.install(|| {
-        let squares: Vec<f64> = knn.distances.par_chunks(knn.k).map(median_square).collect();
+        let squares = memory::parallel(knn.distances.par_chunks(knn.k).map(median_square), EDGES)?;
         let mut weights = memory::zeros::<f32>(knn.distances.len(), EDGES)?;
         weights
             .par_chunks_mut(knn.k)
@@ -133,7 +133,7 @@ pub fn gauss_of_all(knn: &Knn, n_neighbors: usize, ctx: &Context) -> Result<CsMa
     }
     ctx.install(|| {
         let width = |d: &[f32]| f64::from(d.get(n_neighbors - 1).copied().unwrap_or(0.0)).powi(2) / 4.0;
-        let squares: Vec<f64> = knn.distances.par_chunks(knn.k).map(width).collect();
+        let squares = memory::parallel(knn.distances.par_chunks(knn.k).map(width), EDGES)?;
         let rows: Vec<Vec<(u32, f32)>> = (0..knn.n)
             .into_par_iter()
             .map(|i| {
@@ -146,17 +146,20 @@ pub fn gauss_of_all(knn: &Knn, n_neighbors: usize, ctx: &Context) -> Result<CsMa
                     let other = squares.get(j as usize).copied().unwrap_or(0.0);
                     (j, gauss(own, other, f64::from(d).powi(2)))
                 };
-                let mut row: Vec<(u32, f32)> =
-                    pairs.map(weight).filter(|(_, w)| *w > 1e-14).map(|(j, w)| (j, w as f32)).collect();
+                let mut row: Vec<(u32, f32)> = memory::room(knn.k, EDGES)?;
+                row.extend(pairs.map(weight).filter(|(_, w)| *w > 1e-14).map(|(j, w)| (j, w as f32)));
                 row.sort_unstable_by_key(|entry| entry.0);
                 Ok(row)
             })
             .collect::<Result<_>>()?;
-        let mut indptr = vec![0];
+        let mut indptr = memory::room(knn.n + 1, EDGES)?;
+        indptr.push(0);
         for row in &rows {
             indptr.push(indptr.last().copied().unwrap_or(0) + row.len());
         }
-        let (indices, data) = rows.into_iter().flatten().unzip();
+        let n = indptr.last().copied().unwrap_or(0);
+        let indices = memory::exactly(n, rows.iter().flatten().map(|entry| entry.0), EDGES)?;
+        let data = memory::exactly(n, rows.iter().flatten().map(|entry| entry.1), EDGES)?;
         assemble(knn.n, indptr, indices, data)
     })
 }
@@ -190,9 +193,9 @@ fn median_square(distances: &[f32]) -> f64 {
 pub fn distances_matrix(knn: &Knn) -> Result<CsMatI<f32, u32, usize>> {
     knn.validate()?;
     let each = knn.k - 1;
-    let mut indices = Vec::with_capacity(knn.n * each);
-    let mut data = Vec::with_capacity(knn.n * each);
-    let mut row: Vec<(u32, f32)> = Vec::with_capacity(each);
+    let mut indices = memory::room(knn.n * each, EDGES)?;
+    let mut data = memory::room(knn.n * each, EDGES)?;
+    let mut row: Vec<(u32, f32)> = memory::room(each, EDGES)?;
     for (own_indices, distances) in knn.rows() {
         row.clear();
         row.extend(own_indices.iter().copied().zip(distances.iter().copied()).skip(1));
@@ -200,7 +203,7 @@ pub fn distances_matrix(knn: &Knn) -> Result<CsMatI<f32, u32, usize>> {
         indices.extend(row.iter().map(|entry| entry.0));
         data.extend(row.iter().map(|entry| entry.1));
     }
-    assemble(knn.n, (0..=knn.n).map(|i| i * each).collect(), indices, data)
+    assemble(knn.n, memory::exactly(knn.n + 1, (0..=knn.n).map(|i| i * each), EDGES)?, indices, data)
 }
 
 /// The graph without the weak links of cells that have more than `most`: a link stays when it is among the `most`
@@ -212,9 +215,11 @@ pub(super) fn trim(graph: &CsMatI<f32, u32, usize>, most: usize, ctx: &Context) 
             Some(at) if at + 1 < weights.len() => *weights.select_nth_unstable_by(at, |a, b| b.total_cmp(a)).1,
             _ => 0.0,
         };
-        Ok((0..graph.rows()).into_par_iter().with_min_len(ROWS).map(|i| least(row(i))).collect())
+        memory::parallel((0..graph.rows()).into_par_iter().with_min_len(ROWS).map(|i| least(row(i))), EDGES)
     })?;
-    let (mut indptr, mut indices, mut data) = (vec![0], Vec::new(), Vec::new());
+    let (mut indptr, mut indices, mut data) =
+        (memory::room(graph.rows() + 1, EDGES)?, memory::room(graph.nnz(), EDGES)?, memory::room(graph.nnz(), EDGES)?);
+    indptr.push(0);
     for (i, row) in graph.outer_iterator().enumerate() {
         if i % ROWS == 0 {
             ctx.monitor.check()?;
@@ -270,7 +275,7 @@ impl Rows {
             data: memory::room(weights.len(), EDGES)?,
         };
         rows.indptr.push(0);
-        let mut row: Vec<(u32, f32)> = Vec::with_capacity(knn.k);
+        let mut row: Vec<(u32, f32)> = memory::room(knn.k, EDGES)?;
         for (i, (indices, weights)) in knn.indices.chunks_exact(knn.k).zip(weights.chunks_exact(knn.k)).enumerate() {
             if i % ROWS == 0 {
                 ctx.monitor.check()?;

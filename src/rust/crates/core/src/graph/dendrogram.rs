@@ -64,9 +64,13 @@ pub fn dendrogram(
     ctx: &Context,
 ) -> Result<Dendrogram> {
     let means = means(points, groups, n_groups, ctx)?;
-    let mut rows: Vec<Vec<f64>> = means.outer_iter().map(|row| row.to_vec()).collect();
+    let copy =
+        |row: ndarray::ArrayView1<'_, f64>| memory::collected(row.iter().copied(), "dendrogram: mean coordinates");
+    let mut rows: Vec<Vec<f64>> = means.outer_iter().map(copy).collect::<Result<_>>()?;
     if correlation == Correlation::Spearman {
-        rows.iter_mut().for_each(|row| *row = ranks(row));
+        for row in &mut rows {
+            *row = ranks(row)?;
+        }
     }
     let what = "dendrogram: correlations of all pairs of groups";
     let mut matrix = square(n_groups, n_groups, what)?;
@@ -114,7 +118,7 @@ fn means(points: ArrayView2<'_, f32>, groups: &[u32], n_groups: usize, ctx: &Con
         return Err(Error::parameter("groupby", format!("numbers below {n_groups}"), group));
     }
     let mut sums = square(n_groups, d, "dendrogram: mean coordinates of every group")?;
-    let mut counts = vec![0u64; n_groups];
+    let mut counts = memory::zeros::<u64>(n_groups, "dendrogram: cells of every group")?;
     ctx.monitor.begin(n as u64);
     for (i, (row, &group)) in points.outer_iter().zip(groups).enumerate() {
         if i % 4096 == 0 {
@@ -147,16 +151,17 @@ fn pearson(x: &[f64], y: &[f64]) -> f64 {
 }
 
 /// Ranks from 1; equal values have the mean of theirs.
-fn ranks(x: &[f64]) -> Vec<f64> {
-    let mut order: Vec<usize> = (0..x.len()).collect();
+fn ranks(x: &[f64]) -> Result<Vec<f64>> {
+    const WHAT: &str = "dendrogram: ranks of the columns";
+    let mut order: Vec<usize> = memory::collected(0..x.len(), WHAT)?;
     order.sort_by(|&i, &j| x[i].total_cmp(&x[j]));
-    let mut ranks = vec![0.0; x.len()];
+    let mut ranks = memory::zeros::<f64>(x.len(), WHAT)?;
     let mut before = 0;
     for equal in order.chunk_by(|&i, &j| x[i] == x[j]) {
         equal.iter().for_each(|&i| ranks[i] = before as f64 + (equal.len() + 1) as f64 / 2.0);
         before += equal.len();
     }
-    ranks
+    Ok(ranks)
 }
 
 /// tau-b: concordant less discordant pairs, over the geometric mean of the pairs untied in each.

@@ -54,7 +54,7 @@ pub fn diffmap(
         let weights = density_normalised(graph)?;
         let kernel = Graph { data: &weights, ..graph };
         let found = leading(kernel, n_comps - 1, TOLERANCE, MAX_PRODUCTS, seed, &ctx.monitor)?;
-        let root: Vec<f64> = (0..n).map(|i| strength(kernel, i).sqrt()).collect();
+        let root: Vec<f64> = memory::collected((0..n).map(|i| strength(kernel, i).sqrt()), MAP)?;
         let length = root.iter().map(|r| r * r).sum::<f64>().sqrt();
         let zeros = memory::zeros(memory::count(&[n, n_comps], MAP)?, MAP)?;
         let mut components = Array2::from_shape_vec((n, n_comps), zeros).map_err(|e| Error::Internal(e.to_string()))?;
@@ -65,6 +65,8 @@ pub fn diffmap(
         };
         column(0, &|i| root[i] / length);
         (1..n_comps).for_each(|c| column(c, &|i| found.vectors[i * (n_comps - 1) + c - 1]));
+        // What its patch takes, which gives no error.
+        memory::probe(4 * components.len())?;
         let mut notes = Vec::new();
         if !found.converged {
             notes.push(format!("diffmap: the eigenvectors are approximate (residual {:.1e})", found.residual));
@@ -83,7 +85,7 @@ fn strength(graph: Graph, vertex: usize) -> f64 {
 
 /// W_ij / (q_i q_j) at the places of W, scaled by the mean of q (which changes no transition).
 fn density_normalised(graph: Graph) -> Result<Vec<f32>> {
-    let density: Vec<f64> = (0..graph.n_vertices()).map(|i| strength(graph, i)).collect();
+    let density: Vec<f64> = memory::collected((0..graph.n_vertices()).map(|i| strength(graph, i)), MAP)?;
     if let Some(row) = density.iter().position(|&q| q <= 0.0) {
         return Err(Error::Values {
             element: "connectivities".into(),
@@ -145,17 +147,14 @@ pub fn dpt(
         .collect();
     let (label, _) = connected(graph, &ctx.monitor)?;
     let origin = components.row(root);
-    let mut time: Vec<f64> = components
-        .outer_iter()
-        .zip(&label)
-        .map(|(row, &component)| {
-            if component != label[root] {
-                return f64::INFINITY;
-            }
-            let terms = row.iter().zip(&origin).zip(&weights);
-            terms.map(|((&x, &o), w)| (w * (f64::from(o) - f64::from(x))).powi(2)).sum::<f64>().sqrt()
-        })
-        .collect();
+    let distance = |(row, &component): (ndarray::ArrayView1<'_, f32>, &u32)| {
+        if component != label[root] {
+            return f64::INFINITY;
+        }
+        let terms = row.iter().zip(&origin).zip(&weights);
+        terms.map(|((&x, &o), w)| (w * (f64::from(o) - f64::from(x))).powi(2)).sum::<f64>().sqrt()
+    };
+    let mut time = memory::exactly(n, components.outer_iter().zip(&label).map(distance), "pseudotime")?;
     let largest = time.iter().copied().filter(|t| t.is_finite()).fold(0.0, f64::max);
     if largest > 0.0 {
         time.iter_mut().for_each(|t| *t /= largest);

@@ -4,7 +4,11 @@
 use super::groups::members;
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::memory;
 use sprs::CsMatI;
+
+/// The name of all that grows with the groups, in errors.
+const GROUPS: &str = "links between the groups";
 
 /// The abstracted graph of `n_groups` groups.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,9 +44,9 @@ pub fn paga(distances: &CsMatI<f32, u32, usize>, groups: &[u32], n_groups: usize
     }
     let (start, cells) = members(groups, n_groups)?;
     let sizes: Vec<u64> = start.windows(2).map(|w| (w[1] - w[0]) as u64).collect();
-    let mut links = vec![0u64; n_groups];
+    let mut links = memory::zeros::<u64>(n_groups, GROUPS)?;
     let mut shared: Vec<(u32, u32, u64)> = Vec::new();
-    let mut counts = vec![0u64; n_groups];
+    let mut counts = memory::zeros::<u64>(n_groups, GROUPS)?;
     ctx.monitor.begin(n as u64);
     for (g, range) in start.windows(2).enumerate() {
         for cells in cells[range[0]..range[1]].chunks(4096) {
@@ -55,6 +59,7 @@ pub fn paga(distances: &CsMatI<f32, u32, usize>, groups: &[u32], n_groups: usize
             ctx.monitor.advance(cells.len() as u64);
         }
         links[g] = counts.iter().sum();
+        memory::reserve(&mut shared, 2 * counts.iter().filter(|&&count| count > 0).count(), GROUPS)?;
         for (h, count) in counts.iter_mut().enumerate() {
             if *count > 0 && h != g {
                 shared.extend([(g as u32, h as u32, *count), (h as u32, g as u32, *count)]);
@@ -63,7 +68,11 @@ pub fn paga(distances: &CsMatI<f32, u32, usize>, groups: &[u32], n_groups: usize
         }
     }
     shared.sort_unstable();
-    let (mut indptr, mut indices, mut data) = (vec![0; n_groups + 1], Vec::new(), Vec::<f64>::new());
+    let (mut indptr, mut indices, mut data) = (
+        memory::zeros::<usize>(n_groups + 1, GROUPS)?,
+        memory::room(shared.len(), GROUPS)?,
+        memory::room(shared.len(), GROUPS)?,
+    );
     for pair in shared.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
         let (i, j) = (pair[0].0 as usize, pair[0].1 as usize);
         let found: u64 = pair.iter().map(|p| p.2).sum();
@@ -74,14 +83,14 @@ pub fn paga(distances: &CsMatI<f32, u32, usize>, groups: &[u32], n_groups: usize
     }
     (0..n_groups).for_each(|i| indptr[i + 1] = indptr[i + 1].max(indptr[i]));
     let connectivities = CsMatI::new((n_groups, n_groups), indptr, indices, data);
-    Ok(Paga { tree: spanning_tree(&connectivities), connectivities, sizes })
+    Ok(Paga { tree: spanning_tree(&connectivities)?, connectivities, sizes })
 }
 
 /// Kruskal's algorithm from the strongest edge on, ties in the order of rows and columns.
-fn spanning_tree(graph: &CsMatI<f64, u32, usize>) -> CsMatI<f64, u32, usize> {
+fn spanning_tree(graph: &CsMatI<f64, u32, usize>) -> Result<CsMatI<f64, u32, usize>> {
     let n = graph.rows();
-    let mut edges: Vec<(u32, u32, f64)> =
-        graph.iter().map(|(&weight, (i, j))| (i, j, weight)).filter(|&(i, j, _)| i < j).collect();
+    let mut edges: Vec<(u32, u32, f64)> = memory::room(graph.nnz(), GROUPS)?;
+    edges.extend(graph.iter().map(|(&weight, (i, j))| (i, j, weight)).filter(|&(i, j, _)| i < j));
     edges.sort_by(|a, b| b.2.total_cmp(&a.2).then((a.0, a.1).cmp(&(b.0, b.1))));
     let mut root: Vec<u32> = (0..n as u32).collect();
     edges.retain(|&(i, j, _)| {
@@ -93,7 +102,7 @@ fn spanning_tree(graph: &CsMatI<f64, u32, usize>) -> CsMatI<f64, u32, usize> {
     let mut indptr = vec![0; n + 1];
     edges.iter().for_each(|e| indptr[e.0 as usize + 1] += 1);
     (0..n).for_each(|i| indptr[i + 1] += indptr[i]);
-    CsMatI::new((n, n), indptr, edges.iter().map(|e| e.1).collect(), edges.iter().map(|e| e.2).collect())
+    Ok(CsMatI::new((n, n), indptr, edges.iter().map(|e| e.1).collect(), edges.iter().map(|e| e.2).collect()))
 }
 
 /// Representative of an item, halving the path to it.

@@ -4,9 +4,11 @@ use super::{
     Correlation, Dendrogram, DiffusionMap, Kernel, LinkageMethod, Metric, Neighbors, NeighborsParams, Paga, Pairwise,
     UmapResult,
 };
-use crate::element::{Array, Data, Sparse, SparseFormat, Value};
+use crate::element::{Array, Data, Number, Sparse, SparseFormat, Value};
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::patch::Patch;
+use crate::with_data;
 use sprs::CsMatI;
 
 /// A matrix of this room (CSR) as an element.
@@ -36,7 +38,11 @@ pub fn to_sprs(value: Value) -> Result<CsMatI<f32, u32, usize>> {
         SparseFormat::Csc => s.to_format(SparseFormat::Csr)?,
     };
     let indptr: Vec<usize> = csr.indptr.into_iter().map(|p| p as usize).collect();
-    CsMatI::try_new(csr.shape, indptr, csr.indices, csr.data.into_f32())
+    let data = match csr.data {
+        Data::F32(v) => v,
+        other => with_data!(&other, v => memory::collected(v.iter().map(|x| x.to_f64() as f32), "weights of a graph")?),
+    };
+    CsMatI::try_new(csr.shape, indptr, csr.indices, data)
         .map_err(|(.., e)| Error::shape("connectivities", "each column once in a row", e))
 }
 

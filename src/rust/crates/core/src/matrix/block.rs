@@ -7,7 +7,7 @@ use crate::with_data;
 use std::ops::Range;
 
 /// Which rows of the matrix (as the caller sees it) a block holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Positions {
     /// Consecutive rows.
     Range(Range<usize>),

@@ -4,10 +4,9 @@
 //! records ordered by block, kept in memory while they fit and in a scratch file beyond. A block is then put together
 //! from its part of every group. The threads that ask for the first blocks share the work of the partition.
 
-use super::csr::touched;
 use super::disk::{with_plain, Plain, Scratch, Shared};
 use super::rows::{Decoded, Fault};
-use super::sparse::SparseParts;
+use super::sparse::{touched, SparseParts};
 use super::{Block, ColumnMap, Layout, Location, Pass, Positions, Reads, Rows, Source, BLOCK_ROWS, BLOCK_VALUES};
 use crate::context::guard;
 use crate::element::DType;
@@ -61,7 +60,7 @@ impl Source for CscSource {
     }
 
     fn pass_bytes(&self, _: &Rows, columns: Option<&ColumnMap>) -> u64 {
-        self.parts.bytes_of(&columns.map_or(Rows::All, |map| Rows::List(map.selected().into())))
+        self.parts.bytes_of(&columns.map_or(Rows::All, |map| Rows::List(map.selected().to_vec().into())))
     }
 
     fn pass<'a>(&'a self, rows: Rows, columns: Option<Arc<ColumnMap>>, memory: usize) -> Result<Box<dyn Pass + 'a>> {

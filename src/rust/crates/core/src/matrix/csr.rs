@@ -3,14 +3,14 @@
 use super::disk::{with_plain, Cursor, Plain, Shared};
 use super::rows::{Decoded, Wanted};
 use super::spare;
-use super::sparse::SparseParts;
+use super::sparse::{touched, SparseParts};
 use super::{
     cut_blocks, Block, ColumnMap, Layout, Location, Pass, Positions, Reads, Rows, Source, Stamp, BLOCK_VALUES,
 };
 use crate::element::DType;
 use crate::error::Result;
 use crate::memory;
-use std::ops::{Range, RangeInclusive};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// A `csr_matrix` element.
@@ -82,28 +82,6 @@ impl Source for CsrSource {
         let (indices, data) = (shared(&self.parts.indices), shared(&self.parts.data));
         Ok(Box::new(CsrPass { parts: &self.parts, rows, columns, blocks, indices, data }))
     }
-}
-
-/// Chunks of `len` values that hold rows `block` of a pass, as runs in the order of the rows.
-pub(super) fn touched<'a>(
-    indptr: &'a [u64],
-    rows: &'a Rows,
-    block: &Range<usize>,
-    len: u64,
-) -> impl Iterator<Item = RangeInclusive<u64>> + 'a {
-    let pieces = match rows {
-        Rows::All => block.start..block.start + 1,
-        Rows::List(_) => block.clone(),
-    };
-    let last = block.end;
-    pieces.filter_map(move |i| {
-        let (from, to) = match rows {
-            Rows::All => (i, last),
-            Rows::List(l) => (l[i] as usize, l[i] as usize + 1),
-        };
-        let (from, to) = (indptr[from], indptr[to]);
-        (from < to).then(|| from / len..=(to - 1) / len)
-    })
 }
 
 struct CsrPass<'a> {

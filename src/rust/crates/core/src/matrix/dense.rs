@@ -78,7 +78,7 @@ impl Source for DenseSource {
         let across = (m as u64).div_ceil(width);
         let mut kept = Vec::new();
         if let Some(map) = &columns {
-            kept.resize(across as usize, Vec::new());
+            kept = memory::filled(across as usize, Vec::new(), "columns of a matrix")?;
             for (j, &c) in map.selected().iter().enumerate() {
                 kept[(u64::from(c) / width) as usize].push((u64::from(c) % width, j));
             }

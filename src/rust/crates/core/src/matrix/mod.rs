@@ -14,13 +14,14 @@ mod rows;
 mod source;
 mod spare;
 mod sparse;
+mod stamp;
 
 pub use block::{Block, Positions, Storage};
 pub(crate) use cache::{ColumnCache, MAX_COLUMNS as MAX_KEPT_COLUMNS};
 pub use columns::ColumnMap;
 pub(crate) use disk::Scratch;
-pub use index::Stamp;
 pub(crate) use index::{hash, pack, Bits, ColumnIndex, Writer as IndexWriter};
 pub use memory::MemorySource;
 pub use open::open;
 pub use source::{cut_blocks, Layout, Location, Pass, Reads, Rows, Source, BLOCK_ROWS, BLOCK_VALUES};
+pub use stamp::Stamp;

@@ -3,6 +3,7 @@
 use super::{Block, ColumnMap};
 use crate::element::DType;
 use crate::error::Result;
+use crate::vector::Vector;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -43,7 +44,7 @@ pub enum Rows {
     /// All rows.
     All,
     /// These source rows, in this order; repeats allowed. All `< n_rows`.
-    List(Arc<[u32]>),
+    List(Vector<u32>),
 }
 
 impl Rows {

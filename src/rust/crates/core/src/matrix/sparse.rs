@@ -1,14 +1,14 @@
 //! What CSR and CSC elements have in common: three datasets that must agree.
 
-use super::csr::touched;
 use super::disk::{with_plain, Cursor, Plain, RawDataset, Shared};
 use super::index::hash;
 use super::rows::Fault;
-use super::{Layout, Location, Reads, Rows, Stamp};
-use crate::element::DType;
+use super::{Location, Reads, Rows, Stamp};
+use crate::element::{DType, SparseFormat};
 use crate::error::{Error, Result};
 use crate::memory;
 use crate::store::{Node, State, Store};
+use std::ops::{Range, RangeInclusive};
 use std::sync::{Arc, OnceLock};
 
 /// The parts of a compressed matrix, checked against each other.
@@ -28,11 +28,11 @@ pub(super) struct SparseParts {
 }
 
 impl SparseParts {
-    /// Opens `element` of the given layout and shape.
+    /// Opens `element` of the given format and shape.
     ///
     /// # Errors
     /// [`Error::Format`] when the datasets contradict each other or the shape; those of opening a dataset.
-    pub(super) fn open(group: &Node, layout: Layout, shape: (usize, usize)) -> Result<Self> {
+    pub(super) fn open(group: &Node, format: SparseFormat, shape: (usize, usize)) -> Result<Self> {
         let (store, element) = (group.store(), group.path());
         let open = |name: &str| RawDataset::open(&group.child(name)?);
         let (data, indices, offsets) = (open("data")?, open("indices")?, open("indptr")?);
@@ -46,9 +46,9 @@ impl SparseParts {
                 return Err(d.bad("integers", d.dtype()));
             }
         }
-        let (n_major, axis) = match layout {
-            Layout::Csc => (shape.1, "columns"),
-            _ => (shape.0, "rows"),
+        let (n_major, axis) = match format {
+            SparseFormat::Csc => (shape.1, "columns"),
+            SparseFormat::Csr => (shape.0, "rows"),
         };
         if offsets.shape()[0] != n_major as u64 + 1 {
             return Err(offsets.bad(format!("{} offsets for {n_major} {axis}", n_major + 1), offsets.shape()[0]));
@@ -102,7 +102,8 @@ impl SparseParts {
     /// Stored bytes of the chunks that hold these rows (columns, in CSC).
     pub(super) fn bytes_of(&self, rows: &Rows) -> u64 {
         let (Rows::List(list), nnz) = (rows, self.nnz()) else { return self.disk_bytes };
-        let mut list = list.to_vec();
+        // An estimate: without memory for a better one this does.
+        let Ok(mut list) = memory::copied(list, "rows") else { return self.disk_bytes };
         list.sort_unstable();
         let n = list.len();
         let rows = Rows::List(list.into());
@@ -155,4 +156,26 @@ fn read_offsets<T: Plain>(dataset: &RawDataset) -> Result<Vec<u64>> {
         offsets.push(x.offset().ok_or_else(negative)?);
     }
     Ok(offsets)
+}
+
+/// Chunks of `len` values that hold rows `block` of a pass, as runs in the order of the rows.
+pub(super) fn touched<'a>(
+    indptr: &'a [u64],
+    rows: &'a Rows,
+    block: &Range<usize>,
+    len: u64,
+) -> impl Iterator<Item = RangeInclusive<u64>> + 'a {
+    let pieces = match rows {
+        Rows::All => block.start..block.start + 1,
+        Rows::List(_) => block.clone(),
+    };
+    let last = block.end;
+    pieces.filter_map(move |i| {
+        let (from, to) = match rows {
+            Rows::All => (i, last),
+            Rows::List(l) => (l[i] as usize, l[i] as usize + 1),
+        };
+        let (from, to) = (indptr[from], indptr[to]);
+        (from < to).then(|| from / len..=(to - 1) / len)
+    })
 }

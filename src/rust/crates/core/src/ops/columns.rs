@@ -1,9 +1,10 @@
 //! Values of the columns of a block, added up a row at a time.
 //!
 //! Rows of whole numbers, as counts are, go into plain sums and sums of squares: both are exact, and so is what is made of
-//! them. All other rows are summed around shifts near the values of each column ([`Column`]).
+//! them. All other rows are summed as plainly. Where a variance cancels in that, which is rare, the rows of the block, still
+//! at hand, are read once more for those columns alone, around their means.
 
-use super::moments::{Column, Moments};
+use super::moments::{Moments, Shifted};
 use super::view::{each, RowOf};
 use crate::element::Number;
 use crate::error::Result;
@@ -50,6 +51,37 @@ pub(super) fn round(x: f64) -> f64 {
     (x + LARGE) - LARGE
 }
 
+/// Numbers of one column that are not all whole.
+#[derive(Debug, Clone, Copy, Default)]
+struct Plain {
+    sum: f64,
+    squares: f64,
+    stored: u32,
+    zeros: u32,
+}
+
+impl Plain {
+    #[inline(always)]
+    fn add(&mut self, x: f64) {
+        self.sum += x;
+        self.squares += x * x;
+        self.stored += 1;
+    }
+
+    /// Whether the sum of squared deviations in `n` rows loses more than about 1e-13 of itself to rounding: `tolerated`, from
+    /// [`tolerated`], is the least share of the squares it may be. NaN and infinity cancel, too.
+    fn cancels(&self, n: f64, tolerated: f64) -> bool {
+        let kept = self.squares - self.sum * self.sum / n;
+        self.stored > 0 && !(kept >= tolerated * self.squares && kept.is_finite())
+    }
+}
+
+/// Sums of `n` values round by about `sqrt(n) 2^-53` of themselves; what is left of them after cancelling, by as much more as it
+/// is smaller.
+fn tolerated(n: f64) -> f64 {
+    (1.1e-3 * n.sqrt()).clamp(1e-3, 0.5)
+}
+
 /// What the rows of a block that were added hold in every column.
 pub(super) struct Columns {
     n_cols: usize,
@@ -59,19 +91,29 @@ pub(super) struct Columns {
     whole_rows: usize,
     whole: Vec<Whole>,
     other_rows: usize,
-    other: Vec<Column>,
-    /// What `other` puts aside, and how many of its values are 0.
-    aside: Vec<f64>,
-    zeros: Vec<u32>,
+    other: Vec<Plain>,
+    /// Sums and sums of squares of `other` in all runs of [`RUN`] rows before this one.
+    aside: Vec<(f64, f64)>,
 }
+
+/// Rows whose values are added up before their sums are put aside: one large value does not cost all others their digits.
+const RUN: usize = 1024;
 
 impl Columns {
     /// Of `n_cols` columns of a block with `n_rows` rows; `what` is the name of the sums in errors.
     pub(super) fn new(n_rows: usize, n_cols: usize, what: &'static str) -> Self {
         const EXACT: f64 = (1u64 << 53) as f64;
         let largest = if n_rows <= MOST_ROWS { (EXACT / n_rows.max(1) as f64).sqrt() } else { -1.0 };
-        let (whole, other, aside, zeros) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Columns { n_cols, what, largest, whole_rows: 0, whole, other_rows: 0, other, aside, zeros }
+        Columns {
+            n_cols,
+            what,
+            largest,
+            whole_rows: 0,
+            whole: Vec::new(),
+            other_rows: 0,
+            other: Vec::new(),
+            aside: Vec::new(),
+        }
     }
 
     /// Adds a row.
@@ -95,65 +137,183 @@ impl Columns {
     /// Those of [`Columns::add`].
     pub(super) fn add_of<T: Number>(&mut self, row: RowOf<'_, T>, f: impl Fn(f64) -> f64) -> Result<RowSum> {
         if self.other.is_empty() {
-            self.other = memory::filled(self.n_cols, Column::default(), self.what)?;
-            self.aside = memory::zeros(self.n_cols, self.what)?;
-            self.zeros = memory::zeros(self.n_cols, self.what)?;
+            self.other = memory::filled(self.n_cols, Plain::default(), self.what)?;
+        }
+        if self.other_rows > 0 && self.other_rows % RUN == 0 {
+            self.put_aside()?;
         }
         self.other_rows += 1;
-        let (other, aside, zeros) = (&mut self.other[..], &mut self.aside[..], &mut self.zeros[..]);
+        let other = &mut self.other[..];
         let (mut total, mut n_zeros) = (0.0, 0);
         // Written out for both, as the compiler calls a function for every value otherwise.
         match row {
             (Some(columns), values) => {
                 for (&c, x) in columns.iter().zip(values) {
-                    let (c, y) = (c as usize, f(x.to_f64()));
-                    other[c].add(y, &mut aside[c]);
+                    let (column, y) = (&mut other[c as usize], f(x.to_f64()));
+                    column.add(y);
                     total += y;
                     // Rarely stored.
                     if y == 0.0 {
-                        zeros[c] += 1;
+                        column.zeros += 1;
                         n_zeros += 1;
                     }
                 }
             }
             (None, values) => {
-                for (((column, aside), zeros), x) in other.iter_mut().zip(aside).zip(zeros).zip(values) {
+                for (column, x) in other.iter_mut().zip(values) {
                     let y = f(x.to_f64());
-                    column.add(y, aside);
+                    column.add(y);
                     total += y;
                     // Too many for a branch.
                     let zero = u32::from(y == 0.0);
-                    *zeros += zero;
+                    column.zeros += zero;
                     n_zeros += zero;
                 }
             }
         }
-        let found = RowSum { total, detected: row.1.len() as u32 - n_zeros };
-        Ok(found)
+        Ok(RowSum { total, detected: row.1.len() as u32 - n_zeros })
+    }
+
+    #[cold]
+    fn put_aside(&mut self) -> Result<()> {
+        if self.aside.is_empty() {
+            self.aside = memory::filled(self.n_cols, (0.0, 0.0), self.what)?;
+        }
+        for ((sum, squares), column) in self.aside.iter_mut().zip(&mut self.other) {
+            *sum += std::mem::take(&mut column.sum);
+            *squares += std::mem::take(&mut column.squares);
+        }
+        Ok(())
+    }
+
+    /// The columns of `other` with what was put aside.
+    fn other(&self) -> impl ExactSizeIterator<Item = Plain> + '_ {
+        self.other.iter().enumerate().map(|(c, plain)| {
+            let (sum, squares) = self.aside.get(c).copied().unwrap_or_default();
+            Plain { sum: sum + plain.sum, squares: squares + plain.squares, ..*plain }
+        })
     }
 
     /// Adds the sums of all columns to `to`; exact where all values are whole numbers and the sums are below 2^53.
     pub(super) fn add_sums(&self, to: &mut [f64]) {
         to.iter_mut().zip(&self.whole).for_each(|(t, w)| *t += w.sum());
-        to.iter_mut().zip(&self.other).for_each(|(t, c)| *t += c.total());
+        to.iter_mut().zip(self.other()).for_each(|(t, c)| *t += c.sum);
     }
 
     /// How many values of every column are not 0.
     pub(super) fn detected(&self) -> Vec<u32> {
         let mut out = vec![0; self.n_cols];
         out.iter_mut().zip(&self.whole).for_each(|(t, w)| *t += w.detected() as u32);
-        let other = self.other.iter().zip(&self.zeros);
-        out.iter_mut().zip(other).for_each(|(t, (c, zeros))| *t += c.n() - zeros);
+        out.iter_mut().zip(&self.other).for_each(|(t, c)| *t += c.stored - c.zeros);
         out
     }
 
-    /// Moments of the rows added.
-    pub(super) fn moments(&self) -> Moments {
+    /// Moments of the rows added, which are given once more.
+    ///
+    /// # Errors
+    /// Those of [`Columns::add`].
+    pub(super) fn moments<'a, T: Number>(&self, rows: impl Iterator<Item = RowOf<'a, T>>) -> Result<Moments> {
+        self.moments_of(rows, |x| x)
+    }
+
+    /// Moments of the rows added with `f` ([`Columns::add_of`]), which are given once more.
+    ///
+    /// # Errors
+    /// Those of [`Columns::add`].
+    pub(super) fn moments_of<'a, T: Number>(
+        &self,
+        rows: impl Iterator<Item = RowOf<'a, T>>,
+        f: impl Fn(f64) -> f64,
+    ) -> Result<Moments> {
         let mut all = Moments::of_whole(self.whole_rows, self.n_cols, self.whole.iter().map(|w| (w.sum(), w.squares)));
         if self.other_rows > 0 {
-            all.merge(&Moments::of_columns(self.other_rows, &self.other, &self.aside));
+            let n = self.other_rows as f64;
+            let tolerated = tolerated(n);
+            let shifts = self.other().map(|c| c.cancels(n, tolerated).then_some(c.sum / f64::from(c.stored)));
+            let mut again = Again::new(shifts, self.what)?;
+            if !again.sums.is_empty() {
+                // Rows of whole numbers were none of these.
+                let other = |row: &RowOf<'a, T>| self.whole_rows == 0 || whole_sum(row.1, self.largest).is_none();
+                rows.filter(other).for_each(|row| again.add(row, &f));
+            }
+            let sums = self.other().enumerate().map(|(c, plain)| {
+                again.of(c).unwrap_or(Shifted {
+                    stored: f64::from(plain.stored),
+                    shift: 0.0,
+                    sum: plain.sum,
+                    squares: plain.squares,
+                })
+            });
+            all.merge(&Moments::of_shifted(self.other_rows, self.n_cols, sums));
         }
-        all
+        Ok(all)
+    }
+}
+
+/// Some columns, summed around shifts.
+struct Again {
+    /// For each column one more than its place in `sums`, or 0.
+    places: Vec<u32>,
+    sums: Vec<Shifted>,
+    /// What additions to the sum and to the squares lost, so far.
+    lost: Vec<(f64, f64)>,
+    /// The first value, as long as all others equal it.
+    constant: Vec<Option<f64>>,
+}
+
+/// Adds `x` to `to` and returns what that lost (Neumaier 1974); 0 where the sum is not finite.
+fn add(to: &mut f64, x: f64) -> f64 {
+    let sum = *to + x;
+    let lost = if to.abs() >= x.abs() { (*to - sum) + x } else { (x - sum) + *to };
+    *to = sum;
+    if lost.is_finite() {
+        lost
+    } else {
+        0.0
+    }
+}
+
+impl Again {
+    /// Of the columns with a shift, which is taken as 0 where it is not finite.
+    fn new(shifts: impl ExactSizeIterator<Item = Option<f64>>, what: &'static str) -> Result<Self> {
+        let mut places = memory::room(shifts.len(), what)?;
+        let mut sums = Vec::new();
+        for shift in shifts {
+            let place = shift.map(|shift| {
+                sums.push(Shifted { shift: if shift.is_finite() { shift } else { 0.0 }, ..Shifted::default() });
+                sums.len() as u32
+            });
+            places.push(place.unwrap_or(0));
+        }
+        let (lost, constant) = (vec![(0.0, 0.0); sums.len()], vec![None; sums.len()]);
+        Ok(Again { places, sums, lost, constant })
+    }
+
+    fn add<T: Number>(&mut self, row: RowOf<'_, T>, f: impl Fn(f64) -> f64) {
+        each(row, |c, x| {
+            if let Some(place) = self.places[c].checked_sub(1) {
+                let (sum, constant, y) = (&mut self.sums[place as usize], &mut self.constant[place as usize], f(x));
+                if sum.stored == 0.0 {
+                    *constant = Some(y);
+                } else if *constant != Some(y) {
+                    *constant = None;
+                }
+                let (d, lost) = (y - sum.shift, &mut self.lost[place as usize]);
+                sum.stored += 1.0;
+                lost.0 += add(&mut sum.sum, d);
+                lost.1 += add(&mut sum.squares, d * d);
+            }
+        });
+    }
+
+    /// Sums of column `c`, if it is one of these. A constant is its own mean, to the last bit.
+    fn of(&self, c: usize) -> Option<Shifted> {
+        let place = self.places[c].checked_sub(1)? as usize;
+        let (Shifted { stored, shift, sum, squares }, lost) = (self.sums[place], self.lost[place]);
+        Some(match self.constant[place] {
+            Some(shift) if shift.is_finite() => Shifted { stored, shift, sum: 0.0, squares: 0.0 },
+            _ => Shifted { stored, shift, sum: sum + lost.0, squares: squares + lost.1 },
+        })
     }
 }
 
@@ -189,9 +349,7 @@ fn whole_piece<T: Number>(values: &[T], largest: f64) -> Option<RowSum> {
         };
         let (pieces, last) = values.as_chunks::<LANES>();
         for piece in pieces {
-            for k in 0..LANES {
-                add(k, piece[k].to_f64());
-            }
+            piece.iter().enumerate().for_each(|(k, x)| add(k, x.to_f64()));
         }
         last.iter().for_each(|x| add(0, x.to_f64()));
         // NaN and infinity are off by NaN.
@@ -246,7 +404,8 @@ mod tests {
             columns.add_sums(&mut sum);
             assert_eq!(sum, [x * n as f64]);
             assert_eq!(columns.detected(), [if x == 0.0 { 0 } else { n as u32 }]);
-            let (mean, m2) = columns.moments().vectors();
+            let row = [x];
+            let (mean, m2) = columns.moments((0..n).map(|_| (None, &row[..]))).unwrap().vectors();
             assert_eq!((mean[0], m2[0]), (x, 0.0));
         }
     }

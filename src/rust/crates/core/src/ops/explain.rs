@@ -1,12 +1,12 @@
 //! What a matrix costs: the plan of a chain, in passes and bytes, without reading anything.
 
-use super::hvg::Flavor;
-use super::pca::MAX_EXACT;
+use super::hvg::{self, Flavor};
+use super::{moments, normalize, pca, qc};
 use crate::chain::{Description, LazyMatrix};
 use crate::context::Context;
 use crate::error::Result;
 use crate::matrix::{Layout, Rows};
-use crate::stream::keeps_columns;
+use crate::stream::{keeps_columns, Needs};
 use std::fmt;
 
 /// Where a pass gets its values.
@@ -110,28 +110,35 @@ pub fn explain(x: &LazyMatrix, call: impl Fn(&Description) -> String, ctx: &Cont
     let own = if kept.is_some() { From::Kept } else { From::File };
     // A first pass over selected columns leaves them for those that follow.
     let keeping = keeps_columns(x);
-    let step = |verb: &str, n_passes: usize, fills: bool| {
-        let after = if own == From::Kept || (fills && keeping) { From::Kept } else { From::File };
-        let passes: Vec<From> = (0..n_passes).map(|i| if i == 0 { own } else { after }).collect();
+    let step = |verb: &str, needs: &[Needs]| {
+        let mut from = own;
+        let mut passes = Vec::with_capacity(needs.len());
+        for need in needs {
+            passes.push(from);
+            if need.keeps_columns && keeping {
+                from = From::Kept;
+            }
+        }
         let bytes = whole_pass * passes.iter().filter(|f| **f == From::File).count() as u64;
         Step { verb: verb.to_owned(), passes, more: false, columns: m, bytes }
     };
     let mut steps = Vec::new();
     if x.nodes().is_empty() {
-        let count = |unknown: usize| unknown - usize::from(sums.is_some());
-        steps.push(step("calculate_qc_metrics", 1, false));
-        steps.push(step("normalize_total", count(1), false));
+        steps.push(step("calculate_qc_metrics", &qc::passes()));
+        steps.push(step("normalize_total", &normalize::passes(x)));
         for flavor in [Flavor::PearsonResiduals, Flavor::SeuratV3] {
-            steps.push(step(&format!("highly_variable_genes '{}'", flavor.name()), count(2), false));
+            let verb = format!("highly_variable_genes '{}'", flavor.name());
+            steps.push(step(&verb, &hvg::passes(x, flavor)));
         }
     }
     if !x.nodes().iter().any(|n| n.fills_zeros()) {
         if !x.nodes().is_empty() {
-            steps.push(step("highly_variable_genes 'seurat'", 1, false));
+            steps.push(step("highly_variable_genes 'seurat'", &hvg::passes(x, Flavor::Seurat)));
         }
-        steps.push(step("scale", 1, true));
+        steps.push(step("scale", &moments::passes()));
     }
-    steps.push(if m <= MAX_EXACT { step("pca", 2, true) } else { Step { more: true, ..step("pca", 3, true) } });
+    let (passes, more) = pca::passes(m);
+    steps.push(Step { more, ..step("pca", &passes) });
     // One gene is another selection: what is kept of this one is not used.
     let gene = match (&index, source.layout()) {
         (Some(index), _) => (From::Index, index.bytes() / stored.1.max(1) as u64),

@@ -2,14 +2,16 @@
 
 use super::moments::Axis;
 use super::sums::past_doubles;
-use super::view::{add, each, scatter, sums_column, with_view, Check};
+use super::view::{add, each, sums_column, with_view, Check};
 use crate::chain::LazyMatrix;
 use crate::context::Context;
 use crate::element::{DType, Data, Value};
 use crate::error::{Error, Result};
+use crate::matrix::Block;
 use crate::memory;
 use crate::patch::Patch;
-use crate::stream::{map_fold, Order};
+use crate::stream::{no_rows, no_state, reduce, Needs, Reducer};
+use serde::Serialize;
 
 /// What [`filter_cells`] looks at; exactly one criterion a call, as in scanpy. Bounds are inclusive.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -81,29 +83,7 @@ pub fn filter_cells(x: &LazyMatrix, criterion: CellCriterion, ctx: &Context) -> 
     };
     check_bound(parameter, bound)?;
     let check = Check::counts(x, "filter_cells");
-    let mut number = memory::zeros::<f64>(x.shape().0, NUMBERS)?;
-    map_fold(
-        x,
-        Order::File,
-        ctx,
-        |block| {
-            let positions = block.positions.clone();
-            let part: Vec<f64> = with_view!(block, view => (0..view.n_rows()).map(|i| {
-                check.row(&view, i)?;
-                let (mut sum, mut n) = (0.0, 0u32);
-                each(view.row(i), |_, x| {
-                    sum += x;
-                    n += u32::from(x != 0.0);
-                });
-                Ok(if counts { sum } else { f64::from(n) })
-            }).collect::<Result<_>>())?;
-            Ok((positions, part))
-        },
-        |(positions, part)| {
-            scatter(&mut number, &positions, &part);
-            Ok(())
-        },
-    )?;
+    let mut number = reduce(x, &CellNumbers { n_obs: x.shape().0, counts, check }, ctx)?;
     let column = if counts { "n_counts" } else { "n_genes" };
     let exact = if counts { past_doubles(x, Axis::Var, &mut number, ctx)? } else { None };
     Ok(Filtered { keep: within(&number, bound, minimum)?, number, column, exact, dtype: x.dtype(), cells: true })
@@ -123,31 +103,97 @@ pub fn filter_genes(x: &LazyMatrix, criterion: GeneCriterion, ctx: &Context) -> 
     };
     check_bound(parameter, bound)?;
     let check = Check::counts(x, "filter_genes");
-    let n_vars = x.shape().1;
-    let mut number = memory::zeros::<f64>(n_vars, NUMBERS)?;
-    map_fold(
-        x,
-        Order::File,
-        ctx,
-        |block| {
-            let mut part = memory::zeros::<f64>(n_vars, NUMBERS)?;
-            with_view!(block, view => {
-                for i in 0..view.n_rows() {
-                    check.row(&view, i)?;
-                    each(view.row(i), |c, x| part[c] += if counts { x } else { f64::from(u8::from(x != 0.0)) });
-                }
-                Ok(())
-            })?;
-            Ok(part)
-        },
-        |part| {
-            add(&mut number, &part);
-            Ok(())
-        },
-    )?;
+    let mut number = reduce(x, &GeneNumbers { n_vars: x.shape().1, counts, check }, ctx)?;
     let column = if counts { "n_counts" } else { "n_cells" };
     let exact = if counts { past_doubles(x, Axis::Obs, &mut number, ctx)? } else { None };
     Ok(Filtered { keep: within(&number, bound, minimum)?, number, column, exact, dtype: x.dtype(), cells: false })
+}
+
+/// Counts of the cells, or how many genes are detected in each.
+#[derive(Serialize)]
+struct CellNumbers {
+    n_obs: usize,
+    counts: bool,
+    #[serde(skip)]
+    check: Check,
+}
+
+impl Reducer for CellNumbers {
+    const NAME: &'static str = "filter_cells: numbers of the cells";
+    const NEEDS: Needs = Needs::FILE;
+    no_state!();
+    type Rows = Vec<f64>;
+    type Whole = Vec<f64>;
+    type Output = Vec<f64>;
+
+    fn map(&self, block: Block) -> Result<((), Vec<f64>)> {
+        let rows = with_view!(block, view => (0..view.n_rows()).map(|i| {
+            self.check.row(&view, i)?;
+            let (mut sum, mut n) = (0.0, 0u32);
+            each(view.row(i), |_, x| {
+                sum += x;
+                n += u32::from(x != 0.0);
+            });
+            Ok(if self.counts { sum } else { f64::from(n) })
+        }).collect::<Result<_>>())?;
+        Ok(((), rows))
+    }
+
+    fn whole(&self) -> Result<Vec<f64>> {
+        memory::zeros(self.n_obs, NUMBERS)
+    }
+
+    fn finish(&self, (): (), number: Vec<f64>) -> Result<Vec<f64>> {
+        Ok(number)
+    }
+}
+
+/// Counts of the genes, or in how many cells each is detected.
+#[derive(Serialize)]
+struct GeneNumbers {
+    n_vars: usize,
+    counts: bool,
+    #[serde(skip)]
+    check: Check,
+}
+
+impl Reducer for GeneNumbers {
+    const NAME: &'static str = "filter_genes: numbers of the genes";
+    const NEEDS: Needs = Needs::FILE;
+    type Part = Vec<f64>;
+    no_rows!();
+    type State = Vec<f64>;
+    type Output = Vec<f64>;
+
+    fn map(&self, block: Block) -> Result<(Vec<f64>, ())> {
+        let mut part = self.state()?;
+        with_view!(block, view => {
+            for i in 0..view.n_rows() {
+                self.check.row(&view, i)?;
+                each(view.row(i), |c, x| part[c] += if self.counts { x } else { f64::from(u8::from(x != 0.0)) });
+            }
+            Ok(())
+        })?;
+        Ok((part, ()))
+    }
+
+    fn state(&self) -> Result<Vec<f64>> {
+        memory::zeros(self.n_vars, NUMBERS)
+    }
+
+    fn fold(&self, number: &mut Vec<f64>, part: Vec<f64>) -> Result<()> {
+        add(number, &part);
+        Ok(())
+    }
+
+    fn merge(&self, number: &mut Vec<f64>, next: Vec<f64>) -> Result<()> {
+        add(number, &next);
+        Ok(())
+    }
+
+    fn finish(&self, number: Vec<f64>, (): ()) -> Result<Vec<f64>> {
+        Ok(number)
+    }
 }
 
 fn check_bound(parameter: &'static str, bound: f64) -> Result<()> {

@@ -12,6 +12,7 @@ use crate::context::Context;
 use crate::element::Value;
 use crate::error::{Error, Result};
 use crate::patch::Patch;
+use crate::stream::{Needs, Reducer};
 use batches::Batches;
 pub use loess::loess;
 
@@ -241,6 +242,17 @@ pub fn highly_variable_genes(x: &LazyMatrix, options: &HvgOptions, ctx: &Context
         ));
     }
     Ok(found)
+}
+
+/// Returns the needs of the passes of [`highly_variable_genes`] without batches.
+pub(super) fn passes(x: &LazyMatrix, flavor: Flavor) -> Vec<Needs> {
+    let known = x.known_sums().is_some();
+    let moments = (!known).then_some(batches::NEEDS);
+    match flavor {
+        Flavor::Seurat | Flavor::CellRanger => vec![batches::NEEDS],
+        Flavor::SeuratV3 | Flavor::SeuratV3Paper => moments.into_iter().chain([vst::Clipped::NEEDS]).collect(),
+        Flavor::PearsonResiduals => moments.into_iter().chain([pearson::Stored::NEEDS]).collect(),
+    }
 }
 
 /// scanpy's warning about counts that are not whole numbers: sums of cells and genes that are not.

@@ -2,13 +2,15 @@
 
 use crate::chain::LazyMatrix;
 use crate::context::Context;
-use crate::element::{Data, Number};
+use crate::element::{DType, Data, Number};
 use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::matrix::{pack, Bits, Block, ColumnIndex, IndexWriter, Layout, Positions, Scratch, Source, Storage};
-use crate::stream::{map_fold, Order};
+use crate::memory;
+use crate::stream::{no_state, reduce, Needs, Reducer, Scatter};
 use crate::with_data;
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -46,7 +48,8 @@ pub fn index_columns(x: &LazyMatrix, dir: &Path, ctx: &Context) -> Result<Indexe
                 x.attach(index);
                 return Ok(found);
             }
-            make(source.clone(), &path, dir, ctx)?;
+            let make = Index { source: &**source, path: &path, dir, ctx };
+            reduce(&LazyMatrix::new(source.clone()), &make, ctx)?;
             let index = ColumnIndex::open(&path, &**source)?.ok_or_else(|| {
                 Error::State(format!("{} was changed while it was indexed: open the file again", x.name()))
             })?;
@@ -65,9 +68,11 @@ fn name(store: &Location, element: &str) -> String {
 }
 
 /// The stored values of some rows by column.
+#[derive(Serialize, Deserialize)]
 struct Columns {
     ends: Vec<u32>,
     rows: Vec<u32>,
+    #[serde(with = "as_bits")]
     values: Data,
 }
 
@@ -79,16 +84,85 @@ struct Run {
 
 /// Columns packed by one task, and put together at a time.
 const TASK: usize = 256;
+/// The name of the index in errors.
+const INDEX: &str = "the index of columns";
 
-fn make(source: std::sync::Arc<dyn Source>, path: &Path, dir: &Path, ctx: &Context) -> Result<()> {
-    let mut writer = IndexWriter::new(path, &*source)?;
-    let n_cols = source.shape().1;
-    let dtype = source.dtype();
-    let scratch = Scratch::new_in(dir)?;
-    let (mut waiting, mut held) = (Vec::<Columns>::new(), 0);
-    let (mut runs, mut counts) = (Vec::<Run>::new(), vec![0u64; n_cols]);
-    let pack_waiting = |waiting: &mut Vec<Columns>, runs: &mut Vec<Run>| -> Result<()> {
-        let parts: Vec<(Vec<u8>, Vec<u64>)> = ctx.install(|| {
+/// Turns rows into columns block by block, packs them run by run and puts the runs together.
+#[derive(Serialize)]
+struct Index<'a> {
+    #[serde(skip)]
+    source: &'a dyn Source,
+    #[serde(skip)]
+    path: &'a Path,
+    #[serde(skip)]
+    dir: &'a Path,
+    #[serde(skip)]
+    ctx: &'a Context,
+}
+
+impl Reducer for Index<'_> {
+    const NAME: &'static str = "a column index";
+    const NEEDS: Needs = Needs::FILE;
+    no_state!();
+    type Rows = Columns;
+    type Whole = Spool;
+    type Output = ();
+
+    fn map(&self, block: Block) -> Result<((), Columns)> {
+        Ok(((), by_column(&block)?))
+    }
+
+    fn whole(&self) -> Result<Spool> {
+        Ok(Spool {
+            writer: IndexWriter::new(self.path, self.source)?,
+            dtype: self.source.dtype(),
+            scratch: Scratch::new_in(self.dir)?,
+            ctx: self.ctx.clone(),
+            waiting: Vec::new(),
+            held: 0,
+            runs: Vec::new(),
+            counts: memory::zeros(self.source.shape().1, INDEX)?,
+        })
+    }
+
+    fn finish(&self, (): (), spool: Spool) -> Result<()> {
+        spool.finish()
+    }
+}
+
+/// Columns of the rows so far: some as they came, the others packed in a scratch file.
+struct Spool {
+    writer: IndexWriter,
+    dtype: DType,
+    scratch: Scratch,
+    ctx: Context,
+    waiting: Vec<Columns>,
+    /// Bytes of those waiting.
+    held: usize,
+    runs: Vec<Run>,
+    counts: Vec<u64>,
+}
+
+impl Scatter<Columns> for Spool {
+    fn scatter(&mut self, _: &Positions, columns: Columns) -> Result<()> {
+        self.held += columns.rows.len() * (4 + self.dtype.size()) + columns.ends.len() * 4;
+        let mut start = 0;
+        for (count, &end) in self.counts.iter_mut().zip(&columns.ends) {
+            *count += u64::from(end - start);
+            start = end;
+        }
+        self.waiting.push(columns);
+        if self.held > self.ctx.memory / 4 {
+            self.pack()?;
+        }
+        Ok(())
+    }
+}
+
+impl Spool {
+    fn pack(&mut self) -> Result<()> {
+        let (n_cols, dtype, waiting) = (self.counts.len(), self.dtype, &self.waiting);
+        let parts: Vec<(Vec<u8>, Vec<u64>)> = self.ctx.install(|| {
             let starts: Vec<usize> = (0..n_cols).step_by(TASK).collect();
             starts
                 .par_iter()
@@ -98,62 +172,76 @@ fn make(source: std::sync::Arc<dyn Source>, path: &Path, dir: &Path, ctx: &Conte
                 })
                 .collect()
         })?;
-        waiting.clear();
-        let bytes = parts.iter().map(|p| p.0.as_slice()).collect::<Vec<_>>().concat();
+        self.waiting.clear();
+        self.held = 0;
+        let mut bytes = memory::room(parts.iter().map(|p| p.0.len()).sum(), INDEX)?;
+        parts.iter().for_each(|p| bytes.extend_from_slice(&p.0));
         let mut end = 0;
         let ends = parts.iter().flat_map(|p| p.1.iter().copied()).map(|size| {
             end += size;
             end
         });
-        runs.push(Run { ends: ends.collect(), at: scratch.append(&bytes)? });
+        self.runs.push(Run { ends: memory::exactly(n_cols, ends, INDEX)?, at: self.scratch.append(&bytes)? });
         Ok(())
-    };
-    map_fold(
-        &LazyMatrix::new(source),
-        Order::File,
-        ctx,
-        |block| by_column(&block),
-        |columns| {
-            held += columns.rows.len() * (4 + dtype.size()) + columns.ends.len() * 4;
-            let mut start = 0;
-            for (count, &end) in counts.iter_mut().zip(&columns.ends) {
-                *count += u64::from(end - start);
-                start = end;
-            }
-            waiting.push(columns);
-            if held > ctx.memory / 4 {
-                pack_waiting(&mut waiting, &mut runs)?;
-                held = 0;
-            }
-            Ok(())
-        },
-    )?;
-    if !waiting.is_empty() {
-        pack_waiting(&mut waiting, &mut runs)?;
     }
-    for from in (0..n_cols).step_by(TASK) {
-        ctx.monitor.check()?;
-        let columns = from..(from + TASK).min(n_cols);
-        let pieces: Vec<(u64, Vec<u8>)> = runs
-            .iter()
-            .map(|run| {
-                let start = from.checked_sub(1).map_or(0, |c| run.ends[c]);
-                let mut bytes = vec![0; (run.ends[columns.end - 1] - start) as usize];
-                scratch.read(run.at + start, &mut bytes)?;
-                Ok((start, bytes))
-            })
-            .collect::<Result<_>>()?;
-        let mut packed = Vec::new();
-        for c in columns {
-            packed.clear();
-            for (run, (first, bytes)) in runs.iter().zip(&pieces) {
-                let start = c.checked_sub(1).map_or(0, |c| run.ends[c]);
-                packed.extend_from_slice(&bytes[(start - first) as usize..(run.ends[c] - first) as usize]);
-            }
-            writer.column(&packed, counts[c])?;
+
+    fn finish(mut self) -> Result<()> {
+        if !self.waiting.is_empty() {
+            self.pack()?;
         }
+        let n_cols = self.counts.len();
+        for from in (0..n_cols).step_by(TASK) {
+            self.ctx.monitor.check()?;
+            let columns = from..(from + TASK).min(n_cols);
+            let pieces: Vec<(u64, Vec<u8>)> = self
+                .runs
+                .iter()
+                .map(|run| {
+                    let start = from.checked_sub(1).map_or(0, |c| run.ends[c]);
+                    let mut bytes = memory::zeros((run.ends[columns.end - 1] - start) as usize, INDEX)?;
+                    self.scratch.read(run.at + start, &mut bytes)?;
+                    Ok((start, bytes))
+                })
+                .collect::<Result<_>>()?;
+            let mut packed = Vec::new();
+            for c in columns {
+                packed.clear();
+                for (run, (first, bytes)) in self.runs.iter().zip(&pieces) {
+                    let start = c.checked_sub(1).map_or(0, |c| run.ends[c]);
+                    let bytes = &bytes[(start - first) as usize..(run.ends[c] - first) as usize];
+                    memory::reserve(&mut packed, bytes.len(), INDEX)?;
+                    packed.extend_from_slice(bytes);
+                }
+                self.writer.column(&packed, self.counts[c])?;
+            }
+        }
+        self.writer.finish()
     }
-    writer.finish()
+}
+
+/// Values for another process: the name of their dtype and their bits.
+mod as_bits {
+    use super::Bits;
+    use crate::element::{DType, Data};
+    use crate::with_data;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(values: &Data, to: S) -> Result<S::Ok, S::Error> {
+        let bits: Vec<u64> = with_data!(values, v => v.iter().map(|x| x.bits()).collect());
+        (values.dtype().name(), bits).serialize(to)
+    }
+
+    pub(super) fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<Data, D::Error> {
+        use DType::*;
+        fn of<T: Bits>(_: &[T], bits: &[u64]) -> Data {
+            T::wrap(bits.iter().map(|&b| T::of_bits(b)).collect())
+        }
+        let (name, bits) = <(String, Vec<u64>)>::deserialize(from)?;
+        let all = [Bool, I8, I16, I32, I64, U8, U16, U32, U64, F16, F32, F64];
+        let dtype = all.into_iter().find(|d| d.name() == name);
+        let dtype = dtype.ok_or_else(|| serde::de::Error::custom(format!("no dtype '{name}'")))?;
+        Ok(with_data!(&Data::empty(dtype), v => of(v, &bits)))
+    }
 }
 
 /// The values of a block by column, with their rows in the file.
@@ -161,13 +249,13 @@ fn by_column(block: &Block) -> Result<Columns> {
     let (Storage::Csr { indptr, indices, data }, Positions::Range(range)) = (&block.storage, &block.positions) else {
         return Err(Error::Internal("compressed rows came in another form".to_owned()));
     };
-    let mut next = vec![0u32; block.n_cols + 1];
+    let mut next = memory::zeros::<u32>(block.n_cols + 1, INDEX)?;
     indices.iter().for_each(|&c| next[c as usize + 1] += 1);
     for c in 0..block.n_cols {
         next[c + 1] += next[c];
     }
-    let mut rows = vec![0u32; indices.len()];
-    let mut place = vec![0u32; indices.len()];
+    let mut rows = memory::zeros::<u32>(indices.len(), INDEX)?;
+    let mut place = memory::zeros::<u32>(indices.len(), INDEX)?;
     for (row, w) in range.clone().zip(indptr.windows(2)) {
         for (at, &c) in place[w[0]..w[1]].iter_mut().zip(&indices[w[0]..w[1]]) {
             *at = next[c as usize];
@@ -175,12 +263,12 @@ fn by_column(block: &Block) -> Result<Columns> {
             next[c as usize] += 1;
         }
     }
-    fn scatter<T: Number>(v: &[T], place: &[u32]) -> Data {
-        let mut out = vec![T::default(); v.len()];
+    fn scatter<T: Number>(v: &[T], place: &[u32]) -> Result<Data> {
+        let mut out = memory::filled(v.len(), T::default(), INDEX)?;
         v.iter().zip(place).for_each(|(&x, &at)| out[at as usize] = x);
-        T::wrap(out)
+        Ok(T::wrap(out))
     }
-    let values = with_data!(data, v => scatter(v, &place));
+    let values = with_data!(data, v => scatter(v, &place))?;
     // Every column's start has moved to its end.
     next.truncate(block.n_cols);
     Ok(Columns { ends: next, rows, values })
@@ -196,6 +284,8 @@ fn pack_columns<T: Bits>(_: &[T], waiting: &[Columns], columns: Range<usize>) ->
         for part in waiting {
             let start = c.checked_sub(1).map_or(0, |c| part.ends[c]) as usize;
             let entries = start..part.ends[c] as usize;
+            memory::reserve(&mut rows, entries.len(), INDEX)?;
+            memory::reserve(&mut values, entries.len(), INDEX)?;
             rows.extend_from_slice(&part.rows[entries.clone()]);
             let typed = T::slice(&part.values);
             values.extend_from_slice(typed.and_then(|v| v.get(entries)).unwrap_or_default());
@@ -204,6 +294,8 @@ fn pack_columns<T: Bits>(_: &[T], waiting: &[Columns], columns: Range<usize>) ->
             return Err(Error::Internal("blocks of one matrix differ in dtype".to_owned()));
         }
         let before = out.len();
+        // A number takes no more than its own bytes, and a group two.
+        memory::reserve(&mut out, rows.len() * (6 + size_of::<T>()) + 16, INDEX)?;
         pack(&rows, &values, &mut out);
         sizes.push((out.len() - before) as u64);
     }

@@ -1,14 +1,15 @@
 //! What is computed from an expression matrix: sums and moments, quality control, normalisation, highly variable genes
 //! and PCA.
 //!
-//! Every verb is a reducer over blocks run by [`crate::stream::map_fold`]: blocks are reduced on worker threads, partial
-//! results merge in block order in f64, per-row results are scattered by the positions a block carries. Results are
-//! therefore the same bits for any number of threads and any memory budget. Each verb has a typed result, and a
+//! Every pass of a verb is a [`crate::stream::Reducer`]: blocks are reduced on worker threads, partial results are folded and
+//! merged in block order in f64, per-row results are scattered by the positions a block carries. Results are therefore
+//! the same bits for any number of threads, any memory budget and any split over processes. Each verb has a typed result, and a
 //! method that turns it into a [`crate::patch::Patch`] under scanpy's names.
 
 mod columns;
 mod explain;
 mod filter;
+mod gene_ranges;
 mod hvg;
 mod index_columns;
 mod moments;
@@ -24,6 +25,7 @@ mod view;
 
 pub use explain::{explain, From, Plan, Step};
 pub use filter::{filter_cells, filter_genes, CellCriterion, Filtered, GeneCriterion};
+pub use gene_ranges::{gene_ranges, GeneRanges};
 pub use hvg::{highly_variable_genes, loess, Flavor, Hvg, HvgOptions};
 pub use index_columns::{index_columns, Indexed};
 pub use moments::{mean_var, Axis, MeanVar};

@@ -1,18 +1,21 @@
 //! Mean and variance over cells or genes.
 //!
-//! A sum of squares less a squared sum cancels where values lie far from 0, so every column is summed around a shift near
-//! its values: the first of them, moved to their mean when 32, 1024, 5120, 9216, ... are there and it turns out to be far off,
-//! which loses nothing. What was summed until then is put aside, as long sums round too often. Whole numbers need no shift:
-//! their sums are exact ([`columns`](super::columns)). Zeros that are not stored, and blocks, merge by Chan, Golub & LeVeque
+//! A sum of squares less a squared sum cancels where values lie far from 0. Blocks of sparse rows notice that
+//! ([`columns`](super::columns)); dense columns are summed around a shift near their values: the first of them, moved to their
+//! mean when 32, 1024, 5120, 9216, ... are there and it turns out to be far off, which loses nothing. What was summed until
+//! then is put aside, as long sums round too often. Zeros that are not stored, and blocks, merge by Chan, Golub & LeVeque
 //! (1983). A constant column has deviation 0 exactly, in every layout.
 
 use super::columns::{round, Columns};
-use super::view::{each, scatter, with_view, RowOf, View};
+use super::view::{each, with_view, RowOf, View};
 use crate::chain::LazyMatrix;
 use crate::context::Context;
 use crate::element::Number;
 use crate::error::Result;
-use crate::stream::{map_fold, map_fold_keeping, Order};
+use crate::matrix::Block;
+use crate::memory;
+use crate::stream::{no_rows, no_state, reduce, Needs, Reducer};
+use serde::{Deserialize, Serialize};
 
 /// Along which axis the values are reduced, as numpy counts them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,14 +37,12 @@ pub struct MeanVar {
 
 /// Values of one column of a block, summed around a shift.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Column {
-    shift: f64,
-    sum: f64,
-    /// Of the values since the shift moved.
-    sq: f64,
-    /// Values until the shift moves, and how many there are then.
-    left: u32,
-    next: u32,
+pub(super) struct Shifted {
+    /// How many they are.
+    pub(super) stored: f64,
+    pub(super) shift: f64,
+    pub(super) sum: f64,
+    pub(super) squares: f64,
 }
 
 /// The shift moves when there are this many times as many values, and after so many.
@@ -51,43 +52,6 @@ const LONGEST: u32 = 4096;
 /// How many values are added between the moves of the shift at `n` values and the next.
 fn run(n: u32) -> u32 {
     (n * (MOVES - 1)).min(LONGEST)
-}
-
-impl Column {
-    /// Adds a value; the squares of those before the shift moved go to `aside`, which is rarely looked at.
-    #[inline(always)]
-    pub(super) fn add(&mut self, x: f64, aside: &mut f64) {
-        if self.left == 0 {
-            self.recentre(x, aside);
-        }
-        let d = x - self.shift;
-        self.sum += d;
-        self.sq += d * d;
-        self.left -= 1;
-    }
-
-    #[cold]
-    fn recentre(&mut self, first: f64, aside: &mut f64) {
-        let n = self.next;
-        if n == 0 {
-            self.shift = finite_or_zero(first);
-            (self.left, self.next) = (MOVES, MOVES);
-            return;
-        }
-        recentre(f64::from(n), &mut self.shift, &mut self.sum, &mut self.sq, aside);
-        self.left = run(n);
-        self.next += self.left;
-    }
-
-    /// How many values were added.
-    pub(super) fn n(&self) -> u32 {
-        self.next - self.left
-    }
-
-    /// Their sum; exact where all are whole numbers and it is below 2^53.
-    pub(super) fn total(&self) -> f64 {
-        f64::from(self.n()) * self.shift + self.sum
-    }
 }
 
 /// Puts the squares of `n` values aside and moves their shift to their mean, unless it is near enough for squares not to cancel.
@@ -120,7 +84,7 @@ fn move_shift(n: f64, shift: &mut f64, sum: &mut f64, sq: &mut f64, aside: &mut 
 
 /// Count, means and sums of squared deviations of each column: the mergeable state. A mean is `shift + offset`, so that the
 /// difference of two means is exact where all values lie close together.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Moments {
     n: f64,
     shift: Vec<f64>,
@@ -133,15 +97,13 @@ impl Moments {
         Moments { n: 0.0, shift: vec![0.0; n_cols], offset: vec![0.0; n_cols], m2: vec![0.0; n_cols] }
     }
 
-    /// Moments of `n` rows, whose values not among those of `columns` are 0; `aside` are the squares put aside.
-    pub(super) fn of_columns(n: usize, columns: &[Column], aside: &[f64]) -> Self {
-        let mut all = Moments::new(columns.len());
+    /// Moments of `n` rows, whose values not among those of `columns` are 0.
+    pub(super) fn of_shifted(n: usize, n_cols: usize, columns: impl Iterator<Item = Shifted>) -> Self {
+        let mut all = Moments::new(n_cols);
         all.n = n as f64;
-        for (j, (column, aside)) in columns.iter().zip(aside).enumerate() {
-            let stored = column.n();
-            if stored > 0 {
-                (all.shift[j], all.offset[j], all.m2[j]) =
-                    with_zeros(f64::from(stored), all.n, column.shift, column.sum, aside + column.sq);
+        for (j, Shifted { stored, shift, sum, squares }) in columns.enumerate() {
+            if stored > 0.0 {
+                (all.shift[j], all.offset[j], all.m2[j]) = with_zeros(stored, all.n, shift, sum, squares);
             }
         }
         all
@@ -173,7 +135,7 @@ impl Moments {
         }
         let mut columns = Columns::new(n_rows, view.n_cols, "moments of a block of cells");
         (0..n_rows).try_for_each(|i| columns.add(view.row(i)).map(drop))?;
-        Ok(columns.moments())
+        columns.moments((0..n_rows).map(|i| view.row(i)))
     }
 
     /// Moments of dense rows, after `f`.
@@ -281,43 +243,89 @@ pub fn mean_var(x: &LazyMatrix, axis: Axis, ddof: usize, ctx: &Context) -> Resul
     }
 }
 
+/// Returns the needs of the passes of [`mean_var`] over genes.
+pub(super) fn passes() -> Vec<Needs> {
+    vec![ColumnMoments::NEEDS]
+}
+
 fn column_moments(x: &LazyMatrix, ctx: &Context) -> Result<Moments> {
-    let mut all = Moments::new(x.shape().1);
-    map_fold_keeping(
-        x,
-        ctx,
-        |block| with_view!(block, view => Moments::of_block(&view)),
-        |part| {
-            all.merge(&part);
-            Ok(())
-        },
-    )?;
-    Ok(all)
+    reduce(x, &ColumnMoments { n_vars: x.shape().1 }, ctx)
+}
+
+#[derive(Serialize)]
+struct ColumnMoments {
+    n_vars: usize,
+}
+
+impl Reducer for ColumnMoments {
+    const NAME: &'static str = "moments of the columns";
+    const NEEDS: Needs = Needs::KEEPS;
+    type Part = Moments;
+    no_rows!();
+    type State = Moments;
+    type Output = Moments;
+
+    fn map(&self, block: Block) -> Result<(Moments, ())> {
+        Ok((with_view!(block, view => Moments::of_block(&view))?, ()))
+    }
+
+    fn state(&self) -> Result<Moments> {
+        Ok(Moments::new(self.n_vars))
+    }
+
+    fn fold(&self, moments: &mut Moments, part: Moments) -> Result<()> {
+        moments.merge(&part);
+        Ok(())
+    }
+
+    fn merge(&self, moments: &mut Moments, next: Moments) -> Result<()> {
+        moments.merge(&next);
+        Ok(())
+    }
+
+    fn finish(&self, moments: Moments, (): ()) -> Result<Moments> {
+        Ok(moments)
+    }
 }
 
 fn row_mean_var(x: &LazyMatrix, ddof: usize, ctx: &Context) -> Result<MeanVar> {
     let (n_rows, n_cols) = x.shape();
-    let divisor = if n_cols > ddof { n_cols as f64 - ddof as f64 } else { f64::NAN };
-    let (mut mean, mut var) = (vec![f64::NAN; n_rows], vec![f64::NAN; n_rows]);
-    map_fold(
-        x,
-        Order::File,
-        ctx,
-        |block| {
-            let positions = block.positions.clone();
-            let (m, v): (Vec<f64>, Vec<f64>) = with_view!(block, view => Ok((0..view.n_rows()).map(|i| {
-                let (mean, m2) = row_moments(view.row(i), n_cols);
-                (mean, m2 / divisor)
-            }).unzip()))?;
-            Ok((positions, m, v))
-        },
-        |(positions, m, v)| {
-            scatter(&mut mean, &positions, &m);
-            scatter(&mut var, &positions, &v);
-            Ok(())
-        },
-    )?;
-    Ok(MeanVar { mean, var })
+    reduce(x, &RowMoments { n_rows, n_cols, ddof }, ctx)
+}
+
+#[derive(Serialize)]
+struct RowMoments {
+    n_rows: usize,
+    n_cols: usize,
+    ddof: usize,
+}
+
+impl Reducer for RowMoments {
+    const NAME: &'static str = "moments of the rows";
+    const NEEDS: Needs = Needs::FILE;
+    no_state!();
+    type Rows = (Vec<f64>, Vec<f64>);
+    type Whole = (Vec<f64>, Vec<f64>);
+    type Output = MeanVar;
+
+    fn map(&self, block: Block) -> Result<((), Self::Rows)> {
+        let n = self.n_cols;
+        let divisor = if n > self.ddof { n as f64 - self.ddof as f64 } else { f64::NAN };
+        let rows = with_view!(block, view => Ok((0..view.n_rows()).map(|i| {
+            let (mean, m2) = row_moments(view.row(i), n);
+            (mean, m2 / divisor)
+        }).unzip()))?;
+        Ok(((), rows))
+    }
+
+    fn whole(&self) -> Result<Self::Whole> {
+        let empty = || memory::filled(self.n_rows, f64::NAN, "mean_var: means and variances of the cells");
+        Ok((empty()?, empty()?))
+    }
+
+    fn finish(&self, (): (), (mean, var): Self::Whole) -> Result<MeanVar> {
+        Ok(MeanVar { mean, var })
+    }
 }
 
 /// Mean and sum of squared deviations of a row of `n` values.

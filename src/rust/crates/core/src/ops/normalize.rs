@@ -1,15 +1,16 @@
 //! Transforms that need a look at the data first: they run a pass where they must and add an operation to the chain.
 
 use super::moments::{mean_var, Axis};
-use super::view::{each, float_column, scatter, with_view, Check};
+use super::view::{each, float_column, with_view, Check};
 use crate::chain::{nodes, LazyMatrix};
 use crate::context::Context;
 use crate::element::{DType, Value};
 use crate::error::{Error, Result};
-use crate::matrix::Positions;
+use crate::matrix::Block;
 use crate::memory;
 use crate::patch::Patch;
-use crate::stream::{map_fold, Order};
+use crate::stream::{no_rows, no_state, reduce, Needs, Reducer};
+use serde::Serialize;
 
 /// Parameters of [`normalize_total`], by scanpy's names.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -103,34 +104,75 @@ fn totals(x: &LazyMatrix, share: Option<f64>, skip: Option<&[bool]>, ctx: &Conte
     if let (None, None, Some(known)) = (share, skip, x.known_sums()) {
         return Ok((memory::copied(&known.rows, COUNTS)?, memory::zeros(n_vars, COUNTS)?));
     }
-    let mut sums = memory::zeros::<f64>(n_obs, COUNTS)?;
-    let mut high = memory::zeros::<bool>(n_vars, COUNTS)?;
-    map_fold(
-        x,
-        Order::File,
-        ctx,
-        |block| -> Result<(Positions, Vec<f64>, Vec<u32>)> {
-            let positions = block.positions.clone();
-            let mut exceeding = Vec::new();
-            let part = with_view!(block, view => (0..view.n_rows()).map(|i| {
-                check.row(&view, i)?;
-                let row = view.row(i);
-                let mut sum = 0.0;
-                each(row, |c, x| sum += if skip.is_some_and(|s| s[c]) { 0.0 } else { x });
-                if let Some(share) = share {
-                    each(row, |c, x| if x > share * sum { exceeding.push(c as u32) });
-                }
-                Ok(sum)
-            }).collect::<Result<Vec<f64>>>())?;
-            Ok((positions, part, exceeding))
-        },
-        |(positions, part, exceeding)| {
-            scatter(&mut sums, &positions, &part);
-            exceeding.iter().for_each(|&c| high[c as usize] = true);
-            Ok(())
-        },
-    )?;
-    Ok((sums, high))
+    reduce(x, &CellTotals { n_obs, n_vars, share, skip, check }, ctx)
+}
+
+/// Returns the needs of the passes of [`normalize_total`]: none where the totals are known.
+pub(super) fn passes(x: &LazyMatrix) -> Vec<Needs> {
+    if x.known_sums().is_some() {
+        Vec::new()
+    } else {
+        vec![CellTotals::NEEDS]
+    }
+}
+
+/// Sums of the cells, and which genes exceed a share of one.
+#[derive(Serialize)]
+struct CellTotals<'a> {
+    n_obs: usize,
+    n_vars: usize,
+    share: Option<f64>,
+    skip: Option<&'a [bool]>,
+    #[serde(skip)]
+    check: Check,
+}
+
+impl Reducer for CellTotals<'_> {
+    const NAME: &'static str = "counts of the cells";
+    const NEEDS: Needs = Needs::FILE;
+    /// Genes that exceed the share.
+    type Part = Vec<u32>;
+    type Rows = Vec<f64>;
+    type State = Vec<bool>;
+    type Whole = Vec<f64>;
+    type Output = (Vec<f64>, Vec<bool>);
+
+    fn map(&self, block: Block) -> Result<(Vec<u32>, Vec<f64>)> {
+        let mut exceeding = Vec::new();
+        let sums = with_view!(block, view => (0..view.n_rows()).map(|i| {
+            self.check.row(&view, i)?;
+            let row = view.row(i);
+            let mut sum = 0.0;
+            each(row, |c, x| sum += if self.skip.is_some_and(|s| s[c]) { 0.0 } else { x });
+            if let Some(share) = self.share {
+                each(row, |c, x| if x > share * sum { exceeding.push(c as u32) });
+            }
+            Ok(sum)
+        }).collect::<Result<Vec<f64>>>())?;
+        Ok((exceeding, sums))
+    }
+
+    fn state(&self) -> Result<Vec<bool>> {
+        memory::zeros(self.n_vars, COUNTS)
+    }
+
+    fn whole(&self) -> Result<Vec<f64>> {
+        memory::zeros(self.n_obs, COUNTS)
+    }
+
+    fn fold(&self, high: &mut Vec<bool>, exceeding: Vec<u32>) -> Result<()> {
+        exceeding.iter().for_each(|&c| high[c as usize] = true);
+        Ok(())
+    }
+
+    fn merge(&self, high: &mut Vec<bool>, next: Vec<bool>) -> Result<()> {
+        high.iter_mut().zip(next).for_each(|(h, n)| *h |= n);
+        Ok(())
+    }
+
+    fn finish(&self, high: Vec<bool>, sums: Vec<f64>) -> Result<(Vec<f64>, Vec<bool>)> {
+        Ok((sums, high))
+    }
 }
 
 /// The median, of an even number the mean of the middle two; `None` of nothing.
@@ -203,8 +245,8 @@ pub fn scale(x: &LazyMatrix, options: &ScaleOptions, ctx: &Context) -> Result<(L
     Check::finite(x, "scale").nothing_but_finite(x, &moments.var, ctx)?;
     let std: Vec<f64> = moments.var.iter().map(|v| if *v > 0.0 { v.sqrt() } else { 1.0 }).collect();
     let node = nodes::Scale {
-        mean: moments.mean.as_slice().into(),
-        std: std.as_slice().into(),
+        mean: memory::copied(&moments.mean, "means of the genes")?.into(),
+        std: memory::copied(&std, "deviations of the genes")?.into(),
         max_value: options.max_value,
         zero_center: options.zero_center,
     };
@@ -217,15 +259,33 @@ impl Check {
         if x.shape().0 == 0 || statistics.iter().all(|v| v.is_finite()) {
             return Ok(());
         }
-        map_fold(
-            x,
-            Order::File,
-            ctx,
-            |block| with_view!(block, view => (0..view.n_rows()).try_for_each(|i| self.row(&view, i))),
-            Ok,
-        )?;
+        reduce(x, &Look { check: self }, ctx)?;
         Err(Error::Numerical(
             "scale: the variance of a gene overflows; are the values of this size intended?".to_owned(),
         ))
+    }
+}
+
+/// Refuses a value that is not what it has to be, by row and column.
+#[derive(Serialize)]
+struct Look<'a> {
+    #[serde(skip)]
+    check: &'a Check,
+}
+
+impl Reducer for Look<'_> {
+    const NAME: &'static str = "a check of the values";
+    const NEEDS: Needs = Needs::FILE;
+    no_rows!();
+    no_state!();
+    type Output = ();
+
+    fn map(&self, block: Block) -> Result<((), ())> {
+        with_view!(block, view => (0..view.n_rows()).try_for_each(|i| self.check.row(&view, i)))?;
+        Ok(((), ()))
+    }
+
+    fn finish(&self, (): (), (): ()) -> Result<()> {
+        Ok(())
     }
 }

@@ -13,23 +13,24 @@ mod eigen;
 mod gram;
 mod krylov;
 mod multiply;
+mod passes;
 mod rows;
 mod slab;
 mod tiles;
 mod tridiagonal;
 
-use super::moments::Moments;
-use super::view::{float_column, scatter_rows};
+use super::view::float_column;
 use crate::chain::LazyMatrix;
 use crate::context::{release_memory, Context};
 use crate::element::{DType, Value};
 use crate::error::{Error, Result};
 use crate::memory;
 use crate::patch::Patch;
-use crate::stream::{map_fold, map_fold_keeping, Order};
-use gram::Gram;
+use crate::stream::{reduce, reduce_into, Needs, Reducer};
+use gram::GramPass;
 use multiply::Multiply;
-use rows::{Deltas, Rows};
+use passes::{Deviations, Project};
+use rows::Deltas;
 
 /// Components computed by default.
 pub const N_COMPS: usize = 50;
@@ -253,24 +254,15 @@ pub fn pca_into(x: &LazyMatrix, options: &PcaOptions, x_pca: &mut [f32], ctx: &C
     };
     // What the products took is not held while the coordinates come.
     release_memory();
-    let mut of_coordinates = Moments::new(k);
-    map_fold(
-        deltas.chain(),
-        Order::File,
-        ctx,
-        |block| {
-            let rows: Rows = deltas.rows(block)?;
-            let mut moments = Moments::new(k);
-            let of_coordinates = (!options.zero_center).then_some(&mut moments);
-            let part = rows.project(&loadings, k, &offset, shift.as_deref(), of_coordinates)?;
-            Ok((rows.positions, part, moments))
-        },
-        |(positions, part, moments)| {
-            scatter_rows(x_pca, &positions, &part, k);
-            of_coordinates.merge(&moments);
-            Ok(())
-        },
-    )?;
+    let pass = Project {
+        deltas: &deltas,
+        shape: (n, k),
+        loadings: &loadings,
+        offset: &offset,
+        shift: shift.as_deref(),
+        moments: !options.zero_center,
+    };
+    let of_coordinates = reduce_into(deltas.chain(), &pass, x_pca, ctx)?;
     let variance: Vec<f64> = if options.zero_center {
         values.iter().map(|v| (v / divisor).max(0.0)).collect()
     } else {
@@ -301,9 +293,8 @@ fn exact(
     zero_center: bool,
     ctx: &Context,
 ) -> Result<Spectrum> {
-    let mut gram = Gram::new(p, single, ctx)?;
-    map_fold_keeping(deltas.chain(), ctx, |block| deltas.rows(block), |rows| gram.push(&rows, ctx))?;
-    let gram::SecondMoments { mut products, sums, shift, dense } = gram.finish(ctx)?;
+    let gram::SecondMoments { mut products, sums, shift, dense } =
+        reduce(deltas.chain(), &GramPass::new(deltas, p, single, ctx)?, ctx)?;
     let nf = n as f64;
     let above: Vec<f64> = sums.iter().map(|s| s / nf).collect();
     let centred = |product: f64, i: usize, j: usize| product - nf * above[i] * above[j];
@@ -338,17 +329,7 @@ fn iterative(deltas: &Deltas, (n, p, k): (usize, usize, usize), zero_center: boo
         });
     }
     let chain = deltas.chain();
-    let (mut all, mut stored) = (Moments::new(p), vec![0u64; p]);
-    map_fold_keeping(
-        chain,
-        ctx,
-        |block| deltas.rows(block)?.moments(),
-        |(part, counts)| {
-            all.merge(&part);
-            stored.iter_mut().zip(counts).for_each(|(s, c)| *s += u64::from(c));
-            Ok(())
-        },
-    )?;
+    let (all, stored) = reduce(chain, &Deviations { deltas, p }, ctx)?;
     let (mut mean, m2) = all.vectors();
     // Dense values are centred before they are multiplied, stored ones afterwards, but in columns without zeros, which cancel
     // where they are nearly constant.
@@ -374,17 +355,8 @@ fn iterative(deltas: &Deltas, (n, p, k): (usize, usize, usize), zero_center: boo
         }
     };
     let found = krylov::leading(p, k, |block| {
-        let mut product = Multiply::new(block, ctx)?;
-        let shift = shift.as_deref();
-        let rows_of = |b| {
-            let mut rows = deltas.rows(b)?;
-            if let Some(centre) = &of_full {
-                rows.less(centre);
-            }
-            Ok(rows)
-        };
-        map_fold(chain, Order::File, ctx, rows_of, |rows| product.push(&rows, shift, ctx))?;
-        let mut product = product.finish(block.ncols(), ctx)?;
+        let pass = Multiply::new(deltas, block, shift.as_deref(), of_full.as_deref(), ctx)?;
+        let mut product = reduce(chain, &pass, ctx)?;
         if shift.is_none() {
             outer(&of_rest, -nf, block, &mut product);
         }
@@ -403,6 +375,15 @@ fn iterative(deltas: &Deltas, (n, p, k): (usize, usize, usize), zero_center: boo
         passes: 1 + found.steps,
         residual: Some(found.residual),
     })
+}
+
+/// Returns the needs of the passes of [`pca`] of `p` genes, and whether the last but one is repeated.
+pub(super) fn passes(p: usize) -> (Vec<Needs>, bool) {
+    if p <= MAX_EXACT {
+        (vec![GramPass::NEEDS, Project::NEEDS], false)
+    } else {
+        (vec![Deviations::NEEDS, Multiply::NEEDS, Project::NEEDS], true)
+    }
 }
 
 /// Makes the loading of largest absolute value (the first such) of each component positive.

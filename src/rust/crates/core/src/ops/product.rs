@@ -1,11 +1,13 @@
 //! Products with a dense matrix in memory: what `%*%` and randomised decompositions ask for.
 
-use super::view::{add, each, scatter_rows, with_view};
+use super::view::{add, each, with_view};
 use crate::chain::LazyMatrix;
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::matrix::Block;
 use crate::memory;
-use crate::stream::{map_fold, Order};
+use crate::stream::{no_rows, no_state, reduce, Needs, Reducer};
+use serde::Serialize;
 
 /// The name of a product in errors.
 const PRODUCT: &str = "the product with a dense matrix";
@@ -16,30 +18,9 @@ const PRODUCT: &str = "the product with a dense matrix";
 /// # Errors
 /// [`Error::Shape`] when `y` does not fit; those of the pass.
 pub fn times(x: &LazyMatrix, y: &[f64], width: usize, ctx: &Context) -> Result<Vec<f64>> {
-    let (n, m) = x.shape();
+    let (n_rows, m) = x.shape();
     fits(y, m, width)?;
-    let mut product = memory::zeros(memory::count(&[n, width], PRODUCT)?, PRODUCT)?;
-    map_fold(
-        x,
-        Order::File,
-        ctx,
-        |block| {
-            let positions = block.positions.clone();
-            let mut part = memory::zeros(positions.len() * width, PRODUCT)?;
-            with_view!(block, view => {
-                for (i, to) in part.chunks_exact_mut(width.max(1)).enumerate() {
-                    each(view.row(i), |c, x| axpy(to, x, &y[c * width..][..width]));
-                }
-                Ok(())
-            })?;
-            Ok((positions, part))
-        },
-        |(positions, part)| {
-            scatter_rows(&mut product, &positions, &part, width);
-            Ok(())
-        },
-    )?;
-    Ok(product)
+    reduce(x, &Times { n_rows, y, width }, ctx)
 }
 
 /// `x' y`: `x` is n x m, `y` has n rows of `width` values, row-major; so has the result, with m rows.
@@ -47,30 +28,9 @@ pub fn times(x: &LazyMatrix, y: &[f64], width: usize, ctx: &Context) -> Result<V
 /// # Errors
 /// As [`times`].
 pub fn transposed_times(x: &LazyMatrix, y: &[f64], width: usize, ctx: &Context) -> Result<Vec<f64>> {
-    let (n, m) = x.shape();
+    let (n, n_cols) = x.shape();
     fits(y, n, width)?;
-    let mut product = memory::zeros(memory::count(&[m, width], PRODUCT)?, PRODUCT)?;
-    map_fold(
-        x,
-        Order::File,
-        ctx,
-        |block| {
-            let mut part = memory::zeros(m * width, PRODUCT)?;
-            with_view!(block, view => {
-                for i in 0..view.n_rows() {
-                    let from = &y[view.positions.at(i) * width..][..width];
-                    each(view.row(i), |c, x| axpy(&mut part[c * width..][..width], x, from));
-                }
-                Ok(())
-            })?;
-            Ok(part)
-        },
-        |part| {
-            add(&mut product, &part);
-            Ok(())
-        },
-    )?;
-    Ok(product)
+    reduce(x, &TransposedTimes { n_cols, y, width }, ctx)
 }
 
 fn fits(y: &[f64], rows: usize, width: usize) -> Result<()> {
@@ -82,4 +42,91 @@ fn fits(y: &[f64], rows: usize, width: usize) -> Result<()> {
 
 fn axpy(to: &mut [f64], a: f64, x: &[f64]) {
     to.iter_mut().zip(x).for_each(|(t, x)| *t += a * x);
+}
+
+#[derive(Serialize)]
+struct Times<'a> {
+    n_rows: usize,
+    y: &'a [f64],
+    width: usize,
+}
+
+impl Reducer for Times<'_> {
+    const NAME: &'static str = "products of the rows with a matrix";
+    const NEEDS: Needs = Needs::FILE;
+    type Rows = Vec<f64>;
+    type Whole = Vec<f64>;
+    no_state!();
+    type Output = Vec<f64>;
+
+    fn map(&self, block: Block) -> Result<((), Vec<f64>)> {
+        let width = self.width;
+        let mut part = memory::zeros(memory::count(&[block.n_rows(), width], PRODUCT)?, PRODUCT)?;
+        with_view!(block, view => {
+            for (i, to) in part.chunks_exact_mut(width.max(1)).enumerate() {
+                each(view.row(i), |c, x| axpy(to, x, &self.y[c * width..][..width]));
+            }
+            Ok(((), part))
+        })
+    }
+
+    fn whole(&self) -> Result<Vec<f64>> {
+        memory::zeros(memory::count(&[self.n_rows, self.width], PRODUCT)?, PRODUCT)
+    }
+
+    fn finish(&self, (): (), product: Vec<f64>) -> Result<Vec<f64>> {
+        Ok(product)
+    }
+}
+
+#[derive(Serialize)]
+struct TransposedTimes<'a> {
+    n_cols: usize,
+    y: &'a [f64],
+    width: usize,
+}
+
+impl TransposedTimes<'_> {
+    fn zeros(&self) -> Result<Vec<f64>> {
+        memory::zeros(memory::count(&[self.n_cols, self.width], PRODUCT)?, PRODUCT)
+    }
+}
+
+impl Reducer for TransposedTimes<'_> {
+    const NAME: &'static str = "products of the columns with a matrix";
+    const NEEDS: Needs = Needs::FILE.long();
+    type Part = Vec<f64>;
+    type State = Vec<f64>;
+    no_rows!();
+    type Output = Vec<f64>;
+
+    fn map(&self, block: Block) -> Result<(Vec<f64>, ())> {
+        let width = self.width;
+        let mut part = self.zeros()?;
+        with_view!(block, view => {
+            for i in 0..view.n_rows() {
+                let from = &self.y[view.positions.at(i) * width..][..width];
+                each(view.row(i), |c, x| axpy(&mut part[c * width..][..width], x, from));
+            }
+            Ok((part, ()))
+        })
+    }
+
+    fn state(&self) -> Result<Vec<f64>> {
+        self.zeros()
+    }
+
+    fn fold(&self, product: &mut Vec<f64>, part: Vec<f64>) -> Result<()> {
+        add(product, &part);
+        Ok(())
+    }
+
+    fn merge(&self, product: &mut Vec<f64>, next: Vec<f64>) -> Result<()> {
+        add(product, &next);
+        Ok(())
+    }
+
+    fn finish(&self, product: Vec<f64>, (): ()) -> Result<Vec<f64>> {
+        Ok(product)
+    }
 }

@@ -3,15 +3,16 @@
 use super::columns::Columns;
 use super::moments::{Axis, Moments};
 use super::sums::past_doubles;
-use super::view::{add, each, float_column, scatter, single, sums_column, with_view, Check, View};
+use super::view::{add, each, float_column, single, sums_column, with_view, Check, View};
 use crate::chain::{CountSums, LazyMatrix};
 use crate::context::Context;
 use crate::element::{DType, Data, Number, Value};
 use crate::error::{Error, Result};
-use crate::matrix::Positions;
+use crate::matrix::{Block, Positions};
 use crate::memory;
 use crate::patch::Patch;
-use crate::stream::{map_fold, Order};
+use crate::stream::{reduce, Needs, Reducer, Scatter};
+use serde::{Deserialize, Serialize};
 
 /// A named set of genes whose share of each cell is measured: a boolean column of var.
 #[derive(Debug, Clone, PartialEq)]
@@ -123,21 +124,6 @@ impl QcMetrics {
     }
 }
 
-/// What one block contributes.
-struct Part {
-    positions: Positions,
-    n_genes: Vec<i32>,
-    total: Vec<f64>,
-    /// `n_top` values a row.
-    top: Vec<f64>,
-    /// `n_sets` values a row.
-    sets: Vec<f64>,
-    /// Sum of each gene, in how many cells it is not 0, and its moments.
-    gene_total: Vec<f64>,
-    n_cells: Vec<u32>,
-    moments: Moments,
-}
-
 /// Quality-control metrics of cells and genes in one pass (`scanpy.pp.calculate_qc_metrics`). Stored zeros are not
 /// counted as detected. As scanpy's, a percentage of a cell without counts is NaN.
 ///
@@ -162,37 +148,10 @@ pub fn calculate_qc_metrics(x: &LazyMatrix, options: &QcOptions, ctx: &Context) 
     let members = membership(&options.qc_vars, n_vars);
     let check = Check::counts(x, "calculate_qc_metrics");
 
-    let what = "calculate_qc_metrics: metrics of the cells";
-    let mut n_genes_by_counts = memory::zeros(n_obs, what)?;
-    let mut total_counts = memory::zeros(n_obs, what)?;
-    let columns = |n: usize| (0..n).map(|_| memory::zeros::<f64>(n_obs, what)).collect::<Result<Vec<_>>>();
-    let (mut pct_counts_in_top, mut set_counts) = (columns(percent_top.len())?, columns(n_sets)?);
-    let mut gene_total_counts = memory::zeros(n_vars, what)?;
-    let mut n_cells_by_counts = memory::zeros(n_vars, what)?;
-    let mut moments = Moments::new(n_vars);
-    map_fold(
-        x,
-        Order::File,
-        ctx,
-        |block| with_view!(block, view => reduce(&view, &check, &percent_top, n_sets, &members)),
-        |part| {
-            scatter(&mut n_genes_by_counts, &part.positions, &part.n_genes);
-            scatter(&mut total_counts, &part.positions, &part.total);
-            for i in 0..part.positions.len() {
-                let at = part.positions.at(i);
-                for (t, column) in pct_counts_in_top.iter_mut().enumerate() {
-                    column[at] = part.top[i * percent_top.len() + t] / part.total[i] * 100.0;
-                }
-                for (s, column) in set_counts.iter_mut().enumerate() {
-                    column[at] = part.sets[i * n_sets + s];
-                }
-            }
-            add(&mut gene_total_counts, &part.gene_total);
-            n_cells_by_counts.iter_mut().zip(&part.n_cells).for_each(|(all, &n)| *all += i64::from(n));
-            moments.merge(&part.moments);
-            Ok(())
-        },
-    )?;
+    let pass = Quality { shape: (n_obs, n_vars), percent_top: &percent_top, n_sets, members, check };
+    let (Genes { total: mut gene_total_counts, n_cells: n_cells_by_counts, moments }, cells) = reduce(x, &pass, ctx)?;
+    let Cells { n_genes: n_genes_by_counts, total: mut total_counts, top: pct_counts_in_top, sets: mut set_counts } =
+        cells;
     let mut exact = Exact {
         cells: past_doubles(x, Axis::Var, &mut total_counts, ctx)?,
         sets: Vec::new(),
@@ -206,7 +165,11 @@ pub fn calculate_qc_metrics(x: &LazyMatrix, options: &QcOptions, ctx: &Context) 
     }
     // Highly variable genes and normalisation need the same sums.
     let (mean, m2) = moments.vectors();
-    x.learn_sums(CountSums { rows: total_counts.clone(), columns: gene_total_counts.clone(), mean, m2 });
+    let rows = memory::copied(&total_counts, "calculate_qc_metrics: metrics of the cells")?;
+    x.learn_sums(CountSums { rows, columns: gene_total_counts.clone(), mean, m2 });
+    // What the columns of the patch take, which gives no error.
+    let columns = 4 + percent_top.len() + 3 * set_counts.len();
+    memory::probe(columns.saturating_mul(8 * n_obs))?;
     Ok(QcMetrics {
         n_genes_by_counts,
         total_counts,
@@ -221,7 +184,117 @@ pub fn calculate_qc_metrics(x: &LazyMatrix, options: &QcOptions, ctx: &Context) 
     })
 }
 
+/// Returns the needs of the passes of [`calculate_qc_metrics`].
+pub(super) fn passes() -> Vec<Needs> {
+    vec![Quality::NEEDS]
+}
+
+/// The pass.
+#[derive(Serialize)]
+struct Quality<'a> {
+    shape: (usize, usize),
+    percent_top: &'a [usize],
+    n_sets: usize,
+    members: Membership,
+    #[serde(skip)]
+    check: Check,
+}
+
+/// Numbers of the cells of a block.
+#[derive(Serialize, Deserialize)]
+struct Rows {
+    n_genes: Vec<i32>,
+    total: Vec<f64>,
+    /// `n_top` values a row.
+    top: Vec<f64>,
+    /// `n_sets` values a row.
+    sets: Vec<f64>,
+}
+
+/// Numbers of all cells, a column for each size and each set.
+struct Cells {
+    n_genes: Vec<i32>,
+    total: Vec<f64>,
+    top: Vec<Vec<f64>>,
+    sets: Vec<Vec<f64>>,
+}
+
+impl Scatter<Rows> for Cells {
+    fn scatter(&mut self, at: &Positions, rows: Rows) -> Result<()> {
+        let (n_top, n_sets) = (self.top.len(), self.sets.len());
+        for i in 0..at.len() {
+            let to = at.at(i);
+            for (t, column) in self.top.iter_mut().enumerate() {
+                column[to] = rows.top[i * n_top + t] / rows.total[i] * 100.0;
+            }
+            for (s, column) in self.sets.iter_mut().enumerate() {
+                column[to] = rows.sets[i * n_sets + s];
+            }
+        }
+        self.n_genes.scatter(at, rows.n_genes)?;
+        self.total.scatter(at, rows.total)
+    }
+}
+
+/// Sum of each gene, in how many cells it is not 0, and its moments.
+#[derive(Serialize, Deserialize)]
+struct Genes<N = i64> {
+    total: Vec<f64>,
+    n_cells: Vec<N>,
+    moments: Moments,
+}
+
+impl Genes {
+    fn add<N: Copy + Into<i64>>(&mut self, next: &Genes<N>) {
+        add(&mut self.total, &next.total);
+        self.n_cells.iter_mut().zip(&next.n_cells).for_each(|(all, &n)| *all += n.into());
+        self.moments.merge(&next.moments);
+    }
+}
+
+impl Reducer for Quality<'_> {
+    const NAME: &'static str = "calculate_qc_metrics";
+    const NEEDS: Needs = Needs::FILE;
+    type Part = Genes<u32>;
+    type Rows = Rows;
+    type State = Genes;
+    type Whole = Cells;
+    type Output = (Genes, Cells);
+
+    fn map(&self, block: Block) -> Result<(Genes<u32>, Rows)> {
+        with_view!(block, view => metrics(&view, self))
+    }
+
+    fn state(&self) -> Result<Genes> {
+        let (n_vars, what) = (self.shape.1, "calculate_qc_metrics: metrics of the genes");
+        let (total, n_cells) = (memory::zeros(n_vars, what)?, memory::zeros(n_vars, what)?);
+        Ok(Genes { total, n_cells, moments: Moments::new(n_vars) })
+    }
+
+    fn whole(&self) -> Result<Cells> {
+        let (n, what) = (self.shape.0, "calculate_qc_metrics: metrics of the cells");
+        let columns = |k: usize| (0..k).map(|_| memory::zeros(n, what)).collect::<Result<Vec<_>>>();
+        let (top, sets) = (columns(self.percent_top.len())?, columns(self.n_sets)?);
+        Ok(Cells { n_genes: memory::zeros(n, what)?, total: memory::zeros(n, what)?, top, sets })
+    }
+
+    fn fold(&self, genes: &mut Genes, part: Genes<u32>) -> Result<()> {
+        genes.add(&part);
+        Ok(())
+    }
+
+    fn merge(&self, genes: &mut Genes, next: Genes) -> Result<()> {
+        genes.add(&next);
+        Ok(())
+    }
+
+    fn finish(&self, genes: Genes, cells: Cells) -> Result<(Genes, Cells)> {
+        Ok((genes, cells))
+    }
+}
+
 /// For each gene the sets it belongs to, as a range into a list: most genes belong to none.
+#[derive(Serialize)]
 struct Membership {
     ends: Vec<u32>,
     sets: Vec<u32>,
@@ -244,24 +317,15 @@ impl Membership {
     }
 }
 
-fn reduce<T: Number + PartialOrd>(
-    view: &View<'_, T>,
-    check: &Check,
-    percent_top: &[usize],
-    n_sets: usize,
-    members: &Membership,
-) -> Result<Part> {
-    let n_rows = view.n_rows();
+fn metrics<T: Number + PartialOrd>(view: &View<'_, T>, pass: &Quality<'_>) -> Result<(Genes<u32>, Rows)> {
+    let Quality { percent_top, n_sets, members, check, .. } = pass;
+    let (n_rows, n_sets) = (view.n_rows(), *n_sets);
     let what = "calculate_qc_metrics: metrics of a block of cells";
-    let mut part = Part {
-        positions: view.positions.clone(),
+    let mut rows = Rows {
         n_genes: memory::room(n_rows, what)?,
         total: memory::room(n_rows, what)?,
         top: memory::room(n_rows * percent_top.len(), what)?,
         sets: memory::zeros(n_rows * n_sets, what)?,
-        gene_total: memory::zeros(view.n_cols, what)?,
-        n_cells: Vec::new(),
-        moments: Moments::new(0),
     };
     let mut genes = Columns::new(n_rows, view.n_cols, what);
     let mut top = Top::default();
@@ -269,19 +333,20 @@ fn reduce<T: Number + PartialOrd>(
         check.row(view, i)?;
         let row = view.row(i);
         let sum = genes.add(row)?;
-        part.n_genes.push(sum.detected as i32);
-        part.total.push(sum.total);
+        rows.n_genes.push(sum.detected as i32);
+        rows.total.push(sum.total);
         if n_sets > 0 {
-            let sets = &mut part.sets[i * n_sets..(i + 1) * n_sets];
+            let sets = &mut rows.sets[i * n_sets..(i + 1) * n_sets];
             each(row, |c, x| members.of(c).iter().for_each(|&s| sets[s as usize] += x));
         }
         if !percent_top.is_empty() {
-            top.sums(row.1, percent_top, &mut part.top);
+            top.sums(row.1, percent_top, &mut rows.top);
         }
     }
-    genes.add_sums(&mut part.gene_total);
-    (part.n_cells, part.moments) = (genes.detected(), genes.moments());
-    Ok(part)
+    let mut total = memory::zeros(view.n_cols, what)?;
+    genes.add_sums(&mut total);
+    let moments = genes.moments((0..n_rows).map(|i| view.row(i)))?;
+    Ok((Genes { total, n_cells: genes.detected(), moments }, rows))
 }
 
 /// Largest count kept in the table of frequencies.

@@ -1,14 +1,18 @@
 //! One number, or one matrix of columns by columns, of all values.
 
-use super::view::{each, with_view};
+use super::view::{add, each, with_view};
 use crate::chain::LazyMatrix;
 use crate::context::Context;
+use crate::dtype::Number;
 use crate::error::{Error, Result};
-use crate::stream::{map_fold, Order};
+use crate::matrix::Block;
+use crate::stream::{no_rows, reduce, Needs, Reducer};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Sum, extremes and counts of all values of a matrix, zeros that are not stored among them.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Totals {
     /// Sum of the values that are numbers.
     pub sum: f64,
@@ -50,34 +54,54 @@ impl Totals {
 /// # Errors
 /// The errors of the pass.
 pub fn totals(x: &LazyMatrix, ctx: &Context) -> Result<Totals> {
-    let mut all = Totals::NOTHING;
-    map_fold(
-        x,
-        Order::File,
-        ctx,
-        |block| {
-            let mut part = Totals::NOTHING;
-            with_view!(block, view => {
-                let mut stored = 0;
-                for i in 0..view.n_rows() {
-                    let row = view.row(i);
-                    stored += row.1.len();
-                    each(row, |_, x| part.add(x));
-                }
-                let zeros = view.n_rows() * view.n_cols - stored;
-                if zeros > 0 {
-                    part.merge(&Totals { sum: 0.0, min: 0.0, max: 0.0, count: zeros as u64, nan: 0 });
-                }
-                Ok(())
-            })?;
-            Ok(part)
-        },
-        |part| {
-            all.merge(&part);
-            Ok(())
-        },
-    )?;
-    Ok(all)
+    reduce(x, &All, ctx)
+}
+
+#[derive(Serialize)]
+struct All;
+
+impl Reducer for All {
+    const NAME: &'static str = "sum and extremes of all values";
+    const NEEDS: Needs = Needs::FILE;
+    type Part = Totals;
+    type State = Totals;
+    no_rows!();
+    type Output = Totals;
+
+    fn map(&self, block: Block) -> Result<(Totals, ())> {
+        let mut part = Totals::NOTHING;
+        with_view!(block, view => {
+            let mut stored = 0;
+            for i in 0..view.n_rows() {
+                let row = view.row(i);
+                stored += row.1.len();
+                each(row, |_, x| part.add(x));
+            }
+            let zeros = view.n_rows() * view.n_cols - stored;
+            if zeros > 0 {
+                part.merge(&Totals { sum: 0.0, min: 0.0, max: 0.0, count: zeros as u64, nan: 0 });
+            }
+            Ok((part, ()))
+        })
+    }
+
+    fn state(&self) -> Result<Totals> {
+        Ok(Totals::NOTHING)
+    }
+
+    fn fold(&self, all: &mut Totals, part: Totals) -> Result<()> {
+        all.merge(&part);
+        Ok(())
+    }
+
+    fn merge(&self, all: &mut Totals, next: Totals) -> Result<()> {
+        all.merge(&next);
+        Ok(())
+    }
+
+    fn finish(&self, all: Totals, (): ()) -> Result<Totals> {
+        Ok(all)
+    }
 }
 
 /// Rows of a cross product that one thread fills at a time.
@@ -89,26 +113,50 @@ const STRIPE: usize = 64;
 /// # Errors
 /// [`Error::Memory`] when there is no room for the product; those of the pass.
 pub fn cross_product(x: &LazyMatrix, ctx: &Context) -> Result<Vec<f64>> {
-    let p = x.shape().1;
-    let needed = (p as u64).saturating_mul(p as u64).saturating_mul(8);
-    let room = || Error::Memory {
-        what: format!("the cross product of {p} columns"),
-        needed,
-        limit: isize::MAX as u64,
-        hint: "; select fewer columns".to_owned(),
-    };
-    let mut product: Vec<f64> = Vec::new();
-    product.try_reserve_exact(p.checked_mul(p).ok_or_else(room)?).map_err(|_| room())?;
-    product.resize(p * p, 0.0);
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(ctx.threads)
-        .build()
-        .map_err(|e| Error::Internal(format!("cannot start {} threads: {e}", ctx.threads)))?;
-    map_fold(x, Order::File, ctx, Ok, |block| {
+    reduce(x, &CrossProduct { p: x.shape().1, ctx, pool: ctx.pool()? }, ctx)
+}
+
+#[derive(Serialize)]
+struct CrossProduct<'a> {
+    p: usize,
+    #[serde(skip)]
+    ctx: &'a Context,
+    #[serde(skip)]
+    pool: Arc<rayon::ThreadPool>,
+}
+
+impl Reducer for CrossProduct<'_> {
+    const NAME: &'static str = "products of all pairs of columns";
+    const NEEDS: Needs = Needs::FILE.long();
+    type Part = Block;
+    type State = Vec<f64>;
+    no_rows!();
+    type Output = Vec<f64>;
+
+    fn map(&self, block: Block) -> Result<(Block, ())> {
+        Ok((block, ()))
+    }
+
+    fn state(&self) -> Result<Vec<f64>> {
+        let p = self.p;
+        let room = || Error::Memory {
+            what: format!("the cross product of {p} columns"),
+            needed: (p as u64).saturating_mul(p as u64).saturating_mul(8),
+            limit: isize::MAX as u64,
+            hint: "; select fewer columns".to_owned(),
+        };
+        let mut product: Vec<f64> = Vec::new();
+        product.try_reserve_exact(p.checked_mul(p).ok_or_else(room)?).map_err(|_| room())?;
+        product.resize(p * p, 0.0);
+        Ok(product)
+    }
+
+    fn fold(&self, product: &mut Vec<f64>, block: Block) -> Result<()> {
+        let p = self.p;
         with_view!(block, view => {
-            pool.install(|| {
+            self.pool.install(|| {
                 product.par_chunks_mut(STRIPE * p.max(1)).enumerate().try_for_each(|(stripe, to)| {
-                    ctx.monitor.check()?;
+                    self.ctx.monitor.check()?;
                     let first = stripe * STRIPE;
                     let last = first + to.len() / p;
                     for i in 0..view.n_rows() {
@@ -120,7 +168,7 @@ pub fn cross_product(x: &LazyMatrix, ctx: &Context) -> Result<Vec<f64>> {
                         for k in range {
                             let at = columns.map_or(k, |c| c[k] as usize);
                             let row = &mut to[(at - first) * p..][..p];
-                            let value = f64::from(values[k]);
+                            let value = values[k].to_f64();
                             each((columns.map(|c| &c[k..]), &values[k..]), |c, x| {
                                 row[if columns.is_some() { c } else { k + c }] += value * x;
                             });
@@ -130,11 +178,20 @@ pub fn cross_product(x: &LazyMatrix, ctx: &Context) -> Result<Vec<f64>> {
                 })
             })
         })
-    })?;
-    for i in 0..p {
-        for j in 0..i {
-            product[i * p + j] = product[j * p + i];
-        }
     }
-    Ok(product)
+
+    fn merge(&self, product: &mut Vec<f64>, next: Vec<f64>) -> Result<()> {
+        add(product, &next);
+        Ok(())
+    }
+
+    fn finish(&self, mut product: Vec<f64>, (): ()) -> Result<Vec<f64>> {
+        let p = self.p;
+        for i in 0..p {
+            for j in 0..i {
+                product[i * p + j] = product[j * p + i];
+            }
+        }
+        Ok(product)
+    }
 }

@@ -11,8 +11,10 @@ use crate::chain::nodes::{Covariates, RegressOut};
 use crate::chain::LazyMatrix;
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::matrix::Block;
 use crate::memory;
-use crate::stream::map_fold_keeping;
+use crate::stream::{no_rows, reduce, Needs, Reducer};
+use serde::{Deserialize, Serialize};
 
 /// What to regress on, one value a cell.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,7 +63,7 @@ pub fn regress_out(x: &LazyMatrix, by: &Regressors, ctx: &Context) -> Result<Laz
             if let Some(&g) = codes.iter().find(|&&g| g as usize >= *n_groups) {
                 return Err(Error::Index { axis: "groups", index: i64::from(g), len: *n_groups });
             }
-            (Covariates::Groups(codes.as_slice().into()), *n_groups, vec![name.clone()])
+            (Covariates::Groups(memory::copied(codes, "groups of the cells")?.into()), *n_groups, vec![name.clone()])
         }
     };
     let coefficients = match &covariates {
@@ -76,46 +78,76 @@ pub fn regress_out(x: &LazyMatrix, by: &Regressors, ctx: &Context) -> Result<Laz
 fn of_numbers(x: &LazyMatrix, rows: &[f64], width: usize, ctx: &Context) -> Result<Vec<f64>> {
     let n_cols = x.shape().1;
     let check = Check::finite(x, "regress_out");
-    let what = "regress_out: products of every gene with every covariate";
-    let size = memory::count(&[n_cols, width], what)?;
-    let (mut all, mut moments) = (memory::zeros(size, what)?, Moments::new(n_cols));
-    map_fold_keeping(
-        x,
-        ctx,
-        |block| {
-            let mut part = memory::zeros(size, what)?;
-            let of_block = with_view!(block, view => {
-                let mut columns = Columns::new(view.n_rows(), n_cols, what);
-                for i in 0..view.n_rows() {
-                    check.row(&view, i)?;
-                    columns.add(view.row(i))?;
-                    let row = &rows[view.positions.at(i) * width + 1..][..width - 1];
-                    each(view.row(i), |c, x| {
-                        part[c * width + 1..][..width - 1].iter_mut().zip(row).for_each(|(p, q)| *p += q * x);
-                    });
-                }
-                Ok(columns.moments())
-            })?;
-            Ok((part, of_block))
-        },
-        |(part, of_block)| {
-            add(&mut all, &part);
-            moments.merge(&of_block);
-            Ok(())
-        },
-    )?;
-    let (mean, m2) = moments.vectors();
-    for (row, (&mean, &m2)) in all.chunks_exact_mut(width).zip(mean.iter().zip(&m2)) {
-        if m2 == 0.0 {
-            row.fill(0.0);
-        }
-        row[0] = mean;
+    let size = memory::count(&[n_cols, width], PRODUCTS)?;
+    reduce(x, &Products { n_cols, size, rows, width, check }, ctx)
+}
+
+const PRODUCTS: &str = "regress_out: products of every gene with every covariate";
+
+#[derive(Serialize)]
+struct Products<'a> {
+    n_cols: usize,
+    size: usize,
+    rows: &'a [f64],
+    width: usize,
+    #[serde(skip)]
+    check: Check,
+}
+
+impl Reducer for Products<'_> {
+    const NAME: &'static str = PRODUCTS;
+    const NEEDS: Needs = Needs::KEEPS;
+    type Part = (Vec<f64>, Moments);
+    no_rows!();
+    type State = (Vec<f64>, Moments);
+    type Output = Vec<f64>;
+
+    fn map(&self, block: Block) -> Result<((Vec<f64>, Moments), ())> {
+        let Products { n_cols, rows, width, .. } = *self;
+        let mut part = memory::zeros::<f64>(self.size, PRODUCTS)?;
+        let moments = with_view!(block, view => {
+            let mut columns = Columns::new(view.n_rows(), n_cols, PRODUCTS);
+            for i in 0..view.n_rows() {
+                self.check.row(&view, i)?;
+                columns.add(view.row(i))?;
+                let row = &rows[view.positions.at(i) * width + 1..][..width - 1];
+                each(view.row(i), |c, x| {
+                    part[c * width + 1..][..width - 1].iter_mut().zip(row).for_each(|(p, q)| *p += q * x);
+                });
+            }
+            columns.moments((0..view.n_rows()).map(|i| view.row(i)))
+        })?;
+        Ok(((part, moments), ()))
     }
-    Ok(all)
+
+    fn state(&self) -> Result<(Vec<f64>, Moments)> {
+        Ok((memory::zeros(self.size, PRODUCTS)?, Moments::new(self.n_cols)))
+    }
+
+    fn fold(&self, state: &mut (Vec<f64>, Moments), part: (Vec<f64>, Moments)) -> Result<()> {
+        add(&mut state.0, &part.0);
+        state.1.merge(&part.1);
+        Ok(())
+    }
+
+    fn merge(&self, state: &mut (Vec<f64>, Moments), next: (Vec<f64>, Moments)) -> Result<()> {
+        self.fold(state, next)
+    }
+
+    fn finish(&self, (mut all, moments): (Vec<f64>, Moments), (): ()) -> Result<Vec<f64>> {
+        let (mean, m2) = moments.vectors();
+        for (row, (&mean, &m2)) in all.chunks_exact_mut(self.width).zip(mean.iter().zip(&m2)) {
+            if m2 == 0.0 {
+                row.fill(0.0);
+            }
+            row[0] = mean;
+        }
+        Ok(all)
+    }
 }
 
 /// Values of a gene in a group: how many, the first, and the sum of what the others lie above it.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 struct Level {
     n: f64,
     first: f64,
@@ -153,32 +185,60 @@ impl Level {
 
 /// The mean of every gene in every group, `n_vars x width`.
 fn of_groups(x: &LazyMatrix, codes: &[u32], width: usize, ctx: &Context) -> Result<Vec<f64>> {
-    let n_cols = x.shape().1;
     let check = Check::finite(x, "regress_out");
-    let what = "regress_out: means of every gene in every group";
-    let size = memory::count(&[n_cols, width], what)?;
-    let mut all = memory::filled(size, Level::default(), what)?;
-    map_fold_keeping(
-        x,
-        ctx,
-        |block| {
-            let mut part = memory::filled(size, Level::default(), what)?;
-            with_view!(block, view => (0..view.n_rows()).try_for_each(|i| {
-                check.row(&view, i)?;
-                let group = codes[view.positions.at(i)] as usize;
-                each(view.row(i), |c, x| part[c * width + group].add(x));
-                Ok(())
-            }))?;
-            Ok(part)
-        },
-        |part| {
-            all.iter_mut().zip(&part).for_each(|(a, p)| a.merge(p));
+    let size = memory::count(&[x.shape().1, width], MEANS)?;
+    reduce(x, &GroupMeans { size, codes, width, check }, ctx)
+}
+
+const MEANS: &str = "regress_out: means of every gene in every group";
+
+#[derive(Serialize)]
+struct GroupMeans<'a> {
+    size: usize,
+    codes: &'a [u32],
+    width: usize,
+    #[serde(skip)]
+    check: Check,
+}
+
+impl Reducer for GroupMeans<'_> {
+    const NAME: &'static str = MEANS;
+    const NEEDS: Needs = Needs::KEEPS;
+    type Part = Vec<Level>;
+    no_rows!();
+    type State = Vec<Level>;
+    type Output = Vec<f64>;
+
+    fn map(&self, block: Block) -> Result<(Vec<Level>, ())> {
+        let mut part = self.state()?;
+        with_view!(block, view => (0..view.n_rows()).try_for_each(|i| {
+            self.check.row(&view, i)?;
+            let group = self.codes[view.positions.at(i)] as usize;
+            each(view.row(i), |c, x| part[c * self.width + group].add(x));
             Ok(())
-        },
-    )?;
-    let mut sizes = vec![0.0_f64; width];
-    codes.iter().for_each(|&g| sizes[g as usize] += 1.0);
-    Ok(all.chunks(width.max(1)).flat_map(|row| row.iter().zip(&sizes).map(|(l, &size)| l.mean(size))).collect())
+        }))?;
+        Ok((part, ()))
+    }
+
+    fn state(&self) -> Result<Vec<Level>> {
+        memory::filled(self.size, Level::default(), MEANS)
+    }
+
+    fn fold(&self, all: &mut Vec<Level>, part: Vec<Level>) -> Result<()> {
+        all.iter_mut().zip(&part).for_each(|(a, p)| a.merge(p));
+        Ok(())
+    }
+
+    fn merge(&self, all: &mut Vec<Level>, next: Vec<Level>) -> Result<()> {
+        self.fold(all, next)
+    }
+
+    fn finish(&self, all: Vec<Level>, (): ()) -> Result<Vec<f64>> {
+        let mut sizes = vec![0.0_f64; self.width];
+        self.codes.iter().for_each(|&g| sizes[g as usize] += 1.0);
+        let rows = all.chunks(self.width.max(1));
+        Ok(rows.flat_map(|row| row.iter().zip(&sizes).map(|(l, &size)| l.mean(size))).collect())
+    }
 }
 
 /// The constant 1 and an orthonormal basis of what the columns have beside it, row-major, and its width (modified

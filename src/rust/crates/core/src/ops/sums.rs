@@ -1,15 +1,21 @@
 //! Sums over cells or genes.
 
 use super::moments::Axis;
-use super::view::{add, scatter, with_view, View};
+use super::view::{add, with_view, View};
 use crate::chain::LazyMatrix;
 use crate::context::Context;
 use crate::element::{DType, Data, Number};
 use crate::error::{Error, Result};
-use crate::matrix::{Block, Positions, Storage};
+use crate::matrix::{Block, Storage};
 use crate::memory::{self, Zero};
-use crate::stream::{map_fold, Order};
+use crate::stream::{no_rows, no_state, reduce, Needs, Reducer};
+use serde::de::DeserializeOwned;
+use serde::Serialize;
+use std::marker::PhantomData;
 use std::ops::AddAssign;
+
+/// The name of sums in errors.
+const SUMS: &str = "sums";
 
 /// Sums of a matrix, exact where its values are whole numbers.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,11 +55,9 @@ impl Sums {
 pub fn sums(x: &LazyMatrix, axis: Option<Axis>, ctx: &Context) -> Result<Sums> {
     let along = axis.unwrap_or(Axis::Obs);
     let found = match x.dtype() {
-        DType::F16 | DType::F32 | DType::F64 => {
-            Sums::Floats(pass(x, along, ctx, |block| with_view!(block, view => add_up(&view, along, |x| x.to_f64())))?)
-        }
-        DType::U8 | DType::U16 | DType::U32 | DType::U64 => Sums::Unsigned(pass(x, along, ctx, |b| whole(&b, along))?),
-        _ => Sums::Signed(pass(x, along, ctx, |b| whole(&b, along))?),
+        DType::F16 | DType::F32 | DType::F64 => Sums::Floats(pass(x, along, ctx)?),
+        DType::U8 | DType::U16 | DType::U32 | DType::U64 => Sums::Unsigned(pass(x, along, ctx)?),
+        _ => Sums::Signed(pass(x, along, ctx)?),
     };
     Ok(match (axis, found) {
         (Some(_), found) => found,
@@ -95,31 +99,94 @@ pub(super) fn past_doubles(x: &LazyMatrix, axis: Axis, doubles: &mut Vec<f64>, c
     Ok(Some(exact.into_numpy()))
 }
 
-fn pass<S: Copy + Default + AddAssign + Send>(
-    x: &LazyMatrix,
-    along: Axis,
-    ctx: &Context,
-    of_block: impl Fn(Block) -> Result<Vec<S>> + Sync,
-) -> Result<Vec<S>> {
-    let (n_obs, n_vars) = x.shape();
-    let mut all = memory::filled(if along == Axis::Obs { n_vars } else { n_obs }, S::default(), "sums")?;
-    map_fold(
-        x,
-        Order::File,
-        ctx,
-        |block| -> Result<(Positions, Vec<S>)> {
-            let positions = block.positions.clone();
-            Ok((positions, of_block(block)?))
-        },
-        |(positions, part)| {
-            match along {
-                Axis::Obs => add(&mut all, &part),
-                Axis::Var => scatter(&mut all, &positions, &part),
-            }
-            Ok(())
-        },
-    )?;
-    Ok(all)
+fn pass<S: Sum>(x: &LazyMatrix, along: Axis, ctx: &Context) -> Result<Vec<S>> {
+    let ((n_obs, n_vars), sum) = (x.shape(), PhantomData);
+    match along {
+        Axis::Obs => reduce(x, &ColumnSums::<S> { n_vars, sum }, ctx),
+        Axis::Var => reduce(x, &RowSums::<S> { n_obs, sum }, ctx),
+    }
+}
+
+/// A number that values are added up in.
+trait Sum: Zero + Default + AddAssign + Send + Sync + Serialize + DeserializeOwned {
+    /// The sums of the rows or columns of a block.
+    fn of_block(block: Block, along: Axis) -> Result<Vec<Self>>;
+}
+
+impl Sum for f64 {
+    fn of_block(block: Block, along: Axis) -> Result<Vec<f64>> {
+        with_view!(block, view => add_up(&view, along, |x| x.to_f64()))
+    }
+}
+
+impl Sum for i128 {
+    fn of_block(block: Block, along: Axis) -> Result<Vec<i128>> {
+        whole(&block, along)
+    }
+}
+
+#[derive(Serialize)]
+struct ColumnSums<S> {
+    n_vars: usize,
+    sum: PhantomData<S>,
+}
+
+impl<S: Sum> Reducer for ColumnSums<S> {
+    const NAME: &'static str = "sums of the columns";
+    const NEEDS: Needs = Needs::FILE;
+    type Part = Vec<S>;
+    no_rows!();
+    type State = Vec<S>;
+    type Output = Vec<S>;
+
+    fn map(&self, block: Block) -> Result<(Vec<S>, ())> {
+        Ok((S::of_block(block, Axis::Obs)?, ()))
+    }
+
+    fn state(&self) -> Result<Vec<S>> {
+        memory::zeros(self.n_vars, SUMS)
+    }
+
+    fn fold(&self, sums: &mut Vec<S>, part: Vec<S>) -> Result<()> {
+        add(sums, &part);
+        Ok(())
+    }
+
+    fn merge(&self, sums: &mut Vec<S>, next: Vec<S>) -> Result<()> {
+        add(sums, &next);
+        Ok(())
+    }
+
+    fn finish(&self, sums: Vec<S>, (): ()) -> Result<Vec<S>> {
+        Ok(sums)
+    }
+}
+
+#[derive(Serialize)]
+struct RowSums<S> {
+    n_obs: usize,
+    sum: PhantomData<S>,
+}
+
+impl<S: Sum> Reducer for RowSums<S> {
+    const NAME: &'static str = "sums of the rows";
+    const NEEDS: Needs = Needs::FILE;
+    no_state!();
+    type Rows = Vec<S>;
+    type Whole = Vec<S>;
+    type Output = Vec<S>;
+
+    fn map(&self, block: Block) -> Result<((), Vec<S>)> {
+        Ok(((), S::of_block(block, Axis::Var)?))
+    }
+
+    fn whole(&self) -> Result<Vec<S>> {
+        memory::zeros(self.n_obs, SUMS)
+    }
+
+    fn finish(&self, (): (), sums: Vec<S>) -> Result<Vec<S>> {
+        Ok(sums)
+    }
 }
 
 /// Exact sums of a block of integers.

@@ -158,14 +158,6 @@ pub(super) fn add<S: Copy + std::ops::AddAssign>(to: &mut [S], from: &[S]) {
     to.iter_mut().zip(from).for_each(|(t, f)| *t += *f);
 }
 
-/// Puts the per-row values of a block where the matrix has those rows.
-pub(super) fn scatter<T: Copy>(to: &mut [T], positions: &Positions, from: &[T]) {
-    match positions {
-        Positions::Range(r) => to[r.clone()].copy_from_slice(from),
-        Positions::List(l) => l.iter().zip(from).for_each(|(&i, &x)| to[i as usize] = x),
-    }
-}
-
 /// Sums as a column in the dtype numpy sums have: int64 or uint64 for integers, else the float dtype of the matrix.
 pub(super) fn sums_column(sums: &[f64], dtype: DType) -> Value {
     match dtype {
@@ -190,11 +182,4 @@ pub(super) fn float_column(values: &[f64], single: bool) -> Value {
 /// Whether sums over `dtype` come as float32.
 pub(super) fn single(dtype: DType) -> bool {
     matches!(dtype, DType::F32 | DType::F16)
-}
-
-/// [`scatter`] of rows of `width` values.
-pub(super) fn scatter_rows<T: Copy>(to: &mut [T], positions: &Positions, from: &[T], width: usize) {
-    for (i, row) in from.chunks(width.max(1)).enumerate() {
-        to[positions.at(i) * width..][..width].copy_from_slice(row);
-    }
 }

@@ -37,8 +37,10 @@ mod file;
 mod genes;
 mod model;
 mod rng;
+mod simulation;
 mod source;
 mod tables;
 
 pub use file::simulate_h5ad;
-pub use source::{SimulatedSource, Simulation};
+pub use simulation::Simulation;
+pub use source::SimulatedSource;

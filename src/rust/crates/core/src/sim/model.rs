@@ -2,7 +2,7 @@
 
 use super::genes::{genes, Kind, TYPES};
 use super::rng::Rng;
-use super::source::Simulation;
+use super::simulation::Simulation;
 use super::tables::{gamma_table, Alias, GAMMA_BINS, THETAS};
 
 /// Expected count in a median cell from which a gene's gamma factor is drawn.

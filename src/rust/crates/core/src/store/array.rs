@@ -16,13 +16,16 @@ pub(crate) struct Extent {
     pub(crate) object: u64,
     /// Its first byte there.
     pub(crate) at: u64,
-    /// Bytes.
+    /// Bytes; [`Extent::WHOLE`] for all of an object whose size is found when it is fetched.
     pub(crate) size: u64,
     /// The filters of the pipeline that were not applied, one bit each.
     pub(crate) mask: u32,
 }
 
 impl Extent {
+    /// All there is.
+    pub(crate) const WHOLE: u64 = u64::MAX;
+
     /// The extent right after this one, when `next` is that.
     pub(crate) fn joined(self, next: Extent) -> Option<Extent> {
         let adjoins = next.object == self.object && self.at.checked_add(self.size) == Some(next.at);
@@ -69,21 +72,28 @@ pub(crate) struct Meta {
     pub(crate) longest: u64,
 }
 
+/// What is done with stored bytes, see [`ChunkedArray::fetch`].
+pub(crate) type Take<'a> = dyn FnMut(usize, Option<&[u8]>) -> Result<()> + 'a;
+
 /// An array of numbers. Chunks are numbered row-major in their grid; all that is asked for lies within the extents.
 pub(crate) trait ChunkedArray: Send + Sync + Debug {
     /// What it is.
     fn meta(&self) -> &Meta;
 
     /// Where a chunk is; `None` when it was never written. For [`Access::Chunks`].
-    fn locate(&self, chunk: u64) -> Option<Extent>;
+    ///
+    /// # Errors
+    /// [`Error::File`](crate::Error::File), [`Error::Io`](crate::Error::Io): the table of chunks may have to be read first.
+    fn locate(&self, chunk: u64) -> Result<Option<Extent>>;
 
     /// Fetches extents and hands each to `take`, by its place in the list, in any order: neighbours with one read, and
-    /// where an answer takes long, many under way at a time.
+    /// where an answer takes long, many under way at a time. `None` for an object that is not there: a chunk that was never
+    /// written. None of them is longer than [`Meta::longest`].
     ///
     /// # Errors
     /// [`Error::File`](crate::Error::File) when they are not there, [`Error::Io`](crate::Error::Io) when they are refused;
     /// those of `take`.
-    fn fetch(&self, extents: &[Extent], take: &mut dyn FnMut(usize, &[u8]) -> Result<()>) -> Result<()>;
+    fn fetch(&self, extents: &[Extent], take: &mut Take<'_>) -> Result<()>;
 
     /// Fills `out` with the bytes from `object`'s byte `at` on.
     ///

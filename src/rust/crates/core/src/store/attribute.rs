@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use super::{Kind, Values};
-use crate::error::{printable, Result};
+use crate::error::printable;
 
 /// The most values an error shows of an attribute.
 const SHOWN: usize = 8;
@@ -45,30 +44,6 @@ impl fmt::Display for Attribute {
 }
 
 impl Attribute {
-    /// The attribute that has these values.
-    pub(super) fn of(values: &Values<'_>) -> Result<Attribute> {
-        if values.is_null() {
-            return Ok(Attribute::Empty);
-        }
-        Ok(match values.kind() {
-            Kind::Text { .. } | Kind::FixedText { .. } => {
-                let mut texts = Vec::new();
-                values.read_texts(None, &mut |t| {
-                    texts.push(t.to_owned());
-                    Ok(())
-                })?;
-                Attribute::Text(texts)
-            }
-            kind if kind.boolean().is_some() => Attribute::Boolean(values.read_booleans(None)?),
-            Kind::Integer { .. } | Kind::Enumeration { .. } => Attribute::Integer(values.read_integers(None)?),
-            Kind::Float { bytes: 4 } => {
-                Attribute::Float(values.read::<f32>(None)?.into_iter().map(f64::from).collect())
-            }
-            Kind::Float { bytes: 8 } => Attribute::Float(values.read(None)?),
-            _ => return Err(values.unsupported()),
-        })
-    }
-
     /// The one text of a scalar (or of a list of one).
     pub fn text(&self) -> Option<&str> {
         match self {

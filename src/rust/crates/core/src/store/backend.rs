@@ -1,12 +1,14 @@
-//! What a backend gives to be read: a store of groups and arrays, with attributes and values. [`Store`], [`Node`] and
-//! [`Values`](super::Values) are made of these, and nothing outside this room knows which backend is behind them.
+//! What a backend gives to be read: a store of groups and arrays, with attributes and values. [`Store`](super::Store),
+//! [`Node`](super::Node) and [`Values`](super::Values) are made of these, and nothing outside this room knows which backend
+//! is behind them.
 //!
 //! Errors name store and element; what a backend reads is checked against what is stored before memory is taken for it.
 
 use super::array::ChunkedArray;
-use super::sink::Change;
-use super::{Attribute, External, Kind, Node, Store};
+use super::sink::GroupSink;
+use super::{Attribute, External, Kind};
 use crate::error::{Error, Result};
+use crate::location::Location;
 use std::any::Any;
 use std::fmt::Debug;
 use std::ops::Range;
@@ -14,11 +16,14 @@ use std::sync::Arc;
 
 /// An open store.
 pub(crate) trait Backend: Send + Sync {
-    /// The group or array at `path`, links followed; "" is the root. `store` is what this is the backend of.
+    /// Where it is.
+    fn location(&self) -> &Location;
+
+    /// The group or array at `path`, links followed; "" is the root.
     ///
     /// # Errors
     /// [`Error::Missing`], with the keys that are there.
-    fn node(&self, store: &Arc<Store>, path: &str) -> Result<Node>;
+    fn object(self: Arc<Self>, path: &str) -> Result<Arc<dyn Object>>;
 
     /// Bytes of all that is stored.
     fn bytes(&self) -> u64;
@@ -42,15 +47,27 @@ pub(crate) trait Backend: Send + Sync {
     ///
     /// # Errors
     /// [`Error::State`] when it was not opened for that, or has changed since.
-    fn change(&self, store: &Store) -> Result<Box<dyn Change>> {
+    fn change(&self) -> Result<Box<dyn Change>> {
         Err(Error::State(format!(
             "'{}' was opened read-only: open it with mode \"r+\", or write another file",
-            store.location()
+            self.location()
         )))
     }
+}
 
-    /// Itself, for its own backend.
-    fn any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
+/// A store being saved into: nothing of it is seen before it is committed.
+pub(crate) trait Change {
+    /// The root group as it will be.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    fn root(&self) -> Result<Box<dyn GroupSink<'_> + '_>>;
+
+    /// Puts everything in and opens what the store is then.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; the store is then as it was, or what is left is done when it is opened next.
+    fn commit(self: Box<Self>) -> Result<Arc<dyn Backend>>;
 }
 
 /// The state of a file.
@@ -70,7 +87,7 @@ pub(crate) type Identity = String;
 /// A group or array.
 pub(crate) trait Object: Send + Sync {
     /// The store it is in.
-    fn store(&self) -> &Arc<Store>;
+    fn backend(&self) -> Arc<dyn Backend>;
 
     /// Its path there, without a leading slash.
     fn path(&self) -> &str;
@@ -82,7 +99,7 @@ pub(crate) trait Object: Send + Sync {
     ///
     /// # Errors
     /// [`Error::Missing`], [`Error::Format`] for an array, [`Error::External`].
-    fn child(&self, key: &str) -> Result<Node>;
+    fn child(&self, key: &str) -> Result<Arc<dyn Object>>;
 
     /// Whether a group has a link `key`, wherever it leads.
     fn has_link(&self, key: &str) -> bool;
@@ -134,7 +151,7 @@ impl dyn Object + '_ {
     /// [`Error::Format`] about this element.
     pub(crate) fn format(&self, expected: impl Into<String>, found: impl Into<String>) -> Error {
         Error::Format {
-            path: self.store().location().clone(),
+            path: self.backend().location().clone(),
             element: named(self.path()).to_owned(),
             expected: expected.into(),
             found: found.into(),
@@ -144,7 +161,7 @@ impl dyn Object + '_ {
     /// [`Error::Unsupported`] about this element; `hint` is empty or starts with "; ".
     pub(crate) fn unsupported(&self, what: impl Into<String>, hint: impl Into<String>) -> Error {
         Error::Unsupported {
-            path: self.store().location().clone(),
+            path: self.backend().location().clone(),
             element: named(self.path()).to_owned(),
             what: what.into(),
             hint: hint.into(),
@@ -164,7 +181,7 @@ impl dyn Object + '_ {
             }
             Err(_) => String::new(),
         };
-        Error::Missing { path: self.store().location().clone(), element: below(self.path(), key), hint }
+        Error::Missing { path: self.backend().location().clone(), element: below(self.path(), key), hint }
     }
 }
 
@@ -194,8 +211,8 @@ pub(crate) trait Stored {
     /// Extents, empty for a single value; `None` without space.
     fn extents(&self) -> Option<Vec<usize>>;
 
-    /// Bytes stored: extents that these cannot fill are not believed.
-    fn bytes(&self) -> u64;
+    /// The most bytes that the values can be, for what of them is stored: extents beyond it are not believed.
+    fn most(&self) -> u64;
 
     /// Fills `out` with values as they are in memory: numbers in the order of this machine, pairs of f64 for complex ones,
     /// text of fixed length with its padding.

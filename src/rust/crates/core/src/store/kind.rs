@@ -54,6 +54,13 @@ impl Kind {
         }
     }
 
+    /// The dtype of numbers and truth values.
+    pub(crate) fn dtype(&self) -> Option<DType> {
+        use DType::{Bool, F16, F32, F64, I16, I32, I64, I8, U16, U32, U64, U8};
+        let all = [Bool, I8, I16, I32, I64, U8, U16, U32, U64, F16, F32, F64];
+        all.into_iter().find(|&dtype| Kind::of(dtype) == *self)
+    }
+
     /// Complex numbers of two float32 (`single`) or float64, under h5py's names.
     pub(crate) fn complex(single: bool) -> Kind {
         Kind::Complex { single, real: "r".into(), imaginary: "i".into() }

@@ -9,26 +9,30 @@
 pub(crate) mod array;
 mod attribute;
 mod backend;
+mod backends;
 mod external;
 mod hdf5;
 mod kind;
-mod node;
+mod memory;
 pub(crate) mod positioned;
 mod sink;
 #[allow(clippy::module_inception)] // the store itself
 mod store;
 mod temporary;
 mod values;
+mod writer;
 
 pub use crate::codec::Compression;
 pub use attribute::Attribute;
 pub(crate) use backend::{Identity, State};
+pub use backends::{libraries, FILTERS};
 pub use external::External;
-pub use hdf5::{hdf5_version, FILTERS};
 pub(crate) use kind::{Kind, Padding};
-pub use node::Node;
-pub use sink::{DatasetWriter, GroupWriter, Layout, Writer};
-pub(crate) use sink::{Target, Update};
-pub use store::Store;
+pub use memory::Memory;
+pub use sink::Layout;
+pub(crate) use sink::Target;
+pub use store::{Node, Store};
 pub(crate) use temporary::Temporary;
 pub(crate) use values::Values;
+pub(crate) use writer::Update;
+pub use writer::{DatasetWriter, GroupWriter, Writer};

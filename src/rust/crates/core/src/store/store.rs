@@ -1,8 +1,8 @@
-//! An open store.
+//! An open store, and the groups and arrays in it.
 
-use super::backend::{Backend, State};
-use super::sink::Writer;
-use super::{hdf5, Attribute, External, Node};
+use super::array::ChunkedArray;
+use super::backend::{Backend, Identity, Object, State};
+use super::{backends, Attribute, External, Values};
 use crate::error::{Error, Result};
 use crate::location::Location;
 use std::path::Path;
@@ -10,24 +10,21 @@ use std::sync::Arc;
 
 /// A store open for reading. Arrays and elements hold an `Arc` on it, so it lives as long as anything read from it.
 /// Through it nothing is ever written; what is saved into it is another's.
-pub struct Store {
-    location: Location,
-    backend: Arc<dyn Backend>,
-}
+pub struct Store(Arc<dyn Backend>);
 
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Store").field("location", &self.location).finish_non_exhaustive()
+        f.debug_struct("Store").field("location", self.location()).finish_non_exhaustive()
     }
 }
 
 impl Store {
-    pub(super) fn new(location: Location, backend: Arc<dyn Backend>) -> Arc<Store> {
-        Arc::new(Store { location, backend })
+    pub(super) fn new(backend: Arc<dyn Backend>) -> Arc<Store> {
+        Arc::new(Store(backend))
     }
 
-    pub(super) fn backend(&self) -> Arc<dyn Backend> {
-        self.backend.clone()
+    pub(super) fn backend(&self) -> &Arc<dyn Backend> {
+        &self.0
     }
 
     /// Opens an existing HDF5 file for reading, and none of the files it names. A save of it that was interrupted is
@@ -53,40 +50,32 @@ impl Store {
     /// # Errors
     /// As [`Store::open`] and [`Store::open_to_save`].
     pub fn open_as(path: impl AsRef<Path>, save: bool, external: External) -> Result<Arc<Store>> {
-        hdf5::open(path.as_ref(), save, external)
-    }
-
-    /// Starts a file that will replace `target` when it is complete; see [`Writer`].
-    ///
-    /// # Errors
-    /// [`Error::Io`] when nothing can be written there.
-    pub fn create_temporary(target: impl AsRef<Path>) -> Result<Writer> {
-        Writer::create(target)
+        Ok(Store::new(backends::open(path.as_ref(), save, external)?))
     }
 
     /// Where it is; a path is absolute.
     pub fn location(&self) -> &Location {
-        &self.location
+        self.0.location()
     }
 
     /// Whether it was opened to be saved into.
     pub fn can_save(&self) -> bool {
-        self.backend.can_save()
+        self.0.can_save()
     }
 
     /// Which of the files it names may be opened too.
     pub fn external(&self) -> External {
-        self.backend.external()
+        self.0.external()
     }
 
     /// Bytes of all that is stored.
     pub fn bytes(&self) -> u64 {
-        self.backend.bytes()
+        self.0.bytes()
     }
 
     /// What tells its present state from others; `None` where nothing can.
     pub(crate) fn state(&self) -> Option<State> {
-        self.backend.state()
+        self.0.state()
     }
 
     /// The group or array at `path` ("" or "/" is the root).
@@ -94,7 +83,7 @@ impl Store {
     /// # Errors
     /// [`Error::Missing`], with the keys that are there.
     pub fn node(self: &Arc<Self>, path: &str) -> Result<Node> {
-        self.backend.node(self, path)
+        Ok(Node::new(self, self.0.clone().object(path)?))
     }
 
     /// Names in the group at `path`, in the order they were created where the store keeps it, else by name.
@@ -124,5 +113,139 @@ impl Store {
     /// [`Error::Missing`] when `path` is not there, [`Error::Unsupported`] for an attribute of an unusual type.
     pub fn attribute(self: &Arc<Self>, path: &str, name: &str) -> Result<Option<Attribute>> {
         self.node(path)?.attribute(name)
+    }
+}
+
+/// A group or array. Cheap to clone; keeps its store open.
+#[derive(Clone)]
+pub struct Node {
+    store: Arc<Store>,
+    object: Arc<dyn Object>,
+}
+
+impl std::fmt::Debug for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Node").field("store", self.store().location()).field("path", &self.path()).finish()
+    }
+}
+
+impl Node {
+    /// Of an object that `store` gave, or that one of it led to: it may be in another.
+    fn new(store: &Arc<Store>, object: Arc<dyn Object>) -> Node {
+        let backend = object.backend();
+        let store = if Arc::ptr_eq(&backend, store.backend()) { store.clone() } else { Store::new(backend) };
+        Node { store, object }
+    }
+
+    /// What the backend knows of it.
+    pub(super) fn object(&self) -> &dyn Object {
+        &*self.object
+    }
+
+    /// The member `key` of this group. One that a link leads to in another store is a node of that.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] when there is none (or a link that leads nowhere), [`Error::Format`] for an array,
+    /// [`Error::External`] for one in a store that may not be opened.
+    pub fn child(&self, key: &str) -> Result<Node> {
+        Ok(Node::new(&self.store, self.object.child(key)?))
+    }
+
+    /// The member `key` of this group, `None` when there is none (or this is an array).
+    ///
+    /// # Errors
+    /// [`Error::Format`] when it is there but broken.
+    pub fn optional(&self, key: &str) -> Result<Option<Node>> {
+        if self.is_group() && self.object.has_link(key) {
+            self.child(key).map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// Members of this group, in creation order where the store keeps it, else by name.
+    ///
+    /// # Errors
+    /// [`Error::Format`] for an array or a damaged group.
+    pub fn keys(&self) -> Result<Vec<String>> {
+        self.object.keys()
+    }
+
+    /// Whether it is a group.
+    pub fn is_group(&self) -> bool {
+        self.object.is_group()
+    }
+
+    /// What tells this object from others, whichever links lead to it.
+    ///
+    /// # Errors
+    /// [`Error::Format`] for a damaged object.
+    pub(crate) fn identity(&self) -> Result<Identity> {
+        self.object.identity()
+    }
+
+    /// Path inside the store, without a leading slash; "" is the root.
+    pub fn path(&self) -> &str {
+        self.object.path()
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
+    /// The attribute `name`, `None` when there is none.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for an attribute that is not text, number or bool; [`Error::Format`] for a damaged one.
+    pub fn attribute(&self, name: &str) -> Result<Option<Attribute>> {
+        self.object.attribute(name)
+    }
+
+    /// Whether there is an attribute `name`, of whatever type.
+    ///
+    /// # Errors
+    /// [`Error::Format`] for a damaged element.
+    pub fn has_attribute(&self, name: &str) -> Result<bool> {
+        self.object.has_attribute(name)
+    }
+
+    /// Extents of an array; `None` for a group and for an array without space (`null`).
+    pub fn shape(&self) -> Option<Vec<usize>> {
+        self.object.shape()
+    }
+
+    /// What an array holds, ready to be read.
+    pub(crate) fn values(&self) -> Result<Values<'_>> {
+        Ok(Values::new(&*self.object, self.object.values()?, String::new()))
+    }
+
+    /// An array of numbers, to be read chunk by chunk.
+    ///
+    /// # Errors
+    /// [`Error::Format`] for a group or a damaged array; [`Error::Unsupported`] for a type or filter that cannot be read.
+    pub(crate) fn array(&self) -> Result<Arc<dyn ChunkedArray>> {
+        self.object.array()
+    }
+
+    /// That it is an array.
+    ///
+    /// # Errors
+    /// [`Error::Format`] for a group.
+    pub(crate) fn expect_array(&self) -> Result<()> {
+        if self.is_group() {
+            return Err(self.format("a dataset", "a group"));
+        }
+        Ok(())
+    }
+
+    /// [`Error::Format`] about this element.
+    pub(crate) fn format(&self, expected: impl Into<String>, found: impl Into<String>) -> Error {
+        self.object.format(expected, found)
+    }
+
+    /// [`Error::Unsupported`] about this element; `hint` is empty or starts with "; ".
+    pub(crate) fn unsupported(&self, what: impl Into<String>, hint: impl Into<String>) -> Error {
+        self.object.unsupported(what, hint)
     }
 }

@@ -105,11 +105,6 @@ fn is_gone(process: &str) -> bool {
 /// Removes what writers of `target` that are gone have left. What cannot be removed harms nobody.
 fn remove_leftovers(target: &Path, name: &str) {
     let Some(entries) = target.parent().and_then(|folder| std::fs::read_dir(folder).ok()) else { return };
-    // Who saves into a file has a writer's lock on it meanwhile.
-    let prepared = super::hdf5::prepared(target);
-    if prepared.exists() && File::open(target).is_ok_and(|file| matches!(lock(&file), Locked::Mine)) {
-        let _ = std::fs::remove_file(prepared);
-    }
     let prefix = format!(".{name}.");
     for entry in entries.flatten() {
         let file = entry.file_name();

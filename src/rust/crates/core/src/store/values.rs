@@ -1,17 +1,15 @@
 //! Values of an array, one field of its records, or an attribute, on their way into memory.
 
 use super::backend::{Object, Part, Stored};
-use super::{Kind, Padding};
+use super::{Attribute, Kind, Padding};
 use crate::dtype::{as_bytes_mut, Plain};
 use crate::error::{Error, Result};
 use crate::memory;
 use std::ops::Range;
 use std::rc::Rc;
 
-/// Up to this many bytes are read whatever the file's size; beyond it the claimed size must be plausible.
+/// Up to this many bytes are read whatever is stored; beyond it the claimed size must be plausible.
 pub(super) const UNQUESTIONED: u64 = 64 << 20;
-/// The most that a chunk can be expected to grow when decompressed (gzip's limit is 1032).
-const EXPANSION: u64 = 4096;
 
 /// Typed values at rest: what they are, how many, and the means to read all or a run of rows of them.
 pub(crate) struct Values<'a> {
@@ -109,15 +107,44 @@ impl<'a> Values<'a> {
         let count = extents.iter().chain(&self.inner).try_fold(1_usize, |n, &e| n.checked_mul(e)).ok_or_else(absurd)?;
         let bytes = (count as u64).checked_mul(self.kind.memory_bytes() as u64).ok_or_else(absurd)?;
         if bytes > UNQUESTIONED {
-            let stored = self.stored.bytes();
-            if bytes > stored.saturating_mul(EXPANSION) {
+            let most = self.stored.most();
+            if bytes > most {
                 return Err(self.format(
                     "a size that fits the stored data",
-                    format!("extents {:?} ({bytes} bytes) over {stored} stored bytes", self.shape()),
+                    format!(
+                        "extents {:?} ({bytes} bytes) over data that can be {most} bytes; arrays of which little is stored \
+                         are read up to 64 MB",
+                        self.shape()
+                    ),
                 ));
             }
         }
         Ok(count)
+    }
+
+    /// The attribute that has these self.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for values of an unusual type; those of reading.
+    pub(super) fn attribute(&self) -> Result<Attribute> {
+        if self.is_null() {
+            return Ok(Attribute::Empty);
+        }
+        Ok(match self.kind() {
+            Kind::Text { .. } | Kind::FixedText { .. } => {
+                let mut texts = Vec::new();
+                self.read_texts(None, &mut |t| {
+                    texts.push(t.to_owned());
+                    Ok(())
+                })?;
+                Attribute::Text(texts)
+            }
+            kind if kind.boolean().is_some() => Attribute::Boolean(self.read_booleans(None)?),
+            Kind::Integer { .. } | Kind::Enumeration { .. } => Attribute::Integer(self.read_integers(None)?),
+            Kind::Float { bytes: 4 } => Attribute::Float(self.read::<f32>(None)?.into_iter().map(f64::from).collect()),
+            Kind::Float { bytes: 8 } => Attribute::Float(self.read(None)?),
+            _ => return Err(self.unsupported()),
+        })
     }
 
     fn part(&self, rows: Option<Range<usize>>, count: usize) -> Part<'_> {

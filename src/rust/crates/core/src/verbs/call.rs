@@ -1,11 +1,12 @@
 //! A call of a verb: arguments checked by the table, inputs a face found, and what comes of it.
 
-use super::entry::{Preset, Verb};
+use super::entry::Verb;
 use crate::chain::LazyMatrix;
 use crate::context::Context;
 use crate::element::Value;
 use crate::error::{Error, Result};
 use crate::given::Given;
+use crate::memory;
 use crate::patch::Patch;
 use ndarray::{CowArray, Ix2};
 use std::collections::HashMap;
@@ -13,9 +14,9 @@ use std::collections::HashMap;
 /// Checked arguments of a verb, by name; those not given have their defaults.
 #[derive(Debug, Clone)]
 pub struct Args {
-    verb: &'static Verb,
-    called: &'static str,
-    values: Vec<Given>,
+    pub(super) verb: &'static Verb,
+    pub(super) called: &'static str,
+    pub(super) values: Vec<Given>,
 }
 
 /// An input of a verb.
@@ -56,7 +57,7 @@ impl Groups {
     pub(super) fn complete(&self) -> Result<Vec<u32>> {
         let code =
             |&code: &i32| u32::try_from(code).map_err(|_| Error::Internal("groups with missing values".to_owned()));
-        self.codes.iter().map(code).collect()
+        memory::tried(self.codes.iter().map(code), "the groups of cells")
     }
 }
 
@@ -84,55 +85,6 @@ pub struct Call<'a> {
     pub args: Args,
     inputs: HashMap<String, Input<'a>>,
     place: Option<&'a mut [f32]>,
-}
-
-impl Verb {
-    /// Checks arguments: each against its domain, none unknown, none missing that has no default. Nothing is computed.
-    ///
-    /// # Errors
-    /// [`Error::Argument`] that names verb, parameter, domain and argument.
-    pub fn check(&'static self, called: &str, given: impl IntoIterator<Item = (String, Given)>) -> Result<Args> {
-        let called = self.in_r.filter(|name| *name == called).unwrap_or(self.name);
-        let mut values: Vec<Option<Given>> = vec![None; self.params.len()];
-        for (name, argument) in given {
-            let Some(at) = self.params.iter().position(|p| p.name == name) else {
-                let all: Vec<&str> = self.params.iter().map(|p| p.name).collect();
-                return Err(Error::Argument {
-                    verb: called,
-                    parameter: "a parameter",
-                    expected: format!("one of {}", all.join(", ")),
-                    found: Given::Text(name),
-                });
-            };
-            let param = &self.params[at];
-            let accepted = match argument {
-                Given::Nothing if param.optional() => Some(Given::Nothing),
-                _ => param.kind.accept(&argument),
-            };
-            let nothing = if param.optional() { ", or {nothing}" } else { "" };
-            values[at] = Some(accepted.ok_or_else(|| Error::Argument {
-                verb: called,
-                parameter: param.name,
-                expected: param.kind.words() + nothing,
-                found: param.kind.at_fault(&argument),
-            })?);
-        }
-        let values = values
-            .into_iter()
-            .zip(self.params)
-            .map(|(value, param)| match (value, param.preset) {
-                (Some(value), _) => Ok(value),
-                (None, Preset::Required) => Err(Error::Argument {
-                    verb: called,
-                    parameter: param.name,
-                    expected: param.kind.words(),
-                    found: Given::Nothing,
-                }),
-                (None, preset) => Ok(preset.given()),
-            })
-            .collect::<Result<Vec<_>>>()?;
-        Ok(Args { verb: self, called, values })
-    }
 }
 
 impl Args {
@@ -322,9 +274,13 @@ impl<'a> Call<'a> {
 
     /// `None` too for an input of another kind, which stays.
     pub(super) fn opt_groups(&mut self, name: &str) -> Option<Groups> {
-        match self.inputs.get(name) {
-            Some(Input::Groups(g)) => Some(g.clone()),
-            _ => None,
+        match self.inputs.remove(name) {
+            Some(Input::Groups(g)) => Some(g),
+            Some(other) => {
+                self.inputs.insert(name.to_owned(), other);
+                None
+            }
+            None => None,
         }
     }
 

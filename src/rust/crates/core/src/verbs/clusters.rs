@@ -34,7 +34,7 @@ const PARTITION_TYPE: Param =
 const OBSP: Param = param("obsp", Kind::Text, Preset::Nothing, "Element of obsp to use as the graph.");
 
 const fn key_added(name: &'static str) -> Param {
-    param("key_added", Kind::Text, Preset::Text(name), "Column of obs for the clusters; gets _R with restrict_to.")
+    param("key_added", Kind::Key, Preset::Text(name), "Column of obs for the clusters; gets _R with restrict_to.")
 }
 
 pub(super) static LEIDEN: Verb = Verb {

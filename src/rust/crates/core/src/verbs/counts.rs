@@ -1,7 +1,7 @@
 //! Quality control and filters.
 
 use super::call::{Call, Outcome};
-use super::domain::{Kind, COUNT, NOT_NEGATIVE};
+use super::domain::{Kind, COUNT, LIMIT, NOT_NEGATIVE};
 use super::entry::{need, param, Param, Preset, Source, Verb, COPY, INPLACE, LAYER, MATRIX};
 use crate::error::Result;
 use crate::given::Given;
@@ -52,6 +52,24 @@ pub(super) static CALCULATE_QC_METRICS: Verb = Verb {
             log1p: call.args.flag("log1p")?,
         };
         let found = ops::calculate_qc_metrics(&call.matrix()?, &options, ctx)?;
+        Ok(Outcome { patch: found.patch(), ..Outcome::default() })
+    },
+    room: None,
+};
+
+pub(super) static GENE_RANGES: Verb = Verb {
+    name: "gene_ranges",
+    in_r: None,
+    label: "gene ranges",
+    params: &[
+        param("threshold", LIMIT, Preset::Number(0.0), "What the value of a cell has to be above to be counted."),
+        LAYER,
+        INPLACE,
+    ],
+    needs: &[MATRIX],
+    gives: &["var/min_expression", "var/max_expression", "var/n_cells_above"],
+    run: |call, ctx| {
+        let found = ops::gene_ranges(&call.matrix()?, call.args.number("threshold")?, ctx)?;
         Ok(Outcome { patch: found.patch(), ..Outcome::default() })
     },
     room: None,
@@ -118,8 +136,11 @@ pub(super) static FILTER_GENES: Verb = Verb {
     room: None,
 };
 
+/// A limit by name, and the criterion it makes.
+type Limit<T> = (&'static str, fn(f64) -> T);
+
 /// The criterion of the one limit that is given.
-fn only<T>(call: &Call<'_>, all: &'static str, limits: [(&'static str, fn(f64) -> T); 4]) -> Result<T> {
+fn only<T>(call: &Call<'_>, all: &'static str, limits: [Limit<T>; 4]) -> Result<T> {
     let mut found = Vec::new();
     for (name, criterion) in limits {
         found.extend(call.args.opt_number(name)?.map(|limit| (name, criterion(limit))));

@@ -22,6 +22,14 @@ pub enum Kind {
     Number(Bound, Bound),
     /// A name.
     Text,
+    /// Text that is not empty.
+    Path,
+    /// The name of a new element of obsm, obsp or uns: not empty, without slash.
+    Key,
+    /// Positions on an axis, negative ones from its end, or a truth value for each; an array is the face's to look at.
+    Positions,
+    /// NaN or a missing value.
+    NotANumber,
     /// One of these words.
     Choice(&'static [&'static str]),
     /// One or several, in order.
@@ -30,6 +38,8 @@ pub enum Kind {
     Either(&'static [Kind]),
     /// What only a face can look at (an array, an object of a package); the words say what it is.
     Object(&'static str),
+    /// The same, where plain values and lists of them are refused.
+    Opaque(&'static str),
 }
 
 use Bound::{Short, To};
@@ -52,6 +62,8 @@ pub(super) const SHARE_ABOVE_0: Kind = Kind::Number(Short(0.0), To(1.0));
 pub(super) const COUNT: Kind = Kind::Whole(1, u32::MAX as i64);
 /// How many, none too.
 pub(super) const COUNT_OR_0: Kind = Kind::Whole(0, u32::MAX as i64);
+/// A place on an axis, from either end.
+const POSITION: Kind = Kind::Whole(-(u32::MAX as i64), u32::MAX as i64);
 /// A seed.
 pub(super) const SEED: Kind = Kind::Whole(0, i64::MAX);
 
@@ -86,7 +98,15 @@ impl Kind {
             }
             (Kind::List(kind), one) => kind.accept(one).map(|item| Given::List(vec![item])),
             (Kind::Either(kinds), _) => kinds.iter().find_map(|kind| kind.accept(given)),
-            (Kind::Object(_), _) => Some(given.clone()),
+            (Kind::Path, Given::Text(path)) => (!path.is_empty()).then(|| given.clone()),
+            (Kind::Key, Given::Text(key)) => (!key.is_empty() && !key.contains('/')).then(|| given.clone()),
+            (Kind::Positions, Given::List(items)) => {
+                let position = |item: &Given| matches!(item, Given::Flag(_)) || POSITION.accept(item).is_some();
+                items.iter().all(position).then(|| given.clone())
+            }
+            (Kind::NotANumber, Given::Missing) => Some(given.clone()),
+            (Kind::NotANumber, Given::Number(v)) => v.is_nan().then(|| given.clone()),
+            (Kind::Object(_), _) | (Kind::Opaque(_) | Kind::Positions, Given::Other(_)) => Some(given.clone()),
             _ => None,
         }
     }
@@ -146,7 +166,11 @@ impl Kind {
             }
             Kind::List(kind) => kind.described(true),
             Kind::Either(kinds) => kinds.iter().map(|kind| kind.described(several)).collect::<Vec<_>>().join(", or "),
-            Kind::Object(words) => (*words).to_owned(),
+            Kind::Path => if several { "paths" } else { "a path" }.to_owned(),
+            Kind::Key => if several { "names without '/'" } else { "one name without '/'" }.to_owned(),
+            Kind::Positions => "positions".to_owned(),
+            Kind::NotANumber => "a missing value".to_owned(),
+            Kind::Object(words) | Kind::Opaque(words) => (*words).to_owned(),
         }
     }
 }
@@ -186,6 +210,13 @@ mod tests {
         assert!(LIMIT.accept(&odd[2]).is_some() && LIMIT.accept(&odd[0]).is_none());
         assert_eq!(Kind::List(&COUNT).accept(&odd[8]), Some(odd[8].clone()));
         assert_eq!(Kind::List(&COUNT).accept(&Given::Whole(3)), Some(odd[8].clone()));
+        let mixed = |item: Given| Given::List(vec![Given::Whole(-1), Given::Flag(true), item]);
+        assert!(
+            Kind::Positions.accept(&mixed(Given::Number(2.0))).is_some() && Kind::Positions.accept(&odd[9]).is_some()
+        );
+        assert!(
+            Kind::Positions.accept(&mixed(Given::Number(1.5))).is_none() && Kind::Positions.accept(&odd[3]).is_none()
+        );
     }
 
     #[test]

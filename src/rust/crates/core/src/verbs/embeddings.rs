@@ -36,7 +36,7 @@ pub(super) static UMAP: Verb = Verb {
         param("a", POSITIVE, Preset::Nothing, "Parameter of the curve, from min_dist and spread without it."),
         param("b", POSITIVE, Preset::Nothing, "See a."),
         param("method", Kind::Choice(&["umap"]), Preset::Text("umap"), "Only \"umap\".").python(),
-        param("key_added", Kind::Text, Preset::Nothing, "Key in obsm and uns instead of X_umap and umap."),
+        param("key_added", Kind::Key, Preset::Nothing, "Key in obsm and uns instead of X_umap and umap."),
         param("neighbors_key", Kind::Text, Preset::Object, "Name given to neighbors as key_added."),
         COPY,
         param("parallel", Kind::Flag, Preset::Flag(true), "Whether all points move at once, on all threads."),

@@ -52,7 +52,7 @@ pub(super) static DENDROGRAM: Verb = Verb {
         param("cor_method", CORRELATIONS, Preset::Text("pearson"), "Correlation of groups."),
         param("linkage_method", LINKAGES, Preset::Text("complete"), "Distance of clusters of groups."),
         param("optimal_ordering", Kind::Flag, Preset::Flag(false), "Not supported.").python(),
-        param("key_added", Kind::Text, Preset::Nothing, "Key of uns instead of dendrogram_<groupby>."),
+        param("key_added", Kind::Key, Preset::Nothing, "Key of uns instead of dendrogram_<groupby>."),
         INPLACE,
     ],
     needs: &[EMBEDDING, need("groupby", Source::Groups)],

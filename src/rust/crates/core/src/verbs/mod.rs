@@ -1,14 +1,18 @@
 //! The table of verbs: of each its name, parameters with type, default and domain, what it needs of an object and what it
 //! adds. Faces hand arguments over as they are ([`Given`](crate::given::Given)); [`Verb::check`] refuses them or not before
 //! anything is computed, and [`Call::run`] does the work. A verb is its function in `ops` or `graph`, an entry here, and
-//! one signature with documentation a face, which a test compares with the entry.
+//! one signature with documentation a face, which a test compares with the entry. Functions that are no verbs have their
+//! parameters in [`FUNCTIONS`].
 
 mod call;
+mod check;
 mod clusters;
 mod counts;
 mod domain;
+mod elementwise;
 mod embeddings;
 mod entry;
+mod functions;
 mod groups;
 mod hvg;
 mod neighbors;
@@ -19,6 +23,7 @@ mod transforms;
 pub use call::{Args, Call, Groups, Input, Outcome};
 pub use domain::{Bound, Kind};
 pub use entry::{Face, Need, Param, Preset, Source, Verb};
+pub use functions::{function_named, Function, FUNCTIONS};
 pub use settings::{context, setting, SETTINGS};
 
 use crate::error::{Error, Result};
@@ -26,10 +31,14 @@ use crate::error::{Error, Result};
 /// All verbs.
 pub static VERBS: &[&Verb] = &[
     &counts::CALCULATE_QC_METRICS,
+    &counts::GENE_RANGES,
     &counts::FILTER_CELLS,
     &counts::FILTER_GENES,
     &transforms::NORMALIZE_TOTAL,
     &transforms::LOG1P,
+    &elementwise::SQRT,
+    &elementwise::SQUARE,
+    &elementwise::ARCSINH,
     &transforms::SCALE,
     &transforms::NORMALIZE_PEARSON_RESIDUALS,
     &transforms::REGRESS_OUT,

@@ -50,7 +50,7 @@ pub(super) static NEIGHBORS: Verb = Verb {
         param("metric", METRICS, Preset::Text("euclidean"), "How far cells are from each other."),
         param("metric_kwds", POWER, Preset::Object, "The power p of minkowski, which a face takes out of it."),
         RANDOM_STATE,
-        param("key_added", Kind::Text, Preset::Nothing, "Name of the results."),
+        param("key_added", Kind::Key, Preset::Nothing, "Name of the results."),
         COPY,
         param("search", SEARCHES, Preset::Text("auto"), "How neighbours are found."),
         param("recall", SHARE_ABOVE_0, Preset::Number(0.99), "Share of the true neighbours ivf must find."),

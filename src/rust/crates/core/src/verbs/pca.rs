@@ -28,7 +28,7 @@ pub(super) static PCA: Verb = Verb {
         ),
         param("use_highly_variable", Kind::Flag, Preset::Nothing, "scanpy's older way to set mask_var."),
         param("dtype", Kind::Object("a dtype"), Preset::Text("float32"), "Dtype of the coordinates.").python(),
-        param("key_added", Kind::Text, Preset::Nothing, "Key for obsm, varm and uns instead of X_pca, PCs and pca."),
+        param("key_added", Kind::Key, Preset::Nothing, "Key for obsm, varm and uns instead of X_pca, PCs and pca."),
         COPY,
     ],
     needs: &[MATRIX, need("mask_var", Source::Mask)],

@@ -17,6 +17,7 @@ pub static SETTINGS: &[Param] = &[
         "Largest matrix that becomes an array, in bytes.",
     )
     .python(),
+    param("max_bytes", super::domain::POSITIVE_OR_INFINITE, Preset::Nothing, "The same in R.").r(),
 ];
 
 /// Checks the setting `name`; gives it as a number, `None` where nothing is given.

@@ -16,7 +16,8 @@ pub(super) const CLIP: Param = param(
     Preset::Nothing,
     "Residuals are clipped to [-clip, clip]; the square root of the number of cells without it.",
 );
-const OBSM: Param = param("obsm", Kind::Text, Preset::Nothing, "Array of obsm instead of X.").python();
+/// The array of obsm used instead of X.
+pub(super) const OBSM: Param = param("obsm", Kind::Text, Preset::Nothing, "Array of obsm instead of X.").python();
 /// Whether counts are expected to be whole.
 pub(super) const CHECK_VALUES: Param =
     param("check_values", Kind::Flag, Preset::Flag(true), "Whether values that are not whole numbers are warned of.");
@@ -34,7 +35,7 @@ pub(super) static NORMALIZE_TOTAL: Verb = Verb {
             "Whether genes with more than max_fraction of the counts of any cell are left out of the totals.",
         ),
         param("max_fraction", SHARE, Preset::Number(0.05), "See exclude_highly_expressed."),
-        param("key_added", Kind::Text, Preset::Nothing, "Column of obs for the totals over the target."),
+        param("key_added", Kind::Key, Preset::Nothing, "Column of obs for the totals over the target."),
         LAYER,
         INPLACE,
         COPY,

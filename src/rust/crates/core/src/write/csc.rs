@@ -2,11 +2,11 @@
 
 use super::chunks::Chunks;
 use super::encode::Piece;
-use super::matrix::{chunk_of, index_data, index_dtype, offsets, start_sparse, write_vector};
+use super::matrix::{chunk_of, index_data, index_dtype, offsets, write_vector};
 use super::spool::Spool;
 use crate::chain::LazyMatrix;
 use crate::context::Context;
-use crate::element::{Data, Number};
+use crate::element::{self, Data, Number, SparseFormat};
 use crate::error::{Error, Result};
 use crate::matrix::{Block, Storage};
 use crate::memory;
@@ -37,7 +37,7 @@ pub fn write_csc(
     let (n, m) = x.shape();
     let counts = count_columns(x, ctx)?;
     let group = group.group(key)?;
-    start_sparse(&group, "csc_matrix", (n, m))?;
+    element::start_sparse(&group, SparseFormat::Csc, (n, m))?;
     let (chunk, wide) = (chunk_of(x), i32::try_from(n).is_err());
     let mut data = Chunks::vector(&group, "data", x.dtype(), chunk, compression)?;
     let mut indices = Chunks::vector(&group, "indices", index_dtype(wide), chunk, compression)?;
@@ -112,9 +112,9 @@ fn cut(counts: &[u64], limit: u64) -> Vec<Range<usize>> {
 
 /// The rows and values of `columns`, column after column.
 fn gather(x: &LazyMatrix, columns: &Range<usize>, counts: &[u64], ctx: &Context) -> Result<(Vec<u32>, Data)> {
-    let list: Vec<u32> = columns.clone().map(|c| c as u32).collect();
+    let list: Vec<u32> = memory::collected(columns.clone().map(|c| c as u32), COLUMNS)?;
     let some = x.select(None, Some(&list))?;
-    let mut at: Vec<usize> = Vec::with_capacity(list.len());
+    let mut at: Vec<usize> = memory::room(list.len(), COLUMNS)?;
     let mut total = 0usize;
     for c in columns.clone() {
         at.push(total);

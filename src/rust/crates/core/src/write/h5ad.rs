@@ -5,8 +5,9 @@ use super::names::Renamed;
 use super::part::write_part;
 use super::plan::{H5adPlan, Part, WriteOptions};
 use crate::context::Context;
+use crate::element;
 use crate::error::Result;
-use crate::store::{GroupWriter, Store};
+use crate::store::{GroupWriter, Writer};
 use std::path::Path;
 
 /// Writes an h5ad file as anndata 0.12 does (root encoding `anndata` 0.1.0, every mapping there even when empty).
@@ -20,13 +21,25 @@ use std::path::Path;
 /// anything is written; those of reading the parts; [`Error::Io`](crate::Error::Io) naming `path`, a full disk included;
 /// [`Error::Cancelled`](crate::Error::Cancelled). None of them leaves a file behind.
 pub fn write_h5ad(plan: &H5adPlan, path: impl AsRef<Path>, options: &WriteOptions, ctx: &Context) -> Result<()> {
+    write(plan, || Writer::create(path), options, ctx)
+}
+
+/// Writes the same into a store of any kind, which is put in place when it is complete.
+///
+/// # Errors
+/// As [`write_h5ad`].
+pub fn write_store(plan: &H5adPlan, to: Writer, options: &WriteOptions, ctx: &Context) -> Result<()> {
+    write(plan, || Ok(to), options, ctx)
+}
+
+fn write(plan: &H5adPlan, to: impl FnOnce() -> Result<Writer>, options: &WriteOptions, ctx: &Context) -> Result<()> {
     check(plan, options)?;
     let renamed = Renamed::of(plan)?;
     ctx.monitor.check()?;
-    let file = Store::create_temporary(path)?;
+    let file = to()?;
     {
         let root = file.root()?;
-        root.set_encoding("anndata", "0.1.0")?;
+        element::ANNDATA.mark_group(&root)?;
         let write = |key: &str, part: &Part| write_part(&root, key, part, options, ctx);
         let mapping = |key: &str, parts: &[(String, Part)]| write_mapping(&root, key, parts, &renamed, options, ctx);
         if let Some(x) = &plan.x {
@@ -42,7 +55,7 @@ pub fn write_h5ad(plan: &H5adPlan, path: impl AsRef<Path>, options: &WriteOption
         mapping("uns", &plan.uns)?;
         if let Some(raw) = &plan.raw {
             let group = root.group("raw")?;
-            group.set_encoding("raw", "0.1.0")?;
+            element::RAW.mark_group(&group)?;
             write_part(&group, "X", &raw.x, options, ctx)?;
             write_part(&group, "var", &raw.var, options, ctx)?;
             write_mapping(&group, "varm", &raw.varm, &renamed, options, ctx)?;
@@ -61,7 +74,7 @@ fn write_mapping(
     ctx: &Context,
 ) -> Result<()> {
     let group = group.group(key)?;
-    group.set_encoding("dict", "0.1.0")?;
+    element::DICT.mark_group(&group)?;
     let part = |key: &str, part| renamed.part(&format!("{}/{key}", group.path()), part);
     parts.iter().try_for_each(|(key, p)| write_part(&group, key, part(key, p), options, ctx))
 }

@@ -5,7 +5,7 @@ use super::encode::{Encoded, Piece};
 use super::spool::Spool;
 use crate::chain::LazyMatrix;
 use crate::context::Context;
-use crate::element::{DType, Data};
+use crate::element::{self, DType, Data, SparseFormat};
 use crate::error::{Error, Result};
 use crate::matrix::{Block, Positions, Storage};
 use crate::memory;
@@ -34,7 +34,7 @@ pub fn write_csr(
 ) -> Result<()> {
     let (n, m) = x.shape();
     let group = group.group(key)?;
-    start_sparse(&group, "csr_matrix", (n, m))?;
+    element::start_sparse(&group, SparseFormat::Csr, (n, m))?;
 
     let chunk = chunk_of(x);
     let wide = i32::try_from(m).is_err();
@@ -96,11 +96,11 @@ pub fn write_dense(
     let (n, m) = x.shape();
     if n == 0 || m == 0 {
         let none = Chunks::matrix(group, key, x.dtype(), (n, m), 1, compression)?;
-        return none.dataset().set_encoding("array", "0.2.0");
+        return element::ARRAY.mark_array(none.dataset());
     }
     let rows = (DENSE_CHUNK_BYTES / x.dtype().size() / m).clamp(1, n);
     let mut chunks = Chunks::matrix(group, key, x.dtype(), (n, m), rows, compression)?;
-    chunks.dataset().set_encoding("array", "0.2.0")?;
+    element::ARRAY.mark_array(chunks.dataset())?;
     let spool = Spool::new(rows * m, compression, &ctx.monitor);
     let mut next = 0;
     let mut drain = |spool: &Spool<'_>, chunks: &mut Chunks<'_>| -> Result<()> {
@@ -131,12 +131,6 @@ pub fn write_dense(
     spool.finish()?;
     drain(&spool, &mut chunks)?;
     chunks.expect(n)
-}
-
-/// Attributes of a sparse matrix's group.
-pub(super) fn start_sparse(group: &GroupWriter<'_>, encoding: &str, shape: (usize, usize)) -> Result<()> {
-    group.set_encoding(encoding, "0.1.0")?;
-    group.set_integers("shape", &[shape.0 as i64, shape.1 as i64])
 }
 
 /// Writes a vector in chunks of [`SPARSE_CHUNK`], growable as anndata makes the parts of a sparse matrix.

@@ -20,7 +20,7 @@ mod spool;
 
 pub use crate::store::Compression;
 pub use csc::write_csc;
-pub use h5ad::write_h5ad;
+pub use h5ad::{write_h5ad, write_store};
 pub use matrix::{write_csr, write_dense, SPARSE_CHUNK};
 pub use plan::{Frame, H5adPlan, Part, RawPlan, WriteOptions};
 pub use save::{save_h5ad, SaveOptions, Saved};

@@ -82,11 +82,11 @@ fn columns_of(part: &Part) -> Result<Vec<String>> {
 
 /// A dataframe under another index; columns of a file stay there.
 fn with_index(part: &Part, index_name: Option<String>, index: &Value) -> Result<Part> {
-    let boxed = Box::new(Part::Value(index.clone()));
+    let boxed = Box::new(Part::Value(index.copied()?));
     Ok(match part {
         Part::Value(Value::DataFrame(frame)) => {
-            let columns = frame.columns.clone();
-            DataFrame { index_name, index: Box::new(index.clone()), columns }.into()
+            let columns = element::copies(&frame.columns)?;
+            DataFrame { index_name, index: Box::new(index.copied()?), columns }.into()
         }
         Part::Frame(frame) => Part::Frame(Frame { index_name, index: boxed, columns: frame.columns.clone() }),
         Part::Copy { store, element, rows, .. } => {

@@ -61,11 +61,7 @@ pub(super) fn is_current(store: &Arc<Store>, element: &str) -> Result<bool> {
     }
     let text = |name| Ok::<_, crate::Error>(store.attribute(element, name)?.and_then(|a| a.text().map(str::to_owned)));
     let (encoding, version) = (text("encoding-type")?, text("encoding-version")?);
-    Ok(match encoding.as_deref() {
-        None | Some("") => false,
-        Some("dataframe") => version.as_deref() != Some("0.1.0"),
-        Some(_) => true,
-    })
+    Ok(element::is_of_today(encoding.as_deref().unwrap_or_default(), version.as_deref().unwrap_or_default()))
 }
 
 /// Whether an element is a dataframe of its own, by its attributes.
@@ -105,9 +101,7 @@ fn write_frame(group: &GroupWriter<'_>, key: &str, frame: &Frame, options: &Writ
     let group = group.group(key)?;
     let index = frame.index_name.as_deref().unwrap_or("_index");
     let names: Vec<&str> = frame.columns.iter().map(|c| c.0.as_str()).collect();
-    group.set_encoding("dataframe", "0.2.0")?;
-    group.set_text("_index", index)?;
-    group.set_texts("column-order", &names)?;
+    element::start_frame(&group, index, &names)?;
     // A column with the index's name has its values: they are there once, as for anndata.
     let columns = frame.columns.iter().filter(|(name, _)| name != index);
     let members = std::iter::once((index, &*frame.index)).chain(columns.map(|(n, c)| (n.as_str(), c)));
@@ -122,9 +116,4 @@ fn write_frame(group: &GroupWriter<'_>, key: &str, frame: &Frame, options: &Writ
         }
     }
     Ok(())
-}
-
-/// The extents of an element on disk.
-pub(super) fn stored_shape(store: &Arc<Store>, element: &str) -> Result<Vec<usize>> {
-    Ok(element::describe(store, element)?.shape)
 }

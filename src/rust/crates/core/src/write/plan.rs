@@ -1,7 +1,7 @@
 //! What goes into an h5ad file: every slot as values, as a chain to stream, or as an element to copy.
 
 use crate::chain::LazyMatrix;
-use crate::element::{DataFrame, Value};
+use crate::element::{self, DataFrame, Value};
 use crate::error::Result;
 use crate::store::{Compression, Store};
 use std::sync::Arc;
@@ -172,8 +172,8 @@ pub(super) fn shape_of(part: &Part) -> Result<Vec<usize>> {
             let rows = shape_of(&f.index)?.first().copied().unwrap_or(0);
             vec![rows, f.columns.len()]
         }
-        Part::Copy { store, element, rows, columns } => {
-            let mut shape = super::part::stored_shape(store, element)?;
+        Part::Copy { store, element: path, rows, columns } => {
+            let mut shape = element::describe(store, path)?.shape;
             for (axis, list) in [rows, columns].into_iter().enumerate() {
                 if let (Some(extent), Some(list)) = (shape.get_mut(axis), list) {
                     *extent = list.len();

@@ -53,7 +53,7 @@ struct Changes<'p> {
 }
 
 /// Brings the file of `store` to what `plan` says, element by element: what is in the file already, to the bit, stays as
-/// it is. All of it is in the file, or, whatever happens, nothing; see the module `store::update`.
+/// it is. All of it is in the file, or, whatever happens, nothing; how is the store's own affair.
 ///
 /// # Errors
 /// [`Error::State`] when the store was not opened for saving, the file changed meanwhile, or the plan is of some rows or
@@ -115,7 +115,7 @@ fn parent_of<'w>(root: &GroupWriter<'w>, path: &str) -> Result<(GroupWriter<'w>,
             group.existing(name)?
         } else {
             let made = group.group(name)?;
-            made.set_encoding(if depth == 0 && name == "raw" { "raw" } else { "dict" }, "0.1.0")?;
+            if depth == 0 && name == "raw" { element::RAW } else { element::DICT }.mark_group(&made)?;
             made
         };
     }

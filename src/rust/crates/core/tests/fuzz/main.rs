@@ -51,6 +51,20 @@ const PROCESSOR: u64 = 10;
 /// busy with other things.
 const WAIT: Duration = Duration::from_secs(300);
 
+/// Where the files of wrong cases are kept.
+fn found() -> PathBuf {
+    std::env::temp_dir().join("anndataoom-fuzz-found")
+}
+
+/// Keeps the file of a case.
+fn keep(target: &str, number: u64, file: &Path) {
+    let kept = std::fs::create_dir_all(found())
+        .and_then(|()| std::fs::copy(file, found().join(format!("{target}-{number}.h5"))));
+    if let Err(e) = kept {
+        eprintln!("{target}:{number} is not kept: {e}");
+    }
+}
+
 fn golden() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../../tests/golden")
 }
@@ -80,17 +94,24 @@ fn child(target: &str, start: u64, count: u64) {
     let dir = place.join(format!("anndataoom-fuzz-{}", std::process::id()));
     std::fs::create_dir_all(&dir).unwrap();
     let path = dir.join("case.h5ad");
+    println!("\nfile {}", path.display());
     deaths::tell();
-    for number in start..start.saturating_add(count) {
-        println!("case {number}");
+    let tell = |words: String| {
+        println!("{words}");
         std::io::stdout().flush().unwrap();
+    };
+    for number in start..start.saturating_add(count) {
         deaths::allow(PROCESSOR);
+        // The library, which makes cases too, may die of its own work on them.
+        tell(format!("make {number}"));
         if !mutate::make(target, number, &golden(), &path) {
             continue;
         }
+        tell(format!("case {number}"));
+        deaths::allow(PROCESSOR);
         if let Err(found) = run_file(&path) {
-            println!("wrong {found}");
-            std::io::stdout().flush().unwrap();
+            keep(target, number, &path);
+            tell(format!("wrong {found}"));
             // The peak stays: another process goes on.
             if deaths::resident() > RESIDENT {
                 break;
@@ -118,6 +139,10 @@ fn replay(files: &[String]) {
 /// What became of a child: the last case begun, and what was wrong with cases.
 struct Outcome {
     last: u64,
+    /// Whether that one was still being made.
+    making: bool,
+    /// The file of its cases.
+    file: Option<PathBuf>,
     cases: u64,
     wrong: Vec<(u64, String)>,
     /// How it ended, when not by itself.
@@ -137,7 +162,7 @@ fn follow(words: &str, until: Instant) -> Outcome {
     let (tell, told) = std::sync::mpsc::channel();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let reader = std::thread::spawn(move || lines.map_while(Result::ok).for_each(|l| drop(tell.send(l))));
-    let mut out = Outcome { last: 0, cases: 0, wrong: Vec::new(), death: None };
+    let mut out = Outcome { last: 0, making: false, file: None, cases: 0, wrong: Vec::new(), death: None };
     let mut last_words = None;
     loop {
         match told.recv_timeout(WAIT) {
@@ -146,7 +171,13 @@ fn follow(words: &str, until: Instant) -> Outcome {
                 // The harness of tests writes on the same line at first.
                 if let Some((_, n)) = line.rsplit_once("case ") {
                     out.last = n.parse().unwrap_or(out.last);
+                    out.making = false;
                     out.cases += 1;
+                } else if let Some(n) = line.strip_prefix("make ") {
+                    out.last = n.parse().unwrap_or(out.last);
+                    out.making = true;
+                } else if let Some(file) = line.strip_prefix("file ") {
+                    out.file = Some(file.into());
                 } else if let Some(found) = line.strip_prefix("wrong ") {
                     out.wrong.push((out.last, found.to_owned()));
                 } else if let Some(words) = line.strip_prefix("died ") {
@@ -196,7 +227,6 @@ fn number(name: &str, default: u64) -> u64 {
 
 #[test]
 fn damaged_files_are_errors() {
-    let dir = std::env::temp_dir().join("anndataoom-fuzz-found");
     let one = std::env::var("ANNDATAOOM_FUZZ_CASE").ok();
     let only = std::env::var("ANNDATAOOM_FUZZ_TARGET").ok();
     let seconds = number("ANNDATAOOM_FUZZ_SECONDS", 4);
@@ -206,7 +236,7 @@ fn damaged_files_are_errors() {
         _ => mutate::TARGETS.to_vec(),
     };
     let each = Duration::from_secs_f64(seconds as f64 / targets.len() as f64);
-    let (mut wrong, mut known, mut cases) = (Vec::new(), Vec::new(), 0);
+    let (mut wrong, mut known, mut cases, mut unmade) = (Vec::new(), Vec::new(), 0, 0);
     for target in targets {
         let mut start = number("ANNDATAOOM_FUZZ_SEED", 0);
         let mut count = u64::MAX;
@@ -218,11 +248,22 @@ fn damaged_files_are_errors() {
         loop {
             let out = follow(&format!("run\n{target}\n{start}\n{count}"), until);
             cases += out.cases;
-            wrong.extend(out.wrong.iter().map(|(n, found)| (target, *n, found.clone())));
+            for (n, found) in &out.wrong {
+                println!("{target}:{n}: {found}");
+                wrong.push((target, *n, found.clone()));
+            }
+            if let (Some(file), Some(_), false) = (&out.file, &out.death, out.making) {
+                keep(target, out.last, file);
+            }
+            if let Some(dir) = out.file.as_deref().and_then(Path::parent) {
+                let _ = std::fs::remove_dir_all(dir);
+            }
             if let Some(death) = out.death {
+                println!("{target}:{}{}: {death}", out.last, if out.making { " (not made)" } else { "" });
                 match death.known() {
+                    _ if out.making => unmade += 1,
                     Some(why) if target == mutate::METADATA => {
-                        println!("{target}:{}: known: {why}", out.last);
+                        println!("known: {why}");
                         known.push(out.last);
                     }
                     _ => wrong.push((target, out.last, death.to_string())),
@@ -237,13 +278,13 @@ fn damaged_files_are_errors() {
         }
         println!("{target}: {} cases", cases - begun);
     }
-    println!("{cases} cases, {} wrong, {} known deaths in the HDF5 library", wrong.len(), known.len());
-    for (target, n, _) in &wrong {
-        std::fs::create_dir_all(&dir).unwrap();
-        mutate::make(target, *n, &golden(), &dir.join(format!("{target}-{n}.h5")));
-    }
+    println!(
+        "{cases} cases, {} wrong, {} known deaths in the HDF5 library, {unmade} that it died of making",
+        wrong.len(),
+        known.len()
+    );
     let told: Vec<String> = wrong.iter().map(|(t, n, found)| format!("{t}:{n}: {found}")).collect();
-    assert!(wrong.is_empty(), "kept in {}:\n{}", dir.display(), told.join("\n"));
+    assert!(wrong.is_empty(), "kept in {}:\n{}", found().display(), told.join("\n"));
     assert!(cases > 20 || one.is_some(), "only {cases} cases in {seconds} s");
 }
 

@@ -48,8 +48,11 @@ pub trait Transform: Clone + std::fmt::Debug + Serialize + DeserializeOwned + Se
     }
 
     /// Returns the same transform for selected rows and columns; `None` keeps an axis.
-    fn select(&self, _rows: Option<&[u32]>, _columns: Option<&[u32]>) -> Self {
-        self.clone()
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    fn select(&self, _rows: Option<&[u32]>, _columns: Option<&[u32]>) -> Result<Self> {
+        Ok(self.clone())
     }
 
     /// Returns whether zeros become something else, so that the result is dense.
@@ -83,8 +86,8 @@ pub trait Elementwise: Clone + std::fmt::Debug + Serialize + DeserializeOwned + 
         Ok(())
     }
 
-    fn select(&self, _rows: Option<&[u32]>, _columns: Option<&[u32]>) -> Self {
-        self.clone()
+    fn select(&self, _rows: Option<&[u32]>, _columns: Option<&[u32]>) -> Result<Self> {
+        Ok(self.clone())
     }
 
     fn parameters(&self) -> Vec<(&'static str, Parameter)> {
@@ -101,7 +104,7 @@ impl<E: Elementwise> Transform for E {
         Elementwise::check(self, n_obs, n_vars)
     }
 
-    fn select(&self, rows: Option<&[u32]>, columns: Option<&[u32]>) -> Self {
+    fn select(&self, rows: Option<&[u32]>, columns: Option<&[u32]>) -> Result<Self> {
         Elementwise::select(self, rows, columns)
     }
 
@@ -127,7 +130,7 @@ pub trait Node: Any + std::fmt::Debug + Send + Sync {
     #![allow(missing_docs)]
     fn name(&self) -> &'static str;
     fn check(&self, n_obs: usize, n_vars: usize) -> Result<()>;
-    fn select(&self, rows: Option<&[u32]>, columns: Option<&[u32]>) -> Arc<dyn Node>;
+    fn select(&self, rows: Option<&[u32]>, columns: Option<&[u32]>) -> Result<Arc<dyn Node>>;
     fn fills_zeros(&self) -> bool;
     fn is_elementwise(&self) -> bool;
     fn apply(&self, row: &mut Row, position: usize);
@@ -150,8 +153,8 @@ impl<T: Transform> Node for T {
         Transform::check(self, n_obs, n_vars)
     }
 
-    fn select(&self, rows: Option<&[u32]>, columns: Option<&[u32]>) -> Arc<dyn Node> {
-        Arc::new(Transform::select(self, rows, columns))
+    fn select(&self, rows: Option<&[u32]>, columns: Option<&[u32]>) -> Result<Arc<dyn Node>> {
+        Ok(Arc::new(Transform::select(self, rows, columns)?))
     }
 
     fn fills_zeros(&self) -> bool {
@@ -175,7 +178,7 @@ impl<T: Transform> Node for T {
     }
 
     fn encode(&self) -> Result<Encoded> {
-        let bytes = postcard::to_allocvec(self).map_err(|e| Error::Internal(format!("recording a chain: {e}")))?;
+        let bytes = recorded(self)?;
         Ok(Encoded { name: T::NAME.to_owned(), version: T::VERSION, bytes })
     }
 }
@@ -223,12 +226,16 @@ pub(super) fn decode(encoded: &Encoded) -> Result<Arc<dyn Node>> {
     })
 }
 
-/// Picks entries of a vector; `None` keeps all, without a copy.
-fn take<T: Copy>(v: &Arc<[T]>, positions: Option<&[u32]>) -> Arc<[T]> {
-    match positions {
-        None => v.clone(),
-        Some(p) => p.iter().map(|&i| v[i as usize]).collect(),
-    }
+/// Returns `value` as bytes.
+///
+/// # Errors
+/// [`Error::OutOfMemory`]; [`Error::Internal`] when encoding fails, which it does not.
+pub(super) fn recorded(value: &impl Serialize) -> Result<Vec<u8>> {
+    let failed = |e: postcard::Error| Error::Internal(format!("recording a chain: {e}"));
+    let n = postcard::experimental::serialized_size(value).map_err(failed)?;
+    let mut out = crate::memory::zeros(n, "a saved chain")?;
+    postcard::to_slice(value, &mut out).map_err(failed)?;
+    Ok(out)
 }
 
 /// Compares the length of a vector with an axis.

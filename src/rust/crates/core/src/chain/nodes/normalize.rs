@@ -1,16 +1,16 @@
 //! `x / divisors[row]`: equal totals for all cells (`scanpy.pp.normalize_total`).
 
-use super::{fits, take, Elementwise};
+use super::{fits, Elementwise};
 use crate::chain::describe::Parameter;
+use crate::chain::Vector;
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
 
 /// Divides each row by a number of its own.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Normalize {
     /// Row total over target sum; 1 for rows left as they are.
-    pub divisors: Arc<[f64]>,
+    pub divisors: Vector<f64>,
     /// The target sum, for display.
     pub target_sum: f64,
 }
@@ -27,8 +27,8 @@ impl Elementwise for Normalize {
         fits("normalisation factors, one per cell", self.divisors.len(), n_obs)
     }
 
-    fn select(&self, rows: Option<&[u32]>, _: Option<&[u32]>) -> Self {
-        Normalize { divisors: take(&self.divisors, rows), target_sum: self.target_sum }
+    fn select(&self, rows: Option<&[u32]>, _: Option<&[u32]>) -> Result<Self> {
+        Ok(Normalize { divisors: self.divisors.take(rows)?, target_sum: self.target_sum })
     }
 
     fn parameters(&self) -> Vec<(&'static str, Parameter)> {

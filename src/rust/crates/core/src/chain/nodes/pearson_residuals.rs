@@ -1,19 +1,19 @@
 //! Analytic Pearson residuals of counts (`scanpy.experimental.pp.normalize_pearson_residuals`).
 
-use super::{clip, fits, take, Transform};
+use super::{clip, fits, Transform};
 use crate::chain::describe::Parameter;
 use crate::chain::row::Row;
+use crate::chain::Vector;
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
 
 /// Replaces counts by their residuals under a negative binomial whose mean is the product of the margins.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PearsonResiduals {
     /// Row sums of the counts.
-    pub cell_sums: Arc<[f64]>,
+    pub cell_sums: Vector<f64>,
     /// Column sums of the counts over all cells.
-    pub gene_sums: Arc<[f64]>,
+    pub gene_sums: Vector<f64>,
     /// Sum of all counts.
     pub total: f64,
     /// Overdispersion of the negative binomial.
@@ -30,12 +30,12 @@ impl Transform for PearsonResiduals {
         fits("gene sums, one per gene", self.gene_sums.len(), n_vars)
     }
 
-    fn select(&self, rows: Option<&[u32]>, columns: Option<&[u32]>) -> Self {
-        PearsonResiduals {
-            cell_sums: take(&self.cell_sums, rows),
-            gene_sums: take(&self.gene_sums, columns),
+    fn select(&self, rows: Option<&[u32]>, columns: Option<&[u32]>) -> Result<Self> {
+        Ok(PearsonResiduals {
+            cell_sums: self.cell_sums.take(rows)?,
+            gene_sums: self.gene_sums.take(columns)?,
             ..self.clone()
-        }
+        })
     }
 
     fn fills_zeros(&self) -> bool {

@@ -1,11 +1,12 @@
 //! `x` less its least-squares fit on covariates of the cells (`scanpy.pp.regress_out`).
 
-use super::{fits, take, Transform};
+use super::{fits, Transform};
 use crate::chain::describe::Parameter;
 use crate::chain::row::Row;
+use crate::chain::Vector;
 use crate::error::{Error, Result};
+use crate::memory;
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
 
 /// Subtracts a fit on covariates from each column.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -13,35 +14,34 @@ pub struct RegressOut {
     /// The terms of the fit.
     pub covariates: Covariates,
     /// Coefficients of each column, `n_vars x width`, row-major.
-    pub coefficients: Arc<[f64]>,
+    pub coefficients: Vector<f64>,
     /// Covariates, or groups.
     pub width: usize,
     /// Names of the covariates, for display.
-    pub keys: Arc<[String]>,
+    pub keys: Vector<String>,
 }
 
 /// The terms of the fit of [`RegressOut`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Covariates {
     /// `width` numbers a row, row-major: the fit is their product with the coefficients of the column.
-    Numbers(Arc<[f64]>),
+    Numbers(Vector<f64>),
     /// The group of each row: the fit is the coefficient of its group.
-    Groups(Arc<[u32]>),
+    Groups(Vector<u32>),
 }
 
 /// Picks rows of `width` values; `None` keeps all, without a copy.
-fn take_rows(v: &Arc<[f64]>, width: usize, positions: Option<&[u32]>) -> Arc<[f64]> {
-    match positions {
-        None => v.clone(),
-        Some(p) => p.iter().flat_map(|&i| &v[i as usize * width..][..width]).copied().collect(),
-    }
+fn take_rows(v: &Vector<f64>, width: usize, positions: Option<&[u32]>) -> Result<Vector<f64>> {
+    let Some(p) = positions else { return Ok(v.clone()) };
+    let values = p.iter().flat_map(|&i| &v[i as usize * width..][..width]).copied();
+    Ok(memory::exactly(p.len().saturating_mul(width), values, "a selection of the vectors of a chain")?.into())
 }
 
 impl Transform for RegressOut {
     const NAME: &'static str = "regress_out";
 
     fn check(&self, n_obs: usize, n_vars: usize) -> Result<()> {
-        let values = |n: usize| n.checked_mul(self.width).unwrap_or(usize::MAX);
+        let values = |n: usize| n.saturating_mul(self.width);
         match &self.covariates {
             Covariates::Numbers(v) => fits("covariates, a row per cell", v.len(), values(n_obs))?,
             Covariates::Groups(v) => {
@@ -54,16 +54,16 @@ impl Transform for RegressOut {
         fits("coefficients, a row per gene", self.coefficients.len(), values(n_vars))
     }
 
-    fn select(&self, rows: Option<&[u32]>, columns: Option<&[u32]>) -> Self {
-        RegressOut {
+    fn select(&self, rows: Option<&[u32]>, columns: Option<&[u32]>) -> Result<Self> {
+        Ok(RegressOut {
             covariates: match &self.covariates {
-                Covariates::Numbers(v) => Covariates::Numbers(take_rows(v, self.width, rows)),
-                Covariates::Groups(v) => Covariates::Groups(take(v, rows)),
+                Covariates::Numbers(v) => Covariates::Numbers(take_rows(v, self.width, rows)?),
+                Covariates::Groups(v) => Covariates::Groups(v.take(rows)?),
             },
-            coefficients: take_rows(&self.coefficients, self.width, columns),
+            coefficients: take_rows(&self.coefficients, self.width, columns)?,
             width: self.width,
             keys: self.keys.clone(),
-        }
+        })
     }
 
     fn fills_zeros(&self) -> bool {

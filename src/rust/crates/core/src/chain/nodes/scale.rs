@@ -1,19 +1,19 @@
 //! `(x - mean[column]) / std[column]`, clipped (`scanpy.pp.scale`).
 
-use super::{clip, fits, take, Transform};
+use super::{clip, fits, Transform};
 use crate::chain::describe::Parameter;
 use crate::chain::row::Row;
+use crate::chain::Vector;
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
 
 /// Brings each column to unit variance and, where asked, zero mean.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Scale {
     /// Column means.
-    pub mean: Arc<[f64]>,
+    pub mean: Vector<f64>,
     /// Column standard deviations (n - 1); 1 where a column is constant.
-    pub std: Arc<[f64]>,
+    pub std: Vector<f64>,
     /// Clip to `[-max_value, max_value]`, or only above when not centred.
     pub max_value: Option<f64>,
     /// Whether the mean is subtracted; without it zeros stay zero.
@@ -28,8 +28,8 @@ impl Transform for Scale {
         fits("standard deviations, one per gene", self.std.len(), n_vars)
     }
 
-    fn select(&self, _: Option<&[u32]>, columns: Option<&[u32]>) -> Self {
-        Scale { mean: take(&self.mean, columns), std: take(&self.std, columns), ..self.clone() }
+    fn select(&self, _: Option<&[u32]>, columns: Option<&[u32]>) -> Result<Self> {
+        Ok(Scale { mean: self.mean.take(columns)?, std: self.std.take(columns)?, ..self.clone() })
     }
 
     fn fills_zeros(&self) -> bool {

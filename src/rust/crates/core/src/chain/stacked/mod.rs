@@ -8,7 +8,7 @@ mod pass;
 
 pub use dtype::{promote, Fill};
 
-use super::LazyMatrix;
+use super::{LazyMatrix, Vector};
 use crate::element::DType;
 use crate::error::{Error, Result};
 use crate::matrix::{ColumnMap, Layout, Location, Pass, Reads, Rows, Source};
@@ -33,7 +33,7 @@ pub struct Member {
     pub x: LazyMatrix,
     /// For each entry of the aligned axis of the stack (columns along obs, rows along var) the member's own, or
     /// [`MISSING`]; `None` when they are the same.
-    pub from: Option<Arc<[u32]>>,
+    pub from: Option<Vector<u32>>,
 }
 
 /// Matrices stacked along an axis, the other one aligned; what a member lacks reads as the fill value.

@@ -15,6 +15,9 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+/// The name of positions of rows in errors.
+const ROWS: &str = "rows of a stack";
+
 const STACK: &str = "rows of a stack of matrices";
 
 /// A member's part in the pass.
@@ -262,6 +265,11 @@ impl<'a> StackedPass<'a> {
     }
 }
 
+/// At most `most` positions.
+fn some(from: impl Iterator<Item = u32>, most: usize) -> Result<Vec<u32>> {
+    memory::exactly(most, from, ROWS)
+}
+
 impl Stacked {
     /// The member row `row` belongs to along obs; `guess` is looked at first.
     fn member_of(&self, row: usize, guess: usize) -> usize {
@@ -277,25 +285,25 @@ impl Stacked {
     }
 
     /// The rows of member `p` that a pass over `rows` needs, `None` for all.
-    fn rows_of(&self, p: usize, rows: &Rows) -> Option<Vec<u32>> {
-        match (self.along, rows) {
+    fn rows_of(&self, p: usize, rows: &Rows) -> Result<Option<Vec<u32>>> {
+        Ok(match (self.along, rows) {
             (Along::Obs, Rows::All) => None,
             (Along::Obs, Rows::List(list)) => {
                 let (from, to) = (self.starts[p] as u32, self.starts[p + 1] as u32);
-                Some(list.iter().filter(|&&r| from <= r && r < to).map(|&r| r - from).collect())
+                Some(some(list.iter().filter(|&&r| from <= r && r < to).map(|&r| r - from), list.len())?)
             }
             (Along::Var, _) => {
                 let own = self.members[p].from.as_deref();
                 match (own, rows) {
                     (None, Rows::All) => None,
-                    (None, Rows::List(list)) => Some(list.to_vec()),
-                    (Some(own), Rows::All) => Some(own.iter().copied().filter(|&r| r != MISSING).collect()),
+                    (None, Rows::List(list)) => Some(memory::copied(list, ROWS)?),
+                    (Some(own), Rows::All) => Some(some(own.iter().copied().filter(|&r| r != MISSING), own.len())?),
                     (Some(own), Rows::List(list)) => {
-                        Some(list.iter().map(|&r| own[r as usize]).filter(|&r| r != MISSING).collect())
+                        Some(some(list.iter().map(|&r| own[r as usize]).filter(|&r| r != MISSING), list.len())?)
                     }
                 }
             }
-        }
+        })
     }
 
     /// The columns of member `p` that a pass needs and where they go; `None` for all of them and the same place.
@@ -333,7 +341,7 @@ impl<'a> Part<'a> {
         memory: usize,
     ) -> Result<Option<Self>> {
         let member = &stack.members[p].x;
-        let own_rows = stack.rows_of(p, rows);
+        let own_rows = stack.rows_of(p, rows)?;
         if own_rows.as_ref().map_or(member.shape().0, Vec::len) == 0 {
             return Ok(None);
         }

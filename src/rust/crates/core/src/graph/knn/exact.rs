@@ -125,7 +125,7 @@ pub(super) fn of_sample_in_parts(
     k: usize,
     ctx: &Context,
 ) -> Result<(Vec<u32>, Vec<f32>)> {
-    let mut best: Vec<Vec<(bool, f32, u32)>> = vec![Vec::new(); sample.len()];
+    let mut best: Vec<Vec<(bool, f32, u32)>> = memory::filled(sample.len(), Vec::new(), POINTS)?;
     let mut ids = ids.peekable();
     while ids.peek().is_some() {
         let mut part = memory::room(PART, POINTS)?;

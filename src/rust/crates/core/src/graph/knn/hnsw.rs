@@ -8,6 +8,7 @@ use super::select::{write_row, Neighbour};
 use super::{exact, Knn, KnnParams, KnnResult, Method};
 use crate::context::Context;
 use crate::error::Result;
+use crate::memory;
 use hnsw_rs::prelude::{DistL2, Hnsw};
 use rayon::prelude::*;
 
@@ -16,7 +17,9 @@ const LINKS: usize = 16;
 const LAYERS: usize = 16;
 const EF_CONSTRUCTION: usize = 100;
 /// Points inserted, or looked up, between two looks at the monitor.
-const BATCH: usize = 4096;
+const BATCH: usize = 512;
+/// Bytes the graph takes for a point besides its coordinates, about.
+const BYTES_OF_POINT: usize = 1024;
 /// Points whose recall is measured.
 const SAMPLE: usize = 512;
 
@@ -31,6 +34,8 @@ pub(super) fn search(points: &Points, params: &KnnParams, ctx: &Context) -> Resu
         row.truncate(points.d);
         row
     };
+    // The library asks for its own without an error at hand.
+    memory::probe(n.saturating_mul(BYTES_OF_POINT + 4 * points.width()))?;
     let graph: Hnsw<'_, f32, DistL2> = Hnsw::new(LINKS, n, LAYERS, EF_CONSTRUCTION, DistL2 {});
     ctx.monitor.begin(2 * n as u64);
     for from in (0..n).step_by(BATCH) {
@@ -75,7 +80,7 @@ pub(super) fn search(points: &Points, params: &KnnParams, ctx: &Context) -> Resu
     drop(graph);
     fill(points, &table, &missing, k, &mut indices, &mut distances, ctx)?;
 
-    let sample = Random::new(params.seed, 1).sample(n, SAMPLE);
+    let sample = Random::new(params.seed, 1).sample(n, SAMPLE)?;
     let (_, truth) = exact::of_sample(points, &table, &sample, k, ctx)?;
     let output = Output { indices: &mut indices, distances: &mut distances, stride: k, offset: 0 };
     let recall = Some(measured_recall(&sample, &truth, &output, k));

@@ -77,7 +77,7 @@ pub(super) fn among(
     let n_lists = (((searched as f64).sqrt() * LISTS) as usize).clamp(1, searched);
     let mut index = build(points, ids, n_lists, params.seed, ctx)?;
     let others = ids.map(|_| group(points, None, &index.centroids, ctx)).transpose()?;
-    let sample = Random::new(params.seed, 1).sample(n, SAMPLE);
+    let sample = Random::new(params.seed, 1).sample(n, SAMPLE)?;
     let truth = exact::of_sample_in_parts(points, index.runs.points(), &sample, k, ctx)?;
     let truth = Truth { sample: &sample, indices: &truth.0, distances: &truth.1 };
     let mut tight = enough(points, &index, others.as_ref(), &truth, k, params.recall, ctx)?;
@@ -190,10 +190,10 @@ fn enough(
             ctx.monitor.check()?;
             let scratch = scratch.as_mut().map_err(|e| e.clone())?;
             let needed = needed_tightness(points, index, list(&homes, id), id, k, scratch)?;
-            Ok(truth.iter().map(|&id| needed.get(list(&lists, id)).copied().unwrap_or(0.0)).collect())
+            memory::collected(truth.iter().map(|&id| needed.get(list(&lists, id)).copied().unwrap_or(0.0)), NEIGHBOURS)
         },
     );
-    let tight = tightness(&needed.collect::<Result<Vec<_>>>()?, recall);
+    let tight = tightness(&needed.collect::<Result<Vec<_>>>()?, recall)?;
     let found = each().map_init(
         || Scratch::new(points, k),
         |scratch, (&id, (_, truth))| {
@@ -231,7 +231,7 @@ fn needed_tightness(
 }
 
 /// The smallest tightness with which the mean recall of the sample, less two standard errors, reaches `target`.
-fn tightness(needed: &[Vec<f32>], target: f64) -> f32 {
+fn tightness(needed: &[Vec<f32>], target: f64) -> Result<f32> {
     let enough = |t: f32| {
         let share = |row: &Vec<f32>| row.iter().filter(|&&need| need <= t).count() as f64 / row.len() as f64;
         let shares: Vec<f64> = needed.iter().map(share).collect();
@@ -240,11 +240,12 @@ fn tightness(needed: &[Vec<f32>], target: f64) -> f32 {
         let variance = shares.iter().map(|share| (share - mean).powi(2)).sum::<f64>() / m;
         mean - 2.0 * (variance / m).sqrt() >= target
     };
-    let mut steps: Vec<f32> = needed.iter().flatten().copied().collect();
+    let size = needed.iter().map(Vec::len).sum();
+    let mut steps: Vec<f32> = memory::exactly(size, needed.iter().flatten().copied(), NEIGHBOURS)?;
     steps.sort_unstable_by(f32::total_cmp);
     steps.dedup();
     let at = steps.partition_point(|&t| !enough(t)).min(steps.len().saturating_sub(1));
     // products of another shape round differently: stay clear of the step itself; more than 1 is never needed in exact
     // arithmetic, and infinity (a bound of 0) must not meet a 0
-    (steps.get(at).copied().unwrap_or(1.0) * 1.0001).min(1e6)
+    Ok((steps.get(at).copied().unwrap_or(1.0) * 1.0001).min(1e6))
 }

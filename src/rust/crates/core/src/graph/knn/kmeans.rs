@@ -96,11 +96,8 @@ pub(super) fn assign_block(
 ) -> Result<()> {
     let width = points.width();
     let mut queries = memory::zeros::<f32>(rows.len(), NEIGHBOURS)?;
-    let squares: Vec<f64> = queries
-        .chunks_exact_mut(width)
-        .zip(rows.chunks_exact(width))
-        .map(|(query, row)| points.write_query(row, query))
-        .collect();
+    let pairs = queries.chunks_exact_mut(width).zip(rows.chunks_exact(width));
+    let squares: Vec<f64> = memory::collected(pairs.map(|(query, row)| points.write_query(row, query)), NEIGHBOURS)?;
     let (scores, stride) = centroids.panels.scores(&queries, scratch)?;
     for ((nearest, scores), square) in nearest.iter_mut().zip(scores.chunks_exact(stride)).zip(squares) {
         let low = lowest(scores);

@@ -105,7 +105,7 @@ const CODED: usize = 1 << 14;
 /// Groups the points `ids` (all points where `None`) into `n_lists` lists, coded where they can be.
 pub(super) fn build(points: &Points, ids: Option<&[u32]>, n_lists: usize, seed: u64, ctx: &Context) -> Result<Index> {
     let n = ids.map_or(points.n, <[u32]>::len);
-    let mut sample = Random::new(seed, 0).sample(n, n_lists * TRAIN);
+    let mut sample = Random::new(seed, 0).sample(n, n_lists * TRAIN)?;
     if let Some(ids) = ids {
         sample.iter_mut().for_each(|i| *i = ids.get(*i as usize).copied().unwrap_or(0));
     }
@@ -252,7 +252,7 @@ pub(super) fn search_home(
         let square_k = (f64::from(candidates.ranked(query, k)) + index.rest(square)).max(0.0);
         (square_k + points.slack(square)).sqrt() as f32
     };
-    Ok(squares.iter().enumerate().map(bound).collect())
+    memory::collected(squares.iter().enumerate().map(bound), NEIGHBOURS)
 }
 
 /// The neighbours of the points `ids` of list `a`, themselves among them where they are in the index.

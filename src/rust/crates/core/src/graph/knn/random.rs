@@ -1,5 +1,8 @@
 //! A seeded generator for sampling: SplitMix64 (Steele, Lea and Flood 2014), the same on every platform.
 
+use crate::error::Result;
+use crate::memory;
+
 /// Generator state.
 pub(super) struct Random(u64);
 
@@ -25,8 +28,8 @@ impl Random {
     }
 
     /// `size` different numbers below `n`, in random order (the head of a Fisher-Yates shuffle).
-    pub(super) fn sample(&mut self, n: usize, size: usize) -> Vec<u32> {
-        let mut numbers: Vec<u32> = (0..n as u32).collect();
+    pub(super) fn sample(&mut self, n: usize, size: usize) -> Result<Vec<u32>> {
+        let mut numbers: Vec<u32> = memory::collected(0..n as u32, "numbers of all points")?;
         let size = size.min(n);
         for i in 0..size {
             let j = i + self.below(n - i);
@@ -34,6 +37,6 @@ impl Random {
         }
         numbers.truncate(size);
         numbers.shrink_to_fit();
-        numbers
+        Ok(numbers)
     }
 }

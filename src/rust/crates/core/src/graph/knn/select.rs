@@ -27,8 +27,8 @@ impl Candidates {
             keep,
             capacity,
             entries: memory::filled(queries * capacity, (0.0, 0), NEIGHBOURS)?,
-            counts: vec![0; queries],
-            thresholds: vec![f32::INFINITY; queries],
+            counts: memory::filled(queries, 0, NEIGHBOURS)?,
+            thresholds: memory::filled(queries, f32::INFINITY, NEIGHBOURS)?,
         })
     }
 

@@ -154,7 +154,7 @@ fn quality(problem: &Problem, membership: &[u32]) -> Result<f64> {
         vertices.map(of).sum::<f64>()
     };
     // In blocks of vertices, added up in order.
-    let blocks: Vec<f64> = (0..membership.len().div_ceil(VERTICES)).into_par_iter().map(within).collect();
+    let blocks = memory::parallel((0..membership.len().div_ceil(VERTICES)).into_par_iter().map(within), CLUSTERS)?;
     let inside: f64 = blocks.iter().sum();
     Ok((inside - problem.penalty * sizes.iter().map(|s| s * s).sum::<f64>()) / problem.total)
 }

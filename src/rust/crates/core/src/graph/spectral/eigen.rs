@@ -123,7 +123,8 @@ fn filtered<T: Real, const W: usize>(
     monitor: &Monitor,
 ) -> Result<Pairs> {
     let n = graph.n_vertices();
-    let degree: Vec<f64> = (0..n).map(|i| graph.row(i).1.iter().map(|&w| f64::from(w)).sum()).collect();
+    let degree: Vec<f64> =
+        memory::collected((0..n).map(|i| graph.row(i).1.iter().map(|&w| f64::from(w)).sum()), VECTORS)?;
     let size = memory::count(&[n, width], VECTORS)?;
     let mut x = memory::filled(size, T::of(0.0), VECTORS)?;
     x.par_chunks_mut(width).enumerate().for_each(|(i, row)| {
@@ -197,7 +198,7 @@ fn product<T: Real, const W: usize>(
     out.par_chunks_mut(ROWS * width).enumerate().try_for_each(|(block, out)| {
         monitor.check()?;
         let mut fixed = [zero; W];
-        let mut free = vec![zero; if W > 0 { 0 } else { width }];
+        let mut free = memory::filled(if W > 0 { 0 } else { width }, zero, VECTORS)?;
         for (k, out) in out.chunks_mut(width).enumerate() {
             let i = block * ROWS + k;
             let sum: &mut [T] = if W > 0 { &mut fixed } else { &mut free };
@@ -297,7 +298,7 @@ fn transform<T: Real, const W: usize>(x: &mut [T], t: &[f64], width: usize, moni
     let width = if W > 0 { W } else { width };
     x.par_chunks_mut(ROWS * width).try_for_each(|rows| {
         monitor.check()?;
-        let mut new = vec![0.0; width];
+        let mut new = memory::zeros::<f64>(width, VECTORS)?;
         for row in rows.chunks_mut(width) {
             if width > 128 {
                 monitor.check()?;
@@ -397,7 +398,8 @@ pub(super) fn symmetric_eigen(mut a: Vec<f64>, n: usize, monitor: &Monitor) -> R
 /// [`leading`] for a small graph, by all eigenpairs.
 fn dense(graph: Graph, dim: usize, monitor: &Monitor) -> Result<Pairs> {
     let n = graph.n_vertices();
-    let root: Vec<f64> = (0..n).map(|i| graph.row(i).1.iter().map(|&w| f64::from(w)).sum::<f64>().sqrt()).collect();
+    let strength = |i: usize| graph.row(i).1.iter().map(|&w| f64::from(w)).sum::<f64>().sqrt();
+    let root: Vec<f64> = memory::collected((0..n).map(strength), VECTORS)?;
     let total: f64 = root.iter().map(|r| r * r).sum();
     // The trivial eigenvalue becomes -1, the last.
     let mut a: Vec<f64> = memory::room(memory::count(&[n, n], VECTORS)?, VECTORS)?;

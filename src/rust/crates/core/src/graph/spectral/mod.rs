@@ -74,7 +74,7 @@ pub(super) fn layout(graph: Graph, dim: usize, tolerance: f64, seed: u64, monito
     let (label, sizes) = connected(graph, monitor)?;
     result.n_connected = sizes.len();
     if sizes.len() <= 1 {
-        let all: Vec<u32> = (0..n as u32).collect();
+        let all: Vec<u32> = memory::collected(0..n as u32, what)?;
         let part = component(graph, dim, tolerance, seed, &all, monitor, &mut result)?;
         result.coordinates.iter_mut().zip(part).for_each(|(to, from)| *to = from);
         return Ok(result);
@@ -85,15 +85,18 @@ pub(super) fn layout(graph: Graph, dim: usize, tolerance: f64, seed: u64, monito
     ));
 
     let (start, members) = members(&label, sizes.len())?;
-    let mut local = vec![0u32; n];
+    let mut local = memory::zeros::<u32>(n, what)?;
     for (c, place) in places(&sizes, dim).into_iter().enumerate() {
         let members = &members[start[c]..start[c + 1]];
         for (k, &vertex) in members.iter().enumerate() {
             local[vertex as usize] = k as u32;
         }
-        let (mut indptr, mut indices, mut data) = (vec![0], Vec::new(), Vec::new());
+        let (mut indptr, mut indices, mut data) = (memory::room(members.len() + 1, what)?, Vec::new(), Vec::new());
+        indptr.push(0);
         for &vertex in members {
             let (columns, weights) = graph.row(vertex as usize);
+            memory::reserve(&mut indices, columns.len(), what)?;
+            memory::reserve(&mut data, weights.len(), what)?;
             indices.extend(columns.iter().map(|&column| local[column as usize]));
             data.extend_from_slice(weights);
             indptr.push(indices.len());

@@ -73,7 +73,7 @@ pub(super) fn positions(renumbered: &Renumbered, params: &UmapParams, monitor: &
         Init::Given(given) => {
             if given.dim() != (n, dim) {
                 let (rows, cols) = given.dim();
-                return Err(Error::shape("init", format!("{n} x {dim}"), format!("{rows} x {cols}")));
+                return Err(Error::shape("init_pos", format!("{n} x {dim}"), format!("{rows} x {cols}")));
             }
             let x = memory::collected(given.iter().map(|&v| f64::from(v)), POSITIONS)?;
             renumbered.arrange(&finite(x, dim)?, dim)?
@@ -102,7 +102,7 @@ fn finite(x: Vec<f64>, dim: usize) -> Result<Vec<f64>> {
     match x.iter().position(|v| !v.is_finite()) {
         None => Ok(x),
         Some(at) => Err(Error::Values {
-            element: "init".into(),
+            element: "init_pos".into(),
             operation: "umap",
             expected: "finite positions",
             found: x[at].to_string(),

@@ -18,6 +18,7 @@ use super::locality::Renumbered;
 use super::symmetric::{check, Graph};
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::memory;
 use curve::Curve;
 use ndarray::Array2;
 use sprs::CsMatI;
@@ -130,6 +131,8 @@ pub fn umap(connectivities: &CsMatI<f32, u32, usize>, params: &UmapParams, ctx: 
             return Err(Error::Numerical(message));
         }
         let embedding = Array2::from_shape_vec((n, dim), coordinates).map_err(|e| Error::Internal(e.to_string()))?;
+        // What its patch takes, which gives no error.
+        memory::probe(4 * embedding.len())?;
         Ok(UmapResult { embedding, a, b, n_epochs, notes: start.notes })
     })
 }

@@ -108,7 +108,10 @@ impl RawDataset {
         let mut extents: Vec<Extent> = Vec::new();
         while number < first + n {
             extents.clear();
-            extents.extend((number..first + n).map_while(|chunk| self.array.locate(chunk)));
+            for chunk in number..first + n {
+                let Some(extent) = self.array.locate(chunk)? else { break };
+                extents.push(extent);
+            }
             if extents.is_empty() {
                 let start = grow(out, values);
                 self.fill(as_bytes_mut(&mut out[start..]));
@@ -156,9 +159,16 @@ impl RawDataset {
         let room = &mut out.spare_capacity_mut()[..values * extents.len()];
         let mut decoded = vec![false; extents.len()];
         self.array.fetch(extents, &mut |i, stored| {
-            let to = new_bytes(&mut room[i * values..(i + 1) * values]);
-            let done = pipeline.decode_new(extents[i].mask, stored, to);
+            let room = &mut room[i * values..(i + 1) * values];
             decoded[i] = true;
+            let Some(stored) = stored else {
+                room.fill(MaybeUninit::new(T::default()));
+                // SAFETY: just filled.
+                let values = unsafe { std::slice::from_raw_parts_mut(room.as_mut_ptr().cast::<T>(), values) };
+                self.fill(as_bytes_mut(values));
+                return Ok(());
+            };
+            let done = pipeline.decode_new(extents[i].mask, stored, new_bytes(room));
             done.map_err(|found| self.damaged(first + i as u64, &found))
         })?;
         if decoded.contains(&false) {
@@ -172,14 +182,19 @@ impl RawDataset {
     /// That a chunk is not larger than what it lies in, before memory is taken for it.
     fn check_size(&self, extent: &Extent, number: u64) -> Result<()> {
         let (size, longest) = (extent.size, self.meta().longest);
-        if size > longest || usize::try_from(size).is_err() {
+        if size != Extent::WHOLE && (size > longest || usize::try_from(size).is_err()) {
             return Err(self.damaged(number, &format!("{size} stored bytes in a file of {longest}")));
         }
         Ok(())
     }
 
-    /// Runs `work` on the stored bytes of a chunk.
-    fn with_stored(&self, extent: Extent, number: u64, work: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+    /// Runs `work` on the stored bytes of a chunk, if it was written.
+    fn with_stored(
+        &self,
+        extent: Extent,
+        number: u64,
+        work: &mut dyn FnMut(Option<&[u8]>) -> Result<()>,
+    ) -> Result<()> {
         self.check_size(&extent, number)?;
         self.array.fetch(&[extent], &mut |_, stored| work(stored))
     }
@@ -203,16 +218,22 @@ impl RawDataset {
     /// One chunk, decoded, in a buffer of its own.
     pub(crate) fn decode(&self, number: u64, bytes: usize) -> Result<Vec<u8>> {
         if let Access::Chunks(pipeline) = &self.meta().access {
-            if let Some(e) = self.array.locate(number).filter(|e| e.mask == 0) {
+            if let Some(e) = self.array.locate(number)?.filter(|e| e.mask == 0) {
                 if pipeline.largest(e.size) < bytes as u64 {
                     return Err(self.damaged(number, &format!("{} stored bytes for {bytes}", e.size)));
                 }
                 if bytes > UNQUESTIONED {
                     // A large chunk gets its memory only when its own header agrees.
-                    self.with_stored(e, number, &mut |stored| match pipeline.claim(stored) {
-                        Some(n) if n != bytes as u64 => Err(self.damaged(number, &format!("{n} bytes for {bytes}"))),
-                        _ => Ok(()),
-                    })?;
+                    self.with_stored(
+                        e,
+                        number,
+                        &mut |stored| match stored.and_then(|stored| pipeline.claim(stored)) {
+                            Some(n) if n != bytes as u64 => {
+                                Err(self.damaged(number, &format!("{n} bytes for {bytes}")))
+                            }
+                            _ => Ok(()),
+                        },
+                    )?;
                 }
             }
         }
@@ -255,11 +276,15 @@ impl RawDataset {
             );
             return Err(self.damaged(number, &found));
         };
-        let Some(extent) = self.array.locate(number) else {
+        let Some(extent) = self.array.locate(number)? else {
             self.fill(out);
             return Ok(());
         };
         self.with_stored(extent, number, &mut |stored| {
+            let Some(stored) = stored else {
+                self.fill(out);
+                return Ok(());
+            };
             let done = if out.len() == whole {
                 pipeline.decode(extent.mask, stored, out)
             } else {

@@ -4,7 +4,7 @@
 use super::pack::{unpack, Bits};
 use crate::element::DType;
 use crate::error::{Error, Result};
-use crate::matrix::Source;
+use crate::matrix::{Source, Stamp};
 use crate::memory;
 use crate::store::positioned::read_exact;
 use crate::store::Temporary;
@@ -16,19 +16,6 @@ use std::path::{Path, PathBuf};
 const MAGIC: &[u8; 8] = b"oomcols1";
 /// Length and checksum of the footer, and the magic number again.
 const TAIL: usize = 24;
-
-/// What tells one state of a file from another.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stamp {
-    /// Bytes.
-    pub bytes: u64,
-    /// Time of the last change since 1970: seconds, nanoseconds.
-    pub modified: (u64, u32),
-    /// Number of the file in its file system; 0 where there is none.
-    pub inode: u64,
-    /// Checksum of the offsets of the matrix's rows.
-    pub offsets: u64,
-}
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Footer {
@@ -79,7 +66,7 @@ impl ColumnIndex {
         let damaged = || damaged(path, "its end is not that of one");
         let length = file.metadata().map_err(|e| Error::io(path, "open", &e))?.len();
         let read = |at: u64, n: usize| -> Result<Vec<u8>> {
-            let mut bytes = vec![0; n];
+            let mut bytes = memory::zeros(n, "the index of columns")?;
             read_exact(&file, &mut bytes, at).map_err(|e| Error::io(path, "read", &e))?;
             Ok(bytes)
         };

@@ -6,6 +6,5 @@ mod file;
 mod pack;
 mod pass;
 
-pub use file::Stamp;
 pub(crate) use file::{hash, ColumnIndex, Writer};
 pub(crate) use pack::{pack, Bits};

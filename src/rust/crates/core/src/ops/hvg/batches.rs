@@ -4,16 +4,22 @@ use crate::chain::{CountSums, LazyMatrix};
 use crate::context::Context;
 use crate::element::Number;
 use crate::error::{Error, Result};
+use crate::matrix::Block;
 use crate::memory;
 use crate::ops::columns::Columns;
 use crate::ops::moments::{MeanVar, Moments};
-use crate::ops::view::{add, scatter, with_view, Check, View};
-use crate::stream::{map_fold, Order};
+use crate::ops::view::{add, with_view, Check, View};
+use crate::stream::{reduce, Needs, Reducer};
+use serde::{Deserialize, Serialize};
 
 /// The name of the sums of all batches in errors.
 pub(super) const SUMS: &str = "highly_variable_genes: sums of every gene in every batch";
 
+/// The name of the cells by batch in errors.
+const BATCHES: &str = "highly_variable_genes: the batch of every cell";
+
 /// Batches that have cells, numbered without gaps.
+#[derive(Serialize)]
 pub(super) struct Batches {
     codes: Option<Vec<u32>>,
     pub(super) sizes: Vec<usize>,
@@ -36,10 +42,11 @@ impl Batches {
                 format!("none for cell {i} (zero-based)"),
             ));
         }
-        let mut present: Vec<i32> = codes.to_vec();
+        let mut present: Vec<i32> = memory::copied(codes, BATCHES)?;
         present.sort_unstable();
         present.dedup();
-        let dense: Vec<u32> = codes.iter().map(|c| present.partition_point(|p| p < c) as u32).collect();
+        let dense = codes.iter().map(|c| present.partition_point(|p| p < c) as u32);
+        let dense: Vec<u32> = memory::collected(dense, BATCHES)?;
         let mut sizes = vec![0; present.len()];
         dense.iter().for_each(|&b| sizes[b as usize] += 1);
         Ok(Batches { codes: Some(dense), sizes, numbers: present })
@@ -71,6 +78,7 @@ impl Batches {
 }
 
 /// One accumulator a batch, made when a block first meets the batch.
+#[derive(Serialize, Deserialize)]
 pub(super) struct PerBatch<A>(pub(super) Vec<Option<A>>);
 
 impl<A> PerBatch<A> {
@@ -87,8 +95,37 @@ impl<A> PerBatch<A> {
     }
 }
 
+/// Two sums over the stored values of every gene.
+pub(super) type Pairs = Vec<(f64, f64)>;
+
+impl<A> PerBatch<A> {
+    /// Adds what others have of the same batches, or takes it over.
+    pub(super) fn merge(&mut self, next: PerBatch<A>, add: impl Fn(&mut A, A)) {
+        for (to, from) in self.0.iter_mut().zip(next.0) {
+            match (to, from) {
+                (_, None) => {}
+                (Some(to), Some(from)) => add(to, from),
+                (to, from) => *to = from,
+            }
+        }
+    }
+}
+
+impl PerBatch<Pairs> {
+    /// Adds pair by pair.
+    pub(super) fn add(&mut self, next: PerBatch<Pairs>) {
+        self.merge(next, |to, from| to.iter_mut().zip(from).for_each(|(t, f)| *t = (t.0 + f.0, t.1 + f.1)));
+    }
+
+    /// The pairs of every batch, of `n_vars` genes.
+    pub(super) fn all(self, n_vars: usize) -> Result<Vec<Pairs>> {
+        self.0.into_iter().map(|of| of.map_or_else(|| memory::zeros(n_vars, SUMS), Ok)).collect()
+    }
+}
+
 /// Sum and moments of each gene.
-struct Sums {
+#[derive(Serialize, Deserialize)]
+pub(super) struct Sums {
     gene_sums: Vec<f64>,
     moments: Moments,
 }
@@ -126,13 +163,18 @@ pub(super) fn count_moments(x: &LazyMatrix, batches: &Batches, check: &Check, ct
         return Ok(BatchMoments {
             parts: vec![Moments::of_vectors(x.shape().0, known.mean.clone(), known.m2.clone())],
             gene_sums: vec![known.columns.clone()],
-            cell_sums: known.rows.clone(),
+            cell_sums: memory::copied(&known.rows, BATCHES)?,
         });
     }
     let found = moments(x, batches, check, None, ctx)?;
     if let ([part], [columns]) = (found.parts.as_slice(), found.gene_sums.as_slice()) {
         let (mean, m2) = part.clone().vectors();
-        x.learn_sums(CountSums { rows: found.cell_sums.clone(), columns: columns.clone(), mean, m2 });
+        x.learn_sums(CountSums {
+            rows: memory::copied(&found.cell_sums, BATCHES)?,
+            columns: columns.clone(),
+            mean,
+            m2,
+        });
     }
     Ok(found)
 }
@@ -146,42 +188,72 @@ pub(super) fn moments(
     ln: Option<f64>,
     ctx: &Context,
 ) -> Result<BatchMoments> {
-    let (n_obs, n_vars) = x.shape();
-    let mut out = BatchMoments {
-        parts: (0..batches.len())
-            .map(|_| Ok(Moments::of_vectors(0, memory::zeros(n_vars, SUMS)?, memory::zeros(n_vars, SUMS)?)))
-            .collect::<Result<_>>()?,
-        gene_sums: (0..batches.len()).map(|_| memory::zeros(n_vars, SUMS)).collect::<Result<_>>()?,
-        cell_sums: memory::zeros(n_obs, SUMS)?,
-    };
-    map_fold(
-        x,
-        Order::File,
-        ctx,
-        |block| {
-            let positions = block.positions.clone();
-            let (sums, cells) = with_view!(block, view => reduce(&view, batches, check, ln))?;
-            Ok((positions, sums, cells))
-        },
-        |(positions, sums, cells)| {
-            scatter(&mut out.cell_sums, &positions, &cells);
-            for (b, part) in sums.0.into_iter().enumerate() {
-                let Some(Sums { gene_sums, moments }) = part else { continue };
-                add(&mut out.gene_sums[b], &gene_sums);
-                out.parts[b].merge(&moments);
-            }
-            Ok(())
-        },
-    )?;
-    Ok(out)
+    reduce(x, &BatchSums { shape: x.shape(), batches, ln, check }, ctx)
 }
 
-fn reduce<T: Number>(
-    view: &View<'_, T>,
-    batches: &Batches,
-    check: &Check,
+/// Needs of the pass for sums and moments.
+pub(super) const NEEDS: Needs = Needs::FILE;
+
+#[derive(Serialize)]
+struct BatchSums<'a> {
+    shape: (usize, usize),
+    batches: &'a Batches,
     ln: Option<f64>,
-) -> Result<(PerBatch<Sums>, Vec<f64>)> {
+    #[serde(skip)]
+    check: &'a Check,
+}
+
+impl Reducer for BatchSums<'_> {
+    const NAME: &'static str = SUMS;
+    const NEEDS: Needs = NEEDS;
+    type Part = PerBatch<Sums>;
+    type Rows = Vec<f64>;
+    type State = PerBatch<Sums>;
+    /// Sum of each cell.
+    type Whole = Vec<f64>;
+    type Output = BatchMoments;
+
+    fn map(&self, block: Block) -> Result<(PerBatch<Sums>, Vec<f64>)> {
+        with_view!(block, view => sums_of(&view, self))
+    }
+
+    fn state(&self) -> Result<PerBatch<Sums>> {
+        Ok(PerBatch::new(self.batches.len()))
+    }
+
+    fn whole(&self) -> Result<Vec<f64>> {
+        memory::zeros(self.shape.0, SUMS)
+    }
+
+    fn fold(&self, sums: &mut PerBatch<Sums>, part: PerBatch<Sums>) -> Result<()> {
+        sums.merge(part, |to, from| {
+            add(&mut to.gene_sums, &from.gene_sums);
+            to.moments.merge(&from.moments);
+        });
+        Ok(())
+    }
+
+    fn merge(&self, sums: &mut PerBatch<Sums>, next: PerBatch<Sums>) -> Result<()> {
+        self.fold(sums, next)
+    }
+
+    fn finish(&self, sums: PerBatch<Sums>, cell_sums: Vec<f64>) -> Result<BatchMoments> {
+        let (mut parts, mut gene_sums) = (Vec::new(), Vec::new());
+        let n_vars = self.shape.1;
+        for of in sums.0 {
+            let Sums { gene_sums: sums, moments } = match of {
+                Some(of) => of,
+                None => Sums { gene_sums: memory::zeros(n_vars, SUMS)?, moments: Moments::new(n_vars) },
+            };
+            parts.push(moments);
+            gene_sums.push(sums);
+        }
+        Ok(BatchMoments { parts, gene_sums, cell_sums })
+    }
+}
+
+fn sums_of<T: Number>(view: &View<'_, T>, pass: &BatchSums<'_>) -> Result<(PerBatch<Sums>, Vec<f64>)> {
+    let BatchSums { batches, ln, check, .. } = *pass;
     let mut columns = PerBatch::new(batches.len());
     let mut cells = memory::room(view.n_rows(), SUMS)?;
     for i in 0..view.n_rows() {
@@ -194,13 +266,19 @@ fn reduce<T: Number>(
         };
         cells.push(sum.total);
     }
-    let finish = |columns: Option<Columns>| {
+    let finish = |(batch, columns): (usize, Option<Columns>)| {
         let of = |columns: Columns| -> Result<Sums> {
             let mut gene_sums = memory::zeros(view.n_cols, SUMS)?;
             columns.add_sums(&mut gene_sums);
-            Ok(Sums { gene_sums, moments: columns.moments() })
+            let of_batch = |&i: &usize| batches.of(view.positions.at(i)) == batch;
+            let rows = (0..view.n_rows()).filter(of_batch).map(|i| view.row(i));
+            let moments = match ln {
+                Some(ln) => columns.moments_of(rows, |x| (x * ln).exp_m1()),
+                None => columns.moments(rows),
+            };
+            Ok(Sums { gene_sums, moments: moments? })
         };
         columns.map(of).transpose()
     };
-    Ok((PerBatch(columns.0.into_iter().map(finish).collect::<Result<_>>()?), cells))
+    Ok((PerBatch(columns.0.into_iter().enumerate().map(finish).collect::<Result<_>>()?), cells))
 }

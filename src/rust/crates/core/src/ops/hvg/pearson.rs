@@ -3,19 +3,22 @@
 //! The residual of a zero depends on the cell only through its total, so zeros are summed over groups of cells with
 //! equal total: `-mu / sqrt(mu + mu^2 / theta) = -sqrt(mu / (1 + mu / theta))`. The stored values then add their difference.
 
-use super::batches::{count_moments, Batches, PerBatch, SUMS};
+use super::batches::{count_moments, Batches, Pairs, PerBatch, SUMS};
 use super::{fractions, mean_over, merge_ranks, nan_last, select_first, Flavor, Hvg, HvgOptions};
 use crate::chain::LazyMatrix;
 use crate::context::Context;
 use crate::element::Number;
 use crate::error::{Error, Result};
+use crate::matrix::Block;
 use crate::memory;
 use crate::ops::view::{with_view, Check, View};
-use crate::stream::{map_fold, Order};
+use crate::stream::{no_rows, reduce, Needs, Reducer};
 use rayon::prelude::*;
+use serde::Serialize;
 
 /// What the residuals of one batch depend on.
-struct Model<'a> {
+#[derive(Serialize)]
+pub(super) struct Model<'a> {
     gene_sums: &'a [f64],
     total: f64,
     theta: f64,
@@ -50,20 +53,10 @@ pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, ctx: 
         .enumerate()
         .map(|(b, model)| zeros(model, &totals(&sums.cell_sums, batches, b), ctx))
         .collect::<Result<_>>()?;
-    map_fold(
-        x,
-        Order::File,
-        ctx,
-        |block| with_view!(block, view => stored(&view, batches, &models, &sums.cell_sums)),
-        |part| {
-            for (to, from) in residuals.iter_mut().zip(part.0) {
-                for (t, f) in to.iter_mut().zip(from.unwrap_or_default()) {
-                    *t = (t.0 + f.0, t.1 + f.1);
-                }
-            }
-            Ok(())
-        },
-    )?;
+    let stored = reduce(x, &Stored { n_vars, batches, models: &models, cell_sums: &sums.cell_sums }, ctx)?;
+    for (to, from) in residuals.iter_mut().zip(stored) {
+        to.iter_mut().zip(from).for_each(|(t, f)| *t = (t.0 + f.0, t.1 + f.1));
+    }
 
     let per_batch: Vec<Vec<f64>> = judging
         .iter()
@@ -166,13 +159,48 @@ fn add_zeros(genes: &[f64], share: f64, cells: f64, model: &Model<'_>, sum: &mut
     body(genes, share, cells, model, sum, sq);
 }
 
-/// What the stored values of a block add to [`zeros`].
-fn stored<T: Number>(
-    view: &View<'_, T>,
-    batches: &Batches,
-    models: &[Model<'_>],
-    cell_sums: &[f64],
-) -> Result<PerBatch<Vec<(f64, f64)>>> {
+/// The difference between the residuals of the stored values and those of zeros, for every gene and batch.
+#[derive(Serialize)]
+pub(super) struct Stored<'a> {
+    n_vars: usize,
+    batches: &'a Batches,
+    models: &'a [Model<'a>],
+    cell_sums: &'a [f64],
+}
+
+impl Reducer for Stored<'_> {
+    const NAME: &'static str = "highly_variable_genes: Pearson residuals of every gene in every batch";
+    const NEEDS: Needs = Needs::FILE;
+    type Part = PerBatch<Pairs>;
+    no_rows!();
+    type State = PerBatch<Pairs>;
+    type Output = Vec<Pairs>;
+
+    fn map(&self, block: Block) -> Result<(PerBatch<Pairs>, ())> {
+        with_view!(block, view => Ok((stored(&view, self)?, ())))
+    }
+
+    fn state(&self) -> Result<PerBatch<Pairs>> {
+        Ok(PerBatch::new(self.models.len()))
+    }
+
+    fn fold(&self, sums: &mut PerBatch<Pairs>, part: PerBatch<Pairs>) -> Result<()> {
+        sums.add(part);
+        Ok(())
+    }
+
+    fn merge(&self, sums: &mut PerBatch<Pairs>, next: PerBatch<Pairs>) -> Result<()> {
+        sums.add(next);
+        Ok(())
+    }
+
+    fn finish(&self, sums: PerBatch<Pairs>, (): ()) -> Result<Vec<Pairs>> {
+        sums.all(self.n_vars)
+    }
+}
+
+fn stored<T: Number>(view: &View<'_, T>, pass: &Stored<'_>) -> Result<PerBatch<Pairs>> {
+    let Stored { batches, models, cell_sums, .. } = *pass;
     let mut out = PerBatch::new(models.len());
     let (mut counts, mut means, mut squares) = ([0.0; CHUNK], [0.0; CHUNK], [0.0; CHUNK]);
     for i in 0..view.n_rows() {

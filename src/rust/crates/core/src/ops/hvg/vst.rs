@@ -1,15 +1,17 @@
 //! `seurat_v3`: variance of counts standardised by the variance a LOESS trend expects at their mean, values clipped at
 //! `sqrt(n)` standard deviations (Stuart et al. 2019).
 
-use super::batches::{count_moments, Batches, PerBatch, SUMS};
+use super::batches::{count_moments, Batches, Pairs, PerBatch, SUMS};
 use super::loess::loess;
 use super::{fractions, mean_over, merge_ranks, nan_last, select_first, Flavor, Hvg, HvgOptions};
 use crate::chain::LazyMatrix;
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::matrix::Block;
 use crate::memory;
 use crate::ops::view::{each, with_view, Check};
-use crate::stream::{map_fold, Order};
+use crate::stream::{no_rows, reduce, Needs, Reducer};
+use serde::Serialize;
 
 pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, ctx: &Context) -> Result<Hvg> {
     let n_top = options.n_top_genes.unwrap_or(2000);
@@ -37,41 +39,8 @@ pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, ctx: 
         expected.push((std, limits));
     }
 
-    // Squared deviations of the stored values, clipped, from the mean of their gene and batch, and how many there are.
-    let mut clipped =
-        (0..batches.len()).map(|_| memory::zeros::<(f64, f64)>(n_vars, SUMS)).collect::<Result<Vec<_>>>()?;
-    map_fold(
-        x,
-        Order::File,
-        ctx,
-        |block| {
-            let mut out = PerBatch::new(batches.len());
-            with_view!(block, view => {
-                for i in 0..view.n_rows() {
-                    let b = batches.of(view.positions.at(i));
-                    let limits = &expected[b].1;
-                    let acc = out.at(b, || memory::zeros::<(f64, f64)>(n_vars, SUMS))?;
-                    each(view.row(i), |c, x| {
-                        let (limit, mean) = limits[c];
-                        let d = x.min(limit) - mean;
-                        let (q, n) = &mut acc[c];
-                        *q += d * d;
-                        *n += 1.0;
-                    });
-                }
-                Ok(())
-            })?;
-            Ok(out)
-        },
-        |part| {
-            for (to, from) in clipped.iter_mut().zip(part.0) {
-                for (t, f) in to.iter_mut().zip(from.unwrap_or_default()) {
-                    *t = (t.0 + f.0, t.1 + f.1);
-                }
-            }
-            Ok(())
-        },
-    )?;
+    let limits = expected.iter().map(|e| e.1.as_slice()).collect();
+    let clipped = reduce(x, &Clipped { n_vars, batches, limits }, ctx)?;
 
     let norm: Vec<Vec<f64>> = batches
         .judging()
@@ -114,4 +83,60 @@ pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, ctx: 
         highly_variable_intersection: None,
         notes: fractions(options, &sums).into_iter().collect(),
     })
+}
+
+/// Squared deviations of the stored values, clipped, from the mean of their gene and batch, and how many there are.
+#[derive(Serialize)]
+pub(super) struct Clipped<'a> {
+    n_vars: usize,
+    batches: &'a Batches,
+    /// The largest value that counts, and the mean, of each gene in each batch.
+    limits: Vec<&'a [(f64, f64)]>,
+}
+
+impl Reducer for Clipped<'_> {
+    const NAME: &'static str = "highly_variable_genes: clipped deviations of every gene in every batch";
+    const NEEDS: Needs = Needs::FILE;
+    type Part = PerBatch<Pairs>;
+    no_rows!();
+    type State = PerBatch<Pairs>;
+    type Output = Vec<Pairs>;
+
+    fn map(&self, block: Block) -> Result<(PerBatch<Pairs>, ())> {
+        let mut out = PerBatch::new(self.batches.len());
+        with_view!(block, view => {
+            for i in 0..view.n_rows() {
+                let b = self.batches.of(view.positions.at(i));
+                let limits = self.limits[b];
+                let acc = out.at(b, || memory::zeros::<(f64, f64)>(self.n_vars, SUMS))?;
+                each(view.row(i), |c, x| {
+                    let (limit, mean) = limits[c];
+                    let d = x.min(limit) - mean;
+                    let (q, n) = &mut acc[c];
+                    *q += d * d;
+                    *n += 1.0;
+                });
+            }
+            Ok(())
+        })?;
+        Ok((out, ()))
+    }
+
+    fn state(&self) -> Result<PerBatch<Pairs>> {
+        Ok(PerBatch::new(self.batches.len()))
+    }
+
+    fn fold(&self, sums: &mut PerBatch<Pairs>, part: PerBatch<Pairs>) -> Result<()> {
+        sums.add(part);
+        Ok(())
+    }
+
+    fn merge(&self, sums: &mut PerBatch<Pairs>, next: PerBatch<Pairs>) -> Result<()> {
+        sums.add(next);
+        Ok(())
+    }
+
+    fn finish(&self, sums: PerBatch<Pairs>, (): ()) -> Result<Vec<Pairs>> {
+        sums.all(self.n_vars)
+    }
 }

@@ -51,7 +51,8 @@ fn failed(e: impl std::fmt::Debug) -> Error {
 }
 
 fn buffer(scratch: StackReq) -> Result<MemBuffer> {
-    MemBuffer::try_new(scratch).map_err(failed)
+    let refused = |_| Error::OutOfMemory { what: "pca".to_owned(), needed: scratch.unaligned_bytes_required() as u64 };
+    MemBuffer::try_new(scratch).map_err(refused)
 }
 
 struct Tridiagonal<'a> {

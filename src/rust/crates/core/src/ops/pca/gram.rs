@@ -1,40 +1,104 @@
 //! Second moments of columns, `X' X`, in f64.
 //!
 //! Rows are gathered into slabs. A slab of sparse rows is added by [`Tiles`], one of dense rows as one dense product.
-//! Threads own columns, so the order of every sum is that of the rows.
+//! Threads own columns, so the order of every sum within a run is that of the rows. A run is long ([`LONG_RUN`] blocks): the
+//! moments of 5,000 genes are 100 MB, those of the first run become the result, and only past it are there two.
+//!
+//! [`LONG_RUN`]: crate::stream::LONG_RUN
 
-use super::rows::Rows;
+use super::rows::{Deltas, Rows};
 use super::slab::Slab;
 use super::tiles::Tiles;
 use crate::context::Context;
 use crate::error::Result;
+use crate::matrix::Block;
 use crate::memory;
+use crate::stream::{no_rows, Needs, Reducer};
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// The name of second moments in errors.
 pub(super) const PRODUCTS: &str = "pca: products of all pairs of genes";
 /// Columns a thread owns at a time.
 const PANEL: usize = 128;
 
+/// The pass that adds up the second moments of `p` columns.
+#[derive(Serialize)]
+pub(super) struct GramPass<'a> {
+    deltas: &'a Deltas,
+    p: usize,
+    single: bool,
+    #[serde(skip)]
+    ctx: &'a Context,
+    #[serde(skip)]
+    pool: Arc<rayon::ThreadPool>,
+}
+
+impl<'a> GramPass<'a> {
+    /// Of values that have 32 bits (`single`) or more.
+    pub(super) fn new(deltas: &'a Deltas, p: usize, single: bool, ctx: &'a Context) -> Result<Self> {
+        Ok(GramPass { deltas, p, single, ctx, pool: ctx.pool()? })
+    }
+}
+
+impl Reducer for GramPass<'_> {
+    const NAME: &'static str = PRODUCTS;
+    const NEEDS: Needs = Needs::KEEPS.long();
+    type Part = Rows;
+    no_rows!();
+    type State = Gram;
+    type Output = SecondMoments;
+
+    fn map(&self, block: Block) -> Result<(Rows, ())> {
+        Ok((self.deltas.rows(block)?, ()))
+    }
+
+    fn state(&self) -> Result<Gram> {
+        Ok(Gram::new(self.p, self.single))
+    }
+
+    fn fold(&self, gram: &mut Gram, rows: Rows) -> Result<()> {
+        gram.push(&rows, self)
+    }
+
+    fn close(&self, gram: &mut Gram) -> Result<()> {
+        gram.close(self)
+    }
+
+    fn merge(&self, gram: &mut Gram, next: Gram) -> Result<()> {
+        gram.merge(next);
+        Ok(())
+    }
+
+    fn finish(&self, gram: Gram, (): ()) -> Result<SecondMoments> {
+        gram.finish()
+    }
+}
+
 /// Sparse rows: sums within a slab have the width of the matrix's values.
+#[derive(Serialize, Deserialize)]
 enum Sparse {
     Single(Tiles<f32>),
     Double(Tiles<f64>),
 }
 
 /// The accumulator.
+#[derive(Serialize, Deserialize)]
 pub(super) struct Gram {
     p: usize,
     sparse: Sparse,
-    /// Of dense rows: column-major `p x p`, only the lower triangle of which is filled.
+    /// Of dense rows: their number, and column-major `p x p`, only the lower triangle of which is filled.
+    n: usize,
     products: Vec<f64>,
     sums: Vec<f64>,
-    /// Dense columns are shifted by the mean of their first block, which keeps large offsets exact.
+    /// Dense columns are shifted by the mean of the first block of their run, which keeps large offsets exact.
     shift: Option<Vec<f64>>,
+    /// Rows that wait for others; none once a run is closed.
+    #[serde(skip)]
     slab: Slab,
-    pool: rayon::ThreadPool,
 }
 
 /// What [`Gram`] gives.
@@ -50,34 +114,59 @@ pub(super) struct SecondMoments {
 }
 
 impl Gram {
-    /// For `p` columns whose values have 32 bits (`single`) or more.
-    pub(super) fn new(p: usize, single: bool, ctx: &Context) -> Result<Self> {
-        let pool = ctx.pool()?;
-        Ok(Gram {
+    fn new(p: usize, single: bool) -> Self {
+        Gram {
             p,
             sparse: if single { Sparse::Single(Tiles::new(p)) } else { Sparse::Double(Tiles::new(p)) },
+            n: 0,
             products: Vec::new(),
             sums: vec![0.0; p],
             shift: None,
             slab: Slab::new(p),
-            pool,
-        })
+        }
     }
 
-    pub(super) fn push(&mut self, rows: &Rows, ctx: &Context) -> Result<()> {
+    fn push(&mut self, rows: &Rows, pass: &GramPass<'_>) -> Result<()> {
         let p = self.p;
         if rows.csr.is_none() && self.shift.is_none() {
             self.products = memory::zeros(p * p, PRODUCTS)?;
             self.shift = Some(rows.moments()?.0.vectors().0);
         }
         let (mut slab, shift) = (std::mem::take(&mut self.slab), self.shift.take());
-        slab.push(rows, shift.as_deref(), |slab| self.add(slab, ctx))?;
+        slab.push(rows, shift.as_deref(), |slab| self.add(slab, pass))?;
         (self.slab, self.shift) = (slab, shift);
         Ok(())
     }
 
-    pub(super) fn finish(mut self, ctx: &Context) -> Result<SecondMoments> {
-        std::mem::take(&mut self.slab).flush(&mut |slab| self.add(slab, ctx))?;
+    fn close(&mut self, pass: &GramPass<'_>) -> Result<()> {
+        std::mem::take(&mut self.slab).flush(&mut |slab| self.add(slab, pass))
+    }
+
+    /// Adds the moments of other rows, around their own shift.
+    fn merge(&mut self, next: Gram) {
+        if let Some(shift) = next.shift {
+            let Some(own) = &self.shift else {
+                (self.n, self.products, self.sums, self.shift) = (next.n, next.products, next.sums, Some(shift));
+                return;
+            };
+            let moved = Moved::new(next.n, own.iter().copied(), shift.iter().copied(), &next.sums);
+            let p = self.p;
+            for (j, (to, from)) in self.products.chunks_mut(p).zip(next.products.chunks(p)).enumerate() {
+                to.iter_mut().zip(from).enumerate().skip(j).for_each(|(i, (t, f))| *t += moved.product(i, j, *f));
+            }
+            self.sums.iter_mut().enumerate().for_each(|(j, s)| *s += moved.sum(j));
+            self.n += next.n;
+            return;
+        }
+        match (&mut self.sparse, next.sparse) {
+            (Sparse::Single(own), Sparse::Single(next)) => own.merge(next),
+            (Sparse::Double(own), Sparse::Double(next)) => own.merge(next),
+            // The width is one of the matrix.
+            _ => {}
+        }
+    }
+
+    fn finish(self) -> Result<SecondMoments> {
         if let Some(shift) = self.shift {
             return Ok(SecondMoments { products: self.products, sums: self.sums, shift, dense: true });
         }
@@ -87,27 +176,28 @@ impl Gram {
         }
     }
 
-    fn add(&mut self, slab: &mut Slab, ctx: &Context) -> Result<()> {
-        ctx.monitor.check()?;
+    fn add(&mut self, slab: &mut Slab, pass: &GramPass<'_>) -> Result<()> {
+        pass.ctx.monitor.check()?;
         let Slab { indptr, indices, values, dense, .. } = slab;
         if *dense {
             for row in values.chunks(self.p.max(1)) {
                 self.sums.iter_mut().zip(row).for_each(|(s, v)| *s += v);
+                self.n += 1;
             }
-            self.add_dense(slab.transposed());
+            self.add_dense(slab.transposed(), &pass.pool);
             return Ok(());
         }
         match &mut self.sparse {
-            Sparse::Single(tiles) => self.pool.install(|| tiles.add(indptr, indices, values))?,
-            Sparse::Double(tiles) => self.pool.install(|| tiles.add(indptr, indices, values))?,
+            Sparse::Single(tiles) => pass.pool.install(|| tiles.add(indptr, indices, values))?,
+            Sparse::Double(tiles) => pass.pool.install(|| tiles.add(indptr, indices, values))?,
         }
         Ok(())
     }
 
     /// Adds dense rows, the columns of `t`.
-    fn add_dense(&mut self, t: MatRef<'_, f64>) {
+    fn add_dense(&mut self, t: MatRef<'_, f64>, pool: &rayon::ThreadPool) {
         let p = self.p;
-        self.pool.install(|| {
+        pool.install(|| {
             self.products.par_chunks_mut(PANEL * p).enumerate().for_each(|(panel, to)| {
                 let from = panel * PANEL;
                 let width = to.len() / p;
@@ -116,5 +206,35 @@ impl Gram {
                 matmul(to, Accum::Add, below, t.subrows(from, width).transpose(), 1.0, Par::Seq);
             });
         });
+    }
+}
+
+/// Second moments of `n` rows around other shifts: of values that lie `by` higher above them, with their sums.
+pub(super) struct Moved<'a> {
+    n: f64,
+    by: Vec<f64>,
+    sums: &'a [f64],
+}
+
+impl<'a> Moved<'a> {
+    /// From the shifts `from` to the shifts `to`.
+    pub(super) fn new(
+        n: usize,
+        to: impl Iterator<Item = f64>,
+        from: impl Iterator<Item = f64>,
+        sums: &'a [f64],
+    ) -> Self {
+        Moved { n: n as f64, by: to.zip(from).map(|(to, from)| from - to).collect(), sums }
+    }
+
+    /// The sum of the products of two columns, which was `product`.
+    #[inline(always)]
+    pub(super) fn product(&self, i: usize, j: usize, product: f64) -> f64 {
+        product + (self.by[i] * self.sums[j] + self.by[j] * self.sums[i] + self.n * self.by[i] * self.by[j])
+    }
+
+    /// The sum of a column.
+    pub(super) fn sum(&self, j: usize) -> f64 {
+        self.sums[j] + self.n * self.by[j]
     }
 }

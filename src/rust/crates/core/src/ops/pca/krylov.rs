@@ -7,7 +7,7 @@
 //! random with a fixed seed; every sum runs in the order of rows and columns, so the bits do not depend on threads.
 
 use super::eigen::leading_eigenpairs;
-use super::multiply::Multiply;
+use super::multiply::TOGETHER;
 use crate::context::Monitor;
 use crate::error::Result;
 use crate::memory;
@@ -37,7 +37,7 @@ pub(super) struct Found {
 /// Vectors of a block: more than the `k` asked for, which speeds up convergence, in multiples of what is computed
 /// together.
 pub(super) fn block_width(p: usize, k: usize) -> usize {
-    (k + 14).next_multiple_of(Multiply::TOGETHER).min(3 * Multiply::TOGETHER).min(p)
+    (k + 14).next_multiple_of(TOGETHER).min(3 * TOGETHER).min(p)
 }
 
 /// The `k` leading eigenpairs of a symmetric `p x p` matrix without negative eigenvalues, given as its product with a

@@ -6,18 +6,23 @@
 //! order of columns or rows.
 
 use super::krylov::matrix;
-use super::rows::Rows;
+use super::rows::{Deltas, Rows};
 use super::slab::Slab;
 use super::tiles::Panel;
 use crate::context::Context;
 use crate::error::Result;
+use crate::matrix::Block;
 use crate::memory;
+use crate::ops::view::add;
+use crate::stream::{no_rows, Needs, Reducer};
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatMut, MatRef, Par};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Vectors multiplied together: what the registers hold.
-const TOGETHER: usize = 32;
+pub(super) const TOGETHER: usize = 32;
 /// The name of a product in errors.
 const PRODUCT: &str = "pca: products with a block of vectors";
 /// Rows of a panel.
@@ -25,53 +30,57 @@ const PANEL_ROWS: usize = 256;
 /// Columns a thread owns at a time.
 const COLUMNS: usize = 512;
 
-/// The accumulator of one pass.
-pub(super) struct Multiply {
+/// The pass that multiplies.
+#[derive(Serialize)]
+pub(super) struct Multiply<'a> {
+    deltas: &'a Deltas,
     p: usize,
-    /// For each [`TOGETHER`] vectors, `p` rows of them: the block, and its product so far.
+    width: usize,
+    /// Taken from dense values, and from stored ones, before they are multiplied.
+    shift: Option<&'a [f64]>,
+    centre: Option<&'a [f64]>,
+    /// For each [`TOGETHER`] vectors, `p` rows of them.
     block: Vec<Vec<f64>>,
-    product: Vec<Vec<f64>>,
+    #[serde(skip)]
     ranks: Vec<u32>,
-    slab: Slab,
-    pool: rayon::ThreadPool,
+    #[serde(skip)]
+    ctx: &'a Context,
+    #[serde(skip)]
+    pool: Arc<rayon::ThreadPool>,
 }
 
-impl Multiply {
-    /// See [`TOGETHER`].
-    pub(super) const TOGETHER: usize = TOGETHER;
+/// The product so far, laid out as the block.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Product {
+    product: Vec<Vec<f64>>,
+    /// Rows that wait for others; none once a run is closed.
+    #[serde(skip)]
+    slab: Slab,
+}
 
-    /// With the columns of `block`, `p` rows each.
-    pub(super) fn new(block: &Mat<f64>, ctx: &Context) -> Result<Self> {
-        let p = block.nrows();
+impl<'a> Multiply<'a> {
+    /// With the columns of `block`, `p` rows each; of dense rows less `shift`, of stored values less `centre`.
+    pub(super) fn new(
+        deltas: &'a Deltas,
+        block: &Mat<f64>,
+        shift: Option<&'a [f64]>,
+        centre: Option<&'a [f64]>,
+        ctx: &'a Context,
+    ) -> Result<Self> {
+        let (p, width) = (block.nrows(), block.ncols());
         let pool = ctx.pool()?;
         let piece = |from: usize| {
-            let value = |i: usize, c: usize| if c < block.ncols() { block[(i, c)] } else { 0.0 };
+            let value = |i: usize, c: usize| if c < width { block[(i, c)] } else { 0.0 };
             (0..p).flat_map(|i| (from..from + TOGETHER).map(move |c| (i, c))).map(|(i, c)| value(i, c)).collect()
         };
-        let block: Vec<Vec<f64>> = (0..block.ncols()).step_by(TOGETHER).map(piece).collect();
-        let product = block.iter().map(|b| memory::zeros(b.len(), PRODUCT)).collect::<Result<_>>()?;
-        Ok(Multiply { p, block, product, ranks: (0..p as u32).collect(), slab: Slab::new(p), pool })
+        let block: Vec<Vec<f64>> = (0..width).step_by(TOGETHER).map(piece).collect();
+        Ok(Multiply { deltas, p, width, shift, centre, block, ranks: (0..p as u32).collect(), ctx, pool })
     }
 
-    /// Adds rows, dense ones less `shift`.
-    pub(super) fn push(&mut self, rows: &Rows, shift: Option<&[f64]>, ctx: &Context) -> Result<()> {
-        let mut slab = std::mem::take(&mut self.slab);
-        slab.push(rows, shift, |slab| self.add(slab, ctx))?;
-        self.slab = slab;
-        Ok(())
-    }
-
-    /// The product, `p x width`.
-    pub(super) fn finish(mut self, width: usize, ctx: &Context) -> Result<Mat<f64>> {
-        std::mem::take(&mut self.slab).flush(&mut |slab| self.add(slab, ctx))?;
-        matrix(self.p, width, |i, c| self.product[c / TOGETHER][i * TOGETHER + c % TOGETHER])
-    }
-
-    fn add(&mut self, slab: &Slab, ctx: &Context) -> Result<()> {
-        ctx.monitor.check()?;
-        let Multiply { p, block, product, ranks, pool, .. } = self;
-        let p = *p;
-        pool.install(|| {
+    fn add(&self, product: &mut [Vec<f64>], slab: &Slab) -> Result<()> {
+        self.ctx.monitor.check()?;
+        let Multiply { p, block, ranks, .. } = self;
+        self.pool.install(|| {
             if slab.dense {
                 return add_dense(slab, block, product);
             }
@@ -93,7 +102,7 @@ impl Multiply {
             for (q, product) in product.iter_mut().enumerate() {
                 product.par_chunks_mut(COLUMNS * TOGETHER).enumerate().for_each(|(t, to)| {
                     let from = t * COLUMNS;
-                    let end = (from + COLUMNS).min(p);
+                    let end = (from + COLUMNS).min(*p);
                     for (panel, results) in &panels {
                         add_transposed(panel, from..end, &results[q], to);
                     }
@@ -101,6 +110,48 @@ impl Multiply {
             }
             Ok(())
         })
+    }
+}
+
+impl Reducer for Multiply<'_> {
+    const NAME: &'static str = PRODUCT;
+    const NEEDS: Needs = Needs::FILE.long();
+    type Part = Rows;
+    no_rows!();
+    type State = Product;
+    /// `p x width`.
+    type Output = Mat<f64>;
+
+    fn map(&self, block: Block) -> Result<(Rows, ())> {
+        let mut rows = self.deltas.rows(block)?;
+        if let Some(centre) = self.centre {
+            rows.less(centre);
+        }
+        Ok((rows, ()))
+    }
+
+    fn state(&self) -> Result<Product> {
+        let product = self.block.iter().map(|b| memory::zeros(b.len(), PRODUCT)).collect::<Result<_>>()?;
+        Ok(Product { product, slab: Slab::new(self.p) })
+    }
+
+    fn fold(&self, state: &mut Product, rows: Rows) -> Result<()> {
+        let Product { product, slab } = state;
+        slab.push(&rows, self.shift, |slab| self.add(product, slab))
+    }
+
+    fn close(&self, state: &mut Product) -> Result<()> {
+        let Product { product, slab } = state;
+        std::mem::take(slab).flush(&mut |slab| self.add(product, slab))
+    }
+
+    fn merge(&self, state: &mut Product, next: Product) -> Result<()> {
+        state.product.iter_mut().zip(&next.product).for_each(|(to, from)| add(to, from));
+        Ok(())
+    }
+
+    fn finish(&self, state: Product, (): ()) -> Result<Mat<f64>> {
+        matrix(self.p, self.width, |i, c| state.product[c / TOGETHER][i * TOGETHER + c % TOGETHER])
     }
 }
 

@@ -10,20 +10,26 @@ use crate::ops::moments::Moments;
 use crate::ops::view::Check;
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
+use serde::Serialize;
 
 /// A chain split into a part that is read and a centring scale applied here, so that the matrix stays sparse.
+#[derive(Serialize)]
 pub(super) struct Deltas {
+    #[serde(skip)]
     chain: LazyMatrix,
     scale: Option<Scale>,
+    #[serde(skip)]
     check: Check,
 }
 
+#[derive(Serialize)]
 struct Scale {
     columns: Vec<Column>,
     max: f64,
 }
 
 /// What scales one column, side by side.
+#[derive(Serialize)]
 struct Column {
     mean: f64,
     std: f64,
@@ -79,15 +85,15 @@ impl Deltas {
         let block = block.into_float()?;
         self.check.block(&block)?;
         let Block { positions, n_cols, storage } = block;
-        fn widen(data: Data) -> Vec<f64> {
+        fn widen(data: Data) -> Result<Vec<f64>> {
             match data {
-                Data::F64(v) => v,
+                Data::F64(v) => Ok(v),
                 other => other.to_f64(),
             }
         }
         let (csr, values) = match storage {
             Storage::Csr { indptr, indices, data } => {
-                let mut values = widen(data);
+                let mut values = widen(data)?;
                 if let Some(s) = &self.scale {
                     for (v, &c) in values.iter_mut().zip(&indices) {
                         let column = &s.columns[c as usize];
@@ -96,7 +102,7 @@ impl Deltas {
                 }
                 (Some((indptr, indices)), values)
             }
-            Storage::Dense(data) => (None, widen(data)),
+            Storage::Dense(data) => (None, widen(data)?),
         };
         Ok(Rows { positions, n_cols, csr, values })
     }
@@ -122,12 +128,11 @@ impl Rows {
             return Ok((all, vec![self.n_rows() as u32; self.n_cols]));
         };
         let mut columns = Columns::new(self.n_rows(), self.n_cols, "pca: moments of a block of cells");
-        for row in indptr.windows(2).map(|w| w[0]..w[1]) {
-            columns.add((Some(&indices[row.clone()]), &self.values[row]))?;
-        }
+        let rows = || indptr.windows(2).map(|w| (Some(&indices[w[0]..w[1]]), &self.values[w[0]..w[1]]));
+        rows().try_for_each(|row| columns.add(row).map(drop))?;
         let mut stored = memory::zeros(self.n_cols, "pca: moments of a block of cells")?;
         indices.iter().for_each(|&c| stored[c as usize] += 1);
-        Ok((columns.moments(), stored))
+        Ok((columns.moments(rows())?, stored))
     }
 
     /// Takes `centre` from the stored values of its column; of sparse rows.

@@ -12,10 +12,11 @@
 //! of a slab is shifted itself, as nearly constant ones would cancel. A tile belongs to one thread, which adds panel after
 //! panel: the bits do not depend on the number of threads.
 
-use super::gram::{SecondMoments, PRODUCTS};
+use super::gram::{Moved, SecondMoments, PRODUCTS};
 use crate::error::Result;
 use crate::memory;
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 /// Rows laid out densely at a time: with a tile's width they stay in the first-level cache.
 const PANEL_ROWS: usize = 96;
@@ -126,8 +127,11 @@ impl<T: Lanes> Panel<T> {
 }
 
 /// The accumulator: for each tile of columns (by rank) the products with all columns up to its last.
+#[derive(Serialize, Deserialize)]
 pub(super) struct Tiles<T> {
     p: usize,
+    /// Rows.
+    n: usize,
     /// Rank of each column and what its dense side is shifted by; made of the first slab.
     rank: Vec<u32>,
     shift: Vec<T>,
@@ -137,7 +141,7 @@ pub(super) struct Tiles<T> {
 
 impl<T: Lanes> Tiles<T> {
     pub(super) fn new(p: usize) -> Self {
-        Tiles { p, rank: Vec::new(), shift: Vec::new(), tiles: Vec::new(), sums: vec![0.0; p] }
+        Tiles { p, n: 0, rank: Vec::new(), shift: Vec::new(), tiles: Vec::new(), sums: vec![0.0; p] }
     }
 
     fn start(&mut self, n: usize, indices: &[u32], values: &[f64]) -> Result<()> {
@@ -170,6 +174,7 @@ impl<T: Lanes> Tiles<T> {
         if self.rank.is_empty() {
             self.start(n, indices, values)?;
         }
+        self.n += n;
         // Of each column, how many values there are and their sum.
         let mut found = vec![(0usize, 0.0); self.p];
         for (&c, &v) in indices.iter().zip(&*values) {
@@ -229,12 +234,50 @@ impl<T: Lanes> Tiles<T> {
         })
     }
 
+    /// What was taken from every value of each column.
+    fn shifts(&self) -> impl Iterator<Item = f64> + '_ {
+        self.rank.iter().map(|&r| self.shift[r as usize].widen())
+    }
+
+    /// The column of each rank.
+    fn order(&self) -> Vec<usize> {
+        let mut order = vec![0usize; self.p];
+        self.rank.iter().enumerate().for_each(|(c, &r)| order[r as usize] = c);
+        order
+    }
+
+    /// Adds the moments of other rows, whose columns are ranked and shifted in another way.
+    pub(super) fn merge(&mut self, next: Tiles<T>) {
+        if self.rank.is_empty() || next.rank.is_empty() {
+            if self.rank.is_empty() {
+                *self = next;
+            }
+            return;
+        }
+        let moved = Moved::new(next.n, self.shifts(), next.shifts(), &next.sums);
+        let order = next.order();
+        for (t, tile) in next.tiles.iter().enumerate() {
+            let from = t * T::WIDTH;
+            for (j, row) in tile.chunks_exact(T::WIDTH).enumerate() {
+                let column = order[j];
+                let own = self.rank[column] as usize;
+                for i in from.max(j)..(from + T::WIDTH).min(self.p) {
+                    let other = self.rank[order[i]] as usize;
+                    let (low, high) = (own.min(other), own.max(other));
+                    let to = &mut self.tiles[high / T::WIDTH][low * T::WIDTH + high % T::WIDTH];
+                    *to += moved.product(column, order[i], row[i - from]);
+                }
+            }
+        }
+        self.sums.iter_mut().enumerate().for_each(|(c, s)| *s += moved.sum(c));
+        self.n += next.n;
+    }
+
     /// Sums of products, of which the lower triangle is filled.
     pub(super) fn finish(self) -> Result<SecondMoments> {
         let p = self.p;
         let mut products = memory::zeros(p * p, PRODUCTS)?;
-        let mut order = vec![0usize; p];
-        self.rank.iter().enumerate().for_each(|(c, &r)| order[r as usize] = c);
+        let (order, shift) = (self.order(), self.shifts().collect());
         for (t, tile) in self.tiles.into_iter().enumerate() {
             let from = t * T::WIDTH;
             for (j, row) in tile.chunks_exact(T::WIDTH).enumerate() {
@@ -246,7 +289,6 @@ impl<T: Lanes> Tiles<T> {
                 }
             }
         }
-        let shift = self.rank.iter().map(|&r| self.shift[r as usize].widen()).collect();
         Ok(SecondMoments { products, sums: self.sums, shift, dense: false })
     }
 }

@@ -3,10 +3,10 @@
 use super::chunks::{self, Chunk};
 use super::datatype::number_of;
 use super::raw::RawFile;
-use super::{fault, register, Node};
+use super::{fault, register, storage, Node};
 use crate::codec::pipeline::Plan;
 use crate::error::Result;
-use crate::store::array::{Access, ChunkedArray, Extent, Meta};
+use crate::store::array::{Access, ChunkedArray, Extent, Meta, Take};
 use hdf5::sync::sync;
 use hdf5_sys::h5d::{self, H5D_layout_t};
 use hdf5_sys::h5i::hid_t;
@@ -79,13 +79,6 @@ impl Hdf5Array {
         let disk_bytes = sync(|| unsafe { h5d::H5Dget_storage_size(dataset.id()) });
         let here = layout != H5D_layout_t::H5D_VIRTUAL;
         let bytes = shape.iter().fold(number.dtype.size() as u64, |n, &e| n.saturating_mul(e));
-        if here && bytes > UNQUESTIONED && bytes > disk_bytes.saturating_mul(plan.expansion()) {
-            // Chunks that were never written cost nothing, so that a small file can claim any extents.
-            return Err(node.format(
-                "extents that fit the stored data",
-                format!("{shape:?} ({bytes} bytes) over {disk_bytes} stored bytes"),
-            ));
-        }
         let chunk: Vec<u64> = match (layout, plist.chunk()) {
             (H5D_layout_t::H5D_CHUNKED, Some(c)) if c.len() == shape.len() && !c.contains(&0) => {
                 c.iter().map(|&n| n as u64).collect()
@@ -104,6 +97,16 @@ impl Hdf5Array {
                 .map(Table::new)?,
             _ => Table::default(),
         };
+        let whole = chunk.iter().fold(number.dtype.size() as u64, |n, &e| n.saturating_mul(e));
+        let chunks = (layout == H5D_layout_t::H5D_CHUNKED).then_some((table.entries.len(), whole));
+        let most = storage::most(node, &dataset, chunks, plan.expansion());
+        if here && bytes > UNQUESTIONED && bytes > most {
+            // Chunks that were never written cost nothing, so that a small file can claim any extents.
+            return Err(node.format(
+                "extents that fit the stored data",
+                format!("{shape:?} ({bytes} bytes) over {disk_bytes} stored bytes, which can be {most}"),
+            ));
+        }
         if let Plan::Direct(pipeline) = &plan {
             if let Some(name) = table.entries.iter().find_map(|e| pipeline.missing(e.mask)) {
                 return Err(node.unsupported(name, REWRITE));
@@ -128,12 +131,12 @@ impl ChunkedArray for Hdf5Array {
         &self.meta
     }
 
-    fn locate(&self, chunk: u64) -> Option<Extent> {
-        let &Chunk { address: at, size, mask, .. } = self.table.get(chunk)?;
-        Some(Extent { object: 0, at, size, mask })
+    fn locate(&self, chunk: u64) -> Result<Option<Extent>> {
+        let extent = |&Chunk { address: at, size, mask, .. }: &Chunk| Extent { object: 0, at, size, mask };
+        Ok(self.table.get(chunk).map(extent))
     }
 
-    fn fetch(&self, extents: &[Extent], take: &mut dyn FnMut(usize, &[u8]) -> Result<()>) -> Result<()> {
+    fn fetch(&self, extents: &[Extent], take: &mut Take<'_>) -> Result<()> {
         self.file.fetch(extents, take)
     }
 

@@ -18,11 +18,37 @@ pub(crate) struct Chunk {
 /// What [`of`] expects, for errors.
 pub(crate) const EXPECTED: &str = "every chunk once and within the extents, with its bytes";
 
+/// Chunks that extents may have whatever is stored, and how often those stored beyond that: the library takes time for
+/// every one, there or not.
+const UNQUESTIONED: u64 = 1 << 16;
+const MISSING: u64 = 64;
+const REWRITE: &str = "write it again with larger chunks, or all of them";
+
+fn grid(shape: &[u64], chunk: &[u64]) -> Vec<u64> {
+    shape.iter().zip(chunk).map(|(&n, &c)| n.div_ceil(c.max(1))).collect()
+}
+
+/// Chunks that the extents have.
+pub(crate) fn count(shape: &[u64], chunk: &[u64]) -> u64 {
+    grid(shape, chunk).iter().fold(1_u64, |n, &e| n.saturating_mul(e))
+}
+
+/// The first index of chunk `number` along each axis.
+pub(crate) fn place(mut number: u64, shape: &[u64], chunk: &[u64]) -> Vec<u64> {
+    let mut first: Vec<u64> = chunk.to_vec();
+    for (at, across) in first.iter_mut().zip(grid(shape, chunk)).rev() {
+        let across = across.max(1);
+        *at *= number % across;
+        number /= across;
+    }
+    first
+}
+
 /// The chunks that were written, taken in one walk, by number.
 ///
 /// # Errors
-/// With a description of the chunk that cannot be: outside the extents, there twice, without bytes; or of what the
-/// library says.
+/// With a description of the chunk that cannot be: outside the extents, there twice, without bytes; of far more chunks than
+/// are stored; or of what the library says.
 pub(crate) fn of(dataset: &Dataset, shape: &[u64], chunk: &[u64]) -> Result<Vec<Chunk>, String> {
     // Before 1.14.4 the library gave addresses relative to the end of the user block.
     let base = if hdf5::library_version() < (1, 14, 4) {
@@ -30,7 +56,7 @@ pub(crate) fn of(dataset: &Dataset, shape: &[u64], chunk: &[u64]) -> Result<Vec<
     } else {
         0
     };
-    let grid: Vec<u64> = shape.iter().zip(chunk).map(|(&n, &c)| n.div_ceil(c)).collect();
+    let grid = grid(shape, chunk);
     let mut chunks = Vec::new();
     let mut wrong = None;
     let visited = dataset.chunks_visit(|c| {
@@ -46,8 +72,11 @@ pub(crate) fn of(dataset: &Dataset, shape: &[u64], chunk: &[u64]) -> Result<Vec<
             () if c.size == 0 => "of no bytes",
             () => {
                 let address = c.addr.saturating_add(base);
-                chunks.push(Chunk { number, address, size: c.size, mask: c.filter_mask });
-                return 0;
+                if chunks.try_reserve(1).is_ok() {
+                    chunks.push(Chunk { number, address, size: c.size, mask: c.filter_mask });
+                    return 0;
+                }
+                "for which there is no memory"
             }
         };
         wrong = Some(format!("one {what}, at {:?} of {shape:?}", c.offset));
@@ -60,6 +89,12 @@ pub(crate) fn of(dataset: &Dataset, shape: &[u64], chunk: &[u64]) -> Result<Vec<
     chunks.sort_unstable_by_key(|c| c.number);
     match chunks.windows(2).find(|w| w[0].number == w[1].number) {
         Some(twice) => Err(format!("chunk {} twice", twice[0].number)),
-        None => Ok(chunks),
+        None => {
+            let (all, stored) = (count(shape, chunk), chunks.len() as u64);
+            if all > UNQUESTIONED.max(stored.saturating_mul(MISSING)) {
+                return Err(format!("{stored} stored of the {all} that extents {shape:?} have; {REWRITE}"));
+            }
+            Ok(chunks)
+        }
     }
 }

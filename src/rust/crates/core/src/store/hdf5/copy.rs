@@ -2,13 +2,13 @@
 
 use super::links::{self, Link};
 use super::sink::{utf8_link, Hdf5Group};
-use super::{fault, lengths, repack, Node};
+use super::{fault, lengths, repack, Hdf5File, Node};
 use crate::error::{Error, Result};
-use crate::store::Store;
+use crate::store::backend::Backend;
 use hdf5::plist::ObjectCopy;
-use hdf5::{h5call, LocationType};
+use hdf5::{from_id, h5call, Location, LocationType};
 use hdf5_sys::h5::H5_ih_info_t;
-use hdf5_sys::h5o::{H5O_hdr_info_t, H5O_native_info_t, H5Oget_native_info_by_name, H5O_NATIVE_INFO_HDR};
+use hdf5_sys::h5o::{H5O_hdr_info_t, H5O_native_info_t, H5Oget_native_info_by_name, H5Oopen, H5O_NATIVE_INFO_HDR};
 use hdf5_sys::h5p::H5P_DEFAULT;
 use std::ffi::CString;
 use std::sync::Arc;
@@ -82,8 +82,8 @@ fn is_plain(node: &Node) -> Result<bool> {
     let mut seen = Vec::new();
     let mut open = vec![node.clone()];
     while let Some(node) = open.pop() {
+        lengths::check_all(&node)?;
         if !node.is_group() {
-            lengths::check_all(&node, node.dataset()?)?;
             if repack::is_needed(node.dataset()?).map_err(|e| node.damaged(&e))? {
                 return Ok(false);
             }
@@ -98,10 +98,11 @@ fn is_plain(node: &Node) -> Result<bool> {
         for key in node.keys()? {
             if let Ok(LocationType::NamedDatatype) = node.group()?.loc_type_by_name(&key) {
                 check(&node, &key, OF_DATASETS)?;
+                check_datatype(&node, &key)?;
                 continue;
             }
             match node.child(&key) {
-                Ok(child) if Arc::ptr_eq(child.store(), node.store()) => open.push(child),
+                Ok(child) if Arc::ptr_eq(child.file(), node.file()) => open.push(child),
                 Ok(_) => return Ok(false),
                 // A link that leads nowhere is copied as that.
                 Err(Error::Missing { .. } | Error::Unsupported { .. }) => {}
@@ -116,9 +117,9 @@ fn is_plain(node: &Node) -> Result<bool> {
 ///
 /// # Errors
 /// The errors of opening it.
-pub(super) fn check_copy(store: &Arc<Store>, path: &str) -> Result<()> {
+pub(super) fn check_copy(file: &Arc<Hdf5File>, path: &str) -> Result<()> {
     let mut seen = Vec::new();
-    let mut open = vec![Node::open(store, path)?];
+    let mut open = vec![Node::open(file, path)?];
     while let Some(node) = open.pop() {
         let identity = node.identity()?;
         if seen.contains(&identity) || !node.is_group() {
@@ -155,7 +156,7 @@ fn check(group: &Node, key: &str, never: u64) -> Result<()> {
         _ => (format!("{}/{key}", group.path()), "datatype"),
     };
     Err(Error::Format {
-        path: group.store().location().clone(),
+        path: group.file().location().clone(),
         element,
         expected: format!("the header of a {what}"),
         found: format!(
@@ -163,6 +164,17 @@ fn check(group: &Node, key: &str, never: u64) -> Result<()> {
             found.trailing_zeros()
         ),
     })
+}
+
+/// Looks at the texts in the attributes of a datatype, which is copied with them.
+fn check_datatype(group: &Node, key: &str) -> Result<()> {
+    let open = || -> hdf5::Result<Location> {
+        let name = CString::new(key).map_err(|_| hdf5::Error::from("a name with a NUL in it"))?;
+        // SAFETY: the identifier was just returned by the constructor.
+        unsafe { from_id(h5call!(H5Oopen(group.location().id(), name.as_ptr(), H5P_DEFAULT))?) }
+    };
+    let datatype = open().map_err(|e| group.damaged(&e))?;
+    lengths::check_attributes(group, &datatype)
 }
 
 /// What the library writes for `H5O_native_info_t`, whose fields the bindings keep to themselves.

@@ -7,70 +7,16 @@
 //! The structures are those of `H5FDdevelop.h` in HDF5 1.14 and 2.x (class version 1), which the `hdf5-sys` crate does
 //! not have; the library checks the version when the driver is registered.
 
+use super::bytes::Bytes;
 use super::external::Family;
-use super::{fault, heap};
-use crate::store::positioned::read_exact;
+use super::{fault, heap, storage};
 use hdf5::{from_id, h5call};
 use hdf5_sys::h5::H5allocate_memory;
 use hdf5_sys::h5f::{H5Fopen, H5F_ACC_RDONLY, H5F_ACC_RDWR};
 use hdf5_sys::h5p::{H5Pget_driver_info, H5Pset_cache, H5Pset_driver};
 use std::ffi::{c_char, c_int, c_uint, c_ulong, c_void, CStr, CString};
-use std::fs::File;
-use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-
-/// The bytes of a file, wherever they are.
-pub(super) trait Bytes: Send + Sync {
-    /// Fills `out` from `at` on; past the end there are zeros.
-    fn read(&self, out: &mut [u8], at: u64) -> io::Result<()>;
-    /// Writes `bytes` at `at`.
-    fn write(&self, bytes: &[u8], at: u64) -> io::Result<()>;
-    /// Length.
-    fn len(&self) -> u64;
-    /// Sets the length.
-    fn set_len(&self, len: u64);
-}
-
-/// A file that is only read.
-pub(super) struct Plain {
-    file: File,
-    len: u64,
-}
-
-impl Plain {
-    pub(super) fn new(file: File) -> io::Result<Plain> {
-        let len = file.metadata()?.len();
-        Ok(Plain { file, len })
-    }
-}
-
-impl Bytes for Plain {
-    fn read(&self, out: &mut [u8], at: u64) -> io::Result<()> {
-        let there = self.len.saturating_sub(at).min(out.len() as u64) as usize;
-        let (inside, beyond) = out.split_at_mut(there);
-        beyond.fill(0);
-        if inside.is_empty() {
-            return Ok(());
-        }
-        read_exact(&self.file, inside, at).map_err(|e| match e.kind() {
-            io::ErrorKind::UnexpectedEof => io::Error::other(
-                "the file was cut off or overwritten while it was open (it ends too early now); open it again or restore it",
-            ),
-            _ => e,
-        })
-    }
-
-    fn write(&self, _: &[u8], _: u64) -> io::Result<()> {
-        Err(io::Error::new(io::ErrorKind::PermissionDenied, "the file is open for reading"))
-    }
-
-    fn len(&self) -> u64 {
-        self.len
-    }
-
-    fn set_len(&self, _: u64) {}
-}
 
 /// `H5FD_class_t`. Functions this driver does not have are null pointers.
 #[repr(C)]
@@ -198,6 +144,7 @@ extern "C" {
 /// Opens the HDF5 file that `bytes` are; `path` is for messages. The files it names are `family`'s to allow.
 pub(super) fn open(bytes: &Arc<dyn Bytes>, family: &Arc<Family>, path: &Path, write: bool) -> hdf5::Result<hdf5::File> {
     static DRIVER: Mutex<i64> = Mutex::new(0);
+    storage::prefixes();
     let driver = {
         let mut driver = DRIVER.lock().unwrap_or_else(PoisonError::into_inner);
         if *driver <= 0 {

@@ -5,10 +5,9 @@
 //! the [driver](super::driver), which asks [`Family::second`]; external storage, which the library opens without a driver,
 //! is looked at when a dataset is opened.
 
-use super::driver::{Bytes, Plain};
+use super::bytes::{Bytes, Plain};
 use super::{External, Hdf5File};
 use crate::error::Result;
-use crate::store::Store;
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -21,9 +20,9 @@ pub(super) struct Family {
     policy: External,
     /// The folder of the file asked for.
     folder: PathBuf,
-    /// The store of the file asked for, which keeps the others open.
-    head: OnceLock<Weak<Store>>,
-    stores: Mutex<HashMap<PathBuf, Weak<Store>>>,
+    /// The file asked for, which keeps the others open.
+    head: OnceLock<Weak<Hdf5File>>,
+    files: Mutex<HashMap<PathBuf, Weak<Hdf5File>>>,
     /// A file about to be opened, on its way to the driver.
     handed: Mutex<Option<Arc<dyn Bytes>>>,
 }
@@ -49,8 +48,8 @@ impl Family {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let folder = path.parent().unwrap_or(Path::new("/")).to_owned();
-        let (head, stores, handed) = (OnceLock::new(), Mutex::default(), Mutex::default());
-        let family = Arc::new(Family { number, policy, folder, head, stores, handed });
+        let (head, files, handed) = (OnceLock::new(), Mutex::default(), Mutex::default());
+        let family = Arc::new(Family { number, policy, folder, head, files, handed });
         lock(&FAMILIES).get_or_insert_default().insert(number, Arc::downgrade(&family));
         family
     }
@@ -67,10 +66,10 @@ impl Family {
         self.policy
     }
 
-    /// The store of the file asked for; the first to be set stays.
-    pub(super) fn set_head(&self, store: &Arc<Store>, path: &Path) {
-        if self.head.set(Arc::downgrade(store)).is_ok() {
-            lock(&self.stores).insert(path.to_owned(), Arc::downgrade(store));
+    /// The file asked for; the first to be set stays.
+    pub(super) fn set_head(&self, file: &Arc<Hdf5File>) {
+        if self.head.set(Arc::downgrade(file)).is_ok() {
+            lock(&self.files).insert(file.path().to_owned(), Arc::downgrade(file));
         }
     }
 
@@ -114,20 +113,20 @@ impl Family {
         Ok(Arc::new(opened.map_err(|e| format!("'{}' cannot be opened: {e}", place.display()))?))
     }
 
-    /// The store of a file that a link leads to, opened once; `place` is what [`Family::allows`] gave.
+    /// A file that a link leads to, opened once; `place` is what [`Family::allows`] gave.
     ///
     /// # Errors
     /// The errors of opening it.
-    pub(super) fn linked(self: &Arc<Self>, place: &Path) -> Result<Arc<Store>> {
-        if let Some(store) = lock(&self.stores).get(place).and_then(Weak::upgrade) {
-            return Ok(store);
+    pub(super) fn linked(self: &Arc<Self>, place: &Path) -> Result<Arc<Hdf5File>> {
+        if let Some(file) = lock(&self.files).get(place).and_then(Weak::upgrade) {
+            return Ok(file);
         }
-        let store = Hdf5File::open_in(place, self)?;
-        lock(&self.stores).insert(place.to_owned(), Arc::downgrade(&store));
+        let file = Hdf5File::open_in(place, self)?;
+        lock(&self.files).insert(place.to_owned(), Arc::downgrade(&file));
         if let Some(head) = self.head.get().and_then(Weak::upgrade) {
-            Hdf5File::of(&head)?.keep(&store);
+            head.keep(&file);
         }
-        Ok(store)
+        Ok(file)
     }
 }
 

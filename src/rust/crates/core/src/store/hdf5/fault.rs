@@ -1,6 +1,19 @@
 //! What HDF5 says went wrong, in a user's words.
 
+use crate::error::Result;
+use crate::memory;
 use std::cell::RefCell;
+
+/// Memory without which the library may have failed for want of it: it asks for buffers and for what says so.
+const ENOUGH: usize = 32 << 20;
+
+/// Whether the system still has memory, once a call of the library failed.
+///
+/// # Errors
+/// [`crate::Error::OutOfMemory`] when it has little.
+pub(crate) fn fed(what: &str) -> Result<()> {
+    memory::probe(ENOUGH).map_err(|_| memory::refused::<u8>(ENOUGH, what))
+}
 
 /// Every line of HDF5's error stack, outermost first.
 fn frames(error: &hdf5::Error) -> Vec<String> {

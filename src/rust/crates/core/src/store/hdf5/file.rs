@@ -1,14 +1,13 @@
 //! An open HDF5 file.
 
-use super::driver::{self, Bytes, Plain};
+use super::bytes::{Bytes, Plain};
+use super::driver;
 use super::external::Family;
 use super::raw::RawFile;
 use super::{probe, register, update, External, Node};
 use crate::error::{Error, Result};
-use crate::store::backend::{self, Backend};
-use crate::store::sink::Change;
-use crate::store::Store;
-use std::any::Any;
+use crate::location::Location;
+use crate::store::backend::{Backend, Change, Object, State};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -16,15 +15,18 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 /// A file open for reading. Through it nothing is ever written to the file; what is saved into it is another's.
 pub(super) struct Hdf5File {
     path: PathBuf,
+    location: Location,
     file: hdf5::File,
     /// The file itself, locked as a reader locks it; `None` for one open to be saved into.
     plain: Option<File>,
     update: Option<update::Open>,
     family: Arc<Family>,
     /// Files opened because this one names them.
-    linked: Mutex<Vec<Arc<Store>>>,
+    linked: Mutex<Vec<Arc<Hdf5File>>>,
     /// A handle for reading chunks, made when the first is read.
     raw: OnceLock<Arc<RawFile>>,
+    /// Bytes of an address in it.
+    addresses: OnceLock<usize>,
 }
 
 /// Opens an existing file for reading or, with `save`, to be saved into; `external` says which of the files it names may
@@ -32,23 +34,23 @@ pub(super) struct Hdf5File {
 ///
 /// # Errors
 /// [`Error::Io`] when it is not there, not readable or locked, [`Error::File`] when it is not HDF5 or truncated.
-pub(in crate::store) fn open(path: &Path, save: bool, external: External) -> Result<Arc<Store>> {
+pub(in crate::store) fn open(path: &Path, save: bool, external: External) -> Result<Arc<dyn Backend>> {
     let path = path.canonicalize().map_err(|e| Error::io(path, "open", &e))?;
     let family = Family::new(&path, external);
-    let store = if save {
+    let file = if save {
         Hdf5File::prepare(&path)?;
         let (file, open) = update::open(&path, &family)?;
-        Hdf5File::of_update(&path, file, open, &family).into_store()
+        Arc::new(Hdf5File::of_update(&path, file, open, &family))
     } else {
         Hdf5File::open_in(&path, &family)?
     };
-    family.set_head(&store, &path);
-    Ok(store)
+    family.set_head(&file);
+    Ok(file)
 }
 
 impl Hdf5File {
     /// Opens the file at `path`, which is absolute, for reading, as one of a family.
-    pub(super) fn open_in(path: &Path, family: &Arc<Family>) -> Result<Arc<Store>> {
+    pub(super) fn open_in(path: &Path, family: &Arc<Family>) -> Result<Arc<Hdf5File>> {
         Self::prepare(path)?;
         let io = |e: std::io::Error| Error::io(path, "open", &e);
         let plain = File::open(path).map_err(io)?;
@@ -59,17 +61,17 @@ impl Hdf5File {
     }
 
     /// Opens a file that this process has locked for itself.
-    pub(super) fn open_unlocked(path: &Path) -> Result<Arc<Store>> {
+    pub(super) fn open_unlocked(path: &Path) -> Result<Arc<Hdf5File>> {
         register::register();
         let plain = File::open(path).map_err(|e| Error::io(path, "open", &e))?;
         Self::of_plain(path, plain, &Family::new(path, External::Refuse))
     }
 
-    fn of_plain(path: &Path, plain: File, family: &Arc<Family>) -> Result<Arc<Store>> {
+    fn of_plain(path: &Path, plain: File, family: &Arc<Family>) -> Result<Arc<Hdf5File>> {
         let io = |e: std::io::Error| Error::io(path, "open", &e);
         let bytes: Arc<dyn Bytes> = Arc::new(plain.try_clone().and_then(Plain::new).map_err(io)?);
         let file = driver::open(&bytes, family, path, false).map_err(|e| probe::refused(path, &e))?;
-        Ok(Hdf5File { plain: Some(plain), ..Self::of_view(path, file, family) }.into_store())
+        Ok(Arc::new(Hdf5File { plain: Some(plain), ..Self::of_view(path, file, family) }))
     }
 
     fn prepare(path: &Path) -> Result<()> {
@@ -86,20 +88,9 @@ impl Hdf5File {
     /// A file as it will be, to be looked at.
     pub(super) fn of_view(path: &Path, file: hdf5::File, family: &Arc<Family>) -> Hdf5File {
         let (path, family, linked) = (path.to_owned(), family.clone(), Mutex::default());
-        Hdf5File { path, file, plain: None, update: None, family, linked, raw: OnceLock::new() }
-    }
-
-    pub(super) fn into_store(self) -> Arc<Store> {
-        Store::new((&self.path).into(), Arc::new(self))
-    }
-
-    /// The file that a store of this backend is.
-    ///
-    /// # Errors
-    /// [`Error::Internal`] for a store of another backend.
-    pub(super) fn of(store: &Store) -> Result<Arc<Hdf5File>> {
-        let other = |_| Error::Internal(format!("'{}' is no HDF5 file", store.location()));
-        store.backend().any().downcast().map_err(other)
+        let location = Location::from(&path);
+        let (raw, addresses) = Default::default();
+        Hdf5File { path, location, file, plain: None, update: None, family, linked, raw, addresses }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -115,8 +106,8 @@ impl Hdf5File {
     }
 
     /// Keeps a file open as long as this one is.
-    pub(super) fn keep(&self, store: &Arc<Store>) {
-        self.linked.lock().unwrap_or_else(PoisonError::into_inner).push(store.clone());
+    pub(super) fn keep(&self, file: &Arc<Hdf5File>) {
+        self.linked.lock().unwrap_or_else(PoisonError::into_inner).push(file.clone());
     }
 
     /// A plain handle on the very file that is open, not on whatever lies at its path by now.
@@ -147,6 +138,11 @@ impl Hdf5File {
         linked.iter().map(|s| s.bytes()).fold(self.bytes(), u64::saturating_add)
     }
 
+    /// Bytes of an address in the file: 8 in all but odd ones.
+    pub(super) fn bytes_of_addresses(&self) -> usize {
+        *self.addresses.get_or_init(|| self.file.create_plist().map_or(8, |p| p.sizes().sizeof_addr))
+    }
+
     /// The HDF5 handle.
     pub(super) fn hdf5(&self) -> &hdf5::File {
         &self.file
@@ -154,8 +150,12 @@ impl Hdf5File {
 }
 
 impl Backend for Hdf5File {
-    fn node(&self, store: &Arc<Store>, path: &str) -> Result<crate::store::Node> {
-        Ok(Node::open(store, path)?.into())
+    fn location(&self) -> &Location {
+        &self.location
+    }
+
+    fn object(self: Arc<Self>, path: &str) -> Result<Arc<dyn Object>> {
+        Ok(Arc::new(Node::open(&self, path)?))
     }
 
     fn bytes(&self) -> u64 {
@@ -166,7 +166,7 @@ impl Backend for Hdf5File {
         self.family.policy()
     }
 
-    fn state(&self) -> Option<backend::State> {
+    fn state(&self) -> Option<State> {
         self.reader().ok()?.state()
     }
 
@@ -174,21 +174,13 @@ impl Backend for Hdf5File {
         self.update.is_some()
     }
 
-    fn change(&self, _: &Store) -> Result<Box<dyn Change>> {
+    fn change(&self) -> Result<Box<dyn Change>> {
         Ok(Box::new(update::Update::begin(self)?))
     }
-
-    fn any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
-        self
-    }
 }
 
-/// Version of the HDF5 library inside.
-#[must_use]
-pub fn hdf5_version() -> String {
+/// Name and version of the library inside.
+pub(in crate::store) fn library() -> (&'static str, String) {
     let (major, minor, patch) = hdf5::library_version();
-    format!("{major}.{minor}.{patch}")
+    ("hdf5", format!("{major}.{minor}.{patch}"))
 }
-
-/// Filters of chunks that are read; gzip, shuffle and lzf are also written.
-pub const FILTERS: [&str; 7] = ["gzip", "shuffle", "fletcher32", "lzf", "zstd", "lz4", "blosc"];

@@ -1,7 +1,7 @@
 //! Sizes in HDF5's heaps of texts, looked at before the library sees them: it walks a heap by the sizes its objects say
 //! they have, and one that says 2^64 - 16 bytes makes it walk on the spot without an end.
 
-use super::driver::Bytes;
+use super::bytes::Bytes;
 use std::io;
 
 const SIGNATURE: &[u8; 5] = b"GCOL\x01";

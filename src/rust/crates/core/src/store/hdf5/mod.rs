@@ -5,9 +5,11 @@
 //! Saving into a file that stays is `update`'s.
 
 mod array;
+mod bytes;
 mod chunks;
 mod copy;
 mod datatype;
+mod descriptors;
 mod driver;
 mod external;
 mod fault;
@@ -27,10 +29,8 @@ mod update;
 mod writer;
 
 use super::{External, Kind, Padding};
-pub(super) use file::open;
 use file::Hdf5File;
-pub use file::{hdf5_version, FILTERS};
+pub(super) use file::{library, open};
 use node::Node;
-pub(super) use update::prepared;
 pub(super) use writer::create;
 use writer::Hdf5Writer;

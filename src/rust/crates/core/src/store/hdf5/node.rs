@@ -6,8 +6,8 @@ use super::transfer::Typed;
 use super::{array, fault, storage, External, Hdf5File};
 use crate::error::{Error, Result};
 use crate::store::array::ChunkedArray;
-use crate::store::backend::{self, below, Identity, Stored};
-use crate::store::{self, Attribute, Store, Values};
+use crate::store::backend::{self, below, Backend, Identity, Stored};
+use crate::store::{Attribute, Values};
 use hdf5::{h5call, Dataset, Group, Location, LocationType};
 use hdf5_sys::h5a::H5Aexists;
 use std::any::Any;
@@ -20,7 +20,6 @@ const MOST_LINKS: usize = 16;
 /// A group or dataset. Cheap to clone; keeps its file open.
 #[derive(Clone)]
 pub(super) struct Node {
-    store: Arc<Store>,
     file: Arc<Hdf5File>,
     path: String,
     object: Object,
@@ -32,24 +31,17 @@ enum Object {
     Dataset(Dataset),
 }
 
-impl From<Node> for store::Node {
-    fn from(node: Node) -> store::Node {
-        store::Node::new(Arc::new(node))
-    }
-}
-
 impl Node {
-    pub(super) fn open(store: &Arc<Store>, path: &str) -> Result<Node> {
-        Node::root(store)?.walk(path, 0)
+    pub(super) fn open(file: &Arc<Hdf5File>, path: &str) -> Result<Node> {
+        Node::root(file)?.walk(path, 0)
     }
 
-    fn root(store: &Arc<Store>) -> Result<Node> {
-        let file = Hdf5File::of(store)?;
+    fn root(file: &Arc<Hdf5File>) -> Result<Node> {
         let root = file.hdf5().group("/").map_err(|e| Error::File {
-            path: store.location().clone(),
+            path: file.location().clone(),
             message: format!("its root group cannot be opened: {}", fault::cause(&e)),
         })?;
-        Ok(Node { store: store.clone(), file, path: String::new(), object: Object::Group(root) })
+        Ok(Node { file: file.clone(), path: String::new(), object: Object::Group(root) })
     }
 
     /// The member `key` of this group. One that a link leads to in another file is a node of that file.
@@ -82,14 +74,14 @@ impl Node {
     }
 
     fn missing<T>(&self, key: &str, hint: String) -> Result<T> {
-        Err(Error::Missing { path: self.store.location().clone(), element: self.below(key), hint })
+        Err(Error::Missing { path: self.file.location().clone(), element: self.below(key), hint })
     }
 
     fn step(&self, key: &str, links: usize) -> Result<Node> {
         let group = self.group()?;
         let path = self.below(key);
         let broken = |found: String| Error::Format {
-            path: self.store.location().clone(),
+            path: self.file.location().clone(),
             element: path.clone(),
             expected: "an intact group or dataset".into(),
             found,
@@ -106,9 +98,9 @@ impl Node {
             None => Err(self.as_object().missing(key)),
             Some(Link::Hard) => self.object(key, path),
             Some(Link::Soft(target)) => {
-                let start = if target.starts_with('/') { Node::root(&self.store)? } else { self.clone() };
+                let start = if target.starts_with('/') { Node::root(&self.file)? } else { self.clone() };
                 match start.follow(&target, links + 1) {
-                    Ok(node) if Arc::ptr_eq(&node.store, &self.store) => Ok(Node { path, ..node }),
+                    Ok(node) if Arc::ptr_eq(&node.file, &self.file) => Ok(Node { path, ..node }),
                     Err(Error::Missing { .. }) => {
                         self.missing(key, format!("; it is a link to '{target}', which is not there"))
                     }
@@ -121,7 +113,7 @@ impl Node {
                 Node::root(&self.file.family().linked(&place)?)?.follow(&target, links + 1)
             }
             Some(Link::Unknown(kind)) => Err(Error::Unsupported {
-                path: self.store.location().clone(),
+                path: self.file.location().clone(),
                 element: path,
                 what: format!("a link of kind {kind}, which another program has made for itself,"),
                 hint: String::new(),
@@ -139,12 +131,12 @@ impl Node {
     pub(super) fn other_file(&self, element: &str, what: &'static str, file: &str) -> Result<std::path::PathBuf> {
         let place = external::target(self.file.path(), file);
         self.file.family().allows(&place).map_err(|reason| Error::External {
-            path: self.store.location().clone(),
+            path: self.file.location().clone(),
             element: element.to_owned(),
             what,
             target: file.to_owned(),
             reason,
-            hint: match self.store.external() {
+            hint: match self.file.external() {
                 External::Follow => "",
                 External::SameFolder => "; if you trust this file, open it with external = \"follow\"",
                 External::Refuse => {
@@ -157,25 +149,28 @@ impl Node {
     /// The object a hard link leads to.
     fn object(&self, key: &str, path: String) -> Result<Node> {
         let group = self.group()?;
-        let broken = |e: hdf5::Error| Error::Format {
-            path: self.store.location().clone(),
-            element: path.clone(),
-            expected: "an intact group or dataset".into(),
-            found: fault::cause(&e),
+        let broken = |e: hdf5::Error| match fault::fed(&format!("opening element '{path}'")) {
+            Err(starved) => starved,
+            Ok(()) => Error::Format {
+                path: self.file.location().clone(),
+                element: path.clone(),
+                expected: "an intact group or dataset".into(),
+                found: fault::cause(&e),
+            },
         };
         let object = match group.loc_type_by_name(key).map_err(broken)? {
             LocationType::Group => Object::Group(group.group(key).map_err(broken)?),
             LocationType::Dataset => Object::Dataset(storage::open(group, key).map_err(broken)?),
             _ => {
                 return Err(Error::Unsupported {
-                    path: self.store.location().clone(),
+                    path: self.file.location().clone(),
                     element: path,
                     what: "an HDF5 object that is neither group nor dataset".into(),
                     hint: String::new(),
                 })
             }
         };
-        let node = Node { store: self.store.clone(), file: self.file.clone(), path, object };
+        let node = Node { file: self.file.clone(), path, object };
         if let Object::Dataset(dataset) = &node.object {
             storage::check(&node, dataset)?;
         }
@@ -220,11 +215,6 @@ impl Node {
     /// Path inside the file, without a leading slash; "" is the root.
     pub(super) fn path(&self) -> &str {
         &self.path
-    }
-
-    /// The file.
-    pub(super) fn store(&self) -> &Arc<Store> {
-        &self.store
     }
 
     /// Whether there is an attribute `name`, of whatever type.
@@ -287,6 +277,10 @@ impl Node {
 
     /// The error for an HDF5 call that failed on this element.
     pub(super) fn damaged(&self, error: &hdf5::Error) -> Error {
+        let what = || format!("reading '{}', element '{}',", self.file.location(), self.path);
+        if let Err(starved) = fault::fed(&what()) {
+            return starved;
+        }
         match fault::missing_filter(error) {
             Some(filter) => self.unsupported(filter, "; write the file again with gzip compression"),
             None => self.format("data that HDF5 can read", fault::cause(error)),
@@ -295,8 +289,8 @@ impl Node {
 }
 
 impl backend::Object for Node {
-    fn store(&self) -> &Arc<Store> {
-        &self.store
+    fn backend(&self) -> Arc<dyn Backend> {
+        self.file.clone()
     }
 
     fn path(&self) -> &str {
@@ -307,8 +301,8 @@ impl backend::Object for Node {
         self.is_group()
     }
 
-    fn child(&self, key: &str) -> Result<store::Node> {
-        self.child(key).map(Into::into)
+    fn child(&self, key: &str) -> Result<Arc<dyn backend::Object>> {
+        Ok(Arc::new(self.child(key)?))
     }
 
     fn has_link(&self, key: &str) -> bool {
@@ -329,7 +323,7 @@ impl backend::Object for Node {
             return Ok(None);
         }
         let stored = Box::new(Typed::of_attribute(self, name)?);
-        Attribute::of(&Values::new(self, stored, format!("attribute '{name}': "))).map(Some)
+        Values::new(self, stored, format!("attribute '{name}': ")).attribute().map(Some)
     }
 
     fn identity(&self) -> Result<Identity> {

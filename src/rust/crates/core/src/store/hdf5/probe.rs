@@ -61,6 +61,9 @@ pub(super) fn locked(path: &Path) -> Error {
 
 /// The error for a file that bears the signature but that HDF5 refused.
 pub(super) fn refused(path: &Path, error: &hdf5::Error) -> Error {
+    if let Err(starved) = fault::fed(&format!("opening '{}'", path.display())) {
+        return starved;
+    }
     let message = match fault::truncation(error) {
         Some((Some(has), Some(needs))) => {
             format!("is truncated: it has {has} of {needs} bytes; copy or download it again")

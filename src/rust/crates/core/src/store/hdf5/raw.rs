@@ -1,7 +1,7 @@
 //! Positioned reads of an open file.
 
 use crate::error::{Error, Result};
-use crate::store::array::Extent;
+use crate::store::array::{Extent, Take};
 use crate::store::backend::State;
 use crate::store::positioned::read_exact;
 use std::cell::RefCell;
@@ -71,7 +71,7 @@ impl RawFile {
     ///
     /// # Errors
     /// As [`RawFile::read`]; those of `take`.
-    pub(super) fn fetch(&self, extents: &[Extent], take: &mut dyn FnMut(usize, &[u8]) -> Result<()>) -> Result<()> {
+    pub(super) fn fetch(&self, extents: &[Extent], take: &mut Take<'_>) -> Result<()> {
         FETCHED.with_borrow_mut(|fetched| {
             let mut first = 0;
             while let Some(&start) = extents.get(first) {
@@ -90,7 +90,7 @@ impl RawFile {
                 self.read(run.at, &mut fetched[..n])?;
                 let mut at = 0;
                 for (i, extent) in extents.iter().enumerate().take(end).skip(first) {
-                    take(i, &fetched[at..at + extent.size as usize])?;
+                    take(i, Some(&fetched[at..at + extent.size as usize]))?;
                     at += extent.size as usize;
                 }
                 first = end;

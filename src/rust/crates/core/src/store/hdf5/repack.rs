@@ -2,8 +2,9 @@
 //! a name in the file.
 
 use super::sink::{c_name, Hdf5Group};
-use super::{chunks, storage, Node};
+use super::{chunks, lengths, storage, Node};
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::store::positioned::read_exact;
 use crate::store::sink::Layout;
 use hdf5::sync::sync;
@@ -158,14 +159,9 @@ impl Hdf5Group<'_> {
             if c.size > length {
                 return Err(node.format(chunks::EXPECTED, format!("one of {} bytes in a file of {length}", c.size)));
             }
-            let mut bytes = vec![0; c.size as usize];
+            let mut bytes = memory::zeros(c.size as usize, &format!("copying {}", node.path()))?;
             read_exact(&file, &mut bytes, c.address).map_err(io)?;
-            let (mut number, mut offset) = (c.number, vec![0; shape.len()]);
-            for axis in (0..shape.len()).rev() {
-                let across = shape[axis].div_ceil(chunk[axis]).max(1);
-                offset[axis] = number % across * chunk[axis];
-                number /= across;
-            }
+            let offset = chunks::place(c.number, &shape, &chunk);
             let (at, data) = (offset.as_ptr(), bytes.as_ptr().cast());
             let done = || h5call!(H5Dwrite_chunk(to.id(), H5P_DEFAULT, c.mask, at, bytes.len(), data));
             done().map_err(|e| self.writer.fault(&e))?;
@@ -233,6 +229,7 @@ impl Hdf5Group<'_> {
     /// Gives `to` the attributes of an element. References lead nowhere in another file and are left out.
     pub(super) fn copy_attributes(&self, node: &Node, to: &Location) -> Result<()> {
         let on = node.location();
+        lengths::check_attributes(node, on)?;
         let n = on.loc_info().map_err(|e| node.damaged(&e))?.num_attrs;
         for i in 0..n as u64 {
             copy_attribute(on, i, to).map_err(|e| node.damaged(&e))?;

@@ -4,8 +4,8 @@ use super::datatype::{memory_type, packed, stored_type};
 use super::{Hdf5Writer, Kind, Node};
 use crate::codec::Compression;
 use crate::error::{Error, Result};
+use crate::store::backend::below;
 use crate::store::sink::{ArraySink, Cells, GroupSink, Layout, Setting, Target};
-use crate::store::{self, backend::below};
 use hdf5::plist::{DatasetCreate, GroupCreate};
 use hdf5::{from_id, h5call, Dataspace, Datatype, Location};
 use hdf5_sys::h5a::{H5Acreate2, H5Adelete, H5Aexists, H5Awrite};
@@ -16,6 +16,7 @@ use hdf5_sys::h5p::H5P_DEFAULT;
 use hdf5_sys::h5s::{
     H5S_class_t, H5Screate, H5Screate_simple, H5Sselect_hyperslab, H5S_ALL, H5S_SELECT_SET, H5S_UNLIMITED,
 };
+use std::any::Any;
 use std::ffi::{c_char, c_void, CString};
 
 /// A group of a file being written.
@@ -104,8 +105,8 @@ impl<'w> GroupSink<'w> for Hdf5Group<'w> {
         set(&self.group, name, value).map_err(|e| self.writer.fault(&e))
     }
 
-    fn copy(&self, key: &str, from: &store::Node) -> Result<bool> {
-        match from.object().any().downcast_ref::<Node>() {
+    fn copy(&self, key: &str, from: &dyn Any) -> Result<bool> {
+        match from.downcast_ref::<Node>() {
             Some(node) => self.copy_element(key, node).map(|()| true),
             None => Ok(false),
         }

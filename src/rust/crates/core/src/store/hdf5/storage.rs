@@ -1,18 +1,19 @@
 //! Where the values of a dataset are: in the file, or in others that it names.
 
 use super::{External, Node};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::store::backend::Backend;
 use hdf5::sync::sync;
 use hdf5::{from_id, h5call, Dataset, Group};
-use hdf5_sys::h5d::{H5D_layout_t, H5Dopen2};
+use hdf5_sys::h5d::{H5D_fill_value_t, H5D_layout_t, H5Dopen2};
 use hdf5_sys::h5i::hid_t;
 use hdf5_sys::h5p::{
-    H5Pclose, H5Pcreate, H5Pget_external, H5Pget_external_count, H5Pget_layout, H5Pget_virtual_count,
-    H5Pget_virtual_dsetname, H5Pget_virtual_filename, H5Pset_efile_prefix,
+    H5Pclose, H5Pcreate, H5Pfill_value_defined, H5Pget_external, H5Pget_external_count, H5Pget_layout,
+    H5Pget_virtual_count, H5Pget_virtual_dsetname, H5Pget_virtual_filename, H5Pset_efile_prefix,
 };
 use std::cell::Cell;
 use std::ffi::{c_char, CString};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Most datasets that a virtual one may be made of, one within the other.
 const DEEPEST: usize = 8;
@@ -20,6 +21,35 @@ const DEEPEST: usize = 8;
 const MOST: usize = 50_000;
 /// Bytes of a name.
 const NAME: usize = 4096;
+/// How often the bytes of its chunks that are stored a dataset may have: others are the fill value, and cost nothing in the
+/// file.
+const ABSENT: u64 = 16;
+
+/// The most bytes that the values of a dataset in its own file can be, for what of it is stored: extents are only claimed.
+/// A stored byte becomes at most `expansion` bytes, and chunks that are not stored are at most 15 of 16.
+pub(super) fn most(node: &Node, dataset: &Dataset, chunks: Option<(usize, u64)>, expansion: u64) -> u64 {
+    let stored = dataset.storage_size().min(node.file().bytes());
+    match chunks {
+        None => stored.saturating_mul(ABSENT),
+        Some((n, bytes)) => {
+            let whole = (n as u64).saturating_mul(bytes).saturating_mul(ABSENT);
+            whole.min(stored.saturating_mul(expansion.max(ABSENT)))
+        }
+    }
+}
+
+/// Whether the environment names folders in which the library looks for the files of external storage and of virtual
+/// datasets, before and instead of those that were checked. It reads the first of them once, as it starts.
+pub(super) fn prefixes() -> [bool; 2] {
+    static FIRST: OnceLock<[bool; 2]> = OnceLock::new();
+    let set = |name| std::env::var_os(name).is_some_and(|folder| !folder.is_empty());
+    let now = [set(EXTERNAL_PREFIX), set(VIRTUAL_PREFIX)];
+    let first = FIRST.get_or_init(|| now);
+    [first[0] || now[0], now[1]]
+}
+
+const EXTERNAL_PREFIX: &str = "HDF5_EXTFILE_PREFIX";
+const VIRTUAL_PREFIX: &str = "HDF5_VDS_PREFIX";
 
 /// Opens a dataset. Names of external files in it that are not absolute start at the folder of the file.
 pub(super) fn open(group: &Group, key: &str) -> hdf5::Result<Dataset> {
@@ -57,6 +87,9 @@ fn check_parts(node: &Node, dataset: &Dataset) -> Result<()> {
     let plist = dataset.create_plist().map_err(|e| node.damaged(&e))?;
     for file in external_files(plist.id()).map_err(|e| node.damaged(&e))? {
         node.other_file(node.path(), "its values are in external storage, which leads", &file)?;
+        if prefixes()[0] {
+            return Err(prefixed(node, EXTERNAL_PREFIX));
+        }
     }
     if layout(plist.id()) != Some(H5D_layout_t::H5D_VIRTUAL) {
         return Ok(());
@@ -65,26 +98,34 @@ fn check_parts(node: &Node, dataset: &Dataset) -> Result<()> {
         let what = "it is a virtual dataset with a part that leads";
         // A pattern of names, of which the library opens those that are there.
         if file.contains('%') || path.contains('%') {
-            if node.store().external() != External::Follow {
+            if node.file().external() != External::Follow {
                 node.other_file(node.path(), what, &file)?;
                 return Err(node.unsupported("a virtual dataset of files by a pattern of names", FOLLOW));
             }
             continue;
         }
         let store = if file == "." {
-            node.store().clone()
+            node.file().clone()
         } else {
             let place = node.other_file(node.path(), what, &file)?;
+            if prefixes()[1] {
+                return Err(prefixed(node, VIRTUAL_PREFIX));
+            }
             node.file().family().linked(&place)?
         };
         // The library takes what is not there for empty. A source is checked as it is opened.
         let source = Node::open(&store, &path)?;
         source.dataset()?;
-        if !Arc::ptr_eq(source.store(), &store) {
+        if !Arc::ptr_eq(source.file(), &store) {
             return Err(node.unsupported("a virtual dataset with a part behind an external link", ""));
         }
     }
     Ok(())
+}
+
+fn prefixed(node: &Node, variable: &str) -> Error {
+    let hint = format!("; unset {variable} and start again");
+    node.unsupported(format!("values in other files, for which the variable {variable} names another folder,"), hint)
 }
 
 const FOLLOW: &str = "; if you trust this file, open it with external = \"follow\"";
@@ -96,6 +137,14 @@ pub(super) fn layout(plist: hid_t) -> Option<H5D_layout_t> {
     [H5D_layout_t::H5D_COMPACT, H5D_layout_t::H5D_CONTIGUOUS, H5D_layout_t::H5D_CHUNKED, H5D_layout_t::H5D_VIRTUAL]
         .into_iter()
         .find(|&l| l == found)
+}
+
+/// Whether values that were never written are others than zeros.
+pub(super) fn has_fill(plist: hid_t) -> bool {
+    let mut defined = H5D_fill_value_t::H5D_FILL_VALUE_UNDEFINED;
+    // SAFETY: a query into a local.
+    let status = sync(|| unsafe { H5Pfill_value_defined(plist, &raw mut defined) });
+    status >= 0 && defined == H5D_fill_value_t::H5D_FILL_VALUE_USER_DEFINED
 }
 
 /// Whether values lie in files of external storage, or are those of other datasets.

@@ -1,7 +1,7 @@
 //! Moving values from a dataset, one field of a compound dataset, or an attribute, into memory.
 
 use super::datatype::{self, kind_of, packed};
-use super::{chunks, lengths, storage, Kind, Node};
+use super::{chunks, lengths, register, storage, Kind, Node};
 use crate::error::{Error, Result};
 use crate::store::backend::{Part, Stored};
 use crate::store::values::UNQUESTIONED;
@@ -30,14 +30,16 @@ pub(super) struct Typed<'a> {
     kind: Kind,
     /// `None` without space.
     extents: Option<Vec<usize>>,
+    /// Bytes that the values can be at most.
+    most: u64,
 }
 
 impl<'a> Typed<'a> {
     pub(super) fn of_dataset(node: &'a Node) -> Result<Typed<'a>> {
         let dataset = node.dataset()?;
-        check_chunks(node, dataset)?;
+        let most = check_claim(node, dataset)?;
         let (dtype, space) = (dataset.dtype(), dataset.space());
-        Self::new(node, Source::Dataset(dataset), dtype, space)
+        Ok(Typed { most, ..Self::new(node, Source::Dataset(dataset), dtype, space)? })
     }
 
     pub(super) fn of_attribute(node: &'a Node, name: &str) -> Result<Typed<'a>> {
@@ -56,7 +58,7 @@ impl<'a> Typed<'a> {
         let space = space.map_err(damaged)?;
         let kind = kind_of(&dtype.map_err(damaged)?).map_err(damaged)?;
         let extents = (!space.is_null()).then(|| space.shape());
-        Ok(Typed { node, source, kind, extents })
+        Ok(Typed { node, source, kind, extents, most: 0 })
     }
 
     /// The type that `part` is read into: arrays as the arrays they are, a field as a record of it alone.
@@ -144,11 +146,8 @@ impl Stored for Typed<'_> {
         self.extents.clone()
     }
 
-    fn bytes(&self) -> u64 {
-        match &self.source {
-            Source::Dataset(d) => d.storage_size(),
-            Source::Attribute(_) => 0,
-        }
+    fn most(&self) -> u64 {
+        self.most
     }
 
     fn read(&self, part: &Part<'_>, out: &mut [u8]) -> Result<()> {
@@ -168,8 +167,9 @@ impl Stored for Typed<'_> {
     }
 
     fn texts(&self, part: &Part<'_>, give: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
-        if let Source::Dataset(dataset) = self.source {
-            lengths::check(self.node, dataset, part.field)?;
+        match &self.source {
+            Source::Dataset(dataset) => lengths::check(self.node, dataset, part.field, part.rows.as_ref())?,
+            Source::Attribute(attribute) => lengths::check_attribute(self.node, attribute)?,
         }
         let text = datatype::memory_type(part.kind).map_err(|e| self.node.damaged(&e))?;
         let types = (&self.memory(part)?, &text);
@@ -188,12 +188,19 @@ impl Stored for Typed<'_> {
     }
 }
 
-/// That the chunks of a dataset are what they must be, before the library goes through them: it takes chunks that it
-/// does not find for zeros, and memory for a whole chunk whatever is asked for.
-fn check_chunks(node: &Node, dataset: &hdf5::Dataset) -> Result<()> {
+/// How often the stored bytes the values of a dataset may be, whatever the compressor could do.
+const EXPANSION: u64 = 4096;
+
+/// Checks that the chunks of a dataset are what they must be, before the library goes through them: it takes chunks that
+/// it does not find for zeros, and memory for a whole chunk whatever is asked for. Gives the most bytes that the values can
+/// be.
+fn check_claim(node: &Node, dataset: &hdf5::Dataset) -> Result<u64> {
     let plist = dataset.create_plist().map_err(|e| node.damaged(&e))?;
+    if storage::is_elsewhere(plist.id()) {
+        return Ok(dataset.storage_size().saturating_mul(EXPANSION));
+    }
     let Some(chunk) = plist.chunk().filter(|_| storage::layout(plist.id()) == Some(H5D_CHUNKED)) else {
-        return Ok(());
+        return Ok(storage::most(node, dataset, None, 1));
     };
     let shape: Vec<u64> = dataset.shape().iter().map(|&n| n as u64).collect();
     let extents: Vec<u64> = chunk.iter().map(|&n| n as u64).collect();
@@ -210,5 +217,6 @@ fn check_chunks(node: &Node, dataset: &hdf5::Dataset) -> Result<()> {
             ),
         ));
     }
-    Ok(())
+    let expansion = register::plan(plist.id()).expansion().min(EXPANSION);
+    Ok(storage::most(node, dataset, Some((stored.len(), whole)), expansion))
 }

@@ -5,7 +5,6 @@ use super::{copy, fault, Hdf5File};
 use crate::error::{Error, Result};
 use crate::store::sink::{GroupSink, StoreSink};
 use crate::store::Temporary;
-use crate::store::{self, Store};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,7 +24,7 @@ pub(super) struct Hdf5Writer {
 ///
 /// # Errors
 /// [`Error::Io`] when the directory is not there or not writable, or `target` is a directory.
-pub(in crate::store) fn create(target: &Path) -> Result<store::Writer> {
+pub(in crate::store) fn create(target: &Path) -> Result<Box<dyn StoreSink>> {
     let target = absolute(target)?;
     let refused = |message: String| Error::Io { path: (&target).into(), action: "write", message };
     if target.is_dir() {
@@ -35,10 +34,11 @@ pub(in crate::store) fn create(target: &Path) -> Result<store::Writer> {
         return Err(refused("it has no file name".into()));
     }
     // Made here first, for the system's own words when it cannot be.
+    super::update::remove_prepared(&target);
     let temporary = Temporary::create(&target)?;
     let file = new_file(temporary.path()?).map_err(|e| fault_of(&target, &e))?;
     let temporary = Some(temporary);
-    Ok(store::Writer::new(Box::new(Hdf5Writer { target, temporary, file: Some(file), copied: Mutex::default() })))
+    Ok(Box::new(Hdf5Writer { target, temporary, file: Some(file), copied: Mutex::default() }))
 }
 
 impl Hdf5Writer {
@@ -159,7 +159,7 @@ fn plain_path(path: &str) -> String {
 ///
 /// # Errors
 /// [`Error::Io`] naming an element that cannot be opened there.
-pub(super) fn check_copies(written: &Arc<Store>, copied: &[String], target: &Path) -> Result<()> {
+pub(super) fn check_copies(written: &Arc<Hdf5File>, copied: &[String], target: &Path) -> Result<()> {
     copied.iter().try_for_each(|path| {
         copy::check_copy(written, path).map_err(|e| Error::Io {
             path: target.into(),
@@ -173,6 +173,9 @@ pub(super) fn check_copies(written: &Arc<Store>, copied: &[String], target: &Pat
 }
 
 fn fault_of(target: &Path, error: &hdf5::Error) -> Error {
+    if let Err(starved) = fault::fed(&format!("writing '{}'", target.display())) {
+        return starved;
+    }
     Error::Io {
         path: target.into(),
         action: "write",

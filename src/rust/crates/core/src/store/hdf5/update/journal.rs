@@ -4,9 +4,11 @@
 //! counts from the moment it has its name; before that it is a file nobody looks at.
 
 use super::lock::{lock_alone, Shared};
+use super::names::{journal_of, prepared};
 use super::view::{place, View, PAGE};
 use crate::error::{Error, Result};
-use crate::store::hdf5::driver::Bytes as _;
+use crate::memory;
+use crate::store::hdf5::bytes::Bytes as _;
 use crate::store::positioned::{read_exact, write_all};
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -17,21 +19,6 @@ const MAGIC: &[u8; 16] = b"anndataoom save1";
 const SECTOR: usize = 512;
 /// Pages copied at a time.
 const RUN: usize = 256;
-
-/// Where a journal is prepared.
-pub(in crate::store) fn prepared(target: &Path) -> PathBuf {
-    beside(target, "save.tmp")
-}
-
-/// Where a complete journal is.
-fn journal_of(target: &Path) -> PathBuf {
-    beside(target, "save")
-}
-
-fn beside(target: &Path, suffix: &str) -> PathBuf {
-    let name = target.file_name().unwrap_or_default().to_string_lossy();
-    target.with_file_name(format!(".{name}.{suffix}"))
-}
 
 /// A complete journal.
 struct Journal {
@@ -158,7 +145,8 @@ impl Journal {
         let Some(at) = fits.filter(|at| at.checked_add(slots * 8).is_some_and(|end| end <= length)) else {
             return Ok(None);
         };
-        let mut index = vec![0; slots as usize * 8];
+        let mut index =
+            memory::zeros::<u8>(slots as usize * 8, "the journal of a file").map_err(std::io::Error::other)?;
         read_exact(&file, &mut index, at)?;
         let mut sum = libdeflater::Crc::new();
         sum.update(&header);

@@ -11,18 +11,20 @@
 
 mod journal;
 mod lock;
+mod names;
 mod view;
 
-pub(in crate::store) use journal::prepared;
 pub(super) use journal::recover;
 pub(super) use lock::{lock_to_read, Shared};
+pub(super) use names::remove_prepared;
 
-use super::driver::{self, Bytes};
+use super::bytes::Bytes;
+use super::driver;
 use super::external::Family;
 use super::{Hdf5File, Hdf5Writer};
 use crate::error::{Error, Result};
-use crate::store::sink::{Change, GroupSink};
-use crate::store::Store;
+use crate::store::backend::{Backend, Change};
+use crate::store::sink::GroupSink;
 use std::fs::{File, OpenOptions};
 use std::path::Path;
 use std::sync::Arc;
@@ -107,7 +109,7 @@ impl Change for Update {
         Ok(Box::new(self.writer.root()?))
     }
 
-    fn commit(self: Box<Self>) -> Result<Arc<Store>> {
+    fn commit(self: Box<Self>) -> Result<Arc<dyn Backend>> {
         let path = self.writer.target().to_owned();
         let copied = self.writer.copied();
         self.writer.finish()?;
@@ -115,7 +117,7 @@ impl Change for Update {
             let bytes: Arc<dyn Bytes> = self.view.clone();
             let hdf5 =
                 driver::open(&bytes, &self.family, &path, false).map_err(|e| super::probe::refused(&path, &e))?;
-            let written = Hdf5File::of_view(&path, hdf5, &self.family).into_store();
+            let written = Arc::new(Hdf5File::of_view(&path, hdf5, &self.family));
             super::writer::check_copies(&written, &copied, &path)?;
         }
         if Arc::strong_count(&self.view) != 1 {
@@ -125,8 +127,8 @@ impl Change for Update {
         // A family of its own, whose head is the new store.
         let family = Family::new(&path, self.family.policy());
         let (hdf5, open) = open_view(&path, &self.shared, &family)?;
-        let store = Hdf5File::of_update(&path, hdf5, open, &family).into_store();
-        family.set_head(&store, &path);
-        Ok(store)
+        let file = Arc::new(Hdf5File::of_update(&path, hdf5, open, &family));
+        family.set_head(&file);
+        Ok(file)
     }
 }

@@ -1,7 +1,7 @@
 //! A file as it was when it was opened, or as it will be after a save: pages over the bytes of another file.
 
 use crate::error::{Error, Result};
-use crate::store::hdf5::driver::Bytes;
+use crate::store::hdf5::bytes::Bytes;
 use crate::store::positioned::{read_exact, write_all};
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{File, OpenOptions};
@@ -47,7 +47,7 @@ impl View {
 
     /// A view to write to, over the file at `path`; pages go to a file beside it.
     pub(super) fn writable(base: &File, path: &Path) -> Result<View> {
-        let beside = super::journal::prepared(path);
+        let beside = super::names::prepared(path);
         let patch = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&beside);
         let patch = Patch { file: patch.map_err(|e| Error::io(&beside, "create", &e))?, path: beside };
         let mut view = base.try_clone().and_then(View::readable).map_err(|e| Error::io(path, "open", &e))?;

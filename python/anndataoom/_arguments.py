@@ -1,0 +1,12 @@
+"""Arguments of functions that are no verbs, checked by the core's table before anything is done."""
+
+from __future__ import annotations
+
+import os
+
+from . import _core
+
+
+def check(function: str, **args) -> None:
+    """Refuses arguments outside their domains, by function and parameter."""
+    _core.check_function(function, {k: os.fspath(v) if isinstance(v, os.PathLike) else v for k, v in args.items()})

@@ -1,0 +1,86 @@
+"""Going through a matrix on disk in blocks of rows."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+
+import numpy as np
+from scipy import sparse
+
+from ._arguments import check
+from ._convert import from_core
+from ._reductions import DEFAULT_CHUNK_SIZE
+from ._settings import settings
+
+
+class Chunks:
+    """What gives the rows of `BackedArray` in turn."""
+
+    def chunked(self, chunk_size: int = DEFAULT_CHUNK_SIZE) -> Iterator[tuple]:
+        """Rows in turn.
+
+        Parameters
+        ----------
+        chunk_size
+            Rows of a chunk, at least 1. They are read ahead within the working memory, and stored chunks once.
+
+        Yields
+        ------
+        start, end, chunk
+            The chunk is a CSR matrix, or an array where the matrix is dense, in the order of the rows.
+        """
+        check("chunked", chunk_size=chunk_size)
+        for start, end, values in self._m.chunks(min(int(chunk_size), max(1, self.shape[0]))):
+            yield start, end, from_core(values)
+
+    def chunked_columns(self, chunk_size: int = DEFAULT_CHUNK_SIZE) -> Iterator[tuple]:
+        """The same as `chunked`; the name is that of version 0.1.8."""
+        yield from self.chunked(chunk_size)
+
+    def _rows_per_read(self) -> int:
+        """Rows read at a time, so that what is read stays within the working memory."""
+        n, m = self.shape
+        info = self._m.info()
+        stored = max(1, info["stored_shape"][0])
+        per_row = m * self.dtype.itemsize
+        if self._m.is_sparse and info["nnz"] is not None:
+            per_row = min(per_row, info["nnz"] / stored * (4 + self.dtype.itemsize)) + 8
+        # Compressed columns are decoded whole for every read: read as much as may be held.
+        share = 1 if info["layout"] == "csc" else 4
+        return max(1, int(settings.memory / share / max(1, per_row)))
+
+    def to_dask(self, chunk_size: int = 10_000):
+        """A dask array of row blocks, read through the core when computed. Needs dask.
+
+        Parameters
+        ----------
+        chunk_size
+            Rows of a block.
+
+        Returns
+        -------
+        dask.array.Array, cells x genes
+            Its blocks are scipy CSR matrices, or numpy arrays where the matrix is dense. Workers of other processes
+            open the file by its path.
+
+        Raises
+        ------
+        ImportError
+            dask is not installed.
+        """
+        import dask.array as da
+
+        check("to_dask", chunk_size=chunk_size)
+        chunk_size = int(chunk_size)
+        n, m = self.shape
+        starts = range(0, n, chunk_size) if n else [0]
+        name = f"anndataoom-{uuid.uuid4().hex}"
+        graph = {(name, i, 0): (_rows, self, s, min(n, s + chunk_size)) for i, s in enumerate(starts)}
+        meta = sparse.csr_matrix((0, 0), dtype=self.dtype) if self._m.is_sparse else np.empty((0, 0), self.dtype)
+        lengths = tuple(min(n, s + chunk_size) - s for s in starts)
+        return da.Array(graph, name, chunks=(lengths, (m,)), meta=meta)
+
+
+def _rows(x, start: int, end: int):
+    return x[start:end]

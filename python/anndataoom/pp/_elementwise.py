@@ -1,0 +1,90 @@
+"""Functions of each value, recorded; zeros stay zeros."""
+
+from __future__ import annotations
+
+from .._call import verb
+
+
+def log1p(adata, *, base=None, copy=False, chunked=None, chunk_size=None, layer=None, obsm=None):
+    """`ln(1 + x)` (`scanpy.pp.log1p`), computed when values are read.
+
+    Values come as float32, float64 for float64 input. `uns["log1p"]["base"]` notes the base.
+
+    Parameters
+    ----------
+    adata
+        An AnnDataOOM.
+    base
+        Base of the logarithm; natural by default.
+    copy
+        Whether a changed copy is returned.
+    chunked, chunk_size
+        Accepted and have no effect.
+    layer
+        Layer instead of X.
+    obsm
+        Array of obsm instead of X; it is changed in memory.
+    """
+    return verb("log1p", **locals())
+
+
+def sqrt(adata, *, copy=False, chunked=False, chunk_size=None, layer=None, obsm=None):
+    """Square roots (`scanpy.pp.sqrt`), computed when values are read; those of counts have nearly equal variances.
+
+    Values come as float32, float64 for float64 input; NaN below zero, as in numpy.
+
+    Parameters
+    ----------
+    adata
+        An AnnDataOOM.
+    copy
+        Whether a changed copy is returned.
+    chunked, chunk_size
+        Accepted and have no effect.
+    layer
+        Layer instead of X.
+    obsm
+        Array of obsm instead of X; it is changed in memory.
+    """
+    return verb("sqrt", **locals())
+
+
+def square(adata, *, copy=False, layer=None, obsm=None):
+    """Squares, computed when values are read.
+
+    Values come as float32, float64 for float64 input.
+
+    Parameters
+    ----------
+    adata
+        An AnnDataOOM.
+    copy
+        Whether a changed copy is returned.
+    layer
+        Layer instead of X.
+    obsm
+        Array of obsm instead of X; it is changed in memory.
+    """
+    return verb("square", **locals())
+
+
+def arcsinh(adata, *, cofactor=5.0, copy=False, layer=None, obsm=None):
+    """`arcsinh(x / cofactor)`, computed when values are read; usual for counts of antibodies.
+
+    Values well below the cofactor stay in proportion, those above become logarithms. Values come as float32, float64
+    for float64 input.
+
+    Parameters
+    ----------
+    adata
+        An AnnDataOOM.
+    cofactor
+        A number above 0.
+    copy
+        Whether a changed copy is returned.
+    layer
+        Layer instead of X.
+    obsm
+        Array of obsm instead of X; it is changed in memory.
+    """
+    return verb("arcsinh", **locals())

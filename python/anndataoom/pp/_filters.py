@@ -1,0 +1,62 @@
+"""Filters of cells and genes, by scanpy's names and parameters."""
+
+from __future__ import annotations
+
+from .._call import check, outcome, verb
+from .._convert import from_core
+
+
+def _filter(name, inplace, **args):
+    check(name, dict(args, inplace=inplace))
+    if inplace:
+        return verb(name, **args)
+    found = outcome(name, **args)
+    return found.keep, from_core(found.patch["obs" if found.cells else "var"][0][1])
+
+
+def filter_cells(adata, *, min_counts=None, min_genes=None, max_counts=None, max_genes=None, inplace=True, copy=False):
+    """Keeps cells by counts or by number of genes detected (`scanpy.pp.filter_cells`).
+
+    Adds obs `n_counts` or `n_genes`, then drops the other cells everywhere, raw included.
+
+    Parameters
+    ----------
+    adata
+        An AnnDataOOM.
+    min_counts, min_genes, max_counts, max_genes
+        The bound, inclusive: exactly one of them.
+    inplace
+        Whether cells and genes are dropped from `adata`; else the mask and the numbers are returned.
+    copy
+        Whether a changed copy is returned.
+
+    Raises
+    ------
+    ValueError
+        Not exactly one bound is given.
+    """
+    return _filter("filter_cells", **locals())
+
+
+def filter_genes(adata, *, min_counts=None, min_cells=None, max_counts=None, max_cells=None, inplace=True, copy=False):
+    """Keeps genes by counts or by number of cells they are detected in (`scanpy.pp.filter_genes`).
+
+    Adds var `n_counts` or `n_cells`, then drops the other genes everywhere but in raw.
+
+    Parameters
+    ----------
+    adata
+        An AnnDataOOM.
+    min_counts, min_cells, max_counts, max_cells
+        The bound, inclusive: exactly one of them.
+    inplace
+        Whether cells and genes are dropped from `adata`; else the mask and the numbers are returned.
+    copy
+        Whether a changed copy is returned.
+
+    Raises
+    ------
+    ValueError
+        Not exactly one bound is given.
+    """
+    return _filter("filter_genes", **locals())

@@ -1,0 +1,66 @@
+"""The neighbour graph, by scanpy's name and parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from .._call import verb
+from .._verbs import NOTHING
+
+
+def neighbors(
+    adata, n_neighbors=15, n_pcs=None, *, use_rep=None, knn=True, method="umap", transformer=None, metric="euclidean",
+    metric_kwds=NOTHING, random_state=0, key_added=None, copy=False, search="auto", recall=0.99, batch_key=None,
+    neighbors_within_batch=3, trim=None,
+):
+    """Nearest neighbours and their graph (`scanpy.pp.neighbors`; with `batch_key` `scanpy.external.pp.bbknn`).
+
+    Parameters
+    ----------
+    method
+        How distances become weights: "umap" or "gauss". A value of `search` is taken too, for "umap" and that search.
+    use_rep
+        Element of obsm, or "X" for the matrix itself, made dense. By default X_pca; where there is none, X of up to
+        50 genes, and of more the result of `pca`, which is run with a warning, as scanpy does.
+    n_pcs
+        Columns of it to use; 0 means `use_rep="X"`.
+    knn
+        Whether only the `n_neighbors` nearest cells are linked; False, with `method="gauss"`, links all pairs with
+        kernels of that width, for up to 20,000 cells.
+    metric
+        "euclidean", "cosine", "correlation" or "inner_product"; or, compared pair by pair at any number of cells, one
+        of scikit-learn's others: "manhattan" ("cityblock", "l1"), "chebyshev", "minkowski", "sqeuclidean",
+        "seuclidean", "mahalanobis", "canberra", "braycurtis", "hamming", "jaccard", "dice", "rogerstanimoto",
+        "russellrao", "sokalsneath" or "yule". Not a function: it would be called for every pair of cells.
+    metric_kwds
+        For "minkowski", its power: `{"p": 3}`.
+    search
+        How neighbours are found: "auto" (exact up to 20,000 cells, then "ivf"), "exact", "ivf" or "hnsw".
+    recall
+        Share of the true neighbours that "ivf" must find; measured on a sample, and the recall found is noted in
+        `uns["neighbors"]["params"]["recall"]`.
+    batch_key
+        Column of obs: every cell gets `neighbors_within_batch` neighbours from each batch, instead of the `n_neighbors`
+        nearest of all.
+    trim
+        With `batch_key`, how many of the strongest links of a cell stay: ten times its neighbours by default, 0 is all.
+    """
+    if transformer is not None and not (isinstance(transformer, str) and transformer == "sklearn"):
+        raise NotImplementedError(
+            f"transformer: expected None or 'sklearn' (exact), found {transformer!r}; see search and recall"
+        )
+    search = "exact" if transformer == "sklearn" else search
+    if not isinstance(metric, str):
+        raise TypeError(
+            f"metric: expected a name such as 'manhattan', found {metric!r}: a function of Python would be called for "
+            "every pair of cells; compute distances yourself and put them into obsp"
+        )
+    if metric_kwds is not None and not isinstance(metric_kwds, Mapping):
+        raise TypeError(f"metric_kwds: expected a mapping such as {{'p': 3}}, found {metric_kwds!r}")
+    other = [key for key in metric_kwds or () if key != "p"]
+    if other:
+        found = ", ".join(map(repr, other))
+        raise NotImplementedError(f"metric_kwds: expected {{'p': ...}} for 'minkowski', found {found}")
+    args = dict(locals(), metric_kwds=(metric_kwds or {}).get("p"))
+    del args["other"]
+    return verb("neighbors", **args)

@@ -1,0 +1,72 @@
+"""Principal components, by scanpy's name and parameters."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .._call import check, verb
+from .._verbs import one_of, target_of
+
+_DEFAULT = object()
+# scanpy's, and those that its releases before 1.11 pass on.
+_SOLVERS = (None, "auto", "arpack", "covariance_eigh", "randomized", "lobpcg", "full", "tsqr", "jacobi")
+
+
+def pca(
+    adata, n_comps=None, *, layer=None, zero_center=True, svd_solver=None, chunked=False, chunk_size=None,
+    random_state=0, return_info=False, mask_var=_DEFAULT, use_highly_variable=None, dtype="float32", key_added=None,
+    copy=False,
+):
+    """Principal components (`scanpy.pp.pca`), exact, of any size of matrix; nothing is random.
+
+    Two passes for up to 5,000 genes (their products, which are decomposed, and the projection), a few more above.
+    Adds obsm `X_pca` (cells x components, float32), varm `PCs` (genes x components) and `uns["pca"]`, as scanpy; signs
+    as scikit-learn's.
+
+    Parameters
+    ----------
+    adata
+        An AnnDataOOM.
+    n_comps
+        Components; 50, or one less than the smaller extent, by default.
+    layer
+        Layer instead of X.
+    zero_center
+        Whether genes are centred.
+    mask_var
+        Column of var, or mask, of the genes to use; `highly_variable` where it exists, None for all.
+    use_highly_variable
+        The older name of it.
+    dtype
+        Dtype of the coordinates.
+    key_added
+        Key for obsm, varm and uns instead of `X_pca`, `PCs` and `pca`.
+    copy
+        Whether a changed copy is returned.
+    svd_solver
+        One of scanpy's names, which has no effect.
+    random_state, chunked, chunk_size, return_info
+        Accepted and have no effect (the last one as in scanpy, for annotated data).
+
+    Raises
+    ------
+    ValueError
+        More components than the matrix has, an empty mask, values that are not finite.
+    """
+    check("pca", locals())
+    one_of("svd_solver", svd_solver, _SOLVERS)
+    try:
+        dtype = np.dtype(dtype)
+    except (TypeError, ValueError):
+        raise ValueError(f"pca: dtype must be a dtype of numpy, found {dtype!r}") from None
+    if dtype.kind != "f":
+        raise ValueError(f"pca: dtype must be one of floating-point numbers, found {dtype}")
+    if use_highly_variable is not None:
+        mask_var = "highly_variable" if use_highly_variable else None
+    elif mask_var is _DEFAULT:
+        mask_var = "highly_variable" if "highly_variable" in target_of(adata, False).var else None
+    changed = verb("pca", **dict(locals(), dtype=None))
+    if dtype != np.float32:
+        obsm, key = (adata if changed is None else changed).obsm, "X_pca" if key_added is None else key_added
+        obsm[key] = obsm[key].astype(dtype)
+    return changed

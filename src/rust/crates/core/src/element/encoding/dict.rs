@@ -1,0 +1,39 @@
+//! `dict`, and what is one under another name: a group of elements by key.
+
+use super::{other, Encoding, Reading, PLAIN};
+use crate::element::{Description, Value};
+use crate::error::Result;
+use crate::store::Node;
+
+pub(crate) const DICT: Encoding = Encoding {
+    name: "dict",
+    takes: |value| matches!(value, Value::Dict(_)),
+    write: |group, key, value, options| {
+        let Value::Dict(items) = value else { return Err(other(key, value)) };
+        let group = group.group(key)?;
+        DICT.mark_group(&group)?;
+        items.iter().try_for_each(|(key, value)| super::write(&group, key, value, options))
+    },
+    ..GROUP
+};
+
+/// The root of a file.
+pub(crate) const ANNDATA: Encoding = Encoding { name: "anndata", ..GROUP };
+
+/// The slot `raw`.
+pub(crate) const RAW: Encoding = Encoding { name: "raw", ..GROUP };
+
+const GROUP: Encoding = Encoding { versions: &["0.1.0"], read, describe, ..PLAIN };
+
+pub(super) fn read(node: &Node, reading: &Reading) -> Result<Value> {
+    let item = |key: String| {
+        let value = reading.read(&node.child(&key)?)?;
+        Ok((key, value))
+    };
+    Ok(Value::Dict(node.keys()?.into_iter().map(item).collect::<Result<_>>()?))
+}
+
+pub(super) fn describe(node: &Node, out: &mut Description) -> Result<()> {
+    out.keys = node.keys()?;
+    Ok(())
+}

@@ -1,0 +1,104 @@
+//! Elements without encoding attributes, from anndata before 0.8: plain groups and datasets, `h5sparse_format`
+//! matrices, compound tables.
+
+use super::table::{is_mapping, is_table};
+use super::{array, dataframe, dict, scalar, sparse, Encoding, Matrix, Reading, PLAIN};
+use crate::element::{Description, SparseFormat, Value};
+use crate::error::Result;
+use crate::store::{Kind, Node};
+
+pub(super) const ENCODING: Encoding = Encoding { name: "", versions: &[""], read, describe, matrix, ..PLAIN };
+
+fn read(node: &Node, reading: &Reading) -> Result<Value> {
+    if node.is_group() {
+        return match sparse_format(node)? {
+            Some(format) => sparse::read_as(node, format, sparse::shape_of(node, "h5sparse_shape")?),
+            None => dict::read(node, reading),
+        };
+    }
+    let values = node.values()?;
+    if values.is_null() {
+        return Ok(Value::Null);
+    }
+    match values.kind() {
+        Kind::Compound(_) if is_table(node) => dataframe::read(node, reading),
+        Kind::Compound(_) => match array::decode(&values)? {
+            // One field per key.
+            Value::RecArray(fields) if is_mapping(node) => Ok(Value::Dict(fields)),
+            other => Ok(other),
+        },
+        _ if values.is_scalar() || is_old_text(node, values.kind(), &values.shape()) => scalar::read(node, reading),
+        _ => array::decode(&values),
+    }
+}
+
+/// Whether it is a text of anndata 0.5, which keeps one of `uns` as a vector of one, of fixed width.
+fn is_old_text(node: &Node, kind: &Kind, shape: &[usize]) -> bool {
+    node.path().starts_with("uns/") && matches!(kind, Kind::FixedText { .. }) && shape == [1]
+}
+
+fn sparse_format(node: &Node) -> Result<Option<SparseFormat>> {
+    let Some(attribute) = node.attribute("h5sparse_format")? else { return Ok(None) };
+    match attribute.text() {
+        Some("csr") => Ok(Some(SparseFormat::Csr)),
+        Some("csc") => Ok(Some(SparseFormat::Csc)),
+        _ => Err(node.format("'csr' or 'csc' in the attribute 'h5sparse_format'", attribute.to_string())),
+    }
+}
+
+fn describe(node: &Node, out: &mut Description) -> Result<()> {
+    if !node.is_group() {
+        if is_table(node) {
+            return dataframe::describe(node, out);
+        }
+        array::describe(node, out)?;
+        if is_old_text(node, node.values()?.kind(), &out.shape) {
+            out.shape = Vec::new();
+        }
+        if let Kind::Compound(fields) = node.values()?.kind() {
+            out.keys = fields.iter().map(|f| f.0.clone()).collect();
+        }
+        return Ok(());
+    }
+    match sparse_format(node)? {
+        Some(format) => {
+            out.encoding = if format == SparseFormat::Csr { "csr_matrix" } else { "csc_matrix" }.into();
+            let (rows, columns) = sparse::shape_of(node, "h5sparse_shape")?;
+            sparse::describe_as(node, rows, columns, out)
+        }
+        None => dict::describe(node, out),
+    }
+}
+
+/// A dense array, a sparse matrix by its old attributes, or one of 10x Genomics.
+fn matrix(node: &Node) -> Result<Option<Matrix>> {
+    if !node.is_group() {
+        return Ok(Some(Matrix::Dense));
+    }
+    let format = node.attribute("h5sparse_format")?;
+    match format.as_ref().map(|a| a.text()) {
+        Some(Some("csr")) => sparse::matrix(node, SparseFormat::Csr).map(Some),
+        Some(Some("csc")) => sparse::matrix(node, SparseFormat::Csc).map(Some),
+        Some(Some(_)) => Ok(None),
+        // Features x barcodes by columns are cells x genes by rows.
+        _ => Ok(shape_10x(node)?.map(|shape| Matrix::Sparse(SparseFormat::Csr, shape))),
+    }
+}
+
+/// Cells and genes of a matrix of Cell Ranger, which has its extents in a dataset.
+fn shape_10x(group: &Node) -> Result<Option<(usize, usize)>> {
+    if group.optional("barcodes")?.is_none() {
+        return Ok(None);
+    }
+    let shape = group.child("shape")?;
+    // Not read before it is known to be small.
+    if shape.shape() != Some(vec![2]) {
+        return Ok(None);
+    }
+    let extent = |n: i64| u32::try_from(n).ok().map(|n| n as usize);
+    let extents = shape.values()?.read_integers(None)?;
+    Ok(match extents.as_slice() {
+        &[genes, cells] => extent(cells).zip(extent(genes)),
+        _ => None,
+    })
+}

@@ -1,0 +1,135 @@
+//! The range of every gene, and how many cells are above a threshold.
+
+use super::view::{each, float_column, single, with_view};
+use crate::chain::LazyMatrix;
+use crate::context::Context;
+use crate::element::{DType, Value};
+use crate::error::{Error, Result};
+use crate::matrix::Block;
+use crate::memory;
+use crate::patch::Patch;
+use crate::stream::{no_rows, reduce, Needs, Reducer};
+use serde::{Deserialize, Serialize};
+
+/// The name of ranges in errors.
+const RANGES: &str = "gene_ranges: the range of every gene";
+
+/// Result of [`gene_ranges`], one value a gene.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GeneRanges {
+    /// Least value; NaN where there is one, infinity without cells.
+    pub min: Vec<f64>,
+    /// Largest value; NaN where there is one, minus infinity without cells.
+    pub max: Vec<f64>,
+    /// Cells whose value is above the threshold.
+    pub n_above: Vec<i64>,
+    dtype: DType,
+}
+
+impl GeneRanges {
+    /// `var["min_expression"]` and `var["max_expression"]`, float32 for float32 matrices and else float64, and
+    /// `var["n_cells_above"]`, int64.
+    pub fn patch(&self) -> Patch {
+        let column = |name: &str, v: &[f64]| (name.to_owned(), float_column(v, single(self.dtype)));
+        let above = ("n_cells_above".to_owned(), Value::vector(self.n_above.clone()));
+        let var = vec![column("min_expression", &self.min), column("max_expression", &self.max), above];
+        Patch { var, ..Patch::default() }
+    }
+}
+
+/// Returns the least and largest value of every gene, and how many cells are above `threshold`, in one pass. Zeros that are not stored
+/// count as any other value; NaN propagates, as in `numpy.min` and `numpy.max`, and is above nothing.
+///
+/// # Errors
+/// [`Error::Parameter`] for a threshold that is NaN; those of the pass.
+pub fn gene_ranges(x: &LazyMatrix, threshold: f64, ctx: &Context) -> Result<GeneRanges> {
+    if threshold.is_nan() {
+        return Err(Error::parameter("threshold", "a number", threshold));
+    }
+    let ranges = reduce(x, &Ranges { n_vars: x.shape().1, threshold }, ctx)?;
+    Ok(GeneRanges {
+        min: memory::collected(ranges.iter().map(|r| r.min), RANGES)?,
+        max: memory::collected(ranges.iter().map(|r| r.max), RANGES)?,
+        n_above: memory::collected(ranges.iter().map(|r| r.above as i64), RANGES)?,
+        dtype: x.dtype(),
+    })
+}
+
+/// Values of one gene.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Range {
+    min: f64,
+    max: f64,
+    above: u64,
+    /// Values there are.
+    n: u64,
+}
+
+impl Range {
+    const NOTHING: Range = Range { min: f64::INFINITY, max: f64::NEG_INFINITY, above: 0, n: 0 };
+
+    #[inline(always)]
+    fn add(&mut self, x: f64, threshold: f64) {
+        // Comparisons with NaN are false: one that was met stays, one that comes is taken.
+        self.min = if x >= self.min || self.min.is_nan() { self.min } else { x };
+        self.max = if x <= self.max || self.max.is_nan() { self.max } else { x };
+        self.above += u64::from(x > threshold);
+        self.n += 1;
+    }
+
+    fn merge(&mut self, next: &Range) {
+        let n = self.n + next.n;
+        self.add(next.min, f64::INFINITY);
+        self.add(next.max, f64::INFINITY);
+        self.above += next.above;
+        self.n = n;
+    }
+}
+
+#[derive(Serialize)]
+struct Ranges {
+    n_vars: usize,
+    threshold: f64,
+}
+
+impl Reducer for Ranges {
+    const NAME: &'static str = RANGES;
+    const NEEDS: Needs = Needs::FILE;
+    type Part = Vec<Range>;
+    no_rows!();
+    type State = Vec<Range>;
+    type Output = Vec<Range>;
+
+    fn map(&self, block: Block) -> Result<(Vec<Range>, ())> {
+        let mut part = self.state()?;
+        with_view!(block, view => {
+            (0..view.n_rows()).for_each(|i| each(view.row(i), |c, x| part[c].add(x, self.threshold)));
+            let n = view.n_rows() as u64;
+            for range in part.iter_mut().filter(|r| r.n < n) {
+                let zeros = n - range.n;
+                range.add(0.0, f64::INFINITY);
+                range.above += if 0.0 > self.threshold { zeros } else { 0 };
+                range.n = n;
+            }
+            Ok(())
+        })?;
+        Ok((part, ()))
+    }
+
+    fn state(&self) -> Result<Vec<Range>> {
+        memory::filled(self.n_vars, Range::NOTHING, RANGES)
+    }
+
+    fn fold(&self, all: &mut Vec<Range>, part: Vec<Range>) -> Result<()> {
+        all.iter_mut().zip(&part).filter(|(_, p)| p.n > 0).for_each(|(a, p)| a.merge(p));
+        Ok(())
+    }
+
+    fn merge(&self, all: &mut Vec<Range>, next: Vec<Range>) -> Result<()> {
+        self.fold(all, next)
+    }
+
+    fn finish(&self, all: Vec<Range>, (): ()) -> Result<Vec<Range>> {
+        Ok(all)
+    }
+}

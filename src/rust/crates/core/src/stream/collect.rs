@@ -1,0 +1,107 @@
+//! Selections that fit in memory, whole.
+
+use super::execute::map_fold;
+use super::Order;
+use crate::chain::LazyMatrix;
+use crate::context::Context;
+use crate::element::Data;
+use crate::error::{Error, Result};
+use crate::memory;
+
+/// The name of a matrix in memory in errors.
+const COLLECTED: &str = "a matrix in memory";
+
+/// What values in memory take in the form their caller keeps them in, and how much they may.
+#[derive(Debug, Clone, Copy)]
+pub struct Room {
+    /// Bytes allowed.
+    pub limit: u64,
+    /// Bytes of a value that is kept: of a stored one of a sparse matrix with its index, of any of a dense one.
+    pub value: u64,
+    /// Bytes besides.
+    pub fixed: u64,
+}
+
+impl Room {
+    /// As the core keeps them: compressed rows, or a dense array in its dtype.
+    pub fn own(x: &LazyMatrix, limit: u64) -> Room {
+        let size = x.dtype().size() as u64;
+        if x.is_sparse() {
+            Room { limit, value: 4 + size, fixed: 8 * (x.shape().0 as u64 + 1) }
+        } else {
+            Room { limit, value: size, fixed: 0 }
+        }
+    }
+
+    fn needed(&self, values: u64) -> u64 {
+        values.saturating_mul(self.value).saturating_add(self.fixed)
+    }
+}
+
+/// The rows of `x` in matrix order, whole, in memory: for small selections. `limit` bounds the bytes of the result.
+///
+/// # Errors
+/// As [`collect_in`].
+pub fn collect(x: &LazyMatrix, ctx: &Context, limit: u64) -> Result<crate::element::Value> {
+    collect_in(x, ctx, &Room::own(x, limit))
+}
+
+/// [`collect`] for a caller whose form of the values takes another room.
+///
+/// # Errors
+/// [`Error::Memory`] when the result exceeds the limit, before anything is read where its size is known; of selected
+/// sparse values with the size that those read so far let expect. Those of the pass.
+pub fn collect_in(x: &LazyMatrix, ctx: &Context, room: &Room) -> Result<crate::element::Value> {
+    use crate::element::{Array, Sparse, SparseFormat, Value};
+    use crate::matrix::Storage;
+    let (n, m) = x.shape();
+    let too_large = |needed: u64, about: &str| Error::Memory {
+        what: format!("{n} x {m} values of {} in memory{about}", x.name()),
+        needed,
+        limit: room.limit,
+        hint: "; select fewer rows or columns, or raise the limit".to_owned(),
+    };
+    let known = match x.source().nnz() {
+        _ if !x.is_sparse() => Some(n as u64 * m as u64),
+        Some(nnz) if matches!(x.source_rows(), crate::matrix::Rows::All) && x.columns().is_none() => Some(nnz),
+        _ => None,
+    };
+    if let Some(needed) = known.map(|values| room.needed(values)).filter(|needed| *needed > room.limit) {
+        return Err(too_large(needed, ""));
+    }
+    if x.is_sparse() {
+        let (mut indptr, mut indices, mut data) = (vec![0u64], Vec::new(), Data::empty(x.dtype()));
+        map_fold(x, Order::Matrix, ctx, Ok, |block| {
+            let Storage::Csr { indptr: p, indices: i, data: d } = block.storage else {
+                return Err(Error::Internal("a sparse chain gave a dense block".to_owned()));
+            };
+            let start = indices.len() as u64;
+            memory::reserve(&mut indptr, p.len(), COLLECTED)?;
+            indptr.extend(p.iter().skip(1).map(|&e| start + e as u64));
+            memory::reserve(&mut indices, i.len(), COLLECTED)?;
+            indices.extend_from_slice(&i);
+            data.reserve(d.len(), COLLECTED)?;
+            data.extend(&d);
+            if room.needed(indices.len() as u64) > room.limit {
+                let rows = indptr.len() as f64 - 1.0;
+                let whole = (indices.len() as f64 * n as f64 / rows.max(1.0)) as u64;
+                let about =
+                    if rows < n as f64 { format!(" (as the first {rows} rows let expect)") } else { String::new() };
+                return Err(too_large(room.needed(whole), &about));
+            }
+            Ok(())
+        })?;
+        Ok(Value::Sparse(Sparse { format: SparseFormat::Csr, shape: (n, m), indptr, indices, data }))
+    } else {
+        let mut data = Data::empty(x.dtype());
+        data.reserve(memory::count(&[n, m], COLLECTED)?, COLLECTED)?;
+        map_fold(x, Order::Matrix, ctx, Ok, |block| {
+            let Storage::Dense(d) = block.storage else {
+                return Err(Error::Internal("a dense chain gave a sparse block".to_owned()));
+            };
+            data.extend(&d);
+            Ok(())
+        })?;
+        Ok(Value::Array(Array { shape: vec![n, m], data }))
+    }
+}

@@ -1,0 +1,256 @@
+//! Runs a pass: worker threads read, transform and map blocks, the calling thread takes the results in block order.
+
+use super::Order;
+use crate::chain::LazyMatrix;
+use crate::context::{guard, Context, STACK};
+use crate::element::Data;
+use crate::error::Result;
+use crate::matrix::Block;
+use crate::matrix::{ColumnCache, Layout, Pass, Positions, Rows, MAX_KEPT_COLUMNS};
+use crate::memory;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+
+const ROWS: &str = "rows in the order of the file";
+
+/// One pass over `x` in order: `map` on every block (on worker threads), `fold` on the results in block order (on the calling
+/// thread). For writers, which keep nothing; what is added up is a [`Reducer`](super::Reducer). Progress is counted in rows on
+/// `ctx.monitor`.
+///
+/// # Errors
+/// The first error, in block order, of reading, `map` or `fold`; [`Error::Cancelled`](crate::error::Error::Cancelled) when asked
+/// to stop.
+pub fn map_fold<S: Send>(
+    x: &LazyMatrix,
+    order: Order,
+    ctx: &Context,
+    map: impl Fn(Block) -> Result<S> + Sync,
+    fold: impl FnMut(S) -> Result<()>,
+) -> Result<()> {
+    let pass = Opened::new(x, order, false, ctx)?;
+    pass.run(0..pass.n_blocks(), ctx, map, fold)
+}
+
+/// Whether a pass that keeps selected columns keeps anything of this chain.
+pub(crate) fn keeps_columns(x: &LazyMatrix) -> bool {
+    let selected = x.columns().is_some_and(|c| c.len() <= MAX_KEPT_COLUMNS && c.len() < x.source().shape().1);
+    selected && x.source().layout() != Layout::Dense && x.source().disk_bytes() > 0
+}
+
+/// Where a pass reads.
+enum Place<'a> {
+    /// Blocks that an earlier pass kept.
+    Kept(Arc<ColumnCache>),
+    /// The source, or its column index.
+    Source(Box<dyn Pass + 'a>),
+}
+
+/// A pass that can be run, over some of its blocks or all.
+pub(super) struct Opened<'a> {
+    x: &'a LazyMatrix,
+    rows: Rows,
+    /// The matrix row of each row in the order of the file, where that is another one.
+    permutation: Option<Vec<u32>>,
+    place: Place<'a>,
+    /// Takes the columns of the blocks for the passes after this one.
+    filling: Option<ColumnCache>,
+}
+
+impl<'a> Opened<'a> {
+    /// With `keeps`, selected columns are kept compactly for the next pass (an eighth of the memory of `ctx`, then a scratch file)
+    /// once all blocks were read.
+    ///
+    /// # Errors
+    /// Errors of preparing the pass.
+    pub(super) fn new(x: &'a LazyMatrix, order: Order, keeps: bool, ctx: &Context) -> Result<Self> {
+        let (rows, permutation) = match (order, x.source_rows()) {
+            (Order::File, Rows::List(list)) if list.windows(2).any(|w| w[0] > w[1]) => {
+                let mut by_file: Vec<u32> = memory::collected(0..list.len() as u32, ROWS)?;
+                by_file.sort_by_key(|&i| list[i as usize]);
+                let rows: Vec<u32> = memory::collected(by_file.iter().map(|&i| list[i as usize]), ROWS)?;
+                (Rows::List(rows.into()), Some(by_file))
+            }
+            (_, rows) => (rows, None),
+        };
+        if let Some(cache) = x.kept(&rows) {
+            return Ok(Opened { x, rows, permutation, place: Place::Kept(cache), filling: None });
+        }
+        let keeps = keeps && keeps_columns(x);
+        if keeps {
+            // What was kept before goes before its successor is made.
+            x.keep(&rows, None);
+        }
+        let (source, columns) = (&**x.source(), x.column_map()?);
+        let indexed = match x.index().zip(columns.as_ref()) {
+            Some((index, columns)) => index.pass(source, &rows, columns, ctx.memory / 4)?,
+            None => None,
+        };
+        let pass = match indexed {
+            Some(pass) => pass,
+            None => source.pass(rows.clone(), columns, ctx.memory / 4)?,
+        };
+        let empty = || Data::empty(source.dtype());
+        let filling = keeps.then(|| ColumnCache::new(&*pass, x.shape().1, empty(), ctx.memory / 8));
+        Ok(Opened { x, rows, permutation, place: Place::Source(pass), filling })
+    }
+
+    fn pass(&self) -> &dyn Pass {
+        match &self.place {
+            Place::Kept(cache) => &**cache,
+            Place::Source(pass) => &**pass,
+        }
+    }
+
+    pub(super) fn n_blocks(&self) -> usize {
+        self.pass().blocks().len()
+    }
+
+    /// Rows of every block, as the pass gives them.
+    pub(super) fn blocks(&self) -> &[Range<usize>] {
+        self.pass().blocks()
+    }
+
+    /// Leaves the columns that were kept, when every block was read.
+    pub(super) fn leave(self) {
+        if let Some(cache) = self.filling.filter(ColumnCache::complete) {
+            self.x.keep(&self.rows, Some(cache));
+        }
+    }
+
+    /// Runs [`map_fold`] over some blocks.
+    pub(super) fn run<S: Send>(
+        &self,
+        blocks: Range<usize>,
+        ctx: &Context,
+        map: impl Fn(Block) -> Result<S> + Sync,
+        mut fold: impl FnMut(S) -> Result<()>,
+    ) -> Result<()> {
+        let (x, pass) = (self.x, self.pass());
+        let rows = pass.blocks()[blocks.clone()].iter().map(|r| r.len() as u64).sum();
+        ctx.monitor.begin(rows);
+
+        let work = |b: usize| -> Result<S> {
+            ctx.monitor.check()?;
+            let mut block = pass.read(b)?;
+            if let Some(cache) = &self.filling {
+                cache.keep(b, &block)?;
+            }
+            let n_rows = block.n_rows();
+            if let (Some(p), Positions::Range(r)) = (&self.permutation, &block.positions) {
+                block.positions = Positions::List(memory::copied(&p[r.clone()], ROWS)?);
+            }
+            let out = map(x.transform(block)?)?;
+            ctx.monitor.advance(n_rows as u64);
+            Ok(out)
+        };
+
+        // A block in flight costs its decoded bytes, about as much again transformed, and the consumer's state.
+        let dense_row = if x.is_sparse() { 0 } else { x.shape().1 * x.dtype().size() };
+        let cost = |b: usize| pass.cost(b).max(pass.blocks()[b].len() * dense_row);
+        let widest = blocks.clone().map(cost).max().unwrap_or(0).max(1);
+        let window = (ctx.memory / 2 / (3 * widest)).clamp(1, 2 * ctx.threads);
+        let threads = ctx.threads.min(window).min(blocks.len());
+        if threads <= 1 {
+            return blocks.clone().try_for_each(|b| fold(guard(|| work(b))?));
+        }
+
+        let queue = Queue::new(blocks.clone(), window);
+        std::thread::scope(|scope| {
+            let stop = StopOnDrop(&queue);
+            let task = || {
+                while let Some(b) = queue.claim() {
+                    queue.put(b, guard(|| work(b)));
+                }
+            };
+            // As many as the system starts; without any, this thread does the work.
+            let started = (0..threads)
+                .take_while(|_| std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, task).is_ok())
+                .count();
+            if started == 0 {
+                return blocks.clone().try_for_each(|b| fold(guard(|| work(b))?));
+            }
+            let result = blocks.clone().try_for_each(|b| fold(queue.take(b)?));
+            drop(stop);
+            result
+        })
+    }
+}
+
+/// Blocks waiting to be claimed and results waiting to be folded, at most `window` of them.
+struct Queue<S> {
+    state: Mutex<QueueState<S>>,
+    changed: Condvar,
+    stopped: AtomicBool,
+    end: usize,
+    window: usize,
+}
+
+struct QueueState<S> {
+    next: usize,
+    folded: usize,
+    done: BTreeMap<usize, Result<S>>,
+}
+
+impl<S> Queue<S> {
+    fn new(blocks: Range<usize>, window: usize) -> Self {
+        let Range { start, end } = blocks;
+        Queue {
+            state: Mutex::new(QueueState { next: start, folded: start, done: BTreeMap::new() }),
+            changed: Condvar::new(),
+            stopped: AtomicBool::new(false),
+            end,
+            window,
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, QueueState<S>> {
+        // A poisoned lock cannot occur: nothing that can panic runs while it is held.
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// The next block to work on, once it lies within the window; `None` when there are no more.
+    fn claim(&self) -> Option<usize> {
+        let mut state = self.lock();
+        loop {
+            if self.stopped.load(Ordering::Relaxed) || state.next >= self.end {
+                return None;
+            }
+            if state.next < state.folded + self.window {
+                state.next += 1;
+                return Some(state.next - 1);
+            }
+            state = self.changed.wait(state).unwrap_or_else(std::sync::PoisonError::into_inner);
+        }
+    }
+
+    fn put(&self, block: usize, result: Result<S>) {
+        self.lock().done.insert(block, result);
+        self.changed.notify_all();
+    }
+
+    /// Waits for the result of `block`, the next to be folded.
+    fn take(&self, block: usize) -> Result<S> {
+        let mut state = self.lock();
+        loop {
+            if let Some(result) = state.done.remove(&block) {
+                state.folded = block + 1;
+                self.changed.notify_all();
+                return result;
+            }
+            state = self.changed.wait(state).unwrap_or_else(std::sync::PoisonError::into_inner);
+        }
+    }
+}
+
+/// Releases waiting workers however the folding ends.
+struct StopOnDrop<'a, S>(&'a Queue<S>);
+
+impl<S> Drop for StopOnDrop<'_, S> {
+    fn drop(&mut self) {
+        let _state = self.0.lock();
+        self.0.stopped.store(true, Ordering::Relaxed);
+        self.0.changed.notify_all();
+    }
+}

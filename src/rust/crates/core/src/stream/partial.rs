@@ -1,0 +1,235 @@
+//! Partial results: the states of some runs of a reducer, as bytes that go to another process.
+
+use super::execute::Opened;
+use super::reduce::{append, run};
+use super::schedule::Schedule;
+use super::{Reducer, Scatter, Team};
+use crate::chain::LazyMatrix;
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::matrix::{hash, Positions};
+use serde::{Deserialize, Serialize};
+use std::ops::Range;
+
+const VERSION: u32 = 1;
+
+/// Tells one pass from another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Header {
+    version: u32,
+    reducer: String,
+    /// Of what the reducer was given.
+    parameters: u64,
+    /// File and element, for messages.
+    name: String,
+    /// Of what is stored (shape, layout, dtype, size, element, blocks), selections and
+    /// operations.
+    matrix: u64,
+    n_runs: usize,
+}
+
+impl Header {
+    fn new<R: Reducer>(x: &LazyMatrix, r: &R, schedule: &Schedule) -> Result<Self> {
+        let (source, rows) = (x.source(), schedule.rows());
+        // Not the path, which is another on another machine.
+        let stored = (source.layout().name(), source.dtype().name(), source.nnz(), source.disk_bytes());
+        let element = source.location().map(|l| l.element);
+        let matrix = (source.shape(), stored, element, rows, x.to_bytes()?);
+        Ok(Header {
+            version: VERSION,
+            reducer: R::NAME.to_owned(),
+            parameters: fingerprint(r)?,
+            name: x.name(),
+            matrix: fingerprint(&matrix)?,
+            n_runs: schedule.n_runs(),
+        })
+    }
+
+    fn other(&self, what: &str) -> Error {
+        Error::State(format!(
+            "a partial result of {} over {} is {what}: it cannot be put together with the others",
+            self.reducer, self.name
+        ))
+    }
+
+    /// Refuses a partial result of another version, reducer or parameter.
+    fn is_of<R: Reducer>(&self, r: &R) -> Result<()> {
+        if self.reducer != R::NAME {
+            return Err(self.other(&format!("not one of {}", R::NAME)));
+        }
+        if self.parameters != fingerprint(r)? {
+            return Err(self.other("one with other parameters"));
+        }
+        Ok(())
+    }
+}
+
+fn fingerprint<T: Serialize + ?Sized>(of: &T) -> Result<u64> {
+    Ok(hash(&encoded(of)?))
+}
+
+fn encoded<T: Serialize + ?Sized>(of: &T) -> Result<Vec<u8>> {
+    postcard::to_allocvec(of).map_err(|e| Error::Internal(format!("writing a partial result: {e}")))
+}
+
+/// The result of some neighbouring runs: the state of each, as it can be merged with the sum of all runs before it alone (one
+/// state where the first run is among them), and the results of the rows.
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct Partial<R: Reducer> {
+    header: Header,
+    runs: Range<usize>,
+    states: Vec<R::State>,
+    rows: Vec<(Positions, R::Rows)>,
+}
+
+impl<R: Reducer> std::fmt::Debug for Partial<R> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Partial").field("header", &self.header).field("runs", &self.runs).finish_non_exhaustive()
+    }
+}
+
+impl<R: Reducer> Partial<R> {
+    /// Returns the runs.
+    pub fn runs(&self) -> Range<usize> {
+        self.runs.clone()
+    }
+
+    /// Returns the bytes of it, for another process.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when encoding fails, which it does not.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let mut bytes = encoded(self)?;
+        let sum = hash(&bytes);
+        bytes.extend_from_slice(&sum.to_le_bytes());
+        Ok(bytes)
+    }
+
+    /// Reads a partial result of `r`.
+    ///
+    /// # Errors
+    /// [`Error::State`] for bytes that are none of this version, are damaged, or belong to another reducer or other parameters.
+    pub fn from_bytes(r: &R, bytes: &[u8]) -> Result<Self> {
+        let damaged = || {
+            let made = "was cut short, was changed, or was made by another version of anndataoom";
+            Error::State(format!("a partial result of {} {made}: make it again", R::NAME))
+        };
+        let (content, sum) = bytes.split_last_chunk::<8>().ok_or_else(damaged)?;
+        if hash(content).to_le_bytes() != *sum {
+            return Err(damaged());
+        }
+        // What follows the header has the form that the reducer gives it.
+        let (header, _) = postcard::take_from_bytes::<Header>(content).map_err(|_| damaged())?;
+        if header.version != VERSION {
+            return Err(damaged());
+        }
+        header.is_of(r)?;
+        postcard::from_bytes(content).map_err(|_| damaged())
+    }
+}
+
+/// Runs `r` over `runs` of the [`Schedule`] of `x` alone. Whatever processes the runs are shared out to, [`finish`] gives the
+/// same bits.
+///
+/// # Errors
+/// [`Error::Index`] for runs that there are none of; as [`reduce`](super::reduce()).
+pub fn reduce_runs<R: Reducer>(x: &LazyMatrix, r: &R, runs: Range<usize>, ctx: &Context) -> Result<Partial<R>> {
+    let pass = Opened::new(x, R::NEEDS.order, false, ctx)?;
+    let schedule = Schedule::new(&pass, R::NEEDS.run);
+    let n_runs = schedule.n_runs();
+    if runs.start > runs.end || runs.end > n_runs {
+        return Err(Error::Index { axis: "runs", index: runs.end as i64, len: n_runs });
+    }
+    let header = Header::new(x, r, &schedule)?;
+    let (mut states, mut first, mut rows) = (Vec::new(), None, Vec::new());
+    let keep = |at: &Positions, of_rows| {
+        rows.push((at.clone(), of_rows));
+        Ok(())
+    };
+    run(&pass, &schedule, runs.clone(), r, ctx, keep, |state| {
+        if runs.start == 0 {
+            append(r, &mut first, state)
+        } else {
+            states.push(state);
+            Ok(())
+        }
+    })?;
+    states.extend(first);
+    Ok(Partial { header, runs, states, rows })
+}
+
+/// Puts partial results of all runs together, in any order.
+///
+/// # Errors
+/// [`Error::State`] for results of different matrices, reducers or parameters, and for runs that are missing or there twice.
+pub fn finish<R: Reducer>(r: &R, partials: Vec<Partial<R>>) -> Result<R::Output> {
+    let mut whole = r.whole()?;
+    let state = put_together(r, partials, &mut whole)?;
+    r.finish(state, whole)
+}
+
+fn put_together<R: Reducer>(
+    r: &R,
+    mut partials: Vec<Partial<R>>,
+    whole: &mut (impl Scatter<R::Rows> + ?Sized),
+) -> Result<R::State> {
+    partials.sort_by_key(|p| (p.runs.start, p.runs.end));
+    let Some(first) = partials.first().map(|p| p.header.clone()) else {
+        return Err(Error::State(format!("no partial result of {} was given", R::NAME)));
+    };
+    let mut next = 0;
+    for Partial { header, runs, .. } in &partials {
+        header.is_of(r)?;
+        if header.matrix != first.matrix || header.n_runs != first.n_runs {
+            return Err(header.other(&format!("of another matrix than that over {}", first.name)));
+        }
+        if runs.start != next {
+            let what = if runs.start < next { "there more than once" } else { "missing" };
+            let (from, to) = (runs.start.min(next), runs.start.max(next));
+            return Err(Error::State(format!(
+                "partial results of {} over {}: runs {from} to {to} (zero-based, the last not included) are {what}",
+                R::NAME,
+                first.name
+            )));
+        }
+        next = runs.end;
+    }
+    if next != first.n_runs {
+        return Err(Error::State(format!(
+            "partial results of {} over {}: runs {next} to {} (zero-based, the last not included) are missing",
+            R::NAME,
+            first.name,
+            first.n_runs
+        )));
+    }
+    let mut all = None;
+    for partial in partials {
+        for state in partial.states {
+            append(r, &mut all, state)?;
+        }
+        for (at, rows) in partial.rows {
+            whole.scatter(&at, rows)?;
+        }
+    }
+    all.map_or_else(|| r.state(), Ok)
+}
+
+/// Runs `r` with the other processes of a team.
+pub(super) fn together<R: Reducer>(
+    x: &LazyMatrix,
+    r: &R,
+    whole: &mut (impl Scatter<R::Rows> + ?Sized),
+    team: &dyn Team,
+    ctx: &Context,
+) -> Result<R::State> {
+    let n_runs = Schedule::of(x, r, ctx)?.n_runs();
+    let own = reduce_runs(x, r, team.share(n_runs), ctx)?;
+    let header = own.header.clone();
+    let all = team.exchange(own.to_bytes()?)?;
+    let all: Vec<Partial<R>> = all.iter().map(|bytes| Partial::from_bytes(r, bytes)).collect::<Result<_>>()?;
+    if let Some(other) = all.iter().find(|p| p.header.matrix != header.matrix) {
+        return Err(other.header.other(&format!("of another matrix than that over {}", header.name)));
+    }
+    put_together(r, all, whole)
+}

@@ -1,0 +1,70 @@
+//! The check of arguments, before anything is read or allocated.
+
+use super::call::Args;
+use super::entry::{Param, Preset, Verb};
+use super::functions::Function;
+use crate::error::{Error, Result};
+use crate::given::Given;
+
+/// Checks arguments: each against its domain, none unknown. Gives the value of each parameter that is given.
+fn accepted(
+    called: &'static str,
+    params: &'static [Param],
+    given: impl IntoIterator<Item = (String, Given)>,
+) -> Result<Vec<Option<Given>>> {
+    let refused = |parameter, expected, found| Error::Argument { verb: called, parameter, expected, found };
+    let mut values: Vec<Option<Given>> = vec![None; params.len()];
+    for (name, argument) in given {
+        let Some(at) = params.iter().position(|p| p.name == name) else {
+            let all: Vec<&str> = params.iter().map(|p| p.name).collect();
+            return Err(refused("a parameter", format!("one of {}", all.join(", ")), Given::Text(name)));
+        };
+        let param = &params[at];
+        let accepted = match argument {
+            Given::Nothing if param.optional() => Some(Given::Nothing),
+            _ => param.kind.accept(&argument),
+        };
+        values[at] = Some(accepted.ok_or_else(|| refused(param.name, param.words(), param.kind.at_fault(&argument)))?);
+    }
+    Ok(values)
+}
+
+impl Param {
+    /// Returns the domain in words, to follow "must be".
+    fn words(&self) -> String {
+        self.kind.words() + if self.optional() { ", or {nothing}" } else { "" }
+    }
+}
+
+impl Verb {
+    /// Checks the arguments of a call; a parameter without default has to be given. Nothing is computed.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] that names verb, parameter, domain and argument.
+    pub fn check(&'static self, called: &str, given: impl IntoIterator<Item = (String, Given)>) -> Result<Args> {
+        let called = self.in_r.filter(|name| *name == called).unwrap_or(self.name);
+        let or_default = |(value, param): (Option<Given>, &Param)| match (value, param.preset) {
+            (Some(value), _) => Ok(value),
+            (None, Preset::Required) => Err(Error::Argument {
+                verb: called,
+                parameter: param.name,
+                expected: param.words(),
+                found: Given::Nothing,
+            }),
+            (None, preset) => Ok(preset.given()),
+        };
+        let values = accepted(called, self.params, given)?.into_iter().zip(self.params);
+        Ok(Args { verb: self, called, values: values.map(or_default).collect::<Result<_>>()? })
+    }
+}
+
+impl Function {
+    /// Checks the arguments of a call, those that are given.
+    ///
+    /// # Errors
+    /// As [`Verb::check`].
+    pub fn check(&'static self, called: &str, given: impl IntoIterator<Item = (String, Given)>) -> Result<()> {
+        let called = self.in_r.filter(|name| *name == called).unwrap_or(self.name);
+        accepted(called, self.params, given).map(drop)
+    }
+}

@@ -1,0 +1,192 @@
+//! Functions of the faces that are no verbs: they open, write, join, look or go through a matrix, and what they do is each
+//! language's own; a verb makes something of an object and adds it there. Their arguments have domains all the same, and
+//! are checked here.
+
+use super::domain::{Kind, COUNT, COUNT_OR_0, LIMIT};
+use super::entry::{param, Param, Preset, LAYER};
+use super::settings::SETTINGS;
+use crate::error::{Error, Result};
+
+/// A function, by its name and parameters. The object it is about is none of them.
+#[derive(Debug, Clone, Copy)]
+pub struct Function {
+    /// Its name in Python, in R too where R has no other.
+    pub name: &'static str,
+    /// Its name in R, where that is another.
+    pub in_r: Option<&'static str>,
+    /// Its parameters.
+    pub params: &'static [Param],
+}
+
+const fn function(name: &'static str, params: &'static [Param]) -> Function {
+    Function { name, in_r: None, params }
+}
+
+const USE_RAW: Param = param("use_raw", Kind::Flag, Preset::Flag(false), "Whether raw is used instead of X.").r();
+const EXTERNAL: Param = param(
+    "external",
+    Kind::Choice(&["refuse", "same-folder", "follow"]),
+    Preset::Text("refuse"),
+    "Which other files parts may be taken from.",
+);
+/// How many rows of a block.
+const fn rows(default: i64) -> Param {
+    param("chunk_size", COUNT, Preset::Whole(default), "Rows of a block.")
+}
+const NAMES: Kind = Kind::List(&Kind::Text);
+const ALGORITHM: Kind = Kind::Choice(&["gzip", "lzf", "none"]);
+const COMPRESSION: Param = param("compression", ALGORITHM, Preset::Object, "Of what is written anew.");
+const LEVEL: Param = param("compression_opts", Kind::Whole(0, 9), Preset::Nothing, "Level of gzip.");
+const MERGE: Kind = Kind::Either(&[Kind::Choice(&["same", "unique", "first", "only"]), Kind::Opaque("a function")]);
+
+/// All functions.
+pub static FUNCTIONS: &[Function] = &[
+    function(
+        "read_h5ad",
+        &[
+            param("path", Kind::Path, Preset::Required, "The file."),
+            param("mode", Kind::Choice(&["r", "r+"]), Preset::Text("r"), "Whether it is saved into.").r(),
+            param("backed", Kind::Choice(&["r", "r+"]), Preset::Text("r"), "Whether it is saved into.").python(),
+            EXTERNAL,
+            rows(1000).python(),
+        ],
+    ),
+    function(
+        "read_10x_h5",
+        &[
+            param("filename", Kind::Path, Preset::Required, "The file."),
+            param("genome", Kind::Text, Preset::Nothing, "Features of this genome only."),
+            param("gex_only", Kind::Flag, Preset::Flag(true), "Features of gene expression only."),
+            EXTERNAL,
+        ],
+    ),
+    function(
+        "write_h5ad",
+        &[
+            param("path", Kind::Path, Preset::Required, "The file.").r(),
+            param("filename", Kind::Path, Preset::Nothing, "The file; the one read without it.").python(),
+            COMPRESSION,
+            LEVEL,
+            param("as_dense", NAMES, Preset::Nothing, "Matrices to write dense."),
+            param("as_csc", NAMES, Preset::Nothing, "Matrices to write by columns."),
+            param(
+                "convert_strings_to_categoricals",
+                Kind::Flag,
+                Preset::Flag(true),
+                "Whether repeated texts become categories.",
+            )
+            .python(),
+        ],
+    ),
+    Function {
+        name: "save",
+        in_r: Some("save_h5ad"),
+        params: &[
+            param("X", Kind::Flag, Preset::Flag(false), "Whether a changed X is written too."),
+            COMPRESSION,
+            LEVEL,
+        ],
+    },
+    function(
+        "concat",
+        &[
+            param(
+                "axis",
+                Kind::Either(&[Kind::Choice(&["obs", "var"]), Kind::Whole(0, 1)]),
+                Preset::Text("obs"),
+                "Cells below cells, or genes beside genes.",
+            ),
+            param("join", Kind::Choice(&["inner", "outer"]), Preset::Text("inner"), "What all have, or any."),
+            param("merge", MERGE, Preset::Nothing, "What of the other axis is kept."),
+            param("uns_merge", MERGE, Preset::Nothing, "What of uns is kept."),
+            param("label", Kind::Text, Preset::Nothing, "Column for the origin."),
+            param("keys", Kind::Object("a key for each object"), Preset::Nothing, "Values of that column."),
+            param("index_unique", Kind::Text, Preset::Nothing, "Between names and keys."),
+            param("fill_value", FILL, Preset::Nothing, "What reads where an object has nothing."),
+            param("pairwise", Kind::Flag, Preset::Flag(false), "Whether obsp is kept."),
+            param("file", Kind::Path, Preset::Nothing, "Where to write the result."),
+            param("backend", Kind::Object("a name"), Preset::Nothing, "Accepted and has no effect.").python(),
+        ],
+    ),
+    function("index_columns", &[param("dir", Kind::Path, Preset::Required, "The folder."), LAYER, USE_RAW]),
+    function("explain", &[LAYER, USE_RAW]),
+    function(
+        "obs_vector",
+        &[
+            param("k", NAMES, Preset::Required, "Columns of obs or genes.").r(),
+            param("key", NAMES, Preset::Required, "Columns of obs or genes.").python(),
+            LAYER,
+            param("use_raw", Kind::Flag, Preset::Nothing, "Whether genes come from raw.").r(),
+        ],
+    ),
+    function(
+        "var_vector",
+        &[
+            param("k", Kind::Text, Preset::Required, "A column of var or a cell.").r(),
+            param("key", Kind::Text, Preset::Required, "A column of var or a cell.").python(),
+            LAYER,
+        ],
+    ),
+    function(
+        "chunk_apply",
+        &[
+            rows(6000).r(),
+            LAYER.r(),
+            param("with_rows", Kind::Flag, Preset::Flag(false), "Whether it gets positions.").r(),
+        ],
+    ),
+    function("chunked", &[rows(1000).python()]),
+    function("chunked_X", &[param("chunk_size", COUNT, Preset::Nothing, "Rows of a block.").python()]),
+    function(
+        "chunk_X",
+        &[
+            param("select", Kind::Either(&[COUNT_OR_0, Kind::Positions]), Preset::Nothing, "Cells, or how many.")
+                .python(),
+            param("replace", Kind::Flag, Preset::Flag(false), "Whether a cell may be drawn again.").python(),
+        ],
+    ),
+    function("to_dask", &[rows(10_000).python()]),
+    function("row_sums", &[LAYER.r()]),
+    function("col_sums", &[LAYER.r()]),
+    function("mean_var", &[AXIS.r(), DDOF.r(), LAYER.r()]),
+    function("sum", &[ALONG, ROWS_READ, KEEPDIMS, DTYPE, OUT]),
+    function("mean", &[ALONG, ROWS_READ, KEEPDIMS, DTYPE, OUT]),
+    function(
+        "var",
+        &[
+            ALONG,
+            ROWS_READ,
+            param("ddof", COUNT_OR_0, Preset::Whole(0), "The divisor is the number of values minus this.").python(),
+            KEEPDIMS,
+            DTYPE,
+            OUT,
+        ],
+    ),
+    function("getnnz", &[ALONG, ROWS_READ, KEEPDIMS]),
+    function("max", &[ALONG, KEEPDIMS, OUT]),
+    function("min", &[ALONG, KEEPDIMS, OUT]),
+    function("settings", SETTINGS),
+];
+
+/// A number, or a missing value.
+const FILL: Kind = Kind::Either(&[LIMIT, Kind::NotANumber]);
+const AXIS: Param = param("axis", Kind::Choice(&["obs", "var"]), Preset::Text("var"), "Of each gene, or each cell.");
+const DDOF: Param = param("ddof", COUNT_OR_0, Preset::Whole(1), "The divisor is the number of values minus this.");
+
+// Of Python's arrays, as numpy calls them.
+const ALONG: Param = param("axis", Kind::Whole(-2, 1), Preset::Nothing, "Over rows, columns or all.").python();
+const ROWS_READ: Param =
+    param("chunk_size", Kind::Object("a number"), Preset::Whole(1000), "Accepted and has no effect.").python();
+const KEEPDIMS: Param = param("keepdims", Kind::Flag, Preset::Flag(false), "Whether it has two dimensions.").python();
+const DTYPE: Param = param("dtype", Kind::Object("a dtype"), Preset::Nothing, "Of the result.").python();
+const OUT: Param =
+    param("out", Kind::Object("nothing"), Preset::Nothing, "Refused: the result is a new array.").python();
+
+/// The function of that name, Python's or R's.
+///
+/// # Errors
+/// [`Error::Internal`] for a name that is none.
+pub fn function_named(name: &str) -> Result<&'static Function> {
+    let named = |f: &&Function| f.name == name || f.in_r == Some(name);
+    FUNCTIONS.iter().find(named).ok_or_else(|| Error::Internal(format!("there is no function '{name}'")))
+}

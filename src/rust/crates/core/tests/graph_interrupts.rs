@@ -1,0 +1,118 @@
+//! Every verb of the graph stage stops soon after it is asked to, whatever it is at.
+
+use anndataoom_core::graph::{
+    dendrogram, diffmap, dpt, fuzzy_simplicial_set, gauss_connectivities, gauss_of_all, knn, leiden, louvain, paga,
+    spectral, umap, Correlation, KnnParams, LeidenParams, LinkageMethod, Method, Metric, Pairwise, UmapParams,
+};
+use anndataoom_core::{Context, Error, Result};
+use ndarray::Array2;
+use std::time::{Duration, Instant};
+
+/// Longest from the request to the end, generous as machines differ: about 0.2 s are seen.
+const LATEST: Duration = Duration::from_secs(1);
+/// Moments of a run at which it is stopped.
+const MOMENTS: u32 = 8;
+
+/// A moment by the clock, and in processor time of this process, where the system tells it.
+struct Moment(Instant, Option<Duration>);
+
+impl Moment {
+    fn now() -> Self {
+        // Ticks of a hundredth of a second, in user code and in the system; the name before them may hold spaces.
+        let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+        let ticks = |i: usize| fields.get(i)?.parse::<u64>().ok();
+        Moment(
+            Instant::now(),
+            ticks(11).zip(ticks(12)).map(|(user, system)| Duration::from_millis(10 * (user + system))),
+        )
+    }
+
+    /// Time since `earlier`. On a machine that is busy otherwise the process had less than the clock says, and of
+    /// several threads more: the smaller of both.
+    fn since(&self, earlier: &Moment) -> Duration {
+        let clock = self.0.saturating_duration_since(earlier.0);
+        let processor = self.1.zip(earlier.1).map_or(clock, |(later, earlier)| later.saturating_sub(earlier));
+        clock.min(processor)
+    }
+}
+
+fn stops(slow: &mut Vec<String>, name: &str, verb: impl Fn(&Context) -> Result<()>) {
+    let context = || Context::with_threads(2);
+    let started = Instant::now();
+    verb(&context()).unwrap();
+    let whole = started.elapsed();
+    let mut worst = Duration::ZERO;
+    for moment in 0..MOMENTS {
+        let ctx = context();
+        let monitor = ctx.monitor.clone();
+        let at = whole * moment / MOMENTS;
+        let asker = std::thread::spawn(move || {
+            std::thread::sleep(at);
+            monitor.cancel();
+            Moment::now()
+        });
+        let found = verb(&ctx);
+        let ended = Moment::now();
+        // A run may be faster than the first: it is asked to stop when it has ended.
+        let asked = asker.join().unwrap();
+        match found {
+            Ok(()) => assert!(moment > 0, "{name} does not ask"),
+            Err(Error::Cancelled) => {}
+            Err(e) => panic!("{name}: {e}"),
+        }
+        worst = worst.max(ended.since(&asked));
+    }
+    eprintln!("{name}: {} ms in all, stops within {} ms", whole.as_millis(), worst.as_millis());
+    if worst >= LATEST {
+        slow.push(format!("{name} stops after {worst:?} of {whole:?}"));
+    }
+}
+
+/// Points in a few clusters.
+fn points(n: usize, d: usize) -> Array2<f32> {
+    let value = |i: usize| ((i as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as f32 / (1 << 24) as f32;
+    Array2::from_shape_fn((n, d), |(i, j)| value(i * d + j) * 6.0 + (i % 9 * (j % 3)) as f32)
+}
+
+#[test]
+fn every_step_stops_when_asked() {
+    let mut slow = Vec::new();
+    let (n, d) = (30_000, 20);
+    let points_all = points(n, d);
+    let all = points_all.view();
+    let few = all.slice(ndarray::s![..3000, ..]);
+    let ctx = Context::with_threads(2);
+    let exact = KnnParams { k: 15, method: Method::Exact, ..KnnParams::default() };
+    let with = |method| KnnParams { method, ..exact.clone() };
+    let pairs = KnnParams { k: 15, metric: Metric::Pairwise(Pairwise::Mahalanobis), ..KnnParams::default() };
+    let neighbours = knn(all, &with(Method::Ivf), &ctx).unwrap().knn;
+    let whole = knn(few, &KnnParams { k: 3000, method: Method::Exact, ..KnnParams::default() }, &ctx).unwrap().knn;
+    let graph = fuzzy_simplicial_set(&neighbours, &ctx).unwrap();
+    let codes: Vec<u32> = (0..n as u32).map(|i| i % 40).collect();
+    let map = diffmap(&graph, 6, 0, &ctx).unwrap();
+    let wide = points(2000, 2000);
+    let groups: Vec<u32> = (0..2000).map(|i| i % 30).collect();
+
+    stops(&mut slow, "exact neighbours", |ctx| knn(all, &exact, ctx).map(drop));
+    stops(&mut slow, "inverted file", |ctx| knn(all, &with(Method::Ivf), ctx).map(drop));
+    stops(&mut slow, "hnsw", |ctx| knn(all.slice(ndarray::s![..4000, ..]), &with(Method::Hnsw), ctx).map(drop));
+    stops(&mut slow, "mahalanobis", |ctx| knn(few, &pairs, ctx).map(drop));
+    stops(&mut slow, "fuzzy simplicial set", |ctx| fuzzy_simplicial_set(&neighbours, ctx).map(drop));
+    stops(&mut slow, "gauss", |ctx| gauss_connectivities(&neighbours, ctx).map(drop));
+    stops(&mut slow, "gauss of all pairs", |ctx| gauss_of_all(&whole, 15, ctx).map(drop));
+    stops(&mut slow, "spectral layout", |ctx| spectral::spectral_layout(&graph, 2, 0, ctx).map(drop));
+    let epochs = UmapParams { n_epochs: Some(100), ..UmapParams::default() };
+    stops(&mut slow, "umap", |ctx| umap::umap(&graph, &epochs, ctx).map(drop));
+    let sequential = UmapParams { mode: umap::Mode::Sequential, n_epochs: Some(20), ..epochs.clone() };
+    stops(&mut slow, "umap, sequential", |ctx| umap::umap(&graph, &sequential, ctx).map(drop));
+    stops(&mut slow, "leiden", |ctx| leiden(&graph, &LeidenParams::default(), ctx).map(drop));
+    stops(&mut slow, "louvain", |ctx| louvain(&graph, &LeidenParams::default(), ctx).map(drop));
+    stops(&mut slow, "diffusion map", |ctx| diffmap(&graph, 15, 0, ctx).map(drop));
+    stops(&mut slow, "pseudotime", |ctx| dpt(&graph, map.components.view(), &map.eigenvalues, 5, 0, ctx).map(drop));
+    stops(&mut slow, "paga", |ctx| paga(&graph, &codes, 40, ctx).map(drop));
+    stops(&mut slow, "dendrogram", |ctx| {
+        dendrogram(wide.view(), &groups, 30, Correlation::Kendall, LinkageMethod::Complete, ctx).map(drop)
+    });
+    assert!(slow.is_empty(), "{slow:#?}");
+}

@@ -1,0 +1,170 @@
+//! Rows pulled one block or chunk after another, and columns one by one: the values are those of the matrix, stored chunks are
+//! decoded once, and whoever stops, stops the pass.
+
+mod matrix_common;
+
+use anndataoom_core::element::{Array, Data, Value};
+use anndataoom_core::matrix::Rows;
+use anndataoom_core::ops::log1p;
+use anndataoom_core::stream::{collect, map_columns, Blocks, Chunks, Order};
+use anndataoom_core::{Context, Error, LazyMatrix};
+use matrix_common::*;
+use std::path::Path;
+
+const CELLS: usize = 6000;
+const GENES: usize = 300;
+
+fn write(path: &Path) {
+    let m = random_csr::<f32>(CELLS, GENES, 200, 7);
+    let stored = Stored::Chunked { chunk: 65_537, filter: "lzf" };
+    write_sparse::<i32>(path, "csr", &m, &stored);
+    write_sparse::<i32>(path, "csc", &to_csc(&m), &stored);
+    let (mut dense, values) = (vec![0f32; CELLS * GENES], m.data.to_f64().unwrap());
+    for i in 0..CELLS {
+        for k in m.indptr[i] as usize..m.indptr[i + 1] as usize {
+            dense[i * GENES + m.indices[k] as usize] = values[k] as f32;
+        }
+    }
+    let dense = Array { shape: vec![CELLS, GENES], data: Data::F32(dense) };
+    write_dense(path, "dense", &dense, Some((333, 100)), "lzf");
+}
+
+fn dense(value: &Value) -> Vec<f64> {
+    match value {
+        Value::Array(a) => a.data.to_f64().unwrap(),
+        Value::Sparse(s) => {
+            let (mut out, values) = (vec![0.0; s.shape.0 * s.shape.1], s.data.to_f64().unwrap());
+            for i in 0..s.shape.0 {
+                for k in s.indptr[i] as usize..s.indptr[i + 1] as usize {
+                    out[i * s.shape.1 + s.indices[k] as usize] = values[k];
+                }
+            }
+            out
+        }
+        other => panic!("{}", other.encoding()),
+    }
+}
+
+fn chains(path: &Path) -> Vec<LazyMatrix> {
+    let mut random = Random(3);
+    let cells: Vec<u32> = (0..4000).map(|_| random.below(CELLS) as u32).collect();
+    let genes: Vec<u32> = (0..GENES as u32).rev().step_by(3).collect();
+    let mut all = Vec::new();
+    for element in ["csr", "csc", "dense"] {
+        let x = LazyMatrix::new(open(path, element).unwrap());
+        all.push(log1p(&x, None).unwrap().0.select(Some(&cells), Some(&genes)).unwrap());
+        all.push(x);
+    }
+    all
+}
+
+#[test]
+fn chunks_are_the_rows_in_order() {
+    let dir = Dir::new();
+    write(&dir.file("x.h5ad"));
+    for x in chains(&dir.file("x.h5ad")) {
+        let (n, m) = x.shape();
+        let all = dense(&collect(&x, &Context::with_threads(2), u64::MAX).unwrap());
+        for (size, threads) in [(1000, 1), (777, 3), (n, 2), (usize::MAX, 2), (1, 2)] {
+            let before = x.source().reads();
+            let mut next = 0;
+            let step = size.min(n);
+            for chunk in Chunks::new(&x, size, &Context::with_threads(threads)).unwrap() {
+                let (rows, value) = chunk.unwrap();
+                assert_eq!(rows, next..(next + step).min(n));
+                assert!(dense(&value) == all[next * m..rows.end * m], "rows {rows:?}");
+                next = rows.end;
+            }
+            assert_eq!(next, n);
+            let read = x.source().reads().decoded - before.decoded;
+            if x.rows().is_none() {
+                assert!(read <= before.chunks, "{read} chunks of {}", before.chunks);
+            }
+        }
+    }
+    let x = LazyMatrix::new(open(&dir.file("x.h5ad"), "csr").unwrap());
+    let none = x.select(Some(&[]), None).unwrap();
+    assert_eq!(Chunks::new(&none, 10, &Context::default()).unwrap().count(), 0);
+    let e = Chunks::new(&x, 0, &Context::default()).unwrap_err().to_string();
+    assert_eq!(e, "chunk_size: expected at least 1 row, found 0");
+}
+
+#[test]
+fn whoever_stops_stops_the_pass() {
+    let dir = Dir::new();
+    write(&dir.file("x.h5ad"));
+    for x in chains(&dir.file("x.h5ad")) {
+        for threads in [1, 3] {
+            for taken in 0..3 {
+                let ctx = Context { memory: 1 << 20, ..Context::with_threads(threads) };
+                let mut blocks = Blocks::new(&x, Order::Matrix, &ctx).unwrap();
+                for _ in 0..taken {
+                    blocks.next().map(|b| b.unwrap());
+                }
+                drop(blocks);
+                assert!(ctx.monitor.check().is_ok());
+            }
+            let ctx = Context::with_threads(threads);
+            let mut blocks = Blocks::new(&x, Order::File, &ctx).unwrap();
+            let first = blocks.next().unwrap().unwrap();
+            assert!(first.n_rows() > 0);
+            ctx.monitor.cancel();
+            // One that was done already may come first.
+            let last = blocks.by_ref().find(Result::is_err);
+            assert!(matches!(last, Some(Err(Error::Cancelled)) | None));
+            assert!(blocks.next().is_none());
+        }
+    }
+}
+
+#[test]
+fn columns_are_those_of_the_matrix_whatever_the_memory() {
+    let dir = Dir::new();
+    write(&dir.file("x.h5ad"));
+    for x in chains(&dir.file("x.h5ad")) {
+        let (n, m) = x.shape();
+        let all = dense(&collect(&x, &Context::default(), u64::MAX).unwrap());
+        for memory in [64 << 20, 4 << 20, 1 << 16] {
+            if memory < 1 << 20 && m > 200 {
+                // A pass a gene.
+                continue;
+            }
+            let ctx = Context { memory, ..Context::with_threads(2) };
+            let columns = map_columns(&x, &ctx, |column| {
+                let mut values = vec![0.0; n];
+                match column.rows {
+                    None => values.copy_from_slice(column.values),
+                    Some(rows) => {
+                        // A cell that is selected twice is there twice.
+                        assert!(rows.windows(2).all(|w| w[0] < w[1]));
+                        rows.iter().zip(column.values).for_each(|(&r, &v)| values[r as usize] = v);
+                    }
+                }
+                Ok((column.index, values))
+            })
+            .unwrap();
+            assert_eq!(columns.len(), m);
+            for (j, (index, values)) in columns.iter().enumerate() {
+                assert_eq!(*index, j);
+                assert!((0..n).all(|i| values[i] == all[i * m + j]), "column {j}");
+            }
+        }
+        let e = map_columns(&x, &Context::default(), |c| match c.index {
+            3 => Err::<(), _>(Error::Numerical("no".to_owned())),
+            _ => Ok(()),
+        });
+        assert_eq!(e.unwrap_err().to_string(), "no");
+    }
+}
+
+#[test]
+fn bands_of_compressed_columns_read_them_alone() {
+    let dir = Dir::new();
+    write(&dir.file("x.h5ad"));
+    let x = LazyMatrix::new(open(&dir.file("x.h5ad"), "csc").unwrap());
+    let few = x.select(None, Some(&[0, 1])).unwrap();
+    let before = x.source().reads();
+    map_columns(&few, &Context::default(), |_| Ok(())).unwrap();
+    assert!(x.source().reads().decoded - before.decoded <= 4);
+    assert!(x.source().pass_bytes(&Rows::All, None) > 0);
+}

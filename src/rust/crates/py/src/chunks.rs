@@ -1,0 +1,43 @@
+//! Rows of a matrix in turn.
+
+use crate::run::{settings, watching};
+use crate::to_py::to_py;
+use anndataoom_core::{stream, Context, Error};
+use pyo3::prelude::*;
+use std::sync::{Mutex, PoisonError};
+
+/// Iterates over `(start, end, values)`; the pass runs ahead on threads of its own and ends when this is let go.
+#[pyclass(frozen)]
+pub(crate) struct Chunks {
+    ctx: Context,
+    progress: Option<Py<PyAny>>,
+    chunks: Mutex<stream::Chunks>,
+}
+
+impl Chunks {
+    pub(crate) fn new(py: Python<'_>, x: &anndataoom_core::LazyMatrix, size: usize) -> PyResult<Self> {
+        let (ctx, progress) = settings(py)?;
+        let chunks = py.detach(|| crate::run::quick(|| stream::Chunks::new(x, size, &ctx)))?;
+        Ok(Chunks { ctx, progress, chunks: Mutex::new(chunks) })
+    }
+}
+
+#[pymethods]
+impl Chunks {
+    fn __iter__(this: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        this
+    }
+
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<(usize, usize, Bound<'py, PyAny>)>> {
+        let next = watching(py, &self.ctx, self.progress.as_ref(), |_| {
+            let mut chunks = match self.chunks.try_lock() {
+                Ok(chunks) => chunks,
+                Err(std::sync::TryLockError::Poisoned(e)) => PoisonError::into_inner(e),
+                Err(_) => return Err(Error::State("chunked: already executing in another thread".to_owned())),
+            };
+            chunks.next().transpose()
+        })?;
+        let Some((rows, values)) = next else { return Ok(None) };
+        Ok(Some((rows.start, rows.end, to_py(py, values)?)))
+    }
+}

@@ -1,0 +1,161 @@
+//! R's vectors. Where R has no memory left it jumps out of what asked for some, past Rust's frames and their destructors:
+//! large vectors are asked for in a place it may jump from, and only when there is room for the small objects around them.
+
+use crate::reply::clean;
+use anndataoom_core::{memory, Error, Result};
+use extendr_api::prelude::*;
+use extendr_api::{AsTypedSlice, GetSexp, SEXP};
+use std::ffi::c_void;
+
+/// Bytes from which on a vector is large.
+const LARGE: usize = 1 << 16;
+/// Left for all that R makes besides a large vector: attributes, names, lists.
+const ROOM: usize = 8 << 20;
+/// What R takes for a string besides its bytes: a header and a pointer to it.
+const STRING: usize = 64;
+
+const INTEGERS: u32 = 13;
+const DOUBLES: u32 = 14;
+const LOGICALS: u32 = 10;
+const TEXTS: u32 = 16;
+const RAWS: u32 = 24;
+/// R's number of the encoding.
+const UTF8: i32 = 1;
+
+type Handler = unsafe extern "C" fn(SEXP, *mut c_void) -> SEXP;
+
+// R's objects are opaque: only pointers to them pass.
+#[allow(improper_ctypes)]
+extern "C" {
+    fn R_tryCatchError(
+        body: unsafe extern "C" fn(*mut c_void) -> SEXP,
+        data: *mut c_void,
+        handler: Handler,
+        other: *mut c_void,
+    ) -> SEXP;
+    fn R_ToplevelExec(run: extern "C" fn(*mut c_void), data: *mut c_void) -> i32;
+    fn Rf_allocVector(kind: u32, length: isize) -> SEXP;
+    fn Rf_mkCharLenCE(text: *const std::ffi::c_char, length: i32, encoding: i32) -> SEXP;
+    fn SET_STRING_ELT(x: SEXP, at: isize, value: SEXP);
+    static R_NilValue: SEXP;
+    static R_NaString: SEXP;
+}
+
+unsafe extern "C" fn nothing(_: SEXP, _: *mut c_void) -> SEXP {
+    // SAFETY: R's constant.
+    unsafe { R_NilValue }
+}
+
+/// Runs `body`, which R may jump out of: it must own nothing that has to be dropped. `None` when R raised an error.
+///
+/// # Errors
+/// [`Error::Cancelled`] when R was interrupted meanwhile.
+fn catch<F: FnMut() -> SEXP>(body: F) -> Result<Option<Robj>> {
+    struct Call<F> {
+        body: F,
+        found: SEXP,
+    }
+    unsafe extern "C" fn call<F: FnMut() -> SEXP>(data: *mut c_void) -> SEXP {
+        // SAFETY: the `Call` of `catch`, alive until R_ToplevelExec returns.
+        unsafe { ((*data.cast::<Call<F>>()).body)() }
+    }
+    // Errors end in R_tryCatchError, which prints none, and whatever else R jumps for in R_ToplevelExec.
+    extern "C" fn guarded<F: FnMut() -> SEXP>(data: *mut c_void) {
+        // SAFETY: as above.
+        unsafe {
+            let found = R_tryCatchError(call::<F>, data, nothing, std::ptr::null_mut());
+            (*data.cast::<Call<F>>()).found = found;
+        }
+    }
+    single_threaded(|| {
+        // SAFETY: R's constant; R's own ways to run code that may jump, on R's thread, as everything of this crate that
+        // touches R; the object goes into R's protection before R makes another one.
+        unsafe {
+            let mut this = Call { body, found: R_NilValue };
+            if R_ToplevelExec(guarded::<F>, (&raw mut this).cast()) == 0 {
+                return Err(Error::Cancelled);
+            }
+            let found = Robj::from_sexp(this.found);
+            Ok((!found.is_null()).then_some(found))
+        }
+    })
+}
+
+/// A vector of `n` values, `bytes` in all, with the values R left there.
+fn allocate(kind: u32, n: usize, bytes: usize, name: &str) -> Result<Robj> {
+    // SAFETY: any length is fine; R refuses the too long.
+    let new = || unsafe { Rf_allocVector(kind, n as isize) };
+    if bytes < LARGE {
+        // SAFETY: on R's thread.
+        return Ok(single_threaded(|| unsafe { Robj::from_sexp(new()) }));
+    }
+    let refused = || Error::OutOfMemory { what: format!("'{name}' in R"), needed: bytes as u64 };
+    memory::probe(bytes.saturating_add(ROOM)).map_err(|_| refused())?;
+    catch(new)?.ok_or_else(refused)
+}
+
+/// Integers that are still to be written.
+///
+/// # Errors
+/// [`Error::OutOfMemory`].
+pub(crate) fn uninitialised(name: &str, n: usize) -> Result<Robj> {
+    allocate(INTEGERS, n, n.saturating_mul(4), name)
+}
+
+macro_rules! vectors {
+    ($($(#[$doc:meta])* $function:ident: $kind:ident, $value:ty;)*) => {$(
+        $(#[$doc])*
+        ///
+        /// # Errors
+        /// [`Error::OutOfMemory`].
+        pub(crate) fn $function(name: &str, values: impl ExactSizeIterator<Item = $value>) -> Result<Robj> {
+            let n = values.len();
+            let mut out = allocate($kind, n, n.saturating_mul(size_of::<$value>()), name)?;
+            let to: Option<&mut [$value]> = out.as_typed_slice_mut();
+            let to = to.ok_or_else(|| Error::Internal("a vector of another kind".to_owned()))?;
+            to.iter_mut().zip(values).for_each(|(to, value)| *to = value);
+            Ok(out)
+        }
+    )*};
+}
+vectors! {
+    /// Integers.
+    integers: INTEGERS, i32;
+    /// Doubles.
+    doubles: DOUBLES, f64;
+    /// Logicals.
+    logicals: LOGICALS, Rbool;
+    /// Bytes.
+    raws: RAWS, u8;
+}
+
+/// `n` strings, which `values` gives; `None` is NA.
+///
+/// # Errors
+/// [`Error::OutOfMemory`].
+pub(crate) fn texts<'a, I: Iterator<Item = Option<&'a str>>>(
+    name: &str,
+    n: usize,
+    values: impl Fn() -> I,
+) -> Result<Robj> {
+    let bytes = values().flatten().map(str::len).sum::<usize>().saturating_add(n.saturating_mul(STRING));
+    let out = allocate(TEXTS, n, n.saturating_mul(8), name)?;
+    // SAFETY: `out` outlives it.
+    let to = unsafe { out.get() };
+    // SAFETY: `to` has `n` places; texts are UTF-8, shorter than 2^31 and without NUL.
+    let fill = || unsafe {
+        for (i, value) in values().take(n).enumerate() {
+            let text = value.map(clean);
+            let text = text.as_ref().map_or(R_NaString, |s| Rf_mkCharLenCE(s.as_ptr().cast(), s.len() as i32, UTF8));
+            SET_STRING_ELT(to, i as isize, text);
+        }
+        to
+    };
+    if bytes < LARGE {
+        single_threaded(fill);
+        return Ok(out);
+    }
+    let refused = || Error::OutOfMemory { what: format!("'{name}' in R"), needed: bytes as u64 };
+    memory::probe(bytes.saturating_add(ROOM)).map_err(|_| refused())?;
+    catch(fill)?.ok_or_else(refused)
+}

@@ -1,0 +1,161 @@
+"""Every parameter of every verb and function meets values that are none of its: errors that name it, soon and small."""
+
+import inspect
+import resource
+import shutil
+import time
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import EXAMPLE
+
+import anndataoom as oom
+from anndataoom import _core
+
+VERBS = _core.verb_table()
+FUNCTIONS = _core.function_table()
+SECONDS, BYTES = 5, 1 << 30
+
+HOSTILE = [
+    1e10, 2**63, 2**31, 10**400, 0, -1, 1.5, float("nan"), float("inf"), -float("inf"), None, True, "nonsense", "", [],
+    list(range(3000)), ["nonsense"] * 3000, [[1]], {"a": 1}, np.zeros((3, 3)), np.array("x"), np.float64("nan"), b"a",
+    object(), int, len, 1j, pd.NA,
+]  # fmt: skip
+
+NEEDED = {"regress_out": {"keys": "n_counts"}, "dendrogram": {"groupby": "cell_type"}}
+REDUCTIONS = ["sum", "mean", "var", "getnnz", "max", "min"]
+# Without a limit they refuse all.
+FILTERS = {"filter_cells": {"min_genes": 1}, "filter_genes": {"min_cells": 1}}
+
+
+@pytest.fixture(scope="module")
+def ready(tmp_path_factory):
+    adata = oom.read(shutil.copy(EXAMPLE, tmp_path_factory.mktemp("ready")))[:150, :600]
+    oom.pp.filter_cells(adata, min_counts=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        oom.pp.normalize_total(adata)
+        oom.pp.log1p(adata)
+        oom.pp.highly_variable_genes(adata, n_top_genes=100)
+        oom.pp.pca(adata, n_comps=10)
+        oom.pp.neighbors(adata)
+        oom.tl.diffmap(adata)
+        oom.tl.leiden(adata)
+    adata.uns["iroot"] = 0
+    return adata
+
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+
+
+def refused_or_done(call, parameter, value):
+    """Runs `call`; what it raises has to be about `parameter`, or a name that is not there."""
+    before, began = peak(), time.process_time()
+    shown = f"{parameter}={value!r}"[:80]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            call(**{parameter: value})
+        except (ValueError, TypeError, KeyError, IndexError, NotImplementedError) as error:
+            name = value[0] if isinstance(value, list) and value else value
+            told = parameter in str(error) or isinstance(error, KeyError) and f"named {name!r}" in str(error)
+            assert told, f"{shown}: {error}"
+        except OSError:
+            # The path is a good one, but leads nowhere.
+            pass
+    assert time.process_time() - began < SECONDS, shown
+    assert peak() - before < BYTES, shown
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_verbs(name, ready):
+    verb = getattr(oom.pp, name, None) or getattr(oom.tl, name)
+
+    def call(**args):
+        limit = {} if {*args} - {"inplace", "copy"} else FILTERS.get(name, {})
+        return verb(ready.copy(), **{**NEEDED.get(name, limit), **args})
+
+    for parameter in list(inspect.signature(verb).parameters)[1:]:
+        for value in HOSTILE:
+            refused_or_done(call, parameter, value)
+
+
+def functions(adata, folder):
+    """How each function is called with one odd argument."""
+    path = folder / "a.h5ad"
+    adata.write_h5ad(path)
+
+    def read(**args):
+        return oom.read(args.pop("path", path), **args)
+
+    return {
+        "read_h5ad": read,
+        "read_10x_h5": lambda **args: oom.read_10x_h5(args.pop("filename", "/none"), **args),
+        "write_h5ad": lambda **args: adata.write_h5ad(args.pop("filename", folder / "b.h5ad"), **args),
+        "save": lambda **args: oom.read(path, backed="r+").save(**args),
+        "concat": lambda **args: oom.concat([adata, adata], **args),
+        "index_columns": lambda **args: adata.index_columns(args.pop("dir", folder / "index"), **args),
+        "explain": lambda **args: adata.explain(**args),
+        "obs_vector": lambda **args: adata.obs_vector(args.pop("key", adata.var_names[0]), **args),
+        "var_vector": lambda **args: adata.var_vector(args.pop("key", adata.obs_names[0]), **args),
+        "chunked": lambda **args: list(adata.X.chunked(**args)),
+        "chunked_X": lambda **args: list(adata.chunked_X(**args)),
+        "chunk_X": lambda **args: adata.chunk_X(**args),
+        **{name: getattr(adata.X, name) for name in REDUCTIONS},
+        "to_dask": lambda **args: adata.X.to_dask(**args),
+        "settings": lambda **args: [setattr(oom.settings, k, v) for k, v in args.items()],
+    }
+
+
+def test_functions(ready, tmp_path, monkeypatch):
+    pytest.importorskip("dask.array")
+    monkeypatch.chdir(tmp_path)
+    calls = functions(ready, tmp_path)
+    old = dict(vars(oom.settings))
+    assert set(calls) == {name for name, parameters in FUNCTIONS.items() if parameters}
+    for name, parameters in FUNCTIONS.items():
+        for parameter, _, _ in parameters:
+            for value in HOSTILE:
+                # Where there is no word for what is wrong but the file's own.
+                if parameter.endswith("merge") and callable(value):
+                    continue
+                if parameter in ("keys", "backend"):
+                    continue
+                refused_or_done(calls[name], parameter, value)
+    for key, value in old.items():
+        setattr(oom.settings, key, value)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def example_stays():
+    before = EXAMPLE.read_bytes()
+    yield
+    assert EXAMPLE.read_bytes() == before
+
+
+def test_functions_have_the_parameters_and_defaults_of_the_table(ready):
+    of = {
+        "read_h5ad": oom.read,
+        "read_10x_h5": oom.read_10x_h5,
+        "concat": oom.concat,
+        "chunked": oom.BackedArray.chunked,
+        "to_dask": oom.BackedArray.to_dask,
+        **{name: getattr(oom.BackedArray, name) for name in REDUCTIONS},
+    }
+    for name, parameters in FUNCTIONS.items():
+        function = of.get(name) or getattr(oom.AnnDataOOM, name, None)
+        if not parameters or function is None:
+            assert not parameters or name == "settings"
+            continue
+        signature = inspect.signature(function).parameters
+        found = {k: p for k, p in signature.items() if k not in ("self", "adatas") and p.kind is not p.VAR_KEYWORD}
+        names = [p for p, _, _ in parameters]
+        hidden = {"chunk_size"} if name == "read_h5ad" else set()
+        assert set(found) == set(names) - hidden, name
+        for parameter, kind, default in parameters:
+            if kind == "value" and parameter not in hidden:
+                given = found[parameter].default
+                assert (None if given == () else given) == default, (name, parameter)

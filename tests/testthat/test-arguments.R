@@ -1,0 +1,118 @@
+# Every parameter of every verb and function meets values that are none of its: errors that name it, soon and small.
+verbs <- anndataoom:::rs_call(anndataoom:::rs_verb_table)
+functions <- anndataoom:::rs_call(anndataoom:::rs_function_table)
+
+hostile <- list(
+  1e10, 2^63, 2^31, 0, -1, 1.5, NaN, NA, NA_character_, Inf, -Inf, NULL, TRUE, "nonsense", "", character(), numeric(),
+  seq_len(3000), rep("nonsense", 3000), list(1), list(), matrix(0, 3, 3), data.frame(a = 1), factor("a"), sum, quote(a),
+  1i, as.raw(1), Sys.Date(), integer(2^21), new.env()
+)
+
+example <- unname(tools::md5sum(example_h5ad()))
+
+ready <- function() {
+  path <- withr::local_tempfile(fileext = ".h5ad", .local_envir = parent.frame())
+  file.copy(example_h5ad(), path)
+  a <- read_h5ad(path)[1:150, 1:600] |> filter_cells(min_counts = 1)
+  suppressWarnings(suppressMessages({
+    a |> normalize_total() |> log1p() |> highly_variable_genes(n_top_genes = 100) |> pca(n_comps = 10) |> neighbors() |> diffmap() |> leiden()
+  }))
+}
+
+# Seconds of processors, whatever else runs on the machine.
+spent <- function() sum(proc.time()[c("user.self", "sys.self")])
+
+# What goes wrong when `call` is run with `parameter` set to `value`, NULL when nothing does or the error names it.
+fault <- function(call, parameter, value) {
+  shown <- function() paste0(parameter, " = ", substr(paste(deparse(value, nlines = 1), collapse = ""), 1, 60))
+  args <- stats::setNames(list(value), parameter)
+  began <- spent()
+  message <- tryCatch({
+    suppressWarnings(suppressMessages(call(args)))
+    NULL
+  }, anndataoom_error = function(e) {
+    # A path that is a good one, but leads nowhere; a name that is not there; a limit that is too small.
+    named <- grepl(parameter, conditionMessage(e), fixed = TRUE) || inherits(e, "anndataoom_error_io") ||
+      is.character(value) && grepl(sprintf("named '%s'", value[1]), conditionMessage(e), fixed = TRUE) ||
+      parameter == "max_bytes" && inherits(e, "anndataoom_error_memory")
+    if (inherits(e, "anndataoom_error_internal") || !named) conditionMessage(e)
+  }, error = function(e) paste("R's own:", conditionMessage(e)))
+  if (!is.null(message)) return(paste0(shown(), ": ", message))
+  if (spent() - began > 5) return(paste(shown(), "takes too long"))
+  NULL
+}
+
+faults <- function(call, parameters) {
+  gc(reset = TRUE)
+  found <- lapply(parameters, function(parameter) lapply(hostile, function(value) fault(call, parameter, value)))
+  unlist(c(found, if (sum(gc()[, 6]) > 1024) "too much memory"))
+}
+
+test_that("odd arguments of verbs are refused by name", {
+  skip_on_cran()
+  a <- ready()
+  needed <- list(
+    regress_out = list(keys = "n_counts"), dendrogram = list(groupby = "cell_type"), dpt = list(root = 1)
+  )
+  for (name in names(verbs)) {
+    verb <- if (name == "sqrt") sqrt else getExportedValue("anndataoom", name)
+    call <- function(args) do.call(verb, c(list(a), args, needed[[name]][setdiff(names(needed[[name]]), names(args))]))
+    expect_identical(faults(call, names(verbs[[name]]$params)), NULL, label = name)
+  }
+})
+
+test_that("odd arguments of other functions are refused by name", {
+  skip_on_cran()
+  a <- ready()
+  folder <- withr::local_tempdir()
+  withr::local_dir(folder)
+  path <- file.path(folder, "a.h5ad")
+  write_h5ad(a, path)
+  with_default <- function(args, ...) c(args, list(...)[setdiff(names(list(...)), names(args))])
+  calls <- list(
+    read_h5ad = function(args) do.call(read_h5ad, with_default(args, path = path)),
+    read_10x_h5 = function(args) do.call(read_10x_h5, with_default(args, filename = "/none/filename")),
+    write_h5ad = function(args) do.call(write_h5ad, c(list(a), with_default(args, path = file.path(folder, "b.h5ad")))),
+    save_h5ad = function(args) do.call(save_h5ad, c(list(read_h5ad(path, mode = "r+")), args)),
+    concat = function(args) do.call(concat, c(list(list(a, a)), args)),
+    index_columns = function(args) {
+      do.call(index_columns, c(list(read_h5ad(path)), with_default(args, dir = file.path(folder, "index"))))
+    },
+    explain = function(args) do.call(explain, c(list(a), args)),
+    obs_vector = function(args) do.call(obs_vector, c(list(a), with_default(args, k = a$var_names[1]))),
+    var_vector = function(args) do.call(var_vector, c(list(a), with_default(args, k = a$obs_names[1]))),
+    chunk_apply = function(args) do.call(chunk_apply, c(list(a, function(x, rows) sum(x)), args)),
+    row_sums = function(args) do.call(row_sums, c(list(a), args)),
+    col_sums = function(args) do.call(col_sums, c(list(a), args)),
+    mean_var = function(args) do.call(mean_var, c(list(a), args)),
+    settings = function(args) {
+      names(args) <- paste0("anndataoom.", names(args))
+      before <- options(args)
+      on.exit(options(before))
+      as(a$X, "dgCMatrix")
+    }
+  )
+  for (name in names(functions)) {
+    parameters <- setdiff(names(functions[[name]]), "keys")
+    if (length(parameters)) expect_identical(faults(calls[[name]], parameters), NULL, label = name)
+  }
+})
+
+test_that("formals and defaults of the functions are the table's", {
+  for (name in setdiff(names(functions), "settings")) {
+    params <- functions[[name]]
+    if (!length(params)) next
+    found <- formals(getExportedValue("anndataoom", name))
+    found <- found[setdiff(names(found), c("adata", "adatas", "x", "FUN", "..."))]
+    expect_setequal(names(found), names(params))
+    for (parameter in names(found)) {
+      if (params[[parameter]]$kind == "value") {
+        expect_equal(eval(found[[parameter]]), params[[parameter]]$default, label = paste0(name, "(", parameter, " = )"))
+      }
+    }
+  }
+})
+
+test_that("the example is what it was", {
+  expect_identical(unname(tools::md5sum(example_h5ad())), example)
+})
