@@ -231,7 +231,7 @@ def test_links_without_an_end(example, tmp_path):
 
 def test_external_is_checked(example):
     _, path = example
-    with pytest.raises(ValueError, match="read_h5ad: external must be 'refuse', 'same-folder' or 'follow', found 'all'"):
+    with pytest.raises(ValueError, match="external must be 'refuse', 'same-folder' or 'follow', found 'all'"):
         oom.read(path, external="all")
 
 
