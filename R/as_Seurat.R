@@ -92,15 +92,18 @@ seurat_of <- function(adata, api, assay_name, mappings, in_memory = NULL) {
   cells <- row.names(adata@obs)
   found <- seurat_targets(adata, api, five, mappings)
   with_raw <- !is.null(adata@raw) && !identical(mappings$raw, FALSE)
-  raw <- if (with_raw) setNames(list(adata@raw@X), seurat_layer_of(adata, adata@raw@X, "raw"))
+  raw_layer <- if (with_raw) seurat_layer_of(adata, adata@raw@X, "raw")
+  raw <- if (with_raw) setNames(list(adata@raw@X), raw_layer)
   in_memory <- seurat_in_memory(in_memory, api, five, c(found$matrices, raw))
   assay <- seurat_assay(api, five, in_memory, found$matrices, cells, adata@var, mappings$var, assay_name)
   object <- seurat_cells(adata, api, assay, assay_name, mappings$obs)
+  if ("data" %in% names(found$matrices)) object <- seurat_normalized(object, adata, assay_name)
   own_columns <- setdiff(names(object[[]]), names(adata@obs))
   if (with_raw) {
     name <- if (isTRUE(mappings$raw)) "raw" else mappings$raw
     raw <- seurat_assay(api, five, in_memory, raw, cells, adata@raw@var, TRUE, name)
     object <- without_counts(`[[<-`(object, name, value = raw))
+    if (raw_layer == "data") object <- seurat_normalized(object, adata, name)
   }
   genes <- seurat_names(row.names(adata@var))
   reductions <- mapping_of(mappings$obsm, guess_seurat_reductions(adata), "reduction_mapping")

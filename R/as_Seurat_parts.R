@@ -275,3 +275,19 @@ seurat_reduction <- function(adata, api, source, name, cells, genes, assay_name)
   }
   do.call(api$CreateDimReducObject, given)
 }
+
+# Notes that the 'data' of an assay are natural logarithms: FindMarkers() and FoldChange() of Seurat 4 look among the
+# commands, and take means of the logarithms themselves where they find none.
+seurat_normalized <- function(object, adata, assay_name) {
+  base <- tryCatch(adata$uns$log1p$base, anndataoom_error = function(e) NULL)
+  natural <- is.null(base) || (is.numeric(base) && isTRUE(all.equal(as.numeric(base), exp(1))))
+  if (!natural || !methods::.hasSlot(object, "commands")) return(object)
+  made <- methods::new(
+    methods::getClass("SeuratCommand", where = asNamespace("SeuratObject")),
+    name = paste0("NormalizeData.", assay_name), time.stamp = Sys.time(), assay.used = assay_name,
+    call.string = "anndataoom::as_Seurat()",
+    params = list(assay = assay_name, normalization.method = "LogNormalize", verbose = FALSE)
+  )
+  object@commands[[made@name]] <- made
+  object
+}

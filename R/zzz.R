@@ -1,4 +1,5 @@
 .onLoad <- function(libname, pkgname) {
+  rs_start(list())
   registerS3method("scale", "AnnDataOOM", scale.AnnDataOOM)
   registerS3method("scale", "default", scale_other)
   registerS3method("scale", "AnnDataOOM", scale_as_base, envir = baseenv())

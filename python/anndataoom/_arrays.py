@@ -206,7 +206,10 @@ class BackedArray(Reductions, Chunks, Arithmetic):
         The values, as `to_memory` gives them.
         """
         values = self.shared()
-        yield self.share() if values is None else values
+        if values is None:
+            values = self.share()
+        # Until the block ends this frame owns them, whether or not the block names them.
+        yield values
 
     def astype(self, dtype):
         """All values in memory, as `dtype`."""

@@ -1,7 +1,8 @@
 """The pipeline in little address space: python little_space.py H5AD OUT [MB ...]
 
-For each number a process of its own imports what it needs, then gives itself so many megabytes more than it has, and runs
-the pipeline. It ends in success or in a `MemoryError` that says how many bytes were refused; prints one line for each.
+For each number a process of its own imports what it needs, then gives itself so many megabytes more than it has, and
+runs the pipeline. It ends in success or in a `MemoryError` that says how many bytes were refused; prints one line for
+each.
 """
 
 import resource

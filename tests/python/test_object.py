@@ -192,6 +192,7 @@ def test_errors_are_ordinary(tmp_path):
         oom.read(tmp_path / "empty.h5ad", backed="w")
 
 
+@pytest.mark.filterwarnings("ignore:The method (obs|var)_vector is deprecated:FutureWarning")  # of anndata 0.13's own
 def test_vectors(pair):
     memory, disk = pair
     np.testing.assert_array_equal(disk.obs_vector("g3"), memory.obs_vector("g3"))

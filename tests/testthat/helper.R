@@ -65,6 +65,22 @@ with_options <- function(new, expr) {
   expr
 }
 
+# Runs R code in a process of its own, `prefix` before the command; gives its output.
+r_process <- function(code, prefix = "") {
+  script <- tempfile(fileext = ".R")
+  writeLines(c("suppressMessages(library(anndataoom))", code), script)
+  command <- paste(prefix, shQuote(file.path(R.home("bin"), "Rscript")), "--vanilla", shQuote(script), "2>&1")
+  suppressWarnings(system2("sh", c("-c", shQuote(command)), stdout = TRUE))
+}
+
+# The Pythons the project's tests run with, each with another anndata.
+pythons <- function() {
+  found <- Sys.getenv(c("ANNDATAOOM_PYTHON", "ANNDATAOOM_NEWEST_PYTHON"))
+  found <- unique(found[nzchar(found) & file.exists(found)])
+  if (!length(found)) skip("no Python with anndata (ANNDATAOOM_PYTHON, ANNDATAOOM_NEWEST_PYTHON)")
+  found
+}
+
 `%||%` <- function(x, y) if (is.null(x)) y else x
 
 # DelayedArray, which some tests attach, has one of its own.

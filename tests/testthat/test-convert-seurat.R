@@ -88,6 +88,26 @@ test_that("gene names that Seurat changes come back", {
   expect_identical(as_AnnDataOOM(s)$var_names, a$var_names)
 })
 
+test_that("markers are those of an object Seurat normalised itself", {
+  skip_if_not_installed("Seurat")
+  a <- read_h5ad(example_h5ad())[1:300, ]
+  a$layers$counts <- a$X
+  a <- log1p(normalize_total(a, target_sum = 1e4))
+  group <- rep(c("a", "b"), length.out = 300)
+  own <- suppressWarnings(SeuratObject::CreateSeuratObject(as(t(as.matrix(a$layers$counts)), "CsparseMatrix")))
+  own <- Seurat::NormalizeData(own, verbose = FALSE)
+  changes <- lapply(list(as_Seurat(a), own), function(s) {
+    SeuratObject::Idents(s) <- group
+    Seurat::FoldChange(s, ident.1 = "a")
+  })
+  expect_equal(changes[[1]], changes[[2]], tolerance = 1e-5)
+  # Of another base they are not what Seurat takes them for.
+  b <- a
+  b$X <- NULL
+  b$X <- b$layers$counts
+  expect_length(as_Seurat(log1p(b, base = 2))@commands, 0)
+})
+
 test_that("mapping arguments choose and rename", {
   skip_if_not(seurat4)
   a <- on_file(twin)

@@ -51,14 +51,6 @@ test_that("the size of chunks changes no value", {
   }
 })
 
-# Runs R code in a process of its own, `prefix` before the command; gives its output.
-r_process <- function(code, prefix = "") {
-  script <- tempfile(fileext = ".R")
-  writeLines(c("suppressMessages(library(anndataoom))", code), script)
-  command <- paste(prefix, shQuote(file.path(R.home("bin"), "Rscript")), "--vanilla", shQuote(script), "2>&1")
-  suppressWarnings(system2("sh", c("-c", shQuote(command)), stdout = TRUE))
-}
-
 test_that("the matrix is never whole in memory", {
   skip_on_cran()
   skip_on_os(c("windows", "mac"))

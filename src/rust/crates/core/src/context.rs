@@ -78,7 +78,7 @@ pub struct Context {
     /// Progress and cancellation.
     pub monitor: Arc<Monitor>,
     /// The processes that share every pass; `None` where this one works alone.
-    pub team: Option<Arc<dyn crate::stream::Team>>,
+    pub team: Option<Arc<dyn crate::team::Team>>,
     /// The threads of a pool, shared by all work in this context.
     pub pool: Pool,
 }

@@ -14,7 +14,8 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 /// Bytes put by. Nobody writes to them: they take address space and no memory.
 const RESERVE: usize = 64 << 20;
-/// The largest request the reserve is for: a number for each of a million cells, several times.
+/// The largest request the reserve is for. Vectors as long as the genes (a statistic of each, in the moments of columns and
+/// all that chooses variable genes) are far below it and are asked for plainly.
 pub const SMALL: usize = 16 << 20;
 
 static KEPT: AtomicPtr<u8> = AtomicPtr::new(null_mut());

@@ -263,7 +263,7 @@ fn matrices(ctx: &Context) {
         "rows of a frame" => element::read_selected(&store, "obs", Some(&rows), None);
         "rows of a sparse matrix" => element::read_selected(&store, "X", Some(&rows), Some(&[5, 3, 3]));
         "rows of an array" => element::read_selected(&store, "layers/dense", Some(&rows), Some(&[5, 3, 3]));
-        "a matrix in memory" => MemorySource::from_sparse(&csr).map(|m| m.to_dense());
+        "a matrix in memory" => MemorySource::from_sparse(&csr).and_then(|m| m.to_dense());
     }
     let open = |element: &str| LazyMatrix::new(open_matrix(&store, element).unwrap());
     verbs("rows in memory", &memory, ctx);

@@ -21,7 +21,7 @@ fn sparse(dir: &Dir, name: &str, m: &Sparse, csc: bool) -> Known {
     let path = dir.file(name);
     let stored = Stored::Chunked { chunk: 97, filter: "gzip" };
     write_sparse::<i32>(&path, "X", &if csc { to_csc(m) } else { m.clone() }, &stored);
-    let values = m.data.to_f64();
+    let values = m.data.to_f64().unwrap();
     let row = |r: usize| {
         let range = m.indptr[r] as usize..m.indptr[r + 1] as usize;
         m.indices[range.clone()].iter().copied().zip(values[range].iter().copied()).collect()
@@ -32,7 +32,7 @@ fn sparse(dir: &Dir, name: &str, m: &Sparse, csc: bool) -> Known {
 fn dense(dir: &Dir, name: &str, a: &Array) -> Known {
     let path = dir.file(name);
     write_dense(&path, "X", a, Some((7, 5)), "gzip");
-    let (values, m) = (a.data.to_f64(), a.shape[1]);
+    let (values, m) = (a.data.to_f64().unwrap(), a.shape[1]);
     let row = |r: usize| (0..m as u32).map(|c| (c, values[r * m + c as usize])).collect();
     Known { x: LazyMatrix::new(open(&path, "X").unwrap()), rows: (0..a.shape[0]).map(row).collect() }
 }
@@ -49,8 +49,11 @@ fn both(
     aligned: usize,
     fill: Option<Fill>,
 ) -> (Arc<dyn Source>, MemorySource) {
-    let members =
-        known.iter().zip(from).map(|(k, f)| Member { x: k.x.clone(), from: f.as_deref().map(Into::into) }).collect();
+    let members = known
+        .iter()
+        .zip(from)
+        .map(|(k, f)| Member { x: k.x.clone(), from: f.as_deref().map(|f| f.to_vec().into()) })
+        .collect();
     let stack = Stacked::new(along, members, aligned, fill).unwrap();
     let (n, m) = stack.shape();
     let (dtype, is_sparse, fill) = (stack.dtype(), stack.nnz().is_some(), stack.fill().value);

@@ -30,7 +30,7 @@ fn counts() -> Vec<f64> {
 fn dense_of(v: &Value) -> Vec<f64> {
     let Value::Sparse(m) = v else { panic!("not sparse: {v:?}") };
     let mut out = vec![0.0; m.shape.0 * m.shape.1];
-    let data = m.data.to_f64();
+    let data = m.data.to_f64().unwrap();
     for (major, w) in m.indptr.windows(2).enumerate() {
         for (k, &value) in data.iter().enumerate().take(w[1] as usize).skip(w[0] as usize) {
             let (r, c) = match m.format {
@@ -197,7 +197,7 @@ fn types_other_tools_write() {
     assert_eq!(get(&s, "extremes_i8"), Value::vector(vec![i64::MIN, i64::MAX]));
     assert_eq!(get(&s, "extremes_u8"), Value::vector(vec![0, u64::MAX]));
     let Value::Array(a) = get(&s, "nan_inf") else { panic!() };
-    let bits: Vec<u64> = a.data.to_f64().iter().map(|x| x.to_bits()).collect();
+    let bits: Vec<u64> = a.data.to_f64().unwrap().iter().map(|x| x.to_bits()).collect();
     assert_eq!(bits[1..], [f64::INFINITY, f64::NEG_INFINITY, -0.0].map(f64::to_bits));
     assert!(f64::from_bits(bits[0]).is_nan());
     assert_eq!(get(&s, "zero_d"), Value::Array(Array { shape: vec![], data: vec![3_i16].into() }));

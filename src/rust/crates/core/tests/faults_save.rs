@@ -74,8 +74,8 @@ fn check(path: &Path) -> Result<Option<u32>> {
         element::read(&store, slot)?;
     }
     let values = |value: Value| match value {
-        Value::Array(a) => a.data.to_f64(),
-        Value::Scalar(element::Scalar::Number(x)) => x.to_f64(),
+        Value::Array(a) => a.data.to_f64().unwrap(),
+        Value::Scalar(element::Scalar::Number(x)) => x.to_f64().unwrap(),
         _ => Vec::new(),
     };
     if !store.exists("uns/round") {

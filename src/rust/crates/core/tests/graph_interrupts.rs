@@ -8,11 +8,34 @@ use anndataoom_core::{Context, Error, Result};
 use ndarray::Array2;
 use std::time::{Duration, Instant};
 
-/// Longest from the request to the end, whatever the machine does besides, and as a share of the whole.
-const LATEST: Duration = Duration::from_millis(400);
-const SHARE: f64 = 0.15;
+/// Longest from the request to the end, generous as machines differ: about 0.2 s are seen.
+const LATEST: Duration = Duration::from_secs(1);
 /// Moments of a run at which it is stopped.
-const MOMENTS: u32 = 12;
+const MOMENTS: u32 = 8;
+
+/// A moment by the clock, and in processor time of this process, where the system tells it.
+struct Moment(Instant, Option<Duration>);
+
+impl Moment {
+    fn now() -> Self {
+        // Ticks of a hundredth of a second, in user code and in the system; the name before them may hold spaces.
+        let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+        let ticks = |i: usize| fields.get(i)?.parse::<u64>().ok();
+        Moment(
+            Instant::now(),
+            ticks(11).zip(ticks(12)).map(|(user, system)| Duration::from_millis(10 * (user + system))),
+        )
+    }
+
+    /// Time since `earlier`. On a machine that is busy otherwise the process had less than the clock says, and of
+    /// several threads more: the smaller of both.
+    fn since(&self, earlier: &Moment) -> Duration {
+        let clock = self.0.saturating_duration_since(earlier.0);
+        let processor = self.1.zip(earlier.1).map_or(clock, |(later, earlier)| later.saturating_sub(earlier));
+        clock.min(processor)
+    }
+}
 
 fn stops(slow: &mut Vec<String>, name: &str, verb: impl Fn(&Context) -> Result<()>) {
     let context = || Context::with_threads(2);
@@ -24,13 +47,17 @@ fn stops(slow: &mut Vec<String>, name: &str, verb: impl Fn(&Context) -> Result<(
         let ctx = context();
         let monitor = ctx.monitor.clone();
         let at = whole * moment / MOMENTS;
+        if moment == 0 {
+            // Before it begins, as some are done before another thread has started.
+            monitor.cancel();
+        }
         let asker = std::thread::spawn(move || {
             std::thread::sleep(at);
             monitor.cancel();
-            Instant::now()
+            Moment::now()
         });
         let found = verb(&ctx);
-        let ended = Instant::now();
+        let ended = Moment::now();
         // A run may be faster than the first: it is asked to stop when it has ended.
         let asked = asker.join().unwrap();
         match found {
@@ -38,10 +65,10 @@ fn stops(slow: &mut Vec<String>, name: &str, verb: impl Fn(&Context) -> Result<(
             Err(Error::Cancelled) => {}
             Err(e) => panic!("{name}: {e}"),
         }
-        worst = worst.max(ended.saturating_duration_since(asked));
+        worst = worst.max(ended.since(&asked));
     }
     eprintln!("{name}: {} ms in all, stops within {} ms", whole.as_millis(), worst.as_millis());
-    if worst >= LATEST.max(whole.mul_f64(SHARE)) {
+    if worst >= LATEST {
         slow.push(format!("{name} stops after {worst:?} of {whole:?}"));
     }
 }
@@ -53,7 +80,6 @@ fn points(n: usize, d: usize) -> Array2<f32> {
 }
 
 #[test]
-#[ignore = "measures time: alone on the machine"]
 fn every_step_stops_when_asked() {
     let mut slow = Vec::new();
     let (n, d) = (30_000, 20);
@@ -74,15 +100,15 @@ fn every_step_stops_when_asked() {
 
     stops(&mut slow, "exact neighbours", |ctx| knn(all, &exact, ctx).map(drop));
     stops(&mut slow, "inverted file", |ctx| knn(all, &with(Method::Ivf), ctx).map(drop));
-    stops(&mut slow, "hnsw", |ctx| knn(all.slice(ndarray::s![..8000, ..]), &with(Method::Hnsw), ctx).map(drop));
+    stops(&mut slow, "hnsw", |ctx| knn(all.slice(ndarray::s![..4000, ..]), &with(Method::Hnsw), ctx).map(drop));
     stops(&mut slow, "mahalanobis", |ctx| knn(few, &pairs, ctx).map(drop));
     stops(&mut slow, "fuzzy simplicial set", |ctx| fuzzy_simplicial_set(&neighbours, ctx).map(drop));
     stops(&mut slow, "gauss", |ctx| gauss_connectivities(&neighbours, ctx).map(drop));
     stops(&mut slow, "gauss of all pairs", |ctx| gauss_of_all(&whole, 15, ctx).map(drop));
     stops(&mut slow, "spectral layout", |ctx| spectral::spectral_layout(&graph, 2, 0, ctx).map(drop));
-    let epochs = UmapParams { n_epochs: Some(200), ..UmapParams::default() };
+    let epochs = UmapParams { n_epochs: Some(100), ..UmapParams::default() };
     stops(&mut slow, "umap", |ctx| umap::umap(&graph, &epochs, ctx).map(drop));
-    let sequential = UmapParams { mode: umap::Mode::Sequential, ..epochs.clone() };
+    let sequential = UmapParams { mode: umap::Mode::Sequential, n_epochs: Some(20), ..epochs.clone() };
     stops(&mut slow, "umap, sequential", |ctx| umap::umap(&graph, &sequential, ctx).map(drop));
     stops(&mut slow, "leiden", |ctx| leiden(&graph, &LeidenParams::default(), ctx).map(drop));
     stops(&mut slow, "louvain", |ctx| louvain(&graph, &LeidenParams::default(), ctx).map(drop));

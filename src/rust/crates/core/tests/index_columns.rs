@@ -75,7 +75,7 @@ fn it_gives_what_the_file_gives() {
     }
     each!(bool, i8, i64, u16, f32, f64);
     let mut m = random_csr::<f64>(900, 60, 15, 4);
-    m.data = Data::F64(m.data.to_f64().iter().enumerate().map(|(i, x)| x / 3.0 - (i % 5) as f64).collect());
+    m.data = Data::F64(m.data.to_f64().unwrap().iter().enumerate().map(|(i, x)| x / 3.0 - (i % 5) as f64).collect());
     let dir = Dir::new();
     write_sparse::<i64>(&dir.file("x.h5ad"), "X", &m, &Stored::Contiguous);
     check(&dir.file("x.h5ad"), &dir.file(""), 900, 60);
@@ -123,7 +123,7 @@ fn it_belongs_to_one_state_of_one_file() {
 
     // The same shape, offsets and size at the same path, other values.
     let mut changed = m.clone();
-    changed.data = Data::F32(m.data.to_f64().iter().map(|x| (9.0 - x) as f32).collect());
+    changed.data = Data::F32(m.data.to_f64().unwrap().iter().map(|x| (9.0 - x) as f32).collect());
     let x = fresh(&path);
     index_columns(&x, &dir.file(""), &ctx()).unwrap();
     write_sparse::<i32>(&other, "X", &changed, &GZIP);

@@ -67,7 +67,7 @@ fn several_blocks_and_scratch() {
             assert!(blocks(&select(&source), Order::Matrix, threads).unwrap() == first);
         }
         // A small budget: nearly everything goes through the scratch file.
-        let list = rows.as_ref().map_or(Rows::All, |r| Rows::List(r.as_slice().into()));
+        let list = rows.as_ref().map_or(Rows::All, |r| Rows::List(r.clone().into()));
         let pass = source.pass(list, None, 1 << 20).unwrap();
         let small: Vec<_> = (0..pass.blocks().len()).map(|b| pass.read(b).unwrap()).collect();
         assert!(small == first);
@@ -86,7 +86,7 @@ fn rows_past_the_end() {
     let mut m = to_csc(&random_csr::<f32>(50, 30, 8, 6));
     m.indices[17] = 50;
     let column = m.indptr.partition_point(|&p| p <= 17) - 1;
-    m.data = Data::F32(m.data.into_f32());
+    m.data = Data::F32(m.data.into_f32().unwrap());
     let dir = Dir::new();
     let path = dir.file("x.h5ad");
     write_sparse::<i32>(&path, "X", &m, &Stored::Contiguous);

@@ -112,7 +112,7 @@ fn unsorted_and_repeated_columns() {
         }
     }
     check(&m, |p| write_sparse::<i32>(p, "X", &m, &Stored::Chunked { chunk: 64, filter: "gzip" }));
-    m.data = Data::F32(m.data.to_f64().iter().map(|&x| x as f32).collect());
+    m.data = Data::F32(m.data.to_f64().unwrap().iter().map(|&x| x as f32).collect());
     check(&m, |p| write_sparse::<i64>(p, "X", &m, &Stored::Contiguous));
 }
 

@@ -180,7 +180,8 @@ fn counts_of_integers_are_exact_in_numpys_dtype() {
     let unsigned = |v: &[u64]| Data::U64(v.to_vec());
     let big: [u64; 6] = [BIG, 1, 4, BIG - 1, 0, 3];
     let small: [u64; 6] = [200, 1, 4, 199, 0, 3];
-    let cases: [(Data, &[u64], &dyn Fn(&[u64]) -> Data); 4] = [
+    type Make<'a> = &'a dyn Fn(&[u64]) -> Data;
+    let cases: [(Data, &[u64], Make); 4] = [
         (signed(&big), &big, &signed),
         (unsigned(&big), &big, &unsigned),
         (Data::U8(small.map(|v| v as u8).to_vec()), &small, &unsigned),

@@ -19,7 +19,7 @@ fn write(path: &Path) {
     let stored = Stored::Chunked { chunk: 65_537, filter: "lzf" };
     write_sparse::<i32>(path, "csr", &m, &stored);
     write_sparse::<i32>(path, "csc", &to_csc(&m), &stored);
-    let (mut dense, values) = (vec![0f32; CELLS * GENES], m.data.to_f64());
+    let (mut dense, values) = (vec![0f32; CELLS * GENES], m.data.to_f64().unwrap());
     for i in 0..CELLS {
         for k in m.indptr[i] as usize..m.indptr[i + 1] as usize {
             dense[i * GENES + m.indices[k] as usize] = values[k] as f32;
@@ -31,9 +31,9 @@ fn write(path: &Path) {
 
 fn dense(value: &Value) -> Vec<f64> {
     match value {
-        Value::Array(a) => a.data.to_f64(),
+        Value::Array(a) => a.data.to_f64().unwrap(),
         Value::Sparse(s) => {
-            let (mut out, values) = (vec![0.0; s.shape.0 * s.shape.1], s.data.to_f64());
+            let (mut out, values) = (vec![0.0; s.shape.0 * s.shape.1], s.data.to_f64().unwrap());
             for i in 0..s.shape.0 {
                 for k in s.indptr[i] as usize..s.indptr[i + 1] as usize {
                     out[i * s.shape.1 + s.indices[k] as usize] = values[k];

@@ -47,7 +47,7 @@ impl<const RUN: usize> Reducer for Added<RUN> {
 
     fn map(&self, block: Block) -> Result<(Vec<f64>, Vec<f64>)> {
         let Storage::Csr { indptr, indices, data } = &block.storage else { panic!() };
-        let (mut columns, values) = (vec![0.0; self.shape.1], data.to_f64());
+        let (mut columns, values) = (vec![0.0; self.shape.1], data.to_f64().unwrap());
         let rows = indptr.windows(2).map(|w| {
             (w[0]..w[1]).for_each(|k| columns[indices[k] as usize] += self.factor * values[k]);
             values[w[0]..w[1]].iter().sum()
@@ -148,13 +148,13 @@ fn runs_change_nothing_but_rounding() {
     let m = uneven(9);
     let plain = in_memory(&m);
     // Far from 0, with a spread of 1 in a million, and genes that are constant.
-    let mut values = m.data.to_f64();
+    let mut values = m.data.to_f64().unwrap();
     values.iter_mut().for_each(|v| *v /= (1 << 20) as f64);
     let mut dense = vec![1e6; CELLS * GENES];
     for i in 0..CELLS {
-        for k in m.indptr[i] as usize..m.indptr[i + 1] as usize {
-            let j = m.indices[k] as usize;
-            dense[i * GENES + j] += if j == 7 { 0.0 } else { values[k] };
+        let row = m.indptr[i] as usize..m.indptr[i + 1] as usize;
+        for (&j, value) in m.indices[row.clone()].iter().zip(&values[row]) {
+            dense[i * GENES + j as usize] += if j == 7 { 0.0 } else { *value };
         }
     }
     let array = Array { shape: vec![CELLS, GENES], data: Data::F64(dense) };
@@ -432,7 +432,7 @@ fn three_processes_give_the_bits_of_one() {
 }
 
 fn dense_of(m: &anndataoom_core::element::Sparse) -> Vec<f32> {
-    let (mut out, values) = (vec![0f32; CELLS * GENES], m.data.to_f64());
+    let (mut out, values) = (vec![0f32; CELLS * GENES], m.data.to_f64().unwrap());
     for i in 0..CELLS {
         for k in m.indptr[i] as usize..m.indptr[i + 1] as usize {
             out[i * GENES + m.indices[k] as usize] = values[k] as f32;

@@ -98,7 +98,7 @@ fn table(n: usize) -> DataFrame {
 }
 
 fn plan(m: &Sparse) -> H5adPlan {
-    let x = LazyMatrix::new(Arc::new(MemorySource::from_sparse(&m).unwrap()));
+    let x = LazyMatrix::new(Arc::new(MemorySource::from_sparse(m).unwrap()));
     let mut plan = H5adPlan::new(Some(Part::Matrix(x)), table(m.shape.0).into(), table(m.shape.1).into());
     plan.uns.push(("words".to_owned(), Value::strings(["a", "", "\u{e9}"]).into()));
     plan.obsm.push(("pair".to_owned(), Value::matrix(m.shape.0, 2, vec![1.5_f32; m.shape.0 * 2]).into()));

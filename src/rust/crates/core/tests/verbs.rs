@@ -42,7 +42,7 @@ fn found(verb: &Verb, graph: &Outcome, map: &Outcome) -> HashMap<String, Input<'
         Input::Groups(Groups { codes, names: names.iter().map(|s| (*s).to_owned()).collect() })
     };
     let values = |value: &Value| match value {
-        Value::Array(array) => array.data.to_f64(),
+        Value::Array(array) => array.data.to_f64().unwrap(),
         other => panic!("{other:?}"),
     };
     let mut inputs = HashMap::new();

@@ -22,9 +22,9 @@ fn dense(store: &Arc<Store>, element: &str) -> Vec<f64> {
     let rows = |b: Block| {
         let mut out = vec![0.0; b.n_rows() * columns];
         match b.storage {
-            Storage::Dense(data) => out = data.to_f64(),
+            Storage::Dense(data) => out = data.to_f64().unwrap(),
             Storage::Csr { indptr, indices, data } => {
-                let data = data.to_f64();
+                let data = data.to_f64().unwrap();
                 for (row, w) in indptr.windows(2).enumerate() {
                     (w[0]..w[1]).for_each(|k| out[row * columns + indices[k] as usize] = data[k]);
                 }

@@ -98,9 +98,9 @@ fn dense(v: &Value) -> (usize, usize, Vec<f64>) {
     match v {
         Value::Sparse(s) => {
             let (n, m) = s.shape;
-            (n, m, MemorySource::from_sparse(s).unwrap().to_dense())
+            (n, m, MemorySource::from_sparse(s).unwrap().to_dense().unwrap())
         }
-        Value::Array(Array { shape, data }) => (shape[0], shape[1], data.to_f64()),
+        Value::Array(Array { shape, data }) => (shape[0], shape[1], data.to_f64().unwrap()),
         other => panic!("not a matrix: {}", other.encoding()),
     }
 }
@@ -418,7 +418,7 @@ fn anndata_reads_the_same() {
         write_h5ad(&full_plan(), &path, &options, &ctx).unwrap();
         let counts = sparse(60, 30, 30, f32s);
         let values: Vec<String> =
-            MemorySource::from_sparse(&counts).unwrap().to_dense().iter().map(f64::to_string).collect();
+            MemorySource::from_sparse(&counts).unwrap().to_dense().unwrap().iter().map(f64::to_string).collect();
         std::fs::write(dir.file("counts.txt"), values.join(" ")).unwrap();
         let out =
             std::process::Command::new(&python).arg(&script).arg(&path).arg(dir.file("counts.txt")).output().unwrap();

@@ -13,7 +13,10 @@ use pyo3::types::{PyBytes, PyComplex, PyTuple};
 fn strings(x: &Bound<'_, PyAny>) -> PyResult<Strings> {
     let mut out = Strings::new();
     for item in x.try_iter()? {
-        out.push(item?.cast::<pyo3::types::PyString>()?.to_str()?);
+        let item = item?;
+        let text = item.cast::<pyo3::types::PyString>()?.to_str()?;
+        out.reserve(text).map_err(to_py_err)?;
+        out.push(text);
     }
     Ok(out)
 }

@@ -94,7 +94,8 @@ fn input(name: &str, x: &Object<'_>) -> PyResult<Input<'static>> {
 fn points(x: &Object<'_>, name: &str) -> PyResult<Array2<f32>> {
     let (shape, data) = array(x)?;
     let (n, d) = (shape.first().copied().unwrap_or(0), shape.get(1).copied().unwrap_or(0));
-    Array2::from_shape_vec((n, d), data.into_f32()).map_err(|e| to_py_err(Error::shape(name, "a matrix", e)))
+    Array2::from_shape_vec((n, d), data.into_f32().map_err(to_py_err)?)
+        .map_err(|e| to_py_err(Error::shape(name, "a matrix", e)))
 }
 
 /// The parameters Python has: name, whether there is a default that Python can write, and the default.

@@ -156,17 +156,14 @@ impl Args {
     /// One-based R positions as zero-based ones; `None` when absent.
     pub(crate) fn opt_positions(&self, name: &'static str) -> Result<Option<Vec<u32>>> {
         let Some(values) = self.opt_doubles(name)? else { return Ok(None) };
-        values
-            .into_iter()
-            .map(|v| {
-                if v >= 1.0 && v <= f64::from(u32::MAX) {
-                    Ok(v as u32 - 1)
-                } else {
-                    Err(Error::parameter(name, "positions from 1", v))
-                }
-            })
-            .collect::<Result<Vec<u32>>>()
-            .map(Some)
+        let position = |v: f64| {
+            if v >= 1.0 && v <= f64::from(u32::MAX) {
+                Ok(v as u32 - 1)
+            } else {
+                Err(Error::parameter(name, "positions from 1", v))
+            }
+        };
+        memory::tried(values.into_iter().map(position), name).map(Some)
     }
 
     pub(crate) fn opt_strings(&self, name: &'static str) -> Result<Option<Vec<String>>> {

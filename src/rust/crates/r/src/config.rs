@@ -5,6 +5,13 @@ use crate::to_r::list_of;
 use anndataoom_core::store;
 use extendr_api::prelude::*;
 
+/// Nothing. The first call takes the reserve and the table in which extendr notes R's objects: made when the package is
+/// loaded, while there is memory.
+#[extendr]
+fn rs_start(args: Robj) -> Robj {
+    reply(args, |_, _| Ok(().into()))
+}
+
 /// `threads`, `memory`: versions and resources.
 #[extendr]
 fn rs_config(args: Robj) -> Robj {
@@ -29,5 +36,6 @@ fn rs_config(args: Robj) -> Robj {
 
 extendr_module! {
     mod config;
+    fn rs_start;
     fn rs_config;
 }

@@ -181,13 +181,15 @@ fn string(x: &Robj, place: Place) -> Result<Value> {
         memory::exactly(values.len(), values.iter().map(|s| if s.is_na() { "" } else { s.as_ref() }), VALUES)?;
     let mask = memory::exactly(values.len(), values.iter().map(|s| s.is_na()), VALUES)?;
     let missing = mask.contains(&true);
+    let column = |items: Vec<&str>| Ok(Value::Strings { shape: vec![items.len()], data: Text::collected(items)? });
     Ok(match extents(x) {
-        Some(shape) => Value::Strings { data: row_major(&shape, &items)?.into_iter().collect(), shape },
+        Some(shape) => Value::Strings { data: Text::collected(row_major(&shape, &items)?)?, shape },
         None if !missing && is_scalar(x, place) => Value::string(items.first().copied().unwrap_or_default()),
-        None if !missing => Value::strings(items),
-        None if place == Place::Element => Value::Nullable(Nullable::new(Value::strings(items), mask)),
+        None if !missing => column(items)?,
+        None if place == Place::Element => Value::Nullable(Nullable::new(column(items)?, mask)),
         None => {
-            let texts: Vec<Option<&str>> = items.iter().zip(&mask).map(|(&s, &na)| (!na).then_some(s)).collect();
+            let texts = items.iter().zip(&mask).map(|(&s, &na)| (!na).then_some(s));
+            let texts: Vec<Option<&str>> = memory::collected(texts, VALUES)?;
             Value::Categorical(Categorical::from_texts(&texts)?)
         }
     })
@@ -213,11 +215,8 @@ fn factor(x: &Robj, name: &str) -> Result<Value> {
         i32::MIN => Some(-1),
         c => usize::try_from(c).ok().and_then(|c| code_of.get(c.checked_sub(1)?).copied()),
     };
-    let codes: Vec<i32> = codes
-        .iter()
-        .map(code)
-        .collect::<Option<_>>()
-        .ok_or_else(|| unknown(name, "a factor with codes outside its levels"))?;
+    let outside = || unknown(name, "a factor with codes outside its levels");
+    let codes = memory::tried(codes.iter().map(|c| code(c).ok_or_else(outside)), VALUES)?;
     let kind = x.get_attrib("categories").and_then(|k| k.as_str().map(str::to_owned));
     let typed = match kind.as_deref() {
         Some("int64") => levels.iter().map(|l| l.parse::<i64>().ok()).collect::<Option<Vec<_>>>().map(Value::vector),
@@ -294,9 +293,9 @@ fn data_frame(x: &Robj, name: &str) -> Result<Value> {
 }
 
 /// The values in the dtype of this name.
-fn cast(data: &Data, dtype: &str) -> Data {
-    fn to<T: Number>(data: &Data) -> Data {
-        T::wrap(data.to_f64().into_iter().map(T::from_f64).collect())
+fn cast(data: &Data, dtype: &str) -> Result<Data> {
+    fn to<T: Number>(data: &Data) -> Result<Data> {
+        Ok(T::wrap(memory::collected(data.to_f64()?.into_iter().map(T::from_f64), VALUES)?))
     }
     match dtype {
         "bool" => to::<bool>(data),
@@ -309,7 +308,7 @@ fn cast(data: &Data, dtype: &str) -> Data {
         "uint32" => to::<u32>(data),
         "uint64" => to::<u64>(data),
         "float32" => to::<f32>(data),
-        _ => data.clone(),
+        _ => data.copied(VALUES),
     }
 }
 
@@ -322,7 +321,7 @@ fn awkward(x: &Robj, name: &str) -> Result<Value> {
     for ((_, value), found) in buffers.iter_mut().zip(list.as_list().map(|l| l.values().collect()).unwrap_or(vec![])) {
         let dtype = found.get_attrib("dtype").and_then(|d| d.as_str().map(str::to_owned));
         if let (Value::Array(a), Some(dtype)) = (value, dtype) {
-            a.data = cast(&a.data, &dtype);
+            a.data = cast(&a.data, &dtype)?;
         }
     }
     Ok(Value::Awkward { length, form, buffers })

@@ -10,7 +10,7 @@ use crate::vector::raws;
 use anndataoom_core::chain::{Along, Description, Fill, Member, Parameter, Stacked, MISSING};
 use anndataoom_core::element::{DType, Value};
 use anndataoom_core::matrix::{MemorySource, Source};
-use anndataoom_core::{ops, stream, Error, LazyMatrix, Result};
+use anndataoom_core::{memory, ops, stream, Error, LazyMatrix, Result};
 use extendr_api::prelude::*;
 use std::sync::Arc;
 
@@ -71,9 +71,9 @@ fn rs_matrix_stack(args: Robj) -> Robj {
             .map(|member| {
                 let member = Args::new(&member)?;
                 let place = |p: f64| if p >= 1.0 { p as u32 - 1 } else { MISSING };
-                let from =
-                    member.opt_doubles("from")?.map(|from| from.into_iter().map(place).collect::<Vec<u32>>().into());
-                Ok(Member { x: member.matrix("matrix")?, from })
+                let from = member.opt_doubles("from")?;
+                let from = from.map(|from| memory::collected(from.into_iter().map(place), "positions")).transpose()?;
+                Ok(Member { x: member.matrix("matrix")?, from: from.map(Into::into) })
             })
             .collect::<Result<Vec<_>>>()?;
         let fill = a.opt_fill("fill")?.map(|value| Fill { value, integer: value.fract() == 0.0 });

@@ -3,6 +3,7 @@
 use crate::reply::{clean, r_error, Notes};
 use crate::vector::{doubles, integers, logicals, texts};
 use anndataoom_core::context::Monitor;
+use anndataoom_core::dtype::Number;
 use anndataoom_core::element::{
     Array, Categorical, DType, Data, DataFrame, Nullable, Scalar, Sparse, SparseFormat, Strings as Text, Value,
 };
@@ -268,7 +269,9 @@ fn labels(categories: &Value) -> Option<(Vec<String>, Option<&'static str>)> {
                 Data::Bool(v) => v.iter().map(|&b| if b { "TRUE" } else { "FALSE" }.to_owned()).collect(),
                 Data::U64(v) => v.iter().map(u64::to_string).collect(),
                 Data::I64(v) => v.iter().map(i64::to_string).collect(),
-                other => other.to_f64().iter().map(f64::to_string).collect(),
+                other => {
+                    anndataoom_core::with_data!(other, v => v.iter().map(|x| x.to_f64().to_string()).collect())
+                }
             };
             Some((labels, Some(kind)))
         }
@@ -359,7 +362,7 @@ pub(crate) fn sparse(s: &Sparse, name: &str) -> Result<Robj> {
     Ok(out.into())
 }
 
-fn doubles_of<T: anndataoom_core::element::Number>(v: &[T], name: &str) -> Result<Robj> {
+fn doubles_of<T: Number>(v: &[T], name: &str) -> Result<Robj> {
     doubles(name, v.iter().map(|x| x.to_f64()))
 }
 

@@ -11,7 +11,7 @@ use crate::vector::{self, logicals, uninitialised};
 use anndataoom_core::element::{Array, Value};
 use anndataoom_core::given::Given;
 use anndataoom_core::verbs::{self, Call, Face, Groups, Input, Param, Preset, Source, Verb};
-use anndataoom_core::{ops, Error, Result};
+use anndataoom_core::{memory, ops, Error, Result};
 use extendr_api::prelude::*;
 use extendr_api::AsTypedSlice;
 use ndarray::{Array2, ArrayView2, CowArray, Ix2};
@@ -93,7 +93,8 @@ fn rs_verb(args: Robj) -> Robj {
 /// An input as the source of the need says.
 fn input<'a>(verb: &Verb, name: &str, x: &'a Robj) -> Result<Input<'a>> {
     let unknown = || Error::Internal(format!("{}: an unknown input '{name}'", verb.name));
-    let logicals = |x: &Robj| x.as_logical_slice().map(|m| m.iter().map(Rbool::is_true).collect()).ok_or_else(unknown);
+    let logicals =
+        |x: &Robj| memory::collected(x.as_logical_slice().ok_or_else(unknown)?.iter().map(Rbool::is_true), "a mask");
     let source = verb.needs.iter().find(|need| need.name == name).ok_or_else(unknown)?.source;
     Ok(match source {
         Source::Matrix => Input::Matrix(matrix(x)?),
@@ -105,7 +106,8 @@ fn input<'a>(verb: &Verb, name: &str, x: &'a Robj) -> Result<Input<'a>> {
         }
         Source::Groups | Source::Chosen | Source::Covariates => {
             let code = |&code: &i32| if code == i32::MIN { -1 } else { code - 1 };
-            let codes = x.as_integer_slice().ok_or_else(unknown)?.iter().map(code).collect();
+            let codes = x.as_integer_slice().ok_or_else(unknown)?.iter().map(code);
+            let codes = memory::collected(codes, "the groups of cells")?;
             let names = x.get_attrib("levels").and_then(|l| l.as_string_vector()).unwrap_or_default();
             Input::Groups(Groups { codes, names })
         }
@@ -127,7 +129,7 @@ fn points<'a>(x: &'a Robj, name: &str) -> Result<CowArray<'a, f32, Ix2>> {
     match from_r(x, name, Place::Column)? {
         Value::Array(Array { shape, data }) if shape.len() == 2 => {
             let (n, d) = (shape.first().copied().unwrap_or(0), shape.get(1).copied().unwrap_or(0));
-            Array2::from_shape_vec((n, d), data.into_f32())
+            Array2::from_shape_vec((n, d), data.into_f32()?)
                 .map(Into::into)
                 .map_err(|e| Error::shape(name, format!("{n} x {d}"), e))
         }
@@ -220,7 +222,7 @@ fn rs_product(args: Robj) -> Robj {
         let by = a.get("by").ok_or_else(|| Error::parameter("y", "a numeric matrix", "NULL"))?;
         let (y, width) = match from_r(by, "y", Place::Column)? {
             Value::Array(Array { shape, data }) if shape.len() == 2 => {
-                (data.to_f64(), shape.last().copied().unwrap_or(0))
+                (data.to_f64()?, shape.last().copied().unwrap_or(0))
             }
             other => return Err(Error::parameter("y", "a numeric matrix", other.encoding())),
         };
@@ -245,7 +247,11 @@ fn rs_mean_var(args: Robj) -> Robj {
             other => return Err(Error::parameter("axis", "\"obs\" or \"var\"", format!("\"{other}\""))),
         };
         let moments = run(a, |ctx| ops::mean_var(&x, axis, ddof, ctx))?;
-        list_of(["mean", "var"].into_iter(), vec![moments.mean.into(), moments.var.into()])
+        let values = vec![
+            vector::doubles("means", moments.mean.into_iter())?,
+            vector::doubles("variances", moments.var.into_iter())?,
+        ];
+        list_of(["mean", "var"].into_iter(), values)
     })
 }
 

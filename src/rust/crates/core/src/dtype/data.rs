@@ -1,5 +1,7 @@
 //! Numeric buffers in the dtype they have on disk.
 
+use crate::error::Result;
+use crate::memory;
 use half::f16;
 
 /// The dtype of a numeric buffer, by numpy's names.
@@ -207,21 +209,23 @@ impl Data {
     }
 
     /// The values as f64, copied.
-    pub fn to_f64(&self) -> Vec<f64> {
-        fn conv<T: Number>(v: &[T]) -> Vec<f64> {
-            v.iter().map(|x| x.to_f64()).collect()
-        }
-        with_data!(self, v => conv(v))
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
+    pub fn to_f64(&self) -> Result<Vec<f64>> {
+        with_data!(self, v => memory::collected(v.iter().map(|x| x.to_f64()), "values as float64"))
     }
 
     /// The values as f32, copied only when they are not f32 already.
-    pub fn into_f32(self) -> Vec<f32> {
-        fn conv<T: Number>(v: &[T]) -> Vec<f32> {
-            v.iter().map(|x| x.to_f64() as f32).collect()
-        }
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
+    pub fn into_f32(self) -> Result<Vec<f32>> {
         match self {
-            Data::F32(v) => v,
-            other => with_data!(&other, v => conv(v)),
+            Data::F32(v) => Ok(v),
+            other => {
+                with_data!(&other, v => memory::collected(v.iter().map(|x| x.to_f64() as f32), "values as float32"))
+            }
         }
     }
 
@@ -243,7 +247,7 @@ impl Data {
     ///
     /// # Errors
     /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
-    pub(crate) fn copied(&self, what: &str) -> crate::Result<Data> {
+    pub fn copied(&self, what: &str) -> crate::Result<Data> {
         fn copy<T: Number>(v: &[T], what: &str) -> crate::Result<Data> {
             Ok(T::wrap(crate::memory::copied(v, what)?))
         }

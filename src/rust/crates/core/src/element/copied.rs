@@ -6,17 +6,6 @@ use crate::memory;
 
 const COPY: &str = "a copy of a value";
 
-impl Strings {
-    fn copied(&self) -> Result<Strings> {
-        let mut out = Strings::new();
-        for text in self.iter() {
-            out.reserve(text)?;
-            out.push(text);
-        }
-        Ok(out)
-    }
-}
-
 impl Value {
     /// A copy.
     ///
@@ -30,7 +19,9 @@ impl Value {
             Value::Complex { shape, data, single } => {
                 Value::Complex { shape: shape.clone(), data: memory::copied(data, COPY)?, single: *single }
             }
-            Value::Strings { shape, data } => Value::Strings { shape: shape.clone(), data: data.copied()? },
+            Value::Strings { shape, data } => {
+                Value::Strings { shape: shape.clone(), data: Strings::collected(data.iter())? }
+            }
             Value::Categorical(c) => Value::Categorical(Categorical {
                 codes: memory::copied(&c.codes, COPY)?,
                 categories: boxed(&c.categories)?,

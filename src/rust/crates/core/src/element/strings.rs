@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::memory;
+use crate::reserve;
 
 /// An immutable list of strings.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -30,10 +31,10 @@ impl Strings {
     ///
     /// # Errors
     /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
-    pub(crate) fn reserve(&mut self, text: &str) -> Result<()> {
+    pub fn reserve(&mut self, text: &str) -> Result<()> {
         const TEXTS: &str = "a column of texts";
         let needed = self.text.len() + text.len();
-        self.text.try_reserve(text.len()).map_err(|_| memory::refused::<u8>(needed, TEXTS))?;
+        reserve::ask(|| self.text.try_reserve(text.len())).map_err(|_| memory::refused::<u8>(needed, TEXTS))?;
         memory::reserve(&mut self.ends, 1, TEXTS)
     }
 
@@ -41,6 +42,19 @@ impl Strings {
     pub fn push(&mut self, s: &str) {
         self.text.push_str(s);
         self.ends.push(self.text.len());
+    }
+
+    /// The strings of `from`.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
+    pub fn collected<S: AsRef<str>>(from: impl IntoIterator<Item = S>) -> Result<Strings> {
+        let mut out = Strings::new();
+        for text in from {
+            out.reserve(text.as_ref())?;
+            out.push(text.as_ref());
+        }
+        Ok(out)
     }
 
     /// The string at `i`, or `None` past the end.

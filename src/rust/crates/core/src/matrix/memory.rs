@@ -2,7 +2,7 @@
 //! readers are tested against.
 
 use super::{cut_blocks, Block, ColumnMap, Layout, Location, Pass, Positions, Rows, Source, Storage};
-use crate::element::{Array, DType, Data, Number, Sparse, SparseFormat};
+use crate::element::{Array, DType, Number, Sparse, SparseFormat};
 use crate::error::{Error, Result};
 use crate::memory;
 use crate::with_data;
@@ -230,20 +230,21 @@ impl From<MemorySource> for Arc<dyn Source> {
 
 impl MemorySource {
     /// All values as a dense row-major f64 matrix: for tests.
-    pub fn to_dense(&self) -> Vec<f64> {
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn to_dense(&self) -> Result<Vec<f64>> {
         match &self.storage {
             Storage::Dense(d) => d.to_f64(),
             Storage::Csr { indptr, indices, data } => {
-                let (data, n): (Data, usize) = (data.to_f64().into(), self.shape.1);
-                let mut out = vec![0.0; self.shape.0 * n];
-                if let Data::F64(v) = data {
-                    for r in 0..self.shape.0 {
-                        for k in indptr[r]..indptr[r + 1] {
-                            out[r * n + indices[k] as usize] += v[k];
-                        }
+                let (v, n) = (data.to_f64()?, self.shape.1);
+                let mut out = memory::zeros(memory::count(&[self.shape.0, n], "a matrix")?, "a matrix")?;
+                for r in 0..self.shape.0 {
+                    for k in indptr[r]..indptr[r + 1] {
+                        out[r * n + indices[k] as usize] += v[k];
                     }
                 }
-                out
+                Ok(out)
             }
         }
     }

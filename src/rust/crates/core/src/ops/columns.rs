@@ -92,14 +92,28 @@ pub(super) struct Columns {
     whole: Vec<Whole>,
     other_rows: usize,
     other: Vec<Plain>,
+    /// Sums and sums of squares of `other` in all runs of [`RUN`] rows before this one.
+    aside: Vec<(f64, f64)>,
 }
+
+/// Rows whose values are added up before their sums are put aside: one large value does not cost all others their digits.
+const RUN: usize = 1024;
 
 impl Columns {
     /// Of `n_cols` columns of a block with `n_rows` rows; `what` is the name of the sums in errors.
     pub(super) fn new(n_rows: usize, n_cols: usize, what: &'static str) -> Self {
         const EXACT: f64 = (1u64 << 53) as f64;
         let largest = if n_rows <= MOST_ROWS { (EXACT / n_rows.max(1) as f64).sqrt() } else { -1.0 };
-        Columns { n_cols, what, largest, whole_rows: 0, whole: Vec::new(), other_rows: 0, other: Vec::new() }
+        Columns {
+            n_cols,
+            what,
+            largest,
+            whole_rows: 0,
+            whole: Vec::new(),
+            other_rows: 0,
+            other: Vec::new(),
+            aside: Vec::new(),
+        }
     }
 
     /// Adds a row.
@@ -124,6 +138,9 @@ impl Columns {
     pub(super) fn add_of<T: Number>(&mut self, row: RowOf<'_, T>, f: impl Fn(f64) -> f64) -> Result<RowSum> {
         if self.other.is_empty() {
             self.other = memory::filled(self.n_cols, Plain::default(), self.what)?;
+        }
+        if self.other_rows > 0 && self.other_rows % RUN == 0 {
+            self.put_aside()?;
         }
         self.other_rows += 1;
         let other = &mut self.other[..];
@@ -157,10 +174,30 @@ impl Columns {
         Ok(RowSum { total, detected: row.1.len() as u32 - n_zeros })
     }
 
+    #[cold]
+    fn put_aside(&mut self) -> Result<()> {
+        if self.aside.is_empty() {
+            self.aside = memory::filled(self.n_cols, (0.0, 0.0), self.what)?;
+        }
+        for ((sum, squares), column) in self.aside.iter_mut().zip(&mut self.other) {
+            *sum += std::mem::take(&mut column.sum);
+            *squares += std::mem::take(&mut column.squares);
+        }
+        Ok(())
+    }
+
+    /// The columns of `other` with what was put aside.
+    fn other(&self) -> impl ExactSizeIterator<Item = Plain> + '_ {
+        self.other.iter().enumerate().map(|(c, plain)| {
+            let (sum, squares) = self.aside.get(c).copied().unwrap_or_default();
+            Plain { sum: sum + plain.sum, squares: squares + plain.squares, ..*plain }
+        })
+    }
+
     /// Adds the sums of all columns to `to`; exact where all values are whole numbers and the sums are below 2^53.
     pub(super) fn add_sums(&self, to: &mut [f64]) {
         to.iter_mut().zip(&self.whole).for_each(|(t, w)| *t += w.sum());
-        to.iter_mut().zip(&self.other).for_each(|(t, c)| *t += c.sum);
+        to.iter_mut().zip(self.other()).for_each(|(t, c)| *t += c.sum);
     }
 
     /// How many values of every column are not 0.
@@ -192,15 +229,14 @@ impl Columns {
         if self.other_rows > 0 {
             let n = self.other_rows as f64;
             let tolerated = tolerated(n);
-            let cancels = |c: &Plain| c.cancels(n, tolerated);
-            let mut again =
-                Again::new(self.other.iter().map(|c| cancels(c).then_some(c.sum / f64::from(c.stored))), self.what)?;
+            let shifts = self.other().map(|c| c.cancels(n, tolerated).then_some(c.sum / f64::from(c.stored)));
+            let mut again = Again::new(shifts, self.what)?;
             if !again.sums.is_empty() {
                 // Rows of whole numbers were none of these.
                 let other = |row: &RowOf<'a, T>| self.whole_rows == 0 || whole_sum(row.1, self.largest).is_none();
                 rows.filter(other).for_each(|row| again.add(row, &f));
             }
-            let sums = self.other.iter().enumerate().map(|(c, plain)| {
+            let sums = self.other().enumerate().map(|(c, plain)| {
                 again.of(c).unwrap_or(Shifted {
                     stored: f64::from(plain.stored),
                     shift: 0.0,
@@ -219,8 +255,22 @@ struct Again {
     /// For each column one more than its place in `sums`, or 0.
     places: Vec<u32>,
     sums: Vec<Shifted>,
+    /// What additions to the sum and to the squares lost, so far.
+    lost: Vec<(f64, f64)>,
     /// The first value, as long as all others equal it.
     constant: Vec<Option<f64>>,
+}
+
+/// Adds `x` to `to` and returns what that lost (Neumaier 1974); 0 where the sum is not finite.
+fn add(to: &mut f64, x: f64) -> f64 {
+    let sum = *to + x;
+    let lost = if to.abs() >= x.abs() { (*to - sum) + x } else { (x - sum) + *to };
+    *to = sum;
+    if lost.is_finite() {
+        lost
+    } else {
+        0.0
+    }
 }
 
 impl Again {
@@ -235,8 +285,8 @@ impl Again {
             });
             places.push(place.unwrap_or(0));
         }
-        let constant = vec![None; sums.len()];
-        Ok(Again { places, sums, constant })
+        let (lost, constant) = (vec![(0.0, 0.0); sums.len()], vec![None; sums.len()]);
+        Ok(Again { places, sums, lost, constant })
     }
 
     fn add<T: Number>(&mut self, row: RowOf<'_, T>, f: impl Fn(f64) -> f64) {
@@ -248,10 +298,10 @@ impl Again {
                 } else if *constant != Some(y) {
                     *constant = None;
                 }
-                let d = y - sum.shift;
+                let (d, lost) = (y - sum.shift, &mut self.lost[place as usize]);
                 sum.stored += 1.0;
-                sum.sum += d;
-                sum.squares += d * d;
+                lost.0 += add(&mut sum.sum, d);
+                lost.1 += add(&mut sum.squares, d * d);
             }
         });
     }
@@ -259,10 +309,10 @@ impl Again {
     /// Sums of column `c`, if it is one of these. A constant is its own mean, to the last bit.
     fn of(&self, c: usize) -> Option<Shifted> {
         let place = self.places[c].checked_sub(1)? as usize;
-        let Shifted { stored, .. } = self.sums[place];
+        let (Shifted { stored, shift, sum, squares }, lost) = (self.sums[place], self.lost[place]);
         Some(match self.constant[place] {
             Some(shift) if shift.is_finite() => Shifted { stored, shift, sum: 0.0, squares: 0.0 },
-            _ => self.sums[place],
+            _ => Shifted { stored, shift, sum: sum + lost.0, squares: squares + lost.1 },
         })
     }
 }
@@ -299,9 +349,7 @@ fn whole_piece<T: Number>(values: &[T], largest: f64) -> Option<RowSum> {
         };
         let (pieces, last) = values.as_chunks::<LANES>();
         for piece in pieces {
-            for k in 0..LANES {
-                add(k, piece[k].to_f64());
-            }
+            piece.iter().enumerate().for_each(|(k, x)| add(k, x.to_f64()));
         }
         last.iter().for_each(|x| add(0, x.to_f64()));
         // NaN and infinity are off by NaN.
@@ -356,7 +404,8 @@ mod tests {
             columns.add_sums(&mut sum);
             assert_eq!(sum, [x * n as f64]);
             assert_eq!(columns.detected(), [if x == 0.0 { 0 } else { n as u32 }]);
-            let (mean, m2) = columns.moments((0..n).map(|_| (None, &[x][..]))).unwrap().vectors();
+            let row = [x];
+            let (mean, m2) = columns.moments((0..n).map(|_| (None, &row[..]))).unwrap().vectors();
             assert_eq!((mean[0], m2[0]), (x, 0.0));
         }
     }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 /// The name of ranges in errors.
 const RANGES: &str = "gene_ranges: the range of every gene";
 
-/// What [`gene_ranges`] found, one value a gene.
+/// Result of [`gene_ranges`], one value a gene.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GeneRanges {
     /// Least value; NaN where there is one, infinity without cells.
@@ -37,7 +37,7 @@ impl GeneRanges {
     }
 }
 
-/// Least and largest value of every gene, and how many cells are above `threshold`, in one pass. Zeros that are not stored
+/// Returns the least and largest value of every gene, and how many cells are above `threshold`, in one pass. Zeros that are not stored
 /// count as any other value; NaN propagates, as in `numpy.min` and `numpy.max`, and is above nothing.
 ///
 /// # Errors

@@ -244,7 +244,7 @@ pub fn highly_variable_genes(x: &LazyMatrix, options: &HvgOptions, ctx: &Context
     Ok(found)
 }
 
-/// What [`highly_variable_genes`] of all cells asks of its passes.
+/// Returns the needs of the passes of [`highly_variable_genes`] without batches.
 pub(super) fn passes(x: &LazyMatrix, flavor: Flavor) -> Vec<Needs> {
     let known = x.known_sums().is_some();
     let moments = (!known).then_some(batches::NEEDS);

@@ -243,7 +243,7 @@ pub fn mean_var(x: &LazyMatrix, axis: Axis, ddof: usize, ctx: &Context) -> Resul
     }
 }
 
-/// What [`mean_var`] asks of its passes.
+/// Returns the needs of the passes of [`mean_var`] over genes.
 pub(super) fn passes() -> Vec<Needs> {
     vec![ColumnMoments::NEEDS]
 }

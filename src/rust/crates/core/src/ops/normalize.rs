@@ -107,7 +107,7 @@ fn totals(x: &LazyMatrix, share: Option<f64>, skip: Option<&[bool]>, ctx: &Conte
     reduce(x, &CellTotals { n_obs, n_vars, share, skip, check }, ctx)
 }
 
-/// What [`normalize_total`] asks of its passes.
+/// Returns the needs of the passes of [`normalize_total`]: none where the totals are known.
 pub(super) fn passes(x: &LazyMatrix) -> Vec<Needs> {
     if x.known_sums().is_some() {
         Vec::new()

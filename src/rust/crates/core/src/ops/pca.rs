@@ -377,7 +377,7 @@ fn iterative(deltas: &Deltas, (n, p, k): (usize, usize, usize), zero_center: boo
     })
 }
 
-/// What [`pca`] of `p` genes asks of its passes, and whether the last but one is made again and again.
+/// Returns the needs of the passes of [`pca`] of `p` genes, and whether the last but one is repeated.
 pub(super) fn passes(p: usize) -> (Vec<Needs>, bool) {
     if p <= MAX_EXACT {
         (vec![GramPass::NEEDS, Project::NEEDS], false)

@@ -184,7 +184,7 @@ pub fn calculate_qc_metrics(x: &LazyMatrix, options: &QcOptions, ctx: &Context) 
     })
 }
 
-/// What [`calculate_qc_metrics`] asks of its passes.
+/// Returns the needs of the passes of [`calculate_qc_metrics`].
 pub(super) fn passes() -> Vec<Needs> {
     vec![Quality::NEEDS]
 }
@@ -200,7 +200,7 @@ struct Quality<'a> {
     check: Check,
 }
 
-/// What a block has for its cells.
+/// Numbers of the cells of a block.
 #[derive(Serialize, Deserialize)]
 struct Rows {
     n_genes: Vec<i32>,
@@ -211,7 +211,7 @@ struct Rows {
     sets: Vec<f64>,
 }
 
-/// The same for all cells, a column a size and a set.
+/// Numbers of all cells, a column for each size and each set.
 struct Cells {
     n_genes: Vec<i32>,
     total: Vec<f64>,

@@ -3,6 +3,7 @@
 use super::view::{add, each, with_view};
 use crate::chain::LazyMatrix;
 use crate::context::Context;
+use crate::dtype::Number;
 use crate::error::{Error, Result};
 use crate::matrix::Block;
 use crate::stream::{no_rows, reduce, Needs, Reducer};
@@ -167,7 +168,7 @@ impl Reducer for CrossProduct<'_> {
                         for k in range {
                             let at = columns.map_or(k, |c| c[k] as usize);
                             let row = &mut to[(at - first) * p..][..p];
-                            let value = f64::from(values[k]);
+                            let value = values[k].to_f64();
                             each((columns.map(|c| &c[k..]), &values[k..]), |c, x| {
                                 row[if columns.is_some() { c } else { k + c }] += value * x;
                             });

@@ -1,5 +1,11 @@
 //! Attributes of groups and arrays.
 
+use crate::error::printable;
+use std::fmt;
+
+/// The most values an error shows of an attribute.
+const SHOWN: usize = 8;
+
 /// The values of an attribute, with what they are; a scalar has one.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Attribute {
@@ -13,6 +19,27 @@ pub enum Attribute {
     Boolean(Vec<bool>),
     /// h5py's `Empty`: a type and no value.
     Empty,
+}
+
+/// The values as an error names them.
+impl fmt::Display for Attribute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fn list<T>(f: &mut fmt::Formatter<'_>, values: &[T], one: impl Fn(&T) -> String) -> fmt::Result {
+            let shown: Vec<String> = values.iter().take(SHOWN).map(one).collect();
+            let more = if values.len() > SHOWN { ", ..." } else { "" };
+            match shown.as_slice() {
+                [] => f.write_str("an empty list"),
+                shown => write!(f, "{}{more}", shown.join(", ")),
+            }
+        }
+        match self {
+            Attribute::Text(v) => list(f, v, |t| format!("'{}'", printable(t))),
+            Attribute::Integer(v) => list(f, v, i64::to_string),
+            Attribute::Float(v) => list(f, v, |x| format!("{x:?}")),
+            Attribute::Boolean(v) => list(f, v, bool::to_string),
+            Attribute::Empty => f.write_str("nothing"),
+        }
+    }
 }
 
 impl Attribute {

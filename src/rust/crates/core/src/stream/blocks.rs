@@ -107,7 +107,7 @@ pub struct Chunks {
 const CHUNK: &str = "a chunk of rows";
 
 impl Chunks {
-    /// Chunks of `size` rows of `x`, the last of those that are left.
+    /// Starts a pass over `x` in chunks of `size` rows, the last shorter where rows are left.
     ///
     /// # Errors
     /// [`Error::Parameter`] for a size of 0; those of [`Blocks::new`].

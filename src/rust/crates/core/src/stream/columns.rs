@@ -32,10 +32,10 @@ pub struct Column<'a> {
     pub values: &'a [f64],
 }
 
-/// What `of` makes of every column of `x`, in order; called on the threads of `ctx`, columns in no order.
+/// Calls `of` for every column of `x`, on the threads of `ctx` and in no order, and returns the results in order.
 ///
 /// # Errors
-/// Those of the passes and of `of`; [`Error::OutOfMemory`] when there is no room for one column.
+/// Errors of the passes and of `of`; [`Error::OutOfMemory`] when there is no room for one column.
 pub fn map_columns<S: Send>(
     x: &LazyMatrix,
     ctx: &Context,

@@ -63,7 +63,7 @@ impl<'a> Opened<'a> {
     /// once all blocks were read.
     ///
     /// # Errors
-    /// Those of preparing the pass.
+    /// Errors of preparing the pass.
     pub(super) fn new(x: &'a LazyMatrix, order: Order, keeps: bool, ctx: &Context) -> Result<Self> {
         let (rows, permutation) = match (order, x.source_rows()) {
             (Order::File, Rows::List(list)) if list.windows(2).any(|w| w[0] > w[1]) => {
@@ -119,7 +119,7 @@ impl<'a> Opened<'a> {
         }
     }
 
-    /// As [`map_fold`], over `blocks`.
+    /// Runs [`map_fold`] over some blocks.
     pub(super) fn run<S: Send>(
         &self,
         blocks: Range<usize>,

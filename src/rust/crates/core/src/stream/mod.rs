@@ -12,8 +12,8 @@ mod execute;
 mod partial;
 mod reduce;
 mod schedule;
-mod team;
 
+pub use crate::team::Team;
 pub use blocks::{Blocks, Chunks};
 pub use collect::{collect, collect_in, Room};
 pub use columns::{map_columns, Column};
@@ -22,7 +22,6 @@ pub use execute::map_fold;
 pub use partial::{finish, reduce_runs, Partial};
 pub use reduce::{no_rows, no_state, reduce, reduce_into, Reducer, Scatter};
 pub use schedule::{Needs, Schedule, LONG_RUN, RUN};
-pub use team::Team;
 
 /// In which order the rows of a pass come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

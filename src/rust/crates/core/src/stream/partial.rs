@@ -1,4 +1,4 @@
-//! What some runs of a reducer come to, as bytes that go to another process.
+//! Partial results: the states of some runs of a reducer, as bytes that go to another process.
 
 use super::execute::Opened;
 use super::reduce::{append, run};
@@ -13,7 +13,7 @@ use std::ops::Range;
 
 const VERSION: u32 = 1;
 
-/// What tells one pass from another.
+/// Tells one pass from another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Header {
     version: u32,
@@ -72,8 +72,8 @@ fn encoded<T: Serialize + ?Sized>(of: &T) -> Result<Vec<u8>> {
     postcard::to_allocvec(of).map_err(|e| Error::Internal(format!("writing a partial result: {e}")))
 }
 
-/// What a reducer made of some neighbouring runs: the states of the runs, which nothing but their left neighbours can be merged
-/// with (all in one where the first run is among them), and what belongs to rows.
+/// The result of some neighbouring runs: the state of each, as it can be merged with the sum of all runs before it alone (one
+/// state where the first run is among them), and the results of the rows.
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct Partial<R: Reducer> {
@@ -90,12 +90,12 @@ impl<R: Reducer> std::fmt::Debug for Partial<R> {
 }
 
 impl<R: Reducer> Partial<R> {
-    /// The runs.
+    /// Returns the runs.
     pub fn runs(&self) -> Range<usize> {
         self.runs.clone()
     }
 
-    /// For another process.
+    /// Returns the bytes of it, for another process.
     ///
     /// # Errors
     /// [`Error::Internal`] when encoding fails, which it does not.
@@ -106,7 +106,7 @@ impl<R: Reducer> Partial<R> {
         Ok(bytes)
     }
 
-    /// The partial result of `r` that `bytes` are.
+    /// Reads a partial result of `r`.
     ///
     /// # Errors
     /// [`Error::State`] for bytes that are none of this version, are damaged, or belong to another reducer or other parameters.

@@ -1,4 +1,4 @@
-//! What a pass adds up.
+//! Reducers: passes that add up.
 
 use super::execute::Opened;
 use super::partial::together;
@@ -13,24 +13,24 @@ use std::ops::Range;
 
 pub use crate::{no_rows, no_state};
 
-/// A pass that adds up: what a worker makes of a block, how that is folded and merged, and what comes out. Its serialised form
-/// is its parameters, by which partial results are told apart.
+/// A pass that adds up: maps blocks, folds their parts, merges states and makes a result of them. Its serialised form is its
+/// parameters, by which partial results are told apart.
 ///
 /// Parts are folded in block order into the state of their run, runs are merged in order ([`Schedule`]). What belongs to
 /// rows is no part of the state: it goes where those rows are ([`Scatter`]).
 pub trait Reducer: Serialize + Sync {
-    /// What is added up, as messages call it.
+    /// Its name in messages.
     const NAME: &'static str;
-    /// What it asks of a pass.
+    /// The order of rows, kept columns and length of runs it asks for.
     const NEEDS: Needs;
 
-    /// What a worker makes of a block for the state.
+    /// A block, reduced, for the state.
     type Part: Send;
-    /// What it makes of a block for its rows; `()` for nothing.
+    /// Results of the rows of a block; `()` for none.
     type Rows: Send + Serialize + DeserializeOwned;
-    /// What runs have added up.
+    /// The sum of one or more runs.
     type State: Serialize + DeserializeOwned;
-    /// What all rows have.
+    /// Results of all rows.
     type Whole: Scatter<Self::Rows>;
     /// The result.
     type Output;
@@ -38,31 +38,31 @@ pub trait Reducer: Serialize + Sync {
     /// Reduces a block, on a worker thread.
     ///
     /// # Errors
-    /// As the reducer has them.
+    /// Errors of the reducer.
     fn map(&self, block: Block) -> Result<(Self::Part, Self::Rows)>;
 
-    /// The state of no rows.
+    /// Returns the state of no rows.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory).
     fn state(&self) -> Result<Self::State>;
 
-    /// Room for what all rows have.
+    /// Returns room for the results of all rows.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory).
     fn whole(&self) -> Result<Self::Whole>;
 
-    /// Adds what comes of the next block, on the calling thread.
+    /// Adds the part of the next block, on the calling thread.
     ///
     /// # Errors
-    /// As the reducer has them.
+    /// Errors of the reducer.
     fn fold(&self, state: &mut Self::State, part: Self::Part) -> Result<()>;
 
     /// Ends a run: called after its last block.
     ///
     /// # Errors
-    /// As the reducer has them.
+    /// Errors of the reducer.
     fn close(&self, _state: &mut Self::State) -> Result<()> {
         Ok(())
     }
@@ -70,13 +70,13 @@ pub trait Reducer: Serialize + Sync {
     /// Adds the state of the runs that follow; both are closed.
     ///
     /// # Errors
-    /// As the reducer has them.
+    /// Errors of the reducer.
     fn merge(&self, state: &mut Self::State, next: Self::State) -> Result<()>;
 
     /// Makes the result.
     ///
     /// # Errors
-    /// As the reducer has them.
+    /// Errors of the reducer.
     fn finish(&self, state: Self::State, whole: Self::Whole) -> Result<Self::Output>;
 }
 
@@ -116,12 +116,12 @@ macro_rules! no_rows {
     };
 }
 
-/// Takes what belongs to rows, block after block, on the calling thread.
+/// Takes results of rows, block after block, on the calling thread.
 pub trait Scatter<R> {
-    /// Puts what `rows` says of the rows at `at` in its place.
+    /// Puts the results `rows` of the rows at `at` in their place.
     ///
     /// # Errors
-    /// As the place has them.
+    /// Errors of the place.
     fn scatter(&mut self, at: &Positions, rows: R) -> Result<()>;
 }
 
@@ -131,7 +131,7 @@ impl Scatter<()> for () {
     }
 }
 
-/// As many values a row as there are; row-major.
+/// The same number of values for every row, row-major.
 impl<T: Copy> Scatter<Vec<T>> for [T] {
     fn scatter(&mut self, at: &Positions, rows: Vec<T>) -> Result<()> {
         let width = rows.len() / at.len().max(1);
@@ -164,7 +164,7 @@ impl<A, B, C: Scatter<A>, D: Scatter<B>> Scatter<(A, B)> for (C, D) {
     }
 }
 
-/// Runs `r` over `x`.
+/// Runs `r` over `x` and returns its result.
 ///
 /// # Errors
 /// The first error, in block order, of reading and of the reducer; [`Error::Cancelled`] when asked to stop.
@@ -174,10 +174,10 @@ pub fn reduce<R: Reducer>(x: &LazyMatrix, r: &R, ctx: &Context) -> Result<R::Out
     r.finish(state, whole)
 }
 
-/// Runs `r` over `x` for a caller who has a place for what belongs to rows; gives the state of all runs.
+/// Runs `r` over `x` with results of rows put into `whole`; returns the state of all runs.
 ///
 /// # Errors
-/// As [`reduce`].
+/// The errors of [`reduce`].
 pub fn reduce_into<R: Reducer>(
     x: &LazyMatrix,
     r: &R,
@@ -205,7 +205,7 @@ pub(super) fn append<R: Reducer>(r: &R, all: &mut Option<R::State>, next: R::Sta
     Ok(())
 }
 
-/// Runs `r` over some runs: `put` gets what belongs to rows, block by block, `done` the state of every run.
+/// Runs `r` over some runs: `put` gets the results of rows, block by block, `done` the state of every run.
 pub(super) fn run<R: Reducer>(
     pass: &Opened<'_>,
     schedule: &Schedule,

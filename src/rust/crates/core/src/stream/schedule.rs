@@ -17,7 +17,7 @@ pub const RUN: usize = 64;
 /// matrices are one run, whose state becomes the result without a second one beside it.
 pub const LONG_RUN: usize = 1024;
 
-/// What a reducer asks of a pass.
+/// Needs of a reducer, for `ops::explain` as for the pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Needs {
     /// The order of the rows.
@@ -33,10 +33,10 @@ impl Needs {
     /// Rows in the order of the file, runs of [`RUN`] blocks, nothing kept.
     pub const FILE: Needs = Needs { order: Order::File, keeps_columns: false, run: RUN };
 
-    /// The same, selected columns kept.
+    /// [`Needs::FILE`] with selected columns kept.
     pub const KEEPS: Needs = Needs { keeps_columns: true, ..Needs::FILE };
 
-    /// The same with runs of [`LONG_RUN`] blocks.
+    /// Returns these needs with runs of [`LONG_RUN`] blocks.
     pub const fn long(self) -> Needs {
         Needs { run: LONG_RUN, ..self }
     }
@@ -50,10 +50,10 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// Reads no values.
+    /// Returns the runs of a pass of a reducer over `x`, without reading values.
     ///
     /// # Errors
-    /// Those of preparing a pass.
+    /// Errors of preparing a pass.
     pub fn of<R: Reducer>(x: &LazyMatrix, _: &R, ctx: &Context) -> Result<Self> {
         Ok(Schedule::new(&Opened::new(x, R::NEEDS.order, false, ctx)?, R::NEEDS.run))
     }
@@ -62,12 +62,12 @@ impl Schedule {
         Schedule { blocks: pass.blocks().to_vec(), run: run.max(1) }
     }
 
-    /// Number of runs.
+    /// Returns the number of runs.
     pub fn n_runs(&self) -> usize {
         self.blocks.len().div_ceil(self.run)
     }
 
-    /// The blocks of runs.
+    /// Returns the blocks of some runs.
     pub fn blocks(&self, runs: Range<usize>) -> Range<usize> {
         let at = |run: usize| run.saturating_mul(self.run).min(self.blocks.len());
         at(runs.start)..at(runs.end)

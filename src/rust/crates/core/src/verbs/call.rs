@@ -6,6 +6,7 @@ use crate::context::Context;
 use crate::element::Value;
 use crate::error::{Error, Result};
 use crate::given::Given;
+use crate::memory;
 use crate::patch::Patch;
 use ndarray::{CowArray, Ix2};
 use std::collections::HashMap;
@@ -56,7 +57,7 @@ impl Groups {
     pub(super) fn complete(&self) -> Result<Vec<u32>> {
         let code =
             |&code: &i32| u32::try_from(code).map_err(|_| Error::Internal("groups with missing values".to_owned()));
-        self.codes.iter().map(code).collect()
+        memory::tried(self.codes.iter().map(code), "the groups of cells")
     }
 }
 
@@ -273,9 +274,13 @@ impl<'a> Call<'a> {
 
     /// `None` too for an input of another kind, which stays.
     pub(super) fn opt_groups(&mut self, name: &str) -> Option<Groups> {
-        match self.inputs.get(name) {
-            Some(Input::Groups(g)) => Some(g.clone()),
-            _ => None,
+        match self.inputs.remove(name) {
+            Some(Input::Groups(g)) => Some(g),
+            Some(other) => {
+                self.inputs.insert(name.to_owned(), other);
+                None
+            }
+            None => None,
         }
     }
 

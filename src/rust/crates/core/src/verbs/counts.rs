@@ -136,8 +136,11 @@ pub(super) static FILTER_GENES: Verb = Verb {
     room: None,
 };
 
+/// A limit by name, and the criterion it makes.
+type Limit<T> = (&'static str, fn(f64) -> T);
+
 /// The criterion of the one limit that is given.
-fn only<T>(call: &Call<'_>, all: &'static str, limits: [(&'static str, fn(f64) -> T); 4]) -> Result<T> {
+fn only<T>(call: &Call<'_>, all: &'static str, limits: [Limit<T>; 4]) -> Result<T> {
     let mut found = Vec::new();
     for (name, criterion) in limits {
         found.extend(call.args.opt_number(name)?.map(|limit| (name, criterion(limit))));

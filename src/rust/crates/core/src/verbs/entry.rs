@@ -200,5 +200,8 @@ pub struct Verb {
     /// Runs it.
     pub(super) run: fn(&mut Call<'_>, &Context) -> Result<Outcome>,
     /// Extents of coordinates it can write into memory of the caller.
-    pub(super) room: Option<fn(&Call<'_>) -> Result<(usize, usize)>>,
+    pub(super) room: Option<Room>,
 }
+
+/// Gives the extents of coordinates of a call.
+pub(super) type Room = fn(&Call<'_>) -> Result<(usize, usize)>;

@@ -106,7 +106,7 @@ pub fn ctx() -> Context {
 /// A numeric column as f64.
 pub fn numbers(v: &Value) -> Vec<f64> {
     match v {
-        Value::Array(a) => a.data.to_f64(),
+        Value::Array(a) => a.data.to_f64().unwrap(),
         other => panic!("expected an array, found {}", other.encoding()),
     }
 }
@@ -138,10 +138,10 @@ pub fn assert_close(what: &str, found: &[f64], expected: &[f64], tolerance: f64)
 pub fn values(x: &LazyMatrix) -> Vec<f64> {
     let (n, m) = x.shape();
     match anndataoom_core::stream::collect(x, &ctx(), u64::MAX).unwrap() {
-        Value::Array(a) => a.data.to_f64(),
+        Value::Array(a) => a.data.to_f64().unwrap(),
         Value::Sparse(s) => {
             let mut out = vec![0.0; n * m];
-            let v = s.data.to_f64();
+            let v = s.data.to_f64().unwrap();
             for i in 0..n {
                 for k in s.indptr[i] as usize..s.indptr[i + 1] as usize {
                     out[i * m + s.indices[k] as usize] = v[k];

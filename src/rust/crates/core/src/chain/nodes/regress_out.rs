@@ -41,7 +41,7 @@ impl Transform for RegressOut {
     const NAME: &'static str = "regress_out";
 
     fn check(&self, n_obs: usize, n_vars: usize) -> Result<()> {
-        let values = |n: usize| n.checked_mul(self.width).unwrap_or(usize::MAX);
+        let values = |n: usize| n.saturating_mul(self.width);
         match &self.covariates {
             Covariates::Numbers(v) => fits("covariates, a row per cell", v.len(), values(n_obs))?,
             Covariates::Groups(v) => {

@@ -3,7 +3,7 @@
 use super::{other, Encoding, Reading, WriteOptions, PLAIN};
 use crate::element::{Description, Value};
 use crate::error::{Error, Result};
-use crate::store::{GroupWriter, Node};
+use crate::store::{Attribute, GroupWriter, Node};
 
 pub(super) const ENCODING: Encoding = Encoding {
     name: "awkward-array",
@@ -33,7 +33,10 @@ fn parts(node: &Node) -> Result<(u64, String)> {
             Some(&[n]) => u64::try_from(n).ok(),
             _ => None,
         })
-        .ok_or_else(|| node.format("a number of rows in the attribute 'length'", format!("{length:?}")))?;
+        .ok_or_else(|| {
+            let found = length.as_ref().map_or("no such attribute".to_owned(), Attribute::to_string);
+            node.format("a number of rows in the attribute 'length'", found)
+        })?;
     let form = node.attribute("form")?;
     let form = form.as_ref().and_then(|a| a.text());
     let form = form.ok_or_else(|| node.format("a JSON text in the attribute 'form'", "none"))?;

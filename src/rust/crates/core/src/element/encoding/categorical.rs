@@ -21,7 +21,7 @@ pub(super) const ENCODING: Encoding = Encoding {
 fn read(node: &Node, reading: &Reading) -> Result<Value> {
     let ordered = match node.attribute("ordered")? {
         None => false,
-        Some(a) => a.flag().ok_or_else(|| node.format("a truth value in the attribute 'ordered'", format!("{a:?}")))?,
+        Some(a) => a.flag().ok_or_else(|| node.format("a truth value in the attribute 'ordered'", a.to_string()))?,
     };
     let codes = array::whole_numbers(&node.child("codes")?)?;
     let categories = reading.read(&node.child("categories")?)?;

@@ -34,7 +34,7 @@ pub(in crate::element) fn columns_of(node: &Node) -> Result<Columns> {
     let Some(order) = order else {
         return Err(node.format(expected(), "no such attribute"));
     };
-    let names = order.texts().ok_or_else(|| node.format(expected(), format!("{order:?}")))?.to_vec();
+    let names = order.texts().ok_or_else(|| node.format(expected(), order.to_string()))?.to_vec();
     let mut seen = HashSet::new();
     if let Some(twice) = names.iter().find(|n| !seen.insert(n.as_str())) {
         return Err(node.format("every column once in the attribute 'column-order'", format!("'{twice}' twice")));

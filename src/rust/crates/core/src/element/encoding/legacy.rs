@@ -42,7 +42,7 @@ fn sparse_format(node: &Node) -> Result<Option<SparseFormat>> {
     match attribute.text() {
         Some("csr") => Ok(Some(SparseFormat::Csr)),
         Some("csc") => Ok(Some(SparseFormat::Csc)),
-        _ => Err(node.format("'csr' or 'csc' in the attribute 'h5sparse_format'", format!("{attribute:?}"))),
+        _ => Err(node.format("'csr' or 'csc' in the attribute 'h5sparse_format'", attribute.to_string())),
     }
 }
 

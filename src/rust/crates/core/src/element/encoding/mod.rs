@@ -180,7 +180,7 @@ pub(super) fn encoding_of(node: &Node) -> Result<(String, String)> {
         match node.attribute(name)? {
             None => Ok(String::new()),
             Some(Attribute::Text(t)) if t.len() == 1 => Ok(t.into_iter().next().unwrap_or_default()),
-            Some(other) => Err(node.format(format!("one text in the attribute '{name}'"), format!("{other:?}"))),
+            Some(other) => Err(node.format(format!("one text in the attribute '{name}'"), other.to_string())),
         }
     };
     let name = text("encoding-type")?;

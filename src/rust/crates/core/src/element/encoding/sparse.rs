@@ -47,9 +47,9 @@ pub(super) fn matrix(node: &Node, format: SparseFormat) -> Result<Matrix> {
     let extents = match shape.integers() {
         Some(&[n, m]) => extent(n).zip(extent(m)),
         Some(_) => None,
-        None => return Err(node.format("an attribute 'shape' of two integers", format!("{shape:?}"))),
+        None => return Err(node.format("an attribute 'shape' of two integers", shape.to_string())),
     };
-    let found = || format!("{:?}", shape.integers().unwrap_or_default());
+    let found = || shape.to_string();
     let extents = extents.ok_or_else(|| node.format("a shape of two numbers below 4294967296", found()))?;
     Ok(Matrix::Sparse(format, extents))
 }
@@ -79,7 +79,7 @@ pub(super) fn shape_of(node: &Node, attribute: &str) -> Result<(usize, usize)> {
     };
     match extents.as_deref() {
         Some(&[rows, columns]) => Ok((rows, columns)),
-        _ => Err(node.format(expected(), format!("{found:?}"))),
+        _ => Err(node.format(expected(), found.to_string())),
     }
 }
 
@@ -113,7 +113,9 @@ fn offsets(node: &Node, nnz: usize) -> Result<Vec<u64>> {
     let values = node.values()?.read_integers(None)?;
     let (first, last) = (values.first().copied(), values.last().copied());
     if first != Some(0) || last != i64::try_from(nnz).ok() {
-        return Err(node.format(format!("offsets from 0 to {nnz}"), format!("{first:?} to {last:?}")));
+        let found =
+            first.zip(last).map_or("none".to_owned(), |(first, last)| format!("offsets from {first} to {last}"));
+        return Err(node.format(format!("offsets from 0 to {nnz}"), found));
     }
     if let Some(at) = values.windows(2).position(|w| w[0] > w[1]) {
         let found = format!("{} before {} at {at} (zero-based)", values[at], values[at + 1]);

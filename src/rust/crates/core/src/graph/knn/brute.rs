@@ -75,7 +75,7 @@ fn prepared(points: ArrayView2<'_, f32>, metric: Pairwise) -> Result<Vec<f64>> {
         Pairwise::StandardizedEuclidean => {
             let covariance = covariance(&rows, d)?;
             let deviations: Vec<f64> = (0..d).map(|j| covariance[j * d + j].sqrt()).collect();
-            if let Some(column) = deviations.iter().position(|&s| !(s > 0.0)) {
+            if let Some(column) = deviations.iter().position(|&s| s.is_nan() || s <= 0.0) {
                 return Err(degenerate(Metric::Pairwise(metric), format!("column {column} (zero-based) is constant")));
             }
             rows.par_chunks_mut(d).for_each(|row| row.iter_mut().zip(&deviations).for_each(|(v, s)| *v /= s));

@@ -83,12 +83,12 @@ impl Knn {
             if let Some(&index) = indices.iter().find(|&&index| index as usize >= self.n) {
                 return Err(Error::Index { axis: "obs", index: i64::from(index), len: self.n });
             }
-            if let Some(column) = distances.iter().position(|distance| !distance.is_finite()) {
+            if let Some((column, distance)) = distances.iter().enumerate().find(|(_, d)| !d.is_finite()) {
                 return Err(Error::Values {
                     element: "neighbour distances".into(),
                     operation: "connectivities",
                     expected: "finite distances",
-                    found: format!("{:?}", distances.get(column)),
+                    found: distance.to_string(),
                     row,
                     column,
                 });

@@ -95,7 +95,7 @@ impl<A> PerBatch<A> {
     }
 }
 
-/// What is added up of stored values: two numbers a gene.
+/// Two sums over the stored values of every gene.
 pub(super) type Pairs = Vec<(f64, f64)>;
 
 impl<A> PerBatch<A> {
@@ -191,7 +191,7 @@ pub(super) fn moments(
     reduce(x, &BatchSums { shape: x.shape(), batches, ln, check }, ctx)
 }
 
-/// What the pass for sums and moments asks.
+/// Needs of the pass for sums and moments.
 pub(super) const NEEDS: Needs = Needs::FILE;
 
 #[derive(Serialize)]

@@ -159,7 +159,7 @@ fn add_zeros(genes: &[f64], share: f64, cells: f64, model: &Model<'_>, sum: &mut
     body(genes, share, cells, model, sum, sq);
 }
 
-/// What the stored values add to [`zeros`].
+/// The difference between the residuals of the stored values and those of zeros, for every gene and batch.
 #[derive(Serialize)]
 pub(super) struct Stored<'a> {
     n_vars: usize,

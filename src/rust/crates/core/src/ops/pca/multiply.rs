@@ -36,7 +36,7 @@ pub(super) struct Multiply<'a> {
     deltas: &'a Deltas,
     p: usize,
     width: usize,
-    /// What is taken from dense values, and from stored ones.
+    /// Taken from dense values, and from stored ones, before they are multiplied.
     shift: Option<&'a [f64]>,
     centre: Option<&'a [f64]>,
     /// For each [`TOGETHER`] vectors, `p` rows of them.

@@ -85,15 +85,15 @@ impl Deltas {
         let block = block.into_float()?;
         self.check.block(&block)?;
         let Block { positions, n_cols, storage } = block;
-        fn widen(data: Data) -> Vec<f64> {
+        fn widen(data: Data) -> Result<Vec<f64>> {
             match data {
-                Data::F64(v) => v,
+                Data::F64(v) => Ok(v),
                 other => other.to_f64(),
             }
         }
         let (csr, values) = match storage {
             Storage::Csr { indptr, indices, data } => {
-                let mut values = widen(data);
+                let mut values = widen(data)?;
                 if let Some(s) = &self.scale {
                     for (v, &c) in values.iter_mut().zip(&indices) {
                         let column = &s.columns[c as usize];
@@ -102,7 +102,7 @@ impl Deltas {
                 }
                 (Some((indptr, indices)), values)
             }
-            Storage::Dense(data) => (None, widen(data)),
+            Storage::Dense(data) => (None, widen(data)?),
         };
         Ok(Rows { positions, n_cols, csr, values })
     }
