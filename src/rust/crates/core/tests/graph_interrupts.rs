@@ -47,6 +47,10 @@ fn stops(slow: &mut Vec<String>, name: &str, verb: impl Fn(&Context) -> Result<(
         let ctx = context();
         let monitor = ctx.monitor.clone();
         let at = whole * moment / MOMENTS;
+        if moment == 0 {
+            // Before it begins, as some are done before another thread has started.
+            monitor.cancel();
+        }
         let asker = std::thread::spawn(move || {
             std::thread::sleep(at);
             monitor.cancel();

@@ -139,7 +139,7 @@ impl Columns {
         if self.other.is_empty() {
             self.other = memory::filled(self.n_cols, Plain::default(), self.what)?;
         }
-        if self.other_rows > 0 && self.other_rows % RUN == 0 {
+        if self.other_rows > 0 && self.other_rows.is_multiple_of(RUN) {
             self.put_aside()?;
         }
         self.other_rows += 1;

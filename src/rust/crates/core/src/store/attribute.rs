@@ -1,8 +1,7 @@
 //! Attributes of groups and arrays.
 
-use std::fmt;
-
 use crate::error::printable;
+use std::fmt;
 
 /// The most values an error shows of an attribute.
 const SHOWN: usize = 8;

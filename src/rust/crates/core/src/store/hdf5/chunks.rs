@@ -1,5 +1,7 @@
 //! The chunks of a dataset as its file lists them, believed only when they fit the extents.
 
+use super::repack::filters;
+use crate::codec::id;
 use hdf5::Dataset;
 
 /// Where a chunk is.
@@ -57,6 +59,12 @@ pub(crate) fn of(dataset: &Dataset, shape: &[u64], chunk: &[u64]) -> Result<Vec<
         0
     };
     let grid = grid(shape, chunk);
+    let filters = dataset.create_plist().and_then(|p| filters(p.id())).map_err(|e| super::fault::cause(&e))?;
+    // The library looks for the checksum that the last filter left in front of the chunk where there is less than one.
+    let short = |mask: u32, size: u64| {
+        let last = filters.iter().enumerate().rev().find(|(i, _)| mask.checked_shr(*i as u32).unwrap_or(0) & 1 == 0);
+        size < 4 && last.is_some_and(|(_, f)| f.id == id::FLETCHER32)
+    };
     let mut chunks = Vec::new();
     let mut wrong = None;
     let visited = dataset.chunks_visit(|c| {
@@ -70,6 +78,7 @@ pub(crate) fn of(dataset: &Dataset, shape: &[u64], chunk: &[u64]) -> Result<Vec<
             () if !fits => "outside its extents",
             () if c.addr == u64::MAX => "without a place in the file",
             () if c.size == 0 => "of no bytes",
+            () if short(c.filter_mask, c.size) => "shorter than its checksum",
             () => {
                 let address = c.addr.saturating_add(base);
                 if chunks.try_reserve(1).is_ok() {

@@ -30,14 +30,15 @@ const UNQUESTIONED: u64 = 64 << 20;
 const EXPANSION: u64 = 4096;
 
 /// A filter of a dataset.
-struct Filter {
-    id: i32,
+pub(super) struct Filter {
+    pub(super) id: i32,
     /// Whether the file names it; the library says so too where it knows a name itself.
     named: bool,
     optional: bool,
 }
 
-fn filters(plist: i64) -> hdf5::Result<Vec<Filter>> {
+/// The filters, in the order of writing.
+pub(super) fn filters(plist: i64) -> hdf5::Result<Vec<Filter>> {
     let n = h5call!(H5Pget_nfilters(plist))?;
     (0..n.max(0) as u32)
         .map(|i| {

@@ -1,6 +1,6 @@
 //! Where the values of a dataset are: in the file, or in others that it names.
 
-use super::{External, Node};
+use super::{transfer, External, Node};
 use crate::error::{Error, Result};
 use crate::store::backend::Backend;
 use hdf5::sync::sync;
@@ -115,7 +115,7 @@ fn check_parts(node: &Node, dataset: &Dataset) -> Result<()> {
         };
         // The library takes what is not there for empty. A source is checked as it is opened.
         let source = Node::open(&store, &path)?;
-        source.dataset()?;
+        transfer::check_claim(&source, source.dataset()?)?;
         if !Arc::ptr_eq(source.file(), &store) {
             return Err(node.unsupported("a virtual dataset with a part behind an external link", ""));
         }

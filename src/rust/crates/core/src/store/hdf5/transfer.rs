@@ -1,10 +1,14 @@
 //! Moving values from a dataset, one field of a compound dataset, or an attribute, into memory.
 
 use super::datatype::{self, kind_of, packed};
-use super::{chunks, lengths, register, storage, Kind, Node};
+use super::{chunks, lengths, register, repack, storage, Kind, Node};
+use crate::codec::id;
+use crate::codec::pipeline::Plan;
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::store::backend::{Part, Stored};
 use crate::store::values::UNQUESTIONED;
+use hdf5::plist::DatasetCreate;
 use hdf5::{from_id, h5call, Attribute, Dataspace, Datatype};
 use hdf5_sys::h5a::H5Aread;
 use hdf5_sys::h5d::H5D_layout_t::H5D_CHUNKED;
@@ -194,7 +198,7 @@ const EXPANSION: u64 = 4096;
 /// Checks that the chunks of a dataset are what they must be, before the library goes through them: it takes chunks that
 /// it does not find for zeros, and memory for a whole chunk whatever is asked for. Gives the most bytes that the values can
 /// be.
-fn check_claim(node: &Node, dataset: &hdf5::Dataset) -> Result<u64> {
+pub(super) fn check_claim(node: &Node, dataset: &hdf5::Dataset) -> Result<u64> {
     let plist = dataset.create_plist().map_err(|e| node.damaged(&e))?;
     if storage::is_elsewhere(plist.id()) {
         return Ok(dataset.storage_size().saturating_mul(EXPANSION));
@@ -217,6 +221,33 @@ fn check_claim(node: &Node, dataset: &hdf5::Dataset) -> Result<u64> {
             ),
         ));
     }
+    check_checksums(node, &plist, &stored, whole)?;
     let expansion = register::plan(plist.id()).expansion().min(EXPANSION);
     Ok(storage::most(node, dataset, Some((stored.len(), whole)), expansion))
+}
+
+/// Checks chunks with a checksum under another filter, which may leave less than one: the library looks for it in front of
+/// the chunk then.
+fn check_checksums(node: &Node, plist: &DatasetCreate, stored: &[chunks::Chunk], whole: u64) -> Result<()> {
+    const BYTES: &str = "a chunk with a checksum";
+    let ids: Vec<i32> =
+        repack::filters(plist.id()).map_err(|e| node.damaged(&e))?.iter().map(|filter| filter.id).collect();
+    let above = ids.iter().skip_while(|&&filter| filter != id::FLETCHER32).skip(1);
+    if stored.is_empty() || above.filter(|&&filter| filter != id::SHUFFLE && filter != id::FLETCHER32).count() == 0 {
+        return Ok(());
+    }
+    let Plan::Direct(pipeline) = register::plan(plist.id()) else {
+        return Err(node.unsupported("a checksum under another filter", "; write the file again with gzip"));
+    };
+    let file = node.file().reader()?;
+    let (mut bytes, mut out) = (Vec::new(), memory::zeros(usize::try_from(whole).unwrap_or(usize::MAX), BYTES)?);
+    for c in stored.iter().filter(|c| c.size <= file.len()) {
+        memory::lengthen(&mut bytes, c.size as usize, 0, BYTES)?;
+        bytes.truncate(c.size as usize);
+        file.read(c.address, &mut bytes)?;
+        pipeline
+            .decode(c.mask, &bytes, &mut out)
+            .map_err(|found| node.format(format!("intact data in chunk {}", c.number), found))?;
+    }
+    Ok(())
 }
