@@ -151,3 +151,30 @@ fn folders_of_the_environment_replace_no_file_that_was_checked() {
     }
     std::fs::remove_dir_all(&dir).unwrap();
 }
+
+#[test]
+fn parameters_of_blosc_are_not_believed() {
+    // Number and values of parameters that the filter of others indexes and looks up names by.
+    for (i, parameters) in [&[2_u32, 2][..], &[2, 2, 8, 64], &[2, 2, 8, 64, 5, 1, 99], &[0; 7]].into_iter().enumerate()
+    {
+        let path = File(std::env::temp_dir().join(format!("anndataoom-blosc-{}-{i}.h5", std::process::id())));
+        let some: Vec<VarLenUnicode> = (0..9).map(|i| VarLenUnicode::from_str(&i.to_string()).unwrap()).collect();
+        {
+            // The library of this test has the filter of this package, once a store was opened.
+            Store::open(golden("matrix-1.h5")).ok();
+            let file = hdf5::File::create(&path.0).unwrap();
+            let texts = file
+                .new_dataset::<VarLenUnicode>()
+                .chunk(4)
+                .set_filters(&[hdf5::filters::Filter::user(32001, parameters)])
+                .shape(9)
+                .create("texts")
+                .unwrap();
+            texts.write(&some).unwrap();
+        }
+        let store = Store::open(&path.0).unwrap();
+        let found = format!("{:?}", element::read(&store, "texts").unwrap());
+        assert!(found.contains("012345678"), "{found}");
+        copied(&path.0, "texts").unwrap();
+    }
+}

@@ -129,6 +129,26 @@ pub(crate) fn blosc(stored: &[u8], out: &mut [u8]) -> Decoded {
     usize::try_from(n).ok().filter(|&n| n > 0).ok_or_else(|| "damaged blosc data".to_owned())
 }
 
+/// Bytes in blosc's form, as the parameters of the filter say: bytes of a value, level, shuffle and compressor are the
+/// third, fifth, sixth and seventh. Numbers that cannot be are replaced.
+pub(crate) fn blosc_frame(parameters: &[u32], bytes: &[u8]) -> Option<Vec<u8>> {
+    const OVERHEAD: usize = 16;
+    let at = |i: usize, default: u32, most: u32| parameters.get(i).copied().unwrap_or(default).min(most);
+    let (size, level, shuffle) = (at(2, 1, 255).max(1) as usize, at(4, 5, 9) as i32, at(5, 1, 2) as i32);
+    let compressor = [c"blosclz", c"lz4", c"lz4hc", c"lz4", c"zlib", c"zstd"].get(at(6, 0, 5) as usize)?;
+    let mut out = Vec::new();
+    out.try_reserve_exact(bytes.len().checked_add(OVERHEAD)?).ok()?;
+    out.resize(bytes.len() + OVERHEAD, 0);
+    // SAFETY: pointers and lengths are the slices', the name is a constant. The context interface shares no state.
+    let n = unsafe {
+        let (from, to) = (bytes.as_ptr().cast(), out.as_mut_ptr().cast());
+        let (length, room) = (bytes.len(), out.len());
+        blosc_src::blosc_compress_ctx(level, shuffle, size, length, from, to, room, compressor.as_ptr(), 0, 1)
+    };
+    out.truncate(usize::try_from(n).ok().filter(|&n| n > 0)?);
+    Some(out)
+}
+
 /// Puts bytes that were grouped by their place within a value back together; bytes past the last whole value stay.
 pub(crate) fn unshuffle(size: usize, stored: &[u8], out: &mut [u8]) {
     fn fixed<const S: usize>(stored: &[u8], out: &mut [u8]) {
@@ -198,6 +218,20 @@ fn fletcher32(bytes: &[u8]) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn blosc_comes_back_whatever_the_parameters() {
+        let bytes: Vec<u8> = (0..5000_u32).flat_map(|i| (i / 7).to_le_bytes()).collect();
+        for parameters in
+            [&[][..], &[2, 2, 4, 0, 5, 1, 1], &[2, 2, 0, 0, 77, 9, 99], &[2, 2, 8, 0, 9, 2, 5], &[u32::MAX; 7]]
+        {
+            let stored = blosc_frame(parameters, &bytes).unwrap();
+            let mut out = vec![0; bytes.len()];
+            assert_eq!(blosc(&stored, &mut out), Ok(bytes.len()));
+            assert_eq!(out, bytes);
+            assert!(blosc(&stored[..stored.len() / 2], &mut out).is_err());
+        }
+    }
 
     #[test]
     fn lzf_literals_matches_and_damage() {

@@ -1,5 +1,5 @@
-//! The decoders of `codec` as filters of the HDF5 library: zstd, lz4, bitshuffle and blosc2 (it brings gzip, shuffle
-//! and fletcher32; lzf and blosc come with its Rust crate).
+//! The decoders of `codec` as filters of the HDF5 library: zstd, lz4, bitshuffle, blosc and blosc2 (it brings gzip,
+//! shuffle and fletcher32; lzf comes with its Rust crate, whose blosc believes parameters and headers of the file).
 
 use super::fault;
 use crate::codec::pipeline::{Filter, Plan};
@@ -19,6 +19,7 @@ pub(super) fn register() {
             (id::ZSTD, c"zstd", filter::<{ id::ZSTD }> as Callback),
             (id::LZ4, c"lz4", filter::<{ id::LZ4 }>),
             (id::BITSHUFFLE, c"bitshuffle", filter::<{ id::BITSHUFFLE }>),
+            (id::BLOSC, c"blosc", filter::<{ id::BLOSC }>),
             (id::BLOSC2, c"blosc2", filter::<{ id::BLOSC2 }>),
         ] {
             add(id, name, filter);
@@ -129,6 +130,7 @@ fn decode(id: i32, parameters: &[c_uint], stored: &[u8]) -> Option<Vec<u8>> {
             let b = Bitshuffle::of(parameters)?;
             filled(b.claim(stored), &|out| b.decode(stored, out))
         }
+        id::BLOSC => filled(codecs::blosc_claim(stored), &|out| codecs::blosc(stored, out)),
         id::BLOSC2 => filled(blosc2::claim(stored), &|out| blosc2::decode(stored, out)),
         _ => None,
     }
@@ -140,6 +142,7 @@ fn encode(id: i32, parameters: &[c_uint], bytes: &[u8]) -> Option<Vec<u8>> {
     match id {
         id::ZSTD => zstd::bulk::compress(bytes, parameters.first().map_or(3, |&l| l.min(22) as i32)).ok(),
         id::LZ4 => Some(codecs::lz4_frame(bytes)),
+        id::BLOSC => codecs::blosc_frame(parameters, bytes),
         _ => None,
     }
 }
