@@ -20,7 +20,12 @@ fn of_nested(t: &Datatype, depth: usize) -> Result<Kind> {
     let bytes = t.size();
     let class = class_of(id)?;
     Ok(match class {
-        H5T_INTEGER if matches!(bytes, 1 | 2 | 4 | 8) => Kind::Integer { bytes, signed: is_signed(id) },
+        H5T_INTEGER if matches!(bytes, 1 | 2 | 4 | 8) => match bits(id)? {
+            (first, n) if n > 0 && first.saturating_add(n) <= bytes * 8 => {
+                Kind::Integer { bytes, signed: is_signed(id) }
+            }
+            (first, n) => Kind::Other(format!("an integer of {n} bits from bit {first} on in {bytes} bytes")),
+        },
         H5T_FLOAT => float(id, bytes)?,
         H5T_ENUM => {
             let members = enumeration(t)?;
@@ -41,7 +46,10 @@ fn of_nested(t: &Datatype, depth: usize) -> Result<Kind> {
             Kind::FixedText { bytes, padding, utf8: is_utf8(id) }
         }
         H5T_COMPOUND => compound(t, depth)?,
-        H5T_COMPLEX => Kind::complex(bytes <= 8),
+        H5T_COMPLEX => match of_nested(&own(h5call!(H5Tget_super(id))?)?, depth + 1)? {
+            Kind::Float { bytes: part } if part * 2 == bytes => Kind::complex(bytes <= 8),
+            other => Kind::Other(format!("a complex number of {}", other.name())),
+        },
         H5T_ARRAY => {
             let rank = h5call!(H5Tget_array_ndims(id))?;
             let mut dims = vec![0; usize::try_from(rank).unwrap_or(0)];
@@ -200,13 +208,24 @@ fn is_signed(id: i64) -> bool {
     locked(|| unsafe { H5Tget_sign(id) }) == H5T_SGN_2
 }
 
+/// The first bit and the number of bits of an integer.
+fn bits(id: i64) -> Result<(usize, usize)> {
+    // SAFETY: queries on the identifier of a datatype that is open.
+    let (first, n) = locked(|| unsafe { (H5Tget_offset(id), H5Tget_precision(id)) });
+    Ok((usize::try_from(first).map_err(|_| "an integer without a first bit")?, n))
+}
+
+/// Only where all parts lie as they do in IEEE numbers: the library converts others from bits that are not there.
 fn float(id: i64, bytes: usize) -> Result<Kind> {
     let (mut s, mut e, mut es, mut m, mut ms) = (0, 0, 0, 0, 0);
     h5call!(H5Tget_fields(id, &mut s, &mut e, &mut es, &mut m, &mut ms))?;
     // SAFETY: a query on the identifier of a datatype that is open.
     let bias = locked(|| unsafe { H5Tget_ebias(id) });
-    Ok(match (bytes, es, ms, bias) {
-        (2, 5, 10, 15) | (4, 8, 23, 127) | (8, 11, 52, 1023) => Kind::Float { bytes },
+    let whole = bits(id)? == (0, bytes * 8);
+    Ok(match (bytes, [s, e, es, m, ms], bias) {
+        (2, [15, 10, 5, 0, 10], 15) | (4, [31, 23, 8, 0, 23], 127) | (8, [63, 52, 11, 0, 52], 1023) if whole => {
+            Kind::Float { bytes }
+        }
         _ => Kind::Other(format!("a {bytes}-byte float that is not IEEE half, single or double")),
     })
 }
