@@ -13,7 +13,7 @@ from ._verbs import merge, set_matrix, target_of, tell
 
 
 class Outcome:
-    """What a verb found.
+    """The outcome of a verb.
 
     Attributes
     ----------

@@ -15,7 +15,7 @@ from ._settings import settings
 
 
 class Chunks:
-    """What gives the rows of `BackedArray` in turn."""
+    """Gives the rows of `BackedArray` in turn."""
 
     def chunked(self, chunk_size: int = DEFAULT_CHUNK_SIZE) -> Iterator[tuple]:
         """Rows in turn.

@@ -1,4 +1,4 @@
-"""What a verb needs of an object, as the table names it: a function a source, which gives a tagged tuple or None."""
+"""The inputs of verbs, as the table names them: a function a source, which gives a tagged tuple or None."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-//! What every long-running verb is given: how many threads, how much memory, and how to report and stop.
+//! The context of every long-running verb: how many threads, how much memory, and how to report and stop.
 
 use crate::error::{Error, Result};
 use crate::reserve;
@@ -226,7 +226,7 @@ pub fn release_memory() {
 /// Runs `work` and turns a panic into [`Error::Internal`]: the last line of defence, not a way to report errors.
 ///
 /// # Errors
-/// Those of `work`, and [`Error::Internal`] for a panic.
+/// The errors of `work`, and [`Error::Internal`] for a panic.
 pub fn guard<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|payload| {
         let text = payload

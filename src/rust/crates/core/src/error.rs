@@ -19,7 +19,7 @@ pub enum Error {
     Io {
         /// The file (or other store) concerned.
         path: Location,
-        /// What was attempted, as a verb phrase ("open", "write", "rename to").
+        /// The attempt, as a verb phrase ("open", "write", "rename to").
         action: &'static str,
         /// The operating system's words and, where useful, what to do.
         message: String,
@@ -192,7 +192,7 @@ pub enum Error {
     #[error("{0}")]
     Numerical(String),
 
-    /// What draws progress failed, and the work was stopped.
+    /// The drawing of progress failed, and the work was stopped.
     #[error("the progress bar failed, and the work was stopped: {message}{hint}")]
     Progress {
         /// Its own words.

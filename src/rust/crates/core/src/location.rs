@@ -56,7 +56,7 @@ impl From<&PathBuf> for Location {
     }
 }
 
-/// What it is opened by again.
+/// The path or URL it is opened by again.
 impl From<&Location> for PathBuf {
     fn from(location: &Location) -> PathBuf {
         match &*location.0 {

@@ -1,4 +1,4 @@
-//! What a verb adds to an AnnData: values by slot and key, under scanpy's names. The faces merge it without knowing
+//! The results of a verb for an AnnData: values by slot and key, under scanpy's names. The faces merge it without knowing
 //! the verb.
 
 use crate::element::Value;

@@ -11,7 +11,7 @@ use std::ffi::c_void;
 const LARGE: usize = 1 << 16;
 /// Left for all that R makes besides a large vector: attributes, names, lists.
 const ROOM: usize = 8 << 20;
-/// What R takes for a string besides its bytes: a header and a pointer to it.
+/// The memory R takes for a string besides its bytes: a header and a pointer to it.
 const STRING: usize = 64;
 
 const INTEGERS: u32 = 13;

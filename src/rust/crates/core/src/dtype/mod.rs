@@ -1,4 +1,4 @@
-//! What numbers are: their dtypes, buffers of them, and their bytes.
+//! Numbers: their dtypes, buffers of them, and their bytes.
 
 mod data;
 mod plain;

@@ -1,4 +1,4 @@
-//! What the numbers of a dataset are, byte for byte.
+//! The numbers of a dataset, byte for byte.
 
 use super::{DType, Data, Number};
 use half::f16;

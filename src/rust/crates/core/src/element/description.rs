@@ -1,6 +1,6 @@
-//! What elements are.
+//! Descriptions of elements.
 
-/// What an element is, without its values.
+/// The description of an element, without its values.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Description {
     /// `encoding-type`; "" for a plain group or dataset of anndata before 0.8.

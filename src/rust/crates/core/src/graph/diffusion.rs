@@ -65,7 +65,7 @@ pub fn diffmap(
         };
         column(0, &|i| root[i] / length);
         (1..n_comps).for_each(|c| column(c, &|i| found.vectors[i * (n_comps - 1) + c - 1]));
-        // What its patch takes, which gives no error.
+        // The memory of its patch, asked for here as making it gives no error.
         memory::probe(4 * components.len())?;
         let mut notes = Vec::new();
         if !found.converged {

@@ -1,8 +1,8 @@
-//! What a matrix was made of, for whoever keeps something made from it.
+//! The origin of a matrix, for whoever keeps something made from it.
 
 use serde::{Deserialize, Serialize};
 
-/// What tells one state of a file from another.
+/// A mark of one state of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stamp {
     /// Bytes.

@@ -82,7 +82,7 @@ fn tolerated(n: f64) -> f64 {
     (1.1e-3 * n.sqrt()).clamp(1e-3, 0.5)
 }
 
-/// What the rows of a block that were added hold in every column.
+/// The sums of every column over the rows of a block that were added.
 pub(super) struct Columns {
     n_cols: usize,
     what: &'static str,
@@ -134,7 +134,7 @@ impl Columns {
     /// Adds `f` of the values of a row; `f(0)` is 0.
     ///
     /// # Errors
-    /// Those of [`Columns::add`].
+    /// The errors of [`Columns::add`].
     pub(super) fn add_of<T: Number>(&mut self, row: RowOf<'_, T>, f: impl Fn(f64) -> f64) -> Result<RowSum> {
         if self.other.is_empty() {
             self.other = memory::filled(self.n_cols, Plain::default(), self.what)?;
@@ -211,7 +211,7 @@ impl Columns {
     /// Moments of the rows added, which are given once more.
     ///
     /// # Errors
-    /// Those of [`Columns::add`].
+    /// The errors of [`Columns::add`].
     pub(super) fn moments<'a, T: Number>(&self, rows: impl Iterator<Item = RowOf<'a, T>>) -> Result<Moments> {
         self.moments_of(rows, |x| x)
     }
@@ -219,7 +219,7 @@ impl Columns {
     /// Moments of the rows added with `f` ([`Columns::add_of`]), which are given once more.
     ///
     /// # Errors
-    /// Those of [`Columns::add`].
+    /// The errors of [`Columns::add`].
     pub(super) fn moments_of<'a, T: Number>(
         &self,
         rows: impl Iterator<Item = RowOf<'a, T>>,
@@ -255,7 +255,7 @@ struct Again {
     /// For each column one more than its place in `sums`, or 0.
     places: Vec<u32>,
     sums: Vec<Shifted>,
-    /// What additions to the sum and to the squares lost, so far.
+    /// The parts that additions to the sum and to the squares lost, so far.
     lost: Vec<(f64, f64)>,
     /// The first value, as long as all others equal it.
     constant: Vec<Option<f64>>,

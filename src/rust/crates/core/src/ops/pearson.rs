@@ -24,7 +24,7 @@ impl Default for PearsonOptions {
     }
 }
 
-/// What [`normalize_pearson_residuals`] used.
+/// The settings [`normalize_pearson_residuals`] used.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PearsonSettings {
     /// Overdispersion.

@@ -1,6 +1,6 @@
 //! The parameters of a simulation.
 
-/// What to simulate.
+/// The parameters of a simulation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Simulation {
     /// Cells, at most 2^32 - 1.

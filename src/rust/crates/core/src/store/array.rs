@@ -44,7 +44,7 @@ pub(crate) enum Access {
     Boxes,
 }
 
-/// What numbers are, byte for byte.
+/// The layout of numbers, byte for byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NumberType {
     /// Their dtype.
@@ -58,7 +58,7 @@ pub(crate) struct NumberType {
 pub(crate) struct Meta {
     /// Extents.
     pub(crate) shape: Vec<u64>,
-    /// What is stored.
+    /// The stored bytes.
     pub(crate) number: NumberType,
     /// Extents of a chunk, or of the boxes it is best read in; all at least 1.
     pub(crate) chunk: Vec<u64>,
@@ -72,12 +72,12 @@ pub(crate) struct Meta {
     pub(crate) longest: u64,
 }
 
-/// What is done with stored bytes, see [`ChunkedArray::fetch`].
+/// The callback that takes stored bytes, see [`ChunkedArray::fetch`].
 pub(crate) type Take<'a> = dyn FnMut(usize, Option<&[u8]>) -> Result<()> + 'a;
 
 /// An array of numbers. Chunks are numbered row-major in their grid; all that is asked for lies within the extents.
 pub(crate) trait ChunkedArray: Send + Sync + Debug {
-    /// What it is.
+    /// Its shape, type and chunks.
     fn meta(&self) -> &Meta;
 
     /// Where a chunk is; `None` when it was never written. For [`Access::Chunks`].

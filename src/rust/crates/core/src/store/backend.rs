@@ -1,4 +1,4 @@
-//! What a backend gives to be read: a store of groups and arrays, with attributes and values. [`Store`](super::Store),
+//! The reading half of a backend: a store of groups and arrays, with attributes and values. [`Store`](super::Store),
 //! [`Node`](super::Node) and [`Values`](super::Values) are made of these, and nothing outside this room knows which backend
 //! is behind them.
 //!
@@ -33,7 +33,7 @@ pub(crate) trait Backend: Send + Sync {
         External::Refuse
     }
 
-    /// What tells its present state from others; `None` where nothing can.
+    /// A mark of its present state, which changes with the file; `None` where there is none.
     fn state(&self) -> Option<State> {
         None
     }
@@ -81,7 +81,7 @@ pub(crate) struct State {
     pub(crate) inode: u64,
 }
 
-/// What tells a group or array from others, whichever links lead to it: any text that is the same for the same one.
+/// The identity of a group or array, whichever links lead to it: any text that is the same for the same one.
 pub(crate) type Identity = String;
 
 /// A group or array.
@@ -122,7 +122,7 @@ pub(crate) trait Object: Send + Sync {
     /// [`Error::Unsupported`], [`Error::Format`].
     fn attribute(&self, name: &str) -> Result<Option<Attribute>>;
 
-    /// What tells it from others.
+    /// Its identity.
     ///
     /// # Errors
     /// [`Error::Format`].
@@ -205,7 +205,7 @@ pub(crate) fn below(path: &str, key: &str) -> String {
 
 /// Values of an array or attribute, as their backend reads them.
 pub(crate) trait Stored {
-    /// What one value is.
+    /// The kind of one value.
     fn kind(&self) -> &Kind;
 
     /// Extents, empty for a single value; `None` without space.
@@ -228,11 +228,11 @@ pub(crate) trait Stored {
     fn texts(&self, part: &Part<'_>, give: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()>;
 }
 
-/// What is wanted of stored values.
+/// A selection of stored values.
 pub(crate) struct Part<'a> {
     /// The one field of records that is meant.
     pub(crate) field: Option<&'a str>,
-    /// What one value (or one entry of an array type) is.
+    /// The kind of one value, or of one entry of an array type.
     pub(crate) kind: &'a Kind,
     /// Extents of every value, for array types; else empty.
     pub(crate) inner: &'a [usize],

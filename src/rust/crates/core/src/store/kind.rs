@@ -2,7 +2,7 @@
 
 use crate::dtype::DType;
 
-/// What one stored value is.
+/// The kind of one stored value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// A whole number of 1, 2, 4 or 8 bytes.
@@ -25,7 +25,7 @@ pub(crate) enum Kind {
     Other(String),
 }
 
-/// What follows the text in a field of fixed length.
+/// The padding after the text in a field of fixed length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Padding {
     /// One NUL, then anything.

@@ -1,4 +1,4 @@
-//! What a backend gives to be written: groups, arrays and attributes, put in place when all is there.
+//! The writing half of a backend: groups, arrays and attributes, put in place when all is there.
 
 use super::Kind;
 use crate::codec::Compression;
@@ -140,7 +140,7 @@ pub(crate) trait GroupSink<'w> {
     /// for one of another backend. `from` is what [`Object::any`](super::backend::Object::any) gives.
     ///
     /// # Errors
-    /// Those of reading `from`, [`Error::Io`](crate::Error::Io).
+    /// The errors of reading `from`, [`Error::Io`](crate::Error::Io).
     fn copy(&self, key: &str, from: &dyn Any) -> Result<bool>;
 
     /// Removes `key`; its space need not be used again.

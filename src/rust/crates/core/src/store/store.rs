@@ -73,7 +73,7 @@ impl Store {
         self.0.bytes()
     }
 
-    /// What tells its present state from others; `None` where nothing can.
+    /// A mark of its present state, which changes with the file; `None` where there is none.
     pub(crate) fn state(&self) -> Option<State> {
         self.0.state()
     }
@@ -137,7 +137,7 @@ impl Node {
         Node { store, object }
     }
 
-    /// What the backend knows of it.
+    /// The object as the backend knows it.
     pub(super) fn object(&self) -> &dyn Object {
         &*self.object
     }
@@ -176,7 +176,7 @@ impl Node {
         self.object.is_group()
     }
 
-    /// What tells this object from others, whichever links lead to it.
+    /// The identity of this object, whichever links lead to it.
     ///
     /// # Errors
     /// [`Error::Format`] for a damaged object.
@@ -215,7 +215,7 @@ impl Node {
         self.object.shape()
     }
 
-    /// What an array holds, ready to be read.
+    /// The values of an array, ready to be read.
     pub(crate) fn values(&self) -> Result<Values<'_>> {
         Ok(Values::new(&*self.object, self.object.values()?, String::new()))
     }

@@ -59,7 +59,7 @@ impl<'a> Values<'a> {
         })
     }
 
-    /// What one value is; array types are unfolded into [`Values::shape`].
+    /// The kind of one value; array types are unfolded into [`Values::shape`].
     pub(crate) fn kind(&self) -> &Kind {
         &self.kind
     }

@@ -11,7 +11,7 @@ use crate::memory;
 /// The name of a matrix in memory in errors.
 const COLLECTED: &str = "a matrix in memory";
 
-/// What values in memory take in the form their caller keeps them in, and how much they may.
+/// The memory that values take in the form their caller keeps them in, and the limit of it.
 #[derive(Debug, Clone, Copy)]
 pub struct Room {
     /// Bytes allowed.

@@ -79,7 +79,7 @@ impl<'a> Opened<'a> {
         }
         let keeps = keeps && keeps_columns(x);
         if keeps {
-            // What was kept before goes before its successor is made.
+            // The columns kept before go before their successor is made.
             x.keep(&rows, None);
         }
         let (source, columns) = (&**x.source(), x.column_map()?);

@@ -1,7 +1,7 @@
 //! The one executor. A pass reads and transforms the blocks of a matrix on worker threads and hands them on in block order,
 //! whose boundaries belong to the source, so that results are the same bits for any number of threads.
 //!
-//! What is added up is a [`Reducer`]. Who goes through rows in a loop of its own pulls [`Blocks`] or [`Chunks`]; who needs a
+//! A [`Reducer`] adds values up. Who goes through rows in a loop of its own pulls [`Blocks`] or [`Chunks`]; who needs a
 //! gene's values of all cells has them column by column ([`map_columns`]); a matrix is also to be had in memory
 //! ([`collect()`]).
 

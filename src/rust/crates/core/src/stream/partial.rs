@@ -119,7 +119,7 @@ impl<R: Reducer> Partial<R> {
         if hash(content).to_le_bytes() != *sum {
             return Err(damaged());
         }
-        // What follows the header has the form that the reducer gives it.
+        // The body after the header has the form that the reducer gives it.
         let (header, _) = postcard::take_from_bytes::<Header>(content).map_err(|_| damaged())?;
         if header.version != VERSION {
             return Err(damaged());

@@ -61,12 +61,12 @@ impl Groups {
     }
 }
 
-/// What a verb makes of its inputs.
+/// The outcome of a verb.
 #[derive(Debug, Clone, Default)]
 pub struct Outcome {
     /// The matrix that takes the place of the one given.
     pub matrix: Option<LazyMatrix>,
-    /// What is added to the object.
+    /// The values added to the object.
     pub patch: Patch,
     /// Which cells (`true`) or genes stay.
     pub keep: Option<(bool, Vec<bool>)>,
@@ -74,7 +74,7 @@ pub struct Outcome {
     pub placed: Option<String>,
     /// Values by name, for who asks for them instead of a changed object.
     pub values: Vec<(String, Value)>,
-    /// What a user should hear of: a word for the kind ("note" for what is no cause of concern), and a sentence.
+    /// Notes for the user: a word for the kind ("note" for what is no cause of concern), and a sentence.
     pub notes: Vec<(&'static str, String)>,
 }
 
@@ -219,7 +219,7 @@ impl<'a> Call<'a> {
     /// Extents, cells x components, of the coordinates the verb can write into memory of the caller.
     ///
     /// # Errors
-    /// Those of the verb about the arguments the extents follow from.
+    /// The errors of the verb about the arguments the extents follow from.
     pub fn room(&mut self) -> Result<Option<(usize, usize)>> {
         let (called, room) = (self.args.called, self.args.verb.room);
         room.map(|room| room(self)).transpose().map_err(|error| of_verb(called, error))
@@ -237,7 +237,7 @@ impl<'a> Call<'a> {
     /// Runs the verb. Errors about parameters name it.
     ///
     /// # Errors
-    /// Those of the verb.
+    /// The errors of the verb.
     pub fn run(mut self, ctx: &Context) -> Result<Outcome> {
         let (verb, called) = (self.args.verb, self.args.called);
         (verb.run)(&mut self, ctx).map_err(|error| of_verb(called, error))

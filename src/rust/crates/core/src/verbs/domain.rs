@@ -36,7 +36,7 @@ pub enum Kind {
     List(&'static Kind),
     /// Any of these.
     Either(&'static [Kind]),
-    /// What only a face can look at (an array, an object of a package); the words say what it is.
+    /// A value that only a face can look at (an array, an object of a package), described in words.
     Object(&'static str),
     /// The same, where plain values and lists of them are refused.
     Opaque(&'static str),

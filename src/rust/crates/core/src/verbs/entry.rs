@@ -1,4 +1,4 @@
-//! What an entry of the table says.
+//! The entries of the table.
 
 use super::call::{Call, Outcome};
 use super::domain::Kind;
@@ -193,9 +193,9 @@ pub struct Verb {
     pub label: &'static str,
     /// Its parameters, in Python's order.
     pub params: &'static [Param],
-    /// What it needs of the object.
+    /// The parts of the object it needs.
     pub needs: &'static [Need],
-    /// What it adds to the object, as "slot/key"; `{name}` stands for an argument, "X" for the matrix it was given.
+    /// The values it adds to the object, as "slot/key"; `{name}` stands for an argument, "X" for the matrix it was given.
     pub gives: &'static [&'static str],
     /// Runs it.
     pub(super) run: fn(&mut Call<'_>, &Context) -> Result<Outcome>,

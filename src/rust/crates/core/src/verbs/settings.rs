@@ -6,7 +6,7 @@ use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::given::Given;
 
-/// What a user sets for all calls. Results do not depend on it.
+/// The settings of a user for all calls. Results do not depend on it.
 pub static SETTINGS: &[Param] = &[
     param("threads", Kind::Whole(1, 1024), Preset::Nothing, "Worker threads; all there are without it."),
     param("memory", Kind::Whole(1, 1 << 50), Preset::Whole(256 << 20), "Working memory of a pass in bytes."),
@@ -42,7 +42,7 @@ pub fn setting(name: &str, given: &Given) -> Result<Option<usize>> {
 /// The context of a call with these settings.
 ///
 /// # Errors
-/// Those of [`setting`].
+/// The errors of [`setting`].
 pub fn context(threads: &Given, memory: &Given) -> Result<Context> {
     let mut ctx = setting("threads", threads)?.map_or_else(Context::default, Context::with_threads);
     if let Some(bytes) = if *memory == Given::Nothing { None } else { setting("memory", memory)? } {

@@ -46,7 +46,7 @@ pub(crate) struct Encoding {
     matrix: fn(&Node) -> Result<Option<Matrix>>,
 }
 
-/// One that no value is written in and that is no matrix; the rest is said by each.
+/// An encoding for reading only and not of a matrix; every encoding starts from it.
 const PLAIN: Encoding = Encoding {
     name: "",
     versions: &[],
@@ -120,7 +120,7 @@ impl Encoding {
         ENCODINGS.iter().copied().find(|encoding| encoding.name == name)
     }
 
-    /// What a value is written in.
+    /// The encoding a value is written in.
     fn of_value(value: &Value) -> &'static Encoding {
         ENCODINGS.iter().copied().find(|encoding| (encoding.takes)(value)).unwrap_or(&PLAIN)
     }
@@ -223,7 +223,7 @@ pub(crate) fn is_of_today(name: &str, version: &str) -> bool {
 
 const NEWER: &str = "; it may come from a newer anndata";
 
-/// What an element is, without its values.
+/// Describes an element without reading its values.
 pub(super) fn describe(node: &Node) -> Result<Description> {
     let (found, (encoding, version)) = find(node)?;
     let mut out = Description { encoding, version, ..Description::default() };

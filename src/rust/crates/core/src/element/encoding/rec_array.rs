@@ -34,7 +34,7 @@ fn describe(node: &Node, out: &mut Description) -> Result<()> {
     Ok(())
 }
 
-/// What the values of a field are.
+/// The kind of the values of a field.
 fn field_kind(name: &str, rows: usize, value: &Value) -> Result<Kind> {
     let (shape, item, found) = match value {
         Value::Array(Array { shape, data }) => (shape, Kind::of(data.dtype()), data.len()),

@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::store::{Kind, Node, Store};
 use std::sync::Arc;
 
-/// What a dataframe's attributes say.
+/// The attributes of a dataframe.
 pub(in crate::element) struct Columns {
     /// Key of the index.
     pub(in crate::element) index: String,

@@ -131,7 +131,7 @@ pub fn umap(connectivities: &CsMatI<f32, u32, usize>, params: &UmapParams, ctx: 
             return Err(Error::Numerical(message));
         }
         let embedding = Array2::from_shape_vec((n, dim), coordinates).map_err(|e| Error::Internal(e.to_string()))?;
-        // What its patch takes, which gives no error.
+        // The memory of its patch, asked for here as making it gives no error.
         memory::probe(4 * embedding.len())?;
         Ok(UmapResult { embedding, a, b, n_epochs, notes: start.notes })
     })

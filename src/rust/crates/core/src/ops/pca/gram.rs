@@ -107,7 +107,7 @@ pub(super) struct SecondMoments {
     pub(super) products: Vec<f64>,
     /// Column sums.
     pub(super) sums: Vec<f64>,
-    /// What was taken from every value of a column first, for both.
+    /// The shift taken from every value of a column first, for both.
     pub(super) shift: Vec<f64>,
     /// Whether the rows were dense.
     pub(super) dense: bool,

@@ -183,7 +183,7 @@ impl<T: Lanes> Tiles<T> {
             *sum += v;
         }
         let shifts: Vec<f64> = self.rank.iter().map(|&r| self.shift[r as usize].widen()).collect();
-        // What is taken from stored values: the shift, or nothing.
+        // The number taken from stored values: the shift, or nothing.
         let centre: Vec<f64> = found.iter().zip(&shifts).map(|(&(s, _), &k)| if s == n { k } else { 0.0 }).collect();
         if found.iter().any(|&(s, _)| s == n) {
             found.iter_mut().for_each(|(_, sum)| *sum = 0.0);
@@ -234,7 +234,7 @@ impl<T: Lanes> Tiles<T> {
         })
     }
 
-    /// What was taken from every value of each column.
+    /// The shift taken from every value of each column.
     fn shifts(&self) -> impl Iterator<Item = f64> + '_ {
         self.rank.iter().map(|&r| self.shift[r as usize].widen())
     }

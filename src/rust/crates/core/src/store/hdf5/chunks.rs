@@ -17,7 +17,7 @@ pub(crate) struct Chunk {
     pub(crate) mask: u32,
 }
 
-/// What [`of`] expects, for errors.
+/// The expectation of [`of`], for errors.
 pub(crate) const EXPECTED: &str = "every chunk once and within the extents, with its bytes";
 
 /// Chunks that extents may have whatever is stored, and how often those stored beyond that: the library takes time for

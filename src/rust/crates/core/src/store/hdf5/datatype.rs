@@ -7,9 +7,19 @@ use hdf5::{from_id, h5call, Datatype, Result};
 use hdf5_sys::h5t::*;
 use std::ffi::{CStr, CString};
 
-/// What the file's type `t` is.
+/// Returns the kind of the file's type `t`.
 pub(super) fn kind_of(t: &Datatype) -> Result<Kind> {
     of_nested(t, 0)
+}
+
+/// Returns the name of the part of a kind that nobody reads, if there is one.
+pub(super) fn unreadable(kind: &Kind) -> Option<&str> {
+    match kind {
+        Kind::Other(name) => Some(name),
+        Kind::Array { item, .. } => unreadable(item),
+        Kind::Compound(fields) => fields.iter().find_map(|(_, field)| unreadable(field)),
+        _ => None,
+    }
 }
 
 fn of_nested(t: &Datatype, depth: usize) -> Result<Kind> {
@@ -317,19 +327,13 @@ pub(super) fn number_of(datatype: &Datatype) -> std::result::Result<NumberType, 
                 _ => return other(&format!("{size}-byte integer")),
             }
         }
-        H5T_FLOAT => {
-            let (mut sign, mut exponent, mut width, mut mantissa, mut bits) = (0, 0, 0, 0, 0);
-            // SAFETY: as above; the pointers are to locals.
-            let status = locked(|| unsafe {
-                H5Tget_fields(id, &raw mut sign, &raw mut exponent, &raw mut width, &raw mut mantissa, &raw mut bits)
-            });
-            match (status >= 0, size, sign, exponent, width, mantissa, bits) {
-                (true, 2, 15, 10, 5, 0, 10) => DType::F16,
-                (true, 4, 31, 23, 8, 0, 23) => DType::F32,
-                (true, 8, 63, 52, 11, 0, 52) => DType::F64,
-                _ => return other(&format!("{size}-byte float with a {width}-bit exponent")),
-            }
-        }
+        H5T_FLOAT => match float(id, size) {
+            Ok(Kind::Float { bytes: 2 }) => DType::F16,
+            Ok(Kind::Float { bytes: 4 }) => DType::F32,
+            Ok(Kind::Float { .. }) => DType::F64,
+            Ok(kind) => return other(&kind.name()),
+            Err(_) => return other("unknown"),
+        },
         H5T_ENUM => match kind_of(datatype) {
             Ok(kind) if size == 1 && kind.boolean() == Some((0, 1)) => DType::Bool,
             _ => return other("enumeration"),

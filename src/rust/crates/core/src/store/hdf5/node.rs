@@ -56,7 +56,7 @@ impl Node {
         self.walk(key, 0)
     }
 
-    /// What lies at a path from here, after so many links.
+    /// Returns the object at a path from here, after so many links.
     fn walk(&self, path: &str, links: usize) -> Result<Node> {
         let mut keys = path.split('/').filter(|k| !k.is_empty());
         let mut node = match keys.next() {
@@ -202,7 +202,7 @@ impl Node {
         matches!(self.object, Object::Group(_))
     }
 
-    /// What tells this object from others, whichever links lead to it: the file it is in, as HDF5 numbers those that are
+    /// Returns the identity of this object, whichever links lead to it: the file it is in, as HDF5 numbers those that are
     /// open, and its place there.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! Where the values of a dataset are: in the file, or in others that it names.
 
-use super::{transfer, External, Node};
+use super::{datatype, transfer, External, Node};
 use crate::error::{Error, Result};
 use crate::store::backend::Backend;
 use hdf5::sync::sync;
@@ -116,6 +116,11 @@ fn check_parts(node: &Node, dataset: &Dataset) -> Result<()> {
         // The library takes what is not there for empty. A source is checked as it is opened.
         let source = Node::open(&store, &path)?;
         transfer::check_claim(&source, source.dataset()?)?;
+        // The library converts the source's type, too.
+        let kind = source.dataset()?.dtype().and_then(|t| datatype::kind_of(&t)).map_err(|e| source.damaged(&e))?;
+        if let Some(name) = datatype::unreadable(&kind) {
+            return Err(source.unsupported(name, ""));
+        }
         if !Arc::ptr_eq(source.file(), &store) {
             return Err(node.unsupported("a virtual dataset with a part behind an external link", ""));
         }

@@ -59,7 +59,7 @@ impl Hdf5Writer {
         self.copied.lock().unwrap_or_else(PoisonError::into_inner).push(path);
     }
 
-    /// What was copied has another name now.
+    /// Notes the new name of a copied object.
     pub(super) fn rename_copied(&self, from: &str, to: &str) {
         let (from, to) = (plain_path(from), plain_path(to));
         let mut copied = self.copied.lock().unwrap_or_else(PoisonError::into_inner);
@@ -72,7 +72,7 @@ impl Hdf5Writer {
         }
     }
 
-    /// What was copied is gone again.
+    /// Forgets a copied object that is gone again.
     pub(super) fn forget_copied(&self, path: &str) {
         let path = plain_path(path);
         let mut copied = self.copied.lock().unwrap_or_else(PoisonError::into_inner);

@@ -69,7 +69,7 @@ impl Memory {
     }
 }
 
-/// What was there when it was opened.
+/// The objects that were there when it was opened.
 struct Opened {
     memory: Memory,
     root: Arc<Group>,

@@ -117,7 +117,7 @@ impl Values<'_> {
         self.member.as_object().format("an intact array", found)
     }
 
-    /// What is wanted of values of which each row has as many.
+    /// The range of a selection of rows, each of as many values.
     fn run<'v, T>(&self, part: &Part<'_>, rows: usize, all: &'v [T], wanted: usize) -> Result<&'v [T]> {
         let start = part.rows.as_ref().map_or(0, |r| all.len() / rows.max(1) * r.start);
         all.get(start..).and_then(|from| from.get(..wanted)).ok_or_else(|| self.wrong())

@@ -10,7 +10,7 @@ use crate::store::Kind;
 use std::any::Any;
 use std::sync::Arc;
 
-/// What will be in a place.
+/// The object that will be in a place.
 pub(super) struct New {
     pub(super) memory: Memory,
     pub(super) root: Arc<Group>,

@@ -30,7 +30,7 @@ use std::path::Path;
 use std::sync::Arc;
 use view::View;
 
-/// What a file open for saving has besides its HDF5 handle.
+/// The state of a file open for saving besides its HDF5 handle.
 pub(super) struct Open {
     view: Arc<View>,
     shared: Arc<Shared>,
