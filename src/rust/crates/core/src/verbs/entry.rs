@@ -101,6 +101,9 @@ pub(super) const INPLACE: Param =
 /// The seed.
 pub(super) const RANDOM_STATE: Param =
     param("random_state", super::domain::SEED, Preset::Whole(0), "Seed of every random number.");
+/// Whether raw is used, which a face decides where it is not given.
+pub(super) const USE_RAW: Param =
+    param("use_raw", Kind::Flag, Preset::Nothing, "Whether raw is used instead of X; where there is one, without it.");
 /// The name `neighbors` was given as `key_added`.
 pub(super) const NEIGHBORS_KEY: Param =
     param("neighbors_key", Kind::Text, Preset::Nothing, "Name given to neighbors as key_added.");
@@ -131,6 +134,8 @@ pub enum Source {
     Masks,
     /// The base of the logarithm that uns notes.
     LogBase,
+    /// The names of the genes of the matrix.
+    Genes,
     /// The element of obsm of that name.
     Obsm,
     /// The numbers in uns of that name.
@@ -154,6 +159,7 @@ impl Source {
             Source::Mask => "mask",
             Source::Masks => "masks",
             Source::LogBase => "log_base",
+            Source::Genes => "genes",
             Source::Obsm => "obsm",
             Source::Uns => "uns",
             Source::Root => "root",
@@ -181,6 +187,11 @@ pub(super) const MATRIX: Need = need("matrix", Source::Matrix);
 pub(super) const GRAPH: Need = need("graph", Source::Connectivities);
 /// The coordinates of `use_rep`.
 pub(super) const EMBEDDING: Need = need("embedding", Source::Embedding);
+
+/// Names of the genes of the matrix.
+pub(super) const GENES: Need = need("genes", Source::Genes);
+/// The base of the logarithm.
+pub(super) const LOG_BASE: Need = need("log_base", Source::LogBase);
 
 /// A verb: an entry of the table.
 #[derive(Debug, Clone, Copy)]

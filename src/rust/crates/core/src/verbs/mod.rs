@@ -15,6 +15,7 @@ mod entry;
 mod functions;
 mod groups;
 mod hvg;
+mod markers;
 mod neighbors;
 mod pca;
 mod settings;
@@ -52,6 +53,7 @@ pub static VERBS: &[&Verb] = &[
     &clusters::LOUVAIN,
     &groups::PAGA,
     &groups::DENDROGRAM,
+    &markers::RANK_GENES_GROUPS,
 ];
 
 /// The verb of that name, scanpy's or R's.
