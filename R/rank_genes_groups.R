@@ -61,6 +61,9 @@ ranked_genes <- function(adata, key) {
 # The groups of `group`, all for NULL.
 ranked_groups <- function(found, group, key) {
   if (is.null(group)) return(names(found$names))
+  if (!is.character(group) || !length(group) || anyNA(group)) {
+    abort("parameter", "group: expected names of groups, found ", describe(group))
+  }
   missing <- setdiff(group, names(found$names))
   if (length(missing)) {
     abort(

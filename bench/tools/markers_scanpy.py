@@ -22,5 +22,6 @@ for test in tests:
         sc.tl.rank_genes_groups(adata, "cell_type", method=method, reference=reference, tie_correct=True)
     found = adata.uns["rank_genes_groups"]
     fields = found["names"].dtype.names
-    np.savez(f"{out}.{method}.{reference}.npz", **{f: found["scores"][f][np.argsort(found["names"][f])] for f in fields})
+    scores = {f: found["scores"][f][np.argsort(found["names"][f])] for f in fields}
+    np.savez(f"{out}.{method}.{reference}.npz", **scores)
 report()

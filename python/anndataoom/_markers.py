@@ -16,12 +16,13 @@ _COLUMNS = ["names", "scores", "logfoldchanges", "pvals", "pvals_adj"]
 
 def rank_genes_groups(
     adata, groupby, *, mask_var=None, use_raw=None, groups="all", reference="rest", n_genes=None, rankby_abs=False,
-    pts=False, key_added=None, copy=False, method=None, corr_method="benjamini-hochberg", tie_correct=False, layer=None,
+    pts=False, key_added=None, copy=False, method=None, corr_method="benjamini-hochberg", tie_correct=False,
+    layer=None,
 ):
     """Ranks the genes of each group of cells by a test against the others (`scanpy.tl.rank_genes_groups`).
 
     Expects logarithms. t-tests take one pass over the cells; `method="wilcoxon"` reads them once and sorts every gene's
-    values, in memory or a scratch file, within `settings.memory`. Genes of equal score are in their order in the matrix.
+    values, in memory or a scratch file, within `settings.memory`. Genes of equal score are in the order of the matrix.
 
     Parameters
     ----------
@@ -90,7 +91,8 @@ def _noted(adata, key: str):
 
 
 def rank_genes_groups_df(
-    adata, group=None, *, key="rank_genes_groups", pval_cutoff=None, log2fc_min=None, log2fc_max=None, gene_symbols=None,
+    adata, group=None, *, key="rank_genes_groups", pval_cutoff=None, log2fc_min=None, log2fc_max=None,
+    gene_symbols=None,
 ) -> pd.DataFrame:
     """Ranked genes as a frame (`scanpy.get.rank_genes_groups_df`), the groups one below the other.
 
@@ -108,6 +110,8 @@ def rank_genes_groups_df(
     noted = _noted(adata, key)
     there = list(noted["names"].dtype.names)
     groups = [group] if isinstance(group, str) else there if group is None else list(group)
+    if not groups:
+        raise ValueError("group: expected at least one group, found none")
     missing = [g for g in groups if g not in there]
     if missing:
         raise KeyError(f"group: uns[{key!r}] has no group {missing[0]!r}; there are {', '.join(there)}")
@@ -122,7 +126,8 @@ def rank_genes_groups_df(
             out = out[within(out[column], bound)]
     if gene_symbols is not None:
         if gene_symbols not in adata.var:
-            raise KeyError(f"gene_symbols: var has no column {gene_symbols!r}; there are {', '.join(adata.var.columns)}")
+            there = ", ".join(adata.var.columns) or "none"
+            raise KeyError(f"gene_symbols: var has no column {gene_symbols!r}; there are {there}")
         out = out.join(adata.var[gene_symbols], on="names")
     for pts, column in {"pts": "pct_nz_group", "pts_rest": "pct_nz_reference"}.items():
         if pts in noted:
@@ -138,7 +143,7 @@ def filter_rank_genes_groups(
     adata, *, key=None, groupby=None, use_raw=None, key_added="rank_genes_groups_filtered", min_in_group_fraction=0.25,
     min_fold_change=1, max_out_group_fraction=0.5, compare_abs=False,
 ) -> None:
-    """Keeps ranked genes by fold change and by the share of cells that have them (`scanpy.tl.filter_rank_genes_groups`).
+    """Keeps ranked genes by fold change and shares of cells (`scanpy.tl.filter_rank_genes_groups`).
 
     Others become NaN among the `names` of `uns[key_added]`. Shares and fold changes that are not there, those of a
     comparison with one group, or of another `groupby`, take one more pass.
@@ -168,4 +173,4 @@ def filter_rank_genes_groups(
         folds = np.abs(folds) if compare_abs else folds
         passes = (inside > min_in_group_fraction) & (outside < max_out_group_fraction) & (folds > min_fold_change)
         kept[group] = np.where(passes, np.asarray(genes, dtype=object), np.nan)
-    adata.uns[key_added] = {**{k: noted[k] for k in noted.keys()}, "names": _records(kept).view(np.recarray)}
+    adata.uns[key_added] = {**dict(noted.items()), "names": _records(kept).view(np.recarray)}

@@ -162,7 +162,8 @@ def test_functions_have_the_parameters_and_defaults_of_the_table(ready):
             assert not parameters or name == "settings"
             continue
         signature = inspect.signature(function).parameters
-        found = {k: p for k, p in signature.items() if k not in ("self", "adata", "adatas") and p.kind is not p.VAR_KEYWORD}
+        objects = ("self", "adata", "adatas")
+        found = {k: p for k, p in signature.items() if k not in objects and p.kind is not p.VAR_KEYWORD}
         names = [p for p, _, _ in parameters]
         hidden = {"chunk_size"} if name == "read_h5ad" else set()
         assert set(found) == set(names) - hidden, name

@@ -149,7 +149,8 @@ def test_frames_and_filters_are_scanpys(on_disk):
         pd.testing.assert_frame_equal(
             found.sort_values(**order), expected.sort_values(**order), rtol=1e-4, atol=1e-6, check_dtype=False
         )
-    for args in [{}, {"min_fold_change": 2, "compare_abs": True}, {"min_in_group_fraction": 0, "max_out_group_fraction": 1}]:
+    fractions = {"min_in_group_fraction": 0, "max_out_group_fraction": 1}
+    for args in [{}, {"min_fold_change": 2, "compare_abs": True}, fractions]:
         for ranked in ({"pts": True}, {"pts": False}, {"reference": types[1]}):
             both(adata, opened, "cell_type", **ranked)
             with warnings.catch_warnings():

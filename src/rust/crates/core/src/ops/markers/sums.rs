@@ -10,7 +10,7 @@ use crate::chain::LazyMatrix;
 use crate::context::Context;
 use crate::element::Number;
 use crate::error::Result;
-use crate::memory::{self, Zero};
+use crate::memory;
 use crate::ops::view::{each, View};
 use crate::stream::{map_fold, Order, NO_LABEL};
 use crate::with_data;
@@ -27,9 +27,6 @@ pub(super) struct Sum {
     sum: f64,
     squares: f64,
 }
-
-// SAFETY: zero bytes are the numbers 0.
-unsafe impl Zero for Sum {}
 
 impl Sum {
     #[inline(always)]
@@ -65,9 +62,6 @@ pub(super) struct Moments {
     pub(super) nonzero: u64,
 }
 
-// SAFETY: zero bytes are the numbers 0.
-unsafe impl Zero for Moments {}
-
 impl Moments {
     /// Of the values of both (Chan, Golub & LeVeque 1983).
     pub(super) fn with(&self, other: &Moments) -> Moments {
@@ -102,7 +96,7 @@ pub(super) struct OfGene {
 impl OfGene {
     pub(super) fn new(sums: &[Sum], chosen: &Chosen) -> Result<Self> {
         let groups = memory::collected(sums.iter().zip(&chosen.sizes).map(|(s, &n)| s.moments(n)), SUMS)?;
-        let mut others = memory::zeros::<Moments>(chosen.names.len(), SUMS)?;
+        let mut others = memory::filled(chosen.names.len(), Moments::default(), SUMS)?;
         match chosen.reference {
             Some(r) => others.fill(groups[r]),
             None => {
@@ -133,7 +127,7 @@ pub(super) fn by_rows(
     ctx: &Context,
 ) -> Result<Sums> {
     let (k, m) = (chosen.sizes.len(), x.shape().1);
-    let mut sums = memory::zeros::<Sum>(memory::count(&[k, m], SUMS)?, SUMS)?;
+    let mut sums = memory::filled(memory::count(&[k, m], SUMS)?, Sum::default(), SUMS)?;
     let map = |block: crate::matrix::Block| {
         let block = block.into_float()?;
         look(&block)?;

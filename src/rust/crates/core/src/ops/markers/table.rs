@@ -1,7 +1,8 @@
 //! Genes in the order of their scores, group by group, with adjusted p-values; as a patch in scanpy's form.
 
 use super::groups::Chosen;
-use super::{normal_two_sided, Correction, MarkerOptions, Test, Tested, VERB};
+use super::options::{Correction, MarkerOptions, Test, Tested, VERB};
+use super::tails::normal_two_sided;
 use crate::context::Context;
 use crate::element::{DataFrame, Value};
 use crate::error::Result;

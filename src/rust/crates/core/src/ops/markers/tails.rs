@@ -1,7 +1,7 @@
 //! Tails of the normal and of Student's distribution, to about 1e-13 of themselves however small they are.
 
 /// The probability that a standard normal value is further from 0 than `z`.
-pub(crate) fn normal_two_sided(z: f64) -> f64 {
+pub(super) fn normal_two_sided(z: f64) -> f64 {
     libm::erfc(z.abs() * std::f64::consts::FRAC_1_SQRT_2)
 }
 
@@ -9,7 +9,7 @@ pub(crate) fn normal_two_sided(z: f64) -> f64 {
 ///
 /// It is the regularised incomplete beta function of `df / (df + t^2)` with parameters `df / 2` and 1/2, by its continued
 /// fraction (NIST DLMF 8.17.22), from the side where that converges.
-pub(crate) fn student_two_sided(t: f64, df: f64) -> f64 {
+pub(super) fn student_two_sided(t: f64, df: f64) -> f64 {
     let t = t.abs();
     if t.is_nan() || df.is_nan() || df <= 0.0 {
         return f64::NAN;

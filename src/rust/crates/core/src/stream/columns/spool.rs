@@ -1,6 +1,6 @@
 //! Values of rows on their way to columns: each block sorted by column, in memory or in a scratch file.
 
-use super::{Bytes, Column, Label, PerColumn, Value, COLUMNS, NO_LABEL};
+use super::column::{Bytes, Column, Label, PerColumn, Value, COLUMNS, NO_LABEL};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::matrix::{Block, Scratch, Storage};
