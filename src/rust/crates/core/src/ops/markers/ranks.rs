@@ -270,8 +270,8 @@ mod tests {
         let mut random = crate::random::Stream::new(7, 0, 0);
         let mut below = |n: usize| random.below(n);
         for case in 0..60 {
-            let n = if case % 7 == 0 { 2500 } else { 5 + below(60) };
             let k = 2 + below(5);
+            let n = 2 * k + if case % 7 == 0 { 2500 } else { below(60) };
             let labels: Vec<u32> = (0..n).map(|i| if i < 2 * k { (i % k) as u32 } else { below(k) as u32 }).collect();
             // Ties, zeros, values below 0, and some that float32 does not hold.
             let fine = if case % 3 == 0 { 1e-9 } else { 0.0 };

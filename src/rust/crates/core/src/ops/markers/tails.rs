@@ -7,8 +7,8 @@ pub(super) fn normal_two_sided(z: f64) -> f64 {
 
 /// The probability that a value of Student's distribution with `df` > 0 degrees of freedom is further from 0 than `t`.
 ///
-/// It is the regularised incomplete beta function of `df / (df + t^2)` with parameters `df / 2` and 1/2, by its continued
-/// fraction (NIST DLMF 8.17.22), from the side where that converges.
+/// It is the regularised incomplete beta function of `df / (df + t^2)` with parameters `df / 2` and 1/2, by a continued
+/// fraction.
 pub(super) fn student_two_sided(t: f64, df: f64) -> f64 {
     let t = t.abs();
     if t.is_nan() || df.is_nan() || df <= 0.0 {
@@ -28,10 +28,11 @@ pub(super) fn student_two_sided(t: f64, df: f64) -> f64 {
     let (x, y) = (1.0 / (1.0 + square), if square < 1e300 { square / (1.0 + square) } else { 1.0 });
     // x^a (1 - x)^(1/2) / B(a, 1/2), of which B has the square root of pi.
     let front = (a * ln_x).exp() * y.sqrt() * gamma_ratio(a) / std::f64::consts::PI.sqrt();
-    if x < (a + 1.0) / (a + 2.5) {
-        front * continued(a, 0.5, x) / a
+    // Each side where its fraction converges; near 1 nothing is lost by subtracting.
+    if a * y >= 0.5 * x {
+        front / fraction(a, 0.5, x, y)
     } else {
-        1.0 - front * continued(0.5, a, y) / 0.5
+        1.0 - front / fraction(0.5, a, y, x)
     }
 }
 
@@ -56,24 +57,24 @@ fn gamma_ratio(mut a: f64) -> f64 {
     below * a.sqrt() * (1.0 + series)
 }
 
-/// The continued fraction of the incomplete beta function, by the method of Lentz as Thompson & Barnett (1986) have it.
-fn continued(a: f64, b: f64, x: f64) -> f64 {
-    const TINY: f64 = 1e-300;
+/// The continued fraction of the incomplete beta function of Didonato & Morris (1992), by the method of Lentz; `y` is 1 - `x`,
+/// which cannot be had from an `x` near 1.
+fn fraction(a: f64, b: f64, x: f64, y: f64) -> f64 {
     const MOST: u32 = 100_000;
-    let not_zero = |v: f64| if v.abs() < TINY { TINY } else { v };
-    let (mut c, mut d) = (1.0, 1.0 / not_zero(1.0 - (a + b) * x / (a + 1.0)));
-    let mut all = d;
+    let term = |m: f64| {
+        let below = a + 2.0 * m - 1.0;
+        let upper = (a + m - 1.0) * (a + b + m - 1.0) * m * (b - m) * x * x / (below * below);
+        let own = m + m * (b - m) * x / below;
+        (upper, own + (a + m) * (a * y - b * x + 1.0 + m * (1.0 + y)) / (a + 2.0 * m + 1.0))
+    };
+    let first = a * (a * y - b * x + 1.0) / (a + 1.0);
+    let (mut all, mut c, mut d) = (first, first, 0.0);
     for m in 1..MOST {
-        let m = f64::from(m);
-        for term in [
-            m * (b - m) * x / ((a + 2.0 * m - 1.0) * (a + 2.0 * m)),
-            -(a + m) * (a + b + m) * x / ((a + 2.0 * m) * (a + 2.0 * m + 1.0)),
-        ] {
-            d = 1.0 / not_zero(1.0 + term * d);
-            c = not_zero(1.0 + term / c);
-            all *= c * d;
-        }
-        if (c * d - 1.0).abs() < 1e-16 {
+        let (upper, lower) = term(f64::from(m));
+        d = 1.0 / (lower + upper * d);
+        c = lower + upper / c;
+        all *= c * d;
+        if (c * d - 1.0).abs() < 4e-16 {
             break;
         }
     }
