@@ -39,6 +39,15 @@ merge_outcome <- function(adata, found, layer = NULL) {
 # How each source of an input is found: by the name of the input and the arguments of the verb.
 verb_inputs <- list(
   matrix = function(adata, name, args) pointer_of(matrix_for(adata, args[["layer"]], isTRUE(args[["use_raw"]]))),
+  sets = function(adata, name, args) {
+    given <- args[[name]]
+    sets <- if (is.character(given)) setNames(list(given), args[["score_name"]]) else given
+    named <- is.list(sets) && !is.data.frame(sets) && length(sets) && !is.null(names(sets)) && all(nzchar(names(sets)))
+    if (!named || !all(vapply(sets, function(set) is.character(set) && length(set) && !anyNA(set), NA))) {
+      abort("parameter", name, ": expected names of genes, or a named list of such, found ", describe(given))
+    }
+    sets
+  },
   genes = function(adata, name, args) genes_of(adata, args[["use_raw"]]),
   connectivities = function(adata, name, args) graph_of(adata, args[["neighbors_key"]], args[["obsp"]]),
   distances = function(adata, name, args) graph_of(adata, args[["neighbors_key"]], what = "distances"),

@@ -191,6 +191,20 @@ def log_base(adata, name, args):
     return None if base is None else ("numbers", np.array([base], dtype=np.float64))
 
 
+def sets(adata, name, args):
+    given = args[name]
+    named = given.items() if isinstance(given, Mapping) else [(args["score_name"], given)]
+    out = []
+    for key, genes in named:
+        genes = [genes] if isinstance(genes, str) else list(genes) if np.iterable(genes) else [None]
+        if not isinstance(key, str) or not all(isinstance(g, str) for g in genes):
+            raise ValueError(f"{name}: expected names of genes, or named sets of them, found {given!r:.80}")
+        out.append((key, [str(g) for g in genes]))
+    if not out:
+        raise ValueError(f"{name}: expected at least one set of genes, found none")
+    return "sets", out
+
+
 def genes(adata, name, args):
     return "names", list(map(str, genes_of(adata, args)))
 
@@ -220,7 +234,7 @@ def root(adata, name, args):
 SOURCES = {
     f.__name__: f
     for f in (
-        matrix, connectivities, distances, embedding, start, groups, chosen, covariates, mask, masks, log_base, genes,
-        obsm, uns, root,
+        matrix, connectivities, distances, embedding, start, groups, chosen, covariates, mask, masks, log_base, sets,
+        genes, obsm, uns, root,
     )
 }  # fmt: skip

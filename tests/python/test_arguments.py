@@ -28,6 +28,7 @@ NEEDED = {
     "regress_out": {"keys": "n_counts"},
     "dendrogram": {"groupby": "cell_type"},
     "rank_genes_groups": {"groupby": "leiden"},
+    "score_genes": {"gene_list": ["CD3D", "LYZ"]},
 }
 REDUCTIONS = ["sum", "mean", "var", "getnnz", "max", "min"]
 # Without a limit they refuse all.
@@ -115,6 +116,9 @@ def functions(adata, folder):
         "to_dask": lambda **args: adata.X.to_dask(**args),
         "rank_genes_groups_df": lambda **args: oom.get.rank_genes_groups_df(ranked, **args),
         "filter_rank_genes_groups": lambda **args: oom.tl.filter_rank_genes_groups(ranked, **args),
+        "score_genes_cell_cycle": lambda **args: oom.tl.score_genes_cell_cycle(
+            ranked, **{"s_genes": ["CD3D"], "g2m_genes": ["LYZ"], **args}
+        ),
         "settings": lambda **args: [setattr(oom.settings, k, v) for k, v in args.items()],
     }
 
@@ -154,6 +158,7 @@ def test_functions_have_the_parameters_and_defaults_of_the_table(ready):
         "to_dask": oom.BackedArray.to_dask,
         "rank_genes_groups_df": oom.get.rank_genes_groups_df,
         "filter_rank_genes_groups": oom.tl.filter_rank_genes_groups,
+        "score_genes_cell_cycle": oom.tl.score_genes_cell_cycle,
         **{name: getattr(oom.BackedArray, name) for name in REDUCTIONS},
     }
     for name, parameters in FUNCTIONS.items():

@@ -54,6 +54,7 @@ CALLS = {
     "paga": {"groups": "batch"},
     "dendrogram": {"groupby": "cell_type"},
     "rank_genes_groups": {"groupby": "cell_type"},
+    "score_genes": {"gene_list": ["CD3D", "LYZ"]},
 }
 
 

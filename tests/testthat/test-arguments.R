@@ -53,7 +53,7 @@ test_that("odd arguments of verbs are refused by name", {
   a <- ready()
   needed <- list(
     regress_out = list(keys = "n_counts"), dendrogram = list(groupby = "cell_type"), dpt = list(root = 1),
-    rank_genes_groups = list(groupby = "cell_type")
+    rank_genes_groups = list(groupby = "cell_type"), score_genes = list(gene_list = c("CD3D", "LYZ"))
   )
   for (name in names(verbs)) {
     verb <- if (name == "sqrt") sqrt else getExportedValue("anndataoom", name)
@@ -89,6 +89,9 @@ test_that("odd arguments of other functions are refused by name", {
     mean_var = function(args) do.call(mean_var, c(list(a), args)),
     rank_genes_groups_df = function(args) do.call(rank_genes_groups_df, c(list(ranked), args)),
     filter_rank_genes_groups = function(args) do.call(filter_rank_genes_groups, c(list(ranked), args)),
+    score_genes_cell_cycle = function(args) {
+      do.call(score_genes_cell_cycle, c(list(ranked), with_default(args, s_genes = "CD3D", g2m_genes = "LYZ")))
+    },
     settings = function(args) {
       names(args) <- paste0("anndataoom.", names(args))
       before <- options(args)

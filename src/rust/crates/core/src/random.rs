@@ -55,9 +55,66 @@ impl Stream {
     }
 }
 
+/// numpy's `RandomState`: the Mersenne Twister of Matsumoto & Nishimura (1998), for results that are to be numpy's.
+#[derive(Debug, Clone)]
+pub(crate) struct Legacy {
+    state: [u32; Self::N],
+    at: usize,
+}
+
+impl Legacy {
+    const N: usize = 624;
+    const M: usize = 397;
+
+    /// As `numpy.random.seed(seed)`.
+    pub(crate) fn new(seed: u32) -> Self {
+        let mut state = [seed; Self::N];
+        for i in 1..Self::N {
+            let before = state[i - 1];
+            state[i] = 1_812_433_253u32.wrapping_mul(before ^ (before >> 30)).wrapping_add(i as u32);
+        }
+        Legacy { state, at: Self::N }
+    }
+
+    fn bits(&mut self) -> u32 {
+        if self.at == Self::N {
+            for i in 0..Self::N {
+                let y = (self.state[i] & 0x8000_0000) | (self.state[(i + 1) % Self::N] & 0x7fff_ffff);
+                let twist = if y & 1 == 1 { 0x9908_b0df } else { 0 };
+                self.state[i] = self.state[(i + Self::M) % Self::N] ^ (y >> 1) ^ twist;
+            }
+            self.at = 0;
+        }
+        let mut y = self.state[self.at];
+        self.at += 1;
+        y ^= y >> 11;
+        y ^= (y << 7) & 0x9d2c_5680;
+        y ^= (y << 15) & 0xefc6_0000;
+        y ^ (y >> 18)
+    }
+
+    /// An integer from 0 to `most`, masks tried until one is not above it.
+    fn up_to(&mut self, most: u32) -> u32 {
+        let mask = u32::MAX.checked_shr(most.leading_zeros()).unwrap_or(0);
+        loop {
+            let value = self.bits() & mask;
+            if value <= most {
+                return value;
+            }
+        }
+    }
+
+    /// As `numpy.random.shuffle`, of which `permutation` and `choice` without replacement are made.
+    pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
+        for i in (1..items.len()).rev() {
+            items.swap(i, self.up_to(i as u32) as usize);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Stream;
+    use super::{Legacy, Stream};
 
     #[test]
     fn moments_and_keys() {
@@ -78,5 +135,20 @@ mod tests {
         assert!(items.iter().enumerate().any(|(i, &x)| i != x));
         items.sort_unstable();
         assert!(items.iter().enumerate().all(|(i, &x)| i == x));
+    }
+
+    /// `numpy.random.permutation` after `numpy.random.seed`.
+    #[test]
+    fn numpys_permutations() {
+        let mut random = Legacy::new(0);
+        let mut items: Vec<u32> = (0..10).collect();
+        random.shuffle(&mut items);
+        assert_eq!(items, [2, 8, 4, 9, 1, 6, 7, 3, 0, 5]);
+        let mut items: Vec<u32> = (0..1000).collect();
+        random.shuffle(&mut items);
+        assert_eq!(items[..5], [722, 311, 85, 436, 204]);
+        let mut items: Vec<u32> = (0..8).collect();
+        Legacy::new(u32::MAX).shuffle(&mut items);
+        assert_eq!(items, [1, 7, 6, 0, 5, 4, 2, 3]);
     }
 }

@@ -187,6 +187,8 @@ fn verbs(name: &str, counts: &LazyMatrix, ctx: &Context) {
     let markers =
         |test| MarkerOptions { codes: codes(n), names: names.clone(), pts: true, ..MarkerOptions::new("type", test) };
     let wilcoxon = markers(Test::Wilcoxon { tie_correct: true });
+    let sets = [vec![1, 5, 9], vec![2]];
+    let scored = ScoreOptions { ctrl_as_ref: true, ctrl_size: 5, gene_pool: None, n_bins: 5, seed: 0 };
     let against = MarkerOptions { reference: "type 1".to_owned(), ..wilcoxon.clone() };
     let of_half = MarkerOptions { codes: codes(half.len()), ..wilcoxon };
     let log = normalize_total(counts, &NormalizeOptions::default(), ctx).unwrap().0;
@@ -227,6 +229,7 @@ fn verbs(name: &str, counts: &LazyMatrix, ctx: &Context) {
         &named("t-test") => rank_genes_groups(&log, &markers(Test::T), ctx);
         &named("wilcoxon") => rank_genes_groups(&selected, &of_half, ctx);
         &named("wilcoxon against one") => rank_genes_groups(&log, &against, ctx);
+        &named("scores") => score_genes(&log, &sets, &scored, ctx);
         &named("times") => times(&log, &y, 3, ctx);
         &named("transposed times") => transposed_times(&log, &wide, 3, ctx);
     }

@@ -63,6 +63,10 @@ fn found(verb: &Verb, graph: &Outcome, map: &Outcome) -> HashMap<String, Input<'
             Source::Covariates => Input::Columns(vec![("score".to_owned(), (0..CELLS).map(noise).collect())]),
             Source::Masks => Input::Masks(vec![("mt".to_owned(), (0..GENES).map(|j| j < 3).collect())]),
             Source::Genes => Input::Names((0..GENES).map(|j| format!("gene{j}")).collect()),
+            Source::Sets => {
+                let genes = (0..5).map(|j| format!("gene{j}")).collect();
+                Input::Sets(vec![("score".to_owned(), genes), ("more".to_owned(), vec!["gene9".to_owned()])])
+            }
             Source::Start | Source::Chosen | Source::Mask | Source::LogBase => continue,
         };
         inputs.insert(need.name.to_owned(), input);
@@ -141,6 +145,7 @@ fn every_verb_gives_what_the_table_says() {
             }
             "regress_out" => calls = vec![vec![("keys", text("score"))]],
             "paga" => calls = vec![vec![("groups", text("batch"))]],
+            "score_genes" => calls = vec![vec![("gene_list", text("gene1")), ("n_bins", Given::Whole(5))]],
             "rank_genes_groups" => {
                 let of =
                     |method| vec![("groupby", text("batch")), ("method", text(method)), ("pts", Given::Flag(true))];

@@ -86,6 +86,7 @@ fn input(name: &str, x: &Object<'_>) -> PyResult<Input<'static>> {
         "masks" => Input::Masks(pairs(1)?.iter().map(|(k, v)| Ok((k.clone(), bools(v)?))).collect::<PyResult<_>>()?),
         "columns" => Input::Columns(pairs(1)?.iter().map(|(k, v)| Ok((k.clone(), f64s(v)?))).collect::<PyResult<_>>()?),
         "numbers" => Input::Numbers(f64s(&at(1)?)?),
+        "sets" => Input::Sets(at(1)?.extract()?),
         "names" => Input::Names(strings(&at(1)?)?),
         other => return Err(PyTypeError::new_err(format!("an unknown input '{other}'"))),
     })

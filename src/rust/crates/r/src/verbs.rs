@@ -120,6 +120,11 @@ fn input<'a>(verb: &Verb, name: &str, x: &'a Robj) -> Result<Input<'a>> {
             let names = x.as_str_iter().ok_or_else(unknown)?;
             Input::Names(Strings::collected(names)?)
         }
+        Source::Sets => {
+            let list = x.as_list().ok_or_else(unknown)?;
+            let genes = |v: &Robj| v.as_string_vector().ok_or_else(unknown);
+            Input::Sets(list.iter().map(|(k, v)| Ok((k.to_owned(), genes(&v)?))).collect::<Result<_>>()?)
+        }
         Source::LogBase | Source::Uns | Source::Root => Input::Numbers(doubles("uns", x)?),
     })
 }

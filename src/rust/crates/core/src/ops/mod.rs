@@ -21,6 +21,7 @@ mod product;
 mod qc;
 mod reductions;
 mod regress;
+mod score_genes;
 mod sums;
 mod view;
 
@@ -38,4 +39,5 @@ pub use product::{times, transposed_times};
 pub use qc::{calculate_qc_metrics, QcMetrics, QcOptions, QcSubset};
 pub use reductions::{cross_product, totals, Totals};
 pub use regress::{regress_out, Regressors};
+pub use score_genes::{score_genes, ScoreOptions};
 pub use sums::{col_sums, row_sums, sums, Sums};

@@ -40,6 +40,8 @@ pub enum Input<'a> {
     Numbers(Vec<f64>),
     /// Names.
     Names(Strings),
+    /// Names by set.
+    Sets(Vec<(String, Vec<String>)>),
 }
 
 /// Groups of cells: a code a cell, -1 for missing, and the names of the groups.
@@ -323,6 +325,13 @@ impl<'a> Call<'a> {
     pub(super) fn names(&mut self, name: &str) -> Result<Strings> {
         match self.inputs.remove(name) {
             Some(Input::Names(names)) => Ok(names),
+            _ => Err(self.missing(name)),
+        }
+    }
+
+    pub(super) fn sets(&mut self, name: &str) -> Result<Vec<(String, Vec<String>)>> {
+        match self.inputs.remove(name) {
+            Some(Input::Sets(sets)) => Ok(sets),
             _ => Err(self.missing(name)),
         }
     }

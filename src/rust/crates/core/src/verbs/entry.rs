@@ -136,6 +136,8 @@ pub enum Source {
     LogBase,
     /// The names of the genes of the matrix.
     Genes,
+    /// The sets of genes that the parameter is: one, or several by name.
+    Sets,
     /// The element of obsm of that name.
     Obsm,
     /// The numbers in uns of that name.
@@ -160,6 +162,7 @@ impl Source {
             Source::Masks => "masks",
             Source::LogBase => "log_base",
             Source::Genes => "genes",
+            Source::Sets => "sets",
             Source::Obsm => "obsm",
             Source::Uns => "uns",
             Source::Root => "root",

@@ -133,6 +133,20 @@ pub static FUNCTIONS: &[Function] = &[
             param("compare_abs", Kind::Flag, Preset::Flag(false), "Whether the size of fold changes counts."),
         ],
     ),
+    function(
+        "score_genes_cell_cycle",
+        &[
+            param("s_genes", NAMES, Preset::Required, "Genes of the S phase."),
+            param("g2m_genes", NAMES, Preset::Required, "Genes of the phases G2 and M."),
+            super::entry::COPY,
+            param("ctrl_as_ref", Kind::Flag, Preset::Flag(true), "As score_genes has it."),
+            param("gene_pool", NAMES, Preset::Nothing, "As score_genes has it."),
+            param("n_bins", Kind::Whole(2, 100_000), Preset::Whole(25), "As score_genes has it."),
+            super::entry::RANDOM_STATE,
+            super::entry::USE_RAW,
+            LAYER,
+        ],
+    ),
     function("index_columns", &[param("dir", Kind::Path, Preset::Required, "The folder."), LAYER, USE_RAW]),
     function("explain", &[LAYER, USE_RAW]),
     function(

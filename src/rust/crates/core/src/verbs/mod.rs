@@ -18,6 +18,7 @@ mod hvg;
 mod markers;
 mod neighbors;
 mod pca;
+mod scores;
 mod settings;
 mod transforms;
 
@@ -54,6 +55,7 @@ pub static VERBS: &[&Verb] = &[
     &groups::PAGA,
     &groups::DENDROGRAM,
     &markers::RANK_GENES_GROUPS,
+    &scores::SCORE_GENES,
 ];
 
 /// The verb of that name, scanpy's or R's.

@@ -1,0 +1,64 @@
+#' Scores of gene sets
+#'
+#' The mean of a set's genes in every cell less that of control genes of like expression (Tirosh et al. 2016), in two passes;
+#' as `scanpy.tl.score_genes`, with the control genes that scanpy samples with the same seed. Values that are not finite are
+#' refused.
+#'
+#' @param adata An [AnnDataOOM-class] of logarithmised values.
+#' @param gene_list Genes, or a named list of such, whose names become columns of `obs`: all of them in the same two passes.
+#' @param ctrl_as_ref Whether genes of the set are among those a bin's controls are sampled from, and dropped from the sample.
+#' @param ctrl_size Control genes sampled from each bin.
+#' @param gene_pool Genes to sample from; `NULL` for all.
+#' @param n_bins Bins of mean expression.
+#' @param score_name Column of `obs` for the score of one set.
+#' @param random_state Seed of the sample, numpy's.
+#' @param use_raw Whether `adata$raw` is used; by default where there is one and no `layer` is named.
+#' @param layer Layer to use instead of X.
+#' @return `adata` with the scores in `obs`.
+#' @export
+#' @examples
+#' adata <- read_h5ad(example_h5ad()) |> normalize_total(target_sum = 1e4) |> log1p()
+#' adata <- score_genes(adata, list(t_cell = c("CD3D", "IL7R"), myeloid = c("LYZ", "CST3")))
+#' head(adata$obs[, c("t_cell", "myeloid")])
+score_genes <- function(
+  adata, gene_list, ctrl_as_ref = TRUE, ctrl_size = 50, gene_pool = NULL, n_bins = 25, score_name = "score",
+  random_state = 0, use_raw = NULL, layer = NULL
+) {
+  check_adata(adata)
+  args <- arguments()
+  rs_call(rs_verb_check, name = "score_genes", args = args)
+  if (is.null(use_raw)) args$use_raw <- is.null(layer) && !is.null(adata@raw)
+  if (isTRUE(args$use_raw) && !is.null(layer)) {
+    abort("parameter", "layer and use_raw: expected one of them, found layer = \"", layer, "\", use_raw = TRUE")
+  }
+  verb("score_genes", adata, args)
+}
+
+#' @rdname score_genes
+#' @details `score_genes_cell_cycle()` adds `S_score`, `G2M_score` and `phase`: "S", "G2M" where that score is higher, "G1"
+#' where both are below 0. Its `ctrl_size` is the length of the shorter list.
+#' @param s_genes,g2m_genes Genes of the S phase, and of the phases G2 and M.
+#' @export
+score_genes_cell_cycle <- function(
+  adata, s_genes, g2m_genes, ctrl_as_ref = TRUE, gene_pool = NULL, n_bins = 25, random_state = 0, use_raw = NULL,
+  layer = NULL
+) {
+  check_adata(adata)
+  check_arguments(
+    "score_genes_cell_cycle", s_genes = s_genes, g2m_genes = g2m_genes, ctrl_as_ref = ctrl_as_ref, gene_pool = gene_pool,
+    n_bins = n_bins, random_state = random_state, use_raw = use_raw, layer = layer
+  )
+  for (name in c("s_genes", "g2m_genes")) {
+    if (!length(get(name))) abort("parameter", name, ": expected at least one gene, found none")
+  }
+  adata <- score_genes(
+    adata, list(S_score = s_genes, G2M_score = g2m_genes), ctrl_as_ref = ctrl_as_ref,
+    ctrl_size = min(length(s_genes), length(g2m_genes)), gene_pool = gene_pool, n_bins = n_bins,
+    random_state = random_state, use_raw = use_raw, layer = layer
+  )
+  s <- adata@obs$S_score
+  g2m <- adata@obs$G2M_score
+  phase <- ifelse(s < 0 & g2m < 0, "G1", ifelse(g2m > s, "G2M", "S"))
+  adata@obs$phase <- factor(phase, levels = c("G1", "G2M", "S"))
+  adata
+}

@@ -1,0 +1,64 @@
+"""Scores of gene sets in every cell."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from ._arguments import check as check_function
+from ._call import check, outcome
+from ._verbs import target_of
+
+
+def score_genes(
+    adata, gene_list, *, ctrl_as_ref=True, ctrl_size=50, gene_pool=None, n_bins=25, score_name="score", random_state=0,
+    copy=False, use_raw=None, layer=None,
+):
+    """Scores cells by a set of genes, less control genes of like expression (`scanpy.tl.score_genes`), in two passes.
+
+    Control genes are those scanpy samples with the same seed. NaN is refused, where scanpy leaves it out.
+
+    Parameters
+    ----------
+    gene_list
+        Genes, or a dict of such lists, whose names become columns of obs: all of them in the same two passes.
+    use_raw
+        Whether raw is used; by default where there is one and no layer is named.
+    """
+    check("score_genes", locals())
+    target = target_of(adata, False)
+    if use_raw is None:
+        use_raw = layer is None and target.raw is not None
+    if use_raw and layer is not None:
+        raise ValueError(f"layer and use_raw: expected one of them, found layer={layer!r}, use_raw=True")
+    args = dict(locals())
+    del args["target"]
+    found = outcome("score_genes", **args)
+    adata = target_of(adata, copy)
+    found.merge(adata)
+    return adata if copy else None
+
+
+def score_genes_cell_cycle(
+    adata, *, s_genes, g2m_genes, copy=False, ctrl_as_ref=True, gene_pool=None, n_bins=25, random_state=0, use_raw=None,
+    layer=None,
+):
+    """Scores cells by genes of two phases and names the phase (`scanpy.tl.score_genes_cell_cycle`).
+
+    Adds `obs["S_score"]`, `obs["G2M_score"]` and `obs["phase"]`: "S", "G2M" where that score is higher, "G1" where both are
+    below 0. `ctrl_size` is the length of the shorter list.
+    """
+    given = {k: v for k, v in locals().items() if k != "adata"}
+    check_function("score_genes_cell_cycle", **given)
+    sets = {"S_score": s_genes, "G2M_score": g2m_genes}
+    sets = {k: [v] if isinstance(v, str) else list(v) for k, v in sets.items()}
+    for name, genes in (("s_genes", sets["S_score"]), ("g2m_genes", sets["G2M_score"])):
+        if not genes:
+            raise ValueError(f"{name}: expected at least one gene, found none")
+    adata = target_of(adata, copy)
+    more = {k: v for k, v in given.items() if k not in ("s_genes", "g2m_genes", "copy")}
+    score_genes(adata, sets, ctrl_size=min(map(len, sets.values())), **more)
+    s, g2m = (adata.obs[key].to_numpy() for key in sets)
+    phase = np.where((s < 0) & (g2m < 0), "G1", np.where(g2m > s, "G2M", "S"))
+    adata.obs["phase"] = pd.Series(phase.astype(object), index=adata.obs_names)
+    return adata if copy else None

@@ -1,0 +1,162 @@
+//! Scores of gene sets: the mean of a set's genes less that of control genes of like expression (Tirosh et al. 2016), as
+//! `scanpy.tl.score_genes` has it, of any number of sets in two passes.
+
+use super::sums::col_sums;
+use super::view::{each, with_view, Check};
+use crate::chain::LazyMatrix;
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::matrix::Block;
+use crate::memory;
+use crate::random::Legacy;
+use crate::stream::{no_state, reduce, Needs, Reducer};
+use serde::Serialize;
+
+const SCORES: &str = "score_genes: scores of the cells";
+
+/// How control genes are chosen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScoreOptions {
+    /// Whether genes of the set count among those a bin's controls are sampled from, and are dropped afterwards.
+    pub ctrl_as_ref: bool,
+    /// Control genes sampled from each bin.
+    pub ctrl_size: usize,
+    /// Genes controls are sampled from, by position; all without it.
+    pub gene_pool: Option<Vec<u32>>,
+    /// Bins of mean expression, at least two.
+    pub n_bins: usize,
+    /// The seed, numpy's.
+    pub seed: u32,
+}
+
+/// The score of every cell of `x` (n_obs x n_vars) for each of `sets`, positions of genes; n_obs values each. The genes of a set
+/// are in its order; every set starts from the seed anew.
+///
+/// # Errors
+/// [`Error::Parameter`] for a set none of whose bins has control genes; [`Error::Values`] for values that are not finite; the errors of
+/// the passes.
+pub fn score_genes(x: &LazyMatrix, sets: &[Vec<u32>], options: &ScoreOptions, ctx: &Context) -> Result<Vec<Vec<f64>>> {
+    let (n, m) = x.shape();
+    let all;
+    let pool = match &options.gene_pool {
+        Some(pool) => pool,
+        None => {
+            all = memory::collected(0..m as u32, SCORES)?;
+            &all
+        }
+    };
+    let sums = col_sums(x, ctx)?;
+    let means = memory::collected(pool.iter().map(|&j| sums[j as usize] / n as f64), SCORES)?;
+    let bins = bins(&means, options.n_bins)?;
+    let mut weights = Weights { starts: memory::zeros(m + 1, SCORES)?, entries: Vec::new(), width: sets.len() };
+    let mut by_gene: Vec<(u32, u32, f64)> = Vec::new();
+    for (k, set) in sets.iter().enumerate() {
+        let controls = controls(set, pool, &bins, m, options)?;
+        if controls.is_empty() {
+            let hint = if options.ctrl_as_ref { "; try ctrl_as_ref={false}" } else { "" };
+            let expected =
+                format!("genes whose bins have others to compare with (a larger gene_pool, or ctrl_size){hint}");
+            return Err(Error::parameter("gene_list", expected, format!("none for set {k}, counted from 0")));
+        }
+        for (genes, sign) in [(set, 1.0), (&controls, -1.0)] {
+            memory::reserve(&mut by_gene, genes.len(), SCORES)?;
+            by_gene.extend(genes.iter().map(|&j| (j, k as u32, sign / genes.len() as f64)));
+        }
+    }
+    by_gene.sort_by_key(|&(gene, set, _)| (gene, set));
+    by_gene.iter().for_each(|&(gene, ..)| weights.starts[gene as usize + 1] += 1);
+    (0..m).for_each(|j| weights.starts[j + 1] += weights.starts[j]);
+    weights.entries = memory::collected(by_gene.iter().map(|&(_, set, w)| (set, w)), SCORES)?;
+    let scores = reduce(x, &Scores { n_rows: n, weights: &weights, check: Check::finite(x, "score_genes") }, ctx)?;
+    (0..sets.len()).map(|k| memory::collected((0..n).map(|i| scores[i * sets.len() + k]), SCORES)).collect()
+}
+
+/// The bin of each gene of the pool: its rank by mean, the least of those that tie, over the genes of a bin.
+fn bins(means: &[f64], n_bins: usize) -> Result<Vec<u32>> {
+    let each = (means.len() as f64 / (n_bins as f64 - 1.0)).round_ties_even();
+    if each < 1.0 {
+        let expected = format!("few enough for {} genes of the pool to fill them", means.len());
+        return Err(Error::parameter("n_bins", expected, n_bins));
+    }
+    let mut order: Vec<u32> = memory::collected(0..means.len() as u32, SCORES)?;
+    order.sort_by(|&a, &b| means[a as usize].total_cmp(&means[b as usize]));
+    let mut bins = memory::zeros::<u32>(means.len(), SCORES)?;
+    let mut before = 0usize;
+    for equal in order.chunk_by(|&a, &b| means[a as usize] == means[b as usize]) {
+        equal.iter().for_each(|&j| bins[j as usize] = ((before + 1) as f64 / each).floor() as u32);
+        before += equal.len();
+    }
+    Ok(bins)
+}
+
+/// The control genes of a set.
+fn controls(set: &[u32], pool: &[u32], bins: &[u32], m: usize, options: &ScoreOptions) -> Result<Vec<u32>> {
+    let mut in_set = memory::zeros::<bool>(m, SCORES)?;
+    set.iter().for_each(|&j| in_set[j as usize] = true);
+    let mut met: Vec<u32> = memory::room(set.len(), SCORES)?;
+    met.extend(pool.iter().zip(bins).filter(|(&j, _)| in_set[j as usize]).map(|(_, &bin)| bin));
+    met.sort_unstable();
+    met.dedup();
+    let mut random = Legacy::new(options.seed);
+    let mut out = Vec::new();
+    for bin in met {
+        let of_bin = |(&j, &b): &(&u32, &u32)| b == bin && (options.ctrl_as_ref || !in_set[j as usize]);
+        let mut genes: Vec<u32> = memory::room(pool.len(), SCORES)?;
+        genes.extend(pool.iter().zip(bins).filter(of_bin).map(|(&j, _)| j));
+        if options.ctrl_size < genes.len() {
+            random.shuffle(&mut genes);
+            genes.truncate(options.ctrl_size);
+        }
+        memory::reserve(&mut out, genes.len(), SCORES)?;
+        out.extend(genes.into_iter().filter(|&j| !in_set[j as usize]));
+    }
+    out.sort_unstable();
+    Ok(out)
+}
+
+/// What a gene adds to the score of each set, gene after gene.
+#[derive(Serialize)]
+struct Weights {
+    starts: Vec<usize>,
+    entries: Vec<(u32, f64)>,
+    width: usize,
+}
+
+#[derive(Serialize)]
+struct Scores<'a> {
+    n_rows: usize,
+    weights: &'a Weights,
+    #[serde(skip)]
+    check: Check,
+}
+
+impl Reducer for Scores<'_> {
+    const NAME: &'static str = SCORES;
+    const NEEDS: Needs = Needs::FILE;
+    no_state!();
+    type Rows = Vec<f64>;
+    type Whole = Vec<f64>;
+    type Output = Vec<f64>;
+
+    fn map(&self, block: Block) -> Result<((), Vec<f64>)> {
+        let Weights { starts, entries, width } = self.weights;
+        let mut part = memory::zeros(memory::count(&[block.n_rows(), *width], SCORES)?, SCORES)?;
+        with_view!(block, view => {
+            for (i, to) in part.chunks_exact_mut((*width).max(1)).enumerate() {
+                self.check.row(&view, i)?;
+                each(view.row(i), |c, x| {
+                    entries[starts[c]..starts[c + 1]].iter().for_each(|&(set, w)| to[set as usize] += w * x);
+                });
+            }
+            Ok(((), part))
+        })
+    }
+
+    fn whole(&self) -> Result<Vec<f64>> {
+        memory::zeros(memory::count(&[self.n_rows, self.weights.width], SCORES)?, SCORES)
+    }
+
+    fn finish(&self, (): (), scores: Vec<f64>) -> Result<Vec<f64>> {
+        Ok(scores)
+    }
+}

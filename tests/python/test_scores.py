@@ -1,0 +1,80 @@
+"""Scores of gene sets against scanpy's, with the control genes it samples."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import EXAMPLE
+from test_markers import logarithms
+
+import anndataoom as oom
+
+sc = pytest.importorskip("scanpy")
+
+
+@pytest.mark.parametrize("fmt", ["csr", "csc", "dense"])
+def test_scores_are_scanpys(on_disk, fmt):
+    adata = logarithms(EXAMPLE, fmt)
+    if fmt == "dense":
+        adata.X = adata.X.astype(np.float64)
+    adata.layers["double"] = adata.X * 2
+    opened = on_disk(adata)
+    genes, rng = list(adata.var_names), np.random.default_rng(0)
+    sets = {f"set{k}": list(rng.choice(genes, 5 + 9 * k, replace=False)) for k in range(6)}
+    pool = list(rng.choice(genes, 900, replace=False))
+    for args in [
+        {},
+        {"random_state": 7, "n_bins": 10, "ctrl_size": 20},
+        {"ctrl_as_ref": False},
+        {"gene_pool": [*pool, *sets["set0"], *sets["set1"]], "ctrl_size": 5},
+        {"layer": "double"},
+    ]:
+        some = dict(list(sets.items())[:2]) if "gene_pool" in args else sets
+        oom.tl.score_genes(opened, some, **args)
+        for name, members in some.items():
+            sc.tl.score_genes(adata, members, score_name=name, **args)
+            found, expected = opened.obs[name], adata.obs[name]
+            np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6)
+            assert found.dtype == expected.dtype == np.float64
+    oom.tl.score_genes(opened, sets["set3"])
+    np.testing.assert_array_equal(opened.obs["score"], oom.tl.score_genes(opened, sets["set3"], copy=True).obs["score"])
+
+
+def test_cell_cycle_is_scanpys(on_disk):
+    adata = logarithms(EXAMPLE)
+    opened = on_disk(adata)
+    s, g2m = list(adata.var_names[5:30]), list(adata.var_names[40:80])
+    sc.tl.score_genes_cell_cycle(adata, s_genes=s, g2m_genes=g2m)
+    oom.tl.score_genes_cell_cycle(opened, s_genes=s, g2m_genes=g2m)
+    for key in ("S_score", "G2M_score"):
+        np.testing.assert_allclose(opened.obs[key], adata.obs[key], rtol=1e-6, atol=1e-6)
+    assert (opened.obs["phase"].astype(str) == adata.obs["phase"].astype(str)).all()
+    assert set(opened.obs["phase"]) == {"S", "G2M", "G1"}
+
+
+def test_raw_and_genes_that_are_missing(on_disk):
+    adata = logarithms(EXAMPLE)
+    adata.raw = adata.copy()
+    small = adata[:, :200].copy()
+    opened = on_disk(small)
+    genes = [*adata.var_names[300:310], "nobody"]
+    with pytest.warns(UserWarning, match="1 genes are not in the matrix and left out, 'nobody' the first"):
+        oom.tl.score_genes(opened, genes)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        sc.tl.score_genes(small, genes)
+    np.testing.assert_allclose(opened.obs["score"], small.obs["score"], rtol=1e-6, atol=1e-6)
+    with pytest.raises(ValueError, match="gene_list must be genes of the matrix, at least one a set, found 'score'"):
+        oom.tl.score_genes(opened, ["nobody"])
+    with pytest.raises(ValueError, match="random_state must be a whole number up to 4294967295"):
+        oom.tl.score_genes(opened, genes[:3], random_state=2**32)
+    with pytest.raises(ValueError, match="n_bins"):
+        oom.tl.score_genes(opened, genes[:3], n_bins=10_000)
+    with pytest.raises(ValueError, match="gene_list: expected names of genes"):
+        oom.tl.score_genes(opened, {"a": [1, 2]})
+    bad = adata.X.toarray()
+    bad[2, 3] = np.nan
+    bad = on_disk(sc.AnnData(bad, obs=pd.DataFrame(index=adata.obs_names), var=pd.DataFrame(index=adata.var_names)))
+    with pytest.raises(ValueError, match="finite"):
+        oom.tl.score_genes(bad, list(adata.var_names[:3]))
