@@ -45,7 +45,7 @@ def score_genes_cell_cycle(
 ):
     """Scores cells by genes of two phases and names the phase (`scanpy.tl.score_genes_cell_cycle`).
 
-    Adds `obs["S_score"]`, `obs["G2M_score"]` and `obs["phase"]`: "S", "G2M" where that score is higher, "G1" where both are
+    Adds `obs["S_score"]`, `obs["G2M_score"]` and `obs["phase"]`: "S", "G2M" where that is higher, "G1" where both are
     below 0. `ctrl_size` is the length of the shorter list.
     """
     given = {k: v for k, v in locals().items() if k != "adata"}
