@@ -25,6 +25,8 @@ plot_markers <- function(
   adata, groups = NULL, n_genes = 4, type = "dotplot", key = "rank_genes_groups", min_logfoldchange = NULL,
   groupby = NULL, layer = NULL, use_raw = NULL, standard_scale = "var"
 ) {
+  check_adata(adata)
+  need_ggplot()
   one_of(type, c("dotplot", "heatmap"), "type")
   found <- ranked_genes(adata, key)
   groups <- ranked_groups(found, groups, key)
@@ -43,7 +45,9 @@ plot_markers <- function(
   genes <- genes[lengths(genes) > 0]
   if (!length(genes)) abort("values", "min_logfoldchange: no gene of these groups has a fold change of ", min_logfoldchange)
   draw <- if (type == "dotplot") plot_dotplot else plot_heatmap
-  draw(adata, genes, groupby, layer = layer, use_raw = use_raw, standard_scale = standard_scale)
+  # Names of groups are often wider than their genes.
+  draw(adata, genes, groupby, layer = layer, use_raw = use_raw, standard_scale = standard_scale) +
+    ggplot2::theme(strip.clip = "off", strip.text = ggplot2::element_text(size = 7))
 }
 
 check_count <- function(x, what) {

@@ -51,7 +51,12 @@ rank_genes_groups <- function(
 # What rank_genes_groups() left under `key`.
 ranked_genes <- function(adata, key) {
   check_adata(adata)
-  found <- element_of(adata, "uns", key, "; run rank_genes_groups() first", "key")
+  check_name(key, "key")
+  if (!key %in% names(adata@uns)) {
+    there <- if (length(adata@uns)) paste0("there are ", some_of(names(adata@uns), 20)) else "it is empty"
+    abort("name", "key: uns has no element '", key, "'; ", there, "; run rank_genes_groups() first")
+  }
+  found <- resolve(adata@uns[[key]])
   if (!is.list(found) || !all(c("names", "scores", "params") %in% names(found))) {
     abort("values", "key: uns$", key, " is not what rank_genes_groups() leaves")
   }
