@@ -4,8 +4,8 @@
 //! them. All other rows are summed as plainly. Where a variance cancels in that, which is rare, the rows of the block, still
 //! at hand, are read once more for those columns alone, around their means.
 
-use super::moments::{Moments, Shifted};
-use super::view::{each, RowOf};
+use super::moments::{round, Moments, Shifted};
+use super::view::{each, RowOf, View};
 use crate::element::Number;
 use crate::error::Result;
 use crate::memory;
@@ -42,13 +42,6 @@ impl Whole {
     fn sum(self) -> f64 {
         self.marked - self.detected() * MARK
     }
-}
-
-/// The nearest whole number, for magnitudes below 2^51: past 2^52 there are no others.
-#[inline(always)]
-pub(super) fn round(x: f64) -> f64 {
-    const LARGE: f64 = (3u64 << 51) as f64;
-    (x + LARGE) - LARGE
 }
 
 /// Numbers of one column that are not all whole.
@@ -247,6 +240,22 @@ impl Columns {
             all.merge(&Moments::of_shifted(self.other_rows, self.n_cols, sums));
         }
         Ok(all)
+    }
+}
+
+impl Moments {
+    /// Moments of all rows of a block.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory) for the sums.
+    pub(super) fn of_block<T: Number>(view: &View<'_, T>) -> Result<Self> {
+        let n_rows = view.n_rows();
+        if n_rows > 0 && view.row(0).0.is_none() {
+            return Ok(Moments::of_dense((0..n_rows).map(|i| view.row(i).1), T::to_f64));
+        }
+        let mut columns = Columns::new(n_rows, view.n_cols, "moments of a block of cells");
+        (0..n_rows).try_for_each(|i| columns.add(view.row(i)).map(drop))?;
+        columns.moments((0..n_rows).map(|i| view.row(i)))
     }
 }
 
