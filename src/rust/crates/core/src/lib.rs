@@ -21,6 +21,7 @@ pub mod patch;
 mod random;
 pub mod reserve;
 pub mod sim;
+mod simd;
 pub mod store;
 pub mod stream;
 mod team;

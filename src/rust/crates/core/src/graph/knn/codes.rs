@@ -9,10 +9,10 @@
 
 use super::compare::{compare, Asked, Offer, Part, Room, GROUP, WORD};
 use super::kmeans::Centroids;
+use super::loops::{difference, largest, rounded};
 use super::points::{Points, Runs, POINTS};
 use super::product::LANES;
 use super::select::Candidates;
-use super::simd::{difference, largest, rounded};
 use super::NEIGHBOURS;
 use crate::error::Result;
 use crate::memory;

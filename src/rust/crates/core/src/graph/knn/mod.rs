@@ -19,12 +19,11 @@ mod hnsw;
 mod ivf;
 mod kmeans;
 mod lists;
+mod loops;
 mod metric;
 mod points;
 mod product;
-mod random;
 mod select;
-mod simd;
 
 pub use batches::Batches;
 pub use metric::{Metric, Pairwise};
