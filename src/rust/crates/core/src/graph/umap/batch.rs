@@ -7,8 +7,9 @@
 //! side by side in the first-level cache, where those of a million points, drawn one by one, are a cache miss each.
 
 use super::super::random::Stream;
+use super::clock::Clock;
 use super::lanes::{Lanes, Registers, LANES};
-use super::sample::{Clock, Sampled};
+use super::sample::Sampled;
 use super::Job;
 use crate::context::Monitor;
 use crate::error::{Error, Result};
