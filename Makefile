@@ -94,4 +94,3 @@ lint: setup-test
 	cargo fmt --all --check --manifest-path $(RUST)
 	$(CARGO) clippy --locked --release --all-targets --manifest-path $(RUST) -- -D warnings
 	$(ANNDATAOOM_PYTHON) -m ruff check python tests/python
-	python3 tools/unsafe.py | diff inst/design/unsafe.md -

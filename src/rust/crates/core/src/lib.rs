@@ -21,6 +21,7 @@ mod random;
 pub mod reserve;
 pub mod session;
 pub mod sim;
+mod simd;
 pub mod store;
 pub mod stream;
 mod team;

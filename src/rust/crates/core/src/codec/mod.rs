@@ -134,9 +134,10 @@ pub(crate) fn inflate_pieces(stored: &[u8], take: &mut dyn FnMut(u64, &[u8]) -> 
         adler: 0,
         reserved: 0,
     });
+    // SAFETY: a constant of the library.
+    let version = unsafe { z::zlibVersion() };
     // SAFETY: the stream is all set, and stays where it is.
-    let status =
-        unsafe { z::inflateInit_(&raw mut *stream, z::zlibVersion(), std::mem::size_of::<z::z_stream>() as i32) };
+    let status = unsafe { z::inflateInit_(&raw mut *stream, version, std::mem::size_of::<z::z_stream>() as i32) };
     if status != z::Z_OK {
         return Err("no memory for gzip".to_owned());
     }

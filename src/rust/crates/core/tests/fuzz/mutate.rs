@@ -269,18 +269,21 @@ fn filters(path: &Path, r: &mut Random) -> hdf5::Result<()> {
         file.unlink(&name)?;
         let extents: Vec<u64> = shape.iter().map(|&n| n as u64).collect();
         hdf5::sync::sync(|| {
-            // SAFETY: as above; what is not made is a negative identifier, which the calls refuse.
-            unsafe {
-                let space = hdf5_sys::h5s::H5Screate_simple(extents.len() as i32, extents.as_ptr(), std::ptr::null());
-                let made =
-                    hdf5_sys::h5d::H5Dcreate2(file.id(), place.as_ptr(), dtype.id(), space, plain, plist.id(), plain);
-                if made >= 0 {
-                    let (all, bytes) = (hdf5_sys::h5s::H5S_ALL, bytes.as_ptr().cast());
-                    hdf5_sys::h5d::H5Dwrite(made, dtype.id(), all, all, plain, bytes);
-                    hdf5_sys::h5d::H5Dclose(made);
-                }
-                hdf5_sys::h5s::H5Sclose(space);
+            let (rank, none) = (extents.len() as i32, std::ptr::null());
+            // SAFETY: there are as many extents as the rank says.
+            let space = unsafe { hdf5_sys::h5s::H5Screate_simple(rank, extents.as_ptr(), none) };
+            let (on, name, create) = (file.id(), place.as_ptr(), plist.id());
+            // SAFETY: the identifiers are open, and the name ends with a NUL.
+            let made = unsafe { hdf5_sys::h5d::H5Dcreate2(on, name, dtype.id(), space, plain, create, plain) };
+            if made >= 0 {
+                let (all, bytes) = (hdf5_sys::h5s::H5S_ALL, bytes.as_ptr().cast());
+                // SAFETY: the buffer holds all values in the file's own type, which is of fixed size.
+                unsafe { hdf5_sys::h5d::H5Dwrite(made, dtype.id(), all, all, plain, bytes) };
+                // SAFETY: made above, and closed once.
+                unsafe { hdf5_sys::h5d::H5Dclose(made) };
             }
+            // SAFETY: as above; what was not made is a negative identifier, which the call refuses.
+            unsafe { hdf5_sys::h5s::H5Sclose(space) };
         });
         if let (Some(text), Ok(d)) = (attributes, file.dataset(&name)) {
             let text = VarLenUnicode::from_str(&text).unwrap_or_default();
