@@ -269,6 +269,8 @@ class Values:
         options = {"chunks": chunks, "convert_strings_to_categoricals": convert_strings_to_categoricals}
         if not consolidate_metadata:
             options["consolidate_metadata"] = False
+        if convert_strings_to_categoricals:
+            self.strings_to_categoricals()  # as writing an h5ad file does
         self._through_memory("write_zarr").write_zarr(store, **options)
 
     def write_csvs(self, dirname: str | os.PathLike, *, skip_data: bool = True, sep: str = ",") -> None:
