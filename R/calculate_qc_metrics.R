@@ -19,7 +19,8 @@ gene_patterns <- list(mt = "^MT-", ribo = "^RP[SL]", hb = "^HB[^P]")
 #' @examples
 #' adata <- read_h5ad(example_h5ad()) |> calculate_qc_metrics(qc_vars = "mt")
 #' summary(adata$obs[, c("n_genes_by_counts", "total_counts", "pct_counts_mt")])
-calculate_qc_metrics <- function(adata, qc_vars = NULL, percent_top = c(50, 100, 200, 500), log1p = TRUE, layer = NULL) {
+calculate_qc_metrics <- function(adata, qc_vars = NULL, percent_top = c(50, 100, 200, 500), log1p = TRUE,
+                                 layer = NULL) {
   check_adata(adata)
   if (missing(percent_top)) percent_top <- percent_top[percent_top <= n_vars(adata)]
   args <- arguments()

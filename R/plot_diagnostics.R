@@ -22,7 +22,9 @@ plot_qc <- function(adata, keys = NULL, groupby = NULL, palette = NULL) {
     shares <- setdiff(grep("^pct_counts_", names(adata@obs), value = TRUE), grep("_in_top_", names(adata@obs), value = TRUE))
     keys <- intersect(c("n_genes_by_counts", "total_counts", shares), names(adata@obs))
   }
-  if (length(keys) == 0) abort("missing", "obs has no quality metrics: run calculate_qc_metrics() first, or name columns with keys =")
+  if (length(keys) == 0) {
+    abort("missing", "obs has no quality metrics: run calculate_qc_metrics() first, or name columns with keys =")
+  }
   # Names above the panels: beside them they are longer than a small panel is high.
   panels <- lapply(keys, function(key) {
     plot_violin(adata, key, groupby, palette = palette) + ggplot2::labs(y = NULL, title = key)
