@@ -9,6 +9,7 @@ mod codec;
 pub mod context;
 pub mod dtype;
 pub mod element;
+mod encoded;
 pub mod error;
 pub mod given;
 pub mod graph;

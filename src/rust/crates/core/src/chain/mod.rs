@@ -19,6 +19,7 @@ pub use row::Row;
 pub use stacked::{promote, Along, Fill, Member, Stacked, MISSING};
 
 use crate::element::DType;
+use crate::encoded::decoded;
 use crate::error::{Error, Result};
 use crate::matrix::{Block, ColumnMap, Layout, Location, Rows, Source};
 use crate::memory;
@@ -114,7 +115,8 @@ impl LazyMatrix {
         rows.chain(columns).chain(self.nodes.iter().map(|node| Queued::Verb(node.describe()))).collect()
     }
 
-    /// Selects rows and columns by position (zero-based, any order, repeats allowed); `None` keeps an axis.
+    /// Selects rows and columns by position (zero-based, any order, repeats allowed); `None` keeps an axis, and so do all
+    /// of its positions in order.
     ///
     /// # Errors
     /// [`Error::Index`] for a position past the end; [`Error::OutOfMemory`].
@@ -127,6 +129,9 @@ impl LazyMatrix {
             };
         check("obs", rows, n)?;
         check("var", columns, m)?;
+        // All in their order is no selection: filters that keep everything leave the chain as it is.
+        let some = |list: &&[u32], len: usize| list.len() != len || list.iter().zip(0..).any(|(&i, at)| i != at);
+        let (rows, columns) = (rows.filter(|r| some(r, n)), columns.filter(|c| some(c, m)));
         let through = |now: &Option<Vector<u32>>, list: Option<&[u32]>| -> Result<_> {
             Ok(match (now, list) {
                 (now, None) => now.clone(),
@@ -204,10 +209,9 @@ impl LazyMatrix {
     ///
     /// # Errors
     /// [`Error::State`] when the bytes are not a recorded chain of this version; [`Error::Shape`] when the source has
-    /// another shape than the one recorded.
+    /// another shape than the one recorded; [`Error::OutOfMemory`].
     pub fn from_bytes(source: Arc<dyn Source>, bytes: &[u8]) -> Result<Self> {
-        let r: Recorded = postcard::from_bytes(bytes)
-            .ok()
+        let r: Recorded = decoded(bytes, nodes::SAVED)?
             .filter(|r: &Recorded| r.version == RECORD_VERSION)
             .ok_or_else(|| Error::State("the saved object was made by another version of anndataoom".to_owned()))?;
         if r.shape != source.shape() {

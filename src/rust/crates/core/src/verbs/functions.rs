@@ -113,20 +113,12 @@ pub static FUNCTIONS: &[Function] = &[
     function(
         "obs_vector",
         &[
-            param("k", NAMES, Preset::Required, "Columns of obs or genes.").r(),
-            param("key", NAMES, Preset::Required, "Columns of obs or genes.").python(),
+            param("k", NAMES, Preset::Required, "Columns of obs or genes."),
             LAYER,
             param("use_raw", Kind::Flag, Preset::Nothing, "Whether genes come from raw.").r(),
         ],
     ),
-    function(
-        "var_vector",
-        &[
-            param("k", Kind::Text, Preset::Required, "A column of var or a cell.").r(),
-            param("key", Kind::Text, Preset::Required, "A column of var or a cell.").python(),
-            LAYER,
-        ],
-    ),
+    function("var_vector", &[param("k", Kind::Text, Preset::Required, "A column of var or a cell."), LAYER]),
     function(
         "chunk_apply",
         &[
