@@ -115,8 +115,7 @@ impl LazyMatrix {
         rows.chain(columns).chain(self.nodes.iter().map(|node| Queued::Verb(node.describe()))).collect()
     }
 
-    /// Selects rows and columns by position (zero-based, any order, repeats allowed); `None` keeps an axis, and so do all
-    /// of its positions in order.
+    /// Selects rows and columns by position (zero-based, any order, repeats allowed); `None` keeps an axis.
     ///
     /// # Errors
     /// [`Error::Index`] for a position past the end; [`Error::OutOfMemory`].
@@ -129,9 +128,6 @@ impl LazyMatrix {
             };
         check("obs", rows, n)?;
         check("var", columns, m)?;
-        // All in their order is no selection: filters that keep everything leave the chain as it is.
-        let some = |list: &&[u32], len: usize| list.len() != len || list.iter().zip(0..).any(|(&i, at)| i != at);
-        let (rows, columns) = (rows.filter(|r| some(r, n)), columns.filter(|c| some(c, m)));
         let through = |now: &Option<Vector<u32>>, list: Option<&[u32]>| -> Result<_> {
             Ok(match (now, list) {
                 (now, None) => now.clone(),
