@@ -66,7 +66,8 @@ class Arithmetic:
 
     def _compared(self, of_two, other):
         """Value by value with numbers and matrices; anything else is another object."""
-        if not (np.isscalar(other) or isinstance(other, Arithmetic | np.ndarray) or sparse.issparse(other)):
+        number = np.isscalar(other) and not isinstance(other, str | bytes)
+        if not (number or isinstance(other, Arithmetic | np.ndarray) or sparse.issparse(other)):
             return NotImplemented
         return _binary(of_two)(self, other)
 

@@ -152,7 +152,6 @@ OPERATIONS = {
     "to_df": lambda a: a.to_df(),
     "to_df(layer)": lambda a: a.to_df(layer="array"),
     "obs_vector of a gene": lambda a: np.asarray(a.obs_vector("gene3")),
-    "obs_vector by name": lambda a: np.asarray(a.obs_vector(k="gene3")),
     "X == 0": lambda a: _whole(a.X == 0),
     "X != X[:] * 2": lambda a: _whole(a.X[:] * 2 != a.X),
     "layer == layer": lambda a: _whole(a.layers["array"] == a.layers["array"]),
