@@ -26,8 +26,9 @@ fn counts() -> LazyMatrix {
 
 fn run(name: &str, args: &[(&str, Given)], inputs: HashMap<String, Input<'static>>) -> Result<Outcome> {
     let args = args.iter().map(|(k, v)| ((*k).to_owned(), v.clone()));
-    let checked = verbs::find(name)?.check(name, args)?;
-    Call::new(checked, inputs).run(&Context::with_threads(2))
+    let verb = verbs::find(name)?;
+    let checked = verb.check(name, args)?;
+    verb.run(Call::new(checked, inputs), &Context::with_threads(2))
 }
 
 fn coordinates() -> Array2<f32> {

@@ -1,7 +1,7 @@
 //! What a matrix costs: the plan of a chain, in passes and bytes, without reading anything.
 
 use super::hvg::{self, Flavor};
-use super::{moments, normalize, pca, qc};
+use super::{mean_var, normalize, pca, qc};
 use crate::chain::{Description, LazyMatrix};
 use crate::context::Context;
 use crate::error::Result;
@@ -135,7 +135,7 @@ pub fn explain(x: &LazyMatrix, call: impl Fn(&Description) -> String, ctx: &Cont
         if !x.nodes().is_empty() {
             steps.push(step("highly_variable_genes 'seurat'", &hvg::passes(x, Flavor::Seurat)));
         }
-        steps.push(step("scale", &moments::passes()));
+        steps.push(step("scale", &mean_var::passes()));
     }
     let (passes, more) = pca::passes(m);
     steps.push(Step { more, ..step("pca", &passes) });

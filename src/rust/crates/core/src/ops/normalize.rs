@@ -1,6 +1,7 @@
 //! Transforms that need a look at the data first: they run a pass where they must and add an operation to the chain.
 
-use super::moments::{mean_var, Axis};
+use super::mean_var::mean_var;
+use super::moments::Axis;
 use super::view::{each, float_column, with_view, Check};
 use crate::chain::{nodes, LazyMatrix};
 use crate::context::Context;

@@ -337,7 +337,7 @@ fn metrics<T: Number + PartialOrd>(view: &View<'_, T>, pass: &Quality<'_>) -> Re
     for i in 0..n_rows {
         check.row(view, i)?;
         let row = view.row(i);
-        let sum = genes.add(row)?;
+        let sum = genes.add_counting(row)?;
         rows.n_genes.push(sum.detected as i32);
         rows.total.push(sum.total);
         if n_sets > 0 {

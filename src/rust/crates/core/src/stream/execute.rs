@@ -16,13 +16,12 @@ use std::sync::{Arc, Condvar, Mutex};
 const ROWS: &str = "rows in the order of the file";
 
 /// One pass over `x` in order: `map` on every block (on worker threads), `fold` on the results in block order (on the calling
-/// thread). For writers, which keep nothing; what is added up is a [`Reducer`](super::Reducer). Progress is counted in rows on
-/// `ctx.monitor`.
+/// thread). Progress is counted in rows on `ctx.monitor`.
 ///
 /// # Errors
 /// The first error, in block order, of reading, `map` or `fold`; [`Error::Cancelled`](crate::error::Error::Cancelled) when asked
 /// to stop.
-pub fn map_fold<S: Send>(
+pub(super) fn map_fold<S: Send>(
     x: &LazyMatrix,
     order: Order,
     ctx: &Context,

@@ -3,7 +3,7 @@
 //! are checked here.
 
 use super::domain::{Kind, COUNT, COUNT_OR_0, LIMIT};
-use super::entry::{param, Param, Preset, LAYER};
+use super::param::{param, Param, Preset, LAYER};
 use super::settings::SETTINGS;
 use crate::error::{Error, Result};
 

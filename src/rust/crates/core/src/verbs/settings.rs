@@ -1,7 +1,7 @@
 //! The settings of a call, with their domains.
 
 use super::domain::Kind;
-use super::entry::{param, Param, Preset};
+use super::param::{param, Param, Preset};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::given::Given;

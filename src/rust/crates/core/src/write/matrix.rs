@@ -7,10 +7,10 @@ use crate::chain::LazyMatrix;
 use crate::context::Context;
 use crate::element::{self, DType, Data, SparseFormat};
 use crate::error::{Error, Result};
-use crate::matrix::{Block, Positions, Storage};
+use crate::matrix::Storage;
 use crate::memory;
 use crate::store::{Compression, GroupWriter};
-use crate::stream::{map_fold, Order};
+use crate::stream::in_sequence;
 
 const OFFSETS: &str = "offsets and indices to be written";
 
@@ -54,16 +54,14 @@ pub fn write_csr(
     let mut indptr: Vec<i64> = memory::room(n + 1, OFFSETS)?;
     indptr.push(0);
     let mut total = 0i64;
-    map_fold(
+    in_sequence(
         x,
-        Order::Matrix,
         ctx,
-        |block| {
-            let (start, end) = range(&block)?;
-            let Storage::Csr { indptr, indices, data } = block.storage else {
+        |rows, values| {
+            let Storage::Csr { indptr, indices, data } = values else {
                 return Err(Error::Internal("a sparse chain gave a dense block".to_owned()));
             };
-            spool.put(start, end, Piece::Sparse { indices: index_data(indices, wide)?, data })?;
+            spool.put(rows.start, rows.end, Piece::Sparse { indices: index_data(indices, wide)?, data })?;
             Ok(indptr)
         },
         |offsets: Vec<usize>| {
@@ -110,21 +108,16 @@ pub fn write_dense(
         }
         Ok(())
     };
-    map_fold(
+    in_sequence(
         x,
-        Order::Matrix,
         ctx,
-        |block| {
-            let (start, end) = range(&block)?;
-            spool.put(
-                start,
-                end,
-                match block.storage {
-                    Storage::Dense(data) => Piece::Dense(data),
-                    // Zeros are filled in chunk by chunk: a block of sparse rows can be a hundred times larger dense.
-                    Storage::Csr { indptr, indices, data } => Piece::Rows { indptr, indices, data, n_cols: m },
-                },
-            )
+        |rows, values| {
+            let piece = match values {
+                Storage::Dense(data) => Piece::Dense(data),
+                // Zeros are filled in chunk by chunk: a block of sparse rows can be a hundred times larger dense.
+                Storage::Csr { indptr, indices, data } => Piece::Rows { indptr, indices, data, n_cols: m },
+            };
+            spool.put(rows.start, rows.end, piece)
         },
         |()| drain(&spool, &mut chunks),
     )?;
@@ -186,14 +179,6 @@ pub(super) fn offsets(indptr: Vec<i64>) -> Result<Data> {
         Ok(_) => Data::I32(memory::collected(indptr.iter().map(|&p| p as i32), OFFSETS)?),
         Err(_) => indptr.into(),
     })
-}
-
-/// First row of a block and the row after its last.
-fn range(block: &Block) -> Result<(usize, usize)> {
-    match &block.positions {
-        Positions::Range(r) => Ok((r.start, r.end)),
-        Positions::List(_) => Err(Error::Internal("a pass in matrix order gave scattered rows".to_owned())),
-    }
 }
 
 #[cfg(test)]

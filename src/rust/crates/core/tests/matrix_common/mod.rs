@@ -5,7 +5,7 @@ use anndataoom_core::chain::LazyMatrix;
 use anndataoom_core::element::{Array, Data, Number, Sparse, SparseFormat};
 use anndataoom_core::matrix::{Block, MemorySource, Source, Storage};
 use anndataoom_core::store::Store;
-use anndataoom_core::stream::{map_fold, Order};
+use anndataoom_core::stream::{Blocks, Order};
 use anndataoom_core::{Context, Error};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -200,14 +200,9 @@ pub fn open(path: &Path, element: &str) -> Result<Arc<dyn Source>, Error> {
 
 /// All blocks of a pass, by position of their rows in the matrix.
 pub fn blocks(x: &LazyMatrix, order: Order, threads: usize) -> Result<Vec<Block>, Error> {
-    let mut all = Vec::new();
     let mut ctx = Context::with_threads(threads);
     ctx.memory = 256 << 20;
-    map_fold(x, order, &ctx, Ok, |b| {
-        all.push(b);
-        Ok(())
-    })?;
-    Ok(all)
+    Blocks::new(x, order, &ctx)?.collect()
 }
 
 /// Rows of blocks, each as (column, value) bits, in matrix order.

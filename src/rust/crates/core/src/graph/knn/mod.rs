@@ -12,6 +12,7 @@
 
 mod batches;
 mod brute;
+mod candidates;
 mod codes;
 mod compare;
 mod exact;
@@ -20,6 +21,7 @@ mod ivf;
 mod kmeans;
 mod lists;
 mod metric;
+mod panels;
 mod points;
 mod product;
 mod random;
@@ -109,6 +111,8 @@ impl Knn {
 
 /// The name of neighbours in errors.
 const NEIGHBOURS: &str = "neighbours: n_neighbors of every point";
+/// The name of copies of the points in errors.
+const POINTS: &str = "neighbours: the coordinates of the points";
 
 /// How neighbours are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -5,6 +5,7 @@
 //! after the other on one thread. Both sample edges in proportion to their weight, and negative samples, as umap-learn.
 
 mod batch;
+mod clock;
 mod curve;
 mod init;
 mod lanes;

@@ -262,9 +262,9 @@ fn sums_of<T: Number>(view: &View<'_, T>, pass: &BatchSums<'_>) -> Result<(PerBa
         let of = columns.at(batches.of(view.positions.at(i)), make)?;
         let sum = match ln {
             Some(ln) => of.add_of(view.row(i), |x| (x * ln).exp_m1())?,
-            None => of.add(view.row(i))?,
+            None => of.add_counting(view.row(i))?.total,
         };
-        cells.push(sum.total);
+        cells.push(sum);
     }
     let finish = |(batch, columns): (usize, Option<Columns>)| {
         let of = |columns: Columns| -> Result<Sums> {
