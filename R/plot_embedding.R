@@ -83,8 +83,10 @@ embedding_panel <- function(points, value, title, axes, colours, look) {
 # A place for each name: the median of its cells, above them where the name would hide most of them, and names beside,
 # not upon, each other. How large a name is is reckoned for a panel of two inches.
 name_places <- function(points) {
+  points <- points[is.finite(points$x) & is.finite(points$y), ]
+  if (!nrow(points)) return(points)
   places <- stats::aggregate(points[c("x", "y")], list(value = points$value), median)
-  span <- vapply(points[c("x", "y")], function(v) diff(range(v, finite = TRUE)), 1)
+  span <- vapply(points[c("x", "y")], function(v) diff(range(v)), 1)
   height <- 0.06 * span[["y"]]
   width <- 0.033 * span[["x"]] * nchar(as.character(places$value))
   for (i in seq_len(nrow(places))) {
