@@ -71,9 +71,9 @@ class Values:
         check("obs_vector", k=k, layer=layer)
         if not isinstance(k, str):
             keys = list(k)
-            genes = [name for name in keys if name not in self._obs.columns]
+            genes = [key for key in keys if key not in self._obs.columns]
             self._expect("obs", "var", genes)
-            frame = {name: self._obs.column(name).values for name in keys if name not in genes}
+            frame = {key: self._obs.column(key).values for key in keys if key not in genes}
             if genes:
                 values = dense(self._matrix(layer)[:, self._resolve_index(genes, axis="var")])
                 frame.update(zip(genes, values.T, strict=True))

@@ -18,7 +18,7 @@ import anndataoom as oom
 SPECIAL = ["__contains__", "__delitem__", "__eq__", "__getitem__", "__len__", "__setitem__", "__sizeof__", "__repr__"]
 MEMBERS = [name for name in dir(ad.AnnData) if not name.startswith("_") or name in SPECIAL]
 # Parameters we name or order as version 0.1.8 did.
-OWN = {"__setitem__": {"val"}, "__sizeof__": {"with_disk"}}
+OWN = {"obs_vector": {"k"}, "var_vector": {"k"}, "__setitem__": {"val"}, "__sizeof__": {"with_disk"}}
 
 
 @pytest.fixture

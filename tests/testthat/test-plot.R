@@ -10,7 +10,7 @@ drawn <- function(plot) {
 }
 
 example <- function() {
-  adata <- suppressMessages(qc_metrics(read_h5ad(example_h5ad()), qc_vars = "mt"))
+  adata <- suppressMessages(calculate_qc_metrics(read_h5ad(example_h5ad()), qc_vars = "mt"))
   adata <- highly_variable_genes(adata, n_top_genes = 200, flavor = "pearson_residuals") |>
     normalize_total(target_sum = 1e4) |> log1p() |> pca(n_comps = 10)
   adata$uns$cell_type_colors <- grDevices::hcl.colors(nlevels(adata$obs$cell_type), "Set 2")

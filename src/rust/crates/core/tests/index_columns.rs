@@ -14,7 +14,7 @@ use std::sync::Arc;
 const GZIP: Stored = Stored::Chunked { chunk: 5000, filter: "gzip" };
 
 fn ctx() -> Context {
-    Context::with_threads(2)
+    call(2)
 }
 
 fn read(source: &Arc<dyn Source>) -> u64 {

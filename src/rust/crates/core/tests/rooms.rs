@@ -6,7 +6,7 @@ use std::path::Path;
 
 /// Rooms from left to right; the first ones are the vocabulary that all share.
 const ROOMS: [&str; 24] = [
-    "location", "given", "error", "reserve", "memory", "encoded", "vector", "natural", "random", "team", "context",
+    "location", "given", "error", "reserve", "memory", "encoded", "vector", "natural", "random", "team", "session",
     "dtype", "codec", "store", "element", "patch", "matrix", "chain", "stream", "ops", "graph", "verbs", "write",
     "sim",
 ];

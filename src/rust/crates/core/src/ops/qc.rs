@@ -174,7 +174,7 @@ pub fn calculate_qc_metrics(x: &LazyMatrix, options: &QcOptions, ctx: &Context) 
     // Highly variable genes and normalisation need the same sums.
     let (mean, m2) = moments.vectors();
     let rows = memory::copied(&total_counts, METRICS)?;
-    x.learn_sums(CountSums { rows, columns: gene_total_counts.clone(), mean, m2 });
+    x.learn_sums(CountSums { rows, columns: gene_total_counts.clone(), mean, m2 }, ctx);
     Ok(QcMetrics {
         n_genes_by_counts,
         total_counts,

@@ -39,6 +39,6 @@ pub fn reduce_into<R: Reducer>(
     let mut all = None;
     let put = |at: &Positions, rows| whole.scatter(at, rows);
     run(&pass, &schedule, 0..schedule.n_runs(), r, ctx, put, |state| append(r, &mut all, state))?;
-    pass.leave();
+    pass.leave(ctx);
     all.map_or_else(|| r.state(), Ok)
 }

@@ -157,7 +157,7 @@ pub static FUNCTIONS: &[Function] = &[
     function("getnnz", &[ALONG, ROWS_READ, KEEPDIMS]),
     function("max", &[ALONG, KEEPDIMS, OUT]),
     function("min", &[ALONG, KEEPDIMS, OUT]),
-    function("settings", SETTINGS),
+    function(crate::error::SETTINGS, SETTINGS),
 ];
 
 /// A number, or a missing value.

@@ -30,7 +30,7 @@ pub use entry::Verb;
 pub use functions::{function_named, Function, FUNCTIONS};
 pub use need::{Need, Source};
 pub use param::{Face, Param, Preset};
-pub use settings::{context, setting, SETTINGS};
+pub use settings::{call, setting, SETTINGS};
 
 use crate::error::{Error, Result};
 

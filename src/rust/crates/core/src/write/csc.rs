@@ -55,7 +55,8 @@ pub fn write_csc(
         }
         Ok(())
     };
-    for columns in cut(&counts, (ctx.memory / 4 / (4 + x.dtype().size())) as u64) {
+    let gathered = ctx.part(4);
+    for columns in cut(&counts, (gathered.bytes() / (4 + x.dtype().size())) as u64) {
         let (rows, values) = gather(x, &columns, &counts, ctx)?;
         spool.queue(columns.start, columns.end, Piece::Sparse { indices: index_data(rows, wide)?, data: values });
         ctx.install(|| rayon::broadcast(|_| spool.work()).into_iter().collect::<Result<()>>())?;

@@ -159,7 +159,7 @@ pub(super) fn count_moments(x: &LazyMatrix, batches: &Batches, check: &Check, ct
     if batches.given() {
         return moments(x, batches, check, None, ctx);
     }
-    if let Some(known) = x.known_sums() {
+    if let Some(known) = x.known_sums(ctx) {
         return Ok(BatchMoments {
             parts: vec![Moments::of_vectors(x.shape().0, known.mean.clone(), known.m2.clone())],
             gene_sums: vec![known.columns.clone()],
@@ -169,12 +169,8 @@ pub(super) fn count_moments(x: &LazyMatrix, batches: &Batches, check: &Check, ct
     let found = moments(x, batches, check, None, ctx)?;
     if let ([part], [columns]) = (found.parts.as_slice(), found.gene_sums.as_slice()) {
         let (mean, m2) = part.clone().vectors();
-        x.learn_sums(CountSums {
-            rows: memory::copied(&found.cell_sums, BATCHES)?,
-            columns: columns.clone(),
-            mean,
-            m2,
-        });
+        let rows = memory::copied(&found.cell_sums, BATCHES)?;
+        x.learn_sums(CountSums { rows, columns: columns.clone(), mean, m2 }, ctx);
     }
     Ok(found)
 }
