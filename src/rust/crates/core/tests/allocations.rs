@@ -298,7 +298,7 @@ impl Team for Alone {
 
 /// Verbs whose partial results are large.
 fn in_pieces(x: &LazyMatrix, store: &Arc<Store>, folder: &Path, ctx: &Context) {
-    let ctx = &Context { team: Some(Arc::new(Alone)), ..ctx.clone() };
+    let ctx = &Context { team: Some(Arc::new(Alone)), ..Context::with_threads(ctx.threads) };
     let few = PcaOptions { n_comps: Some(20), ..PcaOptions::default() };
     let indexed = || {
         let _ = std::fs::remove_dir_all(folder);
