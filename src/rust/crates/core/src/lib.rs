@@ -8,6 +8,7 @@ pub mod chain;
 mod codec;
 pub mod dtype;
 pub mod element;
+mod encoded;
 pub mod error;
 pub mod given;
 pub mod graph;

@@ -123,7 +123,7 @@ impl Pca {
     pub fn patch(self, mask: Option<MaskVar<'_>>, layer: Option<&str>, key_added: Option<&str>) -> Result<Patch> {
         let (n, p, k) = self.shape;
         let (pcs, n_vars) = match mask {
-            None => (float_column(&self.loadings, self.dtype == DType::F32), p),
+            None => (float_column(&self.loadings, self.dtype == DType::F32)?, p),
             Some(m) => {
                 let fits = m.positions.len() == p && m.positions.iter().all(|&j| (j as usize) < m.n_vars);
                 if !fits {
