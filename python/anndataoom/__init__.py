@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from . import _core, pp, tl
+from . import get as get
 from ._anndata import AnnDataOOM
 from ._arguments import check
 from ._arrays import BackedArray

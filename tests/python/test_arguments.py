@@ -24,7 +24,11 @@ HOSTILE = [
     object(), int, len, 1j, pd.NA,
 ]  # fmt: skip
 
-NEEDED = {"regress_out": {"keys": "n_counts"}, "dendrogram": {"groupby": "cell_type"}}
+NEEDED = {
+    "regress_out": {"keys": "n_counts"},
+    "dendrogram": {"groupby": "cell_type"},
+    "rank_genes_groups": {"groupby": "leiden"},
+}
 REDUCTIONS = ["sum", "mean", "var", "getnnz", "max", "min"]
 # Without a limit they refuse all.
 FILTERS = {"filter_cells": {"min_genes": 1}, "filter_genes": {"min_cells": 1}}
@@ -88,6 +92,9 @@ def functions(adata, folder):
     path = folder / "a.h5ad"
     adata.write_h5ad(path)
 
+    ranked = adata.copy()
+    oom.tl.rank_genes_groups(ranked, "leiden", pts=True)
+
     def read(**args):
         return oom.read(args.pop("path", path), **args)
 
@@ -106,6 +113,8 @@ def functions(adata, folder):
         "chunk_X": lambda **args: adata.chunk_X(**args),
         **{name: getattr(adata.X, name) for name in REDUCTIONS},
         "to_dask": lambda **args: adata.X.to_dask(**args),
+        "rank_genes_groups_df": lambda **args: oom.get.rank_genes_groups_df(ranked, **args),
+        "filter_rank_genes_groups": lambda **args: oom.tl.filter_rank_genes_groups(ranked, **args),
         "settings": lambda **args: [setattr(oom.settings, k, v) for k, v in args.items()],
     }
 
@@ -143,6 +152,8 @@ def test_functions_have_the_parameters_and_defaults_of_the_table(ready):
         "concat": oom.concat,
         "chunked": oom.BackedArray.chunked,
         "to_dask": oom.BackedArray.to_dask,
+        "rank_genes_groups_df": oom.get.rank_genes_groups_df,
+        "filter_rank_genes_groups": oom.tl.filter_rank_genes_groups,
         **{name: getattr(oom.BackedArray, name) for name in REDUCTIONS},
     }
     for name, parameters in FUNCTIONS.items():
@@ -151,7 +162,8 @@ def test_functions_have_the_parameters_and_defaults_of_the_table(ready):
             assert not parameters or name == "settings"
             continue
         signature = inspect.signature(function).parameters
-        found = {k: p for k, p in signature.items() if k not in ("self", "adatas") and p.kind is not p.VAR_KEYWORD}
+        objects = ("self", "adata", "adatas")
+        found = {k: p for k, p in signature.items() if k not in objects and p.kind is not p.VAR_KEYWORD}
         names = [p for p, _, _ in parameters]
         hidden = {"chunk_size"} if name == "read_h5ad" else set()
         assert set(found) == set(names) - hidden, name

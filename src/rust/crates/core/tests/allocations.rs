@@ -184,6 +184,13 @@ fn verbs(name: &str, counts: &LazyMatrix, ctx: &Context) {
     let half: Vec<u32> = (0..n as u32).rev().step_by(2).collect();
     let columns: Vec<u32> = (0..m as u32).rev().step_by(3).collect();
     let batch: Vec<i32> = (0..n as i32).map(|i| i % 3).collect();
+    let codes = |n: usize| (0..n as u32).map(|i| i % 4).collect::<Vec<_>>();
+    let names: Vec<String> = (0..4).map(|g| format!("type {g}")).collect();
+    let markers =
+        |test| MarkerOptions { codes: codes(n), names: names.clone(), pts: true, ..MarkerOptions::new("type", test) };
+    let wilcoxon = markers(Test::Wilcoxon { tie_correct: true });
+    let against = MarkerOptions { reference: "type 1".to_owned(), ..wilcoxon.clone() };
+    let of_half = MarkerOptions { codes: codes(half.len()), ..wilcoxon };
     let log = normalize_total(counts, &NormalizeOptions::default(), ctx).unwrap().0;
     let log = log1p(&log, None).unwrap().0;
     let selected = log.select(Some(&half), Some(&columns)).unwrap();
@@ -222,6 +229,9 @@ fn verbs(name: &str, counts: &LazyMatrix, ctx: &Context) {
         &named("seurat by batch") => highly_variable_genes(&log, &by_batch, ctx).map(|h| h.highly_variable);
         &named("pca") => pca(&log, &few, ctx);
         &named("pca of scaled values") => pca(&scaled, &few, ctx);
+        &named("t-test") => rank_genes_groups(&log, &markers(Test::T), ctx);
+        &named("wilcoxon") => rank_genes_groups(&selected, &of_half, ctx);
+        &named("wilcoxon against one") => rank_genes_groups(&log, &against, ctx);
         &named("times") => times(&log, &y, 3, ctx);
         &named("transposed times") => transposed_times(&log, &wide, 3, ctx);
     }

@@ -33,6 +33,7 @@ const EXTERNAL: Param = param(
 const fn rows(default: i64) -> Param {
     param("chunk_size", COUNT, Preset::Whole(default), "Rows of a block.")
 }
+const RANKED: Param = param("key", Kind::Key, Preset::Text("rank_genes_groups"), "Key of uns of the results.");
 const NAMES: Kind = Kind::List(&Kind::Text);
 const ALGORITHM: Kind = Kind::Choice(&["gzip", "lzf", "none"]);
 const COMPRESSION: Param = param("compression", ALGORITHM, Preset::Object, "Of what is written anew.");
@@ -106,6 +107,30 @@ pub static FUNCTIONS: &[Function] = &[
             param("pairwise", Kind::Flag, Preset::Flag(false), "Whether obsp is kept."),
             param("file", Kind::Path, Preset::Nothing, "Where to write the result."),
             param("backend", Kind::Object("a name"), Preset::Nothing, "Accepted and has no effect.").python(),
+        ],
+    ),
+    function(
+        "rank_genes_groups_df",
+        &[
+            param("group", NAMES, Preset::Nothing, "Groups; all without it."),
+            RANKED,
+            param("pval_cutoff", LIMIT, Preset::Nothing, "Bound on adjusted p-values."),
+            param("log2fc_min", LIMIT, Preset::Nothing, "Bound on log2 fold changes."),
+            param("log2fc_max", LIMIT, Preset::Nothing, "Bound on log2 fold changes."),
+            param("gene_symbols", Kind::Text, Preset::Nothing, "Column of var to add."),
+        ],
+    ),
+    function(
+        "filter_rank_genes_groups",
+        &[
+            param("key", Kind::Key, Preset::Nothing, "Key of uns of the results; rank_genes_groups without it."),
+            param("groupby", Kind::Text, Preset::Nothing, "Column of obs; that of the results without it."),
+            param("use_raw", Kind::Flag, Preset::Nothing, "Whether raw is used; as for the results without it."),
+            param("key_added", Kind::Key, Preset::Text("rank_genes_groups_filtered"), "Key of uns of what is kept."),
+            param("min_in_group_fraction", LIMIT, Preset::Number(0.25), "Bound on the share of the group's cells."),
+            param("min_fold_change", LIMIT, Preset::Number(1.0), "Bound on the log2 fold change."),
+            param("max_out_group_fraction", LIMIT, Preset::Number(0.5), "Bound on the share of all other cells."),
+            param("compare_abs", Kind::Flag, Preset::Flag(false), "Whether the size of fold changes counts."),
         ],
     ),
     function("index_columns", &[param("dir", Kind::Path, Preset::Required, "The folder."), LAYER, USE_RAW]),

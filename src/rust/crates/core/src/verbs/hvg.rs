@@ -2,7 +2,7 @@
 
 use super::call::Outcome;
 use super::domain::{Kind, COUNT, LIMIT, SHARE_ABOVE_0};
-use super::entry::{need, param, Preset, Source, Verb, INPLACE, LAYER, MATRIX};
+use super::entry::{need, param, Preset, Source, Verb, INPLACE, LAYER, LOG_BASE, MATRIX};
 use super::transforms::{CHECK_VALUES, CLIP, THETA};
 use crate::ops;
 
@@ -31,7 +31,7 @@ pub(super) static HIGHLY_VARIABLE_GENES: Verb = Verb {
         THETA,
         CLIP,
     ],
-    needs: &[MATRIX, need("batch_key", Source::Groups), need("log_base", Source::LogBase)],
+    needs: &[MATRIX, need("batch_key", Source::Groups), LOG_BASE],
     gives: &[
         "var/highly_variable",
         "var/means",
