@@ -24,6 +24,7 @@ pub mod sim;
 pub mod store;
 pub mod stream;
 mod team;
+pub mod text;
 mod vector;
 pub mod verbs;
 pub mod write;
