@@ -138,7 +138,7 @@ concat <- function(
 #' @examples
 #' all <- AnnDataSet(c(one = example_h5ad(), two = example_h5ad()), index_unique = "-")
 #' all
-#' all <- qc_metrics(all)
+#' all <- calculate_qc_metrics(all)
 #' tapply(all$obs$total_counts, all$obs$sample, mean)
 #' @export
 AnnDataSet <- function(files, add_key = "sample", join = "inner", index_unique = NULL, external = "refuse", ...) {

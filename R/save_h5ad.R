@@ -19,7 +19,7 @@
 #' path <- tempfile(fileext = ".h5ad")
 #' file.copy(example_h5ad(), path)
 #' adata <- read_h5ad(path, mode = "r+")
-#' adata <- qc_metrics(adata)
+#' adata <- calculate_qc_metrics(adata)
 #' adata <- save_h5ad(adata)
 #' names(read_h5ad(path)$obs)
 #' @export

@@ -76,6 +76,11 @@ def take(value, rows, columns=None):
     return value.copy() if hasattr(value, "copy") else value
 
 
+def read_frame(value):
+    """A lazy table of anndata (of `read_lazy`) as a frame, in memory; all else as it is."""
+    return value.to_memory() if type(value).__name__ == "Dataset2D" else value
+
+
 def selected_frame(frame: pd.DataFrame) -> pd.DataFrame:
     """A selection of a frame that lies beside obs or var, without categories nobody has, as anndata has it."""
     for name in frame.columns if drops_unused() and frame.columns.is_unique else ():
@@ -160,6 +165,7 @@ class Elements(MutableMapping):
         if not self._shape:
             return value
         name = f"{self._slot}[{key!r}]"
+        value = read_frame(value)
         if isinstance(value, pd.Series):
             value = value.to_frame()
         if isinstance(value, list | tuple):
@@ -211,6 +217,24 @@ class Elements(MutableMapping):
         return key in self._items
 
     # -- the axis, as anndata's mappings have it ----------------------------------------------------------------------
+
+    # A selection is an object of its own.
+    is_view = False
+
+    @property
+    def attrname(self) -> str:
+        """Name of the slot."""
+        return self._slot
+
+    @property
+    def axes(self) -> tuple[int, ...]:
+        """Axes of the object its elements are aligned to."""
+        first = 1 if self._slot.startswith("var") else 0
+        return {0: (), 1: (first,)}.get(len(self._shape), (0, 1) if self._slot == "layers" else (first, first))
+
+    def as_dict(self) -> dict:
+        """All elements, read."""
+        return dict(self)
 
     @property
     def dim(self) -> str:

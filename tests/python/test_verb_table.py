@@ -120,7 +120,7 @@ def test_percent_top_is_an_index_error():
 @pytest.mark.parametrize("value", [0, 2**63, -1, "many", True, 1.5])
 def test_settings(value):
     old = oom.settings.threads
-    with pytest.raises(ValueError, match="settings: threads must be a whole number from 1 to 1024, or None"):
+    with pytest.raises(ValueError, match="settings.threads must be a whole number from 1 to 1024, or None"):
         oom.settings.threads = value
     assert oom.settings.threads == old
     with pytest.raises(ValueError, match="memory"):

@@ -10,6 +10,9 @@ use std::borrow::Cow;
 /// Shorthand used throughout the core.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// The name by which settings are the arguments of a function.
+pub(crate) const SETTINGS: &str = "settings";
+
 /// Everything that can go wrong in the core.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
@@ -271,7 +274,14 @@ impl Error {
     pub fn in_syntax(&self, syntax: &Syntax) -> String {
         match self {
             Error::Argument { verb, parameter, expected, found } => {
-                format!("{verb}: {parameter} must be {}, found {}", syntax.sentence(expected), syntax.value(found))
+                let argument = match *verb {
+                    SETTINGS => syntax.setting(parameter),
+                    verb => format!("{verb}: {parameter}"),
+                };
+                format!("{argument} must be {}, found {}", syntax.sentence(expected), syntax.value(found))
+            }
+            Error::Memory { .. } | Error::OutOfMemory { .. } => {
+                self.to_string().replace(&Syntax::PLAIN.setting("memory"), &syntax.setting("memory"))
             }
             other => other.to_string(),
         }

@@ -6,7 +6,6 @@
 
 pub mod chain;
 mod codec;
-pub mod context;
 pub mod dtype;
 pub mod element;
 pub mod error;
@@ -20,6 +19,7 @@ pub mod ops;
 pub mod patch;
 mod random;
 pub mod reserve;
+pub mod session;
 pub mod sim;
 pub mod store;
 pub mod stream;
@@ -30,7 +30,16 @@ pub mod verbs;
 pub mod write;
 
 pub use chain::LazyMatrix;
-pub use context::{Context, Monitor};
 pub use error::{Error, Result};
 pub use location::Location;
 pub(crate) use natural::natural_order;
+pub use session::{Monitor, Session};
+
+/// The session under its former name.
+#[doc(hidden)]
+pub mod context {
+    pub use crate::session::Session as Context;
+    pub use crate::session::*;
+}
+#[doc(hidden)]
+pub use context::Context;

@@ -5,7 +5,7 @@
 //! pushes every selection down to the source. Copies share everything.
 
 mod describe;
-mod memo;
+mod known;
 pub mod nodes;
 mod program;
 mod row;
@@ -13,7 +13,7 @@ mod stacked;
 
 pub use crate::vector::Vector;
 pub use describe::{Description, Parameter, Queued};
-pub(crate) use memo::CountSums;
+pub(crate) use known::CountSums;
 pub use nodes::Node;
 pub use row::Row;
 pub use stacked::{promote, Along, Fill, Member, Stacked, MISSING};
@@ -22,6 +22,7 @@ use crate::element::DType;
 use crate::error::{Error, Result};
 use crate::matrix::{Block, ColumnMap, Layout, Location, Rows, Source};
 use crate::memory;
+use crate::session::Identity;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -32,7 +33,7 @@ pub struct LazyMatrix {
     rows: Option<Vector<u32>>,
     columns: Option<Vector<u32>>,
     nodes: Vec<Arc<dyn Node>>,
-    memo: Arc<memo::Memo>,
+    identity: Arc<Identity>,
 }
 
 /// The serialisable part of a chain; see [`LazyMatrix::to_bytes`].
@@ -53,7 +54,7 @@ const RECORD_VERSION: u32 = 2;
 impl LazyMatrix {
     /// The whole of `source`, untransformed.
     pub fn new(source: Arc<dyn Source>) -> Self {
-        LazyMatrix { source, rows: None, columns: None, nodes: Vec::new(), memo: Arc::default() }
+        LazyMatrix { source, rows: None, columns: None, nodes: Vec::new(), identity: Identity::new() }
     }
 
     /// Rows (obs), columns (var), after selection.
@@ -139,7 +140,7 @@ impl LazyMatrix {
             rows: through(&self.rows, rows)?,
             columns: through(&self.columns, columns)?,
             nodes: self.nodes.iter().map(|node| node.select(rows, columns)).collect::<Result<_>>()?,
-            memo: self.memo.clone(),
+            identity: self.identity.clone(),
         })
     }
 

@@ -3,6 +3,7 @@
 use super::{Block, ColumnMap};
 use crate::element::DType;
 use crate::error::Result;
+use crate::session::Allowance;
 use crate::vector::Vector;
 use std::ops::Range;
 use std::sync::Arc;
@@ -121,12 +122,17 @@ pub trait Source: Send + Sync + std::fmt::Debug {
         self.disk_bytes()
     }
 
-    /// Prepares one pass over `rows`, keeping `columns` (all when `None`). `memory` bounds what the pass may hold besides
+    /// Prepares one pass over `rows`, keeping `columns` (all when `None`). `allowed` bounds what the pass may hold besides
     /// the blocks it has handed out.
     ///
     /// # Errors
     /// When the element cannot be read.
-    fn pass<'a>(&'a self, rows: Rows, columns: Option<Arc<ColumnMap>>, memory: usize) -> Result<Box<dyn Pass + 'a>>;
+    fn pass<'a>(
+        &'a self,
+        rows: Rows,
+        columns: Option<Arc<ColumnMap>>,
+        allowed: &Allowance,
+    ) -> Result<Box<dyn Pass + 'a>>;
 
     /// Itself, for a source made of other matrices, so that who saves a session can find them.
     fn as_any(&self) -> Option<&dyn std::any::Any> {

@@ -245,8 +245,8 @@ pub fn highly_variable_genes(x: &LazyMatrix, options: &HvgOptions, ctx: &Context
 }
 
 /// Returns the needs of the passes of [`highly_variable_genes`] without batches.
-pub(super) fn passes(x: &LazyMatrix, flavor: Flavor) -> Vec<Needs> {
-    let known = x.known_sums().is_some();
+pub(super) fn passes(x: &LazyMatrix, flavor: Flavor, ctx: &Context) -> Vec<Needs> {
+    let known = x.known_sums(ctx).is_some();
     let moments = (!known).then_some(batches::NEEDS);
     match flavor {
         Flavor::Seurat | Flavor::CellRanger => vec![batches::NEEDS],

@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::matrix::{pack, Bits, Block, ColumnIndex, IndexWriter, Layout, Positions, Scratch, Source, Storage};
 use crate::memory;
+use crate::session::{Lease, Space};
 use crate::stream::{no_state, reduce, Needs, Reducer, Scatter};
 use crate::with_data;
 use rayon::prelude::*;
@@ -45,7 +46,7 @@ pub fn index_columns(x: &LazyMatrix, dir: &Path, ctx: &Context) -> Result<Indexe
             // A damaged one is of no use: it is made again.
             if let Some(index) = opened.ok().flatten() {
                 let found = Indexed { path, bytes: index.bytes(), made: false };
-                x.attach(index);
+                x.attach(index, ctx);
                 return Ok(found);
             }
             let make = Index { source: &**source, path: &path, dir, ctx };
@@ -54,7 +55,7 @@ pub fn index_columns(x: &LazyMatrix, dir: &Path, ctx: &Context) -> Result<Indexe
                 Error::State(format!("{} was changed while it was indexed: open the file again", x.name()))
             })?;
             let found = Indexed { path, bytes: index.bytes(), made: true };
-            x.attach(index);
+            x.attach(index, ctx);
             Ok(found)
         }
     }
@@ -116,7 +117,8 @@ impl Reducer for Index<'_> {
         Ok(Spool {
             writer: IndexWriter::new(self.path, self.source)?,
             dtype: self.source.dtype(),
-            scratch: Scratch::new_in(self.dir)?,
+            scratch: Scratch::new(&Space::new(self.dir))?,
+            memory: self.ctx.part(4),
             ctx: self.ctx.clone(),
             waiting: Vec::new(),
             held: 0,
@@ -135,6 +137,8 @@ struct Spool {
     writer: IndexWriter,
     dtype: DType,
     scratch: Scratch,
+    /// For those waiting.
+    memory: Lease,
     ctx: Context,
     waiting: Vec<Columns>,
     /// Bytes of those waiting.
@@ -152,7 +156,7 @@ impl Scatter<Columns> for Spool {
             start = end;
         }
         self.waiting.push(columns);
-        if self.held > self.ctx.memory / 4 {
+        if self.held > self.memory.bytes() {
             self.pack()?;
         }
         Ok(())

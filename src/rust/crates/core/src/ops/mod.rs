@@ -12,6 +12,7 @@ mod filter;
 mod gene_ranges;
 mod hvg;
 mod index_columns;
+mod mean_var;
 mod moments;
 mod normalize;
 mod pca;
@@ -28,7 +29,8 @@ pub use filter::{filter_cells, filter_genes, CellCriterion, Filtered, GeneCriter
 pub use gene_ranges::{gene_ranges, GeneRanges};
 pub use hvg::{highly_variable_genes, loess, Flavor, Hvg, HvgOptions};
 pub use index_columns::{index_columns, Indexed};
-pub use moments::{mean_var, Axis, MeanVar};
+pub use mean_var::mean_var;
+pub use moments::{Axis, MeanVar};
 pub use normalize::{log1p, normalize_total, scale, NormalizeOptions, Normalized, ScaleOptions, Scaled};
 pub use pca::{n_components, pca, pca_into, MaskVar, Pca, PcaOptions, MAX_EXACT, N_COMPS};
 pub use pearson::{normalize_pearson_residuals, PearsonOptions, PearsonSettings};

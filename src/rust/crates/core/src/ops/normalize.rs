@@ -1,6 +1,7 @@
 //! Transforms that need a look at the data first: they run a pass where they must and add an operation to the chain.
 
-use super::moments::{mean_var, Axis};
+use super::mean_var::mean_var;
+use super::moments::Axis;
 use super::view::{each, float_column, with_view, Check};
 use crate::chain::{nodes, LazyMatrix};
 use crate::context::Context;
@@ -101,15 +102,15 @@ pub fn normalize_total(x: &LazyMatrix, options: &NormalizeOptions, ctx: &Context
 fn totals(x: &LazyMatrix, share: Option<f64>, skip: Option<&[bool]>, ctx: &Context) -> Result<(Vec<f64>, Vec<bool>)> {
     let (n_obs, n_vars) = x.shape();
     let check = Check::counts(x, "normalize_total");
-    if let (None, None, Some(known)) = (share, skip, x.known_sums()) {
+    if let (None, None, Some(known)) = (share, skip, x.known_sums(ctx)) {
         return Ok((memory::copied(&known.rows, COUNTS)?, memory::zeros(n_vars, COUNTS)?));
     }
     reduce(x, &CellTotals { n_obs, n_vars, share, skip, check }, ctx)
 }
 
 /// Returns the needs of the passes of [`normalize_total`]: none where the totals are known.
-pub(super) fn passes(x: &LazyMatrix) -> Vec<Needs> {
-    if x.known_sums().is_some() {
+pub(super) fn passes(x: &LazyMatrix, ctx: &Context) -> Vec<Needs> {
+    if x.known_sums(ctx).is_some() {
         Vec::new()
     } else {
         vec![CellTotals::NEEDS]

@@ -15,9 +15,11 @@ mod krylov;
 mod multiply;
 mod passes;
 mod rows;
+mod second_moments;
 mod slab;
 mod tiles;
 mod tridiagonal;
+mod vectors;
 
 use super::view::float_column;
 use crate::chain::LazyMatrix;
@@ -31,6 +33,7 @@ use gram::GramPass;
 use multiply::Multiply;
 use passes::{Deviations, Project};
 use rows::Deltas;
+use second_moments::SecondMoments;
 
 /// Components computed by default.
 pub const N_COMPS: usize = 50;
@@ -293,7 +296,7 @@ fn exact(
     zero_center: bool,
     ctx: &Context,
 ) -> Result<Spectrum> {
-    let gram::SecondMoments { mut products, sums, shift, dense } =
+    let SecondMoments { mut products, sums, shift, dense } =
         reduce(deltas.chain(), &GramPass::new(deltas, p, single, ctx)?, ctx)?;
     let nf = n as f64;
     let above: Vec<f64> = sums.iter().map(|s| s / nf).collect();

@@ -166,7 +166,7 @@ pub fn calculate_qc_metrics(x: &LazyMatrix, options: &QcOptions, ctx: &Context) 
     // Highly variable genes and normalisation need the same sums.
     let (mean, m2) = moments.vectors();
     let rows = memory::copied(&total_counts, "calculate_qc_metrics: metrics of the cells")?;
-    x.learn_sums(CountSums { rows, columns: gene_total_counts.clone(), mean, m2 });
+    x.learn_sums(CountSums { rows, columns: gene_total_counts.clone(), mean, m2 }, ctx);
     // The memory of the patch's columns, asked for here as making them gives no error.
     let columns = 4 + percent_top.len() + 3 * set_counts.len();
     memory::probe(columns.saturating_mul(8 * n_obs))?;
@@ -332,7 +332,7 @@ fn metrics<T: Number + PartialOrd>(view: &View<'_, T>, pass: &Quality<'_>) -> Re
     for i in 0..n_rows {
         check.row(view, i)?;
         let row = view.row(i);
-        let sum = genes.add(row)?;
+        let sum = genes.add_counting(row)?;
         rows.n_genes.push(sum.detected as i32);
         rows.total.push(sum.total);
         if n_sets > 0 {

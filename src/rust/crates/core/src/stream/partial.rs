@@ -1,9 +1,11 @@
 //! Partial results: the states of some runs of a reducer, as bytes that go to another process.
 
 use super::execute::Opened;
-use super::reduce::{append, run};
+use super::reducer::Reducer;
+use super::runs::{append, run};
+use super::scatter::Scatter;
 use super::schedule::Schedule;
-use super::{Reducer, Scatter, Team};
+use super::Team;
 use crate::chain::LazyMatrix;
 use crate::context::Context;
 use crate::error::{Error, Result};

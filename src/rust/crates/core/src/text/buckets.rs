@@ -1,10 +1,10 @@
 //! Values in any order, sorted by row: spread over files of neighbouring rows, each of which is then sorted in memory.
 
 use super::collect::{Collector, Float, Stop};
-use crate::context::Monitor;
 use crate::error::{Error, Result};
 use crate::matrix::Scratch;
 use crate::memory;
+use crate::session::Monitor;
 use crate::write::RowRun;
 use std::ops::Range;
 

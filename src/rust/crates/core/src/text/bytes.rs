@@ -1,9 +1,9 @@
 //! The bytes of a text file, inflated where it is gzipped.
 
 use crate::codec::{Inflater, Step, Wrapper};
-use crate::context::{guard, Monitor, STACK};
 use crate::error::{Error, Result};
 use crate::location::Location;
+use crate::session::{guard, Monitor, STACK};
 use std::fs::File;
 use std::io::Read;
 use std::ops::Range;

@@ -1,8 +1,8 @@
 //! Lines of a text that comes in pieces.
 
 use super::bytes::stream;
-use crate::context::Monitor;
 use crate::error::{Error, Result};
+use crate::session::Monitor;
 use std::path::{Path, PathBuf};
 
 /// Longest line that is read.

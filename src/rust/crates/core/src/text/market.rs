@@ -3,8 +3,8 @@
 
 use super::bytes::stream;
 use super::lines::{at, shown, Lines};
-use crate::context::Monitor;
 use crate::error::{Error, Result};
+use crate::session::Monitor;
 use std::path::{Path, PathBuf};
 
 /// Longest line: three numbers, and comments.

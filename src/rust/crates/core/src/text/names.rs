@@ -1,9 +1,9 @@
 //! The names of genes and cells beside a matrix.
 
 use super::lines::{at, each, shown};
-use crate::context::Context;
 use crate::element::{DataFrame, Strings, Value};
 use crate::error::{Error, Result};
+use crate::session::Session;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
@@ -26,7 +26,7 @@ impl Columns {
 }
 
 /// Bytes that names of an axis may take: so that a few stored bytes cannot become all of memory.
-fn check_room(path: &Path, taken: usize, ctx: &Context) -> Result<()> {
+fn check_room(path: &Path, taken: usize, ctx: &Session) -> Result<()> {
     let limit = ctx.memory.max(64 << 20);
     if taken <= limit {
         return Ok(());
@@ -43,7 +43,7 @@ fn check_room(path: &Path, taken: usize, ctx: &Context) -> Result<()> {
 ///
 /// # Errors
 /// [`Error::Io`], [`Error::File`], [`Error::Line`]; [`Error::Memory`] for names that are larger than the memory of `ctx`.
-pub(super) fn tabbed(path: &Path, most: usize, ctx: &Context) -> Result<Columns> {
+pub(super) fn tabbed(path: &Path, most: usize, ctx: &Session) -> Result<Columns> {
     let mut columns: Vec<Strings> = Vec::new();
     let mut taken = 0;
     each(path, &ctx.monitor, |number, line| {
@@ -81,7 +81,7 @@ fn bare(field: &str) -> &str {
 ///
 /// # Errors
 /// As [`tabbed`].
-pub(super) fn table(path: &Path, ctx: &Context) -> Result<Columns> {
+pub(super) fn table(path: &Path, ctx: &Session) -> Result<Columns> {
     let (mut titles, mut columns) = (Vec::new(), Vec::<Strings>::new());
     let mut taken = 0;
     each(path, &ctx.monitor, |number, line| {

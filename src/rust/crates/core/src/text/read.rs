@@ -4,9 +4,9 @@ use super::layout::{find, Layout, Names};
 use super::market::{self, Header};
 use super::names::{frame, tabbed, table, texts, typed, unique, Columns};
 use super::stream::{Guess, MarketStream};
-use crate::context::Context;
 use crate::element::{DataFrame, Strings, Value};
 use crate::error::{Error, Result};
+use crate::session::Session;
 use crate::write::{write_h5ad, H5adPlan, Part, WriteOptions};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -40,7 +40,7 @@ const GENES: &str = "Gene Expression";
 /// # Errors
 /// [`Error::File`] for a folder without a matrix, or damaged files; [`Error::Line`]; [`Error::Parameter`] for a prefix;
 /// [`Error::Shape`] for names that are not those of the matrix; those of writing. None leaves a file behind.
-pub fn read_10x_mtx(folder: impl AsRef<Path>, options: &MtxOptions, to: impl AsRef<Path>, ctx: &Context) -> Result<()> {
+pub fn read_10x_mtx(folder: impl AsRef<Path>, options: &MtxOptions, to: impl AsRef<Path>, ctx: &Session) -> Result<()> {
     let (folder, to) = (folder.as_ref(), to.as_ref());
     let layout = find(folder, options.prefix.as_deref())?;
     let header = market::header(&layout.matrix, &ctx.monitor)?;
@@ -61,7 +61,6 @@ pub fn read_10x_mtx(folder: impl AsRef<Path>, options: &MtxOptions, to: impl AsR
         let mut next = 0..;
         keep.iter().map(|&k| if k { next.next().unwrap_or(u32::MAX) } else { u32::MAX }).collect()
     });
-    let scratch = to.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut plan = H5adPlan::new(None, obs.into(), var.into());
     let mut guess = Guess { sorted: true, narrow: true };
     loop {
@@ -71,7 +70,6 @@ pub fn read_10x_mtx(folder: impl AsRef<Path>, options: &MtxOptions, to: impl AsR
             genes_first,
             genes: places.clone(),
             n_genes,
-            scratch: scratch.to_owned(),
             guess,
             better: Mutex::default(),
         });
@@ -122,7 +120,7 @@ fn var_of(
     genes: Columns,
     options: &MtxOptions,
     keep: Option<&[bool]>,
-    ctx: &Context,
+    ctx: &Session,
 ) -> Result<DataFrame> {
     let titled = |title: &str| genes.titled(title).cloned();
     let beside = layout.symbols.as_ref().map(|path| tabbed(path, 1, ctx)).transpose()?;

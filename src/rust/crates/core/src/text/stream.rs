@@ -4,10 +4,10 @@ use super::buckets::Buckets;
 use super::collect::{Collector, Float, Stop};
 use super::lines::at;
 use super::market::{self, Entries, Header};
-use crate::context::{guard, Context, STACK};
 use crate::element::DType;
 use crate::error::{Error, Result};
 use crate::matrix::Scratch;
+use crate::session::{guard, Session, STACK};
 use crate::write::{RowRun, RowStream};
 use std::path::PathBuf;
 use std::sync::mpsc::{sync_channel, SyncSender};
@@ -37,8 +37,6 @@ pub(super) struct MarketStream {
     /// For each gene of the file its place, or `u32::MAX` for none; all in order without.
     pub(super) genes: Option<Vec<u32>>,
     pub(super) n_genes: usize,
-    /// Where values go that are not in order.
-    pub(super) scratch: PathBuf,
     pub(super) guess: Guess,
     /// The guess that would have been right.
     pub(super) better: Mutex<Option<Guess>>,
@@ -59,7 +57,7 @@ impl MarketStream {
     }
 
     /// Parses the text; runs of rows go to `sender`.
-    fn parse<T: Float>(&self, ctx: &Context, sender: &SyncSender<Result<RowRun, Stop>>) -> Result<(), Stop> {
+    fn parse<T: Float>(&self, ctx: &Session, sender: &SyncSender<Result<RowRun, Stop>>) -> Result<(), Stop> {
         let send = |run| {
             // Nobody takes more: the reason is known there.
             sender.send(Ok(run)).map_err(|_| Stop::Error(Error::Cancelled))
@@ -73,8 +71,9 @@ impl MarketStream {
                 &mut Turned { of: self, take, kept: std::marker::PhantomData::<T> },
             )?;
         } else {
-            let scratch = Scratch::new_in(&self.scratch)?;
-            let mut buckets = Buckets::new(&scratch, 0..self.n_cells(), self.header.values, ctx.memory / 16)?;
+            let room = ctx.part(16);
+            let scratch = Scratch::new(&ctx.scratch)?;
+            let mut buckets = Buckets::new(&scratch, 0..self.n_cells(), self.header.values, room.bytes())?;
             let take = |row, column, value: T| Ok(buckets.push(row, column, value.to_f64())?);
             market::read(
                 &self.path,
@@ -129,7 +128,7 @@ impl RowStream for MarketStream {
         }
     }
 
-    fn stream(&self, ctx: &Context, take: &mut dyn FnMut(RowRun) -> Result<()>) -> Result<()> {
+    fn stream(&self, ctx: &Session, take: &mut dyn FnMut(RowRun) -> Result<()>) -> Result<()> {
         let bytes = std::fs::metadata(&self.path).map_or(0, |m| m.len());
         ctx.monitor.begin(bytes);
         std::thread::scope(|scope| {

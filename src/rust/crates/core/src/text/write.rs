@@ -1,12 +1,12 @@
 //! A count matrix as text in a folder, as Cell Ranger 3 has it.
 
-use crate::context::Context;
 use crate::dtype::{Data, Number};
 use crate::element::Strings;
 use crate::error::{Error, Result};
 use crate::memory;
+use crate::session::Session;
 use crate::store::Temporary;
-use crate::stream::{map_fold, Order};
+use crate::stream::in_sequence;
 use crate::with_data;
 use crate::write::{compressed, H5adPlan, TenXPlan};
 use libdeflater::{CompressionLvl, Compressor};
@@ -29,7 +29,7 @@ const OTHERS: [&str; 5] = ["genes.tsv", "genes.tsv.gz", "matrix.mtx", "features.
 /// # Errors
 /// [`Error::State`] for a folder with a matrix of another layout; [`Error::Parameter`] for names with tabs or line ends;
 /// those of the pass; [`Error::Io`]. Files that were there stay until all are written.
-pub fn write_10x_mtx(plan: &H5adPlan, folder: impl AsRef<Path>, ctx: &Context) -> Result<()> {
+pub fn write_10x_mtx(plan: &H5adPlan, folder: impl AsRef<Path>, ctx: &Session) -> Result<()> {
     let folder = folder.as_ref();
     let plan = TenXPlan::of(plan)?;
     for (what, names) in [
@@ -65,20 +65,16 @@ fn head(shape: (usize, usize), values: u64, whole: bool) -> String {
     format!("%%MatrixMarket matrix coordinate {field} general\n{:10} {:10} {values:20}\n", shape.1, shape.0)
 }
 
-fn values(plan: &TenXPlan, out: &mut Gzipped, ctx: &Context) -> Result<()> {
+fn values(plan: &TenXPlan, out: &mut Gzipped, ctx: &Session) -> Result<()> {
     let (n, m) = plan.x.shape();
     let stored = |whole, values| gzip(head((n, m), values, whole).as_bytes(), 0);
     out.put(&stored(true, 0)?)?;
     let (mut count, mut whole) = (0, true);
-    map_fold(
+    in_sequence(
         &plan.x,
-        Order::Matrix,
         ctx,
-        |block| {
-            let crate::matrix::Positions::Range(rows) = block.positions else {
-                return Err(Error::Internal("a pass in matrix order gave scattered rows".to_owned()));
-            };
-            let (indptr, indices, data) = compressed(block.storage, m)?;
+        |rows, values| {
+            let (indptr, indices, data) = compressed(values, m)?;
             text(&indptr, &indices, &data, rows.start)
         },
         |(pieces, values, all_whole): (Vec<Vec<u8>>, u64, bool)| {

@@ -9,7 +9,7 @@ use crate::ops::{self, CellCriterion, GeneCriterion};
 
 pub(super) static CALCULATE_QC_METRICS: Verb = Verb {
     name: "calculate_qc_metrics",
-    in_r: Some("qc_metrics"),
+    in_r: None,
     label: "quality control",
     params: &[
         param("expr_type", Kind::Text, Preset::Text("counts"), "Names the columns; only \"counts\".").python(),

@@ -3,7 +3,7 @@
 //! are checked here.
 
 use super::domain::{Kind, COUNT, COUNT_OR_0, LIMIT};
-use super::entry::{param, Param, Preset, LAYER};
+use super::param::{param, Param, Preset, LAYER};
 use super::settings::SETTINGS;
 use crate::error::{Error, Result};
 
@@ -151,20 +151,12 @@ pub static FUNCTIONS: &[Function] = &[
     function(
         "obs_vector",
         &[
-            param("k", NAMES, Preset::Required, "Columns of obs or genes.").r(),
-            param("key", NAMES, Preset::Required, "Columns of obs or genes.").python(),
+            param("k", NAMES, Preset::Required, "Columns of obs or genes."),
             LAYER,
             param("use_raw", Kind::Flag, Preset::Nothing, "Whether genes come from raw.").r(),
         ],
     ),
-    function(
-        "var_vector",
-        &[
-            param("k", Kind::Text, Preset::Required, "A column of var or a cell.").r(),
-            param("key", Kind::Text, Preset::Required, "A column of var or a cell.").python(),
-            LAYER,
-        ],
-    ),
+    function("var_vector", &[param("k", Kind::Text, Preset::Required, "A column of var or a cell."), LAYER]),
     function(
         "chunk_apply",
         &[
@@ -203,7 +195,7 @@ pub static FUNCTIONS: &[Function] = &[
     function("getnnz", &[ALONG, ROWS_READ, KEEPDIMS]),
     function("max", &[ALONG, KEEPDIMS, OUT]),
     function("min", &[ALONG, KEEPDIMS, OUT]),
-    function("settings", SETTINGS),
+    function(crate::error::SETTINGS, SETTINGS),
 ];
 
 /// A number, or a missing value.

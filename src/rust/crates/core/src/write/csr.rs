@@ -4,10 +4,10 @@ use super::chunks::Chunks;
 use super::encode::Encoded;
 use super::spool::Spool;
 use super::vectors::{index_dtype, offsets, write_vector, OFFSETS};
-use crate::context::Context;
 use crate::element::DType;
 use crate::error::{Error, Result};
 use crate::memory;
+use crate::session::Session;
 use crate::store::{Compression, GroupWriter};
 
 /// `data`, `indices` and `indptr` of a group.
@@ -63,7 +63,7 @@ impl<'w> CsrOut<'w> {
     }
 
     /// Writes what is left. With `wide` offsets are int64 too.
-    pub(super) fn finish(mut self, group: &GroupWriter<'_>, spool: &Spool<'_>, ctx: &Context) -> Result<()> {
+    pub(super) fn finish(mut self, group: &GroupWriter<'_>, spool: &Spool<'_>, ctx: &Session) -> Result<()> {
         let (_, written) = spool.finish()?;
         self.drain(spool)?;
         let total = self.indptr.last().copied().unwrap_or(0);

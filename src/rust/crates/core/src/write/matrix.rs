@@ -9,9 +9,9 @@ use crate::chain::LazyMatrix;
 use crate::context::Context;
 use crate::element::{self, SparseFormat};
 use crate::error::{Error, Result};
-use crate::matrix::{Block, Positions, Storage};
+use crate::matrix::Storage;
 use crate::store::{Compression, GroupWriter};
-use crate::stream::{map_fold, Order};
+use crate::stream::in_sequence;
 
 /// Bytes of a chunk of a dense matrix; at least one row.
 const DENSE_CHUNK_BYTES: usize = 1 << 18;
@@ -36,16 +36,14 @@ pub fn write_csr(
     let wide = i32::try_from(m).is_err();
     let spool = Spool::new(chunk, compression, &ctx.monitor);
     let mut out = CsrOut::new(&group, x.dtype(), chunk, n, wide, compression)?;
-    map_fold(
+    in_sequence(
         x,
-        Order::Matrix,
         ctx,
-        |block| {
-            let (start, end) = range(&block)?;
-            let Storage::Csr { indptr, indices, data } = block.storage else {
+        |rows, values| {
+            let Storage::Csr { indptr, indices, data } = values else {
                 return Err(Error::Internal("a sparse chain gave a dense block".to_owned()));
             };
-            spool.put(start, end, Piece::Sparse { indices: index_data(indices, wide)?, data })?;
+            spool.put(rows.start, rows.end, Piece::Sparse { indices: index_data(indices, wide)?, data })?;
             Ok(indptr)
         },
         |offsets: Vec<usize>| out.add(&offsets, &spool),
@@ -81,33 +79,20 @@ pub fn write_dense(
         }
         Ok(())
     };
-    map_fold(
+    in_sequence(
         x,
-        Order::Matrix,
         ctx,
-        |block| {
-            let (start, end) = range(&block)?;
-            spool.put(
-                start,
-                end,
-                match block.storage {
-                    Storage::Dense(data) => Piece::Dense(data),
-                    // Zeros are filled in chunk by chunk: a block of sparse rows can be a hundred times larger dense.
-                    Storage::Csr { indptr, indices, data } => Piece::Rows { indptr, indices, data, n_cols: m },
-                },
-            )
+        |rows, values| {
+            let piece = match values {
+                Storage::Dense(data) => Piece::Dense(data),
+                // Zeros are filled in chunk by chunk: a block of sparse rows can be a hundred times larger dense.
+                Storage::Csr { indptr, indices, data } => Piece::Rows { indptr, indices, data, n_cols: m },
+            };
+            spool.put(rows.start, rows.end, piece)
         },
         |()| drain(&spool, &mut chunks),
     )?;
     spool.finish()?;
     drain(&spool, &mut chunks)?;
     chunks.expect(n)
-}
-
-/// First row of a block and the row after its last.
-pub(super) fn range(block: &Block) -> Result<(usize, usize)> {
-    match &block.positions {
-        Positions::Range(r) => Ok((r.start, r.end)),
-        Positions::List(_) => Err(Error::Internal("a pass in matrix order gave scattered rows".to_owned())),
-    }
 }

@@ -4,10 +4,10 @@ use super::check::check;
 use super::h5ad::write_slots;
 use super::names::{table_index, texts, Renamed};
 use super::plan::{H5adPlan, WriteOptions};
-use crate::context::Context;
 use crate::element::mudata::MODALITIES;
 use crate::element::{self, DataFrame, Strings, Value};
 use crate::error::{Error, Result};
+use crate::session::Session;
 use crate::store::{GroupWriter, Writer};
 use std::collections::HashMap;
 use std::path::Path;
@@ -25,7 +25,7 @@ pub fn write_h5mu(
     modalities: &[(String, H5adPlan)],
     path: impl AsRef<Path>,
     options: &WriteOptions,
-    ctx: &Context,
+    ctx: &Session,
 ) -> Result<()> {
     if modalities.is_empty() {
         return Err(Error::parameter("adatas", "at least one object, by name", "none"));

@@ -4,9 +4,9 @@ use super::csr::CsrOut;
 use super::encode::Piece;
 use super::spool::Spool;
 use super::vectors::{index_data, SPARSE_CHUNK};
-use crate::context::Context;
 use crate::element::{self, DType, Data, SparseFormat};
 use crate::error::{Error, Result};
+use crate::session::Session;
 use crate::store::{Compression, GroupWriter};
 use std::fmt::Debug;
 
@@ -33,7 +33,7 @@ pub trait RowStream: Send + Sync + Debug {
     ///
     /// # Errors
     /// When they cannot be read; those of `take`.
-    fn stream(&self, ctx: &Context, take: &mut dyn FnMut(RowRun) -> Result<()>) -> Result<()>;
+    fn stream(&self, ctx: &Session, take: &mut dyn FnMut(RowRun) -> Result<()>) -> Result<()>;
 }
 
 /// Writes `x` as `csr_matrix`, as [`write_csr`](super::write_csr) does.
@@ -45,7 +45,7 @@ pub(super) fn write_rows(
     key: &str,
     x: &dyn RowStream,
     compression: Compression,
-    ctx: &Context,
+    ctx: &Session,
 ) -> Result<()> {
     let (n, m) = x.shape();
     let group = group.group(key)?;

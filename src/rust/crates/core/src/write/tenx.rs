@@ -2,20 +2,19 @@
 
 use super::csr::CsrOut;
 use super::encode::Piece;
-use super::matrix::range;
 use super::names::{column_of, table_index, texts};
 use super::part::value_of;
 use super::plan::{H5adPlan, Part};
 use super::spool::Spool;
 use super::vectors::{chunk_of, index_data};
 use crate::chain::LazyMatrix;
-use crate::context::Context;
 use crate::element::{DType, Data, Number, Strings, Value};
 use crate::error::{Error, Result};
 use crate::matrix::{self, MemorySource, Storage};
 use crate::memory;
+use crate::session::Session;
 use crate::store::{Compression, GroupWriter, Layout, Writer};
-use crate::stream::{map_fold, Order};
+use crate::stream::in_sequence;
 use crate::with_data;
 use std::path::Path;
 use std::sync::Arc;
@@ -89,7 +88,7 @@ impl TenXPlan {
 /// # Errors
 /// [`Error::Values`] for values that are no counts below 2^31; those of the tables and of the pass; [`Error::Io`]. None
 /// leaves a file behind.
-pub fn write_10x_h5(plan: &H5adPlan, path: impl AsRef<Path>, ctx: &Context) -> Result<()> {
+pub fn write_10x_h5(plan: &H5adPlan, path: impl AsRef<Path>, ctx: &Session) -> Result<()> {
     let plan = TenXPlan::of(plan)?;
     let compression = Compression::Gzip(4);
     let file = Writer::create(path)?;
@@ -116,15 +115,17 @@ pub fn write_10x_h5(plan: &H5adPlan, path: impl AsRef<Path>, ctx: &Context) -> R
         let chunk = chunk_of(&plan.x);
         let spool = Spool::new(chunk, compression, &ctx.monitor);
         let mut out = CsrOut::new(&group, DType::I32, chunk, n, true, compression)?;
-        map_fold(
+        in_sequence(
             &plan.x,
-            Order::Matrix,
             ctx,
-            |block| {
-                let (start, end) = range(&block)?;
-                let (indptr, indices, data) = compressed(block.storage, m)?;
-                let data = whole(&data, &indptr, &indices, start)?;
-                spool.put(start, end, Piece::Sparse { indices: index_data(indices, true)?, data: Data::I32(data) })?;
+            |rows, values| {
+                let (indptr, indices, data) = compressed(values, m)?;
+                let data = whole(&data, &indptr, &indices, rows.start)?;
+                spool.put(
+                    rows.start,
+                    rows.end,
+                    Piece::Sparse { indices: index_data(indices, true)?, data: Data::I32(data) },
+                )?;
                 Ok(indptr)
             },
             |offsets: Vec<usize>| out.add(&offsets, &spool),

@@ -4,10 +4,10 @@ use super::chunks::Chunks;
 use super::encode::Piece;
 use super::spool::Spool;
 use crate::chain::LazyMatrix;
-use crate::context::Context;
 use crate::element::{DType, Data};
 use crate::error::{Error, Result};
 use crate::memory;
+use crate::session::Session;
 use crate::store::{Compression, GroupWriter};
 
 pub(super) const OFFSETS: &str = "offsets and indices to be written";
@@ -22,7 +22,7 @@ pub(super) fn write_vector(
     key: &str,
     values: Data,
     compression: Compression,
-    ctx: &Context,
+    ctx: &Session,
 ) -> Result<()> {
     let n = values.len();
     let chunk = SPARSE_CHUNK.min(n).max(1);

@@ -4,8 +4,8 @@
 //! loaded, of a query or of a panel, is used several times. All queries meet the same panels before the next ones are
 //! fetched. A score is one fused multiply-add of an exact integer: the same bits whichever instructions are at hand.
 
-use super::product::LANES;
-use super::select::Candidates;
+use super::candidates::Candidates;
+use super::panels::LANES;
 use super::NEIGHBOURS;
 use crate::error::Result;
 use crate::memory;

@@ -1,11 +1,12 @@
 //! The inverted file: points grouped by k-means, and queries answered list by list.
 
+use super::candidates::Candidates;
 use super::codes::{Codes, Queries};
 use super::kmeans::{self, Centroids};
+use super::panels::Panels;
 use super::points::{Points, Runs};
-use super::product::Panels;
 use super::random::Random;
-use super::select::{nearest, write_row, Candidates, Neighbour};
+use super::select::{nearest, write_row, Neighbour};
 use super::NEIGHBOURS;
 use crate::context::Context;
 use crate::error::Result;

@@ -1,7 +1,7 @@
 //! The points as the searches see them: checked, centred and scaled for f32 products, and at full precision.
 
-use super::product::{write_panel, Panels, LANES};
-use super::{simd, Metric};
+use super::panels::{write_panel, Panels, LANES};
+use super::{simd, Metric, POINTS};
 use crate::error::{Error, Result};
 use crate::graph::ahead::ahead_all;
 use crate::memory;
@@ -9,8 +9,6 @@ use ndarray::ArrayView2;
 use rayon::prelude::*;
 use std::borrow::Cow;
 
-/// The name of copies of the points in errors.
-pub(super) const POINTS: &str = "neighbours: the coordinates of the points";
 /// Half the distance from 1 to the next f32.
 const UNIT_ROUNDOFF: f64 = 1.0 / (1u32 << 24) as f64;
 /// Coordinates above this could overflow a squared distance in f32.

@@ -169,6 +169,8 @@ fn run(graph: &CsMatI<f32, u32, usize>, params: &LeidenParams, refining: bool, c
         return Err(Error::parameter("n_iterations", "at least 1, or negative (until nothing changes)", 0));
     }
     let name = if refining { "leiden" } else { "louvain" };
+    // The graph once more, and numbers of its vertices.
+    let _held = ctx.hold(graph.nnz().saturating_add(3 * graph.rows()).saturating_mul(8));
     ctx.install(|| {
         let monitor = &*ctx.monitor;
         let renumbered = Renumbered::new(check(graph, name, monitor)?, monitor)?;

@@ -7,10 +7,11 @@
 //! side by side in the first-level cache, where those of a million points, drawn one by one, are a cache miss each.
 
 use super::super::random::Stream;
+use super::clock::Clock;
 #[cfg(target_arch = "x86_64")]
 use super::lanes::x86;
 use super::lanes::{Lanes, Plain, LANES};
-use super::sample::{Clock, Sampled};
+use super::sample::Sampled;
 use super::Job;
 use crate::context::Monitor;
 use crate::error::{Error, Result};

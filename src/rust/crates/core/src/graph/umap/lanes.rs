@@ -1,7 +1,7 @@
 //! Sixteen numbers at a time, in the widest registers at hand. Every operation is one rounding of IEEE 754, never fused,
 //! so that the results are the same bits whichever implementation runs.
 
-use super::sample::Clock;
+use super::clock::Clock;
 
 /// Numbers per [`Lanes`].
 pub(super) const LANES: usize = 16;

@@ -5,10 +5,10 @@
 //! the second-level cache. Threads own rows in the first half and columns in the second, so that every sum runs in the
 //! order of columns or rows.
 
-use super::krylov::matrix;
 use super::rows::{Deltas, Rows};
 use super::slab::Slab;
 use super::tiles::Panel;
+use super::vectors::{matrix, TOGETHER};
 use crate::context::Context;
 use crate::error::Result;
 use crate::matrix::Block;
@@ -21,8 +21,6 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// Vectors multiplied together: what the registers hold.
-pub(super) const TOGETHER: usize = 32;
 /// The name of a product in errors.
 const PRODUCT: &str = "pca: products with a block of vectors";
 /// Rows of a panel.

@@ -129,7 +129,7 @@ impl Rows {
         };
         let mut columns = Columns::new(self.n_rows(), self.n_cols, "pca: moments of a block of cells");
         let rows = || indptr.windows(2).map(|w| (Some(&indices[w[0]..w[1]]), &self.values[w[0]..w[1]]));
-        rows().try_for_each(|row| columns.add(row).map(drop))?;
+        rows().try_for_each(|row| columns.add(row))?;
         let mut stored = memory::zeros(self.n_cols, "pca: moments of a block of cells")?;
         indices.iter().for_each(|&c| stored[c as usize] += 1);
         Ok((columns.moments(rows())?, stored))

@@ -12,7 +12,7 @@
 //! of a slab is shifted itself, as nearly constant ones would cancel. A tile belongs to one thread, which adds panel after
 //! panel: the bits do not depend on the number of threads.
 
-use super::gram::{Moved, SecondMoments, PRODUCTS};
+use super::second_moments::{Moved, SecondMoments, PRODUCTS};
 use crate::error::Result;
 use crate::memory;
 use rayon::prelude::*;

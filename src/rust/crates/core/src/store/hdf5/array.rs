@@ -3,7 +3,7 @@
 use super::chunks::{self, Chunk};
 use super::datatype::number_of;
 use super::raw::RawFile;
-use super::{fault, register, storage, Node};
+use super::{claim, fault, register, Node};
 use crate::codec::pipeline::Plan;
 use crate::error::Result;
 use crate::store::array::{Access, ChunkedArray, Extent, Meta, Take};
@@ -99,7 +99,7 @@ impl Hdf5Array {
         };
         let whole = chunk.iter().fold(number.dtype.size() as u64, |n, &e| n.saturating_mul(e));
         let chunks = (layout == H5D_layout_t::H5D_CHUNKED).then_some((table.entries.len(), whole));
-        let most = storage::most(node, &dataset, chunks, plan.expansion());
+        let most = claim::most(node, &dataset, chunks, plan.expansion());
         if here && bytes > UNQUESTIONED && bytes > most {
             // Chunks that were never written cost nothing, so that a small file can claim any extents.
             return Err(node.format(
