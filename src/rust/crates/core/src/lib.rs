@@ -26,6 +26,7 @@ mod simd;
 pub mod store;
 pub mod stream;
 mod team;
+pub mod text;
 mod vector;
 pub mod verbs;
 pub mod write;

@@ -36,7 +36,7 @@ impl Header {
         let (source, rows) = (x.source(), schedule.rows());
         // Not the path, which is another on another machine.
         let stored = (source.layout().name(), source.dtype().name(), source.nnz(), source.disk_bytes());
-        let element = source.location().map(|l| l.element);
+        let element = source.location().map(|l| l.in_file());
         let matrix = (source.shape(), stored, element, rows, x.to_bytes()?);
         Ok(Header {
             version: VERSION,

@@ -62,6 +62,44 @@ pub static FUNCTIONS: &[Function] = &[
         ],
     ),
     function(
+        "read_10x_mtx",
+        &[
+            param("path", Kind::Path, Preset::Required, "The folder."),
+            param(
+                "var_names",
+                Kind::Choice(&["gene_symbols", "gene_ids"]),
+                Preset::Text("gene_symbols"),
+                "What genes are named by.",
+            ),
+            param("make_unique", Kind::Flag, Preset::Flag(true), "Whether symbols that repeat get numbers."),
+            param("gex_only", Kind::Flag, Preset::Flag(true), "Features of gene expression only."),
+            param("prefix", Kind::Text, Preset::Nothing, "The beginning of the files' names."),
+            param("to", Kind::Path, Preset::Nothing, "Where to write the h5ad file."),
+        ],
+    ),
+    function(
+        "read_h5mu",
+        &[
+            param("path", Kind::Path, Preset::Required, "The file."),
+            param("mod", Kind::Text, Preset::Nothing, "The modality."),
+            param("mode", Kind::Choice(&["r", "r+"]), Preset::Text("r"), "Whether it is saved into.").r(),
+            param("backed", Kind::Choice(&["r", "r+"]), Preset::Text("r"), "Whether it is saved into.").python(),
+            EXTERNAL,
+        ],
+    ),
+    function(
+        "read_h5seurat",
+        &[
+            param("path", Kind::Path, Preset::Required, "The file."),
+            param("assay", Kind::Text, Preset::Nothing, "The assay; the active one without it."),
+            param("slot", Kind::Choice(&["counts", "data", "scale.data"]), Preset::Nothing, "The matrix that is X."),
+            EXTERNAL,
+        ],
+    ),
+    function("write_10x_mtx", &[param("path", Kind::Path, Preset::Required, "The folder."), LAYER]),
+    function("write_10x_h5", &[param("path", Kind::Path, Preset::Required, "The file."), LAYER]),
+    function("write_h5mu", &[param("path", Kind::Path, Preset::Required, "The file."), COMPRESSION, LEVEL]),
+    function(
         "write_h5ad",
         &[
             param("path", Kind::Path, Preset::Required, "The file.").r(),
