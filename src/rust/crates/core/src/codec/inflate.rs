@@ -77,8 +77,10 @@ impl Inflater {
             Wrapper::Gzip => 15 + 16,
         };
         let size = std::mem::size_of::<z::z_stream>() as i32;
+        // SAFETY: a constant of the library.
+        let version = unsafe { z::zlibVersion() };
         // SAFETY: the stream is all set, and stays where it is.
-        let status = unsafe { z::inflateInit2_(&raw mut *stream, window, z::zlibVersion(), size) };
+        let status = unsafe { z::inflateInit2_(&raw mut *stream, window, version, size) };
         match status {
             z::Z_OK => Ok(Inflater(stream)),
             _ => Err("no memory for gzip".to_owned()),
