@@ -97,7 +97,7 @@ impl<'w> GroupWriter<'w> {
     }
 
     /// The same group, in which paths begin: what is in it is named from there.
-    pub(crate) fn as_root(self) -> GroupWriter<'w> {
+    pub(crate) fn into_root(self) -> GroupWriter<'w> {
         GroupWriter { path: String::new(), ..self }
     }
 

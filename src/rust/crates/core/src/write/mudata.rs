@@ -53,7 +53,7 @@ pub fn write_h5mu(
         let names: Vec<&str> = modalities.iter().map(|m| m.0.as_str()).collect();
         group.set_texts("mod-order", &names)?;
         for ((name, plan), renamed) in modalities.iter().zip(&renamed) {
-            write_slots(&group.group(name)?.as_root(), plan, renamed, options, ctx)?;
+            write_slots(&group.group(name)?.into_root(), plan, renamed, options, ctx)?;
         }
         for slot in ["uns", "obsp", "varp"] {
             element::DICT.mark_group(&root.group(slot)?)?;
