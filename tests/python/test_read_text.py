@@ -85,7 +85,11 @@ def same(found, expected):
     assert sparse.issparse(x) and x.format == "csr" and x.dtype == np.float32 == expected.X.dtype
     assert (x != expected.X).nnz == 0
     for axis in ("obs", "var"):
-        pd.testing.assert_frame_equal(getattr(found, axis), getattr(expected, axis), check_index_type=False)
+        # Without columns, frames differ in the type of the names that are not there.
+        kinds = len(getattr(expected, axis).columns) > 0
+        pd.testing.assert_frame_equal(
+            getattr(found, axis), getattr(expected, axis), check_index_type=False, check_column_type=kinds
+        )
 
 
 TYPES = ["Gene Expression"] * (GENES - 4) + ["Antibody Capture"] * 4
