@@ -95,7 +95,7 @@ def functions(adata, folder):
     path = folder / "a.h5ad"
     adata.write_h5ad(path)
 
-    ranked = adata.copy()
+    ranked, counts = adata.copy(), oom.read_h5ad(EXAMPLE)
     oom.tl.rank_genes_groups(ranked, "leiden", pts=True)
 
     def read(**args):
@@ -108,7 +108,7 @@ def functions(adata, folder):
         "read_h5mu": lambda **args: oom.read_h5mu(args.pop("path", GOLDEN / "mudata" / "two.h5mu"), **args),
         "read_h5seurat": lambda **args: oom.read_h5seurat(args.pop("path", SEURAT), **args),
         "write_10x_mtx": lambda **args: oom.write_10x_mtx(adata, args.pop("path", folder / "f"), **args),
-        "write_10x_h5": lambda **args: oom.write_10x_h5(oom.read_h5ad(EXAMPLE), args.pop("path", folder / "b.h5"), **args),
+        "write_10x_h5": lambda **args: oom.write_10x_h5(counts, args.pop("path", folder / "b.h5"), **args),
         "write_h5mu": lambda **args: oom.write_h5mu({"m": adata}, args.pop("path", folder / "m.h5mu"), **args),
         "write_h5ad": lambda **args: adata.write_h5ad(args.pop("filename", folder / "b.h5ad"), **args),
         "save": lambda **args: oom.read(path, backed="r+").save(**args),
