@@ -147,20 +147,22 @@ AnnDataSet <- function(files, add_key = "sample", join = "inner", index_unique =
     abort("parameter", "files: expected paths of files or folders, found ", describe(files))
   }
   called <- names(files)
+  check_unique(called)
   adatas <- unlist(lapply(seq_along(files), function(i) {
     if (is.character(files[[i]])) return(members_at(files[[i]], called[i], external))
     stats::setNames(list(check_adata(files[[i]])), if (is.null(called)) as.character(i - 1L) else called[i])
   }))
-  if (anyDuplicated(names(adatas))) {
-    abort(
-      "name", "files: names are not unique: ", some_of(names(adatas)[duplicated(names(adatas))]), "; give the list names"
-    )
-  }
+  check_unique(names(adatas))
   if (!is.null(add_key)) check_name(add_key, "add_key")
   concat(adatas, join = join, label = add_key, index_unique = index_unique, ...)
 }
 
-# What is at a path, by its name; a folder with several matrices gives one for each.
+check_unique <- function(names) {
+  twice <- names[duplicated(names)]
+  if (length(twice)) abort("name", "files: names are not unique: ", some_of(twice), "; give the list names")
+}
+
+# Reads the file or folder at a path, by its name; a folder with several matrices gives one for each.
 members_at <- function(path, name, external) {
   check_path(path, "files")
   path <- path.expand(path)
