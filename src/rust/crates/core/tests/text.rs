@@ -32,7 +32,10 @@ fn folder(name: &str, cells: usize, genes: usize, body: &[(usize, usize, i64)]) 
     Folder(path)
 }
 
-fn read(path: &Path, memory: usize) -> Result<(Vec<u64>, Vec<u32>, Vec<f64>), Error> {
+/// Offsets, columns and values of rows.
+type Csr = (Vec<u64>, Vec<u32>, Vec<f64>);
+
+fn read(path: &Path, memory: usize) -> Result<Csr, Error> {
     let to = path.join("x.h5ad");
     let ctx = Context { threads: 2, memory, ..Context::default() };
     read_10x_mtx(path, &MtxOptions::default(), &to, &ctx)?;
