@@ -125,7 +125,7 @@ def _members(adatas, external: str) -> dict[str, AnnDataOOM]:
 
 
 def _opened(path: str, name: str | None, external: str) -> dict[str, AnnDataOOM]:
-    """What is at a path by its name; a folder with several matrices gives one for each."""
+    """Reads the file or folder at a path, by its name; a folder with several matrices gives one for each."""
     prefixes = _core.prefixes(path)
     if prefixes:
         before = "" if name is None else f"{name}_"

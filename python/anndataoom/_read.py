@@ -18,7 +18,7 @@ from ._reductions import DEFAULT_CHUNK_SIZE
 def read(path, backed: str = "r", *, external: str = "refuse", **kwargs) -> AnnDataOOM:
     """Opens a file or a folder of any kind that is read, found out by what is in it.
 
-    Those are h5ad (`read_h5ad`), h5 of 10x Genomics and CellBender (`read_10x_h5`), h5mu (`read_h5mu`), h5Seurat
+    The kinds are h5ad (`read_h5ad`), h5 of 10x Genomics and CellBender (`read_10x_h5`), h5mu (`read_h5mu`), h5Seurat
     (`read_h5seurat`), and folders with a count matrix as text (`read_10x_mtx`).
 
     Parameters

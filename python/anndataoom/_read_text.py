@@ -36,7 +36,7 @@ def read_10x_mtx(
     gex_only
         Only features of the type "Gene Expression", where the folder has types.
     prefix
-        What the names of the files begin with, where the folder has several matrices.
+        Beginning of the files' names, where the folder has several matrices.
     to
         Where to write the h5ad file, to open it with `read` the next time; without it, it is a temporary one, which is
         removed when nothing reads from it any more.

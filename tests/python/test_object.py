@@ -293,7 +293,7 @@ def test_made_from_anndata(tmp_path):
 
 
 def test_lazy_tables_of_anndata_come_to_memory():
-    """Those of `anndata.experimental.read_lazy`, for which xarray is needed, in the place of frames."""
+    """Tables of `anndata.experimental.read_lazy`, for which xarray is needed, in the place of frames."""
 
     class Dataset2D:
         def __init__(self, frame):

@@ -271,7 +271,7 @@ def left(folder):
 
 
 def wrong(tmp_path, change, error, match):
-    """What `change` does to a folder is an error, and nothing is left."""
+    """A folder damaged by `change` is an error, and nothing is left."""
     folder = tenx(tmp_path / "f", counts(), zipped=False)
     change(folder)
     there = left(folder)

@@ -57,7 +57,7 @@ test_that("results are frames, and can be filtered", {
   left <- rank_genes_groups_df(kept, "NK", key = "rank_genes_groups_filtered")
   inside <- subset(rank_genes_groups_df(a, "NK"), pct_nz_group > 0.25 & pct_nz_reference < 0.5 & logfoldchanges > 1)
   expect_identical(left$names, inside$names)
-  # What is not there is computed again.
+  # Blocks that are not there are computed again.
   again <- filter_rank_genes_groups(ranked())
   expect_identical(again$uns$rank_genes_groups_filtered$names, kept$uns$rank_genes_groups_filtered$names)
   path <- withr::local_tempfile(fileext = ".h5ad")

@@ -68,9 +68,9 @@ pub enum Error {
         path: Location,
         /// Number of the line, from 1.
         line: u64,
-        /// What has to stand there.
+        /// The text expected there.
         expected: String,
-        /// What stands there, shortened.
+        /// The text found there, shortened.
         found: String,
     },
 

@@ -75,7 +75,7 @@ impl Xoshiro {
     }
 }
 
-/// What is made of random bits.
+/// Numbers made of random bits.
 macro_rules! draws {
     ($($generator:ty),*) => {$(
         impl $generator {

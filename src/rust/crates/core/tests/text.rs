@@ -44,7 +44,7 @@ fn read(path: &Path, memory: usize) -> Result<Csr, Error> {
     Ok((x.indptr, x.indices, x.data.to_f64()?))
 }
 
-/// What has to come out, from a map of sums.
+/// The expected result, from a map of sums.
 fn expected(cells: usize, body: &[(usize, usize, i64)]) -> (Vec<u64>, Vec<u32>, Vec<f64>) {
     let mut sums = BTreeMap::new();
     for &(gene, cell, value) in body {

@@ -54,7 +54,7 @@ impl File {
         quick(|| element::mudata::modality(&self.0, name))
     }
 
-    /// What the file says of the cells of a modality.
+    /// The places of a modality's cells in the file.
     fn shared_frame<'py>(&self, py: Python<'py>, axis: &str, name: &str) -> PyResult<Bound<'py, PyAny>> {
         let frame = run(py, |_| element::mudata::shared_frame(&self.0, axis, name))?;
         to_py(py, Value::DataFrame(frame))

@@ -21,7 +21,7 @@ pub(crate) fn read_10x_mtx(
     run(py, |ctx| text::read_10x_mtx(&path, &options, &to, ctx))
 }
 
-/// What is at a path, by the name of its kind.
+/// Returns the kind of a file or folder, by its name.
 #[pyfunction]
 pub(crate) fn content(py: Python<'_>, path: PathBuf) -> PyResult<&'static str> {
     py.detach(|| quick(|| Ok(text::content(path)?.name())))

@@ -11,7 +11,7 @@ pub(crate) enum Wrapper {
     Gzip,
 }
 
-/// What one step did.
+/// The outcome of one step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Step {
     /// Bytes taken from the input.

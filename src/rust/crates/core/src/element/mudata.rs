@@ -12,7 +12,7 @@ pub const MODALITIES: &str = "mod";
 /// The names of the modalities, in the file's order; `None` for a file of another kind.
 ///
 /// # Errors
-/// Those of reading.
+/// The errors of reading.
 pub fn modalities(store: &Arc<Store>) -> Result<Option<Vec<String>>> {
     if !store.exists(MODALITIES) || !store.is_group(MODALITIES)? {
         return Ok(None);
@@ -53,7 +53,7 @@ pub fn modality(store: &Arc<Store>, name: Option<&str>) -> Result<String> {
 /// modality has given it ("rna:leiden").
 ///
 /// # Errors
-/// Those of reading; [`Error::Format`] for a map that does not give every cell of the modality once.
+/// The errors of reading; [`Error::Format`] for a map that does not give every cell of the modality once.
 pub fn shared_columns(store: &Arc<Store>, axis: &str, name: &str) -> Result<Vec<(String, Value)>> {
     let map = format!("{axis}map/{name}");
     if !store.exists(axis) || !store.exists(&map) {

@@ -41,7 +41,7 @@ pub struct Seurat {
 /// The names of the assays; `None` for a file of another kind.
 ///
 /// # Errors
-/// Those of reading.
+/// The errors of reading.
 pub fn assays(store: &Arc<Store>) -> Result<Option<Vec<String>>> {
     if !store.exists("cell.names") || !store.exists("assays") || !store.is_group("assays")? {
         return Ok(None);
@@ -207,7 +207,7 @@ fn factor(node: &Node) -> Result<Value> {
     };
     let most = levels.len().unwrap_or(0);
     let code = |value: &f64| match value {
-        // What R has for a missing one.
+        // R's value for a missing one.
         v if *v == f64::from(i32::MIN) || v.is_nan() => Ok(-1),
         v if *v >= 1.0 && *v <= most as f64 && v.fract() == 0.0 => Ok(*v as i32 - 1),
         v => Err(node.format(format!("values from 1 to {most}, the number of levels"), v.to_string())),

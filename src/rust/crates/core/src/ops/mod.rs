@@ -1,4 +1,4 @@
-//! What is computed from an expression matrix: sums and moments, quality control, normalisation, highly variable genes,
+//! Computations on an expression matrix: sums and moments, quality control, normalisation, highly variable genes,
 //! PCA and markers of groups.
 //!
 //! Every pass of a verb is a [`crate::stream::Reducer`]: blocks are reduced on worker threads, partial results are folded and

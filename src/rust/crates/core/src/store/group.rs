@@ -37,7 +37,7 @@ fn new(whole: Arc<dyn Backend>, path: &str) -> Arc<dyn Backend> {
 
 impl Group {
     fn wrapped(self: &Arc<Self>, inner: Arc<dyn Object>) -> Arc<dyn Object> {
-        // What a link leads to in another store, or out of the group, is found by its own path.
+        // The target of a link into another store, or out of the group, is found by its own path.
         let same = Arc::ptr_eq(&inner.backend(), &self.whole);
         let path = inner.path().strip_prefix(&self.path).filter(|p| p.is_empty() || p.starts_with('/'));
         match path.filter(|_| same) {

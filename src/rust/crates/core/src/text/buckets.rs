@@ -30,7 +30,7 @@ pub(super) struct Buckets<'s> {
 struct Bucket {
     /// Where in the scratch file it has come to lie, and how many bytes.
     runs: Vec<(u64, usize)>,
-    /// What is not there yet.
+    /// The part that is not there yet.
     rest: Vec<u8>,
 }
 

@@ -1,4 +1,4 @@
-//! What a file or folder is, by what is in it: names say nothing.
+//! Kinds of files and folders, told by their content: names say nothing.
 
 use super::bytes::first;
 use super::layout::{find, has_matrix};
@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-/// What is at a path, by the reader that opens it.
+/// Kinds of files and folders, by the reader that opens them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Content {
@@ -59,7 +59,7 @@ pub fn content(path: impl AsRef<Path>) -> Result<Content> {
                 "is a Zarr store, which is not read: write it as an h5ad file with anndata.read_zarr() and write_h5ad()",
             );
         }
-        // What is wrong with it, where it is none.
+        // The error of a file that is none.
         return find(path, None).map(|_| Content::TenXMtx);
     }
     if is_hdf5(path)? {

@@ -233,7 +233,7 @@ fn beside(path: &Path, prefix: Option<&str>) -> Result<Layout> {
     }
 }
 
-/// What the names of the files of each matrix in a folder begin with, in order; nothing for a file, or for a folder that
+/// Returns the beginnings of the files' names of each matrix in a folder, in order; nothing for a file, or for a folder that
 /// [`find`] finds one in.
 ///
 /// # Errors

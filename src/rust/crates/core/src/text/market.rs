@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// Longest line: three numbers, and comments.
 const LONGEST: usize = 1 << 16;
 
-/// What the first lines say.
+/// The contents of the first lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Header {
     /// Extents as the file has them.

@@ -39,7 +39,7 @@ pub trait RowStream: Send + Sync + Debug {
 /// Writes `x` as `csr_matrix`, as [`write_csr`](super::write_csr) does.
 ///
 /// # Errors
-/// Those of `x`; [`Error::Io`] when the file cannot take it; [`Error::Cancelled`].
+/// The errors of `x`; [`Error::Io`] when the file cannot take it; [`Error::Cancelled`].
 pub(super) fn write_rows(
     group: &GroupWriter<'_>,
     key: &str,

@@ -1,4 +1,4 @@
-//! What a file of 10x Genomics says of cells and features, from the tables of a plan, and the file itself.
+//! Tables of cells and features as a file of 10x Genomics has them, from the tables of a plan, and the file itself.
 
 use super::csr::CsrOut;
 use super::encode::Piece;

@@ -32,7 +32,7 @@ pub fn resident() -> u64 {
     used().ru_maxrss as u64 * unit
 }
 
-/// What this process used so far.
+/// Resources that this process used so far.
 fn used() -> libc::rusage {
     // SAFETY: zero bytes are a value of this struct of C.
     let mut used: libc::rusage = unsafe { std::mem::zeroed() };

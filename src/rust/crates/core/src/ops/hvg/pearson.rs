@@ -229,7 +229,7 @@ fn stored<T: Number>(view: &View<'_, T>, pass: &Stored<'_>) -> Result<PerBatch<P
 const CHUNK: usize = 128;
 
 simd::vectorized! {
-    /// What counts `x` with expectations `mu` add to the sum (written over `mu`) and the sum of squares of the residuals of
+    /// The shares that counts `x` with expectations `mu` add to the sum (written over `mu`) and the sum of squares of the residuals of
     /// zeros. Nothing is contracted: the same bits on every processor.
     fn residuals [](x: &[f64; CHUNK], mu: &mut [f64; CHUNK], squares: &mut [f64; CHUNK], theta: f64, clip: f64)
     where _level in [Avx2]: Level {

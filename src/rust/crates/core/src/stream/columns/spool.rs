@@ -24,7 +24,7 @@ pub(super) enum Held<T, L> {
     Scratch { counts: Vec<u32>, ends: u64, labels: u64, values: u64 },
 }
 
-/// What blocks are held by: memory up to a limit, then one scratch file.
+/// Room for blocks: memory up to a limit, then one scratch file.
 pub(super) struct Hold {
     limit: usize,
     bytes: AtomicUsize,
