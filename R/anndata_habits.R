@@ -16,7 +16,7 @@
 #' @seealso [`adata[i, j]`][subset]; [concat()], which says more than `rbind()` and also puts genes beside genes.
 #' @name habits
 #' @examples
-#' adata <- read_h5ad(example_h5ad()) |> qc_metrics(percent_top = NULL)
+#' adata <- read_h5ad(example_h5ad()) |> calculate_qc_metrics(percent_top = NULL)
 #' subset(adata, total_counts > 500 & batch == "batch_1", genes = n_cells_by_counts > 3)
 #' with(adata, tapply(total_counts, cell_type, median))
 #' parts <- split(adata, "batch")

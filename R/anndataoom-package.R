@@ -1,7 +1,7 @@
 #' anndataoom: single-cell analysis on matrices larger than memory
 #'
 #' Opens h5ad files without loading the expression matrix. [read_h5ad()] gives an [AnnDataOOM-class] object, cells in
-#' rows and genes in columns as in Python; verbs such as [qc_metrics()], [normalize_total()], [pca()] or [leiden()]
+#' rows and genes in columns as in Python; verbs such as [calculate_qc_metrics()], [normalize_total()], [pca()] or [leiden()]
 #' return a new object and never change their argument. What changes the matrix (selection, normalisation, logarithm,
 #' scaling) is recorded and applied to blocks of rows while they are streamed from disk.
 #'

@@ -10,7 +10,7 @@
 #' @return A list of class `oom_plan`: `text`, and the data.frame `steps` (`verb`, `passes`, `over`, `columns`, `bytes`).
 #' @export
 #' @examples
-#' adata <- read_h5ad(example_h5ad()) |> qc_metrics(percent_top = NULL)
+#' adata <- read_h5ad(example_h5ad()) |> calculate_qc_metrics(percent_top = NULL)
 #' explain(adata)
 explain <- function(adata, layer = NULL, use_raw = FALSE) {
   check_arguments("explain", layer = layer, use_raw = use_raw)

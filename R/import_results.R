@@ -32,7 +32,10 @@ import_results <- function(
   nothing <- list(x_mapping = FALSE, layers_mapping = FALSE, uns_mapping = "uns" %in% parts, raw_mapping = FALSE)
   if (is(from, "Seurat")) nothing$assay_name <- assay_name
   found <- if (is(from, "AnnDataOOM")) from else do.call(as_AnnDataOOM, c(list(from), nothing))
-  if (is(from, "Seurat")) found@obs <- with_identities(found@obs, from)
+  if (is(from, "Seurat")) {
+    found@obs <- with_identities(found@obs, from)
+    found@obsm <- under_their_names(found@obsm, names(adata@obsm))
+  }
   cells <- positions_of(row.names(adata@obs), row.names(found@obs), "cell")
   genes <- if (any(c("var", "varm") %in% parts)) match(row.names(adata@var), row.names(found@var))
   taken <- character()
@@ -67,6 +70,14 @@ positions_of <- function(wanted, there, axis) {
     )
   }
   at
+}
+
+# A reduction "m3" is the element "m3" where there is one, and else "X_m3".
+under_their_names <- function(elements, there) {
+  bare <- sub("^X_", "", names(elements))
+  known <- bare %in% there & !names(elements) %in% there
+  names(elements)[known] <- bare[known]
+  elements
 }
 
 with_identities <- function(obs, seurat) {

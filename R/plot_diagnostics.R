@@ -1,16 +1,16 @@
 #' Plots of quality and of components
 #'
-#' `plot_qc()` shows what [qc_metrics()] measured: distributions, and counts against genes. `plot_hvg()` shows how the
+#' `plot_qc()` shows what [calculate_qc_metrics()] measured: distributions, and counts against genes. `plot_hvg()` shows how the
 #' variable genes stand out. `plot_pca_variance()` shows the share of variance of each component.
 #'
-#' @param adata An [AnnDataOOM-class] after [qc_metrics()], [highly_variable_genes()] or [pca()].
+#' @param adata An [AnnDataOOM-class] after [calculate_qc_metrics()], [highly_variable_genes()] or [pca()].
 #' @param keys Columns of `obs` for the violins; by default genes, counts and the shares of gene sets.
 #' @param groupby Column of `obs` with groups, e.g. samples.
 #' @param palette Colours of the groups.
 #' @return A ggplot; that of `plot_qc()` has its panels in `attr(, "panels")`.
 #' @export
 #' @examplesIf requireNamespace("ggplot2", quietly = TRUE)
-#' adata <- read_h5ad(example_h5ad()) |> qc_metrics(qc_vars = "mt") |>
+#' adata <- read_h5ad(example_h5ad()) |> calculate_qc_metrics(qc_vars = "mt") |>
 #'   highly_variable_genes(n_top_genes = 200, flavor = "pearson_residuals") |> pca(n_comps = 20)
 #' plot_qc(adata)
 #' plot_hvg(adata)
@@ -22,7 +22,9 @@ plot_qc <- function(adata, keys = NULL, groupby = NULL, palette = NULL) {
     shares <- setdiff(grep("^pct_counts_", names(adata@obs), value = TRUE), grep("_in_top_", names(adata@obs), value = TRUE))
     keys <- intersect(c("n_genes_by_counts", "total_counts", shares), names(adata@obs))
   }
-  if (length(keys) == 0) abort("missing", "obs has no quality metrics: run qc_metrics() first, or name columns with keys =")
+  if (length(keys) == 0) {
+    abort("missing", "obs has no quality metrics: run calculate_qc_metrics() first, or name columns with keys =")
+  }
   # Names above the panels: beside them they are longer than a small panel is high.
   panels <- lapply(keys, function(key) {
     plot_violin(adata, key, groupby, palette = palette) + ggplot2::labs(y = NULL, title = key)

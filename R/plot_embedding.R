@@ -77,7 +77,36 @@ embedding_panel <- function(points, value, title, axes, colours, look) {
     embedding_layers(points, scale, look) + scale +
     ggplot2::labs(x = axes[1], y = axes[2], title = title, colour = NULL) + embedding_theme()
   if (!discrete || is.null(value) || !look$label) return(plot)
-  plot + name_layers(stats::aggregate(points[c("x", "y")], list(value = points$value), median), points)
+  plot + name_layers(name_places(points), points)
+}
+
+# A place for each name: the median of its cells, above them where the name would hide most of them, and names beside,
+# not upon, each other. How large a name is is reckoned for a panel of two inches.
+name_places <- function(points) {
+  points <- points[is.finite(points$x) & is.finite(points$y), ]
+  if (!nrow(points)) return(points)
+  places <- stats::aggregate(points[c("x", "y")], list(value = points$value), median)
+  span <- vapply(points[c("x", "y")], function(v) diff(range(v)), 1)
+  height <- 0.06 * span[["y"]]
+  width <- 0.033 * span[["x"]] * nchar(as.character(places$value))
+  for (i in seq_len(nrow(places))) {
+    own <- points[points$value %in% places$value[i], ]
+    hidden <- which(abs(own$x - places$x[i]) < width[i] / 2 & abs(own$y - places$y[i]) < height / 2)
+    if (2 * length(hidden) > nrow(own)) places$y[i] <- max(own$y[hidden]) + 0.8 * height
+  }
+  for (turn in seq_len(20)) {
+    moved <- FALSE
+    for (i in seq_len(nrow(places))) for (j in seq_len(i - 1)) {
+      above <- places$y[i] - places$y[j]
+      if (abs(places$x[i] - places$x[j]) < (width[i] + width[j]) / 2 && abs(above) < 0.99 * height) {
+        apart <- (height - abs(above)) / 2 * if (above < 0) -1 else 1
+        places$y[c(i, j)] <- places$y[c(i, j)] + c(apart, -apart)
+        moved <- TRUE
+      }
+    }
+    if (!moved) break
+  }
+  places
 }
 
 # Names with a thin white rim, which hides fewer points than a box, and may reach over the edge of the panel.

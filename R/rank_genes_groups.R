@@ -48,7 +48,7 @@ rank_genes_groups <- function(
   adata
 }
 
-# What rank_genes_groups() left under `key`.
+# Returns the results of rank_genes_groups() under `key`.
 ranked_genes <- function(adata, key) {
   check_adata(adata)
   check_name(key, "key")

@@ -12,7 +12,7 @@
 #' @return `adata` with the operation queued: residuals of each gene, of mean 0.
 #' @export
 #' @examples
-#' adata <- read_h5ad(example_h5ad()) |> qc_metrics(qc_vars = "mt") |> normalize_total() |> log1p()
+#' adata <- read_h5ad(example_h5ad()) |> calculate_qc_metrics(qc_vars = "mt") |> normalize_total() |> log1p()
 #' adata <- regress_out(adata, c("total_counts", "pct_counts_mt"))
 #' adata$X
 #' cor(obs_vector(adata, adata$var_names[1]), adata$obs$total_counts)

@@ -19,7 +19,7 @@
 #' path <- tempfile(fileext = ".h5ad")
 #' file.copy(example_h5ad(), path)
 #' adata <- read_h5ad(path, mode = "r+")
-#' adata <- qc_metrics(adata)
+#' adata <- calculate_qc_metrics(adata)
 #' adata <- save_h5ad(adata)
 #' names(read_h5ad(path)$obs)
 #' @export
@@ -36,6 +36,8 @@ save_h5ad <- function(adata, X = FALSE, compression = "gzip", compression_opts =
   new <- new.env(parent = emptyenv())
   new$path <- old$path
   new$save <- TRUE
+  new$external <- old$external
+  new$group <- old$group
   new$store <- saved$pointer
   new$pid <- Sys.getpid()
   new$size <- file.size(new$path)

@@ -102,14 +102,14 @@ class AnnDataOOM(Slots):
 
     def _from_anndata(self, adata) -> None:
         X = None if adata.X is None else as_backed(in_memory(adata.X))
-        self._empty(X, Frame(adata.obs.copy()), Frame(adata.var.copy()), adata.shape)
+        self._empty(X, Frame(in_memory(adata.obs)), Frame(in_memory(adata.var)), adata.shape)
         for slot in ("layers", "obsm", "varm", "obsp", "varp", "uns"):
             elements = getattr(self, f"_{slot}")
             for key, value in named(getattr(adata, slot)).items():
                 elements[key] = in_memory(value)
         if adata.raw is not None:
             raw = adata.raw
-            self._raw = _FrozenRaw(in_memory(raw.X), raw.var.copy(), dict(raw.varm))
+            self._raw = _FrozenRaw(in_memory(raw.X), in_memory(raw.var), {k: in_memory(v) for k, v in raw.varm.items()})
 
     @property
     def __class__(self):
@@ -431,6 +431,8 @@ class AnnDataOOM(Slots):
         """This object and others below one another; see `anndataoom.concat`."""
         from ._concat import concat
 
+        if len(adatas) == 1 and not hasattr(adatas[0], "obsm"):
+            adatas = adatas[0]  # anndata takes a list of them too
         everything = [self, *adatas]
         keys = batch_categories or [str(i) for i in range(len(everything))]
         return concat(everything, join=join, label=batch_key, keys=keys, **{"index_unique": "-", **kwargs})

@@ -5,6 +5,9 @@ from __future__ import annotations
 import operator
 import warnings
 
+import numpy as np
+from scipy import sparse
+
 from ._settings import settings
 
 # From this size on, values read behind the user's back are worth a word.
@@ -52,6 +55,21 @@ class Arithmetic:
     __pow__ = _binary(operator.pow)
     __gt__, __ge__ = _binary(operator.gt), _binary(operator.ge)
     __lt__, __le__ = _binary(operator.lt), _binary(operator.le)
+
+    def __eq__(self, other):
+        return self._compared(operator.eq, other)
+
+    def __ne__(self, other):
+        return self._compared(operator.ne, other)
+
+    __hash__ = object.__hash__
+
+    def _compared(self, of_two, other):
+        """Value by value with numbers and matrices; anything else is another object."""
+        number = np.isscalar(other) and not isinstance(other, str | bytes)
+        if not (number or isinstance(other, Arithmetic | np.ndarray) or sparse.issparse(other)):
+            return NotImplemented
+        return _binary(of_two)(self, other)
 
     def __neg__(self):
         return -self._for_arithmetic()

@@ -76,7 +76,7 @@ def concat(
         if keys is not None:
             raise TypeError("keys: not together with a mapping of objects")
         keys, adatas = list(adatas), list(adatas.values())
-    adatas = [a if is_oom(a) else AnnDataOOM(a) for a in adatas]
+    adatas = [a if is_oom(a) else AnnDataOOM(_annotated(i, a)) for i, a in enumerate(adatas)]
     if not adatas:
         raise ValueError("adatas: expected at least one object, found none")
     along, across = _axes(axis)
@@ -178,3 +178,9 @@ def _raw_object(adata) -> AnnDataOOM:
     for key in raw.varm:
         out.varm[key] = raw.varm[key]
     return out
+
+
+def _annotated(i: int, adata):
+    if not hasattr(adata, "obsm"):
+        raise TypeError(f"adatas: expected AnnDataOOM or AnnData objects, found {type(adata).__name__} at position {i}")
+    return adata

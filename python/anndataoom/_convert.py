@@ -98,7 +98,8 @@ def _frame(name, index, columns):
 
 def frame_of(index: pd.Index, columns) -> pd.DataFrame:
     frame = pd.DataFrame(dict(columns), index=index)
-    frame.columns = pd.Index([k for k, _ in columns], dtype=str)
+    if columns:
+        frame.columns = pd.Index([k for k, _ in columns], dtype=str)
     return frame
 
 

@@ -54,11 +54,11 @@ class OnDisk:
     def __reduce__(self):
         path = str(self.file.path)
         place = (path, os.path.getsize(path), self.element)
-        return _restore_on_disk, (*place, self.rows, self.columns, self.file.external)
+        return _restore_on_disk, (*place, self.rows, self.columns, self.file.external, self.file.group)
 
 
-def _restore_on_disk(path, size, element, rows, columns, external="refuse"):
-    return OnDisk(open_file(path, size, external), element, rows, columns)
+def _restore_on_disk(path, size, element, rows, columns, external="refuse", group=""):
+    return OnDisk(open_file(path, size, external, group), element, rows, columns)
 
 
 def take(value, rows, columns=None):
@@ -74,6 +74,11 @@ def take(value, rows, columns=None):
     if columns is not None:
         value = value[:, columns]
     return value.copy() if hasattr(value, "copy") else value
+
+
+def read_frame(value):
+    """A lazy table of anndata (of `read_lazy`) as a frame, in memory; all else as it is."""
+    return value.to_memory() if type(value).__name__ == "Dataset2D" else value
 
 
 def selected_frame(frame: pd.DataFrame) -> pd.DataFrame:
@@ -160,6 +165,7 @@ class Elements(MutableMapping):
         if not self._shape:
             return value
         name = f"{self._slot}[{key!r}]"
+        value = read_frame(value)
         if isinstance(value, pd.Series):
             value = value.to_frame()
         if isinstance(value, list | tuple):
@@ -211,6 +217,24 @@ class Elements(MutableMapping):
         return key in self._items
 
     # -- the axis, as anndata's mappings have it ----------------------------------------------------------------------
+
+    # A selection is an object of its own.
+    is_view = False
+
+    @property
+    def attrname(self) -> str:
+        """Name of the slot."""
+        return self._slot
+
+    @property
+    def axes(self) -> tuple[int, ...]:
+        """Axes of the object its elements are aligned to."""
+        first = 1 if self._slot.startswith("var") else 0
+        return {0: (), 1: (first,)}.get(len(self._shape), (0, 1) if self._slot == "layers" else (first, first))
+
+    def as_dict(self) -> dict:
+        """All elements, read."""
+        return dict(self)
 
     @property
     def dim(self) -> str:

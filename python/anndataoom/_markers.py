@@ -80,7 +80,7 @@ def _records(fields: dict) -> np.ndarray:
 
 
 def _noted(adata, key: str):
-    """What rank_genes_groups left under `key`."""
+    """Returns the results of rank_genes_groups under `key`."""
     there = ", ".join(map(repr, adata.uns)) or "none"
     if key not in adata.uns:
         raise KeyError(f"key: uns has no element {key!r}; there are {there}: run anndataoom.tl.rank_genes_groups first")

@@ -103,16 +103,16 @@ class _FrozenRaw:
         """Number of cells."""
         return self.shape[0]
 
-    def obs_vector(self, key: str) -> np.ndarray:
+    def obs_vector(self, k: str) -> np.ndarray:
         """Values of one gene."""
-        column = positions(key, self.n_vars, self.var_names, "var")
+        column = positions(k, self.n_vars, self.var_names, "var")
         return dense(self._X[:, column]).reshape(-1)
 
-    def var_vector(self, key: str) -> np.ndarray:
+    def var_vector(self, k: str) -> np.ndarray:
         """A column of var, or the values of one cell."""
-        if key in self._var.columns:
-            return self.var[key].values
-        row = positions(key, self.n_obs, lambda: self.obs_names)
+        if k in self._var.columns:
+            return self.var[k].values
+        row = positions(k, self.n_obs, lambda: self.obs_names)
         return dense(self._X[row, :]).reshape(-1)
 
     def __getitem__(self, index) -> _FrozenRaw:

@@ -34,6 +34,8 @@ class Settings:
     def __setattr__(self, name, value):
         if name in ("threads", "memory", "array_limit"):
             _core.check_setting(name, value)
+        elif name != "verbose":
+            raise AttributeError(f"settings has no {name!r}; there are threads, memory, array_limit, verbose")
         super().__setattr__(name, value)
 
     def __repr__(self) -> str:

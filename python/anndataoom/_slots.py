@@ -10,7 +10,7 @@ import pandas as pd
 
 from . import _core
 from ._arrays import BackedArray, as_backed, open_matrix
-from ._elements import BackedLayers, Elements, OnDisk, Uns, text_names
+from ._elements import BackedLayers, Elements, OnDisk, Uns, read_frame, text_names
 from ._raw import _FrozenRaw
 from ._scanpy import for_caller, layers_for_caller, not_for_anndata
 from ._text import printable
@@ -136,6 +136,7 @@ class Slots(Values):
         return getattr(self, f"_{axis}").frame
 
     def _set_table(self, axis: str, n: int, value) -> None:
+        value = read_frame(value)
         if not isinstance(value, pd.DataFrame):
             raise ValueError(f"{axis}: expected a pandas.DataFrame, found {type(value).__name__}")
         if len(value) != n:

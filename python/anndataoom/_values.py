@@ -49,12 +49,12 @@ class Values:
         check("index_columns", dir=dir, layer=layer)
         return self._matrix(layer).index_columns(dir)
 
-    def obs_vector(self, key: str | list[str], *, layer: str | None = None) -> np.ndarray | pd.DataFrame:
+    def obs_vector(self, k: str | list[str], *, layer: str | None = None) -> np.ndarray | pd.DataFrame:
         """A column of obs, or the values of one gene; of several of them a frame, its genes read in one pass.
 
         Parameters
         ----------
-        key
+        k
             Name of a column of obs, else of a gene; or a list of such names.
         layer
             Layer to take the gene from; X by default.
@@ -68,28 +68,28 @@ class Values:
         KeyError
             There is neither, or several genes have the name.
         """
-        check("obs_vector", key=key, layer=layer)
-        if not isinstance(key, str):
-            keys = list(key)
-            genes = [k for k in keys if k not in self._obs.columns]
+        check("obs_vector", k=k, layer=layer)
+        if not isinstance(k, str):
+            keys = list(k)
+            genes = [key for key in keys if key not in self._obs.columns]
             self._expect("obs", "var", genes)
-            frame = {k: self._obs.column(k).values for k in keys if k not in genes}
+            frame = {key: self._obs.column(key).values for key in keys if key not in genes}
             if genes:
                 values = dense(self._matrix(layer)[:, self._resolve_index(genes, axis="var")])
                 frame.update(zip(genes, values.T, strict=True))
             return pd.DataFrame(frame, index=self.obs_names)[keys]
-        if key in self._obs.columns:
-            return self._obs.column(key).values
-        self._expect("obs", "var", [key])
-        column = self._resolve_index(key, axis="var")
+        if k in self._obs.columns:
+            return self._obs.column(k).values
+        self._expect("obs", "var", [k])
+        column = self._resolve_index(k, axis="var")
         return dense(self._matrix(layer)[:, column]).reshape(-1)
 
-    def var_vector(self, key: str, *, layer: str | None = None) -> np.ndarray:
+    def var_vector(self, k: str, *, layer: str | None = None) -> np.ndarray:
         """A column of var, or the values of one cell.
 
         Parameters
         ----------
-        key
+        k
             Name of a column of var, else of a cell.
         layer
             Layer to take the cell from; X by default.
@@ -98,11 +98,11 @@ class Values:
         -------
         Array of `n_vars` values.
         """
-        check("var_vector", key=key, layer=layer)
-        if key in self._var.columns:
-            return self._var.column(key).values
-        self._expect("var", "obs", [key])
-        row = self._resolve_index(key)
+        check("var_vector", k=k, layer=layer)
+        if k in self._var.columns:
+            return self._var.column(k).values
+        self._expect("var", "obs", [k])
+        row = self._resolve_index(k)
         return dense(self._matrix(layer)[row, :]).reshape(-1)
 
     def _expect(self, table: str, other: str, keys: list[str]) -> None:
@@ -269,6 +269,8 @@ class Values:
         options = {"chunks": chunks, "convert_strings_to_categoricals": convert_strings_to_categoricals}
         if not consolidate_metadata:
             options["consolidate_metadata"] = False
+        if convert_strings_to_categoricals:
+            self.strings_to_categoricals()  # as writing an h5ad file does
         self._through_memory("write_zarr").write_zarr(store, **options)
 
     def write_csvs(self, dirname: str | os.PathLike, *, skip_data: bool = True, sep: str = ",") -> None:

@@ -52,6 +52,17 @@ def rich(n=60, m=25, fmt="csr", dtype="float32", seed=0):
     return adata
 
 
+def counts(n=80, m=30, seed=3, dtype="float32"):
+    """Counts of cells and genes, in memory."""
+    rng = np.random.default_rng(seed)
+    x = rng.poisson(rng.gamma(0.8, 1.5, m), (n, m)).astype(dtype)
+    x[0, :] = np.maximum(x[0, :], 1)
+    x[:, 0] += 1
+    adata = ad.AnnData(sparse.csr_matrix(x))
+    adata.obs["k"] = rng.permutation(n)
+    return adata
+
+
 @pytest.fixture(params=["csr", "csc", "dense"])
 def fmt(request):
     return request.param
@@ -80,6 +91,18 @@ def on_disk(tmp_path):
         return oom.read(path)
 
     return write
+
+
+@pytest.fixture
+def disk(on_disk):
+    """Counts on disk."""
+    return on_disk(counts())
+
+
+@pytest.fixture
+def X():
+    """The values of `disk`."""
+    return dense(counts().X)
 
 
 def dense(x):

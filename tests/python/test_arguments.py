@@ -30,6 +30,9 @@ NEEDED = {
     "rank_genes_groups": {"groupby": "leiden"},
     "score_genes": {"gene_list": ["CD3D", "LYZ"]},
 }
+READERS = ["read_10x_mtx", "read_h5mu", "read_h5seurat", "write_10x_mtx", "write_10x_h5", "write_h5mu"]
+GOLDEN = EXAMPLE.parents[2] / "tests" / "golden"
+SEURAT = GOLDEN / "seurat" / "small.h5Seurat"
 REDUCTIONS = ["sum", "mean", "var", "getnnz", "max", "min"]
 # Without a limit they refuse all.
 FILTERS = {"filter_cells": {"min_genes": 1}, "filter_genes": {"min_cells": 1}}
@@ -93,7 +96,7 @@ def functions(adata, folder):
     path = folder / "a.h5ad"
     adata.write_h5ad(path)
 
-    ranked = adata.copy()
+    ranked, counts = adata.copy(), oom.read_h5ad(EXAMPLE)
     oom.tl.rank_genes_groups(ranked, "leiden", pts=True)
 
     def read(**args):
@@ -102,13 +105,19 @@ def functions(adata, folder):
     return {
         "read_h5ad": read,
         "read_10x_h5": lambda **args: oom.read_10x_h5(args.pop("filename", "/none"), **args),
+        "read_10x_mtx": lambda **args: oom.read_10x_mtx(args.pop("path", "/none/path"), **args),
+        "read_h5mu": lambda **args: oom.read_h5mu(args.pop("path", GOLDEN / "mudata" / "two.h5mu"), **args),
+        "read_h5seurat": lambda **args: oom.read_h5seurat(args.pop("path", SEURAT), **args),
+        "write_10x_mtx": lambda **args: oom.write_10x_mtx(adata, args.pop("path", folder / "f"), **args),
+        "write_10x_h5": lambda **args: oom.write_10x_h5(counts, args.pop("path", folder / "b.h5"), **args),
+        "write_h5mu": lambda **args: oom.write_h5mu({"m": adata}, args.pop("path", folder / "m.h5mu"), **args),
         "write_h5ad": lambda **args: adata.write_h5ad(args.pop("filename", folder / "b.h5ad"), **args),
         "save": lambda **args: oom.read(path, backed="r+").save(**args),
         "concat": lambda **args: oom.concat([adata, adata], **args),
         "index_columns": lambda **args: adata.index_columns(args.pop("dir", folder / "index"), **args),
         "explain": lambda **args: adata.explain(**args),
-        "obs_vector": lambda **args: adata.obs_vector(args.pop("key", adata.var_names[0]), **args),
-        "var_vector": lambda **args: adata.var_vector(args.pop("key", adata.obs_names[0]), **args),
+        "obs_vector": lambda **args: adata.obs_vector(args.pop("k", adata.var_names[0]), **args),
+        "var_vector": lambda **args: adata.var_vector(args.pop("k", adata.obs_names[0]), **args),
         "chunked": lambda **args: list(adata.X.chunked(**args)),
         "chunked_X": lambda **args: list(adata.chunked_X(**args)),
         "chunk_X": lambda **args: adata.chunk_X(**args),
@@ -151,8 +160,9 @@ def example_stays():
 
 def test_functions_have_the_parameters_and_defaults_of_the_table(ready):
     of = {
-        "read_h5ad": oom.read,
+        "read_h5ad": oom.read_h5ad,
         "read_10x_h5": oom.read_10x_h5,
+        **{name: getattr(oom, name) for name in READERS},
         "concat": oom.concat,
         "chunked": oom.BackedArray.chunked,
         "to_dask": oom.BackedArray.to_dask,

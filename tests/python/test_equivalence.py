@@ -62,6 +62,10 @@ def _first_column(a):
     return a.X[:, 0].toarray() if sparse.issparse(a.X[:, 0]) else np.reshape(a.X[:, 0], (-1, 1))
 
 
+def _whole(x):
+    return x.toarray() if sparse.issparse(x) else np.asarray(x)
+
+
 def _deleted(*slots):
     def change(a):
         for slot in slots:
@@ -148,6 +152,9 @@ OPERATIONS = {
     "to_df": lambda a: a.to_df(),
     "to_df(layer)": lambda a: a.to_df(layer="array"),
     "obs_vector of a gene": lambda a: np.asarray(a.obs_vector("gene3")),
+    "X == 0": lambda a: _whole(a.X == 0),
+    "X != X[:] * 2": lambda a: _whole(a.X[:] * 2 != a.X),
+    "layer == layer": lambda a: _whole(a.layers["array"] == a.layers["array"]),
     "obs_vector of a column": lambda a: np.asarray(a.obs_vector("obs_cat")),
     "obs_vector of a layer": lambda a: np.asarray(a.obs_vector("gene3", layer="sparse")),
     "var_vector of a cell": lambda a: np.asarray(a.var_vector("cell3")),
@@ -155,6 +162,8 @@ OPERATIONS = {
     "transpose": lambda a: a.transpose(),
     "chunk_X": lambda a: a.chunk_X(np.arange(4, 9)),
     "obsm.to_df": lambda a: _arrays(a).to_df(),
+    "obsm.attrname and axes": lambda a: [(s.attrname, s.axes, s.is_view) for s in (a.obsm, a.varm, a.obsp, a.layers)],
+    "varm.as_dict": lambda a: a.varm.as_dict()["array"],
     "obsm.dim_names": lambda a: (a.obsm.dim, list(a.obsm.dim_names)),
     # setting
     "X = 2 X": lambda a: _set("X")(a, lambda a: a.X[:] * 2),

@@ -116,3 +116,20 @@ def test_lists_of_lists_of_several_lengths(path, tmp_path):
     a.uns["ragged"] = [[1, 2], [3]]
     with pytest.raises(ValueError, match="uns/ragged: a list whose entries are not alike"):
         a.write_h5ad(tmp_path / "b.h5ad")
+
+
+def test_settings_that_there_are_none(path):
+    with pytest.raises(AttributeError, match="settings has no 'thread'; there are threads, memory"):
+        oom.settings.thread = 1
+
+
+def test_what_is_no_annotated_data_in_a_concatenation(path):
+    with pytest.raises(TypeError, match="adatas: expected AnnDataOOM or AnnData objects, found int at position 1"):
+        oom.concat([oom.read(path), 3])
+
+
+def test_matrices_are_compared_value_by_value(path):
+    x = oom.read(path).X
+    assert (x == x[:]).sum() == x.size and (x[:] != x).sum() == 0
+    assert (x != None) is True and (x == "X") is False  # noqa: E711
+    assert x in {x: 1}

@@ -186,8 +186,10 @@ def test_errors_are_ordinary(tmp_path):
 
     with h5py.File(tmp_path / "empty.h5ad", "w"):
         pass
-    with pytest.raises(KeyError, match="empty.h5ad"):
+    with pytest.raises(OSError, match="empty.h5ad.* unknown kind, which holds nothing"):
         oom.read(tmp_path / "empty.h5ad")
+    with pytest.raises(KeyError, match="empty.h5ad"):
+        oom.read_h5ad(tmp_path / "empty.h5ad")
     with pytest.raises(ValueError):
         oom.read(tmp_path / "empty.h5ad", backed="w")
 
@@ -239,7 +241,7 @@ def test_concat(tmp_path):
     )
     assert oom.is_oom(found) and found.shape == (120, 25) and list(found.obs["from"]) == list(expected.obs["from"])
     np.testing.assert_array_equal(dense(found.X[:]), dense(expected.X))
-    together = found[:60].concatenate(found[60:])
+    together = found[:60].concatenate([found[60:]])
     assert together.shape == (120, 25) and set(together.obs["batch"]) == {"0", "1"}
 
 
@@ -288,6 +290,24 @@ def test_made_from_anndata(tmp_path):
     assert_equal(disk.to_adata(), memory, exact=True)
     disk.write(tmp_path / "made.h5ad")
     assert_equal(oom.read(tmp_path / "made.h5ad").to_adata(), ad.read_h5ad(tmp_path / "made.h5ad"), exact=True)
+
+
+def test_lazy_tables_of_anndata_come_to_memory():
+    """Tables of `anndata.experimental.read_lazy`, for which xarray is needed, in the place of frames."""
+
+    class Dataset2D:
+        def __init__(self, frame):
+            self.frame = frame
+
+        def to_memory(self):
+            return self.frame
+
+    a = oom.AnnDataOOM(rich())
+    table = pd.DataFrame({"g": pd.Categorical(["a", "b"] * (a.n_obs // 2))}, index=a.obs_names)
+    a.obs = Dataset2D(table)
+    a.obsm["table"] = Dataset2D(table)
+    pd.testing.assert_frame_equal(a[::2].obs, table[::2].assign(g=["a"] * len(table[::2])).astype("category"))
+    assert list(a[1:].obsm["table"].columns) == ["g"]
 
 
 def test_tools_made_for_anndata(tmp_path):

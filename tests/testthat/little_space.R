@@ -15,7 +15,7 @@ says <- function(status) function(e) {
 }
 tryCatch({
   x <- read_h5ad(args[[1]])
-  x <- qc_metrics(x)
+  x <- calculate_qc_metrics(x)
   x <- filter_genes(x, min_cells = 3)
   x <- normalize_total(x, target_sum = 1e4)
   x <- log1p(x)

@@ -74,6 +74,14 @@ test_that("odd arguments of other functions are refused by name", {
   calls <- list(
     read_h5ad = function(args) do.call(read_h5ad, with_default(args, path = path)),
     read_10x_h5 = function(args) do.call(read_10x_h5, with_default(args, filename = "/none/filename")),
+    read_10x_mtx = function(args) do.call(read_10x_mtx, with_default(args, path = "/none/path")),
+    read_h5mu = function(args) do.call(read_h5mu, with_default(args, path = test_path("..", "golden", "mudata", "two.h5mu"))),
+    read_h5seurat = function(args) {
+      do.call(read_h5seurat, with_default(args, path = test_path("..", "golden", "seurat", "small.h5Seurat")))
+    },
+    write_10x_mtx = function(args) do.call(write_10x_mtx, c(list(a), with_default(args, path = file.path(folder, "f")))),
+    write_10x_h5 = function(args) do.call(write_10x_h5, c(list(read_h5ad(example_h5ad())), with_default(args, path = file.path(folder, "b.h5")))),
+    write_h5mu = function(args) do.call(write_h5mu, c(list(list(m = a)), with_default(args, path = file.path(folder, "m.h5mu")))),
     write_h5ad = function(args) do.call(write_h5ad, c(list(a), with_default(args, path = file.path(folder, "b.h5ad")))),
     save_h5ad = function(args) do.call(save_h5ad, c(list(read_h5ad(path, mode = "r+")), args)),
     concat = function(args) do.call(concat, c(list(list(a, a)), args)),

@@ -118,7 +118,7 @@ test_that("many files give what one file gives", {
   expect_identical(as.vector(table(many$obs$sample)), lengths(cut, use.names = FALSE))
   whole$obs$sample <- many$obs$sample
   run <- function(a) {
-    a <- qc_metrics(a) |> normalize_total(target_sum = 1e4) |> log1p()
+    a <- calculate_qc_metrics(a) |> normalize_total(target_sum = 1e4) |> log1p()
     a <- highly_variable_genes(a, n_top_genes = 200, flavor = "seurat", batch_key = "sample")
     pca(scale(a[, a$var$highly_variable], max_value = 10), n_comps = 10)
   }

@@ -10,7 +10,7 @@ layer_of <- function(s, name) {
 }
 
 pipeline_object <- function() {
-  adata <- suppressMessages(qc_metrics(read_h5ad(example_h5ad()), qc_vars = "mt"))
+  adata <- suppressMessages(calculate_qc_metrics(read_h5ad(example_h5ad()), qc_vars = "mt"))
   adata$layers$counts <- adata$X
   adata <- adata |> highly_variable_genes(n_top_genes = 300, flavor = "pearson_residuals") |>
     normalize_total(target_sum = 1e4) |> log1p() |> pca(n_comps = 15) |> neighbors() |> umap(maxiter = 50)

@@ -69,3 +69,8 @@ test_that("other classes are refused by name", {
   expect_snapshot(cat(error_of(write_h5ad(a, tempfile()))))
   expect_s3_class(tryCatch(echo(Sys.time()), error = identity), "anndataoom_error_shape")
 })
+
+test_that("embeddings of Seurat come back under the names that are there", {
+  found <- anndataoom:::under_their_names(list(X_pca = 1, X_m3 = 2, X_new = 3), c("X_pca", "m3", "pca"))
+  expect_identical(names(found), c("X_pca", "m3", "X_new"))
+})

@@ -44,7 +44,7 @@ test_that("damaged elements are named", {
     said(read_h5ad(without("obs/_index")))
     said(read_h5ad(without("X/indices")))
     said(read_h5ad(other("X/indices", function(x) 1:3)))
-    said(qc_metrics(read_h5ad(other("X/indices", nth(3, 99)))))
+    said(calculate_qc_metrics(read_h5ad(other("X/indices", nth(3, 99)))))
     said(read_h5ad(other("X/indptr", nth(3, 99))))
     said(read_h5ad(marked("X", "shape", c(12L, 99L))))
     said(read_h5ad(marked("X", "shape", c(10L, 7L))))

@@ -9,7 +9,7 @@ test_that("a package that is missing is named, with the way to install it", {
   calls <- c(
     "as_Seurat(adata)", "as_SingleCellExperiment(adata)", "plot_embedding(adata, 'pca')", "plot_violin(adata, 'NKG7')",
     "plot_dotplot(adata, 'NKG7', groupby = 'cell_type')", "plot_qc(adata)", "plot_hvg(adata)", "plot_pca_variance(adata)",
-    "OOMMatrixSeed(adata$X) |> anndataoom:::delayed_of()", "qc_metrics(adata, qc_vars = 'mt')$obs$total_counts[1]"
+    "OOMMatrixSeed(adata$X) |> anndataoom:::delayed_of()", "calculate_qc_metrics(adata, qc_vars = 'mt')$obs$total_counts[1]"
   )
   script <- tempfile(fileext = ".R")
   writeLines(c(

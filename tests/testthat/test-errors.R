@@ -19,7 +19,7 @@ test_that("files that are none are refused with what to do", {
   expect_snapshot({
     cat(error_of(read_h5ad(3)))
     cat(error_of(read_h5ad(c("a", "b"))))
-    cat(error_of(qc_metrics(3)))
+    cat(error_of(calculate_qc_metrics(3)))
   })
 })
 
@@ -31,11 +31,11 @@ test_that("parameters are named as the user typed them", {
   with_na <- a
   with_na$obs$score[2] <- NA
   expect_snapshot({
-    cat(error_of(qc_metrics(no_x)))
-    cat(error_of(qc_metrics(a, layer = "cuonts")))
-    cat(error_of(qc_metrics(a, qc_vars = "lenght")))
-    cat(error_of(qc_metrics(a, qc_vars = "length")))
-    cat(error_of(qc_metrics(a, percent_top = 100)))
+    cat(error_of(calculate_qc_metrics(no_x)))
+    cat(error_of(calculate_qc_metrics(a, layer = "cuonts")))
+    cat(error_of(calculate_qc_metrics(a, qc_vars = "lenght")))
+    cat(error_of(calculate_qc_metrics(a, qc_vars = "length")))
+    cat(error_of(calculate_qc_metrics(a, percent_top = 100)))
     cat(error_of(filter_cells(a)))
     cat(error_of(filter_cells(a, min_genes = 1, min_counts = 1)))
     cat(error_of(filter_genes(a, min_cells = "three")))
@@ -75,10 +75,10 @@ test_that("values that are no counts are pointed at", {
   twin <- small_twin()
   twin$counts[3, 2] <- -1
   a <- as_object(twin)
-  expect_match(error_of(qc_metrics(a)), "row 2, column 1")
+  expect_match(error_of(calculate_qc_metrics(a)), "row 2, column 1")
   expect_match(error_of(normalize_total(a)), "<values>")
   twin$counts[3, 2] <- NaN
-  expect_match(error_of(qc_metrics(as_object(twin))), "<values>.*NaN")
+  expect_match(error_of(calculate_qc_metrics(as_object(twin))), "<values>.*NaN")
   expect_equal(sum(row_sums(as_object(small_twin()))), sum(small_twin()$counts))
 })
 
@@ -86,7 +86,7 @@ test_that("text is printed as it is", {
   message <- "100 %s of 'x' and \"y\" %n %d"
   expect_identical(conditionMessage(tryCatch(anndataoom:::abort("state", message), error = identity)), message)
   a <- as_object(small_twin())
-  expect_match(error_of(qc_metrics(a, layer = message)), message, fixed = TRUE)
+  expect_match(error_of(calculate_qc_metrics(a, layer = message)), message, fixed = TRUE)
 })
 
 test_that("conditions carry their classes", {

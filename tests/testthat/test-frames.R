@@ -101,7 +101,7 @@ test_that("an index named like a column is written, and both are there again", {
   expect_identical(attr(b$var, "index_name"), "gene_ids")
   expect_identical(b$var$gene_ids, a$var_names)
   b$var$more <- 1:7
-  for (c in list(b, qc_metrics(b, percent_top = NULL), b[, c(3, 1)], b[2:1, 7:1])) {
+  for (c in list(b, calculate_qc_metrics(b, percent_top = NULL), b[, c(3, 1)], b[2:1, 7:1])) {
     d <- written(c)
     expect_identical(d$var_names, c$var_names)
     expect_identical(d$var$gene_ids, c$var_names)

@@ -1,6 +1,6 @@
 # Ctrl-C in verbs that run long: one R process goes through them, each repeated in try() until the signal comes.
 verbs <- c(
-  qc_metrics = "qc_metrics(adata, percent_top = c(50, 100))",
+  calculate_qc_metrics = "calculate_qc_metrics(adata, percent_top = c(50, 100))",
   filter_cells = "filter_cells(adata, min_genes = 1)",
   filter_genes = "filter_genes(adata, min_cells = 1)",
   normalize_total = "normalize_total(adata)",

@@ -34,7 +34,7 @@ test_that("options choose groups, genes and matrices", {
   a <- ranked(groups = c("NK", "B"), reference = "B", n_genes = 7, key_added = "mine")
   expect_identical(dim(a$uns$mine$names), c(7L, 1L))
   expect_identical(a$uns$mine$params$reference, "B")
-  a$var$some <- seq_len(n_vars(a)) %% 2 == 0
+  a$var$some <- seq_len(ncol(a)) %% 2 == 0
   b <- rank_genes_groups(a, "cell_type", mask_var = "some")
   expect_setequal(b$uns$rank_genes_groups$names$B, a$var_names[a$var$some])
   raw <- a
@@ -42,14 +42,14 @@ test_that("options choose groups, genes and matrices", {
   raw <- raw[, 1:50]
   found <- rank_genes_groups(raw, "cell_type")$uns$rank_genes_groups
   expect_true(found$params$use_raw)
-  expect_identical(nrow(found$names), n_vars(a))
+  expect_identical(nrow(found$names), ncol(a))
   expect_identical(nrow(rank_genes_groups(raw, "cell_type", use_raw = FALSE)$uns$rank_genes_groups$names), 50L)
 })
 
 test_that("results are frames, and can be filtered", {
   a <- ranked(pts = TRUE)
   all <- rank_genes_groups_df(a)
-  expect_identical(nrow(all), n_vars(a) * nlevels(a$obs$cell_type))
+  expect_identical(nrow(all), ncol(a) * nlevels(a$obs$cell_type))
   one <- rank_genes_groups_df(a, "NK", pval_cutoff = 0.01, log2fc_min = 1)
   expect_named(one, c("names", "scores", "logfoldchanges", "pvals", "pvals_adj", "pct_nz_group", "pct_nz_reference"))
   expect_true(all(one$pvals_adj < 0.01 & one$logfoldchanges > 1))
@@ -57,7 +57,7 @@ test_that("results are frames, and can be filtered", {
   left <- rank_genes_groups_df(kept, "NK", key = "rank_genes_groups_filtered")
   inside <- subset(rank_genes_groups_df(a, "NK"), pct_nz_group > 0.25 & pct_nz_reference < 0.5 & logfoldchanges > 1)
   expect_identical(left$names, inside$names)
-  # What is not there is computed again.
+  # Blocks that are not there are computed again.
   again <- filter_rank_genes_groups(ranked())
   expect_identical(again$uns$rank_genes_groups_filtered$names, kept$uns$rank_genes_groups_filtered$names)
   path <- withr::local_tempfile(fileext = ".h5ad")
@@ -82,8 +82,8 @@ test_that("ranked genes are drawn", {
 
 test_that("what cannot be compared is refused by name", {
   a <- ranked()
-  a$obs$few <- factor(c("one", rep("two", n_obs(a) - 1)))
-  a$obs$missing <- factor(c(NA, "one", rep("two", n_obs(a) - 2)))
+  a$obs$few <- factor(c("one", rep("two", nrow(a) - 1)))
+  a$obs$missing <- factor(c(NA, "one", rep("two", nrow(a) - 2)))
   expect_snapshot({
     cat(error_of(rank_genes_groups(a, "few")))
     cat(error_of(rank_genes_groups(a, "missing")))

@@ -17,7 +17,7 @@ test_that("the pipeline finds what scanpy finds", {
   skip_if_not_installed("jsonlite")
   file <- shared_file()
   golden <- jsonlite::fromJSON(golden_file("pbmc3k.json"))
-  adata <- suppressMessages(qc_metrics(read_h5ad(file), qc_vars = "mt"))
+  adata <- suppressMessages(calculate_qc_metrics(read_h5ad(file), qc_vars = "mt"))
   for (name in names(golden$qc$obs)) {
     expect_equal(as.numeric(adata$obs[[name]][seq(1, 2638, 100)]), golden$qc$obs[[name]], tolerance = 1e-6)
     expect_equal(sum(adata$obs[[name]]), golden$qc$obs_sum[[name]], tolerance = 1e-6)

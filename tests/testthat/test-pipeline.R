@@ -2,7 +2,7 @@
 pipeline <- function(file, ...) {
   with_options(list(...), suppressMessages({
     adata <- read_h5ad(file) |>
-      qc_metrics(qc_vars = "mt") |> filter_cells(min_genes = 200) |> filter_genes(min_cells = 3) |>
+      calculate_qc_metrics(qc_vars = "mt") |> filter_cells(min_genes = 200) |> filter_genes(min_cells = 3) |>
       highly_variable_genes(n_top_genes = 500, flavor = "pearson_residuals") |>
       normalize_total(target_sum = 1e4) |> log1p()
     adata$raw <- adata
@@ -65,7 +65,7 @@ test_that("the matrix is never whole in memory", {
   out <- r_process(c(
     "options(anndataoom.memory = 64 * 2^20)",
     sprintf("adata <- read_h5ad(%s)", deparse(file)),
-    "adata <- suppressMessages(qc_metrics(adata, qc_vars = 'mt'))",
+    "adata <- suppressMessages(calculate_qc_metrics(adata, qc_vars = 'mt'))",
     "adata <- adata |> filter_cells(min_genes = 200) |> filter_genes(min_cells = 3)",
     "adata <- highly_variable_genes(adata, n_top_genes = 2000, flavor = 'pearson_residuals')",
     "adata <- adata |> normalize_total(target_sum = 1e4) |> log1p()",

@@ -2,7 +2,7 @@ test_that("explain() tells what earlier passes left, without reading", {
   adata <- read_h5ad(example_h5ad())
   fresh <- explain(adata)$steps
   expect_named(fresh, c("verb", "passes", "over", "columns", "bytes"))
-  adata <- qc_metrics(adata, percent_top = NULL)
+  adata <- calculate_qc_metrics(adata, percent_top = NULL)
   known <- explain(adata)$steps
   hvg <- "highly_variable_genes(flavor = \"pearson_residuals\")"
   expect_equal(fresh$passes[fresh$verb == hvg], 2)
@@ -12,7 +12,7 @@ test_that("explain() tells what earlier passes left, without reading", {
   small <- scale(small[, 1:50])
   expect_match(paste(explain(small)$steps$over, collapse = " "), "kept")
   expect_output(print(explain(small)), "plan for .*select 50 of 2000 columns")
-  expect_output(print(explain(adata$X)), "qc_metrics()", fixed = TRUE)
+  expect_output(print(explain(adata$X)), "calculate_qc_metrics()", fixed = TRUE)
   expect_error(explain(1), class = "anndataoom_error_parameter")
 })
 

@@ -10,7 +10,7 @@ drawn <- function(plot) {
 }
 
 example <- function() {
-  adata <- suppressMessages(qc_metrics(read_h5ad(example_h5ad()), qc_vars = "mt"))
+  adata <- suppressMessages(calculate_qc_metrics(read_h5ad(example_h5ad()), qc_vars = "mt"))
   adata <- highly_variable_genes(adata, n_top_genes = 200, flavor = "pearson_residuals") |>
     normalize_total(target_sum = 1e4) |> log1p() |> pca(n_comps = 10)
   adata$uns$cell_type_colors <- grDevices::hcl.colors(nlevels(adata$obs$cell_type), "Set 2")
@@ -34,6 +34,20 @@ test_that("embeddings are plotted for categories, numbers and genes", {
   a$X <- 0 * twin$counts
   expect_identical(sort(plot_embedding(a, "pca", color = "gene3")$data$value), sort(unname(twin$counts[, 3])))
   expect_true(all(plot_embedding(a, "pca", color = "gene3", use_raw = FALSE)$data$value == 0))
+})
+
+test_that("names neither hide a small group nor lie upon each other", {
+  spread <- seq(-1, 1, length.out = 60)
+  points <- data.frame(
+    x = c(3 * spread, 3 * spread + 0.3, 9, 9.01), y = c(3 * rev(spread), 3 * spread + 0.1, 5, 5.01),
+    value = factor(rep(c("a long name", "another name", "few"), c(60, 60, 2)))
+  )
+  places <- anndataoom:::name_places(points)
+  height <- 0.06 * diff(range(points$y))
+  expect_gt(abs(places$y[1] - places$y[2]), 0.98 * height)
+  expect_gt(places$y[3], 5.01 + 0.7 * height)
+  points$x[1] <- NA
+  expect_false(anyNA(anndataoom:::name_places(points[points$value != "few", ])$y))
 })
 
 test_that("many points are drawn as one image", {

@@ -106,8 +106,8 @@ test_that("progress is drawn only when asked for", {
 
 test_that("messages are left out when asked for", {
   a <- on_file(twin)
-  expect_message(qc_metrics(a, qc_vars = "mt", percent_top = NULL), class = "anndataoom_message_gene_set")
-  expect_silent(with_options(list(anndataoom.quiet = TRUE), qc_metrics(a, qc_vars = "mt", percent_top = NULL)))
+  expect_message(calculate_qc_metrics(a, qc_vars = "mt", percent_top = NULL), class = "anndataoom_message_gene_set")
+  expect_silent(with_options(list(anndataoom.quiet = TRUE), calculate_qc_metrics(a, qc_vars = "mt", percent_top = NULL)))
 })
 
 test_that("the configuration is shown", {

@@ -79,10 +79,10 @@ test_that("arguments outside their domain are refused first, by verb and paramet
     cat(error_of(filter_cells(a, min_genes = 1, min_counts = 2)))
     cat(error_of(regress_out(a, character())))
     cat(error_of(normalize_pearson_residuals(a, theta = 0)))
-    cat(error_of(qc_metrics(a, percent_top = c(5, 2.5))))
+    cat(error_of(calculate_qc_metrics(a, percent_top = c(5, 2.5))))
   })
   for (odd in list(0, 2^63, -1, NA, "many", TRUE)) {
-    with_options(list(anndataoom.threads = odd), expect_error(qc_metrics(a), "threads must be a whole number"))
+    with_options(list(anndataoom.threads = odd), expect_error(calculate_qc_metrics(a), "options(anndataoom.threads = ) must be a whole number", fixed = TRUE))
   }
 })
 

@@ -3,7 +3,7 @@ counts <- twin$counts
 
 test_that("quality control is that of plain R", {
   expect_message(
-    a <- qc_metrics(on_file(twin), qc_vars = "mt", percent_top = c(2, 3)), class = "anndataoom_message_gene_set"
+    a <- calculate_qc_metrics(on_file(twin), qc_vars = "mt", percent_top = c(2, 3)), class = "anndataoom_message_gene_set"
   )
   expect_identical(a$var$mt, c(TRUE, rep(FALSE, 6)))
   expect_equal(as.numeric(a$obs$n_genes_by_counts), unname(rowSums(counts > 0)))
@@ -60,7 +60,7 @@ test_that("normalisation, logarithm and scaling are those of plain R", {
 })
 
 test_that("regressing out leaves the residuals of lm()", {
-  a <- on_file(twin) |> qc_metrics(percent_top = NULL)
+  a <- on_file(twin) |> calculate_qc_metrics(percent_top = NULL)
   obs <- a$obs
   residuals_of <- function(formula) unname(residuals(lm(formula, obs)))
   y <- counts

@@ -8,10 +8,11 @@
 //! (on a busy machine the better measure). The bare loop is the limit of the format on this machine.
 
 use anndataoom_core::chain::LazyMatrix;
-use anndataoom_core::matrix::{open, Storage};
+use anndataoom_core::matrix::{open, Block, Storage};
 use anndataoom_core::store::Store;
-use anndataoom_core::stream::{map_fold, Order};
+use anndataoom_core::stream::{reduce, Needs, Reducer};
 use anndataoom_core::{with_data, Context};
+use serde::Serialize;
 use std::error::Error;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -59,49 +60,75 @@ fn bare(path: &str, chunks: &[Chunk], threads: usize) -> Result<f64, Box<dyn Err
     Ok(start.elapsed().as_secs_f64())
 }
 
+/// Sums of the rows; sums and sums of squares of the columns.
+#[derive(Serialize)]
+struct Everything {
+    n: usize,
+    m: usize,
+}
+
+impl Reducer for Everything {
+    const NAME: &'static str = "sums and moments";
+    const NEEDS: Needs = Needs::FILE;
+    type Part = Vec<(f64, f64)>;
+    type Rows = Vec<f64>;
+    type Whole = Vec<f64>;
+    type State = Vec<(f64, f64)>;
+    type Output = (Vec<f64>, Vec<(f64, f64)>);
+
+    fn map(&self, block: Block) -> anndataoom_core::Result<(Self::Part, Self::Rows)> {
+        let mut genes = vec![(0.0, 0.0); self.m];
+        let mut rows = vec![0.0; block.n_rows()];
+        if let Storage::Csr { indptr, indices, data } = &block.storage {
+            with_data!(data, v => {
+                for (row, w) in rows.iter_mut().zip(indptr.windows(2)) {
+                    // Eight sums in flight: one would wait for each addition in turn.
+                    let mut sums = [0.0; 8];
+                    for (k, (&c, x)) in indices[w[0]..w[1]].iter().zip(&v[w[0]..w[1]]).enumerate() {
+                        let x = anndataoom_core::element::Number::to_f64(*x);
+                        sums[k % 8] += x;
+                        let g: &mut (f64, f64) = &mut genes[c as usize];
+                        g.0 += x;
+                        g.1 += x * x;
+                    }
+                    *row = sums.iter().sum();
+                }
+            });
+        }
+        block.recycle();
+        Ok((genes, rows))
+    }
+
+    fn state(&self) -> anndataoom_core::Result<Self::State> {
+        Ok(vec![(0.0, 0.0); self.m])
+    }
+
+    fn whole(&self) -> anndataoom_core::Result<Self::Whole> {
+        Ok(vec![0.0; self.n])
+    }
+
+    fn fold(&self, state: &mut Self::State, part: Self::Part) -> anndataoom_core::Result<()> {
+        self.merge(state, part)
+    }
+
+    fn merge(&self, state: &mut Self::State, next: Self::State) -> anndataoom_core::Result<()> {
+        for (g, (a, b)) in state.iter_mut().zip(next) {
+            g.0 += a;
+            g.1 += b;
+        }
+        Ok(())
+    }
+
+    fn finish(&self, genes: Self::State, rows: Self::Whole) -> anndataoom_core::Result<Self::Output> {
+        Ok((rows, genes))
+    }
+}
+
 fn pass(path: &str, element: &str, threads: usize) -> Result<(f64, f64), Box<dyn Error>> {
     let x = LazyMatrix::new(open(&Store::open(path)?, element)?);
     let (n, m) = x.shape();
-    let (mut rows, mut genes) = (vec![0.0; n], vec![(0.0, 0.0); m]);
     let start = Instant::now();
-    map_fold(
-        &x,
-        Order::File,
-        &Context::with_threads(threads),
-        |block| {
-            let mut genes = vec![(0.0, 0.0); m];
-            let mut rows = vec![0.0; block.n_rows()];
-            if let Storage::Csr { indptr, indices, data } = &block.storage {
-                with_data!(data, v => {
-                    for (row, w) in rows.iter_mut().zip(indptr.windows(2)) {
-                        // Eight sums in flight: one would wait for each addition in turn.
-                        let mut sums = [0.0; 8];
-                        for (k, (&c, x)) in indices[w[0]..w[1]].iter().zip(&v[w[0]..w[1]]).enumerate() {
-                            let x = anndataoom_core::element::Number::to_f64(*x);
-                            sums[k % 8] += x;
-                            let g: &mut (f64, f64) = &mut genes[c as usize];
-                            g.0 += x;
-                            g.1 += x * x;
-                        }
-                        *row = sums.iter().sum();
-                    }
-                });
-            }
-            let positions = block.positions.clone();
-            block.recycle();
-            Ok((positions, rows, genes))
-        },
-        |(positions, sums, moments)| {
-            for (i, s) in sums.into_iter().enumerate() {
-                rows[positions.at(i)] = s;
-            }
-            for (g, (a, b)) in genes.iter_mut().zip(moments) {
-                g.0 += a;
-                g.1 += b;
-            }
-            Ok(())
-        },
-    )?;
+    let (rows, genes) = reduce(&x, &Everything { n, m }, &Context::with_threads(threads))?;
     Ok((start.elapsed().as_secs_f64(), rows.iter().sum::<f64>() + genes.iter().map(|g| g.1).sum::<f64>()))
 }
 

@@ -10,6 +10,9 @@ use std::borrow::Cow;
 /// Shorthand used throughout the core.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// The name by which settings are the arguments of a function.
+pub(crate) const SETTINGS: &str = "settings";
+
 /// Everything that can go wrong in the core.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
@@ -55,6 +58,19 @@ pub enum Error {
         /// What the encoding prescribes.
         expected: String,
         /// What the file holds.
+        found: String,
+    },
+
+    /// A line of a text file is not what it has to be.
+    #[error("'{path}', line {line}: expected {expected}, found {found}")]
+    Line {
+        /// The file concerned.
+        path: Location,
+        /// Number of the line, from 1.
+        line: u64,
+        /// The text expected there.
+        expected: String,
+        /// The text found there, shortened.
         found: String,
     },
 
@@ -237,7 +253,7 @@ impl Error {
             Error::Io { .. } => "io",
             Error::File { .. } => "file",
             Error::Missing { .. } => "missing",
-            Error::Format { .. } => "format",
+            Error::Format { .. } | Error::Line { .. } => "format",
             Error::Unsupported { .. } => "unsupported",
             Error::External { .. } => "external",
             Error::Shape { .. } => "shape",
@@ -258,7 +274,14 @@ impl Error {
     pub fn in_syntax(&self, syntax: &Syntax) -> String {
         match self {
             Error::Argument { verb, parameter, expected, found } => {
-                format!("{verb}: {parameter} must be {}, found {}", syntax.sentence(expected), syntax.value(found))
+                let argument = match *verb {
+                    SETTINGS => syntax.setting(parameter),
+                    verb => format!("{verb}: {parameter}"),
+                };
+                format!("{argument} must be {}, found {}", syntax.sentence(expected), syntax.value(found))
+            }
+            Error::Memory { .. } | Error::OutOfMemory { .. } => {
+                self.to_string().replace(&Syntax::PLAIN.setting("memory"), &syntax.setting("memory"))
             }
             other => other.to_string(),
         }

@@ -33,6 +33,7 @@ pub struct Syntax {
     nan: &'static str,
     infinite: &'static str,
     list: [&'static str; 2],
+    setting: [&'static str; 2],
 }
 
 impl Syntax {
@@ -44,6 +45,7 @@ impl Syntax {
         nan: "NaN",
         infinite: "infinity",
         list: ["", ""],
+        setting: ["the setting ", ""],
     };
     /// Of R.
     pub const R: Syntax = Syntax {
@@ -53,6 +55,7 @@ impl Syntax {
         nan: "NaN",
         infinite: "Inf",
         list: ["c(", ")"],
+        setting: ["options(anndataoom.", " = )"],
     };
     /// Of Python.
     pub const PYTHON: Syntax = Syntax {
@@ -62,7 +65,13 @@ impl Syntax {
         nan: "nan",
         infinite: "inf",
         list: ["[", "]"],
+        setting: ["settings.", ""],
     };
+
+    /// Returns the place where a user gives a setting.
+    pub fn setting(&self, name: &str) -> String {
+        format!("{}{name}{}", self.setting[0], self.setting[1])
+    }
 
     /// Returns a sentence with the language's words in the place of `{nothing}`, `{true}` and `{false}`.
     pub fn sentence(&self, text: &str) -> String {
@@ -120,6 +129,8 @@ mod tests {
         assert_eq!(Syntax::R.value(&all), "c(NULL, TRUE, -Inf, 9223372036854775808, 'a', ...)");
         assert_eq!(Syntax::PYTHON.value(&all), "[None, True, -inf, 9223372036854775808, 'a', ...]");
         assert_eq!(Syntax::R.value(&Given::Number(1e300)), "1e300");
+        assert_eq!(Syntax::R.setting("threads"), "options(anndataoom.threads = )");
+        assert_eq!(Syntax::PYTHON.setting("threads"), "settings.threads");
         assert_eq!(Syntax::R.sentence("{true}, {false} or {nothing}"), "TRUE, FALSE or NULL");
     }
 }

@@ -6,9 +6,9 @@
 
 pub mod chain;
 mod codec;
-pub mod context;
 pub mod dtype;
 pub mod element;
+mod encoded;
 pub mod error;
 pub mod given;
 pub mod graph;
@@ -20,16 +20,28 @@ pub mod ops;
 pub mod patch;
 mod random;
 pub mod reserve;
+pub mod session;
 pub mod sim;
+mod simd;
 pub mod store;
 pub mod stream;
 mod team;
+pub mod text;
 mod vector;
 pub mod verbs;
 pub mod write;
 
 pub use chain::LazyMatrix;
-pub use context::{Context, Monitor};
 pub use error::{Error, Result};
 pub use location::Location;
 pub(crate) use natural::natural_order;
+pub use session::{Monitor, Session};
+
+/// The session under its former name.
+#[doc(hidden)]
+pub mod context {
+    pub use crate::session::Session as Context;
+    pub use crate::session::*;
+}
+#[doc(hidden)]
+pub use context::Context;

@@ -6,7 +6,7 @@ use anndataoom_core::chain::{nodes, Along, Fill, LazyMatrix, Member, Stacked, MI
 use anndataoom_core::element::{Array, DType, Data, Number, Sparse, SparseFormat};
 use anndataoom_core::matrix::{MemorySource, Source};
 use anndataoom_core::stream::Order;
-use anndataoom_core::{ops, with_data, Context, Error};
+use anndataoom_core::{ops, with_data, Error};
 use matrix_common::*;
 use std::sync::Arc;
 
@@ -272,7 +272,7 @@ fn selected_columns_are_kept_between_passes() {
     let columns = [3, 4, 9, 20];
     let selected = |source: Arc<dyn Source>| LazyMatrix::new(source).select(None, Some(&columns)).unwrap();
     let (x, twin) = (selected(stack.clone()), selected(Arc::new(twin)));
-    let moments = |x: &LazyMatrix| ops::mean_var(x, ops::Axis::Obs, 1, &Context::with_threads(2)).unwrap();
+    let moments = |x: &LazyMatrix| ops::mean_var(x, ops::Axis::Obs, 1, &call(2)).unwrap();
     assert_eq!(stack.reads().decoded, 0);
     let first = moments(&x);
     let once = stack.reads();

@@ -9,7 +9,7 @@ use anndataoom_core::ops::{
     self, Axis, CellCriterion, Flavor, GeneCriterion, HvgOptions, NormalizeOptions, PcaOptions,
 };
 use anndataoom_core::ops::{From, MarkerOptions, QcOptions, QcSubset, ScaleOptions, Test};
-use anndataoom_core::stream::{collect, map_fold, Order};
+use anndataoom_core::stream::{collect, Order};
 use anndataoom_core::{Context, LazyMatrix};
 use matrix_common::*;
 use std::path::Path;
@@ -58,7 +58,7 @@ fn no_chunk_is_decoded_twice_in_a_pass() {
                     let x = LazyMatrix::new(source.clone());
                     let x = x.select(rows.map(|r| &r[..]), columns.as_deref()).unwrap();
                     let n = decoded(&source, || {
-                        map_fold(&x, Order::File, &Context::with_threads(threads), Ok, |_| Ok(())).unwrap();
+                        blocks(&x, Order::File, threads).unwrap();
                     });
                     let what = format!("{element}, {threads} threads, {n} of {chunks}");
                     match (rows, &columns) {

@@ -12,7 +12,7 @@ use anndataoom_core::element::{self, DataFrame, Value};
 use anndataoom_core::matrix;
 use anndataoom_core::ops::index_columns;
 use anndataoom_core::store::Store;
-use anndataoom_core::stream::{map_fold, Order};
+use anndataoom_core::stream::in_sequence;
 use anndataoom_core::write::{write_h5ad, Compression, H5adPlan, Part, WriteOptions};
 use anndataoom_core::{Context, LazyMatrix, Result};
 use faults_common::{child, kills, output, read_all, small_disk, told, write, Locked, Moments, Scratch};
@@ -215,7 +215,7 @@ fn replaced_while_open() {
     let x = LazyMatrix::new(matrix::open(&store, "X").unwrap());
     assert_eq!(x.shape().0, 400);
     let ctx = Context { threads: 2, ..Context::default() };
-    map_fold(&x, Order::Matrix, &ctx, |_| Ok(()), |()| Ok(())).unwrap();
+    in_sequence(&x, &ctx, |_, _| Ok(()), |()| Ok(())).unwrap();
     assert_eq!(read_all(&path).unwrap(), 100);
 }
 
@@ -236,7 +236,7 @@ fn damaged_while_open() {
             std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(left as u64).unwrap();
         }
         let ctx = Context { threads: 2, ..Context::default() };
-        let e = map_fold(&x, Order::Matrix, &ctx, |_| Ok(()), |()| Ok(())).unwrap_err();
+        let e = in_sequence(&x, &ctx, |_, _| Ok(()), |()| Ok(())).unwrap_err();
         println!("{what}: {e}");
         assert!(e.to_string().contains("x.h5ad"), "{e}");
         // The library keeps some of its own tables in memory; whatever it says is an error that names the file.

@@ -5,7 +5,7 @@ mod matrix_common;
 use anndataoom_core::element::{Data, Sparse, SparseFormat};
 use anndataoom_core::matrix::Source;
 use anndataoom_core::ops::index_columns;
-use anndataoom_core::stream::{map_fold, Order};
+use anndataoom_core::stream::{Blocks, Order};
 use anndataoom_core::{Context, Error, LazyMatrix};
 use matrix_common::*;
 use std::path::Path;
@@ -14,7 +14,7 @@ use std::sync::Arc;
 const GZIP: Stored = Stored::Chunked { chunk: 5000, filter: "gzip" };
 
 fn ctx() -> Context {
-    Context::with_threads(2)
+    call(2)
 }
 
 fn read(source: &Arc<dyn Source>) -> u64 {
@@ -53,7 +53,7 @@ fn check(path: &Path, dir: &Path, rows: usize, columns: usize) {
     assert!(from_file(decoded));
     let decoded = read(&source);
     let small = Context { memory: 1 << 10, ..ctx() };
-    map_fold(&before, Order::File, &small, Ok, |_| Ok(())).unwrap();
+    Blocks::new(&before, Order::File, &small).unwrap().for_each(|b| drop(b.unwrap()));
     assert!(from_file(decoded));
 }
 

@@ -80,7 +80,7 @@ fn scores_are_those_of_the_twin() {
     let dir = Dir::new();
     let (path, dense) = file(&dir);
     let x = log1p(&LazyMatrix::new(open(&path, "csr").unwrap()), None).unwrap().0;
-    let value = |i: usize, j: usize| f64::from((dense[i * GENES + j] as f32).ln_1p());
+    let value = |i: usize, j: usize| f64::from(dense[i * GENES + j].ln_1p() as f32);
     let codes = codes();
     for test in TESTS {
         for reference in ["rest", "c"] {
@@ -123,11 +123,11 @@ fn every_layout_memory_and_number_of_threads_gives_the_same_bits() {
             for element in ["csr", "csc", "dense", "indexed"] {
                 let x = LazyMatrix::new(open(&path, if element == "indexed" { "csr" } else { element }).unwrap());
                 if element == "indexed" {
-                    index_columns(&x, &dir.file("index"), &Context::default()).unwrap();
+                    index_columns(&x, &dir.file(""), &call(1)).unwrap();
                 }
                 let x = log1p(&x, None).unwrap().0.select(Some(&rows), None).unwrap();
                 for (threads, memory) in [(1, 256 << 20), (2, 1 << 20), (5, 64 << 10), (2, 4 << 10)] {
-                    let ctx = Context { memory, ..Context::with_threads(threads) };
+                    let ctx = Context { memory, ..call(threads) };
                     let found = rank_genes_groups(&x, &options, &ctx).unwrap();
                     let expected = expected.get_or_insert_with(|| found.clone());
                     assert_eq!(found, *expected, "{element}, {threads} threads, {memory} bytes");

@@ -142,6 +142,7 @@ fn columns_are_those_of_the_matrix_whatever_the_memory() {
             let labels: Vec<u32> = (0..n as u32).map(|i| if i % 3 == 0 { NO_LABEL } else { i % 3 - 1 }).collect();
             let sums = map_columns(&x, Some(&labels), &Spread { n: 2 }, &ctx).unwrap();
             for (j, (_, values)) in sums.iter().enumerate() {
+                #[allow(clippy::needless_range_loop)] // A label of the rows, not a place alone.
                 for label in 0..2 {
                     let last = (0..n).filter(|i| i % 3 == label + 1).map(|i| all[i * m + j]).filter(|&v| v != 0.0);
                     let found: f64 = last.sum();

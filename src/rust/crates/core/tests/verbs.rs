@@ -26,8 +26,9 @@ fn counts() -> LazyMatrix {
 
 fn run(name: &str, args: &[(&str, Given)], inputs: HashMap<String, Input<'static>>) -> Result<Outcome> {
     let args = args.iter().map(|(k, v)| ((*k).to_owned(), v.clone()));
-    let checked = verbs::find(name)?.check(name, args)?;
-    Call::new(checked, inputs).run(&Context::with_threads(2))
+    let verb = verbs::find(name)?;
+    let checked = verb.check(name, args)?;
+    verb.run(Call::new(checked, inputs), &Context::with_threads(2))
 }
 
 fn coordinates() -> Array2<f32> {
@@ -222,9 +223,9 @@ fn errors_name_verb_parameter_domain_and_argument() {
     let error = refused("leiden", "n_iterations", Given::Whole(0));
     let expected = "leiden: n_iterations must be a whole number from 1 to 1000000, or -1, found 0";
     assert_eq!(error.to_string(), expected);
-    let error = refused("qc_metrics", "log1p", Given::Nothing);
-    assert_eq!(error.in_syntax(&Syntax::R), "qc_metrics: log1p must be TRUE or FALSE, found NULL");
-    assert_eq!(error.in_syntax(&Syntax::PYTHON), "qc_metrics: log1p must be True or False, found None");
+    let error = refused("calculate_qc_metrics", "log1p", Given::Nothing);
+    assert_eq!(error.in_syntax(&Syntax::R), "calculate_qc_metrics: log1p must be TRUE or FALSE, found NULL");
+    assert_eq!(error.in_syntax(&Syntax::PYTHON), "calculate_qc_metrics: log1p must be True or False, found None");
     let error = refused("normalize_total", "target_sum", Given::Number(f64::NAN));
     let expected = "normalize_total: target_sum must be a finite number above 0, or None, found nan";
     assert_eq!(error.in_syntax(&Syntax::PYTHON), expected);

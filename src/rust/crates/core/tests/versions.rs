@@ -2,11 +2,12 @@
 //! those of 10x Genomics (make_tenx.py): the same content through the same tree.
 
 use anndataoom_core::element::{self, Array, DataFrame, Sparse, Value};
-use anndataoom_core::matrix::{self, Block, Storage};
+use anndataoom_core::matrix::{self, Storage};
 use anndataoom_core::store::Store;
-use anndataoom_core::stream::{map_fold, Order};
+use anndataoom_core::stream::in_sequence;
 use anndataoom_core::write::{write_h5ad, H5adPlan, Part, RawPlan, WriteOptions};
 use anndataoom_core::{Context, LazyMatrix};
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -19,9 +20,9 @@ fn dense(store: &Arc<Store>, element: &str) -> Vec<f64> {
     let mut out = Vec::new();
     let ctx = Context::default();
     let columns = x.shape().1;
-    let rows = |b: Block| {
-        let mut out = vec![0.0; b.n_rows() * columns];
-        match b.storage {
+    let rows = |rows: Range<usize>, values| {
+        let mut out = vec![0.0; rows.len() * columns];
+        match values {
             Storage::Dense(data) => out = data.to_f64().unwrap(),
             Storage::Csr { indptr, indices, data } => {
                 let data = data.to_f64().unwrap();
@@ -32,7 +33,7 @@ fn dense(store: &Arc<Store>, element: &str) -> Vec<f64> {
         }
         Ok(out)
     };
-    map_fold(&x, Order::Matrix, &ctx, rows, |b| {
+    in_sequence(&x, &ctx, rows, |b| {
         out.extend(b);
         Ok(())
     })

@@ -3,15 +3,19 @@
 use crate::errors::to_py_err;
 use crate::given::given;
 use anndataoom_core::context::{guard, watched};
-use anndataoom_core::verbs::context;
+use anndataoom_core::verbs;
 use anndataoom_core::{reserve, Context, Result};
 use pyo3::prelude::*;
+use std::sync::LazyLock;
+
+/// The session of this process: what its calls leave for those that follow.
+static SESSION: LazyLock<Context> = LazyLock::new(Context::default);
 
 /// Threads, memory and progress as `anndataoom.settings` says.
 pub(crate) fn settings(py: Python<'_>) -> PyResult<(Context, Option<Py<PyAny>>)> {
     let call = py.import("anndataoom._settings")?.getattr("call_settings")?.call0()?;
     let (threads, memory, progress): (Bound<'_, PyAny>, Bound<'_, PyAny>, Option<Py<PyAny>>) = call.extract()?;
-    let ctx = context(&given(&threads)?, &given(&memory)?).map_err(to_py_err)?;
+    let ctx = verbs::call(&SESSION, &given(&threads)?, &given(&memory)?).map_err(to_py_err)?;
     Ok((ctx, progress))
 }
 

@@ -8,7 +8,7 @@ use crate::matrix::Matrix;
 use crate::run::run;
 use crate::to_py::{buffer, items, patch};
 use anndataoom_core::given::Given;
-use anndataoom_core::verbs::{self, Args, Call, Face, Groups, Input, Param, Preset};
+use anndataoom_core::verbs::{self, Args, Call, Face, Groups, Input, Param, Preset, Verb};
 use anndataoom_core::{ops, Error};
 use ndarray::Array2;
 use pyo3::exceptions::PyTypeError;
@@ -18,15 +18,19 @@ use std::collections::HashMap;
 
 type Object<'py> = Bound<'py, PyAny>;
 
-/// Arguments of a verb, accepted by the table.
+/// A verb, and arguments of it that the table accepts.
 #[pyclass(frozen)]
-pub(crate) struct Checked(Args);
+pub(crate) struct Checked {
+    verb: &'static Verb,
+    args: Args,
+}
 
 /// Checks the arguments of a verb.
 #[pyfunction]
 fn check(name: &str, args: &Bound<'_, PyDict>) -> PyResult<Checked> {
     let verb = verbs::find(name).map_err(to_py_err)?;
-    verb.check(name, arguments(args)?).map(Checked).map_err(to_py_err)
+    let args = verb.check(name, arguments(args)?).map_err(to_py_err)?;
+    Ok(Checked { verb, args })
 }
 
 /// Checks arguments of a function that is no verb.
@@ -51,7 +55,7 @@ impl Checked {
     /// Name and source of every input the verb needs of the object.
     #[getter]
     fn needs(&self) -> Vec<(&'static str, &'static str)> {
-        self.0.verb().needs.iter().map(|need| (need.name, need.source.name())).collect()
+        self.verb.needs.iter().map(|need| (need.name, need.source.name())).collect()
     }
 
     /// Runs the verb on the inputs, by name and tagged as `_inputs.py` makes them. Gives a dict of `matrix`, `patch`,
@@ -59,8 +63,8 @@ impl Checked {
     fn run<'py>(&self, py: Python<'py>, inputs: HashMap<String, Object<'py>>) -> PyResult<Bound<'py, PyDict>> {
         let inputs: HashMap<String, Input<'static>> =
             inputs.into_iter().map(|(name, x)| Ok((name.clone(), input(&name, &x)?))).collect::<PyResult<_>>()?;
-        let call = Call::new(self.0.clone(), inputs);
-        let found = run(py, |ctx| call.run(ctx))?;
+        let call = Call::new(self.args.clone(), inputs);
+        let found = run(py, |ctx| self.verb.run(call, ctx))?;
         let out = PyDict::new(py);
         out.set_item("matrix", found.matrix.map(Matrix))?;
         out.set_item("patch", patch(py, found.patch)?)?;

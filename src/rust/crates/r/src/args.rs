@@ -4,11 +4,14 @@ use crate::given::given;
 use crate::handles::{MatrixHandle, StoreHandle};
 use anndataoom_core::given::Given;
 use anndataoom_core::store::Store;
-use anndataoom_core::verbs::context;
+use anndataoom_core::verbs;
 use anndataoom_core::{memory, Context, Error, LazyMatrix, Result};
 use extendr_api::prelude::*;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+
+/// The session of this process: what its calls leave for those that follow.
+static SESSION: LazyLock<Context> = LazyLock::new(Context::default);
 
 /// The arguments of one call: an R list by name. `NULL` counts as absent.
 pub(crate) struct Args(HashMap<String, Robj>);
@@ -191,6 +194,6 @@ impl Args {
     /// Threads and memory as R's options say.
     pub(crate) fn context(&self) -> Result<Context> {
         let of = |name: &str| self.get(name).map_or(Given::Nothing, given);
-        context(&of("threads"), &of("memory"))
+        verbs::call(&SESSION, &of("threads"), &of("memory"))
     }
 }

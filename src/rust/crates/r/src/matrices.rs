@@ -168,7 +168,6 @@ fn rs_matrix_collect(args: Robj) -> Robj {
 fn r_verb(verb: &str) -> String {
     match verb.split_once(" '") {
         Some((verb, flavor)) => format!("{verb}(flavor = \"{}\")", flavor.trim_end_matches('\'')),
-        None if verb == "calculate_qc_metrics" => "qc_metrics()".to_owned(),
         None => match verb.split_once(' ') {
             Some((verb, rest)) => format!("{verb}() {rest}"),
             None => format!("{verb}()"),

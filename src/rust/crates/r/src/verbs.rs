@@ -18,9 +18,10 @@ use ndarray::{Array2, ArrayView2, CowArray, Ix2};
 use std::collections::HashMap;
 
 /// The verb `name` and its arguments `args`, accepted by the table.
-fn checked(a: &Args) -> Result<verbs::Args> {
+fn checked(a: &Args) -> Result<(&'static Verb, verbs::Args)> {
     let name = a.str("name")?;
-    verbs::find(name)?.check(name, arguments(a))
+    let verb = verbs::find(name)?;
+    Ok((verb, verb.check(name, arguments(a))?))
 }
 
 /// The arguments `args`.
@@ -42,11 +43,11 @@ fn rs_check(args: Robj) -> Robj {
 #[extendr]
 fn rs_verb_check(args: Robj) -> Robj {
     reply(args, |a, _| {
-        let args = checked(a)?;
-        let needs = args.verb().needs;
+        let (verb, _) = checked(a)?;
+        let needs = verb.needs;
         let sources: Vec<Robj> = needs.iter().map(|need| need.source.name().into()).collect();
         let needs = list_of(needs.iter().map(|need| need.name), sources)?;
-        list_of(["needs", "label"].into_iter(), vec![needs, args.verb().label.into()])
+        list_of(["needs", "label"].into_iter(), vec![needs, verb.label.into()])
     })
 }
 
@@ -55,16 +56,16 @@ fn rs_verb_check(args: Robj) -> Robj {
 #[extendr]
 fn rs_verb(args: Robj) -> Robj {
     reply(args, |a, notes| {
-        let args = checked(a)?;
+        let (verb, args) = checked(a)?;
         let given = a.get("inputs").and_then(|l| l.as_list()).unwrap_or_else(|| List::new(0));
         let given: Vec<(&str, Robj)> = given.iter().collect();
         let mut inputs = HashMap::new();
         for (name, x) in given.iter().filter(|(_, x)| !x.is_null()) {
-            inputs.insert((*name).to_owned(), input(args.verb(), name, x)?);
+            inputs.insert((*name).to_owned(), input(verb, name, x)?);
         }
         let mut call = Call::new(args, inputs);
         // The coordinates are written into R's memory: a copy of a million cells is 200 MB.
-        let room = call.room()?;
+        let room = verb.room(&call)?;
         let (n, k) = room.unwrap_or_default();
         let mut scores: Robj = uninitialised("scores", n.saturating_mul(k))?;
         if room.is_some() {
@@ -72,7 +73,7 @@ fn rs_verb(args: Robj) -> Robj {
             call.place(bytemuck::cast_slice_mut(bits.unwrap_or_default()));
         }
         let found = run(a, |ctx| {
-            let mut found = call.run(ctx)?;
+            let mut found = verb.run(call, ctx)?;
             // R has columns; they are made here, where Ctrl-C is looked for.
             found.patch = patch_by_columns(found.patch, &ctx.monitor)?;
             Ok(found)

@@ -5,7 +5,7 @@
 //! pushes every selection down to the source. Copies share everything.
 
 mod describe;
-mod memo;
+mod known;
 pub mod nodes;
 mod program;
 mod row;
@@ -13,15 +13,17 @@ mod stacked;
 
 pub use crate::vector::Vector;
 pub use describe::{Description, Parameter, Queued};
-pub(crate) use memo::CountSums;
+pub(crate) use known::CountSums;
 pub use nodes::Node;
 pub use row::Row;
 pub use stacked::{promote, Along, Fill, Member, Stacked, MISSING};
 
 use crate::element::DType;
+use crate::encoded::decoded;
 use crate::error::{Error, Result};
 use crate::matrix::{Block, ColumnMap, Layout, Location, Rows, Source};
 use crate::memory;
+use crate::session::Identity;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -32,7 +34,7 @@ pub struct LazyMatrix {
     rows: Option<Vector<u32>>,
     columns: Option<Vector<u32>>,
     nodes: Vec<Arc<dyn Node>>,
-    memo: Arc<memo::Memo>,
+    identity: Arc<Identity>,
 }
 
 /// The serialisable part of a chain; see [`LazyMatrix::to_bytes`].
@@ -53,7 +55,7 @@ const RECORD_VERSION: u32 = 2;
 impl LazyMatrix {
     /// The whole of `source`, untransformed.
     pub fn new(source: Arc<dyn Source>) -> Self {
-        LazyMatrix { source, rows: None, columns: None, nodes: Vec::new(), memo: Arc::default() }
+        LazyMatrix { source, rows: None, columns: None, nodes: Vec::new(), identity: Identity::new() }
     }
 
     /// Rows (obs), columns (var), after selection.
@@ -139,7 +141,7 @@ impl LazyMatrix {
             rows: through(&self.rows, rows)?,
             columns: through(&self.columns, columns)?,
             nodes: self.nodes.iter().map(|node| node.select(rows, columns)).collect::<Result<_>>()?,
-            memo: self.memo.clone(),
+            identity: self.identity.clone(),
         })
     }
 
@@ -204,10 +206,9 @@ impl LazyMatrix {
     ///
     /// # Errors
     /// [`Error::State`] when the bytes are not a recorded chain of this version; [`Error::Shape`] when the source has
-    /// another shape than the one recorded.
+    /// another shape than the one recorded; [`Error::OutOfMemory`].
     pub fn from_bytes(source: Arc<dyn Source>, bytes: &[u8]) -> Result<Self> {
-        let r: Recorded = postcard::from_bytes(bytes)
-            .ok()
+        let r: Recorded = decoded(bytes, nodes::SAVED)?
             .filter(|r: &Recorded| r.version == RECORD_VERSION)
             .ok_or_else(|| Error::State("the saved object was made by another version of anndataoom".to_owned()))?;
         if r.shape != source.shape() {

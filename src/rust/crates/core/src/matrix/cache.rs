@@ -10,6 +10,7 @@ use super::{Block, Pass, Positions, Storage};
 use crate::element::{Data, Number};
 use crate::error::{Error, Result};
 use crate::memory;
+use crate::session::{Lease, Space};
 use crate::with_data;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -70,6 +71,8 @@ pub(crate) struct ColumnCache {
     dtype: Data,
     kept: Vec<OnceLock<Kept>>,
     left: AtomicUsize,
+    memory: Lease,
+    space: Space,
     scratch: OnceLock<Scratch>,
 }
 
@@ -118,13 +121,14 @@ fn numbers<'a, const N: usize, T>(
 }
 
 impl ColumnCache {
-    /// For the blocks of `pass`, `n_cols` columns of values of the dtype of `dtype` (empty), up to `limit` bytes in memory.
-    pub(crate) fn new(pass: &dyn Pass, n_cols: usize, dtype: Data, limit: usize) -> Self {
+    /// For the blocks of `pass`, `n_cols` columns of values of the dtype of `dtype` (empty), in the memory of a lease, then in
+    /// scratch files.
+    pub(crate) fn new(pass: &dyn Pass, n_cols: usize, dtype: Data, memory: Lease, space: Space) -> Self {
         let blocks = pass.blocks().to_vec();
         let costs = (0..blocks.len()).map(|b| pass.cost(b)).collect();
         let kept = blocks.iter().map(|_| OnceLock::new()).collect();
-        let left = AtomicUsize::new(limit);
-        ColumnCache { blocks, costs, n_cols, dtype, kept, left, scratch: OnceLock::new() }
+        let left = AtomicUsize::new(memory.bytes());
+        ColumnCache { blocks, costs, n_cols, dtype, kept, left, memory, space, scratch: OnceLock::new() }
     }
 
     /// Keeps block `b` as the source gave it. Dense blocks are not kept.
@@ -179,7 +183,7 @@ impl ColumnCache {
 
     fn scratch(&self) -> Result<&Scratch> {
         if self.scratch.get().is_none() {
-            let _ = self.scratch.set(Scratch::new()?);
+            let _ = self.scratch.set(Scratch::new(&self.space)?);
         }
         self.scratch.get().ok_or_else(|| Error::Internal("no scratch file".to_owned()))
     }
@@ -196,9 +200,11 @@ impl ColumnCache {
         })
     }
 
-    /// Whether every block is kept.
-    pub(crate) fn complete(&self) -> bool {
-        self.kept.iter().all(|k| k.get().is_some())
+    /// The cache once every block is kept, with no more memory than it takes; else `None`.
+    pub(crate) fn complete(mut self) -> Option<Self> {
+        let held = self.memory.bytes() - *self.left.get_mut();
+        self.memory.shrink(held);
+        self.kept.iter().all(|k| k.get().is_some()).then_some(self)
     }
 }
 

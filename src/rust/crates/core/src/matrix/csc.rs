@@ -8,10 +8,10 @@ use super::disk::{with_plain, Plain, Scratch, Shared};
 use super::rows::{Decoded, Fault};
 use super::sparse::{touched, SparseParts};
 use super::{Block, ColumnMap, Layout, Location, Pass, Positions, Reads, Rows, Source, BLOCK_ROWS, BLOCK_VALUES};
-use crate::context::guard;
 use crate::element::DType;
 use crate::error::{Error, Result};
 use crate::memory;
+use crate::session::{guard, Allowance, Space};
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -63,7 +63,12 @@ impl Source for CscSource {
         self.parts.bytes_of(&columns.map_or(Rows::All, |map| Rows::List(map.selected().to_vec().into())))
     }
 
-    fn pass<'a>(&'a self, rows: Rows, columns: Option<Arc<ColumnMap>>, memory: usize) -> Result<Box<dyn Pass + 'a>> {
+    fn pass<'a>(
+        &'a self,
+        rows: Rows,
+        columns: Option<Arc<ColumnMap>>,
+        allowed: &Allowance,
+    ) -> Result<Box<dyn Pass + 'a>> {
         let (n_rows, n_cols) = self.parts.shape;
         let n = rows.len(n_rows);
         // How many values each row has is not known without reading the file: blocks hold the average.
@@ -86,7 +91,7 @@ impl Source for CscSource {
         let indptr = &self.parts.indptr;
         let record = 8 + self.parts.data.dtype().size();
         // Two threads hold a group each, decoded and as records.
-        let target = (memory / 8 / record).clamp(1 << 12, 1 << 21) as u64;
+        let target = (allowed.memory / 8 / record).clamp(1 << 12, 1 << 21) as u64;
         let groups = cut_columns(read.len(n_cols), target, |i| {
             let c = read.at(i);
             indptr[c + 1] - indptr[c]
@@ -96,7 +101,7 @@ impl Source for CscSource {
                 return Shared::none();
             }
             let len = dataset.chunk()[0];
-            Shared::new(groups.iter().map(|g| touched(indptr, &read, g, len)), 1, memory / 8)
+            Shared::new(groups.iter().map(|g| touched(indptr, &read, g, len)), 1, allowed.memory / 8)
         };
         let (indices, data) = (shared(&self.parts.indices), shared(&self.parts.data));
         let n_groups = groups.len();
@@ -110,7 +115,8 @@ impl Source for CscSource {
             groups,
             indices,
             data,
-            memory: memory / 2,
+            memory: allowed.memory / 2,
+            space: allowed.scratch.clone(),
             next: AtomicUsize::new(0),
             progress: Mutex::new(Progress {
                 done: (0..n_groups).map(|_| None).collect(),
@@ -183,6 +189,8 @@ struct CscPass<'a> {
     progress: Mutex<Progress>,
     changed: Condvar,
     partition: OnceLock<Vec<Group>>,
+    /// The room for records past `memory`, and a file in it.
+    space: Space,
     scratch: OnceLock<Result<Scratch>>,
 }
 
@@ -310,7 +318,7 @@ impl CscPass<'_> {
     }
 
     fn scratch(&self) -> Result<&Scratch> {
-        self.scratch.get_or_init(Scratch::new).as_ref().map_err(Clone::clone)
+        self.scratch.get_or_init(|| Scratch::new(&self.space)).as_ref().map_err(Clone::clone)
     }
 
     fn read_as<T: Plain>(&self, block: usize) -> Result<Block> {

@@ -10,6 +10,7 @@ use super::{
 use crate::element::DType;
 use crate::error::Result;
 use crate::memory;
+use crate::session::Allowance;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -62,7 +63,12 @@ impl Source for CsrSource {
         self.parts.bytes_of(rows)
     }
 
-    fn pass<'a>(&'a self, rows: Rows, columns: Option<Arc<ColumnMap>>, memory: usize) -> Result<Box<dyn Pass + 'a>> {
+    fn pass<'a>(
+        &'a self,
+        rows: Rows,
+        columns: Option<Arc<ColumnMap>>,
+        allowed: &Allowance,
+    ) -> Result<Box<dyn Pass + 'a>> {
         let indptr = &self.parts.indptr;
         let blocks = cut_blocks(rows.len(self.parts.shape.0), |i| {
             let r = rows.at(i);
@@ -77,7 +83,7 @@ impl Source for CsrSource {
                 return Shared::none();
             }
             let len = dataset.chunk()[0];
-            Shared::new(blocks.iter().map(|b| touched(indptr, &rows, b, len)), 1, memory / 2)
+            Shared::new(blocks.iter().map(|b| touched(indptr, &rows, b, len)), 1, allowed.memory / 2)
         };
         let (indices, data) = (shared(&self.parts.indices), shared(&self.parts.data));
         Ok(Box::new(CsrPass { parts: &self.parts, rows, columns, blocks, indices, data }))

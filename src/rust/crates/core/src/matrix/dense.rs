@@ -6,6 +6,7 @@ use super::{cut_blocks, Block, ColumnMap, Layout, Location, Pass, Positions, Rea
 use crate::element::DType;
 use crate::error::Result;
 use crate::memory;
+use crate::session::Allowance;
 use crate::store::Node;
 use std::ops::Range;
 use std::sync::Arc;
@@ -69,7 +70,12 @@ impl Source for DenseSource {
         self.values.reads()
     }
 
-    fn pass<'a>(&'a self, rows: Rows, columns: Option<Arc<ColumnMap>>, memory: usize) -> Result<Box<dyn Pass + 'a>> {
+    fn pass<'a>(
+        &'a self,
+        rows: Rows,
+        columns: Option<Arc<ColumnMap>>,
+        allowed: &Allowance,
+    ) -> Result<Box<dyn Pass + 'a>> {
         let (n, m) = self.shape;
         let blocks = cut_blocks(rows.len(n), |_| m as u64);
         let &[_, width] = self.values.chunk() else {
@@ -91,7 +97,7 @@ impl Source for DenseSource {
         if ascending && !self.values.is_contiguous() && across > 0 {
             let height = self.values.chunk()[0];
             let bands = pass.blocks.iter().map(|b| pass.bands(b, height).into_iter());
-            pass.shared = Shared::new(bands, across, memory);
+            pass.shared = Shared::new(bands, across, allowed.memory);
         }
         Ok(Box::new(pass))
     }

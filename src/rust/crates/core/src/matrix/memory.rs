@@ -5,6 +5,7 @@ use super::{cut_blocks, Block, ColumnMap, Layout, Location, Pass, Positions, Row
 use crate::element::{Array, DType, Number, Sparse, SparseFormat};
 use crate::error::{Error, Result};
 use crate::memory;
+use crate::session::Allowance;
 use crate::with_data;
 use std::ops::Range;
 use std::sync::Arc;
@@ -139,7 +140,7 @@ impl Source for MemorySource {
         None
     }
 
-    fn pass<'a>(&'a self, rows: Rows, columns: Option<Arc<ColumnMap>>, _memory: usize) -> Result<Box<dyn Pass + 'a>> {
+    fn pass<'a>(&'a self, rows: Rows, columns: Option<Arc<ColumnMap>>, _: &Allowance) -> Result<Box<dyn Pass + 'a>> {
         let n = rows.len(self.shape.0);
         let blocks = cut_blocks(n, |i| self.row_values(rows.at(i)));
         Ok(Box::new(MemoryPass { source: self, rows, columns, blocks }))

@@ -3,6 +3,7 @@
 use super::{Block, ColumnMap};
 use crate::element::DType;
 use crate::error::Result;
+use crate::session::Allowance;
 use crate::vector::Vector;
 use std::ops::Range;
 use std::sync::Arc;
@@ -36,6 +37,16 @@ pub struct Location {
     pub store: crate::location::Location,
     /// The element inside it ("X", "layers/counts", "raw/X").
     pub element: String,
+}
+
+impl Location {
+    /// The path of the element in the file, where the store is a group of it: no other matrix of the file has it.
+    pub fn in_file(&self) -> String {
+        match self.store.group() {
+            "" => self.element.clone(),
+            group => format!("{group}/{}", self.element),
+        }
+    }
 }
 
 /// Rows of a source, in the order a pass shall deliver them.
@@ -111,12 +122,17 @@ pub trait Source: Send + Sync + std::fmt::Debug {
         self.disk_bytes()
     }
 
-    /// Prepares one pass over `rows`, keeping `columns` (all when `None`). `memory` bounds what the pass may hold besides
+    /// Prepares one pass over `rows`, keeping `columns` (all when `None`). `allowed` bounds what the pass may hold besides
     /// the blocks it has handed out.
     ///
     /// # Errors
     /// When the element cannot be read.
-    fn pass<'a>(&'a self, rows: Rows, columns: Option<Arc<ColumnMap>>, memory: usize) -> Result<Box<dyn Pass + 'a>>;
+    fn pass<'a>(
+        &'a self,
+        rows: Rows,
+        columns: Option<Arc<ColumnMap>>,
+        allowed: &Allowance,
+    ) -> Result<Box<dyn Pass + 'a>>;
 
     /// Itself, for a source made of other matrices, so that who saves a session can find them.
     fn as_any(&self) -> Option<&dyn std::any::Any> {

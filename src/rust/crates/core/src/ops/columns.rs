@@ -4,11 +4,12 @@
 //! them. All other rows are summed as plainly. Where a variance cancels in that, which is rare, the rows of the block, still
 //! at hand, are read once more for those columns alone, around their means.
 
-use super::moments::{Moments, Shifted};
-use super::view::{each, RowOf};
+use super::moments::{round, Moments, Shifted};
+use super::view::{each, RowOf, View};
 use crate::element::Number;
 use crate::error::Result;
 use crate::memory;
+use crate::simd::{self, Level};
 
 /// Of a row: its sum, and how many of its values are not 0.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -44,20 +45,11 @@ impl Whole {
     }
 }
 
-/// The nearest whole number, for magnitudes below 2^51: past 2^52 there are no others.
-#[inline(always)]
-pub(super) fn round(x: f64) -> f64 {
-    const LARGE: f64 = (3u64 << 51) as f64;
-    (x + LARGE) - LARGE
-}
-
 /// Numbers of one column that are not all whole.
 #[derive(Debug, Clone, Copy, Default)]
 struct Plain {
     sum: f64,
     squares: f64,
-    stored: u32,
-    zeros: u32,
 }
 
 impl Plain {
@@ -65,21 +57,22 @@ impl Plain {
     fn add(&mut self, x: f64) {
         self.sum += x;
         self.squares += x * x;
-        self.stored += 1;
     }
 
     /// Whether the sum of squared deviations in `n` rows loses more than about 1e-13 of itself to rounding: `tolerated`, from
     /// [`tolerated`], is the least share of the squares it may be. NaN and infinity cancel, too.
     fn cancels(&self, n: f64, tolerated: f64) -> bool {
         let kept = self.squares - self.sum * self.sum / n;
-        self.stored > 0 && !(kept >= tolerated * self.squares && kept.is_finite())
+        !(kept >= tolerated * self.squares && kept.is_finite())
     }
 }
 
-/// Sums of `n` values round by about `sqrt(n) 2^-53` of themselves; what is left of them after cancelling, by as much more as it
-/// is smaller.
+/// Returns the least share of the squares of `n` values that their squared deviations may be. Sums of `m` values round by about
+/// `sqrt(m / 3) 2^-54` of themselves, as the partial sums are smaller, and no more than [`RUN`] values, or as many as there are
+/// runs, are ever added up; what is left after cancelling rounds by as much more as it is smaller.
 fn tolerated(n: f64) -> f64 {
-    (1.1e-3 * n.sqrt()).clamp(1e-3, 0.5)
+    let run = RUN as f64;
+    (3e-4 * (n.min(run) + n / run).sqrt()).clamp(1e-3, 0.5)
 }
 
 /// The sums of every column over the rows of a block that were added.
@@ -92,6 +85,8 @@ pub(super) struct Columns {
     whole: Vec<Whole>,
     other_rows: usize,
     other: Vec<Plain>,
+    /// How many values of every column of `other` are not 0, where they are counted.
+    counted: Vec<u32>,
     /// Sums and sums of squares of `other` in all runs of [`RUN`] rows before this one.
     aside: Vec<(f64, f64)>,
 }
@@ -112,6 +107,7 @@ impl Columns {
             whole: Vec::new(),
             other_rows: 0,
             other: Vec::new(),
+            counted: Vec::new(),
             aside: Vec::new(),
         }
     }
@@ -120,58 +116,79 @@ impl Columns {
     ///
     /// # Errors
     /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory) for the sums.
-    pub(super) fn add<T: Number>(&mut self, row: RowOf<'_, T>) -> Result<RowSum> {
-        let Some(found) = whole_sum(row.1, self.largest) else { return self.add_of(row, |x| x) };
+    pub(super) fn add<T: Number>(&mut self, row: RowOf<'_, T>) -> Result<()> {
+        self.add_whole(row)?.map_or_else(|| self.add_plain::<T, false>(row, |x| x).map(drop), |_| Ok(()))
+    }
+
+    /// Adds a row and returns its sum and count; its values count in [`Columns::detected`].
+    ///
+    /// # Errors
+    /// The errors of [`Columns::add`].
+    pub(super) fn add_counting<T: Number>(&mut self, row: RowOf<'_, T>) -> Result<RowSum> {
+        self.add_whole(row)?.map_or_else(|| self.add_plain::<T, true>(row, |x| x), Ok)
+    }
+
+    /// Adds `f` of the values of a row and returns their sum; `f(0)` is 0.
+    ///
+    /// # Errors
+    /// The errors of [`Columns::add`].
+    pub(super) fn add_of<T: Number>(&mut self, row: RowOf<'_, T>, f: impl Fn(f64) -> f64) -> Result<f64> {
+        Ok(self.add_plain::<T, false>(row, f)?.total)
+    }
+
+    /// Adds a row of whole numbers; any other is left alone.
+    fn add_whole<T: Number>(&mut self, row: RowOf<'_, T>) -> Result<Option<RowSum>> {
+        let Some(found) = whole_sum(row.1, self.largest) else { return Ok(None) };
         if self.whole.is_empty() {
             self.whole = memory::filled(self.n_cols, Whole::default(), self.what)?;
         }
         self.whole_rows += 1;
         let whole = &mut self.whole[..];
         each(row, |c, x| whole[c].add(x));
-        Ok(found)
+        Ok(Some(found))
     }
 
-    /// Adds `f` of the values of a row; `f(0)` is 0.
-    ///
-    /// # Errors
-    /// The errors of [`Columns::add`].
-    pub(super) fn add_of<T: Number>(&mut self, row: RowOf<'_, T>, f: impl Fn(f64) -> f64) -> Result<RowSum> {
+    // Inlined, so that a caller without use for the sum of a row does not wait for it.
+    #[inline(always)]
+    fn add_plain<T: Number, const COUNT: bool>(&mut self, row: RowOf<'_, T>, f: impl Fn(f64) -> f64) -> Result<RowSum> {
         if self.other.is_empty() {
             self.other = memory::filled(self.n_cols, Plain::default(), self.what)?;
+        }
+        if COUNT && self.counted.is_empty() {
+            self.counted = memory::filled(self.n_cols, 0, self.what)?;
         }
         if self.other_rows > 0 && self.other_rows.is_multiple_of(RUN) {
             self.put_aside()?;
         }
         self.other_rows += 1;
-        let other = &mut self.other[..];
-        let (mut total, mut n_zeros) = (0.0, 0);
+        let (other, counted) = (&mut self.other[..], &mut self.counted[..]);
+        let mut sum = RowSum::default();
+        let mut count = |c: usize, y: f64| {
+            sum.total += y;
+            if COUNT {
+                let detected = u32::from(y != 0.0);
+                counted[c] += detected;
+                sum.detected += detected;
+            }
+        };
         // Written out for both, as the compiler calls a function for every value otherwise.
         match row {
             (Some(columns), values) => {
                 for (&c, x) in columns.iter().zip(values) {
-                    let (column, y) = (&mut other[c as usize], f(x.to_f64()));
-                    column.add(y);
-                    total += y;
-                    // Rarely stored.
-                    if y == 0.0 {
-                        column.zeros += 1;
-                        n_zeros += 1;
-                    }
+                    let y = f(x.to_f64());
+                    other[c as usize].add(y);
+                    count(c as usize, y);
                 }
             }
             (None, values) => {
-                for (column, x) in other.iter_mut().zip(values) {
+                for (c, (column, x)) in other.iter_mut().zip(values).enumerate() {
                     let y = f(x.to_f64());
                     column.add(y);
-                    total += y;
-                    // Too many for a branch.
-                    let zero = u32::from(y == 0.0);
-                    column.zeros += zero;
-                    n_zeros += zero;
+                    count(c, y);
                 }
             }
         }
-        Ok(RowSum { total, detected: row.1.len() as u32 - n_zeros })
+        Ok(sum)
     }
 
     #[cold]
@@ -190,7 +207,7 @@ impl Columns {
     fn other(&self) -> impl ExactSizeIterator<Item = Plain> + '_ {
         self.other.iter().enumerate().map(|(c, plain)| {
             let (sum, squares) = self.aside.get(c).copied().unwrap_or_default();
-            Plain { sum: sum + plain.sum, squares: squares + plain.squares, ..*plain }
+            Plain { sum: sum + plain.sum, squares: squares + plain.squares }
         })
     }
 
@@ -200,11 +217,11 @@ impl Columns {
         to.iter_mut().zip(self.other()).for_each(|(t, c)| *t += c.sum);
     }
 
-    /// How many values of every column are not 0.
+    /// Returns how many values of every column are not 0, of rows of whole numbers and rows added with [`Columns::add_counting`].
     pub(super) fn detected(&self) -> Vec<u32> {
         let mut out = vec![0; self.n_cols];
         out.iter_mut().zip(&self.whole).for_each(|(t, w)| *t += w.detected() as u32);
-        out.iter_mut().zip(&self.other).for_each(|(t, c)| *t += c.stored - c.zeros);
+        out.iter_mut().zip(&self.counted).for_each(|(t, n)| *t += n);
         out
     }
 
@@ -229,7 +246,7 @@ impl Columns {
         if self.other_rows > 0 {
             let n = self.other_rows as f64;
             let tolerated = tolerated(n);
-            let shifts = self.other().map(|c| c.cancels(n, tolerated).then_some(c.sum / f64::from(c.stored)));
+            let shifts = self.other().map(|c| c.cancels(n, tolerated).then_some(c.sum / n));
             let mut again = Again::new(shifts, self.what)?;
             if !again.sums.is_empty() {
                 // Rows of whole numbers were none of these.
@@ -237,16 +254,27 @@ impl Columns {
                 rows.filter(other).for_each(|row| again.add(row, &f));
             }
             let sums = self.other().enumerate().map(|(c, plain)| {
-                again.of(c).unwrap_or(Shifted {
-                    stored: f64::from(plain.stored),
-                    shift: 0.0,
-                    sum: plain.sum,
-                    squares: plain.squares,
-                })
+                again.of(c).unwrap_or(Shifted { stored: n, shift: 0.0, sum: plain.sum, squares: plain.squares })
             });
             all.merge(&Moments::of_shifted(self.other_rows, self.n_cols, sums));
         }
         Ok(all)
+    }
+}
+
+impl Moments {
+    /// Moments of all rows of a block.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory) for the sums.
+    pub(super) fn of_block<T: Number>(view: &View<'_, T>) -> Result<Self> {
+        let n_rows = view.n_rows();
+        if n_rows > 0 && view.row(0).0.is_none() {
+            return Ok(Moments::of_dense((0..n_rows).map(|i| view.row(i).1), T::to_f64));
+        }
+        let mut columns = Columns::new(n_rows, view.n_cols, "moments of a block of cells");
+        (0..n_rows).try_for_each(|i| columns.add(view.row(i)))?;
+        columns.moments((0..n_rows).map(|i| view.row(i)))
     }
 }
 
@@ -335,10 +363,9 @@ fn whole_sum<T: Number>(values: &[T], largest: f64) -> Option<RowSum> {
     Some(all)
 }
 
-/// [`whole_sum`] of few values. Compiled twice, for the baseline and for AVX2: whole numbers add up to the same in any order.
-fn whole_piece<T: Number>(values: &[T], largest: f64) -> Option<RowSum> {
-    #[inline(always)]
-    fn body<T: Number>(values: &[T], largest: f64) -> Option<RowSum> {
+simd::vectorized! {
+    /// [`whole_sum`] of few values: whole numbers add up to the same in any order.
+    fn whole_piece [T: Number](values: &[T], largest: f64) -> Option<RowSum> where _level in [Avx2]: Level {
         let (mut total, mut detected) = ([0.0; LANES], [0.0; LANES]);
         let (mut off, mut top) = ([0.0; LANES], [0.0; LANES]);
         let mut add = |k: usize, x: f64| {
@@ -357,18 +384,6 @@ fn whole_piece<T: Number>(values: &[T], largest: f64) -> Option<RowSum> {
         let detected: f64 = detected.iter().sum();
         whole.then(|| RowSum { total: total.iter().sum(), detected: detected as u32 })
     }
-    #[cfg(target_arch = "x86_64")]
-    {
-        #[target_feature(enable = "avx2")]
-        fn wide<T: Number>(values: &[T], largest: f64) -> Option<RowSum> {
-            body(values, largest)
-        }
-        if std::arch::is_x86_feature_detected!("avx2") {
-            // SAFETY: the processor has just been found to have AVX2.
-            return unsafe { wide(values, largest) };
-        }
-    }
-    body(values, largest)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What a matrix costs: the plan of a chain, in passes and bytes, without reading anything.
 
 use super::hvg::{self, Flavor};
-use super::{moments, normalize, pca, qc};
+use super::{mean_var, normalize, pca, qc};
 use crate::chain::{Description, LazyMatrix};
 use crate::context::Context;
 use crate::error::Result;
@@ -67,7 +67,7 @@ pub fn explain(x: &LazyMatrix, call: impl Fn(&Description) -> String, ctx: &Cont
         }
         Rows::All => Rows::All,
     };
-    let (kept, index, sums) = (x.kept(&sorted), x.index(), x.known_sums());
+    let (kept, index, sums) = (x.kept(&sorted, ctx), x.index(ctx), x.known_sums(ctx));
 
     let mut facts = Vec::new();
     let values = source.nnz().map_or_else(String::new, |nnz| {
@@ -127,15 +127,15 @@ pub fn explain(x: &LazyMatrix, call: impl Fn(&Description) -> String, ctx: &Cont
     let mut steps = Vec::new();
     if x.nodes().is_empty() {
         steps.push(step("calculate_qc_metrics", &qc::passes()));
-        steps.push(step("normalize_total", &normalize::passes(x)));
+        steps.push(step("normalize_total", &normalize::passes(x, ctx)));
         for flavor in [Flavor::PearsonResiduals, Flavor::SeuratV3] {
             let verb = format!("highly_variable_genes '{}'", flavor.name());
-            steps.push(step(&verb, &hvg::passes(x, flavor)));
+            steps.push(step(&verb, &hvg::passes(x, flavor, ctx)));
         }
     }
     if !x.nodes().iter().any(|n| n.fills_zeros()) {
         if !x.nodes().is_empty() {
-            steps.push(step("highly_variable_genes 'seurat'", &hvg::passes(x, Flavor::Seurat)));
+            steps.push(step("highly_variable_genes 'seurat'", &hvg::passes(x, Flavor::Seurat, ctx)));
             steps.push(step("rank_genes_groups 't-test'", &[Needs::FILE]));
             steps.push(match &index {
                 Some(index) if x.is_sparse() => {
@@ -149,7 +149,7 @@ pub fn explain(x: &LazyMatrix, call: impl Fn(&Description) -> String, ctx: &Cont
                 facts.push(("scratch", format!("about {} for wilcoxon, by genes and then gone", bytes(scratch))));
             }
         }
-        steps.push(step("scale", &moments::passes()));
+        steps.push(step("scale", &mean_var::passes()));
     }
     let (passes, more) = pca::passes(m);
     steps.push(Step { more, ..step("pca", &passes) });

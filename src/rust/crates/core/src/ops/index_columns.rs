@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::matrix::{pack, Bits, Block, ColumnIndex, IndexWriter, Layout, Positions, Scratch, Source, Storage};
 use crate::memory;
+use crate::session::{Lease, Space};
 use crate::stream::{no_state, reduce, Needs, Reducer, Scatter};
 use crate::with_data;
 use rayon::prelude::*;
@@ -45,7 +46,7 @@ pub fn index_columns(x: &LazyMatrix, dir: &Path, ctx: &Context) -> Result<Indexe
             // A damaged one is of no use: it is made again.
             if let Some(index) = opened.ok().flatten() {
                 let found = Indexed { path, bytes: index.bytes(), made: false };
-                x.attach(index);
+                x.attach(index, ctx);
                 return Ok(found);
             }
             let make = Index { source: &**source, path: &path, dir, ctx };
@@ -54,7 +55,7 @@ pub fn index_columns(x: &LazyMatrix, dir: &Path, ctx: &Context) -> Result<Indexe
                 Error::State(format!("{} was changed while it was indexed: open the file again", x.name()))
             })?;
             let found = Indexed { path, bytes: index.bytes(), made: true };
-            x.attach(index);
+            x.attach(index, ctx);
             Ok(found)
         }
     }
@@ -116,7 +117,8 @@ impl Reducer for Index<'_> {
         Ok(Spool {
             writer: IndexWriter::new(self.path, self.source)?,
             dtype: self.source.dtype(),
-            scratch: Scratch::new_in(self.dir)?,
+            scratch: Scratch::new(&Space::new(self.dir))?,
+            memory: self.ctx.part(4),
             ctx: self.ctx.clone(),
             waiting: Vec::new(),
             held: 0,
@@ -135,6 +137,8 @@ struct Spool {
     writer: IndexWriter,
     dtype: DType,
     scratch: Scratch,
+    /// For those waiting.
+    memory: Lease,
     ctx: Context,
     waiting: Vec<Columns>,
     /// Bytes of those waiting.
@@ -152,7 +156,7 @@ impl Scatter<Columns> for Spool {
             start = end;
         }
         self.waiting.push(columns);
-        if self.held > self.ctx.memory / 4 {
+        if self.held > self.memory.bytes() {
             self.pack()?;
         }
         Ok(())
@@ -221,26 +225,35 @@ impl Spool {
 
 /// Values for another process: the name of their dtype and their bits.
 mod as_bits {
-    use super::Bits;
+    use super::{Bits, INDEX};
     use crate::element::{DType, Data};
+    use crate::encoded::lost;
+    use crate::memory;
     use crate::with_data;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+    struct Each<'a>(&'a Data);
+
+    impl Serialize for Each<'_> {
+        fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+            with_data!(self.0, v => to.collect_seq(v.iter().map(|x| x.bits())))
+        }
+    }
+
     pub(super) fn serialize<S: Serializer>(values: &Data, to: S) -> Result<S::Ok, S::Error> {
-        let bits: Vec<u64> = with_data!(values, v => v.iter().map(|x| x.bits()).collect());
-        (values.dtype().name(), bits).serialize(to)
+        (values.dtype().name(), Each(values)).serialize(to)
     }
 
     pub(super) fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<Data, D::Error> {
         use DType::*;
-        fn of<T: Bits>(_: &[T], bits: &[u64]) -> Data {
-            T::wrap(bits.iter().map(|&b| T::of_bits(b)).collect())
+        fn of<T: Bits>(_: &[T], bits: &[u64]) -> crate::Result<Data> {
+            Ok(T::wrap(memory::collected(bits.iter().map(|&b| T::of_bits(b)), INDEX)?))
         }
         let (name, bits) = <(String, Vec<u64>)>::deserialize(from)?;
         let all = [Bool, I8, I16, I32, I64, U8, U16, U32, U64, F16, F32, F64];
         let dtype = all.into_iter().find(|d| d.name() == name);
         let dtype = dtype.ok_or_else(|| serde::de::Error::custom(format!("no dtype '{name}'")))?;
-        Ok(with_data!(&Data::empty(dtype), v => of(v, &bits)))
+        with_data!(&Data::empty(dtype), v => of(v, &bits)).map_err(lost)
     }
 }
 

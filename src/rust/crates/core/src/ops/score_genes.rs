@@ -4,7 +4,7 @@
 use super::sums::col_sums;
 use super::view::{each, with_view, Check};
 use crate::chain::LazyMatrix;
-use crate::context::Context;
+use crate::session::Session;
 use crate::error::{Error, Result};
 use crate::matrix::Block;
 use crate::memory;
@@ -35,7 +35,7 @@ pub struct ScoreOptions {
 /// # Errors
 /// [`Error::Parameter`] for a set none of whose bins has control genes; [`Error::Values`] for values that are not finite; the errors of
 /// the passes.
-pub fn score_genes(x: &LazyMatrix, sets: &[Vec<u32>], options: &ScoreOptions, ctx: &Context) -> Result<Vec<Vec<f64>>> {
+pub fn score_genes(x: &LazyMatrix, sets: &[Vec<u32>], options: &ScoreOptions, session: &Session) -> Result<Vec<Vec<f64>>> {
     let (n, m) = x.shape();
     let all;
     let pool = match &options.gene_pool {
@@ -45,7 +45,7 @@ pub fn score_genes(x: &LazyMatrix, sets: &[Vec<u32>], options: &ScoreOptions, ct
             &all
         }
     };
-    let sums = col_sums(x, ctx)?;
+    let sums = col_sums(x, session)?;
     let means = memory::collected(pool.iter().map(|&j| sums[j as usize] / n as f64), SCORES)?;
     let bins = bins(&means, options.n_bins)?;
     let mut weights = Weights { starts: memory::zeros(m + 1, SCORES)?, entries: Vec::new(), width: sets.len() };
@@ -67,7 +67,7 @@ pub fn score_genes(x: &LazyMatrix, sets: &[Vec<u32>], options: &ScoreOptions, ct
     by_gene.iter().for_each(|&(gene, ..)| weights.starts[gene as usize + 1] += 1);
     (0..m).for_each(|j| weights.starts[j + 1] += weights.starts[j]);
     weights.entries = memory::collected(by_gene.iter().map(|&(_, set, w)| (set, w)), SCORES)?;
-    let scores = reduce(x, &Scores { n_rows: n, weights: &weights, check: Check::finite(x, "score_genes") }, ctx)?;
+    let scores = reduce(x, &Scores { n_rows: n, weights: &weights, check: Check::finite(x, "score_genes") }, session)?;
     (0..sets.len()).map(|k| memory::collected((0..n).map(|i| scores[i * sets.len() + k]), SCORES)).collect()
 }
 

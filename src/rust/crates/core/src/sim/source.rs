@@ -6,6 +6,7 @@ use super::Simulation;
 use crate::element::{Categorical, DType, Data, DataFrame, Strings, Value};
 use crate::error::{Error, Result};
 use crate::matrix::{cut_blocks, Block, ColumnMap, Layout, Location, Pass, Positions, Rows, Source, Storage};
+use crate::session::Allowance;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -132,7 +133,7 @@ impl Source for SimulatedSource {
         None
     }
 
-    fn pass<'a>(&'a self, rows: Rows, columns: Option<Arc<ColumnMap>>, _memory: usize) -> Result<Box<dyn Pass + 'a>> {
+    fn pass<'a>(&'a self, rows: Rows, columns: Option<Arc<ColumnMap>>, _: &Allowance) -> Result<Box<dyn Pass + 'a>> {
         let per_row = self.row_values();
         let blocks = cut_blocks(rows.len(self.simulation.n_obs), |_| per_row);
         Ok(Box::new(SimulatedPass { source: self, rows, columns, blocks }))

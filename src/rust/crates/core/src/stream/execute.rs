@@ -8,21 +8,23 @@ use crate::error::Result;
 use crate::matrix::Block;
 use crate::matrix::{ColumnCache, Layout, Pass, Positions, Rows, MAX_KEPT_COLUMNS};
 use crate::memory;
+use crate::session::{Allowance, Lease};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 
+/// The name of what a pass holds in errors.
+const PASS: &str = "a pass";
 const ROWS: &str = "rows in the order of the file";
 
 /// One pass over `x` in order: `map` on every block (on worker threads), `fold` on the results in block order (on the calling
-/// thread). For writers, which keep nothing; what is added up is a [`Reducer`](super::Reducer). Progress is counted in rows on
-/// `ctx.monitor`.
+/// thread). Progress is counted in rows on `ctx.monitor`.
 ///
 /// # Errors
 /// The first error, in block order, of reading, `map` or `fold`; [`Error::Cancelled`](crate::error::Error::Cancelled) when asked
 /// to stop.
-pub fn map_fold<S: Send>(
+pub(super) fn map_fold<S: Send>(
     x: &LazyMatrix,
     order: Order,
     ctx: &Context,
@@ -56,10 +58,12 @@ pub(super) struct Opened<'a> {
     place: Place<'a>,
     /// Takes the columns of the blocks for the passes after this one.
     filling: Option<ColumnCache>,
+    /// Memory of the source.
+    _reading: Option<Lease>,
 }
 
 impl<'a> Opened<'a> {
-    /// With `keeps`, selected columns are kept compactly for the next pass (an eighth of the memory of `ctx`, then a scratch file)
+    /// With `keeps`, selected columns are kept compactly for the next pass (in an eighth of the memory, then a scratch file)
     /// once all blocks were read.
     ///
     /// # Errors
@@ -74,26 +78,29 @@ impl<'a> Opened<'a> {
             }
             (_, rows) => (rows, None),
         };
-        if let Some(cache) = x.kept(&rows) {
-            return Ok(Opened { x, rows, permutation, place: Place::Kept(cache), filling: None });
+        if let Some(cache) = x.kept(&rows, ctx) {
+            return Ok(Opened { x, rows, permutation, place: Place::Kept(cache), filling: None, _reading: None });
         }
-        let keeps = keeps && keeps_columns(x);
-        if keeps {
+        let mut keeping = None;
+        if keeps && keeps_columns(x) {
             // The columns kept before go before their successor is made.
-            x.keep(&rows, None);
+            x.forget_kept(ctx);
+            keeping = Some(ctx.spare(8));
         }
+        let reading = ctx.part(4);
+        let allowed = Allowance { memory: reading.bytes(), scratch: ctx.scratch.clone() };
         let (source, columns) = (&**x.source(), x.column_map()?);
-        let indexed = match x.index().zip(columns.as_ref()) {
-            Some((index, columns)) => index.pass(source, &rows, columns, ctx.memory / 4)?,
+        let indexed = match x.index(ctx).zip(columns.as_ref()) {
+            Some((index, columns)) => index.pass(source, &rows, columns, &allowed)?,
             None => None,
         };
         let pass = match indexed {
             Some(pass) => pass,
-            None => source.pass(rows.clone(), columns, ctx.memory / 4)?,
+            None => source.pass(rows.clone(), columns, &allowed)?,
         };
         let empty = || Data::empty(source.dtype());
-        let filling = keeps.then(|| ColumnCache::new(&*pass, x.shape().1, empty(), ctx.memory / 8));
-        Ok(Opened { x, rows, permutation, place: Place::Source(pass), filling })
+        let filling = keeping.map(|memory| ColumnCache::new(&*pass, x.shape().1, empty(), memory, allowed.scratch));
+        Ok(Opened { x, rows, permutation, place: Place::Source(pass), filling, _reading: Some(reading) })
     }
 
     fn pass(&self) -> &dyn Pass {
@@ -113,9 +120,9 @@ impl<'a> Opened<'a> {
     }
 
     /// Leaves the columns that were kept, when every block was read.
-    pub(super) fn leave(self) {
-        if let Some(cache) = self.filling.filter(ColumnCache::complete) {
-            self.x.keep(&self.rows, Some(cache));
+    pub(super) fn leave(self, ctx: &Context) {
+        if let Some(cache) = self.filling.and_then(ColumnCache::complete) {
+            self.x.keep(&self.rows, cache, ctx);
         }
     }
 
@@ -150,7 +157,10 @@ impl<'a> Opened<'a> {
         let dense_row = if x.is_sparse() { 0 } else { x.shape().1 * x.dtype().size() };
         let cost = |b: usize| pass.cost(b).max(pass.blocks()[b].len() * dense_row);
         let widest = blocks.clone().map(cost).max().unwrap_or(0).max(1);
-        let window = (ctx.memory / 2 / (3 * widest)).clamp(1, 2 * ctx.threads);
+        let blocks_at_once = 2 * ctx.threads;
+        let wanted = (3 * widest).saturating_mul(blocks_at_once).min(ctx.memory / 2);
+        let flight = ctx.lease(PASS, 0, wanted)?;
+        let window = (flight.bytes() / (3 * widest)).clamp(1, blocks_at_once);
         let threads = ctx.threads.min(window).min(blocks.len());
         if threads <= 1 {
             return blocks.clone().try_for_each(|b| fold(guard(|| work(b))?));

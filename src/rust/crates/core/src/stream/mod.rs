@@ -1,17 +1,22 @@
 //! The one executor. A pass reads and transforms the blocks of a matrix on worker threads and hands them on in block order,
 //! whose boundaries belong to the source, so that results are the same bits for any number of threads.
 //!
-//! A [`Reducer`] adds values up. Who goes through rows in a loop of its own pulls [`Blocks`] or [`Chunks`]; who needs a
-//! gene's values of all cells has them column by column ([`map_columns`]); a matrix is also to be had in memory
-//! ([`collect()`]).
+//! A [`Reducer`] adds values up; a writer takes blocks one after the other ([`in_sequence`]). Who goes through rows in a loop of
+//! its own pulls [`Blocks`] or [`Chunks`]; who needs a gene's values of all cells has them column by column
+//! ([`map_columns`]); a matrix is also to be had in memory ([`collect()`]).
 
 mod blocks;
 mod collect;
 mod columns;
 mod execute;
+mod needs;
 mod partial;
 mod reduce;
+mod reducer;
+mod runs;
+mod scatter;
 mod schedule;
+mod sequence;
 
 pub use crate::team::Team;
 pub use blocks::{Blocks, Chunks};
@@ -19,10 +24,14 @@ pub use collect::{collect, collect_in, Room};
 pub(crate) use columns::scratch;
 pub use columns::{map_columns, Bytes, Column, Label, PerColumn, Value, NO_LABEL};
 pub(crate) use execute::keeps_columns;
-pub use execute::map_fold;
+pub use needs::{Needs, LONG_RUN, RUN};
 pub use partial::{finish, reduce_runs, Partial};
-pub use reduce::{no_rows, no_state, reduce, reduce_into, Reducer, Scatter};
-pub use schedule::{Needs, Schedule, LONG_RUN, RUN};
+pub use reduce::{reduce, reduce_into};
+pub use reducer::{no_rows, no_state, Reducer};
+pub use scatter::Scatter;
+pub use schedule::Schedule;
+pub(crate) use sequence::in_file_order;
+pub use sequence::in_sequence;
 
 /// In which order the rows of a pass come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,23 +1,13 @@
 //! A call of a verb: arguments checked by the table, inputs a face found, and what comes of it.
 
-use super::entry::Verb;
+use super::args::Args;
 use crate::chain::LazyMatrix;
-use crate::context::Context;
 use crate::element::{Strings, Value};
 use crate::error::{Error, Result};
-use crate::given::Given;
 use crate::memory;
 use crate::patch::Patch;
 use ndarray::{CowArray, Ix2};
 use std::collections::HashMap;
-
-/// Checked arguments of a verb, by name; those not given have their defaults.
-#[derive(Debug, Clone)]
-pub struct Args {
-    pub(super) verb: &'static Verb,
-    pub(super) called: &'static str,
-    pub(super) values: Vec<Given>,
-}
 
 /// An input of a verb.
 #[derive(Debug, Clone)]
@@ -91,153 +81,13 @@ pub struct Call<'a> {
     place: Option<&'a mut [f32]>,
 }
 
-impl Args {
-    /// The verb they are for.
-    pub fn verb(&self) -> &'static Verb {
-        self.verb
-    }
-
-    fn get(&self, name: &str) -> Result<&Given> {
-        let at = self.verb.params.iter().position(|p| p.name == name);
-        at.and_then(|at| self.values.get(at)).ok_or_else(|| self.wrong(name, "no such parameter"))
-    }
-
-    /// The table and its user disagree.
-    fn wrong(&self, name: &str, found: impl std::fmt::Debug) -> Error {
-        Error::Internal(format!("{}: {name}: {found:?}", self.verb.name))
-    }
-
-    pub(super) fn flag(&self, name: &str) -> Result<bool> {
-        match self.get(name)? {
-            Given::Flag(b) => Ok(*b),
-            other => Err(self.wrong(name, other)),
-        }
-    }
-
-    pub(super) fn opt_flag(&self, name: &str) -> Result<Option<bool>> {
-        match self.get(name)? {
-            Given::Nothing => Ok(None),
-            Given::Flag(b) => Ok(Some(*b)),
-            other => Err(self.wrong(name, other)),
-        }
-    }
-
-    pub(super) fn opt_number(&self, name: &str) -> Result<Option<f64>> {
-        match self.get(name)? {
-            Given::Nothing => Ok(None),
-            Given::Number(v) => Ok(Some(*v)),
-            other => Err(self.wrong(name, other)),
-        }
-    }
-
-    pub(super) fn number(&self, name: &str) -> Result<f64> {
-        self.opt_number(name)?.ok_or_else(|| self.wrong(name, "nothing"))
-    }
-
-    pub(super) fn opt_whole(&self, name: &str) -> Result<Option<i64>> {
-        match self.get(name)? {
-            Given::Nothing => Ok(None),
-            Given::Whole(i) => Ok(Some(*i)),
-            other => Err(self.wrong(name, other)),
-        }
-    }
-
-    pub(super) fn whole(&self, name: &str) -> Result<i64> {
-        self.opt_whole(name)?.ok_or_else(|| self.wrong(name, "nothing"))
-    }
-
-    pub(super) fn opt_count(&self, name: &str) -> Result<Option<usize>> {
-        self.opt_whole(name)?.map(|i| usize::try_from(i).map_err(|e| self.wrong(name, e))).transpose()
-    }
-
-    pub(super) fn count(&self, name: &str) -> Result<usize> {
-        self.opt_count(name)?.ok_or_else(|| self.wrong(name, "nothing"))
-    }
-
-    pub(super) fn seed(&self) -> Result<u64> {
-        let seed = self.whole("random_state")?;
-        u64::try_from(seed).map_err(|e| self.wrong("random_state", e))
-    }
-
-    pub(super) fn counts(&self, name: &str) -> Result<Vec<usize>> {
-        let of = |item: &Given| match item {
-            Given::Whole(i) => usize::try_from(*i).map_err(|e| self.wrong(name, e)),
-            other => Err(self.wrong(name, other)),
-        };
-        match self.get(name)? {
-            Given::Nothing => Ok(Vec::new()),
-            Given::List(items) => items.iter().map(of).collect(),
-            other => Err(self.wrong(name, other)),
-        }
-    }
-
-    pub(super) fn opt_text(&self, name: &str) -> Result<Option<&str>> {
-        match self.get(name)? {
-            Given::Nothing => Ok(None),
-            Given::Text(s) => Ok(Some(s)),
-            other => Err(self.wrong(name, other)),
-        }
-    }
-
-    pub(super) fn text(&self, name: &str) -> Result<&str> {
-        self.opt_text(name)?.ok_or_else(|| self.wrong(name, "nothing"))
-    }
-
-    pub(super) fn texts(&self, name: &str) -> Result<Vec<String>> {
-        match self.get(name)? {
-            Given::Nothing => Ok(Vec::new()),
-            Given::Text(s) => Ok(vec![s.clone()]),
-            Given::List(items) => items
-                .iter()
-                .map(|item| match item {
-                    Given::Text(s) => Ok(s.clone()),
-                    other => Err(self.wrong(name, other)),
-                })
-                .collect(),
-            other => Err(self.wrong(name, other)),
-        }
-    }
-
-    /// The text of an argument that may be something else too.
-    pub(super) fn word(&self, name: &str) -> Result<Option<&str>> {
-        Ok(match self.get(name)? {
-            Given::Text(s) => Some(s),
-            _ => None,
-        })
-    }
-
-    /// An error about an argument that the table cannot see: its domain depends on the data or on others.
-    pub(super) fn refuse(&self, parameter: &'static str, expected: impl Into<String>, found: Given) -> Error {
-        Error::Argument { verb: self.called, parameter, expected: expected.into(), found }
-    }
-}
-
-/// An error about a parameter, with the verb it belongs to.
-fn of_verb(verb: &'static str, error: Error) -> Error {
-    match error {
-        Error::Parameter { parameter, expected, found } => {
-            Error::Argument { verb, parameter, expected, found: Given::Other(found) }
-        }
-        other => other,
-    }
-}
-
 impl<'a> Call<'a> {
     /// A call with its inputs.
     pub fn new(args: Args, inputs: HashMap<String, Input<'a>>) -> Self {
         Call { args, inputs, place: None }
     }
 
-    /// Extents, cells x components, of the coordinates the verb can write into memory of the caller.
-    ///
-    /// # Errors
-    /// The errors of the verb about the arguments the extents follow from.
-    pub fn room(&mut self) -> Result<Option<(usize, usize)>> {
-        let (called, room) = (self.args.called, self.args.verb.room);
-        room.map(|room| room(self)).transpose().map_err(|error| of_verb(called, error))
-    }
-
-    /// Hands over memory of [`Call::room`] values.
+    /// Hands over memory of [`Verb::room`](super::Verb::room) values.
     pub fn place(&mut self, place: &'a mut [f32]) {
         self.place = Some(place);
     }
@@ -246,17 +96,8 @@ impl<'a> Call<'a> {
         self.place.take()
     }
 
-    /// Runs the verb. Errors about parameters name it.
-    ///
-    /// # Errors
-    /// The errors of the verb.
-    pub fn run(mut self, ctx: &Context) -> Result<Outcome> {
-        let (verb, called) = (self.args.verb, self.args.called);
-        (verb.run)(&mut self, ctx).map_err(|error| of_verb(called, error))
-    }
-
     fn missing(&self, name: &str) -> Error {
-        Error::Internal(format!("{}: the input '{name}' is missing or of another kind", self.args.verb.name))
+        Error::Internal(format!("{}: the input '{name}' is missing or of another kind", self.args.verb))
     }
 
     pub(super) fn matrix(&self) -> Result<LazyMatrix> {

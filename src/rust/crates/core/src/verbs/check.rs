@@ -1,8 +1,9 @@
 //! The check of arguments, before anything is read or allocated.
 
-use super::call::Args;
-use super::entry::{Param, Preset, Verb};
+use super::args::Args;
+use super::entry::Verb;
 use super::functions::Function;
+use super::param::{Param, Preset};
 use crate::error::{Error, Result};
 use crate::given::Given;
 
@@ -54,7 +55,12 @@ impl Verb {
             (None, preset) => Ok(preset.given()),
         };
         let values = accepted(called, self.params, given)?.into_iter().zip(self.params);
-        Ok(Args { verb: self, called, values: values.map(or_default).collect::<Result<_>>()? })
+        Ok(Args {
+            verb: self.name,
+            called,
+            params: self.params,
+            values: values.map(or_default).collect::<Result<_>>()?,
+        })
     }
 }
 

@@ -3,7 +3,7 @@
 //! are checked here.
 
 use super::domain::{Kind, COUNT, COUNT_OR_0, LIMIT};
-use super::entry::{param, Param, Preset, LAYER};
+use super::param::{param, Param, Preset, LAYER};
 use super::settings::SETTINGS;
 use crate::error::{Error, Result};
 
@@ -61,6 +61,44 @@ pub static FUNCTIONS: &[Function] = &[
             EXTERNAL,
         ],
     ),
+    function(
+        "read_10x_mtx",
+        &[
+            param("path", Kind::Path, Preset::Required, "The folder."),
+            param(
+                "var_names",
+                Kind::Choice(&["gene_symbols", "gene_ids"]),
+                Preset::Text("gene_symbols"),
+                "What genes are named by.",
+            ),
+            param("make_unique", Kind::Flag, Preset::Flag(true), "Whether symbols that repeat get numbers."),
+            param("gex_only", Kind::Flag, Preset::Flag(true), "Features of gene expression only."),
+            param("prefix", Kind::Text, Preset::Nothing, "The beginning of the files' names."),
+            param("to", Kind::Path, Preset::Nothing, "Where to write the h5ad file."),
+        ],
+    ),
+    function(
+        "read_h5mu",
+        &[
+            param("path", Kind::Path, Preset::Required, "The file."),
+            param("mod", Kind::Text, Preset::Nothing, "The modality."),
+            param("mode", Kind::Choice(&["r", "r+"]), Preset::Text("r"), "Whether it is saved into.").r(),
+            param("backed", Kind::Choice(&["r", "r+"]), Preset::Text("r"), "Whether it is saved into.").python(),
+            EXTERNAL,
+        ],
+    ),
+    function(
+        "read_h5seurat",
+        &[
+            param("path", Kind::Path, Preset::Required, "The file."),
+            param("assay", Kind::Text, Preset::Nothing, "The assay; the active one without it."),
+            param("slot", Kind::Choice(&["counts", "data", "scale.data"]), Preset::Nothing, "The matrix that is X."),
+            EXTERNAL,
+        ],
+    ),
+    function("write_10x_mtx", &[param("path", Kind::Path, Preset::Required, "The folder."), LAYER]),
+    function("write_10x_h5", &[param("path", Kind::Path, Preset::Required, "The file."), LAYER]),
+    function("write_h5mu", &[param("path", Kind::Path, Preset::Required, "The file."), COMPRESSION, LEVEL]),
     function(
         "write_h5ad",
         &[
@@ -152,20 +190,12 @@ pub static FUNCTIONS: &[Function] = &[
     function(
         "obs_vector",
         &[
-            param("k", NAMES, Preset::Required, "Columns of obs or genes.").r(),
-            param("key", NAMES, Preset::Required, "Columns of obs or genes.").python(),
+            param("k", NAMES, Preset::Required, "Columns of obs or genes."),
             LAYER,
             param("use_raw", Kind::Flag, Preset::Nothing, "Whether genes come from raw.").r(),
         ],
     ),
-    function(
-        "var_vector",
-        &[
-            param("k", Kind::Text, Preset::Required, "A column of var or a cell.").r(),
-            param("key", Kind::Text, Preset::Required, "A column of var or a cell.").python(),
-            LAYER,
-        ],
-    ),
+    function("var_vector", &[param("k", Kind::Text, Preset::Required, "A column of var or a cell."), LAYER]),
     function(
         "chunk_apply",
         &[
@@ -204,7 +234,7 @@ pub static FUNCTIONS: &[Function] = &[
     function("getnnz", &[ALONG, ROWS_READ, KEEPDIMS]),
     function("max", &[ALONG, KEEPDIMS, OUT]),
     function("min", &[ALONG, KEEPDIMS, OUT]),
-    function("settings", SETTINGS),
+    function(crate::error::SETTINGS, SETTINGS),
 ];
 
 /// A number, or a missing value.

@@ -67,7 +67,7 @@ pub(super) static HIGHLY_VARIABLE_GENES: Verb = Verb {
             check_values: args.flag("check_values")?,
         };
         let found = ops::highly_variable_genes(&call.matrix()?, &options, ctx)?;
-        let patch = found.patch(args.opt_text("layer")?.unwrap_or("adata.X"));
+        let patch = found.patch(args.opt_text("layer")?.unwrap_or("adata.X"))?;
         let notes = found.notes.into_iter().map(|note| ("values", note)).collect();
         // Whoever asked for the chosen ones only drops the others once the columns are there.
         let keep = if args.flag("subset")? { Some((false, found.highly_variable)) } else { None };

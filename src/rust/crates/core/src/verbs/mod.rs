@@ -4,6 +4,7 @@
 //! one signature with documentation a face, which a test compares with the entry. Functions that are no verbs have their
 //! parameters in [`FUNCTIONS`].
 
+mod args;
 mod call;
 mod check;
 mod clusters;
@@ -16,17 +17,22 @@ mod functions;
 mod groups;
 mod hvg;
 mod markers;
+mod need;
 mod neighbors;
+mod param;
 mod pca;
 mod scores;
 mod settings;
 mod transforms;
 
-pub use call::{Args, Call, Groups, Input, Outcome};
+pub use args::Args;
+pub use call::{Call, Groups, Input, Outcome};
 pub use domain::{Bound, Kind};
-pub use entry::{Face, Need, Param, Preset, Source, Verb};
+pub use entry::Verb;
 pub use functions::{function_named, Function, FUNCTIONS};
-pub use settings::{context, setting, SETTINGS};
+pub use need::{Need, Source};
+pub use param::{Face, Param, Preset};
+pub use settings::{call, setting, SETTINGS};
 
 use crate::error::{Error, Result};
 

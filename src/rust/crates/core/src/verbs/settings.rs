@@ -1,10 +1,10 @@
 //! The settings of a call, with their domains.
 
 use super::domain::Kind;
-use super::entry::{param, Param, Preset};
-use crate::context::Context;
+use super::param::{param, Param, Preset};
 use crate::error::{Error, Result};
 use crate::given::Given;
+use crate::session::Session;
 
 /// The settings of a user for all calls. Results do not depend on it.
 pub static SETTINGS: &[Param] = &[
@@ -31,7 +31,7 @@ pub fn setting(name: &str, given: &Given) -> Result<Option<usize>> {
         (Some(Given::Whole(i)), _) => Ok(usize::try_from(i).ok()),
         (_, Given::Nothing) if param.optional() => Ok(None),
         _ => Err(Error::Argument {
-            verb: "settings",
+            verb: crate::error::SETTINGS,
             parameter: param.name,
             expected: param.kind.words() + if param.optional() { ", or {nothing}" } else { "" },
             found: given.clone(),
@@ -39,14 +39,17 @@ pub fn setting(name: &str, given: &Given) -> Result<Option<usize>> {
     }
 }
 
-/// The context of a call with these settings.
+/// One more call of a session, with these settings.
 ///
 /// # Errors
 /// The errors of [`setting`].
-pub fn context(threads: &Given, memory: &Given) -> Result<Context> {
-    let mut ctx = setting("threads", threads)?.map_or_else(Context::default, Context::with_threads);
-    if let Some(bytes) = if *memory == Given::Nothing { None } else { setting("memory", memory)? } {
-        ctx.memory = bytes;
+pub fn call(session: &Session, threads: &Given, memory: &Given) -> Result<Session> {
+    let mut call = session.call();
+    if let Some(threads) = setting("threads", threads)? {
+        call.threads = threads.max(1);
     }
-    Ok(ctx)
+    if *memory != Given::Nothing {
+        call.memory = setting("memory", memory)?.unwrap_or(call.memory);
+    }
+    Ok(call)
 }

@@ -2,8 +2,8 @@
 
 use super::chunks::Chunks;
 use super::encode::Piece;
-use super::matrix::{chunk_of, index_data, index_dtype, offsets, write_vector};
 use super::spool::Spool;
+use super::vectors::{chunk_of, index_data, index_dtype, offsets, write_vector};
 use crate::chain::LazyMatrix;
 use crate::context::Context;
 use crate::element::{self, Data, Number, SparseFormat};
@@ -11,8 +11,9 @@ use crate::error::{Error, Result};
 use crate::matrix::{Block, Storage};
 use crate::memory;
 use crate::store::{Compression, GroupWriter};
-use crate::stream::{map_fold, Order};
+use crate::stream::{in_sequence, no_rows, reduce, Needs, Reducer};
 use crate::with_data;
+use serde::Serialize;
 use std::ops::Range;
 
 const COLUMNS: &str = "columns to be written";
@@ -35,7 +36,9 @@ pub fn write_csc(
         return Err(Error::State(format!("'{key}' is dense and cannot be written as csc_matrix")));
     }
     let (n, m) = x.shape();
-    let counts = count_columns(x, ctx)?;
+    // A process writes alone, whatever team it is in.
+    let ctx = &Context { team: None, ..ctx.clone() };
+    let counts = reduce(x, &CountColumns { n_cols: m }, ctx)?;
     let group = group.group(key)?;
     element::start_sparse(&group, SparseFormat::Csc, (n, m))?;
     let (chunk, wide) = (chunk_of(x), i32::try_from(n).is_err());
@@ -52,7 +55,8 @@ pub fn write_csc(
         }
         Ok(())
     };
-    for columns in cut(&counts, (ctx.memory / 4 / (4 + x.dtype().size())) as u64) {
+    let gathered = ctx.part(4);
+    for columns in cut(&counts, (gathered.bytes() / (4 + x.dtype().size())) as u64) {
         let (rows, values) = gather(x, &columns, &counts, ctx)?;
         spool.queue(columns.start, columns.end, Piece::Sparse { indices: index_data(rows, wide)?, data: values });
         ctx.install(|| rayon::broadcast(|_| spool.work()).into_iter().collect::<Result<()>>())?;
@@ -69,28 +73,44 @@ pub fn write_csc(
     write_vector(&group, "indptr", offsets(memory::exactly(counts.len() + 1, starts, COLUMNS)?)?, compression, ctx)
 }
 
-/// Stored values of every column.
-fn count_columns(x: &LazyMatrix, ctx: &Context) -> Result<Vec<u64>> {
-    let m = x.shape().1;
-    let mut counts = memory::zeros::<u64>(m, COLUMNS)?;
-    map_fold(
-        x,
-        Order::File,
-        ctx,
-        |block| {
-            let (_, indices, _) = sparse(block)?;
-            let mut counts = memory::zeros::<u32>(m, COLUMNS)?;
-            for c in indices {
-                counts[c as usize] += 1;
-            }
-            Ok(counts)
-        },
-        |block| {
-            counts.iter_mut().zip(block).for_each(|(sum, c)| *sum += u64::from(c));
-            Ok(())
-        },
-    )?;
-    Ok(counts)
+/// The pass that counts the stored values of every column.
+#[derive(Serialize)]
+struct CountColumns {
+    n_cols: usize,
+}
+
+impl Reducer for CountColumns {
+    const NAME: &'static str = "stored values of the columns";
+    const NEEDS: Needs = Needs::FILE;
+    type Part = Vec<u32>;
+    no_rows!();
+    type State = Vec<u64>;
+    type Output = Vec<u64>;
+
+    fn map(&self, block: Block) -> Result<(Vec<u32>, ())> {
+        let (_, indices, _) = sparse(block.storage)?;
+        let mut counts = memory::zeros::<u32>(self.n_cols, COLUMNS)?;
+        indices.iter().for_each(|&c| counts[c as usize] += 1);
+        Ok((counts, ()))
+    }
+
+    fn state(&self) -> Result<Vec<u64>> {
+        memory::zeros(self.n_cols, COLUMNS)
+    }
+
+    fn fold(&self, counts: &mut Vec<u64>, part: Vec<u32>) -> Result<()> {
+        counts.iter_mut().zip(part).for_each(|(sum, c)| *sum += u64::from(c));
+        Ok(())
+    }
+
+    fn merge(&self, counts: &mut Vec<u64>, next: Vec<u64>) -> Result<()> {
+        counts.iter_mut().zip(next).for_each(|(sum, c)| *sum += c);
+        Ok(())
+    }
+
+    fn finish(&self, counts: Vec<u64>, (): ()) -> Result<Vec<u64>> {
+        Ok(counts)
+    }
 }
 
 /// Runs of columns of at most `limit` values, but at least one column.
@@ -123,21 +143,26 @@ fn gather(x: &LazyMatrix, columns: &Range<usize>, counts: &[u64], ctx: &Context)
     let mut rows = memory::zeros::<u32>(total, COLUMNS)?;
     let mut values = Data::zeros(x.dtype(), total, COLUMNS)?;
     let mut row = 0u32;
-    map_fold(&some, Order::Matrix, ctx, sparse, |(indptr, indices, data)| {
-        let mut places = memory::room(indices.len(), COLUMNS)?;
-        for w in indptr.windows(2) {
-            for &c in &indices[w[0]..w[1]] {
-                let slot = at.get_mut(c as usize).filter(|slot| **slot < total);
-                let slot = slot.ok_or_else(|| Error::Internal("a column changed between two passes".to_owned()))?;
-                rows[*slot] = row;
-                places.push(*slot);
-                *slot += 1;
+    in_sequence(
+        &some,
+        ctx,
+        |_, values| sparse(values),
+        |(indptr, indices, data)| {
+            let mut places = memory::room(indices.len(), COLUMNS)?;
+            for w in indptr.windows(2) {
+                for &c in &indices[w[0]..w[1]] {
+                    let slot = at.get_mut(c as usize).filter(|slot| **slot < total);
+                    let slot = slot.ok_or_else(|| Error::Internal("a column changed between two passes".to_owned()))?;
+                    rows[*slot] = row;
+                    places.push(*slot);
+                    *slot += 1;
+                }
+                row += 1;
             }
-            row += 1;
-        }
-        scatter(&mut values, &data, &places);
-        Ok(())
-    })?;
+            scatter(&mut values, &data, &places);
+            Ok(())
+        },
+    )?;
     Ok((rows, values))
 }
 
@@ -153,8 +178,8 @@ fn scatter(to: &mut Data, from: &Data, places: &[usize]) {
     with_data!(to, v => typed(v, from, places));
 }
 
-fn sparse(block: Block) -> Result<(Vec<usize>, Vec<u32>, Data)> {
-    match block.storage {
+fn sparse(values: Storage) -> Result<(Vec<usize>, Vec<u32>, Data)> {
+    match values {
         Storage::Csr { indptr, indices, data } => Ok((indptr, indices, data)),
         Storage::Dense(_) => Err(Error::Internal("a sparse chain gave a dense block".to_owned())),
     }

@@ -5,7 +5,7 @@ use anndataoom_core::element;
 use anndataoom_core::matrix;
 use anndataoom_core::sim::{simulate_h5ad, Simulation};
 use anndataoom_core::store::Store;
-use anndataoom_core::stream::{map_fold, Order};
+use anndataoom_core::stream::in_sequence;
 use anndataoom_core::write::{Compression, WriteOptions};
 use anndataoom_core::{Context, LazyMatrix, Result};
 use std::os::unix::fs::PermissionsExt;
@@ -57,11 +57,10 @@ pub fn read_all(path: &Path) -> Result<u64> {
     }
     let x = LazyMatrix::new(matrix::open(&store, "X")?);
     let mut rows = 0;
-    map_fold(
+    in_sequence(
         &x,
-        Order::Matrix,
         &Context { threads: 1, ..Context::default() },
-        |b| Ok(b.n_rows()),
+        |rows, _| Ok(rows.len()),
         |n| {
             rows += n as u64;
             Ok(())

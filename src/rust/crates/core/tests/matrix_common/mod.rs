@@ -4,12 +4,13 @@
 use anndataoom_core::chain::LazyMatrix;
 use anndataoom_core::element::{Array, Data, Number, Sparse, SparseFormat};
 use anndataoom_core::matrix::{Block, MemorySource, Source, Storage};
+use anndataoom_core::session::Budget;
 use anndataoom_core::store::Store;
-use anndataoom_core::stream::{map_fold, Order};
-use anndataoom_core::{Context, Error};
+use anndataoom_core::stream::{Blocks, Order};
+use anndataoom_core::{Error, Session};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// A directory removed at the end of the test.
 pub struct Dir(PathBuf);
@@ -198,16 +199,15 @@ pub fn open(path: &Path, element: &str) -> Result<Arc<dyn Source>, Error> {
     anndataoom_core::matrix::open(&Store::open(path)?, element)
 }
 
+/// One more call of a session that all tests of a file share, with memory of its own.
+pub fn call(threads: usize) -> Session {
+    static SESSION: LazyLock<Session> = LazyLock::new(Session::default);
+    Session { threads, budget: Budget::default(), ..SESSION.call() }
+}
+
 /// All blocks of a pass, by position of their rows in the matrix.
 pub fn blocks(x: &LazyMatrix, order: Order, threads: usize) -> Result<Vec<Block>, Error> {
-    let mut all = Vec::new();
-    let mut ctx = Context::with_threads(threads);
-    ctx.memory = 256 << 20;
-    map_fold(x, order, &ctx, Ok, |b| {
-        all.push(b);
-        Ok(())
-    })?;
-    Ok(all)
+    Blocks::new(x, order, &call(threads))?.collect()
 }
 
 /// Rows of blocks, each as (column, value) bits, in matrix order.

@@ -15,10 +15,11 @@ impl Elementwise for Log1p {
     const NAME: &'static str = "log1p";
 
     fn at(&self, _: usize) -> impl Fn(f64) -> f64 {
-        let ln = self.base.map(f64::ln);
-        move |x| match ln {
+        let base = self.base;
+        // Not taken ahead: the compiler would take a logarithm of the base for every value without one, too.
+        move |x| match base {
             None => x.ln_1p(),
-            Some(ln) => x.ln_1p() / ln,
+            Some(base) => x.ln_1p() / base.ln(),
         }
     }
 

@@ -12,6 +12,7 @@ use super::{LazyMatrix, Vector};
 use crate::element::DType;
 use crate::error::{Error, Result};
 use crate::matrix::{ColumnMap, Layout, Location, Pass, Reads, Rows, Source};
+use crate::session::Allowance;
 use std::sync::Arc;
 
 /// Stands for a row or column a member does not have, in [`Member::from`].
@@ -172,8 +173,13 @@ impl Source for Stacked {
             .fold(Reads::default(), |all, r| Reads { chunks: all.chunks + r.chunks, decoded: all.decoded + r.decoded })
     }
 
-    fn pass<'a>(&'a self, rows: Rows, columns: Option<Arc<ColumnMap>>, memory: usize) -> Result<Box<dyn Pass + 'a>> {
-        Ok(Box::new(pass::StackedPass::new(self, rows, columns.as_deref(), memory)?))
+    fn pass<'a>(
+        &'a self,
+        rows: Rows,
+        columns: Option<Arc<ColumnMap>>,
+        allowed: &Allowance,
+    ) -> Result<Box<dyn Pass + 'a>> {
+        Ok(Box::new(pass::StackedPass::new(self, rows, columns.as_deref(), allowed)?))
     }
 
     fn as_any(&self) -> Option<&dyn std::any::Any> {

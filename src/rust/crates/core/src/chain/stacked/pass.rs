@@ -10,6 +10,7 @@ use crate::element::{DType, Data, Number};
 use crate::error::{Error, Result};
 use crate::matrix::{Block, ColumnMap, Pass, Positions, Rows, Storage, BLOCK_ROWS, BLOCK_VALUES};
 use crate::memory;
+use crate::session::Allowance;
 use crate::with_data;
 use std::collections::HashMap;
 use std::ops::Range;
@@ -71,14 +72,19 @@ struct Rowed {
 }
 
 impl<'a> StackedPass<'a> {
-    pub(super) fn new(stack: &'a Stacked, rows: Rows, columns: Option<&ColumnMap>, memory: usize) -> Result<Self> {
+    pub(super) fn new(
+        stack: &'a Stacked,
+        rows: Rows,
+        columns: Option<&ColumnMap>,
+        allowed: &Allowance,
+    ) -> Result<Self> {
         let n = rows.len(stack.shape.0);
         let n_out = columns.map_or(stack.shape.1, ColumnMap::n_out);
         // Along obs members are read one after another, else all of them at once.
         let share = if stack.along == Along::Obs { 2 } else { 2 * stack.members.len() };
         let mut parts = Vec::with_capacity(stack.members.len());
         for p in 0..stack.members.len() {
-            parts.push(Part::open(stack, p, &rows, columns, memory / share)?);
+            parts.push(Part::open(stack, p, &rows, columns, &allowed.among(share))?);
         }
         // A block is bounded by those of its members, unless it fills in much more than they have.
         let filled = !stack.sparse || stack.fill.value != 0.0;
@@ -124,7 +130,7 @@ impl<'a> StackedPass<'a> {
             pieces.push(of_block);
             start = i + 1;
         }
-        Ok(StackedPass { stack, rows, n_out, parts, blocks, pieces, kept: Mutex::default(), limit: memory / 2 })
+        Ok(StackedPass { stack, rows, n_out, parts, blocks, pieces, kept: Mutex::default(), limit: allowed.memory / 2 })
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
@@ -338,7 +344,7 @@ impl<'a> Part<'a> {
         p: usize,
         rows: &Rows,
         columns: Option<&ColumnMap>,
-        memory: usize,
+        allowed: &Allowance,
     ) -> Result<Option<Self>> {
         let member = &stack.members[p].x;
         let own_rows = stack.rows_of(p, rows)?;
@@ -347,7 +353,7 @@ impl<'a> Part<'a> {
         }
         let (own_columns, targets) = stack.columns_of(p, columns);
         let x = member.select(own_rows.as_deref(), own_columns.as_deref())?;
-        let pass: Arc<dyn Pass + 'a> = Arc::from(member.source().pass(x.source_rows(), x.column_map()?, memory)?);
+        let pass: Arc<dyn Pass + 'a> = Arc::from(member.source().pass(x.source_rows(), x.column_map()?, allowed)?);
         let blocks = pass.blocks().to_vec();
         let width = if x.is_sparse() { 0 } else { x.shape().1 * x.dtype().size() };
         let costs = blocks.iter().enumerate().map(|(b, r)| pass.cost(b).max(r.len() * width)).collect();

@@ -1,7 +1,7 @@
 //! Every point against every other, pair by pair in f64: for metrics that are no product of rows.
 
 use super::metric::Pairwise;
-use super::points::POINTS;
+use super::POINTS;
 use super::{Knn, KnnResult, Method, Metric, NEIGHBOURS};
 use crate::context::Context;
 use crate::error::{Error, Result};

@@ -7,13 +7,14 @@
 //! 0.3 % where lists are clouds, and can be anything where one far point widens the steps of a list of close ones; so
 //! these distances only propose, and the search measures what they miss.
 
+use super::candidates::Candidates;
 use super::compare::{compare, Asked, Offer, Part, Room, GROUP, WORD};
 use super::kmeans::Centroids;
-use super::points::{Points, Runs, POINTS};
-use super::product::LANES;
-use super::select::Candidates;
-use super::simd::{difference, largest, rounded};
+use super::loops::{difference, largest, rounded};
+use super::panels::LANES;
+use super::points::{Points, Runs};
 use super::NEIGHBOURS;
+use super::POINTS;
 use crate::error::Result;
 use crate::memory;
 use rayon::prelude::*;
@@ -184,7 +185,7 @@ impl Queries {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::knn::{product::Panels, Metric};
+    use crate::graph::knn::{panels::Panels, Metric};
     use ndarray::Array2;
 
     const ROWS: u32 = 53;

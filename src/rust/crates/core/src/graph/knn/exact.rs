@@ -4,8 +4,10 @@
 //! passed over could have, given the largest error of its score (Higham, Accuracy and Stability of Numerical
 //! Algorithms, 3.1); otherwise all points are compared with it in f64.
 
-use super::points::{Points, Table, POINTS};
-use super::select::{own_first, refine, scan, write_row, Candidates, Neighbour};
+use super::candidates::Candidates;
+use super::points::{Points, Table};
+use super::select::{own_first, refine, scan, write_row, Neighbour};
+use super::POINTS;
 use super::{Knn, KnnResult, Method, NEIGHBOURS};
 use crate::context::Context;
 use crate::error::Result;

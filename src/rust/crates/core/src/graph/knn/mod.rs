@@ -12,6 +12,7 @@
 
 mod batches;
 mod brute;
+mod candidates;
 mod codes;
 mod compare;
 mod exact;
@@ -19,12 +20,12 @@ mod hnsw;
 mod ivf;
 mod kmeans;
 mod lists;
+mod loops;
 mod metric;
+mod panels;
 mod points;
 mod product;
-mod random;
 mod select;
-mod simd;
 
 pub use batches::Batches;
 pub use metric::{Metric, Pairwise};
@@ -109,6 +110,8 @@ impl Knn {
 
 /// The name of neighbours in errors.
 const NEIGHBOURS: &str = "neighbours: n_neighbors of every point";
+/// The name of copies of the points in errors.
+const POINTS: &str = "neighbours: the coordinates of the points";
 
 /// How neighbours are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -196,13 +199,15 @@ pub struct KnnResult {
 /// infinite or enormous coordinates, and for zero (constant) rows with the cosine (correlation) distance;
 /// [`Error::Cancelled`].
 pub fn knn(points: ArrayView2<'_, f32>, params: &KnnParams, ctx: &Context) -> Result<KnnResult> {
-    let (n, _) = validate(points, params)?;
+    let (n, d) = validate(points, params)?;
     if params.k == 0 || params.k > n {
         return Err(Error::parameter("n_neighbors", format!("1 to {n}, the number of points"), params.k));
     }
     if let Metric::Pairwise(pairwise) = params.metric {
         return ctx.install(|| brute::search(points, pairwise, params.k, ctx));
     }
+    // The points once more, and the neighbours.
+    let _held = ctx.hold(4 * n.saturating_mul(d + 1 + 2 * params.k));
     let method = match params.method {
         Method::Auto if n <= EXACT_UP_TO || params.metric == Metric::InnerProduct => Method::Exact,
         Method::Auto => Method::Ivf,

@@ -132,8 +132,7 @@ impl<'a> Problem<'a> {
     }
 
     fn network(&self) -> Network<'_, f32> {
-        let Graph { indptr, indices, data } = self.graph;
-        Network { indptr, indices, weights: data, size: &self.size }
+        Network { graph: self.graph, size: &self.size }
     }
 }
 
@@ -169,6 +168,8 @@ fn run(graph: &CsMatI<f32, u32, usize>, params: &LeidenParams, refining: bool, c
         return Err(Error::parameter("n_iterations", "at least 1, or negative (until nothing changes)", 0));
     }
     let name = if refining { "leiden" } else { "louvain" };
+    // The graph once more, and numbers of its vertices.
+    let _held = ctx.hold(graph.nnz().saturating_add(3 * graph.rows()).saturating_mul(8));
     ctx.install(|| {
         let monitor = &*ctx.monitor;
         let renumbered = Renumbered::new(check(graph, name, monitor)?, monitor)?;

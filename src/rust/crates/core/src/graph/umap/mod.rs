@@ -5,6 +5,7 @@
 //! after the other on one thread. Both sample edges in proportion to their weight, and negative samples, as umap-learn.
 
 mod batch;
+mod clock;
 mod curve;
 mod init;
 mod lanes;
@@ -110,6 +111,9 @@ pub fn umap(connectivities: &CsMatI<f32, u32, usize>, params: &UmapParams, ctx: 
         (Some(a), None) => return Err(Error::parameter("a, b", "both or neither", format!("a = {a} alone"))),
         (None, Some(b)) => return Err(Error::parameter("a, b", "both or neither", format!("b = {b} alone"))),
     };
+    // The graph once more, and positions with what moves them.
+    let held = connectivities.nnz().saturating_add(2 * params.n_components.saturating_mul(connectivities.rows()));
+    let _held = ctx.hold(held.saturating_mul(8));
     ctx.install(|| {
         let renumbered = Renumbered::new(check(connectivities, "umap", &ctx.monitor)?, &ctx.monitor)?;
         let graph = renumbered.graph();

@@ -2,42 +2,13 @@
 //! because rows are too short and too uneven in length to fill registers or to be foreseen by the processor.
 
 use super::super::symmetric::Graph;
-use super::lanes::{Lanes, LANES};
+use super::clock::Clock;
+use super::lanes::{Lanes, Registers, LANES};
 use crate::graph::ahead::ahead;
 use std::ops::Range;
 
 /// Edges ahead of those tested that are asked for.
 const AHEAD: usize = 1024;
-
-/// The test of an edge in one epoch: an edge of `share` p is sampled in every 1/p-th epoch. The phases of successive
-/// edges are multiples of the golden ratio, so that they do not fall into the same epochs.
-#[derive(Clone, Copy)]
-pub(super) struct Clock {
-    /// Weight to share of epochs.
-    pub(super) to_share: f32,
-    /// Lighter edges are never sampled.
-    pub(super) least: f32,
-    pub(super) epoch: u32,
-}
-
-impl Clock {
-    /// Successive phases are apart by this share of 2^32.
-    pub(super) const GOLDEN: u32 = 0x9E37_79B9;
-    /// Phases and shares have this many bits.
-    pub(super) const BITS: u32 = 23;
-    /// The bits of a phase.
-    pub(super) const MASK: u32 = (1 << Self::BITS) - 1;
-
-    /// Whether edge number `edge` of the graph, of this weight, is sampled; never one of weight 0.
-    #[inline(always)]
-    pub(super) fn samples(&self, edge: u32, weight: f32) -> bool {
-        // 1 + share has share as its 23 mantissa bits; 2^23 for a share of 1.
-        let share = (1.0 + weight * self.to_share).to_bits() - 1f32.to_bits();
-        let phase = edge.wrapping_mul(Self::GOLDEN) >> (32 - Self::BITS);
-        let clock = phase.wrapping_add(self.epoch.wrapping_mul(share)) & Self::MASK;
-        (clock < share) & (weight >= self.least)
-    }
-}
 
 /// The sampled edges of successive points.
 #[derive(Default)]
@@ -53,7 +24,7 @@ pub(super) struct Sampled {
 impl Sampled {
     /// Tests the edges of `points`.
     #[inline(always)]
-    pub(super) fn fill<L: Lanes>(&mut self, graph: Graph, points: Range<usize>, clock: Clock) {
+    pub(super) fn fill<R: Registers>(&mut self, level: R, graph: Graph, points: Range<usize>, clock: Clock) {
         let rows = &graph.indptr[points.start..=points.end];
         let edges = rows[0]..rows[points.len()];
         let (columns, rest_columns) = graph.indices[edges.clone()].as_chunks::<LANES>();
@@ -65,13 +36,13 @@ impl Sampled {
             // the processor does not do it by itself from page to page
             ahead(graph.indices, edge + AHEAD);
             ahead(graph.data, edge + AHEAD);
-            count = self.test::<L>(columns, weights, edge, count, clock);
+            count = self.test(level, columns, weights, edge, count, clock);
         }
         // The last edges are filled up with those of weight 0, which are never sampled.
         let (mut columns, mut weights) = ([0; LANES], [0.0; LANES]);
         columns[..rest_columns.len()].copy_from_slice(rest_columns);
         weights[..rest_weights.len()].copy_from_slice(rest_weights);
-        self.test::<L>(&columns, &weights, edges.end - rest_columns.len(), count, clock);
+        self.test(level, &columns, &weights, edges.end - rest_columns.len(), count, clock);
         self.starts.clear();
         self.starts.extend(rows.iter().map(|row| {
             let at = row - edges.start;
@@ -82,17 +53,18 @@ impl Sampled {
 
     /// Tests sixteen edges, the first being number `edge`, `count` edges having been sampled before: how many with them.
     #[inline(always)]
-    fn test<L: Lanes>(
+    fn test<R: Registers>(
         &mut self,
+        level: R,
         columns: &[u32; LANES],
         weights: &[f32; LANES],
         edge: usize,
         count: usize,
         clock: Clock,
     ) -> usize {
-        let hits = L::sampled(weights, edge as u32, clock);
+        let hits = R::Lanes::sampled(level, weights, edge as u32, clock);
         if let Some(to) = self.others[count..].first_chunk_mut() {
-            L::pack(columns, hits, to);
+            R::Lanes::pack(level, columns, hits, to);
         }
         self.tested.push((count, hits));
         count + hits.count_ones() as usize
@@ -120,8 +92,8 @@ impl Sampled {
 
 #[cfg(test)]
 mod tests {
-    use super::super::lanes::Plain;
     use super::{Clock, Graph, Sampled};
+    use crate::simd::Plain;
 
     #[test]
     fn every_edge_is_sampled_as_often_as_its_weight_says() {
@@ -137,7 +109,7 @@ mod tests {
         for epoch in 0..1000 {
             for points in [0..2, 2..7, 7..7] {
                 let clock = Clock { to_share: 0.5, least: 0.01, epoch };
-                sampled.fill::<Plain>(graph, points.clone(), clock);
+                sampled.fill(Plain, graph, points.clone(), clock);
                 for (k, point) in points.enumerate() {
                     for &edge in &sampled.others()[sampled.of(k)] {
                         assert!((indptr[point]..indptr[point + 1]).contains(&(edge as usize)));

@@ -1,35 +1,27 @@
 //! A temporary file nobody else sees, gone with its handle.
 
 use crate::error::{Error, Result};
+use crate::session::Space;
 use crate::store::positioned::{read_exact, write_all};
 use std::fs::File;
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A file in the temporary directory without a name: it disappears when dropped, and when the process dies.
+/// A file without a name in the room of a session: it disappears when dropped, and when the process dies.
 #[derive(Debug)]
 pub(crate) struct Scratch {
     file: File,
     end: AtomicU64,
-    place: PathBuf,
+    space: Space,
 }
 
 impl Scratch {
-    /// Creates one.
+    /// Creates one in the room of a session.
     ///
     /// # Errors
-    /// [`Error::Io`] when the temporary directory cannot be written.
-    pub(crate) fn new() -> Result<Self> {
-        Scratch::new_in(&std::env::temp_dir())
-    }
-
-    /// Creates one in another folder.
-    ///
-    /// # Errors
-    /// [`Error::Io`] when the folder cannot be written.
-    pub(crate) fn new_in(place: &Path) -> Result<Self> {
+    /// [`Error::Io`] when its folder cannot be written.
+    pub(crate) fn new(space: &Space) -> Result<Self> {
+        let place = space.folder();
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        let place = place.to_owned();
         let failed = |e: std::io::Error| Error::io(&place, "create a scratch file in", &e);
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_nanos());
         let n = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -46,7 +38,7 @@ impl Scratch {
         let file = options.open(&path).map_err(failed)?;
         #[cfg(unix)]
         std::fs::remove_file(&path).map_err(failed)?;
-        Ok(Scratch { file, end: AtomicU64::new(0), place })
+        Ok(Scratch { file, end: AtomicU64::new(0), space: space.clone() })
     }
 
     /// Writes `bytes` at the end and returns where.
@@ -55,7 +47,8 @@ impl Scratch {
     /// [`Error::Io`], for a full disk above all.
     pub(crate) fn append(&self, bytes: &[u8]) -> Result<u64> {
         let at = self.end.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-        write_all(&self.file, bytes, at).map_err(|e| Error::io(&self.place, "write a scratch file in", &e))?;
+        self.space.take(bytes.len() as u64);
+        write_all(&self.file, bytes, at).map_err(|e| Error::io(self.space.folder(), "write a scratch file in", &e))?;
         Ok(at)
     }
 
@@ -64,6 +57,12 @@ impl Scratch {
     /// # Errors
     /// [`Error::Io`].
     pub(crate) fn read(&self, at: u64, out: &mut [u8]) -> Result<()> {
-        read_exact(&self.file, out, at).map_err(|e| Error::io(&self.place, "read a scratch file in", &e))
+        read_exact(&self.file, out, at).map_err(|e| Error::io(self.space.folder(), "read a scratch file in", &e))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        self.space.give_back(*self.end.get_mut());
     }
 }

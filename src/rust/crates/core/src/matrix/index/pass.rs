@@ -6,6 +6,7 @@ use crate::element::Data;
 use crate::error::Result;
 use crate::matrix::{Block, ColumnMap, Pass, Positions, Rows, Source, Storage};
 use crate::memory;
+use crate::session::Allowance;
 use crate::with_data;
 use std::ops::Range;
 use std::sync::Arc;
@@ -25,7 +26,7 @@ struct IndexPass<'a> {
 
 impl ColumnIndex {
     /// A pass over `rows` and `columns` of `source` that reads the index; `None` when the values do not fit into
-    /// `memory` bytes. It gives the very same blocks as a pass over the source.
+    /// the memory that is allowed. It gives the very same blocks as a pass over the source.
     ///
     /// # Errors
     /// [`crate::Error::State`] when the file has changed; those of reading the index.
@@ -34,17 +35,17 @@ impl ColumnIndex {
         source: &'a dyn Source,
         rows: &Rows,
         columns: &Arc<ColumnMap>,
-        memory: usize,
+        allowed: &Allowance,
     ) -> Result<Option<Box<dyn Pass + 'a>>> {
         self.check(source)?;
         let n = source.shape().0;
         let values: u64 = columns.selected().iter().map(|&c| self.count(c)).sum();
         let bytes = values.saturating_mul(4 + self.dtype().size() as u64).saturating_add(4 * n as u64);
-        if bytes > memory as u64 || values >= u64::from(u32::MAX) {
+        if bytes > allowed.memory as u64 || values >= u64::from(u32::MAX) {
             return Ok(None);
         }
         let (indptr, indices, data) = with_data!(&Data::empty(self.dtype()), v => self.by_row(v, n, columns))?;
-        let blocks = source.pass(rows.clone(), Some(columns.clone()), memory)?;
+        let blocks = source.pass(rows.clone(), Some(columns.clone()), allowed)?;
         Ok(Some(Box::new(IndexPass { blocks, rows: rows.clone(), n_cols: columns.n_out(), indptr, indices, data })))
     }
 

@@ -159,7 +159,7 @@ pub(super) fn count_moments(x: &LazyMatrix, batches: &Batches, check: &Check, ct
     if batches.given() {
         return moments(x, batches, check, None, ctx);
     }
-    if let Some(known) = x.known_sums() {
+    if let Some(known) = x.known_sums(ctx) {
         return Ok(BatchMoments {
             parts: vec![Moments::of_vectors(x.shape().0, known.mean.clone(), known.m2.clone())],
             gene_sums: vec![known.columns.clone()],
@@ -169,12 +169,8 @@ pub(super) fn count_moments(x: &LazyMatrix, batches: &Batches, check: &Check, ct
     let found = moments(x, batches, check, None, ctx)?;
     if let ([part], [columns]) = (found.parts.as_slice(), found.gene_sums.as_slice()) {
         let (mean, m2) = part.clone().vectors();
-        x.learn_sums(CountSums {
-            rows: memory::copied(&found.cell_sums, BATCHES)?,
-            columns: columns.clone(),
-            mean,
-            m2,
-        });
+        let rows = memory::copied(&found.cell_sums, BATCHES)?;
+        x.learn_sums(CountSums { rows, columns: columns.clone(), mean, m2 }, ctx);
     }
     Ok(found)
 }
@@ -262,9 +258,9 @@ fn sums_of<T: Number>(view: &View<'_, T>, pass: &BatchSums<'_>) -> Result<(PerBa
         let of = columns.at(batches.of(view.positions.at(i)), make)?;
         let sum = match ln {
             Some(ln) => of.add_of(view.row(i), |x| (x * ln).exp_m1())?,
-            None => of.add(view.row(i))?,
+            None => of.add_counting(view.row(i))?.total,
         };
-        cells.push(sum.total);
+        cells.push(sum);
     }
     let finish = |(batch, columns): (usize, Option<Columns>)| {
         let of = |columns: Columns| -> Result<Sums> {

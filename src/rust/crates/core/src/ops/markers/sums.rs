@@ -12,7 +12,7 @@ use crate::element::Number;
 use crate::error::Result;
 use crate::memory;
 use crate::ops::view::{each, View};
-use crate::stream::{map_fold, Order, NO_LABEL};
+use crate::stream::{in_file_order, NO_LABEL};
 use crate::with_data;
 use rayon::prelude::*;
 
@@ -133,7 +133,7 @@ pub(super) fn by_rows(
         look(&block)?;
         Ok(block)
     };
-    map_fold(x, Order::File, ctx, map, |block| {
+    in_file_order(x, ctx, map, |block| {
         let (crate::matrix::Storage::Csr { data, .. } | crate::matrix::Storage::Dense(data)) = &block.storage;
         with_data!(data, v => add(&View::new(&block, v), &chosen.labels, &mut sums));
         block.recycle();

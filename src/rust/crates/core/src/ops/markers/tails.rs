@@ -88,6 +88,7 @@ mod tests {
     /// Made with 50 digits by mpmath 1.3: `betainc(df / 2, 1 / 2, 0, df / (df + t^2), regularized=True)`, above 500 degrees of
     /// freedom the same function by its continued fraction.
     #[rustfmt::skip]
+    #[allow(clippy::excessive_precision)] // As mpmath printed them.
     const STUDENT: &[(f64, f64, f64)] = &[
         (1.0, 1e-08, 0.99999999363380227632),
         (1.0, 0.3, 0.81445284184451531937),
@@ -195,6 +196,7 @@ mod tests {
 
     /// By mpmath: `erfc(z / sqrt(2))`.
     #[rustfmt::skip]
+    #[allow(clippy::excessive_precision)] // As mpmath printed them.
     const NORMAL: &[(f64, f64)] = &[
         (0.0, 1.0),
         (1e-09, 0.9999999992021154392),

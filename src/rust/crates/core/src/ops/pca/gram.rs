@@ -7,6 +7,7 @@
 //! [`LONG_RUN`]: crate::stream::LONG_RUN
 
 use super::rows::{Deltas, Rows};
+use super::second_moments::{Moved, SecondMoments, PRODUCTS};
 use super::slab::Slab;
 use super::tiles::Tiles;
 use crate::context::Context;
@@ -20,8 +21,6 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// The name of second moments in errors.
-pub(super) const PRODUCTS: &str = "pca: products of all pairs of genes";
 /// Columns a thread owns at a time.
 const PANEL: usize = 128;
 
@@ -99,18 +98,6 @@ pub(super) struct Gram {
     /// Rows that wait for others; none once a run is closed.
     #[serde(skip)]
     slab: Slab,
-}
-
-/// What [`Gram`] gives.
-pub(super) struct SecondMoments {
-    /// Sums of products, column-major `p x p`, lower triangle.
-    pub(super) products: Vec<f64>,
-    /// Column sums.
-    pub(super) sums: Vec<f64>,
-    /// The shift taken from every value of a column first, for both.
-    pub(super) shift: Vec<f64>,
-    /// Whether the rows were dense.
-    pub(super) dense: bool,
 }
 
 impl Gram {
@@ -206,35 +193,5 @@ impl Gram {
                 matmul(to, Accum::Add, below, t.subrows(from, width).transpose(), 1.0, Par::Seq);
             });
         });
-    }
-}
-
-/// Second moments of `n` rows around other shifts: of values that lie `by` higher above them, with their sums.
-pub(super) struct Moved<'a> {
-    n: f64,
-    by: Vec<f64>,
-    sums: &'a [f64],
-}
-
-impl<'a> Moved<'a> {
-    /// From the shifts `from` to the shifts `to`.
-    pub(super) fn new(
-        n: usize,
-        to: impl Iterator<Item = f64>,
-        from: impl Iterator<Item = f64>,
-        sums: &'a [f64],
-    ) -> Self {
-        Moved { n: n as f64, by: to.zip(from).map(|(to, from)| from - to).collect(), sums }
-    }
-
-    /// The sum of the products of two columns, which was `product`.
-    #[inline(always)]
-    pub(super) fn product(&self, i: usize, j: usize, product: f64) -> f64 {
-        product + (self.by[i] * self.sums[j] + self.by[j] * self.sums[i] + self.n * self.by[i] * self.by[j])
-    }
-
-    /// The sum of a column.
-    pub(super) fn sum(&self, j: usize) -> f64 {
-        self.sums[j] + self.n * self.by[j]
     }
 }

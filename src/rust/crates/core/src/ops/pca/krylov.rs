@@ -7,10 +7,9 @@
 //! random with a fixed seed; every sum runs in the order of rows and columns, so the bits do not depend on threads.
 
 use super::eigen::leading_eigenpairs;
-use super::multiply::TOGETHER;
+use super::vectors::{matrix, TOGETHER};
 use crate::context::Monitor;
 use crate::error::Result;
-use crate::memory;
 use crate::random::Stream;
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatRef, Par};
@@ -116,16 +115,6 @@ fn within(p: usize, k: usize, most: usize, mut apply: impl FnMut(&Mat<f64>) -> R
 fn times(basis: &Mat<f64>, used: usize, vectors: &Mat<f64>) -> Result<Mat<f64>> {
     let mut out = matrix(basis.nrows(), vectors.ncols(), |_, _| 0.0)?;
     matmul(&mut out, Accum::Replace, basis.as_ref().subcols(0, used), vectors, 1.0, Par::Seq);
-    Ok(out)
-}
-
-/// A matrix in memory that was asked for.
-pub(super) fn matrix(rows: usize, columns: usize, value: impl FnMut(usize, usize) -> f64) -> Result<Mat<f64>> {
-    let what = "pca: vectors of all genes";
-    let mut out = Mat::new();
-    let size = memory::count(&[rows, columns, 8], what)?;
-    out.try_reserve(rows, columns).map_err(|_| memory::refused::<u8>(size, what))?;
-    out.resize_with(rows, columns, value);
     Ok(out)
 }
 

@@ -1,6 +1,6 @@
 //! The chunks of a dataset as its file lists them, believed only when they fit the extents.
 
-use super::repack::filters;
+use super::filters::filters;
 use crate::codec::id;
 use hdf5::Dataset;
 

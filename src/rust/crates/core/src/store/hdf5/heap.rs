@@ -36,32 +36,53 @@ pub(super) fn check(bytes: &dyn Bytes, lengths: usize, read: &[u8], at: u64) -> 
     }
 }
 
+/// Bytes of a heap that are read at once where the library did not read them: objects are small and many.
+const WINDOW: usize = 1 << 16;
+
+/// A heap from its start at `at`, of which a part has been read.
+struct Heap<'a> {
+    bytes: &'a dyn Bytes,
+    at: u64,
+    read: &'a [u8],
+    /// Bytes from `from` on.
+    window: Vec<u8>,
+    from: u64,
+}
+
+impl Heap<'_> {
+    /// Returns the number of up to 8 bytes that lies `from` bytes into the heap.
+    fn number(&mut self, from: u64, size: usize) -> io::Result<u64> {
+        let within = |part: &[u8], start: u64| {
+            let start = usize::try_from(from.checked_sub(start)?).ok()?;
+            let mut raw = [0; 8];
+            raw[..size].copy_from_slice(part.get(start..start.checked_add(size)?)?);
+            Some(u64::from_le_bytes(raw))
+        };
+        if let Some(found) = within(self.read, 0).or_else(|| within(&self.window, self.from)) {
+            return Ok(found);
+        }
+        let left = self.bytes.len().saturating_sub(self.at.saturating_add(from)).max(size as u64);
+        self.window.resize(left.min(WINDOW as u64) as usize, 0);
+        self.from = from;
+        self.bytes.read(&mut self.window, self.at + from)?;
+        Ok(within(&self.window, from).unwrap_or_default())
+    }
+}
+
 fn walk(bytes: &dyn Bytes, lengths: usize, read: &[u8], at: u64) -> io::Result<()> {
     let wrong = |what: String| Err(io::Error::other(format!("a damaged heap of texts at byte {at}: {what}")));
     let header = (8 + lengths).next_multiple_of(8) as u64;
-    let number = |from: u64| -> io::Result<u64> {
-        let mut raw = [0; 8];
-        let n = lengths.min(8);
-        match read.get(from as usize..from as usize + n) {
-            Some(there) => raw[..n].copy_from_slice(there),
-            None => bytes.read(&mut raw[..n], at + from)?,
-        }
-        Ok(u64::from_le_bytes(raw))
-    };
-    let size = number(8)?;
+    let width = lengths.min(8);
+    let mut heap = Heap { bytes, at, read, window: Vec::new(), from: 0 };
+    let size = heap.number(8, width)?;
     if size < header || size > bytes.len().saturating_sub(at) {
         return wrong(format!("it says it has {size} bytes, in a file of {}", bytes.len()));
     }
     let mut place = header;
     while place + header <= size {
-        let length = number(place + 8)?;
-        let mut index = [0; 2];
-        match read.get(place as usize..place as usize + 2) {
-            Some(there) => index.copy_from_slice(there),
-            None => bytes.read(&mut index, at + place)?,
-        }
         // Object 0 is what is free, its header counted in.
-        let need = match u16::from_le_bytes(index) {
+        let (index, length) = (heap.number(place, 2)?, heap.number(place + 8, width)?);
+        let need = match index {
             0 => Some(length),
             _ => length.checked_next_multiple_of(8).and_then(|n| n.checked_add(header)),
         };

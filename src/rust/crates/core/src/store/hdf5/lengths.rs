@@ -2,7 +2,7 @@
 //! later that it has less.
 
 use super::descriptors::{is_nested, Texts};
-use super::{chunks, storage, Node};
+use super::{chunks, layout, Node};
 use crate::error::Result;
 use crate::memory;
 use crate::store::backend::Backend;
@@ -149,7 +149,7 @@ impl<'a> Sum<'a> {
         let n = shape.iter().fold(1_u64, |n, &e| n.saturating_mul(e));
         let whole = 0..shape.first().copied().unwrap_or(1);
         let rows = rows.map_or(whole, |r| r.start as u64..r.end as u64);
-        if storage::is_elsewhere(plist.id()) {
+        if layout::is_elsewhere(plist.id()) {
             self.most = node.file().bytes_of_family();
             if n > self.most.saturating_mul(EXPANSION) {
                 return Err(node.format("a size that fits the stored data", format!("extents {shape:?}")));
@@ -158,10 +158,10 @@ impl<'a> Sum<'a> {
         }
         if let Some(chunk) = plist.chunk() {
             let chunk: Vec<u64> = chunk.iter().map(|&n| n as u64).collect();
-            return self.chunks_of(dataset, &shape, &chunk, &rows, storage::has_fill(plist.id()));
+            return self.chunks_of(dataset, &shape, &chunk, &rows, layout::has_fill(plist.id()));
         }
         let stored = dataset.storage_size();
-        if stored == 0 || dataset.offset().is_none() && storage::layout(plist.id()) == Some(H5D_CONTIGUOUS) {
+        if stored == 0 || dataset.offset().is_none() && layout::layout(plist.id()) == Some(H5D_CONTIGUOUS) {
             // Never written: each is the fill value.
             return self.read(dataset, &vec![0; shape.len()], &vec![1; shape.len()]);
         }

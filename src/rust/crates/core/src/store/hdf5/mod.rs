@@ -7,6 +7,7 @@
 mod array;
 mod bytes;
 mod chunks;
+mod claim;
 mod copy;
 mod datatype;
 mod descriptors;
@@ -14,7 +15,9 @@ mod driver;
 mod external;
 mod fault;
 mod file;
+mod filters;
 mod heap;
+mod layout;
 mod lengths;
 mod links;
 mod node;

@@ -1,8 +1,9 @@
 //! Datasets written anew where the library's own copying will not do: values that lie in other files, filters without
 //! a name in the file.
 
+use super::filters::{filters, Filter};
 use super::sink::{c_name, Hdf5Group};
-use super::{chunks, lengths, storage, Node};
+use super::{chunks, layout, lengths, Node};
 use crate::error::{Error, Result};
 use crate::memory;
 use crate::store::positioned::read_exact;
@@ -15,7 +16,7 @@ use hdf5_sys::h5a::{
 };
 use hdf5_sys::h5d::{H5Dcreate2, H5Dread, H5Dwrite, H5Dwrite_chunk};
 use hdf5_sys::h5l::H5Lcreate_soft;
-use hdf5_sys::h5p::{H5Pclose, H5Pget_filter2, H5Pget_nfilters, H5P_DEFAULT};
+use hdf5_sys::h5p::{H5Pclose, H5P_DEFAULT};
 use hdf5_sys::h5s::{H5Screate_simple, H5Sselect_hyperslab, H5S_ALL, H5S_SELECT_SET};
 use hdf5_sys::h5t::{H5T_class_t, H5Tdetect_class, H5Tis_variable_str, H5Treclaim};
 use hdf5_sys::h5z::H5Zfilter_avail;
@@ -29,36 +30,6 @@ const PIECE: usize = 8 << 20;
 const UNQUESTIONED: u64 = 64 << 20;
 const EXPANSION: u64 = 4096;
 
-/// A filter of a dataset.
-pub(super) struct Filter {
-    pub(super) id: i32,
-    /// Whether the file names it; the library says so too where it knows a name itself.
-    named: bool,
-    optional: bool,
-}
-
-/// The filters, in the order of writing.
-pub(super) fn filters(plist: i64) -> hdf5::Result<Vec<Filter>> {
-    let n = h5call!(H5Pget_nfilters(plist))?;
-    (0..n.max(0) as u32)
-        .map(|i| {
-            let (mut flags, mut count, mut config, mut name) = (0, 0, 0, [0_u8; 256]);
-            let (values, place) = (std::ptr::null_mut(), name.as_mut_ptr().cast());
-            let id = h5call!(H5Pget_filter2(
-                plist,
-                i,
-                &raw mut flags,
-                &raw mut count,
-                values,
-                name.len() - 1,
-                place,
-                &raw mut config
-            ))?;
-            Ok(Filter { id, named: name[0] != 0, optional: flags & 1 != 0 })
-        })
-        .collect()
-}
-
 /// Whether the library knows how to apply a filter.
 fn is_known(id: i32) -> bool {
     // SAFETY: a query that takes any number.
@@ -70,7 +41,7 @@ pub(super) fn is_needed(dataset: &Dataset) -> hdf5::Result<bool> {
     let plist = dataset.create_plist()?;
     // Of a filter the library knows, it does not tell whether the name is the file's.
     let unnamed = |f: &Filter| f.id >= OTHERS && (!f.named || is_known(f.id));
-    Ok(storage::is_elsewhere(plist.id()) || filters(plist.id())?.iter().any(unnamed))
+    Ok(layout::is_elsewhere(plist.id()) || filters(plist.id())?.iter().any(unnamed))
 }
 
 /// Whether values are pointers in memory, or places in their file.
@@ -100,7 +71,7 @@ impl Hdf5Group<'_> {
         let (read, write) = (|e: hdf5::Error| node.damaged(&e), |e: hdf5::Error| self.writer.fault(&e));
         let (dtype, space) = (from.dtype().map_err(read)?, from.space().map_err(read)?);
         let plist = from.create_plist().map_err(read)?;
-        let elsewhere = storage::is_elsewhere(plist.id());
+        let elsewhere = layout::is_elsewhere(plist.id());
         if let Some(f) = filters(plist.id()).map_err(read)?.iter().find(|f| !f.optional && !is_known(f.id)) {
             return Err(node.unsupported(
                 crate::codec::name_of(f.id),
@@ -256,9 +227,10 @@ fn copy_attribute(on: &Location, i: u64, to: &Location) -> hdf5::Result<()> {
     let attribute =
         h5call!(H5Aopen_by_idx(on.id(), c".".as_ptr(), H5_INDEX_NAME, H5_ITER_NATIVE, i, H5P_DEFAULT, H5P_DEFAULT))?;
     let copy = || -> hdf5::Result<()> {
-        // SAFETY: the identifiers were just returned by their constructors.
-        let (dtype, space): (Datatype, Dataspace) =
-            unsafe { (from_id(h5call!(H5Aget_type(attribute))?)?, from_id(h5call!(H5Aget_space(attribute))?)?) };
+        // SAFETY: the identifier was just returned by the constructor.
+        let dtype: Datatype = unsafe { from_id(h5call!(H5Aget_type(attribute))?) }?;
+        // SAFETY: as above.
+        let space: Dataspace = unsafe { from_id(h5call!(H5Aget_space(attribute))?) }?;
         let (pointers, references) = indirect(&dtype)?;
         if references {
             return Ok(());

@@ -1,15 +1,17 @@
 //! Where the values of a dataset are: in the file, or in others that it names.
 
-use super::{datatype, transfer, External, Node};
+use super::claim::check_claim;
+use super::layout::layout;
+use super::{datatype, External, Node};
 use crate::error::{Error, Result};
 use crate::store::backend::Backend;
 use hdf5::sync::sync;
 use hdf5::{from_id, h5call, Dataset, Group};
-use hdf5_sys::h5d::{H5D_fill_value_t, H5D_layout_t, H5Dopen2};
+use hdf5_sys::h5d::{H5D_layout_t, H5Dopen2};
 use hdf5_sys::h5i::hid_t;
 use hdf5_sys::h5p::{
-    H5Pclose, H5Pcreate, H5Pfill_value_defined, H5Pget_external, H5Pget_external_count, H5Pget_layout,
-    H5Pget_virtual_count, H5Pget_virtual_dsetname, H5Pget_virtual_filename, H5Pset_efile_prefix,
+    H5Pclose, H5Pcreate, H5Pget_external, H5Pget_external_count, H5Pget_virtual_count, H5Pget_virtual_dsetname,
+    H5Pget_virtual_filename, H5Pset_efile_prefix,
 };
 use std::cell::Cell;
 use std::ffi::{c_char, CString};
@@ -21,23 +23,6 @@ const DEEPEST: usize = 8;
 const MOST: usize = 50_000;
 /// Bytes of a name.
 const NAME: usize = 4096;
-/// How often the bytes of its chunks that are stored a dataset may have: others are the fill value, and cost nothing in the
-/// file.
-const ABSENT: u64 = 16;
-
-/// The most bytes that the values of a dataset in its own file can be, for what of it is stored: extents are only claimed.
-/// A stored byte becomes at most `expansion` bytes, and chunks that are not stored are at most 15 of 16.
-pub(super) fn most(node: &Node, dataset: &Dataset, chunks: Option<(usize, u64)>, expansion: u64) -> u64 {
-    let stored = dataset.storage_size().min(node.file().bytes());
-    match chunks {
-        None => stored.saturating_mul(ABSENT),
-        Some((n, bytes)) => {
-            let whole = (n as u64).saturating_mul(bytes).saturating_mul(ABSENT);
-            whole.min(stored.saturating_mul(expansion.max(ABSENT)))
-        }
-    }
-}
-
 /// Whether the environment names folders in which the library looks for the files of external storage and of virtual
 /// datasets, before and instead of those that were checked. It reads the first of them once, as it starts.
 pub(super) fn prefixes() -> [bool; 2] {
@@ -115,7 +100,7 @@ fn check_parts(node: &Node, dataset: &Dataset) -> Result<()> {
         };
         // The library takes what is not there for empty. A source is checked as it is opened.
         let source = Node::open(&store, &path)?;
-        transfer::check_claim(&source, source.dataset()?)?;
+        check_claim(&source, source.dataset()?)?;
         // The library converts the source's type, too.
         let kind = source.dataset()?.dtype().and_then(|t| datatype::kind_of(&t)).map_err(|e| source.damaged(&e))?;
         if let Some(name) = datatype::unreadable(&kind) {
@@ -134,29 +119,6 @@ fn prefixed(node: &Node, variable: &str) -> Error {
 }
 
 const FOLLOW: &str = "; if you trust this file, open it with external = \"follow\"";
-
-/// How the values of a dataset with this property list are laid out; `None` for a way this library does not know.
-pub(super) fn layout(plist: hid_t) -> Option<H5D_layout_t> {
-    // SAFETY: a query on a property list that is open.
-    let found = sync(|| unsafe { H5Pget_layout(plist) });
-    [H5D_layout_t::H5D_COMPACT, H5D_layout_t::H5D_CONTIGUOUS, H5D_layout_t::H5D_CHUNKED, H5D_layout_t::H5D_VIRTUAL]
-        .into_iter()
-        .find(|&l| l == found)
-}
-
-/// Whether values that were never written are others than zeros.
-pub(super) fn has_fill(plist: hid_t) -> bool {
-    let mut defined = H5D_fill_value_t::H5D_FILL_VALUE_UNDEFINED;
-    // SAFETY: a query into a local.
-    let status = sync(|| unsafe { H5Pfill_value_defined(plist, &raw mut defined) });
-    status >= 0 && defined == H5D_fill_value_t::H5D_FILL_VALUE_USER_DEFINED
-}
-
-/// Whether values lie in files of external storage, or are those of other datasets.
-pub(super) fn is_elsewhere(plist: hid_t) -> bool {
-    // SAFETY: a query on a property list that is open.
-    layout(plist) == Some(H5D_layout_t::H5D_VIRTUAL) || sync(|| unsafe { H5Pget_external_count(plist) }) > 0
-}
 
 /// The files of external storage.
 fn external_files(plist: hid_t) -> hdf5::Result<Vec<String>> {

@@ -1,17 +1,12 @@
 //! Moving values from a dataset, one field of a compound dataset, or an attribute, into memory.
 
+use super::claim::check_claim;
 use super::datatype::{self, kind_of, packed};
-use super::{chunks, lengths, register, repack, storage, Kind, Node};
-use crate::codec::id;
-use crate::codec::pipeline::Plan;
+use super::{lengths, Kind, Node};
 use crate::error::{Error, Result};
-use crate::memory;
 use crate::store::backend::{Part, Stored};
-use crate::store::values::UNQUESTIONED;
-use hdf5::plist::DatasetCreate;
 use hdf5::{from_id, h5call, Attribute, Dataspace, Datatype};
 use hdf5_sys::h5a::H5Aread;
-use hdf5_sys::h5d::H5D_layout_t::H5D_CHUNKED;
 use hdf5_sys::h5d::H5Dread;
 use hdf5_sys::h5p::H5P_DEFAULT;
 use hdf5_sys::h5s::{H5Screate_simple, H5Sselect_hyperslab, H5S_ALL, H5S_SELECT_SET};
@@ -94,7 +89,9 @@ impl<'a> Typed<'a> {
                 }
                 let (none, rank) = (std::ptr::null(), count.len() as i32);
                 h5call!(H5Sselect_hyperslab(file.id(), H5S_SELECT_SET, start.as_ptr(), none, count.as_ptr(), none))?;
-                let space: Dataspace = from_id(h5call!(H5Screate_simple(rank, count.as_ptr(), none))?)?;
+                let space = h5call!(H5Screate_simple(rank, count.as_ptr(), none))?;
+                // SAFETY: the identifier was just returned by the constructor.
+                let space: Dataspace = unsafe { from_id(space) }?;
                 h5call!(H5Dread(d.id(), memory.id(), space.id(), file.id(), H5P_DEFAULT, buffer))?
             }
         };
@@ -190,64 +187,4 @@ impl Stored for Typed<'_> {
             _ => self.texts_of(part.rows.as_ref(), part.count, types, give),
         }
     }
-}
-
-/// How often the stored bytes the values of a dataset may be, whatever the compressor could do.
-const EXPANSION: u64 = 4096;
-
-/// Checks that the chunks of a dataset are what they must be, before the library goes through them: it takes chunks that
-/// it does not find for zeros, and memory for a whole chunk whatever is asked for. Gives the most bytes that the values can
-/// be.
-pub(super) fn check_claim(node: &Node, dataset: &hdf5::Dataset) -> Result<u64> {
-    let plist = dataset.create_plist().map_err(|e| node.damaged(&e))?;
-    if storage::is_elsewhere(plist.id()) {
-        return Ok(dataset.storage_size().saturating_mul(EXPANSION));
-    }
-    let Some(chunk) = plist.chunk().filter(|_| storage::layout(plist.id()) == Some(H5D_CHUNKED)) else {
-        return Ok(storage::most(node, dataset, None, 1));
-    };
-    let shape: Vec<u64> = dataset.shape().iter().map(|&n| n as u64).collect();
-    let extents: Vec<u64> = chunk.iter().map(|&n| n as u64).collect();
-    let stored = chunks::of(dataset, &shape, &extents).map_err(|found| node.format(chunks::EXPECTED, found))?;
-    let bytes = |extents: &[u64]| {
-        extents.iter().fold(dataset.dtype().map_or(1, |t| t.size()) as u64, |n, &e| n.saturating_mul(e))
-    };
-    let (whole, used) = (bytes(&extents), bytes(&shape));
-    if !stored.is_empty() && whole > UNQUESTIONED && whole / 16 > used {
-        return Err(node.format(
-            "chunks not much larger than the dataset",
-            format!(
-                "chunks of {whole} bytes for {used} bytes of values; write the file again (h5repack) with smaller ones"
-            ),
-        ));
-    }
-    check_checksums(node, &plist, &stored, whole)?;
-    let expansion = register::plan(plist.id()).expansion().min(EXPANSION);
-    Ok(storage::most(node, dataset, Some((stored.len(), whole)), expansion))
-}
-
-/// Checks chunks with a checksum under another filter, which may leave less than one: the library looks for it in front of
-/// the chunk then.
-fn check_checksums(node: &Node, plist: &DatasetCreate, stored: &[chunks::Chunk], whole: u64) -> Result<()> {
-    const BYTES: &str = "a chunk with a checksum";
-    let ids: Vec<i32> =
-        repack::filters(plist.id()).map_err(|e| node.damaged(&e))?.iter().map(|filter| filter.id).collect();
-    let above = ids.iter().skip_while(|&&filter| filter != id::FLETCHER32).skip(1);
-    if stored.is_empty() || above.filter(|&&filter| filter != id::SHUFFLE && filter != id::FLETCHER32).count() == 0 {
-        return Ok(());
-    }
-    let Plan::Direct(pipeline) = register::plan(plist.id()) else {
-        return Err(node.unsupported("a checksum under another filter", "; write the file again with gzip"));
-    };
-    let file = node.file().reader()?;
-    let (mut bytes, mut out) = (Vec::new(), memory::zeros(usize::try_from(whole).unwrap_or(usize::MAX), BYTES)?);
-    for c in stored.iter().filter(|c| c.size <= file.len()) {
-        memory::lengthen(&mut bytes, c.size as usize, 0, BYTES)?;
-        bytes.truncate(c.size as usize);
-        file.read(c.address, &mut bytes)?;
-        pipeline
-            .decode(c.mask, &bytes, &mut out)
-            .map_err(|found| node.format(format!("intact data in chunk {}", c.number), found))?;
-    }
-    Ok(())
 }

@@ -78,7 +78,7 @@ label!(u16, u32);
 
 /// A function of a column.
 pub trait PerColumn: Sync {
-    /// What it gives.
+    /// Its output.
     type Output: Send;
 
     /// Calls it, from any thread.

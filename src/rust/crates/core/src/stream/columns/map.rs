@@ -40,13 +40,13 @@ pub fn map_columns<F: PerColumn>(
 }
 
 /// Whether a band of columns is read alone.
-fn by_band(x: &LazyMatrix) -> bool {
-    x.is_sparse() && (x.index().is_some() || x.source().layout() == Layout::Csc)
+fn by_band(x: &LazyMatrix, ctx: &Context) -> bool {
+    x.is_sparse() && (x.index(ctx).is_some() || x.source().layout() == Layout::Csc)
 }
 
 /// Bytes a scratch file takes, about, when the columns of `x` are gone through within the memory of `ctx`; 0 when all fit.
 pub(crate) fn scratch(x: &LazyMatrix, label: usize, ctx: &Context) -> u64 {
-    if by_band(x) {
+    if by_band(x, ctx) {
         return 0;
     }
     let bytes = (stored(x) * (label + x.dtype().float().size()) as f64) as u64;
@@ -76,7 +76,7 @@ fn bands<F: PerColumn, T: Value, L: Label>(
     ctx: &Context,
 ) -> Result<Vec<F::Output>> {
     let m = x.shape().1;
-    if !by_band(x) {
+    if !by_band(x, ctx) {
         return spooled::<F, T, L>(x, 0..m, labels, of, ctx);
     }
     // As many as a fifth of the memory holds, if all hold the same.
@@ -102,7 +102,7 @@ fn spooled<F: PerColumn, T: Value, L: Label>(
     of: &F,
     ctx: &Context,
 ) -> Result<Vec<F::Output>> {
-    let mut spool = Spool::<T, L>::new(band.len(), held_limit(ctx))?;
+    let mut spool = Spool::<T, L>::new(band.len(), held_limit(ctx), &ctx.scratch)?;
     let hold = spool.room();
     let map = |block: Block| {
         let block = block.into_float()?;

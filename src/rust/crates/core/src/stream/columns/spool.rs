@@ -1,7 +1,7 @@
 //! Values of rows on their way to columns: each block sorted by column, in memory or in a scratch file.
 
 use super::column::{Bytes, Column, Label, PerColumn, Value, COLUMNS, NO_LABEL};
-use crate::context::Context;
+use crate::context::{Context, Space};
 use crate::error::{Error, Result};
 use crate::matrix::{Block, Scratch, Storage};
 use crate::memory;
@@ -24,11 +24,12 @@ pub(super) enum Held<T, L> {
     Scratch { counts: Vec<u32>, ends: u64, labels: u64, values: u64 },
 }
 
-/// What blocks are held by: memory up to a limit, then one scratch file.
+/// Room for blocks: memory up to a limit, then one scratch file.
 pub(super) struct Hold {
     limit: usize,
     bytes: AtomicUsize,
     scratch: Mutex<Option<Arc<Scratch>>>,
+    space: Space,
 }
 
 /// All blocks of a pass, by column.
@@ -110,7 +111,7 @@ impl Hold {
             let mut file = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
             match &*file {
                 Some(file) => file.clone(),
-                None => file.insert(Arc::new(Scratch::new()?)).clone(),
+                None => file.insert(Arc::new(Scratch::new(&self.space)?)).clone(),
             }
         };
         let (ends, labels) = (file.append(u32::bytes(&piece.ends))?, file.append(L::bytes(&piece.labels))?);
@@ -126,8 +127,8 @@ impl Hold {
 
 impl<T: Value, L: Label> Spool<T, L> {
     /// For pieces of `n_cols` columns, of which about `limit` bytes stay in memory.
-    pub(super) fn new(n_cols: usize, limit: usize) -> Result<Self> {
-        let hold = Hold { limit, bytes: AtomicUsize::new(0), scratch: Mutex::new(None) };
+    pub(super) fn new(n_cols: usize, limit: usize, space: &Space) -> Result<Self> {
+        let hold = Hold { limit, bytes: AtomicUsize::new(0), scratch: Mutex::new(None), space: space.clone() };
         Ok(Spool { n_cols, pieces: Vec::new(), counts: memory::zeros(n_cols, COLUMNS)?, hold: Arc::new(hold) })
     }
 

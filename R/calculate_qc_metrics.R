@@ -17,16 +17,22 @@ gene_patterns <- list(mt = "^MT-", ribo = "^RP[SL]", hb = "^HB[^P]")
 #'   `total_counts`; and `log1p_` columns.
 #' @export
 #' @examples
-#' adata <- read_h5ad(example_h5ad()) |> qc_metrics(qc_vars = "mt")
+#' adata <- read_h5ad(example_h5ad()) |> calculate_qc_metrics(qc_vars = "mt")
 #' summary(adata$obs[, c("n_genes_by_counts", "total_counts", "pct_counts_mt")])
-qc_metrics <- function(adata, qc_vars = NULL, percent_top = c(50, 100, 200, 500), log1p = TRUE, layer = NULL) {
+calculate_qc_metrics <- function(adata, qc_vars = NULL, percent_top = c(50, 100, 200, 500), log1p = TRUE,
+                                 layer = NULL) {
   check_adata(adata)
   if (missing(percent_top)) percent_top <- percent_top[percent_top <= n_vars(adata)]
   args <- arguments()
-  rs_call(rs_verb_check, name = "qc_metrics", args = args)
+  rs_call(rs_verb_check, name = "calculate_qc_metrics", args = args)
   for (set in qc_vars) adata <- with_gene_set(adata, set)
-  verb("qc_metrics", adata, args)
+  verb("calculate_qc_metrics", adata, args)
 }
+
+#' @description `qc_metrics()` is the same by its former name.
+#' @rdname calculate_qc_metrics
+#' @export
+qc_metrics <- calculate_qc_metrics
 
 # A logical column of var, made from gene names for the sets that have a usual pattern.
 with_gene_set <- function(adata, set) {

@@ -1,0 +1,56 @@
+//! Data rows as the products of queries read them: in panels of 16 rows, coordinate by coordinate, so that one vector
+//! register holds a coordinate of 16 rows and nothing is packed when a product is taken.
+
+use super::POINTS;
+use crate::error::Result;
+use crate::memory;
+use rayon::prelude::*;
+
+/// Rows per panel.
+pub(super) const LANES: usize = 16;
+
+/// Data rows in panels; the last of a run is filled up with rows of infinite score.
+pub(super) struct Panels {
+    pub(super) values: Vec<f32>,
+    pub(super) width: usize,
+}
+
+impl Panels {
+    /// Panels for `rows` rows of `width` values, a multiple of [`LANES`]; no row is there yet.
+    pub(super) fn new(rows: usize, width: usize) -> Result<Self> {
+        let mut values = memory::zeros(memory::count(&[rows, width], POINTS)?, POINTS)?;
+        for panel in values.chunks_exact_mut(LANES * width) {
+            let last = (width - 1) * LANES;
+            panel.get_mut(last..).unwrap_or_default().fill(f32::INFINITY);
+        }
+        Ok(Panels { values, width })
+    }
+
+    /// Panels of all of these rows, one after the other, each `width` long.
+    pub(super) fn of(rows: &[f32], width: usize) -> Result<Self> {
+        let mut panels = Panels::new((rows.len() / width).next_multiple_of(LANES), width)?;
+        for (panel, rows) in panels.values.chunks_exact_mut(LANES * width).zip(rows.chunks(LANES * width)) {
+            write_panel(panel, rows, width);
+        }
+        Ok(panels)
+    }
+
+    /// Panels of rows, each to be filled by [`write_panel`].
+    pub(super) fn each_mut(&mut self) -> rayon::slice::ChunksExactMut<'_, f32> {
+        self.values.par_chunks_exact_mut(LANES * self.width)
+    }
+
+    /// The panels that hold rows `from..to`; `from` starts one.
+    pub(super) fn rows(&self, from: usize, to: usize) -> &[f32] {
+        self.values.get(from * self.width..to.next_multiple_of(LANES) * self.width).unwrap_or_default()
+    }
+}
+
+/// Writes up to 16 rows, one after the other, into a panel.
+pub(super) fn write_panel(panel: &mut [f32], rows: &[f32], width: usize) {
+    for (lane, row) in rows.chunks_exact(width).take(LANES).enumerate() {
+        for (to, &from) in panel.chunks_exact_mut(LANES).zip(row) {
+            to[lane] = from;
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Mean and variance over cells or genes.
+
+use super::moments::{finite_or_zero, with_zeros, Axis, MeanVar, Moments};
+use super::view::{each, with_view, RowOf};
+use crate::chain::LazyMatrix;
+use crate::context::Context;
+use crate::element::Number;
+use crate::error::Result;
+use crate::matrix::Block;
+use crate::memory;
+use crate::stream::{no_rows, no_state, reduce, Needs, Reducer};
+use serde::Serialize;
+
+/// Means and variances along `axis` with divisor `n - ddof` (scanpy uses `ddof = 1`). NaN and infinities propagate.
+///
+/// # Errors
+/// The errors of the pass.
+pub fn mean_var(x: &LazyMatrix, axis: Axis, ddof: usize, ctx: &Context) -> Result<MeanVar> {
+    match axis {
+        Axis::Obs => Ok(column_moments(x, ctx)?.finish(ddof)),
+        Axis::Var => row_mean_var(x, ddof, ctx),
+    }
+}
+
+/// Returns the needs of the passes of [`mean_var`] over genes.
+pub(super) fn passes() -> Vec<Needs> {
+    vec![ColumnMoments::NEEDS]
+}
+
+fn column_moments(x: &LazyMatrix, ctx: &Context) -> Result<Moments> {
+    reduce(x, &ColumnMoments { n_vars: x.shape().1 }, ctx)
+}
+
+#[derive(Serialize)]
+struct ColumnMoments {
+    n_vars: usize,
+}
+
+impl Reducer for ColumnMoments {
+    const NAME: &'static str = "moments of the columns";
+    const NEEDS: Needs = Needs::KEEPS;
+    type Part = Moments;
+    no_rows!();
+    type State = Moments;
+    type Output = Moments;
+
+    fn map(&self, block: Block) -> Result<(Moments, ())> {
+        Ok((with_view!(block, view => Moments::of_block(&view))?, ()))
+    }
+
+    fn state(&self) -> Result<Moments> {
+        Ok(Moments::new(self.n_vars))
+    }
+
+    fn fold(&self, moments: &mut Moments, part: Moments) -> Result<()> {
+        moments.merge(&part);
+        Ok(())
+    }
+
+    fn merge(&self, moments: &mut Moments, next: Moments) -> Result<()> {
+        moments.merge(&next);
+        Ok(())
+    }
+
+    fn finish(&self, moments: Moments, (): ()) -> Result<Moments> {
+        Ok(moments)
+    }
+}
+
+fn row_mean_var(x: &LazyMatrix, ddof: usize, ctx: &Context) -> Result<MeanVar> {
+    let (n_rows, n_cols) = x.shape();
+    reduce(x, &RowMoments { n_rows, n_cols, ddof }, ctx)
+}
+
+#[derive(Serialize)]
+struct RowMoments {
+    n_rows: usize,
+    n_cols: usize,
+    ddof: usize,
+}
+
+impl Reducer for RowMoments {
+    const NAME: &'static str = "moments of the rows";
+    const NEEDS: Needs = Needs::FILE;
+    no_state!();
+    type Rows = (Vec<f64>, Vec<f64>);
+    type Whole = (Vec<f64>, Vec<f64>);
+    type Output = MeanVar;
+
+    fn map(&self, block: Block) -> Result<((), Self::Rows)> {
+        let n = self.n_cols;
+        let divisor = if n > self.ddof { n as f64 - self.ddof as f64 } else { f64::NAN };
+        let rows = with_view!(block, view => Ok((0..view.n_rows()).map(|i| {
+            let (mean, m2) = row_moments(view.row(i), n);
+            (mean, m2 / divisor)
+        }).unzip()))?;
+        Ok(((), rows))
+    }
+
+    fn whole(&self) -> Result<Self::Whole> {
+        let empty = || memory::filled(self.n_rows, f64::NAN, "mean_var: means and variances of the cells");
+        Ok((empty()?, empty()?))
+    }
+
+    fn finish(&self, (): (), (mean, var): Self::Whole) -> Result<MeanVar> {
+        Ok(MeanVar { mean, var })
+    }
+}
+
+/// Mean and sum of squared deviations of a row of `n` values.
+fn row_moments<T: Number>(row: RowOf<'_, T>, n: usize) -> (f64, f64) {
+    let Some(first) = row.1.first() else {
+        return if n == 0 { (f64::NAN, 0.0) } else { (0.0, 0.0) };
+    };
+    let first = finite_or_zero(first.to_f64());
+    let stored = row.1.len() as f64;
+    let mut sum = 0.0;
+    each(row, |_, x| sum += x - first);
+    // Two sweeps over a row that is in cache anyway: exact whatever the offset.
+    let shift = if sum.is_finite() { first + sum / stored } else { first };
+    let (mut sum, mut sq) = (0.0, 0.0);
+    each(row, |_, x| {
+        let d = x - shift;
+        sum += d;
+        sq += d * d;
+    });
+    let (shift, offset, m2) = with_zeros(stored, n as f64, shift, sum, sq);
+    (shift + offset, m2)
+}

@@ -1,0 +1,106 @@
+//! Facts about matrices that a session keeps for the passes that follow.
+
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+type Entries = Mutex<HashMap<(u64, TypeId), Arc<dyn Any + Send + Sync>>>;
+
+/// Entries by matrix and type, one of each. Those of a matrix go with it.
+#[derive(Debug, Clone, Default)]
+pub struct Caches(Arc<Entries>);
+
+/// The identity of a stored matrix, held by every chain on it.
+#[derive(Debug)]
+pub(crate) struct Identity {
+    number: u64,
+    /// Caches with entries about it.
+    kept_in: Mutex<Vec<Weak<Entries>>>,
+}
+
+// A poisoned lock cannot occur: nothing that can panic runs while one is held.
+fn lock<T>(m: &Mutex<T>) -> MutexGuard<'_, T> {
+    m.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Identity {
+    /// One like no other.
+    pub(crate) fn new() -> Arc<Identity> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Arc::new(Identity { number: NEXT.fetch_add(1, Ordering::Relaxed), kept_in: Mutex::default() })
+    }
+}
+
+impl Drop for Identity {
+    fn drop(&mut self) {
+        for entries in lock(&self.kept_in).iter().filter_map(Weak::upgrade) {
+            // Dropped when the lock is free again.
+            let _gone: Vec<_> = lock(&entries).extract_if(|(number, _), _| *number == self.number).collect();
+        }
+    }
+}
+
+impl Caches {
+    /// The entry of this type about a matrix.
+    pub(crate) fn find<T: Any + Send + Sync>(&self, of: &Identity) -> Option<Arc<T>> {
+        lock(&self.0).get(&(of.number, TypeId::of::<T>())).cloned()?.downcast().ok()
+    }
+
+    /// Keeps an entry about a matrix in place of the one before.
+    pub(crate) fn keep<T: Any + Send + Sync>(&self, of: &Identity, entry: T) {
+        {
+            let mut kept_in = lock(&of.kept_in);
+            if !kept_in.iter().any(|known| std::ptr::eq(known.as_ptr(), Arc::as_ptr(&self.0))) {
+                kept_in.retain(|known| known.strong_count() > 0);
+                kept_in.push(Arc::downgrade(&self.0));
+            }
+        }
+        let before = lock(&self.0).insert((of.number, TypeId::of::<T>()), Arc::new(entry));
+        drop(before);
+    }
+
+    /// Forgets the entry of this type about a matrix.
+    pub(crate) fn forget<T: Any + Send + Sync>(&self, of: &Identity) {
+        let before = lock(&self.0).remove(&(of.number, TypeId::of::<T>()));
+        drop(before);
+    }
+
+    /// Entries about all matrices.
+    pub fn len(&self) -> usize {
+        lock(&self.0).len()
+    }
+
+    /// Whether nothing is kept.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_are_found_by_matrix_and_type_and_go_with_the_matrix() {
+        let (caches, others) = (Caches::default(), Caches::default());
+        let (one, two) = (Identity::new(), Identity::new());
+        caches.keep(&one, 1_u32);
+        caches.keep(&one, "text");
+        caches.keep(&one, 2_u32);
+        caches.keep(&two, 3_u32);
+        others.keep(&one, 4_u32);
+        assert_eq!(caches.find::<u32>(&one).as_deref(), Some(&2));
+        assert_eq!(caches.clone().find::<&str>(&one).as_deref(), Some(&"text"));
+        assert_eq!(caches.find::<u64>(&one), None);
+        assert_eq!((caches.len(), others.len()), (3, 1));
+        drop(one);
+        assert_eq!((caches.len(), others.len()), (1, 0));
+        caches.forget::<u32>(&two);
+        assert!(caches.is_empty());
+        // A matrix may outlive a session.
+        others.keep(&two, 5_u32);
+        drop(others);
+        drop(two);
+    }
+}

@@ -1,0 +1,23 @@
+//! The session: threads, memory, scratch space, caches and control, in one value that is passed down to all that takes long.
+//! Nothing else is shared between calls, and nothing is global.
+
+mod budget;
+mod caches;
+mod guard;
+mod monitor;
+mod pool;
+mod scratch;
+#[allow(clippy::module_inception)] // the session itself
+mod session;
+mod watch;
+
+pub use budget::{Budget, Lease};
+pub use caches::Caches;
+pub(crate) use caches::Identity;
+pub use guard::guard;
+pub use monitor::Monitor;
+pub use pool::Pool;
+pub(crate) use pool::STACK;
+pub use scratch::{Allowance, Space};
+pub use session::{Session, DEFAULT_MEMORY};
+pub use watch::{release_memory, watched};

@@ -1,0 +1,56 @@
+//! Progress of a call, and how it is stopped.
+
+use crate::error::{Error, Result};
+use crate::reserve;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// Progress and cancellation, shared between the working threads and the face that started the work.
+///
+/// Workers call [`Monitor::check`] at least every few milliseconds of work and [`Monitor::advance`] as they go;
+/// the face polls [`Monitor::fraction`] and calls [`Monitor::cancel`] on Ctrl-C.
+#[derive(Debug, Default)]
+pub struct Monitor {
+    cancelled: AtomicBool,
+    done: AtomicU64,
+    total: AtomicU64,
+}
+
+impl Monitor {
+    /// Asks the work to stop; it ends with [`Error::Cancelled`].
+    pub fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+    }
+
+    /// # Errors
+    /// [`Error::Cancelled`] once [`Monitor::cancel`] was called; [`Error::OutOfMemory`] while memory is short.
+    pub fn check(&self) -> Result<()> {
+        if self.cancelled.load(Ordering::Relaxed) {
+            Err(Error::Cancelled)
+        } else if reserve::short() {
+            Err(reserve::shortage())
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Starts a new phase of `total` units of work.
+    pub fn begin(&self, total: u64) {
+        self.done.store(0, Ordering::Relaxed);
+        self.total.store(total, Ordering::Relaxed);
+    }
+
+    /// Counts `units` of work as done.
+    pub fn advance(&self, units: u64) {
+        self.done.fetch_add(units, Ordering::Relaxed);
+    }
+
+    /// Share of the present phase that is done, 0 to 1.
+    pub fn fraction(&self) -> f64 {
+        let total = self.total.load(Ordering::Relaxed);
+        if total == 0 {
+            0.0
+        } else {
+            (self.done.load(Ordering::Relaxed) as f64 / total as f64).min(1.0)
+        }
+    }
+}

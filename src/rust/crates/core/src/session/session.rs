@@ -1,0 +1,147 @@
+//! A session, as it is passed down.
+
+use super::budget::{Budget, Lease};
+use super::caches::Caches;
+use super::guard::guard;
+use super::monitor::Monitor;
+use super::pool::Pool;
+use super::scratch::Space;
+use crate::error::{Error, Result};
+use crate::team::Team;
+use std::sync::Arc;
+
+/// Default working memory, in bytes (256 MiB).
+pub const DEFAULT_MEMORY: usize = 256 << 20;
+
+/// Resources and control of calls into the core, and what they leave for the calls that follow. Copies are of the same session.
+/// Results never depend on any of it.
+#[derive(Debug, Clone)]
+pub struct Session {
+    /// Worker threads, at least 1.
+    pub threads: usize,
+    /// Working memory in bytes, for all that is at work at the same time.
+    pub memory: usize,
+    /// Progress and cancellation of a call.
+    pub monitor: Arc<Monitor>,
+    /// The processes that share every pass; `None` where this one works alone.
+    pub team: Option<Arc<dyn Team>>,
+    /// The threads of a pool, shared by all work of a call.
+    pub pool: Pool,
+    /// The memory that is leased.
+    pub budget: Budget,
+    /// Room on disk.
+    pub scratch: Space,
+    /// Facts about matrices that passes found out.
+    pub caches: Caches,
+}
+
+impl Default for Session {
+    fn default() -> Self {
+        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let (monitor, pool, budget, scratch, caches) = Default::default();
+        Session { threads, memory: DEFAULT_MEMORY, monitor, team: None, pool, budget, scratch, caches }
+    }
+}
+
+impl Session {
+    /// A new session with a given number of threads.
+    pub fn with_threads(threads: usize) -> Self {
+        Session { threads: threads.max(1), ..Session::default() }
+    }
+
+    /// The same session for one more call, with a monitor and a pool of its own.
+    #[must_use]
+    pub fn call(&self) -> Self {
+        let (monitor, pool) = Default::default();
+        Session { monitor, pool, ..self.clone() }
+    }
+
+    /// Leases as much of `want` bytes as is free. `what` is a name for the error.
+    ///
+    /// # Errors
+    /// [`Error::Memory`] where less than `least` bytes are free.
+    pub fn lease(&self, what: &str, least: usize, want: usize) -> Result<Lease> {
+        self.budget.lease(least, want.max(least), self.memory).ok_or_else(|| Error::Memory {
+            what: what.to_owned(),
+            needed: least as u64,
+            limit: self.memory as u64,
+            hint: match self.budget.leased() {
+                0 => "; raise the setting memory".to_owned(),
+                n => format!(", of which other work has {n}; wait for it, or raise the setting memory"),
+            },
+        })
+    }
+
+    /// Leases this part of the memory (4 is a quarter), or as much of it as is free, but a quarter of it whatever others have, so
+    /// that all work gets on.
+    pub(crate) fn part(&self, of: usize) -> Lease {
+        let want = self.memory / of.max(1);
+        self.budget.lease_anyway(want / 4, want, self.memory)
+    }
+
+    /// Leases this part of the memory, or as much of it as is free beyond the three quarters that a pass takes: for what stays
+    /// between passes.
+    pub(crate) fn spare(&self, of: usize) -> Lease {
+        self.budget.lease_anyway(0, self.memory / of.max(1), self.memory / 4)
+    }
+
+    /// Leases `bytes` that work holds whatever is free, as far as the memory goes: passes beside it take less.
+    pub(crate) fn hold(&self, bytes: usize) -> Lease {
+        self.budget.lease_anyway(0, bytes, self.memory)
+    }
+
+    /// Runs `work` on a rayon pool of exactly `self.threads` threads, so that no global pool is touched (a forked
+    /// process would inherit a dead one).
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] for more than 4096 threads; [`Error::OutOfMemory`] for more than the system starts;
+    /// [`Error::Internal`] when `work` panics.
+    pub fn install<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+        let pool = self.pool()?;
+        guard(|| pool.install(work))
+    }
+
+    /// The pool of a call, of exactly `self.threads` threads.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] for more than 4096 threads; [`Error::OutOfMemory`] for more than the system starts.
+    pub(crate) fn pool(&self) -> Result<Arc<rayon::ThreadPool>> {
+        self.pool.of(self.threads)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_one_pool_of_the_size_asked_for() {
+        let session = Session::with_threads(2);
+        let pool = session.pool().unwrap();
+        assert!(Arc::ptr_eq(&pool, &session.clone().pool().unwrap()));
+        assert_eq!(pool.current_num_threads(), 2);
+        let three = Session { threads: 3, ..session.clone() };
+        assert_eq!(three.install(|| Ok(rayon::current_num_threads())).unwrap(), 3);
+        assert_eq!(session.install(|| Ok(rayon::current_num_threads())).unwrap(), 2);
+    }
+
+    #[test]
+    fn a_lease_that_cannot_be_had_names_bytes_and_setting() {
+        let session = Session { memory: 1000, ..Session::with_threads(1) };
+        let none = session.lease("the graph", 2000, 2000).unwrap_err().to_string();
+        assert_eq!(none, "the graph needs 2000 bytes, the limit is 1000; raise the setting memory");
+        let half = session.lease("a pass", 0, 500).unwrap();
+        // Another call of the session.
+        let error = session.call().lease("the graph", 600, 900).unwrap_err().to_string();
+        let other = "the graph needs 600 bytes, the limit is 1000, of which other work has 500; wait for it, or raise the setting memory";
+        assert_eq!(error, other);
+        assert_eq!(session.lease("the graph", 400, 900).unwrap().bytes(), 500);
+        let rest = session.part(2);
+        assert_eq!((rest.bytes(), session.part(4).bytes()), (500, 62));
+        // Caches take nothing of the three quarters of a pass.
+        assert_eq!(session.spare(8).bytes(), 0);
+        drop((half, rest));
+        assert_eq!((session.spare(8).bytes(), session.spare(2).bytes()), (125, 125));
+        assert_eq!(session.budget.leased(), 0);
+    }
+}

@@ -1,0 +1,141 @@
+//! Long calls, watched over by the thread of a face.
+
+use super::guard::guard;
+use super::session::Session;
+use crate::error::{Error, Result};
+use crate::reserve;
+use std::sync::mpsc::{sync_channel, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+/// Stack of the thread that runs a verb.
+const VERB_STACK: usize = 16 << 20;
+
+/// How often a face looks for Ctrl-C, and how often it draws progress.
+const POLL: Duration = Duration::from_millis(50);
+const DRAW: Duration = Duration::from_millis(200);
+
+/// Runs `work` on a thread of its own while this thread keeps watch. Until the work ends, `watch` is called every 50 ms,
+/// with the share that is done when it is time to draw it; an error of its (Ctrl-C, a bar that cannot be drawn) stops the
+/// work and is what the call gives, once the work has ended. `wait` runs the pause it is handed: a face with a lock on its
+/// interpreter lets go of it around that.
+///
+/// # Errors
+/// Outside, the first error of `watch`; inside, those of `work`, which go first when `work` failed of itself, and
+/// [`Error::Internal`] for a panic.
+pub fn watched<T: Send, E>(
+    session: &Session,
+    work: impl FnOnce(&Session) -> Result<T> + Send,
+    wait: impl Fn(&mut (dyn FnMut() + Send)),
+    mut watch: impl FnMut(Option<f64>) -> std::result::Result<(), E>,
+) -> std::result::Result<Result<T>, E> {
+    if let Err(e) = reserve::provide() {
+        return Ok(Err(e));
+    }
+    std::thread::scope(|scope| {
+        let (sender, mut receiver) = sync_channel(1);
+        let spawned = std::thread::Builder::new().name("anndataoom".to_owned()).stack_size(VERB_STACK).spawn_scoped(
+            scope,
+            // The receiver outlives the worker: sending cannot fail.
+            move || drop(sender.send(guard(|| work(session)))),
+        );
+        if let Err(e) = spawned {
+            let what = format!("a thread to work on ({e})");
+            return Ok(Err(Error::OutOfMemory { what, needed: VERB_STACK as u64 }));
+        }
+        let (mut stopped, mut drawn) = (None, Instant::now());
+        loop {
+            let mut outcome = Err(RecvTimeoutError::Timeout);
+            wait(&mut || {
+                // Borrowed alone, a receiver may go to the thread that waits.
+                let receiver = &mut receiver;
+                outcome = receiver.recv_timeout(POLL);
+            });
+            match outcome {
+                Ok(result) => {
+                    release_memory();
+                    return match (stopped, result) {
+                        // Work that ended before it noticed is stopped all the same: the signal was taken from the face.
+                        (Some(e), Ok(_) | Err(Error::Cancelled)) => Err(e),
+                        (_, result) => Ok(result),
+                    };
+                }
+                Err(RecvTimeoutError::Disconnected) => return Ok(Err(Error::Internal("a worker vanished".to_owned()))),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            let due = stopped.is_none() && drawn.elapsed() >= DRAW;
+            if due {
+                drawn = Instant::now();
+            }
+            if let Err(e) = watch(due.then(|| session.monitor.fraction())) {
+                session.monitor.cancel();
+                stopped.get_or_insert(e);
+            }
+        }
+    })
+}
+
+/// Gives freed memory back to the operating system. glibc keeps what worker threads have freed, tens of megabytes for each,
+/// until a thread like them comes again; called when a verb has ended, and where a large step inside one has. Elsewhere it does nothing.
+pub fn release_memory() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        extern "C" {
+            fn malloc_trim(pad: usize) -> std::ffi::c_int;
+        }
+        // SAFETY: glibc's own function, callable at any time from any thread; it touches free memory only.
+        unsafe { malloc_trim(0) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn until_cancelled(session: &Session) -> Result<()> {
+        loop {
+            session.monitor.check()?;
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn the_watch_stops_the_work_with_its_own_error() {
+        let fails = |drawing: Option<f64>| drawing.map_or(Ok(()), |_| Err("no terminal"));
+        let session = Session::default();
+        assert_eq!(watched(&session, until_cancelled, |pause| pause(), fails).unwrap_err(), "no terminal");
+
+        // Only the first error counts, and nothing is drawn after it.
+        let session = Session::default();
+        let mut calls = 0;
+        let found = watched(
+            &session,
+            |session| {
+                let ended = until_cancelled(session);
+                std::thread::sleep(4 * DRAW);
+                ended
+            },
+            |pause| pause(),
+            |drawing| {
+                calls += 1;
+                assert!(calls == 1 || drawing.is_none());
+                Err(calls)
+            },
+        );
+        assert_eq!(found.unwrap_err(), 1);
+        assert!(calls > 4);
+    }
+
+    #[test]
+    fn the_work_keeps_its_result_and_its_error() {
+        let session = Session::default();
+        let quiet = |_: Option<f64>| Ok::<(), ()>(());
+        assert_eq!(watched(&session, |_| Ok(7), |pause| pause(), quiet).unwrap().unwrap(), 7);
+        let failed = watched(&session, |_| Err::<(), _>(Error::Numerical("no".to_owned())), |pause| pause(), quiet);
+        assert_eq!(failed.unwrap().unwrap_err().to_string(), "no");
+        let fails = |_: Option<f64>| Err::<(), _>("stop");
+        let disk = |session: &Session| until_cancelled(session).map_err(|_| Error::State("disk full".to_owned()));
+        assert_eq!(watched(&session, disk, |pause| pause(), fails).unwrap().unwrap_err().to_string(), "disk full");
+        let ended = watched(&Session::default(), until_cancelled, |pause| pause(), fails);
+        assert_eq!(ended.unwrap_err(), "stop");
+    }
+}

@@ -1,0 +1,53 @@
+//! The runs of a reducer, one after the other.
+
+use super::execute::Opened;
+use super::reducer::Reducer;
+use super::schedule::Schedule;
+use crate::context::Context;
+use crate::error::Result;
+use crate::matrix::{Block, Positions};
+use std::ops::Range;
+
+/// Merges the next run into those before it; the first becomes the sum without a copy.
+pub(super) fn append<R: Reducer>(r: &R, all: &mut Option<R::State>, next: R::State) -> Result<()> {
+    match all {
+        None => *all = Some(next),
+        Some(all) => r.merge(all, next)?,
+    }
+    Ok(())
+}
+
+/// Runs `r` over some runs: `put` gets the results of rows, block by block, `done` the state of every run.
+pub(super) fn run<R: Reducer>(
+    pass: &Opened<'_>,
+    schedule: &Schedule,
+    runs: Range<usize>,
+    r: &R,
+    ctx: &Context,
+    mut put: impl FnMut(&Positions, R::Rows) -> Result<()>,
+    mut done: impl FnMut(R::State) -> Result<()>,
+) -> Result<()> {
+    let blocks = schedule.blocks(runs);
+    let (mut block, mut state) = (blocks.start, None);
+    let map = |b: Block| {
+        let at = b.positions.clone();
+        let (part, rows) = r.map(b)?;
+        Ok((at, part, rows))
+    };
+    pass.run(blocks, ctx, map, |(at, part, rows)| {
+        put(&at, rows)?;
+        let mut now = match state.take() {
+            Some(state) => state,
+            None => r.state()?,
+        };
+        r.fold(&mut now, part)?;
+        if schedule.ends_run(block) {
+            r.close(&mut now)?;
+            done(now)?;
+        } else {
+            state = Some(now);
+        }
+        block += 1;
+        Ok(())
+    })
+}
