@@ -6,6 +6,8 @@
 # make bench                the benchmark against other tools (bench/README.md); N="20000 100000" sets the sizes,
 #                           TOOLS="r scanpy" the tools
 # make bench-graph          neighbours, UMAP and Leiden against other tools (bench/README.md); N as above
+# make bench-markers        markers of groups against other tools (bench/README.md); N as above
+# make bench-readers        folders of text against scanpy and gunzip (bench/README.md); N as above
 # make test-faults          kills, full disks and damaged files for longer: FUZZ_SECONDS, 600 where not set
 # make formats              the table of formats in inst/design/formats.md, from the tests
 # make lint                 formatters and linters, warnings are errors
@@ -25,7 +27,7 @@ OUT ?= demo-output
 N ?= 100000
 BENCH_DIR ?= $(CACHE)/bench
 
-.PHONY: demo demo-python test test-faults formats setup-demo setup-test install test-rust test-r test-python test-omicverse bench bench-graph lint format document
+.PHONY: demo demo-python test test-faults formats setup-demo setup-test install test-rust test-r test-python test-omicverse bench bench-graph bench-markers bench-readers lint format document
 
 demo: setup-demo install
 	@mkdir -p "$(OUT)"
@@ -54,9 +56,19 @@ bench: setup-demo install
 	sh tools/build-python.sh
 	python3 bench/bench.py --n-obs $(N) --dir "$(BENCH_DIR)" --target-dir "$(CARGO_TARGET_DIR)" $(if $(TOOLS),--tools $(TOOLS))
 
+bench-markers:
+	$(CARGO) build --locked --release --example simulate -p anndataoom-core --manifest-path $(RUST)
+	sh tools/build-python.sh
+	python3 bench/markers.py --n-obs $(N) --dir "$(BENCH_DIR)" --target-dir "$(CARGO_TARGET_DIR)"
+
 bench-graph:
 	$(CARGO) build --locked --release --example graph -p anndataoom-core --manifest-path $(RUST)
 	python3 bench/graph.py --n-obs $(N) --dir "$(BENCH_DIR)" --target-dir "$(CARGO_TARGET_DIR)"
+
+bench-readers: setup-test
+	$(CARGO) build --locked --release --example simulate -p anndataoom-core --manifest-path $(RUST)
+	sh tools/build-python.sh
+	"$(ANNDATAOOM_PYTHON)" bench/readers.py --n-obs $(N) --dir "$(BENCH_DIR)" --target-dir "$(CARGO_TARGET_DIR)"
 
 # The Python package: built beside its sources, tested with the environments of setup-test.
 test-python: setup-test
@@ -94,4 +106,3 @@ lint: setup-test
 	cargo fmt --all --check --manifest-path $(RUST)
 	$(CARGO) clippy --locked --release --all-targets --manifest-path $(RUST) -- -D warnings
 	$(ANNDATAOOM_PYTHON) -m ruff check python tests/python
-	python3 tools/unsafe.py | diff inst/design/unsafe.md -

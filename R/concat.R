@@ -128,8 +128,9 @@ concat <- function(
 #' Cells of all files below one another, nothing of their matrices read: quality control, highly variable genes (also by
 #' `batch_key`), principal components and all other verbs stream from file to file.
 #'
-#' @param files Paths of h5ad files, or a list of paths and `AnnDataOOM` objects. Names, or else the names of the files,
-#'   go into the column `add_key`.
+#' @param files Paths of files or folders of any kind that [read()] opens, or a list of paths and `AnnDataOOM` objects.
+#'   Names, or else the names of the files and folders, go into the column `add_key`. A folder with several count matrices, as
+#'   GEO has them, gives one object for each, called by what the names of its files begin with.
 #' @param add_key Column of `obs` that says where a cell is from; `NULL` for none.
 #' @param join,index_unique,... As in [concat()].
 #' @param external As in [read_h5ad()], for files given by their paths.
@@ -143,18 +144,36 @@ concat <- function(
 AnnDataSet <- function(files, add_key = "sample", join = "inner", index_unique = NULL, external = "refuse", ...) {
   if (is.character(files)) files <- as.list(files)
   if (!is.list(files) || length(files) == 0) {
-    abort("parameter", "files: expected paths of h5ad files, found ", describe(files))
+    abort("parameter", "files: expected paths of files or folders, found ", describe(files))
   }
   called <- names(files)
-  if (is.null(called)) {
-    called <- vapply(seq_along(files), function(i) {
-      if (is.character(files[[i]])) sub("[.][^.]*$", "", basename(files[[i]])) else as.character(i - 1L)
-    }, "")
-  }
-  if (anyDuplicated(called)) {
-    abort("name", "files: names are not unique: ", some_of(called[duplicated(called)]), "; give the list names")
-  }
+  check_unique(called)
+  adatas <- unlist(lapply(seq_along(files), function(i) {
+    if (is.character(files[[i]])) return(members_at(files[[i]], called[i], external))
+    stats::setNames(list(check_adata(files[[i]])), if (is.null(called)) as.character(i - 1L) else called[i])
+  }))
+  check_unique(names(adatas))
   if (!is.null(add_key)) check_name(add_key, "add_key")
-  adatas <- lapply(files, function(f) if (is.character(f)) read_h5ad(f, external = external) else check_adata(f))
-  concat(stats::setNames(adatas, called), join = join, label = add_key, index_unique = index_unique, ...)
+  concat(adatas, join = join, label = add_key, index_unique = index_unique, ...)
+}
+
+check_unique <- function(names) {
+  twice <- names[duplicated(names)]
+  if (length(twice)) abort("name", "files: names are not unique: ", some_of(twice), "; give the list names")
+}
+
+# Reads the file or folder at a path, by its name; a folder with several matrices gives one for each.
+members_at <- function(path, name, external) {
+  check_path(path, "files")
+  path <- path.expand(path)
+  prefixes <- rs_call(rs_prefixes, path = path)
+  if (length(prefixes)) {
+    called <- paste0(if (!is.null(name)) paste0(name, "_"), sub("[_.-]+$", "", prefixes))
+    return(stats::setNames(lapply(prefixes, function(prefix) read_10x_mtx(path, prefix = prefix)), called))
+  }
+  if (is.null(name)) {
+    name <- basename(normalizePath(path, mustWork = FALSE))
+    if (!dir.exists(path)) name <- sub("[.][^.]*$", "", name)
+  }
+  stats::setNames(list(read(path, external = external)), name)
 }

@@ -1,12 +1,14 @@
 # A file as objects refer to it: an environment with its path and, while it is open, the handle. All parts of one object
 # share it, so closing it closes it for all of them; it is opened again when something is read.
 
-file_ref <- function(path, save = FALSE, external = "refuse") {
+file_ref <- function(path, save = FALSE, external = "refuse", group = NULL) {
   check_path(path, "path")
   ref <- new.env(parent = emptyenv())
   ref$path <- normalizePath(path.expand(path), mustWork = FALSE)
   ref$save <- save
   ref$external <- one_of(external, c("refuse", "same-folder", "follow"), "external")
+  # The part of the file that it is, where that is not all of it.
+  ref$group <- group
   ref$store <- NULL
   ref$pid <- 0L
   ref$size <- NA_real_
@@ -39,7 +41,10 @@ open_ref <- function(ref) {
       " now): open it again with read_h5ad()"
     )
   }
-  opened <- rs_call(rs_open, path = ref$path, save = isTRUE(ref$save), external = if (is.null(ref$external)) "refuse" else ref$external)
+  opened <- rs_call(
+    rs_open, path = ref$path, save = isTRUE(ref$save), external = if (is.null(ref$external)) "refuse" else ref$external,
+    group = ref$group
+  )
   ref$path <- opened$path
   ref$store <- opened$pointer
   ref$pid <- Sys.getpid()

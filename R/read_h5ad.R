@@ -19,7 +19,11 @@
 #' adata
 read_h5ad <- function(path, mode = "r", external = "refuse") {
   check_arguments("read_h5ad", path = path, mode = mode, external = external)
-  file <- file_ref(path, mode == "r+", external)
+  object_of(file_ref(path, mode == "r+", external))
+}
+
+# The object in a file, or in a group of it.
+object_of <- function(file) {
   tree <- rs_call(rs_tree, store = store_of(file))
   frames <- lapply(c(obs = "obs", var = "var"), function(name) {
     frame <- rs_call(rs_read_frame, store = store_of(file), element = name)

@@ -23,7 +23,7 @@ relink <- function(adata, new_path) {
   }
   if (is.null(adata@file)) abort("state", "this object is in memory: it has no file")
   old <- adata@file
-  new <- file_ref(new_path, external = if (is.null(old$external)) "refuse" else old$external)
+  new <- file_ref(new_path, external = if (is.null(old$external)) "refuse" else old$external, group = old$group)
   move <- function(x) {
     if (is(x, "OOMMatrix") && identical(x@file, old)) {
       new_oom(

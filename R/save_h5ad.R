@@ -36,6 +36,8 @@ save_h5ad <- function(adata, X = FALSE, compression = "gzip", compression_opts =
   new <- new.env(parent = emptyenv())
   new$path <- old$path
   new$save <- TRUE
+  new$external <- old$external
+  new$group <- old$group
   new$store <- saved$pointer
   new$pid <- Sys.getpid()
   new$size <- file.size(new$path)

@@ -38,7 +38,8 @@ merge_outcome <- function(adata, found, layer = NULL) {
 
 # How each source of an input is found: by the name of the input and the arguments of the verb.
 verb_inputs <- list(
-  matrix = function(adata, name, args) pointer_of(matrix_for(adata, args[["layer"]])),
+  matrix = function(adata, name, args) pointer_of(matrix_for(adata, args[["layer"]], isTRUE(args[["use_raw"]]))),
+  genes = function(adata, name, args) genes_of(adata, args[["use_raw"]]),
   connectivities = function(adata, name, args) graph_of(adata, args[["neighbors_key"]], args[["obsp"]]),
   distances = function(adata, name, args) graph_of(adata, args[["neighbors_key"]], what = "distances"),
   embedding = function(adata, name, args) {
@@ -79,7 +80,7 @@ verb_inputs <- list(
   },
   covariates = function(adata, name, args) covariates_of(adata, args[[name]]),
   mask = function(adata, name, args) {
-    mask <- mask_of(adata, args[[name]], name)
+    mask <- mask_of(if (isTRUE(args[["use_raw"]])) adata@raw else adata, args[[name]], name)
     if (!is.null(mask) && !any(mask)) abort("parameter", name, ": expected at least one TRUE, found none")
     mask
   },
@@ -95,13 +96,16 @@ verb_inputs <- list(
   }
 )
 
+# Names of the genes of the matrix of a verb.
+genes_of <- function(adata, use_raw = FALSE) row.names(if (isTRUE(use_raw)) adata@raw@var else adata@var)
+
 # TRUE or FALSE for each gene: the column of var of that name, or the mask itself.
 mask_of <- function(adata, mask, name) {
   if (is.null(mask)) return(NULL)
   if (is.character(mask)) mask <- column_of(adata, "var", mask, name)
-  if (!is.logical(mask) || length(mask) != n_vars(adata) || anyNA(mask)) {
+  if (!is.logical(mask) || length(mask) != nrow(adata@var) || anyNA(mask)) {
     abort(
-      "shape", name, ": expected TRUE or FALSE for each of the ", n_vars(adata), " genes, found ", describe(mask)
+      "shape", name, ": expected TRUE or FALSE for each of the ", nrow(adata@var), " genes, found ", describe(mask)
     )
   }
   mask

@@ -320,24 +320,24 @@ def _restore_stack(along, members, aligned, fill, chain):
 def _state(x: BackedArray):
     where = x._m.location
     if where is None:
-        return None, None, None, x._m.chain(), from_core(x._m.stored().collect(NO_LIMIT)), "refuse"
+        return None, None, None, x._m.chain(), from_core(x._m.stored().collect(NO_LIMIT)), "refuse", ""
     path, element = str(where[0]), where[1]
-    external = "refuse" if x._file is None else x._file.external
-    return path, element, os.path.getsize(path), x._m.chain(), None, external
+    external, group = ("refuse", "") if x._file is None else (x._file.external, x._file.group)
+    return path, element, os.path.getsize(path), x._m.chain(), None, external, group
 
 
-def open_file(path, size: int | None = None, external: str = "refuse") -> _core.File:
+def open_file(path, size: int | None = None, external: str = "refuse", group: str = "") -> _core.File:
     """A file as pickled objects refer to it."""
     if not os.path.exists(path):
         raise FileNotFoundError(f"'{path}' is not there any more: the saved object reads its matrix from it")
     found = os.path.getsize(path)
     if size is not None and size != found:
         raise OSError(f"'{path}' has changed since the object was saved ({size} bytes then, {found} now)")
-    return _core.File(path, False, external)
+    return _core.File(path, False, external, group)
 
 
-def _restore(path, element, size, chain, values, external="refuse"):
+def _restore(path, element, size, chain, values, external="refuse", group=""):
     if path is None:
         return wrap(_core.Matrix.memory(to_core(values), chain), None)
-    file = open_file(path, size, external)
+    file = open_file(path, size, external, group)
     return wrap(_core.Matrix.open(file, element, chain), file)

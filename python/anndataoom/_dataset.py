@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from . import _core
 from ._anndata import AnnDataOOM
 from ._concat import concat
+from ._read import read
+from ._read_text import read_10x_mtx
 
 
 class AnnDataSet(AnnDataOOM):
@@ -16,7 +18,9 @@ class AnnDataSet(AnnDataOOM):
     Parameters
     ----------
     adatas
-        Pairs of a name and a file or object, or a mapping of them; without names files are called as they are.
+        Pairs of a name and a file, folder or object, or a mapping of them. Files and folders are of any kind that
+        `read` opens, and without names are called as they are. A folder with several count matrices, as GEO has them,
+        gives one object for each, called by what the names of its files begin with.
     filename
         Where to write the whole, streamed; it is then read from there. Without it matrices stay where they are.
     add_key
@@ -102,16 +106,31 @@ class AnnDataSet(AnnDataOOM):
 
 
 def _members(adatas, external: str) -> dict[str, AnnDataOOM]:
+    if isinstance(adatas, str | os.PathLike):
+        adatas = [adatas]
     pairs = list(adatas.items()) if isinstance(adatas, Mapping) else list(adatas)
     out: dict[str, AnnDataOOM] = {}
     for pair in pairs:
         name, value = pair if isinstance(pair, tuple) else (None, pair)
+        name = None if name is None else str(name)
         if isinstance(value, str | os.PathLike):
-            if name is None:
-                name = os.path.splitext(os.path.basename(os.fspath(value)))[0]
-            value = AnnDataOOM(_core.File(os.fspath(value), False, external))
-        name = str(len(out)) if name is None else str(name)
-        if name in out:
-            raise ValueError(f"adatas: the name '{name}' is there twice; give pairs of a name and a file")
-        out[name] = value
+            opened = _opened(os.fspath(value), name, external)
+        else:
+            opened = {str(len(out)) if name is None else name: value}
+        for name, value in opened.items():
+            if name in out:
+                raise ValueError(f"adatas: the name '{name}' is there twice; give pairs of a name and a file")
+            out[name] = value
     return out
+
+
+def _opened(path: str, name: str | None, external: str) -> dict[str, AnnDataOOM]:
+    """Reads the file or folder at a path, by its name; a folder with several matrices gives one for each."""
+    prefixes = _core.prefixes(path)
+    if prefixes:
+        before = "" if name is None else f"{name}_"
+        return {f"{before}{prefix.rstrip('_.-')}": read_10x_mtx(path, prefix=prefix) for prefix in prefixes}
+    if name is None:
+        name = os.path.basename(os.path.abspath(path))
+        name = name if os.path.isdir(path) else os.path.splitext(name)[0]
+    return {name: read(path, external=external)}

@@ -54,11 +54,11 @@ class OnDisk:
     def __reduce__(self):
         path = str(self.file.path)
         place = (path, os.path.getsize(path), self.element)
-        return _restore_on_disk, (*place, self.rows, self.columns, self.file.external)
+        return _restore_on_disk, (*place, self.rows, self.columns, self.file.external, self.file.group)
 
 
-def _restore_on_disk(path, size, element, rows, columns, external="refuse"):
-    return OnDisk(open_file(path, size, external), element, rows, columns)
+def _restore_on_disk(path, size, element, rows, columns, external="refuse", group=""):
+    return OnDisk(open_file(path, size, external, group), element, rows, columns)
 
 
 def take(value, rows, columns=None):

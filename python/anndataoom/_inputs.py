@@ -171,7 +171,8 @@ def mask(adata, name, args):
     given = args.get(name)
     if given is None:
         return None
-    found = mask_of(adata, given, name) if isinstance(given, str) else mask_over(adata, given, "var", name)
+    source = adata.raw if args.get("use_raw") else adata
+    found = mask_of(source, given, name) if isinstance(given, str) else mask_over(source, given, "var", name)
     if not found.any():
         raise ValueError(f"{name}: expected at least one gene, found none")
     return "mask", found
@@ -188,6 +189,15 @@ def log_base(adata, name, args):
     noted = adata.uns.get("log1p")
     base = noted.get("base") if isinstance(noted, dict) else None
     return None if base is None else ("numbers", np.array([base], dtype=np.float64))
+
+
+def genes(adata, name, args):
+    return "names", list(map(str, genes_of(adata, args)))
+
+
+def genes_of(adata, args):
+    """Names of the genes of `matrix_of`."""
+    return (adata.raw if args.get("use_raw") else adata).var_names
 
 
 def obsm(adata, name, args):
@@ -210,7 +220,7 @@ def root(adata, name, args):
 SOURCES = {
     f.__name__: f
     for f in (
-        matrix, connectivities, distances, embedding, start, groups, chosen, covariates, mask, masks, log_base, obsm,
-        uns, root,
+        matrix, connectivities, distances, embedding, start, groups, chosen, covariates, mask, masks, log_base, genes,
+        obsm, uns, root,
     )
 }  # fmt: skip

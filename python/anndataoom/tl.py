@@ -8,10 +8,14 @@ import numpy as np
 
 from ._call import check, outcome, verb
 from ._convert import from_core
+from ._markers import filter_rank_genes_groups, rank_genes_groups
 from ._verbs import NOTHING, one_of, target_of
 from .pp import pca
 
-__all__ = ["dendrogram", "diffmap", "dpt", "leiden", "louvain", "paga", "pca", "umap"]
+__all__ = [
+    "dendrogram", "diffmap", "dpt", "filter_rank_genes_groups", "leiden", "louvain", "paga", "pca", "rank_genes_groups",
+    "umap",
+]  # fmt: skip
 
 
 def umap(

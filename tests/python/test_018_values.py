@@ -149,7 +149,7 @@ def test_w7_pearson_batches(on_disk):
 
 
 def test_w7_sums_are_those_of_the_matrix(disk, X):
-    """What normalising noted belongs to its cells: another block of the same shape gets its own sums."""
+    """The sums that normalising noted belong to its cells: another block of the same shape gets its own sums."""
     oom.chunked_normalize_total(disk)
     noted = dict(disk.uns["_pearson_precompute"])
     first, second = disk[:40], disk[40:]

@@ -15,6 +15,7 @@ CHANGED = {("BackedArray", m, "axis") for m in ("sum", "mean", "var", "getnnz")}
 CHANGED.add(("AnnDataOOM", "chunked_X", "chunk_size"))
 # By anndata's name, which goes before.
 RENAMED = {("AnnDataOOM", "write"): {"path": "filename"}, ("AnnDataOOM", "write_h5ad"): {"path": "filename"}}
+RENAMED |= {(c, m): {"key": "k"} for c in ("AnnDataOOM", "_FrozenRaw") for m in ("obs_vector", "var_vector")}
 # A class whose constructor is another: it was that of the compiled part.
 OWN_CONSTRUCTOR = {"AnnDataSet", "Compression", "AnnDataOOM", "concat"}
 

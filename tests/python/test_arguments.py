@@ -24,7 +24,14 @@ HOSTILE = [
     object(), int, len, 1j, pd.NA,
 ]  # fmt: skip
 
-NEEDED = {"regress_out": {"keys": "n_counts"}, "dendrogram": {"groupby": "cell_type"}}
+NEEDED = {
+    "regress_out": {"keys": "n_counts"},
+    "dendrogram": {"groupby": "cell_type"},
+    "rank_genes_groups": {"groupby": "leiden"},
+}
+READERS = ["read_10x_mtx", "read_h5mu", "read_h5seurat", "write_10x_mtx", "write_10x_h5", "write_h5mu"]
+GOLDEN = EXAMPLE.parents[2] / "tests" / "golden"
+SEURAT = GOLDEN / "seurat" / "small.h5Seurat"
 REDUCTIONS = ["sum", "mean", "var", "getnnz", "max", "min"]
 # Without a limit they refuse all.
 FILTERS = {"filter_cells": {"min_genes": 1}, "filter_genes": {"min_cells": 1}}
@@ -88,12 +95,21 @@ def functions(adata, folder):
     path = folder / "a.h5ad"
     adata.write_h5ad(path)
 
+    ranked, counts = adata.copy(), oom.read_h5ad(EXAMPLE)
+    oom.tl.rank_genes_groups(ranked, "leiden", pts=True)
+
     def read(**args):
         return oom.read(args.pop("path", path), **args)
 
     return {
         "read_h5ad": read,
         "read_10x_h5": lambda **args: oom.read_10x_h5(args.pop("filename", "/none"), **args),
+        "read_10x_mtx": lambda **args: oom.read_10x_mtx(args.pop("path", "/none/path"), **args),
+        "read_h5mu": lambda **args: oom.read_h5mu(args.pop("path", GOLDEN / "mudata" / "two.h5mu"), **args),
+        "read_h5seurat": lambda **args: oom.read_h5seurat(args.pop("path", SEURAT), **args),
+        "write_10x_mtx": lambda **args: oom.write_10x_mtx(adata, args.pop("path", folder / "f"), **args),
+        "write_10x_h5": lambda **args: oom.write_10x_h5(counts, args.pop("path", folder / "b.h5"), **args),
+        "write_h5mu": lambda **args: oom.write_h5mu({"m": adata}, args.pop("path", folder / "m.h5mu"), **args),
         "write_h5ad": lambda **args: adata.write_h5ad(args.pop("filename", folder / "b.h5ad"), **args),
         "save": lambda **args: oom.read(path, backed="r+").save(**args),
         "concat": lambda **args: oom.concat([adata, adata], **args),
@@ -106,6 +122,8 @@ def functions(adata, folder):
         "chunk_X": lambda **args: adata.chunk_X(**args),
         **{name: getattr(adata.X, name) for name in REDUCTIONS},
         "to_dask": lambda **args: adata.X.to_dask(**args),
+        "rank_genes_groups_df": lambda **args: oom.get.rank_genes_groups_df(ranked, **args),
+        "filter_rank_genes_groups": lambda **args: oom.tl.filter_rank_genes_groups(ranked, **args),
         "settings": lambda **args: [setattr(oom.settings, k, v) for k, v in args.items()],
     }
 
@@ -138,11 +156,14 @@ def example_stays():
 
 def test_functions_have_the_parameters_and_defaults_of_the_table(ready):
     of = {
-        "read_h5ad": oom.read,
+        "read_h5ad": oom.read_h5ad,
         "read_10x_h5": oom.read_10x_h5,
+        **{name: getattr(oom, name) for name in READERS},
         "concat": oom.concat,
         "chunked": oom.BackedArray.chunked,
         "to_dask": oom.BackedArray.to_dask,
+        "rank_genes_groups_df": oom.get.rank_genes_groups_df,
+        "filter_rank_genes_groups": oom.tl.filter_rank_genes_groups,
         **{name: getattr(oom.BackedArray, name) for name in REDUCTIONS},
     }
     for name, parameters in FUNCTIONS.items():
@@ -151,7 +172,8 @@ def test_functions_have_the_parameters_and_defaults_of_the_table(ready):
             assert not parameters or name == "settings"
             continue
         signature = inspect.signature(function).parameters
-        found = {k: p for k, p in signature.items() if k not in ("self", "adatas") and p.kind is not p.VAR_KEYWORD}
+        objects = ("self", "adata", "adatas")
+        found = {k: p for k, p in signature.items() if k not in objects and p.kind is not p.VAR_KEYWORD}
         names = [p for p, _, _ in parameters]
         hidden = {"chunk_size"} if name == "read_h5ad" else set()
         assert set(found) == set(names) - hidden, name

@@ -186,8 +186,10 @@ def test_errors_are_ordinary(tmp_path):
 
     with h5py.File(tmp_path / "empty.h5ad", "w"):
         pass
-    with pytest.raises(KeyError, match="empty.h5ad"):
+    with pytest.raises(OSError, match="empty.h5ad.* unknown kind, which holds nothing"):
         oom.read(tmp_path / "empty.h5ad")
+    with pytest.raises(KeyError, match="empty.h5ad"):
+        oom.read_h5ad(tmp_path / "empty.h5ad")
     with pytest.raises(ValueError):
         oom.read(tmp_path / "empty.h5ad", backed="w")
 
@@ -291,7 +293,7 @@ def test_made_from_anndata(tmp_path):
 
 
 def test_lazy_tables_of_anndata_come_to_memory():
-    """Those of `anndata.experimental.read_lazy`, for which xarray is needed, in the place of frames."""
+    """Tables of `anndata.experimental.read_lazy`, for which xarray is needed, in the place of frames."""
 
     class Dataset2D:
         def __init__(self, frame):

@@ -117,7 +117,7 @@ def test_10x_says_what_is_wrong():
     with pytest.raises(ValueError, match="'mm10'.*found 'hg19'"):
         oom.read_10x_h5(GOLDEN / "tenx" / "v3.h5", genome="hg19")
     with pytest.raises(KeyError, match="read_10x_h5"):
-        oom.read(GOLDEN / "tenx" / "v3.h5")
+        oom.read_h5ad(GOLDEN / "tenx" / "v3.h5")
 
 
 def test_what_cannot_be_read_hides_nothing_and_is_kept(tmp_path):

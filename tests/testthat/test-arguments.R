@@ -52,7 +52,8 @@ test_that("odd arguments of verbs are refused by name", {
   skip_on_cran()
   a <- ready()
   needed <- list(
-    regress_out = list(keys = "n_counts"), dendrogram = list(groupby = "cell_type"), dpt = list(root = 1)
+    regress_out = list(keys = "n_counts"), dendrogram = list(groupby = "cell_type"), dpt = list(root = 1),
+    rank_genes_groups = list(groupby = "cell_type")
   )
   for (name in names(verbs)) {
     verb <- if (name == "sqrt") sqrt else getExportedValue("anndataoom", name)
@@ -68,10 +69,19 @@ test_that("odd arguments of other functions are refused by name", {
   withr::local_dir(folder)
   path <- file.path(folder, "a.h5ad")
   write_h5ad(a, path)
+  ranked <- rank_genes_groups(a, "leiden", pts = TRUE)
   with_default <- function(args, ...) c(args, list(...)[setdiff(names(list(...)), names(args))])
   calls <- list(
     read_h5ad = function(args) do.call(read_h5ad, with_default(args, path = path)),
     read_10x_h5 = function(args) do.call(read_10x_h5, with_default(args, filename = "/none/filename")),
+    read_10x_mtx = function(args) do.call(read_10x_mtx, with_default(args, path = "/none/path")),
+    read_h5mu = function(args) do.call(read_h5mu, with_default(args, path = test_path("..", "golden", "mudata", "two.h5mu"))),
+    read_h5seurat = function(args) {
+      do.call(read_h5seurat, with_default(args, path = test_path("..", "golden", "seurat", "small.h5Seurat")))
+    },
+    write_10x_mtx = function(args) do.call(write_10x_mtx, c(list(a), with_default(args, path = file.path(folder, "f")))),
+    write_10x_h5 = function(args) do.call(write_10x_h5, c(list(read_h5ad(example_h5ad())), with_default(args, path = file.path(folder, "b.h5")))),
+    write_h5mu = function(args) do.call(write_h5mu, c(list(list(m = a)), with_default(args, path = file.path(folder, "m.h5mu")))),
     write_h5ad = function(args) do.call(write_h5ad, c(list(a), with_default(args, path = file.path(folder, "b.h5ad")))),
     save_h5ad = function(args) do.call(save_h5ad, c(list(read_h5ad(path, mode = "r+")), args)),
     concat = function(args) do.call(concat, c(list(list(a, a)), args)),
@@ -85,6 +95,8 @@ test_that("odd arguments of other functions are refused by name", {
     row_sums = function(args) do.call(row_sums, c(list(a), args)),
     col_sums = function(args) do.call(col_sums, c(list(a), args)),
     mean_var = function(args) do.call(mean_var, c(list(a), args)),
+    rank_genes_groups_df = function(args) do.call(rank_genes_groups_df, c(list(ranked), args)),
+    filter_rank_genes_groups = function(args) do.call(filter_rank_genes_groups, c(list(ranked), args)),
     settings = function(args) {
       names(args) <- paste0("anndataoom.", names(args))
       before <- options(args)

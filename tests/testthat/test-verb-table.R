@@ -35,7 +35,8 @@ test_that("a verb adds what the table says and nothing else", {
   a$obs$score <- seq_len(nrow(a)) %% 7
   calls <- list(
     filter_cells = list(min_genes = 1), filter_genes = list(min_cells = 1), regress_out = list(keys = "score"),
-    paga = list(groups = "batch"), dendrogram = list(groupby = "cell_type"), dpt = list(root = 1)
+    paga = list(groups = "batch"), dendrogram = list(groupby = "cell_type"), dpt = list(root = 1),
+    rank_genes_groups = list(groupby = "cell_type")
   )
   keys <- function(x) {
     unlist(lapply(c("obs", "var", "obsm", "varm", "obsp", "uns"), function(part) {

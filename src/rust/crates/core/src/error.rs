@@ -61,6 +61,19 @@ pub enum Error {
         found: String,
     },
 
+    /// A line of a text file is not what it has to be.
+    #[error("'{path}', line {line}: expected {expected}, found {found}")]
+    Line {
+        /// The file concerned.
+        path: Location,
+        /// Number of the line, from 1.
+        line: u64,
+        /// The text expected there.
+        expected: String,
+        /// The text found there, shortened.
+        found: String,
+    },
+
     /// An element is valid but this library cannot handle it.
     #[error("'{path}', element '{element}': {what} is not supported{hint}")]
     Unsupported {
@@ -240,7 +253,7 @@ impl Error {
             Error::Io { .. } => "io",
             Error::File { .. } => "file",
             Error::Missing { .. } => "missing",
-            Error::Format { .. } => "format",
+            Error::Format { .. } | Error::Line { .. } => "format",
             Error::Unsupported { .. } => "unsupported",
             Error::External { .. } => "external",
             Error::Shape { .. } => "shape",

@@ -12,6 +12,8 @@ pub struct Location(Arc<Place>);
 enum Place {
     Path(PathBuf),
     Url(String),
+    /// A group of a store.
+    Group(Location, String),
 }
 
 impl Location {
@@ -24,7 +26,22 @@ impl Location {
     pub fn path(&self) -> Option<&Path> {
         match &*self.0 {
             Place::Path(path) => Some(path),
+            Place::Group(whole, _) => whole.path(),
             Place::Url(_) => None,
+        }
+    }
+
+    /// The group `path` of the store that is here.
+    #[must_use]
+    pub fn within(&self, path: &str) -> Location {
+        Location(Arc::new(Place::Group(self.clone(), path.to_owned())))
+    }
+
+    /// The path of the group inside the store; empty for all of it.
+    pub fn group(&self) -> &str {
+        match &*self.0 {
+            Place::Group(_, path) => path,
+            Place::Path(_) | Place::Url(_) => "",
         }
     }
 }
@@ -34,6 +51,7 @@ impl fmt::Display for Location {
         match &*self.0 {
             Place::Path(path) => path.display().fmt(f),
             Place::Url(url) => f.write_str(url),
+            Place::Group(whole, path) => write!(f, "{whole}/{path}"),
         }
     }
 }
@@ -62,6 +80,7 @@ impl From<&Location> for PathBuf {
         match &*location.0 {
             Place::Path(path) => path.clone(),
             Place::Url(url) => url.into(),
+            Place::Group(whole, _) => whole.into(),
         }
     }
 }

@@ -1,11 +1,20 @@
 //! Random numbers that depend on a key only: the same on every machine, for any number of threads.
 
+use crate::error::Result;
+use crate::memory;
+
 /// The finaliser of SplitMix64 (Steele, Lea & Flood 2014): a bijection that scatters consecutive integers.
 #[inline]
 pub(crate) fn mix(x: u64) -> u64 {
     let x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     let x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     x ^ (x >> 31)
+}
+
+/// The number that follows `x` in SplitMix64, mixed: unlike [`mix`], it takes 0 to another number.
+#[inline]
+pub(crate) fn mix_next(x: u64) -> u64 {
+    mix(x.wrapping_add(GOLDEN))
 }
 
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
@@ -22,42 +31,101 @@ impl Stream {
         Stream(mix(mix(key).wrapping_add(item.wrapping_mul(GOLDEN))))
     }
 
+    /// The stream of samples of points: `purpose` keeps samples of one seed apart.
+    pub(crate) fn of_samples(seed: u64, purpose: u64) -> Self {
+        let mut stream = Stream(seed ^ purpose.wrapping_mul(0xD1B5_4A32_D192_ED03));
+        stream.bits();
+        stream
+    }
+
     /// 64 random bits.
     #[inline]
     pub(crate) fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(GOLDEN);
         mix(self.0)
     }
+}
 
-    /// An integer in `0..n` by Lemire's multiplication (its bias, at most n / 2^64, does not matter here).
-    #[inline]
-    pub(crate) fn below(&mut self, n: usize) -> usize {
-        ((u128::from(self.bits()) * n as u128) >> 64) as usize
+/// xoshiro256++ (Blackman & Vigna 2021), seeded by SplitMix64: simulated files stay the same numbers with it.
+pub(crate) struct Xoshiro([u64; 4]);
+
+impl Xoshiro {
+    /// The generator that belongs to a seed and a stream: a cell, a type, a table.
+    pub(crate) fn new(seed: u64, stream: u64) -> Self {
+        let mut word = mix_next(mix_next(seed) ^ stream);
+        Xoshiro(std::array::from_fn(|_| {
+            word = mix_next(word);
+            word
+        }))
     }
 
-    /// Uniform in [0, 1).
-    #[inline]
-    pub(crate) fn uniform(&mut self) -> f64 {
-        (self.bits() >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
+    /// 64 random bits.
+    #[inline(always)]
+    pub(crate) fn bits(&mut self) -> u64 {
+        let s = &mut self.0;
+        let out = s[0].wrapping_add(s[3]).rotate_left(23).wrapping_add(s[0]);
+        let t = s[1] << 17;
+        s[2] ^= s[0];
+        s[3] ^= s[1];
+        s[1] ^= s[2];
+        s[0] ^= s[3];
+        s[2] ^= t;
+        s[3] = s[3].rotate_left(45);
+        out
     }
+}
 
-    /// Standard normal (Box-Muller, one of the pair).
-    pub(crate) fn normal(&mut self) -> f64 {
-        let radius = (-2.0 * (1.0 - self.uniform()).ln()).sqrt();
-        radius * (std::f64::consts::TAU * self.uniform()).cos()
-    }
+/// Numbers made of random bits.
+macro_rules! draws {
+    ($($generator:ty),*) => {$(
+        impl $generator {
+            /// An integer in `0..n` by Lemire's multiplication (its bias, at most n / 2^64, does not matter here).
+            #[inline(always)]
+            pub(crate) fn below(&mut self, n: usize) -> usize {
+                ((u128::from(self.bits()) * n as u128) >> 64) as usize
+            }
 
+            /// Uniform in [0, 1), 53 bits.
+            #[inline(always)]
+            pub(crate) fn uniform(&mut self) -> f64 {
+                (self.bits() >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
+            }
+
+            /// Standard normal (Box-Muller, one of the pair).
+            pub(crate) fn normal(&mut self) -> f64 {
+                let radius = (-2.0 * (1.0 - self.uniform()).ln()).sqrt();
+                radius * (std::f64::consts::TAU * self.uniform()).cos()
+            }
+        }
+    )*};
+}
+draws!(Stream, Xoshiro);
+
+impl Stream {
     /// Fisher-Yates.
     pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
         for i in (1..items.len()).rev() {
             items.swap(i, self.below(i + 1));
         }
     }
+
+    /// `size` different numbers below `n`, in random order (the head of a Fisher-Yates shuffle).
+    pub(crate) fn sample(&mut self, n: usize, size: usize) -> Result<Vec<u32>> {
+        let mut numbers: Vec<u32> = memory::collected(0..n as u32, "numbers of all points")?;
+        let size = size.min(n);
+        for i in 0..size {
+            let j = i + self.below(n - i);
+            numbers.swap(i, j);
+        }
+        numbers.truncate(size);
+        numbers.shrink_to_fit();
+        Ok(numbers)
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Stream;
+    use super::{Stream, Xoshiro};
 
     #[test]
     fn moments_and_keys() {
@@ -78,5 +146,33 @@ mod tests {
         assert!(items.iter().enumerate().any(|(i, &x)| i != x));
         items.sort_unstable();
         assert!(items.iter().enumerate().all(|(i, &x)| i == x));
+    }
+
+    #[test]
+    fn samples_are_different_numbers() {
+        let sample = |seed, purpose| Stream::of_samples(seed, purpose).sample(50, 20).unwrap();
+        let mut sorted = sample(0, 1);
+        assert_eq!(sorted.len(), 20);
+        sorted.sort_unstable();
+        assert!(sorted.windows(2).all(|w| w[0] < w[1]) && sorted[19] < 50);
+        assert!(sample(0, 1) == sample(0, 1) && sample(0, 1) != sample(0, 0) && sample(0, 1) != sample(1, 1));
+        assert_eq!(Stream::of_samples(0, 0).sample(3, 9).unwrap().len(), 3);
+    }
+
+    #[test]
+    fn generators_of_the_simulator_are_standard() {
+        let moments = |draw: &mut dyn FnMut() -> f64| {
+            let x: Vec<f64> = (0..200_000).map(|_| draw()).collect();
+            let mean = x.iter().sum::<f64>() / 2e5;
+            (mean, x.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / 2e5)
+        };
+        let mut random = Xoshiro::new(1, 2);
+        let (m, v) = moments(&mut || random.normal());
+        assert!(m.abs() < 0.01 && (v - 1.0).abs() < 0.02);
+        let (m, v) = moments(&mut || random.uniform());
+        assert!((m - 0.5).abs() < 0.005 && (v - 1.0 / 12.0).abs() < 0.002);
+        let first = |seed, stream| Xoshiro::new(seed, stream).bits();
+        assert_eq!(first(1, 5), first(1, 5));
+        assert!(first(1, 5) != first(1, 6) && first(1, 5) != first(2, 5));
     }
 }

@@ -49,8 +49,9 @@ fn layout() -> Layout {
 pub struct Reserved;
 
 impl Reserved {
-    /// Asks once more, after letting go of the reserve, when a small request was refused.
-    fn again(at: *mut u8, size: usize, ask: impl FnOnce() -> *mut u8) -> *mut u8 {
+    /// Asks, and once more, after letting go of the reserve, when a small request was refused.
+    fn ask(size: usize, ask: impl Fn() -> *mut u8) -> *mut u8 {
+        let at = ask();
         if !at.is_null() || size > SMALL || asking() {
             return at;
         }
@@ -69,21 +70,21 @@ impl Reserved {
 unsafe impl GlobalAlloc for Reserved {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's promises are those of the system's allocator.
-        unsafe { Self::again(System.alloc(layout), layout.size(), || System.alloc(layout)) }
+        Self::ask(layout.size(), || unsafe { System.alloc(layout) })
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: as above.
-        unsafe { Self::again(System.alloc_zeroed(layout), layout.size(), || System.alloc_zeroed(layout)) }
+        // SAFETY: the caller's promises are those of the system's allocator.
+        Self::ask(layout.size(), || unsafe { System.alloc_zeroed(layout) })
     }
 
     unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         // SAFETY: as above; a refused request leaves `at` as it was.
-        unsafe { Self::again(System.realloc(at, layout, size), size, || System.realloc(at, layout, size)) }
+        Self::ask(size, || unsafe { System.realloc(at, layout, size) })
     }
 
     unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        // SAFETY: as above.
+        // SAFETY: the caller's promises are those of the system's allocator.
         unsafe { System.dealloc(at, layout) }
     }
 }

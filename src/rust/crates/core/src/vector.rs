@@ -1,8 +1,9 @@
 //! Vectors that are shared.
 
+use crate::encoded::lost;
 use crate::error::Result;
 use crate::memory;
-use serde::de::{Deserialize, Deserializer, Error as _, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
 use serde::Serialize;
 use std::marker::PhantomData;
 use std::ops::Deref;
@@ -61,7 +62,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Vector<T> {
             fn visit_seq<A: SeqAccess<'de>>(self, mut from: A) -> std::result::Result<Vec<T>, A::Error> {
                 let mut out = Vec::new();
                 while let Some(value) = from.next_element()? {
-                    memory::reserve(&mut out, 1, "the vectors of a saved chain").map_err(A::Error::custom)?;
+                    memory::reserve(&mut out, 1, "the vectors of a saved chain").map_err(lost::<A::Error>)?;
                     out.push(value);
                 }
                 Ok(out)

@@ -11,13 +11,15 @@ use anndataoom_core::matrix::{open as open_matrix, MemorySource};
 use anndataoom_core::ops::*;
 use anndataoom_core::reserve::{asking, SMALL};
 use anndataoom_core::store::Store;
-use anndataoom_core::stream::collect;
+use anndataoom_core::stream::{collect, Team};
 use anndataoom_core::write::{write_h5ad, Compression, H5adPlan, WriteOptions};
 use anndataoom_core::{Context, Error, LazyMatrix, Result};
 use ndarray::Array2;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::collections::BTreeSet;
+use std::ops::Range;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -182,6 +184,13 @@ fn verbs(name: &str, counts: &LazyMatrix, ctx: &Context) {
     let half: Vec<u32> = (0..n as u32).rev().step_by(2).collect();
     let columns: Vec<u32> = (0..m as u32).rev().step_by(3).collect();
     let batch: Vec<i32> = (0..n as i32).map(|i| i % 3).collect();
+    let codes = |n: usize| (0..n as u32).map(|i| i % 4).collect::<Vec<_>>();
+    let names: Vec<String> = (0..4).map(|g| format!("type {g}")).collect();
+    let markers =
+        |test| MarkerOptions { codes: codes(n), names: names.clone(), pts: true, ..MarkerOptions::new("type", test) };
+    let wilcoxon = markers(Test::Wilcoxon { tie_correct: true });
+    let against = MarkerOptions { reference: "type 1".to_owned(), ..wilcoxon.clone() };
+    let of_half = MarkerOptions { codes: codes(half.len()), ..wilcoxon };
     let log = normalize_total(counts, &NormalizeOptions::default(), ctx).unwrap().0;
     let log = log1p(&log, None).unwrap().0;
     let selected = log.select(Some(&half), Some(&columns)).unwrap();
@@ -208,7 +217,10 @@ fn verbs(name: &str, counts: &LazyMatrix, ctx: &Context) {
         &named("moments of cells") => mean_var(&log, Axis::Var, 1, ctx);
         &named("cross product") => cross_product(&selected, ctx);
         &named("quality control") => counts.select(None, None).and_then(|x| calculate_qc_metrics(&x, &qc, ctx));
+        &named("columns of metrics") => counts.select(None, None).and_then(|x| calculate_qc_metrics(&x, &qc, ctx)?.patch());
         &named("filter_cells") => filter_cells(counts, CellCriterion::MinGenes(3.0), ctx).map(|f| f.keep);
+        &named("cells kept") => filter_cells(counts, CellCriterion::MinCounts(3.0), ctx).and_then(|f| Ok((f.positions()?, f.patch()?)));
+        &named("sums as numpy has them") => sums(counts, Some(Axis::Var), ctx).and_then(Sums::into_numpy);
         &named("scale") => scale(&log, &ScaleOptions::default(), ctx).map(|s| (s.1.mean, s.1.std));
         &named("seurat") => hvg(&log, Flavor::Seurat);
         &named("cell_ranger") => hvg(&log, Flavor::CellRanger);
@@ -217,11 +229,16 @@ fn verbs(name: &str, counts: &LazyMatrix, ctx: &Context) {
         &named("seurat by batch") => highly_variable_genes(&log, &by_batch, ctx).map(|h| h.highly_variable);
         &named("pca") => pca(&log, &few, ctx);
         &named("pca of scaled values") => pca(&scaled, &few, ctx);
+        &named("t-test") => rank_genes_groups(&log, &markers(Test::T), ctx);
+        &named("wilcoxon") => rank_genes_groups(&selected, &of_half, ctx);
+        &named("wilcoxon against one") => rank_genes_groups(&log, &against, ctx);
         &named("times") => times(&log, &y, 3, ctx);
         &named("transposed times") => transposed_times(&log, &wide, 3, ctx);
     }
     all_survive! {
         &named("normalize_total") => normalize_total(counts, &NormalizeOptions::default(), ctx).map(|n| n.1);
+        &named("factors of cells") => normalize_total(counts, &NormalizeOptions::default(), ctx).and_then(|n| n.1.patch(Some("n")));
+        &named("a saved chain") => log.to_bytes().and_then(|b| LazyMatrix::from_bytes(log.source().clone(), &b)?.to_bytes());
         &named("regress_out") => regress_out(&log, &numbers, ctx).and_then(|x| collect(&x, ctx, u64::MAX));
     }
 }
@@ -271,7 +288,39 @@ fn matrices(ctx: &Context) {
     verbs("rows in a file", &open("X"), ctx);
     verbs("columns in a file", &open("layers/csc"), ctx);
     verbs("values in a file", &open("layers/dense"), ctx);
+    in_pieces(&memory, &store, &dir.join("index"), ctx);
     std::fs::remove_dir_all(&dir).unwrap();
+}
+
+/// A team of one: every pass goes through the bytes of its partial result.
+#[derive(Debug)]
+struct Alone;
+
+impl Team for Alone {
+    fn share(&self, n: usize) -> Range<usize> {
+        0..n
+    }
+
+    fn exchange(&self, own: Vec<u8>) -> Result<Vec<Vec<u8>>> {
+        Ok(vec![own])
+    }
+}
+
+/// Verbs whose partial results are large.
+fn in_pieces(x: &LazyMatrix, store: &Arc<Store>, folder: &Path, ctx: &Context) {
+    let ctx = &Context { team: Some(Arc::new(Alone)), ..Context::with_threads(ctx.threads) };
+    let few = PcaOptions { n_comps: Some(20), ..PcaOptions::default() };
+    let indexed = || {
+        let _ = std::fs::remove_dir_all(folder);
+        std::fs::create_dir_all(folder).unwrap();
+        let x = LazyMatrix::new(open_matrix(store, "X")?);
+        index_columns(&x, folder, ctx).map(|i| (i.bytes, i.made))
+    };
+    all_survive! {
+        "sums of cells, in a team" => row_sums(x, ctx);
+        "pca, in a team" => pca(x, &few, ctx);
+        "index of columns, in a team" => indexed();
+    }
 }
 
 /// One test, as whatever runs beside would be refused its requests too.

@@ -8,7 +8,7 @@ use anndataoom_core::matrix::Source;
 use anndataoom_core::ops::{
     self, Axis, CellCriterion, Flavor, GeneCriterion, HvgOptions, NormalizeOptions, PcaOptions,
 };
-use anndataoom_core::ops::{From, QcOptions, QcSubset, ScaleOptions};
+use anndataoom_core::ops::{From, MarkerOptions, QcOptions, QcSubset, ScaleOptions, Test};
 use anndataoom_core::stream::{collect, Order};
 use anndataoom_core::{Context, LazyMatrix};
 use matrix_common::*;
@@ -175,6 +175,13 @@ fn the_plan_is_what_happens() {
     let log = ops::log1p(&normal, None).unwrap().0;
     let seurat = HvgOptions::default();
     step!(log, "highly_variable_genes 'seurat'", ops::highly_variable_genes(&log, &seurat, &ctx).unwrap());
+    let codes: Vec<u32> = (0..x.shape().0 as u32).map(|i| i % 3).collect();
+    let names = ["a", "b", "c"].map(str::to_owned).to_vec();
+    let markers =
+        |test| MarkerOptions { codes: codes.clone(), names: names.clone(), ..MarkerOptions::new("type", test) };
+    let wilcoxon = Test::Wilcoxon { tie_correct: true };
+    step!(log, "rank_genes_groups 't-test'", ops::rank_genes_groups(&log, &markers(Test::T), &ctx).unwrap());
+    step!(log, "rank_genes_groups 'wilcoxon'", ops::rank_genes_groups(&log, &markers(wilcoxon), &ctx).unwrap());
     let chosen = log.select(None, Some(&hvg.positions())).unwrap();
     let scaled = step!(chosen, "scale", ops::scale(&chosen, &ScaleOptions::default(), &ctx).unwrap().0);
     let pca = PcaOptions { n_comps: Some(5), ..PcaOptions::default() };

@@ -18,7 +18,7 @@ fn run(x: &LazyMatrix, flavor: Flavor, n_top_genes: Option<usize>, batch: Option
 
 /// Every column scanpy gives, by name; selections must be the same genes.
 fn compare(name: &str, found: &Hvg, g: &Goldens, tolerance: f64) {
-    let patch = found.patch("adata.X");
+    let patch = found.patch("adata.X").unwrap();
     let columns = g.below(&format!("hvg.{name}."));
     assert_eq!(columns.len(), patch.var.len(), "{name}: {columns:?}");
     for c in columns {
@@ -142,7 +142,7 @@ fn clip_and_theta_by_brute_force() {
 fn layout_in_uns_and_refusals() {
     let g = Goldens::read("ops.bin");
     let form = &forms(&g)[0];
-    let patch = run(form, Flavor::PearsonResiduals, Some(10), None).patch("adata.X");
+    let patch = run(form, Flavor::PearsonResiduals, Some(10), None).patch("adata.X").unwrap();
     let entry = |k: &str, v: &str| (k.to_owned(), Value::string(v));
     let hvg = Value::Dict(vec![entry("flavor", "pearson_residuals"), entry("computed_on", "adata.X")]);
     assert_eq!(patch.uns, [("hvg".to_owned(), hvg)]);

@@ -203,15 +203,15 @@ fn counts_of_integers_are_exact_in_numpys_dtype() {
         ] {
             let set = QcSubset { name: "mt".into(), mask: vec![true, true, false] };
             let options = QcOptions { qc_vars: vec![set], percent_top: vec![], log1p: true };
-            let patch = ops::calculate_qc_metrics(&x, &options, &ctx()).unwrap().patch();
+            let patch = ops::calculate_qc_metrics(&x, &options, &ctx()).unwrap().patch().unwrap();
             let (cells, genes) =
                 (make(&[v[0] + v[1] + v[2], v[3] + v[4] + v[5]]), make(&[v[0] + v[3], v[1] + v[4], v[2] + v[5]]));
             assert_eq!(shown(&patch.obs, "total_counts"), cells);
             assert_eq!(shown(&patch.obs, "total_counts_mt"), make(&[v[0] + v[1], v[3] + v[4]]));
             assert_eq!(shown(&patch.var, "total_counts"), genes);
-            let cells_of = ops::filter_cells(&x, CellCriterion::MinCounts(1.0), &ctx()).unwrap().patch();
+            let cells_of = ops::filter_cells(&x, CellCriterion::MinCounts(1.0), &ctx()).unwrap().patch().unwrap();
             assert_eq!(shown(&cells_of.obs, "n_counts"), cells);
-            let genes_of = ops::filter_genes(&x, GeneCriterion::MinCounts(1.0), &ctx()).unwrap().patch();
+            let genes_of = ops::filter_genes(&x, GeneCriterion::MinCounts(1.0), &ctx()).unwrap().patch().unwrap();
             assert_eq!(shown(&genes_of.var, "n_counts"), genes);
         }
     }

@@ -6,7 +6,9 @@ mod matrix_common;
 use anndataoom_core::element::{Array, Data, Value};
 use anndataoom_core::matrix::Rows;
 use anndataoom_core::ops::log1p;
-use anndataoom_core::stream::{collect, map_columns, Blocks, Chunks, Order};
+use anndataoom_core::stream::{
+    self as columns, collect, map_columns, Blocks, Chunks, Column, Label, Order, PerColumn, NO_LABEL,
+};
 use anndataoom_core::{Context, Error, LazyMatrix};
 use matrix_common::*;
 use std::path::Path;
@@ -130,30 +132,59 @@ fn columns_are_those_of_the_matrix_whatever_the_memory() {
                 continue;
             }
             let ctx = Context { memory, ..Context::with_threads(2) };
-            let columns = map_columns(&x, &ctx, |column| {
-                let mut values = vec![0.0; n];
-                match column.rows {
-                    None => values.copy_from_slice(column.values),
-                    Some(rows) => {
-                        // A cell that is selected twice is there twice.
-                        assert!(rows.windows(2).all(|w| w[0] < w[1]));
-                        rows.iter().zip(column.values).for_each(|(&r, &v)| values[r as usize] = v);
-                    }
-                }
-                Ok((column.index, values))
-            })
-            .unwrap();
+            let columns = map_columns(&x, None, &Spread { n }, &ctx).unwrap();
             assert_eq!(columns.len(), m);
             for (j, (index, values)) in columns.iter().enumerate() {
                 assert_eq!(*index, j);
                 assert!((0..n).all(|i| values[i] == all[i * m + j]), "column {j}");
             }
+            // Rows by label: sums of every third, the first of three left out.
+            let labels: Vec<u32> = (0..n as u32).map(|i| if i % 3 == 0 { NO_LABEL } else { i % 3 - 1 }).collect();
+            let sums = map_columns(&x, Some(&labels), &Spread { n: 2 }, &ctx).unwrap();
+            for (j, (_, values)) in sums.iter().enumerate() {
+                #[allow(clippy::needless_range_loop)] // A label of the rows, not a place alone.
+                for label in 0..2 {
+                    let last = (0..n).filter(|i| i % 3 == label + 1).map(|i| all[i * m + j]).filter(|&v| v != 0.0);
+                    let found: f64 = last.sum();
+                    assert!((values[label] - found).abs() < 1e-9 * found.abs().max(1.0));
+                }
+            }
         }
-        let e = map_columns(&x, &Context::default(), |c| match c.index {
-            3 => Err::<(), _>(Error::Numerical("no".to_owned())),
-            _ => Ok(()),
-        });
+        let e = map_columns(&x, None, &Fails, &Context::default());
         assert_eq!(e.unwrap_err().to_string(), "no");
+        let e = map_columns(&x, Some(&[0]), &Fails, &Context::default()).unwrap_err().to_string();
+        assert!(e.contains("labels, one a row"), "{e}");
+    }
+}
+
+/// Values added up by label.
+struct Spread {
+    n: usize,
+}
+
+impl PerColumn for Spread {
+    type Output = (usize, Vec<f64>);
+
+    fn column<T: columns::Value, L: Label>(&self, column: &Column<'_, T, L>) -> Result<Self::Output, Error> {
+        let mut values = vec![0.0; self.n];
+        for (label, x) in column.labels.iter().zip(column.values) {
+            assert!(x.to_f64() != 0.0);
+            values[label.at()] += x.to_f64();
+        }
+        Ok((column.index, values))
+    }
+}
+
+struct Fails;
+
+impl PerColumn for Fails {
+    type Output = ();
+
+    fn column<T: columns::Value, L: Label>(&self, column: &Column<'_, T, L>) -> Result<(), Error> {
+        match column.index {
+            3 => Err(Error::Numerical("no".to_owned())),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -164,7 +195,7 @@ fn bands_of_compressed_columns_read_them_alone() {
     let x = LazyMatrix::new(open(&dir.file("x.h5ad"), "csc").unwrap());
     let few = x.select(None, Some(&[0, 1])).unwrap();
     let before = x.source().reads();
-    map_columns(&few, &Context::default(), |_| Ok(())).unwrap();
+    map_columns(&few, None, &Spread { n: 6000 }, &Context::default()).unwrap();
     assert!(x.source().reads().decoded - before.decoded <= 4);
     assert!(x.source().pass_bytes(&Rows::All, None) > 0);
 }

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Rooms from left to right; the first ones are the vocabulary that all share.
-const ROOMS: [&str; 23] = [
-    "location", "given", "error", "reserve", "memory", "vector", "natural", "random", "team", "session", "dtype",
-    "codec", "store", "element", "patch", "matrix", "chain", "stream", "ops", "graph", "verbs", "write", "sim",
+const ROOMS: [&str; 26] = [
+    "location", "given", "error", "reserve", "memory", "encoded", "vector", "natural", "random", "simd", "team",
+    "session", "dtype", "codec", "store", "element", "patch", "matrix", "chain", "stream", "ops", "graph", "verbs",
+    "write", "sim", "text",
 ];
 
 /// A module by its path in the crate; empty for the crate itself.

@@ -63,6 +63,7 @@ fn found(verb: &Verb, graph: &Outcome, map: &Outcome) -> HashMap<String, Input<'
             Source::Groups => groups(&["a", "b"]),
             Source::Covariates => Input::Columns(vec![("score".to_owned(), (0..CELLS).map(noise).collect())]),
             Source::Masks => Input::Masks(vec![("mt".to_owned(), (0..GENES).map(|j| j < 3).collect())]),
+            Source::Genes => Input::Names((0..GENES).map(|j| format!("gene{j}")).collect()),
             Source::Start | Source::Chosen | Source::Mask | Source::LogBase => continue,
         };
         inputs.insert(need.name.to_owned(), input);
@@ -141,6 +142,11 @@ fn every_verb_gives_what_the_table_says() {
             }
             "regress_out" => calls = vec![vec![("keys", text("score"))]],
             "paga" => calls = vec![vec![("groups", text("batch"))]],
+            "rank_genes_groups" => {
+                let of =
+                    |method| vec![("groupby", text("batch")), ("method", text(method)), ("pts", Given::Flag(true))];
+                calls = vec![of("t-test"), of("wilcoxon"), [of("t-test"), vec![("key_added", text("mine"))]].concat()];
+            }
             "dendrogram" => {
                 calls = vec![vec![("groupby", text("batch"))], vec![("groupby", text("a")), ("key_added", text("b"))]]
             }

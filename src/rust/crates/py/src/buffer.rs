@@ -87,46 +87,17 @@ pub(crate) fn array(x: &Bound<'_, PyAny>) -> PyResult<(Vec<usize>, Data)> {
     }
     let (address, _): (usize, bool) = item("data")?.extract()?;
     let n: usize = shape.iter().product();
-    /// Copies `n` values from `address`.
-    ///
-    /// # Safety
-    /// There must be `n` values of `T`, in any alignment, which numpy promises for a contiguous array.
-    unsafe fn copy<T: Copy>(address: usize, n: usize) -> PyResult<Vec<T>> {
-        let mut out: Vec<T> = made(memory::room(n, ARRAY))?;
-        if n > 0 {
-            // SAFETY: the caller's promise; `out` has room for `n`.
-            unsafe {
-                std::ptr::copy_nonoverlapping(address as *const u8, out.as_mut_ptr().cast(), n * size_of::<T>());
-                out.set_len(n);
-            }
-        }
-        Ok(out)
-    }
-    // SAFETY: `x` is held by the caller and is a contiguous array of this type and extent.
-    let data = unsafe {
-        match dtype.as_str() {
-            // Bytes other than 0 and 1 are true, as in numpy.
-            "|b1" => Data::Bool(made(memory::collected(copy::<u8>(address, n)?.into_iter().map(|b| b != 0), ARRAY))?),
-            "|i1" => Data::I8(copy(address, n)?),
-            "|u1" => Data::U8(copy(address, n)?),
-            "<i2" => Data::I16(copy(address, n)?),
-            "<u2" => Data::U16(copy(address, n)?),
-            "<i4" => Data::I32(copy(address, n)?),
-            "<u4" => Data::U32(copy(address, n)?),
-            "<i8" => Data::I64(copy(address, n)?),
-            "<u8" => Data::U64(copy(address, n)?),
-            "<f2" => {
-                let mut data = Data::zeros(DType::F16, n, "an array of float16").map_err(to_py_err)?;
-                if let (Data::F16(v), true) = (&mut data, n > 0) {
-                    std::ptr::copy_nonoverlapping(address as *const u8, v.as_mut_ptr().cast(), n * 2);
-                }
-                data
-            }
-            "<f4" => Data::F32(copy(address, n)?),
-            "<f8" => Data::F64(copy(address, n)?),
-            other => return Err(PyTypeError::new_err(format!("arrays of type {other} have no encoding"))),
-        }
+    let Some(dtype) = DType::all().into_iter().find(|&d| typestr(d) == dtype) else {
+        return Err(PyTypeError::new_err(format!("arrays of type {dtype} have no encoding")));
     };
+    let bytes = n * dtype.size();
+    let bytes = if bytes == 0 {
+        &[]
+    } else {
+        // SAFETY: the caller holds `x`, which numpy says has this many bytes here, one after the other.
+        unsafe { std::slice::from_raw_parts(address as *const u8, bytes) }
+    };
+    let data = made(Data::from_bytes(dtype, bytes, ARRAY))?;
     Ok((shape, data))
 }
 

@@ -10,7 +10,8 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyComplex, PyTuple};
 
-fn strings(x: &Bound<'_, PyAny>) -> PyResult<Strings> {
+/// Texts of an iterable.
+pub(crate) fn strings(x: &Bound<'_, PyAny>) -> PyResult<Strings> {
     let mut out = Strings::new();
     for item in x.try_iter()? {
         let item = item?;

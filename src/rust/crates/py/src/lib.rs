@@ -12,6 +12,7 @@ mod matrix;
 mod run;
 mod stack;
 mod store;
+mod text;
 mod to_py;
 mod verbs;
 mod write;
@@ -34,6 +35,16 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(write::save_h5ad, m)?)?;
     m.add_function(wrap_pyfunction!(stack::stack, m)?)?;
     m.add_function(wrap_pyfunction!(stack::stack_members, m)?)?;
+    for function in [
+        wrap_pyfunction!(write::write_h5mu, m)?,
+        wrap_pyfunction!(write::write_10x_h5, m)?,
+        wrap_pyfunction!(write::write_10x_mtx, m)?,
+        wrap_pyfunction!(text::read_10x_mtx, m)?,
+        wrap_pyfunction!(text::content, m)?,
+        wrap_pyfunction!(text::prefixes, m)?,
+    ] {
+        m.add_function(function)?;
+    }
     m.add_function(wrap_pyfunction!(store::echo, m)?)?;
     Ok(())
 }

@@ -189,7 +189,7 @@ impl Matrix {
     #[pyo3(signature = (axis=None))]
     fn sums<'py>(&self, py: Python<'py>, axis: Option<usize>) -> PyResult<Bound<'py, PyAny>> {
         let axis = axis.map(|a| if a == 0 { ops::Axis::Obs } else { ops::Axis::Var });
-        buffer(py, run(py, |ctx| ops::sums(&self.0, axis, ctx))?.into_numpy())
+        buffer(py, run(py, |ctx| ops::sums(&self.0, axis, ctx)?.into_numpy())?)
     }
 
     /// Over numpy's `axis`, 0 or 1.

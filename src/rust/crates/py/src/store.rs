@@ -6,6 +6,7 @@ use crate::to_py::to_py;
 use anndataoom_core::element::{self, Entries, TenX, Value};
 use anndataoom_core::store::{External, Store};
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -13,15 +14,70 @@ use std::sync::Arc;
 type Tree = (Option<String>, Vec<(&'static str, Entries)>, Option<(String, String, Entries)>);
 
 /// An open file. Whatever was made from it keeps it open.
-#[pyclass(frozen)]
+#[pyclass(frozen, weakref)]
 pub(crate) struct File(pub(crate) Arc<Store>);
 
 #[pymethods]
 impl File {
     #[new]
-    #[pyo3(signature = (path, save=false, external="refuse"))]
-    fn new(py: Python<'_>, path: PathBuf, save: bool, external: &str) -> PyResult<Self> {
-        py.detach(|| quick(|| Store::open_as(path, save, External::parse(external)?))).map(File)
+    #[pyo3(signature = (path, save=false, external="refuse", group=""))]
+    fn new(py: Python<'_>, path: PathBuf, save: bool, external: &str, group: &str) -> PyResult<Self> {
+        let open = || {
+            let store = Store::open_as(path, save, External::parse(external)?)?;
+            if group.is_empty() {
+                Ok(store)
+            } else {
+                store.within(group)
+            }
+        };
+        py.detach(|| quick(open)).map(File)
+    }
+
+    /// The group of the file that this is; empty for all of it.
+    #[getter]
+    fn group(&self) -> &str {
+        self.0.location().group()
+    }
+
+    /// A group of it as a file of its own.
+    fn within(&self, group: &str) -> PyResult<File> {
+        quick(|| self.0.within(group)).map(File)
+    }
+
+    /// The modalities of an h5mu file; None for another.
+    fn modalities(&self) -> PyResult<Option<Vec<String>>> {
+        quick(|| element::mudata::modalities(&self.0))
+    }
+
+    /// The group of a modality.
+    fn modality(&self, name: Option<&str>) -> PyResult<String> {
+        quick(|| element::mudata::modality(&self.0, name))
+    }
+
+    /// The places of a modality's cells in the file.
+    fn shared_frame<'py>(&self, py: Python<'py>, axis: &str, name: &str) -> PyResult<Bound<'py, PyAny>> {
+        let frame = run(py, |_| element::mudata::shared_frame(&self.0, axis, name))?;
+        to_py(py, Value::DataFrame(frame))
+    }
+
+    /// An assay of an h5Seurat file, by slots.
+    fn read_h5seurat<'py>(
+        &self,
+        py: Python<'py>,
+        assay: Option<&str>,
+        slot: Option<&str>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let found = run(py, |_| element::seurat::read_h5seurat(&self.0, assay, slot))?;
+        let out = PyDict::new(py);
+        out.set_item("X", found.x)?;
+        out.set_item("layers", found.layers)?;
+        out.set_item("obs", to_py(py, Value::DataFrame(found.obs))?)?;
+        out.set_item("var", to_py(py, Value::DataFrame(found.var))?)?;
+        for (slot, values) in [("obsm", found.obsm), ("varm", found.varm), ("obsp", found.obsp), ("uns", found.uns)] {
+            let items = values.into_iter().map(|(key, value)| Ok((key, to_py(py, value)?)));
+            out.set_item(slot, items.collect::<PyResult<Vec<_>>>()?)?;
+        }
+        Ok(out)
     }
 
     /// Which files it names may be opened too.

@@ -2,7 +2,7 @@
 
 use crate::buffer::{array, bools, f64s, i32s};
 use crate::errors::to_py_err;
-use crate::from_py::from_py;
+use crate::from_py::{from_py, strings};
 use crate::given::{given, to_object};
 use crate::matrix::Matrix;
 use crate::run::run;
@@ -90,6 +90,7 @@ fn input(name: &str, x: &Object<'_>) -> PyResult<Input<'static>> {
         "masks" => Input::Masks(pairs(1)?.iter().map(|(k, v)| Ok((k.clone(), bools(v)?))).collect::<PyResult<_>>()?),
         "columns" => Input::Columns(pairs(1)?.iter().map(|(k, v)| Ok((k.clone(), f64s(v)?))).collect::<PyResult<_>>()?),
         "numbers" => Input::Numbers(f64s(&at(1)?)?),
+        "names" => Input::Names(strings(&at(1)?)?),
         other => return Err(PyTypeError::new_err(format!("an unknown input '{other}'"))),
     })
 }

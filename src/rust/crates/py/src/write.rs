@@ -7,7 +7,7 @@ use crate::matrix::Matrix;
 use crate::run::run;
 use crate::store::File;
 use anndataoom_core::write::{self, Compression, Frame, H5adPlan, Part, RawPlan, SaveOptions, WriteOptions};
-use anndataoom_core::Error;
+use anndataoom_core::{text, Error};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
@@ -88,6 +88,35 @@ pub(crate) fn write_h5ad(
     let compression = compression_of(compression, level)?;
     let options = WriteOptions { compression, as_dense, as_csc };
     run(py, |ctx| write::write_h5ad(&plan, &path, &options, ctx))
+}
+
+/// Plans by name, as the modalities of a file.
+#[pyfunction]
+#[pyo3(signature = (plans, path, *, compression, level))]
+pub(crate) fn write_h5mu(
+    py: Python<'_>,
+    plans: Vec<(String, Bound<'_, PyDict>)>,
+    path: PathBuf,
+    compression: Option<&str>,
+    level: Option<u8>,
+) -> PyResult<()> {
+    let plans = plans.iter().map(|(name, p)| Ok((name.clone(), plan(p)?))).collect::<PyResult<Vec<_>>>()?;
+    let options = WriteOptions { compression: compression_of(compression, level)?, ..WriteOptions::default() };
+    run(py, |ctx| write::write_h5mu(&plans, &path, &options, ctx))
+}
+
+/// X, obs and var of a plan, as a file of Cell Ranger.
+#[pyfunction]
+pub(crate) fn write_10x_h5(py: Python<'_>, plan_: &Bound<'_, PyDict>, path: PathBuf) -> PyResult<()> {
+    let plan = plan(plan_)?;
+    run(py, |ctx| write::write_10x_h5(&plan, &path, ctx))
+}
+
+/// X, obs and var of a plan, as text in a folder.
+#[pyfunction]
+pub(crate) fn write_10x_mtx(py: Python<'_>, plan_: &Bound<'_, PyDict>, path: PathBuf) -> PyResult<()> {
+    let plan = plan(plan_)?;
+    run(py, |ctx| text::write_10x_mtx(&plan, &path, ctx))
 }
 
 fn compression_of(compression: Option<&str>, level: Option<u8>) -> PyResult<Compression> {

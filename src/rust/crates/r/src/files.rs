@@ -11,7 +11,8 @@ use anndataoom_core::{Error, Result};
 use extendr_api::prelude::*;
 use std::sync::Arc;
 
-/// `path`, `save` (whether it shall be saved into), `external` (which files it names may be opened): the file opened.
+/// `path`, `save` (whether it shall be saved into), `external` (which files it names may be opened), `group` (of the file,
+/// optional): the file opened.
 #[extendr]
 fn rs_open(args: Robj) -> Robj {
     reply(args, |a, _| {
@@ -19,6 +20,10 @@ fn rs_open(args: Robj) -> Robj {
         let external = External::parse(a.opt_str("external")?.unwrap_or("refuse"))?;
         let store = Store::open_as(a.str("path")?, save, external)?;
         let path: Robj = store.location().to_string().into();
+        let store = match a.opt_str("group")? {
+            Some(group) => store.within(group)?,
+            None => store,
+        };
         let pointer: Robj = ExternalPtr::new(StoreHandle(store)).into();
         list_of(["path", "pointer"].into_iter(), vec![path, pointer])
     })
@@ -73,6 +78,67 @@ fn rs_read_10x(args: Robj) -> Robj {
             ["element", "obs", "var"].into_iter(),
             vec![found.element.into(), frame(found.obs, "obs")?, frame(found.var, "var")?],
         )
+    })
+}
+
+/// `store`: the modalities of an h5mu file, `NULL` for another.
+#[extendr]
+fn rs_modalities(args: Robj) -> Robj {
+    reply(args, |a, _| Ok(element::mudata::modalities(&a.store()?)?.map_or_else(|| ().into(), Robj::from)))
+}
+
+/// `store`, `mod` (optional): the group of a modality.
+#[extendr]
+fn rs_modality(args: Robj) -> Robj {
+    reply(args, |a, _| Ok(element::mudata::modality(&a.store()?, a.opt_str("mod")?)?.into()))
+}
+
+/// `store`, `mod`: what the file says of the cells of a modality.
+#[extendr]
+fn rs_shared_frame(args: Robj) -> Robj {
+    reply(args, |a, notes| {
+        let (store, name) = (a.store()?, a.str("mod")?);
+        let frame = run(a, |_| element::mudata::shared_frame(&store, "obs", name))?;
+        to_r(&element::Value::DataFrame(frame), "obs", notes)
+    })
+}
+
+/// `store`, `assay` and `slot` (optional): an assay of an h5Seurat file, by slots; a matrix is its element and the columns
+/// of it that are taken (from 1), where not all are, in their order.
+#[extendr]
+fn rs_read_h5seurat(args: Robj) -> Robj {
+    reply(args, |a, notes| {
+        let (store, assay, slot) = (a.store()?, a.opt_str("assay")?, a.opt_str("slot")?);
+        let (found, frames) = run(a, |ctx| {
+            let mut found = element::seurat::read_h5seurat(&store, assay, slot)?;
+            for (_, value) in found.obsm.iter_mut().chain(&mut found.varm).chain(&mut found.obsp) {
+                *value = by_columns(std::mem::replace(value, element::Value::Null), &ctx.monitor)?;
+            }
+            let frames = [("obs", found.obs.clone()), ("var", found.var.clone())];
+            Ok((found, frames))
+        })?;
+        let layer = |(element, columns): &element::seurat::Layer| {
+            let columns: Robj = match columns {
+                Some(columns) => columns.iter().map(|&c| f64::from(c) + 1.0).collect::<Vec<f64>>().into(),
+                None => ().into(),
+            };
+            list_of(["element", "columns"].into_iter(), vec![element.as_str().into(), columns])
+        };
+        let mut names = vec!["X", "layers"];
+        let layers: Result<Vec<Robj>> = found.layers.iter().map(|l| layer(&l.1)).collect();
+        let mut values = vec![layer(&found.x)?, list_of(found.layers.iter().map(|l| l.0.as_str()), layers?)?];
+        for (name, frame) in frames {
+            names.push(name);
+            values.push(to_r(&element::Value::DataFrame(frame), name, notes)?);
+        }
+        for (slot, items) in [("obsm", &found.obsm), ("varm", &found.varm), ("obsp", &found.obsp), ("uns", &found.uns)]
+        {
+            let parts: Result<Vec<Robj>> =
+                items.iter().map(|(key, v)| to_r(v, &format!("{slot}/{key}"), notes)).collect();
+            names.push(slot);
+            values.push(list_of(items.iter().map(|i| i.0.as_str()), parts?)?);
+        }
+        list_of(names.into_iter(), values)
     })
 }
 
@@ -144,6 +210,10 @@ extendr_module! {
     fn rs_open;
     fn rs_tree;
     fn rs_read_10x;
+    fn rs_modalities;
+    fn rs_modality;
+    fn rs_shared_frame;
+    fn rs_read_h5seurat;
     fn rs_read;
     fn rs_read_frame;
 }

@@ -275,9 +275,9 @@ fn data_frame(x: &Robj, name: &str) -> Result<Value> {
         return Ok(Value::RecArray(columns));
     }
     let names = x.get_attrib("row.names").ok_or_else(|| unknown(name, "a data.frame without row names"))?;
-    let index: Text = match (names.as_str_vector(), names.as_integer_slice()) {
-        (Some(v), _) => v.into_iter().collect(),
-        (None, Some(v)) => v.iter().map(i32::to_string).collect(),
+    let index: Text = match (Strings::try_from(names.clone()), names.as_integer_slice()) {
+        (Ok(v), _) => Text::collected(v.iter().map(AsRef::<str>::as_ref))?,
+        (Err(_), Some(v)) => Text::collected(v.iter().map(i32::to_string))?,
         _ => return Err(unknown(name, "a data.frame with odd row names")),
     };
     let n = index.len();

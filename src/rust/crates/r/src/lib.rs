@@ -15,6 +15,7 @@ mod matrices;
 mod reply;
 mod run;
 mod simulate;
+mod text;
 mod to_r;
 mod vector;
 mod verbs;
@@ -33,6 +34,7 @@ extendr_module! {
     use chunks;
     use matrices;
     use simulate;
+    use text;
     use verbs;
     use write;
 }

@@ -61,23 +61,22 @@ fn catch<F: FnMut() -> SEXP>(body: F) -> Result<Option<Robj>> {
     }
     // Errors end in R_tryCatchError, which prints none, and whatever else R jumps for in R_ToplevelExec.
     extern "C" fn guarded<F: FnMut() -> SEXP>(data: *mut c_void) {
-        // SAFETY: as above.
-        unsafe {
-            let found = R_tryCatchError(call::<F>, data, nothing, std::ptr::null_mut());
-            (*data.cast::<Call<F>>()).found = found;
-        }
+        // SAFETY: R's own way to run code that may raise an error, on R's thread.
+        let found = unsafe { R_tryCatchError(call::<F>, data, nothing, std::ptr::null_mut()) };
+        // SAFETY: the `Call` of `catch`, which nobody else has meanwhile.
+        unsafe { (*data.cast::<Call<F>>()).found = found };
     }
     single_threaded(|| {
-        // SAFETY: R's constant; R's own ways to run code that may jump, on R's thread, as everything of this crate that
-        // touches R; the object goes into R's protection before R makes another one.
-        unsafe {
-            let mut this = Call { body, found: R_NilValue };
-            if R_ToplevelExec(guarded::<F>, (&raw mut this).cast()) == 0 {
-                return Err(Error::Cancelled);
-            }
-            let found = Robj::from_sexp(this.found);
-            Ok((!found.is_null()).then_some(found))
+        // SAFETY: R's constant.
+        let mut this = Call { body, found: unsafe { R_NilValue } };
+        // SAFETY: R's own way to run code that may jump, on R's thread, as everything of this crate that touches R.
+        let returned = unsafe { R_ToplevelExec(guarded::<F>, (&raw mut this).cast()) };
+        if returned == 0 {
+            return Err(Error::Cancelled);
         }
+        // SAFETY: an object that R just made goes into R's protection before R makes another one.
+        let found = unsafe { Robj::from_sexp(this.found) };
+        Ok((!found.is_null()).then_some(found))
     })
 }
 
@@ -142,12 +141,16 @@ pub(crate) fn texts<'a, I: Iterator<Item = Option<&'a str>>>(
     let out = allocate(TEXTS, n, n.saturating_mul(8), name)?;
     // SAFETY: `out` outlives it.
     let to = unsafe { out.get() };
-    // SAFETY: `to` has `n` places; texts are UTF-8, shorter than 2^31 and without NUL.
-    let fill = || unsafe {
+    let fill = || {
         for (i, value) in values().take(n).enumerate() {
-            let text = value.map(clean);
-            let text = text.as_ref().map_or(R_NaString, |s| Rf_mkCharLenCE(s.as_ptr().cast(), s.len() as i32, UTF8));
-            SET_STRING_ELT(to, i as isize, text);
+            let text = match value.map(clean) {
+                // SAFETY: a text of UTF-8, shorter than 2^31 and without NUL.
+                Some(s) => unsafe { Rf_mkCharLenCE(s.as_ptr().cast(), s.len() as i32, UTF8) },
+                // SAFETY: R's constant.
+                None => unsafe { R_NaString },
+            };
+            // SAFETY: `to` has `n` places for texts.
+            unsafe { SET_STRING_ELT(to, i as isize, text) };
         }
         to
     };

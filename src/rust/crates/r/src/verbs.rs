@@ -8,7 +8,7 @@ use crate::reply::reply;
 use crate::run::run;
 use crate::to_r::{float32, list_of, patch_by_columns, patch_to_r, to_r, transposed_to_r};
 use crate::vector::{self, logicals, uninitialised};
-use anndataoom_core::element::{Array, Value};
+use anndataoom_core::element::{Array, Strings, Value};
 use anndataoom_core::given::Given;
 use anndataoom_core::verbs::{self, Call, Face, Groups, Input, Param, Preset, Source, Verb};
 use anndataoom_core::{memory, ops, Error, Result};
@@ -116,6 +116,10 @@ fn input<'a>(verb: &Verb, name: &str, x: &'a Robj) -> Result<Input<'a>> {
         Source::Masks => {
             let list = x.as_list().ok_or_else(unknown)?;
             Input::Masks(list.iter().map(|(k, v)| Ok((k.to_owned(), logicals(&v)?))).collect::<Result<_>>()?)
+        }
+        Source::Genes => {
+            let names = x.as_str_iter().ok_or_else(unknown)?;
+            Input::Names(Strings::collected(names)?)
         }
         Source::LogBase | Source::Uns | Source::Root => Input::Numbers(doubles("uns", x)?),
     })

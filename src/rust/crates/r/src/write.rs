@@ -8,7 +8,7 @@ use crate::run::run;
 use crate::to_r::list_of;
 use anndataoom_core::element::{self, SparseFormat, Value};
 use anndataoom_core::write::{self, Compression, Frame, H5adPlan, Part, RawPlan, SaveOptions, WriteOptions};
-use anndataoom_core::{Error, Monitor, Result};
+use anndataoom_core::{text, Error, Monitor, Result};
 use extendr_api::prelude::*;
 
 fn bad(what: &str) -> Error {
@@ -128,6 +128,46 @@ fn rs_write_h5ad(args: Robj) -> Robj {
     })
 }
 
+/// `plans` (by name), `path`, `compression`, `compression_opts`: the modalities of an h5mu file written.
+#[extendr]
+fn rs_write_h5mu(args: Robj) -> Robj {
+    reply(args, |a, _| {
+        let plans = a.get("plans").and_then(|p| p.as_list()).ok_or_else(|| bad("no modalities"))?;
+        let plans: Result<Vec<(String, H5adPlan)>> =
+            plans.iter().map(|(name, p)| Ok((name.to_owned(), plan(&p)?))).collect();
+        let (plans, path) = (plans?, a.str("path")?);
+        let options = WriteOptions { compression: compression(a)?, ..WriteOptions::default() };
+        run(a, |ctx| {
+            let by_rows = |(name, plan)| Ok((name, square_by_rows(plan, &ctx.monitor)?));
+            let plans: Result<Vec<(String, H5adPlan)>> = plans.into_iter().map(by_rows).collect();
+            write::write_h5mu(&plans?, path, &options, ctx)
+        })?;
+        Ok(().into())
+    })
+}
+
+/// `plan` (X, obs and var), `path`: a file of Cell Ranger written.
+#[extendr]
+fn rs_write_10x_h5(args: Robj) -> Robj {
+    reply(args, |a, _| {
+        let plan = plan(a.get("plan").ok_or_else(|| bad("nothing in it"))?)?;
+        let path = a.str("path")?;
+        run(a, |ctx| write::write_10x_h5(&plan, path, ctx))?;
+        Ok(().into())
+    })
+}
+
+/// `plan` (X, obs and var), `path`: a folder of Cell Ranger written.
+#[extendr]
+fn rs_write_10x_mtx(args: Robj) -> Robj {
+    reply(args, |a, _| {
+        let plan = plan(a.get("plan").ok_or_else(|| bad("nothing in it"))?)?;
+        let path = a.str("path")?;
+        run(a, |ctx| text::write_10x_mtx(&plan, path, ctx))?;
+        Ok(().into())
+    })
+}
+
 /// `plan`, `store`, `compression`, `compression_opts`, `x`: the file saved into; gives a handle on what it is now and the
 /// paths written, removed and left.
 #[extendr]
@@ -148,4 +188,7 @@ extendr_module! {
     mod write;
     fn rs_write_h5ad;
     fn rs_save_h5ad;
+    fn rs_write_h5mu;
+    fn rs_write_10x_h5;
+    fn rs_write_10x_mtx;
 }

@@ -1,4 +1,4 @@
-//! What a session knows about the stored matrix below a chain: found by every chain on it, and gone with the last of them.
+//! Facts that a session keeps about the stored matrix below a chain: every chain on it finds them, and they go with the last.
 
 use super::Vector;
 use crate::matrix::{ColumnCache, ColumnIndex, Rows};

@@ -19,6 +19,7 @@ pub use row::Row;
 pub use stacked::{promote, Along, Fill, Member, Stacked, MISSING};
 
 use crate::element::DType;
+use crate::encoded::decoded;
 use crate::error::{Error, Result};
 use crate::matrix::{Block, ColumnMap, Layout, Location, Rows, Source};
 use crate::memory;
@@ -205,10 +206,9 @@ impl LazyMatrix {
     ///
     /// # Errors
     /// [`Error::State`] when the bytes are not a recorded chain of this version; [`Error::Shape`] when the source has
-    /// another shape than the one recorded.
+    /// another shape than the one recorded; [`Error::OutOfMemory`].
     pub fn from_bytes(source: Arc<dyn Source>, bytes: &[u8]) -> Result<Self> {
-        let r: Recorded = postcard::from_bytes(bytes)
-            .ok()
+        let r: Recorded = decoded(bytes, nodes::SAVED)?
             .filter(|r: &Recorded| r.version == RECORD_VERSION)
             .ok_or_else(|| Error::State("the saved object was made by another version of anndataoom".to_owned()))?;
         if r.shape != source.shape() {

@@ -3,9 +3,11 @@
 pub(crate) mod bitshuffle;
 pub(crate) mod blosc2;
 pub(crate) mod codecs;
+mod inflate;
 mod make;
 pub(crate) mod pipeline;
 
+pub(crate) use inflate::{inflate_pieces, Inflater, Step, Wrapper};
 pub(crate) use make::make;
 pub use make::Compression;
 
@@ -93,76 +95,6 @@ pub(crate) fn inflate_new(stored: &[u8], out: &mut [MaybeUninit<u8>]) -> Result<
             _ => Err("damaged gzip data".to_owned()),
         }
     })
-}
-
-/// Inflates zlib data piece by piece: `take` gets the place of each and says whether it wants more.
-pub(crate) fn inflate_pieces(stored: &[u8], take: &mut dyn FnMut(u64, &[u8]) -> bool) -> Result<(), String> {
-    use libz_sys as z;
-    /// Ends the stream whatever happens.
-    struct Stream(Box<z::z_stream>);
-    impl Drop for Stream {
-        fn drop(&mut self) {
-            // SAFETY: the stream was initialised, and is ended once.
-            unsafe { z::inflateEnd(&raw mut *self.0) };
-        }
-    }
-    unsafe extern "C" fn alloc(_: *mut std::ffi::c_void, n: u32, size: u32) -> *mut std::ffi::c_void {
-        // SAFETY: a plain allocation; null when there is no memory.
-        unsafe { calloc(n as usize, size as usize) }
-    }
-    unsafe extern "C" fn release(_: *mut std::ffi::c_void, p: *mut std::ffi::c_void) {
-        // SAFETY: it came from `alloc`.
-        unsafe { free(p) };
-    }
-    extern "C" {
-        fn calloc(n: usize, size: usize) -> *mut std::ffi::c_void;
-        fn free(p: *mut std::ffi::c_void);
-    }
-    let mut stream = Box::new(z::z_stream {
-        next_in: std::ptr::null_mut(),
-        avail_in: 0,
-        total_in: 0,
-        next_out: std::ptr::null_mut(),
-        avail_out: 0,
-        total_out: 0,
-        msg: std::ptr::null_mut(),
-        state: std::ptr::null_mut(),
-        zalloc: alloc,
-        zfree: release,
-        opaque: std::ptr::null_mut(),
-        data_type: 0,
-        adler: 0,
-        reserved: 0,
-    });
-    // SAFETY: the stream is all set, and stays where it is.
-    let status =
-        unsafe { z::inflateInit_(&raw mut *stream, z::zlibVersion(), std::mem::size_of::<z::z_stream>() as i32) };
-    if status != z::Z_OK {
-        return Err("no memory for gzip".to_owned());
-    }
-    let mut stream = Stream(stream);
-    let mut piece = vec![0_u8; 1 << 18];
-    let (mut rest, mut at) = (stored, 0_u64);
-    loop {
-        let given = rest.len().min(1 << 30);
-        stream.0.next_in = rest.as_ptr().cast_mut();
-        stream.0.avail_in = given as u32;
-        stream.0.next_out = piece.as_mut_ptr();
-        stream.0.avail_out = piece.len() as u32;
-        // SAFETY: both buffers are live and of the lengths given; the library only reads from the first.
-        let status = unsafe { z::inflate(&raw mut *stream.0, z::Z_NO_FLUSH) };
-        rest = &rest[given - stream.0.avail_in as usize..];
-        let made = piece.len() - stream.0.avail_out as usize;
-        let more = made == 0 || take(at, &piece[..made]);
-        at += made as u64;
-        match status {
-            z::Z_STREAM_END => return Ok(()),
-            z::Z_OK if more && (made > 0 || !rest.is_empty()) => {}
-            z::Z_OK if !more => return Ok(()),
-            z::Z_OK | z::Z_BUF_ERROR => return Ok(()),
-            _ => return Err("damaged gzip data".to_owned()),
-        }
-    }
 }
 
 /// libdeflate's decompressor, which is costly to make and so kept by each thread.

@@ -23,6 +23,12 @@ pub enum DType {
 }
 
 impl DType {
+    /// Returns all there are.
+    pub fn all() -> [DType; 12] {
+        use DType::*;
+        [Bool, I8, I16, I32, I64, U8, U16, U32, U64, F16, F32, F64]
+    }
+
     /// numpy's name: "float32", "int64", ...
     pub fn name(self) -> &'static str {
         match self {
@@ -107,8 +113,15 @@ macro_rules! with_data {
     };
 }
 
-/// A stored number: how one value of a [`Data`] buffer reads as f64 and comes from one.
-pub trait Number: Copy + PartialEq + PartialOrd + Default + Send + Sync + std::fmt::Debug + 'static {
+/// Only the types of [`DType`] are numbers: primitive ones, and transparent wrappers of them, without padding.
+pub(super) mod sealed {
+    pub trait Sealed {}
+}
+
+/// A stored number: how one value of a [`Data`] buffer reads as f64 and comes from one. No other crate can add types.
+pub trait Number:
+    sealed::Sealed + Copy + PartialEq + PartialOrd + Default + Send + Sync + std::fmt::Debug + 'static
+{
     /// Its dtype.
     const DTYPE: DType;
     /// The value as f64 (64-bit integers beyond 2^53 round).
@@ -123,6 +136,7 @@ pub trait Number: Copy + PartialEq + PartialOrd + Default + Send + Sync + std::f
 
 macro_rules! number {
     ($t:ty, $variant:ident, $to:expr, $from:expr) => {
+        impl sealed::Sealed for $t {}
         impl Number for $t {
             const DTYPE: DType = DType::$variant;
             #[inline(always)]
@@ -196,6 +210,26 @@ impl Data {
             Ok(T::wrap(crate::memory::filled(n, T::default(), what)?))
         }
         with_data!(&Data::empty(dtype), v => of(v, n, what))
+    }
+
+    /// Returns the values whose bytes these are, in the order of this machine; bytes that make no whole value are left out.
+    /// Every byte other than 0 is true. `what` they are is said when memory runs out.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
+    pub fn from_bytes(dtype: DType, bytes: &[u8], what: &str) -> Result<Data> {
+        fn read<T: Number, const N: usize>(bytes: &[u8], of: impl Fn([u8; N]) -> T, what: &str) -> Result<Data> {
+            Ok(T::wrap(memory::collected(bytes.as_chunks().0.iter().map(|value| of(*value)), what)?))
+        }
+        macro_rules! read {
+            ($($variant:ident $t:ty),*) => {
+                match dtype {
+                    DType::Bool => read(bytes, |[byte]| byte != 0, what),
+                    $(DType::$variant => read(bytes, <$t>::from_ne_bytes, what),)*
+                }
+            };
+        }
+        read!(I8 i8, I16 i16, I32 i32, I64 i64, U8 u8, U16 u16, U32 u32, U64 u64, F16 f16, F32 f32, F64 f64)
     }
 
     /// Number of values.
@@ -284,3 +318,29 @@ macro_rules! from_vec {
     ($($t:ty),*) => { $(impl From<Vec<$t>> for Data { fn from(v: Vec<$t>) -> Data { <$t as Number>::wrap(v) } })* };
 }
 from_vec!(bool, i8, i16, i32, i64, u8, u16, u32, u64, f16, f32, f64);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_come_from_their_bytes() {
+        for dtype in DType::all() {
+            let values = [0.0, 1.0, 0.0, 1.0, 1.0];
+            let data = with_data!(&Data::empty(dtype), v => {
+                fn of<T: Number>(_: &[T], values: &[f64]) -> (Vec<u8>, Data) {
+                    let values: Vec<T> = values.iter().map(|&x| T::from_f64(x)).collect();
+                    (crate::dtype::as_bytes(&values).to_vec(), T::wrap(values))
+                }
+                of(v, &values)
+            });
+            let (bytes, expected) = data;
+            assert_eq!(Data::from_bytes(dtype, &bytes, "values").unwrap(), expected);
+            assert_eq!(Data::from_bytes(dtype, &[], "values").unwrap(), Data::empty(dtype));
+        }
+        assert_eq!(Data::from_bytes(DType::Bool, &[0, 2, 255], "values").unwrap(), Data::Bool(vec![false, true, true]));
+        let nan = f32::from_bits(0x7FA0_1234).to_ne_bytes();
+        let Data::F32(found) = Data::from_bytes(DType::F32, &nan, "values").unwrap() else { panic!() };
+        assert_eq!(found[0].to_bits(), 0x7FA0_1234);
+    }
+}

@@ -3,7 +3,7 @@
 use super::{DType, Data, Number};
 use half::f16;
 
-/// A number any bytes of its size are a valid value of.
+/// A number any bytes of its size are a valid value of; sealed, as [`Number`] is.
 ///
 /// # Safety
 /// The type has no padding and no invalid bit pattern.
@@ -56,6 +56,8 @@ plain! {
 #[derive(Debug, Clone, Copy, Default, PartialEq, PartialOrd)]
 #[repr(transparent)]
 pub(crate) struct Bit(u8);
+
+impl super::data::sealed::Sealed for Bit {}
 
 impl Number for Bit {
     const DTYPE: DType = DType::Bool;
@@ -151,7 +153,7 @@ pub(crate) use with_plain;
 
 /// The bytes of numbers, in the order of this machine.
 pub(crate) fn as_bytes<T: Number>(v: &[T]) -> &[u8] {
-    // SAFETY: every `Number` is a primitive (or a transparent wrapper of one) without padding, and any byte may be read
-    // as u8; length and lifetime are those of the slice.
+    // SAFETY: every `Number` is a primitive, or a transparent wrapper of one, without padding (the trait is sealed); length
+    // and lifetime are those of the slice.
     unsafe { std::slice::from_raw_parts(v.as_ptr().cast(), std::mem::size_of_val(v)) }
 }

@@ -17,7 +17,7 @@ pub struct TenX {
 }
 
 /// Whether the file is laid out as Cell Ranger does it.
-pub(super) fn is_10x(store: &Arc<Store>) -> bool {
+pub(crate) fn is_10x(store: &Arc<Store>) -> bool {
     store.exists("matrix/barcodes") || !genomes(store).is_empty()
 }
 

@@ -1,6 +1,7 @@
 //! From neighbours to the weighted graphs that UMAP and Leiden work on.
 
 use super::knn::Knn;
+use super::symmetric::{Graph, OwnGraph};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::memory;
@@ -47,7 +48,7 @@ pub fn fuzzy_simplicial_set(knn: &Knn, ctx: &Context) -> Result<CsMatI<f32, u32,
                 Ok(())
             },
         )?;
-        let directed = Rows::new(knn, &strengths, ctx)?;
+        let directed = rows_of(knn, &strengths, ctx)?;
         drop(strengths);
         // the order of operations of scipy's (A + A') - A * A'
         union(&directed, |a, b| (a + b) - a * b, ctx)
@@ -114,7 +115,7 @@ pub fn gauss_connectivities(knn: &Knn, ctx: &Context) -> Result<CsMatI<f32, u32,
                     *weight = gauss(own, other, f64::from(distance).powi(2)) as f32;
                 }
             });
-        let directed = Rows::new(knn, &weights, ctx)?;
+        let directed = rows_of(knn, &weights, ctx)?;
         drop(weights);
         union(&directed, |a, b| if a > 0.0 { a } else { b }, ctx)
     })
@@ -259,96 +260,78 @@ fn assemble(n: usize, indptr: Vec<usize>, indices: Vec<u32>, data: Vec<f32>) -> 
 /// The name of edges in errors.
 const EDGES: &str = "connectivities: the edges of the graph";
 
-/// A square sparse matrix by rows, columns in order.
-struct Rows {
-    indptr: Vec<usize>,
-    indices: Vec<u32>,
-    data: Vec<f32>,
+/// `weights` (n x k) at the neighbours' places, without the diagonal and without zeros; columns are in order.
+fn rows_of(knn: &Knn, weights: &[f32], ctx: &Context) -> Result<OwnGraph> {
+    let mut rows = OwnGraph::with_room(knn.n, weights.len(), EDGES)?;
+    let mut row: Vec<(u32, f32)> = memory::room(knn.k, EDGES)?;
+    for (i, (indices, weights)) in knn.indices.chunks_exact(knn.k).zip(weights.chunks_exact(knn.k)).enumerate() {
+        if i % ROWS == 0 {
+            ctx.monitor.check()?;
+        }
+        row.clear();
+        let entries = indices.iter().copied().zip(weights.iter().copied());
+        row.extend(entries.filter(|&(j, weight)| j as usize != i && weight > 0.0));
+        row.sort_unstable_by_key(|entry| entry.0);
+        rows.indices.extend(row.iter().map(|entry| entry.0));
+        rows.data.extend(row.iter().map(|entry| entry.1));
+        rows.indptr.push(rows.indices.len());
+    }
+    Ok(rows)
 }
 
-impl Rows {
-    /// `weights` (n x k) at the neighbours' places, without the diagonal and without zeros.
-    fn new(knn: &Knn, weights: &[f32], ctx: &Context) -> Result<Rows> {
-        let mut rows = Rows {
-            indptr: memory::room(knn.n + 1, EDGES)?,
-            indices: memory::room(weights.len(), EDGES)?,
-            data: memory::room(weights.len(), EDGES)?,
-        };
-        rows.indptr.push(0);
-        let mut row: Vec<(u32, f32)> = memory::room(knn.k, EDGES)?;
-        for (i, (indices, weights)) in knn.indices.chunks_exact(knn.k).zip(weights.chunks_exact(knn.k)).enumerate() {
-            if i % ROWS == 0 {
-                ctx.monitor.check()?;
-            }
-            row.clear();
-            let entries = indices.iter().copied().zip(weights.iter().copied());
-            row.extend(entries.filter(|&(j, weight)| j as usize != i && weight > 0.0));
-            row.sort_unstable_by_key(|entry| entry.0);
-            rows.indices.extend(row.iter().map(|entry| entry.0));
-            rows.data.extend(row.iter().map(|entry| entry.1));
-            rows.indptr.push(rows.indices.len());
+/// By counting: rows are visited in order, so the columns of the result are in order too.
+fn transposed(graph: Graph) -> Result<OwnGraph> {
+    let n = graph.n_vertices();
+    let mut indptr = memory::zeros::<usize>(n + 1, EDGES)?;
+    for &j in graph.indices {
+        if let Some(count) = indptr.get_mut(j as usize + 1) {
+            *count += 1;
         }
-        Ok(rows)
     }
-
-    fn n(&self) -> usize {
-        self.indptr.len() - 1
+    let mut sum = 0;
+    for start in &mut indptr {
+        sum += *start;
+        *start = sum;
     }
-
-    fn row(&self, i: usize) -> (&[u32], &[f32]) {
-        let from = self.indptr.get(i).copied().unwrap_or(0);
-        let to = self.indptr.get(i + 1).copied().unwrap_or(from);
-        (self.indices.get(from..to).unwrap_or_default(), self.data.get(from..to).unwrap_or_default())
-    }
-
-    /// By counting: rows are visited in order, so the columns of the result are in order too.
-    fn transpose(&self) -> Result<Rows> {
-        let n = self.n();
-        let mut indptr = memory::zeros::<usize>(n + 1, EDGES)?;
-        for &j in &self.indices {
-            if let Some(count) = indptr.get_mut(j as usize + 1) {
-                *count += 1;
-            }
-        }
-        let mut sum = 0;
-        for start in &mut indptr {
-            sum += *start;
-            *start = sum;
-        }
-        let mut next = memory::collected(indptr.iter().copied(), EDGES)?;
-        let mut indices = memory::zeros::<u32>(self.indices.len(), EDGES)?;
-        let mut data = memory::zeros::<f32>(self.data.len(), EDGES)?;
-        for i in 0..n {
-            let (columns, values) = self.row(i);
-            for (&j, &value) in columns.iter().zip(values) {
-                if let Some(at) = next.get_mut(j as usize) {
-                    if let (Some(index), Some(datum)) = (indices.get_mut(*at), data.get_mut(*at)) {
-                        (*index, *datum) = (i as u32, value);
-                    }
-                    *at += 1;
+    let mut next = memory::collected(indptr.iter().copied(), EDGES)?;
+    let mut indices = memory::zeros::<u32>(graph.indices.len(), EDGES)?;
+    let mut data = memory::zeros::<f32>(graph.data.len(), EDGES)?;
+    for i in 0..n {
+        let (columns, values) = graph.row(i);
+        for (&j, &value) in columns.iter().zip(values) {
+            if let Some(at) = next.get_mut(j as usize) {
+                if let (Some(index), Some(datum)) = (indices.get_mut(*at), data.get_mut(*at)) {
+                    (*index, *datum) = (i as u32, value);
                 }
+                *at += 1;
             }
         }
-        Ok(Rows { indptr, indices, data })
     }
+    Ok(OwnGraph { indptr, indices, data })
 }
 
 /// The entries of a matrix A or its transpose, with `combine(a_ij, a_ji)`; an absent one is 0.
-fn union(directed: &Rows, combine: impl Fn(f32, f32) -> f32 + Sync, ctx: &Context) -> Result<CsMatI<f32, u32, usize>> {
-    let n = directed.n();
-    let transposed = directed.transpose()?;
+fn union(
+    directed: &OwnGraph,
+    combine: impl Fn(f32, f32) -> f32 + Sync,
+    ctx: &Context,
+) -> Result<CsMatI<f32, u32, usize>> {
+    let directed = directed.borrow();
+    let n = directed.n_vertices();
+    let turned = transposed(directed)?;
+    let other = turned.borrow();
     let blocks: Vec<(Vec<usize>, Vec<u32>, Vec<f32>)> = (0..n.div_ceil(ROWS))
         .into_par_iter()
         .map(|block| {
             ctx.monitor.check()?;
             let (mut sizes, mut indices, mut data) = (Vec::with_capacity(ROWS), Vec::new(), Vec::new());
-            let last = directed.n().min((block + 1) * ROWS);
-            let most = [directed, &transposed].map(|r| r.indptr[last] - r.indptr[block * ROWS]).iter().sum();
+            let last = n.min((block + 1) * ROWS);
+            let most = [directed, other].map(|r| r.indptr[last] - r.indptr[block * ROWS]).iter().sum();
             memory::reserve(&mut indices, most, EDGES)?;
             memory::reserve(&mut data, most, EDGES)?;
             for i in block * ROWS..((block + 1) * ROWS).min(n) {
                 let before = indices.len();
-                merge(directed.row(i), transposed.row(i), |j, a, b| {
+                merge(directed.row(i), other.row(i), |j, a, b| {
                     indices.push(j);
                     data.push(combine(a, b));
                 });
@@ -357,7 +340,7 @@ fn union(directed: &Rows, combine: impl Fn(f32, f32) -> f32 + Sync, ctx: &Contex
             Ok((sizes, indices, data))
         })
         .collect::<Result<_>>()?;
-    drop(transposed);
+    drop(turned);
     let size = blocks.iter().map(|block| block.1.len()).sum();
     let (mut indptr, mut indices, mut data) =
         (memory::room(n + 1, EDGES)?, memory::room(size, EDGES)?, memory::room(size, EDGES)?);

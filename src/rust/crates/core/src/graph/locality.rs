@@ -2,7 +2,7 @@
 //! bound by memory latency, and cells come in any order.
 
 use super::ahead::ahead_around;
-use super::symmetric::Graph;
+use super::symmetric::{Graph, OwnGraph};
 use crate::context::Monitor;
 use crate::error::Result;
 use crate::memory;
@@ -13,9 +13,7 @@ const VERTICES: usize = 4096;
 
 /// A renumbered graph; vertex `v` of it is vertex `order[v]` of the original.
 pub(super) struct Renumbered {
-    indptr: Vec<usize>,
-    indices: Vec<u32>,
-    data: Vec<f32>,
+    graph: OwnGraph,
     pub(super) order: Vec<u32>,
 }
 
@@ -78,7 +76,7 @@ impl Renumbered {
                 data[here].copy_from_slice(weights);
             }
         });
-        Ok(Renumbered { indptr, indices, data, order })
+        Ok(Renumbered { graph: OwnGraph { indptr, indices, data }, order })
     }
 
     /// Rows of `x` (n x width, by original vertex) in the new order.
@@ -99,6 +97,6 @@ impl Renumbered {
     }
 
     pub(super) fn graph(&self) -> Graph<'_> {
-        Graph { indptr: &self.indptr, indices: &self.indices, data: &self.data }
+        self.graph.borrow()
     }
 }

@@ -11,24 +11,49 @@ use std::ops::Range;
 /// How far a stored weight may be from its mirror image, relative to the larger: rounding of f32 arithmetic.
 const TOLERANCE: f32 = 1e-5;
 
-/// A borrowed symmetric CSR graph that passed [`check`]: square, symmetric, finite and non-negative.
+/// A borrowed graph in rows (CSR). One that passed [`check`], or was made of such a one, is symmetric, with finite weights of
+/// 0 or more: f32 as they were given, or sums of them.
 #[derive(Clone, Copy)]
-pub(crate) struct Graph<'a> {
+pub(crate) struct Graph<'a, W = f32> {
     pub(crate) indptr: &'a [usize],
     pub(crate) indices: &'a [u32],
-    pub(crate) data: &'a [f32],
+    pub(crate) data: &'a [W],
 }
 
-impl Graph<'_> {
+impl<W> Graph<'_, W> {
     pub(crate) fn n_vertices(&self) -> usize {
         self.indptr.len() - 1
     }
 
     /// Neighbours of `vertex` and the weights to them.
     #[inline]
-    pub(crate) fn row(&self, vertex: usize) -> (&[u32], &[f32]) {
+    pub(crate) fn row(&self, vertex: usize) -> (&[u32], &[W]) {
         let range = self.indptr[vertex]..self.indptr[vertex + 1];
         (&self.indices[range.clone()], &self.data[range])
+    }
+}
+
+/// A [`Graph`] that was made here.
+pub(crate) struct OwnGraph<W = f32> {
+    pub(crate) indptr: Vec<usize>,
+    pub(crate) indices: Vec<u32>,
+    pub(crate) data: Vec<W>,
+}
+
+impl<W> OwnGraph<W> {
+    /// A graph without vertices, and with room for so many and their edges.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub(crate) fn with_room(n_vertices: usize, n_edges: usize, what: &str) -> Result<Self> {
+        let mut indptr = memory::room(n_vertices + 1, what)?;
+        indptr.push(0);
+        Ok(OwnGraph { indptr, indices: memory::room(n_edges, what)?, data: memory::room(n_edges, what)? })
+    }
+
+    #[inline]
+    pub(crate) fn borrow(&self) -> Graph<'_, W> {
+        Graph { indptr: &self.indptr, indices: &self.indices, data: &self.data }
     }
 }
 

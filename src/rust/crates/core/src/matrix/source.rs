@@ -39,6 +39,16 @@ pub struct Location {
     pub element: String,
 }
 
+impl Location {
+    /// The path of the element in the file, where the store is a group of it: no other matrix of the file has it.
+    pub fn in_file(&self) -> String {
+        match self.store.group() {
+            "" => self.element.clone(),
+            group => format!("{group}/{}", self.element),
+        }
+    }
+}
+
 /// Rows of a source, in the order a pass shall deliver them.
 #[derive(Debug, Clone)]
 pub enum Rows {

@@ -9,6 +9,7 @@ use super::view::{each, RowOf, View};
 use crate::element::Number;
 use crate::error::Result;
 use crate::memory;
+use crate::simd::{self, Level};
 
 /// Of a row: its sum, and how many of its values are not 0.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -362,10 +363,9 @@ fn whole_sum<T: Number>(values: &[T], largest: f64) -> Option<RowSum> {
     Some(all)
 }
 
-/// [`whole_sum`] of few values. Compiled twice, for the baseline and for AVX2: whole numbers add up to the same in any order.
-fn whole_piece<T: Number>(values: &[T], largest: f64) -> Option<RowSum> {
-    #[inline(always)]
-    fn body<T: Number>(values: &[T], largest: f64) -> Option<RowSum> {
+simd::vectorized! {
+    /// [`whole_sum`] of few values: whole numbers add up to the same in any order.
+    fn whole_piece [T: Number](values: &[T], largest: f64) -> Option<RowSum> where _level in [Avx2]: Level {
         let (mut total, mut detected) = ([0.0; LANES], [0.0; LANES]);
         let (mut off, mut top) = ([0.0; LANES], [0.0; LANES]);
         let mut add = |k: usize, x: f64| {
@@ -384,18 +384,6 @@ fn whole_piece<T: Number>(values: &[T], largest: f64) -> Option<RowSum> {
         let detected: f64 = detected.iter().sum();
         whole.then(|| RowSum { total: total.iter().sum(), detected: detected as u32 })
     }
-    #[cfg(target_arch = "x86_64")]
-    {
-        #[target_feature(enable = "avx2")]
-        fn wide<T: Number>(values: &[T], largest: f64) -> Option<RowSum> {
-            body(values, largest)
-        }
-        if std::arch::is_x86_feature_detected!("avx2") {
-            // SAFETY: the processor has just been found to have AVX2.
-            return unsafe { wide(values, largest) };
-        }
-    }
-    body(values, largest)
 }
 
 #[cfg(test)]

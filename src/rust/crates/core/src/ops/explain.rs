@@ -6,7 +6,7 @@ use crate::chain::{Description, LazyMatrix};
 use crate::context::Context;
 use crate::error::Result;
 use crate::matrix::{Layout, Rows};
-use crate::stream::{keeps_columns, Needs};
+use crate::stream::{keeps_columns, scratch, Needs};
 use std::fmt;
 
 /// Where a pass gets its values.
@@ -45,6 +45,8 @@ pub struct Plan {
     /// What the next verbs would take.
     pub steps: Vec<Step>,
 }
+
+const WILCOXON: &str = "rank_genes_groups 'wilcoxon'";
 
 /// The plan of `x`: what is stored, queued, known and kept, and the passes and bytes each verb would take from here. Nothing
 /// is read. `call` prints a queued verb.
@@ -134,6 +136,18 @@ pub fn explain(x: &LazyMatrix, call: impl Fn(&Description) -> String, ctx: &Cont
     if !x.nodes().iter().any(|n| n.fills_zeros()) {
         if !x.nodes().is_empty() {
             steps.push(step("highly_variable_genes 'seurat'", &hvg::passes(x, Flavor::Seurat, ctx)));
+            steps.push(step("rank_genes_groups 't-test'", &[Needs::FILE]));
+            steps.push(match &index {
+                Some(index) if x.is_sparse() => {
+                    let (verb, passes) = (WILCOXON.to_owned(), vec![From::Index]);
+                    Step { verb, passes, more: false, columns: m, bytes: index.bytes() }
+                }
+                _ => step(WILCOXON, &[Needs::FILE]),
+            });
+            let scratch = scratch(x, size_of::<u16>(), ctx);
+            if scratch > 0 {
+                facts.push(("scratch", format!("about {} for wilcoxon, by genes and then gone", bytes(scratch))));
+            }
         }
         steps.push(step("scale", &mean_var::passes()));
     }

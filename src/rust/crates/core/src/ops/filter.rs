@@ -5,7 +5,7 @@ use super::sums::past_doubles;
 use super::view::{add, each, sums_column, with_view, Check};
 use crate::chain::LazyMatrix;
 use crate::context::Context;
-use crate::element::{DType, Data, Value};
+use crate::element::{DType, Data};
 use crate::error::{Error, Result};
 use crate::matrix::Block;
 use crate::memory;
@@ -52,20 +52,27 @@ pub struct Filtered {
 
 impl Filtered {
     /// Positions of what stays, for [`LazyMatrix::select`].
-    pub fn positions(&self) -> Vec<u32> {
-        (0..self.keep.len() as u32).filter(|&i| self.keep[i as usize]).collect()
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn positions(&self) -> Result<Vec<u32>> {
+        let kept = self.keep.iter().filter(|&&kept| kept).count();
+        memory::exactly(kept, (0..self.keep.len() as u32).filter(|&i| self.keep[i as usize]), NUMBERS)
     }
 
     /// The column of numbers before filtering: merge it, then select.
-    pub fn patch(&self) -> Patch {
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn patch(&self) -> Result<Patch> {
         let dtype = if self.column == "n_counts" { self.dtype } else { DType::I64 };
-        let values = self.exact.clone().map_or_else(|| sums_column(&self.number, dtype), Value::vector);
+        let values = sums_column(&self.number, self.exact.as_ref(), dtype)?;
         let column = vec![(self.column.to_owned(), values)];
-        if self.cells {
+        Ok(if self.cells {
             Patch { obs: column, ..Patch::default() }
         } else {
             Patch { var: column, ..Patch::default() }
-        }
+        })
     }
 }
 

@@ -29,11 +29,14 @@ pub struct GeneRanges {
 impl GeneRanges {
     /// `var["min_expression"]` and `var["max_expression"]`, float32 for float32 matrices and else float64, and
     /// `var["n_cells_above"]`, int64.
-    pub fn patch(&self) -> Patch {
-        let column = |name: &str, v: &[f64]| (name.to_owned(), float_column(v, single(self.dtype)));
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn patch(&self) -> Result<Patch> {
+        let column = |name: &str, v: &[f64]| Ok((name.to_owned(), float_column(v, single(self.dtype))?));
         let above = ("n_cells_above".to_owned(), Value::vector(self.n_above.clone()));
-        let var = vec![column("min_expression", &self.min), column("max_expression", &self.max), above];
-        Patch { var, ..Patch::default() }
+        let var = vec![column("min_expression", &self.min)?, column("max_expression", &self.max)?, above];
+        Ok(Patch { var, ..Patch::default() })
     }
 }
 

@@ -161,34 +161,40 @@ impl Hvg {
 
     /// `var` columns in scanpy's order and dtypes, and `uns["hvg"]`. `computed_on` is what scanpy records for
     /// `pearson_residuals`: "adata.X" or the layer's name.
-    pub fn patch(&self, computed_on: &str) -> Patch {
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn patch(&self, computed_on: &str) -> Result<Patch> {
         let mut var = Vec::new();
         let selected = ("highly_variable".to_owned(), Value::vector(self.highly_variable.clone()));
-        let mut floats = |name: &str, v: Option<&Vec<f64>>, single| {
-            var.extend(v.map(|v| (name.to_owned(), float_column(v, single))));
+        let mut floats = |name: &str, v: Option<&Vec<f64>>, single| -> Result<()> {
+            if let Some(v) = v {
+                var.push((name.to_owned(), float_column(v, single)?));
+            }
+            Ok(())
         };
         let mut uns = vec![("flavor".to_owned(), Value::string(self.flavor.name()))];
         let last = match self.flavor {
             Flavor::PearsonResiduals => {
                 uns.push(("computed_on".to_owned(), Value::string(computed_on)));
-                floats("means", Some(&self.means), false);
-                floats("variances", self.variances.as_ref(), false);
-                floats("residual_variances", self.residual_variances.as_ref(), false);
-                floats("highly_variable_rank", self.highly_variable_rank.as_ref(), true);
+                floats("means", Some(&self.means), false)?;
+                floats("variances", self.variances.as_ref(), false)?;
+                floats("residual_variances", self.residual_variances.as_ref(), false)?;
+                floats("highly_variable_rank", self.highly_variable_rank.as_ref(), true)?;
                 Some(selected)
             }
             Flavor::Seurat | Flavor::CellRanger => {
-                floats("means", Some(&self.means), false);
-                floats("dispersions", self.dispersions.as_ref(), false);
-                floats("dispersions_norm", self.dispersions_norm.as_ref(), true);
+                floats("means", Some(&self.means), false)?;
+                floats("dispersions", self.dispersions.as_ref(), false)?;
+                floats("dispersions_norm", self.dispersions_norm.as_ref(), true)?;
                 var.insert(0, selected);
                 None
             }
             Flavor::SeuratV3 | Flavor::SeuratV3Paper => {
-                floats("highly_variable_rank", self.highly_variable_rank.as_ref(), true);
-                floats("means", Some(&self.means), false);
-                floats("variances", self.variances.as_ref(), false);
-                floats("variances_norm", self.variances_norm.as_ref(), false);
+                floats("highly_variable_rank", self.highly_variable_rank.as_ref(), true)?;
+                floats("means", Some(&self.means), false)?;
+                floats("variances", self.variances.as_ref(), false)?;
+                floats("variances_norm", self.variances_norm.as_ref(), false)?;
                 var.insert(0, selected);
                 None
             }
@@ -200,7 +206,7 @@ impl Hvg {
             var.push(("highly_variable_intersection".to_owned(), Value::vector(all.clone())));
         }
         var.extend(last);
-        Patch { var, uns: vec![("hvg".to_owned(), Value::Dict(uns))], ..Patch::default() }
+        Ok(Patch { var, uns: vec![("hvg".to_owned(), Value::Dict(uns))], ..Patch::default() })
     }
 }
 

@@ -225,26 +225,35 @@ impl Spool {
 
 /// Values for another process: the name of their dtype and their bits.
 mod as_bits {
-    use super::Bits;
+    use super::{Bits, INDEX};
     use crate::element::{DType, Data};
+    use crate::encoded::lost;
+    use crate::memory;
     use crate::with_data;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+    struct Each<'a>(&'a Data);
+
+    impl Serialize for Each<'_> {
+        fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+            with_data!(self.0, v => to.collect_seq(v.iter().map(|x| x.bits())))
+        }
+    }
+
     pub(super) fn serialize<S: Serializer>(values: &Data, to: S) -> Result<S::Ok, S::Error> {
-        let bits: Vec<u64> = with_data!(values, v => v.iter().map(|x| x.bits()).collect());
-        (values.dtype().name(), bits).serialize(to)
+        (values.dtype().name(), Each(values)).serialize(to)
     }
 
     pub(super) fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<Data, D::Error> {
         use DType::*;
-        fn of<T: Bits>(_: &[T], bits: &[u64]) -> Data {
-            T::wrap(bits.iter().map(|&b| T::of_bits(b)).collect())
+        fn of<T: Bits>(_: &[T], bits: &[u64]) -> crate::Result<Data> {
+            Ok(T::wrap(memory::collected(bits.iter().map(|&b| T::of_bits(b)), INDEX)?))
         }
         let (name, bits) = <(String, Vec<u64>)>::deserialize(from)?;
         let all = [Bool, I8, I16, I32, I64, U8, U16, U32, U64, F16, F32, F64];
         let dtype = all.into_iter().find(|d| d.name() == name);
         let dtype = dtype.ok_or_else(|| serde::de::Error::custom(format!("no dtype '{name}'")))?;
-        Ok(with_data!(&Data::empty(dtype), v => of(v, &bits)))
+        with_data!(&Data::empty(dtype), v => of(v, &bits)).map_err(lost)
     }
 }
 

@@ -1,5 +1,5 @@
-//! What is computed from an expression matrix: sums and moments, quality control, normalisation, highly variable genes
-//! and PCA.
+//! Computations on an expression matrix: sums and moments, quality control, normalisation, highly variable genes,
+//! PCA and markers of groups.
 //!
 //! Every pass of a verb is a [`crate::stream::Reducer`]: blocks are reduced on worker threads, partial results are folded and
 //! merged in block order in f64, per-row results are scattered by the positions a block carries. Results are therefore
@@ -12,6 +12,7 @@ mod filter;
 mod gene_ranges;
 mod hvg;
 mod index_columns;
+mod markers;
 mod mean_var;
 mod moments;
 mod normalize;
@@ -29,9 +30,11 @@ pub use filter::{filter_cells, filter_genes, CellCriterion, Filtered, GeneCriter
 pub use gene_ranges::{gene_ranges, GeneRanges};
 pub use hvg::{highly_variable_genes, loess, Flavor, Hvg, HvgOptions};
 pub use index_columns::{index_columns, Indexed};
+pub use markers::{rank_genes_groups, Correction, MarkerOptions, Ranked, RankedGroup, Test};
 pub use mean_var::mean_var;
 pub use moments::{Axis, MeanVar};
 pub use normalize::{log1p, normalize_total, scale, NormalizeOptions, Normalized, ScaleOptions, Scaled};
+pub(crate) use pca::leading_eigenpairs;
 pub use pca::{n_components, pca, pca_into, MaskVar, Pca, PcaOptions, MAX_EXACT, N_COMPS};
 pub use pearson::{normalize_pearson_residuals, PearsonOptions, PearsonSettings};
 pub use product::{times, transposed_times};

@@ -47,19 +47,28 @@ pub struct Normalized {
 
 impl Normalized {
     /// scanpy's `norm_factor`, which its `key_added` stores: counts of each cell over the target sum.
-    pub fn norm_factor(&self) -> Vec<f64> {
-        self.counts_per_cell.iter().map(|c| c / self.target_sum).collect()
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn norm_factor(&self) -> Result<Vec<f64>> {
+        memory::collected(self.counts_per_cell.iter().map(|c| c / self.target_sum), COUNTS)
     }
 
     /// `norm_factor` as a column, float64 for float64 values and else float32, as scanpy has it.
-    pub fn norm_factor_column(&self) -> Value {
-        float_column(&self.norm_factor(), self.single)
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn norm_factor_column(&self) -> Result<Value> {
+        float_column(&self.norm_factor()?, self.single)
     }
 
     /// `norm_factor` as an obs column named `key_added`; empty without a name.
-    pub fn patch(&self, key_added: Option<&str>) -> Patch {
-        let column = |k: &str| (k.to_owned(), self.norm_factor_column());
-        Patch { obs: key_added.map(column).into_iter().collect(), ..Patch::default() }
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn patch(&self, key_added: Option<&str>) -> Result<Patch> {
+        let column = |k: &str| Ok((k.to_owned(), self.norm_factor_column()?));
+        Ok(Patch { obs: key_added.map(column).transpose()?.into_iter().collect(), ..Patch::default() })
     }
 }
 
@@ -228,9 +237,12 @@ pub struct Scaled {
 
 impl Scaled {
     /// `var["mean"]` and `var["std"]`, float64.
-    pub fn patch(&self) -> Patch {
-        let column = |name: &str, v: &[f64]| (name.to_owned(), float_column(v, false));
-        Patch { var: vec![column("mean", &self.mean), column("std", &self.std)], ..Patch::default() }
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn patch(&self) -> Result<Patch> {
+        let column = |name: &str, v: &[f64]| Ok((name.to_owned(), float_column(v, false)?));
+        Ok(Patch { var: vec![column("mean", &self.mean)?, column("std", &self.std)?], ..Patch::default() })
     }
 }
 

@@ -6,9 +6,6 @@
 //! [`Scale`](crate::chain::nodes::Scale) is never densified: each value is `base[j] + delta[i, j]` with `delta` 0 wherever nothing is stored, and
 //! a covariance does not change when a constant is taken from each column.
 
-#[macro_use]
-mod wide;
-
 mod eigen;
 mod gram;
 mod krylov;
@@ -20,6 +17,8 @@ mod slab;
 mod tiles;
 mod tridiagonal;
 mod vectors;
+
+pub(crate) use eigen::leading_eigenpairs;
 
 use super::view::float_column;
 use crate::chain::LazyMatrix;
@@ -124,7 +123,7 @@ impl Pca {
     pub fn patch(self, mask: Option<MaskVar<'_>>, layer: Option<&str>, key_added: Option<&str>) -> Result<Patch> {
         let (n, p, k) = self.shape;
         let (pcs, n_vars) = match mask {
-            None => (float_column(&self.loadings, self.dtype == DType::F32), p),
+            None => (float_column(&self.loadings, self.dtype == DType::F32)?, p),
             Some(m) => {
                 let fits = m.positions.len() == p && m.positions.iter().all(|&j| (j as usize) < m.n_vars);
                 if !fits {
@@ -316,7 +315,7 @@ fn exact(
             products[j * p + i] = centred(products[j * p + i], i, j) + back;
         }
     }
-    let found = ctx.install(|| eigen::leading_eigenpairs(&mut products, p, k, EIGEN_PARTS, &ctx.monitor))?;
+    let found = ctx.install(|| leading_eigenpairs(&mut products, p, k, EIGEN_PARTS, &ctx.monitor))?;
     let (values, loadings) = found;
     Ok(Spectrum { values, loadings, mean, base, shift, total, passes: 1, residual: None })
 }

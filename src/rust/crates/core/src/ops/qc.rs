@@ -71,12 +71,6 @@ struct Exact {
 }
 
 impl QcMetrics {
-    /// Percentage of each cell's counts in gene set `i`; NaN for cells without counts.
-    pub fn pct_counts(&self, i: usize) -> Option<Vec<f64>> {
-        let (_, counts) = self.qc_vars.get(i)?;
-        Some(counts.iter().zip(&self.total_counts).map(|(c, t)| c / t * 100.0).collect())
-    }
-
     /// Mean count of each gene over all cells.
     pub fn mean_counts(&self) -> Vec<f64> {
         let n = self.total_counts.len() as f64;
@@ -84,44 +78,58 @@ impl QcMetrics {
     }
 
     /// The columns scanpy writes, in its order and dtypes: int32 and int64 numbers, sums in float32 for float32 matrices
-    /// and int64 for integer ones, percentages of top genes in float64.
-    pub fn patch(&self) -> Patch {
+    /// and int64 for integer ones, percentages of top genes in float64. A percentage of a cell without counts is NaN.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn patch(&self) -> Result<Patch> {
         let narrow = single(self.dtype);
         let mut obs = Vec::new();
-        let log_of = |v: &[f64], narrow| float_column(&v.iter().map(|x| x.ln_1p()).collect::<Vec<_>>(), narrow);
-        let sums = |to: &mut Vec<(String, Value)>, name: String, v: &[f64], exact: Option<&Data>| {
-            let column = exact.map_or_else(|| sums_column(v, self.dtype), |exact| Value::vector(exact.clone()));
-            let log = self.log1p.then(|| (format!("log1p_{name}"), log_of(v, narrow)));
+        let sums = |to: &mut Vec<(String, Value)>, name: String, v: &[f64], exact: Option<&Data>| -> Result<()> {
+            let column = sums_column(v, exact, self.dtype)?;
+            let log = format!("log1p_{name}");
             to.push((name, column));
-            to.extend(log);
+            if self.log1p {
+                to.push((log, log_of(v.iter().copied(), narrow)?));
+            }
+            Ok(())
         };
-        obs.push(("n_genes_by_counts".to_owned(), Value::vector(self.n_genes_by_counts.clone())));
+        let genes = &self.n_genes_by_counts;
+        obs.push(("n_genes_by_counts".to_owned(), Value::vector(memory::copied(genes, METRICS)?)));
         if self.log1p {
-            let n: Vec<f64> = self.n_genes_by_counts.iter().map(|&n| f64::from(n)).collect();
-            obs.push(("log1p_n_genes_by_counts".to_owned(), log_of(&n, false)));
+            obs.push(("log1p_n_genes_by_counts".to_owned(), log_of(genes.iter().map(|&n| f64::from(n)), false)?));
         }
-        sums(&mut obs, "total_counts".to_owned(), &self.total_counts, self.exact.cells.as_ref());
+        sums(&mut obs, "total_counts".to_owned(), &self.total_counts, self.exact.cells.as_ref())?;
         for (n, pct) in self.percent_top.iter().zip(&self.pct_counts_in_top) {
-            obs.push((format!("pct_counts_in_top_{n}_genes"), float_column(pct, false)));
+            obs.push((format!("pct_counts_in_top_{n}_genes"), float_column(pct, false)?));
         }
         for (i, (name, counts)) in self.qc_vars.iter().enumerate() {
             let exact = self.exact.sets.get(i).and_then(Option::as_ref);
-            sums(&mut obs, format!("total_counts_{name}"), counts, exact);
-            let pct = self.pct_counts(i).unwrap_or_default();
-            obs.push((format!("pct_counts_{name}"), float_column(&pct, narrow)));
+            sums(&mut obs, format!("total_counts_{name}"), counts, exact)?;
+            let pct = counts.iter().zip(&self.total_counts).map(|(c, t)| c / t * 100.0);
+            let pct = float_column(&memory::collected(pct, METRICS)?, narrow)?;
+            obs.push((format!("pct_counts_{name}"), pct));
         }
         let n = self.total_counts.len() as f64;
         let mean = self.mean_counts();
         let dropout: Vec<f64> = self.n_cells_by_counts.iter().map(|&c| (1.0 - c as f64 / n) * 100.0).collect();
         let mut var = vec![("n_cells_by_counts".to_owned(), Value::vector(self.n_cells_by_counts.clone()))];
-        var.push(("mean_counts".to_owned(), float_column(&mean, false)));
+        var.push(("mean_counts".to_owned(), float_column(&mean, false)?));
         if self.log1p {
-            var.push(("log1p_mean_counts".to_owned(), log_of(&mean, false)));
+            var.push(("log1p_mean_counts".to_owned(), log_of(mean.iter().copied(), false)?));
         }
-        var.push(("pct_dropout_by_counts".to_owned(), float_column(&dropout, false)));
-        sums(&mut var, "total_counts".to_owned(), &self.gene_total_counts, self.exact.genes.as_ref());
-        Patch { obs, var, ..Patch::default() }
+        var.push(("pct_dropout_by_counts".to_owned(), float_column(&dropout, false)?));
+        sums(&mut var, "total_counts".to_owned(), &self.gene_total_counts, self.exact.genes.as_ref())?;
+        Ok(Patch { obs, var, ..Patch::default() })
     }
+}
+
+/// The name of metrics in errors.
+const METRICS: &str = "calculate_qc_metrics: metrics of the cells";
+
+/// The column of `ln(1 + x)`.
+fn log_of(x: impl ExactSizeIterator<Item = f64>, narrow: bool) -> Result<Value> {
+    float_column(&memory::collected(x.map(f64::ln_1p), METRICS)?, narrow)
 }
 
 /// Quality-control metrics of cells and genes in one pass (`scanpy.pp.calculate_qc_metrics`). Stored zeros are not
@@ -165,11 +173,8 @@ pub fn calculate_qc_metrics(x: &LazyMatrix, options: &QcOptions, ctx: &Context) 
     }
     // Highly variable genes and normalisation need the same sums.
     let (mean, m2) = moments.vectors();
-    let rows = memory::copied(&total_counts, "calculate_qc_metrics: metrics of the cells")?;
+    let rows = memory::copied(&total_counts, METRICS)?;
     x.learn_sums(CountSums { rows, columns: gene_total_counts.clone(), mean, m2 }, ctx);
-    // The memory of the patch's columns, asked for here as making them gives no error.
-    let columns = 4 + percent_top.len() + 3 * set_counts.len();
-    memory::probe(columns.saturating_mul(8 * n_obs))?;
     Ok(QcMetrics {
         n_genes_by_counts,
         total_counts,

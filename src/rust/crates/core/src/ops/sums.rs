@@ -30,19 +30,25 @@ pub enum Sums {
 
 impl Sums {
     /// In numpy's dtype: int64, uint64 or float64. As numpy's, an integer sum past the end of its dtype wraps around.
-    pub fn into_numpy(self) -> Data {
-        match self {
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn into_numpy(self) -> Result<Data> {
+        Ok(match self {
             Sums::Floats(v) => Data::F64(v),
-            Sums::Signed(v) => Data::I64(v.into_iter().map(|x| x as i64).collect()),
-            Sums::Unsigned(v) => Data::U64(v.into_iter().map(|x| x as u64).collect()),
-        }
+            Sums::Signed(v) => Data::I64(memory::collected(v.iter().map(|&x| x as i64), SUMS)?),
+            Sums::Unsigned(v) => Data::U64(memory::collected(v.iter().map(|&x| x as u64), SUMS)?),
+        })
     }
 
     /// As doubles: for integers those nearest to the exact sums.
-    pub fn into_doubles(self) -> Vec<f64> {
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn into_doubles(self) -> Result<Vec<f64>> {
         match self {
-            Sums::Floats(v) => v,
-            Sums::Signed(v) | Sums::Unsigned(v) => v.into_iter().map(|x| x as f64).collect(),
+            Sums::Floats(v) => Ok(v),
+            Sums::Signed(v) | Sums::Unsigned(v) => memory::collected(v.iter().map(|&x| x as f64), SUMS),
         }
     }
 }
@@ -72,7 +78,7 @@ pub fn sums(x: &LazyMatrix, axis: Option<Axis>, ctx: &Context) -> Result<Sums> {
 /// # Errors
 /// The errors of the pass.
 pub fn row_sums(x: &LazyMatrix, ctx: &Context) -> Result<Vec<f64>> {
-    Ok(sums(x, Some(Axis::Var), ctx)?.into_doubles())
+    sums(x, Some(Axis::Var), ctx)?.into_doubles()
 }
 
 /// The sum of every column as f64, `n_vars` values; see [`sums`].
@@ -80,7 +86,7 @@ pub fn row_sums(x: &LazyMatrix, ctx: &Context) -> Result<Vec<f64>> {
 /// # Errors
 /// The errors of the pass.
 pub fn col_sums(x: &LazyMatrix, ctx: &Context) -> Result<Vec<f64>> {
-    Ok(sums(x, Some(Axis::Obs), ctx)?.into_doubles())
+    sums(x, Some(Axis::Obs), ctx)?.into_doubles()
 }
 
 /// Sums of integers in numpy's dtype where some of `doubles`, those added up in f64, are past 2^53, from which on f64 has gaps;
@@ -88,15 +94,17 @@ pub fn col_sums(x: &LazyMatrix, ctx: &Context) -> Result<Vec<f64>> {
 ///
 /// # Errors
 /// The errors of the pass.
-pub(super) fn past_doubles(x: &LazyMatrix, axis: Axis, doubles: &mut Vec<f64>, ctx: &Context) -> Result<Option<Data>> {
+pub(super) fn past_doubles(x: &LazyMatrix, axis: Axis, doubles: &mut [f64], ctx: &Context) -> Result<Option<Data>> {
     const GAPS: f64 = (1u64 << 53) as f64;
     let floats = matches!(x.dtype(), DType::F16 | DType::F32 | DType::F64);
     if floats || doubles.iter().all(|s| s.abs() < GAPS) {
         return Ok(None);
     }
     let exact = sums(x, Some(axis), ctx)?;
-    *doubles = exact.clone().into_doubles();
-    Ok(Some(exact.into_numpy()))
+    if let Sums::Signed(v) | Sums::Unsigned(v) = &exact {
+        doubles.iter_mut().zip(v).for_each(|(to, &sum)| *to = sum as f64);
+    }
+    exact.into_numpy().map(Some)
 }
 
 fn pass<S: Sum>(x: &LazyMatrix, along: Axis, ctx: &Context) -> Result<Vec<S>> {

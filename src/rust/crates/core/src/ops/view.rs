@@ -4,6 +4,7 @@ use crate::chain::LazyMatrix;
 use crate::element::{DType, Data, Number, Value};
 use crate::error::{Error, Result};
 use crate::matrix::{Block, Positions, Storage};
+use crate::memory;
 
 /// A block with float values, read row by row.
 pub(super) struct View<'a, T> {
@@ -158,24 +159,38 @@ pub(super) fn add<S: Copy + std::ops::AddAssign>(to: &mut [S], from: &[S]) {
     to.iter_mut().zip(from).for_each(|(t, f)| *t += *f);
 }
 
-/// Sums as a column in the dtype numpy sums have: int64 or uint64 for integers, else the float dtype of the matrix.
-pub(super) fn sums_column(sums: &[f64], dtype: DType) -> Value {
-    match dtype {
-        DType::U8 | DType::U16 | DType::U32 | DType::U64 => {
-            Value::vector(Data::U64(sums.iter().map(|&x| x as u64).collect()))
-        }
-        DType::F32 | DType::F16 => float_column(sums, true),
-        DType::F64 => float_column(sums, false),
-        _ => Value::vector(Data::I64(sums.iter().map(|&x| x as i64).collect())),
+/// Sums as a column in the dtype numpy sums have: int64 or uint64 for integers, else the float dtype of the matrix. `exact`
+/// are those of integers that doubles do not hold.
+///
+/// # Errors
+/// [`Error::OutOfMemory`].
+pub(super) fn sums_column(sums: &[f64], exact: Option<&Data>, dtype: DType) -> Result<Value> {
+    if let Some(exact) = exact {
+        return Ok(Value::vector(exact.copied(COLUMN)?));
     }
+    let column = match dtype {
+        DType::U8 | DType::U16 | DType::U32 | DType::U64 => {
+            Data::U64(memory::collected(sums.iter().map(|&x| x as u64), COLUMN)?)
+        }
+        DType::F32 | DType::F16 => return float_column(sums, true),
+        DType::F64 => return float_column(sums, false),
+        _ => Data::I64(memory::collected(sums.iter().map(|&x| x as i64), COLUMN)?),
+    };
+    Ok(Value::vector(column))
 }
 
+/// The name of a column of results in errors.
+const COLUMN: &str = "a column";
+
 /// A float column, float32 when `single`.
-pub(super) fn float_column(values: &[f64], single: bool) -> Value {
+///
+/// # Errors
+/// [`Error::OutOfMemory`].
+pub(super) fn float_column(values: &[f64], single: bool) -> Result<Value> {
     if single {
-        Value::vector(values.iter().map(|&x| x as f32).collect::<Vec<f32>>())
+        Ok(Value::vector(memory::collected(values.iter().map(|&x| x as f32), COLUMN)?))
     } else {
-        Value::vector(values.to_vec())
+        Ok(Value::vector(memory::copied(values, COLUMN)?))
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a session has found out about matrices, for the passes that follow.
+//! Facts about matrices that a session keeps for the passes that follow.
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;

@@ -31,7 +31,7 @@ pub struct Session {
     pub budget: Budget,
     /// Room on disk.
     pub scratch: Space,
-    /// What passes have found out about matrices.
+    /// Facts about matrices that passes found out.
     pub caches: Caches,
 }
 
@@ -138,7 +138,7 @@ mod tests {
         assert_eq!(session.lease("the graph", 400, 900).unwrap().bytes(), 500);
         let rest = session.part(2);
         assert_eq!((rest.bytes(), session.part(4).bytes()), (500, 62));
-        // What stays takes nothing of the three quarters of a pass.
+        // Caches take nothing of the three quarters of a pass.
         assert_eq!(session.spare(8).bytes(), 0);
         drop((half, rest));
         assert_eq!((session.spare(8).bytes(), session.spare(2).bytes()), (125, 125));

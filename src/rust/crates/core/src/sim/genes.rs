@@ -1,6 +1,6 @@
 //! Names: cell types with their well-known markers, genes, and barcodes.
 
-use super::rng::mix;
+use crate::random::mix_next;
 
 /// Blood cell types and markers of each; a marker may serve several types.
 pub(super) const TYPES: [(&str, &[&str]); 8] = [
@@ -78,7 +78,7 @@ pub(super) fn genes(n_vars: usize, seed: u64) -> Vec<(String, Kind)> {
     named.truncate(n_vars / 2 - n_mt);
     let n_nuclear = n_vars - n_mt;
     let mut places: Vec<usize> = (0..n_nuclear).collect();
-    places.sort_by_key(|&p| (mix(seed ^ mix(p as u64)), p));
+    places.sort_by_key(|&p| (mix_next(seed ^ mix_next(p as u64)), p));
     let mut slots: Vec<Option<(String, Kind)>> = vec![None; n_nuclear];
     for (place, gene) in places.into_iter().zip(named) {
         slots[place] = Some(gene);
@@ -104,7 +104,7 @@ pub(super) fn type_name(t: usize) -> String {
 
 /// A 16-base barcode for cell `row`, never the same twice: a bijection of the 32-bit numbers written in base 4.
 pub(super) fn barcode(row: u32, seed: u64) -> String {
-    let key = mix(seed);
+    let key = mix_next(seed);
     let mut x = row ^ key as u32;
     for round in 0..3 {
         x = x.wrapping_mul(((key >> 32) as u32).rotate_left(round * 11) | 1);

@@ -1,9 +1,9 @@
 //! The parameters of a simulation, drawn once: weights of every gene in every type, batch effects, dispersions.
 
 use super::genes::{genes, Kind, TYPES};
-use super::rng::Rng;
 use super::simulation::Simulation;
 use super::tables::{gamma_table, Alias, GAMMA_BINS, THETAS};
+use crate::random::Xoshiro;
 
 /// Expected count in a median cell from which a gene's gamma factor is drawn.
 const HIGH: f64 = 0.1;
@@ -61,7 +61,7 @@ impl Model {
     pub(super) fn new(sim: &Simulation) -> Self {
         let (gene_names, kinds): (Vec<String>, Vec<Kind>) = genes(sim.n_vars, sim.seed).into_iter().unzip();
         let n_nuclear = kinds.iter().filter(|&&k| k != Kind::Mitochondrial).count();
-        let mut rng = Rng::new(sim.seed, PARAMETERS);
+        let mut rng = Xoshiro::new(sim.seed, PARAMETERS);
         let base = base_weights(&kinds[..n_nuclear], &mut rng);
         let theta: Vec<u8> = (0..sim.n_vars).map(|_| draw_theta(&mut rng)).collect();
         let raw_mt: Vec<f64> = (n_nuclear..sim.n_vars).map(|_| (0.7 * rng.normal()).exp()).collect();
@@ -70,7 +70,7 @@ impl Model {
         let mt = mt.map(|(w, g)| HighGene { gene: g as u32, weight: (w / mt_total) as f32, theta: theta[g] }).collect();
 
         let weights: Vec<Vec<f64>> = (0..sim.n_types)
-            .map(|t| type_weights(t, &base, &kinds, &gene_names, Rng::new(sim.seed, PARAMETERS + 1 + t as u64)))
+            .map(|t| type_weights(t, &base, &kinds, &gene_names, Xoshiro::new(sim.seed, PARAMETERS + 1 + t as u64)))
             .collect();
         let sizes: Vec<f64> = (0..sim.n_types).map(|t| 0.8f64.powi(t.min(1000) as i32).max(0.1)).collect();
         let all: f64 = sizes.iter().sum();
@@ -85,7 +85,7 @@ impl Model {
         let mut batch_effect = Vec::new();
         let mut batch_depth = Vec::new();
         for b in 0..sim.n_batches {
-            let mut rng = Rng::new(sim.seed, 2 * PARAMETERS + b as u64);
+            let mut rng = Xoshiro::new(sim.seed, 2 * PARAMETERS + b as u64);
             batch_depth.push(rng.between(-0.15, 0.15).exp());
             batch_effect.push((0..n_nuclear).map(|_| (0.12 * rng.normal()).exp() as f32).collect::<Vec<f32>>());
         }
@@ -108,11 +108,11 @@ impl Model {
     }
 
     /// The cell of row `row` and the generator its counts are drawn from.
-    pub(super) fn cell(&self, row: u32) -> (Cell, Rng) {
-        let mut rng = Rng::new(self.seed, u64::from(row));
+    pub(super) fn cell(&self, row: u32) -> (Cell, Xoshiro) {
+        let mut rng = Xoshiro::new(self.seed, u64::from(row));
         let u = rng.uniform();
         let cell_type = self.shares.partition_point(|&s| s <= u).min(self.shares.len() - 1);
-        let batch = rng.below(self.batch_depth.len() as u32) as usize;
+        let batch = rng.below(self.batch_depth.len());
         let mut library = self.median_library * self.batch_depth[batch] * (LIBRARY_SD * rng.normal()).exp();
         let mut mt = MT_MEDIAN * (0.35 * rng.normal()).exp();
         if rng.uniform() < LOW_QUALITY {
@@ -167,8 +167,8 @@ impl Model {
     }
 
     #[inline(always)]
-    fn gamma_factor(&self, theta: u8, rng: &mut Rng) -> f32 {
-        self.gamma[theta as usize][(rng.next() >> 54) as usize % GAMMA_BINS]
+    fn gamma_factor(&self, theta: u8, rng: &mut Xoshiro) -> f32 {
+        self.gamma[theta as usize][(rng.bits() >> 54) as usize % GAMMA_BINS]
     }
 }
 
@@ -196,14 +196,14 @@ impl Profile {
     }
 }
 
-fn draw_theta(rng: &mut Rng) -> u8 {
+fn draw_theta(rng: &mut Xoshiro) -> u8 {
     const UPPER: [f64; 4] = [0.08, 0.28, 0.70, 0.90];
     let u = rng.uniform();
     UPPER.iter().filter(|&&x| u >= x).count() as u8
 }
 
 /// Weights of the nuclear genes before any type: their sum is 1.
-fn base_weights(kinds: &[Kind], rng: &mut Rng) -> Vec<f64> {
+fn base_weights(kinds: &[Kind], rng: &mut Xoshiro) -> Vec<f64> {
     let ln: Vec<f64> = kinds
         .iter()
         .map(|k| match k {
@@ -228,7 +228,7 @@ fn base_weights(kinds: &[Kind], rng: &mut Rng) -> Vec<f64> {
 }
 
 /// The weights of type `t`: base, times its programme; their sum is 1.
-fn type_weights(t: usize, base: &[f64], kinds: &[Kind], names: &[String], mut rng: Rng) -> Vec<f64> {
+fn type_weights(t: usize, base: &[f64], kinds: &[Kind], names: &[String], mut rng: Xoshiro) -> Vec<f64> {
     let known: &[&str] = TYPES.get(t).map_or(&[], |x| x.1);
     let ordinary = kinds.iter().filter(|&&k| k == Kind::Ordinary).count();
     // At least 8 genes make a programme, in however small a matrix.

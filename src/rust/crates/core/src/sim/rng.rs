@@ -1,64 +1,11 @@
-//! Random numbers that depend on (seed, stream) alone: xoshiro256++ (Blackman and Vigna 2021) seeded by SplitMix64.
+//! Random numbers that only the simulator draws.
 
-/// A generator of its own for each stream: a cell, a type, a gene table.
-pub(super) struct Rng {
-    state: [u64; 4],
-}
+use crate::random::Xoshiro;
 
-/// One step of SplitMix64: also a good mixer of two words.
-pub(super) fn mix(x: u64) -> u64 {
-    let x = x.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    let x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    x ^ (x >> 31)
-}
-
-impl Rng {
-    pub(super) fn new(seed: u64, stream: u64) -> Self {
-        let mut word = mix(mix(seed) ^ stream);
-        let mut state = [0; 4];
-        for s in &mut state {
-            word = mix(word);
-            *s = word;
-        }
-        Rng { state }
-    }
-
-    #[inline(always)]
-    pub(super) fn next(&mut self) -> u64 {
-        let s = &mut self.state;
-        let out = s[0].wrapping_add(s[3]).rotate_left(23).wrapping_add(s[0]);
-        let t = s[1] << 17;
-        s[2] ^= s[0];
-        s[3] ^= s[1];
-        s[1] ^= s[2];
-        s[0] ^= s[3];
-        s[2] ^= t;
-        s[3] = s[3].rotate_left(45);
-        out
-    }
-
-    /// Uniform in [0, 1), 53 bits.
-    #[inline(always)]
-    pub(super) fn uniform(&mut self) -> f64 {
-        (self.next() >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
-    }
-
+impl Xoshiro {
     /// Uniform in [low, high).
     pub(super) fn between(&mut self, low: f64, high: f64) -> f64 {
         low + (high - low) * self.uniform()
-    }
-
-    /// Uniform integer below `n` (n > 0); the bias of 2^-64 n does not matter here.
-    #[inline(always)]
-    pub(super) fn below(&mut self, n: u32) -> u32 {
-        ((u128::from(self.next()) * u128::from(n)) >> 64) as u32
-    }
-
-    /// Standard normal (Box and Muller; the second value is thrown away).
-    pub(super) fn normal(&mut self) -> f64 {
-        let r = (-2.0 * (1.0 - self.uniform()).ln()).sqrt();
-        r * (2.0 * std::f64::consts::PI * self.uniform()).cos()
     }
 
     /// Poisson with mean `lambda`: inversion below 12, transformed rejection (Hörmann 1993, PTRS) above.
@@ -127,29 +74,12 @@ mod tests {
     #[test]
     fn poisson_has_its_mean_and_variance() {
         for lambda in [0.01, 0.7, 5.0, 11.9, 12.0, 40.0, 900.0] {
-            let mut rng = Rng::new(7, 1);
-            let (mean, var) = moments(200_000, || f64::from(rng.poisson(lambda)));
+            let mut random = Xoshiro::new(7, 1);
+            let (mean, var) = moments(200_000, || f64::from(random.poisson(lambda)));
             let se = (lambda / 200_000f64).sqrt();
             assert!((mean - lambda).abs() < 5.0 * se, "mean {mean} of {lambda}");
             assert!((var / lambda - 1.0).abs() < 0.05, "variance {var} of {lambda}");
         }
-    }
-
-    #[test]
-    fn normal_and_uniform_are_standard() {
-        let mut rng = Rng::new(1, 2);
-        let (m, v) = moments(200_000, || rng.normal());
-        assert!(m.abs() < 0.01 && (v - 1.0).abs() < 0.02);
-        let (m, v) = moments(200_000, || rng.uniform());
-        assert!((m - 0.5).abs() < 0.005 && (v - 1.0 / 12.0).abs() < 0.002);
-    }
-
-    #[test]
-    fn streams_differ_and_repeat() {
-        let first = |seed, stream| Rng::new(seed, stream).next();
-        assert_eq!(first(1, 5), first(1, 5));
-        assert_ne!(first(1, 5), first(1, 6));
-        assert_ne!(first(1, 5), first(2, 5));
     }
 
     #[test]

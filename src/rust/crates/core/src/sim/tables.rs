@@ -1,6 +1,6 @@
 //! Tables that make a draw cheap: gamma quantiles, and aliases for a discrete distribution.
 
-use super::rng::Rng;
+use crate::random::Xoshiro;
 
 /// Dispersions a gene can have; see [`gamma_table`].
 pub(super) const THETAS: [f64; 5] = [1.5, 3.0, 6.0, 12.0, 24.0];
@@ -69,10 +69,10 @@ impl Alias {
     }
 
     #[inline(always)]
-    pub(super) fn draw(&self, rng: &mut Rng) -> usize {
-        let i = rng.below(self.threshold.len() as u32) as usize;
+    pub(super) fn draw(&self, rng: &mut Xoshiro) -> usize {
+        let i = rng.below(self.threshold.len());
         // A second word: the bits that chose the position do not choose the side.
-        if (rng.next() >> 40) as f32 * (1.0 / (1u32 << 24) as f32) < self.threshold[i] {
+        if (rng.bits() >> 40) as f32 * (1.0 / (1u32 << 24) as f32) < self.threshold[i] {
             i
         } else {
             self.other[i] as usize
@@ -100,7 +100,7 @@ mod tests {
     fn alias_draws_in_proportion() {
         let weights = [5.0, 0.0, 1.0, 3.5, 0.5];
         let alias = Alias::new(&weights);
-        let mut rng = Rng::new(3, 3);
+        let mut rng = Xoshiro::new(3, 3);
         let mut seen = [0.0; 5];
         for _ in 0..200_000 {
             seen[alias.draw(&mut rng)] += 1.0;

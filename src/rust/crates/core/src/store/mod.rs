@@ -11,6 +11,7 @@ mod attribute;
 mod backend;
 mod backends;
 mod external;
+mod group;
 mod hdf5;
 mod kind;
 mod memory;

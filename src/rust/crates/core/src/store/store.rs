@@ -2,7 +2,7 @@
 
 use super::array::ChunkedArray;
 use super::backend::{Backend, Identity, Object, State};
-use super::{backends, Attribute, External, Values};
+use super::{backends, group, Attribute, External, Values};
 use crate::error::{Error, Result};
 use crate::location::Location;
 use std::path::Path;
@@ -51,6 +51,15 @@ impl Store {
     /// As [`Store::open`] and [`Store::open_to_save`].
     pub fn open_as(path: impl AsRef<Path>, save: bool, external: External) -> Result<Arc<Store>> {
         Ok(Store::new(backends::open(path.as_ref(), save, external)?))
+    }
+
+    /// The group at `path` as a store of its own: one of the objects in a file that holds several. It is saved into as the
+    /// whole is.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] when there is none, with what there is; [`Error::Format`] for an array.
+    pub fn within(&self, path: &str) -> Result<Arc<Store>> {
+        Ok(Store::new(group::within(self.backend(), path)?))
     }
 
     /// Where it is; a path is absolute.

@@ -96,6 +96,11 @@ impl<'w> GroupWriter<'w> {
         &self.path
     }
 
+    /// The same group, in which paths begin: what is in it is named from there.
+    pub(crate) fn into_root(self) -> GroupWriter<'w> {
+        GroupWriter { path: String::new(), ..self }
+    }
+
     /// Whether `key` is taken.
     pub fn exists(&self, key: &str) -> bool {
         self.sink.exists(key)

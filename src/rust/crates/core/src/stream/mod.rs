@@ -21,7 +21,8 @@ mod sequence;
 pub use crate::team::Team;
 pub use blocks::{Blocks, Chunks};
 pub use collect::{collect, collect_in, Room};
-pub use columns::{map_columns, Column};
+pub(crate) use columns::scratch;
+pub use columns::{map_columns, Bytes, Column, Label, PerColumn, Value, NO_LABEL};
 pub(crate) use execute::keeps_columns;
 pub use needs::{Needs, LONG_RUN, RUN};
 pub use partial::{finish, reduce_runs, Partial};
@@ -29,6 +30,7 @@ pub use reduce::{reduce, reduce_into};
 pub use reducer::{no_rows, no_state, Reducer};
 pub use scatter::Scatter;
 pub use schedule::Schedule;
+pub(crate) use sequence::in_file_order;
 pub use sequence::in_sequence;
 
 /// In which order the rows of a pass come.

@@ -8,6 +8,7 @@ use super::schedule::Schedule;
 use super::Team;
 use crate::chain::LazyMatrix;
 use crate::context::Context;
+use crate::encoded::{decoded, encoded};
 use crate::error::{Error, Result};
 use crate::matrix::{hash, Positions};
 use serde::{Deserialize, Serialize};
@@ -35,7 +36,7 @@ impl Header {
         let (source, rows) = (x.source(), schedule.rows());
         // Not the path, which is another on another machine.
         let stored = (source.layout().name(), source.dtype().name(), source.nnz(), source.disk_bytes());
-        let element = source.location().map(|l| l.element);
+        let element = source.location().map(|l| l.in_file());
         let matrix = (source.shape(), stored, element, rows, x.to_bytes()?);
         Ok(Header {
             version: VERSION,
@@ -67,12 +68,11 @@ impl Header {
 }
 
 fn fingerprint<T: Serialize + ?Sized>(of: &T) -> Result<u64> {
-    Ok(hash(&encoded(of)?))
+    Ok(hash(&encoded(of, 0, PARTIAL)?))
 }
 
-fn encoded<T: Serialize + ?Sized>(of: &T) -> Result<Vec<u8>> {
-    postcard::to_allocvec(of).map_err(|e| Error::Internal(format!("writing a partial result: {e}")))
-}
+/// The name of a partial result in errors.
+const PARTIAL: &str = "a partial result";
 
 /// The result of some neighbouring runs: the state of each, as it can be merged with the sum of all runs before it alone (one
 /// state where the first run is among them), and the results of the rows.
@@ -100,18 +100,20 @@ impl<R: Reducer> Partial<R> {
     /// Returns the bytes of it, for another process.
     ///
     /// # Errors
-    /// [`Error::Internal`] when encoding fails, which it does not.
+    /// [`Error::OutOfMemory`]; [`Error::Internal`] when encoding fails, which it does not.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
-        let mut bytes = encoded(self)?;
-        let sum = hash(&bytes);
-        bytes.extend_from_slice(&sum.to_le_bytes());
+        let mut bytes = encoded(self, size_of::<u64>(), PARTIAL)?;
+        if let Some((content, sum)) = bytes.split_last_chunk_mut() {
+            *sum = hash(content).to_le_bytes();
+        }
         Ok(bytes)
     }
 
     /// Reads a partial result of `r`.
     ///
     /// # Errors
-    /// [`Error::State`] for bytes that are none of this version, are damaged, or belong to another reducer or other parameters.
+    /// [`Error::State`] for bytes that are none of this version, are damaged, or belong to another reducer or other parameters;
+    /// [`Error::OutOfMemory`].
     pub fn from_bytes(r: &R, bytes: &[u8]) -> Result<Self> {
         let damaged = || {
             let made = "was cut short, was changed, or was made by another version of anndataoom";
@@ -122,12 +124,12 @@ impl<R: Reducer> Partial<R> {
             return Err(damaged());
         }
         // The body after the header has the form that the reducer gives it.
-        let (header, _) = postcard::take_from_bytes::<Header>(content).map_err(|_| damaged())?;
+        let header: Header = decoded(content, PARTIAL)?.ok_or_else(damaged)?;
         if header.version != VERSION {
             return Err(damaged());
         }
         header.is_of(r)?;
-        postcard::from_bytes(content).map_err(|_| damaged())
+        decoded(content, PARTIAL)?.ok_or_else(damaged)
     }
 }
 

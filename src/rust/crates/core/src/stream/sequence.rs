@@ -26,3 +26,17 @@ pub fn in_sequence<S: Send>(
     };
     map_fold(x, Order::Matrix, ctx, prepare, take)
 }
+
+/// Runs a pass in the order of the file whose sums are added value by value, in one order whatever the layout: `prepare` gets a
+/// block, on worker threads; `take` gets the outcome of each, on the calling thread.
+///
+/// # Errors
+/// The errors of [`in_sequence`].
+pub(crate) fn in_file_order<S: Send>(
+    x: &LazyMatrix,
+    ctx: &Context,
+    prepare: impl Fn(Block) -> Result<S> + Sync,
+    take: impl FnMut(S) -> Result<()>,
+) -> Result<()> {
+    map_fold(x, Order::File, ctx, prepare, take)
+}

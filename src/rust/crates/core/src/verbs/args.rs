@@ -31,6 +31,14 @@ impl Args {
         }
     }
 
+    pub(super) fn opt_flag(&self, name: &str) -> Result<Option<bool>> {
+        match self.get(name)? {
+            Given::Nothing => Ok(None),
+            Given::Flag(b) => Ok(Some(*b)),
+            other => Err(self.wrong(name, other)),
+        }
+    }
+
     pub(super) fn opt_number(&self, name: &str) -> Result<Option<f64>> {
         match self.get(name)? {
             Given::Nothing => Ok(None),

@@ -2,7 +2,7 @@
 
 use super::args::Args;
 use crate::chain::LazyMatrix;
-use crate::element::Value;
+use crate::element::{Strings, Value};
 use crate::error::{Error, Result};
 use crate::memory;
 use crate::patch::Patch;
@@ -28,6 +28,8 @@ pub enum Input<'a> {
     Columns(Vec<(String, Vec<f64>)>),
     /// Numbers.
     Numbers(Vec<f64>),
+    /// Names.
+    Names(Strings),
 }
 
 /// Groups of cells: a code a cell, -1 for missing, and the names of the groups.
@@ -142,6 +144,27 @@ impl<'a> Call<'a> {
         match self.inputs.get(name) {
             Some(Input::Mask(m)) => Some((0..m.len() as u32).filter(|&j| m[j as usize]).collect()),
             _ => None,
+        }
+    }
+
+    /// As [`Call::opt_mask`], of a mask over the genes of the matrix.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for a mask of another length: that of X where the matrix is raw's.
+    pub(super) fn mask_of_matrix(&self, name: &'static str) -> Result<Option<Vec<u32>>> {
+        let genes = self.matrix()?.shape().1;
+        match self.inputs.get(name) {
+            Some(Input::Mask(m)) if m.len() != genes => {
+                Err(Error::shape(format!("{name}, one value a gene of the matrix used"), genes, m.len()))
+            }
+            _ => Ok(self.opt_mask(name)),
+        }
+    }
+
+    pub(super) fn names(&mut self, name: &str) -> Result<Strings> {
+        match self.inputs.remove(name) {
+            Some(Input::Names(names)) => Ok(names),
+            _ => Err(self.missing(name)),
         }
     }
 

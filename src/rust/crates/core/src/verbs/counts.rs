@@ -52,7 +52,7 @@ pub(super) static CALCULATE_QC_METRICS: Verb = Verb {
             log1p: call.args.flag("log1p")?,
         };
         let found = ops::calculate_qc_metrics(&call.matrix()?, &options, ctx)?;
-        Ok(Outcome { patch: found.patch(), ..Outcome::default() })
+        Ok(Outcome { patch: found.patch()?, ..Outcome::default() })
     },
     room: None,
 };
@@ -70,7 +70,7 @@ pub(super) static GENE_RANGES: Verb = Verb {
     gives: &["var/min_expression", "var/max_expression", "var/n_cells_above"],
     run: |call, ctx| {
         let found = ops::gene_ranges(&call.matrix()?, call.args.number("threshold")?, ctx)?;
-        Ok(Outcome { patch: found.patch(), ..Outcome::default() })
+        Ok(Outcome { patch: found.patch()?, ..Outcome::default() })
     },
     room: None,
 };
@@ -154,5 +154,5 @@ fn only<T>(call: &Call<'_>, all: &'static str, limits: [Limit<T>; 4]) -> Result<
 }
 
 fn filtered(found: ops::Filtered, cells: bool) -> Result<Outcome> {
-    Ok(Outcome { patch: found.patch(), keep: Some((cells, found.keep)), ..Outcome::default() })
+    Ok(Outcome { patch: found.patch()?, keep: Some((cells, found.keep)), ..Outcome::default() })
 }

@@ -5,8 +5,8 @@ use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::given::Given;
 
-pub(super) use super::need::{need, Need, Source, EMBEDDING, GRAPH, MATRIX};
-pub(super) use super::param::{param, Param, Preset, COPY, INPLACE, LAYER, NEIGHBORS_KEY, RANDOM_STATE};
+pub(super) use super::need::{need, Need, Source, EMBEDDING, GENES, GRAPH, LOG_BASE, MATRIX};
+pub(super) use super::param::{param, Param, Preset, COPY, INPLACE, LAYER, NEIGHBORS_KEY, RANDOM_STATE, USE_RAW};
 
 /// A verb: an entry of the table.
 #[derive(Debug, Clone, Copy)]

@@ -33,6 +33,7 @@ const EXTERNAL: Param = param(
 const fn rows(default: i64) -> Param {
     param("chunk_size", COUNT, Preset::Whole(default), "Rows of a block.")
 }
+const RANKED: Param = param("key", Kind::Key, Preset::Text("rank_genes_groups"), "Key of uns of the results.");
 const NAMES: Kind = Kind::List(&Kind::Text);
 const ALGORITHM: Kind = Kind::Choice(&["gzip", "lzf", "none"]);
 const COMPRESSION: Param = param("compression", ALGORITHM, Preset::Object, "Of what is written anew.");
@@ -60,6 +61,44 @@ pub static FUNCTIONS: &[Function] = &[
             EXTERNAL,
         ],
     ),
+    function(
+        "read_10x_mtx",
+        &[
+            param("path", Kind::Path, Preset::Required, "The folder."),
+            param(
+                "var_names",
+                Kind::Choice(&["gene_symbols", "gene_ids"]),
+                Preset::Text("gene_symbols"),
+                "What genes are named by.",
+            ),
+            param("make_unique", Kind::Flag, Preset::Flag(true), "Whether symbols that repeat get numbers."),
+            param("gex_only", Kind::Flag, Preset::Flag(true), "Features of gene expression only."),
+            param("prefix", Kind::Text, Preset::Nothing, "The beginning of the files' names."),
+            param("to", Kind::Path, Preset::Nothing, "Where to write the h5ad file."),
+        ],
+    ),
+    function(
+        "read_h5mu",
+        &[
+            param("path", Kind::Path, Preset::Required, "The file."),
+            param("mod", Kind::Text, Preset::Nothing, "The modality."),
+            param("mode", Kind::Choice(&["r", "r+"]), Preset::Text("r"), "Whether it is saved into.").r(),
+            param("backed", Kind::Choice(&["r", "r+"]), Preset::Text("r"), "Whether it is saved into.").python(),
+            EXTERNAL,
+        ],
+    ),
+    function(
+        "read_h5seurat",
+        &[
+            param("path", Kind::Path, Preset::Required, "The file."),
+            param("assay", Kind::Text, Preset::Nothing, "The assay; the active one without it."),
+            param("slot", Kind::Choice(&["counts", "data", "scale.data"]), Preset::Nothing, "The matrix that is X."),
+            EXTERNAL,
+        ],
+    ),
+    function("write_10x_mtx", &[param("path", Kind::Path, Preset::Required, "The folder."), LAYER]),
+    function("write_10x_h5", &[param("path", Kind::Path, Preset::Required, "The file."), LAYER]),
+    function("write_h5mu", &[param("path", Kind::Path, Preset::Required, "The file."), COMPRESSION, LEVEL]),
     function(
         "write_h5ad",
         &[
@@ -106,6 +145,30 @@ pub static FUNCTIONS: &[Function] = &[
             param("pairwise", Kind::Flag, Preset::Flag(false), "Whether obsp is kept."),
             param("file", Kind::Path, Preset::Nothing, "Where to write the result."),
             param("backend", Kind::Object("a name"), Preset::Nothing, "Accepted and has no effect.").python(),
+        ],
+    ),
+    function(
+        "rank_genes_groups_df",
+        &[
+            param("group", NAMES, Preset::Nothing, "Groups; all without it."),
+            RANKED,
+            param("pval_cutoff", LIMIT, Preset::Nothing, "Bound on adjusted p-values."),
+            param("log2fc_min", LIMIT, Preset::Nothing, "Bound on log2 fold changes."),
+            param("log2fc_max", LIMIT, Preset::Nothing, "Bound on log2 fold changes."),
+            param("gene_symbols", Kind::Text, Preset::Nothing, "Column of var to add."),
+        ],
+    ),
+    function(
+        "filter_rank_genes_groups",
+        &[
+            param("key", Kind::Key, Preset::Nothing, "Key of uns of the results; rank_genes_groups without it."),
+            param("groupby", Kind::Text, Preset::Nothing, "Column of obs; that of the results without it."),
+            param("use_raw", Kind::Flag, Preset::Nothing, "Whether raw is used; as for the results without it."),
+            param("key_added", Kind::Key, Preset::Text("rank_genes_groups_filtered"), "Key of uns of what is kept."),
+            param("min_in_group_fraction", LIMIT, Preset::Number(0.25), "Bound on the share of the group's cells."),
+            param("min_fold_change", LIMIT, Preset::Number(1.0), "Bound on the log2 fold change."),
+            param("max_out_group_fraction", LIMIT, Preset::Number(0.5), "Bound on the share of all other cells."),
+            param("compare_abs", Kind::Flag, Preset::Flag(false), "Whether the size of fold changes counts."),
         ],
     ),
     function("index_columns", &[param("dir", Kind::Path, Preset::Required, "The folder."), LAYER, USE_RAW]),

@@ -2,7 +2,7 @@
 
 use super::call::Outcome;
 use super::domain::{Kind, COUNT, LIMIT, SHARE_ABOVE_0};
-use super::entry::{need, param, Preset, Source, Verb, INPLACE, LAYER, MATRIX};
+use super::entry::{need, param, Preset, Source, Verb, INPLACE, LAYER, LOG_BASE, MATRIX};
 use super::transforms::{CHECK_VALUES, CLIP, THETA};
 use crate::ops;
 
@@ -31,7 +31,7 @@ pub(super) static HIGHLY_VARIABLE_GENES: Verb = Verb {
         THETA,
         CLIP,
     ],
-    needs: &[MATRIX, need("batch_key", Source::Groups), need("log_base", Source::LogBase)],
+    needs: &[MATRIX, need("batch_key", Source::Groups), LOG_BASE],
     gives: &[
         "var/highly_variable",
         "var/means",
@@ -67,7 +67,7 @@ pub(super) static HIGHLY_VARIABLE_GENES: Verb = Verb {
             check_values: args.flag("check_values")?,
         };
         let found = ops::highly_variable_genes(&call.matrix()?, &options, ctx)?;
-        let patch = found.patch(args.opt_text("layer")?.unwrap_or("adata.X"));
+        let patch = found.patch(args.opt_text("layer")?.unwrap_or("adata.X"))?;
         let notes = found.notes.into_iter().map(|note| ("values", note)).collect();
         // Whoever asked for the chosen ones only drops the others once the columns are there.
         let keep = if args.flag("subset")? { Some((false, found.highly_variable)) } else { None };

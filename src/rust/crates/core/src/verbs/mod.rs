@@ -16,6 +16,7 @@ mod entry;
 mod functions;
 mod groups;
 mod hvg;
+mod markers;
 mod need;
 mod neighbors;
 mod param;
@@ -58,6 +59,7 @@ pub static VERBS: &[&Verb] = &[
     &clusters::LOUVAIN,
     &groups::PAGA,
     &groups::DENDROGRAM,
+    &markers::RANK_GENES_GROUPS,
 ];
 
 /// The verb of that name, scanpy's or R's.

@@ -26,6 +26,8 @@ pub enum Source {
     Masks,
     /// The base of the logarithm that uns notes.
     LogBase,
+    /// The names of the genes of the matrix.
+    Genes,
     /// The element of obsm of that name.
     Obsm,
     /// The numbers in uns of that name.
@@ -49,6 +51,7 @@ impl Source {
             Source::Mask => "mask",
             Source::Masks => "masks",
             Source::LogBase => "log_base",
+            Source::Genes => "genes",
             Source::Obsm => "obsm",
             Source::Uns => "uns",
             Source::Root => "root",
@@ -76,3 +79,7 @@ pub(super) const MATRIX: Need = need("matrix", Source::Matrix);
 pub(super) const GRAPH: Need = need("graph", Source::Connectivities);
 /// The coordinates of `use_rep`.
 pub(super) const EMBEDDING: Need = need("embedding", Source::Embedding);
+/// Names of the genes of the matrix.
+pub(super) const GENES: Need = need("genes", Source::Genes);
+/// The base of the logarithm.
+pub(super) const LOG_BASE: Need = need("log_base", Source::LogBase);

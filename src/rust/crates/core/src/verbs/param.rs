@@ -98,6 +98,9 @@ pub(super) const INPLACE: Param =
 /// The seed.
 pub(super) const RANDOM_STATE: Param =
     param("random_state", super::domain::SEED, Preset::Whole(0), "Seed of every random number.");
+/// Whether raw is used, which a face decides where it is not given.
+pub(super) const USE_RAW: Param =
+    param("use_raw", Kind::Flag, Preset::Nothing, "Whether raw is used instead of X; where there is one, without it.");
 /// The name `neighbors` was given as `key_added`.
 pub(super) const NEIGHBORS_KEY: Param =
     param("neighbors_key", Kind::Text, Preset::Nothing, "Name given to neighbors as key_added.");

@@ -51,9 +51,9 @@ pub(super) static NORMALIZE_TOTAL: Verb = Verb {
         let (y, found) = ops::normalize_total(&call.matrix()?, &options, ctx)?;
         Ok(Outcome {
             matrix: Some(y),
-            patch: found.patch(call.args.opt_text("key_added")?),
+            patch: found.patch(call.args.opt_text("key_added")?)?,
             values: vec![
-                ("norm_factor".to_owned(), found.norm_factor_column()),
+                ("norm_factor".to_owned(), found.norm_factor_column()?),
                 ("counts_per_cell".to_owned(), Value::vector(found.counts_per_cell)),
                 ("target_sum".to_owned(), Value::number(found.target_sum)),
             ],
@@ -114,7 +114,7 @@ pub(super) static SCALE: Verb = Verb {
             max_value: call.args.opt_number("max_value")?,
         };
         let (y, found) = ops::scale(&call.matrix()?, &options, ctx)?;
-        Ok(Outcome { matrix: Some(y), patch: found.patch(), ..Outcome::default() })
+        Ok(Outcome { matrix: Some(y), patch: found.patch()?, ..Outcome::default() })
     },
     room: None,
 };

@@ -16,7 +16,7 @@ pub(super) fn check(plan: &H5adPlan, options: &WriteOptions) -> Result<()> {
         if let Some(found) = found.filter(|f| *f != [expected.0, expected.1]) {
             return Err(Error::shape(name, format!("{} x {}", expected.0, expected.1), show(&found)));
         }
-        if !matches!(part, Part::Value(_)) {
+        if !matches!(part, Part::Value(_) | Part::Rows(_)) {
             matrices.push(name);
         }
         Ok(())
@@ -90,7 +90,7 @@ fn frame_rows(slot: &str, part: &Part) -> Result<usize> {
         Part::Value(Value::DataFrame(_)) | Part::Copy { .. } => Ok(rows),
         Part::Frame(frame) => columns(slot, frame, rows).map(|()| rows),
         Part::Value(other) => Err(Error::shape(slot, "a dataframe", other.encoding())),
-        Part::Matrix(_) => Err(Error::shape(slot, "a dataframe", "a matrix")),
+        Part::Matrix(_) | Part::Rows(_) => Err(Error::shape(slot, "a dataframe", "a matrix")),
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::chunks::Chunks;
 use super::encode::Piece;
-use super::matrix::{chunk_of, index_data, index_dtype, offsets, write_vector};
 use super::spool::Spool;
+use super::vectors::{chunk_of, index_data, index_dtype, offsets, write_vector};
 use crate::chain::LazyMatrix;
 use crate::context::Context;
 use crate::element::{self, Data, Number, SparseFormat};

@@ -37,32 +37,41 @@ fn write(plan: &H5adPlan, to: impl FnOnce() -> Result<Writer>, options: &WriteOp
     let renamed = Renamed::of(plan)?;
     ctx.monitor.check()?;
     let file = to()?;
-    {
-        let root = file.root()?;
-        element::ANNDATA.mark_group(&root)?;
-        let write = |key: &str, part: &Part| write_part(&root, key, part, options, ctx);
-        let mapping = |key: &str, parts: &[(String, Part)]| write_mapping(&root, key, parts, &renamed, options, ctx);
-        if let Some(x) = &plan.x {
-            write("X", x)?;
-        }
-        write("obs", &plan.obs)?;
-        write("var", &plan.var)?;
-        mapping("obsm", &plan.obsm)?;
-        mapping("varm", &plan.varm)?;
-        mapping("obsp", &plan.obsp)?;
-        mapping("varp", &plan.varp)?;
-        mapping("layers", &plan.layers)?;
-        mapping("uns", &plan.uns)?;
-        if let Some(raw) = &plan.raw {
-            let group = root.group("raw")?;
-            element::RAW.mark_group(&group)?;
-            write_part(&group, "X", &raw.x, options, ctx)?;
-            write_part(&group, "var", &raw.var, options, ctx)?;
-            write_mapping(&group, "varm", &raw.varm, &renamed, options, ctx)?;
-        }
-    }
+    write_slots(&file.root()?, plan, &renamed, options, ctx)?;
     ctx.monitor.check()?;
     file.commit()
+}
+
+/// Writes every slot of a plan, which was checked, into a group that is the root of paths.
+pub(super) fn write_slots(
+    root: &GroupWriter<'_>,
+    plan: &H5adPlan,
+    renamed: &Renamed,
+    options: &WriteOptions,
+    ctx: &Context,
+) -> Result<()> {
+    element::ANNDATA.mark_group(root)?;
+    let write = |key: &str, part: &Part| write_part(root, key, part, options, ctx);
+    let mapping = |key: &str, parts: &[(String, Part)]| write_mapping(root, key, parts, renamed, options, ctx);
+    if let Some(x) = &plan.x {
+        write("X", x)?;
+    }
+    write("obs", &plan.obs)?;
+    write("var", &plan.var)?;
+    mapping("obsm", &plan.obsm)?;
+    mapping("varm", &plan.varm)?;
+    mapping("obsp", &plan.obsp)?;
+    mapping("varp", &plan.varp)?;
+    mapping("layers", &plan.layers)?;
+    mapping("uns", &plan.uns)?;
+    if let Some(raw) = &plan.raw {
+        let group = root.group("raw")?;
+        element::RAW.mark_group(&group)?;
+        write_part(&group, "X", &raw.x, options, ctx)?;
+        write_part(&group, "var", &raw.var, options, ctx)?;
+        write_mapping(&group, "varm", &raw.varm, renamed, options, ctx)?;
+    }
+    ctx.monitor.check()
 }
 
 fn write_mapping(

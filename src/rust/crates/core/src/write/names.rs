@@ -4,8 +4,8 @@
 use super::part::{frame_of, value_of};
 use super::plan::{Frame, H5adPlan, Part};
 use super::same::same;
-use crate::element::{self, DataFrame, Value};
-use crate::error::Result;
+use crate::element::{self, DataFrame, Strings, Value};
+use crate::error::{Error, Result};
 use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::collections::HashMap;
@@ -65,10 +65,30 @@ fn index_of(part: &Part) -> Result<Option<(Option<String>, Cow<'_, Value>)>> {
 }
 
 /// The same of a table, which in old files is no dataframe by its attributes.
-fn table_index(part: &Part) -> Result<Option<(Option<String>, Cow<'_, Value>)>> {
+pub(super) fn table_index(part: &Part) -> Result<Option<(Option<String>, Cow<'_, Value>)>> {
     let Part::Copy { store, element, rows, .. } = part else { return index_of(part) };
     let (name, index) = element::read_index(store, element)?;
     Ok(Some((name, Cow::Owned(index.select(rows.as_deref(), None)?))))
+}
+
+/// A column of a table; `None` where it has none of that name.
+pub(super) fn column_of(part: &Part, name: &str) -> Result<Option<Part>> {
+    if !columns_of(part)?.iter().any(|c| c == name) {
+        return Ok(None);
+    }
+    let named = |columns: &[(String, Part)]| columns.iter().find(|c| c.0 == name).map(|c| c.1.clone());
+    Ok(match part {
+        Part::Frame(frame) => named(&frame.columns),
+        Part::Value(Value::DataFrame(frame)) => {
+            let column = frame.columns.iter().find(|c| c.0 == name);
+            column.map(|c| c.1.copied()).transpose()?.map(Part::Value)
+        }
+        Part::Copy { store, element, rows, .. } => {
+            let value = element::read_column(store, element, name)?.select(rows.as_deref(), None)?;
+            Some(Part::Value(value))
+        }
+        _ => None,
+    })
 }
 
 fn columns_of(part: &Part) -> Result<Vec<String>> {
@@ -97,6 +117,21 @@ fn with_index(part: &Part, index_name: Option<String>, index: &Value) -> Result<
             let columns = element::column_names(store, element)?.into_iter().map(column).collect();
             Part::Frame(Frame { index_name, index: boxed, columns })
         }
-        Part::Matrix(_) | Part::Value(_) => part.clone(),
+        Part::Matrix(_) | Part::Rows(_) | Part::Value(_) => part.clone(),
     })
+}
+
+/// The texts of a column, categories by their names.
+pub(super) fn texts(value: &Value, name: &str) -> Result<Strings> {
+    let bad = |found: &str| Error::shape(name, "texts", found);
+    match value {
+        Value::Strings { data, .. } => Ok(data.clone()),
+        Value::Categorical(c) => {
+            let Value::Strings { data, .. } = &*c.categories else { return Err(bad("categories that are none")) };
+            let codes: Vec<usize> = c.codes.iter().map(|&code| usize::try_from(code).unwrap_or(usize::MAX)).collect();
+            data.take(&codes)?.ok_or_else(|| bad("missing values"))
+        }
+        Value::Nullable(n) if !n.mask.contains(&true) => texts(&n.values, name),
+        other => Err(bad(other.encoding())),
+    }
 }

@@ -3,6 +3,7 @@
 use super::csc::write_csc;
 use super::matrix::{write_csr, write_dense};
 use super::plan::{Frame, Part, WriteOptions};
+use super::rows::write_rows;
 use crate::chain::LazyMatrix;
 use crate::context::Context;
 use crate::element::{self, Value};
@@ -26,6 +27,7 @@ pub(super) fn write_part(
     match part {
         Part::Value(value) => element::write(group, key, value, &plain),
         Part::Frame(frame) => write_frame(group, key, frame, options, ctx),
+        Part::Rows(x) => write_rows(group, key, &**x, options.compression, ctx),
         // Another layout than the stored one was asked for: no copy, a stream.
         Part::Copy { store, element, rows, columns }
             if options.as_dense.contains(&path) || options.as_csc.contains(&path) =>
@@ -80,7 +82,9 @@ pub(super) fn value_of(part: &Part) -> Result<Cow<'_, Value>> {
         Part::Copy { store, element, rows, .. } => {
             Cow::Owned(old_column(store, element)?.select(rows.as_deref(), None)?)
         }
-        Part::Matrix(_) | Part::Frame(_) => return Err(Error::shape("a column", "one element", "a matrix or a table")),
+        Part::Matrix(_) | Part::Rows(_) | Part::Frame(_) => {
+            return Err(Error::shape("a column", "one element", "a matrix or a table"))
+        }
     })
 }
 

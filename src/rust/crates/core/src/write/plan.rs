@@ -1,5 +1,6 @@
 //! What goes into an h5ad file: every slot as values, as a chain to stream, or as an element to copy.
 
+use super::rows::RowStream;
 use crate::chain::LazyMatrix;
 use crate::element::{self, DataFrame, Value};
 use crate::error::Result;
@@ -14,6 +15,8 @@ pub enum Part {
     /// A chain, streamed: `csr_matrix` where it is sparse (a CSC source too: its rows are what a pass gives), else a
     /// dense `array`; the dtype is the chain's.
     Matrix(LazyMatrix),
+    /// Rows that come in order, once: `csr_matrix`.
+    Rows(Arc<dyn RowStream>),
     /// An element of an open file. With nothing selected it is copied verbatim: dtype, format (CSC stays CSC), attributes
     /// and compression as they are, unless an option names it for another layout. With rows or columns it is read, selected in memory and written anew; give large
     /// matrices as [`Part::Matrix`] instead.
@@ -168,6 +171,7 @@ pub(super) fn shape_of(part: &Part) -> Result<Vec<usize>> {
     Ok(match part {
         Part::Value(v) => value(v),
         Part::Matrix(x) => vec![x.shape().0, x.shape().1],
+        Part::Rows(x) => vec![x.shape().0, x.shape().1],
         Part::Frame(f) => {
             let rows = shape_of(&f.index)?.first().copied().unwrap_or(0);
             vec![rows, f.columns.len()]

@@ -157,7 +157,7 @@ fn selects(part: &Part, of: &Arc<Store>) -> bool {
         Part::Matrix(x) => {
             x.location().is_some_and(|at| at.store == *of.location()) && (x.rows().is_some() || x.columns().is_some())
         }
-        Part::Value(_) => false,
+        Part::Value(_) | Part::Rows(_) => false,
     }
 }
 

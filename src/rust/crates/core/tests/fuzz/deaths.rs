@@ -14,43 +14,44 @@ const STACK: usize = 4 << 20;
 pub fn tell() {
     let memory = Box::leak(vec![0_u8; STACK].into_boxed_slice());
     let stack = libc::stack_t { ss_sp: memory.as_mut_ptr().cast(), ss_flags: 0, ss_size: STACK };
-    // SAFETY: the stack is never freed; the handler takes the one argument of a handler without SA_SIGINFO.
-    unsafe {
-        assert_eq!(libc::sigaltstack(&raw const stack, std::ptr::null_mut()), 0);
-        let mut action: libc::sigaction = std::mem::zeroed();
-        action.sa_sigaction = on_death as extern "C" fn(libc::c_int) as usize;
-        action.sa_flags = libc::SA_ONSTACK | libc::SA_RESETHAND;
-        for signal in [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGABRT, libc::SIGXCPU] {
-            assert_eq!(libc::sigaction(signal, &raw const action, std::ptr::null_mut()), 0);
-        }
+    // SAFETY: the stack is never freed.
+    assert_eq!(unsafe { libc::sigaltstack(&raw const stack, std::ptr::null_mut()) }, 0);
+    // SAFETY: zero bytes are a value of this struct of C.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = on_death as extern "C" fn(libc::c_int) as usize;
+    action.sa_flags = libc::SA_ONSTACK | libc::SA_RESETHAND;
+    for signal in [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGABRT, libc::SIGXCPU] {
+        // SAFETY: the handler takes the one argument of a handler without SA_SIGINFO.
+        assert_eq!(unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) }, 0);
     }
 }
 
 /// The most memory this process has had, in bytes.
 pub fn resident() -> u64 {
-    // SAFETY: the call fills the struct it is given.
-    let used = unsafe {
-        let mut used: libc::rusage = std::mem::zeroed();
-        libc::getrusage(libc::RUSAGE_SELF, &raw mut used);
-        used
-    };
     let unit = if cfg!(target_os = "macos") { 1 } else { 1024 };
-    used.ru_maxrss as u64 * unit
+    used().ru_maxrss as u64 * unit
+}
+
+/// Resources that this process used so far.
+fn used() -> libc::rusage {
+    // SAFETY: zero bytes are a value of this struct of C.
+    let mut used: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: the call fills the struct it is given.
+    unsafe { libc::getrusage(libc::RUSAGE_SELF, &raw mut used) };
+    used
 }
 
 /// Lets this process use so many more seconds of processor time. The time on the clock would count what the machine
 /// does for others.
 pub fn allow(seconds: u64) {
-    // SAFETY: both calls fill or read the struct they are given.
-    unsafe {
-        let mut used: libc::rusage = std::mem::zeroed();
-        libc::getrusage(libc::RUSAGE_SELF, &raw mut used);
-        let so_far = (used.ru_utime.tv_sec + used.ru_stime.tv_sec) as u64;
-        let mut limit: libc::rlimit = std::mem::zeroed();
-        libc::getrlimit(libc::RLIMIT_CPU, &raw mut limit);
-        limit.rlim_cur = limit.rlim_max.min((so_far + 1 + seconds) as _);
-        libc::setrlimit(libc::RLIMIT_CPU, &raw const limit);
-    }
+    let so_far = (used().ru_utime.tv_sec + used().ru_stime.tv_sec) as u64;
+    // SAFETY: zero bytes are a value of this struct of C.
+    let mut limit: libc::rlimit = unsafe { std::mem::zeroed() };
+    // SAFETY: the call fills the struct it is given.
+    unsafe { libc::getrlimit(libc::RLIMIT_CPU, &raw mut limit) };
+    limit.rlim_cur = limit.rlim_max.min((so_far + 1 + seconds) as _);
+    // SAFETY: the call reads the struct it is given.
+    unsafe { libc::setrlimit(libc::RLIMIT_CPU, &raw const limit) };
 }
 
 /// Not what a handler may do by the book, as it allocates. The process is lost anyway: at worst it waits for a lock of

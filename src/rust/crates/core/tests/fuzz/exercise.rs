@@ -5,6 +5,7 @@ use anndataoom_core::element::{self, DataFrame, Value};
 use anndataoom_core::matrix;
 use anndataoom_core::store::Store;
 use anndataoom_core::stream::{Blocks, Order};
+use anndataoom_core::text;
 use anndataoom_core::write::{write_h5ad, H5adPlan, Part, WriteOptions};
 use anndataoom_core::{Context, Error};
 use std::path::Path;
@@ -19,12 +20,21 @@ const DEEPEST: usize = 12;
 pub fn everything(file: &Path) -> Result<(), String> {
     let store = match Store::open(file) {
         Ok(store) => store,
-        Err(e) => return judge(&e),
+        Err(e) => return judge(&e).and_then(|()| as_text(file)),
     };
     let mut errors = Vec::new();
     let mut keep = |e: Option<Error>| errors.extend(e);
     keep(element::tree(&store).err());
     keep(element::read_10x(&store, None).err());
+    keep(element::seurat::read_h5seurat(&store, None, None).err());
+    match element::mudata::modalities(&store) {
+        Ok(names) => names.unwrap_or_default().iter().take(5).for_each(|name| {
+            keep(element::mudata::shared_frame(&store, "obs", name).err());
+            let tree = store.within(&format!("{}/{name}", element::mudata::MODALITIES)).and_then(|s| element::tree(&s));
+            keep(tree.err());
+        }),
+        Err(e) => keep(Some(e)),
+    }
     let mut paths = vec![String::new()];
     let mut at = 0;
     while at < paths.len() {
@@ -61,6 +71,39 @@ pub fn everything(file: &Path) -> Result<(), String> {
     }
     keep(copy.err());
     errors.iter().try_for_each(judge)
+}
+
+/// Reads the file as the matrix of a folder, and as the names of its genes: what is made is read again, and an error leaves
+/// nothing behind.
+fn as_text(file: &Path) -> Result<(), String> {
+    let io = |e: std::io::Error| e.to_string();
+    let folder = file.with_file_name("text");
+    let ctx = Context { threads: 2, memory: 1 << 20, ..Context::default() };
+    let names = |n: usize, columns: &str| (0..n).map(|i| format!("name{i}{columns}\n")).collect::<String>();
+    for place in ["matrix.mtx", "features.tsv"] {
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).map_err(io)?;
+        let matrix = "%%MatrixMarket matrix coordinate integer general\n12 9 1\n1 1 1\n";
+        std::fs::write(folder.join("matrix.mtx"), matrix).map_err(io)?;
+        std::fs::write(folder.join("features.tsv"), names(12, "\tsymbol\tGene Expression")).map_err(io)?;
+        std::fs::write(folder.join("barcodes.tsv"), names(9, "")).map_err(io)?;
+        std::fs::copy(file, folder.join(place)).map_err(io)?;
+        let to = folder.join("case.h5ad");
+        let read =
+            text::content(&folder).and_then(|_| text::read_10x_mtx(&folder, &text::MtxOptions::default(), &to, &ctx));
+        match read {
+            Err(e) => judge(&e)?,
+            Ok(()) => {
+                let store = Store::open(&to).map_err(|e| format!("what was made cannot be opened: {e}"))?;
+                stream(&store, "X").map_err(|e| format!("what was made cannot be read: {e}"))?;
+                std::fs::remove_file(&to).map_err(io)?;
+            }
+        }
+        if std::fs::read_dir(&folder).map_err(io)?.count() != 3 {
+            return Err("something is left behind".to_owned());
+        }
+    }
+    std::fs::remove_dir_all(&folder).map_err(io)
 }
 
 /// Copies what lies at the root into another file, unread. What could be read must be read there too: what cannot is

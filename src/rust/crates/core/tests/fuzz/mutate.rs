@@ -31,9 +31,13 @@ pub const TARGETS: &[&str] = &[
     "links",
     "filters",
     "texts",
+    "modalities",
+    TEXT,
     STRUCTURES,
     METADATA,
 ];
+/// The target that damages counts as text.
+pub const TEXT: &str = "text";
 /// The target that damages the library's own structures, field by field.
 pub const STRUCTURES: &str = "structures";
 /// The target that damages bytes anywhere, the library's own structures included.
@@ -49,6 +53,7 @@ const LEGACY: &[&str] = &[
 ];
 const MATRICES: &[&str] = &["matrix/types.h5", "matrix/layouts.h5", "matrix/userblock.h5", "matrix/filters.h5"];
 const TENX: &[&str] = &["tenx/v2.h5", "tenx/v3.h5"];
+const MODALITIES: &[&str] = &["mudata/two.h5mu", "seurat/small.h5Seurat"];
 
 /// splitmix64.
 struct Random(u64);
@@ -107,12 +112,16 @@ impl Random {
 pub fn make(target: &str, number: u64, golden: &Path, path: &Path) -> bool {
     let salt = target.bytes().fold(7_u64, |h, b| h.wrapping_mul(31).wrapping_add(b.into()));
     let mut r = Random(number ^ salt << 32);
+    if target == TEXT {
+        return text(path, &mut r);
+    }
     let seeds = match target {
         "legacy" => LEGACY,
         "matrix" | "chunks" => MATRICES,
         "10x" => TENX,
+        "modalities" => MODALITIES,
         "filters" => [ELEMENTS, MATRICES, TENX][r.below(3)],
-        STRUCTURES | METADATA => [ELEMENTS, LEGACY, MATRICES, TENX][r.below(4)],
+        STRUCTURES | METADATA => [ELEMENTS, LEGACY, MATRICES, TENX, MODALITIES][r.below(5)],
         _ => ELEMENTS,
     };
     let Some(seed) = r.pick(seeds) else { return false };
@@ -127,6 +136,53 @@ pub fn make(target: &str, number: u64, golden: &Path, path: &Path) -> bool {
         "filters" => filters(path, &mut r).is_ok(),
         _ => through_library(target, path, &mut r).is_ok(),
     }
+}
+
+/// A matrix of 12 genes and 9 cells as text, sorted or not, with a few words exchanged, and damaged bytes; gzipped or not.
+fn text(path: &Path, r: &mut Random) -> bool {
+    let sorted = r.below(2) == 0;
+    let mut places: Vec<(usize, usize)> = (0..9).flat_map(|c| (0..12).map(move |g| (g + 1, c + 1))).collect();
+    places.retain(|_| r.below(3) == 0);
+    if !sorted {
+        places.sort_unstable();
+    }
+    let mut lines = vec![
+        "%%MatrixMarket matrix coordinate integer general".to_owned(),
+        "% a comment".to_owned(),
+        format!("12 9 {}", places.len()),
+    ];
+    lines.extend(places.iter().map(|(g, c)| format!("{g} {c} {}", r.below(40) + 1)));
+    for _ in 0..r.below(3) {
+        let at = r.below(lines.len());
+        let odd = r.odd().to_string();
+        let words = ["", "real", "pattern", "nan", "-1e309", "1.5", "+", "0", "%", "\r", "\t\t", odd.as_str()];
+        let word = (*r.pick(&words).unwrap_or(&"")).to_owned();
+        let mut parts: Vec<String> = lines[at].split(' ').map(str::to_owned).collect();
+        let place = r.below(parts.len());
+        parts[place] = word;
+        lines[at] = parts.join(" ");
+    }
+    let mut bytes = lines.join(["\n", "\r\n"][r.below(2)]).into_bytes();
+    let damage = |bytes: &mut Vec<u8>, r: &mut Random| {
+        for _ in 0..r.below(3) {
+            let at = r.below(bytes.len());
+            match r.below(4) {
+                0 => bytes.truncate(at),
+                _ if at < bytes.len() => bytes[at] = [r.next() as u8, 0, b'\n', b' '][r.below(4)],
+                _ => {}
+            }
+        }
+    };
+    damage(&mut bytes, r);
+    if r.below(2) == 0 {
+        let mut compressor = libdeflater::Compressor::new(libdeflater::CompressionLvl::default());
+        let mut out = vec![0; compressor.gzip_compress_bound(bytes.len())];
+        let Ok(n) = compressor.gzip_compress(&bytes, &mut out) else { return false };
+        out.truncate(n);
+        bytes = out;
+        damage(&mut bytes, r);
+    }
+    std::fs::write(path, bytes).is_ok()
 }
 
 /// Flips, overwrites or cuts off bytes.
@@ -269,18 +325,21 @@ fn filters(path: &Path, r: &mut Random) -> hdf5::Result<()> {
         file.unlink(&name)?;
         let extents: Vec<u64> = shape.iter().map(|&n| n as u64).collect();
         hdf5::sync::sync(|| {
-            // SAFETY: as above; what is not made is a negative identifier, which the calls refuse.
-            unsafe {
-                let space = hdf5_sys::h5s::H5Screate_simple(extents.len() as i32, extents.as_ptr(), std::ptr::null());
-                let made =
-                    hdf5_sys::h5d::H5Dcreate2(file.id(), place.as_ptr(), dtype.id(), space, plain, plist.id(), plain);
-                if made >= 0 {
-                    let (all, bytes) = (hdf5_sys::h5s::H5S_ALL, bytes.as_ptr().cast());
-                    hdf5_sys::h5d::H5Dwrite(made, dtype.id(), all, all, plain, bytes);
-                    hdf5_sys::h5d::H5Dclose(made);
-                }
-                hdf5_sys::h5s::H5Sclose(space);
+            let (rank, none) = (extents.len() as i32, std::ptr::null());
+            // SAFETY: there are as many extents as the rank says.
+            let space = unsafe { hdf5_sys::h5s::H5Screate_simple(rank, extents.as_ptr(), none) };
+            let (on, name, create) = (file.id(), place.as_ptr(), plist.id());
+            // SAFETY: the identifiers are open, and the name ends with a NUL.
+            let made = unsafe { hdf5_sys::h5d::H5Dcreate2(on, name, dtype.id(), space, plain, create, plain) };
+            if made >= 0 {
+                let (all, bytes) = (hdf5_sys::h5s::H5S_ALL, bytes.as_ptr().cast());
+                // SAFETY: the buffer holds all values in the file's own type, which is of fixed size.
+                unsafe { hdf5_sys::h5d::H5Dwrite(made, dtype.id(), all, all, plain, bytes) };
+                // SAFETY: made above, and closed once.
+                unsafe { hdf5_sys::h5d::H5Dclose(made) };
             }
+            // SAFETY: as above; what was not made is a negative identifier, which the call refuses.
+            unsafe { hdf5_sys::h5s::H5Sclose(space) };
         });
         if let (Some(text), Ok(d)) = (attributes, file.dataset(&name)) {
             let text = VarLenUnicode::from_str(&text).unwrap_or_default();

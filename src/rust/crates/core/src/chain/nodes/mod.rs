@@ -24,6 +24,7 @@ pub use square::Square;
 
 use super::describe::{Description, Parameter};
 use super::row::Row;
+use crate::encoded;
 use crate::error::{Error, Result};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -195,17 +196,20 @@ impl dyn Node {
 pub struct Encoded {
     name: String,
     version: u32,
+    #[serde(with = "encoded::bytes")]
     bytes: Vec<u8>,
 }
 
 /// Decodes a node of a saved chain.
 ///
 /// # Errors
-/// [`Error::State`] when no node of this name and version is known.
-pub(super) fn decode(encoded: &Encoded) -> Result<Arc<dyn Node>> {
-    fn of<T: Transform>(e: &Encoded) -> Option<Arc<dyn Node>> {
-        let node: T = (e.name == T::NAME && e.version == T::VERSION).then(|| postcard::from_bytes(&e.bytes).ok())??;
-        Some(Arc::new(node))
+/// [`Error::State`] when no node of this name and version is known; [`Error::OutOfMemory`].
+pub(super) fn decode(recorded: &Encoded) -> Result<Arc<dyn Node>> {
+    fn of<T: Transform>(e: &Encoded) -> Result<Option<Arc<dyn Node>>> {
+        if e.name != T::NAME || e.version != T::VERSION {
+            return Ok(None);
+        }
+        Ok(encoded::decoded::<T>(&e.bytes, SAVED)?.map(|node| Arc::new(node) as Arc<dyn Node>))
     }
     let nodes = [
         of::<Arcsinh>,
@@ -217,25 +221,27 @@ pub(super) fn decode(encoded: &Encoded) -> Result<Arc<dyn Node>> {
         of::<Sqrt>,
         of::<Square>,
     ];
-    nodes.iter().find_map(|decode| decode(encoded)).ok_or_else(|| {
-        Error::State(format!(
-            "the saved object holds the operation '{}' in version {}, which this version of anndataoom cannot read: open \
-             it with the version that saved it, or make it anew from its file",
-            encoded.name, encoded.version
-        ))
-    })
+    for decode in nodes {
+        if let Some(node) = decode(recorded)? {
+            return Ok(node);
+        }
+    }
+    Err(Error::State(format!(
+        "the saved object holds the operation '{}' in version {}, which this version of anndataoom cannot read: open it \
+         with the version that saved it, or make it anew from its file",
+        recorded.name, recorded.version
+    )))
 }
+
+/// The name of a saved chain in errors.
+pub(super) const SAVED: &str = "a saved chain";
 
 /// Returns `value` as bytes.
 ///
 /// # Errors
 /// [`Error::OutOfMemory`]; [`Error::Internal`] when encoding fails, which it does not.
 pub(super) fn recorded(value: &impl Serialize) -> Result<Vec<u8>> {
-    let failed = |e: postcard::Error| Error::Internal(format!("recording a chain: {e}"));
-    let n = postcard::experimental::serialized_size(value).map_err(failed)?;
-    let mut out = crate::memory::zeros(n, "a saved chain")?;
-    postcard::to_slice(value, &mut out).map_err(failed)?;
-    Ok(out)
+    encoded::encoded(value, 0, SAVED)
 }
 
 /// Compares the length of a vector with an axis.

@@ -81,8 +81,35 @@ fn matrix(node: &Node) -> Result<Option<Matrix>> {
         Some(Some("csc")) => sparse::matrix(node, SparseFormat::Csc).map(Some),
         Some(Some(_)) => Ok(None),
         // Features x barcodes by columns are cells x genes by rows.
-        _ => Ok(shape_10x(node)?.map(|shape| Matrix::Sparse(SparseFormat::Csr, shape))),
+        _ => {
+            let shape = match shape_10x(node)? {
+                None => shape_seurat(node)?,
+                found => found,
+            };
+            Ok(shape.map(|shape| Matrix::Sparse(SparseFormat::Csr, shape)))
+        }
     }
+}
+
+/// Cells and features of a matrix of SeuratDisk, which may have its extents in an attribute: else they follow from its
+/// offsets and the names of its assay.
+fn shape_seurat(group: &Node) -> Result<Option<(usize, usize)>> {
+    let extent = |n: i64| u32::try_from(n).ok().map(|n| n as usize);
+    if let Some(dims) = group.attribute("dims")? {
+        return Ok(match dims.integers() {
+            Some(&[features, cells]) => extent(cells).zip(extent(features)),
+            _ => None,
+        });
+    }
+    let Some(offsets) = group.optional("indptr")?.and_then(|n| n.shape()) else { return Ok(None) };
+    let Some((assay, _)) = group.path().rsplit_once('/').filter(|p| p.0.starts_with("assays/")) else {
+        return Ok(None);
+    };
+    let features = group.store().node(assay)?.optional("features")?.and_then(|n| n.shape());
+    Ok(match (offsets.as_slice(), features.as_deref()) {
+        (&[offsets], Some(&[features])) if offsets > 0 => Some((offsets - 1, features)),
+        _ => None,
+    })
 }
 
 /// Cells and genes of a matrix of Cell Ranger, which has its extents in a dataset.

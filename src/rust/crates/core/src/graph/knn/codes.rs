@@ -10,9 +10,9 @@
 use super::candidates::Candidates;
 use super::compare::{compare, Asked, Offer, Part, Room, GROUP, WORD};
 use super::kmeans::Centroids;
+use super::loops::{difference, largest, rounded};
 use super::panels::LANES;
 use super::points::{Points, Runs};
-use super::simd::{difference, largest, rounded};
 use super::NEIGHBOURS;
 use super::POINTS;
 use crate::error::Result;

@@ -9,6 +9,7 @@ use super::panels::LANES;
 use super::NEIGHBOURS;
 use crate::error::Result;
 use crate::memory;
+use crate::simd::{self, Level, Plain};
 
 /// Coordinates in a word, the most that one instruction sums up.
 pub(super) const WORD: usize = 4;
@@ -85,7 +86,7 @@ struct Group<'a> {
 type Scores<const N: usize> = [[[f32; LANES]; N]; GROUP];
 
 /// How products are formed.
-trait Product {
+trait Product: Level {
     /// Numbers that a word of a query is split into.
     const SPLIT: usize = 1;
 
@@ -97,8 +98,13 @@ trait Product {
 
     /// Scores the rows of `N` panels, whose |x|² are `squares`, and says for which queries there are scores below the
     /// limit, one bit each. Where there is none, nothing need be written.
-    fn scores<const N: usize>(group: &Group, panels: &[u8], squares: &[[f32; LANES]; N], scores: &mut Scores<N>)
-        -> u32;
+    fn scores<const N: usize>(
+        self,
+        group: &Group,
+        panels: &[u8],
+        squares: &[[f32; LANES]; N],
+        scores: &mut Scores<N>,
+    ) -> u32;
 }
 
 /// Room to work in.
@@ -116,25 +122,17 @@ impl Room {
     }
 }
 
-/// Offers all rows that matter to the queries.
-pub(super) fn compare(part: &Part, asked: &Asked, room: &mut Room, offer: &mut Offer) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        if std::arch::is_x86_feature_detected!("avx512f") && std::arch::is_x86_feature_detected!("avx512vnni") {
-            // SAFETY: the processor has just been found to have AVX-512F and its VNNI.
-            return unsafe { x86::compare_512(part, asked, room, offer) };
-        }
-        if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
-            // SAFETY: the processor has just been found to have AVX2 and FMA.
-            return unsafe { x86::compare_256(part, asked, room, offer) };
-        }
+simd::vectorized! {
+    /// Offers all rows that matter to the queries.
+    pub(super) fn compare [](part: &Part, asked: &Asked, room: &mut Room, offer: &mut Offer)
+    where level in [Vnni, Avx2, Neon]: Product {
+        walk(level, part, asked, room, offer);
     }
-    walk::<Plain>(part, asked, room, offer);
 }
 
 /// Walks over all panels, several at a time.
 #[inline(always)]
-fn walk<P: Product>(part: &Part, asked: &Asked, room: &mut Room, offer: &mut Offer) {
+fn walk<P: Product>(level: P, part: &Part, asked: &Asked, room: &mut Room, offer: &mut Offer) {
     let Room { limits, words } = room;
     let words = P::split(asked.words, words);
     limits.clear();
@@ -145,17 +143,19 @@ fn walk<P: Product>(part: &Part, asked: &Asked, room: &mut Room, offer: &mut Off
         (0..).step_by(PANELS).zip(part.bytes.chunks(PANELS * size)).zip(squares.chunks(PANELS))
     {
         match squares.len() {
-            1 => meet::<P, 1>(first, panels, squares, asked, words, limits, offer),
-            2 => meet::<P, 2>(first, panels, squares, asked, words, limits, offer),
-            3 => meet::<P, 3>(first, panels, squares, asked, words, limits, offer),
-            _ => meet::<P, PANELS>(first, panels, squares, asked, words, limits, offer),
+            1 => meet::<P, 1>(level, first, panels, squares, asked, words, limits, offer),
+            2 => meet::<P, 2>(level, first, panels, squares, asked, words, limits, offer),
+            3 => meet::<P, 3>(level, first, panels, squares, asked, words, limits, offer),
+            _ => meet::<P, PANELS>(level, first, panels, squares, asked, words, limits, offer),
         }
     }
 }
 
 /// All groups of queries meet `N` panels, of which panel `first` is the first.
 #[inline(always)]
+#[allow(clippy::too_many_arguments)]
 fn meet<P: Product, const N: usize>(
+    level: P,
     first: usize,
     panels: &[u8],
     squares: &[[f32; LANES]],
@@ -169,7 +169,7 @@ fn meet<P: Product, const N: usize>(
     let words = words.chunks_exact(panels.len() / (LANES * N * WORD) * GROUP * P::SPLIT);
     let terms = asked.starts.as_chunks().0.iter().zip(asked.factors.as_chunks().0).zip(limits.as_chunks_mut().0);
     for ((number, words), ((starts, factors), limits)) in words.enumerate().zip(terms) {
-        let mut hits = P::scores(&Group { words, starts, factors, limits }, panels, squares, &mut scores);
+        let mut hits = level.scores(&Group { words, starts, factors, limits }, panels, squares, &mut scores);
         while hits != 0 {
             let q = hits.trailing_zeros() as usize;
             hits &= hits - 1;
@@ -180,12 +180,10 @@ fn meet<P: Product, const N: usize>(
     }
 }
 
-/// Plain loops.
-struct Plain;
-
 impl Product for Plain {
     #[inline(always)]
     fn scores<const N: usize>(
+        self,
         group: &Group,
         panels: &[u8],
         squares: &[[f32; LANES]; N],
@@ -217,75 +215,26 @@ impl Product for Plain {
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{walk, Asked, Group, Offer, Part, Product, Room, Scores, GROUP, LANES, WORD};
+    use super::{Group, Product, Scores, GROUP, LANES, WORD};
+    use crate::simd::{self, Avx2, Vnni};
     use std::arch::x86_64::*;
 
-    #[target_feature(enable = "avx512f,avx512vnni")]
-    pub(super) fn compare_512(part: &Part, asked: &Asked, room: &mut Room, offer: &mut Offer) {
-        walk::<Vnni>(part, asked, room, offer);
-    }
-
-    #[target_feature(enable = "avx2,fma")]
-    pub(super) fn compare_256(part: &Part, asked: &Asked, room: &mut Room, offer: &mut Offer) {
-        walk::<Pairs>(part, asked, room, offer);
-    }
-
-    /// Four products a lane and instruction, AVX-512 VNNI; only to be used in [`compare_512`].
-    struct Vnni;
-
+    /// Four products a lane and instruction.
     impl Product for Vnni {
         #[inline(always)]
         fn scores<const N: usize>(
+            self,
             group: &Group,
             panels: &[u8],
             squares: &[[f32; LANES]; N],
             scores: &mut Scores<N>,
         ) -> u32 {
-            let size = group.words.len() / GROUP * LANES * WORD;
-            if panels.len() < N * size {
-                return 0;
-            }
-            // SAFETY: each of the N panels has 64 bytes for every word of a query, so that all reads are within
-            // `panels`; 16 squares are read and 16 scores written at a time; AVX-512 VNNI is there.
-            unsafe {
-                let mut sums: [[__m512i; N]; GROUP] = std::array::from_fn(|q| [_mm512_set1_epi32(group.starts[q]); N]);
-                for (w, words) in group.words.chunks_exact(GROUP).enumerate() {
-                    let at = panels.as_ptr().add(w * LANES * WORD);
-                    let x: [__m512i; N] = std::array::from_fn(|p| _mm512_loadu_si512(at.add(p * size).cast()));
-                    for (sums, &q) in sums.iter_mut().zip(words) {
-                        let q = _mm512_set1_epi32(q);
-                        for (sum, &x) in sums.iter_mut().zip(&x) {
-                            *sum = _mm512_dpbusd_epi32(*sum, x, q);
-                        }
-                    }
-                }
-                let squares: [__m512; N] = std::array::from_fn(|p| _mm512_loadu_ps(squares[p].as_ptr()));
-                let mut found = [[_mm512_setzero_ps(); N]; GROUP];
-                let mut hits = 0;
-                for (q, (found, sums)) in found.iter_mut().zip(&sums).enumerate() {
-                    let factor = _mm512_set1_ps(group.factors[q]);
-                    let mut least = _mm512_set1_ps(f32::INFINITY);
-                    for ((found, &sum), &square) in found.iter_mut().zip(sums).zip(&squares) {
-                        *found = _mm512_fmadd_ps(factor, _mm512_cvtepi32_ps(sum), square);
-                        least = _mm512_min_ps(least, *found);
-                    }
-                    let below = _mm512_cmp_ps_mask::<_CMP_LT_OQ>(least, _mm512_set1_ps(group.limits[q]));
-                    hits |= u32::from(below != 0) << q;
-                }
-                if hits != 0 {
-                    for (to, &found) in scores.as_flattened_mut().iter_mut().zip(found.as_flattened()) {
-                        _mm512_storeu_ps(to.as_mut_ptr(), found);
-                    }
-                }
-                hits
-            }
+            scores_512(self, group, panels, squares, scores)
         }
     }
 
-    /// Two products a lane and instruction, of even and of odd bytes, AVX2; only to be used in [`compare_256`].
-    struct Pairs;
-
-    impl Product for Pairs {
+    /// Two products a lane and instruction, of even and of odd bytes.
+    impl Product for Avx2 {
         const SPLIT: usize = 2;
 
         /// The even bytes and the odd bytes of each word, 16 bits each.
@@ -299,6 +248,7 @@ mod x86 {
 
         #[inline(always)]
         fn scores<const N: usize>(
+            self,
             group: &Group,
             panels: &[u8],
             squares: &[[f32; LANES]; N],
@@ -306,34 +256,168 @@ mod x86 {
         ) -> u32 {
             let mut hits = 0;
             for (p, (panel, squares)) in panels.chunks_exact(panels.len() / N).zip(squares).enumerate() {
-                for from in [0, LANES / 2] {
-                    // SAFETY: half a chunk of 64 bytes and half of 16 squares are read, and half of 16 scores written,
-                    // all within bounds; AVX2 and FMA are there.
-                    unsafe {
-                        let mut sums: [__m256i; GROUP] = std::array::from_fn(|q| _mm256_set1_epi32(group.starts[q]));
-                        let words = group.words.chunks_exact(GROUP * Self::SPLIT);
-                        for (x, words) in panel.chunks_exact(LANES * WORD).zip(words) {
-                            let x = _mm256_loadu_si256(x.as_ptr().add(from * WORD).cast());
-                            let even = _mm256_and_si256(x, _mm256_set1_epi16(0xff));
-                            let odd = _mm256_srli_epi16::<8>(x);
-                            for (sum, q) in sums.iter_mut().zip(words.as_chunks::<2>().0) {
-                                let of_even = _mm256_madd_epi16(even, _mm256_set1_epi32(q[0]));
-                                let of_odd = _mm256_madd_epi16(odd, _mm256_set1_epi32(q[1]));
-                                *sum = _mm256_add_epi32(*sum, _mm256_add_epi32(of_even, of_odd));
-                            }
-                        }
-                        let squares = _mm256_loadu_ps(squares.as_ptr().add(from));
-                        for (q, sum) in sums.into_iter().enumerate() {
-                            let factor = _mm256_set1_ps(group.factors[q]);
-                            let score = _mm256_fmadd_ps(factor, _mm256_cvtepi32_ps(sum), squares);
-                            let below = _mm256_cmp_ps::<_CMP_LT_OQ>(score, _mm256_set1_ps(group.limits[q]));
-                            hits |= u32::from(_mm256_movemask_ps(below) != 0) << q;
-                            _mm256_storeu_ps(scores[q][p].as_mut_ptr().add(from), score);
-                        }
+                for half in [0, 1] {
+                    let (below, found) = scores_256(self, group, panel, squares, half);
+                    hits |= below;
+                    for (scores, found) in scores.iter_mut().zip(&found) {
+                        simd::halves_mut(&mut scores[p])[half] = *found;
                     }
                 }
             }
             hits
+        }
+    }
+
+    simd::instructions! { Vnni:
+        /// [`Product::scores`].
+        fn scores_512 [const N: usize](
+            group: &Group,
+            panels: &[u8],
+            squares: &[[f32; LANES]; N],
+            scores: &mut Scores<N>,
+        ) -> u32 {
+            let words = group.words.len() / GROUP;
+            let rows = panels.as_chunks::<{ LANES * WORD }>().0;
+            let Some(rows) = rows.get(..N * words) else { return 0 };
+            let mut sums = [[_mm512_setzero_si512(); N]; GROUP];
+            for (sums, &start) in sums.iter_mut().zip(group.starts) {
+                *sums = [_mm512_set1_epi32(start); N];
+            }
+            for (w, q) in group.words.as_chunks::<GROUP>().0.iter().enumerate() {
+                let mut x = [_mm512_setzero_si512(); N];
+                for (p, x) in x.iter_mut().enumerate() {
+                    *x = simd::load_512_bytes(&rows[p * words + w]);
+                }
+                for (sums, &q) in sums.iter_mut().zip(q) {
+                    let q = _mm512_set1_epi32(q);
+                    for (sum, &x) in sums.iter_mut().zip(&x) {
+                        *sum = _mm512_dpbusd_epi32(*sum, x, q);
+                    }
+                }
+            }
+            let mut loaded = [_mm512_setzero_ps(); N];
+            for (to, squares) in loaded.iter_mut().zip(squares) {
+                *to = simd::load_512(squares);
+            }
+            let mut found = [[_mm512_setzero_ps(); N]; GROUP];
+            let mut hits = 0;
+            for (q, (found, sums)) in found.iter_mut().zip(&sums).enumerate() {
+                let factor = _mm512_set1_ps(group.factors[q]);
+                let mut least = _mm512_set1_ps(f32::INFINITY);
+                for ((found, &sum), &square) in found.iter_mut().zip(sums).zip(&loaded) {
+                    *found = _mm512_fmadd_ps(factor, _mm512_cvtepi32_ps(sum), square);
+                    least = _mm512_min_ps(least, *found);
+                }
+                let below = _mm512_cmp_ps_mask::<_CMP_LT_OQ>(least, _mm512_set1_ps(group.limits[q]));
+                hits |= u32::from(below != 0) << q;
+            }
+            if hits != 0 {
+                for (to, &found) in scores.as_flattened_mut().iter_mut().zip(found.as_flattened()) {
+                    simd::store_512(to, found);
+                }
+            }
+            hits
+        }
+    }
+
+    simd::instructions! { Avx2:
+        /// The queries with scores below the limit, and the scores, of half the rows of a panel.
+        fn scores_256 [](group: &Group, panel: &[u8], squares: &[f32; LANES], half: usize) -> (u32, [[f32; LANES / 2]; GROUP]) {
+            let mut sums = [_mm256_setzero_si256(); GROUP];
+            for (sum, &start) in sums.iter_mut().zip(group.starts) {
+                *sum = _mm256_set1_epi32(start);
+            }
+            let words = group.words.as_chunks::<{ GROUP * 2 }>().0;
+            for (x, q) in panel.as_chunks::<{ LANES / 2 * WORD }>().0.iter().skip(half).step_by(2).zip(words) {
+                let x = simd::load_256_bytes(x);
+                let even = _mm256_and_si256(x, _mm256_set1_epi16(0xff));
+                let odd = _mm256_srli_epi16::<8>(x);
+                for (sum, q) in sums.iter_mut().zip(q.as_chunks::<2>().0) {
+                    let of_even = _mm256_madd_epi16(even, _mm256_set1_epi32(q[0]));
+                    let of_odd = _mm256_madd_epi16(odd, _mm256_set1_epi32(q[1]));
+                    *sum = _mm256_add_epi32(*sum, _mm256_add_epi32(of_even, of_odd));
+                }
+            }
+            let squares = simd::load_256(&squares.as_chunks().0[half]);
+            let mut scores = [[0.0; LANES / 2]; GROUP];
+            let mut hits = 0;
+            for (q, (sum, to)) in sums.into_iter().zip(&mut scores).enumerate() {
+                let factor = _mm256_set1_ps(group.factors[q]);
+                let score = _mm256_fmadd_ps(factor, _mm256_cvtepi32_ps(sum), squares);
+                let below = _mm256_cmp_ps::<_CMP_LT_OQ>(score, _mm256_set1_ps(group.limits[q]));
+                hits |= u32::from(_mm256_movemask_ps(below) != 0) << q;
+                simd::store_256(to, score);
+            }
+            (hits, scores)
+        }
+    }
+}
+
+#[cfg(target_arch = "aarch64")]
+mod neon {
+    use super::{Group, Product, Scores, GROUP, LANES, WORD};
+    use crate::simd::{self, Neon};
+    use std::arch::aarch64::*;
+
+    /// Registers that hold a number for every row of a panel.
+    const QUARTERS: usize = LANES / 4;
+
+    /// Four products an instruction, of bytes widened to 16 bits.
+    impl Product for Neon {
+        #[inline(always)]
+        fn scores<const N: usize>(
+            self,
+            group: &Group,
+            panels: &[u8],
+            squares: &[[f32; LANES]; N],
+            scores: &mut Scores<N>,
+        ) -> u32 {
+            let mut hits = 0;
+            for (p, (panel, squares)) in panels.chunks_exact(panels.len() / N).zip(squares).enumerate() {
+                let (below, found) = panel_scores(self, group, panel, squares);
+                hits |= below;
+                for (scores, found) in scores.iter_mut().zip(&found) {
+                    scores[p] = *found;
+                }
+            }
+            hits
+        }
+    }
+
+    simd::instructions! { Neon:
+        /// The queries with scores below the limit, and the scores, of the rows of a panel.
+        fn panel_scores [](group: &Group, panel: &[u8], squares: &[f32; LANES]) -> (u32, [[f32; LANES]; GROUP]) {
+            let mut sums = [[vdupq_n_s32(0); QUARTERS]; GROUP];
+            for (sums, &start) in sums.iter_mut().zip(group.starts) {
+                *sums = [vdupq_n_s32(start); QUARTERS];
+            }
+            let words = group.words.as_chunks::<GROUP>().0;
+            for (x, q) in panel.as_chunks::<{ LANES * WORD }>().0.iter().zip(words) {
+                let x = simd::load_bytes_of_words(x);
+                for (byte, &x) in x.iter().enumerate() {
+                    let low = vreinterpretq_s16_u16(vmovl_u8(vget_low_u8(x)));
+                    let high = vreinterpretq_s16_u16(vmovl_high_u8(x));
+                    for (sums, q) in sums.iter_mut().zip(q) {
+                        let q = i16::from(q.to_le_bytes()[byte] as i8);
+                        sums[0] = vmlal_n_s16(sums[0], vget_low_s16(low), q);
+                        sums[1] = vmlal_high_n_s16(sums[1], low, q);
+                        sums[2] = vmlal_n_s16(sums[2], vget_low_s16(high), q);
+                        sums[3] = vmlal_high_n_s16(sums[3], high, q);
+                    }
+                }
+            }
+            let squares = squares.as_chunks::<4>().0;
+            let mut scores = [[0.0; LANES]; GROUP];
+            let mut hits = 0;
+            for (q, (sums, to)) in sums.iter().zip(&mut scores).enumerate() {
+                let (factor, limit) = (vdupq_n_f32(group.factors[q]), vdupq_n_f32(group.limits[q]));
+                for ((&sum, square), to) in sums.iter().zip(squares).zip(to.as_chunks_mut::<4>().0) {
+                    let score = vfmaq_f32(simd::load_4(square), factor, vcvtq_f32_s32(sum));
+                    hits |= u32::from(vmaxvq_u32(vcltq_f32(score, limit)) != 0) << q;
+                    simd::store_4(to, score);
+                }
+            }
+            (hits, scores)
         }
     }
 }
@@ -370,20 +454,22 @@ mod tests {
         (0..QUERIES).map(sorted).collect()
     }
 
+    simd::vectorized! {
+        fn compare_256 [](part: &Part, asked: &Asked, room: &mut Room, offer: &mut Offer) where level in [Avx2]: Product {
+            walk(level, part, asked, room, offer);
+        }
+    }
+
     #[test]
     fn scores_are_the_same_bits_on_every_processor() {
         // Four panels at a time, and one to three that are left.
         for panels in 2..=8 {
-            let plain = offered(panels, walk::<Plain>);
+            let plain = offered(panels, |p, a, r, o| walk(Plain, p, a, r, o));
             let last = 32 + (panels * LANES) as u32 - 13;
             assert!(plain.iter().all(|found| found.len() >= 19));
             assert!(plain.iter().flatten().all(|&(row, _)| (32..last).contains(&row)));
             assert_eq!(offered(panels, compare), plain);
-            #[cfg(target_arch = "x86_64")]
-            if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
-                // SAFETY: the processor has just been found to have AVX2 and FMA.
-                assert_eq!(offered(panels, |p, a, r, o| unsafe { x86::compare_256(p, a, r, o) }), plain);
-            }
+            assert_eq!(offered(panels, compare_256), plain);
         }
     }
 }

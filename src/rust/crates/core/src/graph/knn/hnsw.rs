@@ -3,12 +3,12 @@
 use super::exact::Output;
 use super::ivf::measured_recall;
 use super::points::{Points, Table};
-use super::random::Random;
 use super::select::{write_row, Neighbour};
 use super::{exact, Knn, KnnParams, KnnResult, Method};
 use crate::context::Context;
 use crate::error::Result;
 use crate::memory;
+use crate::random::Stream;
 use hnsw_rs::prelude::{DistL2, Hnsw};
 use rayon::prelude::*;
 
@@ -80,7 +80,7 @@ pub(super) fn search(points: &Points, params: &KnnParams, ctx: &Context) -> Resu
     drop(graph);
     fill(points, &table, &missing, k, &mut indices, &mut distances, ctx)?;
 
-    let sample = Random::new(params.seed, 1).sample(n, SAMPLE)?;
+    let sample = Stream::of_samples(params.seed, 1).sample(n, SAMPLE)?;
     let (_, truth) = exact::of_sample(points, &table, &sample, k, ctx)?;
     let output = Output { indices: &mut indices, distances: &mut distances, stride: k, offset: 0 };
     let recall = Some(measured_recall(&sample, &truth, &output, k));

@@ -14,11 +14,11 @@
 use super::exact::Output;
 use super::lists::{answer, build, group, home, search_home, Groups, Index, Rows, Scratch};
 use super::points::Points;
-use super::random::Random;
 use super::{exact, Knn, KnnParams, KnnResult, Method, NEIGHBOURS};
 use crate::context::Context;
 use crate::error::Result;
 use crate::memory;
+use crate::random::Stream;
 use rayon::prelude::*;
 
 /// Lists per square root of the number of points.
@@ -77,7 +77,7 @@ pub(super) fn among(
     let n_lists = (((searched as f64).sqrt() * LISTS) as usize).clamp(1, searched);
     let mut index = build(points, ids, n_lists, params.seed, ctx)?;
     let others = ids.map(|_| group(points, None, &index.centroids, ctx)).transpose()?;
-    let sample = Random::new(params.seed, 1).sample(n, SAMPLE)?;
+    let sample = Stream::of_samples(params.seed, 1).sample(n, SAMPLE)?;
     let truth = exact::of_sample_in_parts(points, index.runs.points(), &sample, k, ctx)?;
     let truth = Truth { sample: &sample, indices: &truth.0, distances: &truth.1 };
     let mut tight = enough(points, &index, others.as_ref(), &truth, k, params.recall, ctx)?;

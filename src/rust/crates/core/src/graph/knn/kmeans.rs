@@ -1,8 +1,8 @@
 //! Lloyd's k-means on a sample, for the lists of the inverted file.
 
+use super::loops::lowest;
 use super::panels::Panels;
 use super::points::Points;
-use super::simd::lowest;
 use super::NEIGHBOURS;
 use crate::context::Context;
 use crate::error::Result;

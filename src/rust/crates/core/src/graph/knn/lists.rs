@@ -5,13 +5,13 @@ use super::codes::{Codes, Queries};
 use super::kmeans::{self, Centroids};
 use super::panels::Panels;
 use super::points::{Points, Runs};
-use super::random::Random;
 use super::select::{nearest, write_row, Neighbour};
 use super::NEIGHBOURS;
 use crate::context::Context;
 use crate::error::Result;
 use crate::graph::groups::members;
 use crate::memory;
+use crate::random::Stream;
 use rayon::prelude::*;
 
 /// Queries answered together: those of a whole list as a rule, for every list they look into comes from memory once for
@@ -106,7 +106,7 @@ const CODED: usize = 1 << 14;
 /// Groups the points `ids` (all points where `None`) into `n_lists` lists, coded where they can be.
 pub(super) fn build(points: &Points, ids: Option<&[u32]>, n_lists: usize, seed: u64, ctx: &Context) -> Result<Index> {
     let n = ids.map_or(points.n, <[u32]>::len);
-    let mut sample = Random::new(seed, 0).sample(n, n_lists * TRAIN)?;
+    let mut sample = Stream::of_samples(seed, 0).sample(n, n_lists * TRAIN)?;
     if let Some(ids) = ids {
         sample.iter_mut().for_each(|i| *i = ids.get(*i as usize).copied().unwrap_or(0));
     }

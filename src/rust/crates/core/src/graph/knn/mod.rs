@@ -20,13 +20,12 @@ mod hnsw;
 mod ivf;
 mod kmeans;
 mod lists;
+mod loops;
 mod metric;
 mod panels;
 mod points;
 mod product;
-mod random;
 mod select;
-mod simd;
 
 pub use batches::Batches;
 pub use metric::{Metric, Pairwise};

@@ -1,7 +1,7 @@
 //! The points as the searches see them: checked, centred and scaled for f32 products, and at full precision.
 
 use super::panels::{write_panel, Panels, LANES};
-use super::{simd, Metric, POINTS};
+use super::{loops, Metric, POINTS};
 use crate::error::{Error, Result};
 use crate::graph::ahead::ahead_all;
 use crate::memory;
@@ -260,12 +260,12 @@ impl<'a> Points<'a> {
         let (x, y) = (self.row(i), self.row(j));
         match self.metric {
             // Pairwise metrics never come here ([`super::brute`]).
-            Metric::Euclidean | Metric::Pairwise(_) => simd::squared_distance(x, y),
-            Metric::InnerProduct => 1.0 - simd::centred_product(x, 0.0, y, 0.0),
+            Metric::Euclidean | Metric::Pairwise(_) => loops::squared_distance(x, y),
+            Metric::InnerProduct => 1.0 - loops::centred_product(x, 0.0, y, 0.0),
             Metric::Cosine | Metric::Correlation => {
                 let (mean_x, length_x) = self.rows.get(i).copied().unwrap_or((0.0, 1.0));
                 let (mean_y, length_y) = self.rows.get(j).copied().unwrap_or((0.0, 1.0));
-                let product = simd::centred_product(x, mean_x, y, mean_y);
+                let product = loops::centred_product(x, mean_x, y, mean_y);
                 (1.0 - product / (length_x * length_y)).max(0.0)
             }
         }

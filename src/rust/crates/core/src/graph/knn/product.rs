@@ -5,6 +5,7 @@ use super::panels::{Panels, LANES};
 use super::NEIGHBOURS;
 use crate::error::Result;
 use crate::memory;
+use crate::simd::{self, Level, Plain};
 
 impl Panels {
     /// Scores of all rows against every query: queries x rows (with those that fill up), in the front of `out`, which
@@ -40,61 +41,62 @@ impl Panels {
     }
 }
 
-/// Queries multiplied with a panel at once: their sums fill the registers there are.
-const QUERIES_512: usize = 12;
-const QUERIES_256: usize = 6;
-const QUERIES_ANY: usize = 4;
+/// How a group of queries is multiplied with a panel.
+trait Product: Level {
+    /// The sums of products of one group: they fill the registers there are.
+    type Sums: AsRef<[[f32; LANES]]>;
+    /// Queries of a group.
+    const QUERIES: usize;
 
-/// `take(query, panel, scores)` for every query and every panel.
-fn products(
-    panels: &[f32],
-    width: usize,
-    queries: &[f32],
-    take: impl FnMut(usize, usize, &[f32; LANES]),
-) -> Result<()> {
-    #[cfg(target_arch = "x86_64")]
-    {
-        if std::arch::is_x86_feature_detected!("avx512f") {
-            // SAFETY: the processor has just been found to have AVX-512F.
-            return unsafe { x86::products_512(panels, width, queries, take) };
-        }
-        if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
-            // SAFETY: the processor has just been found to have AVX2 and FMA.
-            return unsafe { x86::products_256(panels, width, queries, take) };
-        }
-    }
-    in_groups::<QUERIES_ANY>(panels, width, queries, take, |group, panel| {
-        let mut sums = [[0.0f32; LANES]; QUERIES_ANY];
-        for (x, q) in panel.chunks_exact(LANES).zip(group.chunks_exact(QUERIES_ANY)) {
+    /// The products of the queries, coordinate by coordinate, with the rows of a panel.
+    fn product(self, group: &[f32], panel: &[f32]) -> Self::Sums;
+}
+
+impl Product for Plain {
+    type Sums = [[f32; LANES]; 4];
+    const QUERIES: usize = 4;
+
+    #[inline(always)]
+    fn product(self, group: &[f32], panel: &[f32]) -> Self::Sums {
+        let mut sums = [[0.0; LANES]; 4];
+        for (x, q) in panel.as_chunks::<LANES>().0.iter().zip(group.as_chunks::<4>().0) {
             for (sums, &q) in sums.iter_mut().zip(q) {
-                sums.iter_mut().zip(x).for_each(|(sum, &x)| *sum += q * x);
+                sums.iter_mut().zip(x).for_each(|(sum, &x)| *sum = self.fused_f32(q, x, *sum));
             }
         }
         sums
-    })
+    }
 }
 
-/// Walks over groups of `Q` queries, coordinate by coordinate, and all panels; `product` multiplies the two.
+simd::vectorized! {
+    /// `take(query, panel, scores)` for every query and every panel.
+    fn products [F: FnMut(usize, usize, &[f32; LANES])](panels: &[f32], width: usize, queries: &[f32], take: F)
+    -> Result<()> where level in [Avx512, Avx2]: Product {
+        in_groups(level, panels, width, queries, take)
+    }
+}
+
+/// Walks over groups of queries, coordinate by coordinate, and all panels.
 #[inline(always)]
-fn in_groups<const Q: usize>(
+fn in_groups<P: Product>(
+    level: P,
     panels: &[f32],
     width: usize,
     queries: &[f32],
     mut take: impl FnMut(usize, usize, &[f32; LANES]),
-    product: impl Fn(&[f32], &[f32]) -> [[f32; LANES]; Q],
 ) -> Result<()> {
-    let mut turned = memory::zeros::<f32>(Q * width, NEIGHBOURS)?;
-    for (number, group) in queries.chunks(Q * width).enumerate() {
+    let mut turned = memory::zeros::<f32>(P::QUERIES * width, NEIGHBOURS)?;
+    for (number, group) in queries.chunks(P::QUERIES * width).enumerate() {
         let n = group.len() / width;
         for (q, row) in group.chunks_exact(width).enumerate() {
-            for (to, &from) in turned.chunks_exact_mut(Q).zip(row) {
+            for (to, &from) in turned.chunks_exact_mut(P::QUERIES).zip(row) {
                 to[q] = from;
             }
         }
         for (p, panel) in panels.chunks_exact(LANES * width).enumerate() {
-            let sums = product(&turned, panel);
-            for (q, scores) in sums.iter().take(n).enumerate() {
-                take(number * Q + q, p, scores);
+            let sums = level.product(&turned, panel);
+            for (q, scores) in sums.as_ref().iter().take(n).enumerate() {
+                take(number * P::QUERIES + q, p, scores);
             }
         }
     }
@@ -103,64 +105,69 @@ fn in_groups<const Q: usize>(
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{in_groups, LANES, QUERIES_256, QUERIES_512};
-    use crate::error::Result;
+    use super::{Product, LANES};
+    use crate::simd::{self, Avx2, Avx512};
     use std::arch::x86_64::*;
 
-    #[target_feature(enable = "avx512f")]
-    pub(super) fn products_512(
-        panels: &[f32],
-        width: usize,
-        queries: &[f32],
-        take: impl FnMut(usize, usize, &[f32; LANES]),
-    ) -> Result<()> {
-        in_groups::<QUERIES_512>(panels, width, queries, take, |group, panel| {
-            // SAFETY: chunks of LANES values are read, and LANES values written, all within bounds; AVX-512F is there.
-            unsafe {
-                let mut sums = [_mm512_setzero_ps(); QUERIES_512];
-                for (x, q) in panel.chunks_exact(LANES).zip(group.chunks_exact(QUERIES_512)) {
-                    let x = _mm512_loadu_ps(x.as_ptr());
-                    for (sum, &q) in sums.iter_mut().zip(q) {
-                        *sum = _mm512_fmadd_ps(_mm512_set1_ps(q), x, *sum);
-                    }
-                }
-                let mut out = [[0.0f32; LANES]; QUERIES_512];
-                for (out, sum) in out.iter_mut().zip(sums) {
-                    _mm512_storeu_ps(out.as_mut_ptr(), sum);
-                }
-                out
-            }
-        })
+    const QUERIES_512: usize = 12;
+    const QUERIES_256: usize = 6;
+
+    impl Product for Avx512 {
+        type Sums = [[f32; LANES]; QUERIES_512];
+        const QUERIES: usize = QUERIES_512;
+
+        #[inline(always)]
+        fn product(self, group: &[f32], panel: &[f32]) -> Self::Sums {
+            product_512(self, group, panel)
+        }
     }
 
-    #[target_feature(enable = "avx2,fma")]
-    pub(super) fn products_256(
-        panels: &[f32],
-        width: usize,
-        queries: &[f32],
-        take: impl FnMut(usize, usize, &[f32; LANES]),
-    ) -> Result<()> {
-        in_groups::<QUERIES_256>(panels, width, queries, take, |group, panel| {
-            // SAFETY: chunks of LANES values are read, and LANES values written, all within bounds; AVX2 and FMA are
-            // there.
-            unsafe {
-                let mut sums = [[_mm256_setzero_ps(); 2]; QUERIES_256];
-                for (x, q) in panel.chunks_exact(LANES).zip(group.chunks_exact(QUERIES_256)) {
-                    let low = _mm256_loadu_ps(x.as_ptr());
-                    let high = _mm256_loadu_ps(x.as_ptr().add(LANES / 2));
-                    for (sum, &q) in sums.iter_mut().zip(q) {
-                        let q = _mm256_set1_ps(q);
-                        *sum = [_mm256_fmadd_ps(q, low, sum[0]), _mm256_fmadd_ps(q, high, sum[1])];
-                    }
+    impl Product for Avx2 {
+        type Sums = [[f32; LANES]; QUERIES_256];
+        const QUERIES: usize = QUERIES_256;
+
+        #[inline(always)]
+        fn product(self, group: &[f32], panel: &[f32]) -> Self::Sums {
+            product_256(self, group, panel)
+        }
+    }
+
+    simd::instructions! { Avx512:
+        fn product_512 [](group: &[f32], panel: &[f32]) -> [[f32; LANES]; QUERIES_512] {
+            let mut sums = [_mm512_setzero_ps(); QUERIES_512];
+            for (x, q) in panel.as_chunks().0.iter().zip(group.as_chunks::<QUERIES_512>().0) {
+                let x = simd::load_512(x);
+                for (sum, &q) in sums.iter_mut().zip(q) {
+                    *sum = _mm512_fmadd_ps(_mm512_set1_ps(q), x, *sum);
                 }
-                let mut out = [[0.0f32; LANES]; QUERIES_256];
-                for (out, [low, high]) in out.iter_mut().zip(sums) {
-                    _mm256_storeu_ps(out.as_mut_ptr(), low);
-                    _mm256_storeu_ps(out.as_mut_ptr().add(LANES / 2), high);
-                }
-                out
             }
-        })
+            let mut out = [[0.0; LANES]; QUERIES_512];
+            for (out, sum) in out.iter_mut().zip(sums) {
+                simd::store_512(out, sum);
+            }
+            out
+        }
+    }
+
+    simd::instructions! { Avx2:
+        fn product_256 [](group: &[f32], panel: &[f32]) -> [[f32; LANES]; QUERIES_256] {
+            let mut sums = [[_mm256_setzero_ps(); 2]; QUERIES_256];
+            for (x, q) in panel.as_chunks::<LANES>().0.iter().zip(group.as_chunks::<QUERIES_256>().0) {
+                let (low, high) = simd::halves(x);
+                let (low, high) = (simd::load_256(low), simd::load_256(high));
+                for (sum, &q) in sums.iter_mut().zip(q) {
+                    let q = _mm256_set1_ps(q);
+                    *sum = [_mm256_fmadd_ps(q, low, sum[0]), _mm256_fmadd_ps(q, high, sum[1])];
+                }
+            }
+            let mut out = [[0.0; LANES]; QUERIES_256];
+            for (out, [low, high]) in out.iter_mut().zip(sums) {
+                let halves = simd::halves_mut(out);
+                simd::store_256(&mut halves[0], low);
+                simd::store_256(&mut halves[1], high);
+            }
+            out
+        }
     }
 }
 

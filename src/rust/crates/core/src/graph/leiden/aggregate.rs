@@ -4,6 +4,7 @@ use crate::context::Monitor;
 use crate::error::{Error, Result};
 use crate::graph::ahead::{ahead, ahead_around};
 use crate::graph::groups::members;
+use crate::graph::symmetric::{Graph, OwnGraph};
 use crate::memory;
 use rayon::prelude::*;
 
@@ -12,11 +13,9 @@ pub(super) const CLUSTERS: &str = "clusters of the graph";
 /// Parts per parallel task.
 const PARTS: usize = 1024;
 
-/// A borrowed network: CSR with f32 (the input) or f64 weights and a size per node. Loops are ignored.
+/// A borrowed network: a graph with f32 (the input) or f64 weights and a size per node. Loops are ignored.
 pub(super) struct Network<'a, W> {
-    pub(super) indptr: &'a [usize],
-    pub(super) indices: &'a [u32],
-    pub(super) weights: &'a [W],
+    pub(super) graph: Graph<'a, W>,
     pub(super) size: &'a [f64],
 }
 
@@ -28,9 +27,8 @@ impl<W: Copy + Into<f64>> Network<'_, W> {
     /// The other nodes that `node` has an edge to, with its weight.
     #[inline]
     pub(super) fn neighbours(&self, node: usize) -> impl Iterator<Item = (usize, f64)> + '_ {
-        let range = self.indptr[node]..self.indptr[node + 1];
-        let pairs = self.indices[range.clone()].iter().zip(&self.weights[range]);
-        pairs.map(|(&j, &w)| (j as usize, w.into())).filter(move |&(j, w)| j != node && w > 0.0)
+        let (others, weights) = self.graph.row(node);
+        others.iter().zip(weights).map(|(&j, &w)| (j as usize, w.into())).filter(move |&(j, w)| j != node && w > 0.0)
     }
 }
 
@@ -43,25 +41,24 @@ impl<W> Network<'_, W> {
             ahead(self.size, node as usize);
             ahead(labels, node as usize);
         }
-        ahead_around((self.indptr, self.indices, self.weights), nodes, i, labels);
+        let Graph { indptr, indices, data } = self.graph;
+        ahead_around((indptr, indices, data), nodes, i, labels);
         if let Some(&node) = nodes.get(i + 3) {
-            let row = self.indptr[node as usize]..self.indptr[node as usize + 1];
-            self.indices[row].iter().for_each(|&other| met(labels[other as usize]));
+            let row = indptr[node as usize]..indptr[node as usize + 1];
+            indices[row].iter().for_each(|&other| met(labels[other as usize]));
         }
     }
 }
 
 /// An owned network of a higher level.
 pub(super) struct Level {
-    indptr: Vec<usize>,
-    indices: Vec<u32>,
-    weights: Vec<f64>,
+    graph: OwnGraph<f64>,
     size: Vec<f64>,
 }
 
 impl Level {
     pub(super) fn network(&self) -> Network<'_, f64> {
-        Network { indptr: &self.indptr, indices: &self.indices, weights: &self.weights, size: &self.size }
+        Network { graph: self.graph.borrow(), size: &self.size }
     }
 }
 
@@ -158,7 +155,7 @@ pub(super) fn aggregate<W: Copy + Into<f64> + Sync>(
             |tally, block| {
                 monitor.check()?;
                 let tally = tally.as_mut().map_err(|e: &mut Error| e.clone())?;
-                let mut level = Level { indptr: vec![0], indices: Vec::new(), weights: Vec::new(), size: Vec::new() };
+                let mut level = Level { graph: OwnGraph::with_room(PARTS, 0, CLUSTERS)?, size: Vec::new() };
                 let mut first = Vec::with_capacity(PARTS);
                 for p in block * PARTS..((block + 1) * PARTS).min(n_parts) {
                     let mut size = 0.0;
@@ -168,11 +165,12 @@ pub(super) fn aggregate<W: Copy + Into<f64> + Sync>(
                         let others = network.neighbours(node as usize).map(|(other, weight)| (part[other], weight));
                         tally.add(others.filter(|&(other, _)| other != p as u32));
                     }
-                    memory::reserve(&mut level.indices, tally.touched().len(), CLUSTERS)?;
-                    memory::reserve(&mut level.weights, tally.touched().len(), CLUSTERS)?;
-                    level.indices.extend_from_slice(tally.touched());
-                    level.weights.extend(tally.touched().iter().map(|&other| tally.get(other)));
-                    level.indptr.push(level.indices.len());
+                    let OwnGraph { indptr, indices, data } = &mut level.graph;
+                    memory::reserve(indices, tally.touched().len(), CLUSTERS)?;
+                    memory::reserve(data, tally.touched().len(), CLUSTERS)?;
+                    indices.extend_from_slice(tally.touched());
+                    data.extend(tally.touched().iter().map(|&other| tally.get(other)));
+                    indptr.push(indices.len());
                     level.size.push(size);
                     first.push(members[start[p]] as usize);
                     tally.clear();
@@ -181,20 +179,16 @@ pub(super) fn aggregate<W: Copy + Into<f64> + Sync>(
             },
         )
         .collect::<Result<_>>()?;
-    let size = blocks.iter().map(|block| block.1.indices.len()).sum();
-    let mut level = Level {
-        indptr: memory::room(n_parts + 1, CLUSTERS)?,
-        indices: memory::room(size, CLUSTERS)?,
-        weights: memory::room(size, CLUSTERS)?,
-        size: memory::room(n_parts, CLUSTERS)?,
-    };
-    level.indptr.push(0);
+    let n_edges = blocks.iter().map(|block| block.1.graph.indices.len()).sum();
+    let graph = OwnGraph::with_room(n_parts, n_edges, CLUSTERS)?;
+    let mut level = Level { graph, size: memory::room(n_parts, CLUSTERS)? };
     let mut induced = memory::room(n_parts, CLUSTERS)?;
     for (first, block) in blocks {
-        let before = level.indices.len();
-        level.indptr.extend(block.indptr.iter().skip(1).map(|end| before + end));
-        level.indices.extend_from_slice(&block.indices);
-        level.weights.extend_from_slice(&block.weights);
+        let (all, part) = (&mut level.graph, &block.graph);
+        let before = all.indices.len();
+        all.indptr.extend(part.indptr.iter().skip(1).map(|end| before + end));
+        all.indices.extend_from_slice(&part.indices);
+        all.data.extend_from_slice(&part.data);
         level.size.extend_from_slice(&block.size);
         // A part lies in one cluster, so that any member tells which.
         induced.extend(first.iter().map(|&node| clusters[node]));

@@ -132,8 +132,7 @@ impl<'a> Problem<'a> {
     }
 
     fn network(&self) -> Network<'_, f32> {
-        let Graph { indptr, indices, data } = self.graph;
-        Network { indptr, indices, weights: data, size: &self.size }
+        Network { graph: self.graph, size: &self.size }
     }
 }
 

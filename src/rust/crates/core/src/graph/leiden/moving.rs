@@ -106,7 +106,7 @@ pub(super) fn move_nodes<W: Copy + Into<f64> + Sync>(
     // Every cluster may become empty.
     let mut empty: Vec<u32> = memory::room(n, CLUSTERS)?;
     empty.extend((0..n as u32).rev().filter(|&c| count[c as usize] == 0));
-    let mean = network.weights.iter().map(|&w| w.into()).sum::<f64>() / n.max(1) as f64;
+    let mean = network.graph.data.iter().map(|&w| w.into()).sum::<f64>() / n.max(1) as f64;
     // Nodes still to be looked at one by one.
     let scattered = n - empty.len() > n / 2;
     let mut unsettled = if n < BATCH { usize::MAX } else { usize::from(scattered) * n };

@@ -1,5 +1,5 @@
 //! Leading eigenvectors of D^-1/2 A D^-1/2: Chebyshev-filtered subspace iteration (Zhou, Saad, Tiago & Chelikowsky
-//! 2006, J. Comput. Phys. 219) with fixed-order reductions, and cyclic Jacobi for small dense matrices.
+//! 2006, J. Comput. Phys. 219) with fixed-order reductions, and [`leading_eigenpairs`] of small dense matrices.
 //!
 //! The iteration works on the similar matrix P = D^-1 A, which is self-adjoint in the inner product weighted by the
 //! degrees D: its product with a block needs no scaling of the gathered rows, and its trivial eigenvector is constant.
@@ -11,6 +11,7 @@ use crate::graph::ahead::ahead;
 use crate::graph::random::Stream;
 use crate::graph::symmetric::Graph;
 use crate::memory;
+use crate::ops::leading_eigenpairs;
 use rayon::prelude::*;
 use std::ops::{Add, Mul, Sub};
 
@@ -165,8 +166,8 @@ fn filtered<T: Real, const W: usize>(
             transform::<T, W>(&mut x, &inverse_root(gram, width, monitor)?, width, monitor)?;
         }
         product::<T, W>(graph, &degree, &x, &mut y, width, monitor, |new, _, _| new, &[])?;
-        let gram = gram::<T, W>(&degree, &x, &y, width, monitor)?;
-        let (values, vectors) = symmetric_eigen(gram, width, monitor)?;
+        let mut gram = gram::<T, W>(&degree, &x, &y, width, monitor)?;
+        let (values, vectors) = leading_eigenpairs(&mut gram, width, width, 1, monitor)?;
         transform::<T, W>(&mut x, &vectors, width, monitor)?;
         transform::<T, W>(&mut y, &vectors, width, monitor)?;
         let residual = residual::<T, W>(&degree, &x, &y, &values, dim, width, monitor)?;
@@ -333,8 +334,8 @@ fn residual<T: Real, const W: usize>(
 }
 
 /// V S^-1/2 of a Gram matrix V S V'; directions lost to rounding keep a tiny, harmless weight.
-fn inverse_root(gram: Vec<f64>, width: usize, monitor: &Monitor) -> Result<Vec<f64>> {
-    let (values, mut vectors) = symmetric_eigen(gram, width, monitor)?;
+fn inverse_root(mut gram: Vec<f64>, width: usize, monitor: &Monitor) -> Result<Vec<f64>> {
+    let (values, mut vectors) = leading_eigenpairs(&mut gram, width, width, 1, monitor)?;
     let least = values[0].max(f64::MIN_POSITIVE) * 1e-15;
     for row in vectors.chunks_mut(width) {
         row.iter_mut().zip(&values).for_each(|(v, &s)| *v /= s.max(least).sqrt());
@@ -342,60 +343,7 @@ fn inverse_root(gram: Vec<f64>, width: usize, monitor: &Monitor) -> Result<Vec<f
     Ok(vectors)
 }
 
-/// Eigenvalues (descending) and eigenvectors (columns, row-major) of a symmetric matrix, by cyclic Jacobi rotations
-/// (Golub & Van Loan, section 8.5).
-pub(super) fn symmetric_eigen(mut a: Vec<f64>, n: usize, monitor: &Monitor) -> Result<(Vec<f64>, Vec<f64>)> {
-    let mut v = memory::zeros(n * n, VECTORS)?;
-    (0..n).for_each(|i| v[i * n + i] = 1.0);
-    for _ in 0..60 {
-        let off: f64 = (0..n).flat_map(|i| (0..i).map(move |j| (i, j))).map(|(i, j)| a[i * n + j].powi(2)).sum();
-        let diagonal: f64 = (0..n).map(|i| a[i * n + i].powi(2)).sum();
-        if off <= 1e-30 * diagonal || off == 0.0 {
-            break;
-        }
-        for p in 0..n {
-            monitor.check()?;
-            for q in p + 1..n {
-                if n > 1024 {
-                    monitor.check()?;
-                }
-                let apq = a[p * n + q];
-                if apq == 0.0 {
-                    continue;
-                }
-                let theta = (a[q * n + q] - a[p * n + p]) / (2.0 * apq);
-                let t = theta.signum() / (theta.abs() + (theta * theta + 1.0).sqrt());
-                let c = 1.0 / (t * t + 1.0).sqrt();
-                let s = t * c;
-                for k in 0..n {
-                    let (x, y) = (a[k * n + p], a[k * n + q]);
-                    a[k * n + p] = c * x - s * y;
-                    a[k * n + q] = s * x + c * y;
-                }
-                for k in 0..n {
-                    let (x, y) = (a[p * n + k], a[q * n + k]);
-                    a[p * n + k] = c * x - s * y;
-                    a[q * n + k] = s * x + c * y;
-                }
-                for k in 0..n {
-                    let (x, y) = (v[k * n + p], v[k * n + q]);
-                    v[k * n + p] = c * x - s * y;
-                    v[k * n + q] = s * x + c * y;
-                }
-            }
-        }
-    }
-    let mut order: Vec<usize> = (0..n).collect();
-    order.sort_by(|&i, &j| a[j * n + j].total_cmp(&a[i * n + i]));
-    let values = order.iter().map(|&i| a[i * n + i]).collect();
-    // The matrix has done its work: its place takes the vectors in their order.
-    for (row, from) in a.chunks_mut(n.max(1)).zip(v.chunks(n.max(1))) {
-        row.iter_mut().zip(&order).for_each(|(to, &i)| *to = from[i]);
-    }
-    Ok((values, a))
-}
-
-/// [`leading`] for a small graph, by all eigenpairs.
+/// [`leading`] for a small graph, from its whole matrix.
 fn dense(graph: Graph, dim: usize, monitor: &Monitor) -> Result<Pairs> {
     let n = graph.n_vertices();
     let strength = |i: usize| graph.row(i).1.iter().map(|&w| f64::from(w)).sum::<f64>().sqrt();
@@ -410,29 +358,6 @@ fn dense(graph: Graph, dim: usize, monitor: &Monitor) -> Result<Pairs> {
             a[i * n + j as usize] += f64::from(w) / (root[i] * root[j as usize]);
         }
     }
-    let (values, all) = symmetric_eigen(a, n, monitor)?;
-    let mut vectors = memory::room(n * dim, VECTORS)?;
-    all.chunks(n).for_each(|row| vectors.extend_from_slice(&row[..dim]));
-    Ok(Pairs { vectors, values: values[..dim].to_vec(), residual: 0.0, converged: true })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{symmetric_eigen, Monitor};
-
-    #[test]
-    fn jacobi_reconstructs() {
-        let n = 7;
-        let a: Vec<f64> = (0..n * n).map(|k| (((k / n) * (k % n) + k / n + k % n) as f64 * 1.7).sin()).collect();
-        let (values, v) = symmetric_eigen(a.clone(), n, &Monitor::default()).unwrap();
-        assert!(values.windows(2).all(|w| w[0] >= w[1]));
-        for i in 0..n {
-            for j in 0..n {
-                let back: f64 = (0..n).map(|k| v[i * n + k] * values[k] * v[j * n + k]).sum();
-                assert!((back - a[i * n + j]).abs() < 1e-12, "{i} {j}");
-                let unit: f64 = (0..n).map(|k| v[k * n + i] * v[k * n + j]).sum();
-                assert!((unit - f64::from(u8::from(i == j))).abs() < 1e-12);
-            }
-        }
-    }
+    let (values, vectors) = leading_eigenpairs(&mut a, n, dim, 1, monitor)?;
+    Ok(Pairs { vectors, values, residual: 0.0, converged: true })
 }

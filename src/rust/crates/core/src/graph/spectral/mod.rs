@@ -6,7 +6,7 @@ mod eigen;
 
 use super::groups::members;
 use super::random::Stream;
-use super::symmetric::{check, Graph};
+use super::symmetric::{check, Graph, OwnGraph};
 use crate::context::{Context, Monitor};
 use crate::error::{Error, Result};
 use crate::memory;
@@ -91,18 +91,16 @@ pub(super) fn layout(graph: Graph, dim: usize, tolerance: f64, seed: u64, monito
         for (k, &vertex) in members.iter().enumerate() {
             local[vertex as usize] = k as u32;
         }
-        let (mut indptr, mut indices, mut data) = (memory::room(members.len() + 1, what)?, Vec::new(), Vec::new());
-        indptr.push(0);
+        let mut part = OwnGraph::with_room(members.len(), 0, what)?;
         for &vertex in members {
             let (columns, weights) = graph.row(vertex as usize);
-            memory::reserve(&mut indices, columns.len(), what)?;
-            memory::reserve(&mut data, weights.len(), what)?;
-            indices.extend(columns.iter().map(|&column| local[column as usize]));
-            data.extend_from_slice(weights);
-            indptr.push(indices.len());
+            memory::reserve(&mut part.indices, columns.len(), what)?;
+            memory::reserve(&mut part.data, weights.len(), what)?;
+            part.indices.extend(columns.iter().map(|&column| local[column as usize]));
+            part.data.extend_from_slice(weights);
+            part.indptr.push(part.indices.len());
         }
-        let part = Graph { indptr: &indptr, indices: &indices, data: &data };
-        let coordinates = component(part, dim, tolerance, seed, members, monitor, &mut result)?;
+        let coordinates = component(part.borrow(), dim, tolerance, seed, members, monitor, &mut result)?;
         let largest = coordinates.iter().fold(0.0f64, |m, x| m.max(x.abs()));
         let scale = if largest > 0.0 { place.radius / largest } else { 0.0 };
         for (&vertex, from) in members.iter().zip(coordinates.chunks(dim)) {

@@ -8,15 +8,14 @@
 
 use super::super::random::Stream;
 use super::clock::Clock;
-#[cfg(target_arch = "x86_64")]
-use super::lanes::x86;
-use super::lanes::{Lanes, Plain, LANES};
+use super::lanes::{Lanes, Registers, LANES};
 use super::sample::Sampled;
 use super::Job;
 use crate::context::Monitor;
 use crate::error::{Error, Result};
 use crate::graph::ahead::ahead;
 use crate::memory;
+use crate::simd;
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -80,7 +79,7 @@ fn run<const D: usize>(job: &Job, start: &[f32], monitor: &Monitor) -> Result<Ve
         let moments = first.par_chunks_mut(points).zip(second.par_chunks_mut(points));
         new.par_chunks_mut(points).zip(moments).enumerate().try_for_each(|(block, (new, (first, second)))| {
             monitor.check()?;
-            forces.move_points(block * points, Moving { new, first, second }, step);
+            move_points(&forces, block * points, Moving { new, first, second }, step);
             monitor.advance(new.len() as u64);
             Ok(())
         })?;
@@ -121,6 +120,14 @@ impl Step {
     }
 }
 
+simd::vectorized! {
+    /// Moves a run of points from `start` on by one step.
+    fn move_points [const D: usize](forces: &Forces<D>, start: usize, moving: Moving<D>, step: Step)
+    where level in [Avx512, Avx2]: Registers {
+        forces.move_points_in(level, start, moving, step);
+    }
+}
+
 /// The forces of one epoch.
 struct Forces<'a, const D: usize> {
     job: &'a Job<'a>,
@@ -135,50 +142,22 @@ impl<'a, const D: usize> Forces<'a, D> {
         Forces { job, x, epoch, clock }
     }
 
-    /// Moves a run of points from `start` on by one step, with the widest vector instructions at hand.
-    fn move_points(&self, start: usize, moving: Moving<D>, step: Step) {
-        #[cfg(target_arch = "x86_64")]
-        if std::arch::is_x86_feature_detected!("popcnt") {
-            if std::arch::is_x86_feature_detected!("avx512f") {
-                // SAFETY: the processor was just found to have AVX-512F and POPCNT.
-                return unsafe { self.move_points_512(start, moving, step) };
-            }
-            if std::arch::is_x86_feature_detected!("avx2") {
-                // SAFETY: the processor was just found to have AVX2 and POPCNT.
-                return unsafe { self.move_points_256(start, moving, step) };
-            }
-        }
-        self.move_points_in::<Plain>(start, moving, step);
-    }
-
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx512f,popcnt")]
-    fn move_points_512(&self, start: usize, moving: Moving<D>, step: Step) {
-        self.move_points_in::<x86::Wide>(start, moving, step);
-    }
-
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2,popcnt")]
-    fn move_points_256(&self, start: usize, moving: Moving<D>, step: Step) {
-        self.move_points_in::<x86::Pair>(start, moving, step);
-    }
-
     #[inline(always)]
-    fn move_points_in<L: Lanes>(&self, start: usize, moving: Moving<D>, step: Step) {
+    fn move_points_in<R: Registers>(&self, level: R, start: usize, moving: Moving<D>, step: Step) {
         let Moving { new, first, second } = moving;
         let end = start + new.len();
         let pool = Pool::new(self, start);
         let (mut now, mut next) = (Sampled::default(), Sampled::default());
         let mut there = std::array::from_fn(|_| Vec::new());
-        self.sample_edges::<L>(start..end.min(start + BATCH), &mut now);
+        self.sample_edges(level, start..end.min(start + BATCH), &mut now);
         let moments = first.chunks_mut(BATCH).zip(second.chunks_mut(BATCH));
         for ((new, (first, second)), start) in new.chunks_mut(BATCH).zip(moments).zip((start..).step_by(BATCH)) {
             let following = start + new.len();
-            self.sample_edges::<L>(following..end.min(following + BATCH), &mut next);
+            self.sample_edges(level, following..end.min(following + BATCH), &mut next);
             self.gather(&now, &mut there);
             let mut force = [[0.0; D]; BATCH];
             for (k, force) in force[..new.len()].iter_mut().enumerate() {
-                *force = self.on::<L>(start + k, now.of(k), &there, &pool);
+                *force = self.on(level, start + k, now.of(k), &there, &pool);
             }
             let old = self.x[start..following].as_flattened();
             let (new, first, second) = (new.as_flattened_mut(), first.as_flattened_mut(), second.as_flattened_mut());
@@ -189,8 +168,8 @@ impl<'a, const D: usize> Forces<'a, D> {
 
     /// Samples edges of `points`, and has the positions at their other ends brought to the cache.
     #[inline(always)]
-    fn sample_edges<L: Lanes>(&self, points: Range<usize>, sampled: &mut Sampled) {
-        sampled.fill::<L>(self.job.graph, points, self.clock);
+    fn sample_edges<R: Registers>(&self, level: R, points: Range<usize>, sampled: &mut Sampled) {
+        sampled.fill(level, self.job.graph, points, self.clock);
         sampled.others().iter().for_each(|&other| ahead(self.x, other as usize));
     }
 
@@ -212,20 +191,28 @@ impl<'a, const D: usize> Forces<'a, D> {
 
     /// The force on point `i`, whose neighbours' positions are `edges` of `there`.
     #[inline(always)]
-    fn on<L: Lanes>(&self, i: usize, edges: Range<usize>, there: &[Vec<f32>; D], pool: &Pool<D>) -> [f32; D] {
+    fn on<R: Registers>(
+        &self,
+        level: R,
+        i: usize,
+        edges: Range<usize>,
+        there: &[Vec<f32>; D],
+        pool: &Pool<D>,
+    ) -> [f32; D] {
+        let splat = |x| R::Lanes::splat(level, x);
         let (job, curve) = (self.job, &self.job.curve);
-        let here = self.x[i].map(L::splat);
+        let here = self.x[i].map(splat);
         let difference = |d: usize, there: &[f32], from: usize| match there[from..].first_chunk() {
-            Some(there) => here[d].minus(L::load(there)),
-            None => L::splat(0.0), // not reached: LANES positions follow the last
+            Some(there) => here[d].minus(R::Lanes::load(level, there)),
+            None => splat(0.0), // not reached: LANES positions follow the last
         };
-        let mut pull = Sum::<L, D>::new();
+        let mut pull = Sum::<R::Lanes, D>([splat(0.0); D]);
         for from in edges.clone().step_by(LANES) {
-            let used = L::load(&USED[(edges.end - from).min(LANES)]);
+            let used = R::Lanes::load(level, &USED[(edges.end - from).min(LANES)]);
             let difference = std::array::from_fn(|d| difference(d, &there[d], from).times(used));
             pull.add(&difference, |d2| curve.attraction(d2));
         }
-        let mut push = Sum::<L, D>::new();
+        let mut push = Sum::<R::Lanes, D>([splat(0.0); D]);
         let mut at = Stream::new(job.params.seed, self.epoch as u64, i as u64).below(POOL);
         let (wanted, registers) = self.negatives(edges.len());
         // More than the whole pool is the pool again: whoever asks for a thousand times as many gets its mean.
@@ -235,8 +222,8 @@ impl<'a, const D: usize> Forces<'a, D> {
             at = (at + LANES) % POOL;
         }
         // The registers drawn stand for the samples wanted.
-        let per_sample = L::splat(wanted as f32 / (registers.max(1) * LANES) as f32);
-        std::array::from_fn(|d| L::splat(BOTH_DIRECTIONS).times(pull.0[d]).plus(per_sample.times(push.0[d])).sum())
+        let per_sample = splat(wanted as f32 / (registers.max(1) * LANES) as f32);
+        std::array::from_fn(|d| splat(BOTH_DIRECTIONS).times(pull.0[d]).plus(per_sample.times(push.0[d])).sum())
     }
 
     /// How many negative samples a point of `n_edges` sampled edges is to have, and how many registers of them it draws:
@@ -288,18 +275,14 @@ const USED: [[f32; LANES]; LANES + 1] = {
 struct Sum<L, const D: usize>([L; D]);
 
 impl<L: Lanes, const D: usize> Sum<L, D> {
-    #[inline(always)]
-    fn new() -> Self {
-        Sum([L::splat(0.0); D])
-    }
-
     /// Adds the forces along these differences of positions; none where they are 0.
     #[inline(always)]
     fn add(&mut self, difference: &[L; D], factor: impl Fn(L) -> L) {
-        let d2 = difference.iter().fold(L::splat(0.0), |sum, &x| sum.plus(x.times(x)));
+        let zero = self.0[0].like(0.0);
+        let d2 = difference.iter().fold(zero, |sum, &x| sum.plus(x.times(x)));
         let factor = factor(d2);
         for (sum, &difference) in self.0.iter_mut().zip(difference) {
-            let force = factor.times(difference).at_least(L::splat(-CLIP)).at_most(L::splat(CLIP));
+            let force = factor.times(difference).at_least(d2.like(-CLIP)).at_most(d2.like(CLIP));
             *sum = sum.plus(force);
         }
     }
@@ -309,9 +292,11 @@ impl<L: Lanes, const D: usize> Sum<L, D> {
 mod tests {
     use super::super::curve::Curve;
     use super::super::{largest_weight, Job, UmapParams};
-    use super::{Forces, Moving, Step};
+    use super::Registers;
+    use super::{move_points, Forces, Moving, Step};
     use crate::graph::symmetric::Graph;
     use crate::random::Stream;
+    use crate::simd::{self, Plain};
 
     const N: usize = 150;
 
@@ -343,20 +328,16 @@ mod tests {
         [x, first, second].iter().flatten().flatten().map(|value| value.to_bits()).collect()
     }
 
-    fn all_ways<const D: usize>(job: &Job) {
-        let plain = moved::<D>(job, |forces, moving, step| forces.move_points_in::<super::Plain>(20, moving, step));
-        assert!(plain == moved::<D>(job, |forces, moving, step| forces.move_points(20, moving, step)));
-        #[cfg(target_arch = "x86_64")]
-        if std::arch::is_x86_feature_detected!("popcnt") {
-            if std::arch::is_x86_feature_detected!("avx2") {
-                // SAFETY: the processor was just found to have AVX2 and POPCNT.
-                assert!(plain == moved::<D>(job, |f, moving, step| unsafe { f.move_points_256(20, moving, step) }));
-            }
-            if std::arch::is_x86_feature_detected!("avx512f") {
-                // SAFETY: the processor was just found to have AVX-512F and POPCNT.
-                assert!(plain == moved::<D>(job, |f, moving, step| unsafe { f.move_points_512(20, moving, step) }));
-            }
+    simd::vectorized! {
+        fn move_256 [const D: usize](forces: &Forces<D>, moving: Moving<D>, step: Step) where level in [Avx2]: Registers {
+            forces.move_points_in(level, 20, moving, step);
         }
+    }
+
+    fn all_ways<const D: usize>(job: &Job) {
+        let plain = moved::<D>(job, |forces, moving, step| forces.move_points_in(Plain, 20, moving, step));
+        assert!(plain == moved::<D>(job, |forces, moving, step| move_points(forces, 20, moving, step)));
+        assert!(plain == moved::<D>(job, move_256));
     }
 
     #[test]

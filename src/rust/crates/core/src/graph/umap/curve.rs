@@ -2,6 +2,7 @@
 
 use super::lanes::{Lanes, Plain};
 use crate::error::{Error, Result};
+use crate::simd;
 
 /// a and b such that 1 / (1 + a x^2b) fits, by least squares on 300 points of [0, 3 spread], the curve that is 1 up to
 /// `min_dist` and exp(-(x - min_dist) / spread) beyond (umap-learn's `find_ab_params`; Levenberg-Marquardt).
@@ -80,28 +81,28 @@ impl Curve {
     /// Factor of (x_i - x_j) in the step of x_i along an edge, for squared distance `d2`: -2ab d2^(b-1) / (1 + a d2^b).
     #[inline(always)]
     pub(super) fn attraction<L: Lanes>(&self, d2: L) -> L {
-        let d2 = d2.at_least(L::splat(SMALLEST));
+        let d2 = d2.at_least(d2.like(SMALLEST));
         let power = pow(d2, self.b);
-        let below = d2.times(L::splat(1.0).plus(L::splat(self.a).times(power)));
-        L::splat(-self.two_ab).times(power).over(below)
+        let below = d2.times(d2.like(1.0).plus(d2.like(self.a).times(power)));
+        d2.like(-self.two_ab).times(power).over(below)
     }
 
     /// Factor of (x_i - x_k) for a negative sample: 2 gamma b / ((0.001 + d2) (1 + a d2^b)).
     #[inline(always)]
     pub(super) fn repulsion<L: Lanes>(&self, d2: L) -> L {
-        let power = pow(d2.at_least(L::splat(SMALLEST)), self.b);
-        let below = L::splat(1.0).plus(L::splat(self.a).times(power));
-        L::splat(self.two_gamma_b).over(L::splat(0.001).plus(d2).times(below))
+        let power = pow(d2.at_least(d2.like(SMALLEST)), self.b);
+        let below = d2.like(1.0).plus(d2.like(self.a).times(power));
+        d2.like(self.two_gamma_b).over(d2.like(0.001).plus(d2).times(below))
     }
 
     /// [`Curve::attraction`] of one distance.
     pub(super) fn attraction_at(&self, d2: f32) -> f32 {
-        self.attraction(Plain::splat(d2)).store()[0]
+        self.attraction(Plain::splat(simd::Plain, d2)).store()[0]
     }
 
     /// [`Curve::repulsion`] of one distance.
     pub(super) fn repulsion_at(&self, d2: f32) -> f32 {
-        self.repulsion(Plain::splat(d2)).store()[0]
+        self.repulsion(Plain::splat(simd::Plain, d2)).store()[0]
     }
 }
 
@@ -113,20 +114,20 @@ const SMALLEST: f32 = 1e-12;
 /// are evaluated by halves (Estrin), because here the processor waits for results, not for free multipliers.
 #[inline(always)]
 fn pow<L: Lanes>(x: L, b: f32) -> L {
-    let linear = |t: L, slope: f32, at_0: f32| L::splat(slope).times(t).plus(L::splat(at_0));
+    let linear = |t: L, slope: f32, at_0: f32| t.like(slope).times(t).plus(t.like(at_0));
     // log2 of m 2^e
     let (m, e) = x.mantissa_exponent();
-    let t = m.minus(L::splat(1.0));
+    let t = m.minus(x.like(1.0));
     let t2 = t.times(t);
     let high = linear(t, -0.146_203_53, 0.234_209_85).times(t2).plus(linear(t, -0.248_821_81, 0.287_075_6));
     let low = linear(t, -0.360_241_98, 0.480_924_04).times(t2).plus(linear(t, -0.721_352_76, 1.442_694_9));
     let log = high.times(t2.times(t2)).plus(low);
-    let y = L::splat(b).times(log.times(t).plus(e));
+    let y = x.like(b).times(log.times(t).plus(e));
     // exp2: adding 1.5 * 2^23 rounds to an integer, which the low bits then hold.
     const ROUND: f32 = 12_582_912.0;
-    let y = y.at_least(L::splat(-126.0)).at_most(L::splat(126.0));
-    let shifted = y.plus(L::splat(ROUND));
-    let f = y.minus(shifted.minus(L::splat(ROUND)));
+    let y = y.at_least(x.like(-126.0)).at_most(x.like(126.0));
+    let shifted = y.plus(x.like(ROUND));
+    let f = y.minus(shifted.minus(x.like(ROUND)));
     let f2 = f.times(f);
     let low = linear(f, 0.055_503_27, 0.240_221_07).times(f2).plus(linear(f, std::f32::consts::LN_2, 1.0));
     let exp = linear(f, 0.001_340_043_3, 0.009_676_037).times(f2.times(f2)).plus(low);
@@ -137,6 +138,7 @@ fn pow<L: Lanes>(x: L, b: f32) -> L {
 mod tests {
     use super::super::lanes::{Lanes, Plain};
     use super::{pow, Curve};
+    use crate::simd;
 
     #[test]
     fn pow_is_accurate() {
@@ -146,7 +148,7 @@ mod tests {
                 let x = 10f64.powf(-12.0 + 20.0 * f64::from(k) / 20_000.0) as f32;
                 let exact = f64::from(x).powf(f64::from(b));
                 if exact > 1e-37 && exact < 1e37 {
-                    worst = worst.max((f64::from(pow(Plain::splat(x), b).store()[0]) / exact - 1.0).abs());
+                    worst = worst.max((f64::from(pow(Plain::splat(simd::Plain, x), b).store()[0]) / exact - 1.0).abs());
                 }
             }
         }

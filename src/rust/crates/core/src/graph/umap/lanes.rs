@@ -2,14 +2,23 @@
 //! so that the results are the same bits whichever implementation runs.
 
 use super::clock::Clock;
+use crate::simd::{self, Level};
 
 /// Numbers per [`Lanes`].
 pub(super) const LANES: usize = 16;
 
+/// A level of instructions with registers for lanes.
+pub(super) trait Registers: Level {
+    type Lanes: Lanes<Level = Self>;
+}
+
 /// Sixteen f32.
 pub(super) trait Lanes: Copy {
-    fn splat(x: f32) -> Self;
-    fn load(from: &[f32; LANES]) -> Self;
+    type Level: Level;
+    fn splat(level: Self::Level, x: f32) -> Self;
+    fn load(level: Self::Level, from: &[f32; LANES]) -> Self;
+    /// `x` in all lanes, of registers like these.
+    fn like(self, x: f32) -> Self;
     fn store(self) -> [f32; LANES];
     fn plus(self, other: Self) -> Self;
     fn minus(self, other: Self) -> Self;
@@ -26,11 +35,11 @@ pub(super) trait Lanes: Copy {
     /// The sum, by halves: of lanes 8 apart, then 4, 2 and 1.
     fn sum(self) -> f32;
     /// Which of sixteen successive edges, the first of this number, are sampled; the first in the lowest bit.
-    fn sampled(weights: &[f32; LANES], first: u32, clock: Clock) -> u16;
+    fn sampled(level: Self::Level, weights: &[f32; LANES], first: u32, clock: Clock) -> u16;
 
     /// The columns whose bits are set, side by side in the first places of `to`; what the others hold is open.
     #[inline(always)]
-    fn pack(columns: &[u32; LANES], set: u16, to: &mut [u32; LANES]) {
+    fn pack(_: Self::Level, columns: &[u32; LANES], set: u16, to: &mut [u32; LANES]) {
         let mut at = 0;
         for (lane, &column) in columns.iter().enumerate() {
             to[at % LANES] = column;
@@ -53,15 +62,26 @@ impl Plain {
     }
 }
 
+impl Registers for simd::Plain {
+    type Lanes = Plain;
+}
+
 impl Lanes for Plain {
+    type Level = simd::Plain;
+
     #[inline(always)]
-    fn splat(x: f32) -> Self {
+    fn splat(_: simd::Plain, x: f32) -> Self {
         Plain([x; LANES])
     }
 
     #[inline(always)]
-    fn load(from: &[f32; LANES]) -> Self {
+    fn load(_: simd::Plain, from: &[f32; LANES]) -> Self {
         Plain(*from)
+    }
+
+    #[inline(always)]
+    fn like(self, x: f32) -> Self {
+        Plain([x; LANES])
     }
 
     #[inline(always)]
@@ -123,69 +143,154 @@ impl Lanes for Plain {
     }
 
     #[inline(always)]
-    fn sampled(weights: &[f32; LANES], first: u32, clock: Clock) -> u16 {
+    fn sampled(_: simd::Plain, weights: &[f32; LANES], first: u32, clock: Clock) -> u16 {
         let set = |lane: usize| u16::from(clock.samples(first.wrapping_add(lane as u32), weights[lane])) << lane;
         (0..LANES).fold(0, |all, lane| all | set(lane))
     }
 }
 
 #[cfg(target_arch = "x86_64")]
-pub(super) mod x86 {
-    //! To be used only inside functions compiled for AVX-512F, or for AVX2, where the processor has it.
+mod x86 {
+    //! One register of AVX-512, or two of AVX2, with the proof that the processor has them.
 
-    use super::{Clock, Lanes, LANES, ROOT_HALF};
+    use super::{Clock, Lanes, Registers, LANES, ROOT_HALF};
+    use crate::simd::{self, Avx2, Avx512};
     use std::arch::x86_64::*;
 
     /// Numbers of the lanes.
-    const LANE: [i32; LANES] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
+    const LANE: [u32; LANES] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
 
-    /// The last steps of [`Lanes::sum`], on the sums of lanes 8 apart.
-    #[inline(always)]
-    fn sum_of_eight(x: __m256) -> f32 {
-        // SAFETY: the module is used where the processor has the instructions.
-        unsafe {
-            let x = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps::<1>(x));
-            let x = _mm_add_ps(x, _mm_movehl_ps(x, x));
-            _mm_cvtss_f32(_mm_add_ss(x, _mm_movehdup_ps(x)))
+    #[derive(Clone, Copy)]
+    pub(in super::super) struct Wide(__m512, Avx512);
+
+    #[derive(Clone, Copy)]
+    pub(in super::super) struct Pair(__m256, __m256, Avx2);
+
+    impl Registers for Avx512 {
+        type Lanes = Wide;
+    }
+
+    impl Registers for Avx2 {
+        type Lanes = Pair;
+    }
+
+    simd::instructions! { Avx512:
+        fn splat_512 [](x: f32) -> __m512 {
+            _mm512_set1_ps(x)
+        }
+        fn load_512 [](from: &[f32; LANES]) -> __m512 {
+            simd::load_512(from)
+        }
+        fn store_512 [](x: __m512) -> [f32; LANES] {
+            let mut out = [0.0; LANES];
+            simd::store_512(&mut out, x);
+            out
+        }
+        fn plus_512 [](a: __m512, b: __m512) -> __m512 {
+            _mm512_add_ps(a, b)
+        }
+        fn minus_512 [](a: __m512, b: __m512) -> __m512 {
+            _mm512_sub_ps(a, b)
+        }
+        fn times_512 [](a: __m512, b: __m512) -> __m512 {
+            _mm512_mul_ps(a, b)
+        }
+        fn over_512 [](a: __m512, b: __m512) -> __m512 {
+            _mm512_div_ps(a, b)
+        }
+        fn larger_512 [](a: __m512, b: __m512) -> __m512 {
+            _mm512_max_ps(a, b)
+        }
+        fn smaller_512 [](a: __m512, b: __m512) -> __m512 {
+            _mm512_min_ps(a, b)
+        }
+        fn mantissa_exponent_512 [](x: __m512) -> (__m512, __m512) {
+            let bits = _mm512_castps_si512(x);
+            let e = _mm512_srai_epi32::<23>(_mm512_sub_epi32(bits, _mm512_set1_epi32(ROOT_HALF)));
+            let m = _mm512_sub_epi32(bits, _mm512_slli_epi32::<23>(e));
+            (_mm512_castsi512_ps(m), _mm512_cvtepi32_ps(e))
+        }
+        fn scaled_512 [](x: __m512, shifted: __m512) -> __m512 {
+            let k = _mm512_slli_epi32::<23>(_mm512_castps_si512(shifted));
+            _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(x), k))
+        }
+        fn sum_512 [](x: __m512) -> f32 {
+            let high = _mm512_castpd_ps(_mm512_castpd256_pd512(_mm512_extractf64x4_pd::<1>(_mm512_castps_pd(x))));
+            sum_of_eight(_mm256_add_ps(_mm512_castps512_ps256(x), _mm512_castps512_ps256(high)))
+        }
+        fn sampled_512 [](weights: &[f32; LANES], first: u32, clock: Clock) -> u16 {
+            let weight = simd::load_512(weights);
+            let share = _mm512_mul_ps(weight, _mm512_set1_ps(clock.to_share));
+            let share = _mm512_castps_si512(_mm512_add_ps(_mm512_set1_ps(1.0), share));
+            let share = _mm512_sub_epi32(share, _mm512_set1_epi32(1f32.to_bits() as i32));
+            let edge = _mm512_add_epi32(_mm512_set1_epi32(first as i32), simd::load_512i(&LANE));
+            let phase = _mm512_mullo_epi32(edge, _mm512_set1_epi32(Clock::GOLDEN as i32));
+            let phase = _mm512_srli_epi32::<{ 32 - Clock::BITS }>(phase);
+            let time = _mm512_add_epi32(phase, _mm512_mullo_epi32(_mm512_set1_epi32(clock.epoch as i32), share));
+            let heavy = _mm512_cmp_ps_mask::<_CMP_GE_OQ>(weight, _mm512_set1_ps(clock.least));
+            let time = _mm512_and_si512(time, _mm512_set1_epi32(Clock::MASK as i32));
+            _mm512_mask_cmplt_epi32_mask(heavy, time, share)
+        }
+        fn pack_512 [](columns: &[u32; LANES], set: u16, to: &mut [u32; LANES]) {
+            simd::store_512i(to, _mm512_maskz_compress_epi32(set, simd::load_512i(columns)));
         }
     }
 
-    // Halves of a pair in functions of their own: closures that are called twice are not inlined, and outside a function
-    // compiled for AVX2 every instruction of theirs is a call.
+    type Both = (__m256, __m256);
 
-    /// [`Lanes::mantissa_exponent`].
-    #[inline(always)]
-    fn half_mantissa_exponent(x: __m256) -> (__m256, __m256) {
-        // SAFETY: the module is used where the processor has the instructions.
-        unsafe {
+    simd::instructions! { Avx2:
+        fn splat_256 [](x: f32) -> Both {
+            (_mm256_set1_ps(x), _mm256_set1_ps(x))
+        }
+        fn load_256 [](from: &[f32; LANES]) -> Both {
+            let (low, high) = simd::halves(from);
+            (simd::load_256(low), simd::load_256(high))
+        }
+        fn store_256 [](low: __m256, high: __m256) -> [f32; LANES] {
+            let mut out = [0.0; LANES];
+            let halves = simd::halves_mut(&mut out);
+            simd::store_256(&mut halves[0], low);
+            simd::store_256(&mut halves[1], high);
+            out
+        }
+        fn plus_256 [](a: Pair, b: Pair) -> Both {
+            (_mm256_add_ps(a.0, b.0), _mm256_add_ps(a.1, b.1))
+        }
+        fn minus_256 [](a: Pair, b: Pair) -> Both {
+            (_mm256_sub_ps(a.0, b.0), _mm256_sub_ps(a.1, b.1))
+        }
+        fn times_256 [](a: Pair, b: Pair) -> Both {
+            (_mm256_mul_ps(a.0, b.0), _mm256_mul_ps(a.1, b.1))
+        }
+        fn over_256 [](a: Pair, b: Pair) -> Both {
+            (_mm256_div_ps(a.0, b.0), _mm256_div_ps(a.1, b.1))
+        }
+        fn larger_256 [](a: Pair, b: Pair) -> Both {
+            (_mm256_max_ps(a.0, b.0), _mm256_max_ps(a.1, b.1))
+        }
+        fn smaller_256 [](a: Pair, b: Pair) -> Both {
+            (_mm256_min_ps(a.0, b.0), _mm256_min_ps(a.1, b.1))
+        }
+        fn mantissa_exponent_256 [](x: __m256) -> (__m256, __m256) {
             let bits = _mm256_castps_si256(x);
             let e = _mm256_srai_epi32::<23>(_mm256_sub_epi32(bits, _mm256_set1_epi32(ROOT_HALF)));
             let m = _mm256_sub_epi32(bits, _mm256_slli_epi32::<23>(e));
             (_mm256_castsi256_ps(m), _mm256_cvtepi32_ps(e))
         }
-    }
-
-    /// [`Lanes::scaled`].
-    #[inline(always)]
-    fn half_scaled(x: __m256, shifted: __m256) -> __m256 {
-        // SAFETY: the module is used where the processor has the instructions.
-        unsafe {
+        fn scaled_256 [](x: __m256, shifted: __m256) -> __m256 {
             let k = _mm256_slli_epi32::<23>(_mm256_castps_si256(shifted));
             _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(x), k))
         }
-    }
-
-    /// [`Lanes::sampled`] of the eight edges that follow the first `at`, which is 0 or 8.
-    #[inline(always)]
-    fn half_sampled(weights: &[f32; LANES], at: usize, first: u32, clock: Clock) -> u16 {
-        // SAFETY: eight values are read twice.
-        unsafe {
-            let weight = _mm256_loadu_ps(weights.as_ptr().add(at));
+        fn sum_256 [](low: __m256, high: __m256) -> f32 {
+            sum_of_eight(_mm256_add_ps(low, high))
+        }
+        /// [`Lanes::sampled`] of eight edges, `lanes` after the first.
+        fn sampled_256 [](weights: &[f32; LANES / 2], lanes: &[u32; LANES / 2], first: u32, clock: Clock) -> u16 {
+            let weight = simd::load_256(weights);
             let share = _mm256_mul_ps(weight, _mm256_set1_ps(clock.to_share));
             let share = _mm256_castps_si256(_mm256_add_ps(_mm256_set1_ps(1.0), share));
             let share = _mm256_sub_epi32(share, _mm256_set1_epi32(1f32.to_bits() as i32));
-            let edge = _mm256_set1_epi32(first as i32);
-            let edge = _mm256_add_epi32(edge, _mm256_loadu_si256(LANE.as_ptr().add(at).cast()));
+            let edge = _mm256_add_epi32(_mm256_set1_epi32(first as i32), simd::load_256i(lanes));
             let phase = _mm256_mullo_epi32(edge, _mm256_set1_epi32(Clock::GOLDEN as i32));
             let phase = _mm256_srli_epi32::<{ 32 - Clock::BITS as i32 }>(phase);
             let epoch = _mm256_set1_epi32(clock.epoch as i32);
@@ -197,210 +302,178 @@ pub(super) mod x86 {
         }
     }
 
-    /// One register of AVX-512.
-    #[derive(Clone, Copy)]
-    pub(in super::super) struct Wide(__m512);
-
-    /// Two registers of AVX2.
-    #[derive(Clone, Copy)]
-    pub(in super::super) struct Pair(__m256, __m256);
+    /// The last steps of [`Lanes::sum`], on the sums of lanes 8 apart.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn sum_of_eight(x: __m256) -> f32 {
+        let x = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps::<1>(x));
+        let x = _mm_add_ps(x, _mm_movehl_ps(x, x));
+        _mm_cvtss_f32(_mm_add_ss(x, _mm_movehdup_ps(x)))
+    }
 
     impl Lanes for Wide {
+        type Level = Avx512;
+
         #[inline(always)]
-        fn splat(x: f32) -> Self {
-            // SAFETY: as for all that follow, the module is used where the processor has the instructions.
-            Wide(unsafe { _mm512_set1_ps(x) })
+        fn splat(level: Avx512, x: f32) -> Self {
+            Wide(splat_512(level, x), level)
         }
 
         #[inline(always)]
-        fn load(from: &[f32; LANES]) -> Self {
-            // SAFETY: LANES values are read.
-            Wide(unsafe { _mm512_loadu_ps(from.as_ptr()) })
+        fn load(level: Avx512, from: &[f32; LANES]) -> Self {
+            Wide(load_512(level, from), level)
+        }
+
+        #[inline(always)]
+        fn like(self, x: f32) -> Self {
+            Wide(splat_512(self.1, x), self.1)
         }
 
         #[inline(always)]
         fn store(self) -> [f32; LANES] {
-            let mut out = [0.0; LANES];
-            // SAFETY: LANES values are written.
-            unsafe { _mm512_storeu_ps(out.as_mut_ptr(), self.0) };
-            out
+            store_512(self.1, self.0)
         }
 
         #[inline(always)]
         fn plus(self, other: Self) -> Self {
-            // SAFETY: see above.
-            Wide(unsafe { _mm512_add_ps(self.0, other.0) })
+            Wide(plus_512(self.1, self.0, other.0), self.1)
         }
 
         #[inline(always)]
         fn minus(self, other: Self) -> Self {
-            // SAFETY: see above.
-            Wide(unsafe { _mm512_sub_ps(self.0, other.0) })
+            Wide(minus_512(self.1, self.0, other.0), self.1)
         }
 
         #[inline(always)]
         fn times(self, other: Self) -> Self {
-            // SAFETY: see above.
-            Wide(unsafe { _mm512_mul_ps(self.0, other.0) })
+            Wide(times_512(self.1, self.0, other.0), self.1)
         }
 
         #[inline(always)]
         fn over(self, other: Self) -> Self {
-            // SAFETY: see above.
-            Wide(unsafe { _mm512_div_ps(self.0, other.0) })
+            Wide(over_512(self.1, self.0, other.0), self.1)
         }
 
         #[inline(always)]
         fn at_least(self, other: Self) -> Self {
-            // SAFETY: see above.
-            Wide(unsafe { _mm512_max_ps(self.0, other.0) })
+            Wide(larger_512(self.1, self.0, other.0), self.1)
         }
 
         #[inline(always)]
         fn at_most(self, other: Self) -> Self {
-            // SAFETY: see above.
-            Wide(unsafe { _mm512_min_ps(self.0, other.0) })
+            Wide(smaller_512(self.1, self.0, other.0), self.1)
         }
 
         #[inline(always)]
         fn mantissa_exponent(self) -> (Self, Self) {
-            // SAFETY: see above.
-            unsafe {
-                let bits = _mm512_castps_si512(self.0);
-                let e = _mm512_srai_epi32::<23>(_mm512_sub_epi32(bits, _mm512_set1_epi32(ROOT_HALF)));
-                let m = _mm512_sub_epi32(bits, _mm512_slli_epi32::<23>(e));
-                (Wide(_mm512_castsi512_ps(m)), Wide(_mm512_cvtepi32_ps(e)))
-            }
+            let (m, e) = mantissa_exponent_512(self.1, self.0);
+            (Wide(m, self.1), Wide(e, self.1))
         }
 
         #[inline(always)]
         fn scaled(self, shifted: Self) -> Self {
-            // SAFETY: see above.
-            unsafe {
-                let k = _mm512_slli_epi32::<23>(_mm512_castps_si512(shifted.0));
-                Wide(_mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(self.0), k)))
-            }
+            Wide(scaled_512(self.1, self.0, shifted.0), self.1)
         }
 
         #[inline(always)]
         fn sum(self) -> f32 {
-            // SAFETY: see above.
-            unsafe {
-                let high =
-                    _mm512_castpd_ps(_mm512_castpd256_pd512(_mm512_extractf64x4_pd::<1>(_mm512_castps_pd(self.0))));
-                sum_of_eight(_mm256_add_ps(_mm512_castps512_ps256(self.0), _mm512_castps512_ps256(high)))
-            }
+            sum_512(self.1, self.0)
         }
 
         #[inline(always)]
-        fn sampled(weights: &[f32; LANES], first: u32, clock: Clock) -> u16 {
-            // SAFETY: LANES values are read twice.
-            unsafe {
-                let weight = _mm512_loadu_ps(weights.as_ptr());
-                let share = _mm512_mul_ps(weight, _mm512_set1_ps(clock.to_share));
-                let share = _mm512_castps_si512(_mm512_add_ps(_mm512_set1_ps(1.0), share));
-                let share = _mm512_sub_epi32(share, _mm512_set1_epi32(1f32.to_bits() as i32));
-                let edge = _mm512_add_epi32(_mm512_set1_epi32(first as i32), _mm512_loadu_si512(LANE.as_ptr().cast()));
-                let phase = _mm512_mullo_epi32(edge, _mm512_set1_epi32(Clock::GOLDEN as i32));
-                let phase = _mm512_srli_epi32::<{ 32 - Clock::BITS }>(phase);
-                let time = _mm512_add_epi32(phase, _mm512_mullo_epi32(_mm512_set1_epi32(clock.epoch as i32), share));
-                let heavy = _mm512_cmp_ps_mask::<_CMP_GE_OQ>(weight, _mm512_set1_ps(clock.least));
-                let time = _mm512_and_si512(time, _mm512_set1_epi32(Clock::MASK as i32));
-                _mm512_mask_cmplt_epi32_mask(heavy, time, share)
-            }
+        fn sampled(level: Avx512, weights: &[f32; LANES], first: u32, clock: Clock) -> u16 {
+            sampled_512(level, weights, first, clock)
         }
 
         #[inline(always)]
-        fn pack(columns: &[u32; LANES], set: u16, to: &mut [u32; LANES]) {
-            // SAFETY: LANES values are read and written.
-            unsafe {
-                let packed = _mm512_maskz_compress_epi32(set, _mm512_loadu_si512(columns.as_ptr().cast()));
-                _mm512_storeu_si512(to.as_mut_ptr().cast(), packed);
-            }
+        fn pack(level: Avx512, columns: &[u32; LANES], set: u16, to: &mut [u32; LANES]) {
+            pack_512(level, columns, set, to);
+        }
+    }
+
+    impl Pair {
+        #[inline(always)]
+        fn of(level: Avx2, (low, high): Both) -> Self {
+            Pair(low, high, level)
         }
     }
 
     impl Lanes for Pair {
+        type Level = Avx2;
+
         #[inline(always)]
-        fn splat(x: f32) -> Self {
-            // SAFETY: see above.
-            let x = unsafe { _mm256_set1_ps(x) };
-            Pair(x, x)
+        fn splat(level: Avx2, x: f32) -> Self {
+            Pair::of(level, splat_256(level, x))
         }
 
         #[inline(always)]
-        fn load(from: &[f32; LANES]) -> Self {
-            // SAFETY: LANES values are read.
-            unsafe { Pair(_mm256_loadu_ps(from.as_ptr()), _mm256_loadu_ps(from.as_ptr().add(LANES / 2))) }
+        fn load(level: Avx2, from: &[f32; LANES]) -> Self {
+            Pair::of(level, load_256(level, from))
+        }
+
+        #[inline(always)]
+        fn like(self, x: f32) -> Self {
+            Pair::splat(self.2, x)
         }
 
         #[inline(always)]
         fn store(self) -> [f32; LANES] {
-            let mut out = [0.0; LANES];
-            // SAFETY: LANES values are written.
-            unsafe {
-                _mm256_storeu_ps(out.as_mut_ptr(), self.0);
-                _mm256_storeu_ps(out.as_mut_ptr().add(LANES / 2), self.1);
-            }
-            out
+            store_256(self.2, self.0, self.1)
         }
 
         #[inline(always)]
         fn plus(self, other: Self) -> Self {
-            // SAFETY: see above.
-            unsafe { Pair(_mm256_add_ps(self.0, other.0), _mm256_add_ps(self.1, other.1)) }
+            Pair::of(self.2, plus_256(self.2, self, other))
         }
 
         #[inline(always)]
         fn minus(self, other: Self) -> Self {
-            // SAFETY: see above.
-            unsafe { Pair(_mm256_sub_ps(self.0, other.0), _mm256_sub_ps(self.1, other.1)) }
+            Pair::of(self.2, minus_256(self.2, self, other))
         }
 
         #[inline(always)]
         fn times(self, other: Self) -> Self {
-            // SAFETY: see above.
-            unsafe { Pair(_mm256_mul_ps(self.0, other.0), _mm256_mul_ps(self.1, other.1)) }
+            Pair::of(self.2, times_256(self.2, self, other))
         }
 
         #[inline(always)]
         fn over(self, other: Self) -> Self {
-            // SAFETY: see above.
-            unsafe { Pair(_mm256_div_ps(self.0, other.0), _mm256_div_ps(self.1, other.1)) }
+            Pair::of(self.2, over_256(self.2, self, other))
         }
 
         #[inline(always)]
         fn at_least(self, other: Self) -> Self {
-            // SAFETY: see above.
-            unsafe { Pair(_mm256_max_ps(self.0, other.0), _mm256_max_ps(self.1, other.1)) }
+            Pair::of(self.2, larger_256(self.2, self, other))
         }
 
         #[inline(always)]
         fn at_most(self, other: Self) -> Self {
-            // SAFETY: see above.
-            unsafe { Pair(_mm256_min_ps(self.0, other.0), _mm256_min_ps(self.1, other.1)) }
+            Pair::of(self.2, smaller_256(self.2, self, other))
         }
 
         #[inline(always)]
         fn mantissa_exponent(self) -> (Self, Self) {
-            let (low, high) = (half_mantissa_exponent(self.0), half_mantissa_exponent(self.1));
-            (Pair(low.0, high.0), Pair(low.1, high.1))
+            let low = mantissa_exponent_256(self.2, self.0);
+            let high = mantissa_exponent_256(self.2, self.1);
+            (Pair(low.0, high.0, self.2), Pair(low.1, high.1, self.2))
         }
 
         #[inline(always)]
         fn scaled(self, shifted: Self) -> Self {
-            Pair(half_scaled(self.0, shifted.0), half_scaled(self.1, shifted.1))
+            let low = scaled_256(self.2, self.0, shifted.0);
+            Pair(low, scaled_256(self.2, self.1, shifted.1), self.2)
         }
 
         #[inline(always)]
         fn sum(self) -> f32 {
-            // SAFETY: see above.
-            sum_of_eight(unsafe { _mm256_add_ps(self.0, self.1) })
+            sum_256(self.2, self.0, self.1)
         }
 
         #[inline(always)]
-        fn sampled(weights: &[f32; LANES], first: u32, clock: Clock) -> u16 {
-            half_sampled(weights, 0, first, clock) | half_sampled(weights, LANES / 2, first, clock) << (LANES / 2)
+        fn sampled(level: Avx2, weights: &[f32; LANES], first: u32, clock: Clock) -> u16 {
+            let ((low, high), (from, on)) = (simd::halves(weights), simd::halves(&LANE));
+            let low = sampled_256(level, low, from, first, clock);
+            low | sampled_256(level, high, on, first, clock) << (LANES / 2)
         }
     }
 }
@@ -408,38 +481,34 @@ pub(super) mod x86 {
 #[cfg(test)]
 mod tests {
     use super::super::curve::Curve;
-    use super::{Lanes, Plain, LANES};
+    use super::{Lanes, Registers, LANES};
+    use crate::simd::{self, Plain};
 
     /// Bits of both forces at 16 distances, one of which is 0.
-    fn forces<L: Lanes>(k: usize) -> Vec<u32> {
+    #[inline(always)]
+    fn forces<R: Registers>(level: R, k: usize) -> Vec<u32> {
         let curve = Curve::new(0.583_030, 1.334_167, 1.0);
         let d2: [f32; LANES] = std::array::from_fn(|l| ((k * LANES + l) as f32).powi(5) * 1e-9);
-        let d2 = L::load(&d2);
+        let d2 = R::Lanes::load(level, &d2);
         curve.attraction(d2).store().into_iter().chain(curve.repulsion(d2).store()).map(f32::to_bits).collect()
     }
 
-    #[cfg(target_arch = "x86_64")]
     #[test]
     fn all_registers_give_the_same_bits() {
-        use super::x86::{Pair, Wide};
-        #[target_feature(enable = "avx512f")]
-        fn wide(k: usize) -> Vec<u32> {
-            forces::<Wide>(k)
+        simd::vectorized! {
+            fn wide [](k: usize) -> Vec<u32> where level in [Avx512]: Registers {
+                forces(level, k)
+            }
         }
-        #[target_feature(enable = "avx2")]
-        fn pair(k: usize) -> Vec<u32> {
-            forces::<Pair>(k)
+        simd::vectorized! {
+            fn pair [](k: usize) -> Vec<u32> where level in [Avx2]: Registers {
+                forces(level, k)
+            }
         }
         for k in 0..40 {
-            let plain = forces::<Plain>(k);
-            if std::arch::is_x86_feature_detected!("avx2") {
-                // SAFETY: the processor was just found to have AVX2.
-                assert_eq!(unsafe { pair(k) }, plain);
-            }
-            if std::arch::is_x86_feature_detected!("avx512f") {
-                // SAFETY: the processor was just found to have AVX-512F.
-                assert_eq!(unsafe { wide(k) }, plain);
-            }
+            let plain = forces(Plain, k);
+            assert_eq!(pair(k), plain);
+            assert_eq!(wide(k), plain);
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use super::super::symmetric::Graph;
 use super::clock::Clock;
-use super::lanes::{Lanes, LANES};
+use super::lanes::{Lanes, Registers, LANES};
 use crate::graph::ahead::ahead;
 use std::ops::Range;
 
@@ -24,7 +24,7 @@ pub(super) struct Sampled {
 impl Sampled {
     /// Tests the edges of `points`.
     #[inline(always)]
-    pub(super) fn fill<L: Lanes>(&mut self, graph: Graph, points: Range<usize>, clock: Clock) {
+    pub(super) fn fill<R: Registers>(&mut self, level: R, graph: Graph, points: Range<usize>, clock: Clock) {
         let rows = &graph.indptr[points.start..=points.end];
         let edges = rows[0]..rows[points.len()];
         let (columns, rest_columns) = graph.indices[edges.clone()].as_chunks::<LANES>();
@@ -36,13 +36,13 @@ impl Sampled {
             // the processor does not do it by itself from page to page
             ahead(graph.indices, edge + AHEAD);
             ahead(graph.data, edge + AHEAD);
-            count = self.test::<L>(columns, weights, edge, count, clock);
+            count = self.test(level, columns, weights, edge, count, clock);
         }
         // The last edges are filled up with those of weight 0, which are never sampled.
         let (mut columns, mut weights) = ([0; LANES], [0.0; LANES]);
         columns[..rest_columns.len()].copy_from_slice(rest_columns);
         weights[..rest_weights.len()].copy_from_slice(rest_weights);
-        self.test::<L>(&columns, &weights, edges.end - rest_columns.len(), count, clock);
+        self.test(level, &columns, &weights, edges.end - rest_columns.len(), count, clock);
         self.starts.clear();
         self.starts.extend(rows.iter().map(|row| {
             let at = row - edges.start;
@@ -53,17 +53,18 @@ impl Sampled {
 
     /// Tests sixteen edges, the first being number `edge`, `count` edges having been sampled before: how many with them.
     #[inline(always)]
-    fn test<L: Lanes>(
+    fn test<R: Registers>(
         &mut self,
+        level: R,
         columns: &[u32; LANES],
         weights: &[f32; LANES],
         edge: usize,
         count: usize,
         clock: Clock,
     ) -> usize {
-        let hits = L::sampled(weights, edge as u32, clock);
+        let hits = R::Lanes::sampled(level, weights, edge as u32, clock);
         if let Some(to) = self.others[count..].first_chunk_mut() {
-            L::pack(columns, hits, to);
+            R::Lanes::pack(level, columns, hits, to);
         }
         self.tested.push((count, hits));
         count + hits.count_ones() as usize
@@ -91,8 +92,8 @@ impl Sampled {
 
 #[cfg(test)]
 mod tests {
-    use super::super::lanes::Plain;
     use super::{Clock, Graph, Sampled};
+    use crate::simd::Plain;
 
     #[test]
     fn every_edge_is_sampled_as_often_as_its_weight_says() {
@@ -108,7 +109,7 @@ mod tests {
         for epoch in 0..1000 {
             for points in [0..2, 2..7, 7..7] {
                 let clock = Clock { to_share: 0.5, least: 0.01, epoch };
-                sampled.fill::<Plain>(graph, points.clone(), clock);
+                sampled.fill(Plain, graph, points.clone(), clock);
                 for (k, point) in points.enumerate() {
                     for &edge in &sampled.others()[sampled.of(k)] {
                         assert!((indptr[point]..indptr[point + 1]).contains(&(edge as usize)));

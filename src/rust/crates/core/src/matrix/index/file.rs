@@ -83,7 +83,7 @@ impl ColumnIndex {
         }
         let footer: Footer = postcard::from_bytes(&bytes).map_err(|_| damaged())?;
         let fits = source.stamp().as_ref() == Some(&footer.stamp)
-            && source.location().is_some_and(|l| l.element == footer.element)
+            && source.location().is_some_and(|l| l.in_file() == footer.element)
             && source.shape() == footer.shape
             && source.dtype().name() == footer.dtype;
         if !fits {
@@ -192,7 +192,7 @@ impl Writer {
         out.write_all(MAGIC).map_err(failed)?;
         let (shape, dtype) = (source.shape(), source.dtype().name().to_owned());
         let (ends, counts, checksums) = (Vec::new(), Vec::new(), Vec::new());
-        let footer = Footer { element: location.element, stamp, shape, dtype, ends, counts, checksums };
+        let footer = Footer { element: location.in_file(), stamp, shape, dtype, ends, counts, checksums };
         Ok(Writer { path: path.to_owned(), temporary, out, footer, at: MAGIC.len() as u64 })
     }
 

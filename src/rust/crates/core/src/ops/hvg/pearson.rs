@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::matrix::Block;
 use crate::memory;
 use crate::ops::view::{with_view, Check, View};
+use crate::simd::{self, Level};
 use crate::stream::{no_rows, reduce, Needs, Reducer};
 use rayon::prelude::*;
 use serde::Serialize;
@@ -132,10 +133,16 @@ fn zeros(model: &Model<'_>, groups: &[(f64, f64)], ctx: &Context) -> Result<Vec<
     Ok(tiles.concat())
 }
 
-/// Adds the residuals of `cells` cells with nothing stored. Compiled twice as [`residuals`].
-fn add_zeros(genes: &[f64], share: f64, cells: f64, model: &Model<'_>, sum: &mut [f64; TILE], sq: &mut [f64; TILE]) {
-    #[inline(always)]
-    fn body(genes: &[f64], share: f64, cells: f64, model: &Model<'_>, sum: &mut [f64; TILE], sq: &mut [f64; TILE]) {
+simd::vectorized! {
+    /// Adds the residuals of `cells` cells with nothing stored.
+    fn add_zeros [](
+        genes: &[f64],
+        share: f64,
+        cells: f64,
+        model: &Model<'_>,
+        sum: &mut [f64; TILE],
+        sq: &mut [f64; TILE],
+    ) where _level in [Avx2]: Level {
         let (inverse, clip) = (1.0 / model.theta, model.clip);
         for ((s, q), g) in sum.iter_mut().zip(sq.iter_mut()).zip(genes) {
             let mu = g * share;
@@ -145,18 +152,6 @@ fn add_zeros(genes: &[f64], share: f64, cells: f64, model: &Model<'_>, sum: &mut
             *q += cells * z * z;
         }
     }
-    #[cfg(target_arch = "x86_64")]
-    {
-        #[target_feature(enable = "avx2")]
-        fn wide(genes: &[f64], share: f64, cells: f64, model: &Model<'_>, sum: &mut [f64; TILE], sq: &mut [f64; TILE]) {
-            body(genes, share, cells, model, sum, sq);
-        }
-        if std::arch::is_x86_feature_detected!("avx2") {
-            // SAFETY: the processor has just been found to have AVX2.
-            return unsafe { wide(genes, share, cells, model, sum, sq) };
-        }
-    }
-    body(genes, share, cells, model, sum, sq);
 }
 
 /// The difference between the residuals of the stored values and those of zeros, for every gene and batch.
@@ -233,11 +228,11 @@ fn stored<T: Number>(view: &View<'_, T>, pass: &Stored<'_>) -> Result<PerBatch<P
 /// Values worked on at a time.
 const CHUNK: usize = 128;
 
-/// What counts `x` with expectations `mu` add to the sum (written over `mu`) and the sum of squares of the residuals
-/// of zeros. Compiled twice, for the baseline and for AVX2; nothing is contracted, so both give the same bits.
-fn residuals(x: &[f64; CHUNK], mu: &mut [f64; CHUNK], squares: &mut [f64; CHUNK], theta: f64, clip: f64) {
-    #[inline(always)]
-    fn body(x: &[f64; CHUNK], mu: &mut [f64; CHUNK], squares: &mut [f64; CHUNK], theta: f64, clip: f64) {
+simd::vectorized! {
+    /// The shares that counts `x` with expectations `mu` add to the sum (written over `mu`) and the sum of squares of the residuals of
+    /// zeros. Nothing is contracted: the same bits on every processor.
+    fn residuals [](x: &[f64; CHUNK], mu: &mut [f64; CHUNK], squares: &mut [f64; CHUNK], theta: f64, clip: f64)
+    where _level in [Avx2]: Level {
         let inverse = 1.0 / theta;
         for k in 0..CHUNK {
             let m = mu[k];
@@ -252,16 +247,4 @@ fn residuals(x: &[f64; CHUNK], mu: &mut [f64; CHUNK], squares: &mut [f64; CHUNK]
             squares[k] = if stored { r * r - z * z } else { 0.0 };
         }
     }
-    #[cfg(target_arch = "x86_64")]
-    {
-        #[target_feature(enable = "avx2")]
-        fn wide(x: &[f64; CHUNK], mu: &mut [f64; CHUNK], squares: &mut [f64; CHUNK], theta: f64, clip: f64) {
-            body(x, mu, squares, theta, clip);
-        }
-        if std::arch::is_x86_feature_detected!("avx2") {
-            // SAFETY: the processor has just been found to have AVX2.
-            return unsafe { wide(x, mu, squares, theta, clip) };
-        }
-    }
-    body(x, mu, squares, theta, clip);
 }

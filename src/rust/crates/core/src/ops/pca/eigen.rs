@@ -4,9 +4,10 @@
 //! iteration with orthogonalisation (Peters & Wilkinson 1971), which needs no second matrix; those of a large share, and
 //! those on which the iteration does not settle, by divide and conquer.
 
-use super::tridiagonal::reduce;
+use super::tridiagonal::{reduce, SCRATCH};
 use crate::context::Monitor;
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::random::Stream;
 use faer::diag::Diag;
 use faer::dyn_stack::{MemBuffer, MemStack, StackReq};
@@ -22,7 +23,7 @@ const FEW: usize = 4;
 ///
 /// # Errors
 /// [`Error::Numerical`] when the decomposition fails; [`Error::Cancelled`].
-pub(super) fn leading_eigenpairs(
+pub(crate) fn leading_eigenpairs(
     a: &mut [f64],
     p: usize,
     k: usize,
@@ -38,20 +39,20 @@ pub(super) fn leading_eigenpairs(
     }
     let reduced = reduce(a, p, parts, monitor)?;
     let t = Tridiagonal { diagonal: &reduced.diagonal, below: &reduced.below };
-    let (mut values, found) = t.leading(k, monitor)?;
+    let (mut values, mut vectors) = t.leading(k, monitor)?;
     values.iter_mut().for_each(|v| *v *= unit);
     monitor.check()?;
-    let mut vectors: Vec<f64> = (0..p).flat_map(|j| (0..k).map(move |c| (j, c))).map(|at| found[at]).collect();
     reduced.back(&mut vectors, k);
     Ok((values, vectors))
 }
 
 fn failed(e: impl std::fmt::Debug) -> Error {
-    Error::Numerical(format!("pca: the eigenvalue decomposition failed: {e:?}"))
+    Error::Numerical(format!("the eigenvalue decomposition failed: {e:?}"))
 }
 
 fn buffer(scratch: StackReq) -> Result<MemBuffer> {
-    let refused = |_| Error::OutOfMemory { what: "pca".to_owned(), needed: scratch.unaligned_bytes_required() as u64 };
+    let refused =
+        |_| Error::OutOfMemory { what: SCRATCH.to_owned(), needed: scratch.unaligned_bytes_required() as u64 };
     MemBuffer::try_new(scratch).map_err(refused)
 }
 
@@ -61,21 +62,23 @@ struct Tridiagonal<'a> {
 }
 
 impl Tridiagonal<'_> {
-    /// The `k` largest eigenvalues, descending, and their vectors as columns.
-    fn leading(&self, k: usize, monitor: &Monitor) -> Result<(Vec<f64>, Mat<f64>)> {
+    /// The `k` largest eigenvalues, descending, and their vectors, as a row-major `p x k` matrix.
+    fn leading(&self, k: usize, monitor: &Monitor) -> Result<(Vec<f64>, Vec<f64>)> {
         let p = self.diagonal.len();
         if k * FEW <= p {
             let values: Vec<f64> = self.decompose(None)?.into_iter().rev().take(k).collect();
             monitor.check()?;
-            if let Some(vectors) = self.inverse_iteration(&values) {
-                return Ok((values, vectors));
+            if let Some(found) = self.inverse_iteration(&values) {
+                let vectors = (0..p).flat_map(|i| (0..k).map(move |c| (i, c))).map(|at| found[at]);
+                return Ok((values, memory::exactly(p * k, vectors, SCRATCH)?));
             }
             monitor.check()?;
         }
-        let mut vectors = Mat::<f64>::zeros(p, p);
-        let values = self.decompose(Some(vectors.as_mut()))?;
-        let leading = Mat::from_fn(p, k, |i, c| vectors[(i, p - 1 - c)]);
-        Ok((values.into_iter().rev().take(k).collect(), leading))
+        let mut all = memory::zeros(p * p, SCRATCH)?;
+        let values = self.decompose(Some(MatMut::from_column_major_slice_mut(&mut all, p, p)))?;
+        let leading = (0..p).flat_map(|i| (0..k).map(move |c| (i, c))).map(|(i, c)| all[(p - 1 - c) * p + i]);
+        let vectors = memory::exactly(p * k, leading, SCRATCH)?;
+        Ok((values.into_iter().rev().take(k).collect(), vectors))
     }
 
     /// All eigenvalues, ascending, and all vectors where there is room for them.

@@ -14,6 +14,7 @@ use crate::error::Result;
 use crate::matrix::Block;
 use crate::memory;
 use crate::ops::view::add;
+use crate::simd::{self, Level};
 use crate::stream::{no_rows, Needs, Reducer};
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatMut, MatRef, Par};
@@ -176,16 +177,16 @@ fn add_dense(slab: &Slab, block: &[Vec<f64>], product: &mut [Vec<f64>]) -> Resul
     Ok(())
 }
 
-wide! {
+simd::vectorized! {
     /// Adds to the rows of `result` the panel's rows times `block`.
-    fn times_block(panel: &Panel<f64>, block: &[f64], result: &mut [f64]) [fused] {
+    fn times_block [](panel: &Panel<f64>, block: &[f64], result: &mut [f64]) where level in [Avx2]: Level {
         let mut start = 0;
         for (&end, row) in panel.ends.iter().zip(block.as_chunks::<TOGETHER>().0) {
             let end = end as usize;
             for (&r, &v) in panel.rows[start..end].iter().zip(&panel.values[start..end]) {
                 let to = &mut result[r as usize * TOGETHER..][..TOGETHER];
                 for k in 0..TOGETHER {
-                    to[k] = fused(v, row[k], to[k]);
+                    to[k] = level.fused(v, row[k], to[k]);
                 }
             }
             start = end;
@@ -193,9 +194,9 @@ wide! {
     }
 }
 
-wide! {
+simd::vectorized! {
     /// Adds to `to`, one row for each of `columns`, the transposed columns of the panel times `result`.
-    fn add_transposed(panel: &Panel<f64>, columns: std::ops::Range<usize>, result: &[f64], to: &mut [f64]) [fused] {
+    fn add_transposed [](panel: &Panel<f64>, columns: std::ops::Range<usize>, result: &[f64], to: &mut [f64]) where level in [Avx2]: Level {
         let mut start = if columns.start == 0 { 0 } else { panel.ends[columns.start - 1] as usize };
         for (&end, to) in panel.ends[columns].iter().zip(to.as_chunks_mut::<TOGETHER>().0) {
             let end = end as usize;
@@ -203,7 +204,7 @@ wide! {
             for (&r, &v) in panel.rows[start..end].iter().zip(&panel.values[start..end]) {
                 let row = &result[r as usize * TOGETHER..][..TOGETHER];
                 for k in 0..TOGETHER {
-                    sum[k] = fused(v, row[k], sum[k]);
+                    sum[k] = level.fused(v, row[k], sum[k]);
                 }
             }
             *to = sum;

@@ -8,6 +8,7 @@ use crate::memory;
 use crate::ops::columns::Columns;
 use crate::ops::moments::Moments;
 use crate::ops::view::Check;
+use crate::simd::{self, Level};
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use serde::Serialize;
@@ -191,11 +192,10 @@ impl Rows {
     }
 }
 
-/// Adds to `sum` the sum of `values[e]` times row `columns[e]` of `rows`, whose rows are as wide as `sum`. Compiled twice, for
-/// the baseline and for AVX2; nothing is contracted, so both give the same bits.
-fn add_rows(columns: &[u32], values: &[f64], rows: &[f64], sum: &mut [f64]) {
-    #[inline(always)]
-    fn body(columns: &[u32], values: &[f64], rows: &[f64], sum: &mut [f64]) {
+simd::vectorized! {
+    /// Adds to `sum` the sum of `values[e]` times row `columns[e]` of `rows`, whose rows are as wide as `sum`. Nothing is
+    /// contracted: the same bits on every processor.
+    fn add_rows [](columns: &[u32], values: &[f64], rows: &[f64], sum: &mut [f64]) where _level in [Avx2]: Level {
         let k = sum.len();
         let mut from = 0;
         // Pieces of the sum stay in registers.
@@ -212,30 +212,20 @@ fn add_rows(columns: &[u32], values: &[f64], rows: &[f64], sum: &mut [f64]) {
             from += 1;
         }
     }
-    #[inline(always)]
-    fn piece<const N: usize>(columns: &[u32], values: &[f64], rows: &[f64], k: usize, from: usize, sum: &mut [f64]) {
-        let mut part = [0.0; N];
-        part.copy_from_slice(&sum[from..from + N]);
-        for (&c, v) in columns.iter().zip(values) {
-            let row = &rows[c as usize * k + from..][..N];
-            for i in 0..N {
-                part[i] += v * row[i];
-            }
-        }
-        sum[from..from + N].copy_from_slice(&part);
-    }
-    #[cfg(target_arch = "x86_64")]
-    {
-        #[target_feature(enable = "avx2")]
-        fn wide(columns: &[u32], values: &[f64], rows: &[f64], sum: &mut [f64]) {
-            body(columns, values, rows, sum);
-        }
-        if std::arch::is_x86_feature_detected!("avx2") {
-            // SAFETY: the processor has just been found to have AVX2.
-            return unsafe { wide(columns, values, rows, sum) };
+}
+
+/// [`add_rows`] for the columns `from..from + N` of `sum`.
+#[inline(always)]
+fn piece<const N: usize>(columns: &[u32], values: &[f64], rows: &[f64], k: usize, from: usize, sum: &mut [f64]) {
+    let mut part = [0.0; N];
+    part.copy_from_slice(&sum[from..from + N]);
+    for (&c, v) in columns.iter().zip(values) {
+        let row = &rows[c as usize * k + from..][..N];
+        for i in 0..N {
+            part[i] += v * row[i];
         }
     }
-    body(columns, values, rows, sum);
+    sum[from..from + N].copy_from_slice(&part);
 }
 
 /// Components summed together.

@@ -15,6 +15,7 @@
 use super::second_moments::{Moved, SecondMoments, PRODUCTS};
 use crate::error::Result;
 use crate::memory;
+use crate::simd::{self, Level};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -32,7 +33,7 @@ pub(super) trait Lanes: Copy + Send + Sync + 'static {
 }
 
 macro_rules! lanes {
-    ($type:ty, $width:literal) => {
+    ($type:ty, $width:literal, $fused:ident) => {
         impl Lanes for $type {
             const WIDTH: usize = $width;
 
@@ -47,15 +48,9 @@ macro_rules! lanes {
             }
 
             fn multiply(ends: &[u32], rows: &[u8], values: &[Self], dense: &[Self], sums: &mut [Self]) {
-                #[inline(always)]
-                fn body(
-                    ends: &[u32],
-                    rows: &[u8],
-                    values: &[$type],
-                    dense: &[$type],
-                    sums: &mut [$type],
-                    fused: impl Fn($type, $type, $type) -> $type,
-                ) {
+                simd::vectorized! {
+                    fn add [](ends: &[u32], rows: &[u8], values: &[$type], dense: &[$type], sums: &mut [$type])
+                    where level in [Avx2]: Level {
                     let mut start = 0;
                     for (&end, to) in ends.iter().zip(sums.chunks_exact_mut($width)) {
                         let end = end as usize;
@@ -63,7 +58,7 @@ macro_rules! lanes {
                         for (&r, &v) in rows[start..end].iter().zip(&values[start..end]) {
                             let row = &dense[r as usize * $width..][..$width];
                             for k in 0..$width {
-                                sum[k] = fused(v, row[k], sum[k]);
+                                sum[k] = level.$fused(v, row[k], sum[k]);
                             }
                         }
                         for k in 0..$width {
@@ -71,28 +66,15 @@ macro_rules! lanes {
                         }
                         start = end;
                     }
-                }
-                #[cfg(target_arch = "x86_64")]
-                {
-                    #[target_feature(enable = "avx2,fma")]
-                    fn wide(e: &[u32], r: &[u8], v: &[$type], d: &[$type], s: &mut [$type]) {
-                        body(e, r, v, d, s, |a, b, c| a.mul_add(b, c));
-                    }
-                    if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
-                        // SAFETY: the processor has just been found to have both.
-                        return unsafe { wide(ends, rows, values, dense, sums) };
                     }
                 }
-                #[cfg(target_arch = "aarch64")]
-                return body(ends, rows, values, dense, sums, |a, b, c| a.mul_add(b, c));
-                #[cfg(not(target_arch = "aarch64"))]
-                body(ends, rows, values, dense, sums, |a, b, c| a * b + c);
+                add(ends, rows, values, dense, sums);
             }
         }
     };
 }
-lanes!(f32, 64);
-lanes!(f64, 32);
+lanes!(f32, 64, fused_f32);
+lanes!(f64, 32, fused);
 
 /// Up to 256 rows by column, columns in the order of their rank.
 pub(super) struct Panel<T> {

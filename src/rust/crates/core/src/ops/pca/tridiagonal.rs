@@ -7,12 +7,13 @@
 use crate::context::Monitor;
 use crate::error::Result;
 use crate::memory;
+use crate::simd::{self, Level};
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
 
 /// The name of the buffers here in errors.
-const SCRATCH: &str = "pca: the eigenvalue decomposition";
+pub(super) const SCRATCH: &str = "the eigenvalue decomposition";
 /// Reflections of a panel.
 const PANEL: usize = 32;
 /// Columns of the rest that are updated together.
@@ -201,11 +202,11 @@ fn times_columns(a: &[f64], stride: usize, from: usize, end: usize, v: &[f64], s
     }
 }
 
-wide! {
+simd::vectorized! {
     /// Adds four vectors, times a factor each, to `to`.
-    fn add_four(to: &mut [f64], c: [&[f64]; 4], x: [f64; 4]) [fused] {
+    fn add_four [](to: &mut [f64], c: [&[f64]; 4], x: [f64; 4]) where level in [Avx2]: Level {
         for ((((to, a), b), c), d) in to.iter_mut().zip(c[0]).zip(c[1]).zip(c[2]).zip(c[3]) {
-            *to = fused(*d, x[3], fused(*c, x[2], fused(*b, x[1], fused(*a, x[0], *to))));
+            *to = level.fused(*d, x[3], level.fused(*c, x[2], level.fused(*b, x[1], level.fused(*a, x[0], *to))));
         }
     }
 }
@@ -213,16 +214,16 @@ wide! {
 /// Entries of a vector that are summed side by side.
 const LANES: usize = 8;
 
-wide! {
+simd::vectorized! {
     /// `a . v` and `b . v`.
-    fn dots(a: &[f64], b: &[f64], v: &[f64]) -> (f64, f64) [fused] {
+    fn dots [](a: &[f64], b: &[f64], v: &[f64]) -> (f64, f64) where level in [Avx2]: Level {
         let ((a, a_last), (b, b_last)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
         let (v, v_last) = v.as_chunks::<LANES>();
         let mut sums = ([0.0; LANES], [0.0; LANES]);
         for ((a, b), v) in a.iter().zip(b).zip(v) {
             for k in 0..LANES {
-                sums.0[k] = fused(a[k], v[k], sums.0[k]);
-                sums.1[k] = fused(b[k], v[k], sums.1[k]);
+                sums.0[k] = level.fused(a[k], v[k], sums.0[k]);
+                sums.1[k] = level.fused(b[k], v[k], sums.1[k]);
             }
         }
         let mut last = (0.0, 0.0);
@@ -234,28 +235,28 @@ wide! {
     }
 }
 
-wide! {
+simd::vectorized! {
     /// Takes two vectors, times a factor each, from `to`.
-    fn take(to: &mut [f64], a: (&[f64], f64), b: (&[f64], f64)) [fused] {
+    fn take [](to: &mut [f64], a: (&[f64], f64), b: (&[f64], f64)) where level in [Avx2]: Level {
         for ((to, a_), b_) in to.iter_mut().zip(a.0).zip(b.0) {
-            *to = fused(-b.1, *b_, fused(-a.1, *a_, *to));
+            *to = level.fused(-b.1, *b_, level.fused(-a.1, *a_, *to));
         }
     }
 }
 
-wide! {
+simd::vectorized! {
     /// Reflects the columns of `rows`.
-    fn reflect_rows(v: &[f64], scale: f64, rows: &mut [[f64; TOGETHER]]) [fused] {
+    fn reflect_rows [](v: &[f64], scale: f64, rows: &mut [[f64; TOGETHER]]) where level in [Avx2]: Level {
         let mut along = [0.0; TOGETHER];
         for (v, row) in v.iter().zip(rows.iter()) {
             for k in 0..TOGETHER {
-                along[k] = fused(*v, row[k], along[k]);
+                along[k] = level.fused(*v, row[k], along[k]);
             }
         }
         along.iter_mut().for_each(|a| *a *= -scale);
         for (v, row) in v.iter().zip(rows) {
             for k in 0..TOGETHER {
-                row[k] = fused(*v, along[k], row[k]);
+                row[k] = level.fused(*v, along[k], row[k]);
             }
         }
     }

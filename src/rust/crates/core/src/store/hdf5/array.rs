@@ -8,6 +8,7 @@ use crate::codec::pipeline::Plan;
 use crate::error::Result;
 use crate::store::array::{Access, ChunkedArray, Extent, Meta, Take};
 use hdf5::sync::sync;
+use hdf5::{from_id, h5call, Dataspace};
 use hdf5_sys::h5d::{self, H5D_layout_t};
 use hdf5_sys::h5i::hid_t;
 use hdf5_sys::{h5p, h5s};
@@ -77,6 +78,8 @@ impl Hdf5Array {
         let layout = sync(|| unsafe { h5p::H5Pget_layout(plist.id()) });
         // SAFETY: a query on a valid identifier.
         let disk_bytes = sync(|| unsafe { h5d::H5Dget_storage_size(dataset.id()) });
+        // SAFETY: a query on a valid identifier.
+        let external = sync(|| unsafe { h5p::H5Pget_external_count(plist.id()) });
         let here = layout != H5D_layout_t::H5D_VIRTUAL;
         let bytes = shape.iter().fold(number.dtype.size() as u64, |n, &e| n.saturating_mul(e));
         let chunk: Vec<u64> = match (layout, plist.chunk()) {
@@ -114,7 +117,7 @@ impl Hdf5Array {
         }
         let access = match (layout, plan) {
             (H5D_layout_t::H5D_CHUNKED, Plan::Direct(pipeline)) if whole_edges(plist.id()) => Access::Chunks(pipeline),
-            (H5D_layout_t::H5D_CONTIGUOUS, _) if sync(|| unsafe { h5p::H5Pget_external_count(plist.id()) }) == 0 => {
+            (H5D_layout_t::H5D_CONTIGUOUS, _) if external == 0 => {
                 Access::Run(dataset.offset().map(|at| Extent { object: 0, at, size: bytes, mask: 0 }))
             }
             _ => Access::Boxes,
@@ -155,29 +158,20 @@ impl ChunkedArray for Hdf5Array {
         let datatype = self.dataset.dtype().map_err(failed)?;
         let space = self.dataset.space().map_err(failed)?;
         let zero = vec![0u64; rank];
-        sync(|| {
-            // SAFETY: all arrays have the dataset's rank; `out` holds the whole memory dataspace (both checked).
-            unsafe {
-                let (null, set) = (std::ptr::null(), h5s::H5S_seloper_t::H5S_SELECT_SET);
-                let memory = h5s::H5Screate_simple(rank as i32, within.as_ptr(), null);
-                let ok = memory >= 0
-                    && h5s::H5Sselect_hyperslab(memory, set, zero.as_ptr(), null, count.as_ptr(), null) >= 0
-                    && h5s::H5Sselect_hyperslab(space.id(), set, start.as_ptr(), null, count.as_ptr(), null) >= 0;
-                let status = if ok {
-                    let to = out.as_mut_ptr().cast();
-                    let (dataset, datatype, file) = (self.dataset.id(), datatype.id(), space.id());
-                    hdf5::h5check(h5d::H5Dread(dataset, datatype, memory, file, h5p::H5P_DEFAULT, to))
-                } else {
-                    hdf5::h5check(-1)
-                };
-                if memory >= 0 {
-                    h5s::H5Sclose(memory);
-                }
-                status
-            }
-        })
-        .map(|_| ())
-        .map_err(failed)
+        let read = || -> hdf5::Result<()> {
+            let (null, set) = (std::ptr::null(), h5s::H5S_seloper_t::H5S_SELECT_SET);
+            let memory = h5call!(h5s::H5Screate_simple(rank as i32, within.as_ptr(), null))?;
+            // SAFETY: the identifier was just returned by the constructor.
+            let memory: Dataspace = unsafe { from_id(memory) }?;
+            // All arrays have the dataset's rank; `out` holds the whole memory dataspace (both checked).
+            h5call!(h5s::H5Sselect_hyperslab(memory.id(), set, zero.as_ptr(), null, count.as_ptr(), null))?;
+            h5call!(h5s::H5Sselect_hyperslab(space.id(), set, start.as_ptr(), null, count.as_ptr(), null))?;
+            let (dataset, datatype, file) = (self.dataset.id(), datatype.id(), space.id());
+            let to = out.as_mut_ptr().cast();
+            h5call!(h5d::H5Dread(dataset, datatype, memory.id(), file, h5p::H5P_DEFAULT, to))?;
+            Ok(())
+        };
+        sync(read).map_err(failed)
     }
 }
 
@@ -195,12 +189,12 @@ fn fill_value(plist: hid_t, datatype: hid_t, size: usize) -> Vec<u8> {
     let mut value = vec![0u8; size];
     sync(|| {
         let mut defined = h5d::H5D_fill_value_t::H5D_FILL_VALUE_UNDEFINED;
-        // SAFETY: `value` has the size of one number of the datatype.
-        unsafe {
-            h5p::H5Pfill_value_defined(plist, &raw mut defined);
-            if defined == h5d::H5D_fill_value_t::H5D_FILL_VALUE_USER_DEFINED
-                && h5p::H5Pget_fill_value(plist, datatype, value.as_mut_ptr().cast()) < 0
-            {
+        // SAFETY: a query into a local.
+        unsafe { h5p::H5Pfill_value_defined(plist, &raw mut defined) };
+        if defined == h5d::H5D_fill_value_t::H5D_FILL_VALUE_USER_DEFINED {
+            // SAFETY: `value` has the size of one number of the datatype.
+            let status = unsafe { h5p::H5Pget_fill_value(plist, datatype, value.as_mut_ptr().cast()) };
+            if status < 0 {
                 value.fill(0);
             }
         }

@@ -1,11 +1,11 @@
 //! HDF5 datatypes: what a stored type is, and the memory type it is read into or written from.
 
-use super::{Kind, Padding};
+use super::{descriptors, Kind, Padding};
 use crate::dtype::DType;
 use crate::store::array::NumberType;
 use hdf5::{from_id, h5call, Datatype, Result};
 use hdf5_sys::h5t::*;
-use std::ffi::{CStr, CString};
+use std::ffi::CString;
 
 /// Returns the kind of the file's type `t`.
 pub(super) fn kind_of(t: &Datatype) -> Result<Kind> {
@@ -220,8 +220,10 @@ fn is_signed(id: i64) -> bool {
 
 /// The first bit and the number of bits of an integer.
 fn bits(id: i64) -> Result<(usize, usize)> {
-    // SAFETY: queries on the identifier of a datatype that is open.
-    let (first, n) = locked(|| unsafe { (H5Tget_offset(id), H5Tget_precision(id)) });
+    // SAFETY: a query on the identifier of a datatype that is open.
+    let first = locked(|| unsafe { H5Tget_offset(id) });
+    // SAFETY: as above.
+    let n = locked(|| unsafe { H5Tget_precision(id) });
     Ok((usize::try_from(first).map_err(|_| "an integer without a first bit")?, n))
 }
 
@@ -242,16 +244,7 @@ fn float(id: i64, bytes: usize) -> Result<Kind> {
 
 /// Names and types of a compound's members, or names of an enumeration's.
 fn member_name(t: &Datatype, i: u32) -> Result<String> {
-    // SAFETY: the library gives a NUL-terminated copy of the name, or null; it is freed once, after it was copied.
-    locked(|| unsafe {
-        let name = H5Tget_member_name(t.id(), i);
-        if name.is_null() {
-            return Err("a member without name".into());
-        }
-        let text = CStr::from_ptr(name).to_string_lossy().into_owned();
-        hdf5_sys::h5::H5free_memory(name.cast());
-        Ok(text)
-    })
+    Ok(descriptors::Name::of(t.id(), i)?.text().to_string_lossy().into_owned())
 }
 
 fn members(t: &Datatype) -> Result<u32> {
@@ -305,21 +298,26 @@ fn compound(t: &Datatype, depth: usize) -> Result<Kind> {
 pub(super) fn number_of(datatype: &Datatype) -> std::result::Result<NumberType, String> {
     let other = |what: &str| Err(format!("values of type {what}"));
     let id = datatype.id();
-    // SAFETY: queries on a valid datatype identifier, under the library's lock.
-    let (class, size, order) = locked(|| unsafe { (H5Tget_class(id), H5Tget_size(id), H5Tget_order(id)) });
+    // SAFETY: a query on the identifier of a datatype that is open.
+    let class = locked(|| unsafe { H5Tget_class(id) });
+    // SAFETY: as above.
+    let size = locked(|| unsafe { H5Tget_size(id) });
+    // SAFETY: as above.
+    let order = locked(|| unsafe { H5Tget_order(id) });
     let dtype = match class {
         H5T_INTEGER => {
             // SAFETY: as above.
-            let (precision, offset, sign) =
-                locked(|| unsafe { (H5Tget_precision(id), H5Tget_offset(id), H5Tget_sign(id)) });
+            let precision = locked(|| unsafe { H5Tget_precision(id) });
+            // SAFETY: as above.
+            let offset = locked(|| unsafe { H5Tget_offset(id) });
             if precision != size * 8 || offset != 0 {
                 return other(&format!("{precision}-bit integer"));
             }
-            match (size, sign) {
-                (1, H5T_SGN_2) => DType::I8,
-                (2, H5T_SGN_2) => DType::I16,
-                (4, H5T_SGN_2) => DType::I32,
-                (8, H5T_SGN_2) => DType::I64,
+            match (size, is_signed(id)) {
+                (1, true) => DType::I8,
+                (2, true) => DType::I16,
+                (4, true) => DType::I32,
+                (8, true) => DType::I64,
                 (1, _) => DType::U8,
                 (2, _) => DType::U16,
                 (4, _) => DType::U32,

@@ -144,10 +144,11 @@ fn opaque(
 }
 
 /// The name of a field, in the library's memory.
-struct Name(*mut c_char);
+pub(super) struct Name(*mut c_char);
 
 impl Name {
-    fn of(id: hid_t, i: u32) -> hdf5::Result<Name> {
+    /// The name of member `i` of a compound, or of an enumeration.
+    pub(super) fn of(id: hid_t, i: u32) -> hdf5::Result<Name> {
         // SAFETY: a query on the identifier of a datatype that is open.
         let name = sync(|| unsafe { H5Tget_member_name(id, i) });
         if name.is_null() {
@@ -156,7 +157,7 @@ impl Name {
         Ok(Name(name))
     }
 
-    fn text(&self) -> &CStr {
+    pub(super) fn text(&self) -> &CStr {
         // SAFETY: the library gave it NUL-terminated, and it lives as long as this.
         unsafe { CStr::from_ptr(self.0) }
     }
@@ -202,22 +203,26 @@ extern "C" fn as_it_is(
     _: *mut c_void,
     _: hid_t,
 ) -> hdf5_sys::h5::herr_t {
-    // SAFETY: the library passes its call, types that are open, and values that have room for both types, one every
-    // `stride` bytes or else next to one another.
-    unsafe {
-        match (*call).command {
-            H5T_cmd_t::H5T_CONV_INIT => (*call).need_bkg = H5T_bkg_t::H5T_BKG_NO,
-            H5T_cmd_t::H5T_CONV_CONV => {
-                let (before, after) = (H5Tget_size(from), H5Tget_size(to));
-                if before != after && !values.is_null() {
-                    let step = if stride == 0 { after } else { stride };
-                    for i in 0..count {
-                        std::ptr::write_bytes(values.cast::<u8>().add(i * step), 0, after);
-                    }
+    // SAFETY: the library passes its call, which nobody else has meanwhile.
+    let call = unsafe { &mut *call };
+    match call.command {
+        H5T_cmd_t::H5T_CONV_INIT => call.need_bkg = H5T_bkg_t::H5T_BKG_NO,
+        H5T_cmd_t::H5T_CONV_CONV => {
+            // SAFETY: a query on the identifier of a datatype that is open.
+            let before = unsafe { H5Tget_size(from) };
+            // SAFETY: as above.
+            let after = unsafe { H5Tget_size(to) };
+            if before != after && !values.is_null() {
+                let step = if stride == 0 { after } else { stride };
+                for i in 0..count {
+                    let value = values.cast::<u8>().wrapping_add(i * step);
+                    // SAFETY: there are `count` values with room for both types, one every `stride` bytes or else next to
+                    // one another.
+                    unsafe { std::ptr::write_bytes(value, 0, after) };
                 }
             }
-            H5T_cmd_t::H5T_CONV_FREE => {}
         }
+        H5T_cmd_t::H5T_CONV_FREE => {}
     }
     0
 }

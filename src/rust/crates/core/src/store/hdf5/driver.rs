@@ -177,8 +177,10 @@ pub(super) fn open(bytes: &Arc<dyn Bytes>, family: &Arc<Family>, path: &Path, wr
 // The library calls these with pointers `open_file` gave it, one at a time, and never after `close_file`.
 
 unsafe extern "C" fn open_file(name: *const c_char, flags: c_uint, access: i64, maxaddr: u64) -> *mut Opened {
-    // SAFETY: the property list is one `open` made, or the library from what `access_info` says: a number.
-    let number = unsafe { H5Pget_driver_info(access).cast::<u64>().as_ref() };
+    // SAFETY: a query on a property list that is open.
+    let number = unsafe { H5Pget_driver_info(access) };
+    // SAFETY: `open` made the list, or the library from what `access_info` says, so that the information is a number.
+    let number = unsafe { number.cast::<u64>().as_ref() };
     let Some(family) = number.and_then(|&number| Family::of_number(number)) else { return std::ptr::null_mut() };
     let bytes = match family.handed_over() {
         Some(bytes) => bytes,
@@ -216,14 +218,15 @@ unsafe extern "C" fn open_file(name: *const c_char, flags: c_uint, access: i64, 
 
 /// What the library gives the files that this one names: the number of its family, in the library's own memory.
 unsafe extern "C" fn access_info(file: *const Opened) -> *mut c_void {
-    // SAFETY: open; the memory has room for the number.
-    unsafe {
-        let memory = H5allocate_memory(size_of::<u64>(), 0);
-        if !memory.is_null() {
-            memory.cast::<u64>().write_unaligned((*file).number);
-        }
-        memory
+    // SAFETY: the file is open.
+    let number = unsafe { (*file).number };
+    // SAFETY: a request for memory, which may be refused.
+    let memory = unsafe { H5allocate_memory(size_of::<u64>(), 0) };
+    if !memory.is_null() {
+        // SAFETY: the memory has room for the number.
+        unsafe { memory.cast::<u64>().write_unaligned(number) };
     }
+    memory
 }
 
 unsafe extern "C" fn close_file(file: *mut Opened) -> c_int {
@@ -234,8 +237,10 @@ unsafe extern "C" fn close_file(file: *mut Opened) -> c_int {
 
 unsafe extern "C" fn compare(a: *const Opened, b: *const Opened) -> c_int {
     // Every opening is a file of its own: what one saves, another does not see.
-    // SAFETY: both are open.
-    let (a, b) = unsafe { (Arc::as_ptr(&(*a).bytes), Arc::as_ptr(&(*b).bytes)) };
+    // SAFETY: the file is open.
+    let a = unsafe { Arc::as_ptr(&(*a).bytes) };
+    // SAFETY: as above.
+    let b = unsafe { Arc::as_ptr(&(*b).bytes) };
     a.cast::<()>().cmp(&b.cast::<()>()) as c_int
 }
 
@@ -248,18 +253,18 @@ unsafe extern "C" fn query(_: *const Opened, flags: *mut c_ulong) -> c_int {
 }
 
 unsafe extern "C" fn get_eoa(file: *const Opened, _: c_int) -> u64 {
-    // SAFETY: open.
+    // SAFETY: the file is open.
     unsafe { (*file).eoa }
 }
 
 unsafe extern "C" fn set_eoa(file: *mut Opened, _: c_int, address: u64) -> c_int {
-    // SAFETY: open.
+    // SAFETY: the file is open.
     unsafe { (*file).eoa = address };
     0
 }
 
 unsafe extern "C" fn get_eof(file: *const Opened, _: c_int) -> u64 {
-    // SAFETY: open.
+    // SAFETY: the file is open.
     unsafe { (*file).bytes.len() }
 }
 
@@ -274,8 +279,10 @@ unsafe extern "C" fn read(
     if size == 0 {
         return 0;
     }
+    // SAFETY: the file is open.
+    let file = unsafe { &*file };
     // SAFETY: the library passes a buffer of `size` bytes.
-    let (file, out) = unsafe { (&*file, std::slice::from_raw_parts_mut(buffer.cast::<u8>(), size)) };
+    let out = unsafe { std::slice::from_raw_parts_mut(buffer.cast::<u8>(), size) };
     status(file.bytes.read(out, address).and_then(|()| heap::check(&*file.bytes, file.lengths, out, address)))
 }
 
@@ -290,13 +297,15 @@ unsafe extern "C" fn write(
     if size == 0 {
         return 0;
     }
+    // SAFETY: the file is open.
+    let file = unsafe { &*file };
     // SAFETY: the library passes a buffer of `size` bytes.
-    let (file, bytes) = unsafe { (&*file, std::slice::from_raw_parts(buffer.cast::<u8>(), size)) };
+    let bytes = unsafe { std::slice::from_raw_parts(buffer.cast::<u8>(), size) };
     status(file.bytes.write(bytes, address))
 }
 
 unsafe extern "C" fn truncate(file: *mut Opened, _: i64, _: bool) -> c_int {
-    // SAFETY: open.
+    // SAFETY: the file is open.
     let file = unsafe { &*file };
     file.bytes.set_len(file.eoa);
     0

@@ -75,9 +75,12 @@ pub(super) type Name = (Option<i64>, Vec<u8>);
 /// The names in a group.
 pub(super) fn names(group: &Group) -> Result<Vec<Name>> {
     unsafe extern "C" fn each(_: i64, name: *const c_char, info: *const H5L_info2_t, names: *mut c_void) -> c_int {
-        // SAFETY: the library passes a name and its info, and the vector below.
-        let (name, info, names) =
-            unsafe { (CStr::from_ptr(name), &*info.cast::<Info>(), &mut *names.cast::<Vec<Name>>()) };
+        // SAFETY: the library passes a NUL-terminated name.
+        let name = unsafe { CStr::from_ptr(name) };
+        // SAFETY: the library passes the information on the link, laid out as `Info`.
+        let info = unsafe { &*info.cast::<Info>() };
+        // SAFETY: the library hands on the vector below, which nobody else has meanwhile.
+        let names = unsafe { &mut *names.cast::<Vec<Name>>() };
         names.push((info.order_valid.then_some(info.order), name.to_bytes().to_vec()));
         0
     }

@@ -2,8 +2,8 @@
 
 use super::fault;
 use crate::error::{Error, Result};
+use crate::store::positioned;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 /// First bytes of every HDF5 superblock.
@@ -19,7 +19,7 @@ pub(super) fn check(path: &Path) -> Result<()> {
         let what = if zarr { "is a Zarr directory" } else { "is a directory" };
         return Err(bad(format!("{what}, not an HDF5 (.h5ad) file; give the path of the file itself")));
     }
-    let mut file = File::open(path).map_err(|e| Error::io(path, "open", &e))?;
+    let file = File::open(path).map_err(|e| Error::io(path, "open", &e))?;
     let size = meta.len();
     if size == 0 {
         return Err(bad("is empty (0 bytes), not an HDF5 (.h5ad) file; copy or download it again".into()));
@@ -28,9 +28,7 @@ pub(super) fn check(path: &Path) -> Result<()> {
     let mut offset = 0;
     while offset + SIGNATURE.len() as u64 <= size {
         let mut bytes = [0_u8; 8];
-        file.seek(SeekFrom::Start(offset))
-            .and_then(|_| file.read_exact(&mut bytes))
-            .map_err(|e| Error::io(path, "read", &e))?;
+        positioned::read_exact(&file, &mut bytes, offset).map_err(|e| Error::io(path, "read", &e))?;
         if bytes == SIGNATURE {
             return Ok(());
         }

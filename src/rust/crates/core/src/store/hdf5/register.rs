@@ -59,28 +59,31 @@ unsafe extern "C" fn filter<const ID: i32>(
     capacity: *mut usize,
     buffer: *mut *mut c_void,
 ) -> usize {
-    // SAFETY: the library passes `count` parameters and a buffer of `size` bytes.
-    let (parameters, stored): (&[c_uint], &[u8]) = unsafe {
-        let parameters = if values.is_null() { &[][..] } else { std::slice::from_raw_parts(values, count) };
-        if buffer.is_null() || (*buffer).is_null() {
-            return 0;
-        }
-        (parameters, std::slice::from_raw_parts((*buffer).cast(), size))
-    };
+    // SAFETY: the library passes a place for its buffer, which nobody else has meanwhile, or null.
+    let Some(buffer) = (unsafe { buffer.as_mut() }) else { return 0 };
+    // SAFETY: the same, for the number of its bytes.
+    let Some(capacity) = (unsafe { capacity.as_mut() }) else { return 0 };
+    if buffer.is_null() {
+        return 0;
+    }
+    // SAFETY: the library passes `count` parameters where there are any.
+    let parameters = if values.is_null() { &[][..] } else { unsafe { std::slice::from_raw_parts(values, count) } };
+    // SAFETY: the library passes a buffer of `size` bytes.
+    let stored: &[u8] = unsafe { std::slice::from_raw_parts(buffer.cast(), size) };
     let work =
         || if flags & H5Z_FLAG_REVERSE == 0 { encode(ID, parameters, stored) } else { decode(ID, parameters, stored) };
     let Ok(Some(new)) = catch_unwind(AssertUnwindSafe(work)) else { return 0 };
-    // SAFETY: memory of the library's allocator takes the place of the buffer, which came from there.
-    unsafe {
-        let memory = H5allocate_memory(new.len().max(1), 0);
-        if memory.is_null() {
-            return 0;
-        }
-        std::ptr::copy_nonoverlapping(new.as_ptr(), memory.cast(), new.len());
-        H5free_memory(*buffer);
-        *buffer = memory;
-        *capacity = new.len();
+    // SAFETY: a request for memory, which may be refused.
+    let memory = unsafe { H5allocate_memory(new.len().max(1), 0) };
+    if memory.is_null() {
+        return 0;
     }
+    // SAFETY: the memory was just made for as many bytes.
+    unsafe { std::ptr::copy_nonoverlapping(new.as_ptr(), memory.cast(), new.len()) };
+    // SAFETY: the buffer came from the library's allocator, and other memory of it takes its place.
+    unsafe { H5free_memory(*buffer) };
+    *buffer = memory;
+    *capacity = new.len();
     new.len()
 }
 

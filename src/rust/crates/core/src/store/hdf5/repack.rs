@@ -227,9 +227,10 @@ fn copy_attribute(on: &Location, i: u64, to: &Location) -> hdf5::Result<()> {
     let attribute =
         h5call!(H5Aopen_by_idx(on.id(), c".".as_ptr(), H5_INDEX_NAME, H5_ITER_NATIVE, i, H5P_DEFAULT, H5P_DEFAULT))?;
     let copy = || -> hdf5::Result<()> {
-        // SAFETY: the identifiers were just returned by their constructors.
-        let (dtype, space): (Datatype, Dataspace) =
-            unsafe { (from_id(h5call!(H5Aget_type(attribute))?)?, from_id(h5call!(H5Aget_space(attribute))?)?) };
+        // SAFETY: the identifier was just returned by the constructor.
+        let dtype: Datatype = unsafe { from_id(h5call!(H5Aget_type(attribute))?) }?;
+        // SAFETY: as above.
+        let space: Dataspace = unsafe { from_id(h5call!(H5Aget_space(attribute))?) }?;
         let (pointers, references) = indirect(&dtype)?;
         if references {
             return Ok(());

@@ -89,7 +89,9 @@ impl<'a> Typed<'a> {
                 }
                 let (none, rank) = (std::ptr::null(), count.len() as i32);
                 h5call!(H5Sselect_hyperslab(file.id(), H5S_SELECT_SET, start.as_ptr(), none, count.as_ptr(), none))?;
-                let space: Dataspace = from_id(h5call!(H5Screate_simple(rank, count.as_ptr(), none))?)?;
+                let space = h5call!(H5Screate_simple(rank, count.as_ptr(), none))?;
+                // SAFETY: the identifier was just returned by the constructor.
+                let space: Dataspace = unsafe { from_id(space) }?;
                 h5call!(H5Dread(d.id(), memory.id(), space.id(), file.id(), H5P_DEFAULT, buffer))?
             }
         };

@@ -1,33 +1,11 @@
 //! The few inner loops worth wider registers than the baseline instruction set has. The results are the same bits with
 //! and without: lanes are explicit and nothing is contracted into fused multiply-adds.
 
-/// Defines a function compiled twice, for the baseline and for AVX2, and chosen when called.
-macro_rules! twice {
-    ($(#[$doc:meta])* fn $name:ident($($arg:ident: $type:ty),*) -> $out:ty $body:block) => {
-        $(#[$doc])*
-        #[inline]
-        pub(super) fn $name($($arg: $type),*) -> $out {
-            #[inline(always)]
-            fn body($($arg: $type),*) -> $out $body
-            #[cfg(target_arch = "x86_64")]
-            {
-                #[target_feature(enable = "avx2")]
-                fn wide($($arg: $type),*) -> $out {
-                    body($($arg),*)
-                }
-                if std::arch::is_x86_feature_detected!("avx2") {
-                    // SAFETY: the processor has just been found to have AVX2, all that `wide` needs.
-                    return unsafe { wide($($arg),*) };
-                }
-            }
-            body($($arg),*)
-        }
-    };
-}
+use crate::simd::{self, Level};
 
-twice! {
+simd::vectorized! {
     /// The lowest value, infinity for none.
-    fn lowest(values: &[f32]) -> f32 {
+    pub(super) fn lowest [](values: &[f32]) -> f32 where _level in [Avx2]: Level {
         let mut lanes = [f32::INFINITY; 16];
         let chunks = values.chunks_exact(16);
         let tail = chunks.remainder().iter().fold(f32::INFINITY, |m, &v| if v < m { v } else { m });
@@ -40,9 +18,9 @@ twice! {
     }
 }
 
-twice! {
+simd::vectorized! {
     /// Sum of (x - y)² in f64, in eight interleaved sums.
-    fn squared_distance(x: &[f32], y: &[f32]) -> f64 {
+    pub(super) fn squared_distance [](x: &[f32], y: &[f32]) -> f64 where _level in [Avx2]: Level {
         let mut sums = [0.0f64; 8];
         let (xs, ys) = (x.chunks_exact(8), y.chunks_exact(8));
         let rest = xs.remainder().iter().zip(ys.remainder());
@@ -57,9 +35,9 @@ twice! {
     }
 }
 
-twice! {
+simd::vectorized! {
     /// Sum of (x - mean_x) (y - mean_y) in f64, in eight interleaved sums.
-    fn centred_product(x: &[f32], mean_x: f64, y: &[f32], mean_y: f64) -> f64 {
+    pub(super) fn centred_product [](x: &[f32], mean_x: f64, y: &[f32], mean_y: f64) -> f64 where _level in [Avx2]: Level {
         let mut sums = [0.0f64; 8];
         let (xs, ys) = (x.chunks_exact(8), y.chunks_exact(8));
         let product = |x: f32, y: f32| (f64::from(x) - mean_x) * (f64::from(y) - mean_y);
@@ -73,9 +51,9 @@ twice! {
     }
 }
 
-twice! {
+simd::vectorized! {
     /// The largest magnitude, 0 for none.
-    fn largest(values: &[f32]) -> f32 {
+    pub(super) fn largest [](values: &[f32]) -> f32 where _level in [Avx2]: Level {
         let mut lanes = [0.0f32; 8];
         let chunks = values.chunks_exact(8);
         let tail = chunks.remainder().iter().fold(0.0f32, |m, v| if v.abs() > m { v.abs() } else { m });
@@ -88,10 +66,10 @@ twice! {
     }
 }
 
-twice! {
+simd::vectorized! {
     /// Rounds `values` times `factor`, of magnitude up to 127, to whole numbers, and gives their sum and that of their
     /// squares.
-    fn rounded(values: &[f32], factor: f32, out: &mut [i8]) -> (i32, i32) {
+    pub(super) fn rounded [](values: &[f32], factor: f32, out: &mut [i8]) -> (i32, i32) where _level in [Avx2]: Level {
         // added to a small number, it leaves that number rounded in the lowest bits
         const ROUND: f32 = 12_582_912.0;
         let round = |value: f32| (value * factor + ROUND).to_bits() as i32 - ROUND.to_bits() as i32;
@@ -115,9 +93,9 @@ twice! {
     }
 }
 
-twice! {
+simd::vectorized! {
     /// Writes how far a query, given as -2 q, is from a centroid; all three of one length.
-    fn difference(query: &[f32], centroid: &[f32], out: &mut [f32]) -> () {
+    pub(super) fn difference [](query: &[f32], centroid: &[f32], out: &mut [f32]) where _level in [Avx2]: Level {
         let ((out, last), (query, last_query), (centroid, last_centroid)) =
             (out.as_chunks_mut::<16>(), query.as_chunks::<16>(), centroid.as_chunks::<16>());
         for ((out, query), centroid) in out.iter_mut().zip(query).zip(centroid) {

@@ -1,0 +1,55 @@
+#' Open a file or a folder of any kind
+#'
+#' Finds out by what is in it, not by its name, which reader it needs: [read_h5ad()], [read_10x_h5()] (10x Genomics,
+#' CellBender), [read_h5mu()], [read_h5seurat()], or [read_10x_mtx()] for folders with a count matrix as text.
+#'
+#' @param path The file or folder.
+#' @param ... Arguments of the reader: `mod` of an h5mu file, `assay` and `slot` of an h5Seurat file, `genome` of a 10x one,
+#'   `prefix` and `to` of a folder.
+#' @param mode,external As in [read_h5ad()]; h5mu files are saved into too.
+#' @return An [AnnDataOOM-class].
+#' @details Where there are several modalities, genomes or matrices and none was chosen, the error lists them and names the
+#' argument. Objects that R saved are no files to stream from: `readRDS()` and [as_AnnDataOOM()] make one of them.
+#' @export
+#' @examples
+#' read(example_h5ad())
+read <- function(path, ..., mode = "r", external = "refuse") {
+  check_arguments("read_h5ad", path = path, mode = mode, external = external)
+  path <- path.expand(path)
+  kind <- rs_call(rs_content, path = path)
+  if (kind == "h5ad") return(read_h5ad(path, mode, external, ...))
+  if (kind == "h5mu") return(read_one_modality(path, mode, external, ...))
+  refused <- c(
+    loom = "a loom file, which is not read: in Python, scanpy.read_loom() and write_h5ad() make an h5ad file of it",
+    r = paste(
+      "a file of R objects: adata <- as_AnnDataOOM(readRDS(path)) makes an AnnDataOOM of a Seurat or SingleCellExperiment",
+      "object that was saved with saveRDS()"
+    ),
+    table = paste(
+      "a table of text, which is not read: as_AnnDataOOM(as.matrix(read.csv(path, row.names = 1))) makes an AnnDataOOM of",
+      "one with cells in its rows"
+    )
+  )
+  if (kind %in% names(refused)) abort("file", "'", path, "' is ", refused[[kind]])
+  if (mode != "r") {
+    abort("parameter", "mode: '", path, "' is neither an h5ad nor an h5mu file, and is not saved into: use \"r\"")
+  }
+  switch(kind,
+    "10x_h5" = read_10x_h5(path, ..., external = external),
+    h5seurat = read_h5seurat(path, ..., external = external),
+    "10x_mtx" = read_10x_mtx(path, ...)
+  )
+}
+
+read_one_modality <- function(path, mode, external, mod = NULL) {
+  if (is.null(mod)) {
+    mod <- rs_call(rs_modalities, store = store_of(file_ref(path, external = external)))
+    if (length(mod) != 1) {
+      abort(
+        "parameter", "mod: '", path, "' is an h5mu file with several modalities: choose one of ",
+        paste0("\"", mod, "\"", collapse = ", ")
+      )
+    }
+  }
+  read_h5mu(path, mod, mode, external)
+}

@@ -1,0 +1,25 @@
+"""Markers of all types in this project's Python package: the file, the tests to run, where scores go."""
+
+import sys
+
+import anndataoom as oom
+import numpy as np
+from common import report, step
+
+path, out, *tests = sys.argv[1:]
+with step("open"):
+    adata = oom.read(path)
+with step("a pass with sums"):
+    adata.X.sum(axis=0)
+with step("normalize"):
+    oom.pp.normalize_total(adata, target_sum=1e4)
+    oom.pp.log1p(adata)
+for test in tests:
+    method, reference = test.split(":")
+    with step(test):
+        oom.tl.rank_genes_groups(adata, "cell_type", method=method, reference=reference, tie_correct=True)
+    found = adata.uns["rank_genes_groups"]
+    fields = found["names"].dtype.names
+    scores = {f: found["scores"][f][np.argsort(found["names"][f])] for f in fields}
+    np.savez(f"{out}.{method}.{reference}.npz", **scores)
+report()

@@ -1,0 +1,176 @@
+"""Genes that mark groups of cells: the verb, its results as a table, and a filter of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from . import _core
+from ._call import check, outcome
+from ._convert import from_core
+from ._inputs import SOURCES, genes_of
+from ._verbs import target_of
+
+_COLUMNS = ["names", "scores", "logfoldchanges", "pvals", "pvals_adj"]
+
+
+def rank_genes_groups(
+    adata, groupby, *, mask_var=None, use_raw=None, groups="all", reference="rest", n_genes=None, rankby_abs=False,
+    pts=False, key_added=None, copy=False, method=None, corr_method="benjamini-hochberg", tie_correct=False,
+    layer=None,
+):
+    """Ranks the genes of each group of cells by a test against the others (`scanpy.tl.rank_genes_groups`).
+
+    Expects logarithms. t-tests take one pass over the cells; `method="wilcoxon"` reads them once and sorts every gene's
+    values, in memory or a scratch file, within `settings.memory`. Genes of equal score are in the order of the matrix.
+
+    Parameters
+    ----------
+    groupby
+        Column of obs; groups have at least two cells, and no cell is without one.
+    mask_var
+        Column of var, or a mask: genes to test.
+    use_raw
+        Whether raw is used; by default where there is one and no layer is named.
+    groups, reference
+        Groups to compare, with all other cells ("rest") or with one group.
+    method
+        "t-test", "t-test_overestim_var" or "wilcoxon"; "logreg" is refused.
+
+    Returns
+    -------
+    None, or a changed copy with `copy=True`. `uns["rank_genes_groups"]` is scanpy's: records of `names`, `scores`,
+    `logfoldchanges`, `pvals` and `pvals_adj` with a field a group, and with `pts` the frames `pts` and `pts_rest`.
+    """
+    check("rank_genes_groups", {**locals(), "groups": _texts(groups)})
+    target = target_of(adata, False)
+    if use_raw is None:
+        use_raw = layer is None and target.raw is not None
+    if use_raw and layer is not None:
+        raise ValueError(f"layer and use_raw: expected one of them, found layer={layer!r}, use_raw=True")
+    args = {**locals(), "groups": _texts(groups)}
+    del args["target"]
+    found = outcome("rank_genes_groups", **args)
+    names = np.asarray(genes_of(target, args), dtype=object)
+    if mask_var is not None:
+        names = names[SOURCES["mask"](target, "mask_var", args)[1]]
+    key, value = found.patch["uns"][0]
+    value = from_core(value)
+    # Positions, which become the names themselves, once in memory however often they are there.
+    value["names"] = _records({k: names[value["names"][k]] for k in value["names"].dtype.names})
+    adata = target_of(adata, copy)
+    adata.uns[key] = {k: v.view(np.recarray) if isinstance(v, np.ndarray) else v for k, v in value.items()}
+    return adata if copy else None
+
+
+def _texts(groups):
+    """Names of groups as texts, as scanpy takes numbers for them."""
+    if groups is None or isinstance(groups, str) or not np.iterable(groups):
+        return groups
+    plain = [g.item() if isinstance(g, np.generic) else g for g in groups]
+    return [str(g) if isinstance(g, int) and not isinstance(g, bool) else g for g in plain]
+
+
+def _records(fields: dict) -> np.ndarray:
+    n = len(next(iter(fields.values()), ()))
+    out = np.empty(n, dtype=[(k, v.dtype) for k, v in fields.items()])
+    for k, v in fields.items():
+        out[k] = v
+    return out
+
+
+def _noted(adata, key: str):
+    """Returns the results of rank_genes_groups under `key`."""
+    there = ", ".join(map(repr, adata.uns)) or "none"
+    if key not in adata.uns:
+        raise KeyError(f"key: uns has no element {key!r}; there are {there}: run anndataoom.tl.rank_genes_groups first")
+    noted = adata.uns[key]
+    if not hasattr(noted, "keys") or not {"names", "scores", "params"} <= set(noted.keys()):
+        raise ValueError(f"key: uns[{key!r}] is not what rank_genes_groups leaves")
+    return noted
+
+
+def rank_genes_groups_df(
+    adata, group=None, *, key="rank_genes_groups", pval_cutoff=None, log2fc_min=None, log2fc_max=None,
+    gene_symbols=None,
+) -> pd.DataFrame:
+    """Ranked genes as a frame (`scanpy.get.rank_genes_groups_df`), the groups one below the other.
+
+    Parameters
+    ----------
+    group
+        One group, whose name is no column then, or several; all without it.
+    pval_cutoff, log2fc_min, log2fc_max
+        Bounds, not themselves allowed, on `pvals_adj` and `logfoldchanges`.
+    gene_symbols
+        Column of var to add.
+    """
+    given = {k: v for k, v in locals().items() if k != "adata"}
+    _core.check_function("rank_genes_groups_df", {**given, "group": _texts(group)})
+    noted = _noted(adata, key)
+    there = list(noted["names"].dtype.names)
+    groups = [group] if isinstance(group, str) else there if group is None else list(group)
+    if not groups:
+        raise ValueError("group: expected at least one group, found none")
+    missing = [g for g in groups if g not in there]
+    if missing:
+        raise KeyError(f"group: uns[{key!r}] has no group {missing[0]!r}; there are {', '.join(there)}")
+    columns = [c for c in _COLUMNS if c in noted]
+    parts = [pd.DataFrame({c: np.asarray(noted[c][g]) for c in columns}) for g in groups]
+    codes = np.repeat(np.arange(len(groups)), [len(p) for p in parts])
+    out = pd.concat(parts, ignore_index=True)
+    out.insert(0, "group", pd.Categorical.from_codes(codes, categories=groups))
+    bounds = [("pvals_adj", pval_cutoff, np.less), ("logfoldchanges", log2fc_min, np.greater)]
+    for column, bound, within in [*bounds, ("logfoldchanges", log2fc_max, np.less)]:
+        if bound is not None and column in out:
+            out = out[within(out[column], bound)]
+    if gene_symbols is not None:
+        if gene_symbols not in adata.var:
+            there = ", ".join(adata.var.columns) or "none"
+            raise KeyError(f"gene_symbols: var has no column {gene_symbols!r}; there are {there}")
+        out = out.join(adata.var[gene_symbols], on="names")
+    for pts, column in {"pts": "pct_nz_group", "pts_rest": "pct_nz_reference"}.items():
+        if pts in noted:
+            shares = noted[pts]
+            at = shares.index.get_indexer(out["names"]), shares.columns.get_indexer(out["group"].astype(str))
+            out = out.assign(**{column: shares.to_numpy()[at]})[np.asarray(at[0]) >= 0]
+    if len(groups) == 1:
+        out = out.drop(columns="group")
+    return out.reset_index(drop=True)
+
+
+def filter_rank_genes_groups(
+    adata, *, key=None, groupby=None, use_raw=None, key_added="rank_genes_groups_filtered", min_in_group_fraction=0.25,
+    min_fold_change=1, max_out_group_fraction=0.5, compare_abs=False,
+) -> None:
+    """Keeps ranked genes by fold change and shares of cells (`scanpy.tl.filter_rank_genes_groups`).
+
+    Others become NaN among the `names` of `uns[key_added]`. Shares and fold changes that are not there, those of a
+    comparison with one group, or of another `groupby`, take one more pass.
+    """
+    _core.check_function("filter_rank_genes_groups", {k: v for k, v in locals().items() if k != "adata"})
+    adata = target_of(adata, False)
+    key = key or "rank_genes_groups"
+    noted = _noted(adata, key)
+    params = noted["params"]
+    groupby = params["groupby"] if groupby is None else groupby
+    use_raw = bool(params["use_raw"]) if use_raw is None else use_raw
+    same = params["groupby"] == groupby and params["reference"] == "rest" and bool(params["use_raw"]) == use_raw
+    names = noted["names"]
+    source = noted
+    if not (same and "logfoldchanges" in noted and "pts_rest" in noted):
+        layer = params.get("layer") if not use_raw else None
+        args = {"groupby": groupby, "use_raw": use_raw, "layer": layer, "pts": True, "groups": list(names.dtype.names)}
+        found = outcome("rank_genes_groups", adata, **args)
+        source = from_core(found.patch["uns"][0][1])
+        genes = np.asarray(genes_of(adata, args), dtype=object)
+        source["names"] = {k: genes[source["names"][k]] for k in names.dtype.names}
+    kept = {}
+    for group in names.dtype.names:
+        genes = pd.Index(np.asarray(names[group]))
+        folds = pd.Series(source["logfoldchanges"][group], index=source["names"][group]).reindex(genes).to_numpy()
+        inside, outside = (source[part][group].reindex(genes).to_numpy() for part in ("pts", "pts_rest"))
+        folds = np.abs(folds) if compare_abs else folds
+        passes = (inside > min_in_group_fraction) & (outside < max_out_group_fraction) & (folds > min_fold_change)
+        kept[group] = np.where(passes, np.asarray(genes, dtype=object), np.nan)
+    adata.uns[key_added] = {**dict(noted.items()), "names": _records(kept).view(np.recarray)}

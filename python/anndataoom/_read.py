@@ -1,0 +1,147 @@
+"""Opening files: what is in them says which reader they need."""
+
+from __future__ import annotations
+
+import os
+
+from . import _core
+from ._anndata import AnnDataOOM
+from ._arguments import check
+from ._arrays import open_matrix
+from ._convert import from_core
+from ._read_mudata import read_h5mu
+from ._read_seurat import read_h5seurat
+from ._read_text import read_10x_mtx
+from ._reductions import DEFAULT_CHUNK_SIZE
+
+
+def read(path, backed: str = "r", *, external: str = "refuse", **kwargs) -> AnnDataOOM:
+    """Opens a file or a folder of any kind that is read, found out by what is in it.
+
+    The kinds are h5ad (`read_h5ad`), h5 of 10x Genomics and CellBender (`read_10x_h5`), h5mu (`read_h5mu`), h5Seurat
+    (`read_h5seurat`), and folders with a count matrix as text (`read_10x_mtx`).
+
+    Parameters
+    ----------
+    path
+        The file or folder.
+    backed
+        "r": the file is never written to. "r+": `AnnDataOOM.save` puts what changed into it (h5ad and h5mu).
+    external
+        As in `read_h5ad`.
+    **kwargs
+        Of the reader: `mod` of an h5mu file, `assay` and `slot` of an h5Seurat file, `genome` of a 10x one, `prefix`
+        and `to` of a folder; see there.
+
+    Raises
+    ------
+    FileNotFoundError, OSError
+        It is not there, or of another kind; the message says which and what to do.
+    ValueError
+        It holds several objects and none was chosen: the message lists them and names the argument.
+    """
+    check("read_h5ad", path=path, backed=backed, external=external)
+    kind = _core.content(os.fspath(path))
+    if kind == "h5ad":
+        return read_h5ad(path, backed, external=external, **kwargs)
+    if kind == "h5mu":
+        found = read_h5mu(path, backed=backed, external=external, **kwargs)
+        if isinstance(found, dict):
+            if len(found) != 1:
+                names = ", ".join(map(repr, found))
+                raise ValueError(
+                    f"mod: '{os.fspath(path)}' is an h5mu file with several modalities: choose one of {names}"
+                )
+            (found,) = found.values()
+        return found
+    if backed != "r":
+        raise ValueError(f"backed: '{os.fspath(path)}' is {KINDS[kind]}, which is not saved into: use \"r\"")
+    if kind == "10x_h5":
+        return read_10x_h5(path, external=external, **kwargs)
+    if kind == "h5seurat":
+        return read_h5seurat(path, external=external, **kwargs)
+    if kind == "10x_mtx":
+        return read_10x_mtx(path, **kwargs)
+    raise OSError(f"'{os.fspath(path)}' is {KINDS[kind]}, which is not read: {REMEDIES[kind]}")
+
+
+KINDS = {
+    "10x_h5": "a file of 10x Genomics",
+    "h5seurat": "an h5Seurat file",
+    "10x_mtx": "a count matrix as text",
+    "loom": "a loom file",
+    "r": "a file of R objects (saveRDS() or save())",
+    "table": "a table of text",
+}
+REMEDIES = {
+    "loom": "make an h5ad file of it once, with scanpy.read_loom() and write_h5ad()",
+    "r": "in R, write_h5ad(as_AnnDataOOM(readRDS(path)), 'new.h5ad') with this package makes an h5ad file of a Seurat "
+    "or SingleCellExperiment object",
+    "table": "make an anndata.AnnData of it, with scanpy.read_csv() for instance, and an AnnDataOOM of that",
+}
+
+
+def read_h5ad(path, backed: str = "r", *, external: str = "refuse", **kwargs) -> AnnDataOOM:
+    """Opens an h5ad file: names and shapes are read, no values.
+
+    Parameters
+    ----------
+    path
+        The file.
+    backed
+        "r": the file is never written to. "r+": `AnnDataOOM.save` puts what changed into it.
+    external
+        Which other files this one may take parts from (external links, external storage, virtual datasets): "refuse"
+        none, "same-folder" those in its folder, "follow" any, which shows what lies at whatever path the file names.
+    **kwargs
+        `chunk_size`; `backend` of version 0.1.8 is accepted and ignored.
+
+    Raises
+    ------
+    FileNotFoundError, OSError
+        The file is not there, or is no HDF5 file.
+    PermissionError
+        A part of it is in another file that may not be opened; raised when that part is touched.
+    KeyError, ValueError
+        It is no h5ad file, or contradicts itself.
+    """
+    chunk_size = kwargs.pop("chunk_size", DEFAULT_CHUNK_SIZE)
+    backed = "r" if backed is True else backed
+    check("read_h5ad", path=path, backed=backed, external=external, chunk_size=chunk_size)
+    kwargs.pop("backend", None)
+    if kwargs:
+        raise TypeError(f"read_h5ad() got an unexpected argument '{next(iter(kwargs))}'")
+    return AnnDataOOM(_core.File(os.fspath(path), backed == "r+", external), chunk_size=chunk_size)
+
+
+def read_10x_h5(filename, *, genome: str | None = None, gex_only: bool = True, external: str = "refuse") -> AnnDataOOM:
+    """Opens a file of 10x Genomics (Cell Ranger 2 and later) as scanpy's function of this name, lazily.
+
+    Parameters
+    ----------
+    filename
+        The file.
+    genome
+        Only features of this genome; needed for a file of Cell Ranger 2 with several.
+    gex_only
+        Only features of the type "Gene Expression".
+    external
+        As in `read_h5ad`.
+
+    Returns
+    -------
+    Cells x features: barcodes, gene names, `var["gene_ids"]` and, from Cell Ranger 3 on, `var["feature_types"]`,
+    `var["genome"]` and what else the file says. Names may repeat: see `var_names_make_unique`. Counts stay integers.
+    """
+    check("read_10x_h5", filename=filename, genome=genome, gex_only=gex_only, external=external)
+    file = _core.File(os.fspath(filename), False, external)
+    element, obs, var = file.read_10x(genome)
+    adata = AnnDataOOM._of_parts(file, open_matrix(file, element), from_core(obs), from_core(var))
+    if "feature_types" not in adata.var:
+        return adata
+    if genome is not None:
+        if "genome" not in adata.var or not (adata.var["genome"] == genome).any():
+            there = ", ".join(map(repr, adata.var.get("genome", []).unique()))
+            raise ValueError(f"genome: expected one of those of '{file.path}' ({there}), found {genome!r}")
+        adata = adata[:, adata.var["genome"] == genome]
+    return adata[:, adata.var["feature_types"] == "Gene Expression"] if gex_only else adata

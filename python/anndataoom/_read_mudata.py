@@ -1,0 +1,91 @@
+"""Files of several modalities (MuData): each is read, and saved into, in its place."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from . import _core
+from ._anndata import AnnDataOOM
+from ._arguments import check
+from ._convert import from_core
+from ._write import Compression, plan
+
+
+def read_h5mu(path, mod: str | None = None, *, backed: str = "r", external: str = "refuse"):
+    """Opens the modalities of an h5mu file in place: names and shapes are read, no values, and nothing is copied.
+
+    Parameters
+    ----------
+    path
+        The file.
+    mod
+        The modality; without it, all of them.
+    backed
+        "r": the file is never written to, and obs of each modality gains the columns that the file has of all cells.
+        "r+": obs is the modality's own, and `AnnDataOOM.save` puts what changed into its place in the file.
+    external
+        As in `read_h5ad`.
+
+    Returns
+    -------
+    An AnnDataOOM, or without `mod` a dict of them by modality, in the file's order.
+
+    Raises
+    ------
+    ValueError
+        There is no such modality: the message lists those there are.
+    KeyError
+        It is no h5mu file.
+    """
+    check("read_h5mu", path=path, mod=mod, backed=backed, external=external)
+    file = _core.File(os.fspath(path), backed == "r+", external)
+    if mod is not None:
+        return _modality(file, file.modality(mod), mod, backed)
+    names = file.modalities()
+    if names is None:
+        file.modality(None)
+    return {name: _modality(file, f"mod/{name}", name, backed) for name in names}
+
+
+def _modality(file: _core.File, group: str, name: str, backed: str) -> AnnDataOOM:
+    adata = AnnDataOOM(file.within(group))
+    if backed == "r":
+        shared = from_core(file.shared_frame("obs", name))
+        for column in shared.columns:
+            if column not in adata.obs:
+                adata.obs[column] = shared[column].array
+    return adata
+
+
+def write_h5mu(adatas, path, *, compression=None, compression_opts=None) -> None:
+    """Streams objects into one h5mu file, as its modalities.
+
+    The file has the names of all cells, a cell being the same in all modalities, those of all genes, and where each
+    modality has them, as `mudata` writes them.
+
+    Parameters
+    ----------
+    adatas
+        A mapping of names to AnnDataOOM or AnnData objects, whose names of cells do not repeat.
+    path
+        The file to write; it appears when it is whole.
+    compression, compression_opts
+        As in `AnnDataOOM.write_h5ad`.
+    """
+    if isinstance(compression, Compression):
+        compression, compression_opts = compression.name, compression.level
+    check("write_h5mu", path=path, compression=compression, compression_opts=compression_opts)
+    if not isinstance(adatas, Mapping):
+        raise TypeError(f"adatas: expected a mapping of names to objects, found {type(adatas).__name__}")
+    plans = [(str(name), plan(as_oom(adata, f"adatas[{name!r}]"))) for name, adata in adatas.items()]
+    _core.write_h5mu(plans, os.fspath(path), compression=compression, level=compression_opts)
+
+
+def as_oom(adata, name: str) -> AnnDataOOM:
+    """An object of either kind as ours."""
+    if type(adata) is AnnDataOOM or issubclass(type(adata), AnnDataOOM):
+        return adata
+    if not hasattr(adata, "obsm"):
+        raise TypeError(f"{name}: expected an AnnDataOOM or AnnData object, found {type(adata).__name__}")
+    return AnnDataOOM(adata)

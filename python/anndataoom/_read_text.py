@@ -1,0 +1,76 @@
+"""Count matrices that others wrote as text: streamed into an h5ad file once, and read from there."""
+
+from __future__ import annotations
+
+import os
+
+from . import _core
+from ._anndata import AnnDataOOM
+from ._arguments import check
+from ._scratch import target
+
+
+def read_10x_mtx(
+    path,
+    *,
+    var_names: str = "gene_symbols",
+    make_unique: bool = True,
+    gex_only: bool = True,
+    prefix: str | None = None,
+    to=None,
+) -> AnnDataOOM:
+    """Opens a folder with a count matrix as text, as scanpy's function of this name, but streamed.
+
+    The folder is one of Cell Ranger 2 or 3, of GEO (where a name stands before each of the three files' names),
+    STARsolo, alevin-fry, kallisto and bustools, or Parse; files are gzipped or not. The matrix is turned into an h5ad
+    file once, in memory that does not grow with it, and read from there.
+
+    Parameters
+    ----------
+    path
+        The folder, or the matrix in it.
+    var_names
+        Genes are named by "gene_symbols" or "gene_ids"; the other becomes a column of var.
+    make_unique
+        Symbols that repeat get "-1", "-2", ...
+    gex_only
+        Only features of the type "Gene Expression", where the folder has types.
+    prefix
+        Beginning of the files' names, where the folder has several matrices.
+    to
+        Where to write the h5ad file, to open it with `read` the next time; without it, it is a temporary one, which is
+        removed when nothing reads from it any more.
+
+    Returns
+    -------
+    Cells x genes: barcodes and genes as the files have them, X as float32 by rows (float64 where a whole number needs
+    it).
+
+    Raises
+    ------
+    ValueError
+        Text that is damaged, with file and line; files that do not belong together; several matrices and no prefix.
+    FileNotFoundError, OSError
+        There is no such folder, or no matrix in it; gzip data that are damaged or cut short.
+    """
+    check(
+        "read_10x_mtx",
+        path=path,
+        var_names=var_names,
+        make_unique=make_unique,
+        gex_only=gex_only,
+        prefix=prefix,
+        to=to,
+    )
+    with target(to) as (place, opened):
+        _core.read_10x_mtx(
+            os.fspath(path),
+            place,
+            gene_ids=var_names == "gene_ids",
+            make_unique=make_unique,
+            gex_only=gex_only,
+            prefix=prefix,
+        )
+        file = _core.File(place, False, "refuse")
+        opened(file)
+        return AnnDataOOM(file)

@@ -1,0 +1,66 @@
+"""Count matrices for other programs, as Cell Ranger writes them."""
+
+from __future__ import annotations
+
+import os
+
+from . import _core
+from ._arguments import check
+from ._read_mudata import as_oom
+from ._write import frame_part, matrix_part
+
+
+def write_10x_mtx(adata, path, layer: str | None = None) -> None:
+    """Streams a matrix into a folder as text, as Cell Ranger 3 lays it out.
+
+    `matrix.mtx.gz` is genes x cells sorted by cell, without zeros; `features.tsv.gz` has `var["gene_ids"]` (else the
+    names), the names and `var["feature_types"]` (else "Gene Expression"); `barcodes.tsv.gz` the names of cells.
+
+    Parameters
+    ----------
+    adata
+        An AnnDataOOM or AnnData object.
+    path
+        The folder, which is made where it is not there.
+    layer
+        The layer to write instead of X.
+
+    Raises
+    ------
+    RuntimeError
+        The folder has a matrix of another layout.
+    """
+    check("write_10x_mtx", path=path, layer=layer)
+    _core.write_10x_mtx(_plan(adata, layer), os.fspath(path))
+
+
+def write_10x_h5(adata, path, layer: str | None = None) -> None:
+    """Streams counts into an HDF5 file as Cell Ranger 3 lays it out (`filtered_feature_bc_matrix.h5`).
+
+    Parameters
+    ----------
+    adata
+        An AnnDataOOM or AnnData object; of var `gene_ids`, `feature_types` and `genome` are written where they are
+        there.
+    path
+        The file; it appears when it is whole.
+    layer
+        The layer to write instead of X.
+
+    Raises
+    ------
+    ValueError
+        A value is no count: a whole number from 0 to 2147483647.
+    """
+    check("write_10x_h5", path=path, layer=layer)
+    _core.write_10x_h5(_plan(adata, layer), os.fspath(path))
+
+
+def _plan(adata, layer) -> dict:
+    adata = as_oom(adata, "adata")
+    X = adata.X if layer is None else adata.layers[layer]
+    if X is None:
+        raise ValueError("adata: expected an object with X, found one without")
+    nothing = {slot: [] for slot in ("layers", "obsm", "varm", "obsp", "varp", "uns")}
+    obs, var = frame_part(adata._obs, "obs"), frame_part(adata._var, "var")
+    return {"X": matrix_part(X), "obs": obs, "var": var, **nothing}

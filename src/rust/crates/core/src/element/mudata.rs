@@ -1,0 +1,99 @@
+//! Files of several modalities (MuData, h5mu): each is a group laid out as an h5ad file, and the file's own `obs` says
+//! of all cells what `obsmap` gives to those of a modality.
+
+use super::{DataFrame, Value};
+use crate::error::{Error, Result};
+use crate::store::Store;
+use std::sync::Arc;
+
+/// The group of the modalities.
+pub const MODALITIES: &str = "mod";
+
+/// The names of the modalities, in the file's order; `None` for a file of another kind.
+///
+/// # Errors
+/// The errors of reading.
+pub fn modalities(store: &Arc<Store>) -> Result<Option<Vec<String>>> {
+    if !store.exists(MODALITIES) || !store.is_group(MODALITIES)? {
+        return Ok(None);
+    }
+    let there = store.keys(MODALITIES)?;
+    let mut names: Vec<String> = match store.attribute(MODALITIES, "mod-order")?.as_ref().and_then(|a| a.texts()) {
+        Some(order) => order.iter().filter(|name| there.contains(name)).cloned().collect(),
+        None => Vec::new(),
+    };
+    names.extend(there.into_iter().filter(|name| !names.contains(name)).collect::<Vec<_>>());
+    Ok(Some(names))
+}
+
+/// The group of a modality, whose name may be left out where there is one only.
+///
+/// # Errors
+/// [`Error::Missing`] for a file of another kind; [`Error::Parameter`] for a name that is none or is missing.
+pub fn modality(store: &Arc<Store>, name: Option<&str>) -> Result<String> {
+    let Some(names) = modalities(store)? else {
+        return Err(Error::Missing {
+            path: store.location().clone(),
+            element: MODALITIES.to_owned(),
+            hint: "; is this an h5mu file? read() opens files of any kind".to_owned(),
+        });
+    };
+    let path = |name: &str| format!("{MODALITIES}/{name}");
+    match (name, names.as_slice()) {
+        (None, [one]) => Ok(path(one)),
+        (Some(wanted), names) if names.iter().any(|n| n == wanted) => Ok(path(wanted)),
+        (found, names) => {
+            let expected = format!("one of the modalities of '{}': {}", store.location(), names.join(", "));
+            Err(Error::parameter("mod", expected, found.map_or("none".to_owned(), |n| format!("'{n}'"))))
+        }
+    }
+}
+
+/// The columns of the file's own `obs` (or `var`: `axis` names it) for the cells of a modality, without those that a
+/// modality has given it ("rna:leiden").
+///
+/// # Errors
+/// The errors of reading; [`Error::Format`] for a map that does not give every cell of the modality once.
+pub fn shared_columns(store: &Arc<Store>, axis: &str, name: &str) -> Result<Vec<(String, Value)>> {
+    let map = format!("{axis}map/{name}");
+    if !store.exists(axis) || !store.exists(&map) {
+        return Ok(Vec::new());
+    }
+    let given: Vec<String> = modalities(store)?.unwrap_or_default().iter().map(|m| format!("{m}:")).collect();
+    let names = super::column_names(store, axis)?;
+    let names: Vec<String> = names.into_iter().filter(|n| !given.iter().any(|g| n.starts_with(g.as_str()))).collect();
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let node = store.node(&map)?;
+    let n = super::read_index(store, &format!("{MODALITIES}/{name}/{axis}"))?.1.len().unwrap_or(0);
+    let places = match super::read(store, &map)? {
+        Value::Array(a) => a.data.to_f64()?,
+        other => return Err(node.format("numbers", other.encoding())),
+    };
+    // 0 is a cell that the modality does not have, else its row counted from 1.
+    let mut rows = vec![u32::MAX; n];
+    for (row, place) in places.iter().enumerate().filter(|(_, &p)| p != 0.0) {
+        match rows.get_mut((*place as usize).wrapping_sub(1)) {
+            Some(free) if *free == u32::MAX => *free = row as u32,
+            _ => return Err(node.format(format!("each row from 1 to {n} once, and 0"), place.to_string())),
+        }
+    }
+    if let Some(at) = rows.iter().position(|&r| r == u32::MAX) {
+        return Err(node.format(format!("each row from 1 to {n}"), format!("none for row {}", at + 1)));
+    }
+    let column = |name: String| {
+        let value = super::read_column(store, axis, &name)?.select(Some(&rows), None)?;
+        Ok((name, value))
+    };
+    names.into_iter().map(column).collect()
+}
+
+/// [`shared_columns`] as a table.
+///
+/// # Errors
+/// As there.
+pub fn shared_frame(store: &Arc<Store>, axis: &str, name: &str) -> Result<DataFrame> {
+    let (index_name, index) = super::read_index(store, &format!("{MODALITIES}/{name}/{axis}"))?;
+    Ok(DataFrame { index_name, index: Box::new(index), columns: shared_columns(store, axis, name)? })
+}

@@ -1,0 +1,357 @@
+//! Files of SeuratDisk (h5Seurat), by its specification
+//! (<https://mojaveazure.github.io/seurat-disk/articles/h5Seurat-spec.html>): matrices of features x cells by columns,
+//! which are cells x features by rows.
+
+use super::{Array, Categorical, Data, DataFrame, Nullable, Number, Sparse, SparseFormat, Value};
+use crate::error::{Error, Result};
+use crate::memory;
+use crate::store::{Attribute, Node, Store};
+use crate::with_data;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+const TURNED: &str = "a matrix of a Seurat object";
+/// Matrices of an assay, in the order in which one becomes X.
+const SLOTS: [&str; 3] = ["counts", "data", "scale.data"];
+
+/// A matrix: its element, and the columns of it to take where they are in another order than the features.
+pub type Layer = (String, Option<Vec<u32>>);
+
+/// One assay of a Seurat object, where its slots go in an AnnData object.
+#[derive(Debug, Clone)]
+pub struct Seurat {
+    /// The matrix asked for.
+    pub x: Layer,
+    /// The other matrices of all features, by the names of their slots.
+    pub layers: Vec<(String, Layer)>,
+    /// `meta.data`, by `cell.names`.
+    pub obs: DataFrame,
+    /// `meta.features`, by `features`, and `highly_variable` where there are variable features.
+    pub var: DataFrame,
+    /// Reductions of the assay, and those of all, as `X_pca`.
+    pub obsm: Vec<(String, Value)>,
+    /// Their loadings, 0 for features that have none; `PCs` of `pca`.
+    pub varm: Vec<(String, Value)>,
+    /// Graphs of the assay, its name before theirs left out.
+    pub obsp: Vec<(String, Value)>,
+    /// `pca` with the variance of its components.
+    pub uns: Vec<(String, Value)>,
+}
+
+/// The names of the assays; `None` for a file of another kind.
+///
+/// # Errors
+/// The errors of reading.
+pub fn assays(store: &Arc<Store>) -> Result<Option<Vec<String>>> {
+    if !store.exists("cell.names") || !store.exists("assays") || !store.is_group("assays")? {
+        return Ok(None);
+    }
+    store.keys("assays").map(Some)
+}
+
+/// Reads all of an assay (the active one when `None`) but its matrices; `slot` is the one that becomes X, `counts` or, where
+/// there are none, `data`.
+///
+/// # Errors
+/// [`Error::Missing`] for a file of another kind; [`Error::Parameter`] for an assay or a slot that is not there; those of
+/// reading.
+pub fn read_h5seurat(store: &Arc<Store>, assay: Option<&str>, slot: Option<&str>) -> Result<Seurat> {
+    let Some(names) = assays(store)? else {
+        return Err(Error::Missing {
+            path: store.location().clone(),
+            element: "assays".to_owned(),
+            hint: "; is this an h5Seurat file? read() opens files of any kind".to_owned(),
+        });
+    };
+    let active = store.attribute("", "active.assay")?;
+    let wanted = assay.or(active.as_ref().and_then(Attribute::text)).or(names.first().map(String::as_str));
+    let Some(assay) = wanted.filter(|w| names.iter().any(|n| n == w)) else {
+        let expected = format!("one of the assays of '{}': {}", store.location(), names.join(", "));
+        return Err(Error::parameter("assay", expected, wanted.map_or("none".to_owned(), |w| format!("'{w}'"))));
+    };
+    let group = store.node("assays")?.child(assay)?;
+    let (cells, features) = (texts(&store.node("cell.names")?)?, texts(&group.child("features")?)?);
+    let mut layers = matrices(&group, &features)?;
+    let at = match slot {
+        None => (!layers.is_empty()).then_some(0),
+        Some(slot) => layers.iter().position(|l| l.0 == slot),
+    };
+    let Some(at) = at else {
+        let there = layers.iter().map(|l| l.0.as_str()).collect::<Vec<_>>().join(", ");
+        let expected = format!("one of the matrices of all features of the assay '{assay}': {there}");
+        return Err(Error::parameter("slot", expected, slot.map_or("none".to_owned(), |s| format!("'{s}'"))));
+    };
+    let (_, x) = layers.remove(at);
+    let n = cells.len().unwrap_or(0);
+    let obs = DataFrame {
+        index_name: None,
+        columns: if store.exists("meta.data") { table(&store.node("meta.data")?, n)? } else { Vec::new() },
+        index: Box::new(cells),
+    };
+    let var = var_of(&group, &features)?;
+    let mut out = Seurat {
+        x,
+        layers,
+        obs,
+        var,
+        obsm: Vec::new(),
+        varm: Vec::new(),
+        obsp: graphs(store, assay, n)?,
+        uns: Vec::new(),
+    };
+    reductions(store, assay, n, &features, &mut out)?;
+    Ok(out)
+}
+
+/// The members of a group that may not be there.
+fn members(store: &Arc<Store>, group: &str) -> Result<Vec<(String, Node)>> {
+    if !store.exists(group) || !store.is_group(group)? {
+        return Ok(Vec::new());
+    }
+    let node = store.node(group)?;
+    node.keys()?.into_iter().map(|key| Ok((key.clone(), node.child(&key)?))).collect()
+}
+
+fn texts(node: &Node) -> Result<Value> {
+    match read(node)? {
+        found @ Value::Strings { .. } => Ok(found),
+        other => Err(node.format("texts", other.encoding())),
+    }
+}
+
+fn read(node: &Node) -> Result<Value> {
+    super::read(node.store(), node.path())
+}
+
+fn names(value: &Value) -> impl Iterator<Item = &str> {
+    let data = match value {
+        Value::Strings { data, .. } => Some(data),
+        _ => None,
+    };
+    data.into_iter().flat_map(super::Strings::iter)
+}
+
+/// The matrices of all features.
+fn matrices(group: &Node, features: &Value) -> Result<Vec<(String, Layer)>> {
+    let mut out = Vec::new();
+    for slot in SLOTS {
+        let Some(node) = group.optional(slot)? else { continue };
+        if node.is_group() && node.optional("indptr")?.is_none() {
+            // An empty one, kept as a list.
+            continue;
+        }
+        let mut columns = None;
+        if slot == "scale.data" {
+            let Some(own) = group.optional("scaled.features")? else { continue };
+            let own = texts(&own)?;
+            if own.len() != features.len() {
+                continue;
+            }
+            if !names(&own).eq(names(features)) {
+                let places: HashMap<&str, u32> = names(&own).zip(0..).collect();
+                let found: Option<Vec<u32>> = names(features).map(|name| places.get(name).copied()).collect();
+                let Some(found) = found else { continue };
+                columns = Some(found);
+            }
+        }
+        out.push((slot.to_owned(), (node.path().to_owned(), columns)));
+    }
+    Ok(out)
+}
+
+/// The columns of a table of `n` rows: a group with one member each, or a compound dataset.
+fn table(node: &Node, n: usize) -> Result<Vec<(String, Value)>> {
+    let listed = |name: &str| -> Result<Vec<String>> {
+        Ok(node.attribute(name)?.as_ref().and_then(Attribute::texts).unwrap_or_default().to_vec())
+    };
+    let logicals = listed("logicals")?;
+    let mut out = Vec::new();
+    if node.is_group() {
+        let keys: Vec<String> =
+            node.keys()?.into_iter().filter(|k| !["row.names", "_index", "index"].contains(&k.as_str())).collect();
+        let mut order: Vec<String> = listed("colnames")?.into_iter().filter(|name| keys.contains(name)).collect();
+        order.extend(keys.into_iter().filter(|key| !order.contains(key)).collect::<Vec<_>>());
+        for name in order {
+            let member = node.child(&name)?;
+            let is_logical = logicals.contains(&name)
+                || member.attribute("s3class")?.as_ref().and_then(Attribute::text) == Some("logical");
+            let value = if member.is_group() { factor(&member)? } else { column(read(&member)?, is_logical)? };
+            if value.len() != Some(n) {
+                let found = value.len().map_or("none".to_owned(), |l| l.to_string());
+                return Err(member.format(format!("{n} values, one for each row"), found));
+            }
+            out.push((name, value));
+        }
+        return Ok(out);
+    }
+    match read(node)? {
+        Value::RecArray(fields) => {
+            for (name, value) in fields {
+                let is_logical = logicals.contains(&name);
+                out.push((name, column(value, is_logical)?));
+            }
+        }
+        other => return Err(node.format("a table", other.encoding())),
+    }
+    if let Some((name, _)) = out.iter().find(|(_, value)| value.len() != Some(n)) {
+        return Err(node.format(format!("{n} rows"), format!("others in '{name}'")));
+    }
+    Ok(out)
+}
+
+/// A factor: levels, and values that count them from 1.
+fn factor(node: &Node) -> Result<Value> {
+    let levels = texts(&node.child("levels")?)?;
+    let Value::Array(Array { data, .. }) = read(&node.child("values")?)? else {
+        return Err(node.format("whole numbers in 'values'", "others"));
+    };
+    let most = levels.len().unwrap_or(0);
+    let code = |value: &f64| match value {
+        // R's value for a missing one.
+        v if *v == f64::from(i32::MIN) || v.is_nan() => Ok(-1),
+        v if *v >= 1.0 && *v <= most as f64 && v.fract() == 0.0 => Ok(*v as i32 - 1),
+        v => Err(node.format(format!("values from 1 to {most}, the number of levels"), v.to_string())),
+    };
+    let codes = data.to_f64()?.iter().map(code).collect::<Result<Vec<i32>>>()?;
+    Ok(Value::Categorical(Categorical { codes, categories: Box::new(levels), ordered: false }))
+}
+
+/// A column as R means it: truth values are 0, 1 and 2 for a missing one, and the smallest integer is a missing one.
+fn column(value: Value, is_logical: bool) -> Result<Value> {
+    let Value::Array(Array { shape, data }) = value else { return Ok(value) };
+    if is_logical {
+        let numbers = data.to_f64()?;
+        let mask: Vec<bool> = numbers.iter().map(|&v| v != 0.0 && v != 1.0).collect();
+        let values = Value::Array(Array { shape, data: Data::Bool(numbers.iter().map(|&v| v == 1.0).collect()) });
+        return Ok(if mask.contains(&true) { Value::Nullable(Nullable::new(values, mask)) } else { values });
+    }
+    match &data {
+        Data::I32(values) if values.contains(&i32::MIN) => {
+            let mask: Vec<bool> = values.iter().map(|&v| v == i32::MIN).collect();
+            let values: Vec<i32> = values.iter().map(|&v| if v == i32::MIN { 0 } else { v }).collect();
+            Ok(Value::Nullable(Nullable::new(Value::Array(Array { shape, data: Data::I32(values) }), mask)))
+        }
+        _ => Ok(Value::Array(Array { shape, data })),
+    }
+}
+
+fn var_of(group: &Node, features: &Value) -> Result<DataFrame> {
+    let mut columns = match group.optional("meta.features")? {
+        Some(node) => table(&node, features.len().unwrap_or(0))?,
+        None => Vec::new(),
+    };
+    if let Some(node) = group.optional("variable.features")? {
+        if !node.is_group() && !columns.iter().any(|c| c.0 == "highly_variable") {
+            let variable = texts(&node)?;
+            let variable: std::collections::HashSet<&str> = names(&variable).collect();
+            let flags: Vec<bool> = names(features).map(|name| variable.contains(name)).collect();
+            columns.push(("highly_variable".to_owned(), Value::vector(flags)));
+        }
+    }
+    Ok(DataFrame { index_name: None, index: Box::new(features.copied()?), columns })
+}
+
+/// Reductions, their loadings and standard deviations.
+fn reductions(store: &Arc<Store>, assay: &str, n: usize, features: &Value, out: &mut Seurat) -> Result<()> {
+    for (name, node) in members(store, "reductions")? {
+        let text = |name: &str| -> Result<Option<String>> {
+            Ok(node.attribute(name)?.and_then(|a| a.text().map(str::to_owned)))
+        };
+        let is_global = node.attribute("global")?.and_then(|a| a.integers().map(|i| i == [1])) == Some(true);
+        if text("active.assay")?.is_some_and(|own| own != assay) && !is_global {
+            continue;
+        }
+        if let Some(embedding) = node.optional("cell.embeddings")? {
+            out.obsm.push((format!("X_{name}"), turned(&embedding, n)?));
+        }
+        if let (Some(loadings), Some(own)) = (node.optional("feature.loadings")?, node.optional("features")?) {
+            let own = texts(&own)?;
+            let places: HashMap<&str, usize> = names(features).zip(0..).collect();
+            let rows: Option<Vec<usize>> = names(&own).map(|name| places.get(name).copied()).collect();
+            if let Some(rows) = rows.filter(|rows| !rows.is_empty()) {
+                let value = turned(&loadings, rows.len())?;
+                let key = if name == "pca" { "PCs".to_owned() } else { name.clone() };
+                out.varm.push((key, spread(value, &rows, features.len().unwrap_or(0))?));
+            }
+        }
+        if let Some(Value::Array(Array { data, .. })) = node.optional("stdev")?.map(|s| read(&s)).transpose()? {
+            if name == "pca" && !data.is_empty() {
+                let variance: Vec<f64> = data.to_f64()?.iter().map(|sd| sd * sd).collect();
+                let pca = vec![("variance".to_owned(), Value::vector(variance))];
+                out.uns.push((name, Value::Dict(pca)));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A dense matrix of R, which lies by columns, as rows; there have to be `n`.
+fn turned(node: &Node, n: usize) -> Result<Value> {
+    fn turn<T: Number>(values: &[T], rows: usize, columns: usize) -> Result<Data> {
+        let mut out = memory::room(values.len(), TURNED)?;
+        for i in 0..rows {
+            out.extend((0..columns).map(|j| values[j * rows + i]));
+        }
+        Ok(T::wrap(out))
+    }
+    match read(node)? {
+        Value::Array(Array { shape, data }) if shape.len() == 2 && shape[1] == n => {
+            let data = with_data!(&data, v => turn(v, n, shape[0])?);
+            Ok(Value::Array(Array { shape: vec![n, shape[0]], data }))
+        }
+        other => Err(node.format(
+            format!("a matrix of {n} rows"),
+            match other {
+                Value::Array(a) => format!("extents {:?}", a.shape),
+                other => other.encoding().to_owned(),
+            },
+        )),
+    }
+}
+
+/// The rows of a matrix at their places among `n`, 0 elsewhere.
+fn spread(value: Value, places: &[usize], n: usize) -> Result<Value> {
+    fn put<T: Number>(values: &[T], places: &[usize], n: usize) -> Result<Data> {
+        let width = values.len() / places.len().max(1);
+        let mut out = memory::filled(memory::count(&[n, width], TURNED)?, T::default(), TURNED)?;
+        for (&place, row) in places.iter().zip(values.chunks(width.max(1))) {
+            out[place * width..(place + 1) * width].copy_from_slice(row);
+        }
+        Ok(T::wrap(out))
+    }
+    let Value::Array(Array { shape, data }) = value else { return Ok(value) };
+    let data = with_data!(&data, v => put(v, places, n)?);
+    Ok(Value::Array(Array { shape: vec![n, shape.get(1).copied().unwrap_or(0)], data }))
+}
+
+/// The graphs of an assay, which are cells x cells.
+fn graphs(store: &Arc<Store>, assay: &str, n: usize) -> Result<Vec<(String, Value)>> {
+    let mut out = Vec::new();
+    for (name, node) in members(store, "graphs")? {
+        if node.attribute("assay.used")?.and_then(|a| a.text().map(|own| own != assay)) == Some(true) {
+            continue;
+        }
+        let vector = |key: &str| -> Result<Data> {
+            let member = node.child(key)?;
+            match read(&member)? {
+                Value::Array(a) if a.shape.len() == 1 => Ok(a.data),
+                other => Err(member.format("a vector of numbers", other.encoding())),
+            }
+        };
+        let whole = |key: &str| -> Result<Vec<u64>> {
+            let number = |v: &f64| if *v >= 0.0 && v.fract() == 0.0 { Some(*v as u64) } else { None };
+            let found: Option<Vec<u64>> = vector(key)?.to_f64()?.iter().map(number).collect();
+            found.ok_or_else(|| node.format(format!("whole numbers in '{key}'"), "others"))
+        };
+        let (indptr, indices, data) = (whole("indptr")?, whole("indices")?, vector("data")?);
+        let indices: Option<Vec<u32>> =
+            indices.into_iter().map(|i| u32::try_from(i).ok().filter(|&i| (i as usize) < n)).collect();
+        let indices = indices.ok_or_else(|| node.format(format!("indices below {n}"), "others"))?;
+        let graph = Sparse { format: SparseFormat::Csc, shape: (n, n), indptr, indices, data };
+        // Also looks at the parts.
+        let graph = graph.to_format(SparseFormat::Csr).map_err(|e| node.format("a sparse matrix", e.to_string()))?;
+        let key = name.strip_prefix(&format!("{assay}_")).unwrap_or(&name).to_owned();
+        out.push((key, Value::Sparse(graph)));
+    }
+    Ok(out)
+}

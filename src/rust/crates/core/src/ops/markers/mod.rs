@@ -1,0 +1,14 @@
+//! Which genes mark a group of cells (`scanpy.tl.rank_genes_groups`): t-tests from one pass over rows, rank sums from one over
+//! columns, exact and the same bits for any number of threads, any memory and any layout.
+
+mod compare;
+mod groups;
+mod options;
+mod ranks;
+mod sums;
+mod table;
+mod tails;
+
+pub use compare::rank_genes_groups;
+pub use options::{Correction, MarkerOptions, Test};
+pub use table::{Ranked, RankedGroup};

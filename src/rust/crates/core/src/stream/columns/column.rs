@@ -1,0 +1,97 @@
+//! A column, and what is done with each.
+
+use crate::dtype::{as_bytes, as_bytes_mut};
+use crate::element::Number;
+use crate::error::Result;
+use crate::matrix::Block;
+use crate::memory::Zero;
+
+/// The name of the values in errors.
+pub(super) const COLUMNS: &str = "the values of some columns of all rows";
+
+/// The label of a row that is left out.
+pub const NO_LABEL: u32 = u32::MAX;
+
+/// The values of one column that are not 0, in the order of the file.
+#[derive(Debug)]
+pub struct Column<'a, T, L> {
+    /// Its position.
+    pub index: usize,
+    /// The label of the row of each value.
+    pub labels: &'a [L],
+    /// The values.
+    pub values: &'a [T],
+}
+
+/// A number that goes to a scratch file as it is.
+pub trait Bytes: Copy + Default + Zero + Send + Sync + 'static {
+    /// The bytes of numbers.
+    fn bytes(v: &[Self]) -> &[u8];
+    /// The same, to be written over.
+    fn bytes_mut(v: &mut [Self]) -> &mut [u8];
+}
+
+/// A value of a column, float32 or float64.
+pub trait Value: Number + Bytes {}
+impl Value for f32 {}
+impl Value for f64 {}
+
+/// The label of a row, in as few bytes as the largest needs.
+pub trait Label: Bytes {
+    /// Of a number that fits.
+    fn of(label: u32) -> Self;
+    /// As a number.
+    fn at(self) -> usize;
+}
+
+macro_rules! bytes {
+    ($($type:ty),*) => {$(
+        impl Bytes for $type {
+            fn bytes(v: &[Self]) -> &[u8] {
+                as_bytes(v)
+            }
+
+            fn bytes_mut(v: &mut [Self]) -> &mut [u8] {
+                as_bytes_mut(v)
+            }
+        }
+    )*};
+}
+bytes!(u16, u32, f32, f64);
+
+macro_rules! label {
+    ($($type:ty),*) => {$(
+        impl Label for $type {
+            #[inline(always)]
+            fn of(label: u32) -> Self {
+                label as $type
+            }
+
+            #[inline(always)]
+            fn at(self) -> usize {
+                self as usize
+            }
+        }
+    )*};
+}
+label!(u16, u32);
+
+/// A function of a column.
+pub trait PerColumn: Sync {
+    /// Its output.
+    type Output: Send;
+
+    /// Calls it, from any thread.
+    ///
+    /// # Errors
+    /// Its own.
+    fn column<T: Value, L: Label>(&self, column: &Column<'_, T, L>) -> Result<Self::Output>;
+
+    /// Looks at the float values of a block as they are read, with their places in the matrix; from any thread.
+    ///
+    /// # Errors
+    /// Its own.
+    fn look(&self, _block: &Block) -> Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,263 @@
+//! Values of rows on their way to columns: each block sorted by column, in memory or in a scratch file.
+
+use super::column::{Bytes, Column, Label, PerColumn, Value, COLUMNS, NO_LABEL};
+use crate::context::{Context, Space};
+use crate::error::{Error, Result};
+use crate::matrix::{Block, Scratch, Storage};
+use crate::memory;
+use rayon::prelude::*;
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The values of a block that are not 0, by column.
+pub(super) struct Piece<T, L> {
+    /// Where each column ends.
+    ends: Vec<u32>,
+    labels: Vec<L>,
+    values: Vec<T>,
+}
+
+/// A piece, or where it lies in the scratch file.
+pub(super) enum Held<T, L> {
+    Memory(Piece<T, L>),
+    Scratch { counts: Vec<u32>, ends: u64, labels: u64, values: u64 },
+}
+
+/// Room for blocks: memory up to a limit, then one scratch file.
+pub(super) struct Hold {
+    limit: usize,
+    bytes: AtomicUsize,
+    scratch: Mutex<Option<Arc<Scratch>>>,
+    space: Space,
+}
+
+/// All blocks of a pass, by column.
+pub(super) struct Spool<T, L> {
+    n_cols: usize,
+    pieces: Vec<Held<T, L>>,
+    /// Values of each column.
+    counts: Vec<u64>,
+    hold: Arc<Hold>,
+}
+
+/// The values of a block of floats by column, with the labels of their rows.
+pub(super) fn piece<T: Value, L: Label>(block: &Block, labels: Option<&[u32]>) -> Result<Piece<T, L>> {
+    let label = |i: usize| {
+        let row = block.positions.at(i);
+        labels.map_or(row as u32, |l| l[row])
+    };
+    let broken = || Error::Internal("the blocks of a chain differ in dtype".to_owned());
+    let (Storage::Csr { data, .. } | Storage::Dense(data)) = &block.storage;
+    let data = T::slice(data).ok_or_else(broken)?;
+    let zero = T::default();
+    // First the number of values of the columns before each, then where its next value goes.
+    let mut next = memory::zeros::<u32>(block.n_cols + 1, COLUMNS)?;
+    let n_rows = block.n_rows();
+    let kept = |i: &usize| labels.is_none() || label(*i) != NO_LABEL;
+    match &block.storage {
+        Storage::Csr { indptr, indices, .. } => {
+            for i in (0..n_rows).filter(kept) {
+                let range = indptr[i]..indptr[i + 1];
+                for (&c, &x) in indices[range.clone()].iter().zip(&data[range]) {
+                    next[c as usize + 1] += u32::from(x != zero);
+                }
+            }
+        }
+        Storage::Dense(_) => {
+            for row in (0..n_rows).filter(kept).map(|i| &data[i * block.n_cols..(i + 1) * block.n_cols]) {
+                next[1..].iter_mut().zip(row).for_each(|(n, &x)| *n += u32::from(x != zero));
+            }
+        }
+    }
+    (0..block.n_cols).for_each(|c| next[c + 1] += next[c]);
+    let total = next[block.n_cols] as usize;
+    let mut by_column = memory::zeros::<L>(total, COLUMNS)?;
+    let mut values = memory::zeros::<T>(total, COLUMNS)?;
+    let mut put = |c: usize, x: T, label: L| {
+        if x != zero {
+            let at = &mut next[c];
+            (values[*at as usize], by_column[*at as usize]) = (x, label);
+            *at += 1;
+        }
+    };
+    for i in (0..n_rows).filter(kept) {
+        let of = L::of(label(i));
+        match &block.storage {
+            Storage::Csr { indptr, indices, .. } => {
+                let range = indptr[i]..indptr[i + 1];
+                indices[range.clone()].iter().zip(&data[range]).for_each(|(&c, &x)| put(c as usize, x, of));
+            }
+            Storage::Dense(_) => {
+                let row = &data[i * block.n_cols..(i + 1) * block.n_cols];
+                row.iter().enumerate().for_each(|(c, &x)| put(c, x, of));
+            }
+        }
+    }
+    // Every column's start has moved to its end.
+    next.truncate(block.n_cols);
+    Ok(Piece { ends: next, labels: by_column, values })
+}
+
+impl Hold {
+    /// Keeps a piece in memory, or writes it; from any thread.
+    pub(super) fn hold<T: Value, L: Label>(&self, piece: Piece<T, L>) -> Result<Held<T, L>> {
+        let bytes = piece.ends.len() * 4 + piece.values.len() * (size_of::<T>() + size_of::<L>());
+        if self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes <= self.limit {
+            return Ok(Held::Memory(piece));
+        }
+        let file = {
+            // A poisoned lock cannot occur: nothing that can panic runs while it is held.
+            let mut file = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
+            match &*file {
+                Some(file) => file.clone(),
+                None => file.insert(Arc::new(Scratch::new(&self.space)?)).clone(),
+            }
+        };
+        let (ends, labels) = (file.append(u32::bytes(&piece.ends))?, file.append(L::bytes(&piece.labels))?);
+        let values = file.append(T::bytes(&piece.values))?;
+        Ok(Held::Scratch { counts: piece.ends, ends, labels, values })
+    }
+
+    fn file(&self) -> Result<Arc<Scratch>> {
+        let file = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
+        file.clone().ok_or_else(|| Error::Internal("a scratch file that nobody made".to_owned()))
+    }
+}
+
+impl<T: Value, L: Label> Spool<T, L> {
+    /// For pieces of `n_cols` columns, of which about `limit` bytes stay in memory.
+    pub(super) fn new(n_cols: usize, limit: usize, space: &Space) -> Result<Self> {
+        let hold = Hold { limit, bytes: AtomicUsize::new(0), scratch: Mutex::new(None), space: space.clone() };
+        Ok(Spool { n_cols, pieces: Vec::new(), counts: memory::zeros(n_cols, COLUMNS)?, hold: Arc::new(hold) })
+    }
+
+    pub(super) fn room(&self) -> Arc<Hold> {
+        self.hold.clone()
+    }
+
+    /// Adds the piece of the next block.
+    pub(super) fn push(&mut self, mut held: Held<T, L>) -> Result<()> {
+        let ends = match &mut held {
+            Held::Memory(piece) => &piece.ends,
+            Held::Scratch { counts, .. } => &*counts,
+        };
+        let mut start = 0;
+        for (count, &end) in self.counts.iter_mut().zip(ends) {
+            *count += u64::from(end - start);
+            start = end;
+        }
+        if let Held::Scratch { counts, .. } = &mut held {
+            *counts = Vec::new();
+        }
+        memory::reserve(&mut self.pieces, 1, COLUMNS)?;
+        self.pieces.push(held);
+        Ok(())
+    }
+
+    /// Calls `of` for every column, of which the first is `first` in the matrix.
+    pub(super) fn columns<F: PerColumn>(self, first: usize, of: &F, ctx: &Context) -> Result<Vec<F::Output>> {
+        // A task holds the values of its columns once more.
+        let limit = (self.hold.limit / ctx.threads.max(1) / (size_of::<T>() + size_of::<L>())) as u64;
+        let mut bands: Vec<Range<usize>> = Vec::new();
+        let (mut start, mut held) = (0, 0);
+        // As many tasks as threads at least, however small all is.
+        let widest = self.n_cols.div_ceil(8 * ctx.threads.max(1)).max(1);
+        for (c, &count) in self.counts.iter().enumerate() {
+            if c > start && (held + count > limit || c - start >= widest) {
+                bands.push(start..c);
+                (start, held) = (c, 0);
+            }
+            held += count;
+        }
+        if start < self.n_cols {
+            bands.push(start..self.n_cols);
+        }
+        ctx.monitor.begin(self.n_cols as u64);
+        let made: Vec<Vec<F::Output>> = ctx.install(|| {
+            bands
+                .par_iter()
+                .map(|band| {
+                    ctx.monitor.check()?;
+                    let made = self.band(band.clone(), first, of, ctx)?;
+                    ctx.monitor.advance(band.len() as u64);
+                    Ok(made)
+                })
+                .collect::<Result<_>>()
+        })?;
+        let mut out = memory::room(self.n_cols, COLUMNS)?;
+        made.into_iter().for_each(|band| out.extend(band));
+        Ok(out)
+    }
+
+    /// Calls `of` for the columns of a band, put together from all pieces.
+    fn band<F: PerColumn>(&self, band: Range<usize>, first: usize, of: &F, ctx: &Context) -> Result<Vec<F::Output>> {
+        let width = band.len();
+        let mut next = memory::zeros::<usize>(width + 1, COLUMNS)?;
+        for (c, &count) in self.counts[band.clone()].iter().enumerate() {
+            next[c + 1] = next[c] + count as usize;
+        }
+        let total = next[width];
+        let mut labels = memory::zeros::<L>(total, COLUMNS)?;
+        let mut values = memory::zeros::<T>(total, COLUMNS)?;
+        let (mut read_ends, mut read_labels, mut read_values) = (Vec::new(), Vec::new(), Vec::new());
+        for piece in &self.pieces {
+            ctx.monitor.check()?;
+            let (ends, from): (&[u32], _) = match piece {
+                Held::Memory(piece) => (&piece.ends[band.clone()], before(&piece.ends, band.start)),
+                Held::Scratch { ends, .. } => {
+                    // With the end of the column before, where there is one.
+                    let skip = band.start.min(1);
+                    refill(&mut read_ends, width + skip)?;
+                    let at = ends + 4 * (band.start - skip) as u64;
+                    self.hold.file()?.read(at, u32::bytes_mut(&mut read_ends))?;
+                    (&read_ends[skip..], if skip == 1 { read_ends[0] } else { 0 })
+                }
+            };
+            let n = (ends.last().copied().unwrap_or(from) - from) as usize;
+            let (piece_labels, piece_values): (&[L], &[T]) = match piece {
+                Held::Memory(piece) => {
+                    let range = from as usize..from as usize + n;
+                    (&piece.labels[range.clone()], &piece.values[range])
+                }
+                Held::Scratch { labels, values, .. } => {
+                    let file = self.hold.file()?;
+                    refill(&mut read_labels, n)?;
+                    refill(&mut read_values, n)?;
+                    file.read(labels + u64::from(from) * size_of::<L>() as u64, L::bytes_mut(&mut read_labels))?;
+                    file.read(values + u64::from(from) * size_of::<T>() as u64, T::bytes_mut(&mut read_values))?;
+                    (&read_labels, &read_values)
+                }
+            };
+            let mut start = 0;
+            for (to, &end) in next.iter_mut().zip(ends) {
+                let range = start..(end - from) as usize;
+                let into = *to..*to + range.len();
+                labels[into.clone()].copy_from_slice(&piece_labels[range.clone()]);
+                values[into.clone()].copy_from_slice(&piece_values[range.clone()]);
+                (start, *to) = (range.end, into.end);
+            }
+        }
+        // Every column's start has moved to its end.
+        let mut out = memory::room(width, COLUMNS)?;
+        let mut start = 0;
+        for (c, &end) in next[..width].iter().enumerate() {
+            let (labels, values) = (&labels[start..end], &values[start..end]);
+            out.push(of.column(&Column { index: first + band.start + c, labels, values })?);
+            start = end;
+        }
+        Ok(out)
+    }
+}
+
+/// The end of the column before `c`.
+fn before(ends: &[u32], c: usize) -> u32 {
+    c.checked_sub(1).map_or(0, |c| ends[c])
+}
+
+/// Makes `to` have `n` values, whatever they are.
+fn refill<T: Bytes>(to: &mut Vec<T>, n: usize) -> Result<()> {
+    memory::reserve(to, n.saturating_sub(to.len()), COLUMNS)?;
+    to.resize(n, T::default());
+    Ok(())
+}

@@ -1,0 +1,122 @@
+//! Kinds of files and folders, told by their content: names say nothing.
+
+use super::bytes::first;
+use super::layout::{find, has_matrix};
+use crate::element::{is_10x, mudata, seurat};
+use crate::error::{Error, Result};
+use crate::store::{External, Store};
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+/// Kinds of files and folders, by the reader that opens them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Content {
+    H5ad,
+    TenXH5,
+    H5mu,
+    H5Seurat,
+    Loom,
+    TenXMtx,
+    /// Objects of R (`saveRDS`, `save`).
+    R,
+    /// Text that is no matrix in the coordinate format: a table, it seems.
+    Table,
+}
+
+impl Content {
+    /// A name for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Content::H5ad => "h5ad",
+            Content::TenXH5 => "10x_h5",
+            Content::H5mu => "h5mu",
+            Content::H5Seurat => "h5seurat",
+            Content::Loom => "loom",
+            Content::TenXMtx => "10x_mtx",
+            Content::R => "r",
+            Content::Table => "table",
+        }
+    }
+}
+
+/// First bytes of what R saves, uncompressed: binary and text, of one object and of several.
+const R: [&[u8]; 6] = [b"X\n\0\0", b"A\n2\n", b"A\n3\n", b"RDX", b"RDA", b"B\n"];
+
+/// Looks into a file or folder.
+///
+/// # Errors
+/// [`Error::Io`]; [`Error::File`] for what no reader opens, with what it is and what to do; [`Error::Missing`] for an HDF5
+/// file of another kind; [`Error::Parameter`] for a folder with several matrices.
+pub fn content(path: impl AsRef<Path>) -> Result<Content> {
+    let path = path.as_ref();
+    let other = |message: &str| Err(Error::File { path: path.into(), message: message.to_owned() });
+    if path.is_dir() {
+        let zarr = [".zgroup", ".zattrs", "zarr.json"].iter().any(|name| path.join(name).exists());
+        if zarr && !has_matrix(path) {
+            return other(
+                "is a Zarr store, which is not read: write it as an h5ad file with anndata.read_zarr() and write_h5ad()",
+            );
+        }
+        // The error of a file that is none.
+        return find(path, None).map(|_| Content::TenXMtx);
+    }
+    if is_hdf5(path)? {
+        return in_store(path);
+    }
+    let start = first(path)?;
+    if R.iter().any(|magic| start.starts_with(magic)) {
+        return Ok(Content::R);
+    }
+    if start.len() >= 14 && start[..14].eq_ignore_ascii_case(b"%%MatrixMarket") {
+        return Ok(Content::TenXMtx);
+    }
+    if start.starts_with(b"PAR1") || start.starts_with(b"ARROW1") {
+        return other("is a table of Parquet or Arrow, which is not read: make an anndata.AnnData of it first");
+    }
+    let is_text = start.iter().all(|&b| b >= b' ' || matches!(b, b'\t' | b'\n' | b'\r'));
+    if is_text && start.contains(&b'\n') {
+        return Ok(Content::Table);
+    }
+    // With a block of the user's before it, or none: the store says so.
+    in_store(path)
+}
+
+/// Whether it begins with the signature of HDF5.
+fn is_hdf5(path: &Path) -> Result<bool> {
+    let mut start = Vec::new();
+    let file = File::open(path).map_err(|e| Error::io(path, "open", &e))?;
+    file.take(8).read_to_end(&mut start).map_err(|e| Error::io(path, "read", &e))?;
+    Ok(start == b"\x89HDF\r\n\x1a\n")
+}
+
+fn in_store(path: &Path) -> Result<Content> {
+    let store = Store::open_as(path, false, External::Refuse)?;
+    let has = |element: &str| store.exists(element);
+    let loom = has("row_attrs") && has("col_attrs");
+    Ok(if mudata::modalities(&store)?.is_some() {
+        Content::H5mu
+    } else if has("obs") && has("var") {
+        Content::H5ad
+    } else if is_10x(&store) {
+        Content::TenXH5
+    } else if seurat::assays(&store)?.is_some() {
+        Content::H5Seurat
+    } else if loom {
+        Content::Loom
+    } else if ["obs", "var", "X"].iter().any(|element| has(element)) {
+        // Its reader says what is missing.
+        Content::H5ad
+    } else {
+        let keys = store.keys("")?;
+        let there = if keys.is_empty() { "nothing".to_owned() } else { keys.join(", ") };
+        return Err(Error::File {
+            path: path.into(),
+            message: format!(
+                "is an HDF5 file of an unknown kind, which holds {there}: expected obs and var (h5ad), mod (h5mu), matrix \
+                 with barcodes (10x Genomics), assays and cell.names (h5Seurat), or row_attrs and col_attrs (loom)"
+            ),
+        });
+    })
+}

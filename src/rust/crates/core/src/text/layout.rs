@@ -1,0 +1,248 @@
+//! The files of a folder that belong together: a matrix, the names of its genes, and those of its cells.
+
+use crate::error::{Error, Result};
+use std::path::{Path, PathBuf};
+
+/// How names are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Names {
+    /// Columns between tabs, without a line of titles.
+    Columns,
+    /// A table with commas and a line of titles.
+    Table,
+}
+
+/// A count matrix in a folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Layout {
+    pub(super) matrix: PathBuf,
+    pub(super) genes: PathBuf,
+    pub(super) cells: PathBuf,
+    /// Symbols beside a file of identifiers.
+    pub(super) symbols: Option<PathBuf>,
+    pub(super) names: Names,
+    /// Whether genes are the rows of the matrix, where its extents do not say.
+    pub(super) genes_first: bool,
+}
+
+/// A way to name three files.
+struct Kind {
+    /// Ends of their names, `.gz` left out: of the matrix, of genes (the first that is there), of cells.
+    matrix: &'static [&'static str],
+    genes: &'static [&'static str],
+    cells: &'static [&'static str],
+    symbols: &'static str,
+    names: Names,
+    genes_first: bool,
+}
+
+const KINDS: [Kind; 4] = [
+    // Cell Ranger 3 and 2, and STARsolo; GEO puts a name before each.
+    Kind {
+        matrix: &["matrix.mtx"],
+        genes: &["features.tsv", "genes.tsv"],
+        cells: &["barcodes.tsv"],
+        symbols: "",
+        names: Names::Columns,
+        genes_first: true,
+    },
+    // alevin-fry
+    Kind {
+        matrix: &["quants_mat.mtx"],
+        genes: &["quants_mat_cols.txt"],
+        cells: &["quants_mat_rows.txt"],
+        symbols: "",
+        names: Names::Columns,
+        genes_first: false,
+    },
+    // Parse
+    Kind {
+        matrix: &["DGE.mtx", "count_matrix.mtx"],
+        genes: &["all_genes.csv"],
+        cells: &["cell_metadata.csv"],
+        symbols: "",
+        names: Names::Table,
+        genes_first: false,
+    },
+    // kallisto and bustools; any name before the dot.
+    Kind {
+        matrix: &[".mtx"],
+        genes: &[".genes.txt"],
+        cells: &[".barcodes.txt"],
+        symbols: ".genes.names.txt",
+        names: Names::Columns,
+        genes_first: false,
+    },
+];
+
+const EXPECTED: &str = "matrix.mtx, features.tsv or genes.tsv, and barcodes.tsv (gzipped or not), as Cell Ranger and \
+STARsolo write them, or the files of alevin-fry, kallisto or Parse";
+
+/// A file of a folder without its `.gz`.
+fn plain(name: &str) -> &str {
+    name.strip_suffix(".gz").unwrap_or(name)
+}
+
+/// Names of the files and of the folders in a folder, in order.
+fn listing(folder: &Path) -> Result<(Vec<String>, Vec<String>)> {
+    let io = |e: std::io::Error| Error::io(folder, "read the folder", &e);
+    let (mut files, mut folders) = (Vec::new(), Vec::new());
+    for entry in std::fs::read_dir(folder).map_err(io)? {
+        let entry = entry.map_err(io)?;
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        // Links are followed.
+        let is_folder = std::fs::metadata(entry.path()).is_ok_and(|m| m.is_dir());
+        if is_folder { &mut folders } else { &mut files }.push(name);
+    }
+    files.sort();
+    folders.sort();
+    Ok((files, folders))
+}
+
+/// The file of that plain name, gzipped or not.
+fn file<'f>(files: &'f [String], prefix: &str, ends: &[&str]) -> Option<&'f String> {
+    ends.iter().find_map(|end| {
+        let wanted = format!("{prefix}{end}");
+        files.iter().find(|f| **f == wanted).or_else(|| files.iter().find(|f| plain(f) == wanted))
+    })
+}
+
+/// All whole sets of files in a folder, by what their names begin with.
+fn sets(folder: &Path, files: &[String]) -> Vec<(String, Layout)> {
+    let mut out: Vec<(String, Layout)> = Vec::new();
+    for kind in &KINDS {
+        for (name, end) in files.iter().flat_map(|f| kind.matrix.iter().map(move |end| (f, end))) {
+            let Some(prefix) = plain(name).strip_suffix(end) else { continue };
+            let found = (file(files, prefix, kind.genes), file(files, prefix, kind.cells));
+            let (Some(genes), Some(cells)) = found else { continue };
+            let symbols = (!kind.symbols.is_empty()).then(|| file(files, prefix, &[kind.symbols])).flatten();
+            // Both gzipped and not: the same matrix.
+            if out.iter().any(|(p, _)| p == prefix) {
+                continue;
+            }
+            let layout = Layout {
+                matrix: folder.join(name),
+                genes: folder.join(genes),
+                cells: folder.join(cells),
+                symbols: symbols.map(|s| folder.join(s)),
+                names: kind.names,
+                genes_first: kind.genes_first,
+            };
+            out.push((prefix.to_owned(), layout));
+        }
+    }
+    out
+}
+
+/// Whether a folder holds a count matrix.
+pub(super) fn has_matrix(folder: &Path) -> bool {
+    listing(folder).is_ok_and(|(files, _)| !sets(folder, &files).is_empty())
+}
+
+/// The count matrix of a folder, the one whose files begin with `prefix` where there are several; or the one in a file,
+/// with the names that lie beside it.
+///
+/// # Errors
+/// [`Error::Io`]; [`Error::File`] for a folder without, with what there is; [`Error::Parameter`] for a prefix that is
+/// missing, or that no file has.
+pub(super) fn find(path: &Path, prefix: Option<&str>) -> Result<Layout> {
+    if path.is_file() {
+        return beside(path, prefix);
+    }
+    let (files, folders) = listing(path)?;
+    let mut sets = sets(path, &files);
+    let quoted = |prefix: &str| format!("\"{prefix}\"");
+    if let Some(wanted) = prefix {
+        if let Some(at) = sets.iter().position(|(p, _)| p == wanted) {
+            return Ok(sets.swap_remove(at).1);
+        }
+        if !sets.is_empty() {
+            let there: Vec<String> = sets.iter().map(|(p, _)| quoted(p)).collect();
+            let expected = format!("what the names of a matrix in '{}' begin with: {}", path.display(), some(&there));
+            return Err(Error::parameter("prefix", expected, quoted(wanted)));
+        }
+    }
+    match sets.len() {
+        0 => Err(none(path, &files, &folders)),
+        1 => Ok(sets.swap_remove(0).1),
+        n => {
+            if let Some(at) = sets.iter().position(|(p, _)| p.is_empty()) {
+                return Ok(sets.swap_remove(at).1);
+            }
+            let there: Vec<String> = sets.iter().map(|(p, _)| quoted(p)).collect();
+            let expected = format!("one of the {n} in '{}': {}", path.display(), some(&there));
+            Err(Error::parameter("prefix", expected, "none"))
+        }
+    }
+}
+
+/// A few of many names.
+fn some(names: &[String]) -> String {
+    const SHOWN: usize = 20;
+    let more = if names.len() > SHOWN { ", ..." } else { "" };
+    format!("{}{more}", names.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", "))
+}
+
+/// The error for a folder without a matrix.
+fn none(path: &Path, files: &[String], folders: &[String]) -> Error {
+    let inner: Vec<String> =
+        folders.iter().filter(|f| has_matrix(&path.join(f))).map(|f| format!("'{}'", path.join(f).display())).collect();
+    let matrices = files.iter().filter(|f| plain(f).ends_with(".mtx")).count();
+    let found = match (files.len() + folders.len(), matrices) {
+        _ if !inner.is_empty() => format!("none here, but in {}", some(&inner)),
+        (0, _) => "an empty folder".to_owned(),
+        (_, 0) => some(&files.iter().chain(folders).cloned().collect::<Vec<_>>()),
+        _ => format!("a matrix without the names of its genes or cells among {}", some(files)),
+    };
+    Error::File { path: path.into(), message: format!("expected a folder with {EXPECTED}; found {found}") }
+}
+
+/// The files beside a matrix that was named itself.
+fn beside(path: &Path, prefix: Option<&str>) -> Result<Layout> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+    let (files, folders) = listing(folder)?;
+    let same = |l: &Layout| l.matrix.file_name().and_then(|n| n.to_str()).is_some_and(|n| plain(n) == plain(name));
+    let found = sets(folder, &files).into_iter().map(|s| s.1).find(|l| same(l)).or_else(|| {
+        // STARsolo has several matrices of the same genes and cells.
+        let prefix = prefix.unwrap_or_default();
+        let genes = file(&files, prefix, KINDS[0].genes)?;
+        let cells = file(&files, prefix, KINDS[0].cells)?;
+        let (genes, cells) = (folder.join(genes), folder.join(cells));
+        let matrix = path.to_owned();
+        Some(Layout { matrix, genes, cells, symbols: None, names: Names::Columns, genes_first: true })
+    });
+    match found {
+        Some(layout) => Ok(Layout { matrix: path.to_owned(), ..layout }),
+        None if plain(name).ends_with(".mtx") => Err(Error::File {
+            path: path.into(),
+            message: format!(
+                "expected the names of its genes and cells beside it (features.tsv and barcodes.tsv, or others of \
+                 {EXPECTED}); found {}",
+                some(&files)
+            ),
+        }),
+        None => {
+            let mut e = none(folder, &files, &folders);
+            if let Error::File { path: of, message } = &mut e {
+                *of = path.into();
+                *message = format!("expected a folder with {EXPECTED}; found a file");
+            }
+            Err(e)
+        }
+    }
+}
+
+/// Returns the beginnings of the files' names of each matrix in a folder, in order; nothing for a file, or for a folder that
+/// [`find`] finds one in.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn prefixes(path: &Path) -> Result<Vec<String>> {
+    if !path.is_dir() {
+        return Ok(Vec::new());
+    }
+    let mut found: Vec<String> = sets(path, &listing(path)?.0).into_iter().map(|s| s.0).collect();
+    found.sort();
+    Ok(if found.len() < 2 || found.iter().any(String::is_empty) { Vec::new() } else { found })
+}

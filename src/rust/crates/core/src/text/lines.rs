@@ -1,0 +1,125 @@
+//! Lines of a text that comes in pieces.
+
+use super::bytes::stream;
+use crate::error::{Error, Result};
+use crate::session::Monitor;
+use std::path::{Path, PathBuf};
+
+/// Longest line that is read.
+const LONGEST: usize = 1 << 20;
+/// Bytes of a line that an error shows.
+const SHOWN: usize = 40;
+
+/// Joins what the ends of pieces cut.
+pub(super) struct Lines {
+    path: PathBuf,
+    /// The beginning of a line whose end is to come.
+    rest: Vec<u8>,
+    /// Longest line that is taken.
+    longest: usize,
+    /// Lines handed on.
+    count: u64,
+}
+
+impl Lines {
+    pub(super) fn new(path: &Path) -> Lines {
+        Lines { path: path.to_owned(), rest: Vec::new(), longest: LONGEST, count: 0 }
+    }
+
+    /// With other bounds.
+    pub(super) fn up_to(path: &Path, longest: usize) -> Lines {
+        Lines { longest, ..Lines::new(path) }
+    }
+
+    /// Hands whole lines on, with the number of the first, each with its end.
+    pub(super) fn feed<E: From<Error>>(
+        &mut self,
+        piece: &[u8],
+        take: &mut impl FnMut(u64, &[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut piece = piece;
+        if !self.rest.is_empty() {
+            let end = piece.iter().position(|&b| b == b'\n').map_or(piece.len(), |i| i + 1);
+            let (head, tail) = piece.split_at(end);
+            self.keep(head)?;
+            piece = tail;
+            if self.rest.last() == Some(&b'\n') {
+                take(self.count + 1, &self.rest)?;
+                self.count += 1;
+                self.rest.clear();
+            }
+        }
+        let end = piece.iter().rposition(|&b| b == b'\n').map_or(0, |i| i + 1);
+        let (whole, tail) = piece.split_at(end);
+        if !whole.is_empty() {
+            take(self.count + 1, whole)?;
+            self.count += count(whole);
+        }
+        Ok(self.keep(tail)?)
+    }
+
+    fn keep(&mut self, part: &[u8]) -> Result<()> {
+        if self.rest.len() + part.len() > self.longest {
+            let expected = format!("lines of at most {} bytes", self.longest);
+            return Err(at(&self.path, self.count + 1, expected, "a longer one"));
+        }
+        self.rest.extend_from_slice(part);
+        Ok(())
+    }
+
+    /// Hands on a last line without an end.
+    pub(super) fn finish<E: From<Error>>(
+        mut self,
+        take: &mut impl FnMut(u64, &[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        if self.rest.is_empty() {
+            return Ok(());
+        }
+        self.rest.push(b'\n');
+        take(self.count + 1, &self.rest)
+    }
+}
+
+fn count(whole: &[u8]) -> u64 {
+    whole.iter().map(|&b| u64::from(b == b'\n')).sum()
+}
+
+/// [`Error::Line`].
+pub(super) fn at(path: &Path, line: u64, expected: impl Into<String>, found: impl Into<String>) -> Error {
+    Error::Line { path: path.into(), line, expected: expected.into(), found: found.into() }
+}
+
+/// A line, shortened, for a message.
+pub(super) fn shown(line: &[u8]) -> String {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    if line.is_empty() {
+        return "an empty line".to_owned();
+    }
+    let more = if line.len() > SHOWN { "..." } else { "" };
+    let start = &line[..line.len().min(SHOWN)];
+    format!("'{}{more}'", String::from_utf8_lossy(start).trim_end_matches('\u{fffd}').replace('\0', "\\0"))
+}
+
+/// Hands the lines of a file to `take`, as text and without their ends, by their number from 1; a mark of the encoding at
+/// the start is left out.
+///
+/// # Errors
+/// As [`stream`]; [`Error::Line`] for what is no UTF-8 text.
+pub(super) fn each(path: &Path, monitor: &Monitor, mut take: impl FnMut(u64, &str) -> Result<()>) -> Result<()> {
+    let mut split = |first: u64, whole: &[u8]| {
+        for (number, line) in (first..).zip(whole.split_inclusive(|&b| b == b'\n')) {
+            let text = line.strip_suffix(b"\n").unwrap_or(line);
+            let text = text.strip_suffix(b"\r").unwrap_or(text);
+            let text = if number == 1 { text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text) } else { text };
+            match std::str::from_utf8(text) {
+                Ok(text) if !text.contains('\0') => take(number, text)?,
+                _ => return Err(at(path, number, "UTF-8 text", shown(line))),
+            }
+        }
+        Ok(())
+    };
+    let mut lines = Lines::new(path);
+    stream(path, monitor, |piece| lines.feed(piece, &mut split))?;
+    lines.finish(&mut split)
+}

@@ -1,0 +1,19 @@
+//! Text that others wrote: count matrices in folders (Cell Ranger, STARsolo, alevin-fry, kallisto, Parse), streamed into
+//! h5ad files within the memory of a context, and out of them.
+
+mod buckets;
+mod bytes;
+mod collect;
+mod content;
+mod layout;
+mod lines;
+mod market;
+mod names;
+mod read;
+mod stream;
+mod write;
+
+pub use content::{content, Content};
+pub use layout::prefixes;
+pub use read::{read_10x_mtx, MtxOptions};
+pub use write::write_10x_mtx;

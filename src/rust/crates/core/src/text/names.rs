@@ -1,0 +1,197 @@
+//! The names of genes and cells beside a matrix.
+
+use super::lines::{at, each, shown};
+use crate::element::{DataFrame, Strings, Value};
+use crate::error::{Error, Result};
+use crate::session::Session;
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+
+/// A table of texts.
+pub(super) struct Columns {
+    /// Titles, where the file has them.
+    pub(super) titles: Vec<String>,
+    pub(super) columns: Vec<Strings>,
+}
+
+impl Columns {
+    pub(super) fn len(&self) -> usize {
+        self.columns.first().map_or(0, Strings::len)
+    }
+
+    /// The column of a title.
+    pub(super) fn titled(&self, title: &str) -> Option<&Strings> {
+        self.titles.iter().position(|t| t == title).and_then(|i| self.columns.get(i))
+    }
+}
+
+/// Bytes that names of an axis may take: so that a few stored bytes cannot become all of memory.
+fn check_room(path: &Path, taken: usize, ctx: &Session) -> Result<()> {
+    let limit = ctx.memory.max(64 << 20);
+    if taken <= limit {
+        return Ok(());
+    }
+    Err(Error::Memory {
+        what: format!("the names in '{}'", path.display()),
+        needed: taken as u64,
+        limit: limit as u64,
+        hint: "; the setting memory raises it".to_owned(),
+    })
+}
+
+/// Reads columns between tabs, the first `most` of them; texts may be quoted, and empty lines are passed over.
+///
+/// # Errors
+/// [`Error::Io`], [`Error::File`], [`Error::Line`]; [`Error::Memory`] for names that are larger than the memory of `ctx`.
+pub(super) fn tabbed(path: &Path, most: usize, ctx: &Session) -> Result<Columns> {
+    let mut columns: Vec<Strings> = Vec::new();
+    let mut taken = 0;
+    each(path, &ctx.monitor, |number, line| {
+        if line.is_empty() {
+            return Ok(());
+        }
+        let fields: Vec<&str> = line.split('\t').take(most).map(bare).collect();
+        if columns.is_empty() {
+            columns.resize_with(fields.len(), Strings::new);
+        }
+        let blank = fields.first().is_none_or(|f| f.is_empty());
+        if blank || fields.len() != columns.len() {
+            let expected = match columns.len() {
+                1 => "a name".to_owned(),
+                n => format!("{n} columns between tabs, the first of them a name"),
+            };
+            return Err(at(path, number, expected, shown(line.as_bytes())));
+        }
+        for (column, field) in columns.iter_mut().zip(fields) {
+            taken += field.len() + size_of::<usize>();
+            column.reserve(field)?;
+            column.push(field);
+        }
+        check_room(path, taken, ctx)
+    })?;
+    Ok(Columns { titles: Vec::new(), columns })
+}
+
+/// A field without quotes around it.
+fn bare(field: &str) -> &str {
+    field.strip_prefix('"').and_then(|f| f.strip_suffix('"')).unwrap_or(field)
+}
+
+/// Reads a table with commas and titles; texts may be quoted.
+///
+/// # Errors
+/// As [`tabbed`].
+pub(super) fn table(path: &Path, ctx: &Session) -> Result<Columns> {
+    let (mut titles, mut columns) = (Vec::new(), Vec::<Strings>::new());
+    let mut taken = 0;
+    each(path, &ctx.monitor, |number, line| {
+        let fields = unquoted(line).ok_or_else(|| at(path, number, "a closing quote", shown(line.as_bytes())))?;
+        if number == 1 {
+            titles = fields;
+            columns.resize_with(titles.len(), Strings::new);
+            return Ok(());
+        }
+        if fields.len() != titles.len() {
+            let expected = format!("{} fields between commas, as in the first line", titles.len());
+            return Err(at(path, number, expected, shown(line.as_bytes())));
+        }
+        for (column, field) in columns.iter_mut().zip(&fields) {
+            taken += field.len() + size_of::<usize>();
+            column.reserve(field)?;
+            column.push(field);
+        }
+        check_room(path, taken, ctx)
+    })?;
+    Ok(Columns { titles, columns })
+}
+
+/// The fields of a line with commas; `None` where a quote is not closed.
+fn unquoted(line: &str) -> Option<Vec<String>> {
+    let mut out = Vec::new();
+    let mut rest = line;
+    loop {
+        let Some(mut quoted) = rest.strip_prefix('"') else {
+            let Some((field, tail)) = rest.split_once(',') else {
+                out.push(rest.to_owned());
+                return Some(out);
+            };
+            out.push(field.to_owned());
+            rest = tail;
+            continue;
+        };
+        let mut field = String::new();
+        loop {
+            let (head, tail) = quoted.split_once('"')?;
+            field.push_str(head);
+            match tail.strip_prefix('"') {
+                Some(more) => {
+                    field.push('"');
+                    quoted = more;
+                }
+                None => {
+                    quoted = tail;
+                    break;
+                }
+            }
+        }
+        out.push(field);
+        match quoted.strip_prefix(',') {
+            Some(tail) => rest = tail,
+            None if quoted.is_empty() => return Some(out),
+            None => return None,
+        }
+    }
+}
+
+/// A column of texts as what all of them are: whole numbers, numbers (an empty one is missing), or texts.
+pub(super) fn typed(column: Strings) -> Value {
+    let whole: Option<Vec<i64>> = column.iter().map(|t| t.parse().ok()).collect();
+    if let Some(whole) = whole.filter(|w| !w.is_empty()) {
+        return Value::vector(whole);
+    }
+    let number = |t: &str| if t.is_empty() { Some(f64::NAN) } else { t.parse().ok() };
+    let numbers: Option<Vec<f64>> = column.iter().map(number).collect();
+    match numbers.filter(|n| n.iter().any(|v| !v.is_nan())) {
+        Some(numbers) => Value::vector(numbers),
+        None => texts(column),
+    }
+}
+
+/// A column of texts.
+pub(super) fn texts(data: Strings) -> Value {
+    Value::Strings { shape: vec![data.len()], data }
+}
+
+/// A table by its index.
+pub(super) fn frame(index: Strings, columns: Vec<(String, Value)>) -> DataFrame {
+    DataFrame { index_name: None, index: Box::new(texts(index)), columns }
+}
+
+/// The names with "-1", "-2", ... behind those that were there before, as anndata makes them unique.
+pub(super) fn unique(names: &Strings) -> Result<Strings> {
+    let taken: HashSet<&str> = names.iter().collect();
+    if taken.len() == names.len() {
+        return Strings::collected(names.iter());
+    }
+    let mut taken: HashSet<String> = taken.into_iter().map(str::to_owned).collect();
+    let (mut seen, mut counts) = (HashSet::new(), HashMap::<&str, usize>::new());
+    let mut out = Strings::new();
+    for name in names.iter() {
+        if seen.insert(name) {
+            out.reserve(name)?;
+            out.push(name);
+            continue;
+        }
+        let count = counts.entry(name).or_default();
+        let new = loop {
+            *count += 1;
+            let new = format!("{name}-{count}");
+            if taken.insert(new.clone()) {
+                break new;
+            }
+        };
+        out.reserve(&new)?;
+        out.push(&new);
+    }
+    Ok(out)
+}

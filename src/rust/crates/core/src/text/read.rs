@@ -1,0 +1,172 @@
+//! A folder with a count matrix as text, into an h5ad file.
+
+use super::layout::{find, Layout, Names};
+use super::market::{self, Header};
+use super::names::{frame, tabbed, table, texts, typed, unique, Columns};
+use super::stream::{Guess, MarketStream};
+use crate::element::{DataFrame, Strings, Value};
+use crate::error::{Error, Result};
+use crate::session::Session;
+use crate::write::{write_h5ad, H5adPlan, Part, WriteOptions};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+/// How a folder is read, as scanpy's `read_10x_mtx` has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MtxOptions {
+    /// Whether genes are named by their identifiers instead of their symbols.
+    pub gene_ids: bool,
+    /// Whether symbols that are there before get "-1", "-2", ...
+    pub make_unique: bool,
+    /// Whether only features of the type "Gene Expression" are read.
+    pub gex_only: bool,
+    /// The beginning of the files' names.
+    pub prefix: Option<String>,
+}
+
+impl Default for MtxOptions {
+    fn default() -> Self {
+        MtxOptions { gene_ids: false, make_unique: true, gex_only: true, prefix: None }
+    }
+}
+
+/// The type of the features that `gex_only` keeps.
+const GENES: &str = "Gene Expression";
+
+/// Writes the count matrix of a folder as an h5ad file: cells x genes, float32 (float64 where a whole number needs it), by
+/// rows. The text is read once, or twice where its cells are not in order, which shows soon; memory does not grow with the
+/// matrix, but with the names.
+///
+/// # Errors
+/// [`Error::File`] for a folder without a matrix, or damaged files; [`Error::Line`]; [`Error::Parameter`] for a prefix;
+/// [`Error::Shape`] for names that are not those of the matrix; those of writing. None leaves a file behind.
+pub fn read_10x_mtx(folder: impl AsRef<Path>, options: &MtxOptions, to: impl AsRef<Path>, ctx: &Session) -> Result<()> {
+    let (folder, to) = (folder.as_ref(), to.as_ref());
+    let layout = find(folder, options.prefix.as_deref())?;
+    let header = market::header(&layout.matrix, &ctx.monitor)?;
+    let genes = match layout.names {
+        Names::Columns => tabbed(&layout.genes, 3, ctx)?,
+        Names::Table => table(&layout.genes, ctx)?,
+    };
+    let cells = match layout.names {
+        Names::Columns => tabbed(&layout.cells, 1, ctx)?,
+        Names::Table => table(&layout.cells, ctx)?,
+    };
+    let genes_first = orientation(&layout, header, genes.len(), cells.len())?;
+    let keep = kept(&genes, options);
+    let var = var_of(&layout, genes, options, keep.as_deref(), ctx)?;
+    let obs = obs_of(cells);
+    let n_genes = var.index.len().unwrap_or(0);
+    let places = keep.map(|keep| {
+        let mut next = 0..;
+        keep.iter().map(|&k| if k { next.next().unwrap_or(u32::MAX) } else { u32::MAX }).collect()
+    });
+    let mut plan = H5adPlan::new(None, obs.into(), var.into());
+    let mut guess = Guess { sorted: true, narrow: true };
+    loop {
+        let stream = Arc::new(MarketStream {
+            path: layout.matrix.clone(),
+            header,
+            genes_first,
+            genes: places.clone(),
+            n_genes,
+            guess,
+            better: Mutex::default(),
+        });
+        plan.x = Some(Part::Rows(stream.clone()));
+        match (write_h5ad(&plan, to, &WriteOptions::default(), ctx), stream.better()) {
+            (Err(_), Some(better)) => guess = better,
+            (done, _) => return done,
+        }
+    }
+}
+
+/// Whether genes are the rows of the matrix.
+fn orientation(layout: &Layout, header: Header, genes: usize, cells: usize) -> Result<bool> {
+    let extents = (header.rows, header.columns);
+    match (extents == (genes, cells), extents == (cells, genes)) {
+        (true, true) => Ok(layout.genes_first),
+        (true, false) => Ok(true),
+        (false, true) => Ok(false),
+        (false, false) => {
+            let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            Err(Error::shape(
+                format!("'{}'", layout.matrix.display()),
+                format!(
+                    "{genes} x {cells} or {cells} x {genes}, the numbers of names in {} and {}",
+                    name(&layout.genes),
+                    name(&layout.cells)
+                ),
+                format!("{} x {}", header.rows, header.columns),
+            ))
+        }
+    }
+}
+
+/// The genes that are read; all when `None`.
+fn kept(genes: &Columns, options: &MtxOptions) -> Option<Vec<bool>> {
+    let types = genes.columns.get(2).filter(|_| options.gex_only && genes.titles.is_empty())?;
+    let keep: Vec<bool> = types.iter().map(|t| t == GENES).collect();
+    keep.contains(&false).then_some(keep)
+}
+
+fn filtered(names: &Strings, keep: Option<&[bool]>) -> Result<Strings> {
+    let kept = |i: usize| keep.is_none_or(|k| k.get(i).copied().unwrap_or(false));
+    Strings::collected(names.iter().enumerate().filter(|(i, _)| kept(*i)).map(|(_, name)| name))
+}
+
+fn var_of(
+    layout: &Layout,
+    genes: Columns,
+    options: &MtxOptions,
+    keep: Option<&[bool]>,
+    ctx: &Session,
+) -> Result<DataFrame> {
+    let titled = |title: &str| genes.titled(title).cloned();
+    let beside = layout.symbols.as_ref().map(|path| tabbed(path, 1, ctx)).transpose()?;
+    if let (Some(path), Some(found)) = (&layout.symbols, &beside) {
+        if found.len() != genes.len() {
+            let expected = format!("{} names, one for each gene", genes.len());
+            return Err(Error::shape(format!("'{}'", path.display()), expected, found.len()));
+        }
+    }
+    let beside = beside.and_then(|c| c.columns.into_iter().next());
+    let mut columns = genes.columns.iter().cloned();
+    let (ids, symbols, others) = if genes.titles.is_empty() {
+        let (ids, symbols) = (columns.next().unwrap_or_default(), columns.next().or(beside));
+        (ids, symbols, columns.next().map(|types| ("feature_types".to_owned(), types)).into_iter().collect())
+    } else {
+        let ids = titled("gene_id").or_else(|| columns.next()).unwrap_or_default();
+        let others: Vec<(String, Strings)> = (genes.titles.iter().cloned().zip(genes.columns.iter().cloned()))
+            .filter(|(title, _)| !title.is_empty() && title != "gene_id" && title != "gene_name")
+            .collect();
+        (ids, titled("gene_name"), others)
+    };
+    // Made unique before others are left out, as in scanpy.
+    let symbols = match symbols {
+        Some(symbols) if options.make_unique && !options.gene_ids => Some(unique(&symbols)?),
+        symbols => symbols,
+    };
+    let ids = filtered(&ids, keep)?;
+    let symbols = symbols.map(|s| filtered(&s, keep)).transpose()?;
+    let (index, mut columns) = match (symbols, options.gene_ids) {
+        (Some(symbols), false) => (symbols, vec![("gene_ids".to_owned(), texts(ids))]),
+        (Some(symbols), true) => (ids, vec![("gene_symbols".to_owned(), texts(symbols))]),
+        (None, _) => (ids, Vec::new()),
+    };
+    for (title, column) in others {
+        columns.push((title, texts(filtered(&column, keep)?)));
+    }
+    Ok(frame(index, columns))
+}
+
+fn obs_of(cells: Columns) -> DataFrame {
+    let mut titles = cells.titles.into_iter().skip(1);
+    let mut columns = cells.columns.into_iter();
+    let index = columns.next().unwrap_or_default();
+    let columns: Vec<(String, Value)> = columns
+        .map(|column| (titles.next().unwrap_or_default(), typed(column)))
+        .filter(|(title, _)| !title.is_empty())
+        .collect();
+    frame(index, columns)
+}

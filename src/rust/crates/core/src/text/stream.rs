@@ -1,0 +1,176 @@
+//! The cells of a text, as rows that come in order: one thread inflates, one parses, and who writes takes.
+
+use super::buckets::Buckets;
+use super::collect::{Collector, Float, Stop};
+use super::lines::at;
+use super::market::{self, Entries, Header};
+use crate::element::DType;
+use crate::error::{Error, Result};
+use crate::matrix::Scratch;
+use crate::session::{guard, Session, STACK};
+use crate::write::{RowRun, RowStream};
+use std::path::PathBuf;
+use std::sync::mpsc::{sync_channel, SyncSender};
+use std::sync::{Mutex, PoisonError};
+
+/// Runs of rows that may wait for who writes them.
+const WAITING: usize = 2;
+/// The largest whole number up to which float64 has all of them.
+const MOST_WHOLE: f64 = 9_007_199_254_740_992.0;
+
+/// How a text is read: found out on the way, as it is read again when a guess was wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Guess {
+    /// Whether the cells come in order.
+    pub(super) sorted: bool,
+    /// Whether float32 has all whole numbers.
+    pub(super) narrow: bool,
+}
+
+/// A matrix in a text.
+#[derive(Debug)]
+pub(super) struct MarketStream {
+    pub(super) path: PathBuf,
+    pub(super) header: Header,
+    /// Whether the rows of the file are genes.
+    pub(super) genes_first: bool,
+    /// For each gene of the file its place, or `u32::MAX` for none; all in order without.
+    pub(super) genes: Option<Vec<u32>>,
+    pub(super) n_genes: usize,
+    pub(super) guess: Guess,
+    /// The guess that would have been right.
+    pub(super) better: Mutex<Option<Guess>>,
+}
+
+impl MarketStream {
+    /// The guess to read with after one that failed for that.
+    pub(super) fn better(&self) -> Option<Guess> {
+        *self.better.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn n_cells(&self) -> usize {
+        if self.genes_first {
+            self.header.columns
+        } else {
+            self.header.rows
+        }
+    }
+
+    /// Parses the text; runs of rows go to `sender`.
+    fn parse<T: Float>(&self, ctx: &Session, sender: &SyncSender<Result<RowRun, Stop>>) -> Result<(), Stop> {
+        let send = |run| {
+            // Nobody takes more: the reason is known there.
+            sender.send(Ok(run)).map_err(|_| Stop::Error(Error::Cancelled))
+        };
+        let mut out = Collector::<T, _>::new(self.n_cells(), self.n_genes, send)?;
+        if self.guess.sorted {
+            let take = |row, column, value| out.push(row, column, value);
+            market::read(
+                &self.path,
+                &ctx.monitor,
+                &mut Turned { of: self, take, kept: std::marker::PhantomData::<T> },
+            )?;
+        } else {
+            let room = ctx.part(16);
+            let scratch = Scratch::new(&ctx.scratch)?;
+            let mut buckets = Buckets::new(&scratch, 0..self.n_cells(), self.header.values, room.bytes())?;
+            let take = |row, column, value: T| Ok(buckets.push(row, column, value.to_f64())?);
+            market::read(
+                &self.path,
+                &ctx.monitor,
+                &mut Turned { of: self, take, kept: std::marker::PhantomData::<T> },
+            )?;
+            buckets.finish(&mut out, &ctx.monitor)?;
+        }
+        out.finish()
+    }
+}
+
+/// Values of the file as those of cells.
+struct Turned<'s, T, F> {
+    of: &'s MarketStream,
+    take: F,
+    kept: std::marker::PhantomData<T>,
+}
+
+impl<T: Float, F: FnMut(usize, u32, T) -> Result<(), Stop>> Entries for Turned<'_, T, F> {
+    type Stop = Stop;
+
+    #[inline(always)]
+    fn entry(&mut self, row: u32, column: u32, value: f64, whole: bool, line: u64) -> Result<(), Stop> {
+        let (cell, mut gene) = if self.of.genes_first { (column, row) } else { (row, column) };
+        if let Some(genes) = &self.of.genes {
+            gene = genes.get(gene as usize).copied().unwrap_or(u32::MAX);
+            if gene == u32::MAX {
+                return Ok(());
+            }
+        }
+        if whole && value.abs() > MOST_WHOLE {
+            return Err(
+                at(&self.of.path, line, "a whole number of at most 9007199254740992", format!("{value}")).into()
+            );
+        }
+        let Some(value) = T::of(value, whole) else { return Err(Stop::Wide) };
+        (self.take)(cell as usize, gene, value)
+    }
+}
+
+impl RowStream for MarketStream {
+    fn shape(&self) -> (usize, usize) {
+        (self.n_cells(), self.n_genes)
+    }
+
+    fn dtype(&self) -> DType {
+        if self.guess.narrow {
+            DType::F32
+        } else {
+            DType::F64
+        }
+    }
+
+    fn stream(&self, ctx: &Session, take: &mut dyn FnMut(RowRun) -> Result<()>) -> Result<()> {
+        let bytes = std::fs::metadata(&self.path).map_or(0, |m| m.len());
+        ctx.monitor.begin(bytes);
+        std::thread::scope(|scope| {
+            let (sender, receiver) = sync_channel(WAITING);
+            let parse = move || {
+                let mut stop = None;
+                let parsed = guard(|| {
+                    let parsed = match self.guess.narrow {
+                        true => self.parse::<f32>(ctx, &sender),
+                        false => self.parse::<f64>(ctx, &sender),
+                    };
+                    stop = parsed.err();
+                    Ok(())
+                });
+                if let Some(stop) = parsed.err().map(Stop::Error).or(stop) {
+                    let _ = sender.send(Err(stop));
+                }
+            };
+            let thread = std::thread::Builder::new().name("anndataoom-rows".to_owned()).stack_size(STACK);
+            thread.spawn_scoped(scope, parse).map_err(|e| Error::OutOfMemory {
+                what: format!("a thread to parse on ({e})"),
+                needed: STACK as u64,
+            })?;
+            for run in receiver {
+                match run {
+                    Ok(run) => take(run)?,
+                    Err(stop) => return Err(self.stopped(stop)),
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+impl MarketStream {
+    fn stopped(&self, stop: Stop) -> Error {
+        let better = match stop {
+            Stop::Error(e) => return e,
+            Stop::Unsorted => Guess { sorted: false, ..self.guess },
+            Stop::Wide => Guess { narrow: false, ..self.guess },
+        };
+        *self.better.lock().unwrap_or_else(PoisonError::into_inner) = Some(better);
+        Error::Internal(format!("'{}' has to be read in another way", self.path.display()))
+    }
+}

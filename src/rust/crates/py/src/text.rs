@@ -1,0 +1,34 @@
+//! Text that others wrote, into h5ad files.
+
+use crate::run::{quick, run};
+use anndataoom_core::text::{self, MtxOptions};
+use pyo3::prelude::*;
+use std::path::PathBuf;
+
+/// A folder with a count matrix, into the h5ad file `to`.
+#[pyfunction]
+#[pyo3(signature = (path, to, *, gene_ids, make_unique, gex_only, prefix))]
+pub(crate) fn read_10x_mtx(
+    py: Python<'_>,
+    path: PathBuf,
+    to: PathBuf,
+    gene_ids: bool,
+    make_unique: bool,
+    gex_only: bool,
+    prefix: Option<String>,
+) -> PyResult<()> {
+    let options = MtxOptions { gene_ids, make_unique, gex_only, prefix };
+    run(py, |ctx| text::read_10x_mtx(&path, &options, &to, ctx))
+}
+
+/// Returns the kind of a file or folder, by its name.
+#[pyfunction]
+pub(crate) fn content(py: Python<'_>, path: PathBuf) -> PyResult<&'static str> {
+    py.detach(|| quick(|| Ok(text::content(path)?.name())))
+}
+
+/// The beginnings of the names of several matrices in a folder.
+#[pyfunction]
+pub(crate) fn prefixes(py: Python<'_>, path: PathBuf) -> PyResult<Vec<String>> {
+    py.detach(|| quick(|| text::prefixes(&path)))
+}
