@@ -5,13 +5,13 @@ use crate::handles::{MatrixHandle, StoreHandle};
 use anndataoom_core::given::Given;
 use anndataoom_core::store::Store;
 use anndataoom_core::verbs;
-use anndataoom_core::{memory, Context, Error, LazyMatrix, Result};
+use anndataoom_core::{memory, Error, LazyMatrix, Result, Session};
 use extendr_api::prelude::*;
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
 /// The session of this process: what its calls leave for those that follow.
-static SESSION: LazyLock<Context> = LazyLock::new(Context::default);
+static SESSION: LazyLock<Session> = LazyLock::new(Session::default);
 
 /// The arguments of one call: an R list by name. `NULL` counts as absent.
 pub(crate) struct Args(HashMap<String, Robj>);
@@ -192,7 +192,7 @@ impl Args {
     }
 
     /// Threads and memory as R's options say.
-    pub(crate) fn context(&self) -> Result<Context> {
+    pub(crate) fn session(&self) -> Result<Session> {
         let of = |name: &str| self.get(name).map_or(Given::Nothing, given);
         verbs::call(&SESSION, &of("threads"), &of("memory"))
     }

@@ -4,12 +4,12 @@ use super::moments::Axis;
 use super::sums::past_doubles;
 use super::view::{add, each, sums_column, with_view, Check};
 use crate::chain::LazyMatrix;
-use crate::context::Context;
 use crate::element::{DType, Data};
 use crate::error::{Error, Result};
 use crate::matrix::Block;
 use crate::memory;
 use crate::patch::Patch;
+use crate::session::Session;
 use crate::stream::{no_rows, no_state, reduce, Needs, Reducer};
 use serde::Serialize;
 
@@ -80,7 +80,7 @@ impl Filtered {
 ///
 /// # Errors
 /// [`Error::Values`] for a negative, NaN or infinite value; [`Error::Parameter`] for a bound that is not a number.
-pub fn filter_cells(x: &LazyMatrix, criterion: CellCriterion, ctx: &Context) -> Result<Filtered> {
+pub fn filter_cells(x: &LazyMatrix, criterion: CellCriterion, session: &Session) -> Result<Filtered> {
     use CellCriterion::*;
     let (parameter, bound, counts, minimum) = match criterion {
         MinGenes(b) => ("min_genes", b, false, true),
@@ -90,9 +90,9 @@ pub fn filter_cells(x: &LazyMatrix, criterion: CellCriterion, ctx: &Context) -> 
     };
     check_bound(parameter, bound)?;
     let check = Check::counts(x, "filter_cells");
-    let mut number = reduce(x, &CellNumbers { n_obs: x.shape().0, counts, check }, ctx)?;
+    let mut number = reduce(x, &CellNumbers { n_obs: x.shape().0, counts, check }, session)?;
     let column = if counts { "n_counts" } else { "n_genes" };
-    let exact = if counts { past_doubles(x, Axis::Var, &mut number, ctx)? } else { None };
+    let exact = if counts { past_doubles(x, Axis::Var, &mut number, session)? } else { None };
     Ok(Filtered { keep: within(&number, bound, minimum)?, number, column, exact, dtype: x.dtype(), cells: true })
 }
 
@@ -100,7 +100,7 @@ pub fn filter_cells(x: &LazyMatrix, criterion: CellCriterion, ctx: &Context) -> 
 ///
 /// # Errors
 /// [`Error::Values`] for a negative, NaN or infinite value; [`Error::Parameter`] for a bound that is not a number.
-pub fn filter_genes(x: &LazyMatrix, criterion: GeneCriterion, ctx: &Context) -> Result<Filtered> {
+pub fn filter_genes(x: &LazyMatrix, criterion: GeneCriterion, session: &Session) -> Result<Filtered> {
     use GeneCriterion::*;
     let (parameter, bound, counts, minimum) = match criterion {
         MinCells(b) => ("min_cells", b, false, true),
@@ -110,9 +110,9 @@ pub fn filter_genes(x: &LazyMatrix, criterion: GeneCriterion, ctx: &Context) -> 
     };
     check_bound(parameter, bound)?;
     let check = Check::counts(x, "filter_genes");
-    let mut number = reduce(x, &GeneNumbers { n_vars: x.shape().1, counts, check }, ctx)?;
+    let mut number = reduce(x, &GeneNumbers { n_vars: x.shape().1, counts, check }, session)?;
     let column = if counts { "n_counts" } else { "n_cells" };
-    let exact = if counts { past_doubles(x, Axis::Obs, &mut number, ctx)? } else { None };
+    let exact = if counts { past_doubles(x, Axis::Obs, &mut number, session)? } else { None };
     Ok(Filtered { keep: within(&number, bound, minimum)?, number, column, exact, dtype: x.dtype(), cells: false })
 }
 

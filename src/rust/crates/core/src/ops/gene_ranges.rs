@@ -2,12 +2,12 @@
 
 use super::view::{each, float_column, single, with_view};
 use crate::chain::LazyMatrix;
-use crate::context::Context;
 use crate::element::{DType, Value};
 use crate::error::{Error, Result};
 use crate::matrix::Block;
 use crate::memory;
 use crate::patch::Patch;
+use crate::session::Session;
 use crate::stream::{no_rows, reduce, Needs, Reducer};
 use serde::{Deserialize, Serialize};
 
@@ -45,11 +45,11 @@ impl GeneRanges {
 ///
 /// # Errors
 /// [`Error::Parameter`] for a threshold that is NaN; those of the pass.
-pub fn gene_ranges(x: &LazyMatrix, threshold: f64, ctx: &Context) -> Result<GeneRanges> {
+pub fn gene_ranges(x: &LazyMatrix, threshold: f64, session: &Session) -> Result<GeneRanges> {
     if threshold.is_nan() {
         return Err(Error::parameter("threshold", "a number", threshold));
     }
-    let ranges = reduce(x, &Ranges { n_vars: x.shape().1, threshold }, ctx)?;
+    let ranges = reduce(x, &Ranges { n_vars: x.shape().1, threshold }, session)?;
     Ok(GeneRanges {
         min: memory::collected(ranges.iter().map(|r| r.min), RANGES)?,
         max: memory::collected(ranges.iter().map(|r| r.max), RANGES)?,

@@ -3,11 +3,11 @@
 use super::moments::{finite_or_zero, with_zeros, Axis, MeanVar, Moments};
 use super::view::{each, with_view, RowOf};
 use crate::chain::LazyMatrix;
-use crate::context::Context;
 use crate::element::Number;
 use crate::error::Result;
 use crate::matrix::Block;
 use crate::memory;
+use crate::session::Session;
 use crate::stream::{no_rows, no_state, reduce, Needs, Reducer};
 use serde::Serialize;
 
@@ -15,10 +15,10 @@ use serde::Serialize;
 ///
 /// # Errors
 /// The errors of the pass.
-pub fn mean_var(x: &LazyMatrix, axis: Axis, ddof: usize, ctx: &Context) -> Result<MeanVar> {
+pub fn mean_var(x: &LazyMatrix, axis: Axis, ddof: usize, session: &Session) -> Result<MeanVar> {
     match axis {
-        Axis::Obs => Ok(column_moments(x, ctx)?.finish(ddof)),
-        Axis::Var => row_mean_var(x, ddof, ctx),
+        Axis::Obs => Ok(column_moments(x, session)?.finish(ddof)),
+        Axis::Var => row_mean_var(x, ddof, session),
     }
 }
 
@@ -27,8 +27,8 @@ pub(super) fn passes() -> Vec<Needs> {
     vec![ColumnMoments::NEEDS]
 }
 
-fn column_moments(x: &LazyMatrix, ctx: &Context) -> Result<Moments> {
-    reduce(x, &ColumnMoments { n_vars: x.shape().1 }, ctx)
+fn column_moments(x: &LazyMatrix, session: &Session) -> Result<Moments> {
+    reduce(x, &ColumnMoments { n_vars: x.shape().1 }, session)
 }
 
 #[derive(Serialize)]
@@ -67,9 +67,9 @@ impl Reducer for ColumnMoments {
     }
 }
 
-fn row_mean_var(x: &LazyMatrix, ddof: usize, ctx: &Context) -> Result<MeanVar> {
+fn row_mean_var(x: &LazyMatrix, ddof: usize, session: &Session) -> Result<MeanVar> {
     let (n_rows, n_cols) = x.shape();
-    reduce(x, &RowMoments { n_rows, n_cols, ddof }, ctx)
+    reduce(x, &RowMoments { n_rows, n_cols, ddof }, session)
 }
 
 #[derive(Serialize)]

@@ -2,10 +2,10 @@
 
 use super::view::{add, each, with_view};
 use crate::chain::LazyMatrix;
-use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::matrix::Block;
 use crate::memory;
+use crate::session::Session;
 use crate::stream::{no_rows, no_state, reduce, Needs, Reducer};
 use serde::Serialize;
 
@@ -17,20 +17,20 @@ const PRODUCT: &str = "the product with a dense matrix";
 ///
 /// # Errors
 /// [`Error::Shape`] when `y` does not fit; those of the pass.
-pub fn times(x: &LazyMatrix, y: &[f64], width: usize, ctx: &Context) -> Result<Vec<f64>> {
+pub fn times(x: &LazyMatrix, y: &[f64], width: usize, session: &Session) -> Result<Vec<f64>> {
     let (n_rows, m) = x.shape();
     fits(y, m, width)?;
-    reduce(x, &Times { n_rows, y, width }, ctx)
+    reduce(x, &Times { n_rows, y, width }, session)
 }
 
 /// `x' y`: `x` is n x m, `y` has n rows of `width` values, row-major; so has the result, with m rows.
 ///
 /// # Errors
 /// As [`times`].
-pub fn transposed_times(x: &LazyMatrix, y: &[f64], width: usize, ctx: &Context) -> Result<Vec<f64>> {
+pub fn transposed_times(x: &LazyMatrix, y: &[f64], width: usize, session: &Session) -> Result<Vec<f64>> {
     let (n, n_cols) = x.shape();
     fits(y, n, width)?;
-    reduce(x, &TransposedTimes { n_cols, y, width }, ctx)
+    reduce(x, &TransposedTimes { n_cols, y, width }, session)
 }
 
 fn fits(y: &[f64], rows: usize, width: usize) -> Result<()> {

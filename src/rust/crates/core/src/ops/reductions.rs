@@ -2,10 +2,10 @@
 
 use super::view::{add, each, with_view};
 use crate::chain::LazyMatrix;
-use crate::context::Context;
 use crate::dtype::Number;
 use crate::error::{Error, Result};
 use crate::matrix::Block;
+use crate::session::Session;
 use crate::stream::{no_rows, reduce, Needs, Reducer};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -53,8 +53,8 @@ impl Totals {
 ///
 /// # Errors
 /// The errors of the pass.
-pub fn totals(x: &LazyMatrix, ctx: &Context) -> Result<Totals> {
-    reduce(x, &All, ctx)
+pub fn totals(x: &LazyMatrix, session: &Session) -> Result<Totals> {
+    reduce(x, &All, session)
 }
 
 #[derive(Serialize)]
@@ -112,15 +112,15 @@ const STRIPE: usize = 64;
 ///
 /// # Errors
 /// [`Error::Memory`] when there is no room for the product; those of the pass.
-pub fn cross_product(x: &LazyMatrix, ctx: &Context) -> Result<Vec<f64>> {
-    reduce(x, &CrossProduct { p: x.shape().1, ctx, pool: ctx.pool()? }, ctx)
+pub fn cross_product(x: &LazyMatrix, session: &Session) -> Result<Vec<f64>> {
+    reduce(x, &CrossProduct { p: x.shape().1, session, pool: session.pool()? }, session)
 }
 
 #[derive(Serialize)]
 struct CrossProduct<'a> {
     p: usize,
     #[serde(skip)]
-    ctx: &'a Context,
+    session: &'a Session,
     #[serde(skip)]
     pool: Arc<rayon::ThreadPool>,
 }
@@ -156,7 +156,7 @@ impl Reducer for CrossProduct<'_> {
         with_view!(block, view => {
             self.pool.install(|| {
                 product.par_chunks_mut(STRIPE * p.max(1)).enumerate().try_for_each(|(stripe, to)| {
-                    self.ctx.monitor.check()?;
+                    self.session.monitor.check()?;
                     let first = stripe * STRIPE;
                     let last = first + to.len() / p;
                     for i in 0..view.n_rows() {

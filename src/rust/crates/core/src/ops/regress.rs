@@ -9,10 +9,10 @@ use super::moments::Moments;
 use super::view::{add, each, with_view, Check};
 use crate::chain::nodes::{Covariates, RegressOut};
 use crate::chain::LazyMatrix;
-use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::matrix::Block;
 use crate::memory;
+use crate::session::Session;
 use crate::stream::{no_rows, reduce, Needs, Reducer};
 use serde::{Deserialize, Serialize};
 
@@ -41,7 +41,7 @@ const DEPENDENT: f64 = 1e-10;
 /// # Errors
 /// [`Error::Shape`] for another number of values than cells; [`Error::Parameter`] for covariates that are not finite;
 /// [`Error::Values`] for NaN or infinite values of the matrix.
-pub fn regress_out(x: &LazyMatrix, by: &Regressors, ctx: &Context) -> Result<LazyMatrix> {
+pub fn regress_out(x: &LazyMatrix, by: &Regressors, session: &Session) -> Result<LazyMatrix> {
     let n = x.shape().0;
     let fits = |found: usize| {
         let what = "keys, one value per cell";
@@ -67,19 +67,19 @@ pub fn regress_out(x: &LazyMatrix, by: &Regressors, ctx: &Context) -> Result<Laz
         }
     };
     let coefficients = match &covariates {
-        Covariates::Numbers(rows) => of_numbers(x, rows, width, ctx)?,
-        Covariates::Groups(codes) => of_groups(x, codes, width, ctx)?,
+        Covariates::Numbers(rows) => of_numbers(x, rows, width, session)?,
+        Covariates::Groups(codes) => of_groups(x, codes, width, session)?,
     };
     x.with(RegressOut { covariates, coefficients: coefficients.into(), width, keys: keys.into() })
 }
 
 /// The mean of every gene and its products with the other columns of `rows`, `n_vars x width`; those of a gene without
 /// variation are 0.
-fn of_numbers(x: &LazyMatrix, rows: &[f64], width: usize, ctx: &Context) -> Result<Vec<f64>> {
+fn of_numbers(x: &LazyMatrix, rows: &[f64], width: usize, session: &Session) -> Result<Vec<f64>> {
     let n_cols = x.shape().1;
     let check = Check::finite(x, "regress_out");
     let size = memory::count(&[n_cols, width], PRODUCTS)?;
-    reduce(x, &Products { n_cols, size, rows, width, check }, ctx)
+    reduce(x, &Products { n_cols, size, rows, width, check }, session)
 }
 
 const PRODUCTS: &str = "regress_out: products of every gene with every covariate";
@@ -184,10 +184,10 @@ impl Level {
 }
 
 /// The mean of every gene in every group, `n_vars x width`.
-fn of_groups(x: &LazyMatrix, codes: &[u32], width: usize, ctx: &Context) -> Result<Vec<f64>> {
+fn of_groups(x: &LazyMatrix, codes: &[u32], width: usize, session: &Session) -> Result<Vec<f64>> {
     let check = Check::finite(x, "regress_out");
     let size = memory::count(&[x.shape().1, width], MEANS)?;
-    reduce(x, &GroupMeans { size, codes, width, check }, ctx)
+    reduce(x, &GroupMeans { size, codes, width, check }, session)
 }
 
 const MEANS: &str = "regress_out: means of every gene in every group";

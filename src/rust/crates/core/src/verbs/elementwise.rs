@@ -13,7 +13,6 @@ fn recorded(call: &Call<'_>, node: impl Transform) -> Result<Outcome> {
 
 pub(super) static SQRT: Verb = Verb {
     name: "sqrt",
-    in_r: None,
     label: "square roots",
     params: &[
         COPY,
@@ -31,7 +30,6 @@ pub(super) static SQRT: Verb = Verb {
 
 pub(super) static SQUARE: Verb = Verb {
     name: "square",
-    in_r: None,
     label: "squares",
     params: &[COPY, LAYER, OBSM],
     needs: &[MATRIX],
@@ -42,7 +40,6 @@ pub(super) static SQUARE: Verb = Verb {
 
 pub(super) static ARCSINH: Verb = Verb {
     name: "arcsinh",
-    in_r: None,
     label: "arcsinh",
     params: &[
         param(

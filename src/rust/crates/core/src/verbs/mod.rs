@@ -62,11 +62,14 @@ pub static VERBS: &[&Verb] = &[
     &markers::RANK_GENES_GROUPS,
 ];
 
-/// The verb of that name, scanpy's or R's.
+/// The verb of that name.
 ///
 /// # Errors
 /// [`Error::Internal`] for a name that is none.
 pub fn find(name: &str) -> Result<&'static Verb> {
-    let named = |verb: &&&'static Verb| verb.name == name || verb.in_r == Some(name);
-    VERBS.iter().find(named).copied().ok_or_else(|| Error::Internal(format!("there is no verb '{name}'")))
+    VERBS
+        .iter()
+        .find(|verb| verb.name == name)
+        .copied()
+        .ok_or_else(|| Error::Internal(format!("there is no verb '{name}'")))
 }

@@ -30,9 +30,9 @@ mod select;
 pub use batches::Batches;
 pub use metric::{Metric, Pairwise};
 
-use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::memory;
+use crate::session::Session;
 use ndarray::ArrayView2;
 use points::Points;
 use std::fmt;
@@ -198,27 +198,27 @@ pub struct KnnResult {
 /// pairwise metric with an approximate method; [`Error::Shape`] for no points, no columns, or 2³² points and more; [`Error::Values`] for NaN,
 /// infinite or enormous coordinates, and for zero (constant) rows with the cosine (correlation) distance;
 /// [`Error::Cancelled`].
-pub fn knn(points: ArrayView2<'_, f32>, params: &KnnParams, ctx: &Context) -> Result<KnnResult> {
+pub fn knn(points: ArrayView2<'_, f32>, params: &KnnParams, session: &Session) -> Result<KnnResult> {
     let (n, d) = validate(points, params)?;
     if params.k == 0 || params.k > n {
         return Err(Error::parameter("n_neighbors", format!("1 to {n}, the number of points"), params.k));
     }
     if let Metric::Pairwise(pairwise) = params.metric {
-        return ctx.install(|| brute::search(points, pairwise, params.k, ctx));
+        return session.install(|| brute::search(points, pairwise, params.k, session));
     }
     // The points once more, and the neighbours.
-    let _held = ctx.hold(4 * n.saturating_mul(d + 1 + 2 * params.k));
+    let _held = session.hold(4 * n.saturating_mul(d + 1 + 2 * params.k));
     let method = match params.method {
         Method::Auto if n <= EXACT_UP_TO || params.metric == Metric::InnerProduct => Method::Exact,
         Method::Auto => Method::Ivf,
         method => method,
     };
-    ctx.install(|| {
+    session.install(|| {
         let points = Points::new(points, params.metric)?;
         match method {
-            Method::Exact | Method::Auto => exact::search(&points, params.k, ctx),
-            Method::Ivf => ivf::search(&points, params, ctx),
-            Method::Hnsw => hnsw::search(&points, params, ctx),
+            Method::Exact | Method::Auto => exact::search(&points, params.k, session),
+            Method::Ivf => ivf::search(&points, params, session),
+            Method::Hnsw => hnsw::search(&points, params, session),
         }
     })
 }
@@ -233,7 +233,7 @@ pub fn knn_by_batch(
     points: ArrayView2<'_, f32>,
     batches: &Batches,
     params: &KnnParams,
-    ctx: &Context,
+    session: &Session,
 ) -> Result<KnnResult> {
     let (n, _) = validate(points, params)?;
     batches.validate(n)?;
@@ -247,7 +247,7 @@ pub fn knn_by_batch(
         method => method,
     };
     let params = KnnParams { method, ..params.clone() };
-    ctx.install(|| batches::search(&Points::new(points, params.metric)?, batches, &params, ctx))
+    session.install(|| batches::search(&Points::new(points, params.metric)?, batches, &params, session))
 }
 
 /// What holds for any search; gives the extents.
