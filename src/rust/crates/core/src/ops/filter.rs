@@ -10,7 +10,7 @@ use crate::matrix::Block;
 use crate::memory;
 use crate::patch::Patch;
 use crate::session::Session;
-use crate::stream::{no_rows, no_state, reduce, Needs, Reducer};
+use crate::stream::{gives_rows, gives_sum, reduce, Needs, Reducer};
 use serde::Serialize;
 
 /// What [`filter_cells`] looks at; exactly one criterion a call, as in scanpy. Bounds are inclusive.
@@ -128,10 +128,7 @@ struct CellNumbers {
 impl Reducer for CellNumbers {
     const NAME: &'static str = "filter_cells: numbers of the cells";
     const NEEDS: Needs = Needs::FILE;
-    no_state!();
-    type Rows = Vec<f64>;
-    type Whole = Vec<f64>;
-    type Output = Vec<f64>;
+    gives_rows!(Vec<f64>);
 
     fn map(&self, block: Block) -> Result<((), Vec<f64>)> {
         let rows = with_view!(block, view => (0..view.n_rows()).map(|i| {
@@ -149,10 +146,6 @@ impl Reducer for CellNumbers {
     fn whole(&self) -> Result<Vec<f64>> {
         memory::zeros(self.n_obs, NUMBERS)
     }
-
-    fn finish(&self, (): (), number: Vec<f64>) -> Result<Vec<f64>> {
-        Ok(number)
-    }
 }
 
 /// Counts of the genes, or in how many cells each is detected.
@@ -167,10 +160,7 @@ struct GeneNumbers {
 impl Reducer for GeneNumbers {
     const NAME: &'static str = "filter_genes: numbers of the genes";
     const NEEDS: Needs = Needs::FILE;
-    type Part = Vec<f64>;
-    no_rows!();
-    type State = Vec<f64>;
-    type Output = Vec<f64>;
+    gives_sum!(Vec<f64>, |number, next| add(number, &next));
 
     fn map(&self, block: Block) -> Result<(Vec<f64>, ())> {
         let mut part = self.state()?;
@@ -186,20 +176,6 @@ impl Reducer for GeneNumbers {
 
     fn state(&self) -> Result<Vec<f64>> {
         memory::zeros(self.n_vars, NUMBERS)
-    }
-
-    fn fold(&self, number: &mut Vec<f64>, part: Vec<f64>) -> Result<()> {
-        add(number, &part);
-        Ok(())
-    }
-
-    fn merge(&self, number: &mut Vec<f64>, next: Vec<f64>) -> Result<()> {
-        add(number, &next);
-        Ok(())
-    }
-
-    fn finish(&self, number: Vec<f64>, (): ()) -> Result<Vec<f64>> {
-        Ok(number)
     }
 }
 

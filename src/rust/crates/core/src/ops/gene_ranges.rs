@@ -8,7 +8,7 @@ use crate::matrix::Block;
 use crate::memory;
 use crate::patch::Patch;
 use crate::session::Session;
-use crate::stream::{no_rows, reduce, Needs, Reducer};
+use crate::stream::{gives_sum, reduce, Needs, Reducer};
 use serde::{Deserialize, Serialize};
 
 /// The name of ranges in errors.
@@ -98,10 +98,11 @@ struct Ranges {
 impl Reducer for Ranges {
     const NAME: &'static str = RANGES;
     const NEEDS: Needs = Needs::FILE;
-    type Part = Vec<Range>;
-    no_rows!();
-    type State = Vec<Range>;
-    type Output = Vec<Range>;
+    gives_sum!(Vec<Range>, |all, next| all
+        .iter_mut()
+        .zip(&next)
+        .filter(|(_, n)| n.n > 0)
+        .for_each(|(a, n)| a.merge(n)));
 
     fn map(&self, block: Block) -> Result<(Vec<Range>, ())> {
         let mut part = self.state()?;
@@ -121,18 +122,5 @@ impl Reducer for Ranges {
 
     fn state(&self) -> Result<Vec<Range>> {
         memory::filled(self.n_vars, Range::NOTHING, RANGES)
-    }
-
-    fn fold(&self, all: &mut Vec<Range>, part: Vec<Range>) -> Result<()> {
-        all.iter_mut().zip(&part).filter(|(_, p)| p.n > 0).for_each(|(a, p)| a.merge(p));
-        Ok(())
-    }
-
-    fn merge(&self, all: &mut Vec<Range>, next: Vec<Range>) -> Result<()> {
-        self.fold(all, next)
-    }
-
-    fn finish(&self, all: Vec<Range>, (): ()) -> Result<Vec<Range>> {
-        Ok(all)
     }
 }

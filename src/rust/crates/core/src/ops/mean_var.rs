@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::matrix::Block;
 use crate::memory;
 use crate::session::Session;
-use crate::stream::{no_rows, no_state, reduce, Needs, Reducer};
+use crate::stream::{gives_sum, no_state, reduce, Needs, Reducer};
 use serde::Serialize;
 
 /// Means and variances along `axis` with divisor `n - ddof` (scanpy uses `ddof = 1`). NaN and infinities propagate.
@@ -39,10 +39,7 @@ struct ColumnMoments {
 impl Reducer for ColumnMoments {
     const NAME: &'static str = "moments of the columns";
     const NEEDS: Needs = Needs::KEEPS;
-    type Part = Moments;
-    no_rows!();
-    type State = Moments;
-    type Output = Moments;
+    gives_sum!(Moments, |moments, next| moments.merge(&next));
 
     fn map(&self, block: Block) -> Result<(Moments, ())> {
         Ok((with_view!(block, view => Moments::of_block(&view))?, ()))
@@ -50,20 +47,6 @@ impl Reducer for ColumnMoments {
 
     fn state(&self) -> Result<Moments> {
         Ok(Moments::new(self.n_vars))
-    }
-
-    fn fold(&self, moments: &mut Moments, part: Moments) -> Result<()> {
-        moments.merge(&part);
-        Ok(())
-    }
-
-    fn merge(&self, moments: &mut Moments, next: Moments) -> Result<()> {
-        moments.merge(&next);
-        Ok(())
-    }
-
-    fn finish(&self, moments: Moments, (): ()) -> Result<Moments> {
-        Ok(moments)
     }
 }
 

@@ -6,7 +6,7 @@ use crate::dtype::Number;
 use crate::error::{Error, Result};
 use crate::matrix::Block;
 use crate::session::Session;
-use crate::stream::{no_rows, reduce, Needs, Reducer};
+use crate::stream::{gives_sum, no_rows, reduce, Needs, Reducer};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -63,10 +63,7 @@ struct All;
 impl Reducer for All {
     const NAME: &'static str = "sum and extremes of all values";
     const NEEDS: Needs = Needs::FILE;
-    type Part = Totals;
-    type State = Totals;
-    no_rows!();
-    type Output = Totals;
+    gives_sum!(Totals, |all, next| all.merge(&next));
 
     fn map(&self, block: Block) -> Result<(Totals, ())> {
         let mut part = Totals::NOTHING;
@@ -87,20 +84,6 @@ impl Reducer for All {
 
     fn state(&self) -> Result<Totals> {
         Ok(Totals::NOTHING)
-    }
-
-    fn fold(&self, all: &mut Totals, part: Totals) -> Result<()> {
-        all.merge(&part);
-        Ok(())
-    }
-
-    fn merge(&self, all: &mut Totals, next: Totals) -> Result<()> {
-        all.merge(&next);
-        Ok(())
-    }
-
-    fn finish(&self, all: Totals, (): ()) -> Result<Totals> {
-        Ok(all)
     }
 }
 

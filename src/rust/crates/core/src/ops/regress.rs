@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::matrix::Block;
 use crate::memory;
 use crate::session::Session;
-use crate::stream::{no_rows, reduce, Needs, Reducer};
+use crate::stream::{adds_up, no_rows, reduce, Needs, Reducer};
 use serde::{Deserialize, Serialize};
 
 /// What to regress on, one value a cell.
@@ -97,10 +97,12 @@ struct Products<'a> {
 impl Reducer for Products<'_> {
     const NAME: &'static str = PRODUCTS;
     const NEEDS: Needs = Needs::KEEPS;
-    type Part = (Vec<f64>, Moments);
-    no_rows!();
-    type State = (Vec<f64>, Moments);
     type Output = Vec<f64>;
+    adds_up!((Vec<f64>, Moments), |state, next| {
+        add(&mut state.0, &next.0);
+        state.1.merge(&next.1);
+    });
+    no_rows!();
 
     fn map(&self, block: Block) -> Result<((Vec<f64>, Moments), ())> {
         let Products { n_cols, rows, width, .. } = *self;
@@ -122,16 +124,6 @@ impl Reducer for Products<'_> {
 
     fn state(&self) -> Result<(Vec<f64>, Moments)> {
         Ok((memory::zeros(self.size, PRODUCTS)?, Moments::new(self.n_cols)))
-    }
-
-    fn fold(&self, state: &mut (Vec<f64>, Moments), part: (Vec<f64>, Moments)) -> Result<()> {
-        add(&mut state.0, &part.0);
-        state.1.merge(&part.1);
-        Ok(())
-    }
-
-    fn merge(&self, state: &mut (Vec<f64>, Moments), next: (Vec<f64>, Moments)) -> Result<()> {
-        self.fold(state, next)
     }
 
     fn finish(&self, (mut all, moments): (Vec<f64>, Moments), (): ()) -> Result<Vec<f64>> {
@@ -204,10 +196,9 @@ struct GroupMeans<'a> {
 impl Reducer for GroupMeans<'_> {
     const NAME: &'static str = MEANS;
     const NEEDS: Needs = Needs::KEEPS;
-    type Part = Vec<Level>;
-    no_rows!();
-    type State = Vec<Level>;
     type Output = Vec<f64>;
+    adds_up!(Vec<Level>, |all, next| all.iter_mut().zip(&next).for_each(|(a, n)| a.merge(n)));
+    no_rows!();
 
     fn map(&self, block: Block) -> Result<(Vec<Level>, ())> {
         let mut part = self.state()?;
@@ -222,15 +213,6 @@ impl Reducer for GroupMeans<'_> {
 
     fn state(&self) -> Result<Vec<Level>> {
         memory::filled(self.size, Level::default(), MEANS)
-    }
-
-    fn fold(&self, all: &mut Vec<Level>, part: Vec<Level>) -> Result<()> {
-        all.iter_mut().zip(&part).for_each(|(a, p)| a.merge(p));
-        Ok(())
-    }
-
-    fn merge(&self, all: &mut Vec<Level>, next: Vec<Level>) -> Result<()> {
-        self.fold(all, next)
     }
 
     fn finish(&self, all: Vec<Level>, (): ()) -> Result<Vec<f64>> {

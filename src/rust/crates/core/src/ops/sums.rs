@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::matrix::{Block, Storage};
 use crate::memory::{self, Zero};
 use crate::session::Session;
-use crate::stream::{no_rows, no_state, reduce, Needs, Reducer};
+use crate::stream::{gives_rows, gives_sum, reduce, Needs, Reducer};
 use serde::de::DeserializeOwned;
 use serde::Serialize;
 use std::marker::PhantomData;
@@ -142,10 +142,7 @@ struct ColumnSums<S> {
 impl<S: Sum> Reducer for ColumnSums<S> {
     const NAME: &'static str = "sums of the columns";
     const NEEDS: Needs = Needs::FILE;
-    type Part = Vec<S>;
-    no_rows!();
-    type State = Vec<S>;
-    type Output = Vec<S>;
+    gives_sum!(Vec<S>, |sums, next| add(sums, &next));
 
     fn map(&self, block: Block) -> Result<(Vec<S>, ())> {
         Ok((S::of_block(block, Axis::Obs)?, ()))
@@ -153,20 +150,6 @@ impl<S: Sum> Reducer for ColumnSums<S> {
 
     fn state(&self) -> Result<Vec<S>> {
         memory::zeros(self.n_vars, SUMS)
-    }
-
-    fn fold(&self, sums: &mut Vec<S>, part: Vec<S>) -> Result<()> {
-        add(sums, &part);
-        Ok(())
-    }
-
-    fn merge(&self, sums: &mut Vec<S>, next: Vec<S>) -> Result<()> {
-        add(sums, &next);
-        Ok(())
-    }
-
-    fn finish(&self, sums: Vec<S>, (): ()) -> Result<Vec<S>> {
-        Ok(sums)
     }
 }
 
@@ -179,10 +162,7 @@ struct RowSums<S> {
 impl<S: Sum> Reducer for RowSums<S> {
     const NAME: &'static str = "sums of the rows";
     const NEEDS: Needs = Needs::FILE;
-    no_state!();
-    type Rows = Vec<S>;
-    type Whole = Vec<S>;
-    type Output = Vec<S>;
+    gives_rows!(Vec<S>);
 
     fn map(&self, block: Block) -> Result<((), Vec<S>)> {
         Ok(((), S::of_block(block, Axis::Var)?))
@@ -190,10 +170,6 @@ impl<S: Sum> Reducer for RowSums<S> {
 
     fn whole(&self) -> Result<Vec<S>> {
         memory::zeros(self.n_obs, SUMS)
-    }
-
-    fn finish(&self, (): (), sums: Vec<S>) -> Result<Vec<S>> {
-        Ok(sums)
     }
 }
 

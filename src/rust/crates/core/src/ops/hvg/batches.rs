@@ -9,7 +9,7 @@ use crate::ops::columns::Columns;
 use crate::ops::moments::{MeanVar, Moments};
 use crate::ops::view::{add, with_view, Check, View};
 use crate::session::Session;
-use crate::stream::{reduce, Needs, Reducer};
+use crate::stream::{adds_up, reduce, Needs, Reducer};
 use serde::{Deserialize, Serialize};
 
 /// The name of the sums of all batches in errors.
@@ -207,12 +207,14 @@ struct BatchSums<'a> {
 impl Reducer for BatchSums<'_> {
     const NAME: &'static str = SUMS;
     const NEEDS: Needs = NEEDS;
-    type Part = PerBatch<Sums>;
     type Rows = Vec<f64>;
-    type State = PerBatch<Sums>;
     /// Sum of each cell.
     type Whole = Vec<f64>;
     type Output = BatchMoments;
+    adds_up!(PerBatch<Sums>, |sums, next| sums.merge(next, |to, from| {
+        add(&mut to.gene_sums, &from.gene_sums);
+        to.moments.merge(&from.moments);
+    }));
 
     fn map(&self, block: Block) -> Result<(PerBatch<Sums>, Vec<f64>)> {
         with_view!(block, view => sums_of(&view, self))
@@ -224,18 +226,6 @@ impl Reducer for BatchSums<'_> {
 
     fn whole(&self) -> Result<Vec<f64>> {
         memory::zeros(self.shape.0, SUMS)
-    }
-
-    fn fold(&self, sums: &mut PerBatch<Sums>, part: PerBatch<Sums>) -> Result<()> {
-        sums.merge(part, |to, from| {
-            add(&mut to.gene_sums, &from.gene_sums);
-            to.moments.merge(&from.moments);
-        });
-        Ok(())
-    }
-
-    fn merge(&self, sums: &mut PerBatch<Sums>, next: PerBatch<Sums>) -> Result<()> {
-        self.fold(sums, next)
     }
 
     fn finish(&self, sums: PerBatch<Sums>, cell_sums: Vec<f64>) -> Result<BatchMoments> {

@@ -13,7 +13,7 @@ use crate::memory;
 use crate::ops::view::{with_view, Check, View};
 use crate::session::Session;
 use crate::simd::{self, Level};
-use crate::stream::{no_rows, reduce, Needs, Reducer};
+use crate::stream::{adds_up, no_rows, reduce, Needs, Reducer};
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -166,9 +166,8 @@ pub(super) struct Stored<'a> {
 impl Reducer for Stored<'_> {
     const NAME: &'static str = "highly_variable_genes: Pearson residuals of every gene in every batch";
     const NEEDS: Needs = Needs::FILE;
-    type Part = PerBatch<Pairs>;
+    adds_up!(PerBatch<Pairs>, PerBatch::add);
     no_rows!();
-    type State = PerBatch<Pairs>;
     type Output = Vec<Pairs>;
 
     fn map(&self, block: Block) -> Result<(PerBatch<Pairs>, ())> {
@@ -177,16 +176,6 @@ impl Reducer for Stored<'_> {
 
     fn state(&self) -> Result<PerBatch<Pairs>> {
         Ok(PerBatch::new(self.models.len()))
-    }
-
-    fn fold(&self, sums: &mut PerBatch<Pairs>, part: PerBatch<Pairs>) -> Result<()> {
-        sums.add(part);
-        Ok(())
-    }
-
-    fn merge(&self, sums: &mut PerBatch<Pairs>, next: PerBatch<Pairs>) -> Result<()> {
-        sums.add(next);
-        Ok(())
     }
 
     fn finish(&self, sums: PerBatch<Pairs>, (): ()) -> Result<Vec<Pairs>> {

@@ -10,7 +10,7 @@ use crate::matrix::Block;
 use crate::memory;
 use crate::ops::view::{each, with_view, Check};
 use crate::session::Session;
-use crate::stream::{no_rows, reduce, Needs, Reducer};
+use crate::stream::{adds_up, no_rows, reduce, Needs, Reducer};
 use serde::Serialize;
 
 pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, session: &Session) -> Result<Hvg> {
@@ -97,9 +97,8 @@ pub(super) struct Clipped<'a> {
 impl Reducer for Clipped<'_> {
     const NAME: &'static str = "highly_variable_genes: clipped deviations of every gene in every batch";
     const NEEDS: Needs = Needs::FILE;
-    type Part = PerBatch<Pairs>;
+    adds_up!(PerBatch<Pairs>, PerBatch::add);
     no_rows!();
-    type State = PerBatch<Pairs>;
     type Output = Vec<Pairs>;
 
     fn map(&self, block: Block) -> Result<(PerBatch<Pairs>, ())> {
@@ -124,16 +123,6 @@ impl Reducer for Clipped<'_> {
 
     fn state(&self) -> Result<PerBatch<Pairs>> {
         Ok(PerBatch::new(self.batches.len()))
-    }
-
-    fn fold(&self, sums: &mut PerBatch<Pairs>, part: PerBatch<Pairs>) -> Result<()> {
-        sums.add(part);
-        Ok(())
-    }
-
-    fn merge(&self, sums: &mut PerBatch<Pairs>, next: PerBatch<Pairs>) -> Result<()> {
-        sums.add(next);
-        Ok(())
     }
 
     fn finish(&self, sums: PerBatch<Pairs>, (): ()) -> Result<Vec<Pairs>> {
