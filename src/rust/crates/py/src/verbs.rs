@@ -130,7 +130,7 @@ fn function_table(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
 #[pyfunction]
 fn verb_table(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     let table = PyDict::new(py);
-    for verb in verbs::VERBS {
+    for verb in verbs::all() {
         table.set_item(verb.name, (parameters(py, verb.params)?, verb.gives.to_vec()))?;
     }
     Ok(table)

@@ -169,11 +169,12 @@ fn rs_function_table(args: Robj) -> Robj {
 #[extendr]
 fn rs_verb_table(args: Robj) -> Robj {
     reply(args, |_, _| {
-        let entries = verbs::VERBS.iter().map(|verb| {
+        let names: Vec<&str> = verbs::all().map(|verb| verb.name).collect();
+        let entries = verbs::all().map(|verb| {
             let gives: Vec<String> = verb.gives.iter().map(|g| (*g).to_owned()).collect();
             list_of(["params", "gives"].into_iter(), vec![parameters(verb.params)?, gives.into()])
         });
-        list_of(verbs::VERBS.iter().map(|verb| verb.name), entries.collect::<Result<_>>()?)
+        list_of(names.into_iter(), entries.collect::<Result<_>>()?)
     })
 }
 

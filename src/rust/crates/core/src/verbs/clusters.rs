@@ -7,6 +7,9 @@ use crate::error::Result;
 use crate::graph::{self, Algorithm, Clustering, LeidenParams, Objective, Restriction};
 use crate::session::Session;
 
+/// The verbs of this file.
+pub(super) static VERBS: &[&Verb] = &[&LEIDEN, &LOUVAIN];
+
 const RESOLUTION: Param = param("resolution", NOT_NEGATIVE, Preset::Number(1.0), "Higher gives more clusters.");
 const RESTRICT_TO: Param = param(
     "restrict_to",
@@ -37,7 +40,7 @@ const fn key_added(name: &'static str) -> Param {
     param("key_added", Kind::Key, Preset::Text(name), "Column of obs for the clusters; gets _R with restrict_to.")
 }
 
-pub(super) static LEIDEN: Verb = Verb {
+static LEIDEN: Verb = Verb {
     name: "leiden",
     label: "Leiden",
     params: &[
@@ -70,7 +73,7 @@ pub(super) static LEIDEN: Verb = Verb {
     room: None,
 };
 
-pub(super) static LOUVAIN: Verb = Verb {
+static LOUVAIN: Verb = Verb {
     name: "louvain",
     label: "Louvain",
     params: &[

@@ -7,7 +7,10 @@ use crate::error::Result;
 use crate::given::Given;
 use crate::ops::{self, CellCriterion, GeneCriterion};
 
-pub(super) static CALCULATE_QC_METRICS: Verb = Verb {
+/// The verbs of this file.
+pub(super) static VERBS: &[&Verb] = &[&CALCULATE_QC_METRICS, &GENE_RANGES, &FILTER_CELLS, &FILTER_GENES];
+
+static CALCULATE_QC_METRICS: Verb = Verb {
     name: "calculate_qc_metrics",
     label: "quality control",
     params: &[
@@ -56,7 +59,7 @@ pub(super) static CALCULATE_QC_METRICS: Verb = Verb {
     room: None,
 };
 
-pub(super) static GENE_RANGES: Verb = Verb {
+static GENE_RANGES: Verb = Verb {
     name: "gene_ranges",
     label: "gene ranges",
     params: &[
@@ -80,7 +83,7 @@ const fn limit(name: &'static str, about: &'static str) -> Param {
 const MIN_COUNTS: Param = limit("min_counts", "Least total count of what stays.");
 const MAX_COUNTS: Param = limit("max_counts", "Largest total count of what stays.");
 
-pub(super) static FILTER_CELLS: Verb = Verb {
+static FILTER_CELLS: Verb = Verb {
     name: "filter_cells",
     label: "filter cells",
     params: &[
@@ -106,7 +109,7 @@ pub(super) static FILTER_CELLS: Verb = Verb {
     room: None,
 };
 
-pub(super) static FILTER_GENES: Verb = Verb {
+static FILTER_GENES: Verb = Verb {
     name: "filter_genes",
     label: "filter genes",
     params: &[

@@ -7,11 +7,14 @@ use super::transforms::OBSM;
 use crate::chain::nodes::{self, Transform};
 use crate::error::Result;
 
+/// The verbs of this file.
+pub(super) static VERBS: &[&Verb] = &[&SQRT, &SQUARE, &ARCSINH];
+
 fn recorded(call: &Call<'_>, node: impl Transform) -> Result<Outcome> {
     Ok(Outcome { matrix: Some(call.matrix()?.with(node)?), ..Outcome::default() })
 }
 
-pub(super) static SQRT: Verb = Verb {
+static SQRT: Verb = Verb {
     name: "sqrt",
     label: "square roots",
     params: &[
@@ -28,7 +31,7 @@ pub(super) static SQRT: Verb = Verb {
     room: None,
 };
 
-pub(super) static SQUARE: Verb = Verb {
+static SQUARE: Verb = Verb {
     name: "square",
     label: "squares",
     params: &[COPY, LAYER, OBSM],
@@ -38,7 +41,7 @@ pub(super) static SQUARE: Verb = Verb {
     room: None,
 };
 
-pub(super) static ARCSINH: Verb = Verb {
+static ARCSINH: Verb = Verb {
     name: "arcsinh",
     label: "arcsinh",
     params: &[

@@ -7,6 +7,9 @@ use crate::error::Error;
 use crate::given::Given;
 use crate::graph::{self, Init, Mode, UmapParams};
 
+/// The verbs of this file.
+pub(super) static VERBS: &[&Verb] = &[&UMAP, &DIFFMAP, &DPT];
+
 /// More dimensions than anybody lays a graph out in: what bounds memory where the cells do not.
 const DIMENSIONS: Kind = Kind::Whole(1, 1000);
 const EPOCHS: Kind = Kind::Whole(0, 1_000_000);
@@ -14,7 +17,7 @@ const EPOCHS: Kind = Kind::Whole(0, 1_000_000);
 const NEGATIVE_SAMPLES: Kind = Kind::Whole(0, 1000);
 const START: Kind = Kind::Either(&[Kind::Text, Kind::Object("a matrix of positions")]);
 
-pub(super) static UMAP: Verb = Verb {
+static UMAP: Verb = Verb {
     name: "umap",
     label: "UMAP",
     params: &[
@@ -81,7 +84,7 @@ fn notes(sentences: Vec<String>) -> Vec<(&'static str, String)> {
     sentences.into_iter().map(|sentence| ("note", sentence)).collect()
 }
 
-pub(super) static DIFFMAP: Verb = Verb {
+static DIFFMAP: Verb = Verb {
     name: "diffmap",
     label: "diffusion map",
     params: &[
@@ -105,7 +108,7 @@ pub(super) static DIFFMAP: Verb = Verb {
     room: None,
 };
 
-pub(super) static DPT: Verb = Verb {
+static DPT: Verb = Verb {
     name: "dpt",
     label: "pseudotime",
     params: &[

@@ -5,10 +5,13 @@ use super::domain::{Kind, COUNT};
 use super::entry::{need, param, Preset, Source, Verb, COPY, EMBEDDING, INPLACE, NEIGHBORS_KEY};
 use crate::graph::{self, DendrogramNames};
 
+/// The verbs of this file.
+pub(super) static VERBS: &[&Verb] = &[&PAGA, &DENDROGRAM];
+
 const CORRELATIONS: Kind = Kind::Choice(&["pearson", "spearman", "kendall"]);
 const LINKAGES: Kind = Kind::Choice(&["complete", "average", "single", "weighted", "centroid", "median", "ward"]);
 
-pub(super) static PAGA: Verb = Verb {
+static PAGA: Verb = Verb {
     name: "paga",
     label: "PAGA",
     params: &[
@@ -33,7 +36,7 @@ pub(super) static PAGA: Verb = Verb {
     room: None,
 };
 
-pub(super) static DENDROGRAM: Verb = Verb {
+static DENDROGRAM: Verb = Verb {
     name: "dendrogram",
     label: "dendrogram",
     params: &[

@@ -6,11 +6,14 @@ use super::entry::{need, param, Preset, Source, Verb, INPLACE, LAYER, LOG_BASE, 
 use super::transforms::{CHECK_VALUES, CLIP, THETA};
 use crate::ops;
 
+/// The verbs of this file.
+pub(super) static VERBS: &[&Verb] = &[&HIGHLY_VARIABLE_GENES];
+
 const FLAVORS: Kind = Kind::Choice(&["seurat", "cell_ranger", "seurat_v3", "seurat_v3_paper", "pearson_residuals"]);
 /// Far more than there are genes.
 const BINS: Kind = Kind::Whole(1, 100_000);
 
-pub(super) static HIGHLY_VARIABLE_GENES: Verb = Verb {
+static HIGHLY_VARIABLE_GENES: Verb = Verb {
     name: "highly_variable_genes",
     label: "highly variable genes",
     params: &[

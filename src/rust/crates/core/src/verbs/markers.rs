@@ -9,10 +9,13 @@ use crate::given::Given;
 use crate::memory;
 use crate::ops::{self, Correction, MarkerOptions, Test};
 
+/// The verbs of this file.
+pub(super) static VERBS: &[&Verb] = &[&RANK_GENES_GROUPS];
+
 const METHODS: Kind = Kind::Choice(&["t-test", "t-test_overestim_var", "wilcoxon", "logreg"]);
 const CORRECTIONS: Kind = Kind::Choice(&["benjamini-hochberg", "bonferroni"]);
 
-pub(super) static RANK_GENES_GROUPS: Verb = Verb {
+static RANK_GENES_GROUPS: Verb = Verb {
     name: "rank_genes_groups",
     label: "ranking genes",
     params: &[

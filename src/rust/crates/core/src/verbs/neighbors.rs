@@ -5,6 +5,9 @@ use super::domain::{Bound, Kind, COUNT, COUNT_OR_0, SHARE_ABOVE_0};
 use super::entry::{need, param, Preset, Source, Verb, COPY, EMBEDDING, RANDOM_STATE};
 use crate::graph::{self, Batches, KnnParams, Metric, NeighborsNames, NeighborsParams};
 
+/// The verbs of this file.
+pub(super) static VERBS: &[&Verb] = &[&NEIGHBORS];
+
 const METHODS: Kind = Kind::Choice(&["umap", "gauss", "auto", "exact", "ivf", "hnsw"]);
 const SEARCHES: Kind = Kind::Choice(&["auto", "exact", "ivf", "hnsw"]);
 const METRICS: Kind = Kind::Choice(&[
@@ -36,7 +39,7 @@ const METRICS: Kind = Kind::Choice(&[
 /// The power of Minkowski's distance.
 const POWER: Kind = Kind::Number(Bound::To(1.0), Bound::Short(f64::INFINITY));
 
-pub(super) static NEIGHBORS: Verb = Verb {
+static NEIGHBORS: Verb = Verb {
     name: "neighbors",
     label: "neighbours",
     params: &[

@@ -7,7 +7,10 @@ use crate::chain::LazyMatrix;
 use crate::error::Result;
 use crate::ops;
 
-pub(super) static PCA: Verb = Verb {
+/// The verbs of this file.
+pub(super) static VERBS: &[&Verb] = &[&PCA];
+
+static PCA: Verb = Verb {
     name: "pca",
     label: "PCA",
     params: &[

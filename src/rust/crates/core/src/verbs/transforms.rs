@@ -6,6 +6,9 @@ use super::entry::{need, param, Param, Preset, Source, Verb, COPY, INPLACE, LAYE
 use crate::element::Value;
 use crate::ops;
 
+/// The verbs of this file.
+pub(super) static VERBS: &[&Verb] = &[&NORMALIZE_TOTAL, &LOG1P, &SCALE, &NORMALIZE_PEARSON_RESIDUALS, &REGRESS_OUT];
+
 /// Overdispersion of Pearson residuals.
 pub(super) const THETA: Param =
     param("theta", POSITIVE_OR_INFINITE, Preset::Number(100.0), "Overdispersion of the negative binomial.");
@@ -22,7 +25,7 @@ pub(super) const OBSM: Param = param("obsm", Kind::Text, Preset::Nothing, "Array
 pub(super) const CHECK_VALUES: Param =
     param("check_values", Kind::Flag, Preset::Flag(true), "Whether values that are not whole numbers are warned of.");
 
-pub(super) static NORMALIZE_TOTAL: Verb = Verb {
+static NORMALIZE_TOTAL: Verb = Verb {
     name: "normalize_total",
     label: "cell totals",
     params: &[
@@ -62,7 +65,7 @@ pub(super) static NORMALIZE_TOTAL: Verb = Verb {
     room: None,
 };
 
-pub(super) static LOG1P: Verb = Verb {
+static LOG1P: Verb = Verb {
     name: "log1p",
     label: "log1p",
     params: &[
@@ -87,7 +90,7 @@ pub(super) static LOG1P: Verb = Verb {
     room: None,
 };
 
-pub(super) static SCALE: Verb = Verb {
+static SCALE: Verb = Verb {
     name: "scale",
     label: "gene moments",
     params: &[
@@ -116,7 +119,7 @@ pub(super) static SCALE: Verb = Verb {
     room: None,
 };
 
-pub(super) static NORMALIZE_PEARSON_RESIDUALS: Verb = Verb {
+static NORMALIZE_PEARSON_RESIDUALS: Verb = Verb {
     name: "normalize_pearson_residuals",
     label: "sums of counts",
     params: &[THETA, CLIP, CHECK_VALUES, LAYER, INPLACE, COPY],
@@ -140,7 +143,7 @@ pub(super) static NORMALIZE_PEARSON_RESIDUALS: Verb = Verb {
     room: None,
 };
 
-pub(super) static REGRESS_OUT: Verb = Verb {
+static REGRESS_OUT: Verb = Verb {
     name: "regress_out",
     label: "regressing out",
     params: &[
