@@ -2,20 +2,28 @@
 
 use crate::errors::to_py_err;
 use crate::given::given;
+use anndataoom_core::given::Given;
 use anndataoom_core::session::{guard, watched};
 use anndataoom_core::verbs;
 use anndataoom_core::{reserve, Result, Session};
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
 /// The session of this process: what its calls leave for those that follow.
 static SESSION: LazyLock<Session> = LazyLock::new(Session::default);
 
-/// Threads, memory and progress as `anndataoom.settings` says.
+/// A call of the session as `anndataoom.settings` says, and what draws progress.
 pub(crate) fn settings(py: Python<'_>) -> PyResult<(Session, Option<Py<PyAny>>)> {
     let call = py.import("anndataoom._settings")?.getattr("call_settings")?.call0()?;
-    let (threads, memory, progress): (Bound<'_, PyAny>, Bound<'_, PyAny>, Option<Py<PyAny>>) = call.extract()?;
-    let session = verbs::call(&SESSION, &given(&threads)?, &given(&memory)?).map_err(to_py_err)?;
+    let (settings, progress): (Bound<'_, PyDict>, Option<Py<PyAny>>) = call.extract()?;
+    let mut values = HashMap::new();
+    for (name, value) in settings {
+        values.insert(name.extract::<String>()?, given(&value)?);
+    }
+    let of = |name: &str| values.get(name).cloned().unwrap_or(Given::Nothing);
+    let session = verbs::call(&SESSION, of).map_err(to_py_err)?;
     Ok((session, progress))
 }
 

@@ -191,9 +191,11 @@ impl Args {
         matrix(self.get(name).ok_or_else(gone)?)
     }
 
-    /// Threads and memory as R's options say.
+    /// A call of the session as R's options say: `settings`, a named list.
     pub(crate) fn session(&self) -> Result<Session> {
-        let of = |name: &str| self.get(name).map_or(Given::Nothing, given);
-        verbs::call(&SESSION, &of("threads"), &of("memory"))
+        let settings: Vec<(&str, Robj)> =
+            self.get("settings").and_then(|l| l.as_list()).map(|l| l.iter().collect()).unwrap_or_default();
+        let of = |name: &str| settings.iter().find(|s| s.0 == name).map_or(Given::Nothing, |s| given(&s.1));
+        verbs::call(&SESSION, of)
     }
 }

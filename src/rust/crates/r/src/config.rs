@@ -12,7 +12,7 @@ fn rs_start(args: Robj) -> Robj {
     reply(args, |_, _| Ok(().into()))
 }
 
-/// `threads`, `memory`: versions and resources.
+/// `settings`: versions and resources.
 #[extendr]
 fn rs_config(args: Robj) -> Robj {
     reply(args, |a, _| {

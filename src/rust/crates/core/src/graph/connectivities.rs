@@ -4,7 +4,7 @@ use super::knn::Knn;
 use super::symmetric::{Graph, OwnGraph};
 use crate::error::{Error, Result};
 use crate::memory;
-use crate::session::Session;
+use crate::session::{Held, Session};
 use rayon::prelude::*;
 use sprs::CsMatI;
 
@@ -28,6 +28,7 @@ const ROWS: usize = 2048;
 /// The errors of [`Knn::validate`]; [`Error::Values`] for negative distances (inner products); [`Error::Cancelled`].
 pub fn fuzzy_simplicial_set(knn: &Knn, session: &Session) -> Result<CsMatI<f32, u32, usize>> {
     check(knn)?;
+    let _held = hold(knn, session)?;
     let mean = knn.distances.iter().map(|&d| f64::from(d)).sum::<f64>() / knn.distances.len() as f64;
     let target = (knn.k as f64).log2();
     session.install(|| {
@@ -53,6 +54,12 @@ pub fn fuzzy_simplicial_set(knn: &Knn, session: &Session) -> Result<CsMatI<f32, 
         // the order of operations of scipy's (A + A') - A * A'
         union(&directed, |a, b| (a + b) - a * b, session)
     })
+}
+
+/// Leases what a graph of neighbours is made in: the neighbours, their links one way, and both ways.
+fn hold(knn: &Knn, session: &Session) -> Result<Held> {
+    let links = knn.indices.len();
+    session.hold(format!("the graph of {links} links between {} cells", knn.n), links.saturating_mul(3 * 8))
 }
 
 /// The bandwidth and the distance to the nearest different point, of one row of ascending distances that starts with
@@ -101,6 +108,7 @@ fn smooth_knn_dist(distances: &[f32], target: f64, mean: f64) -> (f32, f32) {
 /// The errors of [`Knn::validate`]; [`Error::Values`] for negative distances (inner products); [`Error::Cancelled`].
 pub fn gauss_connectivities(knn: &Knn, session: &Session) -> Result<CsMatI<f32, u32, usize>> {
     check(knn)?;
+    let _held = hold(knn, session)?;
     session.install(|| {
         let squares = memory::parallel(knn.distances.par_chunks(knn.k).map(median_square), EDGES)?;
         let mut weights = memory::zeros::<f32>(knn.distances.len(), EDGES)?;
@@ -132,6 +140,7 @@ pub fn gauss_of_all(knn: &Knn, n_neighbors: usize, session: &Session) -> Result<
     if n_neighbors == 0 || n_neighbors > knn.k {
         return Err(Error::parameter("n_neighbors", format!("1 to {}, the number of points", knn.n), n_neighbors));
     }
+    let _held = hold(knn, session)?;
     session.install(|| {
         let width = |d: &[f32]| f64::from(d.get(n_neighbors - 1).copied().unwrap_or(0.0)).powi(2) / 4.0;
         let squares = memory::parallel(knn.distances.par_chunks(knn.k).map(width), EDGES)?;

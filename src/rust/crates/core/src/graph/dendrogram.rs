@@ -63,6 +63,9 @@ pub fn dendrogram(
     method: LinkageMethod,
     session: &Session,
 ) -> Result<Dendrogram> {
+    // Means and correlations of the groups, and the distances they make.
+    let bytes = n_groups.saturating_mul(points.ncols().saturating_add(n_groups.saturating_mul(2))).saturating_mul(8);
+    let _held = session.hold(format!("dendrogram of {n_groups} groups"), bytes)?;
     let means = means(points, groups, n_groups, session)?;
     let copy =
         |row: ndarray::ArrayView1<'_, f64>| memory::collected(row.iter().copied(), "dendrogram: mean coordinates");

@@ -51,6 +51,9 @@ pub fn diffmap(
         if n_comps < 2 {
             return Err(Error::shape("connectivities", "at least 3 cells", n));
         }
+        // Weights of the graph, its eigenvectors and the components.
+        let bytes = graph.data.len().saturating_mul(4).saturating_add(n.saturating_mul(n_comps).saturating_mul(12));
+        let _held = session.hold(format!("diffmap of {n} cells in {n_comps} components"), bytes)?;
         let weights = density_normalised(graph)?;
         let kernel = Graph { data: &weights, ..graph };
         let found = leading(kernel, n_comps - 1, TOLERANCE, MAX_PRODUCTS, seed, &session.monitor)?;
@@ -145,6 +148,8 @@ pub fn dpt(
         .take(n_dcs)
         .map(|&l| if l < STATIONARY { f64::from(l) / (1.0 - f64::from(l)) } else { 1.0 })
         .collect();
+    // Numbers of components, and the times.
+    let _held = session.hold(format!("dpt of {n} cells"), n.saturating_mul(4 + 8))?;
     let (label, _) = connected(graph, &session.monitor)?;
     let origin = components.row(root);
     let distance = |(row, &component): (ndarray::ArrayView1<'_, f32>, &u32)| {

@@ -42,6 +42,9 @@ pub fn paga(distances: &CsMatI<f32, u32, usize>, groups: &[u32], n_groups: usize
     if let Some(group) = groups.iter().find(|&&g| g as usize >= n_groups) {
         return Err(Error::parameter("groups", format!("numbers below {n_groups}"), group));
     }
+    // Cells by group, and what groups share.
+    let bytes = n.saturating_mul(4).saturating_add(n_groups.saturating_mul(32));
+    let _held = session.hold(format!("paga of {n} cells in {n_groups} groups"), bytes)?;
     let (start, cells) = members(groups, n_groups)?;
     let sizes: Vec<u64> = start.windows(2).map(|w| (w[1] - w[0]) as u64).collect();
     let mut links = memory::zeros::<u64>(n_groups, GROUPS)?;

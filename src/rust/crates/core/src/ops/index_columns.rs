@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::matrix::{pack, Bits, Block, ColumnIndex, IndexWriter, Layout, Positions, Scratch, Source, Storage};
 use crate::memory;
-use crate::session::{Lease, Session, Space};
+use crate::session::{Lease, Session};
 use crate::stream::{no_state, reduce, Needs, Reducer, Scatter};
 use crate::with_data;
 use rayon::prelude::*;
@@ -116,7 +116,7 @@ impl Reducer for Index<'_> {
         Ok(Spool {
             writer: IndexWriter::new(self.path, self.source)?,
             dtype: self.source.dtype(),
-            scratch: Scratch::new(&Space::new(self.dir))?,
+            scratch: Scratch::new(&self.session.scratch.inside(self.dir))?,
             memory: self.session.part(4),
             session: self.session.clone(),
             waiting: Vec::new(),

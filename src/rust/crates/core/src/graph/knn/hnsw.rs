@@ -23,6 +23,11 @@ const BYTES_OF_POINT: usize = 1024;
 /// Points whose recall is measured.
 const SAMPLE: usize = 512;
 
+/// Bytes the graph takes for a point of `d` coordinates, about.
+pub(super) fn bytes_of_point(d: usize) -> usize {
+    BYTES_OF_POINT + 4 * d
+}
+
 /// The neighbours of all points. A point for which the graph yields fewer than `k` (points can be unreachable when
 /// threads insert at the same time) is searched exactly.
 pub(super) fn search(points: &Points, params: &KnnParams, session: &Session) -> Result<KnnResult> {
@@ -35,7 +40,7 @@ pub(super) fn search(points: &Points, params: &KnnParams, session: &Session) -> 
         row
     };
     // The library asks for its own without an error at hand.
-    memory::probe(n.saturating_mul(BYTES_OF_POINT + 4 * points.width()))?;
+    memory::probe(n.saturating_mul(bytes_of_point(points.width())))?;
     let graph: Hnsw<'_, f32, DistL2> = Hnsw::new(LINKS, n, LAYERS, EF_CONSTRUCTION, DistL2 {});
     session.monitor.begin(2 * n as u64);
     for from in (0..n).step_by(BATCH) {

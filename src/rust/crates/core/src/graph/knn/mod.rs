@@ -204,15 +204,18 @@ pub fn knn(points: ArrayView2<'_, f32>, params: &KnnParams, session: &Session) -
         return Err(Error::parameter("n_neighbors", format!("1 to {n}, the number of points"), params.k));
     }
     if let Metric::Pairwise(pairwise) = params.metric {
+        // The points in f64, and the neighbours.
+        let _held = session.hold(searched(n, params.k), n.saturating_mul(8 * (d + params.k)))?;
         return session.install(|| brute::search(points, pairwise, params.k, session));
     }
-    // The points once more, and the neighbours.
-    let _held = session.hold(4 * n.saturating_mul(d + 1 + 2 * params.k));
     let method = match params.method {
         Method::Auto if n <= EXACT_UP_TO || params.metric == Metric::InnerProduct => Method::Exact,
         Method::Auto => Method::Ivf,
         method => method,
     };
+    // The points once more, and the neighbours.
+    let graph = if method == Method::Hnsw { hnsw::bytes_of_point(d) } else { 0 };
+    let _held = session.hold(searched(n, params.k), n.saturating_mul(graph + 4 * (d + 1 + 2 * params.k)))?;
     session.install(|| {
         let points = Points::new(points, params.metric)?;
         match method {
@@ -221,6 +224,11 @@ pub fn knn(points: ArrayView2<'_, f32>, params: &KnnParams, session: &Session) -
             Method::Hnsw => hnsw::search(&points, params, session),
         }
     })
+}
+
+/// The name of a search in errors.
+fn searched(n: usize, k: usize) -> String {
+    format!("the search for {k} neighbours of {n} cells")
 }
 
 /// Finds, for every row of `points` (n x d), the nearest rows of each batch; `params.k` is not used. Exact below
@@ -235,7 +243,7 @@ pub fn knn_by_batch(
     params: &KnnParams,
     session: &Session,
 ) -> Result<KnnResult> {
-    let (n, _) = validate(points, params)?;
+    let (n, d) = validate(points, params)?;
     batches.validate(n)?;
     if matches!(params.metric, Metric::Pairwise(_)) {
         let expected = "euclidean, cosine, correlation or inner_product with batch_key";
@@ -247,6 +255,8 @@ pub fn knn_by_batch(
         method => method,
     };
     let params = KnnParams { method, ..params.clone() };
+    let k = batches.neighbors_within_batch.saturating_mul(batches.n_batches);
+    let _held = session.hold(searched(n, k), n.saturating_mul(4 * (d + 1 + 2 * k)))?;
     session.install(|| batches::search(&Points::new(points, params.metric)?, batches, &params, session))
 }
 

@@ -173,7 +173,8 @@ fn run(graph: &CsMatI<f32, u32, usize>, params: &LeidenParams, refining: bool, s
     }
     let name = if refining { "leiden" } else { "louvain" };
     // The graph once more, and numbers of its vertices.
-    let _held = session.hold(graph.nnz().saturating_add(3 * graph.rows()).saturating_mul(8));
+    let bytes = graph.nnz().saturating_add(3 * graph.rows()).saturating_mul(8);
+    let _held = session.hold(format!("{name} of {} cells with {} links", graph.rows(), graph.nnz()), bytes)?;
     session.install(|| {
         let monitor = &*session.monitor;
         let renumbered = Renumbered::new(check(graph, name, monitor)?, monitor)?;

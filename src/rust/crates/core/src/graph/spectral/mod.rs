@@ -55,6 +55,10 @@ pub fn spectral_layout(
     seed: u64,
     session: &Session,
 ) -> Result<SpectralLayout> {
+    // The coordinates, and the eigenvectors they are made of.
+    let bytes = graph.rows().saturating_mul(n_components).saturating_mul(16);
+    let _held =
+        session.hold(format!("the spectral layout of {} cells in {n_components} components", graph.rows()), bytes)?;
     session.install(|| {
         let graph = check(graph, "spectral_layout", &session.monitor)?;
         layout(graph, n_components, FINE, seed, &session.monitor)

@@ -113,7 +113,8 @@ pub fn umap(connectivities: &CsMatI<f32, u32, usize>, params: &UmapParams, sessi
     };
     // The graph once more, and positions with what moves them.
     let held = connectivities.nnz().saturating_add(2 * params.n_components.saturating_mul(connectivities.rows()));
-    let _held = session.hold(held.saturating_mul(8));
+    let what = format!("umap of {} cells in {} components", connectivities.rows(), params.n_components);
+    let _held = session.hold(what, held.saturating_mul(8))?;
     session.install(|| {
         let renumbered = Renumbered::new(check(connectivities, "umap", &session.monitor)?, &session.monitor)?;
         let graph = renumbered.graph();

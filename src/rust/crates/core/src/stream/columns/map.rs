@@ -1,7 +1,7 @@
 //! How the columns of a matrix are gone through: all of them from rows that are read once, or band by band.
 
 use super::column::{Label, PerColumn, Value, COLUMNS, NO_LABEL};
-use super::spool::{piece, Spool};
+use super::spool::{piece, Spool, HELD};
 use crate::chain::LazyMatrix;
 use crate::element::DType;
 use crate::error::{Error, Result};
@@ -50,16 +50,11 @@ pub(crate) fn scratch(x: &LazyMatrix, label: usize, session: &Session) -> u64 {
         return 0;
     }
     let bytes = (stored(x) * (label + x.dtype().float().size()) as f64) as u64;
-    if bytes > held_limit(session) as u64 {
+    if bytes > (session.memory / HELD) as u64 {
         bytes
     } else {
         0
     }
-}
-
-/// Bytes of values that stay in memory.
-fn held_limit(session: &Session) -> usize {
-    session.memory / 4
 }
 
 /// Values of `x` that are stored, about.
@@ -102,7 +97,7 @@ fn spooled<F: PerColumn, T: Value, L: Label>(
     of: &F,
     session: &Session,
 ) -> Result<Vec<F::Output>> {
-    let mut spool = Spool::<T, L>::new(band.len(), held_limit(session), &session.scratch)?;
+    let mut spool = Spool::<T, L>::new(band.len(), session.part(HELD), &session.scratch)?;
     let hold = spool.room();
     let map = |block: Block| {
         let block = block.into_float()?;
