@@ -138,6 +138,7 @@ fn what_no_scratch_space_is_left_for_is_an_error_or_read_again() {
     assert!(error.in_syntax(&Syntax::R).contains("raise options(anndataoom.scratch_limit = )"));
     assert!(error.in_syntax(&Syntax::PYTHON).contains("raise settings.scratch_limit, or raise settings.memory so"));
     // The index of columns is in a folder of its own, and its scratch file counts all the same.
+    std::fs::create_dir(dir.file("index")).unwrap();
     let error = ops::index_columns(&all, &dir.file("index"), &bound).err().unwrap().to_string();
     assert!(error.starts_with(&format!("scratch files in '{}' need ", dir.file("index").display())), "{error}");
     ops::index_columns(&all, &dir.file("index"), &small(None)).unwrap();
