@@ -10,11 +10,12 @@ use crate::ops::{self, ScoreOptions};
 use crate::patch::Patch;
 use std::collections::HashMap;
 
+pub(super) static VERBS: &[&Verb] = &[&SCORE_GENES];
+
 const NAMES: Kind = Kind::List(&Kind::Text);
 
-pub(super) static SCORE_GENES: Verb = Verb {
+static SCORE_GENES: Verb = Verb {
     name: "score_genes",
-    in_r: None,
     label: "scores of genes",
     params: &[
         param("gene_list", Kind::Object("names of genes, or named sets of them"), Preset::Required, "Genes to score."),
@@ -35,7 +36,7 @@ pub(super) static SCORE_GENES: Verb = Verb {
     ],
     needs: &[MATRIX, need("gene_list", Source::Sets), GENES],
     gives: &["obs/{score_name}", "obs/{gene_list}"],
-    run: |call, ctx| {
+    run: |call, session| {
         let (sets, names) = (call.sets("gene_list")?, call.names("genes")?);
         let mut place = HashMap::with_capacity(names.len());
         names.iter().enumerate().for_each(|(j, name)| drop(place.entry(name).or_insert(j as u32)));
@@ -80,7 +81,7 @@ pub(super) static SCORE_GENES: Verb = Verb {
                 args.refuse("random_state", format!("a whole number up to {}", u32::MAX), Given::Text(seed.to_string()))
             })?,
         };
-        let scores = ops::score_genes(&call.matrix()?, &positions, &options, ctx)?;
+        let scores = ops::score_genes(&call.matrix()?, &positions, &options, session)?;
         let columns = sets.into_iter().map(|(name, _)| name).zip(scores.into_iter().map(Value::vector)).collect();
         Ok(Outcome { patch: Patch { obs: columns, ..Patch::default() }, notes, ..Outcome::default() })
     },
