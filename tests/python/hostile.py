@@ -1,14 +1,20 @@
 """Places of a file that tests make hostile, and a process of its own to read it."""
 
+import resource
 import subprocess
 import sys
 
 
 def alone(code: str, folder, gigabytes: float = 4, seconds: int = 120) -> tuple[int, str, int]:
     """Runs code in a process with little address space: its status, its last line, its peak in MB."""
+    limit = int(gigabytes * 2**30)
+    # Where there is less already, no more than that.
+    most = resource.getrlimit(resource.RLIMIT_AS)[1]
+    if most != resource.RLIM_INFINITY:
+        limit = min(limit, most)
     head = (
         "import warnings; warnings.filterwarnings('ignore')\n"
-        f"import resource; resource.setrlimit(resource.RLIMIT_AS, ({int(gigabytes * 2**30)},) * 2)\n"
+        f"import resource; resource.setrlimit(resource.RLIMIT_AS, ({limit},) * 2)\n"
         "import numpy as np, anndataoom as oom\noom.settings.verbose = False\n"
     )
     # What getrusage tells starts at the peak of the process that started this one.

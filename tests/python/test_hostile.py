@@ -54,6 +54,43 @@ FILTERS = {
 }
 
 
+@pytest.mark.parametrize("libver", ["earliest", "latest"])
+@pytest.mark.parametrize("userblock", [0, 512])
+@pytest.mark.parametrize("attributes", [0, 40])
+@pytest.mark.parametrize("parts", [3, 2**20, 2**56 + 1, 2**63])
+def test_parts_that_a_virtual_dataset_has_no_room_for(tmp_path, libver, userblock, attributes, parts):
+    """The list of parts begins with a number, which the library would allocate and walk."""
+    path = tmp_path / "a.h5ad"
+    ad.AnnData(np.ones((2, 2), np.float32)).write_h5ad(tmp_path / "plain.h5ad")
+    with (
+        h5py.File(path, "w", libver=libver, userblock_size=userblock) as f,
+        h5py.File(tmp_path / "plain.h5ad") as plain,
+    ):
+        for key in plain:
+            plain.copy(key, f)
+        f.attrs.update(dict(plain.attrs))
+        layout = h5py.VirtualLayout((3,), "f8")
+        for i in range(3):
+            f[f"uns/part{i}"] = np.full(1, float(i))
+            layout[i] = h5py.VirtualSource(".", f"/uns/part{i}", (1,))
+        x = f.create_virtual_dataset("uns/x", layout)
+        for i in range(attributes):
+            x.attrs[f"a{i}"] = np.arange(20)
+    data = path.read_bytes()
+    name = data.index(b"/uns/part0\x00")
+    at = name - (9 if data[name - 1] == 4 else 10)
+    assert data[at : at + 8] == struct.pack("<Q", 3)
+    path.write_bytes(data[:at] + struct.pack("<Q", parts) + data[at + 8 :])
+    code = "try: print(oom.read('a.h5ad').uns['x'].tolist())\nexcept Exception as e: print(type(e).__name__, e)"
+    status, said, peak = alone(code, tmp_path)
+    assert status == 0, said
+    if parts == 3:
+        assert said == "[0.0, 1.0, 2.0]"
+    else:
+        assert f"found {parts} parts" in said and "'uns/x'" in said
+        assert peak < 400
+
+
 @pytest.mark.parametrize("name", FILTERS)
 @pytest.mark.parametrize("place", ["X/data", "X/indices", "X/indptr", "layers/d", "obs/group/codes", "obsm/m"])
 def test_filters_that_change_sizes(example, tmp_path, name, place):

@@ -39,7 +39,9 @@ static SCORE_GENES: Verb = Verb {
     run: |call, session| {
         let (sets, names) = (call.sets("gene_list")?, call.names("genes")?);
         let mut place = HashMap::with_capacity(names.len());
-        names.iter().enumerate().for_each(|(j, name)| drop(place.entry(name).or_insert(j as u32)));
+        for (j, name) in names.iter().enumerate() {
+            place.entry(name).or_insert(j as u32);
+        }
         // Each gene once, in the order given, and those that are not there.
         let found = |genes: &[String]| {
             let (mut at, mut missing) = (Vec::new(), Vec::new());

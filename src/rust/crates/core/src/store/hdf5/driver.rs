@@ -197,7 +197,7 @@ unsafe extern "C" fn open_file(name: *const c_char, flags: c_uint, access: i64, 
             }
         }
     };
-    let lengths = heap::bytes_of_lengths(&*bytes);
+    let lengths = heap::superblock(&*bytes).2;
     Box::into_raw(Box::new(Opened {
         driver_id: 0,
         cls: std::ptr::null(),

@@ -19,6 +19,8 @@ pub(super) struct Hdf5File {
     path: PathBuf,
     location: Location,
     file: hdf5::File,
+    /// What the library reads it through.
+    bytes: Arc<dyn Bytes>,
     /// The file itself, locked as a reader locks it; `None` for one open to be saved into.
     plain: Option<File>,
     update: Option<Open>,
@@ -72,7 +74,7 @@ impl Hdf5File {
         let io = |e: std::io::Error| Error::io(path, "open", &e);
         let bytes: Arc<dyn Bytes> = Arc::new(plain.try_clone().and_then(Plain::new).map_err(io)?);
         let file = driver::open(&bytes, family, path, false).map_err(|e| probe::refused(path, &e))?;
-        Ok(Arc::new(Hdf5File { plain: Some(plain), relatives: relatives.clone(), ..Self::of_view(path, file, family) }))
+        Ok(Arc::new(Hdf5File { plain: Some(plain), relatives: relatives.clone(), ..Self::of_view(path, file, bytes, family) }))
     }
 
     pub(super) fn prepare(path: &Path) -> Result<()> {
@@ -83,15 +85,16 @@ impl Hdf5File {
     }
 
     pub(super) fn of_update(path: &Path, file: hdf5::File, open: Open, family: &Arc<Family>) -> Hdf5File {
-        Hdf5File { update: Some(open), ..Self::of_view(path, file, family) }
+        let bytes = open.bytes();
+        Hdf5File { update: Some(open), ..Self::of_view(path, file, bytes, family) }
     }
 
     /// A file as it will be, to be looked at.
-    pub(super) fn of_view(path: &Path, file: hdf5::File, family: &Arc<Family>) -> Hdf5File {
+    pub(super) fn of_view(path: &Path, file: hdf5::File, bytes: Arc<dyn Bytes>, family: &Arc<Family>) -> Hdf5File {
         let (path, family, relatives, linked) = (path.to_owned(), family.clone(), Arc::default(), Mutex::default());
         let location = Location::from(&path);
         let (raw, addresses) = Default::default();
-        Hdf5File { path, location, file, plain: None, update: None, family, relatives, linked, raw, addresses }
+        Hdf5File { path, location, file, bytes, plain: None, update: None, family, relatives, linked, raw, addresses }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -165,6 +168,11 @@ impl Hdf5File {
     /// Bytes of an address in the file: 8 in all but odd ones.
     pub(super) fn bytes_of_addresses(&self) -> usize {
         *self.addresses.get_or_init(|| self.file.create_plist().map_or(8, |p| p.sizes().sizeof_addr))
+    }
+
+    /// The bytes as the library reads them.
+    pub(super) fn bytes_read(&self) -> &dyn Bytes {
+        &*self.bytes
     }
 
     /// The HDF5 handle.

@@ -6,8 +6,9 @@ use std::io;
 
 const SIGNATURE: &[u8; 5] = b"GCOL\x01";
 
-/// Bytes of a length in an HDF5 file, as its superblock says: 8 in all but odd files.
-pub(super) fn bytes_of_lengths(bytes: &dyn Bytes) -> usize {
+/// Returns where the superblock of an HDF5 file lies, from where addresses count, and how many bytes it says addresses and
+/// lengths have: 8 and 8 in all but odd files.
+pub(super) fn superblock(bytes: &dyn Bytes) -> (u64, usize, usize) {
     let mut at = 0;
     while at + 16 <= bytes.len() {
         let mut start = [0; 16];
@@ -15,12 +16,13 @@ pub(super) fn bytes_of_lengths(bytes: &dyn Bytes) -> usize {
             break;
         }
         if start.starts_with(b"\x89HDF\r\n\x1a\n") {
-            let length = if start[8] < 2 { start[14] } else { start[10] };
-            return usize::from(length).clamp(2, 32);
+            let sizes = if start[8] < 2 { [start[13], start[14]] } else { [start[9], start[10]] };
+            let [addresses, lengths] = sizes.map(|size| usize::from(size).clamp(2, 32));
+            return (at, addresses, lengths);
         }
         at = if at == 0 { 512 } else { at * 2 };
     }
-    8
+    (0, 8, 8)
 }
 
 /// Checks bytes that were read at `at`, if they start a collection of the global heap.
@@ -30,7 +32,7 @@ pub(super) fn bytes_of_lengths(bytes: &dyn Bytes) -> usize {
 #[inline]
 pub(super) fn check(bytes: &dyn Bytes, lengths: usize, read: &[u8], at: u64) -> io::Result<()> {
     if read.starts_with(SIGNATURE) {
-        walk(bytes, lengths, read, at)
+        Heap { read, ..Heap::new(bytes, at, lengths) }.walk(|_, _, _| ())
     } else {
         Ok(())
     }
@@ -39,19 +41,25 @@ pub(super) fn check(bytes: &dyn Bytes, lengths: usize, read: &[u8], at: u64) -> 
 /// Bytes of a heap that are read at once where the library did not read them: objects are small and many.
 const WINDOW: usize = 1 << 16;
 
-/// A heap from its start at `at`, of which a part has been read.
-struct Heap<'a> {
+/// A heap from its start at `at`, of which a part may have been read.
+pub(super) struct Heap<'a> {
     bytes: &'a dyn Bytes,
     at: u64,
+    /// Bytes of a length.
+    lengths: usize,
     read: &'a [u8],
     /// Bytes from `from` on.
     window: Vec<u8>,
     from: u64,
 }
 
-impl Heap<'_> {
+impl<'a> Heap<'a> {
+    pub(super) fn new(bytes: &'a dyn Bytes, at: u64, lengths: usize) -> Self {
+        Heap { bytes, at, lengths, read: &[], window: Vec::new(), from: 0 }
+    }
+
     /// Returns the number of up to 8 bytes that lies `from` bytes into the heap.
-    fn number(&mut self, from: u64, size: usize) -> io::Result<u64> {
+    pub(super) fn number(&mut self, from: u64, size: usize) -> io::Result<u64> {
         let within = |part: &[u8], start: u64| {
             let start = usize::try_from(from.checked_sub(start)?).ok()?;
             let mut raw = [0; 8];
@@ -67,29 +75,37 @@ impl Heap<'_> {
         self.bytes.read(&mut self.window, self.at + from)?;
         Ok(within(&self.window, from).unwrap_or_default())
     }
-}
 
-fn walk(bytes: &dyn Bytes, lengths: usize, read: &[u8], at: u64) -> io::Result<()> {
-    let wrong = |what: String| Err(io::Error::other(format!("a damaged heap of texts at byte {at}: {what}")));
-    let header = (8 + lengths).next_multiple_of(8) as u64;
-    let width = lengths.min(8);
-    let mut heap = Heap { bytes, at, read, window: Vec::new(), from: 0 };
-    let size = heap.number(8, width)?;
-    if size < header || size > bytes.len().saturating_sub(at) {
-        return wrong(format!("it says it has {size} bytes, in a file of {}", bytes.len()));
-    }
-    let mut place = header;
-    while place + header <= size {
-        // Object 0 is what is free, its header counted in.
-        let (index, length) = (heap.number(place, 2)?, heap.number(place + 8, width)?);
-        let need = match index {
-            0 => Some(length),
-            _ => length.checked_next_multiple_of(8).and_then(|n| n.checked_add(header)),
-        };
-        match need.filter(|&n| n >= header && n <= size - place) {
-            Some(n) => place += n,
-            None => return wrong(format!("a text says it has {length} bytes, where {} are left", size - place)),
+    /// Goes through the objects of the heap: `meet` gets the number of each, how far into the heap its bytes start, and how
+    /// many they are.
+    ///
+    /// # Errors
+    /// With a description of an object that does not fit the heap.
+    pub(super) fn walk(&mut self, mut meet: impl FnMut(u64, u64, u64)) -> io::Result<()> {
+        let at = self.at;
+        let wrong = |what: String| Err(io::Error::other(format!("a damaged heap of texts at byte {at}: {what}")));
+        let header = (8 + self.lengths).next_multiple_of(8) as u64;
+        let width = self.lengths.min(8);
+        let size = self.number(8, width)?;
+        if size < header || size > self.bytes.len().saturating_sub(at) {
+            return wrong(format!("it says it has {size} bytes, in a file of {}", self.bytes.len()));
         }
+        let mut place = header;
+        while place + header <= size {
+            // Object 0 is what is free, its header counted in.
+            let (index, length) = (self.number(place, 2)?, self.number(place + 8, width)?);
+            let need = match index {
+                0 => Some(length),
+                _ => length.checked_next_multiple_of(8).and_then(|n| n.checked_add(header)),
+            };
+            match need.filter(|&n| n >= header && n <= size - place) {
+                Some(n) => {
+                    meet(index, place + header, length);
+                    place += n;
+                }
+                None => return wrong(format!("a text says it has {length} bytes, where {} are left", size - place)),
+            }
+        }
+        Ok(())
     }
-    Ok(())
 }

@@ -9,8 +9,8 @@ use std::ffi::{c_char, c_int, c_void, CStr, CString};
 /// What a link is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Link {
-    /// To an object of the file.
-    Hard,
+    /// To the object of the file whose header lies there.
+    Hard(u64),
     /// To a path in the file.
     Soft(String),
     /// To a path in another file.
@@ -44,7 +44,7 @@ pub(super) fn link(group: &Group, key: &str) -> Result<Option<Link>> {
     let mut info = Info::default();
     h5call!(H5Lget_info2(group.id(), name.as_ptr(), (&raw mut info).cast(), H5P_DEFAULT))?;
     if info.kind == 0 {
-        return Ok(Some(Link::Hard));
+        return Ok(Some(Link::Hard(info.value[0])));
     }
     if info.kind != 1 && info.kind != 64 {
         return Ok(Some(Link::Unknown(info.kind)));

@@ -25,6 +25,7 @@ mod links;
 mod node;
 mod object;
 mod open;
+mod parts;
 mod probe;
 mod raw;
 mod register;

@@ -6,7 +6,7 @@ use super::environment::{prefixes, EXTERNAL_PREFIX, VIRTUAL_PREFIX};
 use super::layout::layout;
 use super::links::{self, Link};
 use super::node::Object;
-use super::{datatype, external, fault, storage, External, Hdf5File, Node};
+use super::{datatype, external, fault, parts, storage, External, Hdf5File, Node};
 use crate::error::{Error, Result};
 use crate::store::backend::{below, Backend};
 use hdf5::{Dataset, LocationType};
@@ -81,12 +81,12 @@ impl Node {
             return Err(self.as_object().missing(key));
         }
         let link = links::link(group, key).map_err(|e| broken(fault::cause(&e)))?;
-        if links > MOST_LINKS && link != Some(Link::Hard) {
+        if links > MOST_LINKS && !matches!(link, Some(Link::Hard(_))) {
             return Err(broken(format!("more than {MOST_LINKS} links in a row")));
         }
         match link {
             None => Err(self.as_object().missing(key)),
-            Some(Link::Hard) => self.object(key, path),
+            Some(Link::Hard(header)) => self.object(key, path, header),
             Some(Link::Soft(target)) => {
                 let start = if target.starts_with('/') { Node::root(self.file())? } else { self.clone() };
                 match start.follow(&target, links + 1) {
@@ -136,8 +136,8 @@ impl Node {
         })
     }
 
-    /// The object a hard link leads to.
-    fn object(&self, key: &str, path: String) -> Result<Node> {
+    /// The object a hard link leads to, whose header lies at `header`.
+    fn object(&self, key: &str, path: String, header: u64) -> Result<Node> {
         let group = self.group()?;
         let broken = |e: hdf5::Error| match fault::fed(&format!("opening element '{path}'")) {
             Err(starved) => starved,
@@ -150,7 +150,20 @@ impl Node {
         };
         let object = match group.loc_type_by_name(key).map_err(broken)? {
             LocationType::Group => Object::Group(group.group(key).map_err(broken)?),
-            LocationType::Dataset => Object::Dataset(storage::open(group, key).map_err(broken)?),
+            LocationType::Dataset => {
+                let parts = parts::count(self.file().bytes_read(), header);
+                match parts.map_err(|e| Error::io(self.file().path(), "read", &e))? {
+                    Some((n, most)) if n > most => {
+                        return Err(Error::Format {
+                            path: self.file().location().clone(),
+                            element: path.clone(),
+                            expected: format!("a virtual dataset of at most {most} parts, for which its list has room"),
+                            found: format!("{n} parts: the file is damaged"),
+                        })
+                    }
+                    _ => Object::Dataset(storage::open(group, key).map_err(broken)?),
+                }
+            }
             _ => {
                 return Err(Error::Unsupported {
                     path: self.file().location().clone(),

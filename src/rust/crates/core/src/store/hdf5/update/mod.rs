@@ -85,7 +85,7 @@ impl Change for Update {
             let bytes: Arc<dyn Bytes> = self.view.clone();
             let hdf5 =
                 driver::open(&bytes, &self.family, &path, false).map_err(|e| super::probe::refused(&path, &e))?;
-            let written = Arc::new(Hdf5File::of_view(&path, hdf5, &self.family));
+            let written = Arc::new(Hdf5File::of_view(&path, hdf5, bytes, &self.family));
             written.set_head();
             super::replace::check_copies(&written, &copied, &path)?;
         }

@@ -37,6 +37,11 @@ pub(super) fn open_view(path: &Path, shared: &Arc<Shared>, family: &Arc<Family>)
 }
 
 impl Open {
+    /// The file's bytes, with all that was saved.
+    pub(in super::super) fn bytes(&self) -> Arc<dyn Bytes> {
+        self.view.clone()
+    }
+
     /// A plain handle on the file; bytes of datasets are where HDF5 says they are, whatever was saved since.
     pub(in super::super) fn raw(&self) -> std::io::Result<File> {
         self.view.base().try_clone()
