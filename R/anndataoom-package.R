@@ -8,6 +8,10 @@
 #' @section Options:
 #' * `anndataoom.threads`: worker threads (default: all cores). Results are the same bits for any number.
 #' * `anndataoom.memory`: working memory of a streaming pass in bytes (default: 256 MiB). Results do not depend on it.
+#' * `anndataoom.graph_memory`: most bytes that embeddings and graphs of [neighbors()], [umap()], [leiden()] and the like take in
+#'   memory at a time; more is an error before the work starts (default: the memory of the machine, or of its control group).
+#' * `anndataoom.scratch_limit`: most bytes in scratch files, where what does not fit `anndataoom.memory` goes (default: the
+#'   room on the disk of temporary files less a reserve).
 #' * `anndataoom.max_bytes`: largest matrix that `as.matrix()` and friends put into memory (default: 2 GiB).
 #' * `anndataoom.progress`: whether long steps draw a progress bar with the time left (default: in interactive sessions).
 #' * `anndataoom.quiet`: whether messages about what a function did on its own account are left out (default: `FALSE`).

@@ -28,9 +28,7 @@ chunk_apply <- function(x, FUN, chunk_size = 6000, ..., layer = NULL, with_rows 
   }
   FUN <- match.fun(FUN)
   size <- floor(min(chunk_size, max(nrow(matrix), 1)))
-  chunks <- rs_call(
-    rs_chunks, matrix = pointer_of(matrix), size = size, threads = setting("threads"), memory = setting("memory")
-  )
+  chunks <- rs_call(rs_chunks, matrix = pointer_of(matrix), size = size, settings = call_settings())
   on.exit(rs_call(rs_end_chunks, chunks = chunks))
   found <- list()
   while (!is.null(chunk <- rs_work("reading", rs_next_chunk, chunks = chunks))) {

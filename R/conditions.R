@@ -10,11 +10,11 @@ rs_call <- function(fun, ...) {
   reply$ok
 }
 
-# A long call: threads and memory from the options, a progress bar named `label`.
+# A long call: settings from the options, a progress bar named `label`.
 rs_work <- function(label, fun, ...) {
   bar <- progress_bar(label)
   on.exit(bar$close())
-  rs_call(fun, ..., threads = setting("threads"), memory = setting("memory"), progress = careful(bar$draw))
+  rs_call(fun, ..., settings = call_settings(), progress = careful(bar$draw))
 }
 
 # Text of a file as it can be shown: what moves the cursor of a terminal, or turns the direction of writing, as escapes.

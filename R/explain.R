@@ -15,7 +15,7 @@
 explain <- function(adata, layer = NULL, use_raw = FALSE) {
   check_arguments("explain", layer = layer, use_raw = use_raw)
   x <- if (is(adata, "OOMMatrix")) adata else matrix_for(adata, layer, use_raw)
-  plan <- rs_call(rs_explain, matrix = pointer_of(x), threads = setting("threads"), memory = setting("memory"))
+  plan <- rs_call(rs_explain, matrix = pointer_of(x), settings = call_settings())
   steps <- as.data.frame(plan[names(plan) != "text"], stringsAsFactors = FALSE)
   structure(list(text = plan$text, steps = steps), class = "oom_plan")
 }

@@ -1,6 +1,9 @@
 # The value of an option of this package.
 setting <- function(name) getOption(paste0("anndataoom.", name))
 
+# The options of every call into the core.
+call_settings <- function() sapply(c("threads", "memory", "graph_memory", "scratch_limit"), setting, simplify = FALSE)
+
 max_bytes <- function() {
   value <- getOption("anndataoom.max_bytes", 2 * 1024^3)
   check_arguments("settings", max_bytes = value)
@@ -20,7 +23,7 @@ max_bytes <- function() {
 oom_config <- function() {
   config <- c(
     list(version = as.character(utils::packageVersion("anndataoom"))),
-    rs_call(rs_config, threads = setting("threads"), memory = setting("memory"))
+    rs_call(rs_config, settings = call_settings())
   )
   config$max_bytes <- max_bytes()
   config$progress <- draws_progress()

@@ -13,8 +13,10 @@ from . import _core
 from ._arguments import check
 from ._arrays import BackedArray, as_backed, select
 from ._categories import drops_unused, prune_colors
-from ._elements import BackedLayers, Elements, Frame, OnDisk, Uns, named
+from ._elements import BackedLayers, Elements, Uns, named
+from ._frame import Frame
 from ._index import pair, positions
+from ._on_disk import OnDisk
 from ._raw import _FrozenRaw
 from ._reductions import DEFAULT_CHUNK_SIZE
 from ._reference import is_reference, referred

@@ -7,86 +7,19 @@ import os
 import re
 import warnings
 from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
 
 from . import _core
-from ._arrays import BackedArray, open_file, open_matrix, select
-from ._categories import drops_unused, only_used, unused
-from ._convert import column_of, frame_of, from_core, index_of, nan_texts
+from ._arrays import open_matrix, select
+from ._convert import index_of
+from ._frame import Frame
 from ._index import compose
+from ._on_disk import OnDisk, read_frame, selected_frame, take
 from ._scanpy import for_caller
 from ._text import printable
-
-
-@dataclass(frozen=True)
-class OnDisk:
-    """An element nobody touched yet; `rows` and `columns` are positions in it, None for all."""
-
-    file: _core.File
-    element: str
-    rows: np.ndarray | None = None
-    columns: np.ndarray | None = None
-
-    def read(self):
-        return from_core(self.file.read(self.element, self.rows, self.columns))
-
-    def describe(self) -> str:
-        try:
-            encoding, shape, _ = self.file.describe(self.element)
-        except Exception as e:  # shown to the user as it is: listing must not fail
-            return f"unreadable ({e})"
-        shape = list(shape)
-        for i, chosen in enumerate((self.rows, self.columns)):
-            if chosen is not None and i < len(shape):
-                shape[i] = len(chosen)
-        return f"{encoding} {' x '.join(map(str, shape))}".rstrip() + ", on disk"
-
-    def is_frame(self) -> bool:
-        try:
-            return self.file.describe(self.element)[0] == "dataframe"
-        except (ValueError, NotImplementedError, TypeError, KeyError, OSError):
-            return False
-
-    def __reduce__(self):
-        path = str(self.file.path)
-        place = (path, os.path.getsize(path), self.element)
-        return _restore_on_disk, (*place, self.rows, self.columns, self.file.external, self.file.group)
-
-
-def _restore_on_disk(path, size, element, rows, columns, external="refuse", group=""):
-    return OnDisk(open_file(path, size, external, group), element, rows, columns)
-
-
-def take(value, rows, columns=None):
-    """Rows and columns of a value in memory, copied."""
-    if isinstance(value, BackedArray):
-        return select(value, rows, columns)
-    if isinstance(value, pd.DataFrame):
-        return value.copy() if rows is None else selected_frame(value.iloc[rows].copy())
-    if rows is None and columns is None:
-        return copy.deepcopy(value) if not hasattr(value, "copy") else value.copy()
-    if rows is not None:
-        value = value[rows]
-    if columns is not None:
-        value = value[:, columns]
-    return value.copy() if hasattr(value, "copy") else value
-
-
-def read_frame(value):
-    """A lazy table of anndata (of `read_lazy`) as a frame, in memory; all else as it is."""
-    return value.to_memory() if type(value).__name__ == "Dataset2D" else value
-
-
-def selected_frame(frame: pd.DataFrame) -> pd.DataFrame:
-    """A selection of a frame that lies beside obs or var, without categories nobody has, as anndata has it."""
-    for name in frame.columns if drops_unused() and frame.columns.is_unique else ():
-        if unused(frame[name]):
-            frame[name] = only_used(frame[name])
-    return frame
 
 
 def named(items) -> dict:
@@ -374,137 +307,3 @@ class BackedLayers(Elements):
 
     def close(self) -> None:
         """There is nothing to close: files close when nothing refers to them."""
-
-
-class Frame:
-    """obs or var: a pandas frame that is read when it is touched; its index alone costs the index."""
-
-    def __init__(self, value, pruned: bool = False):
-        self.replace(value)
-        # Whether categories nobody has are left out, as in a selection.
-        self.pruned = pruned
-
-    def replace(self, value) -> None:
-        """Becomes another table, for all that lies beside this one."""
-        self._disk = value if isinstance(value, OnDisk) else None
-        self._frame = None if self._disk is not None else value
-        self._index = None
-        self._name_in_file: str | None = None
-        self._columns = None
-        self.failed: dict[str, str] = {}
-        # Columns (None is the index) whose missing texts are NaN in the file, whatever pandas makes of them.
-        self.nan: set[str | None] = set()
-
-    @property
-    def touched(self) -> bool:
-        return self._frame is not None
-
-    @property
-    def disk(self) -> OnDisk | None:
-        return self._disk
-
-    @property
-    def index(self) -> pd.Index:
-        if self._frame is not None:
-            return self._frame.index
-        if self._index is None:
-            name, value = self._disk.file.read_index(self._disk.element)
-            self._note(None, value)
-            index = text_names(index_of(name, value))
-            self._name_in_file = index.name
-            self._index = index if self._disk.rows is None else index[self._disk.rows]
-        return self._index
-
-    @property
-    def renamed(self) -> bool:
-        """Whether the index, read without its table, was given another name (`obs_names.name = "cell"`)."""
-        return self._frame is None and self._index is not None and self._index.name != self._name_in_file
-
-    @property
-    def columns(self) -> list[str]:
-        if self._frame is not None:
-            return list(self._frame.columns)
-        if self._columns is None:
-            self._columns = self._disk.file.column_names(self._disk.element)
-        return self._columns
-
-    def column(self, name: str) -> pd.Series:
-        """One column, without reading the others."""
-        if self._frame is not None:
-            return self._frame[name]
-        value = self._disk.file.read_column(self._disk.element, name)
-        self._note(name, value)
-        value = column_of(value)
-        value = value if self._disk.rows is None else value[self._disk.rows]
-        return pd.Series(only_used(value) if self.pruned else value, index=self.index, name=name)
-
-    def unused(self) -> dict[str, pd.Series]:
-        """Columns that a copy of the file's would give categories nobody has."""
-        out = {}
-        for name in self.columns if self.pruned and not self.touched else ():
-            try:
-                encoding, *_ = self._disk.file.describe(f"{self._disk.element}/{name}")
-                # Before anndata 0.8 columns do not say what they are.
-                if encoding in ("categorical", "") and unused(
-                    column_of(self._disk.file.read_column(self._disk.element, name))
-                ):
-                    out[name] = self.column(name)
-            except (ValueError, NotImplementedError, TypeError, KeyError, OSError):
-                continue
-        return out
-
-    @property
-    def frame(self) -> pd.DataFrame:
-        if self._frame is None:
-            columns = []
-            for name in self.columns:
-                try:
-                    columns.append((name, self.column(name)))
-                except (ValueError, NotImplementedError, TypeError, KeyError, OSError) as e:
-                    self.failed[name] = str(e)
-                    warnings.warn(f"the column '{name}' is left out: {e}", stacklevel=3)
-            self._frame = frame_of(self.index, columns)
-        return self._frame
-
-    def _note(self, name: str | None, value) -> None:
-        if nan_texts(value):
-            self.nan.add(name)
-
-    def subset(self, rows, prune: bool = False) -> Frame:
-        """These rows; with `prune` without categories nobody has."""
-        if self._frame is not None:
-            frame = self._frame.copy() if rows is None else self._frame.iloc[rows].copy()
-            for name in frame.columns if prune and frame.columns.is_unique else ():
-                if unused(frame[name]):
-                    frame[name] = only_used(frame[name])
-            out = Frame(frame)
-            out.nan = set(self.nan)
-            return out
-        out = Frame(replace(self._disk, rows=compose(self._disk.rows, rows)), self.pruned or prune)
-        if self._index is not None:
-            # An index of its own: its name can be changed in place.
-            out._index = self._index.copy() if rows is None else self._index[rows]
-            out._name_in_file = self._name_in_file
-            out.nan = set(self.nan)
-        return out
-
-
-def text_names(index: pd.Index) -> pd.Index:
-    """Names as text, whatever they were, as anndata has them.
-
-    Raises
-    ------
-    ValueError
-        Each name is several values.
-    """
-    if isinstance(index, pd.MultiIndex):
-        raise ValueError("names: expected one text each, found a MultiIndex")
-    if isinstance(index.dtype, pd.StringDtype):
-        return index
-    if index.dtype == object and pd.api.types.infer_dtype(index, skipna=False) in ("string", "empty"):
-        return index
-    return index.astype(str)
-
-
-def is_matrix(value) -> bool:
-    return isinstance(value, BackedArray | np.ndarray) or sparse.issparse(value)

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from ._arrays import BackedArray, as_backed, select
-from ._elements import Elements, Frame
+from ._elements import Elements
+from ._frame import Frame
 from ._index import compose, pair, positions
 from ._reference import is_reference, referred
 from ._scanpy import for_caller

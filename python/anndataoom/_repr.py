@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from html import escape
 
 from ._arrays import BackedArray, queued
-from ._elements import OnDisk
+from ._on_disk import OnDisk
 from ._reductions import DEFAULT_CHUNK_SIZE
 from ._text import printable
 

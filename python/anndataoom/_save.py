@@ -8,7 +8,7 @@ from dataclasses import replace
 from . import _core
 from ._arrays import BackedArray, open_matrix, wrap
 from ._convert import to_core
-from ._elements import OnDisk
+from ._on_disk import OnDisk
 from ._write import plan, strings_to_categoricals
 
 

@@ -8,6 +8,9 @@ import warnings
 
 from . import _core
 
+_OF_CALLS = ("threads", "memory", "graph_memory", "scratch_limit")
+_CHECKED = (*_OF_CALLS, "array_limit")
+
 
 class Settings:
     """Options of the package.
@@ -18,6 +21,13 @@ class Settings:
         Worker threads; None is all. Results do not depend on it.
     memory : int
         Working memory of a pass in bytes. Results do not depend on it.
+    graph_memory : int or None
+        Most bytes that embeddings and graphs of ``neighbors``, ``umap``, ``leiden`` and the like take in memory at a
+        time; more is a ``MemoryError`` before the work starts. None is the memory of the machine, or of its control
+        group.
+    scratch_limit : int or None
+        Most bytes in scratch files, where what does not fit ``memory`` goes; more is an ``OSError``. None is the room
+        on the disk of temporary files less a reserve.
     array_limit : int
         Largest matrix, in bytes, that numpy may turn into an array behind your back (``np.asarray(adata.X)``).
     verbose : bool
@@ -28,14 +38,16 @@ class Settings:
     def __init__(self) -> None:
         self.threads: int | None = None
         self.memory: int = 256 << 20
+        self.graph_memory: int | None = None
+        self.scratch_limit: int | None = None
         self.array_limit: int = 4 << 30
         self.verbose: bool = True
 
     def __setattr__(self, name, value):
-        if name in ("threads", "memory", "array_limit"):
+        if name in _CHECKED:
             _core.check_setting(name, value)
         elif name != "verbose":
-            raise AttributeError(f"settings has no {name!r}; there are threads, memory, array_limit, verbose")
+            raise AttributeError(f"settings has no {name!r}; there are {', '.join(_CHECKED)}, verbose")
         super().__setattr__(name, value)
 
     def __repr__(self) -> str:
@@ -84,5 +96,5 @@ def _progress():
 
 
 def call_settings():
-    """Threads, memory, progress: what the compiled core asks for at each long call."""
-    return settings.threads, settings.memory, _progress()
+    """Settings and progress: what the compiled core asks for at each long call."""
+    return {name: getattr(settings, name) for name in _OF_CALLS}, _progress()

@@ -10,7 +10,7 @@ from scipy import sparse
 
 from . import _core
 from ._arrays import BackedArray
-from ._elements import OnDisk
+from ._on_disk import OnDisk
 
 
 def held_bytes(x, with_disk: bool = False) -> int:

@@ -10,7 +10,9 @@ import pandas as pd
 
 from . import _core
 from ._arrays import BackedArray, as_backed, open_matrix
-from ._elements import BackedLayers, Elements, OnDisk, Uns, read_frame, text_names
+from ._elements import BackedLayers, Elements, Uns
+from ._frame import text_names
+from ._on_disk import OnDisk, read_frame
 from ._raw import _FrozenRaw
 from ._scanpy import for_caller, layers_for_caller, not_for_anndata
 from ._text import printable

@@ -12,7 +12,8 @@ from . import _core
 from ._arrays import BackedArray, as_backed
 from ._categories import categorical
 from ._convert import check_frame, column_to_core, columns_to_core, index_to_core, to_core
-from ._elements import Frame, OnDisk, is_matrix
+from ._frame import Frame
+from ._on_disk import OnDisk, is_matrix
 from ._raw import _FrozenRaw
 
 

@@ -119,7 +119,7 @@ def test_lists_of_lists_of_several_lengths(path, tmp_path):
 
 
 def test_settings_that_there_are_none(path):
-    with pytest.raises(AttributeError, match="settings has no 'thread'; there are threads, memory"):
+    with pytest.raises(AttributeError, match="settings has no 'thread'; there are threads, memory, graph_memory"):
         oom.settings.thread = 1
 
 

@@ -12,17 +12,17 @@ import anndataoom as oom
 
 sc = pytest.importorskip("scanpy")
 
-# Verbs that scanpy does not have.
-OWN = {"square", "arcsinh", "gene_ranges"}
-VERBS = [(part, name) for part in ("pp", "tl") for name in getattr(oom, part).__all__ if name not in OWN]
-EXPERIMENTAL = {"normalize_pearson_residuals"}
 # Whose value is a table of the docs: the first of two is scanpy 1.11's.
 COLUMN = 0 if tuple(map(int, version("scanpy").split(".")[:2])) < (1, 12) else 1
 
 
 def scanpys(part, name):
-    module = sc.experimental.pp if name in EXPERIMENTAL else getattr(sc, part)
-    return getattr(module, name)
+    """The function of scanpy, or None where there is none."""
+    stable, experimental = getattr(sc, part), getattr(sc.experimental, part, None)
+    return getattr(stable, name, None) or getattr(experimental, name, None)
+
+
+VERBS = [(part, name) for part in ("pp", "tl") for name in getattr(oom, part).__all__ if scanpys(part, name)]
 
 
 def shown(parameter):

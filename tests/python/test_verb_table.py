@@ -130,6 +130,30 @@ def test_settings(value):
         oom.settings.memory = None
 
 
+def test_the_graph_stage_and_scratch_files_have_limits_of_their_own(monkeypatch):
+    adata = pipeline()
+    monkeypatch.setattr(oom.settings, "graph_memory", 50)
+    for call in (oom.pp.neighbors, oom.tl.umap, oom.tl.leiden, oom.tl.louvain, oom.tl.diffmap):
+        with pytest.raises(MemoryError, match="needs [0-9]+ bytes, the limit is 50; .*raise settings.graph_memory"):
+            call(adata)
+    monkeypatch.setattr(oom.settings, "graph_memory", None)
+    oom.tl.leiden(adata)
+    before = list(adata.obs["leiden"])
+    # The memory of passes is no bound of the graph stage.
+    monkeypatch.setattr(oom.settings, "memory", 1)
+    oom.tl.leiden(adata)
+    assert list(adata.obs["leiden"]) == before
+
+    monkeypatch.setattr(oom.settings, "scratch_limit", 10)
+    message = "scratch files in '.*' need .* of the 10 they may take; raise settings.scratch_limit"
+    with pytest.raises(OSError, match=message):
+        oom.tl.rank_genes_groups(adata, "cell_type", method="wilcoxon")
+    monkeypatch.setattr(oom.settings, "scratch_limit", None)
+    oom.tl.rank_genes_groups(adata, "cell_type", method="wilcoxon")
+    with pytest.raises(ValueError, match="settings.scratch_limit must be a whole number, 0 or more, or None, found -1"):
+        oom.settings.scratch_limit = -1
+
+
 def test_numpy_arguments():
     adata = oom.read(EXAMPLE)
     oom.pp.filter_cells(adata, min_genes=np.int64(1))

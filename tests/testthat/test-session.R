@@ -90,6 +90,32 @@ test_that("options are checked and change no result", {
   expect_output(print(oom_config()), "threads")
 })
 
+test_that("the graph stage and scratch files have limits of their own", {
+  a <- on_file(twin)
+  a$obs$batch <- droplevels(a$obs$batch)
+  linked <- neighbors(a, n_neighbors = 3, use_rep = "X_pca")
+  bound <- function(expr) with_options(list(anndataoom.graph_memory = 50), cat(error_of(expr)))
+  expect_snapshot({
+    bound(neighbors(a, n_neighbors = 3, use_rep = "X_pca"))
+    bound(umap(linked))
+    bound(leiden(linked))
+    bound(diffmap(linked, n_comps = 3))
+    bound(paga(linked, groups = "batch"))
+    bound(dendrogram(linked, groupby = "batch", use_rep = "X_pca"))
+    with_options(list(anndataoom.graph_memory = 0), cat(error_of(row_sums(a))))
+  })
+  # The memory of passes is no bound of the graph stage.
+  expect_identical(with_options(list(anndataoom.memory = 1), leiden(linked)$obs$leiden), leiden(linked)$obs$leiden)
+
+  markers <- function(...) {
+    with_options(list(anndataoom.memory = 64, ...), rank_genes_groups(log1p(a), groupby = "batch", method = "wilcoxon"))
+  }
+  expect_snapshot(
+    cat(error_of(markers(anndataoom.scratch_limit = 10))), transform = function(lines) sub("in '.*' need", "in '<folder>' need", lines)
+  )
+  expect_identical(markers(anndataoom.scratch_limit = 1e6)$uns$rank_genes_groups, markers()$uns$rank_genes_groups)
+})
+
 test_that("progress is drawn only when asked for", {
   expect_null(anndataoom:::progress_bar("x")$draw)
   bar <- with_options(list(anndataoom.progress = TRUE), anndataoom:::progress_bar("x"))

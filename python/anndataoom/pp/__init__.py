@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-from ._counts import calculate_qc_metrics
-from ._elementwise import arcsinh, log1p, sqrt, square
-from ._filters import filter_cells, filter_genes
-from ._genes import gene_ranges, highly_variable_genes
-from ._neighbors import neighbors
-from ._pca import pca
-from ._transforms import normalize_pearson_residuals, normalize_total, regress_out, scale
+from . import _counts, _elementwise, _filters, _genes, _neighbors, _pca, _transforms
+from ._counts import *
+from ._elementwise import *
+from ._filters import *
+from ._genes import *
+from ._neighbors import *
+from ._pca import *
+from ._transforms import *
 
-__all__ = [
-    "calculate_qc_metrics",
-    "gene_ranges",
-    "filter_cells",
-    "filter_genes",
-    "normalize_total",
-    "log1p",
-    "sqrt",
-    "square",
-    "arcsinh",
-    "highly_variable_genes",
-    "scale",
-    "pca",
-    "neighbors",
-    "normalize_pearson_residuals",
-    "regress_out",
-]
+__all__: list[str] = []
+__all__ += _counts.__all__
+__all__ += _filters.__all__
+__all__ += _transforms.__all__
+__all__ += _elementwise.__all__
+__all__ += _genes.__all__
+__all__ += _pca.__all__
+__all__ += _neighbors.__all__

@@ -6,6 +6,8 @@ from .._call import check, outcome
 from .._index import positions
 from .._verbs import target_of
 
+__all__ = ["calculate_qc_metrics"]
+
 
 def calculate_qc_metrics(
     adata, *, expr_type="counts", var_type="genes", qc_vars=(), percent_top=(50, 100, 200, 500), layer=None,

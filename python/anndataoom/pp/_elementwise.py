@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from .._call import verb
 
+__all__ = ["arcsinh", "log1p", "sqrt", "square"]
+
 
 def log1p(adata, *, base=None, copy=False, chunked=None, chunk_size=None, layer=None, obsm=None):
     """`ln(1 + x)` (`scanpy.pp.log1p`), computed when values are read.

@@ -5,6 +5,8 @@ from __future__ import annotations
 from .._call import check, outcome, verb
 from .._convert import from_core
 
+__all__ = ["filter_cells", "filter_genes"]
+
 
 def _filter(name, inplace, **args):
     check(name, dict(args, inplace=inplace))

@@ -8,6 +8,8 @@ from .._call import outcome
 from .._verbs import target_of
 from ._hvg_table import returned
 
+__all__ = ["gene_ranges", "highly_variable_genes"]
+
 
 def highly_variable_genes(
     adata, *, layer=None, n_top_genes=None, min_disp=0.5, max_disp=np.inf, min_mean=0.0125, max_mean=3.0, span=0.3,

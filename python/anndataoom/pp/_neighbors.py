@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from .._call import verb
 from .._verbs import NOTHING
 
+__all__ = ["neighbors"]
+
 
 def neighbors(
     adata, n_neighbors=15, n_pcs=None, *, use_rep=None, knn=True, method="umap", transformer=None, metric="euclidean",

@@ -7,6 +7,8 @@ import numpy as np
 from .._call import check, verb
 from .._verbs import one_of, target_of
 
+__all__ = ["pca"]
+
 _DEFAULT = object()
 # scanpy's, and those that its releases before 1.11 pass on.
 _SOLVERS = (None, "auto", "arpack", "covariance_eigh", "randomized", "lobpcg", "full", "tsqr", "jacobi")

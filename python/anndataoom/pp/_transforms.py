@@ -8,6 +8,8 @@ from .._arrays import select, stack
 from .._call import check, outcome, run, verb
 from .._verbs import mask_over, matrix_at, set_matrix, target_of
 
+__all__ = ["normalize_pearson_residuals", "normalize_total", "regress_out", "scale"]
+
 
 def normalize_total(
     adata, *, target_sum=None, exclude_highly_expressed=False, max_fraction=0.05, key_added=None, layer=None,

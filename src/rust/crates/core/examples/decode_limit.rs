@@ -11,7 +11,7 @@ use anndataoom_core::chain::LazyMatrix;
 use anndataoom_core::matrix::{open, Block, Storage};
 use anndataoom_core::store::Store;
 use anndataoom_core::stream::{reduce, Needs, Reducer};
-use anndataoom_core::{with_data, Context};
+use anndataoom_core::{with_data, Session};
 use serde::Serialize;
 use std::error::Error;
 use std::os::unix::fs::FileExt;
@@ -128,7 +128,7 @@ fn pass(path: &str, element: &str, threads: usize) -> Result<(f64, f64), Box<dyn
     let x = LazyMatrix::new(open(&Store::open(path)?, element)?);
     let (n, m) = x.shape();
     let start = Instant::now();
-    let (rows, genes) = reduce(&x, &Everything { n, m }, &Context::with_threads(threads))?;
+    let (rows, genes) = reduce(&x, &Everything { n, m }, &Session::with_threads(threads))?;
     Ok((start.elapsed().as_secs_f64(), rows.iter().sum::<f64>() + genes.iter().map(|g| g.1).sum::<f64>()))
 }
 

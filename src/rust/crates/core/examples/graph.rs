@@ -14,7 +14,7 @@
 use anndataoom_core::graph::{self, KnnParams, LeidenParams, Partition, UmapParams, UmapResult};
 use anndataoom_core::ops::{self, NormalizeOptions, PcaOptions, ScaleOptions};
 use anndataoom_core::sim::{SimulatedSource, Simulation};
-use anndataoom_core::{Context, LazyMatrix};
+use anndataoom_core::{LazyMatrix, Session};
 use ndarray::Array2;
 use sprs::CsMatI;
 use std::error::Error;
@@ -58,15 +58,15 @@ fn write<T: Copy, const B: usize>(path: &str, values: &[T], bytes: fn(T) -> [u8;
 }
 
 fn simulated(n_obs: usize, path: &str) -> Outcome {
-    let ctx = Context::default();
+    let session = Session::default();
     let source = SimulatedSource::new(Simulation { n_obs, n_vars: 4000, n_types: 20, ..Simulation::default() })?;
     let x = LazyMatrix::new(Arc::new(source));
     let to = NormalizeOptions { target_sum: Some(1e4), ..NormalizeOptions::default() };
-    let (x, _) = ops::log1p(&ops::normalize_total(&x, &to, &ctx)?.0, None)?;
+    let (x, _) = ops::log1p(&ops::normalize_total(&x, &to, &session)?.0, None)?;
     let genes: Vec<u32> = (0..4000).filter(|g| g % 2 == 0).collect();
     let x = x.select(None, Some(&genes))?;
-    let (x, _) = ops::scale(&x, &ScaleOptions { max_value: Some(10.0), ..ScaleOptions::default() }, &ctx)?;
-    let found = ops::pca(&x, &PcaOptions { n_comps: Some(DIM), ..PcaOptions::default() }, &ctx)?;
+    let (x, _) = ops::scale(&x, &ScaleOptions { max_value: Some(10.0), ..ScaleOptions::default() }, &session)?;
+    let found = ops::pca(&x, &PcaOptions { n_comps: Some(DIM), ..PcaOptions::default() }, &session)?;
     write(path, &found.x_pca, f32::to_le_bytes)
 }
 
@@ -117,7 +117,7 @@ fn hash(bytes: impl Iterator<Item = u32>) -> String {
 
 /// What `run` and `again` are asked for.
 struct Options {
-    ctx: Context,
+    session: Session,
     epochs: usize,
     recall: f64,
     umap: u64,
@@ -127,12 +127,12 @@ struct Options {
 
 impl Options {
     fn read(mut words: impl Iterator<Item = String>) -> Outcome<Self> {
-        let ctx = Context::default();
-        let mut options = Options { ctx, epochs: 200, recall: 0.99, umap: 1, leiden: 1, out: None };
+        let session = Session::default();
+        let mut options = Options { session, epochs: 200, recall: 0.99, umap: 1, leiden: 1, out: None };
         while let Some(word) = words.next() {
             let value = words.next().ok_or_else(|| format!("{word} needs a value"))?;
             match word.as_str() {
-                "--threads" => options.ctx.threads = value.parse()?,
+                "--threads" => options.session.threads = value.parse()?,
                 "--epochs" => options.epochs = value.parse()?,
                 "--recall" => options.recall = value.parse()?,
                 "--umap" => options.umap = value.parse()?,
@@ -153,13 +153,13 @@ fn floats(path: &str) -> Outcome<Vec<f32>> {
 
 /// Neighbours and their graph.
 fn neighbours(path: &str, options: &Options) -> Outcome<Network> {
-    let Options { ctx, recall, out, .. } = options;
+    let Options { session, recall, out, .. } = options;
     let data = floats(path)?;
     let points = Array2::from_shape_vec((data.len() / DIM, DIM), data)?;
     let params = KnnParams { recall: *recall, ..KnnParams::default() };
     let found = step(
         "knn",
-        || graph::knn(points.view(), &params, ctx),
+        || graph::knn(points.view(), &params, session),
         |f| {
             let number = |x: Option<f64>| x.map_or("null".to_owned(), |x| x.to_string());
             let (recall, nprobe, hash) = (number(f.recall), number(f.nprobe), hash(f.knn.indices.iter().copied()));
@@ -169,7 +169,7 @@ fn neighbours(path: &str, options: &Options) -> Outcome<Network> {
     drop(points);
     let network = step(
         "connectivities",
-        || graph::fuzzy_simplicial_set(&found.knn, ctx),
+        || graph::fuzzy_simplicial_set(&found.knn, session),
         |g| format!(",\"nnz\":{}{}", g.nnz(), hash(g.data().iter().map(|w| w.to_bits()))),
     )?;
     if let Some(out) = out {
@@ -196,11 +196,11 @@ fn left(prefix: &str) -> Outcome<Network> {
 
 /// UMAP and Leiden.
 fn embed_and_cluster(network: &Network, options: &Options) -> Outcome {
-    let Options { ctx, epochs, umap, leiden, out, .. } = options;
+    let Options { session, epochs, umap, leiden, out, .. } = options;
     for seed in 0..*umap {
         let params = UmapParams { n_epochs: Some(*epochs), seed, ..UmapParams::default() };
         let say = |f: &UmapResult| format!(",\"seed\":{seed}{}", hash(f.embedding.iter().map(|x| x.to_bits())));
-        let found = step("umap", || graph::umap(network, &params, ctx), say)?;
+        let found = step("umap", || graph::umap(network, &params, session), say)?;
         if let Some(out) = out {
             let x: Vec<f32> = found.embedding.iter().copied().collect();
             write(&format!("{out}.umap{seed}.f32"), &x, f32::to_le_bytes)?;
@@ -213,7 +213,7 @@ fn embed_and_cluster(network: &Network, options: &Options) -> Outcome {
             let hash = hash(p.membership.iter().copied());
             format!(",\"seed\":{seed},\"modularity\":{quality},\"clusters\":{clusters},\"iterations\":{rounds}{hash}")
         };
-        let found = step("leiden", || graph::leiden(network, &params, ctx), say)?;
+        let found = step("leiden", || graph::leiden(network, &params, session), say)?;
         if let Some(out) = out {
             write(&format!("{out}.leiden{seed}.u32"), &found.membership, u32::to_le_bytes)?;
         }

@@ -11,7 +11,7 @@
 use anndataoom_core::matrix::open;
 use anndataoom_core::ops::{self, Flavor, HvgOptions, NormalizeOptions, PcaOptions, QcOptions, ScaleOptions};
 use anndataoom_core::store::Store;
-use anndataoom_core::{Context, LazyMatrix};
+use anndataoom_core::{LazyMatrix, Session};
 use std::error::Error;
 use std::time::Instant;
 
@@ -39,15 +39,15 @@ fn step<T, E>(name: &str, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let (mut ctx, mut n_top, mut n_comps, mut path) = (Context::default(), 2000, 50, None);
+    let (mut session, mut n_top, mut n_comps, mut path) = (Session::default(), 2000, 50, None);
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         let mut number = || -> Result<usize, Box<dyn Error>> {
             Ok(words.next().ok_or_else(|| format!("{word} needs a number"))?.parse()?)
         };
         match word.as_str() {
-            "--threads" => ctx.threads = number()?.max(1),
-            "--memory-mb" => ctx.memory = number()? << 20,
+            "--threads" => session.threads = number()?.max(1),
+            "--memory-mb" => session.memory = number()? << 20,
             "--n-top-genes" => n_top = number()?,
             "--n-comps" => n_comps = number()?,
             _ => path = Some(word),
@@ -57,18 +57,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     let found = step("total", || -> Result<_, Box<dyn Error>> {
         let x = step("open", || Ok::<_, anndataoom_core::Error>(LazyMatrix::new(open(&Store::open(&path)?, "X")?)))?;
         let qc = QcOptions { percent_top: Vec::new(), ..QcOptions::default() };
-        step("qc", || ops::calculate_qc_metrics(&x, &qc, &ctx))?;
+        step("qc", || ops::calculate_qc_metrics(&x, &qc, &session))?;
         let options =
             HvgOptions { flavor: Flavor::PearsonResiduals, n_top_genes: Some(n_top), ..HvgOptions::default() };
-        let hvg = step("hvg", || ops::highly_variable_genes(&x, &options, &ctx))?;
+        let hvg = step("hvg", || ops::highly_variable_genes(&x, &options, &session))?;
         let to = NormalizeOptions { target_sum: Some(1e4), ..NormalizeOptions::default() };
-        let (x, _) = step("normalize", || ops::normalize_total(&x, &to, &ctx))?;
+        let (x, _) = step("normalize", || ops::normalize_total(&x, &to, &session))?;
         let (x, _) = ops::log1p(&x, None)?;
         let x = x.select(None, Some(&hvg.positions()))?;
         let to = ScaleOptions { max_value: Some(10.0), ..ScaleOptions::default() };
-        let (x, _) = step("scale", || ops::scale(&x, &to, &ctx))?;
+        let (x, _) = step("scale", || ops::scale(&x, &to, &session))?;
         let to = PcaOptions { n_comps: Some(n_comps), ..PcaOptions::default() };
-        Ok(step("pca", || ops::pca(&x, &to, &ctx))?)
+        Ok(step("pca", || ops::pca(&x, &to, &session))?)
     })?;
     let scores: f64 = found.x_pca.iter().map(|&x| f64::from(x).abs()).sum();
     println!("variance {:?} ... sum of |scores| {scores:?}", &found.variance[..found.variance.len().min(3)]);

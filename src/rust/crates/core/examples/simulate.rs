@@ -7,18 +7,18 @@
 
 use anndataoom_core::sim::{simulate_h5ad, Simulation};
 use anndataoom_core::write::{Compression, WriteOptions};
-use anndataoom_core::Context;
+use anndataoom_core::Session;
 
 struct Arguments {
     simulation: Simulation,
     options: WriteOptions,
-    context: Context,
+    session: Session,
     path: String,
 }
 
 fn main() {
     let result = arguments(std::env::args().skip(1))
-        .and_then(|a| simulate_h5ad(&a.simulation, &a.path, &a.options, &a.context).map_err(|e| e.to_string()));
+        .and_then(|a| simulate_h5ad(&a.simulation, &a.path, &a.options, &a.session).map_err(|e| e.to_string()));
     if let Err(message) = result {
         eprintln!("simulate: {message}");
         std::process::exit(1);
@@ -29,7 +29,7 @@ fn arguments(mut words: impl Iterator<Item = String>) -> Result<Arguments, Strin
     let mut a = Arguments {
         simulation: Simulation::default(),
         options: WriteOptions { compression: Compression::Gzip(4), ..WriteOptions::default() },
-        context: Context::default(),
+        session: Session::default(),
         path: String::new(),
     };
     while let Some(word) = words.next() {
@@ -46,8 +46,8 @@ fn arguments(mut words: impl Iterator<Item = String>) -> Result<Arguments, Strin
             "n-batches" => s.n_batches = number(name, &value)?,
             "density" => s.density = number(name, &value)?,
             "seed" => s.seed = number(name, &value)?,
-            "threads" => a.context.threads = number::<usize>(name, &value)?.max(1),
-            "memory-mb" => a.context.memory = number::<usize>(name, &value)? << 20,
+            "threads" => a.session.threads = number::<usize>(name, &value)?.max(1),
+            "memory-mb" => a.session.memory = number::<usize>(name, &value)? << 20,
             "compression" => {
                 a.options.compression = match value.split_once(':').unwrap_or((&value, "4")) {
                     ("gzip", level) => Compression::Gzip(number(name, level)?),

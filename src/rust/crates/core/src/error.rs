@@ -195,6 +195,19 @@ pub enum Error {
         hint: String,
     },
 
+    /// Scratch files would exceed their limit, or the room on the disk.
+    #[error("scratch files in '{path}' need {needed} bytes more, and {free} are free {}", no_room(*limit))]
+    Scratch {
+        /// The folder they are in.
+        path: Location,
+        /// Bytes more that are to be written.
+        needed: u64,
+        /// Bytes that are free.
+        free: u64,
+        /// Bytes allowed; `None` where the disk is the limit.
+        limit: Option<u64>,
+    },
+
     /// The system has no memory left.
     #[error("{what} needs {needed} bytes, more than the system gives: ask for less, use fewer threads or lower the setting memory, or free memory")]
     OutOfMemory {
@@ -246,11 +259,23 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// Which room scratch files lack, and how there can be more.
+fn no_room(limit: Option<u64>) -> String {
+    let (of, more) = match limit {
+        Some(limit) => (format!("of the {limit} they may take"), "raise the setting scratch_limit"),
+        None => (
+            "on the disk beside its reserve".to_owned(),
+            "free some, have the variable TMPDIR name another folder, set the setting scratch_limit to use the reserve too",
+        ),
+    };
+    format!("{of}; {more}, or raise the setting memory so that more stays in memory")
+}
+
 impl Error {
     /// A short stable word for the kind of error; R condition classes and Python exception types derive from it.
     pub fn class(&self) -> &'static str {
         match self {
-            Error::Io { .. } => "io",
+            Error::Io { .. } | Error::Scratch { .. } => "io",
             Error::File { .. } => "file",
             Error::Missing { .. } => "missing",
             Error::Format { .. } | Error::Line { .. } => "format",
@@ -280,8 +305,9 @@ impl Error {
                 };
                 format!("{argument} must be {}, found {}", syntax.sentence(expected), syntax.value(found))
             }
-            Error::Memory { .. } | Error::OutOfMemory { .. } => {
-                self.to_string().replace(&Syntax::PLAIN.setting("memory"), &syntax.setting("memory"))
+            Error::Memory { .. } | Error::OutOfMemory { .. } | Error::Scratch { .. } => {
+                let named = |text: String, name| text.replace(&Syntax::PLAIN.setting(name), &syntax.setting(name));
+                ["memory", "graph_memory", "scratch_limit"].into_iter().fold(self.to_string(), named)
             }
             other => other.to_string(),
         }

@@ -36,12 +36,3 @@ pub use error::{Error, Result};
 pub use location::Location;
 pub(crate) use natural::natural_order;
 pub use session::{Monitor, Session};
-
-/// The session under its former name.
-#[doc(hidden)]
-pub mod context {
-    pub use crate::session::Session as Context;
-    pub use crate::session::*;
-}
-#[doc(hidden)]
-pub use context::Context;

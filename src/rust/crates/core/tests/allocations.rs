@@ -13,7 +13,7 @@ use anndataoom_core::reserve::{asking, SMALL};
 use anndataoom_core::store::Store;
 use anndataoom_core::stream::{collect, Team};
 use anndataoom_core::write::{write_h5ad, Compression, H5adPlan, WriteOptions};
-use anndataoom_core::{Context, Error, LazyMatrix, Result};
+use anndataoom_core::{Error, LazyMatrix, Result, Session};
 use ndarray::Array2;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -137,28 +137,28 @@ macro_rules! all_survive {
 const N: usize = 8400;
 const D: usize = 20;
 
-fn neighbours(ctx: &Context) {
+fn neighbours(session: &Session) {
     let points = points();
     let points = points.view();
     let params = KnnParams { k: 8, method: Method::Exact, ..KnnParams::default() };
     let lists = KnnParams { method: Method::Ivf, ..params.clone() };
     let few = points.slice(ndarray::s![..1500, ..]);
     let pairs = KnnParams { metric: Metric::Pairwise(Pairwise::Mahalanobis), ..params.clone() };
-    let knns = knn(points, &params, ctx).unwrap().knn;
-    let graph = fuzzy_simplicial_set(&knns, ctx).unwrap();
+    let knns = knn(points, &params, session).unwrap().knn;
+    let graph = fuzzy_simplicial_set(&knns, session).unwrap();
     let codes: Vec<u32> = (0..N as u32).map(|i| i % 7).collect();
     all_survive! {
-        "knn, exact" => knn(points, &params, ctx).map(|r| r.knn);
-        "knn, inverted file" => knn(points, &lists, ctx).map(|r| r.knn);
-        "knn, mahalanobis" => knn(few, &pairs, ctx).map(|r| r.knn);
-        "fuzzy simplicial set" => fuzzy_simplicial_set(&knns, ctx);
-        "gauss connectivities" => gauss_connectivities(&knns, ctx);
-        "spectral layout" => spectral::spectral_layout(&graph, 2, 0, ctx).map(|l| l.coordinates);
-        "umap" => umap::umap(&graph, &UmapParams { n_epochs: Some(3), ..UmapParams::default() }, ctx).map(|u| u.embedding);
-        "leiden" => leiden(&graph, &LeidenParams { n_iterations: 1, ..LeidenParams::default() }, ctx);
-        "louvain" => louvain(&graph, &LeidenParams { n_iterations: 1, ..LeidenParams::default() }, ctx);
-        "diffusion map" => diffmap(&graph, 4, 0, ctx).map(|m| m.components);
-        "paga" => paga(&graph, &codes, 7, ctx).map(|p| p.connectivities);
+        "knn, exact" => knn(points, &params, session).map(|r| r.knn);
+        "knn, inverted file" => knn(points, &lists, session).map(|r| r.knn);
+        "knn, mahalanobis" => knn(few, &pairs, session).map(|r| r.knn);
+        "fuzzy simplicial set" => fuzzy_simplicial_set(&knns, session);
+        "gauss connectivities" => gauss_connectivities(&knns, session);
+        "spectral layout" => spectral::spectral_layout(&graph, 2, 0, session).map(|l| l.coordinates);
+        "umap" => umap::umap(&graph, &UmapParams { n_epochs: Some(3), ..UmapParams::default() }, session).map(|u| u.embedding);
+        "leiden" => leiden(&graph, &LeidenParams { n_iterations: 1, ..LeidenParams::default() }, session);
+        "louvain" => louvain(&graph, &LeidenParams { n_iterations: 1, ..LeidenParams::default() }, session);
+        "diffusion map" => diffmap(&graph, 4, 0, session).map(|m| m.components);
+        "paga" => paga(&graph, &codes, 7, session).map(|p| p.connectivities);
     }
 }
 
@@ -178,7 +178,7 @@ fn counts(format: SparseFormat) -> Sparse {
 }
 
 /// All verbs of a matrix.
-fn verbs(name: &str, counts: &LazyMatrix, ctx: &Context) {
+fn verbs(name: &str, counts: &LazyMatrix, session: &Session) {
     let (n, m) = counts.shape();
     let named = |verb: &str| format!("{verb} of {name}");
     let half: Vec<u32> = (0..n as u32).rev().step_by(2).collect();
@@ -191,59 +191,59 @@ fn verbs(name: &str, counts: &LazyMatrix, ctx: &Context) {
     let wilcoxon = markers(Test::Wilcoxon { tie_correct: true });
     let against = MarkerOptions { reference: "type 1".to_owned(), ..wilcoxon.clone() };
     let of_half = MarkerOptions { codes: codes(half.len()), ..wilcoxon };
-    let log = normalize_total(counts, &NormalizeOptions::default(), ctx).unwrap().0;
+    let log = normalize_total(counts, &NormalizeOptions::default(), session).unwrap().0;
     let log = log1p(&log, None).unwrap().0;
     let selected = log.select(Some(&half), Some(&columns)).unwrap();
-    let scaled = scale(&log, &ScaleOptions::default(), ctx).unwrap().0;
+    let scaled = scale(&log, &ScaleOptions::default(), session).unwrap().0;
     let numbers = Regressors::Numbers(vec![("n".into(), (0..n).map(|i| (i % 13) as f64).collect())]);
-    let residuals = regress_out(&log, &numbers, ctx).unwrap();
+    let residuals = regress_out(&log, &numbers, session).unwrap();
     let y = values(m, 3, 1);
     let wide = values(n, 3, 1);
     let hvg = |x: &LazyMatrix, flavor| {
         let options = HvgOptions { flavor, n_top_genes: Some(20), ..HvgOptions::default() };
-        highly_variable_genes(x, &options, ctx).map(|h| h.highly_variable)
+        highly_variable_genes(x, &options, session).map(|h| h.highly_variable)
     };
     let by_batch = HvgOptions { batch: Some(batch), n_top_genes: Some(20), ..HvgOptions::default() };
     let qc = QcOptions { percent_top: vec![5], ..QcOptions::default() };
     let few = PcaOptions { n_comps: Some(5), ..PcaOptions::default() };
     all_survive! {
-        &named("collect") => collect(counts, ctx, u64::MAX);
-        &named("collect of a selection") => collect(&selected, ctx, u64::MAX);
-        &named("collect of scaled values") => collect(&scaled, ctx, u64::MAX);
-        &named("collect of residuals") => collect(&residuals, ctx, u64::MAX);
-        &named("sums of cells") => row_sums(counts, ctx);
-        &named("sums of genes") => col_sums(counts, ctx);
-        &named("moments of genes") => mean_var(&log, Axis::Obs, 1, ctx);
-        &named("moments of cells") => mean_var(&log, Axis::Var, 1, ctx);
-        &named("cross product") => cross_product(&selected, ctx);
-        &named("quality control") => counts.select(None, None).and_then(|x| calculate_qc_metrics(&x, &qc, ctx));
-        &named("columns of metrics") => counts.select(None, None).and_then(|x| calculate_qc_metrics(&x, &qc, ctx)?.patch());
-        &named("filter_cells") => filter_cells(counts, CellCriterion::MinGenes(3.0), ctx).map(|f| f.keep);
-        &named("cells kept") => filter_cells(counts, CellCriterion::MinCounts(3.0), ctx).and_then(|f| Ok((f.positions()?, f.patch()?)));
-        &named("sums as numpy has them") => sums(counts, Some(Axis::Var), ctx).and_then(Sums::into_numpy);
-        &named("scale") => scale(&log, &ScaleOptions::default(), ctx).map(|s| (s.1.mean, s.1.std));
+        &named("collect") => collect(counts, session, u64::MAX);
+        &named("collect of a selection") => collect(&selected, session, u64::MAX);
+        &named("collect of scaled values") => collect(&scaled, session, u64::MAX);
+        &named("collect of residuals") => collect(&residuals, session, u64::MAX);
+        &named("sums of cells") => row_sums(counts, session);
+        &named("sums of genes") => col_sums(counts, session);
+        &named("moments of genes") => mean_var(&log, Axis::Obs, 1, session);
+        &named("moments of cells") => mean_var(&log, Axis::Var, 1, session);
+        &named("cross product") => cross_product(&selected, session);
+        &named("quality control") => counts.select(None, None).and_then(|x| calculate_qc_metrics(&x, &qc, session));
+        &named("columns of metrics") => counts.select(None, None).and_then(|x| calculate_qc_metrics(&x, &qc, session)?.patch());
+        &named("filter_cells") => filter_cells(counts, CellCriterion::MinGenes(3.0), session).map(|f| f.keep);
+        &named("cells kept") => filter_cells(counts, CellCriterion::MinCounts(3.0), session).and_then(|f| Ok((f.positions()?, f.patch()?)));
+        &named("sums as numpy has them") => sums(counts, Some(Axis::Var), session).and_then(Sums::into_numpy);
+        &named("scale") => scale(&log, &ScaleOptions::default(), session).map(|s| (s.1.mean, s.1.std));
         &named("seurat") => hvg(&log, Flavor::Seurat);
         &named("cell_ranger") => hvg(&log, Flavor::CellRanger);
         &named("seurat_v3") => hvg(counts, Flavor::SeuratV3);
         &named("pearson_residuals") => hvg(counts, Flavor::PearsonResiduals);
-        &named("seurat by batch") => highly_variable_genes(&log, &by_batch, ctx).map(|h| h.highly_variable);
-        &named("pca") => pca(&log, &few, ctx);
-        &named("pca of scaled values") => pca(&scaled, &few, ctx);
-        &named("t-test") => rank_genes_groups(&log, &markers(Test::T), ctx);
-        &named("wilcoxon") => rank_genes_groups(&selected, &of_half, ctx);
-        &named("wilcoxon against one") => rank_genes_groups(&log, &against, ctx);
-        &named("times") => times(&log, &y, 3, ctx);
-        &named("transposed times") => transposed_times(&log, &wide, 3, ctx);
+        &named("seurat by batch") => highly_variable_genes(&log, &by_batch, session).map(|h| h.highly_variable);
+        &named("pca") => pca(&log, &few, session);
+        &named("pca of scaled values") => pca(&scaled, &few, session);
+        &named("t-test") => rank_genes_groups(&log, &markers(Test::T), session);
+        &named("wilcoxon") => rank_genes_groups(&selected, &of_half, session);
+        &named("wilcoxon against one") => rank_genes_groups(&log, &against, session);
+        &named("times") => times(&log, &y, 3, session);
+        &named("transposed times") => transposed_times(&log, &wide, 3, session);
     }
     all_survive! {
-        &named("normalize_total") => normalize_total(counts, &NormalizeOptions::default(), ctx).map(|n| n.1);
-        &named("factors of cells") => normalize_total(counts, &NormalizeOptions::default(), ctx).and_then(|n| n.1.patch(Some("n")));
+        &named("normalize_total") => normalize_total(counts, &NormalizeOptions::default(), session).map(|n| n.1);
+        &named("factors of cells") => normalize_total(counts, &NormalizeOptions::default(), session).and_then(|n| n.1.patch(Some("n")));
         &named("a saved chain") => log.to_bytes().and_then(|b| LazyMatrix::from_bytes(log.source().clone(), &b)?.to_bytes());
-        &named("regress_out") => regress_out(&log, &numbers, ctx).and_then(|x| collect(&x, ctx, u64::MAX));
+        &named("regress_out") => regress_out(&log, &numbers, session).and_then(|x| collect(&x, session, u64::MAX));
     }
 }
 
-fn matrices(ctx: &Context) {
+fn matrices(session: &Session) {
     let dir = std::env::temp_dir().join(format!("anndataoom-allocations-{}", std::process::id()));
     std::fs::create_dir_all(&dir).unwrap();
     let path = dir.join("x.h5ad");
@@ -267,7 +267,7 @@ fn matrices(ctx: &Context) {
     plan.layers.push(("csc".into(), Value::Sparse(counts(SparseFormat::Csc)).into()));
     let options = WriteOptions { compression: Compression::Gzip(1), ..WriteOptions::default() };
     let written = || {
-        write_h5ad(&plan, &path, &options, ctx)?;
+        write_h5ad(&plan, &path, &options, session)?;
         let store = Store::open(&path)?;
         Ok((element::read(&store, "obs")?, element::read(&store, "layers/csc")?))
     };
@@ -283,12 +283,12 @@ fn matrices(ctx: &Context) {
         "a matrix in memory" => MemorySource::from_sparse(&csr).and_then(|m| m.to_dense());
     }
     let open = |element: &str| LazyMatrix::new(open_matrix(&store, element).unwrap());
-    verbs("rows in memory", &memory, ctx);
-    verbs("values in memory", &dense, ctx);
-    verbs("rows in a file", &open("X"), ctx);
-    verbs("columns in a file", &open("layers/csc"), ctx);
-    verbs("values in a file", &open("layers/dense"), ctx);
-    in_pieces(&memory, &store, &dir.join("index"), ctx);
+    verbs("rows in memory", &memory, session);
+    verbs("values in memory", &dense, session);
+    verbs("rows in a file", &open("X"), session);
+    verbs("columns in a file", &open("layers/csc"), session);
+    verbs("values in a file", &open("layers/dense"), session);
+    in_pieces(&memory, &store, &dir.join("index"), session);
     std::fs::remove_dir_all(&dir).unwrap();
 }
 
@@ -307,18 +307,18 @@ impl Team for Alone {
 }
 
 /// Verbs whose partial results are large.
-fn in_pieces(x: &LazyMatrix, store: &Arc<Store>, folder: &Path, ctx: &Context) {
-    let ctx = &Context { team: Some(Arc::new(Alone)), ..Context::with_threads(ctx.threads) };
+fn in_pieces(x: &LazyMatrix, store: &Arc<Store>, folder: &Path, session: &Session) {
+    let session = &Session { team: Some(Arc::new(Alone)), ..Session::with_threads(session.threads) };
     let few = PcaOptions { n_comps: Some(20), ..PcaOptions::default() };
     let indexed = || {
         let _ = std::fs::remove_dir_all(folder);
         std::fs::create_dir_all(folder).unwrap();
         let x = LazyMatrix::new(open_matrix(store, "X")?);
-        index_columns(&x, folder, ctx).map(|i| (i.bytes, i.made))
+        index_columns(&x, folder, session).map(|i| (i.bytes, i.made))
     };
     all_survive! {
-        "sums of cells, in a team" => row_sums(x, ctx);
-        "pca, in a team" => pca(x, &few, ctx);
+        "sums of cells, in a team" => row_sums(x, session);
+        "pca, in a team" => pca(x, &few, session);
         "index of columns, in a team" => indexed();
     }
 }
@@ -326,7 +326,7 @@ fn in_pieces(x: &LazyMatrix, store: &Arc<Store>, folder: &Path, ctx: &Context) {
 /// One test, as whatever runs beside would be refused its requests too.
 #[test]
 fn every_verb_survives_every_refusal() {
-    let ctx = Context::with_threads(2);
-    neighbours(&ctx);
-    matrices(&ctx);
+    let session = Session::with_threads(2);
+    neighbours(&session);
+    matrices(&session);
 }

@@ -5,7 +5,7 @@
 use anndataoom_core::element::{Array, Data};
 use anndataoom_core::matrix::MemorySource;
 use anndataoom_core::ops::{self, PcaOptions, MAX_EXACT};
-use anndataoom_core::{Context, LazyMatrix};
+use anndataoom_core::{LazyMatrix, Session};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::path::Path;
 use std::process::Command;
@@ -44,12 +44,12 @@ fn dense(n: usize, p: usize) -> LazyMatrix {
 #[test]
 fn components_ask_for_little() {
     // More threads than one: each has buffers of its own.
-    let ctx = Context::with_threads(3);
+    let session = Session::with_threads(3);
     let mut bits = 0u64;
     for (n, p) in [(900, 400), (90, MAX_EXACT + 100)] {
         let x = dense(n, p);
         LARGEST.0.store(0, Ordering::Relaxed);
-        let found = ops::pca(&x, &PcaOptions { n_comps: Some(10), ..PcaOptions::default() }, &ctx).unwrap();
+        let found = ops::pca(&x, &PcaOptions { n_comps: Some(10), ..PcaOptions::default() }, &session).unwrap();
         let largest = LARGEST.0.load(Ordering::Relaxed);
         // The vectors kept between restarts, whose columns are padded.
         let held = if p > MAX_EXACT { 1024 * (p + 64) * 8 } else { 0 };

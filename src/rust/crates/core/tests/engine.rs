@@ -10,7 +10,7 @@ use anndataoom_core::ops::{
 };
 use anndataoom_core::ops::{From, MarkerOptions, QcOptions, QcSubset, ScaleOptions, Test};
 use anndataoom_core::stream::{collect, Order};
-use anndataoom_core::{Context, LazyMatrix};
+use anndataoom_core::{LazyMatrix, Session};
 use matrix_common::*;
 use std::path::Path;
 use std::sync::Arc;
@@ -79,41 +79,41 @@ fn no_chunk_is_decoded_twice_in_a_pass() {
 }
 
 /// Everything every reducer gives, to the bit: printed floats are exact, and NaN equals NaN.
-fn everything(source: &Arc<dyn Source>, ctx: &Context) -> Vec<String> {
+fn everything(source: &Arc<dyn Source>, session: &Session) -> Vec<String> {
     let x = LazyMatrix::new(source.clone());
     let mut out = vec![
-        format!("{:?}", ops::row_sums(&x, ctx).unwrap()),
-        format!("{:?}", ops::col_sums(&x, ctx).unwrap()),
-        format!("{:?}", ops::mean_var(&x, Axis::Obs, 1, ctx).unwrap()),
-        format!("{:?}", ops::mean_var(&x, Axis::Var, 1, ctx).unwrap()),
-        format!("{:?}", ops::filter_cells(&x, CellCriterion::MinGenes(300.0), ctx).unwrap()),
-        format!("{:?}", ops::filter_genes(&x, GeneCriterion::MaxCounts(1e4), ctx).unwrap()),
+        format!("{:?}", ops::row_sums(&x, session).unwrap()),
+        format!("{:?}", ops::col_sums(&x, session).unwrap()),
+        format!("{:?}", ops::mean_var(&x, Axis::Obs, 1, session).unwrap()),
+        format!("{:?}", ops::mean_var(&x, Axis::Var, 1, session).unwrap()),
+        format!("{:?}", ops::filter_cells(&x, CellCriterion::MinGenes(300.0), session).unwrap()),
+        format!("{:?}", ops::filter_genes(&x, GeneCriterion::MaxCounts(1e4), session).unwrap()),
     ];
     let set = QcSubset { name: "mt".to_owned(), mask: (0..900).map(|j| j % 9 == 0).collect() };
     let qc = QcOptions { qc_vars: vec![set], ..QcOptions::default() };
-    out.push(format!("{:?}", ops::calculate_qc_metrics(&x, &qc, ctx).unwrap()));
+    out.push(format!("{:?}", ops::calculate_qc_metrics(&x, &qc, session).unwrap()));
     let excluding =
         NormalizeOptions { exclude_highly_expressed: true, max_fraction: 0.005, ..NormalizeOptions::default() };
-    out.push(format!("{:?}", ops::normalize_total(&x, &excluding, ctx).unwrap().1));
+    out.push(format!("{:?}", ops::normalize_total(&x, &excluding, session).unwrap().1));
     let hvg = |x: &LazyMatrix, flavor| {
         let options = HvgOptions { flavor, n_top_genes: Some(200), ..HvgOptions::default() };
-        ops::highly_variable_genes(x, &options, ctx).unwrap()
+        ops::highly_variable_genes(x, &options, session).unwrap()
     };
     out.push(format!("{:?}", hvg(&x, Flavor::SeuratV3)));
     let chosen = hvg(&x, Flavor::PearsonResiduals);
     out.push(format!("{chosen:?}"));
-    let log = ops::log1p(&ops::normalize_total(&x, &NormalizeOptions::default(), ctx).unwrap().0, None).unwrap().0;
+    let log = ops::log1p(&ops::normalize_total(&x, &NormalizeOptions::default(), session).unwrap().0, None).unwrap().0;
     out.push(format!("{:?}", hvg(&log, Flavor::Seurat)));
     out.push(format!("{:?}", hvg(&log, Flavor::CellRanger)));
     let chosen = log.select(None, Some(&chosen.positions())).unwrap();
     let (scaled, found) =
-        ops::scale(&chosen, &ScaleOptions { max_value: Some(10.0), ..Default::default() }, ctx).unwrap();
+        ops::scale(&chosen, &ScaleOptions { max_value: Some(10.0), ..Default::default() }, session).unwrap();
     out.push(format!("{found:?}"));
     let pca = PcaOptions { n_comps: Some(10), ..PcaOptions::default() };
-    out.push(format!("{:?}", ops::pca(&scaled, &pca, ctx).unwrap()));
-    out.push(format!("{:?}", ops::pca(&log, &PcaOptions { zero_center: false, ..pca }, ctx).unwrap().variance));
+    out.push(format!("{:?}", ops::pca(&scaled, &pca, session).unwrap()));
+    out.push(format!("{:?}", ops::pca(&log, &PcaOptions { zero_center: false, ..pca }, session).unwrap().variance));
     let rows: Vec<u32> = (0..8000).rev().step_by(70).collect();
-    out.push(format!("{:?}", collect(&scaled.select(Some(&rows), None).unwrap(), ctx, u64::MAX).unwrap()));
+    out.push(format!("{:?}", collect(&scaled.select(Some(&rows), None).unwrap(), session, u64::MAX).unwrap()));
     out
 }
 
@@ -124,8 +124,8 @@ fn every_reducer_gives_the_same_bits_for_1_2_3_and_8_threads() {
     write(&path);
     for element in ["csr", "csc", "dense"] {
         let run = |threads: usize, memory: usize| {
-            let ctx = Context { memory, ..Context::with_threads(threads) };
-            everything(&open(&path, element).unwrap(), &ctx)
+            let session = Session { memory, ..Session::with_threads(threads) };
+            everything(&open(&path, element).unwrap(), &session)
         };
         let one = run(1, 256 << 20);
         // Layouts share everything past the blocks.
@@ -144,12 +144,12 @@ fn the_plan_is_what_happens() {
     let dir = Dir::new();
     let path = dir.file("x.h5ad");
     write(&path);
-    let ctx = Context::with_threads(2);
+    let session = Session::with_threads(2);
     let source = open(&path, "csr").unwrap();
     let chunks = source.reads().chunks;
     let x = LazyMatrix::new(source.clone());
     let planned = |x: &LazyMatrix, verb: &str| {
-        let plan = ops::explain(x, |d| d.verb.to_owned(), &ctx).unwrap();
+        let plan = ops::explain(x, |d| d.verb.to_owned(), &session).unwrap();
         let step = plan.steps.iter().find(|s| s.verb == verb).unwrap_or_else(|| panic!("{verb}\n{plan}")).clone();
         let from_file = step.passes.iter().filter(|f| **f == From::File).count() as u64;
         assert_eq!(step.bytes, from_file * source.disk_bytes());
@@ -166,42 +166,46 @@ fn the_plan_is_what_happens() {
     }
     let pearson = HvgOptions { flavor: Flavor::PearsonResiduals, n_top_genes: Some(200), ..HvgOptions::default() };
     // Without sums from an earlier pass: two passes, with them one.
-    step!(x, "highly_variable_genes 'pearson_residuals'", ops::highly_variable_genes(&x, &pearson, &ctx).unwrap());
+    step!(x, "highly_variable_genes 'pearson_residuals'", ops::highly_variable_genes(&x, &pearson, &session).unwrap());
     let x = LazyMatrix::new(source.clone());
-    step!(x, "calculate_qc_metrics", ops::calculate_qc_metrics(&x, &QcOptions::default(), &ctx).unwrap());
-    let hvg =
-        step!(x, "highly_variable_genes 'pearson_residuals'", ops::highly_variable_genes(&x, &pearson, &ctx).unwrap());
-    let normal = step!(x, "normalize_total", ops::normalize_total(&x, &NormalizeOptions::default(), &ctx).unwrap().0);
+    step!(x, "calculate_qc_metrics", ops::calculate_qc_metrics(&x, &QcOptions::default(), &session).unwrap());
+    let hvg = step!(
+        x,
+        "highly_variable_genes 'pearson_residuals'",
+        ops::highly_variable_genes(&x, &pearson, &session).unwrap()
+    );
+    let normal =
+        step!(x, "normalize_total", ops::normalize_total(&x, &NormalizeOptions::default(), &session).unwrap().0);
     let log = ops::log1p(&normal, None).unwrap().0;
     let seurat = HvgOptions::default();
-    step!(log, "highly_variable_genes 'seurat'", ops::highly_variable_genes(&log, &seurat, &ctx).unwrap());
+    step!(log, "highly_variable_genes 'seurat'", ops::highly_variable_genes(&log, &seurat, &session).unwrap());
     let codes: Vec<u32> = (0..x.shape().0 as u32).map(|i| i % 3).collect();
     let names = ["a", "b", "c"].map(str::to_owned).to_vec();
     let markers =
         |test| MarkerOptions { codes: codes.clone(), names: names.clone(), ..MarkerOptions::new("type", test) };
     let wilcoxon = Test::Wilcoxon { tie_correct: true };
-    step!(log, "rank_genes_groups 't-test'", ops::rank_genes_groups(&log, &markers(Test::T), &ctx).unwrap());
-    step!(log, "rank_genes_groups 'wilcoxon'", ops::rank_genes_groups(&log, &markers(wilcoxon), &ctx).unwrap());
+    step!(log, "rank_genes_groups 't-test'", ops::rank_genes_groups(&log, &markers(Test::T), &session).unwrap());
+    step!(log, "rank_genes_groups 'wilcoxon'", ops::rank_genes_groups(&log, &markers(wilcoxon), &session).unwrap());
     let chosen = log.select(None, Some(&hvg.positions())).unwrap();
-    let scaled = step!(chosen, "scale", ops::scale(&chosen, &ScaleOptions::default(), &ctx).unwrap().0);
+    let scaled = step!(chosen, "scale", ops::scale(&chosen, &ScaleOptions::default(), &session).unwrap().0);
     let pca = PcaOptions { n_comps: Some(5), ..PcaOptions::default() };
     // Scaling left the columns: PCA does not touch the file.
     assert_eq!(planned(&scaled, "pca"), 0);
-    step!(scaled, "pca", ops::pca(&scaled, &pca, &ctx).unwrap());
-    let text = ops::explain(&scaled, |d| d.verb.to_owned(), &ctx).unwrap().to_string();
+    step!(scaled, "pca", ops::pca(&scaled, &pca, &session).unwrap());
+    let text = ops::explain(&scaled, |d| d.verb.to_owned(), &session).unwrap().to_string();
     for line in ["plan for", "8,000 x 900 csr float32", "1. select 200 of 900 columns", "in memory", "pca", "kept"] {
         assert!(text.contains(line), "{line}\n{text}");
     }
     // Without scaling, PCA reads the file once and keeps what it selects.
     let other = log.select(None, Some(&hvg.positions()[..100])).unwrap();
-    step!(other, "pca", ops::pca(&other, &pca, &ctx).unwrap());
-    step!(log, "pca", ops::pca(&log, &pca, &ctx).unwrap());
+    step!(other, "pca", ops::pca(&other, &pca, &session).unwrap());
+    step!(log, "pca", ops::pca(&log, &pca, &session).unwrap());
     // Of rows alone, only their chunks.
     let part = x.select(Some(&(0..700).collect::<Vec<u32>>()), None).unwrap();
-    let plan = ops::explain(&part, |d| d.verb.to_owned(), &ctx).unwrap();
+    let plan = ops::explain(&part, |d| d.verb.to_owned(), &session).unwrap();
     assert!(plan.steps.iter().all(|s| s.bytes < source.disk_bytes() / 5), "{plan}");
     for element in ["csc", "dense"] {
         let x = LazyMatrix::new(open(&path, element).unwrap());
-        assert!(ops::explain(&x, |d| d.verb.to_owned(), &ctx).unwrap().to_string().contains(element));
+        assert!(ops::explain(&x, |d| d.verb.to_owned(), &session).unwrap().to_string().contains(element));
     }
 }

@@ -14,7 +14,7 @@ use anndataoom_core::ops::index_columns;
 use anndataoom_core::store::Store;
 use anndataoom_core::stream::in_sequence;
 use anndataoom_core::write::{write_h5ad, Compression, H5adPlan, Part, WriteOptions};
-use anndataoom_core::{Context, LazyMatrix, Result};
+use anndataoom_core::{LazyMatrix, Result, Session};
 use faults_common::{child, kills, output, read_all, small_disk, told, write, Locked, Moments, Scratch};
 use std::path::Path;
 use std::process::{Child, Command};
@@ -54,14 +54,14 @@ fn concat(path: &Path) -> Result<()> {
     let whole = Part::Matrix(LazyMatrix::new(std::sync::Arc::new(stack)));
     let plan = H5adPlan::new(Some(whole), names(2 * n).into(), names(m).into());
     let options = WriteOptions { compression: Compression::Gzip(1), ..WriteOptions::default() };
-    write_h5ad(&plan, path.with_file_name("both.h5ad"), &options, &Context { threads: 2, ..Context::default() })?;
+    write_h5ad(&plan, path.with_file_name("both.h5ad"), &options, &Session { threads: 2, ..Session::default() })?;
     Ok(())
 }
 
 fn index(path: &Path) -> Result<()> {
     let x = LazyMatrix::new(matrix::open(&Store::open(path)?, "X")?);
     let folder = path.parent().unwrap_or(Path::new("."));
-    index_columns(&x, folder, &Context { threads: 2, ..Context::default() }).map(|_| ())
+    index_columns(&x, folder, &Session { threads: 2, ..Session::default() }).map(|_| ())
 }
 
 /// Killed at any moment, the file is the old one or the whole new one.
@@ -214,8 +214,8 @@ fn replaced_while_open() {
     assert!(element::read(&store, "obs").unwrap() == before);
     let x = LazyMatrix::new(matrix::open(&store, "X").unwrap());
     assert_eq!(x.shape().0, 400);
-    let ctx = Context { threads: 2, ..Context::default() };
-    in_sequence(&x, &ctx, |_, _| Ok(()), |()| Ok(())).unwrap();
+    let session = Session { threads: 2, ..Session::default() };
+    in_sequence(&x, &session, |_, _| Ok(()), |()| Ok(())).unwrap();
     assert_eq!(read_all(&path).unwrap(), 100);
 }
 
@@ -235,8 +235,8 @@ fn damaged_while_open() {
         } else {
             std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(left as u64).unwrap();
         }
-        let ctx = Context { threads: 2, ..Context::default() };
-        let e = in_sequence(&x, &ctx, |_, _| Ok(()), |()| Ok(())).unwrap_err();
+        let session = Session { threads: 2, ..Session::default() };
+        let e = in_sequence(&x, &session, |_, _| Ok(()), |()| Ok(())).unwrap_err();
         println!("{what}: {e}");
         assert!(e.to_string().contains("x.h5ad"), "{e}");
         // The library keeps some of its own tables in memory; whatever it says is an error that names the file.

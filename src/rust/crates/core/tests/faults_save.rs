@@ -10,7 +10,7 @@ mod faults_common;
 use anndataoom_core::element::{self, Value};
 use anndataoom_core::store::Store;
 use anndataoom_core::write::{save_h5ad, Compression, Frame, H5adPlan, Part, SaveOptions};
-use anndataoom_core::{Context, Error, Result};
+use anndataoom_core::{Error, Result, Session};
 use faults_common::{child, kills, output, read_all, small_disk, told, write, Locked, Moments, Scratch};
 use std::path::Path;
 use std::process::Command;
@@ -60,7 +60,7 @@ fn save(path: &Path, from: u32, to: u32, width: usize) -> Result<()> {
         // Wide ones shall need room.
         let compression = if width > 20 { Compression::None } else { Compression::Gzip(1) };
         let options = SaveOptions { compression, x: false };
-        store = save_h5ad(&plan, &store, &options, &Context::with_threads(1))?.store;
+        store = save_h5ad(&plan, &store, &options, &Session::with_threads(1))?.store;
         println!("round {round}");
     }
     Ok(())
@@ -235,7 +235,7 @@ fn replaced_or_truncated_while_open() {
             _ => std::fs::remove_file(&path).unwrap(),
         }
         let before = std::fs::read(&path).ok();
-        let e = save_h5ad(&plan, &store, &SaveOptions::default(), &Context::default()).err().unwrap();
+        let e = save_h5ad(&plan, &store, &SaveOptions::default(), &Session::default()).err().unwrap();
         println!("{what}: {e}");
         let (named, e) = (e.to_string().contains("x.h5ad"), e.to_string());
         assert!(named && (what == "removed" || e.contains("was changed since it was opened")), "{e}");
@@ -256,7 +256,7 @@ fn another_process_reads() {
     let lines = BufReader::new(reader.stdout.take().unwrap()).lines();
     assert!(lines.map_while(std::io::Result::ok).any(|l| l.contains("round 0")));
     let plan = round_of(&store, 1, 20).unwrap();
-    let try_it = || save_h5ad(&plan, &store, &SaveOptions::default(), &Context::default());
+    let try_it = || save_h5ad(&plan, &store, &SaveOptions::default(), &Session::default());
     let e = try_it().err().unwrap();
     assert!(e.to_string().contains("open elsewhere") && e.to_string().contains("x.h5ad"), "{e}");
     reader.kill().unwrap();

@@ -5,7 +5,7 @@ mod neighbor_golden;
 use anndataoom_core::graph::{
     distances_matrix, fuzzy_simplicial_set, gauss_connectivities, knn, Knn, KnnParams, Method, Metric,
 };
-use anndataoom_core::{Context, Error};
+use anndataoom_core::{Error, Session};
 use neighbor_golden::{clustered, npy};
 use sprs::CsMatI;
 
@@ -41,14 +41,14 @@ fn symmetric_without_zeros(graph: &CsMatI<f32, u32, usize>) {
 
 #[test]
 fn fuzzy_simplicial_set_equals_umap_learn() {
-    let graph = fuzzy_simplicial_set(&golden_knn(), &Context::with_threads(2)).unwrap();
+    let graph = fuzzy_simplicial_set(&golden_knn(), &Session::with_threads(2)).unwrap();
     check(&graph, "umap");
     symmetric_without_zeros(&graph);
 }
 
 #[test]
 fn gauss_equals_scanpy() {
-    let graph = gauss_connectivities(&golden_knn(), &Context::with_threads(2)).unwrap();
+    let graph = gauss_connectivities(&golden_knn(), &Session::with_threads(2)).unwrap();
     check(&graph, "gauss");
     symmetric_without_zeros(&graph);
 }
@@ -56,15 +56,15 @@ fn gauss_equals_scanpy() {
 #[test]
 fn same_bits_for_any_number_of_threads() {
     let x = clustered(6000, 8, 5, 3);
-    let knn = knn(x.view(), &KnnParams::default(), &Context::with_threads(2)).unwrap().knn;
-    let one = Context::with_threads(1);
+    let knn = knn(x.view(), &KnnParams::default(), &Session::with_threads(2)).unwrap().knn;
+    let one = Session::with_threads(1);
     let (umap, gauss) = (fuzzy_simplicial_set(&knn, &one).unwrap(), gauss_connectivities(&knn, &one).unwrap());
     symmetric_without_zeros(&umap);
     symmetric_without_zeros(&gauss);
     for threads in [2, 3] {
-        let ctx = Context::with_threads(threads);
-        assert_eq!(fuzzy_simplicial_set(&knn, &ctx).unwrap(), umap);
-        assert_eq!(gauss_connectivities(&knn, &ctx).unwrap(), gauss);
+        let session = Session::with_threads(threads);
+        assert_eq!(fuzzy_simplicial_set(&knn, &session).unwrap(), umap);
+        assert_eq!(gauss_connectivities(&knn, &session).unwrap(), gauss);
     }
 }
 
@@ -87,27 +87,29 @@ fn distances_as_scanpy_stores_them() {
 
 #[test]
 fn degenerate_neighbours() {
-    let ctx = Context::with_threads(1);
+    let session = Session::with_threads(1);
     let alone = Knn { n: 3, k: 1, indices: vec![0, 1, 2], distances: vec![0.0; 3] };
-    for graph in [fuzzy_simplicial_set(&alone, &ctx), gauss_connectivities(&alone, &ctx), distances_matrix(&alone)] {
+    for graph in
+        [fuzzy_simplicial_set(&alone, &session), gauss_connectivities(&alone, &session), distances_matrix(&alone)]
+    {
         assert_eq!(graph.unwrap().nnz(), 0);
     }
     // all points the same
     let same = Knn { n: 3, k: 3, indices: vec![0, 1, 2, 1, 0, 2, 2, 0, 1], distances: vec![0.0; 9] };
-    for graph in [fuzzy_simplicial_set(&same, &ctx).unwrap(), gauss_connectivities(&same, &ctx).unwrap()] {
+    for graph in [fuzzy_simplicial_set(&same, &session).unwrap(), gauss_connectivities(&same, &session).unwrap()] {
         assert_eq!(graph.data(), [1.0; 6]);
     }
 }
 
 #[test]
 fn refuses_damaged_neighbours() {
-    let ctx = Context::with_threads(1);
+    let session = Session::with_threads(1);
     let good = golden_knn();
     let damage = |change: &dyn Fn(&mut Knn)| {
         let mut knn = good.clone();
         change(&mut knn);
-        let error = fuzzy_simplicial_set(&knn, &ctx).unwrap_err();
-        assert_eq!(gauss_connectivities(&knn, &ctx).unwrap_err().class(), error.class());
+        let error = fuzzy_simplicial_set(&knn, &session).unwrap_err();
+        assert_eq!(gauss_connectivities(&knn, &session).unwrap_err().class(), error.class());
         error
     };
     assert!(matches!(damage(&|knn| knn.k = 14), Error::Shape { .. }));
@@ -116,11 +118,11 @@ fn refuses_damaged_neighbours() {
     assert!(matches!(damage(&|knn| knn.indices[17] = knn.indices[16]), Error::State(_)));
     assert!(matches!(damage(&|knn| knn.distances[31] = f32::NAN), Error::Values { row: 2, column: 1, .. }));
     assert!(matches!(damage(&|knn| knn.distances[31] = -1.0), Error::Values { row: 2, column: 1, .. }));
-    let cancelled = Context::with_threads(1);
+    let cancelled = Session::with_threads(1);
     cancelled.monitor.cancel();
     assert!(matches!(fuzzy_simplicial_set(&good, &cancelled), Err(Error::Cancelled)));
     let x = neighbor_golden::points();
     let params = KnnParams { metric: Metric::InnerProduct, method: Method::Exact, ..KnnParams::default() };
-    let products = knn(x.view(), &params, &ctx).unwrap().knn;
-    assert!(matches!(fuzzy_simplicial_set(&products, &ctx), Err(Error::Values { .. })));
+    let products = knn(x.view(), &params, &session).unwrap().knn;
+    assert!(matches!(fuzzy_simplicial_set(&products, &session), Err(Error::Values { .. })));
 }

@@ -4,7 +4,7 @@ use anndataoom_core::graph::{
     dendrogram, diffmap, dpt, fuzzy_simplicial_set, gauss_connectivities, gauss_of_all, knn, leiden, louvain, paga,
     spectral, umap, Correlation, KnnParams, LeidenParams, LinkageMethod, Method, Metric, Pairwise, UmapParams,
 };
-use anndataoom_core::{Context, Error, Result};
+use anndataoom_core::{Error, Result, Session};
 use ndarray::Array2;
 use std::time::{Duration, Instant};
 
@@ -37,15 +37,15 @@ impl Moment {
     }
 }
 
-fn stops(slow: &mut Vec<String>, name: &str, verb: impl Fn(&Context) -> Result<()>) {
-    let context = || Context::with_threads(2);
+fn stops(slow: &mut Vec<String>, name: &str, verb: impl Fn(&Session) -> Result<()>) {
+    let fresh = || Session::with_threads(2);
     let started = Instant::now();
-    verb(&context()).unwrap();
+    verb(&fresh()).unwrap();
     let whole = started.elapsed();
     let mut worst = Duration::ZERO;
     for moment in 0..MOMENTS {
-        let ctx = context();
-        let monitor = ctx.monitor.clone();
+        let session = fresh();
+        let monitor = session.monitor.clone();
         let at = whole * moment / MOMENTS;
         if moment == 0 {
             // Before it begins, as some are done before another thread has started.
@@ -56,7 +56,7 @@ fn stops(slow: &mut Vec<String>, name: &str, verb: impl Fn(&Context) -> Result<(
             monitor.cancel();
             Moment::now()
         });
-        let found = verb(&ctx);
+        let found = verb(&session);
         let ended = Moment::now();
         // A run may be faster than the first: it is asked to stop when it has ended.
         let asked = asker.join().unwrap();
@@ -86,37 +86,39 @@ fn every_step_stops_when_asked() {
     let points_all = points(n, d);
     let all = points_all.view();
     let few = all.slice(ndarray::s![..3000, ..]);
-    let ctx = Context::with_threads(2);
+    let session = Session::with_threads(2);
     let exact = KnnParams { k: 15, method: Method::Exact, ..KnnParams::default() };
     let with = |method| KnnParams { method, ..exact.clone() };
     let pairs = KnnParams { k: 15, metric: Metric::Pairwise(Pairwise::Mahalanobis), ..KnnParams::default() };
-    let neighbours = knn(all, &with(Method::Ivf), &ctx).unwrap().knn;
-    let whole = knn(few, &KnnParams { k: 3000, method: Method::Exact, ..KnnParams::default() }, &ctx).unwrap().knn;
-    let graph = fuzzy_simplicial_set(&neighbours, &ctx).unwrap();
+    let neighbours = knn(all, &with(Method::Ivf), &session).unwrap().knn;
+    let whole = knn(few, &KnnParams { k: 3000, method: Method::Exact, ..KnnParams::default() }, &session).unwrap().knn;
+    let graph = fuzzy_simplicial_set(&neighbours, &session).unwrap();
     let codes: Vec<u32> = (0..n as u32).map(|i| i % 40).collect();
-    let map = diffmap(&graph, 6, 0, &ctx).unwrap();
+    let map = diffmap(&graph, 6, 0, &session).unwrap();
     let wide = points(2000, 2000);
     let groups: Vec<u32> = (0..2000).map(|i| i % 30).collect();
 
-    stops(&mut slow, "exact neighbours", |ctx| knn(all, &exact, ctx).map(drop));
-    stops(&mut slow, "inverted file", |ctx| knn(all, &with(Method::Ivf), ctx).map(drop));
-    stops(&mut slow, "hnsw", |ctx| knn(all.slice(ndarray::s![..4000, ..]), &with(Method::Hnsw), ctx).map(drop));
-    stops(&mut slow, "mahalanobis", |ctx| knn(few, &pairs, ctx).map(drop));
-    stops(&mut slow, "fuzzy simplicial set", |ctx| fuzzy_simplicial_set(&neighbours, ctx).map(drop));
-    stops(&mut slow, "gauss", |ctx| gauss_connectivities(&neighbours, ctx).map(drop));
-    stops(&mut slow, "gauss of all pairs", |ctx| gauss_of_all(&whole, 15, ctx).map(drop));
-    stops(&mut slow, "spectral layout", |ctx| spectral::spectral_layout(&graph, 2, 0, ctx).map(drop));
+    stops(&mut slow, "exact neighbours", |session| knn(all, &exact, session).map(drop));
+    stops(&mut slow, "inverted file", |session| knn(all, &with(Method::Ivf), session).map(drop));
+    stops(&mut slow, "hnsw", |session| knn(all.slice(ndarray::s![..4000, ..]), &with(Method::Hnsw), session).map(drop));
+    stops(&mut slow, "mahalanobis", |session| knn(few, &pairs, session).map(drop));
+    stops(&mut slow, "fuzzy simplicial set", |session| fuzzy_simplicial_set(&neighbours, session).map(drop));
+    stops(&mut slow, "gauss", |session| gauss_connectivities(&neighbours, session).map(drop));
+    stops(&mut slow, "gauss of all pairs", |session| gauss_of_all(&whole, 15, session).map(drop));
+    stops(&mut slow, "spectral layout", |session| spectral::spectral_layout(&graph, 2, 0, session).map(drop));
     let epochs = UmapParams { n_epochs: Some(100), ..UmapParams::default() };
-    stops(&mut slow, "umap", |ctx| umap::umap(&graph, &epochs, ctx).map(drop));
+    stops(&mut slow, "umap", |session| umap::umap(&graph, &epochs, session).map(drop));
     let sequential = UmapParams { mode: umap::Mode::Sequential, n_epochs: Some(20), ..epochs.clone() };
-    stops(&mut slow, "umap, sequential", |ctx| umap::umap(&graph, &sequential, ctx).map(drop));
-    stops(&mut slow, "leiden", |ctx| leiden(&graph, &LeidenParams::default(), ctx).map(drop));
-    stops(&mut slow, "louvain", |ctx| louvain(&graph, &LeidenParams::default(), ctx).map(drop));
-    stops(&mut slow, "diffusion map", |ctx| diffmap(&graph, 15, 0, ctx).map(drop));
-    stops(&mut slow, "pseudotime", |ctx| dpt(&graph, map.components.view(), &map.eigenvalues, 5, 0, ctx).map(drop));
-    stops(&mut slow, "paga", |ctx| paga(&graph, &codes, 40, ctx).map(drop));
-    stops(&mut slow, "dendrogram", |ctx| {
-        dendrogram(wide.view(), &groups, 30, Correlation::Kendall, LinkageMethod::Complete, ctx).map(drop)
+    stops(&mut slow, "umap, sequential", |session| umap::umap(&graph, &sequential, session).map(drop));
+    stops(&mut slow, "leiden", |session| leiden(&graph, &LeidenParams::default(), session).map(drop));
+    stops(&mut slow, "louvain", |session| louvain(&graph, &LeidenParams::default(), session).map(drop));
+    stops(&mut slow, "diffusion map", |session| diffmap(&graph, 15, 0, session).map(drop));
+    stops(&mut slow, "pseudotime", |session| {
+        dpt(&graph, map.components.view(), &map.eigenvalues, 5, 0, session).map(drop)
+    });
+    stops(&mut slow, "paga", |session| paga(&graph, &codes, 40, session).map(drop));
+    stops(&mut slow, "dendrogram", |session| {
+        dendrogram(wide.view(), &groups, 30, Correlation::Kendall, LinkageMethod::Complete, session).map(drop)
     });
     assert!(slow.is_empty(), "{slow:#?}");
 }

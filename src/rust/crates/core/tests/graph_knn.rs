@@ -3,13 +3,13 @@
 mod neighbor_golden;
 
 use anndataoom_core::graph::{knn, Knn, KnnParams, KnnResult, Method, Metric};
-use anndataoom_core::{Context, Error};
+use anndataoom_core::{Error, Session};
 use ndarray::{s, Array2, ArrayView2};
 use neighbor_golden::{clustered, npy, points, uniform};
 
 fn run(points: ArrayView2<'_, f32>, k: usize, metric: Metric, method: Method, threads: usize) -> KnnResult {
     let params = KnnParams { k, metric, method, ..KnnParams::default() };
-    knn(points, &params, &Context::with_threads(threads)).unwrap()
+    knn(points, &params, &Session::with_threads(threads)).unwrap()
 }
 
 fn exact(points: ArrayView2<'_, f32>, k: usize, metric: Metric) -> Knn {
@@ -72,7 +72,7 @@ fn equals_scikit_learn() {
         let (_, distances) = npy(&format!("{metric}_distances"));
         for method in [Method::Exact, Method::Ivf] {
             let params = KnnParams { k: shape[1], metric, method, recall: 1.0, seed: 3 };
-            let found = knn(x.view(), &params, &Context::with_threads(2)).unwrap();
+            let found = knn(x.view(), &params, &Session::with_threads(2)).unwrap();
             let knn = &found.knn;
             let worst =
                 knn.distances.iter().zip(&distances).map(|(&a, b)| (f64::from(a) - b).abs()).fold(0.0, f64::max);
@@ -229,9 +229,9 @@ fn hnsw_rows_are_complete() {
 
 #[test]
 fn refuses_what_it_cannot_answer() {
-    let ctx = Context::with_threads(1);
+    let session = Session::with_threads(1);
     let x = uniform(10, 3, 1);
-    let ask = |x: &Array2<f32>, params: KnnParams| knn(x.view(), &params, &ctx).unwrap_err();
+    let ask = |x: &Array2<f32>, params: KnnParams| knn(x.view(), &params, &session).unwrap_err();
     for k in [0, 11] {
         let error = ask(&x, KnnParams { k, ..KnnParams::default() });
         assert!(matches!(error, Error::Parameter { parameter: "n_neighbors", .. }), "{error}");
@@ -260,10 +260,10 @@ fn refuses_what_it_cannot_answer() {
         Error::Values { row: 6, .. }
     ));
     assert!("chess".parse::<Metric>().is_err() && "fast".parse::<Method>().is_err());
-    ctx.monitor.cancel();
+    session.monitor.cancel();
     for method in [Method::Exact, Method::Ivf, Method::Hnsw] {
         let params = KnnParams { method, metric: Metric::Euclidean, ..params.clone() };
-        assert!(matches!(knn(x.view(), &params, &ctx), Err(Error::Cancelled)));
+        assert!(matches!(knn(x.view(), &params, &session), Err(Error::Cancelled)));
     }
 }
 

@@ -3,7 +3,7 @@
 mod graph_golden;
 
 use anndataoom_core::graph::{leiden, louvain, modularity, LeidenParams, Objective, Partition};
-use anndataoom_core::Context;
+use anndataoom_core::Session;
 use graph_golden::{
     assert_bad_graphs_are_refused, from_edges, knn500, numbers, planted, random_graph, Graph, KNN500, PLANTED,
 };
@@ -13,7 +13,7 @@ fn params(seed: u64, resolution: f64) -> LeidenParams {
 }
 
 fn run(graph: &Graph, params: &LeidenParams) -> Partition {
-    leiden(graph, params, &Context::with_threads(1)).expect("leiden")
+    leiden(graph, params, &Session::with_threads(1)).expect("leiden")
 }
 
 /// Both the worst and the median of our seeds reach those of igraph's seeds, less 0.001: on graphs with many near-optima
@@ -173,7 +173,7 @@ fn ring_of_cliques_by_cpm() {
     }
     let graph = from_edges(180, &edges);
     let params = LeidenParams { objective: Objective::Cpm, resolution: 0.5, ..LeidenParams::default() };
-    for found in [run(&graph, &params), louvain(&graph, &params, &Context::with_threads(1)).expect("louvain")] {
+    for found in [run(&graph, &params), louvain(&graph, &params, &Session::with_threads(1)).expect("louvain")] {
         assert_eq!(found.n_clusters, 30);
         assert!((0..180).all(|i| found.membership[i] == found.membership[i / 6 * 6]));
     }
@@ -197,7 +197,7 @@ fn clusters_are_connected_and_locally_optimal() {
                 assert!(modularity_by_definition(&graph, &other, 1.0) <= best + 1e-8, "seed {seed}, node {node}");
             }
         }
-        let simple = louvain(&graph, &params(seed, 1.0), &Context::with_threads(1)).expect("louvain");
+        let simple = louvain(&graph, &params(seed, 1.0), &Session::with_threads(1)).expect("louvain");
         let again = modularity_by_definition(&graph, &simple.membership, 1.0);
         assert!((simple.quality - again).abs() < 1e-10);
     }
@@ -208,7 +208,7 @@ fn same_for_any_number_of_threads_and_every_run() {
     let graph = knn500();
     let first = run(&graph, &params(5, 1.0));
     for threads in [1, 2, 3, 8] {
-        assert_eq!(leiden(&graph, &params(5, 1.0), &Context::with_threads(threads)).expect("leiden"), first);
+        assert_eq!(leiden(&graph, &params(5, 1.0), &Session::with_threads(threads)).expect("leiden"), first);
     }
 }
 
@@ -242,7 +242,7 @@ fn iterations_are_limited() {
 
 #[test]
 fn bad_input_is_refused() {
-    let class = |graph: &Graph, p: &LeidenParams| leiden(graph, p, &Context::with_threads(1)).err().map(|e| e.class());
+    let class = |graph: &Graph, p: &LeidenParams| leiden(graph, p, &Session::with_threads(1)).err().map(|e| e.class());
     assert_bad_graphs_are_refused(|graph| class(graph, &params(0, 1.0)));
     assert_bad_graphs_are_refused(|graph| {
         modularity(graph, &vec![0; graph.rows()], 1.0).err().map(|error| error.class())
@@ -254,7 +254,7 @@ fn bad_input_is_refused() {
     }
     assert_eq!(class(&graph, &LeidenParams { n_iterations: 0, ..LeidenParams::default() }), Some("parameter"));
     assert_eq!(modularity(&graph, &[0; 3], 1.0).err().map(|error| error.class()), Some("shape"));
-    let ctx = Context::with_threads(1);
-    ctx.monitor.cancel();
-    assert_eq!(leiden(&graph, &params(0, 1.0), &ctx).err().map(|error| error.class()), Some("cancelled"));
+    let session = Session::with_threads(1);
+    session.monitor.cancel();
+    assert_eq!(leiden(&graph, &params(0, 1.0), &session).err().map(|error| error.class()), Some("cancelled"));
 }

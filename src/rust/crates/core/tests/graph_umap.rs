@@ -5,14 +5,14 @@ mod graph_golden;
 use anndataoom_core::graph::spectral::spectral_layout;
 use anndataoom_core::graph::umap::{find_ab_params, umap};
 use anndataoom_core::graph::{Init, Mode, UmapParams, UmapResult};
-use anndataoom_core::Context;
+use anndataoom_core::Session;
 use graph_golden::{
     assert_bad_graphs_are_refused, from_edges, knn500, knn500_points, numbers, planted, random_graph, Graph, AB, KNN500,
 };
 use ndarray::{Array2, ArrayView2};
 
 fn run(graph: &Graph, params: &UmapParams) -> UmapResult {
-    umap(graph, params, &Context::with_threads(2)).expect("umap")
+    umap(graph, params, &Session::with_threads(2)).expect("umap")
 }
 
 /// sklearn.manifold.trustworthiness, by its definition.
@@ -57,7 +57,7 @@ fn curve_parameters_are_those_of_umap_learn() {
 #[test]
 fn spectral_layout_solves_the_eigenproblem() {
     let graph = knn500();
-    let found = spectral_layout(&graph, 3, 0, &Context::with_threads(2)).expect("layout");
+    let found = spectral_layout(&graph, 3, 0, &Session::with_threads(2)).expect("layout");
     assert_eq!((found.n_connected, found.notes.len()), (1, 0));
     let n = graph.rows();
     let dense = graph.to_dense().mapv(f64::from);
@@ -81,8 +81,8 @@ fn spectral_layout_of_several_components() {
     let ring = |from: usize, n: usize| (0..n).map(move |i| (from + i, from + (i + 1) % n, 1.0));
     let edges: Vec<_> = ring(0, 100).chain(ring(100, 90)).chain(ring(190, 3)).collect();
     let graph = from_edges(196, &edges);
-    let ctx = Context::with_threads(2);
-    let found = spectral_layout(&graph, 2, 0, &ctx).expect("layout");
+    let session = Session::with_threads(2);
+    let found = spectral_layout(&graph, 2, 0, &session).expect("layout");
     assert_eq!(found.n_connected, 6);
     assert!(found.notes[0].contains("6 connected components"), "{:?}", found.notes);
     assert!(found.coordinates.iter().all(|x| x.is_finite()));
@@ -98,7 +98,7 @@ fn spectral_layout_of_several_components() {
     }
     // Few components: the ends of the axes.
     let two = from_edges(190, &edges[..190]);
-    let found = spectral_layout(&two, 2, 0, &ctx).expect("layout");
+    let found = spectral_layout(&two, 2, 0, &session).expect("layout");
     assert!(
         (0..100).all(|i| found.coordinates[[i, 0]] > -1e-9) && (100..190).all(|i| found.coordinates[[i, 0]] < 1e-9)
     );
@@ -127,12 +127,12 @@ fn same_bits_for_any_number_of_threads() {
     let bits = |found: &UmapResult| found.embedding.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
     for graph in [planted(), random_graph(3000, 4000, 1)] {
         let params = UmapParams { n_epochs: Some(12), seed: 7, ..UmapParams::default() };
-        let one = umap(&graph, &params, &Context::with_threads(1)).expect("umap");
+        let one = umap(&graph, &params, &Session::with_threads(1)).expect("umap");
         for threads in [1, 2, 3, 8] {
-            let other = umap(&graph, &params, &Context::with_threads(threads)).expect("umap");
+            let other = umap(&graph, &params, &Session::with_threads(threads)).expect("umap");
             assert!(bits(&one) == bits(&other), "{threads} threads");
         }
-        let reseeded = umap(&graph, &UmapParams { seed: 8, ..params }, &Context::with_threads(2)).expect("umap");
+        let reseeded = umap(&graph, &UmapParams { seed: 8, ..params }, &Session::with_threads(2)).expect("umap");
         assert!(bits(&one) != bits(&reseeded));
     }
 }
@@ -147,7 +147,7 @@ fn any_number_of_components() {
         }
     }
     let params = UmapParams { n_components: 65, init: Init::Random, ..UmapParams::default() };
-    assert_eq!(umap(&graph, &params, &Context::with_threads(1)).err().map(|e| e.class()), Some("parameter"));
+    assert_eq!(umap(&graph, &params, &Session::with_threads(1)).err().map(|e| e.class()), Some("parameter"));
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn starts_where_told() {
 
 #[test]
 fn bad_input_is_refused() {
-    let class = |graph: &Graph, p: UmapParams| umap(graph, &p, &Context::with_threads(1)).err().map(|e| e.class());
+    let class = |graph: &Graph, p: UmapParams| umap(graph, &p, &Session::with_threads(1)).err().map(|e| e.class());
     assert_bad_graphs_are_refused(|graph| class(graph, UmapParams::default()));
     let graph = knn500();
     let default = UmapParams::default;
@@ -191,9 +191,9 @@ fn bad_input_is_refused() {
     let pca = Init::Pca(Array2::zeros((500, 1)));
     assert_eq!(class(&graph, UmapParams { init: pca, ..default() }), Some("shape"));
     for mode in [Mode::Batch, Mode::Sequential] {
-        let ctx = Context::with_threads(2);
-        ctx.monitor.cancel();
+        let session = Session::with_threads(2);
+        session.monitor.cancel();
         let params = UmapParams { mode, ..default() };
-        assert_eq!(umap(&graph, &params, &ctx).err().map(|e| e.class()), Some("cancelled"));
+        assert_eq!(umap(&graph, &params, &session).err().map(|e| e.class()), Some("cancelled"));
     }
 }

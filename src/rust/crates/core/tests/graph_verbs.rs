@@ -8,14 +8,14 @@ use anndataoom_core::graph::{
     cluster, dendrogram, diffmap, distances_matrix, dpt, knn, leiden, louvain, paga, subgraph, Algorithm, Clustering,
     Correlation, KnnParams, LeidenParams, LinkageMethod, Objective, Restriction,
 };
-use anndataoom_core::Context;
+use anndataoom_core::Session;
 use graph_golden::{assert_bad_graphs_are_refused, from_edges, knn500, knn500_points, numbers, random_graph, Graph};
 use ndarray::Array2;
 
 const VERBS: &str = include_str!("../../../../../tests/golden/graph_verbs500.json");
 
-fn two() -> Context {
-    Context::with_threads(2)
+fn two() -> Session {
+    Session::with_threads(2)
 }
 
 fn points() -> Array2<f32> {
@@ -93,7 +93,7 @@ fn diffusion_equals_scanpy() {
     let time = dpt(&graph, found.components.view(), &found.eigenvalues, 10, 7, &two()).expect("dpt");
     assert_close(&time, "pseudotime", 1e-4);
     assert_eq!(time[7], 0.0);
-    let again = diffmap(&graph, 15, 0, &Context::with_threads(1)).expect("diffmap");
+    let again = diffmap(&graph, 15, 0, &Session::with_threads(1)).expect("diffmap");
     assert!(again.components.iter().zip(&found.components).all(|(a, b)| a.to_bits() == b.to_bits()));
 
     let call = |n_dcs, root| {
@@ -102,7 +102,7 @@ fn diffusion_equals_scanpy() {
     };
     assert_eq!((call(16, 7), call(0, 7), call(10, 500)), (Some("parameter"), Some("parameter"), Some("index")));
     assert_eq!(diffmap(&graph, 2, 0, &two()).err().map(|e| e.class()), Some("parameter"));
-    assert_bad_graphs_are_refused(|graph| diffmap(graph, 3, 0, &Context::with_threads(1)).err().map(|e| e.class()));
+    assert_bad_graphs_are_refused(|graph| diffmap(graph, 3, 0, &Session::with_threads(1)).err().map(|e| e.class()));
     let lonely = from_edges(90, &(0..80).map(|i| (i, (i + 1) % 80, 1.0)).collect::<Vec<_>>());
     assert_eq!(diffmap(&lonely, 5, 0, &two()).err().map(|e| e.class()), Some("values"));
 }
@@ -123,7 +123,7 @@ fn cells_in_another_component_are_infinitely_far() {
 fn louvain_and_cpm_reach_igraph() {
     let graph = knn500();
     let best = |values: Vec<f64>| values.into_iter().fold(f64::NEG_INFINITY, f64::max);
-    let ours = |objective, resolution, algorithm: fn(&Graph, &LeidenParams, &Context) -> _| {
+    let ours = |objective, resolution, algorithm: fn(&Graph, &LeidenParams, &Session) -> _| {
         let runs = (0..20).map(|seed| {
             let params = LeidenParams { seed, objective, resolution, ..LeidenParams::default() };
             let found: anndataoom_core::Result<anndataoom_core::graph::Partition> = algorithm(&graph, &params, &two());

@@ -4,7 +4,7 @@
 use anndataoom_core::element::{self, DataFrame, Value};
 use anndataoom_core::store::{External, Store};
 use anndataoom_core::write::{write_h5ad, H5adPlan, Part, WriteOptions};
-use anndataoom_core::Context;
+use anndataoom_core::Session;
 use hdf5::types::VarLenUnicode;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -25,7 +25,7 @@ fn copied(file: &Path, element: &str) -> Result<(), anndataoom_core::Error> {
         std::process::id(),
         element.replace('/', "-")
     ));
-    let done = write_h5ad(&plan, &to, &WriteOptions::default(), &Context::with_threads(1));
+    let done = write_h5ad(&plan, &to, &WriteOptions::default(), &Session::with_threads(1));
     let _ = std::fs::remove_file(&to);
     done.map(drop)
 }

@@ -6,14 +6,14 @@ use anndataoom_core::element::{Data, Sparse, SparseFormat};
 use anndataoom_core::matrix::Source;
 use anndataoom_core::ops::index_columns;
 use anndataoom_core::stream::{Blocks, Order};
-use anndataoom_core::{Context, Error, LazyMatrix};
+use anndataoom_core::{Error, LazyMatrix, Session};
 use matrix_common::*;
 use std::path::Path;
 use std::sync::Arc;
 
 const GZIP: Stored = Stored::Chunked { chunk: 5000, filter: "gzip" };
 
-fn ctx() -> Context {
+fn session() -> Session {
     call(2)
 }
 
@@ -28,7 +28,7 @@ fn check(path: &Path, dir: &Path, rows: usize, columns: usize) {
     let indexed = LazyMatrix::new(source.clone());
     // Chains made before share it with those made after.
     let before = indexed.select(None, Some(&[1])).unwrap();
-    let found = index_columns(&indexed, dir, &Context { memory: 1 << 20, ..ctx() }).unwrap();
+    let found = index_columns(&indexed, dir, &Session { memory: 1 << 20, ..session() }).unwrap();
     assert!(found.made && found.bytes > 0 && found.path.starts_with(dir));
     let decoded = read(&source);
     for list in [vec![3], vec![5, 1], vec![2, 2, 0], (0..columns as u32 / 2).collect()] {
@@ -52,7 +52,7 @@ fn check(path: &Path, dir: &Path, rows: usize, columns: usize) {
     let from_file = |decoded| read(&source) > decoded || source.reads().chunks == 0;
     assert!(from_file(decoded));
     let decoded = read(&source);
-    let small = Context { memory: 1 << 10, ..ctx() };
+    let small = Session { memory: 1 << 10, ..session() };
     Blocks::new(&before, Order::File, &small).unwrap().for_each(|b| drop(b.unwrap()));
     assert!(from_file(decoded));
 }
@@ -103,7 +103,7 @@ fn empty_matrices() {
         let dir = Dir::new();
         write_sparse::<i32>(&dir.file("x.h5ad"), "X", &m, &GZIP);
         let x = LazyMatrix::new(open(&dir.file("x.h5ad"), "X").unwrap());
-        index_columns(&x, &dir.file(""), &ctx()).unwrap();
+        index_columns(&x, &dir.file(""), &session()).unwrap();
         let all: Vec<u32> = (0..cols as u32).collect();
         blocks(&x.select(None, Some(&all)).unwrap(), Order::Matrix, 2).unwrap();
     }
@@ -117,22 +117,22 @@ fn it_belongs_to_one_state_of_one_file() {
     let m = random_csr::<f32>(900, 60, 15, 2);
     write_sparse::<i32>(&path, "X", &m, &GZIP);
     let fresh = |path: &Path| LazyMatrix::new(open(path, "X").unwrap());
-    let first = index_columns(&fresh(&path), &dir.file(""), &ctx()).unwrap();
-    let again = index_columns(&fresh(&path), &dir.file(""), &ctx()).unwrap();
+    let first = index_columns(&fresh(&path), &dir.file(""), &session()).unwrap();
+    let again = index_columns(&fresh(&path), &dir.file(""), &session()).unwrap();
     assert!(first.made && !again.made && first.path == again.path && first.bytes == again.bytes);
 
     // The same shape, offsets and size at the same path, other values.
     let mut changed = m.clone();
     changed.data = Data::F32(m.data.to_f64().unwrap().iter().map(|x| (9.0 - x) as f32).collect());
     let x = fresh(&path);
-    index_columns(&x, &dir.file(""), &ctx()).unwrap();
+    index_columns(&x, &dir.file(""), &session()).unwrap();
     write_sparse::<i32>(&other, "X", &changed, &GZIP);
     std::fs::rename(&other, &path).unwrap();
     // The open file is still the old one, and so is its index.
     let column = |x: &LazyMatrix| blocks(&x.select(None, Some(&[7])).unwrap(), Order::File, 1);
     let old = column(&x).unwrap();
     let now = fresh(&path);
-    let remade = index_columns(&now, &dir.file(""), &ctx()).unwrap();
+    let remade = index_columns(&now, &dir.file(""), &session()).unwrap();
     assert!(remade.made && remade.path == first.path);
     assert!(column(&now).unwrap() != old && column(&now).unwrap() == column(&fresh(&path)).unwrap());
 
@@ -151,7 +151,7 @@ fn damage_is_noticed() {
     let path = dir.file("x.h5ad");
     write_sparse::<i32>(&path, "X", &random_csr::<f32>(900, 60, 15, 2), &GZIP);
     let x = LazyMatrix::new(open(&path, "X").unwrap());
-    let found = index_columns(&x, &dir.file(""), &ctx()).unwrap();
+    let found = index_columns(&x, &dir.file(""), &session()).unwrap();
     let intact = std::fs::read(&found.path).unwrap();
     let all: Vec<u32> = (0..60).collect();
     let expected = blocks(&x.select(None, Some(&all)).unwrap(), Order::File, 1).unwrap();
@@ -167,7 +167,7 @@ fn damage_is_noticed() {
         std::fs::write(&found.path, &bytes).unwrap();
         let y = LazyMatrix::new(open(&path, "X").unwrap());
         // A damaged end is made again; a damaged column is an error when it is read.
-        let made = index_columns(&y, &dir.file(""), &ctx()).unwrap().made;
+        let made = index_columns(&y, &dir.file(""), &session()).unwrap().made;
         match blocks(&y.select(None, Some(&all)).unwrap(), Order::File, 1) {
             Ok(found) => assert!(made && found == expected),
             Err(e) => assert!(!made && e.class() == "file" && e.to_string().contains("damaged"), "{e}"),
@@ -184,12 +184,12 @@ fn what_cannot_have_one_says_why() {
     write_dense(&path, "dense", &random_dense::<f32>(20, 10, 3), None, "none");
     write_sparse::<i32>(&path, "X", &m, &GZIP);
     let refused = |x: LazyMatrix, word: &str| {
-        let e = index_columns(&x, &dir.file(""), &ctx()).unwrap_err();
+        let e = index_columns(&x, &dir.file(""), &session()).unwrap_err();
         assert!(e.class() == "state" && e.to_string().contains(word), "{e}");
     };
     refused(LazyMatrix::new(open(&path, "csc").unwrap()), "without an index");
     refused(LazyMatrix::new(open(&path, "dense").unwrap()), "is dense");
     refused(LazyMatrix::new(anndataoom_core::matrix::MemorySource::from_sparse(&m).unwrap().into()), "in memory");
     let x = LazyMatrix::new(open(&path, "X").unwrap());
-    assert!(matches!(index_columns(&x, &dir.file("nowhere"), &ctx()), Err(Error::Io { .. })));
+    assert!(matches!(index_columns(&x, &dir.file("nowhere"), &session()), Err(Error::Io { .. })));
 }

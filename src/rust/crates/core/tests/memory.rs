@@ -6,7 +6,7 @@ use anndataoom_core::ops::{self, Flavor, HvgOptions, NormalizeOptions, PcaOption
 use anndataoom_core::sim::{simulate_h5ad, Simulation};
 use anndataoom_core::store::Store;
 use anndataoom_core::write::{Compression, WriteOptions};
-use anndataoom_core::{Context, LazyMatrix};
+use anndataoom_core::{LazyMatrix, Session};
 
 /// A line of /proc/self/status, in bytes.
 fn status(name: &str) -> usize {
@@ -20,29 +20,29 @@ fn a_pipeline_stays_within_its_budget() {
     let path = std::env::temp_dir().join(format!("anndataoom-memory-{}.h5ad", std::process::id()));
     let simulation = Simulation { n_obs: 24_000, n_vars: 6000, density: 0.1, ..Simulation::default() };
     let options = WriteOptions { compression: Compression::Lzf, ..WriteOptions::default() };
-    simulate_h5ad(&simulation, &path, &options, &Context { memory: 16 << 20, ..Context::with_threads(2) }).unwrap();
+    simulate_h5ad(&simulation, &path, &options, &Session { memory: 16 << 20, ..Session::with_threads(2) }).unwrap();
 
-    let ctx = Context { memory: 32 << 20, ..Context::with_threads(2) };
+    let session = Session { memory: 32 << 20, ..Session::with_threads(2) };
     let x = LazyMatrix::new(open(&Store::open(&path).unwrap(), "X").unwrap());
     std::fs::remove_file(&path).unwrap();
     let decoded = x.source().nnz().unwrap() as usize * 8;
-    assert!(decoded > 3 * ctx.memory, "{decoded}");
+    assert!(decoded > 3 * session.memory, "{decoded}");
     // 5 starts the peak anew.
     if std::fs::write("/proc/self/clear_refs", "5").is_err() {
         eprintln!("skipped: the peak of this process cannot be started anew");
         return;
     }
     let idle = status("VmRSS:");
-    ops::calculate_qc_metrics(&x, &QcOptions::default(), &ctx).unwrap();
+    ops::calculate_qc_metrics(&x, &QcOptions::default(), &session).unwrap();
     let pearson = HvgOptions { flavor: Flavor::PearsonResiduals, n_top_genes: Some(300), ..HvgOptions::default() };
-    let chosen = ops::highly_variable_genes(&x, &pearson, &ctx).unwrap().positions();
-    let x = ops::normalize_total(&x, &NormalizeOptions::default(), &ctx).unwrap().0;
+    let chosen = ops::highly_variable_genes(&x, &pearson, &session).unwrap().positions();
+    let x = ops::normalize_total(&x, &NormalizeOptions::default(), &session).unwrap().0;
     let x = ops::log1p(&x, None).unwrap().0.select(None, Some(&chosen)).unwrap();
-    let x = ops::scale(&x, &ScaleOptions::default(), &ctx).unwrap().0;
-    let found = ops::pca(&x, &PcaOptions { n_comps: Some(20), ..PcaOptions::default() }, &ctx).unwrap();
+    let x = ops::scale(&x, &ScaleOptions::default(), &session).unwrap().0;
+    let found = ops::pca(&x, &PcaOptions { n_comps: Some(20), ..PcaOptions::default() }, &session).unwrap();
     let used = status("VmHWM:") - idle;
     // Scores, second moments and their decomposition, a few numbers a cell and gene.
     let results = found.x_pca.len() * 4 + 8 * 300 * 300 * 8 + 24_000 * 100 + 6000 * 200;
-    eprintln!("{used} bytes over idle, {results} of results, a budget of {}", ctx.memory);
-    assert!(used <= ctx.memory + results, "{used} bytes used, {} allowed", ctx.memory + results);
+    eprintln!("{used} bytes over idle, {results} of results, a budget of {}", session.memory);
+    assert!(used <= session.memory + results, "{used} bytes used, {} allowed", session.memory + results);
 }

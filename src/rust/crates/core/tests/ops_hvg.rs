@@ -3,17 +3,18 @@
 mod ops_support;
 use anndataoom_core::element::Value;
 use anndataoom_core::ops::{self, Flavor, Hvg, HvgOptions, NormalizeOptions};
-use anndataoom_core::{Context, Error, LazyMatrix};
+use anndataoom_core::{Error, LazyMatrix, Session};
 use ops_support::*;
 
 fn logged(x: &LazyMatrix) -> LazyMatrix {
     let to = NormalizeOptions { target_sum: Some(1e4), ..Default::default() };
-    ops::log1p(&ops::normalize_total(x, &to, &ctx()).unwrap().0, None).unwrap().0
+    ops::log1p(&ops::normalize_total(x, &to, &session()).unwrap().0, None).unwrap().0
 }
 
 fn run(x: &LazyMatrix, flavor: Flavor, n_top_genes: Option<usize>, batch: Option<Vec<i32>>) -> Hvg {
     let x = if flavor.needs_counts() { x.clone() } else { logged(x) };
-    ops::highly_variable_genes(&x, &HvgOptions { flavor, n_top_genes, batch, ..Default::default() }, &ctx()).unwrap()
+    ops::highly_variable_genes(&x, &HvgOptions { flavor, n_top_genes, batch, ..Default::default() }, &session())
+        .unwrap()
 }
 
 /// Every column scanpy gives, by name; selections must be the same genes.
@@ -96,16 +97,16 @@ fn same_bits_for_any_threads_and_memory_and_batches_in_any_file_order() {
     let batch: Vec<i32> = (0..n as i32).map(|i| i % 3 * 2).collect();
     for flavor in [Flavor::PearsonResiduals, Flavor::Seurat, Flavor::SeuratV3] {
         let options = HvgOptions { flavor, n_top_genes: Some(50), batch: Some(batch.clone()), ..Default::default() };
-        let go = |c: Context| ops::highly_variable_genes(&x, &options, &c).unwrap();
-        let one = go(ctx());
+        let go = |c: Session| ops::highly_variable_genes(&x, &options, &c).unwrap();
+        let one = go(session());
         // Printed floats are exact, and NaN equals NaN.
         let bits = |h: &Hvg| format!("{h:?}");
-        assert_eq!(bits(&one), bits(&go(Context::with_threads(2))));
-        assert_eq!(bits(&one), bits(&go(Context { memory: 1 << 20, ..Context::with_threads(3) })));
+        assert_eq!(bits(&one), bits(&go(Session::with_threads(2))));
+        assert_eq!(bits(&one), bits(&go(Session { memory: 1 << 20, ..Session::with_threads(3) })));
         assert_eq!(one.positions().len(), 50);
         let back: Vec<u32> = (0..n as u32).rev().collect();
         let turned = HvgOptions { batch: Some(batch.iter().rev().copied().collect()), ..options.clone() };
-        let other = ops::highly_variable_genes(&x.select(Some(&back), None).unwrap(), &turned, &ctx()).unwrap();
+        let other = ops::highly_variable_genes(&x.select(Some(&back), None).unwrap(), &turned, &session()).unwrap();
         assert_eq!(one.highly_variable, other.highly_variable);
     }
 }
@@ -122,7 +123,7 @@ fn clip_and_theta_by_brute_force() {
         clip: Some(clip),
         ..Default::default()
     };
-    let found = ops::highly_variable_genes(&sparse(n, m, &x, None, f64s), &options, &ctx()).unwrap();
+    let found = ops::highly_variable_genes(&sparse(n, m, &x, None, f64s), &options, &session()).unwrap();
     let total: f64 = x.iter().sum();
     for (j, v) in found.residual_variances.unwrap().into_iter().enumerate() {
         let gene: f64 = (0..n).map(|i| x[i * m + j]).sum();
@@ -149,7 +150,7 @@ fn layout_in_uns_and_refusals() {
     let names: Vec<_> = patch.var.iter().map(|(n, _)| n.as_str()).collect();
     assert_eq!(names, ["means", "variances", "residual_variances", "highly_variable_rank", "highly_variable"]);
 
-    let refuse = |o: HvgOptions| ops::highly_variable_genes(form, &o, &ctx()).unwrap_err();
+    let refuse = |o: HvgOptions| ops::highly_variable_genes(form, &o, &session()).unwrap_err();
     let pearson = HvgOptions { flavor: Flavor::PearsonResiduals, n_top_genes: Some(5), ..Default::default() };
     assert_eq!(refuse(HvgOptions { n_top_genes: None, ..pearson.clone() }).class(), "parameter");
     assert_eq!(refuse(HvgOptions { theta: 0.0, ..pearson.clone() }).class(), "parameter");
@@ -159,11 +160,11 @@ fn layout_in_uns_and_refusals() {
     assert!(message.starts_with("flavor: expected 'pearson_residuals', 'seurat'"), "{message}");
     let empty = sparse(30, 40, &[vec![0.0; 1000], vec![1.0; 200]].concat(), None, f32s);
     let ranger = HvgOptions { flavor: Flavor::CellRanger, n_top_genes: Some(5), ..Default::default() };
-    assert_eq!(ops::highly_variable_genes(&empty, &ranger, &ctx()).unwrap_err().class(), "state");
+    assert_eq!(ops::highly_variable_genes(&empty, &ranger, &session()).unwrap_err().class(), "state");
     for flavor in [Flavor::PearsonResiduals, Flavor::Seurat, Flavor::SeuratV3] {
         let bad = dense(2, 2, &[1.0, -2.0, 0.0, 1.0], f64s);
         let o = HvgOptions { flavor, n_top_genes: Some(1), ..Default::default() };
-        match ops::highly_variable_genes(&bad, &o, &ctx()) {
+        match ops::highly_variable_genes(&bad, &o, &session()) {
             Err(Error::Values { row: 0, column: 1, .. }) => {}
             other => panic!("{other:?}"),
         }

@@ -7,7 +7,7 @@ use anndataoom_core::matrix::MemorySource;
 use anndataoom_core::ops::{
     index_columns, log1p, rank_genes_groups, Correction, MarkerOptions, NormalizeOptions, Ranked, Test,
 };
-use anndataoom_core::{Context, Error, LazyMatrix};
+use anndataoom_core::{Error, LazyMatrix, Session};
 use matrix_common::*;
 use std::sync::Arc;
 
@@ -84,7 +84,7 @@ fn scores_are_those_of_the_twin() {
     let codes = codes();
     for test in TESTS {
         for reference in ["rest", "c"] {
-            let found = rank_genes_groups(&x, &options(test, reference), &Context::with_threads(2)).unwrap();
+            let found = rank_genes_groups(&x, &options(test, reference), &Session::with_threads(2)).unwrap();
             assert_eq!(found.groups.len(), if reference == "rest" { 4 } else { 3 });
             for group in &found.groups {
                 let g = ["a", "b", "c", "d"].iter().position(|n| *n == group.name).unwrap() as u32;
@@ -127,8 +127,8 @@ fn every_layout_memory_and_number_of_threads_gives_the_same_bits() {
                 }
                 let x = log1p(&x, None).unwrap().0.select(Some(&rows), None).unwrap();
                 for (threads, memory) in [(1, 256 << 20), (2, 1 << 20), (5, 64 << 10), (2, 4 << 10)] {
-                    let ctx = Context { memory, ..call(threads) };
-                    let found = rank_genes_groups(&x, &options, &ctx).unwrap();
+                    let session = Session { memory, ..call(threads) };
+                    let found = rank_genes_groups(&x, &options, &session).unwrap();
                     let expected = expected.get_or_insert_with(|| found.clone());
                     assert_eq!(found, *expected, "{element}, {threads} threads, {memory} bytes");
                 }
@@ -151,7 +151,7 @@ fn constants_and_values_far_from_0_keep_their_digits() {
     for test in TESTS {
         let mut options = options(test, "rest");
         (options.codes, options.names) = ((0..8).map(|i| i / 4).collect(), vec!["a".into(), "b".into()]);
-        let found = rank_genes_groups(&matrix(n, 3, values.clone()), &options, &Context::with_threads(1)).unwrap();
+        let found = rank_genes_groups(&matrix(n, 3, values.clone()), &options, &Session::with_threads(1)).unwrap();
         let place = |j: i32| found.groups[0].genes.iter().position(|&g| g == j).unwrap();
         let (constant, far) = (place(0), place(1));
         assert_eq!((found.groups[0].scores[constant], found.groups[0].pvals[constant]), (0.0, 1.0));
@@ -166,8 +166,8 @@ fn orders_corrections_and_chosen_groups() {
     let dir = Dir::new();
     let (path, _) = file(&dir);
     let x = log1p(&LazyMatrix::new(open(&path, "csr").unwrap()), None).unwrap().0;
-    let ctx = Context::with_threads(2);
-    let run = |options: &MarkerOptions| rank_genes_groups(&x, options, &ctx).unwrap();
+    let session = Session::with_threads(2);
+    let run = |options: &MarkerOptions| rank_genes_groups(&x, options, &session).unwrap();
     let all = options(Test::T, "rest");
     let full = run(&all);
     let few = run(&MarkerOptions { n_genes: Some(7), ..all.clone() });
@@ -200,14 +200,14 @@ fn orders_corrections_and_chosen_groups() {
 
 #[test]
 fn what_cannot_be_compared_is_an_error_that_names_it() {
-    let ctx = Context::with_threads(2);
+    let session = Session::with_threads(2);
     let x = matrix(6, 2, (0..12).map(f64::from).collect());
     let of = |codes: [u32; 6], reference: &str, groups: Option<&str>| MarkerOptions {
         codes: codes.to_vec(),
         groups: groups.map(|g| vec![g.to_owned()]),
         ..options(Test::T, reference)
     };
-    let told = |options: &MarkerOptions| rank_genes_groups(&x, options, &ctx).unwrap_err().to_string();
+    let told = |options: &MarkerOptions| rank_genes_groups(&x, options, &session).unwrap_err().to_string();
     let cases = [
         (of([0, 0, 1, 1, 2, 2], "rest", None), "no cell in 'd'"),
         (of([0, 0, 1, 2, 3, 3], "rest", None), "1 cell in 'b', the first of 'b', 'c'"),
@@ -224,13 +224,13 @@ fn what_cannot_be_compared_is_an_error_that_names_it() {
         let mut values: Vec<f64> = (0..12).map(f64::from).collect();
         values[7] = bad;
         let options = MarkerOptions { test, ..of([0, 0, 0, 1, 1, 1], "rest", Some("a")) };
-        let error = rank_genes_groups(&matrix(6, 2, values), &options, &ctx).unwrap_err();
+        let error = rank_genes_groups(&matrix(6, 2, values), &options, &session).unwrap_err();
         assert!(matches!(error, Error::Values { row: 3, column: 1, .. }), "{error}");
     }
     // Counts are told of, logarithms of them are not.
     let two = of([0, 0, 0, 1, 1, 1], "rest", Some("a"));
-    let note = |x: &LazyMatrix| rank_genes_groups(x, &two, &ctx).unwrap().note.is_some();
+    let note = |x: &LazyMatrix| rank_genes_groups(x, &two, &session).unwrap().note.is_some();
     assert!(note(&x) && !note(&log1p(&x, None).unwrap().0));
-    let normal = anndataoom_core::ops::normalize_total(&x, &NormalizeOptions::default(), &ctx).unwrap().0;
+    let normal = anndataoom_core::ops::normalize_total(&x, &NormalizeOptions::default(), &session).unwrap().0;
     assert!(!note(&normal));
 }

@@ -8,9 +8,9 @@ use anndataoom_core::element::{Array, Data, Number, Sparse, SparseFormat};
 use anndataoom_core::graph::{neighbors, KnnParams, NeighborsParams};
 use anndataoom_core::matrix::MemorySource;
 use anndataoom_core::ops::{self, Axis, Flavor, HvgOptions, PcaOptions, Regressors, ScaleOptions, Sums};
-use anndataoom_core::{Context, Error, LazyMatrix};
+use anndataoom_core::{Error, LazyMatrix, Session};
 use matrix_common::{open, to_csc, write_dense, write_sparse, Dir, Random, Stored};
-use ops_support::{ctx, dense, f32s, f64s, random_counts, sparse, values};
+use ops_support::{dense, f32s, f64s, random_counts, session, sparse, values};
 
 /// Two blocks of a pass.
 const N: usize = 70_000;
@@ -111,7 +111,7 @@ fn moments_equal_a_compensated_twin() {
         let expected: Vec<(f64, f64)> = columns.iter().map(|c| twin(c)).collect();
         assert!(expected[..5].iter().all(|e| e.1 == 0.0));
         for (layout, form) in layouts(&dir, N, m, &x, if single { f32s } else { f64s }) {
-            let found = ops::mean_var(&form, Axis::Obs, 1, &ctx()).unwrap();
+            let found = ops::mean_var(&form, Axis::Obs, 1, &session()).unwrap();
             for (j, (mean, var)) in expected.iter().enumerate() {
                 let what = format!("{layout}, single {single}, column {j}");
                 close(&what, found.var[j], *var);
@@ -119,15 +119,19 @@ fn moments_equal_a_compensated_twin() {
                 assert!((found.mean[j] - mean).abs() <= near, "{what}: {} {mean}", found.mean[j]);
             }
             for threads in [2, 3] {
-                assert_eq!(found, ops::mean_var(&form, Axis::Obs, 1, &Context::with_threads(threads)).unwrap());
+                assert_eq!(found, ops::mean_var(&form, Axis::Obs, 1, &Session::with_threads(threads)).unwrap());
             }
             // Quality control leaves the same moments to the flavours that need them.
             let counts = form.select(None, Some(&(0..15).collect::<Vec<u32>>())).unwrap();
             let options = HvgOptions { flavor: Flavor::PearsonResiduals, n_top_genes: Some(3), ..Default::default() };
-            let before = ops::highly_variable_genes(&counts, &options, &ctx()).unwrap().variances.unwrap();
-            ops::calculate_qc_metrics(&counts, &ops::QcOptions { percent_top: vec![], ..Default::default() }, &ctx())
-                .unwrap();
-            let after = ops::highly_variable_genes(&counts, &options, &ctx()).unwrap().variances.unwrap();
+            let before = ops::highly_variable_genes(&counts, &options, &session()).unwrap().variances.unwrap();
+            ops::calculate_qc_metrics(
+                &counts,
+                &ops::QcOptions { percent_top: vec![], ..Default::default() },
+                &session(),
+            )
+            .unwrap();
+            let after = ops::highly_variable_genes(&counts, &options, &session()).unwrap().variances.unwrap();
             for j in 0..15 {
                 close(&format!("{layout}, pearson, column {j}"), before[j], expected[j].1);
                 close(&format!("{layout}, after quality control, column {j}"), after[j], expected[j].1);
@@ -150,7 +154,7 @@ fn rows_equal_the_twin_too() {
     };
     let x: Vec<f64> = (0..n * m).map(|k| line(k / m, uniform(&mut r))).collect();
     for form in [sparse(n, m, &x, None, f64s), dense(n, m, &x, f64s)] {
-        let found = ops::mean_var(&form, Axis::Var, 1, &ctx()).unwrap();
+        let found = ops::mean_var(&form, Axis::Var, 1, &session()).unwrap();
         for i in 0..n {
             let (mean, var) = twin(&x[i * m..][..m]);
             close("variance of a row", found.var[i], var);
@@ -166,12 +170,12 @@ fn constant_columns_scale_to_zero_through_any_chain() {
     let x: Vec<f64> = (0..n).flat_map(|i| [0.1, 1.0 / 3.0, 123_456.7, (i % 3) as f64, (3 - i % 3) as f64]).collect();
     for (layout, form) in layouts(&dir, n, m, &x, f64s) {
         let logged = ops::log1p(&form, None).unwrap().0;
-        let normal = ops::normalize_total(&form, &ops::NormalizeOptions::default(), &ctx()).unwrap().0;
+        let normal = ops::normalize_total(&form, &ops::NormalizeOptions::default(), &session()).unwrap().0;
         for x in [form, logged.clone(), ops::log1p(&normal, None).unwrap().0] {
             let plain = values(&x);
             for zero_center in [true, false] {
                 let options = ScaleOptions { zero_center, ..Default::default() };
-                let (y, scaled) = ops::scale(&x, &options, &ctx()).unwrap();
+                let (y, scaled) = ops::scale(&x, &options, &session()).unwrap();
                 assert_eq!(scaled.std[..3], [1.0; 3], "{layout}");
                 for (found, x) in values(&y).chunks(m).zip(plain.chunks(m)) {
                     let wanted = if zero_center { [0.0; 3] } else { [x[0], x[1], x[2]] };
@@ -217,7 +221,7 @@ fn pca_of_constant_and_nearly_constant_genes() {
             let dir = Dir::new();
             for (layout, form) in layouts(&dir, n, m, &x, data) {
                 let options = PcaOptions { n_comps: Some(2), ..Default::default() };
-                let found = ops::pca(&form, &options, &ctx()).unwrap();
+                let found = ops::pca(&form, &options, &session()).unwrap();
                 let off = (found.variance[0] / wanted - 1.0).abs();
                 assert!(off < 1e-6, "{layout}, far {far}: {off:e}");
                 assert!(
@@ -227,8 +231,8 @@ fn pca_of_constant_and_nearly_constant_genes() {
                 );
                 assert_eq!(found.note(), None);
                 // Scaled, every gene weighs the same.
-                let scaled = ops::scale(&form, &ScaleOptions::default(), &ctx()).unwrap().0;
-                let again = ops::pca(&scaled, &options, &ctx()).unwrap();
+                let scaled = ops::scale(&form, &ScaleOptions::default(), &session()).unwrap().0;
+                let again = ops::pca(&scaled, &options, &session()).unwrap();
                 let z = first_variance(&values(&scaled), m);
                 let off = (again.variance[0] / z - 1.0).abs();
                 assert!(off < 1e-5, "{layout}, far {far}, scaled: {off:e}");
@@ -252,7 +256,7 @@ fn pca_of_many_genes_with_nearly_constant_ones() {
     let wanted = a.thin_svd().unwrap().S().column_vector()[0].powi(2) / (n as f64 - 1.0);
     for form in [sparse(n, m, &x, None, f64s), dense(n, m, &x, f64s)] {
         let options = PcaOptions { n_comps: Some(3), ..Default::default() };
-        let found = ops::pca(&form, &options, &ctx()).unwrap();
+        let found = ops::pca(&form, &options, &session()).unwrap();
         assert!((found.variance[0] / wanted - 1.0).abs() < 1e-6, "{} {wanted}", found.variance[0]);
         assert!(found.loadings[21..24].iter().all(|l| l.abs() < 1e-9));
     }
@@ -262,7 +266,7 @@ fn pca_of_many_genes_with_nearly_constant_ones() {
 fn a_constant_matrix_has_no_ratios_and_a_note() {
     for (n, m) in [(10, 6), (12, ops::MAX_EXACT + 100)] {
         for form in [sparse(n, m, &vec![0.1; n * m], None, f64s), dense(n, m, &vec![0.1; n * m], f32s)] {
-            let found = ops::pca(&form, &PcaOptions { n_comps: Some(2), ..Default::default() }, &ctx()).unwrap();
+            let found = ops::pca(&form, &PcaOptions { n_comps: Some(2), ..Default::default() }, &session()).unwrap();
             assert_eq!((&found.variance[..], &found.variance_ratio[..]), (&[0.0; 2][..], &[0.0; 2][..]));
             assert!(found
                 .x_pca
@@ -283,7 +287,7 @@ fn regressing_out_leaves_nothing_of_genes_without_variation() {
     let twice = vec![numbers[0].clone(), one, numbers[0].clone()];
     let groups = Regressors::Groups { name: "g".into(), codes: (0..n as u32).map(|i| i % 2).collect(), n_groups: 3 };
     for form in [sparse(n, m, &x, None, f64s), dense(n, m, &x, f64s)] {
-        let by = |r: &Regressors| values(&ops::regress_out(&form, r, &ctx()).unwrap());
+        let by = |r: &Regressors| values(&ops::regress_out(&form, r, &session()).unwrap());
         let plain = by(&Regressors::Numbers(numbers.clone()));
         assert!(plain.chunks(m).all(|r| r[0] == 0.0 && r[3] == 0.0));
         assert_eq!(plain, by(&Regressors::Numbers(twice.clone())));
@@ -316,11 +320,11 @@ fn sums_of_integers_are_exact() {
             LazyMatrix::new(open(&dir.file("x.h5ad"), "X").unwrap()),
         ] {
             let of = |v: Vec<i128>| if signed { Sums::Signed(v) } else { Sums::Unsigned(v) };
-            let sums = |axis| ops::sums(&x, axis, &ctx()).unwrap();
+            let sums = |axis| ops::sums(&x, axis, &session()).unwrap();
             assert_eq!(sums(Some(Axis::Var)), of(by_row.to_vec()));
             assert_eq!(sums(Some(Axis::Obs)), of(by_column.to_vec()));
             assert_eq!(sums(None), of(vec![by_row.iter().sum()]));
-            assert_eq!(ops::row_sums(&x, &ctx()).unwrap(), by_row.map(|s| s as f64));
+            assert_eq!(ops::row_sums(&x, &session()).unwrap(), by_row.map(|s| s as f64));
         }
     }
     check([true, true, false, true, true, true], true);
@@ -359,25 +363,26 @@ fn batches_of_one_cell_take_no_part() {
             batch_names: names,
             ..Default::default()
         };
-        let found = ops::highly_variable_genes(form, &options, &ctx()).unwrap();
+        let found = ops::highly_variable_genes(form, &options, &session()).unwrap();
         assert_eq!(found.positions().len(), 12);
         assert!(found.notes.len() == 1 && found.notes[0].contains("batch 'lonely'"), "{:?}", found.notes);
         for column in [&found.variances_norm, &found.residual_variances, &found.dispersions_norm].into_iter().flatten()
         {
             assert!(column.iter().all(|v| v.is_finite()), "{flavor:?}");
         }
-        let other = ops::highly_variable_genes(&form.select(None, Some(&turned)).unwrap(), &options, &ctx()).unwrap();
+        let other =
+            ops::highly_variable_genes(&form.select(None, Some(&turned)).unwrap(), &options, &session()).unwrap();
         let mut same = other.highly_variable.clone();
         same.reverse();
         assert_eq!(same, found.highly_variable, "{flavor:?}");
         // Without it the choice is the same.
         let rest: Vec<u32> = (0..100).collect();
         let two = HvgOptions { batch: Some(batch[..100].to_vec()), ..options.clone() };
-        let without = ops::highly_variable_genes(&form.select(Some(&rest), None).unwrap(), &two, &ctx()).unwrap();
+        let without = ops::highly_variable_genes(&form.select(Some(&rest), None).unwrap(), &two, &session()).unwrap();
         assert_eq!((&without.highly_variable, &without.notes), (&found.highly_variable, &vec![]), "{flavor:?}");
         let alone = HvgOptions { batch: Some((0..n as i32).collect()), ..options };
         assert!(matches!(
-            ops::highly_variable_genes(form, &alone, &ctx()),
+            ops::highly_variable_genes(form, &alone, &session()),
             Err(Error::Parameter { parameter: "batch_key", .. })
         ));
     }
@@ -388,13 +393,13 @@ fn values_a_flavour_is_not_made_for() {
     let (n, m) = (40, 30);
     let x = random_counts(n, m, 0.8, 2);
     let thousands: Vec<f64> = x.iter().map(|v| v * 2000.0).collect();
-    let e =
-        ops::highly_variable_genes(&sparse(n, m, &thousands, None, f32s), &HvgOptions::default(), &ctx()).unwrap_err();
+    let e = ops::highly_variable_genes(&sparse(n, m, &thousands, None, f32s), &HvgOptions::default(), &session())
+        .unwrap_err();
     assert!(e.class() == "parameter" && e.to_string().contains("expects logarithmised values"), "{e}");
     let logged = ops::log1p(&sparse(n, m, &x, None, f32s), None).unwrap().0;
     for flavor in [Flavor::SeuratV3, Flavor::PearsonResiduals] {
         let options = HvgOptions { flavor, n_top_genes: Some(5), span: 0.9, ..Default::default() };
-        let notes = |x: &LazyMatrix, o: &HvgOptions| ops::highly_variable_genes(x, o, &ctx()).unwrap().notes;
+        let notes = |x: &LazyMatrix, o: &HvgOptions| ops::highly_variable_genes(x, o, &session()).unwrap().notes;
         let told = format!("`flavor='{}'` expects raw count data, but non-integers were found.", flavor.name());
         assert_eq!(notes(&logged, &options), [told]);
         assert!(notes(&logged, &HvgOptions { check_values: false, ..options.clone() }).is_empty());
@@ -410,11 +415,11 @@ fn residuals_of_nothing_are_zero() {
     x[2 * m..3 * m].fill(0.0);
     for x in [x, vec![0.0; n * m]] {
         for form in [sparse(n, m, &x, None, f32s), dense(n, m, &x, f64s)] {
-            let cells = ops::row_sums(&form, &ctx()).unwrap();
+            let cells = ops::row_sums(&form, &session()).unwrap();
             let op = anndataoom_core::chain::nodes::PearsonResiduals {
                 total: cells.iter().sum(),
                 cell_sums: cells.into(),
-                gene_sums: ops::col_sums(&form, &ctx()).unwrap().into(),
+                gene_sums: ops::col_sums(&form, &session()).unwrap().into(),
                 theta: 100.0,
                 clip: 5.0,
             };
@@ -429,7 +434,7 @@ fn residuals_of_nothing_are_zero() {
 fn one_neighbour_is_refused() {
     let points = ndarray::Array2::from_shape_fn((5, 2), |(i, j)| (i * 3 + j) as f32);
     let with = |k| NeighborsParams { knn: KnnParams { k, ..Default::default() }, ..Default::default() };
-    let e = neighbors(points.view(), &with(1), &ctx()).unwrap_err();
+    let e = neighbors(points.view(), &with(1), &session()).unwrap_err();
     assert!(e.to_string().starts_with("n_neighbors: expected at least 2"), "{e}");
-    assert!(neighbors(points.view(), &with(2), &ctx()).is_ok());
+    assert!(neighbors(points.view(), &with(2), &session()).is_ok());
 }

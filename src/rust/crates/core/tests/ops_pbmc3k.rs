@@ -2,7 +2,7 @@
 
 mod ops_support;
 use anndataoom_core::ops::{self, Flavor, HvgOptions, NormalizeOptions, PcaOptions, QcOptions, QcSubset, ScaleOptions};
-use anndataoom_core::{matrix, store::Store, Context, LazyMatrix};
+use anndataoom_core::{matrix, store::Store, LazyMatrix, Session};
 use ops_support::*;
 use std::path::PathBuf;
 
@@ -21,7 +21,7 @@ fn open() -> Option<LazyMatrix> {
 
 fn logged(x: &LazyMatrix) -> LazyMatrix {
     let to = NormalizeOptions { target_sum: Some(1e4), ..Default::default() };
-    ops::log1p(&ops::normalize_total(x, &to, &ctx()).unwrap().0, None).unwrap().0
+    ops::log1p(&ops::normalize_total(x, &to, &session()).unwrap().0, None).unwrap().0
 }
 
 /// A packed golden mask of `n` genes.
@@ -36,7 +36,7 @@ fn qc_and_normalisation() {
     let g = Goldens::read("ops_pbmc3k.bin");
     let mt = g.get("mt").iter().map(|&b| b != 0.0).collect();
     let options = QcOptions { qc_vars: vec![QcSubset { name: "mt".into(), mask: mt }], ..Default::default() };
-    let patch = ops::calculate_qc_metrics(&x, &options, &ctx()).unwrap().patch().unwrap();
+    let patch = ops::calculate_qc_metrics(&x, &options, &session()).unwrap().patch().unwrap();
     for (axis, columns, step) in [("obs", &patch.obs, 20), ("var", &patch.var, 50)] {
         for (name, value) in columns {
             let v = numbers(value);
@@ -46,7 +46,7 @@ fn qc_and_normalisation() {
         }
         assert_eq!(g.below(&format!("qc.{axis}.")).len(), 2 * columns.len());
     }
-    let (_, found) = ops::normalize_total(&x, &NormalizeOptions::default(), &ctx()).unwrap();
+    let (_, found) = ops::normalize_total(&x, &NormalizeOptions::default(), &session()).unwrap();
     let some: Vec<f64> = found.norm_factor().unwrap().into_iter().step_by(20).collect();
     assert_close("norm_factor", &some, g.get("normalize.median.norm_factor"), 1e-6);
 }
@@ -67,7 +67,7 @@ fn highly_variable_genes() {
     ] {
         let options = HvgOptions { flavor, n_top_genes, ..Default::default() };
         let input = if flavor.needs_counts() { &x } else { &log };
-        let found = ops::highly_variable_genes(input, &options, &ctx()).unwrap();
+        let found = ops::highly_variable_genes(input, &options, &session()).unwrap();
         let golden = mask(&g, &format!("hvg.{name}.highly_variable"), m);
         let both = golden.iter().zip(&found.highly_variable).filter(|(a, b)| **a && **b).count();
         let selected = golden.iter().filter(|g| **g).count();
@@ -101,9 +101,9 @@ fn principal_components() {
     let top = mask(&g, "hvg.pearson.highly_variable", x.shape().1);
     let columns: Vec<u32> = (0..top.len() as u32).filter(|&j| top[j as usize]).collect();
     let log = logged(&x).select(None, Some(&columns)).unwrap();
-    let scaled = ops::scale(&log, &ScaleOptions { max_value: Some(10.0), ..Default::default() }, &ctx()).unwrap().0;
+    let scaled = ops::scale(&log, &ScaleOptions { max_value: Some(10.0), ..Default::default() }, &session()).unwrap().0;
     for (name, y) in [("log1p", log), ("scaled", scaled)] {
-        let found = ops::pca(&y, &PcaOptions::default(), &ctx()).unwrap();
+        let found = ops::pca(&y, &PcaOptions::default(), &session()).unwrap();
         let k = found.shape.2;
         let relative = worst(&found.variance, g.get(&format!("pca.{name}.variance")), 1e-300);
         let ratio = worst(&found.variance_ratio, g.get(&format!("pca.{name}.variance_ratio")), 1e-300);
@@ -127,22 +127,22 @@ fn kept_columns_and_sums_change_nothing() {
     let to = ScaleOptions { max_value: Some(10.0), ..Default::default() };
     let hvg = HvgOptions { flavor: Flavor::PearsonResiduals, n_top_genes: Some(2000), ..Default::default() };
     // Nothing is kept by a pass over one object for another.
-    let alone = ops::highly_variable_genes(&fresh, &hvg, &ctx()).unwrap();
+    let alone = ops::highly_variable_genes(&fresh, &hvg, &session()).unwrap();
     let qc = QcOptions { percent_top: Vec::new(), ..Default::default() };
-    ops::calculate_qc_metrics(&used, &qc, &ctx()).unwrap();
-    let after = ops::highly_variable_genes(&used, &hvg, &ctx()).unwrap();
+    ops::calculate_qc_metrics(&used, &qc, &session()).unwrap();
+    let after = ops::highly_variable_genes(&used, &hvg, &session()).unwrap();
     assert!(after.residual_variances == alone.residual_variances && after.highly_variable == alone.highly_variable);
     assert!(after.means == alone.means && after.variances == alone.variances);
 
     let rows: Vec<u32> = (0..fresh.shape().0 as u32).rev().collect();
-    let first = |x: &LazyMatrix, c: &Context| {
+    let first = |x: &LazyMatrix, c: &Session| {
         let log = logged(x).select(Some(&rows), Some(&columns)).unwrap();
         let scaled = ops::scale(&log, &to, c).unwrap().0;
         (ops::pca(&scaled, &PcaOptions::default(), c).unwrap(), scaled)
     };
-    let (expected, scaled) = first(&fresh, &ctx());
-    assert!(ops::pca(&scaled, &PcaOptions::default(), &ctx()).unwrap() == expected);
+    let (expected, scaled) = first(&fresh, &session());
+    assert!(ops::pca(&scaled, &PcaOptions::default(), &session()).unwrap() == expected);
     // So little memory that every block goes to the scratch file.
-    let (found, _) = first(&used, &Context { memory: 4096, ..Context::with_threads(3) });
+    let (found, _) = first(&used, &Session { memory: 4096, ..Session::with_threads(3) });
     assert!(found == expected);
 }

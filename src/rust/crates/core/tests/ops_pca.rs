@@ -4,13 +4,13 @@ mod ops_support;
 use anndataoom_core::chain::nodes;
 use anndataoom_core::element::{DType, Value};
 use anndataoom_core::ops::{self, MaskVar, NormalizeOptions, Pca, PcaOptions, ScaleOptions};
-use anndataoom_core::{Context, Error, LazyMatrix};
+use anndataoom_core::{Error, LazyMatrix, Session};
 use ops_support::*;
 
 const K: usize = 20;
 
 fn run(x: &LazyMatrix) -> Pca {
-    ops::pca(x, &PcaOptions { n_comps: Some(K), ..Default::default() }, &ctx()).unwrap()
+    ops::pca(x, &PcaOptions { n_comps: Some(K), ..Default::default() }, &session()).unwrap()
 }
 
 /// `tolerance` is relative, of eigenvalues; loadings and scores are of scale 1 and sqrt(variance).
@@ -27,7 +27,7 @@ fn compare(name: &str, found: &Pca, g: &Goldens, tolerance: f64) {
 
 fn logged(x: &LazyMatrix) -> LazyMatrix {
     let to = NormalizeOptions { target_sum: Some(1e4), ..Default::default() };
-    ops::log1p(&ops::normalize_total(x, &to, &ctx()).unwrap().0, None).unwrap().0
+    ops::log1p(&ops::normalize_total(x, &to, &session()).unwrap().0, None).unwrap().0
 }
 
 #[test]
@@ -44,7 +44,8 @@ fn every_road_gives_the_dense_svd() {
         compare("counts", &run(&form), &g, t);
         let l = logged(&form);
         compare("log1p", &run(&l), &g, t);
-        let scaled = ops::scale(&l, &ScaleOptions { max_value: Some(3.0), ..Default::default() }, &ctx()).unwrap().0;
+        let scaled =
+            ops::scale(&l, &ScaleOptions { max_value: Some(3.0), ..Default::default() }, &session()).unwrap().0;
         compare("scaled", &run(&scaled), &g, t);
         // Selecting afterwards, in another order of rows, changes nothing but the order.
         let back: Vec<u32> = (0..n as u32).rev().collect();
@@ -61,10 +62,10 @@ fn pearson_residuals() {
     let g = Goldens::read("ops.bin");
     let (n, m, x) = g.matrix("X");
     let plain = sparse(n, m, x, None, f64s);
-    let (rows, cols) = (ops::row_sums(&plain, &ctx()).unwrap(), ops::col_sums(&plain, &ctx()).unwrap());
+    let (rows, cols) = (ops::row_sums(&plain, &session()).unwrap(), ops::col_sums(&plain, &session()).unwrap());
     let live = |v: &[f64]| (0..v.len() as u32).filter(|&i| v[i as usize] > 0.0).collect::<Vec<u32>>();
     let plain = plain.select(Some(&live(&rows)), Some(&live(&cols))).unwrap();
-    let (rows, cols) = (ops::row_sums(&plain, &ctx()).unwrap(), ops::col_sums(&plain, &ctx()).unwrap());
+    let (rows, cols) = (ops::row_sums(&plain, &session()).unwrap(), ops::col_sums(&plain, &session()).unwrap());
     let op = nodes::PearsonResiduals {
         total: rows.iter().sum(),
         clip: (rows.len() as f64).sqrt(),
@@ -81,13 +82,13 @@ fn sparse_products_equal_dense_ones_and_bits_do_not_depend_on_threads() {
     let x = random_counts(n, m, 0.03, 4);
     let options = PcaOptions { n_comps: Some(10), ..Default::default() };
     let form = sparse(n, m, &x, None, f64s);
-    let scaled = ops::scale(&form, &ScaleOptions { max_value: Some(4.0), ..Default::default() }, &ctx()).unwrap().0;
+    let scaled = ops::scale(&form, &ScaleOptions { max_value: Some(4.0), ..Default::default() }, &session()).unwrap().0;
     for (thin, thick) in [(form.clone(), dense(n, m, &x, f64s)), (scaled.clone(), dense(n, m, &values(&scaled), f64s))]
     {
-        let a = ops::pca(&thin, &options, &ctx()).unwrap();
-        let b = ops::pca(&thick, &options, &ctx()).unwrap();
+        let a = ops::pca(&thin, &options, &session()).unwrap();
+        let b = ops::pca(&thick, &options, &session()).unwrap();
         assert_close("variance", &a.variance, &b.variance, 1e-11);
-        for c in [Context::with_threads(2), Context { memory: 1 << 20, ..Context::with_threads(3) }] {
+        for c in [Session::with_threads(2), Session { memory: 1 << 20, ..Session::with_threads(3) }] {
             assert!(ops::pca(&thin, &options, &c).unwrap() == a);
             assert!(ops::pca(&thick, &options, &c).unwrap() == b);
         }
@@ -99,9 +100,9 @@ fn large_offsets_do_not_cancel() {
     let (n, m) = (2000, 30);
     let x = random_counts(n, m, 0.5, 8);
     let options = PcaOptions { n_comps: Some(5), ..Default::default() };
-    let near = ops::pca(&dense(n, m, &x, f64s), &options, &ctx()).unwrap();
+    let near = ops::pca(&dense(n, m, &x, f64s), &options, &session()).unwrap();
     let far: Vec<f64> = x.iter().map(|v| v + 1e7).collect();
-    let far = ops::pca(&dense(n, m, &far, f64s), &options, &ctx()).unwrap();
+    let far = ops::pca(&dense(n, m, &far, f64s), &options, &session()).unwrap();
     assert_close("variance", &far.variance, &near.variance, 1e-8);
 }
 
@@ -111,7 +112,7 @@ fn without_centring_it_is_truncated_svd() {
     let x = random_counts(n, m, 0.5, 6);
     for form in [sparse(n, m, &x, None, f64s), dense(n, m, &x, f64s)] {
         let o = PcaOptions { n_comps: Some(3), zero_center: false };
-        let found = ops::pca(&form, &o, &ctx()).unwrap();
+        let found = ops::pca(&form, &o, &session()).unwrap();
         let column = |c: usize| (0..m).map(|j| found.loadings[j * 3 + c]).collect::<Vec<f64>>();
         for c in 0..3 {
             let v = column(c);
@@ -136,7 +137,7 @@ fn patch_and_refusals() {
     let (n, m) = (60, 30);
     let form = sparse(n, m, &random_counts(n, m, 0.5, 3), None, f32s);
     let options = PcaOptions { n_comps: Some(4), ..Default::default() };
-    let found = ops::pca(&form, &options, &ctx()).unwrap();
+    let found = ops::pca(&form, &options, &session()).unwrap();
     let patch = found.clone().patch(None, None, None).unwrap();
     let is =
         |v: &Value, shape: &[usize], d: DType| matches!(v, Value::Array(a) if a.shape == shape && a.data.dtype() == d);
@@ -157,10 +158,10 @@ fn patch_and_refusals() {
     ]);
     assert_eq!(column(uns, "params"), &params);
     assert_eq!(numbers(column(uns, "variance")).len(), 4);
-    assert_eq!(ops::pca(&form, &PcaOptions::default(), &ctx()).unwrap().shape, (n, m, m - 1));
+    assert_eq!(ops::pca(&form, &PcaOptions::default(), &session()).unwrap().shape, (n, m, m - 1));
 
     for k in [0, m, 100] {
-        let e = ops::pca(&form, &PcaOptions { n_comps: Some(k), ..options }, &ctx()).unwrap_err().to_string();
+        let e = ops::pca(&form, &PcaOptions { n_comps: Some(k), ..options }, &session()).unwrap_err().to_string();
         assert_eq!(
             e,
             format!("n_comps: expected at least 1 and less than 30, the smaller of 60 cells and 30 genes, found {k}")
@@ -168,7 +169,7 @@ fn patch_and_refusals() {
     }
     for (n, m) in [(0, 5), (5, 0), (1, 5)] {
         let o = PcaOptions::default();
-        let e = ops::pca(&sparse(n, m, &vec![0.0; n * m], None, f32s), &o, &ctx()).unwrap_err();
+        let e = ops::pca(&sparse(n, m, &vec![0.0; n * m], None, f32s), &o, &session()).unwrap_err();
         assert_eq!(
             (e.class(), e.to_string()),
             ("shape", format!("matrix for pca: expected at least 2 cells and 2 genes, found {n} x {m}"))
@@ -178,12 +179,12 @@ fn patch_and_refusals() {
     bad[17 * m + 4] = f64::NAN;
     for form in [sparse(n, m, &bad, None, f32s), dense(n, m, &bad, f64s)] {
         assert!(matches!(
-            ops::pca(&form, &options, &ctx()),
+            ops::pca(&form, &options, &session()),
             Err(Error::Values { row: 17, column: 4, operation: "pca", .. })
         ));
     }
     let one = PcaOptions { n_comps: Some(1), ..options };
     // A constant matrix has no variance of which a part could be explained; scikit-learn warns and gives NaN.
-    let flat = ops::pca(&dense(5, 4, &[2.0; 20], f64s), &one, &ctx()).unwrap();
+    let flat = ops::pca(&dense(5, 4, &[2.0; 20], f64s), &one, &session()).unwrap();
     assert!(flat.variance[0] == 0.0 && flat.variance_ratio[0] == 0.0);
 }

@@ -4,7 +4,7 @@ mod ops_support;
 use anndataoom_core::element::{Sparse, SparseFormat, Value};
 use anndataoom_core::matrix::MemorySource;
 use anndataoom_core::ops::{self, NormalizeOptions, Pca, PcaOptions, ScaleOptions, MAX_EXACT};
-use anndataoom_core::{Context, LazyMatrix};
+use anndataoom_core::{LazyMatrix, Session};
 use faer::Mat;
 use ops_support::*;
 
@@ -34,7 +34,7 @@ fn svd(x: &[f64], center: bool) -> (Vec<f64>, Vec<Vec<f64>>, f64) {
 
 fn compare(what: &str, x: &LazyMatrix, tolerance: f64) -> Pca {
     let options = PcaOptions { n_comps: Some(K), ..PcaOptions::default() };
-    let found = ops::pca(x, &options, &ctx()).unwrap();
+    let found = ops::pca(x, &options, &session()).unwrap();
     let (values, vectors, total) = svd(&values(x), true);
     let variance: Vec<f64> = values.iter().map(|v| v / (N - 1) as f64).collect();
     assert_close(what, &found.variance, &variance, tolerance);
@@ -64,11 +64,11 @@ fn it_equals_the_dense_svd() {
     {
         let found = compare("counts", &form, t);
         let to = NormalizeOptions { target_sum: Some(1e4), ..Default::default() };
-        let log = ops::log1p(&ops::normalize_total(&form, &to, &ctx()).unwrap().0, None).unwrap().0;
+        let log = ops::log1p(&ops::normalize_total(&form, &to, &session()).unwrap().0, None).unwrap().0;
         compare("log1p", &log, t);
         let clip = ScaleOptions { max_value: Some(3.0), ..Default::default() };
-        compare("scaled", &ops::scale(&log, &clip, &ctx()).unwrap().0, t);
-        for c in [Context::with_threads(2), Context::with_threads(8), Context { memory: 1 << 20, ..ctx() }] {
+        compare("scaled", &ops::scale(&log, &clip, &session()).unwrap().0, t);
+        for c in [Session::with_threads(2), Session::with_threads(8), Session { memory: 1 << 20, ..session() }] {
             let options = PcaOptions { n_comps: Some(K), ..PcaOptions::default() };
             assert!(ops::pca(&form, &options, &c).unwrap() == found);
         }
@@ -81,7 +81,7 @@ fn without_centring() {
     let (values, ..) = svd(&x, false);
     for form in [sparse(N, P, &x, None, f64s), dense(N, P, &x, f64s)] {
         let options = PcaOptions { n_comps: Some(K), zero_center: false };
-        let found = ops::pca(&form, &options, &ctx()).unwrap();
+        let found = ops::pca(&form, &options, &session()).unwrap();
         for (c, value) in values.iter().enumerate() {
             let sum: f64 = (0..N).map(|i| f64::from(found.x_pca[i * K + c]).powi(2)).sum();
             assert!((sum / value - 1.0).abs() < 1e-5, "{sum} {value}");
@@ -92,26 +92,29 @@ fn without_centring() {
 #[test]
 fn what_was_reached_is_told() {
     let form = sparse(N, P, &random_counts(N, P, 0.05, 3), None, f32s);
-    let found = ops::pca(&form, &PcaOptions { n_comps: Some(3), ..Default::default() }, &ctx()).unwrap();
+    let found = ops::pca(&form, &PcaOptions { n_comps: Some(3), ..Default::default() }, &session()).unwrap();
     let patch = found.clone().patch(None, None, None).unwrap();
     let Value::Dict(uns) = column(&patch.uns, "pca") else { panic!() };
     let Value::Dict(params) = column(uns, "params") else { panic!() };
     assert_eq!(column(params, "svd_solver"), &Value::string("block_krylov"));
     assert_eq!(column(params, "residual"), &Value::number(found.residual.unwrap()));
     assert_eq!(column(params, "passes"), &Value::number(found.passes as i64));
-    let narrow =
-        ops::pca(&form.select(None, Some(&(0..900).collect::<Vec<u32>>())).unwrap(), &PcaOptions::default(), &ctx());
+    let narrow = ops::pca(
+        &form.select(None, Some(&(0..900).collect::<Vec<u32>>())).unwrap(),
+        &PcaOptions::default(),
+        &session(),
+    );
     assert_eq!((narrow.as_ref().unwrap().residual, narrow.unwrap().passes), (None, 2));
 
     // Fewer directions than vectors: what is left is rounding, and the components there are come out.
     let few = sparse(3, P, &random_counts(3, P, 0.05, 9), None, f64s);
-    let found = ops::pca(&few, &PcaOptions { n_comps: Some(2), ..Default::default() }, &ctx()).unwrap();
+    let found = ops::pca(&few, &PcaOptions { n_comps: Some(2), ..Default::default() }, &session()).unwrap();
     assert!(found.residual.unwrap() < 1e-6);
     assert!((found.variance_ratio.iter().sum::<f64>() - 1.0).abs() < 1e-9);
     let flat = ops::pca(
         &sparse(5, P, &vec![0.0; 5 * P], None, f32s),
         &PcaOptions { n_comps: Some(1), ..Default::default() },
-        &ctx(),
+        &session(),
     );
     assert!(flat.unwrap().variance[0] == 0.0);
 
@@ -123,6 +126,6 @@ fn what_was_reached_is_told() {
         data: f32s(vec![]),
     };
     let many = LazyMatrix::new(MemorySource::from_sparse(&none).unwrap().into());
-    let e = ops::pca(&many, &PcaOptions { n_comps: Some(P / 4), ..Default::default() }, &ctx()).unwrap_err();
+    let e = ops::pca(&many, &PcaOptions { n_comps: Some(P / 4), ..Default::default() }, &session()).unwrap_err();
     assert_eq!(e.class(), "memory");
 }

@@ -7,7 +7,7 @@ use anndataoom_core::element::{Data, Value};
 use anndataoom_core::ops::{
     self, Axis, CellCriterion, Flavor, GeneCriterion, HvgOptions, PcaOptions, QcOptions, QcSubset, Regressors,
 };
-use anndataoom_core::{Context, LazyMatrix};
+use anndataoom_core::{LazyMatrix, Session};
 use ops_support::*;
 
 fn column_of(x: &[f64], m: usize, j: usize) -> Vec<f64> {
@@ -44,17 +44,17 @@ fn rows_of_whole_numbers_and_others_add_up() {
     let detected: Vec<i64> = (0..m).map(|j| column_of(&x, m, j).iter().filter(|x| **x != 0.0).count() as i64).collect();
     let make = || [sparse(n, m, &x, None, f64s), sparse(n, m, &x, Some(3), f64s), dense(n, m, &x, f64s)];
     for form in make() {
-        let found = ops::mean_var(&form, Axis::Obs, 1, &ctx()).unwrap();
+        let found = ops::mean_var(&form, Axis::Obs, 1, &session()).unwrap();
         let options = HvgOptions { flavor: Flavor::PearsonResiduals, n_top_genes: Some(3), ..Default::default() };
-        let hvg = ops::highly_variable_genes(&form, &options, &ctx()).unwrap();
-        let qc = ops::calculate_qc_metrics(&form, &QcOptions { percent_top: vec![], ..Default::default() }, &ctx());
+        let hvg = ops::highly_variable_genes(&form, &options, &session()).unwrap();
+        let qc = ops::calculate_qc_metrics(&form, &QcOptions { percent_top: vec![], ..Default::default() }, &session());
         let qc = qc.unwrap();
         assert_eq!(qc.n_cells_by_counts, detected);
         assert_close("totals", &qc.gene_total_counts, &totals, 1e-15);
         for (row, (total, genes)) in x.chunks(m).zip(qc.total_counts.iter().zip(&qc.n_genes_by_counts)) {
             assert_eq!((row.iter().sum::<f64>(), row.iter().filter(|x| **x != 0.0).count()), (*total, *genes as usize));
         }
-        let after = ops::highly_variable_genes(&form, &options, &ctx()).unwrap();
+        let after = ops::highly_variable_genes(&form, &options, &session()).unwrap();
         for (j, &(mean, var)) in expected.iter().enumerate() {
             for (found_mean, found) in [
                 (found.mean[j], found.var[j]),
@@ -66,7 +66,7 @@ fn rows_of_whole_numbers_and_others_add_up() {
             }
         }
         for threads in [2, 3] {
-            let again = ops::mean_var(&form, Axis::Obs, 1, &Context::with_threads(threads)).unwrap();
+            let again = ops::mean_var(&form, Axis::Obs, 1, &Session::with_threads(threads)).unwrap();
             assert_eq!(again, found);
         }
     }
@@ -79,7 +79,7 @@ fn what_covariates_explain_is_removed_from_whole_numbers_too() {
     let covariate: Vec<f64> = (0..n).map(|i| ((i * 31) % 17) as f64).collect();
     let by = Regressors::Numbers(vec![("a".to_owned(), covariate.clone())]);
     for form in [sparse(n, m, &x, None, f64s), dense(n, m, &x, f64s)] {
-        let left = values(&ops::regress_out(&form, &by, &ctx()).unwrap());
+        let left = values(&ops::regress_out(&form, &by, &session()).unwrap());
         for j in 0..m {
             let v = column_of(&left, m, j);
             let along: f64 = v.iter().zip(&covariate).map(|(a, b)| a * b).sum();
@@ -96,7 +96,7 @@ fn variances_of_coordinates_far_from_zero() {
         let x: Vec<f64> = plain.iter().map(|v| v + far).collect();
         for form in [sparse(n, m, &x, None, f64s), dense(n, m, &x, f64s)] {
             let options = PcaOptions { n_comps: Some(2), zero_center: false };
-            let found = ops::pca(&form, &options, &ctx()).unwrap();
+            let found = ops::pca(&form, &options, &session()).unwrap();
             for c in 0..2 {
                 // Far from 0 the same in differences, whose scores are those of the plain values and a constant.
                 let score = |r: &[f64]| r.iter().enumerate().map(|(j, v)| v * found.loadings[j * 2 + c]).sum::<f64>();
@@ -107,7 +107,7 @@ fn variances_of_coordinates_far_from_zero() {
                 assert!(off < 1e-15 * (100.0 + far * 100.0), "far {far}, component {c}: {off:e}");
             }
             for threads in [2, 3] {
-                assert!(ops::pca(&form, &options, &Context::with_threads(threads)).unwrap() == found);
+                assert!(ops::pca(&form, &options, &Session::with_threads(threads)).unwrap() == found);
             }
         }
     }
@@ -156,7 +156,7 @@ fn residuals_of_nearly_constant_and_of_high_genes() {
                 clip,
                 ..Default::default()
             };
-            let found = ops::highly_variable_genes(&form, &options, &ctx()).unwrap().residual_variances.unwrap();
+            let found = ops::highly_variable_genes(&form, &options, &session()).unwrap().residual_variances.unwrap();
             for (j, (found, expected)) in found.iter().zip(&expected).enumerate() {
                 // A variance that decides anything is about 1 or larger.
                 let off = (found - expected).abs() / expected.max(1.0);
@@ -203,15 +203,15 @@ fn counts_of_integers_are_exact_in_numpys_dtype() {
         ] {
             let set = QcSubset { name: "mt".into(), mask: vec![true, true, false] };
             let options = QcOptions { qc_vars: vec![set], percent_top: vec![], log1p: true };
-            let patch = ops::calculate_qc_metrics(&x, &options, &ctx()).unwrap().patch().unwrap();
+            let patch = ops::calculate_qc_metrics(&x, &options, &session()).unwrap().patch().unwrap();
             let (cells, genes) =
                 (make(&[v[0] + v[1] + v[2], v[3] + v[4] + v[5]]), make(&[v[0] + v[3], v[1] + v[4], v[2] + v[5]]));
             assert_eq!(shown(&patch.obs, "total_counts"), cells);
             assert_eq!(shown(&patch.obs, "total_counts_mt"), make(&[v[0] + v[1], v[3] + v[4]]));
             assert_eq!(shown(&patch.var, "total_counts"), genes);
-            let cells_of = ops::filter_cells(&x, CellCriterion::MinCounts(1.0), &ctx()).unwrap().patch().unwrap();
+            let cells_of = ops::filter_cells(&x, CellCriterion::MinCounts(1.0), &session()).unwrap().patch().unwrap();
             assert_eq!(shown(&cells_of.obs, "n_counts"), cells);
-            let genes_of = ops::filter_genes(&x, GeneCriterion::MinCounts(1.0), &ctx()).unwrap().patch().unwrap();
+            let genes_of = ops::filter_genes(&x, GeneCriterion::MinCounts(1.0), &session()).unwrap().patch().unwrap();
             assert_eq!(shown(&genes_of.var, "n_counts"), genes);
         }
     }
@@ -231,12 +231,12 @@ fn genes_of_the_same_score_at_the_cut_are_all_chosen() {
         .collect();
     let options = |n_top| HvgOptions { n_top_genes: Some(n_top), n_bins: 4, ..Default::default() };
     for form in [sparse(n, m, &x, None, f32s), sparse(n, m, &x, None, f64s), dense(n, m, &x, f64s)] {
-        let found = ops::highly_variable_genes(&form, &options(1), &ctx()).unwrap();
+        let found = ops::highly_variable_genes(&form, &options(1), &session()).unwrap();
         let norm = found.dispersions_norm.clone().unwrap();
         let high: Vec<bool> = norm.iter().map(|d| (d - 0.5f64.sqrt()).abs() < 1e-12).collect();
         assert_eq!(high.iter().filter(|&&h| h).count(), 4, "{norm:?}");
         for n_top in 1..=4 {
-            let found = ops::highly_variable_genes(&form, &options(n_top), &ctx()).unwrap();
+            let found = ops::highly_variable_genes(&form, &options(n_top), &session()).unwrap();
             assert_eq!(found.highly_variable, high, "{n_top}");
         }
     }

@@ -3,7 +3,7 @@
 mod ops_support;
 use anndataoom_core::element::{DType, Value};
 use anndataoom_core::ops::{self, Axis, CellCriterion, GeneCriterion, QcOptions, QcSubset};
-use anndataoom_core::{Context, Error};
+use anndataoom_core::{Error, Session};
 use ops_support::*;
 
 fn options(m: usize) -> QcOptions {
@@ -24,7 +24,7 @@ fn metrics_equal_scanpy_in_every_storage() {
         sparse(n, m, x, Some(3), i64s),
     ];
     for form in forms {
-        let patch = ops::calculate_qc_metrics(&form, &options(m), &ctx()).unwrap().patch().unwrap();
+        let patch = ops::calculate_qc_metrics(&form, &options(m), &session()).unwrap().patch().unwrap();
         for (axis, columns) in [("obs", &patch.obs), ("var", &patch.var)] {
             let names = g.below(&format!("qc.{axis}."));
             assert_eq!(names.len(), columns.len());
@@ -40,7 +40,8 @@ fn metrics_equal_scanpy_in_every_storage() {
 fn columns_have_scanpys_order_and_dtypes() {
     let g = Goldens::read("ops.bin");
     let (n, m, x) = g.matrix("X");
-    let patch = ops::calculate_qc_metrics(&sparse(n, m, x, None, f32s), &options(m), &ctx()).unwrap().patch().unwrap();
+    let patch =
+        ops::calculate_qc_metrics(&sparse(n, m, x, None, f32s), &options(m), &session()).unwrap().patch().unwrap();
     let show = |c: &[(String, Value)]| -> Vec<String> {
         c.iter()
             .map(|(name, v)| match v {
@@ -79,11 +80,12 @@ fn columns_have_scanpys_order_and_dtypes() {
             "log1p_total_counts float32",
         ]
     );
-    let patch = ops::calculate_qc_metrics(&sparse(n, m, x, None, i64s), &options(m), &ctx()).unwrap().patch().unwrap();
+    let patch =
+        ops::calculate_qc_metrics(&sparse(n, m, x, None, i64s), &options(m), &session()).unwrap().patch().unwrap();
     assert_eq!(show(&patch.obs)[2..4], ["total_counts int64", "log1p_total_counts float64"]);
     assert_eq!(show(&patch.var)[4..6], ["total_counts int64", "log1p_total_counts float64"]);
     let none = QcOptions { percent_top: vec![], log1p: false, qc_vars: vec![] };
-    let patch = ops::calculate_qc_metrics(&sparse(n, m, x, None, f32s), &none, &ctx()).unwrap().patch().unwrap();
+    let patch = ops::calculate_qc_metrics(&sparse(n, m, x, None, f32s), &none, &session()).unwrap().patch().unwrap();
     assert_eq!(show(&patch.obs), ["n_genes_by_counts int32", "total_counts float32"]);
 }
 
@@ -94,7 +96,7 @@ fn top_shares_of_values_that_are_not_counts() {
         random_counts(n, m, 0.6, 3).iter().enumerate().map(|(i, v)| v * (1.0 + (i % 17) as f64)).collect();
     for scale in [1.0, 0.37, 400.0] {
         let y: Vec<f64> = x.iter().map(|v| v * scale).collect();
-        let q = ops::calculate_qc_metrics(&sparse(n, m, &y, None, f64s), &QcOptions::default(), &ctx()).unwrap();
+        let q = ops::calculate_qc_metrics(&sparse(n, m, &y, None, f64s), &QcOptions::default(), &session()).unwrap();
         for (i, row) in y.chunks(m).enumerate() {
             let mut sorted = row.to_vec();
             sorted.sort_by(|a, b| b.total_cmp(a));
@@ -113,7 +115,7 @@ fn filters_equal_scanpy() {
     for form in [sparse(n, m, x, Some(4), f32s), dense(n, m, x, f32s)] {
         let cells = [("min_genes", CellCriterion::MinGenes(230.0)), ("max_counts", CellCriterion::MaxCounts(600.0))];
         for (name, criterion) in cells {
-            let f = ops::filter_cells(&form, criterion, &ctx()).unwrap();
+            let f = ops::filter_cells(&form, criterion, &session()).unwrap();
             let keep: Vec<f64> = f.keep.iter().map(|&k| f64::from(u8::from(k))).collect();
             assert_eq!(keep, g.get(&format!("filter_cells.{name}.keep")));
             assert_eq!(f.number, g.get(&format!("filter_cells.{name}.number")));
@@ -121,15 +123,17 @@ fn filters_equal_scanpy() {
         }
         let genes = [("min_cells", GeneCriterion::MinCells(100.0)), ("max_counts", GeneCriterion::MaxCounts(300.0))];
         for (name, criterion) in genes {
-            let f = ops::filter_genes(&form, criterion, &ctx()).unwrap();
+            let f = ops::filter_genes(&form, criterion, &session()).unwrap();
             let keep: Vec<f64> = f.keep.iter().map(|&k| f64::from(u8::from(k))).collect();
             assert_eq!(keep, g.get(&format!("filter_genes.{name}.keep")));
             assert_eq!(f.number, g.get(&format!("filter_genes.{name}.number")));
         }
     }
-    let f = ops::filter_cells(&dense(n, m, x, f32s), CellCriterion::MinGenes(1.0), &ctx()).unwrap().patch().unwrap();
+    let f =
+        ops::filter_cells(&dense(n, m, x, f32s), CellCriterion::MinGenes(1.0), &session()).unwrap().patch().unwrap();
     assert!(matches!(&f.obs[..], [(name, Value::Array(a))] if name == "n_genes" && a.data.dtype() == DType::I64));
-    let f = ops::filter_genes(&dense(n, m, x, f32s), GeneCriterion::MinCounts(1.0), &ctx()).unwrap().patch().unwrap();
+    let f =
+        ops::filter_genes(&dense(n, m, x, f32s), GeneCriterion::MinCounts(1.0), &session()).unwrap().patch().unwrap();
     assert!(matches!(&f.var[..], [(name, Value::Array(a))] if name == "n_counts" && a.data.dtype() == DType::F32));
 }
 
@@ -139,16 +143,16 @@ fn same_bits_for_any_threads_memory_and_row_order_scatters() {
     let x = random_counts(n, m, 0.5, 11);
     let plain = sparse(n, m, &x, None, f32s);
     let run = |threads, memory| {
-        let c = Context { memory, ..Context::with_threads(threads) };
+        let c = Session { memory, ..Session::with_threads(threads) };
         (ops::calculate_qc_metrics(&plain, &options(m), &c).unwrap(), ops::mean_var(&plain, Axis::Obs, 1, &c).unwrap())
     };
     let one = run(1, 256 << 20);
     assert!(one == run(2, 256 << 20) && one == run(3, 64 << 20) && one == run(2, 1 << 20));
     let order: Vec<u32> = (0..n as u32).map(|i| (i * 1009 + 5) % n as u32).collect();
     let permuted = plain.select(Some(&order), None).unwrap();
-    let sums = ops::row_sums(&permuted, &ctx()).unwrap();
+    let sums = ops::row_sums(&permuted, &session()).unwrap();
     assert!(order.iter().zip(&sums).all(|(&i, &s)| s == one.0.total_counts[i as usize]));
-    assert_eq!(ops::col_sums(&permuted, &ctx()).unwrap(), one.0.gene_total_counts);
+    assert_eq!(ops::col_sums(&permuted, &session()).unwrap(), one.0.gene_total_counts);
 }
 
 #[test]
@@ -161,8 +165,8 @@ fn moments_survive_a_large_offset() {
         (mean + 1e8, v.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / (v.len() - 1) as f64)
     };
     for form in [dense(n, m, &x, f64s), sparse(n, m, &x, None, f64s)] {
-        let by_gene = ops::mean_var(&form, Axis::Obs, 1, &ctx()).unwrap();
-        let by_cell = ops::mean_var(&form, Axis::Var, 1, &ctx()).unwrap();
+        let by_gene = ops::mean_var(&form, Axis::Obs, 1, &session()).unwrap();
+        let by_cell = ops::mean_var(&form, Axis::Var, 1, &session()).unwrap();
         let offset_sparse = form.is_sparse();
         for j in 0..m {
             let (mean, var) = two_pass(&mut (0..n).map(|i| x[i * m + j]));
@@ -184,13 +188,19 @@ fn empty_matrices() {
     for (n, m) in [(0, 5), (5, 0), (0, 0)] {
         for form in [sparse(n, m, &[], None, f32s), dense(n, m, &[], f32s)] {
             let o = QcOptions { percent_top: vec![], ..options(m) };
-            let q = ops::calculate_qc_metrics(&form, &o, &ctx()).unwrap();
+            let q = ops::calculate_qc_metrics(&form, &o, &session()).unwrap();
             assert_eq!((q.total_counts.len(), q.gene_total_counts.len()), (n, m));
-            assert_eq!(ops::filter_cells(&form, CellCriterion::MinGenes(1.0), &ctx()).unwrap().keep, vec![false; n]);
-            assert_eq!(ops::filter_genes(&form, GeneCriterion::MinCells(1.0), &ctx()).unwrap().keep, vec![false; m]);
-            assert_eq!(ops::mean_var(&form, Axis::Obs, 1, &ctx()).unwrap().mean.len(), m);
-            assert_eq!(ops::mean_var(&form, Axis::Var, 1, &ctx()).unwrap().var.len(), n);
-            assert_eq!(ops::row_sums(&form, &ctx()).unwrap(), vec![0.0; n]);
+            assert_eq!(
+                ops::filter_cells(&form, CellCriterion::MinGenes(1.0), &session()).unwrap().keep,
+                vec![false; n]
+            );
+            assert_eq!(
+                ops::filter_genes(&form, GeneCriterion::MinCells(1.0), &session()).unwrap().keep,
+                vec![false; m]
+            );
+            assert_eq!(ops::mean_var(&form, Axis::Obs, 1, &session()).unwrap().mean.len(), m);
+            assert_eq!(ops::mean_var(&form, Axis::Var, 1, &session()).unwrap().var.len(), n);
+            assert_eq!(ops::row_sums(&form, &session()).unwrap(), vec![0.0; n]);
         }
     }
 }
@@ -203,10 +213,10 @@ fn refusals_name_row_column_and_value() {
         for form in [sparse(50, 60, &x, None, f32s), dense(50, 60, &x, f64s)] {
             let o = QcOptions { percent_top: vec![50], ..QcOptions::default() };
             let found = [
-                ops::calculate_qc_metrics(&form, &o, &ctx()).err(),
-                ops::filter_cells(&form, CellCriterion::MinGenes(1.0), &ctx()).err(),
-                ops::filter_genes(&form, GeneCriterion::MinCells(1.0), &ctx()).err(),
-                ops::normalize_total(&form, &ops::NormalizeOptions::default(), &ctx()).err(),
+                ops::calculate_qc_metrics(&form, &o, &session()).err(),
+                ops::filter_cells(&form, CellCriterion::MinGenes(1.0), &session()).err(),
+                ops::filter_genes(&form, GeneCriterion::MinCells(1.0), &session()).err(),
+                ops::normalize_total(&form, &ops::NormalizeOptions::default(), &session()).err(),
             ];
             for e in found {
                 match e {
@@ -219,12 +229,12 @@ fn refusals_name_row_column_and_value() {
         }
     }
     let form = sparse(50, 60, &random_counts(50, 60, 0.5, 1), None, f32s);
-    let e = ops::calculate_qc_metrics(&form, &QcOptions::default(), &ctx()).unwrap_err();
+    let e = ops::calculate_qc_metrics(&form, &QcOptions::default(), &session()).unwrap_err();
     assert_eq!(
         e.to_string(),
         "percent_top: expected numbers of genes from 1 to 60, the genes there are, or none, found 100"
     );
     let short =
         QcOptions { qc_vars: vec![QcSubset { name: "mt".into(), mask: vec![true] }], percent_top: vec![], log1p: true };
-    assert!(matches!(ops::calculate_qc_metrics(&form, &short, &ctx()), Err(Error::Shape { .. })));
+    assert!(matches!(ops::calculate_qc_metrics(&form, &short, &session()), Err(Error::Shape { .. })));
 }

@@ -4,8 +4,8 @@ mod ops_support;
 
 use anndataoom_core::chain::{Description, Parameter, Queued};
 use anndataoom_core::ops::{regress_out, Regressors};
-use anndataoom_core::{Context, Error, LazyMatrix};
-use ops_support::{ctx, dense, f32s, f64s, random_counts, sparse, values, worst};
+use anndataoom_core::{Error, LazyMatrix, Session};
+use ops_support::{dense, f32s, f64s, random_counts, session, sparse, values, worst};
 
 const N: usize = 120;
 const M: usize = 9;
@@ -51,7 +51,7 @@ fn twin(y: &[f64]) -> Vec<f64> {
 }
 
 fn regressed(x: &LazyMatrix, by: &Regressors) -> LazyMatrix {
-    regress_out(x, by, &ctx()).unwrap()
+    regress_out(x, by, &session()).unwrap()
 }
 
 #[test]
@@ -117,9 +117,9 @@ fn the_same_bits_for_any_number_of_threads() {
     let y = random_counts(n, m, 0.5, 8);
     let x = sparse(n, m, &y, None, f32s);
     let by = Regressors::Numbers(vec![("k".to_owned(), (0..n).map(|i| (i % 97) as f64).collect())]);
-    let one = values(&regress_out(&x, &by, &Context::with_threads(1)).unwrap());
+    let one = values(&regress_out(&x, &by, &Session::with_threads(1)).unwrap());
     for threads in [2, 3, 8] {
-        assert_eq!(one, values(&regress_out(&x, &by, &Context::with_threads(threads)).unwrap()));
+        assert_eq!(one, values(&regress_out(&x, &by, &Session::with_threads(threads)).unwrap()));
     }
 }
 
@@ -128,13 +128,13 @@ fn what_cannot_be_regressed_is_refused() {
     let y = random_counts(N, M, 0.4, 9);
     let x = sparse(N, M, &y, None, f64s);
     let short = Regressors::Numbers(vec![("k".to_owned(), vec![1.0; N - 1])]);
-    assert!(matches!(regress_out(&x, &short, &ctx()), Err(Error::Shape { .. })));
+    assert!(matches!(regress_out(&x, &short, &session()), Err(Error::Shape { .. })));
     let nan = Regressors::Numbers(vec![("k".to_owned(), vec![f64::NAN; N])]);
-    assert!(matches!(regress_out(&x, &nan, &ctx()), Err(Error::Parameter { .. })));
+    assert!(matches!(regress_out(&x, &nan, &session()), Err(Error::Parameter { .. })));
     let outside = Regressors::Groups { name: "g".to_owned(), codes: vec![3; N], n_groups: 3 };
-    assert!(matches!(regress_out(&x, &outside, &ctx()), Err(Error::Index { .. })));
+    assert!(matches!(regress_out(&x, &outside, &session()), Err(Error::Index { .. })));
     let mut bad = y;
     bad[4] = f64::NAN;
     let x = dense(N, M, &bad, f64s);
-    assert!(matches!(regress_out(&x, &Regressors::Numbers(covariates()), &ctx()), Err(Error::Values { .. })));
+    assert!(matches!(regress_out(&x, &Regressors::Numbers(covariates()), &session()), Err(Error::Values { .. })));
 }

@@ -9,7 +9,7 @@ use anndataoom_core::ops::log1p;
 use anndataoom_core::stream::{
     self as columns, collect, map_columns, Blocks, Chunks, Column, Label, Order, PerColumn, NO_LABEL,
 };
-use anndataoom_core::{Context, Error, LazyMatrix};
+use anndataoom_core::{Error, LazyMatrix, Session};
 use matrix_common::*;
 use std::path::Path;
 
@@ -66,12 +66,12 @@ fn chunks_are_the_rows_in_order() {
     write(&dir.file("x.h5ad"));
     for x in chains(&dir.file("x.h5ad")) {
         let (n, m) = x.shape();
-        let all = dense(&collect(&x, &Context::with_threads(2), u64::MAX).unwrap());
+        let all = dense(&collect(&x, &Session::with_threads(2), u64::MAX).unwrap());
         for (size, threads) in [(1000, 1), (777, 3), (n, 2), (usize::MAX, 2), (1, 2)] {
             let before = x.source().reads();
             let mut next = 0;
             let step = size.min(n);
-            for chunk in Chunks::new(&x, size, &Context::with_threads(threads)).unwrap() {
+            for chunk in Chunks::new(&x, size, &Session::with_threads(threads)).unwrap() {
                 let (rows, value) = chunk.unwrap();
                 assert_eq!(rows, next..(next + step).min(n));
                 assert!(dense(&value) == all[next * m..rows.end * m], "rows {rows:?}");
@@ -86,8 +86,8 @@ fn chunks_are_the_rows_in_order() {
     }
     let x = LazyMatrix::new(open(&dir.file("x.h5ad"), "csr").unwrap());
     let none = x.select(Some(&[]), None).unwrap();
-    assert_eq!(Chunks::new(&none, 10, &Context::default()).unwrap().count(), 0);
-    let e = Chunks::new(&x, 0, &Context::default()).unwrap_err().to_string();
+    assert_eq!(Chunks::new(&none, 10, &Session::default()).unwrap().count(), 0);
+    let e = Chunks::new(&x, 0, &Session::default()).unwrap_err().to_string();
     assert_eq!(e, "chunk_size: expected at least 1 row, found 0");
 }
 
@@ -98,19 +98,19 @@ fn whoever_stops_stops_the_pass() {
     for x in chains(&dir.file("x.h5ad")) {
         for threads in [1, 3] {
             for taken in 0..3 {
-                let ctx = Context { memory: 1 << 20, ..Context::with_threads(threads) };
-                let mut blocks = Blocks::new(&x, Order::Matrix, &ctx).unwrap();
+                let session = Session { memory: 1 << 20, ..Session::with_threads(threads) };
+                let mut blocks = Blocks::new(&x, Order::Matrix, &session).unwrap();
                 for _ in 0..taken {
                     blocks.next().map(|b| b.unwrap());
                 }
                 drop(blocks);
-                assert!(ctx.monitor.check().is_ok());
+                assert!(session.monitor.check().is_ok());
             }
-            let ctx = Context::with_threads(threads);
-            let mut blocks = Blocks::new(&x, Order::File, &ctx).unwrap();
+            let session = Session::with_threads(threads);
+            let mut blocks = Blocks::new(&x, Order::File, &session).unwrap();
             let first = blocks.next().unwrap().unwrap();
             assert!(first.n_rows() > 0);
-            ctx.monitor.cancel();
+            session.monitor.cancel();
             // One that was done already may come first.
             let last = blocks.by_ref().find(Result::is_err);
             assert!(matches!(last, Some(Err(Error::Cancelled)) | None));
@@ -125,14 +125,14 @@ fn columns_are_those_of_the_matrix_whatever_the_memory() {
     write(&dir.file("x.h5ad"));
     for x in chains(&dir.file("x.h5ad")) {
         let (n, m) = x.shape();
-        let all = dense(&collect(&x, &Context::default(), u64::MAX).unwrap());
+        let all = dense(&collect(&x, &Session::default(), u64::MAX).unwrap());
         for memory in [64 << 20, 4 << 20, 1 << 16] {
             if memory < 1 << 20 && m > 200 {
                 // A pass a gene.
                 continue;
             }
-            let ctx = Context { memory, ..Context::with_threads(2) };
-            let columns = map_columns(&x, None, &Spread { n }, &ctx).unwrap();
+            let session = Session { memory, ..Session::with_threads(2) };
+            let columns = map_columns(&x, None, &Spread { n }, &session).unwrap();
             assert_eq!(columns.len(), m);
             for (j, (index, values)) in columns.iter().enumerate() {
                 assert_eq!(*index, j);
@@ -140,7 +140,7 @@ fn columns_are_those_of_the_matrix_whatever_the_memory() {
             }
             // Rows by label: sums of every third, the first of three left out.
             let labels: Vec<u32> = (0..n as u32).map(|i| if i % 3 == 0 { NO_LABEL } else { i % 3 - 1 }).collect();
-            let sums = map_columns(&x, Some(&labels), &Spread { n: 2 }, &ctx).unwrap();
+            let sums = map_columns(&x, Some(&labels), &Spread { n: 2 }, &session).unwrap();
             for (j, (_, values)) in sums.iter().enumerate() {
                 #[allow(clippy::needless_range_loop)] // A label of the rows, not a place alone.
                 for label in 0..2 {
@@ -150,9 +150,9 @@ fn columns_are_those_of_the_matrix_whatever_the_memory() {
                 }
             }
         }
-        let e = map_columns(&x, None, &Fails, &Context::default());
+        let e = map_columns(&x, None, &Fails, &Session::default());
         assert_eq!(e.unwrap_err().to_string(), "no");
-        let e = map_columns(&x, Some(&[0]), &Fails, &Context::default()).unwrap_err().to_string();
+        let e = map_columns(&x, Some(&[0]), &Fails, &Session::default()).unwrap_err().to_string();
         assert!(e.contains("labels, one a row"), "{e}");
     }
 }
@@ -195,7 +195,7 @@ fn bands_of_compressed_columns_read_them_alone() {
     let x = LazyMatrix::new(open(&dir.file("x.h5ad"), "csc").unwrap());
     let few = x.select(None, Some(&[0, 1])).unwrap();
     let before = x.source().reads();
-    map_columns(&few, None, &Spread { n: 6000 }, &Context::default()).unwrap();
+    map_columns(&few, None, &Spread { n: 6000 }, &Session::default()).unwrap();
     assert!(x.source().reads().decoded - before.decoded <= 4);
     assert!(x.source().pass_bytes(&Rows::All, None) > 0);
 }

@@ -11,7 +11,7 @@ use anndataoom_core::ops::{self, *};
 use anndataoom_core::stream::{
     finish, no_rows, no_state, reduce, reduce_runs, Needs, Partial, Reducer, Schedule, Team,
 };
-use anndataoom_core::{Context, LazyMatrix};
+use anndataoom_core::{LazyMatrix, Session};
 use matrix_common::{open, random_csr, to_csc, write_dense, write_sparse, Dir, Random, Stored};
 use serde::Serialize;
 use std::fmt::Debug;
@@ -112,13 +112,13 @@ fn any_split_of_the_runs_gives_the_same_bits() {
     let permuted: Vec<u32> = (0..CELLS as u32 / 2).map(|_| random.below(CELLS) as u32).collect();
     for x in [x.select(Some(&permuted), Some(&[3, 1, 39])).unwrap(), x] {
         let r = Added::<7> { shape: x.shape(), factor: 0.1 };
-        let ctx = Context::with_threads(3);
-        let whole = reduce(&x, &r, &ctx).unwrap();
-        let n_runs = Schedule::of(&x, &r, &ctx).unwrap().n_runs();
+        let session = Session::with_threads(3);
+        let whole = reduce(&x, &r, &session).unwrap();
+        let n_runs = Schedule::of(&x, &r, &session).unwrap().n_runs();
         assert!(n_runs > 100, "{n_runs}");
         for cuts in [vec![0, n_runs], vec![0, 1, n_runs], vec![0, 5, 5, 60, n_runs - 1, n_runs]] {
             let part = |w: &[usize]| {
-                let threads = Context::with_threads(1 + w[1] % 3);
+                let threads = Session::with_threads(1 + w[1] % 3);
                 let partial = reduce_runs(&x, &r, w[0]..w[1], &threads).unwrap();
                 Partial::from_bytes(&r, &partial.to_bytes().unwrap()).unwrap()
             };
@@ -128,7 +128,7 @@ fn any_split_of_the_runs_gives_the_same_bits() {
             assert_eq!((bits(&found.0), bits(&found.1)), (bits(&whole.0), bits(&whole.1)), "{cuts:?}");
         }
         // The tree is another than that of one run, and near it.
-        let one = reduce(&x, &Added::<1000000> { shape: x.shape(), factor: 0.1 }, &ctx).unwrap();
+        let one = reduce(&x, &Added::<1000000> { shape: x.shape(), factor: 0.1 }, &session).unwrap();
         assert_eq!(bits(&one.1), bits(&whole.1));
         assert!(one.0.iter().zip(&whole.0).all(|(a, b)| (a - b).abs() <= 1e-12 * a.abs()));
         assert_ne!(bits(&one.0), bits(&whole.0));
@@ -144,7 +144,7 @@ fn apart(a: &[f64], b: &[f64]) -> f64 {
 
 #[test]
 fn runs_change_nothing_but_rounding() {
-    let ctx = Context::with_threads(2);
+    let session = Session::with_threads(2);
     let m = uneven(9);
     let plain = in_memory(&m);
     // Far from 0, with a spread of 1 in a million, and genes that are constant.
@@ -163,14 +163,14 @@ fn runs_change_nothing_but_rounding() {
         let runs = in_blocks(&x, SMALL);
         for zero_center in [true, false] {
             let options = PcaOptions { n_comps: Some(6), zero_center };
-            let (a, b) = (pca(&runs, &options, &ctx).unwrap(), pca(&x, &options, &ctx).unwrap());
+            let (a, b) = (pca(&runs, &options, &session).unwrap(), pca(&x, &options, &session).unwrap());
             assert!(apart(&a.variance, &b.variance) < 1e-9, "{:?} {:?}", a.variance, b.variance);
             assert!(apart(&a.variance_ratio, &b.variance_ratio) < 1e-9);
             assert!(apart(&a.loadings, &b.loadings) < 1e-5);
         }
-        let (a, b) = (cross_product(&runs, &ctx).unwrap(), cross_product(&x, &ctx).unwrap());
+        let (a, b) = (cross_product(&runs, &session).unwrap(), cross_product(&x, &session).unwrap());
         assert!(apart(&a, &b) < 1e-13);
-        let (a, b) = (mean_var(&runs, Axis::Obs, 1, &ctx).unwrap(), mean_var(&x, Axis::Obs, 1, &ctx).unwrap());
+        let (a, b) = (mean_var(&runs, Axis::Obs, 1, &session).unwrap(), mean_var(&x, Axis::Obs, 1, &session).unwrap());
         assert!(apart(&a.mean, &b.mean) < 1e-13 && apart(&a.var, &b.var) < 1e-12);
         assert!(x.is_sparse() || a.var[7] == 0.0);
     }
@@ -180,19 +180,19 @@ fn runs_change_nothing_but_rounding() {
 fn a_matrix_without_rows_has_the_state_of_no_rows() {
     let x = in_memory(&uneven(3)).select(Some(&[]), None).unwrap();
     let r = Added::<7> { shape: x.shape(), factor: 0.1 };
-    let ctx = Context::with_threads(2);
-    assert_eq!(reduce(&x, &r, &ctx).unwrap(), (vec![0.0; GENES], Vec::new()));
-    let none = reduce_runs(&x, &r, 0..0, &ctx).unwrap();
+    let session = Session::with_threads(2);
+    assert_eq!(reduce(&x, &r, &session).unwrap(), (vec![0.0; GENES], Vec::new()));
+    let none = reduce_runs(&x, &r, 0..0, &session).unwrap();
     assert_eq!(finish(&r, vec![none]).unwrap(), (vec![0.0; GENES], Vec::new()));
 }
 
 #[test]
 fn what_does_not_belong_together_is_refused_by_name() {
     let x = in_blocks(&in_memory(&uneven(3)), SMALL);
-    let ctx = Context::with_threads(2);
+    let session = Session::with_threads(2);
     let r = Added::<7> { shape: x.shape(), factor: 0.1 };
-    let n = Schedule::of(&x, &r, &ctx).unwrap().n_runs();
-    let of = |x: &LazyMatrix, runs: Range<usize>| reduce_runs(x, &r, runs, &ctx).unwrap();
+    let n = Schedule::of(&x, &r, &session).unwrap().n_runs();
+    let of = |x: &LazyMatrix, runs: Range<usize>| reduce_runs(x, &r, runs, &session).unwrap();
     let told = |e: Result<Partial<Added<7>>>| e.unwrap_err().to_string();
     let bytes = of(&x, 0..2).to_bytes().unwrap();
 
@@ -244,7 +244,7 @@ fn what_does_not_belong_together_is_refused_by_name() {
     let other = in_blocks(&in_memory(&uneven(3)), SMALL).select(Some(&(0..8000).collect::<Vec<u32>>()), None).unwrap();
     let e = told(vec![of(&other, 0..2), of(&x, 2..n)]);
     assert!(e.contains("of another matrix than that over matrix"), "{e}");
-    let e = reduce_runs(&x, &r, 3..n + 1, &ctx).unwrap_err();
+    let e = reduce_runs(&x, &r, 3..n + 1, &session).unwrap_err();
     assert!(matches!(e, Error::Index { axis: "runs", .. }), "{e}");
 }
 
@@ -301,7 +301,7 @@ fn matrices(path: &Path) -> Vec<(String, LazyMatrix)> {
 }
 
 /// What the verbs give, to the last bit.
-fn results(path: &Path, ctx: &Context) -> Vec<String> {
+fn results(path: &Path, session: &Session) -> Vec<String> {
     let mut out = Vec::new();
     let mut add = |name: String, found: &dyn Debug| {
         let text = format!("{found:?}");
@@ -322,23 +322,23 @@ fn results(path: &Path, ctx: &Context) -> Vec<String> {
             percent_top: vec![2, 5],
             ..QcOptions::default()
         };
-        of("qc", &calculate_qc_metrics(&fresh(), &qc, ctx));
-        of("moments of genes", &mean_var(&x, Axis::Obs, 1, ctx));
-        of("moments of cells", &mean_var(&x, Axis::Var, 1, ctx));
-        of("sums of genes", &sums(&x, Some(Axis::Obs), ctx));
-        of("sums of cells", &sums(&x, Some(Axis::Var), ctx));
-        of("ranges", &gene_ranges(&x, 1.0, ctx));
-        of("totals", &totals(&x, ctx));
-        of("cross product", &cross_product(&x, ctx));
+        of("qc", &calculate_qc_metrics(&fresh(), &qc, session));
+        of("moments of genes", &mean_var(&x, Axis::Obs, 1, session));
+        of("moments of cells", &mean_var(&x, Axis::Var, 1, session));
+        of("sums of genes", &sums(&x, Some(Axis::Obs), session));
+        of("sums of cells", &sums(&x, Some(Axis::Var), session));
+        of("ranges", &gene_ranges(&x, 1.0, session));
+        of("totals", &totals(&x, session));
+        of("cross product", &cross_product(&x, session));
         let y: Vec<f64> = (0..n.max(m) * 3).map(|i| 1.0 / (1.0 + i as f64)).collect();
-        of("product", &times(&x, &y[..m * 3], 3, ctx));
-        of("transposed product", &transposed_times(&x, &y[..n * 3], 3, ctx));
-        of("cells", &filter_cells(&x, CellCriterion::MinCounts(3.0), ctx));
-        of("genes", &filter_genes(&x, GeneCriterion::MinCells(3.0), ctx));
+        of("product", &times(&x, &y[..m * 3], 3, session));
+        of("transposed product", &transposed_times(&x, &y[..n * 3], 3, session));
+        of("cells", &filter_cells(&x, CellCriterion::MinCounts(3.0), session));
+        of("genes", &filter_genes(&x, GeneCriterion::MinCells(3.0), session));
         let exclude =
             NormalizeOptions { exclude_highly_expressed: true, max_fraction: 0.4, ..NormalizeOptions::default() };
-        of("highly expressed", &normalize_total(&fresh(), &exclude, ctx).map(|r| r.1));
-        let (normal, found) = normalize_total(&x, &NormalizeOptions::default(), ctx).unwrap();
+        of("highly expressed", &normalize_total(&fresh(), &exclude, session).map(|r| r.1));
+        let (normal, found) = normalize_total(&x, &NormalizeOptions::default(), session).unwrap();
         of("normalize", &found);
         let log = ops::log1p(&normal, None).unwrap().0;
         let batch: Vec<i32> = (0..n as i32).map(|i| i * 7 % 3).collect();
@@ -350,14 +350,14 @@ fn results(path: &Path, ctx: &Context) -> Vec<String> {
                 let options = HvgOptions { flavor, n_top_genes: Some(8), batch, ..HvgOptions::default() };
                 let x = if counts { fresh() } else { log.clone() };
                 let label = format!("hvg {} {}", flavor.name(), options.batch.is_some());
-                of(&label, &highly_variable_genes(&x, &options, ctx));
+                of(&label, &highly_variable_genes(&x, &options, session));
             }
         }
         let (scaled, found) =
-            scale(&log, &ScaleOptions { max_value: Some(3.0), ..ScaleOptions::default() }, ctx).unwrap();
+            scale(&log, &ScaleOptions { max_value: Some(3.0), ..ScaleOptions::default() }, session).unwrap();
         of("scale", &found);
         for (x, zero_center) in [(&scaled, true), (&log, true), (&log, false)] {
-            of(&format!("pca {zero_center}"), &pca(x, &PcaOptions { n_comps: Some(5), zero_center }, ctx));
+            of(&format!("pca {zero_center}"), &pca(x, &PcaOptions { n_comps: Some(5), zero_center }, session));
         }
         let depth: Vec<f64> = (0..n).map(|i| (i % 17) as f64).collect();
         let groups = (0..n as u32).map(|i| i * 5 % 3).collect();
@@ -365,7 +365,7 @@ fn results(path: &Path, ctx: &Context) -> Vec<String> {
             Regressors::Numbers(vec![("depth".into(), depth)]),
             Regressors::Groups { name: "group".into(), codes: groups, n_groups: 3 },
         ] {
-            of("regress_out", &regress_out(&log, &by, ctx).map(|x| x.to_bytes()));
+            of("regress_out", &regress_out(&log, &by, session).map(|x| x.to_bytes()));
         }
     }
     // What is added up in long runs.
@@ -373,17 +373,17 @@ fn results(path: &Path, ctx: &Context) -> Vec<String> {
     for layout in ["csr", "dense"] {
         let x = in_blocks(&LazyMatrix::new(open(path, layout).unwrap()), SMALL);
         let log = ops::log1p(&x, None).unwrap().0;
-        let scaled = scale(&log, &ScaleOptions::default(), ctx).unwrap().0;
+        let scaled = scale(&log, &ScaleOptions::default(), session).unwrap().0;
         for (x, zero_center) in [(&scaled, true), (&log, false)] {
             let options = PcaOptions { n_comps: Some(5), zero_center };
-            add(format!("{layout}, long runs, pca {zero_center}"), &pca(x, &options, ctx));
+            add(format!("{layout}, long runs, pca {zero_center}"), &pca(x, &options, session));
         }
-        add(format!("{layout}, long runs, cross product"), &cross_product(&x, ctx));
+        add(format!("{layout}, long runs, cross product"), &cross_product(&x, session));
         let y: Vec<f64> = (0..CELLS * 2).map(|i| 1.0 / (1.0 + i as f64)).collect();
-        add(format!("{layout}, long runs, transposed product"), &transposed_times(&x, &y, 2, ctx));
+        add(format!("{layout}, long runs, transposed product"), &transposed_times(&x, &y, 2, session));
     }
     let wide = in_blocks(&in_memory(&random_csr::<f32>(1100, MAX_EXACT + 100, 60, 5)), 1);
-    add("wide pca".to_owned(), &pca(&wide, &PcaOptions { n_comps: Some(2), zero_center: true }, ctx));
+    add("wide pca".to_owned(), &pca(&wide, &PcaOptions { n_comps: Some(2), zero_center: true }, session));
     out
 }
 
@@ -397,8 +397,9 @@ fn worker() {
     let rank = rank.parse().unwrap();
     let team = Three { folder: folder.clone(), rank, round: AtomicUsize::new(0) };
     let team: Option<Arc<dyn Team>> = Some(Arc::new(team));
-    let ctx = Context { team, ..Context::with_threads(1 + rank) };
-    std::fs::write(folder.join(format!("result.{rank}")), results(&folder.join("x.h5ad"), &ctx).join("\n")).unwrap();
+    let session = Session { team, ..Session::with_threads(1 + rank) };
+    std::fs::write(folder.join(format!("result.{rank}")), results(&folder.join("x.h5ad"), &session).join("\n"))
+        .unwrap();
 }
 
 #[test]
@@ -419,7 +420,7 @@ fn three_processes_give_the_bits_of_one() {
             .unwrap()
     };
     let started: Vec<_> = (0..3).map(start).collect();
-    let alone = results(&path, &Context::with_threads(2));
+    let alone = results(&path, &Session::with_threads(2));
     for mut process in started {
         assert!(process.wait().unwrap().success());
     }

@@ -150,7 +150,9 @@ fn imports() -> BTreeMap<Module, BTreeSet<Module>> {
     let named: BTreeMap<&Module, _> = files.iter().map(|(m, source)| (m, paths(&tokens(source)))).collect();
     let mut exports = BTreeMap::new();
     for (&module, paths) in &named {
-        for (path, _) in paths.iter().filter(|(_, public)| *public) {
+        // What a folder's door imports for itself, those in the folder see too.
+        let door = modules.iter().any(|inner| inner.len() == module.len() + 1 && inner.starts_with(module));
+        for (path, _) in paths.iter().filter(|(_, public)| *public || door) {
             if let (Some(target), Some(name)) = (resolve(&modules, module, path), path.last()) {
                 exports.insert((module.clone(), name.clone()), target);
             }

@@ -3,10 +3,15 @@
 
 mod matrix_common;
 
+use anndataoom_core::given::Syntax;
+use anndataoom_core::graph::{
+    self, Batches, Correlation, KnnParams, LeidenParams, LinkageMethod, Method, NeighborsParams, UmapParams,
+};
 use anndataoom_core::ops::{self, PcaOptions, QcOptions, ScaleOptions};
-use anndataoom_core::stream::{Blocks, Order};
-use anndataoom_core::{LazyMatrix, Session};
+use anndataoom_core::stream::{self as columns, map_columns, Blocks, Column, Label, Order, PerColumn};
+use anndataoom_core::{Error, LazyMatrix, Result, Session};
 use matrix_common::*;
+use ndarray::Array2;
 use std::path::Path;
 
 const STORED: Stored = Stored::Chunked { chunk: 5000, filter: "gzip" };
@@ -104,4 +109,138 @@ fn columns_past_the_memory_go_to_the_scratch_space_and_leave_it_with_the_matrix(
     assert_eq!(bits(&x, &Session::with_threads(1)), first);
     drop(x);
     assert_eq!((session.scratch.used(), session.budget.leased()), (0, 0));
+}
+
+#[test]
+fn what_no_scratch_space_is_left_for_is_an_error_or_read_again() {
+    let dir = Dir::new();
+    let columns: Vec<u32> = (0..300).step_by(2).collect();
+    let path = written(&dir);
+    let all = matrix(&path);
+    let x = all.select(None, Some(&columns)).unwrap();
+    let small = |limit| {
+        let session = Session { memory: 1 << 12, ..Session::with_threads(2) };
+        Session { scratch: session.scratch.limited(limit), ..session }
+    };
+    let (free, bound) = (small(None), small(Some(1000)));
+    // Columns kept between passes are a convenience.
+    assert_eq!(bits(&x, &free.call()), bits(&x, &bound.call()));
+    assert!(free.scratch.used() > 0 && bound.scratch.used() <= 1000);
+    // Values on their way to columns have to be somewhere.
+    let labels = vec![0; 6000];
+    let expected = map_columns(&x, Some(&labels), &Sum, &free).unwrap();
+    assert_eq!(expected, map_columns(&x, Some(&labels), &Sum, &Session::default()).unwrap());
+    let error = map_columns(&x, Some(&labels), &Sum, &bound).unwrap_err();
+    let text = error.to_string();
+    let start = format!("scratch files in '{}' need ", std::env::temp_dir().display());
+    assert!(error.class() == "io" && text.starts_with(&start), "{text}");
+    assert!(text.contains("of the 1000 they may take; raise the setting scratch_limit"), "{text}");
+    assert!(error.in_syntax(&Syntax::R).contains("raise options(anndataoom.scratch_limit = )"));
+    assert!(error.in_syntax(&Syntax::PYTHON).contains("raise settings.scratch_limit, or raise settings.memory so"));
+    // The index of columns is in a folder of its own, and its scratch file counts all the same.
+    std::fs::create_dir(dir.file("index")).unwrap();
+    let error = ops::index_columns(&all, &dir.file("index"), &bound).err().unwrap().to_string();
+    assert!(error.starts_with(&format!("scratch files in '{}' need ", dir.file("index").display())), "{error}");
+    ops::index_columns(&all, &dir.file("index"), &small(None)).unwrap();
+    drop((x, all));
+    assert_eq!((free.scratch.used(), bound.scratch.used(), bound.budget.leased()), (0, 0, 0));
+}
+
+/// The sum of a column.
+struct Sum;
+
+impl PerColumn for Sum {
+    type Output = f64;
+
+    fn column<T: columns::Value, L: Label>(&self, column: &Column<'_, T, L>) -> Result<f64> {
+        Ok(column.values.iter().map(|x| x.to_f64()).sum())
+    }
+}
+
+/// Bytes leased while columns are gone through.
+struct Leased<'a>(&'a Session);
+
+impl PerColumn for Leased<'_> {
+    type Output = usize;
+
+    fn column<T: columns::Value, L: Label>(&self, _: &Column<'_, T, L>) -> Result<usize> {
+        Ok(self.0.budget.leased())
+    }
+}
+
+#[test]
+fn columns_take_a_lease_and_get_on_whatever_others_hold() {
+    let dir = Dir::new();
+    let path = written(&dir);
+    let x = matrix(&path);
+    let session = Session::with_threads(2);
+    let expected = map_columns(&x, None, &Sum, &session).unwrap();
+    // A quarter for the values, and a quarter in which tasks put columns together.
+    let leased = map_columns(&x, None, &Leased(&session), &session).unwrap();
+    assert!(leased.iter().all(|&bytes| bytes == session.memory / 2), "{leased:?}");
+    let all = session.lease("everything", session.memory, session.memory).unwrap();
+    assert_eq!(map_columns(&x, None, &Sum, &session.call()).unwrap(), expected);
+    drop(all);
+    assert_eq!(session.budget.leased(), 0);
+}
+
+#[test]
+fn the_graph_stage_is_bound_by_a_memory_of_its_own() {
+    let points = Array2::from_shape_fn((90, 4), |(i, j)| ((i * 7 + j * 13) % 31) as f32 + (i % 2 * 40) as f32);
+    let groups: Vec<u32> = (0..90).map(|i| i % 2).collect();
+    let codes = Batches { codes: groups.clone(), n_batches: 2, names: Vec::new(), neighbors_within_batch: 3 };
+    let searches =
+        [Method::Exact, Method::Ivf, Method::Hnsw].map(|method| KnnParams { method, ..KnnParams::default() });
+    let manhattan = KnnParams { metric: "manhattan".parse().unwrap(), ..KnnParams::default() };
+    let found = graph::neighbors(points.view(), &NeighborsParams::default(), &Session::with_threads(2)).unwrap();
+    let (linked, knn) = (&found.connectivities, &found.found.knn);
+    let distances = graph::distances_matrix(knn).unwrap();
+    let map = graph::diffmap(linked, 5, 0, &Session::with_threads(2)).unwrap();
+    let run = |session: &Session| {
+        let mut errors: Vec<(&str, Option<Error>)> = Vec::new();
+        for params in searches.iter().chain([&manhattan]) {
+            errors.push(("the search for 15 neighbours of 90 cells", graph::knn(points.view(), params, session).err()));
+        }
+        let default = KnnParams::default();
+        errors.extend([
+            (
+                "the search for 6 neighbours of 90 cells",
+                graph::knn_by_batch(points.view(), &codes, &default, session).err(),
+            ),
+            ("the graph of 1350 links", graph::fuzzy_simplicial_set(knn, session).err()),
+            ("the graph of 1350 links", graph::gauss_connectivities(knn, session).err()),
+            ("the graph of 1350 links", graph::gauss_of_all(knn, 5, session).err()),
+            ("umap of 90 cells in 2 components", graph::umap(linked, &UmapParams::default(), session).err()),
+            ("leiden of 90 cells", graph::leiden(linked, &LeidenParams::default(), session).err()),
+            ("louvain of 90 cells", graph::louvain(linked, &LeidenParams::default(), session).err()),
+            ("the spectral layout of 90 cells", graph::spectral::spectral_layout(linked, 2, 0, session).err()),
+            ("diffmap of 90 cells in 5 components", graph::diffmap(linked, 5, 0, session).err()),
+            ("dpt of 90 cells", graph::dpt(linked, map.components.view(), &map.eigenvalues, 5, 0, session).err()),
+            ("paga of 90 cells in 2 groups", graph::paga(&distances, &groups, 2, session).err()),
+            (
+                "dendrogram of 2 groups",
+                graph::dendrogram(points.view(), &groups, 2, Correlation::Pearson, LinkageMethod::Complete, session)
+                    .err(),
+            ),
+        ]);
+        assert_eq!((session.held.leased(), session.budget.leased()), (0, 0));
+        errors
+    };
+    let bound = Session { graph_memory: Some(50), ..Session::with_threads(2) };
+    for (what, error) in run(&bound) {
+        let error = error.unwrap_or_else(|| panic!("{what}"));
+        let text = error.to_string();
+        assert!(error.class() == "memory" && text.starts_with(what), "{what}: {text}");
+        assert!(
+            text.contains(" bytes, the limit is 50; ") && text.ends_with("raise the setting graph_memory"),
+            "{text}"
+        );
+        assert!(error.in_syntax(&Syntax::PYTHON).ends_with("raise settings.graph_memory"));
+    }
+    // The memory of passes is no bound, however small, nor is the machine for what fits into it.
+    for session in [Session { memory: 1, ..Session::with_threads(2) }, Session::with_threads(2)] {
+        for (what, error) in run(&session) {
+            assert!(error.is_none(), "{what}: {error:?}");
+        }
+    }
 }

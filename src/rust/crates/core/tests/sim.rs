@@ -4,7 +4,7 @@
 use anndataoom_core::element::{Data, Value};
 use anndataoom_core::sim::{SimulatedSource, Simulation};
 use anndataoom_core::stream::collect;
-use anndataoom_core::{Context, LazyMatrix};
+use anndataoom_core::{LazyMatrix, Session};
 use std::sync::Arc;
 
 fn make(simulation: &Simulation) -> (SimulatedSource, LazyMatrix) {
@@ -13,7 +13,7 @@ fn make(simulation: &Simulation) -> (SimulatedSource, LazyMatrix) {
 }
 
 fn counts(x: &LazyMatrix, threads: usize) -> (Vec<u64>, Vec<u32>, Vec<f32>) {
-    match collect(x, &Context::with_threads(threads), u64::MAX).unwrap() {
+    match collect(x, &Session::with_threads(threads), u64::MAX).unwrap() {
         Value::Sparse(s) => match s.data {
             Data::F32(v) => (s.indptr, s.indices, v),
             other => panic!("{}", other.dtype()),

@@ -8,7 +8,7 @@ use anndataoom_core::matrix::{self, Layout, MemorySource};
 use anndataoom_core::store::{Compression, Memory, Store};
 use anndataoom_core::write::{save_h5ad, write_csc, write_csr, write_dense, write_h5ad, write_store};
 use anndataoom_core::write::{H5adPlan, Part, SaveOptions, WriteOptions};
-use anndataoom_core::Context;
+use anndataoom_core::Session;
 use matrix_common::{random_csr, same_as_twin, Dir};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -62,16 +62,16 @@ fn every_encoding_survives() {
 /// Matrices streamed into memory, compressed or not, are found, fetched, decoded and selected as those of files.
 #[test]
 fn matrices_are_streamed() {
-    let ctx = Context::with_threads(2);
+    let session = Session::with_threads(2);
     let m = random_csr::<f32>(300, 90, 12, 7);
     let x = LazyMatrix::new(Arc::new(MemorySource::from_sparse(&m).unwrap()));
     for compression in COMPRESSIONS {
         let memory = Memory::new();
         let writer = memory.writer();
         let root = writer.root().unwrap();
-        write_csr(&root, "rows", &x, compression, &ctx).unwrap();
-        write_csc(&root, "columns", &x, compression, &ctx).unwrap();
-        write_dense(&root, "dense", &x, compression, &ctx).unwrap();
+        write_csr(&root, "rows", &x, compression, &session).unwrap();
+        write_csc(&root, "columns", &x, compression, &session).unwrap();
+        write_dense(&root, "dense", &x, compression, &session).unwrap();
         drop(root);
         writer.commit().unwrap();
         let store = memory.open();
@@ -109,11 +109,11 @@ fn plan(m: &Sparse) -> H5adPlan {
 /// the other.
 #[test]
 fn whole_objects_are_written() {
-    let (ctx, options, dir) = (Context::with_threads(2), WriteOptions::default(), Dir::new());
+    let (session, options, dir) = (Session::with_threads(2), WriteOptions::default(), Dir::new());
     let m = random_csr::<f32>(50, 20, 5, 1);
     let memory = Memory::new();
-    write_store(&plan(&m), memory.writer(), &options, &ctx).unwrap();
-    write_h5ad(&plan(&m), dir.file("a.h5ad"), &options, &ctx).unwrap();
+    write_store(&plan(&m), memory.writer(), &options, &session).unwrap();
+    write_h5ad(&plan(&m), dir.file("a.h5ad"), &options, &session).unwrap();
     let (a, b) = (memory.open(), Store::open(dir.file("a.h5ad")).unwrap());
     assert_eq!(element::tree(&a).unwrap(), element::tree(&b).unwrap());
     for path in ["X", "obs", "var", "uns", "obsm"] {
@@ -126,8 +126,8 @@ fn whole_objects_are_written() {
         copied.obs = Part::copy(from, "obs");
         copied.uns = vec![("words".to_owned(), Part::copy(from, "uns/words"))];
         let other = Memory::new();
-        write_store(&copied, other.writer(), &options, &ctx).unwrap();
-        write_h5ad(&copied, dir.file("b.h5ad"), &options, &ctx).unwrap();
+        write_store(&copied, other.writer(), &options, &session).unwrap();
+        write_h5ad(&copied, dir.file("b.h5ad"), &options, &session).unwrap();
         for to in [other.open(), Store::open(dir.file("b.h5ad")).unwrap()] {
             for path in ["X", "obs", "var", "uns", "obsm"] {
                 assert_eq!(element::read(&to, path).unwrap(), element::read(&a, path).unwrap(), "{path}");
@@ -136,17 +136,17 @@ fn whole_objects_are_written() {
     }
     let mut wrong = plan(&m);
     wrong.obsm[0].1 = Value::vector(vec![1.0, 2.0]).into();
-    assert_eq!(write_store(&wrong, memory.writer(), &options, &ctx).unwrap_err().class(), "shape");
+    assert_eq!(write_store(&wrong, memory.writer(), &options, &session).unwrap_err().class(), "shape");
     assert_eq!(memory.open().keys("").unwrap(), a.keys("").unwrap(), "a write that fails changes nothing");
 }
 
 /// Saving changes what is there for those who open it then, and for nobody else.
 #[test]
 fn changes_are_saved() {
-    let (ctx, options) = (Context::with_threads(1), SaveOptions::default());
+    let (session, options) = (Session::with_threads(1), SaveOptions::default());
     let m = random_csr::<f32>(30, 10, 3, 2);
     let memory = Memory::new();
-    write_store(&plan(&m), memory.writer(), &WriteOptions::default(), &ctx).unwrap();
+    write_store(&plan(&m), memory.writer(), &WriteOptions::default(), &session).unwrap();
     let store = memory.open();
     assert!(store.can_save());
     let mut changed = plan(&m);
@@ -155,14 +155,14 @@ fn changes_are_saved() {
     let mut obs = table(30);
     obs.columns.push(("flag".to_owned(), Value::vector(vec![true; 30])));
     changed.obs = obs.into();
-    let saved = save_h5ad(&changed, &store, &options, &ctx).unwrap();
+    let saved = save_h5ad(&changed, &store, &options, &session).unwrap();
     assert!(saved.removed.contains(&"uns/words".to_owned()) && saved.written.contains(&"uns/new".to_owned()));
     assert_eq!(element::read(&saved.store, "uns/new").unwrap(), Value::number(3_i64));
     assert_eq!(element::column_names(&saved.store, "obs").unwrap(), ["half", "flag"]);
     assert_eq!(element::read(&saved.store, "X").unwrap(), Value::Sparse(m));
     assert_eq!(element::column_names(&store, "obs").unwrap(), ["half"], "who had it open sees what was there");
     assert!(store.exists("uns/words") && !memory.open().exists("uns/words"));
-    let late = save_h5ad(&changed, &store, &options, &ctx).unwrap_err();
+    let late = save_h5ad(&changed, &store, &options, &session).unwrap_err();
     assert!(late.class() == "state" && late.to_string().contains("was saved since"), "{late}");
 }
 

@@ -3,7 +3,7 @@
 use anndataoom_core::element::{self, Data, Value};
 use anndataoom_core::store::Store;
 use anndataoom_core::text::{read_10x_mtx, MtxOptions};
-use anndataoom_core::{Context, Error};
+use anndataoom_core::{Error, Session};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -37,8 +37,8 @@ type Csr = (Vec<u64>, Vec<u32>, Vec<f64>);
 
 fn read(path: &Path, memory: usize) -> Result<Csr, Error> {
     let to = path.join("x.h5ad");
-    let ctx = Context { threads: 2, memory, ..Context::default() };
-    read_10x_mtx(path, &MtxOptions::default(), &to, &ctx)?;
+    let session = Session { threads: 2, memory, ..Session::default() };
+    read_10x_mtx(path, &MtxOptions::default(), &to, &session)?;
     let Value::Sparse(x) = element::read(&Store::open(&to)?, "X")? else { panic!("no sparse matrix") };
     std::fs::remove_file(to).unwrap();
     Ok((x.indptr, x.indices, x.data.to_f64()?))
@@ -112,9 +112,9 @@ fn a_header_takes_no_memory() {
 fn it_is_stopped() {
     let body = scattered(200_000, 500, 300);
     let folder = folder("stopped", 500, 300, &body);
-    let ctx = Context::with_threads(2);
-    ctx.monitor.cancel();
-    let found = read_10x_mtx(&folder.0, &MtxOptions::default(), folder.0.join("x.h5ad"), &ctx);
+    let session = Session::with_threads(2);
+    session.monitor.cancel();
+    let found = read_10x_mtx(&folder.0, &MtxOptions::default(), folder.0.join("x.h5ad"), &session);
     assert!(matches!(found, Err(Error::Cancelled)), "{found:?}");
     assert_eq!(std::fs::read_dir(&folder.0).unwrap().count(), 3);
 }
@@ -124,7 +124,7 @@ fn whole_numbers_and_their_type() {
     for (value, wide) in [(16_777_216, false), (16_777_217, true)] {
         let folder = folder("wide", 2, 3, &[(0, 1, value), (1, 0, 1)]);
         let to = folder.0.join("x.h5ad");
-        read_10x_mtx(&folder.0, &MtxOptions::default(), &to, &Context::with_threads(2)).unwrap();
+        read_10x_mtx(&folder.0, &MtxOptions::default(), &to, &Session::with_threads(2)).unwrap();
         let Value::Sparse(x) = element::read(&Store::open(&to).unwrap(), "X").unwrap() else { panic!("no matrix") };
         assert_eq!(matches!(x.data, Data::F64(_)), wide);
         assert_eq!(x.data.to_f64().unwrap(), [1.0, value as f64]);

@@ -5,7 +5,7 @@ use anndataoom_core::given::{Given, Syntax};
 use anndataoom_core::matrix::MemorySource;
 use anndataoom_core::patch::Patch;
 use anndataoom_core::verbs::{self, Call, Groups, Input, Kind, Outcome, Preset, Source, Verb};
-use anndataoom_core::{Context, Error, LazyMatrix, Result};
+use anndataoom_core::{Error, LazyMatrix, Result, Session};
 use ndarray::Array2;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -27,8 +27,8 @@ fn counts() -> LazyMatrix {
 fn run(name: &str, args: &[(&str, Given)], inputs: HashMap<String, Input<'static>>) -> Result<Outcome> {
     let args = args.iter().map(|(k, v)| ((*k).to_owned(), v.clone()));
     let verb = verbs::find(name)?;
-    let checked = verb.check(name, args)?;
-    verb.run(Call::new(checked, inputs), &Context::with_threads(2))
+    let checked = verb.check(args)?;
+    verb.run(Call::new(checked, inputs), &Session::with_threads(2))
 }
 
 fn coordinates() -> Array2<f32> {
@@ -100,9 +100,9 @@ fn fits(pattern: &str, key: &str) -> bool {
 #[test]
 fn every_entry_is_sound() {
     let mut names = HashSet::new();
-    for verb in verbs::VERBS {
+    for verb in verbs::all() {
         assert!(names.insert(verb.name) && !verb.label.is_empty());
-        assert!(std::ptr::eq(*verb, verbs::find(verb.in_r.unwrap_or(verb.name)).unwrap()));
+        assert!(std::ptr::eq(verb, verbs::find(verb.name).unwrap()));
         let mut parameters = HashSet::new();
         for param in verb.params {
             assert!(parameters.insert(param.name), "{}: {} twice", verb.name, param.name);
@@ -127,7 +127,7 @@ fn every_verb_gives_what_the_table_says() {
     let inputs = found(verbs::find("diffmap").unwrap(), &graph, &graph);
     let map = run("diffmap", &[], inputs).unwrap();
     let text = |s: &str| Given::Text(s.to_owned());
-    for verb in verbs::VERBS {
+    for verb in verbs::all() {
         let mut calls = vec![vec![]];
         match verb.name {
             "calculate_qc_metrics" => calls = vec![vec![("percent_top", Given::Whole(10)), ("qc_vars", text("mt"))]],
@@ -188,10 +188,10 @@ fn nothing_outside_a_domain_passes() {
         Given::List(vec![Given::Nothing, Given::Whole(1)]),
         Given::Other("a list".to_owned()),
     ];
-    for verb in verbs::VERBS {
+    for verb in verbs::all() {
         for param in verb.params.iter().filter(|p| !matches!(p.kind, Kind::Object(_))) {
             for given in &odd {
-                let checked = verb.check(verb.name, [(param.name.to_owned(), given.clone())]);
+                let checked = verb.check([(param.name.to_owned(), given.clone())]);
                 let allowed = param.kind.accept(given).is_some() || (param.optional() && *given == Given::Nothing);
                 match checked {
                     Ok(_) => assert!(allowed, "{}({} = {given})", verb.name, param.name),
@@ -205,7 +205,7 @@ fn nothing_outside_a_domain_passes() {
             let refused = [0, 3, 8, 9, 13].iter().all(|&i| param.kind.accept(&odd[i]).is_none());
             assert!(!numeric || refused, "{}: {}", verb.name, param.name);
         }
-        let unknown = verb.check(verb.name, [("nonsense".to_owned(), Given::Nothing)]);
+        let unknown = verb.check([("nonsense".to_owned(), Given::Nothing)]);
         assert!(matches!(unknown, Err(Error::Argument { found: Given::Text(name), .. }) if name == "nonsense"));
     }
 }
@@ -213,7 +213,7 @@ fn nothing_outside_a_domain_passes() {
 #[test]
 fn errors_name_verb_parameter_domain_and_argument() {
     let refused = |verb: &'static str, name: &str, given| {
-        verbs::find(verb).unwrap().check(verb, [(name.to_owned(), given)]).unwrap_err()
+        verbs::find(verb).unwrap().check([(name.to_owned(), given)]).unwrap_err()
     };
     let error = refused("leiden", "n_iterations", Given::Whole(0));
     let expected = "leiden: n_iterations must be a whole number from 1 to 1000000, or -1, found 0";

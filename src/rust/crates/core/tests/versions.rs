@@ -6,7 +6,7 @@ use anndataoom_core::matrix::{self, Storage};
 use anndataoom_core::store::Store;
 use anndataoom_core::stream::in_sequence;
 use anndataoom_core::write::{write_h5ad, H5adPlan, Part, RawPlan, WriteOptions};
-use anndataoom_core::{Context, LazyMatrix};
+use anndataoom_core::{LazyMatrix, Session};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ fn golden(name: &str) -> Arc<Store> {
 fn dense(store: &Arc<Store>, element: &str) -> Vec<f64> {
     let x = LazyMatrix::new(matrix::open(store, element).unwrap());
     let mut out = Vec::new();
-    let ctx = Context::default();
+    let session = Session::default();
     let columns = x.shape().1;
     let rows = |rows: Range<usize>, values| {
         let mut out = vec![0.0; rows.len() * columns];
@@ -33,7 +33,7 @@ fn dense(store: &Arc<Store>, element: &str) -> Vec<f64> {
         }
         Ok(out)
     };
-    in_sequence(&x, &ctx, rows, |b| {
+    in_sequence(&x, &session, rows, |b| {
         out.extend(b);
         Ok(())
     })
@@ -163,7 +163,7 @@ fn old_files_become_new_ones() {
             varm: r.varm.into_iter().map(|(key, path)| (key, Part::copy(&s, path))).collect(),
         });
         let path = dir.join(format!("{version}.h5ad"));
-        write_h5ad(&plan, &path, &WriteOptions::default(), &Context::default()).unwrap();
+        write_h5ad(&plan, &path, &WriteOptions::default(), &Session::default()).unwrap();
         let new = Store::open(&path).unwrap();
         assert_eq!(element::describe(&new, "obs").unwrap().version, "0.2.0");
         check_table(&frame(&new, "obs"), 7, "cell");

@@ -7,7 +7,7 @@ use anndataoom_core::matrix::MemorySource;
 use anndataoom_core::sim::{SimulatedSource, Simulation};
 use anndataoom_core::store::Store;
 use anndataoom_core::write::{write_h5ad, Compression, Frame, H5adPlan, Part, RawPlan, WriteOptions};
-use anndataoom_core::{Context, Error, LazyMatrix};
+use anndataoom_core::{Error, LazyMatrix, Session};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -106,7 +106,7 @@ fn dense(v: &Value) -> (usize, usize, Vec<f64>) {
 }
 
 fn collected(x: &LazyMatrix) -> Value {
-    anndataoom_core::stream::collect(x, &Context::with_threads(1), u64::MAX).unwrap()
+    anndataoom_core::stream::collect(x, &Session::with_threads(1), u64::MAX).unwrap()
 }
 
 /// Written and read back, `x` is what a pass gives in memory: exactly, format and dtype included.
@@ -117,7 +117,7 @@ fn round_trip(name: &str, x: &LazyMatrix) {
     {
         let path = dir.file(&format!("{i}.h5ad"));
         let options = WriteOptions { compression, ..WriteOptions::default() };
-        write_h5ad(&plan_of(x.clone()), &path, &options, &Context::with_threads(2)).unwrap();
+        write_h5ad(&plan_of(x.clone()), &path, &options, &Session::with_threads(2)).unwrap();
         assert_eq!(read(&path, "X"), collected(x), "{name}, {compression:?}");
     }
 }
@@ -212,14 +212,14 @@ fn as_dense_and_as_csc_hold_the_same_values() {
     let as_dense = WriteOptions { as_dense: vec!["X".into()], ..gzip() };
     let as_csc = WriteOptions { as_csc: vec!["X".into()], ..gzip() };
     // Memory for a few columns at a time: many passes.
-    let small = Context { memory: 40_000, ..Context::with_threads(2) };
-    for (i, (options, ctx)) in
-        [(&as_dense, &Context::with_threads(2)), (&as_csc, &Context::with_threads(2)), (&as_csc, &small)]
+    let small = Session { memory: 40_000, ..Session::with_threads(2) };
+    for (i, (options, session)) in
+        [(&as_dense, &Session::with_threads(2)), (&as_csc, &Session::with_threads(2)), (&as_csc, &small)]
             .iter()
             .enumerate()
     {
         let path = dir.file(&format!("{i}.h5ad"));
-        write_h5ad(&plan_of(x.clone()), &path, options, ctx).unwrap();
+        write_h5ad(&plan_of(x.clone()), &path, options, session).unwrap();
         let back = read(&path, "X");
         assert_eq!(dense(&back), expected);
         if i > 0 {
@@ -252,7 +252,7 @@ fn same_bytes_for_any_number_of_threads() {
         let bytes: Vec<Vec<u8>> = (1..=3)
             .map(|threads| {
                 let path = dir.file("x.h5ad");
-                write_h5ad(&plan, &path, options, &Context::with_threads(threads)).unwrap();
+                write_h5ad(&plan, &path, options, &Session::with_threads(threads)).unwrap();
                 std::fs::read(path).unwrap()
             })
             .collect();
@@ -289,9 +289,9 @@ fn full_plan() -> H5adPlan {
 fn every_slot_and_verbatim_copies() {
     let dir = Scratch::new("slots");
     let (first, second) = (dir.file("first.h5ad"), dir.file("second.h5ad"));
-    let ctx = Context::with_threads(2);
+    let session = Session::with_threads(2);
     let options = WriteOptions { as_csc: vec!["layers/counts".into()], ..gzip() };
-    write_h5ad(&full_plan(), &first, &options, &ctx).unwrap();
+    write_h5ad(&full_plan(), &first, &options, &session).unwrap();
 
     let store = Store::open(&first).unwrap();
     let copy = |element: &str| Part::copy(&store, element);
@@ -305,7 +305,7 @@ fn every_slot_and_verbatim_copies() {
     plan.obsm.push(("X_pca".into(), copy("obsm/X_pca")));
     plan.obsp.push(("distances".into(), copy("obsp/distances")));
     plan.uns.push(("log1p".into(), copy("uns/log1p")));
-    write_h5ad(&plan, &second, &WriteOptions::default(), &ctx).unwrap();
+    write_h5ad(&plan, &second, &WriteOptions::default(), &session).unwrap();
     for element in ["X", "var", "layers/counts", "obsm/X_pca", "obsp/distances", "uns/log1p", "obs/type", "varp"] {
         assert_eq!(read(&first, element), read(&second, element), "{element}");
     }
@@ -324,7 +324,7 @@ fn every_slot_and_verbatim_copies() {
     };
     let mut plan = H5adPlan::new(Some(some("X", false)), some("obs", false), copy("var"));
     plan.obsp.push(("distances".into(), some("obsp/distances", true)));
-    write_h5ad(&plan, &second, &gzip(), &ctx).unwrap();
+    write_h5ad(&plan, &second, &gzip(), &session).unwrap();
     let (_, m, all) = dense(&read(&first, "X"));
     let (n, _, got) = dense(&read(&second, "X"));
     assert_eq!(n, 4);
@@ -332,7 +332,7 @@ fn every_slot_and_verbatim_copies() {
         assert_eq!(got[i * m..(i + 1) * m], all[r as usize * m..(r as usize + 1) * m]);
     }
     // The file that is the source of the plan may be its target.
-    write_h5ad(&plan, &first, &gzip(), &ctx).unwrap();
+    write_h5ad(&plan, &first, &gzip(), &session).unwrap();
     assert_eq!(read(&first, "X"), read(&second, "X"));
     assert_eq!(dir.names(), ["first.h5ad", "second.h5ad"]);
 }
@@ -344,7 +344,7 @@ fn wrong_extents_are_named_before_anything_is_written() {
     let refused = |change: &dyn Fn(&mut H5adPlan), slot: &str| {
         let mut plan = full_plan();
         change(&mut plan);
-        let e = write_h5ad(&plan, &path, &gzip(), &Context::with_threads(1)).unwrap_err();
+        let e = write_h5ad(&plan, &path, &gzip(), &Session::with_threads(1)).unwrap_err();
         assert!(matches!(e, Error::Shape { .. } | Error::Parameter { .. }), "{e:?}");
         assert!(e.to_string().contains(slot), "{e}");
         assert!(dir.names().is_empty());
@@ -362,7 +362,7 @@ fn wrong_extents_are_named_before_anything_is_written() {
     refused(&|p| p.uns.push(("title".into(), Value::Null.into())), "'title' twice");
     let mut wrong = gzip();
     wrong.as_dense.push("layers/none".into());
-    let e = write_h5ad(&full_plan(), &path, &wrong, &Context::with_threads(1)).unwrap_err();
+    let e = write_h5ad(&full_plan(), &path, &wrong, &Session::with_threads(1)).unwrap_err();
     assert!(e.to_string().contains("layers/none"), "{e}");
 }
 
@@ -370,17 +370,17 @@ fn wrong_extents_are_named_before_anything_is_written() {
 fn a_failed_or_cancelled_write_leaves_the_old_file() {
     let dir = Scratch::new("faults");
     let path = dir.file("x.h5ad");
-    write_h5ad(&full_plan(), &path, &gzip(), &Context::with_threads(1)).unwrap();
+    write_h5ad(&full_plan(), &path, &gzip(), &Session::with_threads(1)).unwrap();
     let before = std::fs::read(&path).unwrap();
 
     // A key HDF5 cannot hold is found while writing.
     let mut plan = full_plan();
     plan.uns.push(("a/b".into(), Value::Null.into()));
-    assert!(write_h5ad(&plan, &path, &gzip(), &Context::with_threads(2)).is_err());
+    assert!(write_h5ad(&plan, &path, &gzip(), &Session::with_threads(2)).is_err());
 
     let (_, plan) = simulated(20_000, 4000);
-    let ctx = Context::with_threads(2);
-    let monitor = ctx.monitor.clone();
+    let session = Session::with_threads(2);
+    let monitor = session.monitor.clone();
     let result = std::thread::scope(|s| {
         s.spawn(move || {
             while monitor.fraction() < 0.1 {
@@ -388,14 +388,14 @@ fn a_failed_or_cancelled_write_leaves_the_old_file() {
             }
             monitor.cancel();
         });
-        write_h5ad(&plan, &path, &gzip(), &ctx)
+        write_h5ad(&plan, &path, &gzip(), &session)
     });
     assert!(matches!(result, Err(Error::Cancelled)), "{result:?}");
     assert_eq!(dir.names(), ["x.h5ad"]);
     assert_eq!(std::fs::read(&path).unwrap(), before);
 
     let nowhere = dir.file("no/such/directory.h5ad");
-    let e = write_h5ad(&full_plan(), &nowhere, &gzip(), &Context::with_threads(1)).unwrap_err();
+    let e = write_h5ad(&full_plan(), &nowhere, &gzip(), &Session::with_threads(1)).unwrap_err();
     assert_eq!(e.class(), "io");
 }
 
@@ -410,12 +410,12 @@ fn anndata_reads_the_same() {
     let path = dir.file("x.h5ad");
     let script = dir.file("check.py");
     std::fs::write(&script, include_str!("python/check_h5ad.py")).unwrap();
-    let ctx = Context::with_threads(2);
+    let session = Session::with_threads(2);
     let dense_layer = WriteOptions { as_dense: vec!["layers/counts".into()], ..gzip() };
     let csc_layer = WriteOptions { as_csc: vec!["layers/counts".into()], ..WriteOptions::default() };
     let lzf = WriteOptions { compression: Compression::Lzf, ..WriteOptions::default() };
     for options in [gzip(), WriteOptions::default(), lzf, dense_layer, csc_layer] {
-        write_h5ad(&full_plan(), &path, &options, &ctx).unwrap();
+        write_h5ad(&full_plan(), &path, &options, &session).unwrap();
         let counts = sparse(60, 30, 30, f32s);
         let values: Vec<String> =
             MemorySource::from_sparse(&counts).unwrap().to_dense().unwrap().iter().map(f64::to_string).collect();

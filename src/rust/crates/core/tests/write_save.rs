@@ -7,7 +7,7 @@ use anndataoom_core::stream::collect;
 use anndataoom_core::write::{
     save_h5ad, write_h5ad, Compression, Frame, H5adPlan, Part, RawPlan, SaveOptions, WriteOptions,
 };
-use anndataoom_core::{Context, Error, LazyMatrix};
+use anndataoom_core::{Error, LazyMatrix, Session};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -64,7 +64,7 @@ fn file(scratch: &Scratch) -> PathBuf {
     plan.obsm.push(("X_pca".into(), Value::matrix(N, 3, vec![1.5f64; 3 * N]).into()));
     plan.uns.push(("nested".into(), Value::Dict(vec![("nan".into(), Value::vector(vec![f64::NAN, 1.0]))]).into()));
     let options = WriteOptions { compression: Compression::Gzip(4), ..WriteOptions::default() };
-    write_h5ad(&plan, &path, &options, &Context::default()).unwrap();
+    write_h5ad(&plan, &path, &options, &Session::default()).unwrap();
     path
 }
 
@@ -105,7 +105,7 @@ fn put(parts: &mut Vec<(String, Part)>, key: &str, value: impl Into<Part>) {
 type Done = Result<(Arc<Store>, Vec<String>, Vec<String>), Error>;
 
 fn save(plan: &H5adPlan, store: &Arc<Store>) -> Done {
-    let saved = save_h5ad(plan, store, &SaveOptions::default(), &Context::default())?;
+    let saved = save_h5ad(plan, store, &SaveOptions::default(), &Session::default())?;
     Ok((saved.store, saved.written, saved.removed))
 }
 
@@ -183,7 +183,7 @@ fn matrices_read_on() {
     let scratch = Scratch::new("read");
     let path = file(&scratch);
     let mut store = Store::open_to_save(&path).unwrap();
-    let known = |x: &LazyMatrix| collect(x, &Context::with_threads(2), u64::MAX).unwrap();
+    let known = |x: &LazyMatrix| collect(x, &Session::with_threads(2), u64::MAX).unwrap();
     let mut lazy = vec![LazyMatrix::new(matrix::open(&store, "X").unwrap())];
     let mut expected = vec![known(&lazy[0])];
     for round in 0..6u32 {
@@ -209,14 +209,14 @@ fn x_only_when_asked() {
     let log = lazy.with(anndataoom_core::chain::nodes::Log1p { base: None }).unwrap();
     let mut plan = untouched(&store);
     plan.x = Some(Part::Matrix(log.clone()));
-    let saved = save_h5ad(&plan, &store, &SaveOptions::default(), &Context::default()).unwrap();
+    let saved = save_h5ad(&plan, &store, &SaveOptions::default(), &Session::default()).unwrap();
     assert_eq!((saved.written.len(), saved.left), (0, vec!["X".to_owned()]));
     let asked = SaveOptions { x: true, ..SaveOptions::default() };
-    let saved = save_h5ad(&plan, &store, &asked, &Context::default()).unwrap();
+    let saved = save_h5ad(&plan, &store, &asked, &Session::default()).unwrap();
     assert_eq!(saved.written, ["X"]);
     let now = LazyMatrix::new(matrix::open(&saved.store, "X").unwrap());
-    let ctx = Context::default();
-    assert_eq!(collect(&now, &ctx, u64::MAX).unwrap(), collect(&log, &ctx, u64::MAX).unwrap());
+    let session = Session::default();
+    assert_eq!(collect(&now, &session, u64::MAX).unwrap(), collect(&log, &session, u64::MAX).unwrap());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use anndataoom_core::element::{self, Categorical, DataFrame, Scalar, Value};
 use anndataoom_core::store::Store;
 use anndataoom_core::write::{save_h5ad, write_h5ad, Frame, H5adPlan, Part, SaveOptions, WriteOptions};
-use anndataoom_core::{Context, Error};
+use anndataoom_core::{Error, Session};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -49,7 +49,7 @@ fn plan(obs: Part) -> H5adPlan {
 }
 
 fn write(plan: &H5adPlan, path: &Path) -> Result<Arc<Store>, Error> {
-    write_h5ad(plan, path, &WriteOptions::default(), &Context::default())?;
+    write_h5ad(plan, path, &WriteOptions::default(), &Session::default())?;
     Store::open(path)
 }
 
@@ -158,7 +158,7 @@ fn saving_other_names_renames_frames_beside_them() {
     let mut second = plan(parts(without.clone()));
     second.var = copied("var");
     second.obsm = vec![("f".into(), copied("obsm/f"))];
-    let saved = save_h5ad(&second, &store, &SaveOptions::default(), &Context::default()).unwrap();
+    let saved = save_h5ad(&second, &store, &SaveOptions::default(), &Session::default()).unwrap();
     assert_eq!(element::read(&saved.store, "obs").unwrap(), Value::DataFrame(without));
     assert!(!saved.written.contains(&"obsm/f".to_owned()), "{:?}", saved.written);
     drop((second, saved, store));
@@ -167,7 +167,7 @@ fn saving_other_names_renames_frames_beside_them() {
     let mut third = plan(parts(frame(None, names(&["p", "q", "r"]), vec![])));
     third.var = Part::copy(&store, "var");
     third.obsm = vec![("f".into(), Part::copy(&store, "obsm/f"))];
-    let saved = save_h5ad(&third, &store, &SaveOptions::default(), &Context::default()).unwrap();
+    let saved = save_h5ad(&third, &store, &SaveOptions::default(), &Session::default()).unwrap();
     assert!(saved.written.contains(&"obsm/f".to_owned()), "{:?}", saved.written);
     assert_eq!(element::read_index(&saved.store, "obsm/f").unwrap().1, names(&["p", "q", "r"]));
 }

@@ -2,23 +2,23 @@
 
 use crate::run::{settings, watching};
 use crate::to_py::to_py;
-use anndataoom_core::{stream, Context, Error};
+use anndataoom_core::{stream, Error, Session};
 use pyo3::prelude::*;
 use std::sync::{Mutex, PoisonError};
 
 /// Iterates over `(start, end, values)`; the pass runs ahead on threads of its own and ends when this is let go.
 #[pyclass(frozen)]
 pub(crate) struct Chunks {
-    ctx: Context,
+    session: Session,
     progress: Option<Py<PyAny>>,
     chunks: Mutex<stream::Chunks>,
 }
 
 impl Chunks {
     pub(crate) fn new(py: Python<'_>, x: &anndataoom_core::LazyMatrix, size: usize) -> PyResult<Self> {
-        let (ctx, progress) = settings(py)?;
-        let chunks = py.detach(|| crate::run::quick(|| stream::Chunks::new(x, size, &ctx)))?;
-        Ok(Chunks { ctx, progress, chunks: Mutex::new(chunks) })
+        let (session, progress) = settings(py)?;
+        let chunks = py.detach(|| crate::run::quick(|| stream::Chunks::new(x, size, &session)))?;
+        Ok(Chunks { session, progress, chunks: Mutex::new(chunks) })
     }
 }
 
@@ -29,7 +29,7 @@ impl Chunks {
     }
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<(usize, usize, Bound<'py, PyAny>)>> {
-        let next = watching(py, &self.ctx, self.progress.as_ref(), |_| {
+        let next = watching(py, &self.session, self.progress.as_ref(), |_| {
             let mut chunks = match self.chunks.try_lock() {
                 Ok(chunks) => chunks,
                 Err(std::sync::TryLockError::Poisoned(e)) => PoisonError::into_inner(e),

@@ -19,7 +19,7 @@ pub(crate) fn to_py_err(error: Error) -> PyErr {
             PyFileNotFoundError::new_err(text)
         }
         Error::Io { message, .. } if message.contains("ermission denied") => PyPermissionError::new_err(text),
-        Error::Io { .. } | Error::File { .. } => PyOSError::new_err(text),
+        Error::Io { .. } | Error::Scratch { .. } | Error::File { .. } => PyOSError::new_err(text),
         Error::Missing { .. } | Error::Name { .. } => PyKeyError::new_err(text),
         // As scanpy has it.
         Error::Argument { parameter: "percent_top", .. } => PyIndexError::new_err(text),

@@ -157,7 +157,7 @@ impl Matrix {
 
     /// The values, at most `limit` bytes.
     fn collect<'py>(&self, py: Python<'py>, limit: u64) -> PyResult<Bound<'py, PyAny>> {
-        let value = run(py, |ctx| stream::collect(&self.0, ctx, limit))?;
+        let value = run(py, |session| stream::collect(&self.0, session, limit))?;
         to_py(py, value)
     }
 
@@ -168,28 +168,28 @@ impl Matrix {
 
     /// The plan, as text.
     fn explain(&self, py: Python<'_>) -> PyResult<String> {
-        run(py, |ctx| Ok(ops::explain(&self.0, call, ctx)?.to_string()))
+        run(py, |session| Ok(ops::explain(&self.0, call, session)?.to_string()))
     }
 
     /// Path, bytes and whether it was made now, of the column index in use from now on.
     fn index_columns(&self, py: Python<'_>, dir: PathBuf) -> PyResult<(PathBuf, u64, bool)> {
-        let found = run(py, |ctx| ops::index_columns(&self.0, &dir, ctx))?;
+        let found = run(py, |session| ops::index_columns(&self.0, &dir, session))?;
         Ok((found.path, found.bytes, found.made))
     }
 
     fn row_sums<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        buffer(py, run(py, |ctx| ops::row_sums(&self.0, ctx))?)
+        buffer(py, run(py, |session| ops::row_sums(&self.0, session))?)
     }
 
     fn col_sums<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        buffer(py, run(py, |ctx| ops::col_sums(&self.0, ctx))?)
+        buffer(py, run(py, |session| ops::col_sums(&self.0, session))?)
     }
 
     /// Sums over numpy's `axis` (None is one sum of all values), in numpy's dtype.
     #[pyo3(signature = (axis=None))]
     fn sums<'py>(&self, py: Python<'py>, axis: Option<usize>) -> PyResult<Bound<'py, PyAny>> {
         let axis = axis.map(|a| if a == 0 { ops::Axis::Obs } else { ops::Axis::Var });
-        buffer(py, run(py, |ctx| ops::sums(&self.0, axis, ctx)?.into_numpy())?)
+        buffer(py, run(py, |session| ops::sums(&self.0, axis, session)?.into_numpy())?)
     }
 
     /// Over numpy's `axis`, 0 or 1.
@@ -200,7 +200,7 @@ impl Matrix {
         ddof: usize,
     ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
         let axis = if axis == 0 { ops::Axis::Obs } else { ops::Axis::Var };
-        let found = run(py, |ctx| ops::mean_var(&self.0, axis, ddof, ctx))?;
+        let found = run(py, |session| ops::mean_var(&self.0, axis, ddof, session))?;
         Ok((buffer(py, found.mean)?, buffer(py, found.var)?))
     }
 }

@@ -2,41 +2,49 @@
 
 use crate::errors::to_py_err;
 use crate::given::given;
-use anndataoom_core::context::{guard, watched};
+use anndataoom_core::given::Given;
+use anndataoom_core::session::{guard, watched};
 use anndataoom_core::verbs;
-use anndataoom_core::{reserve, Context, Result};
+use anndataoom_core::{reserve, Result, Session};
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
 /// The session of this process: what its calls leave for those that follow.
-static SESSION: LazyLock<Context> = LazyLock::new(Context::default);
+static SESSION: LazyLock<Session> = LazyLock::new(Session::default);
 
-/// Threads, memory and progress as `anndataoom.settings` says.
-pub(crate) fn settings(py: Python<'_>) -> PyResult<(Context, Option<Py<PyAny>>)> {
+/// A call of the session as `anndataoom.settings` says, and what draws progress.
+pub(crate) fn settings(py: Python<'_>) -> PyResult<(Session, Option<Py<PyAny>>)> {
     let call = py.import("anndataoom._settings")?.getattr("call_settings")?.call0()?;
-    let (threads, memory, progress): (Bound<'_, PyAny>, Bound<'_, PyAny>, Option<Py<PyAny>>) = call.extract()?;
-    let ctx = verbs::call(&SESSION, &given(&threads)?, &given(&memory)?).map_err(to_py_err)?;
-    Ok((ctx, progress))
+    let (settings, progress): (Bound<'_, PyDict>, Option<Py<PyAny>>) = call.extract()?;
+    let mut values = HashMap::new();
+    for (name, value) in settings {
+        values.insert(name.extract::<String>()?, given(&value)?);
+    }
+    let of = |name: &str| values.get(name).cloned().unwrap_or(Given::Nothing);
+    let session = verbs::call(&SESSION, of).map_err(to_py_err)?;
+    Ok((session, progress))
 }
 
 /// Runs `work`; no Python object may enter it.
 ///
 /// # Errors
 /// Those of `work` as Python exceptions; `KeyboardInterrupt` after Ctrl-C.
-pub(crate) fn run<T: Send>(py: Python<'_>, work: impl FnOnce(&Context) -> Result<T> + Send) -> PyResult<T> {
-    let (ctx, progress) = settings(py)?;
-    watching(py, &ctx, progress.as_ref(), work)
+pub(crate) fn run<T: Send>(py: Python<'_>, work: impl FnOnce(&Session) -> Result<T> + Send) -> PyResult<T> {
+    let (session, progress) = settings(py)?;
+    watching(py, &session, progress.as_ref(), work)
 }
 
-/// [`run`] in a context that lasts longer than the call.
+/// [`run`] in a session that lasts longer than the call.
 ///
 /// # Errors
 /// As [`run`].
 pub(crate) fn watching<T: Send>(
     py: Python<'_>,
-    ctx: &Context,
+    session: &Session,
     progress: Option<&Py<PyAny>>,
-    work: impl FnOnce(&Context) -> Result<T> + Send,
+    work: impl FnOnce(&Session) -> Result<T> + Send,
 ) -> PyResult<T> {
     let watch = |fraction: Option<f64>| {
         py.check_signals()?;
@@ -45,7 +53,7 @@ pub(crate) fn watching<T: Send>(
             _ => Ok(()),
         }
     };
-    watched(ctx, work, |pause| py.detach(pause), watch)?.map_err(to_py_err)
+    watched(session, work, |pause| py.detach(pause), watch)?.map_err(to_py_err)
 }
 
 /// Runs something short with the GIL, panics included in its errors.

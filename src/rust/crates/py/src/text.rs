@@ -18,7 +18,7 @@ pub(crate) fn read_10x_mtx(
     prefix: Option<String>,
 ) -> PyResult<()> {
     let options = MtxOptions { gene_ids, make_unique, gex_only, prefix };
-    run(py, |ctx| text::read_10x_mtx(&path, &options, &to, ctx))
+    run(py, |session| text::read_10x_mtx(&path, &options, &to, session))
 }
 
 /// Returns the kind of a file or folder, by its name.

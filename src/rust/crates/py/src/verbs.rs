@@ -29,7 +29,7 @@ pub(crate) struct Checked {
 #[pyfunction]
 fn check(name: &str, args: &Bound<'_, PyDict>) -> PyResult<Checked> {
     let verb = verbs::find(name).map_err(to_py_err)?;
-    let args = verb.check(name, arguments(args)?).map_err(to_py_err)?;
+    let args = verb.check(arguments(args)?).map_err(to_py_err)?;
     Ok(Checked { verb, args })
 }
 
@@ -64,7 +64,7 @@ impl Checked {
         let inputs: HashMap<String, Input<'static>> =
             inputs.into_iter().map(|(name, x)| Ok((name.clone(), input(&name, &x)?))).collect::<PyResult<_>>()?;
         let call = Call::new(self.args.clone(), inputs);
-        let found = run(py, |ctx| self.verb.run(call, ctx))?;
+        let found = run(py, |session| self.verb.run(call, session))?;
         let out = PyDict::new(py);
         out.set_item("matrix", found.matrix.map(Matrix))?;
         out.set_item("patch", patch(py, found.patch)?)?;
@@ -130,7 +130,7 @@ fn function_table(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
 #[pyfunction]
 fn verb_table(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     let table = PyDict::new(py);
-    for verb in verbs::VERBS {
+    for verb in verbs::all() {
         table.set_item(verb.name, (parameters(py, verb.params)?, verb.gives.to_vec()))?;
     }
     Ok(table)

@@ -87,7 +87,7 @@ pub(crate) fn write_h5ad(
     let plan = plan(plan_)?;
     let compression = compression_of(compression, level)?;
     let options = WriteOptions { compression, as_dense, as_csc };
-    run(py, |ctx| write::write_h5ad(&plan, &path, &options, ctx))
+    run(py, |session| write::write_h5ad(&plan, &path, &options, session))
 }
 
 /// Plans by name, as the modalities of a file.
@@ -102,21 +102,21 @@ pub(crate) fn write_h5mu(
 ) -> PyResult<()> {
     let plans = plans.iter().map(|(name, p)| Ok((name.clone(), plan(p)?))).collect::<PyResult<Vec<_>>>()?;
     let options = WriteOptions { compression: compression_of(compression, level)?, ..WriteOptions::default() };
-    run(py, |ctx| write::write_h5mu(&plans, &path, &options, ctx))
+    run(py, |session| write::write_h5mu(&plans, &path, &options, session))
 }
 
 /// X, obs and var of a plan, as a file of Cell Ranger.
 #[pyfunction]
 pub(crate) fn write_10x_h5(py: Python<'_>, plan_: &Bound<'_, PyDict>, path: PathBuf) -> PyResult<()> {
     let plan = plan(plan_)?;
-    run(py, |ctx| write::write_10x_h5(&plan, &path, ctx))
+    run(py, |session| write::write_10x_h5(&plan, &path, session))
 }
 
 /// X, obs and var of a plan, as text in a folder.
 #[pyfunction]
 pub(crate) fn write_10x_mtx(py: Python<'_>, plan_: &Bound<'_, PyDict>, path: PathBuf) -> PyResult<()> {
     let plan = plan(plan_)?;
-    run(py, |ctx| text::write_10x_mtx(&plan, &path, ctx))
+    run(py, |session| text::write_10x_mtx(&plan, &path, session))
 }
 
 fn compression_of(compression: Option<&str>, level: Option<u8>) -> PyResult<Compression> {
@@ -149,6 +149,6 @@ pub(crate) fn save_h5ad(
 ) -> PyResult<SavedLists> {
     let plan = plan(plan_)?;
     let options = SaveOptions { compression: compression_of(compression, level)?, x };
-    let saved = run(py, |ctx| write::save_h5ad(&plan, &file.0, &options, ctx))?;
+    let saved = run(py, |session| write::save_h5ad(&plan, &file.0, &options, session))?;
     Ok((File(saved.store), saved.written, saved.removed, saved.left))
 }

@@ -5,13 +5,13 @@ use crate::handles::{MatrixHandle, StoreHandle};
 use anndataoom_core::given::Given;
 use anndataoom_core::store::Store;
 use anndataoom_core::verbs;
-use anndataoom_core::{memory, Context, Error, LazyMatrix, Result};
+use anndataoom_core::{memory, Error, LazyMatrix, Result, Session};
 use extendr_api::prelude::*;
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
 /// The session of this process: what its calls leave for those that follow.
-static SESSION: LazyLock<Context> = LazyLock::new(Context::default);
+static SESSION: LazyLock<Session> = LazyLock::new(Session::default);
 
 /// The arguments of one call: an R list by name. `NULL` counts as absent.
 pub(crate) struct Args(HashMap<String, Robj>);
@@ -191,9 +191,11 @@ impl Args {
         matrix(self.get(name).ok_or_else(gone)?)
     }
 
-    /// Threads and memory as R's options say.
-    pub(crate) fn context(&self) -> Result<Context> {
-        let of = |name: &str| self.get(name).map_or(Given::Nothing, given);
-        verbs::call(&SESSION, &of("threads"), &of("memory"))
+    /// A call of the session as R's options say: `settings`, a named list.
+    pub(crate) fn session(&self) -> Result<Session> {
+        let settings: Vec<(&str, Robj)> =
+            self.get("settings").and_then(|l| l.as_list()).map(|l| l.iter().collect()).unwrap_or_default();
+        let of = |name: &str| settings.iter().find(|s| s.0 == name).map_or(Given::Nothing, |s| given(&s.1));
+        verbs::call(&SESSION, of)
     }
 }

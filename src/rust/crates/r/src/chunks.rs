@@ -13,9 +13,9 @@ use std::sync::{Mutex, PoisonError};
 fn rs_chunks(args: Robj) -> Robj {
     reply(args, |a, _| {
         let (x, size) = (a.matrix("matrix")?, a.f64("size")? as usize);
-        let ctx = a.context()?;
-        let chunks = Mutex::new(Some(stream::Chunks::new(&x, size, &ctx)?));
-        Ok(ExternalPtr::new(ChunksHandle { chunks, ctx }).into())
+        let session = a.session()?;
+        let chunks = Mutex::new(Some(stream::Chunks::new(&x, size, &session)?));
+        Ok(ExternalPtr::new(ChunksHandle { chunks, session }).into())
     })
 }
 
@@ -24,11 +24,11 @@ fn rs_chunks(args: Robj) -> Robj {
 fn rs_next_chunk(args: Robj) -> Robj {
     reply(args, |a, notes| {
         let handle = a.handle::<ChunksHandle>("chunks")?.try_addr().map_err(r_error)?;
-        let next = watching(&handle.ctx, a, |ctx| {
+        let next = watching(&handle.session, a, |session| {
             let mut chunks = handle.chunks.lock().unwrap_or_else(PoisonError::into_inner);
             let ended = || Error::State("the blocks of this matrix were let go".to_owned());
             let next = chunks.as_mut().ok_or_else(ended)?.next().transpose()?;
-            next.map(|(rows, values)| Ok((rows, by_columns(values, &ctx.monitor)?))).transpose()
+            next.map(|(rows, values)| Ok((rows, by_columns(values, &session.monitor)?))).transpose()
         })?;
         let Some((rows, values)) = next else { return Ok(().into()) };
         let rows: Robj = vec![rows.start as f64 + 1.0, rows.end as f64].into();

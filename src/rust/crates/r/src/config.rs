@@ -12,11 +12,11 @@ fn rs_start(args: Robj) -> Robj {
     reply(args, |_, _| Ok(().into()))
 }
 
-/// `threads`, `memory`: versions and resources.
+/// `settings`: versions and resources.
 #[extendr]
 fn rs_config(args: Robj) -> Robj {
     reply(args, |a, _| {
-        let ctx = a.context()?;
+        let session = a.session()?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let libraries = store::libraries();
         let mut names = vec!["core"];
@@ -26,9 +26,9 @@ fn rs_config(args: Robj) -> Robj {
         names.extend(["filters", "threads", "cores", "memory"]);
         values.extend([
             Robj::from(store::FILTERS.map(str::to_owned).to_vec()),
-            (ctx.threads as f64).into(),
+            (session.threads as f64).into(),
             (cores as f64).into(),
-            (ctx.memory as f64).into(),
+            (session.memory as f64).into(),
         ]);
         list_of(names.into_iter(), values)
     })

@@ -109,10 +109,10 @@ fn rs_shared_frame(args: Robj) -> Robj {
 fn rs_read_h5seurat(args: Robj) -> Robj {
     reply(args, |a, notes| {
         let (store, assay, slot) = (a.store()?, a.opt_str("assay")?, a.opt_str("slot")?);
-        let (found, frames) = run(a, |ctx| {
+        let (found, frames) = run(a, |session| {
             let mut found = element::seurat::read_h5seurat(&store, assay, slot)?;
             for (_, value) in found.obsm.iter_mut().chain(&mut found.varm).chain(&mut found.obsp) {
-                *value = by_columns(std::mem::replace(value, element::Value::Null), &ctx.monitor)?;
+                *value = by_columns(std::mem::replace(value, element::Value::Null), &session.monitor)?;
             }
             let frames = [("obs", found.obs.clone()), ("var", found.var.clone())];
             Ok((found, frames))
@@ -148,9 +148,9 @@ fn rs_read(args: Robj) -> Robj {
     reply(args, |a, notes| {
         let (store, path) = (a.store()?, a.str("element")?);
         let (rows, columns) = (a.opt_positions("rows")?, a.opt_positions("columns")?);
-        let value = run(a, |ctx| {
+        let value = run(a, |session| {
             let value = element::read_selected(&store, path, rows.as_deref(), columns.as_deref())?;
-            by_columns(value, &ctx.monitor)
+            by_columns(value, &session.monitor)
         })?;
         to_r(&value, path, notes)
     })
@@ -161,13 +161,13 @@ fn rs_read(args: Robj) -> Robj {
 fn rs_read_frame(args: Robj) -> Robj {
     reply(args, |a, notes| {
         let (store, path) = (a.store()?, a.str("element")?);
-        let (names, index, columns) = run(a, |ctx| {
+        let (names, index, columns) = run(a, |session| {
             let names = element::column_names(&store, path)?;
             let index = element::read_index(&store, path)?;
             let columns: Vec<Result<element::Value>> = names
                 .iter()
                 .map(|name| {
-                    ctx.monitor.check()?;
+                    session.monitor.check()?;
                     let value = element::read_column(&store, path, name)?;
                     match (value.len(), index.1.len()) {
                         (Some(found), Some(n)) if found == n => Ok(value),
@@ -180,7 +180,7 @@ fn rs_read_frame(args: Robj) -> Robj {
                     }
                 })
                 .collect();
-            ctx.monitor.check()?;
+            session.monitor.check()?;
             Ok((names, index, columns))
         })?;
         let (mut good, mut values, mut bad, mut reasons): (Vec<&str>, Vec<Robj>, Vec<&str>, Vec<Robj>) =

@@ -2,7 +2,7 @@
 
 use anndataoom_core::store::Store;
 use anndataoom_core::stream::Chunks;
-use anndataoom_core::{Context, LazyMatrix};
+use anndataoom_core::{LazyMatrix, Session};
 use std::sync::{Arc, Mutex};
 
 /// An open file.
@@ -17,5 +17,5 @@ pub(crate) struct MatrixHandle(pub(crate) LazyMatrix);
 #[derive(Debug)]
 pub(crate) struct ChunksHandle {
     pub(crate) chunks: Mutex<Option<Chunks>>,
-    pub(crate) ctx: Context,
+    pub(crate) session: Session,
 }

@@ -147,13 +147,13 @@ fn rs_matrix_collect(args: Robj) -> Robj {
         let limit = a.opt_f64("limit")?.map_or(u64::MAX, |limit| limit as u64);
         let transposed = a.get("transposed").is_some() && a.bool("transposed")?;
         let room = room_in_r(&x, limit, transposed);
-        let value = run(a, |ctx| {
-            let value = stream::collect_in(&x, ctx, &room)?;
+        let value = run(a, |session| {
+            let value = stream::collect_in(&x, session, &room)?;
             // Rows are the columns of the transpose.
             if transposed {
                 Ok(value)
             } else {
-                by_columns(value, &ctx.monitor)
+                by_columns(value, &session.monitor)
             }
         })?;
         if transposed {
@@ -179,7 +179,7 @@ fn r_verb(verb: &str) -> String {
 #[extendr]
 fn rs_explain(args: Robj) -> Robj {
     reply(args, |a, _| {
-        let mut plan = ops::explain(&a.matrix("matrix")?, call, &a.context()?)?;
+        let mut plan = ops::explain(&a.matrix("matrix")?, call, &a.session()?)?;
         for step in &mut plan.steps {
             step.verb = r_verb(&step.verb);
         }
@@ -202,7 +202,7 @@ fn rs_explain(args: Robj) -> Robj {
 fn rs_index_columns(args: Robj) -> Robj {
     reply(args, |a, _| {
         let (x, dir) = (a.matrix("matrix")?, a.str("dir")?.to_owned());
-        let found = run(a, |ctx| ops::index_columns(&x, dir.as_ref(), ctx))?;
+        let found = run(a, |session| ops::index_columns(&x, dir.as_ref(), session))?;
         let path: Robj = found.path.to_string_lossy().as_ref().into();
         list_of(["path", "bytes", "made"].into_iter(), vec![path, (found.bytes as f64).into(), found.made.into()])
     })

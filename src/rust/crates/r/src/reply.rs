@@ -4,9 +4,9 @@
 //! `Err`: every one returns a list that R's `rs_call()` turns into a value or a classed condition.
 
 use crate::args::Args;
-use anndataoom_core::context::guard;
 use anndataoom_core::error::printable;
 use anndataoom_core::given::Syntax;
+use anndataoom_core::session::guard;
 use anndataoom_core::{reserve, Error, Result};
 use extendr_api::prelude::*;
 use std::borrow::Cow;

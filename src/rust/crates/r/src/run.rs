@@ -2,8 +2,8 @@
 
 use crate::args::Args;
 use crate::reply::r_error;
-use anndataoom_core::context::watched;
-use anndataoom_core::{Context, Error, Result};
+use anndataoom_core::session::watched;
+use anndataoom_core::{Error, Result, Session};
 use extendr_api::prelude::*;
 
 extern "C" {
@@ -40,18 +40,18 @@ fn show(draw: &Function, fraction: f64) -> Result<()> {
 ///
 /// # Errors
 /// Those of `work`; [`Error::Cancelled`] after Ctrl-C; [`Error::Progress`] when progress cannot be drawn.
-pub(crate) fn run<T: Send>(args: &Args, work: impl FnOnce(&Context) -> Result<T> + Send) -> Result<T> {
-    watching(&args.context()?, args, work)
+pub(crate) fn run<T: Send>(args: &Args, work: impl FnOnce(&Session) -> Result<T> + Send) -> Result<T> {
+    watching(&args.session()?, args, work)
 }
 
-/// [`run`] in a context that lasts longer than the call.
+/// [`run`] in a session that lasts longer than the call.
 ///
 /// # Errors
 /// As [`run`].
 pub(crate) fn watching<T: Send>(
-    ctx: &Context,
+    session: &Session,
     args: &Args,
-    work: impl FnOnce(&Context) -> Result<T> + Send,
+    work: impl FnOnce(&Session) -> Result<T> + Send,
 ) -> Result<T> {
     let progress: Option<Function> = args.get("progress").and_then(|f| f.as_function());
     let watch = |fraction: Option<f64>| match (&progress, fraction) {
@@ -59,5 +59,5 @@ pub(crate) fn watching<T: Send>(
         (Some(draw), Some(fraction)) => show(draw, fraction),
         _ => Ok(()),
     };
-    watched(ctx, work, |pause| pause(), watch)?
+    watched(session, work, |pause| pause(), watch)?
 }

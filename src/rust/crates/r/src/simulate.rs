@@ -20,7 +20,7 @@ fn rs_simulate(args: Robj) -> Robj {
         };
         let options = WriteOptions { compression: Compression::Gzip(4), ..WriteOptions::default() };
         let path = a.str("path")?.to_owned();
-        run(a, |ctx| simulate_h5ad(&simulation, &path, &options, ctx))?;
+        run(a, |session| simulate_h5ad(&simulation, &path, &options, session))?;
         Ok(().into())
     })
 }

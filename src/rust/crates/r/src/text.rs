@@ -17,7 +17,7 @@ fn rs_read_10x_mtx(args: Robj) -> Robj {
             prefix: a.opt_str("prefix")?.map(str::to_owned),
         };
         let (path, to) = (a.str("path")?, a.str("to")?);
-        run(a, |ctx| text::read_10x_mtx(path, &options, to, ctx))?;
+        run(a, |session| text::read_10x_mtx(path, &options, to, session))?;
         Ok(().into())
     })
 }

@@ -2,12 +2,12 @@
 
 use crate::reply::{clean, r_error, Notes};
 use crate::vector::{doubles, integers, logicals, texts};
-use anndataoom_core::context::Monitor;
 use anndataoom_core::dtype::Number;
 use anndataoom_core::element::{
     Array, Categorical, DType, Data, DataFrame, Nullable, Scalar, Sparse, SparseFormat, Strings as Text, Value,
 };
 use anndataoom_core::patch::Patch;
+use anndataoom_core::session::Monitor;
 use anndataoom_core::{memory, Error, Result};
 use extendr_api::prelude::*;
 

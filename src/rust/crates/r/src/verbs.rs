@@ -21,7 +21,7 @@ use std::collections::HashMap;
 fn checked(a: &Args) -> Result<(&'static Verb, verbs::Args)> {
     let name = a.str("name")?;
     let verb = verbs::find(name)?;
-    Ok((verb, verb.check(name, arguments(a))?))
+    Ok((verb, verb.check(arguments(a))?))
 }
 
 /// The arguments `args`.
@@ -72,10 +72,10 @@ fn rs_verb(args: Robj) -> Robj {
             let bits: Option<&mut [i32]> = scores.as_typed_slice_mut();
             call.place(bytemuck::cast_slice_mut(bits.unwrap_or_default()));
         }
-        let found = run(a, |ctx| {
-            let mut found = verb.run(call, ctx)?;
+        let found = run(a, |session| {
+            let mut found = verb.run(call, session)?;
             // R has columns; they are made here, where Ctrl-C is looked for.
-            found.patch = patch_by_columns(found.patch, &ctx.monitor)?;
+            found.patch = patch_by_columns(found.patch, &session.monitor)?;
             Ok(found)
         })?;
         found.notes.iter().for_each(|(kind, note)| notes.warn(kind, note.clone()));
@@ -165,16 +165,16 @@ fn rs_function_table(args: Robj) -> Robj {
     })
 }
 
-/// The table, for tests: of each verb, by its name in R, `params`, and what it `gives`.
+/// The table, for tests: of each verb, by name, `params`, and what it `gives`.
 #[extendr]
 fn rs_verb_table(args: Robj) -> Robj {
     reply(args, |_, _| {
-        let names = verbs::VERBS.iter().map(|verb| verb.in_r.unwrap_or(verb.name)).collect::<Vec<_>>();
-        let entries = verbs::VERBS.iter().map(|verb| {
+        let names: Vec<&str> = verbs::all().map(|verb| verb.name).collect();
+        let entries = verbs::all().map(|verb| {
             let gives: Vec<String> = verb.gives.iter().map(|g| (*g).to_owned()).collect();
             list_of(["params", "gives"].into_iter(), vec![parameters(verb.params)?, gives.into()])
         });
-        list_of(names.iter().copied(), entries.collect::<Result<_>>()?)
+        list_of(names.into_iter(), entries.collect::<Result<_>>()?)
     })
 }
 
@@ -183,7 +183,7 @@ fn rs_verb_table(args: Robj) -> Robj {
 fn rs_row_sums(args: Robj) -> Robj {
     reply(args, |a, _| {
         let x = a.matrix("matrix")?;
-        vector::doubles("sums", run(a, |ctx| ops::row_sums(&x, ctx))?.into_iter())
+        vector::doubles("sums", run(a, |session| ops::row_sums(&x, session))?.into_iter())
     })
 }
 
@@ -192,7 +192,7 @@ fn rs_row_sums(args: Robj) -> Robj {
 fn rs_col_sums(args: Robj) -> Robj {
     reply(args, |a, _| {
         let x = a.matrix("matrix")?;
-        vector::doubles("sums", run(a, |ctx| ops::col_sums(&x, ctx))?.into_iter())
+        vector::doubles("sums", run(a, |session| ops::col_sums(&x, session))?.into_iter())
     })
 }
 
@@ -201,7 +201,7 @@ fn rs_col_sums(args: Robj) -> Robj {
 fn rs_totals(args: Robj) -> Robj {
     reply(args, |a, _| {
         let x = a.matrix("matrix")?;
-        let all = run(a, |ctx| ops::totals(&x, ctx))?;
+        let all = run(a, |session| ops::totals(&x, session))?;
         let values = [all.sum, all.min, all.max, all.count as f64, all.nan as f64];
         list_of(["sum", "min", "max", "count", "nan"].into_iter(), values.into_iter().map(Robj::from).collect())
     })
@@ -213,7 +213,7 @@ fn rs_cross_product(args: Robj) -> Robj {
     reply(args, |a, notes| {
         let x = a.matrix("matrix")?;
         let p = x.shape().1;
-        let product = run(a, |ctx| ops::cross_product(&x, ctx))?;
+        let product = run(a, |session| ops::cross_product(&x, session))?;
         // Symmetric: its rows are its columns.
         transposed_to_r(Value::Array(Array { shape: vec![p, p], data: product.into() }), "product", notes)
     })
@@ -232,9 +232,9 @@ fn rs_product(args: Robj) -> Robj {
             other => return Err(Error::parameter("y", "a numeric matrix", other.encoding())),
         };
         let (rows, product) = if transposed {
-            (x.shape().1, run(a, |ctx| ops::transposed_times(&x, &y, width, ctx))?)
+            (x.shape().1, run(a, |session| ops::transposed_times(&x, &y, width, session))?)
         } else {
-            (x.shape().0, run(a, |ctx| ops::times(&x, &y, width, ctx))?)
+            (x.shape().0, run(a, |session| ops::times(&x, &y, width, session))?)
         };
         to_r(&Value::Array(Array { shape: vec![rows, width], data: product.into() }), "product", notes)
     })
@@ -251,7 +251,7 @@ fn rs_mean_var(args: Robj) -> Robj {
             "obs" => ops::Axis::Var,
             other => return Err(Error::parameter("axis", "\"obs\" or \"var\"", format!("\"{other}\""))),
         };
-        let moments = run(a, |ctx| ops::mean_var(&x, axis, ddof, ctx))?;
+        let moments = run(a, |session| ops::mean_var(&x, axis, ddof, session))?;
         let values = vec![
             vector::doubles("means", moments.mean.into_iter())?,
             vector::doubles("variances", moments.var.into_iter())?,

@@ -123,7 +123,7 @@ fn rs_write_h5ad(args: Robj) -> Robj {
             as_csc: a.opt_strings("as_csc")?.unwrap_or_default(),
         };
         let path = a.str("path")?;
-        run(a, |ctx| write::write_h5ad(&square_by_rows(plan, &ctx.monitor)?, path, &options, ctx))?;
+        run(a, |session| write::write_h5ad(&square_by_rows(plan, &session.monitor)?, path, &options, session))?;
         Ok(().into())
     })
 }
@@ -137,10 +137,10 @@ fn rs_write_h5mu(args: Robj) -> Robj {
             plans.iter().map(|(name, p)| Ok((name.to_owned(), plan(&p)?))).collect();
         let (plans, path) = (plans?, a.str("path")?);
         let options = WriteOptions { compression: compression(a)?, ..WriteOptions::default() };
-        run(a, |ctx| {
-            let by_rows = |(name, plan)| Ok((name, square_by_rows(plan, &ctx.monitor)?));
+        run(a, |session| {
+            let by_rows = |(name, plan)| Ok((name, square_by_rows(plan, &session.monitor)?));
             let plans: Result<Vec<(String, H5adPlan)>> = plans.into_iter().map(by_rows).collect();
-            write::write_h5mu(&plans?, path, &options, ctx)
+            write::write_h5mu(&plans?, path, &options, session)
         })?;
         Ok(().into())
     })
@@ -152,7 +152,7 @@ fn rs_write_10x_h5(args: Robj) -> Robj {
     reply(args, |a, _| {
         let plan = plan(a.get("plan").ok_or_else(|| bad("nothing in it"))?)?;
         let path = a.str("path")?;
-        run(a, |ctx| write::write_10x_h5(&plan, path, ctx))?;
+        run(a, |session| write::write_10x_h5(&plan, path, session))?;
         Ok(().into())
     })
 }
@@ -163,7 +163,7 @@ fn rs_write_10x_mtx(args: Robj) -> Robj {
     reply(args, |a, _| {
         let plan = plan(a.get("plan").ok_or_else(|| bad("nothing in it"))?)?;
         let path = a.str("path")?;
-        run(a, |ctx| text::write_10x_mtx(&plan, path, ctx))?;
+        run(a, |session| text::write_10x_mtx(&plan, path, session))?;
         Ok(().into())
     })
 }
@@ -176,7 +176,8 @@ fn rs_save_h5ad(args: Robj) -> Robj {
         let plan = plan(a.get("plan").ok_or_else(|| bad("nothing in it"))?)?;
         let options = SaveOptions { compression: compression(a)?, x: a.bool("x")? };
         let store = a.store()?;
-        let saved = run(a, |ctx| write::save_h5ad(&square_by_rows(plan, &ctx.monitor)?, &store, &options, ctx))?;
+        let saved =
+            run(a, |session| write::save_h5ad(&square_by_rows(plan, &session.monitor)?, &store, &options, session))?;
         let pointer: Robj = ExternalPtr::new(StoreHandle(saved.store)).into();
         let (written, removed, left): (Robj, Robj, Robj) =
             (saved.written.into(), saved.removed.into(), saved.left.into());

@@ -1,9 +1,9 @@
 //! Turning a sparse matrix from compressed rows to compressed columns and back.
 
 use super::{Data, Number, Sparse, SparseFormat};
-use crate::context::Monitor;
 use crate::error::{Error, Result};
 use crate::memory;
+use crate::session::Monitor;
 use crate::with_data;
 
 const TURNED: &str = "a sparse matrix in another format";

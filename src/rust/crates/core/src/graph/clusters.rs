@@ -2,12 +2,12 @@
 
 use super::groups::subgraph;
 use super::leiden::{leiden, louvain, LeidenParams, Objective, Partition};
-use crate::context::Context;
 use crate::element::{Categorical, Value};
 use crate::error::{Error, Result};
 use crate::memory;
 use crate::natural_order;
 use crate::patch::Patch;
+use crate::session::Session;
 use sprs::CsMatI;
 use std::fmt;
 use std::str::FromStr;
@@ -129,7 +129,7 @@ pub struct Clustering {
 ///
 /// # Errors
 /// Those of [`leiden()`]; [`Error::Parameter`] for a restriction to groups that do not exist.
-pub fn cluster(mut graph: CsMatI<f32, u32, usize>, job: &Clustering, ctx: &Context) -> Result<Patch> {
+pub fn cluster(mut graph: CsMatI<f32, u32, usize>, job: &Clustering, session: &Session) -> Result<Patch> {
     if !job.use_weights {
         graph.data_mut().iter_mut().for_each(|w| *w = 1.0);
     }
@@ -138,8 +138,8 @@ pub fn cluster(mut graph: CsMatI<f32, u32, usize>, job: &Clustering, ctx: &Conte
         graph = subgraph(&graph, keep)?;
     }
     let found = match job.algorithm {
-        Algorithm::Leiden => leiden(&graph, &job.params, ctx)?,
-        Algorithm::Louvain => louvain(&graph, &job.params, ctx)?,
+        Algorithm::Leiden => leiden(&graph, &job.params, session)?,
+        Algorithm::Louvain => louvain(&graph, &job.params, session)?,
     };
     let clusters = match (&job.restriction, &keep) {
         (Some(restriction), Some(keep)) => restriction.relabel(keep, &found)?,

@@ -2,9 +2,9 @@
 
 use super::knn::Knn;
 use super::symmetric::{Graph, OwnGraph};
-use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::memory;
+use crate::session::{Held, Session};
 use rayon::prelude::*;
 use sprs::CsMatI;
 
@@ -26,16 +26,17 @@ const ROWS: usize = 2048;
 ///
 /// # Errors
 /// The errors of [`Knn::validate`]; [`Error::Values`] for negative distances (inner products); [`Error::Cancelled`].
-pub fn fuzzy_simplicial_set(knn: &Knn, ctx: &Context) -> Result<CsMatI<f32, u32, usize>> {
+pub fn fuzzy_simplicial_set(knn: &Knn, session: &Session) -> Result<CsMatI<f32, u32, usize>> {
     check(knn)?;
+    let _held = hold(knn, session)?;
     let mean = knn.distances.iter().map(|&d| f64::from(d)).sum::<f64>() / knn.distances.len() as f64;
     let target = (knn.k as f64).log2();
-    ctx.install(|| {
+    session.install(|| {
         let mut strengths = memory::zeros::<f32>(knn.distances.len(), EDGES)?;
-        ctx.monitor.begin(knn.n as u64);
+        session.monitor.begin(knn.n as u64);
         strengths.par_chunks_mut(ROWS * knn.k).zip(knn.distances.par_chunks(ROWS * knn.k)).try_for_each(
             |(strengths, distances)| {
-                ctx.monitor.check()?;
+                session.monitor.check()?;
                 for (strengths, distances) in strengths.chunks_exact_mut(knn.k).zip(distances.chunks_exact(knn.k)) {
                     let (sigma, rho) = smooth_knn_dist(distances, target, mean);
                     for (strength, &distance) in strengths.iter_mut().zip(distances) {
@@ -44,15 +45,21 @@ pub fn fuzzy_simplicial_set(knn: &Knn, ctx: &Context) -> Result<CsMatI<f32, u32,
                             if beyond <= 0.0 || sigma == 0.0 { 1.0 } else { (-f64::from(beyond / sigma)).exp() as f32 };
                     }
                 }
-                ctx.monitor.advance((distances.len() / knn.k) as u64);
+                session.monitor.advance((distances.len() / knn.k) as u64);
                 Ok(())
             },
         )?;
-        let directed = rows_of(knn, &strengths, ctx)?;
+        let directed = rows_of(knn, &strengths, session)?;
         drop(strengths);
         // the order of operations of scipy's (A + A') - A * A'
-        union(&directed, |a, b| (a + b) - a * b, ctx)
+        union(&directed, |a, b| (a + b) - a * b, session)
     })
+}
+
+/// Leases what a graph of neighbours is made in: the neighbours, their links one way, and both ways.
+fn hold(knn: &Knn, session: &Session) -> Result<Held> {
+    let links = knn.indices.len();
+    session.hold(format!("the graph of {links} links between {} cells", knn.n), links.saturating_mul(3 * 8))
 }
 
 /// The bandwidth and the distance to the nearest different point, of one row of ascending distances that starts with
@@ -99,9 +106,10 @@ fn smooth_knn_dist(distances: &[f32], target: f64, mean: f64) -> (f32, f32) {
 ///
 /// # Errors
 /// The errors of [`Knn::validate`]; [`Error::Values`] for negative distances (inner products); [`Error::Cancelled`].
-pub fn gauss_connectivities(knn: &Knn, ctx: &Context) -> Result<CsMatI<f32, u32, usize>> {
+pub fn gauss_connectivities(knn: &Knn, session: &Session) -> Result<CsMatI<f32, u32, usize>> {
     check(knn)?;
-    ctx.install(|| {
+    let _held = hold(knn, session)?;
+    session.install(|| {
         let squares = memory::parallel(knn.distances.par_chunks(knn.k).map(median_square), EDGES)?;
         let mut weights = memory::zeros::<f32>(knn.distances.len(), EDGES)?;
         weights
@@ -115,9 +123,9 @@ pub fn gauss_connectivities(knn: &Knn, ctx: &Context) -> Result<CsMatI<f32, u32,
                     *weight = gauss(own, other, f64::from(distance).powi(2)) as f32;
                 }
             });
-        let directed = rows_of(knn, &weights, ctx)?;
+        let directed = rows_of(knn, &weights, session)?;
         drop(weights);
-        union(&directed, |a, b| if a > 0.0 { a } else { b }, ctx)
+        union(&directed, |a, b| if a > 0.0 { a } else { b }, session)
     })
 }
 
@@ -127,18 +135,19 @@ pub fn gauss_connectivities(knn: &Knn, ctx: &Context) -> Result<CsMatI<f32, u32,
 ///
 /// # Errors
 /// The errors of [`Knn::validate`]; [`Error::Parameter`] for `n_neighbors` outside 1 to n.
-pub fn gauss_of_all(knn: &Knn, n_neighbors: usize, ctx: &Context) -> Result<CsMatI<f32, u32, usize>> {
+pub fn gauss_of_all(knn: &Knn, n_neighbors: usize, session: &Session) -> Result<CsMatI<f32, u32, usize>> {
     check(knn)?;
     if n_neighbors == 0 || n_neighbors > knn.k {
         return Err(Error::parameter("n_neighbors", format!("1 to {}, the number of points", knn.n), n_neighbors));
     }
-    ctx.install(|| {
+    let _held = hold(knn, session)?;
+    session.install(|| {
         let width = |d: &[f32]| f64::from(d.get(n_neighbors - 1).copied().unwrap_or(0.0)).powi(2) / 4.0;
         let squares = memory::parallel(knn.distances.par_chunks(knn.k).map(width), EDGES)?;
         let rows: Vec<Vec<(u32, f32)>> = (0..knn.n)
             .into_par_iter()
             .map(|i| {
-                ctx.monitor.check()?;
+                session.monitor.check()?;
                 let own = squares.get(i).copied().unwrap_or(0.0);
                 let of = |values: std::ops::Range<usize>| (knn.indices.get(values.clone()), knn.distances.get(values));
                 let (indices, distances) = of(i * knn.k..(i + 1) * knn.k);
@@ -209,8 +218,8 @@ pub fn distances_matrix(knn: &Knn) -> Result<CsMatI<f32, u32, usize>> {
 
 /// The graph without the weak links of cells that have more than `most`: a link stays when it is among the `most`
 /// strongest (or equal to the last of them) at both its ends, as in BBKNN.
-pub(super) fn trim(graph: &CsMatI<f32, u32, usize>, most: usize, ctx: &Context) -> Result<CsMatI<f32, u32, usize>> {
-    let least: Vec<f32> = ctx.install(|| {
+pub(super) fn trim(graph: &CsMatI<f32, u32, usize>, most: usize, session: &Session) -> Result<CsMatI<f32, u32, usize>> {
+    let least: Vec<f32> = session.install(|| {
         let row = |i: usize| graph.outer_view(i).map(|row| row.data().to_vec()).unwrap_or_default();
         let least = |mut weights: Vec<f32>| match most.checked_sub(1) {
             Some(at) if at + 1 < weights.len() => *weights.select_nth_unstable_by(at, |a, b| b.total_cmp(a)).1,
@@ -223,7 +232,7 @@ pub(super) fn trim(graph: &CsMatI<f32, u32, usize>, most: usize, ctx: &Context) 
     indptr.push(0);
     for (i, row) in graph.outer_iterator().enumerate() {
         if i % ROWS == 0 {
-            ctx.monitor.check()?;
+            session.monitor.check()?;
         }
         let own = least.get(i).copied().unwrap_or(0.0);
         for (j, &weight) in row.iter() {
@@ -261,12 +270,12 @@ fn assemble(n: usize, indptr: Vec<usize>, indices: Vec<u32>, data: Vec<f32>) -> 
 const EDGES: &str = "connectivities: the edges of the graph";
 
 /// `weights` (n x k) at the neighbours' places, without the diagonal and without zeros; columns are in order.
-fn rows_of(knn: &Knn, weights: &[f32], ctx: &Context) -> Result<OwnGraph> {
+fn rows_of(knn: &Knn, weights: &[f32], session: &Session) -> Result<OwnGraph> {
     let mut rows = OwnGraph::with_room(knn.n, weights.len(), EDGES)?;
     let mut row: Vec<(u32, f32)> = memory::room(knn.k, EDGES)?;
     for (i, (indices, weights)) in knn.indices.chunks_exact(knn.k).zip(weights.chunks_exact(knn.k)).enumerate() {
         if i % ROWS == 0 {
-            ctx.monitor.check()?;
+            session.monitor.check()?;
         }
         row.clear();
         let entries = indices.iter().copied().zip(weights.iter().copied());
@@ -314,7 +323,7 @@ fn transposed(graph: Graph) -> Result<OwnGraph> {
 fn union(
     directed: &OwnGraph,
     combine: impl Fn(f32, f32) -> f32 + Sync,
-    ctx: &Context,
+    session: &Session,
 ) -> Result<CsMatI<f32, u32, usize>> {
     let directed = directed.borrow();
     let n = directed.n_vertices();
@@ -323,7 +332,7 @@ fn union(
     let blocks: Vec<(Vec<usize>, Vec<u32>, Vec<f32>)> = (0..n.div_ceil(ROWS))
         .into_par_iter()
         .map(|block| {
-            ctx.monitor.check()?;
+            session.monitor.check()?;
             let (mut sizes, mut indices, mut data) = (Vec::with_capacity(ROWS), Vec::new(), Vec::new());
             let last = n.min((block + 1) * ROWS);
             let most = [directed, other].map(|r| r.indptr[last] - r.indptr[block * ROWS]).iter().sum();

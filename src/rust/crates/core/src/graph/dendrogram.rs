@@ -1,9 +1,9 @@
 //! A tree of the groups of cells by the correlation of their mean coordinates, as `scanpy.tl.dendrogram`.
 
 use super::linkage::{draw, linkage, Drawing, LinkageMethod, Merge};
-use crate::context::{Context, Monitor};
 use crate::error::{Error, Result};
 use crate::memory;
+use crate::session::{Monitor, Session};
 use ndarray::{Array2, ArrayView2};
 use std::fmt;
 use std::str::FromStr;
@@ -61,9 +61,12 @@ pub fn dendrogram(
     n_groups: usize,
     correlation: Correlation,
     method: LinkageMethod,
-    ctx: &Context,
+    session: &Session,
 ) -> Result<Dendrogram> {
-    let means = means(points, groups, n_groups, ctx)?;
+    // Means and correlations of the groups, and the distances they make.
+    let bytes = n_groups.saturating_mul(points.ncols().saturating_add(n_groups.saturating_mul(2))).saturating_mul(8);
+    let _held = session.hold(format!("dendrogram of {n_groups} groups"), bytes)?;
+    let means = means(points, groups, n_groups, session)?;
     let copy =
         |row: ndarray::ArrayView1<'_, f64>| memory::collected(row.iter().copied(), "dendrogram: mean coordinates");
     let mut rows: Vec<Vec<f64>> = means.outer_iter().map(copy).collect::<Result<_>>()?;
@@ -77,9 +80,9 @@ pub fn dendrogram(
     (0..n_groups).for_each(|i| matrix[[i, i]] = 1.0);
     for i in 0..n_groups {
         for j in 0..i {
-            ctx.monitor.check()?;
+            session.monitor.check()?;
             let value = match correlation {
-                Correlation::Kendall => kendall(&rows[i], &rows[j], &ctx.monitor)?,
+                Correlation::Kendall => kendall(&rows[i], &rows[j], &session.monitor)?,
                 Correlation::Pearson | Correlation::Spearman => pearson(&rows[i], &rows[j]),
             };
             if !value.is_finite() {
@@ -94,7 +97,7 @@ pub fn dendrogram(
             matrix[[j, i]] = matrix[[i, j]];
         }
     }
-    let merges = linkage(memory::collected(matrix.iter().map(|r| 1.0 - r), what)?, n_groups, method, &ctx.monitor)?;
+    let merges = linkage(memory::collected(matrix.iter().map(|r| 1.0 - r), what)?, n_groups, method, &session.monitor)?;
     Ok(Dendrogram { drawing: draw(&merges), linkage: merges, correlation: matrix })
 }
 
@@ -105,7 +108,7 @@ fn square(rows: usize, columns: usize, what: &str) -> Result<Array2<f64>> {
 }
 
 /// Mean of the rows of each group, n_groups x d.
-fn means(points: ArrayView2<'_, f32>, groups: &[u32], n_groups: usize, ctx: &Context) -> Result<Array2<f64>> {
+fn means(points: ArrayView2<'_, f32>, groups: &[u32], n_groups: usize, session: &Session) -> Result<Array2<f64>> {
     let (n, d) = points.dim();
     if groups.len() != n {
         return Err(Error::shape("groups", n, groups.len()));
@@ -119,11 +122,11 @@ fn means(points: ArrayView2<'_, f32>, groups: &[u32], n_groups: usize, ctx: &Con
     }
     let mut sums = square(n_groups, d, "dendrogram: mean coordinates of every group")?;
     let mut counts = memory::zeros::<u64>(n_groups, "dendrogram: cells of every group")?;
-    ctx.monitor.begin(n as u64);
+    session.monitor.begin(n as u64);
     for (i, (row, &group)) in points.outer_iter().zip(groups).enumerate() {
         if i % 4096 == 0 {
-            ctx.monitor.check()?;
-            ctx.monitor.advance((n - i).min(4096) as u64);
+            session.monitor.check()?;
+            session.monitor.advance((n - i).min(4096) as u64);
         }
         counts[group as usize] += 1;
         sums.row_mut(group as usize).iter_mut().zip(row).for_each(|(sum, &x)| *sum += f64::from(x));

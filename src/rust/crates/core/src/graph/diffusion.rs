@@ -2,9 +2,9 @@
 
 use super::spectral::{connected, leading};
 use super::symmetric::{check, Graph};
-use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::memory;
+use crate::session::Session;
 use ndarray::{Array2, ArrayView2};
 use sprs::CsMatI;
 
@@ -39,21 +39,24 @@ pub fn diffmap(
     connectivities: &CsMatI<f32, u32, usize>,
     n_comps: usize,
     seed: u64,
-    ctx: &Context,
+    session: &Session,
 ) -> Result<DiffusionMap> {
     if n_comps <= 2 {
         return Err(Error::parameter("n_comps", "a number above 2", n_comps));
     }
-    ctx.install(|| {
-        let graph = check(connectivities, "diffmap", &ctx.monitor)?;
+    session.install(|| {
+        let graph = check(connectivities, "diffmap", &session.monitor)?;
         let n = graph.n_vertices();
         let n_comps = n_comps.min(n.saturating_sub(1));
         if n_comps < 2 {
             return Err(Error::shape("connectivities", "at least 3 cells", n));
         }
+        // Weights of the graph, its eigenvectors and the components.
+        let bytes = graph.data.len().saturating_mul(4).saturating_add(n.saturating_mul(n_comps).saturating_mul(12));
+        let _held = session.hold(format!("diffmap of {n} cells in {n_comps} components"), bytes)?;
         let weights = density_normalised(graph)?;
         let kernel = Graph { data: &weights, ..graph };
-        let found = leading(kernel, n_comps - 1, TOLERANCE, MAX_PRODUCTS, seed, &ctx.monitor)?;
+        let found = leading(kernel, n_comps - 1, TOLERANCE, MAX_PRODUCTS, seed, &session.monitor)?;
         let root: Vec<f64> = memory::collected((0..n).map(|i| strength(kernel, i).sqrt()), MAP)?;
         let length = root.iter().map(|r| r * r).sum::<f64>().sqrt();
         let zeros = memory::zeros(memory::count(&[n, n_comps], MAP)?, MAP)?;
@@ -124,9 +127,9 @@ pub fn dpt(
     eigenvalues: &[f32],
     n_dcs: usize,
     root: usize,
-    ctx: &Context,
+    session: &Session,
 ) -> Result<Vec<f64>> {
-    let graph = check(connectivities, "dpt", &ctx.monitor)?;
+    let graph = check(connectivities, "dpt", &session.monitor)?;
     let n = graph.n_vertices();
     if components.dim() != (n, eigenvalues.len()) {
         let (rows, cols) = components.dim();
@@ -145,7 +148,9 @@ pub fn dpt(
         .take(n_dcs)
         .map(|&l| if l < STATIONARY { f64::from(l) / (1.0 - f64::from(l)) } else { 1.0 })
         .collect();
-    let (label, _) = connected(graph, &ctx.monitor)?;
+    // Numbers of components, and the times.
+    let _held = session.hold(format!("dpt of {n} cells"), n.saturating_mul(4 + 8))?;
+    let (label, _) = connected(graph, &session.monitor)?;
     let origin = components.row(root);
     let distance = |(row, &component): (ndarray::ArrayView1<'_, f32>, &u32)| {
         if component != label[root] {

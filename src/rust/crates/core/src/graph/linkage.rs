@@ -1,8 +1,8 @@
 //! Agglomerative clustering of a few hundred things by their distances, and the picture of its tree; the merges, their
 //! order and the layout are those of `scipy.cluster.hierarchy.linkage` and `dendrogram`.
 
-use crate::context::Monitor;
 use crate::error::{Error, Result};
+use crate::session::Monitor;
 use std::fmt;
 use std::str::FromStr;
 

@@ -3,9 +3,9 @@
 
 use super::ahead::ahead_around;
 use super::symmetric::{Graph, OwnGraph};
-use crate::context::Monitor;
 use crate::error::Result;
 use crate::memory;
+use crate::session::Monitor;
 use rayon::prelude::*;
 
 /// Vertices per parallel task.

@@ -2,8 +2,8 @@
 
 use super::connectivities::{fuzzy_simplicial_set, gauss_connectivities, gauss_of_all, trim};
 use super::knn::{knn, knn_by_batch, Batches, KnnParams, KnnResult, Method, EXACT_UP_TO};
-use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::session::Session;
 use ndarray::ArrayView2;
 use sprs::CsMatI;
 
@@ -82,31 +82,31 @@ pub struct Neighbors {
 ///
 /// # Errors
 /// The errors of [`knn`], [`knn_by_batch`] and the kernel; [`Error::Parameter`] for `n_neighbors` of 1.
-pub fn neighbors(points: ArrayView2<'_, f32>, params: &NeighborsParams, ctx: &Context) -> Result<Neighbors> {
+pub fn neighbors(points: ArrayView2<'_, f32>, params: &NeighborsParams, session: &Session) -> Result<Neighbors> {
     if params.batches.is_none() && params.knn.k == 1 {
         let expected = "at least 2, as a cell is the first of its own neighbours and 1 links nothing";
         return Err(Error::parameter("n_neighbors", expected, 1));
     }
     if !params.knn_only {
-        return all_pairs(points, params, ctx);
+        return all_pairs(points, params, session);
     }
     let found = match &params.batches {
-        None => knn(points, &params.knn, ctx)?,
-        Some(batches) => knn_by_batch(points, batches, &params.knn, ctx)?,
+        None => knn(points, &params.knn, session)?,
+        Some(batches) => knn_by_batch(points, batches, &params.knn, session)?,
     };
     let connectivities = match params.kernel {
-        Kernel::Umap => fuzzy_simplicial_set(&found.knn, ctx)?,
-        Kernel::Gauss => gauss_connectivities(&found.knn, ctx)?,
+        Kernel::Umap => fuzzy_simplicial_set(&found.knn, session)?,
+        Kernel::Gauss => gauss_connectivities(&found.knn, session)?,
     };
     let connectivities = match (&params.batches, params.trim) {
         (None, _) | (Some(_), Some(0)) => connectivities,
-        (Some(_), most) => trim(&connectivities, most.unwrap_or(10 * found.knn.k), ctx)?,
+        (Some(_), most) => trim(&connectivities, most.unwrap_or(10 * found.knn.k), session)?,
     };
     Ok(Neighbors { found, connectivities })
 }
 
 /// All points as neighbours of all.
-fn all_pairs(points: ArrayView2<'_, f32>, params: &NeighborsParams, ctx: &Context) -> Result<Neighbors> {
+fn all_pairs(points: ArrayView2<'_, f32>, params: &NeighborsParams, session: &Session) -> Result<Neighbors> {
     let n = points.nrows();
     if params.kernel != Kernel::Gauss || params.batches.is_some() {
         return Err(Error::parameter("knn", "true, unless method is gauss and there is no batch_key", "false"));
@@ -116,7 +116,7 @@ fn all_pairs(points: ArrayView2<'_, f32>, params: &NeighborsParams, ctx: &Contex
         return Err(Error::parameter("knn", expected, format!("false for {n} cells")));
     }
     let every = KnnParams { k: n, method: Method::Exact, ..params.knn.clone() };
-    let found = knn(points, &every, ctx)?;
-    let connectivities = gauss_of_all(&found.knn, params.knn.k, ctx)?;
+    let found = knn(points, &every, session)?;
+    let connectivities = gauss_of_all(&found.knn, params.knn.k, session)?;
     Ok(Neighbors { found, connectivities })
 }

@@ -2,9 +2,9 @@
 //! are neighbours than chance would have it.
 
 use super::groups::members;
-use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::memory;
+use crate::session::Session;
 use sprs::CsMatI;
 
 /// The name of all that grows with the groups, in errors.
@@ -30,7 +30,7 @@ pub struct Paga {
 /// # Errors
 /// [`Error::Shape`] when `groups` has not one entry per cell, [`Error::Parameter`] for a CSC matrix or a group number
 /// of `n_groups` or more, [`Error::Cancelled`].
-pub fn paga(distances: &CsMatI<f32, u32, usize>, groups: &[u32], n_groups: usize, ctx: &Context) -> Result<Paga> {
+pub fn paga(distances: &CsMatI<f32, u32, usize>, groups: &[u32], n_groups: usize, session: &Session) -> Result<Paga> {
     let n = groups.len();
     if distances.shape() != (n, n) {
         let (rows, cols) = distances.shape();
@@ -42,21 +42,24 @@ pub fn paga(distances: &CsMatI<f32, u32, usize>, groups: &[u32], n_groups: usize
     if let Some(group) = groups.iter().find(|&&g| g as usize >= n_groups) {
         return Err(Error::parameter("groups", format!("numbers below {n_groups}"), group));
     }
+    // Cells by group, and what groups share.
+    let bytes = n.saturating_mul(4).saturating_add(n_groups.saturating_mul(32));
+    let _held = session.hold(format!("paga of {n} cells in {n_groups} groups"), bytes)?;
     let (start, cells) = members(groups, n_groups)?;
     let sizes: Vec<u64> = start.windows(2).map(|w| (w[1] - w[0]) as u64).collect();
     let mut links = memory::zeros::<u64>(n_groups, GROUPS)?;
     let mut shared: Vec<(u32, u32, u64)> = Vec::new();
     let mut counts = memory::zeros::<u64>(n_groups, GROUPS)?;
-    ctx.monitor.begin(n as u64);
+    session.monitor.begin(n as u64);
     for (g, range) in start.windows(2).enumerate() {
         for cells in cells[range[0]..range[1]].chunks(4096) {
-            ctx.monitor.check()?;
+            session.monitor.check()?;
             for &cell in cells {
                 let row = distances.outer_view(cell as usize);
                 let row = row.as_ref().map_or(&[][..], |row| row.indices());
                 row.iter().for_each(|&other| counts[groups[other as usize] as usize] += 1);
             }
-            ctx.monitor.advance(cells.len() as u64);
+            session.monitor.advance(cells.len() as u64);
         }
         links[g] = counts.iter().sum();
         memory::reserve(&mut shared, 2 * counts.iter().filter(|&&count| count > 0).count(), GROUPS)?;

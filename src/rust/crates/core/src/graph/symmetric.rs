@@ -1,9 +1,9 @@
 //! What UMAP and Leiden ask of their input, checked once.
 
-use crate::context::Monitor;
 use crate::error::{Error, Result};
 use crate::graph::ahead::{ahead, ahead_all};
 use crate::memory;
+use crate::session::Monitor;
 use rayon::prelude::*;
 use sprs::CsMatI;
 use std::ops::Range;

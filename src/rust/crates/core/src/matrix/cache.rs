@@ -131,7 +131,7 @@ impl ColumnCache {
         ColumnCache { blocks, costs, n_cols, dtype, kept, left, memory, space, scratch: OnceLock::new() }
     }
 
-    /// Keeps block `b` as the source gave it. Dense blocks are not kept.
+    /// Keeps block `b` as the source gave it. Dense blocks are not kept, nor is one for which there is no room.
     ///
     /// # Errors
     /// Those of writing the scratch file.
@@ -158,12 +158,14 @@ impl ColumnCache {
                 let mut out: Vec<u8> = memory::room(columns.len() * 3, KEPT)?;
                 columns.iter().for_each(|c| out.extend_from_slice(&c.to_le_bytes()));
                 out.extend_from_slice(&v);
-                Kept::Scratch { at: self.scratch()?.append(&out)?, indptr, width: 1 }
+                let Some(at) = self.spill(&out)? else { return Ok(()) };
+                Kept::Scratch { at, indptr, width: 1 }
             }
             Packed { indptr, columns, values: Values::U16(v) } => {
                 let mut out: Vec<u8> = memory::room(columns.len() * 4, KEPT)?;
                 columns.iter().chain(&v).for_each(|c| out.extend_from_slice(&c.to_le_bytes()));
-                Kept::Scratch { at: self.scratch()?.append(&out)?, indptr, width: 2 }
+                let Some(at) = self.spill(&out)? else { return Ok(()) };
+                Kept::Scratch { at, indptr, width: 2 }
             }
             Packed { indptr, columns, values: Values::Stored(d) } => {
                 let mut out: Vec<u8> = memory::room(columns.len() * (2 + width), KEPT)?;
@@ -174,11 +176,20 @@ impl ColumnCache {
                     // Large integers past the limit: the source is read again.
                     _ => return Ok(()),
                 }
-                Kept::Scratch { at: self.scratch()?.append(&out)?, indptr, width }
+                let Some(at) = self.spill(&out)? else { return Ok(()) };
+                Kept::Scratch { at, indptr, width }
             }
         };
         let _ = slot.set(kept);
         Ok(())
+    }
+
+    /// Writes bytes of a block and returns where; `None` where scratch files have no room: the source is read again.
+    fn spill(&self, bytes: &[u8]) -> Result<Option<u64>> {
+        match self.scratch()?.append(bytes) {
+            Err(Error::Scratch { .. }) => Ok(None),
+            at => at.map(Some),
+        }
     }
 
     fn scratch(&self) -> Result<&Scratch> {

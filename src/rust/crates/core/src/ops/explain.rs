@@ -3,9 +3,9 @@
 use super::hvg::{self, Flavor};
 use super::{mean_var, normalize, pca, qc};
 use crate::chain::{Description, LazyMatrix};
-use crate::context::Context;
 use crate::error::Result;
 use crate::matrix::{Layout, Rows};
+use crate::session::Session;
 use crate::stream::{keeps_columns, scratch, Needs};
 use std::fmt;
 
@@ -53,7 +53,7 @@ const WILCOXON: &str = "rank_genes_groups 'wilcoxon'";
 ///
 /// # Errors
 /// [`Error::OutOfMemory`](crate::Error::OutOfMemory) for a selection.
-pub fn explain(x: &LazyMatrix, call: impl Fn(&Description) -> String, ctx: &Context) -> Result<Plan> {
+pub fn explain(x: &LazyMatrix, call: impl Fn(&Description) -> String, session: &Session) -> Result<Plan> {
     let source = x.source();
     let ((n, m), stored) = (x.shape(), source.shape());
     let rows = x.source_rows();
@@ -67,7 +67,7 @@ pub fn explain(x: &LazyMatrix, call: impl Fn(&Description) -> String, ctx: &Cont
         }
         Rows::All => Rows::All,
     };
-    let (kept, index, sums) = (x.kept(&sorted, ctx), x.index(ctx), x.known_sums(ctx));
+    let (kept, index, sums) = (x.kept(&sorted, session), x.index(session), x.known_sums(session));
 
     let mut facts = Vec::new();
     let values = source.nnz().map_or_else(String::new, |nnz| {
@@ -93,8 +93,8 @@ pub fn explain(x: &LazyMatrix, call: impl Fn(&Description) -> String, ctx: &Cont
             big(n as u64),
             big(m as u64),
             if x.location().is_none() { "from memory".into() } else { format!("reads {}", bytes(whole_pass)) },
-            ctx.threads,
-            bytes(ctx.memory as u64)
+            session.threads,
+            bytes(session.memory as u64)
         ),
     ));
     if sums.is_some() {
@@ -127,15 +127,15 @@ pub fn explain(x: &LazyMatrix, call: impl Fn(&Description) -> String, ctx: &Cont
     let mut steps = Vec::new();
     if x.nodes().is_empty() {
         steps.push(step("calculate_qc_metrics", &qc::passes()));
-        steps.push(step("normalize_total", &normalize::passes(x, ctx)));
+        steps.push(step("normalize_total", &normalize::passes(x, session)));
         for flavor in [Flavor::PearsonResiduals, Flavor::SeuratV3] {
             let verb = format!("highly_variable_genes '{}'", flavor.name());
-            steps.push(step(&verb, &hvg::passes(x, flavor, ctx)));
+            steps.push(step(&verb, &hvg::passes(x, flavor, session)));
         }
     }
     if !x.nodes().iter().any(|n| n.fills_zeros()) {
         if !x.nodes().is_empty() {
-            steps.push(step("highly_variable_genes 'seurat'", &hvg::passes(x, Flavor::Seurat, ctx)));
+            steps.push(step("highly_variable_genes 'seurat'", &hvg::passes(x, Flavor::Seurat, session)));
             steps.push(step("rank_genes_groups 't-test'", &[Needs::FILE]));
             steps.push(match &index {
                 Some(index) if x.is_sparse() => {
@@ -144,7 +144,7 @@ pub fn explain(x: &LazyMatrix, call: impl Fn(&Description) -> String, ctx: &Cont
                 }
                 _ => step(WILCOXON, &[Needs::FILE]),
             });
-            let scratch = scratch(x, size_of::<u16>(), ctx);
+            let scratch = scratch(x, size_of::<u16>(), session);
             if scratch > 0 {
                 facts.push(("scratch", format!("about {} for wilcoxon, by genes and then gone", bytes(scratch))));
             }

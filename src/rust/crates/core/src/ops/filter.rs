@@ -4,13 +4,13 @@ use super::moments::Axis;
 use super::sums::past_doubles;
 use super::view::{add, each, sums_column, with_view, Check};
 use crate::chain::LazyMatrix;
-use crate::context::Context;
 use crate::element::{DType, Data};
 use crate::error::{Error, Result};
 use crate::matrix::Block;
 use crate::memory;
 use crate::patch::Patch;
-use crate::stream::{no_rows, no_state, reduce, Needs, Reducer};
+use crate::session::Session;
+use crate::stream::{gives_rows, gives_sum, reduce, Needs, Reducer};
 use serde::Serialize;
 
 /// What [`filter_cells`] looks at; exactly one criterion a call, as in scanpy. Bounds are inclusive.
@@ -80,7 +80,7 @@ impl Filtered {
 ///
 /// # Errors
 /// [`Error::Values`] for a negative, NaN or infinite value; [`Error::Parameter`] for a bound that is not a number.
-pub fn filter_cells(x: &LazyMatrix, criterion: CellCriterion, ctx: &Context) -> Result<Filtered> {
+pub fn filter_cells(x: &LazyMatrix, criterion: CellCriterion, session: &Session) -> Result<Filtered> {
     use CellCriterion::*;
     let (parameter, bound, counts, minimum) = match criterion {
         MinGenes(b) => ("min_genes", b, false, true),
@@ -90,9 +90,9 @@ pub fn filter_cells(x: &LazyMatrix, criterion: CellCriterion, ctx: &Context) -> 
     };
     check_bound(parameter, bound)?;
     let check = Check::counts(x, "filter_cells");
-    let mut number = reduce(x, &CellNumbers { n_obs: x.shape().0, counts, check }, ctx)?;
+    let mut number = reduce(x, &CellNumbers { n_obs: x.shape().0, counts, check }, session)?;
     let column = if counts { "n_counts" } else { "n_genes" };
-    let exact = if counts { past_doubles(x, Axis::Var, &mut number, ctx)? } else { None };
+    let exact = if counts { past_doubles(x, Axis::Var, &mut number, session)? } else { None };
     Ok(Filtered { keep: within(&number, bound, minimum)?, number, column, exact, dtype: x.dtype(), cells: true })
 }
 
@@ -100,7 +100,7 @@ pub fn filter_cells(x: &LazyMatrix, criterion: CellCriterion, ctx: &Context) -> 
 ///
 /// # Errors
 /// [`Error::Values`] for a negative, NaN or infinite value; [`Error::Parameter`] for a bound that is not a number.
-pub fn filter_genes(x: &LazyMatrix, criterion: GeneCriterion, ctx: &Context) -> Result<Filtered> {
+pub fn filter_genes(x: &LazyMatrix, criterion: GeneCriterion, session: &Session) -> Result<Filtered> {
     use GeneCriterion::*;
     let (parameter, bound, counts, minimum) = match criterion {
         MinCells(b) => ("min_cells", b, false, true),
@@ -110,9 +110,9 @@ pub fn filter_genes(x: &LazyMatrix, criterion: GeneCriterion, ctx: &Context) -> 
     };
     check_bound(parameter, bound)?;
     let check = Check::counts(x, "filter_genes");
-    let mut number = reduce(x, &GeneNumbers { n_vars: x.shape().1, counts, check }, ctx)?;
+    let mut number = reduce(x, &GeneNumbers { n_vars: x.shape().1, counts, check }, session)?;
     let column = if counts { "n_counts" } else { "n_cells" };
-    let exact = if counts { past_doubles(x, Axis::Obs, &mut number, ctx)? } else { None };
+    let exact = if counts { past_doubles(x, Axis::Obs, &mut number, session)? } else { None };
     Ok(Filtered { keep: within(&number, bound, minimum)?, number, column, exact, dtype: x.dtype(), cells: false })
 }
 
@@ -128,10 +128,7 @@ struct CellNumbers {
 impl Reducer for CellNumbers {
     const NAME: &'static str = "filter_cells: numbers of the cells";
     const NEEDS: Needs = Needs::FILE;
-    no_state!();
-    type Rows = Vec<f64>;
-    type Whole = Vec<f64>;
-    type Output = Vec<f64>;
+    gives_rows!(Vec<f64>);
 
     fn map(&self, block: Block) -> Result<((), Vec<f64>)> {
         let rows = with_view!(block, view => (0..view.n_rows()).map(|i| {
@@ -149,10 +146,6 @@ impl Reducer for CellNumbers {
     fn whole(&self) -> Result<Vec<f64>> {
         memory::zeros(self.n_obs, NUMBERS)
     }
-
-    fn finish(&self, (): (), number: Vec<f64>) -> Result<Vec<f64>> {
-        Ok(number)
-    }
 }
 
 /// Counts of the genes, or in how many cells each is detected.
@@ -167,10 +160,7 @@ struct GeneNumbers {
 impl Reducer for GeneNumbers {
     const NAME: &'static str = "filter_genes: numbers of the genes";
     const NEEDS: Needs = Needs::FILE;
-    type Part = Vec<f64>;
-    no_rows!();
-    type State = Vec<f64>;
-    type Output = Vec<f64>;
+    gives_sum!(Vec<f64>, |number, next| add(number, &next));
 
     fn map(&self, block: Block) -> Result<(Vec<f64>, ())> {
         let mut part = self.state()?;
@@ -186,20 +176,6 @@ impl Reducer for GeneNumbers {
 
     fn state(&self) -> Result<Vec<f64>> {
         memory::zeros(self.n_vars, NUMBERS)
-    }
-
-    fn fold(&self, number: &mut Vec<f64>, part: Vec<f64>) -> Result<()> {
-        add(number, &part);
-        Ok(())
-    }
-
-    fn merge(&self, number: &mut Vec<f64>, next: Vec<f64>) -> Result<()> {
-        add(number, &next);
-        Ok(())
-    }
-
-    fn finish(&self, number: Vec<f64>, (): ()) -> Result<Vec<f64>> {
-        Ok(number)
     }
 }
 

@@ -2,13 +2,13 @@
 
 use super::view::{each, float_column, single, with_view};
 use crate::chain::LazyMatrix;
-use crate::context::Context;
 use crate::element::{DType, Value};
 use crate::error::{Error, Result};
 use crate::matrix::Block;
 use crate::memory;
 use crate::patch::Patch;
-use crate::stream::{no_rows, reduce, Needs, Reducer};
+use crate::session::Session;
+use crate::stream::{gives_sum, reduce, Needs, Reducer};
 use serde::{Deserialize, Serialize};
 
 /// The name of ranges in errors.
@@ -45,11 +45,11 @@ impl GeneRanges {
 ///
 /// # Errors
 /// [`Error::Parameter`] for a threshold that is NaN; those of the pass.
-pub fn gene_ranges(x: &LazyMatrix, threshold: f64, ctx: &Context) -> Result<GeneRanges> {
+pub fn gene_ranges(x: &LazyMatrix, threshold: f64, session: &Session) -> Result<GeneRanges> {
     if threshold.is_nan() {
         return Err(Error::parameter("threshold", "a number", threshold));
     }
-    let ranges = reduce(x, &Ranges { n_vars: x.shape().1, threshold }, ctx)?;
+    let ranges = reduce(x, &Ranges { n_vars: x.shape().1, threshold }, session)?;
     Ok(GeneRanges {
         min: memory::collected(ranges.iter().map(|r| r.min), RANGES)?,
         max: memory::collected(ranges.iter().map(|r| r.max), RANGES)?,
@@ -98,10 +98,11 @@ struct Ranges {
 impl Reducer for Ranges {
     const NAME: &'static str = RANGES;
     const NEEDS: Needs = Needs::FILE;
-    type Part = Vec<Range>;
-    no_rows!();
-    type State = Vec<Range>;
-    type Output = Vec<Range>;
+    gives_sum!(Vec<Range>, |all, next| all
+        .iter_mut()
+        .zip(&next)
+        .filter(|(_, n)| n.n > 0)
+        .for_each(|(a, n)| a.merge(n)));
 
     fn map(&self, block: Block) -> Result<(Vec<Range>, ())> {
         let mut part = self.state()?;
@@ -121,18 +122,5 @@ impl Reducer for Ranges {
 
     fn state(&self) -> Result<Vec<Range>> {
         memory::filled(self.n_vars, Range::NOTHING, RANGES)
-    }
-
-    fn fold(&self, all: &mut Vec<Range>, part: Vec<Range>) -> Result<()> {
-        all.iter_mut().zip(&part).filter(|(_, p)| p.n > 0).for_each(|(a, p)| a.merge(p));
-        Ok(())
-    }
-
-    fn merge(&self, all: &mut Vec<Range>, next: Vec<Range>) -> Result<()> {
-        self.fold(all, next)
-    }
-
-    fn finish(&self, all: Vec<Range>, (): ()) -> Result<Vec<Range>> {
-        Ok(all)
     }
 }

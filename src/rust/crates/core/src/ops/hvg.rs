@@ -8,10 +8,10 @@ mod vst;
 
 use super::view::{float_column, Check};
 use crate::chain::LazyMatrix;
-use crate::context::Context;
 use crate::element::Value;
 use crate::error::{Error, Result};
 use crate::patch::Patch;
+use crate::session::Session;
 use crate::stream::{Needs, Reducer};
 use batches::Batches;
 pub use loess::loess;
@@ -218,7 +218,7 @@ impl Hvg {
 /// # Errors
 /// [`Error::Values`] for values the flavour is not defined for; [`Error::Parameter`] for a parameter outside its domain;
 /// [`Error::Shape`] for batches of another length; [`Error::State`] when genes cannot be binned.
-pub fn highly_variable_genes(x: &LazyMatrix, options: &HvgOptions, ctx: &Context) -> Result<Hvg> {
+pub fn highly_variable_genes(x: &LazyMatrix, options: &HvgOptions, session: &Session) -> Result<Hvg> {
     let batches = Batches::new(options.batch.as_deref(), x.shape().0)?;
     let alone = batches.without_variance();
     if batches.given() && alone.len() == batches.len() {
@@ -228,9 +228,9 @@ pub fn highly_variable_genes(x: &LazyMatrix, options: &HvgOptions, ctx: &Context
         return Err(Error::parameter("n_top_genes", "at least 1", 0));
     }
     let mut found = match options.flavor {
-        Flavor::PearsonResiduals => pearson::run(x, options, &batches, ctx),
-        Flavor::Seurat | Flavor::CellRanger => dispersion::run(x, options, &batches, ctx),
-        Flavor::SeuratV3 | Flavor::SeuratV3Paper => vst::run(x, options, &batches, ctx),
+        Flavor::PearsonResiduals => pearson::run(x, options, &batches, session),
+        Flavor::Seurat | Flavor::CellRanger => dispersion::run(x, options, &batches, session),
+        Flavor::SeuratV3 | Flavor::SeuratV3Paper => vst::run(x, options, &batches, session),
     }?;
     if batches.given() && !alone.is_empty() {
         let name = |b: &i32| {
@@ -251,8 +251,8 @@ pub fn highly_variable_genes(x: &LazyMatrix, options: &HvgOptions, ctx: &Context
 }
 
 /// Returns the needs of the passes of [`highly_variable_genes`] without batches.
-pub(super) fn passes(x: &LazyMatrix, flavor: Flavor, ctx: &Context) -> Vec<Needs> {
-    let known = x.known_sums(ctx).is_some();
+pub(super) fn passes(x: &LazyMatrix, flavor: Flavor, session: &Session) -> Vec<Needs> {
+    let known = x.known_sums(session).is_some();
     let moments = (!known).then_some(batches::NEEDS);
     match flavor {
         Flavor::Seurat | Flavor::CellRanger => vec![batches::NEEDS],
@@ -270,9 +270,9 @@ fn fractions(options: &HvgOptions, sums: &batches::BatchMoments) -> Option<Strin
 }
 
 /// Sums of every cell and gene, from an earlier pass over the same counts where there was one.
-pub(super) fn count_sums(x: &LazyMatrix, check: &Check, ctx: &Context) -> Result<(Vec<f64>, Vec<f64>)> {
+pub(super) fn count_sums(x: &LazyMatrix, check: &Check, session: &Session) -> Result<(Vec<f64>, Vec<f64>)> {
     let all = Batches::new(None, x.shape().0)?;
-    let sums = batches::count_moments(x, &all, check, ctx)?;
+    let sums = batches::count_moments(x, &all, check, session)?;
     Ok((sums.cell_sums, sums.gene_sums.into_iter().next().unwrap_or_default()))
 }
 

@@ -1,13 +1,12 @@
 //! Makes the column index of a matrix: rows are read once, turned into columns run by run, and the runs put together.
 
 use crate::chain::LazyMatrix;
-use crate::context::Context;
 use crate::element::{DType, Data, Number};
 use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::matrix::{pack, Bits, Block, ColumnIndex, IndexWriter, Layout, Positions, Scratch, Source, Storage};
 use crate::memory;
-use crate::session::{Lease, Space};
+use crate::session::{Lease, Session};
 use crate::stream::{no_state, reduce, Needs, Reducer, Scatter};
 use crate::with_data;
 use rayon::prelude::*;
@@ -33,7 +32,7 @@ pub struct Indexed {
 /// # Errors
 /// [`Error::State`] for a matrix that needs none (compressed columns) or can have none (dense, in memory);
 /// [`Error::Io`] when the folder cannot be written; those of the pass.
-pub fn index_columns(x: &LazyMatrix, dir: &Path, ctx: &Context) -> Result<Indexed> {
+pub fn index_columns(x: &LazyMatrix, dir: &Path, session: &Session) -> Result<Indexed> {
     let source = x.source();
     let refused = |why: &str| Err(Error::State(format!("{} {why}", x.name())));
     match (source.layout(), source.location()) {
@@ -46,16 +45,16 @@ pub fn index_columns(x: &LazyMatrix, dir: &Path, ctx: &Context) -> Result<Indexe
             // A damaged one is of no use: it is made again.
             if let Some(index) = opened.ok().flatten() {
                 let found = Indexed { path, bytes: index.bytes(), made: false };
-                x.attach(index, ctx);
+                x.attach(index, session);
                 return Ok(found);
             }
-            let make = Index { source: &**source, path: &path, dir, ctx };
-            reduce(&LazyMatrix::new(source.clone()), &make, ctx)?;
+            let make = Index { source: &**source, path: &path, dir, session };
+            reduce(&LazyMatrix::new(source.clone()), &make, session)?;
             let index = ColumnIndex::open(&path, &**source)?.ok_or_else(|| {
                 Error::State(format!("{} was changed while it was indexed: open the file again", x.name()))
             })?;
             let found = Indexed { path, bytes: index.bytes(), made: true };
-            x.attach(index, ctx);
+            x.attach(index, session);
             Ok(found)
         }
     }
@@ -98,7 +97,7 @@ struct Index<'a> {
     #[serde(skip)]
     dir: &'a Path,
     #[serde(skip)]
-    ctx: &'a Context,
+    session: &'a Session,
 }
 
 impl Reducer for Index<'_> {
@@ -117,9 +116,9 @@ impl Reducer for Index<'_> {
         Ok(Spool {
             writer: IndexWriter::new(self.path, self.source)?,
             dtype: self.source.dtype(),
-            scratch: Scratch::new(&Space::new(self.dir))?,
-            memory: self.ctx.part(4),
-            ctx: self.ctx.clone(),
+            scratch: Scratch::new(&self.session.scratch.inside(self.dir))?,
+            memory: self.session.part(4),
+            session: self.session.clone(),
             waiting: Vec::new(),
             held: 0,
             runs: Vec::new(),
@@ -139,7 +138,7 @@ struct Spool {
     scratch: Scratch,
     /// For those waiting.
     memory: Lease,
-    ctx: Context,
+    session: Session,
     waiting: Vec<Columns>,
     /// Bytes of those waiting.
     held: usize,
@@ -166,7 +165,7 @@ impl Scatter<Columns> for Spool {
 impl Spool {
     fn pack(&mut self) -> Result<()> {
         let (n_cols, dtype, waiting) = (self.counts.len(), self.dtype, &self.waiting);
-        let parts: Vec<(Vec<u8>, Vec<u64>)> = self.ctx.install(|| {
+        let parts: Vec<(Vec<u8>, Vec<u64>)> = self.session.install(|| {
             let starts: Vec<usize> = (0..n_cols).step_by(TASK).collect();
             starts
                 .par_iter()
@@ -195,7 +194,7 @@ impl Spool {
         }
         let n_cols = self.counts.len();
         for from in (0..n_cols).step_by(TASK) {
-            self.ctx.monitor.check()?;
+            self.session.monitor.check()?;
             let columns = from..(from + TASK).min(n_cols);
             let pieces: Vec<(u64, Vec<u8>)> = self
                 .runs

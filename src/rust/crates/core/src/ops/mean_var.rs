@@ -3,22 +3,22 @@
 use super::moments::{finite_or_zero, with_zeros, Axis, MeanVar, Moments};
 use super::view::{each, with_view, RowOf};
 use crate::chain::LazyMatrix;
-use crate::context::Context;
 use crate::element::Number;
 use crate::error::Result;
 use crate::matrix::Block;
 use crate::memory;
-use crate::stream::{no_rows, no_state, reduce, Needs, Reducer};
+use crate::session::Session;
+use crate::stream::{gives_sum, no_state, reduce, Needs, Reducer};
 use serde::Serialize;
 
 /// Means and variances along `axis` with divisor `n - ddof` (scanpy uses `ddof = 1`). NaN and infinities propagate.
 ///
 /// # Errors
 /// The errors of the pass.
-pub fn mean_var(x: &LazyMatrix, axis: Axis, ddof: usize, ctx: &Context) -> Result<MeanVar> {
+pub fn mean_var(x: &LazyMatrix, axis: Axis, ddof: usize, session: &Session) -> Result<MeanVar> {
     match axis {
-        Axis::Obs => Ok(column_moments(x, ctx)?.finish(ddof)),
-        Axis::Var => row_mean_var(x, ddof, ctx),
+        Axis::Obs => Ok(column_moments(x, session)?.finish(ddof)),
+        Axis::Var => row_mean_var(x, ddof, session),
     }
 }
 
@@ -27,8 +27,8 @@ pub(super) fn passes() -> Vec<Needs> {
     vec![ColumnMoments::NEEDS]
 }
 
-fn column_moments(x: &LazyMatrix, ctx: &Context) -> Result<Moments> {
-    reduce(x, &ColumnMoments { n_vars: x.shape().1 }, ctx)
+fn column_moments(x: &LazyMatrix, session: &Session) -> Result<Moments> {
+    reduce(x, &ColumnMoments { n_vars: x.shape().1 }, session)
 }
 
 #[derive(Serialize)]
@@ -39,10 +39,7 @@ struct ColumnMoments {
 impl Reducer for ColumnMoments {
     const NAME: &'static str = "moments of the columns";
     const NEEDS: Needs = Needs::KEEPS;
-    type Part = Moments;
-    no_rows!();
-    type State = Moments;
-    type Output = Moments;
+    gives_sum!(Moments, |moments, next| moments.merge(&next));
 
     fn map(&self, block: Block) -> Result<(Moments, ())> {
         Ok((with_view!(block, view => Moments::of_block(&view))?, ()))
@@ -51,25 +48,11 @@ impl Reducer for ColumnMoments {
     fn state(&self) -> Result<Moments> {
         Ok(Moments::new(self.n_vars))
     }
-
-    fn fold(&self, moments: &mut Moments, part: Moments) -> Result<()> {
-        moments.merge(&part);
-        Ok(())
-    }
-
-    fn merge(&self, moments: &mut Moments, next: Moments) -> Result<()> {
-        moments.merge(&next);
-        Ok(())
-    }
-
-    fn finish(&self, moments: Moments, (): ()) -> Result<Moments> {
-        Ok(moments)
-    }
 }
 
-fn row_mean_var(x: &LazyMatrix, ddof: usize, ctx: &Context) -> Result<MeanVar> {
+fn row_mean_var(x: &LazyMatrix, ddof: usize, session: &Session) -> Result<MeanVar> {
     let (n_rows, n_cols) = x.shape();
-    reduce(x, &RowMoments { n_rows, n_cols, ddof }, ctx)
+    reduce(x, &RowMoments { n_rows, n_cols, ddof }, session)
 }
 
 #[derive(Serialize)]

@@ -4,12 +4,12 @@ use super::mean_var::mean_var;
 use super::moments::Axis;
 use super::view::{each, float_column, with_view, Check};
 use crate::chain::{nodes, LazyMatrix};
-use crate::context::Context;
 use crate::element::{DType, Value};
 use crate::error::{Error, Result};
 use crate::matrix::Block;
 use crate::memory;
 use crate::patch::Patch;
+use crate::session::Session;
 use crate::stream::{no_rows, no_state, reduce, Needs, Reducer};
 use serde::Serialize;
 
@@ -80,7 +80,11 @@ impl Normalized {
 /// # Errors
 /// [`Error::Values`] for a negative, NaN or infinite value; [`Error::Parameter`] for a target sum that is not positive or a
 /// fraction outside 0 to 1.
-pub fn normalize_total(x: &LazyMatrix, options: &NormalizeOptions, ctx: &Context) -> Result<(LazyMatrix, Normalized)> {
+pub fn normalize_total(
+    x: &LazyMatrix,
+    options: &NormalizeOptions,
+    session: &Session,
+) -> Result<(LazyMatrix, Normalized)> {
     if let Some(t) = options.target_sum.filter(|t| !(t.is_finite() && *t > 0.0)) {
         return Err(Error::parameter("target_sum", "a positive number", t));
     }
@@ -88,9 +92,9 @@ pub fn normalize_total(x: &LazyMatrix, options: &NormalizeOptions, ctx: &Context
         return Err(Error::parameter("max_fraction", "a number from 0 to 1", options.max_fraction));
     }
     let share = options.exclude_highly_expressed.then_some(options.max_fraction);
-    let (mut counts, high) = totals(x, share, None, ctx)?;
+    let (mut counts, high) = totals(x, share, None, session)?;
     if high.iter().any(|&h| h) {
-        counts = totals(x, None, Some(&high), ctx)?.0;
+        counts = totals(x, None, Some(&high), session)?.0;
     }
     let target_sum = match options.target_sum {
         Some(t) => t,
@@ -108,18 +112,23 @@ pub fn normalize_total(x: &LazyMatrix, options: &NormalizeOptions, ctx: &Context
 }
 
 /// Row sums without the columns of `skip`, and which columns exceed `share` of any row's sum.
-fn totals(x: &LazyMatrix, share: Option<f64>, skip: Option<&[bool]>, ctx: &Context) -> Result<(Vec<f64>, Vec<bool>)> {
+fn totals(
+    x: &LazyMatrix,
+    share: Option<f64>,
+    skip: Option<&[bool]>,
+    session: &Session,
+) -> Result<(Vec<f64>, Vec<bool>)> {
     let (n_obs, n_vars) = x.shape();
     let check = Check::counts(x, "normalize_total");
-    if let (None, None, Some(known)) = (share, skip, x.known_sums(ctx)) {
+    if let (None, None, Some(known)) = (share, skip, x.known_sums(session)) {
         return Ok((memory::copied(&known.rows, COUNTS)?, memory::zeros(n_vars, COUNTS)?));
     }
-    reduce(x, &CellTotals { n_obs, n_vars, share, skip, check }, ctx)
+    reduce(x, &CellTotals { n_obs, n_vars, share, skip, check }, session)
 }
 
 /// Returns the needs of the passes of [`normalize_total`]: none where the totals are known.
-pub(super) fn passes(x: &LazyMatrix, ctx: &Context) -> Vec<Needs> {
-    if x.known_sums(ctx).is_some() {
+pub(super) fn passes(x: &LazyMatrix, session: &Session) -> Vec<Needs> {
+    if x.known_sums(session).is_some() {
         Vec::new()
     } else {
         vec![CellTotals::NEEDS]
@@ -250,12 +259,12 @@ impl Scaled {
 ///
 /// # Errors
 /// [`Error::Values`] for a NaN or infinite value; [`Error::Parameter`] for a `max_value` that is not positive.
-pub fn scale(x: &LazyMatrix, options: &ScaleOptions, ctx: &Context) -> Result<(LazyMatrix, Scaled)> {
+pub fn scale(x: &LazyMatrix, options: &ScaleOptions, session: &Session) -> Result<(LazyMatrix, Scaled)> {
     if let Some(m) = options.max_value.filter(|m| m.is_nan() || *m <= 0.0) {
         return Err(Error::parameter("max_value", "a positive number", m));
     }
-    let moments = mean_var(x, Axis::Obs, usize::from(x.shape().0 > 1), ctx)?;
-    Check::finite(x, "scale").nothing_but_finite(x, &moments.var, ctx)?;
+    let moments = mean_var(x, Axis::Obs, usize::from(x.shape().0 > 1), session)?;
+    Check::finite(x, "scale").nothing_but_finite(x, &moments.var, session)?;
     let std: Vec<f64> = moments.var.iter().map(|v| if *v > 0.0 { v.sqrt() } else { 1.0 }).collect();
     let node = nodes::Scale {
         mean: memory::copied(&moments.mean, "means of the genes")?.into(),
@@ -268,11 +277,11 @@ pub fn scale(x: &LazyMatrix, options: &ScaleOptions, ctx: &Context) -> Result<(L
 
 impl Check {
     /// Refuses a matrix some of whose column statistics are not finite by naming the value responsible.
-    fn nothing_but_finite(&self, x: &LazyMatrix, statistics: &[f64], ctx: &Context) -> Result<()> {
+    fn nothing_but_finite(&self, x: &LazyMatrix, statistics: &[f64], session: &Session) -> Result<()> {
         if x.shape().0 == 0 || statistics.iter().all(|v| v.is_finite()) {
             return Ok(());
         }
-        reduce(x, &Look { check: self }, ctx)?;
+        reduce(x, &Look { check: self }, session)?;
         Err(Error::Numerical(
             "scale: the variance of a gene overflows; are the values of this size intended?".to_owned(),
         ))

@@ -22,11 +22,11 @@ pub(crate) use eigen::leading_eigenpairs;
 
 use super::view::float_column;
 use crate::chain::LazyMatrix;
-use crate::context::{release_memory, Context};
 use crate::element::{DType, Value};
 use crate::error::{Error, Result};
 use crate::memory;
 use crate::patch::Patch;
+use crate::session::{release_memory, Session};
 use crate::stream::{reduce, reduce_into, Needs, Reducer};
 use gram::GramPass;
 use multiply::Multiply;
@@ -219,10 +219,10 @@ pub fn n_components((n, p): (usize, usize), n_comps: Option<usize>) -> Result<us
 /// # Errors
 /// Those of [`n_components`]; [`Error::Memory`] for hundreds of components of very many genes; [`Error::Values`] for NaN or
 /// infinite values.
-pub fn pca(x: &LazyMatrix, options: &PcaOptions, ctx: &Context) -> Result<Pca> {
+pub fn pca(x: &LazyMatrix, options: &PcaOptions, session: &Session) -> Result<Pca> {
     let size = memory::count(&[x.shape().0, n_components(x.shape(), options.n_comps)?], SCORES)?;
     let mut x_pca = memory::zeros(size, SCORES)?;
-    let found = pca_into(x, options, &mut x_pca, ctx)?;
+    let found = pca_into(x, options, &mut x_pca, session)?;
     Ok(Pca { x_pca, ..found })
 }
 
@@ -231,7 +231,7 @@ pub fn pca(x: &LazyMatrix, options: &PcaOptions, ctx: &Context) -> Result<Pca> {
 ///
 /// # Errors
 /// Those of [`pca`], and [`Error::Shape`] when `x_pca` has another length.
-pub fn pca_into(x: &LazyMatrix, options: &PcaOptions, x_pca: &mut [f32], ctx: &Context) -> Result<Pca> {
+pub fn pca_into(x: &LazyMatrix, options: &PcaOptions, x_pca: &mut [f32], session: &Session) -> Result<Pca> {
     let (n, p) = x.shape();
     let k = n_components((n, p), options.n_comps)?;
     if n.checked_mul(k) != Some(x_pca.len()) {
@@ -239,11 +239,11 @@ pub fn pca_into(x: &LazyMatrix, options: &PcaOptions, x_pca: &mut [f32], ctx: &C
     }
     let deltas = Deltas::new(x);
     let found = if p <= MAX_EXACT {
-        exact(&deltas, x.dtype() == DType::F32, (n, p, k), options.zero_center, ctx)?
+        exact(&deltas, x.dtype() == DType::F32, (n, p, k), options.zero_center, session)?
     } else {
-        iterative(&deltas, (n, p, k), options.zero_center, ctx)?
+        iterative(&deltas, (n, p, k), options.zero_center, session)?
     };
-    ctx.monitor.check()?;
+    session.monitor.check()?;
     let Spectrum { values, mut loadings, mean, base, shift, total, .. } = found;
     flip_signs(&mut loadings, k);
 
@@ -264,7 +264,7 @@ pub fn pca_into(x: &LazyMatrix, options: &PcaOptions, x_pca: &mut [f32], ctx: &C
         shift: shift.as_deref(),
         moments: !options.zero_center,
     };
-    let of_coordinates = reduce_into(deltas.chain(), &pass, x_pca, ctx)?;
+    let of_coordinates = reduce_into(deltas.chain(), &pass, x_pca, session)?;
     let variance: Vec<f64> = if options.zero_center {
         values.iter().map(|v| (v / divisor).max(0.0)).collect()
     } else {
@@ -293,10 +293,10 @@ fn exact(
     single: bool,
     (n, p, k): (usize, usize, usize),
     zero_center: bool,
-    ctx: &Context,
+    session: &Session,
 ) -> Result<Spectrum> {
     let SecondMoments { mut products, sums, shift, dense } =
-        reduce(deltas.chain(), &GramPass::new(deltas, p, single, ctx)?, ctx)?;
+        reduce(deltas.chain(), &GramPass::new(deltas, p, single, session)?, session)?;
     let nf = n as f64;
     let above: Vec<f64> = sums.iter().map(|s| s / nf).collect();
     let centred = |product: f64, i: usize, j: usize| product - nf * above[i] * above[j];
@@ -315,13 +315,18 @@ fn exact(
             products[j * p + i] = centred(products[j * p + i], i, j) + back;
         }
     }
-    let found = ctx.install(|| leading_eigenpairs(&mut products, p, k, EIGEN_PARTS, &ctx.monitor))?;
+    let found = session.install(|| leading_eigenpairs(&mut products, p, k, EIGEN_PARTS, &session.monitor))?;
     let (values, loadings) = found;
     Ok(Spectrum { values, loadings, mean, base, shift, total, passes: 1, residual: None })
 }
 
 /// By block Lanczos: a pass for means and variances, then one a step.
-fn iterative(deltas: &Deltas, (n, p, k): (usize, usize, usize), zero_center: bool, ctx: &Context) -> Result<Spectrum> {
+fn iterative(
+    deltas: &Deltas,
+    (n, p, k): (usize, usize, usize),
+    zero_center: bool,
+    session: &Session,
+) -> Result<Spectrum> {
     if 4 * (k + 3 * krylov::block_width(p, k)) > p {
         return Err(Error::Memory {
             what: format!("{k} principal components of {p} genes"),
@@ -331,7 +336,7 @@ fn iterative(deltas: &Deltas, (n, p, k): (usize, usize, usize), zero_center: boo
         });
     }
     let chain = deltas.chain();
-    let (all, stored) = reduce(chain, &Deviations { deltas, p }, ctx)?;
+    let (all, stored) = reduce(chain, &Deviations { deltas, p }, session)?;
     let (mut mean, m2) = all.vectors();
     // Dense values are centred before they are multiplied, stored ones afterwards, but in columns without zeros, which cancel
     // where they are nearly constant.
@@ -357,8 +362,8 @@ fn iterative(deltas: &Deltas, (n, p, k): (usize, usize, usize), zero_center: boo
         }
     };
     let found = krylov::leading(p, k, |block| {
-        let pass = Multiply::new(deltas, block, shift.as_deref(), of_full.as_deref(), ctx)?;
-        let mut product = reduce(chain, &pass, ctx)?;
+        let pass = Multiply::new(deltas, block, shift.as_deref(), of_full.as_deref(), session)?;
+        let mut product = reduce(chain, &pass, session)?;
         if shift.is_none() {
             outer(&of_rest, -nf, block, &mut product);
         }

@@ -3,9 +3,9 @@
 use super::hvg::count_sums;
 use super::view::Check;
 use crate::chain::{nodes, LazyMatrix};
-use crate::context::Context;
 use crate::element::Value;
 use crate::error::{Error, Result};
+use crate::session::Session;
 
 /// Parameters of [`normalize_pearson_residuals`], by scanpy's names.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -51,7 +51,7 @@ impl PearsonSettings {
 pub fn normalize_pearson_residuals(
     x: &LazyMatrix,
     options: &PearsonOptions,
-    ctx: &Context,
+    session: &Session,
 ) -> Result<(LazyMatrix, PearsonSettings)> {
     let PearsonOptions { theta, clip, check_values } = *options;
     if theta.is_nan() || theta <= 0.0 {
@@ -61,7 +61,7 @@ pub fn normalize_pearson_residuals(
     if clip.is_nan() || clip < 0.0 {
         return Err(Error::parameter("clip", "a number, 0 or more", clip));
     }
-    let (cells, genes) = count_sums(x, &Check::counts(x, "normalize_pearson_residuals"), ctx)?;
+    let (cells, genes) = count_sums(x, &Check::counts(x, "normalize_pearson_residuals"), session)?;
     let whole = !check_values || cells.iter().chain(&genes).all(|s| s.fract() == 0.0);
     let note = (!whole)
         .then(|| "`normalize_pearson_residuals()` expects raw count data, but non-integers were found.".to_owned());

@@ -2,11 +2,11 @@
 
 use super::view::{add, each, with_view};
 use crate::chain::LazyMatrix;
-use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::matrix::Block;
 use crate::memory;
-use crate::stream::{no_rows, no_state, reduce, Needs, Reducer};
+use crate::session::Session;
+use crate::stream::{gives_rows, gives_sum, reduce, Needs, Reducer};
 use serde::Serialize;
 
 /// The name of a product in errors.
@@ -17,20 +17,20 @@ const PRODUCT: &str = "the product with a dense matrix";
 ///
 /// # Errors
 /// [`Error::Shape`] when `y` does not fit; those of the pass.
-pub fn times(x: &LazyMatrix, y: &[f64], width: usize, ctx: &Context) -> Result<Vec<f64>> {
+pub fn times(x: &LazyMatrix, y: &[f64], width: usize, session: &Session) -> Result<Vec<f64>> {
     let (n_rows, m) = x.shape();
     fits(y, m, width)?;
-    reduce(x, &Times { n_rows, y, width }, ctx)
+    reduce(x, &Times { n_rows, y, width }, session)
 }
 
 /// `x' y`: `x` is n x m, `y` has n rows of `width` values, row-major; so has the result, with m rows.
 ///
 /// # Errors
 /// As [`times`].
-pub fn transposed_times(x: &LazyMatrix, y: &[f64], width: usize, ctx: &Context) -> Result<Vec<f64>> {
+pub fn transposed_times(x: &LazyMatrix, y: &[f64], width: usize, session: &Session) -> Result<Vec<f64>> {
     let (n, n_cols) = x.shape();
     fits(y, n, width)?;
-    reduce(x, &TransposedTimes { n_cols, y, width }, ctx)
+    reduce(x, &TransposedTimes { n_cols, y, width }, session)
 }
 
 fn fits(y: &[f64], rows: usize, width: usize) -> Result<()> {
@@ -54,10 +54,7 @@ struct Times<'a> {
 impl Reducer for Times<'_> {
     const NAME: &'static str = "products of the rows with a matrix";
     const NEEDS: Needs = Needs::FILE;
-    type Rows = Vec<f64>;
-    type Whole = Vec<f64>;
-    no_state!();
-    type Output = Vec<f64>;
+    gives_rows!(Vec<f64>);
 
     fn map(&self, block: Block) -> Result<((), Vec<f64>)> {
         let width = self.width;
@@ -72,10 +69,6 @@ impl Reducer for Times<'_> {
 
     fn whole(&self) -> Result<Vec<f64>> {
         memory::zeros(memory::count(&[self.n_rows, self.width], PRODUCT)?, PRODUCT)
-    }
-
-    fn finish(&self, (): (), product: Vec<f64>) -> Result<Vec<f64>> {
-        Ok(product)
     }
 }
 
@@ -95,10 +88,7 @@ impl TransposedTimes<'_> {
 impl Reducer for TransposedTimes<'_> {
     const NAME: &'static str = "products of the columns with a matrix";
     const NEEDS: Needs = Needs::FILE.long();
-    type Part = Vec<f64>;
-    type State = Vec<f64>;
-    no_rows!();
-    type Output = Vec<f64>;
+    gives_sum!(Vec<f64>, |product, next| add(product, &next));
 
     fn map(&self, block: Block) -> Result<(Vec<f64>, ())> {
         let width = self.width;
@@ -114,19 +104,5 @@ impl Reducer for TransposedTimes<'_> {
 
     fn state(&self) -> Result<Vec<f64>> {
         self.zeros()
-    }
-
-    fn fold(&self, product: &mut Vec<f64>, part: Vec<f64>) -> Result<()> {
-        add(product, &part);
-        Ok(())
-    }
-
-    fn merge(&self, product: &mut Vec<f64>, next: Vec<f64>) -> Result<()> {
-        add(product, &next);
-        Ok(())
-    }
-
-    fn finish(&self, product: Vec<f64>, (): ()) -> Result<Vec<f64>> {
-        Ok(product)
     }
 }

@@ -5,12 +5,12 @@ use super::moments::{Axis, Moments};
 use super::sums::past_doubles;
 use super::view::{add, each, float_column, single, sums_column, with_view, Check, View};
 use crate::chain::{CountSums, LazyMatrix};
-use crate::context::Context;
 use crate::element::{DType, Data, Number, Value};
 use crate::error::{Error, Result};
 use crate::matrix::{Block, Positions};
 use crate::memory;
 use crate::patch::Patch;
+use crate::session::Session;
 use crate::stream::{reduce, Needs, Reducer, Scatter};
 use serde::{Deserialize, Serialize};
 
@@ -138,7 +138,7 @@ fn log_of(x: impl ExactSizeIterator<Item = f64>, narrow: bool) -> Result<Value> 
 /// # Errors
 /// [`Error::Values`] for a negative, NaN or infinite value; [`Error::Parameter`] for a size in `percent_top` that is 0 or
 /// exceeds the number of genes (scanpy: `IndexError`); [`Error::Shape`] for a mask of another length.
-pub fn calculate_qc_metrics(x: &LazyMatrix, options: &QcOptions, ctx: &Context) -> Result<QcMetrics> {
+pub fn calculate_qc_metrics(x: &LazyMatrix, options: &QcOptions, session: &Session) -> Result<QcMetrics> {
     let (n_obs, n_vars) = x.shape();
     let mut percent_top = options.percent_top.clone();
     percent_top.sort_unstable();
@@ -157,24 +157,25 @@ pub fn calculate_qc_metrics(x: &LazyMatrix, options: &QcOptions, ctx: &Context) 
     let check = Check::counts(x, "calculate_qc_metrics");
 
     let pass = Quality { shape: (n_obs, n_vars), percent_top: &percent_top, n_sets, members, check };
-    let (Genes { total: mut gene_total_counts, n_cells: n_cells_by_counts, moments }, cells) = reduce(x, &pass, ctx)?;
+    let (Genes { total: mut gene_total_counts, n_cells: n_cells_by_counts, moments }, cells) =
+        reduce(x, &pass, session)?;
     let Cells { n_genes: n_genes_by_counts, total: mut total_counts, top: pct_counts_in_top, sets: mut set_counts } =
         cells;
     let mut exact = Exact {
-        cells: past_doubles(x, Axis::Var, &mut total_counts, ctx)?,
+        cells: past_doubles(x, Axis::Var, &mut total_counts, session)?,
         sets: Vec::new(),
-        genes: past_doubles(x, Axis::Obs, &mut gene_total_counts, ctx)?,
+        genes: past_doubles(x, Axis::Obs, &mut gene_total_counts, session)?,
     };
     if exact.cells.is_some() {
         for (set, counts) in options.qc_vars.iter().zip(&mut set_counts) {
             let genes: Vec<u32> = (0..n_vars as u32).filter(|&j| set.mask[j as usize]).collect();
-            exact.sets.push(past_doubles(&x.select(None, Some(&genes))?, Axis::Var, counts, ctx)?);
+            exact.sets.push(past_doubles(&x.select(None, Some(&genes))?, Axis::Var, counts, session)?);
         }
     }
     // Highly variable genes and normalisation need the same sums.
     let (mean, m2) = moments.vectors();
     let rows = memory::copied(&total_counts, METRICS)?;
-    x.learn_sums(CountSums { rows, columns: gene_total_counts.clone(), mean, m2 }, ctx);
+    x.learn_sums(CountSums { rows, columns: gene_total_counts.clone(), mean, m2 }, session);
     Ok(QcMetrics {
         n_genes_by_counts,
         total_counts,

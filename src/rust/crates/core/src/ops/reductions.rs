@@ -2,11 +2,11 @@
 
 use super::view::{add, each, with_view};
 use crate::chain::LazyMatrix;
-use crate::context::Context;
 use crate::dtype::Number;
 use crate::error::{Error, Result};
 use crate::matrix::Block;
-use crate::stream::{no_rows, reduce, Needs, Reducer};
+use crate::session::Session;
+use crate::stream::{gives_sum, no_rows, reduce, Needs, Reducer};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -53,8 +53,8 @@ impl Totals {
 ///
 /// # Errors
 /// The errors of the pass.
-pub fn totals(x: &LazyMatrix, ctx: &Context) -> Result<Totals> {
-    reduce(x, &All, ctx)
+pub fn totals(x: &LazyMatrix, session: &Session) -> Result<Totals> {
+    reduce(x, &All, session)
 }
 
 #[derive(Serialize)]
@@ -63,10 +63,7 @@ struct All;
 impl Reducer for All {
     const NAME: &'static str = "sum and extremes of all values";
     const NEEDS: Needs = Needs::FILE;
-    type Part = Totals;
-    type State = Totals;
-    no_rows!();
-    type Output = Totals;
+    gives_sum!(Totals, |all, next| all.merge(&next));
 
     fn map(&self, block: Block) -> Result<(Totals, ())> {
         let mut part = Totals::NOTHING;
@@ -88,20 +85,6 @@ impl Reducer for All {
     fn state(&self) -> Result<Totals> {
         Ok(Totals::NOTHING)
     }
-
-    fn fold(&self, all: &mut Totals, part: Totals) -> Result<()> {
-        all.merge(&part);
-        Ok(())
-    }
-
-    fn merge(&self, all: &mut Totals, next: Totals) -> Result<()> {
-        all.merge(&next);
-        Ok(())
-    }
-
-    fn finish(&self, all: Totals, (): ()) -> Result<Totals> {
-        Ok(all)
-    }
 }
 
 /// Rows of a cross product that one thread fills at a time.
@@ -112,15 +95,15 @@ const STRIPE: usize = 64;
 ///
 /// # Errors
 /// [`Error::Memory`] when there is no room for the product; those of the pass.
-pub fn cross_product(x: &LazyMatrix, ctx: &Context) -> Result<Vec<f64>> {
-    reduce(x, &CrossProduct { p: x.shape().1, ctx, pool: ctx.pool()? }, ctx)
+pub fn cross_product(x: &LazyMatrix, session: &Session) -> Result<Vec<f64>> {
+    reduce(x, &CrossProduct { p: x.shape().1, session, pool: session.pool()? }, session)
 }
 
 #[derive(Serialize)]
 struct CrossProduct<'a> {
     p: usize,
     #[serde(skip)]
-    ctx: &'a Context,
+    session: &'a Session,
     #[serde(skip)]
     pool: Arc<rayon::ThreadPool>,
 }
@@ -156,7 +139,7 @@ impl Reducer for CrossProduct<'_> {
         with_view!(block, view => {
             self.pool.install(|| {
                 product.par_chunks_mut(STRIPE * p.max(1)).enumerate().try_for_each(|(stripe, to)| {
-                    self.ctx.monitor.check()?;
+                    self.session.monitor.check()?;
                     let first = stripe * STRIPE;
                     let last = first + to.len() / p;
                     for i in 0..view.n_rows() {

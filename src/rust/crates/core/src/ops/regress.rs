@@ -9,11 +9,11 @@ use super::moments::Moments;
 use super::view::{add, each, with_view, Check};
 use crate::chain::nodes::{Covariates, RegressOut};
 use crate::chain::LazyMatrix;
-use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::matrix::Block;
 use crate::memory;
-use crate::stream::{no_rows, reduce, Needs, Reducer};
+use crate::session::Session;
+use crate::stream::{adds_up, no_rows, reduce, Needs, Reducer};
 use serde::{Deserialize, Serialize};
 
 /// What to regress on, one value a cell.
@@ -41,7 +41,7 @@ const DEPENDENT: f64 = 1e-10;
 /// # Errors
 /// [`Error::Shape`] for another number of values than cells; [`Error::Parameter`] for covariates that are not finite;
 /// [`Error::Values`] for NaN or infinite values of the matrix.
-pub fn regress_out(x: &LazyMatrix, by: &Regressors, ctx: &Context) -> Result<LazyMatrix> {
+pub fn regress_out(x: &LazyMatrix, by: &Regressors, session: &Session) -> Result<LazyMatrix> {
     let n = x.shape().0;
     let fits = |found: usize| {
         let what = "keys, one value per cell";
@@ -67,19 +67,19 @@ pub fn regress_out(x: &LazyMatrix, by: &Regressors, ctx: &Context) -> Result<Laz
         }
     };
     let coefficients = match &covariates {
-        Covariates::Numbers(rows) => of_numbers(x, rows, width, ctx)?,
-        Covariates::Groups(codes) => of_groups(x, codes, width, ctx)?,
+        Covariates::Numbers(rows) => of_numbers(x, rows, width, session)?,
+        Covariates::Groups(codes) => of_groups(x, codes, width, session)?,
     };
     x.with(RegressOut { covariates, coefficients: coefficients.into(), width, keys: keys.into() })
 }
 
 /// The mean of every gene and its products with the other columns of `rows`, `n_vars x width`; those of a gene without
 /// variation are 0.
-fn of_numbers(x: &LazyMatrix, rows: &[f64], width: usize, ctx: &Context) -> Result<Vec<f64>> {
+fn of_numbers(x: &LazyMatrix, rows: &[f64], width: usize, session: &Session) -> Result<Vec<f64>> {
     let n_cols = x.shape().1;
     let check = Check::finite(x, "regress_out");
     let size = memory::count(&[n_cols, width], PRODUCTS)?;
-    reduce(x, &Products { n_cols, size, rows, width, check }, ctx)
+    reduce(x, &Products { n_cols, size, rows, width, check }, session)
 }
 
 const PRODUCTS: &str = "regress_out: products of every gene with every covariate";
@@ -97,10 +97,12 @@ struct Products<'a> {
 impl Reducer for Products<'_> {
     const NAME: &'static str = PRODUCTS;
     const NEEDS: Needs = Needs::KEEPS;
-    type Part = (Vec<f64>, Moments);
-    no_rows!();
-    type State = (Vec<f64>, Moments);
     type Output = Vec<f64>;
+    adds_up!((Vec<f64>, Moments), |state, next| {
+        add(&mut state.0, &next.0);
+        state.1.merge(&next.1);
+    });
+    no_rows!();
 
     fn map(&self, block: Block) -> Result<((Vec<f64>, Moments), ())> {
         let Products { n_cols, rows, width, .. } = *self;
@@ -122,16 +124,6 @@ impl Reducer for Products<'_> {
 
     fn state(&self) -> Result<(Vec<f64>, Moments)> {
         Ok((memory::zeros(self.size, PRODUCTS)?, Moments::new(self.n_cols)))
-    }
-
-    fn fold(&self, state: &mut (Vec<f64>, Moments), part: (Vec<f64>, Moments)) -> Result<()> {
-        add(&mut state.0, &part.0);
-        state.1.merge(&part.1);
-        Ok(())
-    }
-
-    fn merge(&self, state: &mut (Vec<f64>, Moments), next: (Vec<f64>, Moments)) -> Result<()> {
-        self.fold(state, next)
     }
 
     fn finish(&self, (mut all, moments): (Vec<f64>, Moments), (): ()) -> Result<Vec<f64>> {
@@ -184,10 +176,10 @@ impl Level {
 }
 
 /// The mean of every gene in every group, `n_vars x width`.
-fn of_groups(x: &LazyMatrix, codes: &[u32], width: usize, ctx: &Context) -> Result<Vec<f64>> {
+fn of_groups(x: &LazyMatrix, codes: &[u32], width: usize, session: &Session) -> Result<Vec<f64>> {
     let check = Check::finite(x, "regress_out");
     let size = memory::count(&[x.shape().1, width], MEANS)?;
-    reduce(x, &GroupMeans { size, codes, width, check }, ctx)
+    reduce(x, &GroupMeans { size, codes, width, check }, session)
 }
 
 const MEANS: &str = "regress_out: means of every gene in every group";
@@ -204,10 +196,9 @@ struct GroupMeans<'a> {
 impl Reducer for GroupMeans<'_> {
     const NAME: &'static str = MEANS;
     const NEEDS: Needs = Needs::KEEPS;
-    type Part = Vec<Level>;
-    no_rows!();
-    type State = Vec<Level>;
     type Output = Vec<f64>;
+    adds_up!(Vec<Level>, |all, next| all.iter_mut().zip(&next).for_each(|(a, n)| a.merge(n)));
+    no_rows!();
 
     fn map(&self, block: Block) -> Result<(Vec<Level>, ())> {
         let mut part = self.state()?;
@@ -222,15 +213,6 @@ impl Reducer for GroupMeans<'_> {
 
     fn state(&self) -> Result<Vec<Level>> {
         memory::filled(self.size, Level::default(), MEANS)
-    }
-
-    fn fold(&self, all: &mut Vec<Level>, part: Vec<Level>) -> Result<()> {
-        all.iter_mut().zip(&part).for_each(|(a, p)| a.merge(p));
-        Ok(())
-    }
-
-    fn merge(&self, all: &mut Vec<Level>, next: Vec<Level>) -> Result<()> {
-        self.fold(all, next)
     }
 
     fn finish(&self, all: Vec<Level>, (): ()) -> Result<Vec<f64>> {

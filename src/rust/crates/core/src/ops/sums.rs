@@ -3,12 +3,12 @@
 use super::moments::Axis;
 use super::view::{add, with_view, View};
 use crate::chain::LazyMatrix;
-use crate::context::Context;
 use crate::element::{DType, Data, Number};
 use crate::error::{Error, Result};
 use crate::matrix::{Block, Storage};
 use crate::memory::{self, Zero};
-use crate::stream::{no_rows, no_state, reduce, Needs, Reducer};
+use crate::session::Session;
+use crate::stream::{gives_rows, gives_sum, reduce, Needs, Reducer};
 use serde::de::DeserializeOwned;
 use serde::Serialize;
 use std::marker::PhantomData;
@@ -58,12 +58,12 @@ impl Sums {
 ///
 /// # Errors
 /// The errors of the pass.
-pub fn sums(x: &LazyMatrix, axis: Option<Axis>, ctx: &Context) -> Result<Sums> {
+pub fn sums(x: &LazyMatrix, axis: Option<Axis>, session: &Session) -> Result<Sums> {
     let along = axis.unwrap_or(Axis::Obs);
     let found = match x.dtype() {
-        DType::F16 | DType::F32 | DType::F64 => Sums::Floats(pass(x, along, ctx)?),
-        DType::U8 | DType::U16 | DType::U32 | DType::U64 => Sums::Unsigned(pass(x, along, ctx)?),
-        _ => Sums::Signed(pass(x, along, ctx)?),
+        DType::F16 | DType::F32 | DType::F64 => Sums::Floats(pass(x, along, session)?),
+        DType::U8 | DType::U16 | DType::U32 | DType::U64 => Sums::Unsigned(pass(x, along, session)?),
+        _ => Sums::Signed(pass(x, along, session)?),
     };
     Ok(match (axis, found) {
         (Some(_), found) => found,
@@ -77,16 +77,16 @@ pub fn sums(x: &LazyMatrix, axis: Option<Axis>, ctx: &Context) -> Result<Sums> {
 ///
 /// # Errors
 /// The errors of the pass.
-pub fn row_sums(x: &LazyMatrix, ctx: &Context) -> Result<Vec<f64>> {
-    sums(x, Some(Axis::Var), ctx)?.into_doubles()
+pub fn row_sums(x: &LazyMatrix, session: &Session) -> Result<Vec<f64>> {
+    sums(x, Some(Axis::Var), session)?.into_doubles()
 }
 
 /// The sum of every column as f64, `n_vars` values; see [`sums`].
 ///
 /// # Errors
 /// The errors of the pass.
-pub fn col_sums(x: &LazyMatrix, ctx: &Context) -> Result<Vec<f64>> {
-    sums(x, Some(Axis::Obs), ctx)?.into_doubles()
+pub fn col_sums(x: &LazyMatrix, session: &Session) -> Result<Vec<f64>> {
+    sums(x, Some(Axis::Obs), session)?.into_doubles()
 }
 
 /// Sums of integers in numpy's dtype where some of `doubles`, those added up in f64, are past 2^53, from which on f64 has gaps;
@@ -94,24 +94,24 @@ pub fn col_sums(x: &LazyMatrix, ctx: &Context) -> Result<Vec<f64>> {
 ///
 /// # Errors
 /// The errors of the pass.
-pub(super) fn past_doubles(x: &LazyMatrix, axis: Axis, doubles: &mut [f64], ctx: &Context) -> Result<Option<Data>> {
+pub(super) fn past_doubles(x: &LazyMatrix, axis: Axis, doubles: &mut [f64], session: &Session) -> Result<Option<Data>> {
     const GAPS: f64 = (1u64 << 53) as f64;
     let floats = matches!(x.dtype(), DType::F16 | DType::F32 | DType::F64);
     if floats || doubles.iter().all(|s| s.abs() < GAPS) {
         return Ok(None);
     }
-    let exact = sums(x, Some(axis), ctx)?;
+    let exact = sums(x, Some(axis), session)?;
     if let Sums::Signed(v) | Sums::Unsigned(v) = &exact {
         doubles.iter_mut().zip(v).for_each(|(to, &sum)| *to = sum as f64);
     }
     exact.into_numpy().map(Some)
 }
 
-fn pass<S: Sum>(x: &LazyMatrix, along: Axis, ctx: &Context) -> Result<Vec<S>> {
+fn pass<S: Sum>(x: &LazyMatrix, along: Axis, session: &Session) -> Result<Vec<S>> {
     let ((n_obs, n_vars), sum) = (x.shape(), PhantomData);
     match along {
-        Axis::Obs => reduce(x, &ColumnSums::<S> { n_vars, sum }, ctx),
-        Axis::Var => reduce(x, &RowSums::<S> { n_obs, sum }, ctx),
+        Axis::Obs => reduce(x, &ColumnSums::<S> { n_vars, sum }, session),
+        Axis::Var => reduce(x, &RowSums::<S> { n_obs, sum }, session),
     }
 }
 
@@ -142,10 +142,7 @@ struct ColumnSums<S> {
 impl<S: Sum> Reducer for ColumnSums<S> {
     const NAME: &'static str = "sums of the columns";
     const NEEDS: Needs = Needs::FILE;
-    type Part = Vec<S>;
-    no_rows!();
-    type State = Vec<S>;
-    type Output = Vec<S>;
+    gives_sum!(Vec<S>, |sums, next| add(sums, &next));
 
     fn map(&self, block: Block) -> Result<(Vec<S>, ())> {
         Ok((S::of_block(block, Axis::Obs)?, ()))
@@ -153,20 +150,6 @@ impl<S: Sum> Reducer for ColumnSums<S> {
 
     fn state(&self) -> Result<Vec<S>> {
         memory::zeros(self.n_vars, SUMS)
-    }
-
-    fn fold(&self, sums: &mut Vec<S>, part: Vec<S>) -> Result<()> {
-        add(sums, &part);
-        Ok(())
-    }
-
-    fn merge(&self, sums: &mut Vec<S>, next: Vec<S>) -> Result<()> {
-        add(sums, &next);
-        Ok(())
-    }
-
-    fn finish(&self, sums: Vec<S>, (): ()) -> Result<Vec<S>> {
-        Ok(sums)
     }
 }
 
@@ -179,10 +162,7 @@ struct RowSums<S> {
 impl<S: Sum> Reducer for RowSums<S> {
     const NAME: &'static str = "sums of the rows";
     const NEEDS: Needs = Needs::FILE;
-    no_state!();
-    type Rows = Vec<S>;
-    type Whole = Vec<S>;
-    type Output = Vec<S>;
+    gives_rows!(Vec<S>);
 
     fn map(&self, block: Block) -> Result<((), Vec<S>)> {
         Ok(((), S::of_block(block, Axis::Var)?))
@@ -190,10 +170,6 @@ impl<S: Sum> Reducer for RowSums<S> {
 
     fn whole(&self) -> Result<Vec<S>> {
         memory::zeros(self.n_obs, SUMS)
-    }
-
-    fn finish(&self, (): (), sums: Vec<S>) -> Result<Vec<S>> {
-        Ok(sums)
     }
 }
 

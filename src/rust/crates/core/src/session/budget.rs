@@ -14,6 +14,13 @@ pub struct Lease {
     of: Budget,
 }
 
+/// What work of the graph stage holds: of its own memory, and of that of passes as far as it went.
+#[derive(Debug)]
+pub struct Held {
+    pub(super) _own: Lease,
+    pub(super) _of_passes: Lease,
+}
+
 impl Budget {
     /// Bytes leased now.
     pub fn leased(&self) -> usize {

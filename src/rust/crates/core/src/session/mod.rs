@@ -4,6 +4,7 @@
 mod budget;
 mod caches;
 mod guard;
+mod machine;
 mod monitor;
 mod pool;
 mod scratch;
@@ -11,7 +12,7 @@ mod scratch;
 mod session;
 mod watch;
 
-pub use budget::{Budget, Lease};
+pub use budget::{Budget, Held, Lease};
 pub use caches::Caches;
 pub(crate) use caches::Identity;
 pub use guard::guard;

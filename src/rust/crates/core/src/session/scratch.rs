@@ -1,44 +1,73 @@
 //! The room on disk for what does not fit into memory.
 
-use std::path::PathBuf;
+use super::machine;
+use crate::error::{Error, Result};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
-/// A folder for files without a name, gone with their handles, and the bytes in them.
-#[derive(Debug, Clone, Default)]
-pub struct Space(Arc<Inner>);
+/// Part of a disk that is left to others where no limit is set, and the most of it in bytes.
+const RESERVE: (u64, u64) = (32, 256 << 20);
 
-#[derive(Debug, Default)]
-struct Inner {
+/// A folder for files without a name, gone with their handles, the bytes in them, and how many there may be.
+#[derive(Debug, Clone, Default)]
+pub struct Space {
     /// `None` for the system's folder of temporary files.
     folder: Option<PathBuf>,
-    used: AtomicU64,
+    /// Bytes of all files of a session.
+    used: Arc<AtomicU64>,
+    /// `None` for the room on the disk less a reserve.
+    limit: Option<u64>,
 }
 
 impl Space {
-    /// In this folder.
-    pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Space(Arc::new(Inner { folder: Some(folder.into()), used: AtomicU64::new(0) }))
+    /// The same space, with at most so many bytes in use; `None` for the room on the disk less a reserve.
+    #[must_use]
+    pub fn limited(&self, limit: Option<u64>) -> Self {
+        Space { limit, ..self.clone() }
+    }
+
+    /// The same space in another folder: bytes there count as here.
+    #[must_use]
+    pub fn inside(&self, folder: &Path) -> Self {
+        Space { folder: Some(folder.to_owned()), ..self.clone() }
     }
 
     /// The folder, for one more file.
     pub(crate) fn folder(&self) -> PathBuf {
-        self.0.folder.clone().unwrap_or_else(std::env::temp_dir)
+        self.folder.clone().unwrap_or_else(std::env::temp_dir)
     }
 
     /// Bytes in use.
     pub fn used(&self) -> u64 {
-        self.0.used.load(Ordering::Relaxed)
+        self.used.load(Ordering::Relaxed)
     }
 
-    /// Counts bytes written.
-    pub(crate) fn take(&self, bytes: u64) {
-        self.0.used.fetch_add(bytes, Ordering::Relaxed);
+    /// Counts bytes that are going to be written.
+    ///
+    /// # Errors
+    /// [`Error::Scratch`] where there is no room for them.
+    pub(crate) fn take(&self, bytes: u64) -> Result<()> {
+        let limit = self.limit.unwrap_or(u64::MAX);
+        let more = |used: u64| used.checked_add(bytes).filter(|&used| used <= limit);
+        let refused = |free| Error::Scratch { path: self.folder().into(), needed: bytes, free, limit: self.limit };
+        let taken = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+        taken.map_err(|used| refused(limit.saturating_sub(used)))?;
+        if self.limit.is_none() {
+            if let Some((free, all)) = machine::disk(&self.folder()) {
+                let free = free.saturating_sub((all / RESERVE.0).min(RESERVE.1));
+                if free < bytes {
+                    self.give_back(bytes);
+                    return Err(refused(free));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Counts bytes that are free again.
     pub(crate) fn give_back(&self, bytes: u64) {
-        self.0.used.fetch_sub(bytes, Ordering::Relaxed);
+        self.used.fetch_sub(bytes, Ordering::Relaxed);
     }
 }
 
@@ -56,5 +85,41 @@ impl Allowance {
     #[must_use]
     pub(crate) fn among(&self, n: usize) -> Allowance {
         Allowance { memory: self.memory / n.max(1), scratch: self.scratch.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_past_the_limit_are_refused_by_folder_bytes_and_setting() {
+        let all = Space::default();
+        let space = all.inside(Path::new("/some/where")).limited(Some(100));
+        space.take(70).unwrap();
+        let error = space.take(40).unwrap_err();
+        assert_eq!(error.class(), "io");
+        let expected = "scratch files in '/some/where' need 40 bytes more, and 30 are free of the 100 they may take; \
+                        raise the setting scratch_limit, or raise the setting memory so that more stays in memory";
+        assert_eq!(error.to_string(), expected);
+        // Every folder of a session counts, and bytes that are given back can be had again.
+        assert_eq!(all.used(), 70);
+        space.give_back(70);
+        space.take(100).unwrap();
+        assert_eq!(all.used(), 100);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn without_a_limit_the_disk_is_one() {
+        let space = Space::default();
+        space.take(1).unwrap();
+        let error = space.take(1 << 60).unwrap_err().to_string();
+        let (folder, free) = (space.folder(), "are free on the disk beside its reserve; ");
+        assert!(error.starts_with(&format!("scratch files in '{}' need {} bytes more", folder.display(), 1u64 << 60)));
+        assert!(error.contains(free) && error.contains("the setting scratch_limit"), "{error}");
+        assert_eq!(space.used(), 1);
+        // Who sets a limit has it, whatever the disk says.
+        space.limited(Some(u64::MAX)).take(1 << 60).unwrap();
     }
 }

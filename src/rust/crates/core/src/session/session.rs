@@ -1,8 +1,9 @@
 //! A session, as it is passed down.
 
-use super::budget::{Budget, Lease};
+use super::budget::{Budget, Held, Lease};
 use super::caches::Caches;
 use super::guard::guard;
+use super::machine;
 use super::monitor::Monitor;
 use super::pool::Pool;
 use super::scratch::Space;
@@ -21,6 +22,8 @@ pub struct Session {
     pub threads: usize,
     /// Working memory in bytes, for all that is at work at the same time.
     pub memory: usize,
+    /// Bytes that all work of the graph stage may hold at the same time; `None` for the memory of the machine.
+    pub graph_memory: Option<usize>,
     /// Progress and cancellation of a call.
     pub monitor: Arc<Monitor>,
     /// The processes that share every pass; `None` where this one works alone.
@@ -29,6 +32,8 @@ pub struct Session {
     pub pool: Pool,
     /// The memory that is leased.
     pub budget: Budget,
+    /// The memory that the graph stage holds.
+    pub held: Budget,
     /// Room on disk.
     pub scratch: Space,
     /// Facts about matrices that passes found out.
@@ -38,8 +43,9 @@ pub struct Session {
 impl Default for Session {
     fn default() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let (monitor, pool, budget, scratch, caches) = Default::default();
-        Session { threads, memory: DEFAULT_MEMORY, monitor, team: None, pool, budget, scratch, caches }
+        let (memory, graph_memory) = (DEFAULT_MEMORY, None);
+        let (monitor, pool, budget, held, scratch, caches) = Default::default();
+        Session { threads, memory, graph_memory, monitor, team: None, pool, budget, held, scratch, caches }
     }
 }
 
@@ -85,9 +91,25 @@ impl Session {
         self.budget.lease_anyway(0, self.memory / of.max(1), self.memory / 4)
     }
 
-    /// Leases `bytes` that work holds whatever is free, as far as the memory goes: passes beside it take less.
-    pub(crate) fn hold(&self, bytes: usize) -> Lease {
-        self.budget.lease_anyway(0, bytes, self.memory)
+    /// Leases `bytes` that work of the graph stage holds, all or none. They are no part of `memory`, which bounds what streams
+    /// by, but passes beside it take less as far as that goes. `what` is a name for the error.
+    ///
+    /// # Errors
+    /// [`Error::Memory`] where less is free of `graph_memory`, or of the memory of the machine.
+    pub(crate) fn hold(&self, what: impl Into<String>, bytes: usize) -> Result<Held> {
+        let limit = self.graph_memory.or_else(machine::memory).unwrap_or(usize::MAX);
+        let own = self.held.lease(bytes, bytes, limit).ok_or_else(|| {
+            let machine = if self.graph_memory.is_none() { ", the memory of this machine" } else { "" };
+            let others = match self.held.leased() {
+                0 => String::new(),
+                n => format!(", of which other work has {n}"),
+            };
+            let hint = format!(
+                "{machine}{others}; take fewer cells, neighbours or components, or raise the setting graph_memory"
+            );
+            Error::Memory { what: what.into(), needed: bytes as u64, limit: limit as u64, hint }
+        })?;
+        Ok(Held { _own: own, _of_passes: self.budget.lease_anyway(0, bytes, self.memory) })
     }
 
     /// Runs `work` on a rayon pool of exactly `self.threads` threads, so that no global pool is touched (a forked
@@ -123,6 +145,30 @@ mod tests {
         let three = Session { threads: 3, ..session.clone() };
         assert_eq!(three.install(|| Ok(rayon::current_num_threads())).unwrap(), 3);
         assert_eq!(session.install(|| Ok(rayon::current_num_threads())).unwrap(), 2);
+    }
+
+    #[test]
+    fn the_graph_stage_holds_all_or_none_of_a_memory_of_its_own() {
+        let session = Session { memory: 1000, ..Session::with_threads(1) };
+        // More than passes have, as ever: it bounds them.
+        let all = session.hold("a graph", 5000).unwrap();
+        assert_eq!((session.held.leased(), session.budget.leased()), (5000, 1000));
+        drop(all);
+        let bound = Session { graph_memory: Some(6000), ..session.call() };
+        let first = bound.hold("a graph", 5000).unwrap();
+        let error = bound.call().hold("umap", 2000).unwrap_err().to_string();
+        let expected =
+            "umap needs 2000 bytes, the limit is 6000, of which other work has 5000; take fewer cells, neighbours \
+                        or components, or raise the setting graph_memory";
+        assert_eq!(error, expected);
+        drop(first);
+        assert!(bound.hold("umap", 6000).is_ok());
+        assert_eq!((bound.held.leased(), bound.budget.leased()), (0, 0));
+        #[cfg(target_os = "linux")]
+        {
+            let error = session.hold("umap", usize::MAX / 2).unwrap_err().to_string();
+            assert!(error.contains(", the memory of this machine; take fewer cells"), "{error}");
+        }
     }
 
     #[test]

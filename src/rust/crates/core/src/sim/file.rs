@@ -2,8 +2,8 @@
 
 use super::{SimulatedSource, Simulation};
 use crate::chain::LazyMatrix;
-use crate::context::Context;
 use crate::error::Result;
+use crate::session::Session;
 use crate::write::{write_h5ad, H5adPlan, Part, WriteOptions};
 use std::path::Path;
 use std::sync::Arc;
@@ -17,11 +17,11 @@ pub fn simulate_h5ad(
     simulation: &Simulation,
     path: impl AsRef<Path>,
     options: &WriteOptions,
-    ctx: &Context,
+    session: &Session,
 ) -> Result<()> {
     let source = SimulatedSource::new(simulation.clone())?;
     let mut plan = H5adPlan::new(None, source.obs().into(), source.var().into());
     plan.uns.push(("simulation".to_owned(), source.parameters().into()));
     plan.x = Some(Part::Matrix(LazyMatrix::new(Arc::new(source))));
-    write_h5ad(&plan, path, options, ctx)
+    write_h5ad(&plan, path, options, session)
 }

@@ -6,11 +6,11 @@
 use super::execute::map_fold;
 use super::Order;
 use crate::chain::LazyMatrix;
-use crate::context::{guard, Context, STACK};
 use crate::element::{Array, Data, Sparse, SparseFormat, Value};
 use crate::error::{Error, Result};
 use crate::matrix::{Block, Storage};
 use crate::memory;
+use crate::session::{guard, Session, STACK};
 use std::ops::Range;
 use std::sync::mpsc::{sync_channel, Receiver};
 use std::thread::JoinHandle;
@@ -24,16 +24,17 @@ pub struct Blocks {
 }
 
 impl Blocks {
-    /// Starts a pass over `x`. It ends with [`Error::Cancelled`] when the monitor of `ctx` asks for it.
+    /// Starts a pass over `x`. It ends with [`Error::Cancelled`] when the monitor of `session` asks for it.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`] when no thread can be started.
-    pub fn new(x: &LazyMatrix, order: Order, ctx: &Context) -> Result<Self> {
-        let (x, ctx) = (x.clone(), ctx.clone());
+    pub fn new(x: &LazyMatrix, order: Order, session: &Session) -> Result<Self> {
+        let (x, session) = (x.clone(), session.clone());
         let (sender, receiver) = sync_channel(0);
         let pass = move || {
-            let ended =
-                guard(|| map_fold(&x, order, &ctx, Ok, |block| sender.send(Ok(block)).map_err(|_| Error::Cancelled)));
+            let ended = guard(|| {
+                map_fold(&x, order, &session, Ok, |block| sender.send(Ok(block)).map_err(|_| Error::Cancelled))
+            });
             if let Err(e) = ended {
                 // Nobody listens after a drop.
                 drop(sender.send(Err(e)));
@@ -111,7 +112,7 @@ impl Chunks {
     ///
     /// # Errors
     /// [`Error::Parameter`] for a size of 0; those of [`Blocks::new`].
-    pub fn new(x: &LazyMatrix, size: usize, ctx: &Context) -> Result<Self> {
+    pub fn new(x: &LazyMatrix, size: usize, session: &Session) -> Result<Self> {
         if size == 0 {
             return Err(Error::parameter("chunk_size", "at least 1 row", size));
         }
@@ -120,7 +121,7 @@ impl Chunks {
             true => Storage::Csr { indptr: vec![0], indices: Vec::new(), data },
             false => Storage::Dense(data),
         };
-        let blocks = Blocks::new(x, Order::Matrix, ctx)?;
+        let blocks = Blocks::new(x, Order::Matrix, session)?;
         Ok(Chunks { blocks, shape: x.shape(), size, next: 0, rest: None, empty })
     }
 

@@ -3,10 +3,10 @@
 use super::execute::map_fold;
 use super::Order;
 use crate::chain::LazyMatrix;
-use crate::context::Context;
 use crate::element::Data;
 use crate::error::{Error, Result};
 use crate::memory;
+use crate::session::Session;
 
 /// The name of a matrix in memory in errors.
 const COLLECTED: &str = "a matrix in memory";
@@ -42,8 +42,8 @@ impl Room {
 ///
 /// # Errors
 /// As [`collect_in`].
-pub fn collect(x: &LazyMatrix, ctx: &Context, limit: u64) -> Result<crate::element::Value> {
-    collect_in(x, ctx, &Room::own(x, limit))
+pub fn collect(x: &LazyMatrix, session: &Session, limit: u64) -> Result<crate::element::Value> {
+    collect_in(x, session, &Room::own(x, limit))
 }
 
 /// [`collect`] for a caller whose form of the values takes another room.
@@ -51,7 +51,7 @@ pub fn collect(x: &LazyMatrix, ctx: &Context, limit: u64) -> Result<crate::eleme
 /// # Errors
 /// [`Error::Memory`] when the result exceeds the limit, before anything is read where its size is known; of selected
 /// sparse values with the size that those read so far let expect. Those of the pass.
-pub fn collect_in(x: &LazyMatrix, ctx: &Context, room: &Room) -> Result<crate::element::Value> {
+pub fn collect_in(x: &LazyMatrix, session: &Session, room: &Room) -> Result<crate::element::Value> {
     use crate::element::{Array, Sparse, SparseFormat, Value};
     use crate::matrix::Storage;
     let (n, m) = x.shape();
@@ -71,7 +71,7 @@ pub fn collect_in(x: &LazyMatrix, ctx: &Context, room: &Room) -> Result<crate::e
     }
     if x.is_sparse() {
         let (mut indptr, mut indices, mut data) = (vec![0u64], Vec::new(), Data::empty(x.dtype()));
-        map_fold(x, Order::Matrix, ctx, Ok, |block| {
+        map_fold(x, Order::Matrix, session, Ok, |block| {
             let Storage::Csr { indptr: p, indices: i, data: d } = block.storage else {
                 return Err(Error::Internal("a sparse chain gave a dense block".to_owned()));
             };
@@ -95,7 +95,7 @@ pub fn collect_in(x: &LazyMatrix, ctx: &Context, room: &Room) -> Result<crate::e
     } else {
         let mut data = Data::empty(x.dtype());
         data.reserve(memory::count(&[n, m], COLLECTED)?, COLLECTED)?;
-        map_fold(x, Order::Matrix, ctx, Ok, |block| {
+        map_fold(x, Order::Matrix, session, Ok, |block| {
             let Storage::Dense(d) = block.storage else {
                 return Err(Error::Internal("a dense chain gave a sparse block".to_owned()));
             };

@@ -2,13 +2,12 @@
 
 use super::Order;
 use crate::chain::LazyMatrix;
-use crate::context::{guard, Context, STACK};
 use crate::element::Data;
 use crate::error::Result;
 use crate::matrix::Block;
 use crate::matrix::{ColumnCache, Layout, Pass, Positions, Rows, MAX_KEPT_COLUMNS};
 use crate::memory;
-use crate::session::{Allowance, Lease};
+use crate::session::{guard, Allowance, Lease, Session, STACK};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,7 +18,7 @@ const PASS: &str = "a pass";
 const ROWS: &str = "rows in the order of the file";
 
 /// One pass over `x` in order: `map` on every block (on worker threads), `fold` on the results in block order (on the calling
-/// thread). Progress is counted in rows on `ctx.monitor`.
+/// thread). Progress is counted in rows on `session.monitor`.
 ///
 /// # Errors
 /// The first error, in block order, of reading, `map` or `fold`; [`Error::Cancelled`](crate::error::Error::Cancelled) when asked
@@ -27,12 +26,12 @@ const ROWS: &str = "rows in the order of the file";
 pub(super) fn map_fold<S: Send>(
     x: &LazyMatrix,
     order: Order,
-    ctx: &Context,
+    session: &Session,
     map: impl Fn(Block) -> Result<S> + Sync,
     fold: impl FnMut(S) -> Result<()>,
 ) -> Result<()> {
-    let pass = Opened::new(x, order, false, ctx)?;
-    pass.run(0..pass.n_blocks(), ctx, map, fold)
+    let pass = Opened::new(x, order, false, session)?;
+    pass.run(0..pass.n_blocks(), session, map, fold)
 }
 
 /// Whether a pass that keeps selected columns keeps anything of this chain.
@@ -68,7 +67,7 @@ impl<'a> Opened<'a> {
     ///
     /// # Errors
     /// Errors of preparing the pass.
-    pub(super) fn new(x: &'a LazyMatrix, order: Order, keeps: bool, ctx: &Context) -> Result<Self> {
+    pub(super) fn new(x: &'a LazyMatrix, order: Order, keeps: bool, session: &Session) -> Result<Self> {
         let (rows, permutation) = match (order, x.source_rows()) {
             (Order::File, Rows::List(list)) if list.windows(2).any(|w| w[0] > w[1]) => {
                 let mut by_file: Vec<u32> = memory::collected(0..list.len() as u32, ROWS)?;
@@ -78,19 +77,19 @@ impl<'a> Opened<'a> {
             }
             (_, rows) => (rows, None),
         };
-        if let Some(cache) = x.kept(&rows, ctx) {
+        if let Some(cache) = x.kept(&rows, session) {
             return Ok(Opened { x, rows, permutation, place: Place::Kept(cache), filling: None, _reading: None });
         }
         let mut keeping = None;
         if keeps && keeps_columns(x) {
             // The columns kept before go before their successor is made.
-            x.forget_kept(ctx);
-            keeping = Some(ctx.spare(8));
+            x.forget_kept(session);
+            keeping = Some(session.spare(8));
         }
-        let reading = ctx.part(4);
-        let allowed = Allowance { memory: reading.bytes(), scratch: ctx.scratch.clone() };
+        let reading = session.part(4);
+        let allowed = Allowance { memory: reading.bytes(), scratch: session.scratch.clone() };
         let (source, columns) = (&**x.source(), x.column_map()?);
-        let indexed = match x.index(ctx).zip(columns.as_ref()) {
+        let indexed = match x.index(session).zip(columns.as_ref()) {
             Some((index, columns)) => index.pass(source, &rows, columns, &allowed)?,
             None => None,
         };
@@ -120,9 +119,9 @@ impl<'a> Opened<'a> {
     }
 
     /// Leaves the columns that were kept, when every block was read.
-    pub(super) fn leave(self, ctx: &Context) {
+    pub(super) fn leave(self, session: &Session) {
         if let Some(cache) = self.filling.and_then(ColumnCache::complete) {
-            self.x.keep(&self.rows, cache, ctx);
+            self.x.keep(&self.rows, cache, session);
         }
     }
 
@@ -130,16 +129,16 @@ impl<'a> Opened<'a> {
     pub(super) fn run<S: Send>(
         &self,
         blocks: Range<usize>,
-        ctx: &Context,
+        session: &Session,
         map: impl Fn(Block) -> Result<S> + Sync,
         mut fold: impl FnMut(S) -> Result<()>,
     ) -> Result<()> {
         let (x, pass) = (self.x, self.pass());
         let rows = pass.blocks()[blocks.clone()].iter().map(|r| r.len() as u64).sum();
-        ctx.monitor.begin(rows);
+        session.monitor.begin(rows);
 
         let work = |b: usize| -> Result<S> {
-            ctx.monitor.check()?;
+            session.monitor.check()?;
             let mut block = pass.read(b)?;
             if let Some(cache) = &self.filling {
                 cache.keep(b, &block)?;
@@ -149,7 +148,7 @@ impl<'a> Opened<'a> {
                 block.positions = Positions::List(memory::copied(&p[r.clone()], ROWS)?);
             }
             let out = map(x.transform(block)?)?;
-            ctx.monitor.advance(n_rows as u64);
+            session.monitor.advance(n_rows as u64);
             Ok(out)
         };
 
@@ -157,11 +156,11 @@ impl<'a> Opened<'a> {
         let dense_row = if x.is_sparse() { 0 } else { x.shape().1 * x.dtype().size() };
         let cost = |b: usize| pass.cost(b).max(pass.blocks()[b].len() * dense_row);
         let widest = blocks.clone().map(cost).max().unwrap_or(0).max(1);
-        let blocks_at_once = 2 * ctx.threads;
-        let wanted = (3 * widest).saturating_mul(blocks_at_once).min(ctx.memory / 2);
-        let flight = ctx.lease(PASS, 0, wanted)?;
+        let blocks_at_once = 2 * session.threads;
+        let wanted = (3 * widest).saturating_mul(blocks_at_once).min(session.memory / 2);
+        let flight = session.lease(PASS, 0, wanted)?;
         let window = (flight.bytes() / (3 * widest)).clamp(1, blocks_at_once);
-        let threads = ctx.threads.min(window).min(blocks.len());
+        let threads = session.threads.min(window).min(blocks.len());
         if threads <= 1 {
             return blocks.clone().try_for_each(|b| fold(guard(|| work(b))?));
         }

@@ -27,7 +27,7 @@ pub(crate) use execute::keeps_columns;
 pub use needs::{Needs, LONG_RUN, RUN};
 pub use partial::{finish, reduce_runs, Partial};
 pub use reduce::{reduce, reduce_into};
-pub use reducer::{no_rows, no_state, Reducer};
+pub use reducer::{adds_up, gives_rows, gives_sum, no_rows, no_state, Reducer};
 pub use scatter::Scatter;
 pub use schedule::Schedule;
 pub(crate) use sequence::in_file_order;

@@ -7,10 +7,10 @@ use super::scatter::Scatter;
 use super::schedule::Schedule;
 use super::Team;
 use crate::chain::LazyMatrix;
-use crate::context::Context;
 use crate::encoded::{decoded, encoded};
 use crate::error::{Error, Result};
 use crate::matrix::{hash, Positions};
+use crate::session::Session;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
@@ -138,8 +138,8 @@ impl<R: Reducer> Partial<R> {
 ///
 /// # Errors
 /// [`Error::Index`] for runs that there are none of; as [`reduce`](super::reduce()).
-pub fn reduce_runs<R: Reducer>(x: &LazyMatrix, r: &R, runs: Range<usize>, ctx: &Context) -> Result<Partial<R>> {
-    let pass = Opened::new(x, R::NEEDS.order, false, ctx)?;
+pub fn reduce_runs<R: Reducer>(x: &LazyMatrix, r: &R, runs: Range<usize>, session: &Session) -> Result<Partial<R>> {
+    let pass = Opened::new(x, R::NEEDS.order, false, session)?;
     let schedule = Schedule::new(&pass, R::NEEDS.run);
     let n_runs = schedule.n_runs();
     if runs.start > runs.end || runs.end > n_runs {
@@ -151,7 +151,7 @@ pub fn reduce_runs<R: Reducer>(x: &LazyMatrix, r: &R, runs: Range<usize>, ctx: &
         rows.push((at.clone(), of_rows));
         Ok(())
     };
-    run(&pass, &schedule, runs.clone(), r, ctx, keep, |state| {
+    run(&pass, &schedule, runs.clone(), r, session, keep, |state| {
         if runs.start == 0 {
             append(r, &mut first, state)
         } else {
@@ -225,10 +225,10 @@ pub(super) fn together<R: Reducer>(
     r: &R,
     whole: &mut (impl Scatter<R::Rows> + ?Sized),
     team: &dyn Team,
-    ctx: &Context,
+    session: &Session,
 ) -> Result<R::State> {
-    let n_runs = Schedule::of(x, r, ctx)?.n_runs();
-    let own = reduce_runs(x, r, team.share(n_runs), ctx)?;
+    let n_runs = Schedule::of(x, r, session)?.n_runs();
+    let own = reduce_runs(x, r, team.share(n_runs), session)?;
     let header = own.header.clone();
     let all = team.exchange(own.to_bytes()?)?;
     let all: Vec<Partial<R>> = all.iter().map(|bytes| Partial::from_bytes(r, bytes)).collect::<Result<_>>()?;

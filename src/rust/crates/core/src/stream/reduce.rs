@@ -7,17 +7,17 @@ use super::runs::{append, run};
 use super::scatter::Scatter;
 use super::schedule::Schedule;
 use crate::chain::LazyMatrix;
-use crate::context::Context;
 use crate::error::Result;
 use crate::matrix::Positions;
+use crate::session::Session;
 
 /// Runs `r` over `x` and returns its result.
 ///
 /// # Errors
 /// The first error, in block order, of reading and of the reducer; [`Error::Cancelled`] when asked to stop.
-pub fn reduce<R: Reducer>(x: &LazyMatrix, r: &R, ctx: &Context) -> Result<R::Output> {
+pub fn reduce<R: Reducer>(x: &LazyMatrix, r: &R, session: &Session) -> Result<R::Output> {
     let mut whole = r.whole()?;
-    let state = reduce_into(x, r, &mut whole, ctx)?;
+    let state = reduce_into(x, r, &mut whole, session)?;
     r.finish(state, whole)
 }
 
@@ -29,16 +29,16 @@ pub fn reduce_into<R: Reducer>(
     x: &LazyMatrix,
     r: &R,
     whole: &mut (impl Scatter<R::Rows> + ?Sized),
-    ctx: &Context,
+    session: &Session,
 ) -> Result<R::State> {
-    if let Some(team) = &ctx.team {
-        return together(x, r, whole, &**team, ctx);
+    if let Some(team) = &session.team {
+        return together(x, r, whole, &**team, session);
     }
-    let pass = Opened::new(x, R::NEEDS.order, R::NEEDS.keeps_columns, ctx)?;
+    let pass = Opened::new(x, R::NEEDS.order, R::NEEDS.keeps_columns, session)?;
     let schedule = Schedule::new(&pass, R::NEEDS.run);
     let mut all = None;
     let put = |at: &Positions, rows| whole.scatter(at, rows);
-    run(&pass, &schedule, 0..schedule.n_runs(), r, ctx, put, |state| append(r, &mut all, state))?;
-    pass.leave(ctx);
+    run(&pass, &schedule, 0..schedule.n_runs(), r, session, put, |state| append(r, &mut all, state))?;
+    pass.leave(session);
     all.map_or_else(|| r.state(), Ok)
 }

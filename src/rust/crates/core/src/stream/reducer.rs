@@ -7,7 +7,7 @@ use crate::matrix::Block;
 use serde::de::DeserializeOwned;
 use serde::Serialize;
 
-pub use crate::{no_rows, no_state};
+pub use crate::{adds_up, gives_rows, gives_sum, no_rows, no_state};
 
 /// A pass that adds up: maps blocks, folds their parts, merges states and makes a result of them. Its serialised form is its
 /// parameters, by which partial results are told apart.
@@ -108,6 +108,57 @@ macro_rules! no_rows {
 
         fn whole(&self) -> $crate::Result<()> {
             Ok(())
+        }
+    };
+}
+
+/// The part of a [`Reducer`] whose blocks are reduced to states: how the state of the rows that follow is added to one.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! adds_up {
+    ($state:ty, $add:expr) => {
+        type Part = $state;
+        type State = $state;
+
+        fn fold(&self, state: &mut $state, part: $state) -> $crate::Result<()> {
+            self.merge(state, part)
+        }
+
+        fn merge(&self, state: &mut $state, next: $state) -> $crate::Result<()> {
+            let add: fn(&mut $state, $state) = $add;
+            add(state, next);
+            Ok(())
+        }
+    };
+}
+
+/// All of a [`Reducer`] whose result is the sum of the states of its blocks but the states themselves.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! gives_sum {
+    ($state:ty, $add:expr) => {
+        type Output = $state;
+        $crate::adds_up!($state, $add);
+        $crate::no_rows!();
+
+        fn finish(&self, sum: $state, (): ()) -> $crate::Result<$state> {
+            Ok(sum)
+        }
+    };
+}
+
+/// All of a [`Reducer`] whose result is those of the rows but the results themselves.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! gives_rows {
+    ($rows:ty) => {
+        type Rows = $rows;
+        type Whole = $rows;
+        type Output = $rows;
+        $crate::no_state!();
+
+        fn finish(&self, (): (), rows: $rows) -> $crate::Result<$rows> {
+            Ok(rows)
         }
     };
 }

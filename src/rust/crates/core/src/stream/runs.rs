@@ -3,9 +3,9 @@
 use super::execute::Opened;
 use super::reducer::Reducer;
 use super::schedule::Schedule;
-use crate::context::Context;
 use crate::error::Result;
 use crate::matrix::{Block, Positions};
+use crate::session::Session;
 use std::ops::Range;
 
 /// Merges the next run into those before it; the first becomes the sum without a copy.
@@ -23,7 +23,7 @@ pub(super) fn run<R: Reducer>(
     schedule: &Schedule,
     runs: Range<usize>,
     r: &R,
-    ctx: &Context,
+    session: &Session,
     mut put: impl FnMut(&Positions, R::Rows) -> Result<()>,
     mut done: impl FnMut(R::State) -> Result<()>,
 ) -> Result<()> {
@@ -34,7 +34,7 @@ pub(super) fn run<R: Reducer>(
         let (part, rows) = r.map(b)?;
         Ok((at, part, rows))
     };
-    pass.run(blocks, ctx, map, |(at, part, rows)| {
+    pass.run(blocks, session, map, |(at, part, rows)| {
         put(&at, rows)?;
         let mut now = match state.take() {
             Some(state) => state,

@@ -7,8 +7,8 @@
 use super::execute::Opened;
 use super::reducer::Reducer;
 use crate::chain::LazyMatrix;
-use crate::context::Context;
 use crate::error::Result;
+use crate::session::Session;
 use std::ops::Range;
 
 /// The runs of one reducer over one matrix.
@@ -23,8 +23,8 @@ impl Schedule {
     ///
     /// # Errors
     /// Errors of preparing a pass.
-    pub fn of<R: Reducer>(x: &LazyMatrix, _: &R, ctx: &Context) -> Result<Self> {
-        Ok(Schedule::new(&Opened::new(x, R::NEEDS.order, false, ctx)?, R::NEEDS.run))
+    pub fn of<R: Reducer>(x: &LazyMatrix, _: &R, session: &Session) -> Result<Self> {
+        Ok(Schedule::new(&Opened::new(x, R::NEEDS.order, false, session)?, R::NEEDS.run))
     }
 
     pub(super) fn new(pass: &Opened<'_>, run: usize) -> Self {

@@ -3,9 +3,9 @@
 use super::execute::map_fold;
 use super::Order;
 use crate::chain::LazyMatrix;
-use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::matrix::{Block, Positions, Storage};
+use crate::session::Session;
 use std::ops::Range;
 
 /// Runs a pass whose output is a sequence: `prepare` gets the rows of a block and their values, on worker threads; `take` gets
@@ -16,7 +16,7 @@ use std::ops::Range;
 /// The first error, in the order of the matrix, of reading, `prepare` or `take`; [`Error::Cancelled`] when asked to stop.
 pub fn in_sequence<S: Send>(
     x: &LazyMatrix,
-    ctx: &Context,
+    session: &Session,
     prepare: impl Fn(Range<usize>, Storage) -> Result<S> + Sync,
     take: impl FnMut(S) -> Result<()>,
 ) -> Result<()> {
@@ -24,7 +24,7 @@ pub fn in_sequence<S: Send>(
         Positions::Range(rows) => prepare(rows, block.storage),
         Positions::List(_) => Err(Error::Internal("a pass in matrix order gave scattered rows".to_owned())),
     };
-    map_fold(x, Order::Matrix, ctx, prepare, take)
+    map_fold(x, Order::Matrix, session, prepare, take)
 }
 
 /// Runs a pass in the order of the file whose sums are added value by value, in one order whatever the layout: `prepare` gets a
@@ -34,9 +34,9 @@ pub fn in_sequence<S: Send>(
 /// The errors of [`in_sequence`].
 pub(crate) fn in_file_order<S: Send>(
     x: &LazyMatrix,
-    ctx: &Context,
+    session: &Session,
     prepare: impl Fn(Block) -> Result<S> + Sync,
     take: impl FnMut(S) -> Result<()>,
 ) -> Result<()> {
-    map_fold(x, Order::File, ctx, prepare, take)
+    map_fold(x, Order::File, session, prepare, take)
 }

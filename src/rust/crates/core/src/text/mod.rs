@@ -1,5 +1,5 @@
 //! Text that others wrote: count matrices in folders (Cell Ranger, STARsolo, alevin-fry, kallisto, Parse), streamed into
-//! h5ad files within the memory of a context, and out of them.
+//! h5ad files within the memory of a session, and out of them.
 
 mod buckets;
 mod bytes;

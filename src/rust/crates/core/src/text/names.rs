@@ -26,8 +26,8 @@ impl Columns {
 }
 
 /// Bytes that names of an axis may take: so that a few stored bytes cannot become all of memory.
-fn check_room(path: &Path, taken: usize, ctx: &Session) -> Result<()> {
-    let limit = ctx.memory.max(64 << 20);
+fn check_room(path: &Path, taken: usize, session: &Session) -> Result<()> {
+    let limit = session.memory.max(64 << 20);
     if taken <= limit {
         return Ok(());
     }
@@ -42,11 +42,11 @@ fn check_room(path: &Path, taken: usize, ctx: &Session) -> Result<()> {
 /// Reads columns between tabs, the first `most` of them; texts may be quoted, and empty lines are passed over.
 ///
 /// # Errors
-/// [`Error::Io`], [`Error::File`], [`Error::Line`]; [`Error::Memory`] for names that are larger than the memory of `ctx`.
-pub(super) fn tabbed(path: &Path, most: usize, ctx: &Session) -> Result<Columns> {
+/// [`Error::Io`], [`Error::File`], [`Error::Line`]; [`Error::Memory`] for names that are larger than the memory of `session`.
+pub(super) fn tabbed(path: &Path, most: usize, session: &Session) -> Result<Columns> {
     let mut columns: Vec<Strings> = Vec::new();
     let mut taken = 0;
-    each(path, &ctx.monitor, |number, line| {
+    each(path, &session.monitor, |number, line| {
         if line.is_empty() {
             return Ok(());
         }
@@ -67,7 +67,7 @@ pub(super) fn tabbed(path: &Path, most: usize, ctx: &Session) -> Result<Columns>
             column.reserve(field)?;
             column.push(field);
         }
-        check_room(path, taken, ctx)
+        check_room(path, taken, session)
     })?;
     Ok(Columns { titles: Vec::new(), columns })
 }
@@ -81,10 +81,10 @@ fn bare(field: &str) -> &str {
 ///
 /// # Errors
 /// As [`tabbed`].
-pub(super) fn table(path: &Path, ctx: &Session) -> Result<Columns> {
+pub(super) fn table(path: &Path, session: &Session) -> Result<Columns> {
     let (mut titles, mut columns) = (Vec::new(), Vec::<Strings>::new());
     let mut taken = 0;
-    each(path, &ctx.monitor, |number, line| {
+    each(path, &session.monitor, |number, line| {
         let fields = unquoted(line).ok_or_else(|| at(path, number, "a closing quote", shown(line.as_bytes())))?;
         if number == 1 {
             titles = fields;
@@ -100,7 +100,7 @@ pub(super) fn table(path: &Path, ctx: &Session) -> Result<Columns> {
             column.reserve(field)?;
             column.push(field);
         }
-        check_room(path, taken, ctx)
+        check_room(path, taken, session)
     })?;
     Ok(Columns { titles, columns })
 }

@@ -40,21 +40,26 @@ const GENES: &str = "Gene Expression";
 /// # Errors
 /// [`Error::File`] for a folder without a matrix, or damaged files; [`Error::Line`]; [`Error::Parameter`] for a prefix;
 /// [`Error::Shape`] for names that are not those of the matrix; those of writing. None leaves a file behind.
-pub fn read_10x_mtx(folder: impl AsRef<Path>, options: &MtxOptions, to: impl AsRef<Path>, ctx: &Session) -> Result<()> {
+pub fn read_10x_mtx(
+    folder: impl AsRef<Path>,
+    options: &MtxOptions,
+    to: impl AsRef<Path>,
+    session: &Session,
+) -> Result<()> {
     let (folder, to) = (folder.as_ref(), to.as_ref());
     let layout = find(folder, options.prefix.as_deref())?;
-    let header = market::header(&layout.matrix, &ctx.monitor)?;
+    let header = market::header(&layout.matrix, &session.monitor)?;
     let genes = match layout.names {
-        Names::Columns => tabbed(&layout.genes, 3, ctx)?,
-        Names::Table => table(&layout.genes, ctx)?,
+        Names::Columns => tabbed(&layout.genes, 3, session)?,
+        Names::Table => table(&layout.genes, session)?,
     };
     let cells = match layout.names {
-        Names::Columns => tabbed(&layout.cells, 1, ctx)?,
-        Names::Table => table(&layout.cells, ctx)?,
+        Names::Columns => tabbed(&layout.cells, 1, session)?,
+        Names::Table => table(&layout.cells, session)?,
     };
     let genes_first = orientation(&layout, header, genes.len(), cells.len())?;
     let keep = kept(&genes, options);
-    let var = var_of(&layout, genes, options, keep.as_deref(), ctx)?;
+    let var = var_of(&layout, genes, options, keep.as_deref(), session)?;
     let obs = obs_of(cells);
     let n_genes = var.index.len().unwrap_or(0);
     let places = keep.map(|keep| {
@@ -74,7 +79,7 @@ pub fn read_10x_mtx(folder: impl AsRef<Path>, options: &MtxOptions, to: impl AsR
             better: Mutex::default(),
         });
         plan.x = Some(Part::Rows(stream.clone()));
-        match (write_h5ad(&plan, to, &WriteOptions::default(), ctx), stream.better()) {
+        match (write_h5ad(&plan, to, &WriteOptions::default(), session), stream.better()) {
             (Err(_), Some(better)) => guess = better,
             (done, _) => return done,
         }
@@ -120,10 +125,10 @@ fn var_of(
     genes: Columns,
     options: &MtxOptions,
     keep: Option<&[bool]>,
-    ctx: &Session,
+    session: &Session,
 ) -> Result<DataFrame> {
     let titled = |title: &str| genes.titled(title).cloned();
-    let beside = layout.symbols.as_ref().map(|path| tabbed(path, 1, ctx)).transpose()?;
+    let beside = layout.symbols.as_ref().map(|path| tabbed(path, 1, session)).transpose()?;
     if let (Some(path), Some(found)) = (&layout.symbols, &beside) {
         if found.len() != genes.len() {
             let expected = format!("{} names, one for each gene", genes.len());

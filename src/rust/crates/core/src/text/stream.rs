@@ -57,7 +57,7 @@ impl MarketStream {
     }
 
     /// Parses the text; runs of rows go to `sender`.
-    fn parse<T: Float>(&self, ctx: &Session, sender: &SyncSender<Result<RowRun, Stop>>) -> Result<(), Stop> {
+    fn parse<T: Float>(&self, session: &Session, sender: &SyncSender<Result<RowRun, Stop>>) -> Result<(), Stop> {
         let send = |run| {
             // Nobody takes more: the reason is known there.
             sender.send(Ok(run)).map_err(|_| Stop::Error(Error::Cancelled))
@@ -67,20 +67,20 @@ impl MarketStream {
             let take = |row, column, value| out.push(row, column, value);
             market::read(
                 &self.path,
-                &ctx.monitor,
+                &session.monitor,
                 &mut Turned { of: self, take, kept: std::marker::PhantomData::<T> },
             )?;
         } else {
-            let room = ctx.part(16);
-            let scratch = Scratch::new(&ctx.scratch)?;
+            let room = session.part(16);
+            let scratch = Scratch::new(&session.scratch)?;
             let mut buckets = Buckets::new(&scratch, 0..self.n_cells(), self.header.values, room.bytes())?;
             let take = |row, column, value: T| Ok(buckets.push(row, column, value.to_f64())?);
             market::read(
                 &self.path,
-                &ctx.monitor,
+                &session.monitor,
                 &mut Turned { of: self, take, kept: std::marker::PhantomData::<T> },
             )?;
-            buckets.finish(&mut out, &ctx.monitor)?;
+            buckets.finish(&mut out, &session.monitor)?;
         }
         out.finish()
     }
@@ -128,17 +128,17 @@ impl RowStream for MarketStream {
         }
     }
 
-    fn stream(&self, ctx: &Session, take: &mut dyn FnMut(RowRun) -> Result<()>) -> Result<()> {
+    fn stream(&self, session: &Session, take: &mut dyn FnMut(RowRun) -> Result<()>) -> Result<()> {
         let bytes = std::fs::metadata(&self.path).map_or(0, |m| m.len());
-        ctx.monitor.begin(bytes);
+        session.monitor.begin(bytes);
         std::thread::scope(|scope| {
             let (sender, receiver) = sync_channel(WAITING);
             let parse = move || {
                 let mut stop = None;
                 let parsed = guard(|| {
                     let parsed = match self.guess.narrow {
-                        true => self.parse::<f32>(ctx, &sender),
-                        false => self.parse::<f64>(ctx, &sender),
+                        true => self.parse::<f32>(session, &sender),
+                        false => self.parse::<f64>(session, &sender),
                     };
                     stop = parsed.err();
                     Ok(())

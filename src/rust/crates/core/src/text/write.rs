@@ -29,7 +29,7 @@ const OTHERS: [&str; 5] = ["genes.tsv", "genes.tsv.gz", "matrix.mtx", "features.
 /// # Errors
 /// [`Error::State`] for a folder with a matrix of another layout; [`Error::Parameter`] for names with tabs or line ends;
 /// those of the pass; [`Error::Io`]. Files that were there stay until all are written.
-pub fn write_10x_mtx(plan: &H5adPlan, folder: impl AsRef<Path>, ctx: &Session) -> Result<()> {
+pub fn write_10x_mtx(plan: &H5adPlan, folder: impl AsRef<Path>, session: &Session) -> Result<()> {
     let folder = folder.as_ref();
     let plan = TenXPlan::of(plan)?;
     for (what, names) in [
@@ -55,7 +55,7 @@ pub fn write_10x_mtx(plan: &H5adPlan, folder: impl AsRef<Path>, ctx: &Session) -
     let mut features = Gzipped::create(folder.join("features.tsv.gz"))?;
     features.lines(&[&plan.ids, &plan.names, &plan.types])?;
     let mut matrix = Gzipped::create(folder.join("matrix.mtx.gz"))?;
-    values(&plan, &mut matrix, ctx)?;
+    values(&plan, &mut matrix, session)?;
     [barcodes, features, matrix].into_iter().try_for_each(Gzipped::commit)
 }
 
@@ -65,14 +65,14 @@ fn head(shape: (usize, usize), values: u64, whole: bool) -> String {
     format!("%%MatrixMarket matrix coordinate {field} general\n{:10} {:10} {values:20}\n", shape.1, shape.0)
 }
 
-fn values(plan: &TenXPlan, out: &mut Gzipped, ctx: &Session) -> Result<()> {
+fn values(plan: &TenXPlan, out: &mut Gzipped, session: &Session) -> Result<()> {
     let (n, m) = plan.x.shape();
     let stored = |whole, values| gzip(head((n, m), values, whole).as_bytes(), 0);
     out.put(&stored(true, 0)?)?;
     let (mut count, mut whole) = (0, true);
     in_sequence(
         &plan.x,
-        ctx,
+        session,
         |rows, values| {
             let (indptr, indices, data) = compressed(values, m)?;
             text(&indptr, &indices, &data, rows.start)

@@ -8,7 +8,6 @@ use crate::given::Given;
 #[derive(Debug, Clone)]
 pub struct Args {
     pub(super) verb: &'static str,
-    pub(super) called: &'static str,
     pub(super) params: &'static [Param],
     pub(super) values: Vec<Given>,
 }
@@ -125,6 +124,6 @@ impl Args {
 
     /// An error about an argument that the table cannot see: its domain depends on the data or on others.
     pub(super) fn refuse(&self, parameter: &'static str, expected: impl Into<String>, found: Given) -> Error {
-        Error::Argument { verb: self.called, parameter, expected: expected.into(), found }
+        Error::Argument { verb: self.verb, parameter, expected: expected.into(), found }
     }
 }

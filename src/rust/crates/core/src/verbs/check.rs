@@ -42,25 +42,19 @@ impl Verb {
     ///
     /// # Errors
     /// [`Error::Argument`] that names verb, parameter, domain and argument.
-    pub fn check(&'static self, called: &str, given: impl IntoIterator<Item = (String, Given)>) -> Result<Args> {
-        let called = self.in_r.filter(|name| *name == called).unwrap_or(self.name);
+    pub fn check(&'static self, given: impl IntoIterator<Item = (String, Given)>) -> Result<Args> {
         let or_default = |(value, param): (Option<Given>, &Param)| match (value, param.preset) {
             (Some(value), _) => Ok(value),
             (None, Preset::Required) => Err(Error::Argument {
-                verb: called,
+                verb: self.name,
                 parameter: param.name,
                 expected: param.words(),
                 found: Given::Nothing,
             }),
             (None, preset) => Ok(preset.given()),
         };
-        let values = accepted(called, self.params, given)?.into_iter().zip(self.params);
-        Ok(Args {
-            verb: self.name,
-            called,
-            params: self.params,
-            values: values.map(or_default).collect::<Result<_>>()?,
-        })
+        let values = accepted(self.name, self.params, given)?.into_iter().zip(self.params);
+        Ok(Args { verb: self.name, params: self.params, values: values.map(or_default).collect::<Result<_>>()? })
     }
 }
 

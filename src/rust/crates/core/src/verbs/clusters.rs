@@ -3,9 +3,12 @@
 use super::call::{Call, Outcome};
 use super::domain::{Kind, NOT_NEGATIVE};
 use super::entry::{need, param, Param, Preset, Source, Verb, COPY, GRAPH, NEIGHBORS_KEY, RANDOM_STATE};
-use crate::context::Context;
 use crate::error::Result;
 use crate::graph::{self, Algorithm, Clustering, LeidenParams, Objective, Restriction};
+use crate::session::Session;
+
+/// The verbs of this file.
+pub(super) static VERBS: &[&Verb] = &[&LEIDEN, &LOUVAIN];
 
 const RESOLUTION: Param = param("resolution", NOT_NEGATIVE, Preset::Number(1.0), "Higher gives more clusters.");
 const RESTRICT_TO: Param = param(
@@ -37,9 +40,8 @@ const fn key_added(name: &'static str) -> Param {
     param("key_added", Kind::Key, Preset::Text(name), "Column of obs for the clusters; gets _R with restrict_to.")
 }
 
-pub(super) static LEIDEN: Verb = Verb {
+static LEIDEN: Verb = Verb {
     name: "leiden",
-    in_r: None,
     label: "Leiden",
     params: &[
         RESOLUTION,
@@ -64,16 +66,15 @@ pub(super) static LEIDEN: Verb = Verb {
     ],
     needs: &[GRAPH, need("restrict_to", Source::Chosen)],
     gives: &["obs/{key_added}", "uns/{key_added}"],
-    run: |call, ctx| {
+    run: |call, session| {
         let objective = call.args.text("objective_function")?.parse()?;
-        clustered(call, Algorithm::Leiden, objective, ctx)
+        clustered(call, Algorithm::Leiden, objective, session)
     },
     room: None,
 };
 
-pub(super) static LOUVAIN: Verb = Verb {
+static LOUVAIN: Verb = Verb {
     name: "louvain",
-    in_r: None,
     label: "Louvain",
     params: &[
         param("resolution", NOT_NEGATIVE, Preset::Object, "Higher gives more clusters; 1 without it."),
@@ -93,11 +94,11 @@ pub(super) static LOUVAIN: Verb = Verb {
     ],
     needs: &[GRAPH, need("restrict_to", Source::Chosen)],
     gives: &["obs/{key_added}", "uns/{key_added}"],
-    run: |call, ctx| clustered(call, Algorithm::Louvain, Objective::Modularity, ctx),
+    run: |call, session| clustered(call, Algorithm::Louvain, Objective::Modularity, session),
     room: None,
 };
 
-fn clustered(call: &mut Call<'_>, algorithm: Algorithm, objective: Objective, ctx: &Context) -> Result<Outcome> {
+fn clustered(call: &mut Call<'_>, algorithm: Algorithm, objective: Objective, session: &Session) -> Result<Outcome> {
     let graph = call.graph()?;
     // The first of them is the column, the others are the groups chosen.
     let restriction = call.opt_groups("restrict_to").map(|groups| {
@@ -119,5 +120,5 @@ fn clustered(call: &mut Call<'_>, algorithm: Algorithm, objective: Objective, ct
         restriction: restriction.transpose()?,
         key_added: args.opt_text("key_added")?.map(str::to_owned),
     };
-    Ok(Outcome { patch: graph::cluster(graph::to_sprs(graph)?, &job, ctx)?, ..Outcome::default() })
+    Ok(Outcome { patch: graph::cluster(graph::to_sprs(graph)?, &job, session)?, ..Outcome::default() })
 }

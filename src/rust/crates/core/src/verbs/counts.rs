@@ -7,9 +7,11 @@ use crate::error::Result;
 use crate::given::Given;
 use crate::ops::{self, CellCriterion, GeneCriterion};
 
-pub(super) static CALCULATE_QC_METRICS: Verb = Verb {
+/// The verbs of this file.
+pub(super) static VERBS: &[&Verb] = &[&CALCULATE_QC_METRICS, &GENE_RANGES, &FILTER_CELLS, &FILTER_GENES];
+
+static CALCULATE_QC_METRICS: Verb = Verb {
     name: "calculate_qc_metrics",
-    in_r: None,
     label: "quality control",
     params: &[
         param("expr_type", Kind::Text, Preset::Text("counts"), "Names the columns; only \"counts\".").python(),
@@ -44,22 +46,21 @@ pub(super) static CALCULATE_QC_METRICS: Verb = Verb {
         "var/total_counts",
         "var/log1p_total_counts",
     ],
-    run: |call, ctx| {
+    run: |call, session| {
         let masks = call.masks("qc_vars");
         let options = ops::QcOptions {
             qc_vars: masks.into_iter().map(|(name, mask)| ops::QcSubset { name, mask }).collect(),
             percent_top: call.args.counts("percent_top")?,
             log1p: call.args.flag("log1p")?,
         };
-        let found = ops::calculate_qc_metrics(&call.matrix()?, &options, ctx)?;
+        let found = ops::calculate_qc_metrics(&call.matrix()?, &options, session)?;
         Ok(Outcome { patch: found.patch()?, ..Outcome::default() })
     },
     room: None,
 };
 
-pub(super) static GENE_RANGES: Verb = Verb {
+static GENE_RANGES: Verb = Verb {
     name: "gene_ranges",
-    in_r: None,
     label: "gene ranges",
     params: &[
         param("threshold", LIMIT, Preset::Number(0.0), "What the value of a cell has to be above to be counted."),
@@ -68,8 +69,8 @@ pub(super) static GENE_RANGES: Verb = Verb {
     ],
     needs: &[MATRIX],
     gives: &["var/min_expression", "var/max_expression", "var/n_cells_above"],
-    run: |call, ctx| {
-        let found = ops::gene_ranges(&call.matrix()?, call.args.number("threshold")?, ctx)?;
+    run: |call, session| {
+        let found = ops::gene_ranges(&call.matrix()?, call.args.number("threshold")?, session)?;
         Ok(Outcome { patch: found.patch()?, ..Outcome::default() })
     },
     room: None,
@@ -82,9 +83,8 @@ const fn limit(name: &'static str, about: &'static str) -> Param {
 const MIN_COUNTS: Param = limit("min_counts", "Least total count of what stays.");
 const MAX_COUNTS: Param = limit("max_counts", "Largest total count of what stays.");
 
-pub(super) static FILTER_CELLS: Verb = Verb {
+static FILTER_CELLS: Verb = Verb {
     name: "filter_cells",
-    in_r: None,
     label: "filter cells",
     params: &[
         MIN_COUNTS,
@@ -96,7 +96,7 @@ pub(super) static FILTER_CELLS: Verb = Verb {
     ],
     needs: &[MATRIX],
     gives: &["obs/n_counts", "obs/n_genes"],
-    run: |call, ctx| {
+    run: |call, session| {
         let limits = [
             ("min_counts", CellCriterion::MinCounts as fn(f64) -> CellCriterion),
             ("min_genes", CellCriterion::MinGenes),
@@ -104,14 +104,13 @@ pub(super) static FILTER_CELLS: Verb = Verb {
             ("max_genes", CellCriterion::MaxGenes),
         ];
         let criterion = only(call, "exactly one of min_counts, min_genes, max_counts, max_genes", limits)?;
-        filtered(ops::filter_cells(&call.matrix()?, criterion, ctx)?, true)
+        filtered(ops::filter_cells(&call.matrix()?, criterion, session)?, true)
     },
     room: None,
 };
 
-pub(super) static FILTER_GENES: Verb = Verb {
+static FILTER_GENES: Verb = Verb {
     name: "filter_genes",
-    in_r: None,
     label: "filter genes",
     params: &[
         MIN_COUNTS,
@@ -123,7 +122,7 @@ pub(super) static FILTER_GENES: Verb = Verb {
     ],
     needs: &[MATRIX],
     gives: &["var/n_counts", "var/n_cells"],
-    run: |call, ctx| {
+    run: |call, session| {
         let limits = [
             ("min_counts", GeneCriterion::MinCounts as fn(f64) -> GeneCriterion),
             ("min_cells", GeneCriterion::MinCells),
@@ -131,7 +130,7 @@ pub(super) static FILTER_GENES: Verb = Verb {
             ("max_cells", GeneCriterion::MaxCells),
         ];
         let criterion = only(call, "exactly one of min_counts, min_cells, max_counts, max_cells", limits)?;
-        filtered(ops::filter_genes(&call.matrix()?, criterion, ctx)?, false)
+        filtered(ops::filter_genes(&call.matrix()?, criterion, session)?, false)
     },
     room: None,
 };

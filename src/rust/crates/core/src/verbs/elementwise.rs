@@ -7,13 +7,15 @@ use super::transforms::OBSM;
 use crate::chain::nodes::{self, Transform};
 use crate::error::Result;
 
+/// The verbs of this file.
+pub(super) static VERBS: &[&Verb] = &[&SQRT, &SQUARE, &ARCSINH];
+
 fn recorded(call: &Call<'_>, node: impl Transform) -> Result<Outcome> {
     Ok(Outcome { matrix: Some(call.matrix()?.with(node)?), ..Outcome::default() })
 }
 
-pub(super) static SQRT: Verb = Verb {
+static SQRT: Verb = Verb {
     name: "sqrt",
-    in_r: None,
     label: "square roots",
     params: &[
         COPY,
@@ -29,9 +31,8 @@ pub(super) static SQRT: Verb = Verb {
     room: None,
 };
 
-pub(super) static SQUARE: Verb = Verb {
+static SQUARE: Verb = Verb {
     name: "square",
-    in_r: None,
     label: "squares",
     params: &[COPY, LAYER, OBSM],
     needs: &[MATRIX],
@@ -40,9 +41,8 @@ pub(super) static SQUARE: Verb = Verb {
     room: None,
 };
 
-pub(super) static ARCSINH: Verb = Verb {
+static ARCSINH: Verb = Verb {
     name: "arcsinh",
-    in_r: None,
     label: "arcsinh",
     params: &[
         param(

@@ -7,6 +7,9 @@ use crate::error::Error;
 use crate::given::Given;
 use crate::graph::{self, Init, Mode, UmapParams};
 
+/// The verbs of this file.
+pub(super) static VERBS: &[&Verb] = &[&UMAP, &DIFFMAP, &DPT];
+
 /// More dimensions than anybody lays a graph out in: what bounds memory where the cells do not.
 const DIMENSIONS: Kind = Kind::Whole(1, 1000);
 const EPOCHS: Kind = Kind::Whole(0, 1_000_000);
@@ -14,9 +17,8 @@ const EPOCHS: Kind = Kind::Whole(0, 1_000_000);
 const NEGATIVE_SAMPLES: Kind = Kind::Whole(0, 1000);
 const START: Kind = Kind::Either(&[Kind::Text, Kind::Object("a matrix of positions")]);
 
-pub(super) static UMAP: Verb = Verb {
+static UMAP: Verb = Verb {
     name: "umap",
-    in_r: None,
     label: "UMAP",
     params: &[
         param("min_dist", NOT_NEGATIVE, Preset::Number(0.5), "Least distance of points, up to spread."),
@@ -43,7 +45,7 @@ pub(super) static UMAP: Verb = Verb {
     ],
     needs: &[GRAPH, need("init_pos", Source::Start)],
     gives: &["obsm/X_umap", "uns/umap", "obsm/{key_added}", "uns/{key_added}"],
-    run: |call, ctx| {
+    run: |call, session| {
         let (graph, start) = (call.graph()?, call.opt_points("init_pos"));
         let args = &call.args;
         let init = match (args.word("init_pos")?, start) {
@@ -71,7 +73,7 @@ pub(super) static UMAP: Verb = Verb {
             mode: if args.flag("parallel")? { Mode::Batch } else { Mode::Sequential },
             seed: args.seed()?,
         };
-        let found = graph::umap(&graph::to_sprs(graph)?, &params, ctx)?;
+        let found = graph::umap(&graph::to_sprs(graph)?, &params, session)?;
         let patch = graph::umap_patch(&found, params.seed, args.opt_text("key_added")?);
         Ok(Outcome { patch, notes: notes(found.notes), ..Outcome::default() })
     },
@@ -82,9 +84,8 @@ fn notes(sentences: Vec<String>) -> Vec<(&'static str, String)> {
     sentences.into_iter().map(|sentence| ("note", sentence)).collect()
 }
 
-pub(super) static DIFFMAP: Verb = Verb {
+static DIFFMAP: Verb = Verb {
     name: "diffmap",
-    in_r: None,
     label: "diffusion map",
     params: &[
         param(
@@ -99,17 +100,16 @@ pub(super) static DIFFMAP: Verb = Verb {
     ],
     needs: &[GRAPH],
     gives: &["obsm/X_diffmap", "uns/diffmap_evals"],
-    run: |call, ctx| {
+    run: |call, session| {
         let graph = graph::to_sprs(call.graph()?)?;
-        let found = graph::diffmap(&graph, call.args.count("n_comps")?, call.args.seed()?, ctx)?;
+        let found = graph::diffmap(&graph, call.args.count("n_comps")?, call.args.seed()?, session)?;
         Ok(Outcome { patch: graph::diffmap_patch(&found), notes: notes(found.notes), ..Outcome::default() })
     },
     room: None,
 };
 
-pub(super) static DPT: Verb = Verb {
+static DPT: Verb = Verb {
     name: "dpt",
-    in_r: None,
     label: "pseudotime",
     params: &[
         param("n_dcs", COUNT, Preset::Whole(10), "Diffusion components to use."),
@@ -122,7 +122,7 @@ pub(super) static DPT: Verb = Verb {
     ],
     needs: &[GRAPH, need("X_diffmap", Source::Obsm), need("diffmap_evals", Source::Uns), need("root", Source::Root)],
     gives: &["obs/dpt_pseudotime", "uns/iroot"],
-    run: |call, ctx| {
+    run: |call, session| {
         let graph = graph::to_sprs(call.graph()?)?;
         let components = call.points("X_diffmap")?;
         let values: Vec<f32> = call.numbers("diffmap_evals").unwrap_or_default().iter().map(|&v| v as f32).collect();
@@ -134,7 +134,7 @@ pub(super) static DPT: Verb = Verb {
             return Err(Error::Index { axis: "obs", index: root as i64, len: graph.rows() });
         }
         let (n_dcs, root) = (call.args.count("n_dcs")?, root as usize);
-        let time = graph::dpt(&graph, components.view(), &values, n_dcs, root, ctx)?;
+        let time = graph::dpt(&graph, components.view(), &values, n_dcs, root, session)?;
         Ok(Outcome { patch: graph::dpt_patch(time, root), ..Outcome::default() })
     },
     room: None,

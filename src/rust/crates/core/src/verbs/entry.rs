@@ -1,9 +1,9 @@
 //! The entries of the table.
 
 use super::call::{Call, Outcome};
-use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::given::Given;
+use crate::session::Session;
 
 pub(super) use super::need::{need, Need, Source, EMBEDDING, GENES, GRAPH, LOG_BASE, MATRIX};
 pub(super) use super::param::{param, Param, Preset, COPY, INPLACE, LAYER, NEIGHBORS_KEY, RANDOM_STATE, USE_RAW};
@@ -11,10 +11,8 @@ pub(super) use super::param::{param, Param, Preset, COPY, INPLACE, LAYER, NEIGHB
 /// A verb: an entry of the table.
 #[derive(Debug, Clone, Copy)]
 pub struct Verb {
-    /// scanpy's name.
+    /// scanpy's name, in both languages.
     pub name: &'static str,
-    /// Its name in R, where that is another.
-    pub in_r: Option<&'static str>,
     /// A few words for a progress bar.
     pub label: &'static str,
     /// Its parameters, in Python's order.
@@ -24,7 +22,7 @@ pub struct Verb {
     /// The values it adds to the object, as "slot/key"; `{name}` stands for an argument, "X" for the matrix it was given.
     pub gives: &'static [&'static str],
     /// Runs it.
-    pub(super) run: fn(&mut Call<'_>, &Context) -> Result<Outcome>,
+    pub(super) run: fn(&mut Call<'_>, &Session) -> Result<Outcome>,
     /// Extents of coordinates it can write into memory of the caller.
     pub(super) room: Option<Room>,
 }
@@ -39,15 +37,15 @@ impl Verb {
     /// # Errors
     /// The errors of the verb about the arguments the extents follow from.
     pub fn room(&self, call: &Call<'_>) -> Result<Option<(usize, usize)>> {
-        self.room.map(|room| room(call)).transpose().map_err(|error| of_verb(call.args.called, error))
+        self.room.map(|room| room(call)).transpose().map_err(|error| of_verb(call.args.verb, error))
     }
 
     /// Runs a call of this verb. Errors about parameters name it.
     ///
     /// # Errors
     /// The errors of the verb.
-    pub fn run(&self, mut call: Call<'_>, ctx: &Context) -> Result<Outcome> {
-        (self.run)(&mut call, ctx).map_err(|error| of_verb(call.args.called, error))
+    pub fn run(&self, mut call: Call<'_>, session: &Session) -> Result<Outcome> {
+        (self.run)(&mut call, session).map_err(|error| of_verb(call.args.verb, error))
     }
 }
 

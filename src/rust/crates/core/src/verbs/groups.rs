@@ -5,12 +5,14 @@ use super::domain::{Kind, COUNT};
 use super::entry::{need, param, Preset, Source, Verb, COPY, EMBEDDING, INPLACE, NEIGHBORS_KEY};
 use crate::graph::{self, DendrogramNames};
 
+/// The verbs of this file.
+pub(super) static VERBS: &[&Verb] = &[&PAGA, &DENDROGRAM];
+
 const CORRELATIONS: Kind = Kind::Choice(&["pearson", "spearman", "kendall"]);
 const LINKAGES: Kind = Kind::Choice(&["complete", "average", "single", "weighted", "centroid", "median", "ward"]);
 
-pub(super) static PAGA: Verb = Verb {
+static PAGA: Verb = Verb {
     name: "paga",
-    in_r: None,
     label: "PAGA",
     params: &[
         param(
@@ -26,17 +28,16 @@ pub(super) static PAGA: Verb = Verb {
     ],
     needs: &[need("graph", Source::Distances), need("groups", Source::Groups)],
     gives: &["uns/paga", "uns/{groups}_sizes"],
-    run: |call, ctx| {
+    run: |call, session| {
         let (graph, groups) = (graph::to_sprs(call.graph()?)?, call.groups("groups")?);
-        let found = graph::paga(&graph, &groups.complete()?, groups.names.len(), ctx)?;
+        let found = graph::paga(&graph, &groups.complete()?, groups.names.len(), session)?;
         Ok(Outcome { patch: graph::paga_patch(found, call.args.text("groups")?), ..Outcome::default() })
     },
     room: None,
 };
 
-pub(super) static DENDROGRAM: Verb = Verb {
+static DENDROGRAM: Verb = Verb {
     name: "dendrogram",
-    in_r: None,
     label: "dendrogram",
     params: &[
         param("groupby", Kind::List(&Kind::Text), Preset::Required, "Column of obs with the groups, or several."),
@@ -57,7 +58,7 @@ pub(super) static DENDROGRAM: Verb = Verb {
     ],
     needs: &[EMBEDDING, need("groupby", Source::Groups)],
     gives: &["uns/dendrogram_{groupby}", "uns/{key_added}"],
-    run: |call, ctx| {
+    run: |call, session| {
         let (points, groups) = (call.points("embedding")?, call.groups("groupby")?);
         let args = &call.args;
         let names = DendrogramNames {
@@ -69,7 +70,7 @@ pub(super) static DENDROGRAM: Verb = Verb {
             categories: groups.names.clone(),
         };
         let (codes, n) = (groups.complete()?, groups.names.len());
-        let found = graph::dendrogram(points.view(), &codes, n, names.correlation, names.linkage_method, ctx)?;
+        let found = graph::dendrogram(points.view(), &codes, n, names.correlation, names.linkage_method, session)?;
         Ok(Outcome { patch: graph::dendrogram_patch(&found, &names), ..Outcome::default() })
     },
     room: None,

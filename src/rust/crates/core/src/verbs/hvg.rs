@@ -6,13 +6,15 @@ use super::entry::{need, param, Preset, Source, Verb, INPLACE, LAYER, LOG_BASE, 
 use super::transforms::{CHECK_VALUES, CLIP, THETA};
 use crate::ops;
 
+/// The verbs of this file.
+pub(super) static VERBS: &[&Verb] = &[&HIGHLY_VARIABLE_GENES];
+
 const FLAVORS: Kind = Kind::Choice(&["seurat", "cell_ranger", "seurat_v3", "seurat_v3_paper", "pearson_residuals"]);
 /// Far more than there are genes.
 const BINS: Kind = Kind::Whole(1, 100_000);
 
-pub(super) static HIGHLY_VARIABLE_GENES: Verb = Verb {
+static HIGHLY_VARIABLE_GENES: Verb = Verb {
     name: "highly_variable_genes",
-    in_r: None,
     label: "highly variable genes",
     params: &[
         LAYER,
@@ -45,7 +47,7 @@ pub(super) static HIGHLY_VARIABLE_GENES: Verb = Verb {
         "var/highly_variable_intersection",
         "uns/hvg",
     ],
-    run: |call, ctx| {
+    run: |call, session| {
         let batches = call.opt_groups("batch_key").map(|groups| (groups.codes, groups.names));
         let (batch, batch_names) = batches.map_or((None, Vec::new()), |(codes, names)| (Some(codes), names));
         let log_base = call.numbers("log_base").and_then(|v| v.first().copied());
@@ -66,7 +68,7 @@ pub(super) static HIGHLY_VARIABLE_GENES: Verb = Verb {
             batch_names,
             check_values: args.flag("check_values")?,
         };
-        let found = ops::highly_variable_genes(&call.matrix()?, &options, ctx)?;
+        let found = ops::highly_variable_genes(&call.matrix()?, &options, session)?;
         let patch = found.patch(args.opt_text("layer")?.unwrap_or("adata.X"))?;
         let notes = found.notes.into_iter().map(|note| ("values", note)).collect();
         // Whoever asked for the chosen ones only drops the others once the columns are there.

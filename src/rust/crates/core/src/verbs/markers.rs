@@ -9,12 +9,14 @@ use crate::given::Given;
 use crate::memory;
 use crate::ops::{self, Correction, MarkerOptions, Test};
 
+/// The verbs of this file.
+pub(super) static VERBS: &[&Verb] = &[&RANK_GENES_GROUPS];
+
 const METHODS: Kind = Kind::Choice(&["t-test", "t-test_overestim_var", "wilcoxon", "logreg"]);
 const CORRECTIONS: Kind = Kind::Choice(&["benjamini-hochberg", "bonferroni"]);
 
-pub(super) static RANK_GENES_GROUPS: Verb = Verb {
+static RANK_GENES_GROUPS: Verb = Verb {
     name: "rank_genes_groups",
-    in_r: None,
     label: "ranking genes",
     params: &[
         param("groupby", Kind::Text, Preset::Required, "Column of obs with the groups."),
@@ -39,11 +41,11 @@ pub(super) static RANK_GENES_GROUPS: Verb = Verb {
     ],
     needs: &[MATRIX, need("groupby", Source::Groups), need("mask_var", Source::Mask), LOG_BASE, GENES],
     gives: &["uns/rank_genes_groups", "uns/{key_added}"],
-    run: |call, ctx| {
+    run: |call, session| {
         let (options, positions, names) = parts(call)?;
         let x = call.matrix()?.select(None, positions.as_deref())?;
         let name = |j: usize| names.get(j).unwrap_or_default().to_owned();
-        let found = ops::rank_genes_groups(&x, &options, ctx).map_err(|e| match e {
+        let found = ops::rank_genes_groups(&x, &options, session).map_err(|e| match e {
             // A gene is told by its name.
             Error::Values { element, operation, expected, found, row, column } => {
                 let j = positions.as_ref().map_or(column, |p| p[column] as usize);

@@ -35,38 +35,29 @@ pub use settings::{call, setting, SETTINGS};
 
 use crate::error::{Error, Result};
 
-/// All verbs.
-pub static VERBS: &[&Verb] = &[
-    &counts::CALCULATE_QC_METRICS,
-    &counts::GENE_RANGES,
-    &counts::FILTER_CELLS,
-    &counts::FILTER_GENES,
-    &transforms::NORMALIZE_TOTAL,
-    &transforms::LOG1P,
-    &elementwise::SQRT,
-    &elementwise::SQUARE,
-    &elementwise::ARCSINH,
-    &transforms::SCALE,
-    &transforms::NORMALIZE_PEARSON_RESIDUALS,
-    &transforms::REGRESS_OUT,
-    &hvg::HIGHLY_VARIABLE_GENES,
-    &pca::PCA,
-    &neighbors::NEIGHBORS,
-    &embeddings::UMAP,
-    &embeddings::DIFFMAP,
-    &embeddings::DPT,
-    &clusters::LEIDEN,
-    &clusters::LOUVAIN,
-    &groups::PAGA,
-    &groups::DENDROGRAM,
-    &markers::RANK_GENES_GROUPS,
+/// The verbs of each file.
+static FILES: [&[&Verb]; 10] = [
+    counts::VERBS,
+    elementwise::VERBS,
+    transforms::VERBS,
+    hvg::VERBS,
+    pca::VERBS,
+    neighbors::VERBS,
+    embeddings::VERBS,
+    clusters::VERBS,
+    groups::VERBS,
+    markers::VERBS,
 ];
 
-/// The verb of that name, scanpy's or R's.
+/// All verbs.
+pub fn all() -> impl Iterator<Item = &'static Verb> {
+    FILES.into_iter().flatten().copied()
+}
+
+/// The verb of that name.
 ///
 /// # Errors
 /// [`Error::Internal`] for a name that is none.
 pub fn find(name: &str) -> Result<&'static Verb> {
-    let named = |verb: &&&'static Verb| verb.name == name || verb.in_r == Some(name);
-    VERBS.iter().find(named).copied().ok_or_else(|| Error::Internal(format!("there is no verb '{name}'")))
+    all().find(|verb| verb.name == name).ok_or_else(|| Error::Internal(format!("there is no verb '{name}'")))
 }

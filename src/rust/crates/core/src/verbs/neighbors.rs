@@ -5,6 +5,9 @@ use super::domain::{Bound, Kind, COUNT, COUNT_OR_0, SHARE_ABOVE_0};
 use super::entry::{need, param, Preset, Source, Verb, COPY, EMBEDDING, RANDOM_STATE};
 use crate::graph::{self, Batches, KnnParams, Metric, NeighborsNames, NeighborsParams};
 
+/// The verbs of this file.
+pub(super) static VERBS: &[&Verb] = &[&NEIGHBORS];
+
 const METHODS: Kind = Kind::Choice(&["umap", "gauss", "auto", "exact", "ivf", "hnsw"]);
 const SEARCHES: Kind = Kind::Choice(&["auto", "exact", "ivf", "hnsw"]);
 const METRICS: Kind = Kind::Choice(&[
@@ -36,9 +39,8 @@ const METRICS: Kind = Kind::Choice(&[
 /// The power of Minkowski's distance.
 const POWER: Kind = Kind::Number(Bound::To(1.0), Bound::Short(f64::INFINITY));
 
-pub(super) static NEIGHBORS: Verb = Verb {
+static NEIGHBORS: Verb = Verb {
     name: "neighbors",
-    in_r: None,
     label: "neighbours",
     params: &[
         param("n_neighbors", COUNT, Preset::Whole(15), "Neighbours of a cell, itself counted."),
@@ -67,7 +69,7 @@ pub(super) static NEIGHBORS: Verb = Verb {
         "obsp/{key_added}_connectivities",
         "uns/{key_added}",
     ],
-    run: |call, ctx| {
+    run: |call, session| {
         let (points, batches) = (call.points("embedding")?, call.opt_groups("batch_key"));
         let args = &call.args;
         let (kernel, method) = NeighborsParams::methods(args.text("method")?, args.text("search")?)?;
@@ -92,7 +94,7 @@ pub(super) static NEIGHBORS: Verb = Verb {
             n_pcs: args.opt_count("n_pcs")?,
             batch_key: text("batch_key")?,
         };
-        let made = graph::neighbors(points.view(), &params, ctx)?;
+        let made = graph::neighbors(points.view(), &params, session)?;
         Ok(Outcome { patch: graph::neighbors_patch(made, &params, &names)?, ..Outcome::default() })
     },
     room: None,

@@ -7,9 +7,11 @@ use crate::chain::LazyMatrix;
 use crate::error::Result;
 use crate::ops;
 
-pub(super) static PCA: Verb = Verb {
+/// The verbs of this file.
+pub(super) static VERBS: &[&Verb] = &[&PCA];
+
+static PCA: Verb = Verb {
     name: "pca",
-    in_r: None,
     label: "PCA",
     params: &[
         param("n_comps", COUNT, Preset::Nothing, "Components; 50, or one less than the smaller extent, without it."),
@@ -33,15 +35,15 @@ pub(super) static PCA: Verb = Verb {
     ],
     needs: &[MATRIX, need("mask_var", Source::Mask)],
     gives: &["obsm/X_pca", "varm/PCs", "uns/pca", "obsm/{key_added}", "varm/{key_added}", "uns/{key_added}"],
-    run: |call, ctx| {
+    run: |call, session| {
         let (x, positions, options) = parts(call)?;
         let n_vars = call.matrix()?.shape().1;
         let key = call.args.opt_text("key_added")?.map(str::to_owned);
         let name = call.args.word("mask_var")?.map(str::to_owned);
         let mask = positions.as_deref().map(|positions| ops::MaskVar { name: name.as_deref(), positions, n_vars });
         let (found, placed) = match call.take_place() {
-            Some(place) => (ops::pca_into(&x, &options, place, ctx)?, true),
-            None => (ops::pca(&x, &options, ctx)?, false),
+            Some(place) => (ops::pca_into(&x, &options, place, session)?, true),
+            None => (ops::pca(&x, &options, session)?, false),
         };
         let placed = placed.then(|| key.clone().unwrap_or_else(|| "X_pca".to_owned()));
         let class = if found.residual.is_some() { "convergence" } else { "values" };

@@ -11,6 +11,18 @@ pub static SETTINGS: &[Param] = &[
     param("threads", Kind::Whole(1, 1024), Preset::Nothing, "Worker threads; all there are without it."),
     param("memory", Kind::Whole(1, 1 << 50), Preset::Whole(256 << 20), "Working memory of a pass in bytes."),
     param(
+        "graph_memory",
+        Kind::Whole(1, 1 << 50),
+        Preset::Nothing,
+        "Most bytes of embeddings and graphs in memory at a time; what the machine has without it.",
+    ),
+    param(
+        "scratch_limit",
+        Kind::Whole(0, 1 << 50),
+        Preset::Nothing,
+        "Most bytes in scratch files; the room on the disk less a reserve without it.",
+    ),
+    param(
         "array_limit",
         Kind::Whole(1, 1 << 50),
         Preset::Whole(4 << 30),
@@ -39,17 +51,21 @@ pub fn setting(name: &str, given: &Given) -> Result<Option<usize>> {
     }
 }
 
-/// One more call of a session, with these settings.
+/// One more call of a session, with the settings that `given` has by name.
 ///
 /// # Errors
 /// The errors of [`setting`].
-pub fn call(session: &Session, threads: &Given, memory: &Given) -> Result<Session> {
+pub fn call(session: &Session, given: impl Fn(&str) -> Given) -> Result<Session> {
     let mut call = session.call();
-    if let Some(threads) = setting("threads", threads)? {
+    if let Some(threads) = setting("threads", &given("threads"))? {
         call.threads = threads.max(1);
     }
-    if *memory != Given::Nothing {
-        call.memory = setting("memory", memory)?.unwrap_or(call.memory);
+    let memory = given("memory");
+    if memory != Given::Nothing {
+        call.memory = setting("memory", &memory)?.unwrap_or(call.memory);
     }
+    call.graph_memory = setting("graph_memory", &given("graph_memory"))?;
+    let limit = setting("scratch_limit", &given("scratch_limit"))?;
+    call.scratch = call.scratch.limited(limit.map(|bytes| bytes as u64));
     Ok(call)
 }

@@ -6,6 +6,9 @@ use super::entry::{need, param, Param, Preset, Source, Verb, COPY, INPLACE, LAYE
 use crate::element::Value;
 use crate::ops;
 
+/// The verbs of this file.
+pub(super) static VERBS: &[&Verb] = &[&NORMALIZE_TOTAL, &LOG1P, &SCALE, &NORMALIZE_PEARSON_RESIDUALS, &REGRESS_OUT];
+
 /// Overdispersion of Pearson residuals.
 pub(super) const THETA: Param =
     param("theta", POSITIVE_OR_INFINITE, Preset::Number(100.0), "Overdispersion of the negative binomial.");
@@ -22,9 +25,8 @@ pub(super) const OBSM: Param = param("obsm", Kind::Text, Preset::Nothing, "Array
 pub(super) const CHECK_VALUES: Param =
     param("check_values", Kind::Flag, Preset::Flag(true), "Whether values that are not whole numbers are warned of.");
 
-pub(super) static NORMALIZE_TOTAL: Verb = Verb {
+static NORMALIZE_TOTAL: Verb = Verb {
     name: "normalize_total",
-    in_r: None,
     label: "cell totals",
     params: &[
         param("target_sum", POSITIVE, Preset::Nothing, "Total of each cell afterwards; the median total without it."),
@@ -42,13 +44,13 @@ pub(super) static NORMALIZE_TOTAL: Verb = Verb {
     ],
     needs: &[MATRIX],
     gives: &["X", "obs/{key_added}"],
-    run: |call, ctx| {
+    run: |call, session| {
         let options = ops::NormalizeOptions {
             target_sum: call.args.opt_number("target_sum")?,
             exclude_highly_expressed: call.args.flag("exclude_highly_expressed")?,
             max_fraction: call.args.number("max_fraction")?,
         };
-        let (y, found) = ops::normalize_total(&call.matrix()?, &options, ctx)?;
+        let (y, found) = ops::normalize_total(&call.matrix()?, &options, session)?;
         Ok(Outcome {
             matrix: Some(y),
             patch: found.patch(call.args.opt_text("key_added")?)?,
@@ -63,9 +65,8 @@ pub(super) static NORMALIZE_TOTAL: Verb = Verb {
     room: None,
 };
 
-pub(super) static LOG1P: Verb = Verb {
+static LOG1P: Verb = Verb {
     name: "log1p",
-    in_r: None,
     label: "log1p",
     params: &[
         param("base", POSITIVE, Preset::Nothing, "Base of the logarithm, not 1; natural without it."),
@@ -89,9 +90,8 @@ pub(super) static LOG1P: Verb = Verb {
     room: None,
 };
 
-pub(super) static SCALE: Verb = Verb {
+static SCALE: Verb = Verb {
     name: "scale",
-    in_r: None,
     label: "gene moments",
     params: &[
         param("zero_center", Kind::Flag, Preset::Flag(true), "Whether means are subtracted."),
@@ -108,32 +108,31 @@ pub(super) static SCALE: Verb = Verb {
     ],
     needs: &[MATRIX],
     gives: &["X", "var/mean", "var/std"],
-    run: |call, ctx| {
+    run: |call, session| {
         let options = ops::ScaleOptions {
             zero_center: call.args.flag("zero_center")?,
             max_value: call.args.opt_number("max_value")?,
         };
-        let (y, found) = ops::scale(&call.matrix()?, &options, ctx)?;
+        let (y, found) = ops::scale(&call.matrix()?, &options, session)?;
         Ok(Outcome { matrix: Some(y), patch: found.patch()?, ..Outcome::default() })
     },
     room: None,
 };
 
-pub(super) static NORMALIZE_PEARSON_RESIDUALS: Verb = Verb {
+static NORMALIZE_PEARSON_RESIDUALS: Verb = Verb {
     name: "normalize_pearson_residuals",
-    in_r: None,
     label: "sums of counts",
     params: &[THETA, CLIP, CHECK_VALUES, LAYER, INPLACE, COPY],
     needs: &[MATRIX],
     gives: &["X", "uns/pearson_residuals_normalization"],
-    run: |call, ctx| {
+    run: |call, session| {
         let options = ops::PearsonOptions {
             theta: call.args.number("theta")?,
             clip: call.args.opt_number("clip")?,
             check_values: call.args.flag("check_values")?,
         };
         let computed_on = call.args.opt_text("layer")?.unwrap_or("adata.X").to_owned();
-        let (y, found) = ops::normalize_pearson_residuals(&call.matrix()?, &options, ctx)?;
+        let (y, found) = ops::normalize_pearson_residuals(&call.matrix()?, &options, session)?;
         let mut values = found.settings();
         let notes = found.note.map(|note| ("values", note)).into_iter().collect();
         values.push(("computed_on".to_owned(), Value::string(computed_on)));
@@ -144,9 +143,8 @@ pub(super) static NORMALIZE_PEARSON_RESIDUALS: Verb = Verb {
     room: None,
 };
 
-pub(super) static REGRESS_OUT: Verb = Verb {
+static REGRESS_OUT: Verb = Verb {
     name: "regress_out",
-    in_r: None,
     label: "regressing out",
     params: &[
         param("keys", Kind::List(&Kind::Text), Preset::Required, "Columns of obs: numbers, or a single one of groups."),
@@ -156,7 +154,7 @@ pub(super) static REGRESS_OUT: Verb = Verb {
     ],
     needs: &[MATRIX, need("keys", Source::Covariates)],
     gives: &["X"],
-    run: |call, ctx| {
+    run: |call, session| {
         let by = match call.opt_groups("keys") {
             None => ops::Regressors::Numbers(call.columns("keys")),
             Some(groups) => ops::Regressors::Groups {
@@ -165,7 +163,7 @@ pub(super) static REGRESS_OUT: Verb = Verb {
                 n_groups: groups.names.len(),
             },
         };
-        Ok(Outcome { matrix: Some(ops::regress_out(&call.matrix()?, &by, ctx)?), ..Outcome::default() })
+        Ok(Outcome { matrix: Some(ops::regress_out(&call.matrix()?, &by, session)?), ..Outcome::default() })
     },
     room: None,
 };

@@ -5,11 +5,11 @@ use super::encode::Piece;
 use super::spool::Spool;
 use super::vectors::{chunk_of, index_data, index_dtype, offsets, write_vector};
 use crate::chain::LazyMatrix;
-use crate::context::Context;
 use crate::element::{self, Data, Number, SparseFormat};
 use crate::error::{Error, Result};
 use crate::matrix::{Block, Storage};
 use crate::memory;
+use crate::session::Session;
 use crate::store::{Compression, GroupWriter};
 use crate::stream::{in_sequence, no_rows, reduce, Needs, Reducer};
 use crate::with_data;
@@ -20,7 +20,7 @@ const COLUMNS: &str = "columns to be written";
 
 /// Writes a sparse `x` as `csc_matrix`, rows ascending within a column.
 ///
-/// It takes one pass to count and one for every `ctx.memory / 4` bytes of stored values: for a matrix much larger than
+/// It takes one pass to count and one for every `session.memory / 4` bytes of stored values: for a matrix much larger than
 /// that, CSR is the format to choose.
 ///
 /// # Errors
@@ -30,21 +30,21 @@ pub fn write_csc(
     key: &str,
     x: &LazyMatrix,
     compression: Compression,
-    ctx: &Context,
+    session: &Session,
 ) -> Result<()> {
     if !x.is_sparse() {
         return Err(Error::State(format!("'{key}' is dense and cannot be written as csc_matrix")));
     }
     let (n, m) = x.shape();
     // A process writes alone, whatever team it is in.
-    let ctx = &Context { team: None, ..ctx.clone() };
-    let counts = reduce(x, &CountColumns { n_cols: m }, ctx)?;
+    let session = &Session { team: None, ..session.clone() };
+    let counts = reduce(x, &CountColumns { n_cols: m }, session)?;
     let group = group.group(key)?;
     element::start_sparse(&group, SparseFormat::Csc, (n, m))?;
     let (chunk, wide) = (chunk_of(x), i32::try_from(n).is_err());
     let mut data = Chunks::vector(&group, "data", x.dtype(), chunk, compression)?;
     let mut indices = Chunks::vector(&group, "indices", index_dtype(wide), chunk, compression)?;
-    let spool = Spool::new(chunk, compression, &ctx.monitor);
+    let spool = Spool::new(chunk, compression, &session.monitor);
     let mut next = 0;
     let mut drain = |spool: &Spool<'_>| -> Result<()> {
         while let Some(e) = spool.take(next) {
@@ -55,11 +55,11 @@ pub fn write_csc(
         }
         Ok(())
     };
-    let gathered = ctx.part(4);
+    let gathered = session.part(4);
     for columns in cut(&counts, (gathered.bytes() / (4 + x.dtype().size())) as u64) {
-        let (rows, values) = gather(x, &columns, &counts, ctx)?;
+        let (rows, values) = gather(x, &columns, &counts, session)?;
         spool.queue(columns.start, columns.end, Piece::Sparse { indices: index_data(rows, wide)?, data: values });
-        ctx.install(|| rayon::broadcast(|_| spool.work()).into_iter().collect::<Result<()>>())?;
+        session.install(|| rayon::broadcast(|_| spool.work()).into_iter().collect::<Result<()>>())?;
         drain(&spool)?;
     }
     let (_, total) = spool.finish()?;
@@ -70,7 +70,7 @@ pub fn write_csc(
         *sum += c as i64;
         Some(*sum)
     }));
-    write_vector(&group, "indptr", offsets(memory::exactly(counts.len() + 1, starts, COLUMNS)?)?, compression, ctx)
+    write_vector(&group, "indptr", offsets(memory::exactly(counts.len() + 1, starts, COLUMNS)?)?, compression, session)
 }
 
 /// The pass that counts the stored values of every column.
@@ -131,7 +131,7 @@ fn cut(counts: &[u64], limit: u64) -> Vec<Range<usize>> {
 }
 
 /// The rows and values of `columns`, column after column.
-fn gather(x: &LazyMatrix, columns: &Range<usize>, counts: &[u64], ctx: &Context) -> Result<(Vec<u32>, Data)> {
+fn gather(x: &LazyMatrix, columns: &Range<usize>, counts: &[u64], session: &Session) -> Result<(Vec<u32>, Data)> {
     let list: Vec<u32> = memory::collected(columns.clone().map(|c| c as u32), COLUMNS)?;
     let some = x.select(None, Some(&list))?;
     let mut at: Vec<usize> = memory::room(list.len(), COLUMNS)?;
@@ -145,7 +145,7 @@ fn gather(x: &LazyMatrix, columns: &Range<usize>, counts: &[u64], ctx: &Context)
     let mut row = 0u32;
     in_sequence(
         &some,
-        ctx,
+        session,
         |_, values| sparse(values),
         |(indptr, indices, data)| {
             let mut places = memory::room(indices.len(), COLUMNS)?;

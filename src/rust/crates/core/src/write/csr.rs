@@ -63,7 +63,7 @@ impl<'w> CsrOut<'w> {
     }
 
     /// Writes what is left. With `wide` offsets are int64 too.
-    pub(super) fn finish(mut self, group: &GroupWriter<'_>, spool: &Spool<'_>, ctx: &Session) -> Result<()> {
+    pub(super) fn finish(mut self, group: &GroupWriter<'_>, spool: &Spool<'_>, session: &Session) -> Result<()> {
         let (_, written) = spool.finish()?;
         self.drain(spool)?;
         let total = self.indptr.last().copied().unwrap_or(0);
@@ -73,6 +73,6 @@ impl<'w> CsrOut<'w> {
         self.data.expect(written as usize)?;
         self.indices.expect(written as usize)?;
         let indptr = if self.wide { self.indptr.into() } else { offsets(self.indptr)? };
-        write_vector(group, "indptr", indptr, self.compression, ctx)
+        write_vector(group, "indptr", indptr, self.compression, session)
     }
 }

@@ -4,9 +4,9 @@ use super::check::check;
 use super::names::Renamed;
 use super::part::write_part;
 use super::plan::{H5adPlan, Part, WriteOptions};
-use crate::context::Context;
 use crate::element;
 use crate::error::Result;
+use crate::session::Session;
 use crate::store::{GroupWriter, Writer};
 use std::path::Path;
 
@@ -14,31 +14,36 @@ use std::path::Path;
 ///
 /// The file appears under its name only when it is complete and on the disk: whatever fails, what was there stays.
 /// `path` may be the file the plan reads from; whoever has it open keeps reading the old content. Matrices are
-/// streamed within `ctx.memory`. The same plan gives the same bytes, for any number of threads.
+/// streamed within `session.memory`. The same plan gives the same bytes, for any number of threads.
 ///
 /// # Errors
 /// [`Error::Shape`](crate::Error::Shape) and [`Error::Parameter`](crate::Error::Parameter), naming slot and key, before
 /// anything is written; those of reading the parts; [`Error::Io`](crate::Error::Io) naming `path`, a full disk included;
 /// [`Error::Cancelled`](crate::Error::Cancelled). None of them leaves a file behind.
-pub fn write_h5ad(plan: &H5adPlan, path: impl AsRef<Path>, options: &WriteOptions, ctx: &Context) -> Result<()> {
-    write(plan, || Writer::create(path), options, ctx)
+pub fn write_h5ad(plan: &H5adPlan, path: impl AsRef<Path>, options: &WriteOptions, session: &Session) -> Result<()> {
+    write(plan, || Writer::create(path), options, session)
 }
 
 /// Writes the same into a store of any kind, which is put in place when it is complete.
 ///
 /// # Errors
 /// As [`write_h5ad`].
-pub fn write_store(plan: &H5adPlan, to: Writer, options: &WriteOptions, ctx: &Context) -> Result<()> {
-    write(plan, || Ok(to), options, ctx)
+pub fn write_store(plan: &H5adPlan, to: Writer, options: &WriteOptions, session: &Session) -> Result<()> {
+    write(plan, || Ok(to), options, session)
 }
 
-fn write(plan: &H5adPlan, to: impl FnOnce() -> Result<Writer>, options: &WriteOptions, ctx: &Context) -> Result<()> {
+fn write(
+    plan: &H5adPlan,
+    to: impl FnOnce() -> Result<Writer>,
+    options: &WriteOptions,
+    session: &Session,
+) -> Result<()> {
     check(plan, options)?;
     let renamed = Renamed::of(plan)?;
-    ctx.monitor.check()?;
+    session.monitor.check()?;
     let file = to()?;
-    write_slots(&file.root()?, plan, &renamed, options, ctx)?;
-    ctx.monitor.check()?;
+    write_slots(&file.root()?, plan, &renamed, options, session)?;
+    session.monitor.check()?;
     file.commit()
 }
 
@@ -48,11 +53,11 @@ pub(super) fn write_slots(
     plan: &H5adPlan,
     renamed: &Renamed,
     options: &WriteOptions,
-    ctx: &Context,
+    session: &Session,
 ) -> Result<()> {
     element::ANNDATA.mark_group(root)?;
-    let write = |key: &str, part: &Part| write_part(root, key, part, options, ctx);
-    let mapping = |key: &str, parts: &[(String, Part)]| write_mapping(root, key, parts, renamed, options, ctx);
+    let write = |key: &str, part: &Part| write_part(root, key, part, options, session);
+    let mapping = |key: &str, parts: &[(String, Part)]| write_mapping(root, key, parts, renamed, options, session);
     if let Some(x) = &plan.x {
         write("X", x)?;
     }
@@ -67,11 +72,11 @@ pub(super) fn write_slots(
     if let Some(raw) = &plan.raw {
         let group = root.group("raw")?;
         element::RAW.mark_group(&group)?;
-        write_part(&group, "X", &raw.x, options, ctx)?;
-        write_part(&group, "var", &raw.var, options, ctx)?;
-        write_mapping(&group, "varm", &raw.varm, renamed, options, ctx)?;
+        write_part(&group, "X", &raw.x, options, session)?;
+        write_part(&group, "var", &raw.var, options, session)?;
+        write_mapping(&group, "varm", &raw.varm, renamed, options, session)?;
     }
-    ctx.monitor.check()
+    session.monitor.check()
 }
 
 fn write_mapping(
@@ -80,10 +85,10 @@ fn write_mapping(
     parts: &[(String, Part)],
     renamed: &Renamed,
     options: &WriteOptions,
-    ctx: &Context,
+    session: &Session,
 ) -> Result<()> {
     let group = group.group(key)?;
     element::DICT.mark_group(&group)?;
     let part = |key: &str, part| renamed.part(&format!("{}/{key}", group.path()), part);
-    parts.iter().try_for_each(|(key, p)| write_part(&group, key, part(key, p), options, ctx))
+    parts.iter().try_for_each(|(key, p)| write_part(&group, key, part(key, p), options, session))
 }

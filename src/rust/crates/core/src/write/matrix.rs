@@ -6,10 +6,10 @@ use super::encode::Piece;
 use super::spool::Spool;
 use super::vectors::{chunk_of, index_data};
 use crate::chain::LazyMatrix;
-use crate::context::Context;
 use crate::element::{self, SparseFormat};
 use crate::error::{Error, Result};
 use crate::matrix::Storage;
+use crate::session::Session;
 use crate::store::{Compression, GroupWriter};
 use crate::stream::in_sequence;
 
@@ -26,7 +26,7 @@ pub fn write_csr(
     key: &str,
     x: &LazyMatrix,
     compression: Compression,
-    ctx: &Context,
+    session: &Session,
 ) -> Result<()> {
     let (n, m) = x.shape();
     let group = group.group(key)?;
@@ -34,11 +34,11 @@ pub fn write_csr(
 
     let chunk = chunk_of(x);
     let wide = i32::try_from(m).is_err();
-    let spool = Spool::new(chunk, compression, &ctx.monitor);
+    let spool = Spool::new(chunk, compression, &session.monitor);
     let mut out = CsrOut::new(&group, x.dtype(), chunk, n, wide, compression)?;
     in_sequence(
         x,
-        ctx,
+        session,
         |rows, values| {
             let Storage::Csr { indptr, indices, data } = values else {
                 return Err(Error::Internal("a sparse chain gave a dense block".to_owned()));
@@ -48,7 +48,7 @@ pub fn write_csr(
         },
         |offsets: Vec<usize>| out.add(&offsets, &spool),
     )?;
-    out.finish(&group, &spool, ctx)
+    out.finish(&group, &spool, session)
 }
 
 /// Writes `x` as a dense `array`, whatever its layout, in chunks of whole rows (compressed or not).
@@ -60,7 +60,7 @@ pub fn write_dense(
     key: &str,
     x: &LazyMatrix,
     compression: Compression,
-    ctx: &Context,
+    session: &Session,
 ) -> Result<()> {
     let (n, m) = x.shape();
     if n == 0 || m == 0 {
@@ -70,7 +70,7 @@ pub fn write_dense(
     let rows = (DENSE_CHUNK_BYTES / x.dtype().size() / m).clamp(1, n);
     let mut chunks = Chunks::matrix(group, key, x.dtype(), (n, m), rows, compression)?;
     element::ARRAY.mark_array(chunks.dataset())?;
-    let spool = Spool::new(rows * m, compression, &ctx.monitor);
+    let spool = Spool::new(rows * m, compression, &session.monitor);
     let mut next = 0;
     let mut drain = |spool: &Spool<'_>, chunks: &mut Chunks<'_>| -> Result<()> {
         while let Some(e) = spool.take(next) {
@@ -81,7 +81,7 @@ pub fn write_dense(
     };
     in_sequence(
         x,
-        ctx,
+        session,
         |rows, values| {
             let piece = match values {
                 Storage::Dense(data) => Piece::Dense(data),

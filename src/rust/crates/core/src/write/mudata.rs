@@ -25,7 +25,7 @@ pub fn write_h5mu(
     modalities: &[(String, H5adPlan)],
     path: impl AsRef<Path>,
     options: &WriteOptions,
-    ctx: &Session,
+    session: &Session,
 ) -> Result<()> {
     if modalities.is_empty() {
         return Err(Error::parameter("adatas", "at least one object, by name", "none"));
@@ -39,7 +39,7 @@ pub fn write_h5mu(
     let obs = Union::of(modalities, "obs", true)?;
     let var = Union::of(modalities, "var", false)?;
     let renamed = modalities.iter().map(|(_, plan)| Renamed::of(plan)).collect::<Result<Vec<_>>>()?;
-    ctx.monitor.check()?;
+    session.monitor.check()?;
     let file = Writer::create(path)?;
     {
         let root = file.root()?;
@@ -53,13 +53,13 @@ pub fn write_h5mu(
         let names: Vec<&str> = modalities.iter().map(|m| m.0.as_str()).collect();
         group.set_texts("mod-order", &names)?;
         for ((name, plan), renamed) in modalities.iter().zip(&renamed) {
-            write_slots(&group.group(name)?.into_root(), plan, renamed, options, ctx)?;
+            write_slots(&group.group(name)?.into_root(), plan, renamed, options, session)?;
         }
         for slot in ["uns", "obsp", "varp"] {
             element::DICT.mark_group(&root.group(slot)?)?;
         }
     }
-    ctx.monitor.check()?;
+    session.monitor.check()?;
     file.commit()
 }
 

@@ -5,10 +5,10 @@ use super::matrix::{write_csr, write_dense};
 use super::plan::{Frame, Part, WriteOptions};
 use super::rows::write_rows;
 use crate::chain::LazyMatrix;
-use crate::context::Context;
 use crate::element::{self, Value};
 use crate::error::{Error, Result};
 use crate::matrix;
+use crate::session::Session;
 use crate::store::{GroupWriter, Store};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -19,29 +19,29 @@ pub(super) fn write_part(
     key: &str,
     part: &Part,
     options: &WriteOptions,
-    ctx: &Context,
+    session: &Session,
 ) -> Result<()> {
-    ctx.monitor.check()?;
+    session.monitor.check()?;
     let plain = element::WriteOptions { compression: options.compression, shuffle: false };
     let path = if group.path().is_empty() { key.to_owned() } else { format!("{}/{key}", group.path()) };
     match part {
         Part::Value(value) => element::write(group, key, value, &plain),
-        Part::Frame(frame) => write_frame(group, key, frame, options, ctx),
-        Part::Rows(x) => write_rows(group, key, &**x, options.compression, ctx),
+        Part::Frame(frame) => write_frame(group, key, frame, options, session),
+        Part::Rows(x) => write_rows(group, key, &**x, options.compression, session),
         // Another layout than the stored one was asked for: no copy, a stream.
         Part::Copy { store, element, rows, columns }
             if options.as_dense.contains(&path) || options.as_csc.contains(&path) =>
         {
             let x = LazyMatrix::new(matrix::open(store, element)?).select(rows.as_deref(), columns.as_deref())?;
-            write_part(group, key, &Part::Matrix(x), options, ctx)
+            write_part(group, key, &Part::Matrix(x), options, session)
         }
         Part::Matrix(x) => {
             if options.as_csc.contains(&path) {
-                write_csc(group, key, x, options.compression, ctx)
+                write_csc(group, key, x, options.compression, session)
             } else if x.is_sparse() && !options.as_dense.contains(&path) {
-                write_csr(group, key, x, options.compression, ctx)
+                write_csr(group, key, x, options.compression, session)
             } else {
-                write_dense(group, key, x, options.compression, ctx)
+                write_dense(group, key, x, options.compression, session)
             }
         }
         Part::Copy { store, element, rows, columns } => {
@@ -101,7 +101,13 @@ fn old_column(store: &Arc<Store>, element: &str) -> Result<Value> {
     element::read(store, element)
 }
 
-fn write_frame(group: &GroupWriter<'_>, key: &str, frame: &Frame, options: &WriteOptions, ctx: &Context) -> Result<()> {
+fn write_frame(
+    group: &GroupWriter<'_>,
+    key: &str,
+    frame: &Frame,
+    options: &WriteOptions,
+    session: &Session,
+) -> Result<()> {
     let group = group.group(key)?;
     let index = frame.index_name.as_deref().unwrap_or("_index");
     let names: Vec<&str> = frame.columns.iter().map(|c| c.0.as_str()).collect();
@@ -116,7 +122,7 @@ fn write_frame(group: &GroupWriter<'_>, key: &str, frame: &Frame, options: &Writ
                 let plain = element::WriteOptions { compression: options.compression, shuffle: false };
                 element::write(&place, last, &*value_of(part)?, &plain)?;
             }
-            _ => write_part(&place, last, part, options, ctx)?,
+            _ => write_part(&place, last, part, options, session)?,
         }
     }
     Ok(())

@@ -33,7 +33,7 @@ pub trait RowStream: Send + Sync + Debug {
     ///
     /// # Errors
     /// When they cannot be read; those of `take`.
-    fn stream(&self, ctx: &Session, take: &mut dyn FnMut(RowRun) -> Result<()>) -> Result<()>;
+    fn stream(&self, session: &Session, take: &mut dyn FnMut(RowRun) -> Result<()>) -> Result<()>;
 }
 
 /// Writes `x` as `csr_matrix`, as [`write_csr`](super::write_csr) does.
@@ -45,17 +45,17 @@ pub(super) fn write_rows(
     key: &str,
     x: &dyn RowStream,
     compression: Compression,
-    ctx: &Session,
+    session: &Session,
 ) -> Result<()> {
     let (n, m) = x.shape();
     let group = group.group(key)?;
     element::start_sparse(&group, SparseFormat::Csr, (n, m))?;
     let wide = i32::try_from(m).is_err();
     let mut out = CsrOut::new(&group, x.dtype(), SPARSE_CHUNK, n, wide, compression)?;
-    let spool = Spool::new(SPARSE_CHUNK, compression, &ctx.monitor);
+    let spool = Spool::new(SPARSE_CHUNK, compression, &session.monitor);
     let mut at = 0;
-    x.stream(ctx, &mut |run| {
-        ctx.monitor.check()?;
+    x.stream(session, &mut |run| {
+        session.monitor.check()?;
         let rows = run.indptr.len().saturating_sub(1);
         if run.data.dtype() != x.dtype() {
             return Err(Error::Internal(format!("rows of {}, expected {}", run.data.dtype(), x.dtype())));
@@ -64,5 +64,5 @@ pub(super) fn write_rows(
         at += rows;
         out.add(&run.indptr, &spool)
     })?;
-    out.finish(&group, &spool, ctx)
+    out.finish(&group, &spool, session)
 }

@@ -5,9 +5,9 @@ use super::names::Renamed;
 use super::part::{is_current, write_part};
 use super::plan::{shape_of, Frame, H5adPlan, Part, WriteOptions};
 use super::same::same;
-use crate::context::Context;
 use crate::element;
 use crate::error::{Error, Result};
+use crate::session::Session;
 use crate::store::{Compression, GroupWriter, Store, Update};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -59,7 +59,7 @@ struct Changes<'p> {
 /// [`Error::State`] when the store was not opened for saving, the file changed meanwhile, or the plan is of some rows or
 /// columns of the file while X is not written; [`Error::Shape`] and [`Error::Parameter`] as
 /// [`write_h5ad`](super::write_h5ad); [`Error::Io`].
-pub fn save_h5ad(plan: &H5adPlan, store: &Arc<Store>, options: &SaveOptions, ctx: &Context) -> Result<Saved> {
+pub fn save_h5ad(plan: &H5adPlan, store: &Arc<Store>, options: &SaveOptions, session: &Session) -> Result<Saved> {
     // First, as it finds out that the file is not the one that was opened, whose elements nothing can be said about.
     let update = Update::begin(store)?;
     check(plan, &WriteOptions::default())?;
@@ -83,10 +83,10 @@ pub fn save_h5ad(plan: &H5adPlan, store: &Arc<Store>, options: &SaveOptions, ctx
             let (parent, key) = parent_of(&root, path)?;
             if parent.exists(&key) {
                 let interim = format!("anndataoom-new-{i}");
-                write_part(&parent, &interim, part, &plain, ctx)?;
+                write_part(&parent, &interim, part, &plain, session)?;
                 replaced.push((parent, interim, key));
             } else {
-                write_part(&parent, &key, part, &plain, ctx)?;
+                write_part(&parent, &key, part, &plain, session)?;
             }
         }
         for (path, names) in columns {
@@ -101,7 +101,7 @@ pub fn save_h5ad(plan: &H5adPlan, store: &Arc<Store>, options: &SaveOptions, ctx
             parent.remove(&key)?;
         }
     }
-    ctx.monitor.check()?;
+    session.monitor.check()?;
     Ok(Saved { store: update.commit()?, written, removed: changes.remove, left: changes.left })
 }
 

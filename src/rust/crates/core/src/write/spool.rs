@@ -6,8 +6,8 @@
 //! then goes back to reading. Nobody waits for anybody.
 
 use super::encode::{encode, Encoded, Piece, Span};
-use crate::context::Monitor;
 use crate::error::{Error, Result};
+use crate::session::Monitor;
 use crate::store::Compression;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

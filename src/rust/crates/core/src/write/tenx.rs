@@ -88,7 +88,7 @@ impl TenXPlan {
 /// # Errors
 /// [`Error::Values`] for values that are no counts below 2^31; those of the tables and of the pass; [`Error::Io`]. None
 /// leaves a file behind.
-pub fn write_10x_h5(plan: &H5adPlan, path: impl AsRef<Path>, ctx: &Session) -> Result<()> {
+pub fn write_10x_h5(plan: &H5adPlan, path: impl AsRef<Path>, session: &Session) -> Result<()> {
     let plan = TenXPlan::of(plan)?;
     let compression = Compression::Gzip(4);
     let file = Writer::create(path)?;
@@ -113,11 +113,11 @@ pub fn write_10x_h5(plan: &H5adPlan, path: impl AsRef<Path>, ctx: &Session) -> R
         group.dataset::<i32>("shape", &[2], &Layout::default())?.write(&[extent(m)?, extent(n)?])?;
 
         let chunk = chunk_of(&plan.x);
-        let spool = Spool::new(chunk, compression, &ctx.monitor);
+        let spool = Spool::new(chunk, compression, &session.monitor);
         let mut out = CsrOut::new(&group, DType::I32, chunk, n, true, compression)?;
         in_sequence(
             &plan.x,
-            ctx,
+            session,
             |rows, values| {
                 let (indptr, indices, data) = compressed(values, m)?;
                 let data = whole(&data, &indptr, &indices, rows.start)?;
@@ -130,9 +130,9 @@ pub fn write_10x_h5(plan: &H5adPlan, path: impl AsRef<Path>, ctx: &Session) -> R
             },
             |offsets: Vec<usize>| out.add(&offsets, &spool),
         )?;
-        out.finish(&group, &spool, ctx)?;
+        out.finish(&group, &spool, session)?;
     }
-    ctx.monitor.check()?;
+    session.monitor.check()?;
     file.commit()
 }
 

@@ -22,12 +22,12 @@ pub(super) fn write_vector(
     key: &str,
     values: Data,
     compression: Compression,
-    ctx: &Session,
+    session: &Session,
 ) -> Result<()> {
     let n = values.len();
     let chunk = SPARSE_CHUNK.min(n).max(1);
     let mut chunks = Chunks::vector(group, key, values.dtype(), chunk, compression)?;
-    let spool = Spool::new(chunk, compression, &ctx.monitor);
+    let spool = Spool::new(chunk, compression, &session.monitor);
     spool.put(0, 1, Piece::Dense(values))?;
     let (count, _) = spool.finish()?;
     for number in 0..count {

@@ -7,7 +7,7 @@ use anndataoom_core::sim::{simulate_h5ad, Simulation};
 use anndataoom_core::store::Store;
 use anndataoom_core::stream::in_sequence;
 use anndataoom_core::write::{Compression, WriteOptions};
-use anndataoom_core::{Context, LazyMatrix, Result};
+use anndataoom_core::{LazyMatrix, Result, Session};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -46,7 +46,7 @@ impl Drop for Scratch {
 pub fn write(path: &Path, n_obs: usize, seed: u64, compression: Compression) -> Result<()> {
     let simulation = Simulation { n_obs, n_vars: 1500, seed, ..Simulation::default() };
     let options = WriteOptions { compression, ..WriteOptions::default() };
-    simulate_h5ad(&simulation, path, &options, &Context { threads: 2, ..Context::default() }).map(|_| ())
+    simulate_h5ad(&simulation, path, &options, &Session { threads: 2, ..Session::default() }).map(|_| ())
 }
 
 /// A pass over X and all else.
@@ -59,7 +59,7 @@ pub fn read_all(path: &Path) -> Result<u64> {
     let mut rows = 0;
     in_sequence(
         &x,
-        &Context { threads: 1, ..Context::default() },
+        &Session { threads: 1, ..Session::default() },
         |rows, _| Ok(rows.len()),
         |n| {
             rows += n as u64;

@@ -7,7 +7,7 @@ use anndataoom_core::store::Store;
 use anndataoom_core::stream::{Blocks, Order};
 use anndataoom_core::text;
 use anndataoom_core::write::{write_h5ad, H5adPlan, Part, WriteOptions};
-use anndataoom_core::{Context, Error};
+use anndataoom_core::{Error, Session};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -78,7 +78,7 @@ pub fn everything(file: &Path) -> Result<(), String> {
 fn as_text(file: &Path) -> Result<(), String> {
     let io = |e: std::io::Error| e.to_string();
     let folder = file.with_file_name("text");
-    let ctx = Context { threads: 2, memory: 1 << 20, ..Context::default() };
+    let session = Session { threads: 2, memory: 1 << 20, ..Session::default() };
     let names = |n: usize, columns: &str| (0..n).map(|i| format!("name{i}{columns}\n")).collect::<String>();
     for place in ["matrix.mtx", "features.tsv"] {
         let _ = std::fs::remove_dir_all(&folder);
@@ -89,8 +89,8 @@ fn as_text(file: &Path) -> Result<(), String> {
         std::fs::write(folder.join("barcodes.tsv"), names(9, "")).map_err(io)?;
         std::fs::copy(file, folder.join(place)).map_err(io)?;
         let to = folder.join("case.h5ad");
-        let read =
-            text::content(&folder).and_then(|_| text::read_10x_mtx(&folder, &text::MtxOptions::default(), &to, &ctx));
+        let read = text::content(&folder)
+            .and_then(|_| text::read_10x_mtx(&folder, &text::MtxOptions::default(), &to, &session));
         match read {
             Err(e) => judge(&e)?,
             Ok(()) => {
@@ -116,7 +116,7 @@ fn copy(store: &Arc<Store>, to: &Path) -> Result<Option<String>, Error> {
     };
     let mut plan = H5adPlan::new(None, names(1).into(), names(1).into());
     plan.uns = store.keys("")?.into_iter().map(|key| (key.clone(), Part::copy(store, key))).collect();
-    let done = write_h5ad(&plan, to, &WriteOptions::default(), &Context::with_threads(1));
+    let done = write_h5ad(&plan, to, &WriteOptions::default(), &Session::with_threads(1));
     let lost = done.and_then(|_| {
         let copied = Store::open(to)?;
         let lost = |key: &String| {
@@ -133,9 +133,9 @@ fn copy(store: &Arc<Store>, to: &Path) -> Result<Option<String>, Error> {
 /// Passes over a matrix as it lies, in part and permuted.
 fn stream(store: &Arc<Store>, path: &str) -> Result<(), Error> {
     let x = LazyMatrix::new(matrix::open(store, path)?);
-    let ctx = Context { threads: 2, memory: 32 << 20, ..Context::default() };
+    let session = Session { threads: 2, memory: 32 << 20, ..Session::default() };
     let (n, m) = x.shape();
-    let pass = |x: &LazyMatrix| Blocks::new(x, Order::Matrix, &ctx)?.try_for_each(|b| b.map(drop));
+    let pass = |x: &LazyMatrix| Blocks::new(x, Order::Matrix, &session)?.try_for_each(|b| b.map(drop));
     if n > 10_000_000 {
         // A shape that is only claimed has no end; its first rows do.
         return pass(&x.select(Some(&[0, 1, 2]), None)?);

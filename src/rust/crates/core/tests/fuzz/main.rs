@@ -9,6 +9,8 @@
 mod deaths;
 mod exercise;
 mod mutate;
+mod random;
+mod through;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::{BufRead, BufReader, Write};

@@ -3,7 +3,7 @@
 
 use anndataoom_core::element::{Array, Data, Sparse, SparseFormat, Value};
 use anndataoom_core::matrix::MemorySource;
-use anndataoom_core::{Context, LazyMatrix};
+use anndataoom_core::{LazyMatrix, Session};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -99,8 +99,8 @@ pub fn i64s(v: Vec<f64>) -> Data {
     Data::I64(v.into_iter().map(|x| x as i64).collect())
 }
 
-pub fn ctx() -> Context {
-    Context::with_threads(1)
+pub fn session() -> Session {
+    Session::with_threads(1)
 }
 
 /// A numeric column as f64.
@@ -137,7 +137,7 @@ pub fn assert_close(what: &str, found: &[f64], expected: &[f64], tolerance: f64)
 /// All values, dense row-major.
 pub fn values(x: &LazyMatrix) -> Vec<f64> {
     let (n, m) = x.shape();
-    match anndataoom_core::stream::collect(x, &ctx(), u64::MAX).unwrap() {
+    match anndataoom_core::stream::collect(x, &session(), u64::MAX).unwrap() {
         Value::Array(a) => a.data.to_f64().unwrap(),
         Value::Sparse(s) => {
             let mut out = vec![0.0; n * m];

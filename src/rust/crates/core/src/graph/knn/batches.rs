@@ -4,10 +4,10 @@ use super::exact::{self, Output};
 use super::points::Points;
 use super::select::own_first;
 use super::{ivf, Knn, KnnParams, KnnResult, Method, EXACT_UP_TO, NEIGHBOURS};
-use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::graph::groups::members;
 use crate::memory;
+use crate::session::Session;
 use rayon::prelude::*;
 
 /// Which batch each point is from.
@@ -55,7 +55,7 @@ impl Batches {
 
 /// The neighbours of all points, from every batch as many, the point itself first, then by distance. Recall and lists
 /// compared are means over the batches.
-pub(super) fn search(points: &Points, batches: &Batches, params: &KnnParams, ctx: &Context) -> Result<KnnResult> {
+pub(super) fn search(points: &Points, batches: &Batches, params: &KnnParams, session: &Session) -> Result<KnnResult> {
     let (n, each) = (points.n, batches.neighbors_within_batch);
     let stride = memory::count(&[batches.n_batches, each], NEIGHBOURS)?;
     let mut knn = Knn::empty(n, stride)?;
@@ -68,9 +68,9 @@ pub(super) fn search(points: &Points, batches: &Batches, params: &KnnParams, ctx
         let mut output = Output { indices, distances, stride, offset: b * each };
         let small = (n as u64) * (ids.len() as u64) <= (EXACT_UP_TO as u64).pow(2);
         if params.method == Method::Exact || (params.method == Method::Auto && small) {
-            exact::neighbours(points, &points.part(ids)?, &all, each, &mut output, ctx)?;
+            exact::neighbours(points, &points.part(ids)?, &all, each, &mut output, session)?;
         } else {
-            reports.push(ivf::among(points, Some(ids), each, params, &mut output, ctx)?);
+            reports.push(ivf::among(points, Some(ids), each, params, &mut output, session)?);
         }
     }
     let rows = knn.indices.par_chunks_mut(stride).zip(knn.distances.par_chunks_mut(stride)).enumerate();

@@ -3,9 +3,9 @@
 use super::metric::Pairwise;
 use super::POINTS;
 use super::{Knn, KnnResult, Method, Metric, NEIGHBOURS};
-use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::memory;
+use crate::session::Session;
 use ndarray::ArrayView2;
 use rayon::prelude::*;
 
@@ -13,17 +13,17 @@ use rayon::prelude::*;
 const QUERIES: usize = 16;
 
 /// The neighbours of all points: each point first, then the others by distance, equal distances by row number.
-pub(super) fn search(points: ArrayView2<'_, f32>, metric: Pairwise, k: usize, ctx: &Context) -> Result<KnnResult> {
+pub(super) fn search(points: ArrayView2<'_, f32>, metric: Pairwise, k: usize, session: &Session) -> Result<KnnResult> {
     let (n, d) = points.dim();
     let rows = prepared(points, metric)?;
     let mut knn = Knn::empty(n, k)?;
-    ctx.monitor.begin(n as u64);
+    session.monitor.begin(n as u64);
     knn.indices
         .par_chunks_mut(k * QUERIES)
         .zip(knn.distances.par_chunks_mut(k * QUERIES))
         .enumerate()
         .try_for_each_init(Vec::new, |found: &mut Vec<(f64, u32)>, (block, (indices, distances))| {
-            ctx.monitor.check()?;
+            session.monitor.check()?;
             found.clear();
             memory::reserve(found, n, NEIGHBOURS)?;
             let each = indices.chunks_exact_mut(k).zip(distances.chunks_exact_mut(k));
@@ -46,7 +46,7 @@ pub(super) fn search(points: ArrayView2<'_, f32>, metric: Pairwise, k: usize, ct
                     (*index, *distance) = (j, key.max(0.0) as f32);
                 }
             }
-            ctx.monitor.advance(done as u64);
+            session.monitor.advance(done as u64);
             Ok::<_, Error>(())
         })?;
     Ok(KnnResult { knn, method: Method::Exact, n_lists: None, nprobe: None, recall: None })

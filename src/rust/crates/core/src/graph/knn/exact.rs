@@ -9,9 +9,9 @@ use super::points::{Points, Table};
 use super::select::{own_first, refine, scan, write_row, Neighbour};
 use super::POINTS;
 use super::{Knn, KnnResult, Method, NEIGHBOURS};
-use crate::context::Context;
 use crate::error::Result;
 use crate::memory;
+use crate::session::Session;
 use rayon::prelude::*;
 
 /// Queries per task.
@@ -45,11 +45,11 @@ impl Scratch {
 }
 
 /// The neighbours of all points.
-pub(super) fn search(points: &Points, k: usize, ctx: &Context) -> Result<KnnResult> {
+pub(super) fn search(points: &Points, k: usize, session: &Session) -> Result<KnnResult> {
     let mut knn = Knn::empty(points.n, k)?;
     let mut output = Output { indices: &mut knn.indices, distances: &mut knn.distances, stride: k, offset: 0 };
     let all = points.all()?;
-    neighbours(points, &points.table()?, &all, k, &mut output, ctx)?;
+    neighbours(points, &points.table()?, &all, k, &mut output, session)?;
     Ok(KnnResult { knn, method: Method::Exact, n_lists: None, nprobe: None, recall: None })
 }
 
@@ -69,10 +69,10 @@ pub(super) fn neighbours(
     ids: &[u32],
     k: usize,
     output: &mut Output<'_>,
-    ctx: &Context,
+    session: &Session,
 ) -> Result<()> {
     let (stride, offset) = (output.stride, output.offset);
-    ctx.monitor.begin(ids.len() as u64);
+    session.monitor.begin(ids.len() as u64);
     output
         .indices
         .par_chunks_mut(QUERIES * stride)
@@ -82,7 +82,7 @@ pub(super) fn neighbours(
             || Scratch::new(points, k),
             |scratch, ((indices, distances), ids)| {
                 let scratch = scratch.as_mut().map_err(|e| e.clone())?;
-                search_block(points, table, ids, scratch, ctx)?;
+                search_block(points, table, ids, scratch, session)?;
                 let outputs = indices.chunks_exact_mut(stride).zip(distances.chunks_exact_mut(stride));
                 let Scratch { candidates, squares, found, .. } = scratch;
                 for (query, ((&id, (indices, distances)), &square)) in
@@ -90,7 +90,7 @@ pub(super) fn neighbours(
                 {
                     let most = k - usize::from(table.runs.holds(id));
                     if !refine(points, table, id, square, candidates.of(query), most, found) {
-                        ctx.monitor.check()?;
+                        session.monitor.check()?;
                         scan(points, table, id, most, found);
                     }
                     let to = offset..offset + k;
@@ -98,7 +98,7 @@ pub(super) fn neighbours(
                         write_row(points, table.runs.holds(id).then_some(id), found, indices, distances);
                     }
                 }
-                ctx.monitor.advance(ids.len() as u64);
+                session.monitor.advance(ids.len() as u64);
                 Ok(())
             },
         )
@@ -110,12 +110,12 @@ pub(super) fn of_sample(
     table: &Table,
     ids: &[u32],
     k: usize,
-    ctx: &Context,
+    session: &Session,
 ) -> Result<(Vec<u32>, Vec<f32>)> {
     let size = memory::count(&[ids.len(), k], NEIGHBOURS)?;
     let (mut indices, mut distances) = (memory::zeros(size, NEIGHBOURS)?, memory::zeros(size, NEIGHBOURS)?);
     let mut output = Output { indices: &mut indices, distances: &mut distances, stride: k, offset: 0 };
-    neighbours(points, table, ids, k, &mut output, ctx)?;
+    neighbours(points, table, ids, k, &mut output, session)?;
     Ok((indices, distances))
 }
 
@@ -125,7 +125,7 @@ pub(super) fn of_sample_in_parts(
     ids: impl Iterator<Item = u32>,
     sample: &[u32],
     k: usize,
-    ctx: &Context,
+    session: &Session,
 ) -> Result<(Vec<u32>, Vec<f32>)> {
     let mut best: Vec<Vec<(bool, f32, u32)>> = memory::filled(sample.len(), Vec::new(), POINTS)?;
     let mut ids = ids.peekable();
@@ -133,7 +133,7 @@ pub(super) fn of_sample_in_parts(
         let mut part = memory::room(PART, POINTS)?;
         part.extend(ids.by_ref().take(PART));
         let most = k.min(part.len());
-        let (indices, distances) = of_sample(points, &points.part(&part)?, sample, most, ctx)?;
+        let (indices, distances) = of_sample(points, &points.part(&part)?, sample, most, session)?;
         let found = indices.chunks_exact(most).zip(distances.chunks_exact(most));
         for ((best, &own), (indices, distances)) in best.iter_mut().zip(sample).zip(found) {
             memory::reserve(best, most, NEIGHBOURS)?;
@@ -146,14 +146,14 @@ pub(super) fn of_sample_in_parts(
 }
 
 /// Leaves the candidates of some points, and their squared lengths, in `scratch`.
-fn search_block(points: &Points, table: &Table, ids: &[u32], scratch: &mut Scratch, ctx: &Context) -> Result<()> {
+fn search_block(points: &Points, table: &Table, ids: &[u32], scratch: &mut Scratch, session: &Session) -> Result<()> {
     let Scratch { candidates, queries, squares, names, .. } = scratch;
     points.write_queries(ids, queries, squares)?;
     candidates.clear();
     for run in 0..table.runs.n_runs() {
         let (from, to) = table.runs.run(run);
         for from in (from..to).step_by(ROWS) {
-            ctx.monitor.check()?;
+            session.monitor.check()?;
             table.panels.offer(from, (from + ROWS).min(to), queries, names, candidates)?;
         }
     }

@@ -5,10 +5,10 @@ use super::ivf::measured_recall;
 use super::points::{Points, Table};
 use super::select::{write_row, Neighbour};
 use super::{exact, Knn, KnnParams, KnnResult, Method};
-use crate::context::Context;
 use crate::error::Result;
 use crate::memory;
 use crate::random::Stream;
+use crate::session::Session;
 use hnsw_rs::prelude::{DistL2, Hnsw};
 use rayon::prelude::*;
 
@@ -23,9 +23,14 @@ const BYTES_OF_POINT: usize = 1024;
 /// Points whose recall is measured.
 const SAMPLE: usize = 512;
 
+/// Bytes the graph takes for a point of `d` coordinates, about.
+pub(super) fn bytes_of_point(d: usize) -> usize {
+    BYTES_OF_POINT + 4 * d
+}
+
 /// The neighbours of all points. A point for which the graph yields fewer than `k` (points can be unreachable when
 /// threads insert at the same time) is searched exactly.
-pub(super) fn search(points: &Points, params: &KnnParams, ctx: &Context) -> Result<KnnResult> {
+pub(super) fn search(points: &Points, params: &KnnParams, session: &Session) -> Result<KnnResult> {
     let (n, k) = (points.n, params.k);
     let table = points.table()?;
     let vector = |i: usize| {
@@ -35,22 +40,22 @@ pub(super) fn search(points: &Points, params: &KnnParams, ctx: &Context) -> Resu
         row
     };
     // The library asks for its own without an error at hand.
-    memory::probe(n.saturating_mul(BYTES_OF_POINT + 4 * points.width()))?;
+    memory::probe(n.saturating_mul(bytes_of_point(points.width())))?;
     let graph: Hnsw<'_, f32, DistL2> = Hnsw::new(LINKS, n, LAYERS, EF_CONSTRUCTION, DistL2 {});
-    ctx.monitor.begin(2 * n as u64);
+    session.monitor.begin(2 * n as u64);
     for from in (0..n).step_by(BATCH) {
-        ctx.monitor.check()?;
+        session.monitor.check()?;
         let batch: Vec<(Vec<f32>, usize)> = (from..(from + BATCH).min(n)).map(|i| (vector(i), i)).collect();
         let slices: Vec<(&[f32], usize)> = batch.iter().map(|(v, i)| (v.as_slice(), *i)).collect();
         graph.parallel_insert_slice(&slices);
-        ctx.monitor.advance(batch.len() as u64);
+        session.monitor.advance(batch.len() as u64);
     }
 
     let ef = (4 * k).max(64);
     let Knn { mut indices, mut distances, .. } = Knn::empty(n, k)?;
     let mut missing = Vec::new();
     for from in (0..n).step_by(BATCH) {
-        ctx.monitor.check()?;
+        session.monitor.check()?;
         let to = (from + BATCH).min(n);
         let complete: Vec<bool> = indices
             .get_mut(from * k..to * k)
@@ -75,13 +80,13 @@ pub(super) fn search(points: &Points, params: &KnnParams, ctx: &Context) -> Resu
             })
             .collect();
         missing.extend(complete.iter().zip(from as u32..).filter(|(&complete, _)| !complete).map(|(_, id)| id));
-        ctx.monitor.advance((to - from) as u64);
+        session.monitor.advance((to - from) as u64);
     }
     drop(graph);
-    fill(points, &table, &missing, k, &mut indices, &mut distances, ctx)?;
+    fill(points, &table, &missing, k, &mut indices, &mut distances, session)?;
 
     let sample = Stream::of_samples(params.seed, 1).sample(n, SAMPLE)?;
-    let (_, truth) = exact::of_sample(points, &table, &sample, k, ctx)?;
+    let (_, truth) = exact::of_sample(points, &table, &sample, k, session)?;
     let output = Output { indices: &mut indices, distances: &mut distances, stride: k, offset: 0 };
     let recall = Some(measured_recall(&sample, &truth, &output, k));
     let knn = Knn { n, k, indices, distances };
@@ -95,9 +100,9 @@ fn fill(
     k: usize,
     indices: &mut [u32],
     distances: &mut [f32],
-    ctx: &Context,
+    session: &Session,
 ) -> Result<()> {
-    let (found_indices, found_distances) = exact::of_sample(points, table, missing, k, ctx)?;
+    let (found_indices, found_distances) = exact::of_sample(points, table, missing, k, session)?;
     for ((&id, i), d) in missing.iter().zip(found_indices.chunks_exact(k)).zip(found_distances.chunks_exact(k)) {
         let at = id as usize * k..(id as usize + 1) * k;
         if let (Some(to_i), Some(to_d)) = (indices.get_mut(at.clone()), distances.get_mut(at)) {

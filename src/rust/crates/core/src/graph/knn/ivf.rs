@@ -15,10 +15,10 @@ use super::exact::Output;
 use super::lists::{answer, build, group, home, search_home, Groups, Index, Rows, Scratch};
 use super::points::Points;
 use super::{exact, Knn, KnnParams, KnnResult, Method, NEIGHBOURS};
-use crate::context::Context;
 use crate::error::Result;
 use crate::memory;
 use crate::random::Stream;
+use crate::session::Session;
 use rayon::prelude::*;
 
 /// Lists per square root of the number of points.
@@ -50,10 +50,10 @@ pub(super) struct Report {
 }
 
 /// The neighbours of all points with the recall asked for.
-pub(super) fn search(points: &Points, params: &KnnParams, ctx: &Context) -> Result<KnnResult> {
+pub(super) fn search(points: &Points, params: &KnnParams, session: &Session) -> Result<KnnResult> {
     let mut knn = Knn::empty(points.n, params.k)?;
     let mut output = Output { indices: &mut knn.indices, distances: &mut knn.distances, stride: params.k, offset: 0 };
-    let report = among(points, None, params.k, params, &mut output, ctx)?;
+    let report = among(points, None, params.k, params, &mut output, session)?;
     Ok(KnnResult {
         knn,
         method: Method::Ivf,
@@ -70,23 +70,23 @@ pub(super) fn among(
     k: usize,
     params: &KnnParams,
     output: &mut Output<'_>,
-    ctx: &Context,
+    session: &Session,
 ) -> Result<Report> {
     let n = points.n;
     let searched = ids.map_or(n, <[u32]>::len);
     let n_lists = (((searched as f64).sqrt() * LISTS) as usize).clamp(1, searched);
-    let mut index = build(points, ids, n_lists, params.seed, ctx)?;
-    let others = ids.map(|_| group(points, None, &index.centroids, ctx)).transpose()?;
+    let mut index = build(points, ids, n_lists, params.seed, session)?;
+    let others = ids.map(|_| group(points, None, &index.centroids, session)).transpose()?;
     let sample = Stream::of_samples(params.seed, 1).sample(n, SAMPLE)?;
-    let truth = exact::of_sample_in_parts(points, index.runs.points(), &sample, k, ctx)?;
+    let truth = exact::of_sample_in_parts(points, index.runs.points(), &sample, k, session)?;
     let truth = Truth { sample: &sample, indices: &truth.0, distances: &truth.1 };
-    let mut tight = enough(points, &index, others.as_ref(), &truth, k, params.recall, ctx)?;
+    let mut tight = enough(points, &index, others.as_ref(), &truth, k, params.recall, session)?;
     if matches!(index.rows, Rows::Bytes(_)) && tight.1 < params.recall {
         index.rows = Rows::Floats(points.panels(&index.runs)?);
-        tight = enough(points, &index, others.as_ref(), &truth, k, params.recall, ctx)?;
+        tight = enough(points, &index, others.as_ref(), &truth, k, params.recall, session)?;
     }
     let asking = Asking { index: &index, others: others.as_ref() };
-    let probes = pass(points, &index, &asking, k, tight.0, output, ctx)?;
+    let probes = pass(points, &index, &asking, k, tight.0, output, session)?;
     Ok(Report {
         n_lists: index.centroids.n,
         nprobe: probes as f64 / n as f64,
@@ -102,10 +102,10 @@ fn pass(
     k: usize,
     tightness: f32,
     output: &mut Output<'_>,
-    ctx: &Context,
+    session: &Session,
 ) -> Result<u64> {
     let mut probes = 0;
-    ctx.monitor.begin(points.n as u64);
+    session.monitor.begin(points.n as u64);
     for batch in (0..index.centroids.n).step_by(BATCH) {
         let answers: Vec<_> = (batch..(batch + BATCH).min(index.centroids.n))
             .into_par_iter()
@@ -114,7 +114,7 @@ fn pass(
                 || Scratch::new(points, k),
                 |scratch, a| {
                     let scratch = scratch.as_mut().map_err(|e| e.clone())?;
-                    answer(points, index, asking.of(a), a, k, tightness, scratch, ctx)
+                    answer(points, index, asking.of(a), a, k, tightness, scratch, session)
                 },
             )
             .collect::<Result<_>>()?;
@@ -175,7 +175,7 @@ fn enough(
     truth: &Truth<'_>,
     k: usize,
     recall: f64,
-    ctx: &Context,
+    session: &Session,
 ) -> Result<(f32, f64)> {
     let n = index.centroids.n;
     let asking = Asking { index, others };
@@ -187,7 +187,7 @@ fn enough(
     let needed = each().map_init(
         || Scratch::new(points, k),
         |scratch, (&id, (truth, _))| {
-            ctx.monitor.check()?;
+            session.monitor.check()?;
             let scratch = scratch.as_mut().map_err(|e| e.clone())?;
             let needed = needed_tightness(points, index, list(&homes, id), id, k, scratch)?;
             memory::collected(truth.iter().map(|&id| needed.get(list(&lists, id)).copied().unwrap_or(0.0)), NEIGHBOURS)
@@ -198,7 +198,7 @@ fn enough(
         || Scratch::new(points, k),
         |scratch, (&id, (_, truth))| {
             let scratch = scratch.as_mut().map_err(|e| e.clone())?;
-            let answer = answer(points, index, &[id], list(&homes, id), k, tight, scratch, ctx)?;
+            let answer = answer(points, index, &[id], list(&homes, id), k, tight, scratch, session)?;
             let last = truth.last().copied().unwrap_or(0.0);
             Ok(answer.distances.iter().filter(|&&distance| distance <= last).count())
         },

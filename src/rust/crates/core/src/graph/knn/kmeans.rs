@@ -4,9 +4,9 @@ use super::loops::lowest;
 use super::panels::Panels;
 use super::points::Points;
 use super::NEIGHBOURS;
-use crate::context::Context;
 use crate::error::Result;
 use crate::memory;
+use crate::session::Session;
 use rayon::prelude::*;
 
 /// Points per product.
@@ -29,7 +29,13 @@ impl Centroids {
 
 /// Trains `n` centroids on `sample` (data rows in random order: the first `n` are the start) in `iterations`
 /// rounds. Sums are taken in sample order in f64, so that the result does not depend on the number of threads.
-pub(super) fn train(points: &Points, sample: &[f32], n: usize, iterations: usize, ctx: &Context) -> Result<Centroids> {
+pub(super) fn train(
+    points: &Points,
+    sample: &[f32],
+    n: usize,
+    iterations: usize,
+    session: &Session,
+) -> Result<Centroids> {
     let (width, d) = (points.width(), points.d);
     let n_sample = sample.len() / width;
     let n = n.min(n_sample).max(1);
@@ -38,7 +44,7 @@ pub(super) fn train(points: &Points, sample: &[f32], n: usize, iterations: usize
     centroids.rows.chunks_exact_mut(width).for_each(|row| square_last(row, d));
     centroids.panels = Panels::of(&centroids.rows, width)?;
     for _ in 0..iterations {
-        let nearest = assign(points, sample, &centroids, ctx)?;
+        let nearest = assign(points, sample, &centroids, session)?;
         let mut sums = memory::zeros::<f64>(n * d, NEIGHBOURS)?;
         let mut sizes = memory::zeros::<usize>(n, NEIGHBOURS)?;
         for (row, &(list, _)) in sample.chunks_exact(width).zip(&nearest) {
@@ -75,12 +81,12 @@ fn square_last(row: &mut [f32], d: usize) {
     }
 }
 
-fn assign(points: &Points, sample: &[f32], centroids: &Centroids, ctx: &Context) -> Result<Vec<(u32, f32)>> {
+fn assign(points: &Points, sample: &[f32], centroids: &Centroids, session: &Session) -> Result<Vec<(u32, f32)>> {
     let width = points.width();
     let mut nearest = memory::filled(sample.len() / width, (0, 0.0), NEIGHBOURS)?;
     let blocks = nearest.par_chunks_mut(BLOCK).zip(sample.par_chunks(BLOCK * width));
     blocks.try_for_each_init(Vec::new, |scratch, (nearest, rows)| {
-        ctx.monitor.check()?;
+        session.monitor.check()?;
         assign_block(points, rows, centroids, scratch, nearest)
     })?;
     Ok(nearest)

@@ -7,11 +7,11 @@ use super::panels::Panels;
 use super::points::{Points, Runs};
 use super::select::{nearest, write_row, Neighbour};
 use super::NEIGHBOURS;
-use crate::context::Context;
 use crate::error::Result;
 use crate::graph::groups::members;
 use crate::memory;
 use crate::random::Stream;
+use crate::session::Session;
 use rayon::prelude::*;
 
 /// Queries answered together: those of a whole list as a rule, for every list they look into comes from memory once for
@@ -104,16 +104,22 @@ pub(super) struct Home {
 const CODED: usize = 1 << 14;
 
 /// Groups the points `ids` (all points where `None`) into `n_lists` lists, coded where they can be.
-pub(super) fn build(points: &Points, ids: Option<&[u32]>, n_lists: usize, seed: u64, ctx: &Context) -> Result<Index> {
+pub(super) fn build(
+    points: &Points,
+    ids: Option<&[u32]>,
+    n_lists: usize,
+    seed: u64,
+    session: &Session,
+) -> Result<Index> {
     let n = ids.map_or(points.n, <[u32]>::len);
     let mut sample = Stream::of_samples(seed, 0).sample(n, n_lists * TRAIN)?;
     if let Some(ids) = ids {
         sample.iter_mut().for_each(|i| *i = ids.get(*i as usize).copied().unwrap_or(0));
     }
     let sample = points.rows(&sample)?;
-    let centroids = kmeans::train(points, &sample, n_lists, ROUNDS, ctx)?;
+    let centroids = kmeans::train(points, &sample, n_lists, ROUNDS, session)?;
     drop(sample);
-    let Groups { starts, ids } = group(points, ids, &centroids, ctx)?;
+    let Groups { starts, ids } = group(points, ids, &centroids, session)?;
     let runs = Runs::new(&ids, &starts, points.n)?;
     drop((starts, ids));
     let rows = if points.d <= CODED {
@@ -125,23 +131,23 @@ pub(super) fn build(points: &Points, ids: Option<&[u32]>, n_lists: usize, seed: 
 }
 
 /// The points `ids` (all where `None`) by nearest centroid; within a list they stay in order.
-pub(super) fn group(points: &Points, ids: Option<&[u32]>, centroids: &Centroids, ctx: &Context) -> Result<Groups> {
+pub(super) fn group(points: &Points, ids: Option<&[u32]>, centroids: &Centroids, session: &Session) -> Result<Groups> {
     let width = points.width();
     let n = ids.map_or(points.n, <[u32]>::len);
     let id = |i: usize| ids.map_or(i as u32, |ids| ids.get(i).copied().unwrap_or(0));
     let mut nearest = memory::filled(n, (0u32, 0.0f32), NEIGHBOURS)?;
-    ctx.monitor.begin(n as u64);
+    session.monitor.begin(n as u64);
     nearest.par_chunks_mut(QUERIES).enumerate().try_for_each_init(
         || (Vec::new(), Vec::new()),
         |(rows, scratch), (block, nearest)| {
-            ctx.monitor.check()?;
+            session.monitor.check()?;
             memory::lengthen(rows, QUERIES * width, 0.0, NEIGHBOURS)?;
             for (i, row) in rows.chunks_exact_mut(width).take(nearest.len()).enumerate() {
                 points.write_data(id(block * QUERIES + i) as usize, row);
             }
             let rows = rows.get(..nearest.len() * width).unwrap_or_default();
             kmeans::assign_block(points, rows, centroids, scratch, nearest)?;
-            ctx.monitor.advance(nearest.len() as u64);
+            session.monitor.advance(nearest.len() as u64);
             Ok(())
         },
     )?;
@@ -266,7 +272,7 @@ pub(super) fn answer(
     k: usize,
     tightness: f32,
     scratch: &mut Scratch,
-    ctx: &Context,
+    session: &Session,
 ) -> Result<Answer> {
     let width = points.width();
     let size = memory::count(&[ids.len(), k], NEIGHBOURS)?;
@@ -278,7 +284,7 @@ pub(super) fn answer(
     let home = home(points, index, a, k, scratch)?;
     let mut outputs = answer.indices.chunks_exact_mut(k).zip(answer.distances.chunks_exact_mut(k));
     for ids in ids.chunks(QUERIES) {
-        ctx.monitor.check()?;
+        session.monitor.check()?;
         let n = ids.len();
         let mut limits = search_home(points, index, &home, ids, k, scratch)?;
         limits.iter_mut().for_each(|limit| *limit *= tightness);
@@ -304,7 +310,7 @@ pub(super) fn answer(
             nearest(points, &index.runs, id, candidates.of(query).0, kept(k), most, found);
             write_row(points, own, found, indices, distances);
         }
-        ctx.monitor.advance(n as u64);
+        session.monitor.advance(n as u64);
     }
     Ok(answer)
 }

@@ -30,9 +30,9 @@ mod select;
 pub use batches::Batches;
 pub use metric::{Metric, Pairwise};
 
-use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::memory;
+use crate::session::Session;
 use ndarray::ArrayView2;
 use points::Points;
 use std::fmt;
@@ -198,29 +198,37 @@ pub struct KnnResult {
 /// pairwise metric with an approximate method; [`Error::Shape`] for no points, no columns, or 2³² points and more; [`Error::Values`] for NaN,
 /// infinite or enormous coordinates, and for zero (constant) rows with the cosine (correlation) distance;
 /// [`Error::Cancelled`].
-pub fn knn(points: ArrayView2<'_, f32>, params: &KnnParams, ctx: &Context) -> Result<KnnResult> {
+pub fn knn(points: ArrayView2<'_, f32>, params: &KnnParams, session: &Session) -> Result<KnnResult> {
     let (n, d) = validate(points, params)?;
     if params.k == 0 || params.k > n {
         return Err(Error::parameter("n_neighbors", format!("1 to {n}, the number of points"), params.k));
     }
     if let Metric::Pairwise(pairwise) = params.metric {
-        return ctx.install(|| brute::search(points, pairwise, params.k, ctx));
+        // The points in f64, and the neighbours.
+        let _held = session.hold(searched(n, params.k), n.saturating_mul(8 * (d + params.k)))?;
+        return session.install(|| brute::search(points, pairwise, params.k, session));
     }
-    // The points once more, and the neighbours.
-    let _held = ctx.hold(4 * n.saturating_mul(d + 1 + 2 * params.k));
     let method = match params.method {
         Method::Auto if n <= EXACT_UP_TO || params.metric == Metric::InnerProduct => Method::Exact,
         Method::Auto => Method::Ivf,
         method => method,
     };
-    ctx.install(|| {
+    // The points once more, and the neighbours.
+    let graph = if method == Method::Hnsw { hnsw::bytes_of_point(d) } else { 0 };
+    let _held = session.hold(searched(n, params.k), n.saturating_mul(graph + 4 * (d + 1 + 2 * params.k)))?;
+    session.install(|| {
         let points = Points::new(points, params.metric)?;
         match method {
-            Method::Exact | Method::Auto => exact::search(&points, params.k, ctx),
-            Method::Ivf => ivf::search(&points, params, ctx),
-            Method::Hnsw => hnsw::search(&points, params, ctx),
+            Method::Exact | Method::Auto => exact::search(&points, params.k, session),
+            Method::Ivf => ivf::search(&points, params, session),
+            Method::Hnsw => hnsw::search(&points, params, session),
         }
     })
+}
+
+/// The name of a search in errors.
+fn searched(n: usize, k: usize) -> String {
+    format!("the search for {k} neighbours of {n} cells")
 }
 
 /// Finds, for every row of `points` (n x d), the nearest rows of each batch; `params.k` is not used. Exact below
@@ -233,9 +241,9 @@ pub fn knn_by_batch(
     points: ArrayView2<'_, f32>,
     batches: &Batches,
     params: &KnnParams,
-    ctx: &Context,
+    session: &Session,
 ) -> Result<KnnResult> {
-    let (n, _) = validate(points, params)?;
+    let (n, d) = validate(points, params)?;
     batches.validate(n)?;
     if matches!(params.metric, Metric::Pairwise(_)) {
         let expected = "euclidean, cosine, correlation or inner_product with batch_key";
@@ -247,7 +255,9 @@ pub fn knn_by_batch(
         method => method,
     };
     let params = KnnParams { method, ..params.clone() };
-    ctx.install(|| batches::search(&Points::new(points, params.metric)?, batches, &params, ctx))
+    let k = batches.neighbors_within_batch.saturating_mul(batches.n_batches);
+    let _held = session.hold(searched(n, k), n.saturating_mul(4 * (d + 1 + 2 * k)))?;
+    session.install(|| batches::search(&Points::new(points, params.metric)?, batches, &params, session))
 }
 
 /// What holds for any search; gives the extents.

@@ -1,11 +1,11 @@
 //! A network of one level, and the network of its clusters.
 
-use crate::context::Monitor;
 use crate::error::{Error, Result};
 use crate::graph::ahead::{ahead, ahead_around};
 use crate::graph::groups::members;
 use crate::graph::symmetric::{Graph, OwnGraph};
 use crate::memory;
+use crate::session::Monitor;
 use rayon::prelude::*;
 
 pub(super) const CLUSTERS: &str = "clusters of the graph";

@@ -2,9 +2,9 @@
 
 use super::super::symmetric::Graph;
 use super::aggregate::{renumber, CLUSTERS};
-use crate::context::Monitor;
 use crate::error::Result;
 use crate::memory;
+use crate::session::Monitor;
 
 /// Makes each connected piece of a cluster a cluster of its own (which never lowers the objective: no edge is lost);
 /// tells whether any cluster was split.

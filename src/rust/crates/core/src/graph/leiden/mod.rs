@@ -10,9 +10,9 @@ mod refine;
 use super::locality::Renumbered;
 use super::random::Stream;
 use super::symmetric::{check, Graph};
-use crate::context::{Context, Monitor};
 use crate::error::{Error, Result};
 use crate::memory;
+use crate::session::{Monitor, Session};
 use aggregate::{aggregate, renumber, Network, CLUSTERS};
 use rayon::prelude::*;
 use sprs::CsMatI;
@@ -70,8 +70,8 @@ pub struct Partition {
 /// # Errors
 /// [`Error::Parameter`] for parameters outside their domain and an asymmetric graph, [`Error::Shape`] for a graph that
 /// is not square, [`Error::Values`] for negative or non-finite weights, [`Error::Cancelled`].
-pub fn leiden(connectivities: &CsMatI<f32, u32, usize>, params: &LeidenParams, ctx: &Context) -> Result<Partition> {
-    run(connectivities, params, true, ctx)
+pub fn leiden(connectivities: &CsMatI<f32, u32, usize>, params: &LeidenParams, session: &Session) -> Result<Partition> {
+    run(connectivities, params, true, session)
 }
 
 /// The Louvain algorithm (Blondel et al. 2008) with the queue of [`leiden`]: no refinement, so that a cluster may be
@@ -79,8 +79,12 @@ pub fn leiden(connectivities: &CsMatI<f32, u32, usize>, params: &LeidenParams, c
 ///
 /// # Errors
 /// As [`leiden`].
-pub fn louvain(connectivities: &CsMatI<f32, u32, usize>, params: &LeidenParams, ctx: &Context) -> Result<Partition> {
-    run(connectivities, params, false, ctx)
+pub fn louvain(
+    connectivities: &CsMatI<f32, u32, usize>,
+    params: &LeidenParams,
+    session: &Session,
+) -> Result<Partition> {
+    run(connectivities, params, false, session)
 }
 
 /// Modularity of a partition, [`Objective::Modularity`]; 0 for a graph without edges.
@@ -95,7 +99,7 @@ pub fn modularity(connectivities: &CsMatI<f32, u32, usize>, membership: &[u32], 
     let mut membership = memory::copied(membership, CLUSTERS)?;
     renumber_any(&mut membership);
     let problem = Problem::new(graph, Objective::Modularity, resolution)?;
-    Context::with_threads(1).install(|| quality(&problem, &membership))
+    Session::with_threads(1).install(|| quality(&problem, &membership))
 }
 
 /// Graphs of at most this many vertices count as stable after three iterations in a row that change nothing, not one.
@@ -158,7 +162,7 @@ fn quality(problem: &Problem, membership: &[u32]) -> Result<f64> {
     Ok((inside - problem.penalty * sizes.iter().map(|s| s * s).sum::<f64>()) / problem.total)
 }
 
-fn run(graph: &CsMatI<f32, u32, usize>, params: &LeidenParams, refining: bool, ctx: &Context) -> Result<Partition> {
+fn run(graph: &CsMatI<f32, u32, usize>, params: &LeidenParams, refining: bool, session: &Session) -> Result<Partition> {
     for (name, value) in [("resolution", params.resolution), ("theta", params.theta)] {
         if !(value >= 0.0 && value.is_finite()) {
             return Err(Error::parameter(name, "a number >= 0", value));
@@ -169,9 +173,10 @@ fn run(graph: &CsMatI<f32, u32, usize>, params: &LeidenParams, refining: bool, c
     }
     let name = if refining { "leiden" } else { "louvain" };
     // The graph once more, and numbers of its vertices.
-    let _held = ctx.hold(graph.nnz().saturating_add(3 * graph.rows()).saturating_mul(8));
-    ctx.install(|| {
-        let monitor = &*ctx.monitor;
+    let bytes = graph.nnz().saturating_add(3 * graph.rows()).saturating_mul(8);
+    let _held = session.hold(format!("{name} of {} cells with {} links", graph.rows(), graph.nnz()), bytes)?;
+    session.install(|| {
+        let monitor = &*session.monitor;
         let renumbered = Renumbered::new(check(graph, name, monitor)?, monitor)?;
         let problem = Problem::new(renumbered.graph(), params.objective, params.resolution)?;
         let n = problem.graph.n_vertices();

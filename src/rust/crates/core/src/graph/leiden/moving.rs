@@ -1,11 +1,11 @@
 //! Fast local moving (Traag, Waltman & van Eck 2019, supplement, algorithm A.2, MoveNodesFast).
 
 use super::aggregate::{Network, Tally, CLUSTERS};
-use crate::context::Monitor;
 use crate::error::Result;
 use crate::graph::ahead::ahead;
 use crate::graph::random::Stream;
 use crate::memory;
+use crate::session::Monitor;
 use rayon::prelude::*;
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};

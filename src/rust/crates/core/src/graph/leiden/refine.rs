@@ -2,11 +2,11 @@
 
 use super::aggregate::{Network, Tally, CLUSTERS};
 use super::moving::visits;
-use crate::context::Monitor;
 use crate::error::Result;
 use crate::graph::groups::members;
 use crate::graph::random::Stream;
 use crate::memory;
+use crate::session::Monitor;
 use rayon::prelude::*;
 
 /// Splits each of the `n_clusters` clusters into connected, well-connected parts: every node starts alone and, in random

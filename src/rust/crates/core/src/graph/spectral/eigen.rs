@@ -5,13 +5,13 @@
 //! degrees D: its product with a block needs no scaling of the gathered rows, and its trivial eigenvector is constant.
 
 use super::ROUND_START;
-use crate::context::Monitor;
 use crate::error::Result;
 use crate::graph::ahead::ahead;
 use crate::graph::random::Stream;
 use crate::graph::symmetric::Graph;
 use crate::memory;
 use crate::ops::leading_eigenpairs;
+use crate::session::Monitor;
 use rayon::prelude::*;
 use std::ops::{Add, Mul, Sub};
 

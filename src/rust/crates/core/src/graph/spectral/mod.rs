@@ -7,9 +7,9 @@ mod eigen;
 use super::groups::members;
 use super::random::Stream;
 use super::symmetric::{check, Graph, OwnGraph};
-use crate::context::{Context, Monitor};
 use crate::error::{Error, Result};
 use crate::memory;
+use crate::session::{Monitor, Session};
 pub(super) use eigen::leading;
 use ndarray::Array2;
 use sprs::CsMatI;
@@ -53,11 +53,15 @@ pub fn spectral_layout(
     graph: &CsMatI<f32, u32, usize>,
     n_components: usize,
     seed: u64,
-    ctx: &Context,
+    session: &Session,
 ) -> Result<SpectralLayout> {
-    ctx.install(|| {
-        let graph = check(graph, "spectral_layout", &ctx.monitor)?;
-        layout(graph, n_components, FINE, seed, &ctx.monitor)
+    // The coordinates, and the eigenvectors they are made of.
+    let bytes = graph.rows().saturating_mul(n_components).saturating_mul(16);
+    let _held =
+        session.hold(format!("the spectral layout of {} cells in {n_components} components", graph.rows()), bytes)?;
+    session.install(|| {
+        let graph = check(graph, "spectral_layout", &session.monitor)?;
+        layout(graph, n_components, FINE, seed, &session.monitor)
     })
 }
 

@@ -4,9 +4,9 @@ use super::super::locality::Renumbered;
 use super::super::random::Stream;
 use super::super::spectral;
 use super::UmapParams;
-use crate::context::Monitor;
 use crate::error::{Error, Result};
 use crate::memory;
+use crate::session::Monitor;
 use ndarray::Array2;
 
 /// Where points start.

@@ -17,9 +17,9 @@ pub use init::Init;
 
 use super::locality::Renumbered;
 use super::symmetric::{check, Graph};
-use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::memory;
+use crate::session::Session;
 use curve::Curve;
 use ndarray::Array2;
 use sprs::CsMatI;
@@ -103,7 +103,7 @@ pub struct UmapResult {
 /// [`Error::Parameter`] for parameters outside their domain and an asymmetric graph, [`Error::Shape`] for a graph that
 /// is not square or a start of the wrong shape, [`Error::Values`] for negative or non-finite weights or start
 /// positions, [`Error::Cancelled`].
-pub fn umap(connectivities: &CsMatI<f32, u32, usize>, params: &UmapParams, ctx: &Context) -> Result<UmapResult> {
+pub fn umap(connectivities: &CsMatI<f32, u32, usize>, params: &UmapParams, session: &Session) -> Result<UmapResult> {
     validate(params)?;
     let (a, b) = match (params.a, params.b) {
         (Some(a), Some(b)) => (a, b),
@@ -113,21 +113,22 @@ pub fn umap(connectivities: &CsMatI<f32, u32, usize>, params: &UmapParams, ctx: 
     };
     // The graph once more, and positions with what moves them.
     let held = connectivities.nnz().saturating_add(2 * params.n_components.saturating_mul(connectivities.rows()));
-    let _held = ctx.hold(held.saturating_mul(8));
-    ctx.install(|| {
-        let renumbered = Renumbered::new(check(connectivities, "umap", &ctx.monitor)?, &ctx.monitor)?;
+    let what = format!("umap of {} cells in {} components", connectivities.rows(), params.n_components);
+    let _held = session.hold(what, held.saturating_mul(8))?;
+    session.install(|| {
+        let renumbered = Renumbered::new(check(connectivities, "umap", &session.monitor)?, &session.monitor)?;
         let graph = renumbered.graph();
         let n = graph.n_vertices();
         let n_epochs = params.n_epochs.unwrap_or(if n <= 10_000 { 500 } else { 200 });
-        let start = init::positions(&renumbered, params, &ctx.monitor)?;
+        let start = init::positions(&renumbered, params, &session.monitor)?;
         let curve = Curve::new(a, b, params.gamma);
         let dim = params.n_components;
-        ctx.monitor.begin((n_epochs as u64).saturating_mul(n as u64));
+        session.monitor.begin((n_epochs as u64).saturating_mul(n as u64));
         let job = Job { graph, dim, n_epochs, curve, params, largest: largest_weight(graph) };
         let coordinates = match params.mode {
             _ if n < 2 || job.largest == 0.0 => start.coordinates,
-            Mode::Batch => batch::optimise(&job, start.coordinates, &ctx.monitor)?,
-            Mode::Sequential => sequential::optimise(&job, start.coordinates, &ctx.monitor)?,
+            Mode::Batch => batch::optimise(&job, start.coordinates, &session.monitor)?,
+            Mode::Sequential => sequential::optimise(&job, start.coordinates, &session.monitor)?,
         };
         let coordinates = renumbered.restore(&coordinates, dim)?;
         if let Some(at) = coordinates.iter().position(|x| !x.is_finite()) {

@@ -2,9 +2,9 @@
 
 use super::super::random::Stream;
 use super::Job;
-use crate::context::Monitor;
 use crate::error::Result;
 use crate::memory;
+use crate::session::Monitor;
 
 /// Negative samples between two looks at the monitor.
 const CHECK: usize = 1 << 14;

@@ -44,10 +44,10 @@ impl Scratch {
     /// Writes `bytes` at the end and returns where.
     ///
     /// # Errors
-    /// [`Error::Io`], for a full disk above all.
+    /// [`Error::Scratch`] where the session has no room for them; [`Error::Io`].
     pub(crate) fn append(&self, bytes: &[u8]) -> Result<u64> {
+        self.space.take(bytes.len() as u64)?;
         let at = self.end.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-        self.space.take(bytes.len() as u64);
         write_all(&self.file, bytes, at).map_err(|e| Error::io(self.space.folder(), "write a scratch file in", &e))?;
         Ok(at)
     }

@@ -1,7 +1,6 @@
 //! Cells by batch, and the moments of every gene in every batch.
 
 use crate::chain::{CountSums, LazyMatrix};
-use crate::context::Context;
 use crate::element::Number;
 use crate::error::{Error, Result};
 use crate::matrix::Block;
@@ -9,7 +8,8 @@ use crate::memory;
 use crate::ops::columns::Columns;
 use crate::ops::moments::{MeanVar, Moments};
 use crate::ops::view::{add, with_view, Check, View};
-use crate::stream::{reduce, Needs, Reducer};
+use crate::session::Session;
+use crate::stream::{adds_up, reduce, Needs, Reducer};
 use serde::{Deserialize, Serialize};
 
 /// The name of the sums of all batches in errors.
@@ -155,22 +155,27 @@ impl BatchMoments {
 }
 
 /// [`moments`] of the values themselves, from an earlier pass over the same counts where there was one.
-pub(super) fn count_moments(x: &LazyMatrix, batches: &Batches, check: &Check, ctx: &Context) -> Result<BatchMoments> {
+pub(super) fn count_moments(
+    x: &LazyMatrix,
+    batches: &Batches,
+    check: &Check,
+    session: &Session,
+) -> Result<BatchMoments> {
     if batches.given() {
-        return moments(x, batches, check, None, ctx);
+        return moments(x, batches, check, None, session);
     }
-    if let Some(known) = x.known_sums(ctx) {
+    if let Some(known) = x.known_sums(session) {
         return Ok(BatchMoments {
             parts: vec![Moments::of_vectors(x.shape().0, known.mean.clone(), known.m2.clone())],
             gene_sums: vec![known.columns.clone()],
             cell_sums: memory::copied(&known.rows, BATCHES)?,
         });
     }
-    let found = moments(x, batches, check, None, ctx)?;
+    let found = moments(x, batches, check, None, session)?;
     if let ([part], [columns]) = (found.parts.as_slice(), found.gene_sums.as_slice()) {
         let (mean, m2) = part.clone().vectors();
         let rows = memory::copied(&found.cell_sums, BATCHES)?;
-        x.learn_sums(CountSums { rows, columns: columns.clone(), mean, m2 }, ctx);
+        x.learn_sums(CountSums { rows, columns: columns.clone(), mean, m2 }, session);
     }
     Ok(found)
 }
@@ -182,9 +187,9 @@ pub(super) fn moments(
     batches: &Batches,
     check: &Check,
     ln: Option<f64>,
-    ctx: &Context,
+    session: &Session,
 ) -> Result<BatchMoments> {
-    reduce(x, &BatchSums { shape: x.shape(), batches, ln, check }, ctx)
+    reduce(x, &BatchSums { shape: x.shape(), batches, ln, check }, session)
 }
 
 /// Needs of the pass for sums and moments.
@@ -202,12 +207,14 @@ struct BatchSums<'a> {
 impl Reducer for BatchSums<'_> {
     const NAME: &'static str = SUMS;
     const NEEDS: Needs = NEEDS;
-    type Part = PerBatch<Sums>;
     type Rows = Vec<f64>;
-    type State = PerBatch<Sums>;
     /// Sum of each cell.
     type Whole = Vec<f64>;
     type Output = BatchMoments;
+    adds_up!(PerBatch<Sums>, |sums, next| sums.merge(next, |to, from| {
+        add(&mut to.gene_sums, &from.gene_sums);
+        to.moments.merge(&from.moments);
+    }));
 
     fn map(&self, block: Block) -> Result<(PerBatch<Sums>, Vec<f64>)> {
         with_view!(block, view => sums_of(&view, self))
@@ -219,18 +226,6 @@ impl Reducer for BatchSums<'_> {
 
     fn whole(&self) -> Result<Vec<f64>> {
         memory::zeros(self.shape.0, SUMS)
-    }
-
-    fn fold(&self, sums: &mut PerBatch<Sums>, part: PerBatch<Sums>) -> Result<()> {
-        sums.merge(part, |to, from| {
-            add(&mut to.gene_sums, &from.gene_sums);
-            to.moments.merge(&from.moments);
-        });
-        Ok(())
-    }
-
-    fn merge(&self, sums: &mut PerBatch<Sums>, next: PerBatch<Sums>) -> Result<()> {
-        self.fold(sums, next)
     }
 
     fn finish(&self, sums: PerBatch<Sums>, cell_sums: Vec<f64>) -> Result<BatchMoments> {

@@ -4,11 +4,11 @@
 use super::batches::{moments, Batches};
 use super::{nan_last, select_first, Flavor, Hvg, HvgOptions};
 use crate::chain::LazyMatrix;
-use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::ops::moments::MeanVar;
 use crate::ops::normalize::median;
 use crate::ops::view::Check;
+use crate::session::Session;
 
 /// Scores that differ by less than this share of them are equal.
 const EQUAL: f64 = 1e-10;
@@ -21,7 +21,7 @@ struct Scores {
     highly_variable: Vec<bool>,
 }
 
-pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, ctx: &Context) -> Result<Hvg> {
+pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, session: &Session) -> Result<Hvg> {
     if options.n_bins == 0 {
         return Err(Error::parameter("n_bins", "at least 1", 0));
     }
@@ -32,9 +32,9 @@ pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, ctx: 
     let check = Check::log_values(x, "highly_variable_genes");
     let sums = if options.flavor == Flavor::Seurat {
         let ln = options.log_base.map_or(1.0, f64::ln);
-        moments(x, batches, &check, Some(ln), ctx)?
+        moments(x, batches, &check, Some(ln), session)?
     } else {
-        moments(x, batches, &check, None, ctx)?
+        moments(x, batches, &check, None, session)?
     };
     let per_batch = sums.per_batch(batches);
     if let Some(gene) =

@@ -6,14 +6,14 @@
 use super::batches::{count_moments, Batches, Pairs, PerBatch, SUMS};
 use super::{fractions, mean_over, merge_ranks, nan_last, select_first, Flavor, Hvg, HvgOptions};
 use crate::chain::LazyMatrix;
-use crate::context::Context;
 use crate::element::Number;
 use crate::error::{Error, Result};
 use crate::matrix::Block;
 use crate::memory;
 use crate::ops::view::{with_view, Check, View};
+use crate::session::Session;
 use crate::simd::{self, Level};
-use crate::stream::{no_rows, reduce, Needs, Reducer};
+use crate::stream::{adds_up, no_rows, reduce, Needs, Reducer};
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -26,7 +26,7 @@ pub(super) struct Model<'a> {
     clip: f64,
 }
 
-pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, ctx: &Context) -> Result<Hvg> {
+pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, session: &Session) -> Result<Hvg> {
     let n_top = options.n_top_genes.ok_or_else(|| {
         Error::parameter("n_top_genes", "the number of genes to select, for flavor 'pearson_residuals'", "none")
     })?;
@@ -38,7 +38,7 @@ pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, ctx: 
     }
     let (n_obs, n_vars) = x.shape();
     let check = Check::counts(x, "highly_variable_genes");
-    let sums = count_moments(x, batches, &check, ctx)?;
+    let sums = count_moments(x, batches, &check, session)?;
     let judging = batches.judging();
     // scanpy 1.11.5 fixes the default clip at the first batch and keeps it for the others.
     let clip = options.clip.unwrap_or_else(|| judging.first().map_or(0.0, |&b| (batches.sizes[b] as f64).sqrt()));
@@ -52,9 +52,9 @@ pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, ctx: 
     let mut residuals: Vec<Vec<(f64, f64)>> = models
         .iter()
         .enumerate()
-        .map(|(b, model)| zeros(model, &totals(&sums.cell_sums, batches, b), ctx))
+        .map(|(b, model)| zeros(model, &totals(&sums.cell_sums, batches, b), session))
         .collect::<Result<_>>()?;
-    let stored = reduce(x, &Stored { n_vars, batches, models: &models, cell_sums: &sums.cell_sums }, ctx)?;
+    let stored = reduce(x, &Stored { n_vars, batches, models: &models, cell_sums: &sums.cell_sums }, session)?;
     for (to, from) in residuals.iter_mut().zip(stored) {
         to.iter_mut().zip(from).for_each(|(t, f)| *t = (t.0 + f.0, t.1 + f.1));
     }
@@ -115,13 +115,13 @@ fn totals(cell_sums: &[f64], batches: &Batches, batch: usize) -> Vec<(f64, f64)>
 const TILE: usize = 256;
 
 /// Sum and sum of squares over all cells of each gene's residual of a zero.
-fn zeros(model: &Model<'_>, groups: &[(f64, f64)], ctx: &Context) -> Result<Vec<(f64, f64)>> {
-    let tiles: Vec<Vec<(f64, f64)>> = ctx.install(|| {
+fn zeros(model: &Model<'_>, groups: &[(f64, f64)], session: &Session) -> Result<Vec<(f64, f64)>> {
+    let tiles: Vec<Vec<(f64, f64)>> = session.install(|| {
         model
             .gene_sums
             .par_chunks(TILE)
             .map(|genes| {
-                ctx.monitor.check()?;
+                session.monitor.check()?;
                 let (mut sum, mut sq) = ([0.0; TILE], [0.0; TILE]);
                 for &(total, cells) in groups {
                     add_zeros(genes, total / model.total, cells, model, &mut sum, &mut sq);
@@ -166,9 +166,8 @@ pub(super) struct Stored<'a> {
 impl Reducer for Stored<'_> {
     const NAME: &'static str = "highly_variable_genes: Pearson residuals of every gene in every batch";
     const NEEDS: Needs = Needs::FILE;
-    type Part = PerBatch<Pairs>;
+    adds_up!(PerBatch<Pairs>, PerBatch::add);
     no_rows!();
-    type State = PerBatch<Pairs>;
     type Output = Vec<Pairs>;
 
     fn map(&self, block: Block) -> Result<(PerBatch<Pairs>, ())> {
@@ -177,16 +176,6 @@ impl Reducer for Stored<'_> {
 
     fn state(&self) -> Result<PerBatch<Pairs>> {
         Ok(PerBatch::new(self.models.len()))
-    }
-
-    fn fold(&self, sums: &mut PerBatch<Pairs>, part: PerBatch<Pairs>) -> Result<()> {
-        sums.add(part);
-        Ok(())
-    }
-
-    fn merge(&self, sums: &mut PerBatch<Pairs>, next: PerBatch<Pairs>) -> Result<()> {
-        sums.add(next);
-        Ok(())
     }
 
     fn finish(&self, sums: PerBatch<Pairs>, (): ()) -> Result<Vec<Pairs>> {

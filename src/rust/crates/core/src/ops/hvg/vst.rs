@@ -5,22 +5,22 @@ use super::batches::{count_moments, Batches, Pairs, PerBatch, SUMS};
 use super::loess::loess;
 use super::{fractions, mean_over, merge_ranks, nan_last, select_first, Flavor, Hvg, HvgOptions};
 use crate::chain::LazyMatrix;
-use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::matrix::Block;
 use crate::memory;
 use crate::ops::view::{each, with_view, Check};
-use crate::stream::{no_rows, reduce, Needs, Reducer};
+use crate::session::Session;
+use crate::stream::{adds_up, no_rows, reduce, Needs, Reducer};
 use serde::Serialize;
 
-pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, ctx: &Context) -> Result<Hvg> {
+pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, session: &Session) -> Result<Hvg> {
     let n_top = options.n_top_genes.unwrap_or(2000);
     if !(options.span > 0.0 && options.span <= 1.0) {
         return Err(Error::parameter("span", "a number above 0, at most 1", options.span));
     }
     let (n_obs, n_vars) = x.shape();
     let check = Check::counts(x, "highly_variable_genes");
-    let sums = count_moments(x, batches, &check, ctx)?;
+    let sums = count_moments(x, batches, &check, session)?;
     let per_batch = sums.per_batch(batches);
 
     // Expected standard deviation, and the largest value that counts with the mean, of each gene in each batch.
@@ -40,7 +40,7 @@ pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, ctx: 
     }
 
     let limits = expected.iter().map(|e| e.1.as_slice()).collect();
-    let clipped = reduce(x, &Clipped { n_vars, batches, limits }, ctx)?;
+    let clipped = reduce(x, &Clipped { n_vars, batches, limits }, session)?;
 
     let norm: Vec<Vec<f64>> = batches
         .judging()
@@ -97,9 +97,8 @@ pub(super) struct Clipped<'a> {
 impl Reducer for Clipped<'_> {
     const NAME: &'static str = "highly_variable_genes: clipped deviations of every gene in every batch";
     const NEEDS: Needs = Needs::FILE;
-    type Part = PerBatch<Pairs>;
+    adds_up!(PerBatch<Pairs>, PerBatch::add);
     no_rows!();
-    type State = PerBatch<Pairs>;
     type Output = Vec<Pairs>;
 
     fn map(&self, block: Block) -> Result<(PerBatch<Pairs>, ())> {
@@ -124,16 +123,6 @@ impl Reducer for Clipped<'_> {
 
     fn state(&self) -> Result<PerBatch<Pairs>> {
         Ok(PerBatch::new(self.batches.len()))
-    }
-
-    fn fold(&self, sums: &mut PerBatch<Pairs>, part: PerBatch<Pairs>) -> Result<()> {
-        sums.add(part);
-        Ok(())
-    }
-
-    fn merge(&self, sums: &mut PerBatch<Pairs>, next: PerBatch<Pairs>) -> Result<()> {
-        sums.add(next);
-        Ok(())
     }
 
     fn finish(&self, sums: PerBatch<Pairs>, (): ()) -> Result<Vec<Pairs>> {

@@ -7,19 +7,19 @@ use super::sums::{by_rows, Moments, OfGene, Sum, SUMS};
 use super::table::{ranked, Ranked};
 use super::tails::student_two_sided;
 use crate::chain::LazyMatrix;
-use crate::context::Context;
 use crate::element::{Data, Number};
 use crate::error::{Error, Result};
 use crate::matrix::{Block, Layout, Storage};
 use crate::memory;
 use crate::ops::view::Check;
+use crate::session::Session;
 use crate::stream::{map_columns, Column, Label, PerColumn, Value};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Whether a pass over rows is quicker than one over columns: where the sums of all groups fit the memory.
-fn rows_first(x: &LazyMatrix, n_groups: usize, ctx: &Context) -> bool {
+fn rows_first(x: &LazyMatrix, n_groups: usize, session: &Session) -> bool {
     let sums = (n_groups as u64).saturating_mul(x.shape().1 as u64).saturating_mul(size_of::<Sum>() as u64);
-    x.source().layout() != Layout::Csc && sums <= ctx.memory as u64 / 4
+    x.source().layout() != Layout::Csc && sums <= session.memory as u64 / 4
 }
 
 /// Ranks the genes of `x` (n_obs x n_vars, logarithmised) in every chosen group by a test against the other cells or a
@@ -30,7 +30,7 @@ fn rows_first(x: &LazyMatrix, n_groups: usize, ctx: &Context) -> bool {
 /// # Errors
 /// [`Error::Parameter`] for a group that is not there, or has fewer than two cells; [`Error::Values`] for a value that is not
 /// finite; the errors of the pass.
-pub fn rank_genes_groups(x: &LazyMatrix, options: &MarkerOptions, ctx: &Context) -> Result<Ranked> {
+pub fn rank_genes_groups(x: &LazyMatrix, options: &MarkerOptions, session: &Session) -> Result<Ranked> {
     let MarkerOptions { groupby, codes, names, groups, reference, .. } = options;
     if codes.len() != x.shape().0 {
         return Err(Error::shape("groupby, one group a cell", x.shape().0, codes.len()));
@@ -38,13 +38,13 @@ pub fn rank_genes_groups(x: &LazyMatrix, options: &MarkerOptions, ctx: &Context)
     let chosen = Chosen::new(groupby, codes, names, groups.as_deref(), reference)?;
     let pass = Pass { chosen: &chosen, options, check: Check::finite(x, VERB), counts: AtomicBool::new(true) };
     let genes = match options.test {
-        Test::T | Test::TOverestimated if rows_first(x, chosen.sizes.len(), ctx) => {
-            by_rows(x, &chosen, |block| pass.look(block), ctx)?.map(|sums| pass.t_test(sums), ctx)?
+        Test::T | Test::TOverestimated if rows_first(x, chosen.sizes.len(), session) => {
+            by_rows(x, &chosen, |block| pass.look(block), session)?.map(|sums| pass.t_test(sums), session)?
         }
-        _ => map_columns(x, Some(&chosen.labels), &pass, ctx)?,
+        _ => map_columns(x, Some(&chosen.labels), &pass, session)?,
     };
     let counts = pass.counts.load(Ordering::Relaxed) && x.shape().1 > 0;
-    ranked(genes, &chosen, options, counts, ctx)
+    ranked(genes, &chosen, options, counts, session)
 }
 
 struct Pass<'a> {

@@ -7,11 +7,11 @@
 
 use super::groups::Chosen;
 use crate::chain::LazyMatrix;
-use crate::context::Context;
 use crate::element::Number;
 use crate::error::Result;
 use crate::memory;
 use crate::ops::view::{each, View};
+use crate::session::Session;
 use crate::stream::{in_file_order, NO_LABEL};
 use crate::with_data;
 use rayon::prelude::*;
@@ -124,7 +124,7 @@ pub(super) fn by_rows(
     x: &LazyMatrix,
     chosen: &Chosen,
     look: impl Fn(&crate::matrix::Block) -> Result<()> + Sync,
-    ctx: &Context,
+    session: &Session,
 ) -> Result<Sums> {
     let (k, m) = (chosen.sizes.len(), x.shape().1);
     let mut sums = memory::filled(memory::count(&[k, m], SUMS)?, Sum::default(), SUMS)?;
@@ -133,7 +133,7 @@ pub(super) fn by_rows(
         look(&block)?;
         Ok(block)
     };
-    in_file_order(x, ctx, map, |block| {
+    in_file_order(x, session, map, |block| {
         let (crate::matrix::Storage::Csr { data, .. } | crate::matrix::Storage::Dense(data)) = &block.storage;
         with_data!(data, v => add(&View::new(&block, v), &chosen.labels, &mut sums));
         block.recycle();
@@ -164,15 +164,15 @@ pub(super) struct Sums {
 }
 
 impl Sums {
-    /// Calls `of` for every gene, on the threads of `ctx`.
-    pub(super) fn map<S: Send>(&self, of: impl Fn(&[Sum]) -> Result<S> + Sync, ctx: &Context) -> Result<Vec<S>> {
+    /// Calls `of` for every gene, on the threads of `session`.
+    pub(super) fn map<S: Send>(&self, of: impl Fn(&[Sum]) -> Result<S> + Sync, session: &Session) -> Result<Vec<S>> {
         let groups = self.sums.len() / self.n_vars.max(1);
-        ctx.monitor.begin(self.n_vars as u64);
-        ctx.install(|| {
+        session.monitor.begin(self.n_vars as u64);
+        session.install(|| {
             let found = (0..self.n_vars).into_par_iter().with_min_len(64).map(|j| {
                 if j % 64 == 0 {
-                    ctx.monitor.check()?;
-                    ctx.monitor.advance(64);
+                    session.monitor.check()?;
+                    session.monitor.advance(64);
                 }
                 let gene = memory::collected((0..groups).map(|g| self.sums[g * self.n_vars + j]), SUMS)?;
                 of(&gene)

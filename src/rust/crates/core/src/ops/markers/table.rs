@@ -3,10 +3,10 @@
 use super::groups::Chosen;
 use super::options::{Correction, MarkerOptions, Test, Tested, VERB};
 use super::tails::normal_two_sided;
-use crate::context::Context;
 use crate::element::{DataFrame, Value};
 use crate::error::Result;
 use crate::memory;
+use crate::session::Session;
 use rayon::prelude::*;
 
 /// Ranked genes of the groups that were compared.
@@ -46,18 +46,18 @@ pub(super) fn ranked(
     chosen: &Chosen,
     options: &MarkerOptions,
     counts: bool,
-    ctx: &Context,
+    session: &Session,
 ) -> Result<Ranked> {
     let compared: Vec<usize> = chosen.compared().collect();
-    ctx.monitor.begin(compared.len() as u64);
-    let groups: Vec<RankedGroup> = ctx.install(|| {
+    session.monitor.begin(compared.len() as u64);
+    let groups: Vec<RankedGroup> = session.install(|| {
         compared
             .par_iter()
             .enumerate()
             .map(|(k, &g)| {
-                ctx.monitor.check()?;
+                session.monitor.check()?;
                 let found = group(&genes, k, chosen.names[g].clone(), options)?;
-                ctx.monitor.advance(1);
+                session.monitor.advance(1);
                 Ok(found)
             })
             .collect::<Result<_>>()

@@ -5,10 +5,10 @@
 //! those on which the iteration does not settle, by divide and conquer.
 
 use super::tridiagonal::{reduce, SCRATCH};
-use crate::context::Monitor;
 use crate::error::{Error, Result};
 use crate::memory;
 use crate::random::Stream;
+use crate::session::Monitor;
 use faer::diag::Diag;
 use faer::dyn_stack::{MemBuffer, MemStack, StackReq};
 use faer::linalg::evd::{self_adjoint_evd_scratch, tridiagonal_self_adjoint_evd, ComputeEigenvectors};

@@ -10,10 +10,10 @@ use super::rows::{Deltas, Rows};
 use super::second_moments::{Moved, SecondMoments, PRODUCTS};
 use super::slab::Slab;
 use super::tiles::Tiles;
-use crate::context::Context;
 use crate::error::Result;
 use crate::matrix::Block;
 use crate::memory;
+use crate::session::Session;
 use crate::stream::{no_rows, Needs, Reducer};
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
@@ -31,15 +31,15 @@ pub(super) struct GramPass<'a> {
     p: usize,
     single: bool,
     #[serde(skip)]
-    ctx: &'a Context,
+    session: &'a Session,
     #[serde(skip)]
     pool: Arc<rayon::ThreadPool>,
 }
 
 impl<'a> GramPass<'a> {
     /// Of values that have 32 bits (`single`) or more.
-    pub(super) fn new(deltas: &'a Deltas, p: usize, single: bool, ctx: &'a Context) -> Result<Self> {
-        Ok(GramPass { deltas, p, single, ctx, pool: ctx.pool()? })
+    pub(super) fn new(deltas: &'a Deltas, p: usize, single: bool, session: &'a Session) -> Result<Self> {
+        Ok(GramPass { deltas, p, single, session, pool: session.pool()? })
     }
 }
 
@@ -164,7 +164,7 @@ impl Gram {
     }
 
     fn add(&mut self, slab: &mut Slab, pass: &GramPass<'_>) -> Result<()> {
-        pass.ctx.monitor.check()?;
+        pass.session.monitor.check()?;
         let Slab { indptr, indices, values, dense, .. } = slab;
         if *dense {
             for row in values.chunks(self.p.max(1)) {

@@ -8,9 +8,9 @@
 
 use super::eigen::leading_eigenpairs;
 use super::vectors::{matrix, TOGETHER};
-use crate::context::Monitor;
 use crate::error::Result;
 use crate::random::Stream;
+use crate::session::Monitor;
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatRef, Par};
 

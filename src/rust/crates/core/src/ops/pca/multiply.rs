@@ -9,11 +9,11 @@ use super::rows::{Deltas, Rows};
 use super::slab::Slab;
 use super::tiles::Panel;
 use super::vectors::{matrix, TOGETHER};
-use crate::context::Context;
 use crate::error::Result;
 use crate::matrix::Block;
 use crate::memory;
 use crate::ops::view::add;
+use crate::session::Session;
 use crate::simd::{self, Level};
 use crate::stream::{no_rows, Needs, Reducer};
 use faer::linalg::matmul::matmul;
@@ -43,7 +43,7 @@ pub(super) struct Multiply<'a> {
     #[serde(skip)]
     ranks: Vec<u32>,
     #[serde(skip)]
-    ctx: &'a Context,
+    session: &'a Session,
     #[serde(skip)]
     pool: Arc<rayon::ThreadPool>,
 }
@@ -64,20 +64,20 @@ impl<'a> Multiply<'a> {
         block: &Mat<f64>,
         shift: Option<&'a [f64]>,
         centre: Option<&'a [f64]>,
-        ctx: &'a Context,
+        session: &'a Session,
     ) -> Result<Self> {
         let (p, width) = (block.nrows(), block.ncols());
-        let pool = ctx.pool()?;
+        let pool = session.pool()?;
         let piece = |from: usize| {
             let value = |i: usize, c: usize| if c < width { block[(i, c)] } else { 0.0 };
             (0..p).flat_map(|i| (from..from + TOGETHER).map(move |c| (i, c))).map(|(i, c)| value(i, c)).collect()
         };
         let block: Vec<Vec<f64>> = (0..width).step_by(TOGETHER).map(piece).collect();
-        Ok(Multiply { deltas, p, width, shift, centre, block, ranks: (0..p as u32).collect(), ctx, pool })
+        Ok(Multiply { deltas, p, width, shift, centre, block, ranks: (0..p as u32).collect(), session, pool })
     }
 
     fn add(&self, product: &mut [Vec<f64>], slab: &Slab) -> Result<()> {
-        self.ctx.monitor.check()?;
+        self.session.monitor.check()?;
         let Multiply { p, block, ranks, .. } = self;
         self.pool.install(|| {
             if slab.dense {

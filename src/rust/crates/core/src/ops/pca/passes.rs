@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::matrix::Block;
 use crate::memory;
 use crate::ops::moments::Moments;
-use crate::stream::{no_rows, Needs, Reducer};
+use crate::stream::{adds_up, no_rows, Needs, Reducer};
 use serde::Serialize;
 
 /// Moments of the deltas of every column, and how many are stored.
@@ -63,11 +63,10 @@ pub(super) struct Project<'a> {
 impl Reducer for Project<'_> {
     const NAME: &'static str = "pca: coordinates of the cells";
     const NEEDS: Needs = Needs::FILE;
-    type Part = Moments;
     type Rows = Vec<f32>;
-    type State = Moments;
     type Whole = Vec<f32>;
     type Output = (Moments, Vec<f32>);
+    adds_up!(Moments, |moments, next| moments.merge(&next));
 
     fn map(&self, block: Block) -> Result<(Moments, Vec<f32>)> {
         let rows = self.deltas.rows(block)?;
@@ -85,16 +84,6 @@ impl Reducer for Project<'_> {
     fn whole(&self) -> Result<Vec<f32>> {
         let (n, k) = self.shape;
         memory::zeros(memory::count(&[n, k], Self::NAME)?, Self::NAME)
-    }
-
-    fn fold(&self, moments: &mut Moments, part: Moments) -> Result<()> {
-        moments.merge(&part);
-        Ok(())
-    }
-
-    fn merge(&self, moments: &mut Moments, next: Moments) -> Result<()> {
-        moments.merge(&next);
-        Ok(())
     }
 
     fn finish(&self, moments: Moments, coordinates: Vec<f32>) -> Result<(Moments, Vec<f32>)> {

@@ -4,9 +4,9 @@
 //! Hammarling 1989), so that the matrix is read once a column and written once a panel. Work is cut into a fixed number of
 //! parts, whatever the number of threads, and its buffers are a few columns, whatever the processor.
 
-use crate::context::Monitor;
 use crate::error::Result;
 use crate::memory;
+use crate::session::Monitor;
 use crate::simd::{self, Level};
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};

@@ -4,7 +4,6 @@ use super::links::{self, Link};
 use super::sink::{utf8_link, Hdf5Group};
 use super::{fault, lengths, repack, Hdf5File, Node};
 use crate::error::{Error, Result};
-use crate::store::backend::Backend;
 use hdf5::plist::ObjectCopy;
 use hdf5::{from_id, h5call, Location, LocationType};
 use hdf5_sys::h5::H5_ih_info_t;

@@ -9,7 +9,7 @@
 
 use super::bytes::Bytes;
 use super::external::Family;
-use super::{fault, heap, storage};
+use super::{environment, fault, heap};
 use hdf5::{from_id, h5call};
 use hdf5_sys::h5::H5allocate_memory;
 use hdf5_sys::h5f::{H5Fopen, H5F_ACC_RDONLY, H5F_ACC_RDWR};
@@ -144,7 +144,7 @@ extern "C" {
 /// Opens the HDF5 file that `bytes` are; `path` is for messages. The files it names are `family`'s to allow.
 pub(super) fn open(bytes: &Arc<dyn Bytes>, family: &Arc<Family>, path: &Path, write: bool) -> hdf5::Result<hdf5::File> {
     static DRIVER: Mutex<i64> = Mutex::new(0);
-    storage::prefixes();
+    environment::prefixes();
     let driver = {
         let mut driver = DRIVER.lock().unwrap_or_else(PoisonError::into_inner);
         if *driver <= 0 {

@@ -1,28 +1,24 @@
 //! Files that a file names: external links, external storage, the sources of virtual datasets. A file that comes from
 //! elsewhere must not show what else lies on the machine, so nothing of it is opened unless the user allows it.
 //!
-//! Links are followed by [`Node`](super::Node), which asks [`Family::linked`]; what the library opens by itself comes to
+//! Links are followed by [`Node`](super::Node), which asks [`Family::allows`]; what the library opens by itself comes to
 //! the [driver](super::driver), which asks [`Family::second`]; external storage, which the library opens without a driver,
 //! is looked at when a dataset is opened.
 
 use super::bytes::{Bytes, Plain};
-use super::{External, Hdf5File};
-use crate::error::Result;
+use super::External;
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-/// A file that was asked for, and the files opened because it names them.
+/// The policy of a file that was asked for and of those opened because it names them.
 pub(super) struct Family {
     number: u64,
     policy: External,
     /// The folder of the file asked for.
     folder: PathBuf,
-    /// The file asked for, which keeps the others open.
-    head: OnceLock<Weak<Hdf5File>>,
-    files: Mutex<HashMap<PathBuf, Weak<Hdf5File>>>,
     /// A file about to be opened, on its way to the driver.
     handed: Mutex<Option<Arc<dyn Bytes>>>,
 }
@@ -48,8 +44,7 @@ impl Family {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let folder = path.parent().unwrap_or(Path::new("/")).to_owned();
-        let (head, files, handed) = (OnceLock::new(), Mutex::default(), Mutex::default());
-        let family = Arc::new(Family { number, policy, folder, head, files, handed });
+        let family = Arc::new(Family { number, policy, folder, handed: Mutex::default() });
         lock(&FAMILIES).get_or_insert_default().insert(number, Arc::downgrade(&family));
         family
     }
@@ -64,13 +59,6 @@ impl Family {
 
     pub(super) fn policy(&self) -> External {
         self.policy
-    }
-
-    /// The file asked for; the first to be set stays.
-    pub(super) fn set_head(&self, file: &Arc<Hdf5File>) {
-        if self.head.set(Arc::downgrade(file)).is_ok() {
-            lock(&self.files).insert(file.path().to_owned(), Arc::downgrade(file));
-        }
     }
 
     pub(super) fn hand_over(&self, bytes: Option<Arc<dyn Bytes>>) {
@@ -111,22 +99,6 @@ impl Family {
         }
         let opened = File::open(&place).and_then(Plain::new);
         Ok(Arc::new(opened.map_err(|e| format!("'{}' cannot be opened: {e}", place.display()))?))
-    }
-
-    /// A file that a link leads to, opened once; `place` is what [`Family::allows`] gave.
-    ///
-    /// # Errors
-    /// The errors of opening it.
-    pub(super) fn linked(self: &Arc<Self>, place: &Path) -> Result<Arc<Hdf5File>> {
-        if let Some(file) = lock(&self.files).get(place).and_then(Weak::upgrade) {
-            return Ok(file);
-        }
-        let file = Hdf5File::open_in(place, self)?;
-        lock(&self.files).insert(place.to_owned(), Arc::downgrade(&file));
-        if let Some(head) = self.head.get().and_then(Weak::upgrade) {
-            head.keep(&file);
-        }
-        Ok(file)
     }
 }
 

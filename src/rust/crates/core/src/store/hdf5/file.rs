@@ -4,13 +4,15 @@ use super::bytes::{Bytes, Plain};
 use super::driver;
 use super::external::Family;
 use super::raw::RawFile;
-use super::{probe, register, update, External, Node};
+use super::update::{lock_to_read, recover, Open};
+use super::{probe, register, External};
 use crate::error::{Error, Result};
 use crate::location::Location;
-use crate::store::backend::{Backend, Change, Object, State};
+use crate::store::backend::Backend;
+use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 /// A file open for reading. Through it nothing is ever written to the file; what is saved into it is another's.
 pub(super) struct Hdf5File {
@@ -19,8 +21,9 @@ pub(super) struct Hdf5File {
     file: hdf5::File,
     /// The file itself, locked as a reader locks it; `None` for one open to be saved into.
     plain: Option<File>,
-    update: Option<update::Open>,
+    update: Option<Open>,
     family: Arc<Family>,
+    relatives: Arc<Relatives>,
     /// Files opened because this one names them.
     linked: Mutex<Vec<Arc<Hdf5File>>>,
     /// A handle for reading chunks, made when the first is read.
@@ -29,75 +32,77 @@ pub(super) struct Hdf5File {
     addresses: OnceLock<usize>,
 }
 
-/// Opens an existing file for reading or, with `save`, to be saved into; `external` says which of the files it names may
-/// be opened too. A save of it that was interrupted is finished first.
-///
-/// # Errors
-/// [`Error::Io`] when it is not there, not readable or locked, [`Error::File`] when it is not HDF5 or truncated.
-pub(in crate::store) fn open(path: &Path, save: bool, external: External) -> Result<Arc<dyn Backend>> {
-    let path = path.canonicalize().map_err(|e| Error::io(path, "open", &e))?;
-    let family = Family::new(&path, external);
-    let file = if save {
-        Hdf5File::prepare(&path)?;
-        let (file, open) = update::open(&path, &family)?;
-        Arc::new(Hdf5File::of_update(&path, file, open, &family))
-    } else {
-        Hdf5File::open_in(&path, &family)?
-    };
-    family.set_head(&file);
-    Ok(file)
+/// A file that was asked for and those opened because it names them.
+#[derive(Default)]
+struct Relatives {
+    /// The file asked for, which keeps the others open.
+    head: OnceLock<Weak<Hdf5File>>,
+    files: Mutex<HashMap<PathBuf, Weak<Hdf5File>>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A poisoned lock cannot occur: nothing that can panic runs while one is held.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Hdf5File {
-    /// Opens the file at `path`, which is absolute, for reading, as one of a family.
-    pub(super) fn open_in(path: &Path, family: &Arc<Family>) -> Result<Arc<Hdf5File>> {
+    /// Opens the file at `path`, which is absolute, for reading, as the first of a family.
+    pub(super) fn open_first(path: &Path, family: &Arc<Family>) -> Result<Arc<Hdf5File>> {
+        Self::open_in(path, family, &Arc::default())
+    }
+
+    fn open_in(path: &Path, family: &Arc<Family>, relatives: &Arc<Relatives>) -> Result<Arc<Hdf5File>> {
         Self::prepare(path)?;
         let io = |e: std::io::Error| Error::io(path, "open", &e);
         let plain = File::open(path).map_err(io)?;
-        if !update::lock_to_read(&plain).map_err(io)? {
+        if !lock_to_read(&plain).map_err(io)? {
             return Err(probe::locked(path));
         }
-        Self::of_plain(path, plain, family)
+        Self::of_plain(path, plain, family, relatives)
     }
 
     /// Opens a file that this process has locked for itself.
     pub(super) fn open_unlocked(path: &Path) -> Result<Arc<Hdf5File>> {
         register::register();
         let plain = File::open(path).map_err(|e| Error::io(path, "open", &e))?;
-        Self::of_plain(path, plain, &Family::new(path, External::Refuse))
+        Self::of_plain(path, plain, &Family::new(path, External::Refuse), &Arc::default())
     }
 
-    fn of_plain(path: &Path, plain: File, family: &Arc<Family>) -> Result<Arc<Hdf5File>> {
+    fn of_plain(path: &Path, plain: File, family: &Arc<Family>, relatives: &Arc<Relatives>) -> Result<Arc<Hdf5File>> {
         let io = |e: std::io::Error| Error::io(path, "open", &e);
         let bytes: Arc<dyn Bytes> = Arc::new(plain.try_clone().and_then(Plain::new).map_err(io)?);
         let file = driver::open(&bytes, family, path, false).map_err(|e| probe::refused(path, &e))?;
-        Ok(Arc::new(Hdf5File { plain: Some(plain), ..Self::of_view(path, file, family) }))
+        Ok(Arc::new(Hdf5File { plain: Some(plain), relatives: relatives.clone(), ..Self::of_view(path, file, family) }))
     }
 
-    fn prepare(path: &Path) -> Result<()> {
-        update::recover(path)?;
+    pub(super) fn prepare(path: &Path) -> Result<()> {
+        recover(path)?;
         probe::check(path)?;
         register::register();
         Ok(())
     }
 
-    pub(super) fn of_update(path: &Path, file: hdf5::File, open: update::Open, family: &Arc<Family>) -> Hdf5File {
+    pub(super) fn of_update(path: &Path, file: hdf5::File, open: Open, family: &Arc<Family>) -> Hdf5File {
         Hdf5File { update: Some(open), ..Self::of_view(path, file, family) }
     }
 
     /// A file as it will be, to be looked at.
     pub(super) fn of_view(path: &Path, file: hdf5::File, family: &Arc<Family>) -> Hdf5File {
-        let (path, family, linked) = (path.to_owned(), family.clone(), Mutex::default());
+        let (path, family, relatives, linked) = (path.to_owned(), family.clone(), Arc::default(), Mutex::default());
         let location = Location::from(&path);
         let (raw, addresses) = Default::default();
-        Hdf5File { path, location, file, plain: None, update: None, family, linked, raw, addresses }
+        Hdf5File { path, location, file, plain: None, update: None, family, relatives, linked, raw, addresses }
     }
 
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    pub(super) fn update(&self) -> Option<&update::Open> {
+    pub(super) fn location(&self) -> &Location {
+        &self.location
+    }
+
+    pub(super) fn update(&self) -> Option<&Open> {
         self.update.as_ref()
     }
 
@@ -105,9 +110,28 @@ impl Hdf5File {
         &self.family
     }
 
-    /// Keeps a file open as long as this one is.
-    pub(super) fn keep(&self, file: &Arc<Hdf5File>) {
-        self.linked.lock().unwrap_or_else(PoisonError::into_inner).push(file.clone());
+    /// Makes it the file that was asked for; the first to be set stays.
+    pub(super) fn set_head(self: &Arc<Self>) {
+        if self.relatives.head.set(Arc::downgrade(self)).is_ok() {
+            lock(&self.relatives.files).insert(self.path.clone(), Arc::downgrade(self));
+        }
+    }
+
+    /// A file that a link leads to, opened once; `place` is what [`Family::allows`] gave.
+    ///
+    /// # Errors
+    /// The errors of opening it.
+    pub(super) fn linked(&self, place: &Path) -> Result<Arc<Hdf5File>> {
+        let relatives = &self.relatives;
+        if let Some(file) = lock(&relatives.files).get(place).and_then(Weak::upgrade) {
+            return Ok(file);
+        }
+        let file = Self::open_in(place, &self.family, relatives)?;
+        lock(&relatives.files).insert(place.to_owned(), Arc::downgrade(&file));
+        if let Some(head) = relatives.head.get().and_then(Weak::upgrade) {
+            lock(&head.linked).push(file.clone());
+        }
+        Ok(file)
     }
 
     /// A plain handle on the very file that is open, not on whatever lies at its path by now.
@@ -134,7 +158,7 @@ impl Hdf5File {
 
     /// Bytes of the file and of those opened because it names them.
     pub(super) fn bytes_of_family(&self) -> u64 {
-        let linked = self.linked.lock().unwrap_or_else(PoisonError::into_inner);
+        let linked = lock(&self.linked);
         linked.iter().map(|s| s.bytes()).fold(self.bytes(), u64::saturating_add)
     }
 
@@ -147,40 +171,4 @@ impl Hdf5File {
     pub(super) fn hdf5(&self) -> &hdf5::File {
         &self.file
     }
-}
-
-impl Backend for Hdf5File {
-    fn location(&self) -> &Location {
-        &self.location
-    }
-
-    fn object(self: Arc<Self>, path: &str) -> Result<Arc<dyn Object>> {
-        Ok(Arc::new(Node::open(&self, path)?))
-    }
-
-    fn bytes(&self) -> u64 {
-        self.file.size()
-    }
-
-    fn external(&self) -> External {
-        self.family.policy()
-    }
-
-    fn state(&self) -> Option<State> {
-        self.reader().ok()?.state()
-    }
-
-    fn can_save(&self) -> bool {
-        self.update.is_some()
-    }
-
-    fn change(&self) -> Result<Box<dyn Change>> {
-        Ok(Box::new(update::Update::begin(self)?))
-    }
-}
-
-/// Name and version of the library inside.
-pub(in crate::store) fn library() -> (&'static str, String) {
-    let (major, minor, patch) = hdf5::library_version();
-    ("hdf5", format!("{major}.{minor}.{patch}"))
 }

@@ -5,6 +5,7 @@
 //! Saving into a file that stays is `update`'s.
 
 mod array;
+mod backend;
 mod bytes;
 mod chunks;
 mod claim;
@@ -12,6 +13,7 @@ mod copy;
 mod datatype;
 mod descriptors;
 mod driver;
+mod environment;
 mod external;
 mod fault;
 mod file;
@@ -21,10 +23,13 @@ mod layout;
 mod lengths;
 mod links;
 mod node;
+mod object;
+mod open;
 mod probe;
 mod raw;
 mod register;
 mod repack;
+mod replace;
 mod sink;
 mod storage;
 mod transfer;
@@ -32,8 +37,8 @@ mod update;
 mod writer;
 
 use super::{External, Kind, Padding};
+pub(super) use backend::{library, open};
 use file::Hdf5File;
-pub(super) use file::{library, open};
 use node::Node;
-pub(super) use writer::create;
+pub(super) use replace::create;
 use writer::Hdf5Writer;

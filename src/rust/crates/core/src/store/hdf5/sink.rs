@@ -34,8 +34,15 @@ pub(super) struct Hdf5Dataset<'w> {
     path: String,
 }
 
+impl Hdf5Writer {
+    /// The root group.
+    pub(super) fn root(&self) -> Result<Hdf5Group<'_>> {
+        Ok(Hdf5Group::root(self, (**self.hdf5()?).clone()))
+    }
+}
+
 impl<'w> Hdf5Group<'w> {
-    pub(super) fn root(writer: &'w Hdf5Writer, group: hdf5::Group) -> Self {
+    fn root(writer: &'w Hdf5Writer, group: hdf5::Group) -> Self {
         Hdf5Group { writer, group, path: String::new() }
     }
 

@@ -1,41 +1,17 @@
-//! Where the values of a dataset are: in the file, or in others that it names.
+//! The files that hold the values of a dataset, by its property list.
 
-use super::claim::check_claim;
-use super::layout::layout;
-use super::{datatype, External, Node};
-use crate::error::{Error, Result};
-use crate::store::backend::Backend;
 use hdf5::sync::sync;
 use hdf5::{from_id, h5call, Dataset, Group};
-use hdf5_sys::h5d::{H5D_layout_t, H5Dopen2};
+use hdf5_sys::h5d::H5Dopen2;
 use hdf5_sys::h5i::hid_t;
 use hdf5_sys::h5p::{
     H5Pclose, H5Pcreate, H5Pget_external, H5Pget_external_count, H5Pget_virtual_count, H5Pget_virtual_dsetname,
     H5Pget_virtual_filename, H5Pset_efile_prefix,
 };
-use std::cell::Cell;
 use std::ffi::{c_char, CString};
-use std::sync::{Arc, OnceLock};
 
-/// Most datasets that a virtual one may be made of, one within the other.
-const DEEPEST: usize = 8;
-/// Most parts of all of them.
-const MOST: usize = 50_000;
 /// Bytes of a name.
 const NAME: usize = 4096;
-/// Whether the environment names folders in which the library looks for the files of external storage and of virtual
-/// datasets, before and instead of those that were checked. It reads the first of them once, as it starts.
-pub(super) fn prefixes() -> [bool; 2] {
-    static FIRST: OnceLock<[bool; 2]> = OnceLock::new();
-    let set = |name| std::env::var_os(name).is_some_and(|folder| !folder.is_empty());
-    let now = [set(EXTERNAL_PREFIX), set(VIRTUAL_PREFIX)];
-    let first = FIRST.get_or_init(|| now);
-    [first[0] || now[0], now[1]]
-}
-
-const EXTERNAL_PREFIX: &str = "HDF5_EXTFILE_PREFIX";
-const VIRTUAL_PREFIX: &str = "HDF5_VDS_PREFIX";
-
 /// Opens a dataset. Names of external files in it that are not absolute start at the folder of the file.
 pub(super) fn open(group: &Group, key: &str) -> hdf5::Result<Dataset> {
     let name = CString::new(key).map_err(|_| hdf5::Error::from("a name with a NUL in it"))?;
@@ -50,78 +26,8 @@ pub(super) fn open(group: &Group, key: &str) -> hdf5::Result<Dataset> {
     })
 }
 
-thread_local! {
-    /// How deep in virtual datasets of virtual datasets this thread is, and datasets looked at for the outermost.
-    static WITHIN: Cell<(usize, usize)> = const { Cell::new((0, 0)) };
-}
-
-/// Refuses a dataset whose values lie in files that may not be opened. Nothing was opened for it before.
-pub(super) fn check(node: &Node, dataset: &Dataset) -> Result<()> {
-    let (depth, seen) = WITHIN.get();
-    if depth > DEEPEST || seen > MOST {
-        return Err(node.format(format!("at most {MOST} parts of virtual datasets, {DEEPEST} in one another"), "more"));
-    }
-    WITHIN.set((depth + 1, seen + 1));
-    let done = check_parts(node, dataset);
-    let seen = if depth == 0 { 0 } else { WITHIN.get().1 };
-    WITHIN.set((depth, seen));
-    done
-}
-
-fn check_parts(node: &Node, dataset: &Dataset) -> Result<()> {
-    let plist = dataset.create_plist().map_err(|e| node.damaged(&e))?;
-    for file in external_files(plist.id()).map_err(|e| node.damaged(&e))? {
-        node.other_file(node.path(), "its values are in external storage, which leads", &file)?;
-        if prefixes()[0] {
-            return Err(prefixed(node, EXTERNAL_PREFIX));
-        }
-    }
-    if layout(plist.id()) != Some(H5D_layout_t::H5D_VIRTUAL) {
-        return Ok(());
-    }
-    for (file, path) in sources(plist.id()).map_err(|e| node.damaged(&e))? {
-        let what = "it is a virtual dataset with a part that leads";
-        // A pattern of names, of which the library opens those that are there.
-        if file.contains('%') || path.contains('%') {
-            if node.file().external() != External::Follow {
-                node.other_file(node.path(), what, &file)?;
-                return Err(node.unsupported("a virtual dataset of files by a pattern of names", FOLLOW));
-            }
-            continue;
-        }
-        let store = if file == "." {
-            node.file().clone()
-        } else {
-            let place = node.other_file(node.path(), what, &file)?;
-            if prefixes()[1] {
-                return Err(prefixed(node, VIRTUAL_PREFIX));
-            }
-            node.file().family().linked(&place)?
-        };
-        // The library takes what is not there for empty. A source is checked as it is opened.
-        let source = Node::open(&store, &path)?;
-        check_claim(&source, source.dataset()?)?;
-        // The library converts the source's type, too.
-        let kind = source.dataset()?.dtype().and_then(|t| datatype::kind_of(&t)).map_err(|e| source.damaged(&e))?;
-        if let Some(name) = datatype::unreadable(&kind) {
-            return Err(source.unsupported(name, ""));
-        }
-        if !Arc::ptr_eq(source.file(), &store) {
-            return Err(node.unsupported("a virtual dataset with a part behind an external link", ""));
-        }
-    }
-    Ok(())
-}
-
-fn prefixed(node: &Node, variable: &str) -> Error {
-    let hint = format!("; unset {variable} and start again");
-    node.unsupported(format!("values in other files, for which the variable {variable} names another folder,"), hint)
-}
-
-const FOLLOW: &str = "; if you trust this file, open it with external = \"follow\"";
-
 /// The files of external storage.
-fn external_files(plist: hid_t) -> hdf5::Result<Vec<String>> {
+pub(super) fn external_files(plist: hid_t) -> hdf5::Result<Vec<String>> {
     let n = h5call!(H5Pget_external_count(plist))?;
     let mut out = Vec::new();
     for i in 0..n.max(0) as u32 {
@@ -138,7 +44,7 @@ fn external_files(plist: hid_t) -> hdf5::Result<Vec<String>> {
 }
 
 /// File and path of each part of a virtual dataset.
-fn sources(plist: hid_t) -> hdf5::Result<Vec<(String, String)>> {
+pub(super) fn sources(plist: hid_t) -> hdf5::Result<Vec<(String, String)>> {
     let mut n = 0;
     h5call!(H5Pget_virtual_count(plist, &raw mut n))?;
     let mut out = Vec::new();

@@ -1,18 +1,18 @@
 //! How the columns of a matrix are gone through: all of them from rows that are read once, or band by band.
 
 use super::column::{Label, PerColumn, Value, COLUMNS, NO_LABEL};
-use super::spool::{piece, Spool};
+use super::spool::{piece, Spool, HELD};
 use crate::chain::LazyMatrix;
-use crate::context::Context;
 use crate::element::DType;
 use crate::error::{Error, Result};
 use crate::matrix::{Block, Layout};
 use crate::memory;
+use crate::session::Session;
 use crate::stream::execute::map_fold;
 use crate::stream::Order;
 use std::ops::Range;
 
-/// Calls `of` for every column of `x`, on the threads of `ctx` and in no order, and returns the results in order. `labels`
+/// Calls `of` for every column of `x`, on the threads of `session` and in no order, and returns the results in order. `labels`
 /// has a number for each row of `x`, [`NO_LABEL`] for those that are left out; without it rows are their own labels.
 ///
 /// # Errors
@@ -22,7 +22,7 @@ pub fn map_columns<F: PerColumn>(
     x: &LazyMatrix,
     labels: Option<&[u32]>,
     of: &F,
-    ctx: &Context,
+    session: &Session,
 ) -> Result<Vec<F::Output>> {
     let n = x.shape().0;
     if let Some(labels) = labels.filter(|labels| labels.len() != n) {
@@ -32,34 +32,29 @@ pub fn map_columns<F: PerColumn>(
     // As `Block::into_float` makes them.
     let double = matches!(x.dtype(), DType::I32 | DType::I64 | DType::U32 | DType::U64 | DType::F64);
     match (double, largest <= u32::from(u16::MAX)) {
-        (false, true) => bands::<F, f32, u16>(x, labels, of, ctx),
-        (false, false) => bands::<F, f32, u32>(x, labels, of, ctx),
-        (true, true) => bands::<F, f64, u16>(x, labels, of, ctx),
-        (true, false) => bands::<F, f64, u32>(x, labels, of, ctx),
+        (false, true) => bands::<F, f32, u16>(x, labels, of, session),
+        (false, false) => bands::<F, f32, u32>(x, labels, of, session),
+        (true, true) => bands::<F, f64, u16>(x, labels, of, session),
+        (true, false) => bands::<F, f64, u32>(x, labels, of, session),
     }
 }
 
 /// Whether a band of columns is read alone.
-fn by_band(x: &LazyMatrix, ctx: &Context) -> bool {
-    x.is_sparse() && (x.index(ctx).is_some() || x.source().layout() == Layout::Csc)
+fn by_band(x: &LazyMatrix, session: &Session) -> bool {
+    x.is_sparse() && (x.index(session).is_some() || x.source().layout() == Layout::Csc)
 }
 
-/// Bytes a scratch file takes, about, when the columns of `x` are gone through within the memory of `ctx`; 0 when all fit.
-pub(crate) fn scratch(x: &LazyMatrix, label: usize, ctx: &Context) -> u64 {
-    if by_band(x, ctx) {
+/// Bytes a scratch file takes, about, when the columns of `x` are gone through within the memory of `session`; 0 when all fit.
+pub(crate) fn scratch(x: &LazyMatrix, label: usize, session: &Session) -> u64 {
+    if by_band(x, session) {
         return 0;
     }
     let bytes = (stored(x) * (label + x.dtype().float().size()) as f64) as u64;
-    if bytes > held_limit(ctx) as u64 {
+    if bytes > (session.memory / HELD) as u64 {
         bytes
     } else {
         0
     }
-}
-
-/// Bytes of values that stay in memory.
-fn held_limit(ctx: &Context) -> usize {
-    ctx.memory / 4
 }
 
 /// Values of `x` that are stored, about.
@@ -73,23 +68,23 @@ fn bands<F: PerColumn, T: Value, L: Label>(
     x: &LazyMatrix,
     labels: Option<&[u32]>,
     of: &F,
-    ctx: &Context,
+    session: &Session,
 ) -> Result<Vec<F::Output>> {
     let m = x.shape().1;
-    if !by_band(x, ctx) {
-        return spooled::<F, T, L>(x, 0..m, labels, of, ctx);
+    if !by_band(x, session) {
+        return spooled::<F, T, L>(x, 0..m, labels, of, session);
     }
     // As many as a fifth of the memory holds, if all hold the same.
     let column = stored(x) / m.max(1) as f64 * (4 + x.dtype().size()) as f64;
-    let width = ((ctx.memory as f64 / 5.0 / column.max(1.0)) as usize).clamp(1, m.max(1));
+    let width = ((session.memory as f64 / 5.0 / column.max(1.0)) as usize).clamp(1, m.max(1));
     if width >= m {
-        return spooled::<F, T, L>(x, 0..m, labels, of, ctx);
+        return spooled::<F, T, L>(x, 0..m, labels, of, session);
     }
     let mut out = memory::room(m, COLUMNS)?;
     for from in (0..m).step_by(width) {
         let band = from..(from + width).min(m);
         let selected = x.select(None, Some(&memory::collected(band.clone().map(|c| c as u32), COLUMNS)?))?;
-        out.extend(spooled::<F, T, L>(&selected, band, labels, of, ctx)?);
+        out.extend(spooled::<F, T, L>(&selected, band, labels, of, session)?);
     }
     Ok(out)
 }
@@ -100,9 +95,9 @@ fn spooled<F: PerColumn, T: Value, L: Label>(
     band: Range<usize>,
     labels: Option<&[u32]>,
     of: &F,
-    ctx: &Context,
+    session: &Session,
 ) -> Result<Vec<F::Output>> {
-    let mut spool = Spool::<T, L>::new(band.len(), held_limit(ctx), &ctx.scratch)?;
+    let mut spool = Spool::<T, L>::new(band.len(), session.part(HELD), &session.scratch)?;
     let hold = spool.room();
     let map = |block: Block| {
         let block = block.into_float()?;
@@ -111,6 +106,6 @@ fn spooled<F: PerColumn, T: Value, L: Label>(
         block.recycle();
         hold.hold(found)
     };
-    map_fold(x, Order::File, ctx, map, |piece| spool.push(piece))?;
-    spool.columns(band.start, of, ctx)
+    map_fold(x, Order::File, session, map, |piece| spool.push(piece))?;
+    spool.columns(band.start, of, session)
 }

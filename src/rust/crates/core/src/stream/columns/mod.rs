@@ -1,4 +1,4 @@
-//! A pass by columns: a gene's values of all cells, on the threads of the context.
+//! A pass by columns: a gene's values of all cells, on the threads of the session.
 //!
 //! Rows are read once: their values are sorted by column, block by block ([`spool`]), and held in memory as far as the memory
 //! of the pass allows, then in a scratch file. From there every task takes a band of neighbouring columns. Compressed

@@ -1,14 +1,17 @@
 //! Values of rows on their way to columns: each block sorted by column, in memory or in a scratch file.
 
 use super::column::{Bytes, Column, Label, PerColumn, Value, COLUMNS, NO_LABEL};
-use crate::context::{Context, Space};
 use crate::error::{Error, Result};
 use crate::matrix::{Block, Scratch, Storage};
 use crate::memory;
+use crate::session::{Lease, Session, Space};
 use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+
+/// Part of the memory that values stay in: a quarter.
+pub(super) const HELD: usize = 4;
 
 /// The values of a block that are not 0, by column.
 pub(super) struct Piece<T, L> {
@@ -26,7 +29,7 @@ pub(super) enum Held<T, L> {
 
 /// Room for blocks: memory up to a limit, then one scratch file.
 pub(super) struct Hold {
-    limit: usize,
+    memory: Lease,
     bytes: AtomicUsize,
     scratch: Mutex<Option<Arc<Scratch>>>,
     space: Space,
@@ -103,7 +106,7 @@ impl Hold {
     /// Keeps a piece in memory, or writes it; from any thread.
     pub(super) fn hold<T: Value, L: Label>(&self, piece: Piece<T, L>) -> Result<Held<T, L>> {
         let bytes = piece.ends.len() * 4 + piece.values.len() * (size_of::<T>() + size_of::<L>());
-        if self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes <= self.limit {
+        if self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes <= self.memory.bytes() {
             return Ok(Held::Memory(piece));
         }
         let file = {
@@ -126,9 +129,9 @@ impl Hold {
 }
 
 impl<T: Value, L: Label> Spool<T, L> {
-    /// For pieces of `n_cols` columns, of which about `limit` bytes stay in memory.
-    pub(super) fn new(n_cols: usize, limit: usize, space: &Space) -> Result<Self> {
-        let hold = Hold { limit, bytes: AtomicUsize::new(0), scratch: Mutex::new(None), space: space.clone() };
+    /// For pieces of `n_cols` columns, which stay in the memory of a lease as far as that goes.
+    pub(super) fn new(n_cols: usize, memory: Lease, space: &Space) -> Result<Self> {
+        let hold = Hold { memory, bytes: AtomicUsize::new(0), scratch: Mutex::new(None), space: space.clone() };
         Ok(Spool { n_cols, pieces: Vec::new(), counts: memory::zeros(n_cols, COLUMNS)?, hold: Arc::new(hold) })
     }
 
@@ -156,13 +159,14 @@ impl<T: Value, L: Label> Spool<T, L> {
     }
 
     /// Calls `of` for every column, of which the first is `first` in the matrix.
-    pub(super) fn columns<F: PerColumn>(self, first: usize, of: &F, ctx: &Context) -> Result<Vec<F::Output>> {
+    pub(super) fn columns<F: PerColumn>(self, first: usize, of: &F, session: &Session) -> Result<Vec<F::Output>> {
         // A task holds the values of its columns once more.
-        let limit = (self.hold.limit / ctx.threads.max(1) / (size_of::<T>() + size_of::<L>())) as u64;
+        let again = session.part(HELD);
+        let limit = (again.bytes() / session.threads.max(1) / (size_of::<T>() + size_of::<L>())) as u64;
         let mut bands: Vec<Range<usize>> = Vec::new();
         let (mut start, mut held) = (0, 0);
         // As many tasks as threads at least, however small all is.
-        let widest = self.n_cols.div_ceil(8 * ctx.threads.max(1)).max(1);
+        let widest = self.n_cols.div_ceil(8 * session.threads.max(1)).max(1);
         for (c, &count) in self.counts.iter().enumerate() {
             if c > start && (held + count > limit || c - start >= widest) {
                 bands.push(start..c);
@@ -173,14 +177,14 @@ impl<T: Value, L: Label> Spool<T, L> {
         if start < self.n_cols {
             bands.push(start..self.n_cols);
         }
-        ctx.monitor.begin(self.n_cols as u64);
-        let made: Vec<Vec<F::Output>> = ctx.install(|| {
+        session.monitor.begin(self.n_cols as u64);
+        let made: Vec<Vec<F::Output>> = session.install(|| {
             bands
                 .par_iter()
                 .map(|band| {
-                    ctx.monitor.check()?;
-                    let made = self.band(band.clone(), first, of, ctx)?;
-                    ctx.monitor.advance(band.len() as u64);
+                    session.monitor.check()?;
+                    let made = self.band(band.clone(), first, of, session)?;
+                    session.monitor.advance(band.len() as u64);
                     Ok(made)
                 })
                 .collect::<Result<_>>()
@@ -191,7 +195,13 @@ impl<T: Value, L: Label> Spool<T, L> {
     }
 
     /// Calls `of` for the columns of a band, put together from all pieces.
-    fn band<F: PerColumn>(&self, band: Range<usize>, first: usize, of: &F, ctx: &Context) -> Result<Vec<F::Output>> {
+    fn band<F: PerColumn>(
+        &self,
+        band: Range<usize>,
+        first: usize,
+        of: &F,
+        session: &Session,
+    ) -> Result<Vec<F::Output>> {
         let width = band.len();
         let mut next = memory::zeros::<usize>(width + 1, COLUMNS)?;
         for (c, &count) in self.counts[band.clone()].iter().enumerate() {
@@ -202,7 +212,7 @@ impl<T: Value, L: Label> Spool<T, L> {
         let mut values = memory::zeros::<T>(total, COLUMNS)?;
         let (mut read_ends, mut read_labels, mut read_values) = (Vec::new(), Vec::new(), Vec::new());
         for piece in &self.pieces {
-            ctx.monitor.check()?;
+            session.monitor.check()?;
             let (ends, from): (&[u32], _) = match piece {
                 Held::Memory(piece) => (&piece.ends[band.clone()], before(&piece.ends, band.start)),
                 Held::Scratch { ends, .. } => {

@@ -12,11 +12,13 @@
 mod journal;
 mod lock;
 mod names;
+mod open;
 mod view;
 
 pub(super) use journal::recover;
 pub(super) use lock::{lock_to_read, Shared};
 pub(super) use names::remove_prepared;
+pub(super) use open::{open, Open};
 
 use super::bytes::Bytes;
 use super::driver;
@@ -25,43 +27,9 @@ use super::{Hdf5File, Hdf5Writer};
 use crate::error::{Error, Result};
 use crate::store::backend::{Backend, Change};
 use crate::store::sink::GroupSink;
-use std::fs::{File, OpenOptions};
-use std::path::Path;
+use open::open_view;
 use std::sync::Arc;
 use view::View;
-
-/// The state of a file open for saving besides its HDF5 handle.
-pub(super) struct Open {
-    view: Arc<View>,
-    shared: Arc<Shared>,
-    /// Saves into the file when it was opened.
-    generation: u64,
-}
-
-/// Opens an existing file for reading, with saving into it allowed.
-///
-/// # Errors
-/// [`Error::Io`] when it cannot be written or another process is writing to it; those of reading it.
-pub(super) fn open(path: &Path, family: &Arc<Family>) -> Result<(hdf5::File, Open)> {
-    let file =
-        OpenOptions::new().read(true).write(true).open(path).map_err(|e| Error::io(path, "open for saving", &e))?;
-    let shared = Shared::of(path, file)?;
-    open_view(path, &shared, family)
-}
-
-fn open_view(path: &Path, shared: &Arc<Shared>, family: &Arc<Family>) -> Result<(hdf5::File, Open)> {
-    let (view, generation) = shared.view(path)?;
-    let bytes: Arc<dyn Bytes> = view.clone();
-    let hdf5 = driver::open(&bytes, family, path, false).map_err(|e| super::probe::refused(path, &e))?;
-    Ok((hdf5, Open { view, shared: shared.clone(), generation }))
-}
-
-impl Open {
-    /// A plain handle on the file; bytes of datasets are where HDF5 says they are, whatever was saved since.
-    pub(super) fn raw(&self) -> std::io::Result<File> {
-        self.view.base().try_clone()
-    }
-}
 
 /// A save under way: HDF5 writes through `writer`, nothing of it is in the file before it is committed.
 pub(super) struct Update {
@@ -109,7 +77,7 @@ impl Change for Update {
         Ok(Box::new(self.writer.root()?))
     }
 
-    fn commit(self: Box<Self>) -> Result<Arc<dyn Backend>> {
+    fn commit(mut self: Box<Self>) -> Result<Arc<dyn Backend>> {
         let path = self.writer.target().to_owned();
         let copied = self.writer.copied();
         self.writer.finish()?;
@@ -118,7 +86,8 @@ impl Change for Update {
             let hdf5 =
                 driver::open(&bytes, &self.family, &path, false).map_err(|e| super::probe::refused(&path, &e))?;
             let written = Arc::new(Hdf5File::of_view(&path, hdf5, &self.family));
-            super::writer::check_copies(&written, &copied, &path)?;
+            written.set_head();
+            super::replace::check_copies(&written, &copied, &path)?;
         }
         if Arc::strong_count(&self.view) != 1 {
             return Err(Error::Internal("something of the file is still open for writing".into()));
@@ -128,7 +97,7 @@ impl Change for Update {
         let family = Family::new(&path, self.family.policy());
         let (hdf5, open) = open_view(&path, &self.shared, &family)?;
         let file = Arc::new(Hdf5File::of_update(&path, hdf5, open, &family));
-        family.set_head(&file);
+        file.set_head();
         Ok(file)
     }
 }

@@ -1,0 +1,87 @@
+"""An element that stays in the file until it is touched, and selections of values that were."""
+
+from __future__ import annotations
+
+import copy
+import os
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from . import _core
+from ._arrays import BackedArray, open_file, select
+from ._categories import drops_unused, only_used, unused
+from ._convert import from_core
+
+
+@dataclass(frozen=True)
+class OnDisk:
+    """An element nobody touched yet; `rows` and `columns` are positions in it, None for all."""
+
+    file: _core.File
+    element: str
+    rows: np.ndarray | None = None
+    columns: np.ndarray | None = None
+
+    def read(self):
+        return from_core(self.file.read(self.element, self.rows, self.columns))
+
+    def describe(self) -> str:
+        try:
+            encoding, shape, _ = self.file.describe(self.element)
+        except Exception as e:  # shown to the user as it is: listing must not fail
+            return f"unreadable ({e})"
+        shape = list(shape)
+        for i, chosen in enumerate((self.rows, self.columns)):
+            if chosen is not None and i < len(shape):
+                shape[i] = len(chosen)
+        return f"{encoding} {' x '.join(map(str, shape))}".rstrip() + ", on disk"
+
+    def is_frame(self) -> bool:
+        try:
+            return self.file.describe(self.element)[0] == "dataframe"
+        except (ValueError, NotImplementedError, TypeError, KeyError, OSError):
+            return False
+
+    def __reduce__(self):
+        path = str(self.file.path)
+        place = (path, os.path.getsize(path), self.element)
+        return _restore_on_disk, (*place, self.rows, self.columns, self.file.external, self.file.group)
+
+
+def _restore_on_disk(path, size, element, rows, columns, external="refuse", group=""):
+    return OnDisk(open_file(path, size, external, group), element, rows, columns)
+
+
+def take(value, rows, columns=None):
+    """Rows and columns of a value in memory, copied."""
+    if isinstance(value, BackedArray):
+        return select(value, rows, columns)
+    if isinstance(value, pd.DataFrame):
+        return value.copy() if rows is None else selected_frame(value.iloc[rows].copy())
+    if rows is None and columns is None:
+        return copy.deepcopy(value) if not hasattr(value, "copy") else value.copy()
+    if rows is not None:
+        value = value[rows]
+    if columns is not None:
+        value = value[:, columns]
+    return value.copy() if hasattr(value, "copy") else value
+
+
+def read_frame(value):
+    """A lazy table of anndata (of `read_lazy`) as a frame, in memory; all else as it is."""
+    return value.to_memory() if type(value).__name__ == "Dataset2D" else value
+
+
+def selected_frame(frame: pd.DataFrame) -> pd.DataFrame:
+    """A selection of a frame that lies beside obs or var, without categories nobody has, as anndata has it."""
+    for name in frame.columns if drops_unused() and frame.columns.is_unique else ():
+        if unused(frame[name]):
+            frame[name] = only_used(frame[name])
+    return frame
+
+
+def is_matrix(value) -> bool:
+    return isinstance(value, BackedArray | np.ndarray) or sparse.issparse(value)

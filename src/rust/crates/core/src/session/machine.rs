@@ -1,0 +1,79 @@
+//! The limits of the machine: its memory, and the room on its disks. `None` is where nobody tells.
+
+use std::path::Path;
+
+/// Bytes that programs can have in memory, swap included: of the machine, or of the control groups the process is in.
+#[cfg(target_os = "linux")]
+pub(super) fn memory() -> Option<usize> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let of = |name: &str| {
+        let value = text.lines().find_map(|line| line.strip_prefix(name))?.trim().strip_suffix("kB")?;
+        value.trim().parse::<usize>().ok().map(|k| k.saturating_mul(1024))
+    };
+    let machine = of("MemTotal:")?;
+    let memory = group().map_or(machine, |group| group.min(machine));
+    Some(memory.saturating_add(of("SwapTotal:").unwrap_or(0)))
+}
+
+/// The least limit of the control groups of the process: each is bound by those around it.
+#[cfg(target_os = "linux")]
+fn group() -> Option<usize> {
+    let limits = |line: &str| {
+        let mut parts = line.splitn(3, ':').skip(1);
+        let (root, file) = match parts.next()? {
+            "" => ("/sys/fs/cgroup", "memory.max"),
+            v1 if v1.split(',').any(|controller| controller == "memory") => {
+                ("/sys/fs/cgroup/memory", "memory.limit_in_bytes")
+            }
+            _ => return None,
+        };
+        let folder = Path::new(root).join(parts.next()?.trim_start_matches('/'));
+        let around = folder.ancestors().take_while(|folder| folder.starts_with(root));
+        around.filter_map(|folder| std::fs::read_to_string(folder.join(file)).ok()?.trim().parse::<usize>().ok()).min()
+    };
+    std::fs::read_to_string("/proc/self/cgroup").ok()?.lines().filter_map(limits).min()
+}
+
+/// Bytes that programs can have in memory: swap grows on demand elsewhere.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn memory() -> Option<usize> {
+    None
+}
+
+/// Bytes free on the disk of `folder`, for this user, and bytes of the disk.
+#[cfg(unix)]
+pub(super) fn disk(folder: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::ffi::OsStrExt;
+    let name = std::ffi::CString::new(folder.as_os_str().as_bytes()).ok()?;
+    let mut found = std::mem::MaybeUninit::<libc::statvfs>::uninit();
+    // SAFETY: a name that ends with 0, and room for the answer.
+    let failed = unsafe { libc::statvfs(name.as_ptr(), found.as_mut_ptr()) } != 0;
+    if failed {
+        return None;
+    }
+    // SAFETY: filled, as the call did not fail.
+    let found = unsafe { found.assume_init() };
+    // Narrower numbers on some systems.
+    #[allow(clippy::unnecessary_cast, clippy::useless_conversion)]
+    let (block, free, all) = (found.f_frsize as u64, found.f_bavail as u64, found.f_blocks as u64);
+    Some((free.saturating_mul(block), all.saturating_mul(block)))
+}
+
+/// Bytes free on the disk of `folder`, and bytes of the disk.
+#[cfg(not(unix))]
+pub(super) fn disk(_: &Path) -> Option<(u64, u64)> {
+    None
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_machine_has_memory_and_disk() {
+        assert!(memory().is_some_and(|bytes| bytes > 1 << 26));
+        let (free, all) = disk(&std::env::temp_dir()).unwrap();
+        assert!(free <= all && all > 0);
+        assert_eq!(disk(Path::new("/no/such/folder")), None);
+    }
+}

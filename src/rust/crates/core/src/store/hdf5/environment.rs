@@ -1,0 +1,16 @@
+//! Variables of the environment by which the library finds files that a dataset names.
+
+use std::sync::OnceLock;
+
+/// Whether the environment names folders in which the library looks for the files of external storage and of virtual
+/// datasets, before and instead of those that were checked. It reads the first of them once, as it starts.
+pub(super) fn prefixes() -> [bool; 2] {
+    static FIRST: OnceLock<[bool; 2]> = OnceLock::new();
+    let set = |name| std::env::var_os(name).is_some_and(|folder| !folder.is_empty());
+    let now = [set(EXTERNAL_PREFIX), set(VIRTUAL_PREFIX)];
+    let first = FIRST.get_or_init(|| now);
+    [first[0] || now[0], now[1]]
+}
+
+pub(super) const EXTERNAL_PREFIX: &str = "HDF5_EXTFILE_PREFIX";
+pub(super) const VIRTUAL_PREFIX: &str = "HDF5_VDS_PREFIX";

@@ -1,0 +1,239 @@
+//! The way to an object of a file: links are followed, into other files where they may be opened, and the parts of a virtual
+//! dataset are opened before it is.
+
+use super::claim::check_claim;
+use super::environment::{prefixes, EXTERNAL_PREFIX, VIRTUAL_PREFIX};
+use super::layout::layout;
+use super::links::{self, Link};
+use super::node::Object;
+use super::{datatype, external, fault, storage, External, Hdf5File, Node};
+use crate::error::{Error, Result};
+use crate::store::backend::{below, Backend};
+use hdf5::{Dataset, LocationType};
+use hdf5_sys::h5d::H5D_layout_t;
+use std::cell::Cell;
+use std::sync::Arc;
+
+/// Most links from one to the next.
+const MOST_LINKS: usize = 16;
+
+/// Most datasets that a virtual one may be made of, one within the other.
+const DEEPEST: usize = 8;
+/// Most parts of all of them.
+const MOST: usize = 50_000;
+impl Node {
+    pub(super) fn open(file: &Arc<Hdf5File>, path: &str) -> Result<Node> {
+        Node::root(file)?.walk(path, 0)
+    }
+
+    fn root(file: &Arc<Hdf5File>) -> Result<Node> {
+        let root = file.hdf5().group("/").map_err(|e| Error::File {
+            path: file.location().clone(),
+            message: format!("its root group cannot be opened: {}", fault::cause(&e)),
+        })?;
+        Ok(Node::new(file, String::new(), Object::Group(root)))
+    }
+
+    /// The member `key` of this group. One that a link leads to in another file is a node of that file.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] when there is none (or a link that leads nowhere), [`Error::Format`] for a dataset,
+    /// [`Error::External`] for one in a file that may not be opened.
+    pub(super) fn child(&self, key: &str) -> Result<Node> {
+        if key.is_empty() {
+            return Err(self.as_object().missing(key));
+        }
+        self.walk(key, 0)
+    }
+
+    /// Returns the object at a path from here, after so many links.
+    fn walk(&self, path: &str, links: usize) -> Result<Node> {
+        let mut keys = path.split('/').filter(|k| !k.is_empty());
+        let mut node = match keys.next() {
+            Some(key) => self.step(key, links)?,
+            None => return Ok(self.clone()),
+        };
+        for key in keys {
+            node = node.step(key, links)?;
+        }
+        Ok(node)
+    }
+
+    fn below(&self, key: &str) -> String {
+        below(self.path(), key)
+    }
+
+    fn missing<T>(&self, key: &str, hint: String) -> Result<T> {
+        Err(Error::Missing { path: self.file().location().clone(), element: self.below(key), hint })
+    }
+
+    fn step(&self, key: &str, links: usize) -> Result<Node> {
+        let group = self.group()?;
+        let path = self.below(key);
+        let broken = |found: String| Error::Format {
+            path: self.file().location().clone(),
+            element: path.clone(),
+            expected: "an intact group or dataset".into(),
+            found,
+        };
+        // "." means the group itself to HDF5, and a NUL cannot be in a name.
+        if key == "." || key.contains('\0') {
+            return Err(self.as_object().missing(key));
+        }
+        let link = links::link(group, key).map_err(|e| broken(fault::cause(&e)))?;
+        if links > MOST_LINKS && link != Some(Link::Hard) {
+            return Err(broken(format!("more than {MOST_LINKS} links in a row")));
+        }
+        match link {
+            None => Err(self.as_object().missing(key)),
+            Some(Link::Hard) => self.object(key, path),
+            Some(Link::Soft(target)) => {
+                let start = if target.starts_with('/') { Node::root(self.file())? } else { self.clone() };
+                match start.follow(&target, links + 1) {
+                    Ok(node) if Arc::ptr_eq(node.file(), self.file()) => Ok(node.at(path)),
+                    Err(Error::Missing { .. }) => {
+                        self.missing(key, format!("; it is a link to '{target}', which is not there"))
+                    }
+                    other => other,
+                }
+            }
+            Some(Link::External { file, path: target }) => {
+                let what = "an external link";
+                let place = self.other_file(&path, what, &file)?;
+                Node::root(&self.file().linked(&place)?)?.follow(&target, links + 1)
+            }
+            Some(Link::Unknown(kind)) => Err(Error::Unsupported {
+                path: self.file().location().clone(),
+                element: path,
+                what: format!("a link of kind {kind}, which another program has made for itself,"),
+                hint: String::new(),
+            }),
+        }
+    }
+
+    /// [`Node::walk`] for the path that a link holds, in which "." is where one is.
+    fn follow(&self, path: &str, links: usize) -> Result<Node> {
+        let keys: Vec<&str> = path.split('/').filter(|&k| k != ".").collect();
+        self.walk(&keys.join("/"), links)
+    }
+
+    /// The file that the element at `element` names as `file`, when it may be opened.
+    pub(super) fn other_file(&self, element: &str, what: &'static str, file: &str) -> Result<std::path::PathBuf> {
+        let place = external::target(self.file().path(), file);
+        self.file().family().allows(&place).map_err(|reason| Error::External {
+            path: self.file().location().clone(),
+            element: element.to_owned(),
+            what,
+            target: file.to_owned(),
+            reason,
+            hint: match self.file().external() {
+                External::Follow => "",
+                External::SameFolder => "; if you trust this file, open it with external = \"follow\"",
+                External::Refuse => {
+                    "; if you trust this file, open it with external = \"same-folder\", or \"follow\" for files anywhere"
+                }
+            },
+        })
+    }
+
+    /// The object a hard link leads to.
+    fn object(&self, key: &str, path: String) -> Result<Node> {
+        let group = self.group()?;
+        let broken = |e: hdf5::Error| match fault::fed(&format!("opening element '{path}'")) {
+            Err(starved) => starved,
+            Ok(()) => Error::Format {
+                path: self.file().location().clone(),
+                element: path.clone(),
+                expected: "an intact group or dataset".into(),
+                found: fault::cause(&e),
+            },
+        };
+        let object = match group.loc_type_by_name(key).map_err(broken)? {
+            LocationType::Group => Object::Group(group.group(key).map_err(broken)?),
+            LocationType::Dataset => Object::Dataset(storage::open(group, key).map_err(broken)?),
+            _ => {
+                return Err(Error::Unsupported {
+                    path: self.file().location().clone(),
+                    element: path,
+                    what: "an HDF5 object that is neither group nor dataset".into(),
+                    hint: String::new(),
+                })
+            }
+        };
+        let node = Node::new(self.file(), path, object);
+        if !node.is_group() {
+            check(&node, node.dataset()?)?;
+        }
+        Ok(node)
+    }
+}
+
+thread_local! {
+    /// How deep in virtual datasets of virtual datasets this thread is, and datasets looked at for the outermost.
+    static WITHIN: Cell<(usize, usize)> = const { Cell::new((0, 0)) };
+}
+
+/// Refuses a dataset whose values lie in files that may not be opened. Nothing was opened for it before.
+fn check(node: &Node, dataset: &Dataset) -> Result<()> {
+    let (depth, seen) = WITHIN.get();
+    if depth > DEEPEST || seen > MOST {
+        return Err(node.format(format!("at most {MOST} parts of virtual datasets, {DEEPEST} in one another"), "more"));
+    }
+    WITHIN.set((depth + 1, seen + 1));
+    let done = check_parts(node, dataset);
+    let seen = if depth == 0 { 0 } else { WITHIN.get().1 };
+    WITHIN.set((depth, seen));
+    done
+}
+
+fn check_parts(node: &Node, dataset: &Dataset) -> Result<()> {
+    let plist = dataset.create_plist().map_err(|e| node.damaged(&e))?;
+    for file in storage::external_files(plist.id()).map_err(|e| node.damaged(&e))? {
+        node.other_file(node.path(), "its values are in external storage, which leads", &file)?;
+        if prefixes()[0] {
+            return Err(prefixed(node, EXTERNAL_PREFIX));
+        }
+    }
+    if layout(plist.id()) != Some(H5D_layout_t::H5D_VIRTUAL) {
+        return Ok(());
+    }
+    for (file, path) in storage::sources(plist.id()).map_err(|e| node.damaged(&e))? {
+        let what = "it is a virtual dataset with a part that leads";
+        // A pattern of names, of which the library opens those that are there.
+        if file.contains('%') || path.contains('%') {
+            if node.file().external() != External::Follow {
+                node.other_file(node.path(), what, &file)?;
+                return Err(node.unsupported("a virtual dataset of files by a pattern of names", FOLLOW));
+            }
+            continue;
+        }
+        let store = if file == "." {
+            node.file().clone()
+        } else {
+            let place = node.other_file(node.path(), what, &file)?;
+            if prefixes()[1] {
+                return Err(prefixed(node, VIRTUAL_PREFIX));
+            }
+            node.file().linked(&place)?
+        };
+        // The library takes what is not there for empty. A source is checked as it is opened.
+        let source = Node::open(&store, &path)?;
+        check_claim(&source, source.dataset()?)?;
+        // The library converts the source's type, too.
+        let kind = source.dataset()?.dtype().and_then(|t| datatype::kind_of(&t)).map_err(|e| source.damaged(&e))?;
+        if let Some(name) = datatype::unreadable(&kind) {
+            return Err(source.unsupported(name, ""));
+        }
+        if !Arc::ptr_eq(source.file(), &store) {
+            return Err(node.unsupported("a virtual dataset with a part behind an external link", ""));
+        }
+    }
+    Ok(())
+}
+
+fn prefixed(node: &Node, variable: &str) -> Error {
+    let hint = format!("; unset {variable} and start again");
+    node.unsupported(format!("values in other files, for which the variable {variable} names another folder,"), hint)
+}
+
+const FOLLOW: &str = "; if you trust this file, open it with external = \"follow\"";

@@ -1,0 +1,44 @@
+//! A file open for reading, with saving into it allowed.
+
+use super::lock::Shared;
+use super::view::View;
+use crate::error::{Error, Result};
+use crate::store::hdf5::bytes::Bytes;
+use crate::store::hdf5::external::Family;
+use crate::store::hdf5::{driver, probe};
+use std::fs::{File, OpenOptions};
+use std::path::Path;
+use std::sync::Arc;
+
+/// The state of a file open for saving besides its HDF5 handle.
+pub(in super::super) struct Open {
+    view: Arc<View>,
+    pub(super) shared: Arc<Shared>,
+    /// Saves into the file when it was opened.
+    pub(super) generation: u64,
+}
+
+/// Opens an existing file for reading, with saving into it allowed.
+///
+/// # Errors
+/// [`Error::Io`] when it cannot be written or another process is writing to it; those of reading it.
+pub(in super::super) fn open(path: &Path, family: &Arc<Family>) -> Result<(hdf5::File, Open)> {
+    let file =
+        OpenOptions::new().read(true).write(true).open(path).map_err(|e| Error::io(path, "open for saving", &e))?;
+    let shared = Shared::of(path, file)?;
+    open_view(path, &shared, family)
+}
+
+pub(super) fn open_view(path: &Path, shared: &Arc<Shared>, family: &Arc<Family>) -> Result<(hdf5::File, Open)> {
+    let (view, generation) = shared.view(path)?;
+    let bytes: Arc<dyn Bytes> = view.clone();
+    let hdf5 = driver::open(&bytes, family, path, false).map_err(|e| probe::refused(path, &e))?;
+    Ok((hdf5, Open { view, shared: shared.clone(), generation }))
+}
+
+impl Open {
+    /// A plain handle on the file; bytes of datasets are where HDF5 says they are, whatever was saved since.
+    pub(in super::super) fn raw(&self) -> std::io::Result<File> {
+        self.view.base().try_clone()
+    }
+}
