@@ -6,6 +6,7 @@
 # make bench                the benchmark against other tools (bench/README.md); N="20000 100000" sets the sizes,
 #                           TOOLS="r scanpy" the tools
 # make bench-graph          neighbours, UMAP and Leiden against other tools (bench/README.md); N as above
+# make bench-peers          neighbours and Leiden of other Rust crates (bench/README.md); N as above
 # make bench-markers        markers of groups against other tools (bench/README.md); N as above
 # make bench-readers        folders of text against scanpy and gunzip (bench/README.md); N as above
 # make test-faults          kills, full disks and damaged files for longer: FUZZ_SECONDS, 600 where not set
@@ -27,7 +28,7 @@ OUT ?= demo-output
 N ?= 100000
 BENCH_DIR ?= $(CACHE)/bench
 
-.PHONY: demo demo-python test test-faults formats setup-demo setup-test install test-rust test-r test-python test-omicverse bench bench-graph bench-markers bench-readers lint format document
+.PHONY: demo demo-python test test-faults formats setup-demo setup-test install test-rust test-r test-python test-omicverse bench bench-graph bench-peers bench-markers bench-readers lint format document
 
 demo: setup-demo install
 	@mkdir -p "$(OUT)"
@@ -65,6 +66,12 @@ bench-graph:
 	$(CARGO) build --locked --release --example graph -p anndataoom-core --manifest-path $(RUST)
 	python3 bench/graph.py --n-obs $(N) --dir "$(BENCH_DIR)" --target-dir "$(CARGO_TARGET_DIR)"
 
+# The other crates are a workspace of their own: nothing else here needs them.
+bench-peers:
+	$(CARGO) build --locked --release --example graph -p anndataoom-core --manifest-path $(RUST)
+	$(CARGO) build --locked --release --manifest-path bench/peers/Cargo.toml
+	python3 bench/peers.py --n-obs $(N) --dir "$(BENCH_DIR)" --target-dir "$(CARGO_TARGET_DIR)" --peers "$(CARGO_TARGET_DIR)/release/peers"
+
 bench-readers: setup-test
 	$(CARGO) build --locked --release --example simulate -p anndataoom-core --manifest-path $(RUST)
 	sh tools/build-python.sh
@@ -101,8 +108,10 @@ document:
 
 format:
 	cargo fmt --all --manifest-path $(RUST)
+	cargo fmt --manifest-path bench/peers/Cargo.toml
 
 lint: setup-test
 	cargo fmt --all --check --manifest-path $(RUST)
+	cargo fmt --check --manifest-path bench/peers/Cargo.toml
 	$(CARGO) clippy --locked --release --all-targets --manifest-path $(RUST) -- -D warnings
 	$(ANNDATAOOM_PYTHON) -m ruff check python tests/python

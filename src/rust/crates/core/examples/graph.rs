@@ -3,7 +3,8 @@
 //! ```text
 //! graph simulated N OUT.f32      X_pca (N x 50) of simulated counts: 4,000 genes, 20 types
 //! graph continuum N OUT.f32      a harder one: overlapping clusters strung along branching paths
-//! graph run EMBEDDING.f32 [--threads 2] [--epochs 200] [--recall 0.99] [--umap 1] [--leiden 1] [--out PREFIX]
+//! graph run EMBEDDING.f32 [--threads 2] [--epochs 200] [--recall 0.99] [--search auto] [--umap 1]
+//!     [--leiden 1] [--out PREFIX]
 //! graph again PREFIX [...]       UMAP and Leiden of the graph that `run --out PREFIX` left
 //! ```
 //!
@@ -11,7 +12,7 @@
 //! seconds, peak memory so far in MB (Linux), a hash of the result, and what there is to say of it. `--umap` and
 //! `--leiden` are numbers of seeds; `--out` leaves neighbours, graph, embeddings and clusters as raw arrays.
 
-use anndataoom_core::graph::{self, KnnParams, LeidenParams, Partition, UmapParams, UmapResult};
+use anndataoom_core::graph::{self, KnnParams, LeidenParams, Method, Partition, UmapParams, UmapResult};
 use anndataoom_core::ops::{self, NormalizeOptions, PcaOptions, ScaleOptions};
 use anndataoom_core::sim::{SimulatedSource, Simulation};
 use anndataoom_core::{LazyMatrix, Session};
@@ -120,6 +121,7 @@ struct Options {
     session: Session,
     epochs: usize,
     recall: f64,
+    search: Method,
     umap: u64,
     leiden: u64,
     out: Option<String>,
@@ -128,13 +130,15 @@ struct Options {
 impl Options {
     fn read(mut words: impl Iterator<Item = String>) -> Outcome<Self> {
         let session = Session::default();
-        let mut options = Options { session, epochs: 200, recall: 0.99, umap: 1, leiden: 1, out: None };
+        let mut options =
+            Options { session, epochs: 200, recall: 0.99, search: Method::Auto, umap: 1, leiden: 1, out: None };
         while let Some(word) = words.next() {
             let value = words.next().ok_or_else(|| format!("{word} needs a value"))?;
             match word.as_str() {
                 "--threads" => options.session.threads = value.parse()?,
                 "--epochs" => options.epochs = value.parse()?,
                 "--recall" => options.recall = value.parse()?,
+                "--search" => options.search = value.parse()?,
                 "--umap" => options.umap = value.parse()?,
                 "--leiden" => options.leiden = value.parse()?,
                 "--out" => options.out = Some(value),
@@ -153,10 +157,10 @@ fn floats(path: &str) -> Outcome<Vec<f32>> {
 
 /// Neighbours and their graph.
 fn neighbours(path: &str, options: &Options) -> Outcome<Network> {
-    let Options { session, recall, out, .. } = options;
+    let Options { session, recall, search, out, .. } = options;
     let data = floats(path)?;
     let points = Array2::from_shape_vec((data.len() / DIM, DIM), data)?;
-    let params = KnnParams { recall: *recall, ..KnnParams::default() };
+    let params = KnnParams { recall: *recall, method: *search, ..KnnParams::default() };
     let found = step(
         "knn",
         || graph::knn(points.view(), &params, session),
