@@ -2,9 +2,11 @@
 //! stored bytes of its chunks, or bytes anywhere.
 
 use super::random::Random;
-use super::through::{self, datasets};
+use super::through::{self, datasets, encoding};
+use hdf5::types::VarLenUnicode;
 use hdf5::Dataset;
 use std::path::Path;
+use std::str::FromStr;
 
 /// Elements whose encoding is the target's name are damaged through the library, which keeps its own metadata intact;
 /// the others damage stored bytes, links, filters, the places of texts, the library's structures and anything.

@@ -22,7 +22,7 @@ pub fn datasets(file: &Group) -> Vec<Dataset> {
     groups(file).iter().flat_map(|g| g.datasets().unwrap_or_default()).collect()
 }
 
-fn encoding(x: &hdf5::Location) -> Option<String> {
+pub fn encoding(x: &hdf5::Location) -> Option<String> {
     Some(x.attr("encoding-type").ok()?.read_scalar::<VarLenUnicode>().ok()?.as_str().to_owned())
 }
 
