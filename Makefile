@@ -2,6 +2,7 @@
 # make demo H5AD=my.h5ad    the same on yours
 # make demo-python          the same pipeline from Python
 # make test                 every test of the project
+# make test-anndata         the crate for Rust programs that use the crate anndata (compiles polars first: 20 minutes)
 # make test-omicverse       omicverse and scanpy on the Python wheel (installs 2 GB of them first)
 # make bench                the benchmark against other tools (bench/README.md); N="20000 100000" sets the sizes,
 #                           TOOLS="r scanpy" the tools
@@ -28,7 +29,7 @@ OUT ?= demo-output
 N ?= 100000
 BENCH_DIR ?= $(CACHE)/bench
 
-.PHONY: demo demo-python test test-faults formats setup-demo setup-test install test-rust test-r test-python test-omicverse bench bench-graph bench-peers bench-markers bench-readers lint format document
+.PHONY: demo demo-python test test-faults formats setup-demo setup-test install test-rust test-r test-python test-anndata test-omicverse bench bench-graph bench-peers bench-markers bench-readers lint format document
 
 demo: setup-demo install
 	@mkdir -p "$(OUT)"
@@ -81,6 +82,10 @@ bench-readers: setup-test
 test-python: setup-test
 	sh tools/test-python.sh
 
+# Not part of `test` or CI: a workspace of its own with 376 crates, polars among them.
+test-anndata: setup-test
+	$(CARGO) test --locked --release --manifest-path src/rust/crates/anndata/Cargo.toml
+
 test-omicverse: setup-test
 	sh tests/python/omicverse/run.sh
 
@@ -108,10 +113,12 @@ document:
 
 format:
 	cargo fmt --all --manifest-path $(RUST)
+	cargo fmt --manifest-path src/rust/crates/anndata/Cargo.toml
 	cargo fmt --manifest-path bench/peers/Cargo.toml
 
 lint: setup-test
 	cargo fmt --all --check --manifest-path $(RUST)
+	cargo fmt --check --manifest-path src/rust/crates/anndata/Cargo.toml
 	cargo fmt --check --manifest-path bench/peers/Cargo.toml
 	$(CARGO) clippy --locked --release --all-targets --manifest-path $(RUST) -- -D warnings
 	$(ANNDATAOOM_PYTHON) -m ruff check python tests/python

@@ -17,7 +17,7 @@
 #' @param na.rm Whether `sum()`, `mean()`, `min()`, `max()` and `range()` leave out NaN; of no effect elsewhere.
 #' @param ...,dims Not used.
 #' @param n Number of rows.
-#' @param value Names.
+#' @param value Names. `x[i, j] <- value` is an error: matrices on disk are not changed in place.
 #' @return `x[i, j]` and `head()` an `OOMMatrix`, `x[1, 1]` a number; sums and means of rows and columns a named numeric
 #'   vector.
 #' @seealso [chunk_apply()] to loop over blocks of rows, [row_sums()] and [mean_var()].

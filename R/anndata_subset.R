@@ -8,6 +8,7 @@
 #' @param i,j Cells and genes: positive or negative positions, names, or logical with one entry for each. Any order,
 #'   repeats allowed; an unknown name, a logical of another length or a missing value is an error.
 #' @param ...,drop Not used.
+#' @param value Not used: assigning to a selection is an error, as matrices on disk are not changed in place. Set `adata$X`.
 #' @return An [AnnDataOOM-class].
 #' @name subset
 #' @aliases [,AnnDataOOM-method [,AnnDataOOM,ANY,ANY,ANY-method
@@ -28,6 +29,11 @@ setMethod("[", "AnnDataOOM", function(x, i, j, ..., drop = FALSE) {
   columns <- if (!missing(j)) resolve_index(j, n_vars(x), row.names(x@var), "gene")
   subset_anndata(x, rows, columns)
 })
+
+#' @rdname subset
+#' @aliases [<-,AnnDataOOM-method [<-,AnnDataOOM,ANY,ANY,ANY-method
+#' @export
+setMethod("[<-", "AnnDataOOM", function(x, i, j, ..., value) not_in_place())
 
 subset_anndata <- function(x, rows, columns) {
   if (is.null(rows) && is.null(columns)) return(x)

@@ -38,6 +38,18 @@ setMethod("[", "OOMMatrix", function(x, i, j, ..., drop = TRUE) {
   if (drop && is_single(i, rows) && is_single(j, columns)) as.vector(as.matrix(selected)) else selected
 })
 
+#' @rdname OOMMatrix-class
+#' @aliases [<-,OOMMatrix-method [<-,OOMMatrix,ANY,ANY,ANY-method
+#' @export
+setMethod("[<-", "OOMMatrix", function(x, i, j, ..., value) not_in_place())
+
+not_in_place <- function() {
+  abort(
+    "unsupported", "a matrix on disk is not changed in place: change its values in memory and set them again ",
+    "(x <- as.matrix(adata$X); x[i, j] <- value; adata$X <- x)"
+  )
+}
+
 # Whether an index names one row or column: a mask that chooses one does not.
 is_single <- function(index, positions) {
   !missing(index) && length(positions) == 1 && length(index) == 1 && (is.numeric(index) || is.character(index))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
 
 import numpy as np
@@ -16,11 +15,12 @@ from ._arrays import BackedArray, as_backed, select
 from ._categories import drops_unused, prune_colors
 from ._elements import BackedLayers, Elements, Uns, named
 from ._frame import Frame
-from ._index import positions
+from ._index import pair, positions
 from ._on_disk import OnDisk
 from ._raw import _FrozenRaw
 from ._reductions import DEFAULT_CHUNK_SIZE
 from ._reference import is_reference, referred
+from ._size import held_bytes
 from ._slots import Slots, Unreadable, opened
 from ._values import in_memory
 
@@ -143,23 +143,9 @@ class AnnDataOOM(Slots):
         """
         if is_reference(index):
             return referred(self, index)
-        rows, columns = self._split(index)
+        rows, columns = pair(index)
         rows, columns = self._resolve_index(rows), self._resolve_index(columns, axis="var")
         return self._subset(rows, columns, prune=drops_unused())
-
-    @staticmethod
-    def _split(index):
-        if not isinstance(index, tuple):
-            return index, slice(None)
-        dots = [at for at, i in enumerate(index) if i is Ellipsis]
-        if len(dots) > 1:
-            raise IndexError(f"an index can have one ellipsis ('...'), found {len(dots)}")
-        if dots:
-            missing = (slice(None),) * max(0, 3 - len(index))
-            index = (*index[: dots[0]], *missing, *index[dots[0] + 1 :])
-        if len(index) > 2:
-            raise IndexError(f"annotated data has two axes, found {len(index)} indices")
-        return (*index, *(slice(None),) * (2 - len(index)))
 
     def _subset(self, rows, columns, prune: bool = False) -> AnnDataOOM:
         """These positions; with `prune` without categories nobody has, and their colours, on either axis."""
@@ -191,7 +177,7 @@ class AnnDataOOM(Slots):
 
     def __setitem__(self, index, value) -> None:
         """Values of X (which comes to memory for it)."""
-        rows, columns = self._split(index)
+        rows, columns = pair(index)
         X = self._X.to_memory()
         r, c = self._resolve_index(rows), self._resolve_index(columns, axis="var")
         r = np.arange(self._n_obs) if r is None else r
@@ -405,13 +391,28 @@ class AnnDataOOM(Slots):
         state["_file"] = None
         return _restore_adata, (state,)
 
-    def __sizeof__(self, show_stratified=None) -> int:
-        parts = [sys.getsizeof(holder.frame) for holder in (self._obs, self._var) if holder.touched]
-        for slot in ("_obsm", "_varm", "_obsp", "_varp", "_uns", "_layers"):
-            for value in getattr(self, slot)._items.values():
-                if not isinstance(value, OnDisk | BackedArray):
-                    parts.append(getattr(value, "nbytes", None) or sys.getsizeof(value))
-        return object.__sizeof__(self) + int(sum(parts))
+    def __sizeof__(self, show_stratified: bool = False, with_disk: bool = False) -> int:
+        """Bytes in memory, of what was read or set.
+
+        Parameters
+        ----------
+        show_stratified
+            Whether those of each slot are printed too.
+        with_disk
+            Whether matrices on disk are counted, with the bytes they would have in memory.
+        """
+        tables = {"obs": self._obs, "var": self._var}
+        parts = {"X": self.__dict__["_X"], **{name: table.frame for name, table in tables.items() if table.touched}}
+        parts |= {slot: getattr(self, f"_{slot}")._items for slot in ("obsm", "varm", "obsp", "varp", "uns")}
+        parts["layers"] = dict(self._layers) if with_disk else self._layers._items
+        if isinstance(self._raw, _FrozenRaw):
+            table = self._raw._var.frame if self._raw._var.touched else None
+            parts["raw"] = [self._raw._X, table, self._raw._varm._items]
+        sizes = {slot: held_bytes(part, with_disk) for slot, part in parts.items()}
+        for slot, size in sizes.items() if show_stratified else ():
+            if size:
+                print(f"Size of {slot}: {size:,} bytes")
+        return object.__sizeof__(self) + sum(sizes.values())
 
     def __contains__(self, key):
         raise AttributeError("AnnDataOOM has no attribute __contains__, don't check `in adata`.")

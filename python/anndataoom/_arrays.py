@@ -16,7 +16,7 @@ from ._arguments import check
 from ._arithmetic import Arithmetic
 from ._chunks import Chunks
 from ._convert import array_of, from_core, to_core
-from ._index import is_pointwise, only, positions
+from ._index import is_pointwise, pair, positions
 from ._reductions import Reductions
 from ._settings import settings
 from ._text import printable
@@ -129,7 +129,7 @@ class BackedArray(Reductions, Chunks, Arithmetic):
         IndexError
             A position out of range, a mask of another length.
         """
-        rows, columns = key if isinstance(key, tuple) and len(key) == 2 else (only(key), slice(None))
+        rows, columns = pair(key)
         n, m = self.shape
         if is_pointwise(rows, columns):
             r, c = positions(rows, n), positions(columns, m, axis="var")
@@ -144,6 +144,12 @@ class BackedArray(Reductions, Chunks, Arithmetic):
         if r is None and c is None:
             return self.to_memory()
         return self._collect(self._m.select(r, c))
+
+    def __setitem__(self, key, value):
+        raise TypeError(
+            f"{printable(self._place())}: a matrix is not changed in place; change its values in memory and set them "
+            "again (x = adata.X.to_memory(); x[...] = ...; adata.X = x), or use adata[rows, columns] = values for X"
+        )
 
     def __iter__(self) -> Iterator:
         """Rows one by one, read in chunks."""

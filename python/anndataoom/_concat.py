@@ -28,6 +28,7 @@ def concat(
     index_unique: str | None = None,
     fill_value=None,
     pairwise: bool = False,
+    force_lazy: bool = False,
     file=None,
     backend=None,
 ) -> AnnDataOOM:
@@ -53,6 +54,8 @@ def concat(
         What reads where an object has nothing: 0 in a sparse result and NaN in a dense one by default.
     pairwise
         Whether obsp (varp along var) are kept, as blocks on the diagonal.
+    force_lazy
+        Accepted and has no effect: matrices are never read, and tables always in memory.
     file
         Where to write the result, streamed; it is then read from there.
 
@@ -65,7 +68,7 @@ def concat(
 
     check(
         "concat", axis=axis, join=join, merge=merge, uns_merge=uns_merge, label=label, index_unique=index_unique,
-        fill_value=fill_value, pairwise=pairwise, file=file,
+        fill_value=fill_value, pairwise=pairwise, force_lazy=force_lazy, file=file,
     )  # fmt: skip
     if fill_value is pd.NA:
         fill_value = np.nan

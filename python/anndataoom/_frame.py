@@ -26,6 +26,7 @@ class Frame:
         self._disk = value if isinstance(value, OnDisk) else None
         self._frame = None if self._disk is not None else value
         self._index = None
+        self._name_in_file: str | None = None
         self._columns = None
         self.failed: dict[str, str] = {}
         # Columns (None is the index) whose missing texts are NaN in the file, whatever pandas makes of them.
@@ -47,8 +48,14 @@ class Frame:
             name, value = self._disk.file.read_index(self._disk.element)
             self._note(None, value)
             index = text_names(index_of(name, value))
+            self._name_in_file = index.name
             self._index = index if self._disk.rows is None else index[self._disk.rows]
         return self._index
+
+    @property
+    def renamed(self) -> bool:
+        """Whether the index, read without its table, was given another name (`obs_names.name = "cell"`)."""
+        return self._frame is None and self._index is not None and self._index.name != self._name_in_file
 
     @property
     def columns(self) -> list[str]:
@@ -112,7 +119,9 @@ class Frame:
             return out
         out = Frame(replace(self._disk, rows=compose(self._disk.rows, rows)), self.pruned or prune)
         if self._index is not None:
-            out._index = self._index if rows is None else self._index[rows]
+            # An index of its own: its name can be changed in place.
+            out._index = self._index.copy() if rows is None else self._index[rows]
+            out._name_in_file = self._name_in_file
             out.nan = set(self.nan)
         return out
 

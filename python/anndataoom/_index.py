@@ -126,9 +126,25 @@ def compose(first: np.ndarray | None, then: np.ndarray | None) -> np.ndarray | N
     return first if then is None else first[then]
 
 
-def only(key):
-    """The one key of a tuple of one."""
-    return key[0] if isinstance(key, tuple) and len(key) == 1 else key
+def pair(key) -> tuple:
+    """The indices of both axes, whatever of them is given; "..." stands for those that are not.
+
+    Raises
+    ------
+    IndexError
+        More than two indices, or two ellipses.
+    """
+    if not isinstance(key, tuple):
+        return key, slice(None)
+    dots = [at for at, i in enumerate(key) if i is Ellipsis]
+    if len(dots) > 1:
+        raise IndexError(f"an index can have one ellipsis ('...'), found {len(dots)}")
+    if dots:
+        missing = (slice(None),) * max(0, 3 - len(key))
+        key = (*key[: dots[0]], *missing, *key[dots[0] + 1 :])
+    if len(key) > 2:
+        raise IndexError(f"there are two axes, cells and genes, found {len(key)} indices")
+    return (*key, *(slice(None),) * (2 - len(key)))
 
 
 def is_pointwise(rows, columns) -> bool:

@@ -10,7 +10,7 @@ import pandas as pd
 from ._arrays import BackedArray, as_backed, select
 from ._elements import Elements
 from ._frame import Frame
-from ._index import compose, positions
+from ._index import compose, pair, positions
 from ._reference import is_reference, referred
 from ._scanpy import for_caller
 from ._text import printable
@@ -120,10 +120,7 @@ class _FrozenRaw:
         """Cells, or cells and genes; any index, see `AnnDataOOM.__getitem__`."""
         if is_reference(index):
             return referred(self, index)
-        index = index if isinstance(index, tuple) else (index,)
-        if len(index) > 2:
-            raise IndexError(f"raw has two axes, found {len(index)} indices")
-        rows, columns = (*index, *(slice(None),) * (2 - len(index)))
+        rows, columns = pair(index)
         rows = positions(rows, self.n_obs, lambda: self.obs_names)
         columns = positions(columns, self.n_vars, lambda: self.var_names, "var")
         return self._subset(rows, columns)

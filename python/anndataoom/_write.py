@@ -108,7 +108,7 @@ def element_part(value, name: str, slot: str):
 
 def frame_part(frame: Frame, name: str):
     disk = frame.disk
-    if not frame.touched and disk.rows is None:
+    if not frame.touched and not frame.renamed and disk.rows is None:
         unused = frame.unused()
         if not unused:
             return ("copy", disk.file, disk.element, None, None)

@@ -18,7 +18,7 @@ import anndataoom as oom
 SPECIAL = ["__contains__", "__delitem__", "__eq__", "__getitem__", "__len__", "__setitem__", "__sizeof__", "__repr__"]
 MEMBERS = [name for name in dir(ad.AnnData) if not name.startswith("_") or name in SPECIAL]
 # Parameters we name or order as version 0.1.8 did.
-OWN = {"obs_vector": {"k"}, "var_vector": {"k"}, "__setitem__": {"val"}, "__sizeof__": {"with_disk"}}
+OWN = {"obs_vector": {"k"}, "var_vector": {"k"}, "__setitem__": {"val"}}
 
 
 @pytest.fixture
@@ -39,6 +39,13 @@ def test_every_member_is_there(name):
     takes_any = any(p.kind is p.VAR_KEYWORD for p in ours.values())
     missing = set(theirs) - set(ours) - OWN.get(name, set())
     assert takes_any or not missing, missing
+
+
+def test_concat_has_every_parameter():
+    ours = inspect.signature(oom.concat).parameters
+    assert set(inspect.signature(ad.concat).parameters) <= set(ours)
+    with pytest.raises(ValueError, match="concat: force_lazy must be True or False"):
+        oom.concat([rich()], force_lazy="yes")
 
 
 @pytest.mark.parametrize("name", [n for n in dir(oom.AnnDataOOM) if not n.startswith("_")])
@@ -92,6 +99,29 @@ def test_length_size_and_comparison(disk):
     assert disk == same and hash(disk) == hash(disk)
     with pytest.raises(TypeError):
         del disk[:3]
+
+
+def test_bytes_in_memory(disk, capsys):
+    before = sys.getsizeof(disk)
+    disk.__sizeof__(show_stratified=True)
+    assert not capsys.readouterr().out  # nothing was read
+    nnz = rich().X.nnz
+    disk.__sizeof__(show_stratified=True, with_disk=True)
+    printed = capsys.readouterr().out
+    for slot, size in (("X", nnz * 8 + 8 * 61), ("layers", nnz * 8 + 8 * 61), ("raw", nnz * 8 + 8 * 61)):
+        assert f"Size of {slot}: {size:,} bytes" in printed
+    disk.X = rich().X
+    disk.layers["new"] = np.ones(disk.shape)
+    disk.obsm["new"] = rich().X[:, :5]
+    disk.uns = {"a": {"b": np.ones(1000)}}
+    whole = oom.concat([disk, disk]).__sizeof__(show_stratified=True)
+    parts = rich().obsm["X_pca"].nbytes
+    printed = capsys.readouterr().out
+    assert f"Size of layers: {2 * 60 * 25 * 8:,} bytes" in printed
+    assert f"Size of X: {2 * (8 * nnz + 8 * 61):,} bytes" in printed
+    disk.__sizeof__(show_stratified=True)
+    assert "Size of uns: 8,000 bytes" in capsys.readouterr().out
+    assert whole > sys.getsizeof(disk) > before + 8 * nnz + 60 * 25 * 8 + 8000 + parts
 
 
 def test_copy_to_a_file(disk, tmp_path):

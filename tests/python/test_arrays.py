@@ -121,6 +121,13 @@ def test_explicit_guard_of_arrays(pair, monkeypatch):
         np.asarray(pair[1].X)
 
 
+def test_not_changed_in_place(pair):
+    _, disk = pair
+    for matrix, place in ((disk.X, "rich.h5ad', X"), (disk[:3].layers["counts"], "rich.h5ad', layers/counts")):
+        with pytest.raises(TypeError, match=f"{place}: a matrix is not changed in place; change its values in memory"):
+            matrix[0, 0] = 1
+
+
 def test_shared_with_numpy(on_disk):
     X = on_disk(rich(fmt="csr")).X[:]
     assert sparse.isspmatrix_csr(X) and X.indices.dtype == X.indptr.dtype == np.int32

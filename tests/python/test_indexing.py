@@ -116,3 +116,17 @@ def test_chunks_of_rows_cost_their_rows(disk, X):
     kept = X[disk.obs["k"].to_numpy() % 2 == 0]
     assert [(s, e) for s, e, _ in part.X.chunked(15)] == [(0, 15), (15, 30), (30, 40)]
     np.testing.assert_array_equal(np.concatenate([dense(c) for *_, c in part.X.chunked(15)]), kept)
+
+
+FIVE, THREE = slice(5), slice(3)
+
+
+@pytest.mark.parametrize("index", [(..., THREE), (FIVE, ...), (FIVE, THREE, ...), (FIVE, ..., THREE), ...])
+def test_ellipsis(named, X, index):
+    want = X[index if index is ... or len(index) == 2 else (FIVE, THREE)]
+    for found in (named.X[index], named[index].X[:], named.raw[index].X[:]):
+        np.testing.assert_array_equal(dense(found), want)
+    for bad, match in ((1, 2, 3), "there are two axes, cells and genes, found 3"), ((..., ...), "one ellipsis"):
+        for holder in (named, named.X, named.raw):
+            with pytest.raises(IndexError, match=match):
+                holder[bad]

@@ -18,6 +18,33 @@ OLD_ANNDATA = tuple(int(x) for x in version("anndata").split(".")[:2]) < (0, 13)
 # -- index and columns ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("way", ["write", "copy", "to_adata", "pickle", "selected", "save"])
+def test_an_index_is_given_another_name(tmp_path, way):
+    """In place, whether its table was read or not, and of this object alone."""
+    for read in (False, True):
+        path = tmp_path / f"{read}.h5ad"
+        rich().write_h5ad(path)
+        disk = oom.read(path, backed="r+" if way == "save" else "r")
+        before = disk.obs_names.name, disk.copy()
+        if read:
+            assert len(disk.obs) and len(disk.var) and len(disk.raw.var)
+        disk = disk.copy()
+        disk.obs_names.name, disk.var_names.name, disk.raw.var_names.name = "cell", "gene", "kept"
+        if way == "save":
+            assert {"obs", "var", "raw/var"} <= set(disk.save())
+            found = ad.read_h5ad(path)
+        elif way == "selected":
+            found = disk[:9].to_adata()
+        else:
+            found = ways(tmp_path)[way](disk)
+        assert (found.obs.index.name, found.var.index.name, found.raw.var.index.name) == ("cell", "gene", "kept")
+        assert (before[0], before[1].obs_names.name, before[1].obs.index.name) == ("barcode",) * 3
+    # A column of that name has other values.
+    disk.var_names.name = "mt"
+    with pytest.raises(ValueError, match="its index and a column are both called 'mt'"):
+        oom.AnnDataOOM(disk).write_h5ad(tmp_path / "b.h5ad")
+
+
 @pytest.mark.parametrize("axis", ["obs", "var"])
 @pytest.mark.parametrize("kind", ["text", "repeated", "category", "integer", "float"])
 @pytest.mark.parametrize("way", ["write", "copy", "pickle", "save"])

@@ -19,6 +19,17 @@ test_that("parameters that are none", {
   named_error(neighbors(adata, use_rep = 0), "neighbors: use_rep must be one name, or NULL, found 0")
 })
 
+test_that("a matrix is not changed in place", {
+  adata <- read_h5ad(example_h5ad())
+  named_error(adata$X[1, 1] <- 5, "a matrix on disk is not changed in place: .* adata\\$X <- x")
+  named_error(adata[1:2, ] <- 0, "a matrix on disk is not changed in place")
+  x <- as.matrix(adata[1:3, 1:4]$X)
+  x[1, 2] <- 7
+  part <- adata[1:3, 1:4]
+  part$X <- x
+  expect_identical(part$X[1, 2], 7)
+})
+
 test_that("a covariate that is named twice counts once", {
   adata <- read_h5ad(example_h5ad())[1:60, 1:30]
   adata$obs$n <- seq_len(60) %% 7

@@ -1,7 +1,7 @@
 //! Kinds of files and folders, told by their content: names say nothing.
 
 use super::bytes::first;
-use super::layout::{find, has_matrix};
+use super::layout::{find, has_matrix, listing, some};
 use crate::element::{is_10x, mudata, seurat};
 use crate::error::{Error, Result};
 use crate::store::{External, Store};
@@ -59,8 +59,12 @@ pub fn content(path: impl AsRef<Path>) -> Result<Content> {
                 "is a Zarr store, which is not read: write it as an h5ad file with anndata.read_zarr() and write_h5ad()",
             );
         }
-        // The error of a file that is none.
-        return find(path, None).map(|_| Content::TenXMtx);
+        return match find(path, None) {
+            Ok(_) => Ok(Content::TenXMtx),
+            // The error of a file that is none, unless there is one beside.
+            Err(e @ Error::File { .. }) => Err(in_folder(path)?.unwrap_or(e)),
+            Err(e) => Err(e),
+        };
     }
     if is_hdf5(path)? {
         return in_store(path);
@@ -83,12 +87,34 @@ pub fn content(path: impl AsRef<Path>) -> Result<Content> {
     in_store(path)
 }
 
-/// Whether it begins with the signature of HDF5.
+/// The error for a folder with HDF5 files, and no folders with matrices, where a file was meant.
+fn in_folder(folder: &Path) -> Result<Option<Error>> {
+    let (files, folders) = listing(folder)?;
+    if folders.iter().any(|name| has_matrix(&folder.join(name))) {
+        return Ok(None);
+    }
+    let mut there = Vec::new();
+    for path in files.iter().map(|name| folder.join(name)) {
+        // No pipe, which would be waited for.
+        if path.is_file() && is_hdf5(&path).unwrap_or(false) {
+            there.push(format!("'{}'", path.display()));
+        }
+    }
+    let message = match there.len() {
+        0 => return Ok(None),
+        1 => format!("is a folder, and what can be read is a file in it: give the path {}", there[0]),
+        n => format!("is a folder, and what can be read are {n} files in it: give the path of one, {}", some(&there)),
+    };
+    Ok(Some(Error::File { path: folder.into(), message }))
+}
+
+/// Whether it begins with the signature of HDF5, or has it after a block of the user's, as MuData's files do.
 fn is_hdf5(path: &Path) -> Result<bool> {
+    const SIGNATURE: &[u8] = b"\x89HDF\r\n\x1a\n";
     let mut start = Vec::new();
     let file = File::open(path).map_err(|e| Error::io(path, "open", &e))?;
-    file.take(8).read_to_end(&mut start).map_err(|e| Error::io(path, "read", &e))?;
-    Ok(start == b"\x89HDF\r\n\x1a\n")
+    file.take(2048 + 8).read_to_end(&mut start).map_err(|e| Error::io(path, "read", &e))?;
+    Ok([0, 512, 1024, 2048].iter().any(|&at| start.get(at..).is_some_and(|rest| rest.starts_with(SIGNATURE))))
 }
 
 fn in_store(path: &Path) -> Result<Content> {

@@ -84,7 +84,7 @@ fn plain(name: &str) -> &str {
 }
 
 /// Names of the files and of the folders in a folder, in order.
-fn listing(folder: &Path) -> Result<(Vec<String>, Vec<String>)> {
+pub(super) fn listing(folder: &Path) -> Result<(Vec<String>, Vec<String>)> {
     let io = |e: std::io::Error| Error::io(folder, "read the folder", &e);
     let (mut files, mut folders) = (Vec::new(), Vec::new());
     for entry in std::fs::read_dir(folder).map_err(io)? {
@@ -177,7 +177,7 @@ pub(super) fn find(path: &Path, prefix: Option<&str>) -> Result<Layout> {
 }
 
 /// A few of many names.
-fn some(names: &[String]) -> String {
+pub(super) fn some(names: &[String]) -> String {
     const SHOWN: usize = 20;
     let more = if names.len() > SHOWN { ", ..." } else { "" };
     format!("{}{more}", names.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", "))

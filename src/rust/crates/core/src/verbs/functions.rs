@@ -143,6 +143,7 @@ pub static FUNCTIONS: &[Function] = &[
             param("index_unique", Kind::Text, Preset::Nothing, "Between names and keys."),
             param("fill_value", FILL, Preset::Nothing, "What reads where an object has nothing."),
             param("pairwise", Kind::Flag, Preset::Flag(false), "Whether obsp is kept."),
+            param("force_lazy", Kind::Flag, Preset::Flag(false), "Accepted and has no effect.").python(),
             param("file", Kind::Path, Preset::Nothing, "Where to write the result."),
             param("backend", Kind::Object("a name"), Preset::Nothing, "Accepted and has no effect.").python(),
         ],
