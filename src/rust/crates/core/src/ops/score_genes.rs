@@ -4,11 +4,11 @@
 use super::sums::col_sums;
 use super::view::{each, with_view, Check};
 use crate::chain::LazyMatrix;
-use crate::session::Session;
 use crate::error::{Error, Result};
 use crate::matrix::Block;
 use crate::memory;
 use crate::random::Legacy;
+use crate::session::Session;
 use crate::stream::{no_state, reduce, Needs, Reducer};
 use serde::Serialize;
 
@@ -35,7 +35,12 @@ pub struct ScoreOptions {
 /// # Errors
 /// [`Error::Parameter`] for a set none of whose bins has control genes; [`Error::Values`] for values that are not finite; the errors of
 /// the passes.
-pub fn score_genes(x: &LazyMatrix, sets: &[Vec<u32>], options: &ScoreOptions, session: &Session) -> Result<Vec<Vec<f64>>> {
+pub fn score_genes(
+    x: &LazyMatrix,
+    sets: &[Vec<u32>],
+    options: &ScoreOptions,
+    session: &Session,
+) -> Result<Vec<Vec<f64>>> {
     let (n, m) = x.shape();
     let all;
     let pool = match &options.gene_pool {

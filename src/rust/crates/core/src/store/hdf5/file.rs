@@ -74,7 +74,11 @@ impl Hdf5File {
         let io = |e: std::io::Error| Error::io(path, "open", &e);
         let bytes: Arc<dyn Bytes> = Arc::new(plain.try_clone().and_then(Plain::new).map_err(io)?);
         let file = driver::open(&bytes, family, path, false).map_err(|e| probe::refused(path, &e))?;
-        Ok(Arc::new(Hdf5File { plain: Some(plain), relatives: relatives.clone(), ..Self::of_view(path, file, bytes, family) }))
+        Ok(Arc::new(Hdf5File {
+            plain: Some(plain),
+            relatives: relatives.clone(),
+            ..Self::of_view(path, file, bytes, family)
+        }))
     }
 
     pub(super) fn prepare(path: &Path) -> Result<()> {

@@ -1,0 +1,127 @@
+//! The list of parts of a virtual dataset, looked at before the library sees it: the library multiplies the number of
+//! parts that the list begins with by the bytes it keeps for each, without looking whether the product fits, and walks as many
+//! when it gives up.
+//!
+//! The list is an object of a global heap, which the layout message of the dataset's header names (HDF5 File Format
+//! Specification, "Data Layout Message", "Global Heap Block for Virtual Datasets").
+
+use super::bytes::Bytes;
+use super::heap::{self, Heap};
+use std::io;
+
+/// Bytes of a part at least: two selections of 16 bytes; a name may be a flag.
+const PART: u64 = 32;
+/// Blocks that the header of one dataset lies in, at most.
+const MOST_BLOCKS: usize = 4096;
+
+const CONTINUATION: u16 = 0x10;
+const LAYOUT: u16 = 8;
+const VIRTUAL: u8 = 3;
+
+/// A file by its bytes, and what its superblock says.
+struct Reader<'a> {
+    bytes: &'a dyn Bytes,
+    base: u64,
+    /// Bytes of an address and of a length.
+    addresses: usize,
+    lengths: usize,
+}
+
+impl Reader<'_> {
+    fn read(&self, at: u64, size: u64) -> io::Result<Vec<u8>> {
+        let at = self.base.saturating_add(at);
+        // Nothing is longer than the file.
+        let there = self.bytes.len().saturating_sub(at).min(size);
+        let mut out = vec![0; there as usize];
+        self.bytes.read(&mut out, at)?;
+        Ok(out)
+    }
+}
+
+/// Returns how many parts the virtual dataset, whose header is at `header`, says it has, and the most that its list has
+/// room for; `None` for other datasets. A header or list that is damaged otherwise is left to the library.
+///
+/// # Errors
+/// When the file cannot be read.
+pub(super) fn count(bytes: &dyn Bytes, header: u64) -> io::Result<Option<(u64, u64)>> {
+    let (base, addresses, lengths) = heap::superblock(bytes);
+    let reader = Reader { bytes, base, addresses, lengths };
+    match layout(&reader, header)? {
+        Some((at, index)) => list(&reader, at, index),
+        None => Ok(None),
+    }
+}
+
+/// Returns where the list of a virtual dataset is: its heap and its number there.
+fn layout(reader: &Reader<'_>, header: u64) -> io::Result<Option<(u64, u64)>> {
+    // A first read that holds most headers whole.
+    let start = reader.read(header, 512)?;
+    let is_v2 = start.starts_with(b"OHDR");
+    let (first, size, tracked) = if is_v2 {
+        let flags = start.get(5).copied().unwrap_or(0);
+        let at = 6 + if flags & 0x20 != 0 { 16 } else { 0 } + if flags & 0x10 != 0 { 4 } else { 0 };
+        let width = 1 << (flags & 3);
+        (at + width, number(&start, at, width), flags & 4 != 0)
+    } else {
+        (16, number(&start, 8, 4), false)
+    };
+    let mut blocks = vec![(header.saturating_add(first as u64), size)];
+    let mut seen = 0;
+    while let Some(&(at, size)) = blocks.get(seen) {
+        seen += 1;
+        let block = reader.read(at, size)?;
+        let mut place = if is_v2 && seen > 1 { 4 } else { 0 };
+        let head = if is_v2 { 4 + if tracked { 2 } else { 0 } } else { 8 };
+        while place + head <= block.len() {
+            let (kind, length) = if is_v2 {
+                (u16::from(block[place]), number(&block, place + 1, 2))
+            } else {
+                (number(&block, place, 2) as u16, number(&block, place + 2, 2))
+            };
+            let end = place + head + length as usize;
+            let Some(message) = block.get(place + head..end) else { break };
+            match kind {
+                LAYOUT if message.get(1) == Some(&VIRTUAL) && message[0] >= 3 => {
+                    let at = number(message, 2, reader.addresses);
+                    return Ok(Some((at, number(message, 2 + reader.addresses, 4))));
+                }
+                LAYOUT => return Ok(None),
+                CONTINUATION if blocks.len() < MOST_BLOCKS => {
+                    let (at, size) = (number(message, 0, reader.addresses), reader.addresses);
+                    blocks.push((at, number(message, size, reader.lengths)));
+                }
+                CONTINUATION => return Err(io::Error::other(format!("a header in more than {MOST_BLOCKS} blocks"))),
+                _ => {}
+            }
+            place = end;
+        }
+    }
+    Ok(None)
+}
+
+/// Returns the number of parts that object `index` of the heap at `at` begins with, and the most it has room for.
+fn list(reader: &Reader<'_>, at: u64, index: u64) -> io::Result<Option<(u64, u64)>> {
+    let at = reader.base.saturating_add(at);
+    let mut heap = Heap::new(reader.bytes, at, reader.lengths);
+    let mut found = None;
+    heap.walk(|object, from, length| {
+        if object == index {
+            found = Some((from, length));
+        }
+    })?;
+    // The list begins with its version.
+    Ok(match found {
+        Some((from, length)) => Some((heap.number(from + 1, reader.lengths.min(8))?, length / PART)),
+        None => None,
+    })
+}
+
+/// Returns the number of up to 8 bytes at `from`; 0 where there are fewer.
+fn number(bytes: &[u8], from: usize, size: usize) -> u64 {
+    let size = size.min(8);
+    let mut raw = [0; 8];
+    if let Some(part) = bytes.get(from..from + size) {
+        raw[..size].copy_from_slice(part);
+    }
+    u64::from_le_bytes(raw)
+}
