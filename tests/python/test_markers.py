@@ -102,7 +102,7 @@ def test_pbmc3k_is_scanpys(method):
     opened = oom.read(path)
     oom.pp.normalize_total(opened, target_sum=1e4)
     oom.pp.log1p(opened)
-    # Our logarithms: numpy's float32 ones differ in the last bit from processor to processor, and with them ties and ranks.
+    # Our logarithms: numpy's of float32 differ in the last bit between processors, and with them ties and ranks.
     adata = opened.to_adata()
     for reference in ["rest", adata.obs["cell_type"].cat.categories[2]]:
         compare(*both(adata, opened, "cell_type", reference=reference, pts=True, **method))
