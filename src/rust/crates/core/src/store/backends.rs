@@ -16,6 +16,14 @@ pub fn libraries() -> Vec<(&'static str, String)> {
     vec![hdf5::library()]
 }
 
+/// Whether the file at a path is a store of a backend, by its first bytes.
+///
+/// # Errors
+/// [`crate::Error::Io`].
+pub(crate) fn is_store(path: &Path) -> Result<bool> {
+    hdf5::is_hdf5(path)
+}
+
 /// Opens what is at a path.
 pub(super) fn open(path: &Path, save: bool, external: External) -> Result<Arc<dyn Backend>> {
     hdf5::open(path, save, external)

@@ -26,6 +26,7 @@ mod writer;
 pub use crate::codec::Compression;
 pub use attribute::Attribute;
 pub(crate) use backend::{Identity, State};
+pub(crate) use backends::is_store;
 pub use backends::{libraries, FILTERS};
 pub use external::External;
 pub(crate) use kind::{Kind, Padding};

@@ -4,9 +4,7 @@ use super::bytes::first;
 use super::layout::{find, has_matrix, listing, some};
 use crate::element::{is_10x, mudata, seurat};
 use crate::error::{Error, Result};
-use crate::store::{External, Store};
-use std::fs::File;
-use std::io::Read;
+use crate::store::{is_store, External, Store};
 use std::path::Path;
 
 /// Kinds of files and folders, by the reader that opens them.
@@ -66,7 +64,7 @@ pub fn content(path: impl AsRef<Path>) -> Result<Content> {
             Err(e) => Err(e),
         };
     }
-    if is_hdf5(path)? {
+    if is_store(path)? {
         return in_store(path);
     }
     let start = first(path)?;
@@ -96,7 +94,7 @@ fn in_folder(folder: &Path) -> Result<Option<Error>> {
     let mut there = Vec::new();
     for path in files.iter().map(|name| folder.join(name)) {
         // No pipe, which would be waited for.
-        if path.is_file() && is_hdf5(&path).unwrap_or(false) {
+        if path.is_file() && is_store(&path).unwrap_or(false) {
             there.push(format!("'{}'", path.display()));
         }
     }
@@ -106,15 +104,6 @@ fn in_folder(folder: &Path) -> Result<Option<Error>> {
         n => format!("is a folder, and what can be read are {n} files in it: give the path of one, {}", some(&there)),
     };
     Ok(Some(Error::File { path: folder.into(), message }))
-}
-
-/// Whether it begins with the signature of HDF5, or has it after a block of the user's, as MuData's files do.
-fn is_hdf5(path: &Path) -> Result<bool> {
-    const SIGNATURE: &[u8] = b"\x89HDF\r\n\x1a\n";
-    let mut start = Vec::new();
-    let file = File::open(path).map_err(|e| Error::io(path, "open", &e))?;
-    file.take(2048 + 8).read_to_end(&mut start).map_err(|e| Error::io(path, "read", &e))?;
-    Ok([0, 512, 1024, 2048].iter().any(|&at| start.get(at..).is_some_and(|rest| rest.starts_with(SIGNATURE))))
 }
 
 fn in_store(path: &Path) -> Result<Content> {

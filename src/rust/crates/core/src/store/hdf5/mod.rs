@@ -41,5 +41,6 @@ use super::{External, Kind, Padding};
 pub(super) use backend::{library, open};
 use file::Hdf5File;
 use node::Node;
+pub(super) use probe::is_hdf5;
 pub(super) use replace::create;
 use writer::Hdf5Writer;

@@ -20,22 +20,12 @@ pub(super) fn check(path: &Path) -> Result<()> {
         return Err(bad(format!("{what}, not an HDF5 (.h5ad) file; give the path of the file itself")));
     }
     let file = File::open(path).map_err(|e| Error::io(path, "open", &e))?;
-    let size = meta.len();
-    if size == 0 {
+    if meta.len() == 0 {
         return Err(bad("is empty (0 bytes), not an HDF5 (.h5ad) file; copy or download it again".into()));
     }
-    let mut first = [0_u8; 8];
-    let mut offset = 0;
-    while offset + SIGNATURE.len() as u64 <= size {
-        let mut bytes = [0_u8; 8];
-        positioned::read_exact(&file, &mut bytes, offset).map_err(|e| Error::io(path, "read", &e))?;
-        if bytes == SIGNATURE {
-            return Ok(());
-        }
-        if offset == 0 {
-            first = bytes;
-        }
-        offset = if offset == 0 { 512 } else { offset * 2 };
+    let (is, first) = signature(&file, meta.len()).map_err(|e| Error::io(path, "read", &e))?;
+    if is {
+        return Ok(());
     }
     let looks = match &first {
         [0x1f, 0x8b, ..] => " (it is gzip-compressed: decompress it first)",
@@ -44,6 +34,34 @@ pub(super) fn check(path: &Path) -> Result<()> {
         _ => "",
     };
     Err(bad(format!("is not an HDF5 (.h5ad) file: the HDF5 signature is missing{looks}")))
+}
+
+/// Whether the file at `path` bears the signature.
+///
+/// # Errors
+/// [`Error::Io`].
+pub(in crate::store) fn is_hdf5(path: &Path) -> Result<bool> {
+    let file = File::open(path).map_err(|e| Error::io(path, "open", &e))?;
+    let size = file.metadata().map_err(|e| Error::io(path, "open", &e))?.len();
+    Ok(signature(&file, size).map_err(|e| Error::io(path, "read", &e))?.0)
+}
+
+/// Returns whether the signature is at a place where a superblock may be, and the first bytes of the file.
+fn signature(file: &File, size: u64) -> std::io::Result<(bool, [u8; 8])> {
+    let mut first = [0_u8; 8];
+    let mut offset = 0;
+    while offset + SIGNATURE.len() as u64 <= size {
+        let mut bytes = [0_u8; 8];
+        positioned::read_exact(file, &mut bytes, offset)?;
+        if bytes == SIGNATURE {
+            return Ok((true, first));
+        }
+        if offset == 0 {
+            first = bytes;
+        }
+        offset = if offset == 0 { 512 } else { offset * 2 };
+    }
+    Ok((false, first))
 }
 
 /// The error for a file that another process is writing to.
