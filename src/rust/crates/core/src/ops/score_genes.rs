@@ -61,7 +61,7 @@ pub fn score_genes(
             let hint = if options.ctrl_as_ref { "; try ctrl_as_ref={false}" } else { "" };
             let expected =
                 format!("genes whose bins have others to compare with (a larger gene_pool, or ctrl_size){hint}");
-            return Err(Error::parameter("gene_list", expected, format!("none for set {k}, counted from 0")));
+            return Err(Error::parameter("gene_list", expected, format!("none for set {} of {}", k + 1, sets.len())));
         }
         for (genes, sign) in [(set, 1.0), (&controls, -1.0)] {
             memory::reserve(&mut by_gene, genes.len(), SCORES)?;
