@@ -66,7 +66,10 @@ fn found(verb: &Verb, graph: &Outcome, map: &Outcome) -> HashMap<String, Input<'
             Source::Genes => Input::Names((0..GENES).map(|j| format!("gene{j}")).collect()),
             Source::Sets => {
                 let genes = (0..5).map(|j| format!("gene{j}")).collect();
-                Input::Sets(vec![("score".to_owned(), genes), ("more".to_owned(), vec!["gene9".to_owned()])])
+                Input::Sets(vec![
+                    ("score".to_owned(), genes),
+                    ("more".to_owned(), vec!["gene9".to_owned(), "gene20".to_owned()]),
+                ])
             }
             Source::Start | Source::Chosen | Source::Mask | Source::LogBase => continue,
         };

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{Builder, JoinHandle};
 
 /// Stack of a thread that works.
 pub(crate) const STACK: usize = 2 << 20;
@@ -19,6 +20,7 @@ struct Running {
     /// A forked process has none of the threads: it starts its own.
     process: u32,
     pool: Arc<rayon::ThreadPool>,
+    handles: Vec<JoinHandle<()>>,
 }
 
 impl Pool {
@@ -40,12 +42,31 @@ impl Pool {
         if let Some(r) = running.as_ref().filter(|r| r.threads == threads) {
             return Ok(r.pool.clone());
         }
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).stack_size(STACK).build();
+        let mut handles = Vec::new();
+        let start = |worker: rayon::ThreadBuilder| {
+            handles.push(Builder::new().stack_size(STACK).spawn(move || worker.run())?);
+            Ok(())
+        };
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).spawn_handler(start).build();
         let pool = Arc::new(pool.map_err(|e| Error::OutOfMemory {
             what: format!("starting {threads} threads ({e})"),
             needed: (threads * STACK) as u64,
         })?);
-        *running = Some(Running { threads, process, pool: pool.clone() });
+        *running = Some(Running { threads, process, pool: pool.clone(), handles });
         Ok(pool)
+    }
+
+    /// Ends the threads and waits until they are gone, with the buffers each of them kept; more work starts others. A pool that
+    /// somebody still uses stays.
+    pub(super) fn end(&self) {
+        let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let ours = |r: &mut Running| r.process == std::process::id() && Arc::strong_count(&r.pool) == 1;
+        if let Some(Running { pool, handles, .. }) = running.take_if(ours) {
+            drop(pool);
+            for handle in handles {
+                // A panic of its was told where it happened.
+                drop(handle.join());
+            }
+        }
     }
 }

@@ -52,6 +52,7 @@ pub fn watched<T: Send, E>(
             });
             match outcome {
                 Ok(result) => {
+                    session.pool.end();
                     release_memory();
                     return match (stopped, result) {
                         // Work that ended before it noticed is stopped all the same: the signal was taken from the face.
