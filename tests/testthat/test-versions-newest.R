@@ -74,3 +74,27 @@ test_that("what R changes is written beside what it leaves", {
     expect_identical(kept, read_h5ad(newest_path(name))$obs)
   }
 })
+
+test_that("indices of every unsigned width are read, and written again unchanged", {
+  python <- pythons()[1]
+  for (type in c("u1", "u2", "u4")) {
+    copy <- tempfile(fileext = ".h5ad")
+    file.copy(newest_path("newest.h5ad"), copy)
+    code <- paste(
+      "import sys, h5py", "f = h5py.File(sys.argv[1], 'r+')", "for m in ('X', 'layers/csc'):",
+      "    for part in ('indices', 'indptr'):", "        old = f[m][part]; values, attrs = old[()], dict(old.attrs)",
+      "        del f[m][part]", "        f[m].create_dataset(part, data=values.astype(sys.argv[2])).attrs.update(attrs)",
+      sep = "\n"
+    )
+    script <- tempfile(fileext = ".py")
+    writeLines(code, script)
+    expect_identical(system2(python, shQuote(c(script, copy, type))), 0L)
+    adata <- read_h5ad(copy)
+    whole <- matrix(ifelse(0:23 %% 3 == 0, 1:24, 0), 6, byrow = TRUE)
+    expect_equal(values(adata$X), whole)
+    expect_equal(values(adata$layers$csc), 2 * whole)
+    path <- tempfile(fileext = ".h5ad")
+    write_h5ad(adata, path)
+    expect_same_file(path, copy)
+  }
+})

@@ -59,8 +59,9 @@ static SCORE_GENES: Verb = Verb {
         for (name, genes) in &sets {
             let (at, missing) = found(genes);
             if at.is_empty() {
-                let expected = "genes of the matrix, at least one a set";
-                return Err(call.args.refuse("gene_list", expected, Given::Text(name.clone())));
+                let expected = format!("genes of the matrix, at least one in the set '{name}'");
+                let first = missing.first().cloned().unwrap_or_default();
+                return Err(call.args.refuse("gene_list", expected, Given::Text(first)));
             }
             if let Some(first) = missing.first() {
                 let of = if sets.len() > 1 { format!(" of '{name}'") } else { String::new() };
