@@ -65,9 +65,10 @@ static SCORE_GENES: Verb = Verb {
             }
             if let Some(first) = missing.first() {
                 let of = if sets.len() > 1 { format!(" of '{name}'") } else { String::new() };
-                let n = missing.len();
-                let text =
-                    format!("score_genes: {n} genes{of} are not in the matrix and left out, '{first}' the first");
+                let text = match missing.len() {
+                    1 => format!("score_genes: 1 gene{of} is not in the matrix and left out: '{first}'"),
+                    n => format!("score_genes: {n} genes{of} are not in the matrix and left out, '{first}' the first"),
+                };
                 notes.push(("values", text));
             }
             positions.push(at);
