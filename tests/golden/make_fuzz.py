@@ -159,3 +159,18 @@ path = small("tiny-chunks")
 with h5py.File(path, "r+") as f:
     d = f.create_dataset("uns/numbers", (16_711_692,), "f4", chunks=(12,), compression="gzip")
     d[:12] = 1
+# A virtual dataset that says it has more parts than memory could hold, by a product that is small when it overflows.
+path = small("virtual-parts")
+with h5py.File(path, "r+") as f:
+    layout = h5py.VirtualLayout((12,), "f8")
+    layout[:] = h5py.VirtualSource(".", "/obs/column", (12,))
+    f.create_virtual_dataset("uns/virtual", layout)
+
+
+def parts(data):
+    # Version, number of parts, the file's name ".", the dataset's.
+    at = data.find(b".\0/obs/column\0") - 8
+    data[at : at + 8] = struct.pack("<Q", 2**61 + 1)
+
+
+patched(path, parts)
