@@ -48,8 +48,14 @@ score_genes_cell_cycle <- function(
     "score_genes_cell_cycle", s_genes = s_genes, g2m_genes = g2m_genes, ctrl_as_ref = ctrl_as_ref, gene_pool = gene_pool,
     n_bins = n_bins, random_state = random_state, use_raw = use_raw, layer = layer
   )
+  raw <- !is.null(adata@raw) && (isTRUE(use_raw) || is.null(use_raw) && is.null(layer))
+  genes <- genes_of(adata, raw)
   for (name in c("s_genes", "g2m_genes")) {
-    if (!length(get(name))) abort("parameter", name, ": expected at least one gene, found none")
+    given <- get(name)
+    if (!length(given)) abort("parameter", name, ": expected at least one gene, found none")
+    if (!any(given %in% genes)) {
+      abort("parameter", name, ": expected genes of the matrix, at least one, found ", describe(given))
+    }
   }
   adata <- score_genes(
     adata, list(S_score = s_genes, G2M_score = g2m_genes), ctrl_as_ref = ctrl_as_ref,

@@ -7,6 +7,7 @@ import pandas as pd
 
 from ._arguments import check as check_function
 from ._call import check, outcome
+from ._inputs import genes_of
 from ._verbs import target_of
 
 
@@ -52,9 +53,13 @@ def score_genes_cell_cycle(
     check_function("score_genes_cell_cycle", **given)
     sets = {"S_score": s_genes, "G2M_score": g2m_genes}
     sets = {k: [v] if isinstance(v, str) else list(v) for k, v in sets.items()}
+    raw = adata.raw is not None and (layer is None if use_raw is None else bool(use_raw))
+    known = set(genes_of(adata, {"use_raw": raw}))
     for name, genes in (("s_genes", sets["S_score"]), ("g2m_genes", sets["G2M_score"])):
         if not genes:
             raise ValueError(f"{name}: expected at least one gene, found none")
+        if known.isdisjoint(genes):
+            raise ValueError(f"{name}: expected genes of the matrix, at least one, found {genes!r:.80}")
     adata = target_of(adata, copy)
     more = {k: v for k, v in given.items() if k not in ("s_genes", "g2m_genes", "copy")}
     score_genes(adata, sets, ctrl_size=min(map(len, sets.values())), **more)

@@ -28,7 +28,7 @@ static SCORE_GENES: Verb = Verb {
         param("ctrl_size", COUNT, Preset::Whole(50), "Control genes of each bin."),
         param("gene_pool", NAMES, Preset::Nothing, "Genes controls are sampled from; all without it."),
         param("n_bins", Kind::Whole(2, 100_000), Preset::Whole(25), "Bins of mean expression."),
-        param("score_name", Kind::Text, Preset::Text("score"), "Column of obs; of several sets their names."),
+        param("score_name", Kind::Key, Preset::Text("score"), "Column of obs; of several sets their names."),
         RANDOM_STATE,
         COPY,
         USE_RAW,
