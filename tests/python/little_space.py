@@ -48,6 +48,9 @@ def limited(path, out, more):
     # What numpy starts on first use, before space is short.
     np.ones((200, 200)) @ np.ones((200, 200))
     limit = address_space() + more * MB
+    most = resource.getrlimit(resource.RLIMIT_AS)[1]
+    if most != resource.RLIM_INFINITY:
+        limit = min(limit, most)
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     try:
         pipeline(path, out)
