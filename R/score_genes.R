@@ -54,7 +54,7 @@ score_genes_cell_cycle <- function(
     given <- get(name)
     if (!length(given)) abort("parameter", name, ": expected at least one gene, found none")
     if (!any(given %in% genes)) {
-      abort("parameter", name, ": expected genes of the matrix, at least one, found ", describe(given))
+      abort("parameter", name, ": expected genes of the matrix, at least one, found '", given[[1]], "'")
     }
   }
   adata <- score_genes(

@@ -59,7 +59,7 @@ def score_genes_cell_cycle(
         if not genes:
             raise ValueError(f"{name}: expected at least one gene, found none")
         if known.isdisjoint(genes):
-            raise ValueError(f"{name}: expected genes of the matrix, at least one, found {genes!r:.80}")
+            raise ValueError(f"{name}: expected genes of the matrix, at least one, found {genes[0]!r}")
     adata = target_of(adata, copy)
     more = {k: v for k, v in given.items() if k not in ("s_genes", "g2m_genes", "copy")}
     score_genes(adata, sets, ctrl_size=min(map(len, sets.values())), **more)

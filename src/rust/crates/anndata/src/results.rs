@@ -85,7 +85,7 @@ const CHUNK: usize = 4096;
 /// Streams a chain, with all its lazy transforms, into `X` of an object of any backend, 4,096 cells at a time in one pass.
 ///
 /// # Errors
-/// Those of reading the chain and of the backend. `X` is incomplete then.
+/// The errors of reading the chain and of the backend. `X` is incomplete then.
 pub fn set_x<B: Backend>(adata: &AnnData<B>, x: &LazyMatrix, session: &Session) -> Result<()> {
     if x.shape().0 == 0 {
         return adata.set_x(array_of(collect(x, session, u64::MAX)?)?);

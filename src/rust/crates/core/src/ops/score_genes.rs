@@ -119,7 +119,7 @@ fn controls(set: &[u32], pool: &[u32], bins: &[u32], m: usize, options: &ScoreOp
     Ok(out)
 }
 
-/// What a gene adds to the score of each set, gene after gene.
+/// The weights of each gene in the scores of the sets, gene after gene.
 #[derive(Serialize)]
 struct Weights {
     starts: Vec<usize>,

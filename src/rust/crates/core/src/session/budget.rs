@@ -14,7 +14,7 @@ pub struct Lease {
     of: Budget,
 }
 
-/// What work of the graph stage holds: of its own memory, and of that of passes as far as it went.
+/// Memory that work of the graph stage holds: its own, and part of the passes' as far as that went.
 #[derive(Debug)]
 pub struct Held {
     pub(super) _own: Lease,

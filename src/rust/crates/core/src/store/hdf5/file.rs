@@ -19,7 +19,7 @@ pub(super) struct Hdf5File {
     path: PathBuf,
     location: Location,
     file: hdf5::File,
-    /// What the library reads it through.
+    /// The bytes that the library reads it through.
     bytes: Arc<dyn Bytes>,
     /// The file itself, locked as a reader locks it; `None` for one open to be saved into.
     plain: Option<File>,

@@ -152,7 +152,12 @@ impl Node {
             LocationType::Group => Object::Group(group.group(key).map_err(broken)?),
             LocationType::Dataset => {
                 let parts = parts::count(self.file().bytes_read(), header);
-                match parts.map_err(|e| Error::io(self.file().path(), "read", &e))? {
+                let parts = parts.map_err(|e| match e.kind() {
+                    // Said of a damaged header or list.
+                    std::io::ErrorKind::Other => broken(e.to_string().into()),
+                    _ => Error::io(self.file().path(), "read", &e),
+                });
+                match parts? {
                     Some((n, most)) if n > most => {
                         return Err(Error::Format {
                             path: self.file().location().clone(),

@@ -13,6 +13,8 @@ use std::io;
 const PART: u64 = 32;
 /// Blocks that the header of one dataset lies in, at most.
 const MOST_BLOCKS: usize = 4096;
+/// Bytes of all of them, at most: a damaged one says it is as long as the file.
+const MOST_BYTES: u64 = 16 << 20;
 
 const CONTINUATION: u16 = 0x10;
 const LAYOUT: u16 = 8;
@@ -66,9 +68,12 @@ fn layout(reader: &Reader<'_>, header: u64) -> io::Result<Option<(u64, u64)>> {
         (16, number(&start, 8, 4), false)
     };
     let mut blocks = vec![(header.saturating_add(first as u64), size)];
-    let mut seen = 0;
+    let (mut seen, mut left) = (0, MOST_BYTES);
     while let Some(&(at, size)) = blocks.get(seen) {
         seen += 1;
+        left = left
+            .checked_sub(size)
+            .ok_or_else(|| io::Error::other(format!("a header of more than {MOST_BYTES} bytes")))?;
         let block = reader.read(at, size)?;
         let mut place = if is_v2 && seen > 1 { 4 } else { 0 };
         let head = if is_v2 { 4 + if tracked { 2 } else { 0 } } else { 8 };
