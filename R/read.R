@@ -1,11 +1,12 @@
 #' Open a file or a folder of any kind
 #'
 #' Finds out by what is in it, not by its name, which reader it needs: [read_h5ad()], [read_10x_h5()] (10x Genomics,
-#' CellBender), [read_h5mu()], [read_h5seurat()], or [read_10x_mtx()] for folders with a count matrix as text.
+#' CellBender), [read_h5mu()], [read_h5seurat()], [read_loom()], [read_10x_mtx()] for folders with a count matrix as text, or
+#' [read_text()] for tables.
 #'
 #' @param path The file or folder.
 #' @param ... Arguments of the reader: `mod` of an h5mu file, `assay` and `slot` of an h5Seurat file, `genome` of a 10x one,
-#'   `prefix` and `to` of a folder.
+#'   `sparse` of a loom file, `prefix` and `to` of a folder, `delimiter`, `transpose` and `to` of a table.
 #' @param mode,external As in [read_h5ad()]; h5mu files are saved into too.
 #' @return An [AnnDataOOM-class].
 #' @details Where there are several modalities, genomes or matrices and none was chosen, the error lists them and names the
@@ -20,14 +21,9 @@ read <- function(path, ..., mode = "r", external = "refuse") {
   if (kind == "h5ad") return(read_h5ad(path, mode, external, ...))
   if (kind == "h5mu") return(read_one_modality(path, mode, external, ...))
   refused <- c(
-    loom = "a loom file, which is not read: in Python, scanpy.read_loom() and write_h5ad() make an h5ad file of it",
     r = paste(
       "a file of R objects: adata <- as_AnnDataOOM(readRDS(path)) makes an AnnDataOOM of a Seurat or SingleCellExperiment",
       "object that was saved with saveRDS()"
-    ),
-    table = paste(
-      "a table of text, which is not read: as_AnnDataOOM(as.matrix(read.csv(path, row.names = 1))) makes an AnnDataOOM of",
-      "one with cells in its rows"
     )
   )
   if (kind %in% names(refused)) abort("file", "'", path, "' is ", refused[[kind]])
@@ -36,7 +32,9 @@ read <- function(path, ..., mode = "r", external = "refuse") {
   }
   switch(kind,
     "10x_h5" = read_10x_h5(path, ..., external = external),
+    loom = read_loom(path, ..., external = external),
     h5seurat = read_h5seurat(path, ..., external = external),
+    table = read_text(path, ...),
     "10x_mtx" = read_10x_mtx(path, ...)
   )
 }

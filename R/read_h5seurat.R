@@ -20,14 +20,5 @@ read_h5seurat <- function(path, assay = NULL, slot = NULL, external = "refuse") 
   check_arguments("read_h5seurat", path = path, assay = assay, slot = slot, external = external)
   file <- file_ref(path, external = external)
   parts <- rs_work("reading", rs_read_h5seurat, store = store_of(file), assay = assay, slot = slot)
-  matrix <- function(layer) {
-    x <- oom_from_file(file, layer$element)
-    if (is.null(layer$columns)) x else x[, layer$columns]
-  }
-  methods::new(
-    "AnnDataOOM",
-    file = file, X = matrix(parts$X), layers = lapply(parts$layers, matrix), obs = parts$obs, var = parts$var,
-    obsm = parts$obsm, varm = parts$varm, obsp = parts$obsp, varp = list(), uns = parts$uns, raw = NULL,
-    origin = list(foreign = TRUE)
-  )
+  of_slots(file, parts)
 }

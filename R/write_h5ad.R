@@ -8,7 +8,7 @@
 #' @param path The file to write.
 #' @param compression `"gzip"`, `"lzf"` or `"none"`, for what is written anew.
 #' @param compression_opts Level of gzip, 0 to 9 (default 4).
-#' @param as_dense,as_csc Matrices to write dense or as compressed columns: `"X"`, `"layers/<name>"`, `"raw/X"`.
+#' @param as_dense,as_csc,as_csr Matrices to write dense, or as compressed columns or rows: `"X"`, `"layers/<name>"`, `"raw/X"`.
 #' @return `adata`, invisibly; it still reads from the file it was opened from.
 #' @details R has fewer types than a file: integer becomes int32, double float64, logical bool (nullable with NA), a
 #' factor a categorical, a character vector with NA in `obs` or `var` a categorical. Vectors of length 1 in `uns` become
@@ -19,16 +19,17 @@
 #' path <- tempfile(fileext = ".h5ad")
 #' write_h5ad(adata[1:50, ], path)
 #' read_h5ad(path)
-write_h5ad <- function(adata, path, compression = "gzip", compression_opts = NULL, as_dense = NULL, as_csc = NULL) {
+write_h5ad <- function(adata, path, compression = "gzip", compression_opts = NULL, as_dense = NULL, as_csc = NULL,
+                       as_csr = NULL) {
   check_adata(adata)
   check_arguments(
     "write_h5ad", path = path, compression = compression, compression_opts = compression_opts, as_dense = as_dense,
-    as_csc = as_csc
+    as_csc = as_csc, as_csr = as_csr
   )
   if (is.null(compression)) compression <- "none"
   rs_work(
     "writing", rs_write_h5ad, plan = write_plan(adata), path = path.expand(path), compression = compression,
-    compression_opts = compression_opts, as_dense = as_dense, as_csc = as_csc
+    compression_opts = compression_opts, as_dense = as_dense, as_csc = as_csc, as_csr = as_csr
   )
   invisible(adata)
 }

@@ -37,9 +37,10 @@ from ._kinds import (
 )
 from ._raw import _FrozenRaw as _FrozenRaw
 from ._read import read, read_10x_h5, read_h5ad
+from ._read_loom import read_loom
 from ._read_mudata import read_h5mu, write_h5mu
 from ._read_seurat import read_h5seurat
-from ._read_text import read_10x_mtx
+from ._read_text import read_10x_mtx, read_text
 from ._reductions import DEFAULT_CHUNK_SIZE as DEFAULT_CHUNK_SIZE
 from ._settings import settings
 from ._write import Compression
@@ -101,6 +102,8 @@ __all__ = [
     "read_10x_mtx",
     "read_h5mu",
     "read_h5seurat",
+    "read_loom",
+    "read_text",
     "write_10x_h5",
     "write_10x_mtx",
     "write_h5mu",

@@ -300,6 +300,7 @@ class AnnDataOOM(Slots):
         as_dense=(),
         *,
         as_csc=(),
+        as_csr=(),
         convert_strings_to_categoricals: bool = True,
     ) -> None:
         """Writes an h5ad file; it replaces what was there only when it is complete.
@@ -312,8 +313,8 @@ class AnnDataOOM(Slots):
             None, "gzip" or "lzf" for what is written anew; untouched elements are copied as they are.
         compression_opts
             Level of gzip.
-        as_dense, as_csc
-            Matrices to write dense, or by columns: "X", "layers/counts", "raw/X".
+        as_dense, as_csc, as_csr
+            Matrices to write dense, by columns or by rows: "X", "layers/counts", "raw/X".
         convert_strings_to_categoricals
             Whether columns of repeated strings become categories.
 
@@ -332,14 +333,15 @@ class AnnDataOOM(Slots):
             compression, compression_opts = compression.name, compression.level
         check(
             "write_h5ad", filename=filename, compression=compression, compression_opts=compression_opts,
-            as_dense=as_dense, as_csc=as_csc, convert_strings_to_categoricals=convert_strings_to_categoricals,
+            as_dense=as_dense, as_csc=as_csc, as_csr=as_csr,
+            convert_strings_to_categoricals=convert_strings_to_categoricals,
         )  # fmt: skip
         if filename is None:
             filename = self._origin_file
         if filename is None:
             raise ValueError("filename: expected a path, as this object was not read from a file")
         convert = convert_strings_to_categoricals
-        write_h5ad(self, filename, compression, compression_opts, as_dense, as_csc, convert=convert)
+        write_h5ad(self, filename, compression, compression_opts, as_dense, as_csc, as_csr, convert=convert)
 
     write = write_h5ad
 

@@ -9,9 +9,10 @@ from ._anndata import AnnDataOOM
 from ._arguments import check
 from ._arrays import open_matrix
 from ._convert import from_core
+from ._read_loom import read_loom
 from ._read_mudata import read_h5mu
 from ._read_seurat import read_h5seurat
-from ._read_text import read_10x_mtx
+from ._read_text import read_10x_mtx, read_text
 from ._reductions import DEFAULT_CHUNK_SIZE
 
 
@@ -19,7 +20,8 @@ def read(path, backed: str = "r", *, external: str = "refuse", **kwargs) -> AnnD
     """Opens a file or a folder of any kind that is read, found out by what is in it.
 
     The kinds are h5ad (`read_h5ad`), h5 of 10x Genomics and CellBender (`read_10x_h5`), h5mu (`read_h5mu`), h5Seurat
-    (`read_h5seurat`), and folders with a count matrix as text (`read_10x_mtx`).
+    (`read_h5seurat`), loom (`read_loom`), folders with a count matrix as text (`read_10x_mtx`), and tables of text
+    (`read_text`).
 
     Parameters
     ----------
@@ -30,8 +32,8 @@ def read(path, backed: str = "r", *, external: str = "refuse", **kwargs) -> AnnD
     external
         As in `read_h5ad`.
     **kwargs
-        Of the reader: `mod` of an h5mu file, `assay` and `slot` of an h5Seurat file, `genome` of a 10x one, `prefix`
-        and `to` of a folder; see there.
+        Of the reader: `mod` of an h5mu file, `assay` and `slot` of an h5Seurat file, `genome` of a 10x one, `sparse` of
+        a loom file, `prefix` and `to` of a folder, `delimiter`, `transpose` and `to` of a table; see there.
 
     Raises
     ------
@@ -60,8 +62,12 @@ def read(path, backed: str = "r", *, external: str = "refuse", **kwargs) -> AnnD
         return read_10x_h5(path, external=external, **kwargs)
     if kind == "h5seurat":
         return read_h5seurat(path, external=external, **kwargs)
+    if kind == "loom":
+        return read_loom(path, external=external, **kwargs)
     if kind == "10x_mtx":
         return read_10x_mtx(path, **kwargs)
+    if kind == "table":
+        return read_text(path, **kwargs)
     raise OSError(f"'{os.fspath(path)}' is {KINDS[kind]}, which is not read: {REMEDIES[kind]}")
 
 
@@ -74,10 +80,8 @@ KINDS = {
     "table": "a table of text",
 }
 REMEDIES = {
-    "loom": "make an h5ad file of it once, with scanpy.read_loom() and write_h5ad()",
     "r": "in R, write_h5ad(as_AnnDataOOM(readRDS(path)), 'new.h5ad') with this package makes an h5ad file of a Seurat "
     "or SingleCellExperiment object",
-    "table": "make an anndata.AnnData of it, with scanpy.read_csv() for instance, and an AnnDataOOM of that",
 }
 
 

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import os
 
-import numpy as np
-
 from . import _core
 from ._anndata import AnnDataOOM
 from ._arguments import check
-from ._arrays import open_matrix, select
-from ._convert import from_core
+from ._foreign import of_slots
 
 
 def read_h5seurat(path, assay: str | None = None, slot: str | None = None, *, external: str = "refuse") -> AnnDataOOM:
@@ -40,18 +37,4 @@ def read_h5seurat(path, assay: str | None = None, slot: str | None = None, *, ex
     """
     check("read_h5seurat", path=path, assay=assay, slot=slot, external=external)
     file = _core.File(os.fspath(path), False, external)
-    parts = file.read_h5seurat(assay, slot)
-    adata = AnnDataOOM._of_parts(file, _matrix(file, parts["X"]), from_core(parts["obs"]), from_core(parts["var"]))
-    for name, layer in parts["layers"]:
-        adata.layers[name] = _matrix(file, layer)
-    for name in ("obsm", "varm", "obsp", "uns"):
-        slot_of = getattr(adata, name)
-        for key, value in parts[name]:
-            slot_of[key] = from_core(value)
-    return adata
-
-
-def _matrix(file: _core.File, layer):
-    element, columns = layer
-    matrix = open_matrix(file, element)
-    return matrix if columns is None else select(matrix, None, np.asarray(columns, dtype=np.uint32))
+    return of_slots(file, file.read_h5seurat(assay, slot))

@@ -1,4 +1,4 @@
-"""Count matrices that others wrote as text: streamed into an h5ad file once, and read from there."""
+"""Count matrices and tables that others wrote as text: streamed into an h5ad file once, and read from there."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 from . import _core
 from ._anndata import AnnDataOOM
 from ._arguments import check
-from ._scratch import target
+from ._foreign import into_h5ad
 
 
 def read_10x_mtx(
@@ -62,7 +62,8 @@ def read_10x_mtx(
         prefix=prefix,
         to=to,
     )
-    with target(to) as (place, opened):
+
+    def write(place):
         _core.read_10x_mtx(
             os.fspath(path),
             place,
@@ -71,6 +72,61 @@ def read_10x_mtx(
             gex_only=gex_only,
             prefix=prefix,
         )
-        file = _core.File(place, False, "refuse")
-        opened(file)
-        return AnnDataOOM(file)
+
+    return into_h5ad(to, write)
+
+
+def read_text(
+    filename,
+    delimiter: str | None = None,
+    *,
+    first_column_names: bool | None = None,
+    transpose: bool = False,
+    to=None,
+) -> AnnDataOOM:
+    """Opens a table of numbers as text (csv, tsv, gzipped or not), as scanpy's function of this name, but streamed.
+
+    The table is turned into an h5ad file once, in memory that does not grow with it, and read from there. Lines that
+    begin with "#" before the first value are comments.
+
+    Parameters
+    ----------
+    filename
+        The file.
+    delimiter
+        The text between values; " " stands for any blanks. Without it, it is found out from the first line: a tab, a
+        comma, a semicolon or blanks.
+    first_column_names
+        Whether the first column holds names; without it, whether its first value is no number.
+    transpose
+        Whether the rows of the table are genes.
+    to
+        Where to write the h5ad file, to open it with `read` the next time; without it, it is a temporary one, which is
+        removed when nothing reads from it any more.
+
+    Returns
+    -------
+    Cells x genes: X by rows, as float32 (float64 where a whole number needs it).
+
+    Raises
+    ------
+    ValueError
+        A value that is no number, or a line with more or fewer than the first, with file, line and column.
+    FileNotFoundError, OSError
+        There is no such file, or it holds no table; gzip data that are damaged or cut short.
+    """
+    check(
+        "read_text", filename=filename, delimiter=delimiter, first_column_names=first_column_names,
+        transpose=transpose, to=to,
+    )  # fmt: skip
+
+    def write(place):
+        _core.read_text(
+            os.fspath(filename),
+            place,
+            delimiter=delimiter,
+            first_column_names=first_column_names,
+            transpose=transpose,
+        )
+
+    return into_h5ad(to, write)

@@ -35,7 +35,9 @@ class Compression:
         return Compression("zstd", level)
 
 
-def write_h5ad(adata, path, compression=None, compression_opts=None, as_dense=(), as_csc=(), *, convert=True) -> None:
+def write_h5ad(
+    adata, path, compression=None, compression_opts=None, as_dense=(), as_csc=(), as_csr=(), *, convert=True
+) -> None:
     """Streams `adata` to a file; `convert` makes repeated strings of frames that were read categories."""
     _core.write_h5ad(
         plan(adata, convert),
@@ -43,6 +45,7 @@ def write_h5ad(adata, path, compression=None, compression_opts=None, as_dense=()
         compression=compression,
         level=compression_opts,
         as_dense=[as_dense] if isinstance(as_dense, str) else list(as_dense or ()),
+        as_csr=[as_csr] if isinstance(as_csr, str) else list(as_csr or ()),
         as_csc=[as_csc] if isinstance(as_csc, str) else list(as_csc or ()),
     )
 

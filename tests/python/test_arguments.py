@@ -30,9 +30,11 @@ NEEDED = {
     "rank_genes_groups": {"groupby": "leiden"},
     "score_genes": {"gene_list": ["CD3D", "LYZ"]},
 }
-READERS = ["read_10x_mtx", "read_h5mu", "read_h5seurat", "write_10x_mtx", "write_10x_h5", "write_h5mu"]
+READERS = ["read_10x_mtx", "read_h5mu", "read_h5seurat", "read_loom", "read_text"]
+WRITERS = ["write_10x_mtx", "write_10x_h5", "write_h5mu"]
 GOLDEN = EXAMPLE.parents[2] / "tests" / "golden"
 SEURAT = GOLDEN / "seurat" / "small.h5Seurat"
+LOOM = GOLDEN / "loom" / "small.loom"
 REDUCTIONS = ["sum", "mean", "var", "getnnz", "max", "min"]
 # Without a limit they refuse all.
 FILTERS = {"filter_cells": {"min_genes": 1}, "filter_genes": {"min_cells": 1}}
@@ -108,6 +110,8 @@ def functions(adata, folder):
         "read_10x_mtx": lambda **args: oom.read_10x_mtx(args.pop("path", "/none/path"), **args),
         "read_h5mu": lambda **args: oom.read_h5mu(args.pop("path", GOLDEN / "mudata" / "two.h5mu"), **args),
         "read_h5seurat": lambda **args: oom.read_h5seurat(args.pop("path", SEURAT), **args),
+        "read_loom": lambda **args: oom.read_loom(args.pop("filename", LOOM), **args),
+        "read_text": lambda **args: oom.read_text(args.pop("filename", "/none"), **args),
         "write_10x_mtx": lambda **args: oom.write_10x_mtx(adata, args.pop("path", folder / "f"), **args),
         "write_10x_h5": lambda **args: oom.write_10x_h5(counts, args.pop("path", folder / "b.h5"), **args),
         "write_h5mu": lambda **args: oom.write_h5mu({"m": adata}, args.pop("path", folder / "m.h5mu"), **args),
@@ -162,7 +166,7 @@ def test_functions_have_the_parameters_and_defaults_of_the_table(ready):
     of = {
         "read_h5ad": oom.read_h5ad,
         "read_10x_h5": oom.read_10x_h5,
-        **{name: getattr(oom, name) for name in READERS},
+        **{name: getattr(oom, name) for name in READERS + WRITERS},
         "concat": oom.concat,
         "chunked": oom.BackedArray.chunked,
         "to_dask": oom.BackedArray.to_dask,

@@ -79,6 +79,10 @@ test_that("odd arguments of other functions are refused by name", {
     read_h5seurat = function(args) {
       do.call(read_h5seurat, with_default(args, path = test_path("..", "golden", "seurat", "small.h5Seurat")))
     },
+    read_loom = function(args) {
+      do.call(read_loom, with_default(args, filename = test_path("..", "golden", "loom", "small.loom")))
+    },
+    read_text = function(args) do.call(read_text, with_default(args, filename = "/none")),
     write_10x_mtx = function(args) do.call(write_10x_mtx, c(list(a), with_default(args, path = file.path(folder, "f")))),
     write_10x_h5 = function(args) do.call(write_10x_h5, c(list(read_h5ad(example_h5ad())), with_default(args, path = file.path(folder, "b.h5")))),
     write_h5mu = function(args) do.call(write_h5mu, c(list(list(m = a)), with_default(args, path = file.path(folder, "m.h5mu")))),

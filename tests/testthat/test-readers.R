@@ -150,7 +150,7 @@ test_that("errors of readers name what was found and what to do", {
   dir.create("file")
   file.copy(assays, "file/data.dat")
   saveRDS(1:3, "object.rds")
-  write.csv(data.frame(a = 1:2), "table.csv")
+  writeLines("only, names", "table.csv")
   file.copy(modalities, "two.h5mu")
   file.copy(assays, "small.h5Seurat")
   dir.create("short")

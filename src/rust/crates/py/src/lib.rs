@@ -40,6 +40,7 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
         wrap_pyfunction!(write::write_10x_h5, m)?,
         wrap_pyfunction!(write::write_10x_mtx, m)?,
         wrap_pyfunction!(text::read_10x_mtx, m)?,
+        wrap_pyfunction!(text::read_text, m)?,
         wrap_pyfunction!(text::content, m)?,
         wrap_pyfunction!(text::prefixes, m)?,
     ] {

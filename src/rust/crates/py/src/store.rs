@@ -3,7 +3,8 @@
 use crate::buffer::positions;
 use crate::run::{quick, run};
 use crate::to_py::to_py;
-use anndataoom_core::element::{self, Entries, TenX, Value};
+use anndataoom_core::element::loom::LoomOptions;
+use anndataoom_core::element::{self, Entries, Slots, TenX, Value};
 use anndataoom_core::store::{External, Store};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -12,6 +13,21 @@ use std::sync::Arc;
 
 /// X, (key, path) of every slot, and of raw X, var and (key, path) of its varm.
 type Tree = (Option<String>, Vec<(&'static str, Entries)>, Option<(String, String, Entries)>);
+
+/// The slots of a foreign file; a matrix is its element and the columns of it that are taken.
+fn slots_to_py(py: Python<'_>, found: Slots) -> PyResult<Bound<'_, PyDict>> {
+    let out = PyDict::new(py);
+    out.set_item("X", found.x)?;
+    out.set_item("layers", found.layers)?;
+    out.set_item("obs", to_py(py, Value::DataFrame(found.obs))?)?;
+    out.set_item("var", to_py(py, Value::DataFrame(found.var))?)?;
+    let slots = [found.obsm, found.varm, found.obsp, found.varp, found.uns];
+    for (slot, values) in ["obsm", "varm", "obsp", "varp", "uns"].into_iter().zip(slots) {
+        let items = values.into_iter().map(|(key, value)| Ok((key, to_py(py, value)?)));
+        out.set_item(slot, items.collect::<PyResult<Vec<_>>>()?)?;
+    }
+    Ok(out)
+}
 
 /// An open file. Whatever was made from it keeps it open.
 #[pyclass(frozen, weakref)]
@@ -67,17 +83,21 @@ impl File {
         assay: Option<&str>,
         slot: Option<&str>,
     ) -> PyResult<Bound<'py, PyDict>> {
-        let found = run(py, |_| element::seurat::read_h5seurat(&self.0, assay, slot))?;
-        let out = PyDict::new(py);
-        out.set_item("X", found.x)?;
-        out.set_item("layers", found.layers)?;
-        out.set_item("obs", to_py(py, Value::DataFrame(found.obs))?)?;
-        out.set_item("var", to_py(py, Value::DataFrame(found.var))?)?;
-        for (slot, values) in [("obsm", found.obsm), ("varm", found.varm), ("obsp", found.obsp), ("uns", found.uns)] {
-            let items = values.into_iter().map(|(key, value)| Ok((key, to_py(py, value)?)));
-            out.set_item(slot, items.collect::<PyResult<Vec<_>>>()?)?;
-        }
-        Ok(out)
+        slots_to_py(py, run(py, |_| element::seurat::read_h5seurat(&self.0, assay, slot))?)
+    }
+
+    /// A loom file, by slots.
+    fn read_loom<'py>(
+        &self,
+        py: Python<'py>,
+        x_name: String,
+        obs_names: String,
+        var_names: String,
+        obsm: Vec<(String, Vec<String>)>,
+        varm: Vec<(String, Vec<String>)>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let options = LoomOptions { x_name, obs_names, var_names, obsm, varm };
+        slots_to_py(py, run(py, |_| element::loom::read_loom(&self.0, &options))?)
     }
 
     /// Which files it names may be opened too.

@@ -1,7 +1,7 @@
 //! Text that others wrote, into h5ad files.
 
 use crate::run::{quick, run};
-use anndataoom_core::text::{self, MtxOptions};
+use anndataoom_core::text::{self, MtxOptions, TextOptions};
 use pyo3::prelude::*;
 use std::path::PathBuf;
 
@@ -19,6 +19,21 @@ pub(crate) fn read_10x_mtx(
 ) -> PyResult<()> {
     let options = MtxOptions { gene_ids, make_unique, gex_only, prefix };
     run(py, |session| text::read_10x_mtx(&path, &options, &to, session))
+}
+
+/// A table of numbers, into the h5ad file `to`.
+#[pyfunction]
+#[pyo3(signature = (path, to, *, delimiter, first_column_names, transpose))]
+pub(crate) fn read_text(
+    py: Python<'_>,
+    path: PathBuf,
+    to: PathBuf,
+    delimiter: Option<String>,
+    first_column_names: Option<bool>,
+    transpose: bool,
+) -> PyResult<()> {
+    let options = TextOptions { delimiter, first_column_names, transpose };
+    run(py, |session| text::read_text(&path, &options, &to, session))
 }
 
 /// Returns the kind of a file or folder, by its name.

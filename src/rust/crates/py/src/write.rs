@@ -74,7 +74,7 @@ fn plan(d: &Bound<'_, PyDict>) -> PyResult<H5adPlan> {
 }
 
 #[pyfunction]
-#[pyo3(signature = (plan_, path, *, compression, level, as_dense, as_csc))]
+#[pyo3(signature = (plan_, path, *, compression, level, as_dense, as_csr, as_csc))]
 pub(crate) fn write_h5ad(
     py: Python<'_>,
     plan_: &Bound<'_, PyDict>,
@@ -82,11 +82,12 @@ pub(crate) fn write_h5ad(
     compression: Option<&str>,
     level: Option<u8>,
     as_dense: Vec<String>,
+    as_csr: Vec<String>,
     as_csc: Vec<String>,
 ) -> PyResult<()> {
     let plan = plan(plan_)?;
     let compression = compression_of(compression, level)?;
-    let options = WriteOptions { compression, as_dense, as_csc };
+    let options = WriteOptions { compression, as_dense, as_csr, as_csc };
     run(py, |session| write::write_h5ad(&plan, &path, &options, session))
 }
 

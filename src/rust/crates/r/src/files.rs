@@ -1,11 +1,13 @@
 //! Files: open, list, read elements.
 
 use crate::handles::StoreHandle;
-use crate::reply::{clean, reply};
+use crate::reply::{clean, reply, Notes};
 use crate::run::run;
 use crate::to_r::{by_columns, frame_of, list_of, to_r};
-use anndataoom_core::element;
+use anndataoom_core::element::loom::LoomOptions;
+use anndataoom_core::element::{self, Layer, Slots};
 use anndataoom_core::error::printable;
+use anndataoom_core::session::Session;
 use anndataoom_core::store::{External, Store};
 use anndataoom_core::{Error, Result};
 use extendr_api::prelude::*;
@@ -103,43 +105,78 @@ fn rs_shared_frame(args: Robj) -> Robj {
     })
 }
 
-/// `store`, `assay` and `slot` (optional): an assay of an h5Seurat file, by slots; a matrix is its element and the columns
-/// of it that are taken (from 1), where not all are, in their order.
+/// `store`, `assay` and `slot` (optional): an assay of an h5Seurat file, by slots.
 #[extendr]
 fn rs_read_h5seurat(args: Robj) -> Robj {
     reply(args, |a, notes| {
         let (store, assay, slot) = (a.store()?, a.opt_str("assay")?, a.opt_str("slot")?);
-        let (found, frames) = run(a, |session| {
-            let mut found = element::seurat::read_h5seurat(&store, assay, slot)?;
-            for (_, value) in found.obsm.iter_mut().chain(&mut found.varm).chain(&mut found.obsp) {
-                *value = by_columns(std::mem::replace(value, element::Value::Null), &session.monitor)?;
-            }
-            let frames = [("obs", found.obs.clone()), ("var", found.var.clone())];
-            Ok((found, frames))
-        })?;
-        let layer = |(element, columns): &element::seurat::Layer| {
-            let columns: Robj = match columns {
-                Some(columns) => columns.iter().map(|&c| f64::from(c) + 1.0).collect::<Vec<f64>>().into(),
-                None => ().into(),
-            };
-            list_of(["element", "columns"].into_iter(), vec![element.as_str().into(), columns])
-        };
-        let mut names = vec!["X", "layers"];
-        let layers: Result<Vec<Robj>> = found.layers.iter().map(|l| layer(&l.1)).collect();
-        let mut values = vec![layer(&found.x)?, list_of(found.layers.iter().map(|l| l.0.as_str()), layers?)?];
-        for (name, frame) in frames {
-            names.push(name);
-            values.push(to_r(&element::Value::DataFrame(frame), name, notes)?);
-        }
-        for (slot, items) in [("obsm", &found.obsm), ("varm", &found.varm), ("obsp", &found.obsp), ("uns", &found.uns)]
-        {
-            let parts: Result<Vec<Robj>> =
-                items.iter().map(|(key, v)| to_r(v, &format!("{slot}/{key}"), notes)).collect();
-            names.push(slot);
-            values.push(list_of(items.iter().map(|i| i.0.as_str()), parts?)?);
-        }
-        list_of(names.into_iter(), values)
+        let found = run(a, |session| by_slots(element::seurat::read_h5seurat(&store, assay, slot)?, session))?;
+        slots_to_r(&found, notes)
     })
+}
+
+/// `store`, `X_name`, `obs_names`, `var_names`; `obsm` and `varm`, attributes, and `obsm_of` and `varm_of`, the arrays that
+/// these become columns of: a loom file, by slots.
+#[extendr]
+fn rs_read_loom(args: Robj) -> Robj {
+    reply(args, |a, notes| {
+        let store = a.store()?;
+        let text = |name: &'static str| Ok::<_, Error>(a.str(name)?.to_owned());
+        let mapping = |parts: &'static str, of: &'static str| {
+            let (parts, of) = (a.opt_strings(parts)?.unwrap_or_default(), a.opt_strings(of)?.unwrap_or_default());
+            let mut out: Vec<(String, Vec<String>)> = Vec::new();
+            for (part, of) in parts.into_iter().zip(of) {
+                match out.last_mut() {
+                    Some((last, parts)) if *last == of => parts.push(part),
+                    _ => out.push((of, vec![part])),
+                }
+            }
+            Ok::<_, Error>(out)
+        };
+        let options = LoomOptions {
+            x_name: text("X_name")?,
+            obs_names: text("obs_names")?,
+            var_names: text("var_names")?,
+            obsm: mapping("obsm", "obsm_of")?,
+            varm: mapping("varm", "varm_of")?,
+        };
+        let found = run(a, |session| by_slots(element::loom::read_loom(&store, &options)?, session))?;
+        slots_to_r(&found, notes)
+    })
+}
+
+/// Slots whose arrays lie as R has them.
+fn by_slots(mut found: Slots, session: &Session) -> Result<Slots> {
+    let Slots { obsm, varm, obsp, varp, .. } = &mut found;
+    for (_, value) in obsm.iter_mut().chain(varm).chain(obsp).chain(varp) {
+        *value = by_columns(std::mem::replace(value, element::Value::Null), &session.monitor)?;
+    }
+    Ok(found)
+}
+
+/// A list of slots; a matrix is its element and the columns of it that are taken (from 1), where not all are, in their order.
+fn slots_to_r(found: &Slots, notes: &Notes) -> Result<Robj> {
+    let layer = |(element, columns): &Layer| {
+        let columns: Robj = match columns {
+            Some(columns) => columns.iter().map(|&c| f64::from(c) + 1.0).collect::<Vec<f64>>().into(),
+            None => ().into(),
+        };
+        list_of(["element", "columns"].into_iter(), vec![element.as_str().into(), columns])
+    };
+    let layers: Result<Vec<Robj>> = found.layers.iter().map(|l| layer(&l.1)).collect();
+    let mut names = vec!["X", "layers"];
+    let mut values = vec![layer(&found.x)?, list_of(found.layers.iter().map(|l| l.0.as_str()), layers?)?];
+    for (name, frame) in [("obs", &found.obs), ("var", &found.var)] {
+        names.push(name);
+        values.push(to_r(&element::Value::DataFrame(frame.clone()), name, notes)?);
+    }
+    let slots = [&found.obsm, &found.varm, &found.obsp, &found.varp, &found.uns];
+    for (slot, items) in ["obsm", "varm", "obsp", "varp", "uns"].into_iter().zip(slots) {
+        let parts: Result<Vec<Robj>> = items.iter().map(|(key, v)| to_r(v, &format!("{slot}/{key}"), notes)).collect();
+        names.push(slot);
+        values.push(list_of(items.iter().map(|i| i.0.as_str()), parts?)?);
+    }
+    list_of(names.into_iter(), values)
 }
 
 /// `store`, `element`, `rows` and `columns` (positions from 1, optional): the element's value.
@@ -214,6 +251,7 @@ extendr_module! {
     fn rs_modality;
     fn rs_shared_frame;
     fn rs_read_h5seurat;
+    fn rs_read_loom;
     fn rs_read;
     fn rs_read_frame;
 }

@@ -2,7 +2,7 @@
 
 use crate::reply::reply;
 use crate::run::run;
-use anndataoom_core::text::{self, MtxOptions};
+use anndataoom_core::text::{self, MtxOptions, TextOptions};
 use extendr_api::prelude::*;
 
 /// `path`, `to`, `var_names`, `make_unique`, `gex_only`, `prefix` (optional): a folder with a count matrix, into the h5ad
@@ -22,6 +22,23 @@ fn rs_read_10x_mtx(args: Robj) -> Robj {
     })
 }
 
+/// `path`, `to`, `delimiter` (optional), `first_column_names` (optional), `transpose`: a table of numbers, into the h5ad file
+/// `to`.
+#[extendr]
+fn rs_read_text(args: Robj) -> Robj {
+    reply(args, |a, _| {
+        let named = a.get("first_column_names").filter(|x| !x.is_null());
+        let options = TextOptions {
+            delimiter: a.opt_str("delimiter")?.map(str::to_owned),
+            first_column_names: named.map(|_| a.bool("first_column_names")).transpose()?,
+            transpose: a.bool("transpose")?,
+        };
+        let (path, to) = (a.str("path")?, a.str("to")?);
+        run(a, |session| text::read_text(path, &options, to, session))?;
+        Ok(().into())
+    })
+}
+
 /// `path`: what is there, by the name of its kind.
 #[extendr]
 fn rs_content(args: Robj) -> Robj {
@@ -37,6 +54,7 @@ fn rs_prefixes(args: Robj) -> Robj {
 extendr_module! {
     mod text;
     fn rs_read_10x_mtx;
+    fn rs_read_text;
     fn rs_content;
     fn rs_prefixes;
 }

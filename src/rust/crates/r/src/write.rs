@@ -112,7 +112,7 @@ fn compression(a: &Args) -> Result<Compression> {
     }
 }
 
-/// `plan`, `path`, `compression`, `compression_opts`, `as_dense`, `as_csc`: the file written.
+/// `plan`, `path`, `compression`, `compression_opts`, `as_dense`, `as_csr`, `as_csc`: the file written.
 #[extendr]
 fn rs_write_h5ad(args: Robj) -> Robj {
     reply(args, |a, _| {
@@ -120,6 +120,7 @@ fn rs_write_h5ad(args: Robj) -> Robj {
         let options = WriteOptions {
             compression: compression(a)?,
             as_dense: a.opt_strings("as_dense")?.unwrap_or_default(),
+            as_csr: a.opt_strings("as_csr")?.unwrap_or_default(),
             as_csc: a.opt_strings("as_csc")?.unwrap_or_default(),
         };
         let path = a.str("path")?;

@@ -2,7 +2,7 @@
 //! (<https://mojaveazure.github.io/seurat-disk/articles/h5Seurat-spec.html>): matrices of features x cells by columns,
 //! which are cells x features by rows.
 
-use super::{Array, Categorical, Data, DataFrame, Nullable, Number, Sparse, SparseFormat, Value};
+use super::{Array, Categorical, Data, DataFrame, Layer, Nullable, Number, Slots, Sparse, SparseFormat, Value};
 use crate::error::{Error, Result};
 use crate::memory;
 use crate::store::{Attribute, Node, Store};
@@ -13,30 +13,6 @@ use std::sync::Arc;
 const TURNED: &str = "a matrix of a Seurat object";
 /// Matrices of an assay, in the order in which one becomes X.
 const SLOTS: [&str; 3] = ["counts", "data", "scale.data"];
-
-/// A matrix: its element, and the columns of it to take where they are in another order than the features.
-pub type Layer = (String, Option<Vec<u32>>);
-
-/// One assay of a Seurat object, where its slots go in an AnnData object.
-#[derive(Debug, Clone)]
-pub struct Seurat {
-    /// The matrix asked for.
-    pub x: Layer,
-    /// The other matrices of all features, by the names of their slots.
-    pub layers: Vec<(String, Layer)>,
-    /// `meta.data`, by `cell.names`.
-    pub obs: DataFrame,
-    /// `meta.features`, by `features`, and `highly_variable` where there are variable features.
-    pub var: DataFrame,
-    /// Reductions of the assay, and those of all, as `X_pca`.
-    pub obsm: Vec<(String, Value)>,
-    /// Their loadings, 0 for features that have none; `PCs` of `pca`.
-    pub varm: Vec<(String, Value)>,
-    /// Graphs of the assay, its name before theirs left out.
-    pub obsp: Vec<(String, Value)>,
-    /// `pca` with the variance of its components.
-    pub uns: Vec<(String, Value)>,
-}
 
 /// The names of the assays; `None` for a file of another kind.
 ///
@@ -55,7 +31,7 @@ pub fn assays(store: &Arc<Store>) -> Result<Option<Vec<String>>> {
 /// # Errors
 /// [`Error::Missing`] for a file of another kind; [`Error::Parameter`] for an assay or a slot that is not there; those of
 /// reading.
-pub fn read_h5seurat(store: &Arc<Store>, assay: Option<&str>, slot: Option<&str>) -> Result<Seurat> {
+pub fn read_h5seurat(store: &Arc<Store>, assay: Option<&str>, slot: Option<&str>) -> Result<Slots> {
     let Some(names) = assays(store)? else {
         return Err(Error::Missing {
             path: store.location().clone(),
@@ -89,7 +65,7 @@ pub fn read_h5seurat(store: &Arc<Store>, assay: Option<&str>, slot: Option<&str>
         index: Box::new(cells),
     };
     let var = var_of(&group, &features)?;
-    let mut out = Seurat {
+    let mut out = Slots {
         x,
         layers,
         obs,
@@ -97,6 +73,7 @@ pub fn read_h5seurat(store: &Arc<Store>, assay: Option<&str>, slot: Option<&str>
         obsm: Vec::new(),
         varm: Vec::new(),
         obsp: graphs(store, assay, n)?,
+        varp: Vec::new(),
         uns: Vec::new(),
     };
     reductions(store, assay, n, &features, &mut out)?;
@@ -252,7 +229,7 @@ fn var_of(group: &Node, features: &Value) -> Result<DataFrame> {
 }
 
 /// Reductions, their loadings and standard deviations.
-fn reductions(store: &Arc<Store>, assay: &str, n: usize, features: &Value, out: &mut Seurat) -> Result<()> {
+fn reductions(store: &Arc<Store>, assay: &str, n: usize, features: &Value, out: &mut Slots) -> Result<()> {
     for (name, node) in members(store, "reductions")? {
         let text = |name: &str| -> Result<Option<String>> {
             Ok(node.attribute(name)?.and_then(|a| a.text().map(str::to_owned)))

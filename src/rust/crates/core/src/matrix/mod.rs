@@ -15,6 +15,7 @@ mod source;
 mod spare;
 mod sparse;
 mod stamp;
+mod turned;
 
 pub use block::{Block, Positions, Storage};
 pub(crate) use cache::{ColumnCache, MAX_COLUMNS as MAX_KEPT_COLUMNS};

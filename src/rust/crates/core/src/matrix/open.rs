@@ -4,6 +4,7 @@ use super::csc::CscSource;
 use super::csr::CsrSource;
 use super::dense::DenseSource;
 use super::sparse::SparseParts;
+use super::turned::TurnedSource;
 use super::Source;
 use crate::element::{self, Matrix, SparseFormat};
 use crate::error::{Error, Result};
@@ -12,7 +13,7 @@ use std::sync::Arc;
 
 /// Opens a matrix element ("X", "layers/counts", "raw/X") for streaming: `csr_matrix`, `csc_matrix`, or a dense 2-D
 /// array. The older encodings are read too: `h5sparse_format` and `h5sparse_shape` on sparse groups, dense datasets
-/// without attributes; and the groups of 10x Genomics, as cells x genes.
+/// without attributes; and the groups of 10x Genomics and the datasets of loom, as cells x genes.
 ///
 /// # Errors
 /// [`Error::Missing`] when there is no such element, [`Error::Format`] when it is no matrix or contradicts itself,
@@ -25,6 +26,7 @@ pub fn open(store: &Arc<Store>, path: &str) -> Result<Arc<dyn Source>> {
     })?;
     match element::matrix(&node)? {
         Some(Matrix::Dense) => Ok(Arc::new(DenseSource::open(&node)?)),
+        Some(Matrix::Turned) => Ok(Arc::new(TurnedSource::open(&node)?)),
         Some(Matrix::Sparse(format, shape)) => {
             let parts = SparseParts::open(&node, format, shape)?;
             match format {

@@ -2,7 +2,7 @@
 
 use super::bytes::first;
 use super::layout::{find, has_matrix, listing, some};
-use crate::element::{is_10x, mudata, seurat};
+use crate::element::{is_10x, loom, mudata, seurat};
 use crate::error::{Error, Result};
 use crate::store::{is_store, External, Store};
 use std::path::Path;
@@ -109,7 +109,6 @@ fn in_folder(folder: &Path) -> Result<Option<Error>> {
 fn in_store(path: &Path) -> Result<Content> {
     let store = Store::open_as(path, false, External::Refuse)?;
     let has = |element: &str| store.exists(element);
-    let loom = has("row_attrs") && has("col_attrs");
     Ok(if mudata::modalities(&store)?.is_some() {
         Content::H5mu
     } else if has("obs") && has("var") {
@@ -118,7 +117,7 @@ fn in_store(path: &Path) -> Result<Content> {
         Content::TenXH5
     } else if seurat::assays(&store)?.is_some() {
         Content::H5Seurat
-    } else if loom {
+    } else if loom::is_loom(&store) {
         Content::Loom
     } else if ["obs", "var", "X"].iter().any(|element| has(element)) {
         // Its reader says what is missing.

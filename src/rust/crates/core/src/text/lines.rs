@@ -22,13 +22,9 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    pub(super) fn new(path: &Path) -> Lines {
-        Lines { path: path.to_owned(), rest: Vec::new(), longest: LONGEST, count: 0 }
-    }
-
-    /// With other bounds.
+    /// With the longest line that is taken.
     pub(super) fn up_to(path: &Path, longest: usize) -> Lines {
-        Lines { longest, ..Lines::new(path) }
+        Lines { path: path.to_owned(), rest: Vec::new(), longest, count: 0 }
     }
 
     /// Hands whole lines on, with the number of the first, each with its end.
@@ -106,7 +102,20 @@ pub(super) fn shown(line: &[u8]) -> String {
 ///
 /// # Errors
 /// As [`stream`]; [`Error::Line`] for what is no UTF-8 text.
-pub(super) fn each(path: &Path, monitor: &Monitor, mut take: impl FnMut(u64, &str) -> Result<()>) -> Result<()> {
+pub(super) fn each(path: &Path, monitor: &Monitor, take: impl FnMut(u64, &str) -> Result<()>) -> Result<()> {
+    each_up_to(path, LONGEST, monitor, take)
+}
+
+/// [`each`] for lines of at most `longest` bytes.
+///
+/// # Errors
+/// As [`each`].
+pub(super) fn each_up_to(
+    path: &Path,
+    longest: usize,
+    monitor: &Monitor,
+    mut take: impl FnMut(u64, &str) -> Result<()>,
+) -> Result<()> {
     let mut split = |first: u64, whole: &[u8]| {
         for (number, line) in (first..).zip(whole.split_inclusive(|&b| b == b'\n')) {
             let text = line.strip_suffix(b"\n").unwrap_or(line);
@@ -119,7 +128,7 @@ pub(super) fn each(path: &Path, monitor: &Monitor, mut take: impl FnMut(u64, &st
         }
         Ok(())
     };
-    let mut lines = Lines::new(path);
+    let mut lines = Lines::up_to(path, longest);
     stream(path, monitor, |piece| lines.feed(piece, &mut split))?;
     lines.finish(&mut split)
 }

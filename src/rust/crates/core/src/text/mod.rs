@@ -11,9 +11,11 @@ mod market;
 mod names;
 mod read;
 mod stream;
+mod table;
 mod write;
 
 pub use content::{content, Content};
 pub use layout::prefixes;
-pub use read::{read_10x_mtx, MtxOptions};
+pub use read::{read_10x_mtx, read_text, MtxOptions};
+pub use table::TextOptions;
 pub use write::write_10x_mtx;

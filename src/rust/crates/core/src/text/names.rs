@@ -26,7 +26,7 @@ impl Columns {
 }
 
 /// Bytes that names of an axis may take: so that a few stored bytes cannot become all of memory.
-fn check_room(path: &Path, taken: usize, session: &Session) -> Result<()> {
+pub(super) fn check_room(path: &Path, taken: usize, session: &Session) -> Result<()> {
     let limit = session.memory.max(64 << 20);
     if taken <= limit {
         return Ok(());

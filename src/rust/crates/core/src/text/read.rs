@@ -3,7 +3,8 @@
 use super::layout::{find, Layout, Names};
 use super::market::{self, Header};
 use super::names::{frame, tabbed, table, texts, typed, unique, Columns};
-use super::stream::{Guess, MarketStream};
+use super::stream::{Body, Guess, TextStream};
+use super::table::{self, TextOptions};
 use crate::element::{DataFrame, Strings, Value};
 use crate::error::{Error, Result};
 use crate::session::Session;
@@ -66,18 +67,52 @@ pub fn read_10x_mtx(
         let mut next = 0..;
         keep.iter().map(|&k| if k { next.next().unwrap_or(u32::MAX) } else { u32::MAX }).collect()
     });
-    let mut plan = H5adPlan::new(None, obs.into(), var.into());
-    let mut guess = Guess { sorted: true, narrow: true };
+    let stream = |guess| TextStream {
+        path: layout.matrix.clone(),
+        body: Body::Market(header),
+        genes_first,
+        genes: places.clone(),
+        n_genes,
+        guess,
+        better: Mutex::default(),
+    };
+    write(H5adPlan::new(None, obs.into(), var.into()), Guess { sorted: true, narrow: true }, stream, to, session)
+}
+
+/// Writes a table of numbers as an h5ad file: float32 (float64 where a whole number needs it), by rows, what is not 0. The
+/// text is read twice: for the names, and for the values.
+///
+/// # Errors
+/// [`Error::File`], [`Error::Line`] for a text that is no table; the errors of writing. None leaves a file behind.
+pub fn read_text(path: impl AsRef<Path>, options: &TextOptions, to: impl AsRef<Path>, session: &Session) -> Result<()> {
+    let path = path.as_ref();
+    let found = table::scan(path, options, session)?;
+    let genes_first = options.transpose;
+    let (cells, genes) = if genes_first { (found.columns, found.rows) } else { (found.rows, found.columns) };
+    let n_genes = genes.len();
+    let stream = |guess| TextStream {
+        path: path.to_owned(),
+        body: Body::Table(found.table.clone()),
+        genes_first,
+        genes: None,
+        n_genes,
+        guess,
+        better: Mutex::default(),
+    };
+    let plan = H5adPlan::new(None, frame(cells, Vec::new()).into(), frame(genes, Vec::new()).into());
+    write(plan, Guess { sorted: !genes_first, narrow: true }, stream, to.as_ref(), session)
+}
+
+/// Writes the plan with the text as X, and again where a guess was wrong.
+fn write(
+    mut plan: H5adPlan,
+    mut guess: Guess,
+    stream: impl Fn(Guess) -> TextStream,
+    to: &Path,
+    session: &Session,
+) -> Result<()> {
     loop {
-        let stream = Arc::new(MarketStream {
-            path: layout.matrix.clone(),
-            header,
-            genes_first,
-            genes: places.clone(),
-            n_genes,
-            guess,
-            better: Mutex::default(),
-        });
+        let stream = Arc::new(stream(guess));
         plan.x = Some(Part::Rows(stream.clone()));
         match (write_h5ad(&plan, to, &WriteOptions::default(), session), stream.better()) {
             (Err(_), Some(better)) => guess = better,

@@ -4,12 +4,13 @@ use super::buckets::Buckets;
 use super::collect::{Collector, Float, Stop};
 use super::lines::at;
 use super::market::{self, Entries, Header};
+use super::table::Table;
 use crate::element::DType;
 use crate::error::{Error, Result};
 use crate::matrix::Scratch;
 use crate::session::{guard, Session, STACK};
 use crate::write::{RowRun, RowStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{sync_channel, SyncSender};
 use std::sync::{Mutex, PoisonError};
 
@@ -27,11 +28,44 @@ pub(super) struct Guess {
     pub(super) narrow: bool,
 }
 
+/// The values of a text.
+#[derive(Debug, Clone)]
+pub(super) enum Body {
+    /// In the coordinate format.
+    Market(Header),
+    Table(Table),
+}
+
+impl Body {
+    /// Extents as the file has them.
+    fn extents(&self) -> (usize, usize) {
+        match self {
+            Body::Market(header) => (header.rows, header.columns),
+            Body::Table(table) => (table.rows, table.columns),
+        }
+    }
+
+    /// Values there are at most.
+    fn values(&self) -> u64 {
+        match self {
+            Body::Market(header) => header.values,
+            Body::Table(table) => (table.rows as u64).saturating_mul(table.columns as u64),
+        }
+    }
+
+    fn read<E: Entries>(&self, path: &Path, session: &Session, entries: &mut E) -> Result<(), E::Stop> {
+        match self {
+            Body::Market(_) => market::read(path, &session.monitor, entries),
+            Body::Table(table) => table.read(session, entries),
+        }
+    }
+}
+
 /// A matrix in a text.
 #[derive(Debug)]
-pub(super) struct MarketStream {
+pub(super) struct TextStream {
     pub(super) path: PathBuf,
-    pub(super) header: Header,
+    pub(super) body: Body,
     /// Whether the rows of the file are genes.
     pub(super) genes_first: bool,
     /// For each gene of the file its place, or `u32::MAX` for none; all in order without.
@@ -42,17 +76,18 @@ pub(super) struct MarketStream {
     pub(super) better: Mutex<Option<Guess>>,
 }
 
-impl MarketStream {
+impl TextStream {
     /// The guess to read with after one that failed for that.
     pub(super) fn better(&self) -> Option<Guess> {
         *self.better.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn n_cells(&self) -> usize {
+        let (rows, columns) = self.body.extents();
         if self.genes_first {
-            self.header.columns
+            columns
         } else {
-            self.header.rows
+            rows
         }
     }
 
@@ -65,21 +100,13 @@ impl MarketStream {
         let mut out = Collector::<T, _>::new(self.n_cells(), self.n_genes, send)?;
         if self.guess.sorted {
             let take = |row, column, value| out.push(row, column, value);
-            market::read(
-                &self.path,
-                &session.monitor,
-                &mut Turned { of: self, take, kept: std::marker::PhantomData::<T> },
-            )?;
+            self.body.read(&self.path, session, &mut Turned { of: self, take, kept: std::marker::PhantomData::<T> })?;
         } else {
             let room = session.part(16);
             let scratch = Scratch::new(&session.scratch)?;
-            let mut buckets = Buckets::new(&scratch, 0..self.n_cells(), self.header.values, room.bytes())?;
+            let mut buckets = Buckets::new(&scratch, 0..self.n_cells(), self.body.values(), room.bytes())?;
             let take = |row, column, value: T| Ok(buckets.push(row, column, value.to_f64())?);
-            market::read(
-                &self.path,
-                &session.monitor,
-                &mut Turned { of: self, take, kept: std::marker::PhantomData::<T> },
-            )?;
+            self.body.read(&self.path, session, &mut Turned { of: self, take, kept: std::marker::PhantomData::<T> })?;
             buckets.finish(&mut out, &session.monitor)?;
         }
         out.finish()
@@ -88,7 +115,7 @@ impl MarketStream {
 
 /// Values of the file as those of cells.
 struct Turned<'s, T, F> {
-    of: &'s MarketStream,
+    of: &'s TextStream,
     take: F,
     kept: std::marker::PhantomData<T>,
 }
@@ -115,7 +142,7 @@ impl<T: Float, F: FnMut(usize, u32, T) -> Result<(), Stop>> Entries for Turned<'
     }
 }
 
-impl RowStream for MarketStream {
+impl RowStream for TextStream {
     fn shape(&self) -> (usize, usize) {
         (self.n_cells(), self.n_genes)
     }
@@ -163,7 +190,7 @@ impl RowStream for MarketStream {
     }
 }
 
-impl MarketStream {
+impl TextStream {
     fn stopped(&self, stop: Stop) -> Error {
         let better = match stop {
             Stop::Error(e) => return e,

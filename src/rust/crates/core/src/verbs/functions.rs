@@ -39,6 +39,7 @@ const ALGORITHM: Kind = Kind::Choice(&["gzip", "lzf", "none"]);
 const COMPRESSION: Param = param("compression", ALGORITHM, Preset::Object, "Of what is written anew.");
 const LEVEL: Param = param("compression_opts", Kind::Whole(0, 9), Preset::Nothing, "Level of gzip.");
 const MERGE: Kind = Kind::Either(&[Kind::Choice(&["same", "unique", "first", "only"]), Kind::Opaque("a function")]);
+const MAPPING: Kind = Kind::Opaque("for each array a name and the names of its columns");
 
 /// All functions.
 pub static FUNCTIONS: &[Function] = &[
@@ -96,6 +97,30 @@ pub static FUNCTIONS: &[Function] = &[
             EXTERNAL,
         ],
     ),
+    function(
+        "read_loom",
+        &[
+            param("filename", Kind::Path, Preset::Required, "The file."),
+            param("sparse", Kind::Flag, Preset::Flag(false), "Whether it is written once as compressed rows."),
+            param("X_name", Kind::Text, Preset::Text("spliced"), "The layer that is X, where it is there."),
+            param("obs_names", Kind::Text, Preset::Text("CellID"), "The attribute that names cells."),
+            param("var_names", Kind::Text, Preset::Text("Gene"), "The attribute that names genes."),
+            param("obsm_mapping", MAPPING, Preset::Nothing, "Attributes of cells that become arrays."),
+            param("varm_mapping", MAPPING, Preset::Nothing, "Attributes of genes that become arrays."),
+            param("to", Kind::Path, Preset::Nothing, "Where to write the h5ad file of sparse."),
+            EXTERNAL,
+        ],
+    ),
+    function(
+        "read_text",
+        &[
+            param("filename", Kind::Path, Preset::Required, "The file."),
+            param("delimiter", Kind::Path, Preset::Nothing, "The text between values; found out without it."),
+            param("first_column_names", Kind::Flag, Preset::Nothing, "Whether the first column holds names."),
+            param("transpose", Kind::Flag, Preset::Flag(false), "Whether the rows of the table are genes."),
+            param("to", Kind::Path, Preset::Nothing, "Where to write the h5ad file."),
+        ],
+    ),
     function("write_10x_mtx", &[param("path", Kind::Path, Preset::Required, "The folder."), LAYER]),
     function("write_10x_h5", &[param("path", Kind::Path, Preset::Required, "The file."), LAYER]),
     function("write_h5mu", &[param("path", Kind::Path, Preset::Required, "The file."), COMPRESSION, LEVEL]),
@@ -108,6 +133,7 @@ pub static FUNCTIONS: &[Function] = &[
             LEVEL,
             param("as_dense", NAMES, Preset::Nothing, "Matrices to write dense."),
             param("as_csc", NAMES, Preset::Nothing, "Matrices to write by columns."),
+            param("as_csr", NAMES, Preset::Nothing, "Matrices to write by rows."),
             param(
                 "convert_strings_to_categoricals",
                 Kind::Flag,

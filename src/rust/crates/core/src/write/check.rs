@@ -49,9 +49,13 @@ pub(super) fn check(plan: &H5adPlan, options: &WriteOptions) -> Result<()> {
         }
     };
     known("as_dense", &options.as_dense)?;
+    known("as_csr", &options.as_csr)?;
     known("as_csc", &options.as_csc)?;
     if let Some(both) = options.as_dense.iter().find(|n| options.as_csc.contains(n)) {
         return Err(Error::parameter("as_csc", "no matrix of as_dense", format!("'{both}'")));
+    }
+    if let Some(both) = options.as_csr.iter().find(|n| options.as_csc.contains(n) || options.as_dense.contains(n)) {
+        return Err(Error::parameter("as_csr", "no matrix of as_dense or as_csc", format!("'{both}'")));
     }
     Ok(())
 }

@@ -4,19 +4,21 @@ use super::chunks::Chunks;
 use super::csr::CsrOut;
 use super::encode::Piece;
 use super::spool::Spool;
-use super::vectors::{chunk_of, index_data};
+use super::vectors::{chunk_of, index_data, OFFSETS};
 use crate::chain::LazyMatrix;
-use crate::element::{self, SparseFormat};
-use crate::error::{Error, Result};
+use crate::element::{self, Data, Number, SparseFormat};
+use crate::error::Result;
 use crate::matrix::Storage;
+use crate::memory;
 use crate::session::Session;
 use crate::store::{Compression, GroupWriter};
 use crate::stream::in_sequence;
+use crate::with_data;
 
 /// Bytes of a chunk of a dense matrix; at least one row.
 const DENSE_CHUNK_BYTES: usize = 1 << 18;
 
-/// Writes `x` as `csr_matrix` with its present dtype; `indices` are int32 (int64 past 2^31 - 1 columns), `indptr` is int32
+/// Writes `x`, which may be dense, as `csr_matrix` with its present dtype; `indices` are int32 (int64 past 2^31 - 1 columns), `indptr` is int32
 /// (int64 past 2^31 - 1 values).
 ///
 /// # Errors
@@ -40,8 +42,9 @@ pub fn write_csr(
         x,
         session,
         |rows, values| {
-            let Storage::Csr { indptr, indices, data } = values else {
-                return Err(Error::Internal("a sparse chain gave a dense block".to_owned()));
+            let (indptr, indices, data) = match values {
+                Storage::Csr { indptr, indices, data } => (indptr, indices, data),
+                Storage::Dense(data) => with_data!(&data, v => compressed(v, m)?),
             };
             spool.put(rows.start, rows.end, Piece::Sparse { indices: index_data(indices, wide)?, data })?;
             Ok(indptr)
@@ -49,6 +52,22 @@ pub fn write_csr(
         |offsets: Vec<usize>| out.add(&offsets, &spool),
     )?;
     out.finish(&group, &spool, session)
+}
+
+/// The values of dense rows of `m` that are not 0.
+fn compressed<T: Number>(values: &[T], m: usize) -> Result<(Vec<usize>, Vec<u32>, Data)> {
+    let stored = values.iter().filter(|&&v| v != T::default()).count();
+    let mut indptr = memory::room(values.len() / m.max(1) + 1, OFFSETS)?;
+    let (mut indices, mut data) = (memory::room(stored, OFFSETS)?, memory::room(stored, OFFSETS)?);
+    indptr.push(0);
+    for row in values.chunks(m.max(1)) {
+        for (&v, column) in row.iter().zip(0..).filter(|(&v, _)| v != T::default()) {
+            indices.push(column);
+            data.push(v);
+        }
+        indptr.push(data.len());
+    }
+    Ok((indptr, indices, T::wrap(data)))
 }
 
 /// Writes `x` as a dense `array`, whatever its layout, in chunks of whole rows (compressed or not).

@@ -30,7 +30,7 @@ pub(super) fn write_part(
         Part::Rows(x) => write_rows(group, key, &**x, options.compression, session),
         // Another layout than the stored one was asked for: no copy, a stream.
         Part::Copy { store, element, rows, columns }
-            if options.as_dense.contains(&path) || options.as_csc.contains(&path) =>
+            if [&options.as_dense, &options.as_csr, &options.as_csc].iter().any(|names| names.contains(&path)) =>
         {
             let x = LazyMatrix::new(matrix::open(store, element)?).select(rows.as_deref(), columns.as_deref())?;
             write_part(group, key, &Part::Matrix(x), options, session)
@@ -38,7 +38,7 @@ pub(super) fn write_part(
         Part::Matrix(x) => {
             if options.as_csc.contains(&path) {
                 write_csc(group, key, x, options.compression, session)
-            } else if x.is_sparse() && !options.as_dense.contains(&path) {
+            } else if options.as_csr.contains(&path) || x.is_sparse() && !options.as_dense.contains(&path) {
                 write_csr(group, key, x, options.compression, session)
             } else {
                 write_dense(group, key, x, options.compression, session)

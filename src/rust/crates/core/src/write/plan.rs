@@ -88,6 +88,8 @@ pub struct WriteOptions {
     pub compression: Compression,
     /// Matrices (streamed or copied parts) to write dense, by path: "X", "layers/counts", "raw/X".
     pub as_dense: Vec<String>,
+    /// Matrices (streamed or copied parts) to write as `csr_matrix`: of dense ones what is not 0.
+    pub as_csr: Vec<String>,
     /// Matrices (streamed or copied parts) to write as `csc_matrix`; see [`write_csc`](super::write_csc) for what that costs.
     pub as_csc: Vec<String>,
 }
@@ -124,13 +126,19 @@ impl Part {
                 if at.store == *store.location()
                     && x.nodes().is_empty()
                     && x.rows().is_none()
-                    && x.columns().is_none() =>
+                    && x.columns().is_none()
+                    && is_copied(store, &at.element) =>
             {
                 Part::copy(store, at.element)
             }
             _ => Part::Matrix(x.clone()),
         }
     }
+}
+
+/// Whether an element can be copied as it is: an older or foreign one, which cannot, is better streamed than read whole.
+fn is_copied(store: &Arc<Store>, element: &str) -> bool {
+    super::part::is_current(store, element).unwrap_or(true)
 }
 
 impl From<Value> for Part {

@@ -27,6 +27,7 @@ pub fn everything(file: &Path) -> Result<(), String> {
     keep(element::tree(&store).err());
     keep(element::read_10x(&store, None).err());
     keep(element::seurat::read_h5seurat(&store, None, None).err());
+    keep(element::loom::read_loom(&store, &element::loom::LoomOptions::default()).err());
     match element::mudata::modalities(&store) {
         Ok(names) => names.unwrap_or_default().iter().take(5).for_each(|name| {
             keep(element::mudata::shared_frame(&store, "obs", name).err());

@@ -3,7 +3,7 @@
 
 use super::table::{is_mapping, is_table};
 use super::{array, dataframe, dict, scalar, sparse, Encoding, Matrix, Reading, PLAIN};
-use crate::element::{Description, SparseFormat, Value};
+use crate::element::{loom, Description, SparseFormat, Value};
 use crate::error::Result;
 use crate::store::{Kind, Node};
 
@@ -70,10 +70,10 @@ fn describe(node: &Node, out: &mut Description) -> Result<()> {
     }
 }
 
-/// A dense array, a sparse matrix by its old attributes, or one of 10x Genomics.
+/// A dense array, one of a loom file, a sparse matrix by its old attributes, or one of 10x Genomics.
 fn matrix(node: &Node) -> Result<Option<Matrix>> {
     if !node.is_group() {
-        return Ok(Some(Matrix::Dense));
+        return Ok(Some(if loom::is_matrix(node) { Matrix::Turned } else { Matrix::Dense }));
     }
     let format = node.attribute("h5sparse_format")?;
     match format.as_ref().map(|a| a.text()) {

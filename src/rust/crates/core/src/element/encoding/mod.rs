@@ -87,6 +87,8 @@ pub(crate) enum Matrix {
     Sparse(SparseFormat, (usize, usize)),
     /// A dense array.
     Dense,
+    /// A dense array of genes x cells.
+    Turned,
 }
 
 /// The error for a value that an encoding does not take.

@@ -1,0 +1,65 @@
+#' Open a loom file
+#'
+#' Opens a file of loompy (versions 2 and 3) in place: its matrices of genes x cells are turned, a block at a time, when
+#' values are asked for. Attributes of columns are `obs`, of rows `var`, those of two dimensions `obsm` and `varm`; graphs
+#' are `obsp` and `varp`. The names and defaults are those of anndata's function of this name.
+#'
+#' @param filename The file.
+#' @param sparse Whether the matrices are written once as compressed rows, which later passes read faster.
+#' @param X_name The layer that is `X`, where the file has it; else `X` is the main matrix. All are layers too, the main
+#'   one as `"matrix"`.
+#' @param obs_names,var_names The attributes that name cells and genes.
+#' @param obsm_mapping,varm_mapping For each array of `obsm` or `varm` the attributes that are its columns, such as
+#'   `list(X_umap = c("_X", "_Y"))`.
+#' @param to Where to write the h5ad file of `sparse`, to open it with [read_h5ad()] the next time; without it, it is a
+#'   temporary one, which is removed when nothing reads from it any more.
+#' @param external Which other files this one may take parts from; see [read_h5ad()].
+#' @return An [AnnDataOOM-class].
+#' @seealso [read()]
+#' @export
+#' @examples
+#' \dontrun{
+#' adata <- read_loom("velocyto.loom")
+#' }
+read_loom <- function(filename, sparse = FALSE, X_name = "spliced", obs_names = "CellID", var_names = "Gene",
+                      obsm_mapping = NULL, varm_mapping = NULL, to = NULL, external = "refuse") {
+  check_arguments(
+    "read_loom", filename = filename, sparse = sparse, X_name = X_name, obs_names = obs_names, var_names = var_names,
+    obsm_mapping = obsm_mapping, varm_mapping = varm_mapping, to = to, external = external
+  )
+  if (!sparse && !is.null(to)) abort("parameter", "to: only a file that is written has a place; use sparse = TRUE")
+  file <- file_ref(filename, external = external)
+  obsm <- mapping_of(obsm_mapping, "obsm_mapping")
+  varm <- mapping_of(varm_mapping, "varm_mapping")
+  parts <- rs_work(
+    "reading", rs_read_loom, store = store_of(file), X_name = X_name, obs_names = obs_names, var_names = var_names,
+    obsm = obsm$parts, obsm_of = obsm$of, varm = varm$parts, varm_of = varm$of
+  )
+  adata <- of_slots(file, parts)
+  if (!sparse) return(adata)
+  names <- c("X", sprintf("layers/%s", names(adata@layers)))
+  into_h5ad(to, function(place) write_h5ad(adata, place, as_csr = names))
+}
+
+mapping_of <- function(mapping, parameter) {
+  if (is.null(mapping)) return(list())
+  named <- is.list(mapping) && !is.null(names(mapping)) && all(nzchar(names(mapping)))
+  if (!named || !all(vapply(mapping, is.character, NA))) {
+    abort("type", parameter, ": expected a named list of names of attributes, such as list(X_umap = c(\"_X\", \"_Y\"))")
+  }
+  list(parts = unlist(mapping, use.names = FALSE), of = rep(names(mapping), lengths(mapping)))
+}
+
+# The object of a foreign file whose slots the core has read; its matrices are read in place.
+of_slots <- function(file, parts) {
+  matrix <- function(layer) {
+    x <- oom_from_file(file, layer$element)
+    if (is.null(layer$columns)) x else x[, layer$columns]
+  }
+  methods::new(
+    "AnnDataOOM",
+    file = file, X = matrix(parts$X), layers = lapply(parts$layers, matrix), obs = parts$obs, var = parts$var,
+    obsm = parts$obsm, varm = parts$varm, obsp = parts$obsp, varp = parts$varp, uns = parts$uns, raw = NULL,
+    origin = list(foreign = TRUE)
+  )
+}

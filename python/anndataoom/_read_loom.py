@@ -1,0 +1,77 @@
+"""loom files, whose matrices of genes x cells are turned as they are read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+
+from . import _core
+from ._anndata import AnnDataOOM
+from ._arguments import check
+from ._foreign import into_h5ad, of_slots
+
+
+def read_loom(
+    filename,
+    *,
+    sparse: bool = False,
+    X_name: str = "spliced",
+    obs_names: str = "CellID",
+    var_names: str = "Gene",
+    obsm_mapping: Mapping[str, Iterable[str]] | None = None,
+    varm_mapping: Mapping[str, Iterable[str]] | None = None,
+    to=None,
+    external: str = "refuse",
+) -> AnnDataOOM:
+    """Opens a loom file (loompy's versions 2 and 3) in place: matrices are turned, a block at a time, as they are read.
+
+    Attributes of columns are obs, of rows var, those of two dimensions obsm and varm; graphs are obsp and varp, the
+    file's own attributes (version 3) uns.
+
+    Parameters
+    ----------
+    filename
+        The file.
+    sparse
+        Whether the matrices are written once as compressed rows, which later passes read faster.
+    X_name
+        The layer that is X, where the file has it; else X is the main matrix. All are layers too, the main one as
+        "matrix".
+    obs_names, var_names
+        The attributes that name cells and genes.
+    obsm_mapping, varm_mapping
+        For each array of obsm or varm the attributes that are its columns, such as {"X_umap": ["_X", "_Y"]}.
+    to
+        Where to write the h5ad file of `sparse`, to open it with `read` the next time; without it, it is a temporary
+        one, which is removed when nothing reads from it any more.
+    external
+        As in `read_h5ad`.
+
+    Raises
+    ------
+    ValueError
+        An attribute that is not there; parts that contradict each other.
+    KeyError
+        It is no loom file.
+    """
+    check(
+        "read_loom", filename=filename, sparse=sparse, X_name=X_name, obs_names=obs_names, var_names=var_names,
+        obsm_mapping=obsm_mapping, varm_mapping=varm_mapping, to=to, external=external,
+    )  # fmt: skip
+    if to is not None and not sparse:
+        raise ValueError("to: only a file that is written has a place; use sparse=True")
+    file = _core.File(os.fspath(filename), False, external)
+    obsm, varm = _mapping("obsm_mapping", obsm_mapping), _mapping("varm_mapping", varm_mapping)
+    adata = of_slots(file, file.read_loom(X_name, obs_names, var_names, obsm, varm))
+    if not sparse:
+        return adata
+    names = ["X", *(f"layers/{name}" for name in adata.layers)]
+    return into_h5ad(to, lambda place: adata.write_h5ad(place, "gzip", as_csr=names))
+
+
+def _mapping(parameter: str, mapping) -> list[tuple[str, list[str]]]:
+    if mapping is None:
+        return []
+    if not isinstance(mapping, Mapping):
+        raise TypeError(f"{parameter}: expected a dict of lists of names of attributes, found {mapping!r}")
+    return [(name, [parts] if isinstance(parts, str) else list(parts)) for name, parts in mapping.items()]
