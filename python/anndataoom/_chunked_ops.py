@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 import pandas as pd
 
@@ -62,6 +64,9 @@ def chunked_normalize_total(
 ) -> None:
     """Normalises X lazily; keeps the counts as `layers['counts']` and the divisors as `obs['_norm_factor']`."""
     x = adata._matrix()
+    # All sums in one pass, or in none after quality control; values that are no counts are read again for each.
+    with suppress(ValueError):
+        x._m.learn_sums()
     found = _run(
         "normalize_total", x._m, x._file, target_sum=target_sum, exclude_highly_expressed=exclude_highly_expressed,
         max_fraction=max_fraction,

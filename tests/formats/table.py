@@ -33,8 +33,8 @@ TAIL = """
 Files that anndata 0.5, 0.6, 0.7, 0.8, 0.10, 0.12 and 0.13 wrote themselves (`tests/golden/make_versions.sh`) are read in
 both languages and written as files of today: tables as compound datasets, `raw.X`, `raw.var`, `raw.cat`, categories in
 `uns` or `__categories`, `h5sparse_format`. `read_10x_h5()` opens files of Cell Ranger 2 and 3, `read_h5mu()`
-the modalities of files of mudata, `read_h5seurat()` those of SeuratDisk, each in place; `read_10x_mtx()` makes an h5ad file of
-a folder with `matrix.mtx`. `read()` tells them apart by content.
+the modalities of files of mudata, `read_h5seurat()` assays of SeuratDisk, `read_loom()` files of loompy, each in place; `read_10x_mtx()` makes an h5ad file of
+a folder with `matrix.mtx`, `read_text()` of a table. `read()` tells them apart by content.
 
 ## Filters
 

@@ -7,7 +7,7 @@ use anndataoom_core::given::Syntax;
 use anndataoom_core::graph::{
     self, Batches, Correlation, KnnParams, LeidenParams, LinkageMethod, Method, NeighborsParams, UmapParams,
 };
-use anndataoom_core::ops::{self, PcaOptions, QcOptions, ScaleOptions};
+use anndataoom_core::ops::{self, Axis, PcaOptions, QcOptions, ScaleOptions};
 use anndataoom_core::stream::{self as columns, map_columns, Blocks, Column, Label, Order, PerColumn};
 use anndataoom_core::{Error, LazyMatrix, Result, Session};
 use matrix_common::*;
@@ -71,6 +71,29 @@ fn what_is_known_is_found_by_chains_on_the_matrix_and_goes_with_them() {
     drop(part);
     assert!(session.caches.is_empty());
     assert_eq!(session.budget.leased(), 0);
+}
+
+/// Sums, means and variances of counts of which one pass has read them read nothing, and are what a pass of their own gives.
+#[test]
+fn sums_of_counts_are_read_once() {
+    let dir = Dir::new();
+    let x = matrix(&written(&dir));
+    let of = |session: &Session| {
+        let moments = ops::mean_var(&x, Axis::Obs, 1, session).unwrap();
+        (ops::row_sums(&x, session).unwrap(), ops::col_sums(&x, session).unwrap(), moments.mean, moments.var)
+    };
+    let (fresh, session) = (of(&Session::with_threads(2)), Session::with_threads(2));
+    let before = x.source().reads().decoded;
+    ops::learn_sums(&x, &session.call()).unwrap();
+    let once = x.source().reads().decoded;
+    assert!(once > before);
+    let known = of(&session.call());
+    ops::learn_sums(&x, &session.call()).unwrap();
+    assert_eq!(x.source().reads().decoded, once);
+    assert_eq!((fresh.0, fresh.1), (known.0, known.1));
+    for (a, b) in fresh.2.iter().chain(&fresh.3).zip(known.2.iter().chain(&known.3)) {
+        assert!((a - b).abs() <= 1e-12 * a.abs(), "{a} {b}");
+    }
 }
 
 #[test]

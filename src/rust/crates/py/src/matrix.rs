@@ -177,6 +177,11 @@ impl Matrix {
         Ok((found.path, found.bytes, found.made))
     }
 
+    /// Reads the sums of counts, where no pass left them: later ones read nothing.
+    fn learn_sums(&self, py: Python<'_>) -> PyResult<()> {
+        run(py, |session| ops::learn_sums(&self.0, session))
+    }
+
     fn row_sums<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         buffer(py, run(py, |session| ops::row_sums(&self.0, session))?)
     }

@@ -276,6 +276,15 @@ pub(super) fn count_sums(x: &LazyMatrix, check: &Check, session: &Session) -> Re
     Ok((sums.cell_sums, sums.gene_sums.into_iter().next().unwrap_or_default()))
 }
 
+/// Reads sums and moments of counts in one pass, where no earlier one left them, so that what is computed of them later reads
+/// nothing: totals, normalisation, variable genes.
+///
+/// # Errors
+/// [`Error::Values`] for values that are no counts (negative, NaN or infinite); the errors of the pass.
+pub fn learn_sums(x: &LazyMatrix, session: &Session) -> Result<()> {
+    count_sums(x, &Check::counts(x, "sums of counts"), session).map(drop)
+}
+
 /// Ranks, 0 for the largest value, of each batch; ties by position.
 fn ranks(values: &[f64]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..values.len()).collect();

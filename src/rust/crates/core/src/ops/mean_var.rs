@@ -17,7 +17,13 @@ use serde::Serialize;
 /// The errors of the pass.
 pub fn mean_var(x: &LazyMatrix, axis: Axis, ddof: usize, session: &Session) -> Result<MeanVar> {
     match axis {
-        Axis::Obs => Ok(column_moments(x, session)?.finish(ddof)),
+        Axis::Obs => {
+            let moments = match x.known_sums(session) {
+                Some(known) => Moments::of_vectors(x.shape().0, known.mean.clone(), known.m2.clone()),
+                None => column_moments(x, session)?,
+            };
+            Ok(moments.finish(ddof))
+        }
         Axis::Var => row_mean_var(x, ddof, session),
     }
 }

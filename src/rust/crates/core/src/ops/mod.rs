@@ -29,7 +29,7 @@ mod view;
 pub use explain::{explain, From, Plan, Step};
 pub use filter::{filter_cells, filter_genes, CellCriterion, Filtered, GeneCriterion};
 pub use gene_ranges::{gene_ranges, GeneRanges};
-pub use hvg::{highly_variable_genes, loess, Flavor, Hvg, HvgOptions};
+pub use hvg::{highly_variable_genes, learn_sums, loess, Flavor, Hvg, HvgOptions};
 pub use index_columns::{index_columns, Indexed};
 pub use markers::{rank_genes_groups, Correction, MarkerOptions, Ranked, RankedGroup, Test};
 pub use mean_var::mean_var;
