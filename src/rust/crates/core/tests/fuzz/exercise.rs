@@ -90,21 +90,33 @@ fn as_text(file: &Path) -> Result<(), String> {
         std::fs::write(folder.join("barcodes.tsv"), names(9, "")).map_err(io)?;
         std::fs::copy(file, folder.join(place)).map_err(io)?;
         let to = folder.join("case.h5ad");
-        let read = text::content(&folder)
-            .and_then(|_| text::read_10x_mtx(&folder, &text::MtxOptions::default(), &to, &session));
-        match read {
-            Err(e) => judge(&e)?,
-            Ok(()) => {
-                let store = Store::open(&to).map_err(|e| format!("what was made cannot be opened: {e}"))?;
-                stream(&store, "X").map_err(|e| format!("what was made cannot be read: {e}"))?;
-                std::fs::remove_file(&to).map_err(io)?;
-            }
-        }
+        let read = || text::read_10x_mtx(&folder, &text::MtxOptions::default(), &to, &session);
+        made(text::content(&folder).and_then(|_| read()), &to)?;
         if std::fs::read_dir(&folder).map_err(io)?.count() != 3 {
             return Err("something is left behind".to_owned());
         }
     }
+    for transpose in [false, true] {
+        let options = text::TextOptions { transpose, ..text::TextOptions::default() };
+        let to = folder.join("case.h5ad");
+        made(text::read_text(file, &options, &to, &session), &to)?;
+        if std::fs::read_dir(&folder).map_err(io)?.count() != 3 {
+            return Err("a table leaves something behind".to_owned());
+        }
+    }
     std::fs::remove_dir_all(&folder).map_err(io)
+}
+
+/// Reads what was made of a text, and removes it.
+fn made(read: Result<(), Error>, to: &Path) -> Result<(), String> {
+    match read {
+        Err(e) => judge(&e),
+        Ok(()) => {
+            let store = Store::open(to).map_err(|e| format!("what was made cannot be opened: {e}"))?;
+            stream(&store, "X").map_err(|e| format!("what was made cannot be read: {e}"))?;
+            std::fs::remove_file(to).map_err(|e| e.to_string())
+        }
+    }
 }
 
 /// Copies what lies at the root into another file, unread. What could be read must be read there too: what cannot is

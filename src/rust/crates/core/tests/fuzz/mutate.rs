@@ -55,7 +55,7 @@ const LEGACY: &[&str] = &[
 ];
 const MATRICES: &[&str] = &["matrix/types.h5", "matrix/layouts.h5", "matrix/userblock.h5", "matrix/filters.h5"];
 const TENX: &[&str] = &["tenx/v2.h5", "tenx/v3.h5"];
-const MODALITIES: &[&str] = &["mudata/two.h5mu", "seurat/small.h5Seurat"];
+const MODALITIES: &[&str] = &["mudata/two.h5mu", "seurat/small.h5Seurat", "loom/small.loom"];
 
 /// Writes case `number` of `target` to `path`; false when this one is nothing.
 pub fn make(target: &str, number: u64, golden: &Path, path: &Path) -> bool {
