@@ -161,12 +161,12 @@ fn axis(
         }
         arrays.push((name.clone(), stacked(&taken, n)?));
     }
-    let index = match index {
-        Some(index) => index,
-        // Names as anndata gives them.
-        None => Value::strings((0..n).map(|i| i.to_string())),
+    // The names are called as anndata does it.
+    let (index_name, index) = match index {
+        Some(index) => (Some(names.to_owned()), index),
+        None => (None, Value::strings((0..n).map(|i| i.to_string()))),
     };
-    Ok((DataFrame { index_name: None, index: Box::new(index), columns }, arrays))
+    Ok((DataFrame { index_name, index: Box::new(index), columns }, arrays))
 }
 
 /// Vectors as the columns of one array.
