@@ -70,7 +70,7 @@ def main():
     python = {"ours": os.environ.get("ANNDATAOOM_PYTHON", "python3"), "scanpy": theirs / "bin/python"}
     env = dict(os.environ, **{v: str(a.threads) for v in THREAD_VARIABLES})
     env["PYTHONPATH"] = str(HERE.parent / "python")
-    tests = [t.format(reference="type_0") for t in TESTS]
+    tests = [t.format(reference="CD4 T") for t in TESTS]
     results = {}
     for n in sorted(a.n_obs):
         file = a.dir / f"markers_{n}_{a.n_vars}.h5ad"
