@@ -72,6 +72,11 @@ def read_loom(
 def _mapping(parameter: str, mapping) -> list[tuple[str, list[str]]]:
     if mapping is None:
         return []
+    wrong = TypeError(f"{parameter}: expected a dict of lists of names of attributes, found {mapping!r}")
     if not isinstance(mapping, Mapping):
-        raise TypeError(f"{parameter}: expected a dict of lists of names of attributes, found {mapping!r}")
-    return [(name, [parts] if isinstance(parts, str) else list(parts)) for name, parts in mapping.items()]
+        raise wrong
+    out = [(name, [parts] if isinstance(parts, str) else parts) for name, parts in mapping.items()]
+    for name, parts in out:
+        if not (isinstance(parts, Iterable) and all(isinstance(text, str) for text in (name, *parts))):
+            raise wrong
+    return [(name, list(parts)) for name, parts in out]
