@@ -41,7 +41,7 @@ const ALGORITHM: Kind = Kind::Choice(&["gzip", "lzf", "none"]);
 const COMPRESSION: Param = param("compression", ALGORITHM, Preset::Object, "Of what is written anew.");
 const LEVEL: Param = param("compression_opts", Kind::Whole(0, 9), Preset::Nothing, "Level of gzip.");
 const MERGE: Kind = Kind::Either(&[Kind::Choice(&["same", "unique", "first", "only"]), Kind::Opaque("a function")]);
-const MAPPING: Kind = Kind::Opaque("for each array a name and the names of its columns");
+const MAPPING: Kind = Kind::Object("for each array a name and the names of its columns");
 
 /// All functions.
 pub static FUNCTIONS: &[Function] = &[
