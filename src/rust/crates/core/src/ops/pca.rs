@@ -6,6 +6,7 @@
 //! [`Scale`](crate::chain::nodes::Scale) is never densified: each value is `base[j] + delta[i, j]` with `delta` 0 wherever nothing is stored, and
 //! a covariance does not change when a constant is taken from each column.
 
+mod bisection;
 mod eigen;
 mod gram;
 mod krylov;

@@ -1,9 +1,11 @@
-//! The leading eigenpairs of a symmetric matrix: all eigenvalues, and vectors of the few that are asked for.
+//! The leading eigenpairs of a symmetric matrix.
 //!
-//! The matrix is reduced to tridiagonal form in place ([`tridiagonal`](super::tridiagonal)). Vectors of a small share of the eigenvalues come by inverse
-//! iteration with orthogonalisation (Peters & Wilkinson 1971), which needs no second matrix; those of a large share, and
-//! those on which the iteration does not settle, by divide and conquer.
+//! The matrix is reduced to tridiagonal form in place ([`tridiagonal`](super::tridiagonal)). A small share of the eigenvalues
+//! comes by [`bisection`](super::bisection), and their vectors by inverse iteration with orthogonalisation (Peters &
+//! Wilkinson 1971), neither of which needs a second matrix; a large share, and vectors on which the iteration does not
+//! settle, come by divide and conquer.
 
+use super::bisection::leading_values;
 use super::tridiagonal::{reduce, SCRATCH};
 use crate::error::{Error, Result};
 use crate::memory;
@@ -66,7 +68,7 @@ impl Tridiagonal<'_> {
     fn leading(&self, k: usize, monitor: &Monitor) -> Result<(Vec<f64>, Vec<f64>)> {
         let p = self.diagonal.len();
         if k * FEW <= p {
-            let values: Vec<f64> = self.decompose(None)?.into_iter().rev().take(k).collect();
+            let values = leading_values(self.diagonal, self.below, k, monitor)?;
             monitor.check()?;
             if let Some(found) = self.inverse_iteration(&values) {
                 let vectors = (0..p).flat_map(|i| (0..k).map(move |c| (i, c))).map(|at| found[at]);
@@ -75,27 +77,27 @@ impl Tridiagonal<'_> {
             monitor.check()?;
         }
         let mut all = memory::zeros(p * p, SCRATCH)?;
-        let values = self.decompose(Some(MatMut::from_column_major_slice_mut(&mut all, p, p)))?;
+        let values = self.decompose(MatMut::from_column_major_slice_mut(&mut all, p, p))?;
         let leading = (0..p).flat_map(|i| (0..k).map(move |c| (i, c))).map(|(i, c)| all[(p - 1 - c) * p + i]);
         let vectors = memory::exactly(p * k, leading, SCRATCH)?;
         Ok((values.into_iter().rev().take(k).collect(), vectors))
     }
 
-    /// All eigenvalues, ascending, and all vectors where there is room for them.
-    fn decompose(&self, vectors: Option<MatMut<'_, f64>>) -> Result<Vec<f64>> {
+    /// All eigenvalues, ascending, and their vectors.
+    fn decompose(&self, vectors: MatMut<'_, f64>) -> Result<Vec<f64>> {
         let p = self.diagonal.len();
         let (mut diagonal, mut below, mut values) = (Diag::<f64>::zeros(p), Diag::zeros(p), Diag::zeros(p));
         for i in 0..p {
             diagonal[i] = self.diagonal[i];
             below[i] = self.below.get(i).copied().unwrap_or(0.0);
         }
-        let which = if vectors.is_some() { ComputeEigenvectors::Yes } else { ComputeEigenvectors::No };
-        let mut memory = buffer(self_adjoint_evd_scratch::<f64>(p, which, Par::Seq, Default::default()))?;
+        let scratch = self_adjoint_evd_scratch::<f64>(p, ComputeEigenvectors::Yes, Par::Seq, Default::default());
+        let mut memory = buffer(scratch)?;
         tridiagonal_self_adjoint_evd(
             diagonal.as_ref(),
             below.as_ref(),
             values.as_mut(),
-            vectors,
+            Some(vectors),
             Par::Seq,
             MemStack::new(&mut memory),
             Default::default(),

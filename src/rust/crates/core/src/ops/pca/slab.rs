@@ -5,6 +5,8 @@ use crate::error::Result;
 
 /// Values of a dense slab (16 MB).
 const DENSE: usize = 1 << 21;
+/// Rows of which a larger dense slab has a multiple: those of a product.
+pub(super) const STEP: usize = 384;
 /// Stored values (12 MB) and rows after which a sparse slab ends.
 const SPARSE: (usize, usize) = (1 << 20, 4096);
 
@@ -51,7 +53,8 @@ impl Slab {
             }
             None => {
                 self.dense = true;
-                let slab_rows = (DENSE / p).clamp(64, 4096);
+                let most = (DENSE / p).clamp(64, 4096);
+                let slab_rows = if most > STEP { most - most % STEP } else { most };
                 for row in rows.values.chunks(p) {
                     match shift {
                         Some(shift) => self.values.extend(row.iter().zip(shift).map(|(v, s)| v - s)),

@@ -31,7 +31,7 @@ impl Texts {
     /// `None` when there are none.
     pub(super) fn of(node: &Node, dtype: &Datatype, field: Option<&str>) -> Result<Option<Texts>> {
         register().map_err(|e| node.damaged(&e))?;
-        let width = 8 + node.file().bytes_of_addresses();
+        let width = 8 + node.file().superblock().addresses;
         let mut units = Vec::new();
         let memory = opaque(dtype.id(), width, field, &mut units, 0).map_err(|e| node.damaged(&e))?;
         Ok(memory.map(|memory| Texts { memory, width, units }))

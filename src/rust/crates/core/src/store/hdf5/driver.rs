@@ -197,7 +197,7 @@ unsafe extern "C" fn open_file(name: *const c_char, flags: c_uint, access: i64, 
             }
         }
     };
-    let lengths = heap::superblock(&*bytes).2;
+    let lengths = heap::superblock(&*bytes).lengths;
     Box::into_raw(Box::new(Opened {
         driver_id: 0,
         cls: std::ptr::null(),

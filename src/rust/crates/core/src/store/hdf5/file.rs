@@ -3,6 +3,7 @@
 use super::bytes::{Bytes, Plain};
 use super::driver;
 use super::external::Family;
+use super::heap::{self, Superblock};
 use super::raw::RawFile;
 use super::update::{lock_to_read, recover, Open};
 use super::{probe, register, External};
@@ -30,8 +31,7 @@ pub(super) struct Hdf5File {
     linked: Mutex<Vec<Arc<Hdf5File>>>,
     /// A handle for reading chunks, made when the first is read.
     raw: OnceLock<Arc<RawFile>>,
-    /// Bytes of an address in it.
-    addresses: OnceLock<usize>,
+    superblock: OnceLock<Superblock>,
 }
 
 /// A file that was asked for and those opened because it names them.
@@ -97,8 +97,8 @@ impl Hdf5File {
     pub(super) fn of_view(path: &Path, file: hdf5::File, bytes: Arc<dyn Bytes>, family: &Arc<Family>) -> Hdf5File {
         let (path, family, relatives, linked) = (path.to_owned(), family.clone(), Arc::default(), Mutex::default());
         let location = Location::from(&path);
-        let (raw, addresses) = Default::default();
-        Hdf5File { path, location, file, bytes, plain: None, update: None, family, relatives, linked, raw, addresses }
+        let (raw, superblock) = Default::default();
+        Hdf5File { path, location, file, bytes, plain: None, update: None, family, relatives, linked, raw, superblock }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -169,9 +169,9 @@ impl Hdf5File {
         linked.iter().map(|s| s.bytes()).fold(self.bytes(), u64::saturating_add)
     }
 
-    /// Bytes of an address in the file: 8 in all but odd ones.
-    pub(super) fn bytes_of_addresses(&self) -> usize {
-        *self.addresses.get_or_init(|| self.file.create_plist().map_or(8, |p| p.sizes().sizeof_addr))
+    /// The superblock of the file, read once.
+    pub(super) fn superblock(&self) -> Superblock {
+        *self.superblock.get_or_init(|| heap::superblock(&*self.bytes))
     }
 
     /// The bytes as the library reads them.

@@ -6,9 +6,19 @@ use std::io;
 
 const SIGNATURE: &[u8; 5] = b"GCOL\x01";
 
-/// Returns where the superblock of an HDF5 file lies, from where addresses count, and how many bytes it says addresses and
-/// lengths have: 8 and 8 in all but odd files.
-pub(super) fn superblock(bytes: &dyn Bytes) -> (u64, usize, usize) {
+/// The numbers of a file's superblock by which its other parts are read.
+#[derive(Clone, Copy)]
+pub(super) struct Superblock {
+    /// Where it lies, from where addresses count.
+    pub(super) base: u64,
+    /// Bytes of an address: 8 in all but odd files.
+    pub(super) addresses: usize,
+    /// Bytes of a length: 8 in all but odd files.
+    pub(super) lengths: usize,
+}
+
+/// Reads the superblock of an HDF5 file.
+pub(super) fn superblock(bytes: &dyn Bytes) -> Superblock {
     let mut at = 0;
     while at + 16 <= bytes.len() {
         let mut start = [0; 16];
@@ -18,11 +28,11 @@ pub(super) fn superblock(bytes: &dyn Bytes) -> (u64, usize, usize) {
         if start.starts_with(b"\x89HDF\r\n\x1a\n") {
             let sizes = if start[8] < 2 { [start[13], start[14]] } else { [start[9], start[10]] };
             let [addresses, lengths] = sizes.map(|size| usize::from(size).clamp(2, 32));
-            return (at, addresses, lengths);
+            return Superblock { base: at, addresses, lengths };
         }
         at = if at == 0 { 512 } else { at * 2 };
     }
-    (0, 8, 8)
+    Superblock { base: 0, addresses: 8, lengths: 8 }
 }
 
 /// Checks bytes that were read at `at`, if they start a collection of the global heap.
@@ -59,7 +69,19 @@ impl<'a> Heap<'a> {
     }
 
     /// Returns the number of up to 8 bytes that lies `from` bytes into the heap.
+    #[inline]
     pub(super) fn number(&mut self, from: u64, size: usize) -> io::Result<u64> {
+        // Nearly all lie in the bytes that were read, and have one of two sizes.
+        let read = usize::try_from(from).ok().and_then(|from| self.read.get(from..)).unwrap_or_default();
+        match (size, read.first_chunk::<2>(), read.first_chunk::<8>()) {
+            (2, Some(bytes), _) => Ok(u16::from_le_bytes(*bytes).into()),
+            (8, _, Some(bytes)) => Ok(u64::from_le_bytes(*bytes)),
+            _ => self.odd_number(from, size),
+        }
+    }
+
+    #[cold]
+    fn odd_number(&mut self, from: u64, size: usize) -> io::Result<u64> {
         let within = |part: &[u8], start: u64| {
             let start = usize::try_from(from.checked_sub(start)?).ok()?;
             let mut raw = [0; 8];

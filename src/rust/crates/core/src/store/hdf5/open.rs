@@ -151,7 +151,7 @@ impl Node {
         let object = match group.loc_type_by_name(key).map_err(broken)? {
             LocationType::Group => Object::Group(group.group(key).map_err(broken)?),
             LocationType::Dataset => {
-                let parts = parts::count(self.file().bytes_read(), header);
+                let parts = parts::count(self.file().bytes_read(), self.file().superblock(), header);
                 let parts = parts.map_err(|e| match e.kind() {
                     // Said of a damaged header or list.
                     std::io::ErrorKind::Other => broken(e.to_string().into()),

@@ -6,7 +6,8 @@
 //! Specification, "Data Layout Message", "Global Heap Block for Virtual Datasets").
 
 use super::bytes::Bytes;
-use super::heap::{self, Heap};
+use super::heap::{Heap, Superblock};
+use std::borrow::Cow;
 use std::io;
 
 /// Bytes of a part at least: two selections of 16 bytes; a name may be a flag.
@@ -20,18 +21,15 @@ const CONTINUATION: u16 = 0x10;
 const LAYOUT: u16 = 8;
 const VIRTUAL: u8 = 3;
 
-/// A file by its bytes, and what its superblock says.
+/// The bytes of a file with the sizes that its superblock gives.
 struct Reader<'a> {
     bytes: &'a dyn Bytes,
-    base: u64,
-    /// Bytes of an address and of a length.
-    addresses: usize,
-    lengths: usize,
+    superblock: Superblock,
 }
 
 impl Reader<'_> {
     fn read(&self, at: u64, size: u64) -> io::Result<Vec<u8>> {
-        let at = self.base.saturating_add(at);
+        let at = self.superblock.base.saturating_add(at);
         // Nothing is longer than the file.
         let there = self.bytes.len().saturating_sub(at).min(size);
         let mut out = vec![0; there as usize];
@@ -45,9 +43,8 @@ impl Reader<'_> {
 ///
 /// # Errors
 /// When the file cannot be read.
-pub(super) fn count(bytes: &dyn Bytes, header: u64) -> io::Result<Option<(u64, u64)>> {
-    let (base, addresses, lengths) = heap::superblock(bytes);
-    let reader = Reader { bytes, base, addresses, lengths };
+pub(super) fn count(bytes: &dyn Bytes, superblock: Superblock, header: u64) -> io::Result<Option<(u64, u64)>> {
+    let reader = Reader { bytes, superblock };
     match layout(&reader, header)? {
         Some((at, index)) => list(&reader, at, index),
         None => Ok(None),
@@ -74,7 +71,12 @@ fn layout(reader: &Reader<'_>, header: u64) -> io::Result<Option<(u64, u64)>> {
         left = left
             .checked_sub(size)
             .ok_or_else(|| io::Error::other(format!("a header of more than {MOST_BYTES} bytes")))?;
-        let block = reader.read(at, size)?;
+        let whole =
+            (at == header.saturating_add(first as u64)).then(|| start.get(first..first.saturating_add(size as usize)));
+        let block = match whole.flatten() {
+            Some(read) => Cow::Borrowed(read),
+            None => Cow::Owned(reader.read(at, size)?),
+        };
         let mut place = if is_v2 && seen > 1 { 4 } else { 0 };
         let head = if is_v2 { 4 + if tracked { 2 } else { 0 } } else { 8 };
         while place + head <= block.len() {
@@ -87,13 +89,13 @@ fn layout(reader: &Reader<'_>, header: u64) -> io::Result<Option<(u64, u64)>> {
             let Some(message) = block.get(place + head..end) else { break };
             match kind {
                 LAYOUT if message.get(1) == Some(&VIRTUAL) && message[0] >= 3 => {
-                    let at = number(message, 2, reader.addresses);
-                    return Ok(Some((at, number(message, 2 + reader.addresses, 4))));
+                    let at = number(message, 2, reader.superblock.addresses);
+                    return Ok(Some((at, number(message, 2 + reader.superblock.addresses, 4))));
                 }
                 LAYOUT => return Ok(None),
                 CONTINUATION if blocks.len() < MOST_BLOCKS => {
-                    let (at, size) = (number(message, 0, reader.addresses), reader.addresses);
-                    blocks.push((at, number(message, size, reader.lengths)));
+                    let (at, size) = (number(message, 0, reader.superblock.addresses), reader.superblock.addresses);
+                    blocks.push((at, number(message, size, reader.superblock.lengths)));
                 }
                 CONTINUATION => return Err(io::Error::other(format!("a header in more than {MOST_BLOCKS} blocks"))),
                 _ => {}
@@ -106,8 +108,8 @@ fn layout(reader: &Reader<'_>, header: u64) -> io::Result<Option<(u64, u64)>> {
 
 /// Returns the number of parts that object `index` of the heap at `at` begins with, and the most it has room for.
 fn list(reader: &Reader<'_>, at: u64, index: u64) -> io::Result<Option<(u64, u64)>> {
-    let at = reader.base.saturating_add(at);
-    let mut heap = Heap::new(reader.bytes, at, reader.lengths);
+    let at = reader.superblock.base.saturating_add(at);
+    let mut heap = Heap::new(reader.bytes, at, reader.superblock.lengths);
     let mut found = None;
     heap.walk(|object, from, length| {
         if object == index {
@@ -116,7 +118,7 @@ fn list(reader: &Reader<'_>, at: u64, index: u64) -> io::Result<Option<(u64, u64
     })?;
     // The list begins with its version.
     Ok(match found {
-        Some((from, length)) => Some((heap.number(from + 1, reader.lengths.min(8))?, length / PART)),
+        Some((from, length)) => Some((heap.number(from + 1, reader.superblock.lengths.min(8))?, length / PART)),
         None => None,
     })
 }
