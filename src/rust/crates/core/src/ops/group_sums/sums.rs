@@ -49,8 +49,13 @@ impl<C: Cell> GroupSums<C> {
         let values =
             C::Value::slice(data).ok_or_else(|| Error::Internal("the blocks of a chain differ in dtype".to_owned()))?;
         let (view, width) = (View::new(block, values), self.width);
+        // Group by group, so that its sums stay in the cache; within a group in the order of the file.
+        let mut rows: Vec<(u32, u32)> = memory::room(view.n_rows(), SUMS)?;
+        rows.extend((0..view.n_rows()).map(|i| (labels[view.positions.at(i)], i as u32)));
+        rows.retain(|(label, _)| *label != NO_LABEL);
+        rows.sort_unstable();
         if session.threads <= 1 {
-            return through(&view, labels, 0, width, &mut self.lists);
+            return through(&view, &rows, 0, width, &mut self.lists);
         }
         let share = self.lists.len().div_ceil(4 * session.threads).max(1);
         let lists = &mut self.lists;
@@ -58,7 +63,7 @@ impl<C: Cell> GroupSums<C> {
             lists
                 .par_chunks_mut(share)
                 .enumerate()
-                .try_for_each(|(k, bands)| through(&view, labels, k * share * width, width, bands))
+                .try_for_each(|(k, bands)| through(&view, &rows, k * share * width, width, bands))
         })
     }
 
@@ -96,29 +101,25 @@ impl<C: Cell> GroupSums<C> {
     }
 }
 
-/// Adds the values of all rows of a block to the bands from gene `first` on.
+/// Adds the values of rows of a block, each with its group, to the bands from gene `first` on.
 fn through<C: Cell>(
     view: &View<'_, C::Value>,
-    labels: &[u32],
+    rows: &[(u32, u32)],
     first: usize,
     width: usize,
     bands: &mut [Vec<List<C>>],
 ) -> Result<()> {
     let mut room = Room::default();
-    let place = |i: usize| match view.row(i).0 {
+    let place = |&(_, i): &(u32, u32)| match view.row(i as usize).0 {
         Some(columns) => columns.partition_point(|&c| (c as usize) < first),
         None => first,
     };
-    let mut at = memory::collected((0..view.n_rows()).map(place), SUMS)?;
+    let mut at = memory::collected(rows.iter().map(place), SUMS)?;
     for (b, band) in bands.iter_mut().enumerate() {
         let start = first + b * width;
         let end = (start + width).min(view.n_cols);
-        for (i, from) in at.iter_mut().enumerate() {
-            let label = labels[view.positions.at(i)];
-            if label == NO_LABEL {
-                continue;
-            }
-            let (columns, values) = view.row(i);
+        for (&(label, i), from) in rows.iter().zip(&mut at) {
+            let (columns, values) = view.row(i as usize);
             let to = match columns {
                 Some(columns) => *from + columns[*from..].iter().take_while(|&&c| (c as usize) < end).count(),
                 None => end,
