@@ -60,9 +60,9 @@ reference_part <- function(adata, name, args) {
           genes[is.na(at)][1], "' the first"
         )
       }
-      pointer_of(matrix_for(adata, pca()[["layer"]])[, at])
+      pointer_of(matrix_for(adata, pca()[["layer"]])[, at, drop = FALSE])
     },
-    reference = if (by_pca) pointer_of(matrix_for(ref, pca()[["layer"]])[, components_of(ref)$keep]),
+    reference = if (by_pca) pointer_of(matrix_for(ref, pca()[["layer"]])[, components_of(ref)$keep, drop = FALSE]),
     loadings = if (by_pca) components_of(ref)$loadings,
     rep = embedding_of(ref, if (is.null(own)) "X_pca" else own, neighbors[["n_pcs"]], "adata_ref"),
     own = if (!is.null(own)) embedding_of(adata, own, NULL, "adata"),
@@ -84,14 +84,15 @@ reference_part <- function(adata, name, args) {
 
 # Parameters that a verb noted in uns.
 noted_of <- function(ref, key, hint) {
-  params <- ref@uns[[key]][["params"]]
+  found <- resolve(ref@uns[[key]])
+  params <- if (is.list(found)) found[["params"]]
   if (!is.list(params)) abort("name", "adata_ref: uns has no element '", key, "' with parameters: ", hint)
   params
 }
 
 # Loadings and the positions of the genes that have some.
 components_of <- function(ref) {
-  loadings <- ref@varm[["PCs"]]
+  loadings <- resolve(ref@varm[["PCs"]])
   if (is.null(loadings)) abort("name", "adata_ref: varm has no element 'PCs': run pca() on the reference first")
   loadings <- unname(as.matrix(loadings))
   keep <- which(rowSums(loadings != 0) > 0)

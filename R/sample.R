@@ -18,7 +18,7 @@ sample.default <- function(x, ...) base::sample(x, ...)
 #' @rdname sample
 #' @param fraction,n Share of the cells (genes), or how many: exactly one of them.
 #' @param rng Seed; `NULL` is 0.
-#' @param replace Whether one may be drawn again. Cells and genes have one name each in R: it is refused where one was.
+#' @param replace Whether one may be drawn again; names of the repeated ones are made unique.
 #' @param axis `"obs"` or `"var"`.
 #' @param p What chances are in proportion to: a column of `obs` (`var`) of numbers or truth values, or such a vector.
 #' @return `adata` with the cells (genes) drawn.

@@ -33,9 +33,6 @@ merge_outcome <- function(adata, found, layer = NULL) {
   # Where all stay nothing is queued.
   if (is.null(found$keep) || is.logical(found$keep) && all(found$keep)) return(adata)
   kept <- if (is.logical(found$keep)) which(found$keep) else found$keep
-  if (anyDuplicated(kept)) {
-    abort("parameter", "replace: a cell or gene was drawn twice, and names in R differ; use replace = FALSE")
-  }
   if (found$cells) subset_anndata(adata, kept, NULL) else subset_anndata(adata, NULL, kept)
 }
 

@@ -81,22 +81,25 @@ struct Molecules {
 }
 
 impl Molecules {
-    /// Calls `f` with every key of each row of a block, and `end` after each row.
-    fn of_block(&self, block: Block, mut f: impl FnMut(u64), mut end: impl FnMut(usize)) -> Result<()> {
+    /// Calls `start` with the number of counts of each row of a block, `f` with the key of each, and `end` after them.
+    fn of_block(
+        &self,
+        block: Block,
+        mut start: impl FnMut(usize) -> Result<()>,
+        mut f: impl FnMut(u64),
+        mut end: impl FnMut(usize),
+    ) -> Result<()> {
         with_view!(block, view => (0..view.n_rows()).try_for_each(|i| {
             self.check.row(&view, i)?;
             let cell = view.positions.at(i);
             let (mut total, mut odd) = (0.0, None);
             each(view.row(i), |column, count| {
                 total += count;
-                if count.fract() != 0.0 || count > MOST {
-                    odd = odd.or(Some((column, count)));
-                } else if total <= MOST {
-                    let stream = stream_of(self.seed, cell as u32, column as u32);
-                    (0..count as u64).for_each(|molecule| f(key_of(stream, molecule)));
+                if odd.is_none() && (count.fract() != 0.0 || total > MOST) {
+                    odd = Some((column, count));
                 }
             });
-            if let Some((column, value)) = odd.or((total > MOST).then_some((0, total))) {
+            if let Some((column, value)) = odd {
                 return Err(Error::Values {
                     element: self.name.clone(),
                     operation: "downsample_counts",
@@ -106,6 +109,11 @@ impl Molecules {
                     column,
                 });
             }
+            start(total as usize)?;
+            each(view.row(i), |column, count| {
+                let stream = stream_of(self.seed, cell as u32, column as u32);
+                (0..count as u64).for_each(|molecule| f(key_of(stream, molecule)));
+            });
             end(cell);
             Ok(())
         }))
@@ -145,6 +153,7 @@ impl Reducer for Thresholds<'_> {
         let keys = std::cell::RefCell::new(Vec::new());
         self.molecules.of_block(
             block,
+            |n| memory::reserve(&mut *keys.borrow_mut(), n, COUNTS),
             |key| keys.borrow_mut().push(key),
             |cell| {
                 let mut keys = keys.borrow_mut();
@@ -183,7 +192,7 @@ impl Reducer for Histogram<'_> {
 
     fn map(&self, block: Block) -> Result<(Vec<u64>, ())> {
         let mut counts = self.state()?;
-        self.molecules.of_block(block, |key| counts[bin_of(key) as usize] += 1, |_| {})?;
+        self.molecules.of_block(block, |_| Ok(()), |key| counts[bin_of(key) as usize] += 1, |_| {})?;
         Ok((counts, ()))
     }
 
@@ -209,6 +218,7 @@ impl Reducer for OfBin<'_> {
         let mut keys = Vec::new();
         self.molecules.of_block(
             block,
+            |_| Ok(()),
             |key| {
                 if bin_of(key) == self.bin {
                     keys.push(key);
