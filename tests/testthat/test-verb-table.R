@@ -42,7 +42,8 @@ test_that("a verb adds what the table says and nothing else", {
     rank_genes_groups = list(groupby = "cell_type"), score_genes = list(gene_list = c("CD3D", "LYZ")),
     harmony_integrate = list(key = "batch"), scrublet = list(n_prin_comps = 10),
     ingest = list(adata_ref = reference, obs = "cell_type"), sample = list(n = 50), sketch = list(n = 50),
-    transfer_labels = list(adata_ref = reference, obs = "cell_type"), downsample_counts = list(counts_per_cell = 100)
+    transfer_labels = list(adata_ref = reference, obs = "cell_type"), downsample_counts = list(counts_per_cell = 100),
+    score_aucell = list(gene_list = c("CD3D", "LYZ"))
   )
   keys <- function(x) {
     unlist(lapply(c("obs", "var", "obsm", "varm", "obsp", "uns"), function(part) {

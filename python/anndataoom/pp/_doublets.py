@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from .._call import verb
+from .._call import check, verb
 
 __all__ = ["scrublet"]
 
 
 def scrublet(
-    adata, *, batch_key=None, sim_doublet_ratio=2.0, expected_doublet_rate=0.05, stdev_doublet_rate=0.02,
+    adata, adata_sim=None, *, batch_key=None, sim_doublet_ratio=2.0, expected_doublet_rate=0.05, stdev_doublet_rate=0.02,
     synthetic_doublet_umi_subsampling=1.0, knn_dist_metric="euclidean", normalize_variance=True, log_transform=False,
     mean_center=True, n_prin_comps=30, use_approx_neighbors=None, n_neighbors=None, threshold=None, verbose=True,
     copy=False, random_state=0,
@@ -44,4 +44,8 @@ def scrublet(
     stdev_doublet_rate, verbose
         Accepted and have no effect.
     """
-    return verb("scrublet", **locals())
+    args = dict(locals())
+    check("scrublet", args)
+    if adata_sim is not None:
+        raise NotImplementedError("adata_sim is not supported: doublets are simulated here and never kept")
+    return verb("scrublet", **args)

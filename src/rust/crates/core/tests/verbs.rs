@@ -181,6 +181,7 @@ fn every_verb_gives_what_the_table_says() {
             "downsample_counts" => calls = vec![vec![("counts_per_cell", Given::Whole(9))]],
             "scrublet" => calls = vec![vec![("n_prin_comps", Given::Whole(2)), ("n_neighbors", Given::Whole(4))]],
             "harmony_integrate" => calls = vec![vec![("key", text("batch"))]],
+            "score_aucell" => calls = vec![vec![("gene_list", text("gene1"))]],
             "score_genes" => calls = vec![vec![("gene_list", text("gene1")), ("n_bins", Given::Whole(2))]],
             "rank_genes_groups" => {
                 let of =

@@ -6,6 +6,7 @@
 //! the same bits for any number of threads, any memory budget and any split over processes. Each verb has a typed result, and a
 //! method that turns it into a [`crate::patch::Patch`] under scanpy's names.
 
+mod aggregate;
 mod columns;
 mod combat;
 mod doublets;
@@ -13,6 +14,7 @@ mod downsample;
 mod explain;
 mod filter;
 mod gene_ranges;
+mod group_sums;
 mod hvg;
 mod index_columns;
 mod markers;
@@ -26,10 +28,12 @@ mod project;
 mod qc;
 mod reductions;
 mod regress;
+mod score_aucell;
 mod score_genes;
 mod sums;
 mod view;
 
+pub use aggregate::{aggregate, Aggregation, Functions, DENSE};
 pub use combat::{combat, CombatModel, Combined};
 pub use doublets::{simulate_doublets, DoubletOptions, Doublets};
 pub use downsample::{downsample_counts, Counts};
@@ -50,5 +54,6 @@ pub use project::{project, Components};
 pub use qc::{calculate_qc_metrics, QcMetrics, QcOptions, QcSubset};
 pub use reductions::{cross_product, totals, Totals};
 pub use regress::{regress_out, Regressors};
+pub use score_aucell::score_aucell;
 pub use score_genes::{score_genes, ScoreOptions};
 pub use sums::{col_sums, row_sums, sums, Sums};

@@ -28,6 +28,7 @@ static SCRUBLET: Verb = Verb {
     name: "scrublet",
     label: "doublets",
     params: &[
+        param("adata_sim", Kind::Opaque("an object"), Preset::Nothing, "Not supported.").python(),
         param("batch_key", Kind::Text, Preset::Nothing, "Column of obs: each batch is looked at by itself."),
         param("sim_doublet_ratio", RATIO, Preset::Number(2.0), "Simulated doublets for each cell."),
         param("expected_doublet_rate", RATE, Preset::Number(0.05), "Share of doublets among the cells."),
