@@ -83,7 +83,7 @@ simd::vectorized! {
     }
 }
 
-/// exp(x) for x of 0 or less, to 2e-7 of itself; 0 below the smallest normal number.
+/// exp(x) for x of 0 or less, to 3e-7 of itself; 0 below the smallest normal number.
 #[inline(always)]
 fn exponential<L: Level>(level: L, x: f32) -> f32 {
     // 1.5 2^23: a number added to it loses its fraction.
