@@ -48,7 +48,8 @@ def _own_name(ref, args):
     """The element of obsm that neighbours were found by, None for principal components."""
     name = _neighbors(ref, args).get("use_rep")
     if name == "X":
-        raise ValueError("adata_ref: its neighbours were found by X; expected principal components or an element of obsm")
+        expected = "expected principal components or an element of obsm"
+        raise ValueError(f"adata_ref: its neighbours were found by X; {expected}")
     return None if name == "X_pca" else name
 
 
@@ -104,7 +105,8 @@ def _layout(adata, ref, args):
     if "umap" not in (args.get("embedding_method") or ()):
         return None
     if "X_umap" not in ref.obsm:
-        raise KeyError("embedding_method: obsm of adata_ref has no element 'X_umap': run anndataoom.tl.umap, or take 'pca'")
+        hint = "run anndataoom.tl.umap, or take 'pca'"
+        raise KeyError(f"embedding_method: obsm of adata_ref has no element 'X_umap': {hint}")
     return "points", np.ascontiguousarray(ref.obsm["X_umap"])
 
 

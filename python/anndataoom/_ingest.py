@@ -12,10 +12,10 @@ def ingest(
 ):
     """Maps cells into a reference (`scanpy.tl.ingest`), both on disk.
 
-    The cells are projected on the reference's principal components, genes being found by name, and their exact neighbours
-    among its cells vote for labels. Adds obsm `X_pca` and `X_umap`, and for each label a column of obs and the share of the
-    votes that were for it, `<label>_confidence`. Where the reference is scaled and the query is not, it is scaled by the
-    reference's means and deviations.
+    The cells are projected on the reference's principal components, genes being found by name, and their exact
+    neighbours among its cells vote for labels. Adds obsm `X_pca` and `X_umap`, and for each label a column of obs and
+    the share of the votes that were for it, `<label>_confidence`. Where the reference is scaled and the query is not,
+    it is scaled by the reference's means and deviations.
 
     Parameters
     ----------
@@ -24,7 +24,8 @@ def ingest(
     obs
         Columns of the reference's obs to vote for.
     embedding_method
-        "umap", "pca" or both. In the UMAP, cells start between their neighbours and are drawn to them; the reference stays.
+        "umap", "pca" or both. In the UMAP, cells start between their neighbours and are drawn to them; the reference
+        stays.
     neighbors_key
         Name given to `pp.neighbors` of the reference as `key_added`.
     random_state
@@ -38,7 +39,8 @@ def ingest(
 
 
 def transfer_labels(adata, adata_ref, obs, *, weights="distance", neighbors_key=None, inplace=True):
-    """Gives cells the labels of their neighbours in a reference: the votes of `tl.ingest`, near neighbours counting more.
+    """Gives cells the labels of their neighbours in a reference: the votes of `tl.ingest`, near neighbours counting
+    more.
 
     Adds a column of obs for each label, and the share of the votes that were for it, `<label>_confidence`.
 

@@ -86,7 +86,8 @@ def test_samples(on_disk):
     opened = on_disk(ad.read_h5ad(EXAMPLE))
     names = opened.obs_names
     some = oom.pp.sample(opened, n=50, copy=True)
-    assert some.n_obs == 50 and some.obs_names.is_unique and list(some.obs_names) == [n for n in names if n in set(some.obs_names)]
+    assert some.n_obs == 50 and some.obs_names.is_unique
+    assert list(some.obs_names) == [name for name in names if name in set(some.obs_names)]
     np.testing.assert_array_equal(values(some.X), values(opened[some.obs_names].X))
     assert list(oom.pp.sample(opened, n=50, copy=True).obs_names) == list(some.obs_names)
     assert list(oom.pp.sample(opened, n=50, rng=1, copy=True).obs_names) != list(some.obs_names)

@@ -8,10 +8,10 @@ __all__ = ["scrublet"]
 
 
 def scrublet(
-    adata, adata_sim=None, *, batch_key=None, sim_doublet_ratio=2.0, expected_doublet_rate=0.05, stdev_doublet_rate=0.02,
-    synthetic_doublet_umi_subsampling=1.0, knn_dist_metric="euclidean", normalize_variance=True, log_transform=False,
-    mean_center=True, n_prin_comps=30, use_approx_neighbors=None, n_neighbors=None, threshold=None, verbose=True,
-    copy=False, random_state=0,
+    adata, adata_sim=None, *, batch_key=None, sim_doublet_ratio=2.0, expected_doublet_rate=0.05,
+    stdev_doublet_rate=0.02, synthetic_doublet_umi_subsampling=1.0, knn_dist_metric="euclidean",
+    normalize_variance=True, log_transform=False, mean_center=True, n_prin_comps=30, use_approx_neighbors=None,
+    n_neighbors=None, threshold=None, verbose=True, copy=False, random_state=0,
 ):
     """Scores cells by how many of their neighbours are simulated doublets (`scanpy.pp.scrublet`), from counts.
 
@@ -39,8 +39,8 @@ def scrublet(
     n_neighbors
         Neighbours among the cells; by default half the square root of their number.
     threshold
-        Score above which a cell is a doublet; by default the least frequent score between the two modes of the simulated
-        doublets.
+        Score above which a cell is a doublet; by default the least frequent score between the two modes of the
+        simulated doublets.
     stdev_doublet_rate, verbose
         Accepted and have no effect.
     """

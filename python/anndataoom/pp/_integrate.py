@@ -8,15 +8,15 @@ __all__ = ["combat", "harmony_integrate"]
 
 
 def harmony_integrate(
-    adata, key, *, basis="X_pca", adjusted_basis="X_pca_harmony", theta=None, lamb=None, sigma=0.1, nclust=None, tau=0.0,
-    block_size=0.05, max_iter_harmony=10, max_iter_kmeans=4, epsilon_cluster=1e-3, epsilon_harmony=1e-2, alpha=0.2,
-    batch_prop_cutoff=1e-5, random_state=0,
+    adata, key, *, basis="X_pca", adjusted_basis="X_pca_harmony", theta=None, lamb=None, sigma=0.1, nclust=None,
+    tau=0.0, block_size=0.05, max_iter_harmony=10, max_iter_kmeans=4, epsilon_cluster=1e-3, epsilon_harmony=1e-2,
+    alpha=0.2, batch_prop_cutoff=1e-5, random_state=0,
 ):
     """Moves cells so that batches mix (`scanpy.external.pp.harmony_integrate`), the same for any number of threads.
 
-    Harmony (Korsunsky et al. 2019) as Harmony 2 changed it (Patikas et al. 2026): cells are assigned to soft clusters in
-    which batches are to be as common as everywhere, and in each cluster the shifts of the batches are taken off. Adds
-    `obsm[adjusted_basis]` (cells x dimensions, float32).
+    Harmony (Korsunsky et al. 2019) as Harmony 2 changed it (Patikas et al. 2026): cells are assigned to soft clusters
+    in which batches are to be as common as everywhere, and in each cluster the shifts of the batches are taken off.
+    Adds `obsm[adjusted_basis]` (cells x dimensions, float32).
 
     Parameters
     ----------
@@ -48,7 +48,8 @@ def harmony_integrate(
 
 
 def combat(adata, key="batch", *, covariates=None, inplace=True):
-    """Takes location and scale of batches out of every gene (`scanpy.pp.combat`): one pass, and done when values are read.
+    """Takes location and scale of batches out of every gene (`scanpy.pp.combat`): one pass, and done when values are
+    read.
 
     Values come as float32 (float64 for float64 input), where scanpy gives float64. Genes without variation count in the
     estimates, as in scanpy: filter them first.

@@ -36,10 +36,12 @@ def sample(adata, fraction=None, *, n=None, rng=None, copy=False, replace=False,
 def downsample_counts(
     adata, counts_per_cell=None, total_counts=None, *, random_state=0, replace=False, copy=False,
 ):
-    """Samples counts without replacement (`scanpy.pp.downsample_counts`): recorded after a pass, done when values are read.
+    """Samples counts without replacement (`scanpy.pp.downsample_counts`): recorded after a pass, done when values are
+    read.
 
-    A cell keeps exactly as many of its counts as asked for, each with the same chance; one that has no more keeps all. The
-    same counts stay whatever is selected before they are read. Values come as float32. The draws are not numpy's.
+    A cell keeps exactly as many of its counts as asked for, each with the same chance; one that has no more keeps
+    all. The same counts stay whatever is selected before they are read. Values come as float32. The draws are not
+    numpy's.
 
     Parameters
     ----------
@@ -63,8 +65,8 @@ def sketch(adata, n, *, method="geometric", n_pcs=None, use_rep=None, copy=False
     n
         Cells to keep.
     method
-        "geometric": evenly over the embedding, from boxes of one size (Hie et al. 2019); "leverage": by how much a cell adds
-        to it (Hao et al. 2023), with obs `leverage_score`, over all cells.
+        "geometric": evenly over the embedding, from boxes of one size (Hie et al. 2019); "leverage": by how much a
+        cell adds to it (Hao et al. 2023), with obs `leverage_score`, over all cells.
     n_pcs, use_rep
         Columns and name of the embedding; all of `obsm["X_pca"]` by default.
     """
