@@ -51,15 +51,16 @@ neighbors <- function(
 }
 
 # The first n_pcs columns of an element of obsm, without names; as float32 where it is kept so.
-embedding_of <- function(adata, use_rep, n_pcs) {
-  if (!is.null(use_rep)) check_name(use_rep, "use_rep")
-  hint <- if (is.null(use_rep)) "; run pca() first, or name another with use_rep = " else ", which use_rep names"
+embedding_of <- function(adata, use_rep, n_pcs, name = "use_rep") {
+  if (!is.null(use_rep)) check_name(use_rep, name)
+  named <- paste0(", which ", name, " names")
+  hint <- if (is.null(use_rep)) "; run pca() first, or name another with use_rep = " else named
   key <- if (is.null(use_rep)) "X_pca" else use_rep
   x <- adata@obsm[[key]]
   if (!is_float32(x)) x <- element_of(adata, "obsm", key, hint)
   if (is.data.frame(x) || is_Matrix(x)) x <- as.matrix(x)
   if (!is.numeric(x) || length(dim(x)) != 2) {
-    abort("shape", "use_rep: expected a numeric matrix in obsm$", key, ", found ", typeof(x), " ", describe(x))
+    abort("shape", name, ": expected a numeric matrix in obsm$", key, ", found ", typeof(x), " ", describe(x))
   }
   if (!is.null(n_pcs)) {
     if (n_pcs < 1 || n_pcs > ncol(x)) {

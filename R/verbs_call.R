@@ -31,8 +31,8 @@ merge_outcome <- function(adata, found, layer = NULL) {
   adata <- merge_patch(adata, found$patch)
   if (!is.null(found$placed)) adata@obsm[[found$placed]] <- found$scores
   # Where all stay nothing is queued.
-  if (is.null(found$keep) || all(found$keep)) return(adata)
-  kept <- which(found$keep)
+  if (is.null(found$keep) || is.logical(found$keep) && all(found$keep)) return(adata)
+  kept <- if (is.logical(found$keep)) which(found$keep) else found$keep
   if (found$cells) subset_anndata(adata, kept, NULL) else subset_anndata(adata, NULL, kept)
 }
 
@@ -84,6 +84,17 @@ verb_inputs <- list(
     for (other in columns[-1]) groups <- factor(paste(groups, other, sep = "_"))
     if (name == "batch_key") droplevels(groups) else groups
   },
+  factors = function(adata, name, args) {
+    keys <- args[[name]]
+    if (!length(keys)) abort("parameter", name, ": expected at least one column of obs, found none")
+    lapply(setNames(nm = keys), function(key) droplevels(groups_of(adata, key, name)))
+  },
+  model = function(adata, name, args) {
+    lapply(setNames(nm = args[[name]]), function(key) {
+      column <- column_of(adata, "obs", key, name)
+      if (is.numeric(column)) as.double(column) else groups_of(adata, key, name)
+    })
+  },
   chosen = function(adata, name, args) {
     if (!is.null(args[[name]])) as.factor(column_of(adata, "obs", args[[name]][[1]], name))
   },
@@ -96,8 +107,20 @@ verb_inputs <- list(
   masks = function(adata, name, args) {
     lapply(setNames(nm = as.character(args[[name]])), function(set) mask_of(adata, set, name))
   },
+  weights = function(adata, name, args) {
+    given <- args[[name]]
+    axis <- args[["axis"]]
+    if (is.null(given)) return(NULL)
+    if (is.character(given)) given <- column_of(adata, axis, given, name)
+    if (!is.numeric(given) && !is.logical(given)) {
+      abort("parameter", name, ": expected numbers or truth values, one a cell or gene, found ", describe(given))
+    }
+    as.double(given)
+  },
   log_base = function(adata, name, args) log_base(adata),
   obsm = function(adata, name, args) unname(as.matrix(element_of(adata, "obsm", name))),
+  reference = reference_part,
+  basis = function(adata, name, args) embedding_of(adata, args[[name]], NULL, name),
   uns = function(adata, name, args) as.numeric(element_of(adata, "uns", name, "; run diffmap() again")),
   root = function(adata, name, args) {
     if (!is.null(args[[name]])) return(root_position(args[[name]], adata) - 1)

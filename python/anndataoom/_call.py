@@ -23,6 +23,8 @@ class Outcome:
         What is added, by slot.
     keep : array or None
         Which cells or genes stay; `cells` says of which.
+    take : array or None
+        Which cells or genes are taken, by position; `takes_cells` says of which.
     values : dict
         Results for who asks for them instead of a changed object.
 
@@ -34,6 +36,8 @@ class Outcome:
         self.patch = found["patch"]
         self.cells, keep = found["keep"] or (False, None)
         self.keep = None if keep is None else array_of(keep)
+        self.takes_cells, take = found["take"] or (False, None)
+        self.take = None if take is None else array_of(take)
         self.values = {k: from_core(v) for k, v in found["values"]}
         tell(found["notes"])
 
@@ -48,6 +52,8 @@ class Outcome:
         merge(adata, self.patch)
         if self.keep is not None:
             (adata._inplace_subset_obs if self.cells else adata._inplace_subset_var)(self.keep)
+        if self.take is not None:
+            (adata._inplace_subset_obs if self.takes_cells else adata._inplace_subset_var)(self.take)
 
 
 def check(name: str, args: dict) -> None:

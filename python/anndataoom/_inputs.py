@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from ._across import reference
 from ._arrays import as_backed
 from ._categories import categorical
 from ._convert import to_core
@@ -123,6 +124,26 @@ def groups(adata, name, args):
     return "groups", codes, found
 
 
+def factors(adata, name, args):
+    names = [args[name]] if isinstance(args[name], str) else list(args[name])
+    if not names:
+        raise ValueError(f"{name}: expected at least one column of obs, found none")
+    return "factors", [(key, *groups_of(adata, key, name)) for key in names]
+
+
+def model(adata, name, args):
+    names = args.get(name)
+    columns = []
+    for key in [names] if isinstance(names, str) else names or []:
+        numbers = key in adata.obs and pd.api.types.is_numeric_dtype(adata.obs[key].dtype)
+        if numbers and adata.obs[key].dtype.kind != "b":
+            values = adata.obs[key].to_numpy(dtype=np.float64, na_value=np.nan)
+            columns.append((key, np.ascontiguousarray(values), None))
+        else:
+            columns.append((key, *groups_of(adata, key, name)))
+    return "model", columns
+
+
 def chosen(adata, name, args):
     if args.get(name) is None:
         return None
@@ -185,6 +206,21 @@ def masks(adata, name, args):
     return "masks", [(key, mask_of(source, key, name)) for key in names]
 
 
+def weights(adata, name, args):
+    given, axis = args.get(name), args.get("axis", "obs")
+    if given is None:
+        return None
+    if isinstance(given, str):
+        table = getattr(adata, axis)
+        if given not in table:
+            raise KeyError(f"{name}: {axis} has no column {given!r}; there are {', '.join(table.columns) or 'none'}")
+        given = table[given].to_numpy()
+    given = np.asarray(given)
+    if given.dtype.kind not in "biuf" or given.ndim != 1:
+        raise ValueError(f"{name}: expected numbers or truth values, one a cell or gene, found {given!r:.80}")
+    return "numbers", np.ascontiguousarray(given, dtype=np.float64)
+
+
 def log_base(adata, name, args):
     noted = adata.uns.get("log1p")
     base = noted.get("base") if isinstance(noted, dict) else None
@@ -218,6 +254,14 @@ def obsm(adata, name, args):
     return "points", np.ascontiguousarray(adata.obsm[name])
 
 
+def basis(adata, name, args):
+    key = args[name]
+    if key not in adata.obsm:
+        there = ", ".join(adata.obsm) or "none"
+        raise KeyError(f"{name}: obsm has no element {key!r}; there are {there}")
+    return "points", np.ascontiguousarray(adata.obsm[key])
+
+
 def uns(adata, name, args):
     return "numbers", np.ascontiguousarray(adata.uns[name], dtype=np.float64)
 
@@ -235,6 +279,6 @@ SOURCES = {
     f.__name__: f
     for f in (
         matrix, connectivities, distances, embedding, start, groups, chosen, covariates, mask, masks, log_base, sets,
-        genes, obsm, uns, root,
+        genes, obsm, basis, factors, model, reference, weights, uns, root,
     )
 }  # fmt: skip

@@ -8,14 +8,15 @@ import numpy as np
 
 from ._call import check, outcome, verb
 from ._convert import from_core
+from ._ingest import ingest, transfer_labels
 from ._markers import filter_rank_genes_groups, rank_genes_groups
 from ._scores import score_aucell, score_genes, score_genes_cell_cycle
 from ._verbs import NOTHING, one_of, target_of
 from .pp import pca
 
 __all__ = [
-    "dendrogram", "diffmap", "dpt", "filter_rank_genes_groups", "leiden", "louvain", "paga", "pca", "rank_genes_groups",
-    "score_aucell", "score_genes", "score_genes_cell_cycle", "umap",
+    "dendrogram", "diffmap", "dpt", "filter_rank_genes_groups", "ingest", "leiden", "louvain", "paga", "pca",
+    "rank_genes_groups", "score_aucell", "score_genes", "score_genes_cell_cycle", "transfer_labels", "umap",
 ]  # fmt: skip
 
 

@@ -26,6 +26,14 @@ HOSTILE = [
 
 NEEDED = {
     "regress_out": {"keys": "n_counts"},
+    "harmony_integrate": {"key": "batch"},
+    "scrublet": {"n_prin_comps": 5},
+    "combat": {"key": "leiden"},
+    "ingest": {"embedding_method": "pca"},
+    "downsample_counts": {"counts_per_cell": 10},
+    "transfer_labels": {"obs": "cell_type"},
+    "sample": {"n": 20},
+    "sketch": {"n": 20},
     "dendrogram": {"groupby": "cell_type"},
     "rank_genes_groups": {"groupby": "leiden"},
     "score_genes": {"gene_list": ["CD3D", "LYZ"]},
@@ -87,6 +95,10 @@ def test_verbs(name, ready):
 
     def call(**args):
         limit = {} if {*args} - {"inplace", "copy"} else FILTERS.get(name, {})
+        if name in ("ingest", "transfer_labels"):
+            args = {"adata_ref": ready, **args}
+        if name in ("downsample_counts", "scrublet"):
+            return verb(oom.read(EXAMPLE)[:150, :600], **{**NEEDED[name], **args})
         return verb(ready.copy(), **{**NEEDED.get(name, limit), **args})
 
     for parameter in list(inspect.signature(verb).parameters)[1:]:

@@ -51,14 +51,19 @@ faults <- function(call, parameters) {
 test_that("odd arguments of verbs are refused by name", {
   skip_on_cran()
   a <- ready()
+  counts <- read_h5ad(example_h5ad())[1:150, 1:600]
   needed <- list(
     regress_out = list(keys = "n_counts"), dendrogram = list(groupby = "cell_type"), dpt = list(root = 1),
     rank_genes_groups = list(groupby = "cell_type"), score_genes = list(gene_list = c("CD3D", "LYZ")),
+    harmony_integrate = list(key = "batch"), scrublet = list(n_prin_comps = 5),
+    sample = list(n = 20), sketch = list(n = 20), transfer_labels = list(adata_ref = a, obs = "cell_type"),
+    ingest = list(adata_ref = a, embedding_method = "pca"), downsample_counts = list(counts_per_cell = 10),
     score_aucell = list(gene_list = c("CD3D", "LYZ"))
   )
   for (name in names(verbs)) {
     verb <- if (name == "sqrt") sqrt else getExportedValue("anndataoom", name)
-    call <- function(args) do.call(verb, c(list(a), args, needed[[name]][setdiff(names(needed[[name]]), names(args))]))
+    object <- if (name %in% c("downsample_counts", "scrublet")) counts else a
+    call <- function(args) do.call(verb, c(list(object), args, needed[[name]][setdiff(names(needed[[name]]), names(args))]))
     expect_identical(faults(call, names(verbs[[name]]$params)), NULL, label = name)
   }
 })

@@ -6,7 +6,7 @@ verb_of <- function(name) if (name == "sqrt") sqrt else getExportedValue("anndat
 
 formals_of <- function(name) {
   if (name == "sqrt") return(alist(x = ))
-  if (name %in% c("scale", "log1p")) {
+  if (name %in% c("scale", "log1p", "sample")) {
     return(formals(getS3method(name, "AnnDataOOM", envir = asNamespace("anndataoom"))))
   }
   formals(getExportedValue("anndataoom", name))
@@ -33,10 +33,16 @@ test_that("every parameter and default is the table's", {
 test_that("a verb adds what the table says and nothing else", {
   a <- read_h5ad(example_h5ad()) |> normalize_total() |> log1p() |> pca(n_comps = 10) |> neighbors() |> diffmap()
   a$obs$score <- seq_len(nrow(a)) %% 7
+  reference <- umap(a, maxiter = 5)
+  # Counts have not been logarithmised.
+  raw <- read_h5ad(example_h5ad())
   calls <- list(
     filter_cells = list(min_genes = 1), filter_genes = list(min_cells = 1), regress_out = list(keys = "score"),
     paga = list(groups = "batch"), dendrogram = list(groupby = "cell_type"), dpt = list(root = 1),
     rank_genes_groups = list(groupby = "cell_type"), score_genes = list(gene_list = c("CD3D", "LYZ")),
+    harmony_integrate = list(key = "batch"), scrublet = list(n_prin_comps = 10),
+    ingest = list(adata_ref = reference, obs = "cell_type"), sample = list(n = 50), sketch = list(n = 50),
+    transfer_labels = list(adata_ref = reference, obs = "cell_type"), downsample_counts = list(counts_per_cell = 100),
     score_aucell = list(gene_list = c("CD3D", "LYZ"))
   )
   keys <- function(x) {
@@ -46,7 +52,7 @@ test_that("a verb adds what the table says and nothing else", {
     }))
   }
   for (name in names(table)) {
-    b <- suppressWarnings(suppressMessages(do.call(verb_of(name), c(list(a), calls[[name]]))))
+    b <- suppressWarnings(suppressMessages(do.call(verb_of(name), c(list(if (name == "downsample_counts") raw else a), calls[[name]]))))
     patterns <- utils::glob2rx(gsub("\\{[a-z_]+\\}", "*", table[[name]]$gives))
     for (key in setdiff(keys(b), keys(a))) {
       expect_true(any(vapply(patterns, grepl, NA, key)), label = paste(name, "adds", key))

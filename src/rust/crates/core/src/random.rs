@@ -172,6 +172,22 @@ impl Legacy {
         }
     }
 
+    /// An integer from 0 to `most`, as `numpy.random.randint(0, most + 1)`.
+    pub(crate) fn below_or_at(&mut self, most: u64) -> u64 {
+        if let Ok(most) = u32::try_from(most) {
+            // One of a single number draws nothing.
+            return if most == 0 { 0 } else { u64::from(self.up_to(most)) };
+        }
+        let mask = u64::MAX >> most.leading_zeros();
+        loop {
+            let high = u64::from(self.bits());
+            let value = (high << 32 | u64::from(self.bits())) & mask;
+            if value <= most {
+                return value;
+            }
+        }
+    }
+
     /// As `numpy.random.shuffle`, of which `permutation` and `choice` without replacement are made.
     pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
         for i in (1..items.len()).rev() {

@@ -4,8 +4,8 @@
 
 use anndataoom_core::element::{self, Array, Categorical, DataFrame, Sparse, SparseFormat, Value};
 use anndataoom_core::graph::{
-    diffmap, fuzzy_simplicial_set, gauss_connectivities, knn, leiden, louvain, paga, spectral, umap, KnnParams,
-    LeidenParams, Method, Metric, Pairwise, UmapParams,
+    diffmap, fuzzy_simplicial_set, gauss_connectivities, harmony, knn, leiden, louvain, paga, spectral, umap, Factor,
+    HarmonyParams, KnnParams, LeidenParams, Method, Metric, Pairwise, UmapParams,
 };
 use anndataoom_core::matrix::{open as open_matrix, MemorySource};
 use anndataoom_core::ops::*;
@@ -147,6 +147,9 @@ fn neighbours(session: &Session) {
     let knns = knn(points, &params, session).unwrap().knn;
     let graph = fuzzy_simplicial_set(&knns, session).unwrap();
     let codes: Vec<u32> = (0..N as u32).map(|i| i % 7).collect();
+    let batches = [Factor { codes: codes.clone(), n_levels: 7 }];
+    let few_rounds =
+        HarmonyParams { max_iter_harmony: 2, max_iter_kmeans: 1, block_size: 0.5, ..HarmonyParams::default() };
     all_survive! {
         "knn, exact" => knn(points, &params, session).map(|r| r.knn);
         "knn, inverted file" => knn(points, &lists, session).map(|r| r.knn);
@@ -159,6 +162,7 @@ fn neighbours(session: &Session) {
         "louvain" => louvain(&graph, &LeidenParams { n_iterations: 1, ..LeidenParams::default() }, session);
         "diffusion map" => diffmap(&graph, 4, 0, session).map(|m| m.components);
         "paga" => paga(&graph, &codes, 7, session).map(|p| p.connectivities);
+        "harmony" => harmony(points, &batches, &few_rounds, session).map(|h| h.coordinates);
     }
 }
 
@@ -207,6 +211,22 @@ fn verbs(name: &str, counts: &LazyMatrix, session: &Session) {
         highly_variable_genes(x, &options, session).map(|h| h.highly_variable)
     };
     let by_batch = HvgOptions { batch: Some(batch), n_top_genes: Some(20), ..HvgOptions::default() };
+    let doublets = DoubletOptions {
+        sim_doublet_ratio: 0.5,
+        synthetic_doublet_umi_subsampling: 1.0,
+        normalize_variance: true,
+        log_transform: false,
+        mean_center: true,
+        n_prin_comps: 5,
+        seed: 0,
+    };
+    let of_batches = CombatModel {
+        key: "batch".to_owned(),
+        batches: codes(n),
+        names: names.clone(),
+        covariates: vec!["n".to_owned()],
+        columns: vec![("n".to_owned(), (0..n).map(|i| (i % 13) as f64).collect())],
+    };
     let grouped = |axis, n: usize| {
         let codes = (0..n as i32).map(|i| i % 5 - 1).collect();
         Aggregation { axis, codes, n_groups: 4, functions: Functions::named(&Functions::NAMES).unwrap(), dof: 1 }
@@ -240,6 +260,9 @@ fn verbs(name: &str, counts: &LazyMatrix, session: &Session) {
         &named("wilcoxon") => rank_genes_groups(&selected, &of_half, session);
         &named("wilcoxon against one") => rank_genes_groups(&log, &against, session);
         &named("scores") => score_genes(&log, &sets, &scored, session);
+        &named("doublets") => simulate_doublets(counts, &doublets, session);
+        &named("doublets of logarithms") => simulate_doublets(counts, &DoubletOptions { log_transform: true, ..doublets.clone() }, session);
+        &named("combat") => combat(&log, &of_batches, session).and_then(|c| collect(&c.matrix, session, u64::MAX));
         &named("a regression") => rank_genes_groups(&selected, &of_half_by(Test::Logistic), session);
         &named("recovery of genes") => score_aucell(&log, &sets, 0.1, session);
         &named("sums of groups") => aggregate(&log, &grouped(Axis::Obs, n), session);

@@ -2,7 +2,9 @@
 
 mod ops_support;
 
-use anndataoom_core::chain::nodes::{Arcsinh, Covariates, Log1p, Normalize, PearsonResiduals, RegressOut, Scale};
+use anndataoom_core::chain::nodes::{
+    Arcsinh, Combat, Covariates, Log1p, Normalize, PearsonResiduals, RegressOut, Scale,
+};
 use anndataoom_core::chain::nodes::{Sqrt, Square};
 use anndataoom_core::chain::Vector;
 use anndataoom_core::{Error, LazyMatrix};
@@ -23,7 +25,22 @@ fn every_node(x: &LazyMatrix) -> LazyMatrix {
     let x = x.with(scale(false)).and_then(|x| x.with(scale(true))).unwrap();
     let coefficients: Vector<f64> = (0..2 * M).map(|j| j as f64 / 9.0).collect::<Vec<_>>().into();
     let groups = Covariates::Groups((0..N as u32).map(|i| i % 2).collect::<Vec<_>>().into());
-    x.with(RegressOut { covariates: groups, coefficients, width: 2, keys: vec!["g".to_owned()].into() }).unwrap()
+    let x =
+        x.with(RegressOut { covariates: groups, coefficients, width: 2, keys: vec!["g".to_owned()].into() }).unwrap();
+    let each: Vector<f64> = (0..3 * M).map(|at| 0.5 + at as f64 / 20.0).collect::<Vec<_>>().into();
+    let low: Vector<f64> = (0..M).map(|j| 0.05 + j as f64 / 100.0).collect::<Vec<_>>().into();
+    let combat = Combat {
+        batches: (0..N as u32).map(|i| i % 3).collect::<Vec<_>>().into(),
+        n_batches: 3,
+        covariates: by_row,
+        width: 1,
+        mean: low.clone(),
+        coefficients: low,
+        factor: each.clone(),
+        offset: each,
+        keys: vec!["g".to_owned()].into(),
+    };
+    x.with(combat).unwrap()
 }
 
 /// The same in the open.
@@ -34,7 +51,9 @@ fn twin(counts: &[f64]) -> Vec<f64> {
         let y = ((y / 5.0).asinh().ln_1p() / 2f64.ln()).ln_1p();
         let c = 0.5 + j as f64;
         let y = (y / c).min(0.4);
-        ((y - c) / c).clamp(-0.4, 0.4) - (2 * j + i % 2) as f64 / 9.0
+        let y = ((y - c) / c).clamp(-0.4, 0.4) - (2 * j + i % 2) as f64 / 9.0;
+        let (m, each) = ((0.05 + j as f64 / 100.0) * (2.0 + i as f64 / 8.0), 0.5 + (3 * j + i % 3) as f64 / 20.0);
+        (y - m) * each + m + each
     };
     counts.iter().enumerate().map(one).collect()
 }

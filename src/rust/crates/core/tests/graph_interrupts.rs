@@ -1,8 +1,9 @@
 //! Every verb of the graph stage stops soon after it is asked to, whatever it is at.
 
 use anndataoom_core::graph::{
-    dendrogram, diffmap, dpt, fuzzy_simplicial_set, gauss_connectivities, gauss_of_all, knn, leiden, louvain, paga,
-    spectral, umap, Correlation, KnnParams, LeidenParams, LinkageMethod, Method, Metric, Pairwise, UmapParams,
+    dendrogram, diffmap, dpt, fuzzy_simplicial_set, gauss_connectivities, gauss_of_all, harmony, knn, leiden, louvain,
+    paga, spectral, umap, Correlation, Factor, HarmonyParams, KnnParams, LeidenParams, LinkageMethod, Method, Metric,
+    Pairwise, UmapParams,
 };
 use anndataoom_core::{Error, Result, Session};
 use ndarray::Array2;
@@ -112,6 +113,9 @@ fn every_step_stops_when_asked() {
     stops(&mut slow, "umap, sequential", |session| umap::umap(&graph, &sequential, session).map(drop));
     stops(&mut slow, "leiden", |session| leiden(&graph, &LeidenParams::default(), session).map(drop));
     stops(&mut slow, "louvain", |session| louvain(&graph, &LeidenParams::default(), session).map(drop));
+    let batches = [Factor { codes: (0..n as u32).map(|i| i % 4).collect(), n_levels: 4 }];
+    let rounds = HarmonyParams::default();
+    stops(&mut slow, "harmony", |session| harmony(all, &batches, &rounds, session).map(drop));
     stops(&mut slow, "diffusion map", |session| diffmap(&graph, 15, 0, session).map(drop));
     stops(&mut slow, "pseudotime", |session| {
         dpt(&graph, map.components.view(), &map.eigenvalues, 5, 0, session).map(drop)

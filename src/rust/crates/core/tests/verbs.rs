@@ -4,7 +4,7 @@ use anndataoom_core::element::{Array, Value};
 use anndataoom_core::given::{Given, Syntax};
 use anndataoom_core::matrix::MemorySource;
 use anndataoom_core::patch::Patch;
-use anndataoom_core::verbs::{self, Call, Groups, Input, Kind, Outcome, Preset, Source, Verb};
+use anndataoom_core::verbs::{self, Call, Column, Groups, Input, Kind, Outcome, Preset, Source, Verb};
 use anndataoom_core::{Error, LazyMatrix, Result, Session};
 use ndarray::Array2;
 use std::collections::{HashMap, HashSet};
@@ -61,6 +61,25 @@ fn found(verb: &Verb, graph: &Outcome, map: &Outcome) -> HashMap<String, Input<'
             Source::Root => Input::Numbers(vec![0.0]),
             Source::Groups if need.name == "batch_key" => continue,
             Source::Groups => groups(&["a", "b"]),
+            Source::Basis => Input::Points(coordinates().into()),
+            Source::Factors => match groups(&["a", "b"]) {
+                Input::Groups(groups) => Input::Factors(vec![("batch".to_owned(), groups)]),
+                other => other,
+            },
+            Source::Model => Input::Model(vec![("score".to_owned(), Column::Numbers((0..CELLS).map(noise).collect()))]),
+            Source::Reference => match need.name {
+                "matrix" | "reference" => Input::Matrix(counts()),
+                "loadings" => Input::Points(Array2::from_shape_fn((GENES, 5), |(i, j)| noise(i * 5 + j) as f32).into()),
+                "rep" => Input::Points(coordinates().into()),
+                "layout" => Input::Points(coordinates().slice(ndarray::s![.., ..2]).to_owned().into()),
+                "labels" => match groups(&["a", "b"]) {
+                    Input::Groups(groups) => Input::Factors(vec![("type".to_owned(), groups)]),
+                    other => other,
+                },
+                "numbers" => Input::Numbers(vec![5.0, 1.0, 1.5, 0.9]),
+                "metric" => Input::Names(std::iter::once("euclidean").collect()),
+                _ => continue,
+            },
             Source::Covariates => Input::Columns(vec![("score".to_owned(), (0..CELLS).map(noise).collect())]),
             Source::Masks => Input::Masks(vec![("mt".to_owned(), (0..GENES).map(|j| j < 3).collect())]),
             Source::Genes => Input::Names((0..GENES).map(|j| format!("gene{j}")).collect()),
@@ -71,7 +90,7 @@ fn found(verb: &Verb, graph: &Outcome, map: &Outcome) -> HashMap<String, Input<'
                     ("more".to_owned(), vec!["gene9".to_owned(), "gene20".to_owned()]),
                 ])
             }
-            Source::Start | Source::Chosen | Source::Mask | Source::LogBase => continue,
+            Source::Start | Source::Chosen | Source::Mask | Source::Weights | Source::LogBase => continue,
         };
         inputs.insert(need.name.to_owned(), input);
     }
@@ -149,6 +168,19 @@ fn every_verb_gives_what_the_table_says() {
             }
             "regress_out" => calls = vec![vec![("keys", text("score"))]],
             "paga" => calls = vec![vec![("groups", text("batch"))]],
+            "ingest" => {
+                let of = Given::Other("an object".to_owned());
+                let both = Given::List(vec![text("umap"), text("pca")]);
+                calls = vec![vec![("adata_ref", of), ("obs", text("type")), ("embedding_method", both)]];
+            }
+            "transfer_labels" => {
+                calls = vec![vec![("adata_ref", Given::Other("an object".to_owned())), ("obs", text("type"))]];
+            }
+            "sample" => calls = vec![vec![("n", Given::Whole(9))]],
+            "sketch" => calls = vec![vec![("n", Given::Whole(9)), ("method", text("leverage"))]],
+            "downsample_counts" => calls = vec![vec![("counts_per_cell", Given::Whole(9))]],
+            "scrublet" => calls = vec![vec![("n_prin_comps", Given::Whole(2)), ("n_neighbors", Given::Whole(4))]],
+            "harmony_integrate" => calls = vec![vec![("key", text("batch"))]],
             "score_aucell" => calls = vec![vec![("gene_list", text("gene1"))]],
             "score_genes" => calls = vec![vec![("gene_list", text("gene1")), ("n_bins", Given::Whole(2))]],
             "rank_genes_groups" => {

@@ -8,7 +8,7 @@ use crate::matrix::{in_memory, Matrix};
 use crate::run::run;
 use crate::to_py::{buffer, items, patch};
 use anndataoom_core::given::Given;
-use anndataoom_core::verbs::{self, Args, Call, Face, Groups, Input, Param, Preset, Verb};
+use anndataoom_core::verbs::{self, Args, Call, Column, Face, Groups, Input, Param, Preset, Verb};
 use anndataoom_core::{ops, Error};
 use ndarray::Array2;
 use pyo3::exceptions::PyTypeError;
@@ -70,6 +70,8 @@ impl Checked {
         out.set_item("patch", patch(py, found.patch)?)?;
         let keep = found.keep.map(|(cells, mask)| Ok::<_, PyErr>((cells, buffer(py, mask)?))).transpose()?;
         out.set_item("keep", keep)?;
+        let take = found.take.map(|(cells, at)| Ok::<_, PyErr>((cells, buffer(py, at)?))).transpose()?;
+        out.set_item("take", take)?;
         out.set_item("values", items(py, found.values)?)?;
         out.set_item("notes", found.notes.into_iter().map(|(_, note)| note).collect::<Vec<_>>())?;
         Ok(out)
@@ -86,6 +88,24 @@ fn input(name: &str, x: &Object<'_>) -> PyResult<Input<'static>> {
         "graph" => Input::Graph(from_py(&at(1)?)?),
         "points" => Input::Points(points(&at(1)?, name)?.into()),
         "groups" => Input::Groups(Groups { codes: i32s(&at(1)?)?, names: at(2)?.extract()? }),
+        "factors" => {
+            let columns: Vec<(String, Object<'_>, Vec<String>)> = at(1)?.extract()?;
+            let groups = |(key, codes, names): (String, Object<'_>, Vec<String>)| {
+                Ok::<_, PyErr>((key, Groups { codes: i32s(&codes)?, names }))
+            };
+            Input::Factors(columns.into_iter().map(groups).collect::<PyResult<_>>()?)
+        }
+        "model" => {
+            let columns: Vec<(String, Object<'_>, Option<Vec<String>>)> = at(1)?.extract()?;
+            let column = |(key, values, names): (String, Object<'_>, Option<Vec<String>>)| {
+                let column = match names {
+                    None => Column::Numbers(f64s(&values)?),
+                    Some(names) => Column::Groups(Groups { codes: i32s(&values)?, names }),
+                };
+                Ok::<_, PyErr>((key, column))
+            };
+            Input::Model(columns.into_iter().map(column).collect::<PyResult<_>>()?)
+        }
         "mask" => Input::Mask(bools(&at(1)?)?),
         "masks" => Input::Masks(pairs(1)?.iter().map(|(k, v)| Ok((k.clone(), bools(v)?))).collect::<PyResult<_>>()?),
         "columns" => Input::Columns(pairs(1)?.iter().map(|(k, v)| Ok((k.clone(), f64s(v)?))).collect::<PyResult<_>>()?),

@@ -10,7 +10,7 @@ use crate::to_r::{float32, list_of, patch_by_columns, patch_to_r, to_r, transpos
 use crate::vector::{self, logicals, uninitialised};
 use anndataoom_core::element::{Array, Strings, Value};
 use anndataoom_core::given::Given;
-use anndataoom_core::verbs::{self, Call, Face, Groups, Input, Param, Preset, Source, Verb};
+use anndataoom_core::verbs::{self, Call, Column, Face, Groups, Input, Param, Preset, Source, Verb};
 use anndataoom_core::{memory, ops, Error, Result};
 use extendr_api::prelude::*;
 use extendr_api::AsTypedSlice;
@@ -51,7 +51,8 @@ fn rs_verb_check(args: Robj) -> Robj {
     })
 }
 
-/// `name`, `args`, `inputs` (a named list): the `matrix` as a handle, the `patch`, which to `keep` of the `cells` or genes, and
+/// `name`, `args`, `inputs` (a named list): the `matrix` as a handle, the `patch`, which to `keep` of the `cells` or genes (or which to
+/// take, by position), and
 /// `placed`, the key of obsm of the coordinates `scores`.
 #[extendr]
 fn rs_verb(args: Robj) -> Robj {
@@ -80,9 +81,12 @@ fn rs_verb(args: Robj) -> Robj {
         })?;
         found.notes.iter().for_each(|(kind, note)| notes.warn(kind, note.clone()));
         let matrix = found.matrix.map_or(Ok(().into()), handle)?;
-        let (cells, keep): (Robj, Robj) = match found.keep {
-            Some((cells, mask)) => (cells.into(), logicals("keep", mask.into_iter().map(Rbool::from))?),
-            None => Default::default(),
+        let (cells, keep): (Robj, Robj) = match (found.keep, found.take) {
+            (Some((cells, mask)), _) => (cells.into(), logicals("keep", mask.into_iter().map(Rbool::from))?),
+            (None, Some((cells, at))) => {
+                (cells.into(), vector::doubles("positions", at.into_iter().map(|i| f64::from(i) + 1.0))?)
+            }
+            (None, None) => Default::default(),
         };
         let placed: Robj = found.placed.as_deref().map_or(().into(), Into::into);
         let scores = if found.placed.is_some() { float32(scores, n, k)? } else { ().into() };
@@ -100,17 +104,29 @@ fn input<'a>(verb: &Verb, name: &str, x: &'a Robj) -> Result<Input<'a>> {
     Ok(match source {
         Source::Matrix => Input::Matrix(matrix(x)?),
         Source::Connectivities | Source::Distances => Input::Graph(Value::Sparse(sparse(x, "connectivities")?)),
-        Source::Embedding | Source::Start | Source::Obsm => Input::Points(points(x, name)?),
+        Source::Embedding | Source::Start | Source::Obsm | Source::Basis => Input::Points(points(x, name)?),
         Source::Covariates if !x.inherits("factor") => {
             let list = x.as_list().ok_or_else(unknown)?;
             Input::Columns(list.iter().map(|(k, v)| Ok((k.to_owned(), doubles("keys", &v)?))).collect::<Result<_>>()?)
         }
-        Source::Groups | Source::Chosen | Source::Covariates => {
-            let code = |&code: &i32| if code == i32::MIN { -1 } else { code - 1 };
-            let codes = x.as_integer_slice().ok_or_else(unknown)?.iter().map(code);
-            let codes = memory::collected(codes, "the groups of cells")?;
-            let names = x.get_attrib("levels").and_then(|l| l.as_string_vector()).unwrap_or_default();
-            Input::Groups(Groups { codes, names })
+        Source::Groups | Source::Chosen | Source::Covariates => Input::Groups(groups(x).ok_or_else(unknown)??),
+        Source::Factors => {
+            let list = x.as_list().ok_or_else(unknown)?;
+            let column = |(k, v): (&str, Robj)| Ok((k.to_owned(), groups(&v).ok_or_else(unknown)??));
+            Input::Factors(list.iter().map(column).collect::<Result<_>>()?)
+        }
+        Source::Reference => reference(x, name, unknown)?,
+        Source::Model => {
+            let list = x.as_list().ok_or_else(unknown)?;
+            let column = |(k, v): (&str, Robj)| {
+                let column = if v.inherits("factor") {
+                    Column::Groups(groups(&v).ok_or_else(unknown)??)
+                } else {
+                    Column::Numbers(doubles("covariates", &v)?)
+                };
+                Ok((k.to_owned(), column))
+            };
+            Input::Model(list.iter().map(column).collect::<Result<_>>()?)
         }
         Source::Mask => Input::Mask(logicals(x)?),
         Source::Masks => {
@@ -126,8 +142,34 @@ fn input<'a>(verb: &Verb, name: &str, x: &'a Robj) -> Result<Input<'a>> {
             let genes = |v: &Robj| v.as_string_vector().ok_or_else(unknown);
             Input::Sets(list.iter().map(|(k, v)| Ok((k.to_owned(), genes(&v)?))).collect::<Result<_>>()?)
         }
-        Source::LogBase | Source::Uns | Source::Root => Input::Numbers(doubles("uns", x)?),
+        Source::LogBase | Source::Uns | Source::Root | Source::Weights => Input::Numbers(doubles("uns", x)?),
     })
+}
+
+/// A part of a reference, by what it is: a handle, a matrix, numbers, names, or a list of factors.
+fn reference<'a>(x: &'a Robj, name: &str, unknown: impl Fn() -> Error) -> Result<Input<'a>> {
+    if x.rtype() == Rtype::ExternalPtr {
+        return Ok(Input::Matrix(matrix(x)?));
+    }
+    if let Some(list) = x.as_list().filter(|_| !x.inherits("anndataoom_float32")) {
+        let column = |(k, v): (&str, Robj)| Ok((k.to_owned(), groups(&v).ok_or_else(&unknown)??));
+        return Ok(Input::Factors(list.iter().map(column).collect::<Result<_>>()?));
+    }
+    if let Some(names) = x.as_str_iter() {
+        return Ok(Input::Names(Strings::collected(names)?));
+    }
+    match x.get_attrib("dim") {
+        Some(_) => Ok(Input::Points(points(x, name)?)),
+        None => Ok(Input::Numbers(doubles("uns", x)?)),
+    }
+}
+
+/// A factor; `None` for anything else.
+fn groups(x: &Robj) -> Option<Result<Groups>> {
+    let code = |&code: &i32| if code == i32::MIN { -1 } else { code - 1 };
+    let codes = memory::collected(x.as_integer_slice()?.iter().map(code), "the groups of cells");
+    let names = x.get_attrib("levels").and_then(|l| l.as_string_vector()).unwrap_or_default();
+    Some(codes.map(|codes| Groups { codes, names }))
 }
 
 /// A numeric R matrix as f32 rows; one that R keeps as float32 is read where it lies.

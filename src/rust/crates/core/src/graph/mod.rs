@@ -6,7 +6,9 @@ pub mod clusters;
 pub mod connectivities;
 pub mod dendrogram;
 pub mod diffusion;
+pub mod doublets;
 mod groups;
+pub mod harmony;
 pub mod knn;
 pub mod leiden;
 pub mod linkage;
@@ -15,15 +17,19 @@ pub mod neighbors;
 pub mod paga;
 mod patches;
 use crate::random;
+pub mod sketch;
 pub mod spectral;
 mod symmetric;
+pub mod transfer;
 pub mod umap;
 
 pub use clusters::{cluster, Algorithm, Clustering, Restriction};
 pub use connectivities::{distances_matrix, fuzzy_simplicial_set, gauss_connectivities, gauss_of_all};
 pub use dendrogram::{dendrogram, Correlation, Dendrogram};
 pub use diffusion::{diffmap, dpt, DiffusionMap};
+pub use doublets::{doublet_scores, DoubletParams, DoubletScores};
 pub use groups::subgraph;
+pub use harmony::{harmony, Factor, Harmonised, HarmonyParams};
 pub use knn::{knn, knn_by_batch, Batches, Knn, KnnParams, KnnResult, Method, Metric, Pairwise};
 pub use leiden::{leiden, louvain, modularity, LeidenParams, Objective, Partition};
 pub use linkage::LinkageMethod;
@@ -33,4 +39,6 @@ pub use patches::{
     dendrogram_patch, diffmap_patch, dpt_patch, from_sprs, neighbors_patch, paga_patch, to_sprs, umap_patch,
     DendrogramNames, NeighborsNames,
 };
+pub use sketch::{geometric_sketch, leverage_scores, sample_by_weight, sample_with_replacement};
+pub use transfer::{neighbors_across, Across, Votes};
 pub use umap::{umap, Init, Mode, UmapParams, UmapResult};

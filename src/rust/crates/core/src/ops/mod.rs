@@ -8,6 +8,9 @@
 
 mod aggregate;
 mod columns;
+mod combat;
+mod doublets;
+mod downsample;
 mod explain;
 mod filter;
 mod gene_ranges;
@@ -21,6 +24,7 @@ mod normalize;
 mod pca;
 mod pearson;
 mod product;
+mod project;
 mod qc;
 mod reductions;
 mod regress;
@@ -30,6 +34,9 @@ mod sums;
 mod view;
 
 pub use aggregate::{aggregate, Aggregation, Functions, DENSE};
+pub use combat::{combat, CombatModel, Combined};
+pub use doublets::{simulate_doublets, DoubletOptions, Doublets};
+pub use downsample::{downsample_counts, Counts};
 pub use explain::{explain, From, Plan, Step};
 pub use filter::{filter_cells, filter_genes, CellCriterion, Filtered, GeneCriterion};
 pub use gene_ranges::{gene_ranges, GeneRanges};
@@ -43,6 +50,7 @@ pub(crate) use pca::leading_eigenpairs;
 pub use pca::{n_components, pca, pca_into, MaskVar, Pca, PcaOptions, MAX_EXACT, N_COMPS};
 pub use pearson::{normalize_pearson_residuals, PearsonOptions, PearsonSettings};
 pub use product::{times, transposed_times};
+pub use project::{project, Components};
 pub use qc::{calculate_qc_metrics, QcMetrics, QcOptions, QcSubset};
 pub use reductions::{cross_product, totals, Totals};
 pub use regress::{regress_out, Regressors};

@@ -288,6 +288,19 @@ pub fn pca_into(x: &LazyMatrix, options: &PcaOptions, x_pca: &mut [f32], session
     })
 }
 
+/// Products of the rows of `x` with `loadings` (columns x components), plus `offset`.
+pub(super) fn projected(x: &LazyMatrix, loadings: &[f64], offset: &[f64], session: &Session) -> Result<Vec<f32>> {
+    let deltas = Deltas::new(x);
+    let (p, k) = (x.shape().1, offset.len());
+    let mut whole = memory::copied(offset, SCORES)?;
+    for (row, base) in loadings.chunks_exact(k).zip(deltas.base(p, None)) {
+        whole.iter_mut().zip(row).for_each(|(o, v)| *o += base * v);
+    }
+    let shape = (x.shape().0, k);
+    let pass = Project { deltas: &deltas, shape, loadings, offset: &whole, shift: None, moments: false };
+    Ok(reduce(deltas.chain(), &pass, session)?.1)
+}
+
 /// By the eigenvectors of all second moments, from one pass.
 fn exact(
     deltas: &Deltas,

@@ -225,8 +225,8 @@ impl Reducer for GroupMeans<'_> {
 
 /// The constant 1 and an orthonormal basis of what the columns have beside it, row-major, and its width (modified
 /// Gram-Schmidt, twice over: Giraud, Langou & Rozloznik 2005).
-fn orthonormal_rows(n: usize, columns: &[(String, Vec<f64>)]) -> Result<(Vec<f64>, usize)> {
-    let what = "regress_out: covariates of the cells";
+pub(super) fn orthonormal_rows(n: usize, columns: &[(String, Vec<f64>)]) -> Result<(Vec<f64>, usize)> {
+    let what = "covariates of the cells";
     let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
     let mut basis: Vec<Vec<f64>> = Vec::new();
     for (_, column) in columns {

@@ -87,6 +87,19 @@ impl Args {
         }
     }
 
+    /// One or several numbers; none for nothing.
+    pub(super) fn numbers(&self, name: &str) -> Result<Vec<f64>> {
+        let of = |item: &Given| match item {
+            Given::Number(v) => Ok(*v),
+            other => Err(self.wrong(name, other)),
+        };
+        match self.get(name)? {
+            Given::Nothing => Ok(Vec::new()),
+            Given::List(items) => items.iter().map(of).collect(),
+            one => Ok(vec![of(one)?]),
+        }
+    }
+
     pub(super) fn opt_text(&self, name: &str) -> Result<Option<&str>> {
         match self.get(name)? {
             Given::Nothing => Ok(None),

@@ -20,6 +20,10 @@ pub enum Input<'a> {
     Points(CowArray<'a, f32, Ix2>),
     /// Groups of cells.
     Groups(Groups),
+    /// Named columns of groups.
+    Factors(Vec<(String, Groups)>),
+    /// Named columns of numbers or groups.
+    Model(Vec<(String, Column)>),
     /// Whether each gene is meant.
     Mask(Vec<bool>),
     /// Named masks over genes.
@@ -43,6 +47,15 @@ pub struct Groups {
     pub names: Vec<String>,
 }
 
+/// A column of obs.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Column {
+    /// One a cell.
+    Numbers(Vec<f64>),
+    /// One a cell.
+    Groups(Groups),
+}
+
 impl Groups {
     /// Returns the codes of a column that has no missing values.
     ///
@@ -64,6 +77,8 @@ pub struct Outcome {
     pub patch: Patch,
     /// Which cells (`true`) or genes stay.
     pub keep: Option<(bool, Vec<bool>)>,
+    /// Which cells (`true`) or genes are taken, by position, in this order, repeats allowed.
+    pub take: Option<(bool, Vec<u32>)>,
     /// The key of obsm of the coordinates written into the caller's memory.
     pub placed: Option<String>,
     /// Values by name, for who asks for them instead of a changed object.
@@ -101,9 +116,13 @@ impl<'a> Call<'a> {
     }
 
     pub(super) fn matrix(&self) -> Result<LazyMatrix> {
-        match self.inputs.get("matrix") {
+        self.matrix_of("matrix")
+    }
+
+    pub(super) fn matrix_of(&self, name: &str) -> Result<LazyMatrix> {
+        match self.inputs.get(name) {
             Some(Input::Matrix(x)) => Ok(x.clone()),
-            _ => Err(self.missing("matrix")),
+            _ => Err(self.missing(name)),
         }
     }
 
@@ -139,6 +158,26 @@ impl<'a> Call<'a> {
 
     pub(super) fn groups(&mut self, name: &str) -> Result<Groups> {
         self.opt_groups(name).ok_or_else(|| self.missing(name))
+    }
+
+    pub(super) fn factors(&mut self, name: &str) -> Result<Vec<(String, Groups)>> {
+        match self.inputs.remove(name) {
+            Some(Input::Factors(factors)) => Ok(factors),
+            _ => Err(self.missing(name)),
+        }
+    }
+
+    /// None where there are none.
+    pub(super) fn opt_factors(&mut self, name: &str) -> Vec<(String, Groups)> {
+        self.factors(name).unwrap_or_default()
+    }
+
+    /// Nothing where the parameter is.
+    pub(super) fn model(&mut self, name: &str) -> Vec<(String, Column)> {
+        match self.inputs.remove(name) {
+            Some(Input::Model(columns)) => columns,
+            _ => Vec::new(),
+        }
     }
 
     /// Positions of the genes of a mask.

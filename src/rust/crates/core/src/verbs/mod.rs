@@ -10,23 +10,27 @@ mod check;
 mod clusters;
 mod counts;
 mod domain;
+mod doublets;
 mod elementwise;
 mod embeddings;
 mod entry;
 mod functions;
 mod groups;
 mod hvg;
+mod ingest;
+mod integration;
 mod markers;
 mod need;
 mod neighbors;
 mod param;
 mod pca;
 mod scores;
+mod selections;
 mod settings;
 mod transforms;
 
 pub use args::Args;
-pub use call::{Call, Groups, Input, Outcome};
+pub use call::{Call, Column, Groups, Input, Outcome};
 pub use domain::{Bound, Kind};
 pub use entry::Verb;
 pub use functions::{function_named, Function, FUNCTIONS};
@@ -37,18 +41,22 @@ pub use settings::{call, setting, SETTINGS};
 use crate::error::{Error, Result};
 
 /// The verbs of each file.
-static FILES: [&[&Verb]; 11] = [
+static FILES: [&[&Verb]; 15] = [
     counts::VERBS,
     elementwise::VERBS,
     transforms::VERBS,
+    doublets::VERBS,
     hvg::VERBS,
     pca::VERBS,
+    ingest::VERBS,
+    integration::VERBS,
     neighbors::VERBS,
     embeddings::VERBS,
     clusters::VERBS,
     groups::VERBS,
     markers::VERBS,
     scores::VERBS,
+    selections::VERBS,
 ];
 
 /// All verbs.

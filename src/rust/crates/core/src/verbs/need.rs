@@ -22,8 +22,14 @@ pub enum Source {
     Covariates,
     /// The mask over genes that the parameter names, or is.
     Mask,
+    /// The columns of obs that the parameter names, each as groups; missing values are an error.
+    Factors,
+    /// The columns of obs that the parameter names, each as numbers or groups; missing values are an error.
+    Model,
     /// The boolean columns of var that the parameter names.
     Masks,
+    /// The column of the table of parameter `axis`, the mask or the numbers that the parameter is, as numbers.
+    Weights,
     /// The base of the logarithm that uns notes.
     LogBase,
     /// The names of the genes of the matrix.
@@ -32,6 +38,10 @@ pub enum Source {
     Sets,
     /// The element of obsm of that name.
     Obsm,
+    /// The element of obsm that the parameter names.
+    Basis,
+    /// A part of the object `adata_ref`, or of this one as that needs it, by the name of the need.
+    Reference,
     /// The numbers in uns of that name.
     Uns,
     /// The number of the root cell, from 0: the cell of parameter `root`, or uns' `iroot`.
@@ -50,12 +60,17 @@ impl Source {
             Source::Groups => "groups",
             Source::Chosen => "chosen",
             Source::Covariates => "covariates",
+            Source::Factors => "factors",
+            Source::Model => "model",
             Source::Mask => "mask",
             Source::Masks => "masks",
+            Source::Weights => "weights",
             Source::LogBase => "log_base",
             Source::Genes => "genes",
             Source::Sets => "sets",
             Source::Obsm => "obsm",
+            Source::Reference => "reference",
+            Source::Basis => "basis",
             Source::Uns => "uns",
             Source::Root => "root",
         }

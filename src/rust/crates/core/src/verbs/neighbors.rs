@@ -10,7 +10,8 @@ pub(super) static VERBS: &[&Verb] = &[&NEIGHBORS];
 
 const METHODS: Kind = Kind::Choice(&["umap", "gauss", "auto", "exact", "ivf", "hnsw"]);
 const SEARCHES: Kind = Kind::Choice(&["auto", "exact", "ivf", "hnsw"]);
-const METRICS: Kind = Kind::Choice(&[
+/// scikit-learn's names of distances.
+pub(super) const METRICS: Kind = Kind::Choice(&[
     "euclidean",
     "l2",
     "cosine",

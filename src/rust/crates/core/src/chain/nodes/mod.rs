@@ -5,6 +5,8 @@
 //! The verb that records it lives in `ops`.
 
 mod arcsinh;
+mod combat;
+mod downsample;
 mod log1p;
 mod normalize;
 mod pearson_residuals;
@@ -14,6 +16,9 @@ mod sqrt;
 mod square;
 
 pub use arcsinh::Arcsinh;
+pub use combat::Combat;
+pub use downsample::Downsample;
+pub(crate) use downsample::{key_of, stream_of};
 pub use log1p::Log1p;
 pub use normalize::Normalize;
 pub use pearson_residuals::PearsonResiduals;
@@ -213,6 +218,8 @@ pub(super) fn decode(recorded: &Encoded) -> Result<Arc<dyn Node>> {
     }
     let nodes = [
         of::<Arcsinh>,
+        of::<Combat>,
+        of::<Downsample>,
         of::<Log1p>,
         of::<Normalize>,
         of::<PearsonResiduals>,

@@ -260,6 +260,31 @@ pub fn knn_by_batch(
     session.install(|| batches::search(&Points::new(points, params.metric)?, batches, &params, session))
 }
 
+/// Finds, for every row of `points` from `n` on, the `k` nearest of the first `n`, exactly: rows x `k` numbers and distances,
+/// ascending.
+///
+/// # Errors
+/// Those of [`knn`]; [`Error::Parameter`] for a pairwise metric.
+pub(super) fn across(
+    points: ArrayView2<'_, f32>,
+    n: usize,
+    k: usize,
+    metric: Metric,
+    session: &Session,
+) -> Result<(Vec<u32>, Vec<f32>)> {
+    validate(points, &KnnParams { metric, ..KnnParams::default() })?;
+    if matches!(metric, Metric::Pairwise(_)) {
+        let expected = "euclidean, cosine, correlation or inner_product for neighbours across";
+        return Err(Error::parameter("metric", expected, metric));
+    }
+    session.install(|| {
+        let points = Points::new(points, metric)?;
+        let all = points.all()?;
+        let (reference, query) = all.split_at(n);
+        exact::of_sample(&points, &points.part(reference)?, query, k, session)
+    })
+}
+
 /// What holds for any search; gives the extents.
 fn validate(points: ArrayView2<'_, f32>, params: &KnnParams) -> Result<(usize, usize)> {
     let (n, d) = points.dim();

@@ -1,0 +1,70 @@
+"""Labels and places that a reference gives to the cells of a query, by scanpy's name and parameters."""
+
+from __future__ import annotations
+
+from ._call import outcome
+from ._verbs import target_of
+
+
+def ingest(
+    adata, adata_ref, *, obs=None, embedding_method=("umap", "pca"), labeling_method="knn", neighbors_key=None,
+    inplace=True, random_state=0,
+):
+    """Maps cells into a reference (`scanpy.tl.ingest`), both on disk.
+
+    The cells are projected on the reference's principal components, genes being found by name, and their exact
+    neighbours among its cells vote for labels. Adds obsm `X_pca` and `X_umap`, and for each label a column of obs and
+    the share of the votes that were for it, `<label>_confidence`. Where the reference is scaled and the query is not,
+    it is scaled by the reference's means and deviations.
+
+    Parameters
+    ----------
+    adata_ref
+        An AnnDataOOM after `pp.pca`, `pp.neighbors` and, for that embedding, `tl.umap`.
+    obs
+        Columns of the reference's obs to vote for.
+    embedding_method
+        "umap", "pca" or both. In the UMAP, cells start between their neighbours and are drawn to them; the reference
+        stays.
+    neighbors_key
+        Name given to `pp.neighbors` of the reference as `key_added`.
+    random_state
+        Seed of the placement in the UMAP.
+
+    Returns
+    -------
+    None, or with `inplace=False` a changed copy.
+    """
+    return _mapped("ingest", **locals())
+
+
+def transfer_labels(adata, adata_ref, obs, *, weights="distance", neighbors_key=None, inplace=True):
+    """Gives cells the labels of their neighbours in a reference: the votes of `tl.ingest`, near neighbours counting
+    more.
+
+    Adds a column of obs for each label, and the share of the votes that were for it, `<label>_confidence`.
+
+    Parameters
+    ----------
+    adata_ref
+        An AnnDataOOM after `pp.pca` and `pp.neighbors`.
+    obs
+        Columns of the reference's obs to vote for.
+    weights
+        "distance": exp(-(d / D)²), D being the distance of the farthest neighbour; "uniform": all alike.
+    neighbors_key
+        Name given to `pp.neighbors` of the reference as `key_added`.
+
+    Returns
+    -------
+    None, or with `inplace=False` a changed copy.
+    """
+    return _mapped("transfer_labels", **locals())
+
+
+def _mapped(verb, adata, inplace, **args):
+    target_of(adata, False)
+    found = outcome(verb, adata, inplace=inplace, **args)
+    adata = adata if inplace else adata.copy()
+    found.merge(adata)
+    return None if inplace else adata

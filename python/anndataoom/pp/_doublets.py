@@ -1,0 +1,51 @@
+"""Doublets, by scanpy's name and parameters."""
+
+from __future__ import annotations
+
+from .._call import check, verb
+
+__all__ = ["scrublet"]
+
+
+def scrublet(
+    adata, adata_sim=None, *, batch_key=None, sim_doublet_ratio=2.0, expected_doublet_rate=0.05,
+    stdev_doublet_rate=0.02, synthetic_doublet_umi_subsampling=1.0, knn_dist_metric="euclidean",
+    normalize_variance=True, log_transform=False, mean_center=True, n_prin_comps=30, use_approx_neighbors=None,
+    n_neighbors=None, threshold=None, verbose=True, copy=False, random_state=0,
+):
+    """Scores cells by how many of their neighbours are simulated doublets (`scanpy.pp.scrublet`), from counts.
+
+    The pairs of cells are those scanpy draws with the same seed; the doublets are projected and never kept. Adds obs
+    `doublet_score` and `predicted_doublet` (missing for cells with fewer than 3 genes), and `uns["scrublet"]`.
+
+    Parameters
+    ----------
+    batch_key
+        Column of obs: each batch is looked at by itself.
+    sim_doublet_ratio
+        Simulated doublets for each cell.
+    expected_doublet_rate
+        Share of doublets among the cells.
+    synthetic_doublet_umi_subsampling
+        Share of the counts of a simulated doublet that are kept, at random.
+    knn_dist_metric
+        Distance of cells; names as in `pp.neighbors`.
+    normalize_variance, log_transform, mean_center
+        Whether genes are scaled to variance 1, counts logarithmised, genes centred before components are computed.
+    n_prin_comps
+        Components that cells are compared by.
+    use_approx_neighbors
+        Whether neighbours are searched in lists, with a measured recall; by default above 20,000 cells and doublets.
+    n_neighbors
+        Neighbours among the cells; by default half the square root of their number.
+    threshold
+        Score above which a cell is a doublet; by default the least frequent score between the two modes of the
+        simulated doublets.
+    stdev_doublet_rate, verbose
+        Accepted and have no effect.
+    """
+    args = dict(locals())
+    check("scrublet", args)
+    if adata_sim is not None:
+        raise NotImplementedError("adata_sim is not supported: doublets are simulated here and never kept")
+    return verb("scrublet", **args)

@@ -1,0 +1,69 @@
+"""Differences of batches taken out, by the names and parameters of scanpy and harmonypy."""
+
+from __future__ import annotations
+
+from .._call import outcome, verb
+
+__all__ = ["combat", "harmony_integrate"]
+
+
+def harmony_integrate(
+    adata, key, *, basis="X_pca", adjusted_basis="X_pca_harmony", theta=None, lamb=None, sigma=0.1, nclust=None,
+    tau=0.0, block_size=0.05, max_iter_harmony=10, max_iter_kmeans=4, epsilon_cluster=1e-3, epsilon_harmony=1e-2,
+    alpha=0.2, batch_prop_cutoff=1e-5, random_state=0,
+):
+    """Moves cells so that batches mix (`scanpy.external.pp.harmony_integrate`), the same for any number of threads.
+
+    Harmony (Korsunsky et al. 2019) as Harmony 2 changed it (Patikas et al. 2026): cells are assigned to soft clusters
+    in which batches are to be as common as everywhere, and in each cluster the shifts of the batches are taken off.
+    Adds `obsm[adjusted_basis]` (cells x dimensions, float32).
+
+    Parameters
+    ----------
+    key
+        Columns of obs with the batches; each has its own shifts.
+    basis, adjusted_basis
+        Elements of obsm: the coordinates, and the result.
+    theta
+        Weight of the diversity of clusters, one a key or for all; 2 by default, and 0 for none.
+    lamb
+        Ridge penalty of the shifts, one a key or for all; by default `alpha` times the cells that are expected of the
+        batch in the cluster.
+    sigma
+        Width of the soft clusters.
+    nclust
+        Number of clusters; by default one for 30 cells and at most 100.
+    tau
+        Cells a cluster below which a batch counts less; 0 for none.
+    block_size
+        Share of the cells that are assigned at a time.
+    max_iter_harmony, max_iter_kmeans
+        Rounds of clustering and correction, and passes of clustering a round, at most.
+    epsilon_cluster, epsilon_harmony
+        Relative fall of the objective at which passes and rounds end.
+    batch_prop_cutoff
+        Share of a batch in a cluster up to which it is left out of the correction there.
+    """
+    verb("harmony_integrate", **locals())
+
+
+def combat(adata, key="batch", *, covariates=None, inplace=True):
+    """Takes location and scale of batches out of every gene (`scanpy.pp.combat`): one pass, and done when values are
+    read.
+
+    Values come as float32 (float64 for float64 input), where scanpy gives float64. Genes without variation count in the
+    estimates, as in scanpy: filter them first.
+
+    Parameters
+    ----------
+    key
+        Column of obs with the batches, of two cells or more.
+    covariates
+        Columns of obs, numbers or groups, that explain values too and stay in them.
+
+    Returns
+    -------
+    None, or with `inplace=False` the corrected matrix, on disk as X is.
+    """
+    found = outcome("combat", **locals())
+    return found.merge(adata) if inplace else found.matrix

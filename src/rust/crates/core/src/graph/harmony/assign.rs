@@ -1,0 +1,241 @@
+//! Clusters in which batches are to be as common as everywhere: passes that assign cells block by block.
+
+use super::blocks::{block_of, Batches, Blocks, Piece};
+use super::soft::{add_shares, share, Space};
+use super::{HarmonyParams, HARMONY};
+use crate::error::Result;
+use crate::memory;
+use crate::random::mix_next;
+use crate::session::Session;
+use rayon::prelude::*;
+
+/// Soft clusters of a round: centroids stay, assignments change.
+pub(super) struct Clustering<'a> {
+    pub(super) space: Space<'a>,
+    pub(super) batches: &'a Batches,
+    params: &'a HarmonyParams,
+    pub(super) session: &'a Session,
+    round: usize,
+    n_blocks: usize,
+    /// The blocks of the last pass are drawn by it.
+    key: u64,
+    blocks: Blocks,
+    /// Of each block of the last pass and combination: penalties of the clusters.
+    penalties: Vec<f32>,
+    /// Of each level and cluster: the cells assigned.
+    pub(super) observed: Vec<f64>,
+    /// Distances of cells from centroids less sigma times the entropy of their assignments, over sigma.
+    error: f64,
+    /// Weights of the cells of a block.
+    weights: Vec<f32>,
+    shifts: Vec<f32>,
+}
+
+/// A piece with its part of the buffers.
+pub(super) struct Part<'p> {
+    pub(super) piece: &'p Piece,
+    pub(super) cells: &'p [u32],
+    pub(super) weights: &'p mut [f32],
+    pub(super) shifts: &'p mut [f32],
+}
+
+/// Successive pieces with what they write to.
+pub(super) fn parts<'p>(
+    blocks: &'p Blocks,
+    pieces: &'p [Piece],
+    k: usize,
+    weights: &'p mut Vec<f32>,
+    shifts: &'p mut Vec<f32>,
+) -> Result<Vec<Part<'p>>> {
+    let n = pieces.iter().map(|piece| piece.cells.len()).sum::<usize>();
+    memory::lengthen(weights, n * k, 0.0, HARMONY)?;
+    memory::lengthen(shifts, n, 0.0, HARMONY)?;
+    let (mut weights, mut shifts) = (&mut weights[..n * k], &mut shifts[..n]);
+    let each = pieces.iter().map(|piece| {
+        let (of_weights, rest) = std::mem::take(&mut weights).split_at_mut(piece.cells.len() * k);
+        weights = rest;
+        let (of_shifts, rest) = std::mem::take(&mut shifts).split_at_mut(piece.cells.len());
+        shifts = rest;
+        Part { piece, cells: &blocks.cells[piece.cells.clone()], weights: of_weights, shifts: of_shifts }
+    });
+    memory::collected(each, HARMONY)
+}
+
+/// Runs `of(part, sums, rows)` for all parts, in parallel, and gives sums and values in their order.
+fn sums_of(
+    parts: &mut [Part<'_>],
+    k: usize,
+    session: &Session,
+    of: impl Fn(&mut Part<'_>, &mut [f32], &mut Vec<f32>) -> Result<f64> + Sync,
+) -> Result<Vec<(Vec<f32>, f64)>> {
+    let each = parts.par_iter_mut().map_init(Vec::new, |rows, part| {
+        session.monitor.check()?;
+        let mut sums = memory::zeros(k, HARMONY)?;
+        let value = of(part, &mut sums, rows)?;
+        Ok((sums, value))
+    });
+    memory::parallel(each, HARMONY)?.into_iter().collect()
+}
+
+impl<'a> Clustering<'a> {
+    /// Assigns all cells without a penalty.
+    pub(super) fn new(
+        points: &[f32],
+        space: Space<'a>,
+        batches: &'a Batches,
+        params: &'a HarmonyParams,
+        round: usize,
+        session: &'a Session,
+    ) -> Result<Self> {
+        let (n, k) = (batches.of.len(), space.n_clusters());
+        let n_blocks = ((1.0 / params.block_size).ceil() as usize).clamp(1, n);
+        let n_penalties = memory::count(&[n_blocks, batches.combinations.len(), k], HARMONY)?;
+        let penalties = memory::filled(n_penalties, 1.0f32, HARMONY)?;
+        let observed = memory::zeros(memory::count(&[batches.n_levels(), k], HARMONY)?, HARMONY)?;
+        let (blocks, weights, shifts) = Default::default();
+        let key = 0;
+        let mut new = Clustering {
+            space,
+            batches,
+            params,
+            session,
+            round,
+            n_blocks,
+            key,
+            blocks,
+            penalties,
+            observed,
+            error: 0.0,
+            weights,
+            shifts,
+        };
+        new.blocks.fill(batches, n_blocks, |cell| block_of(key, cell, n_blocks))?;
+        let Clustering { blocks, space, observed, error, weights, shifts, .. } = &mut new;
+        let ones = vec![1.0; k];
+        for block in &blocks.blocks {
+            let mut parts = parts(blocks, &blocks.pieces[block.clone()], k, weights, shifts)?;
+            let found = sums_of(&mut parts, k, session, |part, sums, rows| {
+                space.weigh(points, part.cells.iter().map(|&cell| cell as usize), rows, part.weights, part.shifts)?;
+                Ok(share(part.weights, &ones, sums) + part.shifts.iter().map(|&s| f64::from(s)).sum::<f64>())
+            })?;
+            for (part, (sums, logarithms)) in parts.iter().zip(&found) {
+                add(observed, batches, part.piece.combination, sums, 1.0);
+                *error -= logarithms;
+            }
+        }
+        Ok(new)
+    }
+
+    /// The penalties a cell was assigned by in the last pass.
+    pub(super) fn penalties_of(&self, cell: usize) -> &[f32] {
+        penalties_at(&self.penalties, self.batches, self.space.n_clusters(), self.n_blocks, self.key, cell)
+    }
+
+    /// Assigns all cells again, block by block, each by how common the batches are in the clusters without its block.
+    pub(super) fn pass(&mut self, points: &[f32], pass: usize) -> Result<()> {
+        let k = self.space.n_clusters();
+        let Clustering { space, batches, params, session, round, n_blocks, .. } = self;
+        let (batches, params, session, n_blocks, old) = (*batches, *params, *session, *n_blocks, self.key);
+        let key = mix_next(mix_next(params.seed) ^ ((*round as u64 + 1) << 32 | pass as u64));
+        let mut penalties = memory::zeros(self.penalties.len(), HARMONY)?;
+        let Clustering { blocks, observed, error, weights, shifts, penalties: before, .. } = self;
+        blocks.fill(batches, n_blocks, |cell| block_of(key, cell, n_blocks))?;
+        *error = 0.0;
+        let width = batches.combinations.len() * k;
+        for (block, to) in blocks.blocks.iter().zip(penalties.chunks_exact_mut(width)) {
+            let mut parts = parts(blocks, &blocks.pieces[block.clone()], k, weights, shifts)?;
+            let removed = sums_of(&mut parts, k, session, |part, sums, rows| {
+                space.weigh(points, part.cells.iter().map(|&cell| cell as usize), rows, part.weights, part.shifts)?;
+                for (row, &cell) in part.weights.chunks_exact(k).zip(part.cells) {
+                    add_shares(row, penalties_at(before, batches, k, n_blocks, old, cell as usize), sums);
+                }
+                Ok(part.shifts.iter().map(|&s| f64::from(s)).sum())
+            })?;
+            for (part, (sums, shifts)) in parts.iter().zip(&removed) {
+                add(observed, batches, part.piece.combination, sums, -1.0);
+                *error -= shifts;
+            }
+            let logarithms = penalise(observed, batches, k, to)?;
+            let to = &*to;
+            let added = sums_of(&mut parts, k, session, |part, sums, _| {
+                Ok(share(part.weights, &to[part.piece.combination * k..][..k], sums))
+            })?;
+            for (part, (sums, totals)) in parts.iter().zip(&added) {
+                add(observed, batches, part.piece.combination, sums, 1.0);
+                let logarithms = &logarithms[part.piece.combination * k..][..k];
+                *error += sums.iter().zip(logarithms).map(|(&s, l)| f64::from(s) * l).sum::<f64>() - totals;
+            }
+        }
+        self.penalties = penalties;
+        self.key = key;
+        Ok(())
+    }
+
+    /// The objective: distances less entropies, and how unlike the whole the batches of the clusters are.
+    pub(super) fn objective(&self) -> f64 {
+        let k = self.space.n_clusters();
+        let sizes = sizes(&self.observed, self.batches, k);
+        let levels = self.observed.chunks_exact(k).zip(self.batches.shares.iter().zip(&self.batches.theta));
+        let unlike = levels.map(|(row, (share, theta))| {
+            let of = |(&o, size): (&f64, &f64)| o.max(0.0) * -logarithm(o, size * share);
+            theta * row.iter().zip(&sizes).map(of).sum::<f64>()
+        });
+        self.params.sigma * (self.error + unlike.sum::<f64>())
+    }
+}
+
+/// Of each cluster: the cells assigned.
+pub(super) fn sizes(observed: &[f64], batches: &Batches, k: usize) -> Vec<f64> {
+    let mut sizes = vec![0.0; k];
+    let first = batches.factors().next().unwrap_or_default();
+    for row in observed[first.start * k..first.end * k].chunks_exact(k) {
+        sizes.iter_mut().zip(row).for_each(|(s, o)| *s += o);
+    }
+    sizes
+}
+
+/// The logarithm of the penalty of a batch with `observed` cells in a cluster where `expected` are: one more of either keeps
+/// clusters that hardly have cells from deciding anything (Harmony 2).
+fn logarithm(observed: f64, expected: f64) -> f64 {
+    ((2.0 * expected.max(0.0) + 1.0) / (observed.max(0.0) + expected.max(0.0) + 1.0)).ln()
+}
+
+/// Writes the penalties of each combination and cluster, and gives their logarithms.
+fn penalise(observed: &[f64], batches: &Batches, k: usize, to: &mut [f32]) -> Result<Vec<f64>> {
+    let sizes = sizes(observed, batches, k);
+    let mut of_levels = memory::room(observed.len(), HARMONY)?;
+    for (row, (share, theta)) in observed.chunks_exact(k).zip(batches.shares.iter().zip(&batches.theta)) {
+        of_levels.extend(row.iter().zip(&sizes).map(|(&o, size)| theta * logarithm(o, size * share)));
+    }
+    let mut logarithms = memory::zeros::<f64>(to.len(), HARMONY)?;
+    for (row, levels) in logarithms.chunks_exact_mut(k).zip(&batches.combinations) {
+        for &level in levels {
+            row.iter_mut().zip(&of_levels[level as usize * k..][..k]).for_each(|(sum, l)| *sum += l);
+        }
+        // Over the largest of them, so that not all can vanish.
+        let most = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        row.iter_mut().for_each(|l| *l -= most);
+    }
+    to.iter_mut().zip(&logarithms).for_each(|(to, l)| *to = l.exp() as f32);
+    Ok(logarithms)
+}
+
+fn penalties_at<'p>(
+    penalties: &'p [f32],
+    batches: &Batches,
+    k: usize,
+    n_blocks: usize,
+    key: u64,
+    cell: usize,
+) -> &'p [f32] {
+    let at = block_of(key, cell, n_blocks) * batches.combinations.len() + batches.of[cell] as usize;
+    &penalties[at * k..][..k]
+}
+
+/// Adds the cells assigned of a combination to each of its levels.
+fn add(observed: &mut [f64], batches: &Batches, combination: usize, sums: &[f32], sign: f64) {
+    for &level in &batches.combinations[combination] {
+        let to = &mut observed[level as usize * sums.len()..][..sums.len()];
+        to.iter_mut().zip(sums).for_each(|(o, &s)| *o += sign * f64::from(s));
+    }
+}

@@ -1,0 +1,146 @@
+//! Batches of the cells, and the blocks a pass goes through: cells of one combination of batches lie together in each.
+
+use super::{Factor, HarmonyParams, HARMONY};
+use crate::error::{Error, Result};
+use crate::memory;
+use crate::random::mix;
+use std::collections::HashMap;
+use std::ops::Range;
+
+/// Cells of a piece.
+const CELLS: usize = 256;
+
+/// The levels of all cells.
+pub(super) struct Batches {
+    /// Of each factor: where its levels start among all.
+    pub(super) starts: Vec<usize>,
+    /// Of each level: its share of the cells.
+    pub(super) shares: Vec<f64>,
+    /// Of each level: the weight of its penalty.
+    pub(super) theta: Vec<f64>,
+    /// Of each level: its ridge penalty, where it is given.
+    pub(super) lamb: Option<Vec<f64>>,
+    /// Levels of each combination that occurs, one a factor.
+    pub(super) combinations: Vec<Vec<u32>>,
+    /// The combination of each cell.
+    pub(super) of: Vec<u32>,
+}
+
+impl Batches {
+    pub(super) fn new(n: usize, factors: &[Factor], params: &HarmonyParams) -> Result<Self> {
+        let given = |name, values: &[f64]| match values {
+            [one] => Ok(vec![*one; factors.len()]),
+            all if all.len() == factors.len() => Ok(all.to_vec()),
+            all => {
+                let expected = format!("one number, or one for each of {} keys", factors.len());
+                Err(Error::parameter(name, expected, format!("{} numbers", all.len())))
+            }
+        };
+        let theta = given("theta", &params.theta)?;
+        let lamb = if params.lamb.is_empty() { None } else { Some(given("lamb", &params.lamb)?) };
+        let n_clusters = params.nclust.unwrap_or(((n as f64 / 30.0).round() as usize).clamp(1, 100)) as f64;
+        let mut starts = vec![0];
+        let (mut shares, mut weights, mut ridge) = (Vec::new(), Vec::new(), Vec::new());
+        for (f, factor) in factors.iter().enumerate() {
+            let mut sizes = memory::zeros::<u32>(factor.n_levels, HARMONY)?;
+            factor.codes.iter().for_each(|&code| sizes[code as usize] += 1);
+            if sizes.iter().filter(|&&size| size > 0).count() < 2 {
+                return Err(Error::parameter("key", "columns of at least two batches", "one with a single batch"));
+            }
+            for size in sizes.into_iter().map(f64::from) {
+                shares.push(size / n as f64);
+                let small = if params.tau > 0.0 { (-(size / (n_clusters * params.tau)).powi(2)).exp() } else { 0.0 };
+                weights.push(theta[f] * (1.0 - small));
+                ridge.extend(lamb.as_ref().map(|lamb| lamb[f]));
+            }
+            starts.push(shares.len());
+        }
+        let mut numbers = HashMap::new();
+        let mut combinations = Vec::new();
+        let mut of = memory::room(n, HARMONY)?;
+        let mut levels = vec![0; factors.len()];
+        for cell in 0..n {
+            for ((level, factor), start) in levels.iter_mut().zip(factors).zip(&starts) {
+                *level = factor.codes[cell] + *start as u32;
+            }
+            let number = match numbers.get(&levels) {
+                Some(&number) => number,
+                None => {
+                    let number = combinations.len() as u32;
+                    combinations.push(levels.clone());
+                    numbers.insert(levels.clone(), number);
+                    number
+                }
+            };
+            of.push(number);
+        }
+        let lamb = lamb.map(|_| ridge);
+        Ok(Batches { starts, shares, theta: weights, lamb, combinations, of })
+    }
+
+    pub(super) fn n_levels(&self) -> usize {
+        self.shares.len()
+    }
+
+    /// Levels of a factor, as positions among all.
+    pub(super) fn factors(&self) -> impl Iterator<Item = Range<usize>> + '_ {
+        self.starts.windows(2).map(|pair| pair[0]..pair[1])
+    }
+}
+
+/// Cells of one combination, in a list.
+pub(super) struct Piece {
+    pub(super) combination: usize,
+    pub(super) cells: Range<usize>,
+}
+
+/// The cells in blocks, and in each by combination.
+#[derive(Default)]
+pub(super) struct Blocks {
+    pub(super) cells: Vec<u32>,
+    pub(super) pieces: Vec<Piece>,
+    /// The pieces of each block.
+    pub(super) blocks: Vec<Range<usize>>,
+}
+
+impl Blocks {
+    /// All cells, each in the block that `block` gives, of `n_blocks`.
+    pub(super) fn fill(&mut self, batches: &Batches, n_blocks: usize, block: impl Fn(usize) -> usize) -> Result<()> {
+        let n_combinations = batches.combinations.len();
+        let mut at = memory::zeros::<usize>(n_blocks * n_combinations + 1, HARMONY)?;
+        let place = |cell: usize, combination: u32| block(cell) * n_combinations + combination as usize;
+        for (cell, &combination) in batches.of.iter().enumerate() {
+            at[place(cell, combination) + 1] += 1;
+        }
+        for i in 1..at.len() {
+            at[i] += at[i - 1];
+        }
+        self.pieces.clear();
+        self.blocks.clear();
+        for b in 0..n_blocks {
+            let first = self.pieces.len();
+            for combination in 0..n_combinations {
+                let i = b * n_combinations + combination;
+                let (mut from, end) = (at[i], at[i + 1]);
+                while from < end {
+                    let to = end.min(from + CELLS);
+                    self.pieces.push(Piece { combination, cells: from..to });
+                    from = to;
+                }
+            }
+            self.blocks.push(first..self.pieces.len());
+        }
+        memory::lengthen(&mut self.cells, batches.of.len(), 0, HARMONY)?;
+        for (cell, &combination) in batches.of.iter().enumerate() {
+            let next = &mut at[place(cell, combination)];
+            self.cells[*next] = cell as u32;
+            *next += 1;
+        }
+        Ok(())
+    }
+}
+
+/// The block of a cell in a pass.
+pub(super) fn block_of(key: u64, cell: usize, n_blocks: usize) -> usize {
+    ((u128::from(mix(key ^ mix(cell as u64))) * n_blocks as u128) >> 64) as usize
+}
