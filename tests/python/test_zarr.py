@@ -440,7 +440,7 @@ def test_texts_of_version_2_by_other_ways(tmp_path):
 
 
 def test_errors_name_store_and_element(tmp_path):
-    rich().write_zarr(tmp_path / "a.zarr")
+    oom.convert(EXAMPLE, tmp_path / "a.zarr")
     data = tmp_path / "a.zarr" / "X" / "data" / "c" / "0"
     data.write_bytes(data.read_bytes()[:-9])
     with pytest.raises(ValueError, match="a.zarr', element 'X/data'"):

@@ -330,7 +330,7 @@ fn what_metadata_claim_is_looked_at() {
     let huge = |extent: &str, chunk: &str| array(&format!("[{extent}]"), &format!("[{chunk}]"), LITTLE, "");
     let cases = [
         ("shape", huge("1152921504606846976", "1000"), "stored of the"),
-        ("whole", huge("1152921504606846976", "1152921504606846976"), "fit the stored data"),
+        ("whole", huge("1152921504606846976", "1152921504606846976"), "the stored data"),
         ("chunk", huge("5", "4611686018427387904"), "chunks that fit the stored data"),
         ("overflow", huge("9223372036854775808", "5"), "extents in 'shape'"),
         ("negative", huge("-1", "5"), "extents in 'shape'"),

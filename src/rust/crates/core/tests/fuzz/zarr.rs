@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 type Objects = Vec<(String, Vec<u8>)>;
 
 /// Valid stores: both versions, compressed and not, chunks in shards and alone, metadata consolidated and not.
-fn seeds(golden: &Path) -> &'static Vec<Objects> {
+fn seeds(golden: &Path, place: &Path) -> &'static Vec<Objects> {
     static SEEDS: OnceLock<Vec<Objects>> = OnceLock::new();
     SEEDS.get_or_init(|| {
         let formats = [
@@ -23,15 +23,15 @@ fn seeds(golden: &Path) -> &'static Vec<Objects> {
         ];
         let made = |(version, shards, compression, consolidate)| {
             let format = ZarrFormat { version, shards, consolidate, compression };
-            store(golden, format).unwrap_or_default()
+            store(golden, place, format).unwrap_or_default()
         };
         formats.into_iter().map(made).collect()
     })
 }
 
-fn store(golden: &Path, format: ZarrFormat) -> Option<Objects> {
+fn store(golden: &Path, place: &Path, format: ZarrFormat) -> Option<Objects> {
     let from = Store::open(golden.join("elements.h5ad")).ok()?;
-    let root = std::env::temp_dir().join(format!("anndataoom-fuzz-zarr-{}", std::process::id()));
+    let root = place.join("seed.zarr");
     let writer = Writer::create_zarr(&root, format).ok()?;
     let options = element::WriteOptions { compression: format.compression, shuffle: false };
     for key in from.keys("").ok()? {
@@ -59,7 +59,8 @@ fn store(golden: &Path, format: ZarrFormat) -> Option<Objects> {
 
 /// Writes a damaged store as an archive.
 pub fn make(golden: &Path, path: &Path, r: &mut Random) -> bool {
-    let Some(seed) = r.pick(seeds(golden)).filter(|objects| !objects.is_empty()) else { return false };
+    let Some(place) = path.parent() else { return false };
+    let Some(seed) = r.pick(seeds(golden, place)).filter(|objects| !objects.is_empty()) else { return false };
     let mut objects = seed.clone();
     for _ in 0..1 + r.below(3) {
         let at = r.below(objects.len());
