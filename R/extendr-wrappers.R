@@ -1,5 +1,6 @@
 # Made by tools/wrappers.py from src/rust/crates/r/src: do not edit.
 
+rs_aggregate <- function(args) .Call(wrap__rs_aggregate, args)
 rs_check <- function(args) .Call(wrap__rs_check, args)
 rs_chunks <- function(args) .Call(wrap__rs_chunks, args)
 rs_col_sums <- function(args) .Call(wrap__rs_col_sums, args)

@@ -15,12 +15,16 @@
 #' @param rankby_abs Whether genes are ordered by the size of their scores, not by the scores.
 #' @param pts Whether the shares of cells with each gene are added.
 #' @param key_added Name of the results in `uns` instead of `rank_genes_groups`.
-#' @param method `"t-test"` (Welch's; `NULL` too), `"t-test_overestim_var"` or `"wilcoxon"`. `"logreg"` is refused.
+#' @param method `"t-test"` (Welch's; `NULL` too), `"t-test_overestim_var"`, `"wilcoxon"` or `"logreg"`: a multinomial logistic
+#'   regression on all genes together, as scikit-learn's with its defaults but at its minimum; the values of the genes are held
+#'   in memory, within half of `options(anndataoom.memory = )`, so it is for a selection of genes. Scores are coefficients. Of
+#'   two groups the first is ranked, by its own coefficients (scanpy shows those of the category that sorts last).
 #' @param corr_method Adjustment of p-values: `"benjamini-hochberg"` or `"bonferroni"`.
 #' @param tie_correct Whether ties make the variance of `"wilcoxon"` smaller.
 #' @param layer Layer to use instead of X.
 #' @return `adata` with `uns$rank_genes_groups`: data frames `names`, `scores`, `logfoldchanges` (log2), `pvals` and
-#'   `pvals_adj` with a column a group, `params`, and with `pts` the data frames `pts` and `pts_rest`.
+#'   `pvals_adj` with a column a group, `params`, and with `pts` the data frames `pts` and `pts_rest`; of `"logreg"` `names`
+#'   and `scores` alone.
 #' @seealso [rank_genes_groups_df()], [filter_rank_genes_groups()], [plot_markers()], [plot_volcano()].
 #' @export
 #' @examples

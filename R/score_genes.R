@@ -68,3 +68,32 @@ score_genes_cell_cycle <- function(
   adata@obs$phase <- factor(phase, levels = c("G1", "G2M", "S"))
   adata
 }
+
+#' Rank scores of gene sets
+#'
+#' How high the genes of a set rank among all genes of a cell (AUCell, Aibar et al. 2017): the area under their recovery curve
+#' over the first ranks, over the largest it can be, so from 0 to 1; in one pass. It needs no other cell and no normalisation.
+#' Genes of equal value are in no order: each counts the mean of what their ranks count, which is what the random orders of
+#' AUCell give on average, so there is no seed. Values that are not finite are refused.
+#'
+#' @inheritParams score_genes
+#' @param adata An [AnnDataOOM-class].
+#' @param gene_list Genes, or a named list of such, whose names become columns of `obs`: all of them in the same pass.
+#' @param auc_threshold Share of all genes whose ranks count, rounded up.
+#' @return `adata` with the scores in `obs`.
+#' @export
+#' @examples
+#' adata <- score_aucell(read_h5ad(example_h5ad()), list(t_cell = c("CD3D", "IL7R"), myeloid = c("LYZ", "CST3")))
+#' head(adata$obs[, c("t_cell", "myeloid")])
+score_aucell <- function(
+  adata, gene_list, auc_threshold = 0.05, score_name = "aucell", use_raw = NULL, layer = NULL
+) {
+  check_adata(adata)
+  args <- arguments()
+  rs_call(rs_verb_check, name = "score_aucell", args = args)
+  if (is.null(use_raw)) args$use_raw <- is.null(layer) && !is.null(adata@raw)
+  if (isTRUE(args$use_raw) && !is.null(layer)) {
+    abort("parameter", "layer and use_raw: expected one of them, found layer = \"", layer, "\", use_raw = TRUE")
+  }
+  verb("score_aucell", adata, args)
+}

@@ -22,4 +22,14 @@ for test in tests:
     fields = found["names"].dtype.names
     scores = {f: found["scores"][f][np.argsort(found["names"][f])] for f in fields}
     np.savez(f"{out}.{method}.{reference}.npz", **scores)
+
+rng = np.random.default_rng(0)
+adata.obs["sample"] = rng.integers(0, 100, adata.n_obs).astype(str)
+with step("aggregate"):
+    oom.get.aggregate(adata, ["sample", "cell_type"], ["sum", "mean", "var", "count_nonzero"])
+sets = {f"set{k}": list(rng.choice(adata.var_names, 60, replace=False)) for k in range(50)}
+with step("score_genes"):
+    oom.tl.score_genes(adata, sets)
+with step("score_aucell"):
+    oom.tl.score_aucell(adata, sets)
 report()

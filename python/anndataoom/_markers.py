@@ -35,12 +35,16 @@ def rank_genes_groups(
     groups, reference
         Groups to compare, with all other cells ("rest") or with one group.
     method
-        "t-test", "t-test_overestim_var" or "wilcoxon"; "logreg" is refused.
+        "t-test", "t-test_overestim_var", "wilcoxon" or "logreg": a multinomial logistic regression on all genes
+        together, as scikit-learn's with its defaults but at its minimum. The values of the genes are held in memory,
+        within half of `settings.memory`, so it is for a selection of genes. Scores are coefficients. Of two groups the
+        first is ranked, by its own coefficients (scanpy shows those of the category that sorts last).
 
     Returns
     -------
     None, or a changed copy with `copy=True`. `uns["rank_genes_groups"]` is scanpy's: records of `names`, `scores`,
-    `logfoldchanges`, `pvals` and `pvals_adj` with a field a group, and with `pts` the frames `pts` and `pts_rest`.
+    `logfoldchanges`, `pvals` and `pvals_adj` with a field a group, and with `pts` the frames `pts` and `pts_rest`; of
+    "logreg" `names` and `scores` alone.
     """
     check("rank_genes_groups", {**locals(), "groups": _texts(groups)})
     target = target_of(adata, False)

@@ -67,3 +67,35 @@ def score_genes_cell_cycle(
     phase = np.where((s < 0) & (g2m < 0), "G1", np.where(g2m > s, "G2M", "S"))
     adata.obs["phase"] = pd.Series(phase.astype(object), index=adata.obs_names)
     return adata if copy else None
+
+
+def score_aucell(
+    adata, gene_list, *, auc_threshold=0.05, score_name="aucell", copy=False, use_raw=None, layer=None,
+):  # fmt: skip
+    """Scores cells by how high the genes of a set rank among all genes (AUCell, Aibar et al. 2017), in one pass.
+
+    The score is the area under the recovery curve of the set over the first ranks, over the largest it can be: from 0
+    to 1. It needs no other cell and no normalisation. Genes of equal value are in no order: each counts the mean of
+    what their ranks count, which is what the random orders of AUCell give on average, so there is no seed.
+
+    Parameters
+    ----------
+    gene_list
+        Genes, or a dict of such lists, whose names become columns of obs: all of them in the same pass.
+    auc_threshold
+        Share of all genes whose ranks count, rounded up.
+    use_raw
+        Whether raw is used; by default where there is one and no layer is named.
+    """
+    check("score_aucell", locals())
+    target = target_of(adata, False)
+    if use_raw is None:
+        use_raw = layer is None and target.raw is not None
+    if use_raw and layer is not None:
+        raise ValueError(f"layer and use_raw: expected one of them, found layer={layer!r}, use_raw=True")
+    args = dict(locals())
+    del args["target"]
+    found = outcome("score_aucell", **args)
+    adata = target_of(adata, copy)
+    found.merge(adata)
+    return adata if copy else None

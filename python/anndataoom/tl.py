@@ -9,13 +9,13 @@ import numpy as np
 from ._call import check, outcome, verb
 from ._convert import from_core
 from ._markers import filter_rank_genes_groups, rank_genes_groups
-from ._scores import score_genes, score_genes_cell_cycle
+from ._scores import score_aucell, score_genes, score_genes_cell_cycle
 from ._verbs import NOTHING, one_of, target_of
 from .pp import pca
 
 __all__ = [
     "dendrogram", "diffmap", "dpt", "filter_rank_genes_groups", "leiden", "louvain", "paga", "pca", "rank_genes_groups",
-    "score_genes", "score_genes_cell_cycle", "umap",
+    "score_aucell", "score_genes", "score_genes_cell_cycle", "umap",
 ]  # fmt: skip
 
 

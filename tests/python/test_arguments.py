@@ -29,6 +29,7 @@ NEEDED = {
     "dendrogram": {"groupby": "cell_type"},
     "rank_genes_groups": {"groupby": "leiden"},
     "score_genes": {"gene_list": ["CD3D", "LYZ"]},
+    "score_aucell": {"gene_list": ["CD3D", "LYZ"]},
 }
 READERS = [
     "read_zarr", "convert", "read_10x_mtx", "read_h5mu", "read_h5seurat", "write_10x_mtx", "write_10x_h5", "write_h5mu",
@@ -130,6 +131,8 @@ def functions(adata, folder):
         **{name: getattr(adata.X, name) for name in REDUCTIONS},
         "to_dask": lambda **args: adata.X.to_dask(**args),
         "rank_genes_groups_df": lambda **args: oom.get.rank_genes_groups_df(ranked, **args),
+        "aggregate": lambda **args: oom.get.aggregate(adata, **{"by": "cell_type", "func": "sum", **args}),
+        "pseudobulk": lambda **args: oom.get.pseudobulk(counts, **{"sample_col": "cell_type", **args}),
         "filter_rank_genes_groups": lambda **args: oom.tl.filter_rank_genes_groups(ranked, **args),
         "score_genes_cell_cycle": lambda **args: oom.tl.score_genes_cell_cycle(
             ranked, **{"s_genes": ["CD3D"], "g2m_genes": ["LYZ"], **args}
@@ -173,6 +176,8 @@ def test_functions_have_the_parameters_and_defaults_of_the_table(ready):
         "chunked": oom.BackedArray.chunked,
         "to_dask": oom.BackedArray.to_dask,
         "rank_genes_groups_df": oom.get.rank_genes_groups_df,
+        "aggregate": oom.get.aggregate,
+        "pseudobulk": oom.get.pseudobulk,
         "filter_rank_genes_groups": oom.tl.filter_rank_genes_groups,
         "score_genes_cell_cycle": oom.tl.score_genes_cell_cycle,
         **{name: getattr(oom.BackedArray, name) for name in REDUCTIONS},

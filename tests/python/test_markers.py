@@ -1,5 +1,6 @@
 """Genes that mark groups: every result against scanpy's, its plots and frames on ours, and what is refused."""
 
+import json
 import os
 import warnings
 from pathlib import Path
@@ -225,8 +226,8 @@ def test_what_cannot_be_compared_is_refused_by_name(on_disk):
         rank(opened, "cell_type", reference="none")
     with pytest.raises(ValueError, match="groups must be a group of 'cell_type'"):
         rank(opened, "cell_type", groups=["none"])
-    with pytest.raises(ValueError, match="logistic regression needs the values"):
-        rank(opened, "cell_type", method="logreg")
+    with pytest.raises(ValueError, match="groups must be at least two groups, which a regression tells apart"):
+        rank(opened, "cell_type", method="logreg", groups=[adata.obs["cell_type"].iloc[0]])
     with pytest.raises(KeyError, match="run anndataoom.tl.rank_genes_groups first"):
         oom.get.rank_genes_groups_df(opened, None)
     rank(opened, "cell_type")
@@ -261,3 +262,100 @@ def test_thousands_of_groups(on_disk):
         for group in some:
             assert (all_groups["names"][group] == found["names"][group]).all()
             assert (all_groups["pvals"][group] == found["pvals"][group]).all()
+
+
+def reference(adata, groupby, genes, groups=None):
+    """scikit-learn's coefficients, converged."""
+    from sklearn.linear_model import LogisticRegression
+
+    part = adata if groups is None else adata[adata.obs[groupby].isin(groups)]
+    codes = part.obs[groupby].cat.remove_unused_categories()
+    x = part[:, genes].X
+    x = x.toarray() if sparse.issparse(x) else np.asarray(x)
+    fit = LogisticRegression(solver="newton-cg", tol=1e-11, max_iter=10_000).fit(x.astype(np.float64), codes.cat.codes)
+    return pd.DataFrame(fit.coef_.T, index=genes), list(codes.cat.categories)
+
+
+@pytest.mark.parametrize("fmt", ["csr", "csc", "dense"])
+def test_logistic_regression_is_scikit_learns(on_disk, fmt):
+    adata = logarithms(EXAMPLE, fmt)
+    adata.var["some"] = np.arange(adata.n_vars) % 9 == 4
+    opened, genes = on_disk(adata), list(adata.var_names[np.arange(adata.n_vars) % 9 == 4])
+    types = list(adata.obs["cell_type"].cat.categories)
+    for args in [{}, {"groups": types[1:4]}, {"groups": types[:2], "reference": types[4]}]:
+        groups = [*args.get("groups", types), *([args["reference"]] if "reference" in args else [])]
+        oom.tl.rank_genes_groups(opened, "cell_type", method="logreg", mask_var="some", **args)
+        found = opened.uns["rank_genes_groups"]
+        assert set(found) == {"params", "names", "scores"} and found["params"]["method"] == "logreg"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            theirs = precise(adata)
+            more = {"solver": "newton-cg", "tol": 1e-11}
+            sc.tl.rank_genes_groups(theirs, "cell_type", method="logreg", mask_var="some", **more, **args)
+        scanpys = theirs.uns["rank_genes_groups"]
+        assert set(scanpys) == set(found)
+        assert found["scores"].dtype == scanpys["scores"].dtype
+        coefficients, names = reference(adata, "cell_type", genes, groups)
+        for group in found["names"].dtype.names:
+            ours = pd.Series(found["scores"][group], index=found["names"][group])
+            theirs = pd.Series(scanpys["scores"][group], index=scanpys["names"][group])
+            for expected in (coefficients[names.index(group)], theirs):
+                np.testing.assert_allclose(ours, expected[ours.index], atol=2e-6)
+            assert (np.diff(found["scores"][group]) <= 0).all()
+    # Of two groups the first is ranked by its own coefficients, where scanpy has those of the second.
+    two = types[2:4]
+    oom.tl.rank_genes_groups(opened, "cell_type", method="logreg", mask_var="some", groups=two, n_genes=7)
+    found = opened.uns["rank_genes_groups"]
+    assert found["names"].dtype.names == (two[0],) and len(found["names"]) == 7
+    coefficients, names = reference(adata, "cell_type", genes, two)
+    ours = pd.Series(found["scores"][two[0]], index=found["names"][two[0]])
+    np.testing.assert_allclose(ours, -coefficients[0][ours.index], atol=2e-6)
+    assert list(ours.index) == list((-coefficients[0]).sort_values(ascending=False).index[:7])
+    frame = oom.get.rank_genes_groups_df(opened, two[0])
+    assert list(frame.columns) == ["names", "scores"]
+
+
+def test_a_regression_of_pbmc3k_is_scanpys():
+    path = Path(os.environ.get("ANNDATAOOM_SHARED", ROOT.parent / "shared")) / "data" / "pbmc3k.h5ad"
+    if not path.exists():
+        pytest.skip("pbmc3k.h5ad is not there (shared/data)")
+    opened = oom.read(path)
+    oom.pp.normalize_total(opened, target_sum=1e4)
+    oom.pp.log1p(opened)
+    oom.pp.highly_variable_genes(opened, n_top_genes=400)
+    adata = opened.to_adata()
+    args = {"method": "logreg", "mask_var": "highly_variable"}
+    oom.tl.rank_genes_groups(opened, "cell_type", **args)
+    adata.X = adata.X.astype(np.float64)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        sc.tl.rank_genes_groups(adata, "cell_type", solver="newton-cg", tol=1e-11, **args)
+    ours, theirs = (a.uns["rank_genes_groups"] for a in (opened, adata))
+    for group in theirs["names"].dtype.names:
+        a = pd.Series(ours["scores"][group], index=ours["names"][group])
+        b = pd.Series(theirs["scores"][group], index=theirs["names"][group])
+        np.testing.assert_allclose(a, b[a.index], atol=1e-5)
+        apart = np.abs(np.diff(b)) > 2e-5
+        assert (a.index[:-1][apart & np.r_[True, apart[:-1]]] == b.index[:-1][apart & np.r_[True, apart[:-1]]]).all()
+
+
+def test_golden_values(on_disk):
+    golden = json.loads((ROOT / "tests" / "golden" / "markers.json").read_text())
+    adata = ad.read_h5ad(EXAMPLE)
+    adata.X = sparse.csr_matrix(np.round(np.log1p(adata.X.toarray().astype(np.float64)) * 64) / 64)
+    opened = on_disk(adata)
+    for run, groups in golden["runs"].items():
+        test, reference = run.split(", ")
+        method, *tie_correct = test.split()
+        oom.tl.rank_genes_groups(
+            opened, "cell_type", method=method, tie_correct=bool(tie_correct), reference=reference, pts=True
+        )
+        found = opened.uns["rank_genes_groups"]
+        assert set(found["names"].dtype.names) == set(groups)
+        for group, expected in groups.items():
+            ours = pd.DataFrame({f: found[f][group].astype(float) for f in FIELDS}, index=found["names"][group])
+            ours["pts"] = found["pts"].loc[ours.index, group]
+            expected = pd.DataFrame(expected).set_index("names")
+            ours_there = ours.loc[expected.index, expected.columns]
+            pd.testing.assert_frame_equal(ours_there, expected, rtol=1e-5, check_names=False)
+            assert list(ours.index[ours.index.isin(expected.index)]) == list(expected.index)

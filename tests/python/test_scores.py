@@ -79,3 +79,38 @@ def test_raw_and_genes_that_are_missing(on_disk):
     bad = on_disk(sc.AnnData(bad, obs=pd.DataFrame(index=adata.obs_names), var=pd.DataFrame(index=adata.var_names)))
     with pytest.raises(ValueError, match="finite"):
         oom.tl.score_genes(bad, list(adata.var_names[:3]))
+
+
+def test_rank_scores_are_areas_of_recovery(on_disk):
+    """Against the definition, genes of equal value in all orders on average."""
+    adata = logarithms(EXAMPLE)[:60, :400].copy()
+    genes, rng = list(adata.var_names), np.random.default_rng(0)
+    sets = {f"set{k}": list(rng.choice(genes, 4 + 7 * k, replace=False)) for k in range(4)}
+    opened = on_disk(adata)
+    oom.tl.score_aucell(opened, sets, auc_threshold=0.1)
+    last, x = 40, adata.X.toarray()
+
+    def area(ranks):
+        ranks = np.sort(ranks[ranks < last])
+        return float((np.diff(np.r_[ranks, last]) * np.arange(1, len(ranks) + 1)).sum())
+
+    for name, members in sets.items():
+        at = adata.var_names.get_indexer(members)
+        most = area(np.arange(1, len(at) + 1))
+        mean = np.zeros(adata.n_obs)
+        for _ in range(300):
+            order = rng.permutation(adata.n_vars)
+            ranks = np.empty(x.shape, dtype=int)
+            for i, row in enumerate(x):
+                ranks[i, order[np.argsort(-row[order], kind="stable")]] = np.arange(1, adata.n_vars + 1)
+            mean += [area(row[at]) / most / 300 for row in ranks]
+        np.testing.assert_allclose(opened.obs[name], mean, atol=0.06)
+        assert abs((opened.obs[name] - mean).mean()) < 0.005
+    one = oom.tl.score_aucell(opened, sets["set2"], auc_threshold=0.1, copy=True)
+    np.testing.assert_array_equal(one.obs["aucell"], opened.obs["set2"])
+    with pytest.warns(UserWarning, match="score_aucell: 1 gene is not in the matrix and left out: 'nobody'"):
+        oom.tl.score_aucell(opened, ["nobody", *sets["set0"]])
+    with pytest.raises(ValueError, match="gene_list .*at least one in the set 'aucell'"):
+        oom.tl.score_aucell(opened, ["nobody"])
+    with pytest.raises(ValueError, match="auc_threshold"):
+        oom.tl.score_aucell(opened, sets, auc_threshold=0)

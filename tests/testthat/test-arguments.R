@@ -53,7 +53,8 @@ test_that("odd arguments of verbs are refused by name", {
   a <- ready()
   needed <- list(
     regress_out = list(keys = "n_counts"), dendrogram = list(groupby = "cell_type"), dpt = list(root = 1),
-    rank_genes_groups = list(groupby = "cell_type"), score_genes = list(gene_list = c("CD3D", "LYZ"))
+    rank_genes_groups = list(groupby = "cell_type"), score_genes = list(gene_list = c("CD3D", "LYZ")),
+    score_aucell = list(gene_list = c("CD3D", "LYZ"))
   )
   for (name in names(verbs)) {
     verb <- if (name == "sqrt") sqrt else getExportedValue("anndataoom", name)
@@ -101,6 +102,8 @@ test_that("odd arguments of other functions are refused by name", {
     col_sums = function(args) do.call(col_sums, c(list(a), args)),
     mean_var = function(args) do.call(mean_var, c(list(a), args)),
     rank_genes_groups_df = function(args) do.call(rank_genes_groups_df, c(list(ranked), args)),
+    aggregate = function(args) do.call(aggregate, c(list(a), with_default(args, by = "cell_type", func = "sum"))),
+    pseudobulk = function(args) do.call(pseudobulk, c(list(a), with_default(args, sample_col = "cell_type"))),
     filter_rank_genes_groups = function(args) do.call(filter_rank_genes_groups, c(list(ranked), args)),
     score_genes_cell_cycle = function(args) {
       do.call(score_genes_cell_cycle, c(list(ranked), with_default(args, s_genes = "CD3D", g2m_genes = "LYZ")))
@@ -122,7 +125,9 @@ test_that("formals and defaults of the functions are the table's", {
   for (name in setdiff(names(functions), "settings")) {
     params <- functions[[name]]
     if (!length(params)) next
-    found <- formals(getExportedValue("anndataoom", name))
+    # A method of stats' generic.
+    of <- if (name == "aggregate") getS3method(name, "AnnDataOOM") else getExportedValue("anndataoom", name)
+    found <- formals(of)
     found <- found[setdiff(names(found), c("adata", "adatas", "x", "FUN", "..."))]
     expect_setequal(names(found), names(params))
     for (parameter in names(found)) {

@@ -30,6 +30,52 @@ test_that("scores are those of t.test() and wilcox.test()", {
   }
 })
 
+test_that("golden values of scanpy", {
+  skip_if_not_installed("jsonlite")
+  golden <- file.path("..", "golden", "markers.json")
+  skip_if_not(file.exists(golden), "the golden values, which the package does not have")
+  golden <- jsonlite::fromJSON(golden)
+  a <- read_h5ad(example_h5ad())
+  x <- as(a$X, "dgCMatrix")
+  x@x <- round(log1p(x@x) * 64) / 64
+  a <- AnnDataOOM(x, obs = a$obs, var = a$var)
+  for (run in names(golden$runs)) {
+    test <- strsplit(run, ", ")[[1]]
+    method <- strsplit(test[1], " ")[[1]]
+    found <- rank_genes_groups(
+      a, "cell_type", method = method[1], tie_correct = length(method) == 2, reference = test[2], pts = TRUE
+    )$uns$rank_genes_groups
+    expect_setequal(names(found$names), names(golden$runs[[run]]))
+    for (group in names(golden$runs[[run]])) {
+      expected <- golden$runs[[run]][[group]]
+      at <- match(expected$names, found$names[[group]])
+      expect_false(is.unsorted(at))
+      for (field in c("scores", "logfoldchanges", "pvals", "pvals_adj")) {
+        expect_equal(as.vector(found[[field]][[group]])[at], expected[[field]], tolerance = 1e-5, label = paste(run, group, field))
+      }
+      expect_equal(found$pts[expected$names, group], expected$pts)
+    }
+  }
+})
+
+test_that("a logistic regression ranks by coefficients", {
+  a <- ranked()
+  a$var$some <- seq_len(ncol(a)) %% 50 == 1
+  found <- rank_genes_groups(a, "cell_type", mask_var = "some", method = "logreg")
+  expect_named(found$uns$rank_genes_groups, c("params", "names", "scores"))
+  expect_identical(names(rank_genes_groups_df(found, "B")), c("names", "scores"))
+  two <- rank_genes_groups(a, "cell_type", mask_var = "some", method = "logreg", groups = c("B", "NK"))$uns$rank_genes_groups
+  expect_identical(names(two$names), "B")
+  # The slope of the loss and the penalty is 0.
+  genes <- two$names$B
+  cells <- a$obs$cell_type %in% c("B", "NK")
+  x <- as.matrix(as(a$X, "dgCMatrix"))[cells, genes]
+  y <- as.numeric(a$obs$cell_type[cells] == "B")
+  z <- drop(x %*% as.vector(two$scores$B))
+  intercept <- uniroot(function(b) sum(plogis(z + b) - y), c(-50, 50), tol = 1e-12)$root
+  expect_lt(max(abs(as.vector(two$scores$B) + drop(crossprod(x, plogis(z + intercept) - y)))), 1e-3)
+})
+
 test_that("options choose groups, genes and matrices", {
   a <- ranked(groups = c("NK", "B"), reference = "B", n_genes = 7, key_added = "mine")
   expect_identical(dim(a$uns$mine$names), c(7L, 1L))
@@ -90,7 +136,7 @@ test_that("what cannot be compared is refused by name", {
     cat(error_of(rank_genes_groups(a, "nothing")))
     cat(error_of(rank_genes_groups(a, "cell_type", reference = "nothing")))
     cat(error_of(rank_genes_groups(a, "cell_type", groups = "nothing")))
-    cat(error_of(rank_genes_groups(a, "cell_type", method = "logreg")))
+    cat(error_of(rank_genes_groups(a, "cell_type", method = "logreg", groups = "NK")))
     cat(error_of(rank_genes_groups(a, "cell_type", layer = "x", use_raw = TRUE)))
     cat(error_of(rank_genes_groups_df(a, "nothing")))
     cat(error_of(rank_genes_groups_df(a, key = "nothing")))

@@ -24,3 +24,28 @@ test_that("scores are means of sets less those of controls", {
     cat(error_of(score_genes_cell_cycle(a, character(), genes)))
   })
 })
+
+test_that("rank scores are areas under recovery curves", {
+  a <- read_h5ad(example_h5ad())[1:40, 1:300]
+  sets <- list(one = a$var_names[c(3, 50, 120)], other = a$var_names[20:45])
+  b <- score_aucell(a, sets, auc_threshold = 0.2)
+  x <- as.matrix(a$X)
+  last <- 60
+  counted <- pmax(last - seq_len(300), 0)
+  for (name in names(sets)) {
+    expected <- apply(x, 1, function(row) {
+      # Genes of equal value share what their ranks count.
+      order <- order(-row)
+      each <- ave(counted[order(order)], row)
+      sum(each[match(sets[[name]], colnames(x))])
+    }) / sum(counted[seq_along(sets[[name]])])
+    expect_equal(b$obs[[name]], unname(expected))
+  }
+  expect_equal(score_aucell(a, sets$one, auc_threshold = 0.2)$obs$aucell, b$obs$one)
+  expect_warning(score_aucell(a, c(sets$one, "nobody")), "nobody", class = "anndataoom_warning_values")
+  expect_snapshot({
+    cat(error_of(score_aucell(a, "nobody")))
+    cat(error_of(score_aucell(a, sets, auc_threshold = 2)))
+    cat(error_of(score_aucell(a, sets, layer = "x", use_raw = TRUE)))
+  })
+})

@@ -36,7 +36,8 @@ test_that("a verb adds what the table says and nothing else", {
   calls <- list(
     filter_cells = list(min_genes = 1), filter_genes = list(min_cells = 1), regress_out = list(keys = "score"),
     paga = list(groups = "batch"), dendrogram = list(groupby = "cell_type"), dpt = list(root = 1),
-    rank_genes_groups = list(groupby = "cell_type"), score_genes = list(gene_list = c("CD3D", "LYZ"))
+    rank_genes_groups = list(groupby = "cell_type"), score_genes = list(gene_list = c("CD3D", "LYZ")),
+    score_aucell = list(gene_list = c("CD3D", "LYZ"))
   )
   keys <- function(x) {
     unlist(lapply(c("obs", "var", "obsm", "varm", "obsp", "uns"), function(part) {

@@ -193,6 +193,7 @@ fn verbs(name: &str, counts: &LazyMatrix, session: &Session) {
     let scored = ScoreOptions { ctrl_as_ref: true, ctrl_size: 5, gene_pool: None, n_bins: 5, seed: 0 };
     let against = MarkerOptions { reference: "type 1".to_owned(), ..wilcoxon.clone() };
     let of_half = MarkerOptions { codes: codes(half.len()), ..wilcoxon };
+    let of_half_by = |test| MarkerOptions { codes: codes(half.len()), ..markers(test) };
     let log = normalize_total(counts, &NormalizeOptions::default(), session).unwrap().0;
     let log = log1p(&log, None).unwrap().0;
     let selected = log.select(Some(&half), Some(&columns)).unwrap();
@@ -206,6 +207,10 @@ fn verbs(name: &str, counts: &LazyMatrix, session: &Session) {
         highly_variable_genes(x, &options, session).map(|h| h.highly_variable)
     };
     let by_batch = HvgOptions { batch: Some(batch), n_top_genes: Some(20), ..HvgOptions::default() };
+    let grouped = |axis, n: usize| {
+        let codes = (0..n as i32).map(|i| i % 5 - 1).collect();
+        Aggregation { axis, codes, n_groups: 4, functions: Functions::named(&Functions::NAMES).unwrap(), dof: 1 }
+    };
     let qc = QcOptions { percent_top: vec![5], ..QcOptions::default() };
     let few = PcaOptions { n_comps: Some(5), ..PcaOptions::default() };
     all_survive! {
@@ -235,6 +240,10 @@ fn verbs(name: &str, counts: &LazyMatrix, session: &Session) {
         &named("wilcoxon") => rank_genes_groups(&selected, &of_half, session);
         &named("wilcoxon against one") => rank_genes_groups(&log, &against, session);
         &named("scores") => score_genes(&log, &sets, &scored, session);
+        &named("a regression") => rank_genes_groups(&selected, &of_half_by(Test::Logistic), session);
+        &named("recovery of genes") => score_aucell(&log, &sets, 0.1, session);
+        &named("sums of groups") => aggregate(&log, &grouped(Axis::Obs, n), session);
+        &named("sums of groups of genes") => aggregate(&selected, &grouped(Axis::Var, columns.len()), session);
         &named("times") => times(&log, &y, 3, session);
         &named("transposed times") => transposed_times(&log, &wide, 3, session);
     }

@@ -68,6 +68,7 @@ fn score(test: Test, own: &[f64], others: &[f64]) -> f64 {
             let kept = if tie_correct { 1.0 - ties / ((n + m).powi(3) - (n + m)) } else { 1.0 };
             (sum - n * (n + m + 1.0) / 2.0) / (kept * n * m * (n + m + 1.0) / 12.0).sqrt()
         }
+        Test::Logistic => panic!("a regression is of all genes together"),
     }
 }
 
@@ -233,4 +234,64 @@ fn what_cannot_be_compared_is_an_error_that_names_it() {
     assert!(note(&x) && !note(&log1p(&x, None).unwrap().0));
     let normal = anndataoom_core::ops::normalize_total(&x, &NormalizeOptions::default(), &session).unwrap().0;
     assert!(!note(&normal));
+}
+
+/// Coefficients by gene, of each group ranked.
+fn coefficients(found: &Ranked) -> Vec<Vec<f64>> {
+    let by_gene = |group: &anndataoom_core::ops::RankedGroup| {
+        let mut out = vec![0.0; GENES];
+        group.genes.iter().zip(&group.scores).for_each(|(&j, &x)| out[j as usize] = f64::from(x));
+        out
+    };
+    found.groups.iter().map(by_gene).collect()
+}
+
+#[test]
+fn a_regression_is_at_its_minimum() {
+    let dir = Dir::new();
+    let (path, values) = file(&dir);
+    let run = |element: &str, options: &MarkerOptions, threads| {
+        let x = LazyMatrix::new(open(&path, element).unwrap());
+        rank_genes_groups(&x, options, &call(threads)).unwrap()
+    };
+    // Of all groups: the sum of the coefficients of a gene is 0, as no group is left out, and the bits are the same.
+    let all = run("csr", &options(Test::Logistic, "rest"), 1);
+    assert!(all.groups.len() == 4 && !all.tested && all.groups[0].pvals.is_empty() && all.pts.is_none());
+    let of = coefficients(&all);
+    assert!((0..GENES).all(|j| of.iter().map(|group| group[j]).sum::<f64>().abs() < 1e-6));
+    assert_eq!(run("csc", &options(Test::Logistic, "rest"), 3).groups, all.groups);
+    assert_eq!(run("dense", &options(Test::Logistic, "rest"), 2).groups, all.groups);
+    // Of two groups: half the squares and the loss have no slope, with the intercept that has none.
+    let two = MarkerOptions { groups: Some(vec!["c".into(), "a".into()]), ..options(Test::Logistic, "rest") };
+    let found = run("csr", &two, 2);
+    assert_eq!(found.groups.iter().map(|g| g.name.as_str()).collect::<Vec<_>>(), ["c"]);
+    let w = &coefficients(&found)[0];
+    let cells: Vec<usize> = (0..CELLS).filter(|&i| [0, 2].contains(&codes()[i])).collect();
+    let row = |i: usize| &values[i * GENES..(i + 1) * GENES];
+    let excess = |intercept: f64, of: &dyn Fn(usize, f64)| {
+        for &i in &cells {
+            let z: f64 = intercept + row(i).iter().zip(w).map(|(x, w)| x * w).sum::<f64>();
+            of(i, 1.0 / (1.0 + (-z).exp()) - f64::from(u8::from(codes()[i] == 2)));
+        }
+    };
+    let total = |intercept: f64| {
+        let sum = std::cell::Cell::new(0.0);
+        excess(intercept, &|_, e| sum.set(sum.get() + e));
+        sum.get()
+    };
+    let (mut low, mut high) = (-50.0, 50.0);
+    for _ in 0..200 {
+        let middle = (low + high) / 2.0;
+        *if total(middle) > 0.0 { &mut high } else { &mut low } = middle;
+    }
+    let slope = std::cell::RefCell::new(w.clone());
+    excess(low, &|i, e| slope.borrow_mut().iter_mut().zip(row(i)).for_each(|(s, x)| *s += e * x));
+    // Coefficients come as float32.
+    assert!(slope.borrow().iter().all(|s| s.abs() < 2e-3), "{:?}", slope.borrow());
+    let one = MarkerOptions { groups: Some(vec!["c".into()]), ..options(Test::Logistic, "rest") };
+    let x = LazyMatrix::new(open(&path, "csr").unwrap());
+    assert!(matches!(rank_genes_groups(&x, &one, &call(1)), Err(Error::Parameter { parameter: "groups", .. })));
+    let small = Session { memory: 1 << 10, ..call(1) };
+    let found = rank_genes_groups(&x, &two, &small).unwrap_err().to_string();
+    assert!(found.contains("choose genes with mask_var"), "{found}");
 }

@@ -327,6 +327,14 @@ fn results(path: &Path, session: &Session) -> Vec<String> {
         of("moments of cells", &mean_var(&x, Axis::Var, 1, session));
         of("sums of genes", &sums(&x, Some(Axis::Obs), session));
         of("sums of cells", &sums(&x, Some(Axis::Var), session));
+        for axis in [Axis::Obs, Axis::Var] {
+            let extent = if axis == Axis::Obs { n } else { m };
+            let codes = (0..extent as i32).map(|i| i * i % 5 - 1).collect();
+            let functions = Functions { median: axis == Axis::Var, ..Functions::named(&Functions::NAMES).unwrap() };
+            let asked = Aggregation { axis, codes, n_groups: 4, functions, dof: 1 };
+            of(&format!("groups along {axis:?}"), &aggregate(&x, &asked, session));
+        }
+        of("recovery of genes", &score_aucell(&x, &[vec![1, 4, 7], vec![m as u32 - 1]], 0.2, session));
         of("ranges", &gene_ranges(&x, 1.0, session));
         of("totals", &totals(&x, session));
         of("cross product", &cross_product(&x, session));

@@ -149,6 +149,7 @@ fn every_verb_gives_what_the_table_says() {
             }
             "regress_out" => calls = vec![vec![("keys", text("score"))]],
             "paga" => calls = vec![vec![("groups", text("batch"))]],
+            "score_aucell" => calls = vec![vec![("gene_list", text("gene1"))]],
             "score_genes" => calls = vec![vec![("gene_list", text("gene1")), ("n_bins", Given::Whole(2))]],
             "rank_genes_groups" => {
                 let of =

@@ -10,7 +10,7 @@ use crate::to_py::{buffer, to_py};
 use anndataoom_core::chain::{nodes, Description, Parameter, Vector};
 use anndataoom_core::element::Value;
 use anndataoom_core::matrix::MemorySource;
-use anndataoom_core::{ops, stream, Error, LazyMatrix};
+use anndataoom_core::{ops, stream, Error, LazyMatrix, Result};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use std::path::PathBuf;
@@ -19,6 +19,16 @@ use std::sync::Arc;
 /// A matrix on disk or in memory with the operations recorded on it: an immutable value.
 #[pyclass(frozen)]
 pub(crate) struct Matrix(pub(crate) LazyMatrix);
+
+/// A value as a matrix in memory.
+pub(crate) fn in_memory(value: Value) -> Result<LazyMatrix> {
+    let source = match value {
+        Value::Sparse(s) => MemorySource::from_sparse(&s)?,
+        Value::Array(a) => MemorySource::from_array(a)?,
+        other => return Err(Error::shape("X", "a matrix", other.encoding())),
+    };
+    Ok(LazyMatrix::new(Arc::new(source)))
+}
 
 type Arr<'py> = Option<Bound<'py, PyAny>>;
 
@@ -45,14 +55,10 @@ impl Matrix {
     fn memory(value: &Bound<'_, PyAny>, chain: Option<Vec<u8>>) -> PyResult<Self> {
         let value = from_py(value)?;
         quick(|| {
-            let source = match value {
-                Value::Sparse(s) => MemorySource::from_sparse(&s)?,
-                Value::Array(a) => MemorySource::from_array(a)?,
-                other => return Err(Error::shape("X", "a matrix", other.encoding())),
-            };
+            let x = in_memory(value)?;
             match chain {
-                Some(bytes) => LazyMatrix::from_bytes(Arc::new(source), &bytes),
-                None => Ok(LazyMatrix::new(Arc::new(source))),
+                Some(bytes) => LazyMatrix::from_bytes(x.source().clone(), &bytes),
+                None => Ok(x),
             }
         })
         .map(Matrix)

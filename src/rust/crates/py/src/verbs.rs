@@ -4,7 +4,7 @@ use crate::buffer::{array, bools, f64s, i32s};
 use crate::errors::to_py_err;
 use crate::from_py::{from_py, strings};
 use crate::given::{given, to_object};
-use crate::matrix::Matrix;
+use crate::matrix::{in_memory, Matrix};
 use crate::run::run;
 use crate::to_py::{buffer, items, patch};
 use anndataoom_core::given::Given;
@@ -144,6 +144,31 @@ fn loess<'py>(py: Python<'py>, x: &Object<'py>, y: &Object<'py>, span: f64) -> P
     buffer(py, run(py, |_| ops::loess(&x, &y, span))?)
 }
 
+/// The values of groups of rows (`rows`) or columns of a matrix: a matrix a function, by name.
+#[pyfunction]
+fn aggregate(
+    py: Python<'_>,
+    matrix: &Matrix,
+    rows: bool,
+    codes: &Object<'_>,
+    n_groups: usize,
+    functions: Vec<String>,
+    dof: usize,
+) -> PyResult<Vec<(&'static str, Matrix)>> {
+    let x = matrix.0.clone();
+    let axis = if rows { ops::Axis::Obs } else { ops::Axis::Var };
+    let functions = ops::Functions::named(&functions).map_err(to_py_err)?;
+    let asked = ops::Aggregation { axis, codes: i32s(codes)?, n_groups, functions, dof };
+    let found = run(py, |session| {
+        let found = ops::aggregate(&x, &asked, session)?;
+        found
+            .into_iter()
+            .map(|(name, value)| Ok((name, in_memory(value)?)))
+            .collect::<anndataoom_core::Result<Vec<_>>>()
+    })?;
+    Ok(found.into_iter().map(|(name, x)| (name, Matrix(x))).collect())
+}
+
 pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<Checked>()?;
     m.add_function(wrap_pyfunction!(check, m)?)?;
@@ -151,5 +176,6 @@ pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(check_function, m)?)?;
     m.add_function(wrap_pyfunction!(verb_table, m)?)?;
     m.add_function(wrap_pyfunction!(function_table, m)?)?;
+    m.add_function(wrap_pyfunction!(aggregate, m)?)?;
     m.add_function(wrap_pyfunction!(loess, m)?)
 }

@@ -265,6 +265,28 @@ fn rs_mean_var(args: Robj) -> Robj {
     })
 }
 
+/// `matrix`, `rows` (whether groups are of rows), `groups` (a factor), `func`, `dof`: a matrix a function, by name.
+#[extendr]
+fn rs_aggregate(args: Robj) -> Robj {
+    reply(args, |a, notes| {
+        let x = a.matrix("matrix")?;
+        let groups = a.get("groups").ok_or_else(|| Error::parameter("by", "groups", "NULL"))?;
+        let code = |&code: &i32| if code == i32::MIN { -1 } else { code - 1 };
+        let codes = groups.as_integer_slice().unwrap_or_default();
+        let names = a.get("func").and_then(|f| f.as_string_vector()).unwrap_or_default();
+        let asked = ops::Aggregation {
+            axis: if a.bool("rows")? { ops::Axis::Obs } else { ops::Axis::Var },
+            codes: memory::collected(codes.iter().map(code), "the groups of cells")?,
+            n_groups: groups.get_attrib("levels").map_or(0, |l| l.len()),
+            functions: ops::Functions::named(&names)?,
+            dof: a.usize("dof")?,
+        };
+        let found = run(a, |session| ops::aggregate(&x, &asked, session))?;
+        let values = found.iter().map(|(name, value)| to_r(value, name, notes)).collect::<Result<_>>()?;
+        list_of(found.iter().map(|(name, _)| *name), values)
+    })
+}
+
 /// `x`: an `anndataoom_float32` as a matrix of doubles.
 #[extendr]
 fn rs_float32(args: Robj) -> Robj {
@@ -287,5 +309,6 @@ extendr_module! {
     fn rs_product;
     fn rs_totals;
     fn rs_cross_product;
+    fn rs_aggregate;
     fn rs_float32;
 }

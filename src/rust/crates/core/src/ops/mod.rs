@@ -6,10 +6,12 @@
 //! the same bits for any number of threads, any memory budget and any split over processes. Each verb has a typed result, and a
 //! method that turns it into a [`crate::patch::Patch`] under scanpy's names.
 
+mod aggregate;
 mod columns;
 mod explain;
 mod filter;
 mod gene_ranges;
+mod group_sums;
 mod hvg;
 mod index_columns;
 mod markers;
@@ -22,10 +24,12 @@ mod product;
 mod qc;
 mod reductions;
 mod regress;
+mod score_aucell;
 mod score_genes;
 mod sums;
 mod view;
 
+pub use aggregate::{aggregate, Aggregation, Functions, DENSE};
 pub use explain::{explain, From, Plan, Step};
 pub use filter::{filter_cells, filter_genes, CellCriterion, Filtered, GeneCriterion};
 pub use gene_ranges::{gene_ranges, GeneRanges};
@@ -42,5 +46,6 @@ pub use product::{times, transposed_times};
 pub use qc::{calculate_qc_metrics, QcMetrics, QcOptions, QcSubset};
 pub use reductions::{cross_product, totals, Totals};
 pub use regress::{regress_out, Regressors};
+pub use score_aucell::score_aucell;
 pub use score_genes::{score_genes, ScoreOptions};
 pub use sums::{col_sums, row_sums, sums, Sums};

@@ -35,6 +35,8 @@ const fn rows(default: i64) -> Param {
 }
 const RANKED: Param = param("key", Kind::Key, Preset::Text("rank_genes_groups"), "Key of uns of the results.");
 const NAMES: Kind = Kind::List(&Kind::Text);
+const AGGREGATES: Kind = Kind::Choice(&crate::ops::Functions::NAMES);
+const ALONG_AXIS: Kind = Kind::Choice(&["obs", "var"]);
 const ALGORITHM: Kind = Kind::Choice(&["gzip", "lzf", "none"]);
 const COMPRESSION: Param = param("compression", ALGORITHM, Preset::Object, "Of what is written anew.");
 const LEVEL: Param = param("compression_opts", Kind::Whole(0, 9), Preset::Nothing, "Level of gzip.");
@@ -214,6 +216,34 @@ pub static FUNCTIONS: &[Function] = &[
             param("log2fc_min", LIMIT, Preset::Nothing, "Bound on log2 fold changes."),
             param("log2fc_max", LIMIT, Preset::Nothing, "Bound on log2 fold changes."),
             param("gene_symbols", Kind::Text, Preset::Nothing, "Column of var to add."),
+        ],
+    ),
+    function(
+        "aggregate",
+        &[
+            param("by", NAMES, Preset::Required, "Columns of obs (var), whose combinations are the groups."),
+            param("func", Kind::List(&AGGREGATES), Preset::Required, "Functions of the values of a group."),
+            param(
+                "axis",
+                Kind::Either(&[ALONG_AXIS, Kind::Whole(0, 1)]),
+                Preset::Nothing,
+                "Groups of cells, or of genes.",
+            ),
+            param("mask", Kind::Object("a column or a mask"), Preset::Nothing, "Cells (genes) to take."),
+            param("dof", COUNT_OR_0, Preset::Whole(1), "The divisor of variances is the number of values minus this."),
+            LAYER,
+            param("obsm", Kind::Text, Preset::Nothing, "Element of obsm to take instead of X."),
+            param("varm", Kind::Text, Preset::Nothing, "Element of varm to take instead of X."),
+        ],
+    ),
+    function(
+        "pseudobulk",
+        &[
+            param("sample_col", Kind::Text, Preset::Required, "Column of obs with the samples."),
+            param("groups_col", NAMES, Preset::Nothing, "Columns of obs with the cell types."),
+            LAYER,
+            param("use_raw", Kind::Flag, Preset::Flag(false), "Whether the counts are in raw."),
+            param("min_cells", COUNT_OR_0, Preset::Whole(0), "Sums of fewer cells are left out."),
         ],
     ),
     function(

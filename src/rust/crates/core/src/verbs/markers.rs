@@ -92,12 +92,7 @@ fn parts(call: &mut Call<'_>) -> Result<(MarkerOptions, Option<Vec<u32>>, String
         "t-test" => Test::T,
         "t-test_overestim_var" => Test::TOverestimated,
         "wilcoxon" => Test::Wilcoxon { tie_correct: args.flag("tie_correct")? },
-        other => {
-            let expected = "'t-test', 't-test_overestim_var' or 'wilcoxon': a logistic regression needs the values of \
-                            its genes in memory, so choose some (mask_var, or a selection), bring them there, and run \
-                            scanpy.tl.rank_genes_groups";
-            return Err(args.refuse("method", expected, Given::Text(other.to_owned())));
-        }
+        _ => Test::Logistic,
     };
     let chosen = args.texts("groups")?;
     let all = matches!(chosen.as_slice(), [one] if one == "all");

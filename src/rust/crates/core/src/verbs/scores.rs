@@ -1,16 +1,16 @@
 //! Scores of gene sets.
 
 use super::call::{Call, Outcome};
-use super::domain::{Kind, COUNT};
+use super::domain::{Kind, COUNT, SHARE_ABOVE_0};
 use super::entry::{need, param, Preset, Source, Verb, COPY, GENES, LAYER, MATRIX, RANDOM_STATE, USE_RAW};
-use crate::element::Value;
+use crate::element::{Strings, Value};
 use crate::error::Result;
 use crate::given::Given;
 use crate::ops::{self, ScoreOptions};
 use crate::patch::Patch;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-pub(super) static VERBS: &[&Verb] = &[&SCORE_GENES];
+pub(super) static VERBS: &[&Verb] = &[&SCORE_GENES, &SCORE_AUCELL];
 
 const NAMES: Kind = Kind::List(&Kind::Text);
 
@@ -37,42 +37,9 @@ static SCORE_GENES: Verb = Verb {
     needs: &[MATRIX, need("gene_list", Source::Sets), GENES],
     gives: &["obs/{score_name}", "obs/{gene_list}"],
     run: |call, session| {
-        let (sets, names) = (call.sets("gene_list")?, call.names("genes")?);
-        let mut place = HashMap::with_capacity(names.len());
-        for (j, name) in names.iter().enumerate() {
-            place.entry(name).or_insert(j as u32);
-        }
-        // Each gene once, in the order given, and those that are not there.
-        let found = |genes: &[String]| {
-            let (mut at, mut missing) = (Vec::new(), Vec::new());
-            for gene in genes {
-                match place.get(gene.as_str()) {
-                    Some(j) if at.contains(j) => {}
-                    Some(&j) => at.push(j),
-                    None => missing.push(gene.clone()),
-                }
-            }
-            (at, missing)
-        };
-        let mut notes = Vec::new();
-        let mut positions = Vec::new();
-        for (name, genes) in &sets {
-            let (at, missing) = found(genes);
-            if at.is_empty() {
-                let expected = format!("genes of the matrix, at least one in the set '{name}'");
-                let first = missing.first().cloned().unwrap_or_default();
-                return Err(call.args.refuse("gene_list", expected, Given::Text(first)));
-            }
-            if let Some(first) = missing.first() {
-                let of = if sets.len() > 1 { format!(" of '{name}'") } else { String::new() };
-                let text = match missing.len() {
-                    1 => format!("score_genes: 1 gene{of} is not in the matrix and left out: '{first}'"),
-                    n => format!("score_genes: {n} genes{of} are not in the matrix and left out, '{first}' the first"),
-                };
-                notes.push(("values", text));
-            }
-            positions.push(at);
-        }
+        let names = call.names("genes")?;
+        let place = places(&names);
+        let Sets { names, positions, notes } = sets(call, &place, "score_genes")?;
         let gene_pool = pool(call, &place)?;
         let args = &call.args;
         let seed = args.seed()?;
@@ -86,11 +53,85 @@ static SCORE_GENES: Verb = Verb {
             })?,
         };
         let scores = ops::score_genes(&call.matrix()?, &positions, &options, session)?;
-        let columns = sets.into_iter().map(|(name, _)| name).zip(scores.into_iter().map(Value::vector)).collect();
+        let columns = names.into_iter().zip(scores.into_iter().map(Value::vector)).collect();
         Ok(Outcome { patch: Patch { obs: columns, ..Patch::default() }, notes, ..Outcome::default() })
     },
     room: None,
 };
+
+static SCORE_AUCELL: Verb = Verb {
+    name: "score_aucell",
+    label: "ranks of genes",
+    params: &[
+        param("gene_list", Kind::Object("names of genes, or named sets of them"), Preset::Required, "Genes to score."),
+        param("auc_threshold", SHARE_ABOVE_0, Preset::Number(0.05), "Share of all genes whose ranks count."),
+        param("score_name", Kind::Key, Preset::Text("aucell"), "Column of obs; of several sets their names."),
+        COPY,
+        USE_RAW,
+        LAYER,
+    ],
+    needs: &[MATRIX, need("gene_list", Source::Sets), GENES],
+    gives: &["obs/{score_name}", "obs/{gene_list}"],
+    run: |call, session| {
+        let names = call.names("genes")?;
+        let Sets { names, positions, notes } = sets(call, &places(&names), "score_aucell")?;
+        let scores = ops::score_aucell(&call.matrix()?, &positions, call.args.number("auc_threshold")?, session)?;
+        let columns = names.into_iter().zip(scores.into_iter().map(Value::vector)).collect();
+        Ok(Outcome { patch: Patch { obs: columns, ..Patch::default() }, notes, ..Outcome::default() })
+    },
+    room: None,
+};
+
+/// Sets of genes that are there.
+struct Sets {
+    names: Vec<String>,
+    /// Each gene once, in the order given.
+    positions: Vec<Vec<u32>>,
+    /// What is left out.
+    notes: Vec<(&'static str, String)>,
+}
+
+/// The position of each gene, the first of those that share a name.
+fn places(names: &Strings) -> HashMap<&str, u32> {
+    let mut place = HashMap::with_capacity(names.len());
+    for (j, name) in names.iter().enumerate() {
+        place.entry(name).or_insert(j as u32);
+    }
+    place
+}
+
+/// The sets of `gene_list`.
+fn sets(call: &mut Call<'_>, place: &HashMap<&str, u32>, verb: &str) -> Result<Sets> {
+    let given = call.sets("gene_list")?;
+    let several = given.len() > 1;
+    let (mut names, mut positions, mut notes) = (Vec::new(), Vec::new(), Vec::new());
+    for (name, genes) in given {
+        let (mut at, mut missing, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
+        for gene in &genes {
+            match place.get(gene.as_str()) {
+                Some(&j) if seen.insert(j) => at.push(j),
+                Some(_) => {}
+                None => missing.push(gene.clone()),
+            }
+        }
+        if at.is_empty() {
+            let expected = format!("genes of the matrix, at least one in the set '{name}'");
+            let first = missing.first().cloned().unwrap_or_default();
+            return Err(call.args.refuse("gene_list", expected, Given::Text(first)));
+        }
+        if let Some(first) = missing.first() {
+            let of = if several { format!(" of '{name}'") } else { String::new() };
+            let text = match missing.len() {
+                1 => format!("{verb}: 1 gene{of} is not in the matrix and left out: '{first}'"),
+                n => format!("{verb}: {n} genes{of} are not in the matrix and left out, '{first}' the first"),
+            };
+            notes.push(("values", text));
+        }
+        names.push(name);
+        positions.push(at);
+    }
+    Ok(Sets { names, positions, notes })
+}
 
 /// Positions of the genes of the pool, each once, in the order given.
 fn pool(call: &Call<'_>, place: &HashMap<&str, u32>) -> Result<Option<Vec<u32>>> {
@@ -98,7 +139,7 @@ fn pool(call: &Call<'_>, place: &HashMap<&str, u32>) -> Result<Option<Vec<u32>>>
     if names.is_empty() {
         return Ok(None);
     }
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     let at = names.iter().filter_map(|name| place.get(name.as_str()).copied()).filter(|j| seen.insert(*j));
     let at: Vec<u32> = at.collect();
     if at.is_empty() {

@@ -1,9 +1,10 @@
 //! The tests.
 
 use super::groups::Chosen;
+use super::logistic::coefficients;
 use super::options::{MarkerOptions, Test, Tested, VERB};
 use super::ranks::{ranks, Ranks};
-use super::sums::{by_rows, Moments, OfGene, Sum, SUMS};
+use super::sums::{by_rows, OfGene, SUMS};
 use super::table::{ranked, Ranked};
 use super::tails::student_two_sided;
 use crate::chain::LazyMatrix;
@@ -11,6 +12,7 @@ use crate::element::{Data, Number};
 use crate::error::{Error, Result};
 use crate::matrix::{Block, Layout, Storage};
 use crate::memory;
+use crate::ops::group_sums::{Moments, Spread};
 use crate::ops::view::Check;
 use crate::session::Session;
 use crate::stream::{map_columns, Column, Label, PerColumn, Value};
@@ -18,7 +20,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Whether a pass over rows is quicker than one over columns: where the sums of all groups fit the memory.
 fn rows_first(x: &LazyMatrix, n_groups: usize, session: &Session) -> bool {
-    let sums = (n_groups as u64).saturating_mul(x.shape().1 as u64).saturating_mul(size_of::<Sum>() as u64);
+    let sums = (n_groups as u64).saturating_mul(x.shape().1 as u64).saturating_mul(size_of::<Spread<f64>>() as u64);
     x.source().layout() != Layout::Csc && sums <= session.memory as u64 / 4
 }
 
@@ -36,6 +38,13 @@ pub fn rank_genes_groups(x: &LazyMatrix, options: &MarkerOptions, session: &Sess
         return Err(Error::shape("groupby, one group a cell", x.shape().0, codes.len()));
     }
     let chosen = Chosen::new(groupby, codes, names, groups.as_deref(), reference)?;
+    if options.test == Test::Logistic {
+        if let [one] = chosen.names.as_slice() {
+            let expected = "at least two groups, which a regression tells apart";
+            return Err(Error::parameter("groups", expected, format!("'{one}' alone")));
+        }
+        return ranked(coefficients(x, &chosen, session)?, &chosen, options, false, session);
+    }
     let pass = Pass { chosen: &chosen, options, check: Check::finite(x, VERB), counts: AtomicBool::new(true) };
     let genes = match options.test {
         Test::T | Test::TOverestimated if rows_first(x, chosen.sizes.len(), session) => {
@@ -59,8 +68,8 @@ impl PerColumn for Pass<'_> {
     type Output = Tested;
 
     fn column<T: Value, L: Label>(&self, column: &Column<'_, T, L>) -> Result<Tested> {
-        let mut sums = memory::filled(self.chosen.sizes.len(), Sum::default(), SUMS)?;
-        column.labels.iter().zip(column.values).for_each(|(l, x)| sums[l.at()].add(x.to_f64()));
+        let mut sums = memory::filled(self.chosen.sizes.len(), Spread::<f64>::default(), SUMS)?;
+        column.labels.iter().zip(column.values).for_each(|(l, x)| sums[l.at()].put(x.to_f64()));
         match self.options.test {
             Test::Wilcoxon { tie_correct } => {
                 let found = ranks(column.labels, column.values, self.chosen)?;
@@ -91,7 +100,7 @@ impl PerColumn for Pass<'_> {
 }
 
 impl Pass<'_> {
-    fn t_test(&self, sums: &[Sum]) -> Result<Tested> {
+    fn t_test(&self, sums: &[Spread<f64>]) -> Result<Tested> {
         let moments = OfGene::new(sums, self.chosen)?;
         let mut out = self.shares(&moments)?;
         for g in self.chosen.compared() {
@@ -108,7 +117,7 @@ impl Pass<'_> {
         Ok(out)
     }
 
-    fn wilcoxon(&self, sums: &[Sum], found: &Ranks, tie_correct: bool) -> Result<Tested> {
+    fn wilcoxon(&self, sums: &[Spread<f64>], found: &Ranks, tie_correct: bool) -> Result<Tested> {
         let moments = OfGene::new(sums, self.chosen)?;
         let mut out = self.shares(&moments)?;
         for g in self.chosen.compared() {

@@ -3,6 +3,8 @@
 
 mod compare;
 mod groups;
+mod logistic;
+mod newton;
 mod options;
 mod ranks;
 mod sums;

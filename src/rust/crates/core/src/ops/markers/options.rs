@@ -15,6 +15,8 @@ pub enum Test {
         /// Whether ties make the variance smaller.
         tie_correct: bool,
     },
+    /// The coefficients of a multinomial logistic regression on all genes together.
+    Logistic,
 }
 
 /// How p-values of many genes are adjusted.
@@ -74,6 +76,7 @@ impl MarkerOptions {
 
 /// Results of one gene: scores of the groups compared, for t-tests their p-values, log2 fold changes, and shares of cells
 /// in which it is not 0: of all chosen groups, and of the cells each is compared with.
+#[derive(Default)]
 pub(super) struct Tested {
     pub(super) scores: Vec<f64>,
     pub(super) p: Vec<f64>,

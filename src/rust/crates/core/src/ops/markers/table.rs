@@ -20,6 +20,8 @@ pub struct Ranked {
     pub pts: Option<Vec<Vec<f64>>>,
     /// The same of all other cells.
     pub pts_rest: Option<Vec<Vec<f64>>>,
+    /// Whether there are p-values and fold changes, which a regression has not.
+    pub tested: bool,
     /// A sentence for the user where the values look like counts.
     pub note: Option<String>,
 }
@@ -31,7 +33,7 @@ pub struct RankedGroup {
     pub name: String,
     /// Positions of the genes.
     pub genes: Vec<i32>,
-    /// z or t.
+    /// z, t, or the coefficient.
     pub scores: Vec<f32>,
     /// log2 of the ratio of the means, the logarithm of the values undone.
     pub logfoldchanges: Vec<f32>,
@@ -48,7 +50,12 @@ pub(super) fn ranked(
     counts: bool,
     session: &Session,
 ) -> Result<Ranked> {
-    let compared: Vec<usize> = chosen.compared().collect();
+    let logistic = options.test == Test::Logistic;
+    let compared: Vec<usize> = match chosen.names.len() {
+        2 if logistic => vec![0],
+        n if logistic => (0..n).collect(),
+        _ => chosen.compared().collect(),
+    };
     session.monitor.begin(compared.len() as u64);
     let groups: Vec<RankedGroup> = session.install(|| {
         compared
@@ -63,7 +70,7 @@ pub(super) fn ranked(
             .collect::<Result<_>>()
     })?;
     let shares = |of: fn(&Tested) -> &[f64]| -> Result<Option<Vec<Vec<f64>>>> {
-        if !options.pts {
+        if !options.pts || logistic {
             return Ok(None);
         }
         let n = genes.first().map_or(0, |gene| of(gene).len());
@@ -76,13 +83,14 @@ pub(super) fn ranked(
          are for logarithmised values: run normalize_total() and log1p() first"
             .to_owned()
     };
-    Ok(Ranked { groups, names: chosen.names.clone(), pts, pts_rest, note: counts.then(note) })
+    Ok(Ranked { groups, names: chosen.names.clone(), pts, pts_rest, tested: !logistic, note: counts.then(note) })
 }
 
 fn group(genes: &[Tested], k: usize, name: String, options: &MarkerOptions) -> Result<RankedGroup> {
     let n = genes.len();
     let scores = memory::collected(genes.iter().map(|gene| gene.scores[k]), VERB)?;
     let p = match options.test {
+        Test::Logistic => Vec::new(),
         Test::Wilcoxon { .. } => memory::collected(scores.iter().map(|&z| normal_two_sided(z)), VERB)?,
         _ => memory::collected(genes.iter().map(|gene| gene.p[k]), VERB)?,
     };
@@ -104,12 +112,13 @@ fn group(genes: &[Tested], k: usize, name: String, options: &MarkerOptions) -> R
     order.sort_unstable_by(ranks);
     let adjusted = adjust(&p, options.correction)?;
     let at = |j: &u32| *j as usize;
+    let tested: &[u32] = if options.test == Test::Logistic { &[] } else { &order };
     Ok(RankedGroup {
         name,
         scores: memory::collected(order.iter().map(|j| scores[at(j)] as f32), VERB)?,
-        logfoldchanges: memory::collected(order.iter().map(|j| genes[at(j)].folds[k]), VERB)?,
-        pvals: memory::collected(order.iter().map(|j| p[at(j)]), VERB)?,
-        pvals_adj: memory::collected(order.iter().map(|j| adjusted[at(j)]), VERB)?,
+        logfoldchanges: memory::collected(tested.iter().map(|j| genes[at(j)].folds[k]), VERB)?,
+        pvals: memory::collected(tested.iter().map(|j| p[at(j)]), VERB)?,
+        pvals_adj: memory::collected(tested.iter().map(|j| adjusted[at(j)]), VERB)?,
         genes: memory::collected(order.iter().map(|&j| j as i32), VERB)?,
     })
 }
@@ -155,7 +164,8 @@ impl Ranked {
             fields.iter_mut().zip(values).for_each(|(to, value)| to.push((group.name.clone(), value)));
         }
         let names = ["names", "scores", "pvals", "pvals_adj", "logfoldchanges"];
-        all.extend(names.into_iter().zip(fields).map(|(name, of)| (name.to_owned(), Value::RecArray(of))));
+        let given = if self.tested { names.len() } else { 2 };
+        all.extend(names.into_iter().zip(fields).take(given).map(|(name, of)| (name.to_owned(), Value::RecArray(of))));
         crate::patch::Patch { uns: vec![(key.to_owned(), Value::Dict(all))], ..Default::default() }
     }
 }

@@ -1,0 +1,96 @@
+//! Which groups, and which of their values.
+
+use crate::error::{Error, Result};
+use crate::memory;
+use crate::ops::Axis;
+use crate::stream::NO_LABEL;
+use serde::Serialize;
+
+/// The name of the function in errors.
+pub(super) const AGGREGATE: &str = "aggregate: the values of the groups";
+
+/// The functions of the values of a group.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Functions {
+    /// The sum, exact of integers.
+    pub sum: bool,
+    /// The arithmetic mean, NaN of no values.
+    pub mean: bool,
+    /// The variance with divisor `n - dof`, NaN where that is not positive.
+    pub var: bool,
+    /// The number of values that are not 0.
+    pub count_nonzero: bool,
+    /// The median, NaN of no values.
+    pub median: bool,
+}
+
+impl Functions {
+    /// The names of all functions.
+    pub const NAMES: [&'static str; 5] = ["sum", "mean", "var", "count_nonzero", "median"];
+
+    /// Returns the functions of these names.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] for another name, and for none.
+    pub fn named<S: AsRef<str>>(names: &[S]) -> Result<Self> {
+        let expected = || Functions::NAMES.map(|n| format!("'{n}'")).join(", ");
+        let mut out = Functions::default();
+        for name in names {
+            *match name.as_ref() {
+                "sum" => &mut out.sum,
+                "mean" => &mut out.mean,
+                "var" => &mut out.var,
+                "count_nonzero" => &mut out.count_nonzero,
+                "median" => &mut out.median,
+                other => return Err(Error::parameter("func", expected(), format!("'{other}'"))),
+            } = true;
+        }
+        if names.is_empty() {
+            return Err(Error::parameter("func", format!("at least one of {}", expected()), "none"));
+        }
+        Ok(out)
+    }
+}
+
+/// Groups and functions of them.
+#[derive(Debug, Clone)]
+pub struct Aggregation {
+    /// Whether rows ([`Axis::Obs`], which goes away) or columns are put together.
+    pub axis: Axis,
+    /// The group of each of them; -1 for none.
+    pub codes: Vec<i32>,
+    /// How many groups there are.
+    pub n_groups: usize,
+    /// The functions.
+    pub functions: Functions,
+    /// What the divisor of variances is less than the number of values.
+    pub dof: usize,
+}
+
+/// Members of groups.
+#[derive(Serialize)]
+pub(super) struct Members {
+    /// The group of each row or column, [`NO_LABEL`] for none.
+    pub(super) labels: Vec<u32>,
+    /// How many there are of each group.
+    pub(super) sizes: Vec<usize>,
+}
+
+impl Members {
+    pub(super) fn new(asked: &Aggregation, extent: usize) -> Result<Self> {
+        if asked.codes.len() != extent {
+            return Err(Error::shape("by, one group each", extent, asked.codes.len()));
+        }
+        let mut sizes = memory::zeros::<usize>(asked.n_groups, AGGREGATE)?;
+        let mut label = |&code: &i32| match usize::try_from(code) {
+            Err(_) => Ok(NO_LABEL),
+            Ok(g) if g < sizes.len() => {
+                sizes[g] += 1;
+                Ok(g as u32)
+            }
+            Ok(g) => Err(Error::Internal(format!("a cell is in group {g} of {}", asked.n_groups))),
+        };
+        let labels = memory::tried(asked.codes.iter().map(&mut label), AGGREGATE)?;
+        Ok(Members { labels, sizes })
+    }
+}

@@ -1,0 +1,147 @@
+//! How high the genes of a set rank among all genes of a cell: the area under their recovery curve over the first ranks
+//! (AUCell, Aibar et al. 2017).
+
+use super::view::{with_view, Check, RowOf};
+use crate::chain::LazyMatrix;
+use crate::element::Number;
+use crate::error::Result;
+use crate::matrix::Block;
+use crate::memory;
+use crate::session::Session;
+use crate::stream::{no_state, reduce, Needs, Reducer};
+use serde::Serialize;
+
+const SCORES: &str = "score_aucell: scores of the cells";
+
+/// The score of every cell of `x` (n_obs x n_vars) for each of `sets`, positions of genes that do not repeat; n_obs values
+/// from 0 to 1 each. Ranks up to `share` of all genes count, rounded up.
+///
+/// A gene of rank r of those T counts T - r, as the area is the sum of these; the score is their sum over the largest there can
+/// be. Genes of equal value are in no order: each counts the mean of what their ranks count, which is what random orders give
+/// on average.
+///
+/// # Errors
+/// [`Error::Values`](crate::Error::Values) for values that are not finite; the errors of the pass.
+pub fn score_aucell(x: &LazyMatrix, sets: &[Vec<u32>], share: f64, session: &Session) -> Result<Vec<Vec<f64>>> {
+    let (n, m) = x.shape();
+    let last = ((share * m as f64).ceil() as usize).clamp(1, m.max(1));
+    let mut starts = memory::zeros::<usize>(m + 1, SCORES)?;
+    sets.iter().flatten().for_each(|&j| starts[j as usize + 1] += 1);
+    (0..m).for_each(|j| starts[j + 1] += starts[j]);
+    let (mut next, mut of_gene) = (memory::copied(&starts, SCORES)?, memory::zeros::<u32>(starts[m], SCORES)?);
+    for (k, set) in sets.iter().enumerate() {
+        for &j in set {
+            of_gene[next[j as usize]] = k as u32;
+            next[j as usize] += 1;
+        }
+    }
+    let most = sets.iter().map(|set| area(last, 0, set.len()));
+    let most = memory::collected(most, SCORES)?;
+    let pass = Ranks { n_rows: n, last, most, starts, of_gene, check: Check::finite(x, "score_aucell") };
+    let scores = reduce(x, &pass, session)?;
+    (0..sets.len()).map(|k| memory::collected((0..n).map(|i| scores[i * sets.len() + k]), SCORES)).collect()
+}
+
+/// The sum of what the ranks after `before` count, `n` of them.
+fn area(last: usize, before: usize, n: usize) -> f64 {
+    let n = n.min(last.saturating_sub(before + 1));
+    // last - before - 1 down to last - before - n.
+    n as f64 * (last as f64 - before as f64) - (n as f64 * (n as f64 + 1.0)) / 2.0
+}
+
+#[derive(Serialize)]
+struct Ranks {
+    n_rows: usize,
+    /// The first rank that counts nothing.
+    last: usize,
+    /// The largest area of each set.
+    most: Vec<f64>,
+    /// The sets of each gene, gene after gene.
+    starts: Vec<usize>,
+    of_gene: Vec<u32>,
+    #[serde(skip)]
+    check: Check,
+}
+
+impl Ranks {
+    /// Adds to the scores of a row of `n_cols` genes. `order` is room.
+    fn row<T: Number>(
+        &self,
+        (columns, values): RowOf<'_, T>,
+        n_cols: usize,
+        order: &mut Vec<(T, u32)>,
+        to: &mut [f64],
+    ) -> Result<()> {
+        order.clear();
+        memory::reserve(order, values.len(), SCORES)?;
+        let gene = |k: usize| columns.map_or(k as u32, |c| c[k]);
+        order.extend(values.iter().enumerate().filter(|(_, x)| **x != T::default()).map(|(k, &x)| (x, gene(k))));
+        let zeros = n_cols - order.len();
+        let descending = |a: &(T, u32), b: &(T, u32)| b.0.partial_cmp(&a.0).unwrap_or(std::cmp::Ordering::Equal);
+        let positive = order.iter().filter(|(x, _)| *x > T::default()).count();
+        order.sort_unstable_by(descending);
+        let (above, below) = order.split_at(positive);
+        self.ranked(above, 0, to);
+        if positive + 1 < self.last {
+            // Zeros are one tie; the genes that are not there are those of no value.
+            let each = area(self.last, positive, zeros) / zeros.max(1) as f64;
+            let count = |gene: usize, sign: f64, to: &mut [f64]| {
+                self.sets(gene).iter().for_each(|&set| to[set as usize] += sign * each);
+            };
+            (0..n_cols).for_each(|gene| count(gene, 1.0, to));
+            order.iter().for_each(|&(_, gene)| count(gene as usize, -1.0, to));
+        }
+        self.ranked(below, positive + zeros, to);
+        Ok(())
+    }
+
+    /// Counts genes in descending order, from a rank on.
+    fn ranked<T: Number>(&self, order: &[(T, u32)], mut before: usize, to: &mut [f64]) {
+        for equal in order.chunk_by(|a, b| a.0 == b.0) {
+            if before + 1 >= self.last {
+                break;
+            }
+            let each = area(self.last, before, equal.len()) / equal.len() as f64;
+            for &(_, gene) in equal {
+                self.sets(gene as usize).iter().for_each(|&set| to[set as usize] += each);
+            }
+            before += equal.len();
+        }
+    }
+
+    fn sets(&self, gene: usize) -> &[u32] {
+        &self.of_gene[self.starts[gene]..self.starts[gene + 1]]
+    }
+}
+
+impl Reducer for Ranks {
+    const NAME: &'static str = SCORES;
+    const NEEDS: Needs = Needs::FILE;
+    no_state!();
+    type Rows = Vec<f64>;
+    type Whole = Vec<f64>;
+    type Output = Vec<f64>;
+
+    fn map(&self, block: Block) -> Result<((), Vec<f64>)> {
+        let width = self.most.len();
+        let mut part = memory::zeros(memory::count(&[block.n_rows(), width], SCORES)?, SCORES)?;
+        with_view!(block, view => {
+            let mut order = Vec::new();
+            for (i, to) in part.chunks_exact_mut(width.max(1)).enumerate() {
+                self.check.row(&view, i)?;
+                self.row(view.row(i), view.n_cols, &mut order, to)?;
+                // A set has no area where one rank counts.
+                to.iter_mut().zip(&self.most).for_each(|(x, most)| *x = if *most > 0.0 { *x / most } else { 0.0 });
+            }
+            Ok(((), part))
+        })
+    }
+
+    fn whole(&self) -> Result<Vec<f64>> {
+        memory::zeros(memory::count(&[self.n_rows, self.most.len()], SCORES)?, SCORES)
+    }
+
+    fn finish(&self, (): (), scores: Vec<f64>) -> Result<Vec<f64>> {
+        Ok(scores)
+    }
+}

@@ -1,0 +1,72 @@
+# The values are tested in Python, against scanpy's.
+test_that("groups are put together", {
+  a <- read_h5ad(example_h5ad())[, 1:200]
+  a$obs$donor <- factor(rep(c("d2", "d10", NA, "d1"), length.out = nrow(a)), c("x", "d2", "d10", "d1"))
+  x <- as.matrix(a$X)
+  g <- interaction(a$obs$donor, a$obs$cell_type, sep = "_", lex.order = TRUE, drop = TRUE)
+  found <- aggregate(a, by = c("donor", "cell_type"), func = c("sum", "mean", "var", "count_nonzero", "median"))
+  expect_identical(row.names(found$obs), levels(g))
+  expect_identical(found$obs$n_obs_aggregated, as.vector(table(g)))
+  expect_identical(levels(found$obs$donor), c("d2", "d10", "d1"))
+  by <- function(f) t(sapply(levels(g), function(level) apply(x[which(g == level), , drop = FALSE], 2, f)))
+  layers <- found$layers
+  expect_equal(as.matrix(layers$sum), by(sum))
+  expect_equal(as.matrix(layers$mean), by(mean))
+  expect_equal(as.matrix(layers$count_nonzero), by(function(v) sum(v != 0)))
+  expect_equal(as.matrix(layers$median), by(stats::median))
+  var <- by(stats::var)
+  var[is.na(var)] <- NaN
+  expect_equal(as.matrix(layers$var), var)
+  genes <- factor(rep(c("p", "q"), length.out = 200))
+  a$var$kind <- genes
+  along <- aggregate(a, "kind", "mean", axis = "var", mask = rep(c(TRUE, TRUE, FALSE, TRUE), 50))
+  kept <- rep(c(TRUE, TRUE, FALSE, TRUE), 50)
+  expect_equal(as.matrix(along$layers$mean)[, "p"], rowMeans(x[, kept & genes == "p"]))
+  expect_identical(dim(along), c(nrow(a), 2L))
+  a$obsm$X_two <- matrix(seq_len(2 * nrow(a)) / 7, ncol = 2)
+  two <- aggregate(a, "donor", "mean", obsm = "X_two")
+  expect_equal(as.matrix(two$layers$mean)["d1", ], c(`0` = mean(a$obsm$X_two[which(a$obs$donor == "d1"), 1]), `1` = mean(a$obsm$X_two[which(a$obs$donor == "d1"), 2])))
+  a$varm$PCs <- matrix(seq_len(600) / 3, ncol = 3)
+  expect_equal(dim(aggregate(a, "kind", "sum", varm = "PCs")), c(3L, 2L))
+  # stats::aggregate() of other objects stays what it was.
+  expect_identical(aggregate(data.frame(v = 1:4), list(g = c(1, 1, 2, 2)), sum)$v, c(3L, 7L))
+  expect_snapshot({
+    cat(error_of(aggregate(a, "nobody", "sum")))
+    cat(error_of(aggregate(a, "donor", "max")))
+    cat(error_of(aggregate(a, "donor", "sum", layer = "l", obsm = "X_two")))
+    cat(error_of(aggregate(a, "donor", "sum", obsm = "X_two", axis = "var")))
+    cat(error_of(aggregate(a, "donor", "sum", mask = TRUE)))
+    cat(error_of(aggregate(a, "donor", "sum", na.rm = TRUE)))
+  })
+})
+
+test_that("pseudobulk samples are sums of counts, ready for other packages", {
+  a <- read_h5ad(example_h5ad())
+  a$obs$sample <- rep(c("s1", "s2", "s3", "s4"), length.out = nrow(a))
+  a$obs$condition <- ifelse(a$obs$sample %in% c("s1", "s2"), "control", "treated")
+  a$layers$log <- log1p(a$X)
+  bulk <- pseudobulk(a, "sample", "cell_type", min_cells = 3)
+  expect_true(all(bulk$obs$n_obs_aggregated >= 3))
+  expect_identical(names(bulk$obs)[1:3], c("sample", "cell_type", "n_obs_aggregated"))
+  expect_identical(bulk$obs$condition, ifelse(bulk$obs$sample %in% c("s1", "s2"), "control", "treated"))
+  expect_false("n_counts" %in% names(bulk$obs))
+  x <- as(a$X, "dgCMatrix")
+  one <- bulk$obs[2, ]
+  cells <- a$obs$sample == one$sample & a$obs$cell_type == one$cell_type
+  expect_equal(as.matrix(bulk$X)[2, ], Matrix::colSums(x[cells, ]))
+  expect_warning(pseudobulk(a, "sample", layer = "log"), "no counts", class = "anndataoom_warning_values")
+  expect_snapshot({
+    cat(error_of(pseudobulk(a, "nobody")))
+    cat(error_of(pseudobulk(a, "sample", "nobody")))
+    cat(error_of(pseudobulk(a, "sample", min_cells = 1e6)))
+    cat(error_of(pseudobulk(a, "sample", use_raw = TRUE)))
+  })
+  skip_if_not_installed("SummarizedExperiment")
+  se <- as_SummarizedExperiment(pseudobulk(a, "sample"))
+  expect_identical(SummarizedExperiment::assayNames(se), "counts")
+  expect_equal(unname(colSums(SummarizedExperiment::assay(se))), unname(tapply(Matrix::rowSums(x), a$obs$sample, sum)[colnames(se)]), ignore_attr = TRUE)
+  expect_identical(se$condition, c("control", "control", "treated", "treated"))
+  skip_if_not_installed("edgeR")
+  fit <- edgeR::SE2DGEList(se)
+  expect_equal(unname(fit$samples$lib.size), unname(colSums(SummarizedExperiment::assay(se))))
+})
