@@ -1,7 +1,7 @@
 # A file as objects refer to it: an environment with its path and, while it is open, the handle. All parts of one object
 # share it, so closing it closes it for all of them; it is opened again when something is read.
 
-file_ref <- function(path, save = FALSE, external = "refuse", group = NULL) {
+file_ref <- function(path, save = FALSE, external = "refuse", group = NULL, format = NULL) {
   check_path(path, "path")
   ref <- new.env(parent = emptyenv())
   ref$path <- normalizePath(path.expand(path), mustWork = FALSE)
@@ -9,6 +9,7 @@ file_ref <- function(path, save = FALSE, external = "refuse", group = NULL) {
   ref$external <- one_of(external, c("refuse", "same-folder", "follow"), "external")
   # The part of the file that it is, where that is not all of it.
   ref$group <- group
+  ref$format <- format
   ref$store <- NULL
   ref$pid <- 0L
   ref$size <- NA_real_
@@ -43,7 +44,7 @@ open_ref <- function(ref) {
   }
   opened <- rs_call(
     rs_open, path = ref$path, save = isTRUE(ref$save), external = if (is.null(ref$external)) "refuse" else ref$external,
-    group = ref$group
+    group = ref$group, format = ref$format
   )
   ref$path <- opened$path
   ref$store <- opened$pointer

@@ -19,7 +19,7 @@
 #' adata
 read_h5ad <- function(path, mode = "r", external = "refuse") {
   check_arguments("read_h5ad", path = path, mode = mode, external = external)
-  object_of(file_ref(path, mode == "r+", external))
+  object_of(file_ref(path, mode == "r+", external, format = "hdf5"))
 }
 
 # The object in a file, or in a group of it.

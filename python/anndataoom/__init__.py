@@ -36,7 +36,7 @@ from ._kinds import (
     TransformedBackedArray,
 )
 from ._raw import _FrozenRaw as _FrozenRaw
-from ._read import read, read_10x_h5, read_h5ad
+from ._read import convert, read, read_10x_h5, read_h5ad, read_zarr
 from ._read_loom import read_loom
 from ._read_mudata import read_h5mu, write_h5mu
 from ._read_seurat import read_h5seurat
@@ -104,6 +104,7 @@ __all__ = [
     "read_h5seurat",
     "read_loom",
     "read_text",
+    "read_zarr",
     "write_10x_h5",
     "write_10x_mtx",
     "write_h5mu",
@@ -123,6 +124,7 @@ __all__ = [
     "CenteredSparseArray",
     "Compression",
     "concat",
+    "convert",
     "is_oom",
     "oom_guard",
     "chunked_gene_group_pct",

@@ -19,9 +19,9 @@ from ._reductions import DEFAULT_CHUNK_SIZE
 def read(path, backed: str = "r", *, external: str = "refuse", **kwargs) -> AnnDataOOM:
     """Opens a file or a folder of any kind that is read, found out by what is in it.
 
-    The kinds are h5ad (`read_h5ad`), h5 of 10x Genomics and CellBender (`read_10x_h5`), h5mu (`read_h5mu`), h5Seurat
-    (`read_h5seurat`), loom (`read_loom`), folders with a count matrix as text (`read_10x_mtx`), and tables of text
-    (`read_text`).
+    The kinds are h5ad (`read_h5ad`), Zarr (`read_zarr`), h5 of 10x Genomics and CellBender (`read_10x_h5`), h5mu
+    (`read_h5mu`), h5Seurat (`read_h5seurat`), loom (`read_loom`), folders with a count matrix as text (`read_10x_mtx`),
+    and tables of text (`read_text`).
 
     Parameters
     ----------
@@ -46,6 +46,8 @@ def read(path, backed: str = "r", *, external: str = "refuse", **kwargs) -> AnnD
     kind = _core.content(os.fspath(path))
     if kind == "h5ad":
         return read_h5ad(path, backed, external=external, **kwargs)
+    if kind == "zarr" and backed == "r":
+        return read_zarr(path, external=external, **kwargs)
     if kind == "h5mu":
         found = read_h5mu(path, backed=backed, external=external, **kwargs)
         if isinstance(found, dict):
@@ -72,6 +74,7 @@ def read(path, backed: str = "r", *, external: str = "refuse", **kwargs) -> AnnD
 
 
 KINDS = {
+    "zarr": "a Zarr store",
     "10x_h5": "a file of 10x Genomics",
     "h5seurat": "an h5Seurat file",
     "10x_mtx": "a count matrix as text",
@@ -115,7 +118,83 @@ def read_h5ad(path, backed: str = "r", *, external: str = "refuse", **kwargs) ->
     kwargs.pop("backend", None)
     if kwargs:
         raise TypeError(f"read_h5ad() got an unexpected argument '{next(iter(kwargs))}'")
-    return AnnDataOOM(_core.File(os.fspath(path), backed == "r+", external), chunk_size=chunk_size)
+    return AnnDataOOM(_core.File(os.fspath(path), backed == "r+", external, "", "hdf5"), chunk_size=chunk_size)
+
+
+def read_zarr(path, *, external: str = "refuse", chunk_size: int = DEFAULT_CHUNK_SIZE) -> AnnDataOOM:
+    """Opens a Zarr store that anndata wrote: names and shapes are read, no values.
+
+    Versions 2 and 3 are read, with and without shards and consolidated metadata, with the codecs zstd, blosc, gzip,
+    zlib, lz4, shuffle and crc32c. The store is never written to.
+
+    Parameters
+    ----------
+    path
+        The folder, or a zip archive of it.
+    external
+        Which symbolic links that leave the folder are followed: "refuse" none, "same-folder" those to where the
+        store is, "follow" any, which shows what lies at whatever path they name.
+    chunk_size
+        Rows of a block of `chunked_X`.
+
+    Raises
+    ------
+    FileNotFoundError, OSError
+        It is not there, or is no Zarr store.
+    PermissionError
+        A part of it is behind a link that may not be followed; raised when that part is touched.
+    KeyError, ValueError
+        It is no AnnData, or contradicts itself.
+    """
+    check("read_zarr", path=path, external=external, chunk_size=chunk_size)
+    return AnnDataOOM(_core.File(os.fspath(path), False, external, "", "zarr"), chunk_size=chunk_size)
+
+
+def convert(
+    path,
+    to,
+    *,
+    zarr_format: int = 3,
+    shards: int = 1024,
+    chunks: int | None = None,
+    compression: str | None = None,
+    compression_opts: int | None = None,
+    external: str = "refuse",
+) -> None:
+    """Writes all that a file or store holds into another, element by element: no matrix comes to memory whole.
+
+    Parameters
+    ----------
+    path
+        An h5ad file or Zarr store, told by its content.
+    to
+        The new one, a name that ends in ".h5ad" or ".zarr"; it replaces what is there when it is complete.
+    zarr_format, shards
+        As in `AnnDataOOM.write_zarr`, for a Zarr store.
+    chunks
+        Values of a chunk of a matrix.
+    compression
+        "zstd" (a Zarr store's default), "gzip" (an h5ad file's default), "lzf" (h5ad only) or "none".
+    compression_opts
+        Level of zstd, 1 to 22, or of gzip, 0 to 9.
+    external
+        As in `read_h5ad` and `read_zarr`.
+
+    Raises
+    ------
+    FileNotFoundError, OSError
+        It is not there, or of another kind; the new one cannot be written.
+    ValueError
+        Options that are none; an element that contradicts itself.
+    """
+    check(
+        "convert", path=path, to=to, zarr_format=zarr_format, shards=shards, chunks=chunks, compression=compression,
+        compression_opts=compression_opts, external=external,
+    )  # fmt: skip
+    _core.convert(
+        _core.File(os.fspath(path), False, external), os.fspath(to), zarr_format=zarr_format, shards=shards,
+        chunks=chunks, compression=compression, level=compression_opts,
+    )  # fmt: skip
 
 
 def read_10x_h5(filename, *, genome: str | None = None, gex_only: bool = True, external: str = "refuse") -> AnnDataOOM:

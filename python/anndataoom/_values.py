@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy as copying
+import math
 import os
 import warnings
 from collections.abc import Iterator
@@ -251,21 +252,73 @@ class Values:
         return False
 
     def write_zarr(
-        self, store, *, chunks=None, convert_strings_to_categoricals: bool = True, consolidate_metadata: bool = True
+        self,
+        store,
+        *,
+        chunks=None,
+        zarr_format: int = 3,
+        shards: int = 1024,
+        compression: str | None = "zstd",
+        compression_opts: int | None = None,
+        as_dense=(),
+        as_csc=(),
+        convert_strings_to_categoricals: bool = True,
+        consolidate_metadata: bool = True,
     ) -> None:
-        """Writes a Zarr store, by `anndata.AnnData.write_zarr`: everything is read into memory for it, with a warning.
+        """Writes a Zarr store; it replaces what was there only when it is complete.
+
+        Matrices are streamed, and untouched elements of a store of the same version copied as they are. An object that
+        reads from the very store that is replaced has to be opened again.
 
         Parameters
         ----------
         store
-            Path or store.
+            The folder. A Zarr store that is there is replaced, anything else refused. A store of the package zarr is
+            written by `anndata.AnnData.write_zarr`, for which everything is read into memory, with a warning.
         chunks
-            Shape of the chunks of X.
+            Values of a chunk: stored ones of a sparse matrix (65,536 by default), whole rows of about as many of a
+            dense one. Extents, as anndata has them, count as their product.
+        zarr_format
+            Version of the format, 3 or 2.
+        shards
+            Chunks of a matrix that share a file, in version 3; 0 for a file each.
+        compression
+            "zstd", "gzip" or None.
+        compression_opts
+            Level of zstd, 1 to 22 (3), or of gzip, 0 to 9 (4).
+        as_dense, as_csc
+            As in `write_h5ad`.
         convert_strings_to_categoricals
             Whether columns of repeated strings become categories.
         consolidate_metadata
-            Whether the metadata of all elements are gathered in one place as well; False needs anndata 0.13.
+            Whether the metadata of all elements are gathered in one place as well.
+
+        Raises
+        ------
+        ValueError
+            Two names that cannot both be written, or options that are none.
+        TypeError
+            A value no encoding exists for; the message names the element.
+        OSError
+            The file system refused, or there is something else than a Zarr store.
         """
+        if isinstance(store, str | os.PathLike) or not hasattr(store, "read_only"):
+            from ._write import write_zarr
+
+            if isinstance(chunks, tuple) and all(isinstance(n, int) and n > 0 for n in chunks):
+                chunks = math.prod(chunks)
+            compression = "none" if compression is None else compression
+            check(
+                "write_zarr", store=store, chunks=chunks, zarr_format=zarr_format, shards=shards,
+                compression=compression, compression_opts=compression_opts, as_dense=as_dense, as_csc=as_csc,
+                convert_strings_to_categoricals=convert_strings_to_categoricals,
+                consolidate_metadata=consolidate_metadata,
+            )  # fmt: skip
+            write_zarr(
+                self, store, chunks, zarr_format, shards, compression, compression_opts, as_dense, as_csc,
+                convert=convert_strings_to_categoricals, consolidate=consolidate_metadata,
+            )  # fmt: skip
+            return
         options = {"chunks": chunks, "convert_strings_to_categoricals": convert_strings_to_categoricals}
         if not consolidate_metadata:
             options["consolidate_metadata"] = False

@@ -50,6 +50,24 @@ def write_h5ad(
     )
 
 
+def write_zarr(
+    adata, path, chunks, zarr_format, shards, compression, compression_opts, as_dense, as_csc, *, convert, consolidate
+) -> None:
+    """Streams `adata` to a Zarr store, as `write_h5ad` to a file."""
+    _core.write_zarr(
+        plan(adata, convert),
+        os.fspath(path),
+        zarr_format=zarr_format,
+        shards=shards,
+        consolidate=consolidate,
+        chunks=chunks,
+        compression=compression,
+        level=compression_opts,
+        as_dense=[as_dense] if isinstance(as_dense, str) else list(as_dense or ()),
+        as_csc=[as_csc] if isinstance(as_csc, str) else list(as_csc or ()),
+    )
+
+
 def plan(adata, convert: bool = True) -> dict:
     """What the core has to write, by slot."""
     raw_var = adata._raw._var if isinstance(adata._raw, _FrozenRaw) else None

@@ -51,6 +51,19 @@ a folder with `matrix.mtx`, `read_text()` of a table. `read()` tells them apart 
 All are compared with files hdf5plugin wrote (`tests/golden/make_matrix.py`). They are registered with HDF5, so that
 tables and texts behind them are read as well as matrices. Elements copied untouched keep their filter.
 
+## Zarr
+
+Stores of version 2 and 3, in folders and zip archives, with consolidated metadata or without, with shards or a file a chunk.
+Every element above that anndata can write into a store is read from there, and every one in a file is written into stores that
+anndata reads (`tests/python/test_zarr.py`), but for records with arrays in them, of which zarr-python knows none. The tables of
+anndata 0.7 are read too.
+
+| codec | read | written |
+|---|---|---|
+| zstd, gzip, none; shards; vlen-utf8 | yes | yes |
+| blosc (blosclz, lz4, lz4hc, snappy, zlib, zstd), zlib, lz4, shuffle, crc32c, transpose, vlen-bytes, big-endian | yes | no |
+| several compressors after one another, shards within shards, bz2, lzma, zfp, delta, pickle, ... | error that names the codec | no |
+
 ## Where anndata moves things
 
 Graphs that scanpy kept in `uns["neighbors"]` before there was obsp are found in obsp, as `anndata.read_h5ad` moves them

@@ -164,10 +164,17 @@ def test_strings_to_categoricals(disk):
 
 def test_write_zarr(disk, tmp_path):
     pytest.importorskip("zarr")
-    with pytest.warns(UserWarning, match="60 x 25"):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
         disk.write_zarr(tmp_path / "store.zarr")
     again = ad.read_zarr(tmp_path / "store.zarr")
     np.testing.assert_array_equal(dense(again.X), dense(rich().X))
+    # Into a store of the package zarr, by anndata.
+    import zarr
+
+    with pytest.warns(UserWarning, match="60 x 25"):
+        disk.write_zarr(zarr.storage.LocalStore(tmp_path / "other.zarr"))
+    assert ad.read_zarr(tmp_path / "other.zarr").shape == (60, 25)
 
 
 def test_write_csvs(disk, tmp_path):

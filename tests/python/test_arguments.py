@@ -39,7 +39,7 @@ NEEDED = {
     "score_genes": {"gene_list": ["CD3D", "LYZ"]},
     "score_aucell": {"gene_list": ["CD3D", "LYZ"]},
 }
-READERS = ["read_10x_mtx", "read_h5mu", "read_h5seurat", "read_loom", "read_text"]
+READERS = ["read_zarr", "convert", "read_10x_mtx", "read_h5mu", "read_h5seurat", "read_loom", "read_text"]
 WRITERS = ["write_10x_mtx", "write_10x_h5", "write_h5mu"]
 GOLDEN = EXAMPLE.parents[2] / "tests" / "golden"
 SEURAT = GOLDEN / "seurat" / "small.h5Seurat"
@@ -108,8 +108,9 @@ def test_verbs(name, ready):
 
 def functions(adata, folder):
     """How each function is called with one odd argument."""
-    path = folder / "a.h5ad"
+    path, store = folder / "a.h5ad", folder / "a.zarr"
     adata.write_h5ad(path)
+    adata.write_zarr(store)
 
     ranked, counts = adata.copy(), oom.read_h5ad(EXAMPLE)
     oom.tl.rank_genes_groups(ranked, "leiden", pts=True)
@@ -119,6 +120,9 @@ def functions(adata, folder):
 
     return {
         "read_h5ad": read,
+        "read_zarr": lambda **args: oom.read_zarr(args.pop("path", store), **args),
+        "write_zarr": lambda **args: adata.write_zarr(args.pop("store", folder / "b.zarr"), **args),
+        "convert": lambda **args: oom.convert(args.pop("path", path), args.pop("to", folder / "c.zarr"), **args),
         "read_10x_h5": lambda **args: oom.read_10x_h5(args.pop("filename", "/none"), **args),
         "read_10x_mtx": lambda **args: oom.read_10x_mtx(args.pop("path", "/none/path"), **args),
         "read_h5mu": lambda **args: oom.read_h5mu(args.pop("path", GOLDEN / "mudata" / "two.h5mu"), **args),

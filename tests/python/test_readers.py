@@ -371,7 +371,7 @@ def other_hdf5(path):
         (lambda p: p.write_bytes(b"\0\1\2\3"), "HDF5 signature is missing"),
         (lambda p: p.write_bytes(b""), "empty|signature is missing"),
         (lambda p: p.mkdir(), "found an empty folder"),
-        (lambda p: (p.mkdir(), (p / ".zgroup").write_text("{}")), "is a Zarr store, which is not read: .*read_zarr"),
+        (lambda p: (p.mkdir(), (p / ".zgroup").write_text("{}")), "Zarr store of an unknown kind, which holds nothing"),
     ],
 )
 def test_what_is_not_read_is_named(make, match, tmp_path):

@@ -75,10 +75,15 @@ test_that("odd arguments of other functions are refused by name", {
   withr::local_dir(folder)
   path <- file.path(folder, "a.h5ad")
   write_h5ad(a, path)
+  store <- file.path(folder, "a.zarr")
+  write_zarr(a, store)
   ranked <- rank_genes_groups(a, "leiden", pts = TRUE)
   with_default <- function(args, ...) c(args, list(...)[setdiff(names(list(...)), names(args))])
   calls <- list(
     read_h5ad = function(args) do.call(read_h5ad, with_default(args, path = path)),
+    read_zarr = function(args) do.call(read_zarr, with_default(args, path = store)),
+    write_zarr = function(args) do.call(write_zarr, c(list(a), with_default(args, path = file.path(folder, "b.zarr")))),
+    convert = function(args) do.call(convert, with_default(args, path = path, to = file.path(folder, "c.zarr"))),
     read_10x_h5 = function(args) do.call(read_10x_h5, with_default(args, filename = "/none/filename")),
     read_10x_mtx = function(args) do.call(read_10x_mtx, with_default(args, path = "/none/path")),
     read_h5mu = function(args) do.call(read_h5mu, with_default(args, path = test_path("..", "golden", "mudata", "two.h5mu"))),

@@ -1,7 +1,8 @@
-//! The decode limit of a CSR file, and how close one full pass comes to it.
+//! The decode limit of a CSR matrix in a file or Zarr store, and how close one full pass comes to it.
 //!
-//! `decode_limit FILE.h5ad [ELEMENT] [THREADS] [REPEATS]` times, alternating,
-//! - `bare`: positioned reads and libdeflate over all chunks of `data` and `indices`, nothing else (gzip only);
+//! `decode_limit FILE.h5ad|STORE.zarr [ELEMENT] [THREADS] [REPEATS]` times, alternating,
+//! - `bare`: positioned reads and libdeflate (Zstandard) over all chunks of `data` and `indices`, nothing else (gzip in a
+//!   file; zstd in shards whose index is at their end, of 32-bit values, in a store);
 //! - `pass`: one full pass through the engine with row sums and per-gene sums and sums of squares.
 //!
 //! and prints the best of each in seconds, with their ratio, and the processor time of both where the system tells it
@@ -14,14 +15,51 @@ use anndataoom_core::stream::{reduce, Needs, Reducer};
 use anndataoom_core::{with_data, Session};
 use serde::Serialize;
 use std::error::Error;
+use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
 use std::time::Instant;
 
-/// Address, stored size and decoded size of a chunk.
-type Chunk = (u64, usize, usize);
+/// File, address, stored size and decoded size of a chunk.
+type Chunk = (Arc<File>, u64, usize, usize);
+
+/// The chunks in the shards of a store: the extents of a chunk are the only ones in brackets after their name.
+fn sharded(path: &str, element: &str) -> Result<Vec<Chunk>, Box<dyn Error>> {
+    let mut all = Vec::new();
+    for name in ["data", "indices"] {
+        let array = std::path::Path::new(path).join(element).join(name);
+        let metadata: String = std::fs::read_to_string(array.join("zarr.json"))?.split_whitespace().collect();
+        let extents: Vec<usize> = metadata
+            .split("\"chunk_shape\":[")
+            .skip(1)
+            .filter_map(|rest| rest.split(']').next()?.parse().ok())
+            .collect();
+        let (Some(&small), Some(&large)) = (extents.iter().min(), extents.iter().max()) else {
+            return Err("no extents of chunks".into());
+        };
+        if !metadata.contains("sharding_indexed") || !metadata.contains("zstd") {
+            return Err(format!("{name}: the bare loop reads shards of zstd alone").into());
+        }
+        for shard in 0.. {
+            let Ok(file) = File::open(array.join("c").join(shard.to_string())) else { break };
+            let file = Arc::new(file);
+            let n = large / small;
+            let mut index = vec![0; 16 * n];
+            file.read_exact_at(&mut index, file.metadata()?.len() - 16 * n as u64 - 4)?;
+            let number = |at: usize| index[at..].first_chunk().map_or(0, |b| u64::from_le_bytes(*b));
+            let places = (0..n).map(|i| (number(16 * i), number(16 * i + 8))).filter(|p| p.0 != u64::MAX);
+            all.extend(places.map(|(at, size)| (file.clone(), at, size as usize, 4 * small)));
+        }
+    }
+    Ok(all)
+}
 
 fn chunks(path: &str, element: &str) -> Result<Vec<Chunk>, Box<dyn Error>> {
+    if std::path::Path::new(path).is_dir() {
+        return sharded(path, element);
+    }
+    let plain = Arc::new(File::open(path)?);
     let file = hdf5::File::open(path)?;
     let mut all = Vec::new();
     for name in ["data", "indices"] {
@@ -31,27 +69,31 @@ fn chunks(path: &str, element: &str) -> Result<Vec<Chunk>, Box<dyn Error>> {
         }
         let size = d.chunk().ok_or("not chunked")?[0] * d.dtype()?.size();
         d.chunks_visit(|c| {
-            all.push((c.addr, c.size as usize, size));
+            all.push((plain.clone(), c.addr, c.size as usize, size));
             0
         })?;
     }
     Ok(all)
 }
 
-fn bare(path: &str, chunks: &[Chunk], threads: usize) -> Result<f64, Box<dyn Error>> {
-    let file = std::fs::File::open(path)?;
+fn bare(is_zstd: bool, chunks: &[Chunk], threads: usize) -> Result<f64, Box<dyn Error>> {
     let next = AtomicUsize::new(0);
     let start = Instant::now();
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
                 let mut inflate = libdeflater::Decompressor::new();
+                let mut expand = zstd::bulk::Decompressor::new().expect("memory");
                 let (mut stored, mut out) = (Vec::new(), Vec::new());
-                while let Some(&(address, size, decoded)) = chunks.get(next.fetch_add(1, Ordering::Relaxed)) {
+                while let Some(&(ref file, address, size, decoded)) = chunks.get(next.fetch_add(1, Ordering::Relaxed)) {
                     stored.resize(size, 0);
                     out.resize(decoded, 0);
                     file.read_exact_at(&mut stored, address).expect("readable");
-                    inflate.zlib_decompress(&stored, &mut out).expect("gzip");
+                    if is_zstd {
+                        expand.decompress_to_buffer(&stored, &mut out).expect("zstd");
+                    } else {
+                        inflate.zlib_decompress(&stored, &mut out).expect("gzip");
+                    }
                     std::hint::black_box(&out);
                 }
             });
@@ -142,7 +184,7 @@ fn processor() -> f64 {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = std::env::args().collect();
-    let path = args.get(1).ok_or("usage: decode_limit FILE.h5ad [ELEMENT] [THREADS] [REPEATS]")?;
+    let path = args.get(1).ok_or("usage: decode_limit FILE.h5ad|STORE.zarr [ELEMENT] [THREADS] [REPEATS]")?;
     let element = args.get(2).map_or("X", String::as_str);
     let threads: usize = args.get(3).map_or(Ok(2), |s| s.parse())?;
     let repeats: usize = args.get(4).map_or(Ok(5), |s| s.parse())?;
@@ -152,7 +194,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for _ in 0..repeats {
         if let Ok(chunks) = &chunks {
             let start = processor();
-            limit = limit.min(bare(path, chunks, threads)?);
+            limit = limit.min(bare(std::path::Path::new(path).is_dir(), chunks, threads)?);
             cpu.0 = cpu.0.min(processor() - start);
         }
         let start = processor();

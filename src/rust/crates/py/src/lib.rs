@@ -36,6 +36,8 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(stack::stack, m)?)?;
     m.add_function(wrap_pyfunction!(stack::stack_members, m)?)?;
     for function in [
+        wrap_pyfunction!(write::write_zarr, m)?,
+        wrap_pyfunction!(write::convert, m)?,
         wrap_pyfunction!(write::write_h5mu, m)?,
         wrap_pyfunction!(write::write_10x_h5, m)?,
         wrap_pyfunction!(write::write_10x_mtx, m)?,

@@ -36,10 +36,18 @@ pub(crate) struct File(pub(crate) Arc<Store>);
 #[pymethods]
 impl File {
     #[new]
-    #[pyo3(signature = (path, save=false, external="refuse", group=""))]
-    fn new(py: Python<'_>, path: PathBuf, save: bool, external: &str, group: &str) -> PyResult<Self> {
+    #[pyo3(signature = (path, save=false, external="refuse", group="", format=None))]
+    fn new(
+        py: Python<'_>,
+        path: PathBuf,
+        save: bool,
+        external: &str,
+        group: &str,
+        format: Option<&str>,
+    ) -> PyResult<Self> {
         let open = || {
             let store = Store::open_as(path, save, External::parse(external)?)?;
+            format.map_or(Ok(()), |format| store.expect_format(format))?;
             if group.is_empty() {
                 Ok(store)
             } else {

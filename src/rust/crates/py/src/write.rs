@@ -6,7 +6,10 @@ use crate::from_py::from_py;
 use crate::matrix::Matrix;
 use crate::run::run;
 use crate::store::File;
-use anndataoom_core::write::{self, Compression, Frame, H5adPlan, Part, RawPlan, SaveOptions, WriteOptions};
+use anndataoom_core::store::ZarrFormat;
+use anndataoom_core::write::{
+    self, Compression, Conversion, Frame, H5adPlan, Part, RawPlan, SaveOptions, WriteOptions,
+};
 use anndataoom_core::{text, Error};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -87,8 +90,53 @@ pub(crate) fn write_h5ad(
 ) -> PyResult<()> {
     let plan = plan(plan_)?;
     let compression = compression_of(compression, level)?;
-    let options = WriteOptions { compression, as_dense, as_csr, as_csc };
+    let options = WriteOptions { compression, as_dense, as_csr, as_csc, chunk: None };
     run(py, |session| write::write_h5ad(&plan, &path, &options, session))
+}
+
+#[pyfunction]
+#[pyo3(signature = (plan_, path, *, zarr_format, shards, consolidate, chunks, compression, level, as_dense, as_csc))]
+#[allow(clippy::too_many_arguments)]
+pub(crate) fn write_zarr(
+    py: Python<'_>,
+    plan_: &Bound<'_, PyDict>,
+    path: PathBuf,
+    zarr_format: u8,
+    shards: u64,
+    consolidate: bool,
+    chunks: Option<usize>,
+    compression: &str,
+    level: Option<u8>,
+    as_dense: Vec<String>,
+    as_csc: Vec<String>,
+) -> PyResult<()> {
+    let plan = plan(plan_)?;
+    let compression = Compression::for_zarr(compression, level).map_err(to_py_err)?;
+    let format = format_of(zarr_format, shards, consolidate, compression);
+    let options = WriteOptions { compression, as_dense, as_csc, chunk: chunks };
+    run(py, |session| write::write_zarr(&plan, &path, format, &options, session))
+}
+
+fn format_of(version: u8, shards: u64, consolidate: bool, compression: Compression) -> ZarrFormat {
+    ZarrFormat { version, shards: (shards > 0).then_some(shards), consolidate, compression }
+}
+
+/// A file or store into another, by the ending of its name.
+#[pyfunction]
+#[pyo3(signature = (file, to, *, zarr_format, shards, chunks, compression, level))]
+pub(crate) fn convert(
+    py: Python<'_>,
+    file: &File,
+    to: PathBuf,
+    zarr_format: u8,
+    shards: u64,
+    chunks: Option<usize>,
+    compression: Option<String>,
+    level: Option<u8>,
+) -> PyResult<()> {
+    let format = format_of(zarr_format, shards, true, Compression::None);
+    let how = Conversion { compression: compression.map(|name| (name, level)), chunk: chunks, format };
+    run(py, |session| write::convert_to(&file.0, &to, &how, session))
 }
 
 /// Plans by name, as the modalities of a file.

@@ -14,13 +14,14 @@ use extendr_api::prelude::*;
 use std::sync::Arc;
 
 /// `path`, `save` (whether it shall be saved into), `external` (which files it names may be opened), `group` (of the file,
-/// optional): the file opened.
+/// optional), `format` (that it has to be of, optional): the file opened.
 #[extendr]
 fn rs_open(args: Robj) -> Robj {
     reply(args, |a, _| {
         let save = a.get("save").and_then(|s| s.as_bool()) == Some(true);
         let external = External::parse(a.opt_str("external")?.unwrap_or("refuse"))?;
         let store = Store::open_as(a.str("path")?, save, external)?;
+        a.opt_str("format")?.map_or(Ok(()), |format| store.expect_format(format))?;
         let path: Robj = store.location().to_string().into();
         let store = match a.opt_str("group")? {
             Some(group) => store.within(group)?,

@@ -7,7 +7,10 @@ use crate::reply::reply;
 use crate::run::run;
 use crate::to_r::list_of;
 use anndataoom_core::element::{self, SparseFormat, Value};
-use anndataoom_core::write::{self, Compression, Frame, H5adPlan, Part, RawPlan, SaveOptions, WriteOptions};
+use anndataoom_core::store::ZarrFormat;
+use anndataoom_core::write::{
+    self, Compression, Conversion, Frame, H5adPlan, Part, RawPlan, SaveOptions, WriteOptions,
+};
 use anndataoom_core::{text, Error, Monitor, Result};
 use extendr_api::prelude::*;
 
@@ -122,9 +125,52 @@ fn rs_write_h5ad(args: Robj) -> Robj {
             as_dense: a.opt_strings("as_dense")?.unwrap_or_default(),
             as_csr: a.opt_strings("as_csr")?.unwrap_or_default(),
             as_csc: a.opt_strings("as_csc")?.unwrap_or_default(),
+            chunk: None,
         };
         let path = a.str("path")?;
         run(a, |session| write::write_h5ad(&square_by_rows(plan, &session.monitor)?, path, &options, session))?;
+        Ok(().into())
+    })
+}
+
+fn format_of(a: &Args, compression: Compression) -> Result<ZarrFormat> {
+    let whole = |name: &'static str| Ok::<_, Error>(a.opt_usize(name)?.unwrap_or(0));
+    let (version, shards) = (whole("zarr_format")? as u8, whole("shards")? as u64);
+    Ok(ZarrFormat { version, shards: (shards > 0).then_some(shards), consolidate: true, compression })
+}
+
+fn level(a: &Args) -> Result<Option<u8>> {
+    Ok(a.opt_usize("compression_opts")?.map(|level| u8::try_from(level).unwrap_or(u8::MAX)))
+}
+
+/// `plan`, `path`, `zarr_format`, `shards`, `chunks`, `compression`, `compression_opts`, `as_dense`, `as_csc`: the store
+/// written.
+#[extendr]
+fn rs_write_zarr(args: Robj) -> Robj {
+    reply(args, |a, _| {
+        let plan = plan(a.get("plan").ok_or_else(|| bad("nothing in it"))?)?;
+        let compression = Compression::for_zarr(a.str("compression")?, level(a)?)?;
+        let options = WriteOptions {
+            compression,
+            as_dense: a.opt_strings("as_dense")?.unwrap_or_default(),
+            as_csc: a.opt_strings("as_csc")?.unwrap_or_default(),
+            chunk: a.opt_usize("chunks")?,
+        };
+        let (path, format) = (a.str("path")?, format_of(a, compression)?);
+        run(a, |session| write::write_zarr(&square_by_rows(plan, &session.monitor)?, path, format, &options, session))?;
+        Ok(().into())
+    })
+}
+
+/// `store`, `to`, `zarr_format`, `shards`, `chunks`, `compression` (optional), `compression_opts`: a file or store into
+/// another, by the ending of its name.
+#[extendr]
+fn rs_convert(args: Robj) -> Robj {
+    reply(args, |a, _| {
+        let (store, to, level) = (a.store()?, a.str("to")?, level(a)?);
+        let compression = a.opt_str("compression")?.map(|name| (name.to_owned(), level));
+        let how = Conversion { compression, chunk: a.opt_usize("chunks")?, format: format_of(a, Compression::None)? };
+        run(a, |session| write::convert_to(&store, to.as_ref(), &how, session))?;
         Ok(().into())
     })
 }
@@ -189,6 +235,8 @@ fn rs_save_h5ad(args: Robj) -> Robj {
 extendr_module! {
     mod write;
     fn rs_write_h5ad;
+    fn rs_write_zarr;
+    fn rs_convert;
     fn rs_save_h5ad;
     fn rs_write_h5mu;
     fn rs_write_10x_h5;

@@ -1,6 +1,10 @@
 //! Decompressors in HDF5's framings. Each fills `out` from one chunk's bytes and says how many bytes it wrote; none
 //! trusts its input.
 
+use super::checksum::crc32c;
+use std::cell::RefCell;
+use std::mem::MaybeUninit;
+
 /// Bytes written, or what is wrong with the data.
 pub(crate) type Decoded = Result<usize, String>;
 
@@ -74,6 +78,21 @@ pub(crate) fn lz4(stored: &[u8], out: &mut [u8]) -> Decoded {
     Ok(o)
 }
 
+/// LZ4 as numcodecs frames it: the decoded size (4 bytes, little-endian), then one block.
+pub(crate) fn lz4_block(stored: &[u8], out: &mut [u8]) -> Decoded {
+    let (total, block) = stored.split_first_chunk::<4>().ok_or("lz4 data ends too early")?;
+    let total = u32::from_le_bytes(*total);
+    if u64::from(total) != out.len() as u64 {
+        return Err(format!("lz4 data of {total} bytes where the chunk holds {}", out.len()));
+    }
+    lz4_flex::block::decompress_into(block, out).map_err(|_| "damaged lz4 data".to_owned())
+}
+
+/// Bytes that such data say they decode to.
+pub(crate) fn lz4_block_claim(stored: &[u8]) -> Option<u64> {
+    stored.first_chunk::<4>().map(|n| u32::from_le_bytes(*n).into())
+}
+
 /// Bytes that LZ4 data say they decode to.
 pub(crate) fn lz4_claim(stored: &[u8]) -> Option<u64> {
     stored.first_chunk::<8>().map(|n| u64::from_be_bytes(*n))
@@ -100,23 +119,59 @@ pub(crate) fn blosc_claim(stored: &[u8]) -> Option<u64> {
     stored.get(4..).and_then(|b| b.first_chunk::<4>()).map(|n| u32::from_le_bytes(*n).into())
 }
 
+/// The same memory, which may be written over.
+pub(super) fn as_new(out: &mut [u8]) -> &mut [MaybeUninit<u8>] {
+    // SAFETY: the layout is the same, and decoders only write initialised bytes.
+    unsafe { std::slice::from_raw_parts_mut(out.as_mut_ptr().cast(), out.len()) }
+}
+
 /// Zstandard (filter 32015): one frame per chunk.
 pub(crate) fn zstd(stored: &[u8], out: &mut [u8]) -> Decoded {
-    use std::cell::RefCell;
-    thread_local! {
-        static CONTEXT: RefCell<Option<zstd::bulk::Decompressor<'static>>> = const { RefCell::new(None) };
-    }
-    CONTEXT.with_borrow_mut(|context| {
-        let context = match context {
-            Some(c) => c,
-            None => context.insert(zstd::bulk::Decompressor::new().map_err(|e| e.to_string())?),
-        };
-        context.decompress_to_buffer(stored, out).map_err(|e| format!("damaged zstd data ({e})"))
-    })
+    zstd_new(stored, as_new(out))
 }
 
 /// Blosc (filter 32001).
 pub(crate) fn blosc(stored: &[u8], out: &mut [u8]) -> Decoded {
+    blosc_new(stored, as_new(out))
+}
+
+/// [`zstd`] into memory that was not written yet; as many bytes of it are as it gives.
+pub(super) fn zstd_new(stored: &[u8], out: &mut [MaybeUninit<u8>]) -> Decoded {
+    thread_local! {
+        static CONTEXT: RefCell<Option<zstd::zstd_safe::DCtx<'static>>> = const { RefCell::new(None) };
+    }
+    CONTEXT.with_borrow_mut(|context| {
+        let context = match context {
+            Some(c) => c,
+            None => context.insert(zstd::zstd_safe::DCtx::try_create().ok_or("no memory for zstd")?),
+        };
+        let damaged = |code| format!("damaged zstd data ({})", zstd::zstd_safe::get_error_name(code));
+        context.decompress(&mut Room(out), stored).map_err(damaged)
+    })
+}
+
+/// Memory that was not written yet, as the library takes it.
+struct Room<'o>(&'o mut [MaybeUninit<u8>]);
+
+// SAFETY: pointer and capacity are the slice's; no byte of it counts as written, and none is shown.
+unsafe impl zstd::zstd_safe::WriteBuf for Room<'_> {
+    fn as_slice(&self) -> &[u8] {
+        &[]
+    }
+
+    fn capacity(&self) -> usize {
+        self.0.len()
+    }
+
+    fn as_mut_ptr(&mut self) -> *mut u8 {
+        self.0.as_mut_ptr().cast()
+    }
+
+    unsafe fn filled_until(&mut self, _: usize) {}
+}
+
+/// [`blosc`] into memory that was not written yet; as many bytes of it are as it gives.
+pub(super) fn blosc_new(stored: &[u8], out: &mut [MaybeUninit<u8>]) -> Decoded {
     let mut size = 0;
     // SAFETY: pointer and length are the slice's.
     let valid = unsafe { blosc_src::blosc_cbuffer_validate(stored.as_ptr().cast(), stored.len(), &raw mut size) };
@@ -190,6 +245,17 @@ pub(crate) fn verify_fletcher32(stored: &[u8]) -> Result<&[u8], String> {
         Ok(bytes)
     } else {
         Err(format!("a wrong checksum (fletcher32 {found:#010x}, computed {expected:#010x})"))
+    }
+}
+
+/// Splits off Zarr's CRC-32C and verifies it.
+pub(crate) fn verify_crc32c(stored: &[u8]) -> Result<&[u8], String> {
+    let (bytes, sum) = stored.split_last_chunk::<4>().ok_or("a chunk too short for its checksum")?;
+    let (found, expected) = (u32::from_le_bytes(*sum), crc32c(bytes));
+    if found == expected {
+        Ok(bytes)
+    } else {
+        Err(format!("a wrong checksum (crc32c {found:#010x}, computed {expected:#010x})"))
     }
 }
 

@@ -4,16 +4,64 @@ use crate::error::{Error, Result};
 use crate::memory;
 use libdeflater::{CompressionLvl, Compressor};
 
-/// How the chunks of a array are compressed.
+/// How the chunks of an array are compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Compression {
     /// Not at all.
     #[default]
     None,
-    /// gzip, level 0 to 9.
+    /// gzip, level 0 to 9, wrapped as HDF5's filter has it.
     Gzip(u8),
+    /// gzip, level 0 to 9, wrapped as files are: what Zarr has. HDF5 has no filter for it.
+    GzipFile(u8),
+    /// Zstandard, level 1 to 22: what Zarr has. HDF5 has it in a plugin only, and is not written with it.
+    Zstd(u8),
     /// LZF: fast, and part of h5py (not of other HDF5 readers).
     Lzf,
+}
+
+impl Compression {
+    /// Of a Zarr store, by its name and level: "zstd" (3), "gzip" (4) or "none".
+    ///
+    /// # Errors
+    /// [`Error::Parameter`].
+    pub fn for_zarr(name: &str, level: Option<u8>) -> Result<Compression> {
+        match (name, level) {
+            ("none", _) => Ok(Compression::None),
+            ("zstd", level) if level.is_none_or(|l| (1..=22).contains(&l)) => Ok(Compression::Zstd(level.unwrap_or(3))),
+            ("gzip", level) if level.is_none_or(|l| l <= 9) => Ok(Compression::GzipFile(level.unwrap_or(4))),
+            ("zstd" | "gzip", level) => {
+                let found = level.unwrap_or(0);
+                Err(Error::parameter("compression_opts", "1 to 22 for zstd, 0 to 9 for gzip", found))
+            }
+            (other, _) => Err(Error::parameter("compression", "'zstd', 'gzip' or 'none'", format!("'{other}'"))),
+        }
+    }
+}
+
+const CHUNK: &str = "a chunk to be written";
+
+fn zstd(raw: &[u8], level: u8) -> Result<Vec<u8>> {
+    use std::cell::RefCell;
+    use zstd::zstd_safe::{compress_bound, get_error_name, CCtx};
+    thread_local! {
+        static CONTEXT: RefCell<Option<CCtx<'static>>> = const { RefCell::new(None) };
+    }
+    if !(1..=22).contains(&level) {
+        return Err(Error::parameter("compression", "a zstd level from 1 to 22", level));
+    }
+    let mut out = memory::zeros::<u8>(compress_bound(raw.len()), CHUNK)?;
+    let failed = |what: &str| Error::Internal(format!("compressing a chunk of {} bytes: {what}", raw.len()));
+    let n = CONTEXT.with_borrow_mut(|context| {
+        let context = match context {
+            Some(context) => context,
+            None => context.insert(CCtx::try_create().ok_or_else(|| failed("no memory"))?),
+        };
+        context.compress(out.as_mut_slice(), raw, level.into()).map_err(|code| failed(get_error_name(code)))
+    })?;
+    out.truncate(n);
+    out.shrink_to_fit();
+    Ok(out)
 }
 
 /// Compresses a chunk. LZF is left to the backend: such chunks stay as they are.
@@ -21,14 +69,20 @@ pub enum Compression {
 /// # Errors
 /// [`Error::Parameter`] for a level that is none.
 pub(crate) fn make(raw: Vec<u8>, compression: Compression) -> Result<Vec<u8>> {
-    let Compression::Gzip(level) = compression else { return Ok(raw) };
+    let (level, gzip) = match compression {
+        Compression::None | Compression::Lzf => return Ok(raw),
+        Compression::Zstd(level) => return zstd(&raw, level),
+        Compression::Gzip(level) => (level, false),
+        Compression::GzipFile(level) => (level, true),
+    };
     let level = CompressionLvl::new(i32::from(level))
         .map_err(|_| Error::parameter("compression", "a gzip level from 0 to 9", level))?;
     let mut compressor = Compressor::new(level);
-    let mut out = memory::zeros::<u8>(compressor.zlib_compress_bound(raw.len()), "a chunk to be written")?;
-    let n = compressor
-        .zlib_compress(&raw, &mut out)
-        .map_err(|e| Error::Internal(format!("compressing a chunk of {} bytes: {e}", raw.len())))?;
+    let bound =
+        if gzip { compressor.gzip_compress_bound(raw.len()) } else { compressor.zlib_compress_bound(raw.len()) };
+    let mut out = memory::zeros::<u8>(bound, CHUNK)?;
+    let made = if gzip { compressor.gzip_compress(&raw, &mut out) } else { compressor.zlib_compress(&raw, &mut out) };
+    let n = made.map_err(|e| Error::Internal(format!("compressing a chunk of {} bytes: {e}", raw.len())))?;
     out.truncate(n);
     out.shrink_to_fit();
     Ok(out)

@@ -1,12 +1,14 @@
-//! Filters of chunks: their names, undoing them without trusting a byte, and making them. On bytes; knows no files.
+//! Filters of chunks (HDF5's) and codecs (Zarr's): their names, undoing them without trusting a byte, and making them. On bytes; knows no files.
 
 pub(crate) mod bitshuffle;
 pub(crate) mod blosc2;
+mod checksum;
 pub(crate) mod codecs;
 mod inflate;
 mod make;
 pub(crate) mod pipeline;
 
+pub(crate) use checksum::crc32c;
 pub(crate) use inflate::{inflate_pieces, Inflater, Step, Wrapper};
 pub(crate) use make::make;
 pub use make::Compression;
@@ -62,13 +64,41 @@ pub(crate) fn name_of(filter: i32) -> String {
 
 /// Fills `out` from zlib data.
 pub(crate) fn deflate(stored: &[u8], out: &mut [u8]) -> Result<(), String> {
-    // SAFETY: `u8` has the layout of `MaybeUninit<u8>`, and only initialised bytes are written.
-    let out = unsafe { std::slice::from_raw_parts_mut(out.as_mut_ptr().cast(), out.len()) };
-    inflate_new(stored, out)
+    inflate_new(stored, codecs::as_new(out))
 }
 
 /// zlib data into memory that was not written yet; after `Ok` all of it is.
 pub(crate) fn inflate_new(stored: &[u8], out: &mut [MaybeUninit<u8>]) -> Result<(), String> {
+    inflate_by(libdeflate_sys::libdeflate_zlib_decompress, stored, out)
+}
+
+/// The same for the wrapping of gzip files, of one member.
+pub(crate) fn gunzip_new(stored: &[u8], out: &mut [MaybeUninit<u8>]) -> Result<(), String> {
+    inflate_by(libdeflate_sys::libdeflate_gzip_decompress, stored, out)
+}
+
+/// Fills `out` from deflated data without a wrapping, whose checksum comes apart: an entry of a zip archive.
+pub(crate) fn inflate_raw(stored: &[u8], out: &mut [u8], checksum: u32) -> Result<(), String> {
+    inflate_by(libdeflate_sys::libdeflate_deflate_decompress, stored, codecs::as_new(out))?;
+    // SAFETY: pointer and length are the slice's.
+    let found = unsafe { libdeflate_sys::libdeflate_crc32(0, out.as_ptr().cast(), out.len()) };
+    match found == checksum {
+        true => Ok(()),
+        false => Err(format!("a wrong checksum (crc32 {checksum:#010x}, computed {found:#010x})")),
+    }
+}
+
+/// A function of the library that inflates one kind of wrapping.
+type InflateFunction = unsafe extern "C" fn(
+    *mut libdeflate_sys::libdeflate_decompressor,
+    *const std::ffi::c_void,
+    usize,
+    *mut std::ffi::c_void,
+    usize,
+    *mut usize,
+) -> libdeflate_sys::libdeflate_result;
+
+fn inflate_by(function: InflateFunction, stored: &[u8], out: &mut [MaybeUninit<u8>]) -> Result<(), String> {
     use libdeflate_sys as sys;
     thread_local! {
         static INFLATE: Inflate = Inflate::new();
@@ -77,7 +107,7 @@ pub(crate) fn inflate_new(stored: &[u8], out: &mut [MaybeUninit<u8>]) -> Result<
         // SAFETY: pointers and lengths are those of the slices; without a place for the size found, the library fails
         // unless it fills all of `out`.
         let status = unsafe {
-            sys::libdeflate_zlib_decompress(
+            function(
                 inflate.0.ok_or("no memory for gzip")?.as_ptr(),
                 stored.as_ptr().cast(),
                 stored.len(),

@@ -1,9 +1,10 @@
 //! A dataset's filter pipeline, and undoing it for one chunk.
 
 use super::bitshuffle::{Bitshuffle, Packing};
-use super::{blosc2, codecs, deflate, id, inflate_new, inflate_pieces, name_of};
+use super::{blosc2, codecs, deflate, gunzip_new, id, inflate_new, inflate_pieces, name_of, Inflater, Wrapper};
 use crate::memory;
 use std::cell::RefCell;
+use std::io::Read;
 use std::mem::MaybeUninit;
 
 /// Identifier and parameters of a filter.
@@ -11,18 +12,25 @@ pub(crate) type Filter = (i32, Vec<u32>);
 
 /// One filter, as applied on writing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Step {
+pub(crate) enum Step {
     Shuffle {
         size: usize,
     },
+    /// As zlib wraps it.
     Deflate,
+    /// As gzip wraps it.
+    Gzip,
     Lzf,
+    /// As HDF5's filter frames it.
     Lz4,
+    /// As numcodecs frames it.
+    Lz4Block,
     Zstd,
     Blosc,
     Blosc2,
     Bitshuffle(Bitshuffle),
     Fletcher32,
+    Crc32c,
     /// One that nobody here knows: optional ones are skipped where the writer did not know them either.
     Unknown(i32),
 }
@@ -73,17 +81,9 @@ impl Plan {
             other if absent(other) => Some(Step::Unknown(other)),
             _ => None,
         };
-        let rank = |s: &Step| match s {
-            Step::Shuffle { .. } => 0,
-            Step::Bitshuffle(b) if b.packing == Packing::None => 0,
-            Step::Fletcher32 => 2,
-            _ => 1,
-        };
         if let Some(steps) = filters.iter().map(step).collect::<Option<Vec<Step>>>() {
-            let known: Vec<&Step> = steps.iter().filter(|s| !matches!(s, Step::Unknown(_))).collect();
-            let ordered = known.windows(2).all(|w| rank(w[0]) <= rank(w[1]));
-            if ordered && known.iter().filter(|s| rank(s) == 1).count() <= 1 && steps.len() <= MOST_STEPS {
-                return Plan::Direct(Pipeline { steps });
+            if let Some(pipeline) = Pipeline::of(steps) {
+                return Plan::Direct(pipeline);
             }
         }
         match filters.iter().find(|(f, _)| absent(*f)) {
@@ -107,6 +107,20 @@ thread_local! {
 }
 
 impl Pipeline {
+    /// Of steps in the order of writing; `None` when they are not shuffles, then at most one compressor, then checksums.
+    pub(crate) fn of(steps: Vec<Step>) -> Option<Pipeline> {
+        let rank = |s: &Step| match s {
+            Step::Shuffle { .. } => 0,
+            Step::Bitshuffle(b) if b.packing == Packing::None => 0,
+            Step::Fletcher32 | Step::Crc32c => 2,
+            _ => 1,
+        };
+        let known: Vec<&Step> = steps.iter().filter(|s| !matches!(s, Step::Unknown(_))).collect();
+        let ordered = known.windows(2).all(|w| rank(w[0]) <= rank(w[1]));
+        let one = known.iter().filter(|s| rank(s) == 1).count() <= 1;
+        (ordered && one && steps.len() <= MOST_STEPS).then_some(Pipeline { steps })
+    }
+
     /// Whether chunks lie in the file as they are in memory.
     pub(crate) fn is_empty(&self) -> bool {
         self.steps.is_empty()
@@ -125,13 +139,14 @@ impl Pipeline {
         stored.saturating_mul(self.ratio()).saturating_add(1 << 12)
     }
 
-    fn ratio(&self) -> u64 {
+    /// The most bytes that a stored one becomes, where the compressor bounds it.
+    pub(crate) fn ratio(&self) -> u64 {
         self.steps.iter().fold(1_u64, |ratio, step| {
             ratio.saturating_mul(match step {
-                Step::Deflate => 1040,
+                Step::Deflate | Step::Gzip => 1040,
                 Step::Lzf => 264,
-                Step::Lz4 => 256,
-                Step::Shuffle { .. } | Step::Fletcher32 | Step::Unknown(_) => 1,
+                Step::Lz4 | Step::Lz4Block => 256,
+                Step::Shuffle { .. } | Step::Fletcher32 | Step::Crc32c | Step::Unknown(_) => 1,
                 Step::Bitshuffle(b) if b.packing == Packing::None => 1,
                 _ => u64::MAX,
             })
@@ -140,7 +155,8 @@ impl Pipeline {
 
     /// Bytes that the compressor's own header says a chunk decodes to, where it has one.
     pub(crate) fn claim(&self, stored: &[u8]) -> Option<u64> {
-        match self.steps.iter().rfind(|s| !matches!(s, Step::Fletcher32 | Step::Unknown(_)))? {
+        match self.steps.iter().rfind(|s| !matches!(s, Step::Fletcher32 | Step::Crc32c | Step::Unknown(_)))? {
+            Step::Lz4Block => codecs::lz4_block_claim(stored),
             Step::Lz4 => codecs::lz4_claim(stored),
             Step::Zstd => codecs::zstd_claim(stored),
             Step::Blosc => codecs::blosc_claim(stored),
@@ -155,9 +171,18 @@ impl Pipeline {
     /// # Errors
     /// Those of [`Pipeline::decode`].
     pub(crate) fn decode_new(&self, mask: u32, stored: &[u8], out: &mut [MaybeUninit<u8>]) -> Result<(), String> {
-        if mask & 1 == 0 && self.steps == [Step::Deflate] {
-            // The usual case: zeroing first would cost a tenth of the time.
-            return inflate_new(stored, out);
+        if mask & 1 == 0 {
+            // The usual cases: zeroing first would cost a tenth of the time.
+            let found = match *self.steps {
+                [Step::Deflate] => return inflate_new(stored, out),
+                [Step::Gzip] => return gunzip_new(stored, out),
+                [Step::Zstd] => Some(codecs::zstd_new(stored, out)?),
+                [Step::Blosc] => Some(codecs::blosc_new(stored, out)?),
+                _ => None,
+            };
+            if let Some(found) = found {
+                return all(found, out.len());
+            }
         }
         out.fill(MaybeUninit::new(0));
         // SAFETY: just filled; `MaybeUninit<u8>` has the layout of `u8`.
@@ -172,8 +197,8 @@ impl Pipeline {
     pub(crate) fn decode_start(&self, mask: u32, stored: &[u8], whole: usize, out: &mut [u8]) -> Result<(), String> {
         let (steps, n) = self.applied(mask);
         let (mut steps, all_stored, mut stored) = (&steps[..n], stored, stored);
-        while let Some((Step::Fletcher32, before)) = steps.split_last() {
-            stored = codecs::verify_fletcher32(stored)?;
+        while let Some((step @ (Step::Fletcher32 | Step::Crc32c), before)) = steps.split_last() {
+            stored = verified(*step, stored)?;
             steps = before;
         }
         let short = |found: u64| if found < whole as u64 { Err(format!("{found} bytes for {whole}")) } else { Ok(()) };
@@ -232,6 +257,62 @@ impl Pipeline {
         }
     }
 
+    /// All that a chunk holds, of which nobody knows how much it is: `most` bytes at most.
+    ///
+    /// # Errors
+    /// As [`Pipeline::decode`]; for more than that.
+    pub(crate) fn decode_all(&self, stored: &[u8], most: usize) -> Result<Vec<u8>, String> {
+        let (mut steps, mut stored) = (self.steps.as_slice(), stored);
+        while let Some((step @ (Step::Fletcher32 | Step::Crc32c), before)) = steps.split_last() {
+            stored = verified(*step, stored)?;
+            steps = before;
+        }
+        let too_much = |n: u64| format!("{n} bytes or more where at most {most} can be");
+        let claim = match steps {
+            [] => Some(stored.len() as u64),
+            [.., Step::Deflate | Step::Gzip] => None,
+            _ => self.claim(stored),
+        };
+        if let Some(n) = claim {
+            let n = usize::try_from(n).ok().filter(|&n| n <= most).ok_or_else(|| too_much(n))?;
+            let mut out = bytes(n)?;
+            SCRATCH.with_borrow_mut(|scratch| run(steps, stored, &mut out, scratch))?;
+            return Ok(out);
+        }
+        let [step] = steps else { return Err("data whose length is not known".to_owned()) };
+        let mut out = Vec::new();
+        match step {
+            Step::Deflate | Step::Gzip => {
+                let wrapper = if *step == Step::Gzip { Wrapper::Gzip } else { Wrapper::Zlib };
+                let mut stream = Inflater::new(wrapper)?;
+                let mut piece = bytes(1 << 18)?;
+                let mut rest = stored;
+                loop {
+                    let step = stream.step(rest, &mut piece)?;
+                    rest = &rest[step.read..];
+                    grow(&mut out, &piece[..step.made], most).map_err(|()| too_much(most as u64))?;
+                    match step {
+                        step if step.ended => return Ok(out),
+                        step if (step.read, step.made) == (0, 0) => return Err("gzip data without an end".to_owned()),
+                        _ => {}
+                    }
+                }
+            }
+            Step::Zstd => {
+                let mut stream = zstd::stream::read::Decoder::new(stored).map_err(|e| e.to_string())?;
+                let mut piece = bytes(1 << 18)?;
+                loop {
+                    let n = stream.read(&mut piece).map_err(|e| format!("damaged zstd data ({e})"))?;
+                    if n == 0 {
+                        return Ok(out);
+                    }
+                    grow(&mut out, &piece[..n], most).map_err(|()| too_much(most as u64))?;
+                }
+            }
+            _ => Err("data whose length is not known".to_owned()),
+        }
+    }
+
     /// Undoes the filters on one chunk's stored bytes. Bit `i` of `mask` says that filter `i` was not applied to it.
     ///
     /// # Errors
@@ -264,8 +345,8 @@ fn run(steps: &[Step], stored: &[u8], out: &mut [u8], scratch: &mut Scratch) -> 
         out.copy_from_slice(stored);
         return Ok(());
     };
-    if *step == Step::Fletcher32 {
-        return run(before, codecs::verify_fletcher32(stored)?, out, scratch);
+    if matches!(step, Step::Fletcher32 | Step::Crc32c) {
+        return run(before, verified(*step, stored)?, out, scratch);
     }
     // What remains preserves sizes: the result of this step has the size of the chunk.
     if before.is_empty() {
@@ -286,6 +367,32 @@ fn run(steps: &[Step], stored: &[u8], out: &mut [u8], scratch: &mut Scratch) -> 
     done
 }
 
+/// Appends a piece, if it all stays within `most` bytes and there is memory for it.
+fn grow(out: &mut Vec<u8>, piece: &[u8], most: usize) -> Result<(), ()> {
+    if piece.len() > most.saturating_sub(out.len()) || memory::reserve(out, piece.len(), "a chunk").is_err() {
+        return Err(());
+    }
+    out.extend_from_slice(piece);
+    Ok(())
+}
+
+/// The bytes before a checksum, which is right.
+fn verified(step: Step, stored: &[u8]) -> Result<&[u8], String> {
+    match step {
+        Step::Crc32c => codecs::verify_crc32c(stored),
+        _ => codecs::verify_fletcher32(stored),
+    }
+}
+
+/// That a compressor gave all bytes of a chunk.
+fn all(found: usize, expected: usize) -> Result<(), String> {
+    if found == expected {
+        Ok(())
+    } else {
+        Err(format!("{found} bytes of values where the chunk holds {expected}"))
+    }
+}
+
 fn undo(step: Step, stored: &[u8], out: &mut [u8]) -> Result<(), String> {
     let found = match step {
         Step::Shuffle { size } => {
@@ -298,18 +405,16 @@ fn undo(step: Step, stored: &[u8], out: &mut [u8]) -> Result<(), String> {
         Step::Deflate => return deflate(stored, out),
         Step::Lzf => codecs::lzf(stored, out)?,
         Step::Lz4 => codecs::lz4(stored, out)?,
+        Step::Gzip => return gunzip_new(stored, codecs::as_new(out)),
+        Step::Lz4Block => codecs::lz4_block(stored, out)?,
         Step::Zstd => codecs::zstd(stored, out)?,
         Step::Blosc => codecs::blosc(stored, out)?,
         Step::Blosc2 => blosc2::decode(stored, out)?,
         Step::Bitshuffle(b) => b.decode(stored, out)?,
-        Step::Fletcher32 => return Err("misplaced checksum".to_owned()),
+        Step::Fletcher32 | Step::Crc32c => return Err("misplaced checksum".to_owned()),
         Step::Unknown(id) => return Err(format!("data of {}, which is not supported", name_of(id))),
     };
-    if found == out.len() {
-        Ok(())
-    } else {
-        Err(format!("{found} bytes of values where the chunk holds {}", out.len()))
-    }
+    all(found, out.len())
 }
 
 /// `n` zeros to decode into.

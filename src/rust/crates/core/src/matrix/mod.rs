@@ -16,6 +16,7 @@ mod spare;
 mod sparse;
 mod stamp;
 mod turned;
+mod vector;
 
 pub use block::{Block, Positions, Storage};
 pub(crate) use cache::{ColumnCache, MAX_COLUMNS as MAX_KEPT_COLUMNS};
@@ -26,3 +27,4 @@ pub use memory::MemorySource;
 pub use open::open;
 pub use source::{cut_blocks, Layout, Location, Pass, Reads, Rows, Source, BLOCK_ROWS, BLOCK_VALUES};
 pub use stamp::Stamp;
+pub(crate) use vector::Vector;

@@ -19,6 +19,9 @@ pub(crate) trait Backend: Send + Sync {
     /// Where it is.
     fn location(&self) -> &Location;
 
+    /// The name of its format: "hdf5", "zarr" or "memory".
+    fn format(&self) -> &'static str;
+
     /// The group or array at `path`, links followed; "" is the root.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use super::backend::Backend;
 use super::sink::StoreSink;
-use super::{hdf5, External};
+use super::{hdf5, zarr, External};
 use crate::error::Result;
 use std::path::Path;
 use std::sync::Arc;
@@ -16,20 +16,37 @@ pub fn libraries() -> Vec<(&'static str, String)> {
     vec![hdf5::library()]
 }
 
-/// Whether the file at a path is a store of a backend, by its first bytes.
+/// Whether there is a store of a backend in the file or folder at a path, by its content.
 ///
 /// # Errors
 /// [`crate::Error::Io`].
 pub(crate) fn is_store(path: &Path) -> Result<bool> {
-    hdf5::is_hdf5(path)
+    Ok(is_zarr(path)? || (!path.is_dir() && hdf5::is_hdf5(path)?))
+}
+
+/// Whether it is a store of Zarr.
+///
+/// # Errors
+/// [`crate::Error::Io`].
+pub(crate) fn is_zarr(path: &Path) -> Result<bool> {
+    zarr::is_zarr(path)
 }
 
 /// Opens what is at a path.
 pub(super) fn open(path: &Path, save: bool, external: External) -> Result<Arc<dyn Backend>> {
-    hdf5::open(path, save, external)
+    // What is not there, or cannot be read, is told by the one that opens it.
+    match zarr::is_zarr(path) {
+        Ok(true) => zarr::open(path, save, external),
+        _ => hdf5::open(path, save, external),
+    }
 }
 
-/// Starts what will be at a path.
+/// Starts the HDF5 file that will be at a path.
 pub(super) fn create(target: &Path) -> Result<Box<dyn StoreSink>> {
     hdf5::create(target)
+}
+
+/// Starts the Zarr store that will be at a path.
+pub(super) fn create_zarr(target: &Path, format: zarr::ZarrFormat) -> Result<Box<dyn StoreSink>> {
+    zarr::create(target, format)
 }

@@ -55,6 +55,10 @@ impl Backend for Group {
         &self.location
     }
 
+    fn format(&self) -> &'static str {
+        self.whole.format()
+    }
+
     fn object(self: Arc<Self>, path: &str) -> Result<Arc<dyn Object>> {
         let path = path.trim_matches('/');
         let whole = if path.is_empty() { self.path.clone() } else { format!("{}/{path}", self.path) };

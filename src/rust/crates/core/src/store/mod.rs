@@ -22,11 +22,12 @@ mod store;
 mod temporary;
 mod values;
 mod writer;
+mod zarr;
 
 pub use crate::codec::Compression;
 pub use attribute::Attribute;
 pub(crate) use backend::{Identity, State};
-pub(crate) use backends::is_store;
+pub(crate) use backends::{is_store, is_zarr};
 pub use backends::{libraries, FILTERS};
 pub use external::External;
 pub(crate) use kind::{Kind, Padding};
@@ -38,3 +39,4 @@ pub(crate) use temporary::Temporary;
 pub(crate) use values::Values;
 pub(crate) use writer::Update;
 pub use writer::{DatasetWriter, GroupWriter, Writer};
+pub use zarr::ZarrFormat;

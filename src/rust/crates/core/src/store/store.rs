@@ -27,8 +27,8 @@ impl Store {
         &self.0
     }
 
-    /// Opens an existing HDF5 file for reading, and none of the files it names. A save of it that was interrupted is
-    /// finished first.
+    /// Opens an existing HDF5 file or Zarr store for reading, and none of the files it names. A save of it that was
+    /// interrupted is finished first.
     ///
     /// # Errors
     /// [`Error::Io`] when it is not there, not readable or locked, [`Error::File`] when it is not HDF5 or truncated.
@@ -65,6 +65,24 @@ impl Store {
     /// Where it is; a path is absolute.
     pub fn location(&self) -> &Location {
         self.0.location()
+    }
+
+    /// The name of its format: "hdf5", "zarr" or "memory".
+    pub fn format(&self) -> &'static str {
+        self.0.format()
+    }
+
+    /// That it is of a format.
+    ///
+    /// # Errors
+    /// [`Error::File`], with the reader of what it is.
+    pub fn expect_format(&self, format: &str) -> Result<()> {
+        let found = match self.format() {
+            found if found == format => return Ok(()),
+            "zarr" => "is a Zarr store: open it with read_zarr(), or with read(), which finds out what there is",
+            _ => "is an HDF5 file, no Zarr store: open it with read_h5ad(), or with read(), which finds out what there is",
+        };
+        Err(Error::File { path: self.location().clone(), message: found.to_owned() })
     }
 
     /// Whether it was opened to be saved into.

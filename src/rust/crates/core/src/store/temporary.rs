@@ -1,4 +1,4 @@
-//! The file that is written beside its target, and those that writers who were killed have left.
+//! The file (or folder) that is written beside its target, and those that writers who were killed have left.
 //!
 //! A writer holds a lock on its temporary file, which the system gives back when the process ends, however it ends: a
 //! file of that name whose lock can be had is nobody's any more. Numbers of processes say nothing, as they are used again.
@@ -10,18 +10,17 @@ use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A file that disappears unless it was put in place.
+/// A file or folder that disappears unless it was put in place.
 pub(crate) struct Temporary {
     path: Option<PathBuf>,
-    /// Holds the lock.
-    file: File,
+    /// Holds the lock; on Windows no folder has one.
+    file: Option<File>,
 }
 
 impl Drop for Temporary {
     fn drop(&mut self) {
         if let Some(path) = self.path.take() {
-            // Nothing can be done, or lost, when this fails: the target is not touched.
-            let _ = std::fs::remove_file(path);
+            remove(&path);
         }
         self.unlock();
     }
@@ -30,6 +29,21 @@ impl Drop for Temporary {
 impl Temporary {
     /// An empty file beside `target`, after those that nobody writes to any more were removed.
     pub(crate) fn create(target: &Path) -> Result<Temporary> {
+        Self::made(target, |path| File::create_new(path).map(Some))
+    }
+
+    /// An empty folder beside `target`, after the same.
+    pub(crate) fn create_folder(target: &Path) -> Result<Temporary> {
+        Self::made(target, |path| {
+            std::fs::create_dir(path)?;
+            if cfg!(windows) {
+                return Ok(None);
+            }
+            File::open(path).map(Some)
+        })
+    }
+
+    fn made(target: &Path, make: impl Fn(&Path) -> std::io::Result<Option<File>>) -> Result<Temporary> {
         let io = |e: std::io::Error| Error::io(target, "write", &e);
         let name = target.file_name().unwrap_or_default().to_string_lossy().into_owned();
         remove_leftovers(target, &name);
@@ -37,13 +51,13 @@ impl Temporary {
         loop {
             let n = COUNT.fetch_add(1, Ordering::Relaxed);
             let path = target.with_file_name(format!(".{name}.{}-{}-{n}.tmp", host(), std::process::id()));
-            let file = match File::create_new(&path) {
+            let file = match make(&path) {
                 // Of a process of the same number that was killed where there are no locks.
                 Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => continue,
                 made => made.map_err(io)?,
             };
             // Who looks for leftovers may have the lock for a moment, and removes the file then.
-            if matches!(lock(&file), Locked::Other) || !path.exists() {
+            if file.as_ref().is_some_and(|file| matches!(lock(file), Locked::Other)) || !path.exists() {
                 continue;
             }
             return Ok(Temporary { path: Some(path), file });
@@ -63,7 +77,7 @@ impl Temporary {
     /// Also where a process forked meanwhile shares the handle: the lock would stay on what is the target by now.
     fn unlock(&self) {
         #[cfg(unix)]
-        let _ = self.file.unlock();
+        let _ = self.file.as_ref().map(File::unlock);
     }
 }
 
@@ -119,8 +133,9 @@ fn remove_leftovers(target: &Path, name: &str) {
         if !machine_is_a_word || !is_number(process) || !is_number(count) {
             continue;
         }
-        // Opened for writing, as some network shares want it for a lock.
-        let Ok(opened) = File::options().write(true).open(entry.path()) else { continue };
+        // Opened for writing, as some network shares want it for a lock; a folder cannot be.
+        let folder = entry.path().is_dir();
+        let Ok(opened) = File::options().write(!folder).read(folder).open(entry.path()) else { continue };
         let gone = match lock(&opened) {
             Locked::Mine => true,
             Locked::Other => false,
@@ -135,8 +150,13 @@ fn drop_if(gone: bool, opened: File, path: &Path) {
         drop(opened);
     }
     if gone {
-        let _ = std::fs::remove_file(path);
+        remove(path);
     }
+}
+
+fn remove(path: &Path) {
+    // Nothing can be done, or lost, when this fails: the target is not touched.
+    let _ = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
 }
 
 #[cfg(all(test, unix))]

@@ -33,6 +33,16 @@ impl Writer {
         Ok(Writer(super::backends::create(target.as_ref())?))
     }
 
+    /// Starts a Zarr store that will be `target`, a folder. Links are followed: the store they lead to is replaced, which
+    /// whoever has it open finds changed.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the folder is not there or not writable, or `target` is something else than a store;
+    /// [`Error::Parameter`] for a format that is none.
+    pub fn create_zarr(target: impl AsRef<Path>, format: super::ZarrFormat) -> Result<Writer> {
+        Ok(Writer(super::backends::create_zarr(target.as_ref(), format)?))
+    }
+
     /// The root group.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use super::bytes::first;
 use super::layout::{find, has_matrix, listing, some};
 use crate::element::{is_10x, loom, mudata, seurat};
 use crate::error::{Error, Result};
-use crate::store::{is_store, External, Store};
+use crate::store::{is_store, is_zarr, External, Store};
 use std::path::Path;
 
 /// Kinds of files and folders, by the reader that opens them.
@@ -12,6 +12,7 @@ use std::path::Path;
 #[allow(missing_docs)]
 pub enum Content {
     H5ad,
+    Zarr,
     TenXH5,
     H5mu,
     H5Seurat,
@@ -28,6 +29,7 @@ impl Content {
     pub fn name(self) -> &'static str {
         match self {
             Content::H5ad => "h5ad",
+            Content::Zarr => "zarr",
             Content::TenXH5 => "10x_h5",
             Content::H5mu => "h5mu",
             Content::H5Seurat => "h5seurat",
@@ -51,11 +53,8 @@ pub fn content(path: impl AsRef<Path>) -> Result<Content> {
     let path = path.as_ref();
     let other = |message: &str| Err(Error::File { path: path.into(), message: message.to_owned() });
     if path.is_dir() {
-        let zarr = [".zgroup", ".zattrs", "zarr.json"].iter().any(|name| path.join(name).exists());
-        if zarr && !has_matrix(path) {
-            return other(
-                "is a Zarr store, which is not read: write it as an h5ad file with anndata.read_zarr() and write_h5ad()",
-            );
+        if !has_matrix(path) && is_zarr(path)? {
+            return in_store(path);
         }
         return match find(path, None) {
             Ok(_) => Ok(Content::TenXMtx),
@@ -94,7 +93,7 @@ fn in_folder(folder: &Path) -> Result<Option<Error>> {
     let mut there = Vec::new();
     for path in files.iter().map(|name| folder.join(name)) {
         // No pipe, which would be waited for.
-        if path.is_file() && is_store(&path).unwrap_or(false) {
+        if path.is_file() && !is_zarr(&path).unwrap_or(true) && is_store(&path).unwrap_or(false) {
             there.push(format!("'{}'", path.display()));
         }
     }
@@ -109,10 +108,12 @@ fn in_folder(folder: &Path) -> Result<Option<Error>> {
 fn in_store(path: &Path) -> Result<Content> {
     let store = Store::open_as(path, false, External::Refuse)?;
     let has = |element: &str| store.exists(element);
+    let zarr = is_zarr(path)?;
+    let anndata = if zarr { Content::Zarr } else { Content::H5ad };
     Ok(if mudata::modalities(&store)?.is_some() {
         Content::H5mu
     } else if has("obs") && has("var") {
-        Content::H5ad
+        anndata
     } else if is_10x(&store) {
         Content::TenXH5
     } else if seurat::assays(&store)?.is_some() {
@@ -121,15 +122,16 @@ fn in_store(path: &Path) -> Result<Content> {
         Content::Loom
     } else if ["obs", "var", "X"].iter().any(|element| has(element)) {
         // Its reader says what is missing.
-        Content::H5ad
+        anndata
     } else {
         let keys = store.keys("")?;
         let there = if keys.is_empty() { "nothing".to_owned() } else { keys.join(", ") };
         return Err(Error::File {
             path: path.into(),
             message: format!(
-                "is an HDF5 file of an unknown kind, which holds {there}: expected obs and var (h5ad), mod (h5mu), matrix \
-                 with barcodes (10x Genomics), assays and cell.names (h5Seurat), or row_attrs and col_attrs (loom)"
+                "is {} of an unknown kind, which holds {there}: expected obs and var (h5ad), mod (h5mu), matrix \
+                 with barcodes (10x Genomics), assays and cell.names (h5Seurat), or row_attrs and col_attrs (loom)",
+                if zarr { "a Zarr store" } else { "an HDF5 file" }
             ),
         });
     })

@@ -40,6 +40,18 @@ const ALONG_AXIS: Kind = Kind::Choice(&["obs", "var"]);
 const ALGORITHM: Kind = Kind::Choice(&["gzip", "lzf", "none"]);
 const COMPRESSION: Param = param("compression", ALGORITHM, Preset::Object, "Of what is written anew.");
 const LEVEL: Param = param("compression_opts", Kind::Whole(0, 9), Preset::Nothing, "Level of gzip.");
+const ZARR_ALGORITHM: Kind = Kind::Choice(&["zstd", "gzip", "none"]);
+const ANY_ALGORITHM: Kind = Kind::Choice(&["zstd", "gzip", "lzf", "none"]);
+const ANY_LEVEL: Param =
+    param("compression_opts", Kind::Whole(0, 22), Preset::Nothing, "Level: 1 to 22 of zstd, 0 to 9 of gzip.");
+const ZARR_FORMAT: Param = param("zarr_format", Kind::Whole(2, 3), Preset::Whole(3), "Version of Zarr.");
+const SHARDS: Param = param(
+    "shards",
+    Kind::Whole(0, 1 << 20),
+    Preset::Whole(1024),
+    "Chunks that share a file, in version 3; 0 for none.",
+);
+const CHUNKS: Param = param("chunks", Kind::Whole(1, 1 << 28), Preset::Nothing, "Values of a chunk of a matrix.");
 const MERGE: Kind = Kind::Either(&[Kind::Choice(&["same", "unique", "first", "only"]), Kind::Opaque("a function")]);
 const MAPPING: Kind = Kind::Object("for each array a name and the names of its columns");
 
@@ -54,6 +66,10 @@ pub static FUNCTIONS: &[Function] = &[
             EXTERNAL,
             rows(1000).python(),
         ],
+    ),
+    function(
+        "read_zarr",
+        &[param("path", Kind::Path, Preset::Required, "The folder or zip archive."), EXTERNAL, rows(1000).python()],
     ),
     function(
         "read_10x_h5",
@@ -143,6 +159,47 @@ pub static FUNCTIONS: &[Function] = &[
                 "Whether repeated texts become categories.",
             )
             .python(),
+        ],
+    ),
+    function(
+        "write_zarr",
+        &[
+            param("path", Kind::Path, Preset::Required, "The folder.").r(),
+            param("store", Kind::Path, Preset::Required, "The folder.").python(),
+            ZARR_FORMAT,
+            SHARDS,
+            CHUNKS,
+            param("compression", ZARR_ALGORITHM, Preset::Text("zstd"), "Of what is written anew."),
+            ANY_LEVEL,
+            param("as_dense", NAMES, Preset::Nothing, "Matrices to write dense."),
+            param("as_csc", NAMES, Preset::Nothing, "Matrices to write by columns."),
+            param(
+                "convert_strings_to_categoricals",
+                Kind::Flag,
+                Preset::Flag(true),
+                "Whether repeated texts become categories.",
+            )
+            .python(),
+            param("consolidate_metadata", Kind::Flag, Preset::Flag(true), "Whether metadata are in one place too.")
+                .python(),
+        ],
+    ),
+    function(
+        "convert",
+        &[
+            param("path", Kind::Path, Preset::Required, "The file or store."),
+            param("to", Kind::Path, Preset::Required, "The new one, by its ending .h5ad or .zarr."),
+            ZARR_FORMAT,
+            SHARDS,
+            CHUNKS,
+            param(
+                "compression",
+                ANY_ALGORITHM,
+                Preset::Nothing,
+                "Zstandard in a Zarr store and gzip in a file by default.",
+            ),
+            ANY_LEVEL,
+            EXTERNAL,
         ],
     ),
     Function {

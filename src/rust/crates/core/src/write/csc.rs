@@ -2,6 +2,7 @@
 
 use super::chunks::Chunks;
 use super::encode::Piece;
+use super::packing::Packing;
 use super::spool::Spool;
 use super::vectors::{chunk_of, index_data, index_dtype, offsets, write_vector};
 use crate::chain::LazyMatrix;
@@ -10,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::matrix::{Block, Storage};
 use crate::memory;
 use crate::session::Session;
-use crate::store::{Compression, GroupWriter};
+use crate::store::GroupWriter;
 use crate::stream::{in_sequence, no_rows, reduce, Needs, Reducer};
 use crate::with_data;
 use serde::Serialize;
@@ -29,7 +30,7 @@ pub fn write_csc(
     group: &GroupWriter<'_>,
     key: &str,
     x: &LazyMatrix,
-    compression: Compression,
+    packing: impl Into<Packing>,
     session: &Session,
 ) -> Result<()> {
     if !x.is_sparse() {
@@ -41,7 +42,9 @@ pub fn write_csc(
     let counts = reduce(x, &CountColumns { n_cols: m }, session)?;
     let group = group.group(key)?;
     element::start_sparse(&group, SparseFormat::Csc, (n, m))?;
-    let (chunk, wide) = (chunk_of(x), i32::try_from(n).is_err());
+    let packing = packing.into();
+    let compression = packing.compression;
+    let (chunk, wide) = (chunk_of(x, packing.chunk), i32::try_from(n).is_err());
     let mut data = Chunks::vector(&group, "data", x.dtype(), chunk, compression)?;
     let mut indices = Chunks::vector(&group, "indices", index_dtype(wide), chunk, compression)?;
     let spool = Spool::new(chunk, compression, &session.monitor);
@@ -70,7 +73,7 @@ pub fn write_csc(
         *sum += c as i64;
         Some(*sum)
     }));
-    write_vector(&group, "indptr", offsets(memory::exactly(counts.len() + 1, starts, COLUMNS)?)?, compression, session)
+    write_vector(&group, "indptr", offsets(memory::exactly(counts.len() + 1, starts, COLUMNS)?)?, packing, session)
 }
 
 /// The pass that counts the stored values of every column.

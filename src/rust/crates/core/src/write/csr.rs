@@ -2,13 +2,14 @@
 
 use super::chunks::Chunks;
 use super::encode::Encoded;
+use super::packing::Packing;
 use super::spool::Spool;
 use super::vectors::{index_dtype, offsets, write_vector, OFFSETS};
 use crate::element::DType;
 use crate::error::{Error, Result};
 use crate::memory;
 use crate::session::Session;
-use crate::store::{Compression, GroupWriter};
+use crate::store::GroupWriter;
 
 /// `data`, `indices` and `indptr` of a group.
 pub(super) struct CsrOut<'w> {
@@ -19,7 +20,7 @@ pub(super) struct CsrOut<'w> {
     /// Chunks written.
     next: u64,
     wide: bool,
-    compression: Compression,
+    packing: Packing,
 }
 
 impl<'w> CsrOut<'w> {
@@ -30,8 +31,9 @@ impl<'w> CsrOut<'w> {
         chunk: usize,
         rows: usize,
         wide: bool,
-        compression: Compression,
+        packing: Packing,
     ) -> Result<Self> {
+        let compression = packing.compression;
         let mut indptr = memory::room(rows + 1, OFFSETS)?;
         indptr.push(0);
         Ok(CsrOut {
@@ -41,7 +43,7 @@ impl<'w> CsrOut<'w> {
             rows,
             next: 0,
             wide,
-            compression,
+            packing,
         })
     }
 
@@ -73,6 +75,6 @@ impl<'w> CsrOut<'w> {
         self.data.expect(written as usize)?;
         self.indices.expect(written as usize)?;
         let indptr = if self.wide { self.indptr.into() } else { offsets(self.indptr)? };
-        write_vector(group, "indptr", indptr, self.compression, session)
+        write_vector(group, "indptr", indptr, self.packing, session)
     }
 }

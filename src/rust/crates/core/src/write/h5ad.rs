@@ -7,7 +7,7 @@ use super::plan::{H5adPlan, Part, WriteOptions};
 use crate::element;
 use crate::error::Result;
 use crate::session::Session;
-use crate::store::{GroupWriter, Writer};
+use crate::store::{GroupWriter, Writer, ZarrFormat};
 use std::path::Path;
 
 /// Writes an h5ad file as anndata 0.12 does (root encoding `anndata` 0.1.0, every mapping there even when empty).
@@ -22,6 +22,20 @@ use std::path::Path;
 /// [`Error::Cancelled`](crate::Error::Cancelled). None of them leaves a file behind.
 pub fn write_h5ad(plan: &H5adPlan, path: impl AsRef<Path>, options: &WriteOptions, session: &Session) -> Result<()> {
     write(plan, || Writer::create(path), options, session)
+}
+
+/// Writes a Zarr store, as [`write_h5ad`] writes a file. Whoever has a store open that is replaced finds it changed.
+///
+/// # Errors
+/// As [`write_h5ad`]; [`Error::Parameter`](crate::Error::Parameter) for a format that is none.
+pub fn write_zarr(
+    plan: &H5adPlan,
+    path: impl AsRef<Path>,
+    format: ZarrFormat,
+    options: &WriteOptions,
+    session: &Session,
+) -> Result<()> {
+    write(plan, || Writer::create_zarr(path, format), options, session)
 }
 
 /// Writes the same into a store of any kind, which is put in place when it is complete.

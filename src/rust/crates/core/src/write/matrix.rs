@@ -3,6 +3,7 @@
 use super::chunks::Chunks;
 use super::csr::CsrOut;
 use super::encode::Piece;
+use super::packing::Packing;
 use super::spool::Spool;
 use super::vectors::{chunk_of, index_data, OFFSETS};
 use crate::chain::LazyMatrix;
@@ -11,7 +12,7 @@ use crate::error::Result;
 use crate::matrix::Storage;
 use crate::memory;
 use crate::session::Session;
-use crate::store::{Compression, GroupWriter};
+use crate::store::GroupWriter;
 use crate::stream::in_sequence;
 use crate::with_data;
 
@@ -27,17 +28,19 @@ pub fn write_csr(
     group: &GroupWriter<'_>,
     key: &str,
     x: &LazyMatrix,
-    compression: Compression,
+    packing: impl Into<Packing>,
     session: &Session,
 ) -> Result<()> {
     let (n, m) = x.shape();
     let group = group.group(key)?;
     element::start_sparse(&group, SparseFormat::Csr, (n, m))?;
 
-    let chunk = chunk_of(x);
+    let packing = packing.into();
+    let compression = packing.compression;
+    let chunk = chunk_of(x, packing.chunk);
     let wide = i32::try_from(m).is_err();
     let spool = Spool::new(chunk, compression, &session.monitor);
-    let mut out = CsrOut::new(&group, x.dtype(), chunk, n, wide, compression)?;
+    let mut out = CsrOut::new(&group, x.dtype(), chunk, n, wide, packing)?;
     in_sequence(
         x,
         session,
@@ -78,15 +81,17 @@ pub fn write_dense(
     group: &GroupWriter<'_>,
     key: &str,
     x: &LazyMatrix,
-    compression: Compression,
+    packing: impl Into<Packing>,
     session: &Session,
 ) -> Result<()> {
     let (n, m) = x.shape();
+    let Packing { compression, chunk } = packing.into();
     if n == 0 || m == 0 {
         let none = Chunks::matrix(group, key, x.dtype(), (n, m), 1, compression)?;
         return element::ARRAY.mark_array(none.dataset());
     }
-    let rows = (DENSE_CHUNK_BYTES / x.dtype().size() / m).clamp(1, n);
+    let values = chunk.unwrap_or(DENSE_CHUNK_BYTES / x.dtype().size());
+    let rows = (values / m).clamp(1, n);
     let mut chunks = Chunks::matrix(group, key, x.dtype(), (n, m), rows, compression)?;
     element::ARRAY.mark_array(chunks.dataset())?;
     let spool = Spool::new(rows * m, compression, &session.monitor);

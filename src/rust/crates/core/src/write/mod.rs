@@ -5,8 +5,10 @@
 //! that become complete by it (`spool`); the calling thread hands them to HDF5 in order. Files are the same bytes for
 //! any number of threads. [`save_h5ad`] writes what changed into the file an object came from.
 
+mod between;
 mod check;
 mod chunks;
+mod convert;
 mod csc;
 mod csr;
 mod encode;
@@ -14,6 +16,7 @@ mod h5ad;
 mod matrix;
 mod mudata;
 mod names;
+mod packing;
 mod part;
 mod plan;
 mod rows;
@@ -24,10 +27,12 @@ mod tenx;
 mod vectors;
 
 pub use crate::store::Compression;
+pub use convert::{convert, convert_to, Conversion};
 pub use csc::write_csc;
-pub use h5ad::{write_h5ad, write_store};
+pub use h5ad::{write_h5ad, write_store, write_zarr};
 pub use matrix::{write_csr, write_dense};
 pub use mudata::write_h5mu;
+pub use packing::Packing;
 pub use plan::{Frame, H5adPlan, Part, RawPlan, WriteOptions};
 pub use rows::{RowRun, RowStream};
 pub use save::{save_h5ad, SaveOptions, Saved};

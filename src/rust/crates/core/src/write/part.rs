@@ -1,5 +1,6 @@
 //! One part of a plan into its place in the file.
 
+use super::between::write_between;
 use super::csc::write_csc;
 use super::matrix::{write_csr, write_dense};
 use super::plan::{Frame, Part, WriteOptions};
@@ -27,7 +28,7 @@ pub(super) fn write_part(
     match part {
         Part::Value(value) => element::write(group, key, value, &plain),
         Part::Frame(frame) => write_frame(group, key, frame, options, session),
-        Part::Rows(x) => write_rows(group, key, &**x, options.compression, session),
+        Part::Rows(x) => write_rows(group, key, &**x, options.packing(), session),
         // Another layout than the stored one was asked for: no copy, a stream.
         Part::Copy { store, element, rows, columns }
             if [&options.as_dense, &options.as_csr, &options.as_csc].iter().any(|names| names.contains(&path)) =>
@@ -37,16 +38,19 @@ pub(super) fn write_part(
         }
         Part::Matrix(x) => {
             if options.as_csc.contains(&path) {
-                write_csc(group, key, x, options.compression, session)
+                write_csc(group, key, x, options.packing(), session)
             } else if options.as_csr.contains(&path) || x.is_sparse() && !options.as_dense.contains(&path) {
-                write_csr(group, key, x, options.compression, session)
+                write_csr(group, key, x, options.packing(), session)
             } else {
-                write_dense(group, key, x, options.compression, session)
+                write_dense(group, key, x, options.packing(), session)
             }
         }
         Part::Copy { store, element, rows, columns } => {
             if rows.is_none() && columns.is_none() && is_current(store, element)? && element::is_whole(store, element) {
-                return element::copy(store, element, group, key);
+                return match group.copy(key, store, element)? {
+                    true => Ok(()),
+                    false => write_between(group, key, (store, element), options, session),
+                };
             }
             let value = element::read_selected(store, element, rows.as_deref(), columns.as_deref())?;
             element::write(group, key, &value, &plain)

@@ -1,5 +1,6 @@
 //! What goes into an h5ad file: every slot as values, as a chain to stream, or as an element to copy.
 
+use super::packing::Packing;
 use super::rows::RowStream;
 use crate::chain::LazyMatrix;
 use crate::element::{self, DataFrame, Value};
@@ -92,6 +93,14 @@ pub struct WriteOptions {
     pub as_csr: Vec<String>,
     /// Matrices (streamed or copied parts) to write as `csc_matrix`; see [`write_csc`](super::write_csc) for what that costs.
     pub as_csc: Vec<String>,
+    /// Values of a chunk of a matrix: stored ones of a sparse one, whole rows of about as many of a dense one.
+    pub chunk: Option<usize>,
+}
+
+impl WriteOptions {
+    pub(super) fn packing(&self) -> Packing {
+        Packing { compression: self.compression, chunk: self.chunk }
+    }
 }
 
 impl H5adPlan {

@@ -2,12 +2,13 @@
 
 use super::csr::CsrOut;
 use super::encode::Piece;
+use super::packing::Packing;
 use super::spool::Spool;
 use super::vectors::{index_data, SPARSE_CHUNK};
 use crate::element::{self, DType, Data, SparseFormat};
 use crate::error::{Error, Result};
 use crate::session::Session;
-use crate::store::{Compression, GroupWriter};
+use crate::store::GroupWriter;
 use std::fmt::Debug;
 
 /// Some rows, compressed: columns ascend within each and do not repeat.
@@ -44,15 +45,16 @@ pub(super) fn write_rows(
     group: &GroupWriter<'_>,
     key: &str,
     x: &dyn RowStream,
-    compression: Compression,
+    packing: Packing,
     session: &Session,
 ) -> Result<()> {
     let (n, m) = x.shape();
     let group = group.group(key)?;
     element::start_sparse(&group, SparseFormat::Csr, (n, m))?;
     let wide = i32::try_from(m).is_err();
-    let mut out = CsrOut::new(&group, x.dtype(), SPARSE_CHUNK, n, wide, compression)?;
-    let spool = Spool::new(SPARSE_CHUNK, compression, &session.monitor);
+    let chunk = packing.chunk.unwrap_or(SPARSE_CHUNK).max(1);
+    let mut out = CsrOut::new(&group, x.dtype(), chunk, n, wide, packing)?;
+    let spool = Spool::new(chunk, packing.compression, &session.monitor);
     let mut at = 0;
     x.stream(session, &mut |run| {
         session.monitor.check()?;

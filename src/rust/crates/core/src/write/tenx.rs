@@ -112,9 +112,9 @@ pub fn write_10x_h5(plan: &H5adPlan, path: impl AsRef<Path>, session: &Session) 
         let extent = |n: usize| i32::try_from(n).map_err(|_| Error::parameter("X", "extents below 2147483648", n));
         group.dataset::<i32>("shape", &[2], &Layout::default())?.write(&[extent(m)?, extent(n)?])?;
 
-        let chunk = chunk_of(&plan.x);
+        let chunk = chunk_of(&plan.x, None);
         let spool = Spool::new(chunk, compression, &session.monitor);
-        let mut out = CsrOut::new(&group, DType::I32, chunk, n, true, compression)?;
+        let mut out = CsrOut::new(&group, DType::I32, chunk, n, true, compression.into())?;
         in_sequence(
             &plan.x,
             session,

@@ -2,13 +2,14 @@
 
 use super::chunks::Chunks;
 use super::encode::Piece;
+use super::packing::Packing;
 use super::spool::Spool;
 use crate::chain::LazyMatrix;
 use crate::element::{DType, Data};
 use crate::error::{Error, Result};
 use crate::memory;
 use crate::session::Session;
-use crate::store::{Compression, GroupWriter};
+use crate::store::GroupWriter;
 
 pub(super) const OFFSETS: &str = "offsets and indices to be written";
 
@@ -16,16 +17,16 @@ pub(super) const OFFSETS: &str = "offsets and indices to be written";
 /// compress as well as it gets, small enough that a few selected rows do not cost much.
 pub const SPARSE_CHUNK: usize = 1 << 16;
 
-/// Writes a vector in chunks of [`SPARSE_CHUNK`], growable as anndata makes the parts of a sparse matrix.
+/// Writes a vector in chunks of at most `chunk` values, growable as anndata makes the parts of a sparse matrix.
 pub(super) fn write_vector(
     group: &GroupWriter<'_>,
     key: &str,
     values: Data,
-    compression: Compression,
+    Packing { compression, chunk }: Packing,
     session: &Session,
 ) -> Result<()> {
     let n = values.len();
-    let chunk = SPARSE_CHUNK.min(n).max(1);
+    let chunk = chunk.unwrap_or(SPARSE_CHUNK).min(n).max(1);
     let mut chunks = Chunks::vector(group, key, values.dtype(), chunk, compression)?;
     let spool = Spool::new(chunk, compression, &session.monitor);
     spool.put(0, 1, Piece::Dense(values))?;
@@ -38,11 +39,11 @@ pub(super) fn write_vector(
 }
 
 /// Values of a chunk for the stored values of `x`: no more than it can have.
-pub(super) fn chunk_of(x: &LazyMatrix) -> usize {
+pub(super) fn chunk_of(x: &LazyMatrix, asked: Option<usize>) -> usize {
     let (n, m) = x.shape();
     let whole = x.rows().is_none() && x.columns().is_none();
     let most = x.source().nnz().filter(|_| whole).unwrap_or_else(|| (n as u64).saturating_mul(m as u64));
-    most.clamp(1, SPARSE_CHUNK as u64) as usize
+    most.clamp(1, asked.unwrap_or(SPARSE_CHUNK).max(1) as u64) as usize
 }
 
 pub(super) fn index_dtype(wide: bool) -> DType {

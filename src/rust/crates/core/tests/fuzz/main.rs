@@ -11,6 +11,7 @@ mod exercise;
 mod mutate;
 mod random;
 mod through;
+mod zarr;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::{BufRead, BufReader, Write};

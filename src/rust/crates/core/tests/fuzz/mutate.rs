@@ -3,6 +3,7 @@
 
 use super::random::Random;
 use super::through::{self, datasets, encoding};
+use super::zarr;
 use hdf5::types::VarLenUnicode;
 use hdf5::Dataset;
 use std::path::Path;
@@ -34,10 +35,13 @@ pub const TARGETS: &[&str] = &[
     "filters",
     "texts",
     "modalities",
+    ZARR,
     TEXT,
     STRUCTURES,
     METADATA,
 ];
+/// The target that damages stores of Zarr.
+pub const ZARR: &str = "zarr";
 /// The target that damages counts as text.
 pub const TEXT: &str = "text";
 /// The target that damages the library's own structures, field by field.
@@ -61,8 +65,10 @@ const MODALITIES: &[&str] = &["mudata/two.h5mu", "seurat/small.h5Seurat", "loom/
 pub fn make(target: &str, number: u64, golden: &Path, path: &Path) -> bool {
     let salt = target.bytes().fold(7_u64, |h, b| h.wrapping_mul(31).wrapping_add(b.into()));
     let mut r = Random(number ^ salt << 32);
-    if target == TEXT {
-        return text(path, &mut r);
+    match target {
+        TEXT => return text(path, &mut r),
+        ZARR => return zarr::make(golden, path, &mut r),
+        _ => {}
     }
     let seeds = match target {
         "legacy" => LEGACY,

@@ -32,6 +32,10 @@ impl Backend for Hdf5File {
         self.location()
     }
 
+    fn format(&self) -> &'static str {
+        "hdf5"
+    }
+
     fn object(self: Arc<Self>, path: &str) -> Result<Arc<dyn Object>> {
         Ok(Arc::new(Node::open(&self, path)?))
     }

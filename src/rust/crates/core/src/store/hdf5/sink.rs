@@ -103,6 +103,10 @@ impl<'w> GroupSink<'w> for Hdf5Group<'w> {
         shape: Option<&[usize]>,
         layout: &Layout,
     ) -> Result<Box<dyn ArraySink + 'w>> {
+        if matches!(layout.compression, Compression::GzipFile(_) | Compression::Zstd(_)) {
+            let found = format!("{:?}", layout.compression);
+            return Err(Error::parameter("compression", "gzip, lzf or none, in an HDF5 file", found));
+        }
         let dtype = stored_type(kind).map_err(|e| self.writer.fault(&e))?;
         let dataset = self.new_dataset(key, &dtype, shape, layout)?;
         Ok(Box::new(Hdf5Dataset { writer: self.writer, dataset, kind: kind.clone(), path: self.join(key) }))
@@ -281,6 +285,8 @@ fn create_dataset(
             Compression::Lzf => {
                 plist.lzf();
             }
+            // Refused before.
+            Compression::GzipFile(_) | Compression::Zstd(_) => {}
         }
     }
     let plist = plist.finish()?;

@@ -80,6 +80,10 @@ impl Backend for Opened {
         &self.memory.0.location
     }
 
+    fn format(&self) -> &'static str {
+        "memory"
+    }
+
     fn object(self: Arc<Self>, path: &str) -> Result<Arc<dyn Object>> {
         let item = Item::Group(self.root.clone());
         let root: Arc<dyn Object> = Arc::new(Member { opened: self, path: String::new(), item });

@@ -1,7 +1,7 @@
 //! Groups and arrays as they are held.
 
 use super::lock;
-use crate::codec::pipeline::{Filter, Pipeline, Plan};
+use crate::codec::pipeline::{Filter, Pipeline, Plan, Step};
 use crate::codec::{id, Compression};
 use crate::error::{Error, Result};
 use crate::memory;
@@ -188,6 +188,8 @@ impl Array {
     pub(super) fn pipeline(&self) -> Pipeline {
         let filters: &[Filter] = match self.compression {
             Compression::Gzip(_) => &[(id::DEFLATE, Vec::new())],
+            Compression::Zstd(_) => &[(id::ZSTD, Vec::new())],
+            Compression::GzipFile(_) => return Pipeline::of(vec![Step::Gzip]).unwrap_or_default(),
             Compression::None | Compression::Lzf => &[],
         };
         match Plan::of(filters, &|_| false) {

@@ -1,0 +1,80 @@
+//! Arrays of numbers as the stores above see them, chunk by chunk.
+
+use super::chunks::Chunks;
+use super::grid;
+use crate::error::{Error, Result};
+use crate::store::array::{Access, ChunkedArray, Extent, Meta, NumberType, Take};
+
+/// Bytes up to which extents are believed whatever is stored.
+const UNQUESTIONED: u64 = 64 << 20;
+
+/// An array of numbers.
+#[derive(Debug)]
+pub(super) struct ZarrArray {
+    chunks: Chunks,
+    meta: Meta,
+}
+
+impl ZarrArray {
+    /// Of chunks of numbers.
+    ///
+    /// # Errors
+    /// [`Error::Format`] for extents or chunks that what is stored cannot fill.
+    pub(super) fn of(chunks: Chunks, number: NumberType) -> Result<ZarrArray> {
+        let array = &chunks.array;
+        let bytes = array.shape.iter().fold(number.dtype.size() as u64, |n, &e| n.saturating_mul(e));
+        let most = chunks.most();
+        if bytes > UNQUESTIONED && bytes > most {
+            return Err(chunks.format(
+                "extents that fit the stored data",
+                &format!("{:?} ({bytes} bytes) over {} stored bytes, which can be {most}", array.shape, chunks.stored),
+            ));
+        }
+        chunks.believed()?;
+        let access = match array.codecs.order {
+            Some(_) => Access::Boxes,
+            None => Access::Chunks(array.codecs.pipeline.clone()),
+        };
+        let meta = Meta {
+            shape: array.shape.clone(),
+            number,
+            chunk: array.chunk().to_vec(),
+            access,
+            fill: array.fill.clone(),
+            stored: chunks.stored,
+            longest: chunks.longest,
+        };
+        Ok(ZarrArray { chunks, meta })
+    }
+}
+
+impl ChunkedArray for ZarrArray {
+    fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    fn locate(&self, chunk: u64) -> Result<Option<Extent>> {
+        self.chunks.locate(chunk)
+    }
+
+    fn fetch(&self, extents: &[Extent], take: &mut Take<'_>) -> Result<()> {
+        self.chunks.fetch(extents, take)
+    }
+
+    fn read(&self, object: u64, at: u64, out: &mut [u8]) -> Result<()> {
+        self.chunks.read(object, at, out)
+    }
+
+    /// Transposed chunks, whole: the only boxes that are asked for.
+    fn read_box(&self, start: &[u64], _: &[u64], within: &[u64], out: &mut [u8]) -> Result<(), String> {
+        let chunk = self.chunks.array.chunk();
+        let place: Vec<u64> = start.iter().zip(chunk).map(|(s, c)| s / c).collect();
+        let starts = start.iter().zip(chunk).all(|(s, c)| s % c == 0);
+        let number = grid::number(&place, &self.chunks.grid).filter(|_| starts && within == chunk);
+        let number = number.ok_or_else(|| format!("a box at {start:?} in {within:?}, which is no chunk"))?;
+        self.chunks.decode(number, out).map_err(|e| match e {
+            Error::Format { found, .. } => found,
+            other => other.to_string(),
+        })
+    }
+}

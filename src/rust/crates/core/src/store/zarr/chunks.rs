@@ -1,0 +1,343 @@
+//! The chunks of an array: found by their names, or by the index of the shard they lie in; fetched and decoded.
+//!
+//! Which objects there are is looked up once, so that one that disappears is an error and not a fill value.
+
+use super::files::{join, Files, Ranges};
+use super::grid;
+use super::metadata::Array;
+use crate::codec::crc32c;
+use crate::error::{Error, Result};
+use crate::memory;
+use crate::store::array::{Extent, Take};
+use crate::store::backend::State;
+use std::cell::RefCell;
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Bytes of a chunk, or of neighbouring ones fetched with one read; see the same of HDF5.
+const FETCH: u64 = 1 << 20;
+/// Bytes a chunk may have whatever is stored.
+const UNQUESTIONED: u64 = 64 << 20;
+/// Chunks that extents may have whatever is stored, and how often those stored beyond that.
+const UNQUESTIONED_CHUNKS: u64 = 1 << 16;
+const MISSING: u64 = 64;
+/// Objects that are kept open, and bytes of them that are kept in memory.
+const OPEN: usize = 16;
+const HELD: u64 = 64 << 20;
+
+thread_local! {
+    static FETCHED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The places of the chunks in a shard: first byte and bytes, both all ones for one that was never written.
+type Index = Arc<Vec<(u64, u64)>>;
+
+#[derive(Debug)]
+pub(super) struct Chunks {
+    files: Arc<dyn Files>,
+    path: String,
+    pub(super) array: Arc<Array>,
+    /// Objects, and chunks, along each axis.
+    objects: Vec<u64>,
+    pub(super) grid: Vec<u64>,
+    /// Bytes of the objects that are there, by number.
+    sizes: HashMap<u64, u64>,
+    pub(super) stored: u64,
+    pub(super) longest: u64,
+    state: Option<State>,
+    indexes: Mutex<HashMap<u64, Index>>,
+    open: Mutex<VecDeque<(u64, Arc<dyn Ranges>)>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A poisoned lock cannot occur: nothing that can panic runs while one is held.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Chunks {
+    /// Looks up the objects of the array at `path` of a store of which `state` was found when it was opened.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::Format`] for far more chunks than are stored.
+    pub(super) fn open(files: &Arc<dyn Files>, path: &str, array: Arc<Array>, state: Option<State>) -> Result<Chunks> {
+        let rank = array.shape.len();
+        let objects = grid::of(&array.shape, &array.object);
+        let mut sizes = HashMap::new();
+        let (mut stored, mut longest) = (0_u64, 0);
+        for (name, size) in files.objects(path, array.keys.depth(rank))? {
+            let place = array.keys.place(&name, rank);
+            // Those outside the extents are left from before the array was cut.
+            let Some(number) = place.and_then(|place| grid::number(&place, &objects)) else { continue };
+            sizes.try_reserve(1).map_err(|_| memory::refused::<(u64, u64)>(sizes.len() + 1, "places of chunks"))?;
+            sizes.insert(number, size);
+            stored = stored.saturating_add(size);
+            longest = longest.max(size);
+        }
+        let grid = grid::of(&array.shape, array.chunk());
+        let (files, path) = (files.clone(), path.to_owned());
+        let (indexes, open) = Default::default();
+        let chunks = Chunks { files, path, array, objects, grid, sizes, stored, longest, state, indexes, open };
+        let (all, there) = (grid::count(&chunks.grid), (chunks.sizes.len() as u64).saturating_mul(chunks.in_object()));
+        if all > UNQUESTIONED_CHUNKS.max(there.saturating_mul(MISSING)) {
+            let found = format!("{there} stored of the {all} that extents {:?} have", chunks.array.shape);
+            return Err(chunks.format("every chunk, or most of them", &found));
+        }
+        Ok(chunks)
+    }
+
+    /// [`Error::Format`] about this array.
+    pub(super) fn format(&self, expected: &str, found: &str) -> Error {
+        Error::Format {
+            path: self.files.location().clone(),
+            element: self.path.clone(),
+            expected: expected.to_owned(),
+            found: found.to_owned(),
+        }
+    }
+
+    /// Chunks in an object.
+    fn in_object(&self) -> u64 {
+        grid::count(&self.within())
+    }
+
+    /// The same along each axis.
+    fn within(&self) -> Vec<u64> {
+        self.array.object.iter().zip(self.array.chunk()).map(|(o, c)| o / c.max(&1)).collect()
+    }
+
+    /// Bytes of a chunk whose values have a fixed length.
+    pub(super) fn bytes(&self) -> Option<u64> {
+        let size = self.array.of.size()? as u64;
+        self.array.chunk().iter().try_fold(size, |n, &c| n.checked_mul(c))
+    }
+
+    /// The most bytes that the values can be, for what of them is stored.
+    pub(super) fn most(&self) -> u64 {
+        const EXPANSION: u64 = 4096;
+        const MISSING: u64 = 16;
+        let decoded = self.stored.saturating_mul(self.array.codecs.pipeline.ratio().min(EXPANSION));
+        let objects = self.bytes().unwrap_or(u64::MAX).saturating_mul(self.in_object());
+        decoded.min(objects.saturating_mul(self.sizes.len() as u64)).saturating_mul(MISSING)
+    }
+
+    /// The bytes that a chunk has, before memory is taken for it.
+    ///
+    /// # Errors
+    /// [`Error::Format`] for more than anything stored can become.
+    pub(super) fn believed(&self) -> Result<usize> {
+        let most = self.longest.saturating_mul(self.array.codecs.pipeline.ratio()).max(UNQUESTIONED);
+        self.bytes().filter(|&n| n <= most && n <= 1 << 40).and_then(|n| usize::try_from(n).ok()).ok_or_else(|| {
+            let found =
+                format!("chunks of {:?} values over objects of at most {} bytes", self.array.chunk(), self.longest);
+            self.format("chunks that fit the stored data", &found)
+        })
+    }
+
+    /// The name of an object, for errors and to open it.
+    fn name(&self, object: u64) -> String {
+        self.array.keys.name(&grid::place(object, &self.objects))
+    }
+
+    /// Where a chunk is; `None` when it was never written.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::Format`] for a damaged index.
+    pub(super) fn locate(&self, chunk: u64) -> Result<Option<Extent>> {
+        if self.array.sharding.is_none() {
+            return Ok(self.sizes.get(&chunk).map(|&size| Extent { object: chunk, at: 0, size, mask: 0 }));
+        }
+        let within = self.within();
+        let place = grid::place(chunk, &self.grid);
+        let shard: Vec<u64> = place.iter().zip(&within).map(|(p, w)| p / w).collect();
+        let inside: Vec<u64> = place.iter().zip(&within).map(|(p, w)| p % w).collect();
+        let (Some(object), Some(inside)) = (grid::number(&shard, &self.objects), grid::number(&inside, &within)) else {
+            return Err(Error::Internal(format!("chunk {chunk} of '{}' is not there", self.path)));
+        };
+        let Some(&size) = self.sizes.get(&object) else { return Ok(None) };
+        let index = self.index(object, size)?;
+        let Some(&(at, n)) = index.get(inside as usize) else { return Ok(None) };
+        if (at, n) == (u64::MAX, u64::MAX) {
+            return Ok(None);
+        }
+        if at.checked_add(n).is_none_or(|end| end > size) {
+            let found = format!("chunk {inside} at bytes {at} to {} of {size}", at.saturating_add(n));
+            return Err(self.format(&format!("chunks within the shard '{}'", self.name(object)), &found));
+        }
+        Ok(Some(Extent { object, at, size: n, mask: 0 }))
+    }
+
+    /// The index of a shard, read once.
+    fn index(&self, object: u64, size: u64) -> Result<Index> {
+        if let Some(index) = lock(&self.indexes).get(&object) {
+            return Ok(index.clone());
+        }
+        let Some(sharding) = &self.array.sharding else { return Err(Error::Internal("an index of no shard".into())) };
+        let entries = self.in_object();
+        let bytes = entries.checked_mul(16).and_then(|n| n.checked_add(if sharding.checksum { 4 } else { 0 }));
+        let wrong = |found: String| self.format(&format!("an index in the shard '{}'", self.name(object)), &found);
+        let bytes = bytes
+            .filter(|&n| n <= size)
+            .ok_or_else(|| wrong(format!("{size} bytes, which have no room for the places of {entries} chunks")))?;
+        let mut stored = memory::zeros::<u8>(bytes as usize, "the index of a shard")?;
+        self.read(object, if sharding.at_end { size - bytes } else { 0 }, &mut stored)?;
+        let mut places = stored.as_slice();
+        if sharding.checksum {
+            let (before, sum) = places.split_last_chunk::<4>().ok_or_else(|| wrong("no checksum".to_owned()))?;
+            let (found, computed) = (u32::from_le_bytes(*sum), crc32c(before));
+            if found != computed {
+                return Err(wrong(format!("a wrong checksum (crc32c {found:#010x}, computed {computed:#010x})")));
+            }
+            places = before;
+        }
+        let (numbers, _) = places.as_chunks::<8>();
+        let number = |bytes: [u8; 8]| if sharding.big { u64::from_be_bytes(bytes) } else { u64::from_le_bytes(bytes) };
+        let (pairs, _) = numbers.as_chunks::<2>();
+        let places = memory::collected(pairs.iter().map(|&[at, n]| (number(at), number(n))), "the index of a shard")?;
+        Ok(lock(&self.indexes).entry(object).or_insert_with(|| Arc::new(places)).clone())
+    }
+
+    fn gone(&self, what: &str) -> Error {
+        Error::File {
+            path: self.files.location().clone(),
+            message: format!("{what} of '{}' changed while it was open: open it again", self.path),
+        }
+    }
+
+    /// An object, which is there.
+    fn opened(&self, object: u64) -> Result<Arc<dyn Ranges>> {
+        if let Some((_, ranges)) = lock(&self.open).iter().find(|o| o.0 == object) {
+            return Ok(ranges.clone());
+        }
+        let name = self.name(object);
+        let found = self.files.open(&join(&self.path, &name))?;
+        let ranges: Arc<dyn Ranges> = found.ok_or_else(|| self.gone(&format!("chunk '{name}'")))?.into();
+        if self.sizes.get(&object) != Some(&ranges.len()) {
+            return Err(self.gone(&format!("chunk '{name}'")));
+        }
+        // The chunks of one are read again and again; an object that is one chunk is not.
+        if self.array.sharding.is_some() {
+            let mut open = lock(&self.open);
+            open.truncate(OPEN - 1);
+            open.push_front((object, ranges.clone()));
+            while open.len() > 1 && open.iter().map(|o| o.1.held()).sum::<u64>() > HELD {
+                open.pop_back();
+            }
+        }
+        Ok(ranges)
+    }
+
+    /// That what was read is of the store that was opened.
+    fn unchanged(&self) -> Result<()> {
+        match self.files.state() {
+            now if now == self.state => Ok(()),
+            _ => Err(self.gone("the store")),
+        }
+    }
+
+    fn read_from(&self, ranges: &dyn Ranges, object: u64, at: u64, out: &mut [u8]) -> Result<()> {
+        ranges.read(at, out).map_err(|e| match e.kind() {
+            std::io::ErrorKind::UnexpectedEof => {
+                let found = format!("an end before byte {}", at.saturating_add(out.len() as u64));
+                self.format(&format!("all bytes of the chunk '{}'", self.name(object)), &found)
+            }
+            _ => Error::io(self.files.location(), "read", &e),
+        })
+    }
+
+    /// Fills `out` from byte `at` of an object on.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::File`] when it is not there any more.
+    pub(super) fn read(&self, object: u64, at: u64, out: &mut [u8]) -> Result<()> {
+        let ranges = self.opened(object)?;
+        self.read_from(&*ranges, object, at, out)?;
+        self.unchanged()
+    }
+
+    /// Hands the bytes of extents to `take`, neighbours read together.
+    ///
+    /// # Errors
+    /// As [`Chunks::read`]; those of `take`.
+    pub(super) fn fetch(&self, extents: &[Extent], take: &mut Take<'_>) -> Result<()> {
+        FETCHED.with_borrow_mut(|fetched| {
+            let mut first = 0;
+            while let Some(&start) = extents.get(first) {
+                let (mut run, mut end) = (start, first + 1);
+                while let Some(longer) = extents.get(end).and_then(|&next| run.joined(next)) {
+                    if longer.size > FETCH {
+                        break;
+                    }
+                    (run, end) = (longer, end + 1);
+                }
+                let n = usize::try_from(run.size).unwrap_or(usize::MAX);
+                if fetched.len() < n {
+                    memory::lengthen(fetched, n, 0, "a stored chunk")?;
+                }
+                self.read(run.object, run.at, &mut fetched[..n])?;
+                let mut at = 0;
+                for (i, extent) in extents.iter().enumerate().take(end).skip(first) {
+                    take(i, Some(&fetched[at..at + extent.size as usize]))?;
+                    at += extent.size as usize;
+                }
+                first = end;
+            }
+            if fetched.capacity() > 16 << 20 {
+                *fetched = Vec::new();
+            }
+            Ok(())
+        })
+    }
+
+    /// The error for a chunk that cannot be decoded.
+    pub(super) fn damaged(&self, chunk: u64, found: &str) -> Error {
+        let place = grid::place(chunk, &self.grid);
+        let first: Vec<String> =
+            place.iter().zip(self.array.chunk()).map(|(&p, &c)| p.saturating_mul(c).to_string()).collect();
+        self.format(&format!("intact data in the chunk at ({})", first.join(", ")), found)
+    }
+
+    /// Runs `work` on the stored bytes of a chunk; gives whether it is there.
+    pub(super) fn with_stored(&self, chunk: u64, work: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<bool> {
+        let Some(extent) = self.locate(chunk)? else { return Ok(false) };
+        self.fetch(&[extent], &mut |_, stored| stored.map_or(Ok(()), &mut *work))?;
+        Ok(true)
+    }
+
+    /// Decodes a chunk into `out`, whose length is [`Chunks::believed`]: values as they are stored, row-major.
+    ///
+    /// # Errors
+    /// Those of reading; [`Error::Format`] for a damaged chunk.
+    pub(super) fn decode(&self, chunk: u64, out: &mut [u8]) -> Result<()> {
+        let codecs = &self.array.codecs;
+        let there = self.with_stored(chunk, &mut |stored| {
+            codecs.pipeline.decode(0, stored, out).map_err(|found| self.damaged(chunk, &found))
+        })?;
+        if !there {
+            let fill = &self.array.fill;
+            if fill.iter().all(|&b| b == 0) {
+                out.fill(0);
+            } else {
+                out.chunks_exact_mut(fill.len()).for_each(|x| x.copy_from_slice(fill));
+            }
+            return Ok(());
+        }
+        let Some(order) = &codecs.order else { return Ok(()) };
+        let size = self.array.of.size().unwrap_or(1);
+        let turned = memory::copied(out, "a transposed chunk")?;
+        let extents = self.array.chunk();
+        let steps = grid::strides(extents, Some(order));
+        let mut place = vec![0_u64; extents.len()];
+        for value in out.chunks_exact_mut(size.max(1)) {
+            let from = place.iter().zip(&steps).map(|(p, s)| p * s).sum::<u64>() as usize * size;
+            value.copy_from_slice(&turned[from..from + size]);
+            for (at, &extent) in place.iter_mut().zip(extents).rev() {
+                *at += 1;
+                if *at < extent {
+                    break;
+                }
+                *at = 0;
+            }
+        }
+        Ok(())
+    }
+}
