@@ -29,8 +29,8 @@ read_loom <- function(filename, sparse = FALSE, X_name = "spliced", obs_names = 
   )
   if (!sparse && !is.null(to)) abort("parameter", "to: only a file that is written has a place; use sparse = TRUE")
   file <- file_ref(filename, external = external)
-  obsm <- mapping_of(obsm_mapping, "obsm_mapping")
-  varm <- mapping_of(varm_mapping, "varm_mapping")
+  obsm <- loom_mapping(obsm_mapping, "obsm_mapping")
+  varm <- loom_mapping(varm_mapping, "varm_mapping")
   parts <- rs_work(
     "reading", rs_read_loom, store = store_of(file), X_name = X_name, obs_names = obs_names, var_names = var_names,
     obsm = obsm$parts, obsm_of = obsm$of, varm = varm$parts, varm_of = varm$of
@@ -41,7 +41,7 @@ read_loom <- function(filename, sparse = FALSE, X_name = "spliced", obs_names = 
   into_h5ad(to, function(place) write_h5ad(adata, place, as_csr = names))
 }
 
-mapping_of <- function(mapping, parameter) {
+loom_mapping <- function(mapping, parameter) {
   if (is.null(mapping)) return(list())
   named <- is.list(mapping) && !is.null(names(mapping)) && all(nzchar(names(mapping)))
   if (!named || !all(vapply(mapping, is.character, NA))) {

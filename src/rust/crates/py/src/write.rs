@@ -113,7 +113,7 @@ pub(crate) fn write_zarr(
     let plan = plan(plan_)?;
     let compression = Compression::for_zarr(compression, level).map_err(to_py_err)?;
     let format = format_of(zarr_format, shards, consolidate, compression);
-    let options = WriteOptions { compression, as_dense, as_csc, chunk: chunks };
+    let options = WriteOptions { compression, as_dense, as_csr: Vec::new(), as_csc, chunk: chunks };
     run(py, |session| write::write_zarr(&plan, &path, format, &options, session))
 }
 

@@ -153,6 +153,7 @@ fn rs_write_zarr(args: Robj) -> Robj {
         let options = WriteOptions {
             compression,
             as_dense: a.opt_strings("as_dense")?.unwrap_or_default(),
+            as_csr: Vec::new(),
             as_csc: a.opt_strings("as_csc")?.unwrap_or_default(),
             chunk: a.opt_usize("chunks")?,
         };
