@@ -78,6 +78,7 @@ fn plan(d: &Bound<'_, PyDict>) -> PyResult<H5adPlan> {
 
 #[pyfunction]
 #[pyo3(signature = (plan_, path, *, compression, level, as_dense, as_csr, as_csc))]
+#[allow(clippy::too_many_arguments)]
 pub(crate) fn write_h5ad(
     py: Python<'_>,
     plan_: &Bound<'_, PyDict>,
@@ -124,6 +125,7 @@ fn format_of(version: u8, shards: u64, consolidate: bool, compression: Compressi
 /// A file or store into another, by the ending of its name.
 #[pyfunction]
 #[pyo3(signature = (file, to, *, zarr_format, shards, chunks, compression, level))]
+#[allow(clippy::too_many_arguments)]
 pub(crate) fn convert(
     py: Python<'_>,
     file: &File,

@@ -27,7 +27,7 @@ pub struct Components<'a> {
 /// [`Error::Shape`] for other columns; [`Error::Values`] for values that are not finite.
 pub fn project(x: &LazyMatrix, by: &Components<'_>, session: &Session) -> Result<(Vec<f32>, bool)> {
     let p = by.reference.shape().1;
-    if x.shape().1 != p || p == 0 || by.loadings.len() % p != 0 {
+    if x.shape().1 != p || p == 0 || !by.loadings.len().is_multiple_of(p) {
         return Err(Error::shape("genes of the query", format!("the {p} of the reference's components"), x.shape().1));
     }
     let scale = |x: &LazyMatrix| x.nodes().last().and_then(|node| node.downcast::<Scale>().cloned());

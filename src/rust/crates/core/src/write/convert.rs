@@ -1,7 +1,7 @@
 //! A file or store as one of another kind.
 
+use super::current::is_current;
 use super::h5ad::write_store;
-use super::part::is_current;
 use super::plan::{H5adPlan, Part, RawPlan, WriteOptions};
 use crate::chain::LazyMatrix;
 use crate::codec::Compression;

@@ -11,6 +11,7 @@ mod chunks;
 mod convert;
 mod csc;
 mod csr;
+mod current;
 mod encode;
 mod h5ad;
 mod matrix;

@@ -2,6 +2,7 @@
 
 use super::between::write_between;
 use super::csc::write_csc;
+use super::current::is_current;
 use super::matrix::{write_csr, write_dense};
 use super::plan::{Frame, Part, WriteOptions};
 use super::rows::write_rows;
@@ -56,18 +57,6 @@ pub(super) fn write_part(
             element::write(group, key, &value, &plain)
         }
     }
-}
-
-/// Whether an element can stand in a file of today as it is. Elements of anndata before 0.8 have no encoding, and a
-/// dataframe of version 0.1.0 points to its categories by references, which a copy would break.
-pub(super) fn is_current(store: &Arc<Store>, element: &str) -> Result<bool> {
-    if !store.exists(element) {
-        // A field of a compound table, or nothing at all, which reading tells.
-        return Ok(false);
-    }
-    let text = |name| Ok::<_, crate::Error>(store.attribute(element, name)?.and_then(|a| a.text().map(str::to_owned)));
-    let (encoding, version) = (text("encoding-type")?, text("encoding-version")?);
-    Ok(element::is_of_today(encoding.as_deref().unwrap_or_default(), version.as_deref().unwrap_or_default()))
 }
 
 /// Whether an element is a dataframe of its own, by its attributes.

@@ -1,5 +1,6 @@
 //! What goes into an h5ad file: every slot as values, as a chain to stream, or as an element to copy.
 
+use super::current::is_current;
 use super::packing::Packing;
 use super::rows::RowStream;
 use crate::chain::LazyMatrix;
@@ -147,7 +148,7 @@ impl Part {
 
 /// Whether an element can be copied as it is: an older or foreign one, which cannot, is better streamed than read whole.
 fn is_copied(store: &Arc<Store>, element: &str) -> bool {
-    super::part::is_current(store, element).unwrap_or(true)
+    is_current(store, element).unwrap_or(true)
 }
 
 impl From<Value> for Part {

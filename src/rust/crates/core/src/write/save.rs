@@ -1,8 +1,9 @@
 //! Saving what changed into the file an object was read from (mode "r+").
 
 use super::check::check;
+use super::current::is_current;
 use super::names::Renamed;
-use super::part::{is_current, write_part};
+use super::part::write_part;
 use super::plan::{shape_of, Frame, H5adPlan, Part, WriteOptions};
 use super::same::same;
 use crate::element;

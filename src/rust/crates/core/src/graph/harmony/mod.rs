@@ -192,7 +192,7 @@ fn check(points: ArrayView2<'_, f32>, factors: &[Factor]) -> Result<()> {
                 element: "basis".into(),
                 operation: "harmony_integrate",
                 expected: "finite coordinates",
-                found: value.to_string().into(),
+                found: value.to_string(),
                 row,
                 column,
             });

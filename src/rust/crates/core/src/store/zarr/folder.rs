@@ -85,7 +85,7 @@ impl Folder {
 
     fn file(&self, key: &str) -> Result<Option<Part>> {
         let Some(place) = self.resolve(key)? else { return Ok(None) };
-        let io = |e: std::io::Error| Error::io(&self.location.within(key), "open", &e);
+        let io = |e: std::io::Error| Error::io(self.location.within(key), "open", &e);
         let meta = match fs::metadata(&place) {
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
             found => found.map_err(io)?,
@@ -148,13 +148,13 @@ impl Files for Folder {
             return Err(Error::File { path: self.location.clone(), message });
         }
         let mut bytes = memory::zeros::<u8>(part.len as usize, "metadata of a store")?;
-        part.read(0, &mut bytes).map_err(|e| Error::io(&self.location.within(key), "read", &e))?;
+        part.read(0, &mut bytes).map_err(|e| Error::io(self.location.within(key), "read", &e))?;
         Ok(Some(bytes))
     }
 
     fn folders(&self, key: &str) -> Result<Vec<String>> {
         let Some(place) = self.resolve(key)? else { return Ok(Vec::new()) };
-        let io = |e: std::io::Error| Error::io(&self.location.within(key), "read", &e);
+        let io = |e: std::io::Error| Error::io(self.location.within(key), "read", &e);
         let mut names = Vec::new();
         for entry in fs::read_dir(&place).map_err(io)? {
             let entry = entry.map_err(io)?;

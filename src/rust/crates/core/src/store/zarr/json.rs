@@ -335,7 +335,7 @@ mod tests {
                     \"n\": 18446744073709551615}";
         let value = Json::parse(text.as_bytes()).unwrap();
         assert_eq!(value.get("n").unwrap().whole(), Some(u64::MAX));
-        assert_eq!(matches!(&value, Json::Map(m) if m[1].0 == "ä🧬\n"), true);
+        assert!(matches!(&value, Json::Map(m) if m[1].0 == "ä🧬\n"));
         let list = value.get("a").unwrap().list().unwrap();
         assert_eq!((list[1].float(), list[6].float()), (Some(-2500.0), Some(f64::NEG_INFINITY)));
         assert!(list[5].float().unwrap().is_nan() && list[0].whole::<i64>() == Some(1));
