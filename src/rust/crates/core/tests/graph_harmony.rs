@@ -104,12 +104,12 @@ fn odd_cells_and_batches() {
     let past = Factor { n_levels: 2, ..batch.clone() };
     assert_eq!(class(call(&all, &[past], &params)), "index");
     let many = HarmonyParams { nclust: Some(n + 1), ..params.clone() };
-    assert_eq!(class(call(&all, &[batch.clone()], &many)), "parameter");
+    assert_eq!(class(call(&all, std::slice::from_ref(&batch), &many)), "parameter");
     let weights = HarmonyParams { theta: vec![1.0; 3], ..params.clone() };
-    assert_eq!(class(call(&all, &[batch.clone()], &weights)), "parameter");
+    assert_eq!(class(call(&all, std::slice::from_ref(&batch), &weights)), "parameter");
     let mut bad = all.clone();
     bad[[3, 2]] = f32::NAN;
-    assert_eq!(class(call(&bad, &[batch.clone()], &params)), "values");
+    assert_eq!(class(call(&bad, std::slice::from_ref(&batch), &params)), "values");
 
     // A batch of one cell, a cell at the origin, more clusters than directions, as many batches as cells.
     let finite = |found: Array2<f32>| assert!(found.iter().all(|x| x.is_finite()));
@@ -120,9 +120,9 @@ fn odd_cells_and_batches() {
     origin.row_mut(0).fill(0.0);
     finite(call(&origin, &[lonely], &params).unwrap());
     let same = Array2::from_elem((n, D), 1.0f32);
-    finite(call(&same, &[batch.clone()], &HarmonyParams { nclust: Some(40), ..params.clone() }).unwrap());
+    finite(call(&same, std::slice::from_ref(&batch), &HarmonyParams { nclust: Some(40), ..params.clone() }).unwrap());
     let each = Factor { codes: (0..n as u32).collect(), n_levels: n };
-    finite(call(&all, &[each.clone()], &params).unwrap());
+    finite(call(&all, std::slice::from_ref(&each), &params).unwrap());
     finite(call(&all, &[batch, each], &HarmonyParams { theta: vec![1e9], sigma: 1e-6, ..params.clone() }).unwrap());
     let two = Factor { codes: vec![0, 1], n_levels: 2 };
     finite(call(&all.slice(ndarray::s![..2, ..]).to_owned(), &[two], &params).unwrap());

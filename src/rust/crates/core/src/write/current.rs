@@ -1,0 +1,18 @@
+//! Whether an element is in a form that today's files have.
+
+use crate::element;
+use crate::error::Result;
+use crate::store::Store;
+use std::sync::Arc;
+
+/// Whether an element can stand in a file of today as it is. Elements of anndata before 0.8 have no encoding, and a
+/// dataframe of version 0.1.0 points to its categories by references, which a copy would break.
+pub(super) fn is_current(store: &Arc<Store>, element: &str) -> Result<bool> {
+    if !store.exists(element) {
+        // A field of a compound table, or nothing at all, which reading tells.
+        return Ok(false);
+    }
+    let text = |name| Ok::<_, crate::Error>(store.attribute(element, name)?.and_then(|a| a.text().map(str::to_owned)));
+    let (encoding, version) = (text("encoding-type")?, text("encoding-version")?);
+    Ok(element::is_of_today(encoding.as_deref().unwrap_or_default(), version.as_deref().unwrap_or_default()))
+}
