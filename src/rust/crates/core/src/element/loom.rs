@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 /// The matrix that every file has; the others are layers.
 const MATRIX: &str = "matrix";
+const NUMBERED: &str = "names of a loom file that has none";
 const GRAPH: &str = "a graph of a loom file";
 const STACKED: &str = "columns of a loom file, put together";
 
@@ -164,7 +165,12 @@ fn axis(
     // The names are called as anndata does it.
     let (index_name, index) = match index {
         Some(index) => (Some(names.to_owned()), index),
-        None => (None, Value::strings((0..n).map(|i| i.to_string()))),
+        None => {
+            // As many as the matrix says it has: refused where they do not fit, before the first is made.
+            drop(memory::room::<[u8; 24]>(n, NUMBERED)?);
+            let data = Strings::collected((0..n).map(|i| i.to_string()))?;
+            (None, Value::Strings { shape: vec![n], data })
+        }
     };
     Ok((DataFrame { index_name, index: Box::new(index), columns }, arrays))
 }

@@ -25,6 +25,6 @@ pub struct Slots {
     pub obsp: Vec<(String, Value)>,
     /// Graphs of the features.
     pub varp: Vec<(String, Value)>,
-    /// What belongs to neither.
+    /// Values that belong to neither.
     pub uns: Vec<(String, Value)>,
 }

@@ -134,7 +134,13 @@ impl Source for TurnedSource {
                     kept[c as usize / tile.genes].push((c as usize % tile.genes, j));
                 }
             }
-            None => (0..m).for_each(|c| kept[c / tile.genes].push((c % tile.genes, c))),
+            None => {
+                for (down, kept) in kept.iter_mut().enumerate() {
+                    let first = down * tile.genes;
+                    let genes = (0..tile.genes.min(m - first)).map(|gene| (gene, first + gene));
+                    *kept = memory::collected(genes, "columns of a matrix")?;
+                }
+            }
         }
         let ascending = match &rows {
             Rows::All => true,

@@ -22,7 +22,7 @@ pub struct TextOptions {
     pub transpose: bool,
 }
 
-/// What is between values.
+/// The separator of values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Delimiter {
     Blanks,
