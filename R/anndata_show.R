@@ -2,7 +2,7 @@
 #' @export
 setMethod("show", "AnnDataOOM", function(object) {
   cat(sprintf("AnnDataOOM: %s cells x %s genes\n", big(n_obs(object)), big(n_vars(object))))
-  if (!is.null(object@file)) cat("  file:", printable(object@file$path), "-", human_bytes(object@file$size), "\n")
+  if (!is.null(object@file)) cat("  file:", printable(object@file$path), "-", human_bytes(stored_size(object@file)), "\n")
   queued <- NULL
   info <- if (is(object@X, "OOMMatrix")) tryCatch(matrix_info(object@X), anndataoom_error = identity)
   if (inherits(info, "error")) {
@@ -84,4 +84,10 @@ print.summary_AnnDataOOM <- function(x, ...) {
   if (!is.null(x$matrices)) print(x$matrices, row.names = FALSE)
   cat("obs, var and obsm in memory:", human_bytes(x$memory), "\n")
   invisible(x)
+}
+
+# Bytes of the file as it was opened, or of all files in a folder.
+stored_size <- function(file) {
+  if (!dir.exists(file$path)) return(file$size)
+  sum(file.size(list.files(file$path, recursive = TRUE, all.files = TRUE, full.names = TRUE)))
 }

@@ -42,7 +42,7 @@ def _storage(adata) -> Iterator[tuple[str, str]]:
     if path is None:
         yield "File", "none, in memory"
     else:
-        size = f"  ({size_text(os.path.getsize(path))} on disk)" if os.path.exists(path) else "  (not there any more)"
+        size = f"  ({size_text(_bytes(path))} on disk)" if os.path.exists(path) else "  (not there any more)"
         yield "File", printable(os.path.basename(path)) + size
     x = adata._X
     if not isinstance(x, BackedArray):
@@ -163,3 +163,10 @@ def html(adata) -> str:
         f"<span class='oom-tag'>out of memory{' · lazy' if chain else ''}</span></div>"
         f"<table>{storage}</table><table>{slots}</table>{steps}</div>"
     )
+
+
+def _bytes(path) -> int:
+    """Bytes of a file, or of all files in a folder."""
+    if not os.path.isdir(path):
+        return os.path.getsize(path)
+    return sum(os.path.getsize(os.path.join(place, name)) for place, _, names in os.walk(path) for name in names)

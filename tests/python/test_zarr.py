@@ -493,3 +493,10 @@ def test_several_stores_as_one(tmp_path):
         warnings.simplefilter("ignore")
         both.write_zarr(tmp_path / "both.zarr")
     assert ad.read_zarr(tmp_path / "both.zarr").shape == both.shape
+
+
+def test_the_size_shown_is_of_all_files(tmp_path):
+    oom.read(EXAMPLE).write_zarr(tmp_path / "a.zarr")
+    bytes_there = sum(path.stat().st_size for path in (tmp_path / "a.zarr").rglob("*") if path.is_file())
+    shown = repr(oom.read(tmp_path / "a.zarr"))
+    assert f"({bytes_there / 1e6:.1f} MB on disk)" in shown or f"({bytes_there / 1e3:.1f} kB on disk)" in shown
