@@ -153,8 +153,8 @@ def marker_gene_overlap(
     reference_markers
         Names of genes by cell type.
     method
-        Genes that both sets have ("overlap_count"), over the smaller of the two ("overlap_coef") or over those that any of
-        them has ("jaccard").
+        Genes that both sets have ("overlap_count"), over the smaller of the two ("overlap_coef") or over those that any
+        of them has ("jaccard").
     normalize
         Counts over the genes of the known set ("reference") or of the group ("data").
     top_n_markers, adj_pval_threshold

@@ -16,7 +16,8 @@ from .pp import pca
 
 __all__ = [
     "dendrogram", "diffmap", "dpt", "embedding_density", "filter_rank_genes_groups", "ingest", "leiden", "louvain",
-    "marker_gene_overlap", "paga", "pca", "rank_genes_groups", "score_aucell", "score_genes", "score_genes_cell_cycle", "transfer_labels", "umap",
+    "marker_gene_overlap", "paga", "pca", "rank_genes_groups", "score_aucell", "score_genes", "score_genes_cell_cycle",
+    "transfer_labels", "umap",
 ]  # fmt: skip
 
 

@@ -88,8 +88,8 @@ def test_densities_are_scanpys(on_disk):
     adata.obsm["X_diffmap"] = points[:, :3].astype(np.float32)
     adata.obs["whole"] = adata.obs["batch"].cat.add_categories("other").fillna("other").cat.remove_unused_categories()
     opened = on_disk(adata)
-    calls = [{}, {"basis": "diffmap"}, {"groupby": "whole", "components": "2,4"}, {"key_added": "d", "components": ["1", "3"]}]
-    for args in calls:
+    whole = {"groupby": "whole", "components": "2,4"}
+    for args in [{}, {"basis": "diffmap"}, whole, {"key_added": "d", "components": ["1", "3"]}]:
         sc.tl.embedding_density(adata, **args)
         oom.tl.embedding_density(opened, **args)
     for key in ("umap_density", "diffmap_density", "umap_density_whole", "d"):
