@@ -247,7 +247,8 @@ fn the_plan_is_what_happens() {
     // Of rows alone, only their chunks.
     let part = x.select(Some(&(0..700).collect::<Vec<u32>>()), None).unwrap();
     let plan = ops::explain(&part, |d| d.verb.to_owned(), &session).unwrap();
-    assert!(plan.steps.iter().all(|s| s.bytes < source.disk_bytes() / 5), "{plan}");
+    let of_a_pass = source.disk_bytes() / 5;
+    assert!(plan.steps.iter().all(|s| s.bytes <= s.passes.len() as u64 * of_a_pass), "{plan}");
     for element in ["csc", "dense"] {
         let x = LazyMatrix::new(open(&path, element).unwrap());
         assert!(ops::explain(&x, |d| d.verb.to_owned(), &session).unwrap().to_string().contains(element));
