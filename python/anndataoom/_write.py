@@ -51,7 +51,8 @@ def write_h5ad(
 
 
 def write_zarr(
-    adata, path, chunks, zarr_format, shards, compression, compression_opts, as_dense, as_csc, as_csr, *, convert, consolidate
+    adata, path, chunks, zarr_format, shards, compression, compression_opts, as_dense, as_csc, as_csr, *,
+    convert, consolidate,
 ) -> None:
     """Streams `adata` to a Zarr store, as `write_h5ad` to a file."""
     _core.write_zarr(
