@@ -1,4 +1,4 @@
-//! What a stored matrix offers to the streaming executor.
+//! The interface of a stored matrix to the streaming executor.
 
 use super::{Block, ColumnMap};
 use crate::element::DType;
@@ -111,7 +111,7 @@ pub trait Source: Send + Sync + std::fmt::Debug {
         None
     }
 
-    /// What was read of it so far.
+    /// Counts of the reads so far.
     fn reads(&self) -> Reads {
         Reads::default()
     }

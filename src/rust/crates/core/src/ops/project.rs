@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::session::Session;
 use crate::stream::Needs;
 
-/// What the cells of a reference were projected by.
+/// The parameters by which the cells of a reference were projected.
 #[derive(Debug, Clone)]
 pub struct Components<'a> {
     /// The reference, its columns those of the loadings.
