@@ -4,11 +4,12 @@
 # is done, or it would be taken for an error of the core's; so does a warning: the frame, and its text or NULL.
 build_frame <- function(columns, index, index_name, name) suspendInterrupts({
   n <- if (length(columns)) NROW(columns[[1]]) else length(index)
-  unique <- if (is.null(index)) .set_row_names(n) else unique_names(as.character(index))
+  index <- if (!is.null(index)) as.character(index)
+  unique <- if (is.null(index)) .set_row_names(n) else unique_names(index)
   # A column named like the index or with a matrix inside is kept as it is: list2DF checks nothing we want checked.
   frame <- structure(columns, names = as.character(names(columns)), row.names = unique, class = "data.frame")
   if (!is.null(index_name) && !is.na(index_name)) attr(frame, "index_name") <- index_name
-  list(frame, if (!is.null(index)) repeated_names(index, name))
+  list(frame, if (!is.null(index) && !identical(unique, index)) repeated_names(index, name))
 })
 
 # Returns the text of the warning about names that are not unique; NULL when they are.

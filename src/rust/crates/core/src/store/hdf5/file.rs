@@ -179,6 +179,11 @@ impl Hdf5File {
         &*self.bytes
     }
 
+    /// Whether the library writes to the file, and may hold parts of it that the file does not have yet.
+    pub(super) fn is_updated(&self) -> bool {
+        self.update.is_some()
+    }
+
     /// The HDF5 handle.
     pub(super) fn hdf5(&self) -> &hdf5::File {
         &self.file

@@ -4,7 +4,7 @@
 use super::bytes::Bytes;
 use std::io;
 
-const SIGNATURE: &[u8; 5] = b"GCOL\x01";
+pub(super) const SIGNATURE: &[u8; 5] = b"GCOL\x01";
 
 /// The numbers of a file's superblock by which its other parts are read.
 #[derive(Clone, Copy)]
@@ -42,7 +42,7 @@ pub(super) fn superblock(bytes: &dyn Bytes) -> Superblock {
 #[inline]
 pub(super) fn check(bytes: &dyn Bytes, lengths: usize, read: &[u8], at: u64) -> io::Result<()> {
     if read.starts_with(SIGNATURE) {
-        Heap { read, ..Heap::new(bytes, at, lengths) }.walk(|_, _, _| ())
+        Heap::of_read(bytes, at, lengths, read).walk(|_, _, _| ())
     } else {
         Ok(())
     }
@@ -66,6 +66,11 @@ pub(super) struct Heap<'a> {
 impl<'a> Heap<'a> {
     pub(super) fn new(bytes: &'a dyn Bytes, at: u64, lengths: usize) -> Self {
         Heap { bytes, at, lengths, read: &[], window: Vec::new(), from: 0 }
+    }
+
+    /// A heap of which the bytes from its start were read.
+    pub(super) fn of_read(bytes: &'a dyn Bytes, at: u64, lengths: usize, read: &'a [u8]) -> Self {
+        Heap { read, ..Heap::new(bytes, at, lengths) }
     }
 
     /// Returns the number of up to 8 bytes that lies `from` bytes into the heap.

@@ -33,6 +33,7 @@ mod repack;
 mod replace;
 mod sink;
 mod storage;
+mod texts;
 mod transfer;
 mod update;
 mod writer;

@@ -2,8 +2,12 @@
 
 use super::claim::check_claim;
 use super::datatype::{self, kind_of, packed};
+use super::descriptors::Texts;
+use super::layout::is_elsewhere;
+use super::texts::Heaps;
 use super::{lengths, Kind, Node};
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::store::backend::{Part, Stored};
 use hdf5::{from_id, h5call, Attribute, Dataspace, Datatype};
 use hdf5_sys::h5a::H5Aread;
@@ -14,6 +18,8 @@ use hdf5_sys::h5t::H5Treclaim;
 use std::ffi::{c_char, c_void, CStr};
 use std::ops::Range;
 
+/// Fewer texts are left to the library.
+const FEW: usize = 64;
 /// Strings fetched at a time, so that HDF5's copies of them do not double the memory of a long column.
 const STRINGS_AT_ONCE: usize = 1 << 16;
 
@@ -98,6 +104,39 @@ impl<'a> Typed<'a> {
         Ok(())
     }
 
+    /// Hands out the first texts of a plain list, as many as can be read without the library, and gives their number.
+    fn texts_of_heaps(&self, part: &Part<'_>, give: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<usize> {
+        let (Source::Dataset(dataset), Some(&[n])) = (&self.source, self.extents.as_deref()) else { return Ok(0) };
+        let file = self.node.file();
+        let damaged = |e: hdf5::Error| self.node.damaged(&e);
+        let elsewhere = is_elsewhere(dataset.create_plist().map_err(damaged)?.id());
+        if part.field.is_some() || !part.inner.is_empty() || part.count < FEW || elsewhere || file.is_updated() {
+            return Ok(0);
+        }
+        let Some(texts) = Texts::of(self.node, &dataset.dtype().map_err(damaged)?, None)? else { return Ok(0) };
+        if texts.units != [1] {
+            return Ok(0);
+        }
+        let rows = part.rows.clone().unwrap_or(0..n);
+        let mut heaps = Heaps::new(file);
+        let mut descriptors = Vec::new();
+        for start in rows.clone().step_by(STRINGS_AT_ONCE) {
+            let run = start..(start + STRINGS_AT_ONCE).min(rows.end);
+            let bytes = run.len() * texts.width;
+            memory::lengthen(&mut descriptors, bytes, 0, "places of texts")?;
+            descriptors.truncate(bytes);
+            // SAFETY: the buffer has room for the descriptors, which is what HDF5 writes for their type and these rows.
+            unsafe { self.read_raw(Some(&run), &texts.memory, descriptors.as_mut_ptr().cast()) }.map_err(damaged)?;
+            for (i, descriptor) in descriptors.chunks_exact(texts.width).enumerate() {
+                match heaps.find(descriptor) {
+                    Some(text) => give(text)?,
+                    None => return Ok(run.start + i - rows.start),
+                }
+            }
+        }
+        Ok(rows.len())
+    }
+
     /// One run of variable-length texts, `count` of them, read as the first type, each being of the second: HDF5 allocates
     /// each, and takes them back here whatever `give` says.
     fn texts_of(
@@ -172,6 +211,17 @@ impl Stored for Typed<'_> {
             Source::Dataset(dataset) => lengths::check(self.node, dataset, part.field, part.rows.as_ref())?,
             Source::Attribute(attribute) => lengths::check_attribute(self.node, attribute)?,
         }
+        let read = self.texts_of_heaps(part, give)?;
+        let rest;
+        let part = match read {
+            0 => part,
+            n if n == part.count => return Ok(()),
+            n => {
+                let first = part.rows.as_ref().map_or(0, |rows| rows.start);
+                rest = Part { rows: Some(first + n..first + part.count), count: part.count - n, ..*part };
+                &rest
+            }
+        };
         let text = datatype::memory_type(part.kind).map_err(|e| self.node.damaged(&e))?;
         let types = (&self.memory(part)?, &text);
         match (&self.source, self.extents.as_deref()) {
