@@ -1,6 +1,6 @@
 #' Matrices that stay on disk
 #'
-#' What `adata$X` and `adata$layers$counts` are: a matrix in a file, cells x genes, with the selections and transforms
+#' The class of `adata$X` and `adata$layers$counts`: a matrix in a file, cells x genes, with the selections and transforms
 #' queued on it. Nothing is read until values are asked for. `x[i, j]` selects without reading and takes every form of
 #' index that a matrix takes; where `i` and `j` are one position or name each, it is that value, as of any matrix; `as(x, "dgCMatrix")`, `as(x, "matrix")`, `as.matrix(x)` read the values, up to
 #' `options(anndataoom.max_bytes = )` bytes; `rowSums()`, `colSums()`, `rowMeans()`, `colMeans()` stream over the file.

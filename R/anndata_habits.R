@@ -1,6 +1,6 @@
 #' Base R's verbs for an object
 #'
-#' What one does with a data.frame, for cells: `subset()` keeps those that fulfil a condition on their annotation,
+#' The habits of a data.frame, for cells: `subset()` keeps those that fulfil a condition on their annotation,
 #' `with()` computes from it, `split()` makes one object of each group, `rbind()` puts objects below one another.
 #'
 #' @param x,data An [AnnDataOOM-class].

@@ -35,7 +35,7 @@ as_AnnDataOOM.Seurat <- function(
     if (length(found)) list(x = found[[1]], var = seurat_features(x[[raw_name]], api))
   }
   matrices <- seurat_matrices(assay, rownames(assay), cells, api)
-  # What as_Seurat() took from raw, so that there are logarithms, is in raw still.
+  # Logarithms that as_Seurat() took from raw are in raw still.
   if (is.null(x_mapping) && isTRUE(layers_mapping) && (!is.null(raw) || identical(ours$X, FALSE))) {
     matrices <- matrices[setdiff(names(matrices), ours$made)]
   }
@@ -60,7 +60,7 @@ as_AnnDataOOM.Seurat <- function(
   )
 }
 
-# What as_Seurat() had no place for, for the genes and cells there are now.
+# The elements that as_Seurat() had no place for, for the genes and cells there are now.
 seurat_kept <- function(others, cells, genes) {
   lapply(setNames(nm = c("obsm", "varm", "varp")), function(part) {
     rows <- if (part == "obsm") cells else genes

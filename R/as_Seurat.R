@@ -75,7 +75,7 @@ without_counts <- function(expr) {
   })
 }
 
-# What is used of SeuratObject: a list, so that tests can put a stand-in for version 5 in its place.
+# The functions used of SeuratObject: a list, so that tests can put a stand-in for version 5 in its place.
 seurat_functions <- function() {
   namespace <- asNamespace("SeuratObject")
   all <- c(

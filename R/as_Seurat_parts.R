@@ -231,7 +231,7 @@ guess_seurat_reductions <- function(adata) {
   })
 }
 
-# What Seurat has no place for, with names: it is kept in Misc() for the way back.
+# Elements that Seurat has no place for, with names: they are kept in Misc() for the way back.
 seurat_others <- function(adata, reductions, all, cells, genes) {
   loadings <- unlist(lapply(reductions, function(source) source[names(source) %in% "loadings"]))
   read <- function(part, names) {

@@ -42,7 +42,7 @@ legible <- function(...) {
   if (validUTF8(text)) text else iconv(text, "UTF-8", "UTF-8", sub = "byte")
 }
 
-# What Ctrl-C is in R: a condition that is no error, so that try() lets it through, and the end of all calls where
+# Ctrl-C in R: a condition that is no error, so that try() lets it through, and the end of all calls where
 # nothing catches it.
 interrupt <- function() {
   signalCondition(structure(
@@ -57,7 +57,7 @@ warn <- function(kind, ...) {
   warning(structure(class = class, list(message = printable(legible(...), 10L), call = NULL)))
 }
 
-# What a function did on its own account; not said with options(anndataoom.quiet = TRUE).
+# Tells of an act that nobody asked for; silent with options(anndataoom.quiet = TRUE).
 inform <- function(kind, ...) {
   if (isTRUE(setting("quiet"))) return(invisible())
   class <- c(paste0("anndataoom_message_", kind), "anndataoom_message", "message", "condition")

@@ -1,8 +1,8 @@
-#' What a matrix would cost to go through
+#' Explain the cost of a pass over a matrix
 #'
 #' Prints the plan: what is stored and queued, what earlier passes left (sums, kept columns, packed rows, an index), and for each
 #' verb the number of passes over the values, where they come from and how many bytes are read. Nothing is read for it.
-#' What passes left is kept while the session lasts, not by `saveRDS()`.
+#' Results that passes leave for later ones are kept while the session lasts, not by `saveRDS()`.
 #'
 #' @param adata An [AnnDataOOM-class] or an [OOMMatrix-class].
 #' @param layer Name of the layer to use instead of `X`.

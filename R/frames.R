@@ -11,7 +11,7 @@ build_frame <- function(columns, index, index_name, name) suspendInterrupts({
   list(frame, if (!is.null(index)) repeated_names(index, name))
 })
 
-# What a warning says about names that are not unique; NULL when they are.
+# Returns the text of the warning about names that are not unique; NULL when they are.
 repeated_names <- function(names, what) {
   repeated <- duplicated(names)
   if (!any(repeated)) return(NULL)

@@ -1,6 +1,6 @@
 #' Take results back from Seurat or Bioconductor
 #'
-#' What a Seurat object or SingleCellExperiment has that `adata` does not: columns about cells and genes, reductions,
+#' Adds to `adata` the results that only a Seurat object or SingleCellExperiment has: columns about cells and genes, reductions,
 #' loadings and graphs, under the names [as_AnnDataOOM()] gives them. Matrices are not touched. Cells and genes are
 #' matched by name, in any order.
 #'

@@ -77,7 +77,7 @@ read_mapped <- function(items, mapping, what, part) {
   setNames(values[!failed], names(chosen)[!failed])
 }
 
-# What the values of a matrix are, from what was queued on it, what uns says and the first cells: "counts", "normalised",
+# The kind of a matrix's values, from its queued transforms, from uns and from the first cells: "counts", "normalised",
 # "logarithms" or "scaled".
 state_of <- function(adata, x) {
   ops <- if (is(x, "OOMMatrix")) matrix_info(x)$ops else character()

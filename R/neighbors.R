@@ -73,7 +73,7 @@ embedding_of <- function(adata, use_rep, n_pcs, name = "use_rep") {
   if (is_float32(x)) x else unname(x)
 }
 
-# What neighbors() noted under a key.
+# The settings that neighbors() noted under a key.
 settings_of <- function(adata, neighbors_key) {
   if (!is.null(neighbors_key)) check_name(neighbors_key, "neighbors_key")
   key <- if (is.null(neighbors_key)) "neighbors" else neighbors_key

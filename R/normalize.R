@@ -85,7 +85,7 @@ scale.AnnDataOOM <- function(x, zero_center = TRUE, max_value = NULL, layer = NU
   verb("scale", x, list(zero_center = zero_center, max_value = max_value, layer = layer))
 }
 
-# What base::scale(), and DelayedArray's, which hides ours when it is attached later, do with an object of ours.
+# The method for base::scale(), and for DelayedArray's, which hides ours when it is attached later.
 scale_as_base <- function(x, center = TRUE, scale = TRUE) {
   if (!isTRUE(scale)) abort("parameter", "scale: expected TRUE, found ", describe(scale), "; see ?anndataoom::scale")
   scale.AnnDataOOM(x, zero_center = center)

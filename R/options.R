@@ -10,7 +10,7 @@ max_bytes <- function() {
   value
 }
 
-#' What anndataoom runs with
+#' Settings of anndataoom
 #'
 #' To quote in a bug report, as `sessionInfo()`.
 #'

@@ -1,4 +1,4 @@
-# What the plots share: values, colours, theme, the raster layer, several plots in one.
+# The common parts of the plots: values, colours, theme, the raster layer, several plots in one.
 
 utils::globalVariables(".data")
 

@@ -1,4 +1,4 @@
-# What all verbs share.
+# The common parts of all verbs.
 
 check_adata <- function(adata) {
   if (!is(adata, "AnnDataOOM")) {

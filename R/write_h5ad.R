@@ -34,7 +34,7 @@ write_h5ad <- function(adata, path, compression = "gzip", compression_opts = NUL
   invisible(adata)
 }
 
-# What rs_write_h5ad() carries out: every slot as parts (see R crate, write.rs).
+# The plan for rs_write_h5ad(): every slot as parts (see R crate, write.rs).
 write_plan <- function(adata) {
   origin <- adata@origin
   rows <- row.names(adata@obs)

@@ -54,7 +54,7 @@ def run(command, env, timeout):
 
 
 def seconds(record):
-    """What all tools do: read to PCA."""
+    """The steps of all tools: read to PCA."""
     return sum(record["steps"].get(s, 0) for s in STEPS)
 
 
@@ -228,7 +228,7 @@ def main():
             results["decode_limit"], results["full_pass"] = map(float, found)
         results["reference"] = compare(results["tools"])
         all_results[n] = results
-        # What is known so far survives whatever happens next.
+        # Results so far survive a failure of the next tool.
         (folder / "results.json").write_text(json.dumps(all_results, indent=1))
         (folder / "table.md").write_text(table(all_results) + clusters_table(all_results))
     print(table(all_results) + clusters_table(all_results))

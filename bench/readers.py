@@ -1,4 +1,4 @@
-"""Folders of text: read_10x_mtx beside scanpy's and a bare gunzip, and h5mu beside h5ad. Python of the package's tests.
+"""Folders of text: read_10x_mtx beside scanpy's and a bare gunzip, and h5mu and h5Seurat beside h5ad. Python of the package's tests.
 
     python3 bench/readers.py --n-obs 20000 100000 --dir DIR --target-dir TARGET
 
@@ -25,6 +25,28 @@ CODE = {
     "scanpy": "import scanpy as sc; sc.read_10x_mtx(folder)",
     "h5ad": "import anndataoom as oom; a = oom.read(folder + '/../kept.h5ad'); opened(); a.X.sum(axis=0)",
     "h5mu": "import anndataoom as oom; a = oom.read_h5mu(folder + '/../x.h5mu', 'rna'); opened(); a.X.sum(axis=0)",
+    "h5seurat": "import anndataoom as oom; a = oom.read_h5seurat(folder + '/../x.h5Seurat'); opened(); a.X.sum(axis=0)",
+}
+# The files that readers need, made of kept.h5ad.
+MADE = {
+    "h5mu": ("x.h5mu", "import anndataoom as oom, sys; oom.write_h5mu({'rna': oom.read(sys.argv[1])}, sys.argv[2])"),
+    "h5seurat": (
+        "x.h5Seurat",
+        """
+import h5py, sys
+with h5py.File(sys.argv[1]) as a, h5py.File(sys.argv[2], "w") as f:
+    names = {axis: a[axis][a[axis].attrs["_index"]][:] for axis in ("obs", "var")}
+    f.attrs["active.assay"], f.attrs["project"], f.attrs["version"] = "RNA", "bench", "3.2.0"
+    f["cell.names"] = names["obs"]
+    f.create_group("meta.data")
+    f["assays/RNA/features"] = names["var"]
+    a.copy("X", f["assays/RNA"], name="counts")
+    counts = f["assays/RNA/counts"]
+    for name in list(counts.attrs):
+        del counts.attrs[name]
+    counts.attrs["dims"] = [len(names["var"]), len(names["obs"])]
+""",
+    ),
 }
 FRAME = """
 import json, resource, sys, time
@@ -74,9 +96,9 @@ def main():
             for name in given.readers:
                 if name == "scanpy" and n != given.n_obs[0]:
                     continue
-                if name == "h5mu" and not (place / "x.h5mu").exists():
-                    write = "import anndataoom as oom, sys; oom.write_h5mu({'rna': oom.read(sys.argv[1])}, sys.argv[2])"
-                    subprocess.run([sys.executable, "-c", write, place / "kept.h5ad", place / "x.h5mu"], check=True)
+                if name in MADE and not (place / MADE[name][0]).exists():
+                    file, write = MADE[name]
+                    subprocess.run([sys.executable, "-c", write, place / "kept.h5ad", place / file], check=True)
                 found = run(name, folder)
                 if name not in best or found["seconds"] < best[name]["seconds"]:
                     best[name] = found

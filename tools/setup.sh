@@ -37,7 +37,7 @@ r_package cli r-cran-cli
 if [ "$what" = test ]; then
   r_package testthat r-cran-testthat
   r_package jsonlite r-cran-jsonlite
-  # What the conversions are tried with: looked up, not loaded, which takes seconds for each.
+  # Packages that the conversions are tried with: looked up, not loaded, which takes seconds for each.
   r_there() { have R && R --slave -e "quit(status = !nzchar(system.file(package = '$1')))" >/dev/null 2>&1 || need "$2"; }
   r_there SingleCellExperiment r-bioc-singlecellexperiment
   r_there HDF5Array r-bioc-hdf5array

@@ -1,4 +1,4 @@
-# What the R tools share: timing a step, and the last lines of the report, as JSON.
+# The common parts of the R tools: timing a step, and the last lines of the report, as JSON.
 file <- commandArgs(trailingOnly = TRUE)[[1]]
 threads <- as.integer(Sys.getenv("ANNDATAOOM_THREADS", "2"))
 options(anndataoom.threads = threads)

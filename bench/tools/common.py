@@ -1,4 +1,4 @@
-"""What the Python tools share: timing a step, and the last lines of the report."""
+"""The common parts of the Python tools: timing a step, and the last lines of the report."""
 
 import contextlib
 import json

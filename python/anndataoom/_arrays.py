@@ -234,7 +234,7 @@ class BackedArray(Reductions, Chunks, Arithmetic):
     # -- cost ---------------------------------------------------------------------------------------------------------
 
     def plan(self) -> str:
-        """What going through it would cost: see `anndataoom.explain`."""
+        """Returns the cost of a pass over the matrix: see `anndataoom.explain`."""
         return self._m.explain()
 
     def index_columns(self, dir) -> str:
@@ -259,7 +259,7 @@ class BackedArray(Reductions, Chunks, Arithmetic):
 
 
 def queued(matrix: _core.Matrix) -> list[str]:
-    """What is recorded on a matrix, a line each, as one would call it."""
+    """Returns the transforms recorded on a matrix, a line each, as calls."""
     return matrix.info()["queued"]
 
 

@@ -297,7 +297,7 @@ def nullable_texts(dtype: pd.StringDtype, mask, name: str) -> bool:
 
 
 def check_frame(frame: pd.DataFrame, name: str):
-    """What an h5ad dataframe cannot hold."""
+    """Refuses frames that an h5ad dataframe cannot hold."""
     columns = [c for c in frame.columns]
     bad = next((c for c in columns if not isinstance(c, str)), None)
     if bad is not None:

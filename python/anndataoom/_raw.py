@@ -46,7 +46,7 @@ class _FrozenRaw:
 
     @classmethod
     def from_oom(cls, oom) -> _FrozenRaw:
-        """What an `AnnDataOOM` holds now: nothing is read."""
+        """Freezes the current state of an `AnnDataOOM`; nothing is read."""
         var = oom._var.subset(None)
         return cls(oom.X, var, oom.varm.copy().beside(var), oom.obs_names.copy())
 

@@ -12,7 +12,7 @@ DEFAULT_CHUNK_SIZE = 1000
 
 
 class Reductions:
-    """What `BackedArray` reduces to numbers. `chunk_size`, of version 0.1.8, changes no result."""
+    """The reductions of `BackedArray` to numbers. `chunk_size`, of version 0.1.8, changes no result."""
 
     def sum(self, axis=None, chunk_size: int = DEFAULT_CHUNK_SIZE, keepdims: bool = False, *, dtype=None, out=None):
         """Sums over `axis` (None, 0, 1, -1): exact int64 or uint64 for integer matrices, as numpy's, else float64."""

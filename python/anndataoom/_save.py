@@ -40,7 +40,7 @@ def save(adata, *, X: bool = False, compression=None, compression_opts=None) -> 
 
 
 def _rebind(adata, old: _core.File, now: _core.File, changed: set) -> None:
-    """What is still in the file is read from what it is now."""
+    """Reads elements that are still in the file from the file as it is now."""
 
     def matrix(x, name: str):
         if not isinstance(x, BackedArray):

@@ -1,4 +1,4 @@
-"""What functions of scanpy and anndata, which compute on numpy arrays and scipy matrices, get for a matrix of ours.
+"""Hands matrices of ours to functions of scanpy and anndata, which compute on numpy arrays and scipy matrices.
 
 scanpy chooses its kernels by the type of the matrix and knows no other types, so a function of its that computes gets
 the matrix in memory, with a warning of its size, and so does one of anndata. The values belong to the function that
@@ -19,7 +19,7 @@ from ._arrays import BackedArray
 # Packages whose functions take the matrix in memory, and those that call between them and their user.
 TAKERS = ("scanpy", "anndata")
 BETWEEN = ("legacy_api_wrap", "functools", "contextlib", "collections", "_collections_abc")
-# What looks at single genes.
+# Modules whose functions look at single genes.
 LOOKS = ("scanpy.plotting", "anndata.acc")
 
 

@@ -1,4 +1,4 @@
-"""What an `AnnDataOOM` holds: its shape, obs and var, and the matrices and arrays beside them."""
+"""The slots of an `AnnDataOOM`: its shape, obs and var, and the matrices and arrays beside them."""
 
 from __future__ import annotations
 

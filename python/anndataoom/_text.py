@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-# What moves the cursor of a terminal, or turns the direction of writing.
+# Characters that move the cursor of a terminal or turn the direction of writing.
 _UNSEEN = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069]")
 
 

@@ -1,4 +1,4 @@
-"""What `AnnDataOOM` gives of its values: vectors, chunks, frames, everything in memory, and formats other than h5ad."""
+"""The values of an `AnnDataOOM`: vectors, chunks, frames, everything in memory, and formats other than h5ad."""
 
 from __future__ import annotations
 
@@ -262,6 +262,7 @@ class Values:
         compression_opts: int | None = None,
         as_dense=(),
         as_csc=(),
+        as_csr=(),
         convert_strings_to_categoricals: bool = True,
         consolidate_metadata: bool = True,
     ) -> None:
@@ -286,7 +287,7 @@ class Values:
             "zstd", "gzip" or None.
         compression_opts
             Level of zstd, 1 to 22 (3), or of gzip, 0 to 9 (4).
-        as_dense, as_csc
+        as_dense, as_csc, as_csr
             As in `write_h5ad`.
         convert_strings_to_categoricals
             Whether columns of repeated strings become categories.
@@ -311,11 +312,11 @@ class Values:
             check(
                 "write_zarr", store=store, chunks=chunks, zarr_format=zarr_format, shards=shards,
                 compression=compression, compression_opts=compression_opts, as_dense=as_dense, as_csc=as_csc,
-                convert_strings_to_categoricals=convert_strings_to_categoricals,
+                as_csr=as_csr, convert_strings_to_categoricals=convert_strings_to_categoricals,
                 consolidate_metadata=consolidate_metadata,
             )  # fmt: skip
             write_zarr(
-                self, store, chunks, zarr_format, shards, compression, compression_opts, as_dense, as_csc,
+                self, store, chunks, zarr_format, shards, compression, compression_opts, as_dense, as_csc, as_csr,
                 convert=convert_strings_to_categoricals, consolidate=consolidate_metadata,
             )  # fmt: skip
             return

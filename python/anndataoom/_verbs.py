@@ -1,4 +1,4 @@
-"""What the verbs of pp and tl share: their target, what they read of it, and what they tell the user."""
+"""The common parts of the verbs of pp and tl: their target, the values read of it, and their messages."""
 
 from __future__ import annotations
 

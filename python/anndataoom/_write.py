@@ -1,4 +1,4 @@
-"""What is written: untouched elements are copied as they are, chains streamed, the rest encoded."""
+"""Writing: untouched elements are copied as they are, chains streamed, the rest encoded."""
 
 from __future__ import annotations
 
@@ -44,14 +44,15 @@ def write_h5ad(
         os.fspath(path),
         compression=compression,
         level=compression_opts,
-        as_dense=[as_dense] if isinstance(as_dense, str) else list(as_dense or ()),
-        as_csr=[as_csr] if isinstance(as_csr, str) else list(as_csr or ()),
-        as_csc=[as_csc] if isinstance(as_csc, str) else list(as_csc or ()),
+        as_dense=names(as_dense),
+        as_csr=names(as_csr),
+        as_csc=names(as_csc),
     )
 
 
 def write_zarr(
-    adata, path, chunks, zarr_format, shards, compression, compression_opts, as_dense, as_csc, *, convert, consolidate
+    adata, path, chunks, zarr_format, shards, compression, compression_opts, as_dense, as_csc, as_csr, *,
+    convert, consolidate,
 ) -> None:
     """Streams `adata` to a Zarr store, as `write_h5ad` to a file."""
     _core.write_zarr(
@@ -63,13 +64,19 @@ def write_zarr(
         chunks=chunks,
         compression=compression,
         level=compression_opts,
-        as_dense=[as_dense] if isinstance(as_dense, str) else list(as_dense or ()),
-        as_csc=[as_csc] if isinstance(as_csc, str) else list(as_csc or ()),
+        as_dense=names(as_dense),
+        as_csr=names(as_csr),
+        as_csc=names(as_csc),
     )
 
 
+def names(elements) -> list[str]:
+    """One name or several, as a list."""
+    return [elements] if isinstance(elements, str) else list(elements or ())
+
+
 def plan(adata, convert: bool = True) -> dict:
-    """What the core has to write, by slot."""
+    """Returns the parts for the core to write, by slot."""
     raw_var = adata._raw._var if isinstance(adata._raw, _FrozenRaw) else None
     for holder in (adata._obs, adata._var, raw_var):
         if holder is not None and convert and holder.touched:

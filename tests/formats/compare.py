@@ -26,7 +26,7 @@ HERE = Path(__file__).resolve().parent
 
 
 def strict(a, b, where):
-    """What `assert_equal` lets pass."""
+    """Checks properties that `assert_equal` lets pass."""
     if isinstance(a, dict):
         assert list(a) == list(b), (where, list(a), list(b))
         for k in a:
@@ -75,7 +75,7 @@ def loose(x):
 
 
 def native(x):
-    """What is written anew has the machine's byte order."""
+    """Elements that are written anew have the machine's byte order."""
     return x.astype(x.dtype.newbyteorder("=")) if isinstance(x, np.ndarray) and x.dtype.kind in "iufc" else x
 
 

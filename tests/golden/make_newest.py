@@ -1,4 +1,4 @@
-"""What anndata 0.13 under pandas 3 writes and versions before it did not: python make_newest.py FOLDER
+"""Elements that anndata 0.13 under pandas 3 writes and earlier versions did not: python make_newest.py FOLDER
 
 `newest.h5ad`: names and texts as nullable texts with either `na-value`, categories of texts, indices of one byte.
 `newest_layers.h5ad`: the same without X, its matrices in layers alone.

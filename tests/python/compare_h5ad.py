@@ -15,7 +15,7 @@ from scipy import sparse
 
 
 def check(expected, found, where):
-    """What `assert_equal` lets pass: dtypes, sparse formats, index names, order of columns and categories."""
+    """Checks what `assert_equal` lets pass: dtypes, sparse formats, index names, order of columns and categories."""
     if isinstance(expected, dict):
         assert set(expected) == set(found), (where, set(expected) ^ set(found))
         for k in expected:

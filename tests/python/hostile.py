@@ -17,7 +17,7 @@ def alone(code: str, folder, gigabytes: float = 4, seconds: int = 120) -> tuple[
         f"import resource; resource.setrlimit(resource.RLIMIT_AS, ({limit},) * 2)\n"
         "import numpy as np, anndataoom as oom\noom.settings.verbose = False\n"
     )
-    # What getrusage tells starts at the peak of the process that started this one.
+    # The peak of getrusage starts at the peak of the process that started this one.
     tail = "\nprint(int(open('/proc/self/status').read().split('VmHWM:')[1].split()[0]) // 1024)"
     run = subprocess.run(
         [sys.executable, "-c", head + code + tail], cwd=folder, capture_output=True, text=True, timeout=seconds

@@ -45,7 +45,7 @@ def limited(path, out, more):
 
     import anndataoom  # noqa: F401
 
-    # What numpy starts on first use, before space is short.
+    # Starts the threads that numpy starts on first use, before space is short.
     np.ones((200, 200)) @ np.ones((200, 200))
     limit = address_space() + more * MB
     most = resource.getrlimit(resource.RLIMIT_AS)[1]

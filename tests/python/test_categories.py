@@ -121,7 +121,7 @@ def test_text_becomes_categories_in_natural_order(tmp_path, missing):
         for axis in ("obs", "var"):
             want = getattr(memory, axis)["text"].cat.categories
             assert list(getattr(found, axis)["text"].cat.categories) == list(want)
-    # One that stays text but for what is missing: as unordered, in the same order.
+    # A column that stays text but for missing values: as unordered, in the same order.
     frame = pd.DataFrame({"t": np.array(["10", "9", None], dtype=object)}, dtype=object)
     disk.uns["frame"] = frame
     disk.write(tmp_path / "b.h5ad")

@@ -213,7 +213,7 @@ OPERATIONS = {
     "_inplace_subset_obs": _called("_inplace_subset_obs", MASK),
     "_inplace_subset_var": _called("_inplace_subset_var", slice(2, 9)),
 }
-# What differs, and is meant to: the reason stands in the document under the same name.
+# Differences that are meant: the reason stands in the document under the same name.
 DIFFERENT = set() if hasattr(ad.AnnData, "__setitem__") else {"a[mask, columns] = 3"}
 
 

@@ -159,7 +159,7 @@ def test_no_other_file_is_opened(example, tmp_path, way):
     everything(path, tmp_path, errors, external="same-folder")
     assert watch.opened() == set()
     assert any(isinstance(e, PermissionError) and "follow" in str(e) for e in errors)
-    # What is asked for is opened: the watch sees it.
+    # A file that is asked for is opened: the watch sees it.
     np.testing.assert_array_equal(oom.read(path, external="follow").X[:, 0].shape, (40, 1))
     for look in PLACES.values():
         look(oom.read(path, external="follow"))

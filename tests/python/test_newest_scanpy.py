@@ -215,7 +215,7 @@ def test_functions_of_scanpy_own_what_they_read_and_let_go_of_it(on_disk, monkey
     x = o.__dict__["_X"]
     if isinstance(x, oom.BackedArray):
         assert x.shared() is None
-    # What it wrote back as X is the object's own.
+    # The matrix that it wrote back as X is the object's own.
     assert all(v() is None for v in held)
     for column in a.obs.select_dtypes("number"):
         np.testing.assert_allclose(o.obs[column].astype("f8"), a.obs[column].astype("f8"), rtol=1e-5)

@@ -74,7 +74,7 @@ def test_sums_of_integers(on_disk, layout, dtype):
         info = np.iinfo(dtype)
         x = np.array([[info.max, info.min], [info.max - 1, 1]], dtype)
     if dtype in ("i8", "u8"):
-        # What a double does not hold; past the end numpy wraps around.
+        # Integers that a double does not hold; past the end numpy wraps around.
         x = np.array([[2**53 + 1, 2**62 + 3], [2**62, 5]], dtype)
     disk = on_disk(LAYOUTS[layout](x)).X
     for axis in (0, 1, None):

@@ -17,7 +17,7 @@ KINDS = ["raw", "normalised", "log1p", "scaled", "pearson", "regressed"]
 
 
 def values_of(kind, counts, covariates):
-    """What numpy makes of the counts."""
+    """Returns numpy's result for the counts."""
     factors = counts.sum(1) / 8
     factors[factors == 0] = 1
     if kind == "raw":

@@ -12,7 +12,7 @@ import anndataoom as oom
 
 sc = pytest.importorskip("scanpy")
 
-# Whose value is a table of the docs: the first of two is scanpy 1.11's.
+# Parameters whose value is in a table of the docs: the first of two is scanpy 1.11's.
 COLUMN = 0 if tuple(map(int, version("scanpy").split(".")[:2])) < (1, 12) else 1
 
 
@@ -145,7 +145,7 @@ def test_words_of_reading_and_writing(ready, tmp_path):
 
 
 def test_defaults_that_return(ready):
-    """Those whose result depends on a default: as scanpy gives them."""
+    """Verbs whose result depends on a default give scanpy's result."""
     adata = ready.copy()
     obs, var = oom.pp.calculate_qc_metrics(adata, percent_top=None)
     assert len(obs) == adata.n_obs and len(var) == adata.n_vars and "total_counts" not in adata.obs

@@ -207,6 +207,20 @@ def test_what_is_written_is_read_by_anndata(tmp_path, version, shards, fmt):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.h5ad", "a.zarr", "b.h5ad", "b.zarr", "c.h5ad"]
 
 
+def test_matrices_change_their_layout(tmp_path):
+    counts = sparse.random(60, 30, 0.2, format="csc", random_state=1, dtype="f4")
+    expected = ad.AnnData(counts, layers={"dense": counts.toarray(), "rows": counts.tocsr()})
+    expected.write_zarr(tmp_path / "a.zarr")
+    adata = oom.read(tmp_path / "a.zarr")
+    adata.write_zarr(tmp_path / "b.zarr", as_csr=["X", "layers/dense"], as_dense="layers/rows")
+    found = ad.read_zarr(tmp_path / "b.zarr")
+    assert [found.X.format, found.layers["dense"].format, type(found.layers["rows"])] == ["csr", "csr", np.ndarray]
+    for matrix in (found.X, found.layers["dense"], found.layers["rows"]):
+        np.testing.assert_array_equal(matrix if isinstance(matrix, np.ndarray) else matrix.toarray(), counts.toarray())
+    with pytest.raises(ValueError, match="as_csr"):
+        adata.write_zarr(tmp_path / "c.zarr", as_csr="X", as_csc="X")
+
+
 def test_the_pipeline_is_the_same(tmp_path):
     """The same bits from a file and from stores of it."""
     found = []

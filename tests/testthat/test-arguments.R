@@ -22,7 +22,7 @@ ready <- function() {
 # Seconds of processors, whatever else runs on the machine.
 spent <- function() sum(proc.time()[c("user.self", "sys.self")])
 
-# What goes wrong when `call` is run with `parameter` set to `value`, NULL when nothing does or the error names it.
+# Returns the fault of running `call` with `parameter` set to `value`; NULL without one, or where the error names it.
 fault <- function(call, parameter, value) {
   shown <- function() paste0(parameter, " = ", substr(paste(deparse(value, nlines = 1), collapse = ""), 1, 60))
   args <- stats::setNames(list(value), parameter)

@@ -297,7 +297,7 @@ test_that("with SeuratObject 5 matrices stay on disk (stand-in)", {
   expect_identical(s$pca$key, "PC_")
   expect_equal(values(s$RNA_connectivities$graph), values(a$obsp$connectivities))
   expect_identical(s$misc$anndataoom$X, "data")
-  # What needs at most a quarter of the limit is read.
+  # A matrix that needs at most a quarter of the limit is read.
   small <- anndataoom:::seurat_of(a, stand_in_5(), "RNA", mappings)
   expect_s4_class(small$RNA$data, "dgCMatrix")
   expect_s4_class(small$RNA$double, "dgCMatrix")

@@ -1,4 +1,4 @@
-# What one does with any matrix and data.frame in R.
+# The habits of any matrix and data.frame in R.
 twin <- small_twin()
 
 layouts <- list(

@@ -88,7 +88,7 @@ test_that("Ctrl-C stops a verb within a second, and R goes on", {
     if (Sys.getenv("ANNDATAOOM_SHOW_INTERRUPTS") != "") cat(sprintf("%-20s %.2f s\n", verb, unlist(took)), sep = "")
     expect_lt(min(unlist(took)), 1, label = paste("seconds until", verb, "ended"))
   }
-  # What was being written is gone: it lies beside its target under a hidden name.
+  # The file that was being written is gone: it lies beside its target under a hidden name.
   expect_false(is.null(wait_for("all", 30)))
   expect_identical(list.files(folder, "^[.]", all.files = TRUE, no.. = TRUE), character())
 })

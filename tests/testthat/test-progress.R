@@ -1,4 +1,4 @@
-# What draws progress is R code that may fail while Rust works.
+# Progress is drawn by R code that may fail while Rust works.
 drawn_by <- function(draw, expr) {
   namespace <- asNamespace("anndataoom")
   kept <- get("progress_bar", namespace)
@@ -33,7 +33,7 @@ test_that("a progress bar that fails stops the work and says why", {
   ended <- drawn_by(stopped, tryCatch(eval(endless), condition = class))
   expect_identical(ended, c("anndataoom_interrupt", "interrupt", "condition"))
 
-  # What it draws, and a warning of its, do not matter.
+  # Its output and its warnings do not matter.
   enough <- 0
   draws <- function(fraction) {
     enough <<- enough + 1

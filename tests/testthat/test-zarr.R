@@ -32,6 +32,13 @@ test_that("what is written is read again", {
     expect_equal(as.matrix(b$X), as.matrix(a$X))
     expect_identical(b$obs$half, a$obs$half)
   }
+  write_zarr(a, path, as_dense = "X")
+  expect_equal(as.matrix(read_zarr(path)$X), as.matrix(a$X))
+  write_zarr(read_zarr(path), file.path(dirname(path), "rows.zarr"), as_csr = "X")
+  rows <- read_zarr(file.path(dirname(path), "rows.zarr"))
+  expect_match(paste(capture.output(rows), collapse = ""), "csr")
+  expect_equal(as.matrix(rows$X), as.matrix(a$X))
+  unlink(file.path(dirname(path), "rows.zarr"), recursive = TRUE)
   file <- withr::local_tempfile(fileext = ".h5ad")
   convert(path, file)
   expect_equal(as.matrix(read_h5ad(file)$X), as.matrix(a$X))

@@ -56,7 +56,7 @@ def calculate_qc_metrics(
     if use_raw and adata.raw is None:
         raise ValueError("use_raw: this object has no raw")
     genes = (adata.raw if use_raw else adata).var_names
-    # What of the genes measured is wanted, found before the pass, as it may be refused.
+    # The positions of the wanted genes are looked up before the pass, because a missing gene is an error.
     places = positions(adata.var_names, len(genes), genes, "var") if use_raw and inplace else None
     found = outcome(
         "calculate_qc_metrics", adata, qc_vars=qc_vars, percent_top=percent_top, layer=layer, use_raw=use_raw,

@@ -116,7 +116,7 @@ fn hash(bytes: impl Iterator<Item = u32>) -> String {
     format!(",\"hash\":\"{mixed:016x}\"")
 }
 
-/// What `run` and `again` are asked for.
+/// Options of `run` and `again`.
 struct Options {
     session: Session,
     epochs: usize,

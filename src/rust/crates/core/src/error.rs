@@ -33,7 +33,7 @@ pub enum Error {
     File {
         /// The file (or other store) concerned.
         path: Location,
-        /// What is wrong and what to do.
+        /// The fault and its remedy.
         message: String,
     },
 
@@ -55,9 +55,9 @@ pub enum Error {
         path: Location,
         /// Path of the element inside the file.
         element: String,
-        /// What the encoding prescribes.
+        /// The encoding's rule.
         expected: String,
-        /// What the file holds.
+        /// The value in the file.
         found: String,
     },
 
@@ -94,7 +94,7 @@ pub enum Error {
         path: Location,
         /// Path of the element inside the file.
         element: String,
-        /// What leads there ("an external link", ...).
+        /// The kind of reference that leads there ("an external link", ...).
         what: &'static str,
         /// The other file, as this one names it.
         target: String,
@@ -107,7 +107,7 @@ pub enum Error {
     /// Two sizes that must agree do not.
     #[error("{what}: expected {expected}, found {found}")]
     Shape {
-        /// What has the wrong size.
+        /// The object of the wrong size.
         what: String,
         /// The size required.
         expected: String,
@@ -168,7 +168,7 @@ pub enum Error {
         element: String,
         /// The operation that refused.
         operation: &'static str,
-        /// What it needs ("non-negative finite counts", ...).
+        /// The values that it needs ("non-negative finite counts", ...).
         expected: &'static str,
         /// The offending value, printed.
         found: String,
@@ -185,7 +185,7 @@ pub enum Error {
     /// A result would exceed a memory limit.
     #[error("{what} needs {needed} bytes, the limit is {limit}{hint}")]
     Memory {
-        /// What was asked for.
+        /// The name that was asked for.
         what: String,
         /// Bytes it would take.
         needed: u64,
@@ -211,7 +211,7 @@ pub enum Error {
     /// The system has no memory left.
     #[error("{what} needs {needed} bytes, more than the system gives: ask for less, use fewer threads or lower the setting memory, or free memory")]
     OutOfMemory {
-        /// What was asked for.
+        /// The name that was asked for.
         what: String,
         /// Bytes it would take.
         needed: u64,

@@ -195,7 +195,7 @@ fn interleaved_rows_of_many_blocks() {
     assert!(rows_of(&ordered, rows.len()) == expected);
 }
 
-/// What is recorded on a member stays on it, and more can be recorded on the stack.
+/// Nodes recorded on a member stay on it, and more can be recorded on the stack.
 #[test]
 fn recorded_operations() {
     let dir = Dir::new();

@@ -1,4 +1,4 @@
-//! What the engine promises of any file: every chunk decoded once a pass, the same bits for any number of threads, and a
+//! Promises of the engine for any file: every chunk decoded once a pass, the same bits for any number of threads, and a
 //! plan that says what happens.
 
 mod matrix_common;
@@ -69,7 +69,7 @@ fn no_chunk_is_decoded_twice_in_a_pass() {
                         (None, None) => assert_eq!(n, chunks, "{what}"),
                         _ => assert!(n <= chunks, "{what}"),
                     }
-                    // What is not selected is not decoded, where the layout allows.
+                    // Chunks without selected values are not decoded, where the layout allows.
                     let spared = match element {
                         "csr" => rows == Some(&run),
                         "csc" => columns.is_some(),

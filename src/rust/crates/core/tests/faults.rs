@@ -1,4 +1,4 @@
-//! What can happen to a file from outside: the process is killed while it writes, the disk is full, the directory may
+//! Faults from outside that a file can meet: the process is killed while it writes, the disk is full, the directory may
 //! not be written, the file is replaced or cut off while it is open, others read and write at the same time. Saving into
 //! a file is in `faults_save`.
 //!
@@ -93,7 +93,7 @@ fn killed_while_writing() {
     }
     println!("{rounds} kills: the old file {kept} times, the whole new one {replaced} times");
     assert_eq!(dir.names().0, ["x.h5ad"]);
-    // What they left goes with the next write.
+    // The next write removes their leftovers.
     write(&path, 300, 0, Compression::Gzip(1)).unwrap();
     assert_eq!(dir.names(), (vec!["x.h5ad".to_owned()], 0));
 }

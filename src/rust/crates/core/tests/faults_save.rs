@@ -1,4 +1,4 @@
-//! What can happen to a file that is saved into (mode "r+"): killed at any moment, no room left, a directory that may not
+//! Faults that a file can meet while it is saved into (mode "r+"): killed at any moment, no room left, a directory that may not
 //! be written, the file cut off or replaced while it is open, others reading it.
 //!
 //! A round writes its number into every value of an embedding, a column of obs and an entry of uns, so that a mixture of

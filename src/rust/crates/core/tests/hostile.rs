@@ -1,4 +1,4 @@
-//! What a file claims is looked at before memory or time is taken for it: an error names the element, and what is legal
+//! Claims of a file are checked before memory or time is taken for them: an error names the element, and what is legal
 //! is read.
 
 use anndataoom_core::element::{self, DataFrame, Value};

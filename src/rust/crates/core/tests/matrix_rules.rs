@@ -174,7 +174,7 @@ fn a_file_replaced_while_open_stays_the_same() {
     same_as_twin(&source, MemorySource::from_sparse(&m).unwrap(), 5, 2);
 }
 
-/// What lies in a file, with the class of error and words its message must have.
+/// Contents of a file, with the class of error and words its message must have.
 fn broken(change: impl Fn(&mut Sparse), class: &str, words: &[&str]) {
     use anndataoom_core::chain::LazyMatrix;
     use anndataoom_core::stream::Order;

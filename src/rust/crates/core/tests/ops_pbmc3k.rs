@@ -117,7 +117,7 @@ fn principal_components() {
     }
 }
 
-/// What passes leave for each other (sums of counts, selected columns in memory or in a scratch file) changes no bit.
+/// Values that passes leave for each other (sums of counts, selected columns in memory or in a scratch file) change no bit.
 #[test]
 fn kept_columns_and_sums_change_nothing() {
     let (Some(fresh), Some(used)) = (open(), open()) else { return };

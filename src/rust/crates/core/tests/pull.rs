@@ -111,7 +111,7 @@ fn whoever_stops_stops_the_pass() {
             let first = blocks.next().unwrap().unwrap();
             assert!(first.n_rows() > 0);
             session.monitor.cancel();
-            // One that was done already may come first.
+            // A block that was done already may come first.
             let last = blocks.by_ref().find(Result::is_err);
             assert!(matches!(last, Some(Err(Error::Cancelled)) | None));
             assert!(blocks.next().is_none());

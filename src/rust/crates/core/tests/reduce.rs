@@ -300,7 +300,7 @@ fn matrices(path: &Path) -> Vec<(String, LazyMatrix)> {
     all
 }
 
-/// What the verbs give, to the last bit.
+/// Results of the verbs, to the last bit.
 fn results(path: &Path, session: &Session) -> Vec<String> {
     let mut out = Vec::new();
     let mut add = |name: String, found: &dyn Debug| {
@@ -376,7 +376,7 @@ fn results(path: &Path, session: &Session) -> Vec<String> {
             of("regress_out", &regress_out(&log, &by, session).map(|x| x.to_bytes()));
         }
     }
-    // What is added up in long runs.
+    // Sums over long runs.
     let mut add = |name: String, found: &dyn Debug| add(name, found);
     for layout in ["csr", "dense"] {
         let x = in_blocks(&LazyMatrix::new(open(path, layout).unwrap()), SMALL);

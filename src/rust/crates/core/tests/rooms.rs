@@ -84,7 +84,7 @@ fn branches(tokens: &[String], at: &mut usize, prefix: &[String], out: &mut Vec<
     }
 }
 
-/// What a module names: paths, and whether they are exported on.
+/// The names in a module: paths, and whether they are exported on.
 fn paths(tokens: &[String]) -> Vec<(Vec<String>, bool)> {
     let mut out = Vec::new();
     let mut at = 0;
@@ -150,7 +150,7 @@ fn imports() -> BTreeMap<Module, BTreeSet<Module>> {
     let named: BTreeMap<&Module, _> = files.iter().map(|(m, source)| (m, paths(&tokens(source)))).collect();
     let mut exports = BTreeMap::new();
     for (&module, paths) in &named {
-        // What a folder's door imports for itself, those in the folder see too.
+        // Files of a folder also see the imports of its `mod.rs`.
         let door = modules.iter().any(|inner| inner.len() == module.len() + 1 && inner.starts_with(module));
         for (path, _) in paths.iter().filter(|(_, public)| *public || door) {
             if let (Some(target), Some(name)) = (resolve(&modules, module, path), path.last()) {
@@ -197,7 +197,7 @@ fn rooms_know_those_before_them() {
 #[test]
 fn no_files_import_in_a_circle() {
     let imports = imports();
-    // What can be reached from each; two that reach one another are in a circle.
+    // The files that each file reaches; two that reach one another are in a circle.
     let reach = |from: &Module| {
         let (mut seen, mut open) = (BTreeSet::new(), vec![from]);
         while let Some(module) = open.pop() {

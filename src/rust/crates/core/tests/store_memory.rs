@@ -105,7 +105,7 @@ fn plan(m: &Sparse) -> H5adPlan {
     plan
 }
 
-/// What [`write_h5ad`] makes of a plan in a file, [`write_store`] makes of it in memory; parts of the one are copied into
+/// Checks that [`write_store`] makes of a plan in memory the same as [`write_h5ad`] in a file; parts of the one are copied into
 /// the other.
 #[test]
 fn whole_objects_are_written() {

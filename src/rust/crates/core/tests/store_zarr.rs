@@ -197,7 +197,7 @@ fn a_store_is_replaced_whole() {
     let aside = path.with_file_name(".a.zarr.replaced");
     std::fs::rename(&path, &aside).unwrap();
     assert!(Store::open(&path).unwrap().exists("X") && !aside.exists());
-    // What others put there is never removed.
+    // Files that others put there are never removed.
     for (name, what) in [("file.zarr", "it is a file"), ("folder", "something else than a Zarr store")] {
         let other = dir.file(name);
         if name == "folder" {

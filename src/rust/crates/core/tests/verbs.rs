@@ -35,7 +35,7 @@ fn coordinates() -> Array2<f32> {
     Array2::from_shape_fn((CELLS, 5), |(i, j)| (noise(i * 5 + j) + if i % 2 == 0 { 2.0 } else { 0.0 }) as f32)
 }
 
-/// What a face would find for each need, for an object that has everything.
+/// The answers a face would have for each need, for an object that has everything.
 fn found(verb: &Verb, graph: &Outcome, map: &Outcome) -> HashMap<String, Input<'static>> {
     let sparse = |at: usize| Input::Graph(graph.patch.obsp[at].1.clone());
     let groups = |names: &[&str]| {
@@ -265,7 +265,7 @@ fn errors_name_verb_parameter_domain_and_argument() {
     let error = refused("normalize_total", "target_sum", Given::Number(f64::NAN));
     let expected = "normalize_total: target_sum must be a finite number above 0, or None, found nan";
     assert_eq!(error.in_syntax(&Syntax::PYTHON), expected);
-    // What depends on the data is said in the same form.
+    // Errors that depend on the data have the same form.
     let x = || HashMap::from([("matrix".to_owned(), Input::Matrix(counts()))]);
     let error = run("pca", &[("n_comps", Given::Whole(40))], x()).unwrap_err();
     assert!(error.to_string().starts_with("pca: n_comps must be at least 1 and less than 40,"), "{error}");

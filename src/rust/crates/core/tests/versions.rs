@@ -137,7 +137,7 @@ fn every_version_of_anndata() {
     }
 }
 
-/// What an old version wrote, written by us, is a file of today with the same content.
+/// A file of an old version, written by us, is a file of today with the same content.
 #[test]
 fn old_files_become_new_ones() {
     let dir = std::env::temp_dir().join(format!("anndataoom-versions-{}", std::process::id()));

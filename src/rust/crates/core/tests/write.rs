@@ -1,4 +1,4 @@
-//! What the writer puts into files: read back with this library's element reader and compared with the matrix in
+//! Files of the writer: read back with this library's element reader and compared with the matrix in
 //! memory; byte-identical for any number of threads; nothing left behind when it fails.
 
 use anndataoom_core::chain::nodes::{Log1p, Normalize, Scale};

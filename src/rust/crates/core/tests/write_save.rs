@@ -68,7 +68,7 @@ fn file(scratch: &Scratch) -> PathBuf {
     path
 }
 
-/// What the file holds, as an object read from it would write it.
+/// Returns the file's content as the plan of an object that was read from it.
 fn untouched(store: &Arc<Store>) -> H5adPlan {
     let copies = |slot: &str| {
         let keys = if store.exists(slot) { store.keys(slot).unwrap() } else { Vec::new() };

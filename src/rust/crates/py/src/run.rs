@@ -30,7 +30,7 @@ pub(crate) fn settings(py: Python<'_>) -> PyResult<(Session, Option<Py<PyAny>>)>
 /// Runs `work`; no Python object may enter it.
 ///
 /// # Errors
-/// Those of `work` as Python exceptions; `KeyboardInterrupt` after Ctrl-C.
+/// Errors of `work` as Python exceptions; `KeyboardInterrupt` after Ctrl-C.
 pub(crate) fn run<T: Send>(py: Python<'_>, work: impl FnOnce(&Session) -> Result<T> + Send) -> PyResult<T> {
     let (session, progress) = settings(py)?;
     watching(py, &session, progress.as_ref(), work)

@@ -44,7 +44,7 @@ pub(crate) fn stack(
 
 type Parts<'py> = (&'static str, Vec<(Matrix, Arr<'py>)>, usize, (f64, bool));
 
-/// What `stack` was given, None for a matrix of another kind.
+/// The matrices given to `stack`, None for a matrix of another kind.
 #[pyfunction]
 pub(crate) fn stack_members<'py>(py: Python<'py>, x: &Matrix) -> PyResult<Option<Parts<'py>>> {
     let Some(stack) = x.0.stack() else { return Ok(None) };

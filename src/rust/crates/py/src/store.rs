@@ -133,7 +133,7 @@ impl File {
         quick(|| Ok(self.0.exists(path)))
     }
 
-    /// What an h5ad file holds.
+    /// The elements of an h5ad file.
     fn tree(&self) -> PyResult<Tree> {
         let tree = quick(|| element::tree(&self.0))?;
         Ok((tree.x, tree.slots, tree.raw.map(|r| (r.x, r.var, r.varm))))

@@ -95,7 +95,7 @@ pub(crate) fn to_py<'py>(py: Python<'py>, value: Value) -> Object<'py> {
     }
 }
 
-/// What a verb adds, by slot.
+/// The elements that a verb adds, by slot.
 pub(crate) fn patch<'py>(py: Python<'py>, p: Patch) -> PyResult<Bound<'py, PyDict>> {
     let d = PyDict::new(py);
     for (slot, values) in

@@ -96,7 +96,7 @@ pub(crate) fn write_h5ad(
 }
 
 #[pyfunction]
-#[pyo3(signature = (plan_, path, *, zarr_format, shards, consolidate, chunks, compression, level, as_dense, as_csc))]
+#[pyo3(signature = (plan_, path, *, zarr_format, shards, consolidate, chunks, compression, level, as_dense, as_csr, as_csc))]
 #[allow(clippy::too_many_arguments)]
 pub(crate) fn write_zarr(
     py: Python<'_>,
@@ -109,12 +109,13 @@ pub(crate) fn write_zarr(
     compression: &str,
     level: Option<u8>,
     as_dense: Vec<String>,
+    as_csr: Vec<String>,
     as_csc: Vec<String>,
 ) -> PyResult<()> {
     let plan = plan(plan_)?;
     let compression = Compression::for_zarr(compression, level).map_err(to_py_err)?;
     let format = format_of(zarr_format, shards, consolidate, compression);
-    let options = WriteOptions { compression, as_dense, as_csr: Vec::new(), as_csc, chunk: chunks };
+    let options = WriteOptions { compression, as_dense, as_csr, as_csc, chunk: chunks };
     run(py, |session| write::write_zarr(&plan, &path, format, &options, session))
 }
 

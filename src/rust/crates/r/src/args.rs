@@ -21,7 +21,7 @@ fn class(x: &Robj) -> Option<String> {
     x.get_attrib("class")?.as_string_vector()?.into_iter().find(|c| !matches!(c.as_str(), "AsIs" | "matrix" | "array"))
 }
 
-/// What was found instead, for a message.
+/// The value found instead, for a message.
 fn found(x: &Robj) -> String {
     if let Some(class) = class(x) {
         return format!("{class} of length {}", x.len());

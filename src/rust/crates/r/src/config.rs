@@ -1,4 +1,4 @@
-//! What the core was built with and runs with.
+//! The core's build options and settings.
 
 use crate::reply::reply;
 use crate::to_r::list_of;

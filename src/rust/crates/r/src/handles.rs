@@ -1,4 +1,4 @@
-//! What R holds on to: open files and matrices, behind external pointers.
+//! Objects that R holds: open files and matrices, behind external pointers.
 
 use anndataoom_core::store::Store;
 use anndataoom_core::stream::Chunks;

@@ -126,7 +126,7 @@ fn rs_matrix_info(args: Robj) -> Robj {
     })
 }
 
-/// What the values of `x` take in R: a dgCMatrix (lgCMatrix) has 8 (4) bytes a value and 4 an index and a column, a
+/// Bytes that the values of `x` take in R: a dgCMatrix (lgCMatrix) has 8 (4) bytes a value and 4 an index and a column, a
 /// matrix 8 a number and 4 an integer or logical.
 fn room_in_r(x: &LazyMatrix, limit: u64, transposed: bool) -> stream::Room {
     let (n, m) = x.shape();

@@ -39,7 +39,7 @@ fn show(draw: &Function, fraction: f64) -> Result<()> {
 /// a few times a second. No R object may enter `work`.
 ///
 /// # Errors
-/// Those of `work`; [`Error::Cancelled`] after Ctrl-C; [`Error::Progress`] when progress cannot be drawn.
+/// Errors of `work`; [`Error::Cancelled`] after Ctrl-C; [`Error::Progress`] when progress cannot be drawn.
 pub(crate) fn run<T: Send>(args: &Args, work: impl FnOnce(&Session) -> Result<T> + Send) -> Result<T> {
     watching(&args.session()?, args, work)
 }

@@ -125,7 +125,7 @@ pub(crate) fn patch_by_columns(patch: Patch, monitor: &Monitor) -> Result<Patch>
     Ok(Patch { obsp: all_by_columns(patch.obsp, monitor)?, uns: all_by_columns(patch.uns, monitor)?, ..patch })
 }
 
-/// What a verb adds, by slot. Each value goes once R has it: the graphs of a million cells are 400 MB.
+/// The elements that a verb adds, by slot. Each value goes once R has it: the graphs of a million cells are 400 MB.
 pub(crate) fn patch_to_r(patch: Patch, notes: &Notes) -> Result<Robj> {
     let Patch { obs, var, obsm, varm, obsp, uns } = patch;
     let slots = [("obs", obs), ("var", var), ("obsm", obsm), ("varm", varm), ("obsp", obsp), ("uns", uns)];

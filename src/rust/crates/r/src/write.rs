@@ -143,8 +143,8 @@ fn level(a: &Args) -> Result<Option<u8>> {
     Ok(a.opt_usize("compression_opts")?.map(|level| u8::try_from(level).unwrap_or(u8::MAX)))
 }
 
-/// `plan`, `path`, `zarr_format`, `shards`, `chunks`, `compression`, `compression_opts`, `as_dense`, `as_csc`: the store
-/// written.
+/// `plan`, `path`, `zarr_format`, `shards`, `chunks`, `compression`, `compression_opts`, `as_dense`, `as_csr`,
+/// `as_csc`: the store written.
 #[extendr]
 fn rs_write_zarr(args: Robj) -> Robj {
     reply(args, |a, _| {
@@ -153,7 +153,7 @@ fn rs_write_zarr(args: Robj) -> Robj {
         let options = WriteOptions {
             compression,
             as_dense: a.opt_strings("as_dense")?.unwrap_or_default(),
-            as_csr: Vec::new(),
+            as_csr: a.opt_strings("as_csr")?.unwrap_or_default(),
             as_csc: a.opt_strings("as_csc")?.unwrap_or_default(),
             chunk: a.opt_usize("chunks")?,
         };

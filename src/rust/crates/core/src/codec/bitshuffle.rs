@@ -3,7 +3,7 @@
 
 use super::codecs::Decoded;
 
-/// What a block is packed with after its bits were grouped.
+/// The compressor of a block after its bits were grouped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Packing {
     /// Nothing.

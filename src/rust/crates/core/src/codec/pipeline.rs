@@ -31,7 +31,7 @@ pub(crate) enum Step {
     Bitshuffle(Bitshuffle),
     Fletcher32,
     Crc32c,
-    /// One that nobody here knows: optional ones are skipped where the writer did not know them either.
+    /// An unknown filter: optional ones are skipped where the writer did not know them either.
     Unknown(i32),
 }
 
@@ -44,7 +44,7 @@ pub(crate) struct Pipeline {
     steps: Vec<Step>,
 }
 
-/// What to do with a dataset's filters.
+/// The way to decode a dataset's chunks.
 pub(crate) enum Plan {
     /// Undo them here.
     Direct(Pipeline),
@@ -174,7 +174,7 @@ impl Pipeline {
     /// [`Pipeline::decode`] into memory that was not written yet; after `Ok` all of it is.
     ///
     /// # Errors
-    /// Those of [`Pipeline::decode`].
+    /// Errors of [`Pipeline::decode`].
     pub(crate) fn decode_new(&self, mask: u32, stored: &[u8], out: &mut [MaybeUninit<u8>]) -> Result<(), String> {
         if mask & 1 == 0 {
             // The usual cases: zeroing first would cost a tenth of the time.
@@ -353,7 +353,7 @@ fn run(steps: &[Step], stored: &[u8], out: &mut [u8], scratch: &mut Scratch) -> 
     if matches!(step, Step::Fletcher32 | Step::Crc32c) {
         return run(before, verified(*step, stored)?, out, scratch);
     }
-    // What remains preserves sizes: the result of this step has the size of the chunk.
+    // The remaining filters preserve sizes: the result of this step has the size of the chunk.
     if before.is_empty() {
         return undo(*step, stored, out);
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 /// Where they are.
 const PLACE: &str = "uns/neighbors";
-/// Those that are moved.
+/// The elements that are moved.
 const GRAPHS: [&str; 2] = ["distances", "connectivities"];
 
 /// Keys of obsp, and the paths of the elements to be found there, in a file of `n_obs` cells: matrices only, and unlike

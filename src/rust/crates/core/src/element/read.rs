@@ -18,7 +18,7 @@ pub fn read(store: &Arc<Store>, path: &str) -> Result<Value> {
     }
 }
 
-/// What the element at `path` is.
+/// Returns the kind of the element at `path`.
 ///
 /// # Errors
 /// As [`read`], but values are not looked at.

@@ -33,7 +33,7 @@ pub struct RawTree {
 /// The slots that hold elements by key.
 pub const SLOTS: [&str; 6] = ["layers", "obsm", "varm", "obsp", "varp", "uns"];
 
-/// What an h5ad file holds. Elements that cannot be read are listed all the same: they fail when they are read.
+/// The elements of an h5ad file. Elements that cannot be read are listed all the same: they fail when they are read.
 ///
 /// # Errors
 /// [`Error::Missing`] for a file without `obs` or `var`, with the function to call for one of 10x Genomics.
@@ -63,7 +63,7 @@ pub fn tree(store: &Arc<Store>) -> Result<Tree> {
             });
         }
         if slot == "obsp" {
-            // What is moved takes the place of what is there, as in anndata.
+            // A moved element replaces the element of its new name, as in anndata.
             let moved = encoding::n_rows(store, "obs").map_or_else(Vec::new, |n| neighbors::moved(store, n));
             entries.retain(|(key, _)| !moved.iter().any(|(k, _)| k == key));
             entries.extend(moved);

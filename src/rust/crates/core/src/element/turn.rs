@@ -20,7 +20,7 @@ impl Sparse {
     /// [`Sparse::to_format`], which for a large matrix takes seconds, until `monitor` stops it.
     ///
     /// # Errors
-    /// Those of [`Sparse::to_format`], and [`Error::Cancelled`].
+    /// Errors of [`Sparse::to_format`], and [`Error::Cancelled`].
     pub fn turned(&self, format: SparseFormat, monitor: &Monitor) -> Result<Sparse> {
         if self.format == format {
             let Sparse { format, shape, .. } = *self;

@@ -109,7 +109,7 @@ impl Restriction {
     }
 }
 
-/// What [`cluster`] is asked for.
+/// Options of [`cluster`].
 #[derive(Debug, Clone, Default)]
 pub struct Clustering {
     /// The algorithm.
@@ -128,7 +128,7 @@ pub struct Clustering {
 /// `scanpy.tl.leiden` or `scanpy.tl.louvain`.
 ///
 /// # Errors
-/// Those of [`leiden()`]; [`Error::Parameter`] for a restriction to groups that do not exist.
+/// Errors of [`leiden()`]; [`Error::Parameter`] for a restriction to groups that do not exist.
 pub fn cluster(mut graph: CsMatI<f32, u32, usize>, job: &Clustering, session: &Session) -> Result<Patch> {
     if !job.use_weights {
         graph.data_mut().iter_mut().for_each(|w| *w = 1.0);

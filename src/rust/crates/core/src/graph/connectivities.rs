@@ -199,7 +199,7 @@ fn median_square(distances: &[f32]) -> f64 {
 /// distance.
 ///
 /// # Errors
-/// Those of [`Knn::validate`].
+/// Errors of [`Knn::validate`].
 pub fn distances_matrix(knn: &Knn) -> Result<CsMatI<f32, u32, usize>> {
     knn.validate()?;
     let each = knn.k - 1;

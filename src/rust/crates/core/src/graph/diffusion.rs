@@ -18,7 +18,7 @@ pub struct DiffusionMap {
     pub eigenvalues: Vec<f32>,
     /// Largest residual `|T x - lambda x|` of an eigenpair.
     pub residual: f64,
-    /// What a user should hear of; often empty.
+    /// Notes for the user; often empty.
     pub notes: Vec<String>,
 }
 

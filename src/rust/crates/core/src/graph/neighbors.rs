@@ -17,7 +17,7 @@ pub enum Kernel {
     Gauss,
 }
 
-/// What [`neighbors`] is asked for.
+/// Options of [`neighbors`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct NeighborsParams {
     /// The search.

@@ -54,7 +54,7 @@ fn ascends(s: &Sparse) -> bool {
     })
 }
 
-/// What to note about neighbours besides the numbers.
+/// Parameters noted about neighbours besides the numbers.
 #[derive(Debug, Clone, Default)]
 pub struct NeighborsNames {
     /// Key of `uns` and prefix in `obsp`; `None` is scanpy's default ("neighbors", no prefix).
@@ -70,7 +70,7 @@ pub struct NeighborsNames {
 /// `obsp["distances"]`, `obsp["connectivities"]` and `uns["neighbors"]` (`scanpy.pp.neighbors`).
 ///
 /// # Errors
-/// Those of [`Knn::validate`](super::Knn::validate).
+/// Errors of [`Knn::validate`](super::Knn::validate).
 pub fn neighbors_patch(made: Neighbors, params: &NeighborsParams, names: &NeighborsNames) -> Result<Patch> {
     let Neighbors { found, connectivities } = made;
     let distances = from_sprs(super::distances_matrix(&found.knn)?);
@@ -157,7 +157,7 @@ pub fn paga_patch(found: Paga, groups: &str) -> Patch {
     Patch { uns: vec![("paga".to_owned(), Value::Dict(paga)), (format!("{groups}_sizes"), sizes)], ..Patch::default() }
 }
 
-/// What a dendrogram was made of.
+/// The inputs of a dendrogram.
 #[derive(Debug, Clone, Default)]
 pub struct DendrogramNames {
     /// Columns of obs that make the groups.

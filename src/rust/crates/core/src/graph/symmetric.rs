@@ -1,4 +1,4 @@
-//! What UMAP and Leiden ask of their input, checked once.
+//! The requirements of UMAP and Leiden on their input, checked once.
 
 use crate::error::{Error, Result};
 use crate::graph::ahead::{ahead, ahead_all};

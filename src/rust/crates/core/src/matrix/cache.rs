@@ -134,7 +134,7 @@ impl ColumnCache {
     /// Keeps block `b` as the source gave it. Dense blocks are not kept, nor is one for which there is no room.
     ///
     /// # Errors
-    /// Those of writing the scratch file.
+    /// Errors of writing the scratch file.
     pub(crate) fn keep(&self, b: usize, block: &Block) -> Result<()> {
         let Storage::Csr { indptr, indices, data } = &block.storage else { return Ok(()) };
         let Some(slot) = self.kept.get(b) else { return Ok(()) };

@@ -16,7 +16,6 @@ mod source;
 mod spare;
 mod sparse;
 mod stamp;
-mod turned;
 mod vector;
 
 pub use block::{Block, Positions, Storage};

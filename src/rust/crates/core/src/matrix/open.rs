@@ -2,9 +2,8 @@
 
 use super::csc::CscSource;
 use super::csr::CsrSource;
-use super::dense::DenseSource;
+use super::dense::{DenseSource, Straight, Turned};
 use super::sparse::SparseParts;
-use super::turned::TurnedSource;
 use super::Source;
 use crate::element::{self, Matrix, SparseFormat};
 use crate::error::{Error, Result};
@@ -25,8 +24,8 @@ pub fn open(store: &Arc<Store>, path: &str) -> Result<Arc<dyn Source>> {
         other => other,
     })?;
     match element::matrix(&node)? {
-        Some(Matrix::Dense) => Ok(Arc::new(DenseSource::open(&node)?)),
-        Some(Matrix::Turned) => Ok(Arc::new(TurnedSource::open(&node)?)),
+        Some(Matrix::Dense) => Ok(Arc::new(DenseSource::<Straight>::open(&node)?)),
+        Some(Matrix::Turned) => Ok(Arc::new(DenseSource::<Turned>::open(&node)?)),
         Some(Matrix::Sparse(format, shape)) => {
             let parts = SparseParts::open(&node, format, shape)?;
             match format {

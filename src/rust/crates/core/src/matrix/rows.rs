@@ -88,7 +88,7 @@ pub(super) struct Decoded<T> {
     pub(super) data: Vec<T>,
 }
 
-/// What is wrong with a row (its place among the rows read).
+/// The fault of a row, with its place among the rows read.
 pub(super) enum Fault {
     /// A column index past the end.
     Column { row: usize, column: u32 },
@@ -147,7 +147,7 @@ impl<T: Plain> Decoded<T> {
         self.indices.truncate(to);
         self.data.truncate(to);
         if to < self.indices.capacity() / 2 {
-            // What is left moves to memory of its own; the rest serves the next block.
+            // The remaining rows move to memory of their own; the buffer serves the next block.
             let (indices, data) = (memory::copied(&self.indices, DECODED)?, memory::copied(&self.data, DECODED)?);
             spare::keep(std::mem::replace(&mut self.indices, indices));
             spare::keep(std::mem::replace(&mut self.data, data));

@@ -1,4 +1,4 @@
-//! What a stored matrix offers to the streaming executor.
+//! The interface of a stored matrix to the streaming executor.
 
 use super::{Block, ColumnMap};
 use crate::element::DType;
@@ -111,13 +111,13 @@ pub trait Source: Send + Sync + std::fmt::Debug {
         None
     }
 
-    /// What there is of its packed rows in a session, by what its passes would be given.
+    /// State of its packed rows in a session, by the room its passes would be given.
     fn packed(&self, keeping: &Keeping, scratch: &Space) -> super::PackedState {
         let _ = (keeping, scratch);
         super::PackedState::None
     }
 
-    /// What was read of it so far.
+    /// Counts of the reads so far.
     fn reads(&self) -> Reads {
         Reads::default()
     }

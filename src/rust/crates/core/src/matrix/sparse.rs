@@ -1,4 +1,4 @@
-//! What CSR and CSC elements have in common: three datasets that must agree.
+//! The common parts of CSR and CSC elements: three datasets that must agree.
 
 use super::disk::{with_plain, Cursor, Plain, RawDataset, Shared};
 use super::index::hash_words;

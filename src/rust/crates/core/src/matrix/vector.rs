@@ -41,7 +41,7 @@ impl Vector {
     /// Reads a run.
     ///
     /// # Errors
-    /// Those of reading and decoding.
+    /// Errors of reading and decoding.
     pub(crate) fn read(&self, run: Range<u64>) -> Result<Data> {
         let none = Shared::none();
         with_plain!(self.dtype(), T => {

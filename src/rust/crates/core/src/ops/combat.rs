@@ -233,7 +233,7 @@ struct OfBatches<'a> {
     k: usize,
 }
 
-/// What is estimated of every gene.
+/// The estimates of every gene.
 struct Fits {
     mean: Vec<f64>,
     /// Root of the pooled variance; 0 where a gene is constant.

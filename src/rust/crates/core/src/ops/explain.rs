@@ -1,4 +1,4 @@
-//! What a matrix costs: the plan of a chain, in passes and bytes, without reading anything.
+//! The cost of a matrix: the plan of a chain, in passes and bytes, without reading anything.
 
 use super::hvg::{self, Flavor};
 use super::{mean_var, normalize, pca, qc};
@@ -22,7 +22,7 @@ pub enum From {
     Packed,
 }
 
-/// What a verb would take now.
+/// The cost of a verb now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
     /// The verb, by scanpy's name.
@@ -42,9 +42,9 @@ pub struct Step {
 pub struct Plan {
     /// File and element.
     pub matrix: String,
-    /// What there is: a name and a sentence each.
+    /// Resources at hand: a name and a sentence each.
     pub facts: Vec<(&'static str, String)>,
-    /// What the next verbs would take.
+    /// The costs of the next verbs.
     pub steps: Vec<Step>,
 }
 

@@ -13,7 +13,7 @@ use crate::session::Session;
 use crate::stream::{gives_rows, gives_sum, reduce, Needs, Reducer};
 use serde::Serialize;
 
-/// What [`filter_cells`] looks at; exactly one criterion a call, as in scanpy. Bounds are inclusive.
+/// The criterion of [`filter_cells`]; exactly one criterion a call, as in scanpy. Bounds are inclusive.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[allow(missing_docs)]
 pub enum CellCriterion {
@@ -23,7 +23,7 @@ pub enum CellCriterion {
     MaxCounts(f64),
 }
 
-/// What [`filter_genes`] looks at; exactly one criterion a call, as in scanpy. Bounds are inclusive.
+/// The criterion of [`filter_genes`]; exactly one criterion a call, as in scanpy. Bounds are inclusive.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[allow(missing_docs)]
 pub enum GeneCriterion {

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-/// What [`index_columns`] gives.
+/// Results of [`index_columns`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Indexed {
     /// The index.

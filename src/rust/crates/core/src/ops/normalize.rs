@@ -32,7 +32,7 @@ impl Default for NormalizeOptions {
 
 const COUNTS: &str = "counts of the cells";
 
-/// What [`normalize_total`] found.
+/// Results of [`normalize_total`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Normalized {
     /// Counts of each cell, highly expressed genes left out where asked.
@@ -235,7 +235,7 @@ impl Default for ScaleOptions {
     }
 }
 
-/// What [`scale`] found, one value a gene.
+/// Results of [`scale`], one value a gene.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scaled {
     /// Means before scaling.

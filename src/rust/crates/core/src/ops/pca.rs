@@ -184,7 +184,7 @@ struct Spectrum {
     /// Column means of the deltas; those of the values lie `base` higher.
     mean: Vec<f64>,
     base: Vec<f64>,
-    /// What is taken from dense values to get deltas.
+    /// The value subtracted from dense values to get deltas.
     shift: Option<Vec<f64>>,
     /// Sum of squared deviations of all columns.
     total: f64,
@@ -218,7 +218,7 @@ pub fn n_components((n, p): (usize, usize), n_comps: Option<usize>) -> Result<us
 /// [`Pca::residual`] says what was reached.
 ///
 /// # Errors
-/// Those of [`n_components`]; [`Error::Memory`] for hundreds of components of very many genes; [`Error::Values`] for NaN or
+/// Errors of [`n_components`]; [`Error::Memory`] for hundreds of components of very many genes; [`Error::Values`] for NaN or
 /// infinite values.
 pub fn pca(x: &LazyMatrix, options: &PcaOptions, session: &Session) -> Result<Pca> {
     let size = memory::count(&[x.shape().0, n_components(x.shape(), options.n_comps)?], SCORES)?;
@@ -231,7 +231,7 @@ pub fn pca(x: &LazyMatrix, options: &PcaOptions, session: &Session) -> Result<Pc
 /// own memory they end in, as a second copy of a million cells is 200 MB.
 ///
 /// # Errors
-/// Those of [`pca`], and [`Error::Shape`] when `x_pca` has another length.
+/// Errors of [`pca`], and [`Error::Shape`] when `x_pca` has another length.
 pub fn pca_into(x: &LazyMatrix, options: &PcaOptions, x_pca: &mut [f32], session: &Session) -> Result<Pca> {
     let (n, p) = x.shape();
     let k = n_components((n, p), options.n_comps)?;
@@ -255,7 +255,7 @@ pub fn pca_into(x: &LazyMatrix, options: &PcaOptions, x_pca: &mut [f32], session
     } else {
         (nf, (0..k).map(|c| dot(&base, c)).collect())
     };
-    // What the products took is not held while the coordinates come.
+    // The buffers of the products are freed before the coordinates are computed.
     release_memory();
     let pass = Project {
         deltas: &deltas,

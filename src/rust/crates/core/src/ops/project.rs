@@ -8,7 +8,7 @@ use crate::chain::LazyMatrix;
 use crate::error::{Error, Result};
 use crate::session::Session;
 
-/// What the cells of a reference were projected by.
+/// The parameters by which the cells of a reference were projected.
 #[derive(Debug, Clone)]
 pub struct Components<'a> {
     /// The reference, its columns those of the loadings.

@@ -16,7 +16,7 @@ use crate::session::Session;
 use crate::stream::{adds_up, no_rows, reduce, Needs, Reducer};
 use serde::{Deserialize, Serialize};
 
-/// What to regress on, one value a cell.
+/// A variable to regress on, one value a cell.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Regressors {
     /// Named columns of numbers; an intercept is added.

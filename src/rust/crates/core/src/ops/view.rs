@@ -75,7 +75,7 @@ pub(super) fn each<T: Number>(row: RowOf<'_, T>, mut f: impl FnMut(usize, f64)) 
     }
 }
 
-/// What the values of a matrix must be.
+/// Requirements on the values of a matrix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Domain {
     /// Any finite value.

@@ -1,6 +1,7 @@
 //! Long calls, watched over by the thread of a face.
 
 use super::guard::guard;
+use super::heap::release_memory;
 use super::session::Session;
 use crate::error::{Error, Result};
 use crate::reserve;
@@ -73,19 +74,6 @@ pub fn watched<T: Send, E>(
             }
         }
     })
-}
-
-/// Gives freed memory back to the operating system. glibc keeps what worker threads have freed, tens of megabytes for each,
-/// until a thread like them comes again; called when a verb has ended, and where a large step inside one has. Elsewhere it does nothing.
-pub fn release_memory() {
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    {
-        extern "C" {
-            fn malloc_trim(pad: usize) -> std::ffi::c_int;
-        }
-        // SAFETY: glibc's own function, callable at any time from any thread; it touches free memory only.
-        unsafe { malloc_trim(0) };
-    }
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use std::sync::Arc;
 /// X is float32 counts; obs has `cell_type` and `batch`, var `gene_ids`, `uns["simulation"]` the parameters.
 ///
 /// # Errors
-/// Those of [`SimulatedSource::new`] for parameters out of range, and of writing.
+/// Errors of [`SimulatedSource::new`] for parameters out of range, and of writing.
 pub fn simulate_h5ad(
     simulation: &Simulation,
     path: impl AsRef<Path>,

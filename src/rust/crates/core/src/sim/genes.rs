@@ -47,7 +47,7 @@ const RPS: [&str; 26] = [
     "20", "23", "24", "25", "27", "28",
 ];
 
-/// What a gene is, which decides its expression.
+/// The role of a gene, which decides its expression.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Ordinary,

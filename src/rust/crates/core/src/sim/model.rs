@@ -16,7 +16,7 @@ const LOW_QUALITY: f64 = 0.03;
 /// Streams of parameters lie above those of cells (their row numbers).
 const PARAMETERS: u64 = 1 << 40;
 
-/// What one cell is, before its counts are drawn.
+/// The properties of one cell, before its counts are drawn.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Cell {
     pub(super) cell_type: usize,

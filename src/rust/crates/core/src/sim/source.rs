@@ -46,7 +46,7 @@ impl SimulatedSource {
         Ok(SimulatedSource { simulation, model })
     }
 
-    /// What is simulated.
+    /// The model that is simulated.
     pub fn simulation(&self) -> &Simulation {
         &self.simulation
     }

@@ -34,7 +34,7 @@ pub(crate) fn is_zarr(path: &Path) -> Result<bool> {
 
 /// Opens what is at a path.
 pub(super) fn open(path: &Path, save: bool, external: External) -> Result<Arc<dyn Backend>> {
-    // What is not there, or cannot be read, is told by the one that opens it.
+    // Files that are missing or unreadable are reported by the backend that opens them.
     match zarr::is_zarr(path) {
         Ok(true) => zarr::open(path, save, external),
         _ => hdf5::open(path, save, external),

@@ -8,7 +8,7 @@ pub enum External {
     /// None.
     #[default]
     Refuse,
-    /// Those in the folder of the file that was asked for, symbolic links resolved.
+    /// Files in the folder of the file that was asked for, symbolic links resolved.
     SameFolder,
     /// All.
     Follow,

@@ -41,7 +41,7 @@ pub(crate) fn keeps_columns(x: &LazyMatrix) -> bool {
     selected && x.source().layout() != Layout::Dense && x.source().disk_bytes() > 0
 }
 
-/// What a pass leaves for those after it.
+/// Leavings of a pass for those after it.
 #[derive(Clone, Copy)]
 pub(super) struct Leaves {
     /// The columns it selects.

@@ -173,6 +173,7 @@ pub static FUNCTIONS: &[Function] = &[
             ANY_LEVEL,
             param("as_dense", NAMES, Preset::Nothing, "Matrices to write dense."),
             param("as_csc", NAMES, Preset::Nothing, "Matrices to write by columns."),
+            param("as_csr", NAMES, Preset::Nothing, "Matrices to write by rows."),
             param(
                 "convert_strings_to_categoricals",
                 Kind::Flag,

@@ -87,7 +87,7 @@ struct Sets {
     names: Vec<String>,
     /// Each gene once, in the order given.
     positions: Vec<Vec<u32>>,
-    /// What is left out.
+    /// Notes about genes that are left out.
     notes: Vec<(&'static str, String)>,
 }
 

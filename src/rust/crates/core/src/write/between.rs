@@ -24,7 +24,7 @@ const SMALL: usize = 16 << 20;
 /// Writes the element at `path` of `store`, which is as elements of today are, as `key` of `group`.
 ///
 /// # Errors
-/// Those of reading it; [`Error::Io`] for the target; [`Error::Cancelled`].
+/// Errors of reading it; [`Error::Io`] for the target; [`Error::Cancelled`].
 pub(super) fn write_between(
     group: &GroupWriter<'_>,
     key: &str,

@@ -68,7 +68,7 @@ pub fn convert(from: &Arc<Store>, to: Writer, options: &WriteOptions, session: &
 /// Everything in a file, to be copied.
 fn plan_of(from: &Arc<Store>) -> Result<H5adPlan> {
     let tree = element::tree(from)?;
-    // What anndata before 0.8 wrote is written as of today: matrices streamed.
+    // Elements of anndata before 0.8 are written in today's encoding: matrices streamed.
     let matrix = |path: &String| -> Result<Part> {
         match matrix::open(from, path) {
             Ok(x) if !is_current(from, path)? => Ok(Part::Matrix(LazyMatrix::new(x))),

@@ -22,7 +22,7 @@ pub struct SaveOptions {
     pub x: bool,
 }
 
-/// What a save did.
+/// The effects of a save.
 #[derive(Debug)]
 pub struct Saved {
     /// The file as it is now; the store saved into goes on showing it as it was.
@@ -41,7 +41,7 @@ struct Put<'p> {
     part: &'p Part,
 }
 
-/// What is to be done to a file.
+/// The changes to be made to a file.
 #[derive(Default)]
 struct Changes<'p> {
     put: Vec<Put<'p>>,

@@ -1,4 +1,4 @@
-//! What the tests of faults share: a directory, children that are this program again, a disk that is soon full.
+//! Helpers of the tests of faults: a directory, children that are this program again, a disk that is soon full.
 #![allow(dead_code)] // not every test file uses all of it
 
 use anndataoom_core::element;

@@ -100,7 +100,7 @@ impl Death {
         Death { text: format!("{what} in {frames}"), place: place.map(str::to_owned) }
     }
 
-    /// What is known of it, for a defect of the HDF5 library.
+    /// The known cause, for a defect of the HDF5 library.
     pub fn known(&self) -> Option<&'static str> {
         let place = self.place.as_deref()?;
         KNOWN.iter().find(|(function, _)| *function == place).map(|(_, why)| *why)

@@ -75,7 +75,7 @@ fn golden() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../../tests/golden")
 }
 
-/// What goes wrong in a case, if something does.
+/// Returns the fault that a case shows, if any.
 fn run_file(path: &Path) -> Result<(), String> {
     PEAK.store(HELD.load(Relaxed), Relaxed);
     let before = HELD.load(Relaxed);
@@ -142,7 +142,7 @@ fn replay(files: &[String]) {
     println!("done");
 }
 
-/// What became of a child: the last case begun, and what was wrong with cases.
+/// A child's fate: the last case that it began, and the faults of cases.
 struct Outcome {
     last: u64,
     /// Whether that one was still being made.

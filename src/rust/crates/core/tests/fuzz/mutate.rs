@@ -158,7 +158,7 @@ fn anywhere(path: &Path, r: &mut Random) -> bool {
     std::fs::write(path, bytes).is_ok()
 }
 
-/// What the library's structures start with: trees, groups, heaps, headers of objects, tables of chunks.
+/// The signatures of the library's structures: trees, groups, heaps, headers of objects, tables of chunks.
 const SIGNATURES: &[&[u8]] = &[
     b"TREE", b"SNOD", b"HEAP", b"GCOL", b"OHDR", b"OCHK", b"FRHP", b"FHDB", b"FHIB", b"FSHD", b"BTHD", b"BTLF",
     b"BTIN", b"FAHD", b"FADB", b"EAHD", b"EAIB", b"EASB", b"EADB", b"\x89HDF",

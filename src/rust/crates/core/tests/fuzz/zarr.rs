@@ -35,7 +35,7 @@ fn store(golden: &Path, place: &Path, format: ZarrFormat) -> Option<Objects> {
     let writer = Writer::create_zarr(&root, format).ok()?;
     let options = element::WriteOptions { compression: format.compression, shuffle: false };
     for key in from.keys("").ok()? {
-        // What Zarr has not is left out.
+        // Elements that Zarr does not have are left out.
         let _ = element::write(&writer.root().ok()?, &key, &element::read(&from, &key).ok()?, &options);
     }
     writer.commit().ok()?;

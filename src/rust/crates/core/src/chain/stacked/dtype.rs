@@ -3,7 +3,7 @@
 use super::MISSING;
 use crate::element::DType;
 
-/// What stands where a member has no value.
+/// The value where a member has none.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Fill {
     /// The value.

@@ -111,7 +111,7 @@ impl Stacked {
         &self.members
     }
 
-    /// What a member lacks reads as this.
+    /// The value read for genes that a member lacks.
     pub fn fill(&self) -> Fill {
         self.fill
     }

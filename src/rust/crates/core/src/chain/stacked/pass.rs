@@ -36,7 +36,7 @@ struct Part<'a> {
     pass: Mutex<(Option<Arc<dyn Pass + 'a>>, u64)>,
 }
 
-/// What a block of the stack takes from a member: rows `rows` (in the order of the member's pass) of its block `block`.
+/// The part that a block of the stack takes from a member: rows `rows` (in the order of the member's pass) of its block `block`.
 struct Piece {
     part: usize,
     block: usize,

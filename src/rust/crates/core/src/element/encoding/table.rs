@@ -40,7 +40,7 @@ pub(in crate::element) fn read_field(node: &Node, name: &str) -> Result<Value> {
     array::decode(&node.values()?.field(name)?)
 }
 
-/// What it is.
+/// The kind of element.
 pub(in crate::element) fn describe_field(node: &Node, name: &str) -> Result<Description> {
     let values = node.values()?.field(name)?;
     Ok(Description { shape: values.shape(), dtype: Some(values.kind().name()), ..Description::default() })

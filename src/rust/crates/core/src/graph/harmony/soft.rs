@@ -10,7 +10,7 @@ use faer::{Accum, MatMut, MatRef, Par};
 /// Numbers summed side by side.
 const LANES: usize = 16;
 
-/// What weights of cells are made by.
+/// The parameters that weights of cells are computed with.
 pub(super) struct Space<'a> {
     pub(super) d: usize,
     /// Unit centroids, clusters x dimensions.

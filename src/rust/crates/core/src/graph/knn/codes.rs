@@ -21,7 +21,7 @@ use rayon::prelude::*;
 
 /// Steps from the centroid to the farthest point.
 const STEPS: f32 = 127.0;
-/// What is added to a row's steps, as the processor multiplies unsigned with signed bytes.
+/// The offset added to a row's steps, as the processor multiplies unsigned with signed bytes.
 const SHIFT: u8 = 128;
 
 /// Coded points by list. Rows lie in panels of 16: for each word in turn, that of every row.
@@ -128,7 +128,7 @@ pub(super) struct Queries {
     n: usize,
     /// By groups of queries: for each word in turn, that of every query of the group.
     words: Vec<i32>,
-    /// What sums of products start from, to undo the shift of the rows.
+    /// The initial value of sums of products, which undoes the offset of the rows.
     starts: Vec<i32>,
     steps: Vec<f32>,
     squares: Vec<f32>,

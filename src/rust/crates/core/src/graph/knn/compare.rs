@@ -31,9 +31,9 @@ pub(super) struct Part<'a> {
 pub(super) struct Asked<'a> {
     /// By groups: for each word in turn, that of every query of the group.
     pub(super) words: &'a [i32],
-    /// What sums of products start from, to undo the 128 added to the rows.
+    /// The initial value of sums of products, which undoes the 128 added to the rows.
     pub(super) starts: &'a [i32],
-    /// What sums are taken times to be -2 <q, x>.
+    /// The factor that makes a sum -2 <q, x>.
     pub(super) factors: &'a [f32],
     /// |q|².
     pub(super) squares: &'a [f32],
@@ -49,7 +49,7 @@ pub(super) struct Offer<'a> {
 }
 
 impl Offer<'_> {
-    /// What |x|² - 2 <q, x> must be below for x to matter to a query of this |q|².
+    /// Returns the admission threshold of |x|² - 2 <q, x> for a query of this |q|².
     fn limit(&self, query: usize, square: f32) -> f32 {
         let name = self.names.get(query);
         name.map_or(f32::NEG_INFINITY, |&name| self.candidates.threshold(name as usize) - square)
@@ -78,7 +78,7 @@ struct Group<'a> {
     words: &'a [i32],
     starts: &'a [i32; GROUP],
     factors: &'a [f32; GROUP],
-    /// What |x|² - 2 <q, x> must be below for x to matter.
+    /// The admission threshold of |x|² - 2 <q, x>.
     limits: &'a [f32; GROUP],
 }
 
@@ -223,7 +223,7 @@ mod neon;
 mod tests {
     use super::*;
 
-    /// What 29 queries are offered of the rows of some panels, the last of which is not full, of 3 words.
+    /// Rows that 29 queries are offered of some panels of 3 words, the last of which is not full.
     fn offered(panels: usize, with: impl Fn(&Part, &Asked, &mut Room, &mut Offer)) -> Vec<Vec<(u32, u32)>> {
         const QUERIES: usize = 29;
         const WORDS: usize = 3;

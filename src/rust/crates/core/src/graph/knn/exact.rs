@@ -23,7 +23,7 @@ const PART: usize = 1 << 16;
 /// Candidates kept beyond those asked for, so that a few ties within the error of f32 do not need a second look.
 const SPARE: usize = 16;
 
-/// What a task works with.
+/// Buffers of a task.
 struct Scratch {
     candidates: Candidates,
     queries: Vec<f32>,

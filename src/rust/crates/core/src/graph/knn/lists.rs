@@ -47,7 +47,7 @@ pub(super) struct Index {
     pub(super) rows: Rows,
 }
 
-/// What the points searched are compared as.
+/// The form in which the searched points are compared.
 pub(super) enum Rows {
     /// In one byte a coordinate: fast, but lists of very unequal spread lose what is close in them.
     Bytes(Codes),
@@ -81,7 +81,7 @@ impl Index {
         }
     }
 
-    /// What candidates' scores lack to squared distances, for a query of this squared length.
+    /// Returns the offset from scores to squared distances, for a query of this squared length.
     fn rest(&self, square: f64) -> f64 {
         match self.rows {
             Rows::Bytes(_) => 0.0,
@@ -157,7 +157,7 @@ pub(super) fn group(points: &Points, ids: Option<&[u32]>, centroids: &Centroids,
     Ok(Groups { starts, ids })
 }
 
-/// What a task works with.
+/// Buffers of a task.
 pub(super) struct Scratch {
     candidates: Candidates,
     queries: Vec<f32>,

@@ -130,7 +130,7 @@ impl fmt::Display for Metric {
     }
 }
 
-/// What two rows have as truth values.
+/// Counts of two rows' entries as truth values.
 #[derive(Default)]
 struct Truths {
     both: f64,

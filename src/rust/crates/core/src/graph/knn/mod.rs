@@ -153,7 +153,7 @@ impl fmt::Display for Method {
     }
 }
 
-/// What [`knn`] is asked for.
+/// Options of [`knn`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct KnnParams {
     /// Neighbours per point, counting the point itself (scanpy's `n_neighbors`), 1 to n.
@@ -175,7 +175,7 @@ impl Default for KnnParams {
     }
 }
 
-/// What [`knn`] found, and how.
+/// The neighbours that [`knn`] found, and the way it took.
 #[derive(Debug, Clone, PartialEq)]
 pub struct KnnResult {
     /// The neighbours.
@@ -235,7 +235,7 @@ fn searched(n: usize, k: usize) -> String {
 /// [`EXACT_UP_TO`]² pairs of points, else with the measured recall.
 ///
 /// # Errors
-/// Those of [`knn`]; [`Error::Shape`] and [`Error::Parameter`] for batches that do not fit the points or have fewer than
+/// Errors of [`knn`]; [`Error::Shape`] and [`Error::Parameter`] for batches that do not fit the points or have fewer than
 /// `neighbors_within_batch`, and for [`Method::Hnsw`].
 pub fn knn_by_batch(
     points: ArrayView2<'_, f32>,
@@ -264,7 +264,7 @@ pub fn knn_by_batch(
 /// ascending.
 ///
 /// # Errors
-/// Those of [`knn`]; [`Error::Parameter`] for a pairwise metric.
+/// Errors of [`knn`]; [`Error::Parameter`] for a pairwise metric.
 pub(super) fn across(
     points: ArrayView2<'_, f32>,
     n: usize,
@@ -285,7 +285,7 @@ pub(super) fn across(
     })
 }
 
-/// What holds for any search; gives the extents.
+/// Checks that hold for any search; returns the extents.
 fn validate(points: ArrayView2<'_, f32>, params: &KnnParams) -> Result<(usize, usize)> {
     let (n, d) = points.dim();
     if n == 0 || d == 0 || u32::try_from(n).is_err() {

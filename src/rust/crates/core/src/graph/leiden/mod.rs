@@ -17,7 +17,7 @@ use aggregate::{aggregate, renumber, Network, CLUSTERS};
 use rayon::prelude::*;
 use sprs::CsMatI;
 
-/// What is maximised. A is the weight matrix, k_i = sum of row i, S = sum of A; i, j in the same cluster.
+/// The objective that is maximised. A is the weight matrix, k_i = sum of row i, S = sum of A; i, j in the same cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Objective {
     /// Modularity with a resolution (Reichardt & Bornholdt 2006): 1/S sum_ij (A_ij - resolution k_i k_j / S).
@@ -32,7 +32,7 @@ pub enum Objective {
 pub struct LeidenParams {
     /// Higher values give more clusters.
     pub resolution: f64,
-    /// What is maximised.
+    /// The objective.
     pub objective: Objective,
     /// Iterations, each from the partition of the one before; negative: until stable, which is when one changes nothing
     /// (three in a row for at most 16,384 observations) or, for more observations, raises the objective by less than

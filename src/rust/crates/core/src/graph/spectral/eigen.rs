@@ -26,7 +26,7 @@ const SINGLE: f64 = 2e-5;
 /// Largest degree of one filter.
 const MAX_DEGREE: usize = 24;
 
-/// What the vectors are made of; sums over all rows are f64.
+/// Element type of the vectors; sums over all rows are f64.
 trait Real: Copy + Send + Sync + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> {
     /// The largest growth of a vector in one filter (conditioning of the block).
     const MAX_GROWTH: f64;

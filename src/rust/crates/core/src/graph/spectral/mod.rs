@@ -34,7 +34,7 @@ pub struct SpectralLayout {
     pub n_connected: usize,
     /// Largest residual `|M x - lambda x|` over the eigenpairs used, `x` of norm 1; 0 when none was computed.
     pub residual: f64,
-    /// What differs from "one connected graph, solved to tolerance", in words; empty when nothing does.
+    /// Deviations from "one connected graph, solved to tolerance", in words; empty without any.
     pub notes: Vec<String>,
 }
 

@@ -93,7 +93,7 @@ pub struct UmapResult {
     pub b: f64,
     /// Epochs run.
     pub n_epochs: usize,
-    /// What a user should hear of (several connected components, an approximate or random start); often empty.
+    /// Notes for the user (several connected components, an approximate or random start); often empty.
     pub notes: Vec<String>,
 }
 
@@ -142,7 +142,7 @@ pub fn umap(connectivities: &CsMatI<f32, u32, usize>, params: &UmapParams, sessi
     })
 }
 
-/// What both optimisers are given.
+/// Inputs of both optimisers.
 struct Job<'a> {
     graph: Graph<'a>,
     dim: usize,

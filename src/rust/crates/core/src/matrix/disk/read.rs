@@ -27,7 +27,7 @@ impl RawDataset {
     /// Appends values `range` of a 1-D dataset of `T` (stored dtype) to `out`. Ranges asked of one cursor ascend.
     ///
     /// # Errors
-    /// Those of reading and decoding; [`Error::Memory`] when the values do not fit into memory.
+    /// Errors of reading and decoding; [`Error::Memory`] when the values do not fit into memory.
     pub(crate) fn append<T: Plain>(&self, range: Range<u64>, cursor: &mut Cursor<'_>, out: &mut Vec<T>) -> Result<()> {
         debug_assert_eq!(self.shape().len(), 1);
         let before = out.len();

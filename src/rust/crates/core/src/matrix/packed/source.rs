@@ -68,7 +68,7 @@ impl SparseParts {
         Ok(Some(Pass { packed, fills: true }))
     }
 
-    /// What there is of packed rows now.
+    /// State of the packed rows now.
     pub(in crate::matrix) fn packed_state(&self, keeping: &Keeping, scratch: &Space) -> State {
         if keeping.limit() == Some(0) || !self.is_worth_packing() {
             return State::None;

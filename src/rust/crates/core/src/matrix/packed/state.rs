@@ -1,6 +1,6 @@
-//! What there is of packed rows, for who plans or shows it.
+//! State of packed rows, for who plans or shows it.
 
-/// What there is of packed rows of a matrix.
+/// State of the packed rows of a matrix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
     /// The matrix is not compressed, too small, or has no state to tell it by; or the setting `scratch` is 0.

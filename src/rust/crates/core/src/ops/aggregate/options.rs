@@ -63,7 +63,7 @@ pub struct Aggregation {
     pub n_groups: usize,
     /// The functions.
     pub functions: Functions,
-    /// What the divisor of variances is less than the number of values.
+    /// Delta degrees of freedom: the divisor of variances is the number of values less this.
     pub dof: usize,
 }
 

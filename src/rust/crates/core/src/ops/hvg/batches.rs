@@ -130,7 +130,7 @@ pub(super) struct Sums {
     moments: Moments,
 }
 
-/// What one pass over the values gives.
+/// Results of one pass over the values.
 pub(super) struct BatchMoments {
     /// Of each batch.
     parts: Vec<Moments>,

@@ -17,7 +17,7 @@ use crate::stream::{adds_up, no_rows, reduce, Needs, Reducer};
 use rayon::prelude::*;
 use serde::Serialize;
 
-/// What the residuals of one batch depend on.
+/// The parameters of the residuals of one batch.
 #[derive(Serialize)]
 pub(super) struct Model<'a> {
     gene_sums: &'a [f64],
@@ -64,7 +64,7 @@ pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, sessi
         .map(|&b| (&residuals[b], batches.sizes[b], &models[b]))
         .map(|(pairs, n, model)| {
             let n = n as f64;
-            // What this loses is far below what decides: no square is above `min(theta, clip^2)` but those of large counts, and
+            // The loss of precision is far below the differences that decide: no square is above `min(theta, clip^2)` but those of large counts, and
             // a mean is at most `sqrt(n)` deviations, as not all residuals of a gene have the same sign.
             let variance = |&(s, q): &(f64, f64)| (q / n - (s / n) * (s / n)).max(0.0);
             // Genes without a count in the batch have variance 0.

@@ -100,7 +100,7 @@ struct Regression<'a, T> {
 }
 
 impl<T: Number> Regression<'_, T> {
-    /// What the coefficients `at` give for a cell.
+    /// Returns the scores of a cell for the coefficients `at`.
     fn linear(&self, i: usize, at: &[f64], to: &mut [f64]) {
         let width = self.width;
         to.copy_from_slice(&at[self.view.n_cols * width..]);

@@ -175,7 +175,7 @@ struct Shifted {
 impl Shifted {
     fn new(t: &Tridiagonal, value: f64, norm: f64) -> Self {
         let p = t.diagonal.len();
-        // What replaces a pivot of 0: any value far below the matrix.
+        // The replacement of a pivot of 0: any value far below the matrix.
         let tiny = if norm > 0.0 { norm * f64::EPSILON } else { f64::MIN_POSITIVE };
         let above = |i: usize| t.below.get(i).copied().unwrap_or(0.0);
         let (mut upper, mut steps) = (Vec::with_capacity(p), Vec::with_capacity(p));

@@ -21,7 +21,7 @@ const MAX_STEPS: usize = 100;
 /// Bytes of the vectors kept between restarts.
 const BASIS: usize = 192 << 20;
 
-/// What was found.
+/// The decomposition found.
 pub(super) struct Found {
     /// Eigenvalues, descending.
     pub(super) values: Vec<f64>,
@@ -43,7 +43,7 @@ pub(super) fn block_width(p: usize, k: usize) -> usize {
 /// block of [`block_width`] columns; `4 * (k + 3 * block_width)` is at most `p`.
 ///
 /// # Errors
-/// Those of `apply` and of the small decompositions.
+/// Errors of `apply` and of the small decompositions.
 pub(super) fn leading(p: usize, k: usize, apply: impl FnMut(&Mat<f64>) -> Result<Mat<f64>>) -> Result<Found> {
     let fewest = k + 3 * block_width(p, k);
     within(p, k, (BASIS / (8 * p)).clamp(fewest, fewest.max(1024)), apply)
@@ -150,7 +150,7 @@ fn orthonormalise(
         if left > negligible {
             r[(c, c)] = left;
             if left < 1e-2 * whole {
-                // What cancelled has let the part along the basis grow against the rest.
+                // After cancellation, the part along the basis is large against the rest.
                 project_out(&mut column, basis)?;
                 left = norm(&column);
             }

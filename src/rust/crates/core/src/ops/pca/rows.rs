@@ -29,7 +29,7 @@ struct Scale {
     max: f64,
 }
 
-/// What scales one column, side by side.
+/// The scaling of one column, its parameters side by side.
 #[derive(Serialize)]
 struct Column {
     mean: f64,
@@ -67,12 +67,12 @@ impl Deltas {
         Deltas { chain: x.clone(), scale: None, check }
     }
 
-    /// What is read.
+    /// The matrix that is read.
     pub(super) fn chain(&self) -> &LazyMatrix {
         &self.chain
     }
 
-    /// What has to be added to the deltas of each column to get its values; dense rows are shifted by `shift` instead.
+    /// The value added to the deltas of each column to get its values; dense rows are shifted by `shift` instead.
     pub(super) fn base(&self, p: usize, shift: Option<&[f64]>) -> Vec<f64> {
         match (&self.scale, shift) {
             (Some(s), _) => s.columns.iter().map(|c| c.base).collect(),

@@ -32,7 +32,7 @@ impl Slab {
     /// Adds rows, dense ones less `shift`, and calls `full` on every slab completed.
     ///
     /// # Errors
-    /// Those of `full`.
+    /// Errors of `full`.
     pub(super) fn push(
         &mut self,
         rows: &Rows,
@@ -72,7 +72,7 @@ impl Slab {
     /// Calls `full` on what is left.
     ///
     /// # Errors
-    /// Those of `full`.
+    /// Errors of `full`.
     pub(super) fn flush(&mut self, full: &mut impl FnMut(&mut Slab) -> Result<()>) -> Result<()> {
         if self.indptr.len() > 1 || !self.values.is_empty() {
             full(self)?;

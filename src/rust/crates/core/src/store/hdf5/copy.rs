@@ -176,7 +176,7 @@ fn check_datatype(group: &Node, key: &str) -> Result<()> {
     lengths::check_attributes(group, &datatype)
 }
 
-/// What the library writes for `H5O_native_info_t`, whose fields the bindings keep to themselves.
+/// The library's layout of `H5O_native_info_t`, whose fields the bindings keep to themselves.
 #[repr(C)]
 #[derive(Default)]
 struct NativeInfo {

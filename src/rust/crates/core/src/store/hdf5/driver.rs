@@ -216,7 +216,7 @@ unsafe extern "C" fn open_file(name: *const c_char, flags: c_uint, access: i64, 
     }))
 }
 
-/// What the library gives the files that this one names: the number of its family, in the library's own memory.
+/// The properties that the library passes on to files that this one names: the number of its family, in the library's own memory.
 unsafe extern "C" fn access_info(file: *const Opened) -> *mut c_void {
     // SAFETY: the file is open.
     let number = unsafe { (*file).number };

@@ -1,4 +1,4 @@
-//! What HDF5 says went wrong, in a user's words.
+//! Errors of the HDF5 library, in a user's words.
 
 use crate::error::Result;
 use crate::memory;
@@ -48,7 +48,7 @@ pub(super) fn keep(reason: String) {
 
 /// The cause: our own callback's reason or the operating system's message, else HDF5's innermost line.
 pub(crate) fn cause(error: &hdf5::Error) -> String {
-    // One that is not this error's is of no use to a later one.
+    // Taken in any case: a later error must not report the record of this one.
     let kept = KEPT.with(|kept| kept.borrow_mut().take());
     let frames = frames(error);
     let ours = ["driver write request failed", "driver read request failed", "filter returned failure during read"];

@@ -6,7 +6,7 @@ use hdf5_sys::h5l::{H5L_info2_t, H5Lget_info2, H5Lget_val, H5Literate2, H5Lunpac
 use hdf5_sys::h5p::H5P_DEFAULT;
 use std::ffi::{c_char, c_int, c_void, CStr, CString};
 
-/// What a link is.
+/// The kinds of a link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Link {
     /// To the object of the file whose header lies there.
@@ -35,7 +35,7 @@ const _: () = assert!(size_of::<Info>() == size_of::<H5L_info2_t>());
 /// The longest value of a link that is read.
 const LONGEST: u64 = 1 << 16;
 
-/// What the link `key` of a group is; `None` when there is none.
+/// Returns the kind of the link `key` of a group; `None` when there is no such link.
 pub(super) fn link(group: &Group, key: &str) -> Result<Option<Link>> {
     if !group.link_exists(key) {
         return Ok(None);

@@ -66,7 +66,7 @@ impl Chunks {
         let (mut stored, mut longest) = (0_u64, 0);
         for (name, size) in files.objects(path, array.keys.depth(rank))? {
             let place = array.keys.place(&name, rank);
-            // Those outside the extents are left from before the array was cut.
+            // Chunks outside the extents are left from before the array was cut.
             let Some(number) = place.and_then(|place| grid::number(&place, &objects)) else { continue };
             sizes.try_reserve(1).map_err(|_| memory::refused::<(u64, u64)>(sizes.len() + 1, "places of chunks"))?;
             sizes.insert(number, size);
@@ -306,7 +306,7 @@ impl Chunks {
     /// Decodes a chunk into `out`, whose length is [`Chunks::believed`]: values as they are stored, row-major.
     ///
     /// # Errors
-    /// Those of reading; [`Error::Format`] for a damaged chunk.
+    /// Errors of reading; [`Error::Format`] for a damaged chunk.
     pub(super) fn decode(&self, chunk: u64, out: &mut [u8]) -> Result<()> {
         let codecs = &self.array.codecs;
         let there = self.with_stored(chunk, &mut |stored| {

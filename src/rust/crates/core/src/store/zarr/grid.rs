@@ -56,7 +56,7 @@ pub(super) fn strides(extents: &[u64], order: Option<&[usize]>) -> Vec<u64> {
 /// the chunk and among those of the box, and its length.
 ///
 /// # Errors
-/// Those of `each`.
+/// Errors of `each`.
 pub(super) fn shared<E>(
     chunk: &[Range<u64>],
     within: &[Range<u64>],

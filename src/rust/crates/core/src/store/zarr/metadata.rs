@@ -1,4 +1,4 @@
-//! What metadata say of an array, of either version.
+//! The metadata of an array, of either version of the format.
 
 use super::codecs::{self, Codecs, Fault, Sharding};
 use super::datatype::{short, DataType};
@@ -179,7 +179,7 @@ fn separator_of(text: Option<&str>) -> Result<char, Fault> {
 pub(super) fn shape_of(json: &Json) -> Result<Vec<u64>, String> {
     let shape = json.get("shape").ok_or("none")?;
     let extents = shape.extents().filter(|s| s.len() <= MOST_AXES);
-    // What no machine addresses.
+    // Sizes that no machine addresses.
     extents.filter(|s| s.iter().all(|&e| e < 1 << 62)).ok_or_else(|| short(shape))
 }
 

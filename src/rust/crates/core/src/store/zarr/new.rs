@@ -61,7 +61,7 @@ pub(super) fn recover(target: &Path) {
     if super::folder::mark(&aside).is_none() {
         return;
     }
-    // What fails is told when the target is opened.
+    // A failure is reported when the target is opened.
     let _ = if target.exists() { fs::remove_dir_all(aside) } else { fs::rename(aside, target) };
 }
 

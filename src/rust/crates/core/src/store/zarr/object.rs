@@ -124,7 +124,7 @@ impl Object for Member {
     }
 
     fn has_link(&self, key: &str) -> bool {
-        // One that is there and broken is there.
+        // An array that is there and damaged counts as there.
         self.meta.attributes.is_ok() && !self.meta.is_array && !matches!(self.member(key), Err(Error::Missing { .. }))
     }
 

@@ -13,7 +13,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// What all of a store that is written share.
+/// State that all parts of a store share while it is written.
 #[derive(Debug)]
 pub(super) struct Store {
     pub(super) version: u8,
@@ -117,7 +117,7 @@ impl NewArray {
             ),
             hint: "; write the object as an h5ad file, or leave the element out".to_owned(),
         };
-        // What has no values is a single one that is false.
+        // A mask of no values is stored as a single `false`.
         let (stored, shape) = match shape {
             None => (Stored::Number(crate::dtype::DType::Bool), &[][..]),
             Some(shape) => (Stored::of(kind).ok_or_else(unknown)?, shape),

@@ -97,7 +97,7 @@ impl Tree {
         let files: &[&str] = if self.version == 3 { &["zarr.json"] } else { &[".zarray", ".zgroup"] };
         let there = |name: &String| -> Result<bool> {
             for file in files {
-                // One that leads elsewhere is there, and an error when it is opened.
+                // A link that leads elsewhere counts as there; opening it is an error.
                 match self.files.open(&join(&join(path, name), file)) {
                     Ok(None) => {}
                     Ok(Some(_)) | Err(Error::External { .. }) => return Ok(true),

@@ -31,7 +31,7 @@ impl<'a> Values<'a> {
     /// Of an array of a store of which `state` was found when it was opened.
     ///
     /// # Errors
-    /// Those of looking up its chunks, for an array so large that they have to tell whether it can be.
+    /// Errors of looking up its chunks: those of a very large array have to show that its claim can be true.
     pub(super) fn new(
         at: &'a dyn Object,
         files: &'a Arc<dyn Files>,

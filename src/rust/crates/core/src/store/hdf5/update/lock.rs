@@ -15,7 +15,7 @@ pub(in crate::store::hdf5) struct Shared {
     state: Mutex<State>,
 }
 
-/// What tells one file from another.
+/// The identity of a file: equal for two names of one file.
 type Identity = (u64, u64);
 
 pub(super) struct State {
