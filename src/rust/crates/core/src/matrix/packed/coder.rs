@@ -132,7 +132,7 @@ fn width(largest: u32) -> u32 {
 
 simd::vectorized! {
     /// The width that takes the least, of those near `hint` and the one that holds all but huge numbers.
-    fn best_width [](numbers: &Numbers, hint: u32) -> u32 where _level in [Avx2]: simd::Level {
+    fn best_width [](numbers: &Numbers, hint: u32) -> u32 where _level in [Avx512, Avx2]: simd::Level {
         let middle = hint.clamp(1, u32::BITS - 2);
         let (mut any, mut huge, mut past) = (0, 0, [0; 3]);
         for &x in numbers {
@@ -295,7 +295,7 @@ fn mask(width: u32) -> u32 {
 
 simd::vectorized! {
     /// Gaps between columns.
-    fn take_apart [](columns: &Numbers, before: u32, gaps: &mut Numbers) where _level in [Avx2]: simd::Level {
+    fn take_apart [](columns: &Numbers, before: u32, gaps: &mut Numbers) where _level in [Avx512, Avx2]: simd::Level {
         gaps[0] = columns[0].wrapping_sub(before).wrapping_sub(1);
         for i in 1..RUN {
             gaps[i] = columns[i].wrapping_sub(columns[i - 1]).wrapping_sub(1);
@@ -305,7 +305,7 @@ simd::vectorized! {
 
 simd::vectorized! {
     /// Codes of values; whether they stand for the very values.
-    fn encode [T: Packable](values: &[T; RUN], codes: &mut Numbers) -> bool where _level in [Avx2]: simd::Level {
+    fn encode [T: Packable](values: &[T; RUN], codes: &mut Numbers) -> bool where _level in [Avx512, Avx2]: simd::Level {
         let mut wrong = 0_u32;
         for (code, &x) in codes.iter_mut().zip(values) {
             *code = x.code();
@@ -324,21 +324,24 @@ simd::vectorized! {
     }
 }
 
+/// A bit for each number of a run.
+type Marks = [u64; RUN / 64];
+
 simd::vectorized! {
-    /// The numbers that `width` bits do not hold, as a bit each.
-    fn past [](numbers: &Numbers, width: u32) -> [u64; RUN / 64] where _level in [Avx2]: simd::Level {
+    /// Marks the numbers that `width` bits do not hold, and counts them.
+    fn past [](numbers: &Numbers, width: u32) -> (Marks, usize) where _level in [Avx512, Avx2]: simd::Level {
         let mask = mask(width);
-        let mut flags = [0_u8; RUN];
-        for (flag, &x) in flags.iter_mut().zip(numbers) {
-            *flag = u8::from(x & !mask != 0);
+        let mut marks = [0; RUN / 64];
+        for (marks, numbers) in marks.iter_mut().zip(numbers.as_chunks::<64>().0) {
+            let flags: [u8; 64] = std::array::from_fn(|i| u8::from(numbers[i] & !mask != 0));
+            for (i, flags) in flags.as_chunks::<8>().0.iter().enumerate() {
+                // Moves the lowest bits of eight bytes together.
+                let eight = u64::from_le_bytes(*flags).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+                *marks |= eight << (i * 8);
+            }
         }
-        let mut all = [0; RUN / 64];
-        for (i, flags) in flags.as_chunks::<8>().0.iter().enumerate() {
-            // Moves the lowest bits of eight bytes together.
-            let eight = u64::from_le_bytes(*flags).wrapping_mul(0x0102_0408_1020_4080) >> 56;
-            all[i / 8] |= eight << (i % 8 * 8);
-        }
-        all
+        let count = marks.iter().map(|marks| marks.count_ones() as usize).sum();
+        (marks, count)
     }
 }
 
@@ -346,30 +349,28 @@ simd::vectorized! {
 struct Fitted<'a> {
     numbers: &'a Numbers,
     width: u32,
-    past: [u64; RUN / 64],
+    past: Marks,
+    /// Numbers beside the lanes.
+    beside: usize,
 }
 
 impl<'a> Fitted<'a> {
     /// With a width of their own, or where `hint` holds nearly all of them, that one.
     fn new(numbers: &'a Numbers, hint: Option<u32>, last: u32) -> Self {
         if let Some(width) = hint {
-            let fitted = Fitted { numbers, width, past: past(numbers, width) };
-            if fitted.beside() <= FEW {
-                return fitted;
+            let (past, beside) = past(numbers, width);
+            if beside <= FEW {
+                return Fitted { numbers, width, past, beside };
             }
         }
         let width = best_width(numbers, last);
-        Fitted { numbers, width, past: past(numbers, width) }
-    }
-
-    /// Numbers beside the lanes.
-    fn beside(&self) -> usize {
-        self.past.iter().map(|bits| bits.count_ones() as usize).sum()
+        let (past, beside) = past(numbers, width);
+        Fitted { numbers, width, past, beside }
     }
 
     /// Bytes they take.
     fn bytes(&self) -> usize {
-        self.width as usize * size_of::<Lanes>() + self.beside() * EXCEPTION
+        self.width as usize * size_of::<Lanes>() + self.beside * EXCEPTION
     }
 
     /// Appends the lanes, then the numbers beside them.
@@ -377,19 +378,18 @@ impl<'a> Fitted<'a> {
         let start = out.len();
         out.resize(start + self.width as usize * size_of::<Lanes>(), 0);
         squeeze(self.numbers, self.width, out[start..].as_chunks_mut().0);
-        let (mut room, mut n) = ([0; MOST * EXCEPTION], 0);
+        let start = out.len();
+        out.resize(start + self.beside * EXCEPTION, 0);
+        let mut beside = out[start..].as_chunks_mut::<EXCEPTION>().0.iter_mut();
         for (i, mut bits) in self.past.into_iter().enumerate() {
             while bits != 0 {
-                let place = i * 64 + bits.trailing_zeros() as usize;
+                let Some([place, number @ ..]) = beside.next() else { break };
+                let at = i * 64 + bits.trailing_zeros() as usize;
                 bits &= bits - 1;
-                if let Some(to) = room.get_mut(n..n + EXCEPTION) {
-                    to[0] = place as u8;
-                    to[1..].copy_from_slice(&self.numbers[place].to_le_bytes());
-                }
-                n += EXCEPTION;
+                *place = at as u8;
+                *number = self.numbers[at].to_le_bytes();
             }
         }
-        out.extend_from_slice(&room[..n.min(room.len())]);
     }
 }
 
@@ -495,7 +495,7 @@ impl Packer {
         self.gap = gaps.width;
         let before = std::mem::replace(&mut self.before, columns[n - 1]);
         let mut start = |form: u8, beside: usize| {
-            let (gap, gaps_beside) = (gaps.width as u8, gaps.beside() as u8);
+            let (gap, gaps_beside) = (gaps.width as u8, gaps.beside as u8);
             let head = Head { gap, gaps_beside, form, values_beside: beside as u8, before };
             out.extend_from_slice(&head.to_bytes());
             gaps.put(out);
@@ -504,7 +504,7 @@ impl Packer {
             let codes = Fitted::new(&self.codes, hint(self.code), self.code);
             self.code = codes.width;
             if codes.bytes() < n * size_of::<T>() {
-                start(codes.width as u8, codes.beside());
+                start(codes.width as u8, codes.beside);
                 return codes.put(out);
             }
         }
@@ -514,7 +514,7 @@ impl Packer {
                 let bits = width(table.len() as u32 - 1);
                 start(TABLE + bits as u8, table.len());
                 put_values(&table, out);
-                Fitted { numbers: &self.codes, width: bits, past: [0; RUN / 64] }.put(out);
+                Fitted { numbers: &self.codes, width: bits, past: [0; RUN / 64], beside: 0 }.put(out);
             }
             _ => {
                 start(AS_THEY_ARE, 0);
