@@ -9,6 +9,7 @@
 # make bench-graph          neighbours, UMAP and Leiden against other tools (bench/README.md); N as above
 # make bench-peers          neighbours and Leiden of other Rust crates (bench/README.md); N as above
 # make bench-markers        markers of groups against other tools (bench/README.md); N as above
+# make bench-integration    doublets and batches against other tools (bench/README.md); N as above
 # make bench-readers        folders of text against scanpy and gunzip (bench/README.md); N as above
 # make test-faults          kills, full disks and damaged files for longer: FUZZ_SECONDS, 600 where not set
 # make formats              the table of formats in inst/design/formats.md, from the tests
@@ -29,7 +30,7 @@ OUT ?= demo-output
 N ?= 100000
 BENCH_DIR ?= $(CACHE)/bench
 
-.PHONY: demo demo-python test test-faults formats setup-demo setup-test install test-rust test-r test-python test-anndata test-omicverse bench bench-graph bench-peers bench-markers bench-readers lint format document
+.PHONY: demo demo-python test test-faults formats setup-demo setup-test install test-rust test-r test-python test-anndata test-omicverse bench bench-graph bench-peers bench-markers bench-integration bench-readers lint format document
 
 demo: setup-demo install
 	@mkdir -p "$(OUT)"
@@ -62,6 +63,11 @@ bench-markers:
 	$(CARGO) build --locked --release --example simulate -p anndataoom-core --manifest-path $(RUST)
 	sh tools/build-python.sh
 	python3 bench/markers.py --n-obs $(N) --dir "$(BENCH_DIR)" --target-dir "$(CARGO_TARGET_DIR)"
+
+bench-integration:
+	$(CARGO) build --locked --release --example simulate -p anndataoom-core --manifest-path $(RUST)
+	sh tools/build-python.sh
+	python3 bench/integration.py --n-obs $(N) --dir "$(BENCH_DIR)" --target-dir "$(CARGO_TARGET_DIR)"
 
 bench-graph:
 	$(CARGO) build --locked --release --example graph -p anndataoom-core --manifest-path $(RUST)

@@ -39,10 +39,7 @@ rank_genes_groups <- function(
   check_adata(adata)
   args <- arguments()
   rs_call(rs_verb_check, name = "rank_genes_groups", args = args)
-  if (is.null(use_raw)) args$use_raw <- is.null(layer) && !is.null(adata@raw)
-  if (isTRUE(args$use_raw) && !is.null(layer)) {
-    abort("parameter", "layer and use_raw: expected one of them, found layer = \"", layer, "\", use_raw = TRUE")
-  }
+  args$use_raw <- raw_is_used(adata, use_raw, layer)
   adata <- verb("rank_genes_groups", adata, args)
   key <- if (is.null(key_added)) "rank_genes_groups" else key_added
   genes <- genes_of(adata, args$use_raw)

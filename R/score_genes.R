@@ -1,8 +1,9 @@
 #' Scores of gene sets
 #'
-#' The mean of a set's genes in every cell less that of control genes of like expression (Tirosh et al. 2016), in two passes;
-#' as `scanpy.tl.score_genes`, with the control genes that scanpy samples with the same seed. Values that are not finite are
-#' refused.
+#' The mean of a set's genes in every cell less that of control genes of like expression (Tirosh et al. 2016), as
+#' `scanpy.tl.score_genes`, with the control genes that scanpy samples with the same seed. Of two passes the first, for the means
+#' of all genes, is left out where an earlier score or `highly_variable_genes(flavor = "seurat")` has left them; the second reads
+#' the genes of the sets and their controls. Values that are not finite are refused.
 #'
 #' @param adata An [AnnDataOOM-class] of logarithmised values.
 #' @param gene_list Genes, or a named list of such, whose names become columns of `obs`: all of them in the same two passes.
@@ -27,10 +28,7 @@ score_genes <- function(
   check_adata(adata)
   args <- arguments()
   rs_call(rs_verb_check, name = "score_genes", args = args)
-  if (is.null(use_raw)) args$use_raw <- is.null(layer) && !is.null(adata@raw)
-  if (isTRUE(args$use_raw) && !is.null(layer)) {
-    abort("parameter", "layer and use_raw: expected one of them, found layer = \"", layer, "\", use_raw = TRUE")
-  }
+  args$use_raw <- raw_is_used(adata, use_raw, layer)
   verb("score_genes", adata, args)
 }
 
@@ -91,9 +89,6 @@ score_aucell <- function(
   check_adata(adata)
   args <- arguments()
   rs_call(rs_verb_check, name = "score_aucell", args = args)
-  if (is.null(use_raw)) args$use_raw <- is.null(layer) && !is.null(adata@raw)
-  if (isTRUE(args$use_raw) && !is.null(layer)) {
-    abort("parameter", "layer and use_raw: expected one of them, found layer = \"", layer, "\", use_raw = TRUE")
-  }
+  args$use_raw <- raw_is_used(adata, use_raw, layer)
   verb("score_aucell", adata, args)
 }

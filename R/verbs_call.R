@@ -120,7 +120,11 @@ verb_inputs <- list(
   log_base = function(adata, name, args) log_base(adata),
   obsm = function(adata, name, args) unname(as.matrix(element_of(adata, "obsm", name))),
   reference = reference_part,
-  basis = function(adata, name, args) embedding_of(adata, args[[name]], NULL, name),
+  basis = function(adata, name, args) {
+    key <- args[[name]]
+    prefixed <- paste0("X_", key)
+    embedding_of(adata, if (!key %in% names(adata@obsm) && prefixed %in% names(adata@obsm)) prefixed else key, NULL, name)
+  },
   uns = function(adata, name, args) as.numeric(element_of(adata, "uns", name, "; run diffmap() again")),
   root = function(adata, name, args) {
     if (!is.null(args[[name]])) return(root_position(args[[name]], adata) - 1)

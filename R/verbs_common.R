@@ -99,3 +99,12 @@ element_of <- function(adata, part, name, hint = "", what = paste0("name of an e
   }
   resolve(items[[name]])
 }
+
+# Whether a verb reads `raw`: by default where there is one and no layer is named, as scanpy's.
+raw_is_used <- function(adata, use_raw, layer) {
+  if (is.null(use_raw)) return(is.null(layer) && !is.null(adata@raw))
+  if (use_raw && !is.null(layer)) {
+    abort("parameter", "layer and use_raw: expected one of them, found layer = \"", layer, "\", use_raw = TRUE")
+  }
+  use_raw
+}

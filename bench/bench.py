@@ -86,7 +86,8 @@ def environment(folder, requirements):
     """A virtual environment with the packages, made once."""
     if not (folder / "ready").exists():
         print(f"installing {', '.join(requirements)} into {folder}", flush=True)
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
+        python = os.environ.get("BENCH_PYTHON", sys.executable)
+        subprocess.run([python, "-m", "venv", "--clear", str(folder)], check=True)
         subprocess.run([str(folder / "bin/pip"), "install", "--quiet", *requirements], check=True)
         (folder / "ready").touch()
 

@@ -256,6 +256,8 @@ def obsm(adata, name, args):
 
 def basis(adata, name, args):
     key = args[name]
+    if key not in adata.obsm and f"X_{key}" in adata.obsm:
+        key = f"X_{key}"
     if key not in adata.obsm:
         there = ", ".join(adata.obsm) or "none"
         raise KeyError(f"{name}: obsm has no element {key!r}; there are {there}")

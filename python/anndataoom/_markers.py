@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
@@ -9,7 +11,7 @@ from . import _core
 from ._call import check, outcome
 from ._convert import from_core
 from ._inputs import SOURCES, genes_of
-from ._verbs import target_of
+from ._verbs import raw_is_used, target_of, tell
 
 _COLUMNS = ["names", "scores", "logfoldchanges", "pvals", "pvals_adj"]
 
@@ -48,10 +50,7 @@ def rank_genes_groups(
     """
     check("rank_genes_groups", {**locals(), "groups": _texts(groups)})
     target = target_of(adata, False)
-    if use_raw is None:
-        use_raw = layer is None and target.raw is not None
-    if use_raw and layer is not None:
-        raise ValueError(f"layer and use_raw: expected one of them, found layer={layer!r}, use_raw=True")
+    use_raw = raw_is_used(target, use_raw, layer)
     args = {**locals(), "groups": _texts(groups)}
     del args["target"]
     found = outcome("rank_genes_groups", **args)
@@ -141,6 +140,69 @@ def rank_genes_groups_df(
     if len(groups) == 1:
         out = out.drop(columns="group")
     return out.reset_index(drop=True)
+
+
+def marker_gene_overlap(
+    adata, reference_markers, *, key="rank_genes_groups", method="overlap_count", normalize=None, top_n_markers=None,
+    adj_pval_threshold=None, key_added="marker_gene_overlap", inplace=False,
+) -> pd.DataFrame | None:  # fmt: skip
+    """Compares ranked genes with known markers (`scanpy.tl.marker_gene_overlap`).
+
+    Parameters
+    ----------
+    reference_markers
+        Names of genes by cell type.
+    method
+        Genes that both sets have ("overlap_count"), over the smaller of the two ("overlap_coef") or over those that any
+        of them has ("jaccard").
+    normalize
+        Counts over the genes of the known set ("reference") or of the group ("data").
+    top_n_markers, adj_pval_threshold
+        Genes of a group: so many of the first, 100 by default, or as many as have a smaller `pvals_adj`.
+    key_added, inplace
+        Whether the frame is put into uns, and under which key, and None returned.
+
+    Returns
+    -------
+    A frame of float64, known sets x groups. Genes that a filter left out, and sets without genes, count as nothing.
+    """
+    given = {k: v for k, v in locals().items() if k != "adata"}
+    _core.check_function("marker_gene_overlap", given)
+    if normalize is not None and method != "overlap_count":
+        raise ValueError(f"normalize: expected None with method={method!r}, found {normalize!r}")
+    if not isinstance(reference_markers, Mapping):
+        raise ValueError(f"reference_markers: expected named sets of genes, found {reference_markers!r:.80}")
+    args = {"reference_markers": reference_markers}
+    known = {name: pd.Index(genes).unique() for name, genes in SOURCES["sets"](adata, "reference_markers", args)[1]}
+    noted = _noted(adata, key)
+    names = noted["names"]
+    if adj_pval_threshold is not None and "pvals_adj" not in noted:
+        raise ValueError(f"adj_pval_threshold: uns[{key!r}] has no 'pvals_adj', as of method='logreg'")
+    if adj_pval_threshold is not None and top_n_markers is not None:
+        tell(["marker_gene_overlap: adj_pval_threshold has no effect beside top_n_markers"])
+    found, none = {}, []
+    for group in names.dtype.names:
+        n = 100 if top_n_markers is None else top_n_markers
+        if adj_pval_threshold is not None and top_n_markers is None:
+            n = int((np.asarray(noted["pvals_adj"][group]) < adj_pval_threshold).sum())
+            none += [group] * (n == 0)
+        found[group] = pd.Index(names[group][:n]).dropna().unique()
+    if none:
+        of = ", ".join(map(repr, none))
+        tell([f"marker_gene_overlap: no gene has pvals_adj < {adj_pval_threshold} in {of}"])
+    shared = np.array([[a.isin(b).sum() for b in found.values()] for a in known.values()], dtype=np.float64)
+    a, b = (np.array([len(genes) for genes in sets.values()], dtype=np.float64) for sets in (known, found))
+    if method == "overlap_coef":
+        shared /= np.maximum(np.minimum(a[:, None], b), 1)
+    elif method == "jaccard":
+        shared /= np.maximum(a[:, None] + b - shared, 1)
+    elif normalize is not None:
+        shared /= np.maximum(a[:, None] if normalize == "reference" else b, 1)
+    out = pd.DataFrame(shared, index=list(known), columns=list(found))
+    if not inplace:
+        return out
+    adata.uns[key_added] = out
+    return None
 
 
 def filter_rank_genes_groups(

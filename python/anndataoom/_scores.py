@@ -8,7 +8,7 @@ import pandas as pd
 from ._arguments import check as check_function
 from ._call import check, outcome
 from ._inputs import genes_of
-from ._verbs import target_of
+from ._verbs import raw_is_used, target_of
 
 
 def score_genes(
@@ -17,6 +17,8 @@ def score_genes(
 ):
     """Scores cells by a set of genes, less control genes of like expression (`scanpy.tl.score_genes`), in two passes.
 
+    The first, for the means of all genes, is left out where an earlier score or
+    `highly_variable_genes(flavor="seurat")` has left them; the second reads the genes of the sets and their controls.
     Control genes are those scanpy samples with the same seed. NaN is refused, where scanpy leaves it out.
 
     Parameters
@@ -26,18 +28,7 @@ def score_genes(
     use_raw
         Whether raw is used; by default where there is one and no layer is named.
     """
-    check("score_genes", locals())
-    target = target_of(adata, False)
-    if use_raw is None:
-        use_raw = layer is None and target.raw is not None
-    if use_raw and layer is not None:
-        raise ValueError(f"layer and use_raw: expected one of them, found layer={layer!r}, use_raw=True")
-    args = dict(locals())
-    del args["target"]
-    found = outcome("score_genes", **args)
-    adata = target_of(adata, copy)
-    found.merge(adata)
-    return adata if copy else None
+    return _scored("score_genes", locals())
 
 
 def score_genes_cell_cycle(
@@ -87,15 +78,14 @@ def score_aucell(
     use_raw
         Whether raw is used; by default where there is one and no layer is named.
     """
-    check("score_aucell", locals())
-    target = target_of(adata, False)
-    if use_raw is None:
-        use_raw = layer is None and target.raw is not None
-    if use_raw and layer is not None:
-        raise ValueError(f"layer and use_raw: expected one of them, found layer={layer!r}, use_raw=True")
-    args = dict(locals())
-    del args["target"]
-    found = outcome("score_aucell", **args)
-    adata = target_of(adata, copy)
+    return _scored("score_aucell", locals())
+
+
+def _scored(verb, args):
+    """Runs a verb that scores sets of genes; `args` are those of the function it is called for."""
+    check(verb, args)
+    args["use_raw"] = raw_is_used(target_of(args["adata"], False), args["use_raw"], args["layer"])
+    found = outcome(verb, **args)
+    adata = target_of(args["adata"], args["copy"])
     found.merge(adata)
-    return adata if copy else None
+    return adata if args["copy"] else None

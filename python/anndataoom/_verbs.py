@@ -24,6 +24,15 @@ def one_of(parameter: str, value, allowed) -> None:
         raise ValueError(f"{parameter}: expected {', '.join(map(repr, allowed))}, found {value!r}")
 
 
+def raw_is_used(adata, use_raw, layer) -> bool:
+    """Whether a verb reads raw: by default where there is one and no layer is named, as scanpy's."""
+    if use_raw is None:
+        return layer is None and adata.raw is not None
+    if use_raw and layer is not None:
+        raise ValueError(f"layer and use_raw: expected one of them, found layer={layer!r}, use_raw=True")
+    return use_raw
+
+
 def target_of(adata, copy: bool):
     from ._compat import is_oom
 

@@ -9,14 +9,15 @@ import numpy as np
 from ._call import check, outcome, verb
 from ._convert import from_core
 from ._ingest import ingest, transfer_labels
-from ._markers import filter_rank_genes_groups, rank_genes_groups
+from ._markers import filter_rank_genes_groups, marker_gene_overlap, rank_genes_groups
 from ._scores import score_aucell, score_genes, score_genes_cell_cycle
 from ._verbs import NOTHING, one_of, target_of
 from .pp import pca
 
 __all__ = [
-    "dendrogram", "diffmap", "dpt", "filter_rank_genes_groups", "ingest", "leiden", "louvain", "paga", "pca",
-    "rank_genes_groups", "score_aucell", "score_genes", "score_genes_cell_cycle", "transfer_labels", "umap",
+    "dendrogram", "diffmap", "dpt", "embedding_density", "filter_rank_genes_groups", "ingest", "leiden", "louvain",
+    "marker_gene_overlap", "paga", "pca", "rank_genes_groups", "score_aucell", "score_genes", "score_genes_cell_cycle",
+    "transfer_labels", "umap",
 ]  # fmt: skip
 
 
@@ -150,3 +151,23 @@ def dpt(
         diffmap(adata, neighbors_key=neighbors_key)
     verb("dpt", adata, n_dcs=n_dcs, neighbors_key=neighbors_key)
     return adata if copy else None
+
+
+def embedding_density(adata, basis="umap", *, groupby=None, key_added=None, components=None):
+    """Density of the cells of an embedding, from 0 to 1, at each of them (`scanpy.tl.embedding_density`).
+
+    A Gaussian kernel estimate (`scipy.stats.gaussian_kde`), of which less than 1e-11 is left out; it grows with the
+    square of the number of cells.
+
+    Parameters
+    ----------
+    basis
+        Element of obsm, with or without "X_".
+    groupby
+        Column of obs: densities of each of its groups by itself, which do not compare between groups.
+    key_added
+        Column of obs for the result; `<basis>_density`, or `<basis>_density_<groupby>`, without it.
+    components
+        Two components, from 1, as numbers or as "1,2".
+    """
+    return verb("embedding_density", **locals())

@@ -27,6 +27,7 @@ HOSTILE = [
 NEEDED = {
     "regress_out": {"keys": "n_counts"},
     "harmony_integrate": {"key": "batch"},
+    "embedding_density": {"basis": "pca"},
     "scrublet": {"n_prin_comps": 5},
     "combat": {"key": "leiden"},
     "ingest": {"embedding_method": "pca"},
@@ -144,6 +145,9 @@ def functions(adata, folder):
         "chunk_X": lambda **args: adata.chunk_X(**args),
         **{name: getattr(adata.X, name) for name in REDUCTIONS},
         "to_dask": lambda **args: adata.X.to_dask(**args),
+        "marker_gene_overlap": lambda **args: oom.tl.marker_gene_overlap(
+            ranked, **{"reference_markers": {"a": ["CD3D"]}, **args}
+        ),
         "rank_genes_groups_df": lambda **args: oom.get.rank_genes_groups_df(ranked, **args),
         "aggregate": lambda **args: oom.get.aggregate(adata, **{"by": "cell_type", "func": "sum", **args}),
         "pseudobulk": lambda **args: oom.get.pseudobulk(counts, **{"sample_col": "cell_type", **args}),
@@ -189,6 +193,7 @@ def test_functions_have_the_parameters_and_defaults_of_the_table(ready):
         "concat": oom.concat,
         "chunked": oom.BackedArray.chunked,
         "to_dask": oom.BackedArray.to_dask,
+        "marker_gene_overlap": oom.tl.marker_gene_overlap,
         "rank_genes_groups_df": oom.get.rank_genes_groups_df,
         "aggregate": oom.get.aggregate,
         "pseudobulk": oom.get.pseudobulk,

@@ -55,6 +55,7 @@ CALLS = {
     "dendrogram": {"groupby": "cell_type"},
     "rank_genes_groups": {"groupby": "cell_type"},
     "harmony_integrate": {"key": "batch"},
+    "embedding_density": {"basis": "pca"},
     "scrublet": {"n_prin_comps": 10},
     "sample": {"n": 50},
     "sketch": {"n": 50},

@@ -55,7 +55,7 @@ test_that("odd arguments of verbs are refused by name", {
   needed <- list(
     regress_out = list(keys = "n_counts"), dendrogram = list(groupby = "cell_type"), dpt = list(root = 1),
     rank_genes_groups = list(groupby = "cell_type"), score_genes = list(gene_list = c("CD3D", "LYZ")),
-    harmony_integrate = list(key = "batch"), scrublet = list(n_prin_comps = 5),
+    harmony_integrate = list(key = "batch"), scrublet = list(n_prin_comps = 5), embedding_density = list(basis = "pca"),
     sample = list(n = 20), sketch = list(n = 20), transfer_labels = list(adata_ref = a, obs = "cell_type"),
     ingest = list(adata_ref = a, embedding_method = "pca"), downsample_counts = list(counts_per_cell = 10),
     score_aucell = list(gene_list = c("CD3D", "LYZ"))
@@ -110,6 +110,9 @@ test_that("odd arguments of other functions are refused by name", {
     row_sums = function(args) do.call(row_sums, c(list(a), args)),
     col_sums = function(args) do.call(col_sums, c(list(a), args)),
     mean_var = function(args) do.call(mean_var, c(list(a), args)),
+    marker_gene_overlap = function(args) {
+      do.call(marker_gene_overlap, c(list(ranked), with_default(args, reference_markers = list(a = "CD3D"))))
+    },
     rank_genes_groups_df = function(args) do.call(rank_genes_groups_df, c(list(ranked), args)),
     aggregate = function(args) do.call(aggregate, c(list(a), with_default(args, by = "cell_type", func = "sum"))),
     pseudobulk = function(args) do.call(pseudobulk, c(list(a), with_default(args, sample_col = "cell_type"))),

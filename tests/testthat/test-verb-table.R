@@ -43,7 +43,7 @@ test_that("a verb adds what the table says and nothing else", {
     harmony_integrate = list(key = "batch"), scrublet = list(n_prin_comps = 10),
     ingest = list(adata_ref = reference, obs = "cell_type"), sample = list(n = 50), sketch = list(n = 50),
     transfer_labels = list(adata_ref = reference, obs = "cell_type"), downsample_counts = list(counts_per_cell = 100),
-    score_aucell = list(gene_list = c("CD3D", "LYZ"))
+    score_aucell = list(gene_list = c("CD3D", "LYZ")), embedding_density = list(basis = "pca")
   )
   keys <- function(x) {
     unlist(lapply(c("obs", "var", "obsm", "varm", "obsp", "uns"), function(part) {

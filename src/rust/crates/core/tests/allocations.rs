@@ -4,8 +4,8 @@
 
 use anndataoom_core::element::{self, Array, Categorical, DataFrame, Sparse, SparseFormat, Value};
 use anndataoom_core::graph::{
-    diffmap, fuzzy_simplicial_set, gauss_connectivities, harmony, knn, leiden, louvain, paga, spectral, umap, Factor,
-    HarmonyParams, KnnParams, LeidenParams, Method, Metric, Pairwise, UmapParams,
+    diffmap, embedding_density, fuzzy_simplicial_set, gauss_connectivities, harmony, knn, leiden, louvain, paga,
+    spectral, umap, Factor, HarmonyParams, KnnParams, LeidenParams, Method, Metric, Pairwise, UmapParams,
 };
 use anndataoom_core::matrix::{open as open_matrix, MemorySource};
 use anndataoom_core::ops::*;
@@ -163,6 +163,7 @@ fn neighbours(session: &Session) {
         "diffusion map" => diffmap(&graph, 4, 0, session).map(|m| m.components);
         "paga" => paga(&graph, &codes, 7, session).map(|p| p.connectivities);
         "harmony" => harmony(points, &batches, &few_rounds, session).map(|h| h.coordinates);
+        "densities" => embedding_density(points, [0, 1], None, session);
     }
 }
 

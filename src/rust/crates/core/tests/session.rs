@@ -7,7 +7,9 @@ use anndataoom_core::given::Syntax;
 use anndataoom_core::graph::{
     self, Batches, Correlation, KnnParams, LeidenParams, LinkageMethod, Method, NeighborsParams, UmapParams,
 };
-use anndataoom_core::ops::{self, Axis, PcaOptions, QcOptions, ScaleOptions};
+use anndataoom_core::ops::{
+    self, Axis, HvgOptions, NormalizeOptions, PcaOptions, QcOptions, ScaleOptions, ScoreOptions,
+};
 use anndataoom_core::stream::{self as columns, map_columns, Blocks, Column, Label, Order, PerColumn};
 use anndataoom_core::{Error, LazyMatrix, Result, Session};
 use matrix_common::*;
@@ -94,6 +96,48 @@ fn sums_of_counts_are_read_once() {
     for (a, b) in fresh.2.iter().chain(&fresh.3).zip(known.2.iter().chain(&known.3)) {
         assert!((a - b).abs() <= 1e-12 * a.abs(), "{a} {b}");
     }
+}
+
+/// Scores of genes need the means of all genes first: an earlier pass over the same chain, of the scores or of variable genes,
+/// leaves them as a pass of their own makes them.
+#[test]
+fn means_of_genes_are_read_once_for_scores() {
+    let dir = Dir::new();
+    let counts = matrix(&written(&dir));
+    let source = counts.source().clone();
+    let chunks = source.reads().chunks;
+    let sets: Vec<Vec<u32>> = (0..3).map(|k| (0..9).map(|j| j * 31 + k).collect()).collect();
+    let options = ScoreOptions { ctrl_as_ref: true, ctrl_size: 2, gene_pool: None, n_bins: 5, seed: 0 };
+    let log = |session: &Session| {
+        let normal = ops::normalize_total(&counts, &NormalizeOptions::default(), session).unwrap().0;
+        ops::log1p(&normal, None).unwrap().0
+    };
+    let passes = |x: &LazyMatrix, session: &Session| {
+        let plan = ops::explain(x, |d| d.verb.to_owned(), session).unwrap();
+        let planned = plan.steps.iter().find(|s| s.verb == "score_genes").unwrap().passes.len();
+        let before = source.reads().decoded;
+        let found = ops::score_genes(x, &sets, &options, session).unwrap();
+        let read = source.reads().decoded - before;
+        assert_eq!(read, planned as u64 * chunks);
+        (planned, found)
+    };
+    let session = Session::with_threads(2);
+    let x = log(&session);
+    let (cold, expected) = passes(&x, &session);
+    assert_eq!((cold, passes(&x, &session.call())), (2, (1, expected.clone())));
+    // Another chain of the same operations is another one; so is a selection.
+    assert_eq!(passes(&log(&session), &session), (2, expected.clone()));
+    let part = x.select(Some(&(0..5000).collect::<Vec<u32>>()), None).unwrap();
+    let of_part = ops::score_genes(&part, &sets, &options, &session).unwrap();
+    assert_eq!(of_part, ops::score_genes(&part, &sets, &options, &Session::with_threads(1)).unwrap());
+    let session = Session::with_threads(3);
+    let x = log(&session);
+    ops::highly_variable_genes(&x, &HvgOptions::default(), &session).unwrap();
+    assert_eq!(passes(&x, &session), (1, expected.clone()));
+    // More sets than are worth weights of their own for a gene.
+    let many: Vec<Vec<u32>> = (0..12).map(|k| sets[k % 3].clone()).collect();
+    let found = ops::score_genes(&x, &many, &options, &session).unwrap();
+    assert!(found.iter().enumerate().all(|(k, scores)| *scores == expected[k % 3]));
 }
 
 #[test]

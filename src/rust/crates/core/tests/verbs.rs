@@ -180,6 +180,14 @@ fn every_verb_gives_what_the_table_says() {
             "sketch" => calls = vec![vec![("n", Given::Whole(9)), ("method", text("leverage"))]],
             "downsample_counts" => calls = vec![vec![("counts_per_cell", Given::Whole(9))]],
             "scrublet" => calls = vec![vec![("n_prin_comps", Given::Whole(2)), ("n_neighbors", Given::Whole(4))]],
+            "embedding_density" => {
+                let of = |more: Vec<_>| [vec![("basis", text("umap"))], more].concat();
+                calls = vec![
+                    of(vec![]),
+                    of(vec![("groupby", text("batch"))]),
+                    of(vec![("components", text("2,1")), ("key_added", text("mine"))]),
+                ];
+            }
             "harmony_integrate" => calls = vec![vec![("key", text("batch"))]],
             "score_aucell" => calls = vec![vec![("gene_list", text("gene1"))]],
             "score_genes" => calls = vec![vec![("gene_list", text("gene1")), ("n_bins", Given::Whole(2))]],

@@ -23,7 +23,7 @@ pub(crate) struct Matrix(pub(crate) LazyMatrix);
 /// A value as a matrix in memory.
 pub(crate) fn in_memory(value: Value) -> Result<LazyMatrix> {
     let source = match value {
-        Value::Sparse(s) => MemorySource::from_sparse(&s)?,
+        Value::Sparse(s) => MemorySource::taking(s)?,
         Value::Array(a) => MemorySource::from_array(a)?,
         other => return Err(Error::shape("X", "a matrix", other.encoding())),
     };

@@ -26,7 +26,7 @@ pub(crate) fn handle(x: LazyMatrix) -> Result<Robj> {
 /// An in-memory R matrix as a source.
 fn memory_source(x: &Robj) -> Result<Arc<dyn Source>> {
     let source = match from_r::from_r(x, "X", from_r::Place::Column)? {
-        Value::Sparse(s) => MemorySource::from_sparse(&s)?,
+        Value::Sparse(s) => MemorySource::taking(s)?,
         Value::Array(a) => MemorySource::from_array(a)?,
         other => return Err(Error::shape("X", "a matrix or a dgCMatrix", other.encoding())),
     };
@@ -167,7 +167,14 @@ fn rs_matrix_collect(args: Robj) -> Robj {
 /// A step of a plan as the call of R that takes it.
 fn r_verb(verb: &str) -> String {
     match verb.split_once(" '") {
-        Some((verb, flavor)) => format!("{verb}(flavor = \"{}\")", flavor.trim_end_matches('\'')),
+        Some((verb, choice)) => {
+            let parameter = match verb {
+                "rank_genes_groups" => "method",
+                "aggregate" => "func",
+                _ => "flavor",
+            };
+            format!("{verb}({parameter} = \"{}\")", choice.trim_end_matches('\''))
+        }
         None => match verb.split_once(' ') {
             Some((verb, rest)) => format!("{verb}() {rest}"),
             None => format!("{verb}()"),

@@ -1,9 +1,13 @@
 //! Facts that a session keeps about the stored matrix below a chain: every chain on it finds them, and they go with the last.
 
-use super::Vector;
+use super::{Node, Vector};
 use crate::matrix::{ColumnCache, ColumnIndex, Rows};
+use crate::memory;
 use crate::session::Session;
 use std::sync::Arc;
+
+/// The name of sums in errors.
+const COLUMN_SUMS: &str = "sums of the columns";
 
 /// A selection of a source; `None` is everything in order.
 #[derive(Debug, Clone)]
@@ -35,6 +39,12 @@ pub(crate) struct CountSums {
     pub(crate) m2: Vec<f64>,
 }
 
+/// Sums of the columns of a chain with these operations.
+struct ColumnSums {
+    nodes: Vec<Arc<dyn Node>>,
+    sums: Vec<f64>,
+}
+
 /// An entry of a session about the matrix below a chain: the latest of its kind, as a pipeline goes forward.
 struct Known<T> {
     selection: Selection,
@@ -58,6 +68,23 @@ impl super::LazyMatrix {
         if self.nodes.is_empty() {
             session.caches.keep(&self.identity, Known { selection: self.selection(), value: Arc::new(sums) });
         }
+    }
+
+    /// Sums of the columns of this very chain, with its operations, from an earlier pass: those that a pass of `ops::sums` gives.
+    pub(crate) fn known_column_sums(&self, session: &Session) -> Option<Vec<f64>> {
+        if let Some(known) = self.known_sums(session) {
+            return memory::copied(&known.columns, COLUMN_SUMS).ok();
+        }
+        let known = session.caches.find::<Known<ColumnSums>>(&self.identity)?;
+        let ColumnSums { nodes, sums } = &*known.value;
+        let same = nodes.len() == self.nodes.len() && nodes.iter().zip(&self.nodes).all(|(a, b)| Arc::ptr_eq(a, b));
+        (same && known.selection.is(self.rows(), self.columns())).then(|| memory::copied(sums, COLUMN_SUMS).ok())?
+    }
+
+    /// Leaves sums of the columns of this chain for later, added up as `ops::sums` does.
+    pub(crate) fn learn_column_sums(&self, sums: Vec<f64>, session: &Session) {
+        let value = Arc::new(ColumnSums { nodes: self.nodes.clone(), sums });
+        session.caches.keep(&self.identity, Known { selection: self.selection(), value });
     }
 
     /// The blocks of a pass over `rows` of the source and the columns of this chain, when they were kept.

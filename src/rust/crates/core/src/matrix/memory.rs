@@ -26,6 +26,26 @@ impl MemorySource {
     /// # Errors
     /// [`Error::Shape`] when `indptr`, `indices` and `data` contradict each other or the shape.
     pub fn from_sparse(m: &Sparse) -> Result<Self> {
+        Self::check(m)?;
+        Self::built(m)
+    }
+
+    /// [`from_sparse`](Self::from_sparse) of a matrix that is not needed afterwards: rows that ascend are taken as they are.
+    ///
+    /// # Errors
+    /// The errors of [`from_sparse`](Self::from_sparse).
+    pub fn taking(m: Sparse) -> Result<Self> {
+        Self::check(&m)?;
+        let ascends = |w: &[u64]| m.indices[w[0] as usize..w[1] as usize].windows(2).all(|pair| pair[0] < pair[1]);
+        if m.format != SparseFormat::Csr || !m.indptr.windows(2).all(ascends) {
+            return Self::built(&m);
+        }
+        let indptr = memory::collected(m.indptr.iter().map(|&p| p as usize), MATRIX)?;
+        Ok(MemorySource { shape: m.shape, storage: Storage::Csr { indptr, indices: m.indices, data: m.data } })
+    }
+
+    /// Refuses a matrix that contradicts itself.
+    fn check(m: &Sparse) -> Result<()> {
         let (n_major, n_minor) = match m.format {
             SparseFormat::Csr => m.shape,
             SparseFormat::Csc => (m.shape.1, m.shape.0),
@@ -46,6 +66,10 @@ impl MemorySource {
         if let Some(&i) = m.indices.iter().find(|&&i| i as usize >= n_minor) {
             return Err(bad("indices", format!("values below {n_minor}"), i.to_string()));
         }
+        Ok(())
+    }
+
+    fn built(m: &Sparse) -> Result<Self> {
         fn build<T: Number>(m: &Sparse, v: &[T]) -> Result<Storage> {
             let (mut indptr, mut indices, mut data) = (
                 memory::room(m.shape.0 + 1, MATRIX)?,

@@ -4,7 +4,7 @@
 //! All that the estimates need of a gene are sums of its values in every batch: of the values, of their squares, and of their
 //! products with the covariates, which are made orthonormal first.
 
-use super::regress::orthonormal_rows;
+use super::design::orthonormal_rows;
 use super::view::{add, each, with_view, Check};
 use crate::chain::nodes::Combat;
 use crate::chain::LazyMatrix;
@@ -54,7 +54,7 @@ pub fn combat(x: &LazyMatrix, model: &CombatModel, session: &Session) -> Result<
     let (n, n_genes) = x.shape();
     let n_batches = model.names.len();
     let sizes = sizes(n, model)?;
-    let (rows, width) = orthonormal_rows(n, &model.columns)?;
+    let (rows, width) = orthonormal_rows("covariates", n, &model.columns)?;
     let k = width - 1;
     // Of each batch: sums of the covariates and of their products.
     let mut totals = memory::zeros::<f64>(n_batches * k, SUMS)?;
@@ -110,6 +110,11 @@ pub fn combat(x: &LazyMatrix, model: &CombatModel, session: &Session) -> Result<
     Ok(Combined { matrix: x.with(node)?, constant })
 }
 
+/// Returns the needs of the pass of [`combat`].
+pub(super) fn passes() -> Vec<Needs> {
+    vec![Sums::NEEDS]
+}
+
 /// Cells of each batch.
 fn sizes(n: usize, model: &CombatModel) -> Result<Vec<f64>> {
     if model.batches.len() != n {
@@ -130,11 +135,6 @@ fn sizes(n: usize, model: &CombatModel) -> Result<Vec<f64>> {
     if let Some(small) = sizes.iter().position(|&size| size == 1.0) {
         let found = format!("one in the batch '{}'", model.names[small]);
         return Err(Error::parameter("key", "a column with at least two cells in every batch", found));
-    }
-    for (name, values) in &model.columns {
-        if let Some(v) = values.iter().find(|v| !v.is_finite()) {
-            return Err(Error::parameter("covariates", "finite numbers", format!("{v} in '{name}'")));
-        }
     }
     Ok(sizes)
 }

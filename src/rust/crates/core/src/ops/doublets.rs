@@ -6,6 +6,7 @@
 //! logarithmised, each is put together from its two sparse rows, projected and forgotten.
 
 use super::view::{each, with_view};
+use super::{filter, hvg, mean_var, normalize};
 use super::{
     filter_cells, filter_genes, highly_variable_genes, log1p, n_components, normalize_total, pca, scale, CellCriterion,
     GeneCriterion, HvgOptions, NormalizeOptions, PcaOptions, ScaleOptions,
@@ -16,7 +17,7 @@ use crate::matrix::Block;
 use crate::memory;
 use crate::random::{Legacy, Xoshiro};
 use crate::session::Session;
-use crate::stream::in_file_order;
+use crate::stream::{in_file_order, Needs};
 use rayon::prelude::*;
 use std::collections::HashSet;
 use std::ops::Range;
@@ -128,6 +129,15 @@ pub fn simulate_doublets(x: &LazyMatrix, options: &DoubletOptions, session: &Ses
         projection.append(&mut coordinates, &parents, session)
     })?;
     Ok(Doublets { cells, parents, coordinates, n_comps })
+}
+
+/// Returns the needs of the passes of [`simulate_doublets`] over the counts of a matrix, with scanpy's defaults: its filters, totals and
+/// variable genes, then the totals and deviations of these; and the number of those over the genes that these leave.
+pub(super) fn passes(x: &LazyMatrix, session: &Session) -> (Vec<Needs>, usize) {
+    let variable = hvg::passes(x, hvg::Flavor::Seurat, session);
+    let before = [filter::NEEDS, filter::NEEDS, normalize::TOTALS].into_iter().chain(variable);
+    let all = before.chain([normalize::TOTALS]).chain(mean_var::passes()).collect();
+    (all, pca::passes(2).0.len())
 }
 
 /// `n_pairs` different ones of all pairs of `n` cells, in the order `sklearn.utils.random.sample_without_replacement` draws

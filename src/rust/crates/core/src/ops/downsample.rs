@@ -57,6 +57,11 @@ pub fn downsample_counts(x: &LazyMatrix, to: &Counts, seed: u64, session: &Sessi
     })
 }
 
+/// Returns the needs of the pass of [`downsample_counts`] for counts of cells.
+pub(super) fn passes() -> Vec<Needs> {
+    vec![Thresholds::NEEDS]
+}
+
 /// The threshold below which `total` keys of all molecules lie.
 fn of_all(x: &LazyMatrix, molecules: &Molecules, total: u64, session: &Session) -> Result<u64> {
     let counts = reduce(x, &Histogram { molecules }, session)?;

@@ -1,7 +1,9 @@
 //! The cost of a matrix: the plan of a chain, in passes and bytes, without reading anything.
 
 use super::hvg::{self, Flavor};
-use super::{mean_var, normalize, pca, qc};
+use super::{
+    aggregate, combat, doublets, downsample, mean_var, normalize, pca, project, qc, score_aucell, score_genes,
+};
 use crate::chain::{Description, LazyMatrix};
 use crate::error::Result;
 use crate::matrix::{Layout, PackedState, PackedTrouble, Rows};
@@ -27,8 +29,10 @@ pub enum From {
 pub struct Step {
     /// The verb, by scanpy's name.
     pub verb: String,
-    /// Passes over the values, one for each place they come from; empty when what is needed is known.
+    /// Passes over the values, one for each place they come from.
     pub passes: Vec<From>,
+    /// What is read where there is no pass: what an earlier one left, an element of obsm, the names of the cells.
+    pub without: &'static str,
     /// Whether more passes follow, until a residual is small.
     pub more: bool,
     /// Columns a pass keeps.
@@ -48,6 +52,8 @@ pub struct Plan {
     pub steps: Vec<Step>,
 }
 
+const KNOWN: &str = "known";
+const EMBEDDING: &str = "an embedding";
 const WILCOXON: &str = "rank_genes_groups 'wilcoxon'";
 
 /// The plan of `x`: what is stored, queued, known and kept, and the passes and bytes each verb would take from here. Nothing
@@ -141,7 +147,14 @@ pub fn explain(x: &LazyMatrix, call: impl Fn(&Description) -> String, session: &
         }
         let count = |of: From| passes.iter().filter(|from| **from == of).count() as u64;
         let bytes = whole_pass * count(From::File) + packed_bytes.unwrap_or(0) * count(From::Packed);
-        Step { verb: verb.to_owned(), passes, more: false, columns: m, bytes }
+        Step { verb: verb.to_owned(), passes, without: KNOWN, more: false, columns: m, bytes }
+    };
+    // What takes no values at all.
+    let none = |verb: &str, without| Step { without, columns: 0, ..step(verb, &[]) };
+    // Columns one by one.
+    let by_columns = |verb: &str| match &index {
+        Some(index) if x.is_sparse() => Step { passes: vec![From::Index], bytes: index.bytes(), ..step(verb, &[]) },
+        _ => step(verb, &[Needs::FILE]),
     };
     let mut steps = Vec::new();
     if x.nodes().is_empty() {
@@ -151,27 +164,39 @@ pub fn explain(x: &LazyMatrix, call: impl Fn(&Description) -> String, session: &
             let verb = format!("highly_variable_genes '{}'", flavor.name());
             steps.push(step(&verb, &hvg::passes(x, flavor, session)));
         }
+        steps.push(step("downsample_counts", &downsample::passes()));
+        let (first, kept) = doublets::passes(x, session);
+        let mut scrublet = step("scrublet", &first);
+        scrublet.passes.extend(std::iter::repeat_n(From::Kept, kept));
+        steps.push(scrublet);
+        steps.push(step("pseudobulk", &aggregate::passes()));
     }
     if !x.nodes().iter().any(|n| n.fills_zeros()) {
         if !x.nodes().is_empty() {
             steps.push(step("highly_variable_genes 'seurat'", &hvg::passes(x, Flavor::Seurat, session)));
             steps.push(step("rank_genes_groups 't-test'", &[Needs::FILE]));
-            steps.push(match &index {
-                Some(index) if x.is_sparse() => {
-                    let (verb, passes) = (WILCOXON.to_owned(), vec![From::Index]);
-                    Step { verb, passes, more: false, columns: m, bytes: index.bytes() }
-                }
-                _ => step(WILCOXON, &[Needs::FILE]),
-            });
-            let scratch = scratch(x, size_of::<u16>(), session);
-            if scratch > 0 {
-                facts.push(("scratch", format!("about {} for wilcoxon, by genes and then gone", bytes(scratch))));
+            steps.push(by_columns(WILCOXON));
+            steps.push(step("score_genes", &score_genes::passes(x, session)));
+            steps.push(step("score_aucell", &score_aucell::passes()));
+            for verb in ["ingest", "transfer_labels"] {
+                steps.push(step(verb, &project::passes()));
             }
         }
+        steps.push(step("aggregate", &aggregate::passes()));
+        steps.push(by_columns("aggregate 'median'"));
+        let scratch = scratch(x, size_of::<u16>(), session);
+        if scratch > 0 {
+            let of = if x.nodes().is_empty() { "medians" } else { "wilcoxon and for medians" };
+            facts.push(("scratch", format!("about {} for {of}, by genes and then gone", bytes(scratch))));
+        }
+        steps.push(step("combat", &combat::passes()));
         steps.push(step("scale", &mean_var::passes()));
     }
     let (passes, more) = pca::passes(m);
     steps.push(Step { more, ..step("pca", &passes) });
+    steps.push(none("harmony_integrate", EMBEDDING));
+    steps.push(none("sketch", EMBEDDING));
+    steps.push(none("sample", "no values"));
     // One gene is another selection: what is kept of this one is not used.
     let gene = match (&index, source.layout()) {
         (Some(index), _) => (From::Index, index.bytes() / stored.1.max(1) as u64),
@@ -185,7 +210,7 @@ pub fn explain(x: &LazyMatrix, call: impl Fn(&Description) -> String, session: &
         }
     };
     let verb = "obs_vector of one gene".to_owned();
-    steps.push(Step { verb, passes: vec![gene.0], more: false, columns: 1, bytes: gene.1 });
+    steps.push(Step { verb, passes: vec![gene.0], without: KNOWN, more: false, columns: 1, bytes: gene.1 });
     Ok(Plan { matrix: x.name(), facts, steps })
 }
 
@@ -248,7 +273,7 @@ impl fmt::Display for Plan {
 }
 
 impl Step {
-    /// "file, then kept" and the like.
+    /// "file, then kept", "known" and the like.
     pub fn from(&self) -> String {
         let name = |from: &From| match from {
             From::File => "file",
@@ -259,7 +284,7 @@ impl Step {
         match (self.passes.first(), self.passes.last()) {
             (Some(first), Some(last)) if first != last => format!("{}, then {}", name(first), name(last)),
             (Some(first), _) => name(first).to_owned(),
-            _ => "known".to_owned(),
+            _ => self.without.to_owned(),
         }
     }
 }

@@ -148,6 +148,9 @@ impl Reducer for CellNumbers {
     }
 }
 
+/// Needs of the pass of a filter.
+pub(super) const NEEDS: Needs = CellNumbers::NEEDS;
+
 /// Counts of the genes, or in how many cells each is detected.
 #[derive(Serialize)]
 struct GeneNumbers {

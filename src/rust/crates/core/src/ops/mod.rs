@@ -9,11 +9,13 @@
 mod aggregate;
 mod columns;
 mod combat;
+mod design;
 mod doublets;
 mod downsample;
 mod explain;
 mod filter;
 mod gene_ranges;
+mod gene_sets;
 mod group_sums;
 mod hvg;
 mod index_columns;

@@ -135,6 +135,9 @@ pub(super) fn passes(x: &LazyMatrix, session: &Session) -> Vec<Needs> {
     }
 }
 
+/// Needs of the pass for totals.
+pub(super) const TOTALS: Needs = CellTotals::NEEDS;
+
 /// Sums of the cells, and which genes exceed a share of one.
 #[derive(Serialize)]
 struct CellTotals<'a> {

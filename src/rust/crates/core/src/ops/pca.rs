@@ -407,6 +407,11 @@ pub(super) fn passes(p: usize) -> (Vec<Needs>, bool) {
     }
 }
 
+/// Returns the needs of the pass that projects cells.
+pub(super) fn projection() -> Needs {
+    Project::NEEDS
+}
+
 /// Makes the loading of largest absolute value (the first such) of each component positive.
 fn flip_signs(loadings: &mut [f64], k: usize) {
     for c in 0..k {

@@ -7,6 +7,7 @@ use crate::chain::nodes::Scale;
 use crate::chain::LazyMatrix;
 use crate::error::{Error, Result};
 use crate::session::Session;
+use crate::stream::Needs;
 
 /// The parameters by which the cells of a reference were projected.
 #[derive(Debug, Clone)]
@@ -17,6 +18,11 @@ pub struct Components<'a> {
     pub loadings: &'a [f64],
     /// Whether columns are centred, by the means of the reference.
     pub zero_center: bool,
+}
+
+/// Returns the needs of the pass of [`project`] over the cells that are projected.
+pub(super) fn passes() -> Vec<Needs> {
+    vec![super::pca::projection()]
 }
 
 /// The coordinates of the rows of `x`, whose columns are those of the reference, row-major; and whether the reference's

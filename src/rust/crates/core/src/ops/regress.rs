@@ -5,6 +5,7 @@
 //! intercept is the mean itself, so that a gene without variation leaves 0 exactly.
 
 use super::columns::Columns;
+use super::design::orthonormal_rows;
 use super::moments::Moments;
 use super::view::{add, each, with_view, Check};
 use crate::chain::nodes::{Covariates, RegressOut};
@@ -32,9 +33,6 @@ pub enum Regressors {
     },
 }
 
-/// A column whose length falls by more than this when the columns before it are taken out depends on them.
-const DEPENDENT: f64 = 1e-10;
-
 /// The matrix less the least-squares fit of each gene on `by` and an intercept, recorded after one pass. The result is
 /// dense when read. Where covariates depend on each other, residuals are those of any least-squares solution.
 ///
@@ -43,23 +41,15 @@ const DEPENDENT: f64 = 1e-10;
 /// [`Error::Values`] for NaN or infinite values of the matrix.
 pub fn regress_out(x: &LazyMatrix, by: &Regressors, session: &Session) -> Result<LazyMatrix> {
     let n = x.shape().0;
-    let fits = |found: usize| {
-        let what = "keys, one value per cell";
-        (found == n).then_some(()).ok_or_else(|| Error::shape(what, n, found))
-    };
     let (covariates, width, keys): (_, _, Vec<String>) = match by {
         Regressors::Numbers(columns) => {
-            for (name, values) in columns {
-                fits(values.len())?;
-                if let Some(v) = values.iter().find(|v| !v.is_finite()) {
-                    return Err(Error::parameter("keys", "finite numbers", format!("{v} in '{name}'")));
-                }
-            }
-            let (rows, width) = orthonormal_rows(n, columns)?;
+            let (rows, width) = orthonormal_rows("keys", n, columns)?;
             (Covariates::Numbers(rows.into()), width, columns.iter().map(|(name, _)| name.clone()).collect())
         }
         Regressors::Groups { name, codes, n_groups } => {
-            fits(codes.len())?;
+            if codes.len() != n {
+                return Err(Error::shape("keys, one value per cell", n, codes.len()));
+            }
             if let Some(&g) = codes.iter().find(|&&g| g as usize >= *n_groups) {
                 return Err(Error::Index { axis: "groups", index: i64::from(g), len: *n_groups });
             }
@@ -221,40 +211,4 @@ impl Reducer for GroupMeans<'_> {
         let rows = all.chunks(self.width.max(1));
         Ok(rows.flat_map(|row| row.iter().zip(&sizes).map(|(l, &size)| l.mean(size))).collect())
     }
-}
-
-/// The constant 1 and an orthonormal basis of what the columns have beside it, row-major, and its width (modified
-/// Gram-Schmidt, twice over: Giraud, Langou & Rozloznik 2005).
-pub(super) fn orthonormal_rows(n: usize, columns: &[(String, Vec<f64>)]) -> Result<(Vec<f64>, usize)> {
-    let what = "covariates of the cells";
-    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-    let mut basis: Vec<Vec<f64>> = Vec::new();
-    for (_, column) in columns {
-        let mut column = memory::collected(column.iter().copied(), what)?;
-        // Scaled first, so that no square overflows.
-        let largest = column.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
-        if largest == 0.0 {
-            continue;
-        }
-        column.iter_mut().for_each(|v| *v /= largest);
-        let before = dot(&column, &column).sqrt();
-        for _ in 0..2 {
-            let first = column[0];
-            let mean = first + column.iter().map(|v| v - first).sum::<f64>() / n as f64;
-            column.iter_mut().for_each(|v| *v -= mean);
-            for b in &basis {
-                let along = dot(&column, b);
-                column.iter_mut().zip(b).for_each(|(v, b)| *v -= along * b);
-            }
-        }
-        let after = dot(&column, &column).sqrt();
-        if after > DEPENDENT * before {
-            column.iter_mut().for_each(|v| *v /= after);
-            basis.push(column);
-        }
-    }
-    let width = basis.len() + 1;
-    let mut rows = memory::room(memory::count(&[n, width], what)?, what)?;
-    (0..n).for_each(|i| rows.extend(std::iter::once(1.0).chain(basis.iter().map(|b| b[i]))));
-    Ok((rows, width))
 }

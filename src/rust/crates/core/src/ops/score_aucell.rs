@@ -1,6 +1,7 @@
 //! How high the genes of a set rank among all genes of a cell: the area under their recovery curve over the first ranks
 //! (AUCell, Aibar et al. 2017).
 
+use super::gene_sets::{by_gene, by_set};
 use super::view::{with_view, Check, RowOf};
 use crate::chain::LazyMatrix;
 use crate::element::Number;
@@ -25,21 +26,17 @@ const SCORES: &str = "score_aucell: scores of the cells";
 pub fn score_aucell(x: &LazyMatrix, sets: &[Vec<u32>], share: f64, session: &Session) -> Result<Vec<Vec<f64>>> {
     let (n, m) = x.shape();
     let last = ((share * m as f64).ceil() as usize).clamp(1, m.max(1));
-    let mut starts = memory::zeros::<usize>(m + 1, SCORES)?;
-    sets.iter().flatten().for_each(|&j| starts[j as usize + 1] += 1);
-    (0..m).for_each(|j| starts[j + 1] += starts[j]);
-    let (mut next, mut of_gene) = (memory::copied(&starts, SCORES)?, memory::zeros::<u32>(starts[m], SCORES)?);
-    for (k, set) in sets.iter().enumerate() {
-        for &j in set {
-            of_gene[next[j as usize]] = k as u32;
-            next[j as usize] += 1;
-        }
-    }
+    let (starts, of_gene) = by_gene(m, sets, SCORES)?;
     let most = sets.iter().map(|set| area(last, 0, set.len()));
     let most = memory::collected(most, SCORES)?;
     let pass = Ranks { n_rows: n, last, most, starts, of_gene, check: Check::finite(x, "score_aucell") };
     let scores = reduce(x, &pass, session)?;
-    (0..sets.len()).map(|k| memory::collected((0..n).map(|i| scores[i * sets.len() + k]), SCORES)).collect()
+    by_set(&scores, sets.len(), SCORES)
+}
+
+/// Returns the needs of the pass of [`score_aucell`].
+pub(super) fn passes() -> Vec<Needs> {
+    vec![Ranks::NEEDS]
 }
 
 /// The sum of what the ranks after `before` count, `n` of them.

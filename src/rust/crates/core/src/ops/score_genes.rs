@@ -1,14 +1,18 @@
 //! Scores of gene sets: the mean of a set's genes less that of control genes of like expression (Tirosh et al. 2016), as
-//! `scanpy.tl.score_genes` has it, of any number of sets in two passes.
+//! `scanpy.tl.score_genes` has it, of any number of sets in two passes: one for the means of the genes, which an earlier pass may
+//! have left, and one over the genes that are in a set or among its controls.
 
+use super::gene_sets::by_set;
 use super::sums::col_sums;
-use super::view::{each, with_view, Check};
+use super::view::{each, with_view, Check, RowOf};
 use crate::chain::LazyMatrix;
+use crate::element::Number;
 use crate::error::{Error, Result};
 use crate::matrix::Block;
 use crate::memory;
 use crate::random::Legacy;
 use crate::session::Session;
+use crate::simd::{self, Level};
 use crate::stream::{no_state, reduce, Needs, Reducer};
 use serde::Serialize;
 
@@ -53,7 +57,6 @@ pub fn score_genes(
     let sums = col_sums(x, session)?;
     let means = memory::collected(pool.iter().map(|&j| sums[j as usize] / n as f64), SCORES)?;
     let bins = bins(&means, options.n_bins)?;
-    let mut weights = Weights { starts: memory::zeros(m + 1, SCORES)?, entries: Vec::new(), width: sets.len() };
     let mut by_gene: Vec<(u32, u32, f64)> = Vec::new();
     for (k, set) in sets.iter().enumerate() {
         let controls = controls(set, pool, &bins, m, options)?;
@@ -69,11 +72,29 @@ pub fn score_genes(
         }
     }
     by_gene.sort_by_key(|&(gene, set, _)| (gene, set));
-    by_gene.iter().for_each(|&(gene, ..)| weights.starts[gene as usize + 1] += 1);
-    (0..m).for_each(|j| weights.starts[j + 1] += weights.starts[j]);
-    weights.entries = memory::collected(by_gene.iter().map(|&(_, set, w)| (set, w)), SCORES)?;
-    let scores = reduce(x, &Scores { n_rows: n, weights: &weights, check: Check::finite(x, "score_genes") }, session)?;
-    (0..sets.len()).map(|k| memory::collected((0..n).map(|i| scores[i * sets.len() + k]), SCORES)).collect()
+    // Values of the other genes are not asked for where all are known to be finite.
+    let finite = sums.iter().all(|s| s.is_finite());
+    let n_chosen = by_gene.chunk_by(|a, b| a.0 == b.0).count();
+    let chosen: Option<Vec<u32>> = match finite && 2 * n_chosen <= m {
+        true => Some(memory::exactly(n_chosen, by_gene.chunk_by(|a, b| a.0 == b.0).map(|of| of[0].0), SCORES)?),
+        false => None,
+    };
+    let part = x.select(None, chosen.as_deref())?;
+    let weights = Weights::new(&by_gene, chosen.as_deref(), m, sets.len())?;
+    let pass = Scores { n_rows: n, weights: &weights, check: Check::finite(x, "score_genes") };
+    let scores = reduce(&part, &pass, session).map_err(|e| match (e, &chosen) {
+        (Error::Values { element, operation, expected, found, row, column }, Some(chosen)) => {
+            Error::Values { element, operation, expected, found, row, column: chosen[column] as usize }
+        }
+        (e, _) => e,
+    })?;
+    by_set(&scores, sets.len(), SCORES)
+}
+
+/// Returns the needs of the passes of [`score_genes`]: one where the sums of the genes are known.
+pub(super) fn passes(x: &LazyMatrix, session: &Session) -> Vec<Needs> {
+    let sums = x.known_column_sums(session).is_none().then_some(Needs::FILE);
+    sums.into_iter().chain([Scores::NEEDS]).collect()
 }
 
 /// The bin of each gene of the pool: its rank by mean, the least of those that tie, over the genes of a bin.
@@ -124,7 +145,57 @@ fn controls(set: &[u32], pool: &[u32], bins: &[u32], m: usize, options: &ScoreOp
 struct Weights {
     starts: Vec<usize>,
     entries: Vec<(u32, f64)>,
+    /// Of the genes that many sets share, as controls are: where their weights in all sets begin in `rows`.
+    shared: Vec<u32>,
+    rows: Vec<f64>,
     width: usize,
+}
+
+/// No row of weights.
+const ALONE: u32 = u32::MAX;
+
+impl Weights {
+    /// `by_gene` are genes, sets and weights in order; the genes are `chosen` ones, or the first `m`.
+    fn new(by_gene: &[(u32, u32, f64)], chosen: Option<&[u32]>, m: usize, width: usize) -> Result<Self> {
+        let n = chosen.map_or(m, <[u32]>::len);
+        let (mut starts, mut shared) = (memory::zeros::<usize>(n + 1, SCORES)?, memory::filled(n, ALONE, SCORES)?);
+        let mut entries: Vec<(u32, f64)> = memory::room(by_gene.len(), SCORES)?;
+        let mut rows = Vec::new();
+        let mut genes = by_gene.chunk_by(|a, b| a.0 == b.0).peekable();
+        for j in 0..n {
+            let gene = chosen.map_or(j as u32, |chosen| chosen[j]);
+            if let Some(of) = genes.next_if(|of| of[0].0 == gene) {
+                if 4 * of.len() > width && width > 4 {
+                    let start = rows.len();
+                    memory::reserve(&mut rows, width, SCORES)?;
+                    rows.resize(start + width, 0.0);
+                    of.iter().for_each(|&(_, set, w)| rows[start + set as usize] += w);
+                    shared[j] = (start / width) as u32;
+                } else {
+                    entries.extend(of.iter().map(|&(_, set, w)| (set, w)));
+                }
+            }
+            starts[j + 1] = entries.len();
+        }
+        Ok(Weights { starts, entries, shared, rows, width })
+    }
+}
+
+simd::vectorized! {
+    /// Adds the values of a cell to its scores. Products and sums round one by one at every level: the same bits.
+    fn add_row [T: Number](weights: &Weights, row: RowOf<'_, T>, to: &mut [f64]) where level in [Avx512, Avx2]: Level {
+        let _ = level;
+        each(row, |gene, x| match weights.shared[gene] {
+            ALONE => {
+                let of = &weights.entries[weights.starts[gene]..weights.starts[gene + 1]];
+                of.iter().for_each(|&(set, w)| to[set as usize] += w * x);
+            }
+            shared => {
+                let of = &weights.rows[shared as usize * weights.width..][..weights.width];
+                to.iter_mut().zip(of).for_each(|(to, w)| *to += w * x);
+            }
+        });
+    }
 }
 
 #[derive(Serialize)]
@@ -144,14 +215,12 @@ impl Reducer for Scores<'_> {
     type Output = Vec<f64>;
 
     fn map(&self, block: Block) -> Result<((), Vec<f64>)> {
-        let Weights { starts, entries, width } = self.weights;
-        let mut part = memory::zeros(memory::count(&[block.n_rows(), *width], SCORES)?, SCORES)?;
+        let width = self.weights.width;
+        let mut part = memory::zeros(memory::count(&[block.n_rows(), width], SCORES)?, SCORES)?;
         with_view!(block, view => {
-            for (i, to) in part.chunks_exact_mut((*width).max(1)).enumerate() {
+            for (i, to) in part.chunks_exact_mut(width.max(1)).enumerate() {
                 self.check.row(&view, i)?;
-                each(view.row(i), |c, x| {
-                    entries[starts[c]..starts[c + 1]].iter().for_each(|&(set, w)| to[set as usize] += w * x);
-                });
+                add_row(self.weights, view.row(i), to);
             }
             Ok(((), part))
         })

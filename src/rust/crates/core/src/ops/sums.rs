@@ -84,15 +84,20 @@ pub fn row_sums(x: &LazyMatrix, session: &Session) -> Result<Vec<f64>> {
     sums(x, Some(Axis::Var), session)?.into_doubles()
 }
 
-/// The sum of every column as f64, `n_vars` values; as [`row_sums`].
+/// The sum of every column as f64, `n_vars` values; see [`sums`]. Nothing is read where an earlier pass left the sums of counts, or
+/// those of a chain with operations.
 ///
 /// # Errors
 /// The errors of the pass.
 pub fn col_sums(x: &LazyMatrix, session: &Session) -> Result<Vec<f64>> {
-    if let Some(known) = x.known_sums(session) {
-        return memory::copied(&known.columns, SUMS);
+    if let Some(known) = x.known_column_sums(session) {
+        return Ok(known);
     }
-    sums(x, Some(Axis::Obs), session)?.into_doubles()
+    let found = sums(x, Some(Axis::Obs), session)?.into_doubles()?;
+    if !x.nodes().is_empty() {
+        x.learn_column_sums(memory::copied(&found, SUMS)?, session);
+    }
+    Ok(found)
 }
 
 /// Sums of integers in numpy's dtype where some of `doubles`, those added up in f64, are past 2^53, from which on f64 has gaps;

@@ -1,6 +1,5 @@
 //! The threads of a call.
 
-use super::heap;
 use crate::error::{Error, Result};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
@@ -43,7 +42,6 @@ impl Pool {
         if let Some(r) = running.as_ref().filter(|r| r.threads == threads) {
             return Ok(r.pool.clone());
         }
-        heap::share_arenas(threads);
         let mut handles = Vec::new();
         let start = |worker: rayon::ThreadBuilder| {
             handles.push(Builder::new().stack_size(STACK).spawn(move || worker.run())?);

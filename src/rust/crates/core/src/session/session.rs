@@ -104,8 +104,17 @@ impl Session {
     /// # Errors
     /// [`Error::Memory`] where less is free of `graph_memory`, or of the memory of the machine.
     pub(crate) fn hold(&self, what: impl Into<String>, bytes: usize) -> Result<Held> {
+        let own = self.hold_apart(what, bytes)?;
+        Ok(Held { _own: own, _of_passes: self.budget.lease_anyway(0, bytes, self.memory) })
+    }
+
+    /// Leases bytes as [`hold`](Self::hold) does, where the pass that fills them has all of `memory` itself.
+    ///
+    /// # Errors
+    /// The error of [`hold`](Self::hold).
+    pub(crate) fn hold_apart(&self, what: impl Into<String>, bytes: usize) -> Result<Lease> {
         let limit = self.graph_memory.or_else(machine::memory).unwrap_or(usize::MAX);
-        let own = self.held.lease(bytes, bytes, limit).ok_or_else(|| {
+        self.held.lease(bytes, bytes, limit).ok_or_else(|| {
             let machine = if self.graph_memory.is_none() { ", the memory of this machine" } else { "" };
             let others = match self.held.leased() {
                 0 => String::new(),
@@ -115,8 +124,7 @@ impl Session {
                 "{machine}{others}; take fewer cells, neighbours or components, or raise the setting graph_memory"
             );
             Error::Memory { what: what.into(), needed: bytes as u64, limit: limit as u64, hint }
-        })?;
-        Ok(Held { _own: own, _of_passes: self.budget.lease_anyway(0, bytes, self.memory) })
+        })
     }
 
     /// Runs `work` on a rayon pool of exactly `self.threads` threads, so that no global pool is touched (a forked

@@ -1,7 +1,7 @@
 //! Long calls, watched over by the thread of a face.
 
 use super::guard::guard;
-use super::heap::release_memory;
+use super::heap::{release_memory, share_arenas};
 use super::session::Session;
 use crate::error::{Error, Result};
 use crate::reserve;
@@ -32,6 +32,7 @@ pub fn watched<T: Send, E>(
     if let Err(e) = reserve::provide() {
         return Ok(Err(e));
     }
+    share_arenas(session.threads);
     std::thread::scope(|scope| {
         let (sender, mut receiver) = sync_channel(1);
         let spawned = std::thread::Builder::new().name("anndataoom".to_owned()).stack_size(VERB_STACK).spawn_scoped(

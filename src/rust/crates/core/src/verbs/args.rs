@@ -23,6 +23,11 @@ impl Args {
         Error::Internal(format!("{}: {name}: {found:?}", self.verb))
     }
 
+    /// The argument as it was given, or its default.
+    pub(super) fn given(&self, name: &str) -> Result<Given> {
+        self.get(name).cloned()
+    }
+
     pub(super) fn flag(&self, name: &str) -> Result<bool> {
         match self.get(name)? {
             Given::Flag(b) => Ok(*b),

@@ -3,12 +3,14 @@
 use super::call::Outcome;
 use super::domain::{Kind, COUNT, NOT_NEGATIVE, POSITIVE, SHARE};
 use super::entry::{need, param, Preset, Source, Verb, COPY, GRAPH, NEIGHBORS_KEY, RANDOM_STATE};
+use crate::element::Value;
 use crate::error::Error;
 use crate::given::Given;
 use crate::graph::{self, Init, Mode, UmapParams};
+use crate::patch::Patch;
 
 /// The verbs of this file.
-pub(super) static VERBS: &[&Verb] = &[&UMAP, &DIFFMAP, &DPT];
+pub(super) static VERBS: &[&Verb] = &[&UMAP, &DIFFMAP, &DPT, &EMBEDDING_DENSITY];
 
 /// More dimensions than anybody lays a graph out in: what bounds memory where the cells do not.
 const DIMENSIONS: Kind = Kind::Whole(1, 1000);
@@ -136,6 +138,64 @@ static DPT: Verb = Verb {
         let (n_dcs, root) = (call.args.count("n_dcs")?, root as usize);
         let time = graph::dpt(&graph, components.view(), &values, n_dcs, root, session)?;
         Ok(Outcome { patch: graph::dpt_patch(time, root), ..Outcome::default() })
+    },
+    room: None,
+};
+
+const COMPONENTS: Kind = Kind::Either(&[Kind::List(&COUNT), Kind::List(&Kind::Text)]);
+
+static EMBEDDING_DENSITY: Verb = Verb {
+    name: "embedding_density",
+    label: "densities",
+    params: &[
+        param("basis", Kind::Text, Preset::Text("umap"), "Element of obsm, with or without X_."),
+        param("groupby", Kind::Text, Preset::Nothing, "Column of obs: densities of each of its groups by itself."),
+        param("key_added", Kind::Key, Preset::Nothing, "Column of obs instead of <basis>_density_<groupby>."),
+        param("components", COMPONENTS, Preset::Nothing, "Two components, from 1; the first two without it."),
+    ],
+    needs: &[need("basis", Source::Basis), need("groupby", Source::Groups)],
+    gives: &["obs/umap_density", "obs/umap_density_{groupby}", "obs/{key_added}", "uns/{key_added}_params"],
+    run: |call, session| {
+        let (points, groups) = (call.points("basis")?, call.opt_groups("groupby"));
+        let args = &call.args;
+        let basis = args.text("basis")?;
+        let basis = basis.strip_prefix("X_").unwrap_or(basis);
+        let groupby = args.opt_text("groupby")?;
+        // The first component of a diffusion map is the stationary state.
+        let before = usize::from(basis == "diffmap");
+        let (refused, most) = (args.given("components")?, points.ncols().saturating_sub(before));
+        let place = |item: &Given| match item {
+            Given::Text(word) => word.trim().parse::<usize>().ok(),
+            Given::Whole(i) => usize::try_from(*i).ok(),
+            _ => None,
+        };
+        let chosen: Option<Vec<usize>> = match &refused {
+            Given::Nothing => Some(vec![1, 2]),
+            Given::List(items) => match items.as_slice() {
+                [Given::Text(both)] => both.split(',').map(|word| place(&Given::Text(word.to_owned()))).collect(),
+                items => items.iter().map(place).collect(),
+            },
+            _ => None,
+        };
+        let [a, b] = match chosen.as_deref() {
+            Some(&[a, b]) if a != b && [a, b].iter().all(|c| (1..=most).contains(c)) => [a, b],
+            _ => return Err(args.refuse("components", format!("two of the components 1 to {most}"), refused)),
+        };
+        let of = groups.as_ref().map(|groups| (groups.codes.as_slice(), groups.names.as_slice()));
+        let found = graph::embedding_density(points.view(), [a - 1 + before, b - 1 + before], of, session)?;
+        let key = match (args.opt_text("key_added")?, groupby) {
+            (Some(key), _) => key.to_owned(),
+            (None, Some(groupby)) => format!("{basis}_density_{groupby}"),
+            (None, None) => format!("{basis}_density"),
+        };
+        let components = Value::vector(vec![a as i64, b as i64]);
+        let covariate = groupby.map_or(Value::Null, Value::string);
+        let params = vec![("covariate".to_owned(), covariate), ("components".to_owned(), components)];
+        let uns = vec![(format!("{key}_params"), Value::Dict(params))];
+        Ok(Outcome {
+            patch: Patch { obs: vec![(key, Value::vector(found))], uns, ..Patch::default() },
+            ..Outcome::default()
+        })
     },
     room: None,
 };

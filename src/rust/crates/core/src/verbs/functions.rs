@@ -2,7 +2,7 @@
 //! language's own; a verb makes something of an object and adds it there. Their arguments have domains all the same, and
 //! are checked here.
 
-use super::domain::{Kind, COUNT, COUNT_OR_0, LIMIT};
+use super::domain::{Kind, COUNT, COUNT_OR_0, LIMIT, SHARE};
 use super::param::{param, Param, Preset, LAYER};
 use super::settings::SETTINGS;
 use crate::error::{Error, Result};
@@ -35,6 +35,7 @@ const fn rows(default: i64) -> Param {
 }
 const RANKED: Param = param("key", Kind::Key, Preset::Text("rank_genes_groups"), "Key of uns of the results.");
 const NAMES: Kind = Kind::List(&Kind::Text);
+const OVERLAPS: Kind = Kind::Choice(&["overlap_count", "overlap_coef", "jaccard"]);
 const AGGREGATES: Kind = Kind::Choice(&crate::ops::Functions::NAMES);
 const ALONG_AXIS: Kind = Kind::Choice(&["obs", "var"]);
 const ALGORITHM: Kind = Kind::Choice(&["gzip", "lzf", "none"]);
@@ -243,6 +244,24 @@ pub static FUNCTIONS: &[Function] = &[
             param("log2fc_min", LIMIT, Preset::Nothing, "Bound on log2 fold changes."),
             param("log2fc_max", LIMIT, Preset::Nothing, "Bound on log2 fold changes."),
             param("gene_symbols", Kind::Text, Preset::Nothing, "Column of var to add."),
+        ],
+    ),
+    function(
+        "marker_gene_overlap",
+        &[
+            param("reference_markers", Kind::Object("named sets of genes"), Preset::Required, "Known marker genes."),
+            RANKED,
+            param("method", OVERLAPS, Preset::Text("overlap_count"), "What is told of the genes two sets share."),
+            param(
+                "normalize",
+                Kind::Choice(&["reference", "data"]),
+                Preset::Nothing,
+                "Whose number of genes counts are divided by.",
+            ),
+            param("top_n_markers", COUNT, Preset::Nothing, "Genes of a group; 100 without it."),
+            param("adj_pval_threshold", SHARE, Preset::Nothing, "Genes of a group: as many as have less."),
+            param("key_added", Kind::Key, Preset::Text("marker_gene_overlap"), "Key of uns with inplace.").python(),
+            param("inplace", Kind::Flag, Preset::Flag(false), "Whether it is put into uns.").python(),
         ],
     ),
     function(

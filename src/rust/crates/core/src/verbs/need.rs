@@ -38,7 +38,7 @@ pub enum Source {
     Sets,
     /// The element of obsm of that name.
     Obsm,
-    /// The element of obsm that the parameter names.
+    /// The element of obsm that the parameter names, with or without `X_`.
     Basis,
     /// A part of the object `adata_ref`, or of this one as that needs it, by the name of the need.
     Reference,

@@ -23,7 +23,7 @@ pub(super) fn of_genes<C: Cell>(
     let (n, groups) = (x.shape().0, members.sizes.len());
     let bytes = (n as u64).saturating_mul(groups as u64).saturating_mul(size_of::<C>() as u64 + 8);
     let what = format!("aggregate of {n} cells x {groups} groups of genes");
-    let _held = session.hold(what, usize::try_from(bytes).unwrap_or(usize::MAX))?;
+    let _held = session.hold_apart(what, usize::try_from(bytes).unwrap_or(usize::MAX))?;
     let pass = Pass::<C> { n_rows: n, members, functions: asked.functions, dof: asked.dof, cell: PhantomData };
     Ok(reduce(x, &pass, session)?.finish(n))
 }
@@ -74,9 +74,11 @@ impl<C: Cell> Reducer for Pass<'_, C> {
     fn finish(&self, (): (), cells: Vec<C>) -> Result<Layers> {
         let sizes = &self.members.sizes;
         let mut layers = Layers::dense(&self.functions, C::Value::DTYPE, self.n_rows, sizes.len(), self.dof)?;
-        for (row, of) in cells.chunks_exact(sizes.len().max(1)).enumerate() {
-            for (g, (cell, &size)) in of.iter().zip(sizes).enumerate() {
-                layers.set(row, g, size, cell);
+        for mut part in layers.parts(std::slice::from_ref(&(0..self.n_rows)))? {
+            for (row, of) in cells.chunks_exact(sizes.len().max(1)).enumerate() {
+                for (g, (cell, &size)) in of.iter().zip(sizes).enumerate() {
+                    part.put(row, size, g..g + 1, 0, &[(0, *cell)]);
+                }
             }
         }
         Ok(layers)

@@ -1,16 +1,17 @@
 //! Groups of cells: a pass over rows, whose state is the sums of each group and gene that there are.
 
 use super::genes::of_genes;
-use super::layers::Layers;
+use super::layers::{Layers, Part};
 use super::medians::{medians_of_cells, medians_of_genes};
 use super::options::{Aggregation, Functions, Members, AGGREGATE};
 use crate::chain::LazyMatrix;
 use crate::element::{DType, Number, Value};
 use crate::error::Result;
 use crate::matrix::Block;
-use crate::ops::group_sums::{typed, Both, Cell, Exact, GroupSums, Spread, Total};
+use crate::memory;
+use crate::ops::group_sums::{typed, Bands, Both, Cell, Exact, GroupSums, Rows, Spread, Total};
 use crate::ops::Axis;
-use crate::session::Session;
+use crate::session::{release_memory, Session};
 use crate::stream::{no_rows, reduce, Needs, Reducer};
 use serde::Serialize;
 use std::marker::PhantomData;
@@ -50,24 +51,45 @@ pub fn aggregate(x: &LazyMatrix, asked: &Aggregation, session: &Session) -> Resu
     Ok(out)
 }
 
+/// Returns the needs of the pass of [`aggregate`] over cells, medians left out.
+pub(in crate::ops) fn passes() -> Vec<Needs> {
+    vec![Pass::<Total<f64>>::NEEDS]
+}
+
 fn summed<C: Cell>(
     x: &LazyMatrix,
     members: &Members,
     asked: &Aggregation,
     session: &Session,
 ) -> Result<Vec<(&'static str, Value)>> {
-    let (n, m) = x.shape();
+    let m = x.shape().1;
     if asked.axis == Axis::Var {
         return of_genes::<C>(x, members, asked, session);
     }
-    // At most what is stored, each value in a pair of its own.
-    let pairs = (members.sizes.len() as u64).saturating_mul(m as u64);
-    let stored = x.source().nnz().unwrap_or(u64::MAX).min((n as u64).saturating_mul(m as u64));
-    let bytes = pairs.min(stored).saturating_mul(size_of::<C>() as u64 + 4);
+    let (bytes, rows) = room::<C>(x, members.sizes.len());
     let what = format!("aggregate of {} groups x {m} genes", members.sizes.len());
-    let _held = session.hold(what, usize::try_from(bytes).unwrap_or(usize::MAX))?;
-    let pass = Pass::<C> { n_vars: m, members, functions: asked.functions, dof: asked.dof, session, cell: PhantomData };
+    let _held = session.hold_apart(what, bytes)?;
+    let (functions, dof) = (asked.functions, asked.dof);
+    let pass = Pass::<C> { n_vars: m, members, functions, dof, rows, session, cell: PhantomData };
     Ok(reduce(x, &pass, session)?.finish(members.sizes.len()))
+}
+
+/// Bytes that sums of all groups and genes take, and those of them in which rows wait to be added. All rows of a matrix wait
+/// where they are no more than its sums; else it is a fifth, so that the sums are met few times.
+fn room<C: Cell>(x: &LazyMatrix, n_groups: usize) -> (usize, usize) {
+    let (n, m) = x.shape();
+    let stored = x.source().nnz().unwrap_or(u64::MAX).min((n as u64).saturating_mul(m as u64));
+    // At most what is stored, each value in a pair of its own.
+    let pairs = (n_groups as u64).saturating_mul(m as u64).min(stored);
+    let size = |n: u64, of: usize| usize::try_from(n.saturating_mul(of as u64)).unwrap_or(usize::MAX);
+    let sums = size(pairs, size_of::<C>() + 4);
+    let some = sums / 4;
+    let all = size(stored, size_of::<C::Value>() + 2);
+    if all <= sums.saturating_mul(2) {
+        (all, usize::MAX)
+    } else {
+        (sums.saturating_add(some), some)
+    }
 }
 
 #[derive(Serialize)]
@@ -76,46 +98,65 @@ struct Pass<'a, C> {
     members: &'a Members,
     functions: Functions,
     dof: usize,
+    /// Bytes of rows that wait.
+    #[serde(skip)]
+    rows: usize,
     #[serde(skip)]
     session: &'a Session,
     cell: PhantomData<fn(C)>,
+}
+
+impl<C: Cell> Pass<'_, C> {
+    fn bands(&self) -> Bands {
+        Bands::new(self.members.sizes.len(), self.n_vars, self.session.threads)
+    }
 }
 
 impl<C: Cell> Reducer for Pass<'_, C> {
     const NAME: &'static str = AGGREGATE;
     const NEEDS: Needs = Needs::FILE.long();
     no_rows!();
-    type Part = Block;
+    type Part = Rows<C::Value>;
     type State = GroupSums<C>;
     type Output = Layers;
 
-    fn map(&self, block: Block) -> Result<(Block, ())> {
-        Ok((typed::<C::Value>(block)?, ()))
+    fn map(&self, block: Block) -> Result<(Rows<C::Value>, ())> {
+        let block = typed::<C::Value>(block)?;
+        let rows = Rows::new(&block, &self.members.labels, self.bands(), None)?;
+        block.recycle();
+        Ok((rows, ()))
     }
 
     fn state(&self) -> Result<GroupSums<C>> {
-        GroupSums::new(self.members.sizes.len(), self.n_vars)
+        Ok(GroupSums::new(self.members.sizes.len(), self.bands(), self.rows))
     }
 
-    fn fold(&self, state: &mut GroupSums<C>, block: Block) -> Result<()> {
-        state.add(&block, &self.members.labels, self.session)?;
-        block.recycle();
-        Ok(())
+    fn fold(&self, state: &mut GroupSums<C>, rows: Rows<C::Value>) -> Result<()> {
+        state.add(rows, self.session).map(drop)
     }
 
     fn merge(&self, state: &mut GroupSums<C>, next: GroupSums<C>) -> Result<()> {
-        state.merge(next)
+        state.merge(next, self.session)
     }
 
     fn finish(&self, mut state: GroupSums<C>, (): ()) -> Result<Layers> {
-        let sizes = &self.members.sizes;
-        let stored = (0..sizes.len()).map(|g| state.entries(g).count()).sum();
-        let mut layers = Layers::of_groups(&self.functions, C::Value::DTYPE, sizes, self.dof, self.n_vars, stored)?;
-        for (g, &size) in sizes.iter().enumerate() {
-            layers.begin(g, size);
-            state.entries(g).for_each(|(gene, cell)| layers.put(gene, cell));
-            layers.end();
-            state.forget(g);
+        let (sizes, session) = (&self.members.sizes, self.session);
+        let counts = state.counts(session)?;
+        let mut totals = memory::zeros::<usize>(sizes.len(), AGGREGATE)?;
+        counts.iter().for_each(|band| totals.iter_mut().zip(band).for_each(|(all, &n)| *all += n as usize));
+        let mut layers = Layers::of_groups(&self.functions, C::Value::DTYPE, sizes, self.dof, self.n_vars, &totals)?;
+        // Band by band, so that what is done with makes room for results.
+        let (shares, mut before) = (state.shares(session), totals);
+        before.fill(0);
+        for (b, counts) in counts.iter().enumerate() {
+            let genes = state.bands().genes(b);
+            let parts = shares.iter().cloned().zip(layers.parts(&shares)?).collect();
+            let put = |part: &mut Part<'_>, g: usize, sums: &[(u32, C)]| {
+                part.put(g, sizes[g], genes.clone(), before[g], sums);
+            };
+            state.take_band(b, parts, put, session)?;
+            before.iter_mut().zip(counts).for_each(|(before, &n)| *before += n as usize);
+            release_memory();
         }
         Ok(layers)
     }

@@ -6,27 +6,23 @@ use crate::element::{Array, DType, Data, Sparse, SparseFormat, Value};
 use crate::error::Result;
 use crate::memory;
 use crate::ops::group_sums::{Cell, Summed};
+use std::ops::Range;
 
 /// Values of a result (groups x genes) up to which it is dense.
 pub const DENSE: usize = 1 << 25;
 
-/// A matrix a function, made row by row.
+/// A matrix a function.
 pub(super) struct Layers {
     dof: usize,
     n_cols: usize,
-    /// The present row, how many members its group has.
-    row: usize,
-    size: usize,
     all: Vec<Layer>,
 }
 
 /// One of them.
 struct Layer {
     function: Function,
-    /// Of compressed rows; empty in a dense one.
-    indptr: Vec<u64>,
-    indices: Vec<u32>,
-    sparse: bool,
+    /// Of compressed rows: where each begins, and the columns.
+    sparse: Option<(Vec<u64>, Vec<u32>)>,
     data: Data,
 }
 
@@ -42,49 +38,53 @@ impl Function {
     fn name(self) -> &'static str {
         Functions::NAMES[self as usize]
     }
+
+    /// Whether it is NaN of `size` values.
+    fn is_undefined(self, size: usize, dof: usize) -> bool {
+        match self {
+            Function::Mean => size == 0,
+            Function::Var => size <= dof,
+            _ => false,
+        }
+    }
 }
 
 impl Layers {
-    /// Of `sizes.len()` rows, in all of which together there are `stored` sums of values of `dtype`.
+    /// A row a group of these sizes, in which there are so many sums.
     pub(super) fn of_groups(
         functions: &Functions,
         dtype: DType,
         sizes: &[usize],
         dof: usize,
         n_cols: usize,
-        stored: usize,
+        counts: &[usize],
     ) -> Result<Self> {
-        let sparse = memory::count(&[sizes.len(), n_cols], AGGREGATE)? > DENSE;
-        let undefined = |least: usize| sizes.iter().filter(|&&n| n < least).count().saturating_mul(n_cols);
-        let room = |function| {
-            let n = match function {
-                Function::Mean => stored.saturating_add(undefined(1)),
-                Function::Var => stored.saturating_add(undefined(dof + 1)),
-                _ => stored,
-            };
-            if sparse {
-                n
-            } else {
-                sizes.len() * n_cols
+        if memory::count(&[sizes.len(), n_cols], AGGREGATE)? <= DENSE {
+            return Layers::dense(functions, dtype, sizes.len(), n_cols, dof);
+        }
+        Layers::new(functions, dtype, dof, n_cols, |function| {
+            let mut starts = memory::zeros::<u64>(sizes.len() + 1, AGGREGATE)?;
+            for (g, (&size, &n)) in sizes.iter().zip(counts).enumerate() {
+                let n = if function.is_undefined(size, dof) { n_cols } else { n };
+                starts[g + 1] = starts[g] + n as u64;
             }
-        };
-        Layers::new(functions, dtype, sizes.len(), n_cols, dof, sparse, room)
+            let n = starts[sizes.len()] as usize;
+            Ok((n, Some((starts, memory::zeros_to_fill(n, AGGREGATE)?))))
+        })
     }
 
-    /// Dense, of `n_rows` rows.
+    /// Zeros.
     pub(super) fn dense(functions: &Functions, dtype: DType, n_rows: usize, n_cols: usize, dof: usize) -> Result<Self> {
         let n = memory::count(&[n_rows, n_cols], AGGREGATE)?;
-        Layers::new(functions, dtype, n_rows, n_cols, dof, false, |_| n)
+        Layers::new(functions, dtype, dof, n_cols, |_| Ok((n, None)))
     }
 
     fn new(
         functions: &Functions,
         dtype: DType,
-        n_rows: usize,
-        n_cols: usize,
         dof: usize,
-        sparse: bool,
-        room: impl Fn(Function) -> usize,
+        n_cols: usize,
+        room: impl Fn(Function) -> Result<(usize, Option<(Vec<u64>, Vec<u32>)>)>,
     ) -> Result<Self> {
         let asked = [
             (functions.sum, Function::Sum),
@@ -93,82 +93,65 @@ impl Layers {
             (functions.count_nonzero, Function::CountNonzero),
         ];
         let layer = |function| {
-            let n = room(function);
+            let (n, sparse) = room(function)?;
             let whole = function == Function::CountNonzero || function == Function::Sum && dtype == DType::I64;
-            Ok(Layer {
-                function,
-                indptr: memory::exactly(
-                    if sparse { n_rows + 1 } else { 0 },
-                    sparse.then_some(0).into_iter(),
-                    AGGREGATE,
-                )?,
-                indices: memory::room(if sparse { n } else { 0 }, AGGREGATE)?,
-                sparse,
-                data: match (whole, sparse) {
-                    (true, true) => Data::I64(memory::room(n, AGGREGATE)?),
-                    (true, false) => Data::I64(memory::zeros(n, AGGREGATE)?),
-                    (false, true) => Data::F64(memory::room(n, AGGREGATE)?),
-                    (false, false) => Data::F64(memory::zeros(n, AGGREGATE)?),
-                },
-            })
+            let data = if whole {
+                Data::I64(memory::zeros_to_fill(n, AGGREGATE)?)
+            } else {
+                Data::F64(memory::zeros_to_fill(n, AGGREGATE)?)
+            };
+            Ok(Layer { function, sparse, data })
         };
         let all = asked.into_iter().filter(|(asked, _)| *asked).map(|(_, function)| layer(function));
-        Ok(Layers { dof, n_cols, row: 0, size: 0, all: all.collect::<Result<_>>()? })
+        Ok(Layers { dof, n_cols, all: all.collect::<Result<_>>()? })
     }
 
-    /// Begins the values of a group of `size` members, in a row.
-    pub(super) fn begin(&mut self, row: usize, size: usize) {
-        (self.row, self.size) = (row, size);
+    /// Their rows in parts that follow each other.
+    pub(super) fn parts(&mut self, rows: &[Range<usize>]) -> Result<Vec<Part<'_>>> {
+        let (dof, n_cols) = (self.dof, self.n_cols);
+        let part = |rows: &Range<usize>| {
+            Ok(Part { dof, n_cols, first: rows.start, all: memory::room(self.all.len(), AGGREGATE)? })
+        };
+        let mut out = memory::tried(rows.iter().map(part), AGGREGATE)?;
         for layer in &mut self.all {
-            if layer.is_undefined(size, self.dof) {
-                (0..self.n_cols).for_each(|c| layer.real(row * self.n_cols, c, f64::NAN));
+            let (mut columns, starts) = match &mut layer.sparse {
+                Some((starts, columns)) => (Some(columns.as_mut_slice()), Some(starts.as_slice())),
+                None => (None, None),
+            };
+            let mut values = match &mut layer.data {
+                Data::I64(v) => Values::Whole(v),
+                Data::F64(v) => Values::Real(v),
+                other => return Err(crate::error::Error::Internal(format!("a layer of {}", other.dtype()))),
+            };
+            for (part, rows) in out.iter_mut().zip(rows) {
+                let starts = starts.map(|starts| &starts[rows.start..=rows.end]);
+                let n = starts.map_or(rows.len() * n_cols, |s| (s[s.len() - 1] - s[0]) as usize);
+                let own;
+                (own, values) = values.split_at(n);
+                let (of_sparse, rest) = match columns {
+                    Some(columns) => {
+                        let (own, rest) = columns.split_at_mut(n);
+                        (starts.map(|starts| (starts, own)), Some(rest))
+                    }
+                    None => (None, None),
+                };
+                columns = rest;
+                part.all.push(PartOf { function: layer.function, sparse: of_sparse, values: own });
             }
         }
-    }
-
-    /// Puts what the sums of a column say.
-    pub(super) fn put<C: Cell>(&mut self, column: usize, cell: &C) {
-        let Layers { dof, n_cols, row, size, all } = self;
-        let (start, n, sum) = (*row * *n_cols, *size as f64, cell.sum());
-        for layer in all {
-            match layer.function {
-                _ if layer.is_undefined(*size, *dof) => {}
-                Function::Sum => match &layer.data {
-                    Data::I64(_) => layer.whole(start, column, C::Value::whole(sum)),
-                    _ => layer.real(start, column, sum.to_f64()),
-                },
-                Function::Mean => layer.real(start, column, sum.to_f64() / n),
-                Function::Var => layer.real(start, column, cell.moments(*size).m2 / (n - *dof as f64)),
-                Function::CountNonzero => layer.whole(start, column, cell.n() as i64),
-            }
-        }
-    }
-
-    /// Puts one value into a dense result: what the sums of `size` members of a column's group say.
-    pub(super) fn set<C: Cell>(&mut self, row: usize, column: usize, size: usize, cell: &C) {
-        (self.row, self.size) = (row, size);
-        let start = row * self.n_cols;
-        let undefined = |layer: &&mut Layer| layer.is_undefined(size, self.dof);
-        self.all.iter_mut().filter(undefined).for_each(|layer| layer.real(start, column, f64::NAN));
-        self.put(column, cell);
-    }
-
-    /// Ends a row.
-    pub(super) fn end(&mut self) {
-        for layer in self.all.iter_mut().filter(|layer| layer.sparse) {
-            layer.indptr.push(layer.indices.len() as u64);
-        }
+        Ok(out)
     }
 
     /// The matrices, by function.
     pub(super) fn finish(self, n_rows: usize) -> Vec<(&'static str, Value)> {
         let shape = (n_rows, self.n_cols);
         let value = |layer: Layer| {
-            let Layer { function, indptr, indices, sparse, data } = layer;
-            let value = if sparse {
-                Value::Sparse(Sparse { format: SparseFormat::Csr, shape, indptr, indices, data })
-            } else {
-                Value::Array(Array { shape: vec![shape.0, shape.1], data })
+            let Layer { function, sparse, data } = layer;
+            let value = match sparse {
+                Some((indptr, indices)) => {
+                    Value::Sparse(Sparse { format: SparseFormat::Csr, shape, indptr, indices, data })
+                }
+                None => Value::Array(Array { shape: vec![shape.0, shape.1], data }),
             };
             (function.name(), value)
         };
@@ -176,33 +159,102 @@ impl Layers {
     }
 }
 
-impl Layer {
-    fn is_undefined(&self, size: usize, dof: usize) -> bool {
-        match self.function {
-            Function::Mean => size == 0,
-            Function::Var => size <= dof,
-            _ => false,
-        }
-    }
+/// Neighbouring rows of all layers.
+pub(super) struct Part<'a> {
+    dof: usize,
+    n_cols: usize,
+    first: usize,
+    all: Vec<PartOf<'a>>,
+}
 
-    fn real(&mut self, start: usize, column: usize, x: f64) {
-        if let Data::F64(v) = &mut self.data {
-            put(v, &mut self.indices, self.sparse, start, column, x);
-        }
-    }
+struct PartOf<'a> {
+    function: Function,
+    sparse: Option<(&'a [u64], &'a mut [u32])>,
+    values: Values<'a>,
+}
 
-    fn whole(&mut self, start: usize, column: usize, x: i64) {
-        if let Data::I64(v) = &mut self.data {
-            put(v, &mut self.indices, self.sparse, start, column, x);
+enum Values<'a> {
+    Whole(&'a mut [i64]),
+    Real(&'a mut [f64]),
+}
+
+impl<'a> Values<'a> {
+    fn split_at(self, n: usize) -> (Self, Self) {
+        match self {
+            Values::Whole(v) => {
+                let (own, rest) = v.split_at_mut(n);
+                (Values::Whole(own), Values::Whole(rest))
+            }
+            Values::Real(v) => {
+                let (own, rest) = v.split_at_mut(n);
+                (Values::Real(own), Values::Real(rest))
+            }
         }
     }
 }
 
-fn put<T>(v: &mut Vec<T>, indices: &mut Vec<u32>, sparse: bool, start: usize, column: usize, x: T) {
-    if sparse {
-        v.push(x);
-        indices.push(column as u32);
-    } else {
-        v[start + column] = x;
+impl Part<'_> {
+    /// Puts the sums of a group of `size` members: of some of the columns `columns`, numbered from the first of them; `before` of its
+    /// sums were put already.
+    pub(super) fn put<C: Cell>(
+        &mut self,
+        row: usize,
+        size: usize,
+        columns: Range<usize>,
+        before: usize,
+        sums: &[(u32, C)],
+    ) {
+        let (dof, n_cols, i) = (self.dof, self.n_cols, row - self.first);
+        for PartOf { function, sparse, values } in &mut self.all {
+            if function.is_undefined(size, dof) {
+                // Means and variances are doubles.
+                let Values::Real(values) = values else { continue };
+                let start = match sparse {
+                    None => i * n_cols,
+                    Some((starts, of)) => {
+                        let start = (starts[i] - starts[0]) as usize;
+                        of[start..][columns.clone()].iter_mut().zip(columns.clone()).for_each(|(c, j)| *c = j as u32);
+                        start
+                    }
+                };
+                values[start..][columns.clone()].fill(f64::NAN);
+                continue;
+            }
+            let place = match sparse {
+                None => Place::Dense(i * n_cols + columns.start),
+                Some((starts, of)) => {
+                    let start = (starts[i] - starts[0]) as usize + before;
+                    let of = of[start..].iter_mut().zip(sums);
+                    of.for_each(|(c, (j, _))| *c = columns.start as u32 + j);
+                    Place::Next(start)
+                }
+            };
+            let n = size as f64;
+            match (function, values) {
+                (Function::Sum, Values::Whole(v)) => place.fill(v, sums, |cell| C::Value::whole(cell.sum())),
+                (Function::Sum, Values::Real(v)) => place.fill(v, sums, |cell| cell.sum().to_f64()),
+                (Function::Mean, Values::Real(v)) => place.fill(v, sums, |cell| cell.sum().to_f64() / n),
+                (Function::Var, Values::Real(v)) => {
+                    place.fill(v, sums, |cell| cell.moments(size).m2 / (n - dof as f64));
+                }
+                (Function::CountNonzero, Values::Whole(v)) => place.fill(v, sums, |cell| cell.n() as i64),
+                (Function::Mean | Function::Var, Values::Whole(_)) | (Function::CountNonzero, Values::Real(_)) => {}
+            }
+        }
+    }
+}
+
+/// Where sums go: at their columns from a place on, or one after the other.
+enum Place {
+    Dense(usize),
+    Next(usize),
+}
+
+impl Place {
+    fn fill<T, C>(&self, to: &mut [T], sums: &[(u32, C)], of: impl Fn(&C) -> T) {
+        match *self {
+            Place::Dense(start) => sums.iter().for_each(|(j, cell)| to[start + *j as usize] = of(cell)),
+            Place::Next(start) => to[start..].iter_mut().zip(sums).for_each(|(to, (_, cell))| *to = of(cell)),
+        }
     }
 }

@@ -8,5 +8,6 @@ mod medians;
 mod options;
 
 pub use groups::aggregate;
+pub(super) use groups::passes;
 pub use layers::DENSE;
 pub use options::{Aggregation, Functions};

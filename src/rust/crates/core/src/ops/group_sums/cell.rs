@@ -16,6 +16,9 @@ pub(in crate::ops) trait Cell:
     /// The type of the values.
     type Value: Summed;
 
+    /// Whether it is never empty again once a value that is not 0 was added.
+    const STAYS: bool = true;
+
     /// Adds a value.
     fn add(&mut self, x: Self::Value);
 
@@ -40,7 +43,7 @@ pub(in crate::ops) trait Cell:
 }
 
 /// A value and what it is added up in: integers as numpy does, floats in f64.
-pub(in crate::ops) trait Summed: Number {
+pub(in crate::ops) trait Summed: Number + Serialize + DeserializeOwned {
     /// The type of its sums.
     type Sum: Number + Serialize + DeserializeOwned;
 
@@ -100,6 +103,7 @@ pub(in crate::ops) struct Total<T: Summed>(T::Sum);
 
 impl<T: Summed> Cell for Total<T> {
     type Value = T;
+    const STAYS: bool = false;
 
     #[inline(always)]
     fn add(&mut self, x: T) {
@@ -211,7 +215,7 @@ impl From<Spread<f32>> for Spread<f64> {
     }
 }
 
-impl<T: Summed<Sum = f64> + Serialize + DeserializeOwned> Cell for Spread<T> {
+impl<T: Summed<Sum = f64>> Cell for Spread<T> {
     type Value = T;
 
     #[inline(always)]

@@ -1,18 +1,18 @@
-//! The genes of a band that a group of cells has values of: a list while they are few, all of them from then on.
+//! The genes that a group of cells has values of: a list while they are few, all of them from then on.
 
 use super::cell::Cell;
 use crate::error::Result;
 use crate::memory;
-use crate::ops::view::RowOf;
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// The name of the sums in errors.
 pub(super) const SUMS: &str = "sums of every gene in every group";
 
-/// A list is at most this part of its band.
+/// A list is at most this part of all genes.
 const FEW: usize = 4;
 
-/// Sums by gene, genes counted from the first of their band.
+/// Sums by gene.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub(in crate::ops) enum List<C: Cell> {
@@ -34,82 +34,85 @@ impl<C> Default for Room<C> {
 impl<C: Cell> List<C> {
     pub(super) const NOTHING: List<C> = List::Some(Vec::new(), Vec::new());
 
-    /// Adds the values of a row of a band of `width` genes, the first of which is `first`.
+    /// One of all genes.
+    pub(super) fn all(n_vars: usize) -> Result<Self> {
+        Ok(List::All(memory::filled(n_vars, C::default(), SUMS)?))
+    }
+
+    /// Adds values of rows, whose genes are counted from `first` and ascend within a row, to sums of `n_vars` genes.
     pub(super) fn add(
         &mut self,
+        n_vars: usize,
         first: usize,
-        width: usize,
-        row: RowOf<'_, C::Value>,
+        (genes, values): (&[u16], &[C::Value]),
         room: &mut Room<C>,
     ) -> Result<()> {
-        let zero = C::Value::default();
-        let (columns, values) = row;
-        if let List::Some(genes, _) = self {
-            if columns.is_none() || (genes.len() + values.len()) * FEW > width {
-                self.fill(width)?;
+        if let List::Some(own, _) = self {
+            if !few(own.len() + values.len(), n_vars) {
+                self.fill(n_vars)?;
             }
         }
-        match (self, columns) {
-            (List::All(cells), Some(columns)) => {
-                let of = columns.iter().zip(values).filter(|(_, x)| **x != zero);
-                of.for_each(|(&c, &x)| cells[c as usize - first].add(x));
-            }
-            (List::All(cells), None) => {
-                cells.iter_mut().zip(values).filter(|(_, x)| **x != zero).for_each(|(cell, &x)| cell.add(x));
-            }
-            (List::Some(genes, cells), columns) => {
-                let columns = columns.unwrap_or_default().iter().map(|&c| c - first as u32);
-                let new = columns.zip(values).filter(|(_, x)| **x != zero).map(|(c, &x)| {
-                    let mut cell = C::default();
-                    cell.add(x);
-                    (c, cell, x)
-                });
-                join(genes, cells, new, values.len(), |cell, _, x| cell.add(x), room)?;
+        match self {
+            List::All(cells) => add_all(&mut cells[first..], genes, values),
+            List::Some(own, cells) => {
+                let mut from = 0;
+                for row in genes.chunk_by(|a, b| a < b) {
+                    let new = row.iter().zip(&values[from..]).map(|(&gene, &x)| {
+                        let mut cell = C::default();
+                        cell.add(x);
+                        (first as u32 + u32::from(gene), cell, x)
+                    });
+                    join(own, cells, new, row.len(), |cell, _, x| cell.add(x), room)?;
+                    from += row.len();
+                }
             }
         }
         Ok(())
     }
 
     /// Makes it one of all genes.
-    fn fill(&mut self, width: usize) -> Result<()> {
-        let mut all = memory::filled(width, C::default(), SUMS)?;
-        if let List::Some(genes, cells) = self {
-            genes.iter().zip(cells.iter()).for_each(|(&c, cell)| all[c as usize] = *cell);
+    fn fill(&mut self, n_vars: usize) -> Result<()> {
+        if let (List::Some(genes, cells), List::All(mut all)) = (&*self, List::all(n_vars)?) {
+            genes.iter().zip(cells).for_each(|(&c, cell)| all[c as usize] = *cell);
             *self = List::All(all);
         }
         Ok(())
     }
 
     /// Adds the sums of the rows that follow.
-    pub(super) fn merge(&mut self, next: Self, width: usize, room: &mut Room<C>) -> Result<()> {
+    pub(super) fn merge(&mut self, next: Self, n_vars: usize, room: &mut Room<C>) -> Result<()> {
         match (&mut *self, next) {
             (List::All(own), List::All(next)) => own.iter_mut().zip(&next).for_each(|(to, cell)| to.merge(cell)),
             (List::All(own), List::Some(genes, cells)) => {
                 genes.iter().zip(&cells).for_each(|(&c, cell)| own[c as usize].merge(cell));
             }
-            (List::Some(own, _), next @ List::Some(..)) if own.len().saturating_mul(FEW) > width => {
-                self.fill(width)?;
-                self.merge(next, width, room)?;
+            (List::Some(own, _), next @ List::Some(..)) if !few(own.len(), n_vars) => {
+                self.fill(n_vars)?;
+                self.merge(next, n_vars, room)?;
             }
             (List::Some(own, sums), List::Some(genes, cells)) => {
                 let new = genes.iter().zip(&cells).map(|(&c, cell)| (c, *cell, ()));
                 join(own, sums, new, genes.len(), |to, cell, ()| to.merge(&cell), room)?;
             }
             (List::Some(..), next @ List::All(_)) => {
-                self.fill(width)?;
-                self.merge(next, width, room)?;
+                self.fill(n_vars)?;
+                self.merge(next, n_vars, room)?;
             }
         }
         Ok(())
     }
 
-    /// The sums that are there, with their genes.
-    pub(in crate::ops) fn entries(&self) -> impl Iterator<Item = (usize, &C)> {
-        let (genes, cells) = match self {
-            List::Some(genes, cells) => (Some(genes), cells),
-            List::All(cells) => (None, cells),
+    /// The sums of some genes that are there, with their genes counted from the first.
+    pub(super) fn entries(&self, of: Range<usize>) -> impl Iterator<Item = (usize, &C)> {
+        let (first, genes, cells) = match self {
+            List::All(cells) => (0, None, &cells[of]),
+            List::Some(genes, cells) => {
+                let at = |end: usize| genes.partition_point(|&c| (c as usize) < end);
+                let there = at(of.start)..at(of.end);
+                (of.start, Some(&genes[there.clone()]), &cells[there])
+            }
         };
-        let place = move |k: usize| genes.map_or(k, |genes| genes[k] as usize);
+        let place = move |k: usize| genes.map_or(k, |genes| genes[k] as usize - first);
         cells.iter().enumerate().filter(|(_, cell)| !cell.is_empty()).map(move |(k, cell)| (place(k), cell))
     }
 
@@ -120,6 +123,16 @@ impl<C: Cell> List<C> {
             List::Some(genes, cells) => genes.binary_search(&(gene as u32)).map_or_else(|_| C::default(), |k| cells[k]),
         }
     }
+}
+
+/// Adds values to the sums of their genes.
+pub(super) fn add_all<C: Cell>(cells: &mut [C], genes: &[u16], values: &[C::Value]) {
+    genes.iter().zip(values).for_each(|(&gene, &x)| cells[gene as usize].add(x));
+}
+
+/// Whether sums of so many of `n_vars` genes, or less, are kept in a list.
+pub(super) fn few(n: usize, n_vars: usize) -> bool {
+    n.saturating_mul(FEW) <= n_vars
 }
 
 /// Puts at most `most` new entries, whose genes ascend, among those of a list.

@@ -3,7 +3,9 @@
 
 mod cell;
 mod list;
+mod rows;
 mod sums;
 
 pub(super) use cell::{Both, Cell, Exact, Moments, Spread, Summed, Total};
+pub(super) use rows::{Bands, Rows};
 pub(super) use sums::{typed, GroupSums};

@@ -1,137 +1,265 @@
-//! Sums of all genes in all groups, in bands of genes that threads add to side by side.
+//! Sums of all genes in all groups.
 //!
-//! The values of a gene in a group are added in the order of the rows whatever the bands and threads are: a thread goes
-//! through all rows of a block, for the bands it has.
+//! Rows are held as they come, as far as memory goes, and added many at a time, group by group, so that a processor finds the
+//! sums in its cache. The values of a gene in a group are added in the order of the rows whenever that
+//! is, and whatever the bands and threads are.
 
 use super::cell::Cell;
-use super::list::{List, Room, SUMS};
+use super::list::{add_all, few, List, Room, SUMS};
+use super::rows::{Bands, Part, Rows, FEW_GROUPS};
 use crate::element::{DType, Data, Number};
 use crate::error::{Error, Result};
 use crate::matrix::{Block, Storage};
 use crate::memory;
-use crate::ops::view::View;
 use crate::session::Session;
-use crate::stream::NO_LABEL;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use std::mem::take;
+use std::ops::Range;
 
-/// Bands of the genes: many where the sums of a band then fit a processor's cache, few where there is a list for each of many
-/// groups.
-fn bands(n_groups: usize) -> usize {
-    if n_groups <= 1000 {
-        64
-    } else {
-        16
-    }
-}
-
-/// Sums by band, group and gene.
+/// Sums by group and gene.
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
 pub(in crate::ops) struct GroupSums<C: Cell> {
-    n_vars: usize,
-    width: usize,
-    /// A list a group in each band.
-    lists: Vec<Vec<List<C>>>,
+    bands: Bands,
+    n_groups: usize,
+    /// A list a group; none before rows were added.
+    lists: Vec<List<C>>,
+    /// Rows that are not added yet, their bytes, and how many are held at most.
+    held: Vec<Rows<C::Value>>,
+    bytes: usize,
+    most: usize,
 }
 
+/// Where the rows of a group lie: its number, the block, the place in it.
+type Places = Vec<(u32, u32, u32)>;
+
 impl<C: Cell> GroupSums<C> {
-    pub(in crate::ops) fn new(n_groups: usize, n_vars: usize) -> Result<Self> {
-        let width = n_vars.div_ceil(bands(n_groups)).max(1);
-        let none = |_| memory::filled(n_groups, List::NOTHING, SUMS);
-        let lists = memory::tried((0..n_vars.div_ceil(width)).map(none), SUMS)?;
-        Ok(GroupSums { n_vars, width, lists })
+    /// No sums. Up to `most` bytes of rows are held.
+    pub(in crate::ops) fn new(n_groups: usize, bands: Bands, most: usize) -> Self {
+        GroupSums { bands, n_groups, lists: Vec::new(), held: Vec::new(), bytes: 0, most }
     }
 
-    /// Adds the rows of a block of values of this type, each to the group its label says.
-    pub(in crate::ops) fn add(&mut self, block: &Block, labels: &[u32], session: &Session) -> Result<()> {
-        let (Storage::Csr { data, .. } | Storage::Dense(data)) = &block.storage;
-        let values =
-            C::Value::slice(data).ok_or_else(|| Error::Internal("the blocks of a chain differ in dtype".to_owned()))?;
-        let (view, width) = (View::new(block, values), self.width);
-        // Group by group, so that its sums stay in the cache; within a group in the order of the file.
-        let mut rows: Vec<(u32, u32)> = memory::room(view.n_rows(), SUMS)?;
-        rows.extend((0..view.n_rows()).map(|i| (labels[view.positions.at(i)], i as u32)));
-        rows.retain(|(label, _)| *label != NO_LABEL);
-        rows.sort_unstable();
-        if session.threads <= 1 {
-            return through(&view, &rows, 0, width, &mut self.lists);
+    /// The bands of its genes.
+    pub(in crate::ops) fn bands(&self) -> Bands {
+        self.bands
+    }
+
+    /// Takes the rows of the next block; returns rows whose memory is done with.
+    pub(in crate::ops) fn add(&mut self, rows: Rows<C::Value>, session: &Session) -> Result<Vec<Rows<C::Value>>> {
+        self.bytes += rows.bytes();
+        memory::reserve(&mut self.held, 1, SUMS)?;
+        self.held.push(rows);
+        if self.bytes > self.most {
+            self.settle(session)
+        } else {
+            Ok(Vec::new())
         }
-        let share = self.lists.len().div_ceil(4 * session.threads).max(1);
-        let lists = &mut self.lists;
-        session.install(|| {
-            lists
-                .par_chunks_mut(share)
-                .enumerate()
-                .try_for_each(|(k, bands)| through(&view, &rows, k * share * width, width, bands))
-        })
+    }
+
+    /// Adds the rows that are held, and returns them.
+    pub(in crate::ops) fn settle(&mut self, session: &Session) -> Result<Vec<Rows<C::Value>>> {
+        let (n_vars, few) = (self.bands.n_vars, self.n_groups <= FEW_GROUPS);
+        if self.lists.is_empty() {
+            let list = |_| if few { List::all(n_vars) } else { Ok(List::NOTHING) };
+            self.lists = memory::tried((0..self.n_groups).map(list), SUMS)?;
+        }
+        let (places, held, bands) = (self.places()?, take(&mut self.held), self.bands);
+        self.bytes = 0;
+        let of = |&(_, block, k): &(u32, u32, u32), b: usize| held[block as usize].bands[b].of_group(k as usize);
+        if few {
+            let mut tasks = memory::room(self.n_groups * bands.len(), SUMS)?;
+            for (g, list) in self.lists.iter_mut().enumerate() {
+                if let List::All(cells) = list {
+                    tasks.extend(
+                        cells.chunks_mut(bands.genes(0).len().max(1)).enumerate().map(|(b, cells)| (g, b, cells)),
+                    );
+                }
+            }
+            session.install(|| {
+                tasks.into_par_iter().for_each(|(g, b, cells)| {
+                    for place in among(&places, g..g + 1) {
+                        let (genes, values) = of(place, b);
+                        add_all(cells, genes, values);
+                    }
+                });
+                Ok(())
+            })?;
+        } else {
+            let share = self.share(session);
+            let lists = &mut self.lists;
+            session.install(|| {
+                lists.par_chunks_mut(share).enumerate().try_for_each(|(k, lists)| {
+                    let (first, mut room) = (k * share, Room::default());
+                    for place in among(&places, first..first + lists.len()) {
+                        let list = &mut lists[place.0 as usize - first];
+                        for b in 0..bands.len() {
+                            list.add(n_vars, bands.genes(b).start, of(place, b), &mut room)?;
+                        }
+                    }
+                    Ok(())
+                })
+            })?;
+        }
+        Ok(held)
+    }
+
+    /// Groups that a thread takes at a time.
+    fn share(&self, session: &Session) -> usize {
+        self.n_groups.div_ceil(8 * session.threads).max(1)
+    }
+
+    /// Where the rows of each group are held.
+    fn places(&self) -> Result<Places> {
+        let mut places = memory::room(self.held.iter().map(|rows| rows.labels.len()).sum(), SUMS)?;
+        for (block, rows) in self.held.iter().enumerate() {
+            places.extend(rows.labels.iter().enumerate().map(|(k, &label)| (label, block as u32, k as u32)));
+        }
+        places.sort_unstable();
+        Ok(places)
     }
 
     /// Adds the sums of the rows that follow.
-    pub(in crate::ops) fn merge(&mut self, next: Self) -> Result<()> {
+    pub(in crate::ops) fn merge(&mut self, mut next: Self, session: &Session) -> Result<()> {
+        self.settle(session)?;
+        next.settle(session)?;
         let mut room = Room::default();
-        for (b, (own, next)) in self.lists.iter_mut().zip(next.lists).enumerate() {
-            let width = self.width.min(self.n_vars - b * self.width);
-            own.iter_mut().zip(next).try_for_each(|(to, list)| to.merge(list, width, &mut room))?;
-        }
-        Ok(())
+        self.lists.iter_mut().zip(next.lists).try_for_each(|(to, list)| to.merge(list, self.bands.n_vars, &mut room))
     }
 
     /// Groups, genes.
     pub(in crate::ops) fn shape(&self) -> (usize, usize) {
-        (self.lists.first().map_or(0, Vec::len), self.n_vars)
+        (self.n_groups, self.bands.n_vars)
     }
 
-    /// The sums of one gene in one group.
+    /// The sums of one gene in one group, of rows that are [settled](Self::settle).
     pub(in crate::ops) fn get(&self, group: usize, gene: usize) -> C {
-        self.lists[gene / self.width][group].get(gene % self.width)
+        self.lists.get(group).map_or_else(C::default, |list| list.get(gene))
     }
 
-    /// The sums of a group that are there, in the order of the genes.
-    pub(in crate::ops) fn entries(&self, group: usize) -> impl Iterator<Item = (usize, &C)> {
-        self.lists
-            .iter()
-            .enumerate()
-            .flat_map(move |(b, band)| band[group].entries().map(move |(gene, cell)| (b * self.width + gene, cell)))
+    /// The groups, in shares for one thread after the other.
+    pub(in crate::ops) fn shares(&self, session: &Session) -> Vec<Range<usize>> {
+        let (n, share) = (self.n_groups, self.share(session));
+        (0..n.div_ceil(share)).map(|k| k * share..((k + 1) * share).min(n)).collect()
     }
 
-    /// Forgets the sums of a group.
-    pub(in crate::ops) fn forget(&mut self, group: usize) {
-        self.lists.iter_mut().for_each(|band| band[group] = List::NOTHING);
+    /// How many genes of each band there are sums of, group by group.
+    pub(in crate::ops) fn counts(&self, session: &Session) -> Result<Vec<Vec<u32>>> {
+        let (places, shares) = (self.places()?, self.shares(session));
+        let of_band = |b: usize| {
+            let held = memory::collected(self.held.iter().map(|rows| &rows.bands[b]), SUMS)?;
+            let mut out = memory::zeros::<u32>(self.n_groups, SUMS)?;
+            let parts = shares.iter().cloned().zip(out.chunks_mut(self.share(session)));
+            let parts = memory::exactly(shares.len(), parts, SUMS)?;
+            session.install(|| {
+                parts.into_par_iter().try_for_each(|(groups, to)| {
+                    let mut added = Added::new(self.bands.genes(b))?;
+                    for (g, to) in groups.zip(to) {
+                        *to = added.count(self.lists.get(g), among(&places, g..g + 1), &held)?;
+                    }
+                    Ok(())
+                })
+            })?;
+            Ok(out)
+        };
+        memory::tried((0..self.bands.len()).map(of_band), SUMS)
+    }
+
+    /// Hands out the sums of a band, and forgets its rows: `of` gets for each of these [shares](Self::shares) of the groups a
+    /// part of the result and the sums of each group that are there, their genes ascending from the first of the band.
+    pub(in crate::ops) fn take_band<P: Send>(
+        &mut self,
+        b: usize,
+        parts: Vec<(Range<usize>, P)>,
+        of: impl Fn(&mut P, usize, &[(u32, C)]) + Sync,
+        session: &Session,
+    ) -> Result<()> {
+        let places = self.places()?;
+        let held = memory::exactly(self.held.len(), self.held.iter_mut().map(|rows| take(&mut rows.bands[b])), SUMS)?;
+        let held = memory::collected(held.iter(), SUMS)?;
+        session.install(|| {
+            parts.into_par_iter().try_for_each(|(groups, mut part)| {
+                let mut added = Added::new(self.bands.genes(b))?;
+                for g in groups {
+                    session.monitor.check()?;
+                    of(&mut part, g, added.sums(self.lists.get(g), among(&places, g..g + 1), &held)?);
+                }
+                Ok(())
+            })
+        })
     }
 }
 
-/// Adds the values of rows of a block, each with its group, to the bands from gene `first` on.
-fn through<C: Cell>(
-    view: &View<'_, C::Value>,
-    rows: &[(u32, u32)],
-    first: usize,
-    width: usize,
-    bands: &mut [Vec<List<C>>],
-) -> Result<()> {
-    let mut room = Room::default();
-    let place = |&(_, i): &(u32, u32)| match view.row(i as usize).0 {
-        Some(columns) => columns.partition_point(|&c| (c as usize) < first),
-        None => first,
-    };
-    let mut at = memory::collected(rows.iter().map(place), SUMS)?;
-    for (b, band) in bands.iter_mut().enumerate() {
-        let start = first + b * width;
-        let end = (start + width).min(view.n_cols);
-        for (&(label, i), from) in rows.iter().zip(&mut at) {
-            let (columns, values) = view.row(i as usize);
-            let to = match columns {
-                Some(columns) => *from + columns[*from..].iter().take_while(|&&c| (c as usize) < end).count(),
-                None => end,
-            };
-            let row = (columns.map(|c| &c[*from..to]), &values[*from..to]);
-            *from = to;
-            if !row.1.is_empty() {
-                band[label as usize].add(start, end - start, row, &mut room)?;
-            }
-        }
+/// The places of some groups.
+fn among(places: &Places, groups: Range<usize>) -> &[(u32, u32, u32)] {
+    let at = |g: usize| places.partition_point(|&(label, ..)| (label as usize) < g);
+    &places[at(groups.start)..at(groups.end)]
+}
+
+/// Where the sums of one group after the other are made, in a band.
+struct Added<C: Cell> {
+    band: Range<usize>,
+    seen: Vec<bool>,
+    all: Vec<C>,
+    entries: Vec<(u32, C)>,
+    room: Room<C>,
+}
+
+impl<C: Cell> Added<C> {
+    fn new(band: Range<usize>) -> Result<Self> {
+        let seen = memory::zeros(band.len(), SUMS)?;
+        Ok(Added { band, seen, all: Vec::new(), entries: Vec::new(), room: Room::default() })
     }
-    Ok(())
+
+    /// How many sums of a group there are.
+    fn count(&mut self, list: Option<&List<C>>, places: &[(u32, u32, u32)], held: &[&Part<C::Value>]) -> Result<u32> {
+        if !C::STAYS {
+            return Ok(self.sums(list, places, held)?.len() as u32);
+        }
+        if places.is_empty() {
+            return Ok(list.map_or(0, |list| list.entries(self.band.clone()).count()) as u32);
+        }
+        let seen = &mut self.seen;
+        list.into_iter().flat_map(|list| list.entries(self.band.clone())).for_each(|(j, _)| seen[j] = true);
+        for &(_, block, k) in places {
+            held[block as usize].of_group(k as usize).0.iter().for_each(|&j| seen[j as usize] = true);
+        }
+        let n = seen.iter().map(|&there| u32::from(there)).sum();
+        seen.fill(false);
+        Ok(n)
+    }
+
+    /// The sums of a group that are there: those of its list, and then of the rows that are held.
+    fn sums(
+        &mut self,
+        list: Option<&List<C>>,
+        places: &[(u32, u32, u32)],
+        held: &[&Part<C::Value>],
+    ) -> Result<&[(u32, C)]> {
+        let width = self.band.len();
+        let rows = || places.iter().map(|&(_, block, k)| held[block as usize].of_group(k as usize));
+        let own = || list.into_iter().flat_map(|list| list.entries(self.band.clone()));
+        let entries = &mut self.entries;
+        entries.clear();
+        let n = own().count() + rows().map(|(genes, _)| genes.len()).sum::<usize>();
+        memory::reserve(entries, n.min(width), SUMS)?;
+        if places.is_empty() {
+            entries.extend(own().map(|(j, cell)| (j as u32, *cell)));
+        } else if few(n, width) {
+            let (genes, cells) = (own().map(|(j, _)| j as u32), own().map(|(_, cell)| *cell));
+            let mut sums = List::Some(memory::exactly(n, genes, SUMS)?, memory::exactly(n, cells, SUMS)?);
+            rows().try_for_each(|of| sums.add(width, 0, of, &mut self.room))?;
+            entries.extend(sums.entries(0..width).map(|(j, cell)| (j as u32, *cell)));
+        } else {
+            self.all.clear();
+            memory::lengthen(&mut self.all, width, C::default(), SUMS)?;
+            own().for_each(|(j, cell)| self.all[j] = *cell);
+            rows().for_each(|(genes, values)| add_all(&mut self.all, genes, values));
+            let there = self.all.iter().enumerate().filter(|(_, cell)| !cell.is_empty());
+            entries.extend(there.map(|(j, cell)| (j as u32, *cell)));
+        }
+        Ok(entries)
+    }
 }
 
 /// A block with values of `T`: integers as i64, other floats as f32.
@@ -152,4 +280,121 @@ pub(in crate::ops) fn typed<T: Number>(block: Block) -> Result<Block> {
     }
     *data = Data::I64(of!(Bool, I8, I16, I32, U8, U16, U32, U64));
     Ok(block)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::matrix::Positions;
+    use crate::ops::group_sums::{Both, Spread, Total};
+    use crate::stream::NO_LABEL;
+    use std::sync::Mutex;
+
+    /// Blocks of a matrix, 1 in 9 of whose values is not 0, some of them stored zeros, and the groups of its rows.
+    fn blocks(n_vars: usize, n_groups: usize) -> (Vec<Block>, Vec<u32>) {
+        let mut state = 3u64;
+        let mut below = move |n: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) % n
+        };
+        let blocks = (0..7).map(|b| {
+            let (mut indptr, mut indices, mut data) = (vec![0], Vec::new(), Vec::new());
+            for _ in 0..40 {
+                for c in 0..n_vars as u32 {
+                    if below(9) == 0 {
+                        indices.push(c);
+                        data.push(below(7) as f32 * 0.3 - 0.6);
+                    }
+                }
+                indptr.push(indices.len());
+            }
+            let storage = Storage::Csr { indptr, indices, data: Data::F32(data) };
+            Block { positions: Positions::Range(b * 40..b * 40 + 40), n_cols: n_vars, storage }
+        });
+        let blocks: Vec<Block> = blocks.collect();
+        let labels = (0..280).map(|i| if i % 11 == 0 { NO_LABEL } else { (i * i / 7 + i) as u32 % n_groups as u32 });
+        (blocks, labels.collect())
+    }
+
+    /// All sums, gene by gene, and what `counts` and `take_band` say of them.
+    fn sums<C: Cell<Value = f32>>(n_vars: usize, n_groups: usize, most: usize, threads: usize) -> Vec<u64> {
+        let (blocks, labels) = blocks(n_vars, n_groups);
+        let session = Session::with_threads(threads);
+        let bands = Bands::new(n_groups, n_vars, threads);
+        let all = |split: usize| {
+            let mut of = GroupSums::<C>::new(n_groups, bands, most);
+            let mut next = GroupSums::<C>::new(n_groups, bands, most);
+            for (b, block) in blocks.iter().enumerate() {
+                let rows = Rows::new(block, &labels, bands, None).unwrap();
+                (if b < split { &mut of } else { &mut next }).add(rows, &session).unwrap();
+            }
+            if split < 7 {
+                of.merge(next, &session).unwrap();
+            }
+            of
+        };
+        let bits = |cell: &C| [cell.sum().to_f64(), cell.n() as f64, cell.moments(100).m2].map(f64::to_bits);
+        let mut out = Vec::new();
+        for split in [7, 3] {
+            let mut of = all(split);
+            let (counts, shares) = (of.counts(&session).unwrap(), of.shares(&session));
+            let found = Mutex::new(vec![C::default(); n_groups * n_vars]);
+            for (b, counts) in counts.iter().enumerate() {
+                let first = of.bands().genes(b).start;
+                let put = |(): &mut (), g: usize, sums: &[(u32, C)]| {
+                    assert_eq!(counts[g] as usize, sums.len());
+                    assert!(sums.windows(2).all(|w| w[0].0 < w[1].0));
+                    let mut found = found.lock().unwrap();
+                    sums.iter().for_each(|(j, cell)| found[g * n_vars + first + *j as usize] = *cell);
+                };
+                of.take_band(b, shares.iter().map(|s| (s.clone(), ())).collect(), put, &session).unwrap();
+            }
+            let found = found.into_inner().unwrap();
+            let mut settled = all(split);
+            settled.settle(&session).unwrap();
+            let get = |k: usize| settled.get(k / n_vars, k % n_vars);
+            assert!(found.iter().enumerate().all(|(k, cell)| bits(cell) == bits(&get(k))));
+            out.extend(found.iter().flat_map(bits));
+        }
+        out
+    }
+
+    #[test]
+    fn sums_are_the_same_bits_whenever_rows_are_added() {
+        fn check<C: Cell<Value = f32>>() {
+            // Few groups, some of many, and groups of a row each.
+            for (n_vars, n_groups) in [(90, 3), (90, 70), (200, 300), (1, 1)] {
+                let first = sums::<C>(n_vars, n_groups, usize::MAX, 1);
+                for (most, threads) in [(0, 1), (20_000, 2), (usize::MAX, 3), (9000, 3)] {
+                    assert!(sums::<C>(n_vars, n_groups, most, threads) == first, "{n_groups} groups, {most} bytes");
+                }
+            }
+        }
+        check::<Spread<f32>>();
+        check::<Both<f32>>();
+        check::<Total<f32>>();
+    }
+
+    #[test]
+    fn sums_are_those_of_a_loop() {
+        let (n_vars, n_groups) = (90, 70);
+        let (blocks, labels) = blocks(n_vars, n_groups);
+        let mut expected = vec![(0.0, 0.0); n_groups * n_vars];
+        for block in &blocks {
+            let Storage::Csr { indptr, indices, data: Data::F32(data) } = &block.storage else { panic!() };
+            for (i, w) in indptr.windows(2).enumerate() {
+                let label = labels[block.positions.at(i)];
+                for k in w[0]..w[1] {
+                    if label != NO_LABEL && data[k] != 0.0 {
+                        let of = &mut expected[label as usize * n_vars + indices[k] as usize];
+                        *of = (of.0 + f64::from(data[k]), of.1 + 1.0);
+                    }
+                }
+            }
+        }
+        let found = sums::<Both<f32>>(n_vars, n_groups, 5000, 2);
+        for (cell, (sum, n)) in found.chunks_exact(3).zip(expected) {
+            assert!((f64::from_bits(cell[0]) - sum).abs() < 1e-12 && f64::from_bits(cell[1]) == n);
+        }
+    }
 }

@@ -9,10 +9,11 @@ use crate::element::DType;
 use crate::error::Result;
 use crate::matrix::Block;
 use crate::memory;
-use crate::ops::group_sums::{Cell, GroupSums, Moments, Spread};
+use crate::ops::group_sums::{Bands, Cell, GroupSums, Moments, Rows, Spread};
 use crate::session::Session;
 use crate::stream::in_file_order;
 use rayon::prelude::*;
+use std::sync::{Mutex, PoisonError};
 
 /// The name of the sums in errors.
 pub(super) const SUMS: &str = "rank_genes_groups: sums of every gene in every group";
@@ -74,17 +75,29 @@ fn summed<C: Cell>(
     look: impl Fn(&Block) -> Result<()> + Sync,
     session: &Session,
 ) -> Result<GroupSums<C>> {
-    let mut sums = GroupSums::new(chosen.sizes.len(), x.shape().1)?;
+    let (n_groups, n_vars) = (chosen.sizes.len(), x.shape().1);
+    // So many rows wait that the sums of a group are met for many of them.
+    let waiting = session.spare(8);
+    let bands = Bands::new(n_groups, n_vars, session.threads);
+    let mut sums = GroupSums::<C>::new(n_groups, bands, waiting.bytes());
+    // Memory of rows that were added, for those that come: to fault in fresh memory takes longer than to fill it.
+    let done = Mutex::new(Vec::new());
+    // A poisoned lock cannot occur: nothing that can panic runs while it is held.
+    let done = || done.lock().unwrap_or_else(PoisonError::into_inner);
     let map = |block: Block| {
         let block = block.into_float()?;
         look(&block)?;
-        Ok(block)
-    };
-    in_file_order(x, session, map, |block| {
-        sums.add(&block, &chosen.labels, session)?;
+        let again = done().pop();
+        let rows = Rows::new(&block, &chosen.labels, bands, again)?;
         block.recycle();
+        Ok(rows)
+    };
+    in_file_order(x, session, map, |rows| {
+        let added = sums.add(rows, session)?;
+        done().extend(added);
         Ok(())
     })?;
+    sums.settle(session)?;
     Ok(sums)
 }
 
