@@ -32,8 +32,13 @@ fn values(x: &LazyMatrix, session: &Session) -> String {
     format!("{:?}", collect(x, session, u64::MAX).unwrap())
 }
 
+/// A session whose passes leave as many packed rows as a matrix takes in its file.
+fn on(threads: usize) -> Session {
+    Session { packed: None, ..Session::with_threads(threads) }
+}
+
 fn off() -> Session {
-    Session { packed: Some(0), ..Session::with_threads(2) }
+    Session::with_threads(2)
 }
 
 fn counts(dir: &Dir) -> std::path::PathBuf {
@@ -87,7 +92,7 @@ fn values_of_every_type_come_back_in_every_layout_and_selection() {
             write_sparse::<i32>(&path, element, m, &GZIP);
         }
         let plain = matrix(&path, element);
-        let session = Session { packed: Some(1 << 30), ..Session::with_threads(3) };
+        let session = Session { packed: Some(1 << 30), ..on(3) };
         let x = matrix(&path, element);
         let decoded = || x.source().reads().decoded;
         let _ = ops::row_sums(&x, &session);
@@ -116,14 +121,14 @@ fn values_of_every_type_come_back_in_every_layout_and_selection() {
 #[test]
 fn a_file_opened_again_is_packed_already_and_one_that_changed_is_not() {
     let dir = Dir::new();
-    let (path, session) = (counts(&dir), Session::with_threads(2));
+    let (path, session) = (counts(&dir), on(2));
     let first = ops::col_sums(&matrix(&path, "X"), &session).unwrap();
     let x = matrix(&path, "X");
     assert!(is_whole(x.source(), &session) && session.scratch.used() > 0);
     assert_eq!(ops::col_sums(&x, &session).unwrap(), first);
     assert_eq!(x.source().reads().decoded, 0);
     // Other sessions know nothing of it, and who wants none has none.
-    for other in [Session::with_threads(2), Session { packed: Some(0), ..session.call() }] {
+    for other in [on(2), Session { packed: Some(0), ..session.call() }] {
         let again = matrix(&path, "X");
         assert_eq!(ops::col_sums(&again, &other).unwrap(), first);
         assert_eq!(again.source().reads().decoded, again.source().reads().chunks);
@@ -153,7 +158,7 @@ fn a_file_opened_again_is_packed_already_and_one_that_changed_is_not() {
 #[test]
 fn passes_that_come_once_or_over_a_few_rows_leave_nothing() {
     let dir = Dir::new();
-    let (path, session) = (counts(&dir), Session::with_threads(2));
+    let (path, session) = (counts(&dir), on(2));
     let x = matrix(&path, "X");
     blocks(&x, Order::Matrix, 2).unwrap();
     collect(&x, &session, u64::MAX).unwrap();
@@ -187,7 +192,7 @@ fn where_there_is_no_room_the_file_is_read() {
     };
 
     // More than the setting: as many as it allows.
-    let little = Session { packed: Some(100_000), ..Session::with_threads(2) };
+    let little = Session { packed: Some(100_000), ..on(2) };
     let x = matrix(&path, "X");
     assert_eq!(results(&x, &little), expected);
     let PackedState::Kept { kept, all, bytes, trouble } = state(x.source(), &little) else { panic!() };
@@ -195,20 +200,20 @@ fn where_there_is_no_room_the_file_is_read() {
     assert!(fact(&x, &little).ends_with("the rest from the file: more than 97.7 KB in all, see the setting scratch"));
 
     // Scratch files that are full, and a folder that is not there: no error of the user's.
-    let full = Session::with_threads(2);
+    let full = on(2);
     let full = Session { scratch: full.scratch.limited(Some(100_000)), packed: Some(1 << 30), ..full };
     let x = matrix(&path, "X");
     assert_eq!(results(&x, &full), expected);
     assert!(matches!(state(x.source(), &full), PackedState::Kept { trouble: Some(PackedTrouble::Scratch(_)), .. }));
     assert!(fact(&x, &full).contains("the rest from the file: scratch files in '"), "{}", fact(&x, &full));
-    let none = Session::with_threads(2);
+    let none = on(2);
     let none = Session { scratch: none.scratch.inside(&dir.file("not there")), ..none };
     let x = matrix(&path, "X");
     assert_eq!(results(&x, &none), expected);
     assert!(fact(&x, &none).contains("create a scratch file in"), "{}", fact(&x, &none));
 
     // Work that cannot do without gets the room.
-    let session = Session::with_threads(2);
+    let session = on(2);
     let x = matrix(&path, "X");
     assert_eq!(results(&x, &session), expected);
     assert!(is_whole(x.source(), &session));
@@ -243,7 +248,7 @@ fn damaged_bytes_are_not_read() {
     std::fs::create_dir(dir.file("scratch")).unwrap();
     let path = counts(&dir);
     let expected = results(&matrix(&path, "X"), &off());
-    let session = Session::with_threads(2);
+    let session = on(2);
     let session = Session { scratch: session.scratch.inside(&dir.file("scratch")), ..session };
     let x = matrix(&path, "X");
     ops::row_sums(&x, &session).unwrap();
@@ -268,7 +273,7 @@ fn damaged_bytes_are_not_read() {
 #[test]
 fn the_plan_says_what_is_packed() {
     let dir = Dir::new();
-    let (path, session) = (counts(&dir), Session::with_threads(2));
+    let (path, session) = (counts(&dir), on(2));
     let x = matrix(&path, "X");
     let plan = || ops::explain(&x, |d| d.verb.to_owned(), &session).unwrap();
     let step = |verb: &str| {
@@ -296,7 +301,7 @@ fn logarithms_of_counts_are_a_table() {
     let Data::F32(values) = &m.data else { panic!() };
     let path = dir.file("logs.h5ad");
     write_sparse::<i32>(&path, "X", &with_values(&m, |i| (values[i] * 1.7).ln_1p()), &GZIP);
-    let (x, session) = (matrix(&path, "X"), Session::with_threads(1));
+    let (x, session) = (matrix(&path, "X"), on(1));
     ops::row_sums(&x, &session).unwrap();
     let PackedState::Kept { bytes, .. } = state(x.source(), &session) else { panic!() };
     // Eight different values: a table.

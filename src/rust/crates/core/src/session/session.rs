@@ -45,7 +45,7 @@ pub struct Session {
 impl Default for Session {
     fn default() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let (memory, graph_memory, packed) = (DEFAULT_MEMORY, None, None);
+        let (memory, graph_memory, packed) = (DEFAULT_MEMORY, None, Some(0));
         let (monitor, pool, budget, held, scratch, caches) = Default::default();
         Session { threads, memory, graph_memory, monitor, team: None, pool, budget, held, scratch, packed, caches }
     }

@@ -653,7 +653,7 @@ mod tests {
         (0..n)
             .map(|_| {
                 column += 1 + next() % step;
-                if next() % 500 == 0 {
+                if next().is_multiple_of(500) {
                     column = next() % 10;
                 }
                 column
@@ -666,7 +666,7 @@ mod tests {
         let n = 100_000;
         let mut next = random(3);
         let counts: Vec<f32> =
-            (0..n).map(|_| if next() % 50 == 0 { next() % 1000 } else { 1 + next() % 4 } as f32).collect();
+            (0..n).map(|_| if next().is_multiple_of(50) { next() % 1000 } else { 1 + next() % 4 } as f32).collect();
         let packed = back(&rows(n, 14, 1), &counts);
         // 4 bits a gap, 2 a count, and a fiftieth of 40 bits each.
         assert!(packed.len() * 8 < n * 10, "{}", packed.len());

@@ -330,8 +330,6 @@ mod tests {
         packed.give_up();
         assert_eq!((space.used(), packed.pieces().0), (0, 0));
         assert_eq!(Reader::new(&packed).append(&range, &mut c, &mut v).unwrap(), far);
-        drop(packed);
-        assert_eq!(space.used(), 0);
     }
 
     #[test]
