@@ -1,6 +1,6 @@
 #' Explain the cost of a pass over a matrix
 #'
-#' Prints the plan: what is stored and queued, what earlier passes left (sums, kept columns, an index), and for each
+#' Prints the plan: what is stored and queued, what earlier passes left (sums, kept columns, packed rows, an index), and for each
 #' verb the number of passes over the values, where they come from and how many bytes are read. Nothing is read for it.
 #' Results that passes leave for later ones are kept while the session lasts, not by `saveRDS()`.
 #'

@@ -2,7 +2,7 @@
 setting <- function(name) getOption(paste0("anndataoom.", name))
 
 # The options of every call into the core.
-call_settings <- function() sapply(c("threads", "memory", "graph_memory", "scratch_limit"), setting, simplify = FALSE)
+call_settings <- function() sapply(c("threads", "memory", "graph_memory", "scratch_limit", "scratch"), setting, simplify = FALSE)
 
 max_bytes <- function() {
   value <- getOption("anndataoom.max_bytes", 2 * 1024^3)

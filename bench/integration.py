@@ -10,7 +10,7 @@ from bench import HERE, THREAD_VARIABLES, environment
 from graph import run
 from markers import seconds
 
-PACKAGES = ["scanpy==1.12.*", "anndata==0.13.*", "scikit-image", "harmonypy==2.1.*", "scikit-learn"]
+PACKAGES = ["scanpy==1.11.5", "anndata==0.12.*", "scipy<1.16", "scikit-image", "harmonypy==2.1.*", "scikit-learn"]
 STEPS = ["scrublet", "harmony_integrate"]
 AGREES = """
 import json, sys, numpy as np
@@ -30,7 +30,7 @@ if "harmony" in theirs:
         for key in ("batch", "type"):
             of = coordinates[key][near[name]]
             shares = np.stack([(of == k).mean(axis=1) for k in np.unique(coordinates[key])])
-            out[f"{key}es among 30 neighbours, {name}"] = float((1 / (shares**2).sum(axis=0)).mean())
+            out[f"{key}s among 30 neighbours, {name}"] = float((1 / (shares**2).sum(axis=0)).mean())
     shared = [len(set(a) & set(b)) / 30 for a, b in zip(near["ours"], near["harmonypy"])]
     out["neighbours shared"] = float(np.mean(shared))
 print(json.dumps(out))

@@ -52,7 +52,7 @@ __version__ = _core.__version__
 def explain(adata, layer: str | None = None) -> None:
     """Prints what a matrix would cost to go through, without reading it.
 
-    What is stored and queued, what earlier passes left (sums, kept columns, an index), and for each verb the number of
+    What is stored and queued, what earlier passes left (sums, kept columns, packed rows, an index), and for each verb the number of
     passes over the values, where they come from and how many bytes are read.
 
     Parameters

@@ -176,32 +176,6 @@ pub fn zeros<T: Zero>(n: usize, what: &str) -> Result<Vec<T>> {
     Ok(unsafe { Vec::from_raw_parts(at.cast(), n, n) })
 }
 
-/// `n` zeros, all of which are written soon: of many megabytes the system gives pages of two each where it has them, as to hand
-/// out small ones takes longer than to write them.
-///
-/// # Errors
-/// [`Error::OutOfMemory`].
-pub fn zeros_to_fill<T: Zero>(n: usize, what: &str) -> Result<Vec<T>> {
-    let mut out = zeros::<T>(n, what)?;
-    #[cfg(target_os = "linux")]
-    {
-        const LEAST: usize = 1 << 25;
-        const PAGE: usize = 1 << 21;
-        const HUGEPAGE: std::ffi::c_int = 14;
-        extern "C" {
-            fn madvise(at: *mut std::ffi::c_void, bytes: usize, advice: std::ffi::c_int) -> std::ffi::c_int;
-        }
-        let bytes = size_of_val(out.as_slice());
-        let at = out.as_mut_ptr().cast::<u8>();
-        let before = at.align_offset(PAGE);
-        if bytes >= LEAST && before < bytes {
-            // SAFETY: the pages lie within the vector, and the advice changes none of their values. It may be refused.
-            unsafe { madvise(at.wrapping_add(before).cast(), (bytes - before) / PAGE * PAGE, HUGEPAGE) };
-        }
-    }
-    Ok(out)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -226,11 +200,9 @@ mod tests {
     fn vectors_are_those_asked_for() {
         for n in [0, 1, 1 << 13, 1 << 16] {
             assert_eq!(zeros::<f64>(n, "").unwrap(), vec![0.0; n]);
-            assert_eq!(zeros_to_fill::<f64>(n, "").unwrap(), vec![0.0; n]);
             assert_eq!(filled(n, 3u16, "").unwrap(), vec![3; n]);
             assert_eq!(collected(0..n, "").unwrap(), (0..n).collect::<Vec<_>>());
         }
-        assert!(zeros_to_fill::<u64>((1 << 22) + 5, "").unwrap().iter().all(|&x| x == 0));
         assert_eq!(count(&[3, 4, 5], "").unwrap(), 60);
     }
 }

@@ -18,9 +18,13 @@ use std::sync::Arc;
 
 /// One file with the matrix in all three layouts, cut into chunks that meet no block: several blocks each.
 fn write(path: &Path) {
+    write_with(path, "lzf");
+}
+
+fn write_with(path: &Path, filter: &'static str) {
     let m = random_csr::<f32>(8000, 900, 520, 7);
     assert!(m.data.len() > 2 << 20);
-    let stored = Stored::Chunked { chunk: 65_537, filter: "lzf" };
+    let stored = Stored::Chunked { chunk: 65_537, filter };
     write_sparse::<i32>(path, "csr", &m, &stored);
     write_sparse::<i32>(path, "csc", &to_csc(&m), &stored);
     let mut dense = vec![0f32; 8000 * 900];
@@ -134,6 +138,31 @@ fn every_reducer_gives_the_same_bits_for_1_2_3_and_8_threads() {
         for &(threads, memory) in &all[..if element == "csr" { 3 } else { 1 }] {
             for (i, (a, b)) in one.iter().zip(run(threads, memory)).enumerate() {
                 assert!(*a == b, "{element}: result {i} with {threads} threads and {memory} bytes");
+            }
+        }
+    }
+}
+
+/// With packed rows and without, in one thread and many; and all of it decodes the file once.
+#[test]
+fn packed_rows_change_no_bit_of_any_reducer() {
+    let dir = Dir::new();
+    let path = dir.file("x.h5ad");
+    write_with(&path, "gzip");
+    for element in ["csr", "csc"] {
+        let run = |threads: usize, packed: Option<u64>| {
+            let source = open(&path, element).unwrap();
+            let found = everything(&source, &Session { packed, ..Session::with_threads(threads) });
+            (found, source.reads())
+        };
+        let (expected, reads) = run(2, Some(0));
+        assert!(reads.decoded > 8 * reads.chunks);
+        // Bounded to less than they take, too.
+        for (threads, packed) in [(1, None), (8, None), (3, Some(1 << 20))] {
+            let (found, reads) = run(threads, packed);
+            assert!(packed.is_some() || reads.decoded == reads.chunks, "{element}, {threads} threads: {reads:?}");
+            for (i, (a, b)) in expected.iter().zip(found).enumerate() {
+                assert!(*a == b, "{element}: result {i} with {threads} threads and packed rows in {packed:?} bytes");
             }
         }
     }

@@ -5,7 +5,7 @@ mod matrix_common;
 use anndataoom_core::chain::LazyMatrix;
 use anndataoom_core::element::Data;
 use anndataoom_core::matrix::{Layout, MemorySource, Rows, Source};
-use anndataoom_core::session::{Allowance, Space};
+use anndataoom_core::session::{Allowance, Keeping, Space};
 use anndataoom_core::stream::Order;
 use matrix_common::*;
 use std::sync::Arc;
@@ -69,7 +69,7 @@ fn several_blocks_and_scratch() {
         }
         // A small budget: nearly everything goes through the scratch file.
         let list = rows.as_ref().map_or(Rows::All, |r| Rows::List(r.clone().into()));
-        let allowed = Allowance { memory: 1 << 20, scratch: Space::default() };
+        let allowed = Allowance { memory: 1 << 20, scratch: Space::default(), keeping: Keeping::default() };
         let pass = source.pass(list, None, &allowed).unwrap();
         let small: Vec<_> = (0..pass.blocks().len()).map(|b| pass.read(b).unwrap()).collect();
         assert!(small == first);

@@ -325,4 +325,12 @@ fn settings_have_domains() {
         assert!(threads(odd).is_err());
     }
     assert!(verbs::setting("memory", &Given::Whole(-5)).is_err());
+    // Packed rows are left where the setting says so.
+    let packed = |given: Given| {
+        let of = |name: &str| if name == "scratch" { given.clone() } else { Given::Nothing };
+        verbs::call(&Session::default(), of).map(|call| call.packed)
+    };
+    assert_eq!(packed(Given::Nothing).unwrap(), Some(0));
+    assert_eq!(packed(Given::Whole(1 << 33)).unwrap(), Some(1 << 33));
+    assert!(packed(Given::Whole(-1)).is_err());
 }

@@ -126,6 +126,11 @@ impl Pipeline {
         self.steps.is_empty()
     }
 
+    /// Whether a chunk takes several times longer to decode than to copy.
+    pub(crate) fn is_slow(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step, Step::Deflate | Step::Gzip | Step::Zstd))
+    }
+
     /// A filter that a chunk went through and that nobody here can undo: its name.
     pub(crate) fn missing(&self, mask: u32) -> Option<String> {
         self.steps.iter().enumerate().find_map(|(i, step)| match step {

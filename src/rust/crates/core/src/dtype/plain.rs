@@ -57,6 +57,20 @@ plain! {
 #[repr(transparent)]
 pub(crate) struct Bit(u8);
 
+impl Bit {
+    /// The byte as it is stored.
+    #[inline(always)]
+    pub(crate) fn byte(self) -> u8 {
+        self.0
+    }
+
+    /// The boolean of a stored byte.
+    #[inline(always)]
+    pub(crate) fn of_byte(byte: u8) -> Self {
+        Bit(byte)
+    }
+}
+
 impl super::data::sealed::Sealed for Bit {}
 
 impl Number for Bit {

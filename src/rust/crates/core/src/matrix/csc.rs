@@ -4,14 +4,18 @@
 //! records ordered by block, kept in memory while they fit and in a scratch file beyond. A block is then put together
 //! from its part of every group. The threads that ask for the first blocks share the work of the partition.
 
+use super::csr::{cuts, Places};
 use super::disk::{with_plain, Plain, Scratch, Shared};
+use super::packed::Packable;
 use super::rows::{Decoded, Fault};
 use super::sparse::{touched, SparseParts};
-use super::{Block, ColumnMap, Layout, Location, Pass, Positions, Reads, Rows, Source, BLOCK_ROWS, BLOCK_VALUES};
+use super::{
+    Block, ColumnMap, Layout, Location, PackedState, Pass, Positions, Reads, Rows, Source, BLOCK_ROWS, BLOCK_VALUES,
+};
 use crate::element::DType;
 use crate::error::{Error, Result};
 use crate::memory;
-use crate::session::{guard, Allowance, Space};
+use crate::session::{guard, Allowance, Keeping, Space};
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -53,6 +57,10 @@ impl Source for CscSource {
 
     fn location(&self) -> Option<Location> {
         Some(self.parts.location())
+    }
+
+    fn packed(&self, keeping: &Keeping, scratch: &Space) -> PackedState {
+        self.parts.packed_state(keeping, scratch)
     }
 
     fn reads(&self) -> Reads {
@@ -104,6 +112,9 @@ impl Source for CscSource {
             Shared::new(groups.iter().map(|g| touched(indptr, &read, g, len)), 1, allowed.memory / 8)
         };
         let (indices, data) = (shared(&self.parts.indices), shared(&self.parts.data));
+        let cuts = || memory::exactly(groups.len() + 1, cuts(indptr, &groups), COLUMNS);
+        let packed = self.parts.packed(allowed, matches!(read, Rows::All), cuts)?;
+        let from = Places { indices, data, packed };
         let n_groups = groups.len();
         Ok(Box::new(CscPass {
             parts: &self.parts,
@@ -113,8 +124,7 @@ impl Source for CscSource {
             blocks,
             read,
             groups,
-            indices,
-            data,
+            from,
             memory: allowed.memory / 2,
             space: allowed.scratch.clone(),
             next: AtomicUsize::new(0),
@@ -182,8 +192,7 @@ struct CscPass<'a> {
     read: Rows,
     /// Groups of them.
     groups: Vec<Range<usize>>,
-    indices: Shared,
-    data: Shared,
+    from: Places,
     memory: usize,
     next: AtomicUsize,
     progress: Mutex<Progress>,
@@ -201,7 +210,7 @@ impl CscPass<'_> {
     }
 
     /// All groups, partitioned with the help of every thread that asks.
-    fn partition<T: Plain>(&self) -> Result<&[Group]> {
+    fn partition<T: Packable>(&self) -> Result<&[Group]> {
         if let Some(groups) = self.partition.get() {
             return Ok(groups);
         }
@@ -251,7 +260,7 @@ impl CscPass<'_> {
         }
     }
 
-    fn partition_group<T: Plain>(&self, range: &Range<usize>) -> Result<Group> {
+    fn partition_group<T: Packable>(&self, range: &Range<usize>) -> Result<Group> {
         let indptr = &self.parts.indptr;
         let indptr_room = memory::room(range.len() + 1, COLUMNS)?;
         let mut decoded = Decoded::<T> { indptr: indptr_room, indices: Vec::new(), data: Vec::new() };
@@ -267,7 +276,7 @@ impl CscPass<'_> {
                 _ => runs.push(values),
             }
         }
-        self.parts.read(&runs, sum, &self.indices, &self.data, &mut decoded)?;
+        self.parts.read(&runs, sum, &self.from, &mut decoded)?;
         let n_rows = self.parts.shape.0;
         if let Some(k) = decoded.indices.iter().position(|&r| r as usize >= n_rows) {
             let at = decoded.indptr.partition_point(|&p| p <= k) - 1;
@@ -321,7 +330,7 @@ impl CscPass<'_> {
         self.scratch.get_or_init(|| Scratch::new(&self.space)).as_ref().map_err(Clone::clone)
     }
 
-    fn read_as<T: Plain>(&self, block: usize) -> Result<Block> {
+    fn read_as<T: Packable>(&self, block: usize) -> Result<Block> {
         let groups = self.partition::<T>()?;
         let range = self.blocks[block].clone();
         let size = 8 + size_of::<T>();

@@ -1,16 +1,18 @@
 //! Compressed rows on disk.
 
 use super::disk::{with_plain, Cursor, Plain, Shared};
+use super::packed::{self, Packable, Reader};
 use super::rows::{Decoded, Wanted};
 use super::spare;
 use super::sparse::{touched, SparseParts};
 use super::{
-    cut_blocks, Block, ColumnMap, Layout, Location, Pass, Positions, Reads, Rows, Source, Stamp, BLOCK_VALUES,
+    cut_blocks, Block, ColumnMap, Layout, Location, PackedState, Pass, Positions, Reads, Rows, Source, Stamp,
+    BLOCK_VALUES,
 };
 use crate::element::DType;
 use crate::error::Result;
 use crate::memory;
-use crate::session::Allowance;
+use crate::session::{Allowance, Keeping, Space};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -55,6 +57,10 @@ impl Source for CsrSource {
         self.parts.stamp()
     }
 
+    fn packed(&self, keeping: &Keeping, scratch: &Space) -> PackedState {
+        self.parts.packed_state(keeping, scratch)
+    }
+
     fn reads(&self) -> Reads {
         self.parts.reads()
     }
@@ -86,7 +92,10 @@ impl Source for CsrSource {
             Shared::new(blocks.iter().map(|b| touched(indptr, &rows, b, len)), 1, allowed.memory / 2)
         };
         let (indices, data) = (shared(&self.parts.indices), shared(&self.parts.data));
-        Ok(Box::new(CsrPass { parts: &self.parts, rows, columns, blocks, indices, data }))
+        let cuts = || memory::exactly(blocks.len() + 1, cuts(indptr, &blocks), "blocks of rows");
+        let packed = self.parts.packed(allowed, matches!(rows, Rows::All), cuts)?;
+        let from = Places { indices, data, packed };
+        Ok(Box::new(CsrPass { parts: &self.parts, rows, columns, blocks, from }))
     }
 }
 
@@ -95,12 +104,16 @@ struct CsrPass<'a> {
     rows: Rows,
     columns: Option<Arc<ColumnMap>>,
     blocks: Vec<Range<usize>>,
-    indices: Shared,
-    data: Shared,
+    from: Places,
+}
+
+/// First value of each run of rows or columns, and the number of all.
+pub(super) fn cuts<'a>(indptr: &'a [u64], runs: &'a [Range<usize>]) -> impl Iterator<Item = u64> + 'a {
+    runs.iter().map(|run| indptr[run.start]).chain(indptr.last().copied())
 }
 
 impl CsrPass<'_> {
-    fn read_as<T: Plain>(&self, block: usize) -> Result<Block> {
+    fn read_as<T: Packable>(&self, block: usize) -> Result<Block> {
         let (range, indptr) = (self.blocks[block].clone(), &self.parts.indptr);
         let wanted = Wanted::new(&self.rows, &range)?;
         let (indices, data) = (spare::take(), spare::take::<T>());
@@ -113,7 +126,7 @@ impl CsrPass<'_> {
             decoded.indptr.push(sum as usize);
         }
         let runs: Vec<Range<u64>> = wanted.runs().iter().map(|r| indptr[r.start]..indptr[r.end]).collect();
-        self.parts.read(&runs, sum, &self.indices, &self.data, &mut decoded)?;
+        self.parts.read(&runs, sum, &self.from, &mut decoded)?;
         let (n_rows, n_cols) = self.parts.shape;
         debug_assert!(range.end <= self.rows.len(n_rows));
         let decoded = decoded
@@ -146,42 +159,70 @@ impl Pass for CsrPass<'_> {
 
 /// Reads value ranges of both datasets; used for rows and, by the CSC source, for columns.
 impl SparseParts {
-    /// Appends the values in `runs` (ascending, `sum` of them) to `out`.
-    pub(super) fn read<T: Plain>(
+    /// Appends the values in `runs` (ascending, `sum` of them) to `out`: packed ones where there are some, else those of the
+    /// file, which it leaves packed where the pass does.
+    pub(super) fn read<T: Packable>(
         &self,
         runs: &[Range<u64>],
         sum: u64,
-        indices: &Shared,
-        data: &Shared,
+        from: &Places,
         out: &mut Decoded<T>,
     ) -> Result<()> {
         // Blocks are nearly alike: room for the largest serves them all.
         let room = if sum > BLOCK_VALUES / 2 { sum.max(BLOCK_VALUES) } else { sum };
         super::disk::reserve(&mut out.indices, room, || self.element.clone())?;
         super::disk::reserve(&mut out.data, room, || self.element.clone())?;
-        let mut cursor = Cursor::new(indices);
-        match self.indices.dtype() {
-            // The same bytes; a negative index becomes one past any column and is found when rows are checked.
-            DType::I32 | DType::U32 => {
-                for run in runs {
-                    self.indices.append(run.clone(), &mut cursor, &mut out.indices)?;
-                }
-            }
-            other => with_plain!(other, S => {
-                let mut piece: Vec<S> = Vec::new();
-                for run in runs {
-                    piece.clear();
-                    self.indices.append(run.clone(), &mut cursor, &mut piece)?;
-                    let index = |x: &S| x.offset().and_then(|i| u32::try_from(i).ok()).unwrap_or(u32::MAX);
-                    super::disk::reserve(&mut out.indices, piece.len() as u64, || self.element.clone())?;
-                    out.indices.extend(piece.iter().map(index));
-                }
-            }),
-        }
-        let mut cursor = Cursor::new(data);
+        let mut cursors = (Cursor::new(&from.indices), Cursor::new(&from.data));
+        let Some(packed::Pass { packed, fills }) = &from.packed else {
+            return runs.iter().try_for_each(|run| self.append(run, &mut cursors, out));
+        };
+        let mut reader = Reader::new(packed);
         for run in runs {
-            self.data.append(run.clone(), &mut cursor, &mut out.data)?;
+            let mut left = run.clone();
+            while !left.is_empty() {
+                left.start = reader.append(&left, &mut out.indices, &mut out.data)?;
+                if left.is_empty() {
+                    break;
+                }
+                let of_file = left.start..reader.missing(&left);
+                let before = out.indices.len();
+                self.append(&of_file, &mut cursors, out)?;
+                if *fills {
+                    reader.fill(&of_file, &out.indices[before..], &out.data[before..])?;
+                }
+                left.start = of_file.end;
+            }
         }
         Ok(())
     }
+
+    /// Appends the values in a run as the file has them.
+    fn append<T: Plain>(
+        &self,
+        run: &Range<u64>,
+        (indices, data): &mut (Cursor<'_>, Cursor<'_>),
+        out: &mut Decoded<T>,
+    ) -> Result<()> {
+        match self.indices.dtype() {
+            // The same bytes; a negative index becomes one past any column and is found when rows are checked.
+            DType::I32 | DType::U32 => self.indices.append(run.clone(), indices, &mut out.indices)?,
+            other => with_plain!(other, S => {
+                let mut piece: Vec<S> = Vec::new();
+                self.indices.append(run.clone(), indices, &mut piece)?;
+                let index = |x: &S| x.offset().and_then(|i| u32::try_from(i).ok()).unwrap_or(u32::MAX);
+                super::disk::reserve(&mut out.indices, piece.len() as u64, || self.element.clone())?;
+                out.indices.extend(piece.iter().map(index));
+            }),
+        }
+        self.data.append(run.clone(), data, &mut out.data)
+    }
+}
+
+/// Where a pass over compressed values reads them.
+pub(super) struct Places {
+    /// Decoded chunks that its blocks share.
+    pub(super) indices: Shared,
+    pub(super) data: Shared,
+    /// Packed rows, where they are read or left.
+    pub(super) packed: Option<packed::Pass>,
 }

@@ -3,7 +3,7 @@
 use super::{Block, ColumnMap};
 use crate::element::DType;
 use crate::error::Result;
-use crate::session::Allowance;
+use crate::session::{Allowance, Keeping, Space};
 use crate::vector::Vector;
 use std::ops::Range;
 use std::sync::Arc;
@@ -109,6 +109,12 @@ pub trait Source: Send + Sync + std::fmt::Debug {
     /// The present state of the file it is read from; `None` when there is no plain file to tell it by.
     fn stamp(&self) -> Option<super::Stamp> {
         None
+    }
+
+    /// State of its packed rows in a session, by the room its passes would be given.
+    fn packed(&self, keeping: &Keeping, scratch: &Space) -> super::PackedState {
+        let _ = (keeping, scratch);
+        super::PackedState::None
     }
 
     /// Counts of the reads so far.

@@ -1,7 +1,8 @@
 //! The common parts of CSR and CSC elements: three datasets that must agree.
 
 use super::disk::{with_plain, Cursor, Plain, RawDataset, Shared};
-use super::index::hash;
+use super::index::hash_words;
+use super::packed::Packed;
 use super::rows::Fault;
 use super::{Location, Reads, Rows, Stamp};
 use crate::element::{DType, SparseFormat};
@@ -9,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::memory;
 use crate::store::{Node, State, Store};
 use std::ops::{Range, RangeInclusive};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// The parts of a compressed matrix, checked against each other.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub(super) struct SparseParts {
     pub(super) disk_bytes: u64,
     /// Checksum of `indptr`.
     checksum: OnceLock<u64>,
+    /// Its packed rows, which stay while it is there.
+    packed: Mutex<Option<Arc<Packed>>>,
 }
 
 impl SparseParts {
@@ -80,6 +83,7 @@ impl SparseParts {
             data,
             disk_bytes,
             checksum: OnceLock::new(),
+            packed: Mutex::default(),
         })
     }
 
@@ -95,8 +99,13 @@ impl SparseParts {
     /// The present state of the file.
     pub(super) fn stamp(&self) -> Option<Stamp> {
         let State { bytes, modified, inode } = self.store.state()?;
-        let offsets = || hash(&self.indptr.iter().flat_map(|o| o.to_le_bytes()).collect::<Vec<u8>>());
-        Some(Stamp { bytes, modified, inode, offsets: *self.checksum.get_or_init(offsets) })
+        let offsets = *self.checksum.get_or_init(|| hash_words(&self.indptr));
+        Some(Stamp { bytes, modified, inode, offsets })
+    }
+
+    /// Has packed rows stay, in place of those of another state of the file.
+    pub(super) fn hold(&self, packed: Option<&Arc<Packed>>) {
+        *self.packed.lock().unwrap_or_else(PoisonError::into_inner) = packed.cloned();
     }
 
     /// Stored bytes of the chunks that hold these rows (columns, in CSC).

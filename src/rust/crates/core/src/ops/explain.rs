@@ -6,7 +6,7 @@ use super::{
 };
 use crate::chain::{Description, LazyMatrix};
 use crate::error::Result;
-use crate::matrix::{Layout, Rows};
+use crate::matrix::{Layout, PackedState, PackedTrouble, Rows};
 use crate::session::Session;
 use crate::stream::{keeps_columns, scratch, Needs};
 use std::fmt;
@@ -20,6 +20,8 @@ pub enum From {
     Kept,
     /// The column index.
     Index,
+    /// Rows that an earlier pass left packed.
+    Packed,
 }
 
 /// The cost of a verb now.
@@ -35,7 +37,7 @@ pub struct Step {
     pub more: bool,
     /// Columns a pass keeps.
     pub columns: usize,
-    /// Stored bytes read from the file or the index, all passes together.
+    /// Bytes read from the file, the index or packed rows, all passes together.
     pub bytes: u64,
 }
 
@@ -115,7 +117,21 @@ pub fn explain(x: &LazyMatrix, call: impl Fn(&Description) -> String, session: &
         facts.push(("index", format!("{} in '{}'", bytes(index.bytes()), index.path().display())));
     }
 
-    let own = if kept.is_some() { From::Kept } else { From::File };
+    let packed = source.packed(&session.keeping(true), &session.scratch);
+    let packed_bytes = match packed {
+        PackedState::Kept { kept, all, bytes, .. } if kept == all => Some(bytes),
+        _ => None,
+    };
+    let all_rows = matches!(rows, Rows::All);
+    facts.extend(packed_fact(&packed, all_rows).map(|fact| ("packed", fact)));
+    // A pass over all rows leaves them packed; how many bytes they take then is not known before.
+    let packing = all_rows && matches!(packed, PackedState::Planned(_));
+
+    let own = match (&kept, packed_bytes) {
+        (Some(_), _) => From::Kept,
+        (None, Some(_)) => From::Packed,
+        (None, None) => From::File,
+    };
     // A first pass over selected columns leaves them for those that follow.
     let keeping = keeps_columns(x);
     let step = |verb: &str, needs: &[Needs]| {
@@ -125,9 +141,12 @@ pub fn explain(x: &LazyMatrix, call: impl Fn(&Description) -> String, session: &
             passes.push(from);
             if need.keeps_columns && keeping {
                 from = From::Kept;
+            } else if packing && from == From::File {
+                from = From::Packed;
             }
         }
-        let bytes = whole_pass * passes.iter().filter(|f| **f == From::File).count() as u64;
+        let count = |of: From| passes.iter().filter(|from| **from == of).count() as u64;
+        let bytes = whole_pass * count(From::File) + packed_bytes.unwrap_or(0) * count(From::Packed);
         Step { verb: verb.to_owned(), passes, without: KNOWN, more: false, columns: m, bytes }
     };
     // What takes no values at all.
@@ -181,12 +200,47 @@ pub fn explain(x: &LazyMatrix, call: impl Fn(&Description) -> String, session: &
     // One gene is another selection: what is kept of this one is not used.
     let gene = match (&index, source.layout()) {
         (Some(index), _) => (From::Index, index.bytes() / stored.1.max(1) as u64),
-        (None, Layout::Csc) => (From::File, whole_pass / m.max(1) as u64),
-        (None, _) => (From::File, source.pass_bytes(&rows, None)),
+        (None, layout) => {
+            let share = if layout == Layout::Csc { m.max(1) as u64 } else { 1 };
+            match packed_bytes {
+                Some(bytes) => (From::Packed, bytes / share),
+                None if layout == Layout::Csc => (From::File, whole_pass / share),
+                None => (From::File, source.pass_bytes(&rows, None)),
+            }
+        }
     };
     let verb = "obs_vector of one gene".to_owned();
     steps.push(Step { verb, passes: vec![gene.0], without: KNOWN, more: false, columns: 1, bytes: gene.1 });
     Ok(Plan { matrix: x.name(), facts, steps })
+}
+
+/// A sentence about packed rows; none where there are none to speak of.
+fn packed_fact(packed: &PackedState, all_rows: bool) -> Option<String> {
+    match packed {
+        PackedState::None => None,
+        PackedState::Planned(limit) => all_rows.then(|| {
+            let most = bytes(*limit);
+            format!(
+                "the first pass leaves its rows in a scratch file of at most {most}, read in a fraction of the time"
+            )
+        }),
+        PackedState::Kept { kept, all, bytes: n, trouble: None } if kept == all => {
+            Some(format!("all rows, {} in a scratch file, read in a fraction of the time", bytes(*n)))
+        }
+        PackedState::Kept { kept, all, bytes: n, trouble } => {
+            let why = match trouble {
+                None => "; the next pass leaves the rest".to_owned(),
+                Some(PackedTrouble::Limit(limit)) => {
+                    format!(": more than {} in all, see the setting scratch", bytes(*limit))
+                }
+                Some(PackedTrouble::Scratch(error)) => format!(": {error}"),
+                Some(PackedTrouble::GivenUp) => ": other scratch files needed the room".to_owned(),
+                Some(PackedTrouble::Damaged) => ": not all were as they were written".to_owned(),
+            };
+            let share = 100.0 * *kept as f64 / (*all).max(1) as f64;
+            Some(format!("{share:.0} % of the rows, {} in a scratch file, the rest from the file{why}", bytes(*n)))
+        }
+    }
 }
 
 impl fmt::Display for Plan {
@@ -225,6 +279,7 @@ impl Step {
             From::File => "file",
             From::Kept => "kept",
             From::Index => "index",
+            From::Packed => "packed",
         };
         match (self.passes.first(), self.passes.last()) {
             (Some(first), Some(last)) if first != last => format!("{}, then {}", name(first), name(last)),

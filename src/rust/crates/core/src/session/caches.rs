@@ -7,9 +7,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 type Entries = Mutex<HashMap<(u64, TypeId), Arc<dyn Any + Send + Sync>>>;
 
-/// Entries by matrix and type, one of each. Those of a matrix go with it.
+/// Entries that are found by a name.
+type Named = Mutex<Vec<(String, Arc<dyn Any + Send + Sync>)>>;
+
+/// Entries by matrix and type, one of each. Those of a matrix go with it. What one state of a file holds is kept by a name of
+/// that state, and found when the file is opened again.
 #[derive(Debug, Clone, Default)]
-pub struct Caches(Arc<Entries>);
+pub struct Caches(Arc<Entries>, Arc<Named>);
 
 /// The identity of a stored matrix, held by every chain on it.
 #[derive(Debug)]
@@ -64,6 +68,25 @@ impl Caches {
     pub(crate) fn forget<T: Any + Send + Sync>(&self, of: &Identity) {
         let before = lock(&self.0).remove(&(of.number, TypeId::of::<T>()));
         drop(before);
+    }
+
+    /// The entry of a name.
+    pub(crate) fn named<T: Any + Send + Sync>(&self, name: &str) -> Option<Arc<T>> {
+        let named = lock(&self.1);
+        named.iter().filter(|(known, _)| known == name).find_map(|(_, entry)| entry.clone().downcast().ok())
+    }
+
+    /// Keeps an entry by a name.
+    pub(crate) fn keep_named<T: Any + Send + Sync>(&self, name: String, entry: Arc<T>) {
+        lock(&self.1).push((name, entry));
+    }
+
+    /// Forgets entries of this type with names that nobody else has.
+    pub(crate) fn forget_unused<T: Any + Send + Sync>(&self) {
+        let unused =
+            |(_, entry): &mut (String, Arc<dyn Any + Send + Sync>)| entry.is::<T>() && Arc::strong_count(entry) == 1;
+        // Dropped when the lock is free again.
+        let _gone: Vec<_> = lock(&self.1).extract_if(.., unused).collect();
     }
 
     /// Entries about all matrices.

@@ -21,6 +21,7 @@ pub use heap::release_memory;
 pub use monitor::Monitor;
 pub use pool::Pool;
 pub(crate) use pool::STACK;
-pub use scratch::{Allowance, Space};
+pub(crate) use scratch::Yields;
+pub use scratch::{Allowance, Keeping, Space};
 pub use session::{Session, DEFAULT_MEMORY};
 pub use watch::watched;

@@ -1,13 +1,20 @@
 //! The room on disk for what does not fit into memory.
 
+use super::caches::Caches;
 use super::machine;
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// Part of a disk that is left to others where no limit is set, and the most of it in bytes.
 const RESERVE: (u64, u64) = (32, 256 << 20);
+
+/// Bytes in scratch files that can be done without.
+pub(crate) trait Yields: Send + Sync + std::fmt::Debug {
+    /// Gives them back.
+    fn give_up(&self);
+}
 
 /// A folder for files without a name, gone with their handles, the bytes in them, and how many there may be.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +25,8 @@ pub struct Space {
     used: Arc<AtomicU64>,
     /// `None` for the room on the disk less a reserve.
     limit: Option<u64>,
+    /// Bytes in use that are given up where others need them.
+    yielding: Arc<Mutex<Vec<Weak<dyn Yields>>>>,
 }
 
 impl Space {
@@ -43,19 +52,59 @@ impl Space {
         self.used.load(Ordering::Relaxed)
     }
 
-    /// Counts bytes that are going to be written.
+    /// Bytes that are free.
+    pub(crate) fn free(&self) -> u64 {
+        match self.limit {
+            Some(limit) => limit.saturating_sub(self.used()),
+            None => self.free_on_disk().unwrap_or(u64::MAX),
+        }
+    }
+
+    /// Bytes that are free on the disk beside its reserve.
+    fn free_on_disk(&self) -> Option<u64> {
+        let (free, all) = machine::disk(&self.folder())?;
+        Some(free.saturating_sub((all / RESERVE.0).min(RESERVE.1)))
+    }
+
+    /// Has bytes in use given up before others are refused.
+    pub(crate) fn may_take_back<T: Yields + 'static>(&self, from: &Arc<T>) {
+        let from: Weak<dyn Yields> = Arc::<T>::downgrade(from);
+        let mut yielding = self.yielding.lock().unwrap_or_else(PoisonError::into_inner);
+        yielding.retain(|known| known.strong_count() > 0);
+        yielding.push(from);
+    }
+
+    /// Counts bytes that are going to be written; what can be done without makes room for them.
     ///
     /// # Errors
     /// [`Error::Scratch`] where there is no room for them.
     pub(crate) fn take(&self, bytes: u64) -> Result<()> {
+        let refused = match self.take_free(bytes) {
+            Err(refused @ Error::Scratch { .. }) => refused,
+            done => return done,
+        };
+        let yielding = std::mem::take(&mut *self.yielding.lock().unwrap_or_else(PoisonError::into_inner));
+        let given_up: Vec<_> = yielding.iter().filter_map(Weak::upgrade).collect();
+        given_up.iter().for_each(|bytes| bytes.give_up());
+        if given_up.is_empty() {
+            Err(refused)
+        } else {
+            self.take_free(bytes)
+        }
+    }
+
+    /// Counts bytes that are going to be written, where they are free.
+    ///
+    /// # Errors
+    /// [`Error::Scratch`] where there is no room for them.
+    pub(crate) fn take_free(&self, bytes: u64) -> Result<()> {
         let limit = self.limit.unwrap_or(u64::MAX);
         let more = |used: u64| used.checked_add(bytes).filter(|&used| used <= limit);
         let refused = |free| Error::Scratch { path: self.folder().into(), needed: bytes, free, limit: self.limit };
         let taken = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
         taken.map_err(|used| refused(limit.saturating_sub(used)))?;
         if self.limit.is_none() {
-            if let Some((free, all)) = machine::disk(&self.folder()) {
-                let free = free.saturating_sub((all / RESERVE.0).min(RESERVE.1));
+            if let Some(free) = self.free_on_disk() {
                 if free < bytes {
                     self.give_back(bytes);
                     return Err(refused(free));
@@ -78,13 +127,43 @@ pub struct Allowance {
     pub memory: usize,
     /// Place for what does not fit into them.
     pub scratch: Space,
+    /// Packed rows.
+    pub keeping: Keeping,
+}
+
+/// The packed rows that a pass finds and leaves.
+#[derive(Debug, Clone, Default)]
+pub struct Keeping {
+    caches: Caches,
+    limit: Option<u64>,
+    fills: bool,
+}
+
+impl Keeping {
+    pub(super) fn new(caches: Caches, limit: Option<u64>, fills: bool) -> Self {
+        Keeping { caches, limit, fills }
+    }
+
+    pub(crate) fn caches(&self) -> &Caches {
+        &self.caches
+    }
+
+    /// Bytes they may take; `None` for as many as the matrix takes in its file, 0 for none at all.
+    pub(crate) fn limit(&self) -> Option<u64> {
+        self.limit
+    }
+
+    /// Whether the pass leaves them.
+    pub(crate) fn fills(&self) -> bool {
+        self.fills
+    }
 }
 
 impl Allowance {
     /// An equal part of it for each of so many.
     #[must_use]
     pub(crate) fn among(&self, n: usize) -> Allowance {
-        Allowance { memory: self.memory / n.max(1), scratch: self.scratch.clone() }
+        Allowance { memory: self.memory / n.max(1), ..self.clone() }
     }
 }
 

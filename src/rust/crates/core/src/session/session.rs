@@ -6,7 +6,7 @@ use super::guard::guard;
 use super::machine;
 use super::monitor::Monitor;
 use super::pool::Pool;
-use super::scratch::Space;
+use super::scratch::{Keeping, Space};
 use crate::error::{Error, Result};
 use crate::team::Team;
 use std::sync::Arc;
@@ -36,6 +36,8 @@ pub struct Session {
     pub held: Budget,
     /// Room on disk.
     pub scratch: Space,
+    /// Bytes that the packed rows of a matrix may take in it; `None` for as many as the matrix takes in its file, 0 for none.
+    pub packed: Option<u64>,
     /// Facts about matrices that passes found out.
     pub caches: Caches,
 }
@@ -43,9 +45,9 @@ pub struct Session {
 impl Default for Session {
     fn default() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let (memory, graph_memory) = (DEFAULT_MEMORY, None);
+        let (memory, graph_memory, packed) = (DEFAULT_MEMORY, None, Some(0));
         let (monitor, pool, budget, held, scratch, caches) = Default::default();
-        Session { threads, memory, graph_memory, monitor, team: None, pool, budget, held, scratch, caches }
+        Session { threads, memory, graph_memory, monitor, team: None, pool, budget, held, scratch, packed, caches }
     }
 }
 
@@ -89,6 +91,11 @@ impl Session {
     /// between passes.
     pub(crate) fn spare(&self, of: usize) -> Lease {
         self.budget.lease_anyway(0, self.memory / of.max(1), self.memory / 4)
+    }
+
+    /// The packed rows that a pass finds, and leaves where it `fills`.
+    pub fn keeping(&self, fills: bool) -> Keeping {
+        Keeping::new(self.caches.clone(), self.packed, fills)
     }
 
     /// Leases `bytes` that work of the graph stage holds, all or none. They are no part of `memory`, which bounds what streams

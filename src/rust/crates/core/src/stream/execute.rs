@@ -1,5 +1,6 @@
 //! Runs a pass: worker threads read, transform and map blocks, the calling thread takes the results in block order.
 
+use super::needs::Needs;
 use super::Order;
 use crate::chain::LazyMatrix;
 use crate::element::Data;
@@ -30,7 +31,7 @@ pub(super) fn map_fold<S: Send>(
     map: impl Fn(Block) -> Result<S> + Sync,
     fold: impl FnMut(S) -> Result<()>,
 ) -> Result<()> {
-    let pass = Opened::new(x, order, false, session)?;
+    let pass = Opened::new(x, order, Leaves::NOTHING, session)?;
     pass.run(0..pass.n_blocks(), session, map, fold)
 }
 
@@ -38,6 +39,30 @@ pub(super) fn map_fold<S: Send>(
 pub(crate) fn keeps_columns(x: &LazyMatrix) -> bool {
     let selected = x.columns().is_some_and(|c| c.len() <= MAX_KEPT_COLUMNS && c.len() < x.source().shape().1);
     selected && x.source().layout() != Layout::Dense && x.source().disk_bytes() > 0
+}
+
+/// Leavings of a pass for those after it.
+#[derive(Clone, Copy)]
+pub(super) struct Leaves {
+    /// The columns it selects.
+    columns: bool,
+    /// Packed rows of all it reads.
+    packed: bool,
+}
+
+impl Leaves {
+    /// A pass that comes once.
+    pub(super) const NOTHING: Leaves = Leaves { columns: false, packed: false };
+
+    /// A pass of a reducer.
+    pub(super) fn of(needs: Needs) -> Leaves {
+        Leaves { columns: needs.keeps_columns, packed: true }
+    }
+
+    /// The same without columns, for a pass over some blocks.
+    pub(super) fn without_columns(self) -> Leaves {
+        Leaves { columns: false, ..self }
+    }
 }
 
 /// Where a pass reads.
@@ -62,12 +87,12 @@ pub(super) struct Opened<'a> {
 }
 
 impl<'a> Opened<'a> {
-    /// With `keeps`, selected columns are kept compactly for the next pass (in an eighth of the memory, then a scratch file)
-    /// once all blocks were read.
+    /// Selected columns that it leaves are kept compactly (in an eighth of the memory, then a scratch file) once all blocks were
+    /// read.
     ///
     /// # Errors
     /// Errors of preparing the pass.
-    pub(super) fn new(x: &'a LazyMatrix, order: Order, keeps: bool, session: &Session) -> Result<Self> {
+    pub(super) fn new(x: &'a LazyMatrix, order: Order, leaves: Leaves, session: &Session) -> Result<Self> {
         let (rows, permutation) = match (order, x.source_rows()) {
             (Order::File, Rows::List(list)) if list.windows(2).any(|w| w[0] > w[1]) => {
                 let mut by_file: Vec<u32> = memory::collected(0..list.len() as u32, ROWS)?;
@@ -80,14 +105,15 @@ impl<'a> Opened<'a> {
         if let Some(cache) = x.kept(&rows, session) {
             return Ok(Opened { x, rows, permutation, place: Place::Kept(cache), filling: None, _reading: None });
         }
-        let mut keeping = None;
-        if keeps && keeps_columns(x) {
+        let mut columns_kept = None;
+        if leaves.columns && keeps_columns(x) {
             // The columns kept before go before their successor is made.
             x.forget_kept(session);
-            keeping = Some(session.spare(8));
+            columns_kept = Some(session.spare(8));
         }
         let reading = session.part(4);
-        let allowed = Allowance { memory: reading.bytes(), scratch: session.scratch.clone() };
+        let keeping = session.keeping(leaves.packed);
+        let allowed = Allowance { memory: reading.bytes(), scratch: session.scratch.clone(), keeping };
         let (source, columns) = (&**x.source(), x.column_map()?);
         let indexed = match x.index(session).zip(columns.as_ref()) {
             Some((index, columns)) => index.pass(source, &rows, columns, &allowed)?,
@@ -98,7 +124,8 @@ impl<'a> Opened<'a> {
             None => source.pass(rows.clone(), columns, &allowed)?,
         };
         let empty = || Data::empty(source.dtype());
-        let filling = keeping.map(|memory| ColumnCache::new(&*pass, x.shape().1, empty(), memory, allowed.scratch));
+        let filling =
+            columns_kept.map(|memory| ColumnCache::new(&*pass, x.shape().1, empty(), memory, allowed.scratch));
         Ok(Opened { x, rows, permutation, place: Place::Source(pass), filling, _reading: Some(reading) })
     }
 

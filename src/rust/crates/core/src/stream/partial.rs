@@ -1,6 +1,6 @@
 //! Partial results: the states of some runs of a reducer, as bytes that go to another process.
 
-use super::execute::Opened;
+use super::execute::{Leaves, Opened};
 use super::reducer::Reducer;
 use super::runs::{append, run};
 use super::scatter::Scatter;
@@ -139,7 +139,7 @@ impl<R: Reducer> Partial<R> {
 /// # Errors
 /// [`Error::Index`] for runs that there are none of; as [`reduce`](super::reduce()).
 pub fn reduce_runs<R: Reducer>(x: &LazyMatrix, r: &R, runs: Range<usize>, session: &Session) -> Result<Partial<R>> {
-    let pass = Opened::new(x, R::NEEDS.order, false, session)?;
+    let pass = Opened::new(x, R::NEEDS.order, Leaves::of(R::NEEDS).without_columns(), session)?;
     let schedule = Schedule::new(&pass, R::NEEDS.run);
     let n_runs = schedule.n_runs();
     if runs.start > runs.end || runs.end > n_runs {

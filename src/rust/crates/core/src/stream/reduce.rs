@@ -1,6 +1,6 @@
 //! A reducer over a whole matrix.
 
-use super::execute::Opened;
+use super::execute::{Leaves, Opened};
 use super::partial::together;
 use super::reducer::Reducer;
 use super::runs::{append, run};
@@ -34,7 +34,7 @@ pub fn reduce_into<R: Reducer>(
     if let Some(team) = &session.team {
         return together(x, r, whole, &**team, session);
     }
-    let pass = Opened::new(x, R::NEEDS.order, R::NEEDS.keeps_columns, session)?;
+    let pass = Opened::new(x, R::NEEDS.order, Leaves::of(R::NEEDS), session)?;
     let schedule = Schedule::new(&pass, R::NEEDS.run);
     let mut all = None;
     let put = |at: &Positions, rows| whole.scatter(at, rows);

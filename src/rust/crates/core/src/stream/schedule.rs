@@ -4,7 +4,7 @@
 //! blocks, whose parts are folded from left to right; the states of the runs are merged from left to right. So any split of
 //! the runs, over threads, processes or machines, gives the same bits.
 
-use super::execute::Opened;
+use super::execute::{Leaves, Opened};
 use super::reducer::Reducer;
 use crate::chain::LazyMatrix;
 use crate::error::Result;
@@ -24,7 +24,7 @@ impl Schedule {
     /// # Errors
     /// Errors of preparing a pass.
     pub fn of<R: Reducer>(x: &LazyMatrix, _: &R, session: &Session) -> Result<Self> {
-        Ok(Schedule::new(&Opened::new(x, R::NEEDS.order, false, session)?, R::NEEDS.run))
+        Ok(Schedule::new(&Opened::new(x, R::NEEDS.order, Leaves::NOTHING, session)?, R::NEEDS.run))
     }
 
     pub(super) fn new(pass: &Opened<'_>, run: usize) -> Self {

@@ -23,6 +23,12 @@ pub static SETTINGS: &[Param] = &[
         "Most bytes in scratch files; the room on the disk less a reserve without it.",
     ),
     param(
+        "scratch",
+        Kind::Whole(0, 1 << 50),
+        Preset::Nothing,
+        "Most bytes of the packed rows of a matrix; none are left without it.",
+    ),
+    param(
         "array_limit",
         Kind::Whole(1, 1 << 50),
         Preset::Whole(4 << 30),
@@ -67,5 +73,8 @@ pub fn call(session: &Session, given: impl Fn(&str) -> Given) -> Result<Session>
     call.graph_memory = setting("graph_memory", &given("graph_memory"))?;
     let limit = setting("scratch_limit", &given("scratch_limit"))?;
     call.scratch = call.scratch.limited(limit.map(|bytes| bytes as u64));
+    if let Some(bytes) = setting("scratch", &given("scratch"))? {
+        call.packed = Some(bytes as u64);
+    }
     Ok(call)
 }

@@ -79,6 +79,11 @@ impl RawDataset {
         matches!(self.meta().access, Access::Run(_))
     }
 
+    /// Whether its chunks take much longer to decode than to copy.
+    pub(crate) fn is_slow(&self) -> bool {
+        matches!(&self.meta().access, Access::Chunks(pipeline) if pipeline.is_slow())
+    }
+
     /// An [`Error::Format`] on this array.
     pub(crate) fn bad(&self, expected: impl Into<String>, found: impl ToString) -> Error {
         self.node.format(expected, found.to_string())

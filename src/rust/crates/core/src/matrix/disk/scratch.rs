@@ -12,6 +12,8 @@ pub(crate) struct Scratch {
     file: File,
     end: AtomicU64,
     space: Space,
+    /// Whether its bytes go to whoever needs them.
+    yields: bool,
 }
 
 impl Scratch {
@@ -38,7 +40,16 @@ impl Scratch {
         let file = options.open(&path).map_err(failed)?;
         #[cfg(unix)]
         std::fs::remove_file(&path).map_err(failed)?;
-        Ok(Scratch { file, end: AtomicU64::new(0), space: space.clone() })
+        Ok(Scratch { file, end: AtomicU64::new(0), space: space.clone(), yields: false })
+    }
+
+    /// Creates one for bytes that can be done without: no others make room for them.
+    /// # Errors
+    /// The errors of [`Scratch::new`].
+    pub(crate) fn yielding(space: &Space) -> Result<Self> {
+        let mut scratch = Scratch::new(space)?;
+        scratch.yields = true;
+        Ok(scratch)
     }
 
     /// Writes `bytes` at the end and returns where.
@@ -46,7 +57,11 @@ impl Scratch {
     /// # Errors
     /// [`Error::Scratch`] where the session has no room for them; [`Error::Io`].
     pub(crate) fn append(&self, bytes: &[u8]) -> Result<u64> {
-        self.space.take(bytes.len() as u64)?;
+        if self.yields {
+            self.space.take_free(bytes.len() as u64)?;
+        } else {
+            self.space.take(bytes.len() as u64)?;
+        }
         let at = self.end.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         write_all(&self.file, bytes, at).map_err(|e| Error::io(self.space.folder(), "write a scratch file in", &e))?;
         Ok(at)

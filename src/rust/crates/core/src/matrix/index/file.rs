@@ -36,9 +36,17 @@ pub(crate) fn hash(bytes: &[u8]) -> u64 {
     let (words, rest) = bytes.as_chunks::<8>();
     let mut last = [0; 8];
     last[..rest.len()].copy_from_slice(rest);
+    add_up(bytes.len(), words.iter().map(|word| u64::from_le_bytes(*word)), u64::from_le_bytes(last))
+}
+
+/// [`hash`] of the bytes of numbers.
+pub(crate) fn hash_words(words: &[u64]) -> u64 {
+    add_up(size_of_val(words), words.iter().copied(), 0)
+}
+
+fn add_up(length: usize, words: impl Iterator<Item = u64>, last: u64) -> u64 {
     let step = |h: u64, word: u64| (h ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
-    let h = words.iter().fold(bytes.len() as u64, |h, w| step(h, u64::from_le_bytes(*w)));
-    let h = step(h, u64::from_le_bytes(last));
+    let h = step(words.fold(length as u64, step), last);
     h ^ (h >> 32)
 }
 

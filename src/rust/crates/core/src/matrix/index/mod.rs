@@ -6,5 +6,6 @@ mod file;
 mod pack;
 mod pass;
 
+pub(super) use file::hash_words;
 pub(crate) use file::{hash, ColumnIndex, Writer};
 pub(crate) use pack::{pack, Bits};

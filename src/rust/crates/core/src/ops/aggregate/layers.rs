@@ -69,7 +69,7 @@ impl Layers {
                 starts[g + 1] = starts[g] + n as u64;
             }
             let n = starts[sizes.len()] as usize;
-            Ok((n, Some((starts, memory::zeros_to_fill(n, AGGREGATE)?))))
+            Ok((n, Some((starts, memory::zeros(n, AGGREGATE)?))))
         })
     }
 
@@ -95,11 +95,8 @@ impl Layers {
         let layer = |function| {
             let (n, sparse) = room(function)?;
             let whole = function == Function::CountNonzero || function == Function::Sum && dtype == DType::I64;
-            let data = if whole {
-                Data::I64(memory::zeros_to_fill(n, AGGREGATE)?)
-            } else {
-                Data::F64(memory::zeros_to_fill(n, AGGREGATE)?)
-            };
+            let data =
+                if whole { Data::I64(memory::zeros(n, AGGREGATE)?) } else { Data::F64(memory::zeros(n, AGGREGATE)?) };
             Ok(Layer { function, sparse, data })
         };
         let all = asked.into_iter().filter(|(asked, _)| *asked).map(|(_, function)| layer(function));

@@ -1,0 +1,346 @@
+//! Packed entries of one state of a matrix: where they lie, and whether they are still what was written.
+
+use super::coder::{self, Packable, Place};
+use super::Trouble;
+use crate::error::{Error, Result};
+use crate::matrix::disk::Scratch;
+use crate::memory;
+use crate::session::{Space, Yields};
+use std::cell::RefCell;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{OnceLock, PoisonError, RwLock};
+
+/// Entries that are packed together at most: their bytes stay in the second-level cache.
+const ENTRIES: u64 = 1 << 16;
+/// Bytes that are filled up to a multiple of this: whole pages are written in half the time.
+const PAGE: usize = 4096;
+
+const PACKED: &str = "packed rows";
+
+/// The entries of the vectors of a compressed matrix by their positions, in pieces of at most [`ENTRIES`], each there or not:
+/// who finds one missing reads the file. Made by one process; others may read what they inherit.
+#[derive(Debug)]
+pub(in crate::matrix) struct Packed {
+    /// First entry of each piece, and the number of all.
+    starts: Vec<u64>,
+    pieces: Vec<OnceLock<Piece>>,
+    kept: AtomicUsize,
+    bytes: AtomicU64,
+    limit: u64,
+    process: u32,
+    /// Gone when the bytes were given up.
+    file: RwLock<Option<Scratch>>,
+    /// Why pieces are missing.
+    trouble: OnceLock<Trouble>,
+}
+
+#[derive(Debug)]
+struct Piece {
+    at: u64,
+    size: usize,
+    checksum: u64,
+    damaged: AtomicBool,
+}
+
+thread_local! {
+    static BYTES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A checksum against damage, of four interleaved streams, so that it takes no time beside unpacking.
+fn checksum(bytes: &[u8]) -> u64 {
+    let (rows, rest) = bytes.as_chunks::<32>();
+    let step = |h: u64, word: u64| (h ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+    let add = |sums: &mut [u64; 4], row: &[u8; 32]| {
+        for (sum, word) in sums.iter_mut().zip(row.as_chunks::<8>().0) {
+            *sum = step(*sum, u64::from_le_bytes(*word));
+        }
+    };
+    let mut sums = [bytes.len() as u64, 1, 2, 3];
+    rows.iter().for_each(|row| add(&mut sums, row));
+    let mut last = [0; 32];
+    last[..rest.len()].copy_from_slice(rest);
+    add(&mut sums, &last);
+    sums.into_iter().fold(0, step)
+}
+
+impl Packed {
+    /// Room for the entries of a matrix, of which nothing is there yet. `cuts` are the positions at which those who read all
+    /// of it begin to read, and the number of entries: a piece never reaches over one. They may take `limit` bytes.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub(in crate::matrix) fn new(cuts: &[u64], limit: u64, space: &Space) -> Result<Self> {
+        let number = cuts.windows(2).map(|cut| (cut[1] - cut[0]).div_ceil(ENTRIES)).sum::<u64>() as usize;
+        let mut starts = memory::room(number + 1, PACKED)?;
+        for cut in cuts.windows(2) {
+            starts.extend((cut[0]..cut[1]).step_by(ENTRIES as usize));
+        }
+        starts.extend(cuts.last());
+        let pieces = memory::collected((0..number).map(|_| OnceLock::new()), PACKED)?;
+        let (file, trouble) = match Scratch::yielding(space) {
+            Ok(file) => (Some(file), OnceLock::new()),
+            Err(e) => (None, Trouble::Scratch(e.to_string()).into()),
+        };
+        Ok(Packed {
+            starts,
+            pieces,
+            kept: AtomicUsize::new(0),
+            bytes: AtomicU64::new(0),
+            limit,
+            process: std::process::id(),
+            file: RwLock::new(file),
+            trouble,
+        })
+    }
+
+    /// Pieces that are there, and all.
+    pub(in crate::matrix) fn pieces(&self) -> (usize, usize) {
+        (self.kept.load(Ordering::Relaxed), self.pieces.len())
+    }
+
+    /// Bytes they take.
+    pub(in crate::matrix) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Why not all are there.
+    pub(in crate::matrix) fn trouble(&self) -> Option<&Trouble> {
+        self.trouble.get()
+    }
+
+    fn set_trouble(&self, trouble: Trouble) {
+        let _ = self.trouble.set(trouble);
+    }
+
+    /// The piece that holds an entry.
+    fn piece_of(&self, entry: u64) -> usize {
+        self.starts.partition_point(|&start| start <= entry).saturating_sub(1)
+    }
+
+    fn is_kept(&self, piece: usize) -> bool {
+        let found = self.pieces.get(piece).and_then(OnceLock::get);
+        found.is_some_and(|piece| !piece.damaged.load(Ordering::Relaxed))
+    }
+
+    /// Keeps the pieces that `range` covers and that are not there yet: its columns and values as they lie in the matrix.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`] for a buffer; where bytes have no room, they are missing and no error.
+    fn fill<T: Packable>(&self, range: &Range<u64>, columns: &[u32], values: &[T], bytes: &mut Vec<u8>) -> Result<()> {
+        if self.trouble.get().is_some() || self.process != std::process::id() {
+            return Ok(());
+        }
+        let mut piece = self.starts.partition_point(|&start| start < range.start);
+        while let Some(&[start, end]) = self.starts.get(piece..piece + 2) {
+            if end > range.end {
+                break;
+            }
+            if self.pieces[piece].get().is_none() {
+                let part = (start - range.start) as usize..(end - range.start) as usize;
+                let (Some(columns), Some(values)) = (columns.get(part.clone()), values.get(part)) else {
+                    return Err(Error::Internal("fewer entries than were read".to_owned()));
+                };
+                if !self.keep(piece, columns, values, bytes)? {
+                    break;
+                }
+            }
+            piece += 1;
+        }
+        Ok(())
+    }
+
+    /// Whether there was room for one more.
+    fn keep<T: Packable>(&self, number: usize, columns: &[u32], values: &[T], bytes: &mut Vec<u8>) -> Result<bool> {
+        bytes.clear();
+        memory::reserve(bytes, coder::most_bytes(values.len()) + PAGE, PACKED)?;
+        coder::pack(columns, values, bytes);
+        bytes.resize(bytes.len().next_multiple_of(PAGE), 0);
+        let size = bytes.len() as u64;
+        if self.bytes.fetch_add(size, Ordering::Relaxed) + size > self.limit {
+            self.bytes.fetch_sub(size, Ordering::Relaxed);
+            self.set_trouble(Trouble::Limit(self.limit));
+            return Ok(false);
+        }
+        let file = self.file.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(file) = file.as_ref() else { return Ok(false) };
+        match file.append(bytes) {
+            Ok(at) => {
+                let piece = Piece { at, size: bytes.len(), checksum: checksum(bytes), damaged: AtomicBool::new(false) };
+                if self.pieces[number].set(piece).is_ok() {
+                    self.kept.fetch_add(1, Ordering::Relaxed);
+                }
+                Ok(true)
+            }
+            Err(e) => {
+                self.bytes.fetch_sub(size, Ordering::Relaxed);
+                self.set_trouble(Trouble::Scratch(e.to_string()));
+                Ok(false)
+            }
+        }
+    }
+
+    /// Reads the bytes of a piece; `false` where it is not there any more, or not as it was written.
+    fn read(&self, number: usize, bytes: &mut Vec<u8>) -> Result<bool> {
+        let Some(piece) = self.pieces.get(number).and_then(OnceLock::get) else { return Ok(false) };
+        if piece.damaged.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
+        bytes.clear();
+        memory::lengthen(bytes, piece.size, 0, PACKED)?;
+        let file = self.file.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(file) = file.as_ref() else { return Ok(false) };
+        let whole = file.read(piece.at, bytes).is_ok() && checksum(bytes) == piece.checksum;
+        if !whole {
+            self.lose(piece);
+        }
+        Ok(whole)
+    }
+
+    fn lose(&self, piece: &Piece) {
+        self.set_trouble(Trouble::Damaged);
+        if !piece.damaged.swap(true, Ordering::Relaxed) {
+            self.kept.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The bytes in scratch files go to whoever cannot do without.
+impl Yields for Packed {
+    fn give_up(&self) {
+        self.set_trouble(Trouble::GivenUp);
+        let file = self.file.write().unwrap_or_else(PoisonError::into_inner).take();
+        drop(file);
+        self.kept.store(0, Ordering::Relaxed);
+        self.bytes.store(0, Ordering::Relaxed);
+    }
+}
+
+/// One reader's way through packed entries: a piece is read once, however many runs of entries lie in it.
+pub(in crate::matrix) struct Reader<'a> {
+    packed: &'a Packed,
+    /// The piece whose bytes are at hand.
+    piece: Option<usize>,
+    place: Place,
+    bytes: Vec<u8>,
+}
+
+impl<'a> Reader<'a> {
+    pub(in crate::matrix) fn new(packed: &'a Packed) -> Self {
+        Reader { packed, piece: None, place: Place::default(), bytes: BYTES.take() }
+    }
+
+    /// Keeps what was read of the file.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`] for a buffer; where bytes have no room, they are missing and no error.
+    pub(in crate::matrix) fn fill<T: Packable>(
+        &mut self,
+        range: &Range<u64>,
+        columns: &[u32],
+        values: &[T],
+    ) -> Result<()> {
+        self.piece = None;
+        self.packed.fill(range, columns, values, &mut self.bytes)
+    }
+
+    /// Reads entries of `range` from its start on, as far as they are packed, and gives the position it got to.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub(in crate::matrix) fn append<T: Packable>(
+        &mut self,
+        range: &Range<u64>,
+        columns: &mut Vec<u32>,
+        values: &mut Vec<T>,
+    ) -> Result<u64> {
+        let (mut at, mut number) = (range.start, self.packed.piece_of(range.start));
+        while at < range.end {
+            if self.piece != Some(number) {
+                self.piece = None;
+                if !self.packed.read(number, &mut self.bytes)? {
+                    break;
+                }
+                (self.piece, self.place) = (Some(number), Place::default());
+            }
+            let (start, end) = (self.packed.starts[number], self.packed.starts[number + 1]);
+            let to = end.min(range.end);
+            let (n, part) = ((end - start) as usize, ((at - start) as usize, (to - start) as usize));
+            let before = (columns.len(), values.len());
+            if coder::unpack(&self.bytes, n, part, &mut self.place, columns, values).is_none() {
+                if let Some(piece) = self.packed.pieces[number].get() {
+                    self.packed.lose(piece);
+                }
+                columns.truncate(before.0);
+                values.truncate(before.1);
+                self.piece = None;
+                break;
+            }
+            (at, number) = (to, number + 1);
+        }
+        Ok(at)
+    }
+
+    /// The position up to which no entry is packed, from one on that is not.
+    pub(in crate::matrix) fn missing(&self, range: &Range<u64>) -> u64 {
+        let mut number = self.packed.piece_of(range.start) + 1;
+        while number < self.packed.pieces.len()
+            && self.packed.starts[number] < range.end
+            && !self.packed.is_kept(number)
+        {
+            number += 1;
+        }
+        self.packed.starts[number].min(range.end)
+    }
+}
+
+impl Drop for Reader<'_> {
+    fn drop(&mut self) {
+        BYTES.replace(std::mem::take(&mut self.bytes));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Pieces far behind the positions that 32 bits count.
+    #[test]
+    fn positions_have_64_bits() {
+        let space = Space::default();
+        let far = 1_u64 << 33;
+        let packed = Packed::new(&[0, 5, far, far, far + 100_000], 1 << 20, &space).unwrap();
+        let columns: Vec<u32> = (0..100_000).map(|i| i % 900 * 7).collect();
+        let values: Vec<f32> = columns.iter().map(|&c| (c % 11) as f32).collect();
+        let range = far..far + 100_000;
+        Reader::new(&packed).fill(&range, &columns, &values).unwrap();
+        assert_eq!(packed.pieces(), (2, 1 + (far - 5).div_ceil(ENTRIES) as usize + 2));
+        for part in [0..100_000, 65_535..65_537, 70_000..99_999, 3..4] {
+            let (mut c, mut v) = (Vec::new(), Vec::<f32>::new());
+            let wanted = far + part.start as u64..far + part.end as u64;
+            assert_eq!(Reader::new(&packed).append(&wanted, &mut c, &mut v).unwrap(), wanted.end);
+            assert!(c == columns[part.clone()] && v == values[part]);
+        }
+        // What is before them is not there.
+        let (mut c, mut v) = (Vec::new(), Vec::<f32>::new());
+        let mut reader = Reader::new(&packed);
+        assert_eq!(reader.append(&(2..far + 5), &mut c, &mut v).unwrap(), 2);
+        assert_eq!((reader.missing(&(2..far + 5)), reader.missing(&(2..9)), c.len()), (far, 9, 0));
+        assert_eq!(space.used(), packed.bytes());
+        packed.give_up();
+        assert_eq!((space.used(), packed.pieces().0), (0, 0));
+        assert_eq!(Reader::new(&packed).append(&range, &mut c, &mut v).unwrap(), far);
+    }
+
+    #[test]
+    fn a_checksum_sees_every_byte() {
+        let bytes: Vec<u8> = (0..1000).map(|i| (i * 7) as u8).collect();
+        let whole = checksum(&bytes);
+        for i in 0..bytes.len() {
+            let mut other = bytes.clone();
+            other[i] ^= 1;
+            assert_ne!(checksum(&other), whole);
+            assert_ne!(checksum(&bytes[..i]), whole);
+        }
+    }
+}

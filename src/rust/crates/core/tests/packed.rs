@@ -1,0 +1,309 @@
+//! Packed rows: passes after the first read them in place of the file and give the same blocks, whatever the values are; what
+//! is not as it was is never read, and where there is no room for them nothing fails.
+
+mod matrix_common;
+
+use anndataoom_core::element::{Data, Number, Sparse, SparseFormat};
+use anndataoom_core::matrix::{PackedState, PackedTrouble, Source};
+use anndataoom_core::ops::{self, ScaleOptions};
+use anndataoom_core::stream::{collect, map_columns, Column, Label, Order, PerColumn, Value};
+use anndataoom_core::{LazyMatrix, Result, Session};
+use matrix_common::*;
+use std::path::Path;
+use std::sync::Arc;
+
+const GZIP: Stored = Stored::Chunked { chunk: 10_007, filter: "gzip" };
+
+fn matrix(path: &Path, element: &str) -> LazyMatrix {
+    LazyMatrix::new(open(path, element).unwrap())
+}
+
+fn state(source: &Arc<dyn Source>, session: &Session) -> PackedState {
+    source.packed(&session.keeping(true), &session.scratch)
+}
+
+/// Whether all rows are packed.
+fn is_whole(source: &Arc<dyn Source>, session: &Session) -> bool {
+    matches!(state(source, session), PackedState::Kept { kept, all, trouble: None, .. } if kept == all && all > 0)
+}
+
+/// Rows of a matrix in memory, as bits.
+fn values(x: &LazyMatrix, session: &Session) -> String {
+    format!("{:?}", collect(x, session, u64::MAX).unwrap())
+}
+
+/// A session whose passes leave as many packed rows as a matrix takes in its file.
+fn on(threads: usize) -> Session {
+    Session { packed: None, ..Session::with_threads(threads) }
+}
+
+fn off() -> Session {
+    Session::with_threads(2)
+}
+
+fn counts(dir: &Dir) -> std::path::PathBuf {
+    let path = dir.file("x.h5ad");
+    write_sparse::<i32>(&path, "X", &random_csr::<f32>(4000, 700, 90, 3), &GZIP);
+    path
+}
+
+/// The same matrix with other values.
+fn with_values<T: Number>(m: &Sparse, of: impl Fn(usize) -> T) -> Sparse {
+    Sparse { data: T::wrap((0..m.indices.len()).map(of).collect()), ..m.clone() }
+}
+
+#[test]
+fn values_of_every_type_come_back_in_every_layout_and_selection() {
+    let dir = Dir::new();
+    let path = dir.file("x.h5ad");
+    let counts = random_csr::<f32>(4000, 700, 40, 5);
+    let odd = [f64::NAN, -0.0, 0.0, -3.0, 0.1, f64::INFINITY, 1e300, 2f64.powi(53), 7.0, 7.0, 7.0];
+    let odd = |i: usize| odd[(i * i) % odd.len()];
+    let mut elements = vec![
+        ("f32", counts.clone()),
+        ("f64", with_values(&counts, odd)),
+        ("f32-odd", with_values(&counts, |i| odd(i) as f32)),
+        ("i8", with_values(&counts, |i| i as i8)),
+        ("i16", with_values(&counts, |i| (i % 7) as i16 - 3)),
+        ("i32", with_values(&counts, |i| (i as i32).wrapping_mul(1 << (i % 31)))),
+        ("i64", with_values(&counts, |i| i64::MIN >> (i % 63))),
+        ("u8", with_values(&counts, |i| i as u8)),
+        ("u16", with_values(&counts, |i| (i % 3) as u16)),
+        ("u32", with_values(&counts, |i| u32::MAX >> (i % 31))),
+        ("u64", with_values(&counts, |i| u64::MAX >> (i % 63))),
+        ("bool", with_values(&counts, |i| i % 3 == 0)),
+    ];
+    // Columns that descend and repeat, which the source puts in order.
+    let mut unsorted = counts.clone();
+    unsorted.indices.reverse();
+    (0..unsorted.indices.len()).step_by(5).skip(1).for_each(|i| unsorted.indices[i] = unsorted.indices[i - 1]);
+    elements.push(("unsorted", unsorted));
+    // One row of all values, and empty ones around it.
+    let n = counts.indices.len();
+    let indptr = (0..=4000).map(|i| if i < 2000 { 0 } else { n as u64 }).collect();
+    elements.push(("one row", Sparse { indptr, indices: (0..n as u32).collect(), shape: (4000, n), ..counts.clone() }));
+    let csc = Sparse { format: SparseFormat::Csc, ..to_csc(&counts) };
+    elements.push(("csc", csc));
+    for (element, m) in &elements {
+        let is_wide = *element == "f64";
+        if is_wide {
+            write_sparse::<i64>(&path, element, m, &GZIP);
+        } else {
+            write_sparse::<i32>(&path, element, m, &GZIP);
+        }
+        let plain = matrix(&path, element);
+        let session = Session { packed: Some(1 << 30), ..on(3) };
+        let x = matrix(&path, element);
+        let decoded = || x.source().reads().decoded;
+        let _ = ops::row_sums(&x, &session);
+        if !is_whole(x.source(), &session) {
+            // Values that have no sum end the first pass; another one leaves the rest.
+            ops::filter_cells(&x, ops::CellCriterion::MinGenes(1.0), &session).ok();
+        }
+        let whole = is_whole(x.source(), &session);
+        assert!(whole, "{element}: {:?}", state(x.source(), &session));
+        let (chunks, once) = (x.source().reads().chunks, decoded());
+        assert!(chunks > 0 && once >= chunks);
+        let (n, m) = x.shape();
+        let some: Vec<u32> = (0..n as u32).filter(|i| i % 7 < 3).collect();
+        let turned: Vec<u32> = (0..n as u32).rev().collect();
+        let columns: Vec<u32> = (0..m as u32).step_by(3).collect();
+        for rows in [None, Some(&some), Some(&turned)] {
+            for columns in [None, Some(&columns)] {
+                let select = |x: &LazyMatrix| x.select(rows.map(|r| &r[..]), columns.map(|c| &c[..])).unwrap();
+                assert!(values(&select(&x), &session) == values(&select(&plain), &off()), "{element}");
+            }
+        }
+        assert_eq!(decoded(), once, "{element}");
+    }
+}
+
+#[test]
+fn a_file_opened_again_is_packed_already_and_one_that_changed_is_not() {
+    let dir = Dir::new();
+    let (path, session) = (counts(&dir), on(2));
+    let first = ops::col_sums(&matrix(&path, "X"), &session).unwrap();
+    let x = matrix(&path, "X");
+    assert!(is_whole(x.source(), &session) && session.scratch.used() > 0);
+    assert_eq!(ops::col_sums(&x, &session).unwrap(), first);
+    assert_eq!(x.source().reads().decoded, 0);
+    // Other sessions know nothing of it, and who wants none has none.
+    for other in [on(2), Session { packed: Some(0), ..session.call() }] {
+        let again = matrix(&path, "X");
+        assert_eq!(ops::col_sums(&again, &other).unwrap(), first);
+        assert_eq!(again.source().reads().decoded, again.source().reads().chunks);
+    }
+    drop(x);
+
+    // Another matrix of the same extents, written over the first.
+    let other = dir.file("other.h5ad");
+    write_sparse::<i32>(&other, "X", &random_csr::<f32>(4000, 700, 90, 4), &GZIP);
+    std::fs::copy(&other, &path).unwrap();
+    let changed = matrix(&path, "X");
+    assert!(matches!(state(changed.source(), &session), PackedState::Planned(_)));
+    let sums = ops::col_sums(&changed, &session).unwrap();
+    assert_eq!(sums, ops::col_sums(&matrix(&other, "X"), &off()).unwrap());
+    assert_ne!(sums, first);
+    assert!(is_whole(changed.source(), &session));
+    // Touched, it is read again; and what nobody has any more makes room.
+    let used = session.scratch.used();
+    std::fs::File::options().append(true).open(&path).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+    assert_eq!(ops::col_sums(&changed, &session).unwrap(), sums);
+    assert_eq!(changed.source().reads().decoded, 2 * changed.source().reads().chunks);
+    drop(changed);
+    ops::col_sums(&matrix(&other, "X"), &session).unwrap();
+    assert!(session.scratch.used() <= used, "{} {used}", session.scratch.used());
+}
+
+#[test]
+fn passes_that_come_once_or_over_a_few_rows_leave_nothing() {
+    let dir = Dir::new();
+    let (path, session) = (counts(&dir), on(2));
+    let x = matrix(&path, "X");
+    blocks(&x, Order::Matrix, 2).unwrap();
+    collect(&x, &session, u64::MAX).unwrap();
+    ops::row_sums(&x.select(Some(&[5, 6, 7]), None).unwrap(), &session).unwrap();
+    assert_eq!(session.scratch.used(), 0);
+    // Nor does a matrix that is not compressed, or is small.
+    for (name, rows, filter) in [("lzf", 4000, "lzf"), ("none", 4000, "none"), ("small", 400, "gzip")] {
+        let stored = Stored::Chunked { chunk: 10_007, filter };
+        write_sparse::<i32>(&path.with_file_name(name), "X", &random_csr::<f32>(rows, 700, 90, 3), &stored);
+        let x = matrix(&path.with_file_name(name), "X");
+        ops::row_sums(&x, &session).unwrap();
+        assert_eq!((session.scratch.used(), state(x.source(), &session)), (0, PackedState::None), "{name}");
+    }
+}
+
+/// A verb that reads in several ways, as bits.
+fn results(x: &LazyMatrix, session: &Session) -> String {
+    let sums = (ops::row_sums(x, session).unwrap(), ops::col_sums(x, session).unwrap());
+    let scaled = ops::scale(x, &ScaleOptions::default(), session).unwrap().1;
+    format!("{sums:?} {scaled:?} {}", values(x, session))
+}
+
+#[test]
+fn where_there_is_no_room_the_file_is_read() {
+    let dir = Dir::new();
+    let path = counts(&dir);
+    let expected = results(&matrix(&path, "X"), &off());
+    let fact = |x: &LazyMatrix, session: &Session| {
+        let plan = ops::explain(x, |d| d.verb.to_owned(), session).unwrap();
+        plan.facts.into_iter().find(|(name, _)| *name == "packed").map(|(_, text)| text).unwrap_or_default()
+    };
+
+    // More than the setting: as many as it allows.
+    let little = Session { packed: Some(100_000), ..on(2) };
+    let x = matrix(&path, "X");
+    assert_eq!(results(&x, &little), expected);
+    let PackedState::Kept { kept, all, bytes, trouble } = state(x.source(), &little) else { panic!() };
+    assert!(0 < kept && kept < all && bytes <= 100_000 && trouble == Some(PackedTrouble::Limit(100_000)));
+    assert!(fact(&x, &little).ends_with("the rest from the file: more than 97.7 KB in all, see the setting scratch"));
+
+    // Scratch files that are full, and a folder that is not there: no error of the user's.
+    let full = on(2);
+    let full = Session { scratch: full.scratch.limited(Some(100_000)), packed: Some(1 << 30), ..full };
+    let x = matrix(&path, "X");
+    assert_eq!(results(&x, &full), expected);
+    assert!(matches!(state(x.source(), &full), PackedState::Kept { trouble: Some(PackedTrouble::Scratch(_)), .. }));
+    assert!(fact(&x, &full).contains("the rest from the file: scratch files in '"), "{}", fact(&x, &full));
+    let none = on(2);
+    let none = Session { scratch: none.scratch.inside(&dir.file("not there")), ..none };
+    let x = matrix(&path, "X");
+    assert_eq!(results(&x, &none), expected);
+    assert!(fact(&x, &none).contains("create a scratch file in"), "{}", fact(&x, &none));
+
+    // Work that cannot do without gets the room.
+    let session = on(2);
+    let x = matrix(&path, "X");
+    assert_eq!(results(&x, &session), expected);
+    assert!(is_whole(x.source(), &session));
+    let columns = map_columns(&x, Some(&[0; 4000]), &Sum, &off()).unwrap();
+    let tight = Session { scratch: session.scratch.limited(Some(2 << 20)), memory: 100_000, ..session.call() };
+    assert_eq!(map_columns(&x, Some(&[0; 4000]), &Sum, &tight).unwrap(), columns);
+    assert!(matches!(
+        state(x.source(), &session),
+        PackedState::Kept { kept: 0, trouble: Some(PackedTrouble::GivenUp), .. }
+    ));
+    assert_eq!(session.scratch.used(), 0);
+    assert_eq!(results(&x, &session), expected);
+    assert!(fact(&x, &session).ends_with("other scratch files needed the room"));
+}
+
+/// The sum of a column.
+struct Sum;
+
+impl PerColumn for Sum {
+    type Output = f64;
+
+    fn column<T: Value, L: Label>(&self, column: &Column<'_, T, L>) -> Result<f64> {
+        Ok(column.values.iter().map(|x| x.to_f64()).sum())
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn damaged_bytes_are_not_read() {
+    use std::os::unix::fs::FileExt;
+    let dir = Dir::new();
+    std::fs::create_dir(dir.file("scratch")).unwrap();
+    let path = counts(&dir);
+    let expected = results(&matrix(&path, "X"), &off());
+    let session = on(2);
+    let session = Session { scratch: session.scratch.inside(&dir.file("scratch")), ..session };
+    let x = matrix(&path, "X");
+    ops::row_sums(&x, &session).unwrap();
+    assert!(is_whole(x.source(), &session));
+    // The file has no name any more, but a number.
+    let folder = std::fs::canonicalize(dir.file("scratch")).unwrap();
+    let is_scratch = |path: &std::path::PathBuf| std::fs::read_link(path).is_ok_and(|to| to.starts_with(&folder));
+    let mut files = std::fs::read_dir("/proc/self/fd").unwrap().map(|entry| entry.unwrap().path()).filter(is_scratch);
+    let file = std::fs::File::options().write(true).open(files.next().unwrap()).unwrap();
+    assert!(files.next().is_none());
+    for (at, byte) in [(100, 1), (20_000, 77), (file.metadata().unwrap().len() - 3, 200)] {
+        file.write_all_at(&[byte, byte ^ 3], at).unwrap();
+    }
+    assert_eq!(results(&x, &session), expected);
+    let PackedState::Kept { kept, all, trouble, .. } = state(x.source(), &session) else { panic!() };
+    assert!(kept < all && kept > 0 && trouble == Some(PackedTrouble::Damaged));
+    // All of it.
+    file.set_len(10).unwrap();
+    assert_eq!(results(&x, &session), expected);
+}
+
+#[test]
+fn the_plan_says_what_is_packed() {
+    let dir = Dir::new();
+    let (path, session) = (counts(&dir), on(2));
+    let x = matrix(&path, "X");
+    let plan = || ops::explain(&x, |d| d.verb.to_owned(), &session).unwrap();
+    let step = |verb: &str| {
+        let step = plan().steps.into_iter().find(|s| s.verb == verb).unwrap();
+        (step.from(), step.bytes)
+    };
+    let text = plan().to_string();
+    assert!(text.contains("  packed   the first pass leaves its rows in a scratch file of at most "), "{text}");
+    assert_eq!(step("calculate_qc_metrics"), ("file".to_owned(), x.source().disk_bytes()));
+    let pearson = "highly_variable_genes 'pearson_residuals'";
+    assert_eq!(step(pearson), ("file, then packed".to_owned(), x.source().disk_bytes()));
+    ops::mean_var(&x, ops::Axis::Var, 1, &session).unwrap();
+    let PackedState::Kept { bytes, .. } = state(x.source(), &session) else { panic!() };
+    assert!(plan().to_string().contains("  packed   all rows, "), "{}", plan());
+    assert_eq!(step("calculate_qc_metrics"), ("packed".to_owned(), bytes));
+    assert_eq!(step("obs_vector of one gene"), ("packed".to_owned(), bytes));
+    assert_eq!(bytes, session.scratch.used());
+    assert!(bytes < x.source().disk_bytes());
+}
+
+#[test]
+fn logarithms_of_counts_are_a_table() {
+    let dir = Dir::new();
+    let m = random_csr::<f32>(4000, 700, 90, 3);
+    let Data::F32(values) = &m.data else { panic!() };
+    let path = dir.file("logs.h5ad");
+    write_sparse::<i32>(&path, "X", &with_values(&m, |i| (values[i] * 1.7).ln_1p()), &GZIP);
+    let (x, session) = (matrix(&path, "X"), on(1));
+    ops::row_sums(&x, &session).unwrap();
+    let PackedState::Kept { bytes, .. } = state(x.source(), &session) else { panic!() };
+    // Eight different values: a table.
+    assert!(is_whole(x.source(), &session) && bytes < 2 * values.len() as u64, "{bytes} of {}", values.len());
+}
