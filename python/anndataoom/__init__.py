@@ -50,10 +50,10 @@ __version__ = _core.__version__
 
 
 def explain(adata, layer: str | None = None) -> None:
-    """Prints what a matrix would cost to go through, without reading it.
+    """Prints the cost of passes over a matrix, without reading it.
 
-    What is stored and queued, what earlier passes left (sums, kept columns, packed rows, an index), and for each verb the number of
-    passes over the values, where they come from and how many bytes are read.
+    The matrix and its queued transforms, the results that earlier passes left (sums, kept columns, packed rows, an
+    index), and for each verb the number of passes over the values, where they come from and how many bytes are read.
 
     Parameters
     ----------
