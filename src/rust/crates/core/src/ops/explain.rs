@@ -31,7 +31,7 @@ pub struct Step {
     pub verb: String,
     /// Passes over the values, one for each place they come from.
     pub passes: Vec<From>,
-    /// What is read where there is no pass: what an earlier one left, an element of obsm, the names of the cells.
+    /// The data read where there is no pass: results of an earlier one, an element of obsm, the names of the cells.
     pub without: &'static str,
     /// Whether more passes follow, until a residual is small.
     pub more: bool,
@@ -149,7 +149,7 @@ pub fn explain(x: &LazyMatrix, call: impl Fn(&Description) -> String, session: &
         let bytes = whole_pass * count(From::File) + packed_bytes.unwrap_or(0) * count(From::Packed);
         Step { verb: verb.to_owned(), passes, without: KNOWN, more: false, columns: m, bytes }
     };
-    // What takes no values at all.
+    // Verbs that take no values at all.
     let none = |verb: &str, without| Step { without, columns: 0, ..step(verb, &[]) };
     // Columns one by one.
     let by_columns = |verb: &str| match &index {

@@ -57,7 +57,7 @@ impl SparseParts {
         if !(keeping.fills() && all_rows) {
             return Ok(None);
         }
-        // Those of another state, and of matrices that nobody has any more, make room.
+        // Packed rows of another state, and of matrices that nobody has any more, make room.
         self.hold(None);
         keeping.caches().forget_unused::<Packed>();
         let limit = self.packed_limit(keeping, &allowed.scratch);

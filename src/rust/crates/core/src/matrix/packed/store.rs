@@ -321,7 +321,7 @@ mod tests {
             assert_eq!(Reader::new(&packed).append(&wanted, &mut c, &mut v).unwrap(), wanted.end);
             assert!(c == columns[part.clone()] && v == values[part]);
         }
-        // What is before them is not there.
+        // Entries before them are not there.
         let (mut c, mut v) = (Vec::new(), Vec::<f32>::new());
         let mut reader = Reader::new(&packed);
         assert_eq!(reader.append(&(2..far + 5), &mut c, &mut v).unwrap(), 2);
