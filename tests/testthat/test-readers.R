@@ -47,11 +47,20 @@ test_that("DropletUtils reads what is written", {
   folder <- withr::local_tempdir()
   write_10x_mtx(a, file.path(folder, "f"))
   write_10x_h5(a, file.path(folder, "x.h5"))
+  # A process each: Bioconductor 3.16's rhdf5 fails at the second file that DropletUtils reads with it.
+  code <- paste(
+    "args <- commandArgs(TRUE); sce <- suppressMessages(DropletUtils::read10xCounts(args[1]));",
+    "saveRDS(list(t(as.matrix(SingleCellExperiment::counts(sce))),",
+    "as.character(SummarizedExperiment::colData(sce)$Barcode), SummarizedExperiment::rowData(sce)$Symbol), args[2])"
+  )
   for (place in c("f", "x.h5")) {
-    sce <- DropletUtils::read10xCounts(file.path(folder, place))
-    expect_identical(unname(t(as.matrix(SingleCellExperiment::counts(sce)))), dense(a$X))
-    expect_identical(as.character(SummarizedExperiment::colData(sce)$Barcode), a$obs_names)
-    expect_identical(SummarizedExperiment::rowData(sce)$Symbol, a$var_names)
+    found <- file.path(folder, "found.rds")
+    call <- c("--vanilla", "-e", shQuote(code), file.path(folder, place), found)
+    expect_identical(system2(file.path(R.home("bin"), "Rscript"), call), 0L)
+    found <- readRDS(found)
+    expect_equal(unname(found[[1]]), dense(a$X))
+    expect_identical(found[[2]], a$obs_names)
+    expect_identical(found[[3]], a$var_names)
   }
 })
 
