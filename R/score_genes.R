@@ -2,7 +2,7 @@
 #'
 #' The mean of a set's genes in every cell less that of control genes of like expression (Tirosh et al. 2016), as
 #' `scanpy.tl.score_genes`, with the control genes that scanpy samples with the same seed. Of two passes the first, for the means
-#' of all genes, is left out where an earlier score or `highly_variable_genes(flavor = "seurat")` has left them; the second reads
+#' of all genes, is left out where earlier scores or `colSums(adata$X)` have left them; the second reads
 #' the genes of the sets and their controls. Values that are not finite are refused.
 #'
 #' @param adata An [AnnDataOOM-class] of logarithmised values.

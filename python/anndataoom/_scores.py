@@ -17,8 +17,8 @@ def score_genes(
 ):
     """Scores cells by a set of genes, less control genes of like expression (`scanpy.tl.score_genes`), in two passes.
 
-    The first, for the means of all genes, is left out where an earlier score or
-    `highly_variable_genes(flavor="seurat")` has left them; the second reads the genes of the sets and their controls.
+    The first, for the means of all genes, is left out where earlier scores or sums of genes
+    (`X.sum(axis=0)`) have left them; the second reads the genes of the sets and their controls.
     Control genes are those scanpy samples with the same seed. NaN is refused, where scanpy leaves it out.
 
     Parameters

@@ -7,7 +7,7 @@ use crate::matrix::Block;
 use crate::memory;
 use crate::ops::columns::Columns;
 use crate::ops::moments::{MeanVar, Moments};
-use crate::ops::view::{add, each, with_view, Check, View};
+use crate::ops::view::{add, with_view, Check, View};
 use crate::session::Session;
 use crate::stream::{adds_up, reduce, Needs, Reducer};
 use serde::{Deserialize, Serialize};
@@ -127,9 +127,6 @@ impl PerBatch<Pairs> {
 #[derive(Serialize, Deserialize)]
 pub(super) struct Sums {
     gene_sums: Vec<f64>,
-    /// Sums of the values as they are, where those of a function of them are asked for and there are no batches; as `ops::sums`
-    /// adds them up.
-    values: Vec<f64>,
     moments: Moments,
 }
 
@@ -141,8 +138,6 @@ pub(super) struct BatchMoments {
     pub(super) gene_sums: Vec<Vec<f64>>,
     /// Sum of each cell.
     pub(super) cell_sums: Vec<f64>,
-    /// Sums of the values as they are, of each gene, where they are known.
-    values: Vec<f64>,
 }
 
 impl BatchMoments {
@@ -174,7 +169,6 @@ pub(super) fn count_moments(
             parts: vec![Moments::of_vectors(x.shape().0, known.mean.clone(), known.m2.clone())],
             gene_sums: vec![known.columns.clone()],
             cell_sums: memory::copied(&known.rows, BATCHES)?,
-            values: Vec::new(),
         });
     }
     let found = moments(x, batches, check, None, session)?;
@@ -187,7 +181,7 @@ pub(super) fn count_moments(
 }
 
 /// Sums and moments of the values by gene and batch, and by cell; of `exp(ln x) - 1` with a factor `ln`. Refuses what `check`
-/// refuses. Sums of the genes stay known for the passes that follow.
+/// refuses.
 pub(super) fn moments(
     x: &LazyMatrix,
     batches: &Batches,
@@ -195,11 +189,7 @@ pub(super) fn moments(
     ln: Option<f64>,
     session: &Session,
 ) -> Result<BatchMoments> {
-    let mut found = reduce(x, &BatchSums { shape: x.shape(), batches, ln, check }, session)?;
-    if !found.values.is_empty() {
-        x.learn_column_sums(std::mem::take(&mut found.values), session);
-    }
-    Ok(found)
+    reduce(x, &BatchSums { shape: x.shape(), batches, ln, check }, session)
 }
 
 /// Needs of the pass for sums and moments.
@@ -223,7 +213,6 @@ impl Reducer for BatchSums<'_> {
     type Output = BatchMoments;
     adds_up!(PerBatch<Sums>, |sums, next| sums.merge(next, |to, from| {
         add(&mut to.gene_sums, &from.gene_sums);
-        add(&mut to.values, &from.values);
         to.moments.merge(&from.moments);
     }));
 
@@ -240,21 +229,17 @@ impl Reducer for BatchSums<'_> {
     }
 
     fn finish(&self, sums: PerBatch<Sums>, cell_sums: Vec<f64>) -> Result<BatchMoments> {
-        let (mut parts, mut gene_sums, mut values) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut parts, mut gene_sums) = (Vec::new(), Vec::new());
         let n_vars = self.shape.1;
         for of in sums.0 {
-            let Sums { gene_sums: sums, values: as_they_are, moments } = match of {
+            let Sums { gene_sums: sums, moments } = match of {
                 Some(of) => of,
-                None => {
-                    let (gene_sums, values) = (memory::zeros(n_vars, SUMS)?, Vec::new());
-                    Sums { gene_sums, values, moments: Moments::new(n_vars) }
-                }
+                None => Sums { gene_sums: memory::zeros(n_vars, SUMS)?, moments: Moments::new(n_vars) },
             };
-            values = as_they_are;
             parts.push(moments);
             gene_sums.push(sums);
         }
-        Ok(BatchMoments { parts, gene_sums, cell_sums, values })
+        Ok(BatchMoments { parts, gene_sums, cell_sums })
     }
 }
 
@@ -262,13 +247,8 @@ fn sums_of<T: Number>(view: &View<'_, T>, pass: &BatchSums<'_>) -> Result<(PerBa
     let BatchSums { batches, ln, check, .. } = *pass;
     let mut columns = PerBatch::new(batches.len());
     let mut cells = memory::room(view.n_rows(), SUMS)?;
-    let also = ln.is_some() && !batches.given();
-    let mut values = memory::zeros::<f64>(if also { view.n_cols } else { 0 }, SUMS)?;
     for i in 0..view.n_rows() {
         check.row(view, i)?;
-        if also {
-            each(view.row(i), |c, x| values[c] += x);
-        }
         let make = || Ok(Columns::new(view.n_rows(), view.n_cols, SUMS));
         let of = columns.at(batches.of(view.positions.at(i)), make)?;
         let sum = match ln {
@@ -287,7 +267,7 @@ fn sums_of<T: Number>(view: &View<'_, T>, pass: &BatchSums<'_>) -> Result<(PerBa
                 Some(ln) => columns.moments_of(rows, |x| (x * ln).exp_m1()),
                 None => columns.moments(rows),
             };
-            Ok(Sums { gene_sums, values: std::mem::take(&mut values), moments: moments? })
+            Ok(Sums { gene_sums, moments: moments? })
         };
         columns.map(of).transpose()
     };
