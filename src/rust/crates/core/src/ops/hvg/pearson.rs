@@ -64,8 +64,8 @@ pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, sessi
         .map(|&b| (&residuals[b], batches.sizes[b], &models[b]))
         .map(|(pairs, n, model)| {
             let n = n as f64;
-            // The loss of precision is far below the differences that decide: no square is above `min(theta, clip^2)` but those of large counts, and
-            // a mean is at most `sqrt(n)` deviations, as not all residuals of a gene have the same sign.
+            // The loss of precision is far below the differences that decide: no square is above `min(theta, clip^2)` but
+            // those of large counts, and a mean is at most `sqrt(n)` deviations, as not all residuals of a gene have the same sign.
             let variance = |&(s, q): &(f64, f64)| (q / n - (s / n) * (s / n)).max(0.0);
             // Genes without a count in the batch have variance 0.
             pairs.iter().zip(model.gene_sums).map(|(p, &g)| if g == 0.0 { 0.0 } else { variance(p) }).collect()
