@@ -21,14 +21,14 @@ pub(super) struct Heaps<'a> {
     at: Option<u64>,
     /// Objects of the heap at hand by number, and where their bytes lie in the window.
     objects: Vec<(u64, Range<usize>)>,
-    /// Bytes of heaps that may still be gone through: in a file that somebody damaged, each text may lie in another heap than
-    /// the one before.
+    /// Bytes that may still be read and gone through: each text may lie in another heap than the one before, and then the library,
+    /// which keeps several at hand, reads less.
     left: u64,
 }
 
 impl<'a> Heaps<'a> {
     pub(super) fn new(file: &'a Hdf5File) -> Self {
-        let left = file.bytes_read().len().saturating_mul(2);
+        let left = file.bytes_read().len().saturating_mul(4).max(WINDOW);
         let (window, objects) = Default::default();
         Heaps { file, superblock: file.superblock(), window, from: 0, at: None, objects, left }
     }
@@ -67,7 +67,9 @@ impl<'a> Heaps<'a> {
             return usize::try_from(start).ok();
         }
         let there = file.len().checked_sub(at).filter(|&there| there >= size)?;
-        let wanted = there.min(size.max(WINDOW)) as usize;
+        let wanted = there.min(size.max(WINDOW));
+        self.left = self.left.checked_sub(wanted)?;
+        let wanted = wanted as usize;
         memory::lengthen(&mut self.window, wanted, 0, "texts of a file").ok()?;
         self.window.truncate(wanted);
         self.from = at;
