@@ -10,6 +10,7 @@
 # make bench-peers          neighbours and Leiden of other Rust crates (bench/README.md); N as above
 # make bench-markers        markers of groups against other tools (bench/README.md); N as above
 # make bench-integration    doublets and batches against other tools (bench/README.md); N as above
+# make bench-zarr           Zarr stores against anndata, dask and zarrs (bench/README.md); N as above
 # make bench-readers        folders of text against scanpy and gunzip (bench/README.md); N as above
 # make test-faults          kills, full disks and damaged files for longer: FUZZ_SECONDS, 600 where not set
 # make formats              the table of formats in inst/design/formats.md, from the tests
@@ -30,7 +31,7 @@ OUT ?= demo-output
 N ?= 100000
 BENCH_DIR ?= $(CACHE)/bench
 
-.PHONY: demo demo-python test test-faults formats setup-demo setup-test install test-rust test-r test-python test-anndata test-omicverse bench bench-graph bench-peers bench-markers bench-integration bench-readers lint format document
+.PHONY: demo demo-python test test-faults formats setup-demo setup-test install test-rust test-r test-python test-anndata test-omicverse bench bench-graph bench-peers bench-markers bench-integration bench-readers bench-zarr lint format document
 
 demo: setup-demo install
 	@mkdir -p "$(OUT)"
@@ -83,6 +84,11 @@ bench-readers: setup-test
 	$(CARGO) build --locked --release --example simulate -p anndataoom-core --manifest-path $(RUST)
 	sh tools/build-python.sh
 	"$(ANNDATAOOM_PYTHON)" bench/readers.py --n-obs $(N) --dir "$(BENCH_DIR)" --target-dir "$(CARGO_TARGET_DIR)"
+
+bench-zarr: setup-test
+	$(CARGO) build --locked --release --example simulate --example decode_limit -p anndataoom-core --manifest-path $(RUST)
+	sh tools/build-python.sh
+	"$(ANNDATAOOM_PYTHON)" bench/zarr_stores.py --n-obs $(N) --dir "$(BENCH_DIR)" --target-dir "$(CARGO_TARGET_DIR)"
 
 # The Python package: built beside its sources, tested with the environments of setup-test.
 test-python: setup-test

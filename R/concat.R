@@ -130,7 +130,8 @@ concat <- function(
 #'
 #' @param files Paths of files or folders of any kind that [read()] opens, or a list of paths and `AnnDataOOM` objects.
 #'   Names, or else the names of the files and folders, go into the column `add_key`. A folder with several count matrices, as
-#'   GEO has them, gives one object for each, called by what the names of its files begin with.
+#'   GEO has them, gives one object for each, called by what the names of its files begin with, and a collection of annbatch
+#'   one for each of its parts.
 #' @param add_key Column of `obs` that says where a cell is from; `NULL` for none.
 #' @param join,index_unique,... As in [concat()].
 #' @param external As in [read_h5ad()], for files given by their paths.
@@ -162,7 +163,7 @@ check_unique <- function(names) {
   if (length(twice)) abort("name", "files: names are not unique: ", some_of(twice), "; give the list names")
 }
 
-# Reads the file or folder at a path, by its name; a folder with several matrices gives one for each.
+# Reads the file or folder at a path, by its name; a folder with several gives one for each.
 members_at <- function(path, name, external) {
   check_path(path, "files")
   path <- path.expand(path)
@@ -170,6 +171,11 @@ members_at <- function(path, name, external) {
   if (length(prefixes)) {
     called <- paste0(if (!is.null(name)) paste0(name, "_"), sub("[_.-]+$", "", prefixes))
     return(stats::setNames(lapply(prefixes, function(prefix) read_10x_mtx(path, prefix = prefix)), called))
+  }
+  parts <- rs_call(rs_collection, path = path)
+  if (length(parts)) {
+    called <- paste0(if (!is.null(name)) paste0(name, "_"), sub("[.]h5ad$", "", parts))
+    return(stats::setNames(lapply(file.path(path, parts), read, external = external), called))
   }
   if (is.null(name)) {
     name <- basename(normalizePath(path, mustWork = FALSE))

@@ -2,7 +2,8 @@
 #'
 #' Finds out by what is in it, not by its name, which reader it needs: [read_h5ad()], [read_zarr()], [read_10x_h5()] (10x Genomics,
 #' CellBender), [read_h5mu()], [read_h5seurat()], [read_loom()], [read_10x_mtx()] for folders with a count matrix as text, or
-#' [read_text()] for tables.
+#' [read_text()] for tables. A collection of annbatch, a Zarr store or a folder of h5ad files called `dataset_0`, `dataset_1` and
+#' so on, is opened as one object by [AnnDataSet()].
 #'
 #' @param path The file or folder.
 #' @param ... Arguments of the reader: `mod` of an h5mu file, `assay` and `slot` of an h5Seurat file, `genome` of a 10x one,
@@ -33,6 +34,7 @@ read <- function(path, ..., mode = "r", external = "refuse") {
   }
   switch(kind,
     "10x_h5" = read_10x_h5(path, ..., external = external),
+    collection = AnnDataSet(path, add_key = NULL, external = external, ...),
     loom = read_loom(path, ..., external = external),
     h5seurat = read_h5seurat(path, ..., external = external),
     table = read_text(path, ...),

@@ -20,7 +20,8 @@ class AnnDataSet(AnnDataOOM):
     adatas
         Pairs of a name and a file, folder or object, or a mapping of them. Files and folders are of any kind that
         `read` opens, and without names are called as they are. A folder with several count matrices, as GEO has them,
-        gives one object for each, called by what the names of its files begin with.
+        gives one object for each, called by what the names of its files begin with, and a collection of annbatch one
+        for each of its parts.
     filename
         Where to write the whole, streamed; it is then read from there. Without it matrices stay where they are.
     add_key
@@ -125,11 +126,15 @@ def _members(adatas, external: str) -> dict[str, AnnDataOOM]:
 
 
 def _opened(path: str, name: str | None, external: str) -> dict[str, AnnDataOOM]:
-    """Reads the file or folder at a path, by its name; a folder with several matrices gives one for each."""
+    """Reads the file or folder at a path, by its name; a folder with several gives one for each."""
     prefixes = _core.prefixes(path)
     if prefixes:
         before = "" if name is None else f"{name}_"
         return {f"{before}{prefix.rstrip('_.-')}": read_10x_mtx(path, prefix=prefix) for prefix in prefixes}
+    parts = _core.collection(path)
+    if parts:
+        before = "" if name is None else f"{name}_"
+        return {f"{before}{part.removesuffix('.h5ad')}": read(os.path.join(path, part), external=external) for part in parts}
     if name is None:
         name = os.path.basename(os.path.abspath(path))
         name = name if os.path.isdir(path) else os.path.splitext(name)[0]

@@ -60,6 +60,10 @@ def read(path, backed: str = "r", *, external: str = "refuse", **kwargs) -> AnnD
         return found
     if backed != "r":
         raise ValueError(f"backed: '{os.fspath(path)}' is {KINDS[kind]}, which is not saved into: use \"r\"")
+    if kind == "collection":
+        from ._dataset import AnnDataSet
+
+        return AnnDataSet(path, add_key=None, external=external, **kwargs)
     if kind == "10x_h5":
         return read_10x_h5(path, external=external, **kwargs)
     if kind == "h5seurat":
@@ -75,6 +79,7 @@ def read(path, backed: str = "r", *, external: str = "refuse", **kwargs) -> AnnD
 
 KINDS = {
     "zarr": "a Zarr store",
+    "collection": "a collection of several objects",
     "10x_h5": "a file of 10x Genomics",
     "h5seurat": "an h5Seurat file",
     "10x_mtx": "a count matrix as text",

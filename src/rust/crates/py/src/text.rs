@@ -42,6 +42,12 @@ pub(crate) fn content(py: Python<'_>, path: PathBuf) -> PyResult<&'static str> {
     py.detach(|| quick(|| Ok(text::content(path)?.name())))
 }
 
+/// Returns the names of the parts of a collection; none where the path is no collection.
+#[pyfunction]
+pub(crate) fn collection(py: Python<'_>, path: PathBuf) -> PyResult<Vec<String>> {
+    py.detach(|| quick(|| text::collection(&path)))
+}
+
 /// The beginnings of the names of several matrices in a folder.
 #[pyfunction]
 pub(crate) fn prefixes(py: Python<'_>, path: PathBuf) -> PyResult<Vec<String>> {

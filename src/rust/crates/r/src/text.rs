@@ -45,6 +45,12 @@ fn rs_content(args: Robj) -> Robj {
     reply(args, |a, _| Ok(text::content(a.str("path")?)?.name().into()))
 }
 
+/// `path`: the names of the parts of a collection.
+#[extendr]
+fn rs_collection(args: Robj) -> Robj {
+    reply(args, |a, _| Ok(text::collection(a.str("path")?)?.into()))
+}
+
 /// `path`: the beginnings of the names of several matrices in a folder.
 #[extendr]
 fn rs_prefixes(args: Robj) -> Robj {
@@ -56,5 +62,6 @@ extendr_module! {
     fn rs_read_10x_mtx;
     fn rs_read_text;
     fn rs_content;
+    fn rs_collection;
     fn rs_prefixes;
 }

@@ -4,7 +4,7 @@
 
 use super::gene_sets::by_set;
 use super::sums::col_sums;
-use super::view::{each, with_view, Check, RowOf};
+use super::view::{with_view, Check, RowOf};
 use crate::chain::LazyMatrix;
 use crate::element::Number;
 use crate::error::{Error, Result};
@@ -185,16 +185,24 @@ simd::vectorized! {
     /// Adds the values of a cell to its scores. Products and sums round one by one at every level: the same bits.
     fn add_row [T: Number](weights: &Weights, row: RowOf<'_, T>, to: &mut [f64]) where level in [Avx512, Avx2]: Level {
         let _ = level;
-        each(row, |gene, x| match weights.shared[gene] {
-            ALONE => {
-                let of = &weights.entries[weights.starts[gene]..weights.starts[gene + 1]];
-                of.iter().for_each(|&(set, w)| to[set as usize] += w * x);
+        // A loop and no closure, which would not be compiled for the level.
+        let (columns, values) = row;
+        for (k, x) in values.iter().enumerate() {
+            let (gene, x) = (columns.map_or(k, |columns| columns[k] as usize), x.to_f64());
+            match weights.shared[gene] {
+                ALONE => {
+                    for &(set, w) in &weights.entries[weights.starts[gene]..weights.starts[gene + 1]] {
+                        to[set as usize] += w * x;
+                    }
+                }
+                shared => {
+                    let of = &weights.rows[shared as usize * weights.width..][..weights.width];
+                    for (to, w) in to.iter_mut().zip(of) {
+                        *to += w * x;
+                    }
+                }
             }
-            shared => {
-                let of = &weights.rows[shared as usize * weights.width..][..weights.width];
-                to.iter_mut().zip(of).for_each(|(to, w)| *to += w * x);
-            }
-        });
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Kinds of files and folders, told by their content: names say nothing.
 
 use super::bytes::first;
+use super::collection::{collection, says_so};
 use super::layout::{find, has_matrix, listing, some};
 use crate::element::{is_10x, loom, mudata, seurat};
 use crate::error::{Error, Result};
@@ -13,6 +14,8 @@ use std::path::Path;
 pub enum Content {
     H5ad,
     Zarr,
+    /// Several objects in one folder (`collection`).
+    Collection,
     TenXH5,
     H5mu,
     H5Seurat,
@@ -30,6 +33,7 @@ impl Content {
         match self {
             Content::H5ad => "h5ad",
             Content::Zarr => "zarr",
+            Content::Collection => "collection",
             Content::TenXH5 => "10x_h5",
             Content::H5mu => "h5mu",
             Content::H5Seurat => "h5seurat",
@@ -58,6 +62,7 @@ pub fn content(path: impl AsRef<Path>) -> Result<Content> {
         }
         return match find(path, None) {
             Ok(_) => Ok(Content::TenXMtx),
+            Err(Error::File { .. }) if !collection(path)?.is_empty() => Ok(Content::Collection),
             // The error of a file that is none, unless there is one beside.
             Err(e @ Error::File { .. }) => Err(in_folder(path)?.unwrap_or(e)),
             Err(e) => Err(e),
@@ -110,7 +115,9 @@ fn in_store(path: &Path) -> Result<Content> {
     let has = |element: &str| store.exists(element);
     let zarr = is_zarr(path)?;
     let anndata = if zarr { Content::Zarr } else { Content::H5ad };
-    Ok(if mudata::modalities(&store)?.is_some() {
+    Ok(if zarr && says_so(&store)? {
+        Content::Collection
+    } else if mudata::modalities(&store)?.is_some() {
         Content::H5mu
     } else if has("obs") && has("var") {
         anndata
