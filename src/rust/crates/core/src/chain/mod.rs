@@ -214,9 +214,12 @@ impl LazyMatrix {
     /// [`Error::State`] when the bytes are not a recorded chain of this version; [`Error::Shape`] when the source has
     /// another shape than the one recorded; [`Error::OutOfMemory`].
     pub fn from_bytes(source: Arc<dyn Source>, bytes: &[u8]) -> Result<Self> {
-        let r: Recorded = decoded(bytes, nodes::SAVED)?
-            .filter(|r: &Recorded| r.version == RECORD_VERSION)
-            .ok_or_else(|| Error::State("the saved object was made by another version of anndataoom".to_owned()))?;
+        let r: Recorded =
+            decoded(bytes, nodes::SAVED)?.filter(|r: &Recorded| r.version == RECORD_VERSION).ok_or_else(|| {
+                let message = "the saved object was made by another version of anndataoom: open it with that version, \
+                               or make it anew from its file";
+                Error::State(message.to_owned())
+            })?;
         if r.shape != source.shape() {
             let show = |s: (usize, usize)| format!("{} x {}", s.0, s.1);
             return Err(Error::shape("matrix the saved object belongs to", show(r.shape), show(source.shape())));

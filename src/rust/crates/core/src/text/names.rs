@@ -15,6 +15,7 @@ pub(super) struct Columns {
 }
 
 impl Columns {
+    /// Returns the number of rows.
     pub(super) fn len(&self) -> usize {
         self.columns.first().map_or(0, Strings::len)
     }
