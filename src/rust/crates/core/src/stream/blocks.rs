@@ -26,7 +26,7 @@ pub struct Blocks {
 }
 
 impl Blocks {
-    /// Starts a pass over `x` in a thread. The pass ends with [`Error::Cancelled`] when the monitor
+    /// Begins a pass over `x` in a thread. The pass ends with [`Error::Cancelled`] when the monitor
     /// of `session` asks to stop.
     ///
     /// # Errors
@@ -111,7 +111,7 @@ pub struct Chunks {
 const CHUNK: &str = "a chunk of rows";
 
 impl Chunks {
-    /// Starts a pass over `x` in chunks of `size` rows; the last chunk may be shorter.
+    /// Begins a pass over `x` in chunks of `size` rows; the last chunk may be shorter.
     ///
     /// # Errors
     /// [`Error::Parameter`] for a size of 0; the errors of [`Blocks::new`].

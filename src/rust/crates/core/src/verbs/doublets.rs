@@ -150,8 +150,8 @@ impl Columns {
 }
 
 impl Settings {
-    /// Scores the cells of `x`, which are the cells `rows` of the object. Writes scores and calls
-    /// to `to` and returns the value for uns.
+    /// Computes scores and calls of the cells of `x`, which are the cells `rows` of the object, and
+    /// writes them to `to`. Returns the value for uns.
     fn run(
         &self,
         x: &LazyMatrix,

@@ -58,7 +58,7 @@ pub fn setting(name: &str, given: &Given) -> Result<Option<usize>> {
     }
 }
 
-/// Starts a call of a session with the settings that `given` returns by name.
+/// Begins a call of a session with the settings that `given` returns by name.
 ///
 /// # Errors
 /// The errors of [`setting`].

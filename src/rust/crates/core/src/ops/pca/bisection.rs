@@ -65,8 +65,8 @@ fn bounds(diagonal: &[f64], below: &[f64]) -> (f64, f64) {
 }
 
 simd::vectorized! {
-    /// Counts the eigenvalues below each point. No multiplication is fused, so that every processor
-    /// gives the same bits.
+    /// Returns the number of eigenvalues below each point. No multiplication is fused, so that
+    /// every processor gives the same bits.
     fn below_each [](
         diagonal: &[f64], squares: &[f64], tiny: f64, points: &[f64; LANES],
     ) -> [u64; LANES] where _level in [Avx2]: Level {
@@ -98,7 +98,7 @@ mod tests {
         }
     }
 
-    /// Multiple eigenvalues, uncoupled blocks, a zero matrix and a matrix of one value.
+    /// Checks multiple eigenvalues, uncoupled blocks, a zero matrix and a matrix of one value.
     #[test]
     fn odd_matrices() {
         let none = Monitor::default();

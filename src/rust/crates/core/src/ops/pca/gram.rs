@@ -26,8 +26,9 @@ use std::sync::Arc;
 /// The number of columns that a thread owns at a time.
 const PANEL: usize = 128;
 /// The number of columns below a panel that go into one product with it and with [`STEP`] rows.
-/// faer cuts products of more columns into strips of 32 columns unless it looks at the caches of
-/// the processor, where its kernels take 48 with AVX-512 and 12 with AVX2.
+/// faer, which does not know the caches of the processor here, cuts products of more columns into
+/// strips of 32. Its kernels take 48 columns with AVX-512 and 12 with AVX2, neither of which
+/// divides 32.
 const HEIGHT: usize = 672;
 
 /// The pass that adds up the second moments of `p` columns.

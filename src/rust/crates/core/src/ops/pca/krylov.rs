@@ -180,7 +180,7 @@ fn norm(column: &Mat<f64>) -> f64 {
 mod tests {
     use super::*;
 
-    /// A diagonal matrix with close eigenvalues, and vectors few enough that restarts occur.
+    /// Checks a diagonal matrix with close eigenvalues, and few enough vectors that restarts occur.
     #[test]
     fn restarts_lose_nothing() {
         let (p, k) = (1500, 10);

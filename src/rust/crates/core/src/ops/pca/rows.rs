@@ -218,7 +218,7 @@ simd::vectorized! {
     }
 }
 
-/// Does [`add_rows`] for the columns `from..from + N` of `sum`.
+/// Adds the columns `from..from + N` of the sum of [`add_rows`].
 #[inline(always)]
 fn piece<const N: usize>(columns: &[u32], values: &[f64], rows: &[f64], k: usize, from: usize, sum: &mut [f64]) {
     let mut part = [0.0; N];
