@@ -60,7 +60,7 @@ static FILES: [&[&Verb]; 15] = [
     selections::VERBS,
 ];
 
-/// Returns all verbs, in the order of [`FILES`].
+/// Returns all verbs.
 pub fn all() -> impl Iterator<Item = &'static Verb> {
     FILES.into_iter().flatten().copied()
 }
