@@ -1,4 +1,4 @@
-//! Named arguments of a call from R, decoded with errors that name the parameter.
+//! Named arguments of a call from R. Errors of decoding name the argument.
 
 use crate::given::given;
 use crate::handles::{MatrixHandle, StoreHandle};
@@ -10,18 +10,19 @@ use extendr_api::prelude::*;
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
-/// The session of this process: what its calls leave for those that follow.
+/// The session of this process, whose caches last from one call to the next.
 static SESSION: LazyLock<Session> = LazyLock::new(Session::default);
 
-/// The arguments of one call: an R list by name. `NULL` counts as absent.
+/// The arguments of one call, an R list, by name. `NULL` counts as absent.
 pub(crate) struct Args(HashMap<String, Robj>);
 
-/// The class of an object that is more than its values: a factor, a date, a 64-bit integer kept in the bits of a double.
+/// Returns the class of an object that is more than its values: a factor, a date, a 64-bit integer
+/// in the bits of a double.
 fn class(x: &Robj) -> Option<String> {
     x.get_attrib("class")?.as_string_vector()?.into_iter().find(|c| !matches!(c.as_str(), "AsIs" | "matrix" | "array"))
 }
 
-/// The value found instead, for a message.
+/// Describes the value found, for an error.
 fn found(x: &Robj) -> String {
     if let Some(class) = class(x) {
         return format!("{class} of length {}", x.len());
@@ -49,7 +50,7 @@ fn found(x: &Robj) -> String {
     }
 }
 
-/// Numbers, integers among them; NA is NaN.
+/// Reads a numeric or integer vector as doubles; NA becomes NaN.
 pub(crate) fn doubles(name: &'static str, x: &Robj) -> Result<Vec<f64>> {
     if class(x).is_some() {
         Err(Error::parameter(name, "numbers", found(x)))
@@ -66,15 +67,17 @@ fn gone() -> Error {
     Error::State("this handle was closed, or belongs to another R session".to_owned())
 }
 
-/// The matrix behind a handle.
+/// Returns the matrix behind a handle.
 pub(crate) fn matrix(handle: &Robj) -> Result<LazyMatrix> {
     let handle: &ExternalPtr<MatrixHandle> = handle.try_into().map_err(|_| gone())?;
     Ok(handle.try_addr().map_err(crate::reply::r_error)?.0.clone())
 }
 
 impl Args {
+    /// Takes the arguments from a named list.
+    ///
     /// # Errors
-    /// [`Error::Internal`] when `args` is not a named list.
+    /// [`Error::Internal`] when `args` is not a list.
     pub(crate) fn new(args: &Robj) -> Result<Self> {
         let list = args.as_list().ok_or_else(|| Error::Internal("arguments are not a list".to_owned()))?;
         Ok(Args(list.iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k.to_owned(), v)).collect()))
@@ -88,7 +91,7 @@ impl Args {
         self.get(name).ok_or_else(|| Error::parameter(name, expected, "NULL"))
     }
 
-    /// A finite number, `None` when absent.
+    /// Reads one number, which may be infinite but not NaN; `None` when absent.
     pub(crate) fn opt_f64(&self, name: &'static str) -> Result<Option<f64>> {
         let Some(x) = self.get(name) else { return Ok(None) };
         let value = match x.len() {
@@ -102,7 +105,7 @@ impl Args {
         }
     }
 
-    /// A number, NaN and NA too; `None` when absent.
+    /// Reads one number, which may be NaN or NA; `None` when absent.
     pub(crate) fn opt_fill(&self, name: &'static str) -> Result<Option<f64>> {
         match self.opt_doubles(name) {
             Ok(Some(v)) if v.len() == 1 => Ok(v.first().copied()),
@@ -115,7 +118,7 @@ impl Args {
         self.opt_f64(name)?.ok_or_else(|| Error::parameter(name, "one number", "NULL"))
     }
 
-    /// A whole number >= 0, `None` when absent.
+    /// Reads an integer >= 0 below 9e15; `None` when absent.
     pub(crate) fn opt_usize(&self, name: &'static str) -> Result<Option<usize>> {
         match self.opt_f64(name)? {
             None => Ok(None),
@@ -156,7 +159,7 @@ impl Args {
         self.get(name).map(|x| doubles(name, x)).transpose()
     }
 
-    /// One-based R positions as zero-based ones; `None` when absent.
+    /// Reads positions, which R counts from 1, as zero-based ones; `None` when absent.
     pub(crate) fn opt_positions(&self, name: &'static str) -> Result<Option<Vec<u32>>> {
         let Some(values) = self.opt_doubles(name)? else { return Ok(None) };
         let position = |v: f64| {
@@ -191,7 +194,8 @@ impl Args {
         matrix(self.get(name).ok_or_else(gone)?)
     }
 
-    /// A call of the session as R's options say: `settings`, a named list.
+    /// Starts a call of the session with the settings of R's options: argument `settings`, a named
+    /// list.
     pub(crate) fn session(&self) -> Result<Session> {
         let settings: Vec<(&str, Robj)> =
             self.get("settings").and_then(|l| l.as_list()).map(|l| l.iter().collect()).unwrap_or_default();

@@ -77,7 +77,7 @@ fn run<O: Number>(nodes: &[Arc<dyn Node>], block: Block) -> Result<Block> {
     Ok(Block { positions, n_cols, storage })
 }
 
-/// Results remembered within a row.
+/// Number of results remembered within a row.
 const SLOTS: usize = 64;
 
 /// Runs the nodes that depend on the row and the value alone, for one row. Counts are mostly small whole numbers, so the
@@ -90,7 +90,7 @@ fn elementwise_row<T: Number, O: Number>(nodes: &[Arc<dyn Node>], position: usiz
     let (mut known, mut results) = ([NONE; SLOTS], [O::default(); SLOTS]);
     for (to, x) in out.iter_mut().zip(values) {
         let x = x.to_f64();
-        // Adding 2^52 leaves the whole part in the lowest bits.
+        // Adding 2^52 moves the whole part into the lowest bits of the mantissa.
         let slot = (x + 4_503_599_627_370_496.0).to_bits() as usize % SLOTS;
         if known[slot] != x.to_bits() || known[slot] == NONE {
             known[slot] = x.to_bits();

@@ -1,8 +1,9 @@
-//! Simulated single-cell counts: realistic enough to try every verb on, any size, the same for the same seed.
+//! Simulated single-cell counts of any size: realistic enough to try every verb on, and
+//! reproducible by the seed.
 //!
-//! A [`Simulation`] says what to make; a [`SimulatedSource`] is that matrix as a [`Source`](crate::matrix::Source):
-//! each row is a function of the seed and its number alone, so blocks come in any order, on any thread, and nothing
-//! is ever held that grows with the number of cells.
+//! A [`Simulation`] holds the parameters; a [`SimulatedSource`] is the matrix as a
+//! [`Source`](crate::matrix::Source). Each row is a function of the seed and its number alone, so
+//! blocks come in any order, on any thread, and no memory grows with the number of cells.
 //!
 //! # The distribution
 //!
@@ -26,9 +27,10 @@
 //!   3 to 20, and every gene by a log-normal factor of 0.15. Each type has 0.8 of the cells of the one before, but
 //!   not under a tenth of the first.
 //! - `e` is log-normal with standard deviation 0.12.
-//! - `theta_g` is one of 1.5, 3, 6, 12, 24, mostly 6. `G` is drawn from 1,024 equiprobable values (the conditional
-//!   means of as many quantile bins). Where a gene's `lambda` in a median cell is below 0.1, `G` is left out: it would
-//!   add less than 7 % to a variance (2 % for the usual theta).
+//! - `theta_g` is one of 1.5, 3, 6, 12, 24, most often 6. `G` is drawn from 1,024 equiprobable
+//!   values (the conditional means of as many quantile bins). Where a gene's `lambda` in a median
+//!   cell is below 0.1, `G` is left out: it would add less than 7 % to a variance (2 % for the
+//!   usual theta).
 //!
 //! Results are bit-identical for any number of threads and any block order on one platform; another `libm` may round
 //! a probability differently, which changes a count in about 1e12.

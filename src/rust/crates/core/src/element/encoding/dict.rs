@@ -1,4 +1,4 @@
-//! `dict`, and what is one under another name: a group of elements by key.
+//! `dict`, and the groups of elements by key that have another name (`anndata`, `raw`).
 
 use super::{other, Encoding, Reading, PLAIN};
 use crate::element::{Description, Value};
@@ -17,10 +17,10 @@ pub(crate) const DICT: Encoding = Encoding {
     ..GROUP
 };
 
-/// The root of a file.
+/// The encoding of the root of a file.
 pub(crate) const ANNDATA: Encoding = Encoding { name: "anndata", ..GROUP };
 
-/// The slot `raw`.
+/// The encoding of the slot `raw`.
 pub(crate) const RAW: Encoding = Encoding { name: "raw", ..GROUP };
 
 const GROUP: Encoding = Encoding { versions: &["0.1.0"], read, describe, ..PLAIN };
