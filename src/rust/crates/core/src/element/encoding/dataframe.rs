@@ -1,4 +1,5 @@
-//! `dataframe`: an index and named columns. Version 0.1.0 keeps a categorical's categories in `__categories`.
+//! `dataframe`: an index and named columns. Version 0.1.0 keeps a categorical's categories in
+//! `__categories`.
 
 use super::table::{self, Columns};
 use super::{array, categorical, other, Encoding, Reading, WriteOptions, PLAIN};
