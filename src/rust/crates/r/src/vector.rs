@@ -135,20 +135,29 @@ vectors! {
 /// Makes a vector of the first `n` strings of `values`, which may be called twice; `None` is NA.
 ///
 /// # Errors
-/// [`Error::OutOfMemory`].
+/// [`Error::OutOfMemory`]; [`Error::Parameter`] for a string of 2^31 bytes or more, which R cannot hold.
 pub(crate) fn texts<'a, I: Iterator<Item = Option<&'a str>>>(
     name: &str,
     n: usize,
     values: impl Fn() -> I,
 ) -> Result<Robj> {
-    let bytes = values().flatten().map(str::len).sum::<usize>().saturating_add(n.saturating_mul(STRING));
+    let lengths = values().flatten().map(str::len);
+    let (sum, longest) = lengths.fold((0_usize, 0), |(sum, longest), n| (sum + n, longest.max(n)));
+    if longest > i32::MAX as usize {
+        return Err(Error::parameter(
+            name,
+            "strings of less than 2147483648 bytes, as R has them",
+            format!("one of {longest}"),
+        ));
+    }
+    let bytes = sum.saturating_add(n.saturating_mul(STRING));
     let out = allocate(TEXTS, n, n.saturating_mul(8), name)?;
     // SAFETY: `out` outlives the pointer.
     let to = unsafe { out.get() };
     let fill = || {
         for (i, value) in values().take(n).enumerate() {
             let text = match value.map(clean) {
-                // SAFETY: the text is UTF-8 without NUL, and taken to be shorter than 2^31 bytes.
+                // SAFETY: the text is UTF-8 without NUL, and its length was found to be below 2^31.
                 Some(s) => unsafe { Rf_mkCharLenCE(s.as_ptr().cast(), s.len() as i32, UTF8) },
                 // SAFETY: R's constant.
                 None => unsafe { R_NaString },
