@@ -135,7 +135,7 @@ vectors! {
 /// Makes a vector of the first `n` strings of `values`, which may be called twice; `None` is NA.
 ///
 /// # Errors
-/// [`Error::OutOfMemory`]; [`Error::Parameter`] for a string of 2^31 bytes or more, which R cannot hold.
+/// [`Error::OutOfMemory`]; [`Error::Shape`] for a string of 2^31 bytes or more, which R cannot hold.
 pub(crate) fn texts<'a, I: Iterator<Item = Option<&'a str>>>(
     name: &str,
     n: usize,
@@ -144,11 +144,11 @@ pub(crate) fn texts<'a, I: Iterator<Item = Option<&'a str>>>(
     let lengths = values().flatten().map(str::len);
     let (sum, longest) = lengths.fold((0_usize, 0), |(sum, longest), n| (sum + n, longest.max(n)));
     if longest > i32::MAX as usize {
-        return Err(Error::parameter(
-            name,
-            "strings of less than 2147483648 bytes, as R has them",
-            format!("one of {longest}"),
-        ));
+        return Err(Error::Shape {
+            what: format!("the longest string of '{name}'"),
+            expected: "at most 2147483647 bytes, R's limit".to_owned(),
+            found: format!("{longest}"),
+        });
     }
     let bytes = sum.saturating_add(n.saturating_mul(STRING));
     let out = allocate(TEXTS, n, n.saturating_mul(8), name)?;
