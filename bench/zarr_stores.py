@@ -16,7 +16,7 @@ from pathlib import Path
 from bench import environment
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ["anndata==0.13.*", "zarr>=3", "zarrs", "dask"]
+PACKAGES = ["anndata==0.13.*", "zarr>=3", "zarrs", "dask", "xarray"]
 LAZY = "import anndata, zarr, dask"
 ZARRS = LAZY + "; zarr.config.set({'codec_pipeline.path': 'zarrs.ZarrsCodecPipeline'})"
 SUM = "anndata.experimental.read_lazy({}).X.sum(axis=0).compute(num_workers=threads)"
