@@ -17,9 +17,14 @@ from bench import environment
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ["anndata==0.13.*", "zarr>=3", "zarrs", "dask", "xarray"]
-LAZY = "import anndata, zarr, dask"
+LAZY = "import anndata, zarr, dask, numpy as np"
 ZARRS = LAZY + "; zarr.config.set({'codec_pipeline.path': 'zarrs.ZarrsCodecPipeline'})"
-SUM = "anndata.experimental.read_lazy({}).X.sum(axis=0).compute(num_workers=threads)"
+# dask's own sum does not know scipy's matrices.
+SUM = (
+    "x = anndata.experimental.read_lazy(theirs).X; "
+    "x.map_blocks(lambda b: np.asarray(b.sum(axis=0)).reshape(1, -1), chunks=((1,) * x.numblocks[0], (x.shape[1],)), "
+    "dtype='f8', meta=np.empty((0, 0))).sum(axis=0).compute(num_workers=threads)"
+)
 OURS = "import anndataoom as oom"
 TO_PCA = (
     "oom.pp.calculate_qc_metrics(a, inplace=True); oom.pp.normalize_total(a, target_sum=1e4); oom.pp.log1p(a); "
@@ -30,8 +35,8 @@ STEPS = {
     "pass, h5ad": ("ours", OURS, "oom.read(h5ad).X.sum(axis=0)"),
     "pass, anndata's store": ("ours", OURS, "oom.read(theirs).X.sum(axis=0)"),
     "pass, own store": ("ours", OURS, "oom.read(own).X.sum(axis=0)"),
-    "pass, anndata's store: anndata and dask": ("theirs", LAZY, SUM.format("theirs")),
-    "pass, anndata's store: anndata, dask and zarrs": ("theirs", ZARRS, SUM.format("theirs")),
+    "pass, anndata's store: anndata and dask": ("theirs", LAZY, SUM),
+    "pass, anndata's store: anndata, dask and zarrs": ("theirs", ZARRS, SUM),
     "to memory, anndata's store": ("ours", OURS, "oom.read(theirs).to_adata()"),
     "to memory, anndata's store: anndata": ("theirs", LAZY, "anndata.read_zarr(theirs)"),
     "to memory, anndata's store: anndata and zarrs": ("theirs", ZARRS, "anndata.read_zarr(theirs)"),
