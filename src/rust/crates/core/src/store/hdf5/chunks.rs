@@ -46,7 +46,7 @@ pub(crate) fn place(mut number: u64, shape: &[u64], chunk: &[u64]) -> Vec<u64> {
     first
 }
 
-/// Lists the chunks that were written, in one walk, in the order of their numbers.
+/// Reads the list of the chunks that were written, in one walk, and sorts it by number.
 ///
 /// # Errors
 /// A description of a chunk that does not fit: outside the extents, listed twice, or without bytes;

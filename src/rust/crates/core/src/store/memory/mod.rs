@@ -61,7 +61,7 @@ impl Memory {
         Arc::new(Opened { memory: self.clone(), root })
     }
 
-    /// Starts a store that replaces the content on [`Writer::commit`].
+    /// Begins a store that replaces the content on [`Writer::commit`].
     #[must_use]
     pub fn writer(&self) -> Writer {
         Writer::new(Box::new(write::New { memory: self.clone(), root: Group::new() }))

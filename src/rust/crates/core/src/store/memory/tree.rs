@@ -231,7 +231,7 @@ impl Array {
         Ok(())
     }
 
-    /// Stores the encoded chunk whose first row is `first`.
+    /// Keeps the encoded chunk whose first row is `first`.
     pub(super) fn write_chunk(&self, first: usize, stored: &[u8]) -> Result<()> {
         let mut state = lock(&self.state);
         let number = (first / state.chunk.first().copied().unwrap_or(1).max(1)) as u64;

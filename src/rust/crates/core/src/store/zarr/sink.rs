@@ -99,7 +99,7 @@ impl Held {
 const HELD: &str = "values to be written";
 
 impl NewArray {
-    /// Starts an array in the folder `folder`.
+    /// Begins an array in the folder `folder`.
     pub(super) fn new(
         store: &Arc<Store>,
         folder: &Path,
