@@ -214,7 +214,8 @@ fn overlap(page: u64, at: u64, len: usize) -> (usize, usize, usize) {
 mod tests {
     use super::*;
 
-    /// Random writes through a view read back as on a plain buffer; the file itself never changes.
+    /// Checks that random writes through a view read back as on a plain buffer, and that the file
+    /// itself never changes.
     #[test]
     fn a_view_is_a_buffer() {
         let dir = std::env::temp_dir().join(format!("anndataoom-view-{}", std::process::id()));
