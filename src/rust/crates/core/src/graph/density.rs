@@ -228,7 +228,7 @@ mod tests {
         assert!(exp(-1e9) < 1e-300);
     }
 
-    /// Two clouds and cells far from both.
+    /// Makes cells of two clouds, and cells far from both.
     fn cells(n: usize) -> Array2<f32> {
         let mut state = 7u64;
         let mut next = || {

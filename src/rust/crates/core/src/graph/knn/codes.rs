@@ -202,7 +202,8 @@ mod tests {
         Centroids { panels: Panels::of(&rows, rows.len()).unwrap(), rows, n: 1 }
     }
 
-    /// 53 rows in one list and 29 queries, of 7 coordinates; coded, and as they are.
+    /// Makes 53 rows in one list and 29 queries, of 7 coordinates; returns them coded, and the
+    /// mapped coordinates of all 82 points.
     fn example() -> (Codes, Queries, Vec<Vec<f32>>) {
         let value = |i: usize| ((i * 37 % 101) as f32 - 50.0) / 8.0;
         let points = Array2::from_shape_fn((82, 7), |(i, j)| value(i * 7 + j));
@@ -237,7 +238,7 @@ mod tests {
         assert_eq!(found.len(), 29);
         for ((query, found), step) in mapped[ROWS as usize..].iter().zip(found).zip(&queries.steps) {
             assert!(found.len() >= 20);
-            // every coordinate of both is off by half a step at most
+            // Every coordinate of row and query is off by half a step at most.
             let most = 7f32.sqrt() * (step + codes.steps[0]) / 2.0 + 1e-4;
             for (row, distance) in found {
                 let truth: f32 = mapped[row as usize].iter().zip(query).map(|(x, q)| (x - q).powi(2)).sum();

@@ -229,7 +229,8 @@ mod neon;
 mod tests {
     use super::*;
 
-    /// Rows that 29 queries are offered of some panels of 3 words, the last of which is not full.
+    /// Returns the rows and scores that 29 queries are offered from some panels of 3 words, the
+    /// last of which is not full.
     fn offered(panels: usize, with: impl Fn(&Part, &Asked, &mut Room, &mut Offer)) -> Vec<Vec<(u32, u32)>> {
         const QUERIES: usize = 29;
         const WORDS: usize = 3;
@@ -265,7 +266,7 @@ mod tests {
 
     #[test]
     fn scores_are_the_same_bits_on_every_processor() {
-        // Four panels at a time, and one to three that are left.
+        // Four panels at a time, and a remainder of one to three.
         for panels in 2..=8 {
             let plain = offered(panels, |p, a, r, o| walk(Plain, p, a, r, o));
             let last = 32 + (panels * LANES) as u32 - 13;

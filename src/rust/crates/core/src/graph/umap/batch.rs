@@ -314,7 +314,8 @@ mod tests {
 
     const N: usize = 150;
 
-    /// Rows of very different lengths, none among them, and weights of 0 and below the least.
+    /// Makes rows of very different lengths, some of them empty, with weights of 0 and below the
+    /// least.
     fn edges() -> (Vec<usize>, Vec<u32>, Vec<f32>) {
         let mut stream = Stream::new(1, 0, 0);
         let (mut indptr, mut indices, mut data) = (vec![0], Vec::new(), Vec::new());
@@ -327,7 +328,8 @@ mod tests {
         (indptr, indices, data)
     }
 
-    /// Bits of positions and moments after three epochs, of points 20 to the last, moved by `how`.
+    /// Returns the bits of positions and moments of the points from 20 on, after three epochs of
+    /// moves by `how`.
     fn moved<const D: usize>(job: &Job, how: impl Fn(&Forces<D>, Moving<D>, Step)) -> Vec<u32> {
         const FIRST: usize = 20;
         let mut stream = Stream::new(2, 0, 0);

@@ -169,7 +169,7 @@ mod tests {
     use super::{Lanes, Registers, LANES};
     use crate::simd::{self, Plain};
 
-    /// Bits of both forces at 16 distances, one of which is 0.
+    /// Returns the bits of both forces at 16 distances, one of which is 0 for `k` = 0.
     #[inline(always)]
     fn forces<R: Registers>(level: R, k: usize) -> Vec<u32> {
         let curve = Curve::new(0.583_030, 1.334_167, 1.0);
