@@ -104,10 +104,12 @@ pub(crate) mod bytes {
     use serde::de::{Error, Visitor};
     use serde::{Deserializer, Serializer};
 
+    /// Serialises bytes as one piece.
     pub(crate) fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
         to.serialize_bytes(bytes)
     }
 
+    /// Deserialises bytes as one piece, into memory that may be refused.
     pub(crate) fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<Vec<u8>, D::Error> {
         struct Copied;
         impl Visitor<'_> for Copied {

@@ -1,7 +1,8 @@
 //! The one error type of the core.
 //!
-//! Every variant carries what a user needs to act: the file, the path of the element inside it, what was expected
-//! and what was found. The faces turn [`Error::class`] into R condition classes and Python exception types.
+//! Every variant carries what a user needs to act: the file, the path of the element inside it,
+//! what was expected and what was found. The faces turn [`Error::class`] into R condition classes
+//! and Python exception types.
 
 use crate::given::{Given, Syntax};
 use crate::location::Location;
@@ -161,7 +162,8 @@ pub enum Error {
         found: Given,
     },
 
-    /// The matrix holds values the operation is not defined for (NaN, infinite, negative where counts are needed).
+    /// The matrix holds values the operation is not defined for (NaN, infinite, negative where
+    /// counts are needed).
     #[error("{element}: {found} at row {row}, column {column} (zero-based); {operation} needs {expected}")]
     Values {
         /// File and element, or "matrix" for one in memory.

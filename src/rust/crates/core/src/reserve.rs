@@ -60,7 +60,8 @@ impl Reserved {
         SHORT.store(true, Ordering::Relaxed);
         let kept = KEPT.swap(null_mut(), Ordering::AcqRel);
         if !kept.is_null() {
-            // SAFETY: allocated in `provide` with this layout, and taken out of `KEPT` by this thread alone.
+            // SAFETY: allocated in `provide` with this layout, and taken out of `KEPT` by this
+            // thread alone.
             unsafe { System.dealloc(kept, layout()) };
         }
         // Another thread may have released the reserve, so ask in any case.

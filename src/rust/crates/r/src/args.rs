@@ -64,7 +64,7 @@ pub(crate) fn doubles(name: &'static str, x: &Robj) -> Result<Vec<f64>> {
 }
 
 fn gone() -> Error {
-    Error::State("this handle was closed, or belongs to another R session".to_owned())
+    Error::State("this object was closed, or belongs to another R session: open its file again".to_owned())
 }
 
 /// Returns the matrix behind a handle.
@@ -83,6 +83,7 @@ impl Args {
         Ok(Args(list.iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k.to_owned(), v)).collect()))
     }
 
+    /// Returns an argument; `None` when absent.
     pub(crate) fn get(&self, name: &str) -> Option<&Robj> {
         self.0.get(name)
     }
@@ -114,6 +115,7 @@ impl Args {
         }
     }
 
+    /// Reads one number, as [`Args::opt_f64`] does, that may not be absent.
     pub(crate) fn f64(&self, name: &'static str) -> Result<f64> {
         self.opt_f64(name)?.ok_or_else(|| Error::parameter(name, "one number", "NULL"))
     }
@@ -127,14 +129,17 @@ impl Args {
         }
     }
 
+    /// Reads an integer >= 0 below 9e15 that may not be absent.
     pub(crate) fn usize(&self, name: &'static str) -> Result<usize> {
         self.opt_usize(name)?.ok_or_else(|| Error::parameter(name, "a whole number", "NULL"))
     }
 
+    /// Reads an integer >= 0 below 9e15 that may not be absent.
     pub(crate) fn u64(&self, name: &'static str) -> Result<u64> {
         Ok(self.usize(name)? as u64)
     }
 
+    /// Reads `TRUE` or `FALSE`.
     pub(crate) fn bool(&self, name: &'static str) -> Result<bool> {
         let x = self.need(name, "TRUE or FALSE")?;
         match x.as_bool() {
@@ -143,6 +148,7 @@ impl Args {
         }
     }
 
+    /// Reads one string, not NA; `None` when absent.
     pub(crate) fn opt_str(&self, name: &'static str) -> Result<Option<&str>> {
         let Some(x) = self.get(name) else { return Ok(None) };
         match x.as_str() {
@@ -151,10 +157,12 @@ impl Args {
         }
     }
 
+    /// Reads one string, not NA, that may not be absent.
     pub(crate) fn str(&self, name: &'static str) -> Result<&str> {
         self.opt_str(name)?.ok_or_else(|| Error::parameter(name, "one string", "NULL"))
     }
 
+    /// Reads a numeric or integer vector as doubles, NA as NaN; `None` when absent.
     pub(crate) fn opt_doubles(&self, name: &'static str) -> Result<Option<Vec<f64>>> {
         self.get(name).map(|x| doubles(name, x)).transpose()
     }
@@ -172,6 +180,7 @@ impl Args {
         memory::tried(values.into_iter().map(position), name).map(Some)
     }
 
+    /// Reads a character vector without NA; `None` when absent.
     pub(crate) fn opt_strings(&self, name: &'static str) -> Result<Option<Vec<String>>> {
         let Some(x) = self.get(name) else { return Ok(None) };
         let bad = |found: String| Error::parameter(name, "strings", found);
@@ -182,14 +191,17 @@ impl Args {
         Ok(Some(strings.into_iter().map(str::to_owned).collect()))
     }
 
+    /// Returns the external pointer to a `T`.
     pub(crate) fn handle<T: 'static>(&self, name: &str) -> Result<&ExternalPtr<T>> {
         self.get(name).ok_or_else(gone)?.try_into().map_err(|_| gone())
     }
 
+    /// Returns the store behind the handle `store`.
     pub(crate) fn store(&self) -> Result<Arc<Store>> {
         Ok(self.handle::<StoreHandle>("store")?.try_addr().map_err(crate::reply::r_error)?.0.clone())
     }
 
+    /// Returns the matrix behind a handle.
     pub(crate) fn matrix(&self, name: &'static str) -> Result<LazyMatrix> {
         matrix(self.get(name).ok_or_else(gone)?)
     }

@@ -18,7 +18,8 @@ use std::cell::RefCell;
 pub(crate) struct Notes(RefCell<Vec<(&'static str, String)>>);
 
 impl Notes {
-    /// Records a warning of condition class `anndataoom_warning_<class>`; the class "note" is shown as a message.
+    /// Records a warning of condition class `anndataoom_warning_<class>`; the class "note" is shown
+    /// as a message.
     pub(crate) fn warn(&self, class: &'static str, message: String) {
         self.0.borrow_mut().push((class, message));
     }

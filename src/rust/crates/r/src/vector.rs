@@ -148,7 +148,7 @@ pub(crate) fn texts<'a, I: Iterator<Item = Option<&'a str>>>(
     let fill = || {
         for (i, value) in values().take(n).enumerate() {
             let text = match value.map(clean) {
-                // SAFETY: the text is UTF-8 without NUL; R refuses one of 2^31 bytes or more.
+                // SAFETY: the text is UTF-8 without NUL, and taken to be shorter than 2^31 bytes.
                 Some(s) => unsafe { Rf_mkCharLenCE(s.as_ptr().cast(), s.len() as i32, UTF8) },
                 // SAFETY: R's constant.
                 None => unsafe { R_NaString },

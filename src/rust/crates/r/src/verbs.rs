@@ -318,8 +318,9 @@ fn rs_mean_var(args: Robj) -> Robj {
     })
 }
 
-/// Aggregates values by group and returns one matrix per function, by name; arguments `matrix`,
-/// `rows` (whether the groups are of rows), `groups` (a factor), `func` (names), `dof`.
+/// Aggregates values by group and returns one matrix per function, by name: groups x genes, or
+/// cells x groups; arguments `matrix`, `rows` (whether the groups are of rows), `groups` (a
+/// factor), `func` (names), `dof`.
 #[extendr]
 fn rs_aggregate(args: Robj) -> Robj {
     reply(args, |a, notes| {

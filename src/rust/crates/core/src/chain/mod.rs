@@ -1,8 +1,8 @@
 //! The lazy transform chain: an expression matrix as a value.
 //!
-//! A [`LazyMatrix`] is a source, a selection of its rows and columns, and element-wise operations on what is
-//! selected. It is always in this normal form: selecting after an operation selects the operation's vectors, which
-//! pushes every selection down to the source. Copies share everything.
+//! A [`LazyMatrix`] is a source, a selection of its rows and columns, and element-wise operations
+//! on what is selected. It is always in this normal form: selecting after an operation selects the
+//! operation's vectors, which pushes every selection down to the source. Copies share everything.
 
 mod describe;
 mod known;
@@ -118,7 +118,8 @@ impl LazyMatrix {
         rows.chain(columns).chain(self.nodes.iter().map(|node| Queued::Verb(node.describe()))).collect()
     }
 
-    /// Selects rows and columns by position (zero-based, any order, repeats allowed); `None` keeps an axis.
+    /// Selects rows and columns by position (zero-based, any order, repeats allowed); `None` keeps
+    /// an axis.
     ///
     /// # Errors
     /// [`Error::Index`] for a position past the end; [`Error::OutOfMemory`].
@@ -211,12 +212,15 @@ impl LazyMatrix {
     /// Applies recorded selections and operations to a source of the same shape.
     ///
     /// # Errors
-    /// [`Error::State`] when the bytes are not a recorded chain of this version; [`Error::Shape`] when the source has
-    /// another shape than the one recorded; [`Error::OutOfMemory`].
+    /// [`Error::State`] when the bytes are not a recorded chain of this version; [`Error::Shape`]
+    /// when the source has another shape than the one recorded; [`Error::OutOfMemory`].
     pub fn from_bytes(source: Arc<dyn Source>, bytes: &[u8]) -> Result<Self> {
-        let r: Recorded = decoded(bytes, nodes::SAVED)?
-            .filter(|r: &Recorded| r.version == RECORD_VERSION)
-            .ok_or_else(|| Error::State("the saved object was made by another version of anndataoom".to_owned()))?;
+        let r: Recorded =
+            decoded(bytes, nodes::SAVED)?.filter(|r: &Recorded| r.version == RECORD_VERSION).ok_or_else(|| {
+                let message = "the saved object was made by another version of anndataoom: open it with that version, \
+                               or make it anew from its file";
+                Error::State(message.to_owned())
+            })?;
         if r.shape != source.shape() {
             let show = |s: (usize, usize)| format!("{} x {}", s.0, s.1);
             return Err(Error::shape("matrix the saved object belongs to", show(r.shape), show(source.shape())));

@@ -52,6 +52,7 @@ impl Row {
         with_data!(data, v => self.values.extend(v[range].iter().map(|x| x.to_f64())));
     }
 
+    /// Returns the values of the row: those stored or, once dense, one per column.
     pub(super) fn values(&self) -> &[f64] {
         &self.values
     }

@@ -185,8 +185,8 @@ pub(super) fn blosc_new(stored: &[u8], out: &mut [MaybeUninit<u8>]) -> Decoded {
     if valid != 0 || size != out.len() {
         return Err(format!("damaged blosc data ({size} bytes where the chunk holds {})", out.len()));
     }
-    // SAFETY: the input was validated above; at most `out.len()` bytes are written. The context interface shares no
-    // state.
+    // SAFETY: the input was validated above; at most `out.len()` bytes are written. The context
+    // interface shares no state.
     let n = unsafe { blosc_src::blosc_decompress_ctx(stored.as_ptr().cast(), out.as_mut_ptr().cast(), out.len(), 1) };
     usize::try_from(n).ok().filter(|&n| n > 0).ok_or_else(|| "damaged blosc data".to_owned())
 }
@@ -202,7 +202,8 @@ pub(crate) fn blosc_frame(parameters: &[u32], bytes: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     out.try_reserve_exact(bytes.len().checked_add(OVERHEAD)?).ok()?;
     out.resize(bytes.len() + OVERHEAD, 0);
-    // SAFETY: pointers and lengths are the slices', the name is a constant. The context interface shares no state.
+    // SAFETY: pointers and lengths are the slices', the name is a constant. The context interface
+    // shares no state.
     let n = unsafe {
         let (from, to) = (bytes.as_ptr().cast(), out.as_mut_ptr().cast());
         let (length, room) = (bytes.len(), out.len());
@@ -247,7 +248,8 @@ pub(crate) fn unshuffle(size: usize, stored: &[u8], out: &mut [u8]) {
 pub(crate) fn verify_fletcher32(stored: &[u8]) -> Result<&[u8], String> {
     let (bytes, sum) = stored.split_last_chunk::<4>().ok_or("a chunk too short for its checksum")?;
     let expected = fletcher32(bytes);
-    // HDF5 before 1.6.3 swapped the bytes of each half on little-endian machines; the library accepts both.
+    // HDF5 before 1.6.3 swapped the bytes of each half on little-endian machines; the library
+    // accepts both.
     let swapped = (expected & 0x00ff_00ff) << 8 | (expected >> 8 & 0x00ff_00ff);
     let found = u32::from_le_bytes(*sum);
     if found == expected || found == swapped {

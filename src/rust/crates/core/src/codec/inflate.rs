@@ -98,7 +98,8 @@ impl Inflater {
         self.0.avail_in = given as u32;
         self.0.next_out = out.as_mut_ptr();
         self.0.avail_out = room as u32;
-        // SAFETY: both buffers are live and of the lengths given; the library only reads from the first.
+        // SAFETY: both buffers are live and of the lengths given; the library only reads from the
+        // first.
         let status = unsafe { z::inflate(&raw mut *self.0, z::Z_NO_FLUSH) };
         match status {
             z::Z_OK | z::Z_STREAM_END | z::Z_BUF_ERROR => Ok(Step {

@@ -105,7 +105,8 @@ unsafe impl Plain for Bit {
 
 /// Returns the bytes of a slice of numbers, to be written over.
 pub(crate) fn as_bytes_mut<T: Plain>(v: &mut [T]) -> &mut [u8] {
-    // SAFETY: `Plain` types take any bytes and have no padding; length and lifetime are the slice's.
+    // SAFETY: `Plain` types take any bytes and have no padding; length and lifetime are the
+    // slice's.
     unsafe { std::slice::from_raw_parts_mut(v.as_mut_ptr().cast(), std::mem::size_of_val(v)) }
 }
 
@@ -168,7 +169,7 @@ pub(crate) use with_plain;
 
 /// Returns the bytes of numbers in native order.
 pub(crate) fn as_bytes<T: Number>(v: &[T]) -> &[u8] {
-    // SAFETY: every `Number` is a primitive, or a transparent wrapper of one, without padding (the trait is sealed); length
-    // and lifetime are those of the slice.
+    // SAFETY: every `Number` is a primitive, or a transparent wrapper of one, without padding (the
+    // trait is sealed); length and lifetime are those of the slice.
     unsafe { std::slice::from_raw_parts(v.as_ptr().cast(), std::mem::size_of_val(v)) }
 }

@@ -9,8 +9,8 @@ use std::sync::Arc;
 /// Reads the whole element at `path`.
 ///
 /// # Errors
-/// [`Error::Missing`] when it is not there, [`Error::Unsupported`] for an encoding or type this library does not know,
-/// [`Error::Format`] when its parts contradict each other.
+/// [`Error::Missing`] when it is not there, [`Error::Unsupported`] for an encoding or type this
+/// library does not know, [`Error::Format`] when its parts contradict each other.
 pub fn read(store: &Arc<Store>, path: &str) -> Result<Value> {
     match encoding::field(store, path)? {
         Some(node) => encoding::read_field(&node, last(path)),

@@ -171,7 +171,7 @@ fn table(node: &Node, n: usize) -> Result<Vec<(String, Value)>> {
         other => return Err(node.format("a table", other.encoding())),
     }
     if let Some((name, _)) = out.iter().find(|(_, value)| value.len() != Some(n)) {
-        return Err(node.format(format!("{n} rows"), format!("others in '{name}'")));
+        return Err(node.format(format!("{n} rows"), format!("another number in the column '{name}'")));
     }
     Ok(out)
 }
@@ -180,7 +180,7 @@ fn table(node: &Node, n: usize) -> Result<Vec<(String, Value)>> {
 fn factor(node: &Node) -> Result<Value> {
     let levels = texts(&node.child("levels")?)?;
     let Value::Array(Array { data, .. }) = read(&node.child("values")?)? else {
-        return Err(node.format("whole numbers in 'values'", "others"));
+        return Err(node.format("whole numbers in 'values'", "values of another type"));
     };
     let most = levels.len().unwrap_or(0);
     let code = |value: &f64| match value {
@@ -321,12 +321,12 @@ fn graphs(store: &Arc<Store>, assay: &str, n: usize) -> Result<Vec<(String, Valu
         let whole = |key: &str| -> Result<Vec<u64>> {
             let number = |v: &f64| if *v >= 0.0 && v.fract() == 0.0 { Some(*v as u64) } else { None };
             let found: Option<Vec<u64>> = vector(key)?.to_f64()?.iter().map(number).collect();
-            found.ok_or_else(|| node.format(format!("whole numbers in '{key}'"), "others"))
+            found.ok_or_else(|| node.format(format!("whole numbers in '{key}'"), "negative or fractional numbers"))
         };
         let (indptr, indices, data) = (whole("indptr")?, whole("indices")?, vector("data")?);
         let indices: Option<Vec<u32>> =
             indices.into_iter().map(|i| u32::try_from(i).ok().filter(|&i| (i as usize) < n)).collect();
-        let indices = indices.ok_or_else(|| node.format(format!("indices below {n}"), "others"))?;
+        let indices = indices.ok_or_else(|| node.format(format!("indices below {n}"), "a larger one"))?;
         let graph = Sparse { format: SparseFormat::Csc, shape: (n, n), indptr, indices, data };
         // The conversion checks the parts, too.
         let graph = graph.to_format(SparseFormat::Csr).map_err(|e| node.format("a sparse matrix", e.to_string()))?;

@@ -46,7 +46,7 @@ impl Sparse {
             return Err(Error::shape(
                 "sparse matrix",
                 format!("{major} + 1 ascending offsets to {nnz} indices below {minor}"),
-                "others",
+                "arrays that contradict it",
             ));
         }
         let mut start = memory::zeros::<u64>(minor + 1, TURNED)?;

@@ -60,6 +60,7 @@ pub(super) struct Model {
 }
 
 impl Model {
+    /// Draws the distributions of a simulation from its seed.
     pub(super) fn new(sim: &Simulation) -> Self {
         let (gene_names, kinds): (Vec<String>, Vec<Kind>) = genes(sim.n_vars, sim.seed).into_iter().unzip();
         let n_nuclear = kinds.iter().filter(|&&k| k != Kind::Mitochondrial).count();

@@ -72,6 +72,7 @@ impl Alias {
     }
 
     #[inline(always)]
+    /// Draws a position, with a probability proportional to its weight.
     pub(super) fn draw(&self, rng: &mut Xoshiro) -> usize {
         let i = rng.below(self.threshold.len());
         // A second word, so that the bits that choose the position do not choose the side, too.

@@ -1,5 +1,5 @@
-//! External sort of values by row: each file of the scratch space ("bucket") takes neighbouring
-//! rows and is then sorted in memory.
+//! External sort of values by row. Values are spread over buckets of neighbouring rows in a scratch
+//! file, and each bucket is then sorted in memory.
 
 use super::collect::{Collector, Float, Stop};
 use crate::error::{Error, Result};

@@ -83,6 +83,7 @@ impl<T: Float> Run<T> {
 }
 
 impl<T: Float, F: FnMut(RowRun) -> Result<(), Stop>> Collector<T, F> {
+    /// Makes a collector of `n_rows x n_columns` values.
     pub(super) fn new(n_rows: usize, n_columns: usize, send: F) -> Result<Self> {
         let limit = (2 * n_columns).max(1 << 16);
         Ok(Collector { n_rows, n_columns, row: 0, run: Run::new()?, start: 0, ascending: true, limit, send })

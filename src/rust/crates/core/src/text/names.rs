@@ -15,6 +15,7 @@ pub(super) struct Columns {
 }
 
 impl Columns {
+    /// Returns the number of rows.
     pub(super) fn len(&self) -> usize {
         self.columns.first().map_or(0, Strings::len)
     }
@@ -25,7 +26,8 @@ impl Columns {
     }
 }
 
-/// Checks the memory that names of an axis take, because gzipped names can expand to all of memory.
+/// Checks that the names of an axis take no more than the memory of the session (at least 64 MiB),
+/// because a small gzipped file can hold names beyond all memory.
 pub(super) fn check_room(path: &Path, taken: usize, session: &Session) -> Result<()> {
     let limit = session.memory.max(64 << 20);
     if taken <= limit {

@@ -233,7 +233,9 @@ impl Table {
                     continue;
                 }
                 if row >= self.rows {
-                    return Err(self.wrong(number, "the end of a file that is not written to", line).into());
+                    return Err(self
+                        .wrong(number, "the end of the file, which was changed while it was read", line)
+                        .into());
                 }
                 self.line(number, row as u32, line, entries)?;
                 row += 1;
@@ -265,7 +267,7 @@ impl Table {
         for field in fields {
             let field = field.ok_or_else(|| self.wrong(number, "a closing quote", line))?;
             if column >= self.columns {
-                let expected = format!("{} values, as in the first line of them", self.columns);
+                let expected = format!("{} values, as in the first line of values", self.columns);
                 return Err(at(&self.path, number, expected, "more").into());
             }
             let (value, whole) = self.number(number, column, field.trim())?;
@@ -277,7 +279,7 @@ impl Table {
         if column == self.columns {
             return Ok(());
         }
-        let expected = format!("{} values, as in the first line of them", self.columns);
+        let expected = format!("{} values, as in the first line of values", self.columns);
         Err(at(&self.path, number, expected, format!("{column}")).into())
     }
 

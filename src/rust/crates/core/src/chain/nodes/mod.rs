@@ -267,7 +267,8 @@ fn fits(what: &str, found: usize, expected: usize) -> Result<()> {
     }
 }
 
-/// Returns `x` within `[low, high]`; NaN stays NaN (`f64::clamp` would too, but panics on a NaN bound).
+/// Returns `x` within `[low, high]`; NaN stays NaN (`f64::clamp` would too, but panics on a NaN
+/// bound).
 #[inline(always)]
 fn clip(x: f64, low: f64, high: f64) -> f64 {
     if x < low {

@@ -7,7 +7,8 @@ use crate::chain::Vector;
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
 
-/// Replaces counts by their residuals under a negative binomial whose mean is the product of the margins.
+/// Replaces counts by their residuals under a negative binomial whose mean is the product of the
+/// margins.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PearsonResiduals {
     /// Sum of the counts of each row.

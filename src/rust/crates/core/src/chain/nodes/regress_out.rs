@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 pub struct RegressOut {
     /// Covariates of the cells.
     pub covariates: Covariates,
-    /// Coefficients of each column, `n_vars x width`, row-major.
+    /// Coefficients of the covariates, or of the groups, for each column, `n_vars x width`,
+    /// row-major.
     pub coefficients: Vector<f64>,
     /// Number of covariates, or of groups.
     pub width: usize,

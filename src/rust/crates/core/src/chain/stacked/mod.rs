@@ -89,7 +89,7 @@ impl Stacked {
         }
         let total = starts.last().copied().unwrap_or(0);
         if u32::try_from(total).is_err() || u32::try_from(aligned).is_err() {
-            return Err(Error::parameter("adatas", "fewer than 4294967295 rows and columns together", total));
+            return Err(Error::parameter("adatas", "fewer than 4294967296 rows or columns in all", total));
         }
         let shape = if along == Along::Obs { (total, aligned) } else { (aligned, total) };
         let sparse = members.iter().any(|m| m.x.is_sparse());

@@ -46,6 +46,7 @@ struct Piece {
     rows: Range<usize>,
 }
 
+/// One pass over a stack.
 pub(super) struct StackedPass<'a> {
     stack: &'a Stacked,
     rows: Rows,
@@ -76,6 +77,7 @@ struct Rowed {
 }
 
 impl<'a> StackedPass<'a> {
+    /// Plans the blocks of a pass over `rows` and `columns`, and opens the passes of the members.
     pub(super) fn new(
         stack: &'a Stacked,
         rows: Rows,

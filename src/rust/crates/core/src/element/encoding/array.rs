@@ -23,6 +23,7 @@ pub(crate) const ENCODING: Encoding = Encoding {
     matrix: |_| Ok(Some(Matrix::Dense)),
 };
 
+/// Describes a dataset by its extents and dtype.
 pub(super) fn describe(node: &Node, out: &mut Description) -> Result<()> {
     let values = node.values()?;
     out.shape = values.shape();
@@ -131,6 +132,7 @@ pub(super) fn write_data(
     with_data!(data, v => put(group, key, shape, v, &options.layout()))
 }
 
+/// Writes complex numbers as an array of this shape: complex64 if `single`, else complex128.
 pub(super) fn write_complex(
     group: &GroupWriter<'_>,
     key: &str,

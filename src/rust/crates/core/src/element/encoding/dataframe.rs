@@ -1,4 +1,5 @@
-//! `dataframe`: an index and named columns. Version 0.1.0 keeps a categorical's categories in `__categories`.
+//! `dataframe`: an index and named columns. Version 0.1.0 keeps a categorical's categories in
+//! `__categories`.
 
 use super::table::{self, Columns};
 use super::{array, categorical, other, Encoding, Reading, WriteOptions, PLAIN};
@@ -25,6 +26,7 @@ pub(crate) fn start(group: &GroupWriter<'_>, index: &str, columns: &[&str]) -> R
     group.set_texts("column-order", columns)
 }
 
+/// Reads the names of the index and of the columns of a dataframe or a compound table.
 pub(in crate::element) fn columns_of(node: &Node) -> Result<Columns> {
     if !node.is_group() {
         return table::table_columns(node);
@@ -76,6 +78,7 @@ pub(in crate::element) fn n_rows(store: &Arc<Store>, path: &str) -> Option<usize
     rows_of(&node, &columns.index).ok().flatten()
 }
 
+/// Reads a dataframe or a compound table.
 pub(super) fn read(node: &Node, reading: &Reading) -> Result<Value> {
     let Columns { index: key, names } = columns_of(node)?;
     let index = column(node, &key, None, reading)?;
@@ -140,6 +143,7 @@ fn old_categories(frame: &Node, column: &Node, name: &str) -> Result<Option<Node
     }
 }
 
+/// Describes a dataframe or a compound table by its rows and the names of its columns.
 pub(super) fn describe(node: &Node, out: &mut Description) -> Result<()> {
     let Columns { index, names } = columns_of(node)?;
     out.shape = vec![rows_of(node, &index)?.unwrap_or(0), names.len()];
@@ -159,7 +163,7 @@ fn write(group: &GroupWriter<'_>, key: &str, value: &Value, options: &WriteOptio
         }
         if name == index && !same_texts(&frame.index, value) {
             let expected = format!("a column named otherwise than the index, or with the same values (in '{key}')");
-            return Err(Error::parameter("column", expected, format!("'{name}' with others")));
+            return Err(Error::parameter("column", expected, format!("'{name}' with other values")));
         }
     }
     let group = group.group(key)?;

@@ -25,6 +25,7 @@ pub(crate) const RAW: Encoding = Encoding { name: "raw", ..GROUP };
 
 const GROUP: Encoding = Encoding { versions: &["0.1.0"], read, describe, ..PLAIN };
 
+/// Reads all elements of a group.
 pub(super) fn read(node: &Node, reading: &Reading) -> Result<Value> {
     let item = |key: String| {
         let value = reading.read(&node.child(&key)?)?;
@@ -33,6 +34,7 @@ pub(super) fn read(node: &Node, reading: &Reading) -> Result<Value> {
     Ok(Value::Dict(node.keys()?.into_iter().map(item).collect::<Result<_>>()?))
 }
 
+/// Describes a group by the keys of its elements.
 pub(super) fn describe(node: &Node, out: &mut Description) -> Result<()> {
     out.keys = node.keys()?;
     Ok(())

@@ -1,5 +1,5 @@
-//! Elements without encoding attributes, from anndata before 0.8: plain groups and datasets, `h5sparse_format`
-//! matrices, compound tables.
+//! Elements without encoding attributes, from anndata before 0.8: plain groups and datasets,
+//! `h5sparse_format` matrices, compound tables.
 
 use super::table::{is_mapping, is_table};
 use super::{array, dataframe, dict, scalar, sparse, Encoding, Matrix, Reading, PLAIN};

@@ -151,6 +151,7 @@ const MAX_DEPTH: usize = 64;
 const MAX_ELEMENTS: usize = 100_000;
 
 impl Reading {
+    /// Starts a read.
     pub(super) fn new() -> Self {
         Reading { within: RefCell::default(), elements: Cell::new(0) }
     }
@@ -167,7 +168,7 @@ impl Reading {
         }
         let identity = node.identity()?;
         if self.within.borrow().len() >= MAX_DEPTH {
-            return Err(node.format(format!("at most {MAX_DEPTH} levels"), "more"));
+            return Err(node.format(format!("at most {MAX_DEPTH} levels of groups"), "more"));
         }
         if self.within.borrow().contains(&identity) {
             return Err(node.format("elements of its own", "a link to a group it lies in"));

@@ -25,6 +25,7 @@ pub(super) const STRING: Encoding = Encoding {
     ..PLAIN
 };
 
+/// Reads a dataset of one value, whatever its axes.
 pub(super) fn read(node: &Node, _: &Reading) -> Result<Value> {
     let values = node.values()?;
     let count: usize = values.shape().iter().product();

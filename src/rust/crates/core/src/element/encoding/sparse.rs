@@ -158,6 +158,7 @@ fn describe(node: &Node, out: &mut Description) -> Result<()> {
     describe_as(node, rows, columns, out)
 }
 
+/// Describes a sparse matrix of this shape by its values and dtype.
 pub(super) fn describe_as(node: &Node, rows: usize, columns: usize, out: &mut Description) -> Result<()> {
     let data = node.child("data")?;
     out.shape = vec![rows, columns];

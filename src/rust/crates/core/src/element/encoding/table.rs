@@ -20,6 +20,7 @@ pub(super) fn is_table(node: &Node) -> bool {
     matches!(node.path(), "obs" | "var" | "raw.var" | "raw/var")
 }
 
+/// Returns whether a compound dataset has a field for each key of obsm or varm.
 pub(super) fn is_mapping(node: &Node) -> bool {
     matches!(node.path(), "obsm" | "varm" | "raw.varm" | "raw/varm")
 }
