@@ -1,4 +1,4 @@
-//! Rows of a dataset in one run, read as they lie.
+//! Rows of a contiguous dataset, read directly.
 
 use super::DensePass;
 use crate::error::Result;
@@ -9,7 +9,7 @@ use crate::memory;
 /// Bytes read at once when only some columns are kept.
 const PIECE: usize = 1 << 20;
 
-/// Appends the wanted rows to `out`.
+/// Appends the wanted rows, with the columns of the pass, to `out`.
 pub(super) fn read_rows<T: Plain, O>(pass: &DensePass<'_, O>, wanted: &Wanted<'_>, out: &mut Vec<T>) -> Result<()> {
     let (m, values) = (pass.source.shape.1, &pass.source.values);
     let Some(map) = &pass.columns else {
