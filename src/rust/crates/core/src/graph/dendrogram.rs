@@ -1,4 +1,5 @@
-//! A tree of the groups of cells by the correlation of their mean coordinates, as `scanpy.tl.dendrogram`.
+//! A tree of the groups of cells by the correlation of their mean coordinates, as
+//! `scanpy.tl.dendrogram`.
 
 use super::linkage::{draw, linkage, Drawing, LinkageMethod, Merge};
 use crate::error::{Error, Result};
@@ -53,8 +54,9 @@ pub struct Dendrogram {
 /// `points` (n_obs x d, at least two columns).
 ///
 /// # Errors
-/// [`Error::Shape`] when `groups` has not one entry per row; [`Error::Parameter`] for fewer than two groups, a group
-/// without cells, or groups whose mean is the same in every column (it correlates with nothing); [`Error::Cancelled`].
+/// [`Error::Shape`] when `groups` has not one entry per row; [`Error::Parameter`] for fewer than
+/// two groups, a group without cells, or groups whose mean is the same in every column (it
+/// correlates with nothing); [`Error::Cancelled`].
 pub fn dendrogram(
     points: ArrayView2<'_, f32>,
     groups: &[u32],

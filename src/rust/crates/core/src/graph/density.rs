@@ -28,8 +28,8 @@ const LANES: usize = 8;
 /// no group and has density 0.
 ///
 /// # Errors
-/// [`Error::Parameter`] for a group of fewer than three cells, or all on one line; [`Error::Values`] for coordinates that are
-/// not finite; [`Error::Cancelled`].
+/// [`Error::Parameter`] for a group of fewer than three cells, or all on one line;
+/// [`Error::Values`] for coordinates that are not finite; [`Error::Cancelled`].
 pub fn embedding_density(
     points: ArrayView2<'_, f32>,
     columns: [usize; 2],

@@ -119,8 +119,8 @@ impl Across {
 
     /// Computes positions of the query cells (query cells x dimensions) in the `layout` of the
     /// reference (reference cells x dimensions), which does not change. Each cell starts at the
-    /// weighted mean of its neighbours; it is then attracted to them and repelled from random others
-    /// as in UMAP (McInnes, Healy & Melville 2018), with the curve 1 / (1 + a d^2b).
+    /// weighted mean of its neighbours; it is then attracted to them and repelled from random
+    /// others as in UMAP (McInnes, Healy & Melville 2018), with the curve 1 / (1 + a d^2b).
     ///
     /// # Errors
     /// [`Error::Index`] for a neighbour past the layout; [`Error::Values`] for a layout that is not

@@ -42,8 +42,8 @@ impl Positions {
 /// Values of a block: compressed rows or dense rows.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Storage {
-    /// Compressed sparse rows. Within a row, indices ascend strictly (the source sorted them and summed
-    /// duplicates); explicit zeros may occur.
+    /// Compressed sparse rows. Within a row, indices ascend strictly (the source sorted them and
+    /// summed duplicates); explicit zeros may occur.
     Csr {
         /// `n_rows + 1` offsets, the first 0.
         indptr: Vec<usize>,

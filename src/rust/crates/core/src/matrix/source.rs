@@ -152,8 +152,9 @@ pub trait Source: Send + Sync + std::fmt::Debug {
     }
 }
 
-/// One pass: a fixed sequence of blocks that depends on the source and the rows alone, never on threads or memory. Blocks may be
-/// read from several threads and out of order, each once; neighbouring blocks share a decoded chunk where they meet.
+/// One pass: a fixed sequence of blocks that depends on the source and the rows alone, never on
+/// threads or memory. Blocks may be read from several threads and out of order, each once;
+/// neighbouring blocks share a decoded chunk where they meet.
 pub trait Pass: Send + Sync {
     /// Returns the row positions (in the delivered order) of each block; together they cover all
     /// rows.

@@ -2,7 +2,8 @@
 
 use crate::error::{Error, Result};
 
-/// Runs `work` and turns a panic into [`Error::Internal`]: the last line of defence, not a way to report errors.
+/// Runs `work` and turns a panic into [`Error::Internal`]: the last line of defence, not a way to
+/// report errors.
 ///
 /// # Errors
 /// The errors of `work`, and [`Error::Internal`] for a panic.

@@ -29,7 +29,8 @@ impl Pool {
     /// Returns the pool, of exactly `threads` threads; starts it where there is none of that size.
     ///
     /// # Errors
-    /// [`Error::Parameter`] for more than 4096 threads; [`Error::OutOfMemory`] for more than the system starts.
+    /// [`Error::Parameter`] for more than 4096 threads; [`Error::OutOfMemory`] for more than the
+    /// system starts.
     pub(super) fn of(&self, threads: usize) -> Result<Arc<rayon::ThreadPool>> {
         if threads > MAX_THREADS {
             return Err(Error::parameter("threads", format!("at most {MAX_THREADS}"), threads));

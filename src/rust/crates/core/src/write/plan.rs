@@ -1,4 +1,5 @@
-//! The content of an h5ad file to write: every slot as values, as a chain to stream, or as an element to copy.
+//! The content of an h5ad file to write: every slot as values, as a chain to stream, or as an
+//! element to copy.
 
 use super::current::is_current;
 use super::packing::Packing;

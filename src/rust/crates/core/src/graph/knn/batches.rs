@@ -1,4 +1,5 @@
-//! Batch-balanced neighbours (BBKNN: Polański et al. 2020, Bioinformatics 36:964): the same number from every batch.
+//! Batch-balanced neighbours (BBKNN: Polański et al. 2020, Bioinformatics 36:964): the same number
+//! from every batch.
 
 use super::exact::{self, Output};
 use super::points::Points;

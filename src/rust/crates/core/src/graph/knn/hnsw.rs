@@ -1,4 +1,5 @@
-//! Approximate search on a hierarchical navigable small world graph (Malkov and Yashunin 2018), by the crate `hnsw_rs`.
+//! Approximate search on a hierarchical navigable small world graph (Malkov and Yashunin 2018), by
+//! the crate `hnsw_rs`.
 
 use super::exact::Output;
 use super::ivf::measured_recall;

@@ -1,11 +1,11 @@
 //! Inverted file search, with the number of lists compared chosen by measuring recall.
 //!
-//! k-means cuts space into cells; each point belongs to the list of its cell. A point q in cell a can have a neighbour
-//! in cell c only if the plane halfway between their centroids is nearer to q than that neighbour.
-//! So q first searches its own list, which bounds the distance of its k-th neighbour by r, and then
-//! every list c whose plane is nearer than t r. With t = 1 no neighbour is missed. In many
-//! dimensions a much smaller t misses next to none. The search uses the smallest t with which a
-//! random sample of points reaches the recall asked for, compared with exact search.
+//! k-means cuts space into cells; each point belongs to the list of its cell. A point q in cell a
+//! can have a neighbour in cell c only if the plane halfway between their centroids is nearer to q
+//! than that neighbour. So q first searches its own list, which bounds the distance of its k-th
+//! neighbour by r, and then every list c whose plane is nearer than t r. With t = 1 no neighbour is
+//! missed. In many dimensions a much smaller t misses next to none. The search uses the smallest t
+//! with which a random sample of points reaches the recall asked for, compared with exact search.
 //!
 //! Lists are scanned in bytes (`codes`). Where that loses too many neighbours of the sample, they
 //! are scanned in f32.

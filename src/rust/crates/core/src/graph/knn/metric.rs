@@ -1,4 +1,5 @@
-//! Distances by name: scikit-learn's names (`sklearn.metrics.pairwise_distances`) for rows of numbers.
+//! Distances by name: scikit-learn's names (`sklearn.metrics.pairwise_distances`) for rows of
+//! numbers.
 
 use crate::error::{Error, Result};
 use std::fmt;
@@ -12,10 +13,12 @@ pub enum Metric {
     Euclidean,
     /// 1 - <x, y> / (|x| |y|); a zero row is an error.
     Cosine,
-    /// The cosine distance of the rows after subtracting from each row its own mean; a constant row is an error.
+    /// The cosine distance of the rows after subtracting from each row its own mean; a constant row
+    /// is an error.
     Correlation,
-    /// 1 - <x, y>, as pynndescent's `dot`: not a metric, may be negative, and the nearest point to a point need not be
-    /// the point itself (which still comes first, at 0). Only by [`Method::Exact`](super::Method::Exact).
+    /// 1 - <x, y>, as pynndescent's `dot`: not a metric, may be negative, and the nearest point to
+    /// a point need not be the point itself (which still comes first, at 0). Only by
+    /// [`Method::Exact`](super::Method::Exact).
     InnerProduct,
     /// Any of the others of scikit-learn's metrics, compared pair by pair. Only by
     /// [`Method::Exact`](super::Method::Exact).
@@ -91,7 +94,8 @@ impl Metric {
     /// Returns the metric of a name; Minkowski's has the power `p` (2 where `None`).
     ///
     /// # Errors
-    /// [`Error::Parameter`] for a name that does not exist, and for `p` below 1 or with another metric.
+    /// [`Error::Parameter`] for a name that does not exist, and for `p` below 1 or with another
+    /// metric.
     pub fn named(name: &str, p: Option<f64>) -> Result<Metric> {
         let metric = name.parse()?;
         match (metric, p) {

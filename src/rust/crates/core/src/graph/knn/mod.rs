@@ -49,7 +49,8 @@ pub struct Knn {
     pub n: usize,
     /// Neighbours per point, counting the point itself, like scanpy's `n_neighbors`.
     pub k: usize,
-    /// `n` x `k` row numbers, row-major: the point itself, then the others by distance, equal distances by row number.
+    /// `n` x `k` row numbers, row-major: the point itself, then the others by distance, equal
+    /// distances by row number.
     pub indices: Vec<u32>,
     /// `n` x `k` distances, row-major: 0 for the point itself, then ascending.
     pub distances: Vec<f32>,
@@ -62,8 +63,8 @@ impl Knn {
         Ok(Knn { n, k, indices: memory::zeros(size, NEIGHBOURS)?, distances: memory::zeros(size, NEIGHBOURS)? })
     }
 
-    /// Checks that the two arrays have `n * k` elements, that no distance is NaN or infinite, and that every index is
-    /// below `n` and every row starts with its own point.
+    /// Checks that the two arrays have `n * k` elements, that no distance is NaN or infinite, and
+    /// that every index is below `n` and every row starts with its own point.
     ///
     /// # Errors
     /// [`Error::Shape`], [`Error::Index`], [`Error::Values`], [`Error::State`].
@@ -117,15 +118,17 @@ const POINTS: &str = "neighbours: the coordinates of the points";
 /// The algorithm that finds neighbours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Method {
-    /// `Exact` up to [`EXACT_UP_TO`] points and for inner products and [`Metric::Pairwise`], `Ivf` above.
+    /// `Exact` up to [`EXACT_UP_TO`] points and for inner products and [`Metric::Pairwise`], `Ivf`
+    /// above.
     #[default]
     Auto,
     /// Every point against every other.
     Exact,
-    /// Inverted file: points are grouped by k-means, and a point is compared with the groups near it.
+    /// Inverted file: points are grouped by k-means, and a point is compared with the groups near
+    /// it.
     Ivf,
-    /// Hierarchical navigable small worlds (the crate `hnsw_rs`). Its graph depends on the order in which threads
-    /// insert, so results differ from run to run with more than one thread.
+    /// Hierarchical navigable small worlds (the crate `hnsw_rs`). Its graph depends on the order in
+    /// which threads insert, so results differ from run to run with more than one thread.
     Hnsw,
 }
 
@@ -163,8 +166,9 @@ pub struct KnnParams {
     pub metric: Metric,
     /// The algorithm.
     pub method: Method,
-    /// Share of the true neighbours that [`Method::Ivf`] must find, above 0 and up to 1; measured on a sample, with a
-    /// margin of two standard errors. Exact search has recall 1 and ignores it, as does HNSW.
+    /// Share of the true neighbours that [`Method::Ivf`] must find, above 0 and up to 1; measured
+    /// on a sample, with a margin of two standard errors. Exact search has recall 1 and ignores it,
+    /// as does HNSW.
     pub recall: f64,
     /// Seed of the sample and of k-means.
     pub seed: u64,
@@ -188,8 +192,8 @@ pub struct KnnResult {
     /// The number of lists compared with a point, its own included, on average over the points;
     /// `None` unless the method is IVF.
     pub nprobe: Option<f64>,
-    /// Share of the true neighbours found, over the sample of points checked against exact search; `None` for exact
-    /// search.
+    /// Share of the true neighbours found, over the sample of points checked against exact search;
+    /// `None` for exact search.
     pub recall: Option<f64>,
 }
 

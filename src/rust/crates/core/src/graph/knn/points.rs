@@ -19,11 +19,12 @@ const BLOCK: usize = 4096;
 
 /// n points of d coordinates.
 ///
-/// Candidates come from matrix products in f32. For them a point is *mapped*: normalised for cosine and correlation
-/// (then nearest by cosine is nearest by Euclid), shifted so that the mean of all points is 0, which takes away most
-/// of the cancellation in |q|² + |x|² - 2<q, x>, and scaled by a power of two so that no square overflows. The mapped
-/// point x is stored as the row (x, |x|²), a query q as (-2 q, 1): their product is the *score* |x|² - 2 <q, x>, that
-/// is the squared distance without |q|².
+/// Candidates come from matrix products in f32. For them a point is *mapped*: normalised for cosine
+/// and correlation (then nearest by cosine is nearest by Euclid), shifted so that the mean of all
+/// points is 0, which takes away most of the cancellation in |q|² + |x|² - 2<q, x>, and scaled by a
+/// power of two so that no square overflows. The mapped point x is stored as the row (x, |x|²), a
+/// query q as (-2 q, 1): their product is the *score* |x|² - 2 <q, x>, that is the squared distance
+/// without |q|².
 ///
 /// [`Points::key`] is the exact distance: in f64, from the coordinates as given.
 pub(super) struct Points<'a> {

@@ -1,4 +1,5 @@
-//! Refinement (Traag, Waltman & van Eck 2019, supplement, algorithm A.2, RefinePartition and MergeNodesSubset).
+//! Refinement (Traag, Waltman & van Eck 2019, supplement, algorithm A.2, RefinePartition and
+//! MergeNodesSubset).
 
 use super::aggregate::{Network, Tally, CLUSTERS};
 use super::moving::visits;

@@ -1,4 +1,5 @@
-//! The curve 1 / (1 + a d^2b) that turns embedded distances into similarities, and the forces that follow from it.
+//! The curve 1 / (1 + a d^2b) that turns embedded distances into similarities, and the forces that
+//! follow from it.
 
 use super::lanes::{Lanes, Plain};
 use crate::error::{Error, Result};
@@ -9,7 +10,8 @@ use crate::simd;
 /// `find_ab_params`). The method is Levenberg-Marquardt.
 ///
 /// # Errors
-/// [`Error::Parameter`] unless 0 <= `min_dist` <= `spread`, `spread` > 0; [`Error::Numerical`] when the fit fails.
+/// [`Error::Parameter`] unless 0 <= `min_dist` <= `spread`, `spread` > 0; [`Error::Numerical`] when
+/// the fit fails.
 pub fn find_ab_params(spread: f64, min_dist: f64) -> Result<(f64, f64)> {
     if !(spread > 0.0 && spread.is_finite()) {
         return Err(Error::parameter("spread", "a number > 0", spread));

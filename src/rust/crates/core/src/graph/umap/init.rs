@@ -15,7 +15,8 @@ pub enum Init {
     /// Eigenvectors of the normalised Laplacian of the graph ([`spectral::spectral_layout`]).
     #[default]
     Spectral,
-    /// The first `n_components` columns of this n_obs x n_comps matrix (as `obsm["X_pca"]`), scaled.
+    /// The first `n_components` columns of this n_obs x n_comps matrix (as `obsm["X_pca"]`),
+    /// scaled.
     Pca(Array2<f32>),
     /// Uniform random positions.
     Random,

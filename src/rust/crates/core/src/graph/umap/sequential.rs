@@ -1,4 +1,5 @@
-//! Stochastic gradient descent edge by edge, as umap-learn's `optimize_layout_euclidean` is structured.
+//! Stochastic gradient descent edge by edge, as umap-learn's `optimize_layout_euclidean` is
+//! structured.
 
 use super::super::random::Stream;
 use super::Job;
