@@ -1,4 +1,4 @@
-//! Panics as errors.
+//! Conversion of panics to errors.
 
 use crate::error::{Error, Result};
 
