@@ -147,7 +147,7 @@ fn maxima(bins: &[f64; BINS]) -> Vec<usize> {
 mod tests {
     use super::valley;
 
-    /// Expected values are those of `threshold_minimum` of scikit-image 0.26.
+    /// Checks against values of `threshold_minimum` of scikit-image 0.26.
     #[test]
     fn thresholds_are_those_of_scikit_image() {
         let value = |i: i32| {

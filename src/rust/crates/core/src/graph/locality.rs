@@ -14,6 +14,7 @@ const VERTICES: usize = 4096;
 /// A renumbered graph; its vertex `v` is vertex `order[v]` of the original.
 pub(super) struct Renumbered {
     graph: OwnGraph,
+    /// The original vertex of each vertex.
     pub(super) order: Vec<u32>,
 }
 

@@ -30,6 +30,7 @@ pub(super) struct CscSource {
 }
 
 impl CscSource {
+    /// Makes the source of these parts, whose `indptr` is of columns.
     pub(super) fn new(parts: SparseParts) -> Self {
         CscSource { parts }
     }

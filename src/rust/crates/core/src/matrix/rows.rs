@@ -85,8 +85,11 @@ impl<'a> Wanted<'a> {
 
 /// Compressed rows, decoded from a file and possibly not yet in order.
 pub(super) struct Decoded<T> {
+    /// Offset of each row, then the number of values.
     pub(super) indptr: Vec<usize>,
+    /// Column of each value.
     pub(super) indices: Vec<u32>,
+    /// The values.
     pub(super) data: Vec<T>,
 }
 

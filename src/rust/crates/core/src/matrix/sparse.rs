@@ -15,13 +15,17 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 /// The parts of a compressed matrix, which were checked against each other.
 #[derive(Debug)]
 pub(super) struct SparseParts {
+    /// The store of the matrix.
     pub(super) store: Arc<Store>,
+    /// The path of the matrix in the store.
     pub(super) element: String,
     /// Numbers of rows (obs) and columns (var).
     pub(super) shape: (usize, usize),
     /// Offsets of rows (CSR) or columns (CSC): ascending from 0 to the number of stored values.
     pub(super) indptr: Vec<u64>,
+    /// Columns (CSR) or rows (CSC) of the stored values.
     pub(super) indices: RawDataset,
+    /// The stored values.
     pub(super) data: RawDataset,
     /// Bytes of the three datasets in the file.
     pub(super) disk_bytes: u64,

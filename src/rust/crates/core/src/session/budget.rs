@@ -18,7 +18,9 @@ pub struct Lease {
 /// free.
 #[derive(Debug)]
 pub struct Held {
+    /// The lease of the graph stage's memory.
     pub(super) _own: Lease,
+    /// The lease of the passes' memory.
     pub(super) _of_passes: Lease,
 }
 

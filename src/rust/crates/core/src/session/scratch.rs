@@ -145,6 +145,7 @@ pub struct Keeping {
 }
 
 impl Keeping {
+    /// Makes the use of packed rows in `caches`, of at most `limit` bytes (see [`Keeping::limit`]).
     pub(super) fn new(caches: Caches, limit: Option<u64>, fills: bool) -> Self {
         Keeping { caches, limit, fills }
     }

@@ -34,7 +34,9 @@ impl Piece {
 
 /// A run of the values of a piece.
 pub(super) struct Span {
+    /// The piece.
     pub(super) piece: Arc<Piece>,
+    /// The values of the piece, counted from 0.
     pub(super) range: Range<usize>,
 }
 

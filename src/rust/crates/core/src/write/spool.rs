@@ -43,6 +43,7 @@ struct State {
 }
 
 impl<'m> Spool<'m> {
+    /// Makes an empty queue of chunks of `chunk` values.
     pub(super) fn new(chunk: usize, compression: Compression, monitor: &'m Monitor) -> Self {
         Spool { chunk: chunk.max(1), compression, monitor, state: Mutex::default() }
     }

@@ -11,6 +11,7 @@ use crate::memory;
 use crate::session::Session;
 use crate::store::GroupWriter;
 
+/// The name of offsets and indices in errors.
 pub(super) const OFFSETS: &str = "offsets and indices to be written";
 
 /// Default number of values in a chunk of a sparse matrix's `data`, `indices` and `indptr`: 256 KiB

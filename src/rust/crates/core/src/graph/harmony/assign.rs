@@ -12,6 +12,7 @@ use rayon::prelude::*;
 
 /// The soft clusters of a round: centroids are fixed, assignments change.
 pub(super) struct Clustering<'a> {
+    /// The centroids and the width of the clusters.
     pub(super) space: Space<'a>,
     pub(super) batches: &'a Batches,
     params: &'a HarmonyParams,
@@ -36,9 +37,13 @@ pub(super) struct Clustering<'a> {
 
 /// A piece of a block with its part of the work buffers.
 pub(super) struct Part<'p> {
+    /// The cells of one combination that the part consists of.
     pub(super) piece: &'p Piece,
+    /// The numbers of those cells.
     pub(super) cells: &'p [u32],
+    /// Weights or shares: cells x clusters.
     pub(super) weights: &'p mut [f32],
+    /// The logarithm of each cell's largest weight.
     pub(super) shifts: &'p mut [f32],
 }
 

@@ -29,8 +29,8 @@ pub(super) struct Batches {
 }
 
 impl Batches {
-    /// Numbers the levels and combinations of `n` cells and sets the weights of the levels'
-    /// penalties.
+    /// Assigns numbers to the levels and combinations of `n` cells, and computes the weights of the
+    /// levels' penalties.
     pub(super) fn new(n: usize, factors: &[Factor], params: &HarmonyParams) -> Result<Self> {
         let given = |name, values: &[f64]| match values {
             [one] => Ok(vec![*one; factors.len()]),
@@ -82,6 +82,7 @@ impl Batches {
         Ok(Batches { starts, shares, theta: weights, lamb, combinations, of })
     }
 
+    /// Returns the number of levels of all factors.
     pub(super) fn n_levels(&self) -> usize {
         self.shares.len()
     }
@@ -94,6 +95,7 @@ impl Batches {
 
 /// A run of cells of one combination.
 pub(super) struct Piece {
+    /// The number of the combination.
     pub(super) combination: usize,
     /// The positions of the cells in [`Blocks::cells`].
     pub(super) cells: Range<usize>,
@@ -102,7 +104,9 @@ pub(super) struct Piece {
 /// The cells by block, and within a block by combination.
 #[derive(Default)]
 pub(super) struct Blocks {
+    /// The numbers of all cells, sorted by block and combination.
     pub(super) cells: Vec<u32>,
+    /// The pieces of all blocks, in order.
     pub(super) pieces: Vec<Piece>,
     /// The pieces of each block.
     pub(super) blocks: Vec<Range<usize>>,

@@ -13,9 +13,11 @@ const LANES: usize = 16;
 
 /// The parameters of the weights of cells.
 pub(super) struct Space<'a> {
+    /// Number of dimensions.
     pub(super) d: usize,
     /// Unit centroids, clusters x dimensions.
     pub(super) centroids: &'a [f32],
+    /// Width of the clusters.
     pub(super) sigma: f64,
 }
 

@@ -37,7 +37,7 @@ pub(super) struct Codes {
 }
 
 impl Codes {
-    /// Codes the points of run c as differences from centroid c, for all c.
+    /// Encodes the points of run c as differences from centroid c, for all c.
     pub(super) fn of(points: &Points, centroids: &Centroids, runs: &Runs) -> Result<Self> {
         let words = points.d.div_ceil(WORD);
         let size = runs.n_rows();
@@ -85,7 +85,7 @@ impl Codes {
     }
 }
 
-/// Codes one list into its panels and returns the length of its steps. `rows` is a work buffer.
+/// Encodes one list into its panels and returns the length of its steps. `rows` is a work buffer.
 fn code_list(
     points: &Points,
     centroid: &[f32],
@@ -161,7 +161,7 @@ impl Queries {
         self.room.reserve(words)
     }
 
-    /// Codes the query (-2 q, 1) for the list of this centroid and adds it.
+    /// Encodes the query (-2 q, 1) for the list of this centroid and adds it.
     pub(super) fn push(&mut self, query: &[f32], centroid: &[f32]) {
         let d = centroid.len();
         self.difference.resize(d, 0.0);

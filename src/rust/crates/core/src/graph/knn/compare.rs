@@ -27,6 +27,7 @@ pub(super) struct Part<'a> {
     pub(super) bytes: &'a [u8],
     /// |x|² of every row; infinite for padding rows.
     pub(super) squares: &'a [f32],
+    /// Words per row.
     pub(super) words: usize,
 }
 
@@ -48,6 +49,7 @@ pub(super) struct Offer<'a> {
     /// The number of each query in `candidates`. There are no more numbers than queries; padding
     /// queries have none.
     pub(super) names: &'a [u32],
+    /// The receiver of the rows that are near enough.
     pub(super) candidates: &'a mut Candidates,
     /// The number of the first row of the part.
     pub(super) from: usize,

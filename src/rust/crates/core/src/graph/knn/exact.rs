@@ -58,9 +58,13 @@ pub(super) fn search(points: &Points, k: usize, session: &Session) -> Result<Knn
 /// The arrays that receive neighbours: the neighbours of query i start at element
 /// `offset + i * stride` of both.
 pub(super) struct Output<'a> {
+    /// Point numbers of the neighbours.
     pub(super) indices: &'a mut [u32],
+    /// Distances of the neighbours.
     pub(super) distances: &'a mut [f32],
+    /// Elements from the first neighbour of a query to the first of the next one.
     pub(super) stride: usize,
+    /// Element of the first neighbour of query 0.
     pub(super) offset: usize,
 }
 

@@ -47,6 +47,7 @@ impl Asking<'_> {
 
 /// The figures of a search.
 pub(super) struct Report {
+    /// Number of lists.
     pub(super) n_lists: usize,
     /// The number of lists compared with a point, on average.
     pub(super) nprobe: f64,

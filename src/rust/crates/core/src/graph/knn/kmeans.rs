@@ -14,9 +14,11 @@ const BLOCK: usize = 128;
 
 /// Centroids as data rows: the coordinates c, then |c|².
 pub(super) struct Centroids {
+    /// Data rows, one after the other.
     pub(super) rows: Vec<f32>,
     /// The same rows, in panels.
     pub(super) panels: Panels,
+    /// Number of centroids.
     pub(super) n: usize,
 }
 

@@ -43,9 +43,11 @@ impl Groups {
 
 /// The points searched, by list.
 pub(super) struct Index {
+    /// The centroid of each list.
     pub(super) centroids: Centroids,
     /// List c is run c of these.
     pub(super) runs: Runs,
+    /// The coordinates of the points, in the order of `runs`.
     pub(super) rows: Rows,
 }
 
@@ -182,6 +184,7 @@ pub(super) struct Scratch {
 }
 
 impl Scratch {
+    /// Makes empty buffers for searches of `k` neighbours.
     pub(super) fn new(points: &Points, k: usize) -> Result<Self> {
         Ok(Scratch {
             candidates: Candidates::new(QUERIES, kept(k), points.n)?,
@@ -207,7 +210,9 @@ impl Scratch {
 
 /// The neighbours of the queries of one list, `k` per query, in the order of the queries.
 pub(super) struct Answer {
+    /// Point numbers: queries x `k`.
     pub(super) indices: Vec<u32>,
+    /// Distances: queries x `k`, in the order of the neighbours.
     pub(super) distances: Vec<f32>,
     /// The number of lists compared with a query, summed over the queries.
     pub(super) probes: u64,

@@ -12,7 +12,10 @@ pub(super) const LANES: usize = 16;
 
 /// Data rows in panels; the last panel of a run is padded with rows of infinite score.
 pub(super) struct Panels {
+    /// Panels one after the other; in each, the first coordinate of its 16 rows, then the second,
+    /// and so on.
     pub(super) values: Vec<f32>,
+    /// Values per row.
     pub(super) width: usize,
 }
 

@@ -29,8 +29,11 @@ const BLOCK: usize = 4096;
 /// [`Points::key`] is the exact distance: in f64, from the coordinates as given.
 pub(super) struct Points<'a> {
     values: Cow<'a, [f32]>,
+    /// Number of points.
     pub(super) n: usize,
+    /// Number of coordinates.
     pub(super) d: usize,
+    /// The distance of the search.
     pub(super) metric: Metric,
     /// Mean and length of each row; empty where the metric needs neither.
     rows: Vec<(f64, f64)>,
@@ -336,6 +339,7 @@ impl Runs {
         Ok(Runs { ids: padded, places, sizes, held })
     }
 
+    /// Returns the number of runs.
     pub(super) fn n_runs(&self) -> usize {
         self.sizes.len()
     }
@@ -376,6 +380,8 @@ impl Runs {
 
 /// Mapped points in runs.
 pub(super) struct Table {
+    /// The point of each row.
     pub(super) runs: Runs,
+    /// The data row of each point.
     pub(super) panels: Panels,
 }

@@ -6,7 +6,9 @@ use super::points::{Points, Runs, Table};
 /// A point and its exact distance key ([`Points::key`]), by which neighbours are ordered.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Neighbour {
+    /// The distance key.
     pub(super) key: f64,
+    /// The number of the point.
     pub(super) id: u32,
 }
 

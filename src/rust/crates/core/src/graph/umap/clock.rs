@@ -9,6 +9,7 @@ pub(super) struct Clock {
     pub(super) to_share: f32,
     /// The least weight of an edge that is sampled.
     pub(super) least: f32,
+    /// The epoch of the test.
     pub(super) epoch: u32,
 }
 

@@ -12,6 +12,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(crate) struct RawDataset {
     node: Node,
+    /// The array in its store.
     pub(super) array: Arc<dyn ChunkedArray>,
     /// Chunks decoded so far.
     pub(super) decoded: AtomicU64,

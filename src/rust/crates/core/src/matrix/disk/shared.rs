@@ -147,7 +147,8 @@ mod tests {
     use super::*;
     use std::cell::RefCell;
 
-    /// Blocks of rows share chunks: every chunk is decoded once, and nothing is kept at the end.
+    /// Checks that every chunk which blocks of rows share is decoded once, and none is kept at the
+    /// end.
     #[test]
     fn chunks_are_decoded_once() {
         let blocks: Vec<Vec<RangeInclusive<u64>>> =

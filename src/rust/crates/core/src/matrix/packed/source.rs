@@ -12,6 +12,7 @@ const LEAST: u64 = 1 << 16;
 /// The packed rows of one pass.
 #[derive(Debug)]
 pub(in crate::matrix) struct Pass {
+    /// The packed rows, complete or not.
     pub(in crate::matrix) packed: Arc<Packed>,
     /// Whether the pass keeps the entries that it reads from the file.
     pub(in crate::matrix) fills: bool,
