@@ -162,6 +162,7 @@ impl Name {
         Ok(Name(name))
     }
 
+    /// Returns the name.
     pub(super) fn text(&self) -> &CStr {
         // SAFETY: the library gave it NUL-terminated, and it lives as long as this.
         unsafe { CStr::from_ptr(self.0) }

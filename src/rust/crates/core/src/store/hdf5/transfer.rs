@@ -40,6 +40,7 @@ pub(super) struct Typed<'a> {
 }
 
 impl<'a> Typed<'a> {
+    /// Prepares to read a dataset, after its claimed size is checked.
     pub(super) fn of_dataset(node: &'a Node) -> Result<Typed<'a>> {
         let dataset = node.dataset()?;
         let most = check_claim(node, dataset)?;
@@ -47,6 +48,7 @@ impl<'a> Typed<'a> {
         Ok(Typed { most, ..Self::new(node, Source::Dataset(dataset), dtype, space)? })
     }
 
+    /// Prepares to read the attribute `name`.
     pub(super) fn of_attribute(node: &'a Node, name: &str) -> Result<Typed<'a>> {
         let attribute = node.location().attr(name).map_err(|e| node.damaged(&e))?;
         let (dtype, space) = (attribute.dtype(), attribute.space());

@@ -156,7 +156,10 @@ impl Array {
             }
         }
         if codecs.lengths != (of.size().is_none()) && !matches!(of.kind(), crate::store::Kind::Other(_)) {
-            return Err(Fault::Wrong("codecs that fit the data type", format!("codecs not of {}", of.kind().name())));
+            return Err(Fault::Wrong(
+                "codecs that fit the data type",
+                format!("codecs unfit for {}", of.kind().name()),
+            ));
         }
         let fill = of.fill(json.get("fill_value")).map_err(|found| Fault::Wrong("a fill value of the type", found))?;
         let fill_text = json.get("fill_value").and_then(Json::text).unwrap_or_default().to_owned();

@@ -60,10 +60,12 @@ impl View {
         Ok(view)
     }
 
+    /// Returns the underlying file.
     pub(super) fn base(&self) -> &File {
         &self.base
     }
 
+    /// Returns the bytes that the underlying file had when the view was made.
     pub(super) fn base_len(&self) -> u64 {
         self.base_len
     }
