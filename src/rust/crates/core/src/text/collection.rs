@@ -53,12 +53,13 @@ mod tests {
 
     #[test]
     fn parts_are_in_the_order_of_their_numbers() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = std::env::temp_dir().join(format!("anndataoom-collection-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
         for name in ["dataset_10.h5ad", "dataset_2.h5ad", "dataset_x.h5ad", "other.h5ad", "dataset_.h5ad"] {
-            std::fs::write(folder.path().join(name), b"").unwrap();
+            std::fs::write(folder.join(name), b"").unwrap();
         }
-        assert_eq!(collection(folder.path()).unwrap(), ["dataset_2.h5ad", "dataset_10.h5ad"]);
-        let zarr = folder.path().join("c.zarr");
+        assert_eq!(collection(&folder).unwrap(), ["dataset_2.h5ad", "dataset_10.h5ad"]);
+        let zarr = folder.join("c.zarr");
         for part in ["dataset_1", "dataset_0", "rest"] {
             std::fs::create_dir_all(zarr.join(part)).unwrap();
         }
@@ -71,5 +72,6 @@ mod tests {
         assert_eq!(collection(&zarr).unwrap(), ["dataset_0", "dataset_1"]);
         metadata("anndata");
         assert!(collection(&zarr).unwrap().is_empty());
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 }
