@@ -78,13 +78,15 @@ if [ "$what" = test ]; then
     say "installing Rust's component for cargo $part"
     rustup component add "$([ "$part" = fmt ] && echo rustfmt || echo "$part")"
   done
-  # An environment is made anew when its list of packages changes.
+  # When its list of packages changes, an environment gets what it lacks; it is made anew where that cannot be.
   environment() { # name, list of packages, Python
     want=$(cksum < "$2")
     [ "$(cat "$cache/$1/requirements.cksum" 2>/dev/null)" != "$want" ] || return 0
     say "installing Python packages for the tests into $cache/$1"
-    "$3" -m venv --clear "$cache/$1"
-    "$cache/$1/bin/python" -m pip install --quiet -r "$2"
+    if ! "$cache/$1/bin/python" -m pip install --quiet -r "$2" 2>/dev/null; then
+      "$3" -m venv --clear "$cache/$1"
+      "$cache/$1/bin/python" -m pip install --quiet -r "$2"
+    fi
     printf '%s' "$want" > "$cache/$1/requirements.cksum"
   }
   environment test-env tools/requirements-today.txt python3

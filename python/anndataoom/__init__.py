@@ -61,6 +61,21 @@ def explain(adata, layer: str | None = None) -> None:
         An AnnDataOOM.
     layer
         The layer to use instead of X.
+
+    Returns
+    -------
+    None: the plan is printed.
+
+    Raises
+    ------
+    KeyError
+        There is no such layer.
+
+    Examples
+    --------
+    >>> oom.explain(adata)
+    plan for '...pbmc_like.h5ad', element 'X'
+    ...
     """
     adata.explain(layer)
 
@@ -90,6 +105,12 @@ def index_columns(adata, dir, layer: str | None = None) -> str:
     ------
     RuntimeError
         The matrix is stored by column, and needs none; or is dense or in memory, and can have none.
+
+    Examples
+    --------
+    >>> path = oom.index_columns(adata, "index")
+    >>> len(adata.obs_vector("CD3D"))
+    700
     """
     return adata.index_columns(dir, layer)
 
@@ -108,6 +129,7 @@ __all__ = [
     "write_10x_h5",
     "write_10x_mtx",
     "write_h5mu",
+    "get",
     "pp",
     "tl",
     "settings",

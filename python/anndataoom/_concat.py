@@ -58,11 +58,25 @@ def concat(
         Accepted and has no effect: matrices are never read, and tables always in memory.
     file
         Where to write the result, streamed; it is then read from there.
+    backend
+        Accepted and has no effect.
+
+    Returns
+    -------
+    The object; its matrices stay where they are.
 
     Raises
     ------
     ValueError
         No objects; X here and none there; names on the other axis that are not unique.
+
+    Examples
+    --------
+    >>> both = oom.concat([adata[:300], adata[300:]], label="part", keys=["a", "b"])
+    >>> both.shape
+    (700, 2000)
+    >>> both.obs["part"].value_counts().to_dict()
+    {'b': 400, 'a': 300}
     """
     import anndata as ad
 

@@ -52,6 +52,12 @@ def read_10x_mtx(
         Text that is damaged, with file and line; files that do not belong together; several matrices and no prefix.
     FileNotFoundError, OSError
         There is no such folder, or no matrix in it; gzip data that are damaged or cut short.
+
+    Examples
+    --------
+    >>> oom.write_10x_mtx(adata, "filtered")
+    >>> oom.read_10x_mtx("filtered", to="filtered.h5ad").shape
+    (700, 2000)
     """
     check(
         "read_10x_mtx",
@@ -114,6 +120,13 @@ def read_text(
         A value that is no number, or a line with more or fewer than the first, with file, line and column.
     FileNotFoundError, OSError
         There is no such file, or it holds no table; gzip data that are damaged or cut short.
+
+    Examples
+    --------
+    >>> with open("counts.csv", "w") as file:
+    ...     _ = file.write("cell,CD3D,NKG7\\na,1,0\\nb,0,2\\n")
+    >>> oom.read_text("counts.csv").shape
+    (2, 2)
     """
     check(
         "read_text", filename=filename, delimiter=delimiter, first_column_names=first_column_names,

@@ -19,16 +19,22 @@ def neighbors(
 
     Parameters
     ----------
-    method
-        How distances become weights: "umap" or "gauss". A value of `search` is taken too, for "umap" and that search.
+    adata
+        An AnnDataOOM.
+    n_neighbors
+        Neighbours of a cell, itself counted.
+    n_pcs
+        Columns of it to use; 0 means `use_rep="X"`.
     use_rep
         Element of obsm, or "X" for the matrix itself, made dense. By default X_pca; where there is none, X of up to
         50 genes, and of more the result of `pca`, which is run with a warning, as scanpy does.
-    n_pcs
-        Columns of it to use; 0 means `use_rep="X"`.
     knn
         Whether only the `n_neighbors` nearest cells are linked; False, with `method="gauss"`, links all pairs with
         kernels of that width, for up to 20,000 cells.
+    method
+        How distances become weights: "umap" or "gauss". A value of `search` is taken too, for "umap" and that search.
+    transformer
+        Only "sklearn": exact search.
     metric
         "euclidean", "cosine", "correlation" or "inner_product"; or, compared pair by pair at any number of cells, one
         of scikit-learn's others: "manhattan" ("cityblock", "l1"), "chebyshev", "minkowski", "sqeuclidean",
@@ -36,6 +42,12 @@ def neighbors(
         "russellrao", "sokalsneath" or "yule". Not a function: it would be called for every pair of cells.
     metric_kwds
         For "minkowski", its power: `{"p": 3}`.
+    random_state
+        Seed of every random number.
+    key_added
+        Name of the results.
+    copy
+        Whether a changed copy is returned and `adata` stays as it is.
     search
         How neighbours are found: "auto" (exact up to 20,000 cells, then "ivf"), "exact", "ivf" or "hnsw"
         (slower than both on 20,000 and on 100,000 cells).
@@ -45,8 +57,29 @@ def neighbors(
     batch_key
         Column of obs: every cell gets `neighbors_within_batch` neighbours from each batch, instead of the `n_neighbors`
         nearest of all.
+    neighbors_within_batch
+        Neighbours from each batch.
     trim
         With `batch_key`, how many of the strongest links of a cell stay: ten times its neighbours by default, 0 is all.
+
+    Returns
+    -------
+    None; a changed copy with `copy=True`. Sets `obsp["distances"]`, `obsp["connectivities"]`, `uns["neighbors"]`,
+    `obsp["<key_added>_distances"]`, `obsp["<key_added>_connectivities"]`, `uns["<key_added>"]`.
+
+    Raises
+    ------
+    ValueError
+        An argument is outside its domain; the message names the parameter and the domain.
+    KeyError
+        A column or element that is asked for is not there; the message says which are.
+
+    Examples
+    --------
+    >>> oom.pp.pca(adata, n_comps=20)
+    >>> oom.pp.neighbors(adata, n_neighbors=15)
+    >>> adata.obsp["connectivities"].shape
+    (700, 700)
     """
     if transformer is not None and not (isinstance(transformer, str) and transformer == "sklearn"):
         raise NotImplementedError(

@@ -16,16 +16,37 @@ def sample(adata, fraction=None, *, n=None, rng=None, copy=False, replace=False,
 
     Parameters
     ----------
+    adata
+        An AnnDataOOM.
     fraction, n
         Share of the cells (genes), or how many: exactly one of them.
     rng
         Seed, or a generator of numpy, which is asked for one.
+    copy
+        Whether a changed copy is returned and `adata` stays as it is.
     replace
         Whether one may be drawn again; it is then there several times.
     axis
         "obs" (0) or "var" (1).
     p
         What chances are in proportion to: a column of obs (var) of numbers or truth values, or an array of them.
+
+    Returns
+    -------
+    None; a changed copy with `copy=True`.
+
+    Raises
+    ------
+    ValueError
+        An argument is outside its domain; the message names the parameter and the domain.
+    KeyError
+        A column or element that is asked for is not there; the message says which are.
+
+    Examples
+    --------
+    >>> oom.pp.sample(adata, n=100, rng=0)
+    >>> adata.n_obs
+    100
     """
     axis = {0: "obs", 1: "var"}.get(axis, axis) if isinstance(axis, int) and not isinstance(axis, bool) else axis
     if isinstance(rng, np.random.Generator):
@@ -45,6 +66,8 @@ def downsample_counts(
 
     Parameters
     ----------
+    adata
+        An AnnDataOOM.
     counts_per_cell
         Counts of a cell at most: a number, or one a cell.
     total_counts
@@ -53,6 +76,25 @@ def downsample_counts(
         Seed.
     replace
         Only False: counts drawn with replacement depend on all genes of a cell, and could not be recorded.
+    copy
+        Whether a changed copy is returned and `adata` stays as it is.
+
+    Returns
+    -------
+    None; a changed copy with `copy=True`. Sets `X`.
+
+    Raises
+    ------
+    ValueError
+        An argument is outside its domain; the message names the parameter and the domain.
+    KeyError
+        A column or element that is asked for is not there; the message says which are.
+
+    Examples
+    --------
+    >>> oom.pp.downsample_counts(adata, counts_per_cell=100)
+    >>> bool(adata.X.sum(axis=1).max() <= 100)
+    True
     """
     return verb("downsample_counts", **locals())
 
@@ -62,6 +104,8 @@ def sketch(adata, n, *, method="geometric", n_pcs=None, use_rep=None, copy=False
 
     Parameters
     ----------
+    adata
+        An AnnDataOOM.
     n
         Cells to keep.
     method
@@ -69,5 +113,27 @@ def sketch(adata, n, *, method="geometric", n_pcs=None, use_rep=None, copy=False
         cell adds to it (Hao et al. 2023), with obs `leverage_score`, over all cells.
     n_pcs, use_rep
         Columns and name of the embedding; all of `obsm["X_pca"]` by default.
+    copy
+        Whether a changed copy is returned and `adata` stays as it is.
+    random_state
+        Seed of every random number.
+
+    Returns
+    -------
+    None; a changed copy with `copy=True`. Sets `obs["leverage_score"]`.
+
+    Raises
+    ------
+    ValueError
+        An argument is outside its domain; the message names the parameter and the domain.
+    KeyError
+        A column or element that is asked for is not there; the message says which are.
+
+    Examples
+    --------
+    >>> oom.pp.pca(adata, n_comps=20)
+    >>> oom.pp.sketch(adata, 100)
+    >>> adata.shape
+    (100, 2000)
     """
     return verb("sketch", **locals())

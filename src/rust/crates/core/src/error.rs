@@ -6,6 +6,7 @@
 use crate::given::{Given, Syntax};
 use crate::location::Location;
 use std::borrow::Cow;
+use std::io::ErrorKind;
 
 /// Shorthand used throughout the core.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -24,6 +25,8 @@ pub enum Error {
         path: Location,
         /// The attempt, as a verb phrase ("open", "write", "rename to").
         action: &'static str,
+        /// Its kind, where the operating system said it, else `Other`.
+        kind: ErrorKind,
         /// The operating system's words and, where useful, what to do.
         message: String,
     },
@@ -325,7 +328,7 @@ impl Error {
 
     /// [`Error::Io`] from an operating-system error.
     pub fn io(path: impl Into<Location>, action: &'static str, source: &std::io::Error) -> Self {
-        Error::Io { path: path.into(), action, message: source.to_string() }
+        Error::Io { path: path.into(), action, kind: source.kind(), message: source.to_string() }
     }
 }
 

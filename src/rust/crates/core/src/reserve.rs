@@ -3,7 +3,7 @@
 //! Large requests are made through [`crate::memory`], where running out is an error. The small ones between them (a name,
 //! a message, the start of a thread, the vectors of a library) cannot fail in Rust without ending the process. So the faces use the allocator
 //! [`Reserved`]: when the system refuses a small request it lets go of what was put by and asks again. From then on memory
-//! is [`short`]: large requests are refused and running work stops, both with [`Error::OutOfMemory`], until a new reserve
+//! is short: large requests are refused and running work stops, both with [`Error::OutOfMemory`](crate::Error::OutOfMemory), until a new reserve
 //! was found.
 
 use crate::error::{Error, Result};

@@ -5,20 +5,15 @@ use anndataoom_core::given::Syntax;
 use anndataoom_core::Error;
 use pyo3::exceptions::*;
 use pyo3::prelude::*;
+use std::io::ErrorKind;
 
 /// The exception a user expects for `error`; the message names file and element.
 pub(crate) fn to_py_err(error: Error) -> PyErr {
     let text = printable(&error.in_syntax(&Syntax::PYTHON)).into_owned();
     match &error {
         Error::External { .. } => PyPermissionError::new_err(text),
-        // A file that is to be made is not there either when the disk is full.
-        Error::Io { path, action, message }
-            if path.path().is_some_and(|path| !path.exists())
-                && (action.starts_with("open") || message.contains("(os error 2)")) =>
-        {
-            PyFileNotFoundError::new_err(text)
-        }
-        Error::Io { message, .. } if message.contains("ermission denied") => PyPermissionError::new_err(text),
+        Error::Io { kind: ErrorKind::NotFound, .. } => PyFileNotFoundError::new_err(text),
+        Error::Io { kind: ErrorKind::PermissionDenied, .. } => PyPermissionError::new_err(text),
         Error::Io { .. } | Error::Scratch { .. } | Error::File { .. } => PyOSError::new_err(text),
         Error::Missing { .. } | Error::Name { .. } => PyKeyError::new_err(text),
         // As scanpy has it.

@@ -1,6 +1,6 @@
 //! The R face: converts and nothing else.
 //!
-//! Every function takes one named list and gives one list, through [`reply`]; R's `rs_call()` is the other end.
+//! Every function takes one named list and gives one list, through `reply`; R's `rs_call()` is the other end.
 #![warn(unreachable_pub)]
 #![allow(missing_docs)] // extendr_module! makes public functions
 

@@ -1,7 +1,26 @@
 //! AnnData elements: one in-memory form per on-disk encoding, and its reader and writer.
 //!
-//! [`read`] gives any element as a [`Value`], [`describe`] says what it is without reading values, [`write`] writes a
+//! [`read`] gives any element as a [`Value`], [`describe`] says what it is without reading values, [`write()`] writes a
 //! value in the encoding of its kind. An element that cannot be decoded is an error of that element alone.
+//!
+//! ```
+//! # fn main() -> anndataoom_core::Result<()> {
+//! use anndataoom_core::element::{self, Value, WriteOptions};
+//! use anndataoom_core::store::{Store, Writer};
+//!
+//! let store = Store::open("../../../../inst/extdata/pbmc_like.h5ad")?;
+//! let Value::Categorical(types) = element::read(&store, "obs/cell_type")? else { panic!("no categories") };
+//! assert_eq!(types.codes.len(), 700);
+//!
+//! let path = std::env::temp_dir().join(format!("element-{}.h5ad", std::process::id()));
+//! let writer = Writer::create(&path)?;
+//! element::write(&writer.root()?, "numbers", &Value::vector(vec![1.5f64, 2.5]), &WriteOptions::default())?;
+//! writer.commit()?;
+//! assert_eq!(element::read(&Store::open(&path)?, "numbers")?, Value::vector(vec![1.5f64, 2.5]));
+//! # std::fs::remove_file(&path).unwrap();
+//! # Ok(())
+//! # }
+//! ```
 
 mod categories;
 mod copied;

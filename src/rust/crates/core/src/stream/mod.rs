@@ -4,6 +4,22 @@
 //! A [`Reducer`] adds values up; a writer takes blocks one after the other ([`in_sequence`]). Who goes through rows in a loop of
 //! its own pulls [`Blocks`] or [`Chunks`]; who needs a gene's values of all cells has them column by column
 //! ([`map_columns`]); a matrix is also to be had in memory ([`collect()`]).
+//!
+//! ```
+//! # fn main() -> anndataoom_core::Result<()> {
+//! use anndataoom_core::stream::{Blocks, Order};
+//! use anndataoom_core::{matrix, store::Store, LazyMatrix, Session};
+//!
+//! let store = Store::open("../../../../inst/extdata/pbmc_like.h5ad")?;
+//! let x = LazyMatrix::new(matrix::open(&store, "X")?);
+//! let mut rows = 0;
+//! for block in Blocks::new(&x, Order::Matrix, &Session::default())? {
+//!     rows += block?.n_rows();
+//! }
+//! assert_eq!(rows, 700);
+//! # Ok(())
+//! # }
+//! ```
 
 mod blocks;
 mod collect;

@@ -12,7 +12,7 @@ pub use crate::{adds_up, gives_rows, gives_sum, no_rows, no_state};
 /// A pass that adds up: maps blocks, folds their parts, merges states and makes a result of them. Its serialised form is its
 /// parameters, by which partial results are told apart.
 ///
-/// Parts are folded in block order into the state of their run, runs are merged in order ([`Schedule`]). What belongs to
+/// Parts are folded in block order into the state of their run, runs are merged in order ([`Schedule`](super::Schedule)). What belongs to
 /// rows is no part of the state: it goes where those rows are ([`Scatter`]).
 pub trait Reducer: Serialize + Sync {
     /// Its name in messages.

@@ -234,7 +234,7 @@ fn beside(path: &Path, prefix: Option<&str>) -> Result<Layout> {
 }
 
 /// Returns the beginnings of the files' names of each matrix in a folder, in order; nothing for a file, or for a folder that
-/// [`find`] finds one in.
+/// `find` finds one in.
 ///
 /// # Errors
 /// [`Error::Io`].

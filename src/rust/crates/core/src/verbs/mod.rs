@@ -1,8 +1,22 @@
 //! The table of verbs: of each its name, parameters with type, default and domain, what it needs of an object and what it
 //! adds. Faces hand arguments over as they are ([`Given`](crate::given::Given)); [`Verb::check`] refuses them or not before
-//! anything is computed, and [`Call::run`] does the work. A verb is its function in `ops` or `graph`, an entry here, and
+//! anything is computed, and [`Verb::run`] does the work. A verb is its function in `ops` or `graph`, an entry here, and
 //! one signature with documentation a face, which a test compares with the entry. Functions that are no verbs have their
 //! parameters in [`FUNCTIONS`].
+//!
+//! ```
+//! # fn main() -> anndataoom_core::Result<()> {
+//! use anndataoom_core::given::{Given, Syntax};
+//! use anndataoom_core::verbs;
+//!
+//! let verb = verbs::find("leiden")?;
+//! assert!(verb.params.iter().any(|p| p.name == "resolution"));
+//! let wrong = [("resolution".to_owned(), Given::Text("high".to_owned()))];
+//! let Err(error) = verb.check(wrong) else { panic!("accepted") };
+//! assert!(error.in_syntax(&Syntax::PYTHON).starts_with("leiden: resolution must be"));
+//! # Ok(())
+//! # }
+//! ```
 
 mod args;
 mod call;

@@ -1,7 +1,7 @@
 //! The lazy transforms a chain can hold: one type in one file each.
 //!
 //! A node is written as a [`Transform`] of rows or, where it is a function of single values that keeps zeros, as an
-//! [`Elementwise`]; a chain holds either as a [`Node`]. To add a node: write its file, name it here and in [`decode`].
+//! [`Elementwise`]; a chain holds either as a [`Node`]. To add a node: write its file, name it here and in `decode`.
 //! The verb that records it lives in `ops`.
 
 mod arcsinh;
