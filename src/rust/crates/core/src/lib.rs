@@ -1,6 +1,8 @@
-//! An out-of-memory AnnData: matrices stay in their files, and every computation streams over them in blocks.
+//! An out-of-memory AnnData: matrices stay in their files, and every computation streams over them
+//! in blocks.
 //!
-//! This crate does all that touches values. The packages for R and Python convert, validate and hold the metadata.
+//! This crate does all that touches values. The packages for R and Python convert, validate and
+//! hold the metadata.
 //!
 //! ```
 //! use anndataoom_core::ops::{self, Flavor, HvgOptions, NormalizeOptions, PcaOptions, QcOptions, ScaleOptions};
@@ -29,8 +31,8 @@
 //!
 //! # The rooms
 //!
-//! Each knows only those above it in this table. Which verbs there are for users, with parameters, domains and defaults, is
-//! the table in [`verbs`]; a caller from Rust uses [`ops`] and [`graph`].
+//! A room knows only rooms above it in this list. A caller from Rust uses [`ops`] and [`graph`];
+//! [`verbs`] is the table by which the faces for R and Python call them.
 //!
 //! | room | holds |
 //! |---|---|
@@ -47,15 +49,17 @@
 //! | [`write`](mod@write) | streamed writing of matrices and whole objects, saving into a file |
 //! | [`sim`] | simulated counts, as a source like any other |
 //! | [`text`] | folders of text by Cell Ranger and others |
-//! | [`patch`] | what a verb returns: values by slot and key |
+//! | [`patch`] | results of a verb: values by slot and key |
 //! | [`verbs`] | the table of verbs |
 //! | [`session`] | threads, memory, scratch files, caches and cancellation, passed to all that takes long |
 //!
 //! # Promises
 //!
 //! - Results are the same bits for any number of threads and any memory setting.
-//! - Memory does not grow with the matrix; a request that cannot be met is an [`Error`], not the end of the process.
-//! - No input makes a function panic; data that contradict themselves are an [`Error`] that names file and element.
+//! - Memory does not grow with the matrix; a request that cannot be met is an [`Error`], not the
+//!   end of the process.
+//! - No input makes a function panic; data that contradict themselves are an [`Error`] that names
+//!   file and element.
 #![warn(unreachable_pub)]
 
 pub mod chain;

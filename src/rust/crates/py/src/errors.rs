@@ -1,4 +1,4 @@
-//! Errors of the core as ordinary Python exceptions.
+//! Converts errors of the core to ordinary Python exceptions.
 
 use anndataoom_core::error::printable;
 use anndataoom_core::given::Syntax;
@@ -7,7 +7,8 @@ use pyo3::exceptions::*;
 use pyo3::prelude::*;
 use std::io::ErrorKind;
 
-/// The exception a user expects for `error`; the message names file and element.
+/// Converts `error` to the exception that a Python user expects; the message names file and
+/// element.
 pub(crate) fn to_py_err(error: Error) -> PyErr {
     let text = printable(&error.in_syntax(&Syntax::PYTHON)).into_owned();
     match &error {
@@ -16,7 +17,7 @@ pub(crate) fn to_py_err(error: Error) -> PyErr {
         Error::Io { kind: ErrorKind::PermissionDenied, .. } => PyPermissionError::new_err(text),
         Error::Io { .. } | Error::Scratch { .. } | Error::File { .. } => PyOSError::new_err(text),
         Error::Missing { .. } | Error::Name { .. } => PyKeyError::new_err(text),
-        // As scanpy has it.
+        // scanpy raises an IndexError for it.
         Error::Argument { parameter: "percent_top", .. } => PyIndexError::new_err(text),
         Error::Index { .. } => PyIndexError::new_err(text),
         Error::Memory { .. } | Error::OutOfMemory { .. } => PyMemoryError::new_err(text),

@@ -8,8 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Filters of chunks that are read; gzip, shuffle and lzf are also written.
-pub const FILTERS: [&str; 9] =
-    ["gzip", "shuffle", "fletcher32", "lzf", "zstd", "lz4", "bitshuffle", "blosc", "blosc2"];
+pub const FILTERS: [&str; 9] = ["gzip", "shuffle", "fletcher32", "lzf", "zstd", "lz4", "bitshuffle", "blosc", "blosc2"];
 
 /// Names and versions of the libraries that backends stand on.
 #[must_use]

@@ -17,7 +17,8 @@ use std::sync::Arc;
 /// [`Error::Io`] when the directory is not there or not writable, or `target` is a directory.
 pub(in crate::store) fn create(target: &Path) -> Result<Box<dyn StoreSink>> {
     let target = absolute(target)?;
-    let refused = |message: String| Error::Io { path: (&target).into(), action: "write", kind: ErrorKind::Other, message };
+    let refused =
+        |message: String| Error::Io { path: (&target).into(), action: "write", kind: ErrorKind::Other, message };
     if target.is_dir() {
         return Err(refused("it is a directory; give the name of a file".into()));
     }

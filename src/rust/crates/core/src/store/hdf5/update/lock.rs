@@ -149,7 +149,8 @@ impl Exclusive {
     /// [`Error::Io`] when anybody else has the file open.
     pub(super) fn take(shared: &Arc<Shared>, path: &Path) -> Result<Exclusive> {
         let kind = std::io::ErrorKind::Other;
-        let refused = |message: &str| Error::Io { path: path.into(), action: "save into", kind, message: message.into() };
+        let refused =
+            |message: &str| Error::Io { path: path.into(), action: "save into", kind, message: message.into() };
         {
             let mut state = lock(&shared.state);
             if state.saving {
