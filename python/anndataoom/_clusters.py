@@ -16,7 +16,8 @@ def leiden(
     use_weights=True, n_iterations=-1, partition_type=None, neighbors_key=None, obsp=None, copy=False, flavor=None,
     objective_function="modularity",
 ):
-    """Leiden clusters of the neighbour graph (`scanpy.tl.leiden`), until nothing improves; each is connected.
+    """Finds Leiden clusters of the neighbour graph (`scanpy.tl.leiden`), until nothing improves;
+    each is connected.
 
     `flavor` and `directed` are accepted and have no effect: the graph is undirected.
 
@@ -27,7 +28,8 @@ def leiden(
     resolution
         Higher gives more clusters.
     restrict_to
-        (column of obs, its categories): only their cells are clustered, the others keep theirs.
+        (column of obs, its categories): only the cells with these categories are clustered, other
+        cells keep theirs.
     random_state
         Seed of every random number.
     key_added
@@ -41,7 +43,8 @@ def leiden(
     n_iterations
         Iterations; -1 until nothing improves.
     partition_type
-        leidenalg's RBConfigurationVertexPartition or CPMVertexPartition: another way to say `objective_function`.
+        leidenalg's RBConfigurationVertexPartition or CPMVertexPartition, in place of
+        `objective_function`.
     neighbors_key
         Name given to neighbors as key_added.
     obsp
@@ -88,7 +91,8 @@ def louvain(
     directed=True, use_weights=True, partition_type=None, partition_kwargs=NOTHING, neighbors_key=None, obsp=None,
     copy=False,
 ):
-    """Louvain clusters of the neighbour graph by modularity (`scanpy.tl.louvain`); `leiden` finds better ones.
+    """Finds Louvain clusters of the neighbour graph by modularity (`scanpy.tl.louvain`); `leiden`
+    finds better ones.
 
     `flavor` and `directed` are accepted and have no effect: the graph is undirected.
 
@@ -150,7 +154,7 @@ def louvain(
 
 
 def _flat(restrict_to):
-    """(column, its groups) as one list."""
+    """Turns (column, its groups) into one list."""
     if restrict_to is None:
         return None
     if not isinstance(restrict_to, tuple | list) or len(restrict_to) != 2 or not np.iterable(restrict_to[1]):

@@ -13,7 +13,8 @@ def umap(
     init_pos="spectral", random_state=0, a=None, b=None, method="umap", key_added=None, neighbors_key="neighbors",
     copy=False, parallel=True,
 ):
-    """UMAP of the neighbour graph (`scanpy.tl.umap`), the same for any number of threads.
+    """Computes a UMAP of the neighbour graph (`scanpy.tl.umap`), with the same result for any
+    number of threads.
 
     Parameters
     ----------
@@ -50,12 +51,13 @@ def umap(
     copy
         Whether a changed copy is returned and `adata` stays as it is.
     parallel
-        Whether all points move at once, on all threads; otherwise one edge after the other, as in umap-learn.
+        Whether all points move at once, on all threads; else edges move one after the other, as in
+        umap-learn.
 
     Returns
     -------
-    None; a changed copy with `copy=True`. Sets `obsm["X_umap"]`, `uns["umap"]`, `obsm["<key_added>"]`,
-    `uns["<key_added>"]`.
+    None; a changed copy with `copy=True`. Sets `obsm["X_umap"]`, `uns["umap"]`,
+    `obsm["<key_added>"]`, `uns["<key_added>"]`.
 
     Raises
     ------
@@ -77,7 +79,8 @@ def umap(
 
 
 def diffmap(adata, n_comps=15, *, neighbors_key=None, random_state=0, copy=False):
-    """Diffusion map of the neighbour graph (`scanpy.tl.diffmap`); its first component is the stationary state.
+    """Computes a diffusion map of the neighbour graph (`scanpy.tl.diffmap`); the first component is
+    the stationary state.
 
     Parameters
     ----------
@@ -118,7 +121,8 @@ def dpt(
     adata, n_dcs=10, *, n_branchings=0, min_group_size=0.01, allow_kendall_tau_shift=True, neighbors_key=None,
     copy=False,
 ):
-    """Diffusion pseudotime from the cell `uns["iroot"]` (`scanpy.tl.dpt`, without branchings).
+    """Computes diffusion pseudotime from the cell `uns["iroot"]` (`scanpy.tl.dpt`, without
+    branchings).
 
     Parameters
     ----------
@@ -172,10 +176,11 @@ def dpt(
 
 
 def embedding_density(adata, basis="umap", *, groupby=None, key_added=None, components=None):
-    """Density of the cells of an embedding, from 0 to 1, at each of them (`scanpy.tl.embedding_density`).
+    """Estimates the density of cells at each cell of an embedding, from 0 to 1
+    (`scanpy.tl.embedding_density`).
 
-    A Gaussian kernel estimate (`scipy.stats.gaussian_kde`), of which less than 1e-11 is left out; it grows with the
-    square of the number of cells.
+    It is a Gaussian kernel estimate, as `scipy.stats.gaussian_kde`; terms that add up to less than
+    1e-11 are left out. Time grows with the square of the number of cells.
 
     Parameters
     ----------
@@ -184,11 +189,13 @@ def embedding_density(adata, basis="umap", *, groupby=None, key_added=None, comp
     basis
         Element of obsm, with or without "X_".
     groupby
-        Column of obs: densities of each of its groups by itself, which do not compare between groups.
+        Column of obs with groups: the density of each group is estimated by itself, so that
+        densities do not compare between groups.
     key_added
-        Column of obs for the result; `<basis>_density`, or `<basis>_density_<groupby>`, without it.
+        Name of the column of obs for the result, instead of `<basis>_density` or
+        `<basis>_density_<groupby>`.
     components
-        Two components, from 1, as numbers or as "1,2".
+        Two components, counted from 1, as numbers or as "1,2".
 
     Returns
     -------

@@ -8,7 +8,7 @@ from ._verbs import target_of
 
 
 def paga(adata, groups=None, *, use_rna_velocity=False, model="v1.2", neighbors_key=None, copy=False):
-    """How much more often two groups are neighbours than by chance (`scanpy.tl.paga`, model v1.2).
+    """Compares how often two groups are neighbours with chance (`scanpy.tl.paga`, model v1.2).
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def dendrogram(
     adata, groupby, *, n_pcs=None, use_rep=None, var_names=None, use_raw=None, cor_method="pearson",
     linkage_method="complete", optimal_ordering=False, key_added=None, inplace=True,
 ):
-    """Tree of groups of cells by the correlation of their means (`scanpy.tl.dendrogram`).
+    """Clusters groups of cells by the correlation of their means (`scanpy.tl.dendrogram`).
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def dendrogram(
 
     Returns
     -------
-    None, or with `inplace=False` what goes to `uns["dendrogram_<groupby>"]`.
+    None, or with `inplace=False` the value for `uns["dendrogram_<groupby>"]`.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Embedding, clustering and trees, by scanpy's names and parameters, in place as scanpy does."""
+"""Embeddings, clusters and trees, by scanpy's names and parameters, in place as in scanpy."""
 
 from ._clusters import leiden, louvain
 from ._ingest import ingest, transfer_labels

@@ -1,4 +1,4 @@
-//! Moving values from a dataset, one field of a compound dataset, or an attribute, into memory.
+//! Reads values of a dataset, of one field of its records, or of an attribute into memory.
 
 use super::claim::check_claim;
 use super::datatype::{self, kind_of, packed};
@@ -18,9 +18,9 @@ use hdf5_sys::h5t::H5Treclaim;
 use std::ffi::{c_char, c_void, CStr};
 use std::ops::Range;
 
-/// Fewer texts are left to the library.
+/// Lower bound of the number of texts that are read without the library.
 const FEW: usize = 64;
-/// Strings fetched at a time, so that HDF5's copies of them do not double the memory of a long column.
+/// Texts read at a time, so that HDF5's copies of them do not double the memory of a long column.
 const STRINGS_AT_ONCE: usize = 1 << 16;
 
 enum Source<'a> {
@@ -28,14 +28,14 @@ enum Source<'a> {
     Attribute(Attribute),
 }
 
-/// A dataset or an attribute, ready to be read.
+/// A dataset or an attribute whose type and extents are known.
 pub(super) struct Typed<'a> {
     node: &'a Node,
     source: Source<'a>,
     kind: Kind,
     /// `None` without space.
     extents: Option<Vec<usize>>,
-    /// Bytes that the values can be at most.
+    /// Upper bound of the bytes of all values; 0 for attributes.
     most: u64,
 }
 
@@ -66,7 +66,8 @@ impl<'a> Typed<'a> {
         Ok(Typed { node, source, kind, extents, most: 0 })
     }
 
-    /// The type that `part` is read into: arrays as the arrays they are, a field as a record of it alone.
+    /// Returns the type in memory that `part` is read into. Array types stay arrays, and a field
+    /// becomes a record of it alone.
     fn memory(&self, part: &Part<'_>) -> Result<Datatype> {
         let with = |e: hdf5::Error| self.node.damaged(&e);
         let memory = datatype::memory_type(part.kind).map_err(with)?;
@@ -80,6 +81,7 @@ impl<'a> Typed<'a> {
         }
     }
 
+    /// Reads the selected rows, or all, converted to the type `memory`.
     /// # Safety
     /// `buffer` must hold the selected values in the layout of `memory`.
     unsafe fn read_raw(&self, rows: Option<&Range<usize>>, memory: &Datatype, buffer: *mut c_void) -> hdf5::Result<()> {
@@ -104,7 +106,8 @@ impl<'a> Typed<'a> {
         Ok(())
     }
 
-    /// Hands out the first texts of a plain list, as many as can be read without the library, and gives their number.
+    /// Reads the first texts of a one-dimensional list, as many as can be read without the library,
+    /// hands each to `give`, and returns their number.
     fn texts_of_heaps(&self, part: &Part<'_>, give: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<usize> {
         let (Source::Dataset(dataset), Some(&[n])) = (&self.source, self.extents.as_deref()) else { return Ok(0) };
         let file = self.node.file();
@@ -137,8 +140,9 @@ impl<'a> Typed<'a> {
         Ok(rows.len())
     }
 
-    /// One run of variable-length texts, `count` of them, read as the first type, each being of the second: HDF5 allocates
-    /// each, and takes them back here whatever `give` says.
+    /// Reads one run of `count` texts of any length by the library, and hands each to `give`.
+    /// `memory` is the type of the selection and `text` of one text in it. HDF5 allocates each
+    /// text; all are freed here, even if `give` fails.
     fn texts_of(
         &self,
         rows: Option<&Range<usize>>,
