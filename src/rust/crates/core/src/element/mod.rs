@@ -42,7 +42,7 @@ mod value;
 mod write;
 
 pub use crate::dtype::{DType, Data, Number};
-pub(crate) use copied::all as copies;
+pub(crate) use copied::copy_all as copies;
 pub use description::Description;
 pub use encoding::WriteOptions;
 pub(crate) use encoding::{

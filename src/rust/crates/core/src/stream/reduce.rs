@@ -36,7 +36,7 @@ pub fn reduce_into<R: Reducer>(
     if let Some(team) = &session.team {
         return together(x, r, whole, &**team, session);
     }
-    let pass = Opened::new(x, R::NEEDS.order, Leaves::of(R::NEEDS), session)?;
+    let pass = Opened::new(x, R::NEEDS.order, Leaves::for_needs(R::NEEDS), session)?;
     let schedule = Schedule::new(&pass, R::NEEDS.run);
     let mut all = None;
     let put = |at: &Positions, rows| whole.scatter(at, rows);
