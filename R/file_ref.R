@@ -18,7 +18,7 @@ file_ref <- function(path, save = FALSE, external = "refuse", group = NULL, form
   ref
 }
 
-# Tells whether an external pointer can be used in this process: not after readRDS(), not in a
+# Returns whether an external pointer can be used in this process: not after readRDS(), not in a
 # forked child.
 is_live <- function(pointer, pid) {
   typeof(pointer) == "externalptr" && identical(pid, Sys.getpid()) && !identical(pointer, methods::new("externalptr"))

@@ -51,7 +51,7 @@ not_in_place <- function() {
   )
 }
 
-# Tells whether an index names one row or column; a mask that chooses one does not.
+# Returns whether an index names one row or column; a mask that chooses one does not.
 is_single <- function(index, positions) {
   !missing(index) && length(positions) == 1 && length(index) == 1 && (is.numeric(index) || is.character(index))
 }

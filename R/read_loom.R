@@ -28,7 +28,7 @@ read_loom <- function(filename, sparse = FALSE, X_name = "spliced", obs_names = 
     "read_loom", filename = filename, sparse = sparse, X_name = X_name, obs_names = obs_names, var_names = var_names,
     obsm_mapping = obsm_mapping, varm_mapping = varm_mapping, to = to, external = external
   )
-  if (!sparse && !is.null(to)) abort("parameter", "to: only a file that is written has a place; use sparse = TRUE")
+  if (!sparse && !is.null(to)) abort("parameter", "to: expected NULL without sparse = TRUE, which writes an h5ad file")
   file <- file_ref(filename, external = external)
   obsm <- loom_mapping(obsm_mapping, "obsm_mapping")
   varm <- loom_mapping(varm_mapping, "varm_mapping")

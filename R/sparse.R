@@ -1,7 +1,7 @@
 # The package Matrix takes 150 MB of memory and a second to load, so that it is loaded only for
 # sparse values.
 
-# Tells whether `x` is of a class of Matrix, even if it was read from a file before that package was
+# Returns whether `x` is of a class of Matrix, even if it was read from a file before that package was
 # loaded.
 is_Matrix <- function(x, class = "Matrix") {
   if (!isS4(x)) return(FALSE)

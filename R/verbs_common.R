@@ -100,7 +100,7 @@ element_of <- function(adata, part, name, hint = "", what = paste0("name of an e
   resolve(items[[name]])
 }
 
-# Tells whether a verb reads `raw`: by default where there is one and no layer is named, as in
+# Returns whether a verb reads `raw`: by default where there is one and no layer is named, as in
 # scanpy.
 raw_is_used <- function(adata, use_raw, layer) {
   if (is.null(use_raw)) return(is.null(layer) && !is.null(adata@raw))

@@ -192,7 +192,7 @@ storable <- function(x, what) {
   if (is_utf8(x)) x else as_utf8(x, what)
 }
 
-# Tells whether an h5ad file has a type for a vector. Dates, times and 64-bit integers stored as
+# Returns whether an h5ad file has a type for a vector. Dates, times and 64-bit integers stored as
 # doubles would lose their meaning.
 is_column <- function(x) {
   is.atomic(x) && !is.null(x) &&

@@ -27,7 +27,7 @@ def is_categorical(column) -> bool:
 
 
 def unused(column) -> bool:
-    """Tells whether a column has unused categories."""
+    """Returns whether a column has unused categories."""
     return is_categorical(column) and len(used_codes(column)) < len(pd.Categorical(column).categories)
 
 
@@ -44,7 +44,7 @@ def only_used(column):
 
 
 def drops_unused() -> bool:
-    """Tells whether selections drop unused categories: anndata's setting, by default True."""
+    """Returns whether selections drop unused categories: anndata's setting, by default True."""
     settings = getattr(sys.modules.get("anndata"), "settings", None)
     return bool(getattr(settings, "remove_unused_categories", True))
 

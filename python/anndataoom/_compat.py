@@ -10,7 +10,7 @@ from ._values import in_memory
 
 
 def is_oom(adata) -> bool:
-    """Tells whether `adata` keeps its matrices on disk.
+    """Returns whether `adata` keeps its matrices on disk.
 
     Parameters
     ----------

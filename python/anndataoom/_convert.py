@@ -81,7 +81,7 @@ def _sparse(format, shape, indptr, indices, data):
 
 
 def nan_texts(value) -> bool:
-    """Tells whether the missing texts of a value of the core are NaN in its file."""
+    """Returns whether the missing texts of a value of the core are NaN in its file."""
     return value[0] == "nullable" and value[3]
 
 
@@ -285,7 +285,7 @@ def column_to_core(x, name: str = "column", nan: bool = False):
 
 
 def nullable_texts(dtype: pd.StringDtype, mask, name: str) -> bool:
-    """Tells whether texts are written with a mask of missing ones; under pandas 3 as anndata and
+    """Returns whether texts are written with a mask of missing ones; under pandas 3 as anndata and
     its settings do.
     """
     if not NAN_TEXTS:
@@ -319,7 +319,7 @@ def check_frame(frame: pd.DataFrame, name: str):
 
 
 def _same(index: pd.Index, column: pd.Series) -> bool:
-    """Tells whether the names equal a column, by value or as text."""
+    """Returns whether the names equal a column, by value or as text."""
     column = pd.Index(column)
     return index.equals(column) or index.astype(str).equals(column.astype(str))
 

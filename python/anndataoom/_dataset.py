@@ -67,7 +67,7 @@ class AnnDataSet(AnnDataOOM):
         return "hdf5"
 
     def is_closed(self) -> bool:
-        """Tells whether `close` was called."""
+        """Returns whether `close` was called."""
         return self._closed
 
     def close(self) -> None:

@@ -150,7 +150,7 @@ def pair(key) -> tuple:
 
 
 def is_pointwise(rows, columns) -> bool:
-    """Tells whether two lists of positions mean pairs of them, as in numpy."""
+    """Returns whether two lists of positions mean pairs of them, as in numpy."""
     def listed(x):
         return isinstance(x, list | np.ndarray) and np.ndim(x) == 1
 

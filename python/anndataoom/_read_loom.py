@@ -70,7 +70,7 @@ def read_loom(
         obsm_mapping=obsm_mapping, varm_mapping=varm_mapping, to=to, external=external,
     )  # fmt: skip
     if to is not None and not sparse:
-        raise ValueError("to: only a file that is written has a place; use sparse=True")
+        raise ValueError("to: expected None without sparse=True, which writes an h5ad file")
     file = _core.File(os.fspath(filename), False, external)
     obsm, varm = _mapping("obsm_mapping", obsm_mapping), _mapping("varm_mapping", varm_mapping)
     adata = of_slots(file, file.read_loom(X_name, obs_names, var_names, obsm, varm))

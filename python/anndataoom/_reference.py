@@ -8,7 +8,7 @@ import sys
 
 
 def is_reference(index) -> bool:
-    """Tells whether an index is a reference to an array, or to several."""
+    """Returns whether an index is a reference to an array, or to several."""
     acc = sys.modules.get("anndata.acc")
     return acc is not None and isinstance(index, acc.AdRef | acc.RefAcc | acc.MapAcc)
 

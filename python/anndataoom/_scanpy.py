@@ -110,7 +110,7 @@ def layers_for_caller(adata):
 
 @functools.cache
 def x_is_a_layer() -> bool:
-    """Tells whether X is the layer None of an AnnData, as from version 0.13 on."""
+    """Returns whether X is the layer None of an AnnData, as from version 0.13 on."""
     import anndata
     import numpy as np
 

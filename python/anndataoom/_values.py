@@ -237,7 +237,7 @@ class Values:
         return self.to_adata()
 
     def unwriteable(self, *, store_type=None) -> bool:
-        """Tells whether some element cannot be written; encodes every value in memory to find out.
+        """Returns whether some element cannot be written; encodes every value in memory to find out.
 
         Parameters
         ----------

@@ -25,7 +25,7 @@ def one_of(parameter: str, value, allowed) -> None:
 
 
 def raw_is_used(adata, use_raw, layer) -> bool:
-    """Tells whether a verb reads raw: by default where there is one and no layer is named, as in
+    """Returns whether a verb reads raw: by default where there is one and no layer is named, as in
     scanpy.
     """
     if use_raw is None:

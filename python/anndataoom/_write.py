@@ -109,7 +109,7 @@ def plan(adata, convert: bool = True) -> dict:
 
 
 def kept_part(x, name: str) -> bool:
-    """Tells whether a matrix that cannot be read is copied from its file. In a selection it is left
+    """Returns whether a matrix that cannot be read is copied from its file. In a selection it is left
     out, with a warning.
     """
     if x.kept is None:

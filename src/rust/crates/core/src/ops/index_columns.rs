@@ -283,7 +283,7 @@ fn by_column(block: &Block) -> Result<Columns> {
         Ok(T::wrap(out))
     }
     let values = with_data!(data, v => scatter(v, &place))?;
-    // Every column's start has moved to its end.
+    // Each entry has moved from the start of its column to the end.
     next.truncate(block.n_cols);
     Ok(Columns { ends: next, rows, values })
 }

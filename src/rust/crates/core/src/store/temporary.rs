@@ -173,7 +173,8 @@ fn remove(path: &Path) {
 mod tests {
     use super::*;
 
-    /// Leftovers are removed only if their name has the full pattern and nobody holds them.
+    /// Checks that leftovers are removed only if their name has the full pattern and nobody holds
+    /// them.
     #[test]
     fn leftovers() {
         let dir = std::env::temp_dir().join(format!("anndataoom-left-{}", std::process::id()));

@@ -107,7 +107,7 @@ pub struct Chunks {
     empty: Storage,
 }
 
-/// The name of a chunk in errors.
+/// The name, in errors, of a chunk.
 const CHUNK: &str = "a chunk of rows";
 
 impl Chunks {

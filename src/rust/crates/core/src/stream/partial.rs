@@ -71,7 +71,7 @@ fn fingerprint<T: Serialize + ?Sized>(of: &T) -> Result<u64> {
     Ok(hash(&encoded(of, 0, PARTIAL)?))
 }
 
-/// The name of a partial result in errors.
+/// The name, in errors, of a partial result.
 const PARTIAL: &str = "a partial result";
 
 /// The result of some neighbouring runs of a reducer: their states and the results of their rows.

@@ -38,7 +38,7 @@ impl Preset {
     }
 }
 
-/// Which faces have a parameter.
+/// The faces that have a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Face {
     /// R and Python.

@@ -54,8 +54,8 @@ pub(super) fn minimum(f: &mut impl Convex, at: &mut [f64], tolerance: f64, what:
         at.copy_from_slice(&tried);
     }
     Err(Error::State(format!(
-        "{what}: the regression does not converge (the gradient is {before:e} after {ROUNDS} steps): values of genes that \
-         differ by many orders of magnitude are to be scaled first"
+        "{what}: the regression does not converge (the gradient is {before:e} after {ROUNDS} steps): scale the \
+         genes first, as their values differ by many orders of magnitude"
     )))
 }
 

@@ -23,7 +23,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// The name of a product in errors.
+/// The name, in errors, of a product.
 const PRODUCT: &str = "pca: products with a block of vectors";
 /// The number of rows of a panel.
 const PANEL_ROWS: usize = 256;

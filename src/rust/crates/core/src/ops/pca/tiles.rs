@@ -105,7 +105,7 @@ impl<T: Lanes> Panel<T> {
                 *at += 1;
             }
         }
-        // Every column's start has moved to its end.
+        // Each entry has moved from the start of its column to the end.
         next.truncate(rank.len());
         Ok(Panel { ends: next, rows, values: by_column })
     }

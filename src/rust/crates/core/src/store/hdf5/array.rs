@@ -165,7 +165,8 @@ impl ChunkedArray for Hdf5Array {
             let memory = h5call!(h5s::H5Screate_simple(rank as i32, within.as_ptr(), null))?;
             // SAFETY: the identifier was just returned by the constructor.
             let memory: Dataspace = unsafe { from_id(memory) }?;
-            // All arrays have the dataset's rank; `out` holds the whole memory dataspace (both checked).
+            // All arrays have the dataset's rank; `out` holds the whole memory dataspace (both
+            // checked).
             h5call!(h5s::H5Sselect_hyperslab(memory.id(), set, zero.as_ptr(), null, count.as_ptr(), null))?;
             h5call!(h5s::H5Sselect_hyperslab(space.id(), set, start.as_ptr(), null, count.as_ptr(), null))?;
             let (dataset, datatype, file) = (self.dataset.id(), datatype.id(), space.id());
@@ -210,7 +211,7 @@ mod tests {
     use super::*;
     use crate::store::Store;
 
-    /// Datasets that are read at their addresses, and datasets that are left to the library.
+    /// Checks which datasets are read at their addresses, and which are left to the library.
     #[test]
     fn eligibility() {
         let fixtures = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../../tests/golden/matrix");

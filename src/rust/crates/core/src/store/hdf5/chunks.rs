@@ -89,7 +89,7 @@ pub(crate) fn of(dataset: &Dataset, shape: &[u64], chunk: &[u64]) -> Result<Vec<
                 "for which there is no memory"
             }
         };
-        wrong = Some(format!("one {what}, at {:?} of {shape:?}", c.offset));
+        wrong = Some(format!("a chunk {what}, at {:?} of {shape:?}", c.offset));
         1
     });
     if let Some(wrong) = wrong {

@@ -18,8 +18,8 @@ impl Hdf5Group<'_> {
     /// be opened.
     ///
     /// # Errors
-    /// [`Error::Format`] when it is damaged, [`Error::External`] when a part of it is in a file that may not be opened,
-    /// [`Error::Io`] for the target.
+    /// [`Error::Format`] when it is damaged, [`Error::External`] when a part of it is in a file
+    /// that may not be opened, [`Error::Io`] for the target.
     pub(super) fn copy_element(&self, key: &str, node: &Node) -> Result<()> {
         self.copy_node(key, node, &mut Vec::new())?;
         self.writer.keep_copied(&self.join(key));
@@ -162,7 +162,7 @@ fn check(group: &Node, key: &str, never: u64) -> Result<()> {
         element,
         expected: format!("the header of a {what}"),
         found: format!(
-            "one with message {} of HDF5, which only others have; the file is damaged",
+            "one with a message of type {}, which no {what} has; the file is damaged",
             found.trailing_zeros()
         ),
     })

@@ -189,7 +189,8 @@ fn integer(bytes: usize, signed: bool) -> Result<Datatype> {
 }
 
 fn own(id: i64) -> Result<Datatype> {
-    // SAFETY: every caller passes an identifier that a constructor of the library has just returned.
+    // SAFETY: every caller passes an identifier that a constructor of the library has just
+    // returned.
     unsafe { from_id(id) }
 }
 

@@ -41,7 +41,8 @@ impl Texts {
 }
 
 fn own(id: hid_t) -> hdf5::Result<Datatype> {
-    // SAFETY: every caller passes an identifier that a constructor of the library has just returned.
+    // SAFETY: every caller passes an identifier that a constructor of the library has just
+    // returned.
     unsafe { from_id(id) }
 }
 
@@ -161,6 +162,7 @@ impl Name {
         Ok(Name(name))
     }
 
+    /// Returns the name.
     pub(super) fn text(&self) -> &CStr {
         // SAFETY: the library gave it NUL-terminated, and it lives as long as this.
         unsafe { CStr::from_ptr(self.0) }
@@ -221,8 +223,8 @@ extern "C" fn as_it_is(
                 let step = if stride == 0 { after } else { stride };
                 for i in 0..count {
                     let value = values.cast::<u8>().wrapping_add(i * step);
-                    // SAFETY: there are `count` values with room for both types, one every `stride` bytes or else next to
-                    // one another.
+                    // SAFETY: there are `count` values with room for both types, one every `stride`
+                    // bytes or else next to one another.
                     unsafe { std::ptr::write_bytes(value, 0, after) };
                 }
             }

@@ -178,12 +178,14 @@ pub(super) fn open(bytes: &Arc<dyn Bytes>, family: &Arc<Family>, path: &Path, wr
     })
 }
 
-// The library calls these with pointers `open_file` gave it, one at a time, and never after `close_file`.
+// The library calls these with pointers `open_file` gave it, one at a time, and never after
+// `close_file`.
 
 unsafe extern "C" fn open_file(name: *const c_char, flags: c_uint, access: i64, maxaddr: u64) -> *mut Opened {
     // SAFETY: a query on a property list that is open.
     let number = unsafe { H5Pget_driver_info(access) };
-    // SAFETY: `open` made the list, or the library from what `access_info` says, so that the information is a number.
+    // SAFETY: `open` made the list, or the library from what `access_info` says, so that the
+    // information is a number.
     let number = unsafe { number.cast::<u64>().as_ref() };
     let Some(family) = number.and_then(|&number| Family::of_number(number)) else { return std::ptr::null_mut() };
     let bytes = match family.handed_over() {

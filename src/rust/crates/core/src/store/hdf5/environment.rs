@@ -13,5 +13,7 @@ pub(super) fn prefixes() -> [bool; 2] {
     [first[0] || now[0], now[1]]
 }
 
+/// The variable that names the folder for files of external storage.
 pub(super) const EXTERNAL_PREFIX: &str = "HDF5_EXTFILE_PREFIX";
+/// The variable that names the folder for sources of virtual datasets.
 pub(super) const VIRTUAL_PREFIX: &str = "HDF5_VDS_PREFIX";

@@ -51,6 +51,7 @@ impl Family {
         family
     }
 
+    /// Returns the number under which the family is registered.
     pub(super) fn number(&self) -> u64 {
         self.number
     }
@@ -60,6 +61,7 @@ impl Family {
         lock(&FAMILIES).as_ref()?.get(&number)?.upgrade()
     }
 
+    /// Returns the policy on other files.
     pub(super) fn policy(&self) -> External {
         self.policy
     }

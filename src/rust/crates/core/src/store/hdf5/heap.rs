@@ -5,6 +5,7 @@
 use super::bytes::Bytes;
 use std::io;
 
+/// The first bytes of a global heap collection, version 1.
 pub(super) const SIGNATURE: &[u8; 5] = b"GCOL\x01";
 
 /// The values of a file's superblock that are needed to read its other parts.
@@ -68,6 +69,7 @@ pub(super) struct Heap<'a> {
 }
 
 impl<'a> Heap<'a> {
+    /// Makes the heap at `at`, of which no byte is in memory yet.
     pub(super) fn new(bytes: &'a dyn Bytes, at: u64, lengths: usize) -> Self {
         Heap { bytes, at, lengths, read: &[], window: Vec::new(), from: 0 }
     }

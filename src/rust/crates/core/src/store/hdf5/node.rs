@@ -16,6 +16,7 @@ pub(super) struct Node {
     object: Object,
 }
 
+/// The HDF5 handle of a node.
 #[derive(Clone)]
 pub(super) enum Object {
     Group(Group),
@@ -23,6 +24,7 @@ pub(super) enum Object {
 }
 
 impl Node {
+    /// Makes the node of an open object; `path` is its path in the file.
     pub(super) fn new(file: &Arc<Hdf5File>, path: String, object: Object) -> Node {
         Node { file: file.clone(), path, object }
     }
@@ -92,6 +94,7 @@ impl Node {
         }
     }
 
+    /// Returns the handle of a group; [`Error::Format`] for a dataset.
     pub(super) fn group(&self) -> Result<&Group> {
         match &self.object {
             Object::Group(g) => Ok(g),
@@ -99,6 +102,7 @@ impl Node {
         }
     }
 
+    /// Returns the handle of a dataset; [`Error::Format`] for a group.
     pub(super) fn dataset(&self) -> Result<&Dataset> {
         match &self.object {
             Object::Dataset(d) => Ok(d),
@@ -106,6 +110,7 @@ impl Node {
         }
     }
 
+    /// Returns the handle of the group or dataset, for its attributes.
     pub(super) fn location(&self) -> &Location {
         match &self.object {
             Object::Group(g) => g,
@@ -113,6 +118,7 @@ impl Node {
         }
     }
 
+    /// Returns the node as an object of a store.
     pub(super) fn as_object(&self) -> &dyn backend::Object {
         self
     }

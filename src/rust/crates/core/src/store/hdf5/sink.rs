@@ -165,7 +165,7 @@ impl ArraySink for Hdf5Dataset<'_> {
             Cells::Texts(list) => {
                 texts = c_texts(list).map_err(|at| {
                     let expected = format!("texts without NUL characters in '{}'", self.path);
-                    Error::parameter("text", expected, format!("one at {at}"))
+                    Error::parameter("text", expected, format!("a NUL in text {at} (zero-based)"))
                 })?;
                 (texts.1.as_ptr().cast(), size_of_val(&texts.1[..]))
             }

@@ -40,6 +40,7 @@ pub(super) struct Typed<'a> {
 }
 
 impl<'a> Typed<'a> {
+    /// Prepares to read a dataset, after its claimed size is checked.
     pub(super) fn of_dataset(node: &'a Node) -> Result<Typed<'a>> {
         let dataset = node.dataset()?;
         let most = check_claim(node, dataset)?;
@@ -47,6 +48,7 @@ impl<'a> Typed<'a> {
         Ok(Typed { most, ..Self::new(node, Source::Dataset(dataset), dtype, space)? })
     }
 
+    /// Prepares to read the attribute `name`.
     pub(super) fn of_attribute(node: &'a Node, name: &str) -> Result<Typed<'a>> {
         let attribute = node.location().attr(name).map_err(|e| node.damaged(&e))?;
         let (dtype, space) = (attribute.dtype(), attribute.space());
@@ -82,6 +84,7 @@ impl<'a> Typed<'a> {
     }
 
     /// Reads the selected rows, or all, converted to the type `memory`.
+    ///
     /// # Safety
     /// `buffer` must hold the selected values in the layout of `memory`.
     unsafe fn read_raw(&self, rows: Option<&Range<usize>>, memory: &Datatype, buffer: *mut c_void) -> hdf5::Result<()> {
@@ -128,7 +131,8 @@ impl<'a> Typed<'a> {
             let bytes = run.len() * texts.width;
             memory::lengthen(&mut descriptors, bytes, 0, "places of texts")?;
             descriptors.truncate(bytes);
-            // SAFETY: the buffer has room for the descriptors, which is what HDF5 writes for their type and these rows.
+            // SAFETY: the buffer has room for the descriptors, which is what HDF5 writes for their
+            // type and these rows.
             unsafe { self.read_raw(Some(&run), &texts.memory, descriptors.as_mut_ptr().cast()) }.map_err(damaged)?;
             for (i, descriptor) in descriptors.chunks_exact(texts.width).enumerate() {
                 match heaps.find(descriptor) {
@@ -161,7 +165,8 @@ impl<'a> Typed<'a> {
             hint: "; the system has no more memory".into(),
         })?;
         pointers.resize(count, std::ptr::null_mut());
-        // SAFETY: the buffer has room for a pointer a text, which is what HDF5 writes for `memory` and these rows.
+        // SAFETY: the buffer has room for a pointer a text, which is what HDF5 writes for `memory`
+        // and these rows.
         unsafe { self.read_raw(rows, memory, pointers.as_mut_ptr().cast()) }.map_err(|e| self.node.damaged(&e))?;
         let result = pointers.iter().try_for_each(|&p| {
             // SAFETY: HDF5 hands out NUL-terminated texts, or null for one that was never written.
@@ -169,7 +174,8 @@ impl<'a> Typed<'a> {
         });
         let n = pointers.len() as u64;
         let mut give_back = || -> hdf5::Result<()> {
-            // SAFETY: the pointers came from HDF5 as texts of this type, and are not used after this.
+            // SAFETY: the pointers came from HDF5 as texts of this type, and are not used after
+            // this.
             unsafe {
                 let space: Dataspace = from_id(h5call!(H5Screate_simple(1, &n, std::ptr::null()))?)?;
                 h5call!(H5Treclaim(text.id(), space.id(), H5P_DEFAULT, pointers.as_mut_ptr().cast()))?;
@@ -205,7 +211,8 @@ impl Stored for Typed<'_> {
                 self.node.path()
             )));
         }
-        // SAFETY: the buffer has room for the values, which is what HDF5 writes for `memory` and these rows (checked).
+        // SAFETY: the buffer has room for the values, which is what HDF5 writes for `memory` and
+        // these rows (checked).
         unsafe { self.read_raw(part.rows.as_ref(), &memory, out.as_mut_ptr().cast()) }
             .map_err(|e| self.node.damaged(&e))
     }

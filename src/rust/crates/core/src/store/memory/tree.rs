@@ -29,10 +29,12 @@ pub(super) struct Group {
 pub(super) struct Attributes(Mutex<Vec<(String, Attribute)>>);
 
 impl Attributes {
+    /// Returns the attribute `name`.
     pub(super) fn get(&self, name: &str) -> Option<Attribute> {
         lock(&self.0).iter().find(|a| a.0 == name).map(|a| a.1.clone())
     }
 
+    /// Sets the attribute `name`, in place of one of the same name.
     pub(super) fn set(&self, name: &str, value: Setting<'_>) {
         let value = match value {
             Setting::Text(text) => Attribute::Text(vec![text.to_owned()]),
@@ -54,14 +56,17 @@ impl Attributes {
 }
 
 impl Group {
+    /// Makes an empty group.
     pub(super) fn new() -> Arc<Group> {
         Arc::default()
     }
 
+    /// Returns the member `key`.
     pub(super) fn get(&self, key: &str) -> Option<Item> {
         lock(&self.members).iter().find(|m| m.0 == key).map(|m| m.1.clone())
     }
 
+    /// Adds a member under a free key.
     pub(super) fn put(&self, key: &str, item: Item) {
         lock(&self.members).push((key.to_owned(), item));
     }
@@ -84,6 +89,7 @@ impl Group {
 }
 
 impl Item {
+    /// Copies a group, see [`Group::copied`], or shares an array.
     pub(super) fn copied(&self) -> Item {
         match self {
             Item::Group(group) => Item::Group(group.copied()),
@@ -91,6 +97,7 @@ impl Item {
         }
     }
 
+    /// Returns the attributes of the group or array.
     pub(super) fn attributes(&self) -> &Attributes {
         match self {
             Item::Group(group) => &group.attributes,
@@ -116,6 +123,7 @@ pub(super) struct Array {
     pub(super) state: Mutex<State>,
 }
 
+/// The parts of an array that writing changes.
 #[derive(Debug)]
 pub(super) struct State {
     /// `None` without space.
@@ -152,6 +160,7 @@ impl Held {
         })
     }
 
+    /// Returns the bytes of the values, with 8 more for each text.
     pub(super) fn bytes(&self) -> u64 {
         match self {
             Held::Bytes(bytes) => bytes.len() as u64,
@@ -181,6 +190,7 @@ impl Held {
 }
 
 impl Array {
+    /// Makes an array of zeros or empty texts; without space when `shape` is `None`.
     pub(super) fn new(kind: &Kind, shape: Option<&[usize]>, layout: &Layout) -> Result<Array> {
         let values = Held::new(kind, shape.map_or(0, |shape| shape.iter().product()))?;
         let chunk = shape.map_or_else(Vec::new, |shape| layout.chunk_of(shape, kind.memory_bytes()));
@@ -244,6 +254,7 @@ impl Array {
         Ok(())
     }
 
+    /// Changes the extent of the first axis. New numbers are zero.
     pub(super) fn resize(&self, extent: usize) -> Result<()> {
         let mut state = lock(&self.state);
         let State { shape, values, .. } = &mut *state;

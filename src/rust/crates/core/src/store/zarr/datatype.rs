@@ -67,7 +67,7 @@ impl DataType {
     /// [`DataType::ordered`] sets it.
     ///
     /// # Errors
-    /// A description of the type that cannot be.
+    /// A description of a type that is malformed.
     pub(super) fn v3(json: &Json) -> Result<DataType, String> {
         named(json, 0)
     }
@@ -76,7 +76,7 @@ impl DataType {
     /// filters name.
     ///
     /// # Errors
-    /// A description of the type that cannot be.
+    /// A description of a type that is malformed.
     pub(super) fn v2(json: &Json, object: Option<Item>) -> Result<DataType, String> {
         match json {
             Json::Text(code) if code.ends_with('O') => match object {

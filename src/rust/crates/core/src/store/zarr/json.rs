@@ -100,6 +100,7 @@ impl Json {
         Json::List(extents.iter().map(|e| Json::Number(e.to_string())).collect())
     }
 
+    /// Makes a text value.
     pub(super) fn of_text(text: &str) -> Json {
         Json::Text(text.to_owned())
     }

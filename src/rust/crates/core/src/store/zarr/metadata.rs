@@ -146,7 +146,7 @@ impl Array {
         let object = object.ok_or_else(|| {
             Fault::Wrong(
                 "extents of a chunk, as many as of the array",
-                json.get("chunks").map_or("others".into(), short),
+                json.get("chunks").map_or("none that fit".into(), short),
             )
         })?;
         if let Some(sharding) = &sharding {
@@ -156,7 +156,10 @@ impl Array {
             }
         }
         if codecs.lengths != (of.size().is_none()) && !matches!(of.kind(), crate::store::Kind::Other(_)) {
-            return Err(Fault::Wrong("codecs that fit the data type", format!("others, for {}", of.kind().name())));
+            return Err(Fault::Wrong(
+                "codecs that fit the data type",
+                format!("codecs unfit for {}", of.kind().name()),
+            ));
         }
         let fill = of.fill(json.get("fill_value")).map_err(|found| Fault::Wrong("a fill value of the type", found))?;
         let fill_text = json.get("fill_value").and_then(Json::text).unwrap_or_default().to_owned();

@@ -31,6 +31,7 @@ struct Shard {
 const NEVER: (u64, u64) = (u64::MAX, u64::MAX);
 
 impl Objects {
+    /// Makes the files of an array in `folder`; `shard` is the number of chunks in a shard.
     pub(super) fn new(folder: &Path, version: u8, shard: Option<u64>) -> Objects {
         Objects { folder: folder.to_owned(), version, shard, open: None }
     }

@@ -27,11 +27,13 @@ pub(super) struct Store {
 }
 
 impl Store {
+    /// Makes the error for a file that cannot be written.
     pub(super) fn failed(&self, e: &std::io::Error) -> Error {
         Error::io(&self.target, "write", e)
     }
 }
 
+/// Locks a mutex.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // A poisoned lock cannot occur: nothing that can panic runs while one is held.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

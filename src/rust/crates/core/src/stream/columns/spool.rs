@@ -99,7 +99,7 @@ pub(super) fn piece<T: Value, L: Label>(block: &Block, labels: Option<&[u32]>) -
             }
         }
     }
-    // Every column's start has moved to its end.
+    // Each entry has moved from the start of its column to the end.
     next.truncate(block.n_cols);
     Ok(Piece { ends: next, labels: by_column, values })
 }
@@ -253,7 +253,7 @@ impl<T: Value, L: Label> Spool<T, L> {
                 (start, *to) = (range.end, into.end);
             }
         }
-        // Every column's start has moved to its end.
+        // Each entry has moved from the start of its column to the end.
         let mut out = memory::room(width, COLUMNS)?;
         let mut start = 0;
         for (c, &end) in next[..width].iter().enumerate() {

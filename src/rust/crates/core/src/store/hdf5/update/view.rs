@@ -60,10 +60,12 @@ impl View {
         Ok(view)
     }
 
+    /// Returns the underlying file.
     pub(super) fn base(&self) -> &File {
         &self.base
     }
 
+    /// Returns the bytes that the underlying file had when the view was made.
     pub(super) fn base_len(&self) -> u64 {
         self.base_len
     }
@@ -214,7 +216,8 @@ fn overlap(page: u64, at: u64, len: usize) -> (usize, usize, usize) {
 mod tests {
     use super::*;
 
-    /// Random writes through a view read back as on a plain buffer; the file itself never changes.
+    /// Checks that random writes through a view read back as on a plain buffer, and that the file
+    /// itself never changes.
     #[test]
     fn a_view_is_a_buffer() {
         let dir = std::env::temp_dir().join(format!("anndataoom-view-{}", std::process::id()));
