@@ -41,6 +41,10 @@ if [ "$what" = test ]; then
   r_there() { have R && R --slave -e "quit(status = !nzchar(system.file(package = '$1')))" >/dev/null 2>&1 || need "$2"; }
   r_there SingleCellExperiment r-bioc-singlecellexperiment
   r_there HDF5Array r-bioc-hdf5array
+  r_there rhdf5 r-bioc-rhdf5
+  r_there BiocParallel r-bioc-biocparallel
+  r_there DropletUtils r-bioc-dropletutils
+  r_there edgeR r-bioc-edger
   r_there scuttle r-bioc-scuttle
   r_there scran r-bioc-scran
   r_there scater r-bioc-scater
