@@ -108,7 +108,8 @@ def concat(
     whole = AnnDataOOM(
         ad.concat(
             frames,
-            axis=along,
+            # anndata 0.10 knows axes by number alone.
+            axis=("obs", "var").index(along),
             join=join,
             merge=merge,
             uns_merge=uns_merge,
