@@ -79,7 +79,7 @@ for (name in names(data_sizes)) test_that(paste("the graph stage reaches the qua
   n_top <- data_sizes[[name]][1]
   n_comps <- data_sizes[[name]][2]
   adata <- suppressMessages(read_h5ad(file)) |>
-    filter_genes(min_cells = 3) |> highly_variable_genes(n_top, "pearson_residuals") |>
+    filter_cells(min_genes = 200) |> filter_genes(min_cells = 3) |> highly_variable_genes(n_top, "pearson_residuals") |>
     normalize_total(target_sum = 1e4) |> log1p()
   adata <- adata[, adata$var$highly_variable] |> scale(max_value = 10) |> pca(n_comps = n_comps)
 
