@@ -14,7 +14,9 @@
 # make bench-readers        folders of text against scanpy and gunzip (bench/README.md); N as above
 # make test-faults          kills, full disks and damaged files for longer: FUZZ_SECONDS, 600 where not set
 # make formats              the table of formats in inst/design/formats.md, from the tests
-# make lint                 formatters and linters, warnings are errors
+# make lint                 formatters, linters and the documentation of the crates, warnings are errors
+# make docs-rust            the documentation of the crates, into $(CACHE)/target/doc
+# make docs-python          the reference of the Python package, into docs/python
 #
 # Both commands install what is missing first. Compiled Rust is kept in $(CACHE)/target between runs.
 
@@ -31,7 +33,7 @@ OUT ?= demo-output
 N ?= 100000
 BENCH_DIR ?= $(CACHE)/bench
 
-.PHONY: demo demo-python test test-faults formats setup-demo setup-test install test-rust test-r test-python test-anndata test-omicverse bench bench-graph bench-peers bench-markers bench-integration bench-readers bench-zarr lint format document
+.PHONY: demo demo-python test test-faults formats setup-demo setup-test install test-rust test-r test-python test-anndata test-omicverse bench bench-graph bench-peers bench-markers bench-integration bench-readers bench-zarr lint format document docs-rust docs-python
 
 demo: setup-demo install
 	@mkdir -p "$(OUT)"
@@ -51,6 +53,8 @@ install:
 
 test-rust:
 	$(CARGO) test --locked --release -p anndataoom-core --manifest-path $(RUST)
+	@sh tools/with-mounts.sh env $(CARGO) test --locked --release -p anndataoom-core --manifest-path $(RUST) \
+	  --test faults --test faults_save --test caches -- --ignored mounts_
 
 test-r:
 	Rscript --vanilla tools/test.R
@@ -128,9 +132,18 @@ format:
 	cargo fmt --manifest-path src/rust/crates/anndata/Cargo.toml
 	cargo fmt --manifest-path bench/peers/Cargo.toml
 
+docs-rust:
+	$(CARGO) doc --locked --release --no-deps -p anndataoom-core --manifest-path $(RUST)
+
+# From the docstrings, without a network.
+docs-python: setup-test
+	@sh tools/build-python.sh
+	PYTHONPATH=python "$(ANNDATAOOM_PYTHON)" tools/docs-python.py docs/python
+
 lint: setup-test
 	cargo fmt --all --check --manifest-path $(RUST)
 	cargo fmt --check --manifest-path src/rust/crates/anndata/Cargo.toml
 	cargo fmt --check --manifest-path bench/peers/Cargo.toml
 	$(CARGO) clippy --locked --release --all-targets --manifest-path $(RUST) -- -D warnings
-	$(ANNDATAOOM_PYTHON) -m ruff check python tests/python
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --release --no-deps --manifest-path $(RUST)
+	$(ANNDATAOOM_PYTHON) -m ruff check python tests/python tools

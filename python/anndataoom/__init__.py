@@ -62,6 +62,21 @@ def explain(adata, layer: str | None = None) -> None:
         An AnnDataOOM.
     layer
         The layer to use instead of X.
+
+    Returns
+    -------
+    None: the plan is printed.
+
+    Raises
+    ------
+    KeyError
+        There is no such layer.
+
+    Examples
+    --------
+    >>> oom.explain(adata)
+    plan for '...pbmc_like.h5ad', element 'X'
+    ...
     """
     adata.explain(layer)
 
@@ -93,6 +108,12 @@ def index_columns(adata, dir, layer: str | None = None) -> str:
     RuntimeError
         The matrix is stored by column, so that it needs no index; or it is dense or in memory, so
         that it cannot have one.
+
+    Examples
+    --------
+    >>> path = oom.index_columns(adata, "index")
+    >>> len(adata.obs_vector("CD3D"))
+    700
     """
     return adata.index_columns(dir, layer)
 
@@ -111,6 +132,7 @@ __all__ = [
     "write_10x_h5",
     "write_10x_mtx",
     "write_h5mu",
+    "get",
     "pp",
     "tl",
     "settings",

@@ -160,7 +160,6 @@ def functions(adata, folder):
 
 
 def test_functions(ready, tmp_path, monkeypatch):
-    pytest.importorskip("dask.array")
     monkeypatch.chdir(tmp_path)
     calls = functions(ready, tmp_path)
     old = dict(vars(oom.settings))

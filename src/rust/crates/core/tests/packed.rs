@@ -278,7 +278,7 @@ fn the_plan_says_what_is_packed() {
     let plan = || ops::explain(&x, |d| d.verb.to_owned(), &session).unwrap();
     let step = |verb: &str| {
         let step = plan().steps.into_iter().find(|s| s.verb == verb).unwrap();
-        (step.from(), step.bytes)
+        (step.places(), step.bytes)
     };
     let text = plan().to_string();
     assert!(text.contains("  packed   the first pass leaves its rows in a scratch file of at most "), "{text}");

@@ -196,7 +196,7 @@ fn rs_explain(args: Robj) -> Robj {
         for step in &mut plan.steps {
             step.verb = r_verb(&step.verb);
         }
-        let over: Vec<String> = plan.steps.iter().map(ops::Step::from).collect();
+        let over: Vec<String> = plan.steps.iter().map(ops::Step::places).collect();
         let names = ["text", "verb", "passes", "over", "columns", "bytes"];
         let values: Vec<Robj> = vec![
             plan.to_string().into(),

@@ -170,7 +170,7 @@ pub struct DendrogramNames {
     pub correlation: Correlation,
     /// Between clusters of groups.
     pub linkage_method: LinkageMethod,
-    /// Key of uns; `None` is "dendrogram_<groupby>".
+    /// Key of uns; `None` is `"dendrogram_<groupby>"`.
     pub key_added: Option<String>,
 }
 

@@ -110,7 +110,7 @@ pub fn simulate_doublets(x: &LazyMatrix, options: &DoubletOptions, session: &Ses
     let found =
         pca_by_lanczos(&observed, &PcaOptions { n_comps: Some(n_comps), zero_center: options.mean_center }, session)?;
     let mut coordinates = found.x_pca;
-    let counts = if linear { None } else { Some(Counts::of(&counts, session)?) };
+    let counts = if linear { None } else { Some(Counts::read(&counts, session)?) };
     let parents = pairs(n, (n as f64 * options.sim_doublet_ratio) as usize, options.seed)?;
     session.install(|| {
         let Some(counts) = counts else {
@@ -214,7 +214,7 @@ struct Counts {
 }
 
 impl Counts {
-    fn of(x: &LazyMatrix, session: &Session) -> Result<Self> {
+    fn read(x: &LazyMatrix, session: &Session) -> Result<Self> {
         let rows = memory::filled(x.shape().0, 0..0, DOUBLETS)?;
         let mut all = Counts { rows, columns: Vec::new(), values: Vec::new() };
         let prepare = |block: Block| {

@@ -40,7 +40,7 @@ pub use aggregate::{aggregate, Aggregation, Functions, DENSE};
 pub use combat::{combat, CombatModel, Combined};
 pub use doublets::{simulate_doublets, DoubletOptions, Doublets};
 pub use downsample::{downsample_counts, Counts};
-pub use explain::{explain, From, Plan, Step};
+pub use explain::{explain, Plan, ReadFrom, Step};
 pub use filter::{filter_cells, filter_genes, CellCriterion, Filtered, GeneCriterion};
 pub use gene_ranges::{gene_ranges, GeneRanges};
 pub use hvg::{highly_variable_genes, learn_sums, loess, Flavor, Hvg, HvgOptions};

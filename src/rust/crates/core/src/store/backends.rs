@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Filters of chunks that are read; gzip, shuffle and lzf are also written.
-pub const FILTERS: [&str; 7] = ["gzip", "shuffle", "fletcher32", "lzf", "zstd", "lz4", "blosc"];
+pub const FILTERS: [&str; 9] = ["gzip", "shuffle", "fletcher32", "lzf", "zstd", "lz4", "bitshuffle", "blosc", "blosc2"];
 
 /// Names and versions of the libraries that backends stand on.
 #[must_use]

@@ -5,6 +5,20 @@
 //! beside its target, [`GroupWriter`] and [`DatasetWriter`] fill it, [`Writer::commit`] puts it in place; `Update` saves
 //! into a store that stays. All of them stand on the traits of `backend`, `array` and `sink`, which each folder here
 //! implements for one format.
+//!
+//! ```
+//! # fn main() -> anndataoom_core::Result<()> {
+//! use anndataoom_core::store::Store;
+//!
+//! let store = Store::open("../../../../inst/extdata/pbmc_like.h5ad")?;
+//! assert!(store.keys("obs")?.contains(&"cell_type".to_owned()));
+//! let x = store.node("X")?;
+//! assert_eq!(x.attribute("encoding-type")?.and_then(|a| a.text().map(str::to_owned)).as_deref(), Some("csr_matrix"));
+//! let error = store.node("obsm/X_umap").unwrap_err();
+//! assert_eq!(error.class(), "missing"); // and its text names the file, the element and what there is instead
+//! # Ok(())
+//! # }
+//! ```
 
 pub(crate) mod array;
 mod attribute;

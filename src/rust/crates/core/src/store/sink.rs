@@ -143,7 +143,7 @@ pub(crate) trait GroupSink<'w> {
     /// The errors of reading `from`, [`Error::Io`](crate::Error::Io).
     fn copy(&self, key: &str, from: &dyn Any) -> Result<bool>;
 
-    /// Removes `key`; its space need not be used again.
+    /// Removes `key`. What is written afterwards may take its space.
     ///
     /// # Errors
     /// [`Error::Io`](crate::Error::Io).

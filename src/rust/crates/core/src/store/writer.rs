@@ -229,7 +229,7 @@ impl<'w> GroupWriter<'w> {
         Ok(self.of(key, self.sink.existing(key)?))
     }
 
-    /// Removes `key`. Its space is not used again.
+    /// Removes `key`. What is written afterwards may take its space; when the store is closed, the space left is lost.
     ///
     /// # Errors
     /// [`Error::Io`].

@@ -26,7 +26,7 @@ pub struct Room {
 impl Room {
     /// Returns the room of values as the core keeps them: compressed rows, or a dense array in the
     /// dtype of `x`.
-    pub fn own(x: &LazyMatrix, limit: u64) -> Room {
+    pub fn in_memory(x: &LazyMatrix, limit: u64) -> Room {
         let size = x.dtype().size() as u64;
         if x.is_sparse() {
             Room { limit, value: 4 + size, fixed: 8 * (x.shape().0 as u64 + 1) }
@@ -46,7 +46,7 @@ impl Room {
 /// # Errors
 /// The errors of [`collect_in`].
 pub fn collect(x: &LazyMatrix, session: &Session, limit: u64) -> Result<crate::element::Value> {
-    collect_in(x, session, &Room::own(x, limit))
+    collect_in(x, session, &Room::in_memory(x, limit))
 }
 
 /// Loads all rows of `x` as [`collect`] does, for a caller that keeps values in another form.

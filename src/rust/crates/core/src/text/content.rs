@@ -2,7 +2,7 @@
 
 use super::bytes::first;
 use super::collection::{collection, says_so};
-use super::layout::{find, has_matrix, listing, some};
+use super::layout::{find, has_matrix, listed, listing};
 use crate::element::{is_10x, loom, mudata, seurat};
 use crate::error::{Error, Result};
 use crate::store::{is_store, is_zarr, External, Store};
@@ -107,7 +107,7 @@ fn in_folder(folder: &Path) -> Result<Option<Error>> {
     let message = match there.len() {
         0 => return Ok(None),
         1 => format!("is a folder, and what can be read is a file in it: give the path {}", there[0]),
-        n => format!("is a folder, and what can be read are {n} files in it: give the path of one, {}", some(&there)),
+        n => format!("is a folder, and what can be read are {n} files in it: give the path of one, {}", listed(&there)),
     };
     Ok(Some(Error::File { path: folder.into(), message }))
 }

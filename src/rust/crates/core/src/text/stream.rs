@@ -3,7 +3,7 @@
 
 use super::buckets::Buckets;
 use super::collect::{Collector, Float, Stop};
-use super::lines::at;
+use super::lines::line_error;
 use super::market::{self, Entries, Header};
 use super::table::Table;
 use crate::element::DType;
@@ -135,9 +135,13 @@ impl<T: Float, F: FnMut(usize, u32, T) -> Result<(), Stop>> Entries for Turned<'
             }
         }
         if whole && value.abs() > MOST_WHOLE {
-            return Err(
-                at(&self.of.path, line, "a whole number of at most 9007199254740991", format!("{value}")).into()
-            );
+            return Err(line_error(
+                &self.of.path,
+                line,
+                "a whole number of at most 9007199254740991",
+                format!("{value}"),
+            )
+            .into());
         }
         let Some(value) = T::of(value, whole) else { return Err(Stop::Wide) };
         (self.take)(cell as usize, gene, value)

@@ -23,7 +23,7 @@ const DENSE_CHUNK_BYTES: usize = 1 << 18;
 /// (int64 past 2^31 - 1 values).
 ///
 /// # Errors
-/// Errors of the pass; [`Error::Io`] when the file cannot take it; [`Error::Cancelled`].
+/// Errors of the pass; [`Error::Io`](crate::Error::Io) when the file cannot take it; [`Error::Cancelled`](crate::Error::Cancelled).
 pub fn write_csr(
     group: &GroupWriter<'_>,
     key: &str,

@@ -4,6 +4,23 @@
 //! [`write_h5ad`] carries it out. A worker thread that has read and transformed a block also compresses the chunks
 //! that become complete by it (`spool`); the calling thread hands them to HDF5 in order. Files are the same bytes for
 //! any number of threads. [`save_h5ad`] writes what changed into the file an object came from.
+//!
+//! ```
+//! # fn main() -> anndataoom_core::Result<()> {
+//! use anndataoom_core::write::{write_h5ad, H5adPlan, Part, WriteOptions};
+//! use anndataoom_core::{matrix, ops, store::Store, LazyMatrix, Session};
+//!
+//! let store = Store::open("../../../../inst/extdata/pbmc_like.h5ad")?;
+//! let (logged, _) = ops::log1p(&LazyMatrix::new(matrix::open(&store, "X")?), None)?;
+//! let x = Part::of_chain(&logged, Some(&store)); // streamed
+//! let plan = H5adPlan::new(Some(x), Part::copy(&store, "obs"), Part::copy(&store, "var")); // copied unread
+//! let path = std::env::temp_dir().join(format!("write-{}.h5ad", std::process::id()));
+//! write_h5ad(&plan, &path, &WriteOptions::default(), &Session::default())?;
+//! assert_eq!(Store::open(&path)?.keys("obs")?, store.keys("obs")?);
+//! # std::fs::remove_file(&path).unwrap();
+//! # Ok(())
+//! # }
+//! ```
 
 mod between;
 mod check;

@@ -61,7 +61,7 @@ struct Changes<'p> {
 /// columns of the file while X is not written; [`Error::Shape`] and [`Error::Parameter`] as
 /// [`write_h5ad`](super::write_h5ad); [`Error::Io`].
 pub fn save_h5ad(plan: &H5adPlan, store: &Arc<Store>, options: &SaveOptions, session: &Session) -> Result<Saved> {
-    // First, as it finds out that the file is not the one that was opened, whose elements nothing can be said about.
+    // `begin` refuses a file that changed since it was opened: checks of its elements would be about another file.
     let update = Update::begin(store)?;
     check(plan, &WriteOptions::default())?;
     check_selection(plan, store, options)?;
@@ -78,7 +78,8 @@ pub fn save_h5ad(plan: &H5adPlan, store: &Arc<Store>, options: &SaveOptions, ses
         if *null_raw {
             root.remove("raw")?;
         }
-        // Space that is freed is used again: everything new has to have its own first.
+        // HDF5 gives space that is freed to what is written next. So everything new is written before anything old goes,
+        // and whoever has the old file open finds old values in their places.
         let mut replaced = Vec::new();
         for (i, Put { path, part }) in put.iter().enumerate() {
             let (parent, key) = parent_of(&root, path)?;

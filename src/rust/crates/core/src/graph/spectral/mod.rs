@@ -1,6 +1,6 @@
 //! Spectral layout: eigenvectors of the normalised Laplacian of a connectivity graph, the default start of UMAP.
 //!
-//! Sizes and conventions follow umap-learn's `spectral_layout`; the eigensolver is our own ([`eigen`]).
+//! Sizes and conventions follow umap-learn's `spectral_layout`; the eigensolver is our own (`eigen`).
 
 mod eigen;
 

@@ -55,7 +55,7 @@ pub(super) fn block_width(p: usize, k: usize) -> usize {
 /// Errors of `apply` and of the small decompositions.
 pub(super) fn leading(p: usize, k: usize, apply: impl FnMut(&Mat<f64>) -> Result<Mat<f64>>) -> Result<Found> {
     let fewest = k + 3 * block_width(p, k);
-    within(p, k, (BASIS / (8 * p)).clamp(fewest, fewest.max(1024)), apply)
+    iterate_within(p, k, (BASIS / (8 * p)).clamp(fewest, fewest.max(1024)), apply)
 }
 
 /// Returns whether [`leading`] can find `k` eigenpairs of a `p x p` matrix.
@@ -99,7 +99,12 @@ fn mirror(a: &mut [f64], p: usize) {
 }
 
 /// Returns the eigenpairs of [`leading`] with at most `most` vectors between restarts.
-fn within(p: usize, k: usize, most: usize, mut apply: impl FnMut(&Mat<f64>) -> Result<Mat<f64>>) -> Result<Found> {
+fn iterate_within(
+    p: usize,
+    k: usize,
+    most: usize,
+    mut apply: impl FnMut(&Mat<f64>) -> Result<Mat<f64>>,
+) -> Result<Found> {
     let width = block_width(p, k);
     let keep = (most / 2).max(k + width);
     let mut random = Stream::new(0, 0, 0);
@@ -254,7 +259,7 @@ mod tests {
         let mut expected: Vec<f64> = (0..p).map(value).collect();
         expected.sort_unstable_by(|a, b| b.total_cmp(a));
         let apply = |b: &Mat<f64>| Ok(Mat::from_fn(p, b.ncols(), |i, j| value(i) * b[(i, j)]));
-        let found = within(p, k, 140, apply).unwrap();
+        let found = iterate_within(p, k, 140, apply).unwrap();
         assert!(found.steps > 8 && found.steps < MAX_STEPS, "{} steps", found.steps);
         assert!(found.residual <= TOLERANCE);
         for (c, (v, e)) in found.values.iter().zip(&expected).enumerate() {

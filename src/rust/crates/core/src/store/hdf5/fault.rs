@@ -3,6 +3,7 @@
 use crate::error::Result;
 use crate::memory;
 use std::cell::RefCell;
+use std::io::ErrorKind;
 
 /// Memory without which the library may have failed for want of it: it asks for buffers and for what says so.
 const ENOUGH: usize = 32 << 20;
@@ -34,6 +35,15 @@ fn system_message(frames: &[String]) -> Option<&str> {
         let rest = f.split_once("error message = '")?.1;
         Some(rest.split_once('\'').map_or(rest, |(message, _)| message))
     })
+}
+
+/// Returns the kind of the operating system's error inside an HDF5 error, `Other` where there is none.
+pub(super) fn kind(error: &hdf5::Error) -> ErrorKind {
+    let number = frames(error).iter().find_map(|f| {
+        let rest = f.split_once("errno = ")?.1;
+        rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+    });
+    number.map_or(ErrorKind::Other, |number| std::io::Error::from_raw_os_error(number).kind())
 }
 
 thread_local! {

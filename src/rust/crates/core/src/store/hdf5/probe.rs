@@ -69,6 +69,7 @@ pub(super) fn locked(path: &Path) -> Error {
     Error::Io {
         path: path.into(),
         action: "open",
+        kind: std::io::ErrorKind::Other,
         message: "another process has it open for writing and locked it; close it there, or set the environment \
                   variable HDF5_USE_FILE_LOCKING=FALSE if nothing writes to it"
             .into(),

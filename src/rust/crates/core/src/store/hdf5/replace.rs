@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::store::sink::{GroupSink, StoreSink};
 use crate::store::Temporary;
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,7 +17,8 @@ use std::sync::Arc;
 /// [`Error::Io`] when the directory is not there or not writable, or `target` is a directory.
 pub(in crate::store) fn create(target: &Path) -> Result<Box<dyn StoreSink>> {
     let target = absolute(target)?;
-    let refused = |message: String| Error::Io { path: (&target).into(), action: "write", message };
+    let refused =
+        |message: String| Error::Io { path: (&target).into(), action: "write", kind: ErrorKind::Other, message };
     if target.is_dir() {
         return Err(refused("it is a directory; give the name of a file".into()));
     }
@@ -44,6 +46,7 @@ impl StoreSink for Hdf5Writer {
                 message: format!("{e}; the file that was there is unchanged"),
                 path: target.into(),
                 action,
+                kind: e.kind(),
             }
         };
         // HDF5 keeps data back until here, so this is where a full disk is usually found out.
@@ -75,6 +78,7 @@ pub(super) fn check_copies(written: &Arc<Hdf5File>, copied: &[String], target: &
         copy::check_copy(written, path).map_err(|e| Error::Io {
             path: target.into(),
             action: "write",
+            kind: ErrorKind::Other,
             message: format!(
                 "element '{path}' cannot be copied as it is ({e}); write its values, or leave it out; the file that was \
                  there, if any, is unchanged"
@@ -110,6 +114,7 @@ fn absolute(target: &Path) -> Result<PathBuf> {
     let name = target.file_name().ok_or_else(|| Error::Io {
         path: target.into(),
         action: "write",
+        kind: ErrorKind::Other,
         message: "it has no file name".into(),
     })?;
     Ok(parent.canonicalize().map_err(io)?.join(name))

@@ -106,6 +106,7 @@ pub(super) fn fault_of(target: &Path, error: &hdf5::Error) -> Error {
     Error::Io {
         path: target.into(),
         action: "write",
+        kind: fault::kind(error),
         message: format!("{}; the file that was there, if any, is unchanged", fault::cause(error)),
     }
 }

@@ -73,7 +73,8 @@ impl Default for ZarrFormat {
 /// [`Error::Io`] when the folder is not there or not writable, or `target` is something else than a store;
 /// [`Error::Parameter`] for options that are none.
 pub(super) fn create(target: &Path, format: ZarrFormat) -> Result<Box<dyn StoreSink>> {
-    let refused = |message: &str| Error::Io { path: target.into(), action: "write", message: message.to_owned() };
+    let kind = std::io::ErrorKind::Other;
+    let refused = |message: &str| Error::Io { path: target.into(), action: "write", kind, message: message.to_owned() };
     if !matches!(format.version, 2 | 3) {
         return Err(Error::parameter("zarr_format", "2 or 3", format.version));
     }

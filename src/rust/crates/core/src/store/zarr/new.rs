@@ -78,6 +78,7 @@ impl StoreSink for NewStore {
                 message: format!("{e}; the store that was there is unchanged"),
                 path: target.into(),
                 action,
+                kind: e.kind(),
             }
         };
         let mut consolidated = Vec::new();

@@ -41,7 +41,7 @@ pub(super) fn commit(view: &View, target: &Path, shared: &Shared) -> Result<()> 
     }
     let unchanged = |action: &'static str| {
         let path = target.into();
-        move |e: io::Error| Error::Io { path, action, message: format!("{e}; the file is unchanged") }
+        move |e: io::Error| Error::Io { path, action, kind: e.kind(), message: format!("{e}; the file is unchanged") }
     };
     let (base_len, new_len) = (view.base_len(), view.len().max(view.base_len()));
     let path = journal_of(target);
@@ -90,6 +90,7 @@ pub(in crate::store::hdf5) fn recover(target: &Path) -> Result<()> {
     let io = |e: io::Error| Error::Io {
         path: target.into(),
         action: "finish the interrupted save of",
+        kind: e.kind(),
         message: format!("{e}; open the file once where it can be written"),
     };
     let file = OpenOptions::new().read(true).write(true).open(target).map_err(io)?;
@@ -100,6 +101,7 @@ pub(in crate::store::hdf5) fn recover(target: &Path) -> Result<()> {
         return Err(Error::Io {
             path: target.into(),
             action: "open",
+            kind: io::ErrorKind::Other,
             message: "a save of it was interrupted and cannot be finished while it is open elsewhere; close it there"
                 .into(),
         });
@@ -202,7 +204,7 @@ impl Journal {
                 Ok(()) => format!("{e}; the file is unchanged"),
                 Err(_) => format!("{e}; the save is finished when the file is opened next"),
             };
-            return Err(Error::Io { path: target.into(), action: "save into", message });
+            return Err(Error::Io { path: target.into(), action: "save into", kind: e.kind(), message });
         }
         let replace = || -> io::Result<()> {
             let (mut new, mut old) = (vec![0; PAGE], vec![0; PAGE]);
@@ -218,6 +220,7 @@ impl Journal {
         replace().map_err(|e| Error::Io {
             path: target.into(),
             action: "save into",
+            kind: e.kind(),
             message: format!("{e}; the save is finished when the file is opened next"),
         })?;
         // From here on the file is whole; a journal that stays behind is copied once more.

@@ -48,6 +48,7 @@ impl Shared {
             return Err(Error::Io {
                 path: path.into(),
                 action: "open for saving",
+                kind: std::io::ErrorKind::Other,
                 message: "another process is writing to it; close it there".into(),
             });
         }
@@ -147,7 +148,9 @@ impl Exclusive {
     /// # Errors
     /// [`Error::Io`] when anybody else has the file open.
     pub(super) fn take(shared: &Arc<Shared>, path: &Path) -> Result<Exclusive> {
-        let refused = |message: &str| Error::Io { path: path.into(), action: "save into", message: message.to_owned() };
+        let kind = std::io::ErrorKind::Other;
+        let refused =
+            |message: &str| Error::Io { path: path.into(), action: "save into", kind, message: message.into() };
         {
             let mut state = lock(&shared.state);
             if state.saving {

@@ -6,7 +6,8 @@
 //! [journal](journal); its pages are then copied into the file, and the journal goes. Killed before the journal is
 //! complete, the file is what it was; killed after, the next one to open the file copies the pages again.
 //!
-//! Space of replaced elements is not used again, so whoever has the old file open (and every matrix does) goes on
+//! Old elements go after all new ones are written, and their space is forgotten when the file is closed: it is not used
+//! again, so whoever has the old file open (and every matrix does) goes on
 //! reading the old values: the few pages that do change are kept for them in memory.
 
 mod journal;
