@@ -13,8 +13,8 @@
 #' * `anndataoom.scratch_limit`: most bytes in scratch files, where what does not fit `anndataoom.memory` goes (default: the
 #'   room on the disk of temporary files less a reserve).
 #' * `anndataoom.scratch`: most bytes of scratch files for the packed rows of a matrix: the first pass over a compressed sparse
-#'   matrix leaves them, which takes it about a fifth longer, and those after it read them in a fraction of the time. As many
-#'   bytes as the matrix takes in its file are enough for counts (default: none). Results do not depend on it.
+#'   matrix leaves them, which takes it up to a tenth longer, and those after it read them in a fraction of the time (default: as
+#'   many bytes as the matrix takes in its file, a third of the free room at most; 0 leaves none). Results do not depend on it.
 #' * `anndataoom.max_bytes`: largest matrix that `as.matrix()` and friends put into memory (default: 2 GiB).
 #' * `anndataoom.progress`: whether long steps draw a progress bar with the time left (default: in interactive sessions).
 #' * `anndataoom.quiet`: whether messages about what a function did on its own account are left out (default: `FALSE`).

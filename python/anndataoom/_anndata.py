@@ -301,6 +301,7 @@ class AnnDataOOM(Slots):
         *,
         as_csc=(),
         as_csr=(),
+        recompress: bool = False,
         convert_strings_to_categoricals: bool = True,
     ) -> None:
         """Writes an h5ad file; it replaces what was there only when it is complete.
@@ -310,11 +311,14 @@ class AnnDataOOM(Slots):
         filename
             Where to; the file read by default.
         compression
-            None, "gzip" or "lzf" for what is written anew; untouched elements are copied as they are.
+            None, "gzip", "lzf" or "zstd" for what is written anew; untouched elements are copied as they are. Other
+            programs read zstd with a plugin, h5py after `import hdf5plugin`.
         compression_opts
-            Level of gzip.
+            Level of gzip, 0 to 9 (4 by default), or of zstd, 1 to 22 (3).
         as_dense, as_csc, as_csr
             Matrices to write dense, by columns or by rows: "X", "layers/counts", "raw/X".
+        recompress
+            Whether untouched matrices are compressed anew too, on all threads.
         convert_strings_to_categoricals
             Whether columns of repeated strings become categories.
 
@@ -333,7 +337,7 @@ class AnnDataOOM(Slots):
             compression, compression_opts = compression.name, compression.level
         check(
             "write_h5ad", filename=filename, compression=compression, compression_opts=compression_opts,
-            as_dense=as_dense, as_csc=as_csc, as_csr=as_csr,
+            as_dense=as_dense, as_csc=as_csc, as_csr=as_csr, recompress=recompress,
             convert_strings_to_categoricals=convert_strings_to_categoricals,
         )  # fmt: skip
         if filename is None:
@@ -341,7 +345,10 @@ class AnnDataOOM(Slots):
         if filename is None:
             raise ValueError("filename: expected a path, as this object was not read from a file")
         convert = convert_strings_to_categoricals
-        write_h5ad(self, filename, compression, compression_opts, as_dense, as_csc, as_csr, convert=convert)
+        write_h5ad(
+            self, filename, compression, compression_opts, as_dense, as_csc, as_csr, recompress=recompress,
+            convert=convert,
+        )  # fmt: skip
 
     write = write_h5ad
 

@@ -30,8 +30,9 @@ class Settings:
         on the disk of temporary files less a reserve.
     scratch : int or None
         Most bytes of scratch files for the packed rows of a matrix: the first pass over a compressed sparse matrix
-        leaves them, which takes it about a fifth longer, and later passes read them in a fraction of the time. As many
-        bytes as the matrix takes in its file are enough for counts. None and 0 leave none. Results do not depend on it.
+        leaves them, which takes it up to a tenth longer, and later passes read them in a fraction of the time. None is
+        as many bytes as the matrix takes in its file, a third of the free room at most; 0 leaves none. Results do not
+        depend on it.
     array_limit : int
         Largest matrix, in bytes, that numpy may turn into an array behind your back (``np.asarray(adata.X)``).
     verbose : bool

@@ -31,12 +31,13 @@ class Compression:
 
     @staticmethod
     def zstd(level: int = 3) -> Compression:
-        """Zstandard; refused when writing h5ad, as other programs read it with a plugin only."""
+        """Zstandard, level 1 to 22; other programs read h5ad files of it with a plugin (h5py: `import hdf5plugin`)."""
         return Compression("zstd", level)
 
 
 def write_h5ad(
-    adata, path, compression=None, compression_opts=None, as_dense=(), as_csc=(), as_csr=(), *, convert=True
+    adata, path, compression=None, compression_opts=None, as_dense=(), as_csc=(), as_csr=(), *, recompress=False,
+    convert=True,
 ) -> None:
     """Streams `adata` to a file; `convert` makes repeated strings of frames that were read categories."""
     _core.write_h5ad(
@@ -47,12 +48,13 @@ def write_h5ad(
         as_dense=names(as_dense),
         as_csr=names(as_csr),
         as_csc=names(as_csc),
+        recompress=recompress,
     )
 
 
 def write_zarr(
     adata, path, chunks, zarr_format, shards, compression, compression_opts, as_dense, as_csc, as_csr, *,
-    convert, consolidate,
+    recompress, convert, consolidate,
 ) -> None:
     """Streams `adata` to a Zarr store, as `write_h5ad` to a file."""
     _core.write_zarr(
@@ -67,6 +69,7 @@ def write_zarr(
         as_dense=names(as_dense),
         as_csr=names(as_csr),
         as_csc=names(as_csc),
+        recompress=recompress,
     )
 
 

@@ -183,6 +183,12 @@ impl Matrix {
         Ok((found.path, found.bytes, found.made))
     }
 
+    /// Path, bytes and whether it was made now, of the packed copy in use from now on.
+    fn pack(&self, py: Python<'_>, dir: PathBuf) -> PyResult<(PathBuf, u64, bool)> {
+        let found = run(py, |session| ops::pack(&self.0, &dir, session))?;
+        Ok((found.path, found.bytes, found.made))
+    }
+
     /// Reads the sums of counts, where no pass left them: later ones read nothing.
     fn learn_sums(&self, py: Python<'_>) -> PyResult<()> {
         run(py, |session| ops::learn_sums(&self.0, session))

@@ -1,7 +1,7 @@
 //! Core values as R objects. With `from_r`, the only place that knows both.
 
 use crate::reply::{clean, r_error, Notes};
-use crate::vector::{doubles, integers, logicals, texts};
+use crate::vector::{doubles, doubles_from, integers, integers_from, logicals, texts};
 use anndataoom_core::dtype::Number;
 use anndataoom_core::element::{
     Array, Categorical, DType, Data, DataFrame, Nullable, Scalar, Sparse, SparseFormat, Strings as Text, Value,
@@ -31,7 +31,7 @@ pub(crate) fn to_r(value: &Value, name: &str, notes: &Notes) -> Result<Robj> {
         Value::Strings { shape, data } => strings(shape, data, name)?,
         Value::Categorical(c) => factor(c, name)?,
         Value::Nullable(n) => nullable(n, name, notes)?,
-        Value::Sparse(s) => sparse(s, name)?,
+        Value::Sparse(s) => sparse(s, name, 1)?,
         Value::DataFrame(d) => data_frame(d, name, notes)?,
         Value::Dict(items) => named_list(items, name, notes)?,
         Value::RecArray(fields) => rec_array(fields, name, notes)?,
@@ -63,19 +63,22 @@ fn awkward_buffers(buffers: &[(String, Value)], name: &str, notes: &Notes) -> Re
 /// As [`to_r`].
 pub(crate) fn transposed_to_r(value: Value, name: &str, notes: &Notes) -> Result<Robj> {
     match value {
-        Value::Sparse(s) => {
-            let format = match s.format {
-                SparseFormat::Csr => SparseFormat::Csc,
-                SparseFormat::Csc => SparseFormat::Csr,
-            };
-            sparse(&Sparse { format, shape: (s.shape.1, s.shape.0), ..s }, name)
-        }
+        Value::Sparse(s) => sparse(&turned_over(s), name, 1),
         Value::Array(Array { shape, data: values }) => match *shape {
             [n, m] => with_dim(data(&values, name, notes)?, &[m, n]),
             _ => Err(Error::shape(format!("'{name}'"), "2 dimensions", shape.len())),
         },
         other => Err(Error::shape(format!("'{name}'"), "a matrix", other.encoding())),
     }
+}
+
+/// The transpose of a sparse matrix.
+pub(crate) fn turned_over(s: Sparse) -> Sparse {
+    let format = match s.format {
+        SparseFormat::Csr => SparseFormat::Csc,
+        SparseFormat::Csc => SparseFormat::Csr,
+    };
+    Sparse { format, shape: (s.shape.1, s.shape.0), ..s }
 }
 
 /// `list(name = value, ...)`.
@@ -325,7 +328,7 @@ fn nullable(n: &Nullable, name: &str, notes: &Notes) -> Result<Robj> {
 }
 
 /// `dgCMatrix`, or `lgCMatrix` for bool: the slots are built directly.
-pub(crate) fn sparse(s: &Sparse, name: &str) -> Result<Robj> {
+pub(crate) fn sparse(s: &Sparse, name: &str, threads: usize) -> Result<Robj> {
     if s.data.len() >= i32::MAX as usize {
         return Err(Error::Memory {
             what: format!("'{name}' as a dgCMatrix"),
@@ -350,12 +353,12 @@ pub(crate) fn sparse(s: &Sparse, name: &str) -> Result<Robj> {
     let mut set = |slot: &str, value: Robj| out.set_slot(slot, value).map(|_| ()).map_err(r_error);
     // Straight into R's memory: the graph of a million cells is 300 MB.
     set("p", integers(name, s.indptr.iter().map(|&p| p as i32))?)?;
-    set("i", integers(name, s.indices.iter().map(|&i| i as i32))?)?;
+    set("i", integers_from(name, &s.indices, |i| i as i32, threads)?)?;
     set(
         "x",
         match &s.data {
             Data::Bool(v) => logicals(name, v.iter().map(|&b| Rbool::from(b)))?,
-            d => anndataoom_core::with_data!(d, v => doubles_of(v, name))?,
+            d => anndataoom_core::with_data!(d, v => doubles_from(name, v, |x| x.to_f64(), threads))?,
         },
     )?;
     set("Dim", vec![dimension(s.shape.0)?, dimension(s.shape.1)?].into())?;

@@ -14,13 +14,28 @@ pub enum Compression {
     Gzip(u8),
     /// gzip, level 0 to 9, wrapped as files are: what Zarr has. HDF5 has no filter for it.
     GzipFile(u8),
-    /// Zstandard, level 1 to 22: what Zarr has. HDF5 has it in a plugin only, and is not written with it.
+    /// Zstandard, level 1 to 22: what Zarr has. HDF5 has it in a plugin (filter 32015), as in hdf5plugin for h5py.
     Zstd(u8),
     /// LZF: fast, and part of h5py (not of other HDF5 readers).
     Lzf,
 }
 
 impl Compression {
+    /// Of an HDF5 file, by its name and level: "gzip" (4), "zstd" (3), "lzf" or "none".
+    ///
+    /// # Errors
+    /// [`Error::Parameter`].
+    pub fn for_hdf5(name: &str, level: Option<u8>) -> Result<Compression> {
+        match name {
+            "lzf" => Ok(Compression::Lzf),
+            "gzip" | "zstd" | "none" => Ok(match Compression::for_zarr(name, level)? {
+                Compression::GzipFile(level) => Compression::Gzip(level),
+                other => other,
+            }),
+            other => Err(Error::parameter("compression", "'gzip', 'lzf', 'zstd' or 'none'", format!("'{other}'"))),
+        }
+    }
+
     /// Of a Zarr store, by its name and level: "zstd" (3), "gzip" (4) or "none".
     ///
     /// # Errors

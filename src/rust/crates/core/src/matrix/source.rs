@@ -3,9 +3,10 @@
 use super::{Block, ColumnMap};
 use crate::element::DType;
 use crate::error::Result;
-use crate::session::{Allowance, Keeping, Space};
+use crate::session::{Allowance, Keeping, Session, Space};
 use crate::vector::Vector;
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 
 /// How a matrix is stored.
@@ -115,6 +116,16 @@ pub trait Source: Send + Sync + std::fmt::Debug {
     fn packed(&self, keeping: &Keeping, scratch: &Space) -> super::PackedState {
         let _ = (keeping, scratch);
         super::PackedState::None
+    }
+
+    /// Reads its packed rows from the file at `path` from now on, which is made where there is none that fits; gives its bytes and
+    /// whether it was made. `None` for a matrix that cannot be packed.
+    ///
+    /// # Errors
+    /// Those of reading the matrix, and of writing the file.
+    fn pack(&self, path: &Path, session: &Session) -> Result<Option<(u64, bool)>> {
+        let _ = (path, session);
+        Ok(None)
     }
 
     /// Counts of the reads so far.

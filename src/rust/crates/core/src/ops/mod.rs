@@ -23,6 +23,7 @@ mod markers;
 mod mean_var;
 mod moments;
 mod normalize;
+mod pack;
 mod pca;
 mod pearson;
 mod product;
@@ -48,6 +49,7 @@ pub use markers::{rank_genes_groups, Correction, MarkerOptions, Ranked, RankedGr
 pub use mean_var::mean_var;
 pub use moments::{Axis, MeanVar};
 pub use normalize::{log1p, normalize_total, scale, NormalizeOptions, Normalized, ScaleOptions, Scaled};
+pub use pack::pack;
 pub(crate) use pca::leading_eigenpairs;
 pub use pca::{n_components, pca, pca_into, MaskVar, Pca, PcaOptions, MAX_EXACT, N_COMPS};
 pub use pearson::{normalize_pearson_residuals, PearsonOptions, PearsonSettings};

@@ -66,6 +66,11 @@ impl Space {
         Some(free.saturating_sub((all / RESERVE.0).min(RESERVE.1)))
     }
 
+    /// Whether its files are in memory.
+    pub(crate) fn is_in_memory(&self) -> bool {
+        machine::is_in_memory(&self.folder())
+    }
+
     /// Has bytes in use given up before others are refused.
     pub(crate) fn may_take_back<T: Yields + 'static>(&self, from: &Arc<T>) {
         let from: Weak<dyn Yields> = Arc::<T>::downgrade(from);
@@ -136,21 +141,31 @@ pub struct Allowance {
 pub struct Keeping {
     caches: Caches,
     limit: Option<u64>,
+    memory: usize,
     fills: bool,
 }
 
 impl Keeping {
-    pub(super) fn new(caches: Caches, limit: Option<u64>, fills: bool) -> Self {
-        Keeping { caches, limit, fills }
+    pub(super) fn new(caches: Caches, limit: Option<u64>, memory: usize, fills: bool) -> Self {
+        Keeping { caches, limit, memory, fills }
     }
 
     pub(crate) fn caches(&self) -> &Caches {
         &self.caches
     }
 
-    /// Bytes they may take; `None` for as many as the matrix takes in its file, 0 for none at all.
-    pub(crate) fn limit(&self) -> Option<u64> {
-        self.limit
+    /// Whether there are none.
+    pub(crate) fn is_off(&self) -> bool {
+        self.limit == Some(0)
+    }
+
+    /// Bytes that those of a matrix of `stored` bytes may take in `scratch`: without a limit as many as the matrix takes, a
+    /// third of what is free at most, and a quarter of the memory of the session where scratch files are in memory.
+    pub(crate) fn limit(&self, stored: u64, scratch: &Space) -> u64 {
+        self.limit.unwrap_or_else(|| {
+            let most = if scratch.is_in_memory() { self.memory as u64 / 4 } else { u64::MAX };
+            stored.min(scratch.free() / 3).min(most)
+        })
     }
 
     /// Whether the pass leaves them.

@@ -45,7 +45,7 @@ pub struct Session {
 impl Default for Session {
     fn default() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let (memory, graph_memory, packed) = (DEFAULT_MEMORY, None, Some(0));
+        let (memory, graph_memory, packed) = (DEFAULT_MEMORY, None, None);
         let (monitor, pool, budget, held, scratch, caches) = Default::default();
         Session { threads, memory, graph_memory, monitor, team: None, pool, budget, held, scratch, packed, caches }
     }
@@ -95,7 +95,7 @@ impl Session {
 
     /// The packed rows that a pass finds, and leaves where it `fills`.
     pub fn keeping(&self, fills: bool) -> Keeping {
-        Keeping::new(self.caches.clone(), self.packed, fills)
+        Keeping::new(self.caches.clone(), self.packed, self.memory, fills)
     }
 
     /// Leases `bytes` that work of the graph stage holds, all or none. They are no part of `memory`, which bounds what streams

@@ -88,6 +88,8 @@ pub struct H5adPlan {
 pub struct WriteOptions {
     /// Compression of what is written anew; elements copied verbatim keep theirs.
     pub compression: Compression,
+    /// Whether matrices that nobody touched are compressed anew too.
+    pub recompress: bool,
     /// Matrices (streamed or copied parts) to write dense, by path: "X", "layers/counts", "raw/X".
     pub as_dense: Vec<String>,
     /// Matrices (streamed or copied parts) to write as `csr_matrix`: of dense ones what is not 0.

@@ -3,6 +3,7 @@
 //! rows and columns a pass wants, it reads packed what it would have read of the file, and gives the same blocks.
 
 mod coder;
+mod kept;
 mod source;
 mod state;
 mod store;

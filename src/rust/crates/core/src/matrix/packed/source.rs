@@ -19,19 +19,20 @@ pub(in crate::matrix) struct Pass {
 
 impl SparseParts {
     /// A name of the matrix in the state the file is in now; `None` where there is nothing to tell it by.
-    fn packed_name(&self) -> Option<String> {
+    pub(super) fn packed_name(&self) -> Option<String> {
         let stamp = self.stamp()?;
         let place = self.location();
         Some(format!("packed {} {} {:?} {stamp:?}", place.store, place.element, self.shape))
     }
 
-    fn is_worth_packing(&self) -> bool {
-        self.nnz() >= LEAST && (self.indices.is_slow() || self.data.is_slow())
+    /// The packed rows there are: where the setting is 0, those of a file that stays alone.
+    fn packed_now(&self, name: &str, keeping: &Keeping) -> Option<Arc<Packed>> {
+        let packed = keeping.caches().named::<Packed>(name)?;
+        (!keeping.is_off() || packed.path().is_some()).then_some(packed)
     }
 
-    /// Bytes that packed rows of this matrix may take: as many as it takes in the file, and a third of what is free.
-    fn packed_limit(&self, keeping: &Keeping, scratch: &Space) -> u64 {
-        keeping.limit().unwrap_or_else(|| self.disk_bytes.min(scratch.free() / 3))
+    fn is_worth_packing(&self) -> bool {
+        self.nnz() >= LEAST && (self.indices.is_slow() || self.data.is_slow())
     }
 
     /// The packed rows a pass reads; a pass over all rows leaves them where it may. `cuts` gives the positions at which it begins
@@ -46,21 +47,18 @@ impl SparseParts {
         cuts: impl FnOnce() -> Result<Vec<u64>>,
     ) -> Result<Option<Pass>> {
         let keeping = &allowed.keeping;
-        if keeping.limit() == Some(0) || !self.is_worth_packing() {
-            return Ok(None);
-        }
         let Some(name) = self.packed_name() else { return Ok(None) };
-        if let Some(packed) = keeping.caches().named::<Packed>(&name) {
+        if let Some(packed) = self.packed_now(&name, keeping) {
             self.hold(Some(&packed));
             return Ok(Some(Pass { packed, fills: keeping.fills() }));
         }
-        if !(keeping.fills() && all_rows) {
+        if keeping.is_off() || !self.is_worth_packing() || !(keeping.fills() && all_rows) {
             return Ok(None);
         }
         // Packed rows of another state, and of matrices that nobody has any more, make room.
         self.hold(None);
         keeping.caches().forget_unused::<Packed>();
-        let limit = self.packed_limit(keeping, &allowed.scratch);
+        let limit = keeping.limit(self.disk_bytes, &allowed.scratch);
         let packed = Arc::new(Packed::new(&cuts()?, limit, &allowed.scratch)?);
         allowed.scratch.may_take_back(&packed);
         keeping.caches().keep_named(name, packed.clone());
@@ -70,16 +68,15 @@ impl SparseParts {
 
     /// State of the packed rows now.
     pub(in crate::matrix) fn packed_state(&self, keeping: &Keeping, scratch: &Space) -> State {
-        if keeping.limit() == Some(0) || !self.is_worth_packing() {
-            return State::None;
-        }
         let Some(name) = self.packed_name() else { return State::None };
-        match keeping.caches().named::<Packed>(&name) {
+        match self.packed_now(&name, keeping) {
             Some(packed) => {
                 let (kept, all) = packed.pieces();
-                State::Kept { kept, all, bytes: packed.bytes(), trouble: packed.trouble().cloned() }
+                let trouble = packed.trouble().cloned();
+                State::Kept { kept, all, bytes: packed.bytes(), path: packed.path(), trouble }
             }
-            None => State::Planned(self.packed_limit(keeping, scratch)),
+            None if keeping.is_off() || !self.is_worth_packing() => State::None,
+            None => State::Planned(keeping.limit(self.disk_bytes, scratch)),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! State of packed rows, for who plans or shows it.
 
+use std::path::PathBuf;
+
 /// State of the packed rows of a matrix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
@@ -15,6 +17,8 @@ pub enum State {
         all: usize,
         /// Bytes they take.
         bytes: u64,
+        /// The file that stays with them; `None` for a scratch file.
+        path: Option<PathBuf>,
         /// Why pieces are missing.
         trouble: Option<Trouble>,
     },
