@@ -324,9 +324,8 @@ fn a_copy_is_kept_for_other_sessions() {
         assert_eq!(x.source().reads().decoded, decoded, "{element}");
     }
     // What can have none says so, and what cannot be written is an error.
-    let dense = LazyMatrix::new(
-        MemorySource::from_array(Array::new(vec![2, 2], Data::F32(vec![1.0; 4])).unwrap()).unwrap().into(),
-    );
+    let two = Array { shape: vec![2, 2], data: Data::F32(vec![1.0; 4]) };
+    let dense = LazyMatrix::new(Arc::new(MemorySource::from_array(two).unwrap()));
     let e = ops::pack(&dense, &copies, &session).unwrap_err().to_string();
     assert!(e.ends_with("is in memory or in several files: only a matrix in one file can be packed"), "{e}");
     let e = ops::pack(&matrix(&other, "X"), &dir.file("nowhere"), &session).unwrap_err();

@@ -10,7 +10,7 @@ use anndataoom_core::store::ZarrFormat;
 use anndataoom_core::write::{
     self, Compression, Conversion, Frame, H5adPlan, Part, RawPlan, SaveOptions, WriteOptions,
 };
-use anndataoom_core::{text, Error};
+use anndataoom_core::text;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};

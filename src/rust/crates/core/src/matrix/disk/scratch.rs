@@ -2,9 +2,12 @@
 
 use crate::error::{Error, Result};
 use crate::session::Space;
-use crate::store::positioned::{read_exact, write_all};
+use crate::store::positioned::{prepare, read_exact, write_all};
 use std::fs::File;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Bytes that are asked for at a time.
+const STEP: u64 = 16 << 20;
 
 /// A file without a name in the room of a session: it disappears when dropped, and when the process dies.
 #[derive(Debug)]
@@ -14,6 +17,8 @@ pub(crate) struct Scratch {
     space: Space,
     /// Whether its bytes go to whoever needs them.
     yields: bool,
+    /// Bytes that the system has found room for, or that are few.
+    prepared: AtomicU64,
 }
 
 impl Scratch {
@@ -40,7 +45,13 @@ impl Scratch {
         let file = options.open(&path).map_err(failed)?;
         #[cfg(unix)]
         std::fs::remove_file(&path).map_err(failed)?;
-        Ok(Scratch { file, end: AtomicU64::new(0), space: space.clone(), yields: false })
+        Ok(Scratch {
+            file,
+            end: AtomicU64::new(0),
+            space: space.clone(),
+            yields: false,
+            prepared: AtomicU64::new(STEP),
+        })
     }
 
     /// Creates one for bytes that can be done without: no others make room for them.
@@ -63,8 +74,20 @@ impl Scratch {
             self.space.take(bytes.len() as u64)?;
         }
         let at = self.end.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        self.prepare(at + bytes.len() as u64);
         write_all(&self.file, bytes, at).map_err(|e| Error::io(self.space.folder(), "write a scratch file in", &e))?;
         Ok(at)
+    }
+
+    /// Has the system find room for many writes at once, which takes less than for each; where it cannot, each finds its own.
+    fn prepare(&self, end: u64) {
+        let prepared = self.prepared.load(Ordering::Relaxed);
+        if end > prepared {
+            let more = self.prepared.compare_exchange(prepared, end + STEP, Ordering::Relaxed, Ordering::Relaxed);
+            if more.is_ok() {
+                prepare(&self.file, prepared, end + STEP - prepared);
+            }
+        }
     }
 
     /// Fills `out` from `at` on.
