@@ -160,7 +160,7 @@ mod tests {
         assert!(matches!(csr.turned(SparseFormat::Csc, &stopped), Err(Error::Cancelled)));
     }
 
-    /// On several threads, where rows ascend and where they do not.
+    /// Turns a matrix on several threads, with rows that ascend and rows that do not.
     #[test]
     fn large_ones_are_turned_the_same_on_all_threads() {
         let (rows, columns) = (1500_usize, 2000_usize);

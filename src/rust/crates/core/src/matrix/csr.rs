@@ -212,7 +212,8 @@ impl SparseParts {
         Ok(())
     }
 
-    /// Entries of so few whole chunks that they are still in the processor's caches when they are packed.
+    /// Returns the entries of a step: those of so few whole chunks that they are still in the
+    /// processor's caches when they are packed.
     pub(super) fn step(&self) -> u64 {
         let chunk = [&self.indices, &self.data].map(|array| if array.is_contiguous() { 1 } else { array.chunk()[0] });
         let chunk = chunk[0].max(chunk[1]);

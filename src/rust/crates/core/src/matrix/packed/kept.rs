@@ -1,5 +1,5 @@
-//! Packed rows that stay: a file of their pieces, one after the other, then a footer that says where each one is, what they
-//! were made of, and how to tell damage.
+//! Packed rows that stay: a file of their pieces, then a footer with the place and checksum of each
+//! piece, and with the matrix and the state of its file that they were made of.
 
 use super::store::{checksum, Packed, Piece};
 use super::{coder, Packable};
@@ -47,10 +47,12 @@ pub(in crate::matrix) struct Kept {
 }
 
 impl SparseParts {
-    /// Reads packed rows from the file at `path` from now on, which is made where there is none that fits.
+    /// Reads packed rows from the file at `path` from now on, which is made where there is none that
+    /// fits.
     ///
     /// # Errors
-    /// [`Error::State`] where there is nothing to tell the matrix by, or it changes meanwhile; [`Error::Io`]; those of reading.
+    /// [`Error::State`] where the state of the file cannot be told, or changes meanwhile;
+    /// [`Error::Io`]; the errors of reading the matrix.
     pub(in crate::matrix) fn pack(&self, path: &Path, session: &Session) -> Result<Kept> {
         let none = || Error::State("only a matrix in a file opened for reading can be packed".to_owned());
         let (name, stamp) = (self.packed_name().ok_or_else(none)?, self.stamp().ok_or_else(none)?);
@@ -79,7 +81,8 @@ impl SparseParts {
         self.indptr.len() == self.shape.0 + 1
     }
 
-    /// The copy at `path`; `None` where there is none, or it is of another matrix or state of the file.
+    /// Opens the copy at `path`; `None` where there is none, or it is of another matrix or state of the
+    /// file.
     fn open_kept(&self, path: &Path, stamp: &Stamp) -> Result<Option<Packed>> {
         let file = match File::open(path) {
             Ok(file) => file,

@@ -43,7 +43,7 @@ pub(in crate::matrix) struct Packed {
 enum Bytes {
     /// A file of the session.
     Scratch(Scratch),
-    /// One that stays.
+    /// A file that stays, and its path.
     Kept(File, PathBuf),
 }
 
@@ -65,7 +65,8 @@ thread_local! {
     static BYTES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A checksum against damage, of four interleaved streams, so that it takes no time beside unpacking.
+/// Returns a checksum against damage, of four interleaved streams, so that it takes no time beside
+/// unpacking.
 pub(super) fn checksum(bytes: &[u8]) -> u64 {
     let (rows, rest) = bytes.as_chunks::<32>();
     let step = |h: u64, word: u64| (h ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
@@ -82,12 +83,13 @@ pub(super) fn checksum(bytes: &[u8]) -> u64 {
     sums.into_iter().fold(0, step)
 }
 
-/// At least `n` bytes; a buffer is filled once, when it grows.
+/// Makes a buffer at least `n` bytes long; it is filled once, when it grows.
 fn room(bytes: &mut Vec<u8>, n: usize) -> Result<()> {
     memory::lengthen(bytes, n, 0, PACKED)
 }
 
-/// First entry of each piece, and the number of all: a piece never reaches over one of `cuts`, which ascend.
+/// Returns the first entry of each piece, and the number of all entries. A piece never reaches over
+/// one of `cuts`, which ascend.
 pub(super) fn starts(cuts: &[u64]) -> Result<Vec<u64>> {
     let number = cuts.windows(2).map(|cut| (cut[1] - cut[0]).div_ceil(ENTRIES)).sum::<u64>() as usize;
     let mut starts = memory::room(number + 1, PACKED)?;
@@ -123,7 +125,7 @@ impl Packed {
         })
     }
 
-    /// Pieces in a file that stays, all there.
+    /// Makes packed rows of pieces that are all in a file that stays.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`].
@@ -147,7 +149,7 @@ impl Packed {
         })
     }
 
-    /// The file they stay in.
+    /// Returns the path of the file that they stay in.
     pub(in crate::matrix) fn path(&self) -> Option<PathBuf> {
         match self.file.read().unwrap_or_else(PoisonError::into_inner).as_ref() {
             Some(Bytes::Kept(_, path)) => Some(path.clone()),
@@ -155,17 +157,17 @@ impl Packed {
         }
     }
 
-    /// Pieces that are there, and all.
+    /// Returns how many pieces are there, and how many there are in all.
     pub(in crate::matrix) fn pieces(&self) -> (usize, usize) {
         (self.kept.load(Ordering::Relaxed), self.pieces.len())
     }
 
-    /// Bytes they take.
+    /// Returns the bytes that they take.
     pub(in crate::matrix) fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Why not all are there.
+    /// Returns the reason why pieces are missing.
     pub(in crate::matrix) fn trouble(&self) -> Option<&Trouble> {
         self.trouble.get()
     }
@@ -174,7 +176,7 @@ impl Packed {
         let _ = self.trouble.set(trouble);
     }
 
-    /// The piece that holds an entry.
+    /// Returns the piece that holds an entry.
     fn piece_of(&self, entry: u64) -> usize {
         self.starts.partition_point(|&start| start <= entry).saturating_sub(1)
     }
@@ -211,7 +213,7 @@ impl Packed {
         Ok(())
     }
 
-    /// Whether there was room for one more.
+    /// Packs a piece and keeps it; returns whether there was room.
     fn keep<T: Packable>(&self, number: usize, columns: &[u32], values: &[T], bytes: &mut Vec<u8>) -> Result<bool> {
         room(bytes, coder::most_bytes::<T>(values.len()) + PAGE)?;
         let used = coder::pack(columns, values, bytes);
@@ -241,7 +243,8 @@ impl Packed {
         }
     }
 
-    /// Reads the bytes of a piece, and gives how many they are; `None` where it is not there any more, or not as it was written.
+    /// Reads the bytes of a piece and returns how many they are; `None` where it is not there any more,
+    /// or not as it was written.
     fn read(&self, number: usize, bytes: &mut Vec<u8>) -> Result<Option<usize>> {
         let Some(piece) = self.pieces.get(number).and_then(OnceLock::get) else { return Ok(None) };
         if piece.damaged.load(Ordering::Relaxed) {
@@ -347,7 +350,7 @@ impl<'a> Reader<'a> {
         Ok(at)
     }
 
-    /// The position up to which no entry is packed, from one on that is not.
+    /// Returns the position up to which no entry is packed, from an entry on that is not.
     pub(in crate::matrix) fn missing(&self, range: &Range<u64>) -> u64 {
         let mut number = self.packed.piece_of(range.start) + 1;
         while number < self.packed.pieces.len()

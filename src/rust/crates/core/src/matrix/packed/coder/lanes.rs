@@ -18,18 +18,19 @@ pub(super) type Marks = [u64; RUN / ROW];
 /// Numbers whose marks are one word.
 pub(super) const ROW: usize = 64;
 
-/// Bits of a number at most as large as this.
+/// Returns the bits of a number at most as large as this.
 pub(super) fn width(largest: u32) -> u32 {
     u32::BITS - largest.leading_zeros()
 }
 
-/// The numbers that so many bits hold.
+/// Returns a mask of so many bits.
 pub(super) fn mask(width: u32) -> u32 {
     u32::MAX.checked_shr(u32::BITS - width).unwrap_or(0)
 }
 
 simd::vectorized! {
-    /// The width that takes the least, of those near `hint` and the one that holds all but huge numbers.
+    /// Returns the width that takes the fewest bytes, of those near `hint` and the one that holds all
+    /// but huge numbers.
     pub(super) fn best_width [](numbers: &Numbers, hint: u32) -> u32 where _level in [Avx512, Avx2]: simd::Level {
         let middle = hint.clamp(1, u32::BITS - 2);
         let (mut any, mut huge, mut past) = (0, 0, [0; 3]);
@@ -98,7 +99,7 @@ pub(super) trait Steps: simd::Level {
         }
     }
 
-    /// Columns from their gaps, in place.
+    /// Turns gaps into columns, in place.
     #[inline(always)]
     fn add_up(self, gaps: &mut Numbers, before: u32) {
         let mut column = before;
@@ -111,8 +112,8 @@ pub(super) trait Steps: simd::Level {
 
 impl Steps for simd::Plain {}
 
-/// For each row of numbers of `width` bits the rows of lanes that hold it, and the bit it begins at. The second is the
-/// first where there is none behind it: then the number ends in the first.
+/// Returns for each row of numbers of `width` bits the two rows of lanes that hold it, and the bit
+/// that it begins at. Where there is no second row, it is the first, in which the number ends.
 #[inline(always)]
 pub(super) fn words(lanes: &[Lanes], width: u32) -> impl Iterator<Item = (&Lanes, &Lanes, u32)> {
     let last = lanes.len().saturating_sub(1);
@@ -123,14 +124,14 @@ pub(super) fn words(lanes: &[Lanes], width: u32) -> impl Iterator<Item = (&Lanes
 }
 
 simd::vectorized! {
-    /// [`Steps::squeeze`] at the best level.
+    /// Runs [`Steps::squeeze`] at the best level.
     pub(super) fn squeeze [](numbers: &Numbers, width: u32, out: &mut [Lanes]) -> Marks where level in [Avx2]: Steps {
         level.squeeze(numbers, width, out)
     }
 }
 
 simd::vectorized! {
-    /// [`Steps::spread`] at the best level; without lanes all numbers are 0.
+    /// Runs [`Steps::spread`] at the best level; without lanes all numbers are 0.
     pub(super) fn spread [](lanes: &[Lanes], width: u32, out: &mut Numbers) where level in [Avx2]: Steps {
         if lanes.is_empty() {
             out.fill(0);
@@ -141,14 +142,14 @@ simd::vectorized! {
 }
 
 simd::vectorized! {
-    /// [`Steps::add_up`] at the best level.
+    /// Runs [`Steps::add_up`] at the best level.
     pub(super) fn add_up [](gaps: &mut Numbers, before: u32) where level in [Avx2]: Steps {
         level.add_up(gaps, before);
     }
 }
 
 simd::vectorized! {
-    /// Gaps between columns.
+    /// Turns columns into the gaps between them.
     pub(super) fn take_apart [](columns: &Numbers, before: u32, gaps: &mut Numbers) where _level in [Avx512, Avx2]: simd::Level {
         gaps[0] = columns[0].wrapping_sub(before).wrapping_sub(1);
         for i in 1..RUN {

@@ -1,10 +1,11 @@
 //! Column indices and values in few bits, as bytes.
 //!
-//! Values come in runs of [`RUN`], the last one shorter. A run is a head of eight bytes (see [`Head`]), then its columns as
-//! gaps to the column before, then its values: whole numbers less one, places in a table of the few values there are, or the
-//! values as they are. Numbers lie in [`LANES`] lanes of equal width, so that a vector of them is shifted by the same
-//! number of bits. What a width does not hold, such as the step back at the start of a row, stands beside the lanes with its
-//! place. Nothing is asked of columns or values: any come back as they were.
+//! Values come in runs of [`RUN`], the last one shorter. A run is a head of eight bytes (see
+//! [`Head`]), then its columns as gaps to the column before, then its values: whole numbers less one,
+//! places in a table of the few values there are, or the values as they are. Numbers lie in
+//! [`LANES`](lanes::LANES) lanes of equal width, so that a vector of them is shifted by the same
+//! number of bits. Numbers that are too large for the width, such as the step back at the start of a
+//! row, stand beside the lanes with their places. Any columns and values come back as they were.
 
 mod lanes;
 mod number;
@@ -56,7 +57,7 @@ impl Head {
         Head { gap, gaps_beside, form, values_beside, before: u32::from_le_bytes([a, b, c, d]) }
     }
 
-    /// Bytes of the gaps, and of the `n` values of `size` bytes.
+    /// Returns the bytes of the gaps, and of the `n` values of `size` bytes.
     fn sizes(self, n: usize, size: usize) -> (usize, usize) {
         let lanes = |bits: u8| usize::from(bits) * size_of::<Lanes>();
         let beside = usize::from(self.values_beside);
@@ -70,7 +71,7 @@ impl Head {
 }
 
 simd::vectorized! {
-    /// Codes of values; whether they stand for the very values.
+    /// Computes the codes of values, and returns whether they stand for the very values.
     fn encode [T: Packable](values: &[T; RUN], codes: &mut Numbers) -> bool where _level in [Avx512, Avx2]: simd::Level {
         let mut wrong = 0_u32;
         for (code, &x) in codes.iter_mut().zip(values) {
@@ -82,7 +83,7 @@ simd::vectorized! {
 }
 
 simd::vectorized! {
-    /// Values of codes.
+    /// Computes the values of codes.
     fn decode [T: Packable](codes: &Numbers, values: &mut [T; RUN]) where _level in [Avx2]: simd::Level {
         for (x, &code) in values.iter_mut().zip(codes) {
             *x = T::of_code(code);
@@ -255,7 +256,7 @@ impl Packer<'_> {
     }
 }
 
-/// Bytes that `n` entries take at most while they are packed.
+/// Returns the most bytes that `n` entries take while they are packed.
 pub(super) const fn most_bytes<T>(n: usize) -> usize {
     let (gaps, codes) = (RUN * 4 + MOST * EXCEPTION, RUN * 4 + MOST * EXCEPTION);
     let values = RUN * size_of::<T>();

@@ -5,11 +5,12 @@ use half::f16;
 
 /// A number that may lie in 32 bits or less.
 pub(in crate::matrix) trait Packable: Plain {
-    /// The code of the number, if it has one: whether it has shows by taking it back. The codes of small counts are small.
+    /// Returns the code of the number. It has none where [`of_code`](Self::of_code) returns another
+    /// number. The codes of small counts are small.
     fn code(self) -> u32;
-    /// The number of a code.
+    /// Returns the number of a code.
     fn of_code(code: u32) -> Self;
-    /// Its bits.
+    /// Returns the bits of the number.
     fn bits(self) -> u64;
 }
 

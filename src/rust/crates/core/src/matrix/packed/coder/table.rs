@@ -7,8 +7,8 @@ use super::number::Packable;
 pub(super) const MOST: usize = 64;
 const SLOTS: usize = 512;
 
-/// The different values of a run in the order they first come, and the place of each of its values among them; `None` where
-/// there are more than [`MOST`].
+/// Finds the different values of a run, in the order in which they first come, and the place of each
+/// value among them. Returns their number; `None` for more than [`MOST`].
 pub(super) fn table_of<T: Packable>(values: &[T; RUN], places: &mut Numbers, table: &mut [T; MOST]) -> Option<usize> {
     let mut known = [0; MOST];
     (table[0], known[0]) = (values[0], values[0].bits());

@@ -3,7 +3,7 @@ use super::*;
 use crate::dtype::Bit;
 use half::f16;
 
-/// Numbers that are no pattern.
+/// Makes numbers without a pattern.
 fn random(seed: u64) -> impl FnMut() -> u32 {
     let mut state = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
     move || {
@@ -49,7 +49,7 @@ fn back<T: Packable>(columns: &[u32], values: &[T]) -> Vec<u8> {
     packed
 }
 
-/// Rows of ascending columns.
+/// Makes rows of ascending columns.
 fn rows(n: usize, step: u32, seed: u64) -> Vec<u32> {
     let mut next = random(seed);
     let mut column = 0_u32;
