@@ -31,6 +31,7 @@ plain_matrix <- function(x, name = "X") {
 
 # Sparse Matrix objects anywhere in a list in a form the converter knows.
 plain_values <- function(x) {
+  if (is_graph(x)) return(x)
   if (is(x, "OOMMatrix")) return(collect_oom(x))
   if (is_Matrix(x)) return(plain_matrix(x))
   if (inherits(x, "anndataoom_list")) x <- as.list(x)

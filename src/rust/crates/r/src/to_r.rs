@@ -100,6 +100,27 @@ pub(crate) fn float32(bits: Robj, n: usize, k: usize) -> Result<Robj> {
     Ok(out)
 }
 
+/// A square matrix as R's `anndataoom_graph`: compressed rows, float32 as their bits, as it is in the core and in files.
+/// Each part goes once R has it.
+fn graph(s: Sparse, name: &str) -> Result<Robj> {
+    let Sparse { shape, indptr, indices, data, .. } = s;
+    let Data::F32(values) = data else { return Err(Error::Internal("a graph of other numbers".to_owned())) };
+    let n = dimension(shape.0)?;
+    let starts = doubles(name, indptr.iter().map(|&p| p as f64))?;
+    drop(indptr);
+    let columns = integers(name, indices.iter().map(|&j| j as i32))?;
+    drop(indices);
+    let bits = integers(name, values.iter().map(|x| x.to_bits() as i32))?;
+    let mut out: Robj = list!(n = n, starts = starts, columns = columns, bits = bits).into();
+    out.set_class(["anndataoom_graph"]).map_err(r_error)?;
+    Ok(out)
+}
+
+/// Whether R keeps a matrix as the core made it.
+fn is_graph(s: &Sparse) -> bool {
+    s.format == SparseFormat::Csr && s.shape.0 == s.shape.1 && s.data.dtype() == DType::F32
+}
+
 /// Turns the sparse matrices of a value into columns, as R has them. Of a million cells that takes seconds: it belongs
 /// into work that Ctrl-C stops, before [`to_r`].
 ///
@@ -117,12 +138,17 @@ fn all_by_columns(items: Vec<(String, Value)>, monitor: &Monitor) -> Result<Vec<
     items.into_iter().map(|(key, value)| Ok((key, by_columns(value, monitor)?))).collect()
 }
 
-/// [`by_columns`] for all that a verb adds.
+/// [`by_columns`] for all that a verb adds and R keeps as columns.
 ///
 /// # Errors
 /// As [`by_columns`].
 pub(crate) fn patch_by_columns(patch: Patch, monitor: &Monitor) -> Result<Patch> {
-    Ok(Patch { obsp: all_by_columns(patch.obsp, monitor)?, uns: all_by_columns(patch.uns, monitor)?, ..patch })
+    let turned = |(key, value)| match value {
+        Value::Sparse(s) if is_graph(&s) => Ok((key, Value::Sparse(s))),
+        other => Ok((key, by_columns(other, monitor)?)),
+    };
+    let obsp = patch.obsp.into_iter().map(turned).collect::<Result<_>>()?;
+    Ok(Patch { obsp, uns: all_by_columns(patch.uns, monitor)?, ..patch })
 }
 
 /// The elements that a verb adds, by slot. Each value goes once R has it: the graphs of a million cells are 400 MB.
@@ -140,6 +166,7 @@ pub(crate) fn patch_to_r(patch: Patch, notes: &Notes) -> Result<Robj> {
                     let bits = integers(&name, v.iter().map(|x| x.to_bits() as i32))?;
                     float32(bits, shape[0], shape[1])
                 }
+                Value::Sparse(s) if slot == "obsp" && is_graph(&s) => graph(s, &name),
                 other => to_r(&other, &format!("{slot}/{name}"), notes),
             })
             .collect();
