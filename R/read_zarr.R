@@ -1,14 +1,15 @@
 #' Open a Zarr store
 #'
-#' Reads `obs` and `var` of a store that anndata wrote, version 2 or 3; matrices stay in it and the elements of `obsm`, `uns`
-#' and so on are read when they are touched. The store is never changed.
+#' Reads `obs` and `var` of a store that anndata wrote, version 2 or 3. Matrices stay in it, and the
+#' elements of `obsm`, `uns` and other slots are read on first use. The store never changes.
 #'
 #' Stores with and without shards and consolidated metadata are read, with the codecs zstd, blosc, gzip, zlib, lz4, shuffle
 #' and crc32c.
 #'
 #' @param path The folder, or a zip archive of it.
-#' @param external Which symbolic links that leave the folder are followed: `"refuse"` none, `"same-folder"` those to where
-#'   the store is, `"follow"` any, which shows what lies at whatever path they name.
+#' @param external Symbolic links out of the folder that are followed: `"refuse"` none,
+#'   `"same-folder"` those into the folder of the store, `"follow"` any. With `"follow"`, a store
+#'   can show the contents of any path that its links name.
 #' @return An [AnnDataOOM-class].
 #' @seealso [read_h5ad()]
 #' @export

@@ -1,4 +1,5 @@
-//! The one way from Python into the table of verbs: arguments are checked, inputs decoded, the outcome given back.
+//! Passes calls from Python to the table of verbs: checks arguments, decodes inputs and returns the
+//! outcome.
 
 use crate::buffer::{array, bools, f64s, i32s, in_place, u64s};
 use crate::errors::to_py_err;
@@ -19,7 +20,7 @@ use std::collections::HashMap;
 
 type Object<'py> = Bound<'py, PyAny>;
 
-/// A verb, and arguments of it that the table accepts.
+/// A verb with arguments that the table accepts.
 #[pyclass(frozen)]
 pub(crate) struct Checked {
     verb: &'static Verb,
@@ -34,7 +35,7 @@ fn check(name: &str, args: &Bound<'_, PyDict>) -> PyResult<Checked> {
     Ok(Checked { verb, args })
 }
 
-/// Checks arguments of a function that is no verb.
+/// Checks the arguments of a function that is no verb.
 #[pyfunction]
 fn check_function(name: &str, args: &Bound<'_, PyDict>) -> PyResult<()> {
     let function = verbs::function_named(name).map_err(to_py_err)?;
@@ -53,14 +54,15 @@ fn check_setting(name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
 
 #[pymethods]
 impl Checked {
-    /// Name and source of every input the verb needs of the object.
+    /// Returns name and source of every input that the verb needs of the object.
     #[getter]
     fn needs(&self) -> Vec<(&'static str, &'static str)> {
         self.verb.needs.iter().map(|need| (need.name, need.source.name())).collect()
     }
 
-    /// Runs the verb on the inputs, by name and tagged as `_inputs.py` makes them. Gives a dict of `matrix`, `patch`,
-    /// `keep` (whether cells, and which), `values` and `notes`.
+    /// Runs the verb on the inputs, which are tagged as `_inputs.py` makes them, by name. Returns a
+    /// dict of `matrix`, `patch`, `keep` and `take` (each None or a pair: whether it is about
+    /// cells, and a mask or positions), `values` and `notes`.
     fn run<'py>(&self, py: Python<'py>, inputs: HashMap<String, Object<'py>>) -> PyResult<Bound<'py, PyDict>> {
         // Arrays stay alive, and where they lie, until the verb has ended.
         let inputs: HashMap<String, Input<'_>> =
@@ -84,7 +86,7 @@ impl Checked {
     }
 }
 
-/// The input of a tagged tuple; large arrays are read where they lie.
+/// Converts a tagged tuple to an input, which borrows large arrays.
 fn input<'a>(name: &str, x: &'a Object<'_>) -> PyResult<Input<'a>> {
     let t = x.cast::<PyTuple>()?;
     let at = |i: usize| t.get_item(i);
@@ -126,7 +128,7 @@ fn input<'a>(name: &str, x: &'a Object<'_>) -> PyResult<Input<'a>> {
     })
 }
 
-/// The 2-D numeric array of the tuple ("points", array) as f32 rows.
+/// Returns the 2-D numeric array of the tuple ("points", array) as f32 rows.
 fn points<'a>(t: &'a Bound<'_, PyTuple>, name: &str) -> PyResult<CowArray<'a, f32, Ix2>> {
     let x = t.get_borrowed_item(1)?;
     let refused = |e| to_py_err(Error::shape(name, "a matrix", e));
@@ -140,7 +142,7 @@ fn points<'a>(t: &'a Bound<'_, PyTuple>, name: &str) -> PyResult<CowArray<'a, f3
     Ok(Array2::from_shape_vec(extents(&shape), values).map_err(refused)?.into())
 }
 
-/// The matrix of the tuple ("graph", ("sparse", ...)) where it lies, if it is of the kind the core works on.
+/// Borrows the matrix of the tuple ("graph", ("sparse", ...)), if it is of the kind the core works on.
 fn links<'a>(t: &'a Bound<'_, PyTuple>) -> PyResult<Option<SharedLinks<'a>>> {
     let x = t.get_borrowed_item(1)?;
     let x = x.cast::<PyTuple>()?;
@@ -159,7 +161,8 @@ fn links<'a>(t: &'a Bound<'_, PyTuple>) -> PyResult<Option<SharedLinks<'a>>> {
     Ok(shared_links(starts.into_iter().map(|p| p as usize).collect(), indices, data))
 }
 
-/// The parameters Python has: name, whether there is a default that Python can write, and the default.
+/// Returns the parameters that Python has: name, kind of default ("required", "object" or "value"),
+/// and the default.
 fn parameters<'py>(py: Python<'py>, params: &[Param]) -> PyResult<Vec<(&'static str, &'static str, Object<'py>)>> {
     let described = |p: &Param| {
         let kind = match p.preset {
@@ -172,7 +175,7 @@ fn parameters<'py>(py: Python<'py>, params: &[Param]) -> PyResult<Vec<(&'static 
     params.iter().filter(|p| p.face != Face::R).map(described).collect()
 }
 
-/// The functions that are no verbs, for tests: of each its parameters.
+/// Returns the functions that are no verbs, each with its parameters, for tests.
 #[pyfunction]
 fn function_table(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     let table = PyDict::new(py);
@@ -182,7 +185,7 @@ fn function_table(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     Ok(table)
 }
 
-/// The table, for tests: of each verb its parameters, and what it gives.
+/// Returns the verbs, each with its parameters and the elements it gives, for tests.
 #[pyfunction]
 fn verb_table(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     let table = PyDict::new(py);
@@ -192,14 +195,15 @@ fn verb_table(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     Ok(table)
 }
 
-/// Fitted values of a local quadratic regression.
+/// Returns the fitted values of a local quadratic regression.
 #[pyfunction]
 fn loess<'py>(py: Python<'py>, x: &Object<'py>, y: &Object<'py>, span: f64) -> PyResult<Object<'py>> {
     let (x, y) = (f64s(x)?, f64s(y)?);
     buffer(py, run(py, |_| ops::loess(&x, &y, span))?)
 }
 
-/// The values of groups of rows (`rows`) or columns of a matrix: a matrix a function, by name.
+/// Aggregates groups of rows (`rows`) or columns of a matrix. Returns a matrix for each function,
+/// by name.
 #[pyfunction]
 fn aggregate(
     py: Python<'_>,
