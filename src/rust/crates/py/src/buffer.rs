@@ -75,7 +75,7 @@ pub(crate) fn copied<T: Copy>(values: &[T]) -> PyResult<Vec<T>> {
 /// order.
 ///
 /// # Errors
-/// `TypeError` for anything else.
+/// `TypeError` for any other array, and for a dtype without encoding.
 fn described(x: &Bound<'_, PyAny>) -> PyResult<(Vec<usize>, DType, usize, usize)> {
     let interface = x.getattr("__array_interface__")?;
     let item = |k: &str| interface.get_item(k);
@@ -94,13 +94,13 @@ fn described(x: &Bound<'_, PyAny>) -> PyResult<(Vec<usize>, DType, usize, usize)
     Ok((shape, dtype, address, n))
 }
 
-/// The values of a C-contiguous array where they lie, and its shape; `None` for those of another type.
+/// Borrows the values of a C-contiguous array. Returns its shape too; `None` for another type.
 ///
 /// # Safety
 /// The array must stay alive for `'a`, and nobody may write to it meanwhile.
 ///
 /// # Errors
-/// As [`array`].
+/// The errors of [`array`].
 pub(crate) unsafe fn in_place<'a, T: Number>(x: &Bound<'_, PyAny>) -> PyResult<Option<(Vec<usize>, &'a [T])>> {
     let (shape, dtype, address, n) = described(x)?;
     if dtype != T::DTYPE || !address.is_multiple_of(align_of::<T>()) {
@@ -111,10 +111,10 @@ pub(crate) unsafe fn in_place<'a, T: Number>(x: &Bound<'_, PyAny>) -> PyResult<O
     Ok(Some((shape, values)))
 }
 
-/// A C-contiguous numpy array in native byte order, copied: shape and values.
+/// Copies a C-contiguous numpy array in native byte order. Returns its shape and values.
 ///
 /// # Errors
-/// `TypeError` for anything else.
+/// `TypeError` for any other array, and for a dtype without encoding.
 pub(crate) fn array(x: &Bound<'_, PyAny>) -> PyResult<(Vec<usize>, Data)> {
     let (shape, dtype, address, n) = described(x)?;
     let bytes = n * dtype.size();

@@ -97,37 +97,38 @@ pub(crate) fn to_py<'py>(py: Python<'py>, value: Value) -> Object<'py> {
     }
 }
 
-/// A value that stays with the core until it is touched (`_on_disk.py`, `InCore`).
+/// A value that the core keeps until it is touched (`InCore` in `_on_disk.py`).
 #[pyclass(frozen)]
 pub(crate) struct KeptValue(pub(crate) Kept);
 
 #[pymethods]
 impl KeptValue {
-    /// Cells, and dimensions or cells.
+    /// Returns the number of cells, and of dimensions or cells.
     #[getter]
     fn shape(&self) -> Vec<usize> {
         self.0.shape().to_vec()
     }
 
+    /// Tells whether the value is a graph.
     #[getter]
     fn is_graph(&self) -> bool {
         self.0.is_graph()
     }
 
-    /// The value as `_convert.from_core()` reads it.
+    /// Reads the value as `_convert.from_core()` takes it.
     fn read<'py>(&self, py: Python<'py>) -> Object<'py> {
         let kept = self.0.clone();
         to_py(py, run(py, move |session| kept.read(session))?)
     }
 }
 
-/// What a verb adds: the values, and in their places those that stay with the core.
+/// The values that a verb adds, and those of them that the core keeps, by slot and key.
 pub(crate) struct Made {
     patch: Patch,
     kept: Vec<(&'static str, String, Kept)>,
 }
 
-/// Has the large embeddings and graphs of a patch stay with the core.
+/// Moves the large embeddings and graphs of a patch to scratch files.
 pub(crate) fn keep(patch: Patch, session: &Session) -> anndataoom_core::Result<Made> {
     let mut kept = Vec::new();
     let mut stays = |slot, items: Vec<(String, Value)>| {

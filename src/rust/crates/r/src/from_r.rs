@@ -109,7 +109,8 @@ pub(crate) fn float32(x: &Robj, name: &str) -> Result<Array> {
     Ok(Array { shape: vec![n, k], data: Data::F32(memory::copied(values, VALUES)?) })
 }
 
-/// Offsets, columns and values of R's `anndataoom_graph`, the large ones where they lie; `None` of anything else.
+/// Returns offsets, columns and values of R's `anndataoom_graph`, the latter two borrowed; `None` for
+/// any other object.
 pub(crate) fn graph_in_place(x: &Robj) -> Result<Option<(Vec<usize>, &[u32], &[f32])>> {
     if !x.inherits("anndataoom_graph") {
         return Ok(None);
@@ -129,7 +130,7 @@ pub(crate) fn graph_in_place(x: &Robj) -> Result<Option<(Vec<usize>, &[u32], &[f
     Ok(Some((starts, bytemuck::cast_slice(place(&columns)), bytemuck::cast_slice(place(&bits)))))
 }
 
-/// The matrix behind R's `anndataoom_graph`.
+/// Copies the matrix of R's `anndataoom_graph`.
 pub(crate) fn graph(x: &Robj, name: &str) -> Result<Sparse> {
     let parts = graph_in_place(x)?.ok_or_else(|| unknown(name, "an anndataoom_graph without its parts"))?;
     let (starts, columns, values) = parts;

@@ -101,8 +101,8 @@ pub(crate) fn float32(bits: Robj, n: usize, k: usize) -> Result<Robj> {
     Ok(out)
 }
 
-/// A square matrix as R's `anndataoom_graph`: compressed rows, float32 as their bits, as it is in the core and in files.
-/// Each part goes once R has it.
+/// Converts a square matrix to R's `anndataoom_graph`: compressed rows, float32 as their bits. Each
+/// part is dropped once R has it.
 fn graph(s: Sparse, name: &str) -> Result<Robj> {
     let Sparse { shape, indptr, indices, data, .. } = s;
     let Data::F32(values) = data else { return Err(Error::Internal("a graph of other numbers".to_owned())) };
@@ -117,7 +117,7 @@ fn graph(s: Sparse, name: &str) -> Result<Robj> {
     Ok(out)
 }
 
-/// Whether R keeps a matrix as the core made it.
+/// Tells whether R keeps a matrix as the core made it.
 fn is_graph(s: &Sparse) -> bool {
     s.format == SparseFormat::Csr && s.shape.0 == s.shape.1 && s.data.dtype() == DType::F32
 }

@@ -154,7 +154,7 @@ fn input<'a>(verb: &Verb, name: &str, x: &'a Robj) -> Result<Input<'a>> {
     })
 }
 
-/// A graph: read where it lies when R keeps it as the core made it.
+/// Converts a graph, which is borrowed if R keeps it as the core made it.
 fn graph(x: &Robj) -> Result<Input<'_>> {
     match graph_in_place(x)? {
         Some((starts, columns, values)) => {
@@ -363,7 +363,7 @@ fn rs_float32(args: Robj) -> Robj {
     })
 }
 
-/// `x`: an `anndataoom_graph` as a dgCMatrix.
+/// Converts `x`, an `anndataoom_graph`, to a dgCMatrix.
 #[extendr]
 fn rs_graph(args: Robj) -> Robj {
     reply(args, |a, notes| {

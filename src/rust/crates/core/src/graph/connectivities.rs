@@ -198,7 +198,7 @@ pub fn distances_matrix(knn: &Knn) -> Result<CsMatI<f32, u32, usize>> {
     Session::with_threads(1).install(|| into_distances(Knn { indices, distances, ..*knn }))
 }
 
-/// [`distances_matrix`] of neighbours that are valid, in their memory.
+/// Converts valid neighbours to [`distances_matrix`] in the memory they are in.
 pub(super) fn into_distances(knn: Knn) -> Result<CsMatI<f32, u32, usize>> {
     let Knn { n, k, mut indices, mut distances } = knn;
     let each = k - 1;

@@ -1,5 +1,5 @@
-//! Results that stay with the core until somebody touches them: embeddings and graphs, in a scratch file where they are
-//! large, so that no step holds in memory what another one made.
+//! Keeps large embeddings and graphs in scratch files until a face asks for their values, so that no
+//! step holds in memory what another step made.
 
 use crate::dtype::{as_bytes, as_bytes_mut, Plain};
 use crate::element::{Array, Data, Number, Sparse, SparseFormat, Value};
@@ -9,7 +9,7 @@ use crate::memory::{self, Zero};
 use crate::session::Session;
 use std::sync::Arc;
 
-/// Part of the memory of a session that an element may take and still stay in memory.
+/// Part of the session's memory up to which an element stays in memory.
 const SHARE: usize = 4;
 /// Bytes read or written between looks at the monitor.
 const PIECE: usize = 8 << 20;
@@ -24,14 +24,14 @@ pub struct Kept(Arc<Inside>);
 struct Inside {
     file: Scratch,
     shape: Vec<usize>,
-    /// Beginnings of rows of a graph; its columns lie in the file before its weights.
+    /// Row offsets of a graph, whose columns lie in the file before its weights.
     indptr: Option<Vec<u64>>,
     n_values: usize,
 }
 
 impl Kept {
-    /// Takes a value into a scratch file, where it is of such a kind and large for the session; other values come back, and
-    /// so do those for which there is no room.
+    /// Writes a value to a scratch file if it is of such a kind, larger than the session's share, and
+    /// there is room. Returns any other value as it came.
     ///
     /// # Errors
     /// [`Error::Cancelled`].
@@ -68,17 +68,17 @@ impl Kept {
         }
     }
 
-    /// Cells, and dimensions or cells.
+    /// Returns the number of cells, and of dimensions or cells.
     pub fn shape(&self) -> &[usize] {
         &self.0.shape
     }
 
-    /// Whether it is a graph.
+    /// Tells whether the value is a graph.
     pub fn is_graph(&self) -> bool {
         self.0.indptr.is_some()
     }
 
-    /// The value, in memory.
+    /// Reads the value into memory.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`]; [`Error::Io`]; [`Error::Cancelled`].

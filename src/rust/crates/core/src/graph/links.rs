@@ -1,4 +1,4 @@
-//! Matrices over cells as the verbs of this room take them: their own, or lying in memory of who calls.
+//! Matrices over cells as the verbs of this room take them: owned, or borrowed from the caller.
 
 use crate::element::{Data, Number, Sparse, SparseFormat, Value};
 use crate::error::{Error, Result};
@@ -8,9 +8,9 @@ use sprs::{CsMatBase, CsMatI, CsMatViewI};
 use std::borrow::Cow;
 use std::ops::Deref;
 
-/// A matrix over cells, compressed: a `CsMatI<f32, u32, usize>`, a view of one, or [`SharedLinks`].
+/// A compressed matrix over cells: a `CsMatI<f32, u32, usize>`, a view of one, or [`SharedLinks`].
 pub trait Links {
-    /// The matrix where it lies.
+    /// Borrows the matrix.
     fn borrowed(&self) -> CsMatViewI<'_, f32, u32, usize>;
 }
 
@@ -31,14 +31,14 @@ impl<L: Links> Links for &L {
     }
 }
 
-/// A matrix over cells, each part of it its own or borrowed.
+/// A matrix over cells, each part of it owned or borrowed.
 pub type SharedLinks<'a> = CsMatBase<f32, u32, Cow<'a, [usize]>, Cow<'a, [u32]>, Cow<'a, [f32]>, usize>;
 
-/// The square matrix (CSR) whose `indices` and `data` lie in memory of who calls; `None` where they are not in the order
-/// that this room needs, or contradict each other.
+/// Makes a square CSR matrix of borrowed `indices` and `data`. Returns `None` where the columns of a row
+/// do not ascend, or the parts contradict each other.
 pub fn shared_links<'a>(indptr: Vec<usize>, indices: &'a [u32], data: &'a [f32]) -> Option<SharedLinks<'a>> {
     let n = indptr.len().checked_sub(1)?;
-    // It looks through all that is there.
+    // Every index is checked.
     CsMatBase::try_new((n, n), Cow::Owned(indptr), Cow::Borrowed(indices), Cow::Borrowed(data)).ok()
 }
 
@@ -77,7 +77,7 @@ pub fn to_sprs(value: Value) -> Result<CsMatI<f32, u32, usize>> {
         .map_err(|(.., e)| Error::shape("connectivities", "each column once in a row", e))
 }
 
-/// [`to_sprs`], as the parts that are borrowed elsewhere.
+/// Converts an element as [`to_sprs`] does, to the type that also borrows.
 ///
 /// # Errors
 /// As [`to_sprs`].

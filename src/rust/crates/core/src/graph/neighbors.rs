@@ -86,10 +86,10 @@ pub fn neighbors(points: ArrayView2<'_, f32>, params: &NeighborsParams, session:
     neighbors_of(points.into(), params, session)
 }
 
-/// [`neighbors`] of points that may be handed over: they are gone when their graph is made.
+/// Works as [`neighbors`] and drops the points, where they are handed over, before the graph is made.
 ///
 /// # Errors
-/// As [`neighbors`].
+/// The errors of [`neighbors`].
 pub fn neighbors_of(points: CowArray<'_, f32, Ix2>, params: &NeighborsParams, session: &Session) -> Result<Neighbors> {
     if params.batches.is_none() && params.knn.k == 1 {
         let expected = "at least 2, as a cell is the first of its own neighbours and 1 links nothing";

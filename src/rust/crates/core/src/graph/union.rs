@@ -1,4 +1,4 @@
-//! The graph that links cells both ways, from neighbours that link them one way.
+//! Makes the graph that links cells both ways from neighbours that link them one way.
 //!
 //! Links that come in are gathered for a band of rows at a time and merged with those that go out, straight into the
 //! rows of the result: beside neighbours and result there are some bands, whatever the number of cells.
@@ -12,13 +12,13 @@ use rayon::prelude::*;
 use sprs::CsMatI;
 use std::ops::Range;
 
-/// Links that come into a band: this many, or this part of all where that is more. Every band looks through all
-/// neighbours.
+/// Links that come into a band: this many, or this part of all links where that is more. Every band
+/// reads all neighbours once.
 const BAND: (usize, usize) = (1 << 20, 32);
 /// Bands at work at the same time, at most.
 const TOGETHER: usize = 8;
 
-/// The entries of a matrix A or its transpose, with `combine(a_ij, a_ji)`; an absent one is 0. A has `weight(i, j,
+/// Returns the entries of a matrix A or its transpose, with `combine(a_ij, a_ji)`; an absent one is 0. A has `weight(i, j,
 /// distance)` at the neighbours j of i, without the diagonal and without zeros; columns of the result are in order.
 pub(super) fn union(
     knn: &Knn,
@@ -29,7 +29,7 @@ pub(super) fn union(
     in_bands(knn, weight, combine, (knn.indices.len() / BAND.1).max(BAND.0), session)
 }
 
-/// [`union`] by bands into which about `links` links come.
+/// Works as [`union`], by bands into which about `links` links come.
 fn in_bands(
     knn: &Knn,
     weight: impl Fn(usize, u32, f32) -> f32 + Sync,
@@ -65,14 +65,14 @@ fn in_bands(
     assemble(knn.n, indptr, indices, data)
 }
 
-/// How many points each point is a neighbour of, itself among them.
+/// Counts of how many points each point is a neighbour, itself included.
 fn coming(knn: &Knn) -> Result<Vec<u32>> {
     let mut coming = memory::zeros::<u32>(knn.n, EDGES)?;
     knn.indices.iter().for_each(|&j| coming[j as usize] += 1);
     Ok(coming)
 }
 
-/// Successive rows into which about `links` links come.
+/// Returns runs of successive rows into which about `links` links come.
 fn bands(coming: &[u32], links: usize) -> Vec<Range<usize>> {
     let (mut bands, mut first, mut sum) = (Vec::new(), 0, 0);
     for (row, &count) in coming.iter().enumerate() {
@@ -88,18 +88,18 @@ fn bands(coming: &[u32], links: usize) -> Vec<Range<usize>> {
     bands
 }
 
-/// Some successive rows of the result.
+/// Successive rows of the result.
 struct Rows {
     sizes: Vec<u32>,
     indices: Vec<u32>,
     data: Vec<f32>,
 }
 
-/// Rows to be made.
+/// Successive rows that are still to be made.
 struct Band<'a> {
     knn: &'a Knn,
     rows: Range<usize>,
-    /// Links into each of them, at most.
+    /// Upper bound of the links into each row.
     coming: &'a [u32],
 }
 
