@@ -7,7 +7,7 @@ use super::connectivities::{assemble, EDGES};
 use super::knn::Knn;
 use crate::error::Result;
 use crate::memory;
-use crate::session::Session;
+use crate::session::{Monitor, Session};
 use rayon::prelude::*;
 use sprs::CsMatI;
 use std::ops::Range;
@@ -17,6 +17,8 @@ use std::ops::Range;
 const BAND: (usize, usize) = (1 << 20, 32);
 /// Bands at work at the same time, at most.
 const TOGETHER: usize = 8;
+/// Rows between looks at the monitor.
+const CHECKED: usize = 1 << 14;
 
 /// Returns the entries of a matrix A or its transpose, with `combine(a_ij, a_ji)`; an absent one is 0. A has `weight(i, j,
 /// distance)` at the neighbours j of i, without the diagonal and without zeros; columns of the result are in order.
@@ -46,8 +48,8 @@ fn in_bands(
     indptr.push(0usize);
     for together in bands.chunks(rayon::current_num_threads().min(TOGETHER)) {
         let of = |band: &Range<usize>| {
-            session.monitor.check()?;
-            Band { knn, rows: band.clone(), coming: &coming[band.clone()] }.merged(&weight, &combine)
+            let coming = &coming[band.clone()];
+            Band { knn, rows: band.clone(), coming, monitor: &session.monitor }.merged(&weight, &combine)
         };
         let made: Vec<Rows> = together.par_iter().map(of).collect::<Result<_>>()?;
         for rows in made {
@@ -101,6 +103,7 @@ struct Band<'a> {
     rows: Range<usize>,
     /// Upper bound of the links into each row.
     coming: &'a [u32],
+    monitor: &'a Monitor,
 }
 
 impl Band<'_> {
@@ -117,6 +120,9 @@ impl Band<'_> {
         let mut links = memory::zeros::<(u32, f32)>(end, EDGES)?;
         let mut next = memory::copied(&starts, EDGES)?;
         for (i, (columns, distances)) in knn.rows().enumerate() {
+            if i % CHECKED == 0 {
+                self.monitor.check()?;
+            }
             for (&j, &distance) in columns.iter().zip(distances) {
                 let row = (j as usize).wrapping_sub(self.rows.start);
                 if row < n && j as usize != i {
@@ -136,6 +142,9 @@ impl Band<'_> {
         };
         let mut going: Vec<(u32, f32)> = memory::room(knn.k, EDGES)?;
         for (row, i) in self.rows.clone().enumerate() {
+            if row % CHECKED == 0 {
+                self.monitor.check()?;
+            }
             let (columns, distances) = (&knn.indices[i * knn.k..][..knn.k], &knn.distances[i * knn.k..][..knn.k]);
             going.clear();
             let weighed = columns.iter().zip(distances).map(|(&j, &distance)| (j, weight(i, j, distance)));
@@ -209,7 +218,8 @@ mod tests {
     fn bands_of_any_size_give_what_all_pairs_give() {
         let knn = neighbours();
         // Some weights are 0: no links.
-        let weight = |i: usize, j: u32, d: f32| if (i + j as usize).is_multiple_of(7) { 0.0 } else { d + i as f32 / 512.0 };
+        let weight =
+            |i: usize, j: u32, d: f32| if (i + j as usize).is_multiple_of(7) { 0.0 } else { d + i as f32 / 512.0 };
         let combine = |a: f32, b: f32| a + 0.25 * b;
         let mut dense = vec![[0.0f32; N]; N];
         for (i, (columns, distances)) in knn.rows().enumerate() {
