@@ -131,9 +131,9 @@ fn louvain_and_cpm_reach_igraph() {
         });
         best(runs.collect())
     };
-    let modularity = ours(Objective::Modularity, 1.0, louvain);
+    let modularity = ours(Objective::Modularity, 1.0, |graph, params, session| louvain(graph, params, session));
     assert!(modularity >= best(numbers(VERBS, "louvain_modularity")) - 0.001, "{modularity}");
-    let cpm = ours(Objective::Cpm, 0.01, leiden);
+    let cpm = ours(Objective::Cpm, 0.01, |graph, params, session| leiden(graph, params, session));
     assert!(cpm >= best(numbers(VERBS, "cpm_quality")) - 0.001, "{cpm}");
 }
 
