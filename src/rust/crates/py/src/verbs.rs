@@ -151,8 +151,10 @@ fn links<'a>(t: &'a Bound<'_, PyTuple>) -> PyResult<Option<SharedLinks<'a>>> {
         return Ok(None);
     }
     let (rows, columns): (usize, usize) = at(2)?.extract()?;
-    // SAFETY: the tuple, which outlives the verb, holds the arrays.
-    let (indices, data) = unsafe { (in_place::<u32>(&at(4)?)?, in_place::<f32>(&at(5)?)?) };
+    // SAFETY: the tuple, which outlives the verb, holds the array.
+    let indices = unsafe { in_place::<u32>(&at(4)?)? };
+    // SAFETY: as above.
+    let data = unsafe { in_place::<f32>(&at(5)?)? };
     let (Some((_, indices)), Some((_, data)), true) = (indices, data, rows == columns) else { return Ok(None) };
     let starts = u64s(&at(3)?)?;
     if starts.len() != rows + 1 {

@@ -122,10 +122,10 @@ pub(crate) fn graph_in_place(x: &Robj) -> Result<Option<(Vec<usize>, &[u32], &[f
     };
     let starts = starts.as_real_slice().unwrap_or_default().iter().map(|&p| p as usize);
     let starts = memory::collected(starts, VALUES)?;
-    // SAFETY: the parts belong to `x`, as nobody takes them out of the list while Rust has it.
-    let place = |part: &Robj| unsafe {
+    let place = |part: &Robj| {
         let values = part.as_integer_slice().unwrap_or_default();
-        std::slice::from_raw_parts(values.as_ptr(), values.len())
+        // SAFETY: the parts belong to `x`: nobody takes them out of the list while Rust has it.
+        unsafe { std::slice::from_raw_parts(values.as_ptr(), values.len()) }
     };
     Ok(Some((starts, bytemuck::cast_slice(place(&columns)), bytemuck::cast_slice(place(&bits)))))
 }
