@@ -53,7 +53,7 @@ class OnDisk:
 
 @dataclass(frozen=True)
 class InCore(OnDisk):
-    """An element that a verb made and nobody touched yet: the core keeps it in a scratch file and uses it from there."""
+    """An element that a verb made and nobody touched yet, which the core keeps in a scratch file."""
 
     file: None = None
     element: str = ""

@@ -3,11 +3,12 @@
 import pickle
 
 import anndata as ad
-import anndataoom as oom
 import numpy as np
 import pytest
-from anndataoom._on_disk import InCore
 from scipy import sparse
+
+import anndataoom as oom
+from anndataoom._on_disk import InCore
 
 
 @pytest.fixture()
