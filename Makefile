@@ -7,6 +7,7 @@
 # make bench                the benchmark against other tools (bench/README.md); N="20000 100000" sets the sizes,
 #                           TOOLS="r scanpy" the tools
 # make bench-graph          neighbours, UMAP and Leiden against other tools (bench/README.md); N as above
+# make bench-10m           ten million cells, h5ad to clusters (bench/README.md): 10 GB of disk, 6 GB of memory
 # make bench-peers          neighbours and Leiden of other Rust crates (bench/README.md); N as above
 # make bench-markers        markers of groups against other tools (bench/README.md); N as above
 # make bench-integration    doublets and batches against other tools (bench/README.md); N as above
@@ -33,7 +34,7 @@ OUT ?= demo-output
 N ?= 100000
 BENCH_DIR ?= $(CACHE)/bench
 
-.PHONY: demo demo-python test test-faults formats setup-demo setup-test install test-rust test-r test-python test-anndata test-omicverse bench bench-graph bench-peers bench-markers bench-integration bench-readers bench-zarr lint format document docs-rust docs-python
+.PHONY: demo demo-python test test-faults formats setup-demo setup-test install test-rust test-r test-python test-anndata test-omicverse bench bench-graph bench-10m bench-peers bench-markers bench-integration bench-readers bench-zarr lint format document docs-rust docs-python
 
 demo: setup-demo install
 	@mkdir -p "$(OUT)"
@@ -77,6 +78,11 @@ bench-integration:
 bench-graph:
 	$(CARGO) build --locked --release --example graph -p anndataoom-core --manifest-path $(RUST)
 	python3 bench/graph.py --n-obs $(N) --dir "$(BENCH_DIR)" --target-dir "$(CARGO_TARGET_DIR)"
+
+bench-10m:
+	$(CARGO) build --locked --release --example simulate -p anndataoom-core --manifest-path $(RUST)
+	sh tools/build-python.sh
+	PYTHONPATH=python python3 bench/ten_million.py --python "$(ANNDATAOOM_PYTHON)" --dir "$(BENCH_DIR)" --target-dir "$(CARGO_TARGET_DIR)"
 
 # The other crates are a workspace of their own: nothing else here needs them.
 bench-peers:

@@ -173,6 +173,7 @@ source_frame <- function(file, element, rows, n) {
 
 # Converts a value to one that the core can write, or raises an error that names it.
 storable <- function(x, what) {
+  if (is_graph(x)) return(x)
   if (is.list(x) && !is.data.frame(x)) {
     items <- plain_values(x)
     kept <- attributes(items)

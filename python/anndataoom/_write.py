@@ -13,7 +13,7 @@ from ._arrays import BackedArray, as_backed
 from ._categories import categorical
 from ._convert import check_frame, column_to_core, columns_to_core, index_to_core, to_core
 from ._frame import Frame
-from ._on_disk import OnDisk, is_matrix
+from ._on_disk import InCore, OnDisk, is_matrix
 from ._raw import _FrozenRaw
 
 
@@ -138,6 +138,8 @@ def mapping(elements) -> list:
 def element_part(value, name: str, slot: str):
     if isinstance(value, BackedArray) or (slot == "layers" and is_matrix(value)):
         return matrix_part(value)
+    if isinstance(value, InCore):
+        value = value.read()
     if isinstance(value, OnDisk):
         return ("copy", value.file, value.element, value.rows, value.columns)
     return ("value", to_core(value, name))

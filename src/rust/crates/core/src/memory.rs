@@ -172,7 +172,7 @@ macro_rules! zero {
         unsafe impl Zero for $type {}
     )*};
 }
-zero!(u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, f32, f64, bool, (f64, f64));
+zero!(u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, f32, f64, bool, (f64, f64), (u32, f32));
 // SAFETY: an array of zeros is one.
 unsafe impl<T: Zero, const N: usize> Zero for [T; N] {}
 

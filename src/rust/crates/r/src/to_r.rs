@@ -104,6 +104,27 @@ pub(crate) fn float32(bits: Robj, n: usize, k: usize) -> Result<Robj> {
     Ok(out)
 }
 
+/// Converts a square matrix to R's `anndataoom_graph`: compressed rows, float32 as their bits. Each
+/// part is dropped once R has it.
+fn graph(s: Sparse, name: &str) -> Result<Robj> {
+    let Sparse { shape, indptr, indices, data, .. } = s;
+    let Data::F32(values) = data else { return Err(Error::Internal("a graph of other numbers".to_owned())) };
+    let n = dimension(shape.0)?;
+    let starts = doubles(name, indptr.iter().map(|&p| p as f64))?;
+    drop(indptr);
+    let columns = integers(name, indices.iter().map(|&j| j as i32))?;
+    drop(indices);
+    let bits = integers(name, values.iter().map(|x| x.to_bits() as i32))?;
+    let mut out: Robj = list!(n = n, starts = starts, columns = columns, bits = bits).into();
+    out.set_class(["anndataoom_graph"]).map_err(r_error)?;
+    Ok(out)
+}
+
+/// Tells whether R keeps a matrix as the core made it.
+fn is_graph(s: &Sparse) -> bool {
+    s.format == SparseFormat::Csr && s.shape.0 == s.shape.1 && s.data.dtype() == DType::F32
+}
+
 /// Converts the sparse matrices of a value to compressed columns, as R has them. With a million
 /// cells that takes seconds, so it belongs into work that Ctrl-C stops, before [`to_r`].
 ///
@@ -121,12 +142,17 @@ fn all_by_columns(items: Vec<(String, Value)>, monitor: &Monitor) -> Result<Vec<
     items.into_iter().map(|(key, value)| Ok((key, by_columns(value, monitor)?))).collect()
 }
 
-/// Converts the sparse matrices of a verb's results like [`by_columns`].
+/// Converts the sparse matrices of a verb's results that R keeps as columns like [`by_columns`].
 ///
 /// # Errors
 /// The errors of [`by_columns`].
 pub(crate) fn patch_by_columns(patch: Patch, monitor: &Monitor) -> Result<Patch> {
-    Ok(Patch { obsp: all_by_columns(patch.obsp, monitor)?, uns: all_by_columns(patch.uns, monitor)?, ..patch })
+    let turned = |(key, value)| match value {
+        Value::Sparse(s) if is_graph(&s) => Ok((key, Value::Sparse(s))),
+        other => Ok((key, by_columns(other, monitor)?)),
+    };
+    let obsp = patch.obsp.into_iter().map(turned).collect::<Result<_>>()?;
+    Ok(Patch { obsp, uns: all_by_columns(patch.uns, monitor)?, ..patch })
 }
 
 /// Converts a verb's results to lists by slot. Each value is dropped once R has it: graphs of a
@@ -145,6 +171,7 @@ pub(crate) fn patch_to_r(patch: Patch, notes: &Notes) -> Result<Robj> {
                     let bits = integers(&name, v.iter().map(|x| x.to_bits() as i32))?;
                     float32(bits, shape[0], shape[1])
                 }
+                Value::Sparse(s) if slot == "obsp" && is_graph(&s) => graph(s, &name),
                 other => to_r(&other, &format!("{slot}/{name}"), notes),
             })
             .collect();
