@@ -9,6 +9,7 @@ from ._anndata import AnnDataOOM
 from ._arguments import check
 from ._arrays import open_matrix
 from ._convert import from_core
+from ._place import named
 from ._read_loom import read_loom
 from ._read_mudata import read_h5mu
 from ._read_seurat import read_h5seurat
@@ -16,7 +17,9 @@ from ._read_text import read_10x_mtx, read_text
 from ._reductions import DEFAULT_CHUNK_SIZE
 
 
-def read(path, backed: str = "r", *, external: str = "refuse", **kwargs) -> AnnDataOOM:
+def read(
+    path, backed: str = "r", *, external: str = "refuse", storage_options: dict | None = None, **kwargs
+) -> AnnDataOOM:
     """Opens a file or a folder of any kind that is read, found out by what is in it.
 
     The kinds are h5ad (`read_h5ad`), Zarr (`read_zarr`), h5 of 10x Genomics and CellBender (`read_10x_h5`), h5mu
@@ -26,11 +29,14 @@ def read(path, backed: str = "r", *, external: str = "refuse", **kwargs) -> AnnD
     Parameters
     ----------
     path
-        The file or folder.
+        The file or folder, or a URL of one: `https://`, `s3://`, `gs://` or `az://`, of which only the bytes that are
+        needed are fetched.
     backed
         "r": the file is never written to. "r+": `AnnDataOOM.save` puts what changed into it (h5ad and h5mu).
     external
         As in `read_h5ad`.
+    storage_options
+        As in `read_h5ad`, for a URL.
     **kwargs
         Of the reader: `mod` of an h5mu file, `assay` and `slot` of an h5Seurat file, `genome` of a 10x one, `sparse` of
         a loom file, `prefix` and `to` of a folder, `delimiter`, `transpose` and `to` of a table; see there.
@@ -43,7 +49,8 @@ def read(path, backed: str = "r", *, external: str = "refuse", **kwargs) -> AnnD
         It holds several objects and none was chosen: the message lists them and names the argument.
     """
     check("read_h5ad", path=path, backed=backed, external=external)
-    kind = _core.content(os.fspath(path))
+    path = named(path, storage_options)
+    kind = _core.content(path)
     if kind == "h5ad":
         return read_h5ad(path, backed, external=external, **kwargs)
     if kind == "zarr" and backed == "r":
@@ -88,18 +95,25 @@ REMEDIES = {
 }
 
 
-def read_h5ad(path, backed: str = "r", *, external: str = "refuse", **kwargs) -> AnnDataOOM:
+def read_h5ad(
+    path, backed: str = "r", *, external: str = "refuse", storage_options: dict | None = None, **kwargs
+) -> AnnDataOOM:
     """Opens an h5ad file: names and shapes are read, no values.
 
     Parameters
     ----------
     path
-        The file.
+        The file, or a URL of one: `https://`, `s3://`, `gs://` or `az://`.
     backed
-        "r": the file is never written to. "r+": `AnnDataOOM.save` puts what changed into it.
+        "r": the file is never written to. "r+": `AnnDataOOM.save` puts what changed into it; no URL.
     external
         Which other files this one may take parts from (external links, external storage, virtual datasets): "refuse"
         none, "same-folder" those in its folder, "follow" any, which shows what lies at whatever path the file names.
+    storage_options
+        Options of a URL by name, as the crate object_store has them: `region`, `endpoint`, `skip_signature`, ... and
+        credentials, which are otherwise those of the environment (`AWS_ACCESS_KEY_ID`, ...); for `https://`
+        `bearer_token`, or `username` and `password`; for all `timeout` (seconds) and `retries`. What is secret stays in
+        this process: it is in no pickle and no message, and what is opened again elsewhere takes the environment's.
     **kwargs
         `chunk_size`; `backend` of version 0.1.8 is accepted and ignored.
 
@@ -115,13 +129,16 @@ def read_h5ad(path, backed: str = "r", *, external: str = "refuse", **kwargs) ->
     chunk_size = kwargs.pop("chunk_size", DEFAULT_CHUNK_SIZE)
     backed = "r" if backed is True else backed
     check("read_h5ad", path=path, backed=backed, external=external, chunk_size=chunk_size)
+    path = named(path, storage_options)
     kwargs.pop("backend", None)
     if kwargs:
         raise TypeError(f"read_h5ad() got an unexpected argument '{next(iter(kwargs))}'")
-    return AnnDataOOM(_core.File(os.fspath(path), backed == "r+", external, "", "hdf5"), chunk_size=chunk_size)
+    return AnnDataOOM(_core.File(path, backed == "r+", external, "", "hdf5"), chunk_size=chunk_size)
 
 
-def read_zarr(path, *, external: str = "refuse", chunk_size: int = DEFAULT_CHUNK_SIZE) -> AnnDataOOM:
+def read_zarr(
+    path, *, external: str = "refuse", storage_options: dict | None = None, chunk_size: int = DEFAULT_CHUNK_SIZE
+) -> AnnDataOOM:
     """Opens a Zarr store that anndata wrote: names and shapes are read, no values.
 
     Versions 2 and 3 are read, with and without shards and consolidated metadata, with the codecs zstd, blosc, gzip,
@@ -130,10 +147,13 @@ def read_zarr(path, *, external: str = "refuse", chunk_size: int = DEFAULT_CHUNK
     Parameters
     ----------
     path
-        The folder, or a zip archive of it.
+        The folder, or a zip archive of it; or a URL of one. A server that does not say which files there are
+        (`https://`) serves stores with consolidated metadata.
     external
         Which symbolic links that leave the folder are followed: "refuse" none, "same-folder" those to where the
         store is, "follow" any, which shows what lies at whatever path they name.
+    storage_options
+        As in `read_h5ad`, for a URL.
     chunk_size
         Rows of a block of `chunked_X`.
 
@@ -147,7 +167,8 @@ def read_zarr(path, *, external: str = "refuse", chunk_size: int = DEFAULT_CHUNK
         It is no AnnData, or contradicts itself.
     """
     check("read_zarr", path=path, external=external, chunk_size=chunk_size)
-    return AnnDataOOM(_core.File(os.fspath(path), False, external, "", "zarr"), chunk_size=chunk_size)
+    path = named(path, storage_options)
+    return AnnDataOOM(_core.File(path, False, external, "", "zarr"), chunk_size=chunk_size)
 
 
 def convert(

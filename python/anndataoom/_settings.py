@@ -8,7 +8,7 @@ import warnings
 
 from . import _core
 
-_OF_CALLS = ("threads", "memory", "graph_memory", "scratch_limit", "scratch")
+_OF_CALLS = ("threads", "memory", "graph_memory", "scratch_limit", "scratch", "cache", "cache_limit")
 _CHECKED = (*_OF_CALLS, "array_limit")
 
 
@@ -32,6 +32,11 @@ class Settings:
         Most bytes of scratch files for the packed rows of a matrix: the first pass over a compressed sparse matrix
         leaves them, which takes it about a fifth longer, and later passes read them in a fraction of the time. As many
         bytes as the matrix takes in its file are enough for counts. None and 0 leave none. Results do not depend on it.
+    cache : str or None
+        A folder that keeps parts of files far away (URLs), by their ETag, so that they are fetched once; None keeps
+        none.
+    cache_limit : int
+        Most bytes in it; the parts not used for longest go first.
     array_limit : int
         Largest matrix, in bytes, that numpy may turn into an array behind your back (``np.asarray(adata.X)``).
     verbose : bool
@@ -45,6 +50,8 @@ class Settings:
         self.graph_memory: int | None = None
         self.scratch_limit: int | None = None
         self.scratch: int | None = None
+        self.cache: str | None = None
+        self.cache_limit: int = 10 << 30
         self.array_limit: int = 4 << 30
         self.verbose: bool = True
 

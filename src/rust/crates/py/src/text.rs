@@ -1,6 +1,7 @@
 //! Text that others wrote, into h5ad files.
 
 use crate::run::{quick, run};
+use crate::store::is_far;
 use anndataoom_core::text::{self, MtxOptions, TextOptions};
 use pyo3::prelude::*;
 use std::path::PathBuf;
@@ -39,7 +40,10 @@ pub(crate) fn read_text(
 /// Returns the kind of a file or folder, by its name.
 #[pyfunction]
 pub(crate) fn content(py: Python<'_>, path: PathBuf) -> PyResult<&'static str> {
-    py.detach(|| quick(|| Ok(text::content(path)?.name())))
+    match is_far(&path) {
+        true => run(py, |_| Ok(text::content(path)?.name())),
+        false => py.detach(|| quick(|| Ok(text::content(path)?.name()))),
+    }
 }
 
 /// The beginnings of the names of several matrices in a folder.

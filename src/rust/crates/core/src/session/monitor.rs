@@ -2,7 +2,14 @@
 
 use crate::error::{Error, Result};
 use crate::reserve;
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::Arc;
+
+thread_local! {
+    /// The monitor of the call that this thread works for.
+    static WORKING: RefCell<Option<Arc<Monitor>>> = const { RefCell::new(None) };
+}
 
 /// Progress and cancellation, shared between the working threads and the face that started the work.
 ///
@@ -19,6 +26,25 @@ impl Monitor {
     /// Asks the work to stop; it ends with [`Error::Cancelled`].
     pub fn cancel(&self) {
         self.cancelled.store(true, Ordering::Relaxed);
+    }
+
+    /// Runs `work` on this thread for the call of this monitor, so that what waits in it for something far away, which knows no
+    /// session, ends when the call is cancelled.
+    pub(crate) fn during<T>(self: &Arc<Self>, work: impl FnOnce() -> T) -> T {
+        struct Back(Option<Arc<Monitor>>);
+        impl Drop for Back {
+            fn drop(&mut self) {
+                WORKING.set(self.0.take());
+            }
+        }
+        let _back = Back(WORKING.replace(Some(self.clone())));
+        work()
+    }
+
+    /// The monitor of the call that this thread works for, where it works for one.
+    #[cfg(feature = "remote")]
+    pub(crate) fn of_thread() -> Option<Arc<Monitor>> {
+        WORKING.with_borrow(Clone::clone)
     }
 
     /// # Errors

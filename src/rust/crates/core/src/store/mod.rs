@@ -16,6 +16,11 @@ mod hdf5;
 mod kind;
 mod memory;
 pub(crate) mod positioned;
+#[cfg(feature = "remote")]
+mod remote;
+#[cfg(not(feature = "remote"))]
+#[path = "absent.rs"]
+mod remote;
 mod sink;
 #[allow(clippy::module_inception)] // the store itself
 mod store;
@@ -27,11 +32,12 @@ mod zarr;
 pub use crate::codec::Compression;
 pub use attribute::Attribute;
 pub(crate) use backend::{Identity, State};
-pub(crate) use backends::{is_store, is_zarr};
-pub use backends::{libraries, FILTERS};
+pub(crate) use backends::{hand_on, is_store, is_zarr};
+pub use backends::{libraries, named, FILTERS};
 pub use external::External;
 pub(crate) use kind::{Kind, Padding};
 pub use memory::Memory;
+pub use remote::{cache_folder, set_cache, Traffic};
 pub use sink::Layout;
 pub(crate) use sink::Target;
 pub use store::{Node, Store};

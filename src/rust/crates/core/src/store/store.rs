@@ -2,6 +2,7 @@
 
 use super::array::ChunkedArray;
 use super::backend::{Backend, Identity, Object, State};
+use super::remote::Traffic;
 use super::{backends, group, Attribute, External, Values};
 use crate::error::{Error, Result};
 use crate::location::Location;
@@ -105,6 +106,13 @@ impl Store {
         self.0.state()
     }
 
+    /// The state that a store far away was opened in: its bytes, and a number that changes with its ETag; `None` for one of this
+    /// machine.
+    pub fn mark(&self) -> Option<(u64, u64)> {
+        self.traffic()?;
+        self.state().map(|state| (state.bytes, state.modified.0))
+    }
+
     /// The group or array at `path` ("" or "/" is the root).
     ///
     /// # Errors
@@ -121,9 +129,19 @@ impl Store {
         self.node(path)?.keys()
     }
 
-    /// Whether there is a group or array at `path`; one in another file that may not be opened is there.
+    /// Whether there is a group or array at `path`; one in another file that may not be opened is there, and so is one far away
+    /// of which nobody knows, as reading it tells why.
     pub fn exists(self: &Arc<Self>, path: &str) -> bool {
-        matches!(self.node(path), Ok(_) | Err(Error::External { .. }))
+        match self.node(path) {
+            Ok(_) | Err(Error::External { .. }) => true,
+            Err(Error::Io { .. } | Error::File { .. } | Error::Cancelled) => self.location().is_url(),
+            Err(_) => false,
+        }
+    }
+
+    /// What a store far away took so far; `None` for one of this machine.
+    pub fn traffic(&self) -> Option<Traffic> {
+        self.0.traffic()
     }
 
     /// Whether `path` is a group (else an array).
@@ -183,7 +201,7 @@ impl Node {
     /// # Errors
     /// [`Error::Format`] when it is there but broken.
     pub fn optional(&self, key: &str) -> Result<Option<Node>> {
-        if self.is_group() && self.object.has_link(key) {
+        if self.is_group() && self.object.has_link(key)? {
             self.child(key).map(Some)
         } else {
             Ok(None)

@@ -196,9 +196,11 @@ impl<'a> Opened<'a> {
         std::thread::scope(|scope| {
             let stop = StopOnDrop(&queue);
             let task = || {
-                while let Some(b) = queue.claim() {
-                    queue.put(b, guard(|| work(b)));
-                }
+                session.monitor.during(|| {
+                    while let Some(b) = queue.claim() {
+                        queue.put(b, guard(|| work(b)));
+                    }
+                });
             };
             // As many as the system starts; without any, this thread does the work.
             let started = (0..threads)

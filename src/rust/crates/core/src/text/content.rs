@@ -4,7 +4,8 @@ use super::bytes::first;
 use super::layout::{find, has_matrix, listing, some};
 use crate::element::{is_10x, loom, mudata, seurat};
 use crate::error::{Error, Result};
-use crate::store::{is_store, is_zarr, External, Store};
+use crate::location::Location;
+use crate::store::{hand_on, is_store, is_zarr, named, External, Store};
 use std::path::Path;
 
 /// Kinds of files and folders, by the reader that opens them.
@@ -51,6 +52,11 @@ const R: [&[u8]; 6] = [b"X\n\0\0", b"A\n2\n", b"A\n3\n", b"RDX", b"RDA", b"B\n"]
 /// file of another kind; [`Error::Parameter`] for a folder with several matrices.
 pub fn content(path: impl AsRef<Path>) -> Result<Content> {
     let path = path.as_ref();
+    // One that is not here has a store in it, or is nothing that is read.
+    let place = named(path, &[])?;
+    if Location::named(&place).is_url() {
+        return in_store(&place);
+    }
     let other = |message: &str| Err(Error::File { path: path.into(), message: message.to_owned() });
     if path.is_dir() {
         if !has_matrix(path) && is_zarr(path)? {
@@ -108,7 +114,10 @@ fn in_folder(folder: &Path) -> Result<Option<Error>> {
 fn in_store(path: &Path) -> Result<Content> {
     let store = Store::open_as(path, false, External::Refuse)?;
     let has = |element: &str| store.exists(element);
-    let zarr = is_zarr(path)?;
+    let zarr = store.format() == "zarr";
+    if store.location().is_url() {
+        hand_on(&store);
+    }
     let anndata = if zarr { Content::Zarr } else { Content::H5ad };
     Ok(if mudata::modalities(&store)?.is_some() {
         Content::H5mu

@@ -1,17 +1,20 @@
 //! Errors of the HDF5 library, in a user's words.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::memory;
 use std::cell::RefCell;
 
 /// Memory without which the library may have failed for want of it: it asks for buffers and for what says so.
 const ENOUGH: usize = 32 << 20;
 
-/// Whether the system still has memory, once a call of the library failed.
+/// Whether a call of the library failed of itself: the system still has memory, and all bytes that were far away came.
 ///
 /// # Errors
-/// [`crate::Error::OutOfMemory`] when it has little.
+/// The reason why bytes far away did not come; [`Error::OutOfMemory`] when the system has little memory.
 pub(crate) fn fed(what: &str) -> Result<()> {
+    if let Some(error) = FAR.take() {
+        return Err(error);
+    }
     memory::probe(ENOUGH).map_err(|_| memory::refused::<u8>(ENOUGH, what))
 }
 
@@ -39,6 +42,16 @@ fn system_message(frames: &[String]) -> Option<&str> {
 thread_local! {
     /// Why a callback of ours failed last in this thread: the library takes only a status from them.
     static KEPT: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+thread_local! {
+    /// Why bytes far away did not come to this thread.
+    static FAR: RefCell<Option<Error>> = const { RefCell::new(None) };
+}
+
+/// Keeps the reason why bytes far away did not come, for [`fed`].
+pub(super) fn keep_error(error: Error) {
+    FAR.set(Some(error));
 }
 
 /// Keeps the reason why a callback of ours (driver, filter) is about to fail, for [`cause`].

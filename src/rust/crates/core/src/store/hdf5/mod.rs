@@ -39,7 +39,7 @@ mod update;
 mod writer;
 
 use super::{External, Kind, Padding};
-pub(super) use backend::{library, open};
+pub(super) use backend::{library, open, open_far};
 use file::Hdf5File;
 use node::Node;
 pub(super) use probe::is_hdf5;
