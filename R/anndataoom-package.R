@@ -12,6 +12,8 @@
 #'   memory at a time; more is an error before the work starts (default: the memory of the machine, or of its control group).
 #' * `anndataoom.scratch_limit`: most bytes in scratch files, where what does not fit `anndataoom.memory` goes (default: the
 #'   room on the disk of temporary files less a reserve).
+#' * `anndataoom.cache`, `anndataoom.cache_limit`: a folder that keeps parts of files far away (URLs), by their ETag, so that they are
+#'   fetched once, and most bytes in it (default: no folder; 10 GiB).
 #' * `anndataoom.scratch`: most bytes of scratch files for the packed rows of a matrix: the first pass over a compressed sparse
 #'   matrix leaves them, which takes it about a fifth longer, and those after it read them in a fraction of the time. As many
 #'   bytes as the matrix takes in its file are enough for counts (default: none). Results do not depend on it.

@@ -165,6 +165,10 @@ check_unique <- function(names) {
 # Reads the file or folder at a path, by its name; a folder with several matrices gives one for each.
 members_at <- function(path, name, external) {
   check_path(path, "files")
+  if (is_url(path)) {
+    last <- basename(sub("/+$", "", sub("[?#].*", "", path)))
+    return(stats::setNames(list(read(path, external = external)), if (is.null(name)) sub("[.][^.]*$", "", last) else name))
+  }
   path <- path.expand(path)
   prefixes <- rs_call(rs_prefixes, path = path)
   if (length(prefixes)) {

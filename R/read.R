@@ -4,20 +4,23 @@
 #' CellBender), [read_h5mu()], [read_h5seurat()], [read_loom()], [read_10x_mtx()] for folders with a count matrix as text, or
 #' [read_text()] for tables.
 #'
-#' @param path The file or folder.
+#' @param path The file or folder, or a URL of one: `https://`, `s3://`, `gs://` or `az://`, of which only the bytes that are needed
+#'   are fetched.
 #' @param ... Arguments of the reader: `mod` of an h5mu file, `assay` and `slot` of an h5Seurat file, `genome` of a 10x one,
 #'   `sparse` of a loom file, `prefix` and `to` of a folder, `delimiter`, `transpose` and `to` of a table.
 #' @param mode,external As in [read_h5ad()] and [read_zarr()]; h5mu files are saved into too.
+#' @param storage_options As in [read_h5ad()], for a URL.
 #' @return An [AnnDataOOM-class].
 #' @details Where there are several modalities, genomes or matrices and none was chosen, the error lists them and names the
 #' argument. Objects that R saved are no files to stream from: `readRDS()` and [as_AnnDataOOM()] make one of them.
 #' @export
 #' @examples
 #' read(example_h5ad())
-read <- function(path, ..., mode = "r", external = "refuse") {
+read <- function(path, ..., mode = "r", external = "refuse", storage_options = NULL) {
   check_arguments("read_h5ad", path = path, mode = mode, external = external)
-  path <- path.expand(path)
-  kind <- rs_call(rs_content, path = path)
+  check_path(path, "path")
+  path <- if (is_url(path) || !is.null(storage_options)) place_of(path, storage_options) else path.expand(path)
+  kind <- rs_work("opening", rs_content, path = path)
   if (kind == "h5ad") return(read_h5ad(path, mode, external, ...))
   if (kind == "zarr" && mode == "r") return(read_zarr(path, external, ...))
   if (kind == "h5mu") return(read_one_modality(path, mode, external, ...))

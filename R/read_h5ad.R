@@ -6,20 +6,25 @@
 #' A column of `obs` or `var` that cannot be decoded is left out with a warning that names it; [write_h5ad()] then keeps
 #' it as it is in the file where it can.
 #'
-#' @param path An h5ad file, of any version of anndata from 0.5 on.
-#' @param mode `"r"` to read, `"r+"` to read and save.
+#' @param path An h5ad file, of any version of anndata from 0.5 on; or a URL of one: `https://`, `s3://`, `gs://` or `az://`, of
+#'   which only the bytes that are needed are fetched.
+#' @param mode `"r"` to read, `"r+"` to read and save (no URL).
 #' @param external Which other files this one may take parts from (external links, external storage, virtual datasets):
 #'   `"refuse"` none, `"same-folder"` those in its folder, `"follow"` any, which shows what lies at whatever path the file
 #'   names.
+#' @param storage_options Options of a URL, a named list or vector, as the crate object_store has them: `region`, `endpoint`,
+#'   `skip_signature`, ... and credentials, which are otherwise those of the environment (`AWS_ACCESS_KEY_ID`, ...); for `https://`
+#'   `bearer_token`, or `username` and `password`; for all `timeout` (seconds) and `retries`. What is secret stays in this process:
+#'   it is in nothing that `saveRDS()` keeps and in no message, and what is opened again elsewhere takes the environment's.
 #' @return An [AnnDataOOM-class].
 #' @seealso [write_h5ad()], [save_h5ad()], [close()], [relink()]
 #' @export
 #' @examples
 #' adata <- read_h5ad(example_h5ad())
 #' adata
-read_h5ad <- function(path, mode = "r", external = "refuse") {
+read_h5ad <- function(path, mode = "r", external = "refuse", storage_options = NULL) {
   check_arguments("read_h5ad", path = path, mode = mode, external = external)
-  object_of(file_ref(path, mode == "r+", external, format = "hdf5"))
+  object_of(file_ref(path, mode == "r+", external, format = "hdf5", storage_options = storage_options))
 }
 
 # The object in a file, or in a group of it.
@@ -48,6 +53,8 @@ object_of <- function(file) {
     tryCatch(oom_from_file(file, element), anndataoom_error = function(e) {
       # There is something to do about it at once.
       if (inherits(e, "anndataoom_error_external")) stop(e)
+      # A connection that broke says nothing of the file.
+      if (is_url(file$path) && inherits(e, c("anndataoom_error_io", "anndataoom_error_file"))) stop(e)
       reasons[element] <<- conditionMessage(e)
       NULL
     })

@@ -1,8 +1,8 @@
 """A web server for tests: files of a folder in ranges, on this machine alone, with the faults that it is told to have.
 
-    python server.py FOLDER [SECONDS]
+    python server.py FOLDER [SECONDS [FILE]]
 
-prints its port, and ends when its input ends. A request to `/_` answers with counts as JSON; its query sets faults, which
+prints its port, or writes it to a file, and ends when its input ends. A request to `/_` answers with counts as JSON; its query sets faults, which
 are then those of the requests that follow:
 
     reset=1        counts start at 0, no faults
@@ -185,7 +185,12 @@ class Handler(BaseHTTPRequestHandler):
 def main():
     server = Server(sys.argv[1])
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    print(server.server_address[1], flush=True)
+    if len(sys.argv) > 3:
+        with open(sys.argv[3] + ".new", "w") as file:
+            file.write(f"{server.server_address[1]}\n")
+        os.replace(sys.argv[3] + ".new", sys.argv[3])
+    else:
+        print(server.server_address[1], flush=True)
     # Ends with who started it, and after a while whatever happens.
     end = time.monotonic() + float(sys.argv[2] if len(sys.argv) > 2 else 600)
     threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()

@@ -42,7 +42,10 @@ fn rs_read_text(args: Robj) -> Robj {
 /// `path`: what is there, by the name of its kind.
 #[extendr]
 fn rs_content(args: Robj) -> Robj {
-    reply(args, |a, _| Ok(text::content(a.str("path")?)?.name().into()))
+    reply(args, |a, _| {
+        let path = a.str("path")?;
+        run(a, |_| Ok(text::content(path)?.name())).map(Robj::from)
+    })
 }
 
 /// `path`: the beginnings of the names of several matrices in a folder.

@@ -4,6 +4,7 @@ use super::{Block, ColumnMap};
 use crate::element::DType;
 use crate::error::Result;
 use crate::session::{Allowance, Keeping, Space};
+use crate::store::Traffic;
 use crate::vector::Vector;
 use std::ops::Range;
 use std::sync::Arc;
@@ -122,6 +123,11 @@ pub trait Source: Send + Sync + std::fmt::Debug {
         Reads::default()
     }
 
+    /// Requests and bytes so far of the store it is in, where that is far away.
+    fn traffic(&self) -> Option<Traffic> {
+        None
+    }
+
     /// Stored bytes a pass over `rows` and `columns` (all when `None`) reads, roughly: whole chunks.
     fn pass_bytes(&self, rows: &Rows, columns: Option<&ColumnMap>) -> u64 {
         let _ = (rows, columns);
@@ -154,6 +160,21 @@ pub trait Pass: Send + Sync {
 
     /// Bytes the block will take decoded, roughly: bounds the blocks in flight.
     fn cost(&self, block: usize) -> usize;
+
+    /// Bytes of the block as they are stored, roughly, where these are far away; else 0.
+    fn stored(&self, block: usize) -> usize {
+        let _ = block;
+        0
+    }
+
+    /// Fetches the stored bytes of a block far away, for [`Pass::read`] to come.
+    ///
+    /// # Errors
+    /// When they cannot be had.
+    fn ahead(&self, block: usize) -> Result<()> {
+        let _ = block;
+        Ok(())
+    }
 
     /// Reads block `block`; its positions are `Positions::Range(blocks()[block])`, its values in the stored dtype.
     ///

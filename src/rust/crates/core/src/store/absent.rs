@@ -2,21 +2,12 @@
 
 use super::array::{Extent, Take};
 use super::backend::State;
+use super::traffic::Traffic;
 use crate::error::{Error, Result};
 use crate::location::Location;
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// The requests and bytes that a store far away took.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub struct Traffic {
-    pub requests: u64,
-    pub retries: u64,
-    pub bytes: u64,
-    pub cached: u64,
-}
 
 fn absent<T>(url: &str) -> Result<T> {
     let scheme = url.split("://").next().unwrap_or_default();

@@ -95,6 +95,11 @@ pub(crate) trait ChunkedArray: Send + Sync + Debug {
     /// those of `take`.
     fn fetch(&self, extents: &[Extent], take: &mut Take<'_>) -> Result<()>;
 
+    /// Whether an answer takes long, as it is far away.
+    fn is_far(&self) -> bool {
+        false
+    }
+
     /// Fills `out` with the bytes from `object`'s byte `at` on.
     ///
     /// # Errors

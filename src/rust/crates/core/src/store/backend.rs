@@ -5,8 +5,8 @@
 //! Errors name store and element; what a backend reads is checked against what is stored before memory is taken for it.
 
 use super::array::ChunkedArray;
-use super::remote::Traffic;
 use super::sink::GroupSink;
+use super::traffic::Traffic;
 use super::{Attribute, External, Kind};
 use crate::error::{Error, Result};
 use crate::location::Location;

@@ -3,7 +3,7 @@
 use super::backend::Backend;
 use super::remote::{self, FarFile, Place};
 use super::sink::StoreSink;
-use super::{hdf5, zarr, External, Store};
+use super::{hdf5, zarr, External};
 use crate::error::{Error, Result};
 use crate::location::{is_url, Location};
 use std::path::{Path, PathBuf};
@@ -51,8 +51,8 @@ pub(super) fn open(path: &Path, save: bool, external: External) -> Result<Arc<dy
 static HANDED: Mutex<Option<(u32, Location, Arc<dyn Backend>)>> = Mutex::new(None);
 
 /// Leaves a store far away to the next to open it, so that nothing is asked for twice.
-pub(crate) fn hand_on(store: &Store) {
-    let handed = (std::process::id(), store.location().clone(), store.backend().clone());
+pub(super) fn hand_on(store: &Arc<dyn Backend>) {
+    let handed = (std::process::id(), store.location().clone(), store.clone());
     *HANDED.lock().unwrap_or_else(PoisonError::into_inner) = Some(handed);
 }
 

@@ -2,8 +2,8 @@
 
 use super::array::ChunkedArray;
 use super::backend::{Backend, Change, Identity, Object, State, Stored};
-use super::remote::Traffic;
 use super::sink::GroupSink;
+use super::traffic::Traffic;
 use super::{Attribute, External};
 use crate::error::Result;
 use crate::location::Location;

@@ -2,7 +2,7 @@
 
 use super::array::ChunkedArray;
 use super::backend::{Backend, Identity, Object, State};
-use super::remote::Traffic;
+use super::traffic::Traffic;
 use super::{backends, group, Attribute, External, Values};
 use crate::error::{Error, Result};
 use crate::location::Location;
@@ -136,6 +136,13 @@ impl Store {
             Ok(_) | Err(Error::External { .. }) => true,
             Err(Error::Io { .. } | Error::File { .. } | Error::Cancelled) => self.location().is_url(),
             Err(_) => false,
+        }
+    }
+
+    /// Leaves a store far away to the next to open it, so that nothing is asked for twice.
+    pub(crate) fn hand_on(&self) {
+        if self.traffic().is_some() {
+            backends::hand_on(&self.0);
         }
     }
 

@@ -5,6 +5,7 @@
 //! its own pulls [`Blocks`] or [`Chunks`]; who needs a gene's values of all cells has them column by column
 //! ([`map_columns`]); a matrix is also to be had in memory ([`collect()`]).
 
+mod ahead;
 mod blocks;
 mod collect;
 mod columns;

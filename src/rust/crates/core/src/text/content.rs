@@ -5,7 +5,7 @@ use super::layout::{find, has_matrix, listing, some};
 use crate::element::{is_10x, loom, mudata, seurat};
 use crate::error::{Error, Result};
 use crate::location::Location;
-use crate::store::{hand_on, is_store, is_zarr, named, External, Store};
+use crate::store::{is_store, is_zarr, named, External, Store};
 use std::path::Path;
 
 /// Kinds of files and folders, by the reader that opens them.
@@ -115,9 +115,7 @@ fn in_store(path: &Path) -> Result<Content> {
     let store = Store::open_as(path, false, External::Refuse)?;
     let has = |element: &str| store.exists(element);
     let zarr = store.format() == "zarr";
-    if store.location().is_url() {
-        hand_on(&store);
-    }
+    store.hand_on();
     let anndata = if zarr { Content::Zarr } else { Content::H5ad };
     Ok(if mudata::modalities(&store)?.is_some() {
         Content::H5mu

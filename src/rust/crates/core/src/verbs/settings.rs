@@ -28,7 +28,12 @@ pub static SETTINGS: &[Param] = &[
         Preset::Nothing,
         "Most bytes of the packed rows of a matrix; none are left without it.",
     ),
-    param("cache", Kind::Path, Preset::Nothing, "The folder that keeps parts of files far away; none are kept without it."),
+    param(
+        "cache",
+        Kind::Path,
+        Preset::Nothing,
+        "The folder that keeps parts of files far away; none are kept without it.",
+    ),
     param(
         "cache_limit",
         Kind::Whole(1 << 20, 1 << 50),
@@ -78,14 +83,14 @@ pub fn call(session: &Session, given: impl Fn(&str) -> Given) -> Result<Session>
     if memory != Given::Nothing {
         call.memory = setting("memory", &memory)?.unwrap_or(call.memory);
     }
-    let cache = given("cache");
-    setting("cache", &cache)?;
-    let most = match given("cache_limit") {
-        Given::Nothing => None,
-        most => setting("cache_limit", &most)?,
-    };
-    let folder = if let Given::Text(folder) = &cache { Some(std::path::Path::new(folder)) } else { None };
-    crate::store::set_cache(folder, most.map(|bytes| bytes as u64))?;
+    // The cache belongs to the process: a call that says nothing of it leaves it as it is.
+    let most = given("cache_limit");
+    if most != Given::Nothing {
+        let (cache, most) = (given("cache"), setting("cache_limit", &most)?);
+        setting("cache", &cache)?;
+        let folder = if let Given::Text(folder) = &cache { Some(std::path::Path::new(folder)) } else { None };
+        crate::store::set_cache(folder, most.map(|bytes| bytes as u64))?;
+    }
     call.graph_memory = setting("graph_memory", &given("graph_memory"))?;
     let limit = setting("scratch_limit", &given("scratch_limit"))?;
     call.scratch = call.scratch.limited(limit.map(|bytes| bytes as u64));

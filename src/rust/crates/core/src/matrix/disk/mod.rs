@@ -1,6 +1,7 @@
 //! Arrays of numbers read by the chunk: where chunks are is asked of the store once, then their bytes are fetched and
 //! decoded on the calling thread. What the store cannot locate it reads itself, chunk by chunk, with the same result.
 
+mod ahead;
 mod dataset;
 mod read;
 mod scratch;

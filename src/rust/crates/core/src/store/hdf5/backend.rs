@@ -5,7 +5,8 @@ use super::{update, External, Hdf5File, Node};
 use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::store::backend::{Backend, Change, Object, State};
-use crate::store::remote::{FarFile, Traffic};
+use crate::store::remote::FarFile;
+use crate::store::traffic::Traffic;
 use std::path::Path;
 use std::sync::Arc;
 

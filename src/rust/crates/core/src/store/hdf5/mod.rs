@@ -35,6 +35,7 @@ mod sink;
 mod storage;
 mod texts;
 mod transfer;
+mod tree;
 mod update;
 mod writer;
 

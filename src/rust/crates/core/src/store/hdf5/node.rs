@@ -14,6 +14,8 @@ pub(super) struct Node {
     file: Arc<Hdf5File>,
     path: String,
     object: Object,
+    /// Where the header of a dataset is.
+    header: u64,
 }
 
 #[derive(Clone)]
@@ -24,7 +26,17 @@ pub(super) enum Object {
 
 impl Node {
     pub(super) fn new(file: &Arc<Hdf5File>, path: String, object: Object) -> Node {
-        Node { file: file.clone(), path, object }
+        Node { file: file.clone(), path, object, header: 0 }
+    }
+
+    /// The same object, whose header is there.
+    pub(super) fn with_header(self, header: u64) -> Node {
+        Node { header, ..self }
+    }
+
+    /// Where its header is; 0 for a group.
+    pub(super) fn header(&self) -> u64 {
+        self.header
     }
 
     /// The same object by another path.

@@ -184,7 +184,7 @@ impl Node {
                 })
             }
         };
-        let node = Node::new(self.file(), path, object);
+        let node = Node::new(self.file(), path, object).with_header(header);
         if !node.is_group() {
             check(&node, node.dataset()?)?;
         }

@@ -53,8 +53,22 @@ const PUBLIC: [&str; 14] = [
 
 /// Parameters of a query that anybody may see; signatures come under many names.
 const PLAIN: [&str; 16] = [
-    "download", "raw", "version", "versionid", "version_id", "generation", "alt", "v", "dl", "ref", "file", "filename",
-    "id", "format", "path", "inline",
+    "download",
+    "raw",
+    "version",
+    "versionid",
+    "version_id",
+    "generation",
+    "alt",
+    "v",
+    "dl",
+    "ref",
+    "file",
+    "filename",
+    "id",
+    "format",
+    "path",
+    "inline",
 ];
 
 /// The place of a hidden value in a text.
@@ -327,7 +341,9 @@ mod tests {
         }
         // A key may have a '#' in it.
         assert_eq!(Address::new("s3://bucket/a#b.h5ad", &[]).unwrap().key, "a#b.h5ad");
-        assert_eq!(Address::new("az://container@account/x.zarr/", &[]).unwrap().shown(),
-            "az://container/x.zarr#account_name=account");
+        assert_eq!(
+            Address::new("az://container@account/x.zarr/", &[]).unwrap().shown(),
+            "az://container/x.zarr#account_name=account"
+        );
     }
 }

@@ -1,5 +1,6 @@
 //! What was asked of the services, counted.
 
+use crate::store::traffic::Traffic;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Counts of one place.
@@ -9,19 +10,6 @@ pub(super) struct Counts {
     retries: AtomicU64,
     bytes: AtomicU64,
     cached: AtomicU64,
-}
-
-/// What a store far away took so far.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Traffic {
-    /// Requests, those sent again counted.
-    pub requests: u64,
-    /// Requests that were sent again.
-    pub retries: u64,
-    /// Bytes that came.
-    pub bytes: u64,
-    /// Bytes that were in the cache on this machine.
-    pub cached: u64,
 }
 
 impl Counts {

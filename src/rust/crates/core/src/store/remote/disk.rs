@@ -156,7 +156,9 @@ fn trim(cache: &Cache) {
     let folders = fs::read_dir(&cache.folder).into_iter().flatten().flatten();
     // Folders of ours alone, by their names.
     let ours = |path: &Path| {
-        path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.len() == 32 && name.bytes().all(|b| b.is_ascii_hexdigit()))
+        path.file_name()
+            .and_then(|name| name.to_str())
+            .is_some_and(|name| name.len() == 32 && name.bytes().all(|b| b.is_ascii_hexdigit()))
     };
     for folder in folders.map(|folder| folder.path()).filter(|path| ours(path)) {
         for file in fs::read_dir(&folder).into_iter().flatten().flatten() {

@@ -128,7 +128,8 @@ mod tests {
 
     #[test]
     fn neighbours_share_a_request() {
-        let parts = [extent(0, 100, 50), extent(0, 0, 100), extent(0, 200, 10), extent(1, 210, 5), extent(0, 1 << 20, 9)];
+        let parts =
+            [extent(0, 100, 50), extent(0, 0, 100), extent(0, 200, 10), extent(1, 210, 5), extent(0, 1 << 20, 9)];
         let found: Vec<_> = runs(&parts).iter().map(|run| (run.object, run.at, run.size, run.parts.clone())).collect();
         assert_eq!(found, [(0, 0, 210, vec![1, 0, 2]), (0, 1 << 20, 9, vec![4]), (1, 210, 5, vec![3])]);
         // Long ones stay apart.

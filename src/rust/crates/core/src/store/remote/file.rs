@@ -77,10 +77,6 @@ impl FarFile {
         self.mark.bytes
     }
 
-    pub(in crate::store) fn mark(&self) -> &Mark {
-        &self.mark
-    }
-
     /// The state it was opened in, which does not change.
     pub(in crate::store) fn state(&self) -> State {
         self.mark.state()
@@ -126,7 +122,8 @@ impl FarFile {
         } else if got.at == at && bytes.len() as u64 > size && bytes.len() as u64 == self.len() {
             bytes.truncate(size as usize);
         } else if got.at != at || bytes.len() as u64 != size {
-            let found = format!("gives bytes {} to {} where {at} to {end} are asked for", got.at, got.at + bytes.len() as u64);
+            let found =
+                format!("gives bytes {} to {} where {at} to {end} are asked for", got.at, got.at + bytes.len() as u64);
             return Err(Error::File { path: self.place.name(&self.key), message: format!("{found}; try again") });
         }
         Ok(bytes)
@@ -135,10 +132,7 @@ impl FarFile {
     fn ends_before(&self, at: u64, size: u64) -> Error {
         Error::File {
             path: self.place.name(&self.key),
-            message: format!(
-                "ends before byte {}: it is truncated or damaged; restore it",
-                at.saturating_add(size)
-            ),
+            message: format!("ends before byte {}: it is truncated or damaged; restore it", at.saturating_add(size)),
         }
     }
 
@@ -153,6 +147,15 @@ impl FarFile {
         });
         if let Some(bytes) = of_end {
             return memory::copied(bytes, "a part of a file");
+        }
+        // What was read along with something else.
+        if size <= LARGE && at.checked_add(size).is_some_and(|end| end <= self.len()) {
+            let numbers = at / BLOCK..(at + size).div_ceil(BLOCK);
+            if numbers.clone().all(|number| block(self.number, number).is_some()) {
+                let mut bytes = memory::zeros::<u8>(size as usize, "a part of a file")?;
+                self.read(at, &mut bytes)?;
+                return Ok(bytes);
+            }
         }
         disk::through(&self.place, &self.key, &self.mark, at, size, &|at, size| self.ask(at, size))
     }

@@ -19,7 +19,6 @@ mod watch;
 use crate::error::Result;
 use crate::location::Location;
 use address::Address;
-pub use counts::Traffic;
 pub use disk::{cache_folder, set_cache};
 pub(super) use fetch::{fetch, Run};
 pub(super) use file::FarFile;

@@ -2,11 +2,12 @@
 
 use super::address::{Address, Scheme};
 use super::client::{self, range_of, Fault, Patience, Reply};
-use super::counts::{Counts, Traffic};
+use super::counts::Counts;
 use super::stores::{block_on, bucket, hidden, last_fault};
 use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::store::backend::State;
+use crate::store::traffic::Traffic;
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange, ObjectStore};
 use std::fmt;
@@ -117,11 +118,6 @@ impl Place {
 
     pub(super) fn counts(&self) -> &Counts {
         &self.counts
-    }
-
-    /// Whether it says which objects there are.
-    pub(in crate::store) fn lists(&self) -> bool {
-        self.bucket.is_some()
     }
 
     /// The key of an object of the store that is here; of the one that is here for "".
@@ -259,10 +255,16 @@ impl Place {
             200 | 206 => return Ok(false),
             404 | 410 => return Ok(true),
             401 | 403 => self.denied(status),
-            416 => "it ends before the bytes that are asked for: it is empty, or has changed while it was open".to_owned(),
+            416 => {
+                "it ends before the bytes that are asked for: it is empty, or has changed while it was open".to_owned()
+            }
             _ => {
                 let reason = reply.status.canonical_reason().unwrap_or("an unknown status");
-                let times = if status >= 500 { format!(", {} times in a row", self.patience.retries + 1) } else { String::new() };
+                let times = if status >= 500 {
+                    format!(", {} times in a row", self.patience.retries + 1)
+                } else {
+                    String::new()
+                };
                 format!("the server answers {status} ({reason}){times}")
             }
         };
@@ -325,9 +327,10 @@ impl Place {
         let Some(bucket) = &self.bucket else {
             return Err(Error::File {
                 path: self.location.clone(),
-                message: "is a Zarr store without consolidated metadata on a server that does not say which objects there \
+                message:
+                    "is a Zarr store without consolidated metadata on a server that does not say which objects there \
                           are: consolidate them (zarr.consolidate_metadata()), or read it as s3://, gs:// or az://"
-                    .to_owned(),
+                        .to_owned(),
             });
         };
         let prefix = self.path(below)?;

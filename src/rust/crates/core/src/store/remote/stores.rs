@@ -68,11 +68,8 @@ impl HttpService for Sender {
         let body = body.as_bytes().map(|bytes| bytes.to_vec()).unwrap_or_default();
         // Where machines in a cloud are given credentials, nobody answers on all other machines.
         let of_machine = matches!(parts.uri.host(), Some("169.254.169.254" | "169.254.170.2" | "metadata"));
-        let patience = if of_machine {
-            Patience { timeout: Duration::from_secs(1), retries: 0 }
-        } else {
-            self.patience
-        };
+        let patience =
+            if of_machine { Patience { timeout: Duration::from_secs(1), retries: 0 } } else { self.patience };
         let request = ureq::http::Request::from_parts(parts, body);
         LAST.set(None);
         match client::send(&request, patience, &self.counts) {
@@ -106,7 +103,11 @@ pub(super) fn bucket(address: &Address, patience: Patience, counts: &Arc<Counts>
             let mut builder = $builder::from_env().$bucket(&address.host).with_http_connector(sender).with_retry(retry);
             for (name, value) in options() {
                 let key: $key = name.parse().map_err(|_| {
-                    let expected = concat!("options of ", $service, " as the crate object_store names them, 'timeout' or 'retries'");
+                    let expected = concat!(
+                        "options of ",
+                        $service,
+                        " as the crate object_store names them, 'timeout' or 'retries'"
+                    );
                     Error::parameter("storage_options", expected, format!("'{name}'"))
                 })?;
                 builder = builder.with_config(key, text_of(value));

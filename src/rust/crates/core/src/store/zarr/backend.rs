@@ -5,7 +5,7 @@ use super::tree::Tree;
 use crate::error::Result;
 use crate::location::Location;
 use crate::store::backend::{Backend, Object, State};
-use crate::store::remote::Traffic;
+use crate::store::traffic::Traffic;
 use crate::store::External;
 use std::sync::{Arc, OnceLock};
 

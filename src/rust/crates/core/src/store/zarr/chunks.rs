@@ -117,6 +117,11 @@ impl Chunks {
         }
     }
 
+    /// Whether an answer takes long.
+    pub(super) fn is_far(&self) -> bool {
+        self.files.is_far()
+    }
+
     /// Chunks in an object.
     fn in_object(&self) -> u64 {
         grid::count(&self.within())

@@ -4,7 +4,8 @@ use super::files::{Files, Ranges};
 use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::store::backend::State;
-use crate::store::remote::{FarFile, Part, Place, Traffic};
+use crate::store::remote::{FarFile, Part, Place};
+use crate::store::traffic::Traffic;
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 

@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::location::Location;
 use crate::store::backend::State;
-use crate::store::remote::Traffic;
+use crate::store::traffic::Traffic;
 use std::fmt::Debug;
 
 /// Where the objects of a store are. Keys are names joined by "/", none of them empty, "." or "..".

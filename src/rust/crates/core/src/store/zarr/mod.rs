@@ -26,8 +26,8 @@ mod values;
 mod zip;
 
 use super::backend::Backend;
-use super::sink::StoreSink;
 use super::remote::{FarFile, Place};
+use super::sink::StoreSink;
 use super::{External, Temporary};
 use crate::codec::Compression;
 use crate::error::{Error, Result};

@@ -1,8 +1,8 @@
 //! A store in a zip archive, which is read in place: entries that are stored as they are in ranges of the archive, those
 //! that are deflated whole.
 
-use super::files::{is_name, join, Files, Ranges};
 use super::far::{of_far, FarRanges};
+use super::files::{is_name, join, Files, Ranges};
 use super::folder::{state_of, Part, MOST_METADATA};
 use crate::codec::inflate_raw;
 use crate::error::{Error, Result};
@@ -10,7 +10,8 @@ use crate::location::Location;
 use crate::memory;
 use crate::store::backend::State;
 use crate::store::positioned;
-use crate::store::remote::{FarFile, Traffic};
+use crate::store::remote::FarFile;
+use crate::store::traffic::Traffic;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
