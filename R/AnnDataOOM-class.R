@@ -1,28 +1,29 @@
 #' An annotated matrix that stays on disk
 #'
-#' Cells in rows (`obs`), genes in columns (`var`), as in Python's AnnData. Made by [read_h5ad()] or, from objects in
-#' memory, by `AnnDataOOM()`. Values are never changed in place: `adata$obs$x <- 1` and every verb make a new object,
-#' which shares everything that did not change.
+#' Cells are in rows (`obs`), genes in columns (`var`), as in Python's AnnData. [read_h5ad()] opens
+#' one from a file, `AnnDataOOM()` makes one of objects in memory. Values never change in place:
+#' `adata$obs$x <- 1` and every verb make a new object, which shares everything that did not change.
 #'
 #' `$` reaches the parts:
 #' * `X`: the matrix, an [OOMMatrix-class]; `layers`: more matrices of the same shape.
 #' * `obs`, `var`: data.frames about cells and genes, read when the file is opened; `obs_names`, `var_names`: their row
 #'   names.
-#' * `obsm`, `varm`, `obsp`, `varp`, `uns`: lists whose elements are read when they are touched.
+#' * `obsm`, `varm`, `obsp`, `varp`, `uns`: lists whose elements are read on first use.
 #' * `raw`: `NULL`, or an earlier state of the matrix with `$X`, `$var` and `$varm`; set it with `adata$raw <- adata`.
 #' * `n_obs`, `n_vars`, `filename`.
 #'
-#' All but the last three can be set; what is set has to fit the cells and genes there are.
+#' All parts but the last three can be set. A new value has to fit the numbers of cells and genes.
 #'
-#' Row names have to be unique in R: repeated names in a file get "-1", "-2", ... with a warning, as anndata's
-#' `obs_names_make_unique()` does; so do repeated cells of a selection, without one.
+#' Row names have to be unique in R. Repeated names in a file get "-1", "-2", ... with a warning, as
+#' by anndata's `obs_names_make_unique()`. Repeated cells of a selection get them too, without a
+#' warning.
 #'
 #' @param X A matrix or sparse matrix, cells x genes.
 #' @param obs,var data.frames with one row per cell and gene; row names are their names.
-#' @param layers Named list of matrices shaped like `X`.
+#' @param layers Named list of matrices of the shape of `X`.
 #' @param obsm,varm Named lists of matrices or data.frames with one row per cell (gene).
 #' @param obsp,varp Named lists of square matrices over cells (genes).
-#' @param uns Named list of anything else.
+#' @param uns Named list of any other elements.
 #' @return An `AnnDataOOM`.
 #' @name AnnDataOOM-class
 #' @aliases AnnDataOOM OOMRaw-class
@@ -45,7 +46,7 @@ setClass(
   )
 )
 
-# `raw`: the matrix with all its genes.
+# The class of `raw`: a matrix with its own genes.
 setClass("OOMRaw", slots = c(X = "ANY", var = "data.frame", varm = "list"))
 
 #' @rdname AnnDataOOM-class
@@ -99,7 +100,7 @@ setMethod("dim", "AnnDataOOM", function(x) c(n_obs(x), n_vars(x)))
 setMethod("dimnames", "AnnDataOOM", function(x) list(row.names(x@obs), row.names(x@var)))
 
 #' @rdname AnnDataOOM-class
-#' @param value A value for a part; row names and column names for `dimnames(x)`.
+#' @param value The new value of a part; for `dimnames(x)` a list of row names and column names.
 #' @aliases dimnames<-,AnnDataOOM-method dimnames<-,AnnDataOOM,ANY-method
 #' @export
 setMethod("dimnames<-", "AnnDataOOM", function(x, value) {

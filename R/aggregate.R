@@ -1,18 +1,22 @@
-#' Put groups of cells or genes together
+#' Aggregate groups of cells or genes
 #'
-#' Sums, means, variances, counts and medians of the values of groups: one pass for any number of groups, medians one
-#' more; as `scanpy.get.aggregate`. A method of [stats::aggregate()].
+#' Computes sums, means, variances, counts and medians of the values of each group, as
+#' `scanpy.get.aggregate`. All functions but the median share one pass over the values; medians take
+#' another. A method of [stats::aggregate()].
 #'
 #' @param x An [AnnDataOOM-class].
-#' @param by Columns of `obs` (of `var` along `"var"`), whose combinations that occur are the groups. Missing values are in none.
-#' @param func `"sum"`, `"mean"`, `"var"`, `"count_nonzero"`, `"median"`, or several of them.
-#' @param axis `"obs"`, groups of cells, or `"var"`, of genes; by default `"obs"`, with `varm` `"var"`.
-#' @param mask Cells (genes) to take: a column of `obs` (`var`), or `TRUE` and `FALSE` for each.
-#' @param dof The divisor of variances is the size of a group less this.
-#' @param layer,obsm,varm Name of the layer, or of the element, to take instead of X; one of them.
+#' @param by Columns of `obs` (of `var` along `"var"`). Each combination that occurs is a group.
+#'   Cells with a missing value are in no group.
+#' @param func One or several of `"sum"`, `"mean"`, `"var"`, `"count_nonzero"` and `"median"`.
+#' @param axis `"obs"` for groups of cells, `"var"` for groups of genes; by default `"obs"`, with
+#'   `varm` `"var"`.
+#' @param mask Cells (genes) to use: a column of `obs` (`var`), or `TRUE` and `FALSE` for each.
+#' @param dof Delta degrees of freedom: the divisor of variances is the size of a group less this.
+#' @param layer,obsm,varm Name of the layer or element to use instead of X; at most one of them.
 #' @param ... Not used.
-#' @return A small [AnnDataOOM-class] in memory, groups x genes (cells x groups along `"var"`), with a layer a function; `obs`
-#'   (`var`) has the columns of `by` and `n_obs_aggregated`. Layers are sparse where they have more than 2^25 values.
+#' @return A small [AnnDataOOM-class] in memory, groups x genes (cells x groups along `"var"`), with
+#'   a layer for each function. `obs` (`var`) has the columns of `by` and `n_obs_aggregated`, the
+#'   number of members of each group. Layers are sparse where they have more than 2^25 values.
 #' @seealso [pseudobulk()].
 #' @importFrom stats aggregate
 #' @method aggregate AnnDataOOM
@@ -49,12 +53,12 @@ aggregate.AnnDataOOM <- function(
     values <- as_oom(unname(values))
   }
   layers <- group_values(values, rows, groups, func, dof)
-  # Of varm, genes were the rows.
+  # In an element of varm, genes are the rows.
   if (rows && along == "var") layers <- lapply(layers, function(values) if (is.matrix(values)) t(values) else Matrix::t(values))
   if (along == "obs") AnnDataOOM(obs = groups$frame, var = other, layers = layers) else AnnDataOOM(obs = other, var = groups$frame, layers = layers)
 }
 
-# A matrix a function, groups x columns (rows x groups).
+# Returns a matrix for each function, groups x columns (rows x groups).
 group_values <- function(matrix, rows, groups, func, dof = 1) {
   codes <- structure(groups$codes, levels = row.names(groups$frame), class = "factor")
   rs_work(
@@ -62,7 +66,8 @@ group_values <- function(matrix, rows, groups, func, dof = 1) {
   )
 }
 
-# The combinations of some columns that occur: a code a row, NA where a value is missing, and what each means.
+# Finds the combinations of some columns that occur. Returns a code for each row, NA where a value
+# is missing, and a table with the values of each combination.
 combined_groups <- function(table, by, axis, what = "by") {
   if (!length(by)) abort("parameter", what, ": expected at least one column of ", axis, ", found none")
   columns <- lapply(setNames(nm = by), function(name) {
@@ -71,7 +76,7 @@ combined_groups <- function(table, by, axis, what = "by") {
       abort("name", what, ": ", axis, " has no column '", name, "'", there)
     }
     column <- table[[name]]
-    # In the order of the characters' codes, as in Python.
+    # Levels are sorted by the code points of characters, as in Python.
     if (is.factor(column)) droplevels(column) else factor(column, levels = sort(unique(column), method = "radix"))
   })
   keys <- lapply(columns, as.integer)
@@ -93,7 +98,7 @@ combined_groups <- function(table, by, axis, what = "by") {
   list(codes = codes, frame = structure(frame, row.names = names, class = "data.frame"))
 }
 
-# TRUE or FALSE for each cell (gene): the column of that name, or the mask itself.
+# Returns TRUE or FALSE for each cell (gene): the column with that name, or the mask itself.
 axis_mask <- function(adata, mask, axis) {
   if (is.character(mask)) mask <- column_of(adata, axis, mask, "mask")
   n <- nrow_of(slot(adata, axis))
@@ -108,17 +113,18 @@ axis_mask <- function(adata, mask, axis) {
 
 #' Pseudobulk samples
 #'
-#' Sums the counts of each sample, or of each sample and cell type, for packages made for bulk samples: DESeq2, edgeR, limma.
-#' One pass for any number of sums.
+#' Sums the counts of each sample, or of each sample and cell type, in one pass. The sums are the
+#' input of packages for bulk samples: DESeq2, edgeR, limma.
 #'
 #' @param adata An [AnnDataOOM-class].
 #' @param sample_col Column of `obs` with the samples.
-#' @param groups_col Columns of `obs` with the cell types; without it a sample is one sum.
-#' @param layer,use_raw Where the counts are: a layer, or `adata$raw`, instead of X.
-#' @param min_cells Sums of fewer cells are left out.
-#' @return A small [AnnDataOOM-class] in memory, sums x genes, with the sums as X. `obs` has `sample_col`, `groups_col`,
-#'   `n_obs_aggregated` and each column of `obs` that is constant within all groups. [as_SummarizedExperiment()] takes it to the
-#'   packages: `DESeq2::DESeqDataSet(se, ~ condition)`, `edgeR::SE2DGEList(se)`.
+#' @param groups_col Columns of `obs` with the cell types; without it, each sample is one sum.
+#' @param layer,use_raw The place of the counts: a layer, or `adata$raw`, instead of X.
+#' @param min_cells Least number of cells of a sum; sums of fewer cells are left out.
+#' @return A small [AnnDataOOM-class] in memory, sums x genes, with the sums as X. `obs` has
+#'   `sample_col`, `groups_col`, `n_obs_aggregated` and each column of `obs` that is constant within
+#'   all groups. [as_SummarizedExperiment()] converts it for the packages: `DESeq2::DESeqDataSet(se,
+#'   ~ condition)`, `edgeR::SE2DGEList(se)`.
 #' @seealso [aggregate.AnnDataOOM()].
 #' @export
 #' @examples
@@ -166,7 +172,7 @@ pseudobulk <- function(adata, sample_col, groups_col = NULL, layer = NULL, use_r
   AnnDataOOM(values, obs = groups$frame, var = if (use_raw) adata@raw@var else adata@var)
 }
 
-# The columns with one value in each group, by group.
+# Returns the columns that have one value in each group, as a value for each group.
 constant_columns <- function(table, codes, n) {
   members <- which(!is.na(codes))
   first <- match(seq_len(n), codes)
@@ -179,10 +185,12 @@ constant_columns <- function(table, codes, n) {
 
 #' Convert to a SummarizedExperiment
 #'
-#' Genes in rows, cells or sums of cells in columns, all values in memory: the form packages for bulk samples take. X becomes
-#' the first assay, named as [as_SingleCellExperiment()] does (`"counts"` for whole numbers), layers the others.
+#' Puts genes in rows and cells, or sums of cells, in columns, with all values in memory: the form
+#' that packages for bulk samples take. X becomes the first assay, named as by
+#' [as_SingleCellExperiment()] (`"counts"` for whole numbers). Layers become the other assays.
 #'
-#' @param adata An [AnnDataOOM-class], as [pseudobulk()] makes them; its values have to fit `options(anndataoom.max_bytes = )`.
+#' @param adata An [AnnDataOOM-class], such as the result of [pseudobulk()]. Its values have to fit
+#'   `options(anndataoom.max_bytes = )`.
 #' @return A `SummarizedExperiment`.
 #' @seealso [pseudobulk()], [as_SingleCellExperiment()].
 #' @export

@@ -1,4 +1,4 @@
-# One part of an object by name.
+# Returns a part of an object by its name.
 get_part <- function(adata, name) {
   check_name(name, "name of a part")
   rows <- row.names(adata@obs)
@@ -27,7 +27,7 @@ get_part <- function(adata, name) {
   )
 }
 
-# Where a name that is no part can be found.
+# Hints at the table that has a column with a name that is no part.
 hint_part <- function(adata, name) {
   for (frame in c("obs", "var")) {
     if (name %in% names(slot(adata, frame))) return(paste0("; did you mean adata$", frame, "$", name, "?"))

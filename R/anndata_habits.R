@@ -1,19 +1,24 @@
-#' Base R's verbs for an object
+#' Base R functions for an AnnDataOOM
 #'
-#' The habits of a data.frame, for cells: `subset()` keeps those that fulfil a condition on their annotation,
-#' `with()` computes from it, `split()` makes one object of each group, `rbind()` puts objects below one another.
+#' These functions work on cells as they work on the rows of a data.frame. `subset()` keeps the
+#' cells that fulfil a condition on their annotation. `with()` evaluates an expression in the
+#' columns of `obs`. `split()` makes an object of each group. `rbind()` stacks the cells of several
+#' objects.
 #'
 #' @param x,data An [AnnDataOOM-class].
-#' @param subset Condition on the columns of `obs`; cells where it is `NA` go.
+#' @param subset Condition on the columns of `obs`; cells for which it is `NA` are dropped.
 #' @param genes Condition on the columns of `var`.
 #' @param expr Expression in the columns of `obs`.
 #' @param f The groups: the name of a column of `obs`, a formula such as `~ batch`, or a vector with an entry for each
 #'   cell. Cells whose group is `NA` are in no part.
 #' @param drop Whether groups without cells are left out.
 #' @param deparse.level Not used.
-#' @param ... For `rbind()` the objects, whose names become the keys of [concat()], for the others nothing.
-#' @return `subset()` and `rbind()` an [AnnDataOOM-class], `split()` a named list of them, `with()` the value of `expr`.
-#' @seealso [`adata[i, j]`][subset]; [concat()], which says more than `rbind()` and also puts genes beside genes.
+#' @param ... For `rbind()` the objects, whose names become the keys of [concat()]; not used by the
+#'   others.
+#' @return `subset()` and `rbind()` return an [AnnDataOOM-class], `split()` a named list of them,
+#'   `with()` the value of `expr`.
+#' @seealso [`adata[i, j]`][subset]; [concat()], which has more options than `rbind()` and also
+#'   joins genes.
 #' @name habits
 #' @examples
 #' adata <- read_h5ad(example_h5ad()) |> calculate_qc_metrics(percent_top = NULL)
@@ -103,7 +108,7 @@ cbind.OOMMatrix <- function(..., deparse.level = 1) {
   )
 }
 
-# Arguments nobody asked for are mistakes.
+# Refuses unknown arguments, which are likely mistakes.
 no_more <- function(what, ...) {
   if (...length() == 0) return(invisible())
   names <- ...names()

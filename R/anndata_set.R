@@ -1,4 +1,4 @@
-# Sets one part after checking that it fits.
+# Sets a part after checking that it fits.
 set_part <- function(adata, name, value) {
   check_name(name, "name of a part")
   switch(name,
@@ -56,7 +56,7 @@ transposed <- function(found, expected) {
   if (turned) "; cells are rows here: use t()" else ""
 }
 
-# Names of an axis are kept once, in obs and var.
+# The names of an axis are kept once, in obs and var.
 drop_names <- function(x) {
   if (is(x, "OOMMatrix")) x@Dimnames <- list(NULL, NULL) else dimnames(x) <- list(NULL, NULL)
   x
@@ -105,7 +105,8 @@ check_frame <- function(x, names, what) {
   x
 }
 
-# Columns that are not in `old` as what an h5ad file can hold: one that is a matrix of one column is a vector.
+# Checks that columns not in `old` can be held by an h5ad file. A matrix of one column becomes a
+# vector.
 check_columns <- function(x, old, what) {
   if (!is.data.frame(x)) return(x)
   for (name in names(x)) {
@@ -126,7 +127,8 @@ check_columns <- function(x, old, what) {
   x
 }
 
-# `x[[name]] <- column` for whatever was there, which base R's own may not know how to replace.
+# Does `x[[name]] <- column` for any class of table: base R's own method may not know how to replace
+# the old column.
 with_column <- function(x, name, column) {
   kept <- attributes(x)
   x <- unclass(x)
@@ -146,7 +148,7 @@ check_names <- function(x, n, what) {
   unique_names(x, what)
 }
 
-# Elements of obsm, varm (rows aligned) and obsp, varp (square).
+# Checks an element of obsm or varm (rows aligned), or of obsp or varp (`square`).
 check_aligned <- function(x, names, square, what) {
   n <- length(names)
   if (is_on_disk(x)) {

@@ -32,7 +32,8 @@ list_names <- function(part, names) {
   show_wrapped(paste0(part, ": ", paste(printable(names), collapse = ", ")), nchar(part) + 4)
 }
 
-# Lines indented by 2, those that follow by `exdent`, within the width of the console. Names keep their spaces.
+# Prints lines within the width of the console, the first indented by 2, the others by `exdent`.
+# Breaks at spaces.
 show_wrapped <- function(text, exdent = 4) {
   parts <- strsplit(text, " ", fixed = TRUE)[[1]]
   line <- " "
@@ -48,7 +49,8 @@ show_wrapped <- function(text, exdent = 4) {
 
 #' @rdname AnnDataOOM-class
 #' @param ... Not used.
-#' @details `summary(x)` reads no values: dimensions, storage of every matrix and memory held by R.
+#' @details `summary(x)` lists dimensions, storage of every matrix and memory held by R. It reads no
+#'   values.
 #' @method summary AnnDataOOM
 #' @export
 summary.AnnDataOOM <- function(object, ...) {
@@ -86,7 +88,7 @@ print.summary_AnnDataOOM <- function(x, ...) {
   invisible(x)
 }
 
-# Bytes of the file as it was opened, or of all files in a folder.
+# Returns the bytes of the file when it was opened, or of all files in a folder.
 stored_size <- function(file) {
   if (is_url(file$path) || !dir.exists(file$path)) return(file$size)
   sum(file.size(list.files(file$path, recursive = TRUE, all.files = TRUE, full.names = TRUE)))

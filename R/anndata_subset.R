@@ -1,14 +1,16 @@
-#' Cells and genes of an object
+#' Select cells and genes of an object
 #'
-#' Selects from every part at once: X, layers, obs, var, obsm, varm, obsp, varp and the cells of raw. Nothing is read
-#' from the file: selections of matrices are recorded. Factors of obs and var keep the levels that are still used, and
-#' their colours in uns with them, as in anndata.
+#' Selects from every part at once: X, layers, obs, var, obsm, varm, obsp, varp and the cells of
+#' raw. Nothing is read from the file: selections of matrices are recorded. Factors of obs and var
+#' keep only the levels in use, and uns the colours of these, as in anndata.
 #'
 #' @param x An [AnnDataOOM-class].
-#' @param i,j Cells and genes: positive or negative positions, names, or logical with one entry for each. Any order,
-#'   repeats allowed; an unknown name, a logical of another length or a missing value is an error.
+#' @param i,j Cells and genes: positive or negative positions, names, or logical with one entry for
+#'   each. Any order is allowed, and so are repeats. An unknown name, a logical of another length or
+#'   a missing value is an error.
 #' @param ...,drop Not used.
-#' @param value Not used: assigning to a selection is an error, as matrices on disk are not changed in place. Set `adata$X`.
+#' @param value Not used: assigning to a selection is an error, as matrices on disk do not change in
+#'   place. Set `adata$X` instead.
 #' @return An [AnnDataOOM-class].
 #' @name subset
 #' @aliases [,AnnDataOOM-method [,AnnDataOOM,ANY,ANY,ANY-method
@@ -56,7 +58,7 @@ subset_anndata <- function(x, rows, columns) {
   drop_unused(x)
 }
 
-# Levels that no value has, and their colours, taken away from obs and var.
+# Drops levels without a value, and their colours, from obs and var.
 drop_unused <- function(x) {
   for (part in c("obs", "var")) {
     for (name in names(slot(x, part))) {
@@ -80,7 +82,7 @@ drop_unused <- function(x) {
 
 levels_in_use <- function(x) tabulate(x, nlevels(x)) > 0
 
-# A factor with the levels that are `used`.
+# Returns a factor with the levels that are `used` only.
 with_levels <- function(x, used) {
   kept <- attributes(x)
   codes <- cumsum(used)[as.integer(x)]
@@ -98,7 +100,7 @@ head.AnnDataOOM <- function(x, n = 6L, ...) {
   x[seq_len(first), ]
 }
 
-# How many of `there` are the first `n`, or all but the last `-n`.
+# Returns how many of `there` elements head(n) takes: the first `n`, or all but the last `-n`.
 first_of <- function(n, there) {
   check_whole(n, "n")
   if (n < 0) max(there + n, 0) else min(n, there)

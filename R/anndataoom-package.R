@@ -1,25 +1,31 @@
 #' anndataoom: single-cell analysis on matrices larger than memory
 #'
-#' Opens h5ad files without loading the expression matrix. [read_h5ad()] gives an [AnnDataOOM-class] object, cells in
-#' rows and genes in columns as in Python; verbs such as [calculate_qc_metrics()], [normalize_total()], [pca()] or [leiden()]
-#' return a new object and never change their argument. What changes the matrix (selection, normalisation, logarithm,
-#' scaling) is recorded and applied to blocks of rows while they are streamed from disk.
+#' Opens h5ad files without loading the expression matrix. [read_h5ad()] returns an
+#' [AnnDataOOM-class] object, cells in rows and genes in columns as in Python. Verbs such as
+#' [calculate_qc_metrics()], [normalize_total()], [pca()] or [leiden()] return a new object and
+#' never change their argument. Operations that change the matrix (selection, normalisation,
+#' logarithm, scaling) are recorded, and applied to blocks of rows while these are streamed from
+#' disk.
 #'
 #' @section Options:
 #' * `anndataoom.threads`: worker threads (default: all cores). Results are the same bits for any number.
 #' * `anndataoom.memory`: working memory of a streaming pass in bytes (default: 256 MiB). Results do not depend on it.
-#' * `anndataoom.graph_memory`: most bytes that embeddings and graphs of [neighbors()], [umap()], [leiden()] and the like take in
-#'   memory at a time; more is an error before the work starts (default: the memory of the machine, or of its control group).
-#' * `anndataoom.scratch_limit`: most bytes in scratch files, where what does not fit `anndataoom.memory` goes (default: the
-#'   room on the disk of temporary files less a reserve).
-#' * `anndataoom.cache`, `anndataoom.cache_limit`: a folder that keeps parts of files far away (URLs), by their ETag, so that they are
-#'   fetched once, and most bytes in it (default: no folder; 10 GiB).
-#' * `anndataoom.scratch`: most bytes of scratch files for the packed rows of a matrix: the first pass over a compressed sparse
-#'   matrix leaves them, which takes it about a fifth longer, and those after it read them in a fraction of the time. As many
-#'   bytes as the matrix takes in its file are enough for counts (default: none). Results do not depend on it.
-#' * `anndataoom.max_bytes`: largest matrix that `as.matrix()` and friends put into memory (default: 2 GiB).
+#' * `anndataoom.graph_memory`: most bytes that embeddings and graphs of [neighbors()], [umap()],
+#'   [leiden()] and similar verbs take in memory at a time (default: the memory of the machine, or
+#'   of its control group). A call that needs more is an error before the work starts.
+#' * `anndataoom.scratch_limit`: most bytes in scratch files, which hold what exceeds
+#'   `anndataoom.memory` (default: the room on the disk of temporary files less a reserve).
+#' * `anndataoom.cache`: a folder that keeps parts of files far away (URLs), by their ETag, so that they
+#'   are fetched once (default: none). `anndataoom.cache_limit`: most bytes in it (default: 10 GiB).
+#' * `anndataoom.scratch`: most bytes of scratch files for the packed rows of a matrix (default:
+#'   none). The first pass over a compressed sparse matrix then writes its rows there, which takes
+#'   it about a fifth longer. Later passes read them in a fraction of the time. For counts, as many
+#'   bytes as the matrix takes in its file are enough. Results do not depend on it.
+#' * `anndataoom.max_bytes`: largest matrix, in bytes, that `as.matrix()` and similar functions put
+#'   into memory (default: 2 GiB).
 #' * `anndataoom.progress`: whether long steps draw a progress bar with the time left (default: in interactive sessions).
-#' * `anndataoom.quiet`: whether messages about what a function did on its own account are left out (default: `FALSE`).
+#' * `anndataoom.quiet`: whether messages about what a function did without being asked are left out
+#'   (default: `FALSE`).
 #'
 #' @section Conditions: Every error has the classes `anndataoom_error_<kind>` and `anndataoom_error`, every warning
 #'   `anndataoom_warning_<kind>` and `anndataoom_warning`, so that

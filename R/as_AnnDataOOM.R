@@ -1,13 +1,14 @@
 #' Convert to an AnnDataOOM
 #'
-#' From a SingleCellExperiment or a Seurat object, in memory or straight to a file. Matrices that came from an AnnDataOOM
-#' are taken back as they were, still on disk.
+#' Converts a SingleCellExperiment or a Seurat object, in memory or directly into a file. Matrices
+#' that came from an AnnDataOOM become what they were, still on disk.
 #'
 #' @section Mapping:
-#' Arguments and their meaning are those of anndataR's `as_AnnData()`: `TRUE` takes all that the table says, `FALSE`
-#' nothing, `c(target = "source")` what is named. Different from there, `x_mapping = NULL` does not leave `X` empty: it
-#' takes what [as_SingleCellExperiment()] or [as_Seurat()] made of it, else the counts, else the first matrix. A matrix
-#' that becomes `X` is not copied to `layers` too.
+#' Arguments and their meaning are those of anndataR's `as_AnnData()`: `TRUE` takes everything in
+#' the table, `FALSE` nothing, `c(target = "source")` the sources that are named. There is one
+#' difference: `x_mapping = NULL` does not leave `X` empty. It takes the matrix that
+#' [as_SingleCellExperiment()] or [as_Seurat()] made of `X`, else the counts, else the first matrix.
+#' A matrix that becomes `X` is not copied to `layers` too.
 #'
 #' | SingleCellExperiment | Seurat | to | argument | with `TRUE` |
 #' |---|---|---|---|---|
@@ -23,17 +24,18 @@
 #' | `metadata()` | `Misc()` | `uns` | `uns_mapping` | all that an h5ad file can hold |
 #' | `altExp("raw")` | assay `"raw"` | `raw` | `raw_mapping` | where it is there |
 #'
-#' Layers of a Seurat 5 object that hold some of the cells each (`counts.1`, `counts.2`, as `merge()` and `split()` make
-#' them) are joined, in the order of the cells, under the name before the first dot. Genes that a layer does not have are 0
-#' there. A `scale.data` with fewer genes than the assay is left out with a warning: make it again with [scale()].
+#' Layers of a Seurat 5 object that each hold some of the cells (`counts.1`, `counts.2`, as
+#' `merge()` and `split()` make them) are joined, in the order of the cells, under the name before
+#' the first dot. Genes that a layer does not have are 0 there. A `scale.data` with fewer genes than
+#' the assay is left out with a warning; [scale()] makes it again.
 #'
 #' @param x A `SingleCellExperiment` or a `Seurat` object.
 #' @param x_mapping,layers_mapping,obs_mapping,var_mapping,obsm_mapping,varm_mapping,obsp_mapping,varp_mapping,uns_mapping,raw_mapping
-#'   What is taken from where, see Mapping.
+#'   The sources of each part, see Mapping.
 #' @param assay_name Assay of a Seurat object; by default its default assay.
-#' @param path An h5ad file to write; the result then reads from it. A DelayedMatrix of another package is copied into it
-#'   in groups of cells, whatever its size; without `path` it has to fit into memory
-#'   (`options(anndataoom.max_bytes = )`).
+#' @param path An h5ad file to write; the result then reads from it. A DelayedMatrix of another
+#'   package is copied into it in groups of cells, whatever its size. Without `path` it has to fit
+#'   into memory (`options(anndataoom.max_bytes = )`).
 #' @param ... Not used.
 #' @return An [AnnDataOOM-class].
 #' @seealso [as_SingleCellExperiment()], [as_Seurat()], [import_results()]
@@ -103,10 +105,10 @@ as_AnnDataOOM.SingleCellExperiment <- function(
   )
 }
 
-# Columns of a DataFrame that are matrices of numbers.
+# Returns the columns of a DataFrame that are matrices of numbers.
 matrix_columns <- function(frame) Filter(function(v) is.matrix(v) && is.numeric(v), as.list(frame))
 
-# Coordinates without what a reduction has besides; tables as tables.
+# Returns the coordinates of a reduction without its other parts. Tables stay tables.
 reduced_dim_values <- function(x, as_frame) {
   if (is(x, "LinearEmbeddingMatrix")) x <- as.matrix(x)
   if (is(x, "DataFrame") || as_frame) {
@@ -117,7 +119,8 @@ reduced_dim_values <- function(x, as_frame) {
   x
 }
 
-# Names in obsm of what another object has under `names`: those it had there when it came from here, else the usual ones.
+# Returns names in obsm for the elements `names` of another object: the names they had there before,
+# for an object that came from here, else the usual names.
 obsm_names <- function(names, known, usual) {
   at <- match(names, usual)
   out <- ifelse(is.na(at), names, names(usual)[at])
@@ -141,7 +144,8 @@ plain_frame <- function(frame, names) {
 
 `%or%` <- function(x, y) if (is.null(x)) y else x
 
-# An AnnDataOOM of parts; matrices are genes x cells. `targets` has the usual names of the elements of obsm and varm.
+# Makes an AnnDataOOM of parts, with matrices genes x cells. `targets` has the usual names of the
+# elements of obsm and varm.
 assemble_anndata <- function(
   matrices, x_guess, obs, var, obsm, varm, obsp, varp, uns, raw, mappings, path, targets = list()
 ) {
@@ -197,7 +201,7 @@ unname_both <- function(x) {
   x
 }
 
-# Loadings of some genes as those of all, 0 for the others.
+# Extends loadings of some genes to all genes, with 0 for the others.
 all_genes <- function(x, genes) {
   if (nrow(x) == length(genes)) return(x)
   full <- matrix(0, length(genes), ncol(x), dimnames = list(NULL, colnames(x)))
@@ -206,7 +210,7 @@ all_genes <- function(x, genes) {
   full
 }
 
-# The elements of a list that an h5ad file can hold; the others are named in a warning.
+# Returns the elements of a list that an h5ad file can hold, and names the others in a warning.
 writable <- function(items, what) {
   fine <- vapply(names(items), function(name) {
     !inherits(tryCatch(storable(items[[name]], name), error = identity), "error")

@@ -1,4 +1,4 @@
-# From a Seurat object of any version.
+# Converts a Seurat object of any version.
 
 #' @rdname as_AnnDataOOM
 #' @export
@@ -35,7 +35,7 @@ as_AnnDataOOM.Seurat <- function(
     if (length(found)) list(x = found[[1]], var = seurat_features(x[[raw_name]], api))
   }
   matrices <- seurat_matrices(assay, rownames(assay), cells, api)
-  # Logarithms that as_Seurat() took from raw are in raw still.
+  # Logarithms that as_Seurat() took from raw are not taken back: raw still has them.
   if (is.null(x_mapping) && isTRUE(layers_mapping) && (!is.null(raw) || identical(ours$X, FALSE))) {
     matrices <- matrices[setdiff(names(matrices), ours$made)]
   }
@@ -60,7 +60,7 @@ as_AnnDataOOM.Seurat <- function(
   )
 }
 
-# The elements that as_Seurat() had no place for, for the genes and cells there are now.
+# Returns the elements that as_Seurat() kept in Misc(), for the present cells and genes.
 seurat_kept <- function(others, cells, genes) {
   lapply(setNames(nm = c("obsm", "varm", "varp")), function(part) {
     rows <- if (part == "obsm") cells else genes
@@ -76,7 +76,7 @@ seurat_obsm_names <- function(reductions, known) {
   obsm_names(reductions, known, setNames(reductions, sub("^(X_)?", "X_", reductions)))
 }
 
-# Columns that Seurat adds by itself to an object that came from here, and says nothing with.
+# Finds columns that Seurat added to an object that came from here and that carry no information.
 own_column <- function(obs, added) {
   vapply(names(obs), function(name) {
     name %in% added && (name != "orig.ident" || length(unique(obs[[name]])) < 2)
@@ -89,8 +89,8 @@ all_genes_of <- function(loadings, genes) {
   full
 }
 
-# Matrices of an assay by layer or slot, genes x cells; an OOMMatrix of cells x genes where several were joined. What
-# cannot be had for all genes and cells is named in a warning.
+# Returns the matrices of an assay by layer or slot, genes x cells. Joined layers are an OOMMatrix
+# of cells x genes. A layer that lacks genes or cells is named in a warning.
 seurat_matrices <- function(assay, genes, cells, api) {
   found <- if (api$version >= "5.0.0") {
     layers <- tryCatch(api$Layers(assay), error = function(e) character()) # an assay of another kind without a matrix
@@ -106,7 +106,7 @@ seurat_matrices <- function(assay, genes, cells, api) {
   stem <- ifelse(startsWith(names(found), "scale.data"), "scale.data", sub("[.].*$", "", names(found)))
   part <- !whole & !startsWith(names(found), "scale.data") & !stem %in% names(found)[whole]
   scaled <- !whole & startsWith(names(found), "scale.data")
-  # Values of genes that are not there are 0 for counts and logarithms, not for scaled values.
+  # Missing genes can be filled with 0 for counts and logarithms, not for scaled values.
   part[scaled] <- vapply(found[scaled], function(x) setequal(rownames(x), genes), TRUE)
   joined <- lapply(split(found[part], factor(stem[part], unique(stem[part]))), join_cells, genes, cells)
   complete <- !vapply(joined, is.null, TRUE)
@@ -117,8 +117,9 @@ seurat_matrices <- function(assay, genes, cells, api) {
   c(found[whole], joined[complete])
 }
 
-# Parts (genes x cells, with names) of a matrix as one of cells x genes, read when it is touched; 0 for genes a part does
-# not have. NULL where the parts are not each of the cells once.
+# Joins parts (genes x cells, with names) of a matrix into one of cells x genes that is read on
+# first use, with 0 for genes that a part does not have. NULL if the parts do not hold each cell
+# exactly once.
 join_cells <- function(parts, genes, cells) {
   there <- unlist(lapply(parts, colnames), use.names = FALSE)
   if (anyDuplicated(there) || !setequal(there, cells)) return(NULL)
@@ -135,7 +136,8 @@ join_cells <- function(parts, genes, cells) {
   drop_names(if (identical(at, seq_along(at))) joined else select_oom(joined, at, NULL))
 }
 
-# Meta features under the names the genes had in the file. The variable genes are those of the assay.
+# Returns meta features under the names that the genes had in the file. The variable genes are those
+# of the assay.
 seurat_features <- function(assay, api) {
   var <- as.data.frame(assay[[]])
   row.names(var) <- rownames(assay)

@@ -1,6 +1,7 @@
-# Matrices of others, genes x cells, on their way into an AnnDataOOM.
+# Converts matrices of other packages, genes x cells, for an AnnDataOOM.
 
-# One of ours as it was; others in memory or, where they are large and there is a place for it, in files of cells.
+# Returns the cells x genes form of a matrix. A matrix of this package stays on disk; another one
+# goes into memory, or into files of groups of cells if it is large and `scratch` is given.
 cells_by_genes <- function(x, name, scratch = NULL) {
   if (is(x, "OOMMatrix")) return(drop_names(x)) # cells x genes already
   if (is(x, "OOMDelayedMatrix") && x@seed@transposed) return(drop_names(x@seed@matrix))
@@ -10,7 +11,7 @@ cells_by_genes <- function(x, name, scratch = NULL) {
   x
 }
 
-# A folder for parts beside the file that is written, made when first needed.
+# Makes a folder for parts, beside the file that is written, on first use.
 scratch_beside <- function(path) {
   folder <- tempfile(paste0(".", basename(path), "-"), tmpdir = dirname(path.expand(path)))
   parts <- list()
@@ -34,8 +35,8 @@ scratch_beside <- function(path) {
   )
 }
 
-# Reads groups of cells. What was read stays in memory up to a quarter of what a matrix may take there, then goes into a
-# file; the files are one matrix, stacked.
+# Reads groups of cells. They stay in memory up to a quarter of the limit of a matrix there, then
+# they go into a file. The files are stacked into one matrix.
 from_delayed <- function(x, name, scratch) {
   sparse <- DelayedArray::is_sparse(x)
   n_genes <- nrow(x)
@@ -49,7 +50,8 @@ from_delayed <- function(x, name, scratch) {
   if (is.null(scratch) && !sparse && needed > max_bytes()) {
     too_large(paste(n_genes, "x", ncol(x), "values need", human_bytes(needed)))
   }
-  # Few enough files to have them open at once, values few enough for a sparse matrix of R.
+  # The number of files is bounded, as all are open at once, and the number of values, as R's sparse
+  # matrices have a limit.
   most <- if (is.null(scratch)) max_bytes() else max(max_bytes() / 4, if (!sparse) needed / 256)
   if (sparse) most <- min(most, 12 * 2^30)
   files <- list()
@@ -83,7 +85,7 @@ from_delayed <- function(x, name, scratch) {
   stack_oom("obs", lapply(files, function(file) list(x = file, from = NULL)), n_genes)
 }
 
-# A block as R's own matrix, or one of Matrix, without names.
+# Returns a block as a base R matrix or a matrix of Matrix, without names.
 plain_block <- function(block, sparse) {
   if (!sparse) return(unname(as.matrix(block)))
   block <- as_dgCMatrix(block)
@@ -91,7 +93,7 @@ plain_block <- function(block, sparse) {
   block
 }
 
-# t(); compressed columns are compressed rows the other way round.
+# Transposes: compressed columns are the compressed rows of the transpose.
 turn_round <- function(x) {
   if (is.matrix(x)) return(t(x))
   methods::new("dgRMatrix", p = x@p, j = x@i, x = x@x, Dim = rev(x@Dim))

@@ -1,16 +1,17 @@
 #' Convert to a Seurat object
 #'
-#' Matrices that need at most a quarter of `options(anndataoom.max_bytes = )` together are read into memory, where all
-#' of Seurat works on them. With SeuratObject 5 or later larger ones stay in the file: layers are then `DelayedMatrix`
-#' objects (see [OOMMatrixSeed-class]), which only some functions of Seurat take; the page "With Seurat" has a table.
-#' SeuratObject 4 can only hold matrices in memory: they are read, up to `options(anndataoom.max_bytes = )` each and
-#' 2^31 - 1 values, R's own limit; what is larger is an error before anything is built. `as(adata, "Seurat")` is the same
-#' with the defaults.
+#' Matrices that need at most a quarter of `options(anndataoom.max_bytes = )` together are read into
+#' memory, where all of Seurat works on them. With SeuratObject 5 or later, larger ones stay in the
+#' file. Their layers are then `DelayedMatrix` objects (see [OOMMatrixSeed-class]), which only some
+#' functions of Seurat take; the page "With Seurat" has a table. SeuratObject 4 can only hold
+#' matrices in memory: they are read, up to `options(anndataoom.max_bytes = )` each and 2^31 - 1
+#' values, R's own limit. A larger matrix is an error before anything is built. `as(adata,
+#' "Seurat")` is the same with the defaults.
 #'
 #' @section Mapping:
-#' Arguments and their meaning are those of the package anndataR: `TRUE` takes all that the table says, `FALSE` nothing,
-#' `c(target = "source")` what is named, `c("source")` the same under its own name; `NA` as a source of
-#' `layers_mapping` is `X`.
+#' Arguments and their meaning are those of the package anndataR: `TRUE` takes everything in the
+#' table, `FALSE` nothing, `c(target = "source")` the sources that are named, `c("source")` the same
+#' under its own name. `NA` as a source of `layers_mapping` is `X`.
 #'
 #' | from | to | argument | with `TRUE` |
 #' |---|---|---|---|
@@ -25,22 +26,23 @@
 #' | `raw` | an assay | `raw_mapping = "raw"` | assay `"raw"` |
 #'
 #' Seurat takes the values of `data` for logarithms: `Seurat::FindMarkers()` gives wrong fold
-#' changes for anything else. So when `X` was scaled and no layer is mapped to `data`, the values of `raw` for the genes
-#' of `X` are, as `data` or, where they are counts, as `counts`. Without a `raw` that has them, `data` is left out with a
-#' warning.
+#' changes for anything else. So if `X` was scaled and no layer is mapped to `data`, the values of
+#' `raw` for the genes of `X` become `data` or, if they are counts, `counts`. If there is no such
+#' `raw`, `data` is left out with a warning.
 #'
-#' Seurat allows no `_` in gene names and makes it `-`; the names of the file are kept in the meta feature
-#' `anndata_name`, and [as_AnnDataOOM()] takes them back.
+#' Seurat does not allow `_` in gene names and replaces it by `-`. The names of the file are kept in
+#' the meta feature `anndata_name`, and [as_AnnDataOOM()] restores them.
 #'
 #' @param adata An [AnnDataOOM-class].
 #' @param assay_name Name of the assay.
 #' @param x_mapping Name of the layer for `X`.
-#' @param layers_mapping,object_metadata_mapping,assay_metadata_mapping,reduction_mapping,graph_mapping,misc_mapping What
-#'   is taken to where, see Mapping.
+#' @param layers_mapping,object_metadata_mapping,assay_metadata_mapping,reduction_mapping,graph_mapping,misc_mapping
+#'   The sources of each part, see Mapping.
 #' @param raw_mapping Name of the assay for `raw`; `TRUE` is `"raw"`, `FALSE` leaves it out.
-#' @param in_memory Whether matrices are read into memory (`counts` and `data` as `dgCMatrix`), each within
-#'   `options(anndataoom.max_bytes = )`; `FALSE` keeps them in the file, which needs SeuratObject >= 5. By default they are
-#'   read when all of them need at most a quarter of that, or when SeuratObject cannot hold them otherwise.
+#' @param in_memory Whether matrices are read into memory (`counts` and `data` as `dgCMatrix`), each
+#'   within `options(anndataoom.max_bytes = )`. `FALSE` keeps them in the file, which needs
+#'   SeuratObject >= 5. By default they are read if all of them need at most a quarter of that, or
+#'   if SeuratObject cannot hold them otherwise.
 #' @return A `Seurat` object.
 #' @seealso [as_AnnDataOOM()], [as_SingleCellExperiment()], [import_results()]
 #' @export
@@ -68,14 +70,15 @@ as_Seurat <- function(
   )
 }
 
-# Seurat says of each assay without counts that it cannot count them.
+# Seurat warns of each assay without counts that it cannot count them.
 without_counts <- function(expr) {
   withCallingHandlers(expr, warning = function(w) {
     if (grepl("No layers found|Cannot find the layer", conditionMessage(w))) invokeRestart("muffleWarning")
   })
 }
 
-# The functions used of SeuratObject: a list, so that tests can put a stand-in for version 5 in its place.
+# The functions of SeuratObject in use, as a list, so that tests can replace them by those of
+# another version.
 seurat_functions <- function() {
   namespace <- asNamespace("SeuratObject")
   all <- c(
@@ -119,7 +122,8 @@ seurat_of <- function(adata, api, assay_name, mappings, in_memory = NULL) {
   }
   misc <- read_mapped(adata$uns, mappings$uns, "misc_mapping", "uns")
   for (name in names(misc)) object <- api$`Misc<-`(object, slot = name, value = misc[[name]])
-  # For the way back: the layer that was X, the names in obsm, and what was added here.
+  # These notes restore the object later: the layer that was X, the names in obsm, and what was
+  # added here.
   is_x <- names(found$matrices)[vapply(found$matrices, identical, TRUE, adata@X)]
   kept <- list(
     X = if (is.null(adata@X)) FALSE else if (length(is_x)) is_x[1], obsm = vapply(reductions, embeddings_of, ""), made = found$made, columns = own_columns,

@@ -1,13 +1,14 @@
-# The parts of a Seurat object.
+# Makes the parts of a Seurat object.
 
-# The layer for a matrix. `what` it is goes into the warning where its values fit none.
+# Returns the layer for a matrix by its values; `what` is "X" or "raw".
 seurat_layer_of <- function(adata, x, what) {
   state <- state_of(adata, x)
   if (state == "scaled" && what == "raw") return("data") # an assay has to have one of the two
   switch(state, scaled = "scale.data", logarithms = "data", "counts")
 }
 
-# The matrices (cells x genes) by layer, and the names of those that `made` here: not in the object under any name.
+# Returns the matrices (cells x genes) by layer, and the names of those that were `made` here and
+# are in the object under no name.
 seurat_targets <- function(adata, api, five, mappings) {
   taken <- names(mapping_of(mappings$layers, by_name(names(adata@layers)), "layers_mapping"))
   layer <- if (!is.null(adata@X)) free_name(seurat_layer_of(adata, adata@X, "X"), taken)
@@ -51,7 +52,8 @@ empty_matrix <- function(rows, columns) {
   methods::new("dgCMatrix", Dim = c(rows, columns), p = integer(columns + 1L))
 }
 
-# Values of raw for the genes of X, where it has all of them, by layer; nothing where that is taken.
+# Returns the values of raw for the genes of X as a layer. NULL if raw does not have all these
+# genes, or if the layer is taken.
 values_of_raw <- function(adata, taken) {
   if (is.null(adata@raw)) return(NULL)
   genes <- match(row.names(adata@var), row.names(adata@raw@var))
@@ -62,7 +64,7 @@ values_of_raw <- function(adata, taken) {
   setNames(list(if (is(x, "OOMMatrix")) select_oom(x, NULL, genes) else x[, genes, drop = FALSE]), layer)
 }
 
-# Bytes of a matrix in memory, as Seurat wants it.
+# Returns the bytes of a matrix in memory, in the form that Seurat needs.
 bytes_in_memory <- function(x, name) {
   size <- prod(as.numeric(dim(x)))
   if (!is(x, "OOMMatrix")) return(as.numeric(utils::object.size(x)))
@@ -99,7 +101,7 @@ seurat_in_memory <- function(given, api, five, matrices) {
   FALSE
 }
 
-# Keys are letters and digits with "_" behind.
+# Makes a key: letters and digits with "_" behind.
 key_of <- function(name) {
   letters <- gsub("[^A-Za-z0-9]", "", name)
   paste0(if (nzchar(letters)) letters else "dim", "_")
@@ -114,7 +116,7 @@ seurat_names <- function(names) {
   names
 }
 
-# An assay of matrices (cells x genes, by layer), with `var` as meta features.
+# Makes an assay of matrices (cells x genes, by layer), with `var` as meta features.
 seurat_assay <- function(api, five, in_memory, matrices, cells, var, mapping, name) {
   genes <- seurat_names(row.names(var))
   values <- Map(function(x, layer) {
@@ -139,7 +141,8 @@ assay_of_layers <- function(api, values) {
     api$CreateAssay5Object(counts = as_counts(values[[1]]))
   }
   for (name in setdiff(names(values), first)) assay <- api$`LayerData<-`(assay, layer = name, value = values[[name]])
-  # An assay is made of counts or data: where there are none, of another matrix by that name, which then goes.
+  # An assay is made of counts or data. Without either, another matrix takes the place of counts and
+  # is removed from there.
   if (!length(first)) assay <- suppressWarnings(api$`LayerData<-`(assay, layer = "counts", value = NULL))
   assay
 }
@@ -163,7 +166,7 @@ assay_of_slots <- function(api, values, cells, genes) {
   assay
 }
 
-# Positions of the variable genes, the first chosen first.
+# Returns the positions of the variable genes in the order of their ranks.
 variable_genes <- function(var) {
   chosen <- which(var[["highly_variable"]] %in% TRUE)
   measures <- c("highly_variable_rank", "residual_variances", "variances_norm", "dispersions_norm")
@@ -173,7 +176,7 @@ variable_genes <- function(var) {
   chosen[order(if (by[1] == measures[1]) value else -value)]
 }
 
-# Genes x cells in memory, or an error that says how to go on.
+# Reads a matrix into memory, genes x cells. Its error says how to go on.
 seurat_matrix <- function(x, name, cells, genes) {
   value <- if (is(x, "OOMMatrix")) read_within(x, name, cells, genes) else genes_by_cells(x, cells, genes)
   if (name == "scale.data") as.matrix(value) else as_dgCMatrix(value)
@@ -192,7 +195,8 @@ read_within <- function(x, name, cells, genes) {
   if (info$sparse && expected >= .Machine$integer.max) {
     too_large(paste("about", format(expected, digits = 2), "stored values, R's sparse matrices hold less than 2^31"))
   }
-  # A selection may hold more or less than its share: reading it ends at the limit, whatever was expected.
+  # The number of values of a selection is only estimated: reading stops at the limit whatever was
+  # estimated.
   if (needed > 1.5 * max_bytes()) {
     too_large(paste0("about ", human_bytes(needed), " in memory, the limit is ", human_bytes(max_bytes())))
   }
@@ -202,7 +206,8 @@ read_within <- function(x, name, cells, genes) {
   )
 }
 
-# The object of the first assay and the columns of obs. Those that Seurat cannot hold are named in a warning.
+# Makes the object of the first assay with the columns of obs. Columns that Seurat cannot hold are
+# named in a warning.
 seurat_cells <- function(adata, api, assay, assay_name, mapping) {
   columns <- mapping_of(mapping, by_name(names(adata@obs)), "object_metadata_mapping")
   obs <- mapped(adata@obs, columns, "object_metadata_mapping", "column of obs")
@@ -211,7 +216,7 @@ seurat_cells <- function(adata, api, assay, assay_name, mapping) {
   without_counts(api$CreateSeuratObject(assay, assay = assay_name, meta.data = if (length(obs)) obs))
 }
 
-# Columns of a table as lists without a dimension; others are named in a warning.
+# Returns the columns of a table that have no dimensions. Others are named in a warning.
 vector_columns <- function(columns, part) {
   odd <- !vapply(columns, function(v) is.atomic(v) && is.null(dim(v)), TRUE)
   if (any(odd)) warn("mapping", part, ": columns that Seurat cannot hold are left out: ", some_of(names(columns)[odd]))
@@ -231,7 +236,8 @@ guess_seurat_reductions <- function(adata) {
   })
 }
 
-# Elements that Seurat has no place for, with names: they are kept in Misc() for the way back.
+# Returns the elements that Seurat has no place for, with names. They are kept in Misc() for
+# as_AnnDataOOM().
 seurat_others <- function(adata, reductions, all, cells, genes) {
   loadings <- unlist(lapply(reductions, function(source) source[names(source) %in% "loadings"]))
   read <- function(part, names) {
@@ -251,7 +257,7 @@ with_rows <- function(x, rows, columns = NULL) {
   x
 }
 
-# The element of obsm a mapping of a reduction names.
+# Returns the element of obsm that a mapping of a reduction names.
 embeddings_of <- function(source) {
   key <- intersect(c("embeddings", "sampleFactors"), names(source))
   as.character(source[[if (length(key)) key[1] else 1]])
@@ -276,8 +282,8 @@ seurat_reduction <- function(adata, api, source, name, cells, genes, assay_name)
   do.call(api$CreateDimReducObject, given)
 }
 
-# Notes that the 'data' of an assay are natural logarithms: FindMarkers() and FoldChange() of Seurat 4 look among the
-# commands, and take means of the logarithms themselves where they find none.
+# Notes that the 'data' of an assay are natural logarithms. FindMarkers() and FoldChange() of Seurat
+# 4 look for this among the commands. Without it they take means of the logarithms themselves.
 seurat_normalized <- function(object, adata, assay_name) {
   base <- tryCatch(adata$uns$log1p$base, anndataoom_error = function(e) NULL)
   natural <- is.null(base) || (is.numeric(base) && isTRUE(all.equal(as.numeric(base), exp(1))))

@@ -1,13 +1,13 @@
 #' Convert to a SingleCellExperiment
 #'
-#' Genes in rows, cells in columns. Matrices in a file stay there: assays are `DelayedMatrix` objects that read through
-#' the core, with all queued operations (see [OOMMatrixSeed-class]). `as(adata, "SingleCellExperiment")` is the same with
-#' the defaults.
+#' Puts genes in rows and cells in columns. Matrices in a file stay there: assays are
+#' `DelayedMatrix` objects that read through the core, with all queued operations (see
+#' [OOMMatrixSeed-class]). `as(adata, "SingleCellExperiment")` is the same with the defaults.
 #'
 #' @section Mapping:
-#' Arguments and their meaning are those of the package anndataR: `TRUE` takes all that the table says, `FALSE` nothing,
-#' `c(target = "source")` what is named, `c("source")` the same under its own name; `NA` as a source of
-#' `assays_mapping` is `X`.
+#' Arguments and their meaning are those of the package anndataR: `TRUE` takes everything in the
+#' table, `FALSE` nothing, `c(target = "source")` the sources that are named, `c("source")` the same
+#' under its own name. `NA` as a source of `assays_mapping` is `X`.
 #'
 #' | from | to | argument | with `TRUE` |
 #' |---|---|---|---|
@@ -22,12 +22,13 @@
 #' | `uns` | `metadata()` | `metadata_mapping` | all, by name |
 #' | `raw` | `altExp()` | `raw_mapping = "raw"` | altExp `"raw"` with an assay named by its values, as `X` |
 #'
-#' [as_AnnDataOOM()] takes all of it back, under the names it had. Row names of `obs` and `var` are column and row names.
+#' [as_AnnDataOOM()] converts all of it back, under the names it had. Row names of `obs` and `var`
+#' become column and row names.
 #'
 #' @param adata An [AnnDataOOM-class].
 #' @param x_mapping Name of the assay for `X`.
 #' @param assays_mapping,colData_mapping,rowData_mapping,reducedDims_mapping,colPairs_mapping,rowPairs_mapping,metadata_mapping
-#'   What is taken to where, see Mapping.
+#'   The sources of each part, see Mapping.
 #' @param raw_mapping Name of the alternative experiment for `raw`; `TRUE` is `"raw"`, `FALSE` leaves it out.
 #' @return A `SingleCellExperiment`.
 #' @seealso [as_AnnDataOOM()], [as_Seurat()], [import_results()]
@@ -52,7 +53,7 @@ as_SingleCellExperiment <- function(
     columns <- mapped(part, mapping_of(mapping, by_name(names(part)), what), what, where)
     S4Vectors::DataFrame(structure(columns, row.names = row.names(part), class = "data.frame"), check.names = FALSE)
   }
-  # Made before the call: S4 generics take the class off an error in an argument.
+  # Made before the call: S4 generics drop the class of an error in an argument.
   columns <- frame(adata@obs, colData_mapping, "colData_mapping", "column of obs")
   rows <- frame(adata@var, rowData_mapping, "rowData_mapping", "column of var")
   kept <- read_mapped(adata$uns, metadata_mapping, "metadata_mapping", "uns")
@@ -77,7 +78,8 @@ as_SingleCellExperiment <- function(
     )
     SingleCellExperiment::altExp(sce, if (isTRUE(raw_mapping)) "raw" else raw_mapping) <- raw
   }
-  # For the way back: the assay that was X, the names in obsm, and which of them were tables.
+  # These notes restore the object later: the assay that was X, the names in obsm, and which of
+  # these were tables.
   is_x <- names(assays)[vapply(sources, identical, TRUE, adata@X)]
   from <- vapply(reductions, embeddings_of, "")
   frames <- vapply(from, function(name) is_frame(adata@obsm[[name]]), TRUE)
@@ -87,7 +89,7 @@ as_SingleCellExperiment <- function(
   sce
 }
 
-# rowData with the matrices of varm that are no loadings of `reductions` as columns.
+# Returns rowData with the matrices of varm as columns, except loadings of `reductions`.
 with_matrices <- function(rows, adata, reductions) {
   used <- unlist(lapply(reductions, function(source) source[names(source) %in% c("rotation", "featureLoadings")]))
   varm <- adata$varm
@@ -99,14 +101,15 @@ with_matrices <- function(rows, adata, reductions) {
   rows
 }
 
-# The name Bioconductor has for the values of a matrix.
+# Returns Bioconductor's name for the values of a matrix.
 assay_name_of <- function(adata, x) {
   switch(state_of(adata, x), counts = "counts", normalised = "normcounts", logarithms = "logcounts", scaled = "scaled")
 }
 
 free_name <- function(name, taken) if (name %in% taken) "X" else name
 
-# A stored matrix (cells x genes) as Bioconductor and Seurat want it: delayed where it is in a file.
+# Transposes a stored matrix (cells x genes) for Bioconductor and Seurat: delayed if it is in a
+# file.
 genes_by_cells <- function(x, cells, genes) {
   if (is(x, "OOMMatrix")) {
     x@Dimnames <- list(cells, genes)
@@ -125,7 +128,8 @@ pair_matrix <- function(x) {
 
 is_frame <- function(x) is.data.frame(x) || is_on_disk(x) && x$encoding == "dataframe"
 
-# Elements of obsm that are matrices of numbers, tables of numbers too, each with the loadings that fit it.
+# Guesses reductions: the elements of obsm that are matrices or tables of numbers, each with its
+# loadings.
 guess_reductions <- function(adata) {
   numeric <- Filter(function(name) {
     x <- adata@obsm[[name]]
@@ -143,7 +147,7 @@ guess_reductions <- function(adata) {
 
 bioconductor_names <- c(X_pca = "PCA", X_umap = "UMAP", X_tsne = "TSNE")
 
-# As guess_reductions(), under Bioconductor's names, with tables of any kind.
+# Guesses reductions under Bioconductor's names, with tables of any kind.
 guess_reduced_dims <- function(adata) {
   found <- guess_reductions(adata)
   tables <- Filter(function(name) is_frame(adata@obsm[[name]]), setdiff(names(adata@obsm), names(found)))

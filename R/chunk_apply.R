@@ -1,15 +1,16 @@
-#' Go through a matrix in blocks of rows
+#' Apply a function to blocks of rows
 #'
-#' Calls a function with one block of cells after another, as the queued operations make them; the blocks
-#' are read ahead within the working memory, and stored chunks once.
+#' Calls a function with one block of cells after the other, with the queued operations applied.
+#' Blocks are read ahead within the working memory, and each stored chunk is read once.
 #'
 #' @param x An [AnnDataOOM-class] or an [OOMMatrix-class].
-#' @param FUN Function of the block: a `dgCMatrix`, or a matrix where zeros do not stay zeros.
-#' @param chunk_size Rows of a block.
+#' @param FUN Function of a block, which is a `dgCMatrix`, or a matrix where zeros do not stay zero.
+#' @param chunk_size Number of rows of a block.
 #' @param ... Further arguments of `FUN`.
 #' @param layer Name of the layer to use instead of `X`.
-#' @param with_rows Whether `FUN` is given the positions of the rows of the block too, as its argument `rows`.
-#' @return List of what `FUN` gave.
+#' @param with_rows Whether `FUN` also gets the positions of the rows of the block, as its argument
+#'   `rows`.
+#' @return List of the results of `FUN`.
 #' @export
 #' @examples
 #' adata <- read_h5ad(example_h5ad())
@@ -42,7 +43,7 @@ chunk_apply <- function(x, FUN, chunk_size = 6000, ..., layer = NULL, with_rows 
   found
 }
 
-# The matrix of an object, with names, or a matrix as it is.
+# Returns the matrix of an object, with names, or a matrix as it is.
 rows_of <- function(x, layer = NULL) {
   if (!is(x, "AnnDataOOM")) {
     if (is(x, "OOMMatrix") || is_Matrix(x) || is.matrix(x)) return(as_oom(x))
@@ -55,13 +56,14 @@ rows_of <- function(x, layer = NULL) {
 
 #' Sums, means and variances
 #'
-#' One pass each, in double precision, over the values as the queued operations make them.
+#' Computes them in one pass each, in double precision, over the values with the queued operations
+#' applied.
 #'
 #' @param x An [AnnDataOOM-class] or an [OOMMatrix-class].
 #' @param layer Name of the layer to use instead of `X`.
 #' @param axis `"var"` for the mean and variance of each gene (over cells), `"obs"` for those of each cell.
 #' @param ddof The divisor of the variance is the number of values minus this.
-#' @return A named vector; `mean_var()` a data.frame with `mean` and `var`.
+#' @return A named vector; for `mean_var()` a data.frame with `mean` and `var`.
 #' @export
 #' @examples
 #' adata <- read_h5ad(example_h5ad())

@@ -1,14 +1,15 @@
-#' Take out location and scale of batches
+#' Remove batch effects with ComBat
 #'
-#' ComBat (Johnson, Li and Rabinovic 2007): gene by gene, the location and the scale of every batch are estimated, shrunk
-#' towards those of all genes, and taken out. One pass finds them; the correction is recorded and done whenever values are
-#' read. As `scanpy.pp.combat`.
+#' Estimates location and scale of every batch, gene by gene, shrinks the estimates towards those of
+#' all genes, and removes the differences (Johnson, Li and Rabinovic 2007), as `scanpy.pp.combat`.
+#' One pass finds the estimates. The correction is recorded and applied whenever values are read.
 #'
-#' Genes without variation count in the estimates, as in scanpy: filter them first.
+#' Genes without variation count in the estimates, as in scanpy; filter them first.
 #'
 #' @param adata An [AnnDataOOM-class] of logarithmised values.
-#' @param key Column of `obs` with the batches, of two cells or more.
-#' @param covariates Columns of `obs`, numbers or groups, that explain values too and stay in them.
+#' @param key Column of `obs` with the batches, each of at least two cells.
+#' @param covariates Columns of `obs`, numbers or groups, that explain values too. Their effects
+#'   stay in the values.
 #' @return `adata` with the operation queued. The result is dense when it is read.
 #' @export
 #' @examples

@@ -1,20 +1,26 @@
-#' Several objects as one
+#' Concatenate objects
 #'
-#' Puts objects along an axis as `anndata.concat` does. X, layers and raw are stacked lazily: nothing of them is read,
-#' and every verb works on the whole as on one file. Names, data frames, embeddings and `uns` are combined in memory.
+#' Joins objects along an axis as `anndata.concat` does. X, layers and raw are stacked lazily: none
+#' of their values are read, and every verb works on the whole as on a single file. Names, data
+#' frames, embeddings and `uns` are combined in memory.
 #'
 #' @param adatas A list of `AnnDataOOM` objects; its names are the `keys`.
-#' @param axis `"obs"` (or 0) for cells below cells, `"var"` (1) for genes beside genes.
-#' @param join `"inner"` for what all have on the other axis, `"outer"` for what any has.
-#' @param merge,uns_merge What of the other axis (its data frame, `varm` and `varp`), and of `uns`, is kept: `NULL` for
-#'   nothing, `"same"` for what all have and agree on, `"unique"` for what nobody contradicts, `"first"` for the first
-#'   found, `"only"` for what only one has.
-#' @param label,keys Column to note the origin in, and its values.
-#' @param index_unique Put between names and keys to make names unique, for instance `"-"`.
-#' @param fill_value What reads where an object has nothing: 0 in a sparse result and `NA` in a dense one by default.
+#' @param axis `"obs"` (or 0) to stack cells, `"var"` (or 1) to join genes of the same cells.
+#' @param join `"inner"` keeps entries of the other axis that all objects have, `"outer"` those that
+#'   any has.
+#' @param merge,uns_merge Rule for elements of the other axis (its data frame, `varm` and `varp`),
+#'   and of `uns`: `NULL` keeps none, `"same"` those that all objects have with equal values,
+#'   `"unique"` those with only one distinct value, `"first"` the first found, `"only"` those that
+#'   only one object has.
+#' @param label,keys Name of a new column for the origin of each entry, and its value for each
+#'   object.
+#' @param index_unique Separator between names and keys, such as `"-"`, which makes names unique;
+#'   `NULL` keeps the names.
+#' @param fill_value Value for entries that an object does not have; by default 0 in a sparse result
+#'   and `NA` in a dense one.
 #' @param pairwise Whether `obsp` (`varp` along var) is kept, as blocks on the diagonal.
-#' @param file Where to write the result, streamed; it is then read from there.
-#' @return An [AnnDataOOM-class]. Its matrices read from the files of its parts.
+#' @param file File to write the result to, streamed; the result then reads from it.
+#' @return An [AnnDataOOM-class], whose matrices read from the files of its parts.
 #' @details Names have to be unique in R: repeated ones get `"-1"`, `"-2"`, ... with a warning, unless `index_unique`
 #'   makes them so.
 #' @seealso [AnnDataSet()] for many files.
@@ -123,17 +129,18 @@ concat <- function(
   read_h5ad(file)
 }
 
-#' Many files as one object
+#' Open many files as one object
 #'
-#' Cells of all files below one another, nothing of their matrices read: quality control, highly variable genes (also by
-#' `batch_key`), principal components and all other verbs stream from file to file.
+#' Stacks the cells of all files without reading their matrices. Quality control, highly variable
+#' genes (also by `batch_key`), principal components and all other verbs stream from file to file.
 #'
-#' @param files Paths of files or folders of any kind that [read()] opens, or a list of paths and `AnnDataOOM` objects.
-#'   Names, or else the names of the files and folders, go into the column `add_key`. A folder with several count matrices, as
-#'   GEO has them, gives one object for each, called by what the names of its files begin with.
-#' @param add_key Column of `obs` that says where a cell is from; `NULL` for none.
-#' @param join,index_unique,... As in [concat()].
-#' @param external As in [read_h5ad()], for files given by their paths.
+#' @param files Paths of files or folders of any kind that [read()] opens, or a list of paths and
+#'   `AnnDataOOM` objects. Their names, or else the names of the files and folders, go into the
+#'   column `add_key`. A folder with several count matrices, as GEO has them, gives an object for
+#'   each, named by the prefix of its files.
+#' @param add_key Name of the column of `obs` for the origin of each cell; `NULL` for none.
+#' @param join,index_unique,... See [concat()].
+#' @param external See [read_h5ad()]; used for files given by their paths.
 #' @return An [AnnDataOOM-class].
 #' @examples
 #' all <- AnnDataSet(c(one = example_h5ad(), two = example_h5ad()), index_unique = "-")
@@ -162,7 +169,8 @@ check_unique <- function(names) {
   if (length(twice)) abort("name", "files: names are not unique: ", some_of(twice), "; give the list names")
 }
 
-# Reads the file or folder at a path, by its name; a folder with several matrices gives one for each.
+# Reads the file or folder at a path and names the object; a folder with several matrices gives an
+# object for each.
 members_at <- function(path, name, external) {
   check_path(path, "files")
   if (is_url(path)) {

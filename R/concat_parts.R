@@ -1,8 +1,8 @@
-# How concat() combines what is in memory.
+# Combines the parts of objects that are in memory, for concat().
 
-# Matrices of `members` (each `x`, an OOMMatrix, and `from`, its position for each of the `aligned` entries of the other
-# axis, 0 for none, or NULL when they are the same) as one. The description stays in the slot `memory`, to make the
-# handle again.
+# Stacks the matrices of `members` as one. Each member has `x`, an OOMMatrix, and `from`: its
+# position for each of the `aligned` entries of the other axis, 0 for none, or NULL if they are the
+# same. The description stays in the slot `memory`, so that the handle can be made again.
 stack_oom <- function(along, members, aligned, fill = NULL) {
   stack <- structure(list(along = along, members = members, aligned = aligned, fill = fill), class = "oom_stack")
   new_oom(stack_handle(stack), memory = stack)
@@ -17,26 +17,26 @@ stack_handle <- function(stack, chain = NULL) {
 
 is_stack <- function(x) is(x, "OOMMatrix") && inherits(x@memory, "oom_stack")
 
-# pandas' Index.union: as it is when nothing is added, else sorted by code points.
+# Works as pandas' Index.union: keeps the order when nothing is added, else sorts by code points.
 union_of <- function(x, y) {
   if (identical(x, y) || length(y) == 0) return(x)
   if (length(x) == 0) return(y)
   sort(union(x, y), method = "radix")
 }
 
-# Keys all have, or any has, in the order they first appear.
+# Returns the keys that all lists have, or that any has, in the order of first appearance.
 joint_keys <- function(lists, inner) {
   keys <- lapply(lists, function(l) as.character(names(l)))
   if (inner) Reduce(intersect, keys) else unique(unlist(keys))
 }
 
-# Entries of a vector or rows of a matrix column by position, NA where it is 0.
+# Selects entries of a vector, or rows of a matrix column, by position; position 0 gives NA.
 na_rows <- function(x, at) {
   at[at == 0] <- NA
   if (length(dim(x)) == 2) x[at, , drop = FALSE] else x[at]
 }
 
-# data.frames below one another, factors united as anndata does.
+# Stacks data.frames, with factors united as anndata does.
 bind_frames <- function(frames, counts, inner) {
   names <- joint_keys(frames, inner)
   columns <- lapply(stats::setNames(nm = names), function(name) {
@@ -46,7 +46,7 @@ bind_frames <- function(frames, counts, inner) {
   structure(columns, names = as.character(names), row.names = .set_row_names(n), class = "data.frame")
 }
 
-# A column of several frames; NULL where there is none.
+# Stacks a column of several frames; NULL stands for a frame without it.
 bind_columns <- function(parts, counts) {
   there <- !vapply(parts, is.null, NA)
   if (all(vapply(parts[there], is.factor, NA))) {
@@ -72,7 +72,7 @@ bind_columns <- function(parts, counts) {
   do.call(c, filled)
 }
 
-# As the Python package natsort: digits compare as numbers.
+# Sorts as the Python package natsort does: digits compare as numbers.
 natural_sort <- function(x) {
   key <- vapply(x, function(s) {
     at <- gregexpr("[0-9]+", s)
@@ -86,7 +86,8 @@ natural_sort <- function(x) {
 
 merge_rules <- c("same", "unique", "first", "only")
 
-# Values of several lists by key, as `rule` says; lists in them likewise.
+# Merges the values of several lists by key, as `rule` says. Lists in them are merged in the same
+# way.
 merge_lists <- function(lists, rule, what) {
   if (is.null(rule)) return(list())
   one_of(rule, merge_rules, what)
@@ -110,7 +111,7 @@ merge_lists <- function(lists, rule, what) {
   out
 }
 
-# An element of the other axis brought to the common names; what is missing is filled in.
+# Brings an element of the other axis to the common names and fills in missing entries.
 reindex <- function(x, from, square, fill) {
   if (is.null(from)) return(x)
   if (is.data.frame(x)) {
@@ -133,7 +134,7 @@ reindex <- function(x, from, square, fill) {
   out
 }
 
-# obsm of several objects: the columns all have, or all there are, filled.
+# Stacks elements of obsm: with the columns that all have, or with all columns, filled.
 bind_elements <- function(parts, counts, inner, fill) {
   lapply(stats::setNames(nm = joint_keys(parts, inner)), function(key) {
     values <- lapply(parts, `[[`, key)
@@ -163,7 +164,7 @@ bind_elements <- function(parts, counts, inner, fill) {
   })
 }
 
-# Square elements as blocks on the diagonal.
+# Puts square elements as blocks on the diagonal.
 bind_diagonal <- function(parts, counts, inner) {
   lapply(stats::setNames(nm = joint_keys(parts, inner)), function(key) {
     blocks <- Map(function(part, n) {

@@ -1,7 +1,7 @@
-# Every call into Rust and every condition goes through here.
+# All calls into Rust and all conditions go through this file.
 
-# Calls a wrapper with named arguments; gives its value, shows its warnings, raises its error as a classed condition.
-# Handlers of these may jump anywhere: Rust is done by then.
+# Calls a wrapper with named arguments, shows its warnings, raises its error as a classed condition
+# and returns its value. Handlers may jump out of here: Rust has returned by then.
 rs_call <- function(fun, ...) {
   reply <- fun(in_utf8(list(...)))
   for (note in reply$warnings) if (note$class == "note") inform("note", note$message) else warn(note$class, note$message)
@@ -10,14 +10,15 @@ rs_call <- function(fun, ...) {
   reply$ok
 }
 
-# A long call: settings from the options, a progress bar named `label`.
+# Runs a long call with the settings from the options and a progress bar named `label`.
 rs_work <- function(label, fun, ...) {
   bar <- progress_bar(label)
   on.exit(bar$close())
   rs_call(fun, ..., settings = call_settings(), progress = careful(bar$draw))
 }
 
-# Text of a file as it can be shown: what moves the cursor of a terminal, or turns the direction of writing, as escapes.
+# Makes text of a file safe to show: characters that move the cursor of a terminal or turn the
+# direction of writing become escapes.
 printable <- function(x, keep = integer()) {
   unseen <- setdiff(c(1:31, 127:159, 0x200e, 0x200f, 0x202a:0x202e, 0x2066:0x2069), keep)
   vapply(enc2utf8(as.character(x)), function(text) {
@@ -30,20 +31,20 @@ printable <- function(x, keep = integer()) {
   }, "", USE.NAMES = FALSE)
 }
 
-# The error of a kind ("index", "shape", ...); the text is printed as it is.
+# Raises the error of a kind ("index", "shape", ...). The text is not formatted further.
 abort <- function(kind, ...) {
   class <- c(paste0("anndataoom_error_", kind), "anndataoom_error", "error", "condition")
   stop(structure(class = class, list(message = printable(legible(...), 10L), call = NULL)))
 }
 
-# The text of a message; bytes that are no text in it as numbers.
+# Makes the text of a message. Bytes that are no valid text become numbers.
 legible <- function(...) {
   text <- enc2utf8(paste0(...))
   if (validUTF8(text)) text else iconv(text, "UTF-8", "UTF-8", sub = "byte")
 }
 
-# Ctrl-C in R: a condition that is no error, so that try() lets it through, and the end of all calls where
-# nothing catches it.
+# Raises Ctrl-C as R does: a condition that is no error, so that try() lets it through. Where
+# nothing catches it, all calls end.
 interrupt <- function() {
   signalCondition(structure(
     class = c("anndataoom_interrupt", "interrupt", "condition"), list(message = "interrupted", call = NULL)
@@ -57,20 +58,21 @@ warn <- function(kind, ...) {
   warning(structure(class = class, list(message = printable(legible(...), 10L), call = NULL)))
 }
 
-# Tells of an act that nobody asked for; silent with options(anndataoom.quiet = TRUE).
+# Tells the user of something done without being asked; silent with options(anndataoom.quiet =
+# TRUE).
 inform <- function(kind, ...) {
   if (isTRUE(setting("quiet"))) return(invisible())
   class <- c(paste0("anndataoom_message_", kind), "anndataoom_message", "message", "condition")
   message(structure(class = class, list(message = printable(legible(..., "\n"), 10L), call = NULL)))
 }
 
-# "'a', 'b', 'c' and 4 more", for messages.
+# Lists names for messages: "'a', 'b', 'c' and 4 more".
 some_of <- function(x, n = 5) {
   shown <- paste0("'", utils::head(x, n), "'", collapse = ", ")
   if (length(x) > n) paste0(shown, " and ", length(x) - n, " more") else shown
 }
 
-# A short description of an R object, for messages.
+# Describes an R object for messages.
 describe <- function(x) {
   if (is.null(x)) {
     "NULL"

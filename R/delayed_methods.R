@@ -1,12 +1,13 @@
-# Methods of OOMDelayedMatrix: what the core does better than blocks of R matrices. Registered by
-# register_delayed_array().
+# Methods of OOMDelayedMatrix for operations that the core does better than blocks of R matrices.
+# register_delayed_array() registers them.
 
-# Another state of the seed, as a matrix again.
+# Makes a matrix of a changed seed.
 delayed_with <- function(x, matrix = x@seed@matrix, transposed = x@seed@transposed) {
   new_delayed(OOMMatrixSeed(matrix, transposed))
 }
 
-# `x[i, j]` on to the core; NULL where that is not ours to do: one index, dropped dimensions, odd indices.
+# Hands `x[i, j]` on to the core. NULL for forms that DelayedArray has to handle: one index, dropped
+# dimensions, unusual indices.
 select_delayed <- function(x, i, j) {
   positions <- function(index, axis) {
     n <- dim(x)[axis]
@@ -21,7 +22,7 @@ select_delayed <- function(x, i, j) {
   }
   given <- list(if (!is.null(i)) positions(i, 1), if (!is.null(j)) positions(j, 2))
   if (!is.null(i) && is.null(given[[1]]) || !is.null(j) && is.null(given[[2]])) return(NULL)
-  # All of an axis in its order, as LayerData() of Seurat asks for, is no selection.
+  # A whole axis in its order is no selection; LayerData() of Seurat asks for one.
   given <- Map(function(index, n) if (!identical(index, seq_len(n))) index, given, dim(x))
   given <- turned(given, x@seed@transposed)
   delayed_with(x, select_oom(x@seed@matrix, given[[1]], given[[2]]))

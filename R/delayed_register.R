@@ -1,10 +1,11 @@
-# Methods and the class for DelayedArray, made when that package is loaded: it stays a suggestion.
+# Methods and a class for DelayedArray, made when that package is loaded, so that it need not be
+# installed.
 
-# Home of what is made then, as the namespace is sealed by that time.
+# The environment of these methods: the namespace is sealed by that time.
 bioc <- new.env()
 bioc$.packageName <- "anndataoom"
 
-# The function of the first of `packages` that exports it, else NULL.
+# Returns the function from the first of `packages` that exports it, else NULL.
 exported <- function(name, packages) {
   for (package in packages) {
     if (requireNamespace(package, quietly = TRUE) && name %in% getNamespaceExports(package)) {
@@ -14,9 +15,10 @@ exported <- function(name, packages) {
   NULL
 }
 
-# The generics that read sparse values, and the class each has to give. There were three eras: DelayedArray < 0.27.2 has
-# extract_sparse_array(), which gives a SparseArraySeed; until 0.29.9 that is called OLD_extract_sparse_array(); since
-# then, extract_sparse_array() of the package SparseArray gives a SparseArray.
+# Finds the generics that read sparse values, by the class that each returns. DelayedArray < 0.27.2
+# has extract_sparse_array(), which returns a SparseArraySeed. Until 0.29.9 that function is called
+# OLD_extract_sparse_array(). Since then, extract_sparse_array() of the package SparseArray returns
+# a SparseArray.
 sparse_readers <- function(find = exported) {
   new <- find("extract_sparse_array", "SparseArray")
   old <- find("OLD_extract_sparse_array", "DelayedArray")
@@ -50,8 +52,8 @@ register_delayed_array <- function() {
   readers <- sparse_readers()
   for (class in names(readers)) register_sparse_reader(readers[[class]], class)
 
-  # A namespace is written as its name, and loaded when it is read: so the class is there before a saved matrix is used, in
-  # a fresh session or worker too.
+  # A namespace is saved as its name and loaded when it is read. So the class exists before a saved
+  # matrix is used, in a fresh session or worker too.
   methods::setClass(
     "OOMDelayedMatrix", contains = "DelayedMatrix", slots = c(home = "environment"),
     prototype = list(home = asNamespace("DelayedArray")), where = bioc
@@ -67,7 +69,8 @@ register_delayed_array <- function() {
 
 new_delayed <- function(seed) exported("new_DelayedArray", "DelayedArray")(seed, Class = "OOMDelayedMatrix")
 
-# The genes x cells (or, with transposed = FALSE, cells x genes) DelayedMatrix of any matrix of an object.
+# Makes a DelayedMatrix of any matrix of an object: genes x cells if `transposed`, else cells x
+# genes.
 delayed_of <- function(x, transposed = FALSE) {
   if (!requireNamespace("DelayedArray", quietly = TRUE)) {
     abort(

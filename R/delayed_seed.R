@@ -1,22 +1,24 @@
 #' Matrices on disk for 'DelayedArray'
 #'
-#' An [OOMMatrix-class] is a seed for the package DelayedArray: `DelayedArray(adata$X)` is a `DelayedMatrix` that reads
-#' through the core, with everything queued on it (a normalised, logged, selected matrix is a seed too). `t(adata$X)`,
-#' arithmetic (`adata$X / 2`, `adata$X > 1`) and functions such as `exp()` on an OOMMatrix give a `DelayedMatrix` as
-#' well, and `DelayedArray::blockApply()`, 'scuttle', 'scran', 'scater', 'BiocSingular' and
-#' `HDF5Array::writeHDF5Array()` take either. DelayedArray is suggested, not required: nothing of this is there without
-#' it.
+#' An [OOMMatrix-class] is a seed for the package DelayedArray. `DelayedArray(adata$X)` is a
+#' `DelayedMatrix` that reads through the core, with all queued operations: a normalised, logged,
+#' selected matrix is a seed too. `t(adata$X)`, arithmetic (`adata$X / 2`, `adata$X > 1`) and
+#' functions such as `exp()` on an OOMMatrix return a `DelayedMatrix` as well.
+#' `DelayedArray::blockApply()`, 'scuttle', 'scran', 'scater', 'BiocSingular' and
+#' `HDF5Array::writeHDF5Array()` take either. DelayedArray is suggested, not required; without it,
+#' none of this is available.
 #'
-#' The `DelayedMatrix` is of class `OOMDelayedMatrix` while nothing but selections, names and `t()` are queued on the R
-#' side. Those go to the core; `rowSums()`, `colSums()` and their means, `%*%`, `crossprod()` stream once over the file on
-#' all threads, and `as(x, "dgCMatrix")` reads it once, without blocks of dense values in between. What is sparse in the
-#' file is read sparse, also after `t()`: compressed rows of cells x genes are compressed columns of genes x cells.
+#' The `DelayedMatrix` has the class `OOMDelayedMatrix` while only selections, names and `t()` are
+#' queued on the R side, which go to the core. `rowSums()`, `colSums()` and their means, `%*%` and
+#' `crossprod()` then stream once over the file on all threads. `as(x, "dgCMatrix")` reads the file
+#' once, without blocks of dense values in between. A sparse matrix is read sparse, also after
+#' `t()`: compressed rows of cells x genes are compressed columns of genes x cells.
 #'
-#' A seed keeps no open file: it can be saved, sent to another process, and used in a forked one. Reading one there loads
-#' what it needs, without attaching it.
+#' A seed keeps no open file: it can be saved, sent to another process, and used in a forked one.
+#' Reading it there loads the packages that it needs, without attaching them.
 #'
 #' @slot matrix An [OOMMatrix-class], cells x genes.
-#' @slot transposed Whether the seed shows it as genes x cells.
+#' @slot transposed Whether the seed is shown as genes x cells.
 #' @param matrix,transposed See the slots.
 #' @return A seed; `DelayedArray::DelayedArray()` makes a matrix of it.
 #' @name OOMMatrixSeed-class
@@ -64,12 +66,13 @@ setMethod("show", "OOMMatrixSeed", function(object) {
   show(object@matrix)
 })
 
-# The functions DelayedArray asks of a seed, for the seed and the bare matrix alike.
+# These functions serve the seed and the bare matrix alike.
 
 seed_matrix <- function(x) if (is(x, "OOMMatrixSeed")) x@matrix else x
 seed_turned <- function(x) is(x, "OOMMatrixSeed") && x@transposed
 
-# Values at `index`, a list of two with positions or NULL: a dgCMatrix, or a matrix of doubles.
+# Reads the values at `index`, a list of two with positions or NULL: a dgCMatrix, or a matrix of
+# doubles.
 seed_values <- function(x, index) {
   index <- turned(lapply(index, function(i) if (!is.null(i)) as.integer(i)), seed_turned(x))
   part <- select_oom(seed_matrix(x), index[[1]], index[[2]])
@@ -90,7 +93,7 @@ seed_array <- function(x, index) {
 
 seed_is_sparse <- function(x) isTRUE(matrix_info(seed_matrix(x))$sparse)
 
-# Whole cells are read at once, whatever the layout: blocks of many cells and all genes are what is quick.
+# Chunks are whole cells, whatever the layout: blocks of many cells and all genes are read fastest.
 seed_chunkdim <- function(x) {
   n <- dim(seed_matrix(x))
   turned(c(min(1L, n[1]), n[2]), seed_turned(x))

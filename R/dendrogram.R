@@ -1,12 +1,15 @@
-#' Tree of groups
+#' Dendrogram of groups
 #'
-#' Hierarchical clustering of groups of cells by the correlation of their mean coordinates; as `scanpy.tl.dendrogram`.
+#' Clusters groups of cells hierarchically by the correlation of their mean coordinates, as
+#' `scanpy.tl.dendrogram`.
 #'
 #' @param adata An [AnnDataOOM-class].
 #' @param groupby Column of `obs` with the groups, or several whose combinations are the groups.
-#' @param n_pcs,use_rep Columns, and name, of the element of `obsm` to use; by default all of `X_pca`.
+#' @param n_pcs,use_rep Number of columns, and name, of the element of `obsm` to use; by default all
+#'   columns of `X_pca`.
 #' @param var_names Genes whose means to use instead of an embedding.
-#' @param use_raw Whether `var_names` are looked up in `adata$raw`; by default where there is one.
+#' @param use_raw Whether `var_names` are taken from `adata$raw`; by default `TRUE` where there is a
+#'   `raw`.
 #' @param cor_method `"pearson"`, `"spearman"` or `"kendall"`.
 #' @param linkage_method `"complete"`, `"average"`, `"single"`, `"weighted"`, `"centroid"`, `"median"` or `"ward"`.
 #' @param key_added Name of the result in `uns`, instead of `dendrogram_<groupby>`.

@@ -1,14 +1,16 @@
 #' Diffusion pseudotime
 #'
-#' Distance of every cell from a root cell along the graph made by [neighbors()] (Haghverdi et al. 2016); as
-#' `scanpy.tl.dpt` without branchings, which [paga()] finds better. Runs [diffmap()] first where that was not done.
+#' Computes the distance of every cell from a root cell along the graph made by [neighbors()]
+#' (Haghverdi et al. 2016), as `scanpy.tl.dpt` without branchings, for which [paga()] is the better
+#' method. Runs [diffmap()] first if there is no diffusion map yet.
 #'
 #' @param adata An [AnnDataOOM-class] after [neighbors()].
 #' @param n_dcs Number of diffusion components to use.
-#' @param root The root cell, by name or position; by default `uns$iroot`, which counts from 0 as scanpy's.
+#' @param root The root cell, by name or position; by default `uns$iroot`, which counts from 0 as in
+#'   scanpy.
 #' @param neighbors_key Name given to [neighbors()] as `key_added`.
-#' @return `adata` with `obs$dpt_pseudotime`, 0 for the root and 1 for the farthest cell; `Inf` for cells that no path
-#'   leads to.
+#' @return `adata` with `obs$dpt_pseudotime`: 0 for the root, 1 for the farthest cell, `Inf` for
+#'   cells without a path to the root.
 #' @export
 #' @examples
 #' adata <- read_h5ad(example_h5ad()) |> normalize_total() |> log1p() |> pca(n_comps = 10) |>
@@ -18,7 +20,7 @@
 dpt <- function(adata, n_dcs = 10, root = NULL, neighbors_key = NULL) {
   check_adata(adata)
   args <- arguments()
-  # Both say so before diffmap() runs.
+  # Both checks come before diffmap(), so that an error costs no time.
   rs_call(rs_verb_check, name = "dpt", args = args)
   verb_inputs$root(adata, "root", args)
   if (!"X_diffmap" %in% names(adata@obsm)) {

@@ -1,6 +1,6 @@
-# Named elements of a slot (obsm, uns, ...): an S3 list in which elements not yet touched are markers that say where
-# they are in the file. `$` and `[[` read; lapply(), as.list() and printing of one element do too; str() and print()
-# of the list do not.
+# A named list of the elements of a slot (obsm, uns, ...). It is an S3 list in which elements not
+# yet read are markers with their place in the file. `$`, `[[`, lapply(), as.list() and printing of
+# one element read values; str() and print() of the list do not.
 
 element_list <- function(items = list(), rows = NULL, columns = NULL) {
   structure(items, names = if (length(items)) names(items), class = "anndataoom_list", rows = rows, columns = columns)
@@ -8,7 +8,8 @@ element_list <- function(items = list(), rows = NULL, columns = NULL) {
 
 methods::setOldClass("anndataoom_list")
 
-# An element still in the file; `rows` and `columns` are positions in the file's element, NULL for all.
+# Makes the marker of an element still in the file; `rows` and `columns` are positions in that
+# element, NULL for all.
 on_disk <- function(file, element, encoding, shape, rows = NULL, columns = NULL) {
   structure(
     list(file = file, element = element, encoding = encoding, shape = shape, rows = rows, columns = columns),
@@ -18,7 +19,8 @@ on_disk <- function(file, element, encoding, shape, rows = NULL, columns = NULL)
 
 is_on_disk <- function(x) inherits(x, "anndataoom_ondisk")
 
-# Selects rows and columns of an element, in memory or not; NULL keeps an axis. `square`: both axes of obsp and varp.
+# Selects rows and columns of an element, in memory or not; NULL keeps an axis. For obsp and varp
+# both are given.
 select_element <- function(x, rows, columns = NULL) {
   if (is.null(rows) && is.null(columns)) return(x)
   if (is_on_disk(x)) {
@@ -37,16 +39,17 @@ select_element <- function(x, rows, columns = NULL) {
   do.call(`[`, c(list(x, rows), rep(list(quote(expr = )), length(dim(x)) - 1), list(drop = FALSE)))
 }
 
-# The value of an element.
+# Returns the value of an element, and reads it if it is in the file.
 resolve <- function(x) {
   if (is_float32(x)) return(rs_call(rs_float32, x = x))
   if (!is_on_disk(x)) return(x)
   read <- function(...) rs_work(paste("reading", x$element), rs_read, store = store_of(x$file), element = x$element, ...)
-  # Rows of data.frames are selected here, where repeated names are made unique.
+  # Rows of data.frames are selected here, so that repeated names are made unique.
   if (x$encoding == "dataframe") select_rows(read(), x$rows) else read(rows = x$rows, columns = x$columns)
 }
 
-# The value with the names of the axes it is aligned to. A file may hold one that does not fit them.
+# Returns the value with the names of the axes that it is aligned to. It may not fit them, in a
+# faulty file.
 resolve_named <- function(x, rows, columns) {
   value <- resolve(x)
   expected <- c(length(rows), length(columns))[c(!is.null(rows), !is.null(columns))]

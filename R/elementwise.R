@@ -1,16 +1,17 @@
 #' Square roots, squares and arcsinh
 #'
-#' Functions of each value that leave zeros as they are: recorded, no pass. `sqrt()` as `scanpy.pp.sqrt`; the square root of
-#' counts has nearly the same variance for all of them. `arcsinh()` takes the inverse hyperbolic sine of the values over
-#' a cofactor, as is usual for counts of antibodies: values well below the cofactor stay in proportion, those above become
-#' logarithms.
+#' These functions of each value leave zeros as they are. They are recorded and take no pass.
+#' `sqrt()` works as `scanpy.pp.sqrt`; square roots of counts have nearly the same variance for all
+#' counts. `arcsinh()` takes the inverse hyperbolic sine of the values over a cofactor, as is usual
+#' for counts of antibodies: values well below the cofactor stay proportional, values above it
+#' become logarithmic.
 #'
 #' @param x An [AnnDataOOM-class] or an [OOMMatrix-class].
-#' @param layer Name of the layer to change instead of `X`. `sqrt()` is R's own function and takes no argument but `x`; of a
-#'   layer it is `adata$layers$counts <- sqrt(adata$layers$counts)`.
+#' @param layer Name of the layer to change instead of `X`. `sqrt()` is R's own function and takes
+#'   no argument but `x`; for a layer write `adata$layers$counts <- sqrt(adata$layers$counts)`.
 #' @param cofactor A number above 0.
-#' @return `x` with the operation queued. Values come as float32, float64 for float64 input; the square root of a negative
-#'   number is NaN.
+#' @return `x` with the operation queued. Values come as float32, or as float64 for float64 input;
+#'   the square root of a negative number is NaN.
 #' @name elementwise
 #' @aliases sqrt,AnnDataOOM-method sqrt,OOMMatrix-method
 #' @exportMethod sqrt

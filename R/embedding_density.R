@@ -1,15 +1,18 @@
 #' Density of cells in an embedding
 #'
-#' How close together the cells lie, at each of them, from 0 to 1: a Gaussian kernel estimate in two dimensions as
-#' `scipy.stats.gaussian_kde` makes it, of which less than 1e-11 is left out; as `scanpy.tl.embedding_density`. Time grows with
-#' the square of the number of cells.
+#' Estimates the density of cells at each cell, scaled to 0 to 1, by a Gaussian kernel in two
+#' dimensions as `scipy.stats.gaussian_kde`, as `scanpy.tl.embedding_density`. Terms that add up to
+#' less than 1e-11 are left out. Time grows with the square of the number of cells.
 #'
 #' @param adata An [AnnDataOOM-class].
 #' @param basis Name of an element of `obsm`, with or without `X_`.
-#' @param groupby Column of `obs`: densities of each of its groups by itself, which do not compare between groups. Groups have at
-#'   least three cells, not on one line.
-#' @param key_added Column of `obs` for the result, instead of `<basis>_density` or `<basis>_density_<groupby>`.
-#' @param components Two components, from 1, as numbers or as `"1,2"`; of a diffusion map the stationary state is none.
+#' @param groupby Column of `obs` with groups: the density of each group is estimated by itself, so
+#'   that densities do not compare between groups. A group needs at least three cells that are not
+#'   on one line.
+#' @param key_added Name of the column of `obs` for the result, instead of `<basis>_density` or
+#'   `<basis>_density_<groupby>`.
+#' @param components Two components, counted from 1, as numbers or as `"1,2"`. The stationary state
+#'   of a diffusion map is not counted.
 #' @return `adata` with the column in `obs`, and `covariate` and `components` in `uns$<column>_params`.
 #' @seealso [plot_embedding()] with the column as `color`.
 #' @export

@@ -1,8 +1,9 @@
-#' Explain the cost of a pass over a matrix
+#' Explain the cost of the next verbs
 #'
-#' Prints the plan: what is stored and queued, what earlier passes left (sums, kept columns, packed rows, an index), and for each
-#' verb the number of passes over the values, where they come from and how many bytes are read. Nothing is read for it.
-#' Results that passes leave for later ones are kept while the session lasts, not by `saveRDS()`.
+#' Prints the plan of a matrix: what is stored and queued, and what earlier passes left (sums, kept
+#' columns, packed rows, an index). For each verb it gives the number of passes over the values, the
+#' place they are read from, and the bytes read. `explain()` itself reads no values. Results that
+#' passes leave for later ones are kept for the session, not by `saveRDS()`.
 #'
 #' @param adata An [AnnDataOOM-class] or an [OOMMatrix-class].
 #' @param layer Name of the layer to use instead of `X`.

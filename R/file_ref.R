@@ -1,5 +1,6 @@
-# A file as objects refer to it: an environment with its path and, while it is open, the handle. All parts of one object
-# share it, so closing it closes it for all of them; it is opened again when something is read.
+# A reference to a file: an environment with its path and, while it is open, the handle. All parts
+# of an object share it, so that closing it closes the file for all of them. It is opened again when
+# something is read.
 
 file_ref <- function(path, save = FALSE, external = "refuse", group = NULL, format = NULL, storage_options = NULL) {
   check_path(path, "path")
@@ -9,7 +10,7 @@ file_ref <- function(path, save = FALSE, external = "refuse", group = NULL, form
   ref$mark <- NULL
   ref$save <- save
   ref$external <- one_of(external, c("refuse", "same-folder", "follow"), "external")
-  # The part of the file that it is, where that is not all of it.
+  # The group of the file that stands for the object; NULL for the whole file.
   ref$group <- group
   ref$format <- format
   ref$store <- NULL
@@ -19,7 +20,8 @@ file_ref <- function(path, save = FALSE, external = "refuse", group = NULL, form
   ref
 }
 
-# Whether an external pointer kept by this process can be used: not after readRDS(), not in a forked child.
+# Returns whether an external pointer can be used in this process: not after readRDS(), not in a
+# forked child.
 is_live <- function(pointer, pid) {
   typeof(pointer) == "externalptr" && identical(pid, Sys.getpid()) && !identical(pointer, methods::new("externalptr"))
 }

@@ -1,13 +1,14 @@
-#' Keep cells or genes with enough counts
+#' Filter cells or genes
 #'
-#' One pass over the counts; as `scanpy.pp.filter_cells` and `filter_genes`. Exactly one limit is given in a call.
+#' Keeps the cells (genes) within a limit, which takes one pass over the counts, as
+#' `scanpy.pp.filter_cells` and `filter_genes`. A call has exactly one limit.
 #'
 #' @param adata An [AnnDataOOM-class].
 #' @param min_counts,max_counts Least and largest total count of a cell (gene) that stays.
 #' @param min_genes,max_genes Least and largest number of genes detected in a cell that stays.
 #' @param min_cells,max_cells Least and largest number of cells in which a gene that stays is detected.
-#' @return `adata` with what stays, and the numbers in `obs$n_genes` or `obs$n_counts` (`var$n_cells` or
-#'   `var$n_counts`).
+#' @return `adata` with the cells (genes) that stay, and their numbers in `obs$n_genes` or
+#'   `obs$n_counts` (`var$n_cells` or `var$n_counts`).
 #' @name filter
 #' @examples
 #' adata <- read_h5ad(example_h5ad())

@@ -1,5 +1,6 @@
-# Embeddings the core made, as it made them: float32, half the memory of R's doubles, and written to a file as float32.
-# Elements of obsm only; `$` and `[[` give doubles. The bits lie in an integer matrix with one column per cell.
+# Embeddings in the float32 form of the core: half the memory of R's doubles, and written to a file
+# as float32. Only elements of obsm have this form; `$` and `[[` return doubles. The bits lie in an
+# integer matrix with one column per cell.
 
 is_float32 <- function(x) inherits(x, "anndataoom_float32")
 
@@ -11,7 +12,7 @@ dim.anndataoom_float32 <- function(x) rev(attr(unclass(x), "dim"))
 #' @export
 is.numeric.anndataoom_float32 <- function(x) TRUE
 
-# Rows (cells) and columns by position; NULL keeps an axis.
+# Selects rows (cells) and columns by position; NULL keeps an axis.
 select_float32 <- function(x, rows = NULL, columns = NULL) {
   bits <- unclass(x)
   if (!is.null(rows)) bits <- bits[, rows, drop = FALSE]

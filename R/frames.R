@@ -1,12 +1,14 @@
 # data.frames of obs and var.
 
-# Called by the core's converter: columns (a named list), index (row names, or NULL) and its name. A Ctrl-C waits until it
-# is done, or it would be taken for an error of the core's; so does a warning: the frame, and its text or NULL.
+# Makes a data.frame; called by the core's converter with columns (a named list), index (row names,
+# or NULL) and its name. Returns the frame, and the text of a warning or NULL. A Ctrl-C waits until
+# it is done, as the core would take it for an error of its own.
 build_frame <- function(columns, index, index_name, name) suspendInterrupts({
   n <- if (length(columns)) NROW(columns[[1]]) else length(index)
   index <- if (!is.null(index)) as.character(index)
   unique <- if (is.null(index)) .set_row_names(n) else unique_names(index)
-  # A column named like the index or with a matrix inside is kept as it is: list2DF checks nothing we want checked.
+  # A column named like the index, or with a matrix inside, is kept as it is: list2DF() checks none
+  # of these.
   frame <- structure(columns, names = as.character(names(columns)), row.names = unique, class = "data.frame")
   if (!is.null(index_name) && !is.na(index_name)) attr(frame, "index_name") <- index_name
   list(frame, if (!is.null(index) && !identical(unique, index)) repeated_names(index, name))
@@ -21,7 +23,7 @@ repeated_names <- function(names, what) {
   )
 }
 
-# Names made unique as anndata does: repeats get "-1", "-2", ...
+# Makes names unique as anndata does: repeats get "-1", "-2", ...
 unique_names <- function(names, what = NULL) {
   repeated <- duplicated(names)
   if (!any(repeated)) return(names)
@@ -39,7 +41,7 @@ unique_names <- function(names, what = NULL) {
   taken
 }
 
-# Rows of a data.frame by position, repeats allowed, attributes kept.
+# Selects rows of a data.frame by position, repeats allowed. Attributes are kept.
 select_rows <- function(frame, rows) {
   if (is.null(rows)) return(frame)
   index_name <- attr(frame, "index_name")

@@ -1,10 +1,10 @@
 #' Ranges of the genes
 #'
-#' Least and largest value of every gene, and how many cells are above a threshold, in one pass. Zeros count as any other
-#' value. `NaN` propagates, and is above nothing.
+#' Finds the least and largest value of every gene, and the number of cells above a threshold, in
+#' one pass. Zeros count like any other value. `NaN` propagates, and is above no threshold.
 #'
 #' @param adata An [AnnDataOOM-class].
-#' @param threshold What the value of a cell has to be above to be counted.
+#' @param threshold Value that a cell has to exceed to be counted in `n_cells_above`.
 #' @param layer Name of the layer to use instead of `X`.
 #' @return `adata` with, in `var`, `min_expression`, `max_expression` and `n_cells_above`.
 #' @export

@@ -1,23 +1,28 @@
 #' Integrate batches with Harmony
 #'
-#' Moves the cells of an embedding so that batches mix: cells are assigned to soft clusters in which batches are to be as
-#' common as everywhere, and in each cluster the shifts of the batches are taken off (Korsunsky et al. 2019), with the
-#' changes of Harmony 2 (Patikas et al. 2026). As `scanpy.external.pp.harmony_integrate`, with the parameters of harmonypy 2;
-#' the result is the same for any number of threads.
+#' Moves the cells of an embedding so that batches mix. Cells are assigned to soft clusters in which
+#' batches should be as common as in all cells. In each cluster the shifts of the batches are
+#' subtracted (Korsunsky et al. 2019), with the changes of Harmony 2 (Patikas et al. 2026). As
+#' `scanpy.external.pp.harmony_integrate`, with the parameters of harmonypy 2. The result is the
+#' same for any number of threads.
 #'
 #' @param adata An [AnnDataOOM-class] after [pca()].
-#' @param key Columns of `obs` with the batches; each has its own shifts.
+#' @param key Columns of `obs` with the batches; each column has shifts of its own.
 #' @param basis,adjusted_basis Names in `obsm` of the coordinates and of the result.
-#' @param theta Weight of the diversity of clusters, one a key or for all; `NULL` is 2, and 0 none.
-#' @param lamb Ridge penalty of the shifts, one a key or for all; `NULL` is `alpha` times the cells that are expected of the
-#'   batch in the cluster.
+#' @param theta Weight of the diversity of clusters, one for each key or one for all; `NULL` is 2, 0
+#'   turns it off.
+#' @param lamb Ridge penalty of the shifts, one for each key or one for all; `NULL` is `alpha` times
+#'   the number of cells of the batch expected in the cluster.
 #' @param sigma Width of the soft clusters.
-#' @param nclust Number of clusters; `NULL` is one for 30 cells and at most 100.
-#' @param tau Cells a cluster below which a batch counts less; 0 for none.
+#' @param nclust Number of clusters; `NULL` is one for every 30 cells, at most 100.
+#' @param tau Number of cells per cluster below which a batch has less weight; 0 for none.
 #' @param block_size Share of the cells that are assigned at a time.
-#' @param max_iter_harmony,max_iter_kmeans Rounds of clustering and correction, and passes of clustering a round, at most.
-#' @param epsilon_cluster,epsilon_harmony Relative fall of the objective at which passes and rounds end.
-#' @param alpha Ridge penalty in cells that are expected of a batch in a cluster.
+#' @param max_iter_harmony,max_iter_kmeans Most rounds of clustering and correction, and most passes
+#'   of clustering in a round.
+#' @param epsilon_cluster,epsilon_harmony Relative fall of the objective at which passes and rounds
+#'   end.
+#' @param alpha Ridge penalty per cell of a batch expected in a cluster, used where `lamb` is
+#'   `NULL`.
 #' @param batch_prop_cutoff Share of a batch in a cluster up to which it is left out of the correction there.
 #' @param random_state Seed.
 #' @return `adata` with the element `adjusted_basis` of `obsm`; name it in [neighbors()] as `use_rep`.

@@ -1,20 +1,22 @@
 #' Highly variable genes
 #'
-#' As `scanpy.pp.highly_variable_genes` and, for `"pearson_residuals"`, `scanpy.experimental.pp.highly_variable_genes`.
+#' Chooses the genes that vary most, as `scanpy.pp.highly_variable_genes` and, for
+#' `"pearson_residuals"`, `scanpy.experimental.pp.highly_variable_genes`.
 #'
 #' @param adata An [AnnDataOOM-class]. `"pearson_residuals"` and `"seurat_v3"` need counts, the others logarithms (after
 #'   [normalize_total()] and `log1p()`).
 #' @param n_top_genes Number of genes to choose. Without it, `"seurat"` and `"cell_ranger"` choose by the cut-offs.
-#' @param flavor `"seurat"`, `"cell_ranger"`, `"seurat_v3"`, `"seurat_v3_paper"` (the same, batches merged by how many
-#'   choose a gene) or `"pearson_residuals"`.
+#' @param flavor `"seurat"`, `"cell_ranger"`, `"seurat_v3"`, `"seurat_v3_paper"` (the same, with
+#'   batches merged by how many of them choose a gene) or `"pearson_residuals"`.
 #' @param layer Name of the layer to use instead of `X`.
-#' @param batch_key Column of `obs`: genes are chosen within each batch and merged. A batch of one cell, in which nothing
-#'   varies, takes no part, with a warning.
+#' @param batch_key Column of `obs`: genes are chosen within each batch, then merged. In a batch of
+#'   one cell no gene varies: it takes no part, with a warning.
 #' @param min_mean,max_mean,min_disp,max_disp Cut-offs of mean and normalised dispersion, ignored with `n_top_genes`.
 #' @param n_bins Number of bins of mean expression in which dispersions are normalised.
 #' @param span Share of the genes used for each point of the loess fit of `"seurat_v3"`.
 #' @param theta Overdispersion of `"pearson_residuals"`.
-#' @param clip Residuals are clipped to `[-clip, clip]`; `NULL` is the square root of the number of cells.
+#' @param clip Bound of residuals, which are clipped to `[-clip, clip]`; `NULL` is the square root
+#'   of the number of cells.
 #' @param subset Whether to keep the chosen genes only.
 #' @param check_values Whether to warn when a flavour for counts finds values that are not whole numbers.
 #' @return `adata` with `var$highly_variable` and the columns of the flavour (`means`, `variances`,
@@ -32,7 +34,7 @@ highly_variable_genes <- function(
   verb("highly_variable_genes", adata, arguments())
 }
 
-# Base of the logarithm as uns$log1p notes it; NULL for the natural one.
+# Returns the base of the logarithm that uns$log1p notes; NULL for the natural one.
 log_base <- function(adata) {
   if (!"log1p" %in% names(adata@uns)) return(NULL)
   noted <- resolve(adata@uns[["log1p"]])

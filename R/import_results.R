@@ -1,13 +1,13 @@
-#' Take results back from Seurat or Bioconductor
+#' Import results from Seurat or Bioconductor
 #'
-#' Adds to `adata` the results that only a Seurat object or SingleCellExperiment has: columns about cells and genes, reductions,
-#' loadings and graphs, under the names [as_AnnDataOOM()] gives them. Matrices are not touched. Cells and genes are
-#' matched by name, in any order.
+#' Adds results of a Seurat object or a SingleCellExperiment to `adata`: columns about cells and
+#' genes, reductions, loadings and graphs, under the names that [as_AnnDataOOM()] gives them.
+#' Matrices stay as they are. Cells and genes are matched by name, in any order.
 #'
 #' @param adata An [AnnDataOOM-class].
 #' @param from A `Seurat` object or `SingleCellExperiment` with all cells of `adata`.
-#' @param parts Which parts: any of `"obs"`, `"var"`, `"obsm"`, `"varm"`, `"obsp"`, `"uns"`.
-#' @param overwrite Whether what is there under the same name is replaced.
+#' @param parts Parts to import: any of `"obs"`, `"var"`, `"obsm"`, `"varm"`, `"obsp"`, `"uns"`.
+#' @param overwrite Whether results replace elements of the same name.
 #' @param assay_name Assay of a Seurat object; by default its default assay.
 #' @details Identities of a Seurat object that are in no column of its metadata become `obs$ident`.
 #' @return `adata` with the results, and a message that names them.
@@ -72,7 +72,7 @@ positions_of <- function(wanted, there, axis) {
   at
 }
 
-# A reduction "m3" is the element "m3" where there is one, and else "X_m3".
+# Names a reduction "m3" as the element "m3" if there is one, else "X_m3".
 under_their_names <- function(elements, there) {
   bare <- sub("^X_", "", names(elements))
   known <- bare %in% there & !names(elements) %in% there

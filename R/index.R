@@ -1,4 +1,5 @@
-# One index of `adata[i, j]` as positions: every form a matrix takes, without R's silent extensions.
+# Resolves an index of `adata[i, j]` to positions. It takes every form that a matrix takes, but none
+# that R would extend silently.
 resolve_index <- function(index, n, names, axis) {
   if (is(index, "Rle")) index <- as.vector(index)
   if (is.factor(index)) {
@@ -47,7 +48,8 @@ same_letters <- function(name, names) {
   same
 }
 
-# "; did you mean 'CD3D'?" for a name that differs in case, by a letter, or by two that changed places.
+# Suggests names, as "; did you mean 'CD3D'?", that differ in case, by a letter, or by two swapped
+# letters.
 similar_names <- function(name, names) {
   if (is.na(name) || !nzchar(name) || !validUTF8(enc2utf8(name))) return("")
   close <- names[tolower(names) == tolower(name)]

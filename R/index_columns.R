@@ -1,12 +1,15 @@
-#' Read genes in milliseconds
+#' Index a matrix by gene
 #'
-#' A file with compressed rows has to be read whole for a single gene. `index_columns()` leaves a copy of the matrix by
-#' column, in few bits, in a folder of your choice, and from then on [obs_vector()] and every other selection of a few
-#' genes is read from there, in this object and in all that share its file. In another session, and after
-#' `readRDS()`, the same call finds the index again: an object does not keep where it lies. An index of an earlier state of the file is not used but made anew.
+#' In a file with compressed rows, a single gene needs a pass over all rows. `index_columns()` makes
+#' a compact copy of the matrix by column, in a folder of your choice. From then on [obs_vector()]
+#' and every other selection of a few genes is read from there, in milliseconds, in this object and
+#' in all that share its file. In another session, and after `readRDS()`, the same call finds the
+#' index again, as an object does not keep its place. An index of an earlier state of the file is
+#' replaced.
 #'
 #' @param adata An [AnnDataOOM-class].
-#' @param dir The folder; it is made when it is not there. The index takes about half the room of the matrix.
+#' @param dir The folder, which is made if it does not exist. The index takes about half the room of
+#'   the matrix.
 #' @param layer Name of the layer to index instead of `X`.
 #' @param use_raw Whether to index `raw`.
 #' @return `adata`, invisibly.

@@ -1,19 +1,20 @@
 #' Map cells into a reference
 #'
-#' Projects the cells of a query on the principal components of a reference, genes being found by name, and lets their exact
-#' neighbours among the reference's cells vote for labels; both stay on disk. As `scanpy.tl.ingest`. Where the reference is
-#' scaled and the query is not, it is scaled by the reference's means and deviations.
+#' Projects the cells of a query on the principal components of a reference, with genes matched by
+#' name. Their exact neighbours among the cells of the reference vote for labels. Both objects stay
+#' on disk. As `scanpy.tl.ingest`. If the reference is scaled and the query is not, the query is
+#' scaled by the means and deviations of the reference.
 #'
 #' @param adata An [AnnDataOOM-class], the query, processed as the reference was before [pca()].
 #' @param adata_ref An [AnnDataOOM-class] after [pca()], [neighbors()] and, for that embedding, [umap()].
 #' @param obs Columns of the reference's `obs` to vote for.
-#' @param embedding_method `"umap"`, `"pca"` or both. In the UMAP, cells start between their neighbours and are drawn to them;
-#'   the reference stays as it is.
-#' @param labeling_method Only `"knn"`: the nearest vote.
+#' @param embedding_method `"umap"`, `"pca"` or both. In the UMAP, cells start between their
+#'   neighbours and are drawn towards them; the cells of the reference do not move.
+#' @param labeling_method Only `"knn"`: the nearest neighbours vote.
 #' @param neighbors_key Name given to [neighbors()] of the reference as `key_added`.
 #' @param random_state Seed of the placement in the UMAP.
-#' @return `adata` with `obsm$X_pca`, `obsm$X_umap`, and for each label a column of `obs` and the share of the votes that were
-#'   for it, `<label>_confidence`.
+#' @return `adata` with `obsm$X_pca` and `obsm$X_umap`, and for each label two columns of `obs`: the
+#'   label, and `<label>_confidence`, the share of the votes for it.
 #' @export
 #' @examples
 #' adata <- read_h5ad(example_h5ad()) |> normalize_total() |> log1p()
@@ -28,15 +29,15 @@ ingest <- function(
 }
 
 #' @rdname ingest
-#' @details `transfer_labels()` gives labels alone.
-#' @param weights `"distance"`: a vote counts exp(-(d / D)^2), D being the distance of the farthest neighbour; `"uniform"`: all
-#'   count alike, as in `ingest()`.
+#' @details `transfer_labels()` transfers labels without embeddings.
+#' @param weights `"distance"` weighs a vote by exp(-(d / D)^2), with D the distance of the farthest
+#'   neighbour; `"uniform"` counts all votes alike, as `ingest()` does.
 #' @export
 transfer_labels <- function(adata, adata_ref, obs, weights = "distance", neighbors_key = NULL) {
   verb("transfer_labels", adata, arguments())
 }
 
-# The parts of a reference, and of a query as it needs them.
+# Returns a part of the reference, or the matching part of the query.
 reference_part <- function(adata, name, args) {
   ref <- args[["adata_ref"]]
   if (!methods::is(ref, "AnnDataOOM")) abort("parameter", "adata_ref: expected an AnnDataOOM, found ", describe(ref))
@@ -82,7 +83,7 @@ reference_part <- function(adata, name, args) {
   )
 }
 
-# Parameters that a verb noted in uns.
+# Returns the parameters that a verb noted in uns.
 noted_of <- function(ref, key, hint) {
   found <- resolve(ref@uns[[key]])
   params <- if (is.list(found)) found[["params"]]
@@ -90,7 +91,7 @@ noted_of <- function(ref, key, hint) {
   params
 }
 
-# Loadings and the positions of the genes that have some.
+# Returns the loadings that are not 0, and the positions of their genes.
 components_of <- function(ref) {
   loadings <- resolve(ref@varm[["PCs"]])
   if (is.null(loadings)) abort("name", "adata_ref: varm has no element 'PCs': run pca() on the reference first")

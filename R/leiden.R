@@ -1,18 +1,19 @@
 #' Leiden clusters
 #'
-#' Communities of the graph made by [neighbors()]; as `scanpy.tl.leiden` with `flavor = "igraph"`, iterated until nothing
-#' improves. Every cluster is connected.
+#' Finds communities of the graph made by [neighbors()], as `scanpy.tl.leiden` with `flavor =
+#' "igraph"`, iterated until nothing improves. Every cluster is connected.
 #'
 #' @param adata An [AnnDataOOM-class] after [neighbors()].
-#' @param resolution Higher gives more clusters.
+#' @param resolution Resolution; a higher value gives more clusters.
 #' @param random_state Seed.
-#' @param key_added Column of `obs` for the clusters; the default gets `_R` after it with `restrict_to`.
-#' @param n_iterations Iterations; -1 until nothing improves.
-#' @param use_weights Whether the connectivities weigh the edges.
+#' @param key_added Name of the column of `obs` for the clusters; with `restrict_to` the default
+#'   gets the suffix `_R`.
+#' @param n_iterations Number of iterations; with -1 it runs until nothing improves.
+#' @param use_weights Whether edges are weighted by the connectivities.
 #' @param neighbors_key Name given to [neighbors()] as `key_added`.
 #' @param obsp Name of an element of `obsp` to use as the graph.
-#' @param restrict_to `list(column, levels)`: only the cells of these levels of a column of `obs` are clustered; the
-#'   others keep theirs.
+#' @param restrict_to `list(column, levels)`: only the cells with these levels of a column of `obs`
+#'   are clustered; other cells keep their level.
 #' @param objective_function `"modularity"` (with the resolution) or `"CPM"` (constant Potts model).
 #' @return `adata` with the factor `obs$leiden`, clusters `"0"`, `"1"`, ... from the largest, and `uns$leiden`.
 #' @export
@@ -31,7 +32,7 @@ leiden <- function(
   verb("leiden", adata, args)
 }
 
-# list(column, levels) as one vector; NULL stays.
+# Turns list(column, levels) into one vector; NULL stays.
 flat_restriction <- function(restrict_to) {
   if (is.null(restrict_to)) return(NULL)
   if (!is.list(restrict_to) || length(restrict_to) != 2 || !all(vapply(restrict_to, is.character, NA)) ||

@@ -1,7 +1,7 @@
 #' Louvain clusters
 #'
-#' Communities of the graph made by [neighbors()] by the Louvain algorithm; as `scanpy.tl.louvain`. [leiden()] finds
-#' better ones, and never one that falls apart.
+#' Finds communities of the graph made by [neighbors()] by the Louvain algorithm, as
+#' `scanpy.tl.louvain`. [leiden()] finds better communities, which are always connected.
 #'
 #' @inheritParams leiden
 #' @return `adata` with the factor `obs$louvain`, clusters `"0"`, `"1"`, ... from the largest, and `uns$louvain`.

@@ -1,7 +1,7 @@
-# Mapping arguments of the conversions, as anndataR has them.
+# The mapping arguments of the conversions, in the form of anndataR.
 
-# A named vector (or list) `c(target = "source")`. TRUE: all that `guess` names; FALSE: nothing; without names, the values
-# name themselves.
+# Returns a mapping as a named vector (or list) `c(target = "source")`. TRUE gives all of `guess`,
+# FALSE none of it. A source without a name is its own target.
 mapping_of <- function(mapping, guess, what) {
   if (isTRUE(mapping)) return(guess)
   if (identical(mapping, FALSE)) return(guess[0])
@@ -34,13 +34,13 @@ check_sources <- function(mapping, there, what, where) {
   mapping
 }
 
-# The part of a list or data.frame that a mapping names.
+# Returns the elements of a list or data.frame that a mapping names.
 mapped <- function(items, mapping, what, where) {
   check_sources(mapping, names(items), what, where)
   setNames(lapply(mapping, function(key) items[[key]]), names(mapping))
 }
 
-# Matrices by target: layers, and X for NA.
+# Returns matrices by target: layers, and X for NA.
 matrix_mapping <- function(adata, layers_mapping, x_mapping, x_name, what) {
   mapping <- mapping_of(layers_mapping, by_name(names(adata@layers)), what)
   check_sources(mapping, names(adata@layers), what, "layer")
@@ -63,7 +63,8 @@ need_package <- function(package, for_what) {
   abort("state", for_what, " needs the package ", package, ": ", source, package, "\")")
 }
 
-# Elements that a mapping names, read. One that cannot be read is an error where it is named, else left out with a warning.
+# Reads the elements that a mapping names. If one cannot be read, it is an error where the mapping
+# names it; otherwise it is left out with a warning.
 read_mapped <- function(items, mapping, what, part) {
   chosen <- mapping_of(mapping, by_name(names(items)), what)
   check_sources(chosen, names(items), what, paste("element of", part))
@@ -77,8 +78,8 @@ read_mapped <- function(items, mapping, what, part) {
   setNames(values[!failed], names(chosen)[!failed])
 }
 
-# The kind of a matrix's values, from its queued transforms, from uns and from the first cells: "counts", "normalised",
-# "logarithms" or "scaled".
+# Returns the kind of a matrix's values ("counts", "normalised", "logarithms" or "scaled"), from its
+# queued transforms, from uns and from the first cells.
 state_of <- function(adata, x) {
   ops <- if (is(x, "OOMMatrix")) matrix_info(x)$ops else character()
   if (any(c("scale", "normalize_pearson_residuals", "regress_out") %in% ops)) return("scaled")
@@ -87,14 +88,14 @@ state_of <- function(adata, x) {
   state_of_values(first_values(x), "log1p" %in% names(adata@uns))
 }
 
-# Values of the first cells.
+# Returns the values of the first cells.
 first_values <- function(x, cells = 20L) {
   if (any(dim(x) == 0)) return(numeric())
   part <- collect_oom(select_oom(as_oom(x), seq_len(min(nrow(x), cells)), NULL), limit = Inf, named = FALSE)
   as.numeric(if (is_Matrix(part)) part@x else part)
 }
 
-# No logarithm of a count is above 30. Whole numbers are counts, whatever uns says.
+# Logarithms of counts are at most 30. Whole numbers are counts, whatever uns says.
 state_of_values <- function(values, logged) {
   values <- values[!is.na(values)]
   if (any(values < 0)) return("scaled")

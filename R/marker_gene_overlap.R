@@ -1,15 +1,18 @@
-#' Ranked genes and known markers
+#' Overlap of ranked genes and known markers
 #'
-#' Compares the genes of [rank_genes_groups()] with sets of known markers; as `scanpy.tl.marker_gene_overlap`.
+#' Compares the genes of [rank_genes_groups()] with sets of known markers, as
+#' `scanpy.tl.marker_gene_overlap`.
 #'
 #' @inheritParams rank_genes_groups_df
 #' @param reference_markers A named list of names of genes.
-#' @param method Genes that both sets have (`"overlap_count"`), over the smaller of the two (`"overlap_coef"`) or over those that any
-#'   of them has (`"jaccard"`).
-#' @param normalize Counts over the genes of the known set (`"reference"`) or of the group (`"data"`).
-#' @param top_n_markers,adj_pval_threshold Genes of a group: so many of the first, 100 by default, or as many as have a smaller
-#'   `pvals_adj`.
-#' @return A data frame, known sets x groups. Genes that a filter left out, and sets without genes, count as nothing.
+#' @param method The number of genes in both sets (`"overlap_count"`), that number over the size of
+#'   the smaller set (`"overlap_coef"`), or over the number of genes in either set (`"jaccard"`).
+#' @param normalize Divisor of the counts: the size of the known set (`"reference"`) or of the
+#'   group's set (`"data"`).
+#' @param top_n_markers,adj_pval_threshold Size of a group's set: the number of its first genes, 100
+#'   by default, or the number of genes with a smaller `pvals_adj` than the threshold.
+#' @return A data frame, known sets x groups. Genes that a filter left out do not count; a set
+#'   without genes gives 0.
 #' @export
 #' @examples
 #' adata <- read_h5ad(example_h5ad()) |> normalize_total(target_sum = 1e4) |> log1p() |> rank_genes_groups("cell_type")

@@ -1,14 +1,15 @@
 #' Nearest neighbours and their graph
 #'
-#' Distances in an embedding and the connectivities made of them; as `scanpy.pp.neighbors`, and with `batch_key` as
-#' BBKNN (`scanpy.external.pp.bbknn`).
+#' Finds the nearest neighbours in an embedding and computes distances and connectivities, as
+#' `scanpy.pp.neighbors`; with `batch_key` as BBKNN (`scanpy.external.pp.bbknn`).
 #'
 #' @param adata An [AnnDataOOM-class].
-#' @param n_neighbors Number of neighbours, each cell itself counted.
+#' @param n_neighbors Number of neighbours, including the cell itself.
 #' @param n_pcs Number of columns of the embedding to use.
 #' @param use_rep Name of the element of `obsm` to use; by default `X_pca`.
-#' @param method How distances become weights: `"umap"` (fuzzy simplicial set) or `"gauss"` (adaptive Gaussian kernels).
-#'   A value of `search` is taken too, for `"umap"` with that search.
+#' @param method Method that turns distances into weights: `"umap"` (fuzzy simplicial set) or
+#'   `"gauss"` (adaptive Gaussian kernels). A value of `search` is accepted too and means `"umap"`
+#'   with that search.
 #' @param metric `"euclidean"`, `"cosine"`, `"correlation"` or `"inner_product"`; or, compared pair by pair at any number
 #'   of cells, another of scikit-learn's: `"manhattan"`, `"chebyshev"`, `"minkowski"`, `"sqeuclidean"`, `"seuclidean"`,
 #'   `"mahalanobis"`, `"canberra"`, `"braycurtis"`, `"hamming"`, `"jaccard"`, `"dice"`, `"rogerstanimoto"`, `"russellrao"`,
@@ -18,17 +19,18 @@
 #'   with kernels of that width, for up to 20,000 cells.
 #' @param random_state Seed of the approximate searches.
 #' @param key_added Name of the results: `uns[[key_added]]`, `obsp$<key_added>_distances` and `_connectivities`.
-#' @param search How neighbours are found: `"auto"` (exact up to 20,000 cells, then `"ivf"`), `"exact"`, `"ivf"`
-#'   (an inverted file whose recall is measured) or `"hnsw"` (not reproducible with several
-#'   threads, and slower than both on 20,000 and on 100,000 cells).
-#' @param recall Share of the true neighbours that `"ivf"` must find; measured on a sample, and the recall found is
-#'   noted in `uns$neighbors$params$recall`.
-#' @param batch_key Column of `obs`: every cell gets `neighbors_within_batch` neighbours from each of its batches
-#'   instead of the `n_neighbors` nearest of all.
-#' @param neighbors_within_batch Neighbours in each batch.
-#' @param trim With `batch_key`, how many of the strongest links of a cell stay; `NULL` is ten times its neighbours, 0
-#'   all.
-#' @return `adata` with `uns$neighbors`, `obsp$distances` and `obsp$connectivities`.
+#' @param search Method that finds neighbours: `"auto"` (exact up to 20,000 cells, then `"ivf"`),
+#'   `"exact"`, `"ivf"` (an inverted file whose recall is measured) or `"hnsw"` (not reproducible
+#'   with several threads, and slower than both on 20,000 and on 100,000 cells).
+#' @param recall Share of the true neighbours that `"ivf"` has to find. It is measured on a sample;
+#'   the recall reached is noted in `uns$neighbors$params$recall`.
+#' @param batch_key Column of `obs`: every cell gets `neighbors_within_batch` neighbours from each
+#'   batch instead of the `n_neighbors` nearest of all cells.
+#' @param neighbors_within_batch Number of neighbours in each batch.
+#' @param trim With `batch_key`, the number of strongest links of a cell that stay; `NULL` is ten
+#'   times its neighbours, 0 keeps all.
+#' @return `adata` with `uns$neighbors`, `obsp$distances` and `obsp$connectivities`, both sparse,
+#'   cells x cells.
 #' @export
 #' @examples
 #' adata <- read_h5ad(example_h5ad()) |> normalize_total() |> log1p() |> pca(n_comps = 10)
@@ -50,7 +52,8 @@ neighbors <- function(
   verb("neighbors", adata, args)
 }
 
-# The first n_pcs columns of an element of obsm, without names; as float32 where it is kept so.
+# Returns the first n_pcs columns of an element of obsm, without names; as float32 where it is kept
+# so.
 embedding_of <- function(adata, use_rep, n_pcs, name = "use_rep") {
   if (!is.null(use_rep)) check_name(use_rep, name)
   named <- paste0(", which ", name, " names")
@@ -73,14 +76,15 @@ embedding_of <- function(adata, use_rep, n_pcs, name = "use_rep") {
   if (is_float32(x)) x else unname(x)
 }
 
-# The settings that neighbors() noted under a key.
+# Returns the settings that neighbors() noted under a key.
 settings_of <- function(adata, neighbors_key) {
   if (!is.null(neighbors_key)) check_name(neighbors_key, "neighbors_key")
   key <- if (is.null(neighbors_key)) "neighbors" else neighbors_key
   element_of(adata, "uns", key, "; run neighbors() first, or name another with neighbors_key = ")
 }
 
-# An element of obsp, by name or by what neighbors() noted, as a sparse matrix: the connectivities, or the distances.
+# Returns a graph as a sparse matrix: the element of obsp with that name, or the connectivities (or
+# distances) that neighbors() noted.
 graph_of <- function(adata, neighbors_key = NULL, obsp = NULL, what = "connectivities") {
   if (is.null(obsp)) obsp <- settings_of(adata, neighbors_key)[[paste0(what, "_key")]]
   if (is.null(obsp)) obsp <- what
@@ -88,7 +92,7 @@ graph_of <- function(adata, neighbors_key = NULL, obsp = NULL, what = "connectiv
   plain_matrix(if (is_Matrix(graph)) graph else as_dgCMatrix(graph), what)
 }
 
-# A column of obs as a factor without NA.
+# Returns a column of obs as a factor without NA.
 groups_of <- function(adata, name, what) {
   column <- column_of(adata, "obs", name, what)
   if (anyNA(column)) abort("values", what, ": obs$", name, " holds NA")

@@ -1,14 +1,14 @@
 #' Normalise counts per cell
 #'
-#' One pass for the totals; the division itself is recorded and done whenever values are read. As
-#' `scanpy.pp.normalize_total`.
+#' Scales the counts of each cell to the same total. One pass finds the totals; the division is
+#' recorded and done whenever values are read. As `scanpy.pp.normalize_total`.
 #'
 #' @param adata An [AnnDataOOM-class].
-#' @param target_sum Total of each cell afterwards; `NULL` is the median total.
+#' @param target_sum Total of each cell afterwards; `NULL` is the median total of cells with counts.
 #' @param exclude_highly_expressed Whether genes with more than `max_fraction` of the counts of any cell are left out of
 #'   the totals.
-#' @param max_fraction See `exclude_highly_expressed`.
-#' @param key_added Column of `obs` to keep the divisors in.
+#' @param max_fraction Largest share of a cell's counts for `exclude_highly_expressed`.
+#' @param key_added Name of a column of `obs` for the divisors.
 #' @param layer Name of the layer to normalise instead of `X`.
 #' @return `adata` with the operation queued.
 #' @export
@@ -23,12 +23,12 @@ normalize_total <- function(
 
 #' Logarithm of one plus the values
 #'
-#' Recorded, no pass: zeros stay zeros. As `scanpy.pp.log1p`; `uns$log1p` says that it was taken, and its base. Other
-#' objects go to [base::log1p()].
+#' Records the logarithm without a pass: zeros stay zeros. As `scanpy.pp.log1p`; `uns$log1p` notes
+#' that it was taken, and its base. Objects of other classes go to [base::log1p()].
 #'
 #' @param x An [AnnDataOOM-class] or an [OOMMatrix-class].
 #' @param base Base of the logarithm; `NULL` is the natural one.
-#' @param layer Name of the layer to take it of instead of `X`.
+#' @param layer Name of the layer to transform instead of `X`.
 #' @param ... Not used.
 #' @return `x` with the operation queued.
 #' @export
@@ -37,7 +37,7 @@ normalize_total <- function(
 #' adata$uns$log1p
 log1p <- function(x, ...) UseMethod("log1p") # base's takes no second argument
 
-# Registered in .onLoad(), as those of scale().
+# Registered in .onLoad(), like the methods of scale().
 log1p_other <- function(x, ...) base::log1p(x)
 
 #' @rdname log1p
@@ -56,15 +56,16 @@ log1p.OOMMatrix <- function(x, base = NULL, ...) {
 
 #' Scale genes to mean 0 and variance 1
 #'
-#' One pass for means and standard deviations; the scaling is recorded, and stays implicit in [pca()]: the scaled
-#' matrix, which is dense, is never made. As `scanpy.pp.scale`. Other objects go to [base::scale()].
+#' Finds means and standard deviations in one pass and records the scaling. In [pca()] it stays
+#' implicit: the scaled matrix, which is dense, is never made. As `scanpy.pp.scale`. Objects of
+#' other classes go to [base::scale()].
 #'
-#' Packages of Bioconductor have a `scale()` of their own that takes no `max_value`: when they are attached after this
-#' one, write `anndataoom::scale()`.
+#' Packages of Bioconductor have a `scale()` of their own that takes no `max_value`. If one is
+#' attached after this package, write `anndataoom::scale()`.
 #'
 #' @param x An [AnnDataOOM-class].
-#' @param zero_center Whether to subtract means; without it zeros stay zeros.
-#' @param max_value Clip to this value (and to minus this value when centred).
+#' @param zero_center Whether to subtract means; with `FALSE` zeros stay zeros.
+#' @param max_value Value to clip to (when centred also to minus this value).
 #' @param layer Name of the layer to scale instead of `X`.
 #' @param ... For other objects: arguments of [base::scale()].
 #' @return `x` with the operation queued, and `var$mean`, `var$std`.
@@ -74,8 +75,8 @@ log1p.OOMMatrix <- function(x, base = NULL, ...) {
 #' adata
 scale <- function(x, ...) UseMethod("scale") # not S4, which takes the class off an error in `x`, as in a pipe
 
-# The methods are registered in .onLoad(): a line in NAMESPACE would give them to base's generic. Not called
-# scale.default, which base's generic would find when called from here.
+# The methods are registered in .onLoad(): a line in NAMESPACE would register them for base's
+# generic. The name is not scale.default, which base's generic would find when called from here.
 scale_other <- function(x, ...) base::scale(x, ...)
 
 #' @rdname scale
@@ -85,7 +86,8 @@ scale.AnnDataOOM <- function(x, zero_center = TRUE, max_value = NULL, layer = NU
   verb("scale", x, list(zero_center = zero_center, max_value = max_value, layer = layer))
 }
 
-# The method for base::scale(), and for DelayedArray's, which hides ours when it is attached later.
+# The method for base::scale(), and for DelayedArray's, which masks this package's when it is
+# attached later.
 scale_as_base <- function(x, center = TRUE, scale = TRUE) {
   if (!isTRUE(scale)) abort("parameter", "scale: expected TRUE, found ", describe(scale), "; see ?anndataoom::scale")
   scale.AnnDataOOM(x, zero_center = center)

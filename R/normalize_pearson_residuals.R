@@ -1,14 +1,15 @@
 #' Analytic Pearson residuals
 #'
-#' Residuals of counts under a negative binomial model of cell totals and gene means (Lause, Berens & Kobak 2021). One pass
-#' for the sums, none where an earlier verb left them; the residuals, which are dense, are computed whenever values are
-#' read. As `scanpy.experimental.pp.normalize_pearson_residuals`.
+#' Replaces counts by their residuals under a negative binomial model of cell totals and gene means
+#' (Lause, Berens & Kobak 2021). It takes one pass for the sums, none if an earlier verb left them.
+#' The residuals, which are dense, are computed whenever values are read. As
+#' `scanpy.experimental.pp.normalize_pearson_residuals`.
 #'
 #' @param adata An [AnnDataOOM-class] with counts.
 #' @param theta Overdispersion of the negative binomial; `Inf` is a Poisson model.
-#' @param clip Residuals are clipped to `[-clip, clip]`; `NULL` is the square root of the number of cells, `Inf` no
-#'   clipping.
-#' @param check_values Whether to warn of values that are not whole numbers.
+#' @param clip Bound of residuals, which are clipped to `[-clip, clip]`; `NULL` is the square root
+#'   of the number of cells, `Inf` turns clipping off.
+#' @param check_values Whether to warn if values are not whole numbers.
 #' @param layer Name of the layer to use instead of `X`.
 #' @return `adata` with the operation queued, and `uns$pearson_residuals_normalization` (`theta`, `clip`, `computed_on`).
 #' @export

@@ -1,13 +1,14 @@
-#' One gene or one annotation for all cells
+#' Values of a gene or an annotation for all cells
 #'
-#' `obs_vector()` gives a column of `obs`, or the values of a gene; `var_vector()` a column of `var`, or the values of a
-#' cell. Genes need a pass over the file, one for all of them (only their values are kept), or an index: see
-#' [index_columns()].
+#' `obs_vector()` returns a column of `obs`, or the values of a gene; `var_vector()` a column of
+#' `var`, or the values of a cell. Genes need a pass over the file, a single one for several genes,
+#' which keeps only their values. With an index they need none: see [index_columns()].
 #'
 #' @param adata An [AnnDataOOM-class].
 #' @param k Name of a column of `obs` (`var`) or of a gene (cell); for `obs_vector()` also several of them.
 #' @param layer Name of the layer to use instead of `X`.
-#' @param use_raw Whether to take genes from `raw`. By default, where `raw` has the gene and `X` does not.
+#' @param use_raw Whether to take genes from `raw`. By default `raw` is used for genes that it has
+#'   and `X` does not.
 #' @return A vector with one entry per cell (gene); for several names a data.frame with a column for each.
 #' @export
 #' @examples

@@ -10,7 +10,8 @@ setMethod("length", "OOMMatrix", function(x) as.integer(min(prod(as.numeric(x@Di
 #' @export
 setMethod("dimnames", "OOMMatrix", function(x) if (any(lengths(x@Dimnames) > 0)) x@Dimnames)
 
-# A method's name tells as many arguments as some method has that is there: those of Matrix have more, where it is loaded.
+# The name of a method has as many arguments as any loaded method of its generic; those of Matrix
+# have more.
 #' @rdname OOMMatrix-class
 #' @aliases dimnames<-,OOMMatrix-method dimnames<-,OOMMatrix,ANY-method
 #' @export
@@ -50,7 +51,7 @@ not_in_place <- function() {
   )
 }
 
-# Whether an index names one row or column: a mask that chooses one does not.
+# Returns whether an index names one row or column; a mask that chooses one does not.
 is_single <- function(index, positions) {
   !missing(index) && length(positions) == 1 && length(index) == 1 && (is.numeric(index) || is.character(index))
 }
@@ -76,7 +77,8 @@ as.matrix.OOMMatrix <- function(x, ...) {
 
 methods::setAs("OOMMatrix", "matrix", function(from) as.matrix.OOMMatrix(from))
 
-# Registered when the package loads, under names of classes that need not be there yet: as(x, "dgCMatrix") loads Matrix.
+# Registered when the package is loaded, under names of classes that may not exist yet: as(x,
+# "dgCMatrix") loads Matrix.
 register_sparse_coercions <- function() {
   for (class in c("dgCMatrix", "CsparseMatrix")) {
     suppressMessages(methods::setAs("OOMMatrix", class, function(from) as_dgCMatrix(collect_oom(from)), where = bioc))
@@ -127,7 +129,7 @@ setMethod("show", "OOMMatrix", function(object) {
   show_queued(info$queued)
 })
 
-# "csr float32, 2.6 % non-zero"
+# Describes values, as "csr float32, 2.6 % non-zero".
 describe_values <- function(info) {
   density <- if (!is.na(info$nnz) && prod(info$stored_dim) > 0) {
     sprintf(", %.3g %% non-zero", 100 * info$nnz / prod(info$stored_dim))
@@ -136,7 +138,7 @@ describe_values <- function(info) {
   paste0("(", info$layout, " ", info$stored_dtype, density, read_as, ")")
 }
 
-# The queue as a numbered list: what to quote in a bug report.
+# Prints the queue as a numbered list, which can be quoted in a bug report.
 show_queued <- function(queued) {
   if (length(queued) == 0) return(invisible())
   cat("  queued operations:\n")

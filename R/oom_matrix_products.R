@@ -1,7 +1,7 @@
-# Products with matrices in memory, and what goes to DelayedArray.
+# Products with matrices in memory, and the operations that are left to DelayedArray.
 
-# `y` as the second factor of a product with `n` columns before it; a vector is a column (with `left`, a row), or a
-# row (a column) where only that fits.
+# Returns `y` as the second factor of a product with `n` columns before it. A vector is a column
+# (with `left`, a row), or a row (a column) where only that fits.
 as_factor <- function(y, n, left = FALSE) {
   if (is_Matrix(y) || is.data.frame(y) || is(y, "OOMMatrix")) y <- as.matrix(y)
   if (!is.numeric(y) && !is.logical(y)) abort("shape", "product: expected a numeric matrix, found ", describe(y))
@@ -17,7 +17,7 @@ as_factor <- function(y, n, left = FALSE) {
   y
 }
 
-# x %*% y, or t(x) %*% y, in one pass.
+# Computes x %*% y, or t(x) %*% y, in one pass.
 product_of <- function(x, y, transposed) {
   value <- rs_work("product", rs_product, matrix = pointer_of(x), by = unname(y) + 0, transposed = transposed)
   names <- list(x@Dimnames[[if (transposed) 2 else 1]], colnames(y))
@@ -26,8 +26,9 @@ product_of <- function(x, y, transposed) {
 }
 
 #' @rdname OOMMatrix-class
-#' @details `x %*% y` and `crossprod(x, y)` with a matrix in memory take one pass. With the package DelayedArray, `t(x)`,
-#'   arithmetic and comparisons (`x / 2`, `x > 0`) and functions of each value (`exp(x)`; not [sqrt()][elementwise], which is queued) give a `DelayedMatrix`, see
+#' @details `x %*% y` and `crossprod(x, y)` with a matrix in memory take one pass. With the package
+#'   DelayedArray, `t(x)`, arithmetic and comparisons (`x / 2`, `x > 0`) and functions of each value
+#'   (`exp(x)`; not [sqrt()][elementwise], which is queued) return a `DelayedMatrix`, see
 #'   [OOMMatrixSeed-class].
 #' @aliases %*%,OOMMatrix,matrix-method %*%,matrix,OOMMatrix-method crossprod,OOMMatrix,matrix-method
 #'   crossprod,matrix,OOMMatrix-method tcrossprod,OOMMatrix,matrix-method %*%,OOMMatrix,numeric-method
@@ -45,11 +46,11 @@ product_of <- function(x, y, transposed) {
 #' @export
 setMethod("t", "OOMMatrix", function(x) delayed_of(x, transposed = TRUE))
 
-# The methods for products with the classes of `second`.
+# Defines the methods for products with the classes of `second`.
 define_products <- function(second, where = topenv(parent.frame())) {
   for (class in second) {
     setMethod("%*%", c("OOMMatrix", class), function(x, y) product_of(x, as_factor(y, ncol(x)), FALSE), where = where)
-    # Step by step: t(), which may be S4, would take the class off an error in its argument.
+    # Step by step: t(), which may be S4, would drop the class of an error in its argument.
     setMethod("%*%", c(class, "OOMMatrix"), function(x, y) {
       x <- as_factor(x, nrow(y), left = TRUE)
       value <- product_of(y, t(x), TRUE)
@@ -69,7 +70,8 @@ define_products <- function(second, where = topenv(parent.frame())) {
   }
 }
 
-# "Matrix" follows when that package is loaded: its own methods for ANY would come first.
+# The methods for "Matrix" follow when that package is loaded: its own methods for ANY would come
+# first.
 define_products(c("matrix", "numeric", "ANY"))
 register_matrix_products <- function() define_products("Matrix", bioc)
 

@@ -1,10 +1,10 @@
-# One number of all values, in one pass.
+# Reductions of all values to one number, in one pass.
 
 totals_of <- function(x) rs_work("totals", rs_totals, matrix = pointer_of(x))
 
 #' @rdname OOMMatrix-class
-#' @details `sum()`, `mean()`, `min()`, `max()` and `range()` take one pass, `crossprod(x)` too; its result, columns x
-#'   columns, has to fit `options(anndataoom.max_bytes = )`.
+#' @details `sum()`, `mean()`, `min()`, `max()`, `range()` and `crossprod(x)` take one pass. The
+#'   result of `crossprod(x)`, columns x columns, has to fit `options(anndataoom.max_bytes = )`.
 #' @aliases Summary,OOMMatrix-method
 #' @exportMethod Summary
 setMethod("Summary", "OOMMatrix", function(x, ..., na.rm = FALSE) {
@@ -57,7 +57,7 @@ setMethod("tcrossprod", c("OOMMatrix", "missing"), function(x, y = NULL) {
   value
 })
 
-# Refuses what R has no room for, before anything is read.
+# Refuses a result that exceeds the memory limit, before anything is read.
 check_room <- function(needed, what, instead) {
   if (needed <= max_bytes()) return(invisible())
   abort(

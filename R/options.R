@@ -1,7 +1,7 @@
-# The value of an option of this package.
+# Returns the value of an option of this package.
 setting <- function(name) getOption(paste0("anndataoom.", name))
 
-# The options of every call into the core.
+# Returns the options that go with every call into the core.
 call_settings <- function() {
   names <- c("threads", "memory", "graph_memory", "scratch_limit", "scratch", "cache")
   c(sapply(names, setting, simplify = FALSE), cache_limit = getOption("anndataoom.cache_limit", 10 * 1024^3))
@@ -15,11 +15,12 @@ max_bytes <- function() {
 
 #' Settings of anndataoom
 #'
-#' To quote in a bug report, as `sessionInfo()`.
+#' Lists versions and settings, for a bug report, as `sessionInfo()` does for R.
 #'
-#' @return A list of class `oom_config`: versions of the package, of its core and of the HDF5 inside; the filters it reads;
-#'   threads in use and cores there are; working memory and largest matrix put into memory, in bytes; whether progress
-#'   is drawn; versions of the suggested packages that are installed.
+#' @return A list of class `oom_config`: versions of the package, of its core and of the HDF5
+#'   inside; the filters it reads; threads in use and cores of the machine; working memory and the
+#'   largest matrix put into memory, in bytes; whether progress is drawn; versions of the suggested
+#'   packages that are installed.
 #' @export
 #' @examples
 #' oom_config()

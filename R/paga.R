@@ -1,7 +1,7 @@
 #' Partition-based graph abstraction
 #'
-#' How much more often the cells of two groups are neighbours than chance would have it (Wolf et al. 2019); as
-#' `scanpy.tl.paga` with its model v1.2.
+#' Compares how often the cells of two groups are neighbours with what is expected by chance (Wolf
+#' et al. 2019), as `scanpy.tl.paga` with its model v1.2.
 #'
 #' @param adata An [AnnDataOOM-class] after [neighbors()].
 #' @param groups Column of `obs` with the groups; by default `leiden`, else `louvain`.

@@ -1,4 +1,4 @@
-# The common parts of the plots: values, colours, theme, the raster layer, several plots in one.
+# Common parts of the plots: values, colours, theme, the raster layer, panels.
 
 utils::globalVariables(".data")
 
@@ -8,8 +8,8 @@ need_ggplot <- function() {
   }
 }
 
-# Values of several genes or columns of obs, one data.frame column each; all genes in one pass. Genes come from `raw`
-# where there is one, as in scanpy.pl.
+# Returns the values of genes or columns of obs, a data.frame column each. All genes are read in one
+# pass. They come from `raw` where there is one, as in scanpy.pl.
 plot_values <- function(adata, keys, layer = NULL, use_raw = NULL, what = "keys") {
   if (!is.character(keys) || anyNA(keys) || length(keys) == 0) {
     abort("parameter", what, ": expected names of genes or of columns of obs, found ", describe(keys))
@@ -39,7 +39,7 @@ plot_values <- function(adata, keys, layer = NULL, use_raw = NULL, what = "keys"
   structure(values, row.names = row.names(adata@obs), class = "data.frame")
 }
 
-# A column of obs as groups, without unused levels; cells without a group are FALSE in `known`.
+# Returns a column of obs as groups, without unused levels.
 plot_groups <- function(adata, groupby) {
   group <- droplevels(as.factor(column_of(adata, "obs", groupby, "groupby")))
   if (nlevels(group) == 0) abort("values", "groupby: obs$", groupby, " has no values")
@@ -70,13 +70,15 @@ upright_labels <- function() {
   ggplot2::theme(axis.text.x = ggplot2::element_text(angle = 90, hjust = 1, vjust = 0.5))
 }
 
-# Twenty colours for categories: strong ones first, then light ones; more categories get a colour circle.
+# Twenty colours for categories: strong ones first, then light ones. More categories get a colour
+# circle.
 base_palette <- c(
   "#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#b5bd61", "#17becf", "#aec7e8",
   "#ffbb78", "#98df8a", "#ff9896", "#c5b0d5", "#c49c94", "#f7b6d2", "#dbdb8d", "#9edae5", "#ad494a", "#8c6d31"
 )
 
-# Colours of the categories of `value`, named; by default those of `uns$<key>_colors`, which has one for each category.
+# Returns the named colours of the categories of `value`; by default those of `uns$<key>_colors`,
+# which has one for each category.
 category_colours <- function(adata, key, value, palette = NULL) {
   if (is.numeric(value)) return(NULL)
   levels <- levels(as.factor(value))
@@ -93,7 +95,8 @@ category_colours <- function(adata, key, value, palette = NULL) {
   if (!is.null(names(palette))) palette[levels] else setNames(palette[seq_along(levels)], levels)
 }
 
-# Coloured points as one image of `pixels` x `pixels`; later points lie on top. `radius` in pixels.
+# Draws coloured points as one image of `pixels` x `pixels`; later points lie on top. `radius` is in
+# pixels.
 raster_points <- function(x, y, colours, radius, pixels = 1000) {
   keep <- is.finite(x) & is.finite(y)
   x <- x[keep]
@@ -111,7 +114,7 @@ raster_points <- function(x, y, colours, radius, pixels = 1000) {
   reach <- ceiling(radius)
   offsets <- expand.grid(dr = -reach:reach, dc = -reach:reach)
   offsets <- offsets[offsets$dr^2 + offsets$dc^2 <= radius^2 + 0.25, ]
-  # All pixels of one disc before those of the next, so that whole points cover each other.
+  # All pixels of a disc come before those of the next, so that whole points cover each other.
   slices <- split(seq_along(row), (seq_along(row) - 1) %/% 20000)
   for (slice in slices) {
     r <- rep(row[slice], each = nrow(offsets)) + offsets$dr
@@ -124,7 +127,8 @@ raster_points <- function(x, y, colours, radius, pixels = 1000) {
   ggplot2::annotation_raster(drawn, xs[1], xs[2], ys[1], ys[2], interpolate = TRUE)
 }
 
-# Several plots as one ggplot, laid out when it is drawn; the single ones are kept in attr(, "panels").
+# Combines several plots into one ggplot, which is laid out when it is drawn. The single plots are
+# kept in attr(, "panels").
 panel_grid <- function(panels, ncol = NULL) {
   if (length(panels) == 1) return(panels[[1]])
   if (grDevices::dev.cur() == 1L) { # laying out text needs a device: none that leaves a file behind
@@ -140,13 +144,14 @@ panel_grid <- function(panels, ncol = NULL) {
   plot
 }
 
-# Places the panels in the room there is: as many columns as make the panels largest, each as wide as its own legend needs,
-# the rest shared.
+# Places the panels in the room available. The number of columns is the one that makes panels
+# largest. Each column is as wide as its own legend needs, and the rest is shared.
 #' @exportS3Method grid::makeContent
 makeContent.oom_panels <- function(x) {
   width <- grid::convertWidth(grid::unit(1, "npc"), "in", valueOnly = TRUE)
   height <- grid::convertHeight(grid::unit(1, "npc"), "in", valueOnly = TRUE)
-  # All but the panel itself; that has a share of what is left, "null", which counts as 0 here.
+  # The size of everything but the panel itself, which has a share of the rest ("null") that counts
+  # as 0 here.
   wide <- vapply(x$tables, function(t) sum(grid::convertWidth(t$widths, "in", valueOnly = TRUE)), 1)
   high <- vapply(x$tables, function(t) sum(grid::convertHeight(t$heights, "in", valueOnly = TRUE)), 1)
   n <- length(x$tables)
@@ -157,7 +162,7 @@ makeContent.oom_panels <- function(x) {
     list(ncol = ncol, nrow = nrow, widths = columns + panel[1], panel = panel)
   }
   layouts <- lapply(if (is.null(x$ncol)) seq_len(n) else x$ncol, layout)
-  # Wider than high is of less use than both.
+  # A panel that is only wide is worth less than one that is wide and high.
   size <- vapply(layouts, function(l) min(l$panel) + 0.1 * max(l$panel), 1)
   best <- layouts[[which.max(size)]]
   widths <- pmax(best$widths, 0.1)

@@ -1,13 +1,14 @@
-#' Plots of quality and of components
+#' Plot quality metrics, variable genes and variance of components
 #'
-#' `plot_qc()` shows what [calculate_qc_metrics()] measured: distributions, and counts against genes. `plot_hvg()` shows how the
-#' variable genes stand out. `plot_pca_variance()` shows the share of variance of each component.
+#' `plot_qc()` shows the results of [calculate_qc_metrics()]: distributions, and counts against
+#' genes. `plot_hvg()` shows how variable genes differ from others. `plot_pca_variance()` shows the
+#' share of variance of each component.
 #'
 #' @param adata An [AnnDataOOM-class] after [calculate_qc_metrics()], [highly_variable_genes()] or [pca()].
 #' @param keys Columns of `obs` for the violins; by default genes, counts and the shares of gene sets.
 #' @param groupby Column of `obs` with groups, e.g. samples.
 #' @param palette Colours of the groups.
-#' @return A ggplot; that of `plot_qc()` has its panels in `attr(, "panels")`.
+#' @return A ggplot; the one of `plot_qc()` has its panels in `attr(, "panels")`.
 #' @export
 #' @examplesIf requireNamespace("ggplot2", quietly = TRUE)
 #' adata <- read_h5ad(example_h5ad()) |> calculate_qc_metrics(qc_vars = "mt") |>
@@ -25,7 +26,7 @@ plot_qc <- function(adata, keys = NULL, groupby = NULL, palette = NULL) {
   if (length(keys) == 0) {
     abort("missing", "obs has no quality metrics: run calculate_qc_metrics() first, or name columns with keys =")
   }
-  # Names above the panels: beside them they are longer than a small panel is high.
+  # Names are above the panels: beside a small panel they would be longer than it is high.
   panels <- lapply(keys, function(key) {
     plot_violin(adata, key, groupby, palette = palette) + ggplot2::labs(y = NULL, title = key)
   })
@@ -55,7 +56,7 @@ plot_qc <- function(adata, keys = NULL, groupby = NULL, palette = NULL) {
 }
 
 #' @rdname plot_qc
-#' @param label Number of genes to name, those that vary most.
+#' @param label Number of genes to name: the ones that vary most.
 #' @export
 plot_hvg <- function(adata, label = 10) {
   check_adata(adata)
@@ -68,7 +69,7 @@ plot_hvg <- function(adata, label = 10) {
     residual_variances = "variance of Pearson residuals", variances_norm = "standardised variance",
     dispersions_norm = "normalised dispersion"
   )
-  # The measure of the last call, where it says which that was.
+  # The measure of the last call is used, if uns says which flavour it had.
   flavor <- if ("hvg" %in% names(adata@uns)) resolve(adata@uns[["hvg"]])$flavor
   last <- switch(flavor %or% "", pearson_residuals = 1, seurat_v3 = , seurat_v3_paper = 2, seurat = , cell_ranger = 3)
   measure <- intersect(names(measures)[c(last, 1:3)], names(var))[1]
@@ -103,7 +104,7 @@ plot_hvg <- function(adata, label = 10) {
 
 #' @rdname plot_qc
 #' @param n_pcs Number of components to show.
-#' @param log Whether the axis is logarithmic.
+#' @param log Whether the axis of variance is logarithmic.
 #' @param key Name of the results of [pca()] in `uns`.
 #' @export
 plot_pca_variance <- function(adata, n_pcs = 30, log = FALSE, key = "pca") {

@@ -4,14 +4,17 @@
 #' @param basis Name of an element of `obsm`, with or without `X_`.
 #' @param color Columns of `obs` or genes, one panel each; `NULL` for plain points.
 #' @param components The two columns of the embedding to show.
-#' @param layer,use_raw Where genes are taken from; by default from `raw` where there is one, as in `scanpy.pl`.
-#' @param palette Colours for categories, named by category or in their order; by default `uns$<color>_colors`.
-#' @param size Size of the points; by default smaller the more cells there are.
+#' @param layer,use_raw The layer, or whether `raw`, that genes are taken from; by default `raw`
+#'   where there is one, as in `scanpy.pl`.
+#' @param palette Colours of the categories, named by category or in their order; by default
+#'   `uns$<color>_colors`.
+#' @param size Size of the points; by default it falls with the number of cells.
 #' @param raster Whether points are drawn as one image, so that plots of many cells stay small and quick; by default
 #'   above 50,000 cells.
 #' @param label Whether the names of categories are written at the median of their cells instead of in a legend.
 #' @param ncol Number of columns of panels.
-#' @return A ggplot. One of several panels has them in `attr(, "panels")`, as each has colours of its own.
+#' @return A ggplot. With several panels, each a ggplot with colours of its own, these are in
+#'   `attr(, "panels")`.
 #' @export
 #' @examplesIf requireNamespace("ggplot2", quietly = TRUE)
 #' adata <- read_h5ad(example_h5ad()) |> normalize_total() |> log1p() |> pca(n_comps = 10)
@@ -56,7 +59,7 @@ embedding_panel <- function(points, value, title, axes, colours, look) {
   discrete <- !is.numeric(value)
   if (discrete) {
     points$value <- as.factor(points$value)
-    # A fixed shuffle, so that no category hides another just by its place in the table.
+    # A fixed shuffle, so that no category hides another because of its place in the table.
     points <- points[order((seq_len(nrow(points)) * 0.6180339887) %% 1), ]
   } else {
     points <- points[order(points$value, na.last = FALSE), ] # the highest values on top
@@ -80,8 +83,9 @@ embedding_panel <- function(points, value, title, axes, colours, look) {
   plot + name_layers(name_places(points), points)
 }
 
-# A place for each name: the median of its cells, above them where the name would hide most of them, and names beside,
-# not upon, each other. How large a name is is reckoned for a panel of two inches.
+# Returns a place for each name: the median of its cells, or above them if the name would hide most
+# of them. Names are moved beside each other. The size of a name is estimated for a panel of two
+# inches.
 name_places <- function(points) {
   points <- points[is.finite(points$x) & is.finite(points$y), ]
   if (!nrow(points)) return(points)
@@ -109,7 +113,8 @@ name_places <- function(points) {
   places
 }
 
-# Names with a thin white rim, which hides fewer points than a box, and may reach over the edge of the panel.
+# Draws names with a thin white rim, which hides fewer points than a box. They may reach over the
+# edge of the panel.
 name_layers <- function(middle, points) {
   reach <- 0.009 * vapply(points[c("x", "y")], function(v) diff(range(v, finite = TRUE)), 1)
   around <- seq(0, 2 * pi, length.out = 13)[-1]
@@ -124,7 +129,7 @@ name_layers <- function(middle, points) {
   c(rim, list(text, ggplot2::coord_cartesian(clip = "off"), ggplot2::theme(plot.margin = ggplot2::margin(4, 24, 4, 4))))
 }
 
-# Points, or an image of them with invisible points for the legend.
+# Draws points, or an image of them with invisible points for the legend.
 embedding_layers <- function(points, scale, look) {
   if (!look$raster) return(ggplot2::geom_point(size = look$size, stroke = 0))
   trained <- scale$clone()

@@ -1,14 +1,16 @@
 #' Plot genes by groups of cells
 #'
-#' `plot_violin()` draws the distribution of genes or columns of `obs` in each group, `plot_dotplot()` the mean of each
-#' gene (colour) and the share of cells with it (size), `plot_heatmap()` every cell, in the order of the groups. As
-#' `scanpy.pl.violin`, `dotplot` and `heatmap`. All genes of a plot are read in one pass.
+#' `plot_violin()` draws the distribution of genes or columns of `obs` in each group,
+#' `plot_dotplot()` the mean of each gene (colour) and the share of cells that express it (size),
+#' `plot_heatmap()` every cell, ordered by group. As `scanpy.pl.violin`, `dotplot` and `heatmap`.
+#' All genes of a plot are read in one pass.
 #'
 #' @param adata An [AnnDataOOM-class].
 #' @param keys Genes, or numeric columns of `obs`.
 #' @param var_names Genes; a named list of genes puts them in labelled sections.
 #' @param groupby Column of `obs` with the groups; `NULL` for all cells together.
-#' @param layer,use_raw Where genes are taken from; by default from `raw` where there is one, as in `scanpy.pl`.
+#' @param layer,use_raw The layer, or whether `raw`, that genes are taken from; by default `raw`
+#'   where there is one, as in `scanpy.pl`.
 #' @param stripplot Whether to draw the cells as points over the violins; by default up to 5,000 cells.
 #' @param palette Colours of the groups, named by group or in their order; by default `uns$<groupby>_colors`.
 #' @param ncol Number of columns of panels.
@@ -52,9 +54,10 @@ plot_violin <- function(
 }
 
 #' @rdname plot_violin
-#' @param expression_cutoff A cell has a gene when its value is above this.
-#' @param mean_only_expressed Whether the mean is over the cells that have the gene.
-#' @param standard_scale `"var"` to spread each gene over 0 to 1, `"group"` each group, `NULL` for neither.
+#' @param expression_cutoff Value above which a cell counts as expressing a gene.
+#' @param mean_only_expressed Whether the mean is over the cells that express the gene.
+#' @param standard_scale `"var"` to scale each gene to 0 to 1, `"group"` to scale each group, `NULL`
+#'   for neither.
 #' @export
 plot_dotplot <- function(
   adata, var_names, groupby, layer = NULL, use_raw = NULL, expression_cutoff = 0, mean_only_expressed = FALSE,
@@ -101,7 +104,8 @@ plot_dotplot <- function(
 }
 
 #' @rdname plot_violin
-#' @param max_rows At most this many rows are drawn: with more cells, means of neighbours within a group.
+#' @param max_rows Most rows that are drawn: with more cells, each row is the mean of
+#'   neighbouring cells of a group.
 #' @export
 plot_heatmap <- function(
   adata, var_names, groupby, layer = NULL, use_raw = NULL, standard_scale = NULL, palette = NULL, max_rows = 2000
@@ -141,7 +145,7 @@ plot_heatmap <- function(
     ggplot2::scale_y_reverse(breaks = middles, labels = names(ends), expand = c(0, 0), guide = ggplot2::guide_axis(check.overlap = TRUE)) +
     ggplot2::labs(x = NULL, y = groupby, fill = NULL) + plot_theme() + upright_labels() +
     ggplot2::theme(axis.line = ggplot2::element_blank(), axis.ticks.y = ggplot2::element_blank())
-  # The groups' colours beside the first section, as wide for one gene as for fifty.
+  # The colours of the groups are beside the first section, as wide for one gene as for fifty.
   width <- 0.02 * length(unique(sections$gene)) + 0.15
   left <- min(as.integer(long$gene[long$section == levels(long$section)[1]])) - 0.5
   first$xmin <- left - 1.5 * width
@@ -154,7 +158,7 @@ plot_heatmap <- function(
   in_sections(plot, sections)
 }
 
-# Numbers of blocks of neighbouring rows, none over two groups, about `most` in all.
+# Numbers blocks of neighbouring rows, about `most` in all; no block spans two groups.
 rows_in_blocks <- function(group, most) {
   n <- length(group)
   if (n <= most) return(seq_len(n))

@@ -1,18 +1,22 @@
 #' Plot ranked genes
 #'
-#' `plot_markers()` draws the first genes of each group of [rank_genes_groups()] in all groups: as dots (mean and share of
-#' cells, [plot_dotplot()]) or every cell ([plot_heatmap()]). `plot_volcano()` draws all genes of groups by fold change and
-#' adjusted p-value, with the names of the strongest.
+#' `plot_markers()` draws the first genes of each group of [rank_genes_groups()] in all groups: as
+#' dots (mean and share of cells, [plot_dotplot()]) or for every cell ([plot_heatmap()]).
+#' `plot_volcano()` draws all genes of groups by fold change and adjusted p-value, and names the
+#' most significant ones.
 #'
 #' @param adata An [AnnDataOOM-class] after [rank_genes_groups()].
 #' @param groups Groups whose genes are drawn; `NULL` for all (`plot_volcano()`: the first).
-#' @param n_genes How many genes of each group: drawn by `plot_markers()`, named on each side by `plot_volcano()`.
+#' @param n_genes Number of genes of each group that `plot_markers()` draws, or that
+#'   `plot_volcano()` names on each side.
 #' @param type `"dotplot"` or `"heatmap"`.
 #' @param key Name of the results in `uns`.
-#' @param min_logfoldchange Genes of `plot_markers()` have at least this log2 fold change; `NULL` for any.
-#' @param groupby Column of `obs` with the groups of cells drawn; by default that of the results.
-#' @param layer,use_raw Where values are taken from; by default as for the results.
-#' @param standard_scale `"var"` to spread each gene over 0 to 1, `NULL` not to.
+#' @param min_logfoldchange Least log2 fold change of the genes of `plot_markers()`; `NULL` for any.
+#' @param groupby Column of `obs` with the groups of cells to draw; by default the one of the
+#'   results.
+#' @param layer,use_raw The layer, or whether `raw`, that values are taken from; by default as for
+#'   the results.
+#' @param standard_scale `"var"` to scale each gene to 0 to 1, `NULL` for no scaling.
 #' @return A ggplot.
 #' @export
 #' @examplesIf requireNamespace("ggplot2", quietly = TRUE)
@@ -58,8 +62,8 @@ check_count <- function(x, what) {
 }
 
 #' @rdname plot_markers
-#' @param pval_cutoff,log2fc_min Genes beyond both are coloured: below this adjusted p-value, and of a log2 fold change of at
-#'   least this size.
+#' @param pval_cutoff,log2fc_min Genes with a smaller adjusted p-value, and a log2 fold change of at
+#'   least this absolute value, are coloured.
 #' @export
 plot_volcano <- function(
   adata, groups = NULL, n_genes = 8, key = "rank_genes_groups", pval_cutoff = 0.05, log2fc_min = 1
@@ -76,12 +80,13 @@ plot_volcano <- function(
     )
   }))
   drawn <- drawn[!is.na(drawn$gene) & is.finite(drawn$fold), ]
-  # A p-value of 0 lies where the smallest other one does, and a little above.
+  # A p-value of 0 is drawn a little above the smallest other one.
   least <- min(drawn$p[drawn$p > 0], 1)
   drawn$height <- -log10(pmax(drawn$p, least / 10))
   far <- drawn$p < pval_cutoff & abs(drawn$fold) >= log2fc_min
   drawn$side <- factor(ifelse(far, ifelse(drawn$fold > 0, "higher", "lower"), "neither"), c("lower", "neither", "higher"))
-  # Genes in no cell of one side have folds that say nothing about their size: the axis ends where the others do.
+  # Genes that no cell of one side expresses have folds of arbitrary size: the axis ends with the
+  # other genes.
   reach <- max(abs(drawn$fold[abs(drawn$fold) < 15]), log2fc_min, 1) * 1.05
   drawn$fold <- pmin(pmax(drawn$fold, -reach), reach)
   named <- do.call(rbind, lapply(split(drawn[drawn$side != "neither", ], ~ group + side, drop = TRUE), function(part) {

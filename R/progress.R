@@ -1,13 +1,15 @@
 draws_progress <- function() isTRUE(getOption("anndataoom.progress", interactive()))
 
-# `draw(fraction)` while a long call runs, `close()` at its end: a bar of the package cli with the time left, or a plain
-# one without it. Nothing unless the option says so.
+# Makes `draw(fraction)`, called while a long call runs, and `close()`, called at its end: a bar of
+# the package cli with the time left, or a plain one without cli. They do nothing unless the option
+# asks for progress.
 progress_bar <- function(label) {
   if (!draws_progress()) return(list(draw = NULL, close = function() NULL))
   if (requireNamespace("cli", quietly = TRUE)) cli_bar(label) else plain_bar(label)
 }
 
-# `draw` as it is handed to Rust, where nothing may jump: NULL, the text of its error, FALSE when Ctrl-C came meanwhile.
+# Wraps `draw` for Rust, where R must not jump: returns NULL, the text of its error, or FALSE after
+# a Ctrl-C.
 careful <- function(draw) {
   if (is.null(draw)) return(NULL)
   function(fraction) {
@@ -29,7 +31,8 @@ cli_bar <- function(label) {
     if (is.null(id)) {
       id <<- cli::cli_progress_bar(
         total = 1000, format = paste0(escape_braces(label), " {cli::pb_bar} {cli::pb_percent} {cli::pb_eta_str}"),
-        # A verb of several passes goes from the end to the start again: cli would have closed the bar by then.
+        # A verb of several passes goes from the end to the start again, where cli would have closed
+        # the bar.
         auto_terminate = FALSE, .auto_close = FALSE, .envir = home
       )
     }

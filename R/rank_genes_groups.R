@@ -1,30 +1,35 @@
-#' Genes that mark groups of cells
+#' Rank the genes that mark groups of cells
 #'
-#' Ranks the genes of each group by a test against the other cells, or against one group; as
-#' `scanpy.tl.rank_genes_groups`. Expects logarithms. t-tests take one pass over the cells; `method = "wilcoxon"` reads them
-#' once and sorts every gene's values, in memory or in a scratch file, within `options(anndataoom.memory = )`. Genes of equal
-#' score are in their order in the matrix.
+#' Ranks the genes of each group by a test against the other cells, or against one group, as
+#' `scanpy.tl.rank_genes_groups`. Expects logarithms. t-tests take one pass over the cells. `method
+#' = "wilcoxon"` reads them once and sorts every gene's values, in memory or in a scratch file,
+#' within `options(anndataoom.memory = )`. Genes of equal score are in the order of the matrix.
 #'
 #' @param adata An [AnnDataOOM-class].
-#' @param groupby Column of `obs` with the groups: at least two cells each, and no cell without one.
-#' @param mask_var Genes to test, and to adjust p-values for: a column of `var`, or `TRUE` and `FALSE` for each.
-#' @param use_raw Whether `adata$raw` is used; by default where there is one and no `layer` is named.
+#' @param groupby Column of `obs` with the groups. Each has at least two cells, and every cell has a
+#'   group.
+#' @param mask_var Genes to test and to adjust p-values for: a column of `var`, or `TRUE` and
+#'   `FALSE` for each gene.
+#' @param use_raw Whether `adata$raw` is used; by default `TRUE` where there is a `raw` and no
+#'   `layer` is named.
 #' @param groups Groups to compare, in this order.
-#' @param reference `"rest"`, all other cells, or the group to compare with.
-#' @param n_genes Genes to keep of each group; `NULL` for all.
-#' @param rankby_abs Whether genes are ordered by the size of their scores, not by the scores.
-#' @param pts Whether the shares of cells with each gene are added.
+#' @param reference `"rest"` for all other cells, or the group to compare with.
+#' @param n_genes Number of genes to keep for each group; `NULL` for all.
+#' @param rankby_abs Whether genes are ordered by the absolute value of their scores.
+#' @param pts Whether the shares of cells that express each gene are added.
 #' @param key_added Name of the results in `uns` instead of `rank_genes_groups`.
-#' @param method `"t-test"` (Welch's; `NULL` too), `"t-test_overestim_var"`, `"wilcoxon"` or `"logreg"`: a multinomial logistic
-#'   regression on all genes together, as scikit-learn's with its defaults but at its minimum; the values of the genes are held
-#'   in memory, within half of `options(anndataoom.memory = )`, so it is for a selection of genes. Scores are coefficients. Of
-#'   two groups the first is ranked, by its own coefficients (scanpy shows those of the category that sorts last).
+#' @param method `"t-test"` (Welch's; also for `NULL`), `"t-test_overestim_var"`, `"wilcoxon"` or
+#'   `"logreg"`. The last is a multinomial logistic regression on all genes together, as
+#'   scikit-learn's with its defaults but at its minimum. It holds the values of the genes in
+#'   memory, within half of `options(anndataoom.memory = )`, so that it suits a selection of genes.
+#'   Scores are its coefficients. With two groups only the first is ranked, by its own coefficients
+#'   (scanpy shows those of the category that sorts last).
 #' @param corr_method Adjustment of p-values: `"benjamini-hochberg"` or `"bonferroni"`.
-#' @param tie_correct Whether ties make the variance of `"wilcoxon"` smaller.
+#' @param tie_correct Whether ties reduce the variance of `"wilcoxon"`.
 #' @param layer Layer to use instead of X.
-#' @return `adata` with `uns$rank_genes_groups`: data frames `names`, `scores`, `logfoldchanges` (log2), `pvals` and
-#'   `pvals_adj` with a column a group, `params`, and with `pts` the data frames `pts` and `pts_rest`; of `"logreg"` `names`
-#'   and `scores` alone.
+#' @return `adata` with `uns$rank_genes_groups`: the data frames `names`, `scores`, `logfoldchanges`
+#'   (log2), `pvals` and `pvals_adj` (genes x groups), `params`, and with `pts` the data frames
+#'   `pts` and `pts_rest`. `"logreg"` gives only `names`, `scores` and `params`.
 #' @seealso [rank_genes_groups_df()], [filter_rank_genes_groups()], [plot_markers()], [plot_volcano()].
 #' @export
 #' @examples
@@ -64,7 +69,7 @@ ranked_genes <- function(adata, key) {
   lapply(found, resolve)
 }
 
-# The groups of `group`, all for NULL.
+# Checks the names of groups in `group`; NULL for all groups.
 ranked_groups <- function(found, group, key) {
   if (is.null(group)) return(names(found$names))
   if (!is.character(group) || !length(group) || anyNA(group)) {
@@ -81,15 +86,17 @@ ranked_groups <- function(found, group, key) {
 
 #' Ranked genes as a data frame
 #'
-#' The results of [rank_genes_groups()], the groups one below the other; as `scanpy.get.rank_genes_groups_df`.
+#' Returns the results of [rank_genes_groups()] as one table, group after group, as
+#' `scanpy.get.rank_genes_groups_df`.
 #'
 #' @param adata An [AnnDataOOM-class] after [rank_genes_groups()].
-#' @param group One group, whose name is no column then, or several; `NULL` for all.
+#' @param group A group, or several; `NULL` for all. With a single group the column `group` is left
+#'   out.
 #' @param key Name of the results in `uns`.
-#' @param pval_cutoff,log2fc_min,log2fc_max Bounds, not themselves allowed, on `pvals_adj` and `logfoldchanges`.
+#' @param pval_cutoff,log2fc_min,log2fc_max Exclusive bounds of `pvals_adj` and `logfoldchanges`.
 #' @param gene_symbols Column of `var` to add.
-#' @return A data frame with `group`, `names`, `scores`, `logfoldchanges`, `pvals`, `pvals_adj`, and, where there are shares,
-#'   `pct_nz_group` and `pct_nz_reference`.
+#' @return A data frame with `group`, `names`, `scores`, `logfoldchanges`, `pvals`, `pvals_adj` and,
+#'   if the results have shares, `pct_nz_group` and `pct_nz_reference`.
 #' @export
 #' @examples
 #' adata <- read_h5ad(example_h5ad()) |> normalize_total(target_sum = 1e4) |> log1p()
@@ -129,17 +136,20 @@ rank_genes_groups_df <- function(
 
 #' Filter ranked genes
 #'
-#' Keeps the genes of [rank_genes_groups()] whose fold change and shares of cells are within bounds; as
-#' `scanpy.tl.filter_rank_genes_groups`. Others become `NA`. Shares and fold changes that are not there, those of a comparison
-#' with one group, or of another `groupby`, take one more pass.
+#' Keeps the genes of [rank_genes_groups()] whose fold change and shares of cells are within bounds,
+#' as `scanpy.tl.filter_rank_genes_groups`. Other genes become `NA`. It takes one more pass where
+#' the results do not have the shares and fold changes needed: for a comparison with one group, or
+#' with another `groupby`.
 #'
 #' @inheritParams rank_genes_groups_df
 #' @param key Name of the results in `uns`; `NULL` for `rank_genes_groups`.
-#' @param groupby,use_raw The groups and the matrix; by default those of the results.
+#' @param groupby,use_raw Column of the groups, and whether `raw` is used; by default as for the
+#'   results.
 #' @param key_added Name of the filtered results in `uns`.
-#' @param min_in_group_fraction,max_out_group_fraction Bounds on the shares of the group's cells, and of all others.
-#' @param min_fold_change Bound on the log2 fold change.
-#' @param compare_abs Whether it is a bound on its size.
+#' @param min_in_group_fraction,max_out_group_fraction Least share of the group's cells, and largest
+#'   share of all other cells, that express a gene.
+#' @param min_fold_change Least log2 fold change.
+#' @param compare_abs Whether the bound is for the absolute value of the fold change.
 #' @return `adata` with `uns$rank_genes_groups_filtered`.
 #' @export
 #' @examples

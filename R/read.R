@@ -1,18 +1,20 @@
 #' Open a file or a folder of any kind
 #'
-#' Finds out by what is in it, not by its name, which reader it needs: [read_h5ad()], [read_zarr()], [read_10x_h5()] (10x Genomics,
-#' CellBender), [read_h5mu()], [read_h5seurat()], [read_loom()], [read_10x_mtx()] for folders with a count matrix as text, or
-#' [read_text()] for tables.
+#' Chooses the reader by the content of the file, not by its name: [read_h5ad()], [read_zarr()],
+#' [read_10x_h5()] (10x Genomics, CellBender), [read_h5mu()], [read_h5seurat()], [read_loom()],
+#' [read_10x_mtx()] for folders with a count matrix as text, or [read_text()] for tables.
 #'
 #' @param path The file or folder, or a URL of one: `https://`, `s3://`, `gs://` or `az://`, of which only the bytes that are needed
 #'   are fetched.
 #' @param ... Arguments of the reader: `mod` of an h5mu file, `assay` and `slot` of an h5Seurat file, `genome` of a 10x one,
 #'   `sparse` of a loom file, `prefix` and `to` of a folder, `delimiter`, `transpose` and `to` of a table.
-#' @param mode,external As in [read_h5ad()] and [read_zarr()]; h5mu files are saved into too.
-#' @param storage_options As in [read_h5ad()], for a URL.
+#' @param mode,external See [read_h5ad()] and [read_zarr()]. `mode = "r+"` is for h5ad and h5mu
+#'   files.
+#' @param storage_options Options of a URL. See [read_h5ad()].
 #' @return An [AnnDataOOM-class].
-#' @details Where there are several modalities, genomes or matrices and none was chosen, the error lists them and names the
-#' argument. Objects that R saved are no files to stream from: `readRDS()` and [as_AnnDataOOM()] make one of them.
+#' @details If a file or folder has several modalities, genomes or matrices and none was chosen, the
+#'   error lists them and names the argument. Objects that R saved cannot be streamed: read them
+#'   with `readRDS()` and convert them with [as_AnnDataOOM()].
 #' @export
 #' @examples
 #' read(example_h5ad())

@@ -1,14 +1,16 @@
 #' Open a file of 10x Genomics
 #'
-#' Files of Cell Ranger 2 and later (`filtered_feature_bc_matrix.h5`, ...) as scanpy's function of this name reads them:
-#' barcodes x features, gene names as `var_names`, `var$gene_ids` and, from Cell Ranger 3 on, `var$feature_types`,
-#' `var$genome` and what else the file says. The matrix stays in the file; counts stay integers. Names of genes that
-#' repeat get "-1", "-2", ... with a warning.
+#' Opens a file of Cell Ranger 2 or later (`filtered_feature_bc_matrix.h5`, ...) as scanpy's
+#' function of this name does: barcodes x features, with gene names as `var_names`, `var$gene_ids`
+#' and, from Cell Ranger 3 on, `var$feature_types`, `var$genome` and the other columns in the file.
+#' The matrix stays in the file; counts stay integers. Repeated names of genes get "-1", "-2", ...
+#' with a warning.
 #'
 #' @param filename The file.
-#' @param genome Only features of this genome; needed for a file of Cell Ranger 2 with several.
-#' @param gex_only Only features of the type "Gene Expression".
-#' @param external Which other files this one may take parts from; see [read_h5ad()].
+#' @param genome Keep only features of this genome; needed for a file of Cell Ranger 2 with several
+#'   genomes.
+#' @param gex_only Whether to keep only features of the type "Gene Expression".
+#' @param external Other files that this one may take parts from; see [read_h5ad()].
 #' @return An [AnnDataOOM-class].
 #' @seealso [read_h5ad()]
 #' @export

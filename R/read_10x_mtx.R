@@ -1,18 +1,20 @@
 #' Open a folder with a count matrix as text
 #'
-#' Folders of Cell Ranger 2 and 3, of GEO (where a name stands before each of the three files' names), STARsolo,
-#' alevin-fry, kallisto and bustools, and Parse; files are gzipped or not. The matrix is turned into an h5ad file once, in
-#' memory that does not grow with it, and read from there. Results are those of scanpy's function of this name.
+#' Opens folders of Cell Ranger 2 and 3, of GEO (where a prefix stands before the names of the three
+#' files), STARsolo, alevin-fry, kallisto and bustools, and Parse; files are gzipped or not. The
+#' matrix is converted into an h5ad file once, in memory that does not grow with it, and read from
+#' there. Results are those of scanpy's function of this name.
 #'
-#' @param path The folder, or the matrix in it.
+#' @param path The folder, or the matrix file in it.
 #' @param var_names Genes are named by `"gene_symbols"` or `"gene_ids"`; the other becomes a column of `var`.
-#' @param make_unique Whether symbols that repeat get "-1", "-2", ...
-#' @param gex_only Only features of the type "Gene Expression", where the folder has types.
-#' @param prefix What the names of the files begin with, where the folder has several matrices.
-#' @param to Where to write the h5ad file, to open it with [read_h5ad()] the next time; without it, it is a temporary
-#'   one, which is removed when nothing reads from it any more.
-#' @return An [AnnDataOOM-class], cells x genes: barcodes and genes as the files have them, `X` as float32 by rows (float64
-#'   where a whole number needs it).
+#' @param make_unique Whether repeated symbols get "-1", "-2", ...
+#' @param gex_only Whether to keep only features of the type "Gene Expression", if the folder has
+#'   types.
+#' @param prefix Prefix of the names of the files, for a folder with several matrices.
+#' @param to Path of the h5ad file to write, so that [read_h5ad()] can open it later. Without it, a
+#'   temporary file is written and removed when no object reads from it any more.
+#' @return An [AnnDataOOM-class], cells x genes, with barcodes and genes as in the files. `X` is
+#'   float32 by rows (float64 if a whole number needs it).
 #' @seealso [read_10x_h5()], [read_h5ad()]
 #' @export
 #' @examples
@@ -34,8 +36,8 @@ read_10x_mtx <- function(path, var_names = "gene_symbols", make_unique = TRUE, g
   })
 }
 
-# The h5ad file that `write` makes at the place it is given: `to`, or one of its own, which goes with the last object that
-# reads from it.
+# Opens the h5ad file that `write` makes at the place it is given: `to`, or a temporary file that is
+# removed with the last object that reads from it.
 into_h5ad <- function(to, write) {
   if (!is.null(to)) {
     write(path.expand(to))
@@ -48,5 +50,5 @@ into_h5ad <- function(to, write) {
   adata
 }
 
-# Of the package, as a function made where an object is would keep that object.
+# Defined here: a function made beside an object would keep that object alive.
 remove_scratch <- function(file) unlink(file$path)

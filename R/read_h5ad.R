@@ -1,21 +1,24 @@
 #' Open an h5ad file
 #'
-#' Reads `obs` and `var`; matrices stay in the file and the elements of `obsm`, `uns` and so on are read when they are
-#' touched. With `mode = "r"` the file is never changed; with `"r+"`, [save_h5ad()] puts what changed into it.
+#' Reads `obs` and `var`. Matrices stay in the file, and the elements of `obsm`, `uns` and other
+#' slots are read on first use. With `mode = "r"` the file never changes; with `"r+"`, [save_h5ad()]
+#' saves changes into it.
 #'
-#' A column of `obs` or `var` that cannot be decoded is left out with a warning that names it; [write_h5ad()] then keeps
-#' it as it is in the file where it can.
+#' A column of `obs` or `var` that cannot be decoded is left out with a warning that names it.
+#' [write_h5ad()] copies such a column from the file if it can.
 #'
-#' @param path An h5ad file, of any version of anndata from 0.5 on; or a URL of one: `https://`, `s3://`, `gs://` or `az://`, of
-#'   which only the bytes that are needed are fetched.
-#' @param mode `"r"` to read, `"r+"` to read and save (no URL).
-#' @param external Which other files this one may take parts from (external links, external storage, virtual datasets):
-#'   `"refuse"` none, `"same-folder"` those in its folder, `"follow"` any, which shows what lies at whatever path the file
-#'   names.
-#' @param storage_options Options of a URL, a named list or vector, as the crate object_store has them: `region`, `endpoint`,
-#'   `skip_signature`, ... and credentials, which are otherwise those of the environment (`AWS_ACCESS_KEY_ID`, ...); for `https://`
-#'   `bearer_token`, or `username` and `password`; for all `timeout` (seconds) and `retries`. What is secret stays in this process:
-#'   it is in nothing that `saveRDS()` keeps and in no message, and what is opened again elsewhere takes the environment's.
+#' @param path An h5ad file, of any version of anndata from 0.5 on, or a URL of one: `https://`,
+#'   `s3://`, `gs://` or `az://`. Of a URL, only the bytes that are needed are fetched.
+#' @param mode `"r"` to read, `"r+"` to read and save. A URL is only read.
+#' @param external Other files that this one may take parts from (external links, external storage,
+#'   virtual datasets): `"refuse"` none, `"same-folder"` those in its folder, `"follow"` any. With
+#'   `"follow"`, a file can show the contents of any path that it names.
+#' @param storage_options Options of a URL: a named list or vector, with the names of the crate
+#'   object_store (`region`, `endpoint`, `skip_signature`, ...). Credentials are options too; by default
+#'   they come from the environment (`AWS_ACCESS_KEY_ID`, ...). For `https://`: `bearer_token`, or
+#'   `username` and `password`. For all: `timeout` (seconds) and `retries`. Secrets stay in this
+#'   process. They are in no message and in nothing that `saveRDS()` keeps; another process takes
+#'   those of its environment.
 #' @return An [AnnDataOOM-class].
 #' @seealso [write_h5ad()], [save_h5ad()], [close()], [relink()]
 #' @export
@@ -27,7 +30,7 @@ read_h5ad <- function(path, mode = "r", external = "refuse", storage_options = N
   object_of(file_ref(path, mode == "r+", external, format = "hdf5", storage_options = storage_options))
 }
 
-# The object in a file, or in a group of it.
+# Returns the object in a file, or in a group of it.
 object_of <- function(file) {
   tree <- rs_call(rs_tree, store = store_of(file))
   frames <- lapply(c(obs = "obs", var = "var"), function(name) {
@@ -46,12 +49,13 @@ object_of <- function(file) {
   failed <- lapply(frames, function(frame) names(frame$failed))
   frames <- lapply(frames, function(frame) frame$value)
   lazy <- function(entries) lapply(entries, function(e) on_disk(file, e$element, e$encoding, e$shape))
-  # A matrix that cannot be read hides nothing else, and is kept when the object is written.
+  # A matrix that cannot be read does not prevent reading the rest. It is kept when the object is
+  # written.
   reasons <- character()
   matrix <- function(element) {
     if (is.null(element)) return(NULL)
     tryCatch(oom_from_file(file, element), anndataoom_error = function(e) {
-      # There is something to do about it at once.
+      # This error says what to do, so that it is raised at once.
       if (inherits(e, "anndataoom_error_external")) stop(e)
       # A connection that broke says nothing of the file.
       if (is_url(file$path) && inherits(e, c("anndataoom_error_io", "anndataoom_error_file"))) stop(e)
@@ -101,7 +105,8 @@ check_file_shapes <- function(adata) {
 
 #' The bundled example file
 #'
-#' A small simulated data set in the likeness of blood cells: cell types, batches, mitochondrial genes.
+#' A small simulated data set that resembles blood cells, with cell types, batches and mitochondrial
+#' genes.
 #'
 #' @return Path of an h5ad file.
 #' @export

@@ -1,13 +1,15 @@
 #' Open the modalities of an h5mu file
 #'
-#' Files of several modalities (MuData) are read in place: names and shapes are read, no values, and nothing is copied.
+#' Opens files of several modalities (MuData) in place: names and shapes are read, matrices stay in
+#' the file.
 #'
 #' @param path The file.
-#' @param mod The modality; all of them when `NULL`.
-#' @param mode `"r"`: the file is never changed, and `obs` of each modality gains the columns that the file has of all
-#'   cells. `"r+"`: `obs` is the modality's own, and [save_h5ad()] puts what changed into its place in the file.
-#' @param external Which other files this one may take parts from; see [read_h5ad()].
-#' @return An [AnnDataOOM-class], or without `mod` a list of them by modality, in the file's order.
+#' @param mod The modality; `NULL` for all of them.
+#' @param mode With `"r"` the file never changes, and `obs` of each modality gains the file's
+#'   columns about all cells. With `"r+"`, `obs` is the modality's own, and [save_h5ad()] saves
+#'   changes into the modality.
+#' @param external Other files that this one may take parts from; see [read_h5ad()].
+#' @return An [AnnDataOOM-class], or without `mod` a named list of them, in the file's order.
 #' @seealso [write_h5mu()], [read()]
 #' @export
 #' @examples
@@ -36,12 +38,14 @@ modality_of <- function(file, name, mode) {
 
 #' Write objects as the modalities of an h5mu file
 #'
-#' The file has the names of all cells, a cell being the same in all modalities, those of all genes, and where each modality
-#' has them, as the Python package mudata writes them. Matrices are streamed.
+#' Writes modalities as the Python package mudata does. The file also has the names of all cells
+#' (cells of the same name are the same cell) and of all genes, and the positions of these in each
+#' modality. Matrices are streamed.
 #'
-#' @param adatas A list of [AnnDataOOM-class] objects by name, whose names of cells do not repeat.
-#' @param path The file to write; it appears when it is whole.
-#' @param compression,compression_opts As in [write_h5ad()].
+#' @param adatas A named list of [AnnDataOOM-class] objects. Names of cells must not repeat within
+#'   an object.
+#' @param path The file to write; it appears at this path only when it is complete.
+#' @param compression,compression_opts See [write_h5ad()].
 #' @return `adatas`, invisibly.
 #' @seealso [read_h5mu()]
 #' @export

@@ -1,14 +1,15 @@
 #' Open an h5Seurat file
 #'
-#' Opens an assay of a file of SeuratDisk in place: its matrices of features x cells by columns are cells x features by rows
-#' and are read when values are asked for. `meta.data` is `obs`, `meta.features` `var` (with `highly_variable` for the
-#' variable features), reductions are in `obsm` and `varm` (`X_pca`, `PCs`), graphs in `obsp`.
+#' Opens an assay of a file of SeuratDisk in place. Its matrices, features x cells by columns, are
+#' read as cells x features by rows when values are needed. `meta.data` becomes `obs`,
+#' `meta.features` becomes `var` (with `highly_variable` for the variable features), reductions go
+#' to `obsm` and `varm` (`X_pca`, `PCs`), graphs to `obsp`.
 #'
 #' @param path The file.
-#' @param assay The assay; the active one when `NULL`.
-#' @param slot The matrix that is `X`: `"counts"`, `"data"` or `"scale.data"`; the first of them that is there when `NULL`.
-#'   The others are layers, `"scale.data"` where it has all features.
-#' @param external Which other files this one may take parts from; see [read_h5ad()].
+#' @param assay The assay; `NULL` for the active one.
+#' @param slot The matrix for `X`: `"counts"`, `"data"` or `"scale.data"`; `NULL` for the first of
+#'   them in the file. The others become layers, `"scale.data"` only if it has all features.
+#' @param external Other files that this one may take parts from; see [read_h5ad()].
 #' @return An [AnnDataOOM-class].
 #' @seealso [read()], [as_AnnDataOOM()] for Seurat objects in memory
 #' @export

@@ -1,19 +1,20 @@
 #' Open a loom file
 #'
-#' Opens a file of loompy (versions 2 and 3) in place: its matrices of genes x cells are turned, a block at a time, when
-#' values are asked for. Attributes of columns are `obs`, of rows `var`, those of two dimensions `obsm` and `varm`; graphs
-#' are `obsp` and `varp`. The names and defaults are those of anndata's function of this name.
+#' Opens a file of loompy (versions 2 and 3) in place. Its matrices, genes x cells, are transposed a
+#' block at a time when values are needed. Attributes of columns become `obs`, those of rows `var`;
+#' attributes with two dimensions go to `obsm` and `varm`, graphs to `obsp` and `varp`. Names and
+#' defaults are those of anndata's function of this name.
 #'
 #' @param filename The file.
 #' @param sparse Whether the matrices are written once as compressed rows, which later passes read faster.
-#' @param X_name The layer that is `X`, where the file has it; else `X` is the main matrix. All are layers too, the main
-#'   one as `"matrix"`.
+#' @param X_name The layer for `X`, if the file has it; else `X` is the main matrix. All matrices
+#'   are layers too, the main one as `"matrix"`.
 #' @param obs_names,var_names The attributes that name cells and genes.
 #' @param obsm_mapping,varm_mapping For each array of `obsm` or `varm` the attributes that are its columns, such as
 #'   `list(X_umap = c("_X", "_Y"))`.
-#' @param to Where to write the h5ad file of `sparse`, to open it with [read_h5ad()] the next time; without it, it is a
-#'   temporary one, which is removed when nothing reads from it any more.
-#' @param external Which other files this one may take parts from; see [read_h5ad()].
+#' @param to Path of the h5ad file that `sparse` writes, so that [read_h5ad()] can open it later.
+#'   Without it, a temporary file is written and removed when no object reads from it any more.
+#' @param external Other files that this one may take parts from; see [read_h5ad()].
 #' @return An [AnnDataOOM-class].
 #' @seealso [read()]
 #' @export
@@ -27,7 +28,7 @@ read_loom <- function(filename, sparse = FALSE, X_name = "spliced", obs_names = 
     "read_loom", filename = filename, sparse = sparse, X_name = X_name, obs_names = obs_names, var_names = var_names,
     obsm_mapping = obsm_mapping, varm_mapping = varm_mapping, to = to, external = external
   )
-  if (!sparse && !is.null(to)) abort("parameter", "to: only a file that is written has a place; use sparse = TRUE")
+  if (!sparse && !is.null(to)) abort("parameter", "to: expected NULL without sparse = TRUE, which writes an h5ad file")
   file <- file_ref(filename, external = external)
   obsm <- loom_mapping(obsm_mapping, "obsm_mapping")
   varm <- loom_mapping(varm_mapping, "varm_mapping")
@@ -50,7 +51,8 @@ loom_mapping <- function(mapping, parameter) {
   list(parts = unlist(mapping, use.names = FALSE), of = rep(names(mapping), lengths(mapping)))
 }
 
-# The object of a foreign file whose slots the core has read; its matrices are read in place.
+# Makes the object of a foreign file from the slots that the core has read; its matrices are read in
+# place.
 of_slots <- function(file, parts) {
   matrix <- function(layer) {
     x <- oom_from_file(file, layer$element)

@@ -1,16 +1,18 @@
 #' Open a table of numbers as text
 #'
-#' Opens a table (csv, tsv, gzipped or not): it is turned into an h5ad file once, in memory that does not grow with it, and
-#' read from there. Lines that begin with "#" before the first value are comments.
+#' Converts a table (csv, tsv, gzipped or not) into an h5ad file once, in memory that does not grow
+#' with it, and reads from there. Lines that begin with "#" before the first value are comments.
 #'
 #' @param filename The file.
-#' @param delimiter The text between values; `" "` stands for any blanks. When `NULL`, it is found out from the first line:
-#'   a tab, a comma, a semicolon or blanks.
-#' @param first_column_names Whether the first column holds names; when `NULL`, whether its first value is no number.
+#' @param delimiter The text between values; `" "` stands for any blanks. `NULL` detects it from the
+#'   first line: a tab, a comma, a semicolon or blanks.
+#' @param first_column_names Whether the first column holds names; `NULL` for yes if its first value
+#'   is not a number.
 #' @param transpose Whether the rows of the table are genes.
-#' @param to Where to write the h5ad file, to open it with [read_h5ad()] the next time; without it, it is a temporary
-#'   one, which is removed when nothing reads from it any more.
-#' @return An [AnnDataOOM-class], cells x genes: `X` by rows, as float32 (float64 where a whole number needs it).
+#' @param to Path of the h5ad file to write, so that [read_h5ad()] can open it later. Without it, a
+#'   temporary file is written and removed when no object reads from it any more.
+#' @return An [AnnDataOOM-class], cells x genes. `X` is by rows, as float32 (float64 if a whole
+#'   number needs it).
 #' @seealso [read()], [read_10x_mtx()]
 #' @export
 #' @examples

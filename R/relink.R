@@ -1,13 +1,13 @@
-#' Close the file of an object, or point it to where the file is now
+#' Close the file of an object, or follow a moved file
 #'
-#' An object holds the path of its file, so it can be saved with `saveRDS()` and used in another session. `relink()`
-#' gives an object that reads from a new path, for a file that was moved or copied. `close()` frees the file; it is
-#' opened again when needed.
+#' An object holds the path of its file, so that it can be saved with `saveRDS()` and used in
+#' another session. `relink()` returns an object that reads from a new path, for a file that was
+#' moved or copied. `close()` closes the file; it is opened again when needed.
 #'
 #' @param adata,con An [AnnDataOOM-class].
-#' @param new_path Where the file is now.
+#' @param new_path The present path of the file.
 #' @param ... Not used.
-#' @return `relink()` an [AnnDataOOM-class]; `close()` its argument, invisibly.
+#' @return `relink()` returns an [AnnDataOOM-class], `close()` its argument, invisibly.
 #' @export
 #' @examples
 #' moved <- tempfile(fileext = ".h5ad")

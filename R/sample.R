@@ -1,10 +1,10 @@
 #' Sample cells or genes
 #'
-#' Keeps cells (genes) drawn at random, in their order; nothing of the matrix is read. As `scanpy.pp.sample`, but for the draws.
-#' For all other objects `sample()` is [base::sample()].
+#' Keeps cells (genes) drawn at random, in their order. Reads no values. As `scanpy.pp.sample`, but
+#' with other random draws. For objects of other classes `sample()` is [base::sample()].
 #'
 #' @param x An [AnnDataOOM-class].
-#' @param ... Not used; of other objects, arguments of [base::sample()].
+#' @param ... Not used; for other objects, arguments of [base::sample()].
 #' @export
 #' @examples
 #' adata <- read_h5ad(example_h5ad())
@@ -16,11 +16,12 @@ sample <- function(x, ...) UseMethod("sample")
 sample.default <- function(x, ...) base::sample(x, ...)
 
 #' @rdname sample
-#' @param fraction,n Share of the cells (genes), or how many: exactly one of them.
+#' @param fraction,n Share, or number, of the cells (genes) to draw: exactly one of the two.
 #' @param rng Seed; `NULL` is 0.
-#' @param replace Whether one may be drawn again; names of the repeated ones are made unique.
-#' @param axis `"obs"` or `"var"`.
-#' @param p What chances are in proportion to: a column of `obs` (`var`) of numbers or truth values, or such a vector.
+#' @param replace Whether a cell (gene) may be drawn again; repeated names are made unique.
+#' @param axis `"obs"` to draw cells, `"var"` to draw genes.
+#' @param p Weights that the chances are proportional to: a column of `obs` (`var`) of numbers or
+#'   truth values, or such a vector.
 #' @return `adata` with the cells (genes) drawn.
 #' @export
 sample.AnnDataOOM <- function(x, fraction = NULL, n = NULL, rng = NULL, replace = FALSE, axis = "obs", p = NULL, ...) {
@@ -29,13 +30,15 @@ sample.AnnDataOOM <- function(x, fraction = NULL, n = NULL, rng = NULL, replace 
 
 #' Sketch cells
 #'
-#' Keeps `n` cells that stand for all, rare states among them; nothing of the matrix is read.
+#' Keeps `n` cells that represent all cells, including rare states. Reads no values of the matrix.
 #'
 #' @param adata An [AnnDataOOM-class] after [pca()].
-#' @param n Cells to keep.
-#' @param method `"geometric"`: evenly over the embedding, from boxes of one size (Hie et al. 2019); `"leverage"`: by how much a
-#'   cell adds to it (Hao et al. 2023), with `obs$leverage_score`, over all cells.
-#' @param n_pcs,use_rep Columns and name in `obsm` of the embedding; `NULL` is all of `X_pca`.
+#' @param n Number of cells to keep.
+#' @param method `"geometric"` draws evenly over the embedding, from boxes of one size (Hie et al.
+#'   2019). `"leverage"` draws by the leverage of a cell in the embedding (Hao et al. 2023) and adds
+#'   `obs$leverage_score`, computed over all cells.
+#' @param n_pcs,use_rep Number of columns, and name in `obsm`, of the embedding; `NULL` is all of
+#'   `X_pca`.
 #' @param random_state Seed.
 #' @return `adata` with the cells kept, in their order.
 #' @export
@@ -48,15 +51,17 @@ sketch <- function(adata, n, method = "geometric", n_pcs = NULL, use_rep = NULL,
 
 #' Downsample counts
 #'
-#' Samples counts without replacement: a cell keeps exactly as many as asked for, each with the same chance, and one that has
-#' no more keeps all. One pass, then recorded and done whenever values are read; the same counts stay whatever is selected.
-#' As `scanpy.pp.downsample_counts`, but for the draws.
+#' Samples counts without replacement. A cell keeps exactly as many counts as asked for, each with
+#' the same chance; a cell with no more counts keeps them all. After one pass the operation is
+#' recorded, and done whenever values are read. The same counts stay for any selection. As
+#' `scanpy.pp.downsample_counts`, but with other random draws.
 #'
 #' @param adata An [AnnDataOOM-class] of counts.
-#' @param counts_per_cell Counts of a cell at most: a number, or one a cell.
-#' @param total_counts Counts of all cells together, instead.
+#' @param counts_per_cell Most counts of a cell: one number, or a number for each cell.
+#' @param total_counts Number of counts to keep in all cells together, instead of `counts_per_cell`.
 #' @param random_state Seed.
-#' @param replace Only `FALSE`: counts drawn with replacement depend on all genes of a cell, and could not be recorded.
+#' @param replace Only `FALSE`: counts drawn with replacement depend on all genes of a cell and
+#'   could not be recorded.
 #' @return `adata` with the operation queued.
 #' @export
 #' @examples

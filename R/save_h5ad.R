@@ -1,20 +1,21 @@
-#' Save what changed into the file
+#' Save changes into the file
 #'
-#' Puts what changed since the file was opened with `read_h5ad(path, mode = "r+")` into that file, element by element;
-#' nothing else is written. All of it is in the file or, whatever happens to the process, nothing.
+#' Saves what changed since the file was opened with `read_h5ad(path, mode = "r+")` into that file,
+#' element by element. Nothing else is written. Whatever happens to the process, the file has either
+#' all changes or none.
 #'
 #' @param adata An [AnnDataOOM-class] of a file opened with `mode = "r+"`.
-#' @param X Whether a changed X is written too. That is a pass over the matrix.
-#' @param compression,compression_opts Compression of what is written, as in [write_h5ad()].
-#' @return The object as it is in the file now, invisibly: go on with it. `adata` and objects made from it go on showing
-#'   what was there.
+#' @param X Whether a changed X is saved too, which takes a pass over the matrix.
+#' @param compression,compression_opts Compression of new elements, see [write_h5ad()].
+#' @return The object as it is in the file now, invisibly; continue with it. `adata` and objects
+#'   made from it still show the former state.
 #' @details
-#' The name says what base R's `save()` does not: that it saves into an h5ad file.
+#' The name differs from base R's `save()`, which saves R objects.
 #'
-#' New elements are added to the file and the old ones left unused, so a file grows with every save; [write_h5ad()]
-#' makes a compact one. While something is saved, nobody else may have the file open. What is saved is prepared in a file
-#' beside it, `.name.save`; should the process be killed while that is copied in, the next one to open the file ends the
-#' copying.
+#' New elements are added to the file and the old ones left unused, so that a file grows with every
+#' save; [write_h5ad()] makes a compact one. During a save no other process may have the file open.
+#' Changes are first written to a file beside it, `.name.save`. If the process is killed while that
+#' file is copied in, the next process that opens the file completes the copy.
 #' @examples
 #' path <- tempfile(fileext = ".h5ad")
 #' file.copy(example_h5ad(), path)
@@ -47,7 +48,7 @@ save_h5ad <- function(adata, X = FALSE, compression = "gzip", compression_opts =
   invisible(rebind(adata, old, new, c(saved$written, saved$removed)))
 }
 
-# `adata` on a file that was saved into: what is still there is read from it.
+# Moves `adata` to the file after a save. Elements that are still in the file are read from it.
 rebind <- function(adata, old, new, changed) {
   move <- function(x, name) {
     if (is(x, "OOMMatrix")) {
@@ -57,7 +58,7 @@ rebind <- function(adata, old, new, changed) {
       return(new_oom(reply, new, x@element, NULL, x@Dimnames))
     }
     if (!is_on_disk(x) || !identical(x$file, old)) return(x)
-    # A graph that was in uns until now.
+    # A graph that was in uns before the save.
     if (x$element != name && name %in% changed) return(on_disk(new, name, x$encoding, x$shape))
     if (!x$element %in% changed) x$file <- new
     x

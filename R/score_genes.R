@@ -1,21 +1,25 @@
 #' Scores of gene sets
 #'
-#' The mean of a set's genes in every cell less that of control genes of like expression (Tirosh et al. 2016), as
-#' `scanpy.tl.score_genes`, with the control genes that scanpy samples with the same seed. Of two passes the first, for the means
-#' of all genes, is left out where earlier scores or `colSums(adata$X)` have left them; the second reads
-#' the genes of the sets and their controls. Values that are not finite are refused.
+#' Computes the mean of a set's genes in every cell, less the mean of control genes of similar
+#' expression (Tirosh et al. 2016), as `scanpy.tl.score_genes`, with the control genes that scanpy
+#' samples with the same seed. It takes two passes. The first, for the means of all genes, is left
+#' out if earlier scores or `colSums(adata$X)` have left them; the second reads the genes of the
+#' sets and their controls. Values that are not finite are refused.
 #'
 #' @param adata An [AnnDataOOM-class] of logarithmised values.
-#' @param gene_list Genes, or a named list of such, whose names become columns of `obs`: all of them in the same two passes.
-#' @param ctrl_as_ref Whether genes of the set are among those a bin's controls are sampled from, and dropped from the sample.
-#' @param ctrl_size Control genes sampled from each bin.
-#' @param gene_pool Genes to sample from; `NULL` for all.
-#' @param n_bins Bins of mean expression.
-#' @param score_name Column of `obs` for the score of one set.
-#' @param random_state Seed of the sample, numpy's.
-#' @param use_raw Whether `adata$raw` is used; by default where there is one and no `layer` is named.
+#' @param gene_list Names of genes, or a named list of such vectors, whose names become columns of
+#'   `obs`. All sets share the two passes.
+#' @param ctrl_as_ref Whether genes of the set can be among the sampled control genes, from which
+#'   they are then dropped.
+#' @param ctrl_size Number of control genes sampled from each bin.
+#' @param gene_pool Genes to sample control genes from; `NULL` for all.
+#' @param n_bins Number of bins of mean expression.
+#' @param score_name Name of the column of `obs` for the score of a single set.
+#' @param random_state Seed of the sample, as for numpy.
+#' @param use_raw Whether `adata$raw` is used; by default `TRUE` where there is a `raw` and no
+#'   `layer` is named.
 #' @param layer Layer to use instead of X.
-#' @return `adata` with the scores in `obs`.
+#' @return `adata` with a column of scores in `obs` for each set.
 #' @export
 #' @examples
 #' adata <- read_h5ad(example_h5ad()) |> normalize_total(target_sum = 1e4) |> log1p()
@@ -33,8 +37,9 @@ score_genes <- function(
 }
 
 #' @rdname score_genes
-#' @details `score_genes_cell_cycle()` adds `S_score`, `G2M_score` and `phase`: "S", "G2M" where that score is higher, "G1"
-#' where both are below 0. Its `ctrl_size` is the length of the shorter list.
+#' @details `score_genes_cell_cycle()` adds `S_score`, `G2M_score` and `phase`: "G1" where both
+#'   scores are below 0, else "G2M" where that score is higher, else "S". Its `ctrl_size` is the
+#'   length of the shorter list.
 #' @param s_genes,g2m_genes Genes of the S phase, and of the phases G2 and M.
 #' @export
 score_genes_cell_cycle <- function(
@@ -67,18 +72,21 @@ score_genes_cell_cycle <- function(
   adata
 }
 
-#' Rank scores of gene sets
+#' Scores of gene sets by rank
 #'
-#' How high the genes of a set rank among all genes of a cell (AUCell, Aibar et al. 2017): the area under their recovery curve
-#' over the first ranks, over the largest it can be, so from 0 to 1; in one pass. It needs no other cell and no normalisation.
-#' Genes of equal value are in no order: each counts the mean of what their ranks count, which is what the random orders of
-#' AUCell give on average, so there is no seed. Values that are not finite are refused.
+#' Computes how high the genes of a set rank among all genes of a cell (AUCell, Aibar et al. 2017):
+#' the area under their recovery curve over the first ranks, divided by its largest possible value,
+#' in one pass. Scores are from 0 to 1. The score of a cell does not depend on other cells or on
+#' normalisation. Genes of equal value have no order: each counts with the mean over their ranks,
+#' which is the average over the random orders of AUCell, so that there is no seed. Values that are
+#' not finite are refused.
 #'
 #' @inheritParams score_genes
 #' @param adata An [AnnDataOOM-class].
-#' @param gene_list Genes, or a named list of such, whose names become columns of `obs`: all of them in the same pass.
-#' @param auc_threshold Share of all genes whose ranks count, rounded up.
-#' @return `adata` with the scores in `obs`.
+#' @param gene_list Names of genes, or a named list of such vectors, whose names become columns of
+#'   `obs`. All sets share the pass.
+#' @param auc_threshold Share of all genes whose ranks count, rounded up to whole ranks.
+#' @return `adata` with a column of scores in `obs` for each set.
 #' @export
 #' @examples
 #' adata <- score_aucell(read_h5ad(example_h5ad()), list(t_cell = c("CD3D", "IL7R"), myeloid = c("LYZ", "CST3")))

@@ -1,25 +1,28 @@
-#' Doublets
+#' Detect doublets
 #'
-#' Scores every cell by how many of its neighbours are simulated doublets, sums of two cells' counts (Scrublet: Wolock,
-#' Lopez and Klein 2019); as `scanpy.pp.scrublet`, with the pairs of cells that scanpy draws with the same seed. The doublets
-#' are projected on the components of the cells and never kept.
+#' Scores every cell by how many of its neighbours are simulated doublets, which are sums of two
+#' cells' counts (Scrublet: Wolock, Lopez and Klein 2019), as `scanpy.pp.scrublet`, with the pairs
+#' of cells that scanpy draws with the same seed. The doublets are projected on the components of
+#' the cells and never stored.
 #'
 #' @param adata An [AnnDataOOM-class] of counts.
-#' @param batch_key Column of `obs`: each batch is looked at by itself.
-#' @param sim_doublet_ratio Simulated doublets for each cell.
+#' @param batch_key Column of `obs` with batches, each of which is scored by itself.
+#' @param sim_doublet_ratio Number of simulated doublets for each cell.
 #' @param expected_doublet_rate Share of doublets among the cells.
 #' @param stdev_doublet_rate Accepted and has no effect on scores.
-#' @param synthetic_doublet_umi_subsampling Share of the counts of a simulated doublet that are kept, at random.
-#' @param knn_dist_metric Distance of cells; names as in [neighbors()].
-#' @param normalize_variance,log_transform,mean_center Whether genes are scaled to variance 1, counts logarithmised, genes
-#'   centred before components are computed.
-#' @param n_prin_comps Components that cells are compared by.
-#' @param use_approx_neighbors Whether neighbours are searched in lists, with a measured recall; `NULL`: above 20,000 cells and
-#'   doublets.
-#' @param n_neighbors Neighbours among the cells; `NULL` is half the square root of their number.
-#' @param threshold Score above which a cell is a doublet; `NULL` is the least frequent score between the two modes of the
-#'   simulated doublets.
-#' @param random_state Seed of the pairs, numpy's.
+#' @param synthetic_doublet_umi_subsampling Share of the counts of a simulated doublet that is kept,
+#'   at random.
+#' @param knn_dist_metric Distance between cells; names as in [neighbors()].
+#' @param normalize_variance,log_transform,mean_center Whether, before components are computed,
+#'   genes are scaled to variance 1, counts logarithmised, and genes centred.
+#' @param n_prin_comps Number of components in which cells are compared.
+#' @param use_approx_neighbors Whether the search for neighbours is approximate, with a measured
+#'   recall; `NULL` for yes above 20,000 cells and doublets.
+#' @param n_neighbors Number of neighbours among the cells; `NULL` is half the square root of the
+#'   number of cells.
+#' @param threshold Score above which a cell is called a doublet; `NULL` is the least frequent score
+#'   between the two modes of the simulated doublets.
+#' @param random_state Seed of the pairs, as for numpy.
 #' @return `adata` with `obs$doublet_score`, `obs$predicted_doublet` (`NA` for cells with fewer than 3 genes) and
 #'   `uns$scrublet`.
 #' @export

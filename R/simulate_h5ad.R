@@ -1,13 +1,14 @@
 #' Write a simulated h5ad file
 #'
-#' Counts that look like single-cell RNA sequencing: log-normal library sizes, gene means over four decades, cell types
-#' with marker genes, batches with mild effects, mitochondrial genes (`MT-`) and a few cells of low quality. The file is
-#' streamed: it may be far larger than memory. The same arguments give the same bytes.
+#' Simulates counts that look like single-cell RNA sequencing: log-normal library sizes, gene means
+#' over four decades, cell types with marker genes, batches with mild effects, mitochondrial genes
+#' (`MT-`) and a few cells of low quality. The file is streamed and may be far larger than memory.
+#' The same arguments give the same bytes.
 #'
 #' @param path The file to write.
-#' @param n_obs,n_vars Cells and genes.
-#' @param n_types,n_batches Cell types (`obs$cell_type`) and batches (`obs$batch`).
-#' @param density Share of non-zero values, met to about a tenth.
+#' @param n_obs,n_vars Numbers of cells and genes.
+#' @param n_types,n_batches Numbers of cell types (`obs$cell_type`) and batches (`obs$batch`).
+#' @param density Share of non-zero values, met to within about a tenth.
 #' @param random_state Seed.
 #' @return `path`, invisibly.
 #' @export

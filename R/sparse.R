@@ -1,19 +1,22 @@
-# The package Matrix takes 150 MB of memory and a second to load: it is loaded when there is something sparse, not before.
+# The package Matrix takes 150 MB of memory and a second to load, so that it is loaded only for
+# sparse values.
 
-# Whether `x` is of a class of Matrix, also one read from a file before the package was loaded.
+# Returns whether `x` is of a class of Matrix, even if it was read from a file before that package was
+# loaded.
 is_Matrix <- function(x, class = "Matrix") {
   if (!isS4(x)) return(FALSE)
   if (identical(attr(class(x), "package"), "Matrix")) loadNamespace("Matrix")
   is(x, class)
 }
 
-# Any matrix in memory as a dgCMatrix.
+# Converts any matrix in memory to a dgCMatrix.
 as_dgCMatrix <- function(x) {
   loadNamespace("Matrix")
   if (is(x, "dgCMatrix")) x else as(as(as(x, "CsparseMatrix"), "generalMatrix"), "dMatrix")
 }
 
-# A matrix the core's converter knows: base matrix of numbers or logical, dgCMatrix, lgCMatrix, dgRMatrix.
+# Converts a matrix to a form that the core knows: a base matrix of numbers or logicals, dgCMatrix,
+# lgCMatrix, dgRMatrix.
 plain_matrix <- function(x, name = "X") {
   if (is.data.frame(x)) x <- as.matrix(x)
   if (is_Matrix(x)) {
@@ -29,7 +32,7 @@ plain_matrix <- function(x, name = "X") {
   x
 }
 
-# Sparse Matrix objects anywhere in a list in a form the converter knows.
+# Converts sparse matrices anywhere in a list to a form that the core knows.
 plain_values <- function(x) {
   if (is(x, "OOMMatrix")) return(collect_oom(x))
   if (is_Matrix(x)) return(plain_matrix(x))

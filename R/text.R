@@ -1,6 +1,8 @@
-# Text on its way to the core, which knows UTF-8 only; R's strings may be in any encoding they declare.
+# Converts text for the core, which takes UTF-8 only; strings in R may be in any encoding that they
+# declare.
 
-# `x` with all its text (values, names, levels, in lists too) in UTF-8. What has it already is not copied.
+# Returns `x` with all its text (values, names, levels, in lists too) in UTF-8. Text in UTF-8 is not
+# copied.
 in_utf8 <- function(x) if (is_utf8(x)) x else as_utf8(x)
 
 is_utf8 <- function(x) {
@@ -15,7 +17,7 @@ is_utf8 <- function(x) {
   is.null(kept) || is_utf8(names(kept)) && is_utf8(unname(kept))
 }
 
-# `what` is named where some of it is no text at all.
+# Converts text to UTF-8. `what` names the value in the error for text that is not valid.
 as_utf8 <- function(x, what = NULL) {
   kept <- attributes(x)
   if (is.character(x)) {
@@ -32,8 +34,8 @@ as_utf8 <- function(x, what = NULL) {
 text_in_utf8 <- function(x, what = NULL) {
   locale <- l10n_info()
   if (locale[["UTF-8"]] || !locale[["Latin-1"]] && !locale[["MBCS"]]) {
-    # Text without a declared encoding is UTF-8 or nothing, in the C locale too, which has no letters beyond ASCII;
-    # enc2utf8() would write <fc> for what is neither.
+    # Text without a declared encoding is UTF-8 or invalid. That holds in the C locale too, which
+    # has no letters beyond ASCII. enc2utf8() would write <fc> for a byte that is neither.
     Encoding(x[Encoding(x) == "unknown"]) <- "UTF-8"
   }
   x <- enc2utf8(x)

@@ -1,17 +1,17 @@
-# The one way a verb is run: its arguments are checked by the core's table, what it needs is found in the object, and
-# what it gives is merged into it.
+# Every verb runs through this file: the core's table checks its arguments, its inputs are found in
+# the object, and its outcome is merged into the object.
 
-# Checks arguments of a function that is no verb, by the core's table.
+# Checks the arguments of a function that is no verb, by the core's table.
 check_arguments <- function(name, ...) invisible(rs_call(rs_check, name = name, args = list(...)))
 
-# The arguments of the calling function by name, without the first, which is the object.
+# Returns the arguments of the calling function by name, without the first, which is the object.
 arguments <- function() {
   frame <- parent.frame()
   names <- setdiff(names(formals(sys.function(sys.parent())))[-1], "...")
   lapply(setNames(nm = names), get, envir = frame)
 }
 
-# Runs a verb on `adata` and gives the changed object.
+# Runs a verb on `adata` and returns the changed object.
 verb <- function(name, adata, args) {
   check_adata(adata)
   plan <- rs_call(rs_verb_check, name = name, args = args)
@@ -19,7 +19,7 @@ verb <- function(name, adata, args) {
   merge_outcome(adata, run_verb(name, args, inputs, plan$label), args[["layer"]])
 }
 
-# Runs a verb on inputs at hand.
+# Runs a verb on given inputs.
 run_verb <- function(name, args, inputs, label = name) {
   rs_work(label, rs_verb, name = name, args = args, inputs = inputs)
 }
@@ -30,13 +30,14 @@ merge_outcome <- function(adata, found, layer = NULL) {
   }
   adata <- merge_patch(adata, found$patch)
   if (!is.null(found$placed)) adata@obsm[[found$placed]] <- found$scores
-  # Where all stay nothing is queued.
+  # A filter that keeps everything queues no selection.
   if (is.null(found$keep) || is.logical(found$keep) && all(found$keep)) return(adata)
   kept <- if (is.logical(found$keep)) which(found$keep) else found$keep
   if (found$cells) subset_anndata(adata, kept, NULL) else subset_anndata(adata, NULL, kept)
 }
 
-# How each source of an input is found: by the name of the input and the arguments of the verb.
+# The functions that find an input, by the source of the input. They get the name of the input and
+# the arguments of the verb.
 verb_inputs <- list(
   matrix = function(adata, name, args) pointer_of(matrix_for(adata, args[["layer"]], isTRUE(args[["use_raw"]]))),
   sets = function(adata, name, args) {
@@ -132,10 +133,10 @@ verb_inputs <- list(
   }
 )
 
-# Names of the genes of the matrix of a verb.
+# Returns the names of the genes of the matrix that a verb uses.
 genes_of <- function(adata, use_raw = FALSE) row.names(if (isTRUE(use_raw)) adata@raw@var else adata@var)
 
-# TRUE or FALSE for each gene: the column of var of that name, or the mask itself.
+# Returns TRUE or FALSE for each gene: the column of var with that name, or the mask itself.
 mask_of <- function(adata, mask, name) {
   if (is.null(mask)) return(NULL)
   if (is.character(mask)) mask <- column_of(adata, "var", mask, name)
@@ -147,7 +148,7 @@ mask_of <- function(adata, mask, name) {
   mask
 }
 
-# Columns of obs to regress on: a factor, or a named list of numbers.
+# Returns the columns of obs to regress on: a factor, or a named list of numbers.
 covariates_of <- function(adata, keys) {
   if (!length(keys)) abort("parameter", "regress_out: keys must be at least one column of obs, found none")
   keys <- unique(keys) # a key given twice explains nothing more

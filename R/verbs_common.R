@@ -1,4 +1,4 @@
-# The common parts of all verbs.
+# Common parts of all verbs.
 
 check_adata <- function(adata) {
   if (!is(adata, "AnnDataOOM")) {
@@ -7,7 +7,7 @@ check_adata <- function(adata) {
   invisible(adata)
 }
 
-# The matrix a verb works on, as an OOMMatrix.
+# Returns the matrix that a verb works on, as an OOMMatrix.
 matrix_for <- function(adata, layer = NULL, use_raw = FALSE) {
   check_adata(adata)
   check_flag(use_raw, "use_raw")
@@ -29,13 +29,13 @@ layers_there <- function(adata) {
   if (length(adata@layers)) paste0("there are ", some_of(names(adata@layers), 20)) else "there are no layers"
 }
 
-# Puts a matrix back where matrix_for() took it.
+# Puts a matrix back where matrix_for() took it from.
 with_matrix <- function(adata, layer, x) {
   if (is.null(layer)) adata@X <- x else adata@layers[[layer]] <- x
   adata
 }
 
-# Adds what a verb of the core found, by slot and name.
+# Adds the results of a verb of the core, by slot and name.
 merge_patch <- function(adata, patch) {
   for (frame in c("obs", "var")) {
     columns <- patch[[frame]]
@@ -52,7 +52,7 @@ check_name <- function(x, what) {
   if (!is.character(x) || length(x) != 1 || is.na(x)) abort("parameter", what, ": expected one name, found ", describe(x))
 }
 
-# A whole number, negative or not; `min` and what else it may mean are said by the core.
+# Checks for a whole number, negative or not; the core checks the rest.
 check_whole <- function(x, what) {
   if (!is.numeric(x) || is.object(x) || length(x) != 1 || is.na(x) || x != trunc(x)) {
     abort("parameter", what, ": expected a whole number, found ", describe(x))
@@ -77,7 +77,7 @@ one_of <- function(x, choices, what) {
   x
 }
 
-# A column of obs or var by name.
+# Returns a column of obs or var by name; `what` is the argument that names it.
 column_of <- function(adata, frame, name, what) {
   table <- slot(adata, frame)
   check_name(name, what)
@@ -89,7 +89,7 @@ column_of <- function(adata, frame, name, what) {
   table[[name]]
 }
 
-# An element of obsm, varm, obsp or uns by name, given as the argument `what`.
+# Returns an element of obsm, varm, obsp or uns by name; `what` is the argument that names it.
 element_of <- function(adata, part, name, hint = "", what = paste0("name of an element of ", part)) {
   items <- slot(adata, part)
   check_name(name, what)
@@ -100,7 +100,8 @@ element_of <- function(adata, part, name, hint = "", what = paste0("name of an e
   resolve(items[[name]])
 }
 
-# Whether a verb reads `raw`: by default where there is one and no layer is named, as scanpy's.
+# Returns whether a verb reads `raw`: by default where there is one and no layer is named, as in
+# scanpy.
 raw_is_used <- function(adata, use_raw, layer) {
   if (is.null(use_raw)) return(is.null(layer) && !is.null(adata@raw))
   if (use_raw && !is.null(layer)) {

@@ -1,12 +1,13 @@
-#' Write counts as Cell Ranger does
+#' Write counts in the formats of Cell Ranger
 #'
-#' `write_10x_mtx()` streams a matrix into a folder as text: `matrix.mtx.gz` (genes x cells sorted by cell, without zeros),
-#' `features.tsv.gz` (`var$gene_ids`, else the names; the names; `var$feature_types`, else "Gene Expression") and
-#' `barcodes.tsv.gz`. `write_10x_h5()` streams counts into an HDF5 file (`filtered_feature_bc_matrix.h5`), with `var$genome`
-#' where it is there.
+#' `write_10x_mtx()` streams a matrix into a folder as text: `matrix.mtx.gz` (genes x cells sorted
+#' by cell, without zeros), `features.tsv.gz` (`var$gene_ids`, else the names; the names;
+#' `var$feature_types`, else "Gene Expression") and `barcodes.tsv.gz`. `write_10x_h5()` streams
+#' counts into an HDF5 file (`filtered_feature_bc_matrix.h5`), with `var$genome` if there is such a
+#' column.
 #'
 #' @param adata An [AnnDataOOM-class].
-#' @param path The folder, which is made where it is not there, or the file.
+#' @param path The folder, which is made if it does not exist, or the file.
 #' @param layer The layer to write instead of `X`.
 #' @return `adata`, invisibly.
 #' @seealso [read_10x_mtx()], [read_10x_h5()]
@@ -33,7 +34,7 @@ write_10x_h5 <- function(adata, path, layer = NULL) {
   invisible(adata)
 }
 
-# A matrix and its tables alone, as write_plan() has them.
+# Makes the plan of a matrix and its tables alone, in the form of write_plan().
 matrix_plan <- function(adata, layer) {
   x <- matrix_for(adata, layer, FALSE)
   tables <- if (!isTRUE(adata@origin$foreign)) adata@file

@@ -1,15 +1,17 @@
 #' Write an h5ad file
 #'
-#' Matrices are streamed with their queued operations done; sparse ones stay sparse. What nobody changed is copied as it
-#' is in the source file. The file is written beside its target and renamed when it is complete: whatever fails, an
-#' older file survives, and an object may be written over the file it reads from.
+#' Streams matrices with their queued operations applied; sparse matrices stay sparse. Elements that
+#' did not change are copied from the source file as they are. The file is written beside its target
+#' and renamed when it is complete: an older file survives any failure, and an object may be written
+#' over the file that it reads from.
 #'
 #' @param adata An [AnnDataOOM-class].
 #' @param path The file to write.
-#' @param compression `"gzip"`, `"lzf"` or `"none"`, for what is written anew.
+#' @param compression `"gzip"`, `"lzf"` or `"none"`, for elements that are not copied.
 #' @param compression_opts Level of gzip, 0 to 9 (default 4).
-#' @param as_dense,as_csc,as_csr Matrices to write dense, or as compressed columns or rows: `"X"`, `"layers/<name>"`, `"raw/X"`.
-#' @return `adata`, invisibly; it still reads from the file it was opened from.
+#' @param as_dense,as_csc,as_csr Matrices to write as dense, as compressed columns or as compressed
+#'   rows: `"X"`, `"layers/<name>"`, `"raw/X"`.
+#' @return `adata`, invisibly; it still reads from the file that it was opened from.
 #' @details R has fewer types than a file: integer becomes int32, double float64, logical bool (nullable with NA), a
 #' factor a categorical, a character vector with NA in `obs` or `var` a categorical. Vectors of length 1 in `uns` become
 #' scalars unless wrapped in [I()]. Dates and other classes are refused with an error that names the column.
@@ -34,12 +36,12 @@ write_h5ad <- function(adata, path, compression = "gzip", compression_opts = NUL
   invisible(adata)
 }
 
-# The plan for rs_write_h5ad(): every slot as parts (see R crate, write.rs).
+# Makes the plan for rs_write_h5ad(): every slot as parts (see write.rs of the R crate).
 write_plan <- function(adata) {
   origin <- adata@origin
   rows <- row.names(adata@obs)
   columns <- row.names(adata@var)
-  # A file of 10x Genomics has the matrix only.
+  # A file of another format has the matrix only.
   tables <- if (!isTRUE(origin$foreign)) adata@file
   unread <- unread_parts(adata)
   layers <- lapply(adata@layers, matrix_part)
@@ -62,7 +64,7 @@ write_plan <- function(adata) {
 
 whole_part <- function(file, element) list(kind = "copy", store = store_of(file), element = element)
 
-# Matrices of the file that could not be read, as they are there; a selection goes without them.
+# Copies the matrices of the file that could not be read. A selection is written without them.
 unread_parts <- function(adata) {
   names <- adata@origin$failed$matrices
   if (length(names) == 0) return(list())
@@ -95,7 +97,7 @@ raw_part <- function(raw, file, failed = NULL) {
 
 matrix_part <- function(x) {
   x <- as_oom(x)
-  # A matrix of a file of 10x Genomics is no element to copy.
+  # A matrix of a file of 10x Genomics cannot be copied as an element.
   from_h5ad <- !is.null(x@file) && grepl("^(X|raw[./]X|layers/.*|obs[mp]/.*|var[mp]/.*|uns/.*)$", x@element)
   list(kind = "matrix", matrix = pointer_of(x), store = if (from_h5ad) store_of(x@file))
 }
@@ -112,8 +114,8 @@ element_parts <- function(items, part, names = NULL) {
   }, items, names(items))
 }
 
-# obs or var: columns that are what the file has are copied, so that they keep their exact type there; `failed` are
-# columns that could not be read.
+# Makes the part of obs or var. Columns that are equal to those in the file are copied, so that they
+# keep their exact type. `failed` are columns that could not be read.
 frame_part <- function(frame, file, element, rows = NULL, failed = NULL) {
   n <- nrow_of(frame)
   source <- if (!is.null(file)) source_frame(file, element, rows, n)
@@ -146,7 +148,8 @@ frame_part <- function(frame, file, element, rows = NULL, failed = NULL) {
     kind = "value", value = storable(row.names(frame), paste0(element, "/index")), name = paste0(element, "/index")
   )
   index_name <- attr(frame, "index_name")
-  # A column named like the index is the same element of the file: where the two differ, the index loses its name.
+  # A column named like the index is the same element of the file. If the two differ, the index
+  # loses its name.
   if (!is.null(index_name) && index_name %in% names(columns)) {
     same <- is.character(frame[[index_name]]) && identical(as.vector(frame[[index_name]]), row.names(frame))
     if (same) columns[[index_name]] <- index else index_name <- NULL
@@ -154,7 +157,7 @@ frame_part <- function(frame, file, element, rows = NULL, failed = NULL) {
   list(kind = "frame", columns = columns, index_name = index_name, index = index)
 }
 
-# The frame as it is in the file, the rows selected; NULL when it does not have `n` rows.
+# Returns the frame in the file, with the rows selected; NULL if it does not have `n` rows.
 source_frame <- function(file, element, rows, n) {
   read <- withCallingHandlers(
     rs_call(rs_read_frame, store = store_of(file), element = element),
@@ -166,7 +169,7 @@ source_frame <- function(file, element, rows, n) {
   list(value = value, order = read$order, index = if (is.null(index)) "_index" else index)
 }
 
-# A value the core can write, or an error that names it.
+# Converts a value to one that the core can write, or raises an error that names it.
 storable <- function(x, what) {
   if (is.list(x) && !is.data.frame(x)) {
     items <- plain_values(x)
@@ -189,8 +192,8 @@ storable <- function(x, what) {
   if (is_utf8(x)) x else as_utf8(x, what)
 }
 
-# Whether an h5ad file has a type for a vector. Dates, times and 64-bit integers in the bits of doubles are more than
-# their values.
+# Returns whether an h5ad file has a type for a vector. Dates, times and 64-bit integers stored as
+# doubles would lose their meaning.
 is_column <- function(x) {
   is.atomic(x) && !is.null(x) &&
     length(setdiff(oldClass(x), c("factor", "ordered", "AsIs", "anndataoom_awkward", "anndataoom_float32"))) == 0

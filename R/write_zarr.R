@@ -1,20 +1,22 @@
 #' Write a Zarr store
 #'
-#' Writes everything as [write_h5ad()] does, into a folder that anndata reads: matrices are streamed with their queued
-#' operations done, and what nobody changed is copied as it is from a store of the same version. The store is written beside its
-#' target and renamed when it is complete: whatever fails, an older one survives, and a half-written one is never found
-#' there.
+#' Writes everything as [write_h5ad()] does, into a folder that anndata reads. Matrices are streamed
+#' with their queued operations applied; elements that did not change are copied from a store of the
+#' same version. The store is written beside its target and renamed when it is complete: an older
+#' store survives any failure, and no half-written one is ever at its place.
 #'
 #' @param adata An [AnnDataOOM-class].
-#' @param path The folder to write; a Zarr store that is there is replaced, anything else refused.
+#' @param path The folder to write. A Zarr store there is replaced; anything else is refused.
 #' @param zarr_format Version of the format, 3 or 2.
-#' @param shards Chunks of a matrix that share a file, in version 3; 0 for a file each.
-#' @param chunks Values of a chunk: stored ones of a sparse matrix (65,536 by default), whole rows of about as many of a dense
-#'   one.
-#' @param compression `"zstd"`, `"gzip"` or `"none"`, for what is written anew.
+#' @param shards Number of chunks of a matrix that share a file, in version 3; 0 for a file for each
+#'   chunk.
+#' @param chunks Number of values of a chunk: stored values of a sparse matrix (65,536 by default),
+#'   or about as many values in whole rows of a dense one.
+#' @param compression `"zstd"`, `"gzip"` or `"none"`, for elements that are not copied.
 #' @param compression_opts Level of zstd, 1 to 22 (default 3), or of gzip, 0 to 9 (default 4).
-#' @param as_dense,as_csc,as_csr As in [write_h5ad()].
-#' @return `adata`, invisibly. One that reads from the very store that was replaced has to be opened again.
+#' @param as_dense,as_csc,as_csr See [write_h5ad()].
+#' @return `adata`, invisibly. An object that reads from the store that was replaced has to be
+#'   opened again.
 #' @seealso [read_zarr()], [convert()]
 #' @export
 #' @examples
@@ -39,16 +41,16 @@ write_zarr <- function(adata, path, zarr_format = 3, shards = 1024, chunks = NUL
 
 #' Convert between h5ad and Zarr
 #'
-#' Writes all that a file or store holds into another, element by element: no matrix comes to memory whole. The new one is put in
-#' place when it is complete.
+#' Writes everything in a file or store into another, element by element, without loading a whole
+#' matrix. The new file or store is renamed to its target when it is complete.
 #'
-#' @param path An h5ad file or Zarr store, told by its content.
-#' @param to The new one: a name that ends in `.h5ad` or `.zarr`.
-#' @param zarr_format,shards As in [write_zarr()], for a Zarr store.
-#' @param chunks Values of a chunk of a matrix.
+#' @param path An h5ad file or Zarr store, recognised by its content.
+#' @param to The target: a path that ends in `.h5ad` or `.zarr`.
+#' @param zarr_format,shards See [write_zarr()]; for a Zarr store only.
+#' @param chunks Number of values of a chunk of a matrix.
 #' @param compression `"zstd"` (a Zarr store's default), `"gzip"` (an h5ad file's default), `"lzf"` (h5ad only) or `"none"`.
 #' @param compression_opts Level of zstd, 1 to 22, or of gzip, 0 to 9.
-#' @param external As in [read_h5ad()] and [read_zarr()].
+#' @param external See [read_h5ad()] and [read_zarr()].
 #' @return `to`, invisibly.
 #' @export
 #' @examples

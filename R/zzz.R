@@ -22,7 +22,8 @@ note_scale <- function(...) {
   }
 }
 
-# Calls `register` once `package` is loaded, now or later: suggested packages are not loaded on our account.
+# Calls `register` once `package` is loaded, now or later, so that suggested packages need not be
+# loaded here.
 when_loaded <- function(package, register) {
   if (isNamespaceLoaded(package)) return(register())
   setHook(packageEvent(package, "onLoad"), function(...) register())

@@ -50,10 +50,11 @@ __version__ = _core.__version__
 
 
 def explain(adata, layer: str | None = None) -> None:
-    """Prints the cost of passes over a matrix, without reading it.
+    """Prints the cost of passes over a matrix, without reading its values.
 
-    The matrix and its queued transforms, the results that earlier passes left (sums, kept columns, packed rows, an
-    index), and for each verb the number of passes over the values, where they come from and how many bytes are read.
+    The plan lists the matrix and its queued transforms, and the results that earlier passes left
+    (sums, kept columns, packed rows, an index). For each verb it gives the number of passes over
+    the values, the place they are read from, and the bytes read.
 
     Parameters
     ----------
@@ -66,19 +67,20 @@ def explain(adata, layer: str | None = None) -> None:
 
 
 def index_columns(adata, dir, layer: str | None = None) -> str:
-    """Makes genes readable in milliseconds.
+    """Makes an index of the matrix by gene, so that genes are read in milliseconds.
 
-    A file with compressed rows has to be read whole for a single gene. This leaves a copy of the matrix by column, in
-    few bits (about half the room of the matrix), in a folder of your choice; from then on `obs_vector` and every other
-    selection of a few genes is read from there, in this object and in all made from it. In another session the same
-    call finds the index again. An index of an earlier state of the file is not used but made anew.
+    In a file with compressed rows a single gene needs a pass over all rows. The index is a compact
+    copy of the matrix by column (about half the room of the matrix), in a folder of your choice.
+    From then on `obs_vector` and every other selection of a few genes is read from there, in this
+    object and in all made from it. In another session the same call finds the index again. An index
+    of an earlier state of the file is replaced.
 
     Parameters
     ----------
     adata
         An AnnDataOOM.
     dir
-        The folder; made when it is not there.
+        The folder, which is made if it does not exist.
     layer
         The layer to use instead of X.
 
@@ -89,7 +91,8 @@ def index_columns(adata, dir, layer: str | None = None) -> str:
     Raises
     ------
     RuntimeError
-        The matrix is stored by column, and needs none; or is dense or in memory, and can have none.
+        The matrix is stored by column, so that it needs no index; or it is dense or in memory, so
+        that it cannot have one.
     """
     return adata.index_columns(dir, layer)
 

@@ -1,4 +1,4 @@
-"""The parts of a reference, and of a query as it needs them, that `ingest` and `transfer_labels` look at."""
+"""The parts of a reference and of a query that `ingest` and `transfer_labels` need."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _pca(ref):
 
 
 def _components(ref):
-    """Loadings and the positions of the genes that have some."""
+    """Returns the loadings that are not 0, and the positions of their genes."""
     if "PCs" not in ref.varm:
         raise KeyError("adata_ref: varm has no element 'PCs': run anndataoom.pp.pca on the reference first")
     loadings = np.asarray(ref.varm["PCs"])
@@ -45,7 +45,7 @@ def _components(ref):
 
 
 def _own_name(ref, args):
-    """The element of obsm that neighbours were found by, None for principal components."""
+    """Returns the element of obsm that neighbours were found by; None for principal components."""
     name = _neighbors(ref, args).get("use_rep")
     if name == "X":
         expected = "expected principal components or an element of obsm"

@@ -1,4 +1,4 @@
-"""Groups of cells or genes put together: sums, means and the like, and pseudobulk samples."""
+"""Aggregates of groups of cells or genes: sums, means and the like, and pseudobulk samples."""
 
 from __future__ import annotations
 
@@ -15,29 +15,33 @@ from ._verbs import mask_over, matrix_at, target_of, tell
 def aggregate(
     adata, by, func, *, axis=None, mask=None, dof=1, layer=None, obsm=None, varm=None,
 ) -> AnnDataOOM:  # fmt: skip
-    """Puts the values of groups together (`scanpy.get.aggregate`): one pass for any number of groups, medians one more.
+    """Aggregates groups of cells or genes (`scanpy.get.aggregate`).
+
+    All functions but the median share one pass over the values; medians take another.
 
     Parameters
     ----------
     by
-        Column of obs (of var along "var"), or several, whose combinations that occur are the groups. Missing values are
-        in none.
+        Column of obs (of var along "var"), or several. Each combination that occurs is a group.
+        Cells with a missing value are in no group.
     func
-        "sum", "mean", "var", "count_nonzero", "median", or several.
+        One or several of "sum", "mean", "var", "count_nonzero" and "median".
     axis
-        "obs" (0), groups of cells, or "var" (1), of genes; by default "obs", with `varm` "var".
+        "obs" (0) for groups of cells, "var" (1) for groups of genes; by default "obs", with `varm`
+        "var".
     mask
-        Column of obs (var), or a mask: cells (genes) to take.
+        Cells (genes) to use: a column of obs (var), or a boolean mask.
     dof
-        The divisor of variances is the size of a group less this.
+        Delta degrees of freedom: the divisor of variances is the size of a group less this.
     layer, obsm, varm
-        What to take instead of X, one of them.
+        Name of the layer or element to use instead of X; at most one of them.
 
     Returns
     -------
-    A small object in memory, groups x genes (cells x groups along "var"), with a layer a function, the columns of `by`
-    and `n_obs_aggregated`. Sums of integers and counts are int64, all else float64. Layers are dense up to 2^25 values,
-    beyond that sparse.
+    A small object in memory, groups x genes (cells x groups along "var"). It has a layer for each
+    function, the columns of `by` and `n_obs_aggregated`, the number of members of each group. Sums
+    of integers and counts are int64, all else is float64. Layers are dense up to 2^25 values,
+    sparse beyond.
     """
     check("aggregate", by=by, func=func, axis=axis, mask=mask, dof=dof, layer=layer, obsm=obsm, varm=varm)
     adata = target_of(adata, False)
@@ -71,7 +75,7 @@ def aggregate(
     out = annotated(groups, other) if along == "obs" else annotated(other, groups)
     for name, matrix in found:
         values = wrap(matrix, None)
-        # Of varm, genes were the rows.
+        # In an element of varm, genes are the rows.
         out.layers[name] = as_backed(np.ascontiguousarray(values.T)) if rows and along == "var" else values
     return out
 
@@ -79,20 +83,22 @@ def aggregate(
 def pseudobulk(
     adata, sample_col, groups_col=None, *, layer=None, use_raw=False, min_cells=0,
 ) -> AnnDataOOM:  # fmt: skip
-    """Sums the counts of each sample, or of each sample and cell type, for packages made for bulk samples.
+    """Sums the counts of each sample, or of each sample and cell type, for packages for bulk
+    samples.
 
-    With PyDESeq2, `DeseqDataSet(counts=bulk.to_df(), metadata=bulk.obs, design="~condition")`.
+    The result goes into PyDESeq2 as `DeseqDataSet(counts=bulk.to_df(), metadata=bulk.obs,
+    design="~condition")`.
 
     Parameters
     ----------
     sample_col
         Column of obs with the samples.
     groups_col
-        Column of obs with cell types, or several columns; without it a sample is one sum.
+        Column, or several, of obs with the cell types; without it, each sample is one sum.
     layer, use_raw
-        Where the counts are: a layer, or raw, instead of X.
+        The place of the counts: a layer, or raw, instead of X.
     min_cells
-        Sums of fewer cells are left out.
+        Least number of cells of a sum; sums of fewer cells are left out.
 
     Returns
     -------
@@ -143,7 +149,11 @@ def pseudobulk(
 
 
 def groups_of(table: pd.DataFrame, by, axis: str, what: str = "by") -> tuple[np.ndarray, pd.DataFrame]:
-    """The combinations of some columns that occur: a code a row, -1 where a value is missing, and what each means."""
+    """Finds the combinations of some columns that occur.
+
+    Returns a code for each row (-1 where a value is missing), and a table with the values of each
+    combination.
+    """
     names = [by] if isinstance(by, str) else list(by)
     if not names:
         raise ValueError(f"{what}: expected at least one column of {axis}, found none")
@@ -155,7 +165,7 @@ def groups_of(table: pd.DataFrame, by, axis: str, what: str = "by") -> tuple[np.
     codes, missing = np.zeros(len(table), dtype=np.int64), np.zeros(len(table), dtype=bool)
     for column in columns.values():
         missing |= column.codes < 0
-        # Ranks of the combinations so far, so that products stay small.
+        # Codes are replaced by ranks of the combinations so far, so that products stay small.
         codes = np.unique(codes * (len(column.categories) + 1) + column.codes, return_inverse=True)[1].reshape(-1)
     _, first, inverse = np.unique(codes[~missing], return_index=True, return_inverse=True)
     if not len(first):
@@ -172,19 +182,19 @@ def groups_of(table: pd.DataFrame, by, axis: str, what: str = "by") -> tuple[np.
 
 
 def sizes(codes: np.ndarray, n: int) -> np.ndarray:
-    """Members of each group."""
+    """Returns the number of members of each group."""
     return np.bincount(codes[codes >= 0], minlength=n)
 
 
 def annotated(obs: pd.DataFrame, var: pd.DataFrame) -> AnnDataOOM:
-    """An object without a matrix."""
+    """Makes an object without a matrix."""
     import anndata as ad
 
     return AnnDataOOM(ad.AnnData(obs=obs, var=var.copy()))
 
 
 def _constant(table: pd.DataFrame, codes: np.ndarray, n: int) -> dict:
-    """The columns with one value in each group, by group."""
+    """Returns the columns that have one value in each group, as a value for each group."""
     members = np.flatnonzero(codes >= 0)
     first = np.zeros(n, dtype=np.int64)
     first[codes[members[::-1]]] = members[::-1]

@@ -26,19 +26,20 @@ from ._values import in_memory
 
 
 class AnnDataOOM(Slots):
-    """Annotated data, cells x genes, whose matrices are read from the file when values are asked for.
+    """Annotated data, cells x genes, whose matrices are read from the file when values are needed.
 
     Parameters
     ----------
     rs_adata
         An anndata.AnnData, another AnnDataOOM, or a matrix; for a file see `read`.
     chunk_size
-        Rows of a chunk of `chunked_X` where nothing else is said.
+        Rows of a chunk of `chunked_X`, unless a call gives another number.
 
     Notes
     -----
-    obs and var are pandas frames; obsm, varm, obsp, varp, uns and layers are mappings whose elements are read when
-    they are touched. Subsets are objects of their own, never views; nothing is copied from disk for them.
+    obs and var are pandas frames; obsm, varm, obsp, varp, uns and layers are mappings whose
+    elements are read on first use. Subsets are objects of their own, never views; making one copies
+    nothing from disk.
     """
 
     _is_oom = True
@@ -96,7 +97,7 @@ class AnnDataOOM(Slots):
 
     @classmethod
     def _of_parts(cls, file, X, obs, var):
-        """A matrix of a file that is no h5ad file, and its tables."""
+        """Makes an object of a matrix of a foreign file, and its tables."""
         out = cls()
         out._file, out._origin_file = file, str(file.path)
         out._empty(X, Frame(obs), Frame(var), X.shape)
@@ -126,20 +127,21 @@ class AnnDataOOM(Slots):
         return positions(idx, n, lambda: getattr(self, f"_{axis}").index, axis)
 
     def __getitem__(self, index) -> AnnDataOOM:
-        """Cells, or cells and genes, as an object of their own; no matrix is read.
+        """Selects cells, or cells and genes, as an object of its own; reads no matrix.
 
         Parameters
         ----------
         index
-            One index, or two: slices (of positions or names), integers, boolean masks, names, lists or arrays of those;
-            any order, repeats allowed. Or a reference of `anndata.acc`, which gives the array it refers to.
+            One index, or two: slices (of positions or names), integers, boolean masks, names, lists
+            or arrays of these, in any order, repeats allowed. A reference of `anndata.acc` returns
+            the array that it refers to.
 
         Raises
         ------
         IndexError
-            A position out of range, a mask of another length.
+            A position is out of range, or a mask has another length.
         KeyError
-            A name that is not there, or there more than once.
+            A name does not exist, or exists more than once.
         """
         if is_reference(index):
             return referred(self, index)
@@ -148,7 +150,9 @@ class AnnDataOOM(Slots):
         return self._subset(rows, columns, prune=drops_unused())
 
     def _subset(self, rows, columns, prune: bool = False) -> AnnDataOOM:
-        """These positions; with `prune` without categories nobody has, and their colours, on either axis."""
+        """Selects these positions; `prune` drops unused categories, and their colours, on both
+        axes.
+        """
         out = AnnDataOOM.__new__(AnnDataOOM)
         out._chunk_size, out._origin_file, out._file = self._chunk_size, self._origin_file, self._file
         out._n_obs = self._n_obs if rows is None else len(rows)
@@ -176,7 +180,7 @@ class AnnDataOOM(Slots):
         return out
 
     def __setitem__(self, index, value) -> None:
-        """Values of X (which comes to memory for it)."""
+        """Sets values of X, which is read into memory for it."""
         rows, columns = pair(index)
         X = self._X.to_memory()
         r, c = self._resolve_index(rows), self._resolve_index(columns, axis="var")
@@ -188,14 +192,14 @@ class AnnDataOOM(Slots):
         self.X = X.tocsr() if sparse.issparse(X) else X
 
     def subset(self, obs_indices=None, var_indices=None, *, inplace: bool = True, **kwargs):
-        """Keeps cells and genes.
+        """Keeps some cells and genes.
 
         Parameters
         ----------
         obs_indices, var_indices
             Any index of the axis, None for all; see `AnnDataOOM.__getitem__`.
         inplace
-            Whether this object becomes the subset; else it is returned.
+            Whether this object becomes the subset; else the subset is returned.
         """
         rows = slice(None) if obs_indices is None else obs_indices
         new = self[rows, slice(None) if var_indices is None else var_indices]
@@ -216,18 +220,19 @@ class AnnDataOOM(Slots):
     # -- copies -------------------------------------------------------------------------------------------------------
 
     def copy(self, to_memory: bool = False, filename: str | os.PathLike | None = None):
-        """A copy.
+        """Copies the object.
 
         Parameters
         ----------
         to_memory
-            Whether the copy is an anndata.AnnData in memory; a path here is taken for `filename`, as anndata does.
+            Whether the copy is an anndata.AnnData in memory; a path is taken for `filename`, as in
+            anndata.
         filename
-            Where to write first; the copy then reads from there.
+            File to write the copy to; the copy then reads from it.
 
         Returns
         -------
-        An AnnDataOOM of its own on the same file (nothing of the matrices is read), or an anndata.AnnData.
+        An AnnDataOOM of its own on the same file, without reading matrices; or an anndata.AnnData.
         """
         if isinstance(to_memory, str | os.PathLike):
             to_memory, filename = False, to_memory
@@ -245,7 +250,7 @@ class AnnDataOOM(Slots):
     # -- categories ---------------------------------------------------------------------------------------------------
 
     def strings_to_categoricals(self, df: pd.DataFrame | None = None) -> None:
-        """Columns of repeated strings become categories.
+        """Turns columns of repeated strings into categories.
 
         Parameters
         ----------
@@ -263,14 +268,15 @@ class AnnDataOOM(Slots):
     _sanitize = strings_to_categoricals
 
     def rename_categories(self, key: str, categories) -> None:
-        """New names for the categories of a column of obs or var, and of what uns keeps by them.
+        """Renames the categories of a column of obs or var, and the elements of uns that are named
+        by them.
 
         Parameters
         ----------
         key
             Name of a categorical column.
         categories
-            As many names as there are, in their order.
+            As many names as categories, in their order.
 
         Raises
         ------
@@ -303,29 +309,31 @@ class AnnDataOOM(Slots):
         as_csr=(),
         convert_strings_to_categoricals: bool = True,
     ) -> None:
-        """Writes an h5ad file; it replaces what was there only when it is complete.
+        """Writes an h5ad file; it replaces an older file only when it is complete.
 
         Parameters
         ----------
         filename
-            Where to; the file read by default.
+            The path; by default the file that the object reads from.
         compression
-            None, "gzip" or "lzf" for what is written anew; untouched elements are copied as they are.
+            None, "gzip" or "lzf", for elements that are not copied; unchanged elements are copied
+            as they are.
         compression_opts
             Level of gzip.
         as_dense, as_csc, as_csr
-            Matrices to write dense, by columns or by rows: "X", "layers/counts", "raw/X".
+            Matrices to write as dense, as compressed columns or as compressed rows: "X",
+            "layers/counts", "raw/X".
         convert_strings_to_categoricals
             Whether columns of repeated strings become categories.
 
         Raises
         ------
         ValueError
-            There is no path, or two names that cannot both be written.
+            There is no path, or two names cannot both be written.
         TypeError
-            A value no encoding exists for; the message names the element.
+            A value has no encoding; the message names the element.
         OSError
-            The file system refused.
+            The file cannot be written.
         """
         from ._write import Compression, write_h5ad
 
@@ -348,17 +356,19 @@ class AnnDataOOM(Slots):
     def save(
         self, *, X: bool = False, compression: str | None = None, compression_opts: int | None = None
     ) -> list[str]:
-        """Puts what changed into the file, which was opened with `read(path, backed="r+")`; nothing else is written.
+        """Saves changes into the file, which was opened with `read(path, backed="r+")`; writes
+        nothing else.
 
-        All of it is in the file or, whatever happens, nothing. Objects made from this one before, and arrays, go on
-        showing what was there. The space of what is replaced is not used again: `write` makes a compact file.
+        Whatever happens, the file has either all changes or none. Objects made from this one
+        before, and arrays, still show the former state. The space of replaced elements is not used
+        again: `write` makes a compact file.
 
         Parameters
         ----------
         X
-            Whether a changed X is written too.
+            Whether a changed X is saved too.
         compression, compression_opts
-            Of what is written, as in `write`.
+            Compression of new elements, see `write`.
 
         Returns
         -------
@@ -367,9 +377,10 @@ class AnnDataOOM(Slots):
         Raises
         ------
         RuntimeError
-            The file was opened with "r", or changed meanwhile; or this object is a selection and X is not written.
+            The file was opened with "r", or changed meanwhile; or this object is a selection and X
+            is not saved.
         OSError
-            The file is open elsewhere, or the file system refused.
+            The file is open elsewhere, or cannot be written.
         """
         from ._save import save
 
@@ -379,7 +390,7 @@ class AnnDataOOM(Slots):
     flush = save
 
     def close(self) -> None:
-        """Lets go of the file; arrays taken from this object keep theirs."""
+        """Closes the file for this object; arrays taken from it keep the file open."""
         self._file = None
 
     def __enter__(self):
@@ -394,14 +405,14 @@ class AnnDataOOM(Slots):
         return _restore_adata, (state,)
 
     def __sizeof__(self, show_stratified: bool = False, with_disk: bool = False) -> int:
-        """Bytes in memory, of what was read or set.
+        """Returns the bytes in memory of everything that was read or set.
 
         Parameters
         ----------
         show_stratified
-            Whether those of each slot are printed too.
+            Whether the bytes of each slot are printed too.
         with_disk
-            Whether matrices on disk are counted, with the bytes they would have in memory.
+            Whether matrices on disk are counted, with the bytes that they would have in memory.
         """
         tables = {"obs": self._obs, "var": self._var}
         parts = {"X": self.__dict__["_X"], **{name: table.frame for name, table in tables.items() if table.touched}}
@@ -433,11 +444,11 @@ class AnnDataOOM(Slots):
         raise TypeError("to delete cells or genes, select what stays")
 
     def concatenate(self, *adatas, join="inner", batch_key="batch", batch_categories=None, **kwargs):
-        """This object and others below one another; see `anndataoom.concat`."""
+        """Stacks this object and others; see `anndataoom.concat`."""
         from ._concat import concat
 
         if len(adatas) == 1 and not hasattr(adatas[0], "obsm"):
-            adatas = adatas[0]  # anndata takes a list of them too
+            adatas = adatas[0]  # anndata accepts a list of objects too
         everything = [self, *adatas]
         keys = batch_categories or [str(i) for i in range(len(everything))]
         return concat(everything, join=join, label=batch_key, keys=keys, **{"index_unique": "-", **kwargs})
@@ -462,7 +473,7 @@ def _restore_adata(state):
 
 
 def _renamed(value, old: list, new: list):
-    """A record array (scanpy's results by group) whose fields are groups, under their new names."""
+    """Renames the fields of a record array (scanpy's results by group), if they are the groups."""
     names = getattr(getattr(value, "dtype", None), "names", None)
     if names is None or list(names) != [str(o) for o in old]:
         return value

@@ -1,4 +1,6 @@
-"""Arithmetic on matrices that stay on disk, as on the numpy array or scipy matrix they would be in memory."""
+"""Arithmetic on matrices that stay on disk, with the results of the numpy array or scipy matrix in
+memory.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from scipy import sparse
 
 from ._settings import settings
 
-# From this size on, values read behind the user's back are worth a word.
+# The bytes from which reading values without being asked is worth a warning.
 WARN_BYTES = 1 << 20
 
 
@@ -24,9 +26,10 @@ def _binary(of_two, reflected: bool = False):
 
 
 class Arithmetic:
-    """Operators: all values are read, in the dtype and sparsity they have, with a warning above 1 MiB."""
+    """Operators that read all values, in their dtype and sparsity, with a warning above 1 MiB."""
 
-    # numpy arrays and numbers leave operators to us, as they do to scipy's matrices.
+    # With this priority, numpy arrays and numbers leave operators to this class, as to scipy's
+    # matrices.
     __array_priority__ = 10.1
 
     def _for_arithmetic(self):
@@ -65,7 +68,7 @@ class Arithmetic:
     __hash__ = object.__hash__
 
     def _compared(self, of_two, other):
-        """Value by value with numbers and matrices; anything else is another object."""
+        """Compares value by value with numbers and matrices; objects of other types are not equal."""
         number = np.isscalar(other) and not isinstance(other, str | bytes)
         if not (number or isinstance(other, Arithmetic | np.ndarray) or sparse.issparse(other)):
             return NotImplemented

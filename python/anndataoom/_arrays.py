@@ -1,4 +1,4 @@
-"""Matrices that stay on disk: `BackedArray` and its kinds, all views of one chain of the core."""
+"""Matrices that stay on disk: `BackedArray` and its kinds, each a view of a chain of the core."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ from ._settings import settings
 from ._text import printable
 
 NO_LIMIT = 2**63
-# From this size on, an array made behind the user's back is worth a word.
+# The bytes from which making an array without being asked is worth a warning.
 WARN_BYTES = 1 << 20
 
 
-# The kind of array that an operation, the last of a chain, makes; see `_kinds.py`.
+# The class of array for each last operation of a chain; see `_kinds.py`.
 _KINDS: dict[str, type] = {}
 
 
 class BackedArray(Reductions, Chunks, Arithmetic):
-    """An expression matrix, cells x genes, read from its file when values are asked for.
+    """An expression matrix, cells x genes, read from its file when values are needed.
 
     Parameters
     ----------
     backed_elem
         A BackedArray, a numpy array or a scipy sparse matrix.
     shape
-        Checked against the shape found, where given.
+        Expected shape; another shape is an error.
     """
 
     def __init_subclass__(cls, after: str | None = None, **kwargs):
@@ -62,27 +62,29 @@ class BackedArray(Reductions, Chunks, Arithmetic):
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Rows (cells), columns (genes)."""
+        """Numbers of rows (cells) and columns (genes)."""
         return tuple(self._m.shape)
 
     @property
     def ndim(self) -> int:
-        """2."""
+        """The number of dimensions, 2."""
         return 2
 
     @property
     def dtype(self) -> np.dtype:
-        """Of the values read: as stored, or float32 (float64 for float64 input) once transformed."""
+        """The dtype of values when read: as stored, or float32 (float64 for float64 input) once
+        transformed.
+        """
         return np.dtype(self._m.dtype)
 
     @property
     def size(self) -> int:
-        """Rows times columns."""
+        """Number of rows times number of columns."""
         return self.shape[0] * self.shape[1]
 
     @property
     def nnz(self) -> int:
-        """Values that are not 0."""
+        """Number of values that are not 0."""
         return int(self.getnnz())
 
     @property
@@ -112,23 +114,23 @@ class BackedArray(Reductions, Chunks, Arithmetic):
         return from_core(matrix.collect(limit))
 
     def __getitem__(self, key):
-        """Values of a selection.
+        """Reads the values of a selection.
 
         Parameters
         ----------
         key
-            One index of the rows, or two: slices, integers, boolean masks, lists or arrays of integers; in any order,
-            with repeats.
+            One index of the rows, or two: slices, integers, boolean masks, lists or arrays of
+            integers, in any order, repeats allowed.
 
         Returns
         -------
-        CSR matrix, or array where the matrix is dense; two-dimensional also for integers. Two lists of positions select
-        pointwise, as in numpy, and give a one-dimensional array.
+        A CSR matrix, or an array where the matrix is dense; two-dimensional for integers too. Two
+        lists of positions select pointwise, as in numpy, and return a one-dimensional array.
 
         Raises
         ------
         IndexError
-            A position out of range, a mask of another length.
+            A position is out of range, or a mask has another length.
         """
         rows, columns = pair(key)
         n, m = self.shape
@@ -153,13 +155,15 @@ class BackedArray(Reductions, Chunks, Arithmetic):
         )
 
     def __iter__(self) -> Iterator:
-        """Rows one by one, read in chunks."""
+        """Iterates over single rows, read in chunks."""
         for _, _, chunk in self.chunked():
             for i in range(chunk.shape[0]):
                 yield chunk[i : i + 1] if sparse.issparse(chunk) else chunk[i]
 
     def __array__(self, dtype=None, copy=None) -> np.ndarray:
-        """All values, dense; refused above `anndataoom.settings.array_limit` bytes, with a warning above 1 MiB."""
+        """Reads all values, dense; refused above `anndataoom.settings.array_limit` bytes, with a
+        warning above 1 MiB.
+        """
         needed = self.size * self.dtype.itemsize
         if needed > settings.array_limit:
             raise MemoryError(
@@ -179,51 +183,54 @@ class BackedArray(Reductions, Chunks, Arithmetic):
         return values if dtype is None else values.astype(dtype, copy=False)
 
     def to_memory(self):
-        """All values: a scipy matrix (CSC where the file has one) or a numpy array."""
+        """Reads all values: a scipy matrix (CSC if the file has one) or a numpy array."""
         values = self._collect(self._m)
         return values.tocsc() if sparse.issparse(values) and self._m.info()["layout"] == "csc" else values
 
     def toarray(self) -> np.ndarray:
-        """All values, dense."""
+        """Reads all values, dense."""
         values = self._collect(self._m)
         return values.toarray() if sparse.issparse(values) else values
 
     def ravel(self) -> np.ndarray:
-        """All values in memory, row by row as one vector."""
+        """Reads all values as one vector, row by row."""
         return self.toarray().ravel()
 
     def shared(self):
-        """The values in memory that `share` gave, None where nobody holds them any more."""
+        """Returns the values that `share` read, None if nothing holds them any more."""
         return None if self._shared is None else self._shared()
 
     def share(self):
-        """All values in memory, for several who ask in turn: the array itself does not keep them."""
+        """Reads all values, for several callers in turn: the array itself does not keep them."""
         values = self.to_memory()
         self._shared = weakref.ref(values)
         return values
 
     @contextmanager
     def in_memory(self):
-        """Holds all values in memory within a `with` block: functions of scanpy that compute get them unread.
+        """Holds all values in memory within a `with` block, so that functions of scanpy that
+        compute need not read them.
 
-        What such a function changes in place, the next one in the block sees; the file and this array stay as they are.
+        Changes in place by such a function are seen by the next one in the block; the file and this
+        array stay as they are.
 
         Yields
         ------
-        The values, as `to_memory` gives them.
+        The values, as `to_memory` returns them.
         """
         values = self.shared()
         if values is None:
             values = self.share()
-        # Until the block ends this frame owns them, whether or not the block names them.
+        # This frame keeps the values alive until the block ends, whether or not the block names
+        # them.
         yield values
 
     def astype(self, dtype):
-        """All values in memory, as `dtype`."""
+        """Reads all values as `dtype`."""
         return self.to_memory().astype(dtype)
 
     def copy(self) -> BackedArray:
-        """The same matrix: nothing is read."""
+        """Returns the same matrix without reading it."""
         return wrap(self._m, self._file)
 
     def _read_rows(self, start, end):
@@ -235,11 +242,11 @@ class BackedArray(Reductions, Chunks, Arithmetic):
     # -- cost ---------------------------------------------------------------------------------------------------------
 
     def plan(self) -> str:
-        """Returns the cost of a pass over the matrix: see `anndataoom.explain`."""
+        """Returns the plan of the matrix; see `anndataoom.explain`."""
         return self._m.explain()
 
     def index_columns(self, dir) -> str:
-        """Makes selections of a few genes readable in milliseconds: see `anndataoom.index_columns`."""
+        """Makes an index by gene and returns its path; see `anndataoom.index_columns`."""
         check("index_columns", dir=dir)
         os.makedirs(dir, exist_ok=True)
         path, _, _ = self._m.index_columns(os.fspath(dir))
@@ -260,12 +267,12 @@ class BackedArray(Reductions, Chunks, Arithmetic):
 
 
 def queued(matrix: _core.Matrix) -> list[str]:
-    """Returns the transforms recorded on a matrix, a line each, as calls."""
+    """Returns the transforms recorded on a matrix, each as a call."""
     return matrix.info()["queued"]
 
 
 def wrap(matrix: _core.Matrix, file: _core.File | None) -> BackedArray:
-    """A matrix of the core as the kind of array that fits its chain."""
+    """Wraps a matrix of the core in the class of array for its chain."""
     ops = matrix.ops
     if ops:
         kind = _KINDS.get(ops[-1], _KINDS["anything"])
@@ -277,17 +284,17 @@ def wrap(matrix: _core.Matrix, file: _core.File | None) -> BackedArray:
 
 
 def open_matrix(file: _core.File, element: str) -> BackedArray:
-    """The matrix at `element` of a file."""
+    """Opens the matrix at `element` of a file."""
     return wrap(_core.Matrix.open(file, element), file)
 
 
 def as_backed(x) -> BackedArray:
-    """`x`, in memory or not, as a BackedArray."""
+    """Returns `x`, in memory or not, as a BackedArray."""
     return x if isinstance(x, BackedArray) else wrap(*chain_of(x))
 
 
 def select(x: BackedArray, rows, columns) -> BackedArray:
-    """Positions of both axes (uint32 or None) of `x`: nothing is read."""
+    """Selects positions of both axes (uint32 or None) of `x` without reading."""
     return x if rows is None and columns is None else wrap(x._m.select(rows, columns), x._file)
 
 
@@ -308,8 +315,11 @@ def chain_of(x):
 
 
 def stack(along: str, members, aligned: int, fill_value=None) -> BackedArray:
-    """Matrices along "obs" or "var": pairs of one and, for each of the `aligned` entries of the other axis, its own (-1
-    for none); None when they are the same. Nothing is read."""
+    """Stacks matrices along "obs" or "var" without reading.
+
+    `members` are pairs of a matrix and its position for each of the `aligned` entries of the other
+    axis (-1 for none), or None if these are the same.
+    """
     fill = None
     if fill_value is not None:
         fill = (float(fill_value), isinstance(fill_value, int | np.integer))

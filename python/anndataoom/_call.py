@@ -1,5 +1,8 @@
-"""The one way a verb of pp and tl is run: its arguments are checked by the core's table, what it needs is found in the
-object, and what it gives is merged into it."""
+"""Runs every verb of pp and tl.
+
+The core's table checks the arguments of a verb, its inputs are found in the object, and its outcome
+is merged into it.
+"""
 
 from __future__ import annotations
 
@@ -18,17 +21,17 @@ class Outcome:
     Attributes
     ----------
     matrix : BackedArray or None
-        What takes the place of the matrix.
+        The matrix that replaces the one given.
     patch : dict
-        What is added, by slot.
+        The elements to add, by slot.
     keep : array or None
-        Which cells or genes stay; `cells` says of which.
+        Whether each cell (`cells` is True) or gene stays.
     take : array or None
-        Which cells or genes are taken, by position; `takes_cells` says of which.
+        Positions of the cells (`takes_cells` is True) or genes to take.
     values : dict
-        Results for who asks for them instead of a changed object.
+        Results for callers that want no changed object.
 
-    What a user should hear of is told when it is made.
+    Notes for the user become warnings when the outcome is made.
     """
 
     def __init__(self, found, file):
@@ -42,11 +45,11 @@ class Outcome:
         tell(found["notes"])
 
     def frame(self, axis, names) -> pd.DataFrame:
-        """The columns for obs or var."""
+        """Returns the columns for obs or var."""
         return pd.DataFrame({k: from_core(v) for k, v in self.patch[axis]}, index=names)
 
     def merge(self, adata, layer=None, obsm=None) -> None:
-        """Changes the object."""
+        """Merges the outcome into the object."""
         if self.matrix is not None:
             set_matrix(adata, layer, obsm, self.matrix)
         merge(adata, self.patch)
@@ -57,17 +60,17 @@ class Outcome:
 
 
 def check(name: str, args: dict) -> None:
-    """Refuses arguments outside their domains before a verb looks at them itself."""
+    """Refuses arguments outside their domains, before a function of a verb reads them."""
     _core.check(name, {k: v for k, v in args.items() if k != "adata"})
 
 
 def run(name: str, inputs: dict, file=None, **args) -> Outcome:
-    """Runs a verb on inputs at hand, tagged as in `_inputs.py`."""
+    """Runs a verb on given inputs, tagged as in `_inputs.py`."""
     return Outcome(_core.check(name, args).run(inputs), file)
 
 
 def outcome(name: str, adata, **args) -> Outcome:
-    """Runs a verb on an object, which stays as it is."""
+    """Runs a verb on an object, which stays as it is, and returns the outcome."""
     adata = target_of(adata, False)
     checked = _core.check(name, args)
     inputs = {}
@@ -78,7 +81,7 @@ def outcome(name: str, adata, **args) -> Outcome:
 
 
 def verb(name: str, adata, **args):
-    """Runs a verb on an object and changes it, or with `copy=True` a copy, which is returned."""
+    """Runs a verb on an object and changes it; with `copy=True` it changes and returns a copy."""
     found = outcome(name, adata, **args)
     copy = args.get("copy", False)
     adata = adata.copy() if copy else adata

@@ -1,4 +1,4 @@
-"""Categories as anndata keeps them: in natural order where they are made from text, used ones only in a selection."""
+"""Categories as in anndata: in natural order if made from text, only used ones in a selection."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import pandas as pd
 
 
 def categorical(values) -> pd.Categorical:
-    """Values as categories: text in natural order ("2" before "10"), all else sorted; categories stay as they are."""
+    """Makes categories: text in natural order ("2" before "10"), all else sorted; categories stay
+    as they are.
+    """
     out = pd.Categorical(values)
     if isinstance(getattr(values, "dtype", None), pd.CategoricalDtype):
         return out
@@ -25,7 +27,7 @@ def is_categorical(column) -> bool:
 
 
 def unused(column) -> bool:
-    """Whether there are categories nobody has."""
+    """Returns whether a column has unused categories."""
     return is_categorical(column) and len(used_codes(column)) < len(pd.Categorical(column).categories)
 
 
@@ -35,14 +37,14 @@ def used_codes(column) -> np.ndarray:
 
 
 def only_used(column):
-    """A column (a Series or an array) without categories nobody has."""
+    """Returns a column (a Series or an array) without unused categories."""
     if not unused(column):
         return column
     return (column.cat if isinstance(column, pd.Series) else column).remove_unused_categories()
 
 
 def drops_unused() -> bool:
-    """Whether selections drop categories nobody has: anndata's setting, which is True by default."""
+    """Returns whether selections drop unused categories: anndata's setting, by default True."""
     settings = getattr(sys.modules.get("anndata"), "settings", None)
     return bool(getattr(settings, "remove_unused_categories", True))
 
@@ -50,7 +52,8 @@ def drops_unused() -> bool:
 def prune_colors(name: str, column, uns) -> None:
     """Keeps in `uns` the colours of the categories that are left, by anndata's rule.
 
-    Colours that are not as many as the categories were are deleted, as they say nothing about which is whose.
+    If the number of colours was not that of the categories, they are deleted, as they cannot be
+    matched.
     """
     key = f"{name}_colors"
     if key not in uns or not is_categorical(column):

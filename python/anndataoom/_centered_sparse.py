@@ -14,9 +14,9 @@ class CenteredSparseArray:
     X
         A scipy sparse matrix, cells x genes.
     mean, std
-        One a gene; a standard deviation of 0 counts as 1.
+        A value for each gene; a standard deviation of 0 counts as 1.
     max_value
-        Values are clipped on both sides, as `scanpy.pp.scale` does; None for no clipping.
+        Bound of values on both sides, as in `scanpy.pp.scale`; None for no clipping.
     """
 
     def __init__(self, X, mean, std, max_value: float | None = 10.0):
@@ -28,7 +28,7 @@ class CenteredSparseArray:
         self._mean, self._std, self._max_value = mean, np.where(std == 0, 1.0, std), max_value
         base = -self._mean / self._std
         clipped = base if max_value is None else np.clip(base, -max_value, max_value)
-        # value = base + delta, delta only where something is stored.
+        # The value is base + delta, and delta is not 0 only for stored values.
         scaled = X.multiply(1.0 / self._std).tocsr().astype(np.float64)
         delta = scaled.copy()
         values = scaled.data + base[scaled.indices]

@@ -1,4 +1,4 @@
-"""The functional interface of version 0.1.8: the names omicverse calls, over the same core as `pp` and `tl`."""
+"""The functions of version 0.1.8 that omicverse calls, on the same core as `pp` and `tl`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ._reductions import DEFAULT_CHUNK_SIZE
 
 
 def _run(name: str, x, file=None, **args) -> Outcome:
-    """A verb on a matrix of the core."""
+    """Runs a verb on a matrix of the core."""
     return run(name, {"matrix": ("matrix", x)}, file, **args)
 
 
@@ -24,7 +24,9 @@ def _columns(mask) -> np.ndarray:
 
 
 def chunked_qc_metrics(adata, *, percent_top=None, chunk_size: int = DEFAULT_CHUNK_SIZE) -> None:
-    """obs `nUMIs` (float64) and `detected_genes` (int64), var `n_cells` (int64); stored zeros are not detected."""
+    """Adds obs `nUMIs` (float64) and `detected_genes` (int64), var `n_cells` (int64). Stored zeros
+    are not detected.
+    """
     x = adata._matrix()
     found = _run("calculate_qc_metrics", x._m, percent_top=None, log1p=False).patch
     obs, var = dict(found["obs"]), dict(found["var"])
@@ -34,7 +36,9 @@ def chunked_qc_metrics(adata, *, percent_top=None, chunk_size: int = DEFAULT_CHU
 
 
 def chunked_gene_group_pct(adata, gene_mask, *, chunk_size: int = DEFAULT_CHUNK_SIZE) -> np.ndarray:
-    """Share (0 to 1) of each cell's counts in the genes of the mask; 0 for cells without counts."""
+    """Returns the share (0 to 1) of each cell's counts in the genes of the mask; 0 for cells
+    without counts.
+    """
     x = adata._matrix()
     mask = np.asarray(gene_mask)
     if mask.shape != (adata.n_vars,):
@@ -62,9 +66,12 @@ def chunked_normalize_total(
     adata, *, target_sum=None, exclude_highly_expressed: bool = False, max_fraction: float = 0.05,
     chunk_size: int = DEFAULT_CHUNK_SIZE,
 ) -> None:
-    """Normalises X lazily; keeps the counts as `layers['counts']` and the divisors as `obs['_norm_factor']`."""
+    """Normalises X lazily; keeps the counts as `layers['counts']` and the divisors as
+    `obs['_norm_factor']`.
+    """
     x = adata._matrix()
-    # All sums in one pass, or in none after quality control; values that are no counts are read again for each.
+    # One pass finds all sums, or none after quality control. Values that are no counts are refused
+    # here and read again below.
     with suppress(ValueError):
         x._m.learn_sums()
     found = _run(
@@ -79,19 +86,21 @@ def chunked_normalize_total(
 
 
 def chunked_log1p(adata) -> None:
-    """Queues `ln(1 + x)` on X; a second time takes it twice, as scanpy does."""
+    """Queues `ln(1 + x)` on X; a second call takes the logarithm twice, as in scanpy."""
     x = adata._matrix()
     adata.X = wrap(x._m.log1p(), x._file)
 
 
 def chunked_mean_var(adata, *, layer=None, chunk_size: int = DEFAULT_CHUNK_SIZE):
-    """Means and variances (ddof 1) of the genes, float64."""
+    """Returns means and variances (ddof 1) of the genes, float64."""
     mean, var = adata._matrix(layer)._m.mean_var(0, 1)
     return array_of(mean), array_of(var)
 
 
 def chunked_identify_robust_genes(adata, percent_cells: float = 0.05, chunk_size: int = DEFAULT_CHUNK_SIZE) -> None:
-    """Drops genes without counts in place; var `n_cells`, `percent_cells`, `robust`, `highly_variable_features`."""
+    """Drops genes without counts in place; adds var `n_cells`, `percent_cells`, `robust`,
+    `highly_variable_features`.
+    """
     found = dict(_run("calculate_qc_metrics", adata._matrix()._m, percent_top=None, log1p=False).patch["var"])
     n_cells = from_core(found["n_cells_by_counts"]).astype(np.int64)
     if not (n_cells > 0).all():
@@ -104,7 +113,7 @@ def chunked_identify_robust_genes(adata, percent_cells: float = 0.05, chunk_size
 
 
 def chunked_scale(adata, *, max_value: float | None = 10.0, chunk_size: int = DEFAULT_CHUNK_SIZE) -> None:
-    """`layers['scaled']`: X scaled and clipped lazily."""
+    """Sets `layers['scaled']` to X, scaled and clipped lazily."""
     x = adata._matrix()
     if "scale" in x._m.ops:
         raise RuntimeError("X is scaled already; set X to what it was before to scale again")
@@ -116,7 +125,8 @@ def chunked_pca(
     chunk_size: int = DEFAULT_CHUNK_SIZE, random_state: int = 0, materialize_threshold_gb: float = 16.0,
     use_implicit_centering: bool = True, use_highly_variable: bool = True,
 ):
-    """Exact principal components of a layer (None: X); only the genes, the layer and `n_comps` matter.
+    """Computes exact principal components of a layer (None: X). Only the genes, the layer and
+    `n_comps` have an effect.
 
     Returns
     -------
@@ -142,16 +152,17 @@ def chunked_pca(
 
 
 def materialise_for_pca(adata, layer: str = "scaled") -> np.ndarray:
-    """A layer in memory, dense float32."""
+    """Reads a layer as dense float32."""
     return adata._matrix(layer).toarray().astype(np.float32, copy=False)
 
 
 def chunked_pearson_residual_variance(
     X, *, theta: float = 100.0, clip=None, chunk_size: int = DEFAULT_CHUNK_SIZE, precomputed=None
 ):
-    """Variances of the Pearson residuals of counts, means and variances (ddof 0) of the genes.
+    """Returns variances of the Pearson residuals of counts, and means and variances (ddof 0) of the
+    genes.
 
-    `precomputed` is accepted and not used: sums are always those of the matrix given.
+    `precomputed` is accepted and has no effect: sums are always those of the matrix given.
     """
     x = as_backed(X)
     found = _run("highly_variable_genes", x._m, flavor="pearson_residuals", n_top_genes=1, theta=theta, clip=clip)
@@ -161,7 +172,7 @@ def chunked_pearson_residual_variance(
 
 
 def _counts_of(adata, layer):
-    """The layer named; else None for X, or the counts where X is no longer counts."""
+    """Returns the layer named; else None for X, or "counts" if X no longer holds counts."""
     return "counts" if layer is None and adata._matrix()._m.ops and "counts" in adata.layers else layer
 
 
@@ -169,7 +180,7 @@ def chunked_highly_variable_genes_pearson(
     adata, *, n_top_genes: int = 2000, theta: float = 100.0, clip=None, batch_key=None, layer=None,
     chunk_size: int = DEFAULT_CHUNK_SIZE, precomputed="auto",
 ) -> None:
-    """Highly variable genes by Pearson residuals, columns and `uns['hvg']` as scanpy's."""
+    """Finds highly variable genes by Pearson residuals, with scanpy's columns and `uns['hvg']`."""
     n_top_genes = min(int(n_top_genes), adata.n_vars)
     outcome(
         "highly_variable_genes", adata, layer=_counts_of(adata, layer), flavor="pearson_residuals",
@@ -185,7 +196,9 @@ def chunked_highly_variable_genes_dispersion(
     adata, flavor: str = "seurat", n_top_genes=None, n_bins: int = 20, layer=None, min_mean: float = 0.0125,
     max_mean: float = 3, min_disp: float = 0.5, max_disp: float = np.inf, batch_key=None, **kwargs,
 ) -> None:
-    """Highly variable genes by dispersion (flavors "seurat", "cell_ranger"), columns as scanpy's."""
+    """Finds highly variable genes by dispersion (flavors "seurat", "cell_ranger"), with scanpy's
+    columns.
+    """
     if flavor not in ("seurat", "cell_ranger"):
         raise ValueError(f"flavor: expected 'seurat' or 'cell_ranger', found {flavor!r}")
     outcome(
@@ -195,16 +208,18 @@ def chunked_highly_variable_genes_dispersion(
 
 
 def chunked_highly_variable_features_pegasus(data, n_top: int = 2000, span: float = 0.02) -> None:
-    """Highly variable features as pegasus finds them: by a local quadratic fit of variance on mean of the robust genes.
+    """Finds highly variable features as pegasus: by a local quadratic fit of variance on mean of
+    the robust genes.
 
     Parameters
     ----------
     data
         An AnnDataOOM with log-normalised X and var `robust` (see `chunked_identify_robust_genes`).
     n_top
-        Genes to choose: those of the smallest sum of two ranks, by what exceeds the fit and by its ratio to the fit.
+        Number of genes to choose: the ones with the smallest sum of two ranks, by the excess over
+        the fit and by the ratio to it.
     span
-        Share of the genes in a local fit; raised by 0.01 until it holds enough of them.
+        Share of the genes in a local fit; it is raised by 0.01 until it holds enough genes.
 
     Returns
     -------
@@ -239,7 +254,9 @@ def chunked_highly_variable_features_pegasus(data, n_top: int = 2000, span: floa
 
 
 def _fit(x, y, span):
-    """The local fit with the smallest span, from the one given on, that holds enough points."""
+    """Returns the local fit with the smallest span, from the given one on, that holds enough
+    points.
+    """
     while True:
         try:
             return array_of(_core.loess(x, y, min(float(span), 1.0)))
@@ -250,7 +267,9 @@ def _fit(x, y, span):
 
 
 def chunked_regress(adata, keys=("nUMIs", "mito_perc"), *, chunk_size: int = DEFAULT_CHUNK_SIZE) -> None:
-    """`layers['regressed']`: X less what columns of obs explain, lazily; see `anndataoom.pp.regress_out`."""
+    """Sets `layers['regressed']` to X less its fit on columns of obs, lazily; see
+    `anndataoom.pp.regress_out`.
+    """
     from .pp import regress_out
 
     adata.layers["regressed"] = adata.X
@@ -262,35 +281,36 @@ def chunked_regress(adata, keys=("nUMIs", "mito_perc"), *, chunk_size: int = DEF
 
 
 def chunked_normalize_pearson_residuals(adata, theta: float = 100, clip=None, layer=None, inplace: bool = True):
-    """Analytic Pearson residuals as X or the layer, computed when values are read."""
+    """Replaces X or the layer by analytic Pearson residuals, computed when values are read."""
     from .pp import normalize_pearson_residuals
 
     return normalize_pearson_residuals(adata, theta=theta, clip=clip, layer=layer, inplace=inplace)
 
 
 def chunked_scrublet_prepare(adata, min_cells: int = 3, min_genes: int = 3):
-    """Counts of highly variable genes in memory, as `scanpy.pp.scrublet` selects them: all that scrublet looks at.
+    """Reads the counts of highly variable genes, as `scanpy.pp.scrublet` selects them, into memory.
 
-    Genes are filtered, then cells; the highly variable ones are found on the normalised, logarithmised counts with
-    scanpy's defaults (flavor "seurat", by bounds on mean and dispersion).
+    Genes are filtered, then cells. Highly variable genes are found on the normalised, logarithmised
+    counts with scanpy's defaults (flavor "seurat", by bounds on mean and dispersion).
 
     Parameters
     ----------
     adata
-        An AnnDataOOM whose X (or layer `counts`, once X was normalised) holds counts. Stays as it is.
+        An AnnDataOOM whose X (or layer `counts`, once X was normalised) holds counts. It stays as
+        it is.
     min_cells
-        Cells a gene is detected in at least.
+        Least number of cells that a gene is detected in.
     min_genes
-        Genes a cell has at least.
+        Least number of genes of a cell.
 
     Returns
     -------
     ad_obs : anndata.AnnData
         Counts of the cells kept x the genes chosen, with their names.
     hvg_mask : bool array
-        Which of the genes that passed `min_cells` were chosen.
+        Whether each gene that passed `min_cells` was chosen.
     n_hvg : int
-        Their number.
+        The number of chosen genes.
     """
     import anndata as ad
 

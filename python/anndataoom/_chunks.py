@@ -1,4 +1,4 @@
-"""Going through a matrix on disk in blocks of rows."""
+"""Reads a matrix on disk in blocks of rows."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from ._settings import settings
 
 
 class Chunks:
-    """Gives the rows of `BackedArray` in turn."""
+    """The methods of `BackedArray` that iterate over its rows."""
 
     def chunked(self, chunk_size: int = DEFAULT_CHUNK_SIZE) -> Iterator[tuple]:
-        """Rows in turn.
+        """Iterates over the rows in chunks.
 
         Parameters
         ----------
         chunk_size
-            Rows of a chunk, at least 1. They are read ahead within the working memory, and stored chunks once.
+            Rows of a chunk, at least 1. Rows are read ahead within the working memory, and each
+            stored chunk is read once.
 
         Yields
         ------
@@ -35,23 +36,24 @@ class Chunks:
             yield start, end, from_core(values)
 
     def chunked_columns(self, chunk_size: int = DEFAULT_CHUNK_SIZE) -> Iterator[tuple]:
-        """The same as `chunked`; the name is that of version 0.1.8."""
+        """Does the same as `chunked`, under a name of version 0.1.8."""
         yield from self.chunked(chunk_size)
 
     def _rows_per_read(self) -> int:
-        """Rows read at a time, so that what is read stays within the working memory."""
+        """Returns the number of rows to read at a time, within the working memory."""
         n, m = self.shape
         info = self._m.info()
         stored = max(1, info["stored_shape"][0])
         per_row = m * self.dtype.itemsize
         if self._m.is_sparse and info["nnz"] is not None:
             per_row = min(per_row, info["nnz"] / stored * (4 + self.dtype.itemsize)) + 8
-        # Compressed columns are decoded whole for every read: read as much as may be held.
+        # Compressed columns are decoded whole for every read, so that a read takes all the memory.
         share = 1 if info["layout"] == "csc" else 4
         return max(1, int(settings.memory / share / max(1, per_row)))
 
     def to_dask(self, chunk_size: int = 10_000):
-        """A dask array of row blocks, read through the core when computed. Needs dask.
+        """Returns a dask array of row blocks, which the core reads when they are computed. Needs
+        dask.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""Telling an `AnnDataOOM` from an AnnData, and tools made for the latter."""
+"""Tells an `AnnDataOOM` from an AnnData, and adapts tools made for the latter."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ._values import in_memory
 
 
 def is_oom(adata) -> bool:
-    """Whether `adata` keeps its matrices on disk."""
+    """Returns whether `adata` keeps its matrices on disk."""
     return type(adata) is AnnDataOOM or bool(getattr(adata, "_is_oom", False))
 
 
@@ -23,10 +23,11 @@ def oom_guard(
     result_keys_obsp=None,
     suggest=None,
 ):
-    """Decorator for a function whose first argument is annotated data in memory.
+    """Decorates a function whose first argument is annotated data in memory.
 
-    An `AnnDataOOM` is read into memory for the call, and the results named are copied back: "*" is everything that is
-    new or was changed. With `materialize=False` the call is refused, with `suggest` as advice.
+    An `AnnDataOOM` is read into memory for the call, and the named results are copied back; "*"
+    names everything that is new or changed. With `materialize=False` the call is refused, with
+    `suggest` as advice.
     """
     wanted = {
         "uns": result_keys_uns,

@@ -1,4 +1,4 @@
-"""Several objects as one: what `anndata.concat` does, with matrices that stay where they are."""
+"""Concatenates objects as `anndata.concat` does, with matrices that stay where they are."""
 
 from __future__ import annotations
 
@@ -32,37 +32,42 @@ def concat(
     file=None,
     backend=None,
 ) -> AnnDataOOM:
-    """Objects along an axis, as `anndata.concat` has it; X, layers and raw are stacked lazily, nothing of them is read.
+    """Concatenates objects along an axis, as `anndata.concat`; X, layers and raw are stacked
+    lazily, without reading.
 
-    Names, tables, embeddings and uns are combined in memory; an embedding of 50 float32 columns takes 200 bytes a cell.
+    Names, tables, embeddings and uns are combined in memory; an embedding of 50 float32 columns
+    takes 200 bytes a cell.
 
     Parameters
     ----------
     adatas
         AnnDataOOM or AnnData objects, or a mapping of keys to them.
     axis
-        "obs" (0), cells below cells, or "var" (1), genes beside genes.
+        "obs" (0) to stack cells, "var" (1) to join genes of the same cells.
     join
-        "inner" for what all have on the other axis, "outer" for what any has.
+        "inner" keeps entries of the other axis that all objects have, "outer" those that any has.
     merge, uns_merge
-        What of the other axis, and of uns, is kept: None, "same", "unique", "first", "only", or a function.
+        Rule for elements of the other axis, and of uns: None, "same", "unique", "first", "only", or
+        a function.
     label, keys
-        Column to note the origin in, and its values.
+        Name of a new column for the origin of each entry, and its value for each object.
     index_unique
-        Put between names and keys to make names unique.
+        Separator between names and keys, which makes names unique; None keeps the names.
     fill_value
-        What reads where an object has nothing: 0 in a sparse result and NaN in a dense one by default.
+        Value for entries that an object does not have; by default 0 in a sparse result and NaN in a
+        dense one.
     pairwise
         Whether obsp (varp along var) are kept, as blocks on the diagonal.
     force_lazy
-        Accepted and has no effect: matrices are never read, and tables always in memory.
+        Accepted and has no effect: matrices are never read, and tables are always in memory.
     file
-        Where to write the result, streamed; it is then read from there.
+        File to write the result to, streamed; the result then reads from it.
 
     Raises
     ------
     ValueError
-        No objects; X here and none there; names on the other axis that are not unique.
+        There are no objects, some have X and some do not, or names on the other axis are not
+        unique.
     """
     import anndata as ad
 
@@ -140,14 +145,14 @@ def _check_names(adatas, across: str) -> None:
 
 
 def _keys(mappings, inner: bool) -> list:
-    """Keys all have, or any has, in the order they first appear."""
+    """Returns the keys that all have, or that any has, in the order of first appearance."""
     if inner:
         return [k for k in mappings[0] if all(k in m for m in mappings)]
     return list(dict.fromkeys(k for m in mappings for k in m))
 
 
 def _annotation(adata, along: str, inner: bool, merge, uns_merge, pairwise: bool):
-    """Everything but X, layers and raw, in memory: what `merge` and `join` will need of it."""
+    """Reads everything but X, layers and raw that `merge` and `join` need."""
     import anndata as ad
 
     across = "var" if along == "obs" else "obs"
@@ -160,7 +165,9 @@ def _annotation(adata, along: str, inner: bool, merge, uns_merge, pairwise: bool
 
 
 def _stacked(adatas, matrices, along: str, across: str, names: pd.Index, fill_value) -> BackedArray:
-    """Matrices along an axis, what they have of the other one brought to `names`; None is a matrix without any."""
+    """Stacks matrices along an axis, with the other axis brought to `names`; None stands for a
+    matrix without entries of it.
+    """
     members = []
     for adata, matrix in zip(adatas, matrices):
         own = getattr(adata, f"{across}_names")

@@ -1,4 +1,6 @@
-"""Values of the core as numpy, scipy and pandas objects, and back: the only module that knows both."""
+"""Converts values of the core to numpy, scipy and pandas objects, and back. No other module knows
+both.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ from scipy import sparse
 from ._categories import categorical
 
 INT32_MAX = np.iinfo(np.int32).max
-# Whether pandas has texts whose missing values are NaN; before version 3 anndata reads all as `pandas.NA`.
+# Whether pandas has texts whose missing values are NaN; before version 3 anndata reads all as
+# `pandas.NA`.
 NAN_TEXTS = int(pd.__version__.split(".")[0]) >= 3
 
 
@@ -19,12 +22,12 @@ NAN_TEXTS = int(pd.__version__.split(".")[0]) >= 3
 
 
 def array_of(buffer) -> np.ndarray:
-    """A buffer of the core as an array, not copied."""
+    """Returns a buffer of the core as an array, without a copy."""
     return np.asarray(buffer)
 
 
 def from_core(x):
-    """The Python object for a tagged tuple of the core."""
+    """Converts a tagged tuple of the core to a Python object."""
     return _FROM[x[0]](*x[1:])
 
 
@@ -72,23 +75,23 @@ def _sparse(format, shape, indptr, indices, data):
         indices = indices.astype(np.int64)
     kind = sparse.csr_matrix if format == "csr" else sparse.csc_matrix
     out = kind(tuple(shape), dtype=array_of(data).dtype)
-    # Assigned one by one: the constructor would look through every index.
+    # Assigned one by one: the constructor would check every index.
     out.data, out.indices, out.indptr = array_of(data), indices, indptr
     return out
 
 
 def nan_texts(value) -> bool:
-    """Whether the missing texts of a value of the core are NaN in its file."""
+    """Returns whether the missing texts of a value of the core are NaN in its file."""
     return value[0] == "nullable" and value[3]
 
 
 def index_of(name, value) -> pd.Index:
-    """The index of a dataframe."""
+    """Makes the index of a dataframe."""
     return pd.Index(from_core(value), name=name)
 
 
 def column_of(value):
-    """A column of a dataframe."""
+    """Makes a column of a dataframe."""
     return from_core(value)
 
 
@@ -117,7 +120,7 @@ def _recarray(items):
 
 
 class AwkwardBuffers:
-    """An awkward array whose package is not installed: kept to be written again."""
+    """An awkward array without the package awkward: it is kept so that it can be written again."""
 
     def __init__(self, length, form, buffers):
         self.length, self.form, self.buffers = length, form, buffers
@@ -156,7 +159,7 @@ _FROM = {
 
 
 def to_core(x, name: str = "value"):
-    """The tagged tuple for a Python object; `name` is what errors call it."""
+    """Converts a Python object to a tagged tuple; `name` names it in errors."""
     if x is None:
         return ("null",)
     if isinstance(x, str | bytes):
@@ -205,7 +208,7 @@ def to_core(x, name: str = "value"):
 def _plain_array(x: np.ndarray, name: str) -> np.ndarray:
     if x.dtype.kind not in "biuf" or x.dtype.itemsize > 8:
         raise TypeError(f"{name}: an array of dtype {x.dtype} cannot be written to h5ad")
-    # ascontiguousarray would make a scalar one-dimensional.
+    # ascontiguousarray() would make a scalar one-dimensional.
     return np.asarray(x, dtype=x.dtype.newbyteorder("="), order="C")
 
 
@@ -246,14 +249,15 @@ def sparse_to_core(x, name: str = "matrix"):
 
 
 def column_to_core(x, name: str = "column", nan: bool = False):
-    """A column as anndata writes it: strings with missing values become categories.
+    """Converts a column as anndata writes it: strings with missing values become categories.
 
-    `nan` says that missing texts are NaN in the file the column is from, where pandas itself knows no such texts.
+    `nan` is for a column whose missing texts are NaN in its file, where pandas has no such texts.
     """
     values = x.array if isinstance(x, pd.Series | pd.Index) else x
     if isinstance(values, pd.Categorical):
         categories = values.categories
-        # No category is missing: texts are plain ones, as anndata writes them, whatever pandas calls their dtype.
+        # Categories are never missing, so that texts are written as plain ones, as anndata does,
+        # whatever their dtype in pandas.
         if isinstance(categories.dtype, pd.StringDtype):
             categories = categories.astype(object)
         categories = column_to_core(categories, f"{name} (categories)")
@@ -281,7 +285,9 @@ def column_to_core(x, name: str = "column", nan: bool = False):
 
 
 def nullable_texts(dtype: pd.StringDtype, mask, name: str) -> bool:
-    """Whether texts are written with a mask of missing ones; under pandas 3 as anndata does and its settings say."""
+    """Returns whether texts are written with a mask of missing ones; under pandas 3 as anndata and
+    its settings do.
+    """
     if not NAN_TEXTS:
         return bool(mask.any()) or dtype.na_value is pd.NA
     import anndata
@@ -297,7 +303,7 @@ def nullable_texts(dtype: pd.StringDtype, mask, name: str) -> bool:
 
 
 def check_frame(frame: pd.DataFrame, name: str):
-    """Refuses frames that an h5ad dataframe cannot hold."""
+    """Refuses a frame that an h5ad dataframe cannot hold."""
     columns = [c for c in frame.columns]
     bad = next((c for c in columns if not isinstance(c, str)), None)
     if bad is not None:
@@ -313,7 +319,7 @@ def check_frame(frame: pd.DataFrame, name: str):
 
 
 def _same(index: pd.Index, column: pd.Series) -> bool:
-    """Whether names are a column, its values as they are or as text."""
+    """Returns whether the names equal a column, by value or as text."""
     column = pd.Index(column)
     return index.equals(column) or index.astype(str).equals(column.astype(str))
 
@@ -325,10 +331,10 @@ def index_to_core(index: pd.Index, name: str, nan: bool = False):
 
 
 def columns_to_core(frame: pd.DataFrame, name: str, nan=frozenset()):
-    """The name of the index, the index and the columns; `nan` as `Frame` has it.
+    """Returns the name of the index, the index and the columns; `nan` as in `Frame`.
 
-    A column of text with the name of the index is in the file once, as the index; beside one of another kind, which
-    names cannot be, the index loses its name.
+    A column of text with the name of the index is in the file once, as the index. If the column is
+    of another kind, which names cannot be, the index loses its name.
     """
     index_name = None if frame.index.name is None else str(frame.index.name)
     index = index_to_core(frame.index, f"{name} index", None in nan)

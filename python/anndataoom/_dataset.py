@@ -14,24 +14,26 @@ from ._read_text import read_10x_mtx
 
 
 class AnnDataSet(AnnDataOOM):
-    """Files below one another as one lazy object: cells of all, genes that all have (or any has).
+    """Many files as one lazy object: the cells of all, the genes that all have (or any has).
 
     Parameters
     ----------
     adatas
-        Pairs of a name and a file, folder or object, or a mapping of them. Files and folders are of any kind that
-        `read` opens, and without names are called as they are. A folder with several count matrices, as GEO has them,
-        gives one object for each, called by what the names of its files begin with.
+        Pairs of a name and a file, folder or object, or a mapping of them. Files and folders are of
+        any kind that `read` opens; without a name they are named by their path. A folder with
+        several count matrices, as GEO has them, gives an object for each, named by the prefix of
+        its files.
     filename
-        Where to write the whole, streamed; it is then read from there. Without it matrices stay where they are.
+        File to write the whole to, streamed; the object then reads from it. Without it matrices
+        stay where they are.
     add_key
-        Column of obs that says which of them a cell is from; None for none.
+        Name of the column of obs for the origin of each cell; None for none.
     use_absolute_path, backend
-        Of version 0.1.8; paths are always absolute.
+        Parameters of version 0.1.8; paths are always absolute.
     join, index_unique, **kwargs
-        As in `concat`.
+        See `concat`.
     external
-        As in `read`, for files that are given by their path.
+        See `read`; used for files given by their path.
     """
 
     def __init__(
@@ -62,28 +64,29 @@ class AnnDataSet(AnnDataOOM):
 
     @property
     def backend(self) -> str:
-        """ "hdf5", the only one."""
+        """The backend, always "hdf5"."""
         return "hdf5"
 
     def is_closed(self) -> bool:
-        """Whether `close` was called."""
+        """Returns whether `close` was called."""
         return self._closed
 
     def close(self) -> None:
-        """Lets go of the files; arrays taken from this object keep theirs."""
+        """Closes the files for this object; arrays taken from it keep theirs open."""
         super().close()
         self._members, self._closed = {}, True
 
     def obs_ix(self, names) -> list[int]:
-        """Positions of cells by name."""
+        """Returns the positions of cells by name."""
         return self._resolve_index(names).tolist()
 
     def var_ix(self, names) -> list[int]:
-        """Positions of genes by name."""
+        """Returns the positions of genes by name."""
         return self._resolve_index(names, axis="var").tolist()
 
     def to_adata(self, obs_indices=None, var_indices=None, copy_x: bool = True, file=None, backed=None):
-        """Some cells and genes as an anndata.AnnData in memory, or streamed to `file` and read from there.
+        """Reads some cells and genes as an anndata.AnnData, or streams them to `file` and opens
+        that.
 
         Without `copy_x` the result has no X.
         """
@@ -94,7 +97,7 @@ class AnnDataSet(AnnDataOOM):
         return part.to_adata() if file is None else part.copy(filename=file)
 
     def split_obs_by(self, key: str, out_dir="./") -> dict[str, AnnDataOOM]:
-        """A file in `out_dir` for each value of a column of obs, named for it."""
+        """Writes a file in `out_dir` for each value of a column of obs, and names it by the value."""
         os.makedirs(out_dir, exist_ok=True)
         values = self.obs[key].astype(str)
         parts = {}
@@ -126,7 +129,9 @@ def _members(adatas, external: str) -> dict[str, AnnDataOOM]:
 
 
 def _opened(path: str, name: str | None, external: str) -> dict[str, AnnDataOOM]:
-    """Reads the file or folder at a path, by its name; a folder with several matrices gives one for each."""
+    """Reads the file or folder at a path and names the object; a folder with several matrices gives
+    an object for each.
+    """
     if is_url(path):
         last = path.split("?")[0].split("#")[0].rstrip("/").rsplit("/", 1)[-1]
         return {os.path.splitext(last)[0] if name is None else name: read(path, external=external)}

@@ -1,4 +1,6 @@
-"""Mappings whose elements stay in the file until they are touched: layers, obsm, varm, obsp, varp, uns."""
+"""Mappings whose elements stay in the file until they are used: layers, obsm, varm, obsp, varp,
+uns.
+"""
 
 from __future__ import annotations
 
@@ -23,14 +25,15 @@ from ._text import printable
 
 
 def named(items) -> dict:
-    """Elements by name: in an AnnData of version 0.13, X is the layer None."""
+    """Returns the elements that have a name: in an AnnData of version 0.13, X is the layer None."""
     return {key: items[key] for key in items if key is not None}
 
 
 class Elements(MutableMapping):
-    """Named elements of one slot, each read from the file when first touched.
+    """Named elements of one slot, each read from the file on first use.
 
-    Values are checked against the axes when set; frames have the names of `names`, the table they lie beside.
+    Values are checked against the axes when set. Frames have the names of `names`, the table of
+    their axis.
     """
 
     def __init__(self, slot: str, shape=(), items=None, names: Frame | None = None):
@@ -50,7 +53,7 @@ class Elements(MutableMapping):
         return self._named(value)
 
     def _named(self, value):
-        """A frame under the names of now, which may be others than when it was set."""
+        """Gives a frame the present names, which may differ from those when it was set."""
         if self._names is not None and isinstance(value, pd.DataFrame):
             names = self._names.index
             name = None if names.name in value.columns else names.name
@@ -59,19 +62,20 @@ class Elements(MutableMapping):
         return value
 
     def stored(self, key):
-        """The element as it is kept: an `OnDisk` that nobody touched, else its value."""
+        """Returns the element as it is kept: an `OnDisk` that was not used yet, else its value."""
         value = self._items[key]
         if isinstance(value, OnDisk) and value.rows is not None and self._shape and value.is_frame():
             return self[key]  # its categories may be fewer than in the file
         return self._named(value)
 
     def _fitting(self, key, stored: OnDisk):
-        """The value of an element of the file, which may hold one that does not fit the axes."""
+        """Reads an element of the file and checks that it fits the axes."""
         value = self._read(stored)
         if not hasattr(value, "shape"):
             return value
         if isinstance(value, pd.DataFrame) and self._names is not None and len(value) == self._shape[0]:
-            # Rows are told by their place; a file where names say otherwise was written before they were checked.
+            # Rows are matched by position; a file with other names was written before they were
+            # checked.
             if not value.index.equals(self._names.index) and not value.index.equals(_names_beside(stored)):
                 warnings.warn(
                     f"'{stored.file.path}', element '{stored.element}': its rows have other names than those of "
@@ -109,7 +113,7 @@ class Elements(MutableMapping):
                 return value
             raise ValueError(f"{name}: expected an array, found {type(value).__name__}")
         if len(shape) == 1 and len(self._shape) == 1 and isinstance(value, np.ndarray) and not value.dtype.names:
-            # As in anndata, where everything has columns.
+            # As in anndata, where every element has columns.
             value = value.reshape(-1, 1)
             shape = value.shape
         if len(shape) < len(self._shape) or tuple(shape[: len(self._shape)]) != self._shape:
@@ -125,7 +129,7 @@ class Elements(MutableMapping):
         return np.asarray(value) if isinstance(value, np.matrix) else value
 
     def _check_names(self, name: str, index: pd.Index) -> None:
-        """A frame's rows are those of the axis, by their names."""
+        """Checks that the rows of a frame have the names of the axis."""
         if self._names is None or index.equals(self._names.index):
             return
         own = self._names.index
@@ -149,7 +153,8 @@ class Elements(MutableMapping):
     def __contains__(self, key) -> bool:
         return key in self._items
 
-    # -- the axis, as anndata's mappings have it ----------------------------------------------------------------------
+    # -- the axis, under the names of anndata's mappings
+    # -----------------------------------------------------------------
 
     # A selection is an object of its own.
     is_view = False
@@ -161,26 +166,28 @@ class Elements(MutableMapping):
 
     @property
     def axes(self) -> tuple[int, ...]:
-        """Axes of the object its elements are aligned to."""
+        """The axes of the object that the elements are aligned to."""
         first = 1 if self._slot.startswith("var") else 0
         return {0: (), 1: (first,)}.get(len(self._shape), (0, 1) if self._slot == "layers" else (first, first))
 
     def as_dict(self) -> dict:
-        """All elements, read."""
+        """Reads all elements into a dict."""
         return dict(self)
 
     @property
     def dim(self) -> str:
-        """The axis its elements are aligned to: "obs" or "var"."""
+        """The axis that the elements are aligned to: "obs" or "var"."""
         return "var" if self._slot.startswith("var") else "obs"
 
     @property
     def dim_names(self) -> pd.Index | None:
-        """Names on that axis."""
+        """The names on that axis."""
         return None if self._names is None else self._names.index
 
     def to_df(self) -> pd.DataFrame:
-        """All columns of all elements as one frame, called key and number from 1, as anndata has it."""
+        """Returns all columns of all elements as one frame, named by key and number from 1, as in
+        anndata.
+        """
         out = {}
         for key, value in self.items():
             columns = value.toarray() if hasattr(value, "toarray") else np.asarray(value)
@@ -191,11 +198,11 @@ class Elements(MutableMapping):
         return f"{self._slot} with keys: {printable(', '.join(self._items)) or '(none)'}"
 
     def copy(self):
-        """The same elements; what is in memory is copied."""
+        """Returns the same elements, with copies of those in memory."""
         return self.subset(None, None)
 
     def subset(self, rows, columns):
-        """Positions of the axes the elements are aligned to."""
+        """Selects positions of the axes that the elements are aligned to."""
         n = [s if p is None else len(p) for s, p in zip(self._shape, (rows, columns))]
         out = self._new(n)
         second = columns if len(self._shape) == 2 else None
@@ -208,7 +215,7 @@ class Elements(MutableMapping):
         return out
 
     def beside(self, names: Frame) -> Elements:
-        """These, with `names` as the table they lie beside."""
+        """Sets `names` as the table of the axis and returns the elements."""
         self._names = names
         return self
 
@@ -217,14 +224,14 @@ class Elements(MutableMapping):
 
 
 def _names_beside(stored: OnDisk) -> pd.Index:
-    """The names in the file, at the place of the table that an element of a slot lies beside."""
+    """Reads the names in the file that belong to an element of a slot."""
     table = re.sub(r"(obs|var)m$", r"\1", stored.element.rsplit("/", 1)[0])
     index = index_of(*stored.file.read_index(table))
     return index if stored.rows is None else index[stored.rows]
 
 
 class Uns(Elements):
-    """Unstructured annotation; a dict, lazily read."""
+    """Unstructured annotation: a dict, read lazily."""
 
     def __init__(self, items=None):
         super().__init__("uns", (), items)
@@ -254,14 +261,15 @@ class Uns(Elements):
 
 
 class BackedLayers(Elements):
-    """Layers, cells x genes: those of the file as `BackedArray`, others as they were set.
+    """Layers, cells x genes: a `BackedArray` for each layer of the file, other layers as they were
+    set.
 
     Parameters
     ----------
     backing_path
-        An h5ad file whose layers to show.
+        An h5ad file whose layers are shown.
     shape
-        Cells, genes.
+        The numbers of cells and genes.
     """
 
     def __init__(self, backing_path=None, shape=None):
@@ -284,7 +292,7 @@ class BackedLayers(Elements):
             super().__setitem__(key, value)
 
     def update(self, other=(), /, **items) -> None:
-        """Sets layers from a mapping or pairs; X of an AnnData in memory, its layer None, is none of them."""
+        """Sets layers from a mapping or pairs; the layer None of an AnnData, its X, is left out."""
         super().update(named(other) if isinstance(other, Mapping) else other, **items)
 
     def clear(self, *, keep_x: bool = True) -> None:
@@ -293,7 +301,8 @@ class BackedLayers(Elements):
         Parameters
         ----------
         keep_x
-            True; a parameter of anndata 0.13, where X is a layer. Here it is none: `del adata.X` removes it.
+            True; a parameter of anndata 0.13, where X is a layer. Here X is none: `del adata.X`
+            removes it.
         """
         if not keep_x:
             raise ValueError("keep_x: X is no layer of this object; del adata.X removes it")
@@ -306,4 +315,4 @@ class BackedLayers(Elements):
         return BackedLayers(None, shape)
 
     def close(self) -> None:
-        """There is nothing to close: files close when nothing refers to them."""
+        """Does nothing: files close when no object refers to them."""

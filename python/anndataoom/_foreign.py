@@ -1,4 +1,6 @@
-"""Objects of other programs' files: by the slots that the core has read of them, or through an h5ad file."""
+"""Makes objects of files of other programs, from slots that the core has read or through an h5ad
+file.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from ._scratch import target
 
 
 def of_slots(file: _core.File, parts) -> AnnDataOOM:
-    """The object of a foreign file whose slots the core has read; its matrices are read in place."""
+    """Makes the object of a foreign file from the slots that the core has read; its matrices are
+    read in place.
+    """
     adata = AnnDataOOM._of_parts(file, _matrix(file, parts["X"]), from_core(parts["obs"]), from_core(parts["var"]))
     for name, layer in parts["layers"]:
         adata.layers[name] = _matrix(file, layer)
@@ -30,7 +34,7 @@ def _matrix(file: _core.File, layer):
 
 
 def into_h5ad(to, write) -> AnnDataOOM:
-    """The object of the h5ad file that `write` makes at the place it is given: `to`, or one of its own."""
+    """Opens the h5ad file that `write` makes at the place it is given: `to`, or a temporary file."""
     with target(to) as (place, opened):
         write(place)
         file = _core.File(place, False, "refuse")

@@ -1,4 +1,4 @@
-"""The tables obs and var, read when they are touched."""
+"""The tables obs and var, read on first use."""
 
 from __future__ import annotations
 
@@ -14,22 +14,25 @@ from ._on_disk import OnDisk
 
 
 class Frame:
-    """obs or var: a pandas frame that is read when it is touched; its index alone costs the index."""
+    """obs or var: a pandas frame that is read on first use; reading the index alone does not read
+    the columns.
+    """
 
     def __init__(self, value, pruned: bool = False):
         self.replace(value)
-        # Whether categories nobody has are left out, as in a selection.
+        # Whether unused categories are left out, as in a selection.
         self.pruned = pruned
 
     def replace(self, value) -> None:
-        """Becomes another table, for all that lies beside this one."""
+        """Replaces the table, for all elements of its axis."""
         self._disk = value if isinstance(value, OnDisk) else None
         self._frame = None if self._disk is not None else value
         self._index = None
         self._name_in_file: str | None = None
         self._columns = None
         self.failed: dict[str, str] = {}
-        # Columns (None is the index) whose missing texts are NaN in the file, whatever pandas makes of them.
+        # The columns (None is the index) whose missing texts are NaN in the file, whatever pandas
+        # makes of them.
         self.nan: set[str | None] = set()
 
     @property
@@ -54,7 +57,7 @@ class Frame:
 
     @property
     def renamed(self) -> bool:
-        """Whether the index, read without its table, was given another name (`obs_names.name = "cell"`)."""
+        """Whether the index was renamed without reading the table (`obs_names.name = "cell"`)."""
         return self._frame is None and self._index is not None and self._index.name != self._name_in_file
 
     @property
@@ -66,7 +69,7 @@ class Frame:
         return self._columns
 
     def column(self, name: str) -> pd.Series:
-        """One column, without reading the others."""
+        """Reads one column without the others."""
         if self._frame is not None:
             return self._frame[name]
         value = self._disk.file.read_column(self._disk.element, name)
@@ -76,12 +79,12 @@ class Frame:
         return pd.Series(only_used(value) if self.pruned else value, index=self.index, name=name)
 
     def unused(self) -> dict[str, pd.Series]:
-        """Columns that a copy of the file's would give categories nobody has."""
+        """Returns the columns whose copy from the file would have unused categories."""
         out = {}
         for name in self.columns if self.pruned and not self.touched else ():
             try:
                 encoding, *_ = self._disk.file.describe(f"{self._disk.element}/{name}")
-                # Before anndata 0.8 columns do not say what they are.
+                # Before anndata 0.8 columns do not note their encoding.
                 if encoding in ("categorical", "") and unused(
                     column_of(self._disk.file.read_column(self._disk.element, name))
                 ):
@@ -108,7 +111,7 @@ class Frame:
             self.nan.add(name)
 
     def subset(self, rows, prune: bool = False) -> Frame:
-        """These rows; with `prune` without categories nobody has."""
+        """Selects rows; `prune` drops unused categories."""
         if self._frame is not None:
             frame = self._frame.copy() if rows is None else self._frame.iloc[rows].copy()
             for name in frame.columns if prune and frame.columns.is_unique else ():
@@ -119,7 +122,7 @@ class Frame:
             return out
         out = Frame(replace(self._disk, rows=compose(self._disk.rows, rows)), self.pruned or prune)
         if self._index is not None:
-            # An index of its own: its name can be changed in place.
+            # The index is a copy, as its name can be changed in place.
             out._index = self._index.copy() if rows is None else self._index[rows]
             out._name_in_file = self._name_in_file
             out.nan = set(self.nan)
@@ -127,12 +130,12 @@ class Frame:
 
 
 def text_names(index: pd.Index) -> pd.Index:
-    """Names as text, whatever they were, as anndata has them.
+    """Converts names to text, whatever their type, as anndata does.
 
     Raises
     ------
     ValueError
-        Each name is several values.
+        The names are a MultiIndex.
     """
     if isinstance(index, pd.MultiIndex):
         raise ValueError("names: expected one text each, found a MultiIndex")

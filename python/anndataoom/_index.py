@@ -1,4 +1,4 @@
-"""Every form of index as positions."""
+"""Resolves every form of index to positions."""
 
 from __future__ import annotations
 
@@ -8,21 +8,22 @@ from scipy import sparse
 
 
 def positions(idx, n: int, names=None, axis: str = "obs") -> np.ndarray | None:
-    """Positions (uint32) an index selects on an axis of length `n`; None is all of them in order.
+    """Returns the positions (uint32) that an index selects on an axis of length `n`; None for all
+    in order.
 
     Parameters
     ----------
     idx
-        Slice, integer, boolean mask, integers, name, names; arrays may be lists, numpy or pandas.
+        Slice, integer, boolean mask, integers, a name, names; arrays may be lists, numpy or pandas.
     names
-        Names on the axis, or a function that gives them; None where there are none.
+        The names on the axis, or a function that returns them; None if there are none.
 
     Raises
     ------
     IndexError
-        A position out of range, a mask of another length, an index of another kind.
+        A position is out of range, a mask has another length, or the index is of another kind.
     KeyError
-        A name that is not there, or there more than once.
+        A name does not exist, or exists more than once.
     """
     if idx is None or idx is Ellipsis or (isinstance(idx, slice) and idx == slice(None)):
         return None
@@ -120,19 +121,20 @@ def _missing(missing, index, axis) -> str:
 
 
 def compose(first: np.ndarray | None, then: np.ndarray | None) -> np.ndarray | None:
-    """Selecting `then` from what `first` selected."""
+    """Returns the positions that `then` selects from the selection `first`."""
     if first is None:
         return then
     return first if then is None else first[then]
 
 
 def pair(key) -> tuple:
-    """The indices of both axes, whatever of them is given; "..." stands for those that are not.
+    """Splits a key into the indices of both axes; an axis without an index, or with "...", is
+    whole.
 
     Raises
     ------
     IndexError
-        More than two indices, or two ellipses.
+        There are more than two indices, or two ellipses.
     """
     if not isinstance(key, tuple):
         return key, slice(None)
@@ -148,7 +150,7 @@ def pair(key) -> tuple:
 
 
 def is_pointwise(rows, columns) -> bool:
-    """Whether two lists of positions mean pairs of them, as in numpy."""
+    """Returns whether two lists of positions mean pairs of them, as in numpy."""
     def listed(x):
         return isinstance(x, list | np.ndarray) and np.ndim(x) == 1
 

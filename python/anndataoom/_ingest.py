@@ -1,4 +1,4 @@
-"""Labels and places that a reference gives to the cells of a query, by scanpy's name and parameters."""
+"""Transfers labels and coordinates from a reference to a query, by scanpy's name and parameters."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ def ingest(
 ):
     """Maps cells into a reference (`scanpy.tl.ingest`), both on disk.
 
-    The cells are projected on the reference's principal components, genes being found by name, and their exact
-    neighbours among its cells vote for labels. Adds obsm `X_pca` and `X_umap`, and for each label a column of obs and
-    the share of the votes that were for it, `<label>_confidence`. Where the reference is scaled and the query is not,
-    it is scaled by the reference's means and deviations.
+    The cells are projected on the principal components of the reference, with genes matched by
+    name. Their exact neighbours among its cells vote for labels. Adds obsm `X_pca` and `X_umap`,
+    and for each label a column of obs and `<label>_confidence`, the share of the votes for it. If
+    the reference is scaled and the query is not, the query is scaled by the means and deviations of
+    the reference.
 
     Parameters
     ----------
@@ -24,8 +25,8 @@ def ingest(
     obs
         Columns of the reference's obs to vote for.
     embedding_method
-        "umap", "pca" or both. In the UMAP, cells start between their neighbours and are drawn to them; the reference
-        stays.
+        "umap", "pca" or both. In the UMAP, cells start between their neighbours and are drawn
+        towards them; the cells of the reference do not move.
     neighbors_key
         Name given to `pp.neighbors` of the reference as `key_added`.
     random_state
@@ -39,10 +40,9 @@ def ingest(
 
 
 def transfer_labels(adata, adata_ref, obs, *, weights="distance", neighbors_key=None, inplace=True):
-    """Gives cells the labels of their neighbours in a reference: the votes of `tl.ingest`, near neighbours counting
-    more.
+    """Transfers labels from a reference, with nearer neighbours counting more than in `tl.ingest`.
 
-    Adds a column of obs for each label, and the share of the votes that were for it, `<label>_confidence`.
+    Adds for each label a column of obs, and `<label>_confidence`, the share of the votes for it.
 
     Parameters
     ----------
@@ -51,7 +51,8 @@ def transfer_labels(adata, adata_ref, obs, *, weights="distance", neighbors_key=
     obs
         Columns of the reference's obs to vote for.
     weights
-        "distance": exp(-(d / D)²), D being the distance of the farthest neighbour; "uniform": all alike.
+        "distance" weighs a vote by exp(-(d / D)²), with D the distance of the farthest neighbour;
+        "uniform" counts all alike.
     neighbors_key
         Name given to `pp.neighbors` of the reference as `key_added`.
 

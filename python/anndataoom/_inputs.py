@@ -1,4 +1,6 @@
-"""The inputs of verbs, as the table names them: a function a source, which gives a tagged tuple or None."""
+"""Finds the inputs of verbs: for each source in the table a function that returns a tagged tuple or
+None.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,7 @@ def matrix(adata, name, args):
 
 
 def matrix_of(adata, args):
-    """X, a layer, an array of obsm, or raw's X, as a BackedArray."""
+    """Returns X, a layer, an array of obsm, or X of raw, as a BackedArray."""
     if args.get("use_raw"):
         if adata.raw is None:
             raise ValueError("use_raw: this object has no raw")
@@ -58,7 +60,7 @@ def embedding(adata, name, args):
     genes = args.get("var_names")
     if genes is None:
         use_rep, n_pcs = args.get("use_rep"), args.get("n_pcs")
-        # Neighbours alone are scanpy's choice of a representation.
+        # Only `neighbors` has scanpy's choice of a representation.
         choose = chosen_representation if "n_neighbors" in args else representation
         return "points", choose(adata, use_rep, n_pcs)
     use_raw = args.get("use_raw")
@@ -75,12 +77,12 @@ def embedding(adata, name, args):
     return "points", np.ascontiguousarray(values.toarray() if hasattr(values, "toarray") else values)
 
 
-# Genes up to which scanpy compares cells by X itself.
+# The number of genes up to which scanpy compares cells by X itself.
 _FEW_GENES = 50
 
 
 def chosen_representation(adata, use_rep, n_pcs) -> np.ndarray:
-    """The points cells are compared by, as scanpy chooses them."""
+    """Returns the points that cells are compared by, as scanpy chooses them."""
     if use_rep is None and n_pcs == 0:
         use_rep = "X"
     missing = use_rep is None and "X_pca" not in adata.obsm
@@ -156,7 +158,7 @@ def chosen(adata, name, args):
 
 def covariates(adata, name, args):
     keys = args[name]
-    # A key given twice explains nothing more.
+    # A key given twice explains no more than once.
     keys = [keys] if isinstance(keys, str) else list(dict.fromkeys(keys))
     if not keys:
         raise ValueError(f"regress_out: {name} must be at least one column of obs, found none")
@@ -168,7 +170,7 @@ def covariates(adata, name, args):
 
 
 def covariates_of(frame):
-    """The columns of a frame: numbers, or a single one of groups."""
+    """Returns the columns of a frame: numbers, or a single column of groups."""
     categorical = [k for k in frame.columns if isinstance(frame[k].dtype, pd.CategoricalDtype)]
     if categorical:
         if len(frame.columns) > 1:
@@ -246,7 +248,7 @@ def genes(adata, name, args):
 
 
 def genes_of(adata, args):
-    """Names of the genes of `matrix_of`."""
+    """Returns the names of the genes of `matrix_of`."""
     return (adata.raw if args.get("use_raw") else adata).var_names
 
 

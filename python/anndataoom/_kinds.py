@@ -1,4 +1,6 @@
-"""Arrays by what was recorded last: the classes of version 0.1.8, which make what they are called from a parent."""
+"""The classes of version 0.1.8 for arrays, by the last recorded operation; each makes an array from
+a parent.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ class TransformedBackedArray(BackedArray, after="anything"):
     parent
         The matrix.
     norm_factors
-        One divisor a cell; 0 leaves a cell as it is.
+        A divisor for each cell; 0 leaves a cell as it is.
     apply_log1p
         Whether the logarithm of one plus the values is taken.
     """
@@ -35,11 +37,11 @@ class ScaledBackedArray(TransformedBackedArray, after="scale"):
     parent
         The matrix.
     mean, std
-        One a gene; a standard deviation of 0 counts as 1.
+        A value for each gene; a standard deviation of 0 counts as 1.
     max_value
-        Clip to `[-max_value, max_value]`; None for no clipping.
+        Bound of values, which are clipped to `[-max_value, max_value]`; None for no clipping.
     norm_factors, apply_log1p
-        As in `TransformedBackedArray`, applied first.
+        See `TransformedBackedArray`; applied first.
     """
 
     def __init__(self, parent, mean, std, max_value: float | None = 10.0, *, norm_factors=None, apply_log1p=False):
@@ -64,14 +66,14 @@ class PearsonResidualBackedArray(TransformedBackedArray, after="normalize_pearso
 
 
 class RegressedBackedArray(TransformedBackedArray, after="regress_out"):
-    """A matrix less what covariates of the cells explain, computed when read.
+    """A matrix less its fit on covariates of the cells, computed when read.
 
     Parameters
     ----------
     parent
         The matrix, cells x genes.
     covariates
-        A pandas frame of one row a cell: columns of numbers, or a single categorical one.
+        A pandas frame with a row for each cell: columns of numbers, or a single categorical column.
     """
 
     def __init__(self, parent, covariates):

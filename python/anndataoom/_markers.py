@@ -1,4 +1,4 @@
-"""Genes that mark groups of cells: the verb, its results as a table, and a filter of them."""
+"""Ranks genes that mark groups of cells, and returns or filters the results as a table."""
 
 from __future__ import annotations
 
@@ -29,24 +29,25 @@ def rank_genes_groups(
     Parameters
     ----------
     groupby
-        Column of obs; groups have at least two cells, and no cell is without one.
+        Column of obs with the groups. Each has at least two cells, and every cell has a group.
     mask_var
-        Column of var, or a mask: genes to test.
+        Column of var, or a mask: genes to test and to adjust p-values for.
     use_raw
-        Whether raw is used; by default where there is one and no layer is named.
+        Whether raw is used; by default True where there is a raw and no layer is named.
     groups, reference
         Groups to compare, with all other cells ("rest") or with one group.
     method
-        "t-test", "t-test_overestim_var", "wilcoxon" or "logreg": a multinomial logistic regression on all genes
-        together, as scikit-learn's with its defaults but at its minimum. The values of the genes are held in memory,
-        within half of `settings.memory`, so it is for a selection of genes. Scores are coefficients. Of two groups the
-        first is ranked, by its own coefficients (scanpy shows those of the category that sorts last).
+        "t-test", "t-test_overestim_var", "wilcoxon" or "logreg". The last is a multinomial logistic
+        regression on all genes together, as scikit-learn's with its defaults but at its minimum. It
+        holds the values of the genes in memory, within half of `settings.memory`, so that it suits
+        a selection of genes. Scores are its coefficients. With two groups only the first is ranked,
+        by its own coefficients (scanpy shows those of the category that sorts last).
 
     Returns
     -------
-    None, or a changed copy with `copy=True`. `uns["rank_genes_groups"]` is scanpy's: records of `names`, `scores`,
-    `logfoldchanges`, `pvals` and `pvals_adj` with a field a group, and with `pts` the frames `pts` and `pts_rest`; of
-    "logreg" `names` and `scores` alone.
+    None, or a changed copy with `copy=True`. `uns["rank_genes_groups"]` has scanpy's form: records
+    of `names`, `scores`, `logfoldchanges`, `pvals` and `pvals_adj` with a field for each group, and
+    with `pts` the frames `pts` and `pts_rest`. "logreg" gives only `names` and `scores`.
     """
     check("rank_genes_groups", {**locals(), "groups": _texts(groups)})
     target = target_of(adata, False)
@@ -59,7 +60,7 @@ def rank_genes_groups(
         names = names[SOURCES["mask"](target, "mask_var", args)[1]]
     key, value = found.patch["uns"][0]
     value = from_core(value)
-    # Positions, which become the names themselves, once in memory however often they are there.
+    # Positions are replaced by names, each of which is in memory once.
     value["names"] = _records({k: names[value["names"][k]] for k in value["names"].dtype.names})
     adata = target_of(adata, copy)
     adata.uns[key] = {k: v.view(np.recarray) if isinstance(v, np.ndarray) else v for k, v in value.items()}
@@ -67,7 +68,7 @@ def rank_genes_groups(
 
 
 def _texts(groups):
-    """Names of groups as texts, as scanpy takes numbers for them."""
+    """Converts names of groups to text, as scanpy accepts numbers for them."""
     if groups is None or isinstance(groups, str) or not np.iterable(groups):
         return groups
     plain = [g.item() if isinstance(g, np.generic) else g for g in groups]
@@ -97,14 +98,14 @@ def rank_genes_groups_df(
     adata, group=None, *, key="rank_genes_groups", pval_cutoff=None, log2fc_min=None, log2fc_max=None,
     gene_symbols=None,
 ) -> pd.DataFrame:
-    """Ranked genes as a frame (`scanpy.get.rank_genes_groups_df`), the groups one below the other.
+    """Returns ranked genes as one frame, group after group (`scanpy.get.rank_genes_groups_df`).
 
     Parameters
     ----------
     group
-        One group, whose name is no column then, or several; all without it.
+        A group, or several; None for all. With a single group the column `group` is left out.
     pval_cutoff, log2fc_min, log2fc_max
-        Bounds, not themselves allowed, on `pvals_adj` and `logfoldchanges`.
+        Exclusive bounds of `pvals_adj` and `logfoldchanges`.
     gene_symbols
         Column of var to add.
     """
@@ -153,18 +154,20 @@ def marker_gene_overlap(
     reference_markers
         Names of genes by cell type.
     method
-        Genes that both sets have ("overlap_count"), over the smaller of the two ("overlap_coef") or over those that any
-        of them has ("jaccard").
+        The number of genes in both sets ("overlap_count"), that number over the size of the smaller
+        set ("overlap_coef"), or over the number of genes in either set ("jaccard").
     normalize
-        Counts over the genes of the known set ("reference") or of the group ("data").
+        Divisor of the counts: the size of the known set ("reference") or of the group's set ("data").
     top_n_markers, adj_pval_threshold
-        Genes of a group: so many of the first, 100 by default, or as many as have a smaller `pvals_adj`.
+        Size of a group's set: the number of its first genes, 100 by default, or the number of genes
+        with a smaller `pvals_adj` than the threshold.
     key_added, inplace
-        Whether the frame is put into uns, and under which key, and None returned.
+        Whether the frame is put into uns and None is returned, and the key in uns.
 
     Returns
     -------
-    A frame of float64, known sets x groups. Genes that a filter left out, and sets without genes, count as nothing.
+    A frame of float64, known sets x groups. Genes that a filter left out do not count; a set
+    without genes gives 0.
     """
     given = {k: v for k, v in locals().items() if k != "adata"}
     _core.check_function("marker_gene_overlap", given)
@@ -211,8 +214,9 @@ def filter_rank_genes_groups(
 ) -> None:
     """Keeps ranked genes by fold change and shares of cells (`scanpy.tl.filter_rank_genes_groups`).
 
-    Others become NaN among the `names` of `uns[key_added]`. Shares and fold changes that are not there, those of a
-    comparison with one group, or of another `groupby`, take one more pass.
+    Other genes become NaN among the `names` of `uns[key_added]`. It takes one more pass where the
+    results do not have the shares and fold changes needed: for a comparison with one group, or with
+    another `groupby`.
     """
     _core.check_function("filter_rank_genes_groups", {k: v for k, v in locals().items() if k != "adata"})
     adata = target_of(adata, False)

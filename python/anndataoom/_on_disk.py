@@ -1,4 +1,4 @@
-"""An element that stays in the file until it is touched, and selections of values that were."""
+"""Elements that stay in the file until they are used, and selections of values in memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ._place import mark, open_file
 
 @dataclass(frozen=True)
 class OnDisk:
-    """An element nobody touched yet; `rows` and `columns` are positions in it, None for all."""
+    """An element that was not used yet; `rows` and `columns` are positions in it, None for all."""
 
     file: _core.File
     element: str
@@ -31,7 +31,7 @@ class OnDisk:
     def describe(self) -> str:
         try:
             encoding, shape, _ = self.file.describe(self.element)
-        except Exception as e:  # shown to the user as it is: listing must not fail
+        except Exception as e:  # the message is shown to the user: listing must not fail
             return f"unreadable ({e})"
         shape = list(shape)
         for i, chosen in enumerate((self.rows, self.columns)):
@@ -56,7 +56,7 @@ def _restore_on_disk(path, size, element, rows, columns, external="refuse", grou
 
 
 def take(value, rows, columns=None):
-    """Rows and columns of a value in memory, copied."""
+    """Selects rows and columns of a value in memory, as a copy."""
     if isinstance(value, BackedArray):
         return select(value, rows, columns)
     if isinstance(value, pd.DataFrame):
@@ -71,12 +71,12 @@ def take(value, rows, columns=None):
 
 
 def read_frame(value):
-    """A lazy table of anndata (of `read_lazy`) as a frame, in memory; all else as it is."""
+    """Reads a lazy table of anndata (of `read_lazy`) into a frame; other values stay as they are."""
     return value.to_memory() if type(value).__name__ == "Dataset2D" else value
 
 
 def selected_frame(frame: pd.DataFrame) -> pd.DataFrame:
-    """A selection of a frame that lies beside obs or var, without categories nobody has, as anndata has it."""
+    """Drops unused categories from a selection of a frame of obsm or varm, as anndata does."""
     for name in frame.columns if drops_unused() and frame.columns.is_unique else ():
         if unused(frame[name]):
             frame[name] = only_used(frame[name])

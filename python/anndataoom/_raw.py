@@ -17,18 +17,18 @@ from ._text import printable
 
 
 class _FrozenRaw:
-    """A matrix, cells x all genes, and its var.
+    """A matrix, cells x all genes, and the var of its genes.
 
     Parameters
     ----------
     X
         A BackedArray or a matrix in memory.
     var
-        One row a gene.
+        A row for each gene.
     varm
         Arrays over genes.
     obs_names
-        Names of the cells, or a function that gives them.
+        Names of the cells, or a function that returns them.
     """
 
     def __init__(self, X, var, varm=None, obs_names=None):
@@ -40,8 +40,8 @@ class _FrozenRaw:
         else:
             self._varm = Elements("varm", (m,), varm, names=self._var)
         self._obs_names = obs_names
-        # The object whose raw this is, and which of its cells; raw as the object keeps it has none, as the two would
-        # keep each other, and the file, alive.
+        # The object that this is the raw of, and its selected cells. The raw that the object keeps
+        # refers to neither: a cycle would keep both, and the file, alive.
         self._owner = self._rows = None
 
     @classmethod
@@ -51,14 +51,14 @@ class _FrozenRaw:
         return cls(oom.X, var, oom.varm.copy().beside(var), oom.obs_names.copy())
 
     def _of(self, owner) -> _FrozenRaw:
-        """The same as the raw of `owner`, by whose names cells are called."""
+        """Returns the same as the raw of `owner`, with the names of its cells."""
         out = copy.copy(self)
         out._owner, out._rows, out._obs_names = owner, None, None
         return out
 
     @classmethod
     def from_adata(cls, adata) -> _FrozenRaw:
-        """From an anndata.AnnData."""
+        """Freezes an anndata.AnnData."""
         return cls(adata.X, adata.var.copy(), dict(adata.varm), adata.obs_names.copy())
 
     @property
@@ -78,7 +78,7 @@ class _FrozenRaw:
 
     @property
     def obs_names(self) -> pd.Index | None:
-        """Names of the cells, None where they are not known."""
+        """Names of the cells; None if they are not known."""
         if self._owner is not None:
             names = self._owner.obs_names
             return names if self._rows is None else names[self._rows]
@@ -91,7 +91,7 @@ class _FrozenRaw:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Cells, genes."""
+        """Numbers of cells and genes."""
         return self._X.shape
 
     @property
@@ -105,19 +105,19 @@ class _FrozenRaw:
         return self.shape[0]
 
     def obs_vector(self, k: str) -> np.ndarray:
-        """Values of one gene."""
+        """Returns the values of one gene."""
         column = positions(k, self.n_vars, self.var_names, "var")
         return dense(self._X[:, column]).reshape(-1)
 
     def var_vector(self, k: str) -> np.ndarray:
-        """A column of var, or the values of one cell."""
+        """Returns a column of var, or the values of one cell."""
         if k in self._var.columns:
             return self.var[k].values
         row = positions(k, self.n_obs, lambda: self.obs_names)
         return dense(self._X[row, :]).reshape(-1)
 
     def __getitem__(self, index) -> _FrozenRaw:
-        """Cells, or cells and genes; any index, see `AnnDataOOM.__getitem__`."""
+        """Selects cells, or cells and genes, by any index; see `AnnDataOOM.__getitem__`."""
         if is_reference(index):
             return referred(self, index)
         rows, columns = pair(index)
@@ -137,14 +137,14 @@ class _FrozenRaw:
         return out
 
     def copy(self) -> _FrozenRaw:
-        """A copy on the same file: nothing of the matrix is read."""
+        """Copies raw on the same file, without reading the matrix."""
         return self._subset(None, None)
 
     def _subset_obs(self, idx):
         return self._subset(positions(idx, self.n_obs, lambda: self.obs_names), None)
 
     def to_adata(self):
-        """An anndata.AnnData in memory, with obs, obsm, obsp and uns of the object this is the raw of."""
+        """Reads raw as an anndata.AnnData, with obs, obsm, obsp and uns of its object."""
         import anndata as ad
 
         from ._values import in_memory
@@ -160,7 +160,7 @@ class _FrozenRaw:
         return ad.AnnData(X=self._X.to_memory(), var=self.var.copy(), varm=of(self.varm), **parts)
 
     def close(self) -> None:
-        """There is nothing to close: the file closes when nothing refers to it."""
+        """Does nothing: the file closes when no object refers to it."""
 
     def __repr__(self) -> str:
         columns = printable(", ".join(map(str, self._var.columns)))

@@ -1,4 +1,4 @@
-"""Opening files: what is in them says which reader they need."""
+"""Opens files: their content tells which reader they need."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ._reductions import DEFAULT_CHUNK_SIZE
 def read(
     path, backed: str = "r", *, external: str = "refuse", storage_options: dict | None = None, **kwargs
 ) -> AnnDataOOM:
-    """Opens a file or a folder of any kind that is read, found out by what is in it.
+    """Opens a file or a folder, with the reader chosen by its content.
 
     The kinds are h5ad (`read_h5ad`), Zarr (`read_zarr`), h5 of 10x Genomics and CellBender (`read_10x_h5`), h5mu
     (`read_h5mu`), h5Seurat (`read_h5seurat`), loom (`read_loom`), folders with a count matrix as text (`read_10x_mtx`),
@@ -32,21 +32,24 @@ def read(
         The file or folder, or a URL of one: `https://`, `s3://`, `gs://` or `az://`, of which only the bytes that are
         needed are fetched.
     backed
-        "r": the file is never written to. "r+": `AnnDataOOM.save` puts what changed into it (h5ad and h5mu).
+        "r": the file is never written to. "r+": `AnnDataOOM.save` saves changes into it (h5ad and
+        h5mu).
     external
-        As in `read_h5ad`.
+        See `read_h5ad`.
     storage_options
-        As in `read_h5ad`, for a URL.
+        Options of a URL. See `read_h5ad`.
     **kwargs
-        Of the reader: `mod` of an h5mu file, `assay` and `slot` of an h5Seurat file, `genome` of a 10x one, `sparse` of
-        a loom file, `prefix` and `to` of a folder, `delimiter`, `transpose` and `to` of a table; see there.
+        Arguments of the reader: `mod` of an h5mu file, `assay` and `slot` of an h5Seurat file,
+        `genome` of a 10x one, `sparse` of a loom file, `prefix` and `to` of a folder, `delimiter`,
+        `transpose` and `to` of a table.
 
     Raises
     ------
     FileNotFoundError, OSError
-        It is not there, or of another kind; the message says which and what to do.
+        The path does not exist, or is of a kind that is not read; the message names the kind and
+        what to do.
     ValueError
-        It holds several objects and none was chosen: the message lists them and names the argument.
+        It has several objects and none was chosen; the message lists them and names the argument.
     """
     check("read_h5ad", path=path, backed=backed, external=external)
     path = named(path, storage_options)
@@ -98,33 +101,36 @@ REMEDIES = {
 def read_h5ad(
     path, backed: str = "r", *, external: str = "refuse", storage_options: dict | None = None, **kwargs
 ) -> AnnDataOOM:
-    """Opens an h5ad file: names and shapes are read, no values.
+    """Opens an h5ad file: reads names and shapes, no values.
 
     Parameters
     ----------
     path
         The file, or a URL of one: `https://`, `s3://`, `gs://` or `az://`.
     backed
-        "r": the file is never written to. "r+": `AnnDataOOM.save` puts what changed into it; no URL.
+        "r": the file is never written to. "r+": `AnnDataOOM.save` saves changes into it; not for a
+        URL.
     external
-        Which other files this one may take parts from (external links, external storage, virtual datasets): "refuse"
-        none, "same-folder" those in its folder, "follow" any, which shows what lies at whatever path the file names.
+        Other files that this one may take parts from (external links, external storage, virtual
+        datasets): "refuse" none, "same-folder" those in its folder, "follow" any. With "follow", a
+        file can show the contents of any path that it names.
     storage_options
-        Options of a URL by name, as the crate object_store has them: `region`, `endpoint`, `skip_signature`, ... and
-        credentials, which are otherwise those of the environment (`AWS_ACCESS_KEY_ID`, ...); for `https://`
-        `bearer_token`, or `username` and `password`; for all `timeout` (seconds) and `retries`. What is secret stays in
-        this process: it is in no pickle and no message, and what is opened again elsewhere takes the environment's.
+        Options of a URL by name, with the names of the crate object_store (`region`, `endpoint`,
+        `skip_signature`, ...). Credentials are options too; by default they come from the
+        environment (`AWS_ACCESS_KEY_ID`, ...). For `https://`: `bearer_token`, or `username` and
+        `password`. For all: `timeout` (seconds) and `retries`. Secrets stay in this process. They
+        are in no message and in no pickle; another process takes those of its environment.
     **kwargs
         `chunk_size`; `backend` of version 0.1.8 is accepted and ignored.
 
     Raises
     ------
     FileNotFoundError, OSError
-        The file is not there, or is no HDF5 file.
+        The file does not exist, or is no HDF5 file.
     PermissionError
-        A part of it is in another file that may not be opened; raised when that part is touched.
+        A part is in another file that must not be opened; raised when the part is read.
     KeyError, ValueError
-        It is no h5ad file, or contradicts itself.
+        It is no h5ad file, or its parts contradict each other.
     """
     chunk_size = kwargs.pop("chunk_size", DEFAULT_CHUNK_SIZE)
     backed = "r" if backed is True else backed
@@ -139,7 +145,7 @@ def read_h5ad(
 def read_zarr(
     path, *, external: str = "refuse", storage_options: dict | None = None, chunk_size: int = DEFAULT_CHUNK_SIZE
 ) -> AnnDataOOM:
-    """Opens a Zarr store that anndata wrote: names and shapes are read, no values.
+    """Opens a Zarr store that anndata wrote: reads names and shapes, no values.
 
     Versions 2 and 3 are read, with and without shards and consolidated metadata, with the codecs zstd, blosc, gzip,
     zlib, lz4, shuffle and crc32c. The store is never written to.
@@ -150,21 +156,22 @@ def read_zarr(
         The folder, or a zip archive of it; or a URL of one. A server that does not say which files there are
         (`https://`) serves stores with consolidated metadata.
     external
-        Which symbolic links that leave the folder are followed: "refuse" none, "same-folder" those to where the
-        store is, "follow" any, which shows what lies at whatever path they name.
+        Symbolic links out of the folder that are followed: "refuse" none, "same-folder" those into
+        the folder of the store, "follow" any. With "follow", a store can show the contents of any
+        path that its links name.
     storage_options
-        As in `read_h5ad`, for a URL.
+        Options of a URL. See `read_h5ad`.
     chunk_size
         Rows of a block of `chunked_X`.
 
     Raises
     ------
     FileNotFoundError, OSError
-        It is not there, or is no Zarr store.
+        The path does not exist, or is no Zarr store.
     PermissionError
-        A part of it is behind a link that may not be followed; raised when that part is touched.
+        A part is behind a link that must not be followed; raised when the part is read.
     KeyError, ValueError
-        It is no AnnData, or contradicts itself.
+        It is no AnnData, or its parts contradict each other.
     """
     check("read_zarr", path=path, external=external, chunk_size=chunk_size)
     path = named(path, storage_options)
@@ -182,31 +189,33 @@ def convert(
     compression_opts: int | None = None,
     external: str = "refuse",
 ) -> None:
-    """Writes all that a file or store holds into another, element by element: no matrix comes to memory whole.
+    """Writes everything in a file or store into another, element by element, without loading a
+    whole matrix.
 
     Parameters
     ----------
     path
-        An h5ad file or Zarr store, told by its content.
+        An h5ad file or Zarr store, recognised by its content.
     to
-        The new one, a name that ends in ".h5ad" or ".zarr"; it replaces what is there when it is complete.
+        The target, a path that ends in ".h5ad" or ".zarr"; an older file there is replaced when the
+        new one is complete.
     zarr_format, shards
-        As in `AnnDataOOM.write_zarr`, for a Zarr store.
+        See `AnnDataOOM.write_zarr`; for a Zarr store only.
     chunks
-        Values of a chunk of a matrix.
+        Number of values of a chunk of a matrix.
     compression
         "zstd" (a Zarr store's default), "gzip" (an h5ad file's default), "lzf" (h5ad only) or "none".
     compression_opts
         Level of zstd, 1 to 22, or of gzip, 0 to 9.
     external
-        As in `read_h5ad` and `read_zarr`.
+        See `read_h5ad` and `read_zarr`.
 
     Raises
     ------
     FileNotFoundError, OSError
-        It is not there, or of another kind; the new one cannot be written.
+        The source does not exist, or is of another kind; or the target cannot be written.
     ValueError
-        Options that are none; an element that contradicts itself.
+        An option is outside its domain, or parts of an element contradict each other.
     """
     check(
         "convert", path=path, to=to, zarr_format=zarr_format, shards=shards, chunks=chunks, compression=compression,
@@ -219,23 +228,25 @@ def convert(
 
 
 def read_10x_h5(filename, *, genome: str | None = None, gex_only: bool = True, external: str = "refuse") -> AnnDataOOM:
-    """Opens a file of 10x Genomics (Cell Ranger 2 and later) as scanpy's function of this name, lazily.
+    """Opens a file of 10x Genomics (Cell Ranger 2 and later) as scanpy's function of this name,
+    lazily.
 
     Parameters
     ----------
     filename
         The file.
     genome
-        Only features of this genome; needed for a file of Cell Ranger 2 with several.
+        Keep only features of this genome; needed for a file of Cell Ranger 2 with several genomes.
     gex_only
-        Only features of the type "Gene Expression".
+        Whether to keep only features of the type "Gene Expression".
     external
-        As in `read_h5ad`.
+        See `read_h5ad`.
 
     Returns
     -------
-    Cells x features: barcodes, gene names, `var["gene_ids"]` and, from Cell Ranger 3 on, `var["feature_types"]`,
-    `var["genome"]` and what else the file says. Names may repeat: see `var_names_make_unique`. Counts stay integers.
+    Cells x features, with barcodes, gene names, `var["gene_ids"]` and, from Cell Ranger 3 on,
+    `var["feature_types"]`, `var["genome"]` and the other columns in the file. Names may repeat: see
+    `var_names_make_unique`. Counts stay integers.
     """
     check("read_10x_h5", filename=filename, genome=genome, gex_only=gex_only, external=external)
     file = _core.File(os.fspath(filename), False, external)

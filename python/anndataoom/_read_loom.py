@@ -1,4 +1,4 @@
-"""loom files, whose matrices of genes x cells are turned as they are read."""
+"""Opens loom files; their matrices, genes x cells, are transposed as they are read."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ def read_loom(
     to=None,
     external: str = "refuse",
 ) -> AnnDataOOM:
-    """Opens a loom file (loompy's versions 2 and 3) in place: matrices are turned, a block at a time, as they are read.
+    """Opens a loom file (loompy's versions 2 and 3) in place; matrices are transposed a block at a
+    time, as they are read.
 
-    Attributes of columns are obs, of rows var, those of two dimensions obsm and varm; graphs are obsp and varp, the
-    file's own attributes (version 3) uns.
+    Attributes of columns become obs, those of rows var; attributes with two dimensions go to obsm
+    and varm, graphs to obsp and varp, and the file's own attributes (version 3) to uns.
 
     Parameters
     ----------
@@ -35,22 +36,22 @@ def read_loom(
     sparse
         Whether the matrices are written once as compressed rows, which later passes read faster.
     X_name
-        The layer that is X, where the file has it; else X is the main matrix. All are layers too, the main one as
-        "matrix".
+        The layer for X, if the file has it; else X is the main matrix. All matrices are layers too,
+        the main one as "matrix".
     obs_names, var_names
         The attributes that name cells and genes.
     obsm_mapping, varm_mapping
         For each array of obsm or varm the attributes that are its columns, such as {"X_umap": ["_X", "_Y"]}.
     to
-        Where to write the h5ad file of `sparse`, to open it with `read` the next time; without it, it is a temporary
-        one, which is removed when nothing reads from it any more.
+        Path of the h5ad file that `sparse` writes, so that `read` can open it later. Without it, a
+        temporary file is written and removed when no object reads from it any more.
     external
-        As in `read_h5ad`.
+        See `read_h5ad`.
 
     Raises
     ------
     ValueError
-        An attribute that is not there; parts that contradict each other.
+        An attribute does not exist, or parts contradict each other.
     KeyError
         It is no loom file.
     """
@@ -59,7 +60,7 @@ def read_loom(
         obsm_mapping=obsm_mapping, varm_mapping=varm_mapping, to=to, external=external,
     )  # fmt: skip
     if to is not None and not sparse:
-        raise ValueError("to: only a file that is written has a place; use sparse=True")
+        raise ValueError("to: expected None without sparse=True, which writes an h5ad file")
     file = _core.File(os.fspath(filename), False, external)
     obsm, varm = _mapping("obsm_mapping", obsm_mapping), _mapping("varm_mapping", varm_mapping)
     adata = of_slots(file, file.read_loom(X_name, obs_names, var_names, obsm, varm))

@@ -1,4 +1,4 @@
-"""Files of several modalities (MuData): each is read, and saved into, in its place."""
+"""Opens files of several modalities (MuData): each is read, and saved into, in its place."""
 
 from __future__ import annotations
 
@@ -13,19 +13,21 @@ from ._write import Compression, plan
 
 
 def read_h5mu(path, mod: str | None = None, *, backed: str = "r", external: str = "refuse"):
-    """Opens the modalities of an h5mu file in place: names and shapes are read, no values, and nothing is copied.
+    """Opens the modalities of an h5mu file in place: reads names and shapes, no values, and copies
+    nothing.
 
     Parameters
     ----------
     path
         The file.
     mod
-        The modality; without it, all of them.
+        The modality; None for all of them.
     backed
-        "r": the file is never written to, and obs of each modality gains the columns that the file has of all cells.
-        "r+": obs is the modality's own, and `AnnDataOOM.save` puts what changed into its place in the file.
+        "r": the file is never written to, and obs of each modality gains the file's columns about
+        all cells. "r+": obs is the modality's own, and `AnnDataOOM.save` saves changes into the
+        modality.
     external
-        As in `read_h5ad`.
+        See `read_h5ad`.
 
     Returns
     -------
@@ -34,7 +36,7 @@ def read_h5mu(path, mod: str | None = None, *, backed: str = "r", external: str 
     Raises
     ------
     ValueError
-        There is no such modality: the message lists those there are.
+        There is no such modality; the message lists the modalities.
     KeyError
         It is no h5mu file.
     """
@@ -61,17 +63,18 @@ def _modality(file: _core.File, group: str, name: str, backed: str) -> AnnDataOO
 def write_h5mu(adatas, path, *, compression=None, compression_opts=None) -> None:
     """Streams objects into one h5mu file, as its modalities.
 
-    The file has the names of all cells, a cell being the same in all modalities, those of all genes, and where each
-    modality has them, as `mudata` writes them.
+    The file also has the names of all cells (cells of the same name are the same cell) and of all
+    genes, and the positions of these in each modality, as `mudata` writes them.
 
     Parameters
     ----------
     adatas
-        A mapping of names to AnnDataOOM or AnnData objects, whose names of cells do not repeat.
+        A mapping of names to AnnDataOOM or AnnData objects. Names of cells must not repeat within
+        an object.
     path
-        The file to write; it appears when it is whole.
+        The file to write; it appears at this path only when it is complete.
     compression, compression_opts
-        As in `AnnDataOOM.write_h5ad`.
+        See `AnnDataOOM.write_h5ad`.
     """
     if isinstance(compression, Compression):
         compression, compression_opts = compression.name, compression.level
@@ -83,7 +86,7 @@ def write_h5mu(adatas, path, *, compression=None, compression_opts=None) -> None
 
 
 def as_oom(adata, name: str) -> AnnDataOOM:
-    """An object of either kind as ours."""
+    """Returns an AnnDataOOM for an object of either class."""
     if type(adata) is AnnDataOOM or issubclass(type(adata), AnnDataOOM):
         return adata
     if not hasattr(adata, "obsm"):

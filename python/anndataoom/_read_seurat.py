@@ -1,4 +1,6 @@
-"""h5Seurat files, whose matrices of features x cells by columns are cells x features by rows."""
+"""Opens h5Seurat files, whose matrices, features x cells by columns, are read as cells x features
+by rows.
+"""
 
 from __future__ import annotations
 
@@ -11,27 +13,28 @@ from ._foreign import of_slots
 
 
 def read_h5seurat(path, assay: str | None = None, slot: str | None = None, *, external: str = "refuse") -> AnnDataOOM:
-    """Opens an assay of an h5Seurat file (SeuratDisk) in place: its matrices are read when values are asked for.
+    """Opens an assay of an h5Seurat file (SeuratDisk) in place; matrices are read when values are
+    needed.
 
-    `meta.data` is obs, `meta.features` var (with `highly_variable` for the variable features), reductions are in obsm
-    and varm ("X_pca", "PCs"), graphs in obsp.
+    `meta.data` becomes obs, `meta.features` becomes var (with `highly_variable` for the variable
+    features), reductions go to obsm and varm ("X_pca", "PCs"), graphs to obsp.
 
     Parameters
     ----------
     path
         The file.
     assay
-        The assay; without it the active one.
+        The assay; None for the active one.
     slot
-        The matrix that is X: "counts", "data" or "scale.data"; without it the first of them that is there. The others
-        are layers, "scale.data" where it has all features.
+        The matrix for X: "counts", "data" or "scale.data"; None for the first of them in the file.
+        The others become layers, "scale.data" only if it has all features.
     external
-        As in `read_h5ad`.
+        See `read_h5ad`.
 
     Raises
     ------
     ValueError
-        There is no such assay or slot: the message lists those there are.
+        There is no such assay or slot; the message lists those in the file.
     KeyError
         It is no h5Seurat file.
     """

@@ -1,4 +1,6 @@
-"""Count matrices and tables that others wrote as text: streamed into an h5ad file once, and read from there."""
+"""Opens count matrices and tables as text: they are converted into an h5ad file once, streamed, and
+read from there.
+"""
 
 from __future__ import annotations
 
@@ -21,37 +23,39 @@ def read_10x_mtx(
 ) -> AnnDataOOM:
     """Opens a folder with a count matrix as text, as scanpy's function of this name, but streamed.
 
-    The folder is one of Cell Ranger 2 or 3, of GEO (where a name stands before each of the three files' names),
-    STARsolo, alevin-fry, kallisto and bustools, or Parse; files are gzipped or not. The matrix is turned into an h5ad
-    file once, in memory that does not grow with it, and read from there.
+    Folders of Cell Ranger 2 and 3, of GEO (where a prefix stands before the names of the three
+    files), STARsolo, alevin-fry, kallisto and bustools, and Parse are read; files are gzipped or
+    not. The matrix is converted into an h5ad file once, in memory that does not grow with it, and
+    read from there.
 
     Parameters
     ----------
     path
-        The folder, or the matrix in it.
+        The folder, or the matrix file in it.
     var_names
         Genes are named by "gene_symbols" or "gene_ids"; the other becomes a column of var.
     make_unique
-        Symbols that repeat get "-1", "-2", ...
+        Whether repeated symbols get "-1", "-2", ...
     gex_only
-        Only features of the type "Gene Expression", where the folder has types.
+        Whether to keep only features of the type "Gene Expression", if the folder has types.
     prefix
-        Beginning of the files' names, where the folder has several matrices.
+        Prefix of the names of the files, for a folder with several matrices.
     to
-        Where to write the h5ad file, to open it with `read` the next time; without it, it is a temporary one, which is
-        removed when nothing reads from it any more.
+        Path of the h5ad file to write, so that `read` can open it later. Without it, a temporary
+        file is written and removed when no object reads from it any more.
 
     Returns
     -------
-    Cells x genes: barcodes and genes as the files have them, X as float32 by rows (float64 where a whole number needs
-    it).
+    Cells x genes, with barcodes and genes as in the files. X is float32 by rows (float64 if a whole
+    number needs it).
 
     Raises
     ------
     ValueError
-        Text that is damaged, with file and line; files that do not belong together; several matrices and no prefix.
+        The text is damaged (with file and line), files do not belong together, or there are several
+        matrices and no prefix.
     FileNotFoundError, OSError
-        There is no such folder, or no matrix in it; gzip data that are damaged or cut short.
+        There is no such folder or no matrix in it, or gzip data are damaged or cut short.
     """
     check(
         "read_10x_mtx",
@@ -86,34 +90,35 @@ def read_text(
 ) -> AnnDataOOM:
     """Opens a table of numbers as text (csv, tsv, gzipped or not), as scanpy's function of this name, but streamed.
 
-    The table is turned into an h5ad file once, in memory that does not grow with it, and read from there. Lines that
-    begin with "#" before the first value are comments.
+    The table is converted into an h5ad file once, in memory that does not grow with it, and read
+    from there. Lines that begin with "#" before the first value are comments.
 
     Parameters
     ----------
     filename
         The file.
     delimiter
-        The text between values; " " stands for any blanks. Without it, it is found out from the first line: a tab, a
-        comma, a semicolon or blanks.
+        The text between values; " " stands for any blanks. None detects it from the first line: a
+        tab, a comma, a semicolon or blanks.
     first_column_names
-        Whether the first column holds names; without it, whether its first value is no number.
+        Whether the first column holds names; None for yes if its first value is not a number.
     transpose
         Whether the rows of the table are genes.
     to
-        Where to write the h5ad file, to open it with `read` the next time; without it, it is a temporary one, which is
-        removed when nothing reads from it any more.
+        Path of the h5ad file to write, so that `read` can open it later. Without it, a temporary
+        file is written and removed when no object reads from it any more.
 
     Returns
     -------
-    Cells x genes: X by rows, as float32 (float64 where a whole number needs it).
+    Cells x genes. X is by rows, as float32 (float64 if a whole number needs it).
 
     Raises
     ------
     ValueError
-        A value that is no number, or a line with more or fewer than the first, with file, line and column.
+        A value is not a number, or a line has more or fewer values than the first; with file, line
+        and column.
     FileNotFoundError, OSError
-        There is no such file, or it holds no table; gzip data that are damaged or cut short.
+        There is no such file or no table in it, or gzip data are damaged or cut short.
     """
     check(
         "read_text", filename=filename, delimiter=delimiter, first_column_names=first_column_names,

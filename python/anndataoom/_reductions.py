@@ -12,16 +12,20 @@ DEFAULT_CHUNK_SIZE = 1000
 
 
 class Reductions:
-    """The reductions of `BackedArray` to numbers. `chunk_size`, of version 0.1.8, changes no result."""
+    """The reductions of `BackedArray`. `chunk_size`, a parameter of version 0.1.8, has no effect on
+    results.
+    """
 
     def sum(self, axis=None, chunk_size: int = DEFAULT_CHUNK_SIZE, keepdims: bool = False, *, dtype=None, out=None):
-        """Sums over `axis` (None, 0, 1, -1): exact int64 or uint64 for integer matrices, as numpy's, else float64."""
+        """Sums over `axis` (None, 0, 1, -1): exact int64 or uint64 for integer matrices, as in
+        numpy, else float64.
+        """
         axis, dtype = _checked("sum", axis=axis, chunk_size=chunk_size, keepdims=keepdims, dtype=dtype, out=out)
         sums = array_of(self._m.sums(axis))
         return self._shaped(sums[0] if axis is None else sums, axis, keepdims, dtype)
 
     def mean(self, axis=None, chunk_size: int = DEFAULT_CHUNK_SIZE, keepdims: bool = False, *, dtype=None, out=None):
-        """Means over `axis`, float64."""
+        """Averages over `axis`, float64."""
         axis, dtype = _checked("mean", axis=axis, chunk_size=chunk_size, keepdims=keepdims, dtype=dtype, out=out)
         sums = array_of(self._m.row_sums() if axis == 1 else self._m.col_sums())
         if axis is None:
@@ -39,21 +43,22 @@ class Reductions:
         dtype=None,
         out=None,
     ):
-        """Variances over `axis` with divisor `n - ddof`, float64."""
+        """Computes variances over `axis` with divisor `n - ddof`, float64."""
         given = {"axis": axis, "chunk_size": chunk_size, "keepdims": keepdims, "dtype": dtype, "out": out}
         axis, dtype = _checked("var", ddof=ddof, **given)
         ddof = int(ddof)
         if axis is None:
             mean, var = map(array_of, self._m.mean_var(0, 0))
             n, size = self.shape[0], self.size
-            # Around one of the means, as equal means have no variance whatever their sum is rounded to.
+            # Taken around one of the means, so that equal means have no variance, however their sum
+            # is rounded.
             apart = mean - mean[0] if len(mean) else mean
             m2 = var.sum() * n + n * ((apart - apart.mean()) ** 2).sum() if size else 0.0
             return self._shaped(m2 / (size - ddof) if size > ddof else np.float64("nan"), axis, keepdims, dtype)
         return self._shaped(array_of(self._m.mean_var(axis, ddof)[1]), axis, keepdims, dtype)
 
     def getnnz(self, axis=None, chunk_size: int = DEFAULT_CHUNK_SIZE, keepdims: bool = False):
-        """Numbers of values that are not 0, int64; explicit zeros of a sparse file do not count.
+        """Counts the values that are not 0, as int64; explicit zeros of a sparse file do not count.
 
         Parameters
         ----------
@@ -77,12 +82,12 @@ class Reductions:
         return self._shaped(found, axis, keepdims)
 
     def max(self, axis=None, keepdims: bool = False, *, out=None):
-        """Largest values over `axis`; NaN where there is one."""
+        """Returns the largest values over `axis`; NaN if a value is NaN."""
         axis, _ = _checked("max", axis=axis, keepdims=keepdims, out=out)
         return self._extreme(np.maximum, "max", axis, keepdims)
 
     def min(self, axis=None, keepdims: bool = False, *, out=None):
-        """Smallest values over `axis`; NaN where there is one."""
+        """Returns the smallest values over `axis`; NaN if a value is NaN."""
         axis, _ = _checked("min", axis=axis, keepdims=keepdims, out=out)
         return self._extreme(np.minimum, "min", axis, keepdims)
 
@@ -107,7 +112,7 @@ class Reductions:
 
 
 def _checked(name: str, *, axis, dtype=None, out=None, **args):
-    """The axis as None, 0 or 1, and the dtype; refuses what the table refuses."""
+    """Returns the axis as None, 0 or 1, and the dtype; refuses arguments outside their domains."""
     given = {"axis": axis, **args}
     check(name, **given)
     if out is not None:

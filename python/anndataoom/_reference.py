@@ -1,4 +1,6 @@
-"""References of `anndata.acc` (anndata 0.13), as `A.obs["group"]` and `A.X[:, "CD3D"]`, in place of an index."""
+"""References of `anndata.acc` (anndata 0.13), such as `A.obs["group"]` and `A.X[:, "CD3D"]`, used
+as an index.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +8,18 @@ import sys
 
 
 def is_reference(index) -> bool:
-    """Whether an index is a reference to an array, or to several."""
+    """Returns whether an index is a reference to an array, or to several."""
     acc = sys.modules.get("anndata.acc")
     return acc is not None and isinstance(index, acc.AdRef | acc.RefAcc | acc.MapAcc)
 
 
 def referred(data, index):
-    """Returns the array a reference is to: vectors in memory, a matrix as it is in its slot.
+    """Returns the array that a reference names: vectors in memory, a matrix as it is in its slot.
 
     Raises
     ------
     IndexError
-        The reference is to several arrays, as `A.layers` is.
+        The reference names several arrays, as `A.layers` does.
     """
     acc = sys.modules["anndata.acc"]
     if isinstance(index, acc.MapAcc):

@@ -1,4 +1,6 @@
-"""Text and HTML of an `AnnDataOOM`: where it lies, what a chunk costs, the slots, the operations queued on X."""
+"""Text and HTML of an `AnnDataOOM`: its file, the size of a chunk, the slots, the operations queued
+on X.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ WIDTH = 78
 
 
 def size_text(n: float) -> str:
-    """A number of bytes for people."""
+    """Formats a number of bytes."""
     for unit in ("B", "kB", "MB", "GB"):
         if n < 1000 or unit == "GB":
             return f"{n:,.0f} B" if unit == "B" else f"{n:,.1f} {unit}"
@@ -26,7 +28,7 @@ def size_text(n: float) -> str:
 
 
 def chunk_bytes(x: BackedArray, rows: int = DEFAULT_CHUNK_SIZE) -> tuple[int, float]:
-    """Rows of a chunk and the bytes its values take in memory."""
+    """Returns the number of rows of a chunk, and about how many bytes its values take in memory."""
     n, m = x.shape
     info = x._m.info()
     rows = min(n, rows)
@@ -176,7 +178,7 @@ def _file(adata, path) -> str:
 
 
 def _bytes(path) -> int:
-    """Bytes of a file, or of all files in a folder."""
+    """Returns the bytes of a file, or of all files in a folder."""
     if not os.path.isdir(path):
         return os.path.getsize(path)
     return sum(os.path.getsize(os.path.join(place, name)) for place, _, names in os.walk(path) for name in names)

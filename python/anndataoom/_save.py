@@ -1,4 +1,4 @@
-"""Mode "r+": what changed goes into the file an object was read from."""
+"""Mode "r+": saves changes into the file that an object was read from."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from ._write import plan, strings_to_categoricals
 
 
 def save(adata, *, X: bool = False, compression=None, compression_opts=None) -> list[str]:
-    """See `AnnDataOOM.save`."""
+    """Saves changes; see `AnnDataOOM.save`."""
     file = adata._file
     if file is None:
         raise ValueError("this object was not read from a file: write it with write_h5ad()")
     for holder in (adata._obs, adata._var):
         if holder.touched:
-            # Columns of the file stay what they are there.
+            # Columns of the file keep their type there.
             own = set() if holder.disk is None else set(holder.disk.file.column_names(holder.disk.element))
             new = holder.frame.loc[:, [c not in own for c in holder.frame.columns]].copy()
             strings_to_categoricals(new)
             for name in new.columns:
                 holder.frame[name] = new[name]
     everything = plan(adata, convert=False)
-    # As values, layers in memory can be compared with what the file has.
+    # Layers in memory become values, so that they can be compared with those in the file.
     for i, (key, value) in enumerate(adata.layers._items.items()):
         if not isinstance(value, BackedArray | OnDisk):
             everything["layers"][i] = (key, ("value", to_core(value, f"layers/{key}")))
@@ -40,7 +40,7 @@ def save(adata, *, X: bool = False, compression=None, compression_opts=None) -> 
 
 
 def _rebind(adata, old: _core.File, now: _core.File, changed: set) -> None:
-    """Reads elements that are still in the file from the file as it is now."""
+    """Reads elements that are still in the file from its new state."""
 
     def matrix(x, name: str):
         if not isinstance(x, BackedArray):
@@ -57,7 +57,7 @@ def _rebind(adata, old: _core.File, now: _core.File, changed: set) -> None:
             place = f"{slot}/{key}"
             if isinstance(value, OnDisk):
                 if value.file is old and value.element != place and place in changed:
-                    # A graph that was in uns until now.
+                    # A graph that was in uns before the save.
                     mapping._items[key] = OnDisk(now, place)
                 elif value.file is old and value.element not in changed:
                     mapping._items[key] = replace(value, file=now)

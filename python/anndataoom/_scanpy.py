@@ -1,11 +1,13 @@
-"""Hands matrices of ours to functions of scanpy and anndata, which compute on numpy arrays and scipy matrices.
+"""Hands matrices of this package to functions of scanpy and anndata, which compute on numpy arrays
+and scipy matrices.
 
-scanpy chooses its kernels by the type of the matrix and knows no other types, so a function of its that computes gets
-the matrix in memory, with a warning of its size, and so does one of anndata. The values belong to the function that
-asked: whoever asks while it has them gets the same ones, and they go when it lets go of them. A function that asks
-several times reads each time, unless `BackedArray.in_memory` holds the values for it. Plots and `scanpy.get.obs_df`,
-which look at single genes, get the matrix as it is and read those genes. The caller is told by its package: nothing of
-scanpy or anndata is imported or changed, and nothing is put into it.
+scanpy chooses its kernels by the type of the matrix and knows no other types. So a function of
+scanpy that computes gets the matrix in memory, with a warning of its size, and so does a function
+of anndata. The values belong to the function that asked: other functions that ask while it has them
+get the same values, which are freed when it drops them. A function that asks several times reads
+each time, unless `BackedArray.in_memory` holds the values for it. Plots and `scanpy.get.obs_df`,
+which look at single genes, get the matrix as it is and read those genes. The caller is recognised
+by its package: nothing of scanpy or anndata is imported, changed or extended.
 """
 
 from __future__ import annotations
@@ -16,10 +18,11 @@ import warnings
 
 from ._arrays import BackedArray
 
-# Packages whose functions take the matrix in memory, and those that call between them and their user.
+# The packages whose functions take the matrix in memory, and packages that call between them and
+# their user.
 TAKERS = ("scanpy", "anndata")
 BETWEEN = ("legacy_api_wrap", "functools", "contextlib", "collections", "_collections_abc")
-# Modules whose functions look at single genes.
+# The modules whose functions look at single genes.
 LOOKS = ("scanpy.plotting", "anndata.acc")
 
 
@@ -32,7 +35,7 @@ def _package(frame) -> str:
 
 
 def memory_bytes(x: BackedArray) -> int:
-    """Bytes of all values in memory, about."""
+    """Returns about how many bytes all values take in memory."""
     n, m = x.shape
     dense = n * m * x.dtype.itemsize
     info = x._m.info()
@@ -43,23 +46,24 @@ def memory_bytes(x: BackedArray) -> int:
 
 
 def _taker(frame):
-    """The frame of scanpy or anndata that takes the matrix in memory, None where none does.
+    """Returns the frame of scanpy or anndata that takes the matrix in memory, None if there is
+    none.
 
     Parameters
     ----------
     frame
-        Who asks for the matrix.
+        The frame that asks for the matrix.
     """
-    while _package(frame) in BETWEEN:  # items() and values() of a mapping
+    while _package(frame) in BETWEEN:  # such as items() and values() of a mapping
         frame = frame.f_back
-    # scanpy.get reads for others of scanpy, or genes for the user.
+    # scanpy.get reads for other functions of scanpy, or genes for the user.
     while _module(frame).startswith("scanpy.get"):
         frame = frame.f_back
     return frame if _package(frame) in TAKERS and not _module(frame).startswith(LOOKS) else None
 
 
 def for_caller(x):
-    """`x` as it is, or in memory where scanpy asks for it to compute, or anndata to take it."""
+    """Returns `x` as it is, or in memory if scanpy asks for it to compute, or anndata to take it."""
     if not isinstance(x, BackedArray):
         return x
     frame = _taker(sys._getframe(2))
@@ -67,7 +71,9 @@ def for_caller(x):
 
 
 def _in_memory(x: BackedArray):
-    """The values in memory, with a warning to whoever called the outermost function of scanpy or anndata."""
+    """Returns the values in memory, with a warning at the caller of the outermost function of
+    scanpy or anndata.
+    """
     values = x.shared()
     if values is not None:
         return values
@@ -92,7 +98,7 @@ def _in_memory(x: BackedArray):
 
 
 def layers_for_caller(adata):
-    """The layers; for anndata all in memory, with X where it has X among them (from 0.13 on)."""
+    """Returns the layers; for anndata all in memory, with X if X is a layer there (from 0.13 on)."""
     frame = _taker(sys._getframe(2))
     if _package(frame) != "anndata":
         return adata._layers
@@ -104,7 +110,7 @@ def layers_for_caller(adata):
 
 @functools.cache
 def x_is_a_layer() -> bool:
-    """Whether X is the layer None of an AnnData, as from version 0.13 on."""
+    """Returns whether X is the layer None of an AnnData, as from version 0.13 on."""
     import anndata
     import numpy as np
 
@@ -112,6 +118,6 @@ def x_is_a_layer() -> bool:
 
 
 def not_for_anndata(function: str) -> None:
-    """Refuses what anndata does with files it opened itself."""
+    """Refuses operations of anndata on files that it opened itself."""
     if _package(sys._getframe(2)) == "anndata":
         raise TypeError(f"anndata's functions write objects in memory: {function} streams this one")

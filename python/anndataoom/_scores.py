@@ -15,18 +15,21 @@ def score_genes(
     adata, gene_list, *, ctrl_as_ref=True, ctrl_size=50, gene_pool=None, n_bins=25, score_name="score", random_state=0,
     copy=False, use_raw=None, layer=None,
 ):
-    """Scores cells by a set of genes, less control genes of like expression (`scanpy.tl.score_genes`), in two passes.
+    """Scores cells by a set of genes, less control genes of similar expression
+    (`scanpy.tl.score_genes`).
 
-    The first, for the means of all genes, is left out where earlier scores or sums of genes
-    (`X.sum(axis=0)`) have left them; the second reads the genes of the sets and their controls.
-    Control genes are those scanpy samples with the same seed. NaN is refused, where scanpy leaves it out.
+    It takes two passes. The first, for the means of all genes, is left out if earlier scores or
+    sums of genes (`X.sum(axis=0)`) have left them; the second reads the genes of the sets and their
+    controls. Control genes are those that scanpy samples with the same seed. NaN is refused, where
+    scanpy leaves it out.
 
     Parameters
     ----------
     gene_list
-        Genes, or a dict of such lists, whose names become columns of obs: all of them in the same two passes.
+        Names of genes, or a dict of such lists, whose names become columns of obs. All sets share
+        the two passes.
     use_raw
-        Whether raw is used; by default where there is one and no layer is named.
+        Whether raw is used; by default True where there is a raw and no layer is named.
     """
     return _scored("score_genes", locals())
 
@@ -37,8 +40,9 @@ def score_genes_cell_cycle(
 ):
     """Scores cells by genes of two phases and names the phase (`scanpy.tl.score_genes_cell_cycle`).
 
-    Adds `obs["S_score"]`, `obs["G2M_score"]` and `obs["phase"]`: "S", "G2M" where that is higher, "G1" where both are
-    below 0. `ctrl_size` is the length of the shorter list.
+    Adds `obs["S_score"]`, `obs["G2M_score"]` and `obs["phase"]`: "G1" where both scores are below
+    0, else "G2M" where that score is higher, else "S". `ctrl_size` is the length of the shorter
+    list.
     """
     given = {k: v for k, v in locals().items() if k != "adata"}
     check_function("score_genes_cell_cycle", **given)
@@ -65,24 +69,26 @@ def score_aucell(
 ):  # fmt: skip
     """Scores cells by how high the genes of a set rank among all genes (AUCell, Aibar et al. 2017), in one pass.
 
-    The score is the area under the recovery curve of the set over the first ranks, over the largest it can be: from 0
-    to 1. It needs no other cell and no normalisation. Genes of equal value are in no order: each counts the mean of
-    what their ranks count, which is what the random orders of AUCell give on average, so there is no seed.
+    The score is the area under the recovery curve of the set over the first ranks, divided by its
+    largest possible value: from 0 to 1. It does not depend on other cells or on normalisation.
+    Genes of equal value have no order: each counts with the mean over their ranks, which is the
+    average over the random orders of AUCell, so that there is no seed.
 
     Parameters
     ----------
     gene_list
-        Genes, or a dict of such lists, whose names become columns of obs: all of them in the same pass.
+        Names of genes, or a dict of such lists, whose names become columns of obs. All sets share
+        the pass.
     auc_threshold
-        Share of all genes whose ranks count, rounded up.
+        Share of all genes whose ranks count, rounded up to whole ranks.
     use_raw
-        Whether raw is used; by default where there is one and no layer is named.
+        Whether raw is used; by default True where there is a raw and no layer is named.
     """
     return _scored("score_aucell", locals())
 
 
 def _scored(verb, args):
-    """Runs a verb that scores sets of genes; `args` are those of the function it is called for."""
+    """Runs a verb that scores sets of genes; `args` are the arguments of the public function."""
     check(verb, args)
     args["use_raw"] = raw_is_used(target_of(args["adata"], False), args["use_raw"], args["layer"])
     found = outcome(verb, **args)

@@ -1,4 +1,6 @@
-"""Files that live as long as the objects that read from them, and no longer than the process."""
+"""Temporary files that live as long as the objects that read from them, and no longer than the
+process.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ _folders: dict[int, str] = {}
 
 @contextmanager
 def target(to):
-    """Where to write a file: `to`, or a place of its own. Gives the path, and who has to be told the opened file."""
+    """Yields the path for a file, `to` or a temporary one, and a function to call with the opened
+    file.
+    """
     if to is not None:
         yield os.path.abspath(os.fspath(to)), lambda file: None
         return
@@ -41,6 +45,6 @@ def _remove(path: str) -> None:
 
 
 def _clear(pid: int) -> None:
-    # A forked process has the folder of its parent, which still needs it.
+    # A forked process has inherited the folder of its parent, which still needs it.
     if pid == os.getpid():
         shutil.rmtree(_folders.pop(pid), ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Resources and progress: ``anndataoom.settings``."""
+"""Settings of resources and progress: ``anndataoom.settings``."""
 
 from __future__ import annotations
 
@@ -22,23 +22,25 @@ class Settings:
     memory : int
         Working memory of a pass in bytes. Results do not depend on it.
     graph_memory : int or None
-        Most bytes that embeddings and graphs of ``neighbors``, ``umap``, ``leiden`` and the like take in memory at a
-        time; more is a ``MemoryError`` before the work starts. None is the memory of the machine, or of its control
-        group.
+        Most bytes that embeddings and graphs of ``neighbors``, ``umap``, ``leiden`` and similar
+        verbs take in memory at a time. A call that needs more is a ``MemoryError`` before the work
+        starts. None is the memory of the machine, or of its control group.
     scratch_limit : int or None
-        Most bytes in scratch files, where what does not fit ``memory`` goes; more is an ``OSError``. None is the room
-        on the disk of temporary files less a reserve.
+        Most bytes in scratch files, which hold what exceeds ``memory``; more is an ``OSError``.
+        None is the room on the disk of temporary files less a reserve.
     scratch : int or None
-        Most bytes of scratch files for the packed rows of a matrix: the first pass over a compressed sparse matrix
-        leaves them, which takes it about a fifth longer, and later passes read them in a fraction of the time. As many
-        bytes as the matrix takes in its file are enough for counts. None and 0 leave none. Results do not depend on it.
+        Most bytes of scratch files for the packed rows of a matrix. The first pass over a
+        compressed sparse matrix then writes its rows there, which takes it about a fifth longer.
+        Later passes read them in a fraction of the time. For counts, as many bytes as the matrix
+        takes in its file are enough. None and 0 turn it off. Results do not depend on it.
     cache : str or None
-        A folder that keeps parts of files far away (URLs), by their ETag, so that they are fetched once; None keeps
-        none.
+        A folder that keeps parts of files far away (URLs), by their ETag, so that they are fetched
+        once. None turns it off.
     cache_limit : int
-        Most bytes in it; the parts not used for longest go first.
+        Most bytes in that folder. The parts that were not used for longest are removed first.
     array_limit : int
-        Largest matrix, in bytes, that numpy may turn into an array behind your back (``np.asarray(adata.X)``).
+        Largest matrix, in bytes, that numpy may turn into an array without being asked
+        (``np.asarray(adata.X)``).
     verbose : bool
         Whether passes of more than a second show a progress bar (where tqdm is installed), on stderr of a terminal or
         in a notebook. Nothing else is ever printed.
@@ -70,7 +72,9 @@ settings = Settings()
 
 
 class _Progress:
-    """A tqdm bar drawn from 0 to 1, shown when a pass takes a while; a phase that starts again starts it again."""
+    """A tqdm bar from 0 to 1, shown when a pass takes more than `PATIENCE` seconds; it restarts
+    with each phase.
+    """
 
     PATIENCE = 1.0
 
@@ -93,7 +97,7 @@ class _Progress:
 
 
 def _progress():
-    """A bar where somebody can see it, else None."""
+    """Returns a bar if it can be seen, else None."""
     if not settings.verbose:
         return None
     try:
@@ -108,5 +112,5 @@ def _progress():
 
 
 def call_settings():
-    """Settings and progress: what the compiled core asks for at each long call."""
+    """Returns the settings and the progress bar that the core asks for at each long call."""
     return {name: getattr(settings, name) for name in _OF_CALLS}, _progress()

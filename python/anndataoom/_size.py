@@ -1,4 +1,4 @@
-"""How much of an object is in memory."""
+"""Computes how much of an object is in memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from ._on_disk import OnDisk
 
 
 def held_bytes(x, with_disk: bool = False) -> int:
-    """Bytes that a value, or all in a mapping or list, holds in memory; `with_disk` counts matrices on disk as read."""
+    """Returns the bytes that a value, or all in a mapping or list, holds in memory; `with_disk`
+    counts matrices on disk as read.
+    """
     if x is None or isinstance(x, OnDisk):
         return 0
     if isinstance(x, BackedArray):
@@ -29,7 +31,7 @@ def held_bytes(x, with_disk: bool = False) -> int:
 
 
 def matrix_bytes(matrix: _core.Matrix, with_disk: bool) -> int:
-    """The same of a matrix of the core, and of the matrices it is made of."""
+    """Returns the bytes of a matrix of the core, including the matrices that it is stacked from."""
     if matrix.location is not None and not with_disk:
         return 0
     stacked = _core.stack_members(matrix)
@@ -39,5 +41,5 @@ def matrix_bytes(matrix: _core.Matrix, with_disk: bool) -> int:
     item = np.dtype(info["stored_dtype"]).itemsize
     if info["layout"] == "dense":
         return int(np.prod(info["stored_shape"])) * item
-    # Columns are kept in 32 bits, beginnings of rows in 64.
+    # Column indices have 32 bits, row starts 64.
     return int(info["nnz"]) * (item + 4) + 8 * (info["stored_shape"][0] + 1)

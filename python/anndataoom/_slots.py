@@ -20,10 +20,10 @@ from ._values import Values
 
 
 class Unreadable:
-    """A matrix that could not be opened, which is an error when it is touched and not before.
+    """A matrix that could not be opened; using it raises the error.
 
-    `kept` is where it is, to be written as it is there: an `OnDisk`, for raw with the frame and the arrays of its
-    genes; None in a selection.
+    `kept` is its place in the file, from which it is written again: an `OnDisk`, for raw with the
+    frame and the arrays of its genes; None in a selection.
     """
 
     def __init__(self, error: Exception, kept=None):
@@ -44,7 +44,9 @@ def opened(file: _core.File, element: str) -> BackedArray | Unreadable:
 
 
 def _elements(slot: str, doc: str) -> property:
-    """A slot of aligned arrays: what replaces it is checked, what deletes it empties it."""
+    """Makes the property of a slot of aligned arrays: values are checked when set; deleting empties
+    the slot.
+    """
 
     def get(self):
         return getattr(self, f"_{slot}")
@@ -56,23 +58,23 @@ def _elements(slot: str, doc: str) -> property:
 
 
 class FileOf:
-    """The file an object reads, as `AnnData.file` of an object opened with `backed=`."""
+    """The file that an object reads, as `AnnData.file` of an object opened with `backed=`."""
 
     def __init__(self, adata):
         self._adata = adata
 
     @property
     def filename(self) -> str:
-        """Its path."""
+        """The path of the file."""
         return self._adata.filename
 
     @property
     def is_open(self) -> bool:
-        """Whether the object holds it."""
+        """Whether the object holds the file open."""
         return self._adata._file is not None
 
     def close(self) -> None:
-        """Lets go of it, as `AnnDataOOM.close` does."""
+        """Closes the file for the object, as `AnnDataOOM.close` does."""
         self._adata.close()
 
     def __repr__(self) -> str:
@@ -96,7 +98,7 @@ class Slots(Values):
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Cells, genes."""
+        """Numbers of cells and genes."""
         return self._n_obs, self._n_vars
 
     def __len__(self) -> int:
@@ -104,22 +106,24 @@ class Slots(Values):
 
     @property
     def is_view(self) -> bool:
-        """False: subsets are objects of their own."""
+        """Always False: subsets are objects of their own."""
         return False
 
     @property
     def isview(self) -> bool:
-        """False, see `is_view`."""
+        """Always False, see `is_view`."""
         return False
 
     @property
     def isbacked(self) -> bool:
-        """True: matrices stay on disk."""
+        """Always True: matrices stay on disk."""
         return True
 
     @property
     def filename(self) -> str | None:
-        """The file read, None for an object made in memory. Setting it writes there and goes on from there."""
+        """Path of the file read, None for an object made in memory. Setting it writes the object
+        there and reads from there.
+        """
         return self._origin_file
 
     @filename.setter
@@ -208,31 +212,31 @@ class Slots(Values):
         self._set_names("var", self._n_vars, value)
 
     def obs_keys(self) -> list[str]:
-        """Columns of obs, in their order."""
+        """Returns the columns of obs, in their order."""
         return list(self._obs.columns)
 
     def var_keys(self) -> list[str]:
-        """Columns of var, in their order."""
+        """Returns the columns of var, in their order."""
         return list(self._var.columns)
 
     def obsm_keys(self) -> list[str]:
-        """Keys of obsm, in their order."""
+        """Returns the keys of obsm, in their order."""
         return list(self._obsm)
 
     def varm_keys(self) -> list[str]:
-        """Keys of varm, in their order."""
+        """Returns the keys of varm, in their order."""
         return list(self._varm)
 
     def uns_keys(self) -> list[str]:
-        """Keys of uns, sorted."""
+        """Returns the keys of uns, sorted."""
         return sorted(self._uns)
 
     def obs_names_make_unique(self, join: str = "-") -> None:
-        """Repeated names of cells get `join` and a number."""
+        """Appends `join` and a number to repeated names of cells."""
         self._make_unique("obs", join)
 
     def var_names_make_unique(self, join: str = "-") -> None:
-        """Repeated names of genes get `join` and a number."""
+        """Appends `join` and a number to repeated names of genes."""
         self._make_unique("var", join)
 
     def _make_unique(self, axis, join) -> None:
@@ -244,7 +248,7 @@ class Slots(Values):
 
     @property
     def _X(self):
-        # anndata.AnnData(adata) takes this one.
+        # anndata.AnnData(adata) reads this attribute.
         return for_caller(self.__dict__["_X"])
 
     @_X.setter
@@ -296,7 +300,7 @@ class Slots(Values):
 
     @property
     def uns(self) -> Uns:
-        """Unstructured annotation, a mapping of names to anything, read when touched."""
+        """Unstructured annotation, a mapping of names to any values, read on first use."""
         return self._uns
 
     @uns.setter
@@ -309,7 +313,7 @@ class Slots(Values):
 
     @property
     def raw(self) -> _FrozenRaw | None:
-        """The matrix and genes kept by `adata.raw = adata`, of the cells of this object."""
+        """The matrix and genes kept by `adata.raw = adata`, for the cells of this object."""
         raw = readable(self._raw)
         return None if raw is None else raw._of(self)
 
@@ -336,7 +340,7 @@ class Slots(Values):
 
 
 def unique_names(index: pd.Index, join: str) -> pd.Index:
-    """Repeated names get `join` and a number that makes no name that is there already."""
+    """Appends `join` to repeated names, and the first number that makes a new name."""
     taken, counts, out = set(index), {}, []
     seen = set()
     for name in index:

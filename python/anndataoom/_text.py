@@ -1,4 +1,4 @@
-"""Text of a file as it can be shown."""
+"""Makes text of a file safe to show."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ _UNSEEN = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u200e\\u200f\\u202a-\\u202e\\u206
 
 
 def printable(text: str) -> str:
-    """The text with control characters as escapes: names and values come from a file."""
+    """Returns the text with control characters as escapes, as names and values come from a file."""
     return _UNSEEN.sub(lambda m: m[0].encode("unicode_escape").decode("ascii"), text)

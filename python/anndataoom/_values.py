@@ -27,7 +27,7 @@ class Values:
     """The part of `AnnDataOOM` that reads values."""
 
     def _matrix(self, layer: str | None = None) -> BackedArray:
-        """X or a layer as a BackedArray."""
+        """Returns X or a layer as a BackedArray."""
         if layer is None or (layer == "X" and "X" not in self._layers):
             if self.X is None:
                 raise KeyError("this object has no X; name a layer")
@@ -41,17 +41,18 @@ class Values:
             self._layers[layer] = value
 
     def explain(self, layer: str | None = None) -> None:
-        """Prints what X or a layer would cost to go through; see `anndataoom.explain`."""
+        """Prints the cost of passes over X or a layer; see `anndataoom.explain`."""
         check("explain", layer=layer)
         print(self._matrix(layer).plan(), end="")
 
     def index_columns(self, dir: str | os.PathLike, layer: str | None = None) -> str:
-        """Makes genes readable in milliseconds; see `anndataoom.index_columns`."""
+        """Makes an index of X or a layer by gene; see `anndataoom.index_columns`."""
         check("index_columns", dir=dir, layer=layer)
         return self._matrix(layer).index_columns(dir)
 
     def obs_vector(self, k: str | list[str], *, layer: str | None = None) -> np.ndarray | pd.DataFrame:
-        """A column of obs, or the values of one gene; of several of them a frame, its genes read in one pass.
+        """Returns a column of obs or the values of a gene; for several names a frame, whose genes
+        are read in one pass.
 
         Parameters
         ----------
@@ -67,7 +68,7 @@ class Values:
         Raises
         ------
         KeyError
-            There is neither, or several genes have the name.
+            There is no such column or gene, or several genes have the name.
         """
         check("obs_vector", k=k, layer=layer)
         if not isinstance(k, str):
@@ -86,7 +87,7 @@ class Values:
         return dense(self._matrix(layer)[:, column]).reshape(-1)
 
     def var_vector(self, k: str, *, layer: str | None = None) -> np.ndarray:
-        """A column of var, or the values of one cell.
+        """Returns a column of var, or the values of one cell.
 
         Parameters
         ----------
@@ -107,7 +108,7 @@ class Values:
         return dense(self._matrix(layer)[row, :]).reshape(-1)
 
     def _expect(self, table: str, other: str, keys: list[str]) -> None:
-        """Refuses keys that are no columns of one table when they are no names of the other either."""
+        """Refuses keys that are neither columns of one table nor names of the other."""
         there = getattr(self, f"_{other}").index
         for key in keys:
             if key not in there:
@@ -115,7 +116,7 @@ class Values:
                 raise KeyError(f"no column of {table} and no {noun} named {key!r}")
 
     def chunked_X(self, chunk_size: int | None = None) -> Iterator[tuple]:
-        """Rows of X in turn.
+        """Iterates over the rows of X in chunks.
 
         Parameters
         ----------
@@ -125,15 +126,15 @@ class Values:
         Yields
         ------
         chunk, start, end
-            In the order of anndata, which scanpy's functions for chunks rely on (`X.chunked` gives start, end, chunk);
-            the chunk is a CSR matrix or an array.
+            The order of anndata, which scanpy's functions for chunks rely on (`X.chunked` yields
+            start, end, chunk). The chunk is a CSR matrix or an array.
         """
         check("chunked_X", chunk_size=chunk_size)
         for start, end, chunk in self._matrix().chunked(self._chunk_size if chunk_size is None else chunk_size):
             yield chunk, start, end
 
     def chunk_X(self, select=None, replace: bool = False) -> np.ndarray:
-        """Values of some cells, dense.
+        """Reads the values of some cells, dense.
 
         Parameters
         ----------
@@ -149,7 +150,7 @@ class Values:
         Raises
         ------
         IndexError
-            A position out of range, a mask of another length.
+            A position is out of range, or a mask has another length.
         """
         check("chunk_X", select=select, replace=replace)
         if select is None:
@@ -165,7 +166,7 @@ class Values:
     # -- into memory --------------------------------------------------------------------------------------------------
 
     def to_df(self, layer: str | None = None) -> pd.DataFrame:
-        """X or a layer as a dense frame, cells x genes.
+        """Reads X or a layer as a dense frame, cells x genes.
 
         Raises
         ------
@@ -179,7 +180,7 @@ class Values:
         return pd.DataFrame(self._matrix(layer).toarray(), index=self.obs_names, columns=self.var_names)
 
     def to_adata(self) -> anndata.AnnData:
-        """An anndata.AnnData in memory: everything is read, in its dtype and sparsity."""
+        """Reads everything as an anndata.AnnData in memory, in its dtype and sparsity."""
         import anndata as ad
 
         def of(elements):
@@ -205,23 +206,23 @@ class Values:
         return out
 
     def to_memory(self, *, copy: bool = False) -> anndata.AnnData:
-        """The same as `to_adata`; what is in memory is copied whatever `copy` says."""
+        """Does the same as `to_adata`; values in memory are copied whatever `copy` is."""
         return self.to_adata()
 
     @property
     def T(self) -> anndata.AnnData:
-        """Transposed, genes x cells, in memory and without raw."""
+        """The transposed object, genes x cells, in memory and without raw."""
         return self.to_adata().T
 
     def transpose(self) -> anndata.AnnData:
-        """Transposed, genes x cells, in memory and without raw."""
+        """Returns the transposed object, genes x cells, in memory and without raw."""
         return self.T
 
     def cache_X(self, layer: str | None = None, force: bool = False) -> None:
-        """Nothing: reading columns needs no cache that could go stale."""
+        """Does nothing: reading columns needs no cache that could become stale."""
 
     def clear_cache(self, layer: str | None = None) -> None:
-        """Nothing, see `cache_X`."""
+        """Does nothing, see `cache_X`."""
 
     # -- other formats, by anndata ------------------------------------------------------------------------------------
 
@@ -236,7 +237,7 @@ class Values:
         return self.to_adata()
 
     def unwriteable(self, *, store_type=None) -> bool:
-        """Whether something of the object cannot be written; every value not on disk is encoded for the answer.
+        """Returns whether some element cannot be written; encodes every value in memory to find out.
 
         Parameters
         ----------
@@ -266,42 +267,45 @@ class Values:
         convert_strings_to_categoricals: bool = True,
         consolidate_metadata: bool = True,
     ) -> None:
-        """Writes a Zarr store; it replaces what was there only when it is complete.
+        """Writes a Zarr store; it replaces an older one only when it is complete.
 
-        Matrices are streamed, and untouched elements of a store of the same version copied as they are. An object that
-        reads from the very store that is replaced has to be opened again.
+        Matrices are streamed, and unchanged elements are copied from a store of the same version.
+        An object that reads from the store that is replaced has to be opened again.
 
         Parameters
         ----------
         store
-            The folder. A Zarr store that is there is replaced, anything else refused. A store of the package zarr is
-            written by `anndata.AnnData.write_zarr`, for which everything is read into memory, with a warning.
+            The folder. A Zarr store there is replaced; anything else is refused. A store object of
+            the package zarr is written by `anndata.AnnData.write_zarr`, for which everything is
+            read into memory, with a warning.
         chunks
-            Values of a chunk: stored ones of a sparse matrix (65,536 by default), whole rows of about as many of a
-            dense one. Extents, as anndata has them, count as their product.
+            Number of values of a chunk: stored values of a sparse matrix (65,536 by default), or
+            about as many values in whole rows of a dense one. A tuple, as in anndata, counts as its
+            product.
         zarr_format
             Version of the format, 3 or 2.
         shards
-            Chunks of a matrix that share a file, in version 3; 0 for a file each.
+            Number of chunks of a matrix that share a file, in version 3; 0 for a file for each
+            chunk.
         compression
             "zstd", "gzip" or None.
         compression_opts
-            Level of zstd, 1 to 22 (3), or of gzip, 0 to 9 (4).
+            Level of zstd, 1 to 22 (default 3), or of gzip, 0 to 9 (default 4).
         as_dense, as_csc, as_csr
-            As in `write_h5ad`.
+            See `write_h5ad`.
         convert_strings_to_categoricals
             Whether columns of repeated strings become categories.
         consolidate_metadata
-            Whether the metadata of all elements are gathered in one place as well.
+            Whether the metadata of all elements are also written in one place.
 
         Raises
         ------
         ValueError
-            Two names that cannot both be written, or options that are none.
+            Two names cannot both be written, or an option is outside its domain.
         TypeError
-            A value no encoding exists for; the message names the element.
+            A value has no encoding; the message names the element.
         OSError
-            The file system refused, or there is something else than a Zarr store.
+            The store cannot be written, or the path is something other than a Zarr store.
         """
         if isinstance(store, str | os.PathLike) or not hasattr(store, "read_only"):
             from ._write import write_zarr
@@ -335,7 +339,7 @@ class Values:
         dirname
             Directory to make.
         skip_data
-            Whether X is left out; with it everything is read into memory, with a warning.
+            Whether X is left out; else everything is read into memory, with a warning.
         sep
             Separator.
         """
@@ -343,14 +347,15 @@ class Values:
         whole.write_csvs(dirname, skip_data=skip_data, sep=sep)
 
     def write_loom(self, filename: str | os.PathLike, *, write_obsm_varm: bool = False) -> None:
-        """Writes a loom file, by `anndata.AnnData.write_loom` (needs loompy): everything is read into memory for it.
+        """Writes a loom file by `anndata.AnnData.write_loom` (needs loompy), for which everything
+        is read into memory.
 
         Parameters
         ----------
         filename
             Path.
         write_obsm_varm
-            Whether obsm and varm go along.
+            Whether obsm and varm are written too.
         """
         self._through_memory("write_loom").write_loom(filename, write_obsm_varm=write_obsm_varm)
 
@@ -364,7 +369,7 @@ class Values:
 
 
 def in_memory(x, deep: bool = False):
-    """`x` with its values in memory, copied."""
+    """Returns `x` with its values in memory, as a copy."""
     if isinstance(x, BackedArray):
         return x.to_memory()
     if type(x).__module__.startswith("anndata._core") and hasattr(x, "to_memory"):

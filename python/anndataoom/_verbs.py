@@ -1,4 +1,4 @@
-"""The common parts of the verbs of pp and tl: their target, the values read of it, and their messages."""
+"""Common parts of the verbs of pp and tl: their target, the values they read, and their messages."""
 
 from __future__ import annotations
 
@@ -14,18 +14,20 @@ from ._arrays import BackedArray, as_backed
 from ._categories import categorical
 from ._convert import from_core
 
-# The default of what takes parameters for something else, as in scanpy.
+# The default of parameters for keyword arguments of other functions, as in scanpy.
 NOTHING = MappingProxyType({})
 
 
 def one_of(parameter: str, value, allowed) -> None:
-    """Refuses a value that is none of those a parameter has, which would otherwise mean one of them in silence."""
+    """Refuses a value outside the allowed ones, which would otherwise silently mean one of them."""
     if not any(value is a or (isinstance(value, str) and value == a) for a in allowed):
         raise ValueError(f"{parameter}: expected {', '.join(map(repr, allowed))}, found {value!r}")
 
 
 def raw_is_used(adata, use_raw, layer) -> bool:
-    """Whether a verb reads raw: by default where there is one and no layer is named, as scanpy's."""
+    """Returns whether a verb reads raw: by default where there is one and no layer is named, as in
+    scanpy.
+    """
     if use_raw is None:
         return layer is None and adata.raw is not None
     if use_raw and layer is not None:
@@ -51,7 +53,9 @@ def mask_of(adata, name: str, what: str) -> np.ndarray:
 
 
 def mask_over(adata, mask, axis: str, what: str) -> np.ndarray:
-    """A column of obs or var, or a mask of its length, as a boolean array with at least one True."""
+    """Returns a column of obs or var, or a mask of its length, as a boolean array with at least one
+    True.
+    """
     n, table = getattr(adata, "n_obs" if axis == "obs" else "n_vars"), getattr(adata, axis)
     if isinstance(mask, str):
         if mask not in table:
@@ -66,7 +70,7 @@ def mask_over(adata, mask, axis: str, what: str) -> np.ndarray:
 
 
 def matrix_at(adata, layer, obsm) -> BackedArray:
-    """X, a layer, or an array of obsm."""
+    """Returns X, a layer, or an array of obsm."""
     if obsm is None:
         return adata._matrix(layer)
     if layer is not None:
@@ -75,7 +79,7 @@ def matrix_at(adata, layer, obsm) -> BackedArray:
 
 
 def set_matrix(adata, layer, obsm, x: BackedArray) -> None:
-    """Replaces what `matrix_at` gave; arrays of obsm are kept in memory."""
+    """Replaces the matrix that `matrix_at` returns; arrays of obsm are kept in memory."""
     if obsm is None:
         adata._set_matrix(layer, x)
     else:
@@ -83,7 +87,7 @@ def set_matrix(adata, layer, obsm, x: BackedArray) -> None:
 
 
 def representation(adata, use_rep, n_pcs) -> np.ndarray:
-    """The first `n_pcs` columns of an element of obsm, by default of X_pca."""
+    """Returns the first `n_pcs` columns of an element of obsm, by default of X_pca."""
     rep = use_rep or "X_pca"
     if rep not in adata.obsm:
         raise KeyError(f"use_rep: obsm has no element {rep!r}; run anndataoom.pp.pca first, or name one")
@@ -96,7 +100,7 @@ def representation(adata, use_rep, n_pcs) -> np.ndarray:
 
 
 def groups_of(adata, name, what) -> tuple[np.ndarray, list[str]]:
-    """A column of obs as codes and their names."""
+    """Returns a column of obs as codes, with the names of the groups."""
     if name not in adata.obs:
         there = ", ".join(adata.obs.columns) or "none"
         raise KeyError(f"{what}: obs has no column {name!r}; there are {there}")
@@ -106,7 +110,7 @@ def groups_of(adata, name, what) -> tuple[np.ndarray, list[str]]:
     return np.ascontiguousarray(values.codes, dtype=np.int32), [str(c) for c in values.categories]
 
 
-# Where a warning is never about: the files of the package.
+# The folder of this package: warnings point to a caller outside it.
 _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
@@ -122,7 +126,7 @@ def tell(notes) -> None:
 
 
 def merge(adata, patch: dict) -> None:
-    """Adds what a verb of the core found, by slot and name."""
+    """Adds the results of a verb of the core, by slot and name."""
     for axis in ("obs", "var"):
         if patch[axis]:
             table = adata._table(axis)

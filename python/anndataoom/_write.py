@@ -1,4 +1,4 @@
-"""Writing: untouched elements are copied as they are, chains streamed, the rest encoded."""
+"""Writes objects: unchanged elements are copied as they are, chains streamed, the rest encoded."""
 
 from __future__ import annotations
 
@@ -19,26 +19,30 @@ from ._raw import _FrozenRaw
 
 @dataclass(frozen=True)
 class Compression:
-    """How arrays are compressed: what `write_h5ad(compression=)` takes beside a name."""
+    """A compression of arrays, which `write_h5ad(compression=)` accepts besides a name."""
 
     name: str
     level: int | None = None
 
     @staticmethod
     def gzip(level: int = 4) -> Compression:
-        """Deflate, level 0 to 9."""
+        """Makes a compression by deflate, level 0 to 9."""
         return Compression("gzip", level)
 
     @staticmethod
     def zstd(level: int = 3) -> Compression:
-        """Zstandard; refused when writing h5ad, as other programs read it with a plugin only."""
+        """Makes a compression by Zstandard; refused for h5ad, as other programs need a plugin to
+        read it.
+        """
         return Compression("zstd", level)
 
 
 def write_h5ad(
     adata, path, compression=None, compression_opts=None, as_dense=(), as_csc=(), as_csr=(), *, convert=True
 ) -> None:
-    """Streams `adata` to a file; `convert` makes repeated strings of frames that were read categories."""
+    """Streams `adata` to a file; `convert` turns repeated strings of frames that were read into
+    categories.
+    """
     _core.write_h5ad(
         plan(adata, convert),
         os.fspath(path),
@@ -71,7 +75,7 @@ def write_zarr(
 
 
 def names(elements) -> list[str]:
-    """One name or several, as a list."""
+    """Returns one name or several as a list."""
     return [elements] if isinstance(elements, str) else list(elements or ())
 
 
@@ -105,7 +109,9 @@ def plan(adata, convert: bool = True) -> dict:
 
 
 def kept_part(x, name: str) -> bool:
-    """Whether a matrix that cannot be read is written as in its file; of a selection it is not, with a warning."""
+    """Returns whether a matrix that cannot be read is copied from its file. In a selection it is left
+    out, with a warning.
+    """
     if x.kept is None:
         warnings.warn(f"of a selection, {name}, which cannot be read, is not written: {x.error}", stacklevel=4)
     return x.kept is not None
@@ -117,7 +123,7 @@ def copy_part(element):
 
 def matrix_part(x):
     x = as_backed(x)
-    # A matrix of a file that is no h5ad file is no element to copy.
+    # A matrix of a file that is no h5ad file cannot be copied as an element.
     return ("matrix", x._m, x._file if x._file is not None and x._file.exists("obs") else None)
 
 
@@ -140,7 +146,7 @@ def frame_part(frame: Frame, name: str):
         unused = frame.unused()
         if not unused:
             return ("copy", disk.file, disk.element, None, None)
-        # The other columns stay as they are in the file.
+        # The other columns are copied from the file.
         columns = [
             (c, ("value", column_to_core(unused[c], f"{name}/{c}")) if c in unused else copied(disk, c))
             for c in frame.columns
@@ -151,7 +157,7 @@ def frame_part(frame: Frame, name: str):
     index_name, index, columns = columns_to_core(table, name, frame.nan)
     columns = [(c, ("value", value)) for c, value in columns]
     if disk is not None:
-        # Columns that could not be read are not lost.
+        # Columns that could not be read are copied, so that they are not lost.
         left = [c for c in frame.failed if c not in table.columns]
         if left and disk.rows is not None:
             text = f"{name}: of a selection, columns that cannot be read are not written: {', '.join(left)}"
@@ -166,9 +172,10 @@ def copied(disk: OnDisk, column: str):
 
 
 def strings_to_categoricals(frame: pd.DataFrame) -> None:
-    """Columns of strings with repeats become categories, as anndata does on writing.
+    """Turns columns of strings with repeats into categories, as anndata does on writing.
 
-    Not one that has the values of the index under its name, as the two are one in a file.
+    A column that has the name and the values of the index stays, as the two are one element in a
+    file.
     """
     for name in frame.columns:
         column = frame[name]

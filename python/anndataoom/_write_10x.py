@@ -1,4 +1,4 @@
-"""Count matrices for other programs, as Cell Ranger writes them."""
+"""Writes count matrices in the formats of Cell Ranger, for other programs."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def write_10x_mtx(adata, path, layer: str | None = None) -> None:
     adata
         An AnnDataOOM or AnnData object.
     path
-        The folder, which is made where it is not there.
+        The folder, which is made if it does not exist.
     layer
         The layer to write instead of X.
 
     Raises
     ------
     RuntimeError
-        The folder has a matrix of another layout.
+        The folder has a matrix in another layout.
     """
     check("write_10x_mtx", path=path, layer=layer)
     _core.write_10x_mtx(_plan(adata, layer), os.fspath(path))
@@ -40,17 +40,17 @@ def write_10x_h5(adata, path, layer: str | None = None) -> None:
     Parameters
     ----------
     adata
-        An AnnDataOOM or AnnData object; of var `gene_ids`, `feature_types` and `genome` are written where they are
-        there.
+        An AnnDataOOM or AnnData object. Its var columns `gene_ids`, `feature_types` and `genome`
+        are written if they exist.
     path
-        The file; it appears when it is whole.
+        The file; it appears at this path only when it is complete.
     layer
         The layer to write instead of X.
 
     Raises
     ------
     ValueError
-        A value is no count: a whole number from 0 to 2147483647.
+        A value is not a count, that is a whole number from 0 to 2147483647.
     """
     check("write_10x_h5", path=path, layer=layer)
     _core.write_10x_h5(_plan(adata, layer), os.fspath(path))

@@ -1,4 +1,4 @@
-"""Embedding, clustering and trees, by scanpy's names and parameters, in place as scanpy does."""
+"""Embeddings, clusters and trees, by scanpy's names and parameters, in place as in scanpy."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ def umap(
     init_pos="spectral", random_state=0, a=None, b=None, method="umap", key_added=None, neighbors_key="neighbors",
     copy=False, parallel=True,
 ):
-    """UMAP of the neighbour graph (`scanpy.tl.umap`), the same for any number of threads.
+    """Computes a UMAP of the neighbour graph (`scanpy.tl.umap`), with the same result for any
+    number of threads.
 
     Parameters
     ----------
@@ -35,13 +36,14 @@ def umap(
     method
         Only "umap".
     parallel
-        Whether all points move at once, on all threads; otherwise one edge after the other, as in umap-learn.
+        Whether all points move at once, on all threads; else edges move one after the other, as in
+        umap-learn.
     """
     one_of("method", method, ["umap"])
     return verb("umap", **locals())
 
 
-# leidenalg's partition types that are one of the two objectives.
+# The partition types of leidenalg that are one of the two objectives.
 _OBJECTIVES = {"RBConfigurationVertexPartition": "modularity", "CPMVertexPartition": "CPM"}
 
 
@@ -50,16 +52,19 @@ def leiden(
     use_weights=True, n_iterations=-1, partition_type=None, neighbors_key=None, obsp=None, copy=False, flavor=None,
     objective_function="modularity",
 ):
-    """Leiden clusters of the neighbour graph (`scanpy.tl.leiden`), until nothing improves; each is connected.
+    """Finds Leiden clusters of the neighbour graph (`scanpy.tl.leiden`), until nothing improves;
+    each is connected.
 
     `flavor` and `directed` are accepted and have no effect: the graph is undirected.
 
     Parameters
     ----------
     restrict_to
-        (column of obs, its categories): only their cells are clustered, the others keep theirs.
+        (column of obs, its categories): only the cells with these categories are clustered, other
+        cells keep theirs.
     partition_type
-        leidenalg's RBConfigurationVertexPartition or CPMVertexPartition: another way to say `objective_function`.
+        leidenalg's RBConfigurationVertexPartition or CPMVertexPartition, in place of
+        `objective_function`.
     objective_function
         "modularity" (with the resolution) or "CPM" (constant Potts model).
     """
@@ -79,7 +84,8 @@ def louvain(
     directed=True, use_weights=True, partition_type=None, partition_kwargs=NOTHING, neighbors_key=None, obsp=None,
     copy=False,
 ):
-    """Louvain clusters of the neighbour graph by modularity (`scanpy.tl.louvain`); `leiden` finds better ones.
+    """Finds Louvain clusters of the neighbour graph by modularity (`scanpy.tl.louvain`); `leiden`
+    finds better ones.
 
     `flavor` and `directed` are accepted and have no effect: the graph is undirected.
     """
@@ -91,7 +97,7 @@ def louvain(
 
 
 def _flat(restrict_to):
-    """(column, its groups) as one list."""
+    """Turns (column, its groups) into one list."""
     if restrict_to is None:
         return None
     if not isinstance(restrict_to, tuple | list) or len(restrict_to) != 2 or not np.iterable(restrict_to[1]):
@@ -101,7 +107,7 @@ def _flat(restrict_to):
 
 
 def paga(adata, groups=None, *, use_rna_velocity=False, model="v1.2", neighbors_key=None, copy=False):
-    """How much more often two groups are neighbours than by chance (`scanpy.tl.paga`, model v1.2)."""
+    """Compares how often two groups are neighbours with chance (`scanpy.tl.paga`, model v1.2)."""
     check("paga", locals())
     if use_rna_velocity or model != "v1.2":
         found = f"found model={model!r}, use_rna_velocity={use_rna_velocity}"
@@ -117,11 +123,11 @@ def dendrogram(
     adata, groupby, *, n_pcs=None, use_rep=None, var_names=None, use_raw=None, cor_method="pearson",
     linkage_method="complete", optimal_ordering=False, key_added=None, inplace=True,
 ):
-    """Tree of groups of cells by the correlation of their means (`scanpy.tl.dendrogram`).
+    """Clusters groups of cells by the correlation of their means (`scanpy.tl.dendrogram`).
 
     Returns
     -------
-    None, or with `inplace=False` what goes to `uns["dendrogram_<groupby>"]`.
+    None, or with `inplace=False` the value for `uns["dendrogram_<groupby>"]`.
     """
     check("dendrogram", locals())
     if optimal_ordering:
@@ -131,7 +137,9 @@ def dendrogram(
 
 
 def diffmap(adata, n_comps=15, *, neighbors_key=None, random_state=0, copy=False):
-    """Diffusion map of the neighbour graph (`scanpy.tl.diffmap`); its first component is the stationary state."""
+    """Computes a diffusion map of the neighbour graph (`scanpy.tl.diffmap`); the first component is
+    the stationary state.
+    """
     return verb("diffmap", **locals())
 
 
@@ -139,7 +147,9 @@ def dpt(
     adata, n_dcs=10, *, n_branchings=0, min_group_size=0.01, allow_kendall_tau_shift=True, neighbors_key=None,
     copy=False,
 ):
-    """Diffusion pseudotime from the cell `uns["iroot"]` (`scanpy.tl.dpt`, without branchings)."""
+    """Computes diffusion pseudotime from the cell `uns["iroot"]` (`scanpy.tl.dpt`, without
+    branchings).
+    """
     check("dpt", locals())
     if n_branchings:
         raise NotImplementedError("only n_branchings=0 is supported: paga finds branchings")
@@ -154,20 +164,23 @@ def dpt(
 
 
 def embedding_density(adata, basis="umap", *, groupby=None, key_added=None, components=None):
-    """Density of the cells of an embedding, from 0 to 1, at each of them (`scanpy.tl.embedding_density`).
+    """Estimates the density of cells at each cell of an embedding, from 0 to 1
+    (`scanpy.tl.embedding_density`).
 
-    A Gaussian kernel estimate (`scipy.stats.gaussian_kde`), of which less than 1e-11 is left out; it grows with the
-    square of the number of cells.
+    It is a Gaussian kernel estimate, as `scipy.stats.gaussian_kde`; terms that add up to less than
+    1e-11 are left out. Time grows with the square of the number of cells.
 
     Parameters
     ----------
     basis
         Element of obsm, with or without "X_".
     groupby
-        Column of obs: densities of each of its groups by itself, which do not compare between groups.
+        Column of obs with groups: the density of each group is estimated by itself, so that
+        densities do not compare between groups.
     key_added
-        Column of obs for the result; `<basis>_density`, or `<basis>_density_<groupby>`, without it.
+        Name of the column of obs for the result, instead of `<basis>_density` or
+        `<basis>_density_<groupby>`.
     components
-        Two components, from 1, as numbers or as "1,2".
+        Two components, counted from 1, as numbers or as "1,2".
     """
     return verb("embedding_density", **locals())

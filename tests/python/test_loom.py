@@ -95,7 +95,7 @@ def test_errors_name_file_and_attribute(tmp_path):
         ValueError, match="obsm_mapping: expected numbers among 'col_attrs' of .*small.loom.*: .*'nothing'"
     ):
         oom.read_loom(path, obsm_mapping={"X_umap": ["_X", "nothing"]})
-    with pytest.raises(ValueError, match="to: only a file that is written"):
+    with pytest.raises(ValueError, match="to: expected None without sparse=True"):
         oom.read_loom(path, to=tmp_path / "b.h5ad")
     with pytest.raises(KeyError, match="loom"):
         oom.read_loom(EXAMPLE)

@@ -22,16 +22,17 @@ def calculate_qc_metrics(
     expr_type, var_type
         Only "counts" and "genes", which name the columns.
     qc_vars
-        Boolean columns of var, for the share of each cell's counts in those genes.
+        Boolean columns of var: sets of genes whose share of each cell's counts is measured.
     percent_top
-        Numbers of genes, for the share of each cell's counts in that many highest genes; None for none.
+        Numbers of highest genes whose share of each cell's counts is measured; None for none.
     layer
         Layer instead of X.
     use_raw
-        Whether raw is used instead of X. Its columns for genes are under its names; with `inplace` var gets those of
-        its own genes, and has to have no others. The columns of qc_vars are raw's.
+        Whether raw is used instead of X. Columns for genes are then those of raw's genes. With
+        `inplace`, var gets them for its own genes, all of which raw must have. The columns of
+        qc_vars are raw's.
     inplace
-        Whether obs and var get the columns; else they are returned.
+        Whether the columns are added to obs and var; else they are returned.
     log1p
         Whether logarithms of the counts are added.
     parallel
@@ -39,7 +40,7 @@ def calculate_qc_metrics(
 
     Returns
     -------
-    The two frames of columns for obs and var; None with `inplace=True`.
+    The two frames of columns, for obs and var; None with `inplace=True`.
 
     Raises
     ------

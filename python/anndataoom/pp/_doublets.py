@@ -15,32 +15,36 @@ def scrublet(
 ):
     """Scores cells by how many of their neighbours are simulated doublets (`scanpy.pp.scrublet`), from counts.
 
-    The pairs of cells are those scanpy draws with the same seed; the doublets are projected and never kept. Adds obs
-    `doublet_score` and `predicted_doublet` (missing for cells with fewer than 3 genes), and `uns["scrublet"]`.
+    The pairs of cells are those that scanpy draws with the same seed. The doublets are projected
+    and never stored. Adds obs `doublet_score` and `predicted_doublet` (missing for cells with fewer
+    than 3 genes), and `uns["scrublet"]`.
 
     Parameters
     ----------
     batch_key
-        Column of obs: each batch is looked at by itself.
+        Column of obs with batches, each of which is scored by itself.
     sim_doublet_ratio
-        Simulated doublets for each cell.
+        Number of simulated doublets for each cell.
     expected_doublet_rate
         Share of doublets among the cells.
     synthetic_doublet_umi_subsampling
-        Share of the counts of a simulated doublet that are kept, at random.
+        Share of the counts of a simulated doublet that is kept, at random.
     knn_dist_metric
-        Distance of cells; names as in `pp.neighbors`.
+        Distance between cells; names as in `pp.neighbors`.
     normalize_variance, log_transform, mean_center
-        Whether genes are scaled to variance 1, counts logarithmised, genes centred before components are computed.
+        Whether, before components are computed, genes are scaled to variance 1, counts
+        logarithmised, and genes centred.
     n_prin_comps
-        Components that cells are compared by.
+        Number of components in which cells are compared.
     use_approx_neighbors
-        Whether neighbours are searched in lists, with a measured recall; by default above 20,000 cells and doublets.
+        Whether the search for neighbours is approximate, with a measured recall; by default above
+        20,000 cells and doublets.
     n_neighbors
-        Neighbours among the cells; by default half the square root of their number.
+        Number of neighbours among the cells; by default half the square root of the number of
+        cells.
     threshold
-        Score above which a cell is a doublet; by default the least frequent score between the two modes of the
-        simulated doublets.
+        Score above which a cell is called a doublet; by default the least frequent score between
+        the two modes of the simulated doublets.
     stdev_doublet_rate, verbose
         Accepted and have no effect.
     """

@@ -1,4 +1,4 @@
-"""Functions of each value, recorded; zeros stay zeros."""
+"""Functions of each value, recorded without a pass; zeros stay zeros."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ __all__ = ["arcsinh", "log1p", "sqrt", "square"]
 
 
 def log1p(adata, *, base=None, copy=False, chunked=None, chunk_size=None, layer=None, obsm=None):
-    """`ln(1 + x)` (`scanpy.pp.log1p`), computed when values are read.
+    """Takes `ln(1 + x)` (`scanpy.pp.log1p`), computed when values are read.
 
-    Values come as float32, float64 for float64 input. `uns["log1p"]["base"]` notes the base.
+    Values come as float32, or as float64 for float64 input. `uns["log1p"]["base"]` notes the base.
 
     Parameters
     ----------
@@ -31,9 +31,10 @@ def log1p(adata, *, base=None, copy=False, chunked=None, chunk_size=None, layer=
 
 
 def sqrt(adata, *, copy=False, chunked=False, chunk_size=None, layer=None, obsm=None):
-    """Square roots (`scanpy.pp.sqrt`), computed when values are read; those of counts have nearly equal variances.
+    """Takes square roots (`scanpy.pp.sqrt`), computed when values are read; those of counts have
+    nearly equal variances.
 
-    Values come as float32, float64 for float64 input; NaN below zero, as in numpy.
+    Values come as float32, or as float64 for float64 input; negative values give NaN, as in numpy.
 
     Parameters
     ----------
@@ -52,9 +53,9 @@ def sqrt(adata, *, copy=False, chunked=False, chunk_size=None, layer=None, obsm=
 
 
 def square(adata, *, copy=False, layer=None, obsm=None):
-    """Squares, computed when values are read.
+    """Takes squares, computed when values are read.
 
-    Values come as float32, float64 for float64 input.
+    Values come as float32, or as float64 for float64 input.
 
     Parameters
     ----------
@@ -71,10 +72,10 @@ def square(adata, *, copy=False, layer=None, obsm=None):
 
 
 def arcsinh(adata, *, cofactor=5.0, copy=False, layer=None, obsm=None):
-    """`arcsinh(x / cofactor)`, computed when values are read; usual for counts of antibodies.
+    """Takes `arcsinh(x / cofactor)`, computed when values are read; usual for counts of antibodies.
 
-    Values well below the cofactor stay in proportion, those above become logarithms. Values come as float32, float64
-    for float64 input.
+    Values well below the cofactor stay proportional, values above it become logarithmic. Results
+    are float32, or float64 for float64 input.
 
     Parameters
     ----------

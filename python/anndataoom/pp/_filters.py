@@ -17,7 +17,7 @@ def _filter(name, inplace, **args):
 
 
 def filter_cells(adata, *, min_counts=None, min_genes=None, max_counts=None, max_genes=None, inplace=True, copy=False):
-    """Keeps cells by counts or by number of genes detected (`scanpy.pp.filter_cells`).
+    """Keeps cells by counts or by the number of genes detected (`scanpy.pp.filter_cells`).
 
     Adds obs `n_counts` or `n_genes`, then drops the other cells everywhere, raw included.
 
@@ -26,22 +26,23 @@ def filter_cells(adata, *, min_counts=None, min_genes=None, max_counts=None, max
     adata
         An AnnDataOOM.
     min_counts, min_genes, max_counts, max_genes
-        The bound, inclusive: exactly one of them.
+        Bounds, inclusive; exactly one is given.
     inplace
-        Whether cells and genes are dropped from `adata`; else the mask and the numbers are returned.
+        Whether cells are dropped from `adata`; else the mask and the numbers are returned.
     copy
         Whether a changed copy is returned.
 
     Raises
     ------
     ValueError
-        Not exactly one bound is given.
+        None, or more than one, of the bounds is given.
     """
     return _filter("filter_cells", **locals())
 
 
 def filter_genes(adata, *, min_counts=None, min_cells=None, max_counts=None, max_cells=None, inplace=True, copy=False):
-    """Keeps genes by counts or by number of cells they are detected in (`scanpy.pp.filter_genes`).
+    """Keeps genes by counts or by the number of cells that they are detected in
+    (`scanpy.pp.filter_genes`).
 
     Adds var `n_counts` or `n_cells`, then drops the other genes everywhere but in raw.
 
@@ -50,15 +51,15 @@ def filter_genes(adata, *, min_counts=None, min_cells=None, max_counts=None, max
     adata
         An AnnDataOOM.
     min_counts, min_cells, max_counts, max_cells
-        The bound, inclusive: exactly one of them.
+        Bounds, inclusive; exactly one is given.
     inplace
-        Whether cells and genes are dropped from `adata`; else the mask and the numbers are returned.
+        Whether genes are dropped from `adata`; else the mask and the numbers are returned.
     copy
         Whether a changed copy is returned.
 
     Raises
     ------
     ValueError
-        Not exactly one bound is given.
+        None, or more than one, of the bounds is given.
     """
     return _filter("filter_genes", **locals())

@@ -1,4 +1,4 @@
-"""Genes by what their values are: highly variable ones, by scanpy's name and parameters, and ranges."""
+"""Highly variable genes, by scanpy's name and parameters, and ranges of genes."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ def highly_variable_genes(
     adata, *, layer=None, n_top_genes=None, min_disp=0.5, max_disp=np.inf, min_mean=0.0125, max_mean=3.0, span=0.3,
     n_bins=20, flavor="seurat", subset=False, inplace=True, batch_key=None, check_values=True, theta=100.0, clip=None,
 ):
-    """Highly variable genes (`scanpy.pp.highly_variable_genes`, with flavor "pearson_residuals" of its experimental).
+    """Finds highly variable genes (`scanpy.pp.highly_variable_genes`, and its experimental
+    "pearson_residuals").
 
-    Columns of var and `uns["hvg"]` are scanpy's.
+    The columns of var and `uns["hvg"]` are scanpy's.
 
     Parameters
     ----------
@@ -26,22 +27,23 @@ def highly_variable_genes(
     layer
         Layer instead of X.
     n_top_genes
-        How many to choose; needed for "seurat_v3", "seurat_v3_paper" and "pearson_residuals".
+        Number of genes to choose. "pearson_residuals" needs it; "seurat_v3" and "seurat_v3_paper"
+        choose 2,000 without it; "seurat" and "cell_ranger" then use the bounds.
     min_disp, max_disp, min_mean, max_mean
-        Bounds of "seurat" and "cell_ranger" without `n_top_genes`.
+        Bounds of "seurat" and "cell_ranger", used without `n_top_genes`.
     span
         Share of the genes in a local fit of "seurat_v3".
     n_bins
-        Bins of mean expression of "seurat".
+        Number of bins of mean expression of "seurat".
     flavor
         "seurat", "cell_ranger", "seurat_v3", "seurat_v3_paper" or "pearson_residuals".
     subset
-        Whether the other genes are dropped, or left out of what is returned.
+        Whether the other genes are dropped, or left out of the returned table.
     inplace
-        Whether var gets the columns.
+        Whether the columns are added to var; else they are returned.
     batch_key
-        Column of obs: genes are ranked in every batch and merged. A batch of one cell, in which nothing varies, takes
-        no part, with a warning.
+        Column of obs: genes are ranked in every batch, then merged. In a batch of one cell no gene
+        varies: it takes no part, with a warning.
     check_values
         Whether a flavor for counts warns of values that are not whole numbers.
     theta, clip
@@ -49,7 +51,8 @@ def highly_variable_genes(
 
     Returns
     -------
-    None, or with `inplace=False` the frame of columns for var, with those more that scanpy's has.
+    None, or with `inplace=False` the frame of columns for var, which includes the additional
+    columns of scanpy's frame.
     """
     adata = target_of(adata, False)
     found = outcome("highly_variable_genes", **locals())
@@ -60,20 +63,21 @@ def highly_variable_genes(
 
 
 def gene_ranges(adata, *, threshold=0.0, layer=None, inplace=True):
-    """Least and largest value of every gene, and how many cells are above a threshold, in one pass.
+    """Finds the least and largest value of every gene, and the number of cells above a threshold,
+    in one pass.
 
-    Zeros count as any other value. NaN propagates, as in `numpy.min`, and is above nothing.
+    Zeros count like any other value. NaN propagates, as in `numpy.min`, and is above no threshold.
 
     Parameters
     ----------
     adata
         An AnnDataOOM.
     threshold
-        What the value of a cell has to be above to be counted.
+        Value that a cell has to exceed to be counted in `n_cells_above`.
     layer
         Layer instead of X.
     inplace
-        Whether var gets the columns.
+        Whether the columns are added to var; else they are returned.
 
     Returns
     -------

@@ -15,9 +15,9 @@ _ORDER = {
 
 
 def returned(found: pd.DataFrame, flavor: str, n_bins: int) -> pd.DataFrame:
-    """`found`, what the core gives for var, as scanpy's table.
+    """Turns `found`, the columns of the core for var, into scanpy's table.
 
-    The bins of mean expression, where there are no batches, are named by their bounds, as in scanpy 1.12.
+    Without batches, the bins of mean expression are named by their bounds, as in scanpy 1.12.
     """
     batches = "highly_variable_nbatches" in found
     if "dispersions" in found and not batches:

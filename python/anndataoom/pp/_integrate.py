@@ -1,4 +1,4 @@
-"""Differences of batches taken out, by the names and parameters of scanpy and harmonypy."""
+"""Removes differences between batches, by the names and parameters of scanpy and harmonypy."""
 
 from __future__ import annotations
 
@@ -14,31 +14,33 @@ def harmony_integrate(
 ):
     """Moves cells so that batches mix (`scanpy.external.pp.harmony_integrate`), the same for any number of threads.
 
-    Harmony (Korsunsky et al. 2019) as Harmony 2 changed it (Patikas et al. 2026): cells are assigned to soft clusters
-    in which batches are to be as common as everywhere, and in each cluster the shifts of the batches are taken off.
-    Adds `obsm[adjusted_basis]` (cells x dimensions, float32).
+    This is Harmony (Korsunsky et al. 2019) with the changes of Harmony 2 (Patikas et al. 2026).
+    Cells are assigned to soft clusters in which batches should be as common as in all cells. In
+    each cluster the shifts of the batches are subtracted. Adds `obsm[adjusted_basis]` (cells x
+    dimensions, float32).
 
     Parameters
     ----------
     key
-        Columns of obs with the batches; each has its own shifts.
+        Columns of obs with the batches; each column has shifts of its own.
     basis, adjusted_basis
         Elements of obsm: the coordinates, and the result.
     theta
-        Weight of the diversity of clusters, one a key or for all; 2 by default, and 0 for none.
+        Weight of the diversity of clusters, one for each key or one for all; 2 by default, 0 turns
+        it off.
     lamb
-        Ridge penalty of the shifts, one a key or for all; by default `alpha` times the cells that are expected of the
-        batch in the cluster.
+        Ridge penalty of the shifts, one for each key or one for all; by default `alpha` times the
+        number of cells of the batch expected in the cluster.
     sigma
         Width of the soft clusters.
     nclust
-        Number of clusters; by default one for 30 cells and at most 100.
+        Number of clusters; by default one for every 30 cells, at most 100.
     tau
-        Cells a cluster below which a batch counts less; 0 for none.
+        Number of cells per cluster below which a batch has less weight; 0 for none.
     block_size
         Share of the cells that are assigned at a time.
     max_iter_harmony, max_iter_kmeans
-        Rounds of clustering and correction, and passes of clustering a round, at most.
+        Most rounds of clustering and correction, and most passes of clustering in a round.
     epsilon_cluster, epsilon_harmony
         Relative fall of the objective at which passes and rounds end.
     batch_prop_cutoff
@@ -48,18 +50,19 @@ def harmony_integrate(
 
 
 def combat(adata, key="batch", *, covariates=None, inplace=True):
-    """Takes location and scale of batches out of every gene (`scanpy.pp.combat`): one pass, and done when values are
-    read.
+    """Removes differences of location and scale between batches, gene by gene (`scanpy.pp.combat`).
 
-    Values come as float32 (float64 for float64 input), where scanpy gives float64. Genes without variation count in the
-    estimates, as in scanpy: filter them first.
+    One pass finds the estimates; the correction is computed when values are read. Values come as
+    float32 (float64 for float64 input), where scanpy gives float64. Genes without variation count
+    in the estimates, as in scanpy; filter them first.
 
     Parameters
     ----------
     key
-        Column of obs with the batches, of two cells or more.
+        Column of obs with the batches, each of at least two cells.
     covariates
-        Columns of obs, numbers or groups, that explain values too and stay in them.
+        Columns of obs, numbers or groups, that explain values too. Their effects stay in the
+        values.
 
     Returns
     -------

@@ -15,17 +15,20 @@ def neighbors(
     metric_kwds=NOTHING, random_state=0, key_added=None, copy=False, search="auto", recall=0.99, batch_key=None,
     neighbors_within_batch=3, trim=None,
 ):
-    """Nearest neighbours and their graph (`scanpy.pp.neighbors`; with `batch_key` `scanpy.external.pp.bbknn`).
+    """Finds nearest neighbours and makes their graph (`scanpy.pp.neighbors`; with `batch_key`
+    `scanpy.external.pp.bbknn`).
 
     Parameters
     ----------
     method
-        How distances become weights: "umap" or "gauss". A value of `search` is taken too, for "umap" and that search.
+        Method that turns distances into weights: "umap" or "gauss". A value of `search` is accepted
+        too and means "umap" with that search.
     use_rep
-        Element of obsm, or "X" for the matrix itself, made dense. By default X_pca; where there is none, X of up to
-        50 genes, and of more the result of `pca`, which is run with a warning, as scanpy does.
+        Element of obsm, or "X" for the matrix itself, made dense. By default X_pca. Without X_pca
+        it is X for up to 50 genes; for more genes, `pca` is run first, with a warning, as in
+        scanpy.
     n_pcs
-        Columns of it to use; 0 means `use_rep="X"`.
+        Number of columns of it to use; 0 means `use_rep="X"`.
     knn
         Whether only the `n_neighbors` nearest cells are linked; False, with `method="gauss"`, links all pairs with
         kernels of that width, for up to 20,000 cells.
@@ -37,16 +40,17 @@ def neighbors(
     metric_kwds
         For "minkowski", its power: `{"p": 3}`.
     search
-        How neighbours are found: "auto" (exact up to 20,000 cells, then "ivf"), "exact", "ivf" or "hnsw"
-        (slower than both on 20,000 and on 100,000 cells).
+        Method that finds neighbours: "auto" (exact up to 20,000 cells, then "ivf"), "exact", "ivf"
+        or "hnsw" (slower than both on 20,000 and on 100,000 cells).
     recall
-        Share of the true neighbours that "ivf" must find; measured on a sample, and the recall found is noted in
-        `uns["neighbors"]["params"]["recall"]`.
+        Share of the true neighbours that "ivf" has to find. It is measured on a sample; the recall
+        reached is noted in `uns["neighbors"]["params"]["recall"]`.
     batch_key
-        Column of obs: every cell gets `neighbors_within_batch` neighbours from each batch, instead of the `n_neighbors`
-        nearest of all.
+        Column of obs: every cell gets `neighbors_within_batch` neighbours from each batch, instead
+        of the `n_neighbors` nearest of all cells.
     trim
-        With `batch_key`, how many of the strongest links of a cell stay: ten times its neighbours by default, 0 is all.
+        With `batch_key`, the number of strongest links of a cell that stay: ten times its
+        neighbours by default, 0 keeps all.
     """
     if transformer is not None and not (isinstance(transformer, str) and transformer == "sklearn"):
         raise NotImplementedError(

@@ -10,7 +10,7 @@ from .._verbs import one_of, target_of
 __all__ = ["pca"]
 
 _DEFAULT = object()
-# scanpy's, and those that its releases before 1.11 pass on.
+# The solvers of scanpy, and names that its releases before 1.11 passed on.
 _SOLVERS = (None, "auto", "arpack", "covariance_eigh", "randomized", "lobpcg", "full", "tsqr", "jacobi")
 
 
@@ -19,18 +19,19 @@ def pca(
     random_state=0, return_info=False, mask_var=_DEFAULT, use_highly_variable=None, dtype="float32", key_added=None,
     copy=False,
 ):
-    """Principal components (`scanpy.pp.pca`), exact, of any size of matrix; nothing is random.
+    """Computes principal components (`scanpy.pp.pca`) of a matrix of any size; nothing is random.
 
-    Two passes for up to 5,000 genes (their products, which are decomposed, and the projection), a few more above.
-    Adds obsm `X_pca` (cells x components, float32), varm `PCs` (genes x components) and `uns["pca"]`, as scanpy; signs
-    as scikit-learn's.
+    Up to 5,000 genes, the result is exact and takes two passes, one for the products of all pairs
+    of genes and one for the projection. For more genes, the components are approximated to a small
+    residual in a few dozen passes. Adds obsm `X_pca` (cells x components, float32), varm `PCs`
+    (genes x components) and `uns["pca"]`, as scanpy; signs as in scikit-learn.
 
     Parameters
     ----------
     adata
         An AnnDataOOM.
     n_comps
-        Components; 50, or one less than the smaller extent, by default.
+        Number of components; by default 50, or one less than the smaller extent.
     layer
         Layer instead of X.
     zero_center
@@ -38,7 +39,7 @@ def pca(
     mask_var
         Column of var, or mask, of the genes to use; `highly_variable` where it exists, None for all.
     use_highly_variable
-        The older name of it.
+        The older name of `mask_var`: True for "highly_variable", False for all genes.
     dtype
         Dtype of the coordinates.
     key_added
@@ -53,7 +54,8 @@ def pca(
     Raises
     ------
     ValueError
-        More components than the matrix has, an empty mask, values that are not finite.
+        There are more components than the matrix allows, the mask is empty, or values are not
+        finite.
     """
     check("pca", locals())
     one_of("svd_solver", svd_solver, _SOLVERS)

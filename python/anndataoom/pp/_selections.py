@@ -1,4 +1,4 @@
-"""Cells, genes and counts drawn at random: selections and a recorded operation."""
+"""Draws cells, genes or counts at random: selections and a recorded operation."""
 
 from __future__ import annotations
 
@@ -10,22 +10,23 @@ __all__ = ["downsample_counts", "sample", "sketch"]
 
 
 def sample(adata, fraction=None, *, n=None, rng=None, copy=False, replace=False, axis="obs", p=None):
-    """Keeps cells or genes drawn at random (`scanpy.pp.sample`), in their order; nothing of the matrix is read.
+    """Keeps cells or genes drawn at random (`scanpy.pp.sample`), in their order; reads no values.
 
-    The draws are not those of numpy's generator with the same seed.
+    The random draws differ from those of numpy's generator with the same seed.
 
     Parameters
     ----------
     fraction, n
-        Share of the cells (genes), or how many: exactly one of them.
+        Share, or number, of the cells (genes) to draw: exactly one of the two.
     rng
-        Seed, or a generator of numpy, which is asked for one.
+        Seed, or a generator of numpy, from which a seed is drawn.
     replace
-        Whether one may be drawn again; it is then there several times.
+        Whether a cell (gene) may be drawn again; it then occurs several times.
     axis
-        "obs" (0) or "var" (1).
+        "obs" (0) to draw cells, "var" (1) to draw genes.
     p
-        What chances are in proportion to: a column of obs (var) of numbers or truth values, or an array of them.
+        Weights that the chances are proportional to: a column of obs (var) of numbers or truth
+        values, or an array of them.
     """
     axis = {0: "obs", 1: "var"}.get(axis, axis) if isinstance(axis, int) and not isinstance(axis, bool) else axis
     if isinstance(rng, np.random.Generator):
@@ -36,38 +37,40 @@ def sample(adata, fraction=None, *, n=None, rng=None, copy=False, replace=False,
 def downsample_counts(
     adata, counts_per_cell=None, total_counts=None, *, random_state=0, replace=False, copy=False,
 ):
-    """Samples counts without replacement (`scanpy.pp.downsample_counts`): recorded after a pass, done when values are
-    read.
+    """Samples counts without replacement (`scanpy.pp.downsample_counts`), recorded after one pass.
 
-    A cell keeps exactly as many of its counts as asked for, each with the same chance; one that has no more keeps
-    all. The same counts stay whatever is selected before they are read. Values come as float32. The draws are not
-    numpy's.
+    A cell keeps exactly as many of its counts as asked for, each with the same chance; a cell with
+    no more counts keeps them all. The same counts stay for any selection before they are read.
+    Values come as float32. The random draws differ from numpy's.
 
     Parameters
     ----------
     counts_per_cell
-        Counts of a cell at most: a number, or one a cell.
+        Most counts of a cell: one number, or a number for each cell.
     total_counts
-        Counts of all cells together, instead.
+        Number of counts to keep in all cells together, instead of `counts_per_cell`.
     random_state
         Seed.
     replace
-        Only False: counts drawn with replacement depend on all genes of a cell, and could not be recorded.
+        Only False: counts drawn with replacement depend on all genes of a cell and could not be
+        recorded.
     """
     return verb("downsample_counts", **locals())
 
 
 def sketch(adata, n, *, method="geometric", n_pcs=None, use_rep=None, copy=False, random_state=0):
-    """Keeps `n` cells that stand for all, rare states among them; nothing of the matrix is read.
+    """Keeps `n` cells that represent all cells, including rare states; reads no values of the
+    matrix.
 
     Parameters
     ----------
     n
-        Cells to keep.
+        Number of cells to keep.
     method
-        "geometric": evenly over the embedding, from boxes of one size (Hie et al. 2019); "leverage": by how much a
-        cell adds to it (Hao et al. 2023), with obs `leverage_score`, over all cells.
+        "geometric" draws evenly over the embedding, from boxes of one size (Hie et al. 2019).
+        "leverage" draws by the leverage of a cell in the embedding (Hao et al. 2023) and adds obs
+        `leverage_score`, computed over all cells.
     n_pcs, use_rep
-        Columns and name of the embedding; all of `obsm["X_pca"]` by default.
+        Number of columns, and name, of the embedding; by default all of `obsm["X_pca"]`.
     """
     return verb("sketch", **locals())

@@ -1,4 +1,4 @@
-"""Normalising, scaling and regressing, recorded: the work is done when values are read."""
+"""Normalises, scales and regresses: operations are recorded and computed when values are read."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ def normalize_total(
     adata, *, target_sum=None, exclude_highly_expressed=False, max_fraction=0.05, key_added=None, layer=None,
     inplace=True, copy=False,
 ):
-    """Scales each cell to the same total (`scanpy.pp.normalize_total`); the division is done when values are read.
+    """Scales the counts of each cell to the same total (`scanpy.pp.normalize_total`); divides when
+    values are read.
 
     Parameters
     ----------
     adata
         An AnnDataOOM.
     target_sum
-        Total of each cell afterwards; the median total of cells with counts by default.
+        Total of each cell afterwards; by default the median total of cells with counts.
     exclude_highly_expressed
         Whether genes with more than `max_fraction` of the counts of any cell are left out of the totals.
     max_fraction
-        See `exclude_highly_expressed`.
+        Largest share of a cell's counts for `exclude_highly_expressed`.
     key_added
-        Column of obs for the totals over the target.
+        Name of a column of obs for the totals over the target.
     layer
         Layer instead of X.
     inplace
@@ -39,7 +40,8 @@ def normalize_total(
     Raises
     ------
     ValueError
-        A value is negative, NaN or infinite (the message says where), or a parameter is out of its domain.
+        A value is negative, NaN or infinite (the message names it), or a parameter is out of its
+        domain.
     """
     args = dict(locals())
     check("normalize_total", args)
@@ -50,7 +52,8 @@ def normalize_total(
 
 
 def scale(adata, *, zero_center=True, max_value=None, copy=False, layer=None, obsm=None, mask_obs=None):
-    """Genes of unit variance and, where asked, mean 0 (`scanpy.pp.scale`); stays implicit, also in `pca`.
+    """Scales genes to unit variance and, if asked, mean 0 (`scanpy.pp.scale`); stays implicit, also
+    in `pca`.
 
     Adds var `mean` and `std` (float64, divisor n - 1); with `mask_obs` they are called `mean of <mask_obs>` and `std of
     <mask_obs>`, or `mean with mask` and `std with mask`, as in scanpy.
@@ -60,9 +63,10 @@ def scale(adata, *, zero_center=True, max_value=None, copy=False, layer=None, ob
     adata
         An AnnDataOOM.
     zero_center
-        Whether means are subtracted; without it zeros stay zero.
+        Whether means are subtracted; with False zeros stay zero.
     max_value
-        Values are clipped to `[-max_value, max_value]`, only above where not centred.
+        Bound of values, which are clipped to `[-max_value, max_value]`; without centring only from
+        above.
     copy
         Whether a changed copy is returned.
     layer
@@ -70,7 +74,8 @@ def scale(adata, *, zero_center=True, max_value=None, copy=False, layer=None, ob
     obsm
         Array of obsm instead of X; it is changed in memory, and var gets no columns.
     mask_obs
-        Column of obs, or mask, of the cells to scale, by their own mean and deviation; the others stay as they are.
+        Column of obs, or mask, of the cells to scale, by their own means and deviations; the other
+        cells stay as they are.
     """
     if obsm is None and mask_obs is None:
         return verb("scale", **locals())
@@ -97,7 +102,8 @@ def scale(adata, *, zero_center=True, max_value=None, copy=False, layer=None, ob
 def normalize_pearson_residuals(
     adata, *, theta=100.0, clip=None, check_values=True, layer=None, inplace=True, copy=False
 ):
-    """Analytic Pearson residuals (`scanpy.experimental.pp.normalize_pearson_residuals`), computed when values are read.
+    """Computes analytic Pearson residuals (`scanpy.experimental.pp.normalize_pearson_residuals`)
+    when values are read.
 
     Parameters
     ----------
@@ -106,9 +112,10 @@ def normalize_pearson_residuals(
     theta
         Overdispersion of the negative binomial.
     clip
-        Residuals are clipped to `[-clip, clip]`; the square root of the number of cells by default.
+        Bound of residuals, which are clipped to `[-clip, clip]`; by default the square root of the
+        number of cells.
     check_values
-        Whether values that are not whole numbers are warned of.
+        Whether to warn if values are not whole numbers.
     layer
         Layer instead of X.
     inplace
@@ -125,21 +132,23 @@ def normalize_pearson_residuals(
 
 
 def regress_out(adata, keys, *, layer=None, n_jobs=None, copy=False):
-    """Takes out of every gene what columns of obs explain (`scanpy.pp.regress_out`), computed when values are read.
+    """Subtracts from every gene its fit on columns of obs (`scanpy.pp.regress_out`), computed when
+    values are read.
 
-    One pass finds the least-squares coefficients; what is kept are those and the columns. Residuals equal scanpy's.
+    One pass finds the least-squares coefficients; only they and the columns are kept. Residuals
+    equal scanpy's.
 
     Parameters
     ----------
     adata
         An AnnDataOOM.
     keys
-        Column of obs, or several: of numbers (an intercept is added), or a single categorical one, whose group means
-        are subtracted.
+        Column of obs, or several: columns of numbers (an intercept is added), or a single
+        categorical one, whose group means are subtracted.
     layer
         Layer instead of X.
     n_jobs
-        Accepted and has no effect, see `anndataoom.settings.threads`.
+        Accepted and has no effect; see `anndataoom.settings.threads`.
     copy
         Whether a changed copy is returned.
 
@@ -152,6 +161,7 @@ def regress_out(adata, keys, *, layer=None, n_jobs=None, copy=False):
     KeyError
         A key is not in obs.
     ValueError
-        A key is neither numeric nor categorical, has missing values, or is categorical beside others.
+        A key is neither numeric nor categorical, has missing values, or is categorical and not the
+        only key.
     """
     return verb("regress_out", **locals())

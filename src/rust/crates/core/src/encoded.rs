@@ -1,4 +1,5 @@
-//! Values as bytes that another session or process reads. Both grow with data, so that memory is asked for on both ways.
+//! Encoding of values as bytes for another session or process. Both directions can fail with an
+//! error when memory runs out, because values and bytes grow with data.
 
 use crate::error::{Error, Result};
 use crate::memory;
@@ -7,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde::Serialize;
 use std::cell::Cell;
 
-/// Returns `value` as bytes, with `after` zeros behind them.
+/// Encodes `value` as bytes, followed by `after` zeros; `what` names it in errors.
 ///
 /// # Errors
 /// [`Error::OutOfMemory`]; [`Error::Internal`] when encoding fails, which it does not.
@@ -24,14 +25,16 @@ thread_local! {
     static LOST: Cell<Option<Error>> = const { Cell::new(None) };
 }
 
-/// Returns `e` as an error of serde, which forgets what it was, and keeps it for [`decoded`].
+/// Converts `e` to an error of serde, which keeps only its text, and keeps `e` itself for
+/// [`decoded`].
 pub(crate) fn lost<E: serde::de::Error>(e: Error) -> E {
     let said = E::custom(&e);
     LOST.set(Some(e));
     said
 }
 
-/// Returns the value that [`encoded`] made `bytes` of, `None` for bytes that hold none.
+/// Decodes the bytes that [`encoded`] made of a value; `None` for others. `what` names the value in
+/// errors.
 ///
 /// # Errors
 /// [`Error::OutOfMemory`].
@@ -44,11 +47,12 @@ pub(crate) fn decoded<T: DeserializeOwned>(bytes: &[u8], what: &str) -> Result<O
     }
 }
 
-/// Bytes of values from which on memory is looked at.
+/// Bytes of decoded values from which on memory is probed.
 const FIRST: usize = 1 << 16;
 
-/// Bytes that are read, and a bound of what their values take in memory. The vectors that serde fills grow by doubling and
-/// cannot be refused, so that the memory for the next doubling is asked for, and given back, before it comes.
+/// Bytes being decoded, and an upper bound of the memory of their values. The vectors that serde
+/// fills grow by doubling and abort when memory runs out, so the memory for the next doubling is
+/// requested, and released, before.
 struct Watched<'a> {
     left: &'a [u8],
     what: &'a str,
@@ -74,7 +78,7 @@ impl<'a> Flavor<'a> for Watched<'a> {
     fn pop(&mut self) -> postcard::Result<u8> {
         let (&byte, left) = self.left.split_first().ok_or(Failed::DeserializeUnexpectedEnd)?;
         self.left = left;
-        // The last byte of a whole number has no high bit.
+        // The last byte of an encoded integer has no high bit.
         if byte < 0x80 {
             self.took(size_of::<u64>())?;
         }
@@ -93,17 +97,19 @@ impl<'a> Flavor<'a> for Watched<'a> {
     }
 }
 
-/// Bytes within a value, read as one piece.
+/// Serde functions for bytes within a value, as one piece.
 pub(crate) mod bytes {
     use super::lost;
     use crate::memory;
     use serde::de::{Error, Visitor};
     use serde::{Deserializer, Serializer};
 
+    /// Serialises bytes as one piece.
     pub(crate) fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
         to.serialize_bytes(bytes)
     }
 
+    /// Deserialises bytes as one piece, into memory that may be refused.
     pub(crate) fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<Vec<u8>, D::Error> {
         struct Copied;
         impl Visitor<'_> for Copied {

@@ -1,7 +1,8 @@
 //! The one error type of the core.
 //!
-//! Every variant carries what a user needs to act: the file, the path of the element inside it, what was expected
-//! and what was found. The faces turn [`Error::class`] into R condition classes and Python exception types.
+//! Every variant carries what a user needs to act: the file, the path of the element inside it,
+//! what was expected and what was found. The faces turn [`Error::class`] into R condition classes
+//! and Python exception types.
 
 use crate::given::{Given, Syntax};
 use crate::location::Location;
@@ -74,7 +75,7 @@ pub enum Error {
         found: String,
     },
 
-    /// An element is valid but this library cannot handle it.
+    /// A valid element that this library cannot handle.
     #[error("'{path}', element '{element}': {what} is not supported{hint}")]
     Unsupported {
         /// The file (or other store) concerned.
@@ -98,7 +99,7 @@ pub enum Error {
         what: &'static str,
         /// The other file, as this one names it.
         target: String,
-        /// Why it is not opened.
+        /// The reason why it is not opened.
         reason: String,
         /// Empty, or a sentence that starts with "; ".
         hint: &'static str,
@@ -161,7 +162,8 @@ pub enum Error {
         found: Given,
     },
 
-    /// The matrix holds values the operation is not defined for (NaN, infinite, negative where counts are needed).
+    /// The matrix holds values the operation is not defined for (NaN, infinite, negative where
+    /// counts are needed).
     #[error("{element}: {found} at row {row}, column {column} (zero-based); {operation} needs {expected}")]
     Values {
         /// File and element, or "matrix" for one in memory.
@@ -185,7 +187,7 @@ pub enum Error {
     /// A result would exceed a memory limit.
     #[error("{what} needs {needed} bytes, the limit is {limit}{hint}")]
     Memory {
-        /// The name that was asked for.
+        /// The object that needs the memory, in words.
         what: String,
         /// Bytes it would take.
         needed: u64,
@@ -198,9 +200,9 @@ pub enum Error {
     /// Scratch files would exceed their limit, or the room on the disk.
     #[error("scratch files in '{path}' need {needed} bytes more, and {free} are free {}", no_room(*limit))]
     Scratch {
-        /// The folder they are in.
+        /// The folder of the scratch files.
         path: Location,
-        /// Bytes more that are to be written.
+        /// Bytes still to be written.
         needed: u64,
         /// Bytes that are free.
         free: u64,
@@ -211,7 +213,7 @@ pub enum Error {
     /// The system has no memory left.
     #[error("{what} needs {needed} bytes, more than the system gives: ask for less, use fewer threads or lower the setting memory, or free memory")]
     OutOfMemory {
-        /// The name that was asked for.
+        /// The object that needs the memory, in words.
         what: String,
         /// Bytes it would take.
         needed: u64,
@@ -224,7 +226,7 @@ pub enum Error {
     /// The drawing of progress failed, and the work was stopped.
     #[error("the progress bar failed, and the work was stopped: {message}{hint}")]
     Progress {
-        /// Its own words.
+        /// The message of the failure.
         message: String,
         /// Empty, or a sentence that starts with "; ".
         hint: &'static str,
@@ -239,8 +241,8 @@ pub enum Error {
     Internal(String),
 }
 
-/// Text as it is shown: control characters, and those that turn the direction of writing, as escapes. A name in a file
-/// must not move the cursor of a terminal. Line ends stay.
+/// Returns text with control characters, and those that change the direction of writing, as
+/// escapes, so that a name in a file cannot move the cursor of a terminal. Line ends stay.
 #[must_use]
 pub fn printable(text: &str) -> Cow<'_, str> {
     let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
@@ -259,7 +261,8 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Which room scratch files lack, and how there can be more.
+/// Returns the end of the message of [`Error::Scratch`]: the limit that is reached, and what raises
+/// it.
 fn no_room(limit: Option<u64>) -> String {
     let (of, more) = match limit {
         Some(limit) => (format!("of the {limit} they may take"), "raise the setting scratch_limit"),
@@ -272,7 +275,8 @@ fn no_room(limit: Option<u64>) -> String {
 }
 
 impl Error {
-    /// A short stable word for the kind of error; R condition classes and Python exception types derive from it.
+    /// Returns a short stable word for the kind of error, from which R condition classes and Python
+    /// exception types derive.
     pub fn class(&self) -> &'static str {
         match self {
             Error::Io { .. } | Error::Scratch { .. } => "io",
@@ -295,7 +299,7 @@ impl Error {
         }
     }
 
-    /// Returns the message with constants written as a language writes them.
+    /// Returns the message with constants and settings in the syntax of a language.
     pub fn in_syntax(&self, syntax: &Syntax) -> String {
         match self {
             Error::Argument { verb, parameter, expected, found } => {
@@ -313,17 +317,17 @@ impl Error {
         }
     }
 
-    /// [`Error::Parameter`] without the ceremony.
+    /// Makes an [`Error::Parameter`].
     pub fn parameter(parameter: &'static str, expected: impl Into<String>, found: impl ToString) -> Self {
         Error::Parameter { parameter, expected: expected.into(), found: found.to_string() }
     }
 
-    /// [`Error::Shape`] without the ceremony.
+    /// Makes an [`Error::Shape`].
     pub fn shape(what: impl Into<String>, expected: impl ToString, found: impl ToString) -> Self {
         Error::Shape { what: what.into(), expected: expected.to_string(), found: found.to_string() }
     }
 
-    /// [`Error::Io`] from an operating-system error.
+    /// Makes an [`Error::Io`] of an error of the operating system.
     pub fn io(path: impl Into<Location>, action: &'static str, source: &std::io::Error) -> Self {
         Error::Io { path: path.into(), action, message: source.to_string() }
     }

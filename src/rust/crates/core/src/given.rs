@@ -1,30 +1,30 @@
-//! Arguments as a user gave them, and sentences of the core as a language writes them: what errors and the table of verbs
-//! are made of, in no language's syntax.
+//! Arguments of users, and sentences of the core, independent of the language. Errors and the table
+//! of verbs are made of them; [`Syntax`] prints them for one language.
 
 use std::fmt;
 
-/// An argument before anybody looked at it.
+/// An argument as the user gave it, before any check.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Given {
     /// R's `NULL`, Python's `None`.
     Nothing,
     /// R's `NA`, of any type; pandas' `NA`.
     Missing,
-    /// A truth value.
+    /// A boolean.
     Flag(bool),
-    /// A whole number.
+    /// An integer.
     Whole(i64),
-    /// Any number, NaN and infinity among them.
+    /// Any number, NaN and infinity included.
     Number(f64),
     /// Text.
     Text(String),
-    /// Several, in order.
+    /// Several arguments, in order.
     List(Vec<Given>),
     /// Anything else, described in words.
     Other(String),
 }
 
-/// How a language writes constants.
+/// The way a language writes constants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Syntax {
     nothing: &'static str,
@@ -37,7 +37,7 @@ pub struct Syntax {
 }
 
 impl Syntax {
-    /// Of no language.
+    /// Plain words, for no language.
     pub const PLAIN: Syntax = Syntax {
         nothing: "nothing",
         missing: "a missing value",
@@ -47,7 +47,7 @@ impl Syntax {
         list: ["", ""],
         setting: ["the setting ", ""],
     };
-    /// Of R.
+    /// R's syntax.
     pub const R: Syntax = Syntax {
         nothing: "NULL",
         missing: "NA",
@@ -57,7 +57,7 @@ impl Syntax {
         list: ["c(", ")"],
         setting: ["options(anndataoom.", " = )"],
     };
-    /// Of Python.
+    /// Python's syntax.
     pub const PYTHON: Syntax = Syntax {
         nothing: "None",
         missing: "NA",
@@ -68,17 +68,18 @@ impl Syntax {
         setting: ["settings.", ""],
     };
 
-    /// Returns the place where a user gives a setting.
+    /// Returns the name of a setting, as a user of the language sets it.
     pub fn setting(&self, name: &str) -> String {
         format!("{}{name}{}", self.setting[0], self.setting[1])
     }
 
-    /// Returns a sentence with the language's words in the place of `{nothing}`, `{true}` and `{false}`.
+    /// Returns a sentence with the language's words in place of `{nothing}`, `{true}` and
+    /// `{false}`.
     pub fn sentence(&self, text: &str) -> String {
         text.replace("{nothing}", self.nothing).replace("{true}", self.flags[1]).replace("{false}", self.flags[0])
     }
 
-    /// Returns `given` as one would type it; of a long list the first few.
+    /// Returns `given` as one would type it; a list is cut after five items.
     pub fn value(&self, given: &Given) -> String {
         const SHOWN: usize = 5;
         match given {

@@ -1,10 +1,10 @@
-//! Where a store is.
+//! Places of stores.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The place of a store: what it is opened by again, and what errors show. Cheap to clone.
+/// The place of a store, for opening it again and for errors. Clones are cheap.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Location(Arc<Place>);
 
@@ -17,7 +17,8 @@ enum Place {
 }
 
 impl Location {
-    /// Anywhere but a path of this machine: "https://...", "s3://...", or "memory:..." of this process.
+    /// Makes the location of a URL, or of any other place that is no path of this machine
+    /// ("https://...", "s3://...", "memory:..." within this process).
     pub fn url(url: impl Into<String>) -> Location {
         Location(Arc::new(Place::Url(url.into())))
     }
@@ -39,7 +40,8 @@ impl Location {
         }
     }
 
-    /// The file or folder of this machine, where it is one.
+    /// Returns the file or folder on this machine; `None` for a URL. For a group it is the whole
+    /// store's.
     pub fn path(&self) -> Option<&Path> {
         match &*self.0 {
             Place::Path(path) => Some(path),
@@ -48,13 +50,13 @@ impl Location {
         }
     }
 
-    /// The group `path` of the store that is here.
+    /// Returns the location of the group `path` of this store.
     #[must_use]
     pub fn within(&self, path: &str) -> Location {
         Location(Arc::new(Place::Group(self.clone(), path.to_owned())))
     }
 
-    /// The path of the group inside the store; empty for all of it.
+    /// Returns the path of the group inside the store; empty for the whole store.
     pub fn group(&self) -> &str {
         match &*self.0 {
             Place::Group(_, path) => path,
@@ -99,7 +101,7 @@ impl From<&PathBuf> for Location {
     }
 }
 
-/// The path or URL it is opened by again.
+/// Returns the path or URL by which the store is opened again, for a group the whole store's.
 impl From<&Location> for PathBuf {
     fn from(location: &Location) -> PathBuf {
         match &*location.0 {

@@ -1,34 +1,37 @@
-//! Memory that grows with data or arguments is asked for here, so that running out is an error and not the end of the
-//! process: what a plain `vec!` does.
+//! Allocation of memory that grows with data or arguments. Running out of memory is an error here,
+//! whereas a plain `vec!` aborts the process. In all functions `what` describes the values in the
+//! error.
 
 use crate::error::{Error, Result};
 use crate::reserve;
 use rayon::iter::IndexedParallelIterator;
 use std::alloc::{alloc_zeroed, Layout};
 
-/// The error of a request for `n` values.
+/// Makes the error of a refused request for `n` values.
 pub fn refused<T>(n: usize, what: &str) -> Error {
     Error::OutOfMemory { what: what.to_owned(), needed: (n as u64).saturating_mul(size_of::<T>() as u64) }
 }
 
-/// Bytes from which on a request is refused while memory is short: smaller ones are what the reserve is for.
+/// Size in bytes from which on requests are refused while memory is short. Smaller ones live on the
+/// reserve.
 const LARGE: usize = 1 << 16;
 
-/// Whether a request for `n` values has to be refused without asking.
+/// Returns whether a request for `n` values is refused without asking the system, because memory is
+/// short.
 fn hopeless<T>(n: usize) -> bool {
     reserve::short() && n.saturating_mul(size_of::<T>()) >= LARGE
 }
 
-/// The number of values an array of these extents has.
+/// Returns the number of values of an array of these extents.
 ///
 /// # Errors
-/// [`Error::OutOfMemory`] for more than can be numbered.
+/// [`Error::OutOfMemory`] for a number above `isize::MAX`.
 pub fn count(extents: &[usize], what: &str) -> Result<usize> {
     let product = extents.iter().try_fold(1usize, |n, &e| n.checked_mul(e));
     product.filter(|&n| n <= isize::MAX as usize).ok_or_else(|| refused::<u8>(usize::MAX, what))
 }
 
-/// Makes room for `more` values, as `Vec::reserve`.
+/// Reserves memory for `more` further values, like `Vec::reserve`.
 ///
 /// # Errors
 /// [`Error::OutOfMemory`].
@@ -43,15 +46,15 @@ pub fn reserve<T>(to: &mut Vec<T>, more: usize, what: &str) -> Result<()> {
     reserve::ask(|| to.try_reserve(more)).map_err(|_| refused::<T>(n, what))
 }
 
-/// Whether the system would give `bytes` now.
+/// Checks that the system would give `bytes` now.
 ///
 /// # Errors
-/// [`Error::OutOfMemory`].
+/// [`Error::OutOfMemory`] when it would not.
 pub fn probe(bytes: usize) -> Result<()> {
     room::<u8>(bytes, "a value").map(drop)
 }
 
-/// An empty vector with room for `n` values.
+/// Allocates an empty vector with the capacity for `n` values.
 ///
 /// # Errors
 /// [`Error::OutOfMemory`].
@@ -64,7 +67,7 @@ pub fn room<T>(n: usize, what: &str) -> Result<Vec<T>> {
     Ok(out)
 }
 
-/// `n` times `value`.
+/// Allocates a vector of `n` times `value`.
 ///
 /// # Errors
 /// [`Error::OutOfMemory`].
@@ -74,7 +77,7 @@ pub fn filled<T: Clone>(n: usize, value: T, what: &str) -> Result<Vec<T>> {
     Ok(out)
 }
 
-/// The values of `from`.
+/// Collects the values of `from`.
 ///
 /// # Errors
 /// [`Error::OutOfMemory`].
@@ -84,10 +87,10 @@ pub fn collected<T>(from: impl ExactSizeIterator<Item = T>, what: &str) -> Resul
     Ok(out)
 }
 
-/// The values of `from`, or the first error among them.
+/// Collects the values of `from`, up to the first error among them.
 ///
 /// # Errors
-/// [`Error::OutOfMemory`], and those of `from`.
+/// [`Error::OutOfMemory`]; the first error of `from`.
 pub fn tried<T>(from: impl ExactSizeIterator<Item = Result<T>>, what: &str) -> Result<Vec<T>> {
     let mut out = room(from.len(), what)?;
     for value in from {
@@ -96,7 +99,7 @@ pub fn tried<T>(from: impl ExactSizeIterator<Item = Result<T>>, what: &str) -> R
     Ok(out)
 }
 
-/// The values of `from`, of which there are `n`.
+/// Collects the values of `from`; at most `n` of them are expected.
 ///
 /// # Errors
 /// [`Error::OutOfMemory`].
@@ -106,18 +109,18 @@ pub fn exactly<T>(n: usize, from: impl Iterator<Item = T>, what: &str) -> Result
     Ok(out)
 }
 
-/// The values of `from`, in as many tasks as rayon makes, in order.
+/// Collects the values of `from` in parallel, in order.
 ///
 /// # Errors
 /// [`Error::OutOfMemory`].
 pub fn parallel<T: Send>(from: impl IndexedParallelIterator<Item = T>, what: &str) -> Result<Vec<T>> {
     let mut out = room(from.len(), what)?;
-    // With room for all of them it asks for none.
+    // The capacity suffices, so this allocates nothing.
     from.collect_into_vec(&mut out);
     Ok(out)
 }
 
-/// A copy of `values`.
+/// Returns a copy of `values`.
 ///
 /// # Errors
 /// [`Error::OutOfMemory`].
@@ -127,7 +130,7 @@ pub fn copied<T: Copy>(values: &[T], what: &str) -> Result<Vec<T>> {
     Ok(out)
 }
 
-/// Makes `to` at least `n` values long.
+/// Lengthens `to` to at least `n` values, with `value` for the new ones.
 ///
 /// # Errors
 /// [`Error::OutOfMemory`].
@@ -139,7 +142,7 @@ pub fn lengthen<T: Clone>(to: &mut Vec<T>, n: usize, value: T, what: &str) -> Re
     Ok(())
 }
 
-/// A type of which zero bytes are a value, its zero.
+/// A type whose zero bytes are a value, its zero.
 ///
 /// # Safety
 /// All bytes zero must be a valid value.
@@ -155,7 +158,7 @@ zero!(u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, f32, f64, bool, (
 // SAFETY: an array of zeros is one.
 unsafe impl<T: Zero, const N: usize> Zero for [T; N] {}
 
-/// `n` zeros. Large ones come from the system as they are, untouched.
+/// Allocates `n` zeros. Large ones come zeroed from the system, which provides pages on first use.
 ///
 /// # Errors
 /// [`Error::OutOfMemory`].

@@ -1,8 +1,8 @@
-//! The order people expect of names with numbers in them.
+//! Natural order of names with numbers in them.
 
 use std::cmp::Ordering;
 
-/// Order of names in which runs of digits count as numbers: "2" before "10" (as Python's `natsort`).
+/// Compares names with runs of digits as numbers: "2" before "10" (as in Python's `natsort`).
 pub(crate) fn natural_order(a: &str, b: &str) -> Ordering {
     let (mut a, mut b) = (a, b);
     loop {
@@ -13,7 +13,7 @@ pub(crate) fn natural_order(a: &str, b: &str) -> Ordering {
                 let (m, n) = (x.trim_start_matches('0'), y.trim_start_matches('0'));
                 m.len().cmp(&n.len()).then(m.cmp(n)).then(x.cmp(y))
             }
-            // Only at the start: a number comes before all other text.
+            // Numbers come before all other text; this happens only at the start of names.
             _ if is_number(x) && !y.is_empty() => Ordering::Less,
             _ if is_number(y) && !x.is_empty() => Ordering::Greater,
             _ => x.cmp(y),
@@ -28,7 +28,7 @@ fn is_number(run: &str) -> bool {
     run.starts_with(|c: char| c.is_ascii_digit())
 }
 
-/// Takes the leading run of digits or of other characters.
+/// Splits off the leading run of digits or of other characters.
 fn run<'a>(text: &mut &'a str) -> &'a str {
     let digits = is_number(text);
     let end = text.find(|c: char| c.is_ascii_digit() != digits).unwrap_or(text.len());

@@ -1,5 +1,5 @@
-//! The results of a verb for an AnnData: values by slot and key, under scanpy's names. The faces merge it without knowing
-//! the verb.
+//! The results of a verb for an AnnData: values by slot and key, under scanpy's names. The faces
+//! merge them without knowing the verb.
 
 use crate::element::Value;
 
@@ -10,12 +10,12 @@ pub struct Patch {
     pub obs: Vec<(String, Value)>,
     /// Columns of var, one value per gene.
     pub var: Vec<(String, Value)>,
-    /// Arrays over cells.
+    /// Arrays with one row per cell.
     pub obsm: Vec<(String, Value)>,
-    /// Arrays over genes.
+    /// Arrays with one row per gene.
     pub varm: Vec<(String, Value)>,
-    /// Square matrices over cells.
+    /// Square matrices of cells.
     pub obsp: Vec<(String, Value)>,
-    /// Everything else; a dict here replaces the key's whole value.
+    /// Other values. A dict replaces the whole value of its key.
     pub uns: Vec<(String, Value)>,
 }

@@ -1,9 +1,11 @@
-//! Random numbers that depend on a key only: the same on every machine, for any number of threads.
+//! Random numbers that depend on a key alone: they are the same on every machine and for any number
+//! of threads.
 
 use crate::error::Result;
 use crate::memory;
 
-/// The finaliser of SplitMix64 (Steele, Lea & Flood 2014): a bijection that scatters consecutive integers.
+/// Returns SplitMix64's finaliser of `x` (Steele, Lea & Flood 2014): a bijection that scatters
+/// consecutive integers, but keeps 0.
 #[inline]
 pub(crate) fn mix(x: u64) -> u64 {
     let x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -11,7 +13,8 @@ pub(crate) fn mix(x: u64) -> u64 {
     x ^ (x >> 31)
 }
 
-/// The number that follows `x` in SplitMix64, mixed: unlike [`mix`], it takes 0 to another number.
+/// Returns SplitMix64's number after `x`: a bijection that scatters consecutive integers and
+/// changes 0, too.
 #[inline]
 pub(crate) fn mix_next(x: u64) -> u64 {
     mix(x.wrapping_add(GOLDEN))
@@ -19,26 +22,27 @@ pub(crate) fn mix_next(x: u64) -> u64 {
 
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 
-/// A SplitMix64 stream.
+/// A SplitMix64 generator.
 #[derive(Debug, Clone)]
 pub(crate) struct Stream(u64);
 
 impl Stream {
-    /// The stream that belongs to a seed, a purpose or round, and an item: streams of different keys are unrelated.
+    /// Makes the generator of a seed, a round (or purpose) and an item; generators of different
+    /// keys are unrelated.
     #[inline]
     pub(crate) fn new(seed: u64, round: u64, item: u64) -> Self {
         let key = mix(seed.wrapping_add(GOLDEN)).wrapping_add(round.wrapping_mul(GOLDEN));
         Stream(mix(mix(key).wrapping_add(item.wrapping_mul(GOLDEN))))
     }
 
-    /// The stream of samples of points: `purpose` keeps samples of one seed apart.
+    /// Makes the generator for samples of points; `purpose` keeps samples of one seed apart.
     pub(crate) fn of_samples(seed: u64, purpose: u64) -> Self {
         let mut stream = Stream(seed ^ purpose.wrapping_mul(0xD1B5_4A32_D192_ED03));
         stream.bits();
         stream
     }
 
-    /// 64 random bits.
+    /// Returns 64 random bits.
     #[inline]
     pub(crate) fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(GOLDEN);
@@ -46,11 +50,12 @@ impl Stream {
     }
 }
 
-/// xoshiro256++ (Blackman & Vigna 2021), seeded by SplitMix64: simulated files stay the same numbers with it.
+/// The xoshiro256++ generator (Blackman & Vigna 2021), seeded by SplitMix64. Files simulated so far
+/// depend on it.
 pub(crate) struct Xoshiro([u64; 4]);
 
 impl Xoshiro {
-    /// The generator that belongs to a seed and a stream: a cell, a type, a table.
+    /// Makes the generator of a seed and a stream: a cell, a type or a table.
     pub(crate) fn new(seed: u64, stream: u64) -> Self {
         let mut word = mix_next(mix_next(seed) ^ stream);
         Xoshiro(std::array::from_fn(|_| {
@@ -59,7 +64,7 @@ impl Xoshiro {
         }))
     }
 
-    /// 64 random bits.
+    /// Returns 64 random bits.
     #[inline(always)]
     pub(crate) fn bits(&mut self) -> u64 {
         let s = &mut self.0;
@@ -75,23 +80,25 @@ impl Xoshiro {
     }
 }
 
-/// Numbers made of random bits.
+/// Defines draws from distributions, by random bits.
 macro_rules! draws {
     ($($generator:ty),*) => {$(
         impl $generator {
-            /// An integer in `0..n` by Lemire's multiplication (its bias, at most n / 2^64, does not matter here).
+            /// Draws an integer in `0..n` by Lemire's multiplication. Its bias, at most n / 2^64,
+            /// does not matter here.
             #[inline(always)]
             pub(crate) fn below(&mut self, n: usize) -> usize {
                 ((u128::from(self.bits()) * n as u128) >> 64) as usize
             }
 
-            /// Uniform in [0, 1), 53 bits.
+            /// Draws from the uniform distribution on [0, 1), with 53 bits.
             #[inline(always)]
             pub(crate) fn uniform(&mut self) -> f64 {
                 (self.bits() >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
             }
 
-            /// Standard normal (Box-Muller, one of the pair).
+            /// Draws from the standard normal distribution (Box-Muller; the second value of the
+            /// pair is dropped).
             pub(crate) fn normal(&mut self) -> f64 {
                 let radius = (-2.0 * (1.0 - self.uniform()).ln()).sqrt();
                 radius * (std::f64::consts::TAU * self.uniform()).cos()
@@ -102,14 +109,15 @@ macro_rules! draws {
 draws!(Stream, Xoshiro);
 
 impl Stream {
-    /// Fisher-Yates.
+    /// Shuffles items (Fisher-Yates).
     pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
         for i in (1..items.len()).rev() {
             items.swap(i, self.below(i + 1));
         }
     }
 
-    /// `size` different numbers below `n`, in random order (the head of a Fisher-Yates shuffle).
+    /// Draws `size` different integers below `n` (all when there are fewer), in random order: the
+    /// head of a Fisher-Yates shuffle.
     pub(crate) fn sample(&mut self, n: usize, size: usize) -> Result<Vec<u32>> {
         let mut numbers: Vec<u32> = memory::collected(0..n as u32, "numbers of all points")?;
         let size = size.min(n);
@@ -123,7 +131,8 @@ impl Stream {
     }
 }
 
-/// numpy's `RandomState`: the Mersenne Twister of Matsumoto & Nishimura (1998), for results that are to be numpy's.
+/// numpy's `RandomState`: the Mersenne Twister of Matsumoto & Nishimura (1998), for results that
+/// have to equal numpy's.
 #[derive(Debug, Clone)]
 pub(crate) struct Legacy {
     state: [u32; Self::N],
@@ -134,7 +143,7 @@ impl Legacy {
     const N: usize = 624;
     const M: usize = 397;
 
-    /// As `numpy.random.seed(seed)`.
+    /// Makes the generator that `numpy.random.seed(seed)` does.
     pub(crate) fn new(seed: u32) -> Self {
         let mut state = [seed; Self::N];
         for i in 1..Self::N {
@@ -161,7 +170,7 @@ impl Legacy {
         y ^ (y >> 18)
     }
 
-    /// An integer from 0 to `most`, masks tried until one is not above it.
+    /// Draws an integer from 0 to `most` by masked rejection.
     fn up_to(&mut self, most: u32) -> u32 {
         let mask = u32::MAX.checked_shr(most.leading_zeros()).unwrap_or(0);
         loop {
@@ -172,10 +181,10 @@ impl Legacy {
         }
     }
 
-    /// An integer from 0 to `most`, as `numpy.random.randint(0, most + 1)`.
+    /// Draws an integer from 0 to `most`, like `numpy.random.randint(0, most + 1)`.
     pub(crate) fn below_or_at(&mut self, most: u64) -> u64 {
         if let Ok(most) = u32::try_from(most) {
-            // One of a single number draws nothing.
+            // numpy draws nothing for a range of one integer.
             return if most == 0 { 0 } else { u64::from(self.up_to(most)) };
         }
         let mask = u64::MAX >> most.leading_zeros();
@@ -188,7 +197,8 @@ impl Legacy {
         }
     }
 
-    /// As `numpy.random.shuffle`, of which `permutation` and `choice` without replacement are made.
+    /// Shuffles like `numpy.random.shuffle`, on which `permutation` and `choice` without
+    /// replacement are based.
     pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
         for i in (1..items.len()).rev() {
             items.swap(i, self.up_to(i as u32) as usize);
@@ -221,7 +231,7 @@ mod tests {
         assert!(items.iter().enumerate().all(|(i, &x)| i == x));
     }
 
-    /// `numpy.random.permutation` after `numpy.random.seed`.
+    /// Compares with `numpy.random.permutation` after `numpy.random.seed`.
     #[test]
     fn numpys_permutations() {
         let mut random = Legacy::new(0);

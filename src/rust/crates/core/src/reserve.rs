@@ -1,10 +1,11 @@
-//! Memory put by for small requests.
+//! A reserve of memory for small requests.
 //!
-//! Large requests are made through [`crate::memory`], where running out is an error. The small ones between them (a name,
-//! a message, the start of a thread, the vectors of a library) cannot fail in Rust without ending the process. So the faces use the allocator
-//! [`Reserved`]: when the system refuses a small request it lets go of what was put by and asks again. From then on memory
-//! is [`short`]: large requests are refused and running work stops, both with [`Error::OutOfMemory`], until a new reserve
-//! was found.
+//! Large requests go through [`crate::memory`], where running out of memory is an error. The small
+//! ones between them (a name, a message, the start of a thread, the vectors of a library) cannot
+//! fail in Rust without ending the process. So the faces use the allocator [`Reserved`]: when the
+//! system refuses a small request, it releases the reserve and asks again. From then on memory is
+//! [`short`]: large requests are refused and running work stops, both with [`Error::OutOfMemory`],
+//! until [`provide`] has allocated a new reserve.
 
 use crate::error::{Error, Result};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -12,10 +13,10 @@ use std::cell::Cell;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
-/// Bytes put by. Nobody writes to them: they take address space and no memory.
+/// Bytes of the reserve. Nothing is written to them, so they take address space and no memory.
 const RESERVE: usize = 64 << 20;
-/// The largest request the reserve is for. Vectors as long as the genes (a statistic of each, in the moments of columns and
-/// all that chooses variable genes) are far below it and are asked for plainly.
+/// Largest request in bytes that the reserve is for. Vectors with one value per gene (statistics of
+/// columns, all that chooses variable genes) are far smaller and are allocated without a check.
 pub const SMALL: usize = 16 << 20;
 
 static KEPT: AtomicPtr<u8> = AtomicPtr::new(null_mut());
@@ -25,7 +26,7 @@ thread_local! {
     static ASKING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs a request that may be refused.
+/// Runs a request whose refusal becomes an error; the reserve is not released for it.
 #[inline]
 pub(crate) fn ask<T>(request: impl FnOnce() -> T) -> T {
     ASKING.set(true);
@@ -34,7 +35,7 @@ pub(crate) fn ask<T>(request: impl FnOnce() -> T) -> T {
     given
 }
 
-/// Whether this thread makes a request that may be refused: the reserve is not for it.
+/// Returns whether this thread runs such a request, so that the reserve is not released.
 #[inline]
 pub fn asking() -> bool {
     ASKING.get()
@@ -49,7 +50,8 @@ fn layout() -> Layout {
 pub struct Reserved;
 
 impl Reserved {
-    /// Asks, and once more, after letting go of the reserve, when a small request was refused.
+    /// Asks the system. If it refuses a small request, the reserve is released and the system asked
+    /// again.
     fn ask(size: usize, ask: impl Fn() -> *mut u8) -> *mut u8 {
         let at = ask();
         if !at.is_null() || size > SMALL || asking() {
@@ -58,10 +60,11 @@ impl Reserved {
         SHORT.store(true, Ordering::Relaxed);
         let kept = KEPT.swap(null_mut(), Ordering::AcqRel);
         if !kept.is_null() {
-            // SAFETY: allocated in `provide` with this layout, and taken out of `KEPT` by this thread alone.
+            // SAFETY: allocated in `provide` with this layout, and taken out of `KEPT` by this
+            // thread alone.
             unsafe { System.dealloc(kept, layout()) };
         }
-        // Another thread may have let go of it meanwhile.
+        // Another thread may have released the reserve, so ask in any case.
         ask()
     }
 }
@@ -79,7 +82,8 @@ unsafe impl GlobalAlloc for Reserved {
     }
 
     unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // SAFETY: as above; a refused request leaves `at` as it was.
+        // SAFETY: the caller's promises are those of the system's allocator; a refused request
+        // leaves `at` as it was.
         Self::ask(size, || unsafe { System.realloc(at, layout, size) })
     }
 
@@ -89,20 +93,20 @@ unsafe impl GlobalAlloc for Reserved {
     }
 }
 
-/// Whether small requests live on the reserve.
+/// Returns whether the reserve was released and not renewed.
 pub(crate) fn short() -> bool {
     SHORT.load(Ordering::Relaxed)
 }
 
-/// The error of work that goes on while memory is short.
+/// Makes the error of work that would go on while memory is short.
 pub(crate) fn shortage() -> Error {
     Error::OutOfMemory { what: "this step".to_owned(), needed: RESERVE as u64 }
 }
 
-/// Puts memory by, where that was not done or it was used up. Called before every verb.
+/// Allocates the reserve if there is none. Every call of a face begins with it.
 ///
 /// # Errors
-/// [`Error::OutOfMemory`] when the system has not as much left.
+/// [`Error::OutOfMemory`] when the system does not have as much left.
 pub fn provide() -> Result<()> {
     if !KEPT.load(Ordering::Acquire).is_null() {
         return Ok(());

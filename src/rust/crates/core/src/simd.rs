@@ -1,16 +1,17 @@
 //! Vector instructions: which ones this processor has, and functions compiled for them.
 //!
-//! A level is a proof. Only [`detect`](Avx2::detect), which asks the processor, makes one, so that whoever holds it may run
-//! code compiled for it; [`Plain`], what every processor of the target has, is there for all. [`vectorized`] defines a
-//! function that is compiled for several levels and chosen when called; [`instructions`] defines one of a single level,
-//! which is called with its proof. On aarch64 every processor has NEON, so that plain loops are compiled for it as well.
+//! A level is a proof. Only [`detect`](Avx2::detect), which asks the processor, makes one, so
+//! whoever holds it may run code compiled for it. [`Plain`] stands for the instructions that every
+//! processor of the target has. [`vectorized`] defines a function that is compiled for several
+//! levels and chosen when called; [`instructions`] defines one of a single level, which is called
+//! with its proof. On aarch64 every processor has NEON, so plain loops are compiled for it as well.
 
 /// A set of instructions that this processor has.
 pub(crate) trait Level: Copy {
     /// Whether a multiplication and an addition are one instruction, with one rounding.
     const FUSED: bool;
 
-    /// `a b + c`, [fused](Level::FUSED) or not.
+    /// Returns `a b + c`, [fused](Level::FUSED) or not.
     #[inline(always)]
     fn fused(self, a: f64, b: f64, c: f64) -> f64 {
         if Self::FUSED {
@@ -20,7 +21,7 @@ pub(crate) trait Level: Copy {
         }
     }
 
-    /// [`fused`](Level::fused) in single precision.
+    /// Returns `a b + c` like [`fused`](Level::fused), in single precision.
     #[inline(always)]
     fn fused_f32(self, a: f32, b: f32, c: f32) -> f32 {
         if Self::FUSED {
@@ -53,7 +54,7 @@ macro_rules! levels {
 
         #[cfg(target_arch = $arch)]
         impl $level {
-            /// The proof, where the processor has the instructions.
+            /// Returns the proof if the processor has the instructions.
             #[inline(always)]
             pub(crate) fn detect() -> Option<Self> {
                 ($(std::arch::$detected!($feature))&&*).then_some($level(()))
@@ -61,7 +62,7 @@ macro_rules! levels {
         }
     )*};
 }
-// The features are those that `on_level` compiles for.
+// The same features as in `on_level`, which compiles for them.
 levels! {
     /// AVX2 with fused multiplication.
     Avx2 of "x86_64" by is_x86_feature_detected: "avx2", "fma", "popcnt";
@@ -89,9 +90,10 @@ macro_rules! on_level {
     };
 }
 
-/// Defines a function whose body is compiled for every processor and for the levels named, and run for the first of these
-/// that there is: `fn name [generics](arguments) -> out where level in [Avx512, Avx2]: Bound { ... }`, where the body knows of
-/// `level` that it is of a type that is `Bound`.
+/// Defines a function whose body is compiled for every processor and for the levels named, and run
+/// for the first of these that the processor has. The form is `fn name [generics](arguments) -> out
+/// where level in [Avx512, Avx2]: Bound { ... }`; in the body, `level` is a proof of a type that
+/// implements `Bound`.
 macro_rules! vectorized {
     (
         $(#[$doc:meta])*
@@ -114,7 +116,8 @@ macro_rules! vectorized {
     };
 }
 
-/// Compiles the `body` of [`vectorized`] for one level, and runs it where there is that level.
+/// Compiles the `body` of [`vectorized`] for one level, and runs it if the processor has this
+/// level.
 macro_rules! vectorized_once {
     (
         $arch:literal, $features:literal, $level:ident,
@@ -135,12 +138,12 @@ macro_rules! vectorized_once {
     };
 }
 
-/// Defines functions of the instructions of one level, which are called with its proof.
+/// Defines functions for the instructions of one level, which are called with its proof.
 macro_rules! instructions {
     ($level:ident: $($functions:tt)*) => { $crate::simd::on_level! { $level, instructions_of! ($($functions)*) } };
 }
 
-/// [`instructions`], with the features of the level.
+/// Expands [`instructions`] with the features of the level.
 macro_rules! instructions_of {
     ($arch:literal, $features:literal, $level:ident, ($(
         $(#[$doc:meta])*
@@ -173,7 +176,7 @@ mod neon {
 
     use std::arch::aarch64::*;
 
-    /// The first bytes of sixteen words, the second ones, and so on, in a register each.
+    /// Loads sixteen words into four registers: their first bytes, their second ones, and so on.
     #[inline]
     #[target_feature(enable = "neon")]
     pub(crate) fn load_bytes_of_words(from: &[u8; 64]) -> [uint8x16_t; 4] {
@@ -182,7 +185,7 @@ mod neon {
         [all.0, all.1, all.2, all.3]
     }
 
-    /// Four values, in a register.
+    /// Loads four values into a register.
     #[inline]
     #[target_feature(enable = "neon")]
     pub(crate) fn load_4(from: &[f32; 4]) -> float32x4_t {
@@ -190,7 +193,7 @@ mod neon {
         unsafe { vld1q_f32(from.as_ptr()) }
     }
 
-    /// Writes the values of a register.
+    /// Stores the values of a register.
     #[inline]
     #[target_feature(enable = "neon")]
     pub(crate) fn store_4(to: &mut [f32; 4], values: float32x4_t) {
@@ -210,7 +213,7 @@ mod x86 {
             moves! { @$way $features $register, $move, $values, $instruction }
         )*)*};
         (@load $features:literal $register:ty, $load:ident, $values:ty, $instruction:ident) => {
-            /// The values, in a register.
+            /// Loads the values into a register.
             #[inline]
             #[target_feature(enable = $features)]
             pub(crate) fn $load(from: &$values) -> $register {
@@ -219,7 +222,7 @@ mod x86 {
             }
         };
         (@store $features:literal $register:ty, $store:ident, $values:ty, $instruction:ident) => {
-            /// Writes the values of a register.
+            /// Stores the values of a register.
             #[inline]
             #[target_feature(enable = $features)]
             pub(crate) fn $store(to: &mut $values, values: $register) {
@@ -237,14 +240,14 @@ mod x86 {
             store_256i: [u32; 8] => _mm256_storeu_si256 store;
     }
 
-    /// The two registers of AVX2 that hold as much as one of AVX-512.
+    /// Splits the values of one register of AVX-512 into those of two registers of AVX2.
     #[inline(always)]
     pub(crate) fn halves<T>(all: &[T; 16]) -> (&[T; 8], &[T; 8]) {
         let (halves, _) = all.as_chunks();
         (&halves[0], &halves[1])
     }
 
-    /// [`halves`] to write to.
+    /// Splits like [`halves`], for writing.
     #[inline(always)]
     pub(crate) fn halves_mut<T>(all: &mut [T; 16]) -> &mut [[T; 8]] {
         all.as_chunks_mut().0

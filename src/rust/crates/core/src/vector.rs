@@ -1,4 +1,4 @@
-//! Vectors that are shared.
+//! Vectors that copies share.
 
 use crate::encoded::lost;
 use crate::error::Result;
@@ -9,14 +9,14 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 use std::sync::Arc;
 
-/// Values that copies share. Made of a `Vec`, as an `Arc<[T]>` cannot be asked for without ending the process
-/// where memory runs out.
+/// Values that copies share. They are in a `Vec`, because allocating an `Arc<[T]>` ends the process
+/// when memory runs out.
 #[derive(Debug, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct Vector<T>(Arc<Vec<T>>);
 
 impl<T> Vector<T> {
-    /// Picks entries; `None` keeps all, without a copy.
+    /// Selects entries by position; `None` keeps all, without a copy.
     ///
     /// # Errors
     /// [`crate::Error::OutOfMemory`].

@@ -1,4 +1,4 @@
-//! Numeric buffers: numpy looks at them through `__array_interface__`, without a copy.
+//! Numeric buffers that numpy reads through `__array_interface__`, without a copy.
 
 use crate::errors::to_py_err;
 use anndataoom_core::element::{DType, Data};
@@ -7,7 +7,7 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-/// A buffer of the core; `numpy.asarray()` shares it and keeps it alive.
+/// A buffer of the core. `numpy.asarray()` shares its memory and keeps it alive.
 #[pyclass(frozen)]
 pub(crate) struct Buffer {
     data: Data,
@@ -54,7 +54,7 @@ impl Buffer {
         d.set_item("version", 3)?;
         d.set_item("shape", pyo3::types::PyTuple::new(py, &self.shape)?)?;
         d.set_item("typestr", typestr(self.data.dtype()))?;
-        // Nobody else sees the buffer, so numpy may write to it.
+        // No other array shares the buffer, so that numpy may write to it.
         d.set_item("data", (address, false))?;
         Ok(d)
     }
@@ -66,15 +66,15 @@ fn made<T>(found: Result<T>) -> PyResult<T> {
     found.map_err(to_py_err)
 }
 
-/// A copy of `values`.
+/// Returns a copy of `values`.
 pub(crate) fn copied<T: Copy>(values: &[T]) -> PyResult<Vec<T>> {
     made(memory::copied(values, ARRAY))
 }
 
-/// A C-contiguous numpy array in native byte order, copied: shape and values.
+/// Copies a C-contiguous numpy array in native byte order. Returns its shape and values.
 ///
 /// # Errors
-/// `TypeError` for anything else.
+/// `TypeError` for any other array, and for a dtype without encoding.
 pub(crate) fn array(x: &Bound<'_, PyAny>) -> PyResult<(Vec<usize>, Data)> {
     let interface = x.getattr("__array_interface__")?;
     let item = |k: &str| interface.get_item(k);
@@ -94,7 +94,8 @@ pub(crate) fn array(x: &Bound<'_, PyAny>) -> PyResult<(Vec<usize>, Data)> {
     let bytes = if bytes == 0 {
         &[]
     } else {
-        // SAFETY: the caller holds `x`, which numpy says has this many bytes here, one after the other.
+        // SAFETY: the caller holds `x`, and numpy gives this address and size for its contiguous
+        // memory.
         unsafe { std::slice::from_raw_parts(address as *const u8, bytes) }
     };
     let data = made(Data::from_bytes(dtype, bytes, ARRAY))?;
@@ -103,7 +104,7 @@ pub(crate) fn array(x: &Bound<'_, PyAny>) -> PyResult<(Vec<usize>, Data)> {
 
 macro_rules! typed {
     ($name:ident, $t:ty, $variant:ident) => {
-        /// The values of a contiguous array of exactly this type.
+        /// Returns the values of a contiguous array of exactly this type.
         pub(crate) fn $name(x: &Bound<'_, PyAny>) -> PyResult<Vec<$t>> {
             match array(x)?.1 {
                 Data::$variant(v) => Ok(v),
@@ -120,7 +121,7 @@ typed!(u64s, u64, U64);
 typed!(f64s, f64, F64);
 typed!(bools, bool, Bool);
 
-/// Optional positions.
+/// Returns the positions, if there are any.
 pub(crate) fn positions(x: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Vec<u32>>> {
     x.map(u32s).transpose()
 }

@@ -1,4 +1,4 @@
-//! Rows of a matrix in turn.
+//! Iterates over the rows of a matrix in chunks.
 
 use crate::run::{settings, watching};
 use crate::to_py::to_py;
@@ -6,7 +6,8 @@ use anndataoom_core::{stream, Error, Session};
 use pyo3::prelude::*;
 use std::sync::{Mutex, PoisonError};
 
-/// Iterates over `(start, end, values)`; the pass runs ahead on threads of its own and ends when this is let go.
+/// An iterator over `(start, end, values)`. The pass reads ahead on threads of its own; it ends
+/// when the iterator is dropped.
 #[pyclass(frozen)]
 pub(crate) struct Chunks {
     session: Session,

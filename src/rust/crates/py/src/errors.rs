@@ -1,4 +1,4 @@
-//! Errors of the core as ordinary Python exceptions.
+//! Converts errors of the core to ordinary Python exceptions.
 
 use anndataoom_core::error::printable;
 use anndataoom_core::given::Syntax;
@@ -6,12 +6,14 @@ use anndataoom_core::Error;
 use pyo3::exceptions::*;
 use pyo3::prelude::*;
 
-/// The exception a user expects for `error`; the message names file and element.
+/// Converts `error` to the exception that a Python user expects; the message names file and
+/// element.
 pub(crate) fn to_py_err(error: Error) -> PyErr {
     let text = printable(&error.in_syntax(&Syntax::PYTHON)).into_owned();
     match &error {
         Error::External { .. } => PyPermissionError::new_err(text),
-        // A file that is to be made is not there either when the disk is full.
+        // On a full disk a file that is to be made does not exist either, so that the action or the
+        // message has to tell.
         Error::Io { path, action, message }
             if path.path().is_some_and(|path| !path.exists())
                 && (action.starts_with("open") || message.contains("(os error 2)")) =>
@@ -21,7 +23,7 @@ pub(crate) fn to_py_err(error: Error) -> PyErr {
         Error::Io { message, .. } if message.contains("ermission denied") => PyPermissionError::new_err(text),
         Error::Io { .. } | Error::Scratch { .. } | Error::File { .. } => PyOSError::new_err(text),
         Error::Missing { .. } | Error::Name { .. } => PyKeyError::new_err(text),
-        // As scanpy has it.
+        // scanpy raises an IndexError for it.
         Error::Argument { parameter: "percent_top", .. } => PyIndexError::new_err(text),
         Error::Index { .. } => PyIndexError::new_err(text),
         Error::Memory { .. } | Error::OutOfMemory { .. } => PyMemoryError::new_err(text),

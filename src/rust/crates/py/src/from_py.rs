@@ -1,4 +1,4 @@
-//! Tagged tuples, as `_convert.to_core()` makes them, as core values.
+//! Converts tagged tuples, as `_convert.to_core()` makes them, to core values.
 
 use crate::buffer::{array, bools, f64s, i32s, u32s, u64s};
 use crate::errors::to_py_err;
@@ -10,7 +10,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyComplex, PyTuple};
 
-/// Texts of an iterable.
+/// Reads the strings of an iterable.
 pub(crate) fn strings(x: &Bound<'_, PyAny>) -> PyResult<Strings> {
     let mut out = Strings::new();
     for item in x.try_iter()? {
@@ -31,10 +31,10 @@ fn items(x: &Bound<'_, PyAny>) -> PyResult<Vec<(String, Value)>> {
         .collect()
 }
 
-/// The value of a tagged tuple.
+/// Converts a tagged tuple to a value.
 ///
 /// # Errors
-/// `TypeError` for a tuple this module does not know.
+/// `TypeError` for an unknown tag.
 pub(crate) fn from_py(x: &Bound<'_, PyAny>) -> PyResult<Value> {
     let t = x.cast::<PyTuple>()?;
     let tag: String = t.get_item(0)?.extract()?;

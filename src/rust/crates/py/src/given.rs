@@ -1,13 +1,14 @@
-//! Python's arguments as the table of verbs takes them, and its defaults as Python's.
+//! Converts Python's arguments to the form of the table of verbs, and its defaults to Python
+//! objects.
 
 use anndataoom_core::given::Given;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyFloat, PyInt, PyList, PySet, PyString, PyTuple, PyType};
 
-/// Longer sequences are not looked at.
+/// The number of elements up to which a sequence is converted; longer ones are only described.
 const MOST: usize = 1 << 20;
 
-/// An argument; what the table has no form for is described by its type.
+/// Converts an argument. An object that the table has no form for is described by its type.
 pub(crate) fn given(x: &Bound<'_, PyAny>) -> PyResult<Given> {
     if x.is_none() {
         return Ok(Given::Nothing);
@@ -35,7 +36,7 @@ pub(crate) fn given(x: &Bound<'_, PyAny>) -> PyResult<Given> {
     if x.is_instance_of::<PyType>() {
         return Ok(Given::Other("a type".to_owned()));
     }
-    // numpy's scalars and vectors, pandas' columns and indexes.
+    // These are numpy's scalars and vectors, and pandas' columns and indexes.
     match (x.getattr("shape").and_then(|shape| shape.extract::<Vec<usize>>()), x.getattr("tolist")) {
         (Ok(shape), Ok(tolist))
             if shape.len() < 2 && (shape.len() == 1 || name != "ndarray") && shape.iter().all(|&n| n <= MOST) =>
@@ -54,7 +55,7 @@ pub(crate) fn given(x: &Bound<'_, PyAny>) -> PyResult<Given> {
     Ok(Given::Other(format!("an object of type {name}")))
 }
 
-/// An integer of any size.
+/// Converts an integer of any size.
 fn whole(x: &Bound<'_, PyAny>) -> PyResult<Given> {
     Ok(match (x.extract::<i64>(), x.extract::<f64>()) {
         (Ok(i), _) => Given::Whole(i),
@@ -63,7 +64,7 @@ fn whole(x: &Bound<'_, PyAny>) -> PyResult<Given> {
     })
 }
 
-/// A default as Python writes it.
+/// Converts a default to a Python object.
 pub(crate) fn to_object<'py>(py: Python<'py>, x: &Given) -> PyResult<Bound<'py, PyAny>> {
     Ok(match x {
         Given::Nothing | Given::Missing | Given::Other(_) => py.None().into_bound(py),

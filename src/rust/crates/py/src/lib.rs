@@ -1,7 +1,9 @@
-//! The Python face, `anndataoom._core`: converts and nothing else.
+//! The Python face, `anndataoom._core`: it converts between Python and the core and computes
+//! nothing.
 //!
-//! Values cross as tagged tuples, `("array", buffer)`, `("sparse", "csr", shape, indptr, indices, data)`, ...;
-//! `anndataoom/_convert.py` is the other end and knows numpy, scipy and pandas.
+//! Values cross as tagged tuples, `("array", buffer)`, `("sparse", "csr", shape, indptr, indices,
+//! data)`, .... The module `anndataoom/_convert.py` is the other end; it handles numpy, scipy and
+//! pandas.
 
 mod buffer;
 mod chunks;

@@ -1,4 +1,4 @@
-//! Lazy matrices: open, select, record, read.
+//! The class of lazy matrices: open, select, record, read.
 
 use crate::buffer::{copied, f64s, positions};
 use crate::chunks::Chunks;
@@ -16,11 +16,11 @@ use pyo3::types::{PyBytes, PyDict};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// A matrix on disk or in memory with the operations recorded on it: an immutable value.
+/// A matrix on disk or in memory, with the operations recorded on it. It is immutable.
 #[pyclass(frozen)]
 pub(crate) struct Matrix(pub(crate) LazyMatrix);
 
-/// A value as a matrix in memory.
+/// Makes a lazy matrix of a value in memory.
 pub(crate) fn in_memory(value: Value) -> Result<LazyMatrix> {
     let source = match value {
         Value::Sparse(s) => MemorySource::taking(s)?,
@@ -81,7 +81,7 @@ impl Matrix {
         self.0.is_sparse()
     }
 
-    /// File and element; None in memory.
+    /// Returns file and element; None for a matrix in memory.
     #[getter]
     fn location<'py>(&self, py: Python<'py>) -> PyResult<Option<(Bound<'py, PyAny>, String)>> {
         self.0.location().map(|l| Ok((place_to_py(py, &l.store)?, l.element))).transpose()
@@ -110,17 +110,17 @@ impl Matrix {
         quick(|| self.0.select(rows.as_deref(), columns.as_deref())).map(Matrix)
     }
 
-    /// Source row of each row; None when all are there in order.
+    /// Returns the source row of each row; None when all rows are there, in order.
     fn source_rows<'py>(&self, py: Python<'py>) -> PyResult<Arr<'py>> {
         self.0.rows().map(|r| buffer(py, copied(r)?)).transpose()
     }
 
-    /// The stored matrix below, nothing selected and nothing recorded.
+    /// Returns the stored matrix below, without selections and operations.
     fn stored(&self) -> Self {
         Matrix(LazyMatrix::new(self.0.source().clone()))
     }
 
-    /// Without the nodes from position `keep` on.
+    /// Returns the matrix without the operations from position `keep` on.
     fn without_nodes_from(&self, keep: usize) -> Self {
         Matrix(self.0.without_nodes_from(keep))
     }
@@ -163,29 +163,30 @@ impl Matrix {
         Ok(PyBytes::new(py, &bytes))
     }
 
-    /// The values, at most `limit` bytes.
+    /// Reads all values; an error if they take more than `limit` bytes.
     fn collect<'py>(&self, py: Python<'py>, limit: u64) -> PyResult<Bound<'py, PyAny>> {
         let value = run(py, |session| stream::collect(&self.0, session, limit))?;
         to_py(py, value)
     }
 
-    /// The values in turn, `size` rows at a time.
+    /// Returns an iterator over the values, `size` rows at a time.
     fn chunks(&self, py: Python<'_>, size: usize) -> PyResult<Chunks> {
         Chunks::new(py, &self.0, size)
     }
 
-    /// The plan, as text.
+    /// Returns the plan as text.
     fn explain(&self, py: Python<'_>) -> PyResult<String> {
         run(py, |session| Ok(ops::explain(&self.0, call, session)?.to_string()))
     }
 
-    /// Path, bytes and whether it was made now, of the column index in use from now on.
+    /// Makes or finds the column index, which is used from now on. Returns its path, its bytes, and
+    /// whether it was made by this call.
     fn index_columns(&self, py: Python<'_>, dir: PathBuf) -> PyResult<(PathBuf, u64, bool)> {
         let found = run(py, |session| ops::index_columns(&self.0, &dir, session))?;
         Ok((found.path, found.bytes, found.made))
     }
 
-    /// Reads the sums of counts, where no pass left them: later ones read nothing.
+    /// Reads the sums of counts, unless a pass left them, so that later calls need not.
     fn learn_sums(&self, py: Python<'_>) -> PyResult<()> {
         run(py, |session| ops::learn_sums(&self.0, session))
     }
@@ -198,14 +199,14 @@ impl Matrix {
         buffer(py, run(py, |session| ops::col_sums(&self.0, session))?)
     }
 
-    /// Sums over numpy's `axis` (None is one sum of all values), in numpy's dtype.
+    /// Returns sums over numpy's `axis` in numpy's dtype; None is one sum of all values.
     #[pyo3(signature = (axis=None))]
     fn sums<'py>(&self, py: Python<'py>, axis: Option<usize>) -> PyResult<Bound<'py, PyAny>> {
         let axis = axis.map(|a| if a == 0 { ops::Axis::Obs } else { ops::Axis::Var });
         buffer(py, run(py, |session| ops::sums(&self.0, axis, session)?.into_numpy())?)
     }
 
-    /// Over numpy's `axis`, 0 or 1.
+    /// Returns means and variances over numpy's `axis`, 0 or 1.
     fn mean_var<'py>(
         &self,
         py: Python<'py>,

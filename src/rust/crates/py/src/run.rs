@@ -1,4 +1,5 @@
-//! Long calls: the work runs on a thread of its own, without the GIL, while Python's thread watches for Ctrl-C.
+//! Runs long calls on a thread of their own, without the GIL, while Python's thread watches for
+//! Ctrl-C.
 
 use crate::errors::to_py_err;
 use crate::given::given;
@@ -11,10 +12,11 @@ use pyo3::types::PyDict;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-/// The session of this process: what its calls leave for those that follow.
+/// The session of this process, which keeps results of calls for later ones.
 static SESSION: LazyLock<Session> = LazyLock::new(Session::default);
 
-/// A call of the session as `anndataoom.settings` says, and what draws progress.
+/// Begins a call of the session with the settings of `anndataoom.settings`. Returns also the
+/// function that draws progress.
 pub(crate) fn settings(py: Python<'_>) -> PyResult<(Session, Option<Py<PyAny>>)> {
     let call = py.import("anndataoom._settings")?.getattr("call_settings")?.call0()?;
     let (settings, progress): (Bound<'_, PyDict>, Option<Py<PyAny>>) = call.extract()?;
@@ -27,7 +29,7 @@ pub(crate) fn settings(py: Python<'_>) -> PyResult<(Session, Option<Py<PyAny>>)>
     Ok((session, progress))
 }
 
-/// Runs `work`; no Python object may enter it.
+/// Runs `work` with the settings of the user. It must not use Python objects.
 ///
 /// # Errors
 /// Errors of `work` as Python exceptions; `KeyboardInterrupt` after Ctrl-C.
@@ -36,10 +38,10 @@ pub(crate) fn run<T: Send>(py: Python<'_>, work: impl FnOnce(&Session) -> Result
     watching(py, &session, progress.as_ref(), work)
 }
 
-/// [`run`] in a session that lasts longer than the call.
+/// Runs `work` as [`run`] does, in a session that outlives the call.
 ///
 /// # Errors
-/// As [`run`].
+/// The errors of [`run`].
 pub(crate) fn watching<T: Send>(
     py: Python<'_>,
     session: &Session,
@@ -56,7 +58,7 @@ pub(crate) fn watching<T: Send>(
     watched(session, work, |pause| py.detach(pause), watch)?.map_err(to_py_err)
 }
 
-/// Runs something short with the GIL, panics included in its errors.
+/// Runs short work with the GIL. Panics become errors.
 pub(crate) fn quick<T>(work: impl FnOnce() -> Result<T>) -> PyResult<T> {
     guard(|| {
         reserve::provide()?;

@@ -1,4 +1,4 @@
-//! Several matrices as one.
+//! Combines several matrices into one.
 
 use crate::buffer::{copied, positions};
 use crate::matrix::Matrix;
@@ -11,8 +11,9 @@ use std::sync::Arc;
 
 type Arr<'py> = Option<Bound<'py, PyAny>>;
 
-/// Matrices along "obs" or "var", each with its entry (uint32, 2^32 - 1 for none) for each of the `aligned` ones of the
-/// other axis; `fill` is a value and whether it is a whole number; `chain` what was recorded on the whole.
+/// Stacks matrices along "obs" or "var". Each member has its position (uint32, 2^32 - 1 for none)
+/// for each of the `aligned` entries of the other axis. `fill` is a value and whether it is a whole
+/// number; `chain` holds the operations recorded on the whole.
 #[pyfunction]
 #[pyo3(signature = (along, members, aligned, fill=None, chain=None))]
 pub(crate) fn stack(
@@ -44,7 +45,7 @@ pub(crate) fn stack(
 
 type Parts<'py> = (&'static str, Vec<(Matrix, Arr<'py>)>, usize, (f64, bool));
 
-/// The matrices given to `stack`, None for a matrix of another kind.
+/// Returns the arguments of `stack` that made the matrix; None for a matrix that is no stack.
 #[pyfunction]
 pub(crate) fn stack_members<'py>(py: Python<'py>, x: &Matrix) -> PyResult<Option<Parts<'py>>> {
     let Some(stack) = x.0.stack() else { return Ok(None) };

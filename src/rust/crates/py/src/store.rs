@@ -1,4 +1,4 @@
-//! Files: open, list, read elements.
+//! The class of open files: list and read elements.
 
 use crate::buffer::positions;
 use crate::run::{quick, run};
@@ -12,10 +12,12 @@ use pyo3::types::PyDict;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// X, (key, path) of every slot, and of raw X, var and (key, path) of its varm.
+/// The path of X, the (key, path) pairs of every slot, and those of raw: X, var and the pairs of
+/// varm.
 type Tree = (Option<String>, Vec<(&'static str, Entries)>, Option<(String, String, Entries)>);
 
-/// The slots of a foreign file; a matrix is its element and the columns of it that are taken.
+/// Converts the slots of a foreign file to a dict. A matrix in it is the path of its element and
+/// the columns that are taken.
 fn slots_to_py(py: Python<'_>, found: Slots) -> PyResult<Bound<'_, PyDict>> {
     let out = PyDict::new(py);
     out.set_item("X", found.x)?;
@@ -60,7 +62,7 @@ pub(crate) fn place(path: PathBuf, options: Vec<(String, String)>) -> PyResult<S
     quick(|| Ok(named(&path, &options)?.to_string_lossy().into_owned()))
 }
 
-/// An open file. Whatever was made from it keeps it open.
+/// An open file. Objects that were made from it keep it open.
 #[pyclass(frozen, weakref)]
 pub(crate) struct File(pub(crate) Arc<Store>);
 
@@ -98,34 +100,35 @@ impl File {
         self.0.traffic().map(|t| (t.requests, t.bytes, t.retries, t.cached))
     }
 
-    /// The group of the file that this is; empty for all of it.
+    /// Returns the group that this object stands for; empty for the whole file.
     #[getter]
     fn group(&self) -> &str {
         self.0.location().group()
     }
 
-    /// A group of it as a file of its own.
+    /// Returns a group of the file as a file of its own.
     fn within(&self, py: Python<'_>, group: &str) -> PyResult<File> {
         self.quick(py, || self.0.within(group)).map(File)
     }
 
-    /// The modalities of an h5mu file; None for another.
+    /// Returns the modalities of an h5mu file; None for a file of another kind.
     fn modalities(&self, py: Python<'_>) -> PyResult<Option<Vec<String>>> {
         self.quick(py, || element::mudata::modalities(&self.0))
     }
 
-    /// The group of a modality.
+    /// Returns the path of the group of a modality.
     fn modality(&self, py: Python<'_>, name: Option<&str>) -> PyResult<String> {
         self.quick(py, || element::mudata::modality(&self.0, name))
     }
 
-    /// The places of a modality's cells in the file.
+    /// Returns the columns of the whole file's `axis` ("obs" or "var") for the entries of a
+    /// modality, as a table.
     fn shared_frame<'py>(&self, py: Python<'py>, axis: &str, name: &str) -> PyResult<Bound<'py, PyAny>> {
         let frame = run(py, |_| element::mudata::shared_frame(&self.0, axis, name))?;
         to_py(py, Value::DataFrame(frame))
     }
 
-    /// An assay of an h5Seurat file, by slots.
+    /// Reads an assay of an h5Seurat file into slots.
     fn read_h5seurat<'py>(
         &self,
         py: Python<'py>,
@@ -135,7 +138,7 @@ impl File {
         slots_to_py(py, run(py, |_| element::seurat::read_h5seurat(&self.0, assay, slot))?)
     }
 
-    /// A loom file, by slots.
+    /// Reads a loom file into slots.
     fn read_loom<'py>(
         &self,
         py: Python<'py>,
@@ -149,13 +152,13 @@ impl File {
         slots_to_py(py, run(py, |_| element::loom::read_loom(&self.0, &options))?)
     }
 
-    /// Which files it names may be opened too.
+    /// Returns which other files, named in this one, may be opened too.
     #[getter]
     fn external(&self) -> &'static str {
         self.0.external().name()
     }
 
-    /// Whether it was opened to be saved into.
+    /// Returns whether the file was opened to be saved into.
     #[getter]
     fn can_save(&self) -> bool {
         self.0.can_save()
@@ -180,13 +183,13 @@ impl File {
         self.quick(py, || Ok(self.0.exists(path)))
     }
 
-    /// The elements of an h5ad file.
+    /// Returns the elements of an h5ad file.
     fn tree(&self, py: Python<'_>) -> PyResult<Tree> {
         let tree = self.quick(py, || element::tree(&self.0))?;
         Ok((tree.x, tree.slots, tree.raw.map(|r| (r.x, r.var, r.varm))))
     }
 
-    /// A file of 10x Genomics: path of its matrix, obs and var.
+    /// Reads a file of 10x Genomics. Returns the path of its matrix, obs and var.
     fn read_10x<'py>(
         &self,
         py: Python<'py>,
@@ -200,7 +203,7 @@ impl File {
         self.quick(py, || self.0.keys(path))
     }
 
-    /// encoding, shape, dtype.
+    /// Returns encoding, shape and dtype of an element.
     fn describe(&self, py: Python<'_>, path: &str) -> PyResult<(String, Vec<usize>, Option<String>)> {
         self.quick(py, || element::describe(&self.0, path)).map(|d| (d.encoding, d.shape, d.dtype))
     }
@@ -233,7 +236,7 @@ impl File {
     }
 }
 
-/// To the core and back, for tests.
+/// Converts a value to the core and back, for tests.
 #[pyfunction]
 pub(crate) fn echo<'py>(py: Python<'py>, x: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     to_py(py, crate::from_py::from_py(x)?)

@@ -1,4 +1,4 @@
-//! Text that others wrote, into h5ad files.
+//! Converts text files of other programs to h5ad files.
 
 use crate::run::{quick, run};
 use crate::store::is_far;
@@ -6,7 +6,7 @@ use anndataoom_core::text::{self, MtxOptions, TextOptions};
 use pyo3::prelude::*;
 use std::path::PathBuf;
 
-/// A folder with a count matrix, into the h5ad file `to`.
+/// Converts a folder with a count matrix to the h5ad file `to`.
 #[pyfunction]
 #[pyo3(signature = (path, to, *, gene_ids, make_unique, gex_only, prefix))]
 pub(crate) fn read_10x_mtx(
@@ -22,7 +22,7 @@ pub(crate) fn read_10x_mtx(
     run(py, |session| text::read_10x_mtx(&path, &options, &to, session))
 }
 
-/// A table of numbers, into the h5ad file `to`.
+/// Converts a table of numbers to the h5ad file `to`.
 #[pyfunction]
 #[pyo3(signature = (path, to, *, delimiter, first_column_names, transpose))]
 pub(crate) fn read_text(
@@ -37,7 +37,7 @@ pub(crate) fn read_text(
     run(py, |session| text::read_text(&path, &options, &to, session))
 }
 
-/// Returns the kind of a file or folder, by its name.
+/// Looks into a file or folder and returns the name of its kind.
 #[pyfunction]
 pub(crate) fn content(py: Python<'_>, path: PathBuf) -> PyResult<&'static str> {
     match is_far(&path) {
@@ -46,7 +46,8 @@ pub(crate) fn content(py: Python<'_>, path: PathBuf) -> PyResult<&'static str> {
     }
 }
 
-/// The beginnings of the names of several matrices in a folder.
+/// Returns the file name prefixes of the matrices in a folder that has several; empty for a single
+/// matrix.
 #[pyfunction]
 pub(crate) fn prefixes(py: Python<'_>, path: PathBuf) -> PyResult<Vec<String>> {
     py.detach(|| quick(|| text::prefixes(&path)))

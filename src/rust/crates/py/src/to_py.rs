@@ -1,4 +1,4 @@
-//! Core values as tagged tuples.
+//! Converts core values to tagged tuples.
 
 use crate::buffer::Buffer;
 use crate::errors::to_py_err;
@@ -20,7 +20,7 @@ fn text<'py>(py: Python<'py>, s: &str) -> Bound<'py, PyAny> {
 }
 
 fn strings<'py>(py: Python<'py>, s: &Strings) -> Object<'py> {
-    // pyo3 panics where Python has no memory for a string.
+    // pyo3 panics when Python has no memory for a string.
     let list = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| PyList::new(py, s.iter())));
     let refused = |_| PyErr::take(py).unwrap_or_else(|| PyMemoryError::new_err("no memory for strings"));
     Ok(list.map_err(refused)??.into_any())
@@ -38,7 +38,7 @@ fn shape_of<'py>(py: Python<'py>, shape: &[usize]) -> Object<'py> {
     Ok(PyTuple::new(py, shape)?.into_any())
 }
 
-/// `[(key, value), ...]`.
+/// Returns a list of (key, value) pairs.
 pub(crate) fn items<'py>(py: Python<'py>, items: Vec<(String, Value)>) -> Object<'py> {
     let list = PyList::empty(py);
     for (k, v) in items {
@@ -47,7 +47,7 @@ pub(crate) fn items<'py>(py: Python<'py>, items: Vec<(String, Value)>) -> Object
     Ok(list.into_any())
 }
 
-/// `value` as `_convert.from_core()` reads it.
+/// Converts `value` to the tuple that `_convert.from_core()` reads.
 pub(crate) fn to_py<'py>(py: Python<'py>, value: Value) -> Object<'py> {
     let tag = |s: &str| text(py, s);
     match value {
@@ -77,7 +77,7 @@ pub(crate) fn to_py<'py>(py: Python<'py>, value: Value) -> Object<'py> {
         Value::Sparse(s) => {
             let format = tag(if s.format == SparseFormat::Csr { "csr" } else { "csc" });
             let shape = shape_of(py, &[s.shape.0, s.shape.1])?;
-            // numpy sees them as signed: `_convert` views u32 as int32 and u64 as int64.
+            // numpy needs signed indices: `_convert` views u32 as int32 and u64 as int64.
             tuple(
                 py,
                 vec![tag("sparse"), format, shape, buffer(py, s.indptr)?, buffer(py, s.indices)?, buffer(py, s.data)?],
@@ -95,7 +95,7 @@ pub(crate) fn to_py<'py>(py: Python<'py>, value: Value) -> Object<'py> {
     }
 }
 
-/// The elements that a verb adds, by slot.
+/// Returns the elements that a verb adds, by slot.
 pub(crate) fn patch<'py>(py: Python<'py>, p: Patch) -> PyResult<Bound<'py, PyDict>> {
     let d = PyDict::new(py);
     for (slot, values) in

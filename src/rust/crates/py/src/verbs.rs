@@ -1,4 +1,5 @@
-//! The one way from Python into the table of verbs: arguments are checked, inputs decoded, the outcome given back.
+//! Passes calls from Python to the table of verbs: checks arguments, decodes inputs and returns the
+//! outcome.
 
 use crate::buffer::{array, bools, f64s, i32s};
 use crate::errors::to_py_err;
@@ -18,7 +19,7 @@ use std::collections::HashMap;
 
 type Object<'py> = Bound<'py, PyAny>;
 
-/// A verb, and arguments of it that the table accepts.
+/// A verb with arguments that the table accepts.
 #[pyclass(frozen)]
 pub(crate) struct Checked {
     verb: &'static Verb,
@@ -33,7 +34,7 @@ fn check(name: &str, args: &Bound<'_, PyDict>) -> PyResult<Checked> {
     Ok(Checked { verb, args })
 }
 
-/// Checks arguments of a function that is no verb.
+/// Checks the arguments of a function that is no verb.
 #[pyfunction]
 fn check_function(name: &str, args: &Bound<'_, PyDict>) -> PyResult<()> {
     let function = verbs::function_named(name).map_err(to_py_err)?;
@@ -52,14 +53,15 @@ fn check_setting(name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
 
 #[pymethods]
 impl Checked {
-    /// Name and source of every input the verb needs of the object.
+    /// Returns name and source of every input that the verb needs of the object.
     #[getter]
     fn needs(&self) -> Vec<(&'static str, &'static str)> {
         self.verb.needs.iter().map(|need| (need.name, need.source.name())).collect()
     }
 
-    /// Runs the verb on the inputs, by name and tagged as `_inputs.py` makes them. Gives a dict of `matrix`, `patch`,
-    /// `keep` (whether cells, and which), `values` and `notes`.
+    /// Runs the verb on the inputs, which are tagged as `_inputs.py` makes them, by name. Returns a
+    /// dict of `matrix`, `patch`, `keep` and `take` (each None or a pair: whether it is about
+    /// cells, and a mask or positions), `values` and `notes`.
     fn run<'py>(&self, py: Python<'py>, inputs: HashMap<String, Object<'py>>) -> PyResult<Bound<'py, PyDict>> {
         let inputs: HashMap<String, Input<'static>> =
             inputs.into_iter().map(|(name, x)| Ok((name.clone(), input(&name, &x)?))).collect::<PyResult<_>>()?;
@@ -78,7 +80,7 @@ impl Checked {
     }
 }
 
-/// The input of a tagged tuple.
+/// Converts a tagged tuple to an input.
 fn input(name: &str, x: &Object<'_>) -> PyResult<Input<'static>> {
     let t = x.cast::<PyTuple>()?;
     let at = |i: usize| t.get_item(i);
@@ -116,7 +118,7 @@ fn input(name: &str, x: &Object<'_>) -> PyResult<Input<'static>> {
     })
 }
 
-/// A 2-D numeric array as f32 rows.
+/// Converts a 2-D numeric array to f32 rows.
 fn points(x: &Object<'_>, name: &str) -> PyResult<Array2<f32>> {
     let (shape, data) = array(x)?;
     let (n, d) = (shape.first().copied().unwrap_or(0), shape.get(1).copied().unwrap_or(0));
@@ -124,7 +126,8 @@ fn points(x: &Object<'_>, name: &str) -> PyResult<Array2<f32>> {
         .map_err(|e| to_py_err(Error::shape(name, "a matrix", e)))
 }
 
-/// The parameters Python has: name, whether there is a default that Python can write, and the default.
+/// Returns the parameters that Python has: name, kind of default ("required", "object" or "value"),
+/// and the default.
 fn parameters<'py>(py: Python<'py>, params: &[Param]) -> PyResult<Vec<(&'static str, &'static str, Object<'py>)>> {
     let described = |p: &Param| {
         let kind = match p.preset {
@@ -137,7 +140,7 @@ fn parameters<'py>(py: Python<'py>, params: &[Param]) -> PyResult<Vec<(&'static 
     params.iter().filter(|p| p.face != Face::R).map(described).collect()
 }
 
-/// The functions that are no verbs, for tests: of each its parameters.
+/// Returns the functions that are no verbs, each with its parameters, for tests.
 #[pyfunction]
 fn function_table(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     let table = PyDict::new(py);
@@ -147,7 +150,7 @@ fn function_table(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     Ok(table)
 }
 
-/// The table, for tests: of each verb its parameters, and what it gives.
+/// Returns the verbs, each with its parameters and the elements it gives, for tests.
 #[pyfunction]
 fn verb_table(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     let table = PyDict::new(py);
@@ -157,14 +160,15 @@ fn verb_table(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     Ok(table)
 }
 
-/// Fitted values of a local quadratic regression.
+/// Returns the fitted values of a local quadratic regression.
 #[pyfunction]
 fn loess<'py>(py: Python<'py>, x: &Object<'py>, y: &Object<'py>, span: f64) -> PyResult<Object<'py>> {
     let (x, y) = (f64s(x)?, f64s(y)?);
     buffer(py, run(py, |_| ops::loess(&x, &y, span))?)
 }
 
-/// The values of groups of rows (`rows`) or columns of a matrix: a matrix a function, by name.
+/// Aggregates groups of rows (`rows`) or columns of a matrix. Returns a matrix for each function,
+/// by name.
 #[pyfunction]
 fn aggregate(
     py: Python<'_>,

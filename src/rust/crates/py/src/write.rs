@@ -1,4 +1,4 @@
-//! Writing: the plan Python made (see `_write.py`) as the core's.
+//! Converts the plan of a file, which `_write.py` makes, to the core's plan, and writes it.
 
 use crate::buffer::positions;
 use crate::errors::to_py_err;
@@ -16,8 +16,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use std::path::PathBuf;
 
-/// One part: `("value", value)`, `("matrix", Matrix, File | None)`, `("copy", File, element, rows, columns)` or
-/// `("frame", index name, index part, [(column, part)])`.
+/// Converts one part of a plan: `("value", value)`, `("matrix", Matrix, File | None)`, `("copy",
+/// File, element, rows, columns)` or `("frame", index name, index part, [(column, part)])`.
 fn part(x: &Bound<'_, PyAny>) -> PyResult<Part> {
     let t = x.cast::<PyTuple>()?;
     let at = |i: usize| t.get_item(i);
@@ -123,7 +123,7 @@ fn format_of(version: u8, shards: u64, consolidate: bool, compression: Compressi
     ZarrFormat { version, shards: (shards > 0).then_some(shards), consolidate, compression }
 }
 
-/// A file or store into another, by the ending of its name.
+/// Converts a file or store to the format that the ending of `to` names.
 #[pyfunction]
 #[pyo3(signature = (file, to, *, zarr_format, shards, chunks, compression, level))]
 #[allow(clippy::too_many_arguments)]
@@ -142,7 +142,7 @@ pub(crate) fn convert(
     run(py, |session| write::convert_to(&file.0, &to, &how, session))
 }
 
-/// Plans by name, as the modalities of a file.
+/// Writes plans, by name, as the modalities of a file.
 #[pyfunction]
 #[pyo3(signature = (plans, path, *, compression, level))]
 pub(crate) fn write_h5mu(
@@ -157,14 +157,14 @@ pub(crate) fn write_h5mu(
     run(py, |session| write::write_h5mu(&plans, &path, &options, session))
 }
 
-/// X, obs and var of a plan, as a file of Cell Ranger.
+/// Writes X, obs and var of a plan as a file of Cell Ranger.
 #[pyfunction]
 pub(crate) fn write_10x_h5(py: Python<'_>, plan_: &Bound<'_, PyDict>, path: PathBuf) -> PyResult<()> {
     let plan = plan(plan_)?;
     run(py, |session| write::write_10x_h5(&plan, &path, session))
 }
 
-/// X, obs and var of a plan, as text in a folder.
+/// Writes X, obs and var of a plan as text files in a folder.
 #[pyfunction]
 pub(crate) fn write_10x_mtx(py: Python<'_>, plan_: &Bound<'_, PyDict>, path: PathBuf) -> PyResult<()> {
     let plan = plan(plan_)?;
@@ -188,7 +188,8 @@ fn compression_of(compression: Option<&str>, level: Option<u8>) -> PyResult<Comp
 
 type SavedLists = (File, Vec<String>, Vec<String>, Vec<String>);
 
-/// The file as it is after the save, and what was written, removed and left.
+/// Saves a plan into its file. Returns the file in its new state, and lists of the elements
+/// written, removed and left.
 #[pyfunction]
 #[pyo3(signature = (plan_, file, *, compression, level, x))]
 pub(crate) fn save_h5ad(

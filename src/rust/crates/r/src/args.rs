@@ -1,4 +1,4 @@
-//! Named arguments of a call from R, decoded with errors that name the parameter.
+//! Named arguments of a call from R. Errors of decoding name the argument.
 
 use crate::given::given;
 use crate::handles::{MatrixHandle, StoreHandle};
@@ -10,18 +10,19 @@ use extendr_api::prelude::*;
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
-/// The session of this process: what its calls leave for those that follow.
+/// The session of this process, whose caches last from one call to the next.
 static SESSION: LazyLock<Session> = LazyLock::new(Session::default);
 
-/// The arguments of one call: an R list by name. `NULL` counts as absent.
+/// The arguments of one call, an R list, by name. `NULL` counts as absent.
 pub(crate) struct Args(HashMap<String, Robj>);
 
-/// The class of an object that is more than its values: a factor, a date, a 64-bit integer kept in the bits of a double.
+/// Returns the class of an object that is more than its values: a factor, a date, a 64-bit integer
+/// in the bits of a double.
 fn class(x: &Robj) -> Option<String> {
     x.get_attrib("class")?.as_string_vector()?.into_iter().find(|c| !matches!(c.as_str(), "AsIs" | "matrix" | "array"))
 }
 
-/// The value found instead, for a message.
+/// Describes the value found, for an error.
 fn found(x: &Robj) -> String {
     if let Some(class) = class(x) {
         return format!("{class} of length {}", x.len());
@@ -49,7 +50,7 @@ fn found(x: &Robj) -> String {
     }
 }
 
-/// Numbers, integers among them; NA is NaN.
+/// Reads a numeric or integer vector as doubles; NA becomes NaN.
 pub(crate) fn doubles(name: &'static str, x: &Robj) -> Result<Vec<f64>> {
     if class(x).is_some() {
         Err(Error::parameter(name, "numbers", found(x)))
@@ -63,23 +64,26 @@ pub(crate) fn doubles(name: &'static str, x: &Robj) -> Result<Vec<f64>> {
 }
 
 fn gone() -> Error {
-    Error::State("this handle was closed, or belongs to another R session".to_owned())
+    Error::State("this object was closed, or belongs to another R session: open its file again".to_owned())
 }
 
-/// The matrix behind a handle.
+/// Returns the matrix behind a handle.
 pub(crate) fn matrix(handle: &Robj) -> Result<LazyMatrix> {
     let handle: &ExternalPtr<MatrixHandle> = handle.try_into().map_err(|_| gone())?;
     Ok(handle.try_addr().map_err(crate::reply::r_error)?.0.clone())
 }
 
 impl Args {
+    /// Takes the arguments from a named list.
+    ///
     /// # Errors
-    /// [`Error::Internal`] when `args` is not a named list.
+    /// [`Error::Internal`] when `args` is not a list.
     pub(crate) fn new(args: &Robj) -> Result<Self> {
         let list = args.as_list().ok_or_else(|| Error::Internal("arguments are not a list".to_owned()))?;
         Ok(Args(list.iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k.to_owned(), v)).collect()))
     }
 
+    /// Returns an argument; `None` when absent.
     pub(crate) fn get(&self, name: &str) -> Option<&Robj> {
         self.0.get(name)
     }
@@ -88,7 +92,7 @@ impl Args {
         self.get(name).ok_or_else(|| Error::parameter(name, expected, "NULL"))
     }
 
-    /// A finite number, `None` when absent.
+    /// Reads one number, which may be infinite but not NaN; `None` when absent.
     pub(crate) fn opt_f64(&self, name: &'static str) -> Result<Option<f64>> {
         let Some(x) = self.get(name) else { return Ok(None) };
         let value = match x.len() {
@@ -102,7 +106,7 @@ impl Args {
         }
     }
 
-    /// A number, NaN and NA too; `None` when absent.
+    /// Reads one number, which may be NaN or NA; `None` when absent.
     pub(crate) fn opt_fill(&self, name: &'static str) -> Result<Option<f64>> {
         match self.opt_doubles(name) {
             Ok(Some(v)) if v.len() == 1 => Ok(v.first().copied()),
@@ -111,11 +115,12 @@ impl Args {
         }
     }
 
+    /// Reads one number, as [`Args::opt_f64`] does, that may not be absent.
     pub(crate) fn f64(&self, name: &'static str) -> Result<f64> {
         self.opt_f64(name)?.ok_or_else(|| Error::parameter(name, "one number", "NULL"))
     }
 
-    /// A whole number >= 0, `None` when absent.
+    /// Reads an integer >= 0 below 9e15; `None` when absent.
     pub(crate) fn opt_usize(&self, name: &'static str) -> Result<Option<usize>> {
         match self.opt_f64(name)? {
             None => Ok(None),
@@ -124,14 +129,17 @@ impl Args {
         }
     }
 
+    /// Reads an integer >= 0 below 9e15 that may not be absent.
     pub(crate) fn usize(&self, name: &'static str) -> Result<usize> {
         self.opt_usize(name)?.ok_or_else(|| Error::parameter(name, "a whole number", "NULL"))
     }
 
+    /// Reads an integer >= 0 below 9e15 that may not be absent.
     pub(crate) fn u64(&self, name: &'static str) -> Result<u64> {
         Ok(self.usize(name)? as u64)
     }
 
+    /// Reads `TRUE` or `FALSE`.
     pub(crate) fn bool(&self, name: &'static str) -> Result<bool> {
         let x = self.need(name, "TRUE or FALSE")?;
         match x.as_bool() {
@@ -140,6 +148,7 @@ impl Args {
         }
     }
 
+    /// Reads one string, not NA; `None` when absent.
     pub(crate) fn opt_str(&self, name: &'static str) -> Result<Option<&str>> {
         let Some(x) = self.get(name) else { return Ok(None) };
         match x.as_str() {
@@ -148,15 +157,17 @@ impl Args {
         }
     }
 
+    /// Reads one string, not NA, that may not be absent.
     pub(crate) fn str(&self, name: &'static str) -> Result<&str> {
         self.opt_str(name)?.ok_or_else(|| Error::parameter(name, "one string", "NULL"))
     }
 
+    /// Reads a numeric or integer vector as doubles, NA as NaN; `None` when absent.
     pub(crate) fn opt_doubles(&self, name: &'static str) -> Result<Option<Vec<f64>>> {
         self.get(name).map(|x| doubles(name, x)).transpose()
     }
 
-    /// One-based R positions as zero-based ones; `None` when absent.
+    /// Reads positions, which R counts from 1, as zero-based ones; `None` when absent.
     pub(crate) fn opt_positions(&self, name: &'static str) -> Result<Option<Vec<u32>>> {
         let Some(values) = self.opt_doubles(name)? else { return Ok(None) };
         let position = |v: f64| {
@@ -169,6 +180,7 @@ impl Args {
         memory::tried(values.into_iter().map(position), name).map(Some)
     }
 
+    /// Reads a character vector without NA; `None` when absent.
     pub(crate) fn opt_strings(&self, name: &'static str) -> Result<Option<Vec<String>>> {
         let Some(x) = self.get(name) else { return Ok(None) };
         let bad = |found: String| Error::parameter(name, "strings", found);
@@ -179,19 +191,23 @@ impl Args {
         Ok(Some(strings.into_iter().map(str::to_owned).collect()))
     }
 
+    /// Returns the external pointer to a `T`.
     pub(crate) fn handle<T: 'static>(&self, name: &str) -> Result<&ExternalPtr<T>> {
         self.get(name).ok_or_else(gone)?.try_into().map_err(|_| gone())
     }
 
+    /// Returns the store behind the handle `store`.
     pub(crate) fn store(&self) -> Result<Arc<Store>> {
         Ok(self.handle::<StoreHandle>("store")?.try_addr().map_err(crate::reply::r_error)?.0.clone())
     }
 
+    /// Returns the matrix behind a handle.
     pub(crate) fn matrix(&self, name: &'static str) -> Result<LazyMatrix> {
         matrix(self.get(name).ok_or_else(gone)?)
     }
 
-    /// A call of the session as R's options say: `settings`, a named list.
+    /// Starts a call of the session with the settings of R's options: argument `settings`, a named
+    /// list.
     pub(crate) fn session(&self) -> Result<Session> {
         let settings: Vec<(&str, Robj)> =
             self.get("settings").and_then(|l| l.as_list()).map(|l| l.iter().collect()).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Rows of a matrix in turn.
+//! A matrix in chunks of rows.
 
 use crate::handles::ChunksHandle;
 use crate::reply::{r_error, reply};
@@ -8,7 +8,8 @@ use anndataoom_core::{stream, Error};
 use extendr_api::prelude::*;
 use std::sync::{Mutex, PoisonError};
 
-/// `matrix`, `size`: a handle on its chunks of `size` rows; the pass runs ahead until `rs_end_chunks`.
+/// Starts a pass over a matrix and returns a handle on its chunks; arguments `matrix`, `size` (rows
+/// of a chunk). The pass reads ahead until `rs_end_chunks()`.
 #[extendr]
 fn rs_chunks(args: Robj) -> Robj {
     reply(args, |a, _| {
@@ -19,14 +20,15 @@ fn rs_chunks(args: Robj) -> Robj {
     })
 }
 
-/// `chunks`: the next, a dgCMatrix or a matrix, with its first and last row; `NULL` after the last.
+/// Returns the next chunk with its first and last row, `list(rows =, values =)`, or `NULL` after
+/// the last; argument `chunks`. Values are a dgCMatrix or a matrix.
 #[extendr]
 fn rs_next_chunk(args: Robj) -> Robj {
     reply(args, |a, notes| {
         let handle = a.handle::<ChunksHandle>("chunks")?.try_addr().map_err(r_error)?;
         let next = watching(&handle.session, a, |session| {
             let mut chunks = handle.chunks.lock().unwrap_or_else(PoisonError::into_inner);
-            let ended = || Error::State("the blocks of this matrix were let go".to_owned());
+            let ended = || Error::State("this pass over the matrix has ended: call chunk_apply() again".to_owned());
             let next = chunks.as_mut().ok_or_else(ended)?.next().transpose()?;
             next.map(|(rows, values)| Ok((rows, by_columns(values, &session.monitor)?))).transpose()
         })?;
@@ -36,7 +38,7 @@ fn rs_next_chunk(args: Robj) -> Robj {
     })
 }
 
-/// `chunks`: ends the pass.
+/// Ends the pass; argument `chunks`.
 #[extendr]
 fn rs_end_chunks(args: Robj) -> Robj {
     reply(args, |a, _| {

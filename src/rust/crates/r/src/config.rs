@@ -1,18 +1,19 @@
-//! The core's build options and settings.
+//! The core's build options and the settings in use.
 
 use crate::reply::reply;
 use crate::to_r::list_of;
 use anndataoom_core::store;
 use extendr_api::prelude::*;
 
-/// Nothing. The first call takes the reserve and the table in which extendr notes R's objects: made when the package is
-/// loaded, while there is memory.
+/// Does nothing. It is called when the package is loaded, so that the reserve of memory and
+/// extendr's table of R objects are allocated while there is memory.
 #[extendr]
 fn rs_start(args: Robj) -> Robj {
     reply(args, |_, _| Ok(().into()))
 }
 
-/// `settings`: versions and resources.
+/// Returns versions of the core and its libraries, filters, threads, cores and memory (bytes);
+/// argument `settings`.
 #[extendr]
 fn rs_config(args: Robj) -> Robj {
     reply(args, |a, _| {

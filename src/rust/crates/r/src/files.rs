@@ -1,4 +1,4 @@
-//! Files: open, list, read elements.
+//! Opening of files, and reading of their elements.
 
 use crate::args::Args;
 use crate::handles::StoreHandle;
@@ -14,8 +14,9 @@ use anndataoom_core::{Error, Location, Result};
 use extendr_api::prelude::*;
 use std::sync::Arc;
 
-/// `path`, `save` (whether it shall be saved into), `external` (which files it names may be opened), `group` (of the file,
-/// optional), `format` (that it has to be of, optional): the file opened.
+/// Opens a file or store and returns `list(path =, pointer =)`; arguments `path`, `save` (whether
+/// it is opened for saving into it), `external` (which external files it may open, optional),
+/// `group` (to open within it, optional), `format` (that the file must have, optional).
 #[extendr]
 fn rs_open(args: Robj) -> Robj {
     reply(args, |a, _| {
@@ -72,7 +73,8 @@ fn is_unknown(store: &Store, error: &Error) -> bool {
         && matches!(error, Error::Io { .. } | Error::File { .. } | Error::Cancelled | Error::OutOfMemory { .. })
 }
 
-/// `store`: what the file holds, without values: `X` and `raw` where there are, and the elements of each group.
+/// Lists the elements of a file by slot, without their values: `X`, each mapping, and `raw` if it
+/// has one; argument `store`.
 #[extendr]
 fn rs_tree(args: Robj) -> Robj {
     reply(args, |a, _| {
@@ -93,7 +95,8 @@ fn rs_tree(args: Robj) -> Robj {
     })
 }
 
-/// Elements of a slot; one that cannot be described is listed all the same and fails when it is read.
+/// Lists the elements of a slot with path, encoding and shape. An element that cannot be described
+/// is listed as unreadable, and fails when it is read.
 fn members(store: &Arc<Store>, entries: &element::Entries) -> Result<Robj> {
     let described: Result<Vec<Robj>> = entries
         .iter()
@@ -110,7 +113,8 @@ fn members(store: &Arc<Store>, entries: &element::Entries) -> Result<Robj> {
     list_of(entries.iter().map(|e| e.0.as_str()), described?)
 }
 
-/// `store`, `genome` (optional): the matrix of a file of 10x Genomics, its obs and its var.
+/// Reads the axes of a file of 10x Genomics: `list(element =, obs =, var =)`, where `element` is
+/// the path of the matrix; arguments `store`, `genome` (optional).
 #[extendr]
 fn rs_read_10x(args: Robj) -> Robj {
     reply(args, |a, notes| {
@@ -125,7 +129,7 @@ fn rs_read_10x(args: Robj) -> Robj {
     })
 }
 
-/// `store`: the modalities of an h5mu file, `NULL` for another.
+/// Returns the names of the modalities of an h5mu file, `NULL` for other files; argument `store`.
 #[extendr]
 fn rs_modalities(args: Robj) -> Robj {
     reply(args, |a, _| {
@@ -135,13 +139,15 @@ fn rs_modalities(args: Robj) -> Robj {
     })
 }
 
-/// `store`, `mod` (optional): the group of a modality.
+/// Returns the path of the group of a modality; arguments `store`, `mod` (optional when there is
+/// only one).
 #[extendr]
 fn rs_modality(args: Robj) -> Robj {
     reply(args, |a, _| Ok(element::mudata::modality(&a.store()?, a.opt_str("mod")?)?.into()))
 }
 
-/// `store`, `mod`: what the file says of the cells of a modality.
+/// Reads the columns of the file's own obs for the cells of a modality, a data.frame; arguments
+/// `store`, `mod`.
 #[extendr]
 fn rs_shared_frame(args: Robj) -> Robj {
     reply(args, |a, notes| {
@@ -151,7 +157,7 @@ fn rs_shared_frame(args: Robj) -> Robj {
     })
 }
 
-/// `store`, `assay` and `slot` (optional): an assay of an h5Seurat file, by slots.
+/// Reads an assay of an h5Seurat file, by slots; arguments `store`, `assay` and `slot` (optional).
 #[extendr]
 fn rs_read_h5seurat(args: Robj) -> Robj {
     reply(args, |a, notes| {
@@ -161,8 +167,9 @@ fn rs_read_h5seurat(args: Robj) -> Robj {
     })
 }
 
-/// `store`, `X_name`, `obs_names`, `var_names`; `obsm` and `varm`, attributes, and `obsm_of` and `varm_of`, the arrays that
-/// these become columns of: a loom file, by slots.
+/// Reads a loom file, by slots; arguments `store`, `X_name`, `obs_names`, `var_names`, `obsm` and
+/// `varm` (names of attributes), `obsm_of` and `varm_of` (for each of them, the name of the array
+/// that it becomes a column of).
 #[extendr]
 fn rs_read_loom(args: Robj) -> Robj {
     reply(args, |a, notes| {
@@ -191,7 +198,7 @@ fn rs_read_loom(args: Robj) -> Robj {
     })
 }
 
-/// Slots whose arrays lie as R has them.
+/// Converts the sparse matrices of the slots to compressed columns, as R has them.
 fn by_slots(mut found: Slots, session: &Session) -> Result<Slots> {
     let Slots { obsm, varm, obsp, varp, .. } = &mut found;
     for (_, value) in obsm.iter_mut().chain(varm).chain(obsp).chain(varp) {
@@ -200,7 +207,8 @@ fn by_slots(mut found: Slots, session: &Session) -> Result<Slots> {
     Ok(found)
 }
 
-/// A list of slots; a matrix is its element and the columns of it that are taken (from 1), where not all are, in their order.
+/// Makes a list of the slots. A matrix is `list(element =, columns =)`: its path, and the columns
+/// to take (from 1), `NULL` for all in order.
 fn slots_to_r(found: &Slots, notes: &Notes) -> Result<Robj> {
     let layer = |(element, columns): &Layer| {
         let columns: Robj = match columns {
@@ -225,7 +233,8 @@ fn slots_to_r(found: &Slots, notes: &Notes) -> Result<Robj> {
     list_of(names.into_iter(), values)
 }
 
-/// `store`, `element`, `rows` and `columns` (positions from 1, optional): the element's value.
+/// Reads the value of an element; arguments `store`, `element`, `rows` and `columns` (positions
+/// from 1, optional).
 #[extendr]
 fn rs_read(args: Robj) -> Robj {
     reply(args, |a, notes| {
@@ -239,7 +248,9 @@ fn rs_read(args: Robj) -> Robj {
     })
 }
 
-/// `store`, `element`: a data.frame, and the columns that could not be read with the reason.
+/// Reads a table column by column: `list(value =, failed =, order =)`, where `value` is a
+/// data.frame of the readable columns, `failed` holds the error of each other one, and `order` the
+/// names of all; arguments `store`, `element`.
 #[extendr]
 fn rs_read_frame(args: Robj) -> Robj {
     reply(args, |a, notes| {

@@ -1,4 +1,4 @@
-//! R objects as core values. With `to_r`, the only place that knows both.
+//! Conversion of R objects to values of the core. Only this module and `to_r` know both.
 
 use crate::reply::r_error;
 use anndataoom_core::element::{
@@ -7,19 +7,22 @@ use anndataoom_core::element::{
 use anndataoom_core::{memory, Error, Result};
 use extendr_api::prelude::*;
 
-/// Values copied from R, for messages.
+/// Describes values copied from R in errors of memory.
 const VALUES: &str = "a copy of values of R";
 
-/// Where an R object is going: it decides what a vector of length 1 and a missing string become.
+/// The place that an R object is written to. It decides what vectors of length 1 and missing
+/// strings become.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// An element of its own: length 1 is a scalar (unless `I()`), strings with NA are nullable strings.
+    /// An element of its own. A vector of length 1 is a scalar (unless in `I()`), strings with NA
+    /// are nullable strings.
     Element,
-    /// A column or axis-aligned array: always 1-D; strings with NA become categories, as anndata writes them.
+    /// A column or an array aligned with an axis. A vector is always 1-D, strings with NA become
+    /// categories as in anndata.
     Column,
 }
 
-/// `x` as the encoding anndata would choose; `name` is what errors call it.
+/// Converts `x` to the encoding that anndata would choose; `name` names it in errors.
 ///
 /// # Errors
 /// [`Error::Shape`] for a kind of R object that has no encoding (dates, functions, ...).
@@ -64,16 +67,18 @@ fn unknown(name: &str, found: &str) -> Error {
     )
 }
 
-/// The members of a named list.
+/// Converts the members of a named list.
 ///
 /// # Errors
-/// [`Error::Shape`] when a name is missing, empty or repeated; those of [`from_r`].
+/// [`Error::Shape`] when a name is missing, empty, repeated or has a '/'; the errors of [`from_r`].
 pub(crate) fn named_items(x: &Robj, name: &str, place: Place) -> Result<Vec<(String, Value)>> {
     let list = x.as_list().ok_or_else(|| unknown(name, "something else"))?;
     if list.is_empty() {
         return Ok(Vec::new());
     }
-    let bad = |found: &str| Error::shape(format!("names of the list '{name}'"), "one distinct name per member", found);
+    let bad = |found: &str| {
+        Error::shape(format!("names of the list '{name}'"), "one distinct name per member, without '/'", found)
+    };
     let names = list.names().ok_or_else(|| bad("no names"))?;
     let mut out: Vec<(String, Value)> = Vec::with_capacity(list.len());
     for (key, value) in names.zip(list.values()) {
@@ -85,16 +90,17 @@ pub(crate) fn named_items(x: &Robj, name: &str, place: Place) -> Result<Vec<(Str
     Ok(out)
 }
 
-/// Row-major values, rows and columns of R's `anndataoom_float32`, where they lie; `None` of anything else.
+/// Returns the row-major values and the numbers of rows and columns of an `anndataoom_float32`,
+/// without a copy; `None` for other objects.
 pub(crate) fn float32_in_place(x: &Robj) -> Option<(&[f32], usize, usize)> {
-    // The bits have one column per row.
+    // The bits are an R matrix with one column for each row of the values.
     match extents(x)?.as_slice() {
         &[k, n] if x.inherits("anndataoom_float32") => Some((bytemuck::cast_slice(x.as_integer_slice()?), n, k)),
         _ => None,
     }
 }
 
-/// The matrix behind R's `anndataoom_float32`.
+/// Copies the matrix of an `anndataoom_float32`.
 pub(crate) fn float32(x: &Robj, name: &str) -> Result<Array> {
     let (values, n, k) = float32_in_place(x).ok_or_else(|| unknown(name, "an anndataoom_float32 without its bits"))?;
     Ok(Array { shape: vec![n, k], data: Data::F32(memory::copied(values, VALUES)?) })
@@ -105,7 +111,7 @@ fn extents(x: &Robj) -> Option<Vec<usize>> {
     Some(dim.as_integer_slice()?.iter().map(|&n| n as usize).collect())
 }
 
-/// Column-major values of an R array in row-major order.
+/// Reorders the column-major values of an R array of `shape` to row-major order.
 fn row_major<T: Copy>(shape: &[usize], v: &[T]) -> Result<Vec<T>> {
     Ok(match *shape {
         [] | [_] => memory::copied(v, VALUES)?,
@@ -195,14 +201,15 @@ fn string(x: &Robj, place: Place) -> Result<Value> {
     })
 }
 
-/// A factor; one that came from categories that are no strings gets them back while its levels still read so.
+/// Converts a factor. If it was read from categories other than strings, it gets these back,
+/// provided that all levels still parse as their type.
 fn factor(x: &Robj, name: &str) -> Result<Value> {
     let codes = x.as_integer_slice().ok_or_else(|| unknown(name, "a factor without integer codes"))?;
     let labels: Strings = match x.get_attrib("levels") {
         Some(levels) => levels.try_into().map_err(r_error)?,
         None => Strings::new(0),
     };
-    // NA as a level, as addNA() makes it, is no category: its values have none.
+    // NA as a level, as `addNA()` makes it, is no category: its values are missing.
     let mut levels: Vec<String> = Vec::with_capacity(labels.len());
     let mut code_of: Vec<i32> = Vec::with_capacity(labels.len());
     for label in labels.iter() {
@@ -234,7 +241,8 @@ fn factor(x: &Robj, name: &str) -> Result<Value> {
     }))
 }
 
-/// A `dgCMatrix`, `lgCMatrix`, `dgRMatrix` or `lgRMatrix`; R's `plain_sparse()` makes others one of these.
+/// Converts a `dgCMatrix`, `lgCMatrix`, `dgRMatrix` or `lgRMatrix`; R's `plain_sparse()` converts
+/// other classes to these.
 pub(crate) fn sparse(x: &Robj, name: &str) -> Result<Sparse> {
     let class = x.class().and_then(|mut c| c.next().map(str::to_owned)).unwrap_or_default();
     let (format, minor) = match class.as_str() {
@@ -278,21 +286,22 @@ fn data_frame(x: &Robj, name: &str) -> Result<Value> {
     let index: Text = match (Strings::try_from(names.clone()), names.as_integer_slice()) {
         (Ok(v), _) => Text::collected(v.iter().map(AsRef::<str>::as_ref))?,
         (Err(_), Some(v)) => Text::collected(v.iter().map(i32::to_string))?,
-        _ => return Err(unknown(name, "a data.frame with odd row names")),
+        _ => return Err(unknown(name, "a data.frame whose row names are neither strings nor integers")),
     };
     let n = index.len();
     if let Some((column, v)) = columns.iter().find(|(_, v)| v.len() != Some(n)) {
         return Err(Error::shape(format!("column '{name}/{column}'"), format!("{n} values"), format!("{:?}", v.len())));
     }
     let index = Value::Strings { shape: vec![n], data: index };
-    // A column named like the index is the same element of a file: where the two differ, the index loses its name.
+    // In a file, a column named like the index is the same element. If the two differ, the index
+    // loses its name.
     let differs = |name: &String| columns.iter().any(|(column, v)| column == name && *v != index);
     let index_name = x.get_attrib("index_name").and_then(|i| i.as_str().map(str::to_owned));
     let index_name = index_name.filter(|name| !differs(name));
     Ok(Value::DataFrame(DataFrame { index_name, index: Box::new(index), columns }))
 }
 
-/// The values in the dtype of this name.
+/// Converts values to the dtype named `dtype`.
 fn cast(data: &Data, dtype: &str) -> Result<Data> {
     fn to<T: Number>(data: &Data) -> Result<Data> {
         Ok(T::wrap(memory::collected(data.to_f64()?.into_iter().map(T::from_f64), VALUES)?))

@@ -1,12 +1,12 @@
-//! R's arguments as the table of verbs takes them, and its defaults as R's.
+//! R's arguments in the form of the table of verbs, and the table's defaults as R objects.
 
 use anndataoom_core::given::Given;
 use extendr_api::prelude::*;
 
-/// Longer vectors are not looked at.
+/// Length of vectors from which on only the class is described.
 const MOST: usize = 1 << 20;
 
-/// An argument; what the table has no form for is described by its class.
+/// Converts an argument; one without a form in the table is described by its class.
 pub(crate) fn given(x: &Robj) -> Given {
     if x.is_null() {
         return Given::Nothing;
@@ -45,7 +45,7 @@ pub(crate) fn given(x: &Robj) -> Given {
     }
 }
 
-/// A default as R writes it.
+/// Converts a default of the table to an R object.
 pub(crate) fn to_robj(x: &Given) -> Robj {
     match x {
         Given::Nothing | Given::Missing | Given::Other(_) => ().into(),

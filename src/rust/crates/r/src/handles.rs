@@ -1,4 +1,4 @@
-//! Objects that R holds: open files and matrices, behind external pointers.
+//! Objects that R holds behind external pointers: open files, matrices and passes.
 
 use anndataoom_core::store::Store;
 use anndataoom_core::stream::Chunks;
@@ -9,11 +9,11 @@ use std::sync::{Arc, Mutex};
 #[derive(Debug)]
 pub(crate) struct StoreHandle(pub(crate) Arc<Store>);
 
-/// A matrix with the operations queued on it.
+/// A matrix with its queued operations.
 #[derive(Debug)]
 pub(crate) struct MatrixHandle(pub(crate) LazyMatrix);
 
-/// A pass that gives rows in turn, and what it was started with; `None` once it was let go.
+/// A pass that returns chunks of rows, and its session; `chunks` is `None` once the pass was ended.
 #[derive(Debug)]
 pub(crate) struct ChunksHandle {
     pub(crate) chunks: Mutex<Option<Chunks>>,

@@ -1,4 +1,4 @@
-//! Matrices: open, select, record, read.
+//! Matrices: opening, selection, collection and plans.
 
 use crate::args::Args;
 use crate::from_r;
@@ -14,7 +14,8 @@ use anndataoom_core::{memory, ops, stream, Error, LazyMatrix, Result};
 use extendr_api::prelude::*;
 use std::sync::Arc;
 
-/// A handle and the bytes that rebuild it: what every function that makes a matrix gives.
+/// Makes the list that every new matrix is for R: a handle, the recorded operations as bytes, and
+/// the dimensions.
 pub(crate) fn handle(x: LazyMatrix) -> Result<Robj> {
     let (rows, columns) = x.shape();
     let bytes = x.to_bytes()?;
@@ -23,7 +24,7 @@ pub(crate) fn handle(x: LazyMatrix) -> Result<Robj> {
     list_of(["pointer", "chain", "dim"].into_iter(), vec![pointer, raws("chain", bytes.into_iter())?, dim.into()])
 }
 
-/// An in-memory R matrix as a source.
+/// Makes a source of an R matrix in memory.
 fn memory_source(x: &Robj) -> Result<Arc<dyn Source>> {
     let source = match from_r::from_r(x, "X", from_r::Place::Column)? {
         Value::Sparse(s) => MemorySource::taking(s)?,
@@ -33,7 +34,8 @@ fn memory_source(x: &Robj) -> Result<Arc<dyn Source>> {
     Ok(Arc::new(source))
 }
 
-/// `matrix` (an R matrix), `chain` (bytes, optional): a handle on it.
+/// Makes a matrix of an R matrix; arguments `matrix`, `chain` (recorded operations as bytes,
+/// optional).
 #[extendr]
 fn rs_matrix_memory(args: Robj) -> Robj {
     reply(args, |a, _| {
@@ -42,7 +44,8 @@ fn rs_matrix_memory(args: Robj) -> Robj {
     })
 }
 
-/// `store`, `element`, `chain` (bytes, optional): a handle on a matrix in a file.
+/// Opens a matrix in a file; arguments `store`, `element`, `chain` (recorded operations as bytes,
+/// optional).
 #[extendr]
 fn rs_matrix_open(args: Robj) -> Robj {
     reply(args, |a, _| {
@@ -60,8 +63,9 @@ fn recorded(source: Arc<dyn Source>, a: &Args) -> Result<LazyMatrix> {
     }
 }
 
-/// `along` ("obs" or "var"), `members` (each `matrix` and `from`, its position for every entry of the other axis, 0 for
-/// none), `aligned` (length of the other axis), `fill` (optional), `chain` (bytes, optional): a handle on the stack.
+/// Stacks matrices; arguments `along` ("obs" or "var"), `members` (each a list of `matrix` and
+/// `from`, the position in it, or 0 for none, of every entry of the other axis), `aligned` (length
+/// of the other axis), `fill` (optional), `chain` (recorded operations as bytes, optional).
 #[extendr]
 fn rs_matrix_stack(args: Robj) -> Robj {
     reply(args, |a, _| {
@@ -86,7 +90,7 @@ fn rs_matrix_stack(args: Robj) -> Robj {
     })
 }
 
-/// `matrix`, `rows`, `columns` (positions from 1, optional): the selection.
+/// Selects rows and columns; arguments `matrix`, `rows`, `columns` (positions from 1, optional).
 #[extendr]
 fn rs_matrix_select(args: Robj) -> Robj {
     reply(args, |a, _| {
@@ -95,7 +99,7 @@ fn rs_matrix_select(args: Robj) -> Robj {
     })
 }
 
-/// `matrix`: what `show()` says about it.
+/// Returns the properties that `show()` prints; argument `matrix`.
 #[extendr]
 fn rs_matrix_info(args: Robj) -> Robj {
     reply(args, |a, _| {
@@ -131,8 +135,9 @@ fn rs_matrix_info(args: Robj) -> Robj {
     })
 }
 
-/// Bytes that the values of `x` take in R: a dgCMatrix (lgCMatrix) has 8 (4) bytes a value and 4 an index and a column, a
-/// matrix 8 a number and 4 an integer or logical.
+/// Returns the memory that the values of `x` take in R. A dgCMatrix (lgCMatrix) takes 8 (4) bytes
+/// for a value, 4 for its index and 4 for each column; a matrix takes 4 bytes for an integer or a
+/// logical, else 8.
 fn room_in_r(x: &LazyMatrix, limit: u64, transposed: bool) -> stream::Room {
     let (n, m) = x.shape();
     let dtype = x.dtype();
@@ -144,7 +149,8 @@ fn room_in_r(x: &LazyMatrix, limit: u64, transposed: bool) -> stream::Room {
     stream::Room { limit, value: if small { 4 } else { 8 }, fixed: 0 }
 }
 
-/// `matrix`, `limit` (bytes), `transposed` (optional): the values, or their transpose, a dgCMatrix or a matrix.
+/// Reads the values, or their transpose, as a dgCMatrix or a matrix; arguments `matrix`, `limit`
+/// (bytes, optional), `transposed` (optional).
 #[extendr]
 fn rs_matrix_collect(args: Robj) -> Robj {
     reply(args, |a, notes: &Notes| {
@@ -154,7 +160,7 @@ fn rs_matrix_collect(args: Robj) -> Robj {
         let room = room_in_r(&x, limit, transposed);
         let value = run(a, |session| {
             let value = stream::collect_in(&x, session, &room)?;
-            // Rows are the columns of the transpose.
+            // The rows are the columns of the transpose already.
             if transposed {
                 Ok(value)
             } else {
@@ -169,7 +175,7 @@ fn rs_matrix_collect(args: Robj) -> Robj {
     })
 }
 
-/// A step of a plan as the call of R that takes it.
+/// Returns the verb of a step of a plan as a call in R.
 fn r_verb(verb: &str) -> String {
     match verb.split_once(" '") {
         Some((verb, choice)) => {
@@ -187,7 +193,7 @@ fn r_verb(verb: &str) -> String {
     }
 }
 
-/// `matrix`: the plan, as text and as columns.
+/// Returns the plan of the queued operations, as text and as columns of a table; argument `matrix`.
 #[extendr]
 fn rs_explain(args: Robj) -> Robj {
     reply(args, |a, _| {
@@ -209,7 +215,8 @@ fn rs_explain(args: Robj) -> Robj {
     })
 }
 
-/// `matrix`, `dir`: the column index in use from now on.
+/// Makes or finds the column index of a matrix and attaches it; arguments `matrix`, `dir` (folder
+/// of the index).
 #[extendr]
 fn rs_index_columns(args: Robj) -> Robj {
     reply(args, |a, _| {
@@ -220,7 +227,8 @@ fn rs_index_columns(args: Robj) -> Robj {
     })
 }
 
-/// `x`: to the core and back, for tests.
+/// Converts an R object to the core's value and back, for tests; arguments `x`, `column` (whether
+/// as a column).
 #[extendr]
 fn rs_echo(args: Robj) -> Robj {
     reply(args, |a, notes| {

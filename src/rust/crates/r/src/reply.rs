@@ -1,7 +1,8 @@
-//! The one way results and errors travel to R.
+//! The only way of results and errors to R.
 //!
-//! extendr 0.9 hands the text of an `Err` to `Rf_error` as a printf format, so no function of this crate returns
-//! `Err`: every one returns a list that R's `rs_call()` turns into a value or a classed condition.
+//! extendr 0.9 passes the text of an `Err` to `Rf_error` as a printf format, so no function of this
+//! crate returns `Err`. Each returns a list, which R's `rs_call()` turns into a value or a classed
+//! condition.
 
 use crate::args::Args;
 use anndataoom_core::error::printable;
@@ -12,12 +13,13 @@ use extendr_api::prelude::*;
 use std::borrow::Cow;
 use std::cell::RefCell;
 
-/// Warnings collected while converting, shown by R once the call is over.
+/// Warnings of a call, which R shows when it ends.
 #[derive(Debug, Default)]
 pub(crate) struct Notes(RefCell<Vec<(&'static str, String)>>);
 
 impl Notes {
-    /// Records a warning of condition class `anndataoom_warning_<class>`; the class "note" is shown as a message.
+    /// Records a warning of condition class `anndataoom_warning_<class>`; the class "note" is shown
+    /// as a message.
     pub(crate) fn warn(&self, class: &'static str, message: String) {
         self.0.borrow_mut().push((class, message));
     }
@@ -34,7 +36,7 @@ impl Notes {
     }
 }
 
-/// `s` without NUL bytes, which R strings cannot hold.
+/// Returns `s` without NUL bytes, which R strings cannot hold.
 pub(crate) fn clean(s: &str) -> Cow<'_, str> {
     if s.contains('\0') {
         Cow::Owned(s.replace('\0', ""))
@@ -43,12 +45,12 @@ pub(crate) fn clean(s: &str) -> Cow<'_, str> {
     }
 }
 
-/// An extendr error as one of ours.
+/// Converts an error of extendr.
 pub(crate) fn r_error(e: extendr_api::Error) -> Error {
     Error::Internal(e.to_string())
 }
 
-/// Runs `work` on the named arguments in `args` and wraps what it gives: `list(ok =, warnings =)` or
+/// Runs `work` on the named arguments in `args` and wraps its result: `list(ok =, warnings =)` or
 /// `list(error = <class>, message =, warnings =)`.
 pub(crate) fn reply(args: Robj, work: impl FnOnce(&Args, &Notes) -> Result<Robj>) -> Robj {
     let notes = Notes::default();

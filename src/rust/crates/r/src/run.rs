@@ -1,4 +1,4 @@
-//! Long calls: the work runs on a thread of its own while R's thread watches for Ctrl-C and draws progress.
+//! Long calls: a separate thread works while R's thread watches for Ctrl-C and draws progress.
 
 use crate::args::Args;
 use crate::reply::r_error;
@@ -12,17 +12,19 @@ extern "C" {
 }
 
 extern "C" fn check_interrupt(_: *mut std::ffi::c_void) {
-    // SAFETY: called by R on R's thread; a pending interrupt jumps to R_ToplevelExec, past no Rust frame but this.
+    // SAFETY: called by R on R's thread; a pending interrupt jumps to R_ToplevelExec, past no Rust
+    // frame but this.
     unsafe { R_CheckUserInterrupt() }
 }
 
-/// Whether the user pressed Ctrl-C. Only from R's thread.
+/// Returns whether the user pressed Ctrl-C. Must be called on R's thread.
 fn interrupted() -> bool {
-    // SAFETY: R's own way to run code that may jump; gives FALSE when it did.
+    // SAFETY: R's own way to run code that may jump; it returns FALSE if the code did.
     unsafe { R_ToplevelExec(check_interrupt, std::ptr::null_mut()) == 0 }
 }
 
-/// Calls `draw`, which R's `careful()` made: `NULL`, the text of an error, or `FALSE` for Ctrl-C meanwhile.
+/// Calls `draw`, which R's `careful()` made. It returns `NULL`, the text of an error, or `FALSE`
+/// after Ctrl-C.
 fn show(draw: &Function, fraction: f64) -> Result<()> {
     let reply = draw.call(pairlist!(fraction)).map_err(r_error)?;
     match (reply.as_str(), reply.as_bool()) {
@@ -35,19 +37,20 @@ fn show(draw: &Function, fraction: f64) -> Result<()> {
     }
 }
 
-/// Runs `work` with threads and memory from `args`; `args$progress`, an R function of one number (0 to 1), is called
-/// a few times a second. No R object may enter `work`.
+/// Runs `work` with threads and memory from `args`. The R function `args$progress` gets the
+/// fraction done (0 to 1) a few times a second. `work` may not touch R objects.
 ///
 /// # Errors
-/// Errors of `work`; [`Error::Cancelled`] after Ctrl-C; [`Error::Progress`] when progress cannot be drawn.
+/// The errors of `work`; [`Error::Cancelled`] after Ctrl-C; [`Error::Progress`] when progress
+/// cannot be drawn.
 pub(crate) fn run<T: Send>(args: &Args, work: impl FnOnce(&Session) -> Result<T> + Send) -> Result<T> {
     watching(&args.session()?, args, work)
 }
 
-/// [`run`] in a session that lasts longer than the call.
+/// Runs `work` like [`run`], in a session that outlives the call.
 ///
 /// # Errors
-/// As [`run`].
+/// The errors of [`run`].
 pub(crate) fn watching<T: Send>(
     session: &Session,
     args: &Args,

@@ -6,7 +6,8 @@ use anndataoom_core::sim::{simulate_h5ad, Simulation};
 use anndataoom_core::write::{Compression, WriteOptions};
 use extendr_api::prelude::*;
 
-/// `path`, `n_obs`, `n_vars`, `n_types`, `n_batches`, `density`, `seed`: writes a simulated h5ad file.
+/// Writes a simulated h5ad file; arguments `path`, `n_obs`, `n_vars`, `n_types`, `n_batches`,
+/// `density`, `seed`.
 #[extendr]
 fn rs_simulate(args: Robj) -> Robj {
     reply(args, |a, _| {

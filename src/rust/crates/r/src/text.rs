@@ -1,12 +1,12 @@
-//! Text that others wrote, into h5ad files.
+//! Count matrices and tables as text, converted to h5ad files.
 
 use crate::reply::reply;
 use crate::run::run;
 use anndataoom_core::text::{self, MtxOptions, TextOptions};
 use extendr_api::prelude::*;
 
-/// `path`, `to`, `var_names`, `make_unique`, `gex_only`, `prefix` (optional): a folder with a count matrix, into the h5ad
-/// file `to`.
+/// Converts a folder with a count matrix to an h5ad file; arguments `path`, `to` (the file),
+/// `var_names`, `make_unique`, `gex_only`, `prefix` (optional).
 #[extendr]
 fn rs_read_10x_mtx(args: Robj) -> Robj {
     reply(args, |a, _| {
@@ -22,8 +22,8 @@ fn rs_read_10x_mtx(args: Robj) -> Robj {
     })
 }
 
-/// `path`, `to`, `delimiter` (optional), `first_column_names` (optional), `transpose`: a table of numbers, into the h5ad file
-/// `to`.
+/// Converts a table of numbers to an h5ad file; arguments `path`, `to` (the file), `delimiter`
+/// (optional), `first_column_names` (optional), `transpose`.
 #[extendr]
 fn rs_read_text(args: Robj) -> Robj {
     reply(args, |a, _| {
@@ -39,7 +39,7 @@ fn rs_read_text(args: Robj) -> Robj {
     })
 }
 
-/// `path`: what is there, by the name of its kind.
+/// Returns the kind of a file or folder, such as "h5ad"; argument `path`.
 #[extendr]
 fn rs_content(args: Robj) -> Robj {
     reply(args, |a, _| {
@@ -48,7 +48,8 @@ fn rs_content(args: Robj) -> Robj {
     })
 }
 
-/// `path`: the beginnings of the names of several matrices in a folder.
+/// Returns the prefixes of the files of several matrices in a folder, none when no prefix is
+/// needed; argument `path`.
 #[extendr]
 fn rs_prefixes(args: Robj) -> Robj {
     reply(args, |a, _| Ok(text::prefixes(a.str("path")?.as_ref())?.into()))

@@ -1,4 +1,4 @@
-//! Core values as R objects. With `from_r`, the only place that knows both.
+//! Conversion of values of the core to R objects. Only this module and `from_r` know both.
 
 use crate::reply::{clean, r_error, Notes};
 use crate::vector::{doubles, integers, logicals, texts};
@@ -11,10 +11,10 @@ use anndataoom_core::session::Monitor;
 use anndataoom_core::{memory, Error, Result};
 use extendr_api::prelude::*;
 
-/// Integers from here on are not all exact in an R double.
+/// Integers above 2^53 are not all exact in an R double.
 const EXACT: u64 = 1 << 53;
 
-/// `value` in R's terms; `name` is what warnings call it.
+/// Converts `value` to an R object; `name` names it in warnings and errors.
 ///
 /// # Errors
 /// [`Error::Shape`] when the value contradicts itself, [`Error::Memory`] when R cannot hold it.
@@ -44,7 +44,8 @@ pub(crate) fn to_r(value: &Value, name: &str, notes: &Notes) -> Result<Robj> {
     })
 }
 
-/// The buffers of an awkward array, each with its dtype, which R's own types do not keep.
+/// Converts the buffers of an awkward array. Each keeps its dtype in an attribute, because R has
+/// fewer types.
 fn awkward_buffers(buffers: &[(String, Value)], name: &str, notes: &Notes) -> Result<Robj> {
     let typed = |(key, value): &(String, Value)| {
         let mut out = to_r(value, &format!("{name}/{key}"), notes)?;
@@ -56,11 +57,11 @@ fn awkward_buffers(buffers: &[(String, Value)], name: &str, notes: &Notes) -> Re
     list_of(buffers.iter().map(|(k, _)| k.as_str()), buffers.iter().map(typed).collect::<Result<_>>()?)
 }
 
-/// The transpose of a matrix. Nothing is moved: compressed rows of one are compressed columns of the other, and the
-/// row-major values of one are the column-major values of the other.
+/// Converts the transpose of a matrix. No value is moved: compressed rows of one are compressed
+/// columns of the other, and row-major values of one are column-major values of the other.
 ///
 /// # Errors
-/// As [`to_r`].
+/// The errors of [`to_r`].
 pub(crate) fn transposed_to_r(value: Value, name: &str, notes: &Notes) -> Result<Robj> {
     match value {
         Value::Sparse(s) => {
@@ -78,13 +79,13 @@ pub(crate) fn transposed_to_r(value: Value, name: &str, notes: &Notes) -> Result
     }
 }
 
-/// `list(name = value, ...)`.
+/// Converts named values to `list(name = value, ...)`.
 pub(crate) fn named_list(items: &[(String, Value)], name: &str, notes: &Notes) -> Result<Robj> {
     let values: Result<Vec<Robj>> = items.iter().map(|(k, v)| to_r(v, &format!("{name}/{k}"), notes)).collect();
     list_of(items.iter().map(|(k, _)| k.as_str()), values?)
 }
 
-/// A named list of R objects.
+/// Makes a named list of R objects.
 pub(crate) fn list_of<'a>(names: impl ExactSizeIterator<Item = &'a str>, values: Vec<Robj>) -> Result<Robj> {
     if values.is_empty() {
         return Ok(List::new(0).into());
@@ -93,15 +94,15 @@ pub(crate) fn list_of<'a>(names: impl ExactSizeIterator<Item = &'a str>, values:
     Ok(List::from_names_and_values(names, values).map_err(r_error)?.into())
 }
 
-/// Bits of row-major float32 values of an `n x k` matrix as R's `anndataoom_float32`.
+/// Makes an `anndataoom_float32` of the bits of the row-major values of an `n x k` matrix.
 pub(crate) fn float32(bits: Robj, n: usize, k: usize) -> Result<Robj> {
     let mut out = with_dim(bits, &[k, n])?;
     out.set_class(["anndataoom_float32"]).map_err(r_error)?;
     Ok(out)
 }
 
-/// Turns the sparse matrices of a value into columns, as R has them. Of a million cells that takes seconds: it belongs
-/// into work that Ctrl-C stops, before [`to_r`].
+/// Converts the sparse matrices of a value to compressed columns, as R has them. With a million
+/// cells that takes seconds, so it belongs into work that Ctrl-C stops, before [`to_r`].
 ///
 /// # Errors
 /// [`Error::Cancelled`]; [`Error::Shape`] for a matrix that contradicts itself.
@@ -117,15 +118,16 @@ fn all_by_columns(items: Vec<(String, Value)>, monitor: &Monitor) -> Result<Vec<
     items.into_iter().map(|(key, value)| Ok((key, by_columns(value, monitor)?))).collect()
 }
 
-/// [`by_columns`] for all that a verb adds.
+/// Converts the sparse matrices of a verb's results like [`by_columns`].
 ///
 /// # Errors
-/// As [`by_columns`].
+/// The errors of [`by_columns`].
 pub(crate) fn patch_by_columns(patch: Patch, monitor: &Monitor) -> Result<Patch> {
     Ok(Patch { obsp: all_by_columns(patch.obsp, monitor)?, uns: all_by_columns(patch.uns, monitor)?, ..patch })
 }
 
-/// The elements that a verb adds, by slot. Each value goes once R has it: the graphs of a million cells are 400 MB.
+/// Converts a verb's results to lists by slot. Each value is dropped once R has it: graphs of a
+/// million cells are 400 MB.
 pub(crate) fn patch_to_r(patch: Patch, notes: &Notes) -> Result<Robj> {
     let Patch { obs, var, obsm, varm, obsp, uns } = patch;
     let slots = [("obs", obs), ("var", var), ("obsm", obsm), ("varm", varm), ("obsp", obsp), ("uns", uns)];
@@ -135,7 +137,7 @@ pub(crate) fn patch_to_r(patch: Patch, notes: &Notes) -> Result<Robj> {
         let values: Result<Vec<Robj>> = items
             .into_iter()
             .map(|(name, value)| match value {
-                // Embeddings stay float32.
+                // Embeddings stay float32, as bits.
                 Value::Array(Array { shape, data: Data::F32(v) }) if slot == "obsm" && shape.len() == 2 => {
                     let bits = integers(&name, v.iter().map(|x| x.to_bits() as i32))?;
                     float32(bits, shape[0], shape[1])
@@ -149,7 +151,8 @@ pub(crate) fn patch_to_r(patch: Patch, notes: &Notes) -> Result<Robj> {
     list_of(names.into_iter(), lists)
 }
 
-/// A buffer: logical, integer (where all values fit 32 bits and none is the one R keeps for NA) or double.
+/// Converts a buffer to a logical, integer or double vector. Integer needs all values in 32 bits
+/// and none equal to R's NA.
 fn data(d: &Data, name: &str, notes: &Notes) -> Result<Robj> {
     fn int<T: Copy + TryInto<i32>>(v: &[T], name: &str) -> Result<Robj> {
         integers(name, v.iter().map(|&x| x.try_into().unwrap_or(i32::MIN)))
@@ -194,7 +197,7 @@ fn scalar(s: &Scalar, name: &str, notes: &Notes) -> Result<Robj> {
     })
 }
 
-/// Row-major values of an array of `shape` in R's column-major order.
+/// Reorders the row-major values of an array of `shape` to column-major order.
 fn column_major<T: Copy>(shape: &[usize], v: &[T]) -> Result<Vec<T>> {
     const WHAT: &str = "an array in R's order";
     Ok(match *shape {
@@ -240,7 +243,7 @@ fn array(a: &Array, name: &str, notes: &Notes) -> Result<Robj> {
         return data(&a.data, name, notes);
     }
     if let (&[n, m], Data::F32(v)) = (a.shape.as_slice(), &a.data) {
-        // An embedding of a million cells: straight into R's memory, without copies on the way.
+        // An embedding of a million cells is written into R's memory without intermediate copies.
         return with_dim(doubles(name, (0..n * m).map(|k| f64::from(v[k % n * m + k / n])))?, &a.shape);
     }
     let turned = anndataoom_core::with_data!(&a.data, v => reorder(&a.shape, v))?;
@@ -255,7 +258,8 @@ fn strings(shape: &[usize], text: &Text, name: &str) -> Result<Robj> {
     with_dim(texts(name, items.len(), || items.iter().map(|&s| Some(s)))?, shape)
 }
 
-/// Labels of categories, and the kind of those that are not strings.
+/// Returns the labels of categories, and the type of those that are no strings; `None` for
+/// categories R cannot have.
 fn labels(categories: &Value) -> Option<(Vec<String>, Option<&'static str>)> {
     match categories {
         Value::Strings { data, .. } => Some((data.iter().map(|s| clean(s).into_owned()).collect(), None)),
@@ -324,7 +328,7 @@ fn nullable(n: &Nullable, name: &str, notes: &Notes) -> Result<Robj> {
     })
 }
 
-/// `dgCMatrix`, or `lgCMatrix` for bool: the slots are built directly.
+/// Converts to a `dgCMatrix`, or to an `lgCMatrix` for bool, whose slots are set directly.
 pub(crate) fn sparse(s: &Sparse, name: &str) -> Result<Robj> {
     if s.data.len() >= i32::MAX as usize {
         return Err(Error::Memory {
@@ -342,13 +346,14 @@ pub(crate) fn sparse(s: &Sparse, name: &str) -> Result<Robj> {
         &turned
     };
     let class = if s.data.dtype() == DType::Bool { "lgCMatrix" } else { "dgCMatrix" };
-    // A Ctrl-C waits: it would leave Matrix half loaded, and be taken for an error of ours.
+    // Ctrl-C has to wait: it would leave Matrix half loaded, and would look like an error of this
+    // package.
     let new = format!(
         "base::suspendInterrupts(methods::new(methods::getClass('{class}', where = base::asNamespace('Matrix'))))"
     );
     let mut out: S4 = eval_string(&new).and_then(S4::try_from).map_err(r_error)?;
     let mut set = |slot: &str, value: Robj| out.set_slot(slot, value).map(|_| ()).map_err(r_error);
-    // Straight into R's memory: the graph of a million cells is 300 MB.
+    // Written into R's memory without copies: the graph of a million cells is 300 MB.
     set("p", integers(name, s.indptr.iter().map(|&p| p as i32))?)?;
     set("i", integers(name, s.indices.iter().map(|&i| i as i32))?)?;
     set(
@@ -366,15 +371,16 @@ fn doubles_of<T: Number>(v: &[T], name: &str) -> Result<Robj> {
     doubles(name, v.iter().map(|x| x.to_f64()))
 }
 
-/// Row names have to be unique in R: repeats get "-1", "-2", ... as in anndata's `obs_names_make_unique`.
+/// Converts a table to a data.frame. Repeated row names, which R does not allow, get "-1", "-2",
+/// ... as in anndata's `obs_names_make_unique`.
 fn data_frame(d: &DataFrame, name: &str, notes: &Notes) -> Result<Robj> {
     let columns = named_list(&d.columns, name, notes)?;
     let index = to_r(&d.index, name, notes)?;
     frame_of(columns, index, d.index_name.as_deref(), name, notes)
 }
 
-/// A data.frame through R's `build_frame()`, which may raise no condition: its warning is noted, and raised by R's
-/// `rs_call()`.
+/// Makes a data.frame with R's `build_frame()`. That function may not raise conditions; it returns
+/// its warning, which R's `rs_call()` raises later.
 pub(crate) fn frame_of(
     columns: Robj,
     index: Robj,
@@ -399,7 +405,7 @@ fn rec_array(fields: &[(String, Value)], name: &str, notes: &Notes) -> Result<Ro
     );
     let columns = named_list(fields, name, notes)?;
     if flat {
-        // Written again, it is what it was.
+        // The mark lets it be written as a rec-array again.
         let mut frame = frame_of(columns, ().into(), None, name, notes)?;
         frame.set_attrib("encoding", "rec-array").map_err(r_error)?;
         Ok(frame)

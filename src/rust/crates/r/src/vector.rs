@@ -1,5 +1,6 @@
-//! R's vectors. Where R has no memory left it jumps out of what asked for some, past Rust's frames and their destructors:
-//! large vectors are asked for in a place it may jump from, and only when there is room for the small objects around them.
+//! Allocation of R's vectors. When R has no memory left, it jumps out of the call, past Rust's
+//! frames and their destructors. So large vectors are allocated where R may jump, and only when
+//! there is memory for the small objects around them, too.
 
 use crate::reply::clean;
 use anndataoom_core::{memory, Error, Result};
@@ -7,11 +8,11 @@ use extendr_api::prelude::*;
 use extendr_api::{AsTypedSlice, GetSexp, SEXP};
 use std::ffi::c_void;
 
-/// Bytes from which on a vector is large.
+/// Size in bytes from which on a vector is large.
 const LARGE: usize = 1 << 16;
-/// Left for all that R makes besides a large vector: attributes, names, lists.
+/// Bytes left free for everything that R makes besides a large vector: attributes, names, lists.
 const ROOM: usize = 8 << 20;
-/// The memory R takes for a string besides its bytes: a header and a pointer to it.
+/// Bytes that R takes for a string besides its text: a header and a pointer to it.
 const STRING: usize = 64;
 
 const INTEGERS: u32 = 13;
@@ -19,7 +20,7 @@ const DOUBLES: u32 = 14;
 const LOGICALS: u32 = 10;
 const TEXTS: u32 = 16;
 const RAWS: u32 = 24;
-/// R's number of the encoding.
+/// R's number of the encoding UTF-8.
 const UTF8: i32 = 1;
 
 type Handler = unsafe extern "C" fn(SEXP, *mut c_void) -> SEXP;
@@ -46,10 +47,11 @@ unsafe extern "C" fn nothing(_: SEXP, _: *mut c_void) -> SEXP {
     unsafe { R_NilValue }
 }
 
-/// Runs `body`, which R may jump out of: it must own nothing that has to be dropped. `None` when R raised an error.
+/// Runs `body`, out of which R may jump, so it must own nothing that has to be dropped. Returns
+/// `None` when R raised an error.
 ///
 /// # Errors
-/// [`Error::Cancelled`] when R was interrupted meanwhile.
+/// [`Error::Cancelled`] when R was interrupted.
 fn catch<F: FnMut() -> SEXP>(body: F) -> Result<Option<Robj>> {
     struct Call<F> {
         body: F,
@@ -59,30 +61,32 @@ fn catch<F: FnMut() -> SEXP>(body: F) -> Result<Option<Robj>> {
         // SAFETY: the `Call` of `catch`, alive until R_ToplevelExec returns.
         unsafe { ((*data.cast::<Call<F>>()).body)() }
     }
-    // Errors end in R_tryCatchError, which prints none, and whatever else R jumps for in R_ToplevelExec.
+    // R_tryCatchError takes errors and prints none; R_ToplevelExec takes all other jumps.
     extern "C" fn guarded<F: FnMut() -> SEXP>(data: *mut c_void) {
         // SAFETY: R's own way to run code that may raise an error, on R's thread.
         let found = unsafe { R_tryCatchError(call::<F>, data, nothing, std::ptr::null_mut()) };
-        // SAFETY: the `Call` of `catch`, which nobody else has meanwhile.
+        // SAFETY: the `Call` of `catch`, to which there is no other reference meanwhile.
         unsafe { (*data.cast::<Call<F>>()).found = found };
     }
     single_threaded(|| {
         // SAFETY: R's constant.
         let mut this = Call { body, found: unsafe { R_NilValue } };
-        // SAFETY: R's own way to run code that may jump, on R's thread, as everything of this crate that touches R.
+        // SAFETY: R's own way to run code that may jump, on R's thread, as everything of this crate
+        // that touches R.
         let returned = unsafe { R_ToplevelExec(guarded::<F>, (&raw mut this).cast()) };
         if returned == 0 {
             return Err(Error::Cancelled);
         }
-        // SAFETY: an object that R just made goes into R's protection before R makes another one.
+        // SAFETY: the new object gets R's protection before R makes another one.
         let found = unsafe { Robj::from_sexp(this.found) };
         Ok((!found.is_null()).then_some(found))
     })
 }
 
-/// A vector of `n` values, `bytes` in all, with the values R left there.
+/// Allocates a vector of `n` values, `bytes` in all, which are not initialised; `name` names it in
+/// errors.
 fn allocate(kind: u32, n: usize, bytes: usize, name: &str) -> Result<Robj> {
-    // SAFETY: any length is fine; R refuses the too long.
+    // SAFETY: any length is valid; R refuses one that is too long.
     let new = || unsafe { Rf_allocVector(kind, n as isize) };
     if bytes < LARGE {
         // SAFETY: on R's thread.
@@ -93,7 +97,7 @@ fn allocate(kind: u32, n: usize, bytes: usize, name: &str) -> Result<Robj> {
     catch(new)?.ok_or_else(refused)
 }
 
-/// Integers that are still to be written.
+/// Allocates an integer vector to be written.
 ///
 /// # Errors
 /// [`Error::OutOfMemory`].
@@ -118,17 +122,17 @@ macro_rules! vectors {
     )*};
 }
 vectors! {
-    /// Integers.
+    /// Makes an integer vector.
     integers: INTEGERS, i32;
-    /// Doubles.
+    /// Makes a double vector.
     doubles: DOUBLES, f64;
-    /// Logicals.
+    /// Makes a logical vector.
     logicals: LOGICALS, Rbool;
-    /// Bytes.
+    /// Makes a raw vector.
     raws: RAWS, u8;
 }
 
-/// `n` strings, which `values` gives; `None` is NA.
+/// Makes a vector of the first `n` strings of `values`, which may be called twice; `None` is NA.
 ///
 /// # Errors
 /// [`Error::OutOfMemory`].
@@ -139,12 +143,12 @@ pub(crate) fn texts<'a, I: Iterator<Item = Option<&'a str>>>(
 ) -> Result<Robj> {
     let bytes = values().flatten().map(str::len).sum::<usize>().saturating_add(n.saturating_mul(STRING));
     let out = allocate(TEXTS, n, n.saturating_mul(8), name)?;
-    // SAFETY: `out` outlives it.
+    // SAFETY: `out` outlives the pointer.
     let to = unsafe { out.get() };
     let fill = || {
         for (i, value) in values().take(n).enumerate() {
             let text = match value.map(clean) {
-                // SAFETY: a text of UTF-8, shorter than 2^31 and without NUL.
+                // SAFETY: the text is UTF-8 without NUL, and taken to be shorter than 2^31 bytes.
                 Some(s) => unsafe { Rf_mkCharLenCE(s.as_ptr().cast(), s.len() as i32, UTF8) },
                 // SAFETY: R's constant.
                 None => unsafe { R_NaString },

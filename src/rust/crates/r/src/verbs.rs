@@ -1,4 +1,5 @@
-//! The one way from R into the table of verbs, and the few sums and products that R calls for a matrix by itself.
+//! The only way from R into the table of verbs, and the few sums and products of a matrix that R
+//! calls directly.
 
 use crate::args::{doubles, matrix, Args};
 use crate::from_r::{self, float32_in_place, from_r, sparse, Place};
@@ -17,20 +18,21 @@ use extendr_api::AsTypedSlice;
 use ndarray::{Array2, ArrayView2, CowArray, Ix2};
 use std::collections::HashMap;
 
-/// The verb `name` and its arguments `args`, accepted by the table.
+/// Finds the verb `name` in the table and checks its arguments `args`.
 fn checked(a: &Args) -> Result<(&'static Verb, verbs::Args)> {
     let name = a.str("name")?;
     let verb = verbs::find(name)?;
     Ok((verb, verb.check(arguments(a))?))
 }
 
-/// The arguments `args`.
+/// Converts the argument `args`, a named list.
 fn arguments(a: &Args) -> Vec<(String, Given)> {
     let list = a.get("args").and_then(|l| l.as_list()).unwrap_or_else(|| List::new(0));
     list.iter().map(|(k, v)| (k.to_owned(), given(&v))).collect()
 }
 
-/// `name`, `args` (a named list) of a function that is no verb: `NULL`, or an error.
+/// Checks the arguments of a function that is no verb: returns `NULL` or an error; arguments
+/// `name`, `args` (a named list).
 #[extendr]
 fn rs_check(args: Robj) -> Robj {
     reply(args, |a, _| {
@@ -39,7 +41,8 @@ fn rs_check(args: Robj) -> Robj {
     })
 }
 
-/// `name`, `args` (a named list): `needs` (the source of every input, by name) and the `label` of a progress bar.
+/// Checks the arguments of a verb and returns `list(needs =, label =)`: the source of every input,
+/// by name, and the label of a progress bar; arguments `name`, `args` (a named list).
 #[extendr]
 fn rs_verb_check(args: Robj) -> Robj {
     reply(args, |a, _| {
@@ -51,9 +54,12 @@ fn rs_verb_check(args: Robj) -> Robj {
     })
 }
 
-/// `name`, `args`, `inputs` (a named list): the `matrix` as a handle, the `patch`, which to `keep` of the `cells` or genes (or which to
-/// take, by position), and
-/// `placed`, the key of obsm of the coordinates `scores`.
+/// Runs a verb; arguments `name`, `args` and `inputs` (named lists). Returns a list:
+/// - `matrix`: the handle of the new matrix, or `NULL`
+/// - `patch`: the new elements, by slot
+/// - `cells`, `keep`: whether `keep` is about cells or genes; a mask of them, or the positions to
+///   take
+/// - `placed`, `scores`: the key in obsm of new coordinates, and the coordinates
 #[extendr]
 fn rs_verb(args: Robj) -> Robj {
     reply(args, |a, notes| {
@@ -65,7 +71,8 @@ fn rs_verb(args: Robj) -> Robj {
             inputs.insert((*name).to_owned(), input(verb, name, x)?);
         }
         let mut call = Call::new(args, inputs);
-        // The coordinates are written into R's memory: a copy of a million cells is 200 MB.
+        // The coordinates are written into R's memory, because a copy for a million cells would be
+        // 200 MB.
         let room = verb.room(&call)?;
         let (n, k) = room.unwrap_or_default();
         let mut scores: Robj = uninitialised("scores", n.saturating_mul(k))?;
@@ -75,7 +82,7 @@ fn rs_verb(args: Robj) -> Robj {
         }
         let found = run(a, |session| {
             let mut found = verb.run(call, session)?;
-            // R has columns; they are made here, where Ctrl-C is looked for.
+            // R needs compressed columns. They are made here, where Ctrl-C can stop it.
             found.patch = patch_by_columns(found.patch, &session.monitor)?;
             Ok(found)
         })?;
@@ -95,7 +102,7 @@ fn rs_verb(args: Robj) -> Robj {
     })
 }
 
-/// An input as the source of the need says.
+/// Converts an input to the type that its source in the table has.
 fn input<'a>(verb: &Verb, name: &str, x: &'a Robj) -> Result<Input<'a>> {
     let unknown = || Error::Internal(format!("{}: an unknown input '{name}'", verb.name));
     let logicals =
@@ -146,7 +153,8 @@ fn input<'a>(verb: &Verb, name: &str, x: &'a Robj) -> Result<Input<'a>> {
     })
 }
 
-/// A part of a reference, by what it is: a handle, a matrix, numbers, names, or a list of factors.
+/// Converts a part of a reference by its type: a handle, a matrix, numbers, names, or a list of
+/// factors.
 fn reference<'a>(x: &'a Robj, name: &str, unknown: impl Fn() -> Error) -> Result<Input<'a>> {
     if x.rtype() == Rtype::ExternalPtr {
         return Ok(Input::Matrix(matrix(x)?));
@@ -164,7 +172,7 @@ fn reference<'a>(x: &'a Robj, name: &str, unknown: impl Fn() -> Error) -> Result
     }
 }
 
-/// A factor; `None` for anything else.
+/// Converts a factor; `None` for any other object.
 fn groups(x: &Robj) -> Option<Result<Groups>> {
     let code = |&code: &i32| if code == i32::MIN { -1 } else { code - 1 };
     let codes = memory::collected(x.as_integer_slice()?.iter().map(code), "the groups of cells");
@@ -172,7 +180,7 @@ fn groups(x: &Robj) -> Option<Result<Groups>> {
     Some(codes.map(|codes| Groups { codes, names }))
 }
 
-/// A numeric R matrix as f32 rows; one that R keeps as float32 is read where it lies.
+/// Converts a numeric R matrix to f32 rows; an `anndataoom_float32` is read in place.
 fn points<'a>(x: &'a Robj, name: &str) -> Result<CowArray<'a, f32, Ix2>> {
     if let Some((values, n, d)) = float32_in_place(x) {
         let view = ArrayView2::from_shape((n, d), values).map_err(|e| Error::shape(name, format!("{n} x {d}"), e))?;
@@ -189,7 +197,7 @@ fn points<'a>(x: &'a Robj, name: &str) -> Result<CowArray<'a, f32, Ix2>> {
     }
 }
 
-/// The parameters R has: of each, by name, its `kind` and `default`.
+/// Lists the parameters of the R face by name, each with `kind` and `default`.
 fn parameters(params: &[Param]) -> Result<Robj> {
     let params: Vec<_> = params.iter().filter(|p| p.face != Face::Python).collect();
     let described = params.iter().map(|p| {
@@ -203,7 +211,7 @@ fn parameters(params: &[Param]) -> Result<Robj> {
     list_of(params.iter().map(|p| p.name), described.collect::<Result<_>>()?)
 }
 
-/// The functions that are no verbs, for tests: of each, by its name in R, its parameters.
+/// Lists the parameters of every function that is no verb, by its name in R, for tests.
 #[extendr]
 fn rs_function_table(args: Robj) -> Robj {
     reply(args, |_, _| {
@@ -212,7 +220,7 @@ fn rs_function_table(args: Robj) -> Robj {
     })
 }
 
-/// The table, for tests: of each verb, by name, `params`, and what it `gives`.
+/// Lists `params` and `gives` of every verb, by name, for tests.
 #[extendr]
 fn rs_verb_table(args: Robj) -> Robj {
     reply(args, |_, _| {
@@ -225,7 +233,7 @@ fn rs_verb_table(args: Robj) -> Robj {
     })
 }
 
-/// `matrix`: the sum of each row.
+/// Returns the sum of each row; argument `matrix`.
 #[extendr]
 fn rs_row_sums(args: Robj) -> Robj {
     reply(args, |a, _| {
@@ -234,7 +242,7 @@ fn rs_row_sums(args: Robj) -> Robj {
     })
 }
 
-/// `matrix`: the sum of each column.
+/// Returns the sum of each column; argument `matrix`.
 #[extendr]
 fn rs_col_sums(args: Robj) -> Robj {
     reply(args, |a, _| {
@@ -243,7 +251,8 @@ fn rs_col_sums(args: Robj) -> Robj {
     })
 }
 
-/// `matrix`: sum, least and largest value of all, and how many there are without and with NaN.
+/// Returns the totals of all values: `sum`, `min`, `max`, `count` (without NaN) and `nan` (number
+/// of NaN); argument `matrix`.
 #[extendr]
 fn rs_totals(args: Robj) -> Robj {
     reply(args, |a, _| {
@@ -254,19 +263,20 @@ fn rs_totals(args: Robj) -> Robj {
     })
 }
 
-/// `matrix`: `t(matrix) %*% matrix`.
+/// Returns `t(matrix) %*% matrix`; argument `matrix`.
 #[extendr]
 fn rs_cross_product(args: Robj) -> Robj {
     reply(args, |a, notes| {
         let x = a.matrix("matrix")?;
         let p = x.shape().1;
         let product = run(a, |session| ops::cross_product(&x, session))?;
-        // Symmetric: its rows are its columns.
+        // The product is symmetric, so its rows are its columns.
         transposed_to_r(Value::Array(Array { shape: vec![p, p], data: product.into() }), "product", notes)
     })
 }
 
-/// `matrix`, `by` (a numeric R matrix), `transposed`: `matrix %*% by`, or `t(matrix) %*% by`.
+/// Returns `matrix %*% by`, or `t(matrix) %*% by`; arguments `matrix`, `by` (a numeric R matrix),
+/// `transposed`.
 #[extendr]
 fn rs_product(args: Robj) -> Robj {
     reply(args, |a, notes| {
@@ -287,12 +297,13 @@ fn rs_product(args: Robj) -> Robj {
     })
 }
 
-/// `matrix`, `axis` ("obs": of each cell, "var": of each gene), `ddof`: means and variances.
+/// Returns means and variances; arguments `matrix`, `axis` ("obs" for those of each cell, "var" of
+/// each gene), `ddof`.
 #[extendr]
 fn rs_mean_var(args: Robj) -> Robj {
     reply(args, |a, _| {
         let (x, ddof) = (a.matrix("matrix")?, a.usize("ddof")?);
-        // numpy's axis is the one that goes away.
+        // numpy's axis is the one that is reduced.
         let axis = match a.str("axis")? {
             "var" => ops::Axis::Obs,
             "obs" => ops::Axis::Var,
@@ -307,7 +318,9 @@ fn rs_mean_var(args: Robj) -> Robj {
     })
 }
 
-/// `matrix`, `rows` (whether groups are of rows), `groups` (a factor), `func`, `dof`: a matrix a function, by name.
+/// Aggregates values by group and returns one matrix per function, by name: groups x genes, or
+/// cells x groups; arguments `matrix`, `rows` (whether the groups are of rows), `groups` (a
+/// factor), `func` (names), `dof`.
 #[extendr]
 fn rs_aggregate(args: Robj) -> Robj {
     reply(args, |a, notes| {
@@ -329,7 +342,7 @@ fn rs_aggregate(args: Robj) -> Robj {
     })
 }
 
-/// `x`: an `anndataoom_float32` as a matrix of doubles.
+/// Converts an `anndataoom_float32` to a matrix of doubles; argument `x`.
 #[extendr]
 fn rs_float32(args: Robj) -> Robj {
     reply(args, |a, notes| {

@@ -1,4 +1,4 @@
-//! Writing: the plan R made (see `write_plan()` there) as the core's.
+//! Writing: conversion of R's plan (see `write_plan()` there) to the core's.
 
 use crate::args::Args;
 use crate::from_r::{from_r, Place};
@@ -18,9 +18,13 @@ fn bad(what: &str) -> Error {
     Error::Internal(format!("a plan of writing has {what}"))
 }
 
-/// One part: `kind` is "value" (`value`, `name`, `element`), "matrix" (`matrix`, `store`), "copy" (`store`,
-/// `element`, `rows`, `columns`), "in use" (`store`, `element`, `column`, `rows`: a column of the data.frame with the
-/// categories it uses) or "frame" (`index_name`, `index`, `columns`).
+/// Converts one part of a plan by its `kind`:
+/// - "value": `value`, `name`, `element` (whether it is an element of its own)
+/// - "matrix": `matrix`, `store`
+/// - "copy": `store`, `element`, `rows`, `columns`
+/// - "in use": `store`, `element`, `column`, `rows`, a column of a table with only the categories
+///   in use
+/// - "frame": `index_name`, `index`, `columns`
 fn part(x: &Robj) -> Result<Part> {
     let a = Args::new(x)?;
     Ok(match a.str("kind")? {
@@ -40,7 +44,7 @@ fn part(x: &Robj) -> Result<Part> {
             rows: a.opt_positions("rows")?,
             columns: a.opt_positions("columns")?,
         },
-        // Read here, as the file has categories that no value of the selection has.
+        // Read here, because the file has categories that no value of the selection has.
         "in use" => {
             let (frame, column) = (a.str("element")?, a.str("column")?);
             let value = element::read_column(&a.store()?, frame, column)?;
@@ -88,8 +92,8 @@ fn plan(x: &Robj) -> Result<H5adPlan> {
     Ok(plan)
 }
 
-/// The plan with its square matrices by rows, as scanpy keeps them. Of a million cells that takes seconds: done where
-/// Ctrl-C is looked for.
+/// Converts the square matrices of a plan to compressed rows, as in scanpy. With a million cells
+/// that takes seconds, so it belongs into work that Ctrl-C stops.
 fn square_by_rows(mut plan: H5adPlan, monitor: &Monitor) -> Result<H5adPlan> {
     for (_, part) in plan.obsp.iter_mut().chain(&mut plan.varp) {
         match part {
@@ -115,7 +119,8 @@ fn compression(a: &Args) -> Result<Compression> {
     }
 }
 
-/// `plan`, `path`, `compression`, `compression_opts`, `as_dense`, `as_csr`, `as_csc`: the file written.
+/// Writes an h5ad file; arguments `plan`, `path`, `compression`, `compression_opts`, `as_dense`,
+/// `as_csr`, `as_csc`.
 #[extendr]
 fn rs_write_h5ad(args: Robj) -> Robj {
     reply(args, |a, _| {
@@ -143,8 +148,8 @@ fn level(a: &Args) -> Result<Option<u8>> {
     Ok(a.opt_usize("compression_opts")?.map(|level| u8::try_from(level).unwrap_or(u8::MAX)))
 }
 
-/// `plan`, `path`, `zarr_format`, `shards`, `chunks`, `compression`, `compression_opts`, `as_dense`, `as_csr`,
-/// `as_csc`: the store written.
+/// Writes a Zarr store; arguments `plan`, `path`, `zarr_format`, `shards`, `chunks`, `compression`,
+/// `compression_opts`, `as_dense`, `as_csr`, `as_csc`.
 #[extendr]
 fn rs_write_zarr(args: Robj) -> Robj {
     reply(args, |a, _| {
@@ -163,8 +168,8 @@ fn rs_write_zarr(args: Robj) -> Robj {
     })
 }
 
-/// `store`, `to`, `zarr_format`, `shards`, `chunks`, `compression` (optional), `compression_opts`: a file or store into
-/// another, by the ending of its name.
+/// Converts a file or store to another one, of the format that the end of its name tells; arguments
+/// `store`, `to`, `zarr_format`, `shards`, `chunks`, `compression` (optional), `compression_opts`.
 #[extendr]
 fn rs_convert(args: Robj) -> Robj {
     reply(args, |a, _| {
@@ -176,7 +181,8 @@ fn rs_convert(args: Robj) -> Robj {
     })
 }
 
-/// `plans` (by name), `path`, `compression`, `compression_opts`: the modalities of an h5mu file written.
+/// Writes the modalities of an h5mu file; arguments `plans` (by name), `path`, `compression`,
+/// `compression_opts`.
 #[extendr]
 fn rs_write_h5mu(args: Robj) -> Robj {
     reply(args, |a, _| {
@@ -194,7 +200,7 @@ fn rs_write_h5mu(args: Robj) -> Robj {
     })
 }
 
-/// `plan` (X, obs and var), `path`: a file of Cell Ranger written.
+/// Writes an HDF5 file of Cell Ranger; arguments `plan` (with X, obs and var), `path`.
 #[extendr]
 fn rs_write_10x_h5(args: Robj) -> Robj {
     reply(args, |a, _| {
@@ -205,7 +211,7 @@ fn rs_write_10x_h5(args: Robj) -> Robj {
     })
 }
 
-/// `plan` (X, obs and var), `path`: a folder of Cell Ranger written.
+/// Writes a folder of Cell Ranger; arguments `plan` (with X, obs and var), `path`.
 #[extendr]
 fn rs_write_10x_mtx(args: Robj) -> Robj {
     reply(args, |a, _| {
@@ -216,8 +222,9 @@ fn rs_write_10x_mtx(args: Robj) -> Robj {
     })
 }
 
-/// `plan`, `store`, `compression`, `compression_opts`, `x`: the file saved into; gives a handle on what it is now and the
-/// paths written, removed and left.
+/// Saves changes into the file of `store` and returns `list(pointer =, written =, removed =, left
+/// =)`: a handle on the new state, and paths; arguments `plan`, `store`, `compression`,
+/// `compression_opts`, `x` (whether X is saved).
 #[extendr]
 fn rs_save_h5ad(args: Robj) -> Robj {
     reply(args, |a, _| {

@@ -1,30 +1,31 @@
-//! The queued selections and transforms as structure; each face prints them in the syntax of its language.
+//! The queued selections and transforms of a chain as data, which each face prints in the syntax of
+//! its language.
 
-/// Something a chain does, in order.
+/// A queued step of a chain: a selection or a verb.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Queued {
-    /// Rows are selected.
+    /// A selection of rows.
     Rows {
         /// Rows kept.
         kept: usize,
         /// Rows of the source.
         of: usize,
     },
-    /// Columns are selected.
+    /// A selection of columns.
     Columns {
         /// Columns kept.
         kept: usize,
         /// Columns of the source.
         of: usize,
     },
-    /// A verb was recorded.
+    /// A recorded verb.
     Verb(Description),
 }
 
 /// A call of a verb: its name and the parameters worth showing.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Description {
-    /// The verb.
+    /// Name of the verb, as in [`Transform::NAME`](super::nodes::Transform::NAME).
     pub verb: &'static str,
     /// Names and values, in the order of the verb's signature.
     pub parameters: Vec<(&'static str, Parameter)>,
@@ -33,9 +34,9 @@ pub struct Description {
 /// The value of a parameter.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Parameter {
-    /// R's NULL, Python's None.
+    /// No value: R's NULL, Python's None.
     Nothing,
-    /// R's TRUE and FALSE, Python's True and False.
+    /// A boolean: R's TRUE and FALSE, Python's True and False.
     Flag(bool),
     /// A number.
     Number(f64),
@@ -44,7 +45,7 @@ pub enum Parameter {
 }
 
 impl Queued {
-    /// Returns one line; `call` prints the call of a verb.
+    /// Returns the step as one line of text; `call` prints the call of a verb.
     pub fn line(&self, call: impl Fn(&Description) -> String) -> String {
         match self {
             Queued::Rows { kept, of } => format!("select {kept} of {of} rows"),

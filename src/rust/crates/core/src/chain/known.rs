@@ -1,4 +1,5 @@
-//! Facts that a session keeps about the stored matrix below a chain: every chain on it finds them, and they go with the last.
+//! Facts that a session keeps about the stored matrix below a chain. They are found by every chain
+//! on that matrix and dropped with the last of them.
 
 use super::{Node, Vector};
 use crate::matrix::{ColumnCache, ColumnIndex, Rows};
@@ -6,10 +7,10 @@ use crate::memory;
 use crate::session::Session;
 use std::sync::Arc;
 
-/// The name of sums in errors.
+/// Describes the sums of columns in errors of memory.
 const COLUMN_SUMS: &str = "sums of the columns";
 
-/// A selection of a source; `None` is everything in order.
+/// A selection of rows and columns of a source; `None` stands for all of them in order.
 #[derive(Debug, Clone)]
 struct Selection {
     rows: Option<Vector<u32>>,
@@ -26,7 +27,7 @@ impl Selection {
     }
 }
 
-/// Sums over the stored values of a selection, which hold non-negative finite values only.
+/// Sums over the stored values of a selection, all of which are non-negative and finite.
 #[derive(Debug)]
 pub(crate) struct CountSums {
     /// Sum of each row.
@@ -39,13 +40,14 @@ pub(crate) struct CountSums {
     pub(crate) m2: Vec<f64>,
 }
 
-/// Sums of the columns of a chain with these operations.
+/// Column sums of a chain with the operations `nodes`.
 struct ColumnSums {
     nodes: Vec<Arc<dyn Node>>,
     sums: Vec<f64>,
 }
 
-/// An entry of a session about the matrix below a chain: the latest of its kind, as a pipeline goes forward.
+/// A fact about a selection of the stored matrix. A session keeps the latest of each type, because
+/// a pipeline goes forward and rarely asks for an earlier one.
 struct Known<T> {
     selection: Selection,
     value: Arc<T>,
@@ -56,21 +58,23 @@ impl super::LazyMatrix {
         Selection { rows: self.rows.clone(), columns: self.columns.clone() }
     }
 
-    /// Sums an earlier pass left; only for a chain without operations.
+    /// Returns the sums of this selection that an earlier pass left; `None` for a chain with
+    /// operations.
     pub(crate) fn known_sums(&self, session: &Session) -> Option<Arc<CountSums>> {
         let known = session.caches.find::<Known<CountSums>>(&self.identity)?;
         let same = self.nodes.is_empty() && known.selection.is(self.rows(), self.columns());
         same.then(|| known.value.clone())
     }
 
-    /// Leaves sums for later; ignored for a chain with operations.
+    /// Keeps sums of this selection for later calls; does nothing for a chain with operations.
     pub(crate) fn learn_sums(&self, sums: CountSums, session: &Session) {
         if self.nodes.is_empty() {
             session.caches.keep(&self.identity, Known { selection: self.selection(), value: Arc::new(sums) });
         }
     }
 
-    /// Sums of the columns of this very chain, with its operations, from an earlier pass: those that a pass of `ops::sums` gives.
+    /// Returns the column sums, `n_vars` values, that an earlier pass of `ops::sums` left for this
+    /// very chain, with its operations.
     pub(crate) fn known_column_sums(&self, session: &Session) -> Option<Vec<f64>> {
         if let Some(known) = self.known_sums(session) {
             return memory::copied(&known.columns, COLUMN_SUMS).ok();
@@ -81,13 +85,14 @@ impl super::LazyMatrix {
         (same && known.selection.is(self.rows(), self.columns())).then(|| memory::copied(sums, COLUMN_SUMS).ok())?
     }
 
-    /// Leaves sums of the columns of this chain for later, added up as `ops::sums` does.
+    /// Keeps the column sums of this chain, added up as `ops::sums` does, for later calls.
     pub(crate) fn learn_column_sums(&self, sums: Vec<f64>, session: &Session) {
         let value = Arc::new(ColumnSums { nodes: self.nodes.clone(), sums });
         session.caches.keep(&self.identity, Known { selection: self.selection(), value });
     }
 
-    /// The blocks of a pass over `rows` of the source and the columns of this chain, when they were kept.
+    /// Returns the cached blocks of a pass over `rows` of the source and the columns of this chain,
+    /// if the session keeps them.
     pub(crate) fn kept(&self, rows: &Rows, session: &Session) -> Option<Arc<ColumnCache>> {
         let kept = session.caches.find::<Known<ColumnCache>>(&self.identity)?;
         let rows = match rows {
@@ -97,7 +102,7 @@ impl super::LazyMatrix {
         kept.selection.is(rows, self.columns()).then(|| kept.value.clone())
     }
 
-    /// Keeps the blocks of a pass over `rows`, in place of those kept before.
+    /// Caches the blocks of a pass over `rows`, in place of those cached before.
     pub(crate) fn keep(&self, rows: &Rows, cache: ColumnCache, session: &Session) {
         let rows = match rows {
             Rows::All => None,
@@ -107,17 +112,17 @@ impl super::LazyMatrix {
         session.caches.keep(&self.identity, Known { selection, value: Arc::new(cache) });
     }
 
-    /// Forgets the blocks that were kept.
+    /// Drops the cached blocks.
     pub(crate) fn forget_kept(&self, session: &Session) {
         session.caches.forget::<Known<ColumnCache>>(&self.identity);
     }
 
-    /// The column index of the source, when one was attached.
+    /// Returns the column index of the source, if one is attached.
     pub(crate) fn index(&self, session: &Session) -> Option<Arc<ColumnIndex>> {
         session.caches.find(&self.identity)
     }
 
-    /// Reads selected columns of the source, in every chain on it, from `index` from now on.
+    /// Attaches `index`: from now on every chain on this source reads selected columns from it.
     pub(crate) fn attach(&self, index: ColumnIndex, session: &Session) {
         session.caches.keep(&self.identity, index);
     }

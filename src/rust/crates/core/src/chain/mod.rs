@@ -1,8 +1,8 @@
 //! The lazy transform chain: an expression matrix as a value.
 //!
-//! A [`LazyMatrix`] is a source, a selection of its rows and columns, and element-wise operations on what is
-//! selected. It is always in this normal form: selecting after an operation selects the operation's vectors, which
-//! pushes every selection down to the source. Copies share everything.
+//! A [`LazyMatrix`] is a source, a selection of its rows and columns, and element-wise operations
+//! on what is selected. It is always in this normal form: selecting after an operation selects the
+//! operation's vectors, which pushes every selection down to the source. Copies share everything.
 
 mod describe;
 mod known;
@@ -27,7 +27,8 @@ use crate::session::Identity;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// A matrix on disk, cells x genes, with the transforms recorded on it. Nothing is read until a pass asks for it.
+/// A matrix on disk, cells x genes, with the transforms recorded on it. Values are read only by a
+/// pass.
 #[derive(Debug, Clone)]
 pub struct LazyMatrix {
     source: Arc<dyn Source>,
@@ -47,24 +48,25 @@ struct Recorded {
     nodes: Vec<nodes::Encoded>,
 }
 
-/// Selected rows or columns, for messages.
+/// Describes selected rows or columns in errors of memory.
 const SELECTION: &str = "a selection";
 
 const RECORD_VERSION: u32 = 2;
 
 impl LazyMatrix {
-    /// The whole of `source`, untransformed.
+    /// Makes a chain of the whole of `source`, without operations.
     pub fn new(source: Arc<dyn Source>) -> Self {
         LazyMatrix { source, rows: None, columns: None, nodes: Vec::new(), identity: Identity::new() }
     }
 
-    /// Rows (obs), columns (var), after selection.
+    /// Returns the numbers of rows (obs) and columns (var) after selection.
     pub fn shape(&self) -> (usize, usize) {
         let (n, m) = self.source.shape();
         (self.rows.as_ref().map_or(n, |r| r.len()), self.columns.as_ref().map_or(m, |c| c.len()))
     }
 
-    /// Dtype of the values a reader gets: as stored, or float32/float64 once transformed.
+    /// Returns the dtype of the values a reader gets: the stored one, or float32/float64 once there
+    /// is an operation.
     pub fn dtype(&self) -> DType {
         if self.nodes.is_empty() {
             self.source.dtype()
@@ -73,37 +75,37 @@ impl LazyMatrix {
         }
     }
 
-    /// Whether blocks come compressed: the source is sparse and no operation fills the zeros.
+    /// Returns whether blocks come compressed: the source is sparse and no operation fills zeros.
     pub fn is_sparse(&self) -> bool {
         self.source.layout() != Layout::Dense && !self.nodes.iter().any(|n| n.fills_zeros())
     }
 
-    /// The stored matrix below.
+    /// Returns the stored matrix below the chain.
     pub fn source(&self) -> &Arc<dyn Source> {
         &self.source
     }
 
-    /// Where the stored matrix lives; `None` in memory.
+    /// Returns the location of the stored matrix; `None` in memory.
     pub fn location(&self) -> Option<Location> {
         self.source.location()
     }
 
-    /// The operations, first applied first.
+    /// Returns the operations in the order in which they are applied.
     pub fn nodes(&self) -> &[Arc<dyn Node>] {
         &self.nodes
     }
 
-    /// Source row of each row; `None` when all rows are there in order.
+    /// Returns the source row of each row; `None` when all rows are selected in order.
     pub fn rows(&self) -> Option<&[u32]> {
         self.rows.as_deref()
     }
 
-    /// Source column of each column; `None` when all columns are there in order.
+    /// Returns the source column of each column; `None` when all columns are selected in order.
     pub fn columns(&self) -> Option<&[u32]> {
         self.columns.as_deref()
     }
 
-    /// File and element for messages, or "matrix" when in memory.
+    /// Returns file and element for messages, or "matrix" when in memory.
     pub fn name(&self) -> String {
         self.location().map_or_else(|| "matrix".to_owned(), |l| format!("'{}', element '{}'", l.store, l.element))
     }
@@ -116,7 +118,8 @@ impl LazyMatrix {
         rows.chain(columns).chain(self.nodes.iter().map(|node| Queued::Verb(node.describe()))).collect()
     }
 
-    /// Selects rows and columns by position (zero-based, any order, repeats allowed); `None` keeps an axis.
+    /// Selects rows and columns by position (zero-based, any order, repeats allowed); `None` keeps
+    /// an axis.
     ///
     /// # Errors
     /// [`Error::Index`] for a position past the end; [`Error::OutOfMemory`].
@@ -161,25 +164,29 @@ impl LazyMatrix {
         Ok(out)
     }
 
-    /// The chain without its last operations from position `keep` on: what implicit consumers (PCA of a scaled
-    /// matrix) read instead of the densified values.
+    /// Returns the chain without its operations from position `keep` on. Consumers that account for
+    /// these operations themselves (PCA of a scaled matrix) read it instead of the densified
+    /// values.
     pub fn without_nodes_from(&self, keep: usize) -> Self {
         let mut out = self.clone();
         out.nodes.truncate(keep);
         out
     }
 
-    /// The rows a pass has to ask the source for.
+    /// Returns the rows that a pass asks the source for.
     pub(crate) fn source_rows(&self) -> Rows {
         self.rows.clone().map_or(Rows::All, Rows::List)
     }
 
-    /// The column map a pass has to hand to the source.
+    /// Returns the column map that a pass hands to the source; `None` for all columns.
+    ///
+    /// # Errors
+    /// The errors of [`ColumnMap::new`].
     pub(crate) fn column_map(&self) -> Result<Option<Arc<ColumnMap>>> {
         self.columns.as_ref().map(|c| ColumnMap::new(self.source.shape().1, c).map(Arc::new)).transpose()
     }
 
-    /// Runs the operations over a block of the source whose positions are rows of this matrix.
+    /// Applies the operations to a block of the source; `block.positions` are rows of this matrix.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`].
@@ -187,10 +194,10 @@ impl LazyMatrix {
         program::apply(&self.nodes, block, self.dtype())
     }
 
-    /// Selections and operations (not the data) as bytes, for saving a session or pickling.
+    /// Returns selections and operations (not the data) as bytes, for saving a session or pickling.
     ///
     /// # Errors
-    /// [`Error::Internal`] when encoding fails, which it does not.
+    /// [`Error::OutOfMemory`]; [`Error::Internal`] when encoding fails, which it does not.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let recorded = Recorded {
             version: RECORD_VERSION,
@@ -202,15 +209,18 @@ impl LazyMatrix {
         nodes::recorded(&recorded)
     }
 
-    /// Puts recorded selections and operations onto a source of the same shape.
+    /// Applies recorded selections and operations to a source of the same shape.
     ///
     /// # Errors
-    /// [`Error::State`] when the bytes are not a recorded chain of this version; [`Error::Shape`] when the source has
-    /// another shape than the one recorded; [`Error::OutOfMemory`].
+    /// [`Error::State`] when the bytes are not a recorded chain of this version; [`Error::Shape`]
+    /// when the source has another shape than the one recorded; [`Error::OutOfMemory`].
     pub fn from_bytes(source: Arc<dyn Source>, bytes: &[u8]) -> Result<Self> {
-        let r: Recorded = decoded(bytes, nodes::SAVED)?
-            .filter(|r: &Recorded| r.version == RECORD_VERSION)
-            .ok_or_else(|| Error::State("the saved object was made by another version of anndataoom".to_owned()))?;
+        let r: Recorded =
+            decoded(bytes, nodes::SAVED)?.filter(|r: &Recorded| r.version == RECORD_VERSION).ok_or_else(|| {
+                let message = "the saved object was made by another version of anndataoom: open it with that version, \
+                               or make it anew from its file";
+                Error::State(message.to_owned())
+            })?;
         if r.shape != source.shape() {
             let show = |s: (usize, usize)| format!("{} x {}", s.0, s.1);
             return Err(Error::shape("matrix the saved object belongs to", show(r.shape), show(source.shape())));

@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 const ROWS: &str = "rows of a matrix, transformed";
 
-/// Applies `nodes` to a block in the stored dtype; `out` (float32 or float64) is the dtype of the result.
+/// Applies `nodes` to a block in the stored dtype; `out` (float32 or float64) is the dtype of the
+/// result.
 pub(super) fn apply(nodes: &[Arc<dyn Node>], block: Block, out: DType) -> Result<Block> {
     if nodes.is_empty() {
         return Ok(block);
@@ -77,20 +78,22 @@ fn run<O: Number>(nodes: &[Arc<dyn Node>], block: Block) -> Result<Block> {
     Ok(Block { positions, n_cols, storage })
 }
 
-/// Results remembered within a row.
+/// Number of results remembered within a row.
 const SLOTS: usize = 64;
 
-/// Runs the nodes that depend on the row and the value alone, for one row. Counts are mostly small whole numbers, so the
-/// logarithm of each is taken once a row and looked up after that: the same bits for a fraction of the time.
+/// Runs the nodes that depend on the row and the value alone, for one row. Counts are mostly small
+/// whole numbers, so the logarithm of each is taken once a row and looked up after that: the same
+/// bits for a fraction of the time.
 #[inline(always)]
 fn elementwise_row<T: Number, O: Number>(nodes: &[Arc<dyn Node>], position: usize, values: &[T], out: &mut [O]) {
     let one = |x: f64| nodes.iter().fold(x, |x, node| node.value(x, position));
-    // A cache addressed by the whole part of the value and compared by all its bits: right for any value.
+    // A cache addressed by the whole part of the value and compared by all its bits: right for any
+    // value.
     const NONE: u64 = u64::MAX;
     let (mut known, mut results) = ([NONE; SLOTS], [O::default(); SLOTS]);
     for (to, x) in out.iter_mut().zip(values) {
         let x = x.to_f64();
-        // Adding 2^52 leaves the whole part in the lowest bits.
+        // Adding 2^52 moves the whole part into the lowest bits of the mantissa.
         let slot = (x + 4_503_599_627_370_496.0).to_bits() as usize % SLOTS;
         if known[slot] != x.to_bits() || known[slot] == NONE {
             known[slot] = x.to_bits();

@@ -5,19 +5,21 @@ use crate::error::Result;
 use crate::memory;
 use crate::with_data;
 
-/// Stored entries (columns and values) or, once dense, one value per column.
+/// A row being transformed: its stored entries (columns and values) or, once dense, one value per
+/// column.
 #[derive(Debug)]
 pub struct Row {
     columns: Vec<u32>,
     values: Vec<f64>,
     is_dense: bool,
     n_cols: usize,
-    /// All values of a row, where zeros become others.
+    /// Scratch for all values of a row, where an operation fills zeros.
     full: Vec<f64>,
 }
 
 impl Row {
-    /// A row of `n_cols` columns with room for `most` stored values; `fills` says whether zeros become other values.
+    /// Makes a row of `n_cols` columns with room for `most` stored values; `fills` says whether an
+    /// operation fills zeros.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
@@ -32,7 +34,8 @@ impl Row {
         })
     }
 
-    /// Starts a row of stored entries, all zero, and returns their values.
+    /// Starts a row with stored entries at `columns` and returns their values, all zero, to be
+    /// written.
     pub(super) fn start(&mut self, columns: &[u32]) -> &mut [f64] {
         self.is_dense = false;
         self.columns.clear();
@@ -42,24 +45,26 @@ impl Row {
         &mut self.values
     }
 
-    /// Starts a dense row.
+    /// Starts a dense row with the values `range` of `data`.
     pub(super) fn load(&mut self, data: &Data, range: std::ops::Range<usize>) {
         self.is_dense = true;
         self.values.clear();
         with_data!(data, v => self.values.extend(v[range].iter().map(|x| x.to_f64())));
     }
 
+    /// Returns the values of the row: those stored or, once dense, one per column.
     pub(super) fn values(&self) -> &[f64] {
         &self.values
     }
 
-    /// Replaces each value; what is not stored stays zero.
+    /// Replaces each stored value `x` by `f(x)`; the values of a dense row are all stored.
     #[inline(always)]
     pub fn map(&mut self, f: impl Fn(f64) -> f64) {
         self.values.iter_mut().for_each(|x| *x = f(*x));
     }
 
-    /// Replaces each value by a function of it and the number of its column; what is not stored stays zero.
+    /// Replaces each stored value `x` by `f(x, numbers[column])`; the values of a dense row are all
+    /// stored.
     #[inline(always)]
     pub fn map_by_column(&mut self, numbers: &[f64], f: impl Fn(f64, f64) -> f64) {
         if self.is_dense {
@@ -69,7 +74,7 @@ impl Row {
         }
     }
 
-    /// Returns all values of the row, zeros written out.
+    /// Makes the row dense and returns its values, one per column.
     pub fn dense(&mut self) -> &mut [f64] {
         if !self.is_dense {
             self.full.clear();

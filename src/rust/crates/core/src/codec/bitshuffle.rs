@@ -1,12 +1,13 @@
-//! Bitshuffle (filter 32008): the bits of neighbouring values grouped by their place, block by block, each block then
-//! packed by LZ4, by Zstandard or not at all. Format: <https://github.com/kiyo-masui/bitshuffle>.
+//! Bitshuffle (filter 32008): within each block, the bits of the values are grouped by their
+//! position, then packed by LZ4, by Zstandard or not at all. Format:
+//! <https://github.com/kiyo-masui/bitshuffle>.
 
 use super::codecs::Decoded;
 
 /// The compressor of a block after its bits were grouped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Packing {
-    /// Nothing.
+    /// No compressor.
     None,
     /// LZ4.
     Lz4,
@@ -19,12 +20,13 @@ pub(crate) enum Packing {
 pub(crate) struct Bitshuffle {
     size: usize,
     block: usize,
-    /// Of a block.
+    /// The compressor of a block.
     pub(crate) packing: Packing,
 }
 
 impl Bitshuffle {
-    /// From the filter's parameters in the file: two of version, size of a value, values in a block, packing.
+    /// Parses the filter's parameters in the file: two version numbers, size of a value, values in
+    /// a block, packing. `None` for values that cannot be valid.
     pub(crate) fn of(parameters: &[u32]) -> Option<Self> {
         let at = |i: usize| parameters.get(i).copied().unwrap_or(0);
         let packing = match at(4) {
@@ -41,12 +43,13 @@ impl Bitshuffle {
         })
     }
 
-    /// Values in a block where the file does not say: 8 KiB, in eights, at least 128.
+    /// Returns the default number of values in a block: those of 8 KiB, rounded down to a multiple
+    /// of eight, at least 128.
     fn default_block(self) -> usize {
         (8192 / self.size / 8 * 8).max(128)
     }
 
-    /// Bytes that `stored` says it decodes to.
+    /// Returns the number of decoded bytes that `stored` claims, not checked.
     pub(crate) fn claim(self, stored: &[u8]) -> Option<u64> {
         match self.packing {
             Packing::None => Some(stored.len() as u64),
@@ -54,7 +57,7 @@ impl Bitshuffle {
         }
     }
 
-    /// Fills `out` from one chunk's bytes.
+    /// Decodes one chunk into `out`.
     pub(crate) fn decode(self, stored: &[u8], out: &mut [u8]) -> Decoded {
         let short = || "bitshuffled data end too early".to_owned();
         let (mut rest, block) = match self.packing {
@@ -73,7 +76,8 @@ impl Bitshuffle {
         if block % 8 != 0 {
             return Err(format!("bitshuffled blocks of {block} values, which is no multiple of 8"));
         }
-        // The last block may be shorter, in eights; what is left over is stored as it is.
+        // The last block may be shorter, a multiple of eight values; values past it are stored
+        // unchanged.
         let whole = out.len() / self.size / 8 * 8 * self.size;
         let (blocks, left) = out.split_at_mut(whole);
         let mut packed = Vec::new();
@@ -109,13 +113,14 @@ impl Bitshuffle {
     }
 }
 
-/// Undoes the grouping of bits in one block: row `8 b + k` of `bits` holds bit `k` of byte `b` of every value. Both
-/// slices have the same length, a multiple of eight values of `size` bytes.
+/// Undoes the grouping of bits in one block: row `8 b + k` of `bits` holds bit `k` of byte `b` of
+/// every value. Both slices have the same length, a multiple of eight values of `size` bytes.
 pub(super) fn regroup(size: usize, bits: &[u8], to: &mut [u8]) {
     let row = to.len() / size / 8;
     for (b, rows) in bits.chunks_exact((row * 8).max(1)).enumerate() {
         for i in 0..row {
-            // Eight bytes, one for each bit, of the same eight values: transposed as an 8 x 8 matrix of bits.
+            // Eight bytes, one for each bit of byte `b` of the same eight values, are transposed as
+            // an 8 x 8 matrix of bits.
             let mut x = 0u64;
             for k in 0..8 {
                 x |= u64::from(rows[k * row + i]) << (8 * k);
@@ -127,7 +132,8 @@ pub(super) fn regroup(size: usize, bits: &[u8], to: &mut [u8]) {
     }
 }
 
-/// Bit `j` of byte `k` becomes bit `k` of byte `j` (Hacker's Delight, 7-3).
+/// Transposes an 8 x 8 matrix of bits: bit `j` of byte `k` becomes bit `k` of byte `j` (Hacker's
+/// Delight, 7-3).
 fn transpose(mut x: u64) -> u64 {
     let mut swap = |mask: u64, by: u32| {
         let t = (x ^ (x >> by)) & mask;
@@ -150,7 +156,7 @@ mod tests {
         assert_eq!(transpose(1 << 3), 1 << 24);
     }
 
-    /// A twin that moves one bit after the other.
+    /// Compares with bits moved one by one.
     #[test]
     fn bits_find_their_place() {
         for size in [1, 2, 4, 8, 3] {

@@ -1,6 +1,7 @@
-//! Blosc2 (filter 32026): every HDF5 chunk is a contiguous frame that holds one Blosc2 chunk, and for more than one
-//! dimension a `b2nd` layer that says how the chunk is cut into blocks. Formats:
-//! <https://github.com/Blosc/c-blosc2> (README_CFRAME_FORMAT, README_CHUNK_FORMAT, README_B2ND_METALAYER).
+//! Blosc2 (filter 32026). Every HDF5 chunk is a contiguous frame that holds one Blosc2 chunk. For
+//! more than one dimension a `b2nd` layer in the frame gives the shape of the chunk and of its
+//! blocks. Formats: <https://github.com/Blosc/c-blosc2> (README_CFRAME_FORMAT, README_CHUNK_FORMAT,
+//! README_B2ND_METALAYER).
 
 use super::codecs::{self, Decoded};
 use super::{bitshuffle, deflate};
@@ -11,28 +12,28 @@ fn at<const N: usize>(bytes: &[u8], from: usize) -> Result<[u8; N], String> {
     bytes.get(from..).and_then(|b| b.first_chunk::<N>()).copied().ok_or_else(|| SHORT.to_owned())
 }
 
-/// A size kept as a signed number.
+/// Converts a size that is stored as a signed number; `what` names it in the error.
 fn size(x: i64, what: &str) -> Result<usize, String> {
     usize::try_from(x).map_err(|_| format!("blosc2 data with a {what} of {x}"))
 }
 
-/// A little-endian size of a chunk.
+/// Reads a little-endian 32-bit size at `from`.
 fn little(bytes: &[u8], from: usize, what: &str) -> Result<usize, String> {
     size(i32::from_le_bytes(at(bytes, from)?).into(), what)
 }
 
-/// A frame: its numbers are big-endian, at fixed places.
+/// The header of a frame: big-endian numbers at fixed offsets.
 struct Frame<'a> {
     bytes: &'a [u8],
     header: usize,
-    /// Decoded bytes, padding of blocks not counted.
+    /// Bytes of the decoded chunk, without the padding of blocks.
     decoded: usize,
-    /// Stored bytes of the chunk; none when a special value fills it.
+    /// Bytes of the stored chunk; 0 when the chunk is a special value repeated.
     stored: usize,
     typesize: usize,
 }
 
-/// Extents of a chunk and of its blocks.
+/// Shapes of a chunk and of its blocks, in values.
 type Shapes = (Vec<usize>, Vec<usize>);
 
 impl<'a> Frame<'a> {
@@ -51,14 +52,15 @@ impl<'a> Frame<'a> {
         })
     }
 
-    /// Shapes of the chunk and of its blocks, where there is a `b2nd` layer.
+    /// Parses the shapes of the chunk and of its blocks; `None` without a `b2nd` layer.
     fn shapes(&self) -> Result<Option<Shapes>, String> {
         let header = self.bytes.get(..self.header).ok_or(SHORT)?;
-        // The map of layers: "b2nd" as a string of four, then a 32-bit offset.
+        // The map of layers holds "b2nd" as a MessagePack string of four, then a 32-bit offset.
         let key = b"\xa4b2nd\xd2";
         let Some(found) = header.windows(key.len()).position(|w| w == key) else { return Ok(None) };
         let content = size(i32::from_be_bytes(at(header, found + key.len())?).into(), "layer offset")?;
-        // A 32-bit length before the content; an array of seven, the version, the number of dimensions.
+        // Before the number of dimensions: a 32-bit length, the head of an array of seven, the
+        // version.
         let mut rest = header.get(content.saturating_add(7)..).ok_or(SHORT)?;
         let (&rank, after) = rest.split_first().ok_or(SHORT)?;
         rest = after;
@@ -83,7 +85,8 @@ impl<'a> Frame<'a> {
     }
 }
 
-/// Bytes that `stored` says it decodes to.
+/// Returns the number of decoded bytes that `stored` claims, not checked; `None` when it is no
+/// frame.
 pub(crate) fn claim(stored: &[u8]) -> Option<u64> {
     let frame = Frame::of(stored).ok()?;
     match frame.shapes().ok()? {
@@ -94,7 +97,7 @@ pub(crate) fn claim(stored: &[u8]) -> Option<u64> {
     }
 }
 
-/// Fills `out` from the frame of one HDF5 chunk.
+/// Decodes the frame of one HDF5 chunk into `out`.
 pub(crate) fn decode(stored: &[u8], out: &mut [u8]) -> Decoded {
     let frame = Frame::of(stored)?;
     let shapes = frame.shapes()?.filter(|(chunk, _)| chunk.len() > 1);
@@ -118,11 +121,12 @@ pub(crate) fn decode(stored: &[u8], out: &mut [u8]) -> Decoded {
     Ok(out.len())
 }
 
-/// Decodes the one chunk of a frame, or repeats the special value that stands for it.
+/// Decodes the one chunk of a frame, or repeats the special value that replaces it.
 fn fill(frame: &Frame<'_>, chunk: Option<&[u8]>, out: &mut [u8]) -> Decoded {
     match chunk {
         Some(chunk) => decode_chunk(chunk, out),
-        // The index that follows says which value; its one offset carries the kind in the highest byte.
+        // The index follows the header; the highest byte of its one offset holds the kind of the
+        // special value.
         None => {
             let mut offset = [0_u8; 8];
             decode_chunk(frame.bytes.get(frame.header..).ok_or(SHORT)?, &mut offset)?;
@@ -131,7 +135,8 @@ fn fill(frame: &Frame<'_>, chunk: Option<&[u8]>, out: &mut [u8]) -> Decoded {
     }
 }
 
-/// Blocks in row-major order, each row-major itself, into a row-major chunk; what pads the edges is left out.
+/// Copies blocks in row-major order, each row-major itself, into a row-major chunk. The padding at
+/// the edges is left out.
 fn place(shape: &[usize], block: &[usize], typesize: usize, from: &[u8], to: &mut [u8]) {
     let rank = shape.len();
     let grid: Vec<usize> = shape.iter().zip(block).map(|(n, b)| n.div_ceil(*b)).collect();
@@ -162,7 +167,8 @@ fn place(shape: &[usize], block: &[usize], typesize: usize, from: &[u8], to: &mu
     }
 }
 
-/// A whole chunk of one value: zeros (1), NaN (2), the value that follows the header (3) or anything (4).
+/// Fills a chunk with one special value. Kinds: zeros (1), NaN (2), the value after the header (3),
+/// unspecified (4, filled with zeros).
 fn special(kind: u8, typesize: usize, value: &[u8], out: &mut [u8]) -> Decoded {
     let (single, double) = (f32::NAN.to_le_bytes(), f64::NAN.to_le_bytes());
     let value: &[u8] = match (kind, typesize) {
@@ -178,7 +184,7 @@ fn special(kind: u8, typesize: usize, value: &[u8], out: &mut [u8]) -> Decoded {
     Ok(out.len())
 }
 
-/// Undoes one chunk: header, offsets of blocks, streams of blocks.
+/// Decodes one Blosc2 chunk: a header, the offsets of the blocks, the streams of each block.
 fn decode_chunk(chunk: &[u8], out: &mut [u8]) -> Decoded {
     let header: [u8; 32] = at(chunk, 0)?;
     let (flags, typesize) = (header[2], usize::from(header[3]).max(1));
@@ -208,7 +214,7 @@ fn decode_chunk(chunk: &[u8], out: &mut [u8]) -> Decoded {
     let mut stages = [Vec::new(), Vec::new()];
     for (i, block) in out.chunks_mut(blocksize).enumerate() {
         let start = little(chunk, 32 + 4 * i, "block offset")?;
-        // Only whole blocks are split into a stream for each byte of a value.
+        // Only whole blocks are split into one stream for each byte of a value.
         let streams = if flags & 0x10 == 0 && block.len() == blocksize { typesize } else { 1 };
         if block.len() / streams == 0 {
             return Err(format!("a blosc2 block of {} bytes in {streams} streams", block.len()));
@@ -219,7 +225,7 @@ fn decode_chunk(chunk: &[u8], out: &mut [u8]) -> Decoded {
             let size = if *meta == 0 || *filter != 1 { typesize } else { usize::from(*meta) };
             let [from, to] = &mut stages;
             match filter {
-                // Cut digits do not come back.
+                // Filter 4 truncated digits of the values, which cannot be restored.
                 0 | 4 => continue,
                 1 | 2 => {
                     from.clear();
@@ -245,7 +251,8 @@ fn decode_chunk(chunk: &[u8], out: &mut [u8]) -> Decoded {
     Ok(decoded)
 }
 
-/// The streams of one block, each behind its size: none for zeros, negative for one byte repeated.
+/// Decodes the streams of one block, `each` bytes per stream. A size precedes each stream: 0 stands
+/// for zeros, a negative one for a repeated byte.
 fn streams_of(compressor: u8, mut rest: &[u8], block: &mut [u8], each: usize) -> Result<(), String> {
     for to in block.chunks_exact_mut(each) {
         let (n, after) = rest.split_first_chunk::<4>().ok_or(SHORT)?;
@@ -282,8 +289,9 @@ fn streams_of(compressor: u8, mut rest: &[u8], block: &mut [u8], each: usize) ->
     Ok(())
 }
 
-/// BloscLZ, of FastLZ's family: a control byte below 32 announces that many literals and one more; else its top three
-/// bits are a length and the rest, with a byte that follows, a distance; both may be extended.
+/// Decompresses BloscLZ, a variant of FastLZ. A control byte `c` below 32 announces `c + 1`
+/// literals. Otherwise its top three bits are a length and the others, with the next byte, a
+/// distance back; both may be extended.
 fn blosclz(stored: &[u8], out: &mut [u8]) -> Decoded {
     let short = || SHORT.to_owned();
     let long = || "more blosclz data than the block holds".to_owned();

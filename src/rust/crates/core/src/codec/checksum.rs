@@ -1,6 +1,6 @@
-//! CRC-32C, Castagnoli's: the checksum of Zarr's shard indexes and of its codec `crc32c`.
+//! CRC-32C (Castagnoli): the checksum of Zarr's shard indexes and of its codec `crc32c`.
 
-/// Remainders of a byte followed by 0 to 7 zero bytes.
+/// `TABLES[k][byte]` is the remainder of `byte` followed by `k` zero bytes.
 const TABLES: [[u32; 256]; 8] = {
     let mut tables = [[0; 256]; 8];
     let mut byte = 0;
@@ -26,7 +26,7 @@ const TABLES: [[u32; 256]; 8] = {
     tables
 };
 
-/// The checksum of `bytes`.
+/// Returns the CRC-32C of `bytes`.
 pub(crate) fn crc32c(bytes: &[u8]) -> u32 {
     let (eights, rest) = bytes.as_chunks::<8>();
     let mut sum = !0_u32;
@@ -42,7 +42,7 @@ pub(crate) fn crc32c(bytes: &[u8]) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    /// The values of RFC 3720, B.4, and the usual check value.
+    /// Checks the values of RFC 3720, B.4, and the usual check value.
     #[test]
     fn known_values() {
         assert_eq!(super::crc32c(b"123456789"), 0xe306_9283);

@@ -1,15 +1,17 @@
-//! Decompressors in HDF5's framings. Each fills `out` from one chunk's bytes and says how many bytes it wrote; none
-//! trusts its input.
+//! Decompressors in HDF5's framings. Each decodes one chunk into `out` and returns the number of
+//! bytes written. Every one of them checks its input: damaged data give an error, never an access
+//! out of bounds.
 
 use super::checksum::crc32c;
 use std::cell::RefCell;
 use std::mem::MaybeUninit;
 
-/// Bytes written, or what is wrong with the data.
+/// The number of bytes written, or a description of the damage.
 pub(crate) type Decoded = Result<usize, String>;
 
-/// LZF (h5py's filter 32000). A control byte below 32 announces a literal run; otherwise its top three bits are a
-/// match length and the rest, with the next byte, a distance back.
+/// Decompresses LZF (h5py's filter 32000). A control byte `c` below 32 announces `c + 1` literals.
+/// Otherwise its top three bits are a match length and the others, with the next byte, a distance
+/// back.
 pub(crate) fn lzf(stored: &[u8], out: &mut [u8]) -> Decoded {
     let short = || "lzf data ends too early".to_owned();
     let (mut i, mut o) = (0, 0);
@@ -50,8 +52,9 @@ pub(crate) fn lzf(stored: &[u8], out: &mut [u8]) -> Decoded {
     Ok(o)
 }
 
-/// LZ4 (filter 32004): the decoded size (8 bytes) and the block size (4), then each block behind its stored size (4);
-/// a block whose stored size is its decoded size is not compressed. Big-endian numbers.
+/// Decompresses LZ4 (filter 32004). Its frame holds the decoded size (8 bytes), the block size (4),
+/// then each block after its stored size (4), all big-endian. A block whose stored size equals its
+/// decoded size is not compressed.
 pub(crate) fn lz4(stored: &[u8], out: &mut [u8]) -> Decoded {
     let short = || "lz4 data ends too early".to_owned();
     let (total, rest) = stored.split_first_chunk::<8>().ok_or_else(short)?;
@@ -78,7 +81,8 @@ pub(crate) fn lz4(stored: &[u8], out: &mut [u8]) -> Decoded {
     Ok(o)
 }
 
-/// LZ4 as numcodecs frames it: the decoded size (4 bytes, little-endian), then one block.
+/// Decompresses LZ4 in the frame of numcodecs: the decoded size (4 bytes, little-endian), then one
+/// block.
 pub(crate) fn lz4_block(stored: &[u8], out: &mut [u8]) -> Decoded {
     let (total, block) = stored.split_first_chunk::<4>().ok_or("lz4 data ends too early")?;
     let total = u32::from_le_bytes(*total);
@@ -88,17 +92,17 @@ pub(crate) fn lz4_block(stored: &[u8], out: &mut [u8]) -> Decoded {
     lz4_flex::block::decompress_into(block, out).map_err(|_| "damaged lz4 data".to_owned())
 }
 
-/// Bytes that such data say they decode to.
+/// Returns the number of decoded bytes that data for [`lz4_block`] claim, not checked.
 pub(crate) fn lz4_block_claim(stored: &[u8]) -> Option<u64> {
     stored.first_chunk::<4>().map(|n| u32::from_le_bytes(*n).into())
 }
 
-/// Bytes that LZ4 data say they decode to.
+/// Returns the number of decoded bytes that data for [`lz4`] claim, not checked.
 pub(crate) fn lz4_claim(stored: &[u8]) -> Option<u64> {
     stored.first_chunk::<8>().map(|n| u64::from_be_bytes(*n))
 }
 
-/// Packs `bytes` as [`lz4`] reads them, in one block.
+/// Compresses `bytes` into the frame that [`lz4`] reads, as one block.
 pub(crate) fn lz4_frame(bytes: &[u8]) -> Vec<u8> {
     let packed = lz4_flex::block::compress(bytes);
     let packed = if packed.len() < bytes.len() { &packed } else { bytes };
@@ -109,33 +113,35 @@ pub(crate) fn lz4_frame(bytes: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Bytes that a Zstandard frame says it decodes to; `None` when it does not.
+/// Returns the number of decoded bytes that a Zstandard frame claims; `None` when its header lacks
+/// it.
 pub(crate) fn zstd_claim(stored: &[u8]) -> Option<u64> {
     zstd::zstd_safe::get_frame_content_size(stored).ok().flatten()
 }
 
-/// Bytes that Blosc data say they decode to.
+/// Returns the number of decoded bytes that Blosc data claim, not checked.
 pub(crate) fn blosc_claim(stored: &[u8]) -> Option<u64> {
     stored.get(4..).and_then(|b| b.first_chunk::<4>()).map(|n| u32::from_le_bytes(*n).into())
 }
 
-/// The same memory, which may be written over.
+/// Returns the same memory as a target of decoders that only write.
 pub(super) fn as_new(out: &mut [u8]) -> &mut [MaybeUninit<u8>] {
     // SAFETY: the layout is the same, and decoders only write initialised bytes.
     unsafe { std::slice::from_raw_parts_mut(out.as_mut_ptr().cast(), out.len()) }
 }
 
-/// Zstandard (filter 32015): one frame per chunk.
+/// Decompresses Zstandard (filter 32015): one frame per chunk.
 pub(crate) fn zstd(stored: &[u8], out: &mut [u8]) -> Decoded {
     zstd_new(stored, as_new(out))
 }
 
-/// Blosc (filter 32001).
+/// Decompresses Blosc (filter 32001).
 pub(crate) fn blosc(stored: &[u8], out: &mut [u8]) -> Decoded {
     blosc_new(stored, as_new(out))
 }
 
-/// [`zstd`] into memory that was not written yet; as many bytes of it are as it gives.
+/// Decompresses like [`zstd`] into uninitialised memory; as many bytes as it returns are
+/// initialised.
 pub(super) fn zstd_new(stored: &[u8], out: &mut [MaybeUninit<u8>]) -> Decoded {
     thread_local! {
         static CONTEXT: RefCell<Option<zstd::zstd_safe::DCtx<'static>>> = const { RefCell::new(None) };
@@ -150,10 +156,10 @@ pub(super) fn zstd_new(stored: &[u8], out: &mut [MaybeUninit<u8>]) -> Decoded {
     })
 }
 
-/// Memory that was not written yet, as the library takes it.
+/// Uninitialised memory in the form that the library takes.
 struct Room<'o>(&'o mut [MaybeUninit<u8>]);
 
-// SAFETY: pointer and capacity are the slice's; no byte of it counts as written, and none is shown.
+// SAFETY: pointer and capacity are the slice's; it reports no byte as initialised and shows none.
 unsafe impl zstd::zstd_safe::WriteBuf for Room<'_> {
     fn as_slice(&self) -> &[u8] {
         &[]
@@ -170,7 +176,8 @@ unsafe impl zstd::zstd_safe::WriteBuf for Room<'_> {
     unsafe fn filled_until(&mut self, _: usize) {}
 }
 
-/// [`blosc`] into memory that was not written yet; as many bytes of it are as it gives.
+/// Decompresses like [`blosc`] into uninitialised memory; as many bytes as it returns are
+/// initialised.
 pub(super) fn blosc_new(stored: &[u8], out: &mut [MaybeUninit<u8>]) -> Decoded {
     let mut size = 0;
     // SAFETY: pointer and length are the slice's.
@@ -178,14 +185,15 @@ pub(super) fn blosc_new(stored: &[u8], out: &mut [MaybeUninit<u8>]) -> Decoded {
     if valid != 0 || size != out.len() {
         return Err(format!("damaged blosc data ({size} bytes where the chunk holds {})", out.len()));
     }
-    // SAFETY: the input was validated above; at most `out.len()` bytes are written. The context interface shares no
-    // state.
+    // SAFETY: the input was validated above; at most `out.len()` bytes are written. The context
+    // interface shares no state.
     let n = unsafe { blosc_src::blosc_decompress_ctx(stored.as_ptr().cast(), out.as_mut_ptr().cast(), out.len(), 1) };
     usize::try_from(n).ok().filter(|&n| n > 0).ok_or_else(|| "damaged blosc data".to_owned())
 }
 
-/// Bytes in blosc's form, as the parameters of the filter say: bytes of a value, level, shuffle and compressor are the
-/// third, fifth, sixth and seventh. Numbers that cannot be are replaced.
+/// Compresses `bytes` with Blosc; `None` without memory. The third, fifth, sixth and seventh of the
+/// filter's `parameters` are the size of a value, level, shuffle and compressor; values out of
+/// range are clamped.
 pub(crate) fn blosc_frame(parameters: &[u32], bytes: &[u8]) -> Option<Vec<u8>> {
     const OVERHEAD: usize = 16;
     let at = |i: usize, default: u32, most: u32| parameters.get(i).copied().unwrap_or(default).min(most);
@@ -194,7 +202,8 @@ pub(crate) fn blosc_frame(parameters: &[u32], bytes: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     out.try_reserve_exact(bytes.len().checked_add(OVERHEAD)?).ok()?;
     out.resize(bytes.len() + OVERHEAD, 0);
-    // SAFETY: pointers and lengths are the slices', the name is a constant. The context interface shares no state.
+    // SAFETY: pointers and lengths are the slices', the name is a constant. The context interface
+    // shares no state.
     let n = unsafe {
         let (from, to) = (bytes.as_ptr().cast(), out.as_mut_ptr().cast());
         let (length, room) = (bytes.len(), out.len());
@@ -204,7 +213,8 @@ pub(crate) fn blosc_frame(parameters: &[u32], bytes: &[u8]) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// Puts bytes that were grouped by their place within a value back together; bytes past the last whole value stay.
+/// Undoes the shuffle filter, which groups bytes by their position within a value; bytes past the
+/// last whole value are not moved.
 pub(crate) fn unshuffle(size: usize, stored: &[u8], out: &mut [u8]) {
     fn fixed<const S: usize>(stored: &[u8], out: &mut [u8]) {
         let n = out.len() / S;
@@ -234,11 +244,12 @@ pub(crate) fn unshuffle(size: usize, stored: &[u8], out: &mut [u8]) {
     out[whole..].copy_from_slice(&stored[whole..]);
 }
 
-/// Splits off HDF5's Fletcher-32 checksum and verifies it.
+/// Splits off HDF5's Fletcher-32 checksum, verifies it and returns the bytes before it.
 pub(crate) fn verify_fletcher32(stored: &[u8]) -> Result<&[u8], String> {
     let (bytes, sum) = stored.split_last_chunk::<4>().ok_or("a chunk too short for its checksum")?;
     let expected = fletcher32(bytes);
-    // HDF5 before 1.6.3 swapped the bytes of each half on little-endian machines; the library accepts both.
+    // HDF5 before 1.6.3 swapped the bytes of each half on little-endian machines; the library
+    // accepts both.
     let swapped = (expected & 0x00ff_00ff) << 8 | (expected >> 8 & 0x00ff_00ff);
     let found = u32::from_le_bytes(*sum);
     if found == expected || found == swapped {
@@ -248,7 +259,7 @@ pub(crate) fn verify_fletcher32(stored: &[u8]) -> Result<&[u8], String> {
     }
 }
 
-/// Splits off Zarr's CRC-32C and verifies it.
+/// Splits off Zarr's CRC-32C, verifies it and returns the bytes before it.
 pub(crate) fn verify_crc32c(stored: &[u8]) -> Result<&[u8], String> {
     let (bytes, sum) = stored.split_last_chunk::<4>().ok_or("a chunk too short for its checksum")?;
     let (found, expected) = (u32::from_le_bytes(*sum), crc32c(bytes));
@@ -259,12 +270,13 @@ pub(crate) fn verify_crc32c(stored: &[u8]) -> Result<&[u8], String> {
     }
 }
 
-/// Fletcher's checksum over 16-bit big-endian words, an odd last byte in the high half.
+/// Returns Fletcher's checksum over 16-bit big-endian words; an odd last byte is the high half of a
+/// word.
 fn fletcher32(bytes: &[u8]) -> u32 {
     let fold = |x: u32| (x & 0xffff) + (x >> 16);
     let (mut a, mut b) = (0u32, 0u32);
     let (words, odd) = bytes.as_chunks::<2>();
-    // 360 words are the most that cannot overflow 32 bits.
+    // More than 360 words could overflow 32 bits.
     for run in words.chunks(360) {
         for w in run {
             a += u32::from(u16::from_be_bytes(*w));

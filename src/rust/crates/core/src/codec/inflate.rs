@@ -1,28 +1,28 @@
-//! Inflating piece by piece, in memory that does not depend on how long the data are.
+//! Inflation piece by piece, in memory independent of the length of the data.
 
 use libz_sys as z;
 
-/// How deflated data are wrapped.
+/// The wrapper around deflated data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wrapper {
-    /// As the chunks of an array are.
+    /// zlib's, as in chunks of arrays.
     Zlib,
-    /// As files are.
+    /// gzip's, as in files.
     Gzip,
 }
 
 /// The outcome of one step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Step {
-    /// Bytes taken from the input.
+    /// Bytes consumed from the input.
     pub(crate) read: usize,
-    /// Bytes put into the output.
+    /// Bytes written to the output.
     pub(crate) made: usize,
     /// Whether the data ended, with the right checksum.
     pub(crate) ended: bool,
 }
 
-/// A stream that is being inflated. It ends whatever happens.
+/// A stream that is being inflated; it is released when dropped.
 pub(crate) struct Inflater(Box<z::z_stream>);
 
 impl Drop for Inflater {
@@ -47,14 +47,14 @@ extern "C" {
     fn free(p: *mut std::ffi::c_void);
 }
 
-/// Most bytes the library is given at once.
+/// Upper bound of the bytes passed to the library at once.
 const MOST: usize = 1 << 30;
 
 impl Inflater {
-    /// A stream at its start.
+    /// Creates a stream at its start.
     ///
     /// # Errors
-    /// There is no memory for it.
+    /// The library has no memory for it.
     pub(crate) fn new(wrapper: Wrapper) -> Result<Self, String> {
         let mut stream = Box::new(z::z_stream {
             next_in: std::ptr::null_mut(),
@@ -77,9 +77,9 @@ impl Inflater {
             Wrapper::Gzip => 15 + 16,
         };
         let size = std::mem::size_of::<z::z_stream>() as i32;
-        // SAFETY: a constant of the library.
+        // SAFETY: the function returns a constant of the library.
         let version = unsafe { z::zlibVersion() };
-        // SAFETY: the stream is all set, and stays where it is.
+        // SAFETY: all fields of the stream are set, and the box keeps its address.
         let status = unsafe { z::inflateInit2_(&raw mut *stream, window, version, size) };
         match status {
             z::Z_OK => Ok(Inflater(stream)),
@@ -87,7 +87,8 @@ impl Inflater {
         }
     }
 
-    /// Goes on from where it is; a step that read and made nothing can only go on with more input.
+    /// Inflates from `input` into `out`, from where the previous step ended. After a step that
+    /// consumed and wrote nothing, only more input helps.
     ///
     /// # Errors
     /// The data are damaged.
@@ -97,7 +98,8 @@ impl Inflater {
         self.0.avail_in = given as u32;
         self.0.next_out = out.as_mut_ptr();
         self.0.avail_out = room as u32;
-        // SAFETY: both buffers are live and of the lengths given; the library only reads from the first.
+        // SAFETY: both buffers are live and of the lengths given; the library only reads from the
+        // first.
         let status = unsafe { z::inflate(&raw mut *self.0, z::Z_NO_FLUSH) };
         match status {
             z::Z_OK | z::Z_STREAM_END | z::Z_BUF_ERROR => Ok(Step {
@@ -109,10 +111,10 @@ impl Inflater {
         }
     }
 
-    /// Starts anew, for data that follow the ones that ended.
+    /// Resets the stream for data that follow the end of the previous ones (the next gzip member).
     ///
     /// # Errors
-    /// The stream is broken.
+    /// The library refuses to reset the stream.
     pub(crate) fn restart(&mut self) -> Result<(), String> {
         // SAFETY: the stream was initialised.
         match unsafe { z::inflateReset(&raw mut *self.0) } {
@@ -122,7 +124,9 @@ impl Inflater {
     }
 }
 
-/// Inflates zlib data piece by piece: `take` gets the place of each and says whether it wants more.
+/// Inflates zlib data piece by piece. `take` gets the offset of each piece in the decoded data and
+/// its bytes, and returns whether it wants more. Data that end early are no error here: the caller
+/// counts the bytes.
 pub(crate) fn inflate_pieces(stored: &[u8], take: &mut dyn FnMut(u64, &[u8]) -> bool) -> Result<(), String> {
     let mut stream = Inflater::new(Wrapper::Zlib)?;
     let mut piece = vec![0_u8; 1 << 18];

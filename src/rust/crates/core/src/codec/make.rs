@@ -1,30 +1,32 @@
-//! Making filters: how chunks are compressed.
+//! Compression of chunks for writing.
 
 use crate::error::{Error, Result};
 use crate::memory;
 use libdeflater::{CompressionLvl, Compressor};
 
-/// How the chunks of an array are compressed.
+/// The compression of the chunks of an array.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Compression {
-    /// Not at all.
+    /// No compression.
     #[default]
     None,
-    /// gzip, level 0 to 9, wrapped as HDF5's filter has it.
+    /// gzip, level 0 to 9, in zlib's wrapper, as in HDF5's filter.
     Gzip(u8),
-    /// gzip, level 0 to 9, wrapped as files are: what Zarr has. HDF5 has no filter for it.
+    /// gzip, level 0 to 9, in gzip's own wrapper: Zarr's codec. HDF5 has no filter for it.
     GzipFile(u8),
-    /// Zstandard, level 1 to 22: what Zarr has. HDF5 has it in a plugin only, and is not written with it.
+    /// Zstandard, level 1 to 22: Zarr's codec. HDF5 has it as a plugin only, so HDF5 files are not
+    /// written with it.
     Zstd(u8),
-    /// LZF: fast, and part of h5py (not of other HDF5 readers).
+    /// LZF: fast, and part of h5py (but not of other HDF5 readers).
     Lzf,
 }
 
 impl Compression {
-    /// Of a Zarr store, by its name and level: "zstd" (3), "gzip" (4) or "none".
+    /// Returns the compression of a Zarr store by name and level: "zstd" (default level 3), "gzip"
+    /// (4) or "none".
     ///
     /// # Errors
-    /// [`Error::Parameter`].
+    /// [`Error::Parameter`] for another name or a level out of range.
     pub fn for_zarr(name: &str, level: Option<u8>) -> Result<Compression> {
         match (name, level) {
             ("none", _) => Ok(Compression::None),
@@ -64,10 +66,11 @@ fn zstd(raw: &[u8], level: u8) -> Result<Vec<u8>> {
     Ok(out)
 }
 
-/// Compresses a chunk. LZF is left to the backend: such chunks stay as they are.
+/// Compresses a chunk. With LZF it returns the chunk unchanged, because the backend compresses it.
 ///
 /// # Errors
-/// [`Error::Parameter`] for a level that is none.
+/// [`Error::Parameter`] for a level out of range; [`Error::OutOfMemory`]; [`Error::Internal`] when
+/// the library fails.
 pub(crate) fn make(raw: Vec<u8>, compression: Compression) -> Result<Vec<u8>> {
     let (level, gzip) = match compression {
         Compression::None | Compression::Lzf => return Ok(raw),

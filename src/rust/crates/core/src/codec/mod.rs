@@ -1,4 +1,5 @@
-//! Filters of chunks (HDF5's) and codecs (Zarr's): their names, undoing them without trusting a byte, and making them. On bytes; knows no files.
+//! Filters of chunks (HDF5) and codecs (Zarr): their names, decoding without trust in the input,
+//! and encoding. The module works on bytes and knows no files.
 
 pub(crate) mod bitshuffle;
 pub(crate) mod blosc2;
@@ -29,7 +30,7 @@ pub(crate) mod id {
     pub(crate) const BLOSC2: i32 = 32026;
 }
 
-/// The name of a filter, for messages.
+/// Returns the name of a filter with its identifier, for messages.
 pub(crate) fn name_of(filter: i32) -> String {
     let name = match filter {
         id::DEFLATE => "gzip",
@@ -62,22 +63,23 @@ pub(crate) fn name_of(filter: i32) -> String {
     format!("filter '{name}' ({filter})")
 }
 
-/// Fills `out` from zlib data.
+/// Inflates zlib data, which have to fill `out` exactly.
 pub(crate) fn deflate(stored: &[u8], out: &mut [u8]) -> Result<(), String> {
     inflate_new(stored, codecs::as_new(out))
 }
 
-/// zlib data into memory that was not written yet; after `Ok` all of it is.
+/// Inflates zlib data into uninitialised memory; after `Ok` all of it is initialised.
 pub(crate) fn inflate_new(stored: &[u8], out: &mut [MaybeUninit<u8>]) -> Result<(), String> {
     inflate_by(libdeflate_sys::libdeflate_zlib_decompress, stored, out)
 }
 
-/// The same for the wrapping of gzip files, of one member.
+/// Inflates gzip data of one member into uninitialised memory; after `Ok` all of it is initialised.
 pub(crate) fn gunzip_new(stored: &[u8], out: &mut [MaybeUninit<u8>]) -> Result<(), String> {
     inflate_by(libdeflate_sys::libdeflate_gzip_decompress, stored, out)
 }
 
-/// Fills `out` from deflated data without a wrapping, whose checksum comes apart: an entry of a zip archive.
+/// Inflates deflated data without a wrapper into `out` and compares with the given CRC-32: an entry
+/// of a zip archive.
 pub(crate) fn inflate_raw(stored: &[u8], out: &mut [u8], checksum: u32) -> Result<(), String> {
     inflate_by(libdeflate_sys::libdeflate_deflate_decompress, stored, codecs::as_new(out))?;
     // SAFETY: pointer and length are the slice's.
@@ -88,7 +90,7 @@ pub(crate) fn inflate_raw(stored: &[u8], out: &mut [u8], checksum: u32) -> Resul
     }
 }
 
-/// A function of the library that inflates one kind of wrapping.
+/// A function of the library that inflates data in one kind of wrapper.
 type InflateFunction = unsafe extern "C" fn(
     *mut libdeflate_sys::libdeflate_decompressor,
     *const std::ffi::c_void,
@@ -104,8 +106,8 @@ fn inflate_by(function: InflateFunction, stored: &[u8], out: &mut [MaybeUninit<u
         static INFLATE: Inflate = Inflate::new();
     }
     INFLATE.with(|inflate| {
-        // SAFETY: pointers and lengths are those of the slices; without a place for the size found, the library fails
-        // unless it fills all of `out`.
+        // SAFETY: pointers and lengths are those of the slices. Given no place for the size found,
+        // the library fails unless it fills all of `out`.
         let status = unsafe {
             function(
                 inflate.0.ok_or("no memory for gzip")?.as_ptr(),
@@ -127,7 +129,7 @@ fn inflate_by(function: InflateFunction, stored: &[u8], out: &mut [MaybeUninit<u
     })
 }
 
-/// libdeflate's decompressor, which is costly to make and so kept by each thread.
+/// libdeflate's decompressor. It is costly to make, so each thread keeps one.
 struct Inflate(Option<NonNull<libdeflate_sys::libdeflate_decompressor>>);
 
 impl Inflate {

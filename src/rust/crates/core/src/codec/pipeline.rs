@@ -1,4 +1,4 @@
-//! A dataset's filter pipeline, and undoing it for one chunk.
+//! The filter pipeline of a dataset, and its inversion for one chunk.
 
 use super::bitshuffle::{Bitshuffle, Packing};
 use super::{blosc2, codecs, deflate, gunzip_new, id, inflate_new, inflate_pieces, name_of, Inflater, Wrapper};
@@ -16,14 +16,14 @@ pub(crate) enum Step {
     Shuffle {
         size: usize,
     },
-    /// As zlib wraps it.
+    /// Deflate in zlib's wrapper.
     Deflate,
-    /// As gzip wraps it.
+    /// Deflate in gzip's wrapper.
     Gzip,
     Lzf,
-    /// As HDF5's filter frames it.
+    /// LZ4 in the frame of HDF5's filter.
     Lz4,
-    /// As numcodecs frames it.
+    /// LZ4 in the frame of numcodecs.
     Lz4Block,
     Zstd,
     Blosc,
@@ -31,31 +31,33 @@ pub(crate) enum Step {
     Bitshuffle(Bitshuffle),
     Fletcher32,
     Crc32c,
-    /// An unknown filter: optional ones are skipped where the writer did not know them either.
+    /// An unknown filter, by its identifier. The masks of chunks tell whether the writer applied
+    /// it.
     Unknown(i32),
 }
 
-/// Filters of a pipeline: bits of a mask.
+/// Upper bound of the filters of a pipeline: the number of bits of a mask.
 const MOST_STEPS: usize = 32;
 
-/// A pipeline this module can undo: shuffles, then at most one compressor, then checksums.
+/// A pipeline that this module can invert: shuffles, then at most one compressor, then checksums.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Pipeline {
     steps: Vec<Step>,
 }
 
-/// The way to decode a dataset's chunks.
+/// The way to decode the chunks of a dataset.
 pub(crate) enum Plan {
-    /// Undo them here.
+    /// This module decodes them.
     Direct(Pipeline),
-    /// Leave them to the library.
+    /// The file's library decodes them.
     Library,
-    /// Nobody can: the filter's name.
+    /// Neither can, for want of the filter of this name.
     Unsupported(String),
 }
 
 impl Plan {
-    /// The most that a stored byte can become: what the compressor bounds, or what runs of zeros become at most.
+    /// Returns an upper bound of the decoded bytes per stored byte: the compressor's, but at most
+    /// the 2^20 assumed for runs of zeros.
     pub(crate) fn expansion(&self) -> u64 {
         const RUNS: u64 = 1 << 20;
         match self {
@@ -64,8 +66,8 @@ impl Plan {
         }
     }
 
-    /// From filter identifiers and their parameters, in the order of writing; `known` says which others the library of
-    /// the file undoes.
+    /// Chooses the way for filters (identifiers and parameters) in the order of writing; `known`
+    /// tells which others the library of the file can undo.
     pub(crate) fn of(filters: &[Filter], known: &dyn Fn(i32) -> bool) -> Plan {
         let absent = |f: i32| !known(f);
         let step = |(filter, parameters): &Filter| match *filter {
@@ -93,10 +95,10 @@ impl Plan {
     }
 }
 
-/// Bytes of a chunk that is decoded as a whole when only its start is needed.
+/// Largest chunk, in bytes, that is decoded as a whole when only its start is needed.
 const MOST_AT_ONCE: usize = 512 << 20;
 
-/// Buffers a thread keeps between chunks.
+/// Buffers that a thread keeps between chunks.
 #[derive(Default)]
 struct Scratch {
     stages: [Vec<u8>; 2],
@@ -107,7 +109,8 @@ thread_local! {
 }
 
 impl Pipeline {
-    /// Of steps in the order of writing; `None` when they are not shuffles, then at most one compressor, then checksums.
+    /// Makes a pipeline of steps in the order of writing. `None` when they are not shuffles, then
+    /// at most one compressor, then checksums.
     pub(crate) fn of(steps: Vec<Step>) -> Option<Pipeline> {
         let rank = |s: &Step| match s {
             Step::Shuffle { .. } => 0,
@@ -121,17 +124,17 @@ impl Pipeline {
         (ordered && one && steps.len() <= MOST_STEPS).then_some(Pipeline { steps })
     }
 
-    /// Whether chunks lie in the file as they are in memory.
+    /// Returns whether there are no filters: chunks are stored as they are in memory.
     pub(crate) fn is_empty(&self) -> bool {
         self.steps.is_empty()
     }
 
-    /// Whether a chunk takes several times longer to decode than to copy.
+    /// Returns whether a chunk takes several times longer to decode than to copy.
     pub(crate) fn is_slow(&self) -> bool {
         self.steps.iter().any(|step| matches!(step, Step::Deflate | Step::Gzip | Step::Zstd))
     }
 
-    /// A filter that a chunk went through and that nobody here can undo: its name.
+    /// Returns the name of a filter that was applied to a chunk with this mask and is unknown.
     pub(crate) fn missing(&self, mask: u32) -> Option<String> {
         self.steps.iter().enumerate().find_map(|(i, step)| match step {
             Step::Unknown(id) if mask >> i & 1 == 0 => Some(name_of(*id)),
@@ -139,12 +142,14 @@ impl Pipeline {
         })
     }
 
-    /// Bytes a chunk of `stored` bytes can decode to at most, where the compressor bounds it.
+    /// Returns an upper bound of the decoded bytes of a chunk of `stored` bytes; `u64::MAX` where
+    /// the compressor has none.
     pub(crate) fn largest(&self, stored: u64) -> u64 {
         stored.saturating_mul(self.ratio()).saturating_add(1 << 12)
     }
 
-    /// The most bytes that a stored one becomes, where the compressor bounds it.
+    /// Returns an upper bound of the decoded bytes per stored byte; `u64::MAX` where the compressor
+    /// has none.
     pub(crate) fn ratio(&self) -> u64 {
         self.steps.iter().fold(1_u64, |ratio, step| {
             ratio.saturating_mul(match step {
@@ -158,7 +163,8 @@ impl Pipeline {
         })
     }
 
-    /// Bytes that the compressor's own header says a chunk decodes to, where it has one.
+    /// Returns the number of decoded bytes that the compressor's header claims, not checked; `None`
+    /// where it has none.
     pub(crate) fn claim(&self, stored: &[u8]) -> Option<u64> {
         match self.steps.iter().rfind(|s| !matches!(s, Step::Fletcher32 | Step::Crc32c | Step::Unknown(_)))? {
             Step::Lz4Block => codecs::lz4_block_claim(stored),
@@ -171,13 +177,14 @@ impl Pipeline {
         }
     }
 
-    /// [`Pipeline::decode`] into memory that was not written yet; after `Ok` all of it is.
+    /// Decodes like [`Pipeline::decode`] into uninitialised memory; after `Ok` all of it is
+    /// initialised.
     ///
     /// # Errors
-    /// Errors of [`Pipeline::decode`].
+    /// The errors of [`Pipeline::decode`].
     pub(crate) fn decode_new(&self, mask: u32, stored: &[u8], out: &mut [MaybeUninit<u8>]) -> Result<(), String> {
         if mask & 1 == 0 {
-            // The usual cases: zeroing first would cost a tenth of the time.
+            // The usual cases write without zeroing first, which would cost a tenth of the time.
             let found = match *self.steps {
                 [Step::Deflate] => return inflate_new(stored, out),
                 [Step::Gzip] => return gunzip_new(stored, out),
@@ -190,15 +197,17 @@ impl Pipeline {
             }
         }
         out.fill(MaybeUninit::new(0));
-        // SAFETY: just filled; `MaybeUninit<u8>` has the layout of `u8`.
+        // SAFETY: all bytes were just initialised; `MaybeUninit<u8>` has the layout of `u8`.
         let out = unsafe { std::slice::from_raw_parts_mut(out.as_mut_ptr().cast(), out.len()) };
         self.decode(mask, stored, out)
     }
 
-    /// The first `out.len()` bytes of a chunk of `whole` bytes, without memory for the rest of it.
+    /// Decodes the first `out.len()` bytes of a chunk of `whole` bytes, without memory for the
+    /// others where the filters allow it.
     ///
     /// # Errors
-    /// As [`Pipeline::decode`]; for a chunk that cannot be decoded in part and is too large as a whole.
+    /// The errors of [`Pipeline::decode`]; a chunk over 512 MiB whose filters allow no partial
+    /// decoding.
     pub(crate) fn decode_start(&self, mask: u32, stored: &[u8], whole: usize, out: &mut [u8]) -> Result<(), String> {
         let (steps, n) = self.applied(mask);
         let (mut steps, all_stored, mut stored) = (&steps[..n], stored, stored);
@@ -228,7 +237,7 @@ impl Pipeline {
             [Step::Shuffle { size }, Step::Deflate]
                 if *size > 1 && whole.is_multiple_of(*size) && out.len().is_multiple_of(*size) =>
             {
-                // The bytes of the first values lie at the start of each plane.
+                // The bytes of the first values are at the start of each plane.
                 let (plane, kept) = (whole / size, out.len() / size);
                 let mut planes = bytes(out.len())?;
                 let mut found = 0;
@@ -262,10 +271,11 @@ impl Pipeline {
         }
     }
 
-    /// All that a chunk holds, of which nobody knows how much it is: `most` bytes at most.
+    /// Decodes all bytes of a chunk of unknown decoded length, at most `most`.
     ///
     /// # Errors
-    /// As [`Pipeline::decode`]; for more than that.
+    /// The errors of [`Pipeline::decode`]; more than `most` bytes; an unknown length with filters
+    /// other than one of gzip, zlib and Zstandard.
     pub(crate) fn decode_all(&self, stored: &[u8], most: usize) -> Result<Vec<u8>, String> {
         let (mut steps, mut stored) = (self.steps.as_slice(), stored);
         while let Some((step @ (Step::Fletcher32 | Step::Crc32c), before)) = steps.split_last() {
@@ -318,16 +328,17 @@ impl Pipeline {
         }
     }
 
-    /// Undoes the filters on one chunk's stored bytes. Bit `i` of `mask` says that filter `i` was not applied to it.
+    /// Undoes the filters of one chunk. Bit `i` of `mask` says that filter `i` was not applied to
+    /// it.
     ///
     /// # Errors
-    /// A description of what is wrong with the bytes.
+    /// A description of the damage.
     pub(crate) fn decode(&self, mask: u32, stored: &[u8], out: &mut [u8]) -> Result<(), String> {
         let (steps, n) = self.applied(mask);
         SCRATCH.with_borrow_mut(|scratch| run(&steps[..n], stored, out, scratch))
     }
 
-    /// The filters that a chunk with this mask went through, and how many they are.
+    /// Returns the filters applied to a chunk with this mask, and their number.
     fn applied(&self, mask: u32) -> ([Step; MOST_STEPS], usize) {
         let mut steps = [Step::Deflate; MOST_STEPS];
         let mut n = 0;
@@ -372,7 +383,7 @@ fn run(steps: &[Step], stored: &[u8], out: &mut [u8], scratch: &mut Scratch) -> 
     done
 }
 
-/// Appends a piece, if it all stays within `most` bytes and there is memory for it.
+/// Appends `piece`. Fails when `out` would exceed `most` bytes or memory is short.
 fn grow(out: &mut Vec<u8>, piece: &[u8], most: usize) -> Result<(), ()> {
     if piece.len() > most.saturating_sub(out.len()) || memory::reserve(out, piece.len(), "a chunk").is_err() {
         return Err(());
@@ -381,7 +392,7 @@ fn grow(out: &mut Vec<u8>, piece: &[u8], most: usize) -> Result<(), ()> {
     Ok(())
 }
 
-/// The bytes before a checksum, which is right.
+/// Verifies the checksum of `step` and returns the bytes before it.
 fn verified(step: Step, stored: &[u8]) -> Result<&[u8], String> {
     match step {
         Step::Crc32c => codecs::verify_crc32c(stored),
@@ -389,7 +400,7 @@ fn verified(step: Step, stored: &[u8]) -> Result<&[u8], String> {
     }
 }
 
-/// That a compressor gave all bytes of a chunk.
+/// Checks that a compressor wrote all bytes of a chunk.
 fn all(found: usize, expected: usize) -> Result<(), String> {
     if found == expected {
         Ok(())
@@ -422,7 +433,7 @@ fn undo(step: Step, stored: &[u8], out: &mut [u8]) -> Result<(), String> {
     all(found, out.len())
 }
 
-/// `n` zeros to decode into.
+/// Allocates `n` zeros to decode into.
 fn bytes(n: usize) -> Result<Vec<u8>, String> {
     memory::zeros(n, "decoding a chunk").map_err(|e| e.to_string())
 }
@@ -456,7 +467,8 @@ mod tests {
         assert!(pipeline.decode(3, &values, &mut [0; 60]).is_err());
     }
 
-    /// The start of a chunk is the start of the whole, whatever the filters.
+    /// Checks that the decoded start of a chunk is the start of the whole chunk, for several
+    /// pipelines.
     #[test]
     fn starts() {
         let values: Vec<u8> = (0..400_000u32).flat_map(|i| (i / 3).to_le_bytes()).collect();

@@ -23,13 +23,13 @@ pub enum DType {
 }
 
 impl DType {
-    /// Returns all there are.
+    /// Returns all dtypes.
     pub fn all() -> [DType; 12] {
         use DType::*;
         [Bool, I8, I16, I32, I64, U8, U16, U32, U64, F16, F32, F64]
     }
 
-    /// numpy's name: "float32", "int64", ...
+    /// Returns numpy's name: "float32", "int64", ...
     pub fn name(self) -> &'static str {
         match self {
             DType::Bool => "bool",
@@ -47,7 +47,7 @@ impl DType {
         }
     }
 
-    /// Bytes per value.
+    /// Returns the number of bytes per value.
     pub fn size(self) -> usize {
         match self {
             DType::Bool | DType::I8 | DType::U8 => 1,
@@ -57,8 +57,8 @@ impl DType {
         }
     }
 
-    /// The float dtype in which transformed values of this dtype are given out: float64 for float64, else float32,
-    /// as scanpy's preprocessing does.
+    /// Returns the float dtype of transformed values: float64 for float64, else float32, as in
+    /// scanpy's preprocessing.
     pub fn float(self) -> DType {
         if self == DType::F64 {
             DType::F64
@@ -113,24 +113,25 @@ macro_rules! with_data {
     };
 }
 
-/// Only the types of [`DType`] are numbers: primitive ones, and transparent wrappers of them, without padding.
+/// Keeps [`Number`] to primitive numbers and transparent wrappers of them, which have no padding.
 pub(super) mod sealed {
     pub trait Sealed {}
 }
 
-/// A stored number: how one value of a [`Data`] buffer reads as f64 and comes from one. No other crate can add types.
+/// A stored number: how a value of a [`Data`] buffer converts to and from f64. The trait is sealed.
 pub trait Number:
     sealed::Sealed + Copy + PartialEq + PartialOrd + Default + Send + Sync + std::fmt::Debug + 'static
 {
-    /// Its dtype.
+    /// The dtype of the type.
     const DTYPE: DType;
-    /// The value as f64 (64-bit integers beyond 2^53 round).
+    /// Returns the value as f64; 64-bit integers beyond 2^53 round.
     fn to_f64(self) -> f64;
-    /// The nearest value of this type (`as` semantics).
+    /// Converts `x` with the semantics of `as`: integers truncate and saturate, floats round; a
+    /// bool is `x != 0`.
     fn from_f64(x: f64) -> Self;
     /// Wraps a buffer of this type.
     fn wrap(v: Vec<Self>) -> Data;
-    /// The buffer as this type, when it has it.
+    /// Returns the buffer as a slice of this type; `None` when it has another dtype.
     fn slice(data: &Data) -> Option<&[Self]>;
 }
 
@@ -175,7 +176,7 @@ number!(f32, F32, f64::from, |x| x as f32);
 number!(f64, F64, |x| x, |x| x);
 
 impl Data {
-    /// The buffer's dtype.
+    /// Returns the dtype of the buffer.
     pub fn dtype(&self) -> DType {
         fn of<T: Number>(_: &[T]) -> DType {
             T::DTYPE
@@ -183,7 +184,7 @@ impl Data {
         with_data!(self, v => of(v))
     }
 
-    /// An empty buffer of `dtype`.
+    /// Makes an empty buffer of `dtype`.
     pub fn empty(dtype: DType) -> Data {
         match dtype {
             DType::Bool => Data::Bool(Vec::new()),
@@ -201,7 +202,7 @@ impl Data {
         }
     }
 
-    /// `n` zeros of `dtype`; `what` they are is said when memory runs out.
+    /// Makes `n` zeros of `dtype`; `what` describes them in the error.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
@@ -212,8 +213,8 @@ impl Data {
         with_data!(&Data::empty(dtype), v => of(v, n, what))
     }
 
-    /// Returns the values whose bytes these are, in the order of this machine; bytes that make no whole value are left out.
-    /// Every byte other than 0 is true. `what` they are is said when memory runs out.
+    /// Reads values from their bytes in native order; trailing bytes that make no whole value are
+    /// ignored. For bool every byte other than 0 is true. `what` describes the values in the error.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
@@ -232,17 +233,17 @@ impl Data {
         read!(I8 i8, I16 i16, I32 i32, I64 i64, U8 u8, U16 u16, U32 u32, U64 u64, F16 f16, F32 f32, F64 f64)
     }
 
-    /// Number of values.
+    /// Returns the number of values.
     pub fn len(&self) -> usize {
         with_data!(self, v => v.len())
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no values.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The values as f64, copied.
+    /// Returns a copy of the values as f64.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
@@ -250,7 +251,7 @@ impl Data {
         with_data!(self, v => memory::collected(v.iter().map(|x| x.to_f64()), "values as float64"))
     }
 
-    /// The values as f32, copied only when they are not f32 already.
+    /// Returns the values as f32, copied only when they have another dtype.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
@@ -263,13 +264,13 @@ impl Data {
         }
     }
 
-    /// The values at `positions` (all in range), repeats allowed.
+    /// Returns the values at `positions`, repeats allowed.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
     ///
     /// # Panics
-    /// When a position is out of range: callers check first.
+    /// When a position is out of range; callers check first.
     pub fn take(&self, positions: &[usize]) -> crate::Result<Data> {
         fn pick<T: Number>(v: &[T], p: &[usize]) -> crate::Result<Data> {
             Ok(T::wrap(crate::memory::collected(p.iter().map(|&i| v[i]), "selected values")?))
@@ -277,7 +278,7 @@ impl Data {
         with_data!(self, v => pick(v, positions))
     }
 
-    /// The same values again.
+    /// Returns a copy; `what` describes the values in the error.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
@@ -288,7 +289,7 @@ impl Data {
         with_data!(self, v => copy(v, what))
     }
 
-    /// Makes room for `more` values.
+    /// Reserves memory for `more` further values.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).

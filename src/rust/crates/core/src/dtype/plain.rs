@@ -1,18 +1,19 @@
-//! The numbers of a dataset, byte for byte.
+//! Numbers of a dataset as their bytes.
 
 use super::{DType, Data, Number};
 use half::f16;
 
-/// A number any bytes of its size are a valid value of; sealed, as [`Number`] is.
+/// A number for which every bit pattern of its size is valid; sealed, as [`Number`] is.
 ///
 /// # Safety
 /// The type has no padding and no invalid bit pattern.
 pub(crate) unsafe trait Plain: Number {
-    /// The value with its bytes in the other order.
+    /// Returns the value with its bytes reversed.
     fn swapped(self) -> Self;
-    /// The sum in this type; `None` when an integer overflows.
+    /// Returns the sum in this type; `None` when an integer overflows.
     fn plus(self, other: Self) -> Option<Self>;
-    /// The value as a column index or an offset; `None` when negative or not an integer type.
+    /// Returns the value as a column index or an offset; `None` when it is negative or not of an
+    /// integer type.
     fn offset(self) -> Option<u64>;
 }
 
@@ -52,19 +53,19 @@ plain! {
     f64: |x| f64::from_bits(x.to_bits().swap_bytes()), |a, b| Some(a + b), |_| None;
 }
 
-/// A boolean as it lies in the file: any byte, true when not zero.
+/// A boolean as stored in the file: any byte, true when not zero.
 #[derive(Debug, Clone, Copy, Default, PartialEq, PartialOrd)]
 #[repr(transparent)]
 pub(crate) struct Bit(u8);
 
 impl Bit {
-    /// The byte as it is stored.
+    /// Returns the stored byte.
     #[inline(always)]
     pub(crate) fn byte(self) -> u8 {
         self.0
     }
 
-    /// The boolean of a stored byte.
+    /// Makes the boolean of a stored byte.
     #[inline(always)]
     pub(crate) fn of_byte(byte: u8) -> Self {
         Bit(byte)
@@ -102,9 +103,10 @@ unsafe impl Plain for Bit {
     }
 }
 
-/// The bytes of a slice of numbers, to be written over.
+/// Returns the bytes of a slice of numbers, to be written over.
 pub(crate) fn as_bytes_mut<T: Plain>(v: &mut [T]) -> &mut [u8] {
-    // SAFETY: `Plain` types take any bytes and have no padding; length and lifetime are the slice's.
+    // SAFETY: `Plain` types take any bytes and have no padding; length and lifetime are the
+    // slice's.
     unsafe { std::slice::from_raw_parts_mut(v.as_mut_ptr().cast(), std::mem::size_of_val(v)) }
 }
 
@@ -165,9 +167,9 @@ macro_rules! with_plain {
 }
 pub(crate) use with_plain;
 
-/// The bytes of numbers, in the order of this machine.
+/// Returns the bytes of numbers in native order.
 pub(crate) fn as_bytes<T: Number>(v: &[T]) -> &[u8] {
-    // SAFETY: every `Number` is a primitive, or a transparent wrapper of one, without padding (the trait is sealed); length
-    // and lifetime are those of the slice.
+    // SAFETY: every `Number` is a primitive, or a transparent wrapper of one, without padding (the
+    // trait is sealed); length and lifetime are those of the slice.
     unsafe { std::slice::from_raw_parts(v.as_ptr().cast(), std::mem::size_of_val(v)) }
 }

@@ -1,4 +1,4 @@
-//! Which categories there are, and in which order, as anndata has it.
+//! Makes and prunes categories, in anndata's order.
 
 use super::{Categorical, Value};
 use crate::error::{Error, Result};
@@ -9,7 +9,7 @@ use std::collections::HashMap;
 const CODES: &str = "codes of a categorical";
 
 impl Categorical {
-    /// Makes texts categories, in natural order; `None` is missing.
+    /// Makes a categorical of texts, its categories in natural order; `None` is missing.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`].
@@ -28,10 +28,10 @@ impl Categorical {
         })
     }
 
-    /// Drops the categories that no value has, as anndata does with those of a selection.
+    /// Returns the categorical without unused categories, as anndata does for a selection.
     ///
     /// # Errors
-    /// [`Error::Shape`] for codes without a category.
+    /// [`Error::Shape`] for a code without a category; [`Error::OutOfMemory`].
     pub fn in_use(&self) -> Result<Categorical> {
         let n = self.categories.len().unwrap_or(0);
         let mut used = memory::zeros::<bool>(n, CODES)?;

@@ -1,4 +1,5 @@
-//! Copies of values, which a plain `clone` could not make without ending the process where memory runs out.
+//! Copies of values. Unlike `clone`, which aborts the process, they return an error when memory
+//! runs out.
 
 use super::{Array, Categorical, DataFrame, Nullable, Sparse, Strings, Value};
 use crate::error::Result;
@@ -7,7 +8,7 @@ use crate::memory;
 const COPY: &str = "a copy of a value";
 
 impl Value {
-    /// A copy.
+    /// Returns a deep copy.
     ///
     /// # Errors
     /// [`crate::Error::OutOfMemory`].
@@ -53,7 +54,7 @@ impl Value {
     }
 }
 
-/// Copies of named values.
+/// Returns deep copies of named values.
 ///
 /// # Errors
 /// [`crate::Error::OutOfMemory`].

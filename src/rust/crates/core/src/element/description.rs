@@ -1,17 +1,18 @@
 //! Descriptions of elements.
 
-/// The description of an element, without its values.
+/// The description of an element without its values.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Description {
-    /// `encoding-type`; "" for a plain group or dataset of anndata before 0.8.
+    /// `encoding-type`; "" for an element without one (anndata before 0.8).
     pub encoding: String,
     /// `encoding-version`.
     pub version: String,
-    /// Extents; rows and columns for a dataframe, empty for scalars and dicts.
+    /// Extents of every axis: rows and columns for a dataframe, empty for scalars and dicts.
     pub shape: Vec<usize>,
-    /// dtype by numpy's name, "string", "category" or "compound"; `None` where there is no single one.
+    /// dtype by numpy's name, "string", "category" or "compound"; `None` for elements of several
+    /// dtypes or none.
     pub dtype: Option<String>,
-    /// Stored values of a sparse matrix.
+    /// Number of stored values of a sparse matrix.
     pub nnz: Option<u64>,
     /// Number of categories.
     pub categories: Option<usize>,

@@ -1,5 +1,6 @@
-//! Files of loompy (loom), by their specification (<https://linnarssonlab.org/loompy/format/index.html>, versions 2 and 3):
-//! a matrix and layers of genes x cells, dense and in chunks, attributes of rows (genes) and columns (cells), and graphs.
+//! Files of loompy (loom), by their specification
+//! (<https://linnarssonlab.org/loompy/format/index.html>, versions 2 and 3): a matrix and layers of
+//! genes x cells, dense and in chunks, attributes of rows (genes) and columns (cells), and graphs.
 
 use super::{Array, Data, DataFrame, Layer, Number, Slots, Sparse, SparseFormat, Strings, Value};
 use crate::error::{Error, Result};
@@ -8,28 +9,28 @@ use crate::store::{Node, Store};
 use crate::with_data;
 use std::sync::Arc;
 
-/// The matrix that every file has; the others are layers.
+/// Path of the main matrix, which every file has; the others are layers.
 const MATRIX: &str = "matrix";
 const NUMBERED: &str = "names of a loom file that has none";
 const GRAPH: &str = "a graph of a loom file";
 const STACKED: &str = "columns of a loom file, put together";
 
-/// Names and arrays that are chosen in a file.
+/// The choices in reading a loom file, by the names of its layers and attributes.
 #[derive(Debug, Clone)]
 pub struct LoomOptions {
-    /// The layer that becomes X, where there is one of this name; else the main matrix does.
+    /// Name of the layer that becomes X; without such a layer the main matrix does.
     pub x_name: String,
-    /// The attribute of columns that names cells.
+    /// Name of the column attribute that holds the names of the cells.
     pub obs_names: String,
-    /// The attribute of rows that names genes.
+    /// Name of the row attribute that holds the names of the genes.
     pub var_names: String,
-    /// Attributes of columns that become one array of obsm, by its name.
+    /// Arrays of obsm to be made: name, and the column attributes that become its columns.
     pub obsm: Vec<(String, Vec<String>)>,
-    /// Attributes of rows that become one array of varm, by its name.
+    /// Arrays of varm to be made: name, and the row attributes that become its columns.
     pub varm: Vec<(String, Vec<String>)>,
 }
 
-/// The defaults of `anndata.io.read_loom`.
+/// Gives the defaults of `anndata.io.read_loom`.
 impl Default for LoomOptions {
     fn default() -> Self {
         LoomOptions {
@@ -42,24 +43,26 @@ impl Default for LoomOptions {
     }
 }
 
-/// Whether the file is laid out as loompy does it.
+/// Returns whether the file has the layout of loompy.
 pub(crate) fn is_loom(store: &Arc<Store>) -> bool {
     store.exists("row_attrs") && store.exists("col_attrs")
 }
 
-/// Whether a dataset is a matrix of genes x cells of such a file.
+/// Returns whether a dataset is a genes x cells matrix of a loom file.
 pub(crate) fn is_matrix(node: &Node) -> bool {
     let path = node.path().trim_start_matches('/');
     (path == MATRIX || path.starts_with("layers/")) && is_loom(node.store()) && !node.store().exists("obs")
 }
 
-/// Reads all of a loom file but its matrices, which [`crate::matrix::open`] shows as cells x genes. Attributes are
-/// columns of obs and var, those of two dimensions arrays of obsm and varm; graphs of columns and rows are in obsp and
-/// varp, the file's own attributes (version 3) in uns.
+/// Reads all of a loom file but the values of its matrices, which [`crate::matrix::open`] shows as
+/// cells x genes. Attributes become columns of obs and var; those of two dimensions become arrays
+/// of obsm and varm. Graphs of columns and rows go to obsp and varp, the file's own attributes
+/// (version 3) to uns.
 ///
 /// # Errors
-/// [`Error::Missing`] for a file of another kind; [`Error::Parameter`] for attributes that are not there;
-/// [`Error::Format`] for parts that contradict each other; those of reading.
+/// [`Error::Missing`] for a file of another kind; [`Error::Parameter`] for attributes that are
+/// missing or no numbers; [`Error::Format`] for parts that contradict each other; the errors of
+/// [`read`](super::read()).
 pub fn read_loom(store: &Arc<Store>, options: &LoomOptions) -> Result<Slots> {
     if !is_loom(store) {
         return Err(Error::Missing {
@@ -104,7 +107,7 @@ fn matrices(store: &Arc<Store>, shape: &[usize], x_name: &str) -> Result<Matrice
         }
         layers.push((name, (node.path().to_owned(), None)));
     }
-    // As anndata has it, X stays a layer too.
+    // As in anndata, X is a layer, too.
     if let Some(at) = layers.iter().position(|(name, _)| name == x_name) {
         let main = std::mem::replace(&mut x, layers[at].1.clone());
         layers.insert(0, (MATRIX.to_owned(), main));
@@ -112,7 +115,7 @@ fn matrices(store: &Arc<Store>, shape: &[usize], x_name: &str) -> Result<Matrice
     Ok((x, layers))
 }
 
-/// The members of a group that may not be there.
+/// Returns the members of a group; none when it does not exist.
 fn members(store: &Arc<Store>, group: &str) -> Result<Vec<(String, Node)>> {
     if !store.exists(group) || !store.is_group(group)? {
         return Ok(Vec::new());
@@ -127,7 +130,7 @@ fn read(node: &Node) -> Result<Value> {
 
 type Axis = (DataFrame, Vec<(String, Value)>);
 
-/// The attributes of one axis of `n`.
+/// Reads the attributes of one axis of length `n`: a table, and the arrays of two dimensions.
 fn axis(
     store: &Arc<Store>,
     group: &str,
@@ -162,11 +165,12 @@ fn axis(
         }
         arrays.push((name.clone(), stacked(&taken, n)?));
     }
-    // The names are called as anndata does it.
+    // The index has the attribute's name, as in anndata.
     let (index_name, index) = match index {
         Some(index) => (Some(names.to_owned()), index),
         None => {
-            // As many as the matrix says it has: refused where they do not fit, before the first is made.
+            // `n` comes from the matrix: a number beyond memory is refused before the first name is
+            // made.
             drop(memory::room::<[u8; 24]>(n, NUMBERED)?);
             let data = Strings::collected((0..n).map(|i| i.to_string()))?;
             (None, Value::Strings { shape: vec![n], data })
@@ -175,7 +179,7 @@ fn axis(
     Ok((DataFrame { index_name, index: Box::new(index), columns }, arrays))
 }
 
-/// Vectors as the columns of one array.
+/// Makes one array, `n x columns.len()`, of vectors.
 fn stacked(columns: &[Array], n: usize) -> Result<Value> {
     let mut out = memory::zeros::<f64>(memory::count(&[n, columns.len()], STACKED)?, STACKED)?;
     for (j, column) in columns.iter().enumerate() {
@@ -186,7 +190,8 @@ fn stacked(columns: &[Array], n: usize) -> Result<Value> {
     Ok(Value::matrix(n, columns.len(), out))
 }
 
-/// Texts with the references of XML undone (`&#945;`, `&amp;`), in which older files keep all that is not ASCII.
+/// Replaces references of XML in texts (`&#945;`, `&amp;`). Older files hold all characters outside
+/// ASCII so.
 fn unescaped(value: Value) -> Result<Value> {
     let Value::Strings { shape, data } = value else { return Ok(value) };
     if !data.iter().any(|text| text.contains('&')) {
@@ -235,7 +240,8 @@ fn character(name: &str) -> Option<char> {
     }
 }
 
-/// The graphs of an axis of `n`: edges from `a` to `b` of weight `w`; weights of the same edge are added.
+/// Reads the graphs of an axis of length `n`: edges from `a` to `b` of weight `w`. Weights of equal
+/// edges are added.
 fn graphs(store: &Arc<Store>, group: &str, n: usize) -> Result<Vec<(String, Value)>> {
     members(store, group)?.into_iter().map(|(name, node)| Ok((name, graph(&node, n)?))).collect()
 }
@@ -265,7 +271,8 @@ fn vector(node: &Node) -> Result<Data> {
     }
 }
 
-/// Edges by their rows, and by their columns within each: where each row starts, and the edges in order.
+/// Sorts edges by row and, within a row, by column. Returns the offset of each row and the order of
+/// the edges.
 fn sorted(from: &[u32], to: &[u32], n: usize) -> Result<(Vec<usize>, Vec<usize>)> {
     let mut indptr = memory::zeros::<usize>(n + 1, GRAPH)?;
     from.iter().for_each(|&row| indptr[row as usize + 1] += 1);

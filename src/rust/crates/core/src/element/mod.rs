@@ -1,7 +1,8 @@
 //! AnnData elements: one in-memory form per on-disk encoding, and its reader and writer.
 //!
-//! [`read`] gives any element as a [`Value`], [`describe`] says what it is without reading values, [`write`] writes a
-//! value in the encoding of its kind. An element that cannot be decoded is an error of that element alone.
+//! [`read`] reads any element as a [`Value`], [`describe`] describes it without its values,
+//! [`write`] writes a value in the encoding of its kind. An element that cannot be decoded is an
+//! error of that element alone.
 
 mod categories;
 mod copied;

@@ -1,5 +1,6 @@
-//! Files of several modalities (MuData, h5mu): each is a group laid out as an h5ad file, and the file's own `obs` says
-//! of all cells what `obsmap` gives to those of a modality.
+//! Files of several modalities (MuData, h5mu). Each modality is a group laid out as an h5ad file.
+//! The file's own `obs` describes all cells; `obsmap` gives the position of each of them in a
+//! modality.
 
 use super::{DataFrame, Value};
 use crate::error::{Error, Result};
@@ -9,7 +10,7 @@ use std::sync::Arc;
 /// The group of the modalities.
 pub const MODALITIES: &str = "mod";
 
-/// The names of the modalities, in the file's order; `None` for a file of another kind.
+/// Returns the names of the modalities in the file's order; `None` for a file of another kind.
 ///
 /// # Errors
 /// The errors of reading.
@@ -26,10 +27,11 @@ pub fn modalities(store: &Arc<Store>) -> Result<Option<Vec<String>>> {
     Ok(Some(names))
 }
 
-/// The group of a modality, whose name may be left out where there is one only.
+/// Returns the path of the group of a modality; `None` chooses the only one.
 ///
 /// # Errors
-/// [`Error::Missing`] for a file of another kind; [`Error::Parameter`] for a name that is none or is missing.
+/// [`Error::Missing`] for a file of another kind; [`Error::Parameter`] for an unknown name, or for
+/// `None` with several modalities.
 pub fn modality(store: &Arc<Store>, name: Option<&str>) -> Result<String> {
     let Some(names) = modalities(store)? else {
         return Err(Error::Missing {
@@ -49,11 +51,12 @@ pub fn modality(store: &Arc<Store>, name: Option<&str>) -> Result<String> {
     }
 }
 
-/// The columns of the file's own `obs` (or `var`: `axis` names it) for the cells of a modality, without those that a
-/// modality has given it ("rna:leiden").
+/// Reads the columns of the file's own table `axis` ("obs" or "var") for the entries of the
+/// modality `name`. Columns that repeat those of a modality ("rna:leiden") are left out.
 ///
 /// # Errors
-/// The errors of reading; [`Error::Format`] for a map that does not give every cell of the modality once.
+/// The errors of reading; [`Error::Format`] for a map that does not give every entry of the
+/// modality once.
 pub fn shared_columns(store: &Arc<Store>, axis: &str, name: &str) -> Result<Vec<(String, Value)>> {
     let map = format!("{axis}map/{name}");
     if !store.exists(axis) || !store.exists(&map) {
@@ -71,7 +74,7 @@ pub fn shared_columns(store: &Arc<Store>, axis: &str, name: &str) -> Result<Vec<
         Value::Array(a) => a.data.to_f64()?,
         other => return Err(node.format("numbers", other.encoding())),
     };
-    // 0 is a cell that the modality does not have, else its row counted from 1.
+    // 0 marks an entry that the modality lacks; others are its row, counted from 1.
     let mut rows = vec![u32::MAX; n];
     for (row, place) in places.iter().enumerate().filter(|(_, &p)| p != 0.0) {
         match rows.get_mut((*place as usize).wrapping_sub(1)) {
@@ -89,10 +92,10 @@ pub fn shared_columns(store: &Arc<Store>, axis: &str, name: &str) -> Result<Vec<
     names.into_iter().map(column).collect()
 }
 
-/// [`shared_columns`] as a table.
+/// Reads [`shared_columns`] as a table with the index of the modality.
 ///
 /// # Errors
-/// As there.
+/// The errors of [`shared_columns`].
 pub fn shared_frame(store: &Arc<Store>, axis: &str, name: &str) -> Result<DataFrame> {
     let (index_name, index) = super::read_index(store, &format!("{MODALITIES}/{name}/{axis}"))?;
     Ok(DataFrame { index_name, index: Box::new(index), columns: shared_columns(store, axis, name)? })

@@ -1,24 +1,25 @@
-//! Graphs that scanpy kept in `uns["neighbors"]` before anndata 0.7 had obsp. anndata's reader moves them there
-//! (`anndata.compat._move_adj_mtx`), and so do we: they are elements of obsp, and not seen in uns.
+//! Graphs that scanpy kept in `uns["neighbors"]` before anndata 0.7 had obsp. As in anndata's
+//! reader (`anndata.compat._move_adj_mtx`), they are moved: elements of obsp that `uns/neighbors`
+//! does not show.
 
 use super::encoding;
 use super::Value;
 use crate::store::Store;
 use std::sync::Arc;
 
-/// Where they are.
+/// The group that held the graphs.
 const PLACE: &str = "uns/neighbors";
-/// The elements that are moved.
+/// Keys of the graphs that are moved.
 const GRAPHS: [&str; 2] = ["distances", "connectivities"];
 
-/// Keys of obsp, and the paths of the elements to be found there, in a file of `n_obs` cells: matrices only, and unlike
-/// anndata, which refuses the file, only where they are of the cells.
+/// Returns the keys and paths of the moved elements of obsp in a file of `n_obs` cells. Only
+/// matrices of cells x cells are moved; anndata refuses a file with others.
 pub(super) fn moved(store: &Arc<Store>, n_obs: usize) -> Vec<(String, String)> {
     let of_cells = |key: &&str| graph_shape(store, key).is_some_and(|shape| shape == [n_obs, n_obs]);
     GRAPHS.into_iter().filter(of_cells).map(|key| (key.to_owned(), format!("{PLACE}/{key}"))).collect()
 }
 
-/// The extents of what is a matrix, however it is stored.
+/// Returns the extents of a graph if it is a matrix of any encoding.
 fn graph_shape(store: &Arc<Store>, key: &str) -> Option<Vec<usize>> {
     let path = format!("{PLACE}/{key}");
     if !store.exists(&path) {
@@ -29,7 +30,7 @@ fn graph_shape(store: &Arc<Store>, key: &str) -> Option<Vec<usize>> {
     (matrix && found.shape.len() == 2 && found.dtype.as_deref() != Some("compound")).then_some(found.shape)
 }
 
-/// The keys an element lacks because they are in obsp.
+/// Returns the keys that the element at `path` does not show because they are in obsp.
 pub(super) fn missing_from(store: &Arc<Store>, path: &str) -> Vec<String> {
     if path.trim_matches('/') != PLACE {
         return Vec::new();
@@ -38,7 +39,7 @@ pub(super) fn missing_from(store: &Arc<Store>, path: &str) -> Vec<String> {
     n_obs.map(|n| moved(store, n).into_iter().map(|(key, _)| key).collect()).unwrap_or_default()
 }
 
-/// `value`, read from `path`, without what is in obsp.
+/// Returns `value`, read from `path`, without the elements moved to obsp.
 pub(super) fn without_moved(store: &Arc<Store>, path: &str, value: Value) -> Value {
     match value {
         Value::Dict(mut items) => {
@@ -50,7 +51,8 @@ pub(super) fn without_moved(store: &Arc<Store>, path: &str, value: Value) -> Val
     }
 }
 
-/// Whether the element at `path` holds nothing that belongs elsewhere: it may be copied as it is.
+/// Returns whether no part of the element at `path` was moved to obsp, so that it may be copied
+/// unchanged.
 pub(crate) fn is_whole(store: &Arc<Store>, path: &str) -> bool {
     missing_from(store, path).is_empty()
 }

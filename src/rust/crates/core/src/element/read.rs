@@ -6,11 +6,11 @@ use crate::error::{Error, Result};
 use crate::store::{Node, Store};
 use std::sync::Arc;
 
-/// Reads the element at `path` whole.
+/// Reads the whole element at `path`.
 ///
 /// # Errors
-/// [`Error::Missing`] when it is not there, [`Error::Unsupported`] for an encoding or type this library does not know,
-/// [`Error::Format`] when its parts contradict each other.
+/// [`Error::Missing`] when it is not there, [`Error::Unsupported`] for an encoding or type this
+/// library does not know, [`Error::Format`] when its parts contradict each other.
 pub fn read(store: &Arc<Store>, path: &str) -> Result<Value> {
     match encoding::field(store, path)? {
         Some(node) => encoding::read_field(&node, last(path)),
@@ -18,10 +18,10 @@ pub fn read(store: &Arc<Store>, path: &str) -> Result<Value> {
     }
 }
 
-/// Returns the kind of the element at `path`.
+/// Describes the element at `path` without reading its values.
 ///
 /// # Errors
-/// As [`read`], but values are not looked at.
+/// The errors of [`read`], except those of the values.
 pub fn describe(store: &Arc<Store>, path: &str) -> Result<Description> {
     match encoding::field(store, path)? {
         Some(node) => encoding::describe_field(&node, last(path)),
@@ -38,11 +38,11 @@ fn last(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
-/// Reads the given rows (first axis) and columns (second axis) of the element at `path`, in that order, repeats
-/// allowed; `None` is all of them. See [`Value::select`].
+/// Reads rows (first axis) and columns (second axis) of the element at `path`, in the given order,
+/// repeats allowed; `None` is all of them. See [`Value::select`].
 ///
 /// # Errors
-/// As [`read`] and [`Value::select`].
+/// The errors of [`read`] and [`Value::select`].
 pub fn read_selected(store: &Arc<Store>, path: &str, rows: Option<&[u32]>, columns: Option<&[u32]>) -> Result<Value> {
     let value = read(store, path)?;
     if rows.is_none() && columns.is_none() {
@@ -51,19 +51,20 @@ pub fn read_selected(store: &Arc<Store>, path: &str, rows: Option<&[u32]>, colum
     value.select(rows, columns)
 }
 
-/// Names of the columns of the dataframe at `path`, in order, the index not among them.
+/// Returns the names of the columns of the dataframe at `path`, in order, without the index.
 ///
 /// # Errors
-/// As [`read`].
+/// The errors of [`read`].
 pub fn column_names(store: &Arc<Store>, path: &str) -> Result<Vec<String>> {
     let node = store.node(path)?;
     encoding::columns_of(&node).map(|c| c.names)
 }
 
-/// The index of the dataframe at `path` and its name (`None` for pandas' unnamed index).
+/// Reads the name (`None` for pandas' unnamed index) and the values of the index of the dataframe
+/// at `path`.
 ///
 /// # Errors
-/// As [`read`].
+/// The errors of [`read`].
 pub fn read_index(store: &Arc<Store>, path: &str) -> Result<(Option<String>, Value)> {
     let node = store.node(path)?;
     let columns = encoding::columns_of(&node)?;
@@ -72,10 +73,10 @@ pub fn read_index(store: &Arc<Store>, path: &str) -> Result<(Option<String>, Val
     Ok((name, index))
 }
 
-/// One column of the dataframe at `path`: a bad column never hides the others.
+/// Reads one column of the dataframe at `path`. Errors of other columns do not matter.
 ///
 /// # Errors
-/// [`Error::Name`] for a column that is not there; else as [`read`].
+/// [`Error::Name`] for a missing column; the errors of [`read`].
 pub fn read_column(store: &Arc<Store>, path: &str, name: &str) -> Result<Value> {
     let node: Node = store.node(path)?;
     let columns = encoding::columns_of(&node)?;

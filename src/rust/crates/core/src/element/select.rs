@@ -1,4 +1,4 @@
-//! Rows and columns of a value, in any order, repeats allowed.
+//! Selection of rows and columns of a value, in any order, repeats allowed.
 
 use super::copied::all;
 use super::{Array, Categorical, DataFrame, Nullable, Sparse, SparseFormat, Strings, Value};
@@ -8,11 +8,12 @@ use crate::memory;
 const SELECTED: &str = "selected values";
 
 impl Value {
-    /// The given positions on the first axis and on the second (dense arrays and sparse matrices), in that order,
-    /// repeats allowed; `None` keeps an axis whole.
+    /// Selects positions on the first axis and, for dense arrays and sparse matrices, on the second
+    /// one. The order is kept, repeats are allowed; `None` keeps an axis whole.
     ///
     /// # Errors
-    /// [`Error::Index`] for a position past the end; [`Error::State`] for a value without that axis.
+    /// [`Error::Index`] for a position past the end; [`Error::State`] for a value without that
+    /// axis; [`Error::OutOfMemory`].
     pub fn select(&self, rows: Option<&[u32]>, columns: Option<&[u32]>) -> Result<Value> {
         if rows.is_none() && columns.is_none() {
             return self.copied();
@@ -79,10 +80,10 @@ impl Value {
     }
 }
 
-/// Rows of an awkward array: the same array behind an index, which awkward calls an `IndexedArray`.
+/// Selects rows of an awkward array: the same array behind an index, awkward's `IndexedArray`.
 fn indexed(rows: &[usize], form: &str, buffers: &[(String, Value)]) -> Result<Value> {
     const KEY: &str = "selected";
-    // awkward writes the kind of a node first.
+    // awkward writes the class of a node first.
     let class = form.split('"').nth(3).unwrap_or_default();
     let plain = ["ListOffsetArray", "ListArray", "RegularArray", "NumpyArray", "RecordArray", "EmptyArray"];
     let index = format!("{KEY}-index");
@@ -106,7 +107,8 @@ fn take_strings(data: &Strings, positions: &[usize]) -> Result<Strings> {
     data.take(positions)?.ok_or_else(|| Error::Internal("a text position out of range".into()))
 }
 
-/// Checked positions on an axis of length `len`.
+/// Returns the wanted positions on an axis of length `len`, or all of them; checks that they are on
+/// it.
 fn positions(axis: &'static str, wanted: Option<&[u32]>, len: usize) -> Result<Vec<usize>> {
     let Some(wanted) = wanted else { return memory::collected(0..len, SELECTED) };
     match wanted.iter().find(|&&p| p as usize >= len) {
@@ -115,7 +117,7 @@ fn positions(axis: &'static str, wanted: Option<&[u32]>, len: usize) -> Result<V
     }
 }
 
-/// New extents, and the place in the old buffer of every value of the new one.
+/// Returns the new extents, and the position in the old buffer of every value of the new one.
 fn dense(shape: &[usize], rows: Option<&[u32]>, columns: Option<&[u32]>) -> Result<(Vec<usize>, Vec<usize>)> {
     let missing = |n: usize| Error::State(format!("an array of extents {shape:?} has no axis {n} to select from"));
     let &n_rows = shape.first().ok_or_else(|| missing(0))?;
@@ -142,11 +144,13 @@ fn dense(shape: &[usize], rows: Option<&[u32]>, columns: Option<&[u32]>) -> Resu
 }
 
 impl Sparse {
-    /// The given rows and columns, in that order, repeats allowed; the format stays. Within a row (column) the
-    /// positions are sorted when they were.
+    /// Selects rows and columns, in the given order, repeats allowed; the format stays. Where
+    /// columns (of a CSR matrix) are selected, each row's positions come out sorted; without such a
+    /// selection their order stays.
     ///
     /// # Errors
-    /// [`Error::Index`] for a position past the end, [`Error::Shape`] for a matrix whose parts contradict each other.
+    /// [`Error::Index`] for a position past the end; [`Error::Shape`] for a matrix whose parts
+    /// contradict each other; [`Error::OutOfMemory`].
     pub fn select(&self, rows: Option<&[u32]>, columns: Option<&[u32]>) -> Result<Sparse> {
         let csr = self.format == SparseFormat::Csr;
         let (n_major, n_minor) = if csr { self.shape } else { (self.shape.1, self.shape.0) };
@@ -197,7 +201,8 @@ impl Sparse {
     }
 }
 
-/// For each of `n` positions where it goes: `list[first[i]..first[i + 1]]`, ascending.
+/// Inverts a selection: position `i` of `n` is selected as `list[first[i]..first[i + 1]]`,
+/// ascending.
 fn inverse(wanted: &[usize], n: usize) -> Result<(Vec<usize>, Vec<u32>)> {
     let mut first = memory::zeros::<usize>(n + 1, SELECTED)?;
     for &w in wanted {

@@ -1,6 +1,6 @@
-//! Files of SeuratDisk (h5Seurat), by its specification
-//! (<https://mojaveazure.github.io/seurat-disk/articles/h5Seurat-spec.html>): matrices of features x cells by columns,
-//! which are cells x features by rows.
+//! Files of SeuratDisk (h5Seurat), by their specification
+//! (<https://mojaveazure.github.io/seurat-disk/articles/h5Seurat-spec.html>). Matrices are features
+//! x cells by columns, which are cells x features by rows.
 
 use super::{Array, Categorical, Data, DataFrame, Layer, Nullable, Number, Slots, Sparse, SparseFormat, Value};
 use crate::error::{Error, Result};
@@ -11,10 +11,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 const TURNED: &str = "a matrix of a Seurat object";
-/// Matrices of an assay, in the order in which one becomes X.
+/// Names of the matrices of an assay; the first one there becomes X.
 const SLOTS: [&str; 3] = ["counts", "data", "scale.data"];
 
-/// The names of the assays; `None` for a file of another kind.
+/// Returns the names of the assays; `None` for a file that is no h5Seurat file.
 ///
 /// # Errors
 /// The errors of reading.
@@ -25,12 +25,12 @@ pub fn assays(store: &Arc<Store>) -> Result<Option<Vec<String>>> {
     store.keys("assays").map(Some)
 }
 
-/// Reads all of an assay (the active one when `None`) but its matrices; `slot` is the one that becomes X, `counts` or, where
-/// there are none, `data`.
+/// Reads all of an assay (`None` for the active one) but the values of its matrices. `slot` names
+/// the matrix that becomes X; `None` chooses the first of `counts`, `data` and `scale.data`.
 ///
 /// # Errors
-/// [`Error::Missing`] for a file of another kind; [`Error::Parameter`] for an assay or a slot that is not there; those of
-/// reading.
+/// [`Error::Missing`] for a file of another kind; [`Error::Parameter`] for an assay or a slot that
+/// does not exist; the errors of [`read`](super::read()).
 pub fn read_h5seurat(store: &Arc<Store>, assay: Option<&str>, slot: Option<&str>) -> Result<Slots> {
     let Some(names) = assays(store)? else {
         return Err(Error::Missing {
@@ -80,7 +80,7 @@ pub fn read_h5seurat(store: &Arc<Store>, assay: Option<&str>, slot: Option<&str>
     Ok(out)
 }
 
-/// The members of a group that may not be there.
+/// Returns the members of a group; none when it does not exist.
 fn members(store: &Arc<Store>, group: &str) -> Result<Vec<(String, Node)>> {
     if !store.exists(group) || !store.is_group(group)? {
         return Ok(Vec::new());
@@ -108,13 +108,13 @@ fn names(value: &Value) -> impl Iterator<Item = &str> {
     data.into_iter().flat_map(super::Strings::iter)
 }
 
-/// The matrices of all features.
+/// Returns the matrices that have all features; those with fewer (often `scale.data`) are left out.
 fn matrices(group: &Node, features: &Value) -> Result<Vec<(String, Layer)>> {
     let mut out = Vec::new();
     for slot in SLOTS {
         let Some(node) = group.optional(slot)? else { continue };
         if node.is_group() && node.optional("indptr")?.is_none() {
-            // An empty one, kept as a list.
+            // An empty slot, stored as a list.
             continue;
         }
         let mut columns = None;
@@ -136,7 +136,7 @@ fn matrices(group: &Node, features: &Value) -> Result<Vec<(String, Layer)>> {
     Ok(out)
 }
 
-/// The columns of a table of `n` rows: a group with one member each, or a compound dataset.
+/// Reads the columns of a table of `n` rows: a group with a member for each, or a compound dataset.
 fn table(node: &Node, n: usize) -> Result<Vec<(String, Value)>> {
     let listed = |name: &str| -> Result<Vec<String>> {
         Ok(node.attribute(name)?.as_ref().and_then(Attribute::texts).unwrap_or_default().to_vec())
@@ -171,20 +171,20 @@ fn table(node: &Node, n: usize) -> Result<Vec<(String, Value)>> {
         other => return Err(node.format("a table", other.encoding())),
     }
     if let Some((name, _)) = out.iter().find(|(_, value)| value.len() != Some(n)) {
-        return Err(node.format(format!("{n} rows"), format!("others in '{name}'")));
+        return Err(node.format(format!("{n} rows"), format!("another number in the column '{name}'")));
     }
     Ok(out)
 }
 
-/// A factor: levels, and values that count them from 1.
+/// Reads a factor: levels, and values that are their positions from 1.
 fn factor(node: &Node) -> Result<Value> {
     let levels = texts(&node.child("levels")?)?;
     let Value::Array(Array { data, .. }) = read(&node.child("values")?)? else {
-        return Err(node.format("whole numbers in 'values'", "others"));
+        return Err(node.format("whole numbers in 'values'", "values of another type"));
     };
     let most = levels.len().unwrap_or(0);
     let code = |value: &f64| match value {
-        // R's value for a missing one.
+        // R's missing integer.
         v if *v == f64::from(i32::MIN) || v.is_nan() => Ok(-1),
         v if *v >= 1.0 && *v <= most as f64 && v.fract() == 0.0 => Ok(*v as i32 - 1),
         v => Err(node.format(format!("values from 1 to {most}, the number of levels"), v.to_string())),
@@ -193,7 +193,8 @@ fn factor(node: &Node) -> Result<Value> {
     Ok(Value::Categorical(Categorical { codes, categories: Box::new(levels), ordered: false }))
 }
 
-/// A column as R means it: truth values are 0, 1 and 2 for a missing one, and the smallest integer is a missing one.
+/// Converts a column of R: logicals are 0, 1 and, for missing, 2; the smallest 32-bit integer is
+/// missing.
 fn column(value: Value, is_logical: bool) -> Result<Value> {
     let Value::Array(Array { shape, data }) = value else { return Ok(value) };
     if is_logical {
@@ -228,7 +229,8 @@ fn var_of(group: &Node, features: &Value) -> Result<DataFrame> {
     Ok(DataFrame { index_name: None, index: Box::new(features.copied()?), columns })
 }
 
-/// Reductions, their loadings and standard deviations.
+/// Reads embeddings into obsm, loadings into varm, and the variances of `pca` (squared standard
+/// deviations) into uns.
 fn reductions(store: &Arc<Store>, assay: &str, n: usize, features: &Value, out: &mut Slots) -> Result<()> {
     for (name, node) in members(store, "reductions")? {
         let text = |name: &str| -> Result<Option<String>> {
@@ -262,7 +264,8 @@ fn reductions(store: &Arc<Store>, assay: &str, n: usize, features: &Value, out: 
     Ok(())
 }
 
-/// A dense matrix of R, which lies by columns, as rows; there have to be `n`.
+/// Reads a dense matrix of R, stored by columns, and transposes it to rows; checks that it has `n`
+/// rows.
 fn turned(node: &Node, n: usize) -> Result<Value> {
     fn turn<T: Number>(values: &[T], rows: usize, columns: usize) -> Result<Data> {
         let mut out = memory::room(values.len(), TURNED)?;
@@ -286,7 +289,7 @@ fn turned(node: &Node, n: usize) -> Result<Value> {
     }
 }
 
-/// The rows of a matrix at their places among `n`, 0 elsewhere.
+/// Puts the rows of a matrix at `places` of a matrix of `n` rows, zero elsewhere.
 fn spread(value: Value, places: &[usize], n: usize) -> Result<Value> {
     fn put<T: Number>(values: &[T], places: &[usize], n: usize) -> Result<Data> {
         let width = values.len() / places.len().max(1);
@@ -301,7 +304,7 @@ fn spread(value: Value, places: &[usize], n: usize) -> Result<Value> {
     Ok(Value::Array(Array { shape: vec![n, shape.get(1).copied().unwrap_or(0)], data }))
 }
 
-/// The graphs of an assay, which are cells x cells.
+/// Reads the graphs of an assay, cells x cells.
 fn graphs(store: &Arc<Store>, assay: &str, n: usize) -> Result<Vec<(String, Value)>> {
     let mut out = Vec::new();
     for (name, node) in members(store, "graphs")? {
@@ -318,14 +321,14 @@ fn graphs(store: &Arc<Store>, assay: &str, n: usize) -> Result<Vec<(String, Valu
         let whole = |key: &str| -> Result<Vec<u64>> {
             let number = |v: &f64| if *v >= 0.0 && v.fract() == 0.0 { Some(*v as u64) } else { None };
             let found: Option<Vec<u64>> = vector(key)?.to_f64()?.iter().map(number).collect();
-            found.ok_or_else(|| node.format(format!("whole numbers in '{key}'"), "others"))
+            found.ok_or_else(|| node.format(format!("whole numbers in '{key}'"), "negative or fractional numbers"))
         };
         let (indptr, indices, data) = (whole("indptr")?, whole("indices")?, vector("data")?);
         let indices: Option<Vec<u32>> =
             indices.into_iter().map(|i| u32::try_from(i).ok().filter(|&i| (i as usize) < n)).collect();
-        let indices = indices.ok_or_else(|| node.format(format!("indices below {n}"), "others"))?;
+        let indices = indices.ok_or_else(|| node.format(format!("indices below {n}"), "a larger one"))?;
         let graph = Sparse { format: SparseFormat::Csc, shape: (n, n), indptr, indices, data };
-        // Also looks at the parts.
+        // The conversion checks the parts, too.
         let graph = graph.to_format(SparseFormat::Csr).map_err(|e| node.format("a sparse matrix", e.to_string()))?;
         let key = name.strip_prefix(&format!("{assay}_")).unwrap_or(&name).to_owned();
         out.push((key, Value::Sparse(graph)));

@@ -1,21 +1,21 @@
-//! An object of another program's file, laid out as AnnData's slots.
+//! An object of another program's file, arranged in AnnData's slots.
 
 use super::{DataFrame, Value};
 
-/// A matrix that is read in place: its element, and the columns of it to take where they are in another order than the
-/// features.
+/// A matrix that stays in the file: the path of its element, and the column of it for each feature
+/// (`None` when they are in the same order).
 pub type Layer = (String, Option<Vec<u32>>);
 
-/// All that such a file holds of one object; matrices stay in the file.
+/// The parts of one object in such a file; values of matrices stay in the file.
 #[derive(Debug, Clone)]
 pub struct Slots {
     /// The matrix that becomes X.
     pub x: Layer,
     /// The other matrices, by name.
     pub layers: Vec<(String, Layer)>,
-    /// Cells.
+    /// Names and columns of the cells.
     pub obs: DataFrame,
-    /// Features.
+    /// Names and columns of the features.
     pub var: DataFrame,
     /// Arrays of the cells, such as `X_pca`.
     pub obsm: Vec<(String, Value)>,
@@ -25,6 +25,6 @@ pub struct Slots {
     pub obsp: Vec<(String, Value)>,
     /// Graphs of the features.
     pub varp: Vec<(String, Value)>,
-    /// Values that belong to neither.
+    /// Values about neither cells nor features.
     pub uns: Vec<(String, Value)>,
 }

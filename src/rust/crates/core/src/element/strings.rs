@@ -1,10 +1,10 @@
-//! A column of strings in two buffers: a million cell names cost their bytes plus eight bytes each.
+//! A list of strings in two buffers: each costs its bytes plus eight.
 
 use crate::error::Result;
 use crate::memory;
 use crate::reserve;
 
-/// An immutable list of strings.
+/// A list of strings that can only be appended to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Strings {
     text: String,
@@ -12,22 +12,22 @@ pub struct Strings {
 }
 
 impl Strings {
-    /// An empty list.
+    /// Makes an empty list.
     pub fn new() -> Self {
         Strings::default()
     }
 
-    /// Number of strings.
+    /// Returns the number of strings.
     pub fn len(&self) -> usize {
         self.ends.len()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no strings.
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
     }
 
-    /// Makes room for one more string, so that [`Strings::push`] of it cannot run out of memory.
+    /// Reserves memory for `text`, so that [`Strings::push`] of it does not allocate.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
@@ -38,13 +38,13 @@ impl Strings {
         memory::reserve(&mut self.ends, 1, TEXTS)
     }
 
-    /// Appends one string.
+    /// Appends one string. Without [`Strings::reserve`] before, it aborts when memory runs out.
     pub fn push(&mut self, s: &str) {
         self.text.push_str(s);
         self.ends.push(self.text.len());
     }
 
-    /// The strings of `from`.
+    /// Collects the strings of `from`.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
@@ -57,19 +57,19 @@ impl Strings {
         Ok(out)
     }
 
-    /// The string at `i`, or `None` past the end.
+    /// Returns the string at `i`; `None` past the end.
     pub fn get(&self, i: usize) -> Option<&str> {
         let end = *self.ends.get(i)?;
         let start = if i == 0 { 0 } else { self.ends[i - 1] };
         self.text.get(start..end)
     }
 
-    /// All strings in order.
+    /// Iterates over the strings in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &str> + '_ {
         (0..self.len()).map(|i| self.get(i).unwrap_or_default())
     }
 
-    /// The strings at `positions`, repeats allowed; a position past the end gives `None`.
+    /// Returns the strings at `positions`, repeats allowed; `None` when a position is past the end.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).

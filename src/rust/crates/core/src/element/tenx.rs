@@ -1,4 +1,5 @@
-//! Files of 10x Genomics (Cell Ranger): counts of features x barcodes by columns, which are cells x genes by rows.
+//! Files of 10x Genomics (Cell Ranger): counts of features x barcodes by columns, which are cells x
+//! genes by rows.
 
 use super::{DataFrame, Value};
 use crate::error::{Error, Result};
@@ -10,29 +11,31 @@ use std::sync::Arc;
 pub struct TenX {
     /// Path of the matrix for [`crate::matrix::open`], which shows it as cells x genes.
     pub element: String,
-    /// Barcodes; `filtered_barcodes` where the file has them.
+    /// Barcodes, with the column `filtered_barcodes` where the file has it.
     pub obs: DataFrame,
-    /// Gene names, `gene_ids` and, from Cell Ranger 3 on, `feature_types`, `genome` and what else the file says.
+    /// Gene names, with the columns `gene_ids` and, from Cell Ranger 3 on, `feature_types`,
+    /// `genome` and any other the file has.
     pub var: DataFrame,
 }
 
-/// Whether the file is laid out as Cell Ranger does it.
+/// Returns whether the file has the layout of Cell Ranger.
 pub(crate) fn is_10x(store: &Arc<Store>) -> bool {
     store.exists("matrix/barcodes") || !genomes(store).is_empty()
 }
 
-/// The groups of Cell Ranger 2, one for each genome.
+/// Returns the groups of a file of Cell Ranger 2, one for each genome.
 fn genomes(store: &Arc<Store>) -> Vec<String> {
     let keys = store.keys("").unwrap_or_default();
     keys.into_iter().filter(|k| store.exists(&format!("{k}/gene_names"))).collect()
 }
 
-/// Reads the axes of a 10x file, and says where its matrix is. Of a file of Cell Ranger 2 `genome` chooses the genome,
-/// where there are several; a later file has all in one matrix and a column of `var` to select by.
+/// Reads the axes of a 10x file and returns them with the path of its matrix. In a file of Cell
+/// Ranger 2, `genome` chooses one of several genomes. A later file has all in one matrix, and a
+/// column of `var` to select by.
 ///
 /// # Errors
-/// [`Error::Missing`] for a file of another kind; [`Error::Parameter`] for a genome that is not there or not chosen;
-/// those of reading.
+/// [`Error::Missing`] for a file of another kind; [`Error::Parameter`] for an unknown genome, or
+/// for `None` with several; the errors of [`read`](super::read()).
 pub fn read_10x(store: &Arc<Store>, genome: Option<&str>) -> Result<TenX> {
     if store.exists("matrix/barcodes") {
         return version_3(&store.node("matrix")?);
@@ -63,7 +66,7 @@ fn version_3(node: &Node) -> Result<TenX> {
     let features = node.child("features")?;
     let (names, barcodes) = (read(&features, "name")?, read(node, "barcodes")?);
     let mut columns = Vec::new();
-    // A matrix of probes names the gene apart from the probe.
+    // A matrix of probes has the gene apart from the probe.
     if features.optional("gene_id")?.is_some() {
         columns.push(("gene_ids".to_owned(), column(&features, "gene_id", &names)?));
         columns.push(("probe_ids".to_owned(), column(&features, "id", &names)?));
@@ -88,7 +91,7 @@ fn read(group: &Node, key: &str) -> Result<Value> {
     super::read(group.store(), &format!("{}/{key}", group.path()))
 }
 
-/// A dataset with one value for every name.
+/// Reads a dataset and checks that it has one value for every name.
 fn column(group: &Node, key: &str, names: &Value) -> Result<Value> {
     let value = read(group, key)?;
     if value.len() == names.len() {

@@ -1,17 +1,18 @@
-//! Where the slots of an h5ad file are, whatever version of anndata wrote it.
+//! The places of the slots of an h5ad file, whatever version of anndata wrote it.
 
 use super::{encoding, neighbors};
 use crate::error::{Error, Result};
 use crate::store::Store;
 use std::sync::Arc;
 
-/// Elements of one slot: key and path inside the file.
+/// Elements of one slot: key, and path inside the file.
 pub type Entries = Vec<(String, String)>;
 
-/// The elements of an h5ad file, by slot. Paths are what [`super::read`] and [`crate::matrix::open`] take.
+/// The elements of an h5ad file, by slot. [`super::read`] and [`crate::matrix::open`] take the
+/// paths.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Tree {
-    /// The matrix; `None` in a file without X.
+    /// Path of the matrix; `None` in a file without X.
     pub x: Option<String>,
     /// Each of [`SLOTS`] with its elements, in the file's order.
     pub slots: Vec<(&'static str, Entries)>,
@@ -22,21 +23,23 @@ pub struct Tree {
 /// `raw`: a group of that name, or before anndata 0.7 `raw.X`, `raw.var` and `raw.varm`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RawTree {
-    /// The matrix.
+    /// Path of the matrix.
     pub x: String,
-    /// Its genes.
+    /// Path of the table of its genes.
     pub var: String,
-    /// Arrays over them.
+    /// Arrays over its genes.
     pub varm: Entries,
 }
 
 /// The slots that hold elements by key.
 pub const SLOTS: [&str; 6] = ["layers", "obsm", "varm", "obsp", "varp", "uns"];
 
-/// The elements of an h5ad file. Elements that cannot be read are listed all the same: they fail when they are read.
+/// Lists the elements of an h5ad file. Damaged elements are listed, too; reading them gives the
+/// error.
 ///
 /// # Errors
-/// [`Error::Missing`] for a file without `obs` or `var`, with the function to call for one of 10x Genomics.
+/// [`Error::Missing`] for a file without `obs` or `var`; for one of 10x Genomics it names the
+/// function to call.
 pub fn tree(store: &Arc<Store>) -> Result<Tree> {
     for required in ["obs", "var"] {
         if !store.exists(required) {
@@ -57,20 +60,20 @@ pub fn tree(store: &Arc<Store>) -> Result<Tree> {
     for slot in SLOTS {
         let mut entries = members(store, slot)?;
         if slot == "uns" {
-            // anndata before 0.7 keeps the categories of the tables' columns there.
+            // anndata before 0.7 keeps the categories of the tables' columns in uns.
             entries.retain(|(key, _)| {
                 key.strip_suffix("_categories").is_none_or(|column| !old.iter().any(|o| o == column))
             });
         }
         if slot == "obsp" {
-            // A moved element replaces the element of its new name, as in anndata.
+            // A moved element replaces the one that has its new name, as in anndata.
             let moved = encoding::n_rows(store, "obs").map_or_else(Vec::new, |n| neighbors::moved(store, n));
             entries.retain(|(key, _)| !moved.iter().any(|(k, _)| k == key));
             entries.extend(moved);
         }
         slots.push((slot, entries));
     }
-    // "raw" can also be null: anndata writes that for an object without one.
+    // `raw` can also be null: anndata writes that for an object without one.
     let raw = [("raw/X", "raw/var", "raw/varm"), ("raw.X", "raw.var", "raw.varm")];
     let raw = match raw.into_iter().find(|(x, _, _)| present(store, x)) {
         None => None,
@@ -79,12 +82,12 @@ pub fn tree(store: &Arc<Store>) -> Result<Tree> {
     Ok(Tree { x: present(store, "X").then(|| "X".to_owned()), slots, raw })
 }
 
-/// Whether there is an element other than null at `path`.
+/// Returns whether there is an element other than null at `path`.
 fn present(store: &Arc<Store>, path: &str) -> bool {
     store.exists(path) && !matches!(super::describe(store, path), Ok(d) if d.encoding == "null")
 }
 
-/// The elements of a group, or of a table with one field for each.
+/// Returns the elements of a group, or the fields of a compound table.
 fn members(store: &Arc<Store>, slot: &str) -> Result<Entries> {
     if !present(store, slot) {
         return Ok(Vec::new());

@@ -1,4 +1,4 @@
-//! Turning a sparse matrix from compressed rows to compressed columns and back.
+//! Conversion of a sparse matrix from compressed rows to compressed columns and back.
 
 use super::{Data, Number, Sparse, SparseFormat};
 use crate::error::{Error, Result};
@@ -9,18 +9,21 @@ use crate::with_data;
 const TURNED: &str = "a sparse matrix in another format";
 
 impl Sparse {
-    /// The same matrix in `format`, the minor indices of each row (column) ascending when the format changed.
+    /// Converts the matrix to `format`; after a change of format, the minor indices of each row
+    /// (column) ascend.
     ///
     /// # Errors
-    /// [`Error::Shape`] when `indptr`, `indices` and `data` contradict each other.
+    /// [`Error::Shape`] when `indptr`, `indices` and `data` contradict each other;
+    /// [`Error::OutOfMemory`].
     pub fn to_format(&self, format: SparseFormat) -> Result<Sparse> {
         self.turned(format, &Monitor::default())
     }
 
-    /// [`Sparse::to_format`], which for a large matrix takes seconds, until `monitor` stops it.
+    /// Converts like [`Sparse::to_format`]; `monitor` can stop it, because a large matrix takes
+    /// seconds.
     ///
     /// # Errors
-    /// Errors of [`Sparse::to_format`], and [`Error::Cancelled`].
+    /// The errors of [`Sparse::to_format`]; [`Error::Cancelled`].
     pub fn turned(&self, format: SparseFormat, monitor: &Monitor) -> Result<Sparse> {
         if self.format == format {
             let Sparse { format, shape, .. } = *self;
@@ -43,7 +46,7 @@ impl Sparse {
             return Err(Error::shape(
                 "sparse matrix",
                 format!("{major} + 1 ascending offsets to {nnz} indices below {minor}"),
-                "others",
+                "arrays that contradict it",
             ));
         }
         let mut start = memory::zeros::<u64>(minor + 1, TURNED)?;
@@ -59,7 +62,8 @@ impl Sparse {
         Ok(Sparse { format, shape: self.shape, indptr, indices, data })
     }
 
-    /// The values in the other format, and their indices; `next` is where the next value of each minor index goes.
+    /// Moves the values and their major indices to their places; `next` holds the next place of
+    /// each minor index.
     fn scatter<T: Number>(
         &self,
         values: &[T],

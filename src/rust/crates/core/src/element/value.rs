@@ -1,4 +1,4 @@
-//! Any AnnData element in memory: what the readers give, the writers take and the faces convert.
+//! Any AnnData element in memory, as readers return, writers take and the faces convert it.
 
 use super::{Data, Strings};
 
@@ -8,17 +8,17 @@ use super::{Data, Strings};
 pub enum Value {
     /// `null`.
     Null,
-    /// `numeric-scalar` and `string`, complex included.
+    /// `numeric-scalar`, `string` and `bytes`.
     Scalar(Scalar),
     /// `array`: dense, any number of dimensions.
     Array(Array),
-    /// Dense complex array, stored as (real, imaginary) pairs; `single` for complex64.
+    /// Dense complex array, stored as (real, imaginary) pairs.
     Complex {
         /// Extents, row-major.
         shape: Vec<usize>,
-        /// One pair a value.
+        /// One (real, imaginary) pair for each value.
         data: Vec<(f64, f64)>,
-        /// Whether it is complex64 on disk.
+        /// Whether it is complex64 on disk, else complex128.
         single: bool,
     },
     /// `string-array`, any number of dimensions.
@@ -38,20 +38,20 @@ pub enum Value {
     DataFrame(DataFrame),
     /// `dict`: keys in the file's order.
     Dict(Vec<(String, Value)>),
-    /// `rec-array`: one entry per field, all of the same length (fields may hold more dimensions).
+    /// `rec-array`: one entry per field, all of the same length; fields may have further axes.
     RecArray(Vec<(String, Value)>),
     /// `awkward-array`: its buffers, and the attributes that describe them.
     Awkward {
         /// Number of rows.
         length: u64,
-        /// The form, as awkward's JSON.
+        /// The form, in awkward's JSON.
         form: String,
         /// Buffers by key.
         buffers: Vec<(String, Value)>,
     },
 }
 
-/// A scalar.
+/// A value without axes.
 #[derive(Debug, Clone, PartialEq)]
 #[allow(missing_docs)]
 pub enum Scalar {
@@ -72,15 +72,15 @@ pub struct Array {
     pub data: Data,
 }
 
-/// Codes into categories.
+/// Codes that point into categories.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Categorical {
-    /// One a row; -1 is missing.
+    /// Code of each row; -1 is missing.
     pub codes: Vec<i32>,
-    /// The distinct values in their order, used or not: a 1-D [`Value::Strings`], [`Value::Array`] or
+    /// The distinct values in order, used or not: a 1-D [`Value::Strings`], [`Value::Array`] or
     /// [`Value::Nullable`].
     pub categories: Box<Value>,
-    /// Whether the order of the categories means something.
+    /// Whether the order of the categories has a meaning.
     pub ordered: bool,
 }
 
@@ -89,32 +89,33 @@ pub struct Categorical {
 pub struct Nullable {
     /// 1-D [`Value::Array`] (integer or bool) or [`Value::Strings`].
     pub values: Box<Value>,
-    /// `true` where missing.
+    /// Mask, `true` where a value is missing.
     pub mask: Vec<bool>,
-    /// How a missing text compares; numbers know one way only.
+    /// The way missing texts compare; ignored for numbers.
     pub na_value: NaValue,
 }
 
-/// The attribute `na-value` of a `nullable-string-array`: how its missing texts compare in pandas.
+/// The way missing texts of a `nullable-string-array` compare in pandas: its attribute `na-value`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum NaValue {
-    /// The file has no such attribute (anndata up to 0.12), which means [`NaValue::Na`]; none is written.
+    /// No attribute, which means [`NaValue::Na`] (anndata up to 0.12). None is written.
     #[default]
     Unstated,
-    /// `pandas.NA`: a comparison with a missing text is missing itself.
+    /// `pandas.NA`: a comparison with a missing text is missing.
     Na,
-    /// NaN: a comparison with a missing text is false, as in the columns `str` of pandas 3.
+    /// NaN: a comparison with a missing text is false, as in `str` columns of pandas 3.
     NaN,
 }
 
 impl Nullable {
-    /// Values, and `true` where one is missing, of the default kind of missing.
+    /// Makes nullable values; `mask` is `true` where a value is missing. The kind of missing is
+    /// [`NaValue::Unstated`].
     pub fn new(values: Value, mask: Vec<bool>) -> Nullable {
         Nullable { values: Box::new(values), mask, na_value: NaValue::default() }
     }
 }
 
-/// Storage order of a sparse matrix.
+/// The axis that a sparse matrix is compressed along.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SparseFormat {
     /// Compressed rows.
@@ -126,11 +127,11 @@ pub enum SparseFormat {
 /// A compressed sparse matrix in memory.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sparse {
-    /// Rows or columns compressed.
+    /// The compressed axis.
     pub format: SparseFormat,
-    /// Rows, columns.
+    /// Numbers of rows and columns.
     pub shape: (usize, usize),
-    /// Start of each compressed row (column) in `indices` and `data`, one more entry at the end.
+    /// Start of each compressed row (column) in `indices` and `data`, followed by their length.
     pub indptr: Vec<u64>,
     /// Column (row) of each stored value.
     pub indices: Vec<u32>,
@@ -141,43 +142,44 @@ pub struct Sparse {
 /// A table: an index and named columns of the same length, in order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DataFrame {
-    /// Name of the index column; `None` is pandas' unnamed index, stored as `_index`.
+    /// Name of the index; `None` for pandas' unnamed index, stored as `_index`.
     pub index_name: Option<String>,
-    /// The index: usually 1-D [`Value::Strings`].
+    /// The index, usually a 1-D [`Value::Strings`].
     pub index: Box<Value>,
-    /// Columns in order; each a 1-D value of the index's length.
+    /// Columns in order, each a 1-D value of the length of the index.
     pub columns: Vec<(String, Value)>,
 }
 
 impl Value {
-    /// A 1-D numeric array.
+    /// Makes a 1-D numeric array.
     pub fn vector(data: impl Into<Data>) -> Value {
         let data = data.into();
         Value::Array(Array { shape: vec![data.len()], data })
     }
 
-    /// A dense matrix, row-major.
+    /// Makes a dense matrix of `rows x columns` values, row-major.
     pub fn matrix(rows: usize, columns: usize, data: impl Into<Data>) -> Value {
         Value::Array(Array { shape: vec![rows, columns], data: data.into() })
     }
 
-    /// A 1-D string array.
+    /// Makes a 1-D string array.
     pub fn strings<S: AsRef<str>>(items: impl IntoIterator<Item = S>) -> Value {
         let data: Strings = items.into_iter().collect();
         Value::Strings { shape: vec![data.len()], data }
     }
 
-    /// A numeric scalar: `Value::number(1.5_f64)`, `Value::number(3_i64)`, `Value::number(true)`.
+    /// Makes a numeric scalar: `Value::number(1.5_f64)`, `Value::number(3_i64)`,
+    /// `Value::number(true)`.
     pub fn number<T: super::Number>(x: T) -> Value {
         Value::Scalar(Scalar::Number(T::wrap(vec![x])))
     }
 
-    /// A string scalar.
+    /// Makes a string scalar.
     pub fn string(s: impl Into<String>) -> Value {
         Value::Scalar(Scalar::String(s.into()))
     }
 
-    /// Length of the first axis, where the value has one.
+    /// Returns the length of the first axis; `None` for a value without axes.
     #[allow(clippy::len_without_is_empty)] // a value without axes is neither empty nor not
     pub fn len(&self) -> Option<usize> {
         match self {

@@ -1,4 +1,4 @@
-//! Writing elements into a file being made.
+//! Writing of elements into a file being made.
 
 use super::encoding::{self, WriteOptions};
 use super::Value;
@@ -6,20 +6,23 @@ use crate::error::Result;
 use crate::store::{GroupWriter, Store};
 use std::sync::Arc;
 
-/// Writes `value` as `key` of `group`, in the encoding of its kind, as anndata 0.12 does.
+/// Writes `value` as `key` of `group`, in the encoding that anndata 0.12 has for it.
 ///
 /// # Errors
-/// [`crate::Error::Io`] naming the target; [`crate::Error::Parameter`] for a key HDF5 or anndata cannot hold ("/" in
-/// it, taken, reserved); [`crate::Error::Shape`] for a value whose parts contradict each other.
+/// [`crate::Error::Io`] naming the target; [`crate::Error::Parameter`] for a key that HDF5 or
+/// anndata cannot hold (one with "/", taken or reserved); [`crate::Error::Shape`] for a value whose
+/// parts contradict each other.
 pub fn write(group: &GroupWriter<'_>, key: &str, value: &Value, options: &WriteOptions) -> Result<()> {
     encoding::write(group, key, value, options)
 }
 
-/// Copies the element at `path` of an open file as `key` of `group` verbatim: encoding, dtype, chunks and compression
-/// as they are, without decoding. Between stores of two kinds the values are taken.
+/// Copies the element at `path` of an open file as `key` of `group` verbatim: encoding, dtype,
+/// chunks and compression stay, and nothing is decoded. Between stores of different kinds it is
+/// read and written with default options instead.
 ///
 /// # Errors
-/// [`crate::Error::Missing`] and [`crate::Error::Format`] for the source, [`crate::Error::Io`] for the target.
+/// [`crate::Error::Missing`] and [`crate::Error::Format`] for the source; [`crate::Error::Io`] for
+/// the target.
 pub fn copy(from: &Arc<Store>, path: &str, group: &GroupWriter<'_>, key: &str) -> Result<()> {
     if group.copy(key, from, path)? {
         return Ok(());

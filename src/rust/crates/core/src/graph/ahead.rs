@@ -1,7 +1,7 @@
-//! Asking for memory before it is needed, where the processor can be asked: passes over a graph or over scattered rows
-//! otherwise wait for one cache line after the other.
+//! Prefetches memory, on processors that have an instruction for it. Passes over a graph or over
+//! scattered rows otherwise wait for one cache line after the other.
 
-/// Asks for the cache line of `values[at]`; nothing where there is no such element.
+/// Prefetches the cache line of `values[at]`; does nothing where there is no such element.
 #[inline(always)]
 pub(super) fn ahead<T>(values: &[T], at: usize) {
     if let Some(value) = values.get(at) {
@@ -9,7 +9,7 @@ pub(super) fn ahead<T>(values: &[T], at: usize) {
     }
 }
 
-/// Asks for all of `values`.
+/// Prefetches all cache lines of `values`.
 #[inline(always)]
 pub(super) fn ahead_all<T>(values: &[T]) {
     const LINE: usize = 64;
@@ -17,9 +17,9 @@ pub(super) fn ahead_all<T>(values: &[T]) {
     values.iter().step_by(step).chain(values.last()).for_each(line);
 }
 
-/// Asks for what a look at the vertices after `vertices[i]` of a graph in rows will need, what leads to it first: where
-/// the rows of those farthest ahead begin, the edges of those nearer (`weights` as well, where there are any), and the
-/// `labels` of their other ends.
+/// Prefetches for the vertices after `vertices[i]`: row starts for the farthest, edges (and
+/// `weights`, unless empty) and the `labels` of their other ends for the nearer ones. The distances
+/// are staggered because each access needs the one before it.
 #[inline(always)]
 pub(super) fn ahead_around<W, T>(
     (indptr, indices, weights): (&[usize], &[u32], &[W]),
@@ -40,12 +40,14 @@ pub(super) fn ahead_around<W, T>(
     }
 }
 
+/// Prefetches the cache line of `value`.
 #[inline(always)]
 fn line<T>(value: &T) {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::{_mm_prefetch, _MM_HINT_T0};
-        // SAFETY: a hint, which reads and writes nothing; the address is one of a value borrowed.
+        // SAFETY: a prefetch is a hint and reads and writes nothing; the address is that of a
+        // borrowed value.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(value).cast()) };
     }
     #[cfg(not(target_arch = "x86_64"))]

@@ -1,4 +1,5 @@
-//! A tree of the groups of cells by the correlation of their mean coordinates, as `scanpy.tl.dendrogram`.
+//! A tree of the groups of cells by the correlation of their mean coordinates, as
+//! `scanpy.tl.dendrogram`.
 
 use super::linkage::{draw, linkage, Drawing, LinkageMethod, Merge};
 use crate::error::{Error, Result};
@@ -8,13 +9,13 @@ use ndarray::{Array2, ArrayView2};
 use std::fmt;
 use std::str::FromStr;
 
-/// How alike two groups are.
+/// The coefficient of correlation of two groups' mean coordinates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Correlation {
-    /// Of the values.
+    /// Pearson's, of the values.
     #[default]
     Pearson,
-    /// Of the ranks; equal values share the mean of theirs.
+    /// Spearman's, of the ranks; equal values share the mean of their ranks.
     Spearman,
     /// Kendall's tau-b.
     Kendall,
@@ -38,7 +39,7 @@ impl fmt::Display for Correlation {
     }
 }
 
-/// A tree of groups.
+/// The correlations of groups of cells and the tree made of them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dendrogram {
     /// n_groups x n_groups correlations, within -1 to 1.
@@ -49,12 +50,13 @@ pub struct Dendrogram {
     pub drawing: Drawing,
 }
 
-/// The tree of `groups` (one number below `n_groups` a cell) by their mean coordinates in `points` (n_obs x d, at least
-/// two columns).
+/// Makes the tree of `groups` (one number below `n_groups` per cell) by their mean coordinates in
+/// `points` (n_obs x d, at least two columns).
 ///
 /// # Errors
-/// [`Error::Shape`] when `groups` has not one entry per row; [`Error::Parameter`] for fewer than two groups, a group
-/// without cells, or groups whose mean is the same in every column (it correlates with nothing); [`Error::Cancelled`].
+/// [`Error::Shape`] when `groups` has not one entry per row; [`Error::Parameter`] for fewer than
+/// two groups, a group without cells, or groups whose mean is the same in every column (it
+/// correlates with nothing); [`Error::Cancelled`].
 pub fn dendrogram(
     points: ArrayView2<'_, f32>,
     groups: &[u32],
@@ -63,7 +65,7 @@ pub fn dendrogram(
     method: LinkageMethod,
     session: &Session,
 ) -> Result<Dendrogram> {
-    // Means and correlations of the groups, and the distances they make.
+    // The means and correlations of the groups, and the distances between groups.
     let bytes = n_groups.saturating_mul(points.ncols().saturating_add(n_groups.saturating_mul(2))).saturating_mul(8);
     let _held = session.hold(format!("dendrogram of {n_groups} groups"), bytes)?;
     let means = means(points, groups, n_groups, session)?;
@@ -101,13 +103,13 @@ pub fn dendrogram(
     Ok(Dendrogram { drawing: draw(&merges), linkage: merges, correlation: matrix })
 }
 
-/// A matrix of zeros.
+/// Returns a `rows` x `columns` matrix of zeros; `what` names it in errors.
 fn square(rows: usize, columns: usize, what: &str) -> Result<Array2<f64>> {
     let zeros = memory::zeros(memory::count(&[rows, columns], what)?, what)?;
     Array2::from_shape_vec((rows, columns), zeros).map_err(|e| Error::Internal(e.to_string()))
 }
 
-/// Mean of the rows of each group, n_groups x d.
+/// Returns the mean of the rows of each group, n_groups x d.
 fn means(points: ArrayView2<'_, f32>, groups: &[u32], n_groups: usize, session: &Session) -> Result<Array2<f64>> {
     let (n, d) = points.dim();
     if groups.len() != n {
@@ -141,6 +143,7 @@ fn means(points: ArrayView2<'_, f32>, groups: &[u32], n_groups: usize, session: 
     Ok(sums)
 }
 
+/// Returns Pearson's coefficient; NaN where `x` or `y` is constant.
 fn pearson(x: &[f64], y: &[f64]) -> f64 {
     let n = x.len() as f64;
     let (mx, my) = (x.iter().sum::<f64>() / n, y.iter().sum::<f64>() / n);
@@ -153,7 +156,7 @@ fn pearson(x: &[f64], y: &[f64]) -> f64 {
     xy / (xx.sqrt() * yy.sqrt())
 }
 
-/// Ranks from 1; equal values have the mean of theirs.
+/// Returns the ranks, from 1; equal values share the mean of their ranks.
 fn ranks(x: &[f64]) -> Result<Vec<f64>> {
     const WHAT: &str = "dendrogram: ranks of the columns";
     let mut order: Vec<usize> = memory::collected(0..x.len(), WHAT)?;
@@ -167,7 +170,8 @@ fn ranks(x: &[f64]) -> Result<Vec<f64>> {
     Ok(ranks)
 }
 
-/// tau-b: concordant less discordant pairs, over the geometric mean of the pairs untied in each.
+/// Returns Kendall's tau-b: concordant less discordant pairs, over the geometric mean of the number
+/// of pairs untied in `x` and of those untied in `y`. NaN where `x` or `y` is constant.
 fn kendall(x: &[f64], y: &[f64], monitor: &Monitor) -> Result<f64> {
     let (mut sum, mut untied_x, mut untied_y) = (0i64, 0i64, 0i64);
     for i in 0..x.len() {

@@ -1,8 +1,9 @@
-//! How close together the cells of an embedding lie: a Gaussian kernel estimate in two dimensions at the cells themselves, as
-//! `scipy.stats.gaussian_kde` makes it, scaled from 0 to 1 (`scanpy.tl.embedding_density`).
+//! The density of cells in an embedding: a Gaussian kernel estimate in two dimensions at the cells
+//! themselves, as by `scipy.stats.gaussian_kde`, scaled to 0 to 1 (`scanpy.tl.embedding_density`).
 //!
-//! Cells are made round (as wide in every direction, by the square root of their covariance) and sorted into squares, so that
-//! kernels are summed over near squares alone: what is left out is less than 1e-11 of what a cell gives itself.
+//! Cells are whitened by the Cholesky factor of their covariance and sorted into squares, so that
+//! kernels are summed over near squares only. The kernels left out sum to less than 1e-11 of the
+//! kernel of a cell at itself.
 
 use crate::error::{Error, Result};
 use crate::memory;
@@ -13,19 +14,22 @@ use rayon::prelude::*;
 
 const DENSITY: &str = "embedding_density: densities of the cells";
 
-/// The squared distance, in widths of the kernel, from which on it is nothing: 4e-18 each, of at most some millions.
+/// The squared distance, in kernel widths, beyond which kernels may be left out: each is at most
+/// 4e-18, and there are at most some millions.
 const FAR: f64 = 80.0;
-/// The side of a square.
+/// The side of a square, in kernel widths.
 const SIDE: f64 = 1.25;
-/// Kernels summed side by side.
+/// Kernels summed side by side in a register.
 const LANES: usize = 8;
 
-/// Densities of the cells, n_obs values from 0 to 1 in each group; NaN where all cells of a group are as dense. `points` is n_obs x d, of
-/// which two `columns` count; `codes` are numbers of `names`, one a cell, -1 in none (whose density is 0).
+/// Returns the density of each cell, n_obs values, scaled to 0 to 1 within each group; NaN where
+/// all cells of a group have the same density. `points` is n_obs x d, of which the two `columns`
+/// are used. `groups` has codes, one per cell, and the names they number; a cell of code -1 is in
+/// no group and has density 0.
 ///
 /// # Errors
-/// [`Error::Parameter`] for a group of fewer than three cells, or all on one line; [`Error::Values`] for coordinates that are
-/// not finite; [`Error::Cancelled`].
+/// [`Error::Parameter`] for a group of fewer than three cells, or all on one line;
+/// [`Error::Values`] for coordinates that are not finite; [`Error::Cancelled`].
 pub fn embedding_density(
     points: ArrayView2<'_, f32>,
     columns: [usize; 2],
@@ -62,18 +66,18 @@ pub fn embedding_density(
     Ok(out)
 }
 
-/// Cells in widths of the kernel, square by square.
+/// Cells of a group in units of the kernel's width, square by square.
 struct Round {
     x: Vec<f64>,
     y: Vec<f64>,
-    /// The square of each cell, its row first; ascending.
+    /// The square (row, column) of each cell; ascending.
     squares: Vec<(i64, i64)>,
-    /// Which cell it is.
+    /// The number of each cell in the order given to [`Round::new`].
     order: Vec<u32>,
 }
 
 impl Round {
-    /// `None` for too few cells, or cells on a line.
+    /// Scales and sorts cells; `None` for fewer than three cells, or cells on a line.
     fn new(cells: &[[f64; 2]]) -> Result<Option<Self>> {
         let n = cells.len() as f64;
         if cells.len() < 3 {
@@ -85,7 +89,8 @@ impl Round {
             let (x, y) = (c[0] - mean[0], c[1] - mean[1]);
             (xx, xy, yy) = (xx + x * x, xy + x * y, yy + y * y);
         }
-        // Scott's factor of two dimensions, n to the power -1/6, on the covariance.
+        // The covariance of the kernel: Scott's factor in two dimensions is n^(-1/6), and its
+        // square is used here.
         let scale = n.powf(-1.0 / 3.0) / (n - 1.0);
         let (xx, xy, yy) = (xx * scale, xy * scale, yy * scale);
         let left = yy - xy * xy / xx;
@@ -111,7 +116,8 @@ impl Round {
         }))
     }
 
-    /// Sums of the kernels of all cells at each of them, in the order they were given.
+    /// Returns the sum of the kernels of all cells at each cell, in the order the cells were given
+    /// in.
     fn densities(&self, session: &Session) -> Result<Vec<f64>> {
         let first = |k: &usize| *k == 0 || self.squares[*k] != self.squares[*k - 1];
         let n = (0..self.squares.len()).filter(first).count();
@@ -141,7 +147,8 @@ impl Round {
         Ok(out)
     }
 
-    /// The cells of the squares that are near one: those of a row follow each other.
+    /// Returns runs of the cells in the squares near one; the squares of one row are adjacent, so a
+    /// row is one run.
     fn near(&self, (row, column): (i64, i64)) -> Vec<std::ops::Range<usize>> {
         let reach = (FAR.sqrt() / SIDE).ceil() as i64;
         let of_row = |dy: i64| {
@@ -155,9 +162,9 @@ impl Round {
 }
 
 simd::vectorized! {
-    /// The sum of the kernels of some cells at a place.
+    /// Returns the sum at (x, y) of the kernels of the cells at `xs`, `ys`.
     fn kernels [](xs: &[f64], ys: &[f64], x: f64, y: f64) -> f64 where level in [Avx512, Avx2]: simd::Level {
-        // Products and sums round one by one at every level: the same bits.
+        // Products and sums are rounded one by one at every level, so that the bits are the same.
         let _ = level;
         let (mut sums, (wide_x, last_x), (wide_y, last_y)) =
             ([0.0; LANES], xs.as_chunks::<LANES>(), ys.as_chunks::<LANES>());
@@ -175,8 +182,8 @@ simd::vectorized! {
     }
 }
 
-/// The exponential of a number that is 0 or less: a power of 2 by its bits, and a polynomial within 2e-16 of itself. Without a
-/// branch, so that it runs in lanes.
+/// Returns the exponential of a number that is 0 or less: a power of 2 by its bits, times a
+/// polynomial with a relative error of 2e-16. It has no branch, so that it can be vectorized.
 #[inline(always)]
 fn exp(x: f64) -> f64 {
     const LN_2_HIGH: f64 = 6.931_471_803_691_238e-1;
@@ -187,7 +194,7 @@ fn exp(x: f64) -> f64 {
     let shifted = x * std::f64::consts::LOG2_E + ROUND;
     let k = shifted - ROUND;
     let r = (x - k * LN_2_HIGH) - k * LN_2_LOW;
-    // Taylor's, of |r| <= 0.35.
+    // Coefficients of Taylor's series, for |r| <= 0.35.
     const C: [f64; 13] = [
         1.0 / 6_227_020_800.0,
         1.0 / 479_001_600.0,
@@ -221,7 +228,7 @@ mod tests {
         assert!(exp(-1e9) < 1e-300);
     }
 
-    /// Two clouds and cells far from both.
+    /// Makes cells of two clouds, and cells far from both.
     fn cells(n: usize) -> Array2<f32> {
         let mut state = 7u64;
         let mut next = || {

@@ -1,5 +1,6 @@
-//! Doublet scores of cells: how many of the neighbours of a cell are simulated doublets (Scrublet: Wolock, Lopez & Klein
-//! 2019), and the score that parts the two modes of the doublets', as `scanpy.pp.scrublet` finds them.
+//! Doublet scores of cells: the share of simulated doublets among the neighbours of a cell
+//! (Scrublet: Wolock, Lopez & Klein 2019), and the score between the two modes of the doublets'
+//! scores, as `scanpy.pp.scrublet` finds them.
 
 use super::knn::{knn, KnnParams, Method, Metric};
 use crate::error::{Error, Result};
@@ -10,40 +11,44 @@ use ndarray::ArrayView2;
 /// The parameters of [`doublet_scores`], by scanpy's names.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DoubletParams {
-    /// Neighbours among the cells alone; as many more as there are doublets for each cell are looked at. `None` is half the
-    /// square root of the number of cells.
+    /// Neighbours of a cell among the cells only; the search takes as many more, in proportion to
+    /// the number of doublets per cell. `None` is half the square root of the number of cells.
     pub n_neighbors: Option<usize>,
-    /// Share of doublets among the cells.
+    /// Expected share of doublets among the cells.
     pub expected_doublet_rate: f64,
-    /// How neighbours are found.
+    /// The algorithm that finds neighbours.
     pub method: Method,
-    /// Distance of cells.
+    /// The distance of cells.
     pub metric: Metric,
-    /// The score above which a cell is a doublet; `None` looks for it.
+    /// The score above which a cell is a doublet; `None` determines it from the scores of the
+    /// simulated doublets.
     pub threshold: Option<f64>,
     /// Seed of the search.
     pub seed: u64,
 }
 
-/// Scores of cells and of doublets.
+/// Scores of cells and of simulated doublets.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DoubletScores {
-    /// Of each cell.
+    /// The score of each cell.
     pub observed: Vec<f64>,
-    /// Of each simulated doublet.
+    /// The score of each simulated doublet.
     pub simulated: Vec<f64>,
-    /// The score above which a cell is a doublet; `None` where the scores of doublets have no two modes.
+    /// The score above which a cell is a doublet; `None` where the scores of doublets do not have
+    /// two modes.
     pub threshold: Option<f64>,
-    /// Neighbours among the cells.
+    /// The number of neighbours of a cell among the cells, given or determined.
     pub n_neighbors: usize,
 }
 
 const SCORES: &str = "scrublet: scores of cells and doublets";
 
-/// Scores the first `n` of `points` (cells, then simulated doublets) and the others.
+/// Computes scores of the first `n` rows of `points` (cells) and of the rows after them (simulated
+/// doublets).
 ///
 /// # Errors
-/// The errors of [`knn`]; [`Error::Parameter`] for rates that have no score.
+/// The errors of [`knn`]; [`Error::Parameter`] for an `n_neighbors` for which there are fewer than
+/// 2 neighbours or more than rows.
 pub fn doublet_scores(
     points: ArrayView2<'_, f32>,
     n: usize,
@@ -73,12 +78,14 @@ pub fn doublet_scores(
     Ok(DoubletScores { observed, simulated, threshold, n_neighbors })
 }
 
-/// Bins of the histogram that is smoothed.
+/// Bins of the histogram of scores.
 const BINS: usize = 256;
+/// Rounds of smoothing at most.
 const SMOOTHINGS: usize = 10_000;
 
-/// The least frequent value between two modes (Prewitt & Mendelsohn 1966): the histogram is smoothed by means of three bins
-/// until two maxima are left. `None` where there never are two. As `skimage.filters.threshold_minimum`.
+/// Returns the least frequent value between two modes (Prewitt & Mendelsohn 1966), as
+/// `skimage.filters.threshold_minimum`. A histogram is smoothed by means of three bins until only
+/// two maxima are left. `None` where it never has exactly two.
 pub fn valley(values: &[f64]) -> Option<f64> {
     let (low, high) = values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), &v| (a.min(v), b.max(v)));
     if !(low.is_finite() && high.is_finite() && low < high) {
@@ -88,7 +95,7 @@ pub fn valley(values: &[f64]) -> Option<f64> {
     let mut bins = [0.0f64; BINS];
     for &value in values {
         let mut bin = (((value - low) / (high - low) * BINS as f64) as usize).min(BINS - 1);
-        // Rounding may put a value beside the edge it is at.
+        // Rounding can put a value at an edge into the bin on the other side of it.
         if value < edge(bin) {
             bin -= 1;
         } else if bin + 1 < BINS && value >= edge(bin + 1) {
@@ -108,7 +115,8 @@ pub fn valley(values: &[f64]) -> Option<f64> {
     None
 }
 
-/// Means of three neighbouring bins, those at the ends counted twice; a running sum, as scipy's.
+/// Returns the means of three neighbouring bins, with the bins at the ends counted twice. The sum
+/// is a running one, as in scipy, so that it has the same rounding.
 fn smoothed(bins: &[f64; BINS]) -> [f64; BINS] {
     let at = |i: usize| bins[i.saturating_sub(1).min(BINS - 1)];
     let mut sum = at(0) + at(1) + at(2);
@@ -121,7 +129,7 @@ fn smoothed(bins: &[f64; BINS]) -> [f64; BINS] {
     out
 }
 
-/// The last bins before the histogram falls after it rose.
+/// Returns the last bins before the histogram falls after it rose.
 fn maxima(bins: &[f64; BINS]) -> Vec<usize> {
     let (mut found, mut rises) = (Vec::new(), true);
     for (i, pair) in bins.windows(2).enumerate() {
@@ -139,7 +147,7 @@ fn maxima(bins: &[f64; BINS]) -> Vec<usize> {
 mod tests {
     use super::valley;
 
-    /// `threshold_minimum` of scikit-image 0.26.
+    /// Checks against values of `threshold_minimum` of scikit-image 0.26.
     #[test]
     fn thresholds_are_those_of_scikit_image() {
         let value = |i: i32| {

@@ -1,12 +1,13 @@
-//! Agglomerative clustering of a few hundred things by their distances, and the picture of its tree; the merges, their
-//! order and the layout are those of `scipy.cluster.hierarchy.linkage` and `dendrogram`.
+//! Agglomerative clustering of a few hundred items by their distances, and the drawing of its tree.
+//! The merges, their order and the layout are those of `scipy.cluster.hierarchy.linkage` and
+//! `dendrogram`.
 
 use crate::error::{Error, Result};
 use crate::session::Monitor;
 use std::fmt;
 use std::str::FromStr;
 
-/// How far two clusters are from each other, given the distances of their members.
+/// The distance of two clusters, given the distances of their members.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[allow(missing_docs)]
 pub enum LinkageMethod {
@@ -47,11 +48,11 @@ impl fmt::Display for LinkageMethod {
     }
 }
 
-/// One merge: the two clusters joined (items are 0 to n - 1, the cluster of merge m is n + m), the smaller number
-/// first, their distance, and the items in the result.
+/// A merge of two clusters: their numbers, the smaller first; their distance; the number of items
+/// of the result. Items have the numbers 0 to n - 1; the cluster of merge m has the number n + m.
 pub type Merge = (usize, usize, f64, usize);
 
-/// The n - 1 merges of `n` items, nearest first, from their `n` x `n` symmetric distances.
+/// Returns the n - 1 merges of `n` items, nearest first, from their `n` x `n` symmetric distances.
 ///
 /// Distances of a merged cluster follow Lance and Williams (1967).
 ///
@@ -101,27 +102,28 @@ pub fn linkage(mut distances: Vec<f64>, n: usize, method: LinkageMethod, monitor
     Ok(merges)
 }
 
-/// A drawn tree: one inverted U per merge, subtrees before the merge that joins them.
+/// A drawn tree: one inverted U per merge; subtrees come before the merge that joins them.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Drawing {
     /// Items from left to right.
     pub leaves: Vec<usize>,
-    /// Horizontal places of the four corners of each U; leaves stand at 5, 15, 25, ...
+    /// Horizontal positions of the four corners of each U; leaves stand at 5, 15, 25, ...
     pub icoord: Vec<[f64; 4]>,
-    /// Their heights.
+    /// Heights of the four corners of each U.
     pub dcoord: Vec<[f64; 4]>,
     /// Matplotlib colour of each U: one per subtree below 0.7 of the greatest height, "C0" above.
     pub colors: Vec<String>,
-    /// Colour of the U each leaf hangs from, in the order of `leaves`.
+    /// Colour of the U that each leaf hangs from, in the order of `leaves`.
     pub leaf_colors: Vec<String>,
 }
 
-/// The picture of `merges`.
+/// Draws the tree of `merges`.
 pub fn draw(merges: &[Merge]) -> Drawing {
     let n = merges.len() + 1;
     let threshold = 0.7 * merges.iter().fold(0.0f64, |m, merge| m.max(merge.2));
     let mut drawing = Drawing::default();
-    // In the place of recursion: a merge is met before its left, between its children, and after its right subtree.
+    // An explicit stack instead of recursion: a merge is visited before its left subtree, between
+    // its subtrees, and after its right subtree.
     let mut stack = vec![(2 * n - 2, 0u8)];
     let mut done: Vec<(f64, f64)> = Vec::new(); // centre and height of finished subtrees
     let mut color_of = vec![String::new(); merges.len()];

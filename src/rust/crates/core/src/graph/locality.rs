@@ -1,5 +1,5 @@
-//! A copy of the graph with vertices renumbered so that neighbours are close in memory: the passes over the graph are
-//! bound by memory latency, and cells come in any order.
+//! A copy of the graph with vertices renumbered so that neighbours are close in memory. Passes over
+//! the graph are bound by memory latency, and cells are stored in any order.
 
 use super::ahead::ahead_around;
 use super::symmetric::{Graph, OwnGraph};
@@ -11,9 +11,10 @@ use rayon::prelude::*;
 /// Vertices per parallel task.
 const VERTICES: usize = 4096;
 
-/// A renumbered graph; vertex `v` of it is vertex `order[v]` of the original.
+/// A renumbered graph; its vertex `v` is vertex `order[v]` of the original.
 pub(super) struct Renumbered {
     graph: OwnGraph,
+    /// The original vertex of each vertex.
     pub(super) order: Vec<u32>,
 }
 
@@ -21,7 +22,8 @@ pub(super) struct Renumbered {
 const GRAPH: &str = "a copy of the graph, its vertices renumbered";
 
 impl Renumbered {
-    /// Breadth-first order (Cuthill & McKee 1969, without sorting by degree).
+    /// Renumbers the vertices in breadth-first order (Cuthill & McKee 1969, without sorting by
+    /// degree).
     pub(super) fn new(graph: Graph, monitor: &Monitor) -> Result<Self> {
         const NONE: u32 = u32::MAX;
         let n = graph.n_vertices();
@@ -79,7 +81,7 @@ impl Renumbered {
         Ok(Renumbered { graph: OwnGraph { indptr, indices, data }, order })
     }
 
-    /// Rows of `x` (n x width, by original vertex) in the new order.
+    /// Returns the rows of `x` (n x width, by original vertex) in the new order.
     pub(super) fn arrange<T: Copy>(&self, x: &[T], width: usize) -> Result<Vec<T>> {
         let row = |&vertex: &u32| &x[vertex as usize * width..(vertex as usize + 1) * width];
         let mut out = memory::room(x.len(), GRAPH)?;
@@ -87,7 +89,7 @@ impl Renumbered {
         Ok(out)
     }
 
-    /// Rows of `x` (n x width, in the new order) by original vertex.
+    /// Returns the rows of `x` (n x width, in the new order) by original vertex.
     pub(super) fn restore<T: Copy + Default>(&self, x: &[T], width: usize) -> Result<Vec<T>> {
         let mut original = memory::filled(x.len(), T::default(), GRAPH)?;
         for (row, &vertex) in x.chunks_exact(width.max(1)).zip(&self.order) {
@@ -96,6 +98,7 @@ impl Renumbered {
         Ok(original)
     }
 
+    /// Returns the renumbered graph.
     pub(super) fn graph(&self) -> Graph<'_> {
         self.graph.borrow()
     }

@@ -1,5 +1,6 @@
-//! Cells that stand for all: evenly over the embedding (Hie et al. 2019), or by how much each adds to it (leverage scores:
-//! Drineas et al. 2012; of cells: Hao et al. 2023). Rare states keep cells that a plain sample would lose.
+//! Subsets of cells that represent all: spread evenly over the embedding (geometric sketching: Hie
+//! et al. 2019), or drawn by leverage scores (Drineas et al. 2012; of cells: Hao et al. 2023). Rare
+//! states keep cells that a uniform sample would lose.
 
 use crate::error::{Error, Result};
 use crate::memory;
@@ -10,13 +11,15 @@ use std::collections::HashMap;
 
 const SKETCH: &str = "sketch: boxes and scores of the cells";
 
-/// `n` different numbers below `weights.len()`, ascending, drawn one after the other in proportion to their weights; a weight of
-/// 0 is never drawn. As many as there are weights above 0 at most.
+/// Draws `n` different numbers below `weights.len()`, one after the other, in proportion to their
+/// weights, and returns them in ascending order. A weight of 0 is never drawn; the result is
+/// shorter than `n` where fewer weights are above 0.
 ///
 /// # Errors
 /// [`Error::OutOfMemory`].
 pub fn sample_by_weight(weights: &[f64], n: usize, seed: u64) -> Result<Vec<u32>> {
-    // The least exponential variables of these rates (Efraimidis & Spirakis 2006).
+    // The numbers with the smallest exponential variables of these rates (Efraimidis & Spirakis
+    // 2006).
     let wait = |(i, &weight): (usize, &f64)| {
         let u = 1.0 - Stream::new(seed, 0, i as u64).uniform();
         (if weight > 0.0 { -u.ln() / weight } else { f64::INFINITY }, i as u32)
@@ -32,7 +35,8 @@ pub fn sample_by_weight(weights: &[f64], n: usize, seed: u64) -> Result<Vec<u32>
     Ok(drawn)
 }
 
-/// Numbers below `weights.len()` drawn with replacement in proportion to their weights, `n` of them, ascending.
+/// Draws `n` numbers below `weights.len()` with replacement, in proportion to their weights, and
+/// returns them in ascending order.
 ///
 /// # Errors
 /// [`Error::OutOfMemory`].
@@ -52,8 +56,8 @@ pub fn sample_with_replacement(weights: &[f64], n: usize, seed: u64) -> Result<V
     Ok(drawn)
 }
 
-/// The leverage score of every row of `points` (cells x dimensions): its squared length in the coordinates in which all
-/// dimensions are alike.
+/// Returns the leverage score of every row of `points` (cells x dimensions): its squared length
+/// after whitening by the products of the columns (without centring).
 ///
 /// # Errors
 /// [`Error::Values`] for coordinates that are not finite.
@@ -82,8 +86,9 @@ pub fn leverage_scores(points: ArrayView2<'_, f32>, session: &Session) -> Result
     memory::collected((0..n).map(score), SKETCH)
 }
 
-/// `n` rows of `points`, ascending, spread evenly: from boxes of one size, about as many as rows are wanted, one of each in
-/// random order.
+/// Draws `n` rows of `points` that are spread evenly, in ascending order. The space is divided into
+/// boxes of one size, of which about `n` hold rows; rows are drawn at random from the boxes in
+/// turn, one from each.
 ///
 /// # Errors
 /// [`Error::Values`] for coordinates that are not finite.
@@ -107,7 +112,7 @@ pub fn geometric_sketch(points: ArrayView2<'_, f32>, n: usize, seed: u64, sessio
         }
         Ok(boxes)
     };
-    // The largest boxes of which there are enough.
+    // Bisection for the largest boxes of which at least `n` hold rows.
     let (mut low, mut high) = (0.0, 2.0 * span.max(f64::MIN_POSITIVE));
     let mut found = boxes(high)?;
     for _ in 0..40 {
@@ -144,6 +149,7 @@ pub fn geometric_sketch(points: ArrayView2<'_, f32>, n: usize, seed: u64, sessio
     Ok(drawn)
 }
 
+/// Checks that all coordinates are finite.
 fn finite(points: ArrayView2<'_, f32>) -> Result<()> {
     match points.indexed_iter().find(|(_, v)| !v.is_finite()) {
         None => Ok(()),

@@ -1,4 +1,5 @@
-//! Cells of a query beside those of a reference: neighbours across, labels they vote for, and places in the reference's UMAP.
+//! Cells of a query beside those of a reference: neighbours across, labels by the neighbours'
+//! votes, and positions in the reference's UMAP.
 
 use super::knn::{across, Metric};
 use crate::error::{Error, Result};
@@ -11,20 +12,20 @@ use rayon::prelude::*;
 /// The neighbours of the cells of a query among those of a reference, by distance.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Across {
-    /// Neighbours of each.
+    /// The number of neighbours of each query cell.
     pub k: usize,
-    /// Cells x k rows of the reference.
+    /// Rows of the reference, query cells x k.
     pub indices: Vec<u32>,
-    /// Cells x k distances, ascending.
+    /// Distances, query cells x k, ascending.
     pub distances: Vec<f32>,
 }
 
-/// How much the vote of a neighbour counts.
+/// The weight of a neighbour's vote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Votes {
-    /// As that of any other.
+    /// 1 for every neighbour.
     Equal,
-    /// exp(-(d / D)²), D being the distance of the farthest.
+    /// exp(-(d / D)²), with d the distance of the neighbour and D that of the farthest one.
     ByDistance,
 }
 
@@ -32,11 +33,12 @@ const CELLS: &str = "ingest: neighbours and places of every cell";
 /// Cells of a task.
 const TASK: usize = 256;
 
-/// The exact `k` nearest rows of `reference` of every row of `query`, which have as many columns.
+/// Finds the exact `k` nearest rows of `reference` (m x d) of every row of `query` (n x d).
 ///
 /// # Errors
-/// [`Error::Shape`] for other columns or no cells; [`Error::Parameter`] for more neighbours than the reference has cells, or a
-/// metric that compares pair by pair; [`Error::Values`] for coordinates that are not finite.
+/// [`Error::Shape`] for another number of columns or no cells; [`Error::Parameter`] for
+/// `n_neighbors` outside 1 to m, or a metric that compares pair by pair; [`Error::Values`] for
+/// coordinates that are not finite.
 pub fn neighbors_across(
     query: ArrayView2<'_, f32>,
     reference: ArrayView2<'_, f32>,
@@ -61,15 +63,18 @@ pub fn neighbors_across(
 }
 
 impl Across {
+    /// Returns the neighbours and distances of each query cell.
     fn rows(&self) -> impl IndexedParallelIterator<Item = (&[u32], &[f32])> + '_ {
         self.indices.par_chunks(self.k).zip(self.distances.par_chunks(self.k))
     }
 
-    /// The label that most votes are for, and its share of them; equal ones by the order of labels. `labels` has one a cell of
-    /// the reference below `n_labels`, -1 for none; a cell whose neighbours have none gets -1 and NaN.
+    /// Returns the label with the most votes for each query cell, and its share of the votes; the
+    /// first label wins a tie. `labels` has one number below `n_labels` per cell of the reference,
+    /// or -1 for none. A query cell whose neighbours have no label gets -1 and NaN.
     ///
     /// # Errors
-    /// [`Error::Index`] for a label past the end; [`Error::OutOfMemory`], [`Error::Cancelled`].
+    /// [`Error::Index`] for a label of `n_labels` or more; [`Error::OutOfMemory`],
+    /// [`Error::Cancelled`].
     pub fn vote(
         &self,
         labels: &[i32],
@@ -112,11 +117,14 @@ impl Across {
         })
     }
 
-    /// Places in the layout of the reference (cells x dimensions), which stays as it is: each cell starts at the mean of its
-    /// neighbours by their weights, and is drawn to them and pushed from others as in UMAP (McInnes, Healy & Melville 2018).
+    /// Computes positions of the query cells (query cells x dimensions) in the `layout` of the
+    /// reference (reference cells x dimensions), which does not change. Each cell starts at the
+    /// weighted mean of its neighbours; it is then attracted to them and repelled from random
+    /// others as in UMAP (McInnes, Healy & Melville 2018), with the curve 1 / (1 + a d^2b).
     ///
     /// # Errors
-    /// [`Error::Values`] for a layout that is not finite; [`Error::OutOfMemory`], [`Error::Cancelled`].
+    /// [`Error::Index`] for a neighbour past the layout; [`Error::Values`] for a layout that is not
+    /// finite; [`Error::OutOfMemory`], [`Error::Cancelled`].
     pub fn place(
         &self,
         layout: ArrayView2<'_, f32>,
@@ -161,8 +169,9 @@ impl Across {
     }
 }
 
-/// Weights exp(-d / s) that add up to the logarithm of their number, base 2: UMAP's, without a nearest distance, as when it
-/// transforms new points.
+/// Returns weights exp(-d / s), with s such that they sum to the base-2 logarithm of their number.
+/// These are UMAP's, without the distance of the nearest neighbour, as when it transforms new
+/// points.
 fn weights(distances: &[f32]) -> Vec<f64> {
     let target = (distances.len() as f64).log2();
     let sum = |s: f64| distances.iter().map(|&d| (-f64::from(d) / s).exp()).sum::<f64>();
@@ -183,11 +192,12 @@ fn weights(distances: &[f32]) -> Vec<f64> {
     distances.iter().map(|&d| if s > 0.0 { (-f64::from(d) / s).exp() } else { 1.0 }).collect()
 }
 
-/// Negative samples of a positive one.
+/// Negative samples per positive sample.
 const NEGATIVE: usize = 5;
-/// The largest step along a coordinate.
+/// The largest step along a coordinate, before the learning rate.
 const STEP: f64 = 4.0;
 
+/// The optimisation of positions in a fixed layout.
 struct Mover<'a> {
     layout: ArrayView2<'a, f32>,
     a: f64,
@@ -197,6 +207,7 @@ struct Mover<'a> {
 }
 
 impl Mover<'_> {
+    /// Writes the position of query cell `cell` into `place`.
     fn place(&self, cell: u64, indices: &[u32], distances: &[f32], place: &mut [f32]) {
         let weights = weights(distances);
         let all: f64 = weights.iter().sum();
@@ -207,7 +218,8 @@ impl Mover<'_> {
         let largest = weights.iter().copied().fold(0.0, f64::max);
         let mut random = Stream::new(self.seed, 1, cell);
         for epoch in 0..self.epochs {
-            // A quarter of the rate a layout starts with: the cells are nearly there.
+            // A quarter of the initial rate of a new layout, because the cells start near their
+            // final positions.
             let rate = 0.25 * (1.0 - epoch as f64 / self.epochs as f64);
             for (&j, w) in indices.iter().zip(&weights) {
                 let share = w / largest;
@@ -230,7 +242,8 @@ impl Mover<'_> {
         place.iter_mut().zip(&at).for_each(|(to, &x)| *to = x as f32);
     }
 
-    /// Moves along the difference from a cell of the reference, times a function of its square.
+    /// Moves `at` along the difference from a cell of the reference, times `force` of its squared
+    /// length.
     fn step(&self, at: &mut [f64], other: usize, rate: f64, force: impl Fn(f64) -> f64) {
         let row = self.layout.row(other);
         let square: f64 = at.iter().zip(row).map(|(x, &y)| (x - f64::from(y)).powi(2)).sum();

@@ -1,4 +1,4 @@
-//! A run of rows of an expression matrix in memory: what a pass hands to its consumer.
+//! A run of rows of an expression matrix in memory, which a pass hands to its consumer.
 
 use crate::element::{Data, Number};
 use crate::error::Result;
@@ -6,7 +6,7 @@ use crate::memory;
 use crate::with_data;
 use std::ops::Range;
 
-/// Which rows of the matrix (as the caller sees it) a block holds.
+/// The rows of the matrix (as the caller sees it) that a block holds.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Positions {
     /// Consecutive rows.
@@ -16,7 +16,7 @@ pub enum Positions {
 }
 
 impl Positions {
-    /// Number of rows.
+    /// Returns the number of rows.
     pub fn len(&self) -> usize {
         match self {
             Positions::Range(r) => r.len(),
@@ -24,12 +24,12 @@ impl Positions {
         }
     }
 
-    /// Whether the block has no rows.
+    /// Returns whether the block has no rows.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The matrix row of block row `i` (`i < len`).
+    /// Returns the matrix row of block row `i` (`i < len`).
     #[inline]
     pub fn at(&self, i: usize) -> usize {
         match self {
@@ -39,11 +39,11 @@ impl Positions {
     }
 }
 
-/// Values of a block: compressed rows or dense.
+/// Values of a block: compressed rows or dense rows.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Storage {
-    /// Compressed sparse rows. Within a row, indices ascend strictly (the source sorted them and summed
-    /// duplicates); explicit zeros may occur.
+    /// Compressed sparse rows. Within a row, indices ascend strictly (the source sorted them and
+    /// summed duplicates); explicit zeros may occur.
     Csr {
         /// `n_rows + 1` offsets, the first 0.
         indptr: Vec<usize>,
@@ -59,21 +59,21 @@ pub enum Storage {
 /// A run of rows, in the order the pass was asked for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Block {
-    /// Matrix rows of the block's rows.
+    /// The matrix row of each row of the block.
     pub positions: Positions,
-    /// Columns of the matrix (after selection).
+    /// Number of columns of the matrix, after selection.
     pub n_cols: usize,
     /// The values.
     pub storage: Storage,
 }
 
 impl Block {
-    /// Number of rows.
+    /// Returns the number of rows.
     pub fn n_rows(&self) -> usize {
         self.positions.len()
     }
 
-    /// Bytes held.
+    /// Returns the bytes of the values and their indices.
     pub fn bytes(&self) -> usize {
         match &self.storage {
             Storage::Csr { indptr, indices, data } => {
@@ -83,8 +83,9 @@ impl Block {
         }
     }
 
-    /// The same block with float values: f64 for 64-bit floats and for integers wider than 16 bits (so that no count is
-    /// rounded before it is summed), f32 for everything else, which f32 holds exactly.
+    /// Returns the same block with float values. They are f64 for 64-bit floats and for integers
+    /// wider than 16 bits, so that no count is rounded before it is summed. They are f32 for all
+    /// other types, whose values f32 holds exactly.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).

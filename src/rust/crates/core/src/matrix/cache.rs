@@ -1,9 +1,10 @@
-//! Selected columns kept compactly between passes.
+//! A compact cache of selected columns, filled by one pass and used by later ones.
 //!
-//! After genes have been selected, a tenth of the matrix is read again and again: scaling, second moments, projection. The
-//! first such pass leaves its blocks here: columns as u16, small whole numbers as u8 or u16, in memory up to a limit and in
-//! an unlinked scratch file past it. Later passes get the very same blocks back (boundaries, values, dtype), so results
-//! do not depend on whether anything was kept.
+//! After genes have been selected, a tenth of the matrix is read again and again: for scaling,
+//! second moments and projection. The first such pass leaves its blocks here, with columns as u16
+//! and small whole numbers as u8 or u16. They are in memory up to a limit, and in an unlinked
+//! scratch file beyond. Later passes get the very same blocks back (boundaries, values, dtype), so
+//! results do not depend on the cache.
 
 use super::disk::Scratch;
 use super::{Block, Pass, Positions, Storage};
@@ -16,22 +17,23 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::OnceLock;
 
-/// Most columns worth keeping: what a selection of genes leaves, and u16 holds.
+/// Most columns worth keeping: about the number that a selection of genes leaves, and within the
+/// range of u16.
 pub(crate) const MAX_COLUMNS: usize = 8192;
 
 const KEPT: &str = "selected columns kept between passes";
 
-/// Values of one block in few bits.
+/// Values of one block in as few bytes as they need.
 #[derive(Debug)]
 enum Values {
     U8(Vec<u8>),
     U16(Vec<u16>),
-    /// As stored.
+    /// Values in their own dtype.
     Stored(Data),
 }
 
 impl Values {
-    /// Bytes a value.
+    /// Returns the bytes per value.
     fn width(&self) -> usize {
         match self {
             Values::U8(_) => 1,
@@ -41,7 +43,7 @@ impl Values {
     }
 }
 
-/// One block, compact.
+/// One block in compact form.
 #[derive(Debug)]
 struct Packed {
     indptr: Vec<u32>,
@@ -49,11 +51,12 @@ struct Packed {
     values: Values,
 }
 
-/// Where a block is kept.
+/// The place of a block.
 #[derive(Debug)]
 enum Kept {
     Memory(Packed),
-    /// Offset in the scratch file and bytes a value: 1 and 2 whole numbers, 4 and 8 floats as stored.
+    /// Offset in the scratch file, and bytes per value: 1 and 2 for whole numbers, 4 and 8 for
+    /// floats in their own dtype.
     Scratch {
         at: u64,
         indptr: Vec<u32>,
@@ -61,7 +64,7 @@ enum Kept {
     },
 }
 
-/// The blocks of one pass; filled by that pass.
+/// The blocks of one pass, filled by that pass.
 #[derive(Debug)]
 pub(crate) struct ColumnCache {
     blocks: Vec<Range<usize>>,
@@ -76,14 +79,15 @@ pub(crate) struct ColumnCache {
     scratch: OnceLock<Scratch>,
 }
 
-/// The smallest integer type that holds every value exactly, unless the values are as narrow already. -0.0 is no integer.
+/// Returns the values as the smallest integers that hold every value exactly. Returns `None` where
+/// no type does or the values are as narrow already. -0.0 is not an integer.
 fn pack(data: &Data) -> Result<Option<Values>> {
     fn limit<T: Number>(v: &[T]) -> Option<u16> {
         let mut most = 0u16;
         let mut exact = true;
         for x in v {
             let x = x.to_f64();
-            // Saturates; NaN becomes 0 and is found unequal.
+            // The cast saturates; NaN becomes 0, which then differs from it.
             let k = x as u16;
             exact &= (f64::from(k)).to_bits() == x.to_bits();
             most = most.max(k);
@@ -101,7 +105,7 @@ fn pack(data: &Data) -> Result<Option<Values>> {
     }
 }
 
-/// Whole numbers back in the dtype of `like`.
+/// Converts whole numbers to the dtype of `like`.
 fn unpack<S: Number>(values: &[S], like: &Data) -> Result<Data> {
     fn as_type<S: Number, T: Number>(values: &[S], _: &[T]) -> Result<Data> {
         Ok(T::wrap(memory::collected(values.iter().map(|x| T::from_f64(x.to_f64())), KEPT)?))
@@ -109,6 +113,7 @@ fn unpack<S: Number>(values: &[S], like: &Data) -> Result<Data> {
     with_data!(like, v => as_type(values, v))
 }
 
+/// Reads the numbers of `N` bytes each from `bytes`.
 fn numbers<'a, const N: usize, T>(
     bytes: &'a [u8],
     from: impl Fn([u8; N]) -> T + 'a,
@@ -121,8 +126,8 @@ fn numbers<'a, const N: usize, T>(
 }
 
 impl ColumnCache {
-    /// For the blocks of `pass`, `n_cols` columns of values of the dtype of `dtype` (empty), in the memory of a lease, then in
-    /// scratch files.
+    /// Makes a cache for the blocks of `pass`, with `n_cols` columns of values in the dtype of
+    /// `dtype` (empty). Blocks are kept in the memory of the lease, then in a scratch file.
     pub(crate) fn new(pass: &dyn Pass, n_cols: usize, dtype: Data, memory: Lease, space: Space) -> Self {
         let blocks = pass.blocks().to_vec();
         let costs = (0..blocks.len()).map(|b| pass.cost(b)).collect();
@@ -131,7 +136,8 @@ impl ColumnCache {
         ColumnCache { blocks, costs, n_cols, dtype, kept, left, memory, space, scratch: OnceLock::new() }
     }
 
-    /// Keeps block `b` as the source gave it. Dense blocks are not kept, nor is one for which there is no room.
+    /// Keeps block `b` in the form the source returned. Dense blocks are not kept, nor is a block
+    /// for which there is no space.
     ///
     /// # Errors
     /// Errors of writing the scratch file.
@@ -173,7 +179,7 @@ impl ColumnCache {
                 match &d {
                     Data::F32(v) => v.iter().for_each(|x| out.extend_from_slice(&x.to_le_bytes())),
                     Data::F64(v) => v.iter().for_each(|x| out.extend_from_slice(&x.to_le_bytes())),
-                    // Large integers past the limit: the source is read again.
+                    // Large integers do not go to the scratch file; the source is read again.
                     _ => return Ok(()),
                 }
                 let Some(at) = self.spill(&out)? else { return Ok(()) };
@@ -184,7 +190,8 @@ impl ColumnCache {
         Ok(())
     }
 
-    /// Writes bytes of a block and returns where; `None` where scratch files have no room: the source is read again.
+    /// Appends the bytes of a block to the scratch file and returns their offset. Returns `None`
+    /// where scratch files have no space; the source is then read again.
     fn spill(&self, bytes: &[u8]) -> Result<Option<u64>> {
         match self.scratch()?.append(bytes) {
             Err(Error::Scratch { .. }) => Ok(None),
@@ -192,6 +199,7 @@ impl ColumnCache {
         }
     }
 
+    /// Returns the scratch file; creates it at the first call.
     fn scratch(&self) -> Result<&Scratch> {
         if self.scratch.get().is_none() {
             let _ = self.scratch.set(Scratch::new(&self.space)?);
@@ -199,7 +207,7 @@ impl ColumnCache {
         self.scratch.get().ok_or_else(|| Error::Internal("no scratch file".to_owned()))
     }
 
-    /// Bytes in memory and in the scratch file.
+    /// Returns the bytes in memory and in the scratch file.
     pub(crate) fn held(&self) -> (u64, u64) {
         let bytes = |n: usize, values: usize, width: usize| (n * 4 + values * (2 + width)) as u64;
         self.kept.iter().filter_map(OnceLock::get).fold((0, 0), |(memory, scratch), kept| match kept {
@@ -211,7 +219,8 @@ impl ColumnCache {
         })
     }
 
-    /// The cache once every block is kept, with no more memory than it takes; else `None`.
+    /// Returns the cache, with its lease shrunk to the memory it takes, if every block is kept;
+    /// else `None`.
     pub(crate) fn complete(mut self) -> Option<Self> {
         let held = self.memory.bytes() - *self.left.get_mut();
         self.memory.shrink(held);
@@ -219,7 +228,7 @@ impl ColumnCache {
     }
 }
 
-/// A pass over what was kept.
+/// A pass over the cached blocks.
 impl Pass for ColumnCache {
     fn blocks(&self) -> &[Range<usize>] {
         &self.blocks

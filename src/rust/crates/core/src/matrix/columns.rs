@@ -1,19 +1,20 @@
-//! Which columns of a source a pass keeps, and where they go.
+//! The columns of a source that a pass keeps, and their places in the output.
 
 use crate::error::Result;
 use crate::memory;
 
 const MAP: &str = "a map of selected columns";
 
-/// A column selection ready for decoding: for each source column the output columns it feeds.
+/// A column selection in the form that decoding needs: the output columns of each source column.
 #[derive(Debug, Clone)]
 pub struct ColumnMap {
     n_source: usize,
     selected: Vec<u32>,
-    /// First output column of each source column up to the last that is kept, `NONE` when it is dropped. No longer, as
-    /// a file may claim any number of columns.
+    /// First output column of each source column, `NONE` where it is dropped. It ends with the last
+    /// column that is kept, as a file may claim any number of columns.
     first: Vec<u32>,
-    /// Next output column fed by the same source column, `NONE` at the end; empty when no column repeats.
+    /// Next output column of the same source column, by output column; `NONE` at the end. Empty
+    /// when no column repeats.
     next: Vec<u32>,
     ascending: bool,
 }
@@ -21,7 +22,8 @@ pub struct ColumnMap {
 const NONE: u32 = u32::MAX;
 
 impl ColumnMap {
-    /// The map that sends source column `selected[j]` to output column `j`. All entries must be `< n_source`.
+    /// Makes the map that sends source column `selected[j]` to output column `j`. All entries must
+    /// be `< n_source`.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
@@ -41,33 +43,35 @@ impl ColumnMap {
         Ok(ColumnMap { n_source, selected: memory::copied(selected, MAP)?, first, next, ascending })
     }
 
-    /// Columns of the source.
+    /// Returns the number of columns of the source.
     pub fn n_source(&self) -> usize {
         self.n_source
     }
 
-    /// Columns of the result.
+    /// Returns the number of output columns.
     pub fn n_out(&self) -> usize {
         self.selected.len()
     }
 
-    /// Source column of each output column.
+    /// Returns the source column of each output column.
     pub fn selected(&self) -> &[u32] {
         &self.selected
     }
 
-    /// Whether output order follows source order without repeats, so that rows stay sorted.
+    /// Returns whether output columns are in source order without repeats, so that rows stay
+    /// sorted.
     pub fn ascending(&self) -> bool {
         self.ascending
     }
 
-    /// The one output column of source column `c`, `u32::MAX` when dropped; only for an [`ascending`](Self::ascending) map.
+    /// Returns the only output column of source column `c`, `u32::MAX` where it is dropped; for an
+    /// [`ascending`](Self::ascending) map only.
     #[inline(always)]
     pub fn single(&self, c: u32) -> u32 {
         self.first.get(c as usize).copied().unwrap_or(NONE)
     }
 
-    /// All output columns of source column `c`.
+    /// Returns all output columns of source column `c`, ascending.
     pub fn outputs(&self, c: u32) -> impl Iterator<Item = u32> + '_ {
         let mut at = self.single(c);
         std::iter::from_fn(move || {

@@ -1,8 +1,9 @@
 //! Compressed columns on disk, streamed as row blocks.
 //!
-//! A pass reads its columns once, in groups, and partitions their values by row block: every group becomes one run of
-//! records ordered by block, kept in memory while they fit and in a scratch file beyond. A block is then put together
-//! from its part of every group. The threads that ask for the first blocks share the work of the partition.
+//! A pass reads its columns once, in groups, and partitions their values by row block. Every group
+//! becomes one run of records ordered by block, which is kept in memory while the runs fit and in a
+//! scratch file beyond. A block is then assembled from its part of every group. The threads that
+//! ask for the first blocks share the work of the partition.
 
 use super::csr::{cuts, Places};
 use super::disk::{with_plain, Plain, Scratch, Shared};
@@ -30,6 +31,7 @@ pub(super) struct CscSource {
 }
 
 impl CscSource {
+    /// Makes the source of these parts, whose `indptr` is of columns.
     pub(super) fn new(parts: SparseParts) -> Self {
         CscSource { parts }
     }
@@ -84,7 +86,8 @@ impl Source for CscSource {
     ) -> Result<Box<dyn Pass + 'a>> {
         let (n_rows, n_cols) = self.parts.shape;
         let n = rows.len(n_rows);
-        // How many values each row has is not known without reading the file: blocks hold the average.
+        // The number of values of each row is not known without reading the file, so all blocks
+        // have the same number of rows, by the average.
         let block_rows = (u128::from(BLOCK_VALUES) * n_rows as u128 / u128::from(self.parts.nnz().max(1)))
             .clamp(1, BLOCK_ROWS as u128) as usize;
         let blocks: Vec<_> = (0..n).step_by(block_rows).map(|s| s..(s + block_rows).min(n)).collect();
@@ -146,7 +149,7 @@ impl Source for CscSource {
     }
 }
 
-/// Cuts columns into groups of about `target` values, at least one column each.
+/// Divides columns into groups of about `target` values, at least one column each.
 fn cut_columns(n: usize, target: u64, values_of: impl Fn(usize) -> u64) -> Vec<Range<usize>> {
     let (mut groups, mut start, mut sum) = (Vec::new(), 0, 0);
     for i in 0..n {
@@ -163,25 +166,27 @@ fn cut_columns(n: usize, target: u64, values_of: impl Fn(usize) -> u64) -> Vec<R
     groups
 }
 
-/// The records of one group of columns, ordered by block. A record is the row within the block (u32), the output
-/// column (u32) and the value, in this machine's byte order.
+/// The records of one group of columns, ordered by block. A record is the row within the block
+/// (u32), the output column (u32) and the value, in this machine's byte order.
 #[derive(Debug)]
 struct Group {
-    /// First record of each block, and the number of all.
+    /// The number of the first record of each block, then the number of records.
     starts: Vec<u32>,
     place: Place,
 }
 
+/// The bytes of the records, or their offset in the scratch file.
 #[derive(Debug)]
 enum Place {
     Memory(Vec<u8>),
     Scratch(u64),
 }
 
+/// The state of a partition, shared by the threads that work on it.
 struct Progress {
     done: Vec<Option<Group>>,
     left: usize,
-    /// Bytes of records in memory.
+    /// Bytes of the records in memory.
     held: usize,
     error: Option<Error>,
 }
@@ -195,7 +200,7 @@ struct CscPass<'a> {
     blocks: Vec<Range<usize>>,
     /// Source columns that are read, ascending.
     read: Rows,
-    /// Groups of them.
+    /// The groups of those columns, as ranges of positions in `read`.
     groups: Vec<Range<usize>>,
     from: Places,
     memory: usize,
@@ -203,7 +208,7 @@ struct CscPass<'a> {
     progress: Mutex<Progress>,
     changed: Condvar,
     partition: OnceLock<Vec<Group>>,
-    /// The room for records past `memory`, and a file in it.
+    /// The scratch space for records beyond `memory`.
     space: Space,
     scratch: OnceLock<Result<Scratch>>,
 }
@@ -220,7 +225,8 @@ impl CscPass<'_> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// All groups, partitioned with the help of every thread that asks.
+    /// Returns all groups of records. The first calls partition them together: each thread takes
+    /// the next group that is not yet taken.
     fn partition<T: Packable>(&self) -> Result<&[Group]> {
         if let Some(groups) = self.partition.get() {
             return Ok(groups);
@@ -251,7 +257,8 @@ impl CscPass<'_> {
         Ok(self.partition.get_or_init(|| progress.done.drain(..).flatten().collect()))
     }
 
-    /// Calls `each(output row, output column, value)` for every kept value of decoded columns `range`.
+    /// Calls `each(output row, output column, value)` for every kept value of the decoded columns
+    /// `range`.
     fn for_each<T: Plain>(&self, range: &Range<usize>, decoded: &Decoded<T>, mut each: impl FnMut(u32, u32, T)) {
         for i in range.clone() {
             let column = self.read.at(i) as u32;
@@ -271,6 +278,7 @@ impl CscPass<'_> {
         }
     }
 
+    /// Reads a group of columns and sorts its values into records by block.
     fn partition_group<T: Packable>(&self, range: &Range<usize>) -> Result<Group> {
         let indptr = &self.parts.indptr;
         let indptr_room = memory::room(range.len() + 1, COLUMNS)?;
@@ -340,10 +348,12 @@ impl CscPass<'_> {
         Ok(Group { starts, place: Place::Scratch(self.scratch()?.append(&records)?) })
     }
 
+    /// Returns the scratch file; creates it at the first call.
     fn scratch(&self) -> Result<&Scratch> {
         self.scratch.get_or_init(|| Scratch::new(&self.space)).as_ref().map_err(Clone::clone)
     }
 
+    /// Assembles a block from the records of all groups.
     fn read_as<T: Packable>(&self, block: usize) -> Result<Block> {
         let groups = self.partition::<T>()?;
         let range = self.blocks[block].clone();
@@ -402,7 +412,7 @@ impl Pass for CscPass<'_> {
     fn cost(&self, block: usize) -> usize {
         let (n_rows, size) = (self.parts.shape.0.max(1) as u64, self.parts.data.dtype().size());
         let values = self.parts.nnz().div_ceil(n_rows) as usize * self.blocks[block].len();
-        // As records, then as rows.
+        // The values are in memory as records, then as rows.
         values * (12 + 2 * size)
     }
 

@@ -1,5 +1,5 @@
-//! A matrix already in memory as a source: for tests, for matrices the user sets, and as the twin the on-disk
-//! readers are tested against.
+//! A matrix in memory as a source: for matrices that the user sets, and as the reference in tests
+//! of the on-disk readers.
 
 use super::{cut_blocks, Block, ColumnMap, Layout, Location, Pass, Positions, Rows, Source, Storage};
 use crate::element::{Array, DType, Number, Sparse, SparseFormat};
@@ -13,7 +13,7 @@ use std::sync::Arc;
 const MATRIX: &str = "a matrix in memory";
 const BLOCK: &str = "rows of a matrix in memory";
 
-/// An in-memory matrix, rows compressed or dense.
+/// An in-memory matrix, with compressed or dense rows.
 #[derive(Debug)]
 pub struct MemorySource {
     shape: (usize, usize),
@@ -21,16 +21,18 @@ pub struct MemorySource {
 }
 
 impl MemorySource {
-    /// From a sparse matrix; CSC is turned into CSR, unsorted indices are sorted, duplicates summed.
+    /// Makes a source of a sparse matrix. CSC is converted to CSR, unsorted indices are sorted, and
+    /// duplicates are summed.
     ///
     /// # Errors
-    /// [`Error::Shape`] when `indptr`, `indices` and `data` contradict each other or the shape.
+    /// [`Error::Shape`] where `indptr`, `indices` and `data` contradict each other or the shape.
     pub fn from_sparse(m: &Sparse) -> Result<Self> {
         Self::check(m)?;
         Self::built(m)
     }
 
-    /// [`from_sparse`](Self::from_sparse) of a matrix that is not needed afterwards: rows that ascend are taken as they are.
+    /// Makes a source as [`from_sparse`](Self::from_sparse) does, of a matrix that is not needed
+    /// afterwards: its buffers are reused if it is CSR with ascending rows.
     ///
     /// # Errors
     /// The errors of [`from_sparse`](Self::from_sparse).
@@ -44,7 +46,7 @@ impl MemorySource {
         Ok(MemorySource { shape: m.shape, storage: Storage::Csr { indptr, indices: m.indices, data: m.data } })
     }
 
-    /// Refuses a matrix that contradicts itself.
+    /// Checks that `indptr`, `indices` and `data` agree with each other and the shape.
     fn check(m: &Sparse) -> Result<()> {
         let (n_major, n_minor) = match m.format {
             SparseFormat::Csr => m.shape,
@@ -69,6 +71,7 @@ impl MemorySource {
         Ok(())
     }
 
+    /// Builds compressed rows: sorted, with duplicates summed.
     fn built(m: &Sparse) -> Result<Self> {
         fn build<T: Number>(m: &Sparse, v: &[T]) -> Result<Storage> {
             let (mut indptr, mut indices, mut data) = (
@@ -83,7 +86,8 @@ impl MemorySource {
                 row.clear();
                 memory::reserve(&mut row, range.len(), MATRIX)?;
                 row.extend(m.indices[range.clone()].iter().copied().zip(v[range].iter().copied()));
-                // Stable, so that repeats are summed in the order stored.
+                // The sort is stable, so that repeats are summed in the order in which they are
+                // stored.
                 row.sort_by_key(|&(c, _)| c);
                 let start = indices.len();
                 for &(c, x) in &row {
@@ -110,10 +114,10 @@ impl MemorySource {
         Ok(MemorySource { shape: m.shape, storage: with_data!(&m.data, v => build(m, v)?) })
     }
 
-    /// From a dense 2-D array.
+    /// Makes a source of a dense 2-D array.
     ///
     /// # Errors
-    /// [`Error::Shape`] when the array is not 2-D or its buffer has another length.
+    /// [`Error::Shape`] where the array is not 2-D or its buffer has another length.
     pub fn from_array(a: Array) -> Result<Self> {
         let &[rows, cols] = a.shape.as_slice() else {
             return Err(Error::shape("dense matrix", "2 dimensions", a.shape.len()));
@@ -124,6 +128,7 @@ impl MemorySource {
         Ok(MemorySource { shape: (rows, cols), storage: Storage::Dense(a.data) })
     }
 
+    /// Returns the number of values of a row.
     fn row_values(&self, row: usize) -> u64 {
         match &self.storage {
             Storage::Csr { indptr, .. } => (indptr[row + 1] - indptr[row]) as u64,
@@ -254,7 +259,7 @@ impl From<MemorySource> for Arc<dyn Source> {
 }
 
 impl MemorySource {
-    /// All values as a dense row-major f64 matrix: for tests.
+    /// Returns all values as a dense row-major f64 matrix, for tests.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`].

@@ -1,4 +1,4 @@
-//! On-disk matrices as row blocks.
+//! Matrices, on disk or in memory, as row blocks.
 
 mod block;
 mod cache;

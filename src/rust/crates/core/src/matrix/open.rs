@@ -1,4 +1,4 @@
-//! From an element's encoding to the source that reads it.
+//! The choice of the source that reads an element, by the element's encoding.
 
 use super::csc::CscSource;
 use super::csr::CsrSource;
@@ -10,13 +10,15 @@ use crate::error::{Error, Result};
 use crate::store::Store;
 use std::sync::Arc;
 
-/// Opens a matrix element ("X", "layers/counts", "raw/X") for streaming: `csr_matrix`, `csc_matrix`, or a dense 2-D
-/// array. The older encodings are read too: `h5sparse_format` and `h5sparse_shape` on sparse groups, dense datasets
-/// without attributes; and the groups of 10x Genomics and the datasets of loom, as cells x genes.
+/// Opens a matrix element ("X", "layers/counts", "raw/X") for streaming: `csr_matrix`,
+/// `csc_matrix`, or a dense 2-D array. It also reads older encodings (`h5sparse_format` and
+/// `h5sparse_shape` on sparse groups, dense datasets without attributes), and the groups of 10x
+/// Genomics and the datasets of loom, as cells x genes.
 ///
 /// # Errors
-/// [`Error::Missing`] when there is no such element, [`Error::Format`] when it is no matrix or contradicts itself,
-/// [`Error::Unsupported`] for a datatype or compression filter that cannot be read.
+/// [`Error::Missing`] where there is no such element, [`Error::Format`] where it is no matrix or
+/// contradicts itself, [`Error::Unsupported`] for a datatype or compression filter that cannot be
+/// read.
 pub fn open(store: &Arc<Store>, path: &str) -> Result<Arc<dyn Source>> {
     let path = path.trim_matches('/');
     let node = store.node(path).map_err(|e| match e {

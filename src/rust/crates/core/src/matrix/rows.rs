@@ -1,4 +1,4 @@
-//! Rows as they come out of the file, put into the order a block promises.
+//! Rows decoded from a file, put into the order that a block promises.
 
 use super::disk::Plain;
 use super::spare;
@@ -11,10 +11,11 @@ use std::ops::Range;
 const ROWS: &str = "numbers of the rows to read";
 const DECODED: &str = "rows of a sparse matrix";
 
-/// The source rows of one block, ascending without repeats, and how to get back to the order asked for.
+/// The source rows of one block, ascending without repeats, and the order in which the block has
+/// them.
 pub(super) struct Wanted<'a> {
     rows: List<'a>,
-    /// For each row of the block its place among `rows`; `None` when they are the same.
+    /// The place in `rows` of each row of the block; `None` where both are in the same order.
     order: Option<Vec<u32>>,
 }
 
@@ -24,7 +25,7 @@ enum List<'a> {
 }
 
 impl<'a> Wanted<'a> {
-    /// Rows `range` of a pass over `rows`.
+    /// Makes the list of rows `range` of a pass over `rows`.
     pub(super) fn new(rows: &'a Rows, range: &Range<usize>) -> Result<Self> {
         let list = match rows {
             Rows::All => return Ok(Wanted { rows: List::Run(range.clone()), order: None }),
@@ -41,7 +42,7 @@ impl<'a> Wanted<'a> {
         Ok(Wanted { rows: List::List(Cow::Owned(unique)), order: Some(order) })
     }
 
-    /// Number of different rows.
+    /// Returns the number of different rows.
     pub(super) fn len(&self) -> usize {
         match &self.rows {
             List::Run(r) => r.len(),
@@ -49,7 +50,7 @@ impl<'a> Wanted<'a> {
         }
     }
 
-    /// The `i`-th row.
+    /// Returns the `i`-th row.
     #[inline]
     pub(super) fn at(&self, i: usize) -> usize {
         match &self.rows {
@@ -58,12 +59,13 @@ impl<'a> Wanted<'a> {
         }
     }
 
-    /// For each row of the block its place among the rows read; `None` when they are the same.
+    /// Returns the place of each row of the block among the rows read; `None` where both are in the
+    /// same order.
     pub(super) fn order(&self) -> Option<&[u32]> {
         self.order.as_deref()
     }
 
-    /// Runs of consecutive rows.
+    /// Returns the runs of consecutive rows.
     pub(super) fn runs(&self) -> Vec<Range<usize>> {
         let list = match &self.rows {
             List::Run(r) => return vec![r.clone()],
@@ -81,18 +83,21 @@ impl<'a> Wanted<'a> {
     }
 }
 
-/// Compressed rows being put in order.
+/// Compressed rows, decoded from a file and possibly not yet in order.
 pub(super) struct Decoded<T> {
+    /// Offset of each row, then the number of values.
     pub(super) indptr: Vec<usize>,
+    /// Column of each value.
     pub(super) indices: Vec<u32>,
+    /// The values.
     pub(super) data: Vec<T>,
 }
 
-/// The fault of a row, with its place among the rows read.
+/// The fault of a row (a column, in CSC), with its place among the rows read.
 pub(super) enum Fault {
     /// A column index past the end.
     Column { row: usize, column: u32 },
-    /// Values stored twice whose sum overflows their type.
+    /// Repeated values whose sum overflows their type.
     Overflow { row: usize, column: u32 },
     /// Memory ran out.
     Other(Error),
@@ -105,7 +110,7 @@ impl From<Error> for Fault {
 }
 
 impl<T: Plain> Decoded<T> {
-    /// Sorts rows that need it, sums what is stored twice, and selects columns.
+    /// Sorts rows that are not sorted, sums repeated values, and selects columns.
     pub(super) fn tidy(self, n_cols: u32, map: Option<&ColumnMap>) -> Result<Self, Fault> {
         match map {
             Some(map) if !map.ascending() => self.remap(n_cols, map),
@@ -113,7 +118,8 @@ impl<T: Plain> Decoded<T> {
         }
     }
 
-    /// Without columns to reorder, a row only ever shrinks: everything happens in place.
+    /// Selects columns in place. This is possible without a reordering of columns, because a row
+    /// then only shrinks.
     fn compact(mut self, n_cols: u32, map: Option<&ColumnMap>) -> Result<Self, Fault> {
         let (mut start, mut to) = (0, 0);
         let mut spare = Vec::new();
@@ -125,7 +131,8 @@ impl<T: Plain> Decoded<T> {
             }
             match map {
                 Some(map) => {
-                    // Every value is written, and counted only when its column is kept: no branch to mispredict.
+                    // Every value is written, but counted only if its column is kept: there is no
+                    // branch to mispredict.
                     let (indices, data) = (&mut self.indices[..start + n], &mut self.data[..start + n]);
                     for k in start..start + n {
                         let column = map.single(indices[k]);
@@ -147,7 +154,8 @@ impl<T: Plain> Decoded<T> {
         self.indices.truncate(to);
         self.data.truncate(to);
         if to < self.indices.capacity() / 2 {
-            // The remaining rows move to memory of their own; the buffer serves the next block.
+            // The remaining rows move to memory of their own, and the buffer is reused for the next
+            // block.
             let (indices, data) = (memory::copied(&self.indices, DECODED)?, memory::copied(&self.data, DECODED)?);
             spare::keep(std::mem::replace(&mut self.indices, indices));
             spare::keep(std::mem::replace(&mut self.data, data));
@@ -155,6 +163,7 @@ impl<T: Plain> Decoded<T> {
         Ok(self)
     }
 
+    /// Selects columns that are reordered or repeated.
     fn remap(mut self, n_cols: u32, map: &ColumnMap) -> Result<Self, Fault> {
         let indptr = memory::room(self.indptr.len(), DECODED)?;
         let mut out = Decoded { indptr, indices: Vec::new(), data: Vec::new() };
@@ -180,7 +189,7 @@ impl<T: Plain> Decoded<T> {
         Ok(out)
     }
 
-    /// The rows in the order asked for.
+    /// Returns the rows in the order of the block.
     pub(super) fn gather(self, order: Option<&[u32]>) -> Result<Self> {
         let Some(order) = order else { return Ok(self) };
         let total = order.iter().map(|&i| self.indptr[i as usize + 1] - self.indptr[i as usize]).sum();
@@ -199,21 +208,21 @@ impl<T: Plain> Decoded<T> {
         Ok(out)
     }
 
-    /// As a block's storage.
+    /// Returns the rows as a block's storage.
     pub(super) fn into_storage(self) -> Storage {
         Storage::Csr { indptr: self.indptr, indices: self.indices, data: T::wrap(self.data) }
     }
 }
 
-/// Whether a row's columns ascend strictly and lie below `n_cols`.
+/// Returns whether a row's columns ascend strictly and are below `n_cols`.
 fn in_order(columns: &[u32], n_cols: u32) -> bool {
     let Some((&last, before)) = columns.split_last() else { return true };
-    // Without an early exit the comparison runs over vectors.
+    // Without an early exit the comparison is vectorized.
     let wrong = before.iter().zip(&columns[1..]).fold(0u32, |wrong, (a, b)| wrong | u32::from(a >= b));
     wrong == 0 && last < n_cols
 }
 
-/// Sorts one row and sums repeated columns, in place; returns the values left.
+/// Sorts one row and sums repeated columns, in place; returns the number of values left.
 fn sort_row<T: Plain>(
     indices: &mut [u32],
     data: &mut [T],
@@ -226,7 +235,7 @@ fn sort_row<T: Plain>(
     }
     spare.clear();
     spare.extend(indices.iter().copied().zip(data.iter().copied()));
-    // Stable, so that repeats are summed in the order stored.
+    // The sort is stable, so that repeats are summed in the order in which they are stored.
     spare.sort_by_key(|e| e.0);
     let mut n = 0;
     for &(column, value) in spare.iter() {

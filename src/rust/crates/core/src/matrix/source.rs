@@ -9,19 +9,19 @@ use crate::vector::Vector;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// How a matrix is stored.
+/// The layout of a stored matrix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layout {
     /// Compressed rows.
     Csr,
     /// Compressed columns.
     Csc,
-    /// Dense, row-major.
+    /// Dense, by cells or (in loom files) by genes.
     Dense,
 }
 
 impl Layout {
-    /// "csr", "csc" or "dense".
+    /// Returns "csr", "csc" or "dense".
     pub fn name(self) -> &'static str {
         match self {
             Layout::Csr => "csr",
@@ -31,17 +31,18 @@ impl Layout {
     }
 }
 
-/// Where a matrix lives, enough to open it again in another process.
+/// The location of a matrix, by which another process can open it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Location {
-    /// The store; a path is absolute.
+    /// The store; a path in it is absolute.
     pub store: crate::location::Location,
     /// The element inside it ("X", "layers/counts", "raw/X").
     pub element: String,
 }
 
 impl Location {
-    /// The path of the element in the file, where the store is a group of it: no other matrix of the file has it.
+    /// Returns the path of the element in its file, also where the store is only a group of the
+    /// file. It identifies the matrix within the file.
     pub fn in_file(&self) -> String {
         match self.store.group() {
             "" => self.element.clone(),
@@ -50,7 +51,7 @@ impl Location {
     }
 }
 
-/// Rows of a source, in the order a pass shall deliver them.
+/// Rows of a source, in the order in which a pass delivers them.
 #[derive(Debug, Clone)]
 pub enum Rows {
     /// All rows.
@@ -60,7 +61,7 @@ pub enum Rows {
 }
 
 impl Rows {
-    /// Number of rows delivered by a source of `n_rows` rows.
+    /// Returns the number of rows delivered by a source of `n_rows` rows.
     pub fn len(&self, n_rows: usize) -> usize {
         match self {
             Rows::All => n_rows,
@@ -68,7 +69,7 @@ impl Rows {
         }
     }
 
-    /// Source row at delivered position `i`.
+    /// Returns the source row at delivered position `i`.
     #[inline]
     pub fn at(&self, i: usize) -> usize {
         match self {
@@ -78,47 +79,50 @@ impl Rows {
     }
 }
 
-/// Chunks of the values (and indices) of a matrix.
+/// Counts of the chunks of a matrix's values and indices.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Reads {
-    /// Chunks there are; 0 for values in one run.
+    /// The number of chunks; 0 for contiguous values.
     pub chunks: u64,
-    /// Chunks decoded since the matrix was opened: once more than `chunks` is one pass too many.
+    /// Chunks decoded since the matrix was opened; more than `chunks` after one pass means that it
+    /// decoded some twice.
     pub decoded: u64,
 }
 
 /// A stored matrix, cells x genes. Cheap to share; every method may be called from any thread.
 pub trait Source: Send + Sync + std::fmt::Debug {
-    /// Rows (obs), columns (var).
+    /// Returns the numbers of rows (obs) and columns (var).
     fn shape(&self) -> (usize, usize);
 
-    /// Dtype of the stored values.
+    /// Returns the dtype of the stored values.
     fn dtype(&self) -> DType;
 
-    /// Storage layout.
+    /// Returns the storage layout.
     fn layout(&self) -> Layout;
 
-    /// Stored values; `None` for dense matrices.
+    /// Returns the number of stored values; `None` for dense matrices.
     fn nnz(&self) -> Option<u64>;
 
-    /// Bytes on disk (compressed), 0 when in memory.
+    /// Returns the (compressed) bytes on disk; 0 for a matrix in memory.
     fn disk_bytes(&self) -> u64;
 
-    /// Where it lives; `None` in memory.
+    /// Returns the location; `None` in memory.
     fn location(&self) -> Option<Location>;
 
-    /// The present state of the file it is read from; `None` when there is no plain file to tell it by.
+    /// Returns the present state of the file; `None` where there is no plain file whose state can
+    /// be told.
     fn stamp(&self) -> Option<super::Stamp> {
         None
     }
 
-    /// State of its packed rows in a session, by the room its passes would be given.
+    /// Returns the state of its packed rows in a session, for passes with this `keeping` and
+    /// scratch space.
     fn packed(&self, keeping: &Keeping, scratch: &Space) -> super::PackedState {
         let _ = (keeping, scratch);
         super::PackedState::None
     }
 
-    /// Counts of the reads so far.
+    /// Returns the counts of the reads so far.
     fn reads(&self) -> Reads {
         Reads::default()
     }
@@ -128,17 +132,18 @@ pub trait Source: Send + Sync + std::fmt::Debug {
         None
     }
 
-    /// Stored bytes a pass over `rows` and `columns` (all when `None`) reads, roughly: whole chunks.
+    /// Returns the stored bytes, in whole chunks, that a pass over `rows` and `columns` (all where
+    /// `None`) reads, approximately.
     fn pass_bytes(&self, rows: &Rows, columns: Option<&ColumnMap>) -> u64 {
         let _ = (rows, columns);
         self.disk_bytes()
     }
 
-    /// Prepares one pass over `rows`, keeping `columns` (all when `None`). `allowed` bounds what the pass may hold besides
-    /// the blocks it has handed out.
+    /// Prepares one pass over `rows` that keeps `columns` (all where `None`). `allowed` bounds the
+    /// memory and scratch space of the pass besides the blocks it has handed out.
     ///
     /// # Errors
-    /// When the element cannot be read.
+    /// Errors of reading the element.
     fn pass<'a>(
         &'a self,
         rows: Rows,
@@ -146,19 +151,23 @@ pub trait Source: Send + Sync + std::fmt::Debug {
         allowed: &Allowance,
     ) -> Result<Box<dyn Pass + 'a>>;
 
-    /// Itself, for a source made of other matrices, so that who saves a session can find them.
+    /// Returns the source itself if it is made of other matrices, so that a session that is saved
+    /// can find them; else `None`.
     fn as_any(&self) -> Option<&dyn std::any::Any> {
         None
     }
 }
 
-/// One pass: a fixed sequence of blocks that depends on the source and the rows alone, never on threads or memory. Blocks may be
-/// read from several threads and out of order, each once; neighbouring blocks share a decoded chunk where they meet.
+/// One pass: a fixed sequence of blocks that depends on the source and the rows alone, never on
+/// threads or memory. Blocks may be read from several threads and out of order, each once;
+/// neighbouring blocks share a decoded chunk where they meet.
 pub trait Pass: Send + Sync {
-    /// Row positions (in the delivered order) of each block; together they cover all rows.
+    /// Returns the row positions (in the delivered order) of each block; together they cover all
+    /// rows.
     fn blocks(&self) -> &[Range<usize>];
 
-    /// Bytes the block will take decoded, roughly: bounds the blocks in flight.
+    /// Returns the approximate bytes of the decoded block, which bound the number of blocks in
+    /// flight.
     fn cost(&self, block: usize) -> usize;
 
     /// Bytes of the block as they are stored, roughly, where these are far away; else 0.
@@ -176,19 +185,21 @@ pub trait Pass: Send + Sync {
         Ok(())
     }
 
-    /// Reads block `block`; its positions are `Positions::Range(blocks()[block])`, its values in the stored dtype.
+    /// Reads block `block`. Its positions are `Positions::Range(blocks()[block])`, its values are
+    /// in the stored dtype.
     ///
     /// # Errors
-    /// When the data cannot be read or contradicts itself.
+    /// Errors of reading the data, also for data that contradicts itself.
     fn read(&self, block: usize) -> Result<Block>;
 }
 
-/// Stored values after which a block ends (8 MB of indices and f32 values).
+/// Most stored values of a block of several rows (8 MB of indices and f32 values).
 pub const BLOCK_VALUES: u64 = 1 << 20;
-/// Rows after which a block ends whatever it holds.
+/// Most rows of a block.
 pub const BLOCK_ROWS: usize = 1 << 16;
 
-/// Cuts `n` rows into blocks of at most [`BLOCK_VALUES`] values (but at least one row) and [`BLOCK_ROWS`] rows.
+/// Divides `n` rows into blocks of at most [`BLOCK_VALUES`] values (but at least one row) and
+/// [`BLOCK_ROWS`] rows.
 pub fn cut_blocks(n: usize, values_of: impl Fn(usize) -> u64) -> Vec<Range<usize>> {
     let mut blocks = Vec::new();
     let (mut start, mut sum) = (0, 0u64);

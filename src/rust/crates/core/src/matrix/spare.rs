@@ -1,5 +1,5 @@
-//! Buffers of blocks that are done with, kept for the next block of the same thread: to fault in fresh memory takes as
-//! long as several passes over it.
+//! Buffers of finished blocks, kept for the next block of the same thread: the page faults of fresh
+//! memory take as long as several passes over it.
 
 use super::disk::Plain;
 use super::{Block, Storage};
@@ -12,12 +12,12 @@ thread_local! {
     static SPARE: RefCell<Vec<Box<dyn Any>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Buffers kept for a thread: indices and values of a block.
+/// Buffers kept per thread: indices and values of a block.
 const MOST: usize = 2;
-/// Smaller ones are not worth it.
+/// Bytes of the smallest buffer worth keeping.
 const LEAST: usize = 1 << 16;
 
-/// An empty buffer, with room from before where there is any.
+/// Returns an empty buffer, with the memory of an earlier one if there is one of this type.
 pub(super) fn take<T: Plain>() -> Vec<T> {
     SPARE.with_borrow_mut(|spare| {
         let at = spare.iter().position(|buffer| buffer.is::<Vec<T>>());
@@ -25,6 +25,7 @@ pub(super) fn take<T: Plain>() -> Vec<T> {
     })
 }
 
+/// Keeps a buffer for the next block of this thread.
 pub(super) fn keep<T: Number>(mut buffer: Vec<T>) {
     if buffer.capacity() * size_of::<T>() >= LEAST {
         buffer.clear();
@@ -36,7 +37,7 @@ pub(super) fn keep<T: Number>(mut buffer: Vec<T>) {
 }
 
 impl Block {
-    /// Drops the block and leaves its memory to the next one read on this thread.
+    /// Drops the block and keeps its memory for the next block read on this thread.
     pub fn recycle(self) {
         match self.storage {
             Storage::Csr { indices, data, .. } => {

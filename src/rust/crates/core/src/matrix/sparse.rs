@@ -13,29 +13,35 @@ use crate::store::{Node, State, Store};
 use std::ops::{Range, RangeInclusive};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-/// The parts of a compressed matrix, checked against each other.
+/// The parts of a compressed matrix, which were checked against each other.
 #[derive(Debug)]
 pub(super) struct SparseParts {
+    /// The store of the matrix.
     pub(super) store: Arc<Store>,
+    /// The path of the matrix in the store.
     pub(super) element: String,
-    /// Rows (obs), columns (var).
+    /// Numbers of rows (obs) and columns (var).
     pub(super) shape: (usize, usize),
     /// Offsets of rows (CSR) or columns (CSC): ascending from 0 to the number of stored values.
     pub(super) indptr: Vec<u64>,
+    /// Columns (CSR) or rows (CSC) of the stored values.
     pub(super) indices: RawDataset,
+    /// The stored values.
     pub(super) data: RawDataset,
+    /// Bytes of the three datasets in the file.
     pub(super) disk_bytes: u64,
     /// Checksum of `indptr`.
     checksum: OnceLock<u64>,
-    /// Its packed rows, which stay while it is there.
+    /// The packed rows of this matrix, which live as long as the matrix.
     packed: Mutex<Option<Arc<Packed>>>,
 }
 
 impl SparseParts {
-    /// Opens `element` of the given format and shape.
+    /// Opens the group of a matrix of the given format and shape.
     ///
     /// # Errors
-    /// [`Error::Format`] when the datasets contradict each other or the shape; those of opening a dataset.
+    /// [`Error::Format`] where the datasets contradict each other or the shape; errors of opening a
+    /// dataset.
     pub(super) fn open(group: &Node, format: SparseFormat, shape: (usize, usize)) -> Result<Self> {
         let (store, element) = (group.store(), group.path());
         let open = |name: &str| RawDataset::open(&group.child(name)?);
@@ -88,16 +94,17 @@ impl SparseParts {
         })
     }
 
-    /// Stored values.
+    /// Returns the number of stored values.
     pub(super) fn nnz(&self) -> u64 {
         self.indptr.last().copied().unwrap_or(0)
     }
 
+    /// Returns the location of the matrix.
     pub(super) fn location(&self) -> Location {
         Location { store: self.store.location().clone(), element: self.element.clone() }
     }
 
-    /// The present state of the file.
+    /// Returns the present state of the file; `None` where there is no plain file.
     pub(super) fn stamp(&self) -> Option<Stamp> {
         let State { bytes, modified, inode } = self.store.state()?;
         let offsets = *self.checksum.get_or_init(|| hash_words(&self.indptr));
@@ -153,15 +160,16 @@ impl SparseParts {
         self.data.forget_ahead();
     }
 
-    /// Has packed rows stay, in place of those of another state of the file.
+    /// Holds packed rows, in place of those held before.
     pub(super) fn hold(&self, packed: Option<&Arc<Packed>>) {
         *self.packed.lock().unwrap_or_else(PoisonError::into_inner) = packed.cloned();
     }
 
-    /// Stored bytes of the chunks that hold these rows (columns, in CSC).
+    /// Returns the stored bytes of the chunks that hold these rows (columns, in CSC), estimated
+    /// from the number of chunks.
     pub(super) fn bytes_of(&self, rows: &Rows) -> u64 {
         let (Rows::List(list), nnz) = (rows, self.nnz()) else { return self.disk_bytes };
-        // An estimate: without memory for a better one this does.
+        // It is an estimate: where memory for a better one is missing, the bytes of all rows do.
         let Ok(mut list) = memory::copied(list, "rows") else { return self.disk_bytes };
         list.sort_unstable();
         let n = list.len();
@@ -178,13 +186,14 @@ impl SparseParts {
         (share(&self.indices) + share(&self.data)) as u64
     }
 
-    /// Chunks of indices and values.
+    /// Returns the counts of chunks of indices and values.
     pub(super) fn reads(&self) -> Reads {
         let (a, b) = (self.indices.reads(), self.data.reads());
         Reads { chunks: a.chunks + b.chunks, decoded: a.decoded + b.decoded }
     }
 
-    /// The error for a row (or, in CSC, column) that cannot be used; `major` gives its number in the file.
+    /// Makes the error for a row (or, in CSC, column) that cannot be used; `major` returns its
+    /// number in the file.
     pub(super) fn fault(&self, fault: &Fault, major: impl Fn(usize) -> usize) -> Error {
         let (n_rows, n_cols) = self.shape;
         let by_row = self.indptr.len() == n_rows + 1;
@@ -204,6 +213,7 @@ impl SparseParts {
     }
 }
 
+/// Reads the offsets, and checks that none is negative.
 fn read_offsets<T: Plain>(dataset: &RawDataset) -> Result<Vec<u64>> {
     let n = dataset.shape()[0];
     let none = Shared::none();
@@ -217,7 +227,8 @@ fn read_offsets<T: Plain>(dataset: &RawDataset) -> Result<Vec<u64>> {
     Ok(offsets)
 }
 
-/// Chunks of `len` values that hold rows `block` of a pass, as runs in the order of the rows.
+/// Returns the numbers of the chunks of `len` values that hold rows `block` of a pass, as runs in
+/// the order of the rows.
 pub(super) fn touched<'a>(
     indptr: &'a [u64],
     rows: &'a Rows,

@@ -1,4 +1,5 @@
-//! Vectors of numbers on disk, read by runs from any thread: what is copied between stores of two kinds.
+//! Vectors of numbers on disk, read in runs from any thread, for copies between stores of two
+//! kinds.
 
 use super::disk::{with_plain, Cursor, RawDataset, Shared};
 use crate::dtype::{DType, Data, Number};
@@ -11,10 +12,11 @@ use std::ops::Range;
 pub(crate) struct Vector(RawDataset);
 
 impl Vector {
-    /// Opens one.
+    /// Opens a 1-D array of numbers.
     ///
     /// # Errors
-    /// [`Error::Format`](crate::Error::Format) when it is none; those of opening an array.
+    /// [`Error::Format`](crate::Error::Format) for another number of dimensions; errors of opening
+    /// an array.
     pub(crate) fn open(node: &Node) -> Result<Vector> {
         let values = RawDataset::open(node)?;
         match values.shape() {
@@ -23,22 +25,22 @@ impl Vector {
         }
     }
 
-    /// Values.
+    /// Returns the number of values.
     pub(crate) fn len(&self) -> u64 {
         self.0.shape().first().copied().unwrap_or(0)
     }
 
-    /// Their dtype.
+    /// Returns the dtype of the values.
     pub(crate) fn dtype(&self) -> DType {
         self.0.dtype()
     }
 
-    /// Values of a chunk, whose multiples are where runs best end.
+    /// Returns the values per chunk; runs are read best if they end at its multiples.
     pub(crate) fn chunk(&self) -> u64 {
         self.0.chunk().first().copied().unwrap_or(1)
     }
 
-    /// Reads a run.
+    /// Reads a run of values.
     ///
     /// # Errors
     /// Errors of reading and decoding.

@@ -1,8 +1,9 @@
-//! Values of the columns of a block, added up a row at a time.
+//! Adds up the columns of a block, a row at a time.
 //!
-//! Rows of whole numbers, as counts are, go into plain sums and sums of squares: both are exact, and so is what is made of
-//! them. All other rows are summed as plainly. Where a variance cancels in that, which is rare, the rows of the block, still
-//! at hand, are read once more for those columns alone, around their means.
+//! Rows of whole numbers, such as counts, go into plain sums and sums of squares, both of which are
+//! exact, and so are the moments computed from them. All other rows are summed in the same way.
+//! Where a variance cancels in that, which is rare, the rows of the block, still in memory, are
+//! read once more for those columns alone, around their means.
 
 use super::moments::{round, Moments, Shifted};
 use super::view::{each, RowOf, View};
@@ -11,21 +12,23 @@ use crate::error::Result;
 use crate::memory;
 use crate::simd::{self, Level};
 
-/// Of a row: its sum, and how many of its values are not 0.
+/// The sum of a row, and how many of its values are not 0.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct RowSum {
     pub(super) total: f64,
     pub(super) detected: u32,
 }
 
-/// Whole numbers of one column. In `marked` every value that is not 0 counts [`MARK`] more: one addition instead of two.
+/// The sums of one column over rows of whole numbers. In `marked` every value that is not 0 counts
+/// [`MARK`] more, so that one addition does for sum and count.
 #[derive(Debug, Clone, Copy, Default)]
 struct Whole {
     marked: f64,
     squares: f64,
 }
 
-/// More than twice any sum, so that marks are told from sums by rounding; with as many as there are rows, sums stay exact.
+/// More than twice any sum, so that rounding separates marks from sums. Sums stay exact with a mark
+/// for each of [`MOST_ROWS`] rows.
 const MARK: f64 = (1u64 << 36) as f64;
 const MOST_ROWS: usize = 1 << 16;
 
@@ -45,7 +48,7 @@ impl Whole {
     }
 }
 
-/// Numbers of one column that are not all whole.
+/// The sums of one column over rows that are not all whole numbers.
 #[derive(Debug, Clone, Copy, Default)]
 struct Plain {
     sum: f64,
@@ -59,17 +62,19 @@ impl Plain {
         self.squares += x * x;
     }
 
-    /// Whether the sum of squared deviations in `n` rows loses more than about 1e-13 of itself to rounding: `tolerated`, from
-    /// [`tolerated`], is the least share of the squares it may be. NaN and infinity cancel, too.
+    /// Returns whether the sum of squared deviations in `n` rows loses more than about 1e-13 of
+    /// itself to rounding. `tolerated`, from [`tolerated`], is its least share of the squares. NaN
+    /// and infinity count as lost, too.
     fn cancels(&self, n: f64, tolerated: f64) -> bool {
         let kept = self.squares - self.sum * self.sum / n;
         !(kept >= tolerated * self.squares && kept.is_finite())
     }
 }
 
-/// Returns the least share of the squares of `n` values that their squared deviations may be. Sums of `m` values round by about
-/// `sqrt(m / 3) 2^-54` of themselves, as the partial sums are smaller, and no more than [`RUN`] values, or as many as there are
-/// runs, are ever added up; what is left after cancelling rounds by as much more as it is smaller.
+/// Returns the least share of the squares of `n` values that their squared deviations may be. A sum
+/// of `m` values has a relative rounding error of about `sqrt(m / 3) 2^-54`, as the partial sums
+/// are smaller. At most [`RUN`] values, or as many sums as there are runs, are ever added up. The
+/// relative error of what is left after cancelling grows by as much as it is smaller.
 fn tolerated(n: f64) -> f64 {
     let run = RUN as f64;
     (3e-4 * (n.min(run) + n / run).sqrt()).clamp(1e-3, 0.5)
@@ -79,23 +84,25 @@ fn tolerated(n: f64) -> f64 {
 pub(super) struct Columns {
     n_cols: usize,
     what: &'static str,
-    /// The largest whole number whose squares add up to a number that is exact, in as many rows as the block has.
+    /// The largest whole number whose squares add up exactly over the rows of the block.
     largest: f64,
     whole_rows: usize,
     whole: Vec<Whole>,
     other_rows: usize,
     other: Vec<Plain>,
-    /// How many values of every column of `other` are not 0, where they are counted.
+    /// The number of values that are not 0 in every column of `other`, where they are counted.
     counted: Vec<u32>,
-    /// Sums and sums of squares of `other` in all runs of [`RUN`] rows before this one.
+    /// The sums and sums of squares of `other` in all earlier runs of [`RUN`] rows.
     aside: Vec<(f64, f64)>,
 }
 
-/// Rows whose values are added up before their sums are put aside: one large value does not cost all others their digits.
+/// The number of rows after which sums are put aside, so that one large value does not cost all
+/// others their digits.
 const RUN: usize = 1024;
 
 impl Columns {
-    /// Of `n_cols` columns of a block with `n_rows` rows; `what` is the name of the sums in errors.
+    /// Makes empty sums for `n_cols` columns of a block with `n_rows` rows; `what` is their name in
+    /// errors.
     pub(super) fn new(n_rows: usize, n_cols: usize, what: &'static str) -> Self {
         const EXACT: f64 = (1u64 << 53) as f64;
         let largest = if n_rows <= MOST_ROWS { (EXACT / n_rows.max(1) as f64).sqrt() } else { -1.0 };
@@ -115,12 +122,14 @@ impl Columns {
     /// Adds a row.
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory) for the sums.
+    /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory) where there is no room for the
+    /// sums.
     pub(super) fn add<T: Number>(&mut self, row: RowOf<'_, T>) -> Result<()> {
         self.add_whole(row)?.map_or_else(|| self.add_plain::<T, false>(row, |x| x).map(drop), |_| Ok(()))
     }
 
-    /// Adds a row and returns its sum and count; its values count in [`Columns::detected`].
+    /// Adds a row and returns its sum and the number of its values that are not 0. The row counts
+    /// in [`Columns::detected`].
     ///
     /// # Errors
     /// The errors of [`Columns::add`].
@@ -128,7 +137,7 @@ impl Columns {
         self.add_whole(row)?.map_or_else(|| self.add_plain::<T, true>(row, |x| x), Ok)
     }
 
-    /// Adds `f` of the values of a row and returns their sum; `f(0)` is 0.
+    /// Adds `f` of the values of a row and returns their sum; `f(0)` has to be 0.
     ///
     /// # Errors
     /// The errors of [`Columns::add`].
@@ -136,7 +145,7 @@ impl Columns {
         Ok(self.add_plain::<T, false>(row, f)?.total)
     }
 
-    /// Adds a row of whole numbers; any other is left alone.
+    /// Adds a row of whole numbers. For any other row it adds nothing and returns `None`.
     fn add_whole<T: Number>(&mut self, row: RowOf<'_, T>) -> Result<Option<RowSum>> {
         let Some(found) = whole_sum(row.1, self.largest) else { return Ok(None) };
         if self.whole.is_empty() {
@@ -148,7 +157,7 @@ impl Columns {
         Ok(Some(found))
     }
 
-    // Inlined, so that a caller without use for the sum of a row does not wait for it.
+    // Inlined, so that a caller that does not use the sum of a row does not wait for it.
     #[inline(always)]
     fn add_plain<T: Number, const COUNT: bool>(&mut self, row: RowOf<'_, T>, f: impl Fn(f64) -> f64) -> Result<RowSum> {
         if self.other.is_empty() {
@@ -171,7 +180,7 @@ impl Columns {
                 sum.detected += detected;
             }
         };
-        // Written out for both, as the compiler calls a function for every value otherwise.
+        // Both arms are written out: otherwise the compiler calls a function for every value.
         match row {
             (Some(columns), values) => {
                 for (&c, x) in columns.iter().zip(values) {
@@ -203,7 +212,7 @@ impl Columns {
         Ok(())
     }
 
-    /// The columns of `other` with what was put aside.
+    /// Returns the columns of `other` with the sums that were put aside.
     fn other(&self) -> impl ExactSizeIterator<Item = Plain> + '_ {
         self.other.iter().enumerate().map(|(c, plain)| {
             let (sum, squares) = self.aside.get(c).copied().unwrap_or_default();
@@ -211,13 +220,15 @@ impl Columns {
         })
     }
 
-    /// Adds the sums of all columns to `to`; exact where all values are whole numbers and the sums are below 2^53.
+    /// Adds the sums of all columns to `to`. They are exact where all values are whole numbers and
+    /// the sums are below 2^53.
     pub(super) fn add_sums(&self, to: &mut [f64]) {
         to.iter_mut().zip(&self.whole).for_each(|(t, w)| *t += w.sum());
         to.iter_mut().zip(self.other()).for_each(|(t, c)| *t += c.sum);
     }
 
-    /// Returns how many values of every column are not 0, of rows of whole numbers and rows added with [`Columns::add_counting`].
+    /// Returns how many values of every column are not 0, in rows of whole numbers and rows added
+    /// with [`Columns::add_counting`].
     pub(super) fn detected(&self) -> Vec<u32> {
         let mut out = vec![0; self.n_cols];
         out.iter_mut().zip(&self.whole).for_each(|(t, w)| *t += w.detected() as u32);
@@ -225,7 +236,7 @@ impl Columns {
         out
     }
 
-    /// Moments of the rows added, which are given once more.
+    /// Returns the moments of the rows that were added. `rows` are the same rows once more.
     ///
     /// # Errors
     /// The errors of [`Columns::add`].
@@ -233,7 +244,8 @@ impl Columns {
         self.moments_of(rows, |x| x)
     }
 
-    /// Moments of the rows added with `f` ([`Columns::add_of`]), which are given once more.
+    /// Returns the moments of the rows that were added with `f` ([`Columns::add_of`]). `rows` are
+    /// the same rows once more.
     ///
     /// # Errors
     /// The errors of [`Columns::add`].
@@ -249,7 +261,7 @@ impl Columns {
             let shifts = self.other().map(|c| c.cancels(n, tolerated).then_some(c.sum / n));
             let mut again = Again::new(shifts, self.what)?;
             if !again.sums.is_empty() {
-                // Rows of whole numbers were none of these.
+                // Rows of whole numbers are not in `other`.
                 let other = |row: &RowOf<'a, T>| self.whole_rows == 0 || whole_sum(row.1, self.largest).is_none();
                 rows.filter(other).for_each(|row| again.add(row, &f));
             }
@@ -263,10 +275,11 @@ impl Columns {
 }
 
 impl Moments {
-    /// Moments of all rows of a block.
+    /// Returns the moments of all rows of a block.
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory) for the sums.
+    /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory) where there is no room for the
+    /// sums.
     pub(super) fn of_block<T: Number>(view: &View<'_, T>) -> Result<Self> {
         let n_rows = view.n_rows();
         if n_rows > 0 && view.row(0).0.is_none() {
@@ -278,18 +291,19 @@ impl Moments {
     }
 }
 
-/// Some columns, summed around shifts.
+/// Sums of some columns around shifts.
 struct Again {
-    /// For each column one more than its place in `sums`, or 0.
+    /// For each column its place in `sums` plus one, or 0 for a column without sums.
     places: Vec<u32>,
     sums: Vec<Shifted>,
-    /// The parts that additions to the sum and to the squares lost, so far.
+    /// The parts that were lost so far in additions to the sum and to the squares.
     lost: Vec<(f64, f64)>,
-    /// The first value, as long as all others equal it.
+    /// The first value of a column, as long as all others equal it.
     constant: Vec<Option<f64>>,
 }
 
-/// Adds `x` to `to` and returns what that lost (Neumaier 1974); 0 where the sum is not finite.
+/// Adds `x` to `to` and returns the part that was lost (Neumaier 1974); 0 where the sum is not
+/// finite.
 fn add(to: &mut f64, x: f64) -> f64 {
     let sum = *to + x;
     let lost = if to.abs() >= x.abs() { (*to - sum) + x } else { (x - sum) + *to };
@@ -302,7 +316,7 @@ fn add(to: &mut f64, x: f64) -> f64 {
 }
 
 impl Again {
-    /// Of the columns with a shift, which is taken as 0 where it is not finite.
+    /// Makes sums for the columns that have a shift. A shift that is not finite becomes 0.
     fn new(shifts: impl ExactSizeIterator<Item = Option<f64>>, what: &'static str) -> Result<Self> {
         let mut places = memory::room(shifts.len(), what)?;
         let mut sums = Vec::new();
@@ -334,7 +348,8 @@ impl Again {
         });
     }
 
-    /// Sums of column `c`, if it is one of these. A constant is its own mean, to the last bit.
+    /// Returns the sums of column `c`, if it has any. The mean of a constant is the constant, to
+    /// the last bit.
     fn of(&self, c: usize) -> Option<Shifted> {
         let place = self.places[c].checked_sub(1)? as usize;
         let (Shifted { stored, shift, sum, squares }, lost) = (self.sums[place], self.lost[place]);
@@ -345,11 +360,12 @@ impl Again {
     }
 }
 
-/// Values that are looked at together.
+/// The number of values that are checked and summed together.
 const PIECE: usize = 256;
 const LANES: usize = 8;
 
-/// Sum and number of the values that are not 0, where all are whole numbers up to `largest` in size.
+/// Returns the sum and the number of the values that are not 0, if all are whole numbers of
+/// absolute value up to `largest`.
 fn whole_sum<T: Number>(values: &[T], largest: f64) -> Option<RowSum> {
     if values.iter().take(4).any(|x| round(x.to_f64()) != x.to_f64()) {
         return None;
@@ -364,7 +380,8 @@ fn whole_sum<T: Number>(values: &[T], largest: f64) -> Option<RowSum> {
 }
 
 simd::vectorized! {
-    /// [`whole_sum`] of few values: whole numbers add up to the same in any order.
+    /// Returns the [`whole_sum`] of a few values, in any order, which does not matter for whole
+    /// numbers.
     fn whole_piece [T: Number](values: &[T], largest: f64) -> Option<RowSum> where _level in [Avx2]: Level {
         let (mut total, mut detected) = ([0.0; LANES], [0.0; LANES]);
         let (mut off, mut top) = ([0.0; LANES], [0.0; LANES]);
@@ -379,7 +396,7 @@ simd::vectorized! {
             piece.iter().enumerate().for_each(|(k, x)| add(k, x.to_f64()));
         }
         last.iter().for_each(|x| add(0, x.to_f64()));
-        // NaN and infinity are off by NaN.
+        // For NaN and infinity the difference is NaN.
         let whole = off == [0.0; LANES] && top.iter().all(|&t| t <= largest);
         let detected: f64 = detected.iter().sum();
         whole.then(|| RowSum { total: total.iter().sum(), detected: detected as u32 })

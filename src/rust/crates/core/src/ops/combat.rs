@@ -1,8 +1,9 @@
-//! Location and scale of batches taken out gene by gene, estimates of all genes shrunk towards each other (ComBat: Johnson,
-//! Li & Rabinovic 2007), as `scanpy.pp.combat`: one pass for sums, then lazy.
+//! Removes location and scale of batches, gene by gene, with estimates shrunk towards each other
+//! across genes (ComBat: Johnson, Li & Rabinovic 2007), as `scanpy.pp.combat`: one pass for sums,
+//! then lazy.
 //!
-//! All that the estimates need of a gene are sums of its values in every batch: of the values, of their squares, and of their
-//! products with the covariates, which are made orthonormal first.
+//! The estimates of a gene need only sums in every batch: of its values, of their squares, and of
+//! their products with the covariates, which are made orthonormal first.
 
 use super::design::orthonormal_rows;
 use super::view::{add, each, with_view, Check};
@@ -15,48 +16,52 @@ use crate::session::Session;
 use crate::stream::{adds_up, no_rows, reduce, Needs, Reducer};
 use serde::Serialize;
 
-/// The batches of [`combat`] and what else explains the values.
+/// The model of [`combat`]: the batches, and covariates that explain the values besides.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CombatModel {
-    /// Name of the column of batches.
+    /// The name of the column of batches.
     pub key: String,
-    /// The batch of each cell.
+    /// The batch of each cell, a position in `names`.
     pub batches: Vec<u32>,
-    /// Names of the batches.
+    /// The names of the batches.
     pub names: Vec<String>,
-    /// Names of the covariates.
+    /// The names of the covariates.
     pub covariates: Vec<String>,
-    /// Their columns of numbers, by name; of groups one a group.
+    /// The covariates as columns of numbers, by name. A covariate of groups has one column for each
+    /// group.
     pub columns: Vec<(String, Vec<f64>)>,
 }
 
-/// The outcome of [`combat`].
+/// The result of [`combat`].
 #[derive(Debug, Clone)]
 pub struct Combined {
     /// The matrix with the operation recorded.
     pub matrix: LazyMatrix,
-    /// Genes without variation.
+    /// The number of genes without variation.
     pub constant: usize,
 }
 
 const SUMS: &str = "combat: sums of every gene in every batch";
-/// A residual sum of squares of no more than this share of the squares is rounding.
+/// The share of the squares up to which a residual sum of squares is rounding.
 const NOTHING: f64 = 1e-13;
-/// Covariates of which the batches leave no more than this share depend on them.
+/// The share of a covariate up to which the rest that is left within batches counts as nothing: the
+/// covariate depends on the batches.
 const CONFOUNDED: f64 = 1e-9;
 
-/// The matrix with location and scale of the batches taken out, recorded after one pass. It is dense when read.
+/// Removes location and scale of the batches. The operation is recorded after one pass; the matrix
+/// is dense when it is read.
 ///
 /// # Errors
-/// [`Error::Shape`] for another number of batches than cells; [`Error::Parameter`] for fewer than two batches, a batch of one
-/// cell, covariates that follow from the batches or are not finite; [`Error::Values`] for values that are not finite.
+/// [`Error::Shape`] unless there is one batch a cell; [`Error::Parameter`] for fewer than two
+/// batches, a batch of one cell, and covariates that follow from the batches or are not finite;
+/// [`Error::Values`] for values that are not finite.
 pub fn combat(x: &LazyMatrix, model: &CombatModel, session: &Session) -> Result<Combined> {
     let (n, n_genes) = x.shape();
     let n_batches = model.names.len();
     let sizes = sizes(n, model)?;
     let (rows, width) = orthonormal_rows("covariates", n, &model.columns)?;
     let k = width - 1;
-    // Of each batch: sums of the covariates and of their products.
+    // For each batch, the sums of the covariates and of their products.
     let mut totals = memory::zeros::<f64>(n_batches * k, SUMS)?;
     let mut products = memory::zeros::<f64>(memory::count(&[n_batches, k, k], SUMS)?, SUMS)?;
     let mut covariates = memory::room(memory::count(&[n, k], SUMS)?, SUMS)?;
@@ -115,7 +120,7 @@ pub(super) fn passes() -> Vec<Needs> {
     vec![Sums::NEEDS]
 }
 
-/// Cells of each batch.
+/// Returns the number of cells of each batch.
 fn sizes(n: usize, model: &CombatModel) -> Result<Vec<f64>> {
     if model.batches.len() != n {
         return Err(Error::shape("key, one batch a cell", n, model.batches.len()));
@@ -139,14 +144,14 @@ fn sizes(n: usize, model: &CombatModel) -> Result<Vec<f64>> {
     Ok(sizes)
 }
 
-/// A symmetric positive matrix as a triangle times itself.
+/// The Cholesky factor of a symmetric positive definite matrix.
 struct Cholesky {
     n: usize,
     rows: Vec<f64>,
 }
 
 impl Cholesky {
-    /// `None` where it is not positive, the diagonal being at most 1.
+    /// Factors a matrix whose diagonal is at most 1; `None` where it is not positive definite.
     fn new(n: usize, at: impl Fn(usize, usize) -> f64) -> Option<Self> {
         let mut rows = vec![0.0; n * n];
         for i in 0..n {
@@ -179,7 +184,8 @@ impl Cholesky {
     }
 }
 
-/// Of each gene and batch: the sum of the values, of their squares, of their products with the covariates.
+/// The pass that gives, for each gene and batch, the sum of the values, of their squares, and of
+/// their products with the covariates.
 #[derive(Serialize)]
 struct Sums<'a> {
     n_batches: usize,
@@ -225,7 +231,7 @@ impl Reducer for Sums<'_> {
     }
 }
 
-/// Cells, and sums of covariates and of their products, of each batch.
+/// For each batch, the number of cells and the sums of covariates and of their products.
 struct OfBatches<'a> {
     sizes: &'a [f64],
     totals: &'a [f64],
@@ -236,10 +242,10 @@ struct OfBatches<'a> {
 /// The estimates of every gene.
 struct Fits {
     mean: Vec<f64>,
-    /// Root of the pooled variance; 0 where a gene is constant.
+    /// The root of the pooled variance; 0 for a constant gene.
     deviation: Vec<f64>,
     coefficients: Vec<f64>,
-    /// Of each gene and batch: mean and variance of the standardised values.
+    /// The mean and variance of the standardised values of each gene and batch.
     location: Vec<f64>,
     scale: Vec<f64>,
 }
@@ -256,11 +262,11 @@ impl Fits {
         })
     }
 
-    /// Adds the next gene from its sums.
+    /// Adds the estimates of the next gene, from its sums.
     fn add(&mut self, gene: &[f64], of: &OfBatches<'_>, apart: &Cholesky) {
         let k = of.k;
         let batches = || gene.chunks_exact(k + 2).zip(of.sizes).enumerate().filter(|(_, (_, &size))| size > 0.0);
-        // Products of covariates and values within batches, and the squares of the values there.
+        // Within batches: the products of covariates and values, and the squares of the values.
         let mut within = vec![0.0; k];
         let (mut squares, mut all) = (0.0, 0.0);
         for (i, (sums, size)) in batches() {
@@ -275,7 +281,8 @@ impl Fits {
         let residual = if squares - explained <= NOTHING * all { 0.0 } else { squares - explained };
         let n: f64 = of.sizes.iter().sum();
         let dot = |a: &[f64]| a.iter().zip(&coefficients).map(|(a, b)| a * b).sum::<f64>();
-        // Covariates have mean 0, so that the effects of the batches by their sizes are the mean.
+        // Covariates have mean 0, so that the mean of the batches, weighted by their sizes, is the
+        // mean of the gene.
         let mean = gene.chunks_exact(k + 2).map(|sums| sums[0]).sum::<f64>() / n;
         let deviation = (residual / n).sqrt();
         for (i, (sums, &size)) in gene.chunks_exact(k + 2).zip(of.sizes).enumerate() {
@@ -298,7 +305,8 @@ impl Fits {
         self.coefficients.extend(coefficients);
     }
 
-    /// Factors and offsets of every gene and batch, from estimates shrunk towards those of all genes of the batch.
+    /// Returns factors and offsets of every gene and batch, from estimates shrunk towards those of
+    /// all genes of the batch.
     fn shrunk(&self, sizes: &[f64], session: &Session) -> Result<(Vec<f64>, Vec<f64>)> {
         let (n_batches, n_genes) = (sizes.len(), self.mean.len());
         let mut factor = memory::filled(memory::count(&[n_genes, n_batches], SUMS)?, 1.0, SUMS)?;
@@ -322,12 +330,13 @@ impl Fits {
     }
 }
 
-/// The relative change at which the iteration ends, and the most steps of it.
+/// The relative change at which the iteration ends, and the upper bound of its steps.
 const CONVERGED: f64 = 1e-4;
 const STEPS: usize = 10_000;
 
-/// Means of location and scale given each other, in turn until neither changes: as scanpy's, which looks at the largest
-/// change over the old value, so that a gene without variation (0 over 0) ends it at once.
+/// Returns the posterior means of location and scale, each computed from the other in turn until
+/// neither changes. As in scanpy, the criterion is the largest change relative to the old value, so
+/// that a gene without variation (0 over 0) ends the iteration at once.
 fn posterior(location: &[f64], scale: &[f64], n: f64, session: &Session) -> Result<(Vec<f64>, Vec<f64>)> {
     let genes = location.len() as f64;
     let mean = |v: &[f64]| v.iter().sum::<f64>() / genes;

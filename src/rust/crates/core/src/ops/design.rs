@@ -1,16 +1,19 @@
-//! Covariates of the cells, as a verb fits them.
+//! The design matrix of covariates of the cells.
 
 use crate::error::{Error, Result};
 use crate::memory;
 
-/// A column whose length falls by more than this when the columns before it are taken out depends on them.
+/// The share of its length up to which the rest of a column counts as nothing once the columns
+/// before it are projected out.
 const DEPENDENT: f64 = 1e-10;
 
-/// The constant 1 and an orthonormal basis of what the columns have beside it, row-major, and its width (modified
-/// Gram-Schmidt, twice over: Giraud, Langou & Rozloznik 2005). `parameter` is where the columns come from.
+/// Returns an orthonormal basis of the constant and the columns, row-major, and its width. The
+/// first vector is constant. Columns that depend on others add none (modified Gram-Schmidt, twice
+/// over: Giraud, Langou & Rozloznik 2005). `parameter` is the name of the parameter in errors.
 ///
 /// # Errors
-/// [`Error::Shape`] for another number of values than cells; [`Error::Parameter`] for values that are not finite.
+/// [`Error::Shape`] unless there is one value a cell; [`Error::Parameter`] for values that are not
+/// finite.
 pub(super) fn orthonormal_rows(
     parameter: &'static str,
     n: usize,
@@ -30,7 +33,7 @@ pub(super) fn orthonormal_rows(
     let mut basis: Vec<Vec<f64>> = Vec::new();
     for (_, column) in columns {
         let mut column = memory::collected(column.iter().copied(), what)?;
-        // Scaled first, so that no square overflows.
+        // Columns are scaled first, so that no square overflows.
         let largest = column.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
         if largest == 0.0 {
             continue;

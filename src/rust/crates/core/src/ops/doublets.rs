@@ -1,9 +1,10 @@
-//! Cells and simulated doublets of them in the components of the cells (Scrublet: Wolock, Lopez & Klein 2019), as
-//! `scanpy.pp.scrublet` prepares them.
+//! Projects cells and simulated doublets on the principal components of the cells (Scrublet:
+//! Wolock, Lopez & Klein 2019), as `scanpy.pp.scrublet` prepares them.
 //!
-//! A doublet is the sum of two cells' counts. Brought to the total of a cell it is their mean by their totals, and so are its
-//! components, which are linear: the doublets of whole counts are never made. Where they are sampled again or
-//! logarithmised, each is put together from its two sparse rows, projected and forgotten.
+//! A doublet is the sum of the counts of two cells. Scaled to the total of a cell, it is the mean
+//! of the two weighted by their totals. The same holds for its coordinates, which are linear, so
+//! that doublets of unchanged counts are never made. Where counts are sampled again or
+//! logarithmised, each doublet is put together from its two sparse rows, projected and forgotten.
 
 use super::view::{each, with_view};
 use super::{filter, hvg, mean_var, normalize};
@@ -25,9 +26,9 @@ use std::ops::Range;
 /// The parameters of [`simulate_doublets`], by scanpy's names.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DoubletOptions {
-    /// Doublets for each cell.
+    /// The number of doublets for each cell.
     pub sim_doublet_ratio: f64,
-    /// Share of the counts of a doublet that are kept, at random.
+    /// The share of the counts of a doublet that is kept, at random.
     pub synthetic_doublet_umi_subsampling: f64,
     /// Whether genes are scaled to variance 1.
     pub normalize_variance: bool,
@@ -35,39 +36,39 @@ pub struct DoubletOptions {
     pub log_transform: bool,
     /// Whether genes are centred.
     pub mean_center: bool,
-    /// Components.
+    /// The number of components.
     pub n_prin_comps: usize,
-    /// Seed of the pairs, numpy's.
+    /// The seed of the pairs, as for numpy.
     pub seed: u32,
 }
 
-/// Cells and doublets in the components of the cells.
+/// Cells and simulated doublets, in the principal components of the cells.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Doublets {
-    /// The rows of the matrix that have genes enough.
+    /// The rows of the matrix that have enough genes.
     pub cells: Vec<u32>,
-    /// The cells of each doublet, as positions in `cells`.
+    /// The two cells of each doublet, as positions in `cells`.
     pub parents: Vec<[u32; 2]>,
-    /// Components of the cells, then of the doublets, row-major.
+    /// The coordinates of the cells, then those of the doublets, row-major with `n_comps` columns.
     pub coordinates: Vec<f32>,
-    /// Number of components.
+    /// The number of components.
     pub n_comps: usize,
 }
 
-/// Cells a gene is found in, and genes of a cell, at least.
+/// The least number of cells of a gene, and of genes of a cell.
 const AT_LEAST: f64 = 3.0;
-/// The total that cells and doublets are brought to.
+/// The total that cells and doublets are scaled to.
 const TOTAL: f64 = 1e6;
 const DOUBLETS: &str = "scrublet: simulated doublets";
-/// Doublets of a task.
+/// The number of doublets of a task.
 const TASK: usize = 256;
 
-/// Simulates doublets of the cells of `x` (counts) and projects both on the components of the cells in their highly variable
-/// genes.
+/// Simulates doublets of the cells of `x` (counts) and projects cells and doublets on the principal
+/// components of the cells in their highly variable genes.
 ///
 /// # Errors
-/// [`Error::Parameter`] for more components than cells or genes allow; [`Error::Values`] for values that are no counts;
-/// [`Error::State`] where no gene is highly variable.
+/// [`Error::Parameter`] for more components than cells or genes allow; [`Error::Values`] for values
+/// that are no counts; [`Error::State`] where fewer than two genes are highly variable.
 pub fn simulate_doublets(x: &LazyMatrix, options: &DoubletOptions, session: &Session) -> Result<Doublets> {
     let genes = filter_genes(x, GeneCriterion::MinCells(AT_LEAST), session)?.positions()?;
     let x = x.select(None, Some(&genes))?;
@@ -131,8 +132,9 @@ pub fn simulate_doublets(x: &LazyMatrix, options: &DoubletOptions, session: &Ses
     Ok(Doublets { cells, parents, coordinates, n_comps })
 }
 
-/// Returns the needs of the passes of [`simulate_doublets`] over the counts of a matrix, with scanpy's defaults: its filters, totals and
-/// variable genes, then the totals and deviations of these; and the number of those over the genes that these leave.
+/// Returns the needs of the passes of [`simulate_doublets`] over the counts of a matrix, with
+/// scanpy's defaults: filters, totals and variable genes, then totals and deviations of the
+/// variable genes. Returns also the number of later passes, over the variable genes alone.
 pub(super) fn passes(x: &LazyMatrix, session: &Session) -> (Vec<Needs>, usize) {
     let variable = hvg::passes(x, hvg::Flavor::Seurat, session);
     let before = [filter::NEEDS, filter::NEEDS, normalize::TOTALS].into_iter().chain(variable);
@@ -140,8 +142,8 @@ pub(super) fn passes(x: &LazyMatrix, session: &Session) -> (Vec<Needs>, usize) {
     (all, pca::passes(2).0.len())
 }
 
-/// `n_pairs` different ones of all pairs of `n` cells, in the order `sklearn.utils.random.sample_without_replacement` draws
-/// them with this seed.
+/// Draws `n_pairs` different pairs of `n` cells, in the order of
+/// `sklearn.utils.random.sample_without_replacement` with this seed.
 fn pairs(n: usize, n_pairs: usize, seed: u32) -> Result<Vec<[u32; 2]>> {
     let all = (n as u64).saturating_mul(n as u64);
     if n_pairs == 0 || n_pairs as u64 > all {
@@ -158,7 +160,7 @@ fn pairs(n: usize, n_pairs: usize, seed: u32) -> Result<Vec<[u32; 2]>> {
         return memory::collected(order[..n_pairs].iter().map(|&i| pair(i as u64)), DOUBLETS);
     }
     if ratio >= 0.99 {
-        // Each place is kept, then replaced by later ones.
+        // The first `n_pairs` are kept, then replaced at random by later ones.
         let mut kept: Vec<u64> = (0..n_pairs as u64).collect();
         for i in n_pairs as u64..all {
             let j = random.below_or_at(i);
@@ -180,7 +182,8 @@ fn pairs(n: usize, n_pairs: usize, seed: u32) -> Result<Vec<[u32; 2]>> {
     Ok(drawn)
 }
 
-/// Appends the means of the coordinates of the parents by their totals.
+/// Appends the coordinates of the doublets: the means of the coordinates of the parents, weighted
+/// by their totals.
 fn means(coordinates: &mut Vec<f32>, k: usize, parents: &[[u32; 2]], totals: &[f64], session: &Session) -> Result<()> {
     let n = coordinates.len();
     memory::reserve(coordinates, memory::count(&[parents.len(), k], DOUBLETS)?, DOUBLETS)?;
@@ -191,7 +194,7 @@ fn means(coordinates: &mut Vec<f32>, k: usize, parents: &[[u32; 2]], totals: &[f
         session.monitor.check()?;
         for (row, &[a, b]) in rows.chunks_exact_mut(k).zip(parents) {
             let (a, b) = (a as usize, b as usize);
-            // A cell without counts has no part in the sum; of two such cells the sum is like either.
+            // A cell without counts has weight 0. If both have none, the doublet is like the first.
             let share = if totals[a] + totals[b] > 0.0 { totals[a] / (totals[a] + totals[b]) } else { 1.0 };
             for ((to, &x), &y) in row.iter_mut().zip(&cells[a * k..][..k]).zip(&cells[b * k..][..k]) {
                 *to = (share * f64::from(x) + (1.0 - share) * f64::from(y)) as f32;
@@ -201,9 +204,9 @@ fn means(coordinates: &mut Vec<f32>, k: usize, parents: &[[u32; 2]], totals: &[f
     })
 }
 
-/// Counts of all cells: what is not 0.
+/// The counts of all cells, without zeros.
 struct Counts {
-    /// Of each cell: where its values are.
+    /// The range of each cell in `columns` and `values`.
     rows: Vec<Range<usize>>,
     columns: Vec<u32>,
     values: Vec<f32>,
@@ -244,12 +247,12 @@ impl Counts {
     }
 }
 
-/// How doublets that are put together become coordinates.
+/// The projection of doublets that are put together from counts.
 struct Projection<'a> {
     counts: Counts,
-    /// Genes x components, over the deviation of the gene.
+    /// The loadings, genes x components, divided by the deviation of the gene.
     loadings: Vec<f64>,
-    /// Coordinates of a cell without counts.
+    /// The coordinates of a cell without counts.
     offset: Vec<f64>,
     options: &'a DoubletOptions,
 }
@@ -272,7 +275,8 @@ impl Projection<'_> {
         })
     }
 
-    /// Writes the coordinates of one doublet. `values` are zeros, before and after.
+    /// Writes the coordinates of doublet `number` to `to`. `values` has to be zeros and is zeros
+    /// again afterwards.
     fn project(&self, number: u64, pair: [u32; 2], values: &mut [f64], genes: &mut Vec<u32>, to: &mut [f32]) {
         genes.clear();
         for cell in pair {
@@ -312,7 +316,8 @@ impl Projection<'_> {
 mod tests {
     use super::pairs;
 
-    /// `sample_without_replacement(n * n, n_pairs, random_state=seed)` of scikit-learn 1.9.
+    /// Compares pairs with `sample_without_replacement(n * n, n_pairs, random_state=seed)` of
+    /// scikit-learn 1.9.
     #[test]
     fn pairs_are_those_of_scikit_learn() {
         let flat = |n: usize, n_pairs, seed| {

@@ -1,7 +1,9 @@
-//! Counts sampled without replacement (`scanpy.pp.downsample_counts`), recorded after a pass for thresholds.
+//! Samples counts without replacement (`scanpy.pp.downsample_counts`), recorded after a pass for
+//! thresholds.
 //!
-//! Every molecule has a key, and those with the lowest stay: as many as asked for, drawn from all with equal chance. The
-//! lowest of a cell are found row by row; the lowest of a matrix by counting keys by their leading bits first.
+//! Every molecule has a random key, and the molecules with the lowest keys stay, as many as asked
+//! for. So each has the same chance. The lowest keys of a cell are found row by row. For the lowest
+//! of a matrix, keys are counted by their leading bits first.
 
 use super::view::{each, with_view, Check};
 use crate::chain::nodes::{key_of, stream_of, Downsample};
@@ -13,28 +15,29 @@ use crate::session::Session;
 use crate::stream::{gives_rows, gives_sum, reduce, Needs, Reducer};
 use serde::Serialize;
 
-/// How many counts stay.
+/// The number of counts that stay.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Counts {
-    /// In every cell at most.
+    /// At most this many in every cell.
     Each(u64),
-    /// In each of the cells at most.
+    /// At most this many in each cell, a number for each.
     OfCells(Vec<u64>),
-    /// In all cells together.
+    /// This many in all cells together.
     Total(u64),
 }
 
 const COUNTS: &str = "downsample_counts: keys of the counts of a cell";
-/// More counts than a cell has: each is looked at.
+/// The largest number of counts of a cell. It is bounded because each count is visited.
 const MOST: f64 = 1e9;
-/// Leading bits of keys that are counted.
+/// The number of leading bits by which keys are counted.
 const BITS: u32 = 16;
 
-/// The matrix with counts sampled, recorded. Results are whole numbers as float32 (float64 for float64 input); a cell with
-/// no more counts than asked for keeps them.
+/// Records a sampling of counts. Results are whole numbers as float32 (float64 for float64 input).
+/// A cell with no more counts than asked for keeps them all.
 ///
 /// # Errors
-/// [`Error::Shape`] for another number of counts than cells; [`Error::Values`] for values that are no counts.
+/// [`Error::Shape`] unless `Counts::OfCells` has one number a cell; [`Error::Values`] for values
+/// that are no counts.
 pub fn downsample_counts(x: &LazyMatrix, to: &Counts, seed: u64, session: &Session) -> Result<LazyMatrix> {
     let (n, m) = x.shape();
     if let Counts::OfCells(each) = to {
@@ -62,7 +65,8 @@ pub(super) fn passes() -> Vec<Needs> {
     vec![Thresholds::NEEDS]
 }
 
-/// The threshold below which `total` keys of all molecules lie.
+/// Returns the threshold below which exactly `total` keys of all molecules lie; `u64::MAX` if there
+/// are no more molecules than that.
 fn of_all(x: &LazyMatrix, molecules: &Molecules, total: u64, session: &Session) -> Result<u64> {
     let counts = reduce(x, &Histogram { molecules }, session)?;
     let mut before = 0;
@@ -78,7 +82,7 @@ fn of_all(x: &LazyMatrix, molecules: &Molecules, total: u64, session: &Session) 
     keys.get(left).copied().ok_or_else(|| Error::Internal("keys of counts that are not there".to_owned()))
 }
 
-/// The keys of the molecules of a matrix.
+/// The molecules of a matrix, whose keys follow from the seed.
 struct Molecules {
     check: Check,
     name: String,
@@ -86,7 +90,8 @@ struct Molecules {
 }
 
 impl Molecules {
-    /// Calls `start` with the number of counts of each row of a block, `f` with the key of each, and `end` after them.
+    /// Goes through a block row by row: calls `start` with the number of counts of a row, `f` with
+    /// the key of each, and `end` with the position of the row.
     fn of_block(
         &self,
         block: Block,
@@ -178,7 +183,7 @@ impl Reducer for Thresholds<'_> {
     }
 }
 
-/// Keys by their leading bits.
+/// The pass that counts keys by their leading bits.
 #[derive(Serialize)]
 struct Histogram<'a> {
     #[serde(skip)]
@@ -206,7 +211,7 @@ impl Reducer for Histogram<'_> {
     }
 }
 
-/// The keys of one bin.
+/// The pass that collects the keys of one bin.
 #[derive(Serialize)]
 struct OfBin<'a> {
     #[serde(skip)]

@@ -1,4 +1,4 @@
-//! The cost of a matrix: the plan of a chain, in passes and bytes, without reading anything.
+//! The cost of a matrix: the plan of a chain, in passes and bytes, without reading values.
 
 use super::hvg::{self, Flavor};
 use super::{
@@ -12,42 +12,43 @@ use crate::store::Traffic;
 use crate::stream::{keeps_columns, scratch, Needs};
 use std::fmt;
 
-/// Where a pass gets its values.
+/// The place that a pass reads its values from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum From {
     /// The file (or the matrix in memory).
     File,
-    /// Columns kept by an earlier pass.
+    /// Columns that an earlier pass has kept.
     Kept,
     /// The column index.
     Index,
-    /// Rows that an earlier pass left packed.
+    /// Rows that an earlier pass has left packed.
     Packed,
 }
 
-/// The cost of a verb now.
+/// The cost of a verb, from the present state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
     /// The verb, by scanpy's name.
     pub verb: String,
-    /// Passes over the values, one for each place they come from.
+    /// The passes over the values, each with the place that it reads from.
     pub passes: Vec<From>,
-    /// The data read where there is no pass: results of an earlier one, an element of obsm, the names of the cells.
+    /// The data that a verb without passes reads: results of an earlier pass, an element of obsm,
+    /// or no values.
     pub without: &'static str,
-    /// Whether more passes follow, until a residual is small.
+    /// Whether further passes follow until a residual is small.
     pub more: bool,
-    /// Columns a pass keeps.
+    /// The number of columns that a pass keeps.
     pub columns: usize,
-    /// Bytes read from the file, the index or packed rows, all passes together.
+    /// The bytes read from the file, the index or packed rows, over all passes.
     pub bytes: u64,
 }
 
 /// The plan of a chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
-    /// File and element.
+    /// The file and element.
     pub matrix: String,
-    /// Resources at hand: a name and a sentence each.
+    /// The resources at hand, each as a name and a sentence.
     pub facts: Vec<(&'static str, String)>,
     /// The costs of the next verbs.
     pub steps: Vec<Step>,
@@ -57,11 +58,11 @@ const KNOWN: &str = "known";
 const EMBEDDING: &str = "an embedding";
 const WILCOXON: &str = "rank_genes_groups 'wilcoxon'";
 
-/// The plan of `x`: what is stored, queued, known and kept, and the passes and bytes each verb would take from here. Nothing
-/// is read. `call` prints a queued verb.
+/// Returns the plan of `x`: what is stored, queued, known and kept, and the passes and bytes that
+/// each verb would take from here. Reads no values. `call` prints a queued verb.
 ///
 /// # Errors
-/// [`Error::OutOfMemory`](crate::Error::OutOfMemory) for a selection.
+/// [`Error::OutOfMemory`](crate::Error::OutOfMemory) where there is no room for a selection.
 pub fn explain(x: &LazyMatrix, call: impl Fn(&Description) -> String, session: &Session) -> Result<Plan> {
     let source = x.source();
     let ((n, m), stored) = (x.shape(), source.shape());
@@ -135,7 +136,7 @@ pub fn explain(x: &LazyMatrix, call: impl Fn(&Description) -> String, session: &
     };
     let all_rows = matches!(rows, Rows::All);
     facts.extend(packed_fact(&packed, all_rows).map(|fact| ("packed", fact)));
-    // A pass over all rows leaves them packed; how many bytes they take then is not known before.
+    // A pass over all rows leaves them packed. Their size is not known before.
     let packing = all_rows && matches!(packed, PackedState::Planned(_));
 
     let own = match (&kept, packed_bytes) {
@@ -143,7 +144,7 @@ pub fn explain(x: &LazyMatrix, call: impl Fn(&Description) -> String, session: &
         (None, Some(_)) => From::Packed,
         (None, None) => From::File,
     };
-    // A first pass over selected columns leaves them for those that follow.
+    // A first pass over selected columns keeps them for later passes.
     let keeping = keeps_columns(x);
     let step = |verb: &str, needs: &[Needs]| {
         let mut from = own;
@@ -160,9 +161,9 @@ pub fn explain(x: &LazyMatrix, call: impl Fn(&Description) -> String, session: &
         let bytes = whole_pass * count(From::File) + packed_bytes.unwrap_or(0) * count(From::Packed);
         Step { verb: verb.to_owned(), passes, without: KNOWN, more: false, columns: m, bytes }
     };
-    // Verbs that take no values at all.
+    // Verbs that read no values at all.
     let none = |verb: &str, without| Step { without, columns: 0, ..step(verb, &[]) };
-    // Columns one by one.
+    // Verbs that go through the matrix column by column.
     let by_columns = |verb: &str| match &index {
         Some(index) if x.is_sparse() => Step { passes: vec![From::Index], bytes: index.bytes(), ..step(verb, &[]) },
         _ => step(verb, &[Needs::FILE]),
@@ -208,7 +209,7 @@ pub fn explain(x: &LazyMatrix, call: impl Fn(&Description) -> String, session: &
     steps.push(none("harmony_integrate", EMBEDDING));
     steps.push(none("sketch", EMBEDDING));
     steps.push(none("sample", "no values"));
-    // One gene is another selection: what is kept of this one is not used.
+    // One gene is another selection, for which the columns kept for this one are not used.
     let gene = match (&index, source.layout()) {
         (Some(index), _) => (From::Index, index.bytes() / stored.1.max(1) as u64),
         (None, layout) => {
@@ -225,7 +226,7 @@ pub fn explain(x: &LazyMatrix, call: impl Fn(&Description) -> String, session: &
     Ok(Plan { matrix: x.name(), facts, steps })
 }
 
-/// A sentence about packed rows; none where there are none to speak of.
+/// Returns a sentence about packed rows; `None` where there is nothing to tell.
 fn packed_fact(packed: &PackedState, all_rows: bool) -> Option<String> {
     match packed {
         PackedState::None => None,
@@ -284,7 +285,7 @@ impl fmt::Display for Plan {
 }
 
 impl Step {
-    /// "file, then kept", "known" and the like.
+    /// Returns the places that the passes read from, such as "file, then kept" or "known".
     pub fn from(&self) -> String {
         let name = |from: &From| match from {
             From::File => "file",
@@ -300,7 +301,7 @@ impl Step {
     }
 }
 
-/// 1234567 as "1,234,567".
+/// Formats 1234567 as "1,234,567".
 fn big(n: u64) -> String {
     let digits = n.to_string();
     let first = digits.len() % 3;

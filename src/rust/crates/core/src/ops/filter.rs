@@ -1,4 +1,4 @@
-//! Which cells and genes to keep, by counts or by number detected.
+//! Filters of cells and genes, by counts or by the number detected.
 
 use super::moments::Axis;
 use super::sums::past_doubles;
@@ -35,23 +35,24 @@ pub enum GeneCriterion {
 
 const NUMBERS: &str = "numbers of cells or genes";
 
-/// Result of a filter: which rows (columns) stay, and the number they were judged by, for all of them.
+/// The result of a filter: for every row (or column) whether it stays, and the number that decides
+/// it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Filtered {
-    /// Whether each stays.
+    /// Whether each row (or column) stays.
     pub keep: Vec<bool>,
-    /// Counts, or numbers detected, of each before filtering.
+    /// The counts of each, or the number detected, before filtering.
     pub number: Vec<f64>,
-    /// Name of the column scanpy keeps the number in: "n_genes", "n_cells" or "n_counts".
+    /// The name of scanpy's column of these numbers: "n_genes", "n_cells" or "n_counts".
     pub column: &'static str,
-    /// Counts of integers that doubles do not hold.
+    /// Exact counts of integers that doubles cannot hold.
     exact: Option<Data>,
     dtype: DType,
     cells: bool,
 }
 
 impl Filtered {
-    /// Positions of what stays, for [`LazyMatrix::select`].
+    /// Returns the positions of the rows (or columns) that stay, for [`LazyMatrix::select`].
     ///
     /// # Errors
     /// [`Error::OutOfMemory`].
@@ -60,7 +61,7 @@ impl Filtered {
         memory::exactly(kept, (0..self.keep.len() as u32).filter(|&i| self.keep[i as usize]), NUMBERS)
     }
 
-    /// The column of numbers before filtering: merge it, then select.
+    /// Returns the column of numbers before filtering. Merge it first, then select.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`].
@@ -76,7 +77,8 @@ impl Filtered {
     }
 }
 
-/// Cells with enough, or not too many, counts or detected genes (`scanpy.pp.filter_cells`).
+/// Finds the cells with enough, or not too many, counts or detected genes
+/// (`scanpy.pp.filter_cells`).
 ///
 /// # Errors
 /// [`Error::Values`] for a negative, NaN or infinite value; [`Error::Parameter`] for a bound that is not a number.
@@ -96,7 +98,8 @@ pub fn filter_cells(x: &LazyMatrix, criterion: CellCriterion, session: &Session)
     Ok(Filtered { keep: within(&number, bound, minimum)?, number, column, exact, dtype: x.dtype(), cells: true })
 }
 
-/// Genes with enough, or not too many, counts or cells they are detected in (`scanpy.pp.filter_genes`).
+/// Finds the genes with enough, or not too many, counts or cells that they are detected in
+/// (`scanpy.pp.filter_genes`).
 ///
 /// # Errors
 /// [`Error::Values`] for a negative, NaN or infinite value; [`Error::Parameter`] for a bound that is not a number.
@@ -116,7 +119,7 @@ pub fn filter_genes(x: &LazyMatrix, criterion: GeneCriterion, session: &Session)
     Ok(Filtered { keep: within(&number, bound, minimum)?, number, column, exact, dtype: x.dtype(), cells: false })
 }
 
-/// Counts of the cells, or how many genes are detected in each.
+/// The pass that gives the counts of each cell, or the number of genes detected in it.
 #[derive(Serialize)]
 struct CellNumbers {
     n_obs: usize,
@@ -148,10 +151,10 @@ impl Reducer for CellNumbers {
     }
 }
 
-/// Needs of the pass of a filter.
+/// The needs of the pass of a filter.
 pub(super) const NEEDS: Needs = CellNumbers::NEEDS;
 
-/// Counts of the genes, or in how many cells each is detected.
+/// The pass that gives the counts of each gene, or the number of cells that it is detected in.
 #[derive(Serialize)]
 struct GeneNumbers {
     n_vars: usize,

@@ -1,4 +1,4 @@
-//! The range of every gene, and how many cells are above a threshold.
+//! The range of every gene, and the number of cells above a threshold.
 
 use super::view::{each, float_column, single, with_view};
 use crate::chain::LazyMatrix;
@@ -11,24 +11,24 @@ use crate::session::Session;
 use crate::stream::{gives_sum, reduce, Needs, Reducer};
 use serde::{Deserialize, Serialize};
 
-/// The name of ranges in errors.
+/// The name, in errors, of ranges.
 const RANGES: &str = "gene_ranges: the range of every gene";
 
-/// Result of [`gene_ranges`], one value a gene.
+/// The result of [`gene_ranges`], one value a gene.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GeneRanges {
-    /// Least value; NaN where there is one, infinity without cells.
+    /// The least value; NaN if a value is NaN, infinity without cells.
     pub min: Vec<f64>,
-    /// Largest value; NaN where there is one, minus infinity without cells.
+    /// The largest value; NaN if a value is NaN, minus infinity without cells.
     pub max: Vec<f64>,
-    /// Cells whose value is above the threshold.
+    /// The number of cells whose value is above the threshold.
     pub n_above: Vec<i64>,
     dtype: DType,
 }
 
 impl GeneRanges {
-    /// `var["min_expression"]` and `var["max_expression"]`, float32 for float32 matrices and else float64, and
-    /// `var["n_cells_above"]`, int64.
+    /// Returns `var["min_expression"]` and `var["max_expression"]`, float32 for float32 matrices
+    /// and else float64, and `var["n_cells_above"]`, int64.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`].
@@ -40,11 +40,12 @@ impl GeneRanges {
     }
 }
 
-/// Returns the least and largest value of every gene, and how many cells are above `threshold`, in one pass. Zeros that are not stored
-/// count as any other value; NaN propagates, as in `numpy.min` and `numpy.max`, and is above nothing.
+/// Returns the least and largest value of every gene, and the number of cells above `threshold`, in
+/// one pass. Zeros that are not stored count like any other value. NaN propagates, as in
+/// `numpy.min` and `numpy.max`, and is above no threshold.
 ///
 /// # Errors
-/// [`Error::Parameter`] for a threshold that is NaN; those of the pass.
+/// [`Error::Parameter`] for a threshold that is NaN; the errors of the pass.
 pub fn gene_ranges(x: &LazyMatrix, threshold: f64, session: &Session) -> Result<GeneRanges> {
     if threshold.is_nan() {
         return Err(Error::parameter("threshold", "a number", threshold));
@@ -58,13 +59,13 @@ pub fn gene_ranges(x: &LazyMatrix, threshold: f64, session: &Session) -> Result<
     })
 }
 
-/// Values of one gene.
+/// The range of the values of one gene.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Range {
     min: f64,
     max: f64,
     above: u64,
-    /// Values there are.
+    /// The number of values.
     n: u64,
 }
 
@@ -73,7 +74,7 @@ impl Range {
 
     #[inline(always)]
     fn add(&mut self, x: f64, threshold: f64) {
-        // Comparisons with NaN are false: one that was met stays, one that comes is taken.
+        // Comparisons with NaN are false: a NaN that is there stays, and a new NaN is taken.
         self.min = if x >= self.min || self.min.is_nan() { self.min } else { x };
         self.max = if x <= self.max || self.max.is_nan() { self.max } else { x };
         self.above += u64::from(x > threshold);

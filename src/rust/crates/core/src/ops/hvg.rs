@@ -16,7 +16,7 @@ use crate::stream::{Needs, Reducer};
 use batches::Batches;
 pub use loess::loess;
 
-/// How genes are ranked.
+/// The way genes are ranked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flavor {
     /// Variance of analytic Pearson residuals of raw counts (Lause, Berens & Kobak 2021;
@@ -28,12 +28,12 @@ pub enum Flavor {
     CellRanger,
     /// Variance of raw counts standardised by a LOESS trend (Stuart et al. 2019); batches merge by median rank.
     SeuratV3,
-    /// The same; batches merge by the number of batches that select a gene.
+    /// The same variance as `SeuratV3`; batches merge by the number of batches that select a gene.
     SeuratV3Paper,
 }
 
 impl Flavor {
-    /// scanpy's name.
+    /// Returns scanpy's name of the flavour.
     pub fn name(self) -> &'static str {
         match self {
             Flavor::PearsonResiduals => "pearson_residuals",
@@ -44,10 +44,10 @@ impl Flavor {
         }
     }
 
-    /// The flavour of that name.
+    /// Returns the flavour with this name.
     ///
     /// # Errors
-    /// [`Error::Parameter`] that lists the names there are.
+    /// [`Error::Parameter`] for an unknown name, with a list of the known ones.
     pub fn parse(name: &str) -> Result<Self> {
         use Flavor::*;
         [PearsonResiduals, Seurat, CellRanger, SeuratV3, SeuratV3Paper]
@@ -59,46 +59,49 @@ impl Flavor {
             })
     }
 
-    /// Whether the flavour reads raw counts; the others read logarithmised values.
+    /// Returns whether the flavour reads raw counts; the others read logarithmised values.
     pub fn needs_counts(self) -> bool {
         !matches!(self, Flavor::Seurat | Flavor::CellRanger)
     }
 }
 
-/// Parameters of [`highly_variable_genes`], by scanpy's names and with its defaults. Parameters that a flavour does not
-/// know are ignored, as in scanpy.
+/// The parameters of [`highly_variable_genes`], by scanpy's names and with its defaults. Parameters
+/// that a flavour does not use are ignored, as in scanpy.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HvgOptions {
-    /// How genes are ranked.
+    /// The way genes are ranked.
     pub flavor: Flavor,
-    /// Number of genes to select. Without it `seurat` and `cell_ranger` use the cutoffs, `seurat_v3` takes 2,000, and
-    /// `pearson_residuals` refuses.
+    /// The number of genes to select. Without it, `seurat` and `cell_ranger` use the cutoffs,
+    /// `seurat_v3` takes 2,000, and `pearson_residuals` is an error.
     pub n_top_genes: Option<usize>,
-    /// Cutoffs, all exclusive.
+    /// The lower cutoff of the mean. All four cutoffs are exclusive and used only without
+    /// `n_top_genes`.
     pub min_mean: f64,
-    /// See `min_mean`.
+    /// The upper cutoff of the mean.
     pub max_mean: f64,
-    /// See `min_mean`.
+    /// The lower cutoff of the normalised dispersion.
     pub min_disp: f64,
-    /// See `min_mean`.
+    /// The upper cutoff of the normalised dispersion.
     pub max_disp: f64,
-    /// Bins of mean expression (`seurat`; `cell_ranger` has its own).
+    /// The number of bins of mean expression (`seurat`; `cell_ranger` has bins of its own).
     pub n_bins: usize,
-    /// Share of the genes each local fit sees (`seurat_v3`).
+    /// The share of the genes in each local fit (`seurat_v3`).
     pub span: f64,
-    /// Overdispersion (`pearson_residuals`).
+    /// The overdispersion (`pearson_residuals`).
     pub theta: f64,
-    /// Residuals are clipped to `[-clip, clip]`; `None` is the square root of the number of cells. With batches it is
-    /// that of the first batch for all of them, as scanpy 1.11.5 computes it.
+    /// The bound of residuals, which are clipped to `[-clip, clip]`; `None` is the square root of
+    /// the number of cells. With batches it is the square root of the size of the first batch for
+    /// all of them, as scanpy 1.11.5 computes it.
     pub clip: Option<f64>,
-    /// Base of the logarithm the data were transformed with (`seurat`): `uns["log1p"]["base"]`, natural when `None`.
+    /// The base of the logarithm of the data (`seurat`): `uns["log1p"]["base"]`; `None` for the
+    /// natural logarithm.
     pub log_base: Option<f64>,
-    /// Batch of every cell, from 0; batches without cells do not count. One of a single cell, whose genes do not vary, takes
-    /// no part in the choice, which is noted.
+    /// The batch of every cell, from 0; batches without cells do not count. In a batch of a single
+    /// cell no gene varies: it takes no part in the choice, and a note says so.
     pub batch: Option<Vec<i32>>,
     /// Whether counts that are not whole numbers are noted.
     pub check_values: bool,
-    /// Names of the batches, for messages.
+    /// The names of the batches, for messages.
     pub batch_names: Vec<String>,
 }
 
@@ -123,44 +126,46 @@ impl Default for HvgOptions {
     }
 }
 
-/// Result of [`highly_variable_genes`]: one value a gene in each column. Columns a flavour does not have are `None`.
+/// The result of [`highly_variable_genes`]: one value a gene in each column. Columns that a flavour
+/// does not have are `None`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Hvg {
-    /// The flavour that made it.
+    /// The flavour of the result.
     pub flavor: Flavor,
     /// Whether the gene is selected.
     pub highly_variable: Vec<bool>,
-    /// Mean; for `seurat`, `ln(1 + mean)` of the values before the logarithm; with batches, of `seurat` and `cell_ranger`,
-    /// the mean over batches.
+    /// The mean. For `seurat` it is `ln(1 + mean)` of the values before the logarithm. With batches
+    /// it is, for `seurat` and `cell_ranger`, the mean over batches.
     pub means: Vec<f64>,
-    /// Variances (`n - 1`).
+    /// The variance (`n - 1`).
     pub variances: Option<Vec<f64>>,
-    /// Variances of the Pearson residuals, averaged over batches.
+    /// The variance of the Pearson residuals, averaged over batches.
     pub residual_variances: Option<Vec<f64>>,
-    /// Standardised variances, averaged over batches.
+    /// The standardised variance, averaged over batches.
     pub variances_norm: Option<Vec<f64>>,
-    /// Variance over mean (`seurat`: its logarithm).
+    /// The variance over the mean (for `seurat` the logarithm of it).
     pub dispersions: Option<Vec<f64>>,
-    /// Dispersion relative to genes of similar mean.
+    /// The dispersion relative to genes of similar mean.
     pub dispersions_norm: Option<Vec<f64>>,
-    /// Rank from 0, the median over the batches that select the gene; NaN where none does.
+    /// The rank from 0, the median over the batches that select the gene; NaN for a gene that no
+    /// batch selects.
     pub highly_variable_rank: Option<Vec<f64>>,
-    /// In how many batches the gene is selected; with batches only.
+    /// The number of batches that select the gene; with batches only.
     pub highly_variable_nbatches: Option<Vec<i64>>,
-    /// Whether it is selected in all of them; with batches only.
+    /// Whether all batches select the gene; with batches only.
     pub highly_variable_intersection: Option<Vec<bool>>,
-    /// Notes for the user: values that are not those the flavour is made for, batches that could not judge.
+    /// Notes for the user: values that the flavour is not made for, and batches that take no part.
     pub notes: Vec<String>,
 }
 
 impl Hvg {
-    /// Positions of the selected genes, for [`LazyMatrix::select`].
+    /// Returns the positions of the selected genes, for [`LazyMatrix::select`].
     pub fn positions(&self) -> Vec<u32> {
         (0..self.highly_variable.len() as u32).filter(|&i| self.highly_variable[i as usize]).collect()
     }
 
-    /// `var` columns in scanpy's order and dtypes, and `uns["hvg"]`. `computed_on` is what scanpy records for
-    /// `pearson_residuals`: "adata.X" or the layer's name.
+    /// Returns `var` columns in scanpy's order and dtypes, and `uns["hvg"]`. `computed_on` is what
+    /// scanpy records for `pearson_residuals`: "adata.X" or the name of the layer.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`].
@@ -212,8 +217,10 @@ impl Hvg {
 
 /// Annotates highly variable genes (`scanpy.pp.highly_variable_genes`, `scanpy.experimental.pp.highly_variable_genes`).
 ///
-/// `pearson_residuals` and `seurat_v3` take two passes over raw counts, `seurat` and `cell_ranger` one over log data. Ties
-/// are broken by the order of the genes.
+/// `pearson_residuals` and `seurat_v3` take two passes over raw counts, or one where the moments
+/// are known. `seurat` and `cell_ranger` take one pass over log data, and without batches they
+/// select all genes that tie with the last of `n_top_genes`. Other ties are broken by scores, then
+/// by the order of the genes.
 ///
 /// # Errors
 /// [`Error::Values`] for values the flavour is not defined for; [`Error::Parameter`] for a parameter outside its domain;
@@ -261,7 +268,8 @@ pub(super) fn passes(x: &LazyMatrix, flavor: Flavor, session: &Session) -> Vec<N
     }
 }
 
-/// scanpy's warning about counts that are not whole numbers: sums of cells and genes that are not.
+/// Returns scanpy's warning about counts that are not whole numbers, if a sum of a cell or gene has
+/// a fraction.
 fn fractions(options: &HvgOptions, sums: &batches::BatchMoments) -> Option<String> {
     let whole =
         !options.check_values || sums.gene_sums.iter().flatten().chain(&sums.cell_sums).all(|s| s.fract() == 0.0);
@@ -269,15 +277,16 @@ fn fractions(options: &HvgOptions, sums: &batches::BatchMoments) -> Option<Strin
     (!whole).then(|| format!("`flavor='{name}'` expects raw count data, but non-integers were found."))
 }
 
-/// Sums of every cell and gene, from an earlier pass over the same counts where there was one.
+/// Returns the sums of every cell and gene. Nothing is read where an earlier pass over the same
+/// counts left them.
 pub(super) fn count_sums(x: &LazyMatrix, check: &Check, session: &Session) -> Result<(Vec<f64>, Vec<f64>)> {
     let all = Batches::new(None, x.shape().0)?;
     let sums = batches::count_moments(x, &all, check, session)?;
     Ok((sums.cell_sums, sums.gene_sums.into_iter().next().unwrap_or_default()))
 }
 
-/// Reads sums and moments of counts in one pass, where no earlier one left them, so that what is computed of them later reads
-/// nothing: totals, normalisation, variable genes.
+/// Reads sums and moments of counts in one pass, unless an earlier pass left them, so that verbs
+/// that need them read nothing: totals, normalisation, variable genes.
 ///
 /// # Errors
 /// [`Error::Values`] for values that are no counts (negative, NaN or infinite); the errors of the pass.
@@ -285,7 +294,7 @@ pub fn learn_sums(x: &LazyMatrix, session: &Session) -> Result<()> {
     count_sums(x, &Check::counts(x, "sums of counts"), session).map(drop)
 }
 
-/// Ranks, 0 for the largest value, of each batch; ties by position.
+/// Returns the ranks of the values, 0 for the largest; ties by position.
 fn ranks(values: &[f64]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|&a, &b| values[b].total_cmp(&values[a]));
@@ -294,7 +303,8 @@ fn ranks(values: &[f64]) -> Vec<usize> {
     ranks
 }
 
-/// How often each gene is among the first `n_top` of a batch, and its median rank in those batches (NaN in none).
+/// Returns for each gene how many batches have it among their first `n_top`, and its median rank in
+/// those batches (NaN if there are none).
 fn merge_ranks(per_batch: &[Vec<f64>], n_vars: usize, n_top: usize) -> (Vec<i64>, Vec<f64>) {
     let ranked: Vec<Vec<usize>> = per_batch.iter().map(|v| ranks(v)).collect();
     (0..n_vars)
@@ -305,7 +315,7 @@ fn merge_ranks(per_batch: &[Vec<f64>], n_vars: usize, n_top: usize) -> (Vec<i64>
         .unzip()
 }
 
-/// The first `n_top` genes in the order of `compare`, ties by position.
+/// Selects the first `n_top` genes in the order of `compare`, ties by position.
 fn select_first(n_vars: usize, n_top: usize, compare: impl Fn(usize, usize) -> std::cmp::Ordering) -> Vec<bool> {
     let mut order: Vec<usize> = (0..n_vars).collect();
     order.sort_by(|&a, &b| compare(a, b));
@@ -314,12 +324,12 @@ fn select_first(n_vars: usize, n_top: usize, compare: impl Fn(usize, usize) -> s
     selected
 }
 
-/// Ascending, NaN last.
+/// Compares two numbers, NaN last.
 fn nan_last(a: f64, b: f64) -> std::cmp::Ordering {
     a.is_nan().cmp(&b.is_nan()).then(a.partial_cmp(&b).unwrap_or(std::cmp::Ordering::Equal))
 }
 
-/// Mean over batches of each gene.
+/// Returns the mean over batches for each gene.
 fn mean_over(per_batch: &[Vec<f64>], n_vars: usize) -> Vec<f64> {
     let n = per_batch.len() as f64;
     (0..n_vars).map(|j| per_batch.iter().map(|v| v[j]).sum::<f64>() / n).collect()

@@ -1,4 +1,5 @@
-//! Makes the column index of a matrix: rows are read once, turned into columns run by run, and the runs put together.
+//! Makes the column index of a matrix: rows are read once, turned into columns run by run, and the
+//! runs merged.
 
 use crate::chain::LazyMatrix;
 use crate::element::{DType, Data, Number};
@@ -14,24 +15,25 @@ use serde::{Deserialize, Serialize};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-/// Results of [`index_columns`].
+/// The result of [`index_columns`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Indexed {
-    /// The index.
+    /// The path of the index.
     pub path: PathBuf,
-    /// Its size.
+    /// The size of the index in bytes.
     pub bytes: u64,
-    /// Whether it was made now; otherwise one was there that fits the file.
+    /// Whether it was made by this call; otherwise an index that fits the file was there.
     pub made: bool,
 }
 
-/// Makes every chain on the matrix `x` belongs to read selected columns from an index in folder `dir`, which is made there when
-/// there is none that fits the file; one of an earlier state of the file is made anew. Gives the same values as the
-/// file, selected columns past the working memory are read from the file as before.
+/// Makes or finds the column index of `x` in the folder `dir`. From then on every chain on the
+/// matrix reads selected columns from it. An index of an earlier state of the file, or a damaged
+/// one, is replaced. Values stay the same. Selected columns beyond the working memory are still
+/// read from the file.
 ///
 /// # Errors
-/// [`Error::State`] for a matrix that needs none (compressed columns) or can have none (dense, in memory);
-/// [`Error::Io`] when the folder cannot be written; those of the pass.
+/// [`Error::State`] for a matrix that needs no index (compressed columns) or cannot have one
+/// (dense, in memory); [`Error::Io`] when the folder cannot be written; the errors of the pass.
 pub fn index_columns(x: &LazyMatrix, dir: &Path, session: &Session) -> Result<Indexed> {
     let source = x.source();
     let refused = |why: &str| Err(Error::State(format!("{} {why}", x.name())));
@@ -42,7 +44,7 @@ pub fn index_columns(x: &LazyMatrix, dir: &Path, session: &Session) -> Result<In
         (Layout::Csr, Some(location)) => {
             let path = dir.join(name(&location.store, &location.element));
             let opened = ColumnIndex::open(&path, &**source);
-            // A damaged one is of no use: it is made again.
+            // A damaged index is made again.
             if let Some(index) = opened.ok().flatten() {
                 let found = Indexed { path, bytes: index.bytes(), made: false };
                 x.attach(index, session);
@@ -60,14 +62,14 @@ pub fn index_columns(x: &LazyMatrix, dir: &Path, session: &Session) -> Result<In
     }
 }
 
-/// The name of the index of an element of a store: one for each place.
+/// Returns the name of the index file, which differs for each store and element.
 fn name(store: &Location, element: &str) -> String {
     let stem = store.path().and_then(Path::file_stem).map_or_else(String::new, |s| s.to_string_lossy().into_owned());
     let key = crate::matrix::hash(format!("{store}\0{element}").as_bytes());
     format!("{stem}.{}.{key:016x}.columns", element.replace('/', "_"))
 }
 
-/// The stored values of some rows by column.
+/// The stored values of some rows, sorted by column.
 #[derive(Serialize, Deserialize)]
 struct Columns {
     ends: Vec<u32>,
@@ -76,18 +78,18 @@ struct Columns {
     values: Data,
 }
 
-/// One run of rows in the scratch file, columns packed one after the other.
+/// A run of rows in the scratch file, its packed columns one after the other.
 struct Run {
     at: u64,
     ends: Vec<u64>,
 }
 
-/// Columns packed by one task, and put together at a time.
+/// The number of columns that one task packs, and that are merged at a time.
 const TASK: usize = 256;
-/// The name of the index in errors.
+/// The name, in errors, of the index.
 const INDEX: &str = "the index of columns";
 
-/// Turns rows into columns block by block, packs them run by run and puts the runs together.
+/// The pass that turns rows into columns block by block, packs them run by run and merges the runs.
 #[derive(Serialize)]
 struct Index<'a> {
     #[serde(skip)]
@@ -131,16 +133,16 @@ impl Reducer for Index<'_> {
     }
 }
 
-/// Columns of the rows so far: some as they came, the others packed in a scratch file.
+/// The columns of the rows so far: some unpacked, the others packed in a scratch file.
 struct Spool {
     writer: IndexWriter,
     dtype: DType,
     scratch: Scratch,
-    /// For those waiting.
+    /// The lease on the memory of unpacked columns.
     memory: Lease,
     session: Session,
     waiting: Vec<Columns>,
-    /// Bytes of those waiting.
+    /// The bytes of unpacked columns.
     held: usize,
     runs: Vec<Run>,
     counts: Vec<u64>,
@@ -222,7 +224,7 @@ impl Spool {
     }
 }
 
-/// Values for another process: the name of their dtype and their bits.
+/// The serialised form of values, for another process: the name of their dtype and their bits.
 mod as_bits {
     use super::{Bits, INDEX};
     use crate::element::{DType, Data};
@@ -256,7 +258,7 @@ mod as_bits {
     }
 }
 
-/// The values of a block by column, with their rows in the file.
+/// Sorts the values of a block by column, with the positions of their rows in the file.
 fn by_column(block: &Block) -> Result<Columns> {
     let (Storage::Csr { indptr, indices, data }, Positions::Range(range)) = (&block.storage, &block.positions) else {
         return Err(Error::Internal("compressed rows came in another form".to_owned()));
@@ -281,12 +283,13 @@ fn by_column(block: &Block) -> Result<Columns> {
         Ok(T::wrap(out))
     }
     let values = with_data!(data, v => scatter(v, &place))?;
-    // Every column's start has moved to its end.
+    // Each entry has moved from the start of its column to the end.
     next.truncate(block.n_cols);
     Ok(Columns { ends: next, rows, values })
 }
 
-/// Columns `columns` of all of `waiting`, packed, and the bytes of each.
+/// Packs the columns `columns` of all parts in `waiting`. Returns the bytes, and the size of each
+/// column.
 fn pack_columns<T: Bits>(_: &[T], waiting: &[Columns], columns: Range<usize>) -> Result<(Vec<u8>, Vec<u64>)> {
     let (mut out, mut sizes) = (Vec::new(), Vec::with_capacity(columns.len()));
     let (mut rows, mut values) = (Vec::new(), Vec::<T>::new());
@@ -306,7 +309,7 @@ fn pack_columns<T: Bits>(_: &[T], waiting: &[Columns], columns: Range<usize>) ->
             return Err(Error::Internal("blocks of one matrix differ in dtype".to_owned()));
         }
         let before = out.len();
-        // A number takes no more than its own bytes, and a group two.
+        // Upper bound: a number takes at most its own bytes, and a group two more.
         memory::reserve(&mut out, rows.len() * (6 + size_of::<T>()) + 16, INDEX)?;
         pack(&rows, &values, &mut out);
         sizes.push((out.len() - before) as u64);

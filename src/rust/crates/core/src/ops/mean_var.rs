@@ -11,7 +11,8 @@ use crate::session::Session;
 use crate::stream::{gives_sum, no_state, reduce, Needs, Reducer};
 use serde::Serialize;
 
-/// Means and variances along `axis` with divisor `n - ddof` (scanpy uses `ddof = 1`). NaN and infinities propagate.
+/// Returns means and variances along `axis` with divisor `n - ddof` (scanpy uses `ddof = 1`). NaN
+/// and infinities propagate.
 ///
 /// # Errors
 /// The errors of the pass.
@@ -96,7 +97,7 @@ impl Reducer for RowMoments {
     }
 }
 
-/// Mean and sum of squared deviations of a row of `n` values.
+/// Returns the mean and the sum of squared deviations of a row of `n` values.
 fn row_moments<T: Number>(row: RowOf<'_, T>, n: usize) -> (f64, f64) {
     let Some(first) = row.1.first() else {
         return if n == 0 { (f64::NAN, 0.0) } else { (0.0, 0.0) };
@@ -105,7 +106,8 @@ fn row_moments<T: Number>(row: RowOf<'_, T>, n: usize) -> (f64, f64) {
     let stored = row.1.len() as f64;
     let mut sum = 0.0;
     each(row, |_, x| sum += x - first);
-    // Two sweeps over a row that is in cache anyway: exact whatever the offset.
+    // A second sweep costs little, as the row is in the cache, and makes the result precise for any
+    // offset.
     let shift = if sum.is_finite() { first + sum / stored } else { first };
     let (mut sum, mut sq) = (0.0, 0.0);
     each(row, |_, x| {

@@ -1,10 +1,11 @@
 //! Computations on an expression matrix: sums and moments, quality control, normalisation, highly variable genes,
 //! PCA and markers of groups.
 //!
-//! Every pass of a verb is a [`crate::stream::Reducer`]: blocks are reduced on worker threads, partial results are folded and
-//! merged in block order in f64, per-row results are scattered by the positions a block carries. Results are therefore
-//! the same bits for any number of threads, any memory budget and any split over processes. Each verb has a typed result, and a
-//! method that turns it into a [`crate::patch::Patch`] under scanpy's names.
+//! Every pass of a verb is a [`crate::stream::Reducer`]: blocks are reduced on worker threads,
+//! partial results are folded and merged in block order in f64, and per-row results are scattered
+//! by the positions that a block carries. Results are therefore the same bits for any number of
+//! threads, any memory budget and any split over processes. Each verb has a typed result, which a
+//! method turns into a [`crate::patch::Patch`] under scanpy's names.
 
 mod aggregate;
 mod columns;

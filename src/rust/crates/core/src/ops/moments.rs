@@ -1,15 +1,16 @@
 //! Moments of columns: means and sums of squared deviations that can be merged.
 //!
-//! A sum of squares less a squared sum cancels where values lie far from 0. Blocks of sparse rows notice that
-//! ([`columns`](super::columns)); dense columns are summed around a shift near their values: the first of them, moved to their
-//! mean when 32, 1024, 5120, 9216, ... are there and it turns out to be far off, which loses nothing. What was summed until
-//! then is put aside, as long sums round too often. Zeros that are not stored, and blocks, merge by Chan, Golub & LeVeque
-//! (1983). A constant column has deviation 0 exactly, in every layout.
+//! A sum of squares less a squared sum cancels where values lie far from 0. For blocks of sparse
+//! rows, cancellation is detected ([`columns`](super::columns)). Dense columns are summed around a
+//! shift near their values. It starts as the first value. After 32, 1024, 5120, 9216, ... values it
+//! moves to their mean if it is far from it, which loses nothing. The squares up to then are put
+//! aside, as long sums round too often. Zeros that are not stored, and blocks, merge by Chan, Golub
+//! & LeVeque (1983). A constant column has deviation 0 exactly, in every layout.
 
 use crate::element::Number;
 use serde::{Deserialize, Serialize};
 
-/// Along which axis the values are reduced, as numpy counts them.
+/// The axis along which values are reduced, as numpy counts axes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Axis {
     /// Over cells: one value a gene (numpy's axis 0).
@@ -27,27 +28,28 @@ pub struct MeanVar {
     pub var: Vec<f64>,
 }
 
-/// Values of one column of a block, summed around a shift.
+/// The sums of values of one column of a block, around a shift.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Shifted {
-    /// How many they are.
+    /// The number of values.
     pub(super) stored: f64,
     pub(super) shift: f64,
     pub(super) sum: f64,
     pub(super) squares: f64,
 }
 
-/// The shift moves when there are this many times as many values, and after so many.
+/// The shift moves when the number of values has grown by this factor, and at least after
+/// [`LONGEST`] values.
 const MOVES: u32 = 32;
 const LONGEST: u32 = 4096;
 
-/// How many values are added between the moves of the shift at `n` values and the next.
+/// Returns the number of values between the move of the shift at `n` values and the next one.
 fn run(n: u32) -> u32 {
     (n * (MOVES - 1)).min(LONGEST)
 }
 
-/// Puts the squares of `n` values aside and moves their shift to their mean, unless it is near enough for squares not to cancel.
-/// Whole numbers keep a whole shift, so that their sums stay exact.
+/// Puts the squares of `n` values aside. Moves the shift to the mean, unless it is near enough that
+/// squares do not cancel. Whole numbers keep a whole shift, so that their sums stay exact.
 #[inline(always)]
 fn recentre(n: f64, shift: &mut f64, sum: &mut f64, sq: &mut f64, aside: &mut f64) {
     let near = *sum * *sum <= 0.75 * n * *sq;
@@ -63,7 +65,7 @@ fn move_shift(n: f64, shift: &mut f64, sum: &mut f64, sq: &mut f64, aside: &mut 
     let mean = *sum / n;
     let whole = shift.fract() == 0.0 && sum.fract() == 0.0;
     let to = *shift + if whole { mean.round() } else { mean };
-    // The move as it is after rounding.
+    // The difference after rounding is what the shift moves by.
     let d = to - *shift;
     *aside += *sq;
     *sq = 0.0;
@@ -74,8 +76,9 @@ fn move_shift(n: f64, shift: &mut f64, sum: &mut f64, sq: &mut f64, aside: &mut 
     }
 }
 
-/// Count, means and sums of squared deviations of each column: the mergeable state. A mean is `shift + offset`, so that the
-/// difference of two means is exact where all values lie close together.
+/// Count, means and sums of squared deviations of each column: a state that can be merged. A mean
+/// is `shift + offset`, so that the difference of two means is exact where all values lie close
+/// together.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Moments {
     n: f64,
@@ -89,7 +92,8 @@ impl Moments {
         Moments { n: 0.0, shift: vec![0.0; n_cols], offset: vec![0.0; n_cols], m2: vec![0.0; n_cols] }
     }
 
-    /// Moments of `n` rows, whose values not among those of `columns` are 0.
+    /// Makes the moments of `n` rows from the sums of the stored values of each column. All other
+    /// values are 0.
     pub(super) fn of_shifted(n: usize, n_cols: usize, columns: impl Iterator<Item = Shifted>) -> Self {
         let mut all = Moments::new(n_cols);
         all.n = n as f64;
@@ -101,12 +105,13 @@ impl Moments {
         all
     }
 
-    /// Moments of `n` rows of whole numbers from their exact sums and sums of squares.
+    /// Makes the moments of `n` rows of whole numbers from their exact sums and sums of squares.
     pub(super) fn of_whole(n: usize, n_cols: usize, sums: impl Iterator<Item = (f64, f64)>) -> Self {
         let mut all = Moments::new(n_cols);
         all.n = n as f64;
         for (j, (sum, squares)) in sums.enumerate() {
-            // Around the whole number nearest to the mean all of this is exact, and the rest is at most half of the squares.
+            // Around the whole number nearest to the mean, sums are exact. The last term is at most
+            // half of the squares, so that little cancels.
             let shift = round(sum / all.n);
             let rest = sum - all.n * shift;
             let offset = rest / all.n;
@@ -116,11 +121,11 @@ impl Moments {
         all
     }
 
-    /// Moments of dense rows, after `f`.
+    /// Makes the moments of `f` of the values of dense rows.
     pub(super) fn of_dense<'a, T: Number>(mut rows: impl Iterator<Item = &'a [T]>, f: impl Fn(T) -> f64) -> Self {
         let Some(first) = rows.next() else { return Moments::new(0) };
         let mut shift: Vec<f64> = first.iter().map(|&x| finite_or_zero(f(x))).collect();
-        // Of a first value that is not finite, too.
+        // A first value that is not finite is added too: its shift is 0.
         let mut sum: Vec<f64> = first.iter().zip(&shift).map(|(&x, k)| f(x) - k).collect();
         let mut sq: Vec<f64> = sum.iter().map(|d| d * d).collect();
         let mut aside = vec![0.0; sq.len()];
@@ -146,7 +151,7 @@ impl Moments {
         Moments { n, shift, offset: sum, m2: sq }
     }
 
-    /// The state as plain vectors: means, sums of squared deviations.
+    /// Returns means and sums of squared deviations.
     pub(super) fn vectors(self) -> (Vec<f64>, Vec<f64>) {
         (self.mean(), self.m2)
     }
@@ -155,7 +160,7 @@ impl Moments {
         self.shift.iter().zip(&self.offset).map(|(k, o)| k + o).collect()
     }
 
-    /// The inverse of [`Moments::vectors`], of `n` rows.
+    /// Makes the moments of `n` rows from the results of [`Moments::vectors`].
     pub(super) fn of_vectors(n: usize, mean: Vec<f64>, m2: Vec<f64>) -> Self {
         Moments { n: n as f64, offset: vec![0.0; mean.len()], shift: mean, m2 }
     }
@@ -187,12 +192,12 @@ impl Moments {
     }
 }
 
-/// Shift, offset of the mean from it and sum of squared deviations of `n` values, `stored` of which have `sum` and `sq` around
-/// `shift` and the others are 0.
+/// Returns the shift, the offset of the mean from it, and the sum of squared deviations of `n`
+/// values. `stored` of them have the sums `sum` and `sq` around `shift`; the others are 0.
 #[inline(always)]
 pub(super) fn with_zeros(stored: f64, n: f64, shift: f64, sum: f64, sq: f64) -> (f64, f64, f64) {
     let offset = sum / stored;
-    // Rounding can leave a nearly constant column just below 0; NaN passes through.
+    // Rounding can leave a nearly constant column just below 0. The comparison lets NaN pass.
     let m2 = sq - sum * offset;
     let m2 = if m2 < 0.0 { 0.0 } else { m2 };
     if stored == n {
@@ -210,7 +215,7 @@ pub(super) fn finite_or_zero(x: f64) -> f64 {
     }
 }
 
-/// The nearest whole number, for magnitudes below 2^51: past 2^52 there are no others.
+/// Returns the nearest whole number, for magnitudes below 2^51.
 #[inline(always)]
 pub(super) fn round(x: f64) -> f64 {
     const LARGE: f64 = (3u64 << 51) as f64;

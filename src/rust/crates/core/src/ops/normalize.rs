@@ -1,4 +1,5 @@
-//! Transforms that need a look at the data first: they run a pass where they must and add an operation to the chain.
+//! Transforms that need statistics of the data: they run a pass where they must and add an
+//! operation to the chain.
 
 use super::mean_var::mean_var;
 use super::moments::Axis;
@@ -13,14 +14,16 @@ use crate::session::Session;
 use crate::stream::{no_rows, no_state, reduce, Needs, Reducer};
 use serde::Serialize;
 
-/// Parameters of [`normalize_total`], by scanpy's names.
+/// The parameters of [`normalize_total`], by scanpy's names.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct NormalizeOptions {
-    /// Total of each cell afterwards; `None` is the median total of the cells that have counts.
+    /// The total of each cell afterwards; `None` for the median total of the cells that have
+    /// counts.
     pub target_sum: Option<f64>,
-    /// Whether genes that hold more than `max_fraction` of the counts of any cell are left out of the totals.
+    /// Whether genes that hold more than `max_fraction` of the counts of any cell are left out of
+    /// the totals.
     pub exclude_highly_expressed: bool,
-    /// See `exclude_highly_expressed`.
+    /// The largest share of a cell for `exclude_highly_expressed`.
     pub max_fraction: f64,
 }
 
@@ -32,21 +35,23 @@ impl Default for NormalizeOptions {
 
 const COUNTS: &str = "counts of the cells";
 
-/// Results of [`normalize_total`].
+/// The results of [`normalize_total`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Normalized {
-    /// Counts of each cell, highly expressed genes left out where asked.
+    /// The counts of each cell, without highly expressed genes if these are excluded.
     pub counts_per_cell: Vec<f64>,
     /// The target used.
     pub target_sum: f64,
-    /// Genes left out of the totals; `None` when none were looked for.
+    /// The genes left out of the totals; `None` when none were looked for.
     pub highly_expressed: Option<Vec<bool>>,
-    /// Whether scanpy keeps `norm_factor` as float32: unless the matrix holds float64.
+    /// Whether scanpy keeps `norm_factor` as float32, which it does unless the matrix holds
+    /// float64.
     pub single: bool,
 }
 
 impl Normalized {
-    /// scanpy's `norm_factor`, which its `key_added` stores: counts of each cell over the target sum.
+    /// Returns scanpy's `norm_factor`, which `key_added` stores: the counts of each cell over the
+    /// target sum.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`].
@@ -54,7 +59,8 @@ impl Normalized {
         memory::collected(self.counts_per_cell.iter().map(|c| c / self.target_sum), COUNTS)
     }
 
-    /// `norm_factor` as a column, float64 for float64 values and else float32, as scanpy has it.
+    /// Returns `norm_factor` as a column: float64 for float64 values and else float32, as in
+    /// scanpy.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`].
@@ -62,7 +68,7 @@ impl Normalized {
         float_column(&self.norm_factor()?, self.single)
     }
 
-    /// `norm_factor` as an obs column named `key_added`; empty without a name.
+    /// Returns `norm_factor` as a column of obs named `key_added`; an empty patch without a name.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`].
@@ -74,8 +80,9 @@ impl Normalized {
 
 /// Scales each cell to the same total (`scanpy.pp.normalize_total`); cells without counts stay as they are.
 ///
-/// The default target is the median over cells with counts above 0, as in scanpy from 1.12 on; before, scanpy took empty
-/// cells into the median of a CSR matrix, and left them out of that of a dense one.
+/// The default target is the median over cells with counts above 0, as in scanpy from 1.12 on.
+/// Earlier versions included empty cells in the median of a CSR matrix and left them out for a
+/// dense one.
 ///
 /// # Errors
 /// [`Error::Values`] for a negative, NaN or infinite value; [`Error::Parameter`] for a target sum that is not positive or a
@@ -111,7 +118,8 @@ pub fn normalize_total(
     Ok((out, Normalized { counts_per_cell: counts, target_sum, highly_expressed, single }))
 }
 
-/// Row sums without the columns of `skip`, and which columns exceed `share` of any row's sum.
+/// Returns the sums of the rows without the columns of `skip`, and whether each column exceeds
+/// `share` of the sum of any row.
 fn totals(
     x: &LazyMatrix,
     share: Option<f64>,
@@ -135,10 +143,10 @@ pub(super) fn passes(x: &LazyMatrix, session: &Session) -> Vec<Needs> {
     }
 }
 
-/// Needs of the pass for totals.
+/// The needs of the pass for totals.
 pub(super) const TOTALS: Needs = CellTotals::NEEDS;
 
-/// Sums of the cells, and which genes exceed a share of one.
+/// The pass that gives the sums of the cells, and which genes exceed a share of any of them.
 #[derive(Serialize)]
 struct CellTotals<'a> {
     n_obs: usize,
@@ -152,7 +160,7 @@ struct CellTotals<'a> {
 impl Reducer for CellTotals<'_> {
     const NAME: &'static str = "counts of the cells";
     const NEEDS: Needs = Needs::FILE;
-    /// Genes that exceed the share.
+    /// The genes that exceed the share in a block.
     type Part = Vec<u32>;
     type Rows = Vec<f64>;
     type State = Vec<bool>;
@@ -197,7 +205,7 @@ impl Reducer for CellTotals<'_> {
     }
 }
 
-/// The median, of an even number the mean of the middle two; `None` of nothing.
+/// Returns the median; for an even number of values the mean of the middle two, `None` for none.
 pub(super) fn median(mut v: Vec<f64>) -> Option<f64> {
     if v.is_empty() {
         return None;
@@ -207,10 +215,11 @@ pub(super) fn median(mut v: Vec<f64>) -> Option<f64> {
     Some(if v.len() % 2 == 1 { v[mid] } else { (v[mid - 1] + v[mid]) / 2.0 })
 }
 
-/// `ln(1 + x)`, or to another base (`scanpy.pp.log1p`), recorded without reading anything; `uns["log1p"]["base"]` says which.
+/// Records `ln(1 + x)`, or the logarithm to another base (`scanpy.pp.log1p`), without reading
+/// values. `uns["log1p"]["base"]` notes the base.
 ///
-/// Values are not looked at: one below -1 becomes NaN and -1 becomes -inf, as in numpy, and verbs that need finite values
-/// (highly variable genes, PCA) then refuse it by row and column.
+/// Values are not checked: as in numpy, a value below -1 becomes NaN, and -1 becomes -inf. Verbs
+/// that need finite values (highly variable genes, PCA) then refuse it by row and column.
 ///
 /// # Errors
 /// [`Error::Parameter`] for a base that is not positive or is 1.
@@ -223,12 +232,13 @@ pub fn log1p(x: &LazyMatrix, base: Option<f64>) -> Result<(LazyMatrix, Patch)> {
     Ok((x.with(nodes::Log1p { base })?, Patch { uns, ..Patch::default() }))
 }
 
-/// Parameters of [`scale`], by scanpy's names.
+/// The parameters of [`scale`], by scanpy's names.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ScaleOptions {
-    /// Whether the mean is subtracted; without it zeros stay zero and the matrix sparse.
+    /// Whether the mean is subtracted. Without it zeros stay zero and the matrix sparse.
     pub zero_center: bool,
-    /// Clip to `[-max_value, max_value]` (only above when not centred).
+    /// The bound of values, which are clipped to `[-max_value, max_value]`; without centring only
+    /// from above.
     pub max_value: Option<f64>,
 }
 
@@ -238,17 +248,17 @@ impl Default for ScaleOptions {
     }
 }
 
-/// Results of [`scale`], one value a gene.
+/// The results of [`scale`], one value a gene.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scaled {
-    /// Means before scaling.
+    /// The means before scaling.
     pub mean: Vec<f64>,
-    /// Standard deviations before scaling (`n - 1`); 1 where a gene is constant.
+    /// The standard deviations before scaling (`n - 1`); 1 for a constant gene.
     pub std: Vec<f64>,
 }
 
 impl Scaled {
-    /// `var["mean"]` and `var["std"]`, float64.
+    /// Returns `var["mean"]` and `var["std"]`, float64.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`].
@@ -258,7 +268,8 @@ impl Scaled {
     }
 }
 
-/// Unit variance and, where asked, zero mean of every gene (`scanpy.pp.scale`), recorded after one pass for the moments.
+/// Scales every gene to unit variance and, if asked, to mean zero (`scanpy.pp.scale`). The
+/// operation is recorded after one pass for the moments.
 ///
 /// # Errors
 /// [`Error::Values`] for a NaN or infinite value; [`Error::Parameter`] for a `max_value` that is not positive.
@@ -279,7 +290,8 @@ pub fn scale(x: &LazyMatrix, options: &ScaleOptions, session: &Session) -> Resul
 }
 
 impl Check {
-    /// Refuses a matrix some of whose column statistics are not finite by naming the value responsible.
+    /// Refuses a matrix with column statistics that are not finite, with an error that names the
+    /// value responsible.
     fn nothing_but_finite(&self, x: &LazyMatrix, statistics: &[f64], session: &Session) -> Result<()> {
         if x.shape().0 == 0 || statistics.iter().all(|v| v.is_finite()) {
             return Ok(());
@@ -291,7 +303,7 @@ impl Check {
     }
 }
 
-/// Refuses a value that is not what it has to be, by row and column.
+/// The pass that refuses a value outside its domain, by row and column.
 #[derive(Serialize)]
 struct Look<'a> {
     #[serde(skip)]

@@ -1,10 +1,11 @@
-//! Principal component analysis over any chain: exact in two passes, or, past [`MAX_EXACT`] genes, to a small residual in
-//! a few dozen.
+//! Principal component analysis over any chain: exact in two passes for up to [`MAX_EXACT`] genes;
+//! for more genes, to a small residual in a few dozen passes.
 //!
-//! The first pass adds up the gene-by-gene second moments in f64, the second projects; where those moments would be too
-//! large, [`krylov`] finds the leading components a pass at a time. A matrix whose last operation is a centring
-//! [`Scale`](crate::chain::nodes::Scale) is never densified: each value is `base[j] + delta[i, j]` with `delta` 0 wherever nothing is stored, and
-//! a covariance does not change when a constant is taken from each column.
+//! The first pass adds up the gene-by-gene second moments in f64, the second projects. Where these
+//! moments would be too large, [`krylov`] finds the leading components with one pass a step. A
+//! matrix whose last operation is a centring [`Scale`](crate::chain::nodes::Scale) is never
+//! densified. Each of its values is `base[j] + delta[i, j]` with `delta` 0 wherever no value is
+//! stored, and a covariance does not change when a constant is subtracted from each column.
 
 mod bisection;
 mod eigen;
@@ -35,21 +36,23 @@ use passes::{Deviations, Project};
 use rows::Deltas;
 use second_moments::SecondMoments;
 
-/// Components computed by default.
+/// The number of components by default.
 pub const N_COMPS: usize = 50;
-/// Most columns whose second moments are kept: three `p x p` matrices of f64 are 600 MB.
+/// The largest number of columns whose second moments are kept: three `p x p` matrices of f64 are
+/// 600 MB.
 pub const MAX_EXACT: usize = 5000;
 
-/// Tasks the eigendecomposition is cut into, whatever the number of threads.
+/// The number of tasks of the eigendecomposition, for any number of threads.
 const EIGEN_PARTS: usize = 4;
 
-/// The name of coordinates in errors.
+/// The name, in errors, of coordinates.
 const SCORES: &str = "pca: coordinates of the cells";
 
-/// Parameters of [`pca`], by scanpy's names.
+/// The parameters of [`pca`], by scanpy's names.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PcaOptions {
-    /// Number of components; `None` is 50, or one less than the smaller extent where that is 50 or less.
+    /// The number of components; `None` is 50, or one less than the smaller extent where that is 50
+    /// or less.
     pub n_comps: Option<usize>,
     /// Whether columns are centred. Without it the result is that of scikit-learn's `TruncatedSVD`.
     pub zero_center: bool,
@@ -61,44 +64,46 @@ impl Default for PcaOptions {
     }
 }
 
-/// Result of [`pca`]: `k` components of `n` cells and `p` genes.
+/// The result of [`pca`]: `k` components of `n` cells and `p` genes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pca {
-    /// Coordinates of the cells, row-major `n x k`; empty where the caller had its own place for them ([`pca_into`]).
+    /// The coordinates of the cells, row-major `n x k`; empty from [`pca_into`], which writes them
+    /// to the caller's memory.
     pub x_pca: Vec<f32>,
-    /// Loadings, row-major `p x k`; the largest of each component by absolute value is positive.
+    /// The loadings, row-major `p x k`; the largest of each component by absolute value is
+    /// positive.
     pub loadings: Vec<f64>,
-    /// Variance of each component (`n - 1`; `n` without centring, as `TruncatedSVD`).
+    /// The variance of each component (`n - 1`; `n` without centring, as `TruncatedSVD`).
     pub variance: Vec<f64>,
-    /// The same over the total variance of all genes.
+    /// The variance of each component over the total variance of all genes.
     pub variance_ratio: Vec<f64>,
-    /// Cells, genes, components.
+    /// The numbers of cells, genes and components.
     pub shape: (usize, usize, usize),
-    /// Passes over the values.
+    /// The number of passes over the values.
     pub passes: usize,
-    /// Largest `|A v - l v| / l` over the components, with `A` the covariance, `v` the loadings and `l` the variance; `None`
-    /// for a direct decomposition, whose residuals are rounding.
+    /// The largest `|A v - l v| / l` over the components, with `A` the covariance, `v` the loadings
+    /// and `l` the variance. `None` for a direct decomposition, whose residuals are rounding.
     pub residual: Option<f64>,
     zero_center: bool,
-    /// Sum of squared deviations of all genes.
+    /// The sum of squared deviations over all genes.
     total: f64,
     dtype: DType,
 }
 
-/// Where the genes of a PCA lie among all genes, when it was made of some of them.
+/// The positions of the genes of a PCA among all genes, for a PCA of some of them.
 #[derive(Debug, Clone, Copy)]
 pub struct MaskVar<'a> {
-    /// Name of the boolean column of var, where it has one.
+    /// The name of the boolean column of var, if it has one.
     pub name: Option<&'a str>,
-    /// Positions of the genes used, in order.
+    /// The positions of the genes used, in order.
     pub positions: &'a [u32],
-    /// Number of all genes.
+    /// The number of all genes.
     pub n_vars: usize,
 }
 
 impl Pca {
-    /// Notes for the user: that there is nothing to explain, or that the components did not reach the precision aimed
-    /// at.
+    /// Returns a note for the user if there is no variance to explain, or if the components did not
+    /// reach the precision aimed at.
     pub fn note(&self) -> Option<String> {
         if self.total == 0.0 {
             let note =
@@ -115,9 +120,10 @@ impl Pca {
         ))
     }
 
-    /// `obsm["X_pca"]` (float32), `varm["PCs"]` and `uns["pca"]`, or all three under `key_added`. As in scanpy, loadings have
-    /// the matrix's float dtype, or float64 with zeros for genes left out when there is a mask. Variances are float64.
-    /// Coordinates the caller keeps are not in it.
+    /// Returns `obsm["X_pca"]` (float32), `varm["PCs"]` and `uns["pca"]`, or all three under
+    /// `key_added`. As in scanpy, loadings have the float dtype of the matrix; with a mask they are
+    /// float64, with zeros for genes left out. Variances are float64. Coordinates in the caller's
+    /// memory are not in the patch.
     ///
     /// # Errors
     /// [`Error::Shape`] when the mask selects another number of genes than the result has.
@@ -175,24 +181,24 @@ impl Pca {
     }
 }
 
-/// Leading eigenpairs of the covariance, and what it takes to project on them.
+/// The leading eigenpairs of the covariance, and what a projection on them needs.
 struct Spectrum {
-    /// Sums of squares along each component, descending.
+    /// The sums of squares along each component, descending.
     values: Vec<f64>,
-    /// Row-major `p x k`.
+    /// The eigenvectors, row-major `p x k`.
     loadings: Vec<f64>,
-    /// Column means of the deltas; those of the values lie `base` higher.
+    /// The column means of the deltas. The means of the values are larger by `base`.
     mean: Vec<f64>,
     base: Vec<f64>,
-    /// The value subtracted from dense values to get deltas.
+    /// The values subtracted from the columns of dense values to get deltas.
     shift: Option<Vec<f64>>,
-    /// Sum of squared deviations of all columns.
+    /// The sum of squared deviations over all columns.
     total: f64,
     passes: usize,
     residual: Option<f64>,
 }
 
-/// The number of components [`pca`] gives for `n` cells and `p` genes.
+/// Returns the number of components that [`pca`] gives for `n` cells and `p` genes.
 ///
 /// # Errors
 /// [`Error::Shape`] for fewer than 2 cells or genes; [`Error::Parameter`] for `n_comps` of 0 or not below the smaller extent
@@ -210,12 +216,12 @@ pub fn n_components((n, p): (usize, usize), n_comps: Option<usize>) -> Result<us
     Ok(k)
 }
 
-/// Principal components (`scanpy.pp.pca`). Signs follow scikit-learn from 1.5 on (`svd_flip` with
-/// `u_based_decision = False`).
+/// Computes principal components (`scanpy.pp.pca`). Signs follow scikit-learn from 1.5 on
+/// (`svd_flip` with `u_based_decision = False`).
 ///
-/// Up to [`MAX_EXACT`] genes the decomposition is direct and takes two passes. For more, a block Krylov method takes about
-/// one pass for each digit and component group until every residual is below 1e-6 of its variance, or 100 passes;
-/// [`Pca::residual`] says what was reached.
+/// Up to [`MAX_EXACT`] genes the decomposition is direct and takes two passes. For more genes, a
+/// block Krylov method runs one pass a step until every residual is below 1e-6 of its variance, or
+/// for 100 steps; [`Pca::residual`] is the residual reached.
 ///
 /// # Errors
 /// Errors of [`n_components`]; [`Error::Memory`] for hundreds of components of very many genes; [`Error::Values`] for NaN or
@@ -227,8 +233,9 @@ pub fn pca(x: &LazyMatrix, options: &PcaOptions, session: &Session) -> Result<Pc
     Ok(Pca { x_pca, ..found })
 }
 
-/// [`pca`] with the coordinates written to `x_pca`, row-major `n x k` with the `k` of [`n_components`]: for a caller whose
-/// own memory they end in, as a second copy of a million cells is 200 MB.
+/// Computes principal components as [`pca`] does, but writes the coordinates to `x_pca`, row-major
+/// `n x k` with the `k` of [`n_components`]. For a caller with memory of its own this saves a copy,
+/// which is 200 MB for a million cells.
 ///
 /// # Errors
 /// Errors of [`pca`], and [`Error::Shape`] when `x_pca` has another length.
@@ -269,10 +276,11 @@ pub fn pca_into(x: &LazyMatrix, options: &PcaOptions, x_pca: &mut [f32], session
     let variance: Vec<f64> = if options.zero_center {
         values.iter().map(|v| (v / divisor).max(0.0)).collect()
     } else {
-        // Of the coordinates themselves: second moments less squared means cancel where the means are large.
+        // The variance is taken from the coordinates: second moments less squared means cancel
+        // where the means are large.
         of_coordinates.vectors().1.iter().map(|q| q / divisor).collect()
     };
-    // Of no variance no part is explained.
+    // Without variance every ratio is 0.
     let variance_ratio = variance.iter().map(|v| if total > 0.0 { v / (total / divisor) } else { 0.0 }).collect();
     Ok(Pca {
         x_pca: Vec::new(),
@@ -288,7 +296,8 @@ pub fn pca_into(x: &LazyMatrix, options: &PcaOptions, x_pca: &mut [f32], session
     })
 }
 
-/// Products of the rows of `x` with `loadings` (columns x components), plus `offset`.
+/// Returns the products of the rows of `x` with `loadings` (columns x components), plus `offset`,
+/// row-major.
 pub(super) fn projected(x: &LazyMatrix, loadings: &[f64], offset: &[f64], session: &Session) -> Result<Vec<f32>> {
     let deltas = Deltas::new(x);
     let (p, k) = (x.shape().1, offset.len());
@@ -301,7 +310,7 @@ pub(super) fn projected(x: &LazyMatrix, loadings: &[f64], offset: &[f64], sessio
     Ok(reduce(deltas.chain(), &pass, session)?.1)
 }
 
-/// By the eigenvectors of all second moments, from one pass.
+/// Finds the spectrum from the eigenvectors of all second moments, in one pass.
 fn exact(
     deltas: &Deltas,
     single: bool,
@@ -321,10 +330,11 @@ fn exact(
     };
     let base = deltas.base(p, shift.as_deref());
     let total: f64 = (0..p).map(|j| centred(products[j * p + j], j, j)).sum();
-    // Into their own place: at this size a second matrix would be the peak of the memory.
+    // The second moments are overwritten: a second matrix of this size would be the peak of the
+    // memory.
     for j in 0..p {
         for i in j..p {
-            // Without centring, the second moments of the values themselves.
+            // Without centring these are the second moments of the values themselves.
             let back = if zero_center { 0.0 } else { nf * (mean[i] + base[i]) * (mean[j] + base[j]) };
             products[j * p + i] = centred(products[j * p + i], i, j) + back;
         }
@@ -334,7 +344,7 @@ fn exact(
     Ok(Spectrum { values, loadings, mean, base, shift, total, passes: 1, residual: None })
 }
 
-/// By block Lanczos: a pass for means and variances, then one a step.
+/// Finds the spectrum by block Lanczos: one pass for means and variances, then one for each step.
 fn iterative(
     deltas: &Deltas,
     (n, p, k): (usize, usize, usize),
@@ -352,8 +362,9 @@ fn iterative(
     let chain = deltas.chain();
     let (all, stored) = reduce(chain, &Deviations { deltas, p }, session)?;
     let (mut mean, m2) = all.vectors();
-    // Dense values are centred before they are multiplied, stored ones afterwards, but in columns without zeros, which cancel
-    // where they are nearly constant.
+    // Dense values are centred before they are multiplied, stored values afterwards. Nearly
+    // constant columns without zeros would cancel in that, so that columns without zeros are
+    // centred before, too.
     let full: Vec<bool> = stored.iter().map(|&s| chain.is_sparse() && s == n as u64).collect();
     let of_full: Option<Vec<f64>> =
         full.contains(&true).then(|| mean.iter().zip(&full).map(|(&m, &full)| if full { m } else { 0.0 }).collect());
@@ -398,7 +409,8 @@ fn iterative(
     })
 }
 
-/// Returns the needs of the passes of [`pca`] of `p` genes, and whether the last but one is repeated.
+/// Returns the needs of the passes of [`pca`] of `p` genes, and whether the last pass but one is
+/// repeated.
 pub(super) fn passes(p: usize) -> (Vec<Needs>, bool) {
     if p <= MAX_EXACT {
         (vec![GramPass::NEEDS, Project::NEEDS], false)

@@ -1,4 +1,4 @@
-//! Analytic Pearson residuals as a matrix (Lause, Berens & Kobak 2021).
+//! Normalises a matrix to analytic Pearson residuals (Lause, Berens & Kobak 2021).
 
 use super::hvg::count_sums;
 use super::view::Check;
@@ -7,12 +7,13 @@ use crate::element::Value;
 use crate::error::{Error, Result};
 use crate::session::Session;
 
-/// Parameters of [`normalize_pearson_residuals`], by scanpy's names.
+/// The parameters of [`normalize_pearson_residuals`], by scanpy's names.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PearsonOptions {
-    /// Overdispersion of the negative binomial; infinity is a Poisson model.
+    /// The overdispersion of the negative binomial; infinity is a Poisson model.
     pub theta: f64,
-    /// Residuals are clipped to `[-clip, clip]`; `None` is the square root of the number of cells.
+    /// The bound of residuals, which are clipped to `[-clip, clip]`; `None` is the square root of
+    /// the number of cells.
     pub clip: Option<f64>,
     /// Whether counts that are not whole numbers are noted.
     pub check_values: bool,
@@ -24,26 +25,28 @@ impl Default for PearsonOptions {
     }
 }
 
-/// The settings [`normalize_pearson_residuals`] used.
+/// The settings that [`normalize_pearson_residuals`] used.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PearsonSettings {
-    /// Overdispersion.
+    /// The overdispersion.
     pub theta: f64,
-    /// The bound, the default resolved.
+    /// The bound, with the default resolved.
     pub clip: f64,
-    /// A note for the user about values that are not those residuals are made for.
+    /// A note for the user about values that are not whole numbers.
     pub note: Option<String>,
 }
 
 impl PearsonSettings {
-    /// `theta` and `clip` as scanpy notes them in `uns["pearson_residuals_normalization"]`.
+    /// Returns `theta` and `clip` as scanpy notes them in `uns["pearson_residuals_normalization"]`.
     pub fn settings(&self) -> Vec<(String, Value)> {
         [("theta", self.theta), ("clip", self.clip)].map(|(k, v)| (k.to_owned(), Value::number(v))).into()
     }
 }
 
-/// Pearson residuals of counts under a negative binomial model (`scanpy.experimental.pp.normalize_pearson_residuals`),
-/// recorded after one pass for the sums of cells and genes, which an earlier pass may have left. Dense when it is read.
+/// Computes Pearson residuals of counts under a negative binomial model
+/// (`scanpy.experimental.pp.normalize_pearson_residuals`). The operation is recorded after one pass
+/// for the sums of cells and genes, or after none where they are known. The matrix is dense when it
+/// is read.
 ///
 /// # Errors
 /// [`Error::Values`] for a negative, NaN or infinite value; [`Error::Parameter`] for a `theta` that is not positive or a

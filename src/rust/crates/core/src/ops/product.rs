@@ -1,4 +1,4 @@
-//! Products with a dense matrix in memory: what `%*%` and randomised decompositions ask for.
+//! Products with a dense matrix in memory, for `%*%` and randomised decompositions.
 
 use super::view::{add, each, with_view};
 use crate::chain::LazyMatrix;
@@ -9,24 +9,24 @@ use crate::session::Session;
 use crate::stream::{gives_rows, gives_sum, reduce, Needs, Reducer};
 use serde::Serialize;
 
-/// The name of a product in errors.
+/// The name, in errors, of a product.
 const PRODUCT: &str = "the product with a dense matrix";
 
-/// `x y`: `x` is n x m, `y` has m rows of `width` values, row-major; so has the result, with n rows. A zero that is
-/// not stored adds nothing, whatever it meets in `y`.
+/// Returns `x y`, n x `width`, for `x` of n x m and `y` of m x `width`, both row-major. A zero that
+/// is not stored adds nothing, even where `y` has NaN or infinity.
 ///
 /// # Errors
-/// [`Error::Shape`] when `y` does not fit; those of the pass.
+/// [`Error::Shape`] when `y` has another number of values; the errors of the pass.
 pub fn times(x: &LazyMatrix, y: &[f64], width: usize, session: &Session) -> Result<Vec<f64>> {
     let (n_rows, m) = x.shape();
     fits(y, m, width)?;
     reduce(x, &Times { n_rows, y, width }, session)
 }
 
-/// `x' y`: `x` is n x m, `y` has n rows of `width` values, row-major; so has the result, with m rows.
+/// Returns `x' y`, m x `width`, for `x` of n x m and `y` of n x `width`, both row-major.
 ///
 /// # Errors
-/// As [`times`].
+/// The errors of [`times`].
 pub fn transposed_times(x: &LazyMatrix, y: &[f64], width: usize, session: &Session) -> Result<Vec<f64>> {
     let (n, n_cols) = x.shape();
     fits(y, n, width)?;

@@ -1,4 +1,4 @@
-//! Cells projected on the components of other cells.
+//! Projects cells on the principal components of other cells.
 
 use super::mean_var::mean_var;
 use super::moments::Axis;
@@ -9,14 +9,14 @@ use crate::error::{Error, Result};
 use crate::session::Session;
 use crate::stream::Needs;
 
-/// The parameters by which the cells of a reference were projected.
+/// The components of a reference and the way its cells were projected on them.
 #[derive(Debug, Clone)]
 pub struct Components<'a> {
-    /// The reference, its columns those of the loadings.
+    /// The reference, whose columns are those of the loadings.
     pub reference: &'a LazyMatrix,
-    /// Columns x components, row-major.
+    /// The loadings, columns x components, row-major.
     pub loadings: &'a [f64],
-    /// Whether columns are centred, by the means of the reference.
+    /// Whether columns are centred by the means of the reference.
     pub zero_center: bool,
 }
 
@@ -25,12 +25,14 @@ pub(super) fn passes() -> Vec<Needs> {
     vec![super::pca::projection()]
 }
 
-/// The coordinates of the rows of `x`, whose columns are those of the reference, row-major; and whether the reference's
-/// scaling was applied to them, which is where the reference is scaled and they are not. One pass over the reference for
-/// its means, one over `x`.
+/// Returns the coordinates of the rows of `x`, row-major, and whether the scaling of the reference
+/// was applied to them. It is applied where the reference is scaled and `x` is not. The columns of
+/// `x` are those of the reference. It takes one pass over the reference for its means, if it is
+/// centred, and one over `x`.
 ///
 /// # Errors
-/// [`Error::Shape`] for other columns; [`Error::Values`] for values that are not finite.
+/// [`Error::Shape`] for another number of columns; [`Error::Values`] for values that are not
+/// finite.
 pub fn project(x: &LazyMatrix, by: &Components<'_>, session: &Session) -> Result<(Vec<f32>, bool)> {
     let p = by.reference.shape().1;
     if x.shape().1 != p || p == 0 || !by.loadings.len().is_multiple_of(p) {

@@ -14,21 +14,23 @@ use crate::session::Session;
 use crate::stream::{reduce, Needs, Reducer, Scatter};
 use serde::{Deserialize, Serialize};
 
-/// A named set of genes whose share of each cell is measured: a boolean column of var.
+/// A named set of genes (a boolean column of var), whose share of the counts of each cell is
+/// measured.
 #[derive(Debug, Clone, PartialEq)]
 pub struct QcSubset {
-    /// Name of the column, as in `qc_vars`.
+    /// The name of the column, as in `qc_vars`.
     pub name: String,
-    /// One a gene.
+    /// Whether each gene is in the set.
     pub mask: Vec<bool>,
 }
 
-/// Parameters of [`calculate_qc_metrics`], by scanpy's names.
+/// The parameters of [`calculate_qc_metrics`], by scanpy's names.
 #[derive(Debug, Clone, PartialEq)]
 pub struct QcOptions {
-    /// Gene sets to measure, such as the mitochondrial genes.
+    /// The gene sets to measure, such as the mitochondrial genes.
     pub qc_vars: Vec<QcSubset>,
-    /// Share of counts in the `n` genes with most counts of each cell; empty for none.
+    /// The numbers `n` for which the share of counts in the `n` highest genes of each cell is
+    /// measured; empty for none.
     pub percent_top: Vec<usize>,
     /// Whether the `log1p_` columns are added.
     pub log1p: bool,
@@ -40,29 +42,30 @@ impl Default for QcOptions {
     }
 }
 
-/// Result of [`calculate_qc_metrics`].
+/// The result of [`calculate_qc_metrics`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct QcMetrics {
-    /// Genes detected in each cell.
+    /// The number of genes detected in each cell.
     pub n_genes_by_counts: Vec<i32>,
-    /// Counts of each cell.
+    /// The counts of each cell.
     pub total_counts: Vec<f64>,
-    /// Sorted, distinct sizes of the top sets.
+    /// The sizes of the top sets, sorted and distinct.
     pub percent_top: Vec<usize>,
-    /// For each size, the percentage of each cell's counts; NaN for cells without counts.
+    /// For each of these sizes, the percentage of each cell's counts; NaN for a cell without
+    /// counts.
     pub pct_counts_in_top: Vec<Vec<f64>>,
     /// For each gene set, its name and its counts in each cell.
     pub qc_vars: Vec<(String, Vec<f64>)>,
-    /// Cells each gene is detected in.
+    /// The number of cells that each gene is detected in.
     pub n_cells_by_counts: Vec<i64>,
-    /// Counts of each gene.
+    /// The counts of each gene.
     pub gene_total_counts: Vec<f64>,
     log1p: bool,
     dtype: DType,
     exact: Exact,
 }
 
-/// Sums of integers that doubles do not hold, each in numpy's dtype.
+/// Sums of integers that doubles cannot hold, in numpy's dtype.
 #[derive(Debug, Clone, PartialEq, Default)]
 struct Exact {
     cells: Option<Data>,
@@ -71,14 +74,15 @@ struct Exact {
 }
 
 impl QcMetrics {
-    /// Mean count of each gene over all cells.
+    /// Returns the mean count of each gene over all cells.
     pub fn mean_counts(&self) -> Vec<f64> {
         let n = self.total_counts.len() as f64;
         self.gene_total_counts.iter().map(|t| t / n).collect()
     }
 
-    /// The columns scanpy writes, in its order and dtypes: int32 and int64 numbers, sums in float32 for float32 matrices
-    /// and int64 for integer ones, percentages of top genes in float64. A percentage of a cell without counts is NaN.
+    /// Returns the columns of scanpy, in its order and dtypes: int32 and int64 numbers, sums in
+    /// float32 for float32 matrices and int64 for integer ones, percentages of top genes in
+    /// float64. The percentages of a cell without counts are NaN.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`].
@@ -124,16 +128,17 @@ impl QcMetrics {
     }
 }
 
-/// The name of metrics in errors.
+/// The name, in errors, of the metrics.
 const METRICS: &str = "calculate_qc_metrics: metrics of the cells";
 
-/// The column of `ln(1 + x)`.
+/// Returns the column of `ln(1 + x)`.
 fn log_of(x: impl ExactSizeIterator<Item = f64>, narrow: bool) -> Result<Value> {
     float_column(&memory::collected(x.map(f64::ln_1p), METRICS)?, narrow)
 }
 
-/// Quality-control metrics of cells and genes in one pass (`scanpy.pp.calculate_qc_metrics`). Stored zeros are not
-/// counted as detected. As scanpy's, a percentage of a cell without counts is NaN.
+/// Computes quality-control metrics of cells and genes in one pass
+/// (`scanpy.pp.calculate_qc_metrics`). Stored zeros do not count as detected. As in scanpy, a
+/// percentage of a cell without counts is NaN.
 ///
 /// # Errors
 /// [`Error::Values`] for a negative, NaN or infinite value; [`Error::Parameter`] for a size in `percent_top` that is 0 or
@@ -172,7 +177,7 @@ pub fn calculate_qc_metrics(x: &LazyMatrix, options: &QcOptions, session: &Sessi
             exact.sets.push(past_doubles(&x.select(None, Some(&genes))?, Axis::Var, counts, session)?);
         }
     }
-    // Highly variable genes and normalisation need the same sums.
+    // The sums are kept for highly variable genes and normalisation, which need the same ones.
     let (mean, m2) = moments.vectors();
     let rows = memory::copied(&total_counts, METRICS)?;
     x.learn_sums(CountSums { rows, columns: gene_total_counts.clone(), mean, m2 }, session);
@@ -195,7 +200,7 @@ pub(super) fn passes() -> Vec<Needs> {
     vec![Quality::NEEDS]
 }
 
-/// The pass.
+/// The pass for the metrics of cells and genes.
 #[derive(Serialize)]
 struct Quality<'a> {
     shape: (usize, usize),
@@ -206,18 +211,18 @@ struct Quality<'a> {
     check: Check,
 }
 
-/// Numbers of the cells of a block.
+/// The metrics of the cells of a block.
 #[derive(Serialize, Deserialize)]
 struct Rows {
     n_genes: Vec<i32>,
     total: Vec<f64>,
-    /// `n_top` values a row.
+    /// The sums of the top genes, `n_top` values a row.
     top: Vec<f64>,
-    /// `n_sets` values a row.
+    /// The counts of the gene sets, `n_sets` values a row.
     sets: Vec<f64>,
 }
 
-/// Numbers of all cells, a column for each size and each set.
+/// The metrics of all cells, with a column for each size and each set.
 struct Cells {
     n_genes: Vec<i32>,
     total: Vec<f64>,
@@ -242,7 +247,7 @@ impl Scatter<Rows> for Cells {
     }
 }
 
-/// Sum of each gene, in how many cells it is not 0, and its moments.
+/// The sum of each gene, the number of cells where it is not 0, and its moments.
 #[derive(Serialize, Deserialize)]
 struct Genes<N = i64> {
     total: Vec<f64>,
@@ -299,7 +304,7 @@ impl Reducer for Quality<'_> {
     }
 }
 
-/// For each gene the sets it belongs to, as a range into a list: most genes belong to none.
+/// The sets of each gene, as the end of a range in a list; most genes are in no set.
 #[derive(Serialize)]
 struct Membership {
     ends: Vec<u32>,
@@ -355,10 +360,10 @@ fn metrics<T: Number + PartialOrd>(view: &View<'_, T>, pass: &Quality<'_>) -> Re
     Ok((Genes { total, n_cells: genes.detected(), moments }, rows))
 }
 
-/// Largest count kept in the table of frequencies.
+/// The count below which values go into a table of frequencies.
 const SMALL: usize = 1024;
 
-/// Sums of the largest values of a row.
+/// Buffers for sums of the largest values of a row.
 #[derive(Default)]
 struct Top {
     frequency: Vec<u32>,
@@ -366,9 +371,10 @@ struct Top {
 }
 
 impl Top {
-    /// Appends, for each size in the ascending list `sizes`, the sum of that many largest of the non-negative `values`.
+    /// Appends, for each size in the ascending list `sizes`, the sum of that many largest of the
+    /// non-negative `values`.
     fn sums<T: Number>(&mut self, values: &[T], sizes: &[usize], out: &mut Vec<f64>) {
-        // Counts are small integers: a table of frequencies replaces a selection.
+        // Counts are mostly small integers, for which a table of frequencies replaces a selection.
         self.frequency.clear();
         self.frequency.resize(SMALL, 0);
         self.large.clear();
@@ -412,7 +418,7 @@ impl Top {
         }
     }
 
-    /// The same for values that are not small integers.
+    /// Appends the same sums for values that are not small integers.
     fn select<T: Number>(&mut self, values: &[T], sizes: &[usize], out: &mut Vec<f64>) {
         self.large.clear();
         self.large.extend(values.iter().map(|x| x.to_f64()));

@@ -1,4 +1,4 @@
-//! One number, or one matrix of columns by columns, of all values.
+//! Reduces all values of a matrix to one number, or to a matrix of columns by columns.
 
 use super::view::{add, each, with_view};
 use crate::chain::LazyMatrix;
@@ -11,18 +11,18 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// Sum, extremes and counts of all values of a matrix, zeros that are not stored among them.
+/// Sum, extremes and counts of all values of a matrix, including zeros that are not stored.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Totals {
-    /// Sum of the values that are numbers.
+    /// The sum of the values that are not NaN.
     pub sum: f64,
-    /// Least of them; infinity where there are none.
+    /// The least value that is not NaN; infinity without values.
     pub min: f64,
-    /// Largest of them; minus infinity where there are none.
+    /// The largest value that is not NaN; minus infinity without values.
     pub max: f64,
-    /// How many they are.
+    /// The number of values that are not NaN.
     pub count: u64,
-    /// How many values are NaN.
+    /// The number of values that are NaN.
     pub nan: u64,
 }
 
@@ -49,7 +49,7 @@ impl Totals {
     }
 }
 
-/// Sum, least and largest value in one pass, in f64.
+/// Computes sum, least and largest value in one pass, in f64.
 ///
 /// # Errors
 /// The errors of the pass.
@@ -87,14 +87,15 @@ impl Reducer for All {
     }
 }
 
-/// Rows of a cross product that one thread fills at a time.
+/// The number of rows of a cross product that one thread fills at a time.
 const STRIPE: usize = 64;
 
-/// `x' x` in f64, `p x p` for the `p` columns of `x`, in one pass. A zero that is not stored adds nothing, whatever it
-/// meets. Every sum is in the order of the rows in the file.
+/// Returns `x' x` in f64, `p x p` for the `p` columns of `x`, in one pass. A zero that is not
+/// stored adds nothing, even where it meets NaN or infinity. Every sum is in the order of the rows
+/// in the file.
 ///
 /// # Errors
-/// [`Error::Memory`] when there is no room for the product; those of the pass.
+/// [`Error::Memory`] when there is no room for the product; the errors of the pass.
 pub fn cross_product(x: &LazyMatrix, session: &Session) -> Result<Vec<f64>> {
     reduce(x, &CrossProduct { p: x.shape().1, session, pool: session.pool()? }, session)
 }
@@ -144,7 +145,7 @@ impl Reducer for CrossProduct<'_> {
                     let last = first + to.len() / p;
                     for i in 0..view.n_rows() {
                         let (columns, values) = view.row(i);
-                        // Columns ascend. Only what is right of the diagonal is added up.
+                        // Columns ascend. Only the part right of the diagonal is added up.
                         let range = columns.map_or(first..last, |c| {
                             c.partition_point(|&c| (c as usize) < first)..c.partition_point(|&c| (c as usize) < last)
                         });

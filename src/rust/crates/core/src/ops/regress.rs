@@ -1,8 +1,10 @@
-//! Removing what covariates explain (`scanpy.pp.regress_out`): one pass for the least-squares coefficients, then lazy.
+//! Removes the part of the values that covariates explain (`scanpy.pp.regress_out`): one pass for
+//! the least-squares coefficients, then lazy.
 //!
-//! The covariates are made orthonormal first, so that the coefficients of every gene are plain products with its
-//! values: no system is solved, covariates that depend on others drop out, and a sparse row costs its stored values. The
-//! intercept is the mean itself, so that a gene without variation leaves 0 exactly.
+//! The covariates are made orthonormal first. The coefficients of every gene are then plain
+//! products with its values: no system is solved, covariates that depend on others drop out, and a
+//! sparse row costs its stored values. The intercept is the mean itself, so that a gene without
+//! variation leaves exactly 0.
 
 use super::columns::Columns;
 use super::design::orthonormal_rows;
@@ -17,28 +19,29 @@ use crate::session::Session;
 use crate::stream::{adds_up, no_rows, reduce, Needs, Reducer};
 use serde::{Deserialize, Serialize};
 
-/// A variable to regress on, one value a cell.
+/// The variables to regress on, one value a cell.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Regressors {
     /// Named columns of numbers; an intercept is added.
     Numbers(Vec<(String, Vec<f64>)>),
-    /// The group of each cell: every gene loses its mean in the group.
+    /// The group of each cell: from every gene its mean in the group is subtracted.
     Groups {
-        /// Name of the column.
+        /// The name of the column.
         name: String,
-        /// Group of each cell.
+        /// The group of each cell.
         codes: Vec<u32>,
-        /// Number of groups.
+        /// The number of groups.
         n_groups: usize,
     },
 }
 
-/// The matrix less the least-squares fit of each gene on `by` and an intercept, recorded after one pass. The result is
-/// dense when read. Where covariates depend on each other, residuals are those of any least-squares solution.
+/// Subtracts from each gene its least-squares fit on `by` and an intercept. The operation is
+/// recorded after one pass, and the result is dense when it is read. Where covariates depend on
+/// each other, residuals are the same for every least-squares solution.
 ///
 /// # Errors
-/// [`Error::Shape`] for another number of values than cells; [`Error::Parameter`] for covariates that are not finite;
-/// [`Error::Values`] for NaN or infinite values of the matrix.
+/// [`Error::Shape`] unless there is one value a cell; [`Error::Parameter`] for covariates that are
+/// not finite; [`Error::Values`] for NaN or infinite values of the matrix.
 pub fn regress_out(x: &LazyMatrix, by: &Regressors, session: &Session) -> Result<LazyMatrix> {
     let n = x.shape().0;
     let (covariates, width, keys): (_, _, Vec<String>) = match by {
@@ -63,8 +66,8 @@ pub fn regress_out(x: &LazyMatrix, by: &Regressors, session: &Session) -> Result
     x.with(RegressOut { covariates, coefficients: coefficients.into(), width, keys: keys.into() })
 }
 
-/// The mean of every gene and its products with the other columns of `rows`, `n_vars x width`; those of a gene without
-/// variation are 0.
+/// Returns the mean of every gene and its products with the other columns of `rows`, `n_vars x
+/// width`. The products of a gene without variation are 0.
 fn of_numbers(x: &LazyMatrix, rows: &[f64], width: usize, session: &Session) -> Result<Vec<f64>> {
     let n_cols = x.shape().1;
     let check = Check::finite(x, "regress_out");
@@ -128,7 +131,8 @@ impl Reducer for Products<'_> {
     }
 }
 
-/// Values of a gene in a group: how many, the first, and the sum of what the others lie above it.
+/// The values of a gene in a group: their number, the first, and the sum of the differences of all
+/// to the first.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 struct Level {
     n: f64,
@@ -155,7 +159,7 @@ impl Level {
         }
     }
 
-    /// The mean of `size` values, those not added being 0; exact where all are equal.
+    /// Returns the mean of `size` values, those not added being 0. It is exact where all are equal.
     fn mean(&self, size: f64) -> f64 {
         if self.n == 0.0 {
             0.0
@@ -165,7 +169,7 @@ impl Level {
     }
 }
 
-/// The mean of every gene in every group, `n_vars x width`.
+/// Returns the mean of every gene in every group, `n_vars x width`.
 fn of_groups(x: &LazyMatrix, codes: &[u32], width: usize, session: &Session) -> Result<Vec<f64>> {
     let check = Check::finite(x, "regress_out");
     let size = memory::count(&[x.shape().1, width], MEANS)?;

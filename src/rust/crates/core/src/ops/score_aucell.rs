@@ -1,5 +1,5 @@
-//! How high the genes of a set rank among all genes of a cell: the area under their recovery curve over the first ranks
-//! (AUCell, Aibar et al. 2017).
+//! Scores how high the genes of a set rank among all genes of a cell, by the area under their
+//! recovery curve over the first ranks (AUCell, Aibar et al. 2017).
 
 use super::gene_sets::{by_gene, by_set};
 use super::view::{with_view, Check, RowOf};
@@ -14,12 +14,13 @@ use serde::Serialize;
 
 const SCORES: &str = "score_aucell: scores of the cells";
 
-/// The score of every cell of `x` (n_obs x n_vars) for each of `sets`, positions of genes that do not repeat; n_obs values
-/// from 0 to 1 each. Ranks up to `share` of all genes count, rounded up.
+/// Returns the score of every cell of `x` (n_obs x n_vars) for each of `sets`: n_obs values from 0
+/// to 1 a set. A set is positions of genes without repeats. The first `share` of all ranks count,
+/// rounded up.
 ///
-/// A gene of rank r of those T counts T - r, as the area is the sum of these; the score is their sum over the largest there can
-/// be. Genes of equal value are in no order: each counts the mean of what their ranks count, which is what random orders give
-/// on average.
+/// With T such ranks, a gene of rank r adds T - r to the area. The score is the area over its
+/// largest possible value. Genes of equal value have no order: each adds the mean over their ranks,
+/// which is what random orders give on average.
 ///
 /// # Errors
 /// [`Error::Values`](crate::Error::Values) for values that are not finite; the errors of the pass.
@@ -39,21 +40,21 @@ pub(super) fn passes() -> Vec<Needs> {
     vec![Ranks::NEEDS]
 }
 
-/// The sum of what the ranks after `before` count, `n` of them.
+/// Returns the sum of what the `n` ranks after `before` add to an area.
 fn area(last: usize, before: usize, n: usize) -> f64 {
     let n = n.min(last.saturating_sub(before + 1));
-    // last - before - 1 down to last - before - n.
+    // The terms are last - before - 1 down to last - before - n.
     n as f64 * (last as f64 - before as f64) - (n as f64 * (n as f64 + 1.0)) / 2.0
 }
 
 #[derive(Serialize)]
 struct Ranks {
     n_rows: usize,
-    /// The first rank that counts nothing.
+    /// The first rank that adds nothing.
     last: usize,
-    /// The largest area of each set.
+    /// The largest possible area of each set.
     most: Vec<f64>,
-    /// The sets of each gene, gene after gene.
+    /// The start of each gene in `of_gene`, and the sets of the genes, gene after gene.
     starts: Vec<usize>,
     of_gene: Vec<u32>,
     #[serde(skip)]
@@ -61,7 +62,7 @@ struct Ranks {
 }
 
 impl Ranks {
-    /// Adds to the scores of a row of `n_cols` genes. `order` is room.
+    /// Adds the areas of a row of `n_cols` genes to `to`, one for each set. `order` is a buffer.
     fn row<T: Number>(
         &self,
         (columns, values): RowOf<'_, T>,
@@ -80,7 +81,7 @@ impl Ranks {
         let (above, below) = order.split_at(positive);
         self.ranked(above, 0, to);
         if positive + 1 < self.last {
-            // Zeros are one tie; the genes that are not there are those of no value.
+            // Zeros are one tie. Its genes are all genes less those that have a value.
             let each = area(self.last, positive, zeros) / zeros.max(1) as f64;
             let count = |gene: usize, sign: f64, to: &mut [f64]| {
                 self.sets(gene).iter().for_each(|&set| to[set as usize] += sign * each);
@@ -92,7 +93,8 @@ impl Ranks {
         Ok(())
     }
 
-    /// Counts genes in descending order, from a rank on.
+    /// Adds the areas of genes in descending order of their values. `before` genes rank before
+    /// them.
     fn ranked<T: Number>(&self, order: &[(T, u32)], mut before: usize, to: &mut [f64]) {
         for equal in order.chunk_by(|a, b| a.0 == b.0) {
             if before + 1 >= self.last {
@@ -127,7 +129,7 @@ impl Reducer for Ranks {
             for (i, to) in part.chunks_exact_mut(width.max(1)).enumerate() {
                 self.check.row(&view, i)?;
                 self.row(view.row(i), view.n_cols, &mut order, to)?;
-                // A set has no area where one rank counts.
+                // A set has no area if only one rank counts.
                 to.iter_mut().zip(&self.most).for_each(|(x, most)| *x = if *most > 0.0 { *x / most } else { 0.0 });
             }
             Ok(((), part))

@@ -14,22 +14,23 @@ use serde::Serialize;
 use std::marker::PhantomData;
 use std::ops::AddAssign;
 
-/// The name of sums in errors.
+/// The name, in errors, of sums.
 const SUMS: &str = "sums";
 
-/// Sums of a matrix, exact where its values are whole numbers.
+/// The sums of a matrix, exact where its values are whole numbers.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Sums {
-    /// Of floats, added up in f64.
+    /// Sums of floats, added up in f64.
     Floats(Vec<f64>),
-    /// Of signed integers or of true and false.
+    /// Sums of signed integers or of truth values.
     Signed(Vec<i128>),
-    /// Of unsigned integers.
+    /// Sums of unsigned integers.
     Unsigned(Vec<i128>),
 }
 
 impl Sums {
-    /// In numpy's dtype: int64, uint64 or float64. As numpy's, an integer sum past the end of its dtype wraps around.
+    /// Converts the sums to numpy's dtype: int64, uint64 or float64. As in numpy, an integer sum
+    /// beyond its dtype wraps around.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`].
@@ -41,7 +42,7 @@ impl Sums {
         })
     }
 
-    /// As doubles: for integers those nearest to the exact sums.
+    /// Converts the sums to doubles, for integers the doubles nearest to the exact sums.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`].
@@ -53,8 +54,8 @@ impl Sums {
     }
 }
 
-/// The sum of every column ([`Axis::Obs`], `n_vars` values), of every row ([`Axis::Var`], `n_obs` values) or of all values
-/// (`None`, one value). NaN and infinities propagate.
+/// Computes the sum of every column ([`Axis::Obs`], `n_vars` values), of every row ([`Axis::Var`],
+/// `n_obs` values) or of all values (`None`, one value). NaN and infinities propagate.
 ///
 /// # Errors
 /// The errors of the pass.
@@ -73,7 +74,8 @@ pub fn sums(x: &LazyMatrix, axis: Option<Axis>, session: &Session) -> Result<Sum
     })
 }
 
-/// The sum of every row as f64, `n_obs` values; see [`sums`]. Nothing is read where an earlier pass left the sums of counts.
+/// Returns the sum of every row as f64, `n_obs` values; see [`sums`]. Reads nothing where an
+/// earlier pass left the sums of counts.
 ///
 /// # Errors
 /// The errors of the pass.
@@ -84,8 +86,8 @@ pub fn row_sums(x: &LazyMatrix, session: &Session) -> Result<Vec<f64>> {
     sums(x, Some(Axis::Var), session)?.into_doubles()
 }
 
-/// The sum of every column as f64, `n_vars` values; see [`sums`]. Nothing is read where an earlier pass left the sums of counts, or
-/// those of a chain with operations.
+/// Returns the sum of every column as f64, `n_vars` values; see [`sums`]. Reads nothing where an
+/// earlier pass left the sums of counts, or an earlier call the column sums of the same chain.
 ///
 /// # Errors
 /// The errors of the pass.
@@ -100,8 +102,9 @@ pub fn col_sums(x: &LazyMatrix, session: &Session) -> Result<Vec<f64>> {
     Ok(found)
 }
 
-/// Sums of integers in numpy's dtype where some of `doubles`, those added up in f64, are past 2^53, from which on f64 has gaps;
-/// `doubles` become those nearest to them. `None` where they are exact, and for floats.
+/// Computes the exact sums of integers, in numpy's dtype, if some of `doubles` (the same sums added
+/// up in f64) reach 2^53, from which on f64 has gaps. Then `doubles` become the doubles nearest to
+/// the exact sums. Returns `None` for floats and where `doubles` are exact.
 ///
 /// # Errors
 /// The errors of the pass.
@@ -126,9 +129,9 @@ fn pass<S: Sum>(x: &LazyMatrix, along: Axis, session: &Session) -> Result<Vec<S>
     }
 }
 
-/// A number that values are added up in.
+/// A type of numbers that values are added up in.
 trait Sum: Zero + Default + AddAssign + Send + Sync + Serialize + DeserializeOwned {
-    /// The sums of the rows or columns of a block.
+    /// Returns the sums of the rows or columns of a block.
     fn of_block(block: Block, along: Axis) -> Result<Vec<Self>>;
 }
 
@@ -184,7 +187,7 @@ impl<S: Sum> Reducer for RowSums<S> {
     }
 }
 
-/// Exact sums of a block of integers.
+/// Returns the exact sums of a block of integers.
 fn whole(block: &Block, along: Axis) -> Result<Vec<i128>> {
     let (Storage::Csr { data, .. } | Storage::Dense(data)) = &block.storage;
     macro_rules! of {

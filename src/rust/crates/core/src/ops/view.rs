@@ -1,4 +1,4 @@
-//! One block as typed rows, and the checks every reducer shares.
+//! A block as typed rows, and the checks of values that reducers share.
 
 use crate::chain::LazyMatrix;
 use crate::element::{DType, Data, Number, Value};
@@ -6,18 +6,18 @@ use crate::error::{Error, Result};
 use crate::matrix::{Block, Positions, Storage};
 use crate::memory;
 
-/// A block with float values, read row by row.
+/// A block of numbers of type `T`, read row by row.
 pub(super) struct View<'a, T> {
-    /// Matrix rows of the block's rows.
+    /// The matrix positions of the block's rows.
     pub(super) positions: &'a Positions,
-    /// Columns of the matrix.
+    /// The number of columns of the matrix.
     pub(super) n_cols: usize,
     csr: Option<(&'a [usize], &'a [u32])>,
     values: &'a [T],
 }
 
-/// The values of one row: `(Some(columns), values)` for the stored entries of a sparse row, `(None, values)` for a dense
-/// row, whose columns are `0..n_cols`.
+/// The values of one row: `(Some(columns), values)` for the stored entries of a sparse row; `(None,
+/// values)` for a dense row, whose columns are `0..n_cols`.
 pub(super) type RowOf<'a, T> = (Option<&'a [u32]>, &'a [T]);
 
 impl<'a, T: Number> View<'a, T> {
@@ -75,7 +75,7 @@ pub(super) fn each<T: Number>(row: RowOf<'_, T>, mut f: impl FnMut(usize, f64)) 
     }
 }
 
-/// Requirements on the values of a matrix.
+/// The domain of the values of a matrix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Domain {
     /// Any finite value.
@@ -84,7 +84,7 @@ pub(super) enum Domain {
     NonNegative,
 }
 
-/// Names the operation and the matrix when a value is refused.
+/// The check of values. Its error names the operation and the matrix.
 pub(super) struct Check {
     element: String,
     operation: &'static str,
@@ -97,24 +97,24 @@ impl Check {
         Check { element: x.name(), operation, domain: Domain::Finite, expected: "finite values" }
     }
 
-    /// Raw counts.
+    /// Makes the check of raw counts: finite and not negative.
     pub(super) fn counts(x: &LazyMatrix, operation: &'static str) -> Self {
         let expected = "non-negative finite counts";
         Check { element: x.name(), operation, domain: Domain::NonNegative, expected }
     }
 
-    /// Log-normalised, not yet centred.
+    /// Makes the check of logarithmised values that are not centred: finite and not negative.
     pub(super) fn log_values(x: &LazyMatrix, operation: &'static str) -> Self {
         let expected = "non-negative finite values (logarithmised, not scaled)";
         Check { element: x.name(), operation, domain: Domain::NonNegative, expected }
     }
 
-    /// Refuses row `i` of the block when a value is outside the domain.
+    /// Checks that all values of row `i` of the block are in the domain.
     #[inline]
     pub(super) fn row<T: Number>(&self, view: &View<'_, T>, i: usize) -> Result<()> {
         let (columns, values) = view.row(i);
         let ok = |x: f64| x.is_finite() && (self.domain == Domain::Finite || x >= 0.0);
-        // In the values' own width: half the work for f32.
+        // Values are compared in their own width, which is half the work for f32.
         let (low, high) = match (self.domain, T::DTYPE) {
             (Domain::NonNegative, DType::F32) => (0.0, f64::from(f32::MAX)),
             (Domain::NonNegative, _) => (0.0, f64::MAX),
@@ -139,7 +139,7 @@ impl Check {
 }
 
 impl Check {
-    /// Refuses a block of float values when one of them is outside the domain.
+    /// Checks that all values of a block of floats are in the domain.
     pub(super) fn block(&self, block: &Block) -> Result<()> {
         let (Storage::Csr { data, .. } | Storage::Dense(data)) = &block.storage;
         match data {
@@ -159,8 +159,8 @@ pub(super) fn add<S: Copy + std::ops::AddAssign>(to: &mut [S], from: &[S]) {
     to.iter_mut().zip(from).for_each(|(t, f)| *t += *f);
 }
 
-/// Sums as a column in the dtype numpy sums have: int64 or uint64 for integers, else the float dtype of the matrix. `exact`
-/// are those of integers that doubles do not hold.
+/// Returns sums as a column in the dtype of numpy's sums: int64 or uint64 for integers, else the
+/// float dtype of the matrix. `exact` are sums of integers that doubles cannot hold.
 ///
 /// # Errors
 /// [`Error::OutOfMemory`].
@@ -179,10 +179,10 @@ pub(super) fn sums_column(sums: &[f64], exact: Option<&Data>, dtype: DType) -> R
     Ok(Value::vector(column))
 }
 
-/// The name of a column of results in errors.
+/// The name, in errors, of a column of results.
 const COLUMN: &str = "a column";
 
-/// A float column, float32 when `single`.
+/// Returns a float column, float32 when `single`.
 ///
 /// # Errors
 /// [`Error::OutOfMemory`].
@@ -194,7 +194,7 @@ pub(super) fn float_column(values: &[f64], single: bool) -> Result<Value> {
     }
 }
 
-/// Whether sums over `dtype` come as float32.
+/// Returns whether sums over `dtype` come as float32.
 pub(super) fn single(dtype: DType) -> bool {
     matches!(dtype, DType::F32 | DType::F16)
 }

@@ -1,33 +1,37 @@
-//! Working memory that is shared out.
+//! Working memory, leased to the calls of a session.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 
-/// Bytes that are leased in a session, by all calls at work in it.
+/// The bytes leased in a session, by all calls that run in it.
 #[derive(Debug, Clone, Default)]
 pub struct Budget(Arc<AtomicUsize>);
 
-/// A part of the memory of a session, given back when it is dropped.
+/// A part of the memory of a session, returned when it is dropped.
 #[derive(Debug)]
 pub struct Lease {
     bytes: usize,
     of: Budget,
 }
 
-/// Memory that work of the graph stage holds: its own, and part of the passes' as far as that went.
+/// Memory leased by work of the graph stage: its own, and as much of the memory of passes as was
+/// free.
 #[derive(Debug)]
 pub struct Held {
+    /// The lease of the graph stage's memory.
     pub(super) _own: Lease,
+    /// The lease of the passes' memory.
     pub(super) _of_passes: Lease,
 }
 
 impl Budget {
-    /// Bytes leased now.
+    /// Returns the number of bytes leased now.
     pub fn leased(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Leases as much of `want` bytes as is free of `limit`, but `floor` bytes whatever is free.
+    /// Leases as much of `want` bytes as is free of `limit`, and at least `floor` bytes (or `want`)
+    /// even where less is free.
     pub(super) fn lease_anyway(&self, floor: usize, want: usize, limit: usize) -> Lease {
         let free = |leased| want.min(usize::max(limit.saturating_sub(leased), floor));
         let add = |leased: usize| Some(leased.saturating_add(free(leased)));
@@ -35,7 +39,8 @@ impl Budget {
         Lease { bytes: free(leased), of: self.clone() }
     }
 
-    /// Leases as much of `want` bytes as is free of `limit`; `None` where that is less than `least`.
+    /// Leases as much of `want` bytes as is free of `limit`; returns `None` where that is less than
+    /// `least`.
     pub(super) fn lease(&self, least: usize, want: usize, limit: usize) -> Option<Lease> {
         let mut bytes = 0;
         let taken = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |leased| {
@@ -47,12 +52,12 @@ impl Budget {
 }
 
 impl Lease {
-    /// Bytes that may be used.
+    /// Returns the number of bytes that may be used.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Gives back all but `bytes` of it.
+    /// Returns all but `bytes` of the lease to the session.
     pub fn shrink(&mut self, bytes: usize) {
         let back = self.bytes.saturating_sub(bytes);
         self.bytes -= back;

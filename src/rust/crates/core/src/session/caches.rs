@@ -1,4 +1,4 @@
-//! Facts about matrices that a session keeps for the passes that follow.
+//! Facts about matrices that a session keeps for later passes.
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
@@ -7,11 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 type Entries = Mutex<HashMap<(u64, TypeId), Arc<dyn Any + Send + Sync>>>;
 
-/// Entries that are found by a name.
+/// Entries that are found by name.
 type Named = Mutex<Vec<(String, Arc<dyn Any + Send + Sync>)>>;
 
-/// Entries by matrix and type, one of each. Those of a matrix go with it. What one state of a file holds is kept by a name of
-/// that state, and found when the file is opened again.
+/// Entries by matrix and type, at most one of each. The entries of a matrix are dropped with it.
+/// Facts about one state of a file are kept by the name of that state, and found when the file is
+/// opened again.
 #[derive(Debug, Clone, Default)]
 pub struct Caches(Arc<Entries>, Arc<Named>);
 
@@ -19,17 +20,18 @@ pub struct Caches(Arc<Entries>, Arc<Named>);
 #[derive(Debug)]
 pub(crate) struct Identity {
     number: u64,
-    /// Caches with entries about it.
+    /// Caches that have entries about this matrix.
     kept_in: Mutex<Vec<Weak<Entries>>>,
 }
 
 // A poisoned lock cannot occur: nothing that can panic runs while one is held.
+/// Locks `m`.
 fn lock<T>(m: &Mutex<T>) -> MutexGuard<'_, T> {
     m.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Identity {
-    /// One like no other.
+    /// Makes an identity that differs from every other one.
     pub(crate) fn new() -> Arc<Identity> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         Arc::new(Identity { number: NEXT.fetch_add(1, Ordering::Relaxed), kept_in: Mutex::default() })
@@ -39,19 +41,19 @@ impl Identity {
 impl Drop for Identity {
     fn drop(&mut self) {
         for entries in lock(&self.kept_in).iter().filter_map(Weak::upgrade) {
-            // Dropped when the lock is free again.
+            // Entries are dropped once the lock is free again.
             let _gone: Vec<_> = lock(&entries).extract_if(|(number, _), _| *number == self.number).collect();
         }
     }
 }
 
 impl Caches {
-    /// The entry of this type about a matrix.
+    /// Returns the entry of this type about a matrix.
     pub(crate) fn find<T: Any + Send + Sync>(&self, of: &Identity) -> Option<Arc<T>> {
         lock(&self.0).get(&(of.number, TypeId::of::<T>())).cloned()?.downcast().ok()
     }
 
-    /// Keeps an entry about a matrix in place of the one before.
+    /// Keeps an entry about a matrix; it replaces an older one of its type.
     pub(crate) fn keep<T: Any + Send + Sync>(&self, of: &Identity, entry: T) {
         {
             let mut kept_in = lock(&of.kept_in);
@@ -64,37 +66,37 @@ impl Caches {
         drop(before);
     }
 
-    /// Forgets the entry of this type about a matrix.
+    /// Drops the entry of this type about a matrix.
     pub(crate) fn forget<T: Any + Send + Sync>(&self, of: &Identity) {
         let before = lock(&self.0).remove(&(of.number, TypeId::of::<T>()));
         drop(before);
     }
 
-    /// The entry of a name.
+    /// Returns the entry of a name and this type.
     pub(crate) fn named<T: Any + Send + Sync>(&self, name: &str) -> Option<Arc<T>> {
         let named = lock(&self.1);
         named.iter().filter(|(known, _)| known == name).find_map(|(_, entry)| entry.clone().downcast().ok())
     }
 
-    /// Keeps an entry by a name.
+    /// Keeps an entry by name.
     pub(crate) fn keep_named<T: Any + Send + Sync>(&self, name: String, entry: Arc<T>) {
         lock(&self.1).push((name, entry));
     }
 
-    /// Forgets entries of this type with names that nobody else has.
+    /// Drops named entries of this type that nobody else holds.
     pub(crate) fn forget_unused<T: Any + Send + Sync>(&self) {
         let unused =
             |(_, entry): &mut (String, Arc<dyn Any + Send + Sync>)| entry.is::<T>() && Arc::strong_count(entry) == 1;
-        // Dropped when the lock is free again.
+        // Entries are dropped once the lock is free again.
         let _gone: Vec<_> = lock(&self.1).extract_if(.., unused).collect();
     }
 
-    /// Entries about all matrices.
+    /// Returns the number of entries about all matrices; named ones do not count.
     pub fn len(&self) -> usize {
         lock(&self.0).len()
     }
 
-    /// Whether nothing is kept.
+    /// Returns whether there are no entries about matrices.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -1,8 +1,9 @@
-//! Panics as errors.
+//! Conversion of panics to errors.
 
 use crate::error::{Error, Result};
 
-/// Runs `work` and turns a panic into [`Error::Internal`]: the last line of defence, not a way to report errors.
+/// Runs `work` and turns a panic into [`Error::Internal`]: the last line of defence, not a way to
+/// report errors.
 ///
 /// # Errors
 /// The errors of `work`, and [`Error::Internal`] for a panic.

@@ -1,21 +1,25 @@
-//! The heap of the C library, which keeps freed memory for the threads that freed it.
+//! The heap of the C library, which caches freed memory for the threads that freed it.
 
-/// Gives freed memory back to the operating system. glibc keeps what worker threads have freed, tens of megabytes for each,
-/// until a thread like them comes again; called when a verb has ended, and where a large step inside one has. Elsewhere it does nothing.
+/// Returns freed memory to the operating system. glibc keeps what worker threads have freed, tens
+/// of megabytes per thread, until a thread uses the same arena again. Called at the end of a verb,
+/// and inside a verb after a large step. Does nothing where the C library is not glibc.
 pub fn release_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
         extern "C" {
             fn malloc_trim(pad: usize) -> std::ffi::c_int;
         }
-        // SAFETY: glibc's own function, callable at any time from any thread; it touches free memory only.
+        // SAFETY: a function of glibc that may be called at any time from any thread; it touches
+        // free memory only.
         unsafe { malloc_trim(0) };
     }
 }
 
-/// Lets four threads share an arena of glibc's heap. By itself it makes one for each thread, up to eight a processor, and
-/// `malloc_trim` leaves up to 64 MB free at the end of each: with an arena a thread, peaks of the graph stage were 10 % higher,
-/// at the same speed. Holds for the whole process; a limit set by the user (`MALLOC_ARENA_MAX`, `GLIBC_TUNABLES`) stays.
+/// Lets four threads share an arena of glibc's heap. By default glibc makes one per thread, up to
+/// eight per processor, and `malloc_trim` leaves up to 64 MB free at the end of each. With one
+/// arena per thread, peaks of the graph stage were 10 % higher, at the same speed. The setting
+/// holds for the whole process; a limit set by the user (`MALLOC_ARENA_MAX`, `GLIBC_TUNABLES`) is
+/// not changed.
 pub(super) fn share_arenas(threads: usize) {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
@@ -32,7 +36,7 @@ pub(super) fn share_arenas(threads: usize) {
                 || std::env::var("GLIBC_TUNABLES").is_ok_and(|tunables| tunables.contains("arena_max"));
             if !limited {
                 let most = c_int::try_from(threads.div_ceil(4)).unwrap_or(c_int::MAX).max(2);
-                // SAFETY: glibc's own function, which changes where later threads allocate.
+                // SAFETY: a function of glibc, which changes where later threads allocate.
                 unsafe { mallopt(M_ARENA_MAX, most) };
             }
         });

@@ -1,8 +1,10 @@
-//! The limits of the machine: its memory, and the room on its disks. `None` is where nobody tells.
+//! The limits of the machine: its memory, and the free space on its disks. `None` where the system
+//! does not tell.
 
 use std::path::Path;
 
-/// Bytes that programs can have in memory, swap included: of the machine, or of the control groups the process is in.
+/// Returns the bytes that programs can have in memory, swap included: of the machine, or of the
+/// control groups of the process.
 #[cfg(target_os = "linux")]
 pub(super) fn memory() -> Option<usize> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
@@ -15,7 +17,8 @@ pub(super) fn memory() -> Option<usize> {
     Some(memory.saturating_add(of("SwapTotal:").unwrap_or(0)))
 }
 
-/// The least limit of the control groups of the process: each is bound by those around it.
+/// Returns the least limit of the control groups of the process. Each group is also bound by the
+/// groups around it.
 #[cfg(target_os = "linux")]
 fn group() -> Option<usize> {
     let limits = |line: &str| {
@@ -34,32 +37,32 @@ fn group() -> Option<usize> {
     std::fs::read_to_string("/proc/self/cgroup").ok()?.lines().filter_map(limits).min()
 }
 
-/// Bytes that programs can have in memory: swap grows on demand elsewhere.
+/// Returns `None`: elsewhere swap grows on demand.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn memory() -> Option<usize> {
     None
 }
 
-/// Bytes free on the disk of `folder`, for this user, and bytes of the disk.
+/// Returns the bytes free for this user on the disk of `folder`, and the size of the disk in bytes.
 #[cfg(unix)]
 pub(super) fn disk(folder: &Path) -> Option<(u64, u64)> {
     use std::os::unix::ffi::OsStrExt;
     let name = std::ffi::CString::new(folder.as_os_str().as_bytes()).ok()?;
     let mut found = std::mem::MaybeUninit::<libc::statvfs>::uninit();
-    // SAFETY: a name that ends with 0, and room for the answer.
+    // SAFETY: the name ends with 0, and `found` has room for the answer.
     let failed = unsafe { libc::statvfs(name.as_ptr(), found.as_mut_ptr()) } != 0;
     if failed {
         return None;
     }
-    // SAFETY: filled, as the call did not fail.
+    // SAFETY: `found` was filled, because the call did not fail.
     let found = unsafe { found.assume_init() };
-    // Narrower numbers on some systems.
+    // The numbers are narrower on some systems.
     #[allow(clippy::unnecessary_cast, clippy::useless_conversion)]
     let (block, free, all) = (found.f_frsize as u64, found.f_bavail as u64, found.f_blocks as u64);
     Some((free.saturating_mul(block), all.saturating_mul(block)))
 }
 
-/// Bytes free on the disk of `folder`, and bytes of the disk.
+/// Returns `None`: free space is not known here.
 #[cfg(not(unix))]
 pub(super) fn disk(_: &Path) -> Option<(u64, u64)> {
     None

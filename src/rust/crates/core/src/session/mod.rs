@@ -1,5 +1,5 @@
-//! The session: threads, memory, scratch space, caches and control, in one value that is passed down to all that takes long.
-//! Nothing else is shared between calls, and nothing is global.
+//! The session: threads, memory, scratch space, caches and control, in one value that is passed to
+//! all long work. Calls share no other resources.
 
 mod budget;
 mod caches;
@@ -9,7 +9,7 @@ mod machine;
 mod monitor;
 mod pool;
 mod scratch;
-#[allow(clippy::module_inception)] // the session itself
+#[allow(clippy::module_inception)] // the module has the session itself
 mod session;
 mod watch;
 

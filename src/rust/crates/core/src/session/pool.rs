@@ -1,33 +1,36 @@
-//! The threads of a call.
+//! The thread pool of a call.
 
 use crate::error::{Error, Result};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
-/// Stack of a thread that works.
+/// Stack of a worker thread, in bytes.
 pub(crate) const STACK: usize = 2 << 20;
 
-/// Most threads there can be.
+/// Most threads of a pool.
 const MAX_THREADS: usize = 1 << 12;
 
-/// The one thread pool of a call and its copies: started when it is first needed, gone with the last of them.
+/// The one thread pool of a call and its copies. It is started when it is first needed, and ended
+/// when the last copy is dropped.
 #[derive(Debug, Clone, Default)]
 pub struct Pool(Arc<Mutex<Option<Running>>>);
 
+/// A pool with its threads.
 #[derive(Debug)]
 struct Running {
     threads: usize,
-    /// A forked process has none of the threads: it starts its own.
+    /// The process that started the threads. A forked process has none of them and starts its own.
     process: u32,
     pool: Arc<rayon::ThreadPool>,
     handles: Vec<JoinHandle<()>>,
 }
 
 impl Pool {
-    /// The pool, of exactly `threads` threads.
+    /// Returns the pool, of exactly `threads` threads; starts it where there is none of that size.
     ///
     /// # Errors
-    /// [`Error::Parameter`] for more than 4096 threads; [`Error::OutOfMemory`] for more than the system starts.
+    /// [`Error::Parameter`] for more than 4096 threads; [`Error::OutOfMemory`] for more than the
+    /// system starts.
     pub(super) fn of(&self, threads: usize) -> Result<Arc<rayon::ThreadPool>> {
         if threads > MAX_THREADS {
             return Err(Error::parameter("threads", format!("at most {MAX_THREADS}"), threads));
@@ -36,7 +39,7 @@ impl Pool {
         // A poisoned lock cannot occur: nothing that can panic runs while it is held.
         let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(r) = running.take_if(|r| r.process != process) {
-            // Its threads cannot be waited for.
+            // The threads belong to another process and cannot be joined.
             std::mem::forget(r);
         }
         if let Some(r) = running.as_ref().filter(|r| r.threads == threads) {
@@ -56,15 +59,15 @@ impl Pool {
         Ok(pool)
     }
 
-    /// Ends the threads and waits until they are gone, with the buffers each of them kept; more work starts others. A pool that
-    /// somebody still uses stays.
+    /// Ends the threads and joins them; the buffers of each thread go with it. Later work starts
+    /// new ones. A pool that is still in use stays.
     pub(super) fn end(&self) {
         let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let ours = |r: &mut Running| r.process == std::process::id() && Arc::strong_count(&r.pool) == 1;
         if let Some(Running { pool, handles, .. }) = running.take_if(ours) {
             drop(pool);
             for handle in handles {
-                // A panic of its was told where it happened.
+                // A panic of the thread was reported where it happened.
                 drop(handle.join());
             }
         }

@@ -1,4 +1,4 @@
-//! The room on disk for what does not fit into memory.
+//! Scratch space: disk space for data that does not fit into memory.
 
 use super::caches::Caches;
 use super::machine;
@@ -7,52 +7,55 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-/// Part of a disk that is left to others where no limit is set, and the most of it in bytes.
+/// The part of a disk (one in 32) that is reserved for others where no limit is set, and the most
+/// that is reserved, in bytes.
 const RESERVE: (u64, u64) = (32, 256 << 20);
 
-/// Bytes in scratch files that can be done without.
+/// Scratch data that is dispensable, such as a cache.
 pub(crate) trait Yields: Send + Sync + std::fmt::Debug {
-    /// Gives them back.
+    /// Deletes the data and returns its bytes to the [`Space`].
     fn give_up(&self);
 }
 
-/// A folder for files without a name, gone with their handles, the bytes in them, and how many there may be.
+/// A folder for unnamed files, which are deleted with their handles; the bytes in them, and the
+/// limit of those bytes.
 #[derive(Debug, Clone, Default)]
 pub struct Space {
-    /// `None` for the system's folder of temporary files.
+    /// The folder; `None` for the system's folder of temporary files.
     folder: Option<PathBuf>,
-    /// Bytes of all files of a session.
+    /// The bytes of all files of a session.
     used: Arc<AtomicU64>,
-    /// `None` for the room on the disk less a reserve.
+    /// The most bytes in use; `None` for the free space on the disk less a reserve.
     limit: Option<u64>,
-    /// Bytes in use that are given up where others need them.
+    /// Dispensable data, deleted where others need its bytes.
     yielding: Arc<Mutex<Vec<Weak<dyn Yields>>>>,
 }
 
 impl Space {
-    /// The same space, with at most so many bytes in use; `None` for the room on the disk less a reserve.
+    /// Returns the same space with at most `limit` bytes in use; `None` for the free space on the
+    /// disk less a reserve.
     #[must_use]
     pub fn limited(&self, limit: Option<u64>) -> Self {
         Space { limit, ..self.clone() }
     }
 
-    /// The same space in another folder: bytes there count as here.
+    /// Returns the same space in another folder; its bytes count towards the same total.
     #[must_use]
     pub fn inside(&self, folder: &Path) -> Self {
         Space { folder: Some(folder.to_owned()), ..self.clone() }
     }
 
-    /// The folder, for one more file.
+    /// Returns the folder for the next file.
     pub(crate) fn folder(&self) -> PathBuf {
         self.folder.clone().unwrap_or_else(std::env::temp_dir)
     }
 
-    /// Bytes in use.
+    /// Returns the number of bytes in use.
     pub fn used(&self) -> u64 {
         self.used.load(Ordering::Relaxed)
     }
 
-    /// Bytes that are free.
+    /// Returns the number of free bytes.
     pub(crate) fn free(&self) -> u64 {
         match self.limit {
             Some(limit) => limit.saturating_sub(self.used()),
@@ -60,13 +63,13 @@ impl Space {
         }
     }
 
-    /// Bytes that are free on the disk beside its reserve.
+    /// Returns the bytes that are free on the disk besides the reserve.
     fn free_on_disk(&self) -> Option<u64> {
         let (free, all) = machine::disk(&self.folder())?;
         Some(free.saturating_sub((all / RESERVE.0).min(RESERVE.1)))
     }
 
-    /// Has bytes in use given up before others are refused.
+    /// Registers dispensable data, to be deleted before a request for bytes is refused.
     pub(crate) fn may_take_back<T: Yields + 'static>(&self, from: &Arc<T>) {
         let from: Weak<dyn Yields> = Arc::<T>::downgrade(from);
         let mut yielding = self.yielding.lock().unwrap_or_else(PoisonError::into_inner);
@@ -74,10 +77,11 @@ impl Space {
         yielding.push(from);
     }
 
-    /// Counts bytes that are going to be written; what can be done without makes room for them.
+    /// Counts bytes that are about to be written; dispensable data is deleted where they do not
+    /// fit.
     ///
     /// # Errors
-    /// [`Error::Scratch`] where there is no room for them.
+    /// [`Error::Scratch`] where there is no space for them.
     pub(crate) fn take(&self, bytes: u64) -> Result<()> {
         let refused = match self.take_free(bytes) {
             Err(refused @ Error::Scratch { .. }) => refused,
@@ -93,10 +97,10 @@ impl Space {
         }
     }
 
-    /// Counts bytes that are going to be written, where they are free.
+    /// Counts bytes that are about to be written, and deletes nothing for them.
     ///
     /// # Errors
-    /// [`Error::Scratch`] where there is no room for them.
+    /// [`Error::Scratch`] where there is no space for them.
     pub(crate) fn take_free(&self, bytes: u64) -> Result<()> {
         let limit = self.limit.unwrap_or(u64::MAX);
         let more = |used: u64| used.checked_add(bytes).filter(|&used| used <= limit);
@@ -120,18 +124,19 @@ impl Space {
     }
 }
 
-/// The room a pass over a stored matrix may take besides the blocks it has handed out.
+/// The memory and disk space that a pass over a stored matrix may use, besides the blocks it has
+/// handed out.
 #[derive(Debug, Clone)]
 pub struct Allowance {
     /// Bytes in memory.
     pub memory: usize,
-    /// Place for what does not fit into them.
+    /// Scratch space for data that does not fit into memory.
     pub scratch: Space,
-    /// Packed rows.
+    /// How the pass uses packed rows.
     pub keeping: Keeping,
 }
 
-/// The packed rows that a pass finds and leaves.
+/// The packed rows that a pass finds and leaves for later ones.
 #[derive(Debug, Clone, Default)]
 pub struct Keeping {
     caches: Caches,
@@ -140,27 +145,30 @@ pub struct Keeping {
 }
 
 impl Keeping {
+    /// Makes the use of packed rows in `caches`, of at most `limit` bytes (see [`Keeping::limit`]).
     pub(super) fn new(caches: Caches, limit: Option<u64>, fills: bool) -> Self {
         Keeping { caches, limit, fills }
     }
 
+    /// Returns the caches that hold the packed rows.
     pub(crate) fn caches(&self) -> &Caches {
         &self.caches
     }
 
-    /// Bytes they may take; `None` for as many as the matrix takes in its file, 0 for none at all.
+    /// Returns the bytes that packed rows may take: `None` for as many as the matrix takes in its
+    /// file, 0 for none at all.
     pub(crate) fn limit(&self) -> Option<u64> {
         self.limit
     }
 
-    /// Whether the pass leaves them.
+    /// Returns whether the pass leaves packed rows for later ones.
     pub(crate) fn fills(&self) -> bool {
         self.fills
     }
 }
 
 impl Allowance {
-    /// An equal part of it for each of so many.
+    /// Returns an allowance with an equal part of the memory for each of `n` users.
     #[must_use]
     pub(crate) fn among(&self, n: usize) -> Allowance {
         Allowance { memory: self.memory / n.max(1), ..self.clone() }
@@ -181,7 +189,8 @@ mod tests {
         let expected = "scratch files in '/some/where' need 40 bytes more, and 30 are free of the 100 they may take; \
                         raise the setting scratch_limit, or raise the setting memory so that more stays in memory";
         assert_eq!(error.to_string(), expected);
-        // Every folder of a session counts, and bytes that are given back can be had again.
+        // The folders of a session share one total, and bytes that were given back can be taken
+        // again.
         assert_eq!(all.used(), 70);
         space.give_back(70);
         space.take(100).unwrap();
@@ -198,7 +207,7 @@ mod tests {
         assert!(error.starts_with(&format!("scratch files in '{}' need {} bytes more", folder.display(), 1u64 << 60)));
         assert!(error.contains(free) && error.contains("the setting scratch_limit"), "{error}");
         assert_eq!(space.used(), 1);
-        // Who sets a limit has it, whatever the disk says.
+        // A limit that is set holds, whatever is free on the disk.
         space.limited(Some(u64::MAX)).take(1 << 60).unwrap();
     }
 }

@@ -1,4 +1,4 @@
-//! A session, as it is passed down.
+//! A session, which is passed down through all calls.
 
 use super::budget::{Budget, Held, Lease};
 use super::caches::Caches;
@@ -14,31 +14,33 @@ use std::sync::Arc;
 /// Default working memory, in bytes (256 MiB).
 pub const DEFAULT_MEMORY: usize = 256 << 20;
 
-/// Resources and control of calls into the core, and what they leave for the calls that follow. Copies are of the same session.
-/// Results never depend on any of it.
+/// The resources and control of calls into the core, and the facts that they leave for later calls.
+/// Copies belong to the same session. Results never depend on any of it.
 #[derive(Debug, Clone)]
 pub struct Session {
     /// Worker threads, at least 1.
     pub threads: usize,
-    /// Working memory in bytes, for all that is at work at the same time.
+    /// Working memory in bytes, for all work that runs at the same time.
     pub memory: usize,
-    /// Bytes that all work of the graph stage may hold at the same time; `None` for the memory of the machine.
+    /// Bytes that all work of the graph stage may hold at the same time; `None` for the memory of
+    /// the machine.
     pub graph_memory: Option<usize>,
     /// Progress and cancellation of a call.
     pub monitor: Arc<Monitor>,
     /// The processes that share every pass; `None` where this one works alone.
     pub team: Option<Arc<dyn Team>>,
-    /// The threads of a pool, shared by all work of a call.
+    /// The threads, shared by all work of a call.
     pub pool: Pool,
-    /// The memory that is leased.
+    /// The working memory that is leased.
     pub budget: Budget,
     /// The memory that the graph stage holds.
     pub held: Budget,
-    /// Room on disk.
+    /// Scratch space on disk.
     pub scratch: Space,
-    /// Bytes that the packed rows of a matrix may take in it; `None` for as many as the matrix takes in its file, 0 for none.
+    /// Bytes of scratch space that the packed rows of a matrix may take; `None` for as many as the
+    /// matrix takes in its file, 0 for none.
     pub packed: Option<u64>,
-    /// Facts about matrices that passes found out.
+    /// Facts about matrices that passes have found.
     pub caches: Caches,
 }
 
@@ -52,19 +54,19 @@ impl Default for Session {
 }
 
 impl Session {
-    /// A new session with a given number of threads.
+    /// Makes a new session with `threads` threads (at least 1) and defaults for the rest.
     pub fn with_threads(threads: usize) -> Self {
         Session { threads: threads.max(1), ..Session::default() }
     }
 
-    /// The same session for one more call, with a monitor and a pool of its own.
+    /// Returns the same session for one more call, with a monitor and a pool of its own.
     #[must_use]
     pub fn call(&self) -> Self {
         let (monitor, pool) = Default::default();
         Session { monitor, pool, ..self.clone() }
     }
 
-    /// Leases as much of `want` bytes as is free. `what` is a name for the error.
+    /// Leases as much of `want` bytes as is free; `what` names the work in errors.
     ///
     /// # Errors
     /// [`Error::Memory`] where less than `least` bytes are free.
@@ -80,35 +82,38 @@ impl Session {
         })
     }
 
-    /// Leases this part of the memory (4 is a quarter), or as much of it as is free, but a quarter of it whatever others have, so
-    /// that all work gets on.
+    /// Leases `1 / of` of the memory, or as much of that as is free. It leases a quarter of that
+    /// part even where less is free, so that all work makes progress.
     pub(crate) fn part(&self, of: usize) -> Lease {
         let want = self.memory / of.max(1);
         self.budget.lease_anyway(want / 4, want, self.memory)
     }
 
-    /// Leases this part of the memory, or as much of it as is free beyond the three quarters that a pass takes: for what stays
-    /// between passes.
+    /// Leases `1 / of` of the memory for data that stays between passes, or less: with it, no more
+    /// than a quarter of the memory may be leased, as a pass takes the other three quarters.
     pub(crate) fn spare(&self, of: usize) -> Lease {
         self.budget.lease_anyway(0, self.memory / of.max(1), self.memory / 4)
     }
 
-    /// The packed rows that a pass finds, and leaves where it `fills`.
+    /// Returns how a pass uses packed rows: it finds them, and leaves them where it `fills`.
     pub fn keeping(&self, fills: bool) -> Keeping {
         Keeping::new(self.caches.clone(), self.packed, fills)
     }
 
-    /// Leases `bytes` that work of the graph stage holds, all or none. They are no part of `memory`, which bounds what streams
-    /// by, but passes beside it take less as far as that goes. `what` is a name for the error.
+    /// Leases `bytes` for work of the graph stage, all or none. They are not part of `memory`,
+    /// which is the bound of streaming, but as far as `memory` is free, passes that run at the same
+    /// time get less by them. `what` names the work in errors.
     ///
     /// # Errors
-    /// [`Error::Memory`] where less is free of `graph_memory`, or of the memory of the machine.
+    /// [`Error::Memory`] where fewer bytes are free of `graph_memory`, or of the memory of the
+    /// machine.
     pub(crate) fn hold(&self, what: impl Into<String>, bytes: usize) -> Result<Held> {
         let own = self.hold_apart(what, bytes)?;
         Ok(Held { _own: own, _of_passes: self.budget.lease_anyway(0, bytes, self.memory) })
     }
 
-    /// Leases bytes as [`hold`](Self::hold) does, where the pass that fills them has all of `memory` itself.
+    /// Leases bytes as [`hold`](Self::hold) does, but takes nothing from `memory`, so that the pass
+    /// that fills them can have all of it.
     ///
     /// # Errors
     /// The error of [`hold`](Self::hold).
@@ -127,8 +132,8 @@ impl Session {
         })
     }
 
-    /// Runs `work` on a rayon pool of exactly `self.threads` threads, so that no global pool is touched (a forked
-    /// process would inherit a dead one).
+    /// Runs `work` on a rayon pool of exactly `self.threads` threads. The global pool is never
+    /// used, because a forked process would inherit a dead one.
     ///
     /// # Errors
     /// [`Error::Parameter`] for more than 4096 threads; [`Error::OutOfMemory`] for more than the system starts;
@@ -138,7 +143,7 @@ impl Session {
         guard(|| pool.install(work))
     }
 
-    /// The pool of a call, of exactly `self.threads` threads.
+    /// Returns the pool of a call, of exactly `self.threads` threads.
     ///
     /// # Errors
     /// [`Error::Parameter`] for more than 4096 threads; [`Error::OutOfMemory`] for more than the system starts.
@@ -165,7 +170,7 @@ mod tests {
     #[test]
     fn the_graph_stage_holds_all_or_none_of_a_memory_of_its_own() {
         let session = Session { memory: 1000, ..Session::with_threads(1) };
-        // More than passes have, as ever: it bounds them.
+        // It may hold more than `memory`, of which passes then have none left.
         let all = session.hold("a graph", 5000).unwrap();
         assert_eq!((session.held.leased(), session.budget.leased()), (5000, 1000));
         drop(all);
@@ -199,7 +204,7 @@ mod tests {
         assert_eq!(session.lease("the graph", 400, 900).unwrap().bytes(), 500);
         let rest = session.part(2);
         assert_eq!((rest.bytes(), session.part(4).bytes()), (500, 62));
-        // Caches take nothing of the three quarters of a pass.
+        // A spare lease takes nothing of the three quarters of a pass.
         assert_eq!(session.spare(8).bytes(), 0);
         drop((half, rest));
         assert_eq!((session.spare(8).bytes(), session.spare(2).bytes()), (125, 125));

@@ -1,4 +1,4 @@
-//! A simulated h5ad file.
+//! Writes simulated h5ad files.
 
 use super::{SimulatedSource, Simulation};
 use crate::chain::LazyMatrix;
@@ -8,11 +8,12 @@ use crate::write::{write_h5ad, H5adPlan, Part, WriteOptions};
 use std::path::Path;
 use std::sync::Arc;
 
-/// Writes `simulation` as an h5ad file, streamed: memory does not grow with the number of cells beyond a few bytes each.
-/// X is float32 counts; obs has `cell_type` and `batch`, var `gene_ids`, `uns["simulation"]` the parameters.
+/// Writes `simulation` as an h5ad file. X (float32 counts) is streamed, so only obs grows in memory
+/// with the number of cells. obs has `cell_type` and `batch`, var `gene_ids`; `uns["simulation"]`
+/// holds the parameters.
 ///
 /// # Errors
-/// Errors of [`SimulatedSource::new`] for parameters out of range, and of writing.
+/// The errors of [`SimulatedSource::new`] for parameters out of range, and of writing.
 pub fn simulate_h5ad(
     simulation: &Simulation,
     path: impl AsRef<Path>,

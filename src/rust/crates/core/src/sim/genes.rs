@@ -1,8 +1,8 @@
-//! Names: cell types with their well-known markers, genes, and barcodes.
+//! Names of cell types with their known markers, of genes, and of cells (barcodes).
 
 use crate::random::mix_next;
 
-/// Blood cell types and markers of each; a marker may serve several types.
+/// Types of blood cells, each with its markers; a marker may serve several types.
 pub(super) const TYPES: [(&str, &[&str]); 8] = [
     ("CD4 T", &["CD3D", "CD3E", "CD3G", "TRAC", "IL7R", "LTB", "TCF7", "CCR7", "LEF1", "MAL", "LDHB", "CD2", "CD27"]),
     (
@@ -32,7 +32,7 @@ pub(super) const MITOCHONDRIAL: [&str; 13] = [
     "MT-ND6", "MT-CYB",
 ];
 
-/// Expressed highly in every cell.
+/// Genes with high expression in every cell.
 pub(super) const HOUSEKEEPING: [&str; 16] = [
     "MALAT1", "B2M", "TMSB4X", "ACTB", "EEF1A1", "TPT1", "FTL", "FTH1", "TMSB10", "HLA-A", "HLA-B", "HLA-C", "GAPDH",
     "PTMA", "UBA52", "ACTG1",
@@ -57,8 +57,9 @@ pub(super) enum Kind {
     Mitochondrial,
 }
 
-/// The genes of a simulation in matrix order: named ones at fixed pseudo-random places, `MT-` genes at the end,
-/// GENE00001... between. At most half of the genes are named, markers first.
+/// Returns the `n_vars` genes of a simulation in matrix order. At most half of them have real
+/// names, markers first, at pseudo-random places that the seed determines; the others are GENE00001
+/// and so on. The `MT-` genes are at the end.
 pub(super) fn genes(n_vars: usize, seed: u64) -> Vec<(String, Kind)> {
     let mut named: Vec<(String, Kind)> = Vec::new();
     for rank in 0..TYPES.iter().map(|t| t.1.len()).max().unwrap_or(0) {
@@ -97,12 +98,13 @@ pub(super) fn genes(n_vars: usize, seed: u64) -> Vec<(String, Kind)> {
         .collect()
 }
 
-/// The name of cell type `t`: a blood cell type, then "Type 9", "Type 10", ...
+/// Returns the name of cell type `t`: a type of blood cell, then "Type 9", "Type 10", ...
 pub(super) fn type_name(t: usize) -> String {
     TYPES.get(t).map_or_else(|| format!("Type {}", t + 1), |(name, _)| (*name).to_owned())
 }
 
-/// A 16-base barcode for cell `row`, never the same twice: a bijection of the 32-bit numbers written in base 4.
+/// Returns a barcode of 16 bases and "-1" for cell `row`. Barcodes do not repeat, because they are
+/// a bijection of the 32-bit integers, written in base 4.
 pub(super) fn barcode(row: u32, seed: u64) -> String {
     let key = mix_next(seed);
     let mut x = row ^ key as u32;
@@ -117,7 +119,7 @@ pub(super) fn barcode(row: u32, seed: u64) -> String {
     out
 }
 
-/// An Ensembl-like identifier for gene `g`.
+/// Returns an identifier for gene `g` in the form of Ensembl's.
 pub(super) fn gene_id(g: usize) -> String {
     format!("ENSG{:011}", 100_000 + 7 * g)
 }

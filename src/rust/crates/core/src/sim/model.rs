@@ -1,11 +1,12 @@
-//! The parameters of a simulation, drawn once: weights of every gene in every type, batch effects, dispersions.
+//! The distributions of a simulation, drawn once: weights of every gene in every type, batch
+//! effects, dispersions.
 
 use super::genes::{genes, Kind, TYPES};
 use super::simulation::Simulation;
 use super::tables::{gamma_table, Alias, GAMMA_BINS, THETAS};
 use crate::random::Xoshiro;
 
-/// Expected count in a median cell from which a gene's gamma factor is drawn.
+/// Threshold of a gene's expected count in a median cell; from it on the gamma factor is drawn.
 const HIGH: f64 = 0.1;
 /// Standard deviation of ln L.
 const LIBRARY_SD: f64 = 0.4;
@@ -13,7 +14,7 @@ const LIBRARY_SD: f64 = 0.4;
 const MT_MEDIAN: f64 = 0.05;
 /// Share of cells of low quality.
 const LOW_QUALITY: f64 = 0.03;
-/// Streams of parameters lie above those of cells (their row numbers).
+/// First stream of the generators of parameters, above those of cells (their row numbers).
 const PARAMETERS: u64 = 1 << 40;
 
 /// The properties of one cell, before its counts are drawn.
@@ -23,18 +24,18 @@ pub(super) struct Cell {
     pub(super) batch: usize,
     /// Expected total count.
     pub(super) library: f64,
-    /// Expected share of it in `MT-` genes.
+    /// Expected share of `MT-` genes in the total.
     pub(super) mt: f64,
 }
 
-/// A gene whose gamma factor is drawn.
+/// A gene whose gamma factor is drawn for every cell.
 struct HighGene {
     gene: u32,
     weight: f32,
     theta: u8,
 }
 
-/// Expression of one type: genes drawn one by one, and the rest drawn together.
+/// Expression of one type: high genes are drawn one by one, low genes together.
 struct Profile {
     high: Vec<HighGene>,
     low_genes: Vec<u32>,
@@ -42,11 +43,12 @@ struct Profile {
     low: Alias,
 }
 
-/// Everything rows are drawn from; size `n_types * n_vars`, whatever the number of cells.
+/// The distributions that rows are drawn from. Their size is `n_types * n_vars`, whatever the
+/// number of cells.
 pub(super) struct Model {
     seed: u64,
     pub(super) gene_names: Vec<String>,
-    /// Upper ends of the types' shares.
+    /// Cumulative shares of the types, ascending to 1.
     shares: Vec<f64>,
     profiles: Vec<Profile>,
     batch_effect: Vec<Vec<f32>>,
@@ -58,6 +60,7 @@ pub(super) struct Model {
 }
 
 impl Model {
+    /// Draws the distributions of a simulation from its seed.
     pub(super) fn new(sim: &Simulation) -> Self {
         let (gene_names, kinds): (Vec<String>, Vec<Kind>) = genes(sim.n_vars, sim.seed).into_iter().unzip();
         let n_nuclear = kinds.iter().filter(|&&k| k != Kind::Mitochondrial).count();
@@ -107,7 +110,7 @@ impl Model {
         }
     }
 
-    /// The cell of row `row` and the generator its counts are drawn from.
+    /// Returns the properties of cell `row`, and the generator to draw its counts from.
     pub(super) fn cell(&self, row: u32) -> (Cell, Xoshiro) {
         let mut rng = Xoshiro::new(self.seed, u64::from(row));
         let u = rng.uniform();
@@ -122,7 +125,8 @@ impl Model {
         (Cell { cell_type, batch, library, mt: mt.min(0.9) }, rng)
     }
 
-    /// Draws the counts of a row: non-zero genes ascending. `low` is scratch.
+    /// Draws the non-zero counts of a row into `out`, (gene, count) by ascending gene. `low` is
+    /// scratch.
     pub(super) fn draw(&self, row: u32, low: &mut Vec<u32>, out: &mut Vec<(u32, u32)>) {
         let (cell, mut rng) = self.cell(row);
         let profile = &self.profiles[cell.cell_type];
@@ -131,7 +135,8 @@ impl Model {
 
         low.clear();
         if !profile.low_genes.is_empty() {
-            // Poisson thinning: events at the rate of the largest batch effect, kept in proportion to the gene's own.
+            // Poisson thinning: events occur at the rate of the largest batch effect and are kept
+            // in proportion to the gene's own.
             let events = rng.poisson(nuclear * profile.low_total * self.batch_effect_max);
             for _ in 0..events {
                 let gene = profile.low_genes[profile.low.draw(&mut rng)];
@@ -172,7 +177,7 @@ impl Model {
     }
 }
 
-/// Pushes the run of equal genes at `at` as one count; gives the position after it.
+/// Appends the run of equal genes at `at` as one count; returns the position after it.
 #[inline(always)]
 fn push_run(sorted: &[u32], at: usize, out: &mut Vec<(u32, u32)>) -> usize {
     let gene = sorted[at];
@@ -202,7 +207,7 @@ fn draw_theta(rng: &mut Xoshiro) -> u8 {
     UPPER.iter().filter(|&&x| u >= x).count() as u8
 }
 
-/// Weights of the nuclear genes before any type: their sum is 1.
+/// Returns the weights of the nuclear genes without the effect of a type; their sum is 1.
 fn base_weights(kinds: &[Kind], rng: &mut Xoshiro) -> Vec<f64> {
     let ln: Vec<f64> = kinds
         .iter()
@@ -227,11 +232,11 @@ fn base_weights(kinds: &[Kind], rng: &mut Xoshiro) -> Vec<f64> {
     kinds.iter().zip(&ln).map(|(&k, w)| w.exp() / sums[group(k)] * share[group(k)] / present).collect()
 }
 
-/// The weights of type `t`: base, times its programme; their sum is 1.
+/// Returns the weights of the nuclear genes in type `t`; their sum is 1.
 fn type_weights(t: usize, base: &[f64], kinds: &[Kind], names: &[String], mut rng: Xoshiro) -> Vec<f64> {
     let known: &[&str] = TYPES.get(t).map_or(&[], |x| x.1);
     let ordinary = kinds.iter().filter(|&&k| k == Kind::Ordinary).count();
-    // At least 8 genes make a programme, in however small a matrix.
+    // A type's programme has at least 8 ordinary genes, in however small a matrix.
     let in_programme = (8.0 / ordinary.max(1) as f64).max(0.01);
     let mut w: Vec<f64> = base
         .iter()
@@ -254,8 +259,9 @@ fn type_weights(t: usize, base: &[f64], kinds: &[Kind], names: &[String], mut rn
     w
 }
 
-/// The median library size at which the expected share of non-zero counts is `sim.density`, by bisection over typical
-/// cells; every gene is taken to have theta 6 (the shape hardly matters to its zeros).
+/// Finds, by bisection over typical cells, the median library size at which the expected share of
+/// non-zero counts is `sim.density`. Every gene counts as one of theta 6, because theta hardly
+/// changes the share of zeros.
 fn solve_library(sim: &Simulation, weights: &[Vec<f64>], sizes: &[f64]) -> f64 {
     // Midpoints of eight equal quantile bins of the standard normal.
     const Z: [f64; 8] = [-1.534, -0.887, -0.489, -0.157, 0.157, 0.489, 0.887, 1.534];

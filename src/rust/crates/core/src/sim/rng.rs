@@ -3,19 +3,21 @@
 use crate::random::Xoshiro;
 
 impl Xoshiro {
-    /// Uniform in [low, high).
+    /// Draws from the uniform distribution on [low, high).
     pub(super) fn between(&mut self, low: f64, high: f64) -> f64 {
         low + (high - low) * self.uniform()
     }
 
-    /// Poisson with mean `lambda`: inversion below 12, transformed rejection (Hörmann 1993, PTRS) above.
+    /// Draws from the Poisson distribution with mean `lambda`: by inversion below 12, by
+    /// transformed rejection (Hörmann 1993, PTRS) above.
     #[inline(always)]
     pub(super) fn poisson(&mut self, lambda: f64) -> u32 {
         if lambda < 12.0 {
             let mut p = (-lambda).exp();
             let mut u = self.uniform();
             let mut k = 0;
-            // u < 1 - 2^-53 and lambda < 12: past k = 100 the rest of the mass is below the resolution of u.
+            // u < 1 - 2^-53 and lambda < 12: past k = 100 the remaining mass is below the
+            // resolution of u.
             while u >= p && k < 100 {
                 u -= p;
                 k += 1;
@@ -52,7 +54,7 @@ impl Xoshiro {
     }
 }
 
-/// ln k! by Stirling's series, exact products below 10.
+/// Returns ln k!: by Stirling's series, or by the exact product below 10.
 fn ln_factorial(k: f64) -> f64 {
     if k < 10.0 {
         return (2..=k as u32).map(f64::from).product::<f64>().ln();

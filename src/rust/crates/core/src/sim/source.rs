@@ -1,4 +1,4 @@
-//! The simulated matrix as a source of blocks, and its obs and var.
+//! The simulated matrix as a source of blocks, with its obs and var.
 
 use super::genes::{barcode, gene_id, type_name};
 use super::model::Model;
@@ -10,8 +10,8 @@ use crate::session::Allowance;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// A simulated matrix of counts (CSR, float32), drawn row by row when asked for. See the [module](super) for the
-/// distribution.
+/// A simulated matrix of counts (CSR, float32) whose rows are drawn when they are read. See the
+/// [module](super) for the distribution.
 pub struct SimulatedSource {
     simulation: Simulation,
     model: Model,
@@ -24,7 +24,7 @@ impl std::fmt::Debug for SimulatedSource {
 }
 
 impl SimulatedSource {
-    /// Draws the parameters: time and memory grow with `n_types * n_vars`, not with `n_obs`.
+    /// Makes the source; time and memory grow with `n_types * n_vars`, not with `n_obs`.
     ///
     /// # Errors
     /// [`Error::Parameter`] for a value outside its domain.
@@ -46,12 +46,13 @@ impl SimulatedSource {
         Ok(SimulatedSource { simulation, model })
     }
 
-    /// The model that is simulated.
+    /// Returns the parameters.
     pub fn simulation(&self) -> &Simulation {
         &self.simulation
     }
 
-    /// obs: barcodes as index (18 characters, unique), `cell_type` and `batch` as categoricals.
+    /// Returns obs: barcodes as index (18 characters, unique), `cell_type` and `batch` as
+    /// categoricals.
     pub fn obs(&self) -> DataFrame {
         let n = self.simulation.n_obs;
         let mut index = Strings::new();
@@ -78,7 +79,7 @@ impl SimulatedSource {
         }
     }
 
-    /// var: gene symbols as index, `gene_ids` (ENSG...).
+    /// Returns var: gene symbols as index, `gene_ids` (ENSG...).
     pub fn var(&self) -> DataFrame {
         DataFrame {
             index_name: None,
@@ -87,7 +88,7 @@ impl SimulatedSource {
         }
     }
 
-    /// The parameters, as `uns["simulation"]` of a written file.
+    /// Returns the parameters as the dict `uns["simulation"]` of a written file.
     pub fn parameters(&self) -> Value {
         let s = &self.simulation;
         let count = |n: usize| Value::number(n as i64);
@@ -101,7 +102,7 @@ impl SimulatedSource {
         ])
     }
 
-    /// Expected non-zero counts of a row.
+    /// Returns the expected number of non-zero counts of a row.
     fn row_values(&self) -> u64 {
         ((self.simulation.density * self.simulation.n_vars as f64) as u64).max(1)
     }
@@ -120,7 +121,7 @@ impl Source for SimulatedSource {
         Layout::Csr
     }
 
-    /// Unknown: nothing is drawn before it is asked for.
+    /// Returns `None`: the number is unknown before rows are drawn.
     fn nnz(&self) -> Option<u64> {
         None
     }
@@ -153,7 +154,7 @@ impl Pass for SimulatedPass<'_> {
     }
 
     fn cost(&self, block: usize) -> usize {
-        // Half as much again for rows above the expectation.
+        // 8 bytes a value, and half as much again for rows above the expectation.
         self.blocks[block].len() * self.source.row_values() as usize * 12
     }
 

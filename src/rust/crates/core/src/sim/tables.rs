@@ -1,15 +1,16 @@
-//! Tables that make a draw cheap: gamma quantiles, and aliases for a discrete distribution.
+//! Tables for cheap draws: quantiles of the gamma distribution, and aliases for discrete
+//! distributions.
 
 use crate::random::Xoshiro;
 
-/// Dispersions a gene can have; see [`gamma_table`].
+/// Dispersions that a gene can have; see [`gamma_table`].
 pub(super) const THETAS: [f64; 5] = [1.5, 3.0, 6.0, 12.0, 24.0];
 
-/// Entries of a gamma table.
+/// Number of entries of a gamma table.
 pub(super) const GAMMA_BINS: usize = 1024;
 
-/// `GAMMA_BINS` equiprobable values of Gamma(theta, 1/theta): the mean within each quantile bin, so that their mean is
-/// 1. By the midpoint rule on a fine grid; `theta >= 1`.
+/// Returns `GAMMA_BINS` equiprobable values of Gamma(theta, 1/theta), `theta >= 1`: the mean within
+/// each quantile bin. Their mean is 1. The integrals use the midpoint rule on a fine grid.
 pub(super) fn gamma_table(theta: f64) -> Vec<f32> {
     const STEPS: usize = 1 << 18;
     let top = 1.0 + 14.0 / theta.sqrt() + 20.0 / theta;
@@ -40,15 +41,17 @@ pub(super) fn gamma_table(theta: f64) -> Vec<f32> {
     means.iter().map(|m| (m / per_bin / mean) as f32).collect()
 }
 
-/// Draws from a discrete distribution in constant time (Walker 1977, built as Vose 1991).
+/// A discrete distribution that is drawn from in constant time (Walker 1977, built as by Vose
+/// 1991).
 pub(super) struct Alias {
-    /// Below `threshold`, the position itself; at or above it, `other`.
+    /// A draw at a position below its threshold gives the position itself, else its `other`.
     threshold: Vec<f32>,
     other: Vec<u32>,
 }
 
 impl Alias {
-    /// From non-negative weights with a positive sum; empty weights give a table nothing may be drawn from.
+    /// Makes the table of non-negative weights with a positive sum. Nothing may be drawn from a
+    /// table without weights.
     pub(super) fn new(weights: &[f64]) -> Self {
         let n = weights.len();
         let total: f64 = weights.iter().sum();
@@ -69,9 +72,10 @@ impl Alias {
     }
 
     #[inline(always)]
+    /// Draws a position, with a probability proportional to its weight.
     pub(super) fn draw(&self, rng: &mut Xoshiro) -> usize {
         let i = rng.below(self.threshold.len());
-        // A second word: the bits that chose the position do not choose the side.
+        // A second word, so that the bits that choose the position do not choose the side, too.
         if (rng.bits() >> 40) as f32 * (1.0 / (1u32 << 24) as f32) < self.threshold[i] {
             i
         } else {

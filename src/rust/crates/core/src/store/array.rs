@@ -1,98 +1,104 @@
 //! Arrays of numbers whose chunks are found, fetched and decoded one by one, from any thread.
 //!
-//! A backend says where the stored bytes of a chunk are and fetches many of them at once; undoing the filters is the
-//! reader's, on its own threads. What cannot be found that way (filters only the library of the format knows, values in
-//! other files) is read as boxes of values.
+//! A backend says where the stored bytes of a chunk are and fetches many chunks at once. The reader
+//! undoes the filters, on its own threads. An array that cannot be read that way (filters only the
+//! library of the format knows, values in other files) is read as boxes of values.
 
 use crate::codec::pipeline::Pipeline;
 use crate::dtype::DType;
 use crate::error::Result;
 use std::fmt::Debug;
 
-/// Where stored bytes are.
+/// A range of stored bytes in one of the store's files or objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Extent {
-    /// Which of the store's files or objects; numbered by the backend.
+    /// The file or object, by the backend's own number.
     pub(crate) object: u64,
-    /// Its first byte there.
+    /// The first byte in the object.
     pub(crate) at: u64,
-    /// Bytes; [`Extent::WHOLE`] for all of an object whose size is found when it is fetched.
+    /// Length in bytes; [`Extent::WHOLE`] for all of an object whose size is found when it is
+    /// fetched.
     pub(crate) size: u64,
-    /// The filters of the pipeline that were not applied, one bit each.
+    /// The filters of the pipeline that the writer skipped for this chunk, one bit each.
     pub(crate) mask: u32,
 }
 
 impl Extent {
-    /// All there is.
+    /// The size that stands for the whole object.
     pub(crate) const WHOLE: u64 = u64::MAX;
 
-    /// The extent right after this one, when `next` is that.
+    /// Returns the extent that covers this one and `next`, if `next` follows it without a gap in
+    /// the same object.
     pub(crate) fn joined(self, next: Extent) -> Option<Extent> {
         let adjoins = next.object == self.object && self.at.checked_add(self.size) == Some(next.at);
         adjoins.then(|| Extent { size: self.size + next.size, ..self })
     }
 }
 
-/// How the bytes of an array are reached.
+/// The way to the bytes of an array.
 #[derive(Debug)]
 pub(crate) enum Access {
-    /// In one run of values without filters; nothing was written when `None`.
+    /// One run of values without filters; `None` when no value was written.
     Run(Option<Extent>),
-    /// In chunks, each through this pipeline.
+    /// Chunks, each to be decoded by this pipeline.
     Chunks(Pipeline),
-    /// As boxes of values, which the backend decodes.
+    /// Boxes of values, which the backend decodes.
     Boxes,
 }
 
-/// The layout of numbers, byte for byte.
+/// The layout of one number, byte for byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NumberType {
-    /// Their dtype.
+    /// The dtype.
     pub(crate) dtype: DType,
-    /// Whether their bytes are in the other order than this machine's.
+    /// Whether the byte order is the opposite of this machine's.
     pub(crate) swapped: bool,
 }
 
-/// An array of numbers, without its values.
+/// The description of an array of numbers, without its values.
 #[derive(Debug)]
 pub(crate) struct Meta {
-    /// Extents.
+    /// Extents of the array.
     pub(crate) shape: Vec<u64>,
-    /// The stored bytes.
+    /// Layout of a stored number.
     pub(crate) number: NumberType,
-    /// Extents of a chunk, or of the boxes it is best read in; all at least 1.
+    /// Extents of a chunk, or of the boxes that are best to read; all at least 1.
     pub(crate) chunk: Vec<u64>,
-    /// How its bytes are reached.
+    /// The way to the bytes.
     pub(crate) access: Access,
-    /// One value, as bytes in the stored order: what chunks that were never written hold.
+    /// The value of chunks that were never written: one number, in the stored byte order.
     pub(crate) fill: Vec<u8>,
-    /// Bytes stored.
+    /// Bytes stored for the whole array.
     pub(crate) stored: u64,
-    /// Bytes there are where extents lie: none is longer.
+    /// Upper bound of the length of an extent, in bytes: the size of the file or of the largest
+    /// object.
     pub(crate) longest: u64,
 }
 
 /// The callback that takes stored bytes, see [`ChunkedArray::fetch`].
 pub(crate) type Take<'a> = dyn FnMut(usize, Option<&[u8]>) -> Result<()> + 'a;
 
-/// An array of numbers. Chunks are numbered row-major in their grid; all that is asked for lies within the extents.
+/// An array of numbers that can be read chunk by chunk, from any thread. Chunks are numbered
+/// row-major in their grid. Callers ask only for chunks and boxes within the extents.
 pub(crate) trait ChunkedArray: Send + Sync + Debug {
-    /// Its shape, type and chunks.
+    /// Returns the description of the array: shape, type and chunks.
     fn meta(&self) -> &Meta;
 
-    /// Where a chunk is; `None` when it was never written. For [`Access::Chunks`].
+    /// Finds a chunk; `None` when it was never written. For [`Access::Chunks`] only.
     ///
     /// # Errors
-    /// [`Error::File`](crate::Error::File), [`Error::Io`](crate::Error::Io): the table of chunks may have to be read first.
+    /// [`Error::File`](crate::Error::File), [`Error::Io`](crate::Error::Io): the table of chunks
+    /// may have to be read first.
     fn locate(&self, chunk: u64) -> Result<Option<Extent>>;
 
-    /// Fetches extents and hands each to `take`, by its place in the list, in any order: neighbours with one read, and
-    /// where an answer takes long, many under way at a time. `None` for an object that is not there: a chunk that was never
-    /// written. None of them is longer than [`Meta::longest`].
+    /// Fetches extents and hands the bytes of each to `take`, with its position in the list, in any
+    /// order. Adjacent extents are fetched by one read; where a request takes long, many are under
+    /// way at a time. `take` gets `None` for an object that does not exist, which is a chunk that
+    /// was never written. None of the extents is longer than [`Meta::longest`].
     ///
     /// # Errors
-    /// [`Error::File`](crate::Error::File) when they are not there, [`Error::Io`](crate::Error::Io) when they are refused;
-    /// those of `take`.
+    /// [`Error::File`](crate::Error::File) when the bytes are not there,
+    /// [`Error::Io`](crate::Error::Io) when the system refuses to read them; errors of `take`.
     fn fetch(&self, extents: &[Extent], take: &mut Take<'_>) -> Result<()>;
 
     /// Whether an answer takes long, as it is far away.
@@ -100,16 +106,16 @@ pub(crate) trait ChunkedArray: Send + Sync + Debug {
         false
     }
 
-    /// Fills `out` with the bytes from `object`'s byte `at` on.
+    /// Fills `out` with the bytes of `object` from byte `at` on.
     ///
     /// # Errors
-    /// As [`ChunkedArray::fetch`].
+    /// The errors of [`ChunkedArray::fetch`].
     fn read(&self, object: u64, at: u64, out: &mut [u8]) -> Result<()>;
 
-    /// Reads the box of extents `count` from `start` on into the first corner of `out`, an array of extents `within`, in
-    /// the stored byte order.
+    /// Reads the box of extents `count` that begins at `start` into `out`. `out` is an array of
+    /// extents `within`, in the stored byte order, and the box goes to its corner at index 0.
     ///
     /// # Errors
-    /// With a description of what is wrong.
+    /// A description of the fault.
     fn read_box(&self, start: &[u64], count: &[u64], within: &[u64], out: &mut [u8]) -> Result<(), String>;
 }

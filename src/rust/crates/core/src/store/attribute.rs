@@ -3,10 +3,10 @@
 use crate::error::printable;
 use std::fmt;
 
-/// The most values an error shows of an attribute.
+/// Upper bound of the values of an attribute that an error shows.
 const SHOWN: usize = 8;
 
-/// The values of an attribute, with what they are; a scalar has one.
+/// The values of an attribute and their type. A scalar attribute has one value.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Attribute {
     /// Text.
@@ -17,11 +17,11 @@ pub enum Attribute {
     Float(Vec<f64>),
     /// Booleans.
     Boolean(Vec<bool>),
-    /// h5py's `Empty`: a type and no value.
+    /// No value, only a type (h5py's `Empty`).
     Empty,
 }
 
-/// The values as an error names them.
+/// Formats the values as an error shows them.
 impl fmt::Display for Attribute {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fn list<T>(f: &mut fmt::Formatter<'_>, values: &[T], one: impl Fn(&T) -> String) -> fmt::Result {
@@ -43,7 +43,7 @@ impl fmt::Display for Attribute {
 }
 
 impl Attribute {
-    /// The one text of a scalar (or of a list of one).
+    /// Returns the text of a scalar, or of a list of one; `None` for anything else.
     pub fn text(&self) -> Option<&str> {
         match self {
             Attribute::Text(t) if t.len() == 1 => t.first().map(String::as_str),
@@ -51,7 +51,8 @@ impl Attribute {
         }
     }
 
-    /// All texts; an attribute of no values has none, whatever its type (h5py stores an empty list as float64).
+    /// Returns all texts; `None` for values that are not texts. An attribute of no values counts as
+    /// an empty list whatever its type, since h5py stores an empty list as float64.
     pub fn texts(&self) -> Option<&[String]> {
         match self {
             Attribute::Text(t) => Some(t),
@@ -60,7 +61,7 @@ impl Attribute {
         }
     }
 
-    /// All whole numbers.
+    /// Returns all whole numbers; `None` for values of another type.
     pub fn integers(&self) -> Option<&[i64]> {
         match self {
             Attribute::Integer(v) => Some(v),
@@ -68,7 +69,8 @@ impl Attribute {
         }
     }
 
-    /// The one truth value, stored as a boolean or as a number.
+    /// Returns the one truth value, stored as a boolean or as a whole number; `None` for anything
+    /// else.
     pub fn flag(&self) -> Option<bool> {
         match self {
             Attribute::Boolean(v) if v.len() == 1 => v.first().copied(),
@@ -77,7 +79,7 @@ impl Attribute {
         }
     }
 
-    /// Whether it holds no value.
+    /// Returns whether the attribute has no value.
     pub fn is_empty(&self) -> bool {
         match self {
             Attribute::Text(v) => v.is_empty(),

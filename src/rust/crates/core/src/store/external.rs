@@ -1,24 +1,25 @@
-//! Which other files a file may take parts of itself from.
+//! The policy on other files of which a file makes use.
 
 use crate::error::{Error, Result};
 
-/// Which other files a file may take parts of itself from.
+/// The other files from which a file may take parts of itself: by links, external storage or
+/// virtual datasets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum External {
-    /// None.
+    /// No other file.
     #[default]
     Refuse,
-    /// Files in the folder of the file that was asked for, symbolic links resolved.
+    /// Files in the folder of the file that was opened, symbolic links resolved.
     SameFolder,
-    /// All.
+    /// All files.
     Follow,
 }
 
 impl External {
-    /// By its name in the faces: "refuse", "same-folder" or "follow".
+    /// Returns the policy of a name in the faces: "refuse", "same-folder" or "follow".
     ///
     /// # Errors
-    /// [`Error::Parameter`].
+    /// [`Error::Parameter`] for another name.
     pub fn parse(name: &str) -> Result<External> {
         match name {
             "refuse" => Ok(External::Refuse),
@@ -28,7 +29,7 @@ impl External {
         }
     }
 
-    /// Its name in the faces.
+    /// Returns the name in the faces.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

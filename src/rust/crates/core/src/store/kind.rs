@@ -1,4 +1,4 @@
-//! Types of stored values, whatever stores them.
+//! Types of stored values, for all formats of stores.
 
 use crate::dtype::DType;
 
@@ -7,28 +7,29 @@ use crate::dtype::DType;
 pub(crate) enum Kind {
     /// A whole number of 1, 2, 4 or 8 bytes.
     Integer { bytes: usize, signed: bool },
-    /// An IEEE number of 2, 4 or 8 bytes.
+    /// An IEEE floating-point number of 2, 4 or 8 bytes.
     Float { bytes: usize },
-    /// An enumeration, stored as whole numbers; members by name.
+    /// An enumeration, stored as whole numbers; members are names with their codes.
     Enumeration { bytes: usize, signed: bool, members: Vec<(String, i64)> },
-    /// A pair of IEEE numbers under these two names; `single` when each has at most 4 bytes.
+    /// A pair of IEEE floating-point numbers under these two names; `single` when each has at most
+    /// 4 bytes.
     Complex { single: bool, real: String, imaginary: String },
-    /// Text of fixed length in bytes.
+    /// Text of a fixed number of bytes.
     FixedText { bytes: usize, padding: Padding, utf8: bool },
     /// Text of any length.
     Text { utf8: bool },
-    /// Named fields.
+    /// A record of named fields.
     Compound(Vec<(String, Kind)>),
-    /// A small array in every value.
+    /// An array of fixed extents in every value.
     Array { extents: Vec<usize>, item: Box<Kind> },
-    /// Anything else, by its name.
+    /// A type that cannot be read, by its name.
     Other(String),
 }
 
 /// The padding after the text in a field of fixed length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Padding {
-    /// One NUL, then anything.
+    /// One NUL after the text, then any bytes.
     Terminated,
     /// NULs up to the end.
     Nul,
@@ -40,7 +41,8 @@ impl Kind {
     /// UTF-8 text of any length.
     pub(crate) const TEXT: Kind = Kind::Text { utf8: true };
 
-    /// The kind of numbers of a dtype; truth values are an enumeration of FALSE and TRUE, as h5py has them.
+    /// Returns the kind of the numbers of a dtype. Booleans are an enumeration of FALSE and TRUE,
+    /// as h5py stores them.
     pub(crate) fn of(dtype: DType) -> Kind {
         let bytes = dtype.size();
         match dtype {
@@ -54,38 +56,42 @@ impl Kind {
         }
     }
 
-    /// The dtype of numbers and truth values.
+    /// Returns the dtype whose kind this is; `None` for kinds that [`Kind::of`] never returns.
     pub(crate) fn dtype(&self) -> Option<DType> {
         use DType::{Bool, F16, F32, F64, I16, I32, I64, I8, U16, U32, U64, U8};
         let all = [Bool, I8, I16, I32, I64, U8, U16, U32, U64, F16, F32, F64];
         all.into_iter().find(|&dtype| Kind::of(dtype) == *self)
     }
 
-    /// Complex numbers of two float32 (`single`) or float64, under h5py's names.
+    /// Makes the kind of complex numbers of two float32 (`single`) or two float64, with h5py's
+    /// names of the parts.
     pub(crate) fn complex(single: bool) -> Kind {
         Kind::Complex { single, real: "r".into(), imaginary: "i".into() }
     }
 
-    /// Bytes of a fixed number, padded with NUL: what h5py writes for `bytes`.
+    /// Makes the kind of `bytes` bytes padded with NUL, which h5py writes for numpy's `bytes`
+    /// dtype.
     pub(crate) fn bytes(bytes: usize) -> Kind {
         Kind::FixedText { bytes: bytes.max(1), padding: Padding::Nul, utf8: false }
     }
 
-    /// Arrays of these extents of a kind; the kind itself without any.
+    /// Makes the kind of arrays of these extents of this kind; without extents it is the kind
+    /// itself.
     pub(crate) fn array(self, extents: &[usize]) -> Kind {
         match extents {
             [] => self,
             _ => Kind::Array { extents: extents.to_vec(), item: Box::new(self) },
         }
     }
-    /// Whether it is an enumeration of FALSE and TRUE: the codes of both.
+    /// Returns the codes of FALSE and TRUE if this is an enumeration of just these two names, in
+    /// upper or lower case; else `None`.
     pub(crate) fn boolean(&self) -> Option<(i64, i64)> {
         let Kind::Enumeration { members, .. } = self else { return None };
         let code = |name: &str| members.iter().find(|m| m.0.eq_ignore_ascii_case(name)).map(|m| m.1);
         (members.len() == 2).then(|| Some((code("FALSE")?, code("TRUE")?)))?
     }
 
-    /// numpy's name of the dtype, or a short word for types numpy does not have.
+    /// Returns numpy's name of the dtype, or a short word for types that numpy does not have.
     pub(crate) fn name(&self) -> String {
         match self {
             Kind::Integer { bytes, signed } | Kind::Enumeration { bytes, signed, .. } if self.boolean().is_none() => {
@@ -101,7 +107,8 @@ impl Kind {
         }
     }
 
-    /// Bytes a value takes in memory; for text of any length, those of its pointer.
+    /// Returns the bytes of a value in memory: those of a pointer for text of any length, 0 for
+    /// types that cannot be read.
     pub(crate) fn memory_bytes(&self) -> usize {
         match self {
             Kind::Integer { bytes, .. }

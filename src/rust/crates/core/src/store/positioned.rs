@@ -1,18 +1,21 @@
-//! Reads and writes at a position, on every system.
+//! Reads and writes at a position in a file, on every system.
 
 use std::fs::File;
 use std::io::Result;
 
+/// Fills `out` with the bytes of the file from `at` on, without moving its cursor.
 #[cfg(unix)]
 pub(crate) fn read_exact(file: &File, out: &mut [u8], at: u64) -> Result<()> {
     std::os::unix::fs::FileExt::read_exact_at(file, out, at)
 }
 
+/// Writes all `bytes` at `at`, without moving the file's cursor.
 #[cfg(unix)]
 pub(crate) fn write_all(file: &File, bytes: &[u8], at: u64) -> Result<()> {
     std::os::unix::fs::FileExt::write_all_at(file, bytes, at)
 }
 
+/// Fills `out` with the bytes of the file from `at` on.
 #[cfg(windows)]
 pub(crate) fn read_exact(file: &File, mut out: &mut [u8], mut at: u64) -> Result<()> {
     use std::os::windows::fs::FileExt;
@@ -27,6 +30,7 @@ pub(crate) fn read_exact(file: &File, mut out: &mut [u8], mut at: u64) -> Result
     Ok(())
 }
 
+/// Writes all `bytes` at `at`.
 #[cfg(windows)]
 pub(crate) fn write_all(file: &File, mut bytes: &[u8], mut at: u64) -> Result<()> {
     use std::os::windows::fs::FileExt;

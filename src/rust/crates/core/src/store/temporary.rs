@@ -1,19 +1,21 @@
-//! The file (or folder) that is written beside its target, and those that writers who were killed have left.
+//! Temporary files and folders beside their target, and the removal of those that killed writers
+//! left.
 //!
-//! A writer holds a lock on its temporary file, which the system gives back when the process ends, however it ends: a
-//! file of that name whose lock can be had is nobody's any more. Numbers of processes say nothing, as they are used again.
-//! On a network share the lock counts for all machines, or there are no locks: then only files of this machine whose
-//! process is gone are removed.
+//! A writer holds a lock on its temporary file. The system releases the lock when the process ends,
+//! for whatever reason, so a temporary file whose lock is free belongs to nobody. Process numbers
+//! prove nothing, since they are used again. On a network share either the lock counts for all
+//! machines or there are no locks; without locks, only the files of this machine whose process is
+//! gone are removed.
 
 use crate::error::{Error, Result};
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A file or folder that disappears unless it was put in place.
+/// A temporary file or folder. It is removed on drop, unless [`Temporary::keep`] was called.
 pub(crate) struct Temporary {
     path: Option<PathBuf>,
-    /// Holds the lock; on Windows no folder has one.
+    /// The handle that holds the lock; on Windows folders have none.
     file: Option<File>,
 }
 
@@ -27,12 +29,12 @@ impl Drop for Temporary {
 }
 
 impl Temporary {
-    /// An empty file beside `target`, after those that nobody writes to any more were removed.
+    /// Creates an empty file beside `target`, after it removed the leftovers of other writers.
     pub(crate) fn create(target: &Path) -> Result<Temporary> {
         Self::made(target, |path| File::create_new(path).map(Some))
     }
 
-    /// An empty folder beside `target`, after the same.
+    /// Creates an empty folder beside `target`, after it removed the leftovers of other writers.
     pub(crate) fn create_folder(target: &Path) -> Result<Temporary> {
         Self::made(target, |path| {
             std::fs::create_dir(path)?;
@@ -52,11 +54,13 @@ impl Temporary {
             let n = COUNT.fetch_add(1, Ordering::Relaxed);
             let path = target.with_file_name(format!(".{name}.{}-{}-{n}.tmp", host(), std::process::id()));
             let file = match make(&path) {
-                // Of a process of the same number that was killed where there are no locks.
+                // A process of the same number was killed where there are no locks, and left this
+                // name.
                 Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => continue,
                 made => made.map_err(io)?,
             };
-            // Who looks for leftovers may have the lock for a moment, and removes the file then.
+            // Another writer that looks for leftovers may hold the lock for a moment, and then
+            // removes the file.
             if file.as_ref().is_some_and(|file| matches!(lock(file), Locked::Other)) || !path.exists() {
                 continue;
             }
@@ -64,17 +68,19 @@ impl Temporary {
         }
     }
 
+    /// Returns the path of the file or folder.
     pub(crate) fn path(&self) -> Result<&Path> {
         self.path.as_deref().ok_or_else(|| Error::Internal("no temporary file".into()))
     }
 
-    /// Gives up the file, which has been renamed.
+    /// Gives up the file, which has been renamed: it is no longer removed on drop.
     pub(crate) fn keep(&mut self) {
         self.path = None;
         self.unlock();
     }
 
-    /// Also where a process forked meanwhile shares the handle: the lock would stay on what is the target by now.
+    /// Releases the lock explicitly. Closing the file is not enough where a process that was forked
+    /// meanwhile shares the handle: the lock would stay on the file, which is the target by now.
     fn unlock(&self) {
         #[cfg(unix)]
         let _ = self.file.as_ref().map(File::unlock);
@@ -82,14 +88,16 @@ impl Temporary {
 }
 
 enum Locked {
-    /// By this handle.
+    /// This handle holds the lock.
     Mine,
+    /// Another handle holds it.
     Other,
-    /// There are no locks here.
+    /// The file system has no locks.
     Unknown,
 }
 
-/// On Windows a file that somebody has open cannot be removed, and a lock would keep the library from writing.
+/// Tries to lock a temporary file, without waiting. Not on Windows: there a file that somebody has
+/// open cannot be removed, and a lock would keep the HDF5 library from writing.
 fn lock(file: &File) -> Locked {
     if cfg!(windows) {
         return Locked::Unknown;
@@ -101,7 +109,7 @@ fn lock(file: &File) -> Locked {
     }
 }
 
-/// A word for this machine.
+/// Returns a word for this machine: 8 hexadecimal digits from its name.
 fn host() -> String {
     let name = ["/proc/sys/kernel/hostname", "/etc/hostname"].iter().find_map(|p| std::fs::read_to_string(p).ok());
     let name = name.or_else(|| std::env::var("COMPUTERNAME").ok()).unwrap_or_default();
@@ -111,12 +119,13 @@ fn host() -> String {
     format!("{:08x}", hash >> 32)
 }
 
-/// Whether a process of this machine is gone; only where that can be told.
+/// Returns whether a process of this machine is gone; `false` where that cannot be told.
 fn is_gone(process: &str) -> bool {
     Path::new("/proc/self").exists() && !Path::new("/proc").join(process).exists()
 }
 
-/// Removes what writers of `target` that are gone have left. What cannot be removed harms nobody.
+/// Removes the leftovers of writers of `target` that are gone. A leftover that cannot be removed
+/// does no harm.
 fn remove_leftovers(target: &Path, name: &str) {
     let Some(entries) = target.parent().and_then(|folder| std::fs::read_dir(folder).ok()) else { return };
     let prefix = format!(".{name}.");
@@ -133,7 +142,8 @@ fn remove_leftovers(target: &Path, name: &str) {
         if !machine_is_a_word || !is_number(process) || !is_number(count) {
             continue;
         }
-        // Opened for writing, as some network shares want it for a lock; a folder cannot be.
+        // Opened for writing, which some network shares require for a lock; a folder cannot be
+        // opened so.
         let folder = entry.path().is_dir();
         let Ok(opened) = File::options().write(!folder).read(folder).open(entry.path()) else { continue };
         let gone = match lock(&opened) {
@@ -155,7 +165,7 @@ fn drop_if(gone: bool, opened: File, path: &Path) {
 }
 
 fn remove(path: &Path) {
-    // Nothing can be done, or lost, when this fails: the target is not touched.
+    // A failure cannot be mended and costs nothing: the target is not touched.
     let _ = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
 }
 
@@ -163,7 +173,8 @@ fn remove(path: &Path) {
 mod tests {
     use super::*;
 
-    /// Only files of the very pattern that nobody holds are removed.
+    /// Checks that leftovers are removed only if their name has the full pattern and nobody holds
+    /// them.
     #[test]
     fn leftovers() {
         let dir = std::env::temp_dir().join(format!("anndataoom-left-{}", std::process::id()));

@@ -1,4 +1,4 @@
-//! Values of an array, one field of its records, or an attribute, on their way into memory.
+//! Typed reading of the values of an array, of one field of its records, or of an attribute.
 
 use super::backend::{Object, Part, Stored};
 use super::{Attribute, Kind, Padding};
@@ -8,27 +8,28 @@ use crate::memory;
 use std::ops::Range;
 use std::rc::Rc;
 
-/// Up to this many bytes are read whatever is stored; beyond it the claimed size must be plausible.
+/// Bytes up to which values are read without a check of the claimed size; beyond it, the stored
+/// bytes must be able to hold that size.
 pub(super) const UNQUESTIONED: u64 = 64 << 20;
 
-/// Typed values at rest: what they are, how many, and the means to read all or a run of rows of them.
+/// Stored values: their kind and extents, and methods that read all of them or a run of rows.
 pub(crate) struct Values<'a> {
     at: &'a dyn Object,
     stored: Rc<dyn Stored + 'a>,
-    /// Of records the one field meant.
+    /// The field that is read, for records; `None` for whole values.
     field: Option<String>,
     kind: Kind,
     /// Extents of the array or attribute.
     extents: Vec<usize>,
-    /// Extents of every value, for array types; else empty.
+    /// Extents of the array in every value, for array types; else empty.
     inner: Vec<usize>,
     null: bool,
-    /// Name for errors.
+    /// Start of `found` in errors: empty, or the name of the attribute or field with ": ".
     what: String,
 }
 
 impl<'a> Values<'a> {
-    /// Of an element, or of an attribute of it that `what` names.
+    /// Makes the values of element `at`, or of the attribute of it that `what` names.
     pub(super) fn new(at: &'a dyn Object, stored: Box<dyn Stored + 'a>, what: String) -> Values<'a> {
         let (kind, inner) = flatten(stored.kind().clone());
         let extents = stored.extents();
@@ -37,7 +38,7 @@ impl<'a> Values<'a> {
         Values { at, stored: stored.into(), field: None, kind, extents, inner, null, what }
     }
 
-    /// One field of records.
+    /// Returns the values of one field of records.
     pub(crate) fn field(&self, name: &str) -> Result<Values<'a>> {
         let Kind::Compound(fields) = &self.kind else {
             return Err(self.format("a compound type", self.kind.name()));
@@ -59,37 +60,39 @@ impl<'a> Values<'a> {
         })
     }
 
-    /// The kind of one value; array types are unfolded into [`Values::shape`].
+    /// Returns the kind of one value. For array types it is the kind of an entry; their extents are
+    /// in [`Values::shape`].
     pub(crate) fn kind(&self) -> &Kind {
         &self.kind
     }
 
-    /// Extents, those of array types last; empty for a scalar.
+    /// Returns the extents, with the extents of array types last; empty for a scalar.
     pub(crate) fn shape(&self) -> Vec<usize> {
         self.extents.iter().chain(&self.inner).copied().collect()
     }
 
-    /// Whether it has no space at all (h5py's `Empty`).
+    /// Returns whether there is no dataspace at all (h5py's `Empty`).
     pub(crate) fn is_null(&self) -> bool {
         self.null
     }
 
-    /// Whether it is a single value without axes.
+    /// Returns whether this is a single value without axes.
     pub(crate) fn is_scalar(&self) -> bool {
         !self.null && self.extents.is_empty() && self.inner.is_empty()
     }
 
-    /// [`Error::Format`] about these values.
+    /// Makes an [`Error::Format`] about these values.
     pub(crate) fn format(&self, expected: impl Into<String>, found: impl std::fmt::Display) -> Error {
         self.at.format(expected, format!("{}{found}", self.what))
     }
 
-    /// [`Error::Unsupported`] for their type.
+    /// Makes an [`Error::Unsupported`] about the type of these values.
     pub(crate) fn unsupported(&self) -> Error {
         self.at.unsupported(format!("{}the type {}", self.what, self.kind.name()), "")
     }
 
-    /// Number of values in a run of rows, arrays in them counted out; an error when a file claims more than it can hold.
+    /// Returns the number of values in a run of rows, with the entries of array types counted. An
+    /// error when the extents claim more bytes than the stored data can hold.
     fn count(&self, rows: Option<&Range<usize>>) -> Result<usize> {
         if self.null {
             return Ok(0);
@@ -122,10 +125,10 @@ impl<'a> Values<'a> {
         Ok(count)
     }
 
-    /// The attribute that has these self.
+    /// Reads the values as an attribute.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for values of an unusual type; those of reading.
+    /// [`Error::Unsupported`] for values of an unusual type; the errors of reading.
     pub(super) fn attribute(&self) -> Result<Attribute> {
         if self.is_null() {
             return Ok(Attribute::Empty);
@@ -151,7 +154,8 @@ impl<'a> Values<'a> {
         Part { field: self.field.as_deref(), kind: &self.kind, inner: &self.inner, rows, count }
     }
 
-    /// Reads `per_value` items of type `T` a value (1, or the bytes of fixed text), for all rows or a run of them.
+    /// Reads `per_value` items of type `T` for each value (1, or the bytes of fixed text), for all
+    /// rows or a run of them.
     fn read_items<T: Plain>(&self, rows: Option<Range<usize>>, per_value: usize) -> Result<Vec<T>> {
         let count = self.count(rows.as_ref())?;
         let items = count.saturating_mul(per_value);
@@ -169,7 +173,7 @@ impl<'a> Values<'a> {
         Ok(out)
     }
 
-    /// The values as `T`, which must be this kind's type in memory.
+    /// Reads the values as `T`, which must be the type of this kind in memory.
     pub(crate) fn read<T: Plain>(&self, rows: Option<Range<usize>>) -> Result<Vec<T>> {
         if self.kind.memory_bytes() != size_of::<T>() {
             return Err(Error::Internal(format!("{} read as {} bytes", self.kind.name(), size_of::<T>())));
@@ -177,7 +181,7 @@ impl<'a> Values<'a> {
         self.read_items(rows, 1)
     }
 
-    /// Complex numbers as pairs.
+    /// Reads complex numbers as pairs of real and imaginary part.
     pub(crate) fn read_complex(&self, rows: Option<Range<usize>>) -> Result<Vec<(f64, f64)>> {
         if !matches!(self.kind, Kind::Complex { .. }) {
             return Err(self.format("complex numbers", self.kind.name()));
@@ -187,7 +191,7 @@ impl<'a> Values<'a> {
         memory::collected(pairs.iter().map(|&[re, im]| (re, im)), "complex numbers")
     }
 
-    /// Whole numbers and enumerations as i64 (u64 beyond i64's range is an error).
+    /// Reads whole numbers and enumerations as i64. A u64 of 2^63 or more is an error.
     pub(crate) fn read_integers(&self, rows: Option<Range<usize>>) -> Result<Vec<i64>> {
         const NUMBERS: &str = "whole numbers of a file";
         fn wide<T: Into<i64>>(v: Vec<T>) -> Result<Vec<i64>> {
@@ -212,7 +216,7 @@ impl<'a> Values<'a> {
         })
     }
 
-    /// Booleans stored as an enumeration of FALSE and TRUE.
+    /// Reads booleans, which are stored as an enumeration of FALSE and TRUE.
     pub(crate) fn read_booleans(&self, rows: Option<Range<usize>>) -> Result<Vec<bool>> {
         let Some((no, yes)) = self.kind.boolean() else {
             return Err(self.format("an enumeration of FALSE and TRUE", self.kind.name()));
@@ -228,7 +232,7 @@ impl<'a> Values<'a> {
         self.read_integers(rows)?.into_iter().map(truth).collect()
     }
 
-    /// Texts, fixed or of any length, handed to `each` in order.
+    /// Reads texts, of fixed or of any length, and hands each to `each`, in order.
     pub(crate) fn read_texts(
         &self,
         rows: Option<Range<usize>>,
@@ -247,7 +251,8 @@ impl<'a> Values<'a> {
         })
     }
 
-    /// The bytes of texts, fixed or of any length, without their padding.
+    /// Reads the bytes of texts, of fixed or of any length, and hands them to `give`, without their
+    /// padding.
     pub(crate) fn read_bytes(
         &self,
         rows: Option<Range<usize>>,

@@ -1,7 +1,7 @@
-//! Blocks and chunks of rows pulled one by one, for whoever goes through a matrix in a loop of its own.
+//! Blocks and chunks of rows that the caller pulls one by one, for a loop of its own.
 //!
-//! A thread runs the pass and waits with the next block until it is asked for: the workers are ahead by as many blocks as
-//! the memory of the pass allows, and each stored chunk is decoded once.
+//! A thread runs the pass and holds each block until the caller asks for it. The workers read ahead
+//! by as many blocks as the memory of the pass allows, and each stored chunk is decoded once.
 
 use super::execute::map_fold;
 use super::Order;
@@ -15,16 +15,19 @@ use std::ops::Range;
 use std::sync::mpsc::{sync_channel, Receiver};
 use std::thread::JoinHandle;
 
-/// The blocks of a matrix in order. It may be dropped at any moment: the pass ends with the blocks it is at.
+/// The blocks of a matrix in order. The iterator may be dropped at any moment: the pass then ends
+/// after the blocks in work.
 #[derive(Debug)]
 pub struct Blocks {
     running: Option<(Receiver<Result<Block>>, JoinHandle<()>)>,
-    /// A fork has no threads but one: the pass goes on in this process alone.
+    /// The process that started the pass. A fork does not inherit the threads of the pass, so that
+    /// it cannot read on.
     process: u32,
 }
 
 impl Blocks {
-    /// Starts a pass over `x`. It ends with [`Error::Cancelled`] when the monitor of `session` asks for it.
+    /// Begins a pass over `x` in a thread. The pass ends with [`Error::Cancelled`] when the monitor
+    /// of `session` asks to stop.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`] when no thread can be started.
@@ -36,7 +39,7 @@ impl Blocks {
                 map_fold(&x, order, &session, Ok, |block| sender.send(Ok(block)).map_err(|_| Error::Cancelled))
             });
             if let Err(e) = ended {
-                // Nobody listens after a drop.
+                // The receiver is gone after a drop; then the error is lost on purpose.
                 drop(sender.send(Err(e)));
             }
         };
@@ -79,7 +82,7 @@ impl Blocks {
             std::mem::forget(self.running.take());
         } else if let Some((receiver, thread)) = self.running.take() {
             drop(receiver);
-            // Its panics were caught.
+            // `guard` has caught the panics of the thread.
             drop(thread.join());
         }
     }
@@ -91,27 +94,27 @@ impl Drop for Blocks {
     }
 }
 
-/// The rows of a matrix in its order, so many at a time, in memory.
+/// The rows of a matrix in matrix order, in chunks of a fixed number of rows, in memory.
 #[derive(Debug)]
 pub struct Chunks {
     blocks: Blocks,
     shape: (usize, usize),
     size: usize,
-    /// First row that was not given out yet.
+    /// The first row that was not yet given out.
     next: usize,
-    /// Values of its rows so far, and the rows of the last block that come after them.
+    /// A block that is only partly given out, and the number of its rows that were.
     rest: Option<(Block, usize)>,
     empty: Storage,
 }
 
-/// The name of a chunk in errors.
+/// The name, in errors, of a chunk.
 const CHUNK: &str = "a chunk of rows";
 
 impl Chunks {
-    /// Starts a pass over `x` in chunks of `size` rows, the last shorter where rows are left.
+    /// Begins a pass over `x` in chunks of `size` rows; the last chunk may be shorter.
     ///
     /// # Errors
-    /// [`Error::Parameter`] for a size of 0; those of [`Blocks::new`].
+    /// [`Error::Parameter`] for a size of 0; the errors of [`Blocks::new`].
     pub fn new(x: &LazyMatrix, size: usize, session: &Session) -> Result<Self> {
         if size == 0 {
             return Err(Error::parameter("chunk_size", "at least 1 row", size));
@@ -158,7 +161,7 @@ impl Chunks {
     }
 }
 
-/// Adds some rows of a block.
+/// Appends the rows `rows` of a block to `to`.
 fn append(to: &mut Storage, block: &Block, rows: Range<usize>) -> Result<()> {
     match (to, &block.storage) {
         (Storage::Csr { indptr: p, indices: i, data: d }, Storage::Csr { indptr, indices, data }) => {

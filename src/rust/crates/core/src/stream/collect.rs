@@ -1,4 +1,4 @@
-//! Selections that fit in memory, whole.
+//! Loads selections that fit in memory, whole.
 
 use super::execute::map_fold;
 use super::Order;
@@ -8,22 +8,24 @@ use crate::error::{Error, Result};
 use crate::memory;
 use crate::session::Session;
 
-/// The name of a matrix in memory in errors.
+/// The name, in errors, of a matrix in memory.
 const COLLECTED: &str = "a matrix in memory";
 
-/// The memory that values take in the form their caller keeps them in, and the limit of it.
+/// The memory that values take in the form in which the caller keeps them, and its limit.
 #[derive(Debug, Clone, Copy)]
 pub struct Room {
     /// Bytes allowed.
     pub limit: u64,
-    /// Bytes of a value that is kept: of a stored one of a sparse matrix with its index, of any of a dense one.
+    /// The bytes of a value that is kept: a stored value with its index for a sparse matrix, any
+    /// value for a dense one.
     pub value: u64,
-    /// Bytes besides.
+    /// The bytes that do not depend on the number of values.
     pub fixed: u64,
 }
 
 impl Room {
-    /// As the core keeps them: compressed rows, or a dense array in its dtype.
+    /// Returns the room of values as the core keeps them: compressed rows, or a dense array in the
+    /// dtype of `x`.
     pub fn own(x: &LazyMatrix, limit: u64) -> Room {
         let size = x.dtype().size() as u64;
         if x.is_sparse() {
@@ -38,19 +40,21 @@ impl Room {
     }
 }
 
-/// The rows of `x` in matrix order, whole, in memory: for small selections. `limit` bounds the bytes of the result.
+/// Loads all rows of `x`, in matrix order, into memory: for small selections. `limit` bounds the
+/// bytes of the result.
 ///
 /// # Errors
-/// As [`collect_in`].
+/// The errors of [`collect_in`].
 pub fn collect(x: &LazyMatrix, session: &Session, limit: u64) -> Result<crate::element::Value> {
     collect_in(x, session, &Room::own(x, limit))
 }
 
-/// [`collect`] for a caller whose form of the values takes another room.
+/// Loads all rows of `x` as [`collect`] does, for a caller that keeps values in another form.
 ///
 /// # Errors
-/// [`Error::Memory`] when the result exceeds the limit, before anything is read where its size is known; of selected
-/// sparse values with the size that those read so far let expect. Those of the pass.
+/// [`Error::Memory`] when the result exceeds the limit. Where its size is known, it is refused
+/// before anything is read. The size of selected sparse values is extrapolated from the values read
+/// so far. Also the errors of the pass.
 pub fn collect_in(x: &LazyMatrix, session: &Session, room: &Room) -> Result<crate::element::Value> {
     use crate::element::{Array, Sparse, SparseFormat, Value};
     use crate::matrix::Storage;

@@ -1,4 +1,5 @@
-//! Runs a pass: worker threads read, transform and map blocks, the calling thread takes the results in block order.
+//! Runs a pass: worker threads read, transform and map blocks; the calling thread takes the results
+//! in block order.
 
 use super::ahead::Ahead;
 use super::needs::Needs;
@@ -15,16 +16,16 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 
-/// The name of what a pass holds in errors.
+/// The name, in errors, of the memory that a pass holds.
 const PASS: &str = "a pass";
 const ROWS: &str = "rows in the order of the file";
 
-/// One pass over `x` in order: `map` on every block (on worker threads), `fold` on the results in block order (on the calling
-/// thread). Progress is counted in rows on `session.monitor`.
+/// Runs one pass over `x` in order, `map` on every block (on worker threads) and `fold` on the
+/// results in block order (on the calling thread). Counts progress in rows on `session.monitor`.
 ///
 /// # Errors
-/// The first error, in block order, of reading, `map` or `fold`; [`Error::Cancelled`](crate::error::Error::Cancelled) when asked
-/// to stop.
+/// The first error, in block order, of reading, `map` or `fold`;
+/// [`Error::Cancelled`](crate::error::Error::Cancelled) when the monitor asks to stop.
 pub(super) fn map_fold<S: Send>(
     x: &LazyMatrix,
     order: Order,
@@ -36,60 +37,60 @@ pub(super) fn map_fold<S: Send>(
     pass.run(0..pass.n_blocks(), session, map, fold)
 }
 
-/// Whether a pass that keeps selected columns keeps anything of this chain.
+/// Returns whether a pass that keeps selected columns would keep any of `x`.
 pub(crate) fn keeps_columns(x: &LazyMatrix) -> bool {
     let selected = x.columns().is_some_and(|c| c.len() <= MAX_KEPT_COLUMNS && c.len() < x.source().shape().1);
     selected && x.source().layout() != Layout::Dense && x.source().disk_bytes() > 0
 }
 
-/// Leavings of a pass for those after it.
+/// The data that a pass keeps for later passes.
 #[derive(Clone, Copy)]
 pub(super) struct Leaves {
-    /// The columns it selects.
+    /// Whether the columns it selects are kept.
     columns: bool,
-    /// Packed rows of all it reads.
+    /// Whether packed rows are kept of all it reads.
     packed: bool,
 }
 
 impl Leaves {
-    /// A pass that comes once.
+    /// Nothing is kept: for a pass that comes once.
     pub(super) const NOTHING: Leaves = Leaves { columns: false, packed: false };
 
-    /// A pass of a reducer.
+    /// Returns the data that a pass of a reducer with these needs keeps.
     pub(super) fn of(needs: Needs) -> Leaves {
         Leaves { columns: needs.keeps_columns, packed: true }
     }
 
-    /// The same without columns, for a pass over some blocks.
+    /// Returns the same without columns, for a pass over some of the blocks.
     pub(super) fn without_columns(self) -> Leaves {
         Leaves { columns: false, ..self }
     }
 }
 
-/// Where a pass reads.
+/// The place that a pass reads from.
 enum Place<'a> {
-    /// Blocks that an earlier pass kept.
+    /// Blocks that an earlier pass has kept.
     Kept(Arc<ColumnCache>),
     /// The source, or its column index.
     Source(Box<dyn Pass + 'a>),
 }
 
-/// A pass that can be run, over some of its blocks or all.
+/// A prepared pass, to be run over all or some of its blocks.
 pub(super) struct Opened<'a> {
     x: &'a LazyMatrix,
     rows: Rows,
-    /// The matrix row of each row in the order of the file, where that is another one.
+    /// The matrix row of each row in the order of the file, where the two orders differ.
     permutation: Option<Vec<u32>>,
     place: Place<'a>,
-    /// Takes the columns of the blocks for the passes after this one.
+    /// Collects the selected columns of the blocks for later passes.
     filling: Option<ColumnCache>,
-    /// Memory of the source.
+    /// The lease on the memory of the source.
     _reading: Option<Lease>,
 }
 
 impl<'a> Opened<'a> {
-    /// Selected columns that it leaves are kept compactly (in an eighth of the memory, then a scratch file) once all blocks were
-    /// read.
+    /// Prepares a pass. If `leaves` asks for columns, they are kept compactly (in an eighth of the
+    /// memory, then in a scratch file); [`Opened::leave`] hands them to later passes.
     ///
     /// # Errors
     /// Errors of preparing the pass.
@@ -108,7 +109,7 @@ impl<'a> Opened<'a> {
         }
         let mut columns_kept = None;
         if leaves.columns && keeps_columns(x) {
-            // The columns kept before go before their successor is made.
+            // The columns that were kept before are freed before their successor is made.
             x.forget_kept(session);
             columns_kept = Some(session.spare(8));
         }
@@ -141,19 +142,19 @@ impl<'a> Opened<'a> {
         self.pass().blocks().len()
     }
 
-    /// Rows of every block, as the pass gives them.
+    /// Returns the rows of every block, in the order of the pass.
     pub(super) fn blocks(&self) -> &[Range<usize>] {
         self.pass().blocks()
     }
 
-    /// Leaves the columns that were kept, when every block was read.
+    /// Keeps the selected columns for later passes, if every block was read.
     pub(super) fn leave(self, session: &Session) {
         if let Some(cache) = self.filling.and_then(ColumnCache::complete) {
             self.x.keep(&self.rows, cache, session);
         }
     }
 
-    /// Runs [`map_fold`] over some blocks.
+    /// Runs [`map_fold`] over the blocks `blocks`.
     pub(super) fn run<S: Send>(
         &self,
         blocks: Range<usize>,
@@ -189,7 +190,8 @@ impl<'a> Opened<'a> {
             Ok(out)
         };
 
-        // A block in flight costs its decoded bytes, about as much again transformed, and the consumer's state.
+        // A block in flight takes its decoded bytes, about as much again when transformed, and the
+        // state of the consumer.
         let dense_row = if x.is_sparse() { 0 } else { x.shape().1 * x.dtype().size() };
         let cost = |b: usize| pass.cost(b).max(pass.blocks()[b].len() * dense_row);
         let widest = blocks.clone().map(cost).max().unwrap_or(0).max(1);
@@ -216,7 +218,8 @@ impl<'a> Opened<'a> {
                     }
                 });
             };
-            // As many as the system starts; without any, this thread does the work.
+            // The system may refuse to start some threads. If it starts none, the calling thread
+            // does the work.
             let started = (0..threads)
                 .take_while(|_| std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, task).is_ok())
                 .count();
@@ -230,7 +233,8 @@ impl<'a> Opened<'a> {
     }
 }
 
-/// Blocks waiting to be claimed and results waiting to be folded, at most `window` of them.
+/// The blocks that wait for a worker and the results that wait for `fold`, at most `window` of
+/// them.
 struct Queue<S> {
     state: Mutex<QueueState<S>>,
     changed: Condvar,
@@ -262,7 +266,8 @@ impl<S> Queue<S> {
         self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// The next block to work on, once it lies within the window; `None` when there are no more.
+    /// Waits until the next block lies within the window and returns it; `None` when there are no
+    /// more.
     fn claim(&self) -> Option<usize> {
         let mut state = self.lock();
         loop {
@@ -282,7 +287,7 @@ impl<S> Queue<S> {
         self.changed.notify_all();
     }
 
-    /// Waits for the result of `block`, the next to be folded.
+    /// Waits for the result of `block`, the next one to be folded, and returns it.
     fn take(&self, block: usize) -> Result<S> {
         let mut state = self.lock();
         loop {
@@ -305,7 +310,7 @@ impl Drop for StopAhead<'_, '_> {
     }
 }
 
-/// Releases waiting workers however the folding ends.
+/// Stops the queue when it is dropped, so that waiting workers end however the folding ends.
 struct StopOnDrop<'a, S>(&'a Queue<S>);
 
 impl<S> Drop for StopOnDrop<'_, S> {

@@ -1,9 +1,11 @@
-//! The one executor. A pass reads and transforms the blocks of a matrix on worker threads and hands them on in block order,
-//! whose boundaries belong to the source, so that results are the same bits for any number of threads.
+//! Runs passes. A pass reads and transforms the blocks of a matrix on worker threads and hands them
+//! on in block order. The source sets the boundaries of the blocks, so that results are the same
+//! bits for any number of threads.
 //!
-//! A [`Reducer`] adds values up; a writer takes blocks one after the other ([`in_sequence`]). Who goes through rows in a loop of
-//! its own pulls [`Blocks`] or [`Chunks`]; who needs a gene's values of all cells has them column by column
-//! ([`map_columns`]); a matrix is also to be had in memory ([`collect()`]).
+//! A [`Reducer`] adds values up; a writer takes blocks one after the other ([`in_sequence`]). A
+//! caller with a loop over rows of its own pulls [`Blocks`] or [`Chunks`]. A function of the values
+//! of one gene in all cells is called column by column ([`map_columns`]). [`collect()`] loads a
+//! selection into memory.
 
 mod ahead;
 mod blocks;
@@ -34,12 +36,13 @@ pub use schedule::Schedule;
 pub(crate) use sequence::in_file_order;
 pub use sequence::in_sequence;
 
-/// In which order the rows of a pass come.
+/// The order of the rows of a pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
-    /// As the matrix shows them: for readers and writers.
+    /// The order of the matrix, for readers and writers.
     Matrix,
-    /// As they lie in the file: no chunk is decoded twice however the rows are permuted. Blocks carry the matrix
-    /// positions of their rows. For reducers, whose per-row results are scattered by position.
+    /// The order of the file: no chunk is decoded twice, however the rows are permuted. Blocks
+    /// carry the matrix positions of their rows. It is for reducers, whose per-row results are
+    /// scattered by position.
     File,
 }

@@ -2,21 +2,24 @@
 
 use super::Order;
 
-/// Blocks of a run: at a million values a block, a million cells of 2,000 genes each are 30 runs to share out.
+/// The number of blocks of a run. At a million values a block, a million cells of 2,000 genes are
+/// about 30 runs, enough to share out among processes.
 pub const RUN: usize = 64;
-/// Blocks of a run where states are large (columns by columns): a thousand million values, so that all but the largest
-/// matrices are one run, whose state becomes the result without a second one beside it.
+/// The number of blocks of a run of a reducer with large states (columns by columns). A run has
+/// about 1e9 values, so that all but the largest matrices are one run, whose state becomes the
+/// result without a second state in memory.
 pub const LONG_RUN: usize = 1024;
 
-/// Needs of a reducer, for `ops::explain` as for the pass.
+/// The needs of a reducer. The pass and `ops::explain` both read them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Needs {
     /// The order of the rows.
     pub order: Order,
-    /// Whether a pass over selected columns leaves them for the passes after it: for verbs that come in a row over the same
-    /// selection.
+    /// Whether a pass over selected columns keeps them for later passes: for verbs that follow each
+    /// other over the same selection.
     pub keeps_columns: bool,
-    /// Blocks of a run; a constant of the reducer, as it decides in which order sums are added up.
+    /// The number of blocks of a run. It is a constant of the reducer, as it decides in which order
+    /// sums are added up.
     pub run: usize,
 }
 

@@ -1,4 +1,4 @@
-//! Partial results: the states of some runs of a reducer, as bytes that go to another process.
+//! Partial results: the states of some runs of a reducer, as bytes for another process.
 
 use super::execute::{Leaves, Opened};
 use super::reducer::Reducer;
@@ -16,17 +16,17 @@ use std::ops::Range;
 
 const VERSION: u32 = 1;
 
-/// Tells one pass from another.
+/// The identity of a pass: partial results with different headers are not merged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Header {
     version: u32,
     reducer: String,
-    /// Of what the reducer was given.
+    /// The hash of the serialised reducer, that is of its parameters.
     parameters: u64,
     /// File and element, for messages.
     name: String,
-    /// Of what is stored (shape, layout, dtype, size, element, blocks), selections and
-    /// operations.
+    /// The hash of what is stored (shape, layout, dtype, size, element, blocks), of the selections
+    /// and of the operations.
     matrix: u64,
     n_runs: usize,
 }
@@ -34,7 +34,7 @@ struct Header {
 impl Header {
     fn new<R: Reducer>(x: &LazyMatrix, r: &R, schedule: &Schedule) -> Result<Self> {
         let (source, rows) = (x.source(), schedule.rows());
-        // Not the path, which is another on another machine.
+        // The path is left out: another machine may have another one.
         let stored = (source.layout().name(), source.dtype().name(), source.nnz(), source.disk_bytes());
         let element = source.location().map(|l| l.in_file());
         let matrix = (source.shape(), stored, element, rows, x.to_bytes()?);
@@ -55,7 +55,7 @@ impl Header {
         ))
     }
 
-    /// Refuses a partial result of another version, reducer or parameter.
+    /// Checks that this is the header of a partial result of `r` with the same parameters.
     fn is_of<R: Reducer>(&self, r: &R) -> Result<()> {
         if self.reducer != R::NAME {
             return Err(self.other(&format!("not one of {}", R::NAME)));
@@ -71,11 +71,12 @@ fn fingerprint<T: Serialize + ?Sized>(of: &T) -> Result<u64> {
     Ok(hash(&encoded(of, 0, PARTIAL)?))
 }
 
-/// The name of a partial result in errors.
+/// The name, in errors, of a partial result.
 const PARTIAL: &str = "a partial result";
 
-/// The result of some neighbouring runs: the state of each, as it can be merged with the sum of all runs before it alone (one
-/// state where the first run is among them), and the results of the rows.
+/// The result of some neighbouring runs of a reducer: their states and the results of their rows.
+/// The states are merged with each other only if the first run of the matrix is among them.
+/// Otherwise each is kept: it has to be merged into the sum of all runs before it.
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct Partial<R: Reducer> {
@@ -92,15 +93,15 @@ impl<R: Reducer> std::fmt::Debug for Partial<R> {
 }
 
 impl<R: Reducer> Partial<R> {
-    /// Returns the runs.
+    /// Returns the range of runs that this result covers.
     pub fn runs(&self) -> Range<usize> {
         self.runs.clone()
     }
 
-    /// Returns the bytes of it, for another process.
+    /// Returns this result as bytes for another process, a checksum last.
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`]; [`Error::Internal`] when encoding fails, which it does not.
+    /// [`Error::OutOfMemory`]; [`Error::Internal`] if encoding fails, which is not expected.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let mut bytes = encoded(self, size_of::<u64>(), PARTIAL)?;
         if let Some((content, sum)) = bytes.split_last_chunk_mut() {
@@ -109,11 +110,11 @@ impl<R: Reducer> Partial<R> {
         Ok(bytes)
     }
 
-    /// Reads a partial result of `r`.
+    /// Reads a partial result of `r` from the bytes of [`Partial::to_bytes`].
     ///
     /// # Errors
-    /// [`Error::State`] for bytes that are none of this version, are damaged, or belong to another reducer or other parameters;
-    /// [`Error::OutOfMemory`].
+    /// [`Error::State`] for bytes of another version, damaged bytes, and results of another reducer
+    /// or other parameters; [`Error::OutOfMemory`].
     pub fn from_bytes(r: &R, bytes: &[u8]) -> Result<Self> {
         let damaged = || {
             let made = "was cut short, was changed, or was made by another version of anndataoom";
@@ -123,7 +124,7 @@ impl<R: Reducer> Partial<R> {
         if hash(content).to_le_bytes() != *sum {
             return Err(damaged());
         }
-        // The body after the header has the form that the reducer gives it.
+        // The header is read first: only the reducer it names can decode the body.
         let header: Header = decoded(content, PARTIAL)?.ok_or_else(damaged)?;
         if header.version != VERSION {
             return Err(damaged());
@@ -133,11 +134,11 @@ impl<R: Reducer> Partial<R> {
     }
 }
 
-/// Runs `r` over `runs` of the [`Schedule`] of `x` alone. Whatever processes the runs are shared out to, [`finish`] gives the
-/// same bits.
+/// Runs `r` over `runs` of the [`Schedule`] of `x` alone. [`finish`] gives the same bits however
+/// the runs are shared out to processes.
 ///
 /// # Errors
-/// [`Error::Index`] for runs that there are none of; as [`reduce`](super::reduce()).
+/// [`Error::Index`] for runs beyond the last one; the errors of [`reduce`](super::reduce()).
 pub fn reduce_runs<R: Reducer>(x: &LazyMatrix, r: &R, runs: Range<usize>, session: &Session) -> Result<Partial<R>> {
     let pass = Opened::new(x, R::NEEDS.order, Leaves::of(R::NEEDS).without_columns(), session)?;
     let schedule = Schedule::new(&pass, R::NEEDS.run);
@@ -163,10 +164,11 @@ pub fn reduce_runs<R: Reducer>(x: &LazyMatrix, r: &R, runs: Range<usize>, sessio
     Ok(Partial { header, runs, states, rows })
 }
 
-/// Puts partial results of all runs together, in any order.
+/// Puts partial results of all runs together, in any order, and returns the result of the reducer.
 ///
 /// # Errors
-/// [`Error::State`] for results of different matrices, reducers or parameters, and for runs that are missing or there twice.
+/// [`Error::State`] for results of different matrices, reducers or parameters, and for runs that
+/// are missing or given twice.
 pub fn finish<R: Reducer>(r: &R, partials: Vec<Partial<R>>) -> Result<R::Output> {
     let mut whole = r.whole()?;
     let state = put_together(r, partials, &mut whole)?;
@@ -219,7 +221,8 @@ fn put_together<R: Reducer>(
     all.map_or_else(|| r.state(), Ok)
 }
 
-/// Runs `r` with the other processes of a team.
+/// Runs `r` over this process's share of the runs, exchanges partial results with the other
+/// processes of `team`, and returns the merged state of all runs.
 pub(super) fn together<R: Reducer>(
     x: &LazyMatrix,
     r: &R,

@@ -1,4 +1,4 @@
-//! A reducer over a whole matrix.
+//! Reduces a whole matrix.
 
 use super::execute::{Leaves, Opened};
 use super::partial::together;
@@ -14,14 +14,16 @@ use crate::session::Session;
 /// Runs `r` over `x` and returns its result.
 ///
 /// # Errors
-/// The first error, in block order, of reading and of the reducer; [`Error::Cancelled`] when asked to stop.
+/// The first error, in block order, of reading and of the reducer; [`Error::Cancelled`] when the
+/// monitor asks to stop.
 pub fn reduce<R: Reducer>(x: &LazyMatrix, r: &R, session: &Session) -> Result<R::Output> {
     let mut whole = r.whole()?;
     let state = reduce_into(x, r, &mut whole, session)?;
     r.finish(state, whole)
 }
 
-/// Runs `r` over `x` with results of rows put into `whole`; returns the state of all runs.
+/// Runs `r` over `x`, puts the results of rows into `whole` and returns the merged state of all
+/// runs.
 ///
 /// # Errors
 /// The errors of [`reduce`].

@@ -9,35 +9,37 @@ use serde::Serialize;
 
 pub use crate::{adds_up, gives_rows, gives_sum, no_rows, no_state};
 
-/// A pass that adds up: maps blocks, folds their parts, merges states and makes a result of them. Its serialised form is its
-/// parameters, by which partial results are told apart.
+/// A pass that adds up: it maps blocks, folds their parts into states, merges states and makes a
+/// result of them. Its serialised form is its parameters; partial results with other parameters are
+/// refused by it.
 ///
-/// Parts are folded in block order into the state of their run, runs are merged in order ([`Schedule`]). What belongs to
-/// rows is no part of the state: it goes where those rows are ([`Scatter`]).
+/// Parts are folded in block order into the state of their run; runs are merged in order
+/// ([`Schedule`]). Results of single rows are not in the state: they are put at the positions of
+/// their rows ([`Scatter`]).
 pub trait Reducer: Serialize + Sync {
-    /// Its name in messages.
+    /// The name of the reducer in messages.
     const NAME: &'static str;
-    /// The order of rows, kept columns and length of runs it asks for.
+    /// The order of rows, the kept columns and the length of runs that the reducer asks for.
     const NEEDS: Needs;
 
-    /// A block, reduced, for the state.
+    /// A reduced block, for the state.
     type Part: Send;
-    /// Results of the rows of a block; `()` for none.
+    /// The results of the rows of a block; `()` for none.
     type Rows: Send + Serialize + DeserializeOwned;
-    /// The sum of one or more runs.
+    /// The sum over one or more runs.
     type State: Serialize + DeserializeOwned;
-    /// Results of all rows.
+    /// The results of all rows.
     type Whole: Scatter<Self::Rows>;
-    /// The result.
+    /// The result of the reducer.
     type Output;
 
-    /// Reduces a block, on a worker thread.
+    /// Reduces a block, on a worker thread, to its part of the state and the results of its rows.
     ///
     /// # Errors
     /// Errors of the reducer.
     fn map(&self, block: Block) -> Result<(Self::Part, Self::Rows)>;
 
-    /// Returns the state of no rows.
+    /// Returns the state of zero rows.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory).
@@ -49,13 +51,13 @@ pub trait Reducer: Serialize + Sync {
     /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory).
     fn whole(&self) -> Result<Self::Whole>;
 
-    /// Adds the part of the next block, on the calling thread.
+    /// Adds the part of the next block to the state of its run, on the calling thread.
     ///
     /// # Errors
     /// Errors of the reducer.
     fn fold(&self, state: &mut Self::State, part: Self::Part) -> Result<()>;
 
-    /// Ends a run: called after its last block.
+    /// Closes the state of a run after its last block.
     ///
     /// # Errors
     /// Errors of the reducer.
@@ -63,20 +65,20 @@ pub trait Reducer: Serialize + Sync {
         Ok(())
     }
 
-    /// Adds the state of the runs that follow; both are closed.
+    /// Adds the state `next` of the runs that follow to `state`; both are closed.
     ///
     /// # Errors
     /// Errors of the reducer.
     fn merge(&self, state: &mut Self::State, next: Self::State) -> Result<()>;
 
-    /// Makes the result.
+    /// Makes the result of the state of all runs and the results of all rows.
     ///
     /// # Errors
     /// Errors of the reducer.
     fn finish(&self, state: Self::State, whole: Self::Whole) -> Result<Self::Output>;
 }
 
-/// The part of a [`Reducer`] that adds nothing up.
+/// Defines the state of a [`Reducer`] that adds nothing up.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! no_state {
@@ -98,7 +100,7 @@ macro_rules! no_state {
     };
 }
 
-/// The part of a [`Reducer`] that has nothing for the rows.
+/// Defines the row results of a [`Reducer`] that has none.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! no_rows {
@@ -112,7 +114,8 @@ macro_rules! no_rows {
     };
 }
 
-/// The part of a [`Reducer`] whose blocks are reduced to states: how the state of the rows that follow is added to one.
+/// Defines the parts of a [`Reducer`] that are states themselves. `$add` adds the state of the rows
+/// that follow to a state.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! adds_up {
@@ -132,7 +135,8 @@ macro_rules! adds_up {
     };
 }
 
-/// All of a [`Reducer`] whose result is the sum of the states of its blocks but the states themselves.
+/// Defines all of a [`Reducer`] whose result is the sum of the states of its blocks, except the map
+/// to states.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! gives_sum {
@@ -147,7 +151,7 @@ macro_rules! gives_sum {
     };
 }
 
-/// All of a [`Reducer`] whose result is those of the rows but the results themselves.
+/// Defines all of a [`Reducer`] whose result is the results of the rows, except the map to these.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! gives_rows {

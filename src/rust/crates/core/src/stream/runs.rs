@@ -1,4 +1,4 @@
-//! The runs of a reducer, one after the other.
+//! Runs a reducer, run after run.
 
 use super::execute::Opened;
 use super::reducer::Reducer;
@@ -8,7 +8,8 @@ use crate::matrix::{Block, Positions};
 use crate::session::Session;
 use std::ops::Range;
 
-/// Merges the next run into those before it; the first becomes the sum without a copy.
+/// Merges the state of the next run into `all`, the state of the runs before it. The first state is
+/// moved, not copied.
 pub(super) fn append<R: Reducer>(r: &R, all: &mut Option<R::State>, next: R::State) -> Result<()> {
     match all {
         None => *all = Some(next),
@@ -17,7 +18,8 @@ pub(super) fn append<R: Reducer>(r: &R, all: &mut Option<R::State>, next: R::Sta
     Ok(())
 }
 
-/// Runs `r` over some runs: `put` gets the results of rows, block by block, `done` the state of every run.
+/// Runs `r` over some runs, on the calling thread in block order. `put` gets the results of the
+/// rows of each block, `done` the closed state of each run.
 pub(super) fn run<R: Reducer>(
     pass: &Opened<'_>,
     schedule: &Schedule,

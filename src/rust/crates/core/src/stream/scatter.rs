@@ -1,14 +1,14 @@
-//! Results of rows, put in their place.
+//! Puts results of rows at the positions of the rows.
 
 use crate::error::{Error, Result};
 use crate::matrix::Positions;
 
-/// Takes results of rows, block after block, on the calling thread.
+/// A place for results of rows. It takes them block after block, on the calling thread.
 pub trait Scatter<R> {
-    /// Puts the results `rows` of the rows at `at` in their place.
+    /// Puts `rows`, the results of the rows at `at`, in their place.
     ///
     /// # Errors
-    /// Errors of the place.
+    /// Errors of the implementation.
     fn scatter(&mut self, at: &Positions, rows: R) -> Result<()>;
 }
 
@@ -18,7 +18,7 @@ impl Scatter<()> for () {
     }
 }
 
-/// The same number of values for every row, row-major.
+/// Each row has the same number of values, row-major.
 impl<T: Copy> Scatter<Vec<T>> for [T] {
     fn scatter(&mut self, at: &Positions, rows: Vec<T>) -> Result<()> {
         let width = rows.len() / at.len().max(1);

@@ -1,8 +1,9 @@
 //! The fixed tree in which the states of blocks are put together.
 //!
-//! Blocks are cut by the source, whatever the threads, the memory and the process. A run is a fixed number of neighbouring
-//! blocks, whose parts are folded from left to right; the states of the runs are merged from left to right. So any split of
-//! the runs, over threads, processes or machines, gives the same bits.
+//! The source sets the blocks, independently of threads, memory and process. A run is a fixed
+//! number of neighbouring blocks. The parts of its blocks are folded from left to right, and the
+//! states of the runs are merged from left to right. So any split of the runs over threads,
+//! processes or machines gives the same bits.
 
 use super::execute::{Leaves, Opened};
 use super::reducer::Reducer;
@@ -19,7 +20,7 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// Returns the runs of a pass of a reducer over `x`, without reading values.
+    /// Returns the runs of a pass of a reducer over `x`. Reads no values.
     ///
     /// # Errors
     /// Errors of preparing a pass.
@@ -36,18 +37,18 @@ impl Schedule {
         self.blocks.len().div_ceil(self.run)
     }
 
-    /// Returns the blocks of some runs.
+    /// Returns the range of blocks of the runs `runs`.
     pub fn blocks(&self, runs: Range<usize>) -> Range<usize> {
         let at = |run: usize| run.saturating_mul(self.run).min(self.blocks.len());
         at(runs.start)..at(runs.end)
     }
 
-    /// Whether a run ends with this block.
+    /// Returns whether a run ends with block `block`.
     pub(super) fn ends_run(&self, block: usize) -> bool {
         (block + 1).is_multiple_of(self.run) || block + 1 == self.blocks.len()
     }
 
-    /// Rows of every block, in the order of the pass.
+    /// Returns the rows of every block, in the order of the pass.
     pub(super) fn rows(&self) -> &[Range<usize>] {
         &self.blocks
     }

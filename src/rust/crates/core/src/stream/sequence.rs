@@ -1,4 +1,4 @@
-//! Blocks one after the other in the order of the matrix, for writers.
+//! Hands blocks on one after the other in the order of the matrix, for writers.
 
 use super::execute::map_fold;
 use super::Order;
@@ -8,12 +8,14 @@ use crate::matrix::{Block, Positions, Storage};
 use crate::session::Session;
 use std::ops::Range;
 
-/// Runs a pass whose output is a sequence: `prepare` gets the rows of a block and their values, on worker threads; `take` gets
-/// the outcome of each, on the calling thread, in the order of the matrix. It keeps nothing and has no state that could be
-/// merged: passes that add up are [reducers](super::Reducer).
+/// Runs a pass in matrix order whose output is a sequence. `prepare` gets the rows of a block and
+/// their values, on worker threads; `take` gets the result of each block, in order, on the calling
+/// thread. The pass keeps nothing and has no state that could be merged: passes that add up are
+/// [reducers](super::Reducer).
 ///
 /// # Errors
-/// The first error, in the order of the matrix, of reading, `prepare` or `take`; [`Error::Cancelled`] when asked to stop.
+/// The first error, in the order of the matrix, of reading, `prepare` or `take`;
+/// [`Error::Cancelled`] when the monitor asks to stop.
 pub fn in_sequence<S: Send>(
     x: &LazyMatrix,
     session: &Session,
@@ -27,8 +29,9 @@ pub fn in_sequence<S: Send>(
     map_fold(x, Order::Matrix, session, prepare, take)
 }
 
-/// Runs a pass in the order of the file whose sums are added value by value, in one order whatever the layout: `prepare` gets a
-/// block, on worker threads; `take` gets the outcome of each, on the calling thread.
+/// Runs a pass in the order of the file for sums that are added value by value, in one order for
+/// every layout. `prepare` gets a block, on worker threads; `take` gets the result of each, in
+/// order, on the calling thread.
 ///
 /// # Errors
 /// The errors of [`in_sequence`].

@@ -1,4 +1,5 @@
-//! Values in any order, sorted by row: spread over files of neighbouring rows, each of which is then sorted in memory.
+//! External sort of values by row. Values are spread over buckets of neighbouring rows in a scratch
+//! file, and each bucket is then sorted in memory.
 
 use super::collect::{Collector, Float, Stop};
 use crate::error::{Error, Result};
@@ -9,28 +10,28 @@ use crate::write::RowRun;
 use std::ops::Range;
 
 const SORTED: &str = "values of a text, sorted";
-/// Most buckets at a time.
+/// Upper bound of the number of buckets.
 const MOST: usize = 1 << 10;
-/// Bytes of a value: row, column, float64.
+/// Bytes of a value: row (u32), column (u32), value (f64).
 const SIZE: usize = 16;
 
-/// Values by the rows they belong to.
+/// Values of `rows`, in buckets of neighbouring rows.
 pub(super) struct Buckets<'s> {
     scratch: &'s Scratch,
     rows: Range<usize>,
-    /// Rows of a bucket.
+    /// Number of rows of a bucket.
     width: usize,
     buckets: Vec<Bucket>,
-    /// Bytes in memory now, and at most.
+    /// Bytes of values in memory now; `limit` is their upper bound.
     held: usize,
     limit: usize,
 }
 
 #[derive(Default)]
 struct Bucket {
-    /// Where in the scratch file it has come to lie, and how many bytes.
+    /// Offset and number of bytes of each part in the scratch file.
     runs: Vec<(u64, usize)>,
-    /// The part that is not there yet.
+    /// Values still in memory.
     rest: Vec<u8>,
 }
 
@@ -41,10 +42,11 @@ impl Bucket {
 }
 
 impl<'s> Buckets<'s> {
-    /// For about `values` values of `rows`, of which `limit` bytes are held at a time.
+    /// Makes buckets for about `values` values of `rows`; at most `limit` bytes of values are held
+    /// in memory.
     pub(super) fn new(scratch: &'s Scratch, rows: Range<usize>, values: u64, limit: usize) -> Result<Self> {
         let limit = limit.max(1 << 16);
-        // Twice as many as needed when all are alike.
+        // Twice the number needed if all buckets had the same size.
         let wanted = (values.saturating_mul(2 * SIZE as u64) / limit as u64 + 1).min(MOST as u64) as usize;
         let width = rows.len().div_ceil(wanted.min(rows.len()).max(1)).max(1);
         let mut buckets = memory::room(rows.len().div_ceil(width).max(1), SORTED)?;
@@ -52,7 +54,7 @@ impl<'s> Buckets<'s> {
         Ok(Buckets { scratch, rows, width, buckets, held: 0, limit })
     }
 
-    /// Takes a value of one of the rows.
+    /// Adds a value of one of the rows.
     pub(super) fn push(&mut self, row: usize, column: u32, value: f64) -> Result<()> {
         let number = (row - self.rows.start) / self.width;
         let bucket = self.buckets.get_mut(number).ok_or_else(|| Error::Internal(format!("row {row} has no bucket")))?;
@@ -77,7 +79,7 @@ impl<'s> Buckets<'s> {
         Ok(())
     }
 
-    /// Hands all values to `out`, sorted by row, in the order they came within one.
+    /// Passes all values to `out`, sorted by row; values of one row keep their order.
     pub(super) fn finish<T: Float, F: FnMut(RowRun) -> Result<(), Stop>>(
         mut self,
         out: &mut Collector<T, F>,
@@ -92,12 +94,12 @@ impl<'s> Buckets<'s> {
             if bytes <= self.limit as u64 {
                 self.sort(bucket, rows, out)?;
             } else if rows.len() > 1 {
-                // More than memory holds: once more, in narrower ones.
+                // Larger than memory: the values are spread again, over buckets of fewer rows.
                 let mut narrower = Buckets::new(self.scratch, rows, bytes / SIZE as u64, self.limit)?;
                 self.each(bucket, monitor, |row, column, value| Ok(narrower.push(row, column, value)?))?;
                 narrower.finish(out, monitor)?;
             } else {
-                // One row with repeats without number: they are added up as they come.
+                // A single row, with many repeats: the collector adds them up as they come.
                 self.each(bucket, monitor, |row, column, value| push(out, row, column, value))?;
             }
         }
@@ -139,14 +141,14 @@ impl<'s> Buckets<'s> {
         Ok(())
     }
 
-    /// Reads a bucket in the order its values came.
+    /// Passes the values of a bucket to `take` in the order in which they came.
     fn each(
         &self,
         bucket: Bucket,
         monitor: &Monitor,
         mut take: impl FnMut(usize, u32, f64) -> Result<(), Stop>,
     ) -> Result<(), Stop> {
-        // As spilled, a run is no larger than what is held at a time.
+        // Each run was spilled from memory, so it fits into memory again.
         let mut bytes = Vec::new();
         for (place, len) in bucket.runs {
             monitor.check()?;
@@ -166,7 +168,7 @@ impl<'s> Buckets<'s> {
     }
 }
 
-/// The value was looked at when it was read.
+/// Passes a value to the collector, without the test for exactness, which the parser has made.
 fn push<T: Float, F: FnMut(RowRun) -> Result<(), Stop>>(
     out: &mut Collector<T, F>,
     row: usize,

@@ -1,4 +1,4 @@
-//! The bytes of a text file, inflated where it is gzipped.
+//! The bytes of a text file, inflated if it is gzipped.
 
 use crate::codec::{Inflater, Step, Wrapper};
 use crate::error::{Error, Result};
@@ -10,14 +10,14 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
 
-/// Bytes read from the file at once.
+/// Number of bytes read from the file at once.
 const STORED: usize = 1 << 18;
-/// Bytes handed on at once: small enough that the allocator keeps them.
+/// Number of bytes passed on at once: small enough that the allocator keeps them for reuse.
 const CHUNK: usize = 1 << 16;
-/// Chunks that may wait for who takes them.
+/// Number of chunks that may wait for the consumer.
 const WAITING: usize = 16;
 
-/// First bytes of files that are no text, and their names.
+/// First bytes of files that are no text, with what they are and what to do.
 const OTHERS: [(&[u8], &str); 5] = [
     (b"PK\x03\x04", "a zip archive: unpack it first"),
     (b"BZh", "compressed with bzip2: unpack it, or compress it with gzip"),
@@ -32,10 +32,10 @@ struct Text {
     path: PathBuf,
     file: File,
     stored: Vec<u8>,
-    /// Bytes of `stored` that were not taken yet.
+    /// Range of the bytes of `stored` that are still to be consumed.
     at: Range<usize>,
     inflater: Option<Inflater>,
-    /// Whether a run of gzip data has ended and no other was begun.
+    /// Whether the last member of the gzip data has ended and no other has begun.
     between: bool,
 }
 
@@ -63,7 +63,8 @@ impl Text {
         Error::File { path: Location::from(&self.path), message: message.into() }
     }
 
-    /// Reads on where all was taken; the number of bytes there are.
+    /// Refills `stored` when all of it is consumed. Returns the number of bytes to consume, 0 at
+    /// the end of the file.
     fn refill(&mut self) -> Result<usize> {
         while self.at.is_empty() {
             match self.file.read(&mut self.stored) {
@@ -78,7 +79,7 @@ impl Text {
         Ok(self.at.len())
     }
 
-    /// The next bytes; none at the end. `monitor` counts those of the file.
+    /// Returns the next bytes of the text, none at the end. `monitor` counts the bytes of the file.
     fn next(&mut self, monitor: &Monitor) -> Result<Vec<u8>> {
         let mut out = vec![0_u8; CHUNK];
         let mut made = 0;
@@ -120,7 +121,8 @@ impl Text {
         Ok(out)
     }
 
-    /// Whether gzip data follow gzip data; zeros between them, which tapes leave, are skipped.
+    /// Returns whether another gzip member follows; zeros before it, which tapes leave, are
+    /// skipped.
     fn begins_again(&mut self, inflater: &mut Inflater) -> Result<bool> {
         let zeros = self.stored[self.at.clone()].iter().take_while(|&&b| b == 0).count();
         self.at.start += zeros;
@@ -136,18 +138,19 @@ impl Text {
     }
 }
 
-/// The first bytes of a file, inflated.
+/// Returns the first bytes of the text of a file, up to 64 KiB.
 ///
 /// # Errors
-/// As [`stream`].
+/// The errors of [`stream`].
 pub(super) fn first(path: &Path) -> Result<Vec<u8>> {
     Text::open(path)?.next(&Monitor::default())
 }
 
-/// Hands the text of a file to `take`, piece by piece; a thread of its own reads and inflates ahead.
+/// Passes the text of a file to `take`, piece by piece; a separate thread reads and inflates ahead.
 ///
 /// # Errors
-/// [`Error::Io`], [`Error::File`] for damaged or other data; [`Error::Cancelled`]; those of `take`.
+/// [`Error::Io`]; [`Error::File`] for damaged data and for files that are no text;
+/// [`Error::Cancelled`]; the errors of `take`.
 pub(super) fn stream<E: From<Error>>(
     path: &Path,
     monitor: &Monitor,
@@ -161,7 +164,7 @@ pub(super) fn stream<E: From<Error>>(
                 loop {
                     let chunk = text.next(monitor)?;
                     let last = chunk.is_empty();
-                    // Nobody takes more, or all is there.
+                    // The consumer has stopped, or this was the last chunk.
                     if sender.send(Ok(chunk)).is_err() || last {
                         return Ok(());
                     }

@@ -1,4 +1,4 @@
-//! Values that come one by one, as runs of compressed rows.
+//! Values that come one by one, collected into runs of compressed rows.
 
 use crate::dtype::{Data, Number};
 use crate::error::{Error, Result};
@@ -6,18 +6,18 @@ use crate::memory;
 use crate::write::RowRun;
 
 const RUN: &str = "values of a text";
-/// Values and rows after which a run is handed on.
+/// A run is passed on after this number of values or of rows.
 const RUN_VALUES: usize = 1 << 18;
 const RUN_ROWS: usize = 1 << 16;
 
-/// Why the reading of a text stops.
+/// The reason to stop reading a text.
 #[derive(Debug)]
 pub(super) enum Stop {
-    /// The cells are not in order.
+    /// The values are not in the order of the rows.
     Unsorted,
-    /// A whole number needs float64.
+    /// An integer is not exact in float32, so float64 is needed.
     Wide,
-    /// It cannot be read.
+    /// The text cannot be read.
     Error(Error),
 }
 
@@ -27,9 +27,10 @@ impl From<Error> for Stop {
     }
 }
 
-/// A float that values are kept in.
+/// A float type in which values are kept.
 pub(super) trait Float: Number + Send + std::ops::AddAssign {
-    /// The value, `None` for a whole number that it would not stay.
+    /// Converts a value; `None` when it is an integer (`whole`) that the type does not hold
+    /// exactly.
     fn of(value: f64, whole: bool) -> Option<Self>;
 }
 
@@ -48,17 +49,17 @@ impl Float for f64 {
     }
 }
 
-/// Rows being put together from values in the order of the rows.
+/// Collects values that come in the order of the rows, and passes runs of rows to `send`.
 pub(super) struct Collector<T, F> {
     n_rows: usize,
     n_columns: usize,
-    /// The row that is open.
+    /// The row that takes values now.
     row: usize,
     run: Run<T>,
-    /// Start of the open row, and whether its columns ascend so far.
+    /// Start of this row in the run, and whether its columns ascend so far.
     start: usize,
     ascending: bool,
-    /// Length at which an open row is looked through for repeats.
+    /// Number of values of a row from which its repeats are added up before more memory is taken.
     limit: usize,
     send: F,
 }
@@ -82,12 +83,13 @@ impl<T: Float> Run<T> {
 }
 
 impl<T: Float, F: FnMut(RowRun) -> Result<(), Stop>> Collector<T, F> {
+    /// Makes a collector of `n_rows x n_columns` values.
     pub(super) fn new(n_rows: usize, n_columns: usize, send: F) -> Result<Self> {
         let limit = (2 * n_columns).max(1 << 16);
         Ok(Collector { n_rows, n_columns, row: 0, run: Run::new()?, start: 0, ascending: true, limit, send })
     }
 
-    /// Takes the next value; repeats in a row are added up.
+    /// Adds the next value. Values of the same row and column are summed.
     #[inline(always)]
     pub(super) fn push(&mut self, row: usize, column: u32, value: T) -> Result<(), Stop> {
         if row != self.row {
@@ -115,7 +117,7 @@ impl<T: Float, F: FnMut(RowRun) -> Result<(), Stop>> Collector<T, F> {
         Ok(())
     }
 
-    /// Sorts the open row and adds up its repeats.
+    /// Sorts the values of the current row by column and sums repeats.
     fn tidy(&mut self) -> Result<()> {
         if self.ascending {
             return Ok(());
@@ -123,7 +125,7 @@ impl<T: Float, F: FnMut(RowRun) -> Result<(), Stop>> Collector<T, F> {
         let Run { indices, data, .. } = &mut self.run;
         let pairs = indices[self.start..].iter().copied().zip(data[self.start..].iter().copied());
         let mut pairs: Vec<(u32, T)> = memory::exactly(indices.len() - self.start, pairs, RUN)?;
-        // Stable: repeats are added in the order of the file.
+        // The sort is stable: repeats are summed in the order of the file.
         pairs.sort_by_key(|p| p.0);
         indices.truncate(self.start);
         data.truncate(self.start);
@@ -171,7 +173,7 @@ impl<T: Float, F: FnMut(RowRun) -> Result<(), Stop>> Collector<T, F> {
         (self.send)(RowRun { indptr, indices, data })
     }
 
-    /// Hands on what is left.
+    /// Closes the last rows and passes on the rest.
     pub(super) fn finish(mut self) -> Result<(), Stop> {
         self.go_to(self.n_rows)?;
         if self.run.indptr.len() > 1 {

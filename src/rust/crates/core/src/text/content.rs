@@ -1,4 +1,4 @@
-//! Kinds of files and folders, told by their content: names say nothing.
+//! Detection of the kind of a file or folder by its content; its name is not considered.
 
 use super::bytes::first;
 use super::layout::{find, has_matrix, listing, some};
@@ -8,7 +8,7 @@ use crate::location::Location;
 use crate::store::{is_store, is_zarr, named, External, Store};
 use std::path::Path;
 
-/// Kinds of files and folders, by the reader that opens them.
+/// A kind of file or folder, by the reader that opens it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Content {
@@ -21,12 +21,12 @@ pub enum Content {
     TenXMtx,
     /// Objects of R (`saveRDS`, `save`).
     R,
-    /// Text that is no matrix in the coordinate format: a table, it seems.
+    /// Text that is no matrix in the coordinate format, so probably a table.
     Table,
 }
 
 impl Content {
-    /// A name for it.
+    /// Returns a short name of the kind, such as "h5ad" or "10x_mtx".
     pub fn name(self) -> &'static str {
         match self {
             Content::H5ad => "h5ad",
@@ -42,14 +42,16 @@ impl Content {
     }
 }
 
-/// First bytes of what R saves, uncompressed: binary and text, of one object and of several.
+/// First bytes of files that R saves without compression: binary and text, with one object and with
+/// several.
 const R: [&[u8]; 6] = [b"X\n\0\0", b"A\n2\n", b"A\n3\n", b"RDX", b"RDA", b"B\n"];
 
-/// Looks into a file or folder.
+/// Detects the kind of a file or folder.
 ///
 /// # Errors
-/// [`Error::Io`]; [`Error::File`] for what no reader opens, with what it is and what to do; [`Error::Missing`] for an HDF5
-/// file of another kind; [`Error::Parameter`] for a folder with several matrices.
+/// [`Error::Io`]; [`Error::File`] for a file that no reader opens, with its kind and what to do;
+/// [`Error::Missing`] for an HDF5 file of another kind; [`Error::Parameter`] for a folder with
+/// several matrices.
 pub fn content(path: impl AsRef<Path>) -> Result<Content> {
     let path = path.as_ref();
     // One that is not here has a store in it, or is nothing that is read.
@@ -64,7 +66,7 @@ pub fn content(path: impl AsRef<Path>) -> Result<Content> {
         }
         return match find(path, None) {
             Ok(_) => Ok(Content::TenXMtx),
-            // The error of a file that is none, unless there is one beside.
+            // A folder without a matrix; if it holds HDF5 files, the error names them.
             Err(e @ Error::File { .. }) => Err(in_folder(path)?.unwrap_or(e)),
             Err(e) => Err(e),
         };
@@ -86,11 +88,11 @@ pub fn content(path: impl AsRef<Path>) -> Result<Content> {
     if is_text && start.contains(&b'\n') {
         return Ok(Content::Table);
     }
-    // With a block of the user's before it, or none: the store says so.
+    // HDF5 with a user block, or unknown: opening the store tells.
     in_store(path)
 }
 
-/// The error for a folder with HDF5 files, and no folders with matrices, where a file was meant.
+/// Returns the error for a folder that holds HDF5 files and no folder with a matrix.
 fn in_folder(folder: &Path) -> Result<Option<Error>> {
     let (files, folders) = listing(folder)?;
     if folders.iter().any(|name| has_matrix(&folder.join(name))) {
@@ -98,7 +100,7 @@ fn in_folder(folder: &Path) -> Result<Option<Error>> {
     }
     let mut there = Vec::new();
     for path in files.iter().map(|name| folder.join(name)) {
-        // No pipe, which would be waited for.
+        // A pipe is skipped, because opening it would block.
         if path.is_file() && !is_zarr(&path).unwrap_or(true) && is_store(&path).unwrap_or(false) {
             there.push(format!("'{}'", path.display()));
         }
@@ -128,7 +130,7 @@ fn in_store(path: &Path) -> Result<Content> {
     } else if loom::is_loom(&store) {
         Content::Loom
     } else if ["obs", "var", "X"].iter().any(|element| has(element)) {
-        // Its reader says what is missing.
+        // The reader of AnnData names what is missing.
         anndata
     } else {
         let keys = store.keys("")?;

@@ -1,33 +1,35 @@
-//! The files of a folder that belong together: a matrix, the names of its genes, and those of its cells.
+//! The files of a folder that belong together: a matrix, the names of its genes, and the names of
+//! its cells.
 
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
 
-/// How names are written.
+/// The format of the files of names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Names {
-    /// Columns between tabs, without a line of titles.
+    /// Columns separated by tabs, without a line of titles.
     Columns,
-    /// A table with commas and a line of titles.
+    /// A table separated by commas, with a line of titles.
     Table,
 }
 
-/// A count matrix in a folder.
+/// The files of a count matrix in a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Layout {
     pub(super) matrix: PathBuf,
     pub(super) genes: PathBuf,
     pub(super) cells: PathBuf,
-    /// Symbols beside a file of identifiers.
+    /// A file of symbols beside one of identifiers.
     pub(super) symbols: Option<PathBuf>,
     pub(super) names: Names,
-    /// Whether genes are the rows of the matrix, where its extents do not say.
+    /// Whether the rows of the matrix are genes when its extents do not tell.
     pub(super) genes_first: bool,
 }
 
-/// A way to name three files.
+/// A naming scheme of the files.
 struct Kind {
-    /// Ends of their names, `.gz` left out: of the matrix, of genes (the first that is there), of cells.
+    /// Ends of the names, without `.gz`, of the files of the matrix, the genes (the first one there
+    /// counts) and the cells.
     matrix: &'static [&'static str],
     genes: &'static [&'static str],
     cells: &'static [&'static str],
@@ -37,7 +39,7 @@ struct Kind {
 }
 
 const KINDS: [Kind; 4] = [
-    // Cell Ranger 3 and 2, and STARsolo; GEO puts a name before each.
+    // Cell Ranger 3 and 2, and STARsolo. GEO adds a prefix to each name.
     Kind {
         matrix: &["matrix.mtx"],
         genes: &["features.tsv", "genes.tsv"],
@@ -64,7 +66,7 @@ const KINDS: [Kind; 4] = [
         names: Names::Table,
         genes_first: false,
     },
-    // kallisto and bustools; any name before the dot.
+    // kallisto and bustools, with any name before the dot.
     Kind {
         matrix: &[".mtx"],
         genes: &[".genes.txt"],
@@ -78,19 +80,19 @@ const KINDS: [Kind; 4] = [
 const EXPECTED: &str = "matrix.mtx, features.tsv or genes.tsv, and barcodes.tsv (gzipped or not), as Cell Ranger and \
 STARsolo write them, or the files of alevin-fry, kallisto or Parse";
 
-/// A file of a folder without its `.gz`.
+/// Returns the name of a file without `.gz`.
 fn plain(name: &str) -> &str {
     name.strip_suffix(".gz").unwrap_or(name)
 }
 
-/// Names of the files and of the folders in a folder, in order.
+/// Lists the names of the files and of the folders in a folder, sorted.
 pub(super) fn listing(folder: &Path) -> Result<(Vec<String>, Vec<String>)> {
     let io = |e: std::io::Error| Error::io(folder, "read the folder", &e);
     let (mut files, mut folders) = (Vec::new(), Vec::new());
     for entry in std::fs::read_dir(folder).map_err(io)? {
         let entry = entry.map_err(io)?;
         let Ok(name) = entry.file_name().into_string() else { continue };
-        // Links are followed.
+        // Links count as their target.
         let is_folder = std::fs::metadata(entry.path()).is_ok_and(|m| m.is_dir());
         if is_folder { &mut folders } else { &mut files }.push(name);
     }
@@ -99,7 +101,7 @@ pub(super) fn listing(folder: &Path) -> Result<(Vec<String>, Vec<String>)> {
     Ok((files, folders))
 }
 
-/// The file of that plain name, gzipped or not.
+/// Returns the first file named `prefix` and one of `ends`, preferably not gzipped.
 fn file<'f>(files: &'f [String], prefix: &str, ends: &[&str]) -> Option<&'f String> {
     ends.iter().find_map(|end| {
         let wanted = format!("{prefix}{end}");
@@ -107,7 +109,7 @@ fn file<'f>(files: &'f [String], prefix: &str, ends: &[&str]) -> Option<&'f Stri
     })
 }
 
-/// All whole sets of files in a folder, by what their names begin with.
+/// Returns all complete sets of files in a folder, each with its prefix.
 fn sets(folder: &Path, files: &[String]) -> Vec<(String, Layout)> {
     let mut out: Vec<(String, Layout)> = Vec::new();
     for kind in &KINDS {
@@ -116,7 +118,7 @@ fn sets(folder: &Path, files: &[String]) -> Vec<(String, Layout)> {
             let found = (file(files, prefix, kind.genes), file(files, prefix, kind.cells));
             let (Some(genes), Some(cells)) = found else { continue };
             let symbols = (!kind.symbols.is_empty()).then(|| file(files, prefix, &[kind.symbols])).flatten();
-            // Both gzipped and not: the same matrix.
+            // The same matrix is there gzipped and not.
             if out.iter().any(|(p, _)| p == prefix) {
                 continue;
             }
@@ -134,17 +136,17 @@ fn sets(folder: &Path, files: &[String]) -> Vec<(String, Layout)> {
     out
 }
 
-/// Whether a folder holds a count matrix.
+/// Returns whether a folder holds a count matrix with its names.
 pub(super) fn has_matrix(folder: &Path) -> bool {
     listing(folder).is_ok_and(|(files, _)| !sets(folder, &files).is_empty())
 }
 
-/// The count matrix of a folder, the one whose files begin with `prefix` where there are several; or the one in a file,
-/// with the names that lie beside it.
+/// Finds the count matrix at `path`. In a folder with several matrices `prefix` chooses one; for a
+/// file, the names are those beside it.
 ///
 /// # Errors
-/// [`Error::Io`]; [`Error::File`] for a folder without, with what there is; [`Error::Parameter`] for a prefix that is
-/// missing, or that no file has.
+/// [`Error::Io`]; [`Error::File`] for a folder without a matrix, with the files found;
+/// [`Error::Parameter`] for a prefix that is needed but not given, or that no file has.
 pub(super) fn find(path: &Path, prefix: Option<&str>) -> Result<Layout> {
     if path.is_file() {
         return beside(path, prefix);
@@ -176,14 +178,14 @@ pub(super) fn find(path: &Path, prefix: Option<&str>) -> Result<Layout> {
     }
 }
 
-/// A few of many names.
+/// Joins up to 20 names by commas.
 pub(super) fn some(names: &[String]) -> String {
     const SHOWN: usize = 20;
     let more = if names.len() > SHOWN { ", ..." } else { "" };
     format!("{}{more}", names.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", "))
 }
 
-/// The error for a folder without a matrix.
+/// Makes the error for a folder without a matrix.
 fn none(path: &Path, files: &[String], folders: &[String]) -> Error {
     let inner: Vec<String> =
         folders.iter().filter(|f| has_matrix(&path.join(f))).map(|f| format!("'{}'", path.join(f).display())).collect();
@@ -197,14 +199,14 @@ fn none(path: &Path, files: &[String], folders: &[String]) -> Error {
     Error::File { path: path.into(), message: format!("expected a folder with {EXPECTED}; found {found}") }
 }
 
-/// The files beside a matrix that was named itself.
+/// Finds the names beside a matrix whose file is given.
 fn beside(path: &Path, prefix: Option<&str>) -> Result<Layout> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
     let (files, folders) = listing(folder)?;
     let same = |l: &Layout| l.matrix.file_name().and_then(|n| n.to_str()).is_some_and(|n| plain(n) == plain(name));
     let found = sets(folder, &files).into_iter().map(|s| s.1).find(|l| same(l)).or_else(|| {
-        // STARsolo has several matrices of the same genes and cells.
+        // STARsolo writes several matrices of the same genes and cells.
         let prefix = prefix.unwrap_or_default();
         let genes = file(&files, prefix, KINDS[0].genes)?;
         let cells = file(&files, prefix, KINDS[0].cells)?;
@@ -233,8 +235,8 @@ fn beside(path: &Path, prefix: Option<&str>) -> Result<Layout> {
     }
 }
 
-/// Returns the beginnings of the files' names of each matrix in a folder, in order; nothing for a file, or for a folder that
-/// [`find`] finds one in.
+/// Returns the prefix of each matrix in a folder, sorted. Empty for a file, and for a folder where
+/// [`find`] needs no prefix.
 ///
 /// # Errors
 /// [`Error::Io`].

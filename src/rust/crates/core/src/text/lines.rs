@@ -5,29 +5,30 @@ use crate::error::{Error, Result};
 use crate::session::Monitor;
 use std::path::{Path, PathBuf};
 
-/// Longest line that is read.
+/// Upper bound of the bytes of a line.
 const LONGEST: usize = 1 << 20;
-/// Bytes of a line that an error shows.
+/// Number of bytes of a line that an error shows.
 const SHOWN: usize = 40;
 
-/// Joins what the ends of pieces cut.
+/// Splits a text that comes in pieces into whole lines.
 pub(super) struct Lines {
     path: PathBuf,
-    /// The beginning of a line whose end is to come.
+    /// The start of a line that the next piece continues.
     rest: Vec<u8>,
-    /// Longest line that is taken.
+    /// Upper bound of the bytes of a line.
     longest: usize,
-    /// Lines handed on.
+    /// Number of lines passed on.
     count: u64,
 }
 
 impl Lines {
-    /// With the longest line that is taken.
+    /// Makes a splitter for lines of at most `longest` bytes; `path` is for errors.
     pub(super) fn up_to(path: &Path, longest: usize) -> Lines {
         Lines { path: path.to_owned(), rest: Vec::new(), longest, count: 0 }
     }
 
-    /// Hands whole lines on, with the number of the first, each with its end.
+    /// Passes all whole lines to `take`, with their ends, and with the number of the first one
+    /// (from 1).
     pub(super) fn feed<E: From<Error>>(
         &mut self,
         piece: &[u8],
@@ -63,7 +64,7 @@ impl Lines {
         Ok(())
     }
 
-    /// Hands on a last line without an end.
+    /// Passes a last line without an end to `take`.
     pub(super) fn finish<E: From<Error>>(
         mut self,
         take: &mut impl FnMut(u64, &[u8]) -> Result<(), E>,
@@ -80,12 +81,12 @@ fn count(whole: &[u8]) -> u64 {
     whole.iter().map(|&b| u64::from(b == b'\n')).sum()
 }
 
-/// [`Error::Line`].
+/// Makes an [`Error::Line`].
 pub(super) fn at(path: &Path, line: u64, expected: impl Into<String>, found: impl Into<String>) -> Error {
     Error::Line { path: path.into(), line, expected: expected.into(), found: found.into() }
 }
 
-/// A line, shortened, for a message.
+/// Returns a line for messages, shortened.
 pub(super) fn shown(line: &[u8]) -> String {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     let line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -97,19 +98,19 @@ pub(super) fn shown(line: &[u8]) -> String {
     format!("'{}{more}'", String::from_utf8_lossy(start).trim_end_matches('\u{fffd}').replace('\0', "\\0"))
 }
 
-/// Hands the lines of a file to `take`, as text and without their ends, by their number from 1; a mark of the encoding at
-/// the start is left out.
+/// Passes each line of a file to `take`: its number from 1, and its text without the end. A byte
+/// order mark at the start is skipped.
 ///
 /// # Errors
-/// As [`stream`]; [`Error::Line`] for what is no UTF-8 text.
+/// The errors of [`stream`]; [`Error::Line`] for a line that is no UTF-8 text or too long.
 pub(super) fn each(path: &Path, monitor: &Monitor, take: impl FnMut(u64, &str) -> Result<()>) -> Result<()> {
     each_up_to(path, LONGEST, monitor, take)
 }
 
-/// [`each`] for lines of at most `longest` bytes.
+/// Passes lines like [`each`]; they may have up to `longest` bytes.
 ///
 /// # Errors
-/// As [`each`].
+/// The errors of [`each`].
 pub(super) fn each_up_to(
     path: &Path,
     longest: usize,

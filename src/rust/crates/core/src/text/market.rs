@@ -1,4 +1,4 @@
-//! The text of a sparse matrix: Matrix Market's coordinate format
+//! A sparse matrix as text: Matrix Market's coordinate format
 //! (<https://math.nist.gov/MatrixMarket/formats.html>).
 
 use super::bytes::stream;
@@ -7,23 +7,23 @@ use crate::error::{Error, Result};
 use crate::session::Monitor;
 use std::path::{Path, PathBuf};
 
-/// Longest line: three numbers, and comments.
+/// Upper bound of the bytes of a line; three numbers need few, comments may need more.
 const LONGEST: usize = 1 << 16;
 
 /// The contents of the first lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Header {
-    /// Extents as the file has them.
+    /// Number of rows as the file has them.
     pub(super) rows: usize,
     pub(super) columns: usize,
-    /// Lines of values.
+    /// Number of lines of values.
     pub(super) values: u64,
-    /// Whether lines have no values: all are 1.
+    /// Whether lines have no value, which then is 1.
     pattern: bool,
 }
 
-/// Takes the values of a matrix as they come, by zero-based row and column of the file. `whole` is a number written
-/// without a fraction, which is to stay what it is.
+/// Takes the values of a matrix one by one, by zero-based row and column of the file. `whole` tells
+/// that the number was written without a fraction and must be kept exactly.
 pub(super) trait Entries {
     type Stop: From<Error>;
     fn entry(&mut self, row: u32, column: u32, value: f64, whole: bool, line: u64) -> Result<(), Self::Stop>;
@@ -35,16 +35,16 @@ enum Stage {
     Body(Header),
 }
 
-/// A matrix being read.
+/// The state of reading a matrix.
 struct Parser<'e, E> {
     path: PathBuf,
     stage: Stage,
-    /// Lines of values there were.
+    /// Number of lines of values so far.
     seen: u64,
     entries: Option<&'e mut E>,
 }
 
-/// The first lines of a matrix.
+/// Reads the header of a matrix: the lines before its values.
 ///
 /// # Errors
 /// [`Error::Io`], [`Error::File`], [`Error::Line`], [`Error::Unsupported`].
@@ -82,11 +82,11 @@ pub(super) fn header(path: &Path, monitor: &Monitor) -> Result<Header> {
     }
 }
 
-/// Hands the values of a matrix to `entries`.
+/// Passes the values of a matrix to `entries`.
 ///
 /// # Errors
-/// As [`header`]; [`Error::Line`] for a line that is none of two positions and a value, and for one too many;
-/// [`Error::File`] for too few.
+/// The errors of [`header`]; [`Error::Line`] for a line without two positions in range and a value,
+/// and for more lines than promised; [`Error::File`] for fewer; the errors of `entries`.
 pub(super) fn read<E: Entries>(path: &Path, monitor: &Monitor, entries: &mut E) -> Result<(), E::Stop> {
     let mut parser = Parser { path: path.to_owned(), stage: Stage::Banner, seen: 0, entries: Some(entries) };
     let mut lines = Lines::up_to(path, LONGEST);
@@ -103,14 +103,15 @@ pub(super) fn read<E: Entries>(path: &Path, monitor: &Monitor, entries: &mut E) 
     Err(Error::File { path: path.into(), message }.into())
 }
 
-/// A token up to a blank or the end of the line.
+/// Returns the bytes from `from` up to a blank or the end of the line.
 fn token(line: &[u8], from: usize) -> &[u8] {
     let rest = &line[from..];
     let end = rest.iter().position(|&b| b.is_ascii_whitespace()).unwrap_or(rest.len());
     &rest[..end]
 }
 
-/// Digits from `at` on, as a number, and the place behind them; `None` for none or more than 18.
+/// Parses digits from `at` on. Returns the number and the offset after it; `None` without digits or
+/// with more than 18.
 #[inline(always)]
 fn digits(text: &[u8], mut at: usize) -> Option<(u64, usize)> {
     let start = at;
@@ -122,7 +123,7 @@ fn digits(text: &[u8], mut at: usize) -> Option<(u64, usize)> {
     (at > start && at - start <= 18).then_some((n, at))
 }
 
-/// The place behind at least one blank.
+/// Returns the offset after one or more blanks; `None` without any.
 #[inline(always)]
 fn blanks(text: &[u8], mut at: usize) -> Option<usize> {
     let start = at;
@@ -132,7 +133,8 @@ fn blanks(text: &[u8], mut at: usize) -> Option<usize> {
     (at > start).then_some(at)
 }
 
-/// The place behind the end of the line, blanks before it skipped.
+/// Returns the offset after the end of the line, with blanks before it skipped; `None` when
+/// something else follows.
 #[inline(always)]
 fn end(text: &[u8], mut at: usize) -> Option<usize> {
     while matches!(text.get(at), Some(b' ' | b'\t' | b'\r')) {
@@ -142,7 +144,7 @@ fn end(text: &[u8], mut at: usize) -> Option<usize> {
 }
 
 impl<E: Entries> Parser<'_, E> {
-    /// Reads whole lines, the first of which has number `line`.
+    /// Parses whole lines, the first of which has number `line`.
     fn lines(&mut self, line: u64, whole: &[u8]) -> Result<(), E::Stop> {
         let (mut line, mut rest) = (line, whole);
         while !rest.is_empty() {
@@ -164,7 +166,7 @@ impl<E: Entries> Parser<'_, E> {
         Ok(())
     }
 
-    /// A line before the values.
+    /// Parses a line before the values.
     fn first(&mut self, line: u64, text: &[u8]) -> Result<()> {
         let wrong = |expected: &str| Err(at(&self.path, line, expected, shown(text)));
         match self.stage {
@@ -207,7 +209,7 @@ impl<E: Entries> Parser<'_, E> {
         }
     }
 
-    /// Lines of values.
+    /// Parses lines of values.
     fn body(&mut self, header: Header, entries: &mut E, line: u64, text: &[u8]) -> Result<(), E::Stop> {
         let (mut line, mut place, mut seen) = (line, 0, self.seen);
         let (rows, columns) = (header.rows as u64, header.columns as u64);
@@ -242,7 +244,7 @@ impl<E: Entries> Parser<'_, E> {
                     let one = &text[place..place + n];
                     match self.odd(header, seen, found.map(|f| (f.0, f.1)), line, one)? {
                         None => place += n,
-                        // Blanks before a line that is a good one.
+                        // The line begins with blanks, which are skipped.
                         Some(skip) => {
                             place += skip;
                             continue;
@@ -256,8 +258,8 @@ impl<E: Entries> Parser<'_, E> {
         Ok(())
     }
 
-    /// A line that is no plain line of values: none at all, which is passed over, one that begins with blanks, of which it
-    /// says how many, or a wrong one.
+    /// Judges a line that is not a plain line of values: `None` for a comment or an empty line; the
+    /// number of blanks before its first other byte; an error.
     fn odd(
         &self,
         header: Header,

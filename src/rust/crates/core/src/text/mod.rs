@@ -1,5 +1,6 @@
-//! Text that others wrote: count matrices in folders (Cell Ranger, STARsolo, alevin-fry, kallisto, Parse), streamed into
-//! h5ad files within the memory of a session, and out of them.
+//! Text of other programs: count matrices in folders (Cell Ranger, STARsolo, alevin-fry, kallisto,
+//! Parse) and tables. They are streamed into h5ad files within the memory of a session, and count
+//! matrices also out of them.
 
 mod buckets;
 mod bytes;

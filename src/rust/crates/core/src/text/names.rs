@@ -9,23 +9,25 @@ use std::path::Path;
 
 /// A table of texts.
 pub(super) struct Columns {
-    /// Titles, where the file has them.
+    /// Titles of the columns; empty when the file has none.
     pub(super) titles: Vec<String>,
     pub(super) columns: Vec<Strings>,
 }
 
 impl Columns {
+    /// Returns the number of rows.
     pub(super) fn len(&self) -> usize {
         self.columns.first().map_or(0, Strings::len)
     }
 
-    /// The column of a title.
+    /// Returns the column with this title.
     pub(super) fn titled(&self, title: &str) -> Option<&Strings> {
         self.titles.iter().position(|t| t == title).and_then(|i| self.columns.get(i))
     }
 }
 
-/// Bytes that names of an axis may take: so that a few stored bytes cannot become all of memory.
+/// Checks that the names of an axis take no more than the memory of the session (at least 64 MiB),
+/// because a small gzipped file can hold names beyond all memory.
 pub(super) fn check_room(path: &Path, taken: usize, session: &Session) -> Result<()> {
     let limit = session.memory.max(64 << 20);
     if taken <= limit {
@@ -39,10 +41,12 @@ pub(super) fn check_room(path: &Path, taken: usize, session: &Session) -> Result
     })
 }
 
-/// Reads columns between tabs, the first `most` of them; texts may be quoted, and empty lines are passed over.
+/// Reads the first `most` of the columns separated by tabs. Texts may be quoted; empty lines are
+/// skipped.
 ///
 /// # Errors
-/// [`Error::Io`], [`Error::File`], [`Error::Line`]; [`Error::Memory`] for names that are larger than the memory of `session`.
+/// [`Error::Io`], [`Error::File`], [`Error::Line`]; [`Error::Memory`] for names that exceed the
+/// memory of `session`.
 pub(super) fn tabbed(path: &Path, most: usize, session: &Session) -> Result<Columns> {
     let mut columns: Vec<Strings> = Vec::new();
     let mut taken = 0;
@@ -72,15 +76,15 @@ pub(super) fn tabbed(path: &Path, most: usize, session: &Session) -> Result<Colu
     Ok(Columns { titles: Vec::new(), columns })
 }
 
-/// A field without quotes around it.
+/// Removes the quotes around a field.
 fn bare(field: &str) -> &str {
     field.strip_prefix('"').and_then(|f| f.strip_suffix('"')).unwrap_or(field)
 }
 
-/// Reads a table with commas and titles; texts may be quoted.
+/// Reads a table separated by commas, with a line of titles; texts may be quoted.
 ///
 /// # Errors
-/// As [`tabbed`].
+/// The errors of [`tabbed`].
 pub(super) fn table(path: &Path, session: &Session) -> Result<Columns> {
     let (mut titles, mut columns) = (Vec::new(), Vec::<Strings>::new());
     let mut taken = 0;
@@ -105,7 +109,7 @@ pub(super) fn table(path: &Path, session: &Session) -> Result<Columns> {
     Ok(Columns { titles, columns })
 }
 
-/// The fields of a line with commas; `None` where a quote is not closed.
+/// Splits a line at commas and removes quotes; `None` when a quote is not closed.
 fn unquoted(line: &str) -> Option<Vec<String>> {
     let mut out = Vec::new();
     let mut rest = line;
@@ -143,7 +147,8 @@ fn unquoted(line: &str) -> Option<Vec<String>> {
     }
 }
 
-/// A column of texts as what all of them are: whole numbers, numbers (an empty one is missing), or texts.
+/// Converts a column of texts to integers if all are, else to floats (an empty text is NaN) if all
+/// are, else keeps texts.
 pub(super) fn typed(column: Strings) -> Value {
     let whole: Option<Vec<i64>> = column.iter().map(|t| t.parse().ok()).collect();
     if let Some(whole) = whole.filter(|w| !w.is_empty()) {
@@ -157,17 +162,17 @@ pub(super) fn typed(column: Strings) -> Value {
     }
 }
 
-/// A column of texts.
+/// Makes a column of texts.
 pub(super) fn texts(data: Strings) -> Value {
     Value::Strings { shape: vec![data.len()], data }
 }
 
-/// A table by its index.
+/// Makes a table of an index and columns.
 pub(super) fn frame(index: Strings, columns: Vec<(String, Value)>) -> DataFrame {
     DataFrame { index_name: None, index: Box::new(texts(index)), columns }
 }
 
-/// The names with "-1", "-2", ... behind those that were there before, as anndata makes them unique.
+/// Returns the names with "-1", "-2", ... appended to repeats, as anndata makes them unique.
 pub(super) fn unique(names: &Strings) -> Result<Strings> {
     let taken: HashSet<&str> = names.iter().collect();
     if taken.len() == names.len() {

@@ -1,4 +1,4 @@
-//! A folder with a count matrix as text, into an h5ad file.
+//! Readers of count matrices and tables as text, which write an h5ad file.
 
 use super::layout::{find, Layout, Names};
 use super::market::{self, Header};
@@ -12,16 +12,16 @@ use crate::write::{write_h5ad, H5adPlan, Part, WriteOptions};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-/// How a folder is read, as scanpy's `read_10x_mtx` has it.
+/// Options of reading a folder, as in scanpy's `read_10x_mtx`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MtxOptions {
-    /// Whether genes are named by their identifiers instead of their symbols.
+    /// Whether genes are named by identifiers instead of symbols.
     pub gene_ids: bool,
-    /// Whether symbols that are there before get "-1", "-2", ...
+    /// Whether repeated symbols get "-1", "-2", ... appended.
     pub make_unique: bool,
     /// Whether only features of the type "Gene Expression" are read.
     pub gex_only: bool,
-    /// The beginning of the files' names.
+    /// The prefix of the files' names.
     pub prefix: Option<String>,
 }
 
@@ -34,13 +34,15 @@ impl Default for MtxOptions {
 /// The type of the features that `gex_only` keeps.
 const GENES: &str = "Gene Expression";
 
-/// Writes the count matrix of a folder as an h5ad file: cells x genes, float32 (float64 where a whole number needs it), by
-/// rows. The text is read once, or twice where its cells are not in order, which shows soon; memory does not grow with the
-/// matrix, but with the names.
+/// Writes the count matrix of a folder as an h5ad file: cells x genes, CSR, float32 (float64 where
+/// an integer is not exact in float32). The text is read once, and again if its values turn out not
+/// to be in the order of cells or to need float64. Memory grows with the names, but not with the
+/// matrix.
 ///
 /// # Errors
-/// [`Error::File`] for a folder without a matrix, or damaged files; [`Error::Line`]; [`Error::Parameter`] for a prefix;
-/// [`Error::Shape`] for names that are not those of the matrix; those of writing. None leaves a file behind.
+/// [`Error::File`] for a folder without a matrix, or damaged files; [`Error::Line`];
+/// [`Error::Parameter`] for a prefix; [`Error::Shape`] when the numbers of names do not fit the
+/// matrix; the errors of writing. No error leaves a file behind.
 pub fn read_10x_mtx(
     folder: impl AsRef<Path>,
     options: &MtxOptions,
@@ -79,11 +81,12 @@ pub fn read_10x_mtx(
     write(H5adPlan::new(None, obs.into(), var.into()), Guess { sorted: true, narrow: true }, stream, to, session)
 }
 
-/// Writes a table of numbers as an h5ad file: float32 (float64 where a whole number needs it), by rows, what is not 0. The
-/// text is read twice: for the names, and for the values.
+/// Writes a table of numbers as an h5ad file: CSR without zeros, float32 (float64 where an integer
+/// is not exact in float32). The text is read twice: for the names, and for the values.
 ///
 /// # Errors
-/// [`Error::File`], [`Error::Line`] for a text that is no table; the errors of writing. None leaves a file behind.
+/// [`Error::File`], [`Error::Line`] for a text that is no table; the errors of writing. No error
+/// leaves a file behind.
 pub fn read_text(path: impl AsRef<Path>, options: &TextOptions, to: impl AsRef<Path>, session: &Session) -> Result<()> {
     let path = path.as_ref();
     let found = table::scan(path, options, session)?;
@@ -103,7 +106,7 @@ pub fn read_text(path: impl AsRef<Path>, options: &TextOptions, to: impl AsRef<P
     write(plan, Guess { sorted: !genes_first, narrow: true }, stream, to.as_ref(), session)
 }
 
-/// Writes the plan with the text as X, and again where a guess was wrong.
+/// Writes the plan with the text as X, once more for every guess that turns out wrong.
 fn write(
     mut plan: H5adPlan,
     mut guess: Guess,
@@ -121,7 +124,7 @@ fn write(
     }
 }
 
-/// Whether genes are the rows of the matrix.
+/// Returns whether the rows of the matrix are genes, by the numbers of names.
 fn orientation(layout: &Layout, header: Header, genes: usize, cells: usize) -> Result<bool> {
     let extents = (header.rows, header.columns);
     match (extents == (genes, cells), extents == (cells, genes)) {
@@ -143,7 +146,7 @@ fn orientation(layout: &Layout, header: Header, genes: usize, cells: usize) -> R
     }
 }
 
-/// The genes that are read; all when `None`.
+/// Returns for each gene whether it is read; `None` for all.
 fn kept(genes: &Columns, options: &MtxOptions) -> Option<Vec<bool>> {
     let types = genes.columns.get(2).filter(|_| options.gex_only && genes.titles.is_empty())?;
     let keep: Vec<bool> = types.iter().map(|t| t == GENES).collect();
@@ -182,7 +185,7 @@ fn var_of(
             .collect();
         (ids, titled("gene_name"), others)
     };
-    // Made unique before others are left out, as in scanpy.
+    // Names become unique before genes are left out, as in scanpy.
     let symbols = match symbols {
         Some(symbols) if options.make_unique && !options.gene_ids => Some(unique(&symbols)?),
         symbols => symbols,

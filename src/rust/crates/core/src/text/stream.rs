@@ -1,4 +1,5 @@
-//! The cells of a text, as rows that come in order: one thread inflates, one parses, and who writes takes.
+//! The values of a text as a stream of rows: one thread inflates, one parses, and the calling one
+//! writes.
 
 use super::buckets::Buckets;
 use super::collect::{Collector, Float, Stop};
@@ -14,30 +15,30 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{sync_channel, SyncSender};
 use std::sync::{Mutex, PoisonError};
 
-/// Runs of rows that may wait for who writes them.
+/// Number of runs of rows that may wait to be written.
 const WAITING: usize = 2;
-/// The largest whole number up to which float64 has all of them.
+/// 2^53: float64 holds all integers up to it.
 const MOST_WHOLE: f64 = 9_007_199_254_740_992.0;
 
-/// How a text is read: found out on the way, as it is read again when a guess was wrong.
+/// Assumptions about a text. When one turns out wrong, the text is read again without it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Guess {
-    /// Whether the cells come in order.
+    /// Whether values come in the order of the cells.
     pub(super) sorted: bool,
-    /// Whether float32 has all whole numbers.
+    /// Whether float32 holds all integers exactly.
     pub(super) narrow: bool,
 }
 
-/// The values of a text.
+/// The format of a text.
 #[derive(Debug, Clone)]
 pub(super) enum Body {
-    /// In the coordinate format.
+    /// Matrix Market's coordinate format.
     Market(Header),
     Table(Table),
 }
 
 impl Body {
-    /// Extents as the file has them.
+    /// Returns the numbers of rows and columns as the file has them.
     fn extents(&self) -> (usize, usize) {
         match self {
             Body::Market(header) => (header.rows, header.columns),
@@ -45,7 +46,7 @@ impl Body {
         }
     }
 
-    /// Values there are at most.
+    /// Returns an upper bound of the number of values.
     fn values(&self) -> u64 {
         match self {
             Body::Market(header) => header.values,
@@ -61,23 +62,24 @@ impl Body {
     }
 }
 
-/// A matrix in a text.
+/// A matrix in a text file, as a source of rows.
 #[derive(Debug)]
 pub(super) struct TextStream {
     pub(super) path: PathBuf,
     pub(super) body: Body,
     /// Whether the rows of the file are genes.
     pub(super) genes_first: bool,
-    /// For each gene of the file its place, or `u32::MAX` for none; all in order without.
+    /// New position of each gene of the file, or `u32::MAX` to leave it out; `None` keeps all in
+    /// order.
     pub(super) genes: Option<Vec<u32>>,
     pub(super) n_genes: usize,
     pub(super) guess: Guess,
-    /// The guess that would have been right.
+    /// The guess to read with next, set when `guess` turned out wrong.
     pub(super) better: Mutex<Option<Guess>>,
 }
 
 impl TextStream {
-    /// The guess to read with after one that failed for that.
+    /// Returns the guess to read with next; `None` if `guess` was not the reason for an error.
     pub(super) fn better(&self) -> Option<Guess> {
         *self.better.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -91,10 +93,10 @@ impl TextStream {
         }
     }
 
-    /// Parses the text; runs of rows go to `sender`.
+    /// Parses the text and sends runs of rows to `sender`.
     fn parse<T: Float>(&self, session: &Session, sender: &SyncSender<Result<RowRun, Stop>>) -> Result<(), Stop> {
         let send = |run| {
-            // Nobody takes more: the reason is known there.
+            // The receiver is gone and knows the reason.
             sender.send(Ok(run)).map_err(|_| Stop::Error(Error::Cancelled))
         };
         let mut out = Collector::<T, _>::new(self.n_cells(), self.n_genes, send)?;
@@ -113,7 +115,7 @@ impl TextStream {
     }
 }
 
-/// Values of the file as those of cells.
+/// Converts entries of the file to values of cells and genes.
 struct Turned<'s, T, F> {
     of: &'s TextStream,
     take: F,

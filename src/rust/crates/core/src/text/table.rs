@@ -1,5 +1,5 @@
-//! A table of numbers as text: lines of values between delimiters, with the names of columns in the first line and of
-//! rows in the first column.
+//! A table of numbers as text: lines of values between delimiters. Names of columns are in the
+//! first line, names of rows in the first column.
 
 use super::bytes::stream;
 use super::lines::{at, each_up_to, shown, Lines};
@@ -11,12 +11,14 @@ use crate::session::Session;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-/// How a table is read.
+/// Options of reading a table.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TextOptions {
-    /// The text between values; found out from the first line when `None`: a tab, a comma, a semicolon or blanks.
+    /// The text between values. `None` detects it in the first line: a tab, a comma, a semicolon or
+    /// blanks.
     pub delimiter: Option<String>,
-    /// Whether the first column holds names; when `None`, whether its first value is no number.
+    /// Whether the first column holds names; `None` detects it by its first value, which is no
+    /// number then.
     pub first_column_names: Option<bool>,
     /// Whether the rows of the table are genes.
     pub transpose: bool,
@@ -40,9 +42,9 @@ pub(super) struct Table {
     named: bool,
     pub(super) rows: usize,
     pub(super) columns: usize,
-    /// Names of columns, for errors.
+    /// Names of the columns, for errors.
     names: Strings,
-    /// Longest line.
+    /// Upper bound of the bytes of a line.
     longest: usize,
 }
 
@@ -53,11 +55,11 @@ pub(super) struct Found {
     pub(super) columns: Strings,
 }
 
-/// Reads the names of a table, and counts its rows.
+/// Reads the names of a table and counts its rows.
 ///
 /// # Errors
-/// [`Error::Io`], [`Error::File`]; [`Error::Line`] for a text that is no table; [`Error::Memory`] for names that are larger
-/// than the memory of `session`.
+/// [`Error::Io`], [`Error::File`]; [`Error::Line`] for a text that is no table; [`Error::Memory`]
+/// for names that exceed the memory of `session`.
 pub(super) fn scan(path: &Path, options: &TextOptions, session: &Session) -> Result<Found> {
     let longest = session.memory.max(64 << 20) / 4;
     let mut delimiter = None;
@@ -81,7 +83,7 @@ pub(super) fn scan(path: &Path, options: &TextOptions, session: &Session) -> Res
         if layout.is_none() {
             let all = fields.map(|f| f.map(Cow::into_owned)).collect::<Option<Vec<String>>>();
             let all = all.ok_or_else(|| at(path, number, "a closing quote", shown(line.as_bytes())))?;
-            // The first column may hold names, so the last tells.
+            // The first column may hold names, so the last field decides.
             if header.is_none() && all.last().is_some_and(|f| f.trim().parse::<f64>().is_err()) {
                 header = Some(all);
                 return Ok(());
@@ -122,7 +124,8 @@ pub(super) fn scan(path: &Path, options: &TextOptions, session: &Session) -> Res
     Ok(Found { table, rows, columns })
 }
 
-/// The names of `n` columns: of the first line, where the first column of names may have one too, or of the last comment.
+/// Returns the names of `n` columns: those of the first line, without the title of a column of
+/// names, or else those of the last comment.
 fn column_names(
     path: &Path,
     header: Option<Vec<String>>,
@@ -150,7 +153,7 @@ fn sniff(line: &str) -> Delimiter {
     }
 }
 
-/// The fields of a line, quotes undone; `None` for one whose quote is not closed.
+/// The fields of a line without quotes; the last item is `None` when a quote is not closed.
 struct Fields<'a> {
     rest: Option<&'a str>,
     delimiter: &'a Delimiter,
@@ -216,10 +219,11 @@ impl<'a> Fields<'a> {
 }
 
 impl Table {
-    /// Hands the values that are not 0 to `entries`.
+    /// Passes the values other than 0 to `entries`.
     ///
     /// # Errors
-    /// [`Error::Line`] for a value that is no number and for a line with too many or too few; as [`stream`].
+    /// [`Error::Line`] for a value that is no number and for a line with too many or too few;
+    /// [`Error::File`] for a file that became shorter; the errors of [`stream`] and of `entries`.
     pub(super) fn read<E: Entries>(&self, session: &Session, entries: &mut E) -> Result<(), E::Stop> {
         let mut row = 0;
         let mut take = |first: u64, whole: &[u8]| -> Result<(), E::Stop> {
@@ -229,7 +233,9 @@ impl Table {
                     continue;
                 }
                 if row >= self.rows {
-                    return Err(self.wrong(number, "the end of a file that is not written to", line).into());
+                    return Err(self
+                        .wrong(number, "the end of the file, which was changed while it was read", line)
+                        .into());
                 }
                 self.line(number, row as u32, line, entries)?;
                 row += 1;
@@ -251,7 +257,7 @@ impl Table {
     }
 
     fn line<E: Entries>(&self, number: u64, row: u32, line: &[u8], entries: &mut E) -> Result<(), E::Stop> {
-        // Ends of lines were cut, and with them an empty last value, which is no number.
+        // The end of the line was trimmed, with it an empty last value, which is no number anyway.
         let text = std::str::from_utf8(line).map_err(|_| self.wrong(number, "UTF-8 text", line))?;
         let mut fields = Fields { rest: Some(text), delimiter: &self.delimiter };
         if self.named {
@@ -261,7 +267,7 @@ impl Table {
         for field in fields {
             let field = field.ok_or_else(|| self.wrong(number, "a closing quote", line))?;
             if column >= self.columns {
-                let expected = format!("{} values, as in the first line of them", self.columns);
+                let expected = format!("{} values, as in the first line of values", self.columns);
                 return Err(at(&self.path, number, expected, "more").into());
             }
             let (value, whole) = self.number(number, column, field.trim())?;
@@ -273,11 +279,11 @@ impl Table {
         if column == self.columns {
             return Ok(());
         }
-        let expected = format!("{} values, as in the first line of them", self.columns);
+        let expected = format!("{} values, as in the first line of values", self.columns);
         Err(at(&self.path, number, expected, format!("{column}")).into())
     }
 
-    /// The value of a field, and whether it is written without a fraction.
+    /// Parses the value of a field; returns it and whether it is written without a fraction.
     fn number(&self, number: u64, column: usize, field: &str) -> Result<(f64, bool)> {
         if let [digit @ b'0'..=b'9'] = field.as_bytes() {
             return Ok((f64::from(digit - b'0'), true));

@@ -1,4 +1,4 @@
-//! A count matrix as text in a folder, as Cell Ranger 3 has it.
+//! A count matrix as text in a folder, in the layout of Cell Ranger 3.
 
 use crate::dtype::{Data, Number};
 use crate::element::Strings;
@@ -15,20 +15,23 @@ use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 const TEXT: &str = "text to be written";
-/// Bytes of text that are compressed together.
+/// Number of bytes of text that are compressed together.
 const PIECE: usize = 1 << 20;
-/// Longest line: two positions and a number.
+/// Upper bound of the bytes of a line: two positions and a number.
 const LINE: usize = 512;
 const LEVEL: i32 = 4;
-/// Files of other layouts, beside which the matrix would not be found.
+/// Files of other layouts, which readers would find instead of this matrix.
 const OTHERS: [&str; 5] = ["genes.tsv", "genes.tsv.gz", "matrix.mtx", "features.tsv", "barcodes.tsv"];
 
-/// Writes X of `plan` into a folder: `matrix.mtx.gz` (features x cells, sorted by cell), `features.tsv.gz` (`gene_ids`,
-/// names and `feature_types`) and `barcodes.tsv.gz`. Zeros are left out; numbers are "integer" when all of them are.
+/// Writes X of `plan` into a folder: `matrix.mtx.gz` (features x cells, sorted by cell),
+/// `features.tsv.gz` (`gene_ids`, names and `feature_types`) and `barcodes.tsv.gz`. Zeros are left
+/// out. The field of the matrix is "integer" when all values are positive integers below 9e15, else
+/// "real".
 ///
 /// # Errors
-/// [`Error::State`] for a folder with a matrix of another layout; [`Error::Parameter`] for names with tabs or line ends;
-/// those of the pass; [`Error::Io`]. Files that were there stay until all are written.
+/// [`Error::State`] for a folder with a matrix of another layout; [`Error::Parameter`] for names
+/// with tabs, line ends or quotes; the errors of the pass; [`Error::Io`]. Existing files stay until
+/// all new ones are complete.
 pub fn write_10x_mtx(plan: &H5adPlan, folder: impl AsRef<Path>, session: &Session) -> Result<()> {
     let folder = folder.as_ref();
     let plan = TenXPlan::of(plan)?;
@@ -59,7 +62,8 @@ pub fn write_10x_mtx(plan: &H5adPlan, folder: impl AsRef<Path>, session: &Sessio
     [barcodes, features, matrix].into_iter().try_for_each(Gzipped::commit)
 }
 
-/// The lines before the values, always as many bytes: they are written again when the values are known.
+/// Returns the lines before the values. Their length is constant, because they are overwritten when
+/// the number of values is known.
 fn head(shape: (usize, usize), values: u64, whole: bool) -> String {
     let field = if whole { "integer" } else { "real   " };
     format!("%%MatrixMarket matrix coordinate {field} general\n{:10} {:10} {values:20}\n", shape.1, shape.0)
@@ -86,7 +90,8 @@ fn values(plan: &TenXPlan, out: &mut Gzipped, session: &Session) -> Result<()> {
     out.put_first(&stored(whole, count)?)
 }
 
-/// The lines of some rows, gzipped, how many, and whether all numbers are whole.
+/// Formats some rows. Returns the gzipped lines, their number, and whether all values are positive
+/// integers below 9e15.
 fn text(indptr: &[usize], indices: &[u32], data: &Data, first: usize) -> Result<(Vec<Vec<u8>>, u64, bool)> {
     fn lines<T: Number>(
         values: &[T],
@@ -111,7 +116,7 @@ fn text(indptr: &[usize], indices: &[u32], data: &Data, first: usize) -> Result<
                     digits(&mut text, value as u64);
                 } else {
                     whole = false;
-                    // The shortest that is read as the same number of its type.
+                    // The shortest text that parses to the same number of its type.
                     let _ = match T::DTYPE.size() {
                         8 => write!(text, "{value:?}"),
                         _ => write!(text, "{:?}", value as f32),
@@ -146,7 +151,7 @@ fn digits(text: &mut Vec<u8>, mut n: u64) {
     text.extend_from_slice(&out[at..]);
 }
 
-/// Gzip data that can stand before and behind others.
+/// Compresses text to one gzip member, which may stand between others.
 fn gzip(text: &[u8], level: i32) -> Result<Vec<u8>> {
     let failed = |e: String| Error::Internal(format!("compressing text: {e}"));
     let level = CompressionLvl::new(level).map_err(|e| failed(format!("{e:?}")))?;
@@ -158,7 +163,7 @@ fn gzip(text: &[u8], level: i32) -> Result<Vec<u8>> {
     Ok(out)
 }
 
-/// A gzipped file that is put in place when it is whole.
+/// A gzipped file that replaces its target once it is complete.
 struct Gzipped {
     target: PathBuf,
     temporary: Temporary,
@@ -176,13 +181,13 @@ impl Gzipped {
         self.file.write_all(bytes).map_err(|e| Error::io(&self.target, "write", &e))
     }
 
-    /// Replaces the first bytes.
+    /// Overwrites the first bytes.
     fn put_first(&mut self, bytes: &[u8]) -> Result<()> {
         self.file.seek(SeekFrom::Start(0)).map_err(|e| Error::io(&self.target, "write", &e))?;
         self.put(bytes)
     }
 
-    /// Columns with tabs between them.
+    /// Writes columns of texts with tabs between them.
     fn lines(&mut self, columns: &[&Strings]) -> Result<()> {
         let mut text: Vec<u8> = memory::room(PIECE + LINE, TEXT)?;
         for i in 0..columns.first().map_or(0, |c| c.len()) {

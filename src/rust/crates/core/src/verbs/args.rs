@@ -1,10 +1,10 @@
-//! The arguments of a verb, checked.
+//! The checked arguments of a verb.
 
 use super::param::Param;
 use crate::error::{Error, Result};
 use crate::given::Given;
 
-/// Checked arguments of a verb, by name; those not given have their defaults.
+/// The checked arguments of a verb, by name. Arguments that were not given have their defaults.
 #[derive(Debug, Clone)]
 pub struct Args {
     pub(super) verb: &'static str,
@@ -18,12 +18,13 @@ impl Args {
         at.and_then(|at| self.values.get(at)).ok_or_else(|| self.wrong(name, "no such parameter"))
     }
 
-    /// The table and its user disagree.
+    /// Makes the error for a verb that asks for a parameter, or a type, that the table does not
+    /// have.
     fn wrong(&self, name: &str, found: impl std::fmt::Debug) -> Error {
         Error::Internal(format!("{}: {name}: {found:?}", self.verb))
     }
 
-    /// The argument as it was given, or its default.
+    /// Returns the argument as it was given, or its default.
     pub(super) fn given(&self, name: &str) -> Result<Given> {
         self.get(name).cloned()
     }
@@ -92,7 +93,7 @@ impl Args {
         }
     }
 
-    /// One or several numbers; none for nothing.
+    /// Returns one or several numbers as a list, empty where nothing was given.
     pub(super) fn numbers(&self, name: &str) -> Result<Vec<f64>> {
         let of = |item: &Given| match item {
             Given::Number(v) => Ok(*v),
@@ -132,7 +133,7 @@ impl Args {
         }
     }
 
-    /// The text of an argument that may be something else too.
+    /// Returns the text of an argument that may have another type; `None` for another type.
     pub(super) fn word(&self, name: &str) -> Result<Option<&str>> {
         Ok(match self.get(name)? {
             Given::Text(s) => Some(s),
@@ -140,7 +141,8 @@ impl Args {
         })
     }
 
-    /// An error about an argument that the table cannot see: its domain depends on the data or on others.
+    /// Makes the error for an argument that the table cannot check: its domain depends on the data
+    /// or on other arguments.
     pub(super) fn refuse(&self, parameter: &'static str, expected: impl Into<String>, found: Given) -> Error {
         Error::Argument { verb: self.verb, parameter, expected: expected.into(), found }
     }

@@ -1,4 +1,5 @@
-//! A call of a verb: arguments checked by the table, inputs a face found, and what comes of it.
+//! A call of a verb: the checked arguments, the inputs that a face found in the object, and the
+//! outcome.
 
 use super::args::Args;
 use crate::chain::LazyMatrix;
@@ -9,7 +10,7 @@ use crate::patch::Patch;
 use ndarray::{CowArray, Ix2};
 use std::collections::HashMap;
 
-/// An input of a verb.
+/// An input of a verb, as a face found it in the object.
 #[derive(Debug, Clone)]
 pub enum Input<'a> {
     /// An expression matrix.
@@ -24,7 +25,7 @@ pub enum Input<'a> {
     Factors(Vec<(String, Groups)>),
     /// Named columns of numbers or groups.
     Model(Vec<(String, Column)>),
-    /// Whether each gene is meant.
+    /// A mask over genes: `true` for the genes to use.
     Mask(Vec<bool>),
     /// Named masks over genes.
     Masks(Vec<(String, Vec<bool>)>),
@@ -38,29 +39,29 @@ pub enum Input<'a> {
     Sets(Vec<(String, Vec<String>)>),
 }
 
-/// Groups of cells: a code a cell, -1 for missing, and the names of the groups.
+/// Groups of cells: a code for each cell, -1 for missing, and the names of the groups.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Groups {
-    /// One a cell.
+    /// The code of each cell, an index into `names`; -1 for missing.
     pub codes: Vec<i32>,
-    /// Of the groups.
+    /// The name of each group.
     pub names: Vec<String>,
 }
 
 /// A column of obs.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Column {
-    /// One a cell.
+    /// A number for each cell.
     Numbers(Vec<f64>),
-    /// One a cell.
+    /// A group for each cell.
     Groups(Groups),
 }
 
 impl Groups {
-    /// Returns the codes of a column that has no missing values.
+    /// Returns the codes of a column without missing values.
     ///
     /// # Errors
-    /// [`Error::Internal`] when it has.
+    /// [`Error::Internal`] when a value is missing.
     pub(super) fn complete(&self) -> Result<Vec<u32>> {
         let code =
             |&code: &i32| u32::try_from(code).map_err(|_| Error::Internal("groups with missing values".to_owned()));
@@ -68,41 +69,44 @@ impl Groups {
     }
 }
 
-/// The outcome of a verb.
+/// The outcome of a verb, for the face to apply to the object.
 #[derive(Debug, Clone, Default)]
 pub struct Outcome {
-    /// The matrix that takes the place of the one given.
+    /// The matrix that replaces the one given; `None` when it stays.
     pub matrix: Option<LazyMatrix>,
-    /// The values added to the object.
+    /// The values to add to the object.
     pub patch: Patch,
-    /// Which cells (`true`) or genes stay.
+    /// An axis (`true` for cells, `false` for genes) and whether each of its elements stays.
     pub keep: Option<(bool, Vec<bool>)>,
-    /// Which cells (`true`) or genes are taken, by position, in this order, repeats allowed.
+    /// An axis (`true` for cells, `false` for genes) and the positions to take from it, in this
+    /// order, repeats allowed.
     pub take: Option<(bool, Vec<u32>)>,
-    /// The key of obsm of the coordinates written into the caller's memory.
+    /// The key of obsm for the coordinates that were written into the caller's memory.
     pub placed: Option<String>,
-    /// Values by name, for who asks for them instead of a changed object.
+    /// Values by name, for a caller that asks for results and no change of the object.
     pub values: Vec<(String, Value)>,
-    /// Notes for the user: a word for the kind ("note" for what is no cause of concern), and a sentence.
+    /// Notes for the user, each as a kind and a sentence. The kind "note" is for what is no cause
+    /// of concern.
     pub notes: Vec<(&'static str, String)>,
 }
 
-/// Arguments and inputs, on their way into a verb.
+/// The arguments and inputs of a call, with memory for its coordinates.
 #[derive(Debug)]
 pub struct Call<'a> {
-    /// The arguments.
+    /// The checked arguments.
     pub args: Args,
     inputs: HashMap<String, Input<'a>>,
     place: Option<&'a mut [f32]>,
 }
 
 impl<'a> Call<'a> {
-    /// A call with its inputs.
+    /// Makes a call with its inputs, which are named after the needs of the verb.
     pub fn new(args: Args, inputs: HashMap<String, Input<'a>>) -> Self {
         Call { args, inputs, place: None }
     }
 
-    /// Hands over memory of [`Verb::room`](super::Verb::room) values.
+    /// Hands over memory for the coordinates: as many values as [`Verb::room`](super::Verb::room)
+    /// gives.
     pub fn place(&mut self, place: &'a mut [f32]) {
         self.place = Some(place);
     }
@@ -144,7 +148,8 @@ impl<'a> Call<'a> {
         self.opt_points(name).ok_or_else(|| self.missing(name))
     }
 
-    /// `None` too for an input of another kind, which stays.
+    /// Takes the groups `name` out of the inputs; `None` where there are none. An input of another
+    /// kind stays.
     pub(super) fn opt_groups(&mut self, name: &str) -> Option<Groups> {
         match self.inputs.remove(name) {
             Some(Input::Groups(g)) => Some(g),
@@ -167,12 +172,12 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// None where there are none.
+    /// Takes the factors `name` out of the inputs; empty where there are none.
     pub(super) fn opt_factors(&mut self, name: &str) -> Vec<(String, Groups)> {
         self.factors(name).unwrap_or_default()
     }
 
-    /// Nothing where the parameter is.
+    /// Takes the model `name` out of the inputs; empty where there is none.
     pub(super) fn model(&mut self, name: &str) -> Vec<(String, Column)> {
         match self.inputs.remove(name) {
             Some(Input::Model(columns)) => columns,
@@ -180,7 +185,7 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Positions of the genes of a mask.
+    /// Returns the positions of the genes of the mask `name`; `None` where there is no mask.
     pub(super) fn opt_mask(&self, name: &str) -> Option<Vec<u32>> {
         match self.inputs.get(name) {
             Some(Input::Mask(m)) => Some((0..m.len() as u32).filter(|&j| m[j as usize]).collect()),
@@ -188,10 +193,12 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// As [`Call::opt_mask`], of a mask over the genes of the matrix.
+    /// Returns the positions of the genes of the mask `name`, which is over the genes of the
+    /// matrix; `None` where there is no mask.
     ///
     /// # Errors
-    /// [`Error::Shape`] for a mask of another length: that of X where the matrix is raw's.
+    /// [`Error::Shape`] for a mask of another length, such as a mask over the genes of X where the
+    /// matrix is raw's.
     pub(super) fn mask_of_matrix(&self, name: &'static str) -> Result<Option<Vec<u32>>> {
         let genes = self.matrix()?.shape().1;
         match self.inputs.get(name) {

@@ -1,4 +1,4 @@
-//! The check of arguments, before anything is read or allocated.
+//! Checks arguments before anything is read or allocated.
 
 use super::args::Args;
 use super::entry::Verb;
@@ -7,7 +7,8 @@ use super::param::{Param, Preset};
 use crate::error::{Error, Result};
 use crate::given::Given;
 
-/// Checks arguments: each against its domain, none unknown. Gives the value of each parameter that is given.
+/// Checks the arguments given: each has a known name and lies in its domain. Returns the value of
+/// each parameter, `None` for those not given.
 fn accepted(
     called: &'static str,
     params: &'static [Param],
@@ -38,10 +39,11 @@ impl Param {
 }
 
 impl Verb {
-    /// Checks the arguments of a call; a parameter without default has to be given. Nothing is computed.
+    /// Checks the arguments of a call and fills in defaults; a parameter without a default has to
+    /// be given. Computes nothing.
     ///
     /// # Errors
-    /// [`Error::Argument`] that names verb, parameter, domain and argument.
+    /// [`Error::Argument`], which names verb, parameter, domain and argument.
     pub fn check(&'static self, given: impl IntoIterator<Item = (String, Given)>) -> Result<Args> {
         let or_default = |(value, param): (Option<Given>, &Param)| match (value, param.preset) {
             (Some(value), _) => Ok(value),
@@ -59,10 +61,11 @@ impl Verb {
 }
 
 impl Function {
-    /// Checks the arguments of a call, those that are given.
+    /// Checks the arguments that are given, whose function is named `called` in errors where that
+    /// is its name in R.
     ///
     /// # Errors
-    /// As [`Verb::check`].
+    /// [`Error::Argument`], as [`Verb::check`].
     pub fn check(&'static self, called: &str, given: impl IntoIterator<Item = (String, Given)>) -> Result<()> {
         let called = self.in_r.filter(|name| *name == called).unwrap_or(self.name);
         accepted(called, self.params, given).map(drop)

@@ -1,4 +1,4 @@
-//! Clusters of the graph.
+//! Verbs that cluster the graph.
 
 use super::call::{Call, Outcome};
 use super::domain::{Kind, NOT_NEGATIVE};
@@ -100,7 +100,7 @@ static LOUVAIN: Verb = Verb {
 
 fn clustered(call: &mut Call<'_>, algorithm: Algorithm, objective: Objective, session: &Session) -> Result<Outcome> {
     let graph = call.graph()?;
-    // The first of them is the column, the others are the groups chosen.
+    // The first text is the column, the others are the groups chosen.
     let restriction = call.opt_groups("restrict_to").map(|groups| {
         let mut named = call.args.texts("restrict_to")?.into_iter();
         let key = named.next().unwrap_or_default();

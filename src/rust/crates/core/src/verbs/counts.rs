@@ -135,10 +135,11 @@ static FILTER_GENES: Verb = Verb {
     room: None,
 };
 
-/// A limit by name, and the criterion it makes.
+/// The name of a parameter, and the criterion that its value makes.
 type Limit<T> = (&'static str, fn(f64) -> T);
 
-/// The criterion of the one limit that is given.
+/// Returns the criterion of the one limit that is given; `all` names the limits in the error for
+/// none or several.
 fn only<T>(call: &Call<'_>, all: &'static str, limits: [Limit<T>; 4]) -> Result<T> {
     let mut found = Vec::new();
     for (name, criterion) in limits {

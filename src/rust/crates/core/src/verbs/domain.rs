@@ -1,13 +1,13 @@
-//! Types and domains of parameters: which arguments are accepted, and the words that say so.
+//! Types and domains of parameters: which arguments are accepted, and the words that describe them.
 
 use crate::given::Given;
 
-/// The end of a range of numbers.
+/// An end of a range of numbers.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Bound {
-    /// Itself allowed.
+    /// The end itself is in the range.
     To(f64),
-    /// Itself not allowed.
+    /// The end itself is outside the range.
     Short(f64),
 }
 
@@ -16,9 +16,9 @@ pub enum Bound {
 pub enum Kind {
     /// True or false.
     Flag,
-    /// A whole number, both ends allowed.
+    /// A whole number between two ends, both allowed.
     Whole(i64, i64),
-    /// A number that is not NaN. Infinity is one only as an end that is allowed.
+    /// A number between two ends, not NaN. Infinity is accepted only as an end that is allowed.
     Number(Bound, Bound),
     /// A name.
     Text,
@@ -26,19 +26,20 @@ pub enum Kind {
     Path,
     /// The name of a new element of obsm, obsp or uns: not empty, without slash.
     Key,
-    /// Positions on an axis, negative ones from its end, or a truth value for each; an array is the face's to look at.
+    /// Positions on an axis (negative ones count from its end), or a truth value for each of its
+    /// elements. The face checks arrays.
     Positions,
     /// NaN or a missing value.
     NotANumber,
-    /// One of these words.
+    /// One of some words.
     Choice(&'static [&'static str]),
-    /// One or several, in order.
+    /// One value or a list of values of a kind, in order.
     List(&'static Kind),
-    /// Any of these.
+    /// A value of any of some kinds.
     Either(&'static [Kind]),
-    /// A value that only a face can look at (an array, an object of a package), described in words.
+    /// A value that only a face can check (an array, an object of a package), described in words.
     Object(&'static str),
-    /// The same, where plain values and lists of them are refused.
+    /// Like `Object`, but plain values and lists of them are refused.
     Opaque(&'static str),
 }
 
@@ -46,29 +47,30 @@ use Bound::{Short, To};
 
 /// A finite number above 0.
 pub(super) const POSITIVE: Kind = Kind::Number(Short(0.0), Short(f64::INFINITY));
-/// A number above 0, infinity too.
+/// A number above 0, or infinity.
 pub(super) const POSITIVE_OR_INFINITE: Kind = Kind::Number(Short(0.0), To(f64::INFINITY));
 /// A finite number, 0 or more.
 pub(super) const NOT_NEGATIVE: Kind = Kind::Number(To(0.0), Short(f64::INFINITY));
-/// A number, 0 or more, infinity too.
+/// A number, 0 or more, or infinity.
 pub(super) const NOT_NEGATIVE_OR_INFINITE: Kind = Kind::Number(To(0.0), To(f64::INFINITY));
 /// Any number but NaN.
 pub(super) const LIMIT: Kind = Kind::Number(To(f64::NEG_INFINITY), To(f64::INFINITY));
-/// A share of something.
+/// A share, from 0 to 1.
 pub(super) const SHARE: Kind = Kind::Number(To(0.0), To(1.0));
-/// A share that is not nothing.
+/// A share above 0, up to 1.
 pub(super) const SHARE_ABOVE_0: Kind = Kind::Number(Short(0.0), To(1.0));
-/// How many; what the data allow is checked with them.
+/// A count, 1 or more. The bound that the data set is checked with the data.
 pub(super) const COUNT: Kind = Kind::Whole(1, u32::MAX as i64);
-/// How many, none too.
+/// A count, 0 or more.
 pub(super) const COUNT_OR_0: Kind = Kind::Whole(0, u32::MAX as i64);
-/// A place on an axis, from either end.
+/// A position on an axis; a negative one counts from its end.
 const POSITION: Kind = Kind::Whole(-(u32::MAX as i64), u32::MAX as i64);
 /// A seed.
 pub(super) const SEED: Kind = Kind::Whole(0, i64::MAX);
 
 impl Kind {
-    /// Returns the argument in the form of the type (a whole number for 2.0, a list for one value), `None` outside the domain.
+    /// Returns the argument in the form of the type (a whole number for 2.0, a list for one value);
+    /// `None` for one outside the domain.
     pub fn accept(&self, given: &Given) -> Option<Given> {
         match (self, given) {
             (Kind::Flag, Given::Flag(_)) | (Kind::Text, Given::Text(_)) => Some(given.clone()),
@@ -111,7 +113,8 @@ impl Kind {
         }
     }
 
-    /// Returns the part of a list that is outside its domain, else the argument itself: what an error shows.
+    /// Returns the part of an argument that an error shows: the first item of a list that is
+    /// outside its domain, else the argument itself.
     pub fn at_fault(&self, given: &Given) -> Given {
         match (self, given) {
             (Kind::List(kind), Given::List(items)) => {
@@ -175,7 +178,7 @@ impl Kind {
     }
 }
 
-/// A whole number, given as one or as a number without a fraction that is exact.
+/// Returns a whole number that was given as an integer or as an exact float without fraction.
 fn whole(given: &Given) -> Option<i64> {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     match given {

@@ -1,4 +1,4 @@
-//! Doublets.
+//! The verb that finds doublets.
 
 use super::call::Outcome;
 use super::domain::{Bound, Kind, COUNT, NOT_NEGATIVE, SHARE_ABOVE_0};
@@ -18,9 +18,9 @@ use ndarray::ArrayView2;
 /// The verbs of this file.
 pub(super) static VERBS: &[&Verb] = &[&SCRUBLET];
 
-/// A share that neither none nor all is.
+/// A share strictly between 0 and 1.
 const RATE: Kind = Kind::Number(Bound::Short(0.0), Bound::Short(1.0));
-/// Doublets for each cell.
+/// The number of simulated doublets for each cell.
 const RATIO: Kind = Kind::Number(Bound::Short(0.0), Bound::To(1000.0));
 const SCORE: Kind = Kind::Number(Bound::Short(f64::NEG_INFINITY), Bound::Short(f64::INFINITY));
 
@@ -131,7 +131,7 @@ struct Settings {
 struct Columns {
     score: Vec<f64>,
     doublet: Vec<bool>,
-    /// Cells with too few genes.
+    /// Whether each cell has too few genes to be scored.
     without: Vec<bool>,
 }
 
@@ -150,7 +150,8 @@ impl Columns {
 }
 
 impl Settings {
-    /// Scores the cells of `x`, which are `rows` of all, and gives what uns notes of them.
+    /// Computes scores and calls of the cells of `x`, which are the cells `rows` of the object, and
+    /// writes them to `to`. Returns the value for uns.
     fn run(
         &self,
         x: &LazyMatrix,

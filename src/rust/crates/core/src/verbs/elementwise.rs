@@ -1,4 +1,5 @@
-//! Verbs that record a function of each value. Zeros stay zeros, and values come as float32, float64 for float64 input.
+//! Verbs that record a function of each value. Zeros stay zeros. Values come as float32, or as
+//! float64 for float64 input.
 
 use super::call::{Call, Outcome};
 use super::domain::{Kind, COUNT, POSITIVE};
@@ -21,7 +22,7 @@ static SQRT: Verb = Verb {
         COPY,
         param("chunked", Kind::Flag, Preset::Flag(false), "Accepted and has no effect.").python(),
         param("chunk_size", COUNT, Preset::Nothing, "Accepted and has no effect.").python(),
-        // R's own generic, whose methods have no argument but the object.
+        // In R this is the method of a base generic, which has no argument but the object.
         LAYER.python(),
         OBSM,
     ],

@@ -1,4 +1,5 @@
-//! Layouts of the graph: UMAP, diffusion maps and the pseudotime along them.
+//! Verbs that lay the graph out: UMAP, diffusion maps, the pseudotime along them, and densities of
+//! embeddings.
 
 use super::call::Outcome;
 use super::domain::{Kind, COUNT, NOT_NEGATIVE, POSITIVE, SHARE};
@@ -12,10 +13,12 @@ use crate::patch::Patch;
 /// The verbs of this file.
 pub(super) static VERBS: &[&Verb] = &[&UMAP, &DIFFMAP, &DPT, &EMBEDDING_DENSITY];
 
-/// More dimensions than anybody lays a graph out in: what bounds memory where the cells do not.
+/// The number of dimensions. The upper bound is beyond any use and limits the memory where the
+/// cells do not.
 const DIMENSIONS: Kind = Kind::Whole(1, 1000);
 const EPOCHS: Kind = Kind::Whole(0, 1_000_000);
-/// An epoch takes time in proportion to it.
+/// The number of negative samples. It is bounded because the time of an epoch is proportional to
+/// it.
 const NEGATIVE_SAMPLES: Kind = Kind::Whole(0, 1000);
 const START: Kind = Kind::Either(&[Kind::Text, Kind::Object("a matrix of positions")]);
 
@@ -161,7 +164,7 @@ static EMBEDDING_DENSITY: Verb = Verb {
         let basis = args.text("basis")?;
         let basis = basis.strip_prefix("X_").unwrap_or(basis);
         let groupby = args.opt_text("groupby")?;
-        // The first component of a diffusion map is the stationary state.
+        // The first component of a diffusion map is the stationary state, which is left out.
         let before = usize::from(basis == "diffmap");
         let (refused, most) = (args.given("components")?, points.ncols().saturating_sub(before));
         let place = |item: &Given| match item {

@@ -1,4 +1,4 @@
-//! The entries of the table.
+//! The types of an entry of the table.
 
 use super::call::{Call, Outcome};
 use crate::error::{Error, Result};
@@ -11,36 +11,38 @@ pub(super) use super::param::{param, Param, Preset, COPY, INPLACE, LAYER, NEIGHB
 /// A verb: an entry of the table.
 #[derive(Debug, Clone, Copy)]
 pub struct Verb {
-    /// scanpy's name, in both languages.
+    /// The name, scanpy's, in both languages.
     pub name: &'static str,
     /// A few words for a progress bar.
     pub label: &'static str,
-    /// Its parameters, in Python's order.
+    /// The parameters, in Python's order.
     pub params: &'static [Param],
-    /// The parts of the object it needs.
+    /// The parts of the object that the verb needs.
     pub needs: &'static [Need],
-    /// The values it adds to the object, as "slot/key"; `{name}` stands for an argument, "X" for the matrix it was given.
+    /// The values that the verb adds to the object, each as "slot/key". `{name}` stands for the
+    /// argument `name`, "X" for the matrix that was given.
     pub gives: &'static [&'static str],
-    /// Runs it.
+    /// The function that runs the verb.
     pub(super) run: fn(&mut Call<'_>, &Session) -> Result<Outcome>,
-    /// Extents of coordinates it can write into memory of the caller.
+    /// The function that gives the extents of coordinates, for verbs that can write them into the
+    /// caller's memory.
     pub(super) room: Option<Room>,
 }
 
-/// Gives the extents of coordinates of a call.
+/// A function that gives the extents, cells x components, of the coordinates of a call.
 pub(super) type Room = fn(&Call<'_>) -> Result<(usize, usize)>;
 
 impl Verb {
-    /// Returns the extents, cells x components, of the coordinates that a call of this verb can write into memory of the
-    /// caller.
+    /// Returns the extents, cells x components, of the coordinates that this call can write into
+    /// memory of the caller; `None` for verbs that cannot.
     ///
     /// # Errors
-    /// The errors of the verb about the arguments the extents follow from.
+    /// The errors of the verb about the arguments that set the extents.
     pub fn room(&self, call: &Call<'_>) -> Result<Option<(usize, usize)>> {
         self.room.map(|room| room(call)).transpose().map_err(|error| of_verb(call.args.verb, error))
     }
 
-    /// Runs a call of this verb. Errors about parameters name it.
+    /// Runs a call of this verb. Errors about parameters name the verb.
     ///
     /// # Errors
     /// The errors of the verb.
@@ -49,7 +51,7 @@ impl Verb {
     }
 }
 
-/// An error about a parameter, with the verb it belongs to.
+/// Adds the name of the verb to an error about a parameter.
 fn of_verb(verb: &'static str, error: Error) -> Error {
     match error {
         Error::Parameter { parameter, expected, found } => {

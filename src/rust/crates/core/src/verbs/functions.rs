@@ -1,20 +1,20 @@
-//! Functions of the faces that are no verbs: they open, write, join, look or go through a matrix, and what they do is each
-//! language's own; a verb makes something of an object and adds it there. Their arguments have domains all the same, and
-//! are checked here.
+//! Functions of the faces that are no verbs: they open, write, join, look at or go through a
+//! matrix, and each language implements them. A verb makes results of an object and adds them to
+//! it. The arguments of functions have domains too, which are checked here.
 
 use super::domain::{Kind, COUNT, COUNT_OR_0, LIMIT, SHARE};
 use super::param::{param, Param, Preset, LAYER};
 use super::settings::SETTINGS;
 use crate::error::{Error, Result};
 
-/// A function, by its name and parameters. The object it is about is none of them.
+/// A function with its name and parameters. The object that it works on is no parameter.
 #[derive(Debug, Clone, Copy)]
 pub struct Function {
-    /// Its name in Python, in R too where R has no other.
+    /// The name in Python, and in R where `in_r` is `None`.
     pub name: &'static str,
-    /// Its name in R, where that is another.
+    /// The name in R, where it differs.
     pub in_r: Option<&'static str>,
-    /// Its parameters.
+    /// The parameters.
     pub params: &'static [Param],
 }
 
@@ -35,7 +35,7 @@ const OPTIONS: Param = param(
     Preset::Nothing,
     "Options of a store far away, credentials among them.",
 );
-/// How many rows of a block.
+/// Makes the parameter `chunk_size` with a default.
 const fn rows(default: i64) -> Param {
     param("chunk_size", COUNT, Preset::Whole(default), "Rows of a block.")
 }
@@ -388,7 +388,7 @@ const FILL: Kind = Kind::Either(&[LIMIT, Kind::NotANumber]);
 const AXIS: Param = param("axis", Kind::Choice(&["obs", "var"]), Preset::Text("var"), "Of each gene, or each cell.");
 const DDOF: Param = param("ddof", COUNT_OR_0, Preset::Whole(1), "The divisor is the number of values minus this.");
 
-// Of Python's arrays, as numpy calls them.
+// Parameters of the methods of Python's arrays, named as in numpy.
 const ALONG: Param = param("axis", Kind::Whole(-2, 1), Preset::Nothing, "Over rows, columns or all.").python();
 const ROWS_READ: Param =
     param("chunk_size", Kind::Object("a number"), Preset::Whole(1000), "Accepted and has no effect.").python();
@@ -397,10 +397,10 @@ const DTYPE: Param = param("dtype", Kind::Object("a dtype"), Preset::Nothing, "O
 const OUT: Param =
     param("out", Kind::Object("nothing"), Preset::Nothing, "Refused: the result is a new array.").python();
 
-/// The function of that name, Python's or R's.
+/// Returns the function with this name in Python or R.
 ///
 /// # Errors
-/// [`Error::Internal`] for a name that is none.
+/// [`Error::Internal`] for a name that no function has.
 pub fn function_named(name: &str) -> Result<&'static Function> {
     let named = |f: &&Function| f.name == name || f.in_r == Some(name);
     FUNCTIONS.iter().find(named).ok_or_else(|| Error::Internal(format!("there is no function '{name}'")))

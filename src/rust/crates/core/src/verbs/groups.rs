@@ -1,4 +1,4 @@
-//! Groups of cells: their abstracted graph and their tree.
+//! Verbs about groups of cells: their abstracted graph and their dendrogram.
 
 use super::call::Outcome;
 use super::domain::{Kind, COUNT};

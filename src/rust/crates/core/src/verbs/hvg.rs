@@ -1,4 +1,4 @@
-//! Highly variable genes.
+//! The verb that finds highly variable genes.
 
 use super::call::Outcome;
 use super::domain::{Kind, COUNT, LIMIT, SHARE_ABOVE_0};
@@ -10,7 +10,7 @@ use crate::ops;
 pub(super) static VERBS: &[&Verb] = &[&HIGHLY_VARIABLE_GENES];
 
 const FLAVORS: Kind = Kind::Choice(&["seurat", "cell_ranger", "seurat_v3", "seurat_v3_paper", "pearson_residuals"]);
-/// Far more than there are genes.
+/// The number of bins. The upper bound is far above the number of genes.
 const BINS: Kind = Kind::Whole(1, 100_000);
 
 static HIGHLY_VARIABLE_GENES: Verb = Verb {
@@ -71,7 +71,7 @@ static HIGHLY_VARIABLE_GENES: Verb = Verb {
         let found = ops::highly_variable_genes(&call.matrix()?, &options, session)?;
         let patch = found.patch(args.opt_text("layer")?.unwrap_or("adata.X"))?;
         let notes = found.notes.into_iter().map(|note| ("values", note)).collect();
-        // Whoever asked for the chosen ones only drops the others once the columns are there.
+        // With `subset`, the face adds the columns first and then drops the other genes.
         let keep = if args.flag("subset")? { Some((false, found.highly_variable)) } else { None };
         Ok(Outcome { patch, keep, notes, ..Outcome::default() })
     },

@@ -1,4 +1,4 @@
-//! Labels and places that a reference gives to the cells of a query.
+//! Verbs that give labels and coordinates of a reference to the cells of a query.
 
 use super::call::{Call, Outcome};
 use super::domain::Kind;
@@ -20,7 +20,7 @@ const EMBEDDINGS: Kind = Kind::List(&Kind::Choice(&["umap", "pca"]));
 const NEIGHBORS: Param =
     param("neighbors_key", Kind::Text, Preset::Nothing, "Name given to neighbors of the reference as key_added.");
 
-/// The parts of query and reference.
+/// The parts of query and reference that the verbs need.
 const NEEDS: &[Need] = &[
     need("matrix", Source::Reference),
     need("reference", Source::Reference),
@@ -116,7 +116,7 @@ fn run(call: &mut Call<'_>, wanted: Wanted, session: &Session) -> Result<Outcome
         (false, ..) => None,
         (true, Some(own), _) => Some(own.view()),
         (true, None, Some(all)) => {
-            // The reference may have looked at the first components alone.
+            // The neighbours of the reference may have been found on its first components alone.
             Some(all.slice(ndarray::s![.., ..rep.ncols().min(all.ncols())]))
         }
         (true, None, None) => return Err(Error::Internal("no coordinates of the query".to_owned())),

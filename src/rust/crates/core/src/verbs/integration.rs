@@ -1,4 +1,4 @@
-//! Verbs that take differences of batches out.
+//! Verbs that remove differences between batches.
 
 use super::call::{Column, Outcome};
 use super::domain::{Bound, Kind, COUNT, NOT_NEGATIVE, POSITIVE, SHARE};
@@ -15,10 +15,11 @@ use crate::patch::Patch;
 pub(super) static VERBS: &[&Verb] = &[&HARMONY_INTEGRATE, &COMBAT];
 
 const ROUNDS: Kind = Kind::Whole(1, 100_000);
-/// Blocks are few: each has a table of penalties.
+/// The share of cells in a block. Its lower bound keeps blocks few, as each has a table of
+/// penalties.
 const BLOCK: Kind = Kind::Number(Bound::To(0.001), Bound::To(1.0));
 
-/// Narrower clusters than single precision tells apart are none.
+/// The width of a cluster. Single precision cannot tell narrower clusters apart.
 const WIDTH: Kind = Kind::Number(Bound::To(1e-6), Bound::Short(f64::INFINITY));
 
 static HARMONY_INTEGRATE: Verb = Verb {
@@ -141,7 +142,8 @@ static COMBAT: Verb = Verb {
     room: None,
 };
 
-/// Columns of numbers: of groups one a group, 1 for its cells and 0 for others.
+/// Turns the columns into columns of numbers. Groups become one column for each group, 1 for its
+/// cells and 0 for others.
 fn dummies(columns: Vec<(String, Column)>) -> Result<Vec<(String, Vec<f64>)>> {
     let mut all = Vec::new();
     for (name, column) in columns {

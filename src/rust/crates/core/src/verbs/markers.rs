@@ -1,4 +1,4 @@
-//! Genes that mark groups of cells.
+//! The verb that ranks the genes that mark groups of cells.
 
 use super::call::{Call, Outcome};
 use super::domain::{Kind, COUNT};
@@ -46,7 +46,7 @@ static RANK_GENES_GROUPS: Verb = Verb {
         let x = call.matrix()?.select(None, positions.as_deref())?;
         let name = |j: usize| names.get(j).unwrap_or_default().to_owned();
         let found = ops::rank_genes_groups(&x, &options, session).map_err(|e| match e {
-            // A gene is told by its name.
+            // An error names the gene, not its position.
             Error::Values { element, operation, expected, found, row, column } => {
                 let j = positions.as_ref().map_or(column, |p| p[column] as usize);
                 let found = format!("{found} of gene '{}'", name(j));
@@ -78,7 +78,7 @@ static RANK_GENES_GROUPS: Verb = Verb {
     room: None,
 };
 
-/// The options, the positions of the genes of a mask, and the names of all genes.
+/// Returns the options, the positions of the genes of the mask, and the names of all genes.
 fn parts(call: &mut Call<'_>) -> Result<(MarkerOptions, Option<Vec<u32>>, Strings)> {
     let positions = call.mask_of_matrix("mask_var")?;
     let (groups, names) = (call.groups("groupby")?, call.names("genes")?);

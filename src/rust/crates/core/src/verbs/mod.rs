@@ -1,8 +1,9 @@
-//! The table of verbs: of each its name, parameters with type, default and domain, what it needs of an object and what it
-//! adds. Faces hand arguments over as they are ([`Given`](crate::given::Given)); [`Verb::check`] refuses them or not before
-//! anything is computed, and [`Call::run`] does the work. A verb is its function in `ops` or `graph`, an entry here, and
-//! one signature with documentation a face, which a test compares with the entry. Functions that are no verbs have their
-//! parameters in [`FUNCTIONS`].
+//! The table of verbs. An entry has the name of a verb, its parameters with type, default and
+//! domain, the parts of an object it needs and the values it adds. Faces hand arguments over as
+//! they are ([`Given`](crate::given::Given)). [`Verb::check`] accepts or refuses them before
+//! anything is computed, and [`Verb::run`] does the work. A verb consists of its function in `ops`
+//! or `graph`, an entry here, and a documented signature in each face, which a test compares with
+//! the entry. The parameters of functions that are no verbs are in [`FUNCTIONS`].
 
 mod args;
 mod call;
@@ -59,15 +60,15 @@ static FILES: [&[&Verb]; 15] = [
     selections::VERBS,
 ];
 
-/// All verbs.
+/// Returns all verbs.
 pub fn all() -> impl Iterator<Item = &'static Verb> {
     FILES.into_iter().flatten().copied()
 }
 
-/// The verb of that name.
+/// Returns the verb with this name.
 ///
 /// # Errors
-/// [`Error::Internal`] for a name that is none.
+/// [`Error::Internal`] for a name that no verb has.
 pub fn find(name: &str) -> Result<&'static Verb> {
     all().find(|verb| verb.name == name).ok_or_else(|| Error::Internal(format!("there is no verb '{name}'")))
 }

@@ -1,26 +1,28 @@
 //! The parts of an object that verbs need.
 
-/// Where a face finds an input in the object.
+/// The place where a face finds an input in the object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
-    /// X, the layer of parameter `layer`, raw with `use_raw`.
+    /// X, or the layer of parameter `layer`, or raw with `use_raw`.
     Matrix,
     /// The connectivities of `neighbors_key`, or the element of obsp of parameter `obsp`, or `adjacency`.
     Connectivities,
     /// The distances of `neighbors_key`.
     Distances,
-    /// The element of obsm of parameter `use_rep` (`X_pca` by default), its first `n_pcs` columns; with `var_names` the
-    /// values of those genes.
+    /// The first `n_pcs` columns of the element of obsm of parameter `use_rep` (`X_pca` by
+    /// default); with `var_names` the values of those genes.
     Embedding,
-    /// The element of obsm, or the array, that the parameter names; none where it is a word of the verb.
+    /// The element of obsm, or the array, that the parameter names; no input where the argument is
+    /// a word that the verb knows.
     Start,
     /// The column of obs (or several, combined) that the parameter names, as groups; missing values are an error.
     Groups,
-    /// The column of obs and some of its groups that the parameter names; missing values are cells of no group.
+    /// The column of obs, and some of its groups, that the parameter names. Cells with a missing
+    /// value are in no group.
     Chosen,
-    /// The columns of obs that the parameter names: numbers, or one of groups.
+    /// The columns of obs that the parameter names: numbers, or a single column of groups.
     Covariates,
-    /// The mask over genes that the parameter names, or is.
+    /// The mask over genes: the column of var that the parameter names, or the parameter itself.
     Mask,
     /// The columns of obs that the parameter names, each as groups; missing values are an error.
     Factors,
@@ -28,28 +30,30 @@ pub enum Source {
     Model,
     /// The boolean columns of var that the parameter names.
     Masks,
-    /// The column of the table of parameter `axis`, the mask or the numbers that the parameter is, as numbers.
+    /// Numbers: the column that the parameter names in the table of parameter `axis`, or the mask
+    /// or the numbers that the parameter is.
     Weights,
-    /// The base of the logarithm that uns notes.
+    /// The base of the logarithm, as noted in uns.
     LogBase,
     /// The names of the genes of the matrix.
     Genes,
-    /// The sets of genes that the parameter is: one, or several by name.
+    /// The sets of genes that the parameter holds: one set, or several by name.
     Sets,
-    /// The element of obsm of that name.
+    /// The element of obsm whose key is the name of the need.
     Obsm,
-    /// The element of obsm that the parameter names, with or without `X_`.
+    /// The element of obsm that the parameter names, with or without the prefix `X_`.
     Basis,
-    /// A part of the object `adata_ref`, or of this one as that needs it, by the name of the need.
+    /// A part of the object `adata_ref`, or the matching part of this object; the name of the need
+    /// says which.
     Reference,
-    /// The numbers in uns of that name.
+    /// The numbers in uns whose key is the name of the need.
     Uns,
-    /// The number of the root cell, from 0: the cell of parameter `root`, or uns' `iroot`.
+    /// The zero-based position of the root cell: the cell of parameter `root`, or `iroot` of uns.
     Root,
 }
 
 impl Source {
-    /// Its name, by which a face looks up how to find it.
+    /// Returns the name by which a face looks up how to find this input.
     pub fn name(self) -> &'static str {
         match self {
             Source::Matrix => "matrix",
@@ -77,21 +81,21 @@ impl Source {
     }
 }
 
-/// An input of a verb, found by a face.
+/// An input of a verb, with the place where a face finds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Need {
-    /// The parameter, or the key of the slot, that names it; the name of the input.
+    /// The name of the input: the parameter that names it, or the key of the slot.
     pub name: &'static str,
-    /// Where it is.
+    /// The place of the input in the object.
     pub source: Source,
 }
 
-/// A need of a verb.
+/// Makes a need of a verb.
 pub(super) const fn need(name: &'static str, source: Source) -> Need {
     Need { name, source }
 }
 
-/// The matrix of `layer`.
+/// The expression matrix.
 pub(super) const MATRIX: Need = need("matrix", Source::Matrix);
 /// The graph of `neighbors_key`.
 pub(super) const GRAPH: Need = need("graph", Source::Connectivities);

@@ -1,4 +1,4 @@
-//! Neighbours and their graph.
+//! The verb that finds neighbours and makes their graph.
 
 use super::call::Outcome;
 use super::domain::{Bound, Kind, COUNT, COUNT_OR_0, SHARE_ABOVE_0};

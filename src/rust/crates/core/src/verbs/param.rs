@@ -3,12 +3,12 @@
 use super::domain::Kind;
 use crate::given::Given;
 
-/// The value of a parameter that is not given.
+/// The default of a parameter.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Preset {
-    /// There is none: the argument has to be given.
+    /// There is no default: the argument has to be given.
     Required,
-    /// R's `NULL`, Python's `None`.
+    /// The default is R's `NULL`, Python's `None`.
     Nothing,
     /// A truth value.
     Flag(bool),
@@ -20,12 +20,12 @@ pub enum Preset {
     Text(&'static str),
     /// Whole numbers.
     Wholes(&'static [i64]),
-    /// Follows from the object; a face has its own way to write it.
+    /// The default follows from the object, and each face writes it in its own way.
     Object,
 }
 
 impl Preset {
-    /// Returns it as an argument; `Nothing` where a face decides.
+    /// Returns the default as an argument; `Nothing` where there is none or where a face decides.
     pub fn given(&self) -> Given {
         match *self {
             Preset::Required | Preset::Nothing | Preset::Object => Given::Nothing,
@@ -38,12 +38,13 @@ impl Preset {
     }
 }
 
-/// Which faces have a parameter.
+/// The faces that have a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Face {
     /// R and Python.
     Both,
-    /// Python alone: objects change in place there, and scanpy's code is called with it.
+    /// Python alone, such as `copy`: objects change in place there, and code for scanpy passes
+    /// these arguments.
     Python,
     /// R alone.
     R,
@@ -52,55 +53,55 @@ pub enum Face {
 /// A parameter of a verb.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Param {
-    /// Its name, scanpy's where scanpy has it.
+    /// The name, scanpy's where scanpy has the parameter.
     pub name: &'static str,
-    /// Its type and domain.
+    /// The type and domain.
     pub kind: Kind,
-    /// Its default; a parameter whose default is nothing may be nothing.
+    /// The default. A parameter whose default is `Nothing` accepts nothing as an argument.
     pub preset: Preset,
-    /// Which faces have it.
+    /// The faces that have the parameter.
     pub face: Face,
-    /// One line about it.
+    /// One line of description.
     pub about: &'static str,
 }
 
 impl Param {
-    /// Returns the same parameter of Python alone.
+    /// Returns the same parameter for Python alone.
     pub(super) const fn python(self) -> Param {
         Param { face: Face::Python, ..self }
     }
 
-    /// Returns the same parameter of R alone.
+    /// Returns the same parameter for R alone.
     pub(super) const fn r(self) -> Param {
         Param { face: Face::R, ..self }
     }
 
-    /// Whether nothing is an argument of it.
+    /// Returns whether nothing (`NULL`, `None`) is an accepted argument.
     pub fn optional(&self) -> bool {
         matches!(self.preset, Preset::Nothing | Preset::Object | Preset::Wholes(_))
     }
 }
 
-/// A parameter of both faces.
+/// Makes a parameter of both faces.
 pub(super) const fn param(name: &'static str, kind: Kind, preset: Preset, about: &'static str) -> Param {
     Param { name, kind, preset, face: Face::Both, about }
 }
 
-/// The layer used instead of X.
+/// The parameter that names the layer to use instead of X.
 pub(super) const LAYER: Param = param("layer", Kind::Text, Preset::Nothing, "Layer instead of X.");
-/// Whether a changed copy is returned.
+/// The parameter that asks for a changed copy.
 pub(super) const COPY: Param =
     param("copy", Kind::Flag, Preset::Flag(false), "Whether a changed copy is returned.").python();
-/// Whether the object is changed.
+/// The parameter that says whether the object is changed.
 pub(super) const INPLACE: Param =
     param("inplace", Kind::Flag, Preset::Flag(true), "Whether the object is changed; else results are returned.")
         .python();
-/// The seed.
+/// The parameter of the seed.
 pub(super) const RANDOM_STATE: Param =
     param("random_state", super::domain::SEED, Preset::Whole(0), "Seed of every random number.");
-/// Whether raw is used, which a face decides where it is not given.
+/// The parameter that says whether raw is used. A face decides where it is not given.
 pub(super) const USE_RAW: Param =
     param("use_raw", Kind::Flag, Preset::Nothing, "Whether raw is used instead of X; where there is one, without it.");
-/// The name `neighbors` was given as `key_added`.
+/// The parameter that names the results of `neighbors`: the `key_added` of that call.
 pub(super) const NEIGHBORS_KEY: Param =
     param("neighbors_key", Kind::Text, Preset::Nothing, "Name given to neighbors as key_added.");

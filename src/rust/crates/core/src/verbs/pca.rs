@@ -1,4 +1,4 @@
-//! Principal components.
+//! The verb that computes principal components.
 
 use super::call::{Call, Outcome};
 use super::domain::{Kind, COUNT};
@@ -57,7 +57,8 @@ static PCA: Verb = Verb {
     }),
 };
 
-/// The genes used, their positions where not all are, and the options.
+/// Returns the matrix of the genes used, their positions where these are not all genes, and the
+/// options.
 fn parts(call: &Call<'_>) -> Result<(LazyMatrix, Option<Vec<u32>>, ops::PcaOptions)> {
     let options =
         ops::PcaOptions { n_comps: call.args.opt_count("n_comps")?, zero_center: call.args.flag("zero_center")? };

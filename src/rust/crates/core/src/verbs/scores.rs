@@ -1,4 +1,4 @@
-//! Scores of gene sets.
+//! Verbs that score gene sets.
 
 use super::call::{Call, Outcome};
 use super::domain::{Kind, COUNT, SHARE_ABOVE_0};
@@ -82,16 +82,16 @@ static SCORE_AUCELL: Verb = Verb {
     room: None,
 };
 
-/// Sets of genes that are there.
+/// Sets of genes, without genes that the matrix does not have.
 struct Sets {
     names: Vec<String>,
-    /// Each gene once, in the order given.
+    /// The positions of the genes of each set: each gene once, in the order given.
     positions: Vec<Vec<u32>>,
     /// Notes about genes that are left out.
     notes: Vec<(&'static str, String)>,
 }
 
-/// The position of each gene, the first of those that share a name.
+/// Returns the position of each gene name, the first position where genes share a name.
 fn places(names: &Strings) -> HashMap<&str, u32> {
     let mut place = HashMap::with_capacity(names.len());
     for (j, name) in names.iter().enumerate() {
@@ -100,7 +100,7 @@ fn places(names: &Strings) -> HashMap<&str, u32> {
     place
 }
 
-/// The sets of `gene_list`.
+/// Takes the sets of `gene_list` and finds their genes.
 fn sets(call: &mut Call<'_>, place: &HashMap<&str, u32>, verb: &str) -> Result<Sets> {
     let given = call.sets("gene_list")?;
     let several = given.len() > 1;
@@ -133,7 +133,8 @@ fn sets(call: &mut Call<'_>, place: &HashMap<&str, u32>, verb: &str) -> Result<S
     Ok(Sets { names, positions, notes })
 }
 
-/// Positions of the genes of the pool, each once, in the order given.
+/// Returns the positions of the genes of `gene_pool`, each once, in the order given; `None` where
+/// no pool is given.
 fn pool(call: &Call<'_>, place: &HashMap<&str, u32>) -> Result<Option<Vec<u32>>> {
     let names = call.args.texts("gene_pool")?;
     if names.is_empty() {

@@ -1,4 +1,5 @@
-//! Cells, genes and counts drawn at random: selections and a recorded operation, nothing of a matrix is kept.
+//! Verbs that draw cells, genes or counts at random: each gives a selection or a recorded operation
+//! and copies no values.
 
 use super::call::Outcome;
 use super::domain::{Kind, COUNT, COUNT_OR_0, NOT_NEGATIVE};

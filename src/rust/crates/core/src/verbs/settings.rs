@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::given::Given;
 use crate::session::Session;
 
-/// The settings of a user for all calls. Results do not depend on it.
+/// The settings that a user makes for all calls. Results do not depend on them.
 pub static SETTINGS: &[Param] = &[
     param("threads", Kind::Whole(1, 1024), Preset::Nothing, "Worker threads; all there are without it."),
     param("memory", Kind::Whole(1, 1 << 50), Preset::Whole(256 << 20), "Working memory of a pass in bytes."),
@@ -50,7 +50,8 @@ pub static SETTINGS: &[Param] = &[
     param("max_bytes", super::domain::POSITIVE_OR_INFINITE, Preset::Nothing, "The same in R.").r(),
 ];
 
-/// Checks the setting `name`; gives it as a number, `None` where nothing is given.
+/// Checks the value of the setting `name` and returns it as a number; `None` where nothing is
+/// given.
 ///
 /// # Errors
 /// [`Error::Argument`] for a value outside its domain; [`Error::Internal`] for a setting that does not exist.
@@ -70,7 +71,7 @@ pub fn setting(name: &str, given: &Given) -> Result<Option<usize>> {
     }
 }
 
-/// One more call of a session, with the settings that `given` has by name.
+/// Begins a call of a session with the settings that `given` returns by name.
 ///
 /// # Errors
 /// The errors of [`setting`].

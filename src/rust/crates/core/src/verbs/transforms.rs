@@ -9,19 +9,19 @@ use crate::ops;
 /// The verbs of this file.
 pub(super) static VERBS: &[&Verb] = &[&NORMALIZE_TOTAL, &LOG1P, &SCALE, &NORMALIZE_PEARSON_RESIDUALS, &REGRESS_OUT];
 
-/// Overdispersion of Pearson residuals.
+/// The parameter of the overdispersion of Pearson residuals.
 pub(super) const THETA: Param =
     param("theta", POSITIVE_OR_INFINITE, Preset::Number(100.0), "Overdispersion of the negative binomial.");
-/// Bound of Pearson residuals.
+/// The parameter of the bound of Pearson residuals.
 pub(super) const CLIP: Param = param(
     "clip",
     NOT_NEGATIVE_OR_INFINITE,
     Preset::Nothing,
     "Residuals are clipped to [-clip, clip]; the square root of the number of cells without it.",
 );
-/// The array of obsm used instead of X.
+/// The parameter that names an array of obsm to use instead of X.
 pub(super) const OBSM: Param = param("obsm", Kind::Text, Preset::Nothing, "Array of obsm instead of X.").python();
-/// Whether counts are expected to be whole.
+/// The parameter that asks for a check that counts are whole numbers.
 pub(super) const CHECK_VALUES: Param =
     param("check_values", Kind::Flag, Preset::Flag(true), "Whether values that are not whole numbers are warned of.");
 

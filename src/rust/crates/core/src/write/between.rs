@@ -1,5 +1,5 @@
-//! Elements between stores of two kinds, whose bytes cannot be taken as they are: matrices in runs of their vectors or rows,
-//! tables column by column, all else by its value.
+//! Copies of elements between stores of two kinds, where encoded bytes cannot be copied. Matrices
+//! are copied in runs of their vectors or rows, tables column by column, and all others by value.
 
 use super::chunks::Chunks;
 use super::encode::Piece;
@@ -21,7 +21,7 @@ use std::sync::Arc;
 /// Bytes up to which an array is read whole.
 const SMALL: usize = 16 << 20;
 
-/// Writes the element at `path` of `store`, which is as elements of today are, as `key` of `group`.
+/// Writes the element at `path` of `store` as `key` of `group`. The element has a current encoding.
 ///
 /// # Errors
 /// Errors of reading it; [`Error::Io`] for the target; [`Error::Cancelled`].
@@ -78,14 +78,16 @@ pub(super) fn write_between(
     element::write(group, key, &element::read(store, path)?, &plain)
 }
 
-/// Whether it is a matrix of numbers that is better not held in memory.
+/// Returns whether a node is a matrix of numbers of more than [`SMALL`] bytes, which is streamed
+/// instead of read whole.
 fn is_large_matrix(node: &Node) -> bool {
     let numbers = || node.values().is_ok_and(|values| values.kind().dtype().is_some());
     let bytes = |shape: &[usize]| shape.iter().fold(8_usize, |n, &e| n.saturating_mul(e));
     node.shape().is_some_and(|shape| shape.len() == 2 && bytes(&shape) > SMALL) && numbers()
 }
 
-/// Writes a vector of complex numbers, which no matrix is read from; `false` for others.
+/// Writes a vector of complex numbers, a type that no matrix is read as. Returns `false` for any
+/// other node.
 fn copy_complex(group: &GroupWriter<'_>, key: &str, from: &Node, options: &WriteOptions) -> Result<bool> {
     const RUN: usize = 1 << 18;
     let values = from.values()?;
@@ -102,7 +104,7 @@ fn copy_complex(group: &GroupWriter<'_>, key: &str, from: &Node, options: &Write
     Ok(true)
 }
 
-/// Writes a vector in its dtype: runs of it are read and encoded on worker threads.
+/// Writes a vector in its dtype; runs of it are read and encoded on worker threads.
 fn copy_vector(
     group: &GroupWriter<'_>,
     key: &str,

@@ -1,4 +1,4 @@
-//! Everything that can be wrong with a plan is found before a byte is written.
+//! The checks of a plan, made before a byte is written.
 
 use super::part::value_of;
 use super::plan::{known_shape, shape_of, Frame, H5adPlan, Part, WriteOptions};
@@ -6,7 +6,8 @@ use crate::element::{check_names, same_texts, Value};
 use crate::error::{Error, Result};
 use std::collections::HashSet;
 
-/// Checks every extent against the numbers of cells and genes, the dataframes, the names and the options.
+/// Checks every extent against the numbers of cells and genes, and the dataframes, the names and
+/// the options.
 pub(super) fn check(plan: &H5adPlan, options: &WriteOptions) -> Result<()> {
     let n_obs = frame_rows("obs", &plan.obs)?;
     let n_vars = frame_rows("var", &plan.var)?;
@@ -60,6 +61,7 @@ pub(super) fn check(plan: &H5adPlan, options: &WriteOptions) -> Result<()> {
     Ok(())
 }
 
+/// Returns the words for an extent in errors.
 fn show(shape: &[usize]) -> String {
     match shape {
         [] => "a value without extent".to_owned(),
@@ -68,6 +70,7 @@ fn show(shape: &[usize]) -> String {
     }
 }
 
+/// Checks that no key of a slot occurs twice.
 fn unique(slot: &str, parts: &[(String, Part)]) -> Result<()> {
     let mut seen = HashSet::new();
     match parts.iter().find(|(key, _)| !seen.insert(key)) {
@@ -76,6 +79,8 @@ fn unique(slot: &str, parts: &[(String, Part)]) -> Result<()> {
     }
 }
 
+/// Checks that no key of a slot occurs twice and that every part has `n` rows; `what` says of what
+/// in errors.
 fn aligned(slot: &str, parts: &[(String, Part)], n: usize, what: &str) -> Result<()> {
     unique(slot, parts)?;
     for (key, part) in parts {
@@ -87,7 +92,7 @@ fn aligned(slot: &str, parts: &[(String, Part)], n: usize, what: &str) -> Result
     Ok(())
 }
 
-/// Rows of a dataframe, its columns checked.
+/// Checks the columns of a dataframe and returns its number of rows.
 fn frame_rows(slot: &str, part: &Part) -> Result<usize> {
     let rows = shape_of(part)?.first().copied().unwrap_or(0);
     match part {
@@ -98,6 +103,7 @@ fn frame_rows(slot: &str, part: &Part) -> Result<usize> {
     }
 }
 
+/// Checks the names and the lengths of a dataframe's columns.
 fn columns(slot: &str, frame: &Frame, rows: usize) -> Result<()> {
     unique(slot, &frame.columns)?;
     let index = frame.index_name.as_deref().unwrap_or("_index");
@@ -105,9 +111,10 @@ fn columns(slot: &str, frame: &Frame, rows: usize) -> Result<()> {
     for (name, part) in &frame.columns {
         if name == index && !same_texts(&*value_of(&frame.index)?, &*value_of(part)?) {
             let expected = format!("a column of {slot} named otherwise than its index, or with the same values");
-            return Err(Error::parameter("column", expected, format!("'{name}' with others")));
+            return Err(Error::parameter("column", expected, format!("'{name}' with other values")));
         }
-        // A column kept as it is in its file was left out when it was read, if it does not fit.
+        // A stored column that does not fit its table was left out when the table was read; it
+        // needs no check here.
         let Some(found) = known_shape(part)?.filter(|_| !matches!(part, Part::Copy { rows: None, .. })) else {
             continue;
         };

@@ -1,23 +1,27 @@
-//! A dataset that takes its chunks one after another, already encoded.
+//! A dataset that is filled chunk by chunk with encoded chunks.
 
 use crate::element::DType;
 use crate::error::{Error, Result};
 use crate::store::{Compression, DatasetWriter, GroupWriter, Kind, Layout, Target};
 
-/// A chunked dataset being filled from front to back: 1-D and growing, or 2-D in runs of whole rows.
+/// A chunked dataset that is filled from front to back: 1-D and growing, or 2-D in runs of whole
+/// rows.
 pub(super) struct Chunks<'w> {
     dataset: DatasetWriter<'w>,
     dtype: DType,
     compression: Compression,
-    /// Entries of the first axis in a chunk, values in such an entry.
+    /// Entries of the first axis per chunk.
     rows: usize,
+    /// Values per entry of the first axis; `None` for a vector.
     width: Option<usize>,
+    /// The number of the next chunk.
     next: u64,
+    /// Entries of the first axis written so far.
     len: usize,
 }
 
 impl<'w> Chunks<'w> {
-    /// A vector of unknown length in chunks of `chunk` values.
+    /// Starts a vector of unknown length in chunks of `chunk` values.
     pub(super) fn vector(
         group: &GroupWriter<'w>,
         key: &str,
@@ -29,7 +33,7 @@ impl<'w> Chunks<'w> {
         Self::create(group, key, dtype, &[0], &layout, chunk, None)
     }
 
-    /// A matrix of `shape`, not empty, in chunks of `rows` whole rows.
+    /// Starts a matrix of `shape`, not empty, in chunks of `rows` whole rows.
     pub(super) fn matrix(
         group: &GroupWriter<'w>,
         key: &str,
@@ -55,12 +59,13 @@ impl<'w> Chunks<'w> {
         Ok(Chunks { dataset, dtype, compression: layout.compression, rows, width, next: 0, len: 0 })
     }
 
-    /// The dataset, for its attributes.
+    /// Returns the dataset, for its attributes.
     pub(super) fn dataset(&self) -> &DatasetWriter<'w> {
         &self.dataset
     }
 
-    /// Appends the next chunk, which holds `values` values before padding; all but the last are full.
+    /// Appends the next chunk, which has `values` values before padding; all chunks but the last
+    /// are full.
     pub(super) fn push(&mut self, bytes: &[u8], values: usize) -> Result<()> {
         let entries = values / self.width.unwrap_or(1).max(1);
         let start = self.next as usize * self.rows;
@@ -70,7 +75,7 @@ impl<'w> Chunks<'w> {
         }
         self.next += 1;
         if self.compression == Compression::Lzf {
-            // The backend's filter; the padding is left out.
+            // LZF is the backend's filter: it takes values, without padding.
             let (at, count) = (vec![start, 0], [Some(entries), self.width]);
             let count: Vec<usize> = count.into_iter().flatten().collect();
             let place = Some((&at[..count.len()], &count[..]));
@@ -80,8 +85,10 @@ impl<'w> Chunks<'w> {
         self.dataset.write_chunk(start, bytes)
     }
 
+    /// Checks that `len` entries of the first axis were written.
+    ///
     /// # Errors
-    /// [`Error::Internal`] when another number of entries was written than is due.
+    /// [`Error::Internal`] for another number of entries.
     pub(super) fn expect(&self, len: usize) -> Result<()> {
         if self.len == len {
             return Ok(());

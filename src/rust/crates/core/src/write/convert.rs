@@ -1,4 +1,4 @@
-//! A file or store as one of another kind.
+//! Conversion of a file or store to another kind.
 
 use super::current::is_current;
 use super::h5ad::write_store;
@@ -13,21 +13,24 @@ use crate::store::{Store, Writer, ZarrFormat};
 use std::path::Path;
 use std::sync::Arc;
 
-/// How a store is converted; what is of one format only is not looked at for the other.
+/// The options of a conversion. Options of the other format are ignored.
 #[derive(Debug, Clone, Default)]
 pub struct Conversion {
-    /// "zstd", "gzip", "lzf" or "none", and the level; zstd in a Zarr store and gzip in an h5ad file without it.
+    /// The name ("zstd", "gzip", "lzf" or "none") and level of the compression. `None` is zstd for
+    /// a Zarr store and gzip for an h5ad file.
     pub compression: Option<(String, Option<u8>)>,
-    /// Values of a chunk of a matrix.
+    /// Values per chunk of a matrix; `None` for the default.
     pub chunk: Option<usize>,
-    /// Of a Zarr store; its compression is the one above.
+    /// Format of a Zarr store; `compression` above replaces its compression.
     pub format: ZarrFormat,
 }
 
-/// [`convert`] into a new file or store of the kind that its name ends in: ".h5ad" or ".zarr".
+/// Converts `from` as [`convert`] does, into a new file or store. The ending of the name, ".h5ad"
+/// or ".zarr", chooses the kind.
 ///
 /// # Errors
-/// As [`convert`]; [`Error::Parameter`] for another name, and a compression that the format does not have.
+/// Errors of [`convert`]; [`Error::Parameter`] for another ending, or a compression that the format
+/// does not have.
 pub fn convert_to(from: &Arc<Store>, to: &Path, how: &Conversion, session: &Session) -> Result<()> {
     let (name, level) = match &how.compression {
         Some((name, level)) => (Some(name.as_str()), *level),
@@ -56,19 +59,20 @@ pub fn convert_to(from: &Arc<Store>, to: &Path, how: &Conversion, session: &Sess
     convert(from, writer, &options, session)
 }
 
-/// Writes all that an AnnData in a file or store holds into another, which need not be of its kind, element by element: no
-/// matrix comes to memory whole.
+/// Writes everything that an AnnData in a file or store holds into another file or store, of the
+/// same or another kind, element by element. No matrix is in memory as a whole.
 ///
 /// # Errors
-/// As [`write_h5ad`](super::write_h5ad); [`Error::Missing`](crate::Error::Missing) for one that is no AnnData.
+/// Errors of [`write_h5ad`](super::write_h5ad); [`Error::Missing`](crate::Error::Missing) where
+/// `from` is no AnnData.
 pub fn convert(from: &Arc<Store>, to: Writer, options: &WriteOptions, session: &Session) -> Result<()> {
     write_store(&plan_of(from)?, to, options, session)
 }
 
-/// Everything in a file, to be copied.
+/// Makes a plan that copies everything in a file.
 fn plan_of(from: &Arc<Store>) -> Result<H5adPlan> {
     let tree = element::tree(from)?;
-    // Elements of anndata before 0.8 are written in today's encoding: matrices streamed.
+    // Matrices of anndata before 0.8 are streamed, because they are written in today's encoding.
     let matrix = |path: &String| -> Result<Part> {
         match matrix::open(from, path) {
             Ok(x) if !is_current(from, path)? => Ok(Part::Matrix(LazyMatrix::new(x))),

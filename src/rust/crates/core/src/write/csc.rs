@@ -1,4 +1,5 @@
-//! A chain written column by column: several passes, each gathering the columns that fit in memory.
+//! Writing a chain column by column: several passes, each of which gathers the columns that fit in
+//! memory.
 
 use super::chunks::Chunks;
 use super::encode::Piece;
@@ -21,11 +22,11 @@ const COLUMNS: &str = "columns to be written";
 
 /// Writes a sparse `x` as `csc_matrix`, rows ascending within a column.
 ///
-/// It takes one pass to count and one for every `session.memory / 4` bytes of stored values: for a matrix much larger than
-/// that, CSR is the format to choose.
+/// It makes one pass to count, and then one pass per `session.memory / 4` bytes of stored values
+/// and row numbers. For a matrix much larger than that, CSR is the better format.
 ///
 /// # Errors
-/// [`Error::State`] when `x` is dense; else as [`write_csr`](super::write_csr).
+/// [`Error::State`] where `x` is dense; else the errors of [`write_csr`](super::write_csr).
 pub fn write_csc(
     group: &GroupWriter<'_>,
     key: &str,
@@ -37,7 +38,7 @@ pub fn write_csc(
         return Err(Error::State(format!("'{key}' is dense and cannot be written as csc_matrix")));
     }
     let (n, m) = x.shape();
-    // A process writes alone, whatever team it is in.
+    // Only one process writes, even in a team.
     let session = &Session { team: None, ..session.clone() };
     let counts = reduce(x, &CountColumns { n_cols: m }, session)?;
     let group = group.group(key)?;
@@ -116,7 +117,7 @@ impl Reducer for CountColumns {
     }
 }
 
-/// Runs of columns of at most `limit` values, but at least one column.
+/// Divides the columns into runs of at most `limit` values, but at least one column.
 fn cut(counts: &[u64], limit: u64) -> Vec<Range<usize>> {
     let mut out = Vec::new();
     let (mut start, mut sum) = (0, 0);
@@ -133,7 +134,7 @@ fn cut(counts: &[u64], limit: u64) -> Vec<Range<usize>> {
     out
 }
 
-/// The rows and values of `columns`, column after column.
+/// Returns the rows and values of `columns`, column after column.
 fn gather(x: &LazyMatrix, columns: &Range<usize>, counts: &[u64], session: &Session) -> Result<(Vec<u32>, Data)> {
     let list: Vec<u32> = memory::collected(columns.clone().map(|c| c as u32), COLUMNS)?;
     let some = x.select(None, Some(&list))?;
@@ -169,7 +170,7 @@ fn gather(x: &LazyMatrix, columns: &Range<usize>, counts: &[u64], session: &Sess
     Ok((rows, values))
 }
 
-/// `to[places[k]] = from[k]`.
+/// Sets `to[places[k]] = from[k]` for all k.
 fn scatter(to: &mut Data, from: &Data, places: &[usize]) {
     fn typed<T: Number>(to: &mut [T], from: &Data, places: &[usize]) {
         if let Some(from) = T::slice(from) {
@@ -181,6 +182,7 @@ fn scatter(to: &mut Data, from: &Data, places: &[usize]) {
     with_data!(to, v => typed(v, from, places));
 }
 
+/// Returns the offsets, columns and values of a sparse block.
 fn sparse(values: Storage) -> Result<(Vec<usize>, Vec<u32>, Data)> {
     match values {
         Storage::Csr { indptr, indices, data } => Ok((indptr, indices, data)),

@@ -1,4 +1,5 @@
-//! The arrays of compressed rows while they are being written: values and columns chunk by chunk, offsets at the end.
+//! The arrays of compressed rows while they are written: values and columns chunk by chunk, offsets
+//! at the end.
 
 use super::chunks::Chunks;
 use super::encode::Encoded;
@@ -11,20 +12,22 @@ use crate::memory;
 use crate::session::Session;
 use crate::store::GroupWriter;
 
-/// `data`, `indices` and `indptr` of a group.
+/// The arrays `data`, `indices` and `indptr` of a group.
 pub(super) struct CsrOut<'w> {
     data: Chunks<'w>,
     indices: Chunks<'w>,
     indptr: Vec<i64>,
     rows: usize,
-    /// Chunks written.
+    /// The number of chunks written.
     next: u64,
+    /// Whether columns and offsets are int64.
     wide: bool,
     packing: Packing,
 }
 
 impl<'w> CsrOut<'w> {
-    /// Starts the arrays of a matrix of `rows` rows; with `wide`, columns and offsets are int64 whatever they are.
+    /// Starts the arrays of a matrix of `rows` rows. With `wide`, columns and offsets are int64
+    /// even where int32 would do.
     pub(super) fn new(
         group: &GroupWriter<'w>,
         dtype: DType,
@@ -47,13 +50,14 @@ impl<'w> CsrOut<'w> {
         })
     }
 
-    /// Takes the next rows, by their offsets, and writes the chunks that are ready.
+    /// Adds the next rows' offsets, and writes the chunks that are encoded.
     pub(super) fn add(&mut self, run: &[usize], spool: &Spool<'_>) -> Result<()> {
         let before = self.indptr.last().copied().unwrap_or(0);
         self.indptr.extend(run.iter().skip(1).map(|&o| before + o as i64));
         self.drain(spool)
     }
 
+    /// Writes the chunks that are encoded and next in order.
     fn drain(&mut self, spool: &Spool<'_>) -> Result<()> {
         while let Some(Encoded { data, indices, len }) = spool.take(self.next) {
             let indices = indices.ok_or_else(|| Error::Internal("a chunk without columns".to_owned()))?;
@@ -64,7 +68,7 @@ impl<'w> CsrOut<'w> {
         Ok(())
     }
 
-    /// Writes what is left. With `wide` offsets are int64 too.
+    /// Writes the remaining chunks, and the offsets (int64 with `wide`).
     pub(super) fn finish(mut self, group: &GroupWriter<'_>, spool: &Spool<'_>, session: &Session) -> Result<()> {
         let (_, written) = spool.finish()?;
         self.drain(spool)?;

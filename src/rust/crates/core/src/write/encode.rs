@@ -1,4 +1,4 @@
-//! Chunks as bytes: assembled from pieces of blocks, compressed.
+//! Encoding of chunks: values of blocks are assembled to bytes and compressed.
 
 use crate::codec::{make, Compression};
 use crate::dtype::{as_bytes, Data};
@@ -10,19 +10,20 @@ use std::sync::Arc;
 
 const CHUNK: &str = "a chunk to be written";
 
-/// The values of a block on their way to the file: the stored ones with their columns, or all.
+/// The values of a block on their way to the file: the stored values with their columns, or all
+/// values.
 #[derive(Debug)]
 pub(super) enum Piece {
-    /// Stored values and, in the file's index type, their columns.
+    /// Stored values, and their columns in the file's index type.
     Sparse { indices: Data, data: Data },
     /// Values of whole rows, or of a vector.
     Dense(Data),
-    /// Compressed rows that go to the file dense. Spans of it are whole rows.
+    /// Compressed rows that are written dense. Spans of them are whole rows.
     Rows { indptr: Vec<usize>, indices: Vec<u32>, data: Data, n_cols: usize },
 }
 
 impl Piece {
-    /// Number of values that go to the file.
+    /// Returns the number of values that are written to the file.
     pub(super) fn len(&self) -> usize {
         match self {
             Piece::Sparse { data, .. } | Piece::Dense(data) => data.len(),
@@ -31,25 +32,27 @@ impl Piece {
     }
 }
 
-/// A run of values of a piece.
+/// A run of the values of a piece.
 pub(super) struct Span {
+    /// The piece.
     pub(super) piece: Arc<Piece>,
+    /// The values of the piece, counted from 0.
     pub(super) range: Range<usize>,
 }
 
-/// A chunk as it goes to the file.
+/// An encoded chunk.
 #[derive(Debug)]
 pub(super) struct Encoded {
-    /// Bytes of the values' chunk.
+    /// Bytes of the chunk of values.
     pub(super) data: Vec<u8>,
-    /// Bytes of the chunk of their columns; `None` for dense pieces.
+    /// Bytes of the chunk of columns; `None` for dense pieces.
     pub(super) indices: Option<Vec<u8>>,
-    /// Values, before any padding.
+    /// Number of values, without padding.
     pub(super) len: usize,
 }
 
-/// Joins `spans` into one chunk of `chunk` values, padded with zeros, and compresses it. LZF is left to the
-/// store: such chunks stay as they are.
+/// Joins `spans` into one chunk of `chunk` values, padded with zeros, and compresses it. The store
+/// itself applies LZF, so chunks for it are not compressed here.
 pub(super) fn encode(spans: &[Span], chunk: usize, compression: Compression) -> Result<Encoded> {
     let len = spans.iter().map(|s| s.range.len()).sum();
     let (mut values, mut columns) = (Vec::new(), Vec::new());
@@ -77,7 +80,7 @@ pub(super) fn encode(spans: &[Span], chunk: usize, compression: Compression) -> 
     Ok(Encoded { data: make(values, compression)?, indices, len })
 }
 
-/// Appends the bytes of `data[range]`; gives the bytes of a value.
+/// Appends the bytes of `data[range]`; returns the bytes per value.
 fn append(out: &mut Vec<u8>, data: &Data, range: &Range<usize>, chunk: usize) -> Result<usize> {
     let width = data.dtype().size();
     if out.is_empty() {
@@ -89,7 +92,8 @@ fn append(out: &mut Vec<u8>, data: &Data, range: &Range<usize>, chunk: usize) ->
     Ok(width)
 }
 
-/// Appends rows `range / n_cols` of compressed rows, zeros filled in; gives the bytes of a value.
+/// Appends the compressed rows that `range`, of dense values, covers, with zeros between the stored
+/// values; returns the bytes per value.
 fn scatter(
     out: &mut Vec<u8>,
     indptr: &[usize],
@@ -116,7 +120,7 @@ fn scatter(
     Ok(width)
 }
 
-/// A buffer as bytes, in the order of this machine, which is the one the array is created with.
+/// Returns a buffer as bytes, in this machine's byte order, with which the array is created.
 fn bytes(data: &Data) -> &[u8] {
     with_data!(data, v => as_bytes(v))
 }

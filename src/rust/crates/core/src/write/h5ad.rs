@@ -1,4 +1,4 @@
-//! A plan into a file: written beside the target, put in place when it is whole.
+//! Writing a plan to a file, beside the target, which is replaced when the file is complete.
 
 use super::check::check;
 use super::names::Renamed;
@@ -10,24 +10,29 @@ use crate::session::Session;
 use crate::store::{GroupWriter, Writer, ZarrFormat};
 use std::path::Path;
 
-/// Writes an h5ad file as anndata 0.12 does (root encoding `anndata` 0.1.0, every mapping there even when empty).
+/// Writes an h5ad file as anndata 0.12 does (root encoding `anndata` 0.1.0; every mapping exists,
+/// even if empty).
 ///
-/// The file appears under its name only when it is complete and on the disk: whatever fails, what was there stays.
-/// `path` may be the file the plan reads from; whoever has it open keeps reading the old content. Matrices are
-/// streamed within `session.memory`. The same plan gives the same bytes, for any number of threads.
+/// The file appears under its name only when it is complete and on the disk; after a failure the
+/// old file is unchanged. `path` may be the file that the plan reads from, and open handles keep
+/// reading the old content. Matrices are streamed within `session.memory`. The same plan gives the
+/// same bytes, for any number of threads.
 ///
 /// # Errors
-/// [`Error::Shape`](crate::Error::Shape) and [`Error::Parameter`](crate::Error::Parameter), naming slot and key, before
-/// anything is written; those of reading the parts; [`Error::Io`](crate::Error::Io) naming `path`, a full disk included;
+/// [`Error::Shape`](crate::Error::Shape) and [`Error::Parameter`](crate::Error::Parameter), naming
+/// slot and key, before anything is written; errors of reading the parts;
+/// [`Error::Io`](crate::Error::Io) naming `path`, also for a full disk;
 /// [`Error::Cancelled`](crate::Error::Cancelled). None of them leaves a file behind.
 pub fn write_h5ad(plan: &H5adPlan, path: impl AsRef<Path>, options: &WriteOptions, session: &Session) -> Result<()> {
     write(plan, || Writer::create(path), options, session)
 }
 
-/// Writes a Zarr store, as [`write_h5ad`] writes a file. Whoever has a store open that is replaced finds it changed.
+/// Writes a Zarr store, as [`write_h5ad`] writes a file. A store that is open elsewhere while it is
+/// replaced changes under its readers.
 ///
 /// # Errors
-/// As [`write_h5ad`]; [`Error::Parameter`](crate::Error::Parameter) for a format that is none.
+/// Errors of [`write_h5ad`]; [`Error::Parameter`](crate::Error::Parameter) for a format that does
+/// not exist.
 pub fn write_zarr(
     plan: &H5adPlan,
     path: impl AsRef<Path>,
@@ -38,14 +43,16 @@ pub fn write_zarr(
     write(plan, || Writer::create_zarr(path, format), options, session)
 }
 
-/// Writes the same into a store of any kind, which is put in place when it is complete.
+/// Writes a plan, as [`write_h5ad`] does, to a store of any kind, which is put in place when it is
+/// complete.
 ///
 /// # Errors
-/// As [`write_h5ad`].
+/// Errors of [`write_h5ad`].
 pub fn write_store(plan: &H5adPlan, to: Writer, options: &WriteOptions, session: &Session) -> Result<()> {
     write(plan, || Ok(to), options, session)
 }
 
+/// Checks a plan, writes it to the store that `to` creates, and puts the store in place.
 fn write(
     plan: &H5adPlan,
     to: impl FnOnce() -> Result<Writer>,
@@ -61,7 +68,7 @@ fn write(
     file.commit()
 }
 
-/// Writes every slot of a plan, which was checked, into a group that is the root of paths.
+/// Writes every slot of a checked plan into a group that is the root of the plan's paths.
 pub(super) fn write_slots(
     root: &GroupWriter<'_>,
     plan: &H5adPlan,
@@ -93,6 +100,7 @@ pub(super) fn write_slots(
     session.monitor.check()
 }
 
+/// Writes a mapping of parts; dataframes that `renamed` has go by it.
 fn write_mapping(
     group: &GroupWriter<'_>,
     key: &str,

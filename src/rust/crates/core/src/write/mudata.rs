@@ -1,4 +1,4 @@
-//! Several objects as the modalities of one file (MuData, h5mu).
+//! Writing several objects as the modalities of one file (MuData, h5mu).
 
 use super::check::check;
 use super::h5ad::write_slots;
@@ -12,15 +12,17 @@ use crate::store::{GroupWriter, Writer};
 use std::collections::HashMap;
 use std::path::Path;
 
-/// Cells are what modalities have in common; genes lie beside one another.
+/// The value of the attribute `axis`: modalities share cells, and each has its own genes.
 const AXIS: i64 = 0;
 
-/// Writes an h5mu file as mudata does: each object under `mod`, the names of all cells and of all genes as `obs` and `var`,
-/// and where each modality has them. Streamed, and put in place when it is whole, as [`write_h5ad`](super::write_h5ad).
+/// Writes an h5mu file as mudata does: each object under `mod`, the union of the cells' names as
+/// `obs`, all genes' names as `var`, and the rows of each modality in both. It is streamed and put
+/// in place when it is complete, as by [`write_h5ad`](super::write_h5ad).
 ///
 /// # Errors
-/// [`Error::Parameter`] for no modality, a name that is there twice or can be none, and names of cells that repeat within a
-/// modality; else as [`write_h5ad`](super::write_h5ad).
+/// [`Error::Parameter`] for no modality, a modality's name that is repeated, empty or has a '/',
+/// and names of cells that repeat within a modality; else the errors of
+/// [`write_h5ad`](super::write_h5ad).
 pub fn write_h5mu(
     modalities: &[(String, H5adPlan)],
     path: impl AsRef<Path>,
@@ -63,15 +65,18 @@ pub fn write_h5mu(
     file.commit()
 }
 
-/// The names that any modality has along an axis, in the order they come, and where each modality has them.
+/// The names that any modality has along an axis, in the order of their first occurrence, and the
+/// row of each in every modality.
 struct Union {
     names: Strings,
-    /// One for each modality: for each name the row there counted from 1, 0 for none.
+    /// For each modality, the row of each name, counted from 1, or 0 where the modality does not
+    /// have it. Names of later modalities may be missing at the end.
     rows: Vec<Vec<u32>>,
 }
 
 impl Union {
-    /// With `shared`, a name is the same cell in all modalities.
+    /// Collects the names of all modalities. With `shared`, equal names are the same cell in all
+    /// modalities; else every row has a name of its own.
     fn of(modalities: &[(String, H5adPlan)], axis: &str, shared: bool) -> Result<Union> {
         let mut names = Strings::new();
         let mut places: HashMap<String, usize> = HashMap::new();
@@ -105,7 +110,7 @@ impl Union {
         Ok(Union { names, rows })
     }
 
-    /// The table, and the maps of the modalities; an empty `obsm` beside them.
+    /// Writes the table `axis`, the map of each modality (n x 1), and the masks beside it.
     fn write(
         &self,
         root: &GroupWriter<'_>,
@@ -125,7 +130,7 @@ impl Union {
             let mut rows = rows.clone();
             rows.resize(n, 0);
             element::write(&map, name, &Value::vector(rows.clone()), &plain)?;
-            // As mudata has it: whether each has it.
+            // Arrays of obsm and varm as mudata has them: whether the modality has each name.
             let there: Vec<bool> = rows.iter().map(|&r| r != 0).collect();
             element::write(&arrays, name, &Value::matrix(n, 1, there), &plain)?;
         }

@@ -1,5 +1,6 @@
-//! Dataframes beside a table (obsm, varm, raw's varm) go to the file under the names of that table: anndata opens no
-//! file where they differ, and an object whose cells were renamed knows no better ones.
+//! Names of the dataframes in obsm, varm and raw's varm: they are written with the names of the
+//! table whose axis they share. anndata opens no file where these differ, and an object whose cells
+//! were renamed keeps the old names in its dataframes.
 
 use super::part::{frame_of, value_of};
 use super::plan::{Frame, H5adPlan, Part};
@@ -10,12 +11,13 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::collections::HashMap;
 
-/// Parts that are written in place of a plan's, by path.
+/// Parts that are written instead of the plan's, by path.
 #[derive(Default)]
 pub(super) struct Renamed(HashMap<String, Part>);
 
 impl Renamed {
-    /// The dataframes of `plan` that have other names than the table they lie beside.
+    /// Finds the dataframes of `plan` whose names differ from the names of their table, and gives
+    /// them the table's.
     pub(super) fn of(plan: &H5adPlan) -> Result<Self> {
         let mut out = Renamed::default();
         out.beside("obsm", &plan.obsm, &plan.obs)?;
@@ -26,11 +28,12 @@ impl Renamed {
         Ok(out)
     }
 
-    /// The part to write at `path`.
+    /// Returns the part to write at `path`: the renamed one, if there is one, or `part`.
     pub(super) fn part<'p>(&'p self, path: &str, part: &'p Part) -> &'p Part {
         self.0.get(path).unwrap_or(part)
     }
 
+    /// Adds the dataframes of a slot whose names differ from the names of `table`.
     fn beside(&mut self, slot: &str, parts: &[(String, Part)], table: &Part) -> Result<()> {
         let names = OnceCell::new();
         for (key, part) in parts {
@@ -50,8 +53,8 @@ impl Renamed {
     }
 }
 
-/// Name and values of the index of a part that is a dataframe; `None` for another, or one that cannot be read, which is
-/// kept as it is.
+/// Returns name and values of the index of a part that is a dataframe. Returns `None` for any other
+/// part, and for a dataframe that cannot be read, which is copied as it is.
 fn index_of(part: &Part) -> Result<Option<(Option<String>, Cow<'_, Value>)>> {
     Ok(match part {
         Part::Value(Value::DataFrame(frame)) => Some((frame.index_name.clone(), Cow::Borrowed(&*frame.index))),
@@ -64,14 +67,15 @@ fn index_of(part: &Part) -> Result<Option<(Option<String>, Cow<'_, Value>)>> {
     })
 }
 
-/// The same of a table, which in old files is no dataframe by its attributes.
+/// Returns name and values of the index of a table, which in old files has no attributes of a
+/// dataframe.
 pub(super) fn table_index(part: &Part) -> Result<Option<(Option<String>, Cow<'_, Value>)>> {
     let Part::Copy { store, element, rows, .. } = part else { return index_of(part) };
     let (name, index) = element::read_index(store, element)?;
     Ok(Some((name, Cow::Owned(index.select(rows.as_deref(), None)?))))
 }
 
-/// A column of a table; `None` where it has none of that name.
+/// Returns a column of a table; `None` where it has none of that name.
 pub(super) fn column_of(part: &Part, name: &str) -> Result<Option<Part>> {
     if !columns_of(part)?.iter().any(|c| c == name) {
         return Ok(None);
@@ -91,6 +95,7 @@ pub(super) fn column_of(part: &Part, name: &str) -> Result<Option<Part>> {
     })
 }
 
+/// Returns the names of a table's columns, in order.
 fn columns_of(part: &Part) -> Result<Vec<String>> {
     Ok(match part {
         Part::Value(Value::DataFrame(frame)) => frame.columns.iter().map(|c| c.0.clone()).collect(),
@@ -100,7 +105,7 @@ fn columns_of(part: &Part) -> Result<Vec<String>> {
     })
 }
 
-/// A dataframe under another index; columns of a file stay there.
+/// Returns a dataframe with another index; stored columns are not read.
 fn with_index(part: &Part, index_name: Option<String>, index: &Value) -> Result<Part> {
     let boxed = Box::new(Part::Value(index.copied()?));
     Ok(match part {
@@ -121,13 +126,13 @@ fn with_index(part: &Part, index_name: Option<String>, index: &Value) -> Result<
     })
 }
 
-/// The texts of a column, categories by their names.
+/// Returns the texts of a column; a categorical one is expanded to the names of its categories.
 pub(super) fn texts(value: &Value, name: &str) -> Result<Strings> {
     let bad = |found: &str| Error::shape(name, "texts", found);
     match value {
         Value::Strings { data, .. } => Ok(data.clone()),
         Value::Categorical(c) => {
-            let Value::Strings { data, .. } = &*c.categories else { return Err(bad("categories that are none")) };
+            let Value::Strings { data, .. } = &*c.categories else { return Err(bad("categories that are no texts")) };
             let codes: Vec<usize> = c.codes.iter().map(|&code| usize::try_from(code).unwrap_or(usize::MAX)).collect();
             data.take(&codes)?.ok_or_else(|| bad("missing values"))
         }

@@ -1,13 +1,13 @@
-//! How arrays are packed: chunks and their compression.
+//! The chunks and the compression of arrays.
 
 use crate::store::Compression;
 
-/// How the arrays of a matrix are stored.
+/// The way in which the arrays of a matrix are stored.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Packing {
-    /// Compression.
+    /// Compression of the chunks.
     pub compression: Compression,
-    /// Values of a chunk; what suits most where it is `None`.
+    /// Values per chunk; `None` for the default of the kind of array.
     pub chunk: Option<usize>,
 }
 

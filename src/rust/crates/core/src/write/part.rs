@@ -1,4 +1,4 @@
-//! One part of a plan into its place in the file.
+//! Writing a part of a plan to its place in the file.
 
 use super::between::write_between;
 use super::csc::write_csc;
@@ -30,7 +30,8 @@ pub(super) fn write_part(
         Part::Value(value) => element::write(group, key, value, &plain),
         Part::Frame(frame) => write_frame(group, key, frame, options, session),
         Part::Rows(x) => write_rows(group, key, &**x, options.packing(), session),
-        // Another layout than the stored one was asked for: no copy, a stream.
+        // An option asks for another layout than the stored one, so the matrix is streamed instead
+        // of copied.
         Part::Copy { store, element, rows, columns }
             if [&options.as_dense, &options.as_csr, &options.as_csc].iter().any(|names| names.contains(&path)) =>
         {
@@ -59,13 +60,14 @@ pub(super) fn write_part(
     }
 }
 
-/// Whether an element is a dataframe of its own, by its attributes.
+/// Returns whether an element is a group with the attributes of a dataframe.
 pub(super) fn frame_of(store: &Arc<Store>, element: &str) -> bool {
     store.is_group(element).unwrap_or(false)
         && matches!(store.attribute(element, "encoding-type"), Ok(Some(a)) if a.text() == Some("dataframe"))
 }
 
-/// The values of a part that is an index, a column or another element in memory.
+/// Returns the values of a part that is an index, a column or another element; reads them where
+/// they are in a file.
 pub(super) fn value_of(part: &Part) -> Result<Cow<'_, Value>> {
     Ok(match part {
         Part::Value(value) => Cow::Borrowed(value),
@@ -81,7 +83,8 @@ pub(super) fn value_of(part: &Part) -> Result<Cow<'_, Value>> {
     })
 }
 
-/// A column (or the index) of an old dataframe, which is understood only together with its frame.
+/// Reads a column (or the index) of an old dataframe, which has a meaning only together with its
+/// frame.
 fn old_column(store: &Arc<Store>, element: &str) -> Result<Value> {
     for (i, _) in element.match_indices('/') {
         let (frame, column) = (&element[..i], &element[i + 1..]);
@@ -94,6 +97,7 @@ fn old_column(store: &Arc<Store>, element: &str) -> Result<Value> {
     element::read(store, element)
 }
 
+/// Writes a table put together from parts.
 fn write_frame(
     group: &GroupWriter<'_>,
     key: &str,
@@ -105,7 +109,7 @@ fn write_frame(
     let index = frame.index_name.as_deref().unwrap_or("_index");
     let names: Vec<&str> = frame.columns.iter().map(|c| c.0.as_str()).collect();
     element::start_frame(&group, index, &names)?;
-    // A column with the index's name has its values: they are there once, as for anndata.
+    // A column with the index's name has the same values; it is written once, as by anndata.
     let columns = frame.columns.iter().filter(|(name, _)| name != index);
     let members = std::iter::once((index, &*frame.index)).chain(columns.map(|(n, c)| (n.as_str(), c)));
     for (name, part) in members {

@@ -1,4 +1,5 @@
-//! The content of an h5ad file to write: every slot as values, as a chain to stream, or as an element to copy.
+//! The content of an h5ad file to write: every slot as values, as a chain to stream, or as an
+//! element to copy.
 
 use super::current::is_current;
 use super::packing::Packing;
@@ -9,30 +10,32 @@ use crate::error::Result;
 use crate::store::{Compression, Store};
 use std::sync::Arc;
 
-/// One element of the new file.
+/// An element of the new file.
 #[derive(Debug, Clone)]
 pub enum Part {
     /// A value in memory.
     Value(Value),
-    /// A chain, streamed: `csr_matrix` where it is sparse (a CSC source too: its rows are what a pass gives), else a
-    /// dense `array`; the dtype is the chain's.
+    /// A chain, streamed in the dtype of the chain. A sparse one is written as `csr_matrix` (also
+    /// from a CSC source, because a pass yields rows), any other as a dense `array`.
     Matrix(LazyMatrix),
-    /// Rows that come in order, once: `csr_matrix`.
+    /// Rows that come in order, and once only: written as `csr_matrix`.
     Rows(Arc<dyn RowStream>),
-    /// An element of an open file. With nothing selected it is copied verbatim: dtype, format (CSC stays CSC), attributes
-    /// and compression as they are, unless an option names it for another layout. With rows or columns it is read, selected in memory and written anew; give large
-    /// matrices as [`Part::Matrix`] instead.
+    /// An element of an open file. Without a selection it is copied verbatim, with its dtype,
+    /// format (CSC stays CSC), attributes and compression, unless an option names it for another
+    /// layout. With rows or columns it is read, selected in memory and written anew; use
+    /// [`Part::Matrix`] for large matrices instead.
     Copy {
-        /// The file it is in.
+        /// The file.
         store: Arc<Store>,
-        /// Its path there ("obsm/X_pca").
+        /// The path of the element in the file ("obsm/X_pca").
         element: String,
         /// Entries of the first axis to keep, in order; all when `None`.
         rows: Option<Vec<u32>>,
         /// Entries of the second axis to keep, in order; all when `None`.
         columns: Option<Vec<u32>>,
     },
-    /// A table put together column by column, so that columns nobody touched keep their exact form on disk.
+    /// A table put together column by column, so that unchanged columns keep their exact form on
+    /// disk.
     Frame(Frame),
 }
 
@@ -43,69 +46,73 @@ pub struct Frame {
     pub index_name: Option<String>,
     /// The index.
     pub index: Box<Part>,
-    /// Columns in order; every one a [`Part::Value`] or a [`Part::Copy`].
+    /// Columns in order; each is a [`Part::Value`] or a [`Part::Copy`].
     pub columns: Vec<(String, Part)>,
 }
 
-/// `raw`: a matrix with its own genes.
+/// The slot `raw`: a matrix with its own genes.
 #[derive(Debug, Clone)]
 pub struct RawPlan {
     /// Cells x raw genes.
     pub x: Part,
     /// A dataframe, one row per raw gene.
     pub var: Part,
-    /// Arrays over raw genes.
+    /// Arrays over raw genes, by name.
     pub varm: Vec<(String, Part)>,
 }
 
-/// Everything an h5ad file holds. The numbers of cells and genes are those of `obs` and `var`.
+/// The content of an h5ad file. The numbers of cells and genes are those of `obs` and `var`.
 #[derive(Debug, Clone)]
 pub struct H5adPlan {
     /// Cells x genes; `None` for a file without X.
     pub x: Option<Part>,
-    /// Cells x genes, by name.
+    /// Matrices, cells x genes, by name.
     pub layers: Vec<(String, Part)>,
     /// A dataframe, one row per cell.
     pub obs: Part,
     /// A dataframe, one row per gene.
     pub var: Part,
-    /// Arrays, sparse matrices or dataframes over cells.
+    /// Arrays, sparse matrices or dataframes over cells, by name.
     pub obsm: Vec<(String, Part)>,
-    /// The same over genes.
+    /// Arrays, sparse matrices or dataframes over genes, by name.
     pub varm: Vec<(String, Part)>,
-    /// Cells x cells.
+    /// Matrices, cells x cells, by name.
     pub obsp: Vec<(String, Part)>,
-    /// Genes x genes.
+    /// Matrices, genes x genes, by name.
     pub varp: Vec<(String, Part)>,
-    /// Anything else.
+    /// Any other elements, by name.
     pub uns: Vec<(String, Part)>,
-    /// Raw counts and their genes.
+    /// The slot `raw`: counts and their genes.
     pub raw: Option<RawPlan>,
 }
 
-/// How a file is written.
+/// The options of writing a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WriteOptions {
-    /// Compression of what is written anew; elements copied verbatim keep theirs.
+    /// Compression of elements that are written anew; elements copied verbatim keep theirs.
     pub compression: Compression,
-    /// Matrices (streamed or copied parts) to write dense, by path: "X", "layers/counts", "raw/X".
+    /// Paths ("X", "layers/counts", "raw/X") of streamed or copied matrices that are written dense.
     pub as_dense: Vec<String>,
-    /// Matrices (streamed or copied parts) to write as `csr_matrix`: of dense ones what is not 0.
+    /// Paths of streamed or copied matrices that are written as `csr_matrix`; of dense ones the
+    /// values other than 0.
     pub as_csr: Vec<String>,
-    /// Matrices (streamed or copied parts) to write as `csc_matrix`; see [`write_csc`](super::write_csc) for what that costs.
+    /// Paths of streamed or copied matrices that are written as `csc_matrix`; see
+    /// [`write_csc`](super::write_csc) for the cost.
     pub as_csc: Vec<String>,
-    /// Values of a chunk of a matrix: stored ones of a sparse one, whole rows of about as many of a dense one.
+    /// Values per chunk of a matrix: stored values of a sparse one; of a dense one whole rows with
+    /// about as many values.
     pub chunk: Option<usize>,
 }
 
 impl WriteOptions {
+    /// Returns the compression and chunks of a matrix.
     pub(super) fn packing(&self) -> Packing {
         Packing { compression: self.compression, chunk: self.chunk }
     }
 }
 
 impl H5adPlan {
-    /// A plan with X and the two dataframes, nothing else.
+    /// Makes a plan of X and the two dataframes, without other elements.
     pub fn new(x: Option<Part>, obs: Part, var: Part) -> Self {
         H5adPlan {
             x,
@@ -123,13 +130,13 @@ impl H5adPlan {
 }
 
 impl Part {
-    /// The whole element of an open file.
+    /// Makes a part that copies a whole element of an open file.
     pub fn copy(store: &Arc<Store>, element: impl Into<String>) -> Part {
         Part::Copy { store: store.clone(), element: element.into(), rows: None, columns: None }
     }
 
-    /// `x` in the cheapest faithful way: a verbatim copy when it is a whole untransformed element of `store`, else
-    /// streamed.
+    /// Makes a part of `x` in the cheapest faithful way: a verbatim copy where `x` is a whole
+    /// untransformed element of `store`, else a stream.
     pub fn of_chain(x: &LazyMatrix, store: Option<&Arc<Store>>) -> Part {
         match (store, x.location()) {
             (Some(store), Some(at))
@@ -146,7 +153,8 @@ impl Part {
     }
 }
 
-/// Whether an element can be copied as it is: an older or foreign one, which cannot, is better streamed than read whole.
+/// Returns whether an element can be copied as it is. An older or foreign one cannot, and is
+/// streamed rather than read whole.
 fn is_copied(store: &Arc<Store>, element: &str) -> bool {
     is_current(store, element).unwrap_or(true)
 }
@@ -169,7 +177,8 @@ impl From<LazyMatrix> for Part {
     }
 }
 
-/// [`shape_of`]; `None` for an element copied whole that cannot be understood: it is kept as it is.
+/// Returns [`shape_of`] a part. Returns `None` for an element copied whole that cannot be read: it
+/// is copied as it is.
 pub(super) fn known_shape(part: &Part) -> Result<Option<Vec<usize>>> {
     match (shape_of(part), part) {
         (Err(_), Part::Copy { store, element, rows: None, columns: None }) if store.exists(element) => Ok(None),
@@ -177,7 +186,7 @@ pub(super) fn known_shape(part: &Part) -> Result<Option<Vec<usize>>> {
     }
 }
 
-/// The extents a part will have, as far as it has any.
+/// Returns the extents that a part will have; none for a scalar.
 pub(super) fn shape_of(part: &Part) -> Result<Vec<usize>> {
     let value = |v: &Value| match v {
         Value::Array(a) => a.shape.clone(),

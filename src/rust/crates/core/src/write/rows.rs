@@ -1,4 +1,5 @@
-//! A matrix whose rows come in order and once: from a text, say, of which nobody knows where its rows lie.
+//! A matrix whose rows can be read only once and in order, such as that of a text file without an
+//! index of its rows.
 
 use super::csr::CsrOut;
 use super::encode::Piece;
@@ -11,10 +12,10 @@ use crate::session::Session;
 use crate::store::GroupWriter;
 use std::fmt::Debug;
 
-/// Some rows, compressed: columns ascend within each and do not repeat.
+/// A run of compressed rows; columns ascend within each row and do not repeat.
 #[derive(Debug)]
 pub struct RowRun {
-    /// Start of each row in `indices` and `data`, one more entry at the end.
+    /// Offset of each row in `indices` and `data`, then the number of values.
     pub indptr: Vec<usize>,
     /// Column of each value.
     pub indices: Vec<u32>,
@@ -24,23 +25,23 @@ pub struct RowRun {
 
 /// A sparse matrix that is read once, from its first row to its last.
 pub trait RowStream: Send + Sync + Debug {
-    /// Rows, columns.
+    /// Returns the numbers of rows and columns.
     fn shape(&self) -> (usize, usize);
 
-    /// Dtype of the values.
+    /// Returns the dtype of the values.
     fn dtype(&self) -> DType;
 
-    /// Hands the rows to `take`, in order.
+    /// Passes the rows to `take` in runs, in order.
     ///
     /// # Errors
-    /// When they cannot be read; those of `take`.
+    /// Errors of reading the rows, and those of `take`.
     fn stream(&self, session: &Session, take: &mut dyn FnMut(RowRun) -> Result<()>) -> Result<()>;
 }
 
-/// Writes `x` as `csr_matrix`, as [`write_csr`](super::write_csr) does.
+/// Writes `x` as `csr_matrix`, like [`write_csr`](super::write_csr).
 ///
 /// # Errors
-/// The errors of `x`; [`Error::Io`] when the file cannot take it; [`Error::Cancelled`].
+/// The errors of `x`; [`Error::Io`] where the file cannot be written; [`Error::Cancelled`].
 pub(super) fn write_rows(
     group: &GroupWriter<'_>,
     key: &str,

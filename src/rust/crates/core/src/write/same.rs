@@ -1,8 +1,9 @@
-//! Whether two values are the same to the last bit: what need not be saved again.
+//! Bit-by-bit comparison of values: equal ones need not be saved again.
 
 use crate::element::{Array, Data, NaValue, Scalar, Value};
 
-/// The same encoding, extents, dtype and bits; the order of a dict's keys does not count.
+/// Returns whether two values have the same encoding, extents, dtype and bits. The order of a
+/// dict's keys does not count.
 pub(super) fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Scalar(a), Value::Scalar(b)) => match (a, b) {
@@ -43,6 +44,7 @@ pub(super) fn same(a: &Value, b: &Value) -> bool {
     }
 }
 
+/// Returns whether two lists have the same keys, `in_order` or in any order, and the same values.
 fn same_items(a: &[(String, Value)], b: &[(String, Value)], in_order: bool) -> bool {
     let found = |key: &str| b.iter().find(|(k, _)| k == key);
     a.len() == b.len()

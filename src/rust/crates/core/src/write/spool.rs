@@ -1,9 +1,11 @@
-//! From blocks of any size to chunks of one size, encoded on the threads that made the blocks.
+//! Regrouping of blocks of any size into chunks of one size, which are encoded on the threads that
+//! made the blocks.
 //!
-//! Where a block's values lie in the output is known only once all blocks before it are there: column selections
-//! change the number of stored values. So a worker that has a block hands it in here; whoever completes the sequence
-//! cuts what can be cut, by reference, and every worker encodes (assembles, compresses) chunks until none is left,
-//! then goes back to reading. Nobody waits for anybody.
+//! The place of a block's values in the output is known only once all blocks before it have
+//! arrived, because column selections change the number of stored values. A worker therefore hands
+//! in each block it has made. The worker that completes the sequence divides it into chunks, by
+//! reference. Every worker then encodes (assembles, compresses) chunks until none is left, and goes
+//! back to reading. No worker waits for the block of another.
 
 use super::encode::{encode, Encoded, Piece, Span};
 use crate::error::{Error, Result};
@@ -12,9 +14,9 @@ use crate::store::Compression;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Blocks in, encoded chunks of `chunk` values out, in order.
+/// The queue between blocks and encoded chunks of `chunk` values, which leave it in order.
 pub(super) struct Spool<'m> {
-    /// Values of a chunk.
+    /// Values per chunk.
     chunk: usize,
     compression: Compression,
     monitor: &'m Monitor,
@@ -23,31 +25,36 @@ pub(super) struct Spool<'m> {
 
 #[derive(Default)]
 struct State {
-    /// First row of the block that comes next in the sequence.
+    /// First row of the next block in the sequence.
     next_row: usize,
-    /// Blocks that came early: (rows after it, block) by first row.
+    /// Blocks that arrived before their predecessors: (row after the block, block) by first row.
     early: BTreeMap<usize, (usize, Arc<Piece>)>,
-    /// Values that do not fill a chunk yet.
+    /// Spans of values that do not fill a chunk yet.
     rest: Vec<Span>,
     rest_len: usize,
-    /// Chunks cut so far, and values in the sequence so far.
+    /// The number of chunks made so far.
     cut: u64,
+    /// The number of values in the sequence so far.
     total: u64,
+    /// Chunks to be encoded.
     jobs: VecDeque<(u64, Vec<Span>)>,
+    /// Encoded chunks, by number.
     done: BTreeMap<u64, Encoded>,
 }
 
 impl<'m> Spool<'m> {
+    /// Makes an empty queue of chunks of `chunk` values.
     pub(super) fn new(chunk: usize, compression: Compression, monitor: &'m Monitor) -> Self {
         Spool { chunk: chunk.max(1), compression, monitor, state: Mutex::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing that can panic runs while it is held.
+        // A poisoned lock cannot occur: nothing that can panic runs while it is held.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Hands in the block that starts at row `start` and ends before `end`; then encodes while there is work.
+    /// Hands in the block of the rows from `start` to before `end`; then encodes chunks while there
+    /// are any.
     pub(super) fn put(&self, start: usize, end: usize, piece: Piece) -> Result<()> {
         self.queue(start, end, piece);
         self.work()
@@ -74,13 +81,13 @@ impl<'m> Spool<'m> {
         }
     }
 
-    /// Chunk `number`, once it is encoded.
+    /// Returns chunk `number` and removes it, once it is encoded; else `None`.
     pub(super) fn take(&self, number: u64) -> Option<Encoded> {
         self.lock().done.remove(&number)
     }
 
-    /// After the last block: encodes what is left as a last chunk, padded with zeros. Gives the number of chunks and of
-    /// values.
+    /// Encodes the values that are left, after the last block, as a last chunk padded with zeros.
+    /// Returns the number of chunks and of values.
     pub(super) fn finish(&self) -> Result<(u64, u64)> {
         {
             let mut state = self.lock();
@@ -99,6 +106,7 @@ impl<'m> Spool<'m> {
 }
 
 impl State {
+    /// Adds the values of the next block in the sequence, and queues the chunks that are full.
     fn append(&mut self, piece: Arc<Piece>, chunk: usize) {
         let len = piece.len();
         self.total += len as u64;

@@ -1,4 +1,5 @@
-//! Tables of cells and features as a file of 10x Genomics has them, from the tables of a plan, and the file itself.
+//! Files of 10x Genomics: the tables of cells and features, made from the tables of a plan, and the
+//! writing of an HDF5 file.
 
 use super::csr::CsrOut;
 use super::encode::Piece;
@@ -21,7 +22,7 @@ use std::sync::Arc;
 
 const COUNTS: &str = "counts to be written";
 
-/// A matrix with the names Cell Ranger has of its axes.
+/// A matrix with the names of its axes in the form of Cell Ranger.
 pub(crate) struct TenXPlan {
     /// Cells x features.
     pub(crate) x: LazyMatrix,
@@ -33,15 +34,16 @@ pub(crate) struct TenXPlan {
     pub(crate) names: Strings,
     /// Types of features: the column `feature_types`, else "Gene Expression".
     pub(crate) types: Strings,
-    /// Genomes of features: the column `genome`, else nothing.
+    /// Genomes of features: the column `genome`, else empty texts.
     pub(crate) genomes: Strings,
 }
 
 impl TenXPlan {
-    /// Of X, obs and var of a plan.
+    /// Takes X, and the names in obs and var, of a plan.
     ///
     /// # Errors
-    /// [`Error::State`] without X; [`Error::Shape`] for tables of other lengths, or columns that are no texts.
+    /// [`Error::State`] without X; [`Error::Shape`] for tables of other lengths, or columns that
+    /// are not texts.
     pub(crate) fn of(plan: &H5adPlan) -> Result<TenXPlan> {
         let x = match &plan.x {
             Some(Part::Matrix(x)) => x.clone(),
@@ -82,12 +84,13 @@ impl TenXPlan {
     }
 }
 
-/// Writes X of `plan` as Cell Ranger 3 does (`filtered_feature_bc_matrix.h5`): features x cells by columns, counts as int32.
-/// Of `var` it takes `gene_ids`, `feature_types` and `genome` where they are there.
+/// Writes X of `plan` as Cell Ranger 3 does (`filtered_feature_bc_matrix.h5`): a sparse matrix of
+/// features x cells, compressed by cell, counts as int32. The columns `gene_ids`, `feature_types`
+/// and `genome` of `var` are used where they exist.
 ///
 /// # Errors
-/// [`Error::Values`] for values that are no counts below 2^31; those of the tables and of the pass; [`Error::Io`]. None
-/// leaves a file behind.
+/// [`Error::Values`] for values other than whole numbers from 0 to 2^31 - 1; errors of the tables
+/// and of the pass; [`Error::Io`]. None of them leaves a file behind.
 pub fn write_10x_h5(plan: &H5adPlan, path: impl AsRef<Path>, session: &Session) -> Result<()> {
     let plan = TenXPlan::of(plan)?;
     let compression = Compression::Gzip(4);
@@ -136,7 +139,7 @@ pub fn write_10x_h5(plan: &H5adPlan, path: impl AsRef<Path>, session: &Session) 
     file.commit()
 }
 
-/// Rows as compressed ones: of a dense block the values that are not zero.
+/// Returns rows in compressed form; of a dense block, the values that are not 0.
 pub(crate) fn compressed(storage: Storage, n_columns: usize) -> Result<(Vec<usize>, Vec<u32>, Data)> {
     fn pick<T: Number>(values: &[T], n_columns: usize) -> Result<(Vec<usize>, Vec<u32>, Data)> {
         let count = values.iter().filter(|v| v.to_f64() != 0.0).count();
@@ -159,7 +162,7 @@ pub(crate) fn compressed(storage: Storage, n_columns: usize) -> Result<(Vec<usiz
     }
 }
 
-/// Values as int32, `first` being the row that the block starts with.
+/// Converts values to int32. `first` is the first row of the block, for errors.
 fn whole(data: &Data, indptr: &[usize], indices: &[u32], first: usize) -> Result<Vec<i32>> {
     fn convert<T: Number>(values: &[T], indptr: &[usize], indices: &[u32], first: usize) -> Result<Vec<i32>> {
         let mut out = memory::room(values.len(), COUNTS)?;

@@ -11,13 +11,16 @@ use crate::memory;
 use crate::session::Session;
 use crate::store::GroupWriter;
 
+/// The name of offsets and indices in errors.
 pub(super) const OFFSETS: &str = "offsets and indices to be written";
 
-/// Values of a chunk of a sparse matrix's `data` and `indices`, and of `indptr`: 256 KiB of float32. Large enough to
-/// compress as well as it gets, small enough that a few selected rows do not cost much.
+/// Default number of values in a chunk of a sparse matrix's `data`, `indices` and `indptr`: 256 KiB
+/// of float32. Larger chunks do not compress better, and smaller reads of a few selected rows cost
+/// little.
 pub const SPARSE_CHUNK: usize = 1 << 16;
 
-/// Writes a vector in chunks of at most `chunk` values, growable as anndata makes the parts of a sparse matrix.
+/// Writes a vector in chunks of at most `chunk` values; the dataset can grow, as the parts of a
+/// sparse matrix written by anndata can.
 pub(super) fn write_vector(
     group: &GroupWriter<'_>,
     key: &str,
@@ -38,7 +41,8 @@ pub(super) fn write_vector(
     chunks.expect(n)
 }
 
-/// Values of a chunk for the stored values of `x`: no more than it can have.
+/// Returns the values per chunk for the stored values of `x`: the `asked` number ([`SPARSE_CHUNK`]
+/// where `None`), but no more than `x` can have.
 pub(super) fn chunk_of(x: &LazyMatrix, asked: Option<usize>) -> usize {
     let (n, m) = x.shape();
     let whole = x.rows().is_none() && x.columns().is_none();
@@ -46,6 +50,7 @@ pub(super) fn chunk_of(x: &LazyMatrix, asked: Option<usize>) -> usize {
     most.clamp(1, asked.unwrap_or(SPARSE_CHUNK).max(1) as u64) as usize
 }
 
+/// Returns the dtype of indices: int64 where `wide`, else int32.
 pub(super) fn index_dtype(wide: bool) -> DType {
     if wide {
         DType::I64
@@ -54,17 +59,18 @@ pub(super) fn index_dtype(wide: bool) -> DType {
     }
 }
 
-/// Indices in the file's type: signed, as scipy has them.
+/// Returns indices in the file's type, which is signed as in scipy.
 pub(super) fn index_data(indices: Vec<u32>, wide: bool) -> Result<Data> {
     if wide {
         Ok(Data::I64(memory::collected(indices.into_iter().map(i64::from), OFFSETS)?))
     } else {
-        // All are below 2^31: the width was chosen by the extent of the axis.
+        // All are below 2^31, because the width was chosen by the extent of the axis.
         Ok(Data::I32(indices.into_iter().map(|i| i as i32).collect()))
     }
 }
 
-/// `indptr` in the file's type: 32 bits while the last offset, the number of stored values, fits.
+/// Returns `indptr` in the file's type: int32 if the last offset, the number of stored values,
+/// fits, else int64.
 pub(super) fn offsets(indptr: Vec<i64>) -> Result<Data> {
     Ok(match i32::try_from(indptr.last().copied().unwrap_or(0)) {
         Ok(_) => Data::I32(memory::collected(indptr.iter().map(|&p| p as i32), OFFSETS)?),
@@ -76,7 +82,7 @@ pub(super) fn offsets(indptr: Vec<i64>) -> Result<Data> {
 mod tests {
     use super::*;
 
-    /// Past 2^31 - 1 values, where writing the file itself would take 8 GB.
+    /// Checks widths past 2^31 - 1 values; writing a file of that size would take 8 GB.
     #[test]
     fn wide_offsets() {
         let most = i64::from(i32::MAX);

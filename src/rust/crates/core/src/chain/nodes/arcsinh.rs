@@ -1,4 +1,5 @@
-//! `arcsinh(x / cofactor)`: a logarithm for large values, the identity for small ones; usual for antibody counts.
+//! `arcsinh(x / cofactor)`: a logarithm for large values, the identity for small ones; usual for
+//! antibody counts.
 
 use super::Elementwise;
 use crate::chain::describe::Parameter;

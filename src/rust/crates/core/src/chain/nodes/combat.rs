@@ -1,4 +1,4 @@
-//! `x` with the location and the scale of its batch taken out, gene by gene (`scanpy.pp.combat`).
+//! `x` after removal of the location and scale of its batch, gene by gene (`scanpy.pp.combat`).
 
 use super::{fits, Transform};
 use crate::chain::describe::Parameter;
@@ -8,26 +8,27 @@ use crate::error::{Error, Result};
 use crate::memory;
 use serde::{Deserialize, Serialize};
 
-/// `(x - m) factor + m + offset`, with m the mean of the column and what the covariates of the cell explain.
+/// Replaces each value by `(x - m) factor + m + offset`, where m is the mean of the column plus the
+/// part that the covariates of the cell explain.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Combat {
     /// The batch of each row.
     pub batches: Vector<u32>,
     /// Number of batches.
     pub n_batches: usize,
-    /// `width` covariates a row, row-major.
+    /// Covariates of each row, `n_obs x width`, row-major.
     pub covariates: Vector<f64>,
-    /// Covariates.
+    /// Number of covariates.
     pub width: usize,
     /// Column means.
     pub mean: Vector<f64>,
-    /// Coefficients of each column, `n_vars x width`.
+    /// Coefficients of the covariates for each column, `n_vars x width`, row-major.
     pub coefficients: Vector<f64>,
-    /// Of each column and batch, `n_vars x n_batches`.
+    /// Factor of each column and batch, `n_vars x n_batches`, row-major.
     pub factor: Vector<f64>,
-    /// Of each column and batch, `n_vars x n_batches`.
+    /// Offset of each column and batch, `n_vars x n_batches`, row-major.
     pub offset: Vector<f64>,
-    /// Names of the column of batches and of the covariates, for display.
+    /// Names of the column of batches and of the covariates, in this order, for display.
     pub keys: Vector<String>,
 }
 

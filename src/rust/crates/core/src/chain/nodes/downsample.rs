@@ -8,27 +8,28 @@ use crate::error::Result;
 use crate::random::mix;
 use serde::{Deserialize, Serialize};
 
-/// Keeps of every count the molecules whose key is below the threshold of their cell. Keys follow from seed, cell, gene and
-/// the number of the molecule alone, so that a selection keeps the same ones.
+/// Reduces each count to the number of its molecules whose key is below the threshold of their
+/// cell. A key depends on seed, cell, gene and number of the molecule alone, so that a selection
+/// keeps the same molecules.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Downsample {
-    /// Of each row: the threshold; the molecules of all keys stay at the largest.
+    /// Threshold of each row; `u64::MAX` keeps all molecules.
     pub thresholds: Vector<u64>,
-    /// Of each row: its number when the node was recorded.
+    /// Position of each row when the node was recorded.
     pub cells: Vector<u32>,
-    /// Of each column: its number then, as numbers.
+    /// Position of each column when the node was recorded, as f64 for [`Row::map_by_column`].
     pub genes: Vector<f64>,
-    /// The seed.
+    /// Seed of the keys.
     pub seed: u64,
 }
 
-/// The stream of the keys of a count.
+/// Returns the state from which the keys of the molecules of one count are drawn.
 #[inline(always)]
 pub(crate) fn stream_of(seed: u64, cell: u32, gene: u32) -> u64 {
     mix(mix(seed.wrapping_add(0x9E37_79B9_7F4A_7C15)) ^ (u64::from(cell) << 32 | u64::from(gene)))
 }
 
-/// The key of a molecule; none has the largest number as its key.
+/// Returns the key of a molecule, below 2^63 and so below a threshold of `u64::MAX`.
 #[inline(always)]
 pub(crate) fn key_of(stream: u64, molecule: u64) -> u64 {
     mix(stream.wrapping_add((molecule + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15))) >> 1

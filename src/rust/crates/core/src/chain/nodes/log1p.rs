@@ -16,7 +16,8 @@ impl Elementwise for Log1p {
 
     fn at(&self, _: usize) -> impl Fn(f64) -> f64 {
         let base = self.base;
-        // Not taken ahead: the compiler would take a logarithm of the base for every value without one, too.
+        // `base.ln()` stays in the branch: taken before, the compiler would take a logarithm for
+        // every value of natural ones, too.
         move |x| match base {
             None => x.ln_1p(),
             Some(base) => x.ln_1p() / base.ln(),

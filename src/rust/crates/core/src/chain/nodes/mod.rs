@@ -1,8 +1,8 @@
 //! The lazy transforms a chain can hold: one type in one file each.
 //!
-//! A node is written as a [`Transform`] of rows or, where it is a function of single values that keeps zeros, as an
-//! [`Elementwise`]; a chain holds either as a [`Node`]. To add a node: write its file, name it here and in [`decode`].
-//! The verb that records it lives in `ops`.
+//! A node is written as a [`Transform`] of rows or, where it is a function of single values that
+//! keeps zeros, as an [`Elementwise`]. A chain holds either as a [`Node`]. To add a node, write its
+//! file and name it here and in [`decode`]; the verb that records it lives in `ops`.
 
 mod arcsinh;
 mod combat;
@@ -36,13 +36,16 @@ use serde::{Deserialize, Serialize};
 use std::any::Any;
 use std::sync::Arc;
 
-/// A lazy transform of the rows of a cells x genes matrix. Vectors it holds have one entry per present row or column.
+/// A lazy transform of the rows of a cells x genes matrix. Its vectors have one entry per present
+/// row or column.
 pub trait Transform: Clone + std::fmt::Debug + Serialize + DeserializeOwned + Send + Sync + 'static {
-    /// The verb that records it, by scanpy's name where scanpy has the verb; also its name in saved chains.
+    /// Name of the verb that records it, scanpy's where scanpy has the verb; also the name in saved
+    /// chains.
     const NAME: &'static str;
-    /// Rises when the fields change, so that an older saved chain is refused instead of misread.
+    /// Version of the fields. It rises when they change, so that an older saved chain is refused
+    /// instead of misread.
     const VERSION: u32 = 1;
-    /// Whether it is an [`Elementwise`]; nobody else says so.
+    /// Whether the type is an [`Elementwise`]; only the implementation for those sets it.
     const ELEMENTWISE: bool = false;
 
     /// Checks that the vectors fit a matrix of this shape.
@@ -61,31 +64,34 @@ pub trait Transform: Clone + std::fmt::Debug + Serialize + DeserializeOwned + Se
         Ok(self.clone())
     }
 
-    /// Returns whether zeros become something else, so that the result is dense.
+    /// Returns whether zeros may become other values, so that the result is dense.
     fn fills_zeros(&self) -> bool;
 
-    /// Transforms one row, which is at `position` of the matrix.
+    /// Transforms in place the row at `position` of the matrix.
     fn apply(&self, row: &mut Row, position: usize);
 
-    /// Returns the transformed value of a row. Only asked of an [`Elementwise`].
+    /// Returns the transformed value `x` of the row at `position`. Called for an [`Elementwise`]
+    /// only.
     fn value(&self, x: f64, _position: usize) -> f64 {
         x
     }
 
-    /// Returns the parameters worth showing, in the order of the verb's signature.
+    /// Returns the names and values of the parameters to show, in the order of the verb's
+    /// signature.
     fn parameters(&self) -> Vec<(&'static str, Parameter)> {
         Vec::new()
     }
 }
 
-/// A transform whose result depends on the value and its row alone, and which leaves zeros as they are. Consecutive ones
-/// run as one loop, which looks repeated values up (`program.rs`). The items are the ones of [`Transform`].
+/// A transform whose result depends on the value and its row alone, and which keeps zeros.
+/// Consecutive ones run as one loop, which looks up repeated values (`program.rs`). Items have the
+/// meaning of those of [`Transform`].
 pub trait Elementwise: Clone + std::fmt::Debug + Serialize + DeserializeOwned + Send + Sync + 'static {
     #![allow(missing_docs)]
     const NAME: &'static str;
     const VERSION: u32 = 1;
 
-    /// Returns the function of the row at `position`.
+    /// Returns the function that transforms values of the row at `position`.
     fn at(&self, position: usize) -> impl Fn(f64) -> f64;
 
     fn check(&self, _n_obs: usize, _n_vars: usize) -> Result<()> {
@@ -131,7 +137,8 @@ impl<E: Elementwise> Transform for E {
     }
 }
 
-/// A transform as a chain holds it, whatever its type. The methods are the ones of [`Transform`].
+/// A transform as a chain holds it, whatever its type. Methods have the meaning of those of
+/// [`Transform`].
 pub trait Node: Any + std::fmt::Debug + Send + Sync {
     #![allow(missing_docs)]
     fn name(&self) -> &'static str;
@@ -146,7 +153,7 @@ pub trait Node: Any + std::fmt::Debug + Send + Sync {
     /// Encodes the node for a saved chain.
     ///
     /// # Errors
-    /// [`Error::Internal`] when encoding fails, which it does not.
+    /// [`Error::OutOfMemory`]; [`Error::Internal`] when encoding fails, which it does not.
     fn encode(&self) -> Result<Encoded>;
 }
 
@@ -190,13 +197,13 @@ impl<T: Transform> Node for T {
 }
 
 impl dyn Node {
-    /// Returns the node as the type it is, `None` when it is another.
+    /// Returns the node as a `T`; `None` when it is of another type.
     pub fn downcast<T: Transform>(&self) -> Option<&T> {
         (self as &dyn Any).downcast_ref()
     }
 }
 
-/// A node in a saved chain: found again by its name and version.
+/// A node in a saved chain; name and version choose the type that decodes it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Encoded {
     name: String,
@@ -240,7 +247,7 @@ pub(super) fn decode(recorded: &Encoded) -> Result<Arc<dyn Node>> {
     )))
 }
 
-/// The name of a saved chain in errors.
+/// Describes a saved chain in errors of memory.
 pub(super) const SAVED: &str = "a saved chain";
 
 /// Returns `value` as bytes.
@@ -251,7 +258,7 @@ pub(super) fn recorded(value: &impl Serialize) -> Result<Vec<u8>> {
     encoded::encoded(value, 0, SAVED)
 }
 
-/// Compares the length of a vector with an axis.
+/// Checks that a vector has the length of its axis; `what` describes it in the error.
 fn fits(what: &str, found: usize, expected: usize) -> Result<()> {
     if found == expected {
         Ok(())
@@ -260,7 +267,8 @@ fn fits(what: &str, found: usize, expected: usize) -> Result<()> {
     }
 }
 
-/// Returns `x` within `[low, high]`; NaN stays NaN (`f64::clamp` would too, but panics on a NaN bound).
+/// Returns `x` within `[low, high]`; NaN stays NaN (`f64::clamp` would too, but panics on a NaN
+/// bound).
 #[inline(always)]
 fn clip(x: f64, low: f64, high: f64) -> f64 {
     if x < low {

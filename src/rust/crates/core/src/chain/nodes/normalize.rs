@@ -6,10 +6,10 @@ use crate::chain::Vector;
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
 
-/// Divides each row by a number of its own.
+/// Divides each row by its own divisor.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Normalize {
-    /// Row total over target sum; 1 for rows left as they are.
+    /// Row total divided by the target sum; 1 for rows that stay unchanged.
     pub divisors: Vector<f64>,
     /// The target sum, for display.
     pub target_sum: f64,

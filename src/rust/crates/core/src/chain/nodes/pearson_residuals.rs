@@ -7,18 +7,19 @@ use crate::chain::Vector;
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
 
-/// Replaces counts by their residuals under a negative binomial whose mean is the product of the margins.
+/// Replaces counts by their residuals under a negative binomial whose mean is the product of the
+/// margins.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PearsonResiduals {
-    /// Row sums of the counts.
+    /// Sum of the counts of each row.
     pub cell_sums: Vector<f64>,
-    /// Column sums of the counts over all cells.
+    /// Sum of the counts of each column over all cells.
     pub gene_sums: Vector<f64>,
     /// Sum of all counts.
     pub total: f64,
     /// Overdispersion of the negative binomial.
     pub theta: f64,
-    /// Residuals are clipped to `[-clip, clip]`.
+    /// Bound of the residuals, which are clipped to `[-clip, clip]`.
     pub clip: f64,
 }
 
@@ -47,7 +48,7 @@ impl Transform for PearsonResiduals {
         for (x, g) in row.dense().iter_mut().zip(self.gene_sums.iter()) {
             let mu = g * share;
             let residual = clip((*x - mu) / (mu + mu * mu / self.theta).sqrt(), -self.clip, self.clip);
-            // Nothing found where nothing is expected.
+            // 0 / 0: no count is expected and none is found.
             *x = if mu == 0.0 && *x == 0.0 { 0.0 } else { residual };
         }
     }

@@ -1,4 +1,4 @@
-//! `x` less its least-squares fit on covariates of the cells (`scanpy.pp.regress_out`).
+//! Residuals of `x` after a least-squares fit on covariates of the cells (`scanpy.pp.regress_out`).
 
 use super::{fits, Transform};
 use crate::chain::describe::Parameter;
@@ -8,29 +8,31 @@ use crate::error::{Error, Result};
 use crate::memory;
 use serde::{Deserialize, Serialize};
 
-/// Subtracts a fit on covariates from each column.
+/// Subtracts from each column its fit on the covariates.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RegressOut {
-    /// The terms of the fit.
+    /// Covariates of the cells.
     pub covariates: Covariates,
-    /// Coefficients of each column, `n_vars x width`, row-major.
+    /// Coefficients of the covariates, or of the groups, for each column, `n_vars x width`,
+    /// row-major.
     pub coefficients: Vector<f64>,
-    /// Covariates, or groups.
+    /// Number of covariates, or of groups.
     pub width: usize,
     /// Names of the covariates, for display.
     pub keys: Vector<String>,
 }
 
-/// The terms of the fit of [`RegressOut`].
+/// The covariates of the fit of [`RegressOut`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Covariates {
-    /// `width` numbers a row, row-major: the fit is their product with the coefficients of the column.
+    /// Numbers, `n_obs x width`, row-major: the fit is their product with the coefficients of the
+    /// column.
     Numbers(Vector<f64>),
-    /// The group of each row: the fit is the coefficient of its group.
+    /// The group of each row: the fit is the coefficient of this group.
     Groups(Vector<u32>),
 }
 
-/// Picks rows of `width` values; `None` keeps all, without a copy.
+/// Selects rows of `width` values; `None` keeps all, without a copy.
 fn take_rows(v: &Vector<f64>, width: usize, positions: Option<&[u32]>) -> Result<Vector<f64>> {
     let Some(p) = positions else { return Ok(v.clone()) };
     let values = p.iter().flat_map(|&i| &v[i as usize * width..][..width]).copied();

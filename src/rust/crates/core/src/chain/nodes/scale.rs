@@ -7,14 +7,14 @@ use crate::chain::Vector;
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
 
-/// Brings each column to unit variance and, where asked, zero mean.
+/// Scales each column to unit variance and, with `zero_center`, shifts it to zero mean.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Scale {
     /// Column means.
     pub mean: Vector<f64>,
-    /// Column standard deviations (n - 1); 1 where a column is constant.
+    /// Column standard deviations (with n - 1); 1 where a column is constant.
     pub std: Vector<f64>,
-    /// Clip to `[-max_value, max_value]`, or only above when not centred.
+    /// Bound of the result: `[-max_value, max_value]` with `zero_center`, else only from above.
     pub max_value: Option<f64>,
     /// Whether the mean is subtracted; without it zeros stay zero.
     pub zero_center: bool,

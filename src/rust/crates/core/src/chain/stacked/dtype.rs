@@ -1,21 +1,21 @@
-//! The dtype of a stack, as numpy, scipy and pandas find it in `anndata.concat`.
+//! The dtype of a stack, as numpy, scipy and pandas determine it in `anndata.concat`.
 
 use super::MISSING;
 use crate::element::DType;
 
-/// The value where a member has none.
+/// The value read where a member lacks a row or column.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Fill {
-    /// The value.
+    /// The value as f64.
     pub value: f64,
-    /// Whether it was given as a whole number, which an integer matrix holds without becoming float.
+    /// Whether it was given as an integer, which an integer matrix can hold without becoming float.
     pub integer: bool,
 }
 
 impl Fill {
-    /// 0.
+    /// Integer 0.
     pub const ZERO: Fill = Fill { value: 0.0, integer: true };
-    /// NaN.
+    /// Float NaN.
     pub const NAN: Fill = Fill { value: f64::NAN, integer: false };
 
     fn dtype(self) -> DType {
@@ -64,7 +64,7 @@ fn float(bytes: usize) -> DType {
     }
 }
 
-/// The dtype that holds the values of both (`numpy.promote_types`).
+/// Returns the smallest dtype that holds the values of both (`numpy.promote_types`).
 pub fn promote(a: DType, b: DType) -> DType {
     let (x, y) = (kind(a), kind(b));
     if x == y {
@@ -80,7 +80,8 @@ pub fn promote(a: DType, b: DType) -> DType {
     }
 }
 
-/// The dtype of one member after its aligned axis (of length `own` there) was brought to the stack's.
+/// Returns the dtype of a member of dtype `t` after alignment with the stack. `own` is the length
+/// of its aligned axis, and `from` maps the stack's axis to it.
 pub(super) fn aligned(t: DType, sparse: bool, own: usize, from: Option<&[u32]>, fill: Fill) -> DType {
     let Some(from) = from else { return t };
     if own == 0 {
@@ -96,7 +97,7 @@ pub(super) fn aligned(t: DType, sparse: bool, own: usize, from: Option<&[u32]>, 
     match kind(t) {
         Kind::Float if fill.integer || fill.value.is_nan() => t,
         Kind::Float => promote(t, smallest_float(fill.value)),
-        // numpy would go on with an array of objects, which no file holds.
+        // numpy would make an array of objects here, which no file holds.
         Kind::Bool => DType::F64,
         _ if fill.integer => promote(t, smallest_integer(fill.value, t)),
         _ => DType::F64,
@@ -113,7 +114,7 @@ fn smallest_float(x: f64) -> DType {
     }
 }
 
-/// `t` when it holds `x`, else the smallest integer that does.
+/// Returns `t` if it holds `x`, else the smallest integer dtype that does, else float64.
 fn smallest_integer(x: f64, t: DType) -> DType {
     use DType::*;
     let holds = |t: DType| {
@@ -131,7 +132,7 @@ mod tests {
     use super::*;
     use DType::*;
 
-    /// `numpy.promote_types` over every pair, as numpy 2.4 has it.
+    /// Checks every pair against `numpy.promote_types` of numpy 2.4.
     #[test]
     fn numpy_agrees() {
         let order = [Bool, I8, I16, I32, I64, U8, U16, U32, U64, F16, F32, F64];

@@ -1,7 +1,8 @@
-//! Several matrices as one, below one another or side by side: the source behind concatenation.
+//! Several matrices as one, one below the other or side by side: the source behind concatenation.
 //!
-//! A [`Stacked`] holds chains, not data. A pass over it opens a pass over each member for the rows and columns it
-//! needs, so selections are pushed down to the files, and every member keeps what is recorded on it.
+//! A [`Stacked`] holds chains, not data. A pass over it opens a pass over each member for the rows
+//! and columns it needs, so selections are pushed down to the files, and every member keeps its
+//! recorded operations.
 
 mod dtype;
 mod pass;
@@ -15,13 +16,13 @@ use crate::matrix::{ColumnMap, Layout, Location, Pass, Reads, Rows, Source};
 use crate::session::Allowance;
 use std::sync::Arc;
 
-/// Stands for a row or column a member does not have, in [`Member::from`].
+/// Marks, in [`Member::from`], a row or column that a member lacks.
 pub const MISSING: u32 = u32::MAX;
 
-/// The axis that becomes longer.
+/// The axis that grows in a stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Along {
-    /// Members lie below one another; their columns are aligned.
+    /// Members lie one below the other; their columns are aligned.
     Obs,
     /// Members lie side by side; their rows are aligned.
     Var,
@@ -32,15 +33,17 @@ pub enum Along {
 pub struct Member {
     /// The matrix.
     pub x: LazyMatrix,
-    /// For each entry of the aligned axis of the stack (columns along obs, rows along var) the member's own, or
-    /// [`MISSING`]; `None` when they are the same.
+    /// Position in the member, or [`MISSING`], of each entry of the stack's aligned axis (columns
+    /// along obs, rows along var); `None` when the axes are equal.
     pub from: Option<Vector<u32>>,
 }
 
-/// Matrices stacked along an axis, the other one aligned; what a member lacks reads as the fill value.
+/// Matrices stacked along one axis and aligned along the other; entries that a member lacks read as
+/// the fill value.
 ///
-/// It is sparse as soon as one member is (as `anndata.concat` has it), and then dense members lose their zeros. The
-/// dtype is numpy's common one, widened where a member cannot hold the fill value.
+/// A stack is sparse as soon as one member is (as in `anndata.concat`); zeros of dense members are
+/// then dropped. The dtype is numpy's common one, widened where a member cannot hold the fill
+/// value.
 #[derive(Debug)]
 pub struct Stacked {
     along: Along,
@@ -49,18 +52,19 @@ pub struct Stacked {
     sparse: bool,
     dtype: DType,
     fill: Fill,
-    /// First row (column along var) of each member, and the number of all.
+    /// First row (column along var) of each member, followed by the total.
     starts: Vec<usize>,
 }
 
 impl Stacked {
-    /// Stacks `members` along an axis; `aligned` is the length of the other one. Without `fill`, what a member lacks is
-    /// 0 in a sparse result and NaN in a dense one.
+    /// Stacks `members` along an axis; `aligned` is the length of the other one. Without `fill`,
+    /// entries that a member lacks are 0 in a sparse result and NaN in a dense one.
     ///
     /// # Errors
-    /// [`Error::Parameter`] without members; [`Error::Shape`] when a map has another length than `aligned` or a member
-    /// without map another extent; [`Error::Index`] for a map that points past a member's end; [`Error::Parameter`] when
-    /// the result has 2^32 rows or columns or more.
+    /// [`Error::Parameter`] without members; [`Error::Shape`] when a map, or the aligned axis of a
+    /// member without one, has another length than `aligned`; [`Error::Index`] for a map that
+    /// points past a member's end; [`Error::Parameter`] when the result has 2^32 rows or columns or
+    /// more.
     pub fn new(along: Along, members: Vec<Member>, aligned: usize, fill: Option<Fill>) -> Result<Self> {
         if members.is_empty() {
             return Err(Error::parameter("adatas", "at least one object", "none"));
@@ -85,7 +89,7 @@ impl Stacked {
         }
         let total = starts.last().copied().unwrap_or(0);
         if u32::try_from(total).is_err() || u32::try_from(aligned).is_err() {
-            return Err(Error::parameter("adatas", "fewer than 4294967295 rows and columns together", total));
+            return Err(Error::parameter("adatas", "fewer than 4294967296 rows or columns in all", total));
         }
         let shape = if along == Along::Obs { (total, aligned) } else { (aligned, total) };
         let sparse = members.iter().any(|m| m.x.is_sparse());
@@ -101,22 +105,22 @@ impl Stacked {
         Ok(Stacked { along, members, shape, sparse, dtype, fill, starts })
     }
 
-    /// The axis.
+    /// Returns the axis along which the members lie.
     pub fn along(&self) -> Along {
         self.along
     }
 
-    /// The matrices, in order.
+    /// Returns the matrices, in order.
     pub fn members(&self) -> &[Member] {
         &self.members
     }
 
-    /// The value read for genes that a member lacks.
+    /// Returns the value read for entries that a member lacks.
     pub fn fill(&self) -> Fill {
         self.fill
     }
 
-    /// Whether every member has every entry of the aligned axis.
+    /// Returns whether every member has every entry of the aligned axis.
     fn complete(&self) -> bool {
         self.members.iter().all(|m| m.from.as_ref().is_none_or(|from| !from.contains(&MISSING)))
     }
@@ -139,7 +143,8 @@ impl Source for Stacked {
         }
     }
 
-    /// Exact when members are stacked whole, else at most that many.
+    /// Returns the number of stored values: exact when members are stacked whole, else an upper
+    /// bound; `None` for a dense stack.
     fn nnz(&self) -> Option<u64> {
         if !self.sparse {
             return None;
@@ -188,7 +193,7 @@ impl Source for Stacked {
 }
 
 impl LazyMatrix {
-    /// The stack below, when the source is one.
+    /// Returns the stack, if the source is one.
     pub fn stack(&self) -> Option<&Stacked> {
         self.source().as_any()?.downcast_ref()
     }

@@ -1,8 +1,8 @@
-//! One pass over a stack: the blocks of its members, cut where they end and put together again.
+//! One pass over a stack: the blocks of its members, cut at their ends and joined.
 //!
-//! A block of the stack never needs more than one block of each member. Where members follow one another that is
-//! the member's block as it is; where rows are interleaved, a member's block serves several blocks of the stack and
-//! is kept, decoded, until the last of them.
+//! A block of the stack needs at most one block of each member. Where members follow one another,
+//! it is the member's block unchanged. Where rows are interleaved, a member's block serves several
+//! blocks of the stack and is kept, decoded, until the last of them.
 
 use super::{Along, Stacked, MISSING};
 use crate::chain::LazyMatrix;
@@ -16,43 +16,47 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-/// The name of positions of rows in errors.
+/// Describes positions of rows in errors of memory.
 const ROWS: &str = "rows of a stack";
 
 const STACK: &str = "rows of a stack of matrices";
 
-/// A member's part in the pass.
+/// The part of a member in the pass.
 struct Part<'a> {
-    /// The member, rows and columns selected.
+    /// The member with its rows and columns selected.
     x: LazyMatrix,
-    /// Column of the result of each of its columns, ascending; `None` when they are the same.
+    /// Column of the result for each of the member's columns, ascending; `None` when they are the
+    /// same.
     targets: Option<Vec<u32>>,
-    /// Its blocks.
+    /// Row ranges of the member's blocks.
     blocks: Vec<Range<usize>>,
     costs: Vec<usize>,
-    /// How often a block is needed.
+    /// Number of blocks of the stack that need each block.
     uses: Vec<u32>,
-    /// Gone when nothing is left to read; then what it holds (partitions of compressed columns) goes too.
+    /// The member's pass and the number of reads still to come. The pass is dropped after the last
+    /// one, with everything it holds (partitions of compressed columns).
     pass: Mutex<(Option<Arc<dyn Pass + 'a>>, u64)>,
 }
 
-/// The part that a block of the stack takes from a member: rows `rows` (in the order of the member's pass) of its block `block`.
+/// The part that a block of the stack takes from a member: the rows `rows` (in the order of the
+/// member's pass) of its block `block`.
 struct Piece {
     part: usize,
     block: usize,
     rows: Range<usize>,
 }
 
+/// One pass over a stack.
 pub(super) struct StackedPass<'a> {
     stack: &'a Stacked,
     rows: Rows,
     n_out: usize,
-    /// `None` for a member that contributes nothing.
+    /// Part of each member; `None` for a member that contributes no rows.
     parts: Vec<Option<Part<'a>>>,
     blocks: Vec<Range<usize>>,
     pieces: Vec<Vec<Piece>>,
     kept: Mutex<Kept>,
-    /// Bytes of decoded blocks to keep.
+    /// Upper bound of the bytes of decoded blocks to keep.
     limit: usize,
 }
 
@@ -64,7 +68,8 @@ struct Kept {
     bytes: usize,
 }
 
-/// A member's block in the dtype and sparsity of the stack; sparse indices are columns of the result.
+/// A member's block in the dtype and sparsity of the stack; sparse indices are columns of the
+/// result.
 struct Rowed {
     start: usize,
     storage: Storage,
@@ -72,6 +77,7 @@ struct Rowed {
 }
 
 impl<'a> StackedPass<'a> {
+    /// Plans the blocks of a pass over `rows` and `columns`, and opens the passes of the members.
     pub(super) fn new(
         stack: &'a Stacked,
         rows: Rows,
@@ -80,13 +86,13 @@ impl<'a> StackedPass<'a> {
     ) -> Result<Self> {
         let n = rows.len(stack.shape.0);
         let n_out = columns.map_or(stack.shape.1, ColumnMap::n_out);
-        // Along obs members are read one after another, else all of them at once.
+        // Along obs members are read one after another, along var all of them at once.
         let share = if stack.along == Along::Obs { 2 } else { 2 * stack.members.len() };
         let mut parts = Vec::with_capacity(stack.members.len());
         for p in 0..stack.members.len() {
             parts.push(Part::open(stack, p, &rows, columns, &allowed.among(share))?);
         }
-        // A block is bounded by those of its members, unless it fills in much more than they have.
+        // A block is bounded by the blocks of its members, unless filling in adds much more.
         let filled = !stack.sparse || stack.fill.value != 0.0;
         let most = if filled { (BLOCK_VALUES as usize / n_out.max(1)).clamp(1, BLOCK_ROWS) } else { BLOCK_ROWS };
         let (mut blocks, mut pieces) = (Vec::new(), Vec::new());
@@ -143,7 +149,7 @@ impl<'a> StackedPass<'a> {
         part.ok_or_else(|| Error::Internal("a member of a stack is missing".to_owned()))
     }
 
-    /// A member's block, kept while other blocks of the stack need it too.
+    /// Returns a member's block, decoded; it is kept while other blocks of the stack need it, too.
     fn piece(&self, piece: &Piece) -> Result<Arc<Rowed>> {
         let part = self.part(piece.part)?;
         let (uses, key) = (part.uses[piece.block], (piece.part, piece.block));
@@ -168,7 +174,7 @@ impl<'a> StackedPass<'a> {
                     kept.bytes += size;
                     Some(cell)
                 }
-                // No room: it is decoded again for the next.
+                // Over the limit: the next block of the stack decodes it again.
                 None => None,
             }
         };
@@ -181,7 +187,7 @@ impl<'a> StackedPass<'a> {
     fn gather<T: Number>(&self, range: &Range<usize>, pieces: &[(&Piece, Arc<Rowed>)]) -> Result<Storage> {
         let fill = T::from_f64(self.stack.fill.value);
         let broken = || Error::Internal("the blocks of a stack do not fit together".to_owned());
-        // Where each piece is: its next row.
+        // The next row of each piece.
         let mut next: Vec<usize> = pieces.iter().map(|(piece, _)| piece.rows.start).collect();
         let (mut indptr, mut indices, mut out) = (vec![0usize], Vec::<u32>::new(), Vec::<T>::new());
         memory::reserve(&mut indptr, range.len(), STACK)?;
@@ -251,8 +257,9 @@ impl<'a> StackedPass<'a> {
         Ok(if self.stack.sparse { Storage::Csr { indptr, indices, data } } else { Storage::Dense(data) })
     }
 
-    /// Columns that read as the fill value and have to be stored: along obs those a member lacks, along var those of a
-    /// member that lacks the row. Empty where the fill value is a zero of a sparse stack.
+    /// Returns the columns that read as the fill value and have to be stored: along obs those the
+    /// member lacks, along var all of its own, for a row that it lacks. Empty where the fill value
+    /// is a zero of a sparse stack.
     fn absent(&self, part: Option<&Part<'a>>) -> Vec<u32> {
         if !self.stack.sparse || self.stack.fill.value == 0.0 {
             return Vec::new();
@@ -271,13 +278,13 @@ impl<'a> StackedPass<'a> {
     }
 }
 
-/// At most `most` positions.
+/// Collects at most `most` positions.
 fn some(from: impl Iterator<Item = u32>, most: usize) -> Result<Vec<u32>> {
     memory::exactly(most, from, ROWS)
 }
 
 impl Stacked {
-    /// The member row `row` belongs to along obs; `guess` is looked at first.
+    /// Returns the member that `row` belongs to along obs; `guess` is tried first.
     fn member_of(&self, row: usize, guess: usize) -> usize {
         if self.starts[guess] <= row && row < self.starts[guess + 1] {
             return guess;
@@ -285,12 +292,12 @@ impl Stacked {
         self.starts.partition_point(|&s| s <= row) - 1
     }
 
-    /// Whether member `p` has row `row` along var.
+    /// Returns whether member `p` has `row` along var.
     fn has_row(&self, p: usize, row: usize) -> bool {
         self.members[p].from.as_ref().is_none_or(|from| from[row] != MISSING)
     }
 
-    /// The rows of member `p` that a pass over `rows` needs, `None` for all.
+    /// Returns the rows of member `p` that a pass over `rows` needs; `None` for all.
     fn rows_of(&self, p: usize, rows: &Rows) -> Result<Option<Vec<u32>>> {
         Ok(match (self.along, rows) {
             (Along::Obs, Rows::All) => None,
@@ -312,7 +319,8 @@ impl Stacked {
         })
     }
 
-    /// The columns of member `p` that a pass needs and where they go; `None` for all of them and the same place.
+    /// Returns the columns of member `p` that a pass needs (`None` for all) and their columns in
+    /// the result (`None` for the same).
     fn columns_of(&self, p: usize, columns: Option<&ColumnMap>) -> (Option<Vec<u32>>, Option<Vec<u32>>) {
         let own_width = self.members[p].x.shape().1;
         let (mut own, mut targets) = (Vec::new(), Vec::new());
@@ -365,7 +373,7 @@ impl<'a> Part<'a> {
         self.pass.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One use of a block less; the last one lets the pass go.
+    /// Counts down the reads still to come; after the last one the pass is dropped.
     fn done(&self) {
         let mut state = self.state();
         state.1 = state.1.saturating_sub(1);
@@ -374,7 +382,7 @@ impl<'a> Part<'a> {
         }
     }
 
-    /// Reads and transforms a block.
+    /// Reads and transforms a block of the member, in the dtype and sparsity of the stack.
     fn read(&self, stack: &Stacked, block: usize) -> Result<Rowed> {
         let pass = self.state().0.clone();
         let pass = pass.ok_or_else(|| Error::Internal("a block of a stack was asked for twice".to_owned()))?;
@@ -401,7 +409,7 @@ impl<'a> Part<'a> {
     }
 }
 
-/// `data` as `dtype`, which holds all its values or rounds them as numpy would.
+/// Converts `data` to `dtype`, rounding as numpy does where it does not hold all values.
 fn cast(data: Data, dtype: DType) -> Result<Data> {
     fn typed<F: Number, T: Number>(from: &[F], _: &[T]) -> Result<Data> {
         Ok(T::wrap(memory::collected(from.iter().map(|x| T::from_f64(x.to_f64())), STACK)?))
@@ -415,7 +423,7 @@ fn cast(data: Data, dtype: DType) -> Result<Data> {
     with_data!(&data, v => to(v, dtype))
 }
 
-/// Dense rows without their zeros.
+/// Compresses dense rows, dropping zeros; `targets` are the columns of the result.
 fn sparsify(data: &Data, n_rows: usize, n_cols: usize, targets: Option<&[u32]>) -> Result<Storage> {
     fn typed<T: Number>(v: &[T], n_rows: usize, n_cols: usize, targets: Option<&[u32]>) -> Result<Storage> {
         let stored = v.iter().filter(|&&x| x != T::default()).count();
@@ -452,7 +460,7 @@ impl Pass for StackedPass<'_> {
     fn read(&self, block: usize) -> Result<Block> {
         let (range, pieces) = (self.blocks[block].clone(), &self.pieces[block]);
         let storage = match pieces.as_slice() {
-            // A member's block as it is.
+            // A member's block, unchanged.
             [piece] if self.plain(piece, &range) => {
                 let part = self.part(piece.part)?;
                 let read = part.read(self.stack, piece.block);
@@ -481,7 +489,8 @@ impl Pass for StackedPass<'_> {
 }
 
 impl StackedPass<'_> {
-    /// Whether a block of the stack is one block of a member, nothing to fill in.
+    /// Returns whether a block of the stack is exactly one block of a member, with nothing to fill
+    /// in.
     fn plain(&self, piece: &Piece, range: &Range<usize>) -> bool {
         let Some(part) = self.parts.get(piece.part).and_then(Option::as_ref) else { return false };
         let whole = part.blocks.get(piece.block) == Some(&piece.rows) && piece.rows.len() == range.len();

@@ -1,4 +1,5 @@
-//! `array`: dense numbers, booleans and complex numbers of any rank. Also what every leaf dataset decodes to.
+//! `array`: dense numbers, booleans and complex numbers of any rank. Every leaf dataset is decoded
+//! here.
 
 use super::{other, Encoding, Matrix, WriteOptions};
 use crate::dtype::as_bytes;
@@ -22,6 +23,7 @@ pub(crate) const ENCODING: Encoding = Encoding {
     matrix: |_| Ok(Some(Matrix::Dense)),
 };
 
+/// Describes a dataset by its extents and dtype.
 pub(super) fn describe(node: &Node, out: &mut Description) -> Result<()> {
     let values = node.values()?;
     out.shape = values.shape();
@@ -29,7 +31,7 @@ pub(super) fn describe(node: &Node, out: &mut Description) -> Result<()> {
     Ok(())
 }
 
-/// A dataset or field as the array it is: numbers, complex, strings or a rec-array.
+/// Decodes a dataset or field by its type: numbers, complex numbers, strings or a rec-array.
 pub(super) fn decode(values: &Values<'_>) -> Result<Value> {
     if values.is_null() {
         return Err(values.format("values", "a dataset without space"));
@@ -46,7 +48,7 @@ pub(super) fn decode(values: &Values<'_>) -> Result<Value> {
     })
 }
 
-/// Numbers in the dtype they are stored in, in native byte order.
+/// Reads numbers in their stored dtype, in native byte order.
 pub(super) fn numbers(values: &Values<'_>) -> Result<Data> {
     if values.kind().boolean().is_some() {
         return Ok(Data::Bool(values.read_booleans(None)?));
@@ -72,7 +74,7 @@ pub(super) fn numbers(values: &Values<'_>) -> Result<Data> {
     })
 }
 
-/// All texts of a dataset or field.
+/// Reads all texts of a dataset or field.
 pub(super) fn strings(values: &Values<'_>) -> Result<Strings> {
     let mut out = Strings::new();
     values.read_texts(None, &mut |text| {
@@ -83,7 +85,7 @@ pub(super) fn strings(values: &Values<'_>) -> Result<Strings> {
     Ok(out)
 }
 
-/// Truth values stored as an enumeration or as the numbers 0 and 1.
+/// Reads booleans that are stored as an enumeration or as the numbers 0 and 1.
 pub(super) fn booleans(values: &Values<'_>) -> Result<Vec<bool>> {
     if values.kind().boolean().is_some() {
         return values.read_booleans(None);
@@ -96,7 +98,7 @@ pub(super) fn booleans(values: &Values<'_>) -> Result<Vec<bool>> {
     memory::tried(values.read_integers(None)?.into_iter().map(truth), "truth values")
 }
 
-/// Whole numbers of a 1-D dataset.
+/// Reads the integers of a 1-D dataset.
 pub(super) fn whole_numbers(node: &Node) -> Result<Vec<i64>> {
     let values = node.values()?;
     if values.shape().len() != 1 {
@@ -105,7 +107,7 @@ pub(super) fn whole_numbers(node: &Node) -> Result<Vec<i64>> {
     values.read_integers(None)
 }
 
-/// Without axes it is a scalar.
+/// Returns the encoding of an array of this shape: `numeric-scalar` without axes, else `array`.
 fn encoding_of(shape: &[usize]) -> &'static Encoding {
     match Encoding::of_name("numeric-scalar") {
         Some(scalar) if shape.is_empty() => scalar,
@@ -130,6 +132,7 @@ pub(super) fn write_data(
     with_data!(data, v => put(group, key, shape, v, &options.layout()))
 }
 
+/// Writes complex numbers as an array of this shape: complex64 if `single`, else complex128.
 pub(super) fn write_complex(
     group: &GroupWriter<'_>,
     key: &str,
@@ -143,12 +146,12 @@ pub(super) fn write_complex(
     encoding_of(shape).mark_array(&dataset)
 }
 
-/// Real and imaginary parts, one after the other: complex numbers as they are in memory.
+/// Returns real and imaginary parts alternately, the layout of complex numbers in memory.
 pub(super) fn parts(data: &[(f64, f64)]) -> Result<Vec<f64>> {
     memory::exactly(data.len() * 2, data.iter().flat_map(|&(re, im)| [re, im]), "complex numbers")
 }
 
-/// A buffer must fill its shape.
+/// Checks that a buffer of `found` values fills its shape; the error names `key` in `group`.
 pub(super) fn expect(group: &GroupWriter<'_>, key: &str, shape: &[usize], found: usize) -> Result<()> {
     if shape.iter().try_fold(1_usize, |n, &e| n.checked_mul(e)) == Some(found) {
         return Ok(());

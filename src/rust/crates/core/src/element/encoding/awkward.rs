@@ -1,4 +1,5 @@
-//! `awkward-array`: the buffers of an awkward array, its form and its length, kept as they are.
+//! `awkward-array`: the buffers, form and length of an awkward array, which are read and written
+//! without interpretation.
 
 use super::{other, Encoding, Reading, WriteOptions, PLAIN};
 use crate::element::{Description, Value};

@@ -1,4 +1,4 @@
-//! `bytes`: bytes that need not be text, one value without axes.
+//! `bytes`: one value without axes that need not be text.
 
 use super::{array, other, Encoding, Reading, PLAIN};
 use crate::element::{Scalar, Value};

@@ -1,4 +1,4 @@
-//! `categorical`: codes into categories of any kind.
+//! `categorical`: codes that point into categories of any kind.
 
 use super::{array, other, Encoding, Reading, WriteOptions, PLAIN};
 use crate::element::{Categorical, Data, Description, Value};
@@ -28,7 +28,7 @@ fn read(node: &Node, reading: &Reading) -> Result<Value> {
     combine(node, codes, categories, ordered)
 }
 
-/// Checked codes over checked categories.
+/// Checks codes and categories and makes a categorical of them.
 pub(super) fn combine(node: &Node, codes: Vec<i64>, categories: Value, ordered: bool) -> Result<Value> {
     let n = match &categories {
         Value::Array(a) if a.shape.len() == 1 => a.shape[0],
@@ -62,7 +62,7 @@ fn write(group: &GroupWriter<'_>, key: &str, value: &Value, options: &WriteOptio
     let group = group.group(key)?;
     ENCODING.mark_group(&group)?;
     group.set_flag("ordered", value.ordered)?;
-    // The narrowest width, by pandas' rule.
+    // The narrowest integer, by pandas' rule.
     let codes = if n < i8::MAX as usize {
         Data::I8(memory::collected(value.codes.iter().map(|&c| c as i8), CODES)?)
     } else if n < i16::MAX as usize {

@@ -1,4 +1,5 @@
-//! `dataframe`: an index and named columns. Version 0.1.0 keeps a categorical's categories in `__categories`.
+//! `dataframe`: an index and named columns. Version 0.1.0 keeps a categorical's categories in
+//! `__categories`.
 
 use super::table::{self, Columns};
 use super::{array, categorical, other, Encoding, Reading, WriteOptions, PLAIN};
@@ -18,13 +19,14 @@ pub(super) const ENCODING: Encoding = Encoding {
     ..PLAIN
 };
 
-/// Starts the group of a dataframe: its attributes.
+/// Writes the attributes of the group of a dataframe: encoding, index and order of columns.
 pub(crate) fn start(group: &GroupWriter<'_>, index: &str, columns: &[&str]) -> Result<()> {
     ENCODING.mark_group(group)?;
     group.set_text("_index", index)?;
     group.set_texts("column-order", columns)
 }
 
+/// Reads the names of the index and of the columns of a dataframe or a compound table.
 pub(in crate::element) fn columns_of(node: &Node) -> Result<Columns> {
     if !node.is_group() {
         return table::table_columns(node);
@@ -45,23 +47,23 @@ pub(in crate::element) fn columns_of(node: &Node) -> Result<Columns> {
     Ok(Columns { index: index.to_owned(), names })
 }
 
-/// The index alone, under this key.
+/// Reads the index alone, stored under `key`.
 pub(in crate::element) fn index_of(node: &Node, key: &str, reading: &Reading) -> Result<Value> {
     column(node, key, None, reading)
 }
 
-/// One column alone, checked against the length of the index where that can be told without reading it.
+/// Reads one column alone; checks its length if the index tells its own without being read.
 pub(in crate::element) fn column_of(node: &Node, columns: &Columns, name: &str, reading: &Reading) -> Result<Value> {
     column(node, name, rows_of(node, &columns.index).ok().flatten(), reading)
 }
 
-/// Number of rows, from the index's extents.
+/// Returns the number of rows by the extents of the index.
 fn rows_of(node: &Node, index: &str) -> Result<Option<usize>> {
     if !node.is_group() {
         return Ok(node.shape().and_then(|s| s.first().copied()));
     }
     let child = node.child(index)?;
-    // A hostile file links a table as its own index.
+    // A hostile file may link a table as its own index.
     if child.is_group() && super::encoding_of(&child)?.0 == ENCODING.name {
         return Err(child.format("a 1-D index", "a dataframe"));
     }
@@ -69,13 +71,14 @@ fn rows_of(node: &Node, index: &str) -> Result<Option<usize>> {
     Ok(shape.first().copied())
 }
 
-/// Rows of the table at `path`, where its index tells.
+/// Returns the number of rows of the table at `path` by the extents of its index; `None` for none.
 pub(in crate::element) fn n_rows(store: &Arc<Store>, path: &str) -> Option<usize> {
     let node = store.node(path).ok()?;
     let columns = columns_of(&node).ok()?;
     rows_of(&node, &columns.index).ok().flatten()
 }
 
+/// Reads a dataframe or a compound table.
 pub(super) fn read(node: &Node, reading: &Reading) -> Result<Value> {
     let Columns { index: key, names } = columns_of(node)?;
     let index = column(node, &key, None, reading)?;
@@ -91,7 +94,7 @@ pub(super) fn read(node: &Node, reading: &Reading) -> Result<Value> {
     Ok(Value::DataFrame(DataFrame { index_name, index: Box::new(index), columns }))
 }
 
-/// One column (or the index), checked.
+/// Reads one column or the index; checks that it is 1-D and, where `rows` is known, of this length.
 fn column(node: &Node, name: &str, rows: Option<usize>, reading: &Reading) -> Result<Value> {
     if !node.is_group() {
         let value = table::table_column(node, name, reading)?;
@@ -109,7 +112,7 @@ fn column(node: &Node, name: &str, rows: Option<usize>, reading: &Reading) -> Re
     one_dimensional(&child, value, rows)
 }
 
-/// A column must be 1-D and, where `rows` is known, of that length.
+/// Checks that a column is 1-D and, where `rows` is known, of this length.
 fn one_dimensional(child: &Node, value: Value, rows: Option<usize>) -> Result<Value> {
     let one_dimension = match &value {
         Value::Array(a) => a.shape.len() == 1,
@@ -128,8 +131,8 @@ fn one_dimensional(child: &Node, value: Value, rows: Option<usize>) -> Result<Va
     }
 }
 
-/// Where the categories of a column of version 0.1.0 are: its attribute `categories` is a reference to (or the path of)
-/// a dataset, which anndata always put at `__categories/<column>`.
+/// Returns the categories of a column of version 0.1.0; `None` for other columns. Its attribute
+/// `categories` refers to them, but anndata always put them at `__categories/<column>`.
 fn old_categories(frame: &Node, column: &Node, name: &str) -> Result<Option<Node>> {
     if column.is_group() || !column.has_attribute("categories")? {
         return Ok(None);
@@ -140,6 +143,7 @@ fn old_categories(frame: &Node, column: &Node, name: &str) -> Result<Option<Node
     }
 }
 
+/// Describes a dataframe or a compound table by its rows and the names of its columns.
 pub(super) fn describe(node: &Node, out: &mut Description) -> Result<()> {
     let Columns { index, names } = columns_of(node)?;
     out.shape = vec![rows_of(node, &index)?.unwrap_or(0), names.len()];
@@ -159,12 +163,12 @@ fn write(group: &GroupWriter<'_>, key: &str, value: &Value, options: &WriteOptio
         }
         if name == index && !same_texts(&frame.index, value) {
             let expected = format!("a column named otherwise than the index, or with the same values (in '{key}')");
-            return Err(Error::parameter("column", expected, format!("'{name}' with others")));
+            return Err(Error::parameter("column", expected, format!("'{name}' with other values")));
         }
     }
     let group = group.group(key)?;
     start(&group, index, &frame.columns.iter().map(|c| c.0.as_str()).collect::<Vec<_>>())?;
-    // A column with the index's name has its values: they are there once, as for anndata.
+    // A column with the index's name has the same values, so it is stored once, as in anndata.
     let columns = frame.columns.iter().filter(|(name, _)| name != index);
     for (name, value) in std::iter::once((index, &*frame.index)).chain(columns.map(|(n, v)| (n.as_str(), v))) {
         let (place, last) = group.column_place(name)?;
@@ -173,8 +177,9 @@ fn write(group: &GroupWriter<'_>, key: &str, value: &Value, options: &WriteOptio
     Ok(())
 }
 
-/// Checks the names of the columns of the dataframe `key`: each once, not anndata's own, and with a '/' only where no
-/// other column lies in the way ("T" and "T/NK").
+/// Checks the names of the columns of the dataframe `key`: each occurs once and is not reserved by
+/// anndata. A name with '/' has no empty part and does not continue the name of another column ("T"
+/// and "T/NK").
 ///
 /// # Errors
 /// [`Error::Parameter`] naming the column.
@@ -201,7 +206,7 @@ pub(crate) fn check_names<'n>(key: &str, index: &'n str, columns: impl Iterator<
     Ok(())
 }
 
-/// Whether two columns have the same values, or read as the same texts.
+/// Returns whether two columns have equal values or read as the same texts.
 pub(crate) fn same_texts(a: &Value, b: &Value) -> bool {
     a == b || matches!((texts(a), texts(b)), (Some(a), Some(b)) if a == b)
 }

@@ -1,4 +1,4 @@
-//! `dict`, and what is one under another name: a group of elements by key.
+//! `dict`, and the groups of elements by key that have another name (`anndata`, `raw`).
 
 use super::{other, Encoding, Reading, PLAIN};
 use crate::element::{Description, Value};
@@ -17,14 +17,15 @@ pub(crate) const DICT: Encoding = Encoding {
     ..GROUP
 };
 
-/// The root of a file.
+/// The encoding of the root of a file.
 pub(crate) const ANNDATA: Encoding = Encoding { name: "anndata", ..GROUP };
 
-/// The slot `raw`.
+/// The encoding of the slot `raw`.
 pub(crate) const RAW: Encoding = Encoding { name: "raw", ..GROUP };
 
 const GROUP: Encoding = Encoding { versions: &["0.1.0"], read, describe, ..PLAIN };
 
+/// Reads all elements of a group.
 pub(super) fn read(node: &Node, reading: &Reading) -> Result<Value> {
     let item = |key: String| {
         let value = reading.read(&node.child(&key)?)?;
@@ -33,6 +34,7 @@ pub(super) fn read(node: &Node, reading: &Reading) -> Result<Value> {
     Ok(Value::Dict(node.keys()?.into_iter().map(item).collect::<Result<_>>()?))
 }
 
+/// Describes a group by the keys of its elements.
 pub(super) fn describe(node: &Node, out: &mut Description) -> Result<()> {
     out.keys = node.keys()?;
     Ok(())

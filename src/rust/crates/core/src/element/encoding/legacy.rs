@@ -1,5 +1,5 @@
-//! Elements without encoding attributes, from anndata before 0.8: plain groups and datasets, `h5sparse_format`
-//! matrices, compound tables.
+//! Elements without encoding attributes, from anndata before 0.8: plain groups and datasets,
+//! `h5sparse_format` matrices, compound tables.
 
 use super::table::{is_mapping, is_table};
 use super::{array, dataframe, dict, scalar, sparse, Encoding, Matrix, Reading, PLAIN};
@@ -23,7 +23,7 @@ fn read(node: &Node, reading: &Reading) -> Result<Value> {
     match values.kind() {
         Kind::Compound(_) if is_table(node) => dataframe::read(node, reading),
         Kind::Compound(_) => match array::decode(&values)? {
-            // One field per key.
+            // A compound dataset with one field per key.
             Value::RecArray(fields) if is_mapping(node) => Ok(Value::Dict(fields)),
             other => Ok(other),
         },
@@ -32,7 +32,8 @@ fn read(node: &Node, reading: &Reading) -> Result<Value> {
     }
 }
 
-/// Whether it is a text of anndata 0.5, which keeps one of `uns` as a vector of one, of fixed width.
+/// Returns whether it is a text of anndata 0.5, which stores texts of `uns` as vectors of length 1
+/// and of fixed width.
 fn is_old_text(node: &Node, kind: &Kind, shape: &[usize]) -> bool {
     node.path().starts_with("uns/") && matches!(kind, Kind::FixedText { .. }) && shape == [1]
 }
@@ -70,7 +71,8 @@ fn describe(node: &Node, out: &mut Description) -> Result<()> {
     }
 }
 
-/// A dense array, one of a loom file, a sparse matrix by its old attributes, or one of 10x Genomics.
+/// Returns how an element is streamed as a matrix: a dense array, one of a loom file, a sparse
+/// matrix with the old attributes, or a group of 10x Genomics or SeuratDisk.
 fn matrix(node: &Node) -> Result<Option<Matrix>> {
     if !node.is_group() {
         return Ok(Some(if loom::is_matrix(node) { Matrix::Turned } else { Matrix::Dense }));
@@ -80,7 +82,7 @@ fn matrix(node: &Node) -> Result<Option<Matrix>> {
         Some(Some("csr")) => sparse::matrix(node, SparseFormat::Csr).map(Some),
         Some(Some("csc")) => sparse::matrix(node, SparseFormat::Csc).map(Some),
         Some(Some(_)) => Ok(None),
-        // Features x barcodes by columns are cells x genes by rows.
+        // Compressed columns of features x cells are compressed rows of cells x features.
         _ => {
             let shape = match shape_10x(node)? {
                 None => shape_seurat(node)?,
@@ -91,8 +93,9 @@ fn matrix(node: &Node) -> Result<Option<Matrix>> {
     }
 }
 
-/// Cells and features of a matrix of SeuratDisk, which may have its extents in an attribute: else they follow from its
-/// offsets and the names of its assay.
+/// Returns the numbers of cells and features of a matrix of SeuratDisk. They come from the
+/// attribute `dims` or, without it, from the number of offsets and the names of the features of its
+/// assay.
 fn shape_seurat(group: &Node) -> Result<Option<(usize, usize)>> {
     let extent = |n: i64| u32::try_from(n).ok().map(|n| n as usize);
     if let Some(dims) = group.attribute("dims")? {
@@ -112,13 +115,14 @@ fn shape_seurat(group: &Node) -> Result<Option<(usize, usize)>> {
     })
 }
 
-/// Cells and genes of a matrix of Cell Ranger, which has its extents in a dataset.
+/// Returns the numbers of cells and genes of a matrix of Cell Ranger, which stores its extents in a
+/// dataset.
 fn shape_10x(group: &Node) -> Result<Option<(usize, usize)>> {
     if group.optional("barcodes")?.is_none() {
         return Ok(None);
     }
     let shape = group.child("shape")?;
-    // Not read before it is known to be small.
+    // The dataset is read only once its extents are known to be small.
     if shape.shape() != Some(vec![2]) {
         return Ok(None);
     }

@@ -1,4 +1,5 @@
-//! One file per on-disk encoding, and the registry that finds it by (encoding-type, encoding-version) or by value.
+//! One file per on-disk encoding, and the registry that finds an encoding by (encoding-type,
+//! encoding-version) or by value.
 
 mod array;
 mod awkward;
@@ -28,25 +29,26 @@ pub(crate) use sparse::start as start_sparse;
 pub(super) use dataframe::{column_of, columns_of, index_of, n_rows};
 pub(super) use table::{coded_columns, describe_field, field, read_field};
 
-/// An encoding: all that is said of it, once. A new one is a file with such a value and a line in [`ENCODINGS`].
+/// Everything about one encoding. To add one, write a file with such a value and a line in
+/// [`ENCODINGS`].
 pub(crate) struct Encoding {
-    /// Its name, the attribute `encoding-type`.
+    /// Name of the encoding, the attribute `encoding-type`.
     pub(crate) name: &'static str,
-    /// Its versions that are read; the last is the one written.
+    /// Versions that are read; the last one is written.
     versions: &'static [&'static str],
     /// Reads an element.
     read: fn(&Node, &Reading) -> Result<Value>,
-    /// Says what an element is, without its values.
+    /// Describes an element without reading its values.
     describe: fn(&Node, &mut Description) -> Result<()>,
-    /// Whether it is what a value is written in.
+    /// Tells whether a value is written in this encoding.
     takes: fn(&Value) -> bool,
     /// Writes a value that it takes as `key` of a group.
     write: fn(&GroupWriter<'_>, &str, &Value, &WriteOptions) -> Result<()>,
-    /// Says how an element is streamed as a matrix; `None` for one that is none.
+    /// Tells how an element is streamed as a matrix; `None` when it is not one.
     matrix: fn(&Node) -> Result<Option<Matrix>>,
 }
 
-/// An encoding for reading only and not of a matrix; every encoding starts from it.
+/// The start of every encoding: one that reads and writes nothing and holds no matrix.
 const PLAIN: Encoding = Encoding {
     name: "",
     versions: &[],
@@ -57,7 +59,8 @@ const PLAIN: Encoding = Encoding {
     matrix: |_| Ok(None),
 };
 
-/// Every encoding. The empty name is an element without encoding attributes: files of anndata before 0.8.
+/// All encodings. The empty name stands for an element without encoding attributes: files of
+/// anndata before 0.8.
 const ENCODINGS: &[&Encoding] = &[
     &array::ENCODING,
     &string_array::ENCODING,
@@ -80,29 +83,29 @@ const ENCODINGS: &[&Encoding] = &[
     &legacy::ENCODING,
 ];
 
-/// How an element is streamed as a matrix.
+/// The way to stream an element as a matrix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Matrix {
-    /// Compressed, with these rows and columns.
+    /// Compressed, with these numbers of rows and columns.
     Sparse(SparseFormat, (usize, usize)),
     /// A dense array.
     Dense,
-    /// A dense array of genes x cells.
+    /// A dense array of genes x cells, to be transposed.
     Turned,
 }
 
-/// The error for a value that an encoding does not take.
+/// Makes the error of an encoding that does not take the value.
 fn other(key: &str, value: &Value) -> Error {
     Error::Internal(format!("'{key}' is not written as {}", value.encoding()))
 }
 
 impl Encoding {
-    /// The version that is written.
+    /// Returns the version that is written.
     fn version(&self) -> &'static str {
         self.versions.last().copied().unwrap_or_default()
     }
 
-    /// Marks a group as an element of it.
+    /// Marks a group with this encoding.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -110,7 +113,7 @@ impl Encoding {
         group.set_encoding(self.name, self.version())
     }
 
-    /// Marks an array as an element of it.
+    /// Marks an array with this encoding.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -122,37 +125,38 @@ impl Encoding {
         ENCODINGS.iter().copied().find(|encoding| encoding.name == name)
     }
 
-    /// The encoding a value is written in.
+    /// Returns the encoding that a value is written in.
     fn of_value(value: &Value) -> &'static Encoding {
         ENCODINGS.iter().copied().find(|encoding| (encoding.takes)(value)).unwrap_or(&PLAIN)
     }
 }
 
 impl Value {
-    /// The name of the encoding it is written in, as in the specification.
+    /// Returns the name of the encoding that the value is written in, as in the specification.
     pub fn encoding(&self) -> &'static str {
         Encoding::of_value(self).name
     }
 }
 
-/// How far a read has come: hostile files nest without end or link to themselves.
+/// State of a read, to bound it: hostile files nest without end or link to themselves.
 pub(super) struct Reading {
-    /// The groups that are being read, each within the one before.
+    /// Identities of the groups being read, from the outermost to the innermost.
     within: RefCell<Vec<Identity>>,
     elements: Cell<usize>,
 }
 
-/// Deepest nesting that is read.
+/// Upper bound of the depth of groups that are read.
 const MAX_DEPTH: usize = 64;
-/// Most elements one read gives.
+/// Upper bound of the elements of one read.
 const MAX_ELEMENTS: usize = 100_000;
 
 impl Reading {
+    /// Starts a read.
     pub(super) fn new() -> Self {
         Reading { within: RefCell::default(), elements: Cell::new(0) }
     }
 
-    /// Reads an element within this read.
+    /// Reads an element as a part of this read.
     pub(super) fn read(&self, node: &Node) -> Result<Value> {
         self.elements.set(self.elements.get() + 1);
         if self.elements.get() > MAX_ELEMENTS {
@@ -164,7 +168,7 @@ impl Reading {
         }
         let identity = node.identity()?;
         if self.within.borrow().len() >= MAX_DEPTH {
-            return Err(node.format(format!("at most {MAX_DEPTH} levels"), "more"));
+            return Err(node.format(format!("at most {MAX_DEPTH} levels of groups"), "more"));
         }
         if self.within.borrow().contains(&identity) {
             return Err(node.format("elements of its own", "a link to a group it lies in"));
@@ -176,7 +180,7 @@ impl Reading {
     }
 }
 
-/// The (encoding-type, encoding-version) of an element; both empty when it has none.
+/// Returns the (encoding-type, encoding-version) of an element; both are empty when it has none.
 pub(super) fn encoding_of(node: &Node) -> Result<(String, String)> {
     let text = |name: &str| -> Result<String> {
         match node.attribute(name)? {
@@ -202,11 +206,12 @@ fn find(node: &Node) -> Result<(&'static Encoding, (String, String))> {
     Ok((encoding, (name, version)))
 }
 
-/// How the element of a node is streamed as a matrix; `None` when it is none. Attributes of other types than text count
-/// as none, and versions are not looked at: arrays are what they are.
+/// Returns how the element of a node is streamed as a matrix; `None` when it is not one. Versions
+/// are not checked, and an `encoding-type` that is no text counts as absent, so that any array can
+/// be streamed.
 ///
 /// # Errors
-/// [`Error::Format`] for a matrix that says nothing of its extents.
+/// [`Error::Format`] for a matrix without valid extents.
 pub(crate) fn matrix(node: &Node) -> Result<Option<Matrix>> {
     let name = node.attribute("encoding-type")?;
     let encoding = Encoding::of_name(name.as_ref().and_then(Attribute::text).unwrap_or_default());
@@ -216,8 +221,8 @@ pub(crate) fn matrix(node: &Node) -> Result<Option<Matrix>> {
     }
 }
 
-/// Whether an element marked so can stand in a file of today as it is: neither without an encoding nor of a version that
-/// is no longer written. What nobody knows here stays what it is.
+/// Returns whether an element with this encoding can be copied into a new file unchanged: it has an
+/// encoding, and not in a version that is only read. Unknown encodings are copied unchanged, too.
 pub(crate) fn is_of_today(name: &str, version: &str) -> bool {
     let old = |encoding: &Encoding| encoding.versions.contains(&version) && version != encoding.version();
     !name.is_empty() && !Encoding::of_name(name).is_some_and(old)
@@ -233,12 +238,12 @@ pub(super) fn describe(node: &Node) -> Result<Description> {
     Ok(out)
 }
 
-/// How elements are written.
+/// Options of writing elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct WriteOptions {
     /// Compression of numeric datasets.
     pub compression: crate::store::Compression,
-    /// Whether bytes are shuffled before they are compressed.
+    /// Whether bytes are shuffled before compression.
     pub shuffle: bool,
 }
 

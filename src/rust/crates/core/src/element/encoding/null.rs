@@ -1,4 +1,4 @@
-//! `null`: a dataset without space.
+//! `null`: a dataset with a null dataspace.
 
 use super::{Encoding, PLAIN};
 use crate::element::Value;

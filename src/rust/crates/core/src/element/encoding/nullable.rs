@@ -1,4 +1,5 @@
-//! `nullable-integer`, `nullable-boolean`, `nullable-string-array`: values and a mask of the missing ones.
+//! `nullable-integer`, `nullable-boolean`, `nullable-string-array`: values and a mask of the
+//! missing ones.
 
 use super::{array, other, Encoding, Reading, WriteOptions, PLAIN};
 use crate::element::{Array, Data, Description, NaValue, Nullable, Value};
@@ -57,7 +58,7 @@ fn read(node: &Node, _: &Reading) -> Result<Value> {
     if found != mask.len() {
         return Err(node.format(format!("a mask of {found} values"), mask.len().to_string()));
     }
-    // As anndata: whatever is not "NaN" is "NA".
+    // As in anndata, any text but "NaN" means "NA".
     let na_value = match node.attribute("na-value")?.as_ref().and_then(|a| a.text()) {
         Some("NaN") => NaValue::NaN,
         Some(_) => NaValue::Na,

@@ -21,7 +21,7 @@ fn read(node: &Node, _: &Reading) -> Result<Value> {
     let values = node.values()?;
     match array::decode(&values)? {
         fields @ Value::RecArray(_) => Ok(fields),
-        // A record of a real and an imaginary part is a complex number to us as to h5py.
+        // A record of a real and an imaginary part is a complex number here, as in h5py.
         other => Err(values.format("a compound type", other.encoding())),
     }
 }
@@ -34,7 +34,7 @@ fn describe(node: &Node, out: &mut Description) -> Result<()> {
     Ok(())
 }
 
-/// The kind of the values of a field.
+/// Returns the on-disk type of a field, after a check that it has `rows` rows.
 fn field_kind(name: &str, rows: usize, value: &Value) -> Result<Kind> {
     let (shape, item, found) = match value {
         Value::Array(Array { shape, data }) => (shape, Kind::of(data.dtype()), data.len()),

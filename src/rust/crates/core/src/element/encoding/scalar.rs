@@ -25,6 +25,7 @@ pub(super) const STRING: Encoding = Encoding {
     ..PLAIN
 };
 
+/// Reads a dataset of one value, whatever its axes.
 pub(super) fn read(node: &Node, _: &Reading) -> Result<Value> {
     let values = node.values()?;
     let count: usize = values.shape().iter().product();
@@ -33,7 +34,7 @@ pub(super) fn read(node: &Node, _: &Reading) -> Result<Value> {
     }
     Ok(Value::Scalar(match array::decode(&values)? {
         Value::Array(Array { data, .. }) => Scalar::Number(data),
-        // Single precision is told apart by the array.
+        // A `Scalar::Complex` has no precision, so complex64 stays an array without axes.
         Value::Complex { data, single: true, .. } => return Ok(Value::Complex { shape: vec![], data, single: true }),
         Value::Complex { data, .. } => {
             let (re, im) = data.first().copied().unwrap_or_default();

@@ -30,13 +30,14 @@ fn encoding(format: SparseFormat) -> &'static Encoding {
     }
 }
 
-/// Starts the group of a sparse matrix: its attributes.
+/// Writes the attributes of the group of a sparse matrix: encoding and shape.
 pub(crate) fn start(group: &GroupWriter<'_>, format: SparseFormat, shape: (usize, usize)) -> Result<()> {
     encoding(format).mark_group(group)?;
     group.set_integers("shape", &[shape.0 as i64, shape.1 as i64])
 }
 
-/// The extents of a sparse matrix that is streamed: its rows and columns have numbers of 32 bits.
+/// Returns the extents of a sparse matrix for streaming, where rows and columns have 32-bit
+/// positions.
 pub(super) fn matrix(node: &Node, format: SparseFormat) -> Result<Matrix> {
     let shape = match node.attribute("shape")? {
         None => node.attribute("h5sparse_shape")?,
@@ -62,7 +63,7 @@ fn read(node: &Node, _: &Reading) -> Result<Value> {
     read_as(node, format, shape_of(node, "shape")?)
 }
 
-/// The extents kept in an attribute.
+/// Returns the extents stored in an attribute.
 pub(super) fn shape_of(node: &Node, attribute: &str) -> Result<(usize, usize)> {
     let expected = || format!("two extents in the attribute '{attribute}'");
     let Some(found) = node.attribute(attribute)? else {
@@ -70,7 +71,7 @@ pub(super) fn shape_of(node: &Node, attribute: &str) -> Result<(usize, usize)> {
     };
     let extents: Option<Vec<usize>> = match &found {
         Attribute::Integer(v) => v.iter().map(|&x| usize::try_from(x).ok()).collect(),
-        // R writes whole numbers as doubles at times.
+        // R sometimes writes integers as doubles.
         Attribute::Float(v) => {
             let whole = |x: f64| (x >= 0.0 && x <= 2_f64.powi(53) && x.fract() == 0.0).then_some(x as usize);
             v.iter().map(|&x| whole(x)).collect()
@@ -83,7 +84,7 @@ pub(super) fn shape_of(node: &Node, attribute: &str) -> Result<(usize, usize)> {
     }
 }
 
-/// Reads and checks the three datasets.
+/// Reads the three datasets and checks them against the shape and each other.
 pub(super) fn read_as(node: &Node, format: SparseFormat, shape: (usize, usize)) -> Result<Value> {
     let (major, minor) = match format {
         SparseFormat::Csr => shape,
@@ -97,7 +98,7 @@ pub(super) fn read_as(node: &Node, format: SparseFormat, shape: (usize, usize)) 
     if indices.shape().unwrap_or_default() != nnz || nnz.len() != 1 {
         return Err(indices.format(format!("extents {nnz:?}, as 'data'"), format!("{:?}", indices.shape())));
     }
-    // Before anything is allocated for a shape that the file only claims.
+    // Checked before anything is allocated for a shape that the file only claims.
     let pointers = indptr.shape().unwrap_or_default();
     if pointers != [major.saturating_add(1)] {
         return Err(indptr.format(format!("{} offsets", major.saturating_add(1)), format!("extents {pointers:?}")));
@@ -108,7 +109,7 @@ pub(super) fn read_as(node: &Node, format: SparseFormat, shape: (usize, usize)) 
     Ok(Value::Sparse(Sparse { format, shape, indptr, indices, data }))
 }
 
-/// Offsets that start at 0, never descend and end at `nnz`.
+/// Reads offsets; checks that they start at 0, never descend and end at `nnz`.
 fn offsets(node: &Node, nnz: usize) -> Result<Vec<u64>> {
     let values = node.values()?.read_integers(None)?;
     let (first, last) = (values.first().copied(), values.last().copied());
@@ -124,7 +125,7 @@ fn offsets(node: &Node, nnz: usize) -> Result<Vec<u64>> {
     Ok(values.into_iter().map(|x| x as u64).collect())
 }
 
-/// Positions below `minor`, whatever their width on disk.
+/// Reads positions of any integer type; checks that they are below `minor`.
 fn positions(values: &Values<'_>, minor: usize) -> Result<Vec<u32>> {
     fn narrow<T: Number>(values: &Values<'_>, v: Vec<T>, minor: usize) -> Result<Vec<u32>> {
         let to = |(k, x): (usize, T)| {
@@ -139,7 +140,7 @@ fn positions(values: &Values<'_>, minor: usize) -> Result<Vec<u32>> {
         memory::tried(v.into_iter().enumerate().map(to), "indices of a sparse matrix")
     }
     if let Kind::Integer { bytes: 4, signed: true } = values.kind() {
-        // The usual width, without a detour.
+        // The usual type needs no conversion to f64.
         let v: Vec<i32> = values.read(None)?;
         return match v.iter().position(|&x| x < 0 || x as usize >= minor) {
             None => Ok(v.into_iter().map(|x| x as u32).collect()),
@@ -157,6 +158,7 @@ fn describe(node: &Node, out: &mut Description) -> Result<()> {
     describe_as(node, rows, columns, out)
 }
 
+/// Describes a sparse matrix of this shape by its values and dtype.
 pub(super) fn describe_as(node: &Node, rows: usize, columns: usize, out: &mut Description) -> Result<()> {
     let data = node.child("data")?;
     out.shape = vec![rows, columns];
@@ -175,14 +177,14 @@ fn write(group: &GroupWriter<'_>, key: &str, value: &Value, options: &WriteOptio
         group.dataset::<T>("data", &[v.len()], layout)?.write(v)
     }
     with_data!(&m.data, v => put(&group, v, &layout))?;
-    // scipy keeps indices and indptr in one width.
+    // scipy wants indices and indptr of the same width.
     let wide = m.indices.len().max(m.shape.0).max(m.shape.1) > i32::MAX as usize;
     let (indices, indptr) = (m.indices.iter().map(|&i| u64::from(i)), m.indptr.iter().copied());
     put_offsets(&group, "indices", indices, wide, &layout)?;
     put_offsets(&group, "indptr", indptr, wide, &layout)
 }
 
-/// Writes offsets as i32 or i64, a run at a time.
+/// Writes offsets as i32 or, if `wide`, i64, in runs of 2^20.
 fn put_offsets(
     group: &GroupWriter<'_>,
     key: &str,
@@ -219,7 +221,11 @@ fn check(key: &str, m: &Sparse) -> Result<()> {
     let nnz = m.data.len();
     let ends = m.indptr.first() == Some(&0) && m.indptr.last() == Some(&(nnz as u64));
     if m.indices.len() != nnz || !ends || m.indptr.windows(2).any(|w| w[0] > w[1]) {
-        return Err(Error::shape(what("indices and indptr"), format!("{nnz} entries, as data"), m.indices.len()));
+        return Err(Error::shape(
+            what("indices and indptr"),
+            format!("{nnz} indices, as data, and ascending offsets from 0 to {nnz}"),
+            format!("{} indices", m.indices.len()),
+        ));
     }
     match m.indices.iter().find(|&&i| i as usize >= minor) {
         Some(i) => Err(Error::shape(what("indices"), format!("positions below {minor}"), i)),

@@ -16,7 +16,7 @@ pub(super) const ENCODING: Encoding = Encoding {
     write: |group, key, value, _| {
         let Value::Strings { shape, data } = value else { return Err(other(key, value)) };
         array::expect(group, key, shape, data.len())?;
-        // Compression would only see the addresses of the texts.
+        // HDF5 stores texts as addresses, on which compression has no effect.
         let dataset = group.texts(key, data.iter(), shape, &Layout::default())?;
         let encoding = if shape.is_empty() { &scalar::STRING } else { &ENCODING };
         encoding.mark_array(&dataset)

@@ -1,4 +1,5 @@
-//! Compound datasets of anndata before 0.7: its tables, and `obsm` and `varm` with a field for each key.
+//! Compound datasets of anndata before 0.7: the tables, and `obsm` and `varm` with a field for each
+//! key.
 
 use super::{array, categorical, Reading};
 use crate::element::{Description, Scalar, Value};
@@ -6,7 +7,7 @@ use crate::error::Result;
 use crate::store::{Kind, Node, Store};
 use std::sync::Arc;
 
-/// The attributes of a dataframe.
+/// The names in a dataframe.
 pub(in crate::element) struct Columns {
     /// Key of the index.
     pub(in crate::element) index: String,
@@ -14,16 +15,18 @@ pub(in crate::element) struct Columns {
     pub(in crate::element) names: Vec<String>,
 }
 
-/// Whether a compound dataset is one of the tables of anndata 0.6.
+/// Returns whether a compound dataset is one of the tables of anndata 0.6.
 pub(super) fn is_table(node: &Node) -> bool {
     matches!(node.path(), "obs" | "var" | "raw.var" | "raw/var")
 }
 
+/// Returns whether a compound dataset has a field for each key of obsm or varm.
 pub(super) fn is_mapping(node: &Node) -> bool {
     matches!(node.path(), "obsm" | "varm" | "raw.varm" | "raw/varm")
 }
 
-/// The compound dataset that `path` names a field of: `obsm`, `varm` and the tables of anndata before 0.7.
+/// Returns the compound dataset that `path` names a field of: `obsm`, `varm` or a table of anndata
+/// before 0.7.
 pub(in crate::element) fn field(store: &Arc<Store>, path: &str) -> Result<Option<Node>> {
     let Some((parent, _)) = path.rsplit_once('/') else { return Ok(None) };
     match store.node(parent) {
@@ -32,7 +35,7 @@ pub(in crate::element) fn field(store: &Arc<Store>, path: &str) -> Result<Option
     }
 }
 
-/// Reads one field of it.
+/// Reads one field of a compound dataset.
 pub(in crate::element) fn read_field(node: &Node, name: &str) -> Result<Value> {
     if is_table(node) {
         return table_column(node, name, &Reading::new());
@@ -40,13 +43,14 @@ pub(in crate::element) fn read_field(node: &Node, name: &str) -> Result<Value> {
     array::decode(&node.values()?.field(name)?)
 }
 
-/// The kind of element.
+/// Describes one field of a compound dataset without reading its values.
 pub(in crate::element) fn describe_field(node: &Node, name: &str) -> Result<Description> {
     let values = node.values()?.field(name)?;
     Ok(Description { shape: values.shape(), dtype: Some(values.kind().name()), ..Description::default() })
 }
 
-/// Columns of a compound table that hold codes of categories kept in `uns`.
+/// Returns the integer columns of a compound table, which may hold codes of categories kept in
+/// `uns`.
 pub(in crate::element) fn coded_columns(store: &Arc<Store>, table: &str) -> Vec<String> {
     let fields = store.node(table).ok().filter(|n| !n.is_group()).and_then(|n| match n.values().ok()?.kind() {
         Kind::Compound(fields) => Some(fields.clone()),
@@ -56,7 +60,7 @@ pub(in crate::element) fn coded_columns(store: &Arc<Store>, table: &str) -> Vec<
     fields.unwrap_or_default().into_iter().filter(coded).map(|f| f.0).collect()
 }
 
-/// The columns of a compound table: the first field is the index, as for anndata.
+/// Returns the columns of a compound table; the first field is the index, as in anndata.
 pub(super) fn table_columns(node: &Node) -> Result<Columns> {
     let values = node.values()?;
     let Kind::Compound(fields) = values.kind() else {
@@ -67,13 +71,14 @@ pub(super) fn table_columns(node: &Node) -> Result<Columns> {
     Ok(Columns { index, names: names.collect() })
 }
 
-/// One field of a compound table; whole numbers are codes when `uns` has categories under the column's name.
+/// Reads one field of a compound table. Integers are codes when `uns` has categories under the
+/// column's name.
 pub(super) fn table_column(node: &Node, name: &str, reading: &Reading) -> Result<Value> {
     let values = node.values()?.field(name)?;
     if !matches!(values.kind(), Kind::Integer { .. }) {
         return array::decode(&values);
     }
-    // anndata 0.6 keeps those of raw apart.
+    // anndata 0.6 keeps the categories of raw apart.
     let places: &[&str] = if node.path().starts_with("raw") { &["raw.cat", "uns"] } else { &["uns"] };
     for place in places {
         let Ok(group) = node.store().node(place) else { continue };
@@ -85,7 +90,8 @@ pub(super) fn table_column(node: &Node, name: &str, reading: &Reading) -> Result
             several => several,
         };
         let codes = values.read_integers(None)?;
-        // obs and var share the place: codes that do not fit are another table's, and these are numbers.
+        // obs and var share the place. Codes that do not fit belong to the other table, and these
+        // are numbers.
         if codes.iter().all(|&c| c >= -1 && usize::try_from(c).map_or(true, |c| Some(c) < categories.len())) {
             return categorical::combine(node, codes, categories, false);
         }

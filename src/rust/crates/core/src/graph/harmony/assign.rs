@@ -1,4 +1,5 @@
-//! Clusters in which batches are to be as common as everywhere: passes that assign cells block by block.
+//! Clusters in which batches are to be as frequent as among all cells: passes that assign cells to
+//! clusters block by block.
 
 use super::blocks::{block_of, Batches, Blocks, Piece};
 use super::soft::{add_shares, share, Space};
@@ -9,37 +10,44 @@ use crate::random::mix_next;
 use crate::session::Session;
 use rayon::prelude::*;
 
-/// Soft clusters of a round: centroids stay, assignments change.
+/// The soft clusters of a round: centroids are fixed, assignments change.
 pub(super) struct Clustering<'a> {
+    /// The centroids and the width of the clusters.
     pub(super) space: Space<'a>,
     pub(super) batches: &'a Batches,
     params: &'a HarmonyParams,
     pub(super) session: &'a Session,
     round: usize,
     n_blocks: usize,
-    /// The blocks of the last pass are drawn by it.
+    /// The random key that divides the cells of the last pass into blocks.
     key: u64,
     blocks: Blocks,
-    /// Of each block of the last pass and combination: penalties of the clusters.
+    /// The penalties of the last pass: blocks x combinations x clusters.
     penalties: Vec<f32>,
-    /// Of each level and cluster: the cells assigned.
+    /// The number of cells assigned (a sum of shares): levels x clusters.
     pub(super) observed: Vec<f64>,
-    /// Distances of cells from centroids less sigma times the entropy of their assignments, over sigma.
+    /// The sum over the cells of the distances from centroids less sigma times the entropy of the
+    /// assignments, divided by sigma.
     error: f64,
-    /// Weights of the cells of a block.
+    /// Work buffer: the weights of the cells of a block.
     weights: Vec<f32>,
+    /// Work buffer: the logarithms of the largest weights of the cells of a block.
     shifts: Vec<f32>,
 }
 
-/// A piece with its part of the buffers.
+/// A piece of a block with its part of the work buffers.
 pub(super) struct Part<'p> {
+    /// The cells of one combination that the part consists of.
     pub(super) piece: &'p Piece,
+    /// The numbers of those cells.
     pub(super) cells: &'p [u32],
+    /// Weights or shares: cells x clusters.
     pub(super) weights: &'p mut [f32],
+    /// The logarithm of each cell's largest weight.
     pub(super) shifts: &'p mut [f32],
 }
 
-/// Successive pieces with what they write to.
+/// Divides the work buffers among successive pieces; `k` is the number of clusters.
 pub(super) fn parts<'p>(
     blocks: &'p Blocks,
     pieces: &'p [Piece],
@@ -61,7 +69,8 @@ pub(super) fn parts<'p>(
     memory::collected(each, HARMONY)
 }
 
-/// Runs `of(part, sums, rows)` for all parts, in parallel, and gives sums and values in their order.
+/// Runs `of(part, sums, rows)` for all parts in parallel. Returns the sums (one per cluster) and
+/// the value of each part, in the order of the parts.
 fn sums_of(
     parts: &mut [Part<'_>],
     k: usize,
@@ -126,12 +135,13 @@ impl<'a> Clustering<'a> {
         Ok(new)
     }
 
-    /// The penalties a cell was assigned by in the last pass.
+    /// Returns the penalties with which a cell was assigned in the last pass, one per cluster.
     pub(super) fn penalties_of(&self, cell: usize) -> &[f32] {
         penalties_at(&self.penalties, self.batches, self.space.n_clusters(), self.n_blocks, self.key, cell)
     }
 
-    /// Assigns all cells again, block by block, each by how common the batches are in the clusters without its block.
+    /// Assigns all cells again, block by block. The penalties of a block follow from how frequent
+    /// the batches are in the clusters without the cells of the block.
     pub(super) fn pass(&mut self, points: &[f32], pass: usize) -> Result<()> {
         let k = self.space.n_clusters();
         let Clustering { space, batches, params, session, round, n_blocks, .. } = self;
@@ -171,7 +181,8 @@ impl<'a> Clustering<'a> {
         Ok(())
     }
 
-    /// The objective: distances less entropies, and how unlike the whole the batches of the clusters are.
+    /// Returns the objective: distances less entropies, plus the divergence of the batches in each
+    /// cluster from those of all cells.
     pub(super) fn objective(&self) -> f64 {
         let k = self.space.n_clusters();
         let sizes = sizes(&self.observed, self.batches, k);
@@ -184,7 +195,7 @@ impl<'a> Clustering<'a> {
     }
 }
 
-/// Of each cluster: the cells assigned.
+/// Returns the number of cells assigned to each cluster (a sum of shares), `k` values.
 pub(super) fn sizes(observed: &[f64], batches: &Batches, k: usize) -> Vec<f64> {
     let mut sizes = vec![0.0; k];
     let first = batches.factors().next().unwrap_or_default();
@@ -194,13 +205,14 @@ pub(super) fn sizes(observed: &[f64], batches: &Batches, k: usize) -> Vec<f64> {
     sizes
 }
 
-/// The logarithm of the penalty of a batch with `observed` cells in a cluster where `expected` are: one more of either keeps
-/// clusters that hardly have cells from deciding anything (Harmony 2).
+/// Returns the logarithm of the penalty of a batch with `observed` cells in a cluster where
+/// `expected` are expected. One cell more of each keeps clusters that have hardly any cells from
+/// getting extreme penalties (Harmony 2).
 fn logarithm(observed: f64, expected: f64) -> f64 {
     ((2.0 * expected.max(0.0) + 1.0) / (observed.max(0.0) + expected.max(0.0) + 1.0)).ln()
 }
 
-/// Writes the penalties of each combination and cluster, and gives their logarithms.
+/// Writes the penalties of each combination and cluster, and returns their logarithms.
 fn penalise(observed: &[f64], batches: &Batches, k: usize, to: &mut [f32]) -> Result<Vec<f64>> {
     let sizes = sizes(observed, batches, k);
     let mut of_levels = memory::room(observed.len(), HARMONY)?;
@@ -212,7 +224,7 @@ fn penalise(observed: &[f64], batches: &Batches, k: usize, to: &mut [f32]) -> Re
         for &level in levels {
             row.iter_mut().zip(&of_levels[level as usize * k..][..k]).for_each(|(sum, l)| *sum += l);
         }
-        // Over the largest of them, so that not all can vanish.
+        // Penalties are relative to the largest of them, so that they cannot all underflow to 0.
         let most = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         row.iter_mut().for_each(|l| *l -= most);
     }
@@ -220,6 +232,7 @@ fn penalise(observed: &[f64], batches: &Batches, k: usize, to: &mut [f32]) -> Re
     Ok(logarithms)
 }
 
+/// Returns the penalties of a cell's block and combination, one per cluster.
 fn penalties_at<'p>(
     penalties: &'p [f32],
     batches: &Batches,
@@ -232,7 +245,7 @@ fn penalties_at<'p>(
     &penalties[at * k..][..k]
 }
 
-/// Adds the cells assigned of a combination to each of its levels.
+/// Adds the cells assigned of a combination, `sums`, times `sign` to each of its levels.
 fn add(observed: &mut [f64], batches: &Batches, combination: usize, sums: &[f32], sign: f64) {
     for &level in &batches.combinations[combination] {
         let to = &mut observed[level as usize * sums.len()..][..sums.len()];

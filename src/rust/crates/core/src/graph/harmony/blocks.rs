@@ -1,4 +1,5 @@
-//! Batches of the cells, and the blocks a pass goes through: cells of one combination of batches lie together in each.
+//! Batches of the cells, and the blocks that a pass visits: within each, the cells of one
+//! combination of batches are adjacent.
 
 use super::{Factor, HarmonyParams, HARMONY};
 use crate::error::{Error, Result};
@@ -7,26 +8,29 @@ use crate::random::mix;
 use std::collections::HashMap;
 use std::ops::Range;
 
-/// Cells of a piece.
+/// Cells of a piece at most.
 const CELLS: usize = 256;
 
-/// The levels of all cells.
+/// The levels of all factors, and the combination of levels of each cell.
 pub(super) struct Batches {
-    /// Of each factor: where its levels start among all.
+    /// The number of each factor's first level, levels being numbered across all factors; then the
+    /// number of levels.
     pub(super) starts: Vec<usize>,
-    /// Of each level: its share of the cells.
+    /// The share of the cells in each level.
     pub(super) shares: Vec<f64>,
-    /// Of each level: the weight of its penalty.
+    /// The weight of the diversity penalty of each level.
     pub(super) theta: Vec<f64>,
-    /// Of each level: its ridge penalty, where it is given.
+    /// The ridge penalty of each level; `None` where it is not given.
     pub(super) lamb: Option<Vec<f64>>,
-    /// Levels of each combination that occurs, one a factor.
+    /// The levels, one per factor, of each combination that occurs.
     pub(super) combinations: Vec<Vec<u32>>,
     /// The combination of each cell.
     pub(super) of: Vec<u32>,
 }
 
 impl Batches {
+    /// Assigns numbers to the levels and combinations of `n` cells, and computes the weights of the
+    /// levels' penalties.
     pub(super) fn new(n: usize, factors: &[Factor], params: &HarmonyParams) -> Result<Self> {
         let given = |name, values: &[f64]| match values {
             [one] => Ok(vec![*one; factors.len()]),
@@ -78,33 +82,38 @@ impl Batches {
         Ok(Batches { starts, shares, theta: weights, lamb, combinations, of })
     }
 
+    /// Returns the number of levels of all factors.
     pub(super) fn n_levels(&self) -> usize {
         self.shares.len()
     }
 
-    /// Levels of a factor, as positions among all.
+    /// Returns the range of level numbers of each factor in turn.
     pub(super) fn factors(&self) -> impl Iterator<Item = Range<usize>> + '_ {
         self.starts.windows(2).map(|pair| pair[0]..pair[1])
     }
 }
 
-/// Cells of one combination, in a list.
+/// A run of cells of one combination.
 pub(super) struct Piece {
+    /// The number of the combination.
     pub(super) combination: usize,
+    /// The positions of the cells in [`Blocks::cells`].
     pub(super) cells: Range<usize>,
 }
 
-/// The cells in blocks, and in each by combination.
+/// The cells by block, and within a block by combination.
 #[derive(Default)]
 pub(super) struct Blocks {
+    /// The numbers of all cells, sorted by block and combination.
     pub(super) cells: Vec<u32>,
+    /// The pieces of all blocks, in order.
     pub(super) pieces: Vec<Piece>,
     /// The pieces of each block.
     pub(super) blocks: Vec<Range<usize>>,
 }
 
 impl Blocks {
-    /// All cells, each in the block that `block` gives, of `n_blocks`.
+    /// Sorts all cells into `n_blocks` blocks, each into the one that `block` returns.
     pub(super) fn fill(&mut self, batches: &Batches, n_blocks: usize, block: impl Fn(usize) -> usize) -> Result<()> {
         let n_combinations = batches.combinations.len();
         let mut at = memory::zeros::<usize>(n_blocks * n_combinations + 1, HARMONY)?;
@@ -140,7 +149,7 @@ impl Blocks {
     }
 }
 
-/// The block of a cell in a pass.
+/// Returns the block of a cell in the pass of this key.
 pub(super) fn block_of(key: u64, cell: usize, n_blocks: usize) -> usize {
     ((u128::from(mix(key ^ mix(cell as u64))) * n_blocks as u128) >> 64) as usize
 }

@@ -1,11 +1,13 @@
-//! Harmony: an embedding in which cells of different batches mix (Korsunsky et al. 2019), with the changes of Harmony 2
-//! (Patikas et al. 2026): a diversity penalty that small clusters cannot blow up, ridge penalties in proportion to the
-//! cells expected of a batch in a cluster, and batches left out of clusters they have no part in.
+//! Harmony: an embedding in which cells of different batches mix (Korsunsky et al. 2019), with the
+//! changes of Harmony 2 (Patikas et al. 2026). These are a diversity penalty that stays bounded in
+//! small clusters, ridge penalties in proportion to the cells expected of a batch in a cluster, and
+//! the omission of batches from clusters in which they have no cells.
 //!
-//! Soft assignments of cells to clusters are functions of the coordinates, the centroids and one table of penalties a block
-//! of cells: they are computed again where they are needed, as a product of matrices, and never kept. Memory is the two
-//! embeddings and a list of the cells. Cells of one combination of batches are worked on together, in fixed pieces whose sums
-//! are folded in order, so that the result is the same for any number of threads.
+//! Soft assignments of cells to clusters are functions of the coordinates, the centroids and one
+//! table of penalties per block of cells. They are computed again, as a product of matrices, where
+//! they are needed, and never stored. Memory is that of the two embeddings and a list of the cells.
+//! Cells of one combination of batches are processed together, in fixed pieces whose sums are added
+//! in order, so that the result is the same for any number of threads.
 
 mod assign;
 mod blocks;
@@ -24,7 +26,7 @@ use soft::Space;
 /// The name of the work in errors.
 const HARMONY: &str = "harmony_integrate: coordinates and batches of every cell";
 
-/// A column of batches.
+/// A column of batches, one level per cell.
 #[derive(Debug, Clone)]
 pub struct Factor {
     /// The level of each cell.
@@ -36,31 +38,34 @@ pub struct Factor {
 /// The parameters of [`harmony`]; names and defaults of harmonypy.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HarmonyParams {
-    /// Weight of the diversity penalty, one a factor; one alone is for all.
+    /// Weight of the diversity penalty, one per factor; a single one is for all factors.
     pub theta: Vec<f64>,
-    /// Ridge penalty, one a factor; one alone is for all, none takes `alpha` times the cells expected.
+    /// Ridge penalty, one per factor; a single one is for all factors. Empty: `alpha` times the
+    /// cells expected.
     pub lamb: Vec<f64>,
-    /// Width of the soft clusters.
+    /// Width of the soft clusters, in units of the squared distance of unit vectors.
     pub sigma: f64,
-    /// Number of clusters; `None` is one for 30 cells, at most 100.
+    /// Number of clusters; `None` is one per 30 cells, at least 1 and at most 100.
     pub nclust: Option<usize>,
-    /// Penalties of small batches shrink below this many cells a cluster; 0 shrinks none.
+    /// Weights of the diversity penalty of batches with fewer than about this many cells per
+    /// cluster are reduced; 0 reduces none.
     pub tau: f64,
-    /// Share of the cells that are assigned from the same penalties.
+    /// Share of the cells in a block, which are assigned with the same penalties.
     pub block_size: f64,
     /// Rounds of clustering and correction at most.
     pub max_iter_harmony: usize,
-    /// Passes of clustering a round at most.
+    /// Passes of clustering per round at most.
     pub max_iter_kmeans: usize,
-    /// Relative fall of the objective at which the passes of a round end.
+    /// Relative decrease of the objective below which the passes of a round end.
     pub epsilon_cluster: f64,
-    /// Relative fall of the objective at which the rounds end.
+    /// Relative decrease of the objective below which the rounds end.
     pub epsilon_harmony: f64,
-    /// Ridge penalty in cells expected of a batch in a cluster.
+    /// Ridge penalty as a factor of the cells expected of a batch in a cluster.
     pub alpha: f64,
-    /// A batch with no larger share of its cells in a cluster is left out of its correction.
+    /// A batch is left out of a cluster's correction if no more than this share of its cells is in
+    /// the cluster.
     pub batch_prop_cutoff: f64,
-    /// Seed of the start and of the blocks.
+    /// Seed of the initial centroids and of the blocks.
     pub seed: u64,
 }
 
@@ -84,23 +89,26 @@ impl Default for HarmonyParams {
     }
 }
 
-/// Coordinates in which batches mix.
+/// Coordinates in which batches mix, and the course of the objective.
 #[derive(Debug, Clone)]
 pub struct Harmonised {
-    /// Cells x dimensions, as given less the corrections.
+    /// Cells x dimensions: the coordinates as given less the corrections.
     pub coordinates: Array2<f32>,
-    /// The objective at the start and after every round.
+    /// The objective before the first pass and after every round.
     pub objective: Vec<f64>,
-    /// Whether it had stopped falling.
+    /// Whether the relative decrease of the objective fell below `epsilon_harmony`.
     pub converged: bool,
 }
 
-/// The rows of `points` (cells x dimensions) moved so that cells of the levels of every factor mix, cluster by cluster.
+/// Moves the rows of `points` (cells x dimensions), cluster by cluster, so that cells of the levels
+/// of every factor mix.
 ///
 /// # Errors
-/// [`Error::Shape`] for codes of another number of cells or levels; [`Error::Parameter`] for no factor with two levels, more
-/// clusters than cells, or another number of `theta` or `lamb` than factors; [`Error::Values`] for coordinates that are not
-/// finite; [`Error::Memory`], [`Error::Cancelled`].
+/// [`Error::Shape`] for no cells, no dimensions, or codes of another number of cells;
+/// [`Error::Index`] for a code that is no level; [`Error::Parameter`] for a factor with fewer than
+/// two levels that occur, more clusters than cells, or another number of `theta` or `lamb` than
+/// factors; [`Error::Values`] for coordinates that are not finite; [`Error::Memory`],
+/// [`Error::Cancelled`].
 pub fn harmony(
     points: ArrayView2<'_, f32>,
     factors: &[Factor],
@@ -165,7 +173,7 @@ fn run(
     Ok(Harmonised { coordinates, objective, converged })
 }
 
-/// Whether the objective stopped falling: by its sums over three passes.
+/// Returns whether the objective stopped falling, by comparing sums over three passes.
 fn settled(trace: &[f64], epsilon: f64) -> bool {
     let Some(last) = trace.last_chunk::<4>().filter(|_| trace.len() > 4) else { return false };
     let before: f64 = last[..3].iter().sum();
@@ -173,6 +181,7 @@ fn settled(trace: &[f64], epsilon: f64) -> bool {
     (before - now) / before.abs() < epsilon
 }
 
+/// Checks that coordinates are finite and that every cell has a level of each factor.
 fn check(points: ArrayView2<'_, f32>, factors: &[Factor]) -> Result<()> {
     let (n, d) = points.dim();
     if n == 0 || d == 0 {

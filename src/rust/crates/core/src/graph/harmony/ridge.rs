@@ -1,5 +1,5 @@
-//! The correction: in each cluster a linear model of the coordinates, an intercept and a ridge-penalised shift of every
-//! batch; the shifts are taken off.
+//! The correction: in each cluster a linear model of the coordinates, with an intercept and a
+//! ridge-penalised shift of every batch. The shifts are subtracted.
 
 use super::assign::{sizes, Clustering};
 use super::soft::{share, unit, Space};
@@ -13,19 +13,19 @@ use rayon::prelude::*;
 
 /// Cells of a task.
 const CELLS: usize = 512;
-/// Tasks whose sums are kept at a time.
+/// Tasks whose sums are in memory at a time.
 const TASKS: usize = 32;
 
 /// The models of all clusters.
 pub(super) struct Shifts {
-    /// Of each level and cluster: its shift, levels x clusters x dimensions.
+    /// The shifts: levels x clusters x dimensions.
     shifts: Vec<f32>,
-    /// Of each cluster with a model: where its cells are without the shifts.
+    /// The intercept of each cluster that has a model: the mean of its cells without the shifts.
     intercepts: Vec<Option<Vec<f64>>>,
 }
 
 impl Shifts {
-    /// Moves centroids of clusters with a model to the intercepts.
+    /// Moves the centroids of clusters that have a model to the directions of the intercepts.
     pub(super) fn centroids_into(&self, centroids: &mut [f32], d: usize) {
         for (centroid, intercept) in centroids.chunks_exact_mut(d).zip(&self.intercepts) {
             if let Some(intercept) = intercept {
@@ -36,7 +36,7 @@ impl Shifts {
     }
 }
 
-/// Shares of the cells `from..to` in the order of the matrix, cells x clusters.
+/// Work buffers for the shares of cells in the clusters.
 struct Shares<'a> {
     rows: Vec<f32>,
     weights: Vec<f32>,
@@ -49,7 +49,8 @@ impl<'a> Shares<'a> {
         Shares { rows: Vec::new(), weights: Vec::new(), shifts: Vec::new(), clusters }
     }
 
-    /// `points` are the rows from `from` on.
+    /// Returns the shares of `cells`, cells x clusters. `points` has the rows of the cells from
+    /// `from` on.
     fn of(&mut self, points: &[f32], from: usize, cells: &[u32]) -> Result<&[f32]> {
         self.clusters.session.monitor.check()?;
         let (k, m) = (self.clusters.space.n_clusters(), cells.len());
@@ -66,24 +67,25 @@ impl<'a> Shares<'a> {
     }
 }
 
-/// Cells `from..from + n`, those of a combination together.
+/// Returns the cells `from..from + n`, sorted by combination.
 fn by_combination(of: &[u32], from: usize, n: usize) -> Vec<u32> {
     let mut cells: Vec<u32> = (from as u32..(from + n) as u32).collect();
     cells.sort_by_key(|&cell| (of[cell as usize], cell));
     cells
 }
 
-/// Runs of cells of one combination.
+/// Returns the runs of cells of one combination.
 fn runs<'c>(cells: &'c [u32], of: &'c [u32]) -> impl Iterator<Item = &'c [u32]> {
     cells.chunk_by(move |&a, &b| of[a as usize] == of[b as usize])
 }
 
-/// Fits the models to the coordinates `z`.
+/// Fits the models to the coordinates `z`, with the shares that follow from `points`, the
+/// coordinates as corrected so far.
 pub(super) fn solve(z: &[f32], points: &[f32], clusters: &Clustering<'_>, params: &HarmonyParams) -> Result<Shifts> {
     let Clustering { space: Space { d, .. }, batches, .. } = clusters;
     let (d, k, n_levels) = (*d, clusters.space.n_clusters(), batches.n_levels());
     let size = memory::count(&[n_levels, k, d], HARMONY)?;
-    // Of each level and cluster: the sum of the coordinates by their shares.
+    // Sums of the coordinates, weighted by the shares: levels x clusters x dimensions.
     let mut sums = memory::zeros::<f64>(size, HARMONY)?;
     let n = batches.of.len();
     let tasks: Vec<usize> = (0..n).step_by(CELLS).collect();
@@ -133,7 +135,7 @@ pub(super) fn solve(z: &[f32], points: &[f32], clusters: &Clustering<'_>, params
     Ok(Shifts { shifts, intercepts })
 }
 
-/// Of each pair of combination and cluster: the cells assigned.
+/// Returns the number of cells assigned (a sum of shares): combinations x clusters.
 fn in_common(points: &[f32], clusters: &Clustering<'_>) -> Result<Vec<f64>> {
     let (batches, k) = (clusters.batches, clusters.space.n_clusters());
     let mut counts = memory::zeros::<f64>(memory::count(&[batches.combinations.len(), k], HARMONY)?, HARMONY)?;
@@ -165,9 +167,12 @@ fn in_common(points: &[f32], clusters: &Clustering<'_>) -> Result<Vec<f64>> {
     Ok(counts)
 }
 
-/// The levels in the model of a cluster, and its rows: the intercept, then the shifts of these. `None` without two batches.
+/// The levels in the model of a cluster, and its rows of coordinates: the intercept, then the shift
+/// of each of the levels. `None` where no factor has two batches in the cluster.
 type Model = Option<(Vec<usize>, Vec<f64>)>;
 
+/// Fits the model of a cluster. `all` has the cells assigned to each cluster, `sums` the weighted
+/// sums of the coordinates, `common` the cells of each combination (with several factors only).
 fn of_cluster(
     cluster: usize,
     clusters: &Clustering<'_>,
@@ -200,7 +205,7 @@ fn of_cluster(
     first.clone().for_each(|level| total.iter_mut().zip(of(level)).for_each(|(t, s)| *t += s));
     let mut rows = vec![0.0; (levels.len() + 1) * d];
     if batches.starts.len() == 2 {
-        // Each shift follows from the intercept.
+        // With one factor the system is solved directly: each shift follows from the intercept.
         let mut weight: f64 = first.filter(|level| !levels.contains(level)).map(observed).sum();
         for &level in &levels {
             let (o, p) = (observed(level), penalty(level));
@@ -236,10 +241,11 @@ fn of_cluster(
     Ok(Some((levels, rows)))
 }
 
-/// Puts the coordinates `z` less the shifts, each cell's by its shares of the clusters, in the place of the points.
+/// Replaces `points` by the coordinates `z` less the shifts, weighted by each cell's shares of the
+/// clusters.
 pub(super) fn correct(z: &[f32], points: &mut [f32], clusters: &Clustering<'_>, found: &Shifts) -> Result<()> {
     let (batches, d, k) = (clusters.batches, clusters.space.d, clusters.space.n_clusters());
-    // Shifts of a combination: the sum of those of its levels.
+    // The shift of a combination is the sum of the shifts of its levels.
     let size = memory::count(&[batches.combinations.len(), k, d], HARMONY)?;
     let mut shifts = memory::zeros::<f32>(size, HARMONY)?;
     for (to, levels) in shifts.chunks_exact_mut(k * d).zip(&batches.combinations) {

@@ -1,4 +1,5 @@
-//! Soft assignments of cells to clusters: of unit vectors, by their distance from unit centroids.
+//! Soft assignments of cells to clusters: weights of unit vectors by their distance from unit
+//! centroids.
 
 use super::HARMONY;
 use crate::error::Result;
@@ -7,24 +8,28 @@ use crate::simd::{self, Level};
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 
-/// Numbers summed side by side.
+/// Numbers summed side by side in a register.
 const LANES: usize = 16;
 
-/// The parameters that weights of cells are computed with.
+/// The parameters of the weights of cells.
 pub(super) struct Space<'a> {
+    /// Number of dimensions.
     pub(super) d: usize,
     /// Unit centroids, clusters x dimensions.
     pub(super) centroids: &'a [f32],
+    /// Width of the clusters.
     pub(super) sigma: f64,
 }
 
 impl Space<'_> {
+    /// Returns the number of centroids.
     pub(super) fn n_clusters(&self) -> usize {
         self.centroids.len() / self.d
     }
 
-    /// Writes exp(-distance / sigma) of the cells and all centroids over the largest of each cell, cells x clusters, and the
-    /// logarithm of the largest. `rows` is room for their directions.
+    /// Writes exp(-distance / sigma) of each cell and centroid, relative to the largest of the
+    /// cell, into `weights` (cells x clusters), and the logarithm of the largest into `shifts`.
+    /// `rows` is a work buffer for the unit vectors.
     pub(super) fn weigh(
         &self,
         points: &[f32],
@@ -45,7 +50,7 @@ impl Space<'_> {
     }
 }
 
-/// Writes the vector of length 1 in the direction of `row`.
+/// Writes the vector of length 1 in the direction of `row`; zeros for a row of zeros.
 pub(super) fn unit(row: &[f32], to: &mut [f32]) {
     let square: f32 = row.iter().map(|x| x * x).sum();
     let over = if square > 0.0 { 1.0 / square.sqrt() } else { 0.0 };
@@ -62,8 +67,9 @@ pub(super) fn products(rows: &[f32], centroids: &[f32], d: usize, to: &mut [f32]
 }
 
 simd::vectorized! {
-    /// Replaces cosines by exp(scale (cosine - largest of the row)) and writes scale (largest - 1): the logarithm of the
-    /// largest weight, as the squared distance of unit vectors is twice 1 less their cosine.
+    /// Replaces cosines by exp(scale (cosine - largest of the row)). Writes scale (largest - 1)
+    /// into `shifts`: the logarithm of the largest weight, as the squared distance of unit vectors
+    /// is twice 1 less their cosine.
     fn exponentials [](weights: &mut [f32], k: usize, scale: f32, shifts: &mut [f32])
     where level in [Avx512, Avx2]: Level {
         for (row, shift) in weights.chunks_exact_mut(k).zip(shifts) {
@@ -83,10 +89,11 @@ simd::vectorized! {
     }
 }
 
-/// exp(x) for x of 0 or less, to 3e-7 of itself; 0 below the smallest normal number.
+/// Returns exp(x) for x of 0 or less, with a relative error of 3e-7; 0 below the smallest normal
+/// number.
 #[inline(always)]
 fn exponential<L: Level>(level: L, x: f32) -> f32 {
-    // 1.5 2^23: a number added to it loses its fraction.
+    // 1.5 * 2^23: adding it rounds to a whole number.
     const ROUND: f32 = 12_582_912.0;
     const LN2_HIGH: f32 = 0.693_359_4;
     const LN2_LOW: f32 = -2.121_944_4e-4;
@@ -108,8 +115,9 @@ fn exponential<L: Level>(level: L, x: f32) -> f32 {
 }
 
 simd::vectorized! {
-    /// Makes shares that sum to 1 of the weights of each cell times its penalties, adds them up in `sums`, and gives the sum of
-    /// the logarithms of what they were divided by. A cell whose penalties leave nothing keeps its weights.
+    /// Turns the weights of each cell times its penalties into shares that sum to 1, and adds the
+    /// shares to `sums`. Returns the sum of the logarithms of the divisors. A cell for which all
+    /// products are 0 keeps its weights.
     pub(super) fn share [](weights: &mut [f32], penalties: &[f32], sums: &mut [f32]) -> f64
     where _level in [Avx512, Avx2]: Level {
         let mut logarithms = 0.0;
@@ -132,7 +140,7 @@ simd::vectorized! {
 }
 
 simd::vectorized! {
-    /// Adds the shares of [`share`] up and leaves the weights as they are.
+    /// Adds the shares of [`share`] of one cell to `sums` and does not change the weights.
     pub(super) fn add_shares [](weights: &[f32], penalties: &[f32], sums: &mut [f32])
     where _level in [Avx512, Avx2]: Level {
         let total = weighted(weights, penalties);
@@ -148,7 +156,7 @@ simd::vectorized! {
     }
 }
 
-/// The sum of products.
+/// Returns the sum of products, in [`LANES`] interleaved sums.
 #[inline(always)]
 fn weighted(a: &[f32], b: &[f32]) -> f32 {
     let mut lanes = [0.0f32; LANES];

@@ -1,4 +1,4 @@
-//! Where clusters start: k-means of unit vectors on a sample.
+//! The initial centroids: k-means of unit vectors on a sample.
 
 use super::soft::{products, unit};
 use super::HARMONY;
@@ -8,13 +8,15 @@ use crate::random::Stream;
 use crate::session::Session;
 use rayon::prelude::*;
 
-/// Cells of the sample for each cluster.
+/// Cells of the sample per cluster.
 const SAMPLE: usize = 256;
+/// Iterations of Lloyd's algorithm.
 const ITERATIONS: usize = 10;
-/// Rows of a product.
+/// Rows per matrix product.
 const ROWS: usize = 256;
 
-/// Unit centroids, clusters x dimensions: spread out first (Arthur & Vassilvitskii 2007), then Lloyd's.
+/// Returns unit centroids, clusters x dimensions: by k-means++ (Arthur & Vassilvitskii 2007), then
+/// Lloyd's algorithm.
 pub(super) fn centroids(z: &[f32], d: usize, k: usize, seed: u64, session: &Session) -> Result<Vec<f32>> {
     let n = z.len() / d;
     let mut random = Stream::new(seed, 0, 0);
@@ -62,7 +64,8 @@ pub(super) fn centroids(z: &[f32], d: usize, k: usize, seed: u64, session: &Sess
     Ok(centroids)
 }
 
-/// `k` of the rows, each drawn in proportion to its squared distance from those before it.
+/// Draws `k` of the rows, each with a probability in proportion to its squared distance from the
+/// nearest row drawn before.
 fn spread(rows: &[f32], d: usize, k: usize, random: &mut Stream, session: &Session) -> Result<Vec<f32>> {
     let mut centroids = memory::room(k * d, HARMONY)?;
     centroids.extend_from_slice(&rows[..d]);
@@ -82,7 +85,7 @@ fn spread(rows: &[f32], d: usize, k: usize, random: &mut Stream, session: &Sessi
             left -= f64::from(x);
             x > 0.0 && left <= 0.0
         });
-        // Fewer directions than clusters: one of them again.
+        // There are fewer directions than clusters, so one of them is repeated.
         let drawn = drawn.unwrap_or_else(|| random.below(far.len()));
         centroids.extend_from_slice(&rows[drawn * d..][..d]);
     }

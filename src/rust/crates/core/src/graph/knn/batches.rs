@@ -1,4 +1,5 @@
-//! Batch-balanced neighbours (BBKNN: Polański et al. 2020, Bioinformatics 36:964): the same number from every batch.
+//! Batch-balanced neighbours (BBKNN: Polański et al. 2020, Bioinformatics 36:964): the same number
+//! from every batch.
 
 use super::exact::{self, Output};
 use super::points::Points;
@@ -10,21 +11,22 @@ use crate::memory;
 use crate::session::Session;
 use rayon::prelude::*;
 
-/// Which batch each point is from.
+/// The batch of each point, and how many neighbours are taken from each batch.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Batches {
-    /// One number below `n_batches` a point.
+    /// The batch of each point, a number below `n_batches`.
     pub codes: Vec<u32>,
     /// Number of batches.
     pub n_batches: usize,
-    /// Names for messages, one a batch; may be empty.
+    /// Name of each batch, for messages; may be empty.
     pub names: Vec<String>,
-    /// Neighbours of each point in each batch, the point itself counted in its own.
+    /// Neighbours of each point in each batch; in its own batch the point itself is one of them.
     pub neighbors_within_batch: usize,
 }
 
 impl Batches {
-    /// Checks that they fit `n` points.
+    /// Checks that there is one code per point for `n` points, that codes are below `n_batches`,
+    /// and that every batch has `neighbors_within_batch` points or more.
     pub(super) fn validate(&self, n: usize) -> Result<()> {
         if self.codes.len() != n {
             return Err(Error::shape("batch_key", format!("{n} points"), self.codes.len()));
@@ -53,8 +55,8 @@ impl Batches {
     }
 }
 
-/// The neighbours of all points, from every batch as many, the point itself first, then by distance. Recall and lists
-/// compared are means over the batches.
+/// Finds the same number of neighbours of all points in every batch: the point itself first, then
+/// the others by distance. Recall and lists compared are means over the batches.
 pub(super) fn search(points: &Points, batches: &Batches, params: &KnnParams, session: &Session) -> Result<KnnResult> {
     let (n, each) = (points.n, batches.neighbors_within_batch);
     let stride = memory::count(&[batches.n_batches, each], NEIGHBOURS)?;

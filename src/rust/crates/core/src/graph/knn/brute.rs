@@ -1,4 +1,5 @@
-//! Every point against every other, pair by pair in f64: for metrics that are no product of rows.
+//! Every point against every other, pair by pair in f64: the search for metrics that are no product
+//! of rows.
 
 use super::metric::Pairwise;
 use super::POINTS;
@@ -9,10 +10,11 @@ use crate::session::Session;
 use ndarray::ArrayView2;
 use rayon::prelude::*;
 
-/// Queries between two looks at whether the work was cancelled.
+/// Queries between two checks for cancellation.
 const QUERIES: usize = 16;
 
-/// The neighbours of all points: each point first, then the others by distance, equal distances by row number.
+/// Finds the `k` neighbours of all points: each point first, then the others by distance, equal
+/// distances by row number.
 pub(super) fn search(points: ArrayView2<'_, f32>, metric: Pairwise, k: usize, session: &Session) -> Result<KnnResult> {
     let (n, d) = points.dim();
     let rows = prepared(points, metric)?;
@@ -52,7 +54,8 @@ pub(super) fn search(points: ArrayView2<'_, f32>, metric: Pairwise, k: usize, se
     Ok(KnnResult { knn, method: Method::Exact, n_lists: None, nprobe: None, recall: None })
 }
 
-/// The points in f64, checked; scaled or turned so that [`Pairwise::distance`] has them as it needs them.
+/// Returns the coordinates in f64, n x d, row-major, once it has checked that they are finite. They
+/// are scaled (standardized Euclidean) or mapped (Mahalanobis) for [`Pairwise::distance`].
 fn prepared(points: ArrayView2<'_, f32>, metric: Pairwise) -> Result<Vec<f64>> {
     let (_, d) = points.dim();
     if let Some(((row, column), found)) = points.indexed_iter().find(|(_, v)| !v.is_finite()) {
@@ -67,7 +70,8 @@ fn prepared(points: ArrayView2<'_, f32>, metric: Pairwise) -> Result<Vec<f64>> {
     }
     let mut rows: Vec<f64> = memory::collected(points.iter().map(|&v| f64::from(v)), POINTS)?;
     if matches!(metric, Pairwise::StandardizedEuclidean | Pairwise::Mahalanobis) {
-        // Differences stay; a constant column is exactly 0, whatever its mean rounds to.
+        // Differences do not change, and a constant column becomes exactly 0, however its mean
+        // rounds.
         let first = memory::copied(rows.get(..d).unwrap_or_default(), POINTS)?;
         rows.par_chunks_mut(d).for_each(|row| row.iter_mut().zip(&first).for_each(|(v, f)| *v -= f));
     }
@@ -90,12 +94,13 @@ fn prepared(points: ArrayView2<'_, f32>, metric: Pairwise) -> Result<Vec<f64>> {
     Ok(rows)
 }
 
+/// Returns the error for a metric that the columns of the embedding do not allow.
 fn degenerate(metric: Metric, found: String) -> Error {
-    let expected = "one that the columns of the embedding allow: each varies, none is a sum of others";
+    let expected = "a metric that the columns of the embedding allow (each varies, none is a sum of others)";
     Error::parameter("metric", expected, format!("{metric}, and {found}"))
 }
 
-/// Covariance of the columns, divisor n - 1.
+/// Returns the d x d covariance of the columns, divisor n - 1.
 fn covariance(rows: &[f64], d: usize) -> Result<Vec<f64>> {
     let n = rows.len() / d;
     let mut mean = memory::zeros::<f64>(d, POINTS)?;
@@ -113,7 +118,7 @@ fn covariance(rows: &[f64], d: usize) -> Result<Vec<f64>> {
     Ok(out)
 }
 
-/// The lower triangle L with L L' = a; `None` where a is not positive definite.
+/// Returns the lower triangle L with L L' = a; `None` where a is not positive definite.
 fn cholesky(mut a: Vec<f64>, d: usize) -> Option<Vec<f64>> {
     let largest = (0..d).map(|i| a[i * d + i]).fold(0.0, f64::max);
     for i in 0..d {

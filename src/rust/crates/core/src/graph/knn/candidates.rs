@@ -7,8 +7,9 @@ use crate::memory;
 
 /// For each query of a block, the rows with the `keep` lowest scores so far.
 ///
-/// A row is first only collected when its score is below the query's threshold; when a query's buffer is full, the best
-/// `keep` stay and the threshold falls to the worst of them. No row with a score below the final threshold is lost.
+/// A row is collected when its score is below the query's threshold. When a query's buffer is full,
+/// the best `keep` stay and the threshold falls to the worst of them. No row with a score below the
+/// final threshold is lost.
 pub(super) struct Candidates {
     keep: usize,
     capacity: usize,
@@ -18,7 +19,8 @@ pub(super) struct Candidates {
 }
 
 impl Candidates {
-    /// For up to `queries` queries and `rows` rows.
+    /// Makes empty buffers for up to `queries` queries; `rows` is the most rows that can be offered
+    /// to one.
     pub(super) fn new(queries: usize, keep: usize, rows: usize) -> Result<Self> {
         let keep = keep.min(rows);
         let capacity = (2 * keep).max(keep + 32).min(rows.max(1));
@@ -31,13 +33,13 @@ impl Candidates {
         })
     }
 
-    /// Starts a new block.
+    /// Removes all candidates, for a new block of queries.
     pub(super) fn clear(&mut self) {
         self.counts.fill(0);
         self.thresholds.fill(f32::INFINITY);
     }
 
-    /// The score below which rows are collected for a query.
+    /// Returns the score below which rows are collected for a query.
     #[inline(always)]
     pub(super) fn threshold(&self, query: usize) -> f32 {
         self.thresholds.get(query).copied().unwrap_or(f32::NEG_INFINITY)
@@ -53,6 +55,8 @@ impl Candidates {
         }
     }
 
+    /// Collects the rows `first..first + 16` below the threshold. Never inlined, so that the check
+    /// in `offer` stays small.
     #[inline(never)]
     fn collect(&mut self, query: usize, scores: &[f32; LANES], first: u32) {
         scores.iter().zip(first..).for_each(|(&score, row)| self.push(query, score, row));
@@ -74,7 +78,8 @@ impl Candidates {
         }
     }
 
-    /// Leaves a query the best `keep`, and none above the threshold.
+    /// Drops all but the best `keep` candidates of a query and lowers its threshold to the worst of
+    /// them.
     #[cold]
     fn make_room(&mut self, query: usize) {
         let entries = self.entries.get_mut(query * self.capacity..(query + 1) * self.capacity);
@@ -84,7 +89,8 @@ impl Candidates {
         }
     }
 
-    /// The candidates of a query in no particular order, and the score below which none was lost.
+    /// Returns the candidates of a query in no particular order, and its threshold: no row with a
+    /// lower score was lost.
     pub(super) fn of(&mut self, query: usize) -> (&mut [(f32, u32)], f32) {
         let from = query * self.capacity;
         let count = self.counts.get(query).copied().unwrap_or(0);
@@ -92,7 +98,8 @@ impl Candidates {
         (self.entries.get_mut(from..from + count).unwrap_or_default(), threshold)
     }
 
-    /// The `rank`-th lowest score of a query so far (from 1), infinite when it has fewer candidates.
+    /// Returns the `rank`-th lowest score of a query so far (from 1), infinite where it has fewer
+    /// candidates.
     pub(super) fn ranked(&mut self, query: usize, rank: usize) -> f32 {
         let (entries, _) = self.of(query);
         match rank.checked_sub(1) {
@@ -102,7 +109,8 @@ impl Candidates {
     }
 }
 
-/// Moves the `keep` lowest to the front and returns the worst of them.
+/// Moves the `keep` lowest scores to the front and returns the highest of them; minus infinity
+/// where there are no more than `keep`.
 pub(super) fn shrink(entries: &mut [(f32, u32)], keep: usize) -> f32 {
     match keep.checked_sub(1) {
         Some(at) if at < entries.len() => entries.select_nth_unstable_by(at, |a, b| a.0.total_cmp(&b.0)).1 .0,

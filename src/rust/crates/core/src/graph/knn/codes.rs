@@ -1,11 +1,12 @@
-//! Points in one byte a coordinate, for scanning lists: a quarter of the memory of f32, and four products where there was
-//! one.
+//! Points in one byte per coordinate, for scanning lists: a quarter of the memory of f32, and four
+//! products per instruction instead of one.
 //!
-//! A point is kept as its difference from the centroid of its list, in steps of 1/127 of the largest difference in that
-//! list; a query is coded the same way for every list it looks into. Both are rounded once, and what is compared is
-//! the squared distance of the rounded points, computed in integers: the same on every machine. Its error is about
-//! 0.3 % where lists are clouds, and can be anything where one far point widens the steps of a list of close ones; so
-//! these distances only propose, and the search measures what they miss.
+//! A point is stored as its difference from the centroid of its list, in steps of 1/127 of the
+//! largest difference in that list; a query is coded the same way for every list it is compared
+//! with. Both are rounded once. The squared distance of the rounded points is computed in integers,
+//! so it is the same on every machine. Its error is about 0.3 % in lists that are clouds, but is
+//! unbounded where one far point widens the steps of a list of close ones. These distances
+//! therefore only propose candidates, and the search measures how many neighbours they miss.
 
 use super::candidates::Candidates;
 use super::compare::{compare, Asked, Offer, Part, Room, GROUP, WORD};
@@ -24,10 +25,11 @@ const STEPS: f32 = 127.0;
 /// The offset added to a row's steps, as the processor multiplies unsigned with signed bytes.
 const SHIFT: u8 = 128;
 
-/// Coded points by list. Rows lie in panels of 16: for each word in turn, that of every row.
+/// Coded points by list, in panels of 16 rows. A panel holds the first word of each of its rows,
+/// then the second word of each, and so on.
 pub(super) struct Codes {
     bytes: Vec<u8>,
-    /// |x|² of the rounded difference, infinite for rows that are no points.
+    /// |x|² of the rounded difference; infinite for padding rows.
     squares: Vec<f32>,
     /// Length of a step in each list.
     steps: Vec<f32>,
@@ -35,7 +37,7 @@ pub(super) struct Codes {
 }
 
 impl Codes {
-    /// Codes the points of each run as differences from the centroid of the same number.
+    /// Encodes the points of run c as differences from centroid c, for all c.
     pub(super) fn of(points: &Points, centroids: &Centroids, runs: &Runs) -> Result<Self> {
         let words = points.d.div_ceil(WORD);
         let size = runs.n_rows();
@@ -60,8 +62,8 @@ impl Codes {
         Ok(Codes { bytes, squares, steps, words })
     }
 
-    /// Offers rows `from..to` of list `c` (`from` starts a panel) to the candidates of the queries numbered `names`, by
-    /// squared distance.
+    /// Offers rows `from..to` of list `c` (`from` starts a panel) to the candidates of the queries,
+    /// by squared distance. `names` has the number of each query in `candidates`.
     pub(super) fn offer(
         &self,
         c: usize,
@@ -83,7 +85,7 @@ impl Codes {
     }
 }
 
-/// Codes one list into its panels; gives the length of its steps. `rows` is room to work in.
+/// Encodes one list into its panels and returns the length of its steps. `rows` is a work buffer.
 fn code_list(
     points: &Points,
     centroid: &[f32],
@@ -117,18 +119,21 @@ fn code_list(
     Ok(step)
 }
 
-/// 1 / step; 0 for steps of 0 and those so small that it is infinite, whose points are then coded as one.
+/// Returns 1 / step, or 0 where that is infinite (a step of 0 or a tiny one); all points of the
+/// list then have the code 0.
 fn inverse(step: f32) -> f32 {
     Some(step.recip()).filter(|inverse| inverse.is_finite()).unwrap_or(0.0)
 }
 
-/// Queries coded for one list, padded to whole groups.
+/// Queries coded for one list, padded to whole groups of [`GROUP`].
 #[derive(Default)]
 pub(super) struct Queries {
     n: usize,
-    /// By groups of queries: for each word in turn, that of every query of the group.
+    /// Coded coordinates by group of queries: the first word of each query of the group, then the
+    /// second word of each, and so on.
     words: Vec<i32>,
-    /// The initial value of sums of products, which undoes the offset of the rows.
+    /// The initial value of each query's sum of products, which undoes the offset [`SHIFT`] of the
+    /// rows.
     starts: Vec<i32>,
     steps: Vec<f32>,
     squares: Vec<f32>,
@@ -139,6 +144,7 @@ pub(super) struct Queries {
 }
 
 impl Queries {
+    /// Removes all queries and keeps the memory.
     pub(super) fn clear(&mut self) {
         self.n = 0;
         self.words.clear();
@@ -147,14 +153,15 @@ impl Queries {
         self.squares.clear();
     }
 
-    /// Makes room for `n` queries of `d` coordinates: the words, the only large part.
+    /// Reserves memory for the words of `n` queries of `d` coordinates; the other buffers are
+    /// small.
     pub(super) fn reserve(&mut self, n: usize, d: usize) -> Result<()> {
         let words = n.next_multiple_of(GROUP) * d.div_ceil(WORD);
         memory::reserve(&mut self.words, words, NEIGHBOURS)?;
         self.room.reserve(words)
     }
 
-    /// Adds the query (-2 q, 1) for the list of this centroid.
+    /// Encodes the query (-2 q, 1) for the list of this centroid and adds it.
     pub(super) fn push(&mut self, query: &[f32], centroid: &[f32]) {
         let d = centroid.len();
         self.difference.resize(d, 0.0);
@@ -195,7 +202,8 @@ mod tests {
         Centroids { panels: Panels::of(&rows, rows.len()).unwrap(), rows, n: 1 }
     }
 
-    /// 53 rows in one list and 29 queries, of 7 coordinates; coded, and as they are.
+    /// Makes 53 rows in one list and 29 queries, of 7 coordinates; returns them coded, and the
+    /// mapped coordinates of all 82 points.
     fn example() -> (Codes, Queries, Vec<Vec<f32>>) {
         let value = |i: usize| ((i * 37 % 101) as f32 - 50.0) / 8.0;
         let points = Array2::from_shape_fn((82, 7), |(i, j)| value(i * 7 + j));
@@ -230,7 +238,7 @@ mod tests {
         assert_eq!(found.len(), 29);
         for ((query, found), step) in mapped[ROWS as usize..].iter().zip(found).zip(&queries.steps) {
             assert!(found.len() >= 20);
-            // every coordinate of both is off by half a step at most
+            // Every coordinate of row and query is off by half a step at most.
             let most = 7f32.sqrt() * (step + codes.steps[0]) / 2.0 + 1e-4;
             for (row, distance) in found {
                 let truth: f32 = mapped[row as usize].iter().zip(query).map(|(x, q)| (x - q).powi(2)).sum();

@@ -1,8 +1,10 @@
-//! Coded queries against the coded rows of a list: sums of products of bytes, and who is near enough to be offered.
+//! Coded queries against the coded rows of a list: sums of products of bytes, and the choice of
+//! rows near enough to be offered.
 //!
-//! Six queries meet four panels of 16 rows at a time: their sums fill the registers of AVX-512, and a word that is
-//! loaded, of a query or of a panel, is used several times. All queries meet the same panels before the next ones are
-//! fetched. A score is one fused multiply-add of an exact integer: the same bits whichever instructions are at hand.
+//! Six queries are compared with four panels of 16 rows at a time. Their sums fill the registers of
+//! AVX-512, and each loaded word of a query or panel is used several times. All queries are
+//! compared with the same panels before the next panels are fetched. A score is one fused
+//! multiply-add of an exact integer, so its bits are the same with every instruction set.
 
 use super::candidates::Candidates;
 use super::panels::LANES;
@@ -11,7 +13,7 @@ use crate::error::Result;
 use crate::memory;
 use crate::simd::{self, Level, Plain};
 
-/// Coordinates in a word, the most that one instruction sums up.
+/// Coordinates in a word: as many as one instruction multiplies and sums up.
 pub(super) const WORD: usize = 4;
 /// Queries compared at once.
 pub(super) const GROUP: usize = 6;
@@ -20,31 +22,36 @@ const PANELS: usize = 4;
 
 /// Some panels of a list.
 pub(super) struct Part<'a> {
-    /// For each panel, for each word in turn, that of every row, 128 added to every byte.
+    /// Coded coordinates of each panel: the first word of each of its rows, then the second word of
+    /// each, and so on; 128 is added to every byte.
     pub(super) bytes: &'a [u8],
-    /// |x|² of every row, infinite for rows that are no points.
+    /// |x|² of every row; infinite for padding rows.
     pub(super) squares: &'a [f32],
+    /// Words per row.
     pub(super) words: usize,
 }
 
 /// Queries, padded to whole groups.
 pub(super) struct Asked<'a> {
-    /// By groups: for each word in turn, that of every query of the group.
+    /// Coded coordinates of each group: the first word of each query of the group, then the second
+    /// word of each, and so on.
     pub(super) words: &'a [i32],
-    /// The initial value of sums of products, which undoes the 128 added to the rows.
+    /// The initial value of each query's sum of products, which undoes the 128 added to the rows.
     pub(super) starts: &'a [i32],
-    /// The factor that makes a sum -2 <q, x>.
+    /// The factor of each query that turns a sum of products into -2 <q, x>.
     pub(super) factors: &'a [f32],
-    /// |q|².
+    /// |q|² of each query.
     pub(super) squares: &'a [f32],
 }
 
-/// Where distances go.
+/// The receiver of distances.
 pub(super) struct Offer<'a> {
-    /// The number of each query, and no more of them than there are queries.
+    /// The number of each query in `candidates`. There are no more numbers than queries; padding
+    /// queries have none.
     pub(super) names: &'a [u32],
+    /// The receiver of the rows that are near enough.
     pub(super) candidates: &'a mut Candidates,
-    /// The first row.
+    /// The number of the first row of the part.
     pub(super) from: usize,
 }
 
@@ -55,7 +62,7 @@ impl Offer<'_> {
         name.map_or(f32::NEG_INFINITY, |&name| self.candidates.threshold(name as usize) - square)
     }
 
-    /// Offers the rows with scores below the limit to a query; gives its new limit.
+    /// Offers the rows with scores below the limit to a query and returns its new limit.
     #[inline(always)]
     fn take(&mut self, query: usize, first: usize, scores: &[[f32; LANES]], limit: f32, square: f32) -> f32 {
         let Some(&name) = self.names.get(query) else { return f32::NEG_INFINITY };
@@ -74,7 +81,7 @@ impl Offer<'_> {
 
 /// A group of queries.
 struct Group<'a> {
-    /// As [`Product::split`] gives them.
+    /// The words as [`Product::split`] returns them.
     words: &'a [i32],
     starts: &'a [i32; GROUP],
     factors: &'a [f32; GROUP],
@@ -82,22 +89,23 @@ struct Group<'a> {
     limits: &'a [f32; GROUP],
 }
 
-/// For each query of a group, |x|² - 2 <q, x> of the rows x of `N` panels.
+/// |x|² - 2 <q, x> for each query q of a group and each row x of `N` panels.
 type Scores<const N: usize> = [[[f32; LANES]; N]; GROUP];
 
-/// How products are formed.
+/// The instructions that form products of bytes.
 trait Product: Level {
-    /// Numbers that a word of a query is split into.
+    /// Numbers that each word of a query is split into.
     const SPLIT: usize = 1;
 
-    /// The words of queries as [`Product::scores`] wants them, `SPLIT` for one; `room` is room to work in.
+    /// Returns the words of queries in the form that [`Product::scores`] takes, `SPLIT` numbers per
+    /// word; `room` is a work buffer.
     #[inline(always)]
     fn split<'a>(words: &'a [i32], _room: &'a mut Vec<i32>) -> &'a [i32] {
         words
     }
 
-    /// Scores the rows of `N` panels, whose |x|² are `squares`, and says for which queries there are scores below the
-    /// limit, one bit each. Where there is none, nothing need be written.
+    /// Scores the rows of `N` panels, whose |x|² are `squares`. Returns one bit per query, set
+    /// where a score is below the query's limit. `scores` need not be written where no bit is set.
     fn scores<const N: usize>(
         self,
         group: &Group,
@@ -107,7 +115,7 @@ trait Product: Level {
     ) -> u32;
 }
 
-/// Room to work in.
+/// Work buffers.
 #[derive(Default)]
 pub(super) struct Room {
     limits: Vec<f32>,
@@ -115,7 +123,7 @@ pub(super) struct Room {
 }
 
 impl Room {
-    /// Makes room for queries of so many words, split in two.
+    /// Reserves memory for `words` words of queries, split in two.
     pub(super) fn reserve(&mut self, words: usize) -> Result<()> {
         self.words.clear();
         memory::reserve(&mut self.words, 2 * words, NEIGHBOURS)
@@ -123,14 +131,14 @@ impl Room {
 }
 
 simd::vectorized! {
-    /// Offers all rows that matter to the queries.
+    /// Offers all rows of the part whose scores are below the queries' thresholds.
     pub(super) fn compare [](part: &Part, asked: &Asked, room: &mut Room, offer: &mut Offer)
     where level in [Vnni, Avx2, Neon]: Product {
         walk(level, part, asked, room, offer);
     }
 }
 
-/// Walks over all panels, several at a time.
+/// Compares all queries with all panels, up to [`PANELS`] panels at a time.
 #[inline(always)]
 fn walk<P: Product>(level: P, part: &Part, asked: &Asked, room: &mut Room, offer: &mut Offer) {
     let Room { limits, words } = room;
@@ -151,7 +159,7 @@ fn walk<P: Product>(level: P, part: &Part, asked: &Asked, room: &mut Room, offer
     }
 }
 
-/// All groups of queries meet `N` panels, of which panel `first` is the first.
+/// Compares all groups of queries with `N` panels; `first` is the number of the first one.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
 fn meet<P: Product, const N: usize>(
@@ -223,7 +231,8 @@ mod neon;
 mod tests {
     use super::*;
 
-    /// Rows that 29 queries are offered of some panels of 3 words, the last of which is not full.
+    /// Returns the rows and scores that 29 queries are offered from some panels of 3 words, the
+    /// last of which is not full.
     fn offered(panels: usize, with: impl Fn(&Part, &Asked, &mut Room, &mut Offer)) -> Vec<Vec<(u32, u32)>> {
         const QUERIES: usize = 29;
         const WORDS: usize = 3;
@@ -259,7 +268,7 @@ mod tests {
 
     #[test]
     fn scores_are_the_same_bits_on_every_processor() {
-        // Four panels at a time, and one to three that are left.
+        // Four panels at a time, and a remainder of one to three.
         for panels in 2..=8 {
             let plain = offered(panels, |p, a, r, o| walk(Plain, p, a, r, o));
             let last = 32 + (panels * LANES) as u32 - 13;

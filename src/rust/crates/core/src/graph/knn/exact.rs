@@ -1,8 +1,9 @@
 //! Exact search: blocks of a matrix product, then the distances of the candidates in f64.
 //!
-//! Products in f32 only propose. A query is finished when the f64 distance of its last neighbour is below what any row
-//! passed over could have, given the largest error of its score (Higham, Accuracy and Stability of Numerical
-//! Algorithms, 3.1); otherwise all points are compared with it in f64.
+//! Products in f32 only propose candidates. A query is finished when the f64 distance of its last
+//! neighbour is below the smallest distance that a dropped row can have, given the largest error of
+//! its score (Higham, Accuracy and Stability of Numerical Algorithms, 3.1). Otherwise all points
+//! are compared with it in f64.
 
 use super::candidates::Candidates;
 use super::points::{Points, Table};
@@ -18,12 +19,13 @@ use rayon::prelude::*;
 const QUERIES: usize = 128;
 /// Rows per product: 128 x 1024 scores of 4 bytes stay in a second-level cache.
 const ROWS: usize = 1024;
-/// Points mapped together where not all are.
+/// Points mapped together by [`of_sample_in_parts`], which bounds its memory.
 const PART: usize = 1 << 16;
-/// Candidates kept beyond those asked for, so that a few ties within the error of f32 do not need a second look.
+/// Candidates kept beyond those asked for, so that a few ties within the error of f32 do not need a
+/// second search.
 const SPARE: usize = 16;
 
-/// Buffers of a task.
+/// Work buffers of a task.
 struct Scratch {
     candidates: Candidates,
     queries: Vec<f32>,
@@ -44,7 +46,7 @@ impl Scratch {
     }
 }
 
-/// The neighbours of all points.
+/// Finds the `k` neighbours of all points.
 pub(super) fn search(points: &Points, k: usize, session: &Session) -> Result<KnnResult> {
     let mut knn = Knn::empty(points.n, k)?;
     let mut output = Output { indices: &mut knn.indices, distances: &mut knn.distances, stride: k, offset: 0 };
@@ -53,16 +55,21 @@ pub(super) fn search(points: &Points, k: usize, session: &Session) -> Result<Knn
     Ok(KnnResult { knn, method: Method::Exact, n_lists: None, nprobe: None, recall: None })
 }
 
-/// Where neighbours go: those of the i-th query to `offset + i * stride` and on.
+/// The arrays that receive neighbours: the neighbours of query i start at element
+/// `offset + i * stride` of both.
 pub(super) struct Output<'a> {
+    /// Point numbers of the neighbours.
     pub(super) indices: &'a mut [u32],
+    /// Distances of the neighbours.
     pub(super) distances: &'a mut [f32],
+    /// Elements from the first neighbour of a query to the first of the next one.
     pub(super) stride: usize,
+    /// Element of the first neighbour of query 0.
     pub(super) offset: usize,
 }
 
-/// The exact neighbours among the points of `table` of the points `ids`, `k` of each. A point that is in the table
-/// itself is its own first neighbour.
+/// Finds, for each of the points `ids`, the `k` exact neighbours among the points of `table`. A
+/// point that is itself in the table is its own first neighbour.
 pub(super) fn neighbours(
     points: &Points,
     table: &Table,
@@ -104,7 +111,7 @@ pub(super) fn neighbours(
         )
 }
 
-/// [`neighbours`] of a sample: `ids.len()` x `k` point numbers and distances.
+/// Returns the [`neighbours`] of a sample: `ids.len()` x `k` point numbers and distances.
 pub(super) fn of_sample(
     points: &Points,
     table: &Table,
@@ -119,7 +126,8 @@ pub(super) fn of_sample(
     Ok((indices, distances))
 }
 
-/// [`of_sample`] among the points `ids`, of which only a part is mapped at a time.
+/// Returns [`of_sample`] of `sample` among the points `ids`, of which only [`PART`] are mapped at a
+/// time.
 pub(super) fn of_sample_in_parts(
     points: &Points,
     ids: impl Iterator<Item = u32>,
@@ -145,7 +153,8 @@ pub(super) fn of_sample_in_parts(
     Ok(best.iter().flatten().map(|&(_, distance, id)| (id, distance)).unzip())
 }
 
-/// Leaves the candidates of some points, and their squared lengths, in `scratch`.
+/// Searches the table for the candidates of the points `ids`; leaves them, and the squared lengths
+/// of the queries, in `scratch`.
 fn search_block(points: &Points, table: &Table, ids: &[u32], scratch: &mut Scratch, session: &Session) -> Result<()> {
     let Scratch { candidates, queries, squares, names, .. } = scratch;
     points.write_queries(ids, queries, squares)?;

@@ -1,4 +1,5 @@
-//! Approximate search on a hierarchical navigable small world graph (Malkov and Yashunin 2018), by the crate `hnsw_rs`.
+//! Approximate search on a hierarchical navigable small world graph (Malkov and Yashunin 2018), by
+//! the crate `hnsw_rs`.
 
 use super::exact::Output;
 use super::ivf::measured_recall;
@@ -16,20 +17,20 @@ use rayon::prelude::*;
 const LINKS: usize = 16;
 const LAYERS: usize = 16;
 const EF_CONSTRUCTION: usize = 100;
-/// Points inserted, or looked up, between two looks at the monitor.
+/// Points inserted, or searched for, between two checks for cancellation.
 const BATCH: usize = 512;
-/// Bytes the graph takes for a point besides its coordinates, about.
+/// Approximate bytes that the graph takes per point besides its coordinates.
 const BYTES_OF_POINT: usize = 1024;
-/// Points whose recall is measured.
+/// Points on which the recall is measured.
 const SAMPLE: usize = 512;
 
-/// Bytes the graph takes for a point of `d` coordinates, about.
+/// Returns the approximate bytes that the graph takes per point of `d` coordinates.
 pub(super) fn bytes_of_point(d: usize) -> usize {
     BYTES_OF_POINT + 4 * d
 }
 
-/// The neighbours of all points. A point for which the graph yields fewer than `k` (points can be unreachable when
-/// threads insert at the same time) is searched exactly.
+/// Finds the neighbours of all points. Where the graph yields fewer than `k` for a point, the point
+/// is searched exactly: points can be unreachable when threads insert at the same time.
 pub(super) fn search(points: &Points, params: &KnnParams, session: &Session) -> Result<KnnResult> {
     let (n, k) = (points.n, params.k);
     let table = points.table()?;
@@ -39,7 +40,7 @@ pub(super) fn search(points: &Points, params: &KnnParams, session: &Session) -> 
         row.truncate(points.d);
         row
     };
-    // The library asks for its own without an error at hand.
+    // The library allocates its memory itself and aborts where there is none, so probe first.
     memory::probe(n.saturating_mul(bytes_of_point(points.width())))?;
     let graph: Hnsw<'_, f32, DistL2> = Hnsw::new(LINKS, n, LAYERS, EF_CONSTRUCTION, DistL2 {});
     session.monitor.begin(2 * n as u64);
@@ -93,6 +94,7 @@ pub(super) fn search(points: &Points, params: &KnnParams, session: &Session) -> 
     Ok(KnnResult { knn, method: Method::Hnsw, n_lists: None, nprobe: None, recall })
 }
 
+/// Searches the `missing` points exactly and writes their rows of the result.
 fn fill(
     points: &Points,
     table: &Table,

@@ -1,15 +1,18 @@
 //! Inverted file search, with the number of lists compared chosen by measuring recall.
 //!
-//! k-means cuts space into cells; each point belongs to the list of its cell. A point q in cell a can have a neighbour
-//! in cell c only if the plane halfway between their centroids is nearer to q than that neighbour. So q first searches
-//! its own list, which bounds the distance of its k-th neighbour by r, and then every list c whose plane is nearer than
-//! t r. With t = 1 nothing is missed. In many dimensions a much smaller t misses next to nothing: t is the smallest
-//! for which the neighbours of a random sample of points, found by exact search, are recalled as often as asked.
+//! k-means cuts space into cells; each point belongs to the list of its cell. A point q in cell a
+//! can have a neighbour in cell c only if the plane halfway between their centroids is nearer to q
+//! than that neighbour. So q first searches its own list, which bounds the distance of its k-th
+//! neighbour by r, and then every list c whose plane is nearer than t r. With t = 1 no neighbour is
+//! missed. In many dimensions a much smaller t misses next to none. The search uses the smallest t
+//! with which a random sample of points reaches the recall asked for, compared with exact search.
 //!
-//! Lists are scanned in bytes (`codes`). Where too much of the sample gets lost by that, they are scanned in f32.
+//! Lists are scanned in bytes (`codes`). Where that loses too many neighbours of the sample, they
+//! are scanned in f32.
 //!
-//! Large t means all lists, so any recall can be reached. Looking at the neighbours of neighbours instead of more lists
-//! (NN-descent) was tried and dropped: within isotropic clouds of 50 dimensions it is slower and stops below 0.9.
+//! A large t means all lists, so any recall can be reached. Comparing with the neighbours of
+//! neighbours instead of with more lists (NN-descent) was tried and dropped: within isotropic
+//! clouds of 50 dimensions it is slower and stops below 0.9.
 
 use super::exact::Output;
 use super::lists::{answer, build, group, home, search_home, Groups, Index, Rows, Scratch};
@@ -23,33 +26,36 @@ use rayon::prelude::*;
 
 /// Lists per square root of the number of points.
 const LISTS: f64 = 0.4;
-/// Points whose recall is measured.
+/// Points on which the recall is measured.
 const SAMPLE: usize = 512;
-/// Lists whose results are gathered before they are stored.
+/// Lists whose results are collected before they are stored.
 const BATCH: usize = 64;
 
-/// The points that ask, by the list nearest to them: those searched themselves, or others.
+/// The query points, by the list nearest to them.
 struct Asking<'a> {
     index: &'a Index,
+    /// The query points where they are not those of `index`; `None` where they are.
     others: Option<&'a Groups>,
 }
 
 impl Asking<'_> {
+    /// Returns the query points of a list.
     fn of(&self, list: usize) -> &[u32] {
         self.others.map_or_else(|| self.index.runs.members(list), |others| others.of(list))
     }
 }
 
-/// How a search went.
+/// The figures of a search.
 pub(super) struct Report {
+    /// Number of lists.
     pub(super) n_lists: usize,
-    /// Lists compared with a point on average.
+    /// The number of lists compared with a point, on average.
     pub(super) nprobe: f64,
     /// Share of the true neighbours found.
     pub(super) recall: f64,
 }
 
-/// The neighbours of all points with the recall asked for.
+/// Finds the neighbours of all points with the recall asked for.
 pub(super) fn search(points: &Points, params: &KnnParams, session: &Session) -> Result<KnnResult> {
     let mut knn = Knn::empty(points.n, params.k)?;
     let mut output = Output { indices: &mut knn.indices, distances: &mut knn.distances, stride: params.k, offset: 0 };
@@ -63,7 +69,8 @@ pub(super) fn search(points: &Points, params: &KnnParams, session: &Session) -> 
     })
 }
 
-/// The `k` neighbours of all points among the points `ids` (all where `None`), which must be at least `k`.
+/// Finds the `k` neighbours of all points among the points `ids` (all points where `None`), of
+/// which there are at least `k`.
 pub(super) fn among(
     points: &Points,
     ids: Option<&[u32]>,
@@ -94,7 +101,8 @@ pub(super) fn among(
     })
 }
 
-/// Searches the lists for all `asking` points; gives the number of lists compared, summed over the points.
+/// Searches the lists for all `asking` points; returns the number of lists compared, summed over
+/// the points.
 fn pass(
     points: &Points,
     index: &Index,
@@ -135,8 +143,9 @@ fn pass(
     Ok(probes)
 }
 
-/// The share of the neighbours found: those no farther than the true k-th one. Row `sample[i]` of the output belongs to
-/// row `i` of `truth`, which has `k` columns.
+/// Returns the share of the true neighbours found: a neighbour counts if it is no farther than the
+/// true k-th one. Row `i` of `truth` (sample x `k` distances) belongs to query `sample[i]` of the
+/// output.
 pub(super) fn measured_recall(sample: &[u32], truth: &[f32], output: &Output<'_>, k: usize) -> f64 {
     let found = |(&row, truth): (&u32, &[f32])| {
         let last = truth.last().copied().unwrap_or(0.0);
@@ -148,7 +157,7 @@ pub(super) fn measured_recall(sample: &[u32], truth: &[f32], output: &Output<'_>
     found as f64 / (sample.len() * k).max(1) as f64
 }
 
-/// The list of each of `n` points.
+/// Returns the list of each of `n` points; `members` returns the points of a list.
 fn list_of<'a>(n: usize, n_lists: usize, members: impl Fn(usize) -> &'a [u32]) -> Result<Vec<u32>> {
     let mut list_of = memory::zeros::<u32>(n, NEIGHBOURS)?;
     for c in 0..n_lists {
@@ -159,15 +168,15 @@ fn list_of<'a>(n: usize, n_lists: usize, members: impl Fn(usize) -> &'a [u32]) -
     Ok(list_of)
 }
 
-/// The true neighbours of a sample of points, `k` a point.
+/// The true neighbours of a sample of points, `k` per point.
 struct Truth<'a> {
     sample: &'a [u32],
     indices: &'a [u32],
     distances: &'a [f32],
 }
 
-/// The tightness with which the sample's neighbours are in lists looked into as often as asked, and the share of them
-/// that is found with it.
+/// Returns the smallest tightness with which the lists searched hold as many of the sample's
+/// neighbours as `recall` asks for, and the share of the neighbours that a search with it finds.
 fn enough(
     points: &Points,
     index: &Index,
@@ -207,7 +216,7 @@ fn enough(
     Ok((tight, found as f64 / truth.indices.len().max(1) as f64))
 }
 
-/// For each list, the smallest tightness with which point `id` of list `a` looks into it.
+/// Returns, for each list, the smallest tightness with which point `id` of list `a` searches it.
 fn needed_tightness(
     points: &Points,
     index: &Index,
@@ -230,7 +239,9 @@ fn needed_tightness(
     Ok(needed)
 }
 
-/// The smallest tightness with which the mean recall of the sample, less two standard errors, reaches `target`.
+/// Returns the smallest tightness with which the mean recall of the sample, less two standard
+/// errors, reaches `target`. `needed` has, for each sample point, the tightness that each of its
+/// neighbours needs.
 fn tightness(needed: &[Vec<f32>], target: f64) -> Result<f32> {
     let enough = |t: f32| {
         let share = |row: &Vec<f32>| row.iter().filter(|&&need| need <= t).count() as f64 / row.len() as f64;
@@ -245,7 +256,8 @@ fn tightness(needed: &[Vec<f32>], target: f64) -> Result<f32> {
     steps.sort_unstable_by(f32::total_cmp);
     steps.dedup();
     let at = steps.partition_point(|&t| !enough(t)).min(steps.len().saturating_sub(1));
-    // products of another shape round differently: stay clear of the step itself; more than 1 is never needed in exact
-    // arithmetic, and infinity (a bound of 0) must not meet a 0
+    // Products of another shape round differently, so the result is a little above the step. More
+    // than 1 is never needed in exact arithmetic; the upper bound avoids infinity (from a bound of
+    // 0) times 0.
     Ok((steps.get(at).copied().unwrap_or(1.0) * 1.0001).min(1e6))
 }

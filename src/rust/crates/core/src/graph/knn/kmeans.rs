@@ -9,26 +9,29 @@ use crate::memory;
 use crate::session::Session;
 use rayon::prelude::*;
 
-/// Points per product.
+/// Sample points per matrix product.
 const BLOCK: usize = 128;
 
-/// Centroids as data rows (c, |c|²).
+/// Centroids as data rows: the coordinates c, then |c|².
 pub(super) struct Centroids {
+    /// Data rows, one after the other.
     pub(super) rows: Vec<f32>,
-    /// The rows again.
+    /// The same rows, in panels.
     pub(super) panels: Panels,
+    /// Number of centroids.
     pub(super) n: usize,
 }
 
 impl Centroids {
-    /// The `d` coordinates of centroid `c`.
+    /// Returns the `d` coordinates of centroid `c`.
     pub(super) fn row(&self, c: usize, d: usize) -> &[f32] {
         self.rows.get(c * (d + 1)..c * (d + 1) + d).unwrap_or_default()
     }
 }
 
-/// Trains `n` centroids on `sample` (data rows in random order: the first `n` are the start) in `iterations`
-/// rounds. Sums are taken in sample order in f64, so that the result does not depend on the number of threads.
+/// Trains `n` centroids on `sample` in `iterations` rounds. `sample` has data rows in random order,
+/// the first `n` of which are the initial centroids. Sums are taken in sample order in f64, so that
+/// the result does not depend on the number of threads.
 pub(super) fn train(
     points: &Points,
     sample: &[f32],
@@ -54,7 +57,7 @@ pub(super) fn train(
                 *size += 1;
             }
         }
-        // an empty list restarts at one of the points farthest from their centroids
+        // An empty list restarts at one of the points farthest from their centroids.
         let mut far: Vec<usize> = Vec::new();
         if sizes.contains(&0) {
             far = memory::collected(0..n_sample, NEIGHBOURS)?;
@@ -74,6 +77,7 @@ pub(super) fn train(
     Ok(centroids)
 }
 
+/// Writes |c|² of the `d` coordinates into the last element of a data row.
 fn square_last(row: &mut [f32], d: usize) {
     let square: f64 = row.iter().take(d).map(|&x| f64::from(x) * f64::from(x)).sum();
     if let Some(last) = row.get_mut(d) {
@@ -81,6 +85,7 @@ fn square_last(row: &mut [f32], d: usize) {
     }
 }
 
+/// Returns the nearest centroid of each data row of `sample` and the squared distance to it.
 fn assign(points: &Points, sample: &[f32], centroids: &Centroids, session: &Session) -> Result<Vec<(u32, f32)>> {
     let width = points.width();
     let mut nearest = memory::filled(sample.len() / width, (0, 0.0), NEIGHBOURS)?;
@@ -92,7 +97,7 @@ fn assign(points: &Points, sample: &[f32], centroids: &Centroids, session: &Sess
     Ok(nearest)
 }
 
-/// The nearest centroid of each data row, and the squared distance to it.
+/// Writes the nearest centroid of each data row, and the squared distance to it, into `nearest`.
 pub(super) fn assign_block(
     points: &Points,
     rows: &[f32],

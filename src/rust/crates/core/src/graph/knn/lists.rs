@@ -14,25 +14,27 @@ use crate::random::Stream;
 use crate::session::Session;
 use rayon::prelude::*;
 
-/// Queries answered together: those of a whole list as a rule, for every list they look into comes from memory once for
-/// all of them.
+/// Queries answered together, as a rule all of a list: each list they are compared with is then
+/// read from memory once for all of them.
 const QUERIES: usize = 2048;
-/// Candidates kept for `k` neighbours: more of them, against the error of the distances compared.
+/// Returns the number of candidates kept for `k` neighbours: more than `k`, to allow for the error
+/// of the distances compared.
 fn kept(k: usize) -> usize {
     k + k / 4 + 4
 }
-/// Points per list that k-means sees.
+/// Sample points per list on which k-means is trained.
 const TRAIN: usize = 48;
 /// Rounds of k-means.
 const ROUNDS: usize = 8;
 
-/// Points by list: those of list c are `ids[starts[c]..starts[c + 1]]`.
+/// Points by list: list c has the points `ids[starts[c]..starts[c + 1]]`.
 pub(super) struct Groups {
     starts: Vec<usize>,
     ids: Vec<u32>,
 }
 
 impl Groups {
+    /// Returns the points of list `c`; none where there is no such list.
     pub(super) fn of(&self, c: usize) -> &[u32] {
         let range = self.starts.get(c).zip(self.starts.get(c + 1));
         range.and_then(|(&from, &to)| self.ids.get(from..to)).unwrap_or_default()
@@ -41,22 +43,26 @@ impl Groups {
 
 /// The points searched, by list.
 pub(super) struct Index {
+    /// The centroid of each list.
     pub(super) centroids: Centroids,
-    /// List c is run c.
+    /// List c is run c of these.
     pub(super) runs: Runs,
+    /// The coordinates of the points, in the order of `runs`.
     pub(super) rows: Rows,
 }
 
 /// The form in which the searched points are compared.
 pub(super) enum Rows {
-    /// In one byte a coordinate: fast, but lists of very unequal spread lose what is close in them.
+    /// One byte per coordinate: fast, but inexact in lists where one far point widens the steps of
+    /// a list of close ones.
     Bytes(Codes),
-    /// In f32.
+    /// f32.
     Floats(Panels),
 }
 
 impl Index {
-    /// Compares the points of list `c` with the queries that `scratch` has as wanting, and leaves candidates there.
+    /// Compares the points of list `c` with the queries numbered in `scratch.wanting` and adds the
+    /// near ones to `scratch.candidates`. `width` is the length of a query.
     fn offer(&self, c: usize, width: usize, scratch: &mut Scratch) -> Result<()> {
         let Scratch { candidates, queries, wanting, gathered, coded, .. } = scratch;
         let wanted = wanting.iter().map(|&query| {
@@ -90,20 +96,23 @@ impl Index {
     }
 }
 
-/// The lists as seen from one of them.
+/// The order in which the queries of one list search all lists.
 pub(super) struct Home {
-    /// All lists by distance of their centroid, its own first.
+    /// All lists by ascending distance of their centroid from this list's; the list itself is
+    /// first.
     pub(super) order: Vec<u32>,
-    /// Twice the distance of each centroid, in `order`.
+    /// Twice the distance of each centroid from this list's, in the order of `order`.
     pub(super) reach: Vec<f32>,
-    /// How many of `order` every query searches: enough for `k` neighbours.
+    /// The number of lists at the front of `order` that every query searches; they hold at least
+    /// `2 k` points, if there are as many.
     pub(super) first: usize,
 }
 
-/// Coordinates up to which sums of products of bytes cannot overflow.
+/// The number of coordinates up to which sums of products of bytes cannot overflow an i32.
 const CODED: usize = 1 << 14;
 
-/// Groups the points `ids` (all points where `None`) into `n_lists` lists, coded where they can be.
+/// Groups the points `ids` (all points where `None`) into `n_lists` lists, in bytes up to [`CODED`]
+/// coordinates and else in f32.
 pub(super) fn build(
     points: &Points,
     ids: Option<&[u32]>,
@@ -130,7 +139,8 @@ pub(super) fn build(
     Ok(Index { centroids, runs, rows })
 }
 
-/// The points `ids` (all where `None`) by nearest centroid; within a list they stay in order.
+/// Groups the points `ids` (all points where `None`) by their nearest centroid; within a list they
+/// stay in order.
 pub(super) fn group(points: &Points, ids: Option<&[u32]>, centroids: &Centroids, session: &Session) -> Result<Groups> {
     let width = points.width();
     let n = ids.map_or(points.n, <[u32]>::len);
@@ -157,7 +167,7 @@ pub(super) fn group(points: &Points, ids: Option<&[u32]>, centroids: &Centroids,
     Ok(Groups { starts, ids })
 }
 
-/// Buffers of a task.
+/// Work buffers of a task.
 pub(super) struct Scratch {
     candidates: Candidates,
     queries: Vec<f32>,
@@ -165,7 +175,8 @@ pub(super) struct Scratch {
     gathered: Vec<f32>,
     coded: Queries,
     wanting: Vec<u32>,
-    /// Scores of the centroids against the queries of the block: lists x queries, filled up to `stride`.
+    /// Scores of the centroids against the queries of the block: lists x queries, each list's row
+    /// `stride` long.
     planes: Vec<f32>,
     stride: usize,
     scores: Vec<f32>,
@@ -173,6 +184,7 @@ pub(super) struct Scratch {
 }
 
 impl Scratch {
+    /// Makes empty buffers for searches of `k` neighbours.
     pub(super) fn new(points: &Points, k: usize) -> Result<Self> {
         Ok(Scratch {
             candidates: Candidates::new(QUERIES, kept(k), points.n)?,
@@ -190,21 +202,23 @@ impl Scratch {
 }
 
 impl Scratch {
-    /// Scores of the queries of the block against centroid `c`.
+    /// Returns the scores of centroid `c` against the queries of the block, padded to `stride`.
     pub(super) fn plane(&self, c: usize) -> &[f32] {
         self.planes.get(c * self.stride..(c + 1) * self.stride).unwrap_or_default()
     }
 }
 
-/// The neighbours of the queries of one list, `k` per query, in their order.
+/// The neighbours of the queries of one list, `k` per query, in the order of the queries.
 pub(super) struct Answer {
+    /// Point numbers: queries x `k`.
     pub(super) indices: Vec<u32>,
+    /// Distances: queries x `k`, in the order of the neighbours.
     pub(super) distances: Vec<f32>,
-    /// Lists compared with a query, summed over the queries.
+    /// The number of lists compared with a query, summed over the queries.
     pub(super) probes: u64,
 }
 
-/// The lists as seen from list `a`.
+/// Returns the order in which the queries of list `a` search the lists.
 pub(super) fn home(points: &Points, index: &Index, a: usize, k: usize, scratch: &mut Scratch) -> Result<Home> {
     let width = points.width();
     let centroids = &index.centroids;
@@ -235,8 +249,9 @@ pub(super) fn home(points: &Points, index: &Index, a: usize, k: usize, scratch: 
     })
 }
 
-/// Searches the first lists of `home` for the points `ids`; leaves the candidates, the queries and their scores against
-/// the centroids in `scratch`, and returns each query's bound on the distance of its k-th neighbour.
+/// Searches the first lists of `home` for the points `ids`. Leaves the candidates, the queries and
+/// their scores against the centroids in `scratch`. Returns each query's upper bound on the
+/// distance of its k-th neighbour, `ids.len()` values.
 pub(super) fn search_home(
     points: &Points,
     index: &Index,
@@ -262,7 +277,9 @@ pub(super) fn search_home(
     memory::collected(squares.iter().enumerate().map(bound), NEIGHBOURS)
 }
 
-/// The neighbours of the points `ids` of list `a`, themselves among them where they are in the index.
+/// Returns the `k` neighbours of the points `ids` of list `a`. A point that is in the index is its
+/// own first neighbour. A list is searched where its plane is nearer than `tightness` times the
+/// bound (see [`super::ivf`]).
 #[allow(clippy::too_many_arguments)]
 pub(super) fn answer(
     points: &Points,

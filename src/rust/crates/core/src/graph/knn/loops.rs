@@ -1,10 +1,11 @@
-//! The few inner loops worth wider registers than the baseline instruction set has. The results are the same bits with
-//! and without: lanes are explicit and nothing is contracted into fused multiply-adds.
+//! The few inner loops that gain from wider registers than the baseline instruction set has. The
+//! results have the same bits with and without: lanes are explicit, and no operations are
+//! contracted into fused multiply-adds.
 
 use crate::simd::{self, Level};
 
 simd::vectorized! {
-    /// The lowest value, infinity for none.
+    /// Returns the lowest value; infinity where there is none.
     pub(super) fn lowest [](values: &[f32]) -> f32 where _level in [Avx2]: Level {
         let mut lanes = [f32::INFINITY; 16];
         let chunks = values.chunks_exact(16);
@@ -19,7 +20,7 @@ simd::vectorized! {
 }
 
 simd::vectorized! {
-    /// Sum of (x - y)² in f64, in eight interleaved sums.
+    /// Returns the sum of (x - y)² in f64, in eight interleaved sums.
     pub(super) fn squared_distance [](x: &[f32], y: &[f32]) -> f64 where _level in [Avx2]: Level {
         let mut sums = [0.0f64; 8];
         let (xs, ys) = (x.chunks_exact(8), y.chunks_exact(8));
@@ -36,7 +37,7 @@ simd::vectorized! {
 }
 
 simd::vectorized! {
-    /// Sum of (x - mean_x) (y - mean_y) in f64, in eight interleaved sums.
+    /// Returns the sum of (x - mean_x) (y - mean_y) in f64, in eight interleaved sums.
     pub(super) fn centred_product [](x: &[f32], mean_x: f64, y: &[f32], mean_y: f64) -> f64 where _level in [Avx2]: Level {
         let mut sums = [0.0f64; 8];
         let (xs, ys) = (x.chunks_exact(8), y.chunks_exact(8));
@@ -52,7 +53,7 @@ simd::vectorized! {
 }
 
 simd::vectorized! {
-    /// The largest magnitude, 0 for none.
+    /// Returns the largest magnitude; 0 where there is none.
     pub(super) fn largest [](values: &[f32]) -> f32 where _level in [Avx2]: Level {
         let mut lanes = [0.0f32; 8];
         let chunks = values.chunks_exact(8);
@@ -67,10 +68,10 @@ simd::vectorized! {
 }
 
 simd::vectorized! {
-    /// Rounds `values` times `factor`, of magnitude up to 127, to whole numbers, and gives their sum and that of their
-    /// squares.
+    /// Rounds `values` times `factor`, of magnitude up to 127, to whole numbers. Returns their sum
+    /// and the sum of their squares.
     pub(super) fn rounded [](values: &[f32], factor: f32, out: &mut [i8]) -> (i32, i32) where _level in [Avx2]: Level {
-        // added to a small number, it leaves that number rounded in the lowest bits
+        // Adding this to a small number leaves that number rounded in the lowest bits.
         const ROUND: f32 = 12_582_912.0;
         let round = |value: f32| (value * factor + ROUND).to_bits() as i32 - ROUND.to_bits() as i32;
         let (mut sums, mut squares) = ([0i32; 16], [0i32; 16]);
@@ -94,7 +95,8 @@ simd::vectorized! {
 }
 
 simd::vectorized! {
-    /// Writes how far a query, given as -2 q, is from a centroid; all three of one length.
+    /// Writes the difference of a query, given as -2 q, and a centroid; all three slices have one
+    /// length.
     pub(super) fn difference [](query: &[f32], centroid: &[f32], out: &mut [f32]) where _level in [Avx2]: Level {
         let ((out, last), (query, last_query), (centroid, last_centroid)) =
             (out.as_chunks_mut::<16>(), query.as_chunks::<16>(), centroid.as_chunks::<16>());

@@ -1,10 +1,11 @@
-//! Distances by name: scikit-learn's names (`sklearn.metrics.pairwise_distances`) for rows of numbers.
+//! Distances by name: scikit-learn's names (`sklearn.metrics.pairwise_distances`) for rows of
+//! numbers.
 
 use crate::error::{Error, Result};
 use std::fmt;
 use std::str::FromStr;
 
-/// How far two points are from each other.
+/// The distance of two points.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum Metric {
     /// sqrt(sum (x - y)²).
@@ -12,17 +13,20 @@ pub enum Metric {
     Euclidean,
     /// 1 - <x, y> / (|x| |y|); a zero row is an error.
     Cosine,
-    /// The cosine distance of the rows after subtracting from each row its own mean; a constant row is an error.
+    /// The cosine distance of the rows after subtracting from each row its own mean; a constant row
+    /// is an error.
     Correlation,
-    /// 1 - <x, y>, as pynndescent's `dot`: not a metric, may be negative, and the nearest point to a point need not be
-    /// the point itself (which still comes first, at 0). Only by [`Method::Exact`](super::Method::Exact).
+    /// 1 - <x, y>, as pynndescent's `dot`: not a metric, may be negative, and the nearest point to
+    /// a point need not be the point itself (which still comes first, at 0). Only by
+    /// [`Method::Exact`](super::Method::Exact).
     InnerProduct,
-    /// Any of the others, compared pair by pair. Only by [`Method::Exact`](super::Method::Exact).
+    /// Any of the others of scikit-learn's metrics, compared pair by pair. Only by
+    /// [`Method::Exact`](super::Method::Exact).
     Pairwise(Pairwise),
 }
 
-/// Distances that are no product of rows. Definitions are those of `scipy.spatial.distance`; where one divides 0 by 0 it
-/// is 0. Those of truth values take a number other than 0 as true.
+/// Distances that are no product of rows, by the definitions of `scipy.spatial.distance`; 0 / 0
+/// counts as 0. The metrics of truth values take every number other than 0 as true.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Pairwise {
     /// (x - y)², summed.
@@ -41,19 +45,24 @@ pub enum Pairwise {
     Hamming,
     /// Euclidean, each coordinate over its standard deviation (divisor n - 1).
     StandardizedEuclidean,
-    /// Euclidean after the covariance of the coordinates (divisor n - 1) is taken out.
+    /// Euclidean after whitening by the covariance of the coordinates (divisor n - 1).
     Mahalanobis,
-    /// Truth values: those that differ, of those true in either.
+    /// Truth values: R / (both + R), with R the number that differ and both the number true in both
+    /// rows.
     Jaccard,
-    /// Truth values: those that differ, of these and twice those true in both.
+    /// Truth values: R / (2 both + R), with R the number that differ and both the number true in
+    /// both rows.
     Dice,
-    /// Truth values: 2 R / (all + R), R of them different.
+    /// Truth values: 2 R / (all + R), with R the number that differ and all the number of
+    /// coordinates.
     RogersTanimoto,
-    /// Truth values: share of those not true in both.
+    /// Truth values: the share that are not true in both rows.
     RussellRao,
-    /// Truth values: 2 R / (those true in both + 2 R), R of them different.
+    /// Truth values: 2 R / (both + 2 R), with R the number that differ and both the number true in
+    /// both rows.
     SokalSneath,
-    /// Truth values: 2 ab / (cd + ab), with a and b true in one only, c in both, d in none.
+    /// Truth values: 2 ab / (cd + ab), with a and b the numbers true in one row only, c in both, d
+    /// in neither.
     Yule,
 }
 
@@ -82,10 +91,11 @@ const NAMES: [(&str, Metric); 21] = [
 ];
 
 impl Metric {
-    /// The metric of a name, Minkowski's with the power `p` (2 where none is given).
+    /// Returns the metric of a name; Minkowski's has the power `p` (2 where `None`).
     ///
     /// # Errors
-    /// [`Error::Parameter`] for a name that does not exist, and for `p` below 1 or with another metric.
+    /// [`Error::Parameter`] for a name that does not exist, and for `p` below 1 or with another
+    /// metric.
     pub fn named(name: &str, p: Option<f64>) -> Result<Metric> {
         let metric = name.parse()?;
         match (metric, p) {
@@ -130,7 +140,7 @@ impl fmt::Display for Metric {
     }
 }
 
-/// Counts of two rows' entries as truth values.
+/// Counts of the coordinates of two rows by their truth values.
 #[derive(Default)]
 struct Truths {
     both: f64,
@@ -140,6 +150,7 @@ struct Truths {
 }
 
 impl Truths {
+    /// Counts the coordinates of `x` and `y`, rows of the same length.
     fn of(x: &[f64], y: &[f64]) -> Truths {
         let mut t = Truths::default();
         for (a, b) in x.iter().zip(y) {
@@ -153,12 +164,13 @@ impl Truths {
         t
     }
 
+    /// Returns the number of coordinates that are true in exactly one row.
     fn different(&self) -> f64 {
         self.first + self.second
     }
 }
 
-/// `a / b`, 0 for 0 / 0.
+/// Returns `a / b`, and 0 where `a` is 0.
 fn ratio(a: f64, b: f64) -> f64 {
     if a == 0.0 {
         0.0
@@ -168,7 +180,7 @@ fn ratio(a: f64, b: f64) -> f64 {
 }
 
 impl Pairwise {
-    /// The distance of two rows of the same length, prepared by [`super::brute`].
+    /// Returns the distance of two rows of the same length, prepared by [`super::brute`].
     pub(super) fn distance(self, x: &[f64], y: &[f64]) -> f64 {
         let pairs = || x.iter().zip(y).map(|(a, b)| (a - b).abs());
         let squares = || pairs().map(|d| d * d).sum::<f64>();
@@ -186,6 +198,8 @@ impl Pairwise {
         }
     }
 
+    /// Returns the distance of two rows of truth values; `self` is one of the metrics of truth
+    /// values.
     fn of_truths(self, t: &Truths) -> f64 {
         let all = t.both + t.neither + t.different();
         match self {

@@ -6,9 +6,10 @@
 //! | `Ivf` | recall measured on a sample, [`KnnParams::recall`] or more | bit for bit, any thread count | about n^1.5 d |
 //! | `Hnsw` | recall depends on the data; measured and reported | with one thread only | n log n, large constant |
 //!
-//! All three find candidates of the first four [`Metric`]s by cheaper distances (f32; bytes in the lists of IVF) and take those that matter again in
-//! f64 from the coordinates as given, so a pair of points has the same distance whichever method found it. The others of
-//! scikit-learn's metrics are compared pair by pair, in f64 ([`Pairwise`]).
+//! For the first four [`Metric`]s all three find candidates by cheaper distances (f32; bytes in the
+//! lists of IVF). The distances of the candidates that matter are computed again in f64 from the
+//! coordinates as given, so a pair of points has the same distance whichever method found it. The
+//! other metrics of scikit-learn are compared pair by pair, in f64 ([`Pairwise`]).
 
 mod batches;
 mod brute;
@@ -38,7 +39,7 @@ use points::Points;
 use std::fmt;
 use std::str::FromStr;
 
-/// Up to this many points [`Method::Auto`] takes [`Method::Exact`].
+/// The number of points up to which [`Method::Auto`] uses [`Method::Exact`].
 pub const EXACT_UP_TO: usize = 20_000;
 
 /// The neighbours of `n` points, `k` each, the point itself included and first.
@@ -48,21 +49,22 @@ pub struct Knn {
     pub n: usize,
     /// Neighbours per point, counting the point itself, like scanpy's `n_neighbors`.
     pub k: usize,
-    /// `n` x `k` row numbers, row-major: the point itself, then the others by distance, equal distances by row number.
+    /// `n` x `k` row numbers, row-major: the point itself, then the others by distance, equal
+    /// distances by row number.
     pub indices: Vec<u32>,
     /// `n` x `k` distances, row-major: 0 for the point itself, then ascending.
     pub distances: Vec<f32>,
 }
 
 impl Knn {
-    /// Room for the neighbours of `n` points.
+    /// Makes the result for `n` points with `k` neighbours each, filled with zeros.
     fn empty(n: usize, k: usize) -> Result<Self> {
         let size = memory::count(&[n, k], NEIGHBOURS)?;
         Ok(Knn { n, k, indices: memory::zeros(size, NEIGHBOURS)?, distances: memory::zeros(size, NEIGHBOURS)? })
     }
 
-    /// Checks that the two arrays have `n * k` elements, that no distance is NaN or infinite, and that every index is
-    /// below `n` and every row starts with its own point.
+    /// Checks that the two arrays have `n * k` elements, that no distance is NaN or infinite, and
+    /// that every index is below `n` and every row starts with its own point.
     ///
     /// # Errors
     /// [`Error::Shape`], [`Error::Index`], [`Error::Values`], [`Error::State`].
@@ -101,7 +103,7 @@ impl Knn {
         Ok(())
     }
 
-    /// The rows in turn, each as its `k` indices and its `k` distances.
+    /// Returns the rows in turn, each as its `k` indices and its `k` distances.
     pub fn rows(&self) -> impl ExactSizeIterator<Item = (&[u32], &[f32])> + '_ {
         let k = self.k.max(1);
         self.indices.chunks_exact(k).zip(self.distances.chunks_exact(k))
@@ -113,18 +115,20 @@ const NEIGHBOURS: &str = "neighbours: n_neighbors of every point";
 /// The name of copies of the points in errors.
 const POINTS: &str = "neighbours: the coordinates of the points";
 
-/// How neighbours are found.
+/// The algorithm that finds neighbours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Method {
-    /// `Exact` up to [`EXACT_UP_TO`] points and for inner products and [`Metric::Pairwise`], `Ivf` above.
+    /// `Exact` up to [`EXACT_UP_TO`] points and for inner products and [`Metric::Pairwise`], `Ivf`
+    /// above.
     #[default]
     Auto,
     /// Every point against every other.
     Exact,
-    /// Inverted file: points are grouped by k-means, and a point is compared with the groups near it.
+    /// Inverted file: points are grouped by k-means, and a point is compared with the groups near
+    /// it.
     Ivf,
-    /// Hierarchical navigable small worlds (the crate `hnsw_rs`). Its graph depends on the order in which threads
-    /// insert, so results differ from run to run with more than one thread.
+    /// Hierarchical navigable small worlds (the crate `hnsw_rs`). Its graph depends on the order in
+    /// which threads insert, so results differ from run to run with more than one thread.
     Hnsw,
 }
 
@@ -160,10 +164,11 @@ pub struct KnnParams {
     pub k: usize,
     /// The distance.
     pub metric: Metric,
-    /// The way to find them.
+    /// The algorithm.
     pub method: Method,
-    /// Share of the true neighbours that [`Method::Ivf`] must find, above 0 and up to 1; measured on a sample, with a
-    /// margin of two standard errors. Exact search has recall 1 and ignores it, as does HNSW.
+    /// Share of the true neighbours that [`Method::Ivf`] must find, above 0 and up to 1; measured
+    /// on a sample, with a margin of two standard errors. Exact search has recall 1 and ignores it,
+    /// as does HNSW.
     pub recall: f64,
     /// Seed of the sample and of k-means.
     pub seed: u64,
@@ -175,29 +180,30 @@ impl Default for KnnParams {
     }
 }
 
-/// The neighbours that [`knn`] found, and the way it took.
+/// The neighbours that [`knn`] found, and the method it used.
 #[derive(Debug, Clone, PartialEq)]
 pub struct KnnResult {
     /// The neighbours.
     pub knn: Knn,
     /// The method used, never [`Method::Auto`].
     pub method: Method,
-    /// IVF: the number of lists.
+    /// The number of lists; `None` unless the method is IVF.
     pub n_lists: Option<usize>,
-    /// IVF: lists compared with a point, its own included, on average over the points.
+    /// The number of lists compared with a point, its own included, on average over the points;
+    /// `None` unless the method is IVF.
     pub nprobe: Option<f64>,
-    /// Share of the true neighbours found, over the sample of points checked against exact search; `None` for exact
-    /// search.
+    /// Share of the true neighbours found, over the sample of points checked against exact search;
+    /// `None` for exact search.
     pub recall: Option<f64>,
 }
 
 /// Finds the `k` nearest rows of every row of `points` (n x d, any memory layout).
 ///
 /// # Errors
-/// [`Error::Parameter`] for `n_neighbors` outside 1 to n, `recall` outside (0, 1], or inner products or a
-/// pairwise metric with an approximate method; [`Error::Shape`] for no points, no columns, or 2³² points and more; [`Error::Values`] for NaN,
-/// infinite or enormous coordinates, and for zero (constant) rows with the cosine (correlation) distance;
-/// [`Error::Cancelled`].
+/// [`Error::Parameter`] for `n_neighbors` outside 1 to n, `recall` outside (0, 1], or inner
+/// products or a pairwise metric with an approximate method; [`Error::Shape`] for no points, no
+/// columns, or 2³² points and more; [`Error::Values`] for NaN, infinite or enormous coordinates,
+/// and for zero (constant) rows with the cosine (correlation) distance; [`Error::Cancelled`].
 pub fn knn(points: ArrayView2<'_, f32>, params: &KnnParams, session: &Session) -> Result<KnnResult> {
     let (n, d) = validate(points, params)?;
     if params.k == 0 || params.k > n {
@@ -213,7 +219,7 @@ pub fn knn(points: ArrayView2<'_, f32>, params: &KnnParams, session: &Session) -
         Method::Auto => Method::Ivf,
         method => method,
     };
-    // The points once more, and the neighbours.
+    // A copy of the points, and the neighbours.
     let graph = if method == Method::Hnsw { hnsw::bytes_of_point(d) } else { 0 };
     let _held = session.hold(searched(n, params.k), n.saturating_mul(graph + 4 * (d + 1 + 2 * params.k)))?;
     session.install(|| {
@@ -226,17 +232,19 @@ pub fn knn(points: ArrayView2<'_, f32>, params: &KnnParams, session: &Session) -
     })
 }
 
-/// The name of a search in errors.
+/// Returns the name of a search in errors.
 fn searched(n: usize, k: usize) -> String {
     format!("the search for {k} neighbours of {n} cells")
 }
 
-/// Finds, for every row of `points` (n x d), the nearest rows of each batch; `params.k` is not used. Exact below
-/// [`EXACT_UP_TO`]² pairs of points, else with the measured recall.
+/// Finds, for every row of `points` (n x d), the nearest rows of each batch; `params.k` is not
+/// used. With [`Method::Auto`] a batch is searched exactly up to [`EXACT_UP_TO`]² pairs of points,
+/// and else with the recall asked for.
 ///
 /// # Errors
-/// Errors of [`knn`]; [`Error::Shape`] and [`Error::Parameter`] for batches that do not fit the points or have fewer than
-/// `neighbors_within_batch`, and for [`Method::Hnsw`].
+/// Errors of [`knn`]; [`Error::Shape`] and [`Error::Parameter`] for batches that do not fit the
+/// points or have fewer than `neighbors_within_batch` points, for [`Method::Hnsw`] and for a
+/// pairwise metric.
 pub fn knn_by_batch(
     points: ArrayView2<'_, f32>,
     batches: &Batches,
@@ -260,8 +268,9 @@ pub fn knn_by_batch(
     session.install(|| batches::search(&Points::new(points, params.metric)?, batches, &params, session))
 }
 
-/// Finds, for every row of `points` from `n` on, the `k` nearest of the first `n`, exactly: rows x `k` numbers and distances,
-/// ascending.
+/// Finds, for every row of `points` from row `n` on, the `k` nearest of the first `n` rows,
+/// exactly. Returns the numbers and the distances of the neighbours, rows x `k`, by ascending
+/// distance.
 ///
 /// # Errors
 /// Errors of [`knn`]; [`Error::Parameter`] for a pairwise metric.
@@ -285,7 +294,7 @@ pub(super) fn across(
     })
 }
 
-/// Checks that hold for any search; returns the extents.
+/// Makes the checks that every search needs and returns (n, d).
 fn validate(points: ArrayView2<'_, f32>, params: &KnnParams) -> Result<(usize, usize)> {
     let (n, d) = points.dim();
     if n == 0 || d == 0 || u32::try_from(n).is_err() {

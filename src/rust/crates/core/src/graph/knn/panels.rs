@@ -1,5 +1,6 @@
-//! Data rows as the products of queries read them: in panels of 16 rows, coordinate by coordinate, so that one vector
-//! register holds a coordinate of 16 rows and nothing is packed when a product is taken.
+//! Data rows in the order in which products with queries read them: panels of 16 rows, coordinate
+//! by coordinate. One vector register holds a coordinate of 16 rows, and no repacking is needed
+//! when a product is taken.
 
 use super::POINTS;
 use crate::error::Result;
@@ -9,14 +10,18 @@ use rayon::prelude::*;
 /// Rows per panel.
 pub(super) const LANES: usize = 16;
 
-/// Data rows in panels; the last of a run is filled up with rows of infinite score.
+/// Data rows in panels; the last panel of a run is padded with rows of infinite score.
 pub(super) struct Panels {
+    /// Panels one after the other; in each, the first coordinate of its 16 rows, then the second,
+    /// and so on.
     pub(super) values: Vec<f32>,
+    /// Values per row.
     pub(super) width: usize,
 }
 
 impl Panels {
-    /// Panels for `rows` rows of `width` values, a multiple of [`LANES`]; no row is there yet.
+    /// Makes panels for `rows` rows, a multiple of [`LANES`], of `width` values. All rows are
+    /// padding (of infinite score) until they are written.
     pub(super) fn new(rows: usize, width: usize) -> Result<Self> {
         let mut values = memory::zeros(memory::count(&[rows, width], POINTS)?, POINTS)?;
         for panel in values.chunks_exact_mut(LANES * width) {
@@ -26,7 +31,7 @@ impl Panels {
         Ok(Panels { values, width })
     }
 
-    /// Panels of all of these rows, one after the other, each `width` long.
+    /// Makes panels of `rows`, one row of `width` values after the other.
     pub(super) fn of(rows: &[f32], width: usize) -> Result<Self> {
         let mut panels = Panels::new((rows.len() / width).next_multiple_of(LANES), width)?;
         for (panel, rows) in panels.values.chunks_exact_mut(LANES * width).zip(rows.chunks(LANES * width)) {
@@ -35,18 +40,18 @@ impl Panels {
         Ok(panels)
     }
 
-    /// Panels of rows, each to be filled by [`write_panel`].
+    /// Returns the panels in turn, in parallel, to be filled by [`write_panel`].
     pub(super) fn each_mut(&mut self) -> rayon::slice::ChunksExactMut<'_, f32> {
         self.values.par_chunks_exact_mut(LANES * self.width)
     }
 
-    /// The panels that hold rows `from..to`; `from` starts one.
+    /// Returns the panels that hold rows `from..to`; `from` is a multiple of [`LANES`].
     pub(super) fn rows(&self, from: usize, to: usize) -> &[f32] {
         self.values.get(from * self.width..to.next_multiple_of(LANES) * self.width).unwrap_or_default()
     }
 }
 
-/// Writes up to 16 rows, one after the other, into a panel.
+/// Writes up to 16 rows of `width` values, one after the other, into a panel.
 pub(super) fn write_panel(panel: &mut [f32], rows: &[f32], width: usize) {
     for (lane, row) in rows.chunks_exact(width).take(LANES).enumerate() {
         for (to, &from) in panel.chunks_exact_mut(LANES).zip(row) {

@@ -1,4 +1,5 @@
-//! The points as the searches see them: checked, centred and scaled for f32 products, and at full precision.
+//! The points in the two forms that the searches need: centred and scaled for products in f32, and
+//! at full precision.
 
 use super::panels::{write_panel, Panels, LANES};
 use super::{loops, Metric, POINTS};
@@ -11,33 +12,38 @@ use std::borrow::Cow;
 
 /// Half the distance from 1 to the next f32.
 const UNIT_ROUNDOFF: f64 = 1.0 / (1u32 << 24) as f64;
-/// Coordinates above this could overflow a squared distance in f32.
+/// The largest magnitude of a coordinate: the square of a larger distance could overflow f32.
 const LARGEST: f32 = 1e18;
 /// Rows per task of the passes over all points.
 const BLOCK: usize = 4096;
 
 /// n points of d coordinates.
 ///
-/// Candidates come from matrix products in f32. For them a point is *mapped*: normalised for cosine and correlation
-/// (then nearest by cosine is nearest by Euclid), shifted so that the mean of all points is 0, which takes away most
-/// of the cancellation in |q|² + |x|² - 2<q, x>, and scaled by a power of two so that no square overflows. The mapped
-/// point x is stored as the row (x, |x|²), a query q as (-2 q, 1): their product is the *score* |x|² - 2 <q, x>, that
-/// is the squared distance without |q|².
+/// Candidates come from matrix products in f32. For them a point is *mapped*: normalised for cosine
+/// and correlation (then nearest by cosine is nearest by Euclid), shifted so that the mean of all
+/// points is 0, which takes away most of the cancellation in |q|² + |x|² - 2<q, x>, and scaled by a
+/// power of two so that no square overflows. The mapped point x is stored as the row (x, |x|²), a
+/// query q as (-2 q, 1): their product is the *score* |x|² - 2 <q, x>, that is the squared distance
+/// without |q|².
 ///
-/// [`Points::key`] is the truth: f64, from the coordinates as given.
+/// [`Points::key`] is the exact distance: in f64, from the coordinates as given.
 pub(super) struct Points<'a> {
     values: Cow<'a, [f32]>,
+    /// Number of points.
     pub(super) n: usize,
+    /// Number of coordinates.
     pub(super) d: usize,
+    /// The distance of the search.
     pub(super) metric: Metric,
-    /// Mean and length of each row; empty where the metric does not need them.
+    /// Mean and length of each row; empty where the metric needs neither.
     rows: Vec<(f64, f64)>,
     centre: Vec<f64>,
     scale: f64,
 }
 
 impl<'a> Points<'a> {
-    /// Checks and prepares `points`, n x d with n and d at least 1.
+    /// Checks that the coordinates are finite and within 1e18, and prepares `points`, n x d with n
+    /// and d at least 1.
     pub(super) fn new(points: ArrayView2<'a, f32>, metric: Metric) -> Result<Self> {
         let (n, d) = points.dim();
         let values = match points.to_slice() {
@@ -79,10 +85,12 @@ impl<'a> Points<'a> {
         Ok(this)
     }
 
+    /// Returns the coordinates of point `i` as given.
     fn row(&self, i: usize) -> &[f32] {
         self.values.get(i * self.d..(i + 1) * self.d).unwrap_or_default()
     }
 
+    /// Computes `rows` for cosine and correlation distances.
     fn measure_rows(&mut self) -> Result<()> {
         let centred = match self.metric {
             Metric::Cosine => false,
@@ -91,8 +99,8 @@ impl<'a> Points<'a> {
         };
         let measure = |row: &[f32]| {
             let mean = if centred { row.iter().map(|&v| f64::from(v)).sum::<f64>() / row.len() as f64 } else { 0.0 };
-            // the length relative to the largest coordinate of the row, so that a constant row is seen as one
-            // although its mean is rounded
+            // A length counts as 0 relative to the largest coordinate of the row: a constant row is
+            // then found although its mean is rounded.
             let length = row.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>().sqrt();
             let largest = row.iter().fold(0.0f64, |m, &v| m.max(f64::from(v).abs()));
             (mean, if length > largest * 1e-14 { length } else { 0.0 })
@@ -116,13 +124,15 @@ impl<'a> Points<'a> {
         }
     }
 
-    /// Row `i` before centring.
+    /// Returns row `i` normalised and scaled, but not centred.
     fn uncentred(&self, i: usize) -> impl Iterator<Item = f64> + '_ {
         let (mean, length) = self.rows.get(i).copied().unwrap_or((0.0, 1.0));
         let factor = self.scale / length;
         self.row(i).iter().map(move |&v| (f64::from(v) - mean) * factor)
     }
 
+    /// Returns the mean of the uncentred rows, `d` values. Blocks are summed in a fixed order, so
+    /// that it does not depend on the number of threads.
     fn mean(&self) -> Result<Vec<f64>> {
         let blocks = self.n.div_ceil(BLOCK);
         let sums: Vec<Vec<f64>> = (0..blocks)
@@ -142,13 +152,13 @@ impl<'a> Points<'a> {
         Ok(mean)
     }
 
-    /// Length of a mapped row with its extra column.
+    /// Returns the length of a mapped row with its extra column, d + 1.
     pub(super) fn width(&self) -> usize {
         self.d + 1
     }
 
-    /// Writes the mapped point `i` as data: (x, |x|²), the last column lowered by the error bound (see
-    /// [`Points::slack`]).
+    /// Writes the mapped point `i` as a data row: (x, |x|²), with the last column lowered by the
+    /// error bound (see [`Points::slack`]).
     pub(super) fn write_data(&self, i: usize, out: &mut [f32]) {
         let mut square = 0.0;
         for ((o, v), c) in out.iter_mut().zip(self.uncentred(i)).zip(&self.centre) {
@@ -161,7 +171,7 @@ impl<'a> Points<'a> {
         }
     }
 
-    /// Turns a data row into a query: (-2 x, 1). Returns |x|².
+    /// Writes the query (-2 x, 1) of a data row into `out`. Returns |x|².
     pub(super) fn write_query(&self, data: &[f32], out: &mut [f32]) -> f64 {
         let mut square = 0.0;
         for (o, &x) in out.iter_mut().zip(data).take(self.d) {
@@ -174,7 +184,7 @@ impl<'a> Points<'a> {
         square
     }
 
-    /// The mapped points `ids`, one data row after the other.
+    /// Returns the mapped points `ids`, one data row after the other.
     pub(super) fn rows(&self, ids: &[u32]) -> Result<Vec<f32>> {
         let width = self.width();
         let mut rows = memory::zeros(memory::count(&[ids.len(), width], POINTS)?, POINTS)?;
@@ -182,7 +192,8 @@ impl<'a> Points<'a> {
         Ok(rows)
     }
 
-    /// Queries of the points `ids`, one after the other, in the front of `queries`, and their squared lengths.
+    /// Writes the queries of the points `ids`, one after the other, into `queries`, and their
+    /// squared lengths into `squares`.
     pub(super) fn write_queries(&self, ids: &[u32], queries: &mut Vec<f32>, squares: &mut Vec<f64>) -> Result<()> {
         let width = self.width();
         let mut data = memory::zeros::<f32>(width, POINTS)?;
@@ -196,31 +207,31 @@ impl<'a> Points<'a> {
         Ok(())
     }
 
-    /// The numbers of all points.
+    /// Returns the numbers of all points.
     pub(super) fn all(&self) -> Result<Vec<u32>> {
         let mut all = memory::room(self.n, POINTS)?;
         all.extend(0..self.n as u32);
         Ok(all)
     }
 
-    /// All points in one run.
+    /// Returns the table of all points, in one run.
     pub(super) fn table(&self) -> Result<Table> {
         self.listed(&self.all()?, &[0, self.n])
     }
 
-    /// Some of the points in one run.
+    /// Returns the table of the points `ids`, in one run.
     pub(super) fn part(&self, ids: &[u32]) -> Result<Table> {
         self.listed(ids, &[0, ids.len()])
     }
 
-    /// Points in runs: run c is `ids[starts[c]..starts[c + 1]]`.
+    /// Returns the table of points in runs: run c is `ids[starts[c]..starts[c + 1]]`.
     fn listed(&self, ids: &[u32], starts: &[usize]) -> Result<Table> {
         let runs = Runs::new(ids, starts, self.n)?;
         let panels = self.panels(&runs)?;
         Ok(Table { runs, panels })
     }
 
-    /// The rows of runs.
+    /// Returns the panels of the data rows of `runs`.
     pub(super) fn panels(&self, runs: &Runs) -> Result<Panels> {
         let width = self.width();
         let mut panels = Panels::new(runs.n_rows(), width)?;
@@ -238,24 +249,26 @@ impl<'a> Points<'a> {
         Ok(panels)
     }
 
-    /// c such that a score computed in f32 is off by at most c (|q|² + 2 |x|²): the usual (d + 1) u for a product of d
-    /// + 1 terms in any order, and room for the rounding of the mapped coordinates and of |x|².
+    /// Returns c such that a score computed in f32 is off by at most c (|q|² + 2 |x|²). It is the
+    /// usual (d + 1) u for a product of d + 1 terms in any order, with a margin for the rounding of
+    /// the mapped coordinates and of |x|².
     fn error_constant(&self) -> f64 {
         (self.d + 16) as f64 * UNIT_ROUNDOFF
     }
 
-    /// A computed score (whose row carries `- 2 c |x|²`) is at most this much above the true one, for a query of
-    /// squared length `square`.
+    /// Returns the most by which a computed score (whose row carries `- 2 c |x|²`) exceeds the true
+    /// one, for a query of squared length `square`.
     pub(super) fn slack(&self, square: f64) -> f64 {
         self.error_constant() * square
     }
 
-    /// Asks for row `i`, which [`Points::key`] will need soon.
+    /// Prefetches row `i`, which [`Points::key`] will need soon.
     pub(super) fn fetch(&self, i: usize) {
         ahead_all(self.row(i));
     }
 
-    /// The exact order of neighbours: squared Euclidean distance, 1 - cosine, 1 - correlation, or 1 - inner product.
+    /// Returns the exact key by which neighbours are ordered: squared Euclidean distance, 1 -
+    /// cosine, 1 - correlation, or 1 - inner product.
     pub(super) fn key(&self, i: usize, j: usize) -> f64 {
         let (x, y) = (self.row(i), self.row(j));
         match self.metric {
@@ -271,7 +284,7 @@ impl<'a> Points<'a> {
         }
     }
 
-    /// The distance that belongs to a key.
+    /// Returns the distance that belongs to a key.
     pub(super) fn distance(&self, key: f64) -> f32 {
         match self.metric {
             Metric::Euclidean => key.sqrt() as f32,
@@ -279,7 +292,7 @@ impl<'a> Points<'a> {
         }
     }
 
-    /// The score that belongs to a key, for a query of squared length `square`.
+    /// Returns the score that belongs to a key, for a query of squared length `square`.
     pub(super) fn score(&self, key: f64, square: f64) -> f64 {
         match self.metric {
             Metric::Euclidean | Metric::Pairwise(_) => key * self.scale * self.scale - square,
@@ -289,23 +302,24 @@ impl<'a> Points<'a> {
     }
 }
 
-/// Points in runs, each of which starts a panel of rows; rows that fill up panels are no points.
+/// Points in runs, each of which starts a panel of rows; the last panel of a run is padded with
+/// rows that are no points.
 pub(super) struct Runs {
-    /// The point in each row.
+    /// The point of each row; [`Runs::NONE`] for padding.
     ids: Vec<u32>,
-    /// First row of each run, and the rows in all.
+    /// The first row of each run, then the number of rows.
     places: Vec<usize>,
     /// Points in each run.
     sizes: Vec<usize>,
-    /// Whether each point is in it; empty when all are.
+    /// Whether each point is in one of the runs; empty when all are.
     held: Vec<bool>,
 }
 
 impl Runs {
-    /// The number of no point.
+    /// The number that marks a padding row.
     const NONE: u32 = u32::MAX;
 
-    /// Run c is `ids[starts[c]..starts[c + 1]]`, of `n` points in all.
+    /// Makes runs of points below `n`: run c is `ids[starts[c]..starts[c + 1]]`.
     pub(super) fn new(ids: &[u32], starts: &[usize], n: usize) -> Result<Self> {
         let mut places = vec![0];
         for run in starts.windows(2) {
@@ -325,39 +339,40 @@ impl Runs {
         Ok(Runs { ids: padded, places, sizes, held })
     }
 
+    /// Returns the number of runs.
     pub(super) fn n_runs(&self) -> usize {
         self.sizes.len()
     }
 
-    /// Rows, with those that fill up.
+    /// Returns the number of rows, padding included.
     pub(super) fn n_rows(&self) -> usize {
         self.ids.len()
     }
 
-    /// Rows of run `c` that are points: from, to.
+    /// Returns the range (from, to) of the rows of run `c` that are points.
     pub(super) fn run(&self, c: usize) -> (usize, usize) {
         let from = self.places.get(c).copied().unwrap_or(0);
         (from, from + self.sizes.get(c).copied().unwrap_or(0))
     }
 
-    /// The points of run `c`.
+    /// Returns the points of run `c`.
     pub(super) fn members(&self, c: usize) -> &[u32] {
         let (from, to) = self.run(c);
         self.ids.get(from..to).unwrap_or_default()
     }
 
-    /// All points.
+    /// Returns the points of all runs.
     pub(super) fn points(&self) -> impl Iterator<Item = u32> + '_ {
         self.ids.iter().copied().filter(|&id| id != Runs::NONE)
     }
 
-    /// The point in a row.
+    /// Returns the point of a row; `None` for padding.
     #[inline]
     pub(super) fn id(&self, row: usize) -> Option<u32> {
         self.ids.get(row).copied().filter(|&id| id != Runs::NONE)
     }
 
-    /// Whether point `id` is in it.
+    /// Returns whether point `id` is in one of the runs.
     pub(super) fn holds(&self, id: u32) -> bool {
         self.held.is_empty() || self.held.get(id as usize).copied().unwrap_or(false)
     }
@@ -365,6 +380,8 @@ impl Runs {
 
 /// Mapped points in runs.
 pub(super) struct Table {
+    /// The point of each row.
     pub(super) runs: Runs,
+    /// The data row of each point.
     pub(super) panels: Panels,
 }

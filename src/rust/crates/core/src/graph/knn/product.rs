@@ -8,8 +8,8 @@ use crate::memory;
 use crate::simd::{self, Level, Plain};
 
 impl Panels {
-    /// Scores of all rows against every query: queries x rows (with those that fill up), in the front of `out`, which
-    /// is grown as needed. Returns the scores and their number per query.
+    /// Computes the scores of all rows against every query: queries x rows (padding included), at
+    /// the front of `out`, which grows as needed. Returns the scores and their number per query.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
@@ -24,7 +24,8 @@ impl Panels {
         Ok((out, stride))
     }
 
-    /// Offers rows `from..to` (`from` starts a panel) to the candidates of the queries numbered `names`.
+    /// Offers rows `from..to` (`from` starts a panel) to the candidates of `queries`, query rows
+    /// one after the other. `names` has the number of each query in `candidates`.
     pub(super) fn offer(
         &self,
         from: usize,
@@ -41,14 +42,14 @@ impl Panels {
     }
 }
 
-/// How a group of queries is multiplied with a panel.
+/// The instructions that multiply a group of queries with a panel.
 trait Product: Level {
-    /// The sums of products of one group: they fill the registers there are.
+    /// The sums of products of one group, as many as the registers hold.
     type Sums: AsRef<[[f32; LANES]]>;
     /// Queries of a group.
     const QUERIES: usize;
 
-    /// The products of the queries, coordinate by coordinate, with the rows of a panel.
+    /// Multiplies the queries of a group, coordinate by coordinate, with the rows of a panel.
     fn product(self, group: &[f32], panel: &[f32]) -> Self::Sums;
 }
 
@@ -69,14 +70,14 @@ impl Product for Plain {
 }
 
 simd::vectorized! {
-    /// `take(query, panel, scores)` for every query and every panel.
+    /// Calls `take(query, panel, scores)` for every query and every panel.
     fn products [F: FnMut(usize, usize, &[f32; LANES])](panels: &[f32], width: usize, queries: &[f32], take: F)
     -> Result<()> where level in [Avx512, Avx2]: Product {
         in_groups(level, panels, width, queries, take)
     }
 }
 
-/// Walks over groups of queries, coordinate by coordinate, and all panels.
+/// Transposes each group of queries to coordinate by coordinate, and multiplies it with all panels.
 #[inline(always)]
 fn in_groups<P: Product>(
     level: P,

@@ -3,14 +3,16 @@
 use super::candidates::shrink;
 use super::points::{Points, Runs, Table};
 
-/// A point and how far it is, in the order of neighbours.
+/// A point and its exact distance key ([`Points::key`]), by which neighbours are ordered.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Neighbour {
+    /// The distance key.
     pub(super) key: f64,
+    /// The number of the point.
     pub(super) id: u32,
 }
 
-/// Keeps the `most` nearest, in order.
+/// Keeps the `most` nearest, by ascending key, equal keys by point number.
 fn order(found: &mut Vec<Neighbour>, most: usize) {
     let by = |a: &Neighbour, b: &Neighbour| a.key.total_cmp(&b.key).then(a.id.cmp(&b.id));
     if most > 0 && found.len() > most {
@@ -20,10 +22,11 @@ fn order(found: &mut Vec<Neighbour>, most: usize) {
     found.sort_unstable_by(by);
 }
 
-/// The `most` nearest points to `id` among the candidates, by exact distance, `id` itself left out. `square` is the
-/// squared length of the mapped query.
+/// Finds the `most` nearest points to `id` among the candidates, by exact distance; `id` itself is
+/// left out. `candidates` has scores and rows, and the threshold: only rows with scores at or above
+/// it were dropped. `square` is the squared length of the mapped query.
 ///
-/// Returns whether it is certain that no row lost to the threshold belongs among them.
+/// Returns whether it is certain that no row dropped by the threshold belongs among them.
 pub(super) fn refine(
     points: &Points,
     table: &Table,
@@ -59,7 +62,8 @@ pub(super) fn refine(
     last < f64::from(threshold) - slack
 }
 
-/// The `most` nearest points to `id` by exact distance among the `keep` best candidates, `id` itself left out.
+/// Finds the `most` nearest points to `id`, by exact distance, among the `keep` best candidates;
+/// `id` itself is left out.
 pub(super) fn nearest(
     points: &Points,
     runs: &Runs,
@@ -73,14 +77,15 @@ pub(super) fn nearest(
     let others = entries.iter().take(keep).filter_map(|&(_, row)| runs.id(row as usize)).filter(|&other| other != id);
     found.clear();
     found.extend(others.map(|other| Neighbour { key: 0.0, id: other }));
-    // the rows are anywhere in memory: all are on their way before the first is needed
+    // The rows are scattered in memory: prefetch all of them before the first is needed.
     found.iter().for_each(|f| points.fetch(f.id as usize));
     found.iter_mut().for_each(|f| f.key = points.key(id as usize, f.id as usize));
     order(found, most);
 }
 
-/// The `most` nearest points to `id` in the table, in f64 throughout: for the rare query whose neighbours f32 cannot
-/// tell apart (many duplicates, or distances tiny beside the coordinates).
+/// Finds the `most` nearest points to `id` in the table, in f64 throughout. It serves the rare
+/// query whose neighbours f32 cannot tell apart (many duplicates, or distances tiny beside the
+/// coordinates).
 pub(super) fn scan(points: &Points, table: &Table, id: u32, most: usize, found: &mut Vec<Neighbour>) {
     found.clear();
     let mut worst = f64::INFINITY;
@@ -97,12 +102,14 @@ pub(super) fn scan(points: &Points, table: &Table, id: u32, most: usize, found: 
     order(found, most);
 }
 
-/// The order of a row: the point itself (false), then by distance and number.
+/// Compares the entries of a row of the result: the point itself (false) first, then by distance,
+/// then by number.
 pub(super) fn own_first(a: &(bool, f32, u32), b: &(bool, f32, u32)) -> std::cmp::Ordering {
     a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)).then(a.2.cmp(&b.2))
 }
 
-/// Writes a row of the result: the point itself where it is one of those searched, then its neighbours.
+/// Writes a row of the result: `own` (the query, if it is one of the points searched) at distance
+/// 0, then its neighbours.
 pub(super) fn write_row(
     points: &Points,
     own: Option<u32>,

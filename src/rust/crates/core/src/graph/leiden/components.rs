@@ -1,4 +1,4 @@
-//! Connected pieces of clusters.
+//! Connected components of clusters.
 
 use super::super::symmetric::Graph;
 use super::aggregate::{renumber, CLUSTERS};
@@ -6,8 +6,8 @@ use crate::error::Result;
 use crate::memory;
 use crate::session::Monitor;
 
-/// Makes each connected piece of a cluster a cluster of its own (which never lowers the objective: no edge is lost);
-/// tells whether any cluster was split.
+/// Makes each connected component of a cluster a cluster of its own, which never lowers the
+/// objective: no edge is lost. Returns whether any cluster was split.
 pub(super) fn split(graph: Graph, membership: &mut [u32], monitor: &Monitor) -> Result<bool> {
     const NONE: u32 = u32::MAX;
     let before = renumber(membership)?;

@@ -1,4 +1,5 @@
-//! Refinement (Traag, Waltman & van Eck 2019, supplement, algorithm A.2, RefinePartition and MergeNodesSubset).
+//! Refinement (Traag, Waltman & van Eck 2019, supplement, algorithm A.2, RefinePartition and
+//! MergeNodesSubset).
 
 use super::aggregate::{Network, Tally, CLUSTERS};
 use super::moving::visits;
@@ -9,11 +10,13 @@ use crate::memory;
 use crate::session::Monitor;
 use rayon::prelude::*;
 
-/// Splits each of the `n_clusters` clusters into connected, well-connected parts: every node starts alone and, in random
-/// order, nodes still alone may join a part of their own cluster with probability proportional to exp(gain / theta).
-/// Labels of the parts are below the number of nodes.
+/// Splits each of the `n_clusters` clusters into connected, well-connected parts. Every node starts
+/// as a part of its own. In random order, nodes that are still alone may join a part of their own
+/// cluster with probability proportional to exp(gain / theta). Returns the part of each node, a
+/// number below the number of nodes.
 ///
-/// Nodes of different clusters never meet: clusters are refined in parallel, each with a random stream of its own.
+/// Clusters do not affect each other, so they are refined in parallel, each with a random stream of
+/// its own.
 pub(super) fn refine<W: Copy + Into<f64> + Sync>(
     network: &Network<W>,
     clusters: &[u32],
@@ -60,7 +63,7 @@ struct Cluster<'a, W> {
 }
 
 impl<W: Copy + Into<f64>> Cluster<'_, W> {
-    /// The other members that a member has an edge to.
+    /// Returns the other members that a member has an edge to, with the weights of the edges.
     #[inline]
     fn neighbours(&self, member: usize) -> impl Iterator<Item = (u32, f64)> + '_ {
         let node = self.members[member] as usize;
@@ -69,7 +72,7 @@ impl<W: Copy + Into<f64>> Cluster<'_, W> {
         inside.map(|(j, weight)| (self.place[j], weight))
     }
 
-    /// Writes the label of each member's part: the node that it grew from.
+    /// Writes the label of each member's part: the node that the part grew from.
     fn refine(&self, labels: &mut [u32], stream: &mut Stream, monitor: &Monitor) -> Result<()> {
         let (n, penalty) = (self.members.len(), self.penalty);
         if n == 1 {
@@ -82,7 +85,7 @@ impl<W: Copy + Into<f64>> Cluster<'_, W> {
         let mut part: Vec<u32> = memory::collected(0..n as u32, CLUSTERS)?;
         let mut alone = memory::filled(n, true, CLUSTERS)?;
         let mut size = memory::copied(&own_size, CLUSTERS)?;
-        // Weight from a part to the rest of the cluster.
+        // Weight of the edges from each part to the rest of the cluster.
         let outward = (0..n).map(|member| self.neighbours(member).map(|(_, w)| w).sum());
         let mut outward: Vec<f64> = memory::collected(outward, CLUSTERS)?;
         let mut tally = Tally::new(n)?;
@@ -121,7 +124,8 @@ impl<W: Copy + Into<f64>> Cluster<'_, W> {
     }
 }
 
-/// One of the candidates (label, gain) with probability proportional to exp(gain / theta); the best for theta = 0.
+/// Draws one of the candidates (label, gain) with probability proportional to exp(gain / theta);
+/// takes the best where theta is 0.
 fn choose(candidates: &mut [(u32, f64)], theta: f64, stream: &mut Stream) -> u32 {
     let best = candidates.iter().skip(1).fold(candidates[0], |best, &c| if c.1 > best.1 { c } else { best });
     if theta == 0.0 {
@@ -134,7 +138,7 @@ fn choose(candidates: &mut [(u32, f64)], theta: f64, stream: &mut Stream) -> u32
         total += *chance;
     }
     if total == 1.0 {
-        return best.0; // no other has a chance
+        return best.0; // no other candidate has a chance
     }
     let mut left = total * stream.uniform();
     for &(label, chance) in candidates.iter() {

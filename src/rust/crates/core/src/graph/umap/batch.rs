@@ -1,10 +1,12 @@
-//! Batch optimisation: every point gathers the forces on it from the positions of the epoch before, and all points move
-//! together at the end of the epoch with Adam (Kingma & Ba 2015). A point's random numbers depend on (seed, epoch,
-//! point) only, its sums run in a fixed order: the result does not depend on the number of threads.
+//! Batch optimisation: the forces on every point follow from the positions of the previous epoch,
+//! and all points move together at the end of the epoch with Adam (Kingma & Ba 2015). A point's
+//! random numbers depend only on (seed, epoch, point), and its sums have a fixed order, so the
+//! result does not depend on the number of threads.
 //!
-//! Negative samples come from a pool of random positions that the points of a block share for an epoch: each point takes
-//! a run of the pool from a random place. For one point that is what drawing from all points is; but the positions lie
-//! side by side in the first-level cache, where those of a million points, drawn one by one, are a cache miss each.
+//! Negative samples come from a pool of random positions that the points of a block share for an
+//! epoch: each point takes a run of the pool from a random place. For one point this equals drawing
+//! from all points. The positions of the pool are adjacent in the first-level cache, where single
+//! draws from a million points would be a cache miss each.
 
 use super::super::random::Stream;
 use super::clock::Clock;
@@ -21,20 +23,23 @@ use std::ops::Range;
 
 /// The name of positions in errors.
 const POSITIONS: &str = "umap: n_components of every observation";
-/// Positions in the pool that the points of a block draw negative samples from.
+/// Positions in the pool that the points of a block take negative samples from.
 const POOL: usize = 2048;
 
-/// Points per block, a parallel task: the more there are, the fewer pools are needed.
+/// Returns the number of points per block (a parallel task). Larger blocks need fewer pools.
 fn block_size(n: usize) -> usize {
     (n / 512).clamp(512, POOL)
 }
 
-/// Points whose edges are sampled together, while the positions at the other ends of the points before are on their way.
+/// Points whose edges are sampled together, while the positions at the other ends of the previous
+/// points' edges are being fetched.
 const BATCH: usize = 32;
 
-/// Stream rounds of the pools (see `random`): far from the epochs, which name the streams of points.
+/// First stream round of the pools (see `random`): far from the epochs, which are the rounds of the
+/// streams of points.
 const POOLS: u64 = 1 << 41;
-/// Adam's decay rates and the guard of its denominator. Quick forgetting suits gradients this noisy.
+/// Adam's decay rates and the term that keeps its denominator above 0. Fast decay suits gradients
+/// as noisy as these.
 const DECAY_1: f32 = 0.5;
 const DECAY_2: f32 = 0.9;
 const EPSILON: f32 = 1e-7;
@@ -42,7 +47,8 @@ const EPSILON: f32 = 1e-7;
 const CLIP: f32 = 4.0;
 /// A stored entry (i, j) has its mirror image (j, i), whose samples pull i as well.
 const BOTH_DIRECTIONS: f32 = 2.0;
-/// Positions have a power of two (or 2, 3) of coordinates here; further ones are 0 and stay 0.
+/// Positions have a power of two (or 3) of coordinates here; coordinates beyond `n_components` are
+/// 0 and stay 0.
 pub(super) const MAX_COMPONENTS: usize = 64;
 
 /// Runs all epochs on `x` (n_obs x n_components, row-major) and returns the final positions.
@@ -59,6 +65,7 @@ pub(super) fn optimise(job: &Job, x: Vec<f32>, monitor: &Monitor) -> Result<Vec<
     }
 }
 
+/// Runs all epochs with positions of `D` coordinates.
 fn run<const D: usize>(job: &Job, start: &[f32], monitor: &Monitor) -> Result<Vec<f32>> {
     let n = job.graph.n_vertices();
     let mut old = memory::zeros::<[f32; D]>(n, POSITIONS)?;
@@ -90,8 +97,8 @@ fn run<const D: usize>(job: &Job, start: &[f32], monitor: &Monitor) -> Result<Ve
     Ok(out)
 }
 
-/// Successive points that are moved: their new positions and the moving averages of the forces on them and of their
-/// squares.
+/// Successive points that are moved: their new positions, and the moving averages of the forces on
+/// them and of the squares of the forces.
 struct Moving<'a, const D: usize> {
     new: &'a mut [[f32; D]],
     first: &'a mut [[f32; D]],
@@ -101,14 +108,15 @@ struct Moving<'a, const D: usize> {
 /// A step of Adam.
 #[derive(Clone, Copy)]
 struct Step {
-    /// Learning rate over the bias of the first moment.
+    /// Learning rate divided by the bias correction of the first moment.
     rate: f32,
-    /// One over the bias of the second moment.
+    /// One over the bias correction of the second moment.
     unbias: f32,
 }
 
 impl Step {
-    /// Moves coordinates from `old` to `new`. Plain slices, so that the compiler uses whole registers.
+    /// Moves coordinates from `old` to `new`. The slices are flat so that the compiler uses whole
+    /// registers.
     #[inline(always)]
     fn take(self, old: &[f32], force: &[f32], new: &mut [f32], first: &mut [f32], second: &mut [f32]) {
         let moments = first.iter_mut().zip(second);
@@ -121,7 +129,7 @@ impl Step {
 }
 
 simd::vectorized! {
-    /// Moves a run of points from `start` on by one step.
+    /// Moves the points from `start` on by one step.
     fn move_points [const D: usize](forces: &Forces<D>, start: usize, moving: Moving<D>, step: Step)
     where level in [Avx512, Avx2]: Registers {
         forces.move_points_in(level, start, moving, step);
@@ -166,14 +174,16 @@ impl<'a, const D: usize> Forces<'a, D> {
         }
     }
 
-    /// Samples edges of `points`, and has the positions at their other ends brought to the cache.
+    /// Chooses edges of `points`, and prefetches the positions at their other ends.
     #[inline(always)]
     fn sample_edges<R: Registers>(&self, level: R, points: Range<usize>, sampled: &mut Sampled) {
         sampled.fill(level, self.job.graph, points, self.clock);
         sampled.others().iter().for_each(|&other| ahead(self.x, other as usize));
     }
 
-    /// The positions at the other ends of sampled edges, coordinate by coordinate, and whole registers of numbers.
+    /// Writes the positions at the other ends of the sampled edges into `there`, coordinate by
+    /// coordinate. Its rows are [`LANES`] longer than the edges, so that whole registers can be
+    /// read.
     #[inline(always)]
     fn gather(&self, sampled: &Sampled, there: &mut [Vec<f32>; D]) {
         let others = sampled.others();
@@ -189,7 +199,7 @@ impl<'a, const D: usize> Forces<'a, D> {
         }
     }
 
-    /// The force on point `i`, whose neighbours' positions are `edges` of `there`.
+    /// Returns the force on point `i`. The positions of its neighbours are at `edges` of `there`.
     #[inline(always)]
     fn on<R: Registers>(
         &self,
@@ -215,19 +225,21 @@ impl<'a, const D: usize> Forces<'a, D> {
         let mut push = Sum::<R::Lanes, D>([splat(0.0); D]);
         let mut at = Stream::new(job.params.seed, self.epoch as u64, i as u64).below(POOL);
         let (wanted, registers) = self.negatives(edges.len());
-        // More than the whole pool is the pool again: whoever asks for a thousand times as many gets its mean.
+        // More than the whole pool would repeat it: a sample of a thousand times as many gets the
+        // mean of the pool.
         let registers = registers.min(POOL / LANES);
         for _ in 0..registers {
             push.add(&std::array::from_fn(|d| difference(d, &pool.0[d], at)), |d2| curve.repulsion(d2));
             at = (at + LANES) % POOL;
         }
-        // The registers drawn stand for the samples wanted.
+        // The registers drawn represent the samples wanted.
         let per_sample = splat(wanted as f32 / (registers.max(1) * LANES) as f32);
         std::array::from_fn(|d| splat(BOTH_DIRECTIONS).times(pull.0[d]).plus(per_sample.times(push.0[d])).sum())
     }
 
-    /// How many negative samples a point of `n_edges` sampled edges is to have, and how many registers of them it draws:
-    /// the whole number nearest, at least one if there is to be any.
+    /// Returns the number of negative samples for a point of `n_edges` sampled edges, and the
+    /// number of registers drawn for them: rounded to the nearest, and at least one if there are to
+    /// be any.
     #[inline(always)]
     fn negatives(&self, n_edges: usize) -> (usize, usize) {
         let wanted = n_edges.saturating_mul(self.job.params.negative_sample_rate);
@@ -235,11 +247,12 @@ impl<'a, const D: usize> Forces<'a, D> {
     }
 }
 
-/// Positions of random points, coordinate by coordinate; the first ones follow the last ones again.
+/// Positions of random points, coordinate by coordinate; the first [`LANES`] are repeated after the
+/// last.
 struct Pool<const D: usize>([[f32; POOL + LANES]; D]);
 
 impl<const D: usize> Pool<D> {
-    /// The pool of the block that starts with point `first` in one epoch.
+    /// Draws the pool, in this epoch, of the block that starts with point `first`.
     fn new(forces: &Forces<D>, first: usize) -> Self {
         let (seed, n) = (forces.job.params.seed, forces.x.len());
         let mut stream = Stream::new(seed, POOLS + forces.epoch as u64, first as u64);
@@ -256,7 +269,7 @@ impl<const D: usize> Pool<D> {
     }
 }
 
-/// Factors that leave the first lanes and make the others 0, by their number.
+/// Factors that keep the first n lanes and set the others to 0, by n.
 const USED: [[f32; LANES]; LANES + 1] = {
     let mut used = [[0.0; LANES]; LANES + 1];
     let (mut n, mut lane) = (0, 0);
@@ -271,11 +284,12 @@ const USED: [[f32; LANES]; LANES + 1] = {
     used
 };
 
-/// Sums of forces, one per lane; lanes are added up at the end.
+/// Sums of forces, one per lane; the lanes are added up at the end.
 struct Sum<L, const D: usize>([L; D]);
 
 impl<L: Lanes, const D: usize> Sum<L, D> {
-    /// Adds the forces along these differences of positions; none where they are 0.
+    /// Adds the forces along these differences of positions, clipped to [`CLIP`] per coordinate; a
+    /// difference of 0 adds none.
     #[inline(always)]
     fn add(&mut self, difference: &[L; D], factor: impl Fn(L) -> L) {
         let zero = self.0[0].like(0.0);
@@ -300,7 +314,8 @@ mod tests {
 
     const N: usize = 150;
 
-    /// Rows of very different lengths, none among them, and weights of 0 and below the least.
+    /// Makes rows of very different lengths, some of them empty, with weights of 0 and below the
+    /// least.
     fn edges() -> (Vec<usize>, Vec<u32>, Vec<f32>) {
         let mut stream = Stream::new(1, 0, 0);
         let (mut indptr, mut indices, mut data) = (vec![0], Vec::new(), Vec::new());
@@ -313,7 +328,8 @@ mod tests {
         (indptr, indices, data)
     }
 
-    /// Bits of positions and moments after three epochs, of points 20 to the last, moved by `how`.
+    /// Returns the bits of positions and moments of the points from 20 on, after three epochs of
+    /// moves by `how`.
     fn moved<const D: usize>(job: &Job, how: impl Fn(&Forces<D>, Moving<D>, Step)) -> Vec<u32> {
         const FIRST: usize = 20;
         let mut stream = Stream::new(2, 0, 0);

@@ -1,14 +1,17 @@
-//! The curve 1 / (1 + a d^2b) that turns embedded distances into similarities, and the forces that follow from it.
+//! The curve 1 / (1 + a d^2b) that turns embedded distances into similarities, and the forces that
+//! follow from it.
 
 use super::lanes::{Lanes, Plain};
 use crate::error::{Error, Result};
 use crate::simd;
 
-/// a and b such that 1 / (1 + a x^2b) fits, by least squares on 300 points of [0, 3 spread], the curve that is 1 up to
-/// `min_dist` and exp(-(x - min_dist) / spread) beyond (umap-learn's `find_ab_params`; Levenberg-Marquardt).
+/// Finds a and b such that 1 / (1 + a x^2b) fits, by least squares on 300 points of [0, 3 spread],
+/// the curve that is 1 up to `min_dist` and exp(-(x - min_dist) / spread) beyond (umap-learn's
+/// `find_ab_params`). The method is Levenberg-Marquardt.
 ///
 /// # Errors
-/// [`Error::Parameter`] unless 0 <= `min_dist` <= `spread`, `spread` > 0; [`Error::Numerical`] when the fit fails.
+/// [`Error::Parameter`] unless 0 <= `min_dist` <= `spread`, `spread` > 0; [`Error::Numerical`] when
+/// the fit fails.
 pub fn find_ab_params(spread: f64, min_dist: f64) -> Result<(f64, f64)> {
     if !(spread > 0.0 && spread.is_finite()) {
         return Err(Error::parameter("spread", "a number > 0", spread));
@@ -74,11 +77,13 @@ pub(super) struct Curve {
 }
 
 impl Curve {
+    /// Computes the coefficients of the curve; `gamma` is the weight of negative samples.
     pub(super) fn new(a: f64, b: f64, gamma: f64) -> Self {
         Curve { a: a as f32, b: b as f32, two_ab: (2.0 * a * b) as f32, two_gamma_b: (2.0 * gamma * b) as f32 }
     }
 
-    /// Factor of (x_i - x_j) in the step of x_i along an edge, for squared distance `d2`: -2ab d2^(b-1) / (1 + a d2^b).
+    /// Returns the factor of (x_i - x_j) in the step of x_i along an edge, for squared distance
+    /// `d2`: -2ab d2^(b-1) / (1 + a d2^b).
     #[inline(always)]
     pub(super) fn attraction<L: Lanes>(&self, d2: L) -> L {
         let d2 = d2.at_least(d2.like(SMALLEST));
@@ -87,7 +92,8 @@ impl Curve {
         d2.like(-self.two_ab).times(power).over(below)
     }
 
-    /// Factor of (x_i - x_k) for a negative sample: 2 gamma b / ((0.001 + d2) (1 + a d2^b)).
+    /// Returns the factor of (x_i - x_k) for a negative sample: 2 gamma b / ((0.001 + d2) (1 + a
+    /// d2^b)).
     #[inline(always)]
     pub(super) fn repulsion<L: Lanes>(&self, d2: L) -> L {
         let power = pow(d2.at_least(d2.like(SMALLEST)), self.b);
@@ -95,23 +101,24 @@ impl Curve {
         d2.like(self.two_gamma_b).over(d2.like(0.001).plus(d2).times(below))
     }
 
-    /// [`Curve::attraction`] of one distance.
+    /// Returns [`Curve::attraction`] for one distance.
     pub(super) fn attraction_at(&self, d2: f32) -> f32 {
         self.attraction(Plain::splat(simd::Plain, d2)).store()[0]
     }
 
-    /// [`Curve::repulsion`] of one distance.
+    /// Returns [`Curve::repulsion`] for one distance.
     pub(super) fn repulsion_at(&self, d2: f32) -> f32 {
         self.repulsion(Plain::splat(simd::Plain, d2)).store()[0]
     }
 }
 
-/// Squared distances below this count as this.
+/// The squared distance that smaller ones count as.
 const SMALLEST: f32 = 1e-12;
 
-/// x^b for normal positive x: exp2(b log2 x) with minimax polynomials, relative error below 5e-6 for x in [1e-12, 1e8]
-/// and b <= 2 (tested). Only additions and multiplications in a fixed order: the same bits on every machine. Polynomials
-/// are evaluated by halves (Estrin), because here the processor waits for results, not for free multipliers.
+/// Returns x^b for normal positive x: exp2(b log2 x) with minimax polynomials. The relative error
+/// is below 5e-6 for x in [1e-12, 1e8] and b <= 2 (tested). It uses only additions and
+/// multiplications in a fixed order, so the bits are the same on every machine. Polynomials are
+/// evaluated by halves (Estrin), because latency, not the number of multipliers, is the limit here.
 #[inline(always)]
 fn pow<L: Lanes>(x: L, b: f32) -> L {
     let linear = |t: L, slope: f32, at_0: f32| t.like(slope).times(t).plus(t.like(at_0));
@@ -123,7 +130,7 @@ fn pow<L: Lanes>(x: L, b: f32) -> L {
     let low = linear(t, -0.360_241_98, 0.480_924_04).times(t2).plus(linear(t, -0.721_352_76, 1.442_694_9));
     let log = high.times(t2.times(t2)).plus(low);
     let y = x.like(b).times(log.times(t).plus(e));
-    // exp2: adding 1.5 * 2^23 rounds to an integer, which the low bits then hold.
+    // exp2: adding 1.5 * 2^23 rounds to an integer, which is then in the low bits.
     const ROUND: f32 = 12_582_912.0;
     let y = y.at_least(x.like(-126.0)).at_most(x.like(126.0));
     let shifted = y.plus(x.like(ROUND));

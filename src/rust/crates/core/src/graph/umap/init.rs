@@ -1,4 +1,4 @@
-//! Where points start.
+//! Initial positions of the points.
 
 use super::super::locality::Renumbered;
 use super::super::random::Stream;
@@ -9,17 +9,18 @@ use crate::memory;
 use crate::session::Monitor;
 use ndarray::Array2;
 
-/// Where points start.
+/// The source of the initial positions.
 #[derive(Debug, Clone, Default)]
 pub enum Init {
     /// Eigenvectors of the normalised Laplacian of the graph ([`spectral::spectral_layout`]).
     #[default]
     Spectral,
-    /// The first `n_components` columns of this n_obs x n_comps matrix (as `obsm["X_pca"]`), scaled.
+    /// The first `n_components` columns of this n_obs x n_comps matrix (as `obsm["X_pca"]`),
+    /// scaled.
     Pca(Array2<f32>),
-    /// Uniform.
+    /// Uniform random positions.
     Random,
-    /// These positions (n_obs x n_components).
+    /// The given positions (n_obs x n_components).
     Given(Array2<f32>),
 }
 
@@ -29,19 +30,21 @@ const ROUND_UNIFORM: u64 = (1 << 40) + 3;
 
 /// The name of positions in errors.
 const POSITIONS: &str = "umap: n_components of every observation";
-/// Extent of the start along each axis.
+/// Extent of the initial positions along each axis.
 const EXTENT: f64 = 10.0;
 /// Standard deviation of the noise added after scaling to a largest coordinate of [`EXTENT`].
 const NOISE: f64 = 1e-4;
 
+/// The initial positions, in the order of the renumbered graph.
 pub(super) struct Start {
     /// n_obs x n_components, row-major.
     pub(super) coordinates: Vec<f32>,
+    /// Notes of the spectral layout for the user.
     pub(super) notes: Vec<String>,
 }
 
-/// The start in umap-learn's scaling: largest coordinate 10 with a little noise (spectral, PCA), then each axis moved
-/// and stretched to [0, 10].
+/// Makes the initial positions in umap-learn's scaling: the largest coordinate is 10, with a little
+/// noise (spectral and PCA only), then each axis is shifted and scaled to [0, 10].
 pub(super) fn positions(renumbered: &Renumbered, params: &UmapParams, monitor: &Monitor) -> Result<Start> {
     let graph = renumbered.graph();
     let (n, dim) = (graph.n_vertices(), params.n_components);
@@ -88,6 +91,7 @@ pub(super) fn positions(renumbered: &Renumbered, params: &UmapParams, monitor: &
     Ok(Start { coordinates: memory::collected(x.iter().map(|&v| v as f32), POSITIONS)?, notes })
 }
 
+/// Scales coordinates to a largest magnitude of [`EXTENT`] and adds normal noise.
 fn noisy(mut x: Vec<f64>, dim: usize, seed: u64) -> Vec<f64> {
     let largest = x.iter().fold(0.0f64, |m, v| m.max(v.abs()));
     let scale = if largest > 0.0 { EXTENT / largest } else { 0.0 };
@@ -98,6 +102,7 @@ fn noisy(mut x: Vec<f64>, dim: usize, seed: u64) -> Vec<f64> {
     x
 }
 
+/// Checks that all positions are finite, and returns them.
 fn finite(x: Vec<f64>, dim: usize) -> Result<Vec<f64>> {
     match x.iter().position(|v| !v.is_finite()) {
         None => Ok(x),

@@ -1,5 +1,6 @@
-//! Sixteen numbers at a time, in the widest registers at hand. Every operation is one rounding of IEEE 754, never fused,
-//! so that the results are the same bits whichever implementation runs.
+//! Sixteen numbers at a time, in the widest registers of the processor. Every operation is one
+//! rounding of IEEE 754, never fused, so that the results have the same bits whichever
+//! implementation runs.
 
 use super::clock::Clock;
 use crate::simd::{self, Level};
@@ -7,37 +8,47 @@ use crate::simd::{self, Level};
 /// Numbers per [`Lanes`].
 pub(super) const LANES: usize = 16;
 
-/// A level of instructions with registers for lanes.
+/// A set of instructions with registers for lanes.
 pub(super) trait Registers: Level {
     type Lanes: Lanes<Level = Self>;
 }
 
-/// Sixteen f32.
+/// Sixteen f32 values.
 pub(super) trait Lanes: Copy {
     type Level: Level;
+    /// Returns `x` in all lanes.
     fn splat(level: Self::Level, x: f32) -> Self;
+    /// Reads the lanes from memory.
     fn load(level: Self::Level, from: &[f32; LANES]) -> Self;
-    /// `x` in all lanes, of registers like these.
+    /// Returns `x` in all lanes of registers of this kind.
     fn like(self, x: f32) -> Self;
+    /// Returns the lanes as an array.
     fn store(self) -> [f32; LANES];
+    /// Returns self + other.
     fn plus(self, other: Self) -> Self;
+    /// Returns self - other.
     fn minus(self, other: Self) -> Self;
+    /// Returns self * other.
     fn times(self, other: Self) -> Self;
+    /// Returns self / other.
     fn over(self, other: Self) -> Self;
-    /// The larger; `other` where one is NaN.
+    /// Returns the larger of both; `other` where one is NaN.
     fn at_least(self, other: Self) -> Self;
-    /// The smaller; `other` where one is NaN.
+    /// Returns the smaller of both; `other` where one is NaN.
     fn at_most(self, other: Self) -> Self;
-    /// For positive normal x = m 2^e with m in [sqrt(1/2), sqrt(2)): (m, e).
+    /// Splits positive normal x = m 2^e with m in [sqrt(1/2), sqrt(2)): returns (m, e).
     fn mantissa_exponent(self) -> (Self, Self);
-    /// self 2^k, `k` being in the low bits of `shifted` = k + 1.5 2^23.
+    /// Returns self 2^k, with k in the low bits of `shifted` = k + 1.5 2^23.
     fn scaled(self, shifted: Self) -> Self;
-    /// The sum, by halves: of lanes 8 apart, then 4, 2 and 1.
+    /// Returns the sum of the lanes, by halves: lanes 8 apart are added first, then those 4, 2 and
+    /// 1 apart.
     fn sum(self) -> f32;
-    /// Which of sixteen successive edges, the first of this number, are sampled; the first in the lowest bit.
+    /// Returns which of sixteen successive edges are sampled, the first in the lowest bit; `first`
+    /// is the number of the first edge.
     fn sampled(level: Self::Level, weights: &[f32; LANES], first: u32, clock: Clock) -> u16;
 
-    /// The columns whose bits are set, side by side in the first places of `to`; what the others hold is open.
+    /// Writes the columns whose bits in `set` are 1 to the front of `to`; the other places of `to`
+    /// have no meaning afterwards.
     #[inline(always)]
     fn pack(_: Self::Level, columns: &[u32; LANES], set: u16, to: &mut [u32; LANES]) {
         let mut at = 0;
@@ -51,7 +62,7 @@ pub(super) trait Lanes: Copy {
 /// Bits of sqrt(1/2).
 const ROOT_HALF: i32 = 0x3F35_04F3;
 
-/// Whatever the compiler makes of it.
+/// Sixteen numbers in an array, which the compiler vectorizes as it can.
 #[derive(Clone, Copy)]
 pub(super) struct Plain([f32; LANES]);
 
@@ -158,7 +169,7 @@ mod tests {
     use super::{Lanes, Registers, LANES};
     use crate::simd::{self, Plain};
 
-    /// Bits of both forces at 16 distances, one of which is 0.
+    /// Returns the bits of both forces at 16 distances, one of which is 0 for `k` = 0.
     #[inline(always)]
     fn forces<R: Registers>(level: R, k: usize) -> Vec<u32> {
         let curve = Curve::new(0.583_030, 1.334_167, 1.0);

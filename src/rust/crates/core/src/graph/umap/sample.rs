@@ -1,5 +1,6 @@
-//! Which edges the points of a batch feel in an epoch: sixteen edges are tested at a time, across the rows of the graph,
-//! because rows are too short and too uneven in length to fill registers or to be foreseen by the processor.
+//! The choice of the edges whose forces act on the points of a batch in an epoch. Sixteen edges are
+//! tested at a time, across the rows of the graph, because rows are too short and too uneven in
+//! length to fill registers or for branch prediction.
 
 use super::super::symmetric::Graph;
 use super::clock::Clock;
@@ -7,22 +8,24 @@ use super::lanes::{Lanes, Registers, LANES};
 use crate::graph::ahead::ahead;
 use std::ops::Range;
 
-/// Edges ahead of those tested that are asked for.
+/// The number of edges by which prefetches run ahead of the test.
 const AHEAD: usize = 1024;
 
 /// The sampled edges of successive points.
 #[derive(Default)]
 pub(super) struct Sampled {
-    /// Their other ends, point by point; what follows the last one is of no meaning.
+    /// The other ends of the sampled edges, point by point; elements after the last one have no
+    /// meaning.
     others: Vec<u32>,
-    /// Where the edges of each point begin in `others`, and where those of the last end.
+    /// The offset of each point's edges in `others`, then the end of the last point's.
     starts: Vec<usize>,
-    /// Of every sixteen edges, how many sampled ones lie before them and which of them are sampled.
+    /// For every sixteen edges, the number of edges sampled before them and the bits of those
+    /// sampled among them.
     tested: Vec<(usize, u16)>,
 }
 
 impl Sampled {
-    /// Tests the edges of `points`.
+    /// Tests the edges of `points` in the epoch of `clock`.
     #[inline(always)]
     pub(super) fn fill<R: Registers>(&mut self, level: R, graph: Graph, points: Range<usize>, clock: Clock) {
         let rows = &graph.indptr[points.start..=points.end];
@@ -33,12 +36,12 @@ impl Sampled {
         let mut count = 0;
         let all = columns.iter().zip(weights).zip((edges.start..).step_by(LANES));
         for ((columns, weights), edge) in all {
-            // the processor does not do it by itself from page to page
+            // The processor's own prefetching stops at the end of a page.
             ahead(graph.indices, edge + AHEAD);
             ahead(graph.data, edge + AHEAD);
             count = self.test(level, columns, weights, edge, count, clock);
         }
-        // The last edges are filled up with those of weight 0, which are never sampled.
+        // The last edges are padded with edges of weight 0, which are never sampled.
         let (mut columns, mut weights) = ([0; LANES], [0.0; LANES]);
         columns[..rest_columns.len()].copy_from_slice(rest_columns);
         weights[..rest_weights.len()].copy_from_slice(rest_weights);
@@ -51,7 +54,8 @@ impl Sampled {
         }));
     }
 
-    /// Tests sixteen edges, the first being number `edge`, `count` edges having been sampled before: how many with them.
+    /// Tests sixteen edges, the first of which is number `edge`, and stores those sampled after the
+    /// `count` sampled before. Returns the new count.
     #[inline(always)]
     fn test<R: Registers>(
         &mut self,
@@ -70,7 +74,7 @@ impl Sampled {
         count + hits.count_ones() as usize
     }
 
-    /// Makes room for the samples of this many edges.
+    /// Grows the buffers for the samples of this many edges.
     fn begin(&mut self, n_edges: usize) {
         self.tested.clear();
         if self.others.len() < n_edges + 2 * LANES {
@@ -78,12 +82,12 @@ impl Sampled {
         }
     }
 
-    /// The other ends of all sampled edges.
+    /// Returns the other ends of all sampled edges.
     pub(super) fn others(&self) -> &[u32] {
         &self.others[..self.starts.last().copied().unwrap_or(0)]
     }
 
-    /// Where among [`Sampled::others`] those of the `k`-th point are.
+    /// Returns the range in [`Sampled::others`] of the `k`-th point's edges.
     #[inline(always)]
     pub(super) fn of(&self, k: usize) -> Range<usize> {
         self.starts[k]..self.starts[k + 1]

@@ -1,4 +1,5 @@
-//! Stochastic gradient descent edge by edge, as umap-learn's `optimize_layout_euclidean` is structured.
+//! Stochastic gradient descent edge by edge, as umap-learn's `optimize_layout_euclidean` is
+//! structured.
 
 use super::super::random::Stream;
 use super::Job;
@@ -6,11 +7,13 @@ use crate::error::Result;
 use crate::memory;
 use crate::session::Monitor;
 
-/// Negative samples between two looks at the monitor.
+/// Negative samples between two checks for cancellation.
 const CHECK: usize = 1 << 14;
 
-/// Every stored entry (i, j) is sampled in proportion to its weight; a sample moves both ends along the edge, then i
-/// away from `negative_sample_rate` random points. Steps are clipped to 4 per coordinate.
+/// Runs all epochs on `x` (n_obs x n_components, row-major) and returns the final positions. Every
+/// stored entry (i, j) is sampled in proportion to its weight. A sample moves both ends along the
+/// edge, then moves i away from `negative_sample_rate` random points. Steps are clipped to 4 per
+/// coordinate.
 pub(super) fn optimise(job: &Job, mut x: Vec<f32>, monitor: &Monitor) -> Result<Vec<f32>> {
     let (graph, dim, n) = (job.graph, job.dim, job.graph.n_vertices());
     let least = job.least_weight();
@@ -59,6 +62,8 @@ pub(super) fn optimise(job: &Job, mut x: Vec<f32>, monitor: &Monitor) -> Result<
     Ok(x)
 }
 
+/// Returns the squared distance of points `i` and `j`, and writes the difference of their
+/// positions.
 fn squared_distance(x: &[f32], dim: usize, i: usize, j: usize, difference: &mut [f32]) -> f32 {
     let mut d2 = 0.0;
     for d in 0..dim {

@@ -1,4 +1,4 @@
-//! Rows of a dataset in one run, read as they lie.
+//! Rows of a contiguous dataset, read directly.
 
 use super::DensePass;
 use crate::error::Result;
@@ -9,7 +9,7 @@ use crate::memory;
 /// Bytes read at once when only some columns are kept.
 const PIECE: usize = 1 << 20;
 
-/// Appends the wanted rows to `out`.
+/// Appends the wanted rows, with the columns of the pass, to `out`.
 pub(super) fn read_rows<T: Plain, O>(pass: &DensePass<'_, O>, wanted: &Wanted<'_>, out: &mut Vec<T>) -> Result<()> {
     let (m, values) = (pass.source.shape.1, &pass.source.values);
     let Some(map) = &pass.columns else {
@@ -21,7 +21,8 @@ pub(super) fn read_rows<T: Plain, O>(pass: &DensePass<'_, O>, wanted: &Wanted<'_
     };
     let low = map.selected().iter().copied().min().unwrap_or(0) as usize;
     let high = map.selected().iter().copied().max().map_or(0, |c| c as usize + 1);
-    // A few neighbouring columns of long rows are read row by row, everything else whole rows at a time.
+    // A few neighbouring columns of long rows are read row by row, everything else whole rows at a
+    // time.
     let narrow = (high - low) * 4 < m && m * size_of::<T>() > 1 << 14;
     let (from, width) = if narrow { (low, high - low) } else { (0, m) };
     let rows_at_once = if narrow { 1 } else { (PIECE / (m * size_of::<T>()).max(1)).max(1) };

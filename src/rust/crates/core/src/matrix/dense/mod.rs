@@ -20,15 +20,16 @@ use std::sync::Arc;
 pub(super) use straight::Straight;
 pub(super) use turned::Turned;
 
-/// The order in which the values of a dataset lie.
+/// The order of the values in a dataset: by cell or by gene.
 pub(super) trait Orientation: Debug + Send + Sync + Sized {
-    /// The extents as an error names them.
+    /// The name of the extents in errors.
     const EXTENTS: &'static str;
 
     /// Returns cells and genes of a dataset with these extents.
     fn cells_and_genes(extents: (u64, u64)) -> (u64, u64);
 
-    /// Returns the grid in which the dataset is decoded; `None` where its rows can be read as they lie.
+    /// Returns the grid in which the dataset is decoded; `None` where its rows are contiguous and
+    /// read without one.
     fn grid(values: &RawDataset, cells_and_genes: (usize, usize)) -> Result<Option<Grid>>;
 
     /// Returns the number of the chunk that a tile of the grid is.
@@ -37,7 +38,8 @@ pub(super) trait Orientation: Debug + Send + Sync + Sized {
     /// Decodes one tile of the grid.
     fn decode(source: &DenseSource<Self>, grid: &Grid, band: usize, piece: usize) -> Result<Vec<u8>>;
 
-    /// Appends a band of whole rows straight from the file; `false` where that is not possible.
+    /// Appends a band of whole rows directly from the file; returns `false` where that is not
+    /// possible.
     fn decode_rows<T: Plain>(_: &DenseSource<Self>, _: &Grid, _band: usize, _out: &mut Vec<T>) -> Result<bool> {
         Ok(false)
     }
@@ -55,15 +57,15 @@ pub(super) struct Grid {
     width: usize,
     /// Tiles that hold a cell.
     across: usize,
-    /// Bytes of a tile.
+    /// Bytes of a decoded tile.
     bytes: usize,
 }
 
 /// The genes of a tile that a pass keeps.
 pub(super) enum Genes<'a> {
-    /// The tile's first `n`, which are the output's columns from `first` on.
+    /// The first `n` genes of the tile, which are the output's columns from `first` on.
     All { first: usize, n: usize },
-    /// (gene within the tile, output column).
+    /// Pairs of a gene's number within the tile and its output column.
     Kept(&'a [(usize, usize)]),
 }
 
@@ -79,10 +81,11 @@ pub(super) struct DenseSource<O> {
 }
 
 impl<O: Orientation> DenseSource<O> {
-    /// Opens a dataset.
+    /// Opens a 2-D dataset of numbers.
     ///
     /// # Errors
-    /// [`Error::Format`](crate::Error::Format) when it is not 2-D or too long; those of opening a dataset.
+    /// [`Error::Format`](crate::Error::Format) where it is not 2-D or has too large extents; errors
+    /// of opening a dataset.
     pub(super) fn open(node: &Node) -> Result<Self> {
         let values = RawDataset::open(node)?;
         let &[a, b] = values.shape() else {
@@ -171,15 +174,15 @@ struct DensePass<'a, O> {
     source: &'a DenseSource<O>,
     rows: Rows,
     columns: Option<Arc<ColumnMap>>,
-    /// For each piece of the grid: the genes kept, as (gene within the tile, output column).
+    /// For each piece of a band, the genes kept, as (gene within the tile, output column).
     kept: Vec<Vec<(usize, usize)>>,
     blocks: Vec<Range<usize>>,
-    /// Tiles, those of the same cells one after the other.
+    /// Shared tiles; the tiles of the same cells have successive numbers.
     shared: Shared,
 }
 
 impl<O: Orientation> DensePass<'_, O> {
-    /// Bands of the grid that hold the block's rows.
+    /// Returns the bands of the grid that hold the block's rows.
     fn bands(&self, block: &Range<usize>, height: u64) -> Vec<RangeInclusive<u64>> {
         match &self.rows {
             Rows::All => vec![block.start as u64 / height..=(block.end as u64).saturating_sub(1) / height],
@@ -187,10 +190,12 @@ impl<O: Orientation> DensePass<'_, O> {
         }
     }
 
+    /// Returns the number of output columns.
     fn n_out(&self) -> usize {
         self.columns.as_ref().map_or(self.source.shape.1, |m| m.n_out())
     }
 
+    /// Reads a block of values of type `T`.
     fn read_as<T: Plain>(&self, block: usize) -> Result<Block> {
         let range = self.blocks[block].clone();
         let wanted = Wanted::new(&self.rows, &range)?;
@@ -217,6 +222,7 @@ impl<O: Orientation> DensePass<'_, O> {
         Ok(Block { positions: Positions::Range(range), n_cols: n_out, storage: Storage::Dense(T::wrap(out)) })
     }
 
+    /// Appends the wanted rows by decoding the tiles that hold them.
     fn read_tiles<T: Plain>(&self, grid: &Grid, wanted: &Wanted<'_>, out: &mut Vec<T>) -> Result<()> {
         let (n_out, size) = (self.n_out(), size_of::<T>());
         let mut cursor = Cursor::new(&self.shared);
@@ -228,7 +234,7 @@ impl<O: Orientation> DensePass<'_, O> {
                 end += 1;
             }
             let first = (band * grid.across) as u64;
-            // A whole band that nobody else needs goes straight to its place.
+            // A whole band that no other block needs is decoded directly into the output.
             let whole = self.columns.is_none() && end - i == grid.height && !cursor.is_shared(first);
             if whole && O::decode_rows(self.source, grid, band, out)? {
                 i = end;
@@ -250,7 +256,7 @@ impl<O: Orientation> DensePass<'_, O> {
         Ok(())
     }
 
-    /// Returns the genes to keep of a piece; `None` without any.
+    /// Returns the genes to keep of a piece of a band; `None` where there are none.
     fn genes(&self, grid: &Grid, piece: usize) -> Option<Genes<'_>> {
         let first = piece * grid.width;
         match &self.columns {

@@ -45,7 +45,7 @@ impl Orientation for Straight {
     #[inline]
     fn copy_row<T: Plain>(grid: &Grid, tile: &[u8], row: usize, genes: &Genes<'_>, to: &mut [u8]) {
         let size = size_of::<T>();
-        // A tile at the edge may end with the last gene there is.
+        // A tile at the edge may end with the last gene of the matrix.
         let row = &tile[row * grid.width * size..];
         match *genes {
             Genes::All { first, n } => to[first * size..][..n * size].copy_from_slice(&row[..n * size]),

@@ -5,7 +5,8 @@ use crate::error::Result;
 use crate::matrix::disk::{Plain, RawDataset};
 use crate::memory;
 
-/// Bytes of the cells that are read at once from a dataset in one run, in which a gene's values lie together.
+/// Bytes of the cells that are read at once from a contiguous dataset, in which the values of a
+/// gene are adjacent.
 const PIECE: u64 = 32 << 20;
 
 /// Genes x cells.

@@ -1,4 +1,4 @@
-//! One array of numbers: its shape, dtype and chunks.
+//! A stored array of numbers: its shape, dtype and chunks.
 
 use super::ahead::Ahead;
 use crate::dtype::DType;
@@ -14,6 +14,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(crate) struct RawDataset {
     node: Node,
+    /// The array in its store.
     pub(super) array: Arc<dyn ChunkedArray>,
     /// Chunks decoded so far.
     pub(super) decoded: AtomicU64,
@@ -25,8 +26,8 @@ impl RawDataset {
     /// Opens an array.
     ///
     /// # Errors
-    /// [`Error::Format`] when it is no array of one or two dimensions, or its chunks cannot be; [`Error::Unsupported`] for
-    /// a type or filter this build cannot read.
+    /// [`Error::Format`] where it is no array of one or two dimensions or has invalid chunks;
+    /// [`Error::Unsupported`] for a type or filter that this build cannot read.
     pub(crate) fn open(node: &Node) -> Result<Self> {
         node.expect_array()?;
         let rank = node.shape().map_or(0, |shape| shape.len());
@@ -36,35 +37,37 @@ impl RawDataset {
         Ok(RawDataset { node: node.clone(), array: node.array()?, decoded: AtomicU64::new(0), ahead: Ahead::default() })
     }
 
+    /// Returns the description of the array in its store.
     pub(super) fn meta(&self) -> &Meta {
         self.array.meta()
     }
 
+    /// Returns the path of the array in its store.
     pub(super) fn element(&self) -> &str {
         self.node.path()
     }
 
-    /// Its extents.
+    /// Returns the extents.
     pub(crate) fn shape(&self) -> &[u64] {
         &self.meta().shape
     }
 
-    /// Extents of a chunk, or of the pieces it is read in.
+    /// Returns the extents of a chunk, or of the pieces in which the array is read.
     pub(crate) fn chunk(&self) -> &[u64] {
         &self.meta().chunk
     }
 
-    /// Its dtype.
+    /// Returns the dtype.
     pub(crate) fn dtype(&self) -> DType {
         self.meta().number.dtype
     }
 
-    /// Bytes it takes in the file.
+    /// Returns the bytes that the array takes in the file.
     pub(crate) fn disk_bytes(&self) -> u64 {
         self.meta().stored
     }
 
-    /// Chunks there are, and how many were decoded so far.
+    /// Returns the number of chunks (0 for a contiguous array), and how many have been decoded.
     pub(crate) fn reads(&self) -> Reads {
         let chunks = match self.meta().access {
             Access::Run(_) => 0,
@@ -73,7 +76,7 @@ impl RawDataset {
         Reads { chunks, decoded: self.decoded.load(Ordering::Relaxed) }
     }
 
-    /// Whether values come in the other byte order.
+    /// Returns whether values are stored in the other byte order.
     pub(crate) fn is_swapped(&self) -> bool {
         self.meta().number.swapped
     }
@@ -151,17 +154,17 @@ impl RawDataset {
         }
     }
 
-    /// Whether the bytes lie in one run.
+    /// Returns whether the array is contiguous: one run of bytes without chunks.
     pub(crate) fn is_contiguous(&self) -> bool {
         matches!(self.meta().access, Access::Run(_))
     }
 
-    /// Whether its chunks take much longer to decode than to copy.
+    /// Returns whether its chunks take much longer to decode than to copy.
     pub(crate) fn is_slow(&self) -> bool {
         matches!(&self.meta().access, Access::Chunks(pipeline) if pipeline.is_slow())
     }
 
-    /// An [`Error::Format`] on this array.
+    /// Makes an [`Error::Format`] about this array.
     pub(crate) fn bad(&self, expected: impl Into<String>, found: impl ToString) -> Error {
         self.node.format(expected, found.to_string())
     }

@@ -1,5 +1,6 @@
-//! Arrays of numbers read by the chunk: where chunks are is asked of the store once, then their bytes are fetched and
-//! decoded on the calling thread. What the store cannot locate it reads itself, chunk by chunk, with the same result.
+//! Arrays of numbers, read chunk by chunk. The store is asked once where chunks are; their bytes
+//! are then fetched and decoded on the calling thread. Chunks that the store cannot locate are read
+//! by the store itself, with the same result.
 
 mod ahead;
 mod dataset;

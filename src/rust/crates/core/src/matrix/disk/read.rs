@@ -10,11 +10,11 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 
-/// Bytes of a chunk up to which memory is taken without a look at what is stored.
+/// Bytes of a chunk up to which memory is allocated without a check of the stored size.
 const UNQUESTIONED: usize = 64 << 20;
 
 impl RawDataset {
-    /// Decoded bytes of a chunk, padding at the edges included.
+    /// Returns the decoded bytes of a chunk, padding at the edges included.
     pub(crate) fn chunk_bytes(&self) -> Result<usize> {
         self.chunk()
             .iter()
@@ -24,10 +24,11 @@ impl RawDataset {
             .ok_or_else(|| self.bad("chunks that fit into memory", format!("chunks of {:?} values", self.chunk())))
     }
 
-    /// Appends values `range` of a 1-D dataset of `T` (stored dtype) to `out`. Ranges asked of one cursor ascend.
+    /// Appends values `range` of a 1-D dataset of `T` (the stored dtype) to `out`. The ranges read
+    /// with one cursor must ascend.
     ///
     /// # Errors
-    /// Errors of reading and decoding; [`Error::Memory`] when the values do not fit into memory.
+    /// Errors of reading and decoding; [`Error::Memory`] where the values do not fit into memory.
     pub(crate) fn append<T: Plain>(&self, range: Range<u64>, cursor: &mut Cursor<'_>, out: &mut Vec<T>) -> Result<()> {
         debug_assert_eq!(self.shape().len(), 1);
         let before = out.len();
@@ -44,6 +45,8 @@ impl RawDataset {
         Ok(())
     }
 
+    /// Appends values `range` of a chunked dataset: whole chunks that no other block needs
+    /// directly, all others through the cursor.
     fn append_chunks<T: Plain>(&self, range: Range<u64>, cursor: &mut Cursor<'_>, out: &mut Vec<T>) -> Result<()> {
         let (len, bytes) = (self.chunk()[0], self.chunk_bytes()?);
         let mut at = range.start;
@@ -70,7 +73,7 @@ impl RawDataset {
         Ok(())
     }
 
-    /// Values from `first` on of an array in one run, as bytes.
+    /// Reads the bytes of the values from `first` on of a contiguous array, as many as `out` has.
     pub(crate) fn read_run(&self, first: u64, out: &mut [u8]) -> Result<()> {
         let run = if let Access::Run(run) = self.meta().access { run } else { None };
         let offset = first.checked_mul(self.dtype().size() as u64);
@@ -92,6 +95,7 @@ impl RawDataset {
         }
     }
 
+    /// Fills `out` with the fill value.
     fn fill(&self, out: &mut [u8]) {
         let fill = &self.meta().fill;
         if fill.iter().all(|&b| b == 0) {
@@ -101,7 +105,7 @@ impl RawDataset {
         }
     }
 
-    /// Appends `n` whole chunks from `first` on, fetched together.
+    /// Appends `n` whole chunks from number `first` on, fetched together.
     pub(crate) fn decode_run<T: Plain>(&self, first: u64, n: u64, out: &mut Vec<T>) -> Result<()> {
         let bytes = self.chunk_bytes()?;
         let values = bytes / size_of::<T>();
@@ -137,7 +141,7 @@ impl RawDataset {
         Ok(())
     }
 
-    /// Appends chunks that are stored as they are in memory, straight to their place.
+    /// Appends chunks that are stored without filters; adjacent ones are read at once.
     fn copy_chunks<T: Plain>(&self, extents: &[Extent], bytes: usize, out: &mut Vec<T>) -> Result<()> {
         let mut rest = extents;
         while let Some((&first, mut after)) = rest.split_first() {
@@ -152,7 +156,7 @@ impl RawDataset {
         Ok(())
     }
 
-    /// Appends chunks from number `first` on, of `values` values each.
+    /// Decodes and appends chunks from number `first` on, of `values` values each.
     fn decode_chunks<T: Plain>(
         &self,
         pipeline: &Pipeline,
@@ -172,7 +176,7 @@ impl RawDataset {
             decoded[i] = true;
             let Some(stored) = stored else {
                 room.fill(MaybeUninit::new(T::default()));
-                // SAFETY: just filled.
+                // SAFETY: all values were just initialised.
                 let values = unsafe { std::slice::from_raw_parts_mut(room.as_mut_ptr().cast::<T>(), values) };
                 self.fill(as_bytes_mut(values));
                 return Ok(());
@@ -183,12 +187,14 @@ impl RawDataset {
         if decoded.contains(&false) {
             return Err(Error::Internal(format!("a chunk of '{}' was not fetched", self.element())));
         }
-        // SAFETY: `decode_new` wrote all bytes of the values of each chunk, and any bytes are a value.
+        // SAFETY: `decode_new` wrote all bytes of the values of each chunk, and any bytes are a
+        // value.
         unsafe { out.set_len(out.len() + values * extents.len()) };
         Ok(())
     }
 
-    /// That a chunk is not larger than what it lies in, before memory is taken for it.
+    /// Checks that a chunk is not larger than its file or object, before memory is allocated for
+    /// it.
     fn check_size(&self, extent: &Extent, number: u64) -> Result<()> {
         let (size, longest) = (extent.size, self.meta().longest);
         if size != Extent::WHOLE && (size > longest || usize::try_from(size).is_err()) {
@@ -197,7 +203,7 @@ impl RawDataset {
         Ok(())
     }
 
-    /// Runs `work` on the stored bytes of a chunk, if it was written.
+    /// Runs `work` on the stored bytes of a chunk, or on `None` where the chunk was never written.
     fn with_stored(
         &self,
         extent: Extent,
@@ -208,12 +214,13 @@ impl RawDataset {
         self.fetch(&[extent], &mut |_, stored| work(stored))
     }
 
+    /// Makes the error for damaged data in a chunk.
     fn damaged(&self, number: u64, found: &str) -> Error {
         let first: Vec<String> = self.chunk_start(number).iter().map(u64::to_string).collect();
         self.bad(format!("intact data in the chunk at ({})", first.join(", ")), found)
     }
 
-    /// Position of a chunk's first value.
+    /// Returns the position of a chunk's first value.
     fn chunk_start(&self, number: u64) -> Vec<u64> {
         match (self.shape(), self.chunk()) {
             (&[_, m], &[r, c]) => {
@@ -224,7 +231,8 @@ impl RawDataset {
         }
     }
 
-    /// One chunk, decoded, in a buffer of its own.
+    /// Decodes one chunk of `bytes` bytes into a buffer of its own. The buffer of a large chunk
+    /// ends with its last value within the extents.
     pub(crate) fn decode(&self, number: u64, bytes: usize) -> Result<Vec<u8>> {
         if let Access::Chunks(pipeline) = &self.meta().access {
             if let Some(e) = self.array.locate(number)?.filter(|e| e.mask == 0) {
@@ -232,7 +240,7 @@ impl RawDataset {
                     return Err(self.damaged(number, &format!("{} stored bytes for {bytes}", e.size)));
                 }
                 if bytes > UNQUESTIONED {
-                    // A large chunk gets its memory only when its own header agrees.
+                    // A large chunk gets its memory only if its own header has the same size.
                     self.with_stored(
                         e,
                         number,
@@ -254,13 +262,13 @@ impl RawDataset {
         Ok(out)
     }
 
-    /// Extents of the chunk that starts at `start`, padding at the edges left out.
+    /// Returns the extents of the chunk that starts at `start`, without padding at the edges.
     fn within(&self, start: &[u64]) -> Vec<u64> {
         let chunks = start.iter().zip(self.chunk()).zip(self.shape());
         chunks.map(|((&s, &c), &n)| c.min(n.saturating_sub(s))).collect()
     }
 
-    /// Bytes of a chunk up to its last value within the extents.
+    /// Returns the bytes of a chunk up to its last value within the extents.
     fn used_bytes(&self, number: u64, bytes: usize) -> usize {
         let within = self.within(&self.chunk_start(number));
         let values = match (within.as_slice(), self.chunk()) {
@@ -272,7 +280,8 @@ impl RawDataset {
         usize::try_from(used).map_or(bytes, |used| used.min(bytes))
     }
 
-    /// The first `out.len()` bytes of a chunk of `whole` bytes: all of them, or what is used of a much larger one.
+    /// Decodes the first `out.len()` bytes of a chunk of `whole` bytes: all of them, or the used
+    /// part of a much larger one.
     fn decode_into(&self, number: u64, whole: usize, out: &mut [u8]) -> Result<()> {
         self.decoded.fetch_add(1, Ordering::Relaxed);
         let Access::Chunks(pipeline) = &self.meta().access else {
@@ -303,7 +312,8 @@ impl RawDataset {
         })
     }
 
-    /// One chunk as the backend reads it, values in the stored byte order; padding at the edges is left as it is.
+    /// Reads one chunk by the backend, with values in the stored byte order; padding at the edges
+    /// is not written.
     fn read_box(&self, number: u64, out: &mut [u8]) -> Result<()> {
         let start = self.chunk_start(number);
         let count = self.within(&start);
@@ -314,7 +324,10 @@ impl RawDataset {
     }
 }
 
-/// Room for `n` more values, or a clear error.
+/// Reserves memory for `n` more values.
+///
+/// # Errors
+/// [`Error::Memory`], naming the element `what` returns.
 pub(crate) fn reserve<T>(out: &mut Vec<T>, n: u64, what: impl Fn() -> String) -> Result<()> {
     usize::try_from(n).ok().and_then(|n| out.try_reserve_exact(n).ok()).ok_or_else(|| Error::Memory {
         what: format!("a part of '{}'", what()),
@@ -324,13 +337,13 @@ pub(crate) fn reserve<T>(out: &mut Vec<T>, n: u64, what: impl Fn() -> String) ->
     })
 }
 
-/// The bytes of memory for numbers.
+/// Returns the bytes of uninitialised memory for numbers.
 fn new_bytes<T: Plain>(v: &mut [MaybeUninit<T>]) -> &mut [MaybeUninit<u8>] {
-    // SAFETY: the same memory; bytes need no initial value and no alignment.
+    // SAFETY: it is the same memory, and bytes need no initial value and no alignment.
     unsafe { std::slice::from_raw_parts_mut(v.as_mut_ptr().cast(), std::mem::size_of_val(v)) }
 }
 
-/// Appends `n` zeros and returns where they start.
+/// Appends `n` zeros and returns the position of the first.
 pub(crate) fn grow<T: Plain>(out: &mut Vec<T>, n: usize) -> usize {
     let start = out.len();
     out.resize(start + n, T::default());

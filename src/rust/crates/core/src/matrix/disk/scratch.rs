@@ -1,4 +1,4 @@
-//! A temporary file nobody else sees, gone with its handle.
+//! A temporary file without a name, deleted with its handle.
 
 use crate::error::{Error, Result};
 use crate::session::Space;
@@ -6,21 +6,22 @@ use crate::store::positioned::{read_exact, write_all};
 use std::fs::File;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A file without a name in the room of a session: it disappears when dropped, and when the process dies.
+/// A file without a name in the scratch space of a session. It is deleted when it is dropped, and
+/// when the process dies.
 #[derive(Debug)]
 pub(crate) struct Scratch {
     file: File,
     end: AtomicU64,
     space: Space,
-    /// Whether its bytes go to whoever needs them.
+    /// Whether its data is dispensable, so that no other data is deleted to make space for it.
     yields: bool,
 }
 
 impl Scratch {
-    /// Creates one in the room of a session.
+    /// Creates a file in the scratch space of a session.
     ///
     /// # Errors
-    /// [`Error::Io`] when its folder cannot be written.
+    /// [`Error::Io`] where a file cannot be created in the folder.
     pub(crate) fn new(space: &Space) -> Result<Self> {
         let place = space.folder();
         static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -43,7 +44,8 @@ impl Scratch {
         Ok(Scratch { file, end: AtomicU64::new(0), space: space.clone(), yields: false })
     }
 
-    /// Creates one for bytes that can be done without: no others make room for them.
+    /// Creates a file for dispensable data; no other data is deleted to make space for it.
+    ///
     /// # Errors
     /// The errors of [`Scratch::new`].
     pub(crate) fn yielding(space: &Space) -> Result<Self> {
@@ -52,10 +54,10 @@ impl Scratch {
         Ok(scratch)
     }
 
-    /// Writes `bytes` at the end and returns where.
+    /// Writes `bytes` at the end and returns their offset.
     ///
     /// # Errors
-    /// [`Error::Scratch`] where the session has no room for them; [`Error::Io`].
+    /// [`Error::Scratch`] where the session has no space for them; [`Error::Io`].
     pub(crate) fn append(&self, bytes: &[u8]) -> Result<u64> {
         if self.yields {
             self.space.take_free(bytes.len() as u64)?;
@@ -67,7 +69,7 @@ impl Scratch {
         Ok(at)
     }
 
-    /// Fills `out` from `at` on.
+    /// Reads the bytes from `at` on into `out`, as many as it holds.
     ///
     /// # Errors
     /// [`Error::Io`].

@@ -1,4 +1,4 @@
-//! Decoded chunks kept between the blocks of one pass that meet in them.
+//! A cache of decoded chunks that several blocks of one pass need.
 
 use crate::error::Result;
 use std::collections::HashMap;
@@ -6,21 +6,23 @@ use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 type Bytes = Arc<Vec<u8>>;
-/// A chunk some block decodes while others wait for it.
+/// A chunk that one block decodes while others wait for it.
 type Cell = Arc<OnceLock<Result<Bytes>>>;
 
-/// Which chunks of a dataset several blocks of a pass need, and the decoded bytes of those in use now.
+/// The chunks of a dataset that several blocks of a pass need, and the decoded bytes of those in
+/// use now.
 #[derive(Debug)]
 pub(crate) struct Shared {
     state: Mutex<State>,
-    /// Blocks that need a band, for bands more than one needs.
+    /// The number of blocks that need a band, for bands that more than one needs.
     counts: HashMap<u64, u32>,
     /// Chunks in a band.
     across: u64,
-    /// Bytes to keep at most; one chunk is kept whatever its size.
+    /// Bytes kept at most; one chunk is kept whatever its size.
     limit: usize,
 }
 
+/// The number of requests for each chunk, the chunks kept with their sizes, and the bytes of all.
 #[derive(Debug, Default)]
 struct State {
     taken: HashMap<u64, u32>,
@@ -29,14 +31,14 @@ struct State {
 }
 
 impl Shared {
-    /// Nothing is shared.
+    /// Makes a cache for a pass without shared chunks.
     pub(crate) fn none() -> Self {
         Shared { state: Mutex::default(), counts: HashMap::new(), across: 1, limit: 0 }
     }
 
-    /// From the chunks each block touches, as ascending runs of bands of `across` chunks. Blocks come in the order of
-    /// a pass over ascending rows, so that a band at or before the last one touched so far is one a former block
-    /// touched too.
+    /// Counts the blocks that need each band of `across` chunks. `blocks` has the bands of each
+    /// block, as ascending runs. Blocks must be in the order of a pass over ascending rows: a band
+    /// at or before the last band so far was then needed by an earlier block too.
     pub(crate) fn new<I: Iterator<Item = RangeInclusive<u64>>>(
         blocks: impl Iterator<Item = I>,
         across: u64,
@@ -62,7 +64,7 @@ impl Shared {
         Shared { state: Mutex::default(), counts, across, limit }
     }
 
-    /// Whether several blocks need the chunk.
+    /// Returns whether several blocks need the chunk.
     #[inline]
     pub(crate) fn contains(&self, chunk: u64) -> bool {
         !self.counts.is_empty() && self.counts.contains_key(&(chunk / self.across))
@@ -73,7 +75,8 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The decoded chunk, for one block; each block asks once.
+    /// Returns the decoded chunk, for one block; each block asks once. The chunk is dropped after
+    /// its last request.
     fn take(&self, chunk: u64, size: usize, decode: impl FnOnce() -> Result<Vec<u8>>) -> Result<Bytes> {
         let Some(&uses) = self.counts.get(&(chunk / self.across)) else {
             return decode().map(Arc::new);
@@ -109,7 +112,8 @@ impl Shared {
     }
 }
 
-/// One block's way through a dataset: asks [`Shared`] for each chunk once, however many row runs lie in it.
+/// The way of one block through a dataset. It asks [`Shared`] for each chunk once, however many
+/// runs of rows are in the chunk.
 #[derive(Debug)]
 pub(crate) struct Cursor<'a> {
     shared: &'a Shared,
@@ -117,18 +121,19 @@ pub(crate) struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    /// At the start of a block.
+    /// Makes a cursor at the start of a block.
     pub(crate) fn new(shared: &'a Shared) -> Self {
         Cursor { shared, current: None }
     }
 
-    /// Whether other blocks need the chunk too.
+    /// Returns whether other blocks need the chunk too.
     #[inline]
     pub(crate) fn is_shared(&self, chunk: u64) -> bool {
         self.shared.contains(chunk)
     }
 
-    /// The decoded chunk of `size` bytes. Chunks are asked for in ascending order; the same one again is remembered.
+    /// Returns the decoded chunk of `size` bytes. Chunks must be requested in ascending order; a
+    /// repeated request returns the same bytes.
     pub(crate) fn chunk(&mut self, chunk: u64, size: usize, decode: impl FnOnce() -> Result<Vec<u8>>) -> Result<&[u8]> {
         if self.current.as_ref().is_none_or(|(c, _)| *c != chunk) {
             self.current = Some((chunk, self.shared.take(chunk, size, decode)?));
@@ -142,7 +147,8 @@ mod tests {
     use super::*;
     use std::cell::RefCell;
 
-    /// Blocks of rows meeting in chunks: every chunk is decoded once, and nothing is kept at the end.
+    /// Checks that every chunk which blocks of rows share is decoded once, and none is kept at the
+    /// end.
     #[test]
     fn chunks_are_decoded_once() {
         let blocks: Vec<Vec<RangeInclusive<u64>>> =
@@ -166,7 +172,7 @@ mod tests {
 
     #[test]
     fn bands_and_limits() {
-        // Two blocks meet in band 1 of three chunks; room for one chunk only.
+        // Two blocks share band 1 of three chunks; there is memory for one chunk only.
         let shared = Shared::new([0..=1u64, 1..=2].into_iter().map(std::iter::once), 3, 10);
         assert!(shared.contains(3) && shared.contains(5) && !shared.contains(2) && !shared.contains(6));
         for _ in 0..2 {

@@ -1,5 +1,6 @@
-//! The file of a column index: the packed columns, one after the other, then a footer that says where each one is, what
-//! they were made of, and how to tell damage.
+//! The file of a column index: a magic number, the packed columns one after the other, then a
+//! footer with the end and the checksum of each column and the state of the matrix they were made
+//! of. The last 24 bytes locate and check the footer.
 
 use super::pack::{unpack, Bits};
 use crate::element::DType;
@@ -14,24 +15,25 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 const MAGIC: &[u8; 8] = b"oomcols1";
-/// Length and checksum of the footer, and the magic number again.
+/// Bytes of the length and checksum of the footer, and the magic number again.
 const TAIL: usize = 24;
 
+/// The contents of the footer.
 #[derive(Debug, Serialize, Deserialize)]
 struct Footer {
     element: String,
     stamp: Stamp,
     shape: (usize, usize),
     dtype: String,
-    /// End of each column's bytes; the first begins after the magic number.
+    /// Offset of the end of each column's bytes; the first column begins after the magic number.
     ends: Vec<u64>,
-    /// Stored values of each column.
+    /// Number of stored values of each column.
     counts: Vec<u64>,
     /// Checksum of each column's bytes.
     checksums: Vec<u64>,
 }
 
-/// A checksum against damage, not against malice.
+/// Returns a checksum that detects damage, but not manipulation.
 pub(crate) fn hash(bytes: &[u8]) -> u64 {
     let (words, rest) = bytes.as_chunks::<8>();
     let mut last = [0; 8];
@@ -39,18 +41,20 @@ pub(crate) fn hash(bytes: &[u8]) -> u64 {
     add_up(bytes.len(), words.iter().map(|word| u64::from_le_bytes(*word)), u64::from_le_bytes(last))
 }
 
-/// [`hash`] of the bytes of numbers.
+/// Returns the [`hash`] of the bytes of numbers.
 pub(crate) fn hash_words(words: &[u64]) -> u64 {
     add_up(size_of_val(words), words.iter().copied(), 0)
 }
 
+/// Returns the checksum of `length` bytes in little-endian words, the `last` of which is padded
+/// with zeros.
 fn add_up(length: usize, words: impl Iterator<Item = u64>, last: u64) -> u64 {
     let step = |h: u64, word: u64| (h ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
     let h = step(words.fold(length as u64, step), last);
     h ^ (h >> 32)
 }
 
-/// An open index that fits its matrix.
+/// An open index whose matrix is unchanged.
 #[derive(Debug)]
 pub(crate) struct ColumnIndex {
     path: PathBuf,
@@ -60,18 +64,18 @@ pub(crate) struct ColumnIndex {
 }
 
 impl ColumnIndex {
-    /// Opens the index at `path` for `source`; `Ok(None)` when there is none, or it was made of another file or another
-    /// state of it.
+    /// Opens the index at `path` for `source`. Returns `None` where there is no index, or it was
+    /// made of another matrix or another state of the file.
     ///
     /// # Errors
-    /// [`Error::File`] when the index is damaged, [`Error::Io`] when it cannot be read.
+    /// [`Error::File`] where the index is damaged, [`Error::Io`] where it cannot be read.
     pub(crate) fn open(path: &Path, source: &dyn Source) -> Result<Option<Self>> {
         let file = match File::open(path) {
             Ok(file) => file,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(e) => return Err(Error::io(path, "open", &e)),
         };
-        let damaged = || damaged(path, "its end is not that of one");
+        let damaged = || damaged(path, "its last bytes are no footer of a column index");
         let length = file.metadata().map_err(|e| Error::io(path, "open", &e))?.len();
         let read = |at: u64, n: usize| -> Result<Vec<u8>> {
             let mut bytes = memory::zeros(n, "the index of columns")?;
@@ -104,36 +108,37 @@ impl ColumnIndex {
         Ok(Some(ColumnIndex { path: path.to_owned(), file, footer, dtype: source.dtype() }))
     }
 
-    /// Where it is.
+    /// Returns the path of the index.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Bytes of the packed columns.
+    /// Returns the bytes of the packed columns, with the magic number.
     pub(crate) fn bytes(&self) -> u64 {
         self.footer.ends.last().copied().unwrap_or(0)
     }
 
-    /// Dtype of the values.
+    /// Returns the dtype of the values.
     pub(super) fn dtype(&self) -> DType {
         self.dtype
     }
 
-    /// Stored values of a column.
+    /// Returns the number of stored values of a column.
     pub(crate) fn count(&self, column: u32) -> u64 {
         self.footer.counts.get(column as usize).copied().unwrap_or(0)
     }
 
+    /// Returns the offsets of the first byte of a column and of the byte after its last.
     fn range(&self, column: u32) -> (u64, u64) {
         let at = |c: usize| self.footer.ends.get(c).copied();
         let start = (column as usize).checked_sub(1).map_or(Some(MAGIC.len() as u64), at);
         (start.unwrap_or(0), at(column as usize).unwrap_or(0))
     }
 
-    /// Whether `source` is still in the state the index was made of.
+    /// Checks that `source` is in the state that the index was made of.
     ///
     /// # Errors
-    /// [`Error::State`] when it is not: neither of them can be read any more.
+    /// [`Error::State`] where it is not: neither source nor index can then be read.
     pub(crate) fn check(&self, source: &dyn Source) -> Result<()> {
         if source.stamp().as_ref() == Some(&self.footer.stamp) {
             return Ok(());
@@ -146,13 +151,13 @@ impl ColumnIndex {
         )))
     }
 
-    /// Rows and values of a column.
+    /// Reads the rows and values of a column.
     ///
     /// # Errors
-    /// [`Error::File`] when its bytes are damaged, [`Error::Io`] when they cannot be read.
+    /// [`Error::File`] where its bytes are damaged, [`Error::Io`] where they cannot be read.
     pub(super) fn read<T: Bits>(&self, column: u32) -> Result<(Vec<u32>, Vec<T>)> {
         let ((start, end), count) = (self.range(column), self.count(column));
-        let bad = || damaged(&self.path, &format!("column {column} is not as it was written"));
+        let bad = || damaged(&self.path, &format!("column {column} does not have the bytes that were written"));
         let size = end.checked_sub(start).filter(|_| count <= self.footer.shape.0 as u64).ok_or_else(bad)?;
         const COLUMN: &str = "a column of an index";
         let mut bytes: Vec<u8> = Vec::new();
@@ -171,12 +176,14 @@ impl ColumnIndex {
     }
 }
 
+/// Makes the error for a damaged index.
 fn damaged(path: &Path, what: &str) -> Error {
     let message = format!("this column index is damaged: {what}; delete it and run index_columns() again");
     Error::File { path: path.into(), message }
 }
 
-/// Writes an index beside its final name and renames it when complete.
+/// The writer of an index, which writes it beside its final name and renames it when it is
+/// complete.
 pub(crate) struct Writer {
     path: PathBuf,
     temporary: Temporary,
@@ -186,10 +193,11 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// An index of `source` at `path`.
+    /// Starts an index of `source` at `path`.
     ///
     /// # Errors
-    /// [`Error::Io`] when the folder cannot be written; [`Error::State`] when the source has no stamp.
+    /// [`Error::Io`] where the folder cannot be written; [`Error::State`] where the source has no
+    /// stamp.
     pub(crate) fn new(path: &Path, source: &dyn Source) -> Result<Self> {
         let none = || Error::State("only a matrix in a file opened for reading can be indexed".to_owned());
         let (stamp, location) = source.stamp().zip(source.location()).ok_or_else(none)?;
@@ -204,10 +212,10 @@ impl Writer {
         Ok(Writer { path: path.to_owned(), temporary, out, footer, at: MAGIC.len() as u64 })
     }
 
-    /// Adds the next column: its packed segments and how many values they hold.
+    /// Appends the next column: its packed segments, and the number of values in them.
     ///
     /// # Errors
-    /// [`Error::Io`], for a full disk above all.
+    /// [`Error::Io`], also for a full disk.
     pub(crate) fn column(&mut self, packed: &[u8], count: u64) -> Result<()> {
         self.out.write_all(packed).map_err(|e| Error::io(&self.path, "write", &e))?;
         self.at += packed.len() as u64;
@@ -217,7 +225,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes the footer and gives the index its name.
+    /// Writes the footer and renames the file to its final name.
     ///
     /// # Errors
     /// [`Error::Io`].

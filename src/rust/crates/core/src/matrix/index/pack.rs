@@ -1,8 +1,10 @@
-//! Rows and values of a column in few bits.
+//! The packing of rows and values of a column in few bits.
 //!
-//! A segment is the number of entries (u32) and the first row (u32), then groups of up to [`GROUP`] entries: bits of a row
-//! and of a value (a byte each), the gaps between rows, the values, each padded to a byte, low bits first. Whole numbers
-//! are stored as such, everything else by its bits ([`BY_BITS`] is added to their number).
+//! A segment is the number of entries (u32) and the first row (u32), then groups of up to [`GROUP`]
+//! entries. A group has the widths in bits of a row's gap and of a value (a byte each), then the
+//! gaps between rows, then the values; both are padded to whole bytes, low bits first. Whole
+//! numbers are stored as such. A group with any other number has the bit patterns of its values
+//! instead, and [`BY_BITS`] is added to the width.
 
 use crate::element::Number;
 use half::f16;
@@ -11,7 +13,7 @@ use half::f16;
 const GROUP: usize = 128;
 const BY_BITS: u8 = 128;
 
-/// A number as a pattern of at most 64 bits.
+/// A number with a bit pattern of at most 64 bits.
 pub(crate) trait Bits: Number {
     fn bits(self) -> u64;
     fn of_bits(bits: u64) -> Self;
@@ -46,23 +48,25 @@ bits! {
     f64: f64::to_bits, f64::from_bits;
 }
 
-/// `x` as a whole number of at most 32 bits, when it is one exactly (-0.0 is not).
+/// Returns `x` as a whole number of at most 32 bits, or `None` where it is not exactly one (-0.0 is
+/// not).
 #[inline]
 fn whole<T: Bits>(x: T) -> Option<u32> {
     let k = x.to_f64() as u32;
     (T::from_f64(f64::from(k)).bits() == x.bits()).then_some(k)
 }
 
+/// Returns the number of bits of `largest`.
 fn width(largest: u64) -> usize {
     64 - largest.leading_zeros() as usize
 }
 
-/// Appends a segment: `rows` ascend strictly and are as many as `values`.
+/// Appends a segment. `rows` ascend strictly and are as many as `values`.
 pub(crate) fn pack<T: Bits>(rows: &[u32], values: &[T], out: &mut Vec<u8>) {
     let Some(&first) = rows.first() else { return };
     out.extend_from_slice(&(rows.len() as u32).to_le_bytes());
     out.extend_from_slice(&first.to_le_bytes());
-    // As if the row before the first had been there.
+    // The gap of the first row is 0: it is relative to the row before.
     let mut before = first.wrapping_sub(1);
     let (mut gaps, mut numbers) = ([0u64; GROUP], [0u64; GROUP]);
     for (rows, values) in rows.chunks(GROUP).zip(values.chunks(GROUP)) {
@@ -92,6 +96,7 @@ pub(crate) fn pack<T: Bits>(rows: &[u32], values: &[T], out: &mut Vec<u8>) {
     }
 }
 
+/// Appends numbers of `width` bits each, padded to a whole byte.
 fn put(numbers: &[u64], width: usize, out: &mut Vec<u8>) {
     let (mut held, mut n) = (0u128, 0);
     for &x in numbers {
@@ -108,7 +113,8 @@ fn put(numbers: &[u64], width: usize, out: &mut Vec<u8>) {
     }
 }
 
-/// Appends the entries of all segments in `bytes`; `None` when they are damaged or hold a row of `n_rows` or more.
+/// Appends the entries of all segments in `bytes`. Returns `None` where they are damaged or hold a
+/// row of `n_rows` or more.
 pub(super) fn unpack<T: Bits>(mut bytes: &[u8], n_rows: usize, rows: &mut Vec<u32>, values: &mut Vec<T>) -> Option<()> {
     let (mut gaps, mut numbers) = ([0u64; GROUP], [0u64; GROUP]);
     while !bytes.is_empty() {
@@ -140,14 +146,15 @@ pub(super) fn unpack<T: Bits>(mut bytes: &[u8], n_rows: usize, rows: &mut Vec<u3
     Some(())
 }
 
-/// Reads `out.len()` numbers of `width` bits; gives what follows.
+/// Reads `out.len()` numbers of `width` bits and returns the bytes after them; `None` where there
+/// are fewer.
 fn take<'a>(bytes: &'a [u8], out: &mut [u64], width: usize) -> Option<&'a [u8]> {
     let size = (out.len() * width).div_ceil(8);
     if width > 64 || size > bytes.len() {
         return None;
     }
     let (packed, rest) = bytes.split_at(size);
-    // Room to read 16 bytes from any place.
+    // The buffer is longer so that 16 bytes can be read from any place.
     let mut room = [0u8; GROUP * 8 + 16];
     room[..size].copy_from_slice(packed);
     let mask = if width == 0 { 0 } else { u64::MAX >> (64 - width) };
@@ -173,7 +180,7 @@ mod tests {
         assert_eq!(r, rows);
         assert!(v.iter().zip(values).all(|(a, b)| a.bits() == b.bits()) && v.len() == values.len());
         for cut in 1..packed.len().min(40) {
-            // Cut anywhere: an error or fewer entries, never a panic.
+            // Truncated anywhere, the bytes give `None` or fewer entries, never a panic.
             let _ = unpack::<T>(&packed[..packed.len() - cut], 1 << 20, &mut Vec::new(), &mut Vec::new());
         }
         packed.len()
@@ -183,7 +190,7 @@ mod tests {
     fn every_value_comes_back() {
         let rows: Vec<u32> = (0..1000).map(|i| i * 13 + i % 7).collect();
         let counts: Vec<f32> = (0..1000).map(|i| (1 + i % 3) as f32).collect();
-        // 4 to 5 bits a row, 2 a value.
+        // 4 to 5 bits per row, 2 per value.
         assert!(back(&rows, &counts) < 1000);
         back(&rows, &(0..1000).map(|i| f64::from(i) / 7.0 - 3.0).collect::<Vec<_>>());
         back(&rows, &(0..1000).map(|i| if i == 500 { -0.0 } else { f64::NAN }).collect::<Vec<_>>());

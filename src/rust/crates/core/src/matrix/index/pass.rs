@@ -1,4 +1,4 @@
-//! A pass over a few columns, read from the index instead of the matrix.
+//! A pass over a few columns that is read from the index instead of the matrix.
 
 use super::file::ColumnIndex;
 use super::pack::Bits;
@@ -13,23 +13,24 @@ use std::sync::Arc;
 
 const COLUMNS: &str = "columns of an index";
 
-/// The selected columns by row, and the blocks the matrix itself would give.
+/// The selected columns, sorted by row, and the blocks that the matrix itself has.
 struct IndexPass<'a> {
     blocks: Box<dyn Pass + 'a>,
     rows: Rows,
     n_cols: usize,
-    /// For each row of the matrix.
+    /// Offsets of each row of the matrix.
     indptr: Vec<u32>,
     indices: Vec<u32>,
     data: Data,
 }
 
 impl ColumnIndex {
-    /// A pass over `rows` and `columns` of `source` that reads the index; `None` when the values do not fit into
-    /// the memory that is allowed. It gives the very same blocks as a pass over the source.
+    /// Makes a pass over `rows` and `columns` of `source` that reads the index, with the very same
+    /// blocks as a pass over the source. Returns `None` where the values do not fit into the memory
+    /// that is allowed.
     ///
     /// # Errors
-    /// [`crate::Error::State`] when the file has changed; those of reading the index.
+    /// [`crate::Error::State`] where the file has changed; errors of reading the index.
     pub(crate) fn pass<'a>(
         &self,
         source: &'a dyn Source,
@@ -49,6 +50,7 @@ impl ColumnIndex {
         Ok(Some(Box::new(IndexPass { blocks, rows: rows.clone(), n_cols: columns.n_out(), indptr, indices, data })))
     }
 
+    /// Reads the columns and sorts their values by row: returns offsets, columns and values.
     fn by_row<T: Bits>(&self, _: &[T], n: usize, columns: &ColumnMap) -> Result<(Vec<u32>, Vec<u32>, Data)> {
         let mut read: Vec<(Vec<u32>, Vec<T>)> = memory::room(columns.n_out(), COLUMNS)?;
         let mut indptr = memory::zeros::<u32>(n + 1, COLUMNS)?;
@@ -64,7 +66,7 @@ impl ColumnIndex {
         let (mut indices, mut data) =
             (memory::zeros::<u32>(total, COLUMNS)?, memory::filled(total, T::default(), COLUMNS)?);
         let mut next = memory::copied(&indptr, COLUMNS)?;
-        // Columns ascend, so that those of a row do.
+        // Output columns are visited in ascending order, so the columns of each row ascend.
         for (j, (rows, values)) in read.iter().enumerate() {
             for (&r, &x) in rows.iter().zip(values) {
                 let at = &mut next[r as usize];
@@ -110,6 +112,7 @@ impl Pass for IndexPass<'_> {
 }
 
 impl IndexPass<'_> {
+    /// Returns the range of the values of delivered row `i`.
     fn of_row(&self, i: usize) -> Range<usize> {
         let row = self.rows.at(i);
         self.indptr[row] as usize..self.indptr[row + 1] as usize

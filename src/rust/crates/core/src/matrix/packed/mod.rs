@@ -1,6 +1,8 @@
-//! Packed rows: what a first pass decoded of a compressed matrix, kept in few bits for the passes after it, which unpack
-//! several times faster than they inflate. Entries lie by their positions in the vectors of the matrix, so that whichever
-//! rows and columns a pass wants, it reads packed what it would have read of the file, and gives the same blocks.
+//! Packed rows: the entries of a compressed matrix that a first pass decoded, kept in few bits for
+//! later passes, which unpack them several times faster than they inflate chunks. Entries are
+//! addressed by their positions in the vectors of the matrix. A pass over any rows and columns
+//! therefore reads from the packed rows what it would read from the file, and gives the same
+//! blocks.
 
 mod coder;
 mod source;

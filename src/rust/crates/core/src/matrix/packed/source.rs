@@ -1,4 +1,4 @@
-//! When rows are packed, and for which passes.
+//! The decision when rows are packed, and for which passes.
 
 use super::{Packed, State};
 use crate::error::Result;
@@ -6,36 +6,40 @@ use crate::matrix::sparse::SparseParts;
 use crate::session::{Allowance, Keeping, Space};
 use std::sync::Arc;
 
-/// Fewer entries are read as fast from the file.
+/// The least number of entries worth packing: fewer are read as fast from the file.
 const LEAST: u64 = 1 << 16;
 
 /// The packed rows of one pass.
 #[derive(Debug)]
 pub(in crate::matrix) struct Pass {
+    /// The packed rows, complete or not.
     pub(in crate::matrix) packed: Arc<Packed>,
-    /// Whether it leaves what it reads of the file.
+    /// Whether the pass keeps the entries that it reads from the file.
     pub(in crate::matrix) fills: bool,
 }
 
 impl SparseParts {
-    /// A name of the matrix in the state the file is in now; `None` where there is nothing to tell it by.
+    /// Returns a name for the matrix in the present state of its file; `None` where the state
+    /// cannot be told.
     fn packed_name(&self) -> Option<String> {
         let stamp = self.stamp()?;
         let place = self.location();
         Some(format!("packed {} {} {:?} {stamp:?}", place.store, place.element, self.shape))
     }
 
+    /// Returns whether the matrix is large enough, and compressed by a slow filter.
     fn is_worth_packing(&self) -> bool {
         self.nnz() >= LEAST && (self.indices.is_slow() || self.data.is_slow())
     }
 
-    /// Bytes that packed rows of this matrix may take: as many as it takes in the file, and a third of what is free.
+    /// Returns the most bytes that packed rows of this matrix may take: the limit that is set, else
+    /// as many as the matrix takes in the file, but no more than a third of the free scratch space.
     fn packed_limit(&self, keeping: &Keeping, scratch: &Space) -> u64 {
         keeping.limit().unwrap_or_else(|| self.disk_bytes.min(scratch.free() / 3))
     }
 
-    /// The packed rows a pass reads; a pass over all rows leaves them where it may. `cuts` gives the positions at which it begins
-    /// to read, and the number of entries.
+    /// Returns the packed rows that a pass reads. A pass over all rows creates them where it may.
+    /// `cuts` returns the positions at which the pass begins to read, and the number of entries.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
@@ -57,7 +61,8 @@ impl SparseParts {
         if !(keeping.fills() && all_rows) {
             return Ok(None);
         }
-        // Packed rows of another state, and of matrices that nobody has any more, make room.
+        // Packed rows of another state, and those of matrices that nobody holds any more, are
+        // deleted first.
         self.hold(None);
         keeping.caches().forget_unused::<Packed>();
         let limit = self.packed_limit(keeping, &allowed.scratch);
@@ -68,7 +73,7 @@ impl SparseParts {
         Ok(Some(Pass { packed, fills: true }))
     }
 
-    /// State of the packed rows now.
+    /// Returns the present state of the packed rows.
     pub(in crate::matrix) fn packed_state(&self, keeping: &Keeping, scratch: &Space) -> State {
         if keeping.limit() == Some(0) || !self.is_worth_packing() {
             return State::None;

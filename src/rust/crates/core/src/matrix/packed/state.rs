@@ -1,21 +1,22 @@
-//! State of packed rows, for who plans or shows it.
+//! The state of packed rows, for plans and for display.
 
-/// State of the packed rows of a matrix.
+/// The state of the packed rows of a matrix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
-    /// The matrix is not compressed, too small, or has no state to tell it by; or the setting `scratch` is 0.
+    /// There are none: the matrix is not compressed, is too small, or has no file whose state can
+    /// be told, or the setting `scratch` is 0.
     None,
-    /// The first pass over all rows leaves them, in so many bytes at most.
+    /// The first pass over all rows will create them, in at most this many bytes.
     Planned(u64),
-    /// Of `all` pieces of the matrix, `kept` are there in so many bytes.
+    /// Some or all pieces of the matrix are packed.
     Kept {
-        /// Pieces that are there.
+        /// The number of packed pieces.
         kept: usize,
-        /// Pieces of the matrix.
+        /// The number of pieces of the matrix.
         all: usize,
-        /// Bytes they take.
+        /// The bytes of the packed pieces.
         bytes: u64,
-        /// Why pieces are missing.
+        /// The reason why pieces are missing.
         trouble: Option<Trouble>,
     },
 }
@@ -23,12 +24,13 @@ pub enum State {
 /// The reason why not all entries of a matrix are packed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trouble {
-    /// They take more than they may.
+    /// The entries take more than this limit in bytes.
     Limit(u64),
-    /// A scratch file could not be written.
+    /// A scratch file could not be written, with the error's text.
     Scratch(String),
-    /// Scratch files of work that cannot do without needed the room.
+    /// They were deleted because scratch files of other work, which cannot do without, needed the
+    /// space.
     GivenUp,
-    /// Bytes were not as they were written.
+    /// Packed bytes were damaged.
     Damaged,
 }

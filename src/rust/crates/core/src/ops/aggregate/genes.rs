@@ -1,4 +1,4 @@
-//! Groups of genes: results of rows.
+//! Aggregates groups of genes: a value for each cell and group.
 
 use super::layers::Layers;
 use super::options::{Aggregation, Functions, Members, AGGREGATE};

@@ -1,4 +1,5 @@
-//! Groups of cells: a pass over rows, whose state is the sums of each group and gene that there are.
+//! Aggregates groups of cells: a pass over rows whose state is the sums of all pairs of group and
+//! gene that occur.
 
 use super::genes::of_genes;
 use super::layers::{Layers, Part};
@@ -16,13 +17,16 @@ use crate::stream::{no_rows, reduce, Needs, Reducer};
 use serde::Serialize;
 use std::marker::PhantomData;
 
-/// The values of groups of the rows of `x` (groups x n_vars) or of its columns (n_obs x groups), a matrix a function in the
-/// order of [`Functions::NAMES`]: dense, of more than [`DENSE`](super::DENSE) values compressed rows for groups of rows. Sums of
-/// integers and counts are int64, all else is float64. NaN and infinities propagate.
+/// Aggregates groups of the rows of `x` (a matrix of groups x n_vars) or of its columns (n_obs x
+/// groups). Returns a matrix for each function, in the order of [`Functions::NAMES`]. It is dense,
+/// except for groups of rows with more than [`DENSE`](super::DENSE) values, which come as
+/// compressed rows. Sums of integers and counts are int64, all else is float64. NaN and infinities
+/// propagate.
 ///
 /// # Errors
-/// [`Error::Shape`](crate::Error::Shape) for codes of another number of rows or columns; [`Error::Memory`](crate::Error::Memory)
-/// where there is no room for the sums of all groups; the errors of the pass.
+/// [`Error::Shape`](crate::Error::Shape) for another number of codes than rows or columns;
+/// [`Error::Memory`](crate::Error::Memory) where there is no room for the sums of all groups; the
+/// errors of the pass.
 pub fn aggregate(x: &LazyMatrix, asked: &Aggregation, session: &Session) -> Result<Vec<(&'static str, Value)>> {
     let (n, m) = x.shape();
     let members = Members::new(asked, if asked.axis == Axis::Obs { n } else { m })?;
@@ -74,12 +78,13 @@ fn summed<C: Cell>(
     Ok(reduce(x, &pass, session)?.finish(members.sizes.len()))
 }
 
-/// Bytes that sums of all groups and genes take, and those of them in which rows wait to be added. All rows of a matrix wait
-/// where they are no more than its sums; else it is a fifth, so that the sums are met few times.
+/// Returns an upper bound of the bytes that the sums of all groups and genes take, and the part of
+/// them for rows that wait to be added. All rows wait where they take at most twice the bytes of
+/// the sums. Otherwise a fifth of the total is for rows, so that each sum is visited few times.
 fn room<C: Cell>(x: &LazyMatrix, n_groups: usize) -> (usize, usize) {
     let (n, m) = x.shape();
     let stored = x.source().nnz().unwrap_or(u64::MAX).min((n as u64).saturating_mul(m as u64));
-    // At most what is stored, each value in a pair of its own.
+    // There are at most as many pairs as stored values.
     let pairs = (n_groups as u64).saturating_mul(m as u64).min(stored);
     let size = |n: u64, of: usize| usize::try_from(n.saturating_mul(of as u64)).unwrap_or(usize::MAX);
     let sums = size(pairs, size_of::<C>() + 4);
@@ -98,7 +103,7 @@ struct Pass<'a, C> {
     members: &'a Members,
     functions: Functions,
     dof: usize,
-    /// Bytes of rows that wait.
+    /// The bytes of rows that may wait.
     #[serde(skip)]
     rows: usize,
     #[serde(skip)]
@@ -145,7 +150,7 @@ impl<C: Cell> Reducer for Pass<'_, C> {
         let mut totals = memory::zeros::<usize>(sizes.len(), AGGREGATE)?;
         counts.iter().for_each(|band| totals.iter_mut().zip(band).for_each(|(all, &n)| *all += n as usize));
         let mut layers = Layers::of_groups(&self.functions, C::Value::DTYPE, sizes, self.dof, self.n_vars, &totals)?;
-        // Band by band, so that what is done with makes room for results.
+        // Band by band, so that the memory of finished bands makes room for results.
         let (shares, mut before) = (state.shares(session), totals);
         before.fill(0);
         for (b, counts) in counts.iter().enumerate() {

@@ -8,20 +8,20 @@ use crate::memory;
 use crate::ops::group_sums::{Cell, Summed};
 use std::ops::Range;
 
-/// Values of a result (groups x genes) up to which it is dense.
+/// The number of values of a result (groups x genes) up to which it is dense.
 pub const DENSE: usize = 1 << 25;
 
-/// A matrix a function.
+/// The results: a matrix for each function.
 pub(super) struct Layers {
     dof: usize,
     n_cols: usize,
     all: Vec<Layer>,
 }
 
-/// One of them.
+/// The result of one function.
 struct Layer {
     function: Function,
-    /// Of compressed rows: where each begins, and the columns.
+    /// The row starts and the columns of compressed rows; `None` for a dense result.
     sparse: Option<(Vec<u64>, Vec<u32>)>,
     data: Data,
 }
@@ -39,7 +39,7 @@ impl Function {
         Functions::NAMES[self as usize]
     }
 
-    /// Whether it is NaN of `size` values.
+    /// Returns whether the function is NaN for a group of `size` values.
     fn is_undefined(self, size: usize, dof: usize) -> bool {
         match self {
             Function::Mean => size == 0,
@@ -50,7 +50,8 @@ impl Function {
 }
 
 impl Layers {
-    /// A row a group of these sizes, in which there are so many sums.
+    /// Makes a row for each group, with room for `counts` sums in it. `sizes` are the numbers of
+    /// members of the groups.
     pub(super) fn of_groups(
         functions: &Functions,
         dtype: DType,
@@ -73,7 +74,7 @@ impl Layers {
         })
     }
 
-    /// Zeros.
+    /// Makes dense results of zeros.
     pub(super) fn dense(functions: &Functions, dtype: DType, n_rows: usize, n_cols: usize, dof: usize) -> Result<Self> {
         let n = memory::count(&[n_rows, n_cols], AGGREGATE)?;
         Layers::new(functions, dtype, dof, n_cols, |_| Ok((n, None)))
@@ -103,7 +104,7 @@ impl Layers {
         Ok(Layers { dof, n_cols, all: all.collect::<Result<_>>()? })
     }
 
-    /// Their rows in parts that follow each other.
+    /// Splits the rows of all layers into parts, which follow each other.
     pub(super) fn parts(&mut self, rows: &[Range<usize>]) -> Result<Vec<Part<'_>>> {
         let (dof, n_cols) = (self.dof, self.n_cols);
         let part = |rows: &Range<usize>| {
@@ -139,7 +140,7 @@ impl Layers {
         Ok(out)
     }
 
-    /// The matrices, by function.
+    /// Returns the matrices with the names of their functions.
     pub(super) fn finish(self, n_rows: usize) -> Vec<(&'static str, Value)> {
         let shape = (n_rows, self.n_cols);
         let value = |layer: Layer| {
@@ -156,7 +157,7 @@ impl Layers {
     }
 }
 
-/// Neighbouring rows of all layers.
+/// A range of neighbouring rows of all layers.
 pub(super) struct Part<'a> {
     dof: usize,
     n_cols: usize,
@@ -191,8 +192,9 @@ impl<'a> Values<'a> {
 }
 
 impl Part<'_> {
-    /// Puts the sums of a group of `size` members: of some of the columns `columns`, numbered from the first of them; `before` of its
-    /// sums were put already.
+    /// Writes the sums of a group of `size` members for the columns `columns` into row `row`. The
+    /// columns in `sums` are counted from the first of these. `before` sums of the row were already
+    /// written.
     pub(super) fn put<C: Cell>(
         &mut self,
         row: usize,
@@ -204,7 +206,7 @@ impl Part<'_> {
         let (dof, n_cols, i) = (self.dof, self.n_cols, row - self.first);
         for PartOf { function, sparse, values } in &mut self.all {
             if function.is_undefined(size, dof) {
-                // Means and variances are doubles.
+                // Only means and variances can be undefined, and both are doubles.
                 let Values::Real(values) = values else { continue };
                 let start = match sparse {
                     None => i * n_cols,
@@ -241,7 +243,8 @@ impl Part<'_> {
     }
 }
 
-/// Where sums go: at their columns from a place on, or one after the other.
+/// The place of sums in a row: each at its column, counted from a position on, or one after the
+/// other from a position on.
 enum Place {
     Dense(usize),
     Next(usize),

@@ -1,4 +1,5 @@
-//! Medians of groups: zeros, which most values are, lie between those below and above them, so only the others are sorted.
+//! Medians of groups. Zeros, which most values are, lie between negative and positive values, so
+//! that only the others are sorted.
 
 use super::layers::DENSE;
 use super::options::{Members, AGGREGATE};
@@ -12,7 +13,8 @@ use crate::session::Session;
 use crate::stream::{gives_rows, map_columns, reduce, Column, Label, Needs, PerColumn, Reducer, Value, NO_LABEL};
 use serde::Serialize;
 
-/// The median of `n` values, of which `stored` are not 0; NaN where one of them is NaN or there is none.
+/// Returns the median of `n` values, of which `stored` are not 0. NaN if a value is NaN or there
+/// are no values.
 fn median(stored: &mut [f64], n: usize) -> f64 {
     if n == 0 || stored.iter().any(|x| x.is_nan()) {
         return f64::NAN;
@@ -29,7 +31,8 @@ fn median(stored: &mut [f64], n: usize) -> f64 {
         _ => stored[k - zeros],
     };
     let (low, high) = (at((n - 1) / 2), at(n / 2));
-    // The two can be infinities that differ only in sign.
+    // Halved before they are added, as their sum could overflow. Infinities of opposite signs give
+    // NaN.
     if low == high {
         low
     } else {
@@ -37,7 +40,7 @@ fn median(stored: &mut [f64], n: usize) -> f64 {
     }
 }
 
-/// Medians of groups of cells, groups x genes.
+/// Returns the medians of groups of cells, groups x genes.
 pub(super) fn medians_of_cells(x: &LazyMatrix, members: &Members, session: &Session) -> Result<Element> {
     let (groups, genes) = (members.sizes.len(), x.shape().1);
     let found = map_columns(x, Some(&members.labels), members, session)?;
@@ -67,7 +70,7 @@ pub(super) fn medians_of_cells(x: &LazyMatrix, members: &Members, session: &Sess
 }
 
 impl PerColumn for Members {
-    /// The medians that are not 0, by group.
+    /// The medians that are not 0, with their groups.
     type Output = Vec<(u32, f64)>;
 
     fn column<T: Value, L: Label>(&self, column: &Column<'_, T, L>) -> Result<Vec<(u32, f64)>> {
@@ -93,7 +96,7 @@ impl PerColumn for Members {
     }
 }
 
-/// Medians of groups of genes, n_obs x groups.
+/// Returns the medians of groups of genes, n_obs x groups.
 pub(super) fn medians_of_genes(x: &LazyMatrix, members: &Members, session: &Session) -> Result<Element> {
     let n = x.shape().0;
     let data = Data::F64(reduce(x, &OfGenes { n_rows: n, members }, session)?);

@@ -1,5 +1,5 @@
-//! Sums, means, variances, counts and medians of groups of cells or genes (`scanpy.get.aggregate`), all of them in one pass,
-//! medians in one of their own; see [`aggregate()`].
+//! Sums, means, variances, counts and medians of groups of cells or genes (`scanpy.get.aggregate`);
+//! see [`aggregate()`]. Medians take a pass of their own, all other functions share one.
 
 mod genes;
 mod groups;

@@ -1,4 +1,4 @@
-//! Which groups, and which of their values.
+//! The parameters of an aggregation: groups and functions of their values.
 
 use crate::error::{Error, Result};
 use crate::memory;
@@ -6,21 +6,21 @@ use crate::ops::Axis;
 use crate::stream::NO_LABEL;
 use serde::Serialize;
 
-/// The name of the function in errors.
+/// The name, in errors, of the sums of groups.
 pub(super) const AGGREGATE: &str = "aggregate: the values of the groups";
 
-/// The functions of the values of a group.
+/// The functions to compute of the values of a group.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Functions {
-    /// The sum, exact of integers.
+    /// The sum; for integers it is exact.
     pub sum: bool,
-    /// The arithmetic mean, NaN of no values.
+    /// The arithmetic mean; NaN for a group without values.
     pub mean: bool,
-    /// The variance with divisor `n - dof`, NaN where that is not positive.
+    /// The variance with divisor `n - dof`; NaN where the divisor is not positive.
     pub var: bool,
     /// The number of values that are not 0.
     pub count_nonzero: bool,
-    /// The median, NaN of no values.
+    /// The median; NaN for a group without values.
     pub median: bool,
 }
 
@@ -28,10 +28,10 @@ impl Functions {
     /// The names of all functions.
     pub const NAMES: [&'static str; 5] = ["sum", "mean", "var", "count_nonzero", "median"];
 
-    /// Returns the functions of these names.
+    /// Returns the functions with these names.
     ///
     /// # Errors
-    /// [`Error::Parameter`] for another name, and for none.
+    /// [`Error::Parameter`] for another name, and for an empty list.
     pub fn named<S: AsRef<str>>(names: &[S]) -> Result<Self> {
         let expected = || Functions::NAMES.map(|n| format!("'{n}'")).join(", ");
         let mut out = Functions::default();
@@ -52,27 +52,28 @@ impl Functions {
     }
 }
 
-/// Groups and functions of them.
+/// The parameters of [`aggregate()`](super::aggregate()).
 #[derive(Debug, Clone)]
 pub struct Aggregation {
-    /// Whether rows ([`Axis::Obs`], which goes away) or columns are put together.
+    /// The axis that is reduced: groups of rows for [`Axis::Obs`], groups of columns for
+    /// [`Axis::Var`].
     pub axis: Axis,
-    /// The group of each of them; -1 for none.
+    /// The group of each row or column; -1 for none.
     pub codes: Vec<i32>,
-    /// How many groups there are.
+    /// The number of groups.
     pub n_groups: usize,
-    /// The functions.
+    /// The functions to compute.
     pub functions: Functions,
     /// Delta degrees of freedom: the divisor of variances is the number of values less this.
     pub dof: usize,
 }
 
-/// Members of groups.
+/// The members of the groups.
 #[derive(Serialize)]
 pub(super) struct Members {
     /// The group of each row or column, [`NO_LABEL`] for none.
     pub(super) labels: Vec<u32>,
-    /// How many there are of each group.
+    /// The number of members of each group.
     pub(super) sizes: Vec<usize>,
 }
 

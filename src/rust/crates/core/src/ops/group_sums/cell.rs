@@ -1,59 +1,62 @@
-//! Values of one gene in one group, added up.
+//! Accumulators of the values of one gene in one group.
 //!
-//! Values are added one after the other, in the order of the file; moments around the first of them, zeros follow in closed form.
-//! So they lose no more than the number of values times their rounding: a first value far from all others makes the
-//! deviation itself large.
+//! Values are added one after the other, in the order of the file. Moments are taken around the
+//! first value, and zeros are added in closed form. The relative rounding error is then at most the
+//! number of values times that of one value: a first value far from all others makes the deviation
+//! itself large.
 
 use crate::element::Number;
 use crate::ops::moments::finite_or_zero;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-/// The sum of some values that are not 0.
+/// An accumulator of the values of a gene in a group that are not 0.
 pub(in crate::ops) trait Cell:
     Copy + Default + Send + Sync + Serialize + DeserializeOwned + 'static
 {
     /// The type of the values.
     type Value: Summed;
 
-    /// Whether it is never empty again once a value that is not 0 was added.
+    /// Whether a cell stays non-empty once a value that is not 0 was added. Values of a plain sum
+    /// can cancel.
     const STAYS: bool = true;
 
     /// Adds a value.
     fn add(&mut self, x: Self::Value);
 
-    /// Adds values that follow.
+    /// Adds the values of `next`, which follow.
     fn merge(&mut self, next: &Self);
 
-    /// Whether no value was added, or nothing is left of them.
+    /// Returns whether no value was added, or the values cancelled to 0.
     fn is_empty(&self) -> bool;
 
-    /// The sum.
+    /// Returns the sum.
     fn sum(&self) -> <Self::Value as Summed>::Sum;
 
-    /// How many values were added, where that is known.
+    /// Returns the number of values that were added; 0 for a cell that does not count them.
     fn n(&self) -> u64 {
         0
     }
 
-    /// The moments, with the zeros there are among `cells` values, where they are known.
+    /// Returns the moments of `cells` values, those not added being 0. The default is for a cell
+    /// that has no moments.
     fn moments(&self, _cells: usize) -> Moments {
         Moments::default()
     }
 }
 
-/// A value and what it is added up in: integers as numpy does, floats in f64.
+/// A type of values and the type of their sums: integers as in numpy, floats in f64.
 pub(in crate::ops) trait Summed: Number + Serialize + DeserializeOwned {
-    /// The type of its sums.
+    /// The type of the sums.
     type Sum: Number + Serialize + DeserializeOwned;
 
-    /// Adds it.
+    /// Adds the value to `sum`.
     fn add_to(self, sum: &mut Self::Sum);
 
-    /// Adds another sum.
+    /// Adds the sum `next` to `sum`.
     fn add_sum(sum: &mut Self::Sum, next: Self::Sum);
 
-    /// A sum of integers.
+    /// Returns a sum of integers as i64.
     fn whole(sum: Self::Sum) -> i64;
 }
 
@@ -123,7 +126,7 @@ impl<T: Summed> Cell for Total<T> {
     }
 }
 
-/// A sum, and how many values it is of.
+/// A sum, and the number of values in it.
 #[derive(Clone, Copy, Default, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub(in crate::ops) struct Both<T: Summed> {
@@ -158,7 +161,8 @@ impl<T: Summed> Cell for Both<T> {
     }
 }
 
-/// Values and their squares around the first of them. Rows have numbers of 32 bits, so their number fits.
+/// Sum and squares of values around the first of them. The number of values fits, as rows have
+/// numbers of 32 bits.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub(in crate::ops) struct Spread<T> {
     shift: T,
@@ -190,14 +194,14 @@ impl<T: Number> Spread<T> {
         self.n += next.n;
     }
 
-    /// The moments, with the zeros there are among `cells` values.
+    /// Returns the moments of `cells` values, those not added being 0.
     pub(in crate::ops) fn with_zeros(&self, cells: usize) -> Moments {
         if self.n == 0 {
             return Moments { n: cells as f64, ..Moments::default() };
         }
         let n = f64::from(self.n);
         let offset = self.sum / n;
-        // NaN passes through.
+        // The comparison lets NaN pass.
         let m2 = self.squares - self.sum * offset;
         let own = Moments {
             n,
@@ -231,7 +235,7 @@ impl<T: Summed<Sum = f64>> Cell for Spread<T> {
         self.n == 0
     }
 
-    /// Exact where the values are whole numbers.
+    /// Returns the sum, which is exact for whole numbers.
     fn sum(&self) -> f64 {
         self.shift.to_f64() * f64::from(self.n) + self.sum
     }
@@ -245,7 +249,7 @@ impl<T: Summed<Sum = f64>> Cell for Spread<T> {
     }
 }
 
-/// Of integers: their exact sum, and their spread as doubles.
+/// The exact sum of integers, and their spread as doubles.
 #[derive(Clone, Copy, Default, Serialize, Deserialize)]
 pub(in crate::ops) struct Exact {
     sum: i64,
@@ -283,7 +287,7 @@ impl Cell for Exact {
     }
 }
 
-/// Number, mean and sum of squared deviations.
+/// Number, mean and sum of squared deviations of some values, and how many of them are not 0.
 #[derive(Debug, Clone, Copy, Default)]
 pub(in crate::ops) struct Moments {
     pub(in crate::ops) n: f64,
@@ -293,7 +297,7 @@ pub(in crate::ops) struct Moments {
 }
 
 impl Moments {
-    /// Of the values of both (Chan, Golub & LeVeque 1983).
+    /// Merges the moments of two sets of values (Chan, Golub & LeVeque 1983).
     pub(in crate::ops) fn with(&self, other: &Moments) -> Moments {
         if self.n == 0.0 {
             return *other;
@@ -311,7 +315,7 @@ impl Moments {
         }
     }
 
-    /// The variance with divisor n - 1.
+    /// Returns the variance with divisor n - 1.
     pub(in crate::ops) fn var(&self) -> f64 {
         self.m2 / (self.n - 1.0)
     }

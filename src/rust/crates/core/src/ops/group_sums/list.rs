@@ -1,4 +1,5 @@
-//! The genes that a group of cells has values of: a list while they are few, all of them from then on.
+//! The sums of a group of cells by gene: a list while few genes have values, an array of all genes
+//! from then on.
 
 use super::cell::Cell;
 use crate::error::Result;
@@ -6,23 +7,23 @@ use crate::memory;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
-/// The name of the sums in errors.
+/// The name, in errors, of the sums.
 pub(super) const SUMS: &str = "sums of every gene in every group";
 
-/// A list is at most this part of all genes.
+/// The inverse of the largest share of the genes that a list may have.
 const FEW: usize = 4;
 
 /// Sums by gene.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub(in crate::ops) enum List<C: Cell> {
-    /// Of some genes, ascending.
+    /// The genes that have sums, ascending, and their sums.
     Some(Vec<u32>, Vec<C>),
-    /// Of each gene.
+    /// The sum of each gene.
     All(Vec<C>),
 }
 
-/// Where lists are put together.
+/// Buffers in which a merged list is built.
 pub(super) struct Room<C>(Vec<u32>, Vec<C>);
 
 impl<C> Default for Room<C> {
@@ -34,12 +35,13 @@ impl<C> Default for Room<C> {
 impl<C: Cell> List<C> {
     pub(super) const NOTHING: List<C> = List::Some(Vec::new(), Vec::new());
 
-    /// One of all genes.
+    /// Makes an array of all genes.
     pub(super) fn all(n_vars: usize) -> Result<Self> {
         Ok(List::All(memory::filled(n_vars, C::default(), SUMS)?))
     }
 
-    /// Adds values of rows, whose genes are counted from `first` and ascend within a row, to sums of `n_vars` genes.
+    /// Adds the values of rows. Their genes are counted from `first` and ascend within a row;
+    /// `n_vars` is the number of all genes.
     pub(super) fn add(
         &mut self,
         n_vars: usize,
@@ -70,7 +72,7 @@ impl<C: Cell> List<C> {
         Ok(())
     }
 
-    /// Makes it one of all genes.
+    /// Turns a list into an array of all genes.
     fn fill(&mut self, n_vars: usize) -> Result<()> {
         if let (List::Some(genes, cells), List::All(mut all)) = (&*self, List::all(n_vars)?) {
             genes.iter().zip(cells).for_each(|(&c, cell)| all[c as usize] = *cell);
@@ -102,7 +104,8 @@ impl<C: Cell> List<C> {
         Ok(())
     }
 
-    /// The sums of some genes that are there, with their genes counted from the first.
+    /// Returns the non-empty sums of the genes in `of`, with their genes counted from the first of
+    /// these.
     pub(super) fn entries(&self, of: Range<usize>) -> impl Iterator<Item = (usize, &C)> {
         let (first, genes, cells) = match self {
             List::All(cells) => (0, None, &cells[of]),
@@ -116,7 +119,7 @@ impl<C: Cell> List<C> {
         cells.iter().enumerate().filter(|(_, cell)| !cell.is_empty()).map(move |(k, cell)| (place(k), cell))
     }
 
-    /// The sums of one gene.
+    /// Returns the sum of one gene, empty where it has none.
     pub(in crate::ops) fn get(&self, gene: usize) -> C {
         match self {
             List::All(cells) => cells[gene],
@@ -130,12 +133,13 @@ pub(super) fn add_all<C: Cell>(cells: &mut [C], genes: &[u16], values: &[C::Valu
     genes.iter().zip(values).for_each(|(&gene, &x)| cells[gene as usize].add(x));
 }
 
-/// Whether sums of so many of `n_vars` genes, or less, are kept in a list.
+/// Returns whether sums of `n` of `n_vars` genes are kept in a list.
 pub(super) fn few(n: usize, n_vars: usize) -> bool {
     n.saturating_mul(FEW) <= n_vars
 }
 
-/// Puts at most `most` new entries, whose genes ascend, among those of a list.
+/// Merges at most `most` new entries, whose genes ascend, into a list. `add` adds to a sum that is
+/// there.
 fn join<C: Cell, X>(
     genes: &mut Vec<u32>,
     cells: &mut Vec<C>,

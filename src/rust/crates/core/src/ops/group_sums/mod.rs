@@ -1,5 +1,5 @@
-//! Sums of the values of each gene in each group of cells, kept for the pairs there are: dense where most genes have values,
-//! in lists where few have.
+//! Sums of the values of each gene in each group of cells, for the pairs that occur: arrays where
+//! most genes have values, lists where few have.
 
 mod cell;
 mod list;

@@ -1,5 +1,5 @@
-//! Rows of a block as they wait to be added: group after group, so that a group's sums are met once for many rows, one after the
-//! other in memory; where it helps in bands of genes.
+//! Rows of a block in the form in which they wait to be added: sorted by group, so that a group's
+//! sums are visited once for many rows, and cut into bands of genes where that helps.
 
 use super::list::SUMS;
 use crate::dtype::Number;
@@ -11,10 +11,10 @@ use crate::stream::NO_LABEL;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
-/// Groups whose sums are arrays of all genes from the beginning.
+/// The number of groups up to which their sums are arrays of all genes from the start.
 pub(super) const FEW_GROUPS: usize = 64;
 
-/// Genes cut into bands, within which two bytes number them.
+/// Genes cut into bands, within which two bytes hold the number of a gene.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(in crate::ops) struct Bands {
     pub(super) n_vars: usize,
@@ -22,8 +22,9 @@ pub(in crate::ops) struct Bands {
 }
 
 impl Bands {
-    /// Few groups are cut into enough parts for all threads; the rows of many in two, so that half of them are gone when
-    /// the second half of their results is made.
+    /// Cuts `n_vars` genes into bands. For few groups there are enough bands for all threads. For
+    /// many groups there are two, so that half of the rows are freed before the second half of the
+    /// results is made.
     pub(in crate::ops) fn new(n_groups: usize, n_vars: usize, threads: usize) -> Self {
         let n = if n_groups <= FEW_GROUPS { (8 * threads).div_ceil(n_groups.max(1)) } else { 2 };
         Bands { n_vars, width: n_vars.div_ceil(n).clamp(1, 1 << 16) }
@@ -33,35 +34,36 @@ impl Bands {
         self.n_vars.div_ceil(self.width)
     }
 
-    /// The genes of a band.
+    /// Returns the genes of a band.
     pub(in crate::ops) fn genes(&self, band: usize) -> Range<usize> {
         let start = band * self.width;
         start..(start + self.width).min(self.n_vars)
     }
 }
 
-/// The rows of a block that belong to a group.
+/// The rows of a block that belong to a group, sorted by group.
 #[derive(Default, Serialize, Deserialize)]
 pub(in crate::ops) struct Rows<T> {
-    /// The groups there are, ascending.
+    /// The groups that occur in the block, ascending.
     pub(super) labels: Vec<u32>,
-    /// Their values in each band.
+    /// The values of their rows in each band.
     pub(super) bands: Vec<Part<T>>,
 }
 
-/// The values of rows in a band: of each group, row after row.
+/// The values of rows in a band, group after group and row after row.
 #[derive(Default, Serialize, Deserialize)]
 pub(super) struct Part<T> {
-    /// Where the values of each group end.
+    /// The end of each group in `genes` and `values`.
     ends: Vec<usize>,
-    /// The gene of each value, counted from the first of the band; it ascends within a row.
+    /// The gene of each value, counted from the first of the band. Genes ascend within a row.
     genes: Vec<u16>,
     values: Vec<T>,
 }
 
 impl<T: Number> Rows<T> {
-    /// The rows of a block of values of this type, in the memory of others that are done with; `labels` are the groups of the
-    /// rows of the matrix. Zeros are left out.
+    /// Sorts the rows of a block of values of type `T` by group. `labels` are the groups of the
+    /// rows of the matrix. Zeros are left out. The memory of `done`, rows that were added, is used
+    /// again.
     pub(in crate::ops) fn new(block: &Block, labels: &[u32], bands: Bands, done: Option<Self>) -> Result<Self> {
         let (Storage::Csr { data, .. } | Storage::Dense(data)) = &block.storage;
         let values =
@@ -108,14 +110,14 @@ impl<T: Number> Rows<T> {
         Ok(out)
     }
 
-    /// Bytes held.
+    /// Returns the bytes of these rows.
     pub(super) fn bytes(&self) -> usize {
         let part = |p: &Part<T>| p.ends.len() * 8 + p.genes.len() * 2 + p.values.len() * size_of::<T>();
         self.labels.len() * 4 + self.bands.iter().map(part).sum::<usize>()
     }
 }
 
-/// Where the columns of a row that are less than `end` end.
+/// Returns the position in a row where the columns below `end` end; `from` is at or before it.
 fn cut<T>((columns, values): RowOf<'_, T>, from: usize, end: usize) -> usize {
     match columns {
         Some(columns) => from + columns[from..].partition_point(|&c| (c as usize) < end),
@@ -123,12 +125,13 @@ fn cut<T>((columns, values): RowOf<'_, T>, from: usize, end: usize) -> usize {
     }
 }
 
-/// Values that are not 0.
+/// Returns the number of values that are not 0.
 fn stored<T: Number>(values: &[T]) -> usize {
     values.iter().filter(|x| **x != T::default()).count()
 }
 
-/// Room for `n` values in an empty vector: where it had some, for some more, as blocks are about as large.
+/// Makes room for `n` values in an empty vector. If it was used before, it gets an eighth more, as
+/// blocks are about as large.
 fn room<T>(to: &mut Vec<T>, n: usize) -> Result<()> {
     if to.capacity() < n {
         *to = memory::room(if to.capacity() > 0 { n + n / 8 } else { n }, SUMS)?;
@@ -146,9 +149,10 @@ impl<T: Number> Part<T> {
         room(&mut self.values, size)
     }
 
-    /// Takes values of a row, of columns (or of a dense row) from `first` on; none of them is 0 where the block is `full`.
+    /// Appends values of a row whose columns are counted from `first`; a dense part starts there.
+    /// With `full` the block has no zeros.
     fn take(&mut self, (columns, values): RowOf<'_, T>, first: usize, full: bool) {
-        // There is room for all of them.
+        // `make_room` has reserved for all of them.
         match columns {
             Some(columns) if full => {
                 self.genes.extend(columns.iter().map(|&c| (c as usize - first) as u16));
@@ -163,7 +167,7 @@ impl<T: Number> Part<T> {
         }
     }
 
-    /// The values of the `k`th group that is there, with their genes.
+    /// Returns the values of the `k`th group that occurs, with their genes.
     pub(super) fn of_group(&self, k: usize) -> (&[u16], &[T]) {
         let start = if k == 0 { 0 } else { self.ends[k - 1] };
         let range = start..self.ends[k];

@@ -1,8 +1,8 @@
 //! Sums of all genes in all groups.
 //!
-//! Rows are held as they come, as far as memory goes, and added many at a time, group by group, so that a processor finds the
-//! sums in its cache. The values of a gene in a group are added in the order of the rows whenever that
-//! is, and whatever the bands and threads are.
+//! Rows are held as far as memory goes and then added together, group by group, so that a processor
+//! finds the sums in its cache. The values of a gene in a group are added in the order of the rows,
+//! whenever that happens and whatever the bands and threads are.
 
 use super::cell::Cell;
 use super::list::{add_all, few, List, Room, SUMS};
@@ -17,35 +17,37 @@ use serde::{Deserialize, Serialize};
 use std::mem::take;
 use std::ops::Range;
 
-/// Sums by group and gene.
+/// Sums by group and gene, and rows that are not added yet.
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
 pub(in crate::ops) struct GroupSums<C: Cell> {
     bands: Bands,
     n_groups: usize,
-    /// A list a group; none before rows were added.
+    /// The sums of each group; empty before rows were added.
     lists: Vec<List<C>>,
-    /// Rows that are not added yet, their bytes, and how many are held at most.
+    /// The rows that are not added yet, their bytes, and the most bytes to hold.
     held: Vec<Rows<C::Value>>,
     bytes: usize,
     most: usize,
 }
 
-/// Where the rows of a group lie: its number, the block, the place in it.
+/// The places of rows of groups: the group, the held block, and the position of the group in that
+/// block.
 type Places = Vec<(u32, u32, u32)>;
 
 impl<C: Cell> GroupSums<C> {
-    /// No sums. Up to `most` bytes of rows are held.
+    /// Makes empty sums. At most `most` bytes of rows are held.
     pub(in crate::ops) fn new(n_groups: usize, bands: Bands, most: usize) -> Self {
         GroupSums { bands, n_groups, lists: Vec::new(), held: Vec::new(), bytes: 0, most }
     }
 
-    /// The bands of its genes.
+    /// Returns the bands of its genes.
     pub(in crate::ops) fn bands(&self) -> Bands {
         self.bands
     }
 
-    /// Takes the rows of the next block; returns rows whose memory is done with.
+    /// Takes the rows of the next block. If too many bytes are held then, adds all held rows and
+    /// returns them, so that their memory is used again.
     pub(in crate::ops) fn add(&mut self, rows: Rows<C::Value>, session: &Session) -> Result<Vec<Rows<C::Value>>> {
         self.bytes += rows.bytes();
         memory::reserve(&mut self.held, 1, SUMS)?;
@@ -57,7 +59,7 @@ impl<C: Cell> GroupSums<C> {
         }
     }
 
-    /// Adds the rows that are held, and returns them.
+    /// Adds the rows that are held to the sums, and returns them.
     pub(in crate::ops) fn settle(&mut self, session: &Session) -> Result<Vec<Rows<C::Value>>> {
         let (n_vars, few) = (self.bands.n_vars, self.n_groups <= FEW_GROUPS);
         if self.lists.is_empty() {
@@ -104,12 +106,12 @@ impl<C: Cell> GroupSums<C> {
         Ok(held)
     }
 
-    /// Groups that a thread takes at a time.
+    /// Returns the number of groups that a thread takes at a time.
     fn share(&self, session: &Session) -> usize {
         self.n_groups.div_ceil(8 * session.threads).max(1)
     }
 
-    /// Where the rows of each group are held.
+    /// Returns the places of the held rows, sorted by group.
     fn places(&self) -> Result<Places> {
         let mut places = memory::room(self.held.iter().map(|rows| rows.labels.len()).sum(), SUMS)?;
         for (block, rows) in self.held.iter().enumerate() {
@@ -127,23 +129,24 @@ impl<C: Cell> GroupSums<C> {
         self.lists.iter_mut().zip(next.lists).try_for_each(|(to, list)| to.merge(list, self.bands.n_vars, &mut room))
     }
 
-    /// Groups, genes.
+    /// Returns the numbers of groups and genes.
     pub(in crate::ops) fn shape(&self) -> (usize, usize) {
         (self.n_groups, self.bands.n_vars)
     }
 
-    /// The sums of one gene in one group, of rows that are [settled](Self::settle).
+    /// Returns the sum of one gene in one group, without rows that are not [settled](Self::settle)
+    /// yet.
     pub(in crate::ops) fn get(&self, group: usize, gene: usize) -> C {
         self.lists.get(group).map_or_else(C::default, |list| list.get(gene))
     }
 
-    /// The groups, in shares for one thread after the other.
+    /// Splits the groups into shares, each for one thread.
     pub(in crate::ops) fn shares(&self, session: &Session) -> Vec<Range<usize>> {
         let (n, share) = (self.n_groups, self.share(session));
         (0..n.div_ceil(share)).map(|k| k * share..((k + 1) * share).min(n)).collect()
     }
 
-    /// How many genes of each band there are sums of, group by group.
+    /// Returns the number of genes with a sum, for each band and each group in it.
     pub(in crate::ops) fn counts(&self, session: &Session) -> Result<Vec<Vec<u32>>> {
         let (places, shares) = (self.places()?, self.shares(session));
         let of_band = |b: usize| {
@@ -165,8 +168,9 @@ impl<C: Cell> GroupSums<C> {
         memory::tried((0..self.bands.len()).map(of_band), SUMS)
     }
 
-    /// Hands out the sums of a band, and forgets its rows: `of` gets for each of these [shares](Self::shares) of the groups a
-    /// part of the result and the sums of each group that are there, their genes ascending from the first of the band.
+    /// Hands out the sums of a band and frees its rows. `of` gets, for each group of the
+    /// [shares](Self::shares), a part of the result, the group, and its non-empty sums, whose genes
+    /// ascend and are counted from the first of the band.
     pub(in crate::ops) fn take_band<P: Send>(
         &mut self,
         b: usize,
@@ -190,13 +194,13 @@ impl<C: Cell> GroupSums<C> {
     }
 }
 
-/// The places of some groups.
+/// Returns the places of some groups.
 fn among(places: &Places, groups: Range<usize>) -> &[(u32, u32, u32)] {
     let at = |g: usize| places.partition_point(|&(label, ..)| (label as usize) < g);
     &places[at(groups.start)..at(groups.end)]
 }
 
-/// Where the sums of one group after the other are made, in a band.
+/// The buffers in which the sums of one group after the other are made, in a band.
 struct Added<C: Cell> {
     band: Range<usize>,
     seen: Vec<bool>,
@@ -211,7 +215,7 @@ impl<C: Cell> Added<C> {
         Ok(Added { band, seen, all: Vec::new(), entries: Vec::new(), room: Room::default() })
     }
 
-    /// How many sums of a group there are.
+    /// Returns the number of non-empty sums of a group.
     fn count(&mut self, list: Option<&List<C>>, places: &[(u32, u32, u32)], held: &[&Part<C::Value>]) -> Result<u32> {
         if !C::STAYS {
             return Ok(self.sums(list, places, held)?.len() as u32);
@@ -229,7 +233,7 @@ impl<C: Cell> Added<C> {
         Ok(n)
     }
 
-    /// The sums of a group that are there: those of its list, and then of the rows that are held.
+    /// Returns the non-empty sums of a group: the sums in its list, with the held rows added.
     fn sums(
         &mut self,
         list: Option<&List<C>>,
@@ -262,7 +266,8 @@ impl<C: Cell> Added<C> {
     }
 }
 
-/// A block with values of `T`: integers as i64, other floats as f32.
+/// Converts a block to values of `T`, i64 for integers, else the float type of
+/// [`Block::into_float`].
 pub(in crate::ops) fn typed<T: Number>(block: Block) -> Result<Block> {
     if T::DTYPE != DType::I64 {
         return block.into_float();
@@ -290,7 +295,8 @@ mod tests {
     use crate::stream::NO_LABEL;
     use std::sync::Mutex;
 
-    /// Blocks of a matrix, 1 in 9 of whose values is not 0, some of them stored zeros, and the groups of its rows.
+    /// Makes blocks of a matrix in which 1 of 9 values is not 0, some of them stored zeros, and the
+    /// groups of its rows.
     fn blocks(n_vars: usize, n_groups: usize) -> (Vec<Block>, Vec<u32>) {
         let mut state = 3u64;
         let mut below = move |n: u64| {
@@ -316,7 +322,7 @@ mod tests {
         (blocks, labels.collect())
     }
 
-    /// All sums, gene by gene, and what `counts` and `take_band` say of them.
+    /// Returns all sums, gene by gene, and the results of `counts` and `take_band`.
     fn sums<C: Cell<Value = f32>>(n_vars: usize, n_groups: usize, most: usize, threads: usize) -> Vec<u64> {
         let (blocks, labels) = blocks(n_vars, n_groups);
         let session = Session::with_threads(threads);
@@ -362,7 +368,7 @@ mod tests {
     #[test]
     fn sums_are_the_same_bits_whenever_rows_are_added() {
         fn check<C: Cell<Value = f32>>() {
-            // Few groups, some of many, and groups of a row each.
+            // Few groups, some of many groups, and a group for each row.
             for (n_vars, n_groups) in [(90, 3), (90, 70), (200, 300), (1, 1)] {
                 let first = sums::<C>(n_vars, n_groups, usize::MAX, 1);
                 for (most, threads) in [(0, 1), (20_000, 2), (usize::MAX, 3), (9000, 3)] {

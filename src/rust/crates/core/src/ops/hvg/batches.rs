@@ -1,4 +1,4 @@
-//! Cells by batch, and the moments of every gene in every batch.
+//! The batches of the cells, and the moments of every gene in every batch.
 
 use crate::chain::{CountSums, LazyMatrix};
 use crate::element::Number;
@@ -12,18 +12,18 @@ use crate::session::Session;
 use crate::stream::{adds_up, reduce, Needs, Reducer};
 use serde::{Deserialize, Serialize};
 
-/// The name of the sums of all batches in errors.
+/// The name, in errors, of the sums of all batches.
 pub(super) const SUMS: &str = "highly_variable_genes: sums of every gene in every batch";
 
-/// The name of the cells by batch in errors.
+/// The name, in errors, of the batches of the cells.
 const BATCHES: &str = "highly_variable_genes: the batch of every cell";
 
-/// Batches that have cells, numbered without gaps.
+/// The batches that have cells, numbered without gaps.
 #[derive(Serialize)]
 pub(super) struct Batches {
     codes: Option<Vec<u32>>,
     pub(super) sizes: Vec<usize>,
-    /// The caller's numbers.
+    /// The number that the caller gave each batch.
     numbers: Vec<i32>,
 }
 
@@ -56,17 +56,18 @@ impl Batches {
         self.sizes.len()
     }
 
-    /// The batches that judge genes: where the user gave batches, those of at least two cells.
+    /// Returns the batches that take part in the choice of genes. Where the user gave batches,
+    /// these are the ones of at least two cells.
     pub(super) fn judging(&self) -> Vec<usize> {
         (0..self.len()).filter(|&b| !self.given() || self.sizes[b] > 1).collect()
     }
 
-    /// The caller's numbers of the batches of one cell.
+    /// Returns the caller's numbers of the batches of a single cell, in which no gene varies.
     pub(super) fn without_variance(&self) -> Vec<i32> {
         self.numbers.iter().zip(&self.sizes).filter(|(_, &n)| n == 1).map(|(&b, _)| b).collect()
     }
 
-    /// Whether the user gave batches.
+    /// Returns whether the user gave batches.
     pub(super) fn given(&self) -> bool {
         self.codes.is_some()
     }
@@ -77,7 +78,7 @@ impl Batches {
     }
 }
 
-/// One accumulator a batch, made when a block first meets the batch.
+/// An accumulator for each batch, made when a block first contains a cell of the batch.
 #[derive(Serialize, Deserialize)]
 pub(super) struct PerBatch<A>(pub(super) Vec<Option<A>>);
 
@@ -99,7 +100,8 @@ impl<A> PerBatch<A> {
 pub(super) type Pairs = Vec<(f64, f64)>;
 
 impl<A> PerBatch<A> {
-    /// Adds what others have of the same batches, or takes it over.
+    /// Adds the accumulators of `next` to those of the same batches, or moves them where a batch
+    /// has none yet.
     pub(super) fn merge(&mut self, next: PerBatch<A>, add: impl Fn(&mut A, A)) {
         for (to, from) in self.0.iter_mut().zip(next.0) {
             match (to, from) {
@@ -112,41 +114,43 @@ impl<A> PerBatch<A> {
 }
 
 impl PerBatch<Pairs> {
-    /// Adds pair by pair.
+    /// Adds the sums of `next`, pair by pair.
     pub(super) fn add(&mut self, next: PerBatch<Pairs>) {
         self.merge(next, |to, from| to.iter_mut().zip(from).for_each(|(t, f)| *t = (t.0 + f.0, t.1 + f.1)));
     }
 
-    /// The pairs of every batch, of `n_vars` genes.
+    /// Returns the pairs of every batch, one for each of `n_vars` genes; zeros for a batch that was
+    /// not met.
     pub(super) fn all(self, n_vars: usize) -> Result<Vec<Pairs>> {
         self.0.into_iter().map(|of| of.map_or_else(|| memory::zeros(n_vars, SUMS), Ok)).collect()
     }
 }
 
-/// Sum and moments of each gene.
+/// The sum and the moments of each gene.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Sums {
     gene_sums: Vec<f64>,
     moments: Moments,
 }
 
-/// Results of one pass over the values.
+/// The results of one pass over the values.
 pub(super) struct BatchMoments {
-    /// Of each batch.
+    /// The moments of every gene in each batch.
     parts: Vec<Moments>,
-    /// Sums of each gene in each batch.
+    /// The sum of each gene in each batch.
     pub(super) gene_sums: Vec<Vec<f64>>,
-    /// Sum of each cell.
+    /// The sum of each cell.
     pub(super) cell_sums: Vec<f64>,
 }
 
 impl BatchMoments {
-    /// Mean and variance (`n - 1`; `n` for a single cell, as scanpy) of each gene in each batch.
+    /// Returns mean and variance of each gene in each batch, with divisor `n - 1` (`n` for a batch
+    /// of one cell, as scanpy).
     pub(super) fn per_batch(&self, batches: &Batches) -> Vec<MeanVar> {
         self.parts.iter().zip(&batches.sizes).map(|(m, &n)| m.clone().finish(usize::from(n > 1))).collect()
     }
 
-    /// The same over all cells.
+    /// Returns mean and variance of each gene over all cells, with the same divisors.
     pub(super) fn overall(&self, n_vars: usize, n_obs: usize) -> MeanVar {
         let mut all = Moments::new(n_vars);
         self.parts.iter().for_each(|p| all.merge(p));
@@ -154,7 +158,8 @@ impl BatchMoments {
     }
 }
 
-/// [`moments`] of the values themselves, from an earlier pass over the same counts where there was one.
+/// Returns the [`moments`] of the values themselves. Nothing is read where an earlier pass over the
+/// same counts left them.
 pub(super) fn count_moments(
     x: &LazyMatrix,
     batches: &Batches,
@@ -180,8 +185,8 @@ pub(super) fn count_moments(
     Ok(found)
 }
 
-/// Sums and moments of the values by gene and batch, and by cell; of `exp(ln x) - 1` with a factor `ln`. Refuses what `check`
-/// refuses.
+/// Returns sums and moments of the values by gene and batch, and sums by cell, in one pass. With a
+/// factor `ln` the values are replaced by `exp(ln x) - 1`. Refuses values that `check` refuses.
 pub(super) fn moments(
     x: &LazyMatrix,
     batches: &Batches,
@@ -192,7 +197,7 @@ pub(super) fn moments(
     reduce(x, &BatchSums { shape: x.shape(), batches, ln, check }, session)
 }
 
-/// Needs of the pass for sums and moments.
+/// The needs of the pass for sums and moments.
 pub(super) const NEEDS: Needs = Needs::FILE;
 
 #[derive(Serialize)]
@@ -208,7 +213,7 @@ impl Reducer for BatchSums<'_> {
     const NAME: &'static str = SUMS;
     const NEEDS: Needs = NEEDS;
     type Rows = Vec<f64>;
-    /// Sum of each cell.
+    /// The sum of each cell.
     type Whole = Vec<f64>;
     type Output = BatchMoments;
     adds_up!(PerBatch<Sums>, |sums, next| sums.merge(next, |to, from| {

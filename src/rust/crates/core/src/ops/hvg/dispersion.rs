@@ -1,5 +1,6 @@
-//! `seurat` and `cell_ranger`: dispersion relative to genes of similar mean expression. Written after scanpy 1.11.5, whose
-//! bins are pandas' (`pandas.cut`) and whose percentiles are numpy's (linear).
+//! The flavours `seurat` and `cell_ranger`: dispersion relative to genes of similar mean
+//! expression. Written after scanpy 1.11.5. Bins are those of `pandas.cut`, percentiles those of
+//! numpy (linear).
 
 use super::batches::{moments, Batches};
 use super::{nan_last, select_first, Flavor, Hvg, HvgOptions};
@@ -10,10 +11,10 @@ use crate::ops::normalize::median;
 use crate::ops::view::Check;
 use crate::session::Session;
 
-/// Scores that differ by less than this share of them are equal.
+/// The largest relative difference of scores that count as equal.
 const EQUAL: f64 = 1e-10;
 
-/// One value a gene.
+/// The scores of the genes, a value for each.
 struct Scores {
     means: Vec<f64>,
     dispersions: Vec<f64>,
@@ -49,7 +50,7 @@ pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, sessi
         return Err(Error::parameter("flavor", expected, found));
     }
     let judging = batches.judging();
-    // A bin whose deviation is 0 gives infinite scores: the largest a float32 holds, as which they are stored.
+    // A bin with deviation 0 gives infinite scores. They are stored as the largest float32.
     let most = f64::from(f32::MAX);
     let number = |d: &f64| if d.is_infinite() { most.copysign(*d) } else { *d };
     let result = |s: Scores, nbatches: Option<Vec<i64>>| Hvg {
@@ -71,7 +72,7 @@ pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, sessi
     if !batches.given() {
         return Ok(result(score(&per_batch[0], options)?, None));
     }
-    // Each batch judges the genes it expresses; a gene it does not express counts as 0.
+    // Each batch scores the genes that it expresses. Other genes count as 0.
     let mut parts = Vec::with_capacity(batches.len());
     for (moments, gene_sums) in judging.iter().map(|&b| (&per_batch[b], &sums.gene_sums[b])) {
         let genes: Vec<usize> = (0..n_vars).filter(|&j| gene_sums[j] > 0.0).collect();
@@ -119,7 +120,7 @@ pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, sessi
     Ok(result(merged, Some(nbatches)))
 }
 
-/// Dispersions of the genes of one batch (scanpy's `_highly_variable_genes_single_batch`).
+/// Returns the scores of the genes of one batch (scanpy's `_highly_variable_genes_single_batch`).
 fn score(moments: &MeanVar, options: &HvgOptions) -> Result<Scores> {
     let seurat = options.flavor == Flavor::Seurat;
     let mut means: Vec<f64> = moments.mean.iter().map(|&m| if m == 0.0 { 1e-12 } else { m }).collect();
@@ -128,7 +129,8 @@ fn score(moments: &MeanVar, options: &HvgOptions) -> Result<Scores> {
         dispersions.iter_mut().for_each(|d| *d = if *d == 0.0 { f64::NAN } else { d.ln() });
         means.iter_mut().for_each(|m| *m = m.ln_1p());
     }
-    // Right-closed bins, as pandas.cut; numbered by those in use, as there may be more bins than genes.
+    // Bins are closed on the right, as those of `pandas.cut`. Only bins in use are numbered, as
+    // there may be more bins than genes.
     let mut bins: Vec<usize> = if seurat {
         let edges = EqualWidth::new(&means, options.n_bins);
         means.iter().map(|&m| edges.below(m)).collect()
@@ -156,7 +158,8 @@ fn score(moments: &MeanVar, options: &HvgOptions) -> Result<Scores> {
             let mut sorted: Vec<f64> = dispersions_norm.iter().copied().filter(|d| !d.is_nan()).collect();
             sorted.sort_unstable_by(|a, b| b.total_cmp(a));
             let cutoff = sorted.get(n.min(sorted.len()).wrapping_sub(1)).copied().unwrap_or(f64::INFINITY);
-            // The scores of two genes alone in their bin are the same but for rounding, whatever the genes: equal ones are in.
+            // Genes that are alone in their bin all have the same score but for rounding. All genes
+            // that equal the last one are selected.
             let lowest = if cutoff.is_finite() { cutoff - EQUAL * cutoff.abs() } else { cutoff };
             dispersions_norm.iter().map(|&d| d >= lowest).collect()
         }
@@ -166,12 +169,13 @@ fn score(moments: &MeanVar, options: &HvgOptions) -> Result<Scores> {
 
 fn in_bounds(means: &[f64], norm: &[f64], o: &HvgOptions) -> Vec<bool> {
     let inside = |m: f64, d: f64| m > o.min_mean && m < o.max_mean && d > o.min_disp && d < o.max_disp;
-    // numpy.nan_to_num: NaN becomes 0, infinities the largest finite numbers.
+    // `numpy.nan_to_num` turns NaN into 0 and infinities into the largest finite numbers.
     let finite = |d: f64| if d.is_nan() { 0.0 } else { d.clamp(f64::MIN, f64::MAX) };
     means.iter().zip(norm).map(|(&m, &d)| inside(m, finite(d))).collect()
 }
 
-/// Edges of `n` bins of equal width over the range of `x`, the lowest moved down a little (`pandas.cut`).
+/// The edges of `n` bins of equal width over the range of the values, the lowest moved down a
+/// little (`pandas.cut`).
 struct EqualWidth {
     n: usize,
     lowest: f64,
@@ -181,7 +185,7 @@ struct EqualWidth {
 
 impl EqualWidth {
     fn new(x: &[f64], n: usize) -> Self {
-        // More bins than f64 has numbers between two powers of two are as many.
+        // Above 2^52 bins, neighbouring edges would be equal in f64.
         let n = n.min(1 << 52);
         let low = x.iter().copied().fold(f64::INFINITY, f64::min);
         let high = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -201,7 +205,7 @@ impl EqualWidth {
         }
     }
 
-    /// The number of edges below `x`.
+    /// Returns the number of edges below `x`.
     fn below(&self, x: f64) -> usize {
         let (mut from, mut to) = (0, self.n + 1);
         while from < to {
@@ -216,7 +220,7 @@ impl EqualWidth {
     }
 }
 
-/// The 10th, 15th, ... 100th percentile, open at both ends.
+/// Returns the 10th, 15th, ... 100th percentile as edges, with infinities at both ends.
 fn percentile_edges(x: &[f64]) -> Result<Vec<f64>> {
     let mut sorted = x.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);
@@ -226,7 +230,7 @@ fn percentile_edges(x: &[f64]) -> Result<Vec<f64>> {
         let at = f64::from(q) / 100.0 * last as f64;
         let (below, t) = ((at.floor() as usize).min(last), at - at.floor());
         let (Some(&a), Some(&b)) = (sorted.get(below), sorted.get((below + 1).min(last))) else { continue };
-        // numpy's interpolation, which switches ends in the middle.
+        // This is numpy's interpolation, which starts from the nearer end.
         edges.push(if t >= 0.5 { b - (b - a) * (1.0 - t) } else { a + (b - a) * t });
     }
     if edges.windows(2).any(|w| w[0] == w[1]) {
@@ -240,7 +244,8 @@ fn percentile_edges(x: &[f64]) -> Result<Vec<f64>> {
     Ok(edges)
 }
 
-/// Mean and standard deviation (n - 1); a gene alone in its bin gets (0, itself), so that it scores 1.
+/// Returns mean and standard deviation (n - 1). A gene alone in its bin gets (0, its value), so
+/// that it scores 1.
 fn mean_and_std(v: &[f64]) -> (f64, f64) {
     let n = v.len() as f64;
     let mean = v.iter().sum::<f64>() / n;
@@ -250,7 +255,8 @@ fn mean_and_std(v: &[f64]) -> (f64, f64) {
     (mean, (v.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / (n - 1.0)).sqrt())
 }
 
-/// Median and median absolute deviation, scaled to the standard deviation of a normal distribution.
+/// Returns the median, and the median absolute deviation scaled to the standard deviation of a
+/// normal distribution.
 fn median_and_mad(v: Vec<f64>) -> (f64, f64) {
     const NORMAL_QUARTILE: f64 = 0.674_489_750_196_081_7;
     let middle = median(v.clone()).unwrap_or(f64::NAN);

@@ -1,18 +1,19 @@
 //! Local quadratic regression on one predictor (Cleveland & Devlin 1988; Cleveland & Grosse 1991).
 //!
-//! As in the original LOESS, the local fits are computed at the vertices of a k-d tree and blended between them: here, one
-//! predictor, the tree cuts at the median point until a cell holds `0.2 * span * n`, and values and slopes at its
-//! ends give a cubic in each cell.
+//! As in the original LOESS, local fits are computed at the vertices of a k-d tree and blended
+//! between them. With one predictor, the tree cuts at the median point until a cell has at most
+//! `0.2 * span * n` points. The values and slopes at its ends give a cubic in each cell.
 
 use crate::error::{Error, Result};
 
-/// Share of a neighbourhood a cell may hold.
+/// The largest number of points of a cell, as a share of the neighbourhood of a fit.
 const CELL: f64 = 0.2;
-/// How far the outer vertices lie beyond the data, relative to their range.
+/// The distance of the outer vertices from the data, relative to the range of the data.
 const MARGIN: f64 = 0.005;
 
-/// Fitted values at `x` of a degree-2 local regression of `y` on `x`, both of `n` values, over the nearest `span` (above 0,
-/// at most 1) of the points.
+/// Returns the fitted values at `x`, in the order of `x`, of a degree-2 local regression of `y` on
+/// `x`, both of `n` values. Each local fit is over the nearest `span` (above 0, at most 1) of the
+/// points.
 ///
 /// # Errors
 /// [`Error::State`] where the span holds fewer than three points; [`Error::Numerical`] for values that are not finite.
@@ -53,10 +54,11 @@ pub fn loess(x: &[f64], y: &[f64], span: f64) -> Result<Vec<f64>> {
     Ok(fitted)
 }
 
-/// Cuts the points `from..to`, which lie between the vertices `ends`, at their median until a cell holds at most `most`.
+/// Cuts the points `from..to`, which lie between the vertices `ends`, at their median until a cell
+/// has at most `most` points. Appends the cuts to `vertices`.
 ///
-/// A cut between equal points moves to the nearest pair that differs, tried at distances 0, +1, -1, +2, -2, ... until one of
-/// them is outside, so that equal points share a cell.
+/// A cut between equal points moves to the nearest pair that differs, at distances 0, +1, -1,
+/// +2, -2, ..., until one of these is outside the cell, so that equal points share a cell.
 fn split(x: &[f64], from: usize, to: usize, most: usize, ends: (f64, f64), vertices: &mut Vec<f64>) {
     if to - from <= most {
         return;
@@ -73,9 +75,10 @@ fn split(x: &[f64], from: usize, to: usize, most: usize, ends: (f64, f64), verti
     split(x, last + 1, to, most, (cut, ends.1), vertices);
 }
 
-/// Value and slope at `v` of the tricube-weighted quadratic through the `near` nearest points.
+/// Returns value and slope at `v` of the tricube-weighted quadratic through the `near` nearest
+/// points.
 fn fit_at(v: f64, x: &[f64], y: &[f64], near: usize) -> (f64, f64) {
-    // The window of the nearest points in sorted order.
+    // The nearest points are a window in sorted order.
     let n = x.len();
     let (mut from, mut to) = (0, n);
     while to - from > near {
@@ -95,7 +98,8 @@ fn fit_at(v: f64, x: &[f64], y: &[f64], near: usize) -> (f64, f64) {
             c * c * c
         }
     };
-    // Orthogonal polynomials in u = (x - v) / reach under the weights (Forsythe), then value and slope at u = 0.
+    // Orthogonal polynomials in u = (x - v) / reach under the weights (Forsythe), then value and
+    // slope at u = 0.
     let mut points = Vec::with_capacity(to - from);
     for i in from..to {
         let w = weight(x[i]);
@@ -104,7 +108,7 @@ fn fit_at(v: f64, x: &[f64], y: &[f64], near: usize) -> (f64, f64) {
         }
     }
     if points.is_empty() {
-        // All neighbours lie at the same distance: they count alike.
+        // All neighbours lie at the same distance, so that they get equal weights.
         points.extend((from..to).map(|i| ((x[i] - v) / reach, y[i], 1.0)));
     }
     let dot = |f: &dyn Fn(f64) -> f64, g: &dyn Fn(f64, f64) -> f64| -> f64 {
@@ -116,7 +120,8 @@ fn fit_at(v: f64, x: &[f64], y: &[f64], near: usize) -> (f64, f64) {
     let n1 = dot(&p1, &|u, _| p1(u));
     let mut value = dot(&|_| 1.0, &|_, y| y) / n0;
     let mut slope = 0.0;
-    // A direction the points do not span is left out, as the pseudo-inverse of the original does.
+    // A direction that the points do not span is left out, as by the pseudo-inverse of the
+    // original.
     let tiny = 1e-14 * n0;
     if n1 > tiny {
         let c1 = dot(&p1, &|_, y| y) / n1;
@@ -135,7 +140,7 @@ fn fit_at(v: f64, x: &[f64], y: &[f64], near: usize) -> (f64, f64) {
     (value, slope / reach)
 }
 
-/// The cubic with the given values and slopes at both ends.
+/// Returns the value at `at` of the cubic with the given values and slopes at both ends.
 fn blend(at: f64, left: (f64, (f64, f64)), right: (f64, (f64, f64))) -> f64 {
     let ((x0, (y0, s0)), (x1, (y1, s1))) = (left, right);
     let h = x1 - x0;

@@ -1,7 +1,8 @@
 //! Variance of analytic Pearson residuals (Lause, Berens & Kobak 2021).
 //!
-//! The residual of a zero depends on the cell only through its total, so zeros are summed over groups of cells with
-//! equal total: `-mu / sqrt(mu + mu^2 / theta) = -sqrt(mu / (1 + mu / theta))`. The stored values then add their difference.
+//! The residual of a zero depends on the cell only through its total, so that zeros are summed over
+//! groups of cells with equal total: `-mu / sqrt(mu + mu^2 / theta) = -sqrt(mu / (1 + mu /
+//! theta))`. Each stored value then adds its difference to a zero.
 
 use super::batches::{count_moments, Batches, Pairs, PerBatch, SUMS};
 use super::{fractions, mean_over, merge_ranks, nan_last, select_first, Flavor, Hvg, HvgOptions};
@@ -40,7 +41,7 @@ pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, sessi
     let check = Check::counts(x, "highly_variable_genes");
     let sums = count_moments(x, batches, &check, session)?;
     let judging = batches.judging();
-    // scanpy 1.11.5 fixes the default clip at the first batch and keeps it for the others.
+    // scanpy 1.11.5 sets the default clip by the first batch and keeps it for the others.
     let clip = options.clip.unwrap_or_else(|| judging.first().map_or(0.0, |&b| (batches.sizes[b] as f64).sqrt()));
     let models: Vec<Model> = sums
         .gene_sums
@@ -48,7 +49,8 @@ pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, sessi
         .map(|g| Model { gene_sums: g, total: g.iter().sum(), theta: options.theta, clip })
         .collect();
 
-    // Sum and sum of squares of the residuals, first as if every count were 0, then corrected.
+    // Sum and sum of squares of the residuals: first as if every count were 0, then corrected for
+    // stored values.
     let mut residuals: Vec<Vec<(f64, f64)>> = models
         .iter()
         .enumerate()
@@ -64,16 +66,19 @@ pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, sessi
         .map(|&b| (&residuals[b], batches.sizes[b], &models[b]))
         .map(|(pairs, n, model)| {
             let n = n as f64;
-            // The loss of precision is far below the differences that decide: no square is above `min(theta, clip^2)` but
-            // those of large counts, and a mean is at most `sqrt(n)` deviations, as not all residuals of a gene have the same sign.
+            // Subtracting the squared mean loses little precision, far below differences that
+            // decide between genes. Only squares of large counts exceed `min(theta, clip^2)`. A
+            // mean is at most `sqrt(n)` deviations, as not all residuals of a gene have the same
+            // sign.
             let variance = |&(s, q): &(f64, f64)| (q / n - (s / n) * (s / n)).max(0.0);
-            // Genes without a count in the batch have variance 0.
+            // A gene without counts in the batch has variance 0.
             pairs.iter().zip(model.gene_sums).map(|(p, &g)| if g == 0.0 { 0.0 } else { variance(p) }).collect()
         })
         .collect();
     let (nbatches, rank) = merge_ranks(&per_batch, n_vars, n_top);
     let scores = mean_over(&per_batch, n_vars);
-    // Genes of the same median rank by their scores, so that the order of the genes decides nothing.
+    // Genes of the same number of batches and median rank are ordered by score, so that their order
+    // in the matrix does not decide.
     let highly_variable = select_first(n_vars, n_top, |a, b| {
         let ranked = nbatches[b].cmp(&nbatches[a]).then_with(|| nan_last(rank[a], rank[b]));
         ranked.then_with(|| nan_last(-scores[a], -scores[b]))
@@ -96,7 +101,8 @@ pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, sessi
     })
 }
 
-/// Distinct totals of the cells of a batch and how many cells have each, ascending.
+/// Returns the distinct totals of the cells of a batch, ascending, and the number of cells with
+/// each.
 fn totals(cell_sums: &[f64], batches: &Batches, batch: usize) -> Vec<(f64, f64)> {
     let mut sums: Vec<f64> =
         cell_sums.iter().enumerate().filter(|&(i, _)| batches.of(i) == batch).map(|(_, &s)| s).collect();
@@ -111,10 +117,10 @@ fn totals(cell_sums: &[f64], batches: &Batches, batch: usize) -> Vec<(f64, f64)>
     groups
 }
 
-/// Genes worked on at a time.
+/// The number of genes of a task.
 const TILE: usize = 256;
 
-/// Sum and sum of squares over all cells of each gene's residual of a zero.
+/// Returns the sum and the sum of squares, over all cells, of each gene's residual of a zero.
 fn zeros(model: &Model<'_>, groups: &[(f64, f64)], session: &Session) -> Result<Vec<(f64, f64)>> {
     let tiles: Vec<Vec<(f64, f64)>> = session.install(|| {
         model
@@ -134,7 +140,8 @@ fn zeros(model: &Model<'_>, groups: &[(f64, f64)], session: &Session) -> Result<
 }
 
 simd::vectorized! {
-    /// Adds the residuals of `cells` cells with nothing stored.
+    /// Adds the residuals of zeros in `cells` cells, whose total is the share `share` of the counts
+    /// of the batch.
     fn add_zeros [](
         genes: &[f64],
         share: f64,
@@ -154,7 +161,8 @@ simd::vectorized! {
     }
 }
 
-/// The difference between the residuals of the stored values and those of zeros, for every gene and batch.
+/// The pass that gives, for every gene and batch, how sum and sum of squares differ from those of
+/// zeros because of stored values.
 #[derive(Serialize)]
 pub(super) struct Stored<'a> {
     n_vars: usize,
@@ -214,12 +222,13 @@ fn stored<T: Number>(view: &View<'_, T>, pass: &Stored<'_>) -> Result<PerBatch<P
     Ok(out)
 }
 
-/// Values worked on at a time.
+/// The number of values that are computed together.
 const CHUNK: usize = 128;
 
 simd::vectorized! {
-    /// The shares that counts `x` with expectations `mu` add to the sum (written over `mu`) and the sum of squares of the residuals of
-    /// zeros. Nothing is contracted: the same bits on every processor.
+    /// Computes, for counts `x` with expectations `mu`, the differences of their residuals to those
+    /// of zeros. Writes the differences of the residuals over `mu` and those of the squares to
+    /// `squares`. No multiplication is fused, so that every processor gives the same bits.
     fn residuals [](x: &[f64; CHUNK], mu: &mut [f64; CHUNK], squares: &mut [f64; CHUNK], theta: f64, clip: f64)
     where _level in [Avx2]: Level {
         let inverse = 1.0 / theta;
@@ -230,7 +239,8 @@ simd::vectorized! {
             let r = if r < clip { r } else { clip };
             let r = if r > -clip { r } else { -clip };
             let z = if z > -clip { z } else { -clip };
-            // A stored zero is a zero; so is what is left of the chunk before.
+            // A stored zero adds nothing, nor do entries left from the chunk before, whose sums are
+            // not read.
             let stored = x[k] != 0.0;
             mu[k] = if stored { r - z } else { 0.0 };
             squares[k] = if stored { r * r - z * z } else { 0.0 };

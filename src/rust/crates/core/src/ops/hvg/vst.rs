@@ -1,5 +1,6 @@
-//! `seurat_v3`: variance of counts standardised by the variance a LOESS trend expects at their mean, values clipped at
-//! `sqrt(n)` standard deviations (Stuart et al. 2019).
+//! The flavours `seurat_v3`: variance of counts, standardised by the variance that a LOESS trend
+//! expects at their mean, with values clipped at `sqrt(n)` standard deviations (Stuart et al.
+//! 2019).
 
 use super::batches::{count_moments, Batches, Pairs, PerBatch, SUMS};
 use super::loess::loess;
@@ -23,12 +24,14 @@ pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, sessi
     let sums = count_moments(x, batches, &check, session)?;
     let per_batch = sums.per_batch(batches);
 
-    // Expected standard deviation, and the largest value that counts with the mean, of each gene in each batch.
+    // The expected standard deviation of each gene in each batch, with the largest value that
+    // counts and the mean.
     let mut expected = Vec::with_capacity(batches.len());
     for ((m, &n), totals) in per_batch.iter().zip(&batches.sizes).zip(&sums.gene_sums) {
-        // None in a batch of one cell.
+        // In a batch of one cell no gene varies.
         let varying: Vec<usize> = (0..n_vars).filter(|&j| m.var[j] > 0.0).collect();
-        // Of totals, which are exact, so that genes of the same total have the same mean to the last bit.
+        // Means are taken from totals, which are exact, so that genes of the same total have the
+        // same mean to the last bit.
         let means: Vec<f64> = varying.iter().map(|&j| (totals[j] / n as f64).log10()).collect();
         let vars: Vec<f64> = varying.iter().map(|&j| m.var[j].log10()).collect();
         let fitted = loess(&means, &vars, options.span)?;
@@ -59,7 +62,8 @@ pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, sessi
     let by_count = |a: usize, b: usize| nbatches[b].cmp(&nbatches[a]);
     let by_rank = |a: usize, b: usize| nan_last(rank[a], rank[b]);
     let scores = mean_over(&norm, n_vars);
-    // Genes of the same median rank by their scores, so that the order of the genes decides nothing.
+    // Genes of the same rank are ordered by score, so that their order in the matrix does not
+    // decide.
     let by_score = |a: usize, b: usize| nan_last(-scores[a], -scores[b]);
     let highly_variable = select_first(n_vars, n_top, |a, b| {
         let ranked = match options.flavor {
@@ -85,7 +89,8 @@ pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, sessi
     })
 }
 
-/// Squared deviations of the stored values, clipped, from the mean of their gene and batch, and how many there are.
+/// The pass that gives, for every gene and batch, the sum of squared deviations of the clipped
+/// stored values from the mean, and the number of stored values.
 #[derive(Serialize)]
 pub(super) struct Clipped<'a> {
     n_vars: usize,

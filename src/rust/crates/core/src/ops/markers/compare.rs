@@ -1,4 +1,4 @@
-//! The tests.
+//! The tests of a comparison of groups.
 
 use super::groups::Chosen;
 use super::logistic::coefficients;
@@ -18,20 +18,22 @@ use crate::session::Session;
 use crate::stream::{map_columns, Column, Label, PerColumn, Value};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Whether a pass over rows is quicker than one over columns: where the sums of all groups fit the memory.
+/// Returns whether a pass over rows is quicker than one over columns: for matrices that are not
+/// stored by column, if the sums of all groups fit a quarter of the memory.
 fn rows_first(x: &LazyMatrix, n_groups: usize, session: &Session) -> bool {
     let sums = (n_groups as u64).saturating_mul(x.shape().1 as u64).saturating_mul(size_of::<Spread<f64>>() as u64);
     x.source().layout() != Layout::Csc && sums <= session.memory as u64 / 4
 }
 
-/// Ranks the genes of `x` (n_obs x n_vars, logarithmised) in every chosen group by a test against the other cells or a
-/// reference.
+/// Ranks the genes of `x` (n_obs x n_vars, logarithmised) in every chosen group by a test against
+/// the other cells or a reference group.
 ///
-/// Values are added up in f64. p-values are two-sided; those of rank sums are of the normal approximation.
+/// Values are added up in f64. p-values are two-sided; those of rank sums use the normal
+/// approximation.
 ///
 /// # Errors
-/// [`Error::Parameter`] for a group that is not there, or has fewer than two cells; [`Error::Values`] for a value that is not
-/// finite; the errors of the pass.
+/// [`Error::Parameter`] for an unknown group or one of fewer than two cells; [`Error::Values`] for
+/// a value that is not finite; the errors of the pass.
 pub fn rank_genes_groups(x: &LazyMatrix, options: &MarkerOptions, session: &Session) -> Result<Ranked> {
     let MarkerOptions { groupby, codes, names, groups, reference, .. } = options;
     if codes.len() != x.shape().0 {
@@ -60,7 +62,7 @@ struct Pass<'a> {
     chosen: &'a Chosen,
     options: &'a MarkerOptions,
     check: Check,
-    /// Whether all values so far are counts.
+    /// Whether all values so far look like counts.
     counts: AtomicBool,
 }
 
@@ -108,7 +110,7 @@ impl Pass<'_> {
             let n = if self.options.test == Test::TOverestimated { own.n } else { other.n };
             let (va, vb) = (own.var() / own.n, other.var() / n);
             let score = (own.mean - other.mean) / (va + vb).sqrt();
-            // Of two constants.
+            // The degrees of freedom of two constants are NaN.
             let df = (va + vb) * (va + vb) / (va * va / (own.n - 1.0) + vb * vb / (n - 1.0));
             let p = student_two_sided(score, if df.is_nan() { 1.0 } else { df });
             out.scores.push(if score.is_nan() { 0.0 } else { score });
@@ -125,17 +127,17 @@ impl Pass<'_> {
             let all = n + m;
             let ties = found.ties[if self.chosen.reference.is_some() { g } else { 0 }];
             let kept = if tie_correct { 1.0 - ties as f64 / (all * all * all - all) } else { 1.0 };
-            // The rank sum less its mean, exactly.
+            // The rank sum less its expected value, in exact integers.
             let mean = self.chosen.sizes[g] as u64 * (self.chosen.sizes[g] + self.chosen.others(g) + 1) as u64;
             let above = (found.doubled[g] as i64 - mean as i64) as f64 / 2.0;
             let score = above / (kept * n * m * (all + 1.0) / 12.0).sqrt();
-            // All values are one tie.
+            // The score is NaN if all values are one tie.
             out.scores.push(if score.is_nan() { 0.0 } else { score });
         }
         Ok(out)
     }
 
-    /// Fold changes and shares; room for scores.
+    /// Returns fold changes and shares of cells, with room for scores and p-values.
     fn shares(&self, moments: &OfGene) -> Result<Tested> {
         let k = self.chosen.names.len();
         let t_test = !matches!(self.options.test, Test::Wilcoxon { .. });

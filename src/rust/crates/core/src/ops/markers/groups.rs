@@ -1,4 +1,4 @@
-//! The groups of a comparison: which cells belong to which, and which of them are compared.
+//! The groups of a comparison: the cells of each, and which groups are compared.
 
 use crate::error::{Error, Result};
 use crate::memory;
@@ -6,21 +6,24 @@ use crate::stream::NO_LABEL;
 
 const GROUPS: &str = "the groups of cells";
 
-/// Cells by group: chosen groups in the order asked for, then, against all others, the rest of the cells.
+/// The cells by group: the chosen groups in the order asked for, then, without a reference group,
+/// the rest of the cells.
 pub(super) struct Chosen {
-    /// The group of each cell, [`NO_LABEL`] where it takes no part.
+    /// The group of each cell, [`NO_LABEL`] for a cell that takes no part.
     pub(super) labels: Vec<u32>,
-    /// Cells of each group, the last one those of no chosen group where groups are compared with all others.
+    /// The number of cells of each group. Without a reference group the last number is that of the
+    /// cells of no chosen group.
     pub(super) sizes: Vec<usize>,
-    /// Names of the chosen groups.
+    /// The names of the chosen groups.
     pub(super) names: Vec<String>,
-    /// The group the others are compared with; all others without it.
+    /// The group that the others are compared with; `None` for all other cells.
     pub(super) reference: Option<usize>,
     n_cells: usize,
 }
 
 impl Chosen {
-    /// `codes` are numbers of `names`, one a cell; `groups` names some of them, none for all; `reference` is "rest" or one.
+    /// Chooses groups. `codes` has a position in `names` for each cell; `groups` names some of
+    /// them, `None` all; `reference` is "rest" or a name.
     pub(super) fn new(
         groupby: &str,
         codes: &[u32],
@@ -88,23 +91,23 @@ impl Chosen {
         Ok(found)
     }
 
-    /// All cells that take part.
+    /// Returns the number of cells that take part.
     pub(super) fn n_cells(&self) -> usize {
         self.n_cells
     }
 
-    /// Cells a group is compared with.
+    /// Returns the number of cells that a group is compared with.
     pub(super) fn others(&self, group: usize) -> usize {
         self.reference.map_or_else(|| self.n_cells() - self.sizes[group], |r| self.sizes[r])
     }
 
-    /// The groups that are compared.
+    /// Returns the groups that are compared.
     pub(super) fn compared(&self) -> impl Iterator<Item = usize> + '_ {
         (0..self.names.len()).filter(|&g| self.reference != Some(g))
     }
 }
 
-/// Some names, the first few of many.
+/// Returns names for a message: the first few of many.
 fn listed(names: &[String]) -> String {
     const MOST: usize = 12;
     let mut all: Vec<String> = names.iter().take(MOST).map(|n| format!("'{n}'")).collect();

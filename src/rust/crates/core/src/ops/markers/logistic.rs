@@ -1,6 +1,7 @@
-//! Multinomial logistic regression of the groups on the genes, as scikit-learn's `LogisticRegression()` has it (L2, C = 1, an
-//! intercept that is not penalised; of two groups one set of coefficients), at its minimum: the penalty makes the function
-//! strongly convex, so that no coefficient is further from the minimum than the gradient is long.
+//! Multinomial logistic regression of the groups on the genes, as scikit-learn's
+//! `LogisticRegression()` (L2, C = 1, an intercept that is not penalised, one set of coefficients
+//! for two groups), at its minimum. The penalty makes the function strongly convex, so that no
+//! coefficient is further from the minimum than the gradient is long.
 
 use super::groups::Chosen;
 use super::newton::{minimum, Convex};
@@ -16,14 +17,16 @@ use crate::stream::collect;
 use rayon::prelude::*;
 
 const WHAT: &str = "rank_genes_groups 'logreg'";
-/// The length of the gradient that is small enough.
+/// The length of the gradient at which the iteration ends.
 const TOLERANCE: f64 = 1e-8;
 
-/// The coefficients of each gene: one of every chosen group, of two groups that of the first alone.
+/// Returns the coefficients of each gene: one for every chosen group; for two groups, the one of
+/// the first.
 ///
 /// # Errors
-/// [`Error::Memory`] where the values of the cells and genes do not fit half of the memory; [`Error::Values`] for one that is
-/// not finite; [`Error::State`] where the minimum cannot be reached.
+/// [`Error::Memory`] where the values of the cells and genes do not fit half of the memory;
+/// [`Error::Values`] for a value that is not finite; [`Error::State`] where the minimum is not
+/// reached.
 pub(super) fn coefficients(x: &LazyMatrix, chosen: &Chosen, session: &Session) -> Result<Vec<Tested>> {
     let k = chosen.names.len();
     let rows = (0..x.shape().0 as u32).filter(|&i| (chosen.labels[i as usize] as usize) < k);
@@ -73,7 +76,7 @@ pub(super) fn coefficients(x: &LazyMatrix, chosen: &Chosen, session: &Session) -
 
 fn fit<T: Number>(view: &View<'_, T>, labels: &[u32], width: usize, at: &mut [f64], session: &Session) -> Result<()> {
     let n = view.n_rows();
-    // A few sums of gradients at most, however many genes there are.
+    // The number of parts is bounded, as each has a gradient, which is large for many genes.
     let parts = ((1 << 23) / at.len().max(1)).clamp(2, 64);
     let mut f = Regression {
         view,
@@ -86,21 +89,23 @@ fn fit<T: Number>(view: &View<'_, T>, labels: &[u32], width: usize, at: &mut [f6
     minimum(&mut f, at, TOLERANCE, WHAT)
 }
 
-/// The loss of all cells and half the squares of the coefficients, which are gene after gene, the intercepts last.
+/// The loss: that of all cells, and half the squares of the coefficients. Coefficients lie gene
+/// after gene, with the intercepts last.
 struct Regression<'a, T> {
     view: &'a View<'a, T>,
     labels: &'a [u32],
-    /// Coefficients of a gene: one a group, of two groups one.
+    /// The number of coefficients of a gene: one a group, a single one for two groups.
     width: usize,
-    /// Cells of a part, by which sums are added up: fixed, so that they are the same bits on any number of threads.
+    /// The number of cells of a part, by which sums are added up. It does not depend on threads, so
+    /// that sums are the same bits.
     share: usize,
-    /// The chance of each group in each cell, at the point looked at.
+    /// The probability of each group for each cell, at the point of the last [`Convex::look`].
     chances: Vec<f64>,
     session: &'a Session,
 }
 
 impl<T: Number> Regression<'_, T> {
-    /// Returns the scores of a cell for the coefficients `at`.
+    /// Writes the linear predictors of cell `i` under the coefficients `at` to `to`.
     fn linear(&self, i: usize, at: &[f64], to: &mut [f64]) {
         let width = self.width;
         to.copy_from_slice(&at[self.view.n_cols * width..]);
@@ -109,7 +114,7 @@ impl<T: Number> Regression<'_, T> {
         });
     }
 
-    /// Adds a cell's values times `by` to sums by gene.
+    /// Adds the values of cell `i`, times `by`, to sums by gene.
     fn spread(&self, i: usize, by: &[f64], sums: &mut [f64]) {
         let width = self.width;
         each(self.view.row(i), |j, x| {
@@ -118,10 +123,11 @@ impl<T: Number> Regression<'_, T> {
         sums[self.view.n_cols * width..].iter_mut().zip(by).for_each(|(s, b)| *s += b);
     }
 
-    /// Makes chances of what the coefficients give, and returns the loss.
+    /// Turns linear predictors into probabilities, in place, and returns the loss of a cell of
+    /// group `label`.
     fn chances(&self, label: u32, z: &mut [f64]) -> f64 {
         if let [z] = z {
-            // Of the first group against the second.
+            // The first group against the second.
             let own = if label == 0 { *z } else { -*z };
             let loss = if own > 0.0 { (-own).exp().ln_1p() } else { own.exp().ln_1p() - own };
             *z = 1.0 / (1.0 + (-*z).exp());
@@ -135,15 +141,17 @@ impl<T: Number> Regression<'_, T> {
         sum.ln() - own
     }
 
-    /// The penalty of the coefficients, half of their squares; and half the square of the sum of the intercepts of several
-    /// groups, which nothing else decides: with it there is one minimum, at the same coefficients.
+    /// Returns the penalty: half the squares of the coefficients. For more than two groups it has
+    /// half the square of the sum of the intercepts too. The loss does not depend on that sum, so
+    /// that this makes the minimum unique and leaves the coefficients as they are.
     fn penalty(&self, at: &[f64]) -> f64 {
         let (genes, intercepts) = at.split_at(self.view.n_cols * self.width);
         let common: f64 = if self.width > 1 { intercepts.iter().sum() } else { 0.0 };
         (genes.iter().map(|w| w * w).sum::<f64>() + common * common) / 2.0
     }
 
-    /// Adds the slope of the penalty at some coefficients, which is its second derivatives times them too.
+    /// Adds the gradient of the penalty at `at`. As the penalty is quadratic, this is also the
+    /// product of its second derivatives with `at`.
     fn penalise(&self, at: &[f64], to: &mut [f64]) {
         let genes = self.view.n_cols * self.width;
         to[..genes].iter_mut().zip(at).for_each(|(t, w)| *t += w);
@@ -153,7 +161,8 @@ impl<T: Number> Regression<'_, T> {
         }
     }
 
-    /// Sums by gene over the parts of the cells, in their order; `of` adds a cell.
+    /// Adds up over the cells, in parts of a fixed size that are summed in order; `of` adds a cell
+    /// to the sums of its part.
     fn sums<const N: usize>(
         &self,
         to: [&mut [f64]; N],
@@ -204,7 +213,7 @@ impl<T: Number> Convex for Regression<'_, T> {
             let p = &self.chances[i * width..(i + 1) * width];
             let label = self.labels[i];
             for (k, (z, p)) in z.iter_mut().zip(p).enumerate() {
-                // Of two groups the coefficients are those of the first.
+                // For two groups the coefficients are those of the first.
                 *z = p - f64::from(u8::from(label as usize == k));
             }
             self.spread(i, z, gradient);

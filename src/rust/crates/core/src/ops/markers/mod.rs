@@ -1,5 +1,6 @@
-//! Which genes mark a group of cells (`scanpy.tl.rank_genes_groups`): t-tests from one pass over rows, rank sums from one over
-//! columns, exact and the same bits for any number of threads, any memory and any layout.
+//! Ranks the genes that mark a group of cells (`scanpy.tl.rank_genes_groups`). t-tests take one
+//! pass over rows, rank sums one over columns. Results are exact, and the same bits for any number
+//! of threads, any memory and any layout.
 
 mod compare;
 mod groups;

@@ -1,30 +1,31 @@
-//! The minimum of a smooth, strictly convex function by Newton's method, each step by preconditioned conjugate gradients
-//! (Nocedal & Wright 2006, algorithm 7.1).
+//! Minimises a smooth, strictly convex function by Newton's method, with each step by
+//! preconditioned conjugate gradients (Nocedal & Wright 2006, algorithm 7.1).
 
 use crate::error::{Error, Result};
 use crate::memory;
 
-/// Rounds of the outer iteration; a dozen is usual.
+/// The upper bound of Newton steps; a dozen is usual.
 const ROUNDS: usize = 100;
-/// Products with the second derivatives of one step.
+/// The upper bound of products with the second derivatives in a step.
 const PRODUCTS: usize = 2000;
 
-/// A function of some numbers, and its derivatives at the point asked for last.
+/// A convex function of a vector.
 pub(super) trait Convex {
-    /// The value at `at`, whose gradient goes to `gradient` and the diagonal of the second derivatives to `diagonal`.
+    /// Returns the value at `at`. Writes its gradient to `gradient` and the diagonal of its second
+    /// derivatives to `diagonal`, and keeps the point for [`Convex::times`].
     fn look(&mut self, at: &[f64], gradient: &mut [f64], diagonal: &mut [f64]) -> Result<f64>;
 
-    /// The value at `at`, which is not looked at.
+    /// Returns the value at `at`; the point of the last `look` stays.
     fn value(&mut self, at: &[f64]) -> Result<f64>;
 
-    /// The second derivatives at the point looked at times `direction`.
+    /// Writes the second derivatives at the point of the last `look`, times `direction`, to `to`.
     fn times(&mut self, direction: &[f64], to: &mut [f64]) -> Result<()>;
 }
 
-/// Finds the minimum from `at` on, to a gradient of length `tolerance`.
+/// Minimises `f` from `at` on, in place, until the gradient is at most `tolerance` long.
 ///
 /// # Errors
-/// Errors of the function; [`Error::Values`] where it cannot be reached.
+/// Errors of the function; [`Error::State`] where the minimum is not reached in [`ROUNDS`] steps.
 pub(super) fn minimum(f: &mut impl Convex, at: &mut [f64], tolerance: f64, what: &str) -> Result<()> {
     let n = at.len();
     let zeros = || memory::zeros::<f64>(n, what);
@@ -34,7 +35,7 @@ pub(super) fn minimum(f: &mut impl Convex, at: &mut [f64], tolerance: f64, what:
     for _ in 0..ROUNDS {
         let value = f.look(at, &mut gradient, &mut diagonal)?;
         let length = norm(&gradient);
-        // Past rounding nothing gets better.
+        // The gradient no longer shrinks: it is down to rounding.
         if length <= tolerance || length >= before && length <= 10.0 * tolerance {
             return Ok(());
         }
@@ -44,7 +45,7 @@ pub(super) fn minimum(f: &mut impl Convex, at: &mut [f64], tolerance: f64, what:
         let mut share = 1.0;
         loop {
             tried.iter_mut().zip(at.iter()).zip(&step).for_each(|((t, a), s)| *t = a + share * s);
-            // Near the minimum differences of values are rounding, and the step is right.
+            // Near the minimum, differences of values are rounding, and the full step is right.
             if length <= 1e-4 || f.value(&tried)? <= value + 1e-4 * share * slope || share < 1e-6 {
                 break;
             }
@@ -53,12 +54,12 @@ pub(super) fn minimum(f: &mut impl Convex, at: &mut [f64], tolerance: f64, what:
         at.copy_from_slice(&tried);
     }
     Err(Error::State(format!(
-        "{what}: the regression does not converge (the gradient is {before:e} after {ROUNDS} steps): values of genes that \
-         differ by many orders of magnitude are to be scaled first"
+        "{what}: the regression does not converge (the gradient is {before:e} after {ROUNDS} steps): scale the \
+         genes first, as their values differ by many orders of magnitude"
     )))
 }
 
-/// Solves for the step that leads to the minimum of the quadratic model, to a residual of `tolerance`.
+/// Solves for the step to the minimum of the quadratic model, to a residual of `tolerance`.
 fn solve(
     f: &mut impl Convex,
     gradient: &[f64],

@@ -1,62 +1,64 @@
-//! Which groups are compared and how, and what comes of it for a gene.
+//! The parameters of a comparison, and its results for one gene.
 
-/// The name of the verb in errors.
+/// The name, in errors, of the verb.
 pub(super) const VERB: &str = "rank_genes_groups";
 
-/// How groups are compared.
+/// The test by which groups are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Test {
     /// Welch's t-test.
     T,
-    /// The same with as many cells compared with as the group has, which overestimates the variance.
+    /// Welch's t-test that takes the size of the group for the number of cells it is compared with,
+    /// which overestimates the variance.
     TOverestimated,
-    /// Wilcoxon's rank sums, by their normal approximation, with the correction for ties or without.
+    /// Wilcoxon's rank-sum test in its normal approximation.
     Wilcoxon {
-        /// Whether ties make the variance smaller.
+        /// Whether ties reduce the variance.
         tie_correct: bool,
     },
     /// The coefficients of a multinomial logistic regression on all genes together.
     Logistic,
 }
 
-/// How p-values of many genes are adjusted.
+/// The adjustment of p-values for many genes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Correction {
     /// The false discovery rate of Benjamini & Hochberg (1995).
     BenjaminiHochberg,
-    /// p times the number of genes.
+    /// p times the number of genes, at most 1.
     Bonferroni,
 }
 
-/// Which groups are compared, and how.
+/// The parameters of [`rank_genes_groups`](super::rank_genes_groups).
 #[derive(Debug, Clone)]
 pub struct MarkerOptions {
-    /// The column of obs the groups are from, for messages.
+    /// The column of obs that the groups are from, for messages.
     pub groupby: String,
-    /// The group of each cell, a number of `names`.
+    /// The group of each cell, a position in `names`.
     pub codes: Vec<u32>,
-    /// Names of all groups.
+    /// The names of all groups.
     pub names: Vec<String>,
-    /// The groups to compare, in this order; all without it.
+    /// The groups to compare, in this order; `None` for all.
     pub groups: Option<Vec<String>>,
-    /// "rest", or the group the others are compared with.
+    /// "rest", or the group that the others are compared with.
     pub reference: String,
     /// The test.
     pub test: Test,
     /// The adjustment of p-values.
     pub correction: Correction,
-    /// How many genes are kept of each group; all without it.
+    /// The number of genes kept of each group; `None` for all.
     pub n_genes: Option<usize>,
-    /// Whether genes are ordered by the size of their scores.
+    /// Whether genes are ordered by the absolute value of their scores.
     pub rankby_abs: bool,
-    /// Whether the shares of cells with a gene are given.
+    /// Whether the shares of cells that express a gene are returned.
     pub pts: bool,
-    /// The base of the logarithm the values are in, e without it.
+    /// The base of the logarithm of the values; `None` for e.
     pub log_base: Option<f64>,
 }
 
 impl MarkerOptions {
-    /// A test of all groups of `groupby` against the rest, with scanpy's defaults; groups are still to be given.
+    /// Returns the parameters of a test of all groups of `groupby` against the rest, with scanpy's
+    /// defaults. The caller still has to set `codes` and `names`.
     pub fn new(groupby: &str, test: Test) -> Self {
         MarkerOptions {
             groupby: groupby.to_owned(),
@@ -74,8 +76,9 @@ impl MarkerOptions {
     }
 }
 
-/// Results of one gene: scores of the groups compared, for t-tests their p-values, log2 fold changes, and shares of cells
-/// in which it is not 0: of all chosen groups, and of the cells each is compared with.
+/// The results of one gene for the groups compared: scores, p-values (of t-tests), log2 fold
+/// changes, and the shares of cells in which it is not 0. The shares are those of all chosen groups
+/// (`pts`) and of the cells that each is compared with (`pts_rest`).
 #[derive(Default)]
 pub(super) struct Tested {
     pub(super) scores: Vec<f64>,

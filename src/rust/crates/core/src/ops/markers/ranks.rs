@@ -1,5 +1,6 @@
-//! Rank sums of a gene's values by group. Zeros, which most values are, are one tie whose ranks follow from their number, so
-//! that only the other values are sorted; ranks are doubled and so whole numbers, exact in any order.
+//! Rank sums of a gene's values by group. Zeros, which most values are, are one tie whose ranks
+//! follow from their number, so that only the other values are sorted. Ranks are doubled, so that
+//! they are whole numbers and their sums exact in any order.
 
 use super::groups::Chosen;
 use crate::error::Result;
@@ -8,23 +9,24 @@ use crate::stream::{Label, Value};
 
 const RANKS: &str = "rank_genes_groups: the ranks of a gene";
 
-/// Twice the rank sum of every group, and what ties take from the variance.
+/// Twice the rank sum of every group, and the correction for ties.
 pub(super) struct Ranks {
-    /// Against all others, of each group among all cells; against a reference, of each group among its cells and those of the
-    /// reference.
+    /// Twice the rank sum of each group. Without a reference, ranks are among all cells; with one,
+    /// they are among the cells of the group and the reference.
     pub(super) doubled: Vec<u64>,
-    /// The sum of t^3 - t over ties of t values: one number against all others, else one a group.
+    /// The sum of t^3 - t over ties of t values: a single number without a reference, else one for
+    /// each group.
     pub(super) ties: Vec<u128>,
 }
 
-/// A value in its place: a key that grows with it, and the label of its cell.
+/// A value and the label of its cell, ordered by value.
 trait Entry: Copy {
     fn ties(self, other: Self) -> bool;
     fn negative(self) -> bool;
     fn label(self) -> usize;
 }
 
-/// The key of a float32 above its label.
+/// The key of a float32 in the upper 32 bits, the label in the lower ones.
 impl Entry for u64 {
     #[inline(always)]
     fn ties(self, other: u64) -> bool {
@@ -75,9 +77,10 @@ fn cubed(t: u64) -> u128 {
     t * t * t - t
 }
 
-/// The ranks of a column whose values are neither NaN nor 0; its labels are groups of `chosen`.
+/// Computes the ranks of a column without NaN and 0, whose labels are groups of `chosen`.
 pub(super) fn ranks<T: Value, L: Label>(labels: &[L], values: &[T], chosen: &Chosen) -> Result<Ranks> {
-    // Values that float32 holds, which is nearly always all of them.
+    // Values that fit float32, which is nearly always all of them, are sorted with their labels as
+    // single integers.
     if values.iter().all(|x| f64::from(x.to_f64() as f32) == x.to_f64()) {
         let pairs = values.iter().zip(labels);
         let keys = pairs.map(|(x, l)| u64::from(single(x.to_f64() as f32)) << 32 | l.at() as u64);
@@ -96,7 +99,7 @@ pub(super) fn ranks<T: Value, L: Label>(labels: &[L], values: &[T], chosen: &Cho
     of_sorted(&pairs, chosen)
 }
 
-/// Values up to which a sort by comparisons is quicker.
+/// The number of values below which a sort by comparisons is quicker.
 const FEW: usize = 768;
 
 fn of_sorted<E: Entry>(sorted: &[E], chosen: &Chosen) -> Result<Ranks> {
@@ -106,7 +109,7 @@ fn of_sorted<E: Entry>(sorted: &[E], chosen: &Chosen) -> Result<Ranks> {
     }
 }
 
-/// Sorts by the upper 32 bits, in three steps of 11, 11 and 10; equal ones stay in their order.
+/// Sorts by the upper 32 bits, stably, in three steps of 11, 11 and 10 bits.
 fn radix(keys: &mut Vec<u64>, room: &mut Vec<u64>) {
     const BITS: usize = 11;
     const SIZE: usize = 1 << BITS;
@@ -116,7 +119,7 @@ fn radix(keys: &mut Vec<u64>, room: &mut Vec<u64>) {
         (0..3).for_each(|step| counts[step][digit(key, step)] += 1);
     }
     for (step, counts) in counts.iter_mut().enumerate() {
-        // All have the same digit.
+        // The step is skipped if all keys have the same digit.
         if counts[digit(keys[0], step)] as usize == keys.len() {
             continue;
         }
@@ -133,7 +136,7 @@ fn radix(keys: &mut Vec<u64>, room: &mut Vec<u64>) {
     }
 }
 
-/// Cells of each group whose value is not 0.
+/// Returns the number of cells of each group whose value is not 0.
 fn nonzero<E: Entry>(sorted: &[E], groups: usize) -> Result<Vec<u64>> {
     let mut n = memory::zeros::<u64>(groups, RANKS)?;
     sorted.iter().for_each(|v| n[v.label()] += 1);
@@ -150,7 +153,7 @@ fn among_all<E: Entry>(sorted: &[E], chosen: &Chosen) -> Result<Ranks> {
     let mut add = |some: &[E], mut before: u64, doubled: &mut [u64]| {
         for equal in some.chunk_by(|a, b| a.ties(*b)) {
             let t = equal.len() as u64;
-            // Ranks before + 1 to before + t, their mean doubled.
+            // The mean of the ranks `before + 1` to `before + t`, doubled.
             let rank = 2 * before + t + 1;
             equal.iter().for_each(|v| doubled[v.label()] += rank);
             if t > 1 {
@@ -169,8 +172,9 @@ fn among_all<E: Entry>(sorted: &[E], chosen: &Chosen) -> Result<Ranks> {
     Ok(Ranks { doubled, ties: memory::filled(1, ties, RANKS)? })
 }
 
-/// A group's rank sum among its cells and those of the reference: its own ranks, n (n + 1) / 2, and for each of its values
-/// the values of the reference below it, those equal to it by half.
+/// Computes rank sums of each group among its cells and the cells of the reference. A rank sum is
+/// that of the group by itself, n (n + 1) / 2, and for each value of the group the number of
+/// smaller values of the reference, with equal ones counted by half.
 fn with_reference<E: Entry>(sorted: &[E], chosen: &Chosen, reference: usize) -> Result<Ranks> {
     let k = chosen.sizes.len();
     let stored = nonzero(sorted, k)?;
@@ -197,24 +201,24 @@ fn with_reference<E: Entry>(sorted: &[E], chosen: &Chosen, reference: usize) -> 
     Ok(Ranks { doubled, ties })
 }
 
-/// Values on their way up, against those of the reference.
+/// The state of a walk over ascending values, in which groups are compared with the reference.
 struct Against {
     reference: usize,
     doubled: Vec<u64>,
-    /// Ties of each group with the reference, less those of the reference alone.
+    /// The ties of each group with the reference, less those within the reference.
     ties: Vec<u128>,
-    /// Values of each group in the present run of equal ones, 0 again after it.
+    /// The number of values of each group in the present run of equal values; 0 between runs.
     counts: Vec<u64>,
-    /// The groups that have any.
+    /// The groups with values in the present run.
     met: Vec<u32>,
-    /// Values of the reference below the present run.
+    /// The number of values of the reference below the present run.
     below: u64,
-    /// Ties of the reference alone, which all groups meet.
+    /// The ties within the reference, which all groups have in common.
     common: u128,
 }
 
 impl Against {
-    /// Values of a group that equal `equal` of the reference.
+    /// Adds `own` values of a group that equal `equal` values of the reference.
     fn meets(&mut self, group: usize, own: u64, equal: u64) {
         self.doubled[group] += own * (2 * self.below + equal);
         if own + equal > 1 {
@@ -222,7 +226,7 @@ impl Against {
         }
     }
 
-    /// Passes `equal` values of the reference.
+    /// Moves past `equal` values of the reference.
     fn pass(&mut self, equal: u64) {
         self.common += cubed(equal);
         self.below += equal;
@@ -253,7 +257,7 @@ impl Against {
 mod tests {
     use super::*;
 
-    /// Ranks of all of `values` from 1, ties by their mean, and what ties take.
+    /// Returns the ranks of all `values` from 1, ties by their mean, and the correction for ties.
     fn brute(values: &[f64]) -> (Vec<f64>, f64) {
         let rank = |x: f64| {
             let (below, equal) = values
@@ -273,7 +277,7 @@ mod tests {
             let k = 2 + below(5);
             let n = 2 * k + if case % 7 == 0 { 2500 } else { below(60) };
             let labels: Vec<u32> = (0..n).map(|i| if i < 2 * k { (i % k) as u32 } else { below(k) as u32 }).collect();
-            // Ties, zeros, values below 0, and some that float32 does not hold.
+            // Ties, zeros, negative values, and some values that float32 does not hold.
             let fine = if case % 3 == 0 { 1e-9 } else { 0.0 };
             let values: Vec<f64> = (0..n)
                 .map(|_| match below(4) {

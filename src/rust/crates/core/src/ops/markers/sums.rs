@@ -1,7 +1,7 @@
-//! Sums of a gene's values by group, and the moments made of them.
+//! Sums of a gene's values by group, and the moments computed from them.
 //!
-//! Values are added to the sums of their group one after the other, in the order of the file: the sums are the same bits
-//! whether rows or columns are read, and whatever the layout.
+//! Values are added to the sums of their group one after the other, in the order of the file. The
+//! sums are then the same bits whether rows or columns are read, and for every layout.
 
 use super::groups::Chosen;
 use crate::chain::LazyMatrix;
@@ -15,10 +15,10 @@ use crate::stream::in_file_order;
 use rayon::prelude::*;
 use std::sync::{Mutex, PoisonError};
 
-/// The name of the sums in errors.
+/// The name, in errors, of the sums.
 pub(super) const SUMS: &str = "rank_genes_groups: sums of every gene in every group";
 
-/// Moments of one gene: of every group, and of the cells each is compared with.
+/// The moments of one gene: in every group, and in the cells that each group is compared with.
 pub(super) struct OfGene {
     pub(super) groups: Vec<Moments>,
     pub(super) others: Vec<Moments>,
@@ -31,7 +31,8 @@ impl OfGene {
         match chosen.reference {
             Some(r) => others.fill(groups[r]),
             None => {
-                // All groups before each, with all after it: nothing is subtracted.
+                // The moments before each group and those after it are merged, so that nothing is
+                // subtracted.
                 let mut all = Moments::default();
                 for (other, group) in others.iter_mut().zip(&groups) {
                     *other = all;
@@ -50,12 +51,13 @@ impl OfGene {
     }
 }
 
-/// Whether values come as doubles, as [`Block::into_float`] makes them.
+/// Returns whether [`Block::into_float`] turns values into doubles.
 fn double(dtype: DType) -> bool {
     matches!(dtype, DType::I32 | DType::I64 | DType::U32 | DType::U64 | DType::F64)
 }
 
-/// Sums of every gene, from one pass over rows; `look` sees the values as they come.
+/// Computes the sums of every gene in every group in one pass over rows. `look` is called with each
+/// block.
 pub(super) fn by_rows(
     x: &LazyMatrix,
     chosen: &Chosen,
@@ -76,11 +78,12 @@ fn summed<C: Cell>(
     session: &Session,
 ) -> Result<GroupSums<C>> {
     let (n_groups, n_vars) = (chosen.sizes.len(), x.shape().1);
-    // So many rows wait that the sums of a group are met for many of them.
+    // Enough rows wait that the sums of a group are visited once for many of them.
     let waiting = session.spare(8);
     let bands = Bands::new(n_groups, n_vars, session.threads);
     let mut sums = GroupSums::<C>::new(n_groups, bands, waiting.bytes());
-    // Memory of rows that were added, for those that come: to fault in fresh memory takes longer than to fill it.
+    // The memory of rows that were added is used for later ones: fresh memory takes longer to fault
+    // in than to fill.
     let done = Mutex::new(Vec::new());
     // A poisoned lock cannot occur: nothing that can panic runs while it is held.
     let done = || done.lock().unwrap_or_else(PoisonError::into_inner);
@@ -101,14 +104,15 @@ fn summed<C: Cell>(
     Ok(sums)
 }
 
-/// Sums of all genes in all groups.
+/// The sums of all genes in all groups.
 pub(super) enum Sums {
     Single(GroupSums<Spread<f32>>),
     Double(GroupSums<Spread<f64>>),
 }
 
 impl Sums {
-    /// Calls `of` for every gene, on the threads of `session`.
+    /// Calls `of` with the sums of every gene, a sum for each group, on the threads of `session`.
+    /// Returns the results in the order of the genes.
     pub(super) fn map<S: Send>(
         &self,
         of: impl Fn(&[Spread<f64>]) -> Result<S> + Sync,

@@ -1,4 +1,5 @@
-//! Genes in the order of their scores, group by group, with adjusted p-values; as a patch in scanpy's form.
+//! Genes in the order of their scores, group by group, with adjusted p-values, and their form in
+//! scanpy.
 
 use super::groups::Chosen;
 use super::options::{Correction, MarkerOptions, Test, Tested, VERB};
@@ -9,37 +10,38 @@ use crate::memory;
 use crate::session::Session;
 use rayon::prelude::*;
 
-/// Ranked genes of the groups that were compared.
+/// The ranked genes of the groups that were compared.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ranked {
-    /// Of each group compared.
+    /// The results of each group that was compared.
     pub groups: Vec<RankedGroup>,
-    /// Names of all chosen groups, a reference among them.
+    /// The names of all chosen groups, including the reference.
     pub names: Vec<String>,
-    /// Shares of the cells of each chosen group in which each gene is not 0, n_vars each.
+    /// The share of the cells of each chosen group in which each gene is not 0, n_vars values each.
     pub pts: Option<Vec<Vec<f64>>>,
-    /// The same of all other cells.
+    /// The same shares in the cells outside each group; `None` with a reference.
     pub pts_rest: Option<Vec<Vec<f64>>>,
-    /// Whether there are p-values and fold changes, which a regression has not.
+    /// Whether there are p-values and fold changes, which a regression does not have.
     pub tested: bool,
-    /// A sentence for the user where the values look like counts.
+    /// A sentence for the user if the values look like counts.
     pub note: Option<String>,
 }
 
-/// Genes of one group, the highest score first; those of equal score in their order in the matrix.
+/// The genes of one group in descending order of their scores (of their absolute values with
+/// `rankby_abs`). Genes of equal score are in the order of the matrix.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RankedGroup {
-    /// Its name.
+    /// The name of the group.
     pub name: String,
-    /// Positions of the genes.
+    /// The positions of the genes.
     pub genes: Vec<i32>,
-    /// z, t, or the coefficient.
+    /// The z or t statistics, or the coefficients.
     pub scores: Vec<f32>,
-    /// log2 of the ratio of the means, the logarithm of the values undone.
+    /// log2 of the ratio of the means, with the logarithm of the values undone.
     pub logfoldchanges: Vec<f32>,
-    /// Two-sided p-values.
+    /// The two-sided p-values.
     pub pvals: Vec<f64>,
-    /// Adjusted for the number of genes.
+    /// The p-values, adjusted for the number of genes.
     pub pvals_adj: Vec<f64>,
 }
 
@@ -142,8 +144,9 @@ fn adjust(p: &[f64], correction: Correction) -> Result<Vec<f64>> {
 }
 
 impl Ranked {
-    /// Under scanpy's names: `uns[key]`, whose `names` are positions of genes, which a face replaces by their names.
-    /// `genes` are names of the genes for `pts`, `params` what was asked for.
+    /// Returns the results under scanpy's names, as `uns[key]`. Its `names` are positions of genes,
+    /// which a face replaces by names. `genes` are the names of the genes for `pts`, `params` the
+    /// parameters of the call.
     pub fn patch(self, params: Vec<(String, Value)>, genes: &Value, key: &str) -> crate::patch::Patch {
         let mut all = vec![("params".to_owned(), Value::Dict(params))];
         for (name, shares) in [("pts", self.pts), ("pts_rest", self.pts_rest)] {

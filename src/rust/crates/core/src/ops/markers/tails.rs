@@ -1,14 +1,16 @@
-//! Tails of the normal and of Student's distribution, to about 1e-13 of themselves however small they are.
+//! Tail probabilities of the normal and of Student's distribution, to a relative error of about
+//! 1e-13 however small they are.
 
-/// The probability that a standard normal value is further from 0 than `z`.
+/// Returns the probability that a standard normal value is further from 0 than `z`.
 pub(super) fn normal_two_sided(z: f64) -> f64 {
     libm::erfc(z.abs() * std::f64::consts::FRAC_1_SQRT_2)
 }
 
-/// The probability that a value of Student's distribution with `df` > 0 degrees of freedom is further from 0 than `t`.
+/// Returns the probability that a value of Student's distribution with `df` > 0 degrees of freedom
+/// is further from 0 than `t`.
 ///
-/// It is the regularised incomplete beta function of `df / (df + t^2)` with parameters `df / 2` and 1/2, by a continued
-/// fraction.
+/// The probability is the regularised incomplete beta function of `df / (df + t^2)` with parameters
+/// `df / 2` and 1/2, which is computed by a continued fraction.
 pub(super) fn student_two_sided(t: f64, df: f64) -> f64 {
     let t = t.abs();
     if t.is_nan() || df.is_nan() || df <= 0.0 {
@@ -21,14 +23,14 @@ pub(super) fn student_two_sided(t: f64, df: f64) -> f64 {
         return 0.0;
     }
     let a = df / 2.0;
-    // Squares of t may be infinite or nothing, their logarithms never are.
+    // Squares of t may overflow or underflow, their logarithms cannot.
     let ratio = t / df.sqrt();
     let square = ratio * ratio;
     let ln_x = if square < 1e300 { -square.ln_1p() } else { -2.0 * ratio.ln() };
     let (x, y) = (1.0 / (1.0 + square), if square < 1e300 { square / (1.0 + square) } else { 1.0 });
-    // x^a (1 - x)^(1/2) / B(a, 1/2), of which B has the square root of pi.
+    // x^a (1 - x)^(1/2) / B(a, 1/2), where B has the factor sqrt(pi).
     let front = (a * ln_x).exp() * y.sqrt() * gamma_ratio(a) / std::f64::consts::PI.sqrt();
-    // Each side where its fraction converges; near 1 nothing is lost by subtracting.
+    // Each side is used where its fraction converges. Near 1 the subtraction loses nothing.
     if a * y >= 0.5 * x {
         front / fraction(a, 0.5, x, y)
     } else {
@@ -36,7 +38,7 @@ pub(super) fn student_two_sided(t: f64, df: f64) -> f64 {
     }
 }
 
-/// The gamma function at `a` + 1/2 over that at `a`, by its expansion in 1/a.
+/// Returns the gamma function at `a` + 1/2 over that at `a`, by its expansion in 1/a.
 fn gamma_ratio(mut a: f64) -> f64 {
     let mut below = 1.0;
     while a < 24.0 {
@@ -57,8 +59,8 @@ fn gamma_ratio(mut a: f64) -> f64 {
     below * a.sqrt() * (1.0 + series)
 }
 
-/// The continued fraction of the incomplete beta function of Didonato & Morris (1992), by the method of Lentz; `y` is 1 - `x`,
-/// which cannot be had from an `x` near 1.
+/// Evaluates the continued fraction of the incomplete beta function of Didonato & Morris (1992) by
+/// the method of Lentz. `y` is 1 - `x`, which cannot be computed precisely from an `x` near 1.
 fn fraction(a: f64, b: f64, x: f64, y: f64) -> f64 {
     const MOST: u32 = 100_000;
     let term = |m: f64| {
@@ -85,8 +87,9 @@ fn fraction(a: f64, b: f64, x: f64, y: f64) -> f64 {
 mod tests {
     use super::*;
 
-    /// Made with 50 digits by mpmath 1.3: `betainc(df / 2, 1 / 2, 0, df / (df + t^2), regularized=True)`, above 500 degrees of
-    /// freedom the same function by its continued fraction.
+    /// Expected values are made with 50 digits by mpmath 1.3: `betainc(df / 2, 1 / 2, 0, df / (df +
+    /// t^2), regularized=True)`; above 500 degrees of freedom, by the continued fraction of that
+    /// function.
     #[rustfmt::skip]
     #[allow(clippy::excessive_precision)] // As mpmath printed them.
     const STUDENT: &[(f64, f64, f64)] = &[
@@ -194,7 +197,7 @@ mod tests {
         (3000000.0, 37.0, 1.3389222868159269404e-299),
     ];
 
-    /// By mpmath: `erfc(z / sqrt(2))`.
+    /// Expected values are `erfc(z / sqrt(2))` by mpmath.
     #[rustfmt::skip]
     #[allow(clippy::excessive_precision)] // As mpmath printed them.
     const NORMAL: &[(f64, f64)] = &[
@@ -226,7 +229,7 @@ mod tests {
         }
         assert_eq!([student_two_sided(f64::INFINITY, 1.0), student_two_sided(0.0, 3.0)], [0.0, 1.0]);
         assert!(student_two_sided(f64::NAN, 3.0).is_nan() && student_two_sided(1.0, f64::NAN).is_nan());
-        // Squares that overflow.
+        // Values whose squares overflow.
         assert!((student_two_sided(1e200, 1.0) / (2.0 / std::f64::consts::PI * 1e-200) - 1.0).abs() < 1e-12);
     }
 }

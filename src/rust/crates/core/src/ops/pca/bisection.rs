@@ -1,23 +1,25 @@
 //! The largest eigenvalues of a symmetric tridiagonal matrix, by bisection.
 //!
-//! The number of eigenvalues below `x` is the number of negative pivots of `T - x I` (Sturm's sequence; Barth, Martin &
-//! Wilkinson 1967, "Calculation of the eigenvalues of a symmetric tridiagonal matrix by the method of bisection"). A few of
-//! many eigenvalues cost much less so than all of them by the QR algorithm, and every processor gives the same bits.
+//! The number of eigenvalues below `x` is the number of negative pivots of `T - x I` (Sturm's
+//! sequence; Barth, Martin & Wilkinson 1967, "Calculation of the eigenvalues of a symmetric
+//! tridiagonal matrix by the method of bisection"). For a few of many eigenvalues this costs much
+//! less than all of them by the QR algorithm. Every processor gives the same bits.
 
 use crate::error::Result;
 use crate::session::Monitor;
 use crate::simd::{self, Level};
 
-/// Points at which eigenvalues are counted side by side.
+/// The number of points at which eigenvalues are counted side by side.
 const LANES: usize = 16;
-/// Halvings at most: an interval of normal numbers is down to two neighbours before.
+/// The upper bound of the number of halvings: an interval of normal numbers is narrowed to two
+/// neighbours before.
 const MOST: usize = 128;
 
-/// Returns the `k` largest eigenvalues, descending, of the matrix with this diagonal and the one below it. The error of each is
-/// a few roundings of the largest one.
+/// Returns the `k` largest eigenvalues, descending, of the tridiagonal matrix with `diagonal` and
+/// the subdiagonal `below`. The error of each is a few roundings of the largest one.
 ///
 /// # Errors
-/// [`Error::Cancelled`](crate::error::Error::Cancelled).
+/// [`Error::Cancelled`](crate::error::Error::Cancelled) when the monitor asks to stop.
 pub(super) fn leading_values(diagonal: &[f64], below: &[f64], k: usize, monitor: &Monitor) -> Result<Vec<f64>> {
     let p = diagonal.len();
     let squares: Vec<f64> = below.iter().map(|b| b * b).collect();
@@ -27,7 +29,8 @@ pub(super) fn leading_values(diagonal: &[f64], below: &[f64], k: usize, monitor:
     let mut out = Vec::with_capacity(k);
     for first in (0..k).step_by(LANES) {
         monitor.check()?;
-        // Each value lies between two points: no more than its rank of eigenvalues are below the first, and more below the second.
+        // The value with this rank from below lies between two points: at most `rank` eigenvalues
+        // are below `from`, and more than `rank` are below `to`.
         let (mut from, mut to) = ([low; LANES], [high; LANES]);
         for _ in 0..MOST {
             let middle: [f64; LANES] = std::array::from_fn(|l| from[l] + 0.5 * (to[l] - from[l]));
@@ -46,7 +49,7 @@ pub(super) fn leading_values(diagonal: &[f64], below: &[f64], k: usize, monitor:
     Ok(out)
 }
 
-/// An interval with all eigenvalues inside (Gershgorin).
+/// Returns an interval that contains all eigenvalues (Gershgorin).
 fn bounds(diagonal: &[f64], below: &[f64]) -> (f64, f64) {
     let radius = |i: usize| {
         let before = i.checked_sub(1).and_then(|i| below.get(i)).map_or(0.0, |b| b.abs());
@@ -62,7 +65,8 @@ fn bounds(diagonal: &[f64], below: &[f64]) -> (f64, f64) {
 }
 
 simd::vectorized! {
-    /// Counts the eigenvalues below each point. Nothing is fused: the same bits on every processor.
+    /// Returns the number of eigenvalues below each point. No multiplication is fused, so that
+    /// every processor gives the same bits.
     fn below_each [](
         diagonal: &[f64], squares: &[f64], tiny: f64, points: &[f64; LANES],
     ) -> [u64; LANES] where _level in [Avx2]: Level {
@@ -82,7 +86,7 @@ simd::vectorized! {
 mod tests {
     use super::*;
 
-    /// The second difference has eigenvalues `2 - 2 cos(j pi / (p + 1))`.
+    /// Eigenvalues of the second difference are `2 - 2 cos(j pi / (p + 1))`.
     #[test]
     fn eigenvalues_of_the_second_difference() {
         let p = 500;
@@ -94,7 +98,7 @@ mod tests {
         }
     }
 
-    /// Multiple eigenvalues, parts that do not touch, nothing at all, and one.
+    /// Checks multiple eigenvalues, uncoupled blocks, a zero matrix and a matrix of one value.
     #[test]
     fn odd_matrices() {
         let none = Monitor::default();

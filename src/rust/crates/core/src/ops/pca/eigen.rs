@@ -1,9 +1,10 @@
 //! The leading eigenpairs of a symmetric matrix.
 //!
-//! The matrix is reduced to tridiagonal form in place ([`tridiagonal`](super::tridiagonal)). A small share of the eigenvalues
-//! comes by [`bisection`](super::bisection), and their vectors by inverse iteration with orthogonalisation (Peters &
-//! Wilkinson 1971), neither of which needs a second matrix; a large share, and vectors on which the iteration does not
-//! settle, come by divide and conquer.
+//! The matrix is reduced to tridiagonal form in place ([`tridiagonal`](super::tridiagonal)). A
+//! small share of the eigenvalues is found by [`bisection`](super::bisection), and their vectors by
+//! inverse iteration with orthogonalisation (Peters & Wilkinson 1971). Neither needs a second
+//! matrix. A large share is found by divide and conquer, and so are vectors on which the iteration
+//! does not converge.
 
 use super::bisection::leading_values;
 use super::tridiagonal::{reduce, SCRATCH};
@@ -16,15 +17,17 @@ use faer::dyn_stack::{MemBuffer, MemStack, StackReq};
 use faer::linalg::evd::{self_adjoint_evd_scratch, tridiagonal_self_adjoint_evd, ComputeEigenvectors};
 use faer::{Mat, MatMut, Par};
 
-/// Vectors of at most this share of the eigenvalues are found one by one.
+/// The inverse of the largest share of eigenvalues whose vectors are found one by one.
 const FEW: usize = 4;
 
-/// The `k` largest eigenvalues, descending, and their eigenvectors as a row-major `p x k` matrix, of a column-major `p x p`
-/// matrix. Only the lower triangle of `a` is read; it is overwritten. Work is cut into `parts` tasks for the pool this is
-/// called in: a fixed number, because sums, and with them the bits, depend on it (and not on the threads that run them).
+/// Returns the `k` largest eigenvalues, descending, and their eigenvectors as a row-major `p x k`
+/// matrix, of a column-major `p x p` matrix. Reads only the lower triangle of `a` and overwrites
+/// it. Work is cut into `parts` tasks for the pool of the caller. `parts` is fixed because sums,
+/// and with them the bits, depend on it; they do not depend on the number of threads.
 ///
 /// # Errors
-/// [`Error::Numerical`] when the decomposition fails; [`Error::Cancelled`].
+/// [`Error::Numerical`] when the decomposition fails; [`Error::Cancelled`] when the monitor asks to
+/// stop.
 pub(crate) fn leading_eigenpairs(
     a: &mut [f64],
     p: usize,
@@ -32,7 +35,7 @@ pub(crate) fn leading_eigenpairs(
     parts: usize,
     monitor: &Monitor,
 ) -> Result<(Vec<f64>, Vec<f64>)> {
-    // Squares of what is far from 1 would be infinite or nothing.
+    // Squares of values far from 1 would overflow or underflow.
     let largest = a.iter().fold(0.0_f64, |m, x| m.max(x.abs()));
     let out = (largest > 1e100 && largest.is_finite()) || (largest > 0.0 && largest < 1e-100);
     let unit = if out { largest.log2().floor().exp2() } else { 1.0 };
@@ -64,7 +67,8 @@ struct Tridiagonal<'a> {
 }
 
 impl Tridiagonal<'_> {
-    /// The `k` largest eigenvalues, descending, and their vectors, as a row-major `p x k` matrix.
+    /// Returns the `k` largest eigenvalues, descending, and their vectors as a row-major `p x k`
+    /// matrix.
     fn leading(&self, k: usize, monitor: &Monitor) -> Result<(Vec<f64>, Vec<f64>)> {
         let p = self.diagonal.len();
         if k * FEW <= p {
@@ -83,7 +87,7 @@ impl Tridiagonal<'_> {
         Ok((values.into_iter().rev().take(k).collect(), vectors))
     }
 
-    /// All eigenvalues, ascending, and their vectors.
+    /// Returns all eigenvalues, ascending, and writes their vectors into the columns of `vectors`.
     fn decompose(&self, vectors: MatMut<'_, f64>) -> Result<Vec<f64>> {
         let p = self.diagonal.len();
         let (mut diagonal, mut below, mut values) = (Diag::<f64>::zeros(p), Diag::zeros(p), Diag::zeros(p));
@@ -106,7 +110,8 @@ impl Tridiagonal<'_> {
         Ok((0..p).map(|i| values[i]).collect())
     }
 
-    /// Vectors of `values`, which descend; each is kept orthogonal to those before. `None` when one does not settle.
+    /// Returns the vectors of `values`, which descend, each orthogonal to those before. `None` when
+    /// a vector does not converge.
     fn inverse_iteration(&self, values: &[f64]) -> Option<Mat<f64>> {
         let p = self.diagonal.len();
         let norm = (0..p).map(|i| self.row_sum(i)).fold(0.0, f64::max);
@@ -116,10 +121,10 @@ impl Tridiagonal<'_> {
         for (c, &value) in values.iter().enumerate() {
             let shifted = Shifted::new(self, value, norm);
             let mut v: Vec<f64> = (0..p).map(|_| random.uniform() - 0.5).collect();
-            // Two solutions suffice for a well separated value; a third polishes.
+            // Two solves suffice for a well separated value; a third refines.
             let settled = (0..8).any(|round| {
                 shifted.solve(&mut v);
-                // Twice is enough (Kahan, in Parlett 1980).
+                // Orthogonalising twice is enough (Kahan, in Parlett 1980).
                 for _ in 0..2 {
                     scale_to_one(&mut v);
                     for b in 0..c {
@@ -142,7 +147,7 @@ impl Tridiagonal<'_> {
         self.diagonal[i].abs() + before + self.below.get(i).map_or(0.0, |b| b.abs())
     }
 
-    /// Largest `|T v - value v|` over the rows.
+    /// Returns the largest `|T v - value v|` over the rows.
     fn residual(&self, value: f64, v: &[f64]) -> f64 {
         let at = |i: usize| {
             let before = if i > 0 { self.below[i - 1] * v[i - 1] } else { 0.0 };
@@ -153,7 +158,7 @@ impl Tridiagonal<'_> {
     }
 }
 
-/// Whether there was anything to scale.
+/// Scales `v` to a norm of 1. Returns whether its norm was positive and finite.
 fn scale_to_one(v: &mut [f64]) -> bool {
     let largest = v.iter().fold(0.0_f64, |m, x| m.max(x.abs()));
     if !(largest > 0.0 && largest.is_finite()) {
@@ -165,17 +170,17 @@ fn scale_to_one(v: &mut [f64]) -> bool {
     true
 }
 
-/// `T - value I`, factored with partial pivoting: `U` has two diagonals above its own.
+/// The LU factors of `T - value I` with partial pivoting: `U` has two diagonals above its own.
 struct Shifted {
     upper: Vec<[f64; 3]>,
-    /// Multiplier of each row, and whether it changed places with the next.
+    /// The multiplier of each row, and whether the row was swapped with the next.
     steps: Vec<(f64, bool)>,
 }
 
 impl Shifted {
     fn new(t: &Tridiagonal, value: f64, norm: f64) -> Self {
         let p = t.diagonal.len();
-        // The replacement of a pivot of 0: any value far below the matrix.
+        // The replacement of a pivot of 0 may be any value far below the norm of the matrix.
         let tiny = if norm > 0.0 { norm * f64::EPSILON } else { f64::MIN_POSITIVE };
         let above = |i: usize| t.below.get(i).copied().unwrap_or(0.0);
         let (mut upper, mut steps) = (Vec::with_capacity(p), Vec::with_capacity(p));
@@ -211,7 +216,7 @@ impl Shifted {
             let [d, a, b] = self.upper[i];
             let above = a * v.get(i + 1).copied().unwrap_or(0.0) + b * v.get(i + 2).copied().unwrap_or(0.0);
             v[i] = (v[i] - above) / d;
-            // Growth without end is scaled away: only the direction counts.
+            // The vector is scaled down before it overflows: only its direction counts.
             if v[i].abs() > 1e150 {
                 let by = 1.0 / v[i].abs();
                 v.iter_mut().for_each(|x| *x *= by);
@@ -228,7 +233,8 @@ mod tests {
         (0..a.ncols()).flat_map(|j| (0..a.nrows()).map(move |i| (i, j))).map(|at| a[at]).collect()
     }
 
-    /// `A v = l v`, orthonormal, and the values of faer's own decomposition.
+    /// Eigenpairs satisfy `A v = l v`, vectors are orthonormal, and values agree with faer's own
+    /// decomposition.
     fn check(a: &Mat<f64>, k: usize) {
         let p = a.nrows();
         let (values, v) = leading_eigenpairs(&mut columns(a), p, k, 1, &Monitor::default()).unwrap();
@@ -261,7 +267,8 @@ mod tests {
             }
         }
         let p = 60;
-        // Zero; the identity; three values twenty times each; rank one; a block matrix with equal blocks.
+        // A zero matrix, the identity, three values twenty times each, a matrix of rank one, and a
+        // block matrix with equal blocks.
         check(&Mat::zeros(p, p), 10);
         check(&Mat::identity(p, p), 10);
         check(&Mat::from_fn(p, p, |i, j| if i == j { (i % 3) as f64 } else { 0.0 }), 15);
@@ -270,7 +277,8 @@ mod tests {
             &Mat::from_fn(p, p, |i, j| if i / 10 == j / 10 { 1.0 / (1.0 + (i % 10 + j % 10) as f64) } else { 0.0 }),
             15,
         );
-        // Values over sixteen decades, and Wilkinson's pairs that agree to all digits.
+        // Values over sixteen decades, and Wilkinson's pairs of eigenvalues, which agree to all
+        // digits.
         check(&Mat::from_fn(p, p, |i, j| if i == j { 10f64.powi(-(i as i32 % 17)) } else { 1e-9 }), 15);
         let wilkinson = |i: usize, j: usize| match i.abs_diff(j) {
             0 => (i as f64 - 30.0).abs(),

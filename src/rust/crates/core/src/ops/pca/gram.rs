@@ -1,8 +1,9 @@
 //! Second moments of columns, `X' X`, in f64.
 //!
-//! Rows are gathered into slabs. A slab of sparse rows is added by [`Tiles`], one of dense rows as one dense product.
-//! Threads own columns, so the order of every sum within a run is that of the rows. A run is long ([`LONG_RUN`] blocks): the
-//! moments of 5,000 genes are 100 MB, those of the first run become the result, and only past it are there two.
+//! Rows are gathered into slabs. A slab of sparse rows is added by [`Tiles`], a slab of dense rows
+//! as one dense product. Threads own columns, so that every sum within a run is in row order. A run
+//! is long ([`LONG_RUN`] blocks), as the moments of 5,000 genes take 100 MB. The moments of the
+//! first run become the result; only a matrix of more runs needs memory for a second set.
 //!
 //! [`LONG_RUN`]: crate::stream::LONG_RUN
 
@@ -22,10 +23,12 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// Columns a thread owns at a time.
+/// The number of columns that a thread owns at a time.
 const PANEL: usize = 128;
-/// Columns below a panel that go into one product with it, and [`STEP`] rows. Without a look at the processor's caches,
-/// faer cuts longer ones into strips of 32 columns, where its kernels take 48 with AVX-512 and 12 with AVX2.
+/// The number of columns below a panel that go into one product with it and with [`STEP`] rows.
+/// faer, which does not know the caches of the processor here, cuts products of more columns into
+/// strips of 32. Its kernels take 48 columns with AVX-512 and 12 with AVX2, neither of which
+/// divides 32.
 const HEIGHT: usize = 672;
 
 /// The pass that adds up the second moments of `p` columns.
@@ -41,7 +44,8 @@ pub(super) struct GramPass<'a> {
 }
 
 impl<'a> GramPass<'a> {
-    /// Of values that have 32 bits (`single`) or more.
+    /// Makes the pass for `p` columns. Values of at most 32 bits (`single`) are multiplied in f32
+    /// within a slab.
     pub(super) fn new(deltas: &'a Deltas, p: usize, single: bool, session: &'a Session) -> Result<Self> {
         Ok(GramPass { deltas, p, single, session, pool: session.pool()? })
     }
@@ -81,25 +85,27 @@ impl Reducer for GramPass<'_> {
     }
 }
 
-/// Sparse rows: sums within a slab have the width of the matrix's values.
+/// The moments of sparse rows: sums within a slab have the width of the values of the matrix.
 #[derive(Serialize, Deserialize)]
 enum Sparse {
     Single(Tiles<f32>),
     Double(Tiles<f64>),
 }
 
-/// The accumulator.
+/// The state of the pass: second moments of the rows so far.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Gram {
     p: usize,
     sparse: Sparse,
-    /// Of dense rows: their number, and column-major `p x p`, only the lower triangle of which is filled.
+    /// The number of dense rows, and their products: column-major `p x p`, of which only the lower
+    /// triangle is filled.
     n: usize,
     products: Vec<f64>,
     sums: Vec<f64>,
-    /// Dense columns are shifted by the mean of the first block of their run, which keeps large offsets exact.
+    /// The shift of dense columns: the mean of the first block of their run. It keeps large offsets
+    /// exact.
     shift: Option<Vec<f64>>,
-    /// Rows that wait for others; none once a run is closed.
+    /// The rows that wait for a full slab; empty once a run is closed.
     #[serde(skip)]
     slab: Slab,
 }
@@ -133,7 +139,7 @@ impl Gram {
         std::mem::take(&mut self.slab).flush(&mut |slab| self.add(slab, pass))
     }
 
-    /// Adds the moments of other rows, around their own shift.
+    /// Adds the moments of other rows, which have a shift of their own.
     fn merge(&mut self, next: Gram) {
         if let Some(shift) = next.shift {
             let Some(own) = &self.shift else {
@@ -152,7 +158,7 @@ impl Gram {
         match (&mut self.sparse, next.sparse) {
             (Sparse::Single(own), Sparse::Single(next)) => own.merge(next),
             (Sparse::Double(own), Sparse::Double(next)) => own.merge(next),
-            // The width is one of the matrix.
+            // All runs of a matrix have the same width.
             _ => {}
         }
     }
@@ -185,7 +191,7 @@ impl Gram {
         Ok(())
     }
 
-    /// Adds dense rows, the columns of `t`.
+    /// Adds dense rows, which are the columns of `t`.
     fn add_dense(&mut self, t: MatRef<'_, f64>, pool: &rayon::ThreadPool) {
         let p = self.p;
         pool.install(|| {

@@ -1,10 +1,12 @@
-//! Leading components of matrices too wide for their second moments to be kept: block Lanczos with full
-//! orthogonalisation and thick restarts (Golub & Underwood 1977; Wu & Simon 2000), one pass over the matrix a step.
+//! Leading components of matrices that are too wide to keep their second moments: block Lanczos
+//! with full orthogonalisation and thick restarts (Golub & Underwood 1977; Wu & Simon 2000), with
+//! one pass over the matrix a step.
 //!
-//! `A = X' X` is only ever applied to a block of vectors. With `Q` the orthonormal vectors so far and `A Q = Q T + B R E'`,
-//! the leading eigenpairs of the small matrix `T` give the components, and `R` times the last rows of its eigenvectors
-//! their residuals, `A v - l v`, exactly: the steps end when every one is small against its eigenvalue. The start is
-//! random with a fixed seed; every sum runs in the order of rows and columns, so the bits do not depend on threads.
+//! `A = X' X` is only ever applied to a block of vectors. Let `Q` be the orthonormal vectors so far
+//! and `A Q = Q T + B R E'`. The leading eigenpairs of the small matrix `T` give the components.
+//! `R` times the last rows of its eigenvectors gives their exact residuals `A v - l v`. The steps
+//! end when every residual is small against its eigenvalue. The start is random with a fixed seed.
+//! Every sum runs in the order of rows and columns, so that the bits do not depend on threads.
 
 use super::eigen::leading_eigenpairs;
 use super::vectors::{matrix, TOGETHER};
@@ -16,31 +18,32 @@ use faer::{Accum, Mat, MatRef, Par};
 
 /// A residual is small when its norm is below this share of its eigenvalue.
 pub(super) const TOLERANCE: f64 = 1e-6;
-/// Passes after which the present vectors are taken as they are, whatever their residuals.
+/// The number of passes after which the present vectors are taken, whatever their residuals.
 const MAX_STEPS: usize = 100;
-/// Bytes of the vectors kept between restarts.
+/// The bytes of the vectors kept between restarts.
 const BASIS: usize = 192 << 20;
 
-/// The decomposition found.
+/// A truncated eigendecomposition, with its accuracy.
 pub(super) struct Found {
-    /// Eigenvalues, descending.
+    /// The eigenvalues, descending.
     pub(super) values: Vec<f64>,
-    /// Their vectors, row-major `p x k`.
+    /// The eigenvectors, row-major `p x k`.
     pub(super) vectors: Vec<f64>,
-    /// Largest norm of a residual over its eigenvalue.
+    /// The largest norm of a residual over its eigenvalue.
     pub(super) residual: f64,
-    /// Applications of the matrix.
+    /// The number of applications of the matrix.
     pub(super) steps: usize,
 }
 
-/// Vectors of a block: more than the `k` asked for, which speeds up convergence, in multiples of what is computed
-/// together.
+/// Returns the number of vectors of a block. It is more than the `k` asked for, which speeds up
+/// convergence, and a multiple of [`TOGETHER`], unless `p` is smaller.
 pub(super) fn block_width(p: usize, k: usize) -> usize {
     (k + 14).next_multiple_of(TOGETHER).min(3 * TOGETHER).min(p)
 }
 
-/// The `k` leading eigenpairs of a symmetric `p x p` matrix without negative eigenvalues, given as its product with a
-/// block of [`block_width`] columns; `4 * (k + 3 * block_width)` is at most `p`.
+/// Returns the `k` leading eigenpairs of a symmetric `p x p` matrix without negative eigenvalues.
+/// `apply` multiplies the matrix with a block of [`block_width`] columns. `4 * (k + 3 *
+/// block_width)` is at most `p`.
 ///
 /// # Errors
 /// Errors of `apply` and of the small decompositions.
@@ -49,7 +52,7 @@ pub(super) fn leading(p: usize, k: usize, apply: impl FnMut(&Mat<f64>) -> Result
     within(p, k, (BASIS / (8 * p)).clamp(fewest, fewest.max(1024)), apply)
 }
 
-/// [`leading`] with at most `most` vectors between restarts.
+/// Returns the eigenpairs of [`leading`] with at most `most` vectors between restarts.
 fn within(p: usize, k: usize, most: usize, mut apply: impl FnMut(&Mat<f64>) -> Result<Mat<f64>>) -> Result<Found> {
     let width = block_width(p, k);
     let keep = (most / 2).max(k + width);
@@ -80,7 +83,7 @@ fn within(p: usize, k: usize, most: usize, mut apply: impl FnMut(&Mat<f64>) -> R
         let full = used + width > most;
         let wanted = if full { keep.min(used) } else { k };
         if used >= k {
-            // Small: nobody waits for it.
+            // The matrix is small, so that the decomposition needs no monitor.
             let mut projected: Vec<f64> = (0..used).flat_map(|j| &small.col_as_slice(j)[..used]).copied().collect();
             let (values, vectors) = leading_eigenpairs(&mut projected, used, wanted, 1, &Monitor::default())?;
             let residual = (0..k).map(|i| {
@@ -98,7 +101,7 @@ fn within(p: usize, k: usize, most: usize, mut apply: impl FnMut(&Mat<f64>) -> R
                 return Ok(Found { values: values[..k].to_vec(), vectors: rows, residual, steps });
             }
             if full {
-                // Go on from the best vectors so far.
+                // The restart keeps the best vectors so far.
                 let vectors = Mat::from_fn(used, wanted, |i, j| vectors[i * wanted + j]);
                 let best = times(&basis, used, &vectors)?;
                 basis.as_mut().subcols_mut(0, wanted).copy_from(&best);
@@ -111,14 +114,15 @@ fn within(p: usize, k: usize, most: usize, mut apply: impl FnMut(&Mat<f64>) -> R
     }
 }
 
-/// The first `used` columns of `basis` times `vectors`.
+/// Multiplies the first `used` columns of `basis` with `vectors`.
 fn times(basis: &Mat<f64>, used: usize, vectors: &Mat<f64>) -> Result<Mat<f64>> {
     let mut out = matrix(basis.nrows(), vectors.ncols(), |_, _| 0.0)?;
     matmul(&mut out, Accum::Replace, basis.as_ref().subcols(0, used), vectors, 1.0, Par::Seq);
     Ok(out)
 }
 
-/// Takes from `block` its part along the orthonormal columns of `basis`, twice for the sake of rounding; gives the part.
+/// Subtracts from `block` its part along the orthonormal columns of `basis`, and returns that part.
+/// It does so twice, for the sake of rounding.
 fn project_out(block: &mut Mat<f64>, basis: MatRef<'_, f64>) -> Result<Mat<f64>> {
     let mut total = Mat::zeros(basis.ncols(), block.ncols());
     for _ in 0..2 {
@@ -130,9 +134,10 @@ fn project_out(block: &mut Mat<f64>, basis: MatRef<'_, f64>) -> Result<Mat<f64>>
     Ok(total)
 }
 
-/// Makes the columns of `block` orthonormal, and orthogonal to `basis`, which they are up to rounding; gives the upper
-/// triangle that takes them back. A column with nothing left of its own (a norm of at most `negligible`) becomes a random
-/// direction, and its entry on the diagonal 0.
+/// Makes the columns of `block` orthonormal, and orthogonal to `basis` where rounding has left them
+/// not quite so. Returns the upper triangular `R` of the QR decomposition. A column with a
+/// remainder of norm at most `negligible` becomes a random direction; its entry on the diagonal is
+/// then 0.
 fn orthonormalise(
     block: &mut Mat<f64>,
     basis: MatRef<'_, f64>,
@@ -150,7 +155,7 @@ fn orthonormalise(
         if left > negligible {
             r[(c, c)] = left;
             if left < 1e-2 * whole {
-                // After cancellation, the part along the basis is large against the rest.
+                // After cancellation the part along the basis is large against the remainder.
                 project_out(&mut column, basis)?;
                 left = norm(&column);
             }
@@ -166,7 +171,7 @@ fn orthonormalise(
     Ok(r)
 }
 
-/// The norm of a single column.
+/// Returns the norm of a single column.
 fn norm(column: &Mat<f64>) -> f64 {
     (0..column.nrows()).map(|i| column[(i, 0)] * column[(i, 0)]).sum::<f64>().sqrt()
 }
@@ -175,7 +180,7 @@ fn norm(column: &Mat<f64>) -> f64 {
 mod tests {
     use super::*;
 
-    /// A diagonal matrix with eigenvalues close together, and few enough vectors for several restarts.
+    /// Checks a diagonal matrix with close eigenvalues, and few enough vectors that restarts occur.
     #[test]
     fn restarts_lose_nothing() {
         let (p, k) = (1500, 10);

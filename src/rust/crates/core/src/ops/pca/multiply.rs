@@ -1,9 +1,10 @@
-//! `X' X` times a block of vectors, in one pass over rows, in f64.
+//! Multiplies `X' X` with a block of vectors, in one pass over rows, in f64.
 //!
-//! A slab of rows is multiplied with the block, then its transpose with the result. Sparse rows are turned into columns a
-//! panel at a time: a row of the block is read once for all its entries, and what they meet, a panel's results, stays in
-//! the second-level cache. Threads own rows in the first half and columns in the second, so that every sum runs in the
-//! order of columns or rows.
+//! A slab of rows is multiplied with the block, then its transpose with the result. Sparse rows are
+//! turned into columns, a panel of rows at a time. A row of the block is then read once for all
+//! entries of its column, and the panel's results stay in the second-level cache. Threads own rows
+//! in the first half and columns in the second, so that every sum runs in the order of columns or
+//! rows.
 
 use super::rows::{Deltas, Rows};
 use super::slab::Slab;
@@ -22,23 +23,23 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// The name of a product in errors.
+/// The name, in errors, of a product.
 const PRODUCT: &str = "pca: products with a block of vectors";
-/// Rows of a panel.
+/// The number of rows of a panel.
 const PANEL_ROWS: usize = 256;
-/// Columns a thread owns at a time.
+/// The number of columns that a thread owns at a time.
 const COLUMNS: usize = 512;
 
-/// The pass that multiplies.
+/// The pass that multiplies `X' X` with a block of vectors.
 #[derive(Serialize)]
 pub(super) struct Multiply<'a> {
     deltas: &'a Deltas,
     p: usize,
     width: usize,
-    /// Taken from dense values, and from stored ones, before they are multiplied.
+    /// The shift is subtracted from dense values, the centre from stored ones, before the product.
     shift: Option<&'a [f64]>,
     centre: Option<&'a [f64]>,
-    /// For each [`TOGETHER`] vectors, `p` rows of them.
+    /// The block in pieces of [`TOGETHER`] vectors, each `p` rows, row-major.
     block: Vec<Vec<f64>>,
     #[serde(skip)]
     ranks: Vec<u32>,
@@ -48,17 +49,18 @@ pub(super) struct Multiply<'a> {
     pool: Arc<rayon::ThreadPool>,
 }
 
-/// The product so far, laid out as the block.
+/// The product so far, laid out like the block.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Product {
     product: Vec<Vec<f64>>,
-    /// Rows that wait for others; none once a run is closed.
+    /// The rows that wait for a full slab; empty once a run is closed.
     #[serde(skip)]
     slab: Slab,
 }
 
 impl<'a> Multiply<'a> {
-    /// With the columns of `block`, `p` rows each; of dense rows less `shift`, of stored values less `centre`.
+    /// Makes the pass for the columns of `block`, of `p` rows each. `shift` is subtracted from
+    /// dense rows, `centre` from stored values.
     pub(super) fn new(
         deltas: &'a Deltas,
         block: &Mat<f64>,
@@ -118,7 +120,7 @@ impl Reducer for Multiply<'_> {
     type Part = Rows;
     no_rows!();
     type State = Product;
-    /// `p x width`.
+    /// The product, `p x width`.
     type Output = Mat<f64>;
 
     fn map(&self, block: Block) -> Result<(Rows, ())> {
@@ -154,7 +156,7 @@ impl Reducer for Multiply<'_> {
     }
 }
 
-/// Dense rows, the same in two dense products.
+/// Adds the products of a slab of dense rows, as two dense products.
 fn add_dense(slab: &Slab, block: &[Vec<f64>], product: &mut [Vec<f64>]) -> Result<()> {
     const ROWS: usize = 32;
     let t = slab.transposed();
@@ -178,7 +180,7 @@ fn add_dense(slab: &Slab, block: &[Vec<f64>], product: &mut [Vec<f64>]) -> Resul
 }
 
 simd::vectorized! {
-    /// Adds to the rows of `result` the panel's rows times `block`.
+    /// Adds the panel's rows times `block` to the rows of `result`.
     fn times_block [](panel: &Panel<f64>, block: &[f64], result: &mut [f64]) where level in [Avx2]: Level {
         let mut start = 0;
         for (&end, row) in panel.ends.iter().zip(block.as_chunks::<TOGETHER>().0) {
@@ -195,7 +197,8 @@ simd::vectorized! {
 }
 
 simd::vectorized! {
-    /// Adds to `to`, one row for each of `columns`, the transposed columns of the panel times `result`.
+    /// Adds the transposed columns of the panel times `result` to `to`, which has one row for each
+    /// of `columns`.
     fn add_transposed [](panel: &Panel<f64>, columns: std::ops::Range<usize>, result: &[f64], to: &mut [f64]) where level in [Avx2]: Level {
         let mut start = if columns.start == 0 { 0 } else { panel.ends[columns.start - 1] as usize };
         for (&end, to) in panel.ends[columns].iter().zip(to.as_chunks_mut::<TOGETHER>().0) {

@@ -1,4 +1,4 @@
-//! The passes of a PCA that do not multiply genes: moments before, coordinates after.
+//! The passes of a PCA that multiply no pairs of genes: the moments before, the coordinates after.
 
 use super::rows::Deltas;
 use crate::error::Result;
@@ -8,7 +8,7 @@ use crate::ops::moments::Moments;
 use crate::stream::{adds_up, no_rows, Needs, Reducer};
 use serde::Serialize;
 
-/// Moments of the deltas of every column, and how many are stored.
+/// The pass that gives the moments of the deltas of every column, and the number of stored values.
 #[derive(Serialize)]
 pub(super) struct Deviations<'a> {
     pub(super) deltas: &'a Deltas,
@@ -48,11 +48,12 @@ impl Reducer for Deviations<'_> {
     }
 }
 
-/// Coordinates of the cells, `n x k`, and where they are asked for their moments.
+/// The pass that gives the coordinates of the cells, `n x k`, and their moments where `moments` is
+/// set.
 #[derive(Serialize)]
 pub(super) struct Project<'a> {
     pub(super) deltas: &'a Deltas,
-    /// Cells, components.
+    /// The numbers of cells and components.
     pub(super) shape: (usize, usize),
     pub(super) loadings: &'a [f64],
     pub(super) offset: &'a [f64],

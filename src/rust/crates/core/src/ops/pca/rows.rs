@@ -1,4 +1,4 @@
-//! Rows of a chain as what PCA adds up: stored deltas, or dense values.
+//! The rows of a chain in the form that PCA adds up: stored deltas, or dense values.
 
 use crate::chain::{nodes, LazyMatrix};
 use crate::element::Data;
@@ -13,7 +13,8 @@ use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use serde::Serialize;
 
-/// A chain split into a part that is read and a centring scale applied here, so that the matrix stays sparse.
+/// A chain, split into a part that is read and a centring scale that is applied here, so that the
+/// matrix stays sparse. A delta is the difference of a value to the value that a zero becomes.
 #[derive(Serialize)]
 pub(super) struct Deltas {
     #[serde(skip)]
@@ -29,7 +30,7 @@ struct Scale {
     max: f64,
 }
 
-/// The scaling of one column, its parameters side by side.
+/// The scaling of one column, with its parameters side by side.
 #[derive(Serialize)]
 struct Column {
     mean: f64,
@@ -67,12 +68,13 @@ impl Deltas {
         Deltas { chain: x.clone(), scale: None, check }
     }
 
-    /// The matrix that is read.
+    /// Returns the matrix that is read.
     pub(super) fn chain(&self) -> &LazyMatrix {
         &self.chain
     }
 
-    /// The value added to the deltas of each column to get its values; dense rows are shifted by `shift` instead.
+    /// Returns the values to add to the deltas of each column to get its values. For dense rows
+    /// without a scale this is `shift`.
     pub(super) fn base(&self, p: usize, shift: Option<&[f64]>) -> Vec<f64> {
         match (&self.scale, shift) {
             (Some(s), _) => s.columns.iter().map(|c| c.base).collect(),
@@ -81,7 +83,7 @@ impl Deltas {
         }
     }
 
-    /// The deltas of a block's rows.
+    /// Returns the deltas of a block's rows.
     pub(super) fn rows(&self, block: Block) -> Result<Rows> {
         let block = block.into_float()?;
         self.check.block(&block)?;
@@ -122,7 +124,7 @@ impl Rows {
         self.positions.len()
     }
 
-    /// Count, means and squared deviations of each column, and how many values it stores.
+    /// Returns count, means and squared deviations of each column, and how many values it stores.
     pub(super) fn moments(&self) -> Result<(Moments, Vec<u32>)> {
         let Some((indptr, indices)) = &self.csr else {
             let all = Moments::of_dense(self.values.chunks(self.n_cols.max(1)), |x| x);
@@ -136,14 +138,16 @@ impl Rows {
         Ok((columns.moments(rows())?, stored))
     }
 
-    /// Takes `centre` from the stored values of its column; of sparse rows.
+    /// Subtracts `centre` of its column from each stored value of sparse rows. Dense rows stay as
+    /// they are.
     pub(super) fn less(&mut self, centre: &[f64]) {
         if let Some((_, indices)) = &self.csr {
             self.values.iter_mut().zip(indices).for_each(|(v, &c)| *v -= centre[c as usize]);
         }
     }
 
-    /// `offset + (row - shift) * loadings`, row-major; `moments` become those of its columns, but for a constant.
+    /// Returns `offset + (row - shift) * loadings` of each row, row-major. Sets `moments`, if
+    /// given, to the moments of these columns; for dense rows `offset` is left out of the moments.
     pub(super) fn project(
         &self,
         loadings: &[f64],
@@ -155,7 +159,7 @@ impl Rows {
         let (n, p) = (self.n_rows(), self.n_cols);
         let what = "pca: coordinates of a block of cells";
         let mut out = memory::zeros(n * k, what)?;
-        // Row-major, before they are narrowed; of sparse rows only where they are needed.
+        // Row-major, in f64. Sparse rows need it for the moments only.
         let mut product = memory::zeros(if self.csr.is_none() || moments.is_some() { n * k } else { 0 }, what)?;
         match &self.csr {
             Some((indptr, indices)) => {
@@ -175,7 +179,7 @@ impl Rows {
                 if let Some(shift) = shift {
                     values.chunks_mut(p).for_each(|r| r.iter_mut().zip(shift).for_each(|(v, s)| *v -= s));
                 }
-                // Column-major k x n and p x n are row-major n x k and n x p.
+                // A column-major `k x n` matrix is a row-major `n x k` one.
                 let dst = MatMut::from_column_major_slice_mut(&mut product, k, n);
                 let l = MatRef::from_column_major_slice(loadings, k, p);
                 let v = MatRef::from_column_major_slice(&values, p, n);
@@ -193,12 +197,12 @@ impl Rows {
 }
 
 simd::vectorized! {
-    /// Adds to `sum` the sum of `values[e]` times row `columns[e]` of `rows`, whose rows are as wide as `sum`. Nothing is
-    /// contracted: the same bits on every processor.
+    /// Adds to `sum` the sum of `values[e]` times row `columns[e]` of `rows`, whose rows are as
+    /// wide as `sum`. No multiplication is fused, so that every processor gives the same bits.
     fn add_rows [](columns: &[u32], values: &[f64], rows: &[f64], sum: &mut [f64]) where _level in [Avx2]: Level {
         let k = sum.len();
         let mut from = 0;
-        // Pieces of the sum stay in registers.
+        // Pieces of the sum fit in registers.
         while from + LANES <= k {
             piece::<LANES>(columns, values, rows, k, from, sum);
             from += LANES;
@@ -214,7 +218,7 @@ simd::vectorized! {
     }
 }
 
-/// [`add_rows`] for the columns `from..from + N` of `sum`.
+/// Adds the columns `from..from + N` of the sum of [`add_rows`].
 #[inline(always)]
 fn piece<const N: usize>(columns: &[u32], values: &[f64], rows: &[f64], k: usize, from: usize, sum: &mut [f64]) {
     let mut part = [0.0; N];
@@ -228,5 +232,5 @@ fn piece<const N: usize>(columns: &[u32], values: &[f64], rows: &[f64], k: usize
     sum[from..from + N].copy_from_slice(&part);
 }
 
-/// Components summed together.
+/// The number of components that are summed together.
 const LANES: usize = 40;

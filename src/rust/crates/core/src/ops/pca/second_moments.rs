@@ -1,20 +1,22 @@
-//! Second moments of columns around a shift, as the pass gives them and as they are merged.
+//! Second moments of columns around a shift: the result of the pass, and its change to another
+//! shift for merging.
 
-/// The name of second moments in errors.
+/// The name, in errors, of second moments.
 pub(super) const PRODUCTS: &str = "pca: products of all pairs of genes";
-/// Sums of the products of all pairs of columns.
+/// The sums of the products of all pairs of columns.
 pub(super) struct SecondMoments {
-    /// Sums of products, column-major `p x p`, lower triangle.
+    /// The sums of products, column-major `p x p`, lower triangle.
     pub(super) products: Vec<f64>,
-    /// Column sums.
+    /// The column sums.
     pub(super) sums: Vec<f64>,
-    /// The shift taken from every value of a column first, for both.
+    /// The shift that is subtracted from every value of a column, for sums and products.
     pub(super) shift: Vec<f64>,
     /// Whether the rows were dense.
     pub(super) dense: bool,
 }
 
-/// Second moments of `n` rows around other shifts: of values that lie `by` higher above them, with their sums.
+/// The change of second moments of `n` rows to other shifts. `by` is the old shift less the new
+/// one, `sums` the sums around the old shift.
 pub(super) struct Moved<'a> {
     n: f64,
     by: Vec<f64>,
@@ -22,7 +24,7 @@ pub(super) struct Moved<'a> {
 }
 
 impl<'a> Moved<'a> {
-    /// From the shifts `from` to the shifts `to`.
+    /// Makes the change from the shifts `from` to the shifts `to`.
     pub(super) fn new(
         n: usize,
         to: impl Iterator<Item = f64>,
@@ -32,13 +34,14 @@ impl<'a> Moved<'a> {
         Moved { n: n as f64, by: to.zip(from).map(|(to, from)| from - to).collect(), sums }
     }
 
-    /// The sum of the products of two columns, which was `product`.
+    /// Returns the sum of the products of columns `i` and `j` around the new shifts; `product` is
+    /// the sum around the old ones.
     #[inline(always)]
     pub(super) fn product(&self, i: usize, j: usize, product: f64) -> f64 {
         product + (self.by[i] * self.sums[j] + self.by[j] * self.sums[i] + self.n * self.by[i] * self.by[j])
     }
 
-    /// The sum of a column.
+    /// Returns the sum of column `j` around its new shift.
     pub(super) fn sum(&self, j: usize) -> f64 {
         self.sums[j] + self.n * self.by[j]
     }

@@ -1,35 +1,36 @@
-//! Rows gathered until there are enough of them to share out between threads.
+//! Gathers rows until there are enough of them to share out between threads.
 
 use super::rows::Rows;
 use crate::error::Result;
 
-/// Values of a dense slab (16 MB).
+/// The number of values of a dense slab (16 MB).
 const DENSE: usize = 1 << 21;
-/// Rows of which a larger dense slab has a multiple: those of a product.
+/// The number of rows of one dense product. A dense slab with more rows has a multiple of it.
 pub(super) const STEP: usize = 384;
-/// Stored values (12 MB) and rows after which a sparse slab ends.
+/// The numbers of stored values (12 MB) and of rows after which a sparse slab ends.
 const SPARSE: (usize, usize) = (1 << 20, 4096);
 
-/// Consecutive rows of a pass; its size depends on the rows alone, never on threads or memory.
+/// Consecutive rows of a pass. The size of a slab depends on the rows alone, never on threads or
+/// memory.
 #[derive(Debug, Default)]
 pub(super) struct Slab {
     p: usize,
-    /// Ends of the rows among `indices` and `values`; of sparse rows.
+    /// The ends of sparse rows in `indices` and `values`, after a 0.
     pub(super) indptr: Vec<usize>,
-    /// Column of each value; empty for dense rows.
+    /// The column of each value; empty for dense rows.
     pub(super) indices: Vec<u32>,
-    /// Stored values, or dense row-major ones.
+    /// The stored values, or the values of dense rows, row-major.
     pub(super) values: Vec<f64>,
     pub(super) dense: bool,
 }
 
 impl Slab {
-    /// For rows of `p` columns.
+    /// Makes an empty slab for rows of `p` columns.
     pub(super) fn new(p: usize) -> Self {
         Slab { p, indptr: vec![0], ..Slab::default() }
     }
 
-    /// Adds rows, dense ones less `shift`, and calls `full` on every slab completed.
+    /// Adds rows (dense ones less `shift`) and calls `full` on every completed slab.
     ///
     /// # Errors
     /// Errors of `full`.
@@ -69,7 +70,7 @@ impl Slab {
         Ok(())
     }
 
-    /// Calls `full` on what is left.
+    /// Calls `full` on the rows that are left, and empties the slab.
     ///
     /// # Errors
     /// Errors of `full`.
@@ -83,7 +84,7 @@ impl Slab {
         Ok(())
     }
 
-    /// Dense rows as a `p x n` matrix.
+    /// Returns dense rows as a `p x n` matrix.
     pub(super) fn transposed(&self) -> faer::MatRef<'_, f64> {
         let p = self.p.max(1);
         faer::MatRef::from_column_major_slice(&self.values, p, self.values.len() / p)

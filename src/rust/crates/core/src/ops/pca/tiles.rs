@@ -1,16 +1,18 @@
-//! `X' X` of sparse rows as sparse times dense products, by tiles of columns.
+//! Computes `X' X` of sparse rows as sparse times dense products, by tiles of columns.
 //!
-//! Columns are ranked by how many values they hold, rarest first. The product of two columns is taken over the stored
-//! values of the rarer one: a tile of [`Lanes::WIDTH`] columns is laid out densely, and each stored value of every column
-//! of lower rank adds a multiple of one row of that tile to a sum held in registers. The work is the number of stored
-//! values times the width, a fraction of a dense product, at the same speed per operation.
+//! Columns are ranked by how many values they hold, rarest first. The product of two columns is
+//! taken over the stored values of the rarer one. A tile of [`Lanes::WIDTH`] columns is laid out
+//! densely. Each stored value of every column of lower rank adds a multiple of one row of that tile
+//! to a sum held in registers. The work is the number of stored values times the width: a fraction
+//! of a dense product, at the same speed per operation.
 //!
-//! Sums of a slab are formed in the width of the values (f32 for f32 matrices: a few thousand products, added up in
-//! groups of [`PANEL_ROWS`] rows) and slabs add up in f64. Products are those of values less the mean of their column in
-//! the first slab, so that what is summed has no large common part: the dense side is laid out so, and what the values of
-//! the sparse side lack is added for a whole slab, as it depends on the column alone. A column with a value in every row
-//! of a slab is shifted itself, as nearly constant ones would cancel. A tile belongs to one thread, which adds panel after
-//! panel: the bits do not depend on the number of threads.
+//! Sums of a slab are formed in the width of the values: f32 for f32 matrices, a few thousand
+//! products, added up in groups of [`PANEL_ROWS`] rows. Slabs add up in f64. Each value is taken
+//! less the mean of its column in the first slab, so that what is summed has no large common part.
+//! The dense side is laid out with this shift. The shift of the sparse side depends on the column
+//! alone and is corrected once for a whole slab. A column with a value in every row of a slab is
+//! shifted itself, as nearly constant columns would cancel. A tile belongs to one thread, which
+//! adds panel after panel, so that the bits do not depend on the number of threads.
 
 use super::second_moments::{Moved, SecondMoments, PRODUCTS};
 use crate::error::Result;
@@ -19,16 +21,17 @@ use crate::simd::{self, Level};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-/// Rows laid out densely at a time: with a tile's width they stay in the first-level cache.
+/// The number of rows laid out densely at a time: a tile of them stays in the first-level cache.
 const PANEL_ROWS: usize = 96;
 
-/// A width of floats the inner loop is compiled for.
+/// A width of floats that the inner loop is compiled for.
 pub(super) trait Lanes: Copy + Send + Sync + 'static {
-    /// Columns of a tile: eight vector registers.
+    /// The number of columns of a tile: eight vector registers.
     const WIDTH: usize;
     fn narrow(x: f64) -> Self;
     fn widen(self) -> f64;
-    /// Adds to row `j` of `sums`, `WIDTH` wide, the stored values of column `j` times their rows of `dense`.
+    /// Adds to row `j` of `sums`, `WIDTH` wide, the stored values of column `j` times their rows of
+    /// `dense`.
     fn multiply(ends: &[u32], rows: &[u8], values: &[Self], dense: &[Self], sums: &mut [Self]);
 }
 
@@ -76,9 +79,9 @@ macro_rules! lanes {
 lanes!(f32, 64, fused_f32);
 lanes!(f64, 32, fused);
 
-/// Up to 256 rows by column, columns in the order of their rank.
+/// At most 256 rows, sorted by column. Columns are in the order of their rank.
 pub(super) struct Panel<T> {
-    /// End of each column's entries.
+    /// The end of each column's entries.
     pub(super) ends: Vec<u32>,
     pub(super) rows: Vec<u8>,
     pub(super) values: Vec<T>,
@@ -102,19 +105,20 @@ impl<T: Lanes> Panel<T> {
                 *at += 1;
             }
         }
-        // Every column's start has moved to its end.
+        // Each entry has moved from the start of its column to the end.
         next.truncate(rank.len());
         Ok(Panel { ends: next, rows, values: by_column })
     }
 }
 
-/// The accumulator: for each tile of columns (by rank) the products with all columns up to its last.
+/// The state of the pass: for each tile of columns (by rank), the products with all columns up to
+/// its last.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Tiles<T> {
     p: usize,
-    /// Rows.
+    /// The number of rows.
     n: usize,
-    /// Rank of each column and what its dense side is shifted by; made of the first slab.
+    /// The rank of each column and the shift of its dense side, both set by the first slab.
     rank: Vec<u32>,
     shift: Vec<T>,
     tiles: Vec<Vec<f64>>,
@@ -127,7 +131,8 @@ impl<T: Lanes> Tiles<T> {
     }
 
     fn start(&mut self, n: usize, indices: &[u32], values: &[f64]) -> Result<()> {
-        // Values, the first, and the sum of what the others lie above it.
+        // The number of stored values, the first of them, and the sum of the differences of all to
+        // the first.
         let mut stored = vec![(0usize, 0.0, 0.0); self.p];
         for (&c, &v) in indices.iter().zip(values) {
             let (count, first, above) = &mut stored[c as usize];
@@ -148,16 +153,16 @@ impl<T: Lanes> Tiles<T> {
         Ok(())
     }
 
-    /// Adds a slab of rows, on the threads of the pool this is called in.
+    /// Adds a slab of rows, on the threads of the pool of the caller.
     ///
-    /// `values` are changed.
+    /// Changes `values`.
     pub(super) fn add(&mut self, indptr: &[usize], indices: &[u32], values: &mut [f64]) -> Result<()> {
         let n = indptr.len() - 1;
         if self.rank.is_empty() {
             self.start(n, indices, values)?;
         }
         self.n += n;
-        // Of each column, how many values there are and their sum.
+        // The number of values of each column, and their sum.
         let mut found = vec![(0usize, 0.0); self.p];
         for (&c, &v) in indices.iter().zip(&*values) {
             let (stored, sum) = &mut found[c as usize];
@@ -165,7 +170,8 @@ impl<T: Lanes> Tiles<T> {
             *sum += v;
         }
         let shifts: Vec<f64> = self.rank.iter().map(|&r| self.shift[r as usize].widen()).collect();
-        // The number taken from stored values: the shift, or nothing.
+        // The number subtracted from stored values: the shift for columns with a value in every
+        // row, else 0.
         let centre: Vec<f64> = found.iter().zip(&shifts).map(|(&(s, _), &k)| if s == n { k } else { 0.0 }).collect();
         if found.iter().any(|&(s, _)| s == n) {
             found.iter_mut().for_each(|(_, sum)| *sum = 0.0);
@@ -175,7 +181,8 @@ impl<T: Lanes> Tiles<T> {
             }
         }
         let values = &*values;
-        // By rank: what stored values lack of the shift, and sums of values less the shift.
+        // In the order of ranks: the part of the shift that stored values lack, and sums of values
+        // less the shift.
         let (mut lacks, mut above) = (vec![0.0; self.p], vec![0.0; self.p]);
         for (c, &r) in self.rank.iter().enumerate() {
             let lack = shifts[c] - centre[c];
@@ -188,7 +195,7 @@ impl<T: Lanes> Tiles<T> {
             .par_iter()
             .map(|&s| Panel::new(&indptr[s..(s + PANEL_ROWS + 1).min(indptr.len())], indices, values, &self.rank))
             .collect::<Result<_>>()?;
-        // The last tile is the longest.
+        // The last tile has the most columns and starts first.
         self.tiles.par_iter_mut().enumerate().rev().with_max_len(1).try_for_each(|(t, total)| {
             let (from, end) = (t * T::WIDTH, total.len() / T::WIDTH);
             let mut background = vec![T::narrow(0.0); T::WIDTH];
@@ -216,19 +223,19 @@ impl<T: Lanes> Tiles<T> {
         })
     }
 
-    /// The shift taken from every value of each column.
+    /// Returns the shift that is subtracted from every value of each column.
     fn shifts(&self) -> impl Iterator<Item = f64> + '_ {
         self.rank.iter().map(|&r| self.shift[r as usize].widen())
     }
 
-    /// The column of each rank.
+    /// Returns the column of each rank.
     fn order(&self) -> Vec<usize> {
         let mut order = vec![0usize; self.p];
         self.rank.iter().enumerate().for_each(|(c, &r)| order[r as usize] = c);
         order
     }
 
-    /// Adds the moments of other rows, whose columns are ranked and shifted in another way.
+    /// Adds the moments of other rows, whose columns have other ranks and shifts.
     pub(super) fn merge(&mut self, next: Tiles<T>) {
         if self.rank.is_empty() || next.rank.is_empty() {
             if self.rank.is_empty() {
@@ -255,7 +262,7 @@ impl<T: Lanes> Tiles<T> {
         self.n += next.n;
     }
 
-    /// Sums of products, of which the lower triangle is filled.
+    /// Returns the second moments, the lower triangle filled.
     pub(super) fn finish(self) -> Result<SecondMoments> {
         let p = self.p;
         let mut products = memory::zeros(p * p, PRODUCTS)?;

@@ -1,8 +1,10 @@
-//! Symmetric matrices to tridiagonal form and vectors back, by Householder reflections.
+//! Reduces symmetric matrices to tridiagonal form and takes vectors back, by Householder
+//! reflections.
 //!
-//! Reflections are found a panel at a time and applied to the rest of the matrix in one product (Dongarra, Sorensen &
-//! Hammarling 1989), so that the matrix is read once a column and written once a panel. Work is cut into a fixed number of
-//! parts, whatever the number of threads, and its buffers are a few columns, whatever the processor.
+//! Reflections are found a panel at a time and applied to the rest of the matrix in one product
+//! (Dongarra, Sorensen & Hammarling 1989), so that the matrix is read once a column and written
+//! once a panel. Work is cut into a fixed number of parts, independent of the number of threads.
+//! The buffers are a few columns, independent of the processor.
 
 use crate::error::Result;
 use crate::memory;
@@ -12,34 +14,35 @@ use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
 
-/// The name of the buffers here in errors.
+/// The name, in errors, of the buffers of the decomposition.
 pub(super) const SCRATCH: &str = "the eigenvalue decomposition";
-/// Reflections of a panel.
+/// The number of reflections of a panel.
 const PANEL: usize = 32;
-/// Columns of the rest that are updated together.
+/// The number of columns right of a panel that are updated together.
 const COLUMNS: usize = 128;
-/// Rows below which a column is not worth the company of other threads.
+/// The number of rows below which other threads do not pay.
 const SMALL: usize = 320;
-/// Vectors transformed together.
+/// The number of vectors that are transformed together.
 const TOGETHER: usize = 8;
 
-/// A matrix reduced to its diagonal and the one below it, with the reflections that took it there.
+/// A matrix reduced to its diagonal and subdiagonal, with the reflections that reduced it.
 pub(super) struct Reduced<'a> {
     p: usize,
     parts: usize,
-    /// Column-major: column `i` holds its reflection's vector below the diagonal, the first entry, a 1, included.
+    /// The vectors of the reflections, column-major. Column `i` holds its vector below the
+    /// diagonal, with its first entry 1.
     a: &'a [f64],
-    /// Reflection `i` is `I - scale v v'`.
+    /// The scale of each reflection: reflection `i` is `I - scale v v'`.
     scales: Vec<f64>,
     pub(super) diagonal: Vec<f64>,
     pub(super) below: Vec<f64>,
 }
 
-/// Reduces the column-major `p x p` matrix `a`, only the lower triangle of which is read; it is overwritten. With more than
-/// one of `parts` this runs on the pool it is called in.
+/// Reduces the column-major `p x p` matrix `a` in place. Reads only its lower triangle. With more
+/// than one of `parts` it runs on the pool of the caller.
 ///
 /// # Errors
-/// [`Error::Cancelled`](crate::error::Error::Cancelled).
+/// [`Error::Cancelled`](crate::error::Error::Cancelled) when the monitor asks to stop.
 pub(super) fn reduce<'a>(a: &'a mut [f64], p: usize, parts: usize, monitor: &Monitor) -> Result<Reduced<'a>> {
     let (mut scales, mut diagonal, mut below) = (Vec::new(), Vec::new(), Vec::new());
     let mut w = memory::zeros(PANEL * p, SCRATCH)?;
@@ -81,7 +84,8 @@ pub(super) fn reduce<'a>(a: &'a mut [f64], p: usize, parts: usize, monitor: &Mon
 }
 
 impl Reduced<'_> {
-    /// Takes vectors of the tridiagonal matrix, row-major `p x k`, to those of the matrix it was made of.
+    /// Transforms eigenvectors of the tridiagonal matrix, row-major `p x k`, to eigenvectors of the
+    /// original matrix, in place.
     pub(super) fn back(&self, vectors: &mut [f64], k: usize) {
         let p = self.p;
         let starts: Vec<usize> = (0..k).step_by(TOGETHER).collect();
@@ -107,8 +111,8 @@ impl Reduced<'_> {
     }
 }
 
-/// Makes `x` the vector of the reflection that takes it to a multiple of the first axis; gives the multiple and the
-/// reflection's scale.
+/// Overwrites `x` with the vector of the reflection that maps `x` to a multiple of the first axis.
+/// Returns the multiple and the scale of the reflection.
 fn reflect(x: &mut [f64]) -> (f64, f64) {
     let (first, tail) = (x[0], &mut x[1..]);
     let rest = dot(tail, tail);
@@ -124,7 +128,8 @@ fn reflect(x: &mut [f64]) -> (f64, f64) {
     (beta, scale)
 }
 
-/// The symmetric matrix whose lower triangle starts at `a`, with columns `stride` apart, times `v`.
+/// Multiplies the symmetric matrix whose lower triangle starts at `a`, with columns `stride` apart,
+/// with `v`.
 fn times(a: &[f64], stride: usize, v: &[f64], parts: usize, partial: &mut [f64], to: &mut [f64]) {
     let m = v.len();
     // Parts hold equal areas of the triangle.
@@ -151,7 +156,7 @@ fn times(a: &[f64], stride: usize, v: &[f64], parts: usize, partial: &mut [f64],
     }
 }
 
-/// Takes the products with the panel's reflections from what is right of it.
+/// Subtracts the products with the panel's reflections from the columns right of the panel.
 fn update(a: &mut [f64], p: usize, from: usize, width: usize, w: &[f64], parts: usize) {
     let at = from + width;
     let m = p - at;
@@ -174,11 +179,12 @@ fn update(a: &mut [f64], p: usize, from: usize, width: usize, w: &[f64], parts: 
     }
 }
 
-/// Rows of four columns that stay in the first-level cache while they are read twice.
+/// The number of rows of four columns that stay in the first-level cache while they are read twice.
 const ROWS: usize = 512;
 
-/// Adds to `sum` the columns `from..end` of a symmetric matrix, and the rows that mirror them, times `v`. `from` is a
-/// multiple of four past the first column, `end` too where it is not the last.
+/// Adds to `sum` the columns `from..end` of a symmetric matrix, and the rows that mirror them,
+/// times `v`. `from` is a multiple of four past the first column, and so is `end` unless it is the
+/// last.
 fn times_columns(a: &[f64], stride: usize, from: usize, end: usize, v: &[f64], sum: &mut [f64]) {
     let m = v.len();
     let column = |j: usize| &a[j * stride..][..m];
@@ -203,7 +209,7 @@ fn times_columns(a: &[f64], stride: usize, from: usize, end: usize, v: &[f64], s
 }
 
 simd::vectorized! {
-    /// Adds four vectors, times a factor each, to `to`.
+    /// Adds four vectors, each times its factor, to `to`.
     fn add_four [](to: &mut [f64], c: [&[f64]; 4], x: [f64; 4]) where level in [Avx2]: Level {
         for ((((to, a), b), c), d) in to.iter_mut().zip(c[0]).zip(c[1]).zip(c[2]).zip(c[3]) {
             *to = level.fused(*d, x[3], level.fused(*c, x[2], level.fused(*b, x[1], level.fused(*a, x[0], *to))));
@@ -211,11 +217,11 @@ simd::vectorized! {
     }
 }
 
-/// Entries of a vector that are summed side by side.
+/// The number of entries of a vector that are summed side by side.
 const LANES: usize = 8;
 
 simd::vectorized! {
-    /// `a . v` and `b . v`.
+    /// Returns the dot products `a . v` and `b . v`.
     fn dots [](a: &[f64], b: &[f64], v: &[f64]) -> (f64, f64) where level in [Avx2]: Level {
         let ((a, a_last), (b, b_last)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
         let (v, v_last) = v.as_chunks::<LANES>();
@@ -236,7 +242,7 @@ simd::vectorized! {
 }
 
 simd::vectorized! {
-    /// Takes two vectors, times a factor each, from `to`.
+    /// Subtracts two vectors, each times its factor, from `to`.
     fn take [](to: &mut [f64], a: (&[f64], f64), b: (&[f64], f64)) where level in [Avx2]: Level {
         for ((to, a_), b_) in to.iter_mut().zip(a.0).zip(b.0) {
             *to = level.fused(-b.1, *b_, level.fused(-a.1, *a_, *to));
@@ -245,7 +251,7 @@ simd::vectorized! {
 }
 
 simd::vectorized! {
-    /// Reflects the columns of `rows`.
+    /// Applies the reflection with `v` and `scale` to the columns of `rows`.
     fn reflect_rows [](v: &[f64], scale: f64, rows: &mut [[f64; TOGETHER]]) where level in [Avx2]: Level {
         let mut along = [0.0; TOGETHER];
         for (v, row) in v.iter().zip(rows.iter()) {

@@ -1,13 +1,13 @@
-//! Blocks of vectors, one a column.
+//! Blocks of vectors, one vector a column.
 
 use crate::error::Result;
 use crate::memory;
 use faer::Mat;
 
-/// Vectors multiplied together: what the registers hold.
+/// The number of vectors multiplied together: as many as the registers hold.
 pub(super) const TOGETHER: usize = 32;
 
-/// A matrix in memory that was asked for.
+/// Makes a matrix of `value(row, column)`. An allocation that fails is an error.
 pub(super) fn matrix(rows: usize, columns: usize, value: impl FnMut(usize, usize) -> f64) -> Result<Mat<f64>> {
     let what = "pca: vectors of all genes";
     let mut out = Mat::new();

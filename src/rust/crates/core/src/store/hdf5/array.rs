@@ -1,4 +1,4 @@
-//! One numeric dataset: its shape, dtype and where its bytes are.
+//! One numeric dataset: its shape, its dtype and the place of its bytes.
 
 use super::chunks::{self, Chunk};
 use super::datatype::number_of;
@@ -22,11 +22,11 @@ const REWRITE: &str = "; write the file again with gzip, lzf, zstd, lz4 or blosc
 
 /// Values per piece when a dataset without chunks is read through the library.
 const PIECE: u64 = 1 << 16;
-/// The same for a virtual dataset.
+/// Values per piece when a virtual dataset is read through the library.
 const VIRTUAL_PIECE: u64 = 1 << 20;
 
-/// A numeric dataset: chunks are read at their addresses, past the library and its lock, where their filters are known
-/// here; what that does not cover goes through the library, with the same result.
+/// A numeric dataset. Chunks whose filters `codec` can undo are read at their addresses, without
+/// the library and its lock. All others are read through the library, with the same result.
 pub(super) struct Hdf5Array {
     file: Arc<RawFile>,
     dataset: hdf5::Dataset,
@@ -57,7 +57,7 @@ impl Table {
         Table { entries, complete }
     }
 
-    /// The chunk; `None` when it was never written.
+    /// Returns the chunk of this number; `None` when it was never written.
     fn get(&self, number: u64) -> Option<&Chunk> {
         if self.complete {
             self.entries.get(usize::try_from(number).ok()?)
@@ -77,8 +77,9 @@ impl Hdf5Array {
     /// Opens a dataset of numbers.
     ///
     /// # Errors
-    /// [`Error::Format`](crate::Error::Format) when it is no dataset, or its chunks cannot be; [`Error::Unsupported`](crate::Error::Unsupported) for a datatype or filter
-    /// this build cannot read; [`Error::Io`](crate::Error::Io) for the file.
+    /// [`Error::Format`](crate::Error::Format) for a group, or for chunks that do not fit the
+    /// extents or the file; [`Error::Unsupported`](crate::Error::Unsupported) for a datatype or
+    /// filter this build cannot read; [`Error::Io`](crate::Error::Io) for the file.
     pub(super) fn open(node: &Node) -> Result<Self> {
         let failed = |e: hdf5::Error| node.damaged(&e);
         let dataset = node.dataset()?.clone();
@@ -101,7 +102,8 @@ impl Hdf5Array {
                 c.iter().map(|&n| n as u64).collect()
             }
             _ => {
-                // The parts of a virtual dataset may have chunks, which are decoded again for every piece.
+                // The parts of a virtual dataset may have chunks, which are decoded again for every
+                // piece.
                 let piece = if here { PIECE } else { VIRTUAL_PIECE };
                 let row: Vec<u64> = shape.iter().skip(1).map(|&m| m.max(1)).collect();
                 let rows = piece / row.iter().fold(1_u64, |n, &m| n.saturating_mul(m));
@@ -138,7 +140,7 @@ impl Hdf5Array {
         let chunks = (layout == H5D_layout_t::H5D_CHUNKED).then_some((table.entries.len(), whole));
         let most = claim::most(node, &dataset, chunks, plan.expansion());
         if here && bytes > UNQUESTIONED && bytes > most {
-            // Chunks that were never written cost nothing, so that a small file can claim any extents.
+            // A chunk that was never written takes no space, so a small file can claim any extents.
             return Err(node.format(
                 "extents that fit the stored data",
                 format!("{shape:?} ({bytes} bytes) over {disk_bytes} stored bytes, which can be {most}"),
@@ -223,7 +225,8 @@ impl ChunkedArray for Hdf5Array {
             let memory = h5call!(h5s::H5Screate_simple(rank as i32, within.as_ptr(), null))?;
             // SAFETY: the identifier was just returned by the constructor.
             let memory: Dataspace = unsafe { from_id(memory) }?;
-            // All arrays have the dataset's rank; `out` holds the whole memory dataspace (both checked).
+            // All arrays have the dataset's rank; `out` holds the whole memory dataspace (both
+            // checked).
             h5call!(h5s::H5Sselect_hyperslab(memory.id(), set, zero.as_ptr(), null, count.as_ptr(), null))?;
             h5call!(h5s::H5Sselect_hyperslab(space.id(), set, start.as_ptr(), null, count.as_ptr(), null))?;
             let (dataset, datatype, file) = (self.dataset.id(), datatype.id(), space.id());
@@ -235,8 +238,8 @@ impl ChunkedArray for Hdf5Array {
     }
 }
 
-/// Whether partial chunks at the edge go through the filters like the others (they do unless the writer said
-/// otherwise).
+/// Returns whether partial chunks at the edge go through the filters like the others, which they do
+/// unless the writer said otherwise.
 fn whole_edges(plist: hid_t) -> bool {
     let mut options = 0;
     // SAFETY: a query into a local.
@@ -244,7 +247,8 @@ fn whole_edges(plist: hid_t) -> bool {
     status >= 0 && options & h5d::H5D_CHUNK_DONT_FILTER_PARTIAL_CHUNKS == 0
 }
 
-/// The value of chunks that were never written: zero unless the writer set one.
+/// Returns the value of chunks that were never written, `size` bytes: zero unless the writer set
+/// one.
 fn fill_value(plist: hid_t, datatype: hid_t, size: usize) -> Vec<u8> {
     let mut value = vec![0u8; size];
     sync(|| {
@@ -267,7 +271,7 @@ mod tests {
     use super::*;
     use crate::store::Store;
 
-    /// Which datasets are read at their addresses, and which are left to the library.
+    /// Checks which datasets are read at their addresses, and which are left to the library.
     #[test]
     fn eligibility() {
         let fixtures = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../../tests/golden/matrix");

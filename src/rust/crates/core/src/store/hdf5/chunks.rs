@@ -1,27 +1,27 @@
-//! The chunks of a dataset as its file lists them, believed only when they fit the extents.
+//! The chunks of a dataset as the file lists them, checked against the extents.
 
 use super::filters::filters;
 use crate::codec::id;
 use hdf5::Dataset;
 
-/// Where a chunk is.
+/// The place of a chunk in its file.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Chunk {
-    /// Its row-major number in the grid of chunks.
+    /// Row-major number in the grid of chunks.
     pub(crate) number: u64,
-    /// Its first byte in the file.
+    /// First byte in the file.
     pub(crate) address: u64,
     /// Bytes stored.
     pub(crate) size: u64,
-    /// The filters that were not applied to it, one bit each.
+    /// The filters that the writer skipped for this chunk, one bit each.
     pub(crate) mask: u32,
 }
 
-/// The expectation of [`of`], for errors.
+/// The rule that [`of`] checks, for errors.
 pub(crate) const EXPECTED: &str = "every chunk once and within the extents, with its bytes";
 
-/// Chunks that extents may have whatever is stored, and how often those stored beyond that: the library takes time for
-/// every one, there or not.
+/// The number of chunks that extents may have whatever is stored, and the factor by which it may
+/// exceed the stored ones beyond that. The library spends time on every chunk, stored or not.
 const UNQUESTIONED: u64 = 1 << 16;
 const MISSING: u64 = 64;
 const REWRITE: &str = "write it again with larger chunks, or all of them";
@@ -30,12 +30,12 @@ fn grid(shape: &[u64], chunk: &[u64]) -> Vec<u64> {
     shape.iter().zip(chunk).map(|(&n, &c)| n.div_ceil(c.max(1))).collect()
 }
 
-/// Chunks that the extents have.
+/// Returns the number of chunks in the extents.
 pub(crate) fn count(shape: &[u64], chunk: &[u64]) -> u64 {
     grid(shape, chunk).iter().fold(1_u64, |n, &e| n.saturating_mul(e))
 }
 
-/// The first index of chunk `number` along each axis.
+/// Returns the first index of chunk `number` along each axis.
 pub(crate) fn place(mut number: u64, shape: &[u64], chunk: &[u64]) -> Vec<u64> {
     let mut first: Vec<u64> = chunk.to_vec();
     for (at, across) in first.iter_mut().zip(grid(shape, chunk)).rev() {
@@ -46,13 +46,13 @@ pub(crate) fn place(mut number: u64, shape: &[u64], chunk: &[u64]) -> Vec<u64> {
     first
 }
 
-/// The chunks that were written, taken in one walk, by number.
+/// Reads the list of the chunks that were written, in one walk, and sorts it by number.
 ///
 /// # Errors
-/// With a description of the chunk that cannot be: outside the extents, there twice, without bytes; of far more chunks than
-/// are stored; or of what the library says.
+/// A description of a chunk that does not fit: outside the extents, listed twice, or without bytes;
+/// of extents with far more chunks than are stored; or of an error of the library.
 pub(crate) fn of(dataset: &Dataset, shape: &[u64], chunk: &[u64]) -> Result<Vec<Chunk>, String> {
-    // Before 1.14.4 the library gave addresses relative to the end of the user block.
+    // Before HDF5 1.14.4 the library returned addresses relative to the end of the user block.
     let base = if hdf5::library_version() < (1, 14, 4) {
         dataset.file().and_then(|f| f.create_plist()).map_or(0, |p| p.userblock())
     } else {
@@ -60,7 +60,8 @@ pub(crate) fn of(dataset: &Dataset, shape: &[u64], chunk: &[u64]) -> Result<Vec<
     };
     let grid = grid(shape, chunk);
     let filters = dataset.create_plist().and_then(|p| filters(p.id())).map_err(|e| super::fault::cause(&e))?;
-    // The library looks for the checksum that the last filter left in front of the chunk where there is less than one.
+    // A chunk shorter than the checksum that its last filter appended makes the library read before
+    // the chunk's start.
     let short = |mask: u32, size: u64| {
         let last = filters.iter().enumerate().rev().find(|(i, _)| mask.checked_shr(*i as u32).unwrap_or(0) & 1 == 0);
         size < 4 && last.is_some_and(|(_, f)| f.id == id::FLETCHER32)
@@ -88,7 +89,7 @@ pub(crate) fn of(dataset: &Dataset, shape: &[u64], chunk: &[u64]) -> Result<Vec<
                 "for which there is no memory"
             }
         };
-        wrong = Some(format!("one {what}, at {:?} of {shape:?}", c.offset));
+        wrong = Some(format!("a chunk {what}, at {:?} of {shape:?}", c.offset));
         1
     });
     if let Some(wrong) = wrong {

@@ -1,4 +1,4 @@
-//! The size that a dataset claims, held against what is stored of it.
+//! Checks of the size that a dataset claims against the bytes stored for it.
 
 use super::filters::filters;
 use super::layout::{is_elsewhere, layout};
@@ -13,12 +13,14 @@ use hdf5::plist::DatasetCreate;
 use hdf5::Dataset;
 use hdf5_sys::h5d::H5D_layout_t::H5D_CHUNKED;
 
-/// How often the bytes of its chunks that are stored a dataset may have: others are the fill value, and cost nothing in the
-/// file.
+/// Upper bound of the chunks of a dataset for each one stored. Chunks that are not stored hold the
+/// fill value and take no space in the file.
 const ABSENT: u64 = 16;
 
-/// The most bytes that the values of a dataset in its own file can be, for what of it is stored: extents are only claimed.
-/// A stored byte becomes at most `expansion` bytes, and chunks that are not stored are at most 15 of 16.
+/// Returns an upper bound, in bytes, of the values of a dataset in its own file, from the bytes
+/// stored for it; extents alone prove nothing. A stored byte decodes to at most `expansion` bytes
+/// (at least 16 are allowed), and at most 15 of 16 chunks are not stored. `chunks` is the number of
+/// stored chunks and the bytes of a whole one; `None` without chunks.
 pub(super) fn most(node: &Node, dataset: &Dataset, chunks: Option<(usize, u64)>, expansion: u64) -> u64 {
     let stored = dataset.storage_size().min(node.file().bytes());
     match chunks {
@@ -30,12 +32,12 @@ pub(super) fn most(node: &Node, dataset: &Dataset, chunks: Option<(usize, u64)>,
     }
 }
 
-/// How often the stored bytes the values of a dataset may be, whatever the compressor could do.
+/// Upper bound of the bytes of values for each stored byte, whatever the compressor could do.
 const EXPANSION: u64 = 4096;
 
-/// Checks that the chunks of a dataset are what they must be, before the library goes through them: it takes chunks that
-/// it does not find for zeros, and memory for a whole chunk whatever is asked for. Gives the most bytes that the values can
-/// be.
+/// Checks the chunks of a dataset before the library goes through them, and returns an upper bound
+/// of the bytes of the values. The library takes chunks that it does not find for zeros, and
+/// allocates a whole chunk whatever part is asked for.
 pub(super) fn check_claim(node: &Node, dataset: &Dataset) -> Result<u64> {
     let plist = dataset.create_plist().map_err(|e| node.damaged(&e))?;
     if is_elsewhere(plist.id()) {
@@ -64,8 +66,9 @@ pub(super) fn check_claim(node: &Node, dataset: &Dataset) -> Result<u64> {
     Ok(most(node, dataset, Some((stored.len(), whole)), expansion))
 }
 
-/// Checks chunks with a checksum under another filter, which may leave less than one: the library looks for it in front of
-/// the chunk then.
+/// Checks the chunks of a dataset whose checksum lies under another filter. That filter may decode
+/// to fewer bytes than a checksum has, and the library would then look for the checksum before the
+/// chunk's start.
 fn check_checksums(node: &Node, plist: &DatasetCreate, stored: &[chunks::Chunk], whole: u64) -> Result<()> {
     const BYTES: &str = "a chunk with a checksum";
     let ids: Vec<i32> = filters(plist.id()).map_err(|e| node.damaged(&e))?.iter().map(|filter| filter.id).collect();

@@ -1,4 +1,4 @@
-//! Elements that go from one file to another as they are.
+//! Copies of elements from one file to another without decoding.
 
 use super::links::{self, Link};
 use super::sink::{utf8_link, Hdf5Group};
@@ -13,12 +13,13 @@ use std::ffi::CString;
 use std::sync::Arc;
 
 impl Hdf5Group<'_> {
-    /// Copies a group or dataset verbatim as `key`, attributes and compression included. What its links lead to is copied in
-    /// their place, in other files too where they may be opened.
+    /// Copies a group or dataset verbatim as `key`, attributes and compression included. The
+    /// targets of its links are copied in place of the links, from other files too where they may
+    /// be opened.
     ///
     /// # Errors
-    /// [`Error::Format`] when it is damaged, [`Error::External`] when a part of it is in a file that may not be opened,
-    /// [`Error::Io`] for the target.
+    /// [`Error::Format`] when it is damaged, [`Error::External`] when a part of it is in a file
+    /// that may not be opened, [`Error::Io`] for the target.
     pub(super) fn copy_element(&self, key: &str, node: &Node) -> Result<()> {
         self.copy_node(key, node, &mut Vec::new())?;
         self.writer.keep_copied(&self.join(key));
@@ -35,10 +36,10 @@ impl Hdf5Group<'_> {
         }
     }
 
-    /// Through the library, all at once.
+    /// Copies an element by one call of the library.
     fn copy_plain(&self, key: &str, node: &Node) -> Result<()> {
         let copy = || -> hdf5::Result<()> {
-            // Links would lead nowhere in the new file: what they lead to is copied.
+            // Links would lead nowhere in the new file, so their targets are copied.
             let plist = ObjectCopy::build().expand_soft_links(true).finish()?;
             let link = utf8_link()?;
             node.location().copy_to_with_props(&self.group, key, Some(&plist), Some(&link))
@@ -46,7 +47,8 @@ impl Hdf5Group<'_> {
         copy().map_err(|e| if fault::is_write(&e) { self.writer.fault(&e) } else { node.damaged(&e) })
     }
 
-    /// A group of which some members need care.
+    /// Copies a group whose members the library cannot copy in one call: attributes first, then
+    /// each member by itself.
     fn copy_members(&self, key: &str, node: &Node, within: &mut Vec<Identity>) -> Result<()> {
         let identity = node.identity()?;
         if within.contains(&identity) || within.len() >= DEEPEST {
@@ -58,7 +60,7 @@ impl Hdf5Group<'_> {
         for name in node.keys()? {
             match (links::link(node.group()?, &name).map_err(|e| node.damaged(&e))?, node.child(&name)) {
                 (_, Ok(child)) => group.copy_node(&name, &child, within)?,
-                // A link that leads nowhere is copied as that.
+                // A dangling link stays a dangling link.
                 (Some(Link::Soft(target)), Err(Error::Missing { .. })) => group.soft_link(&name, &target)?,
                 (_, Err(e)) => return Err(e),
             }
@@ -68,16 +70,17 @@ impl Hdf5Group<'_> {
     }
 }
 
-/// File and place of an object.
+/// The file and place of an object.
 type Identity = (u64, hdf5::LocationToken);
-/// Most groups in one another.
+/// Upper bound of the nesting of groups.
 const DEEPEST: usize = 64;
 
-/// Whether the library's own copying will do for an element and all in it. It follows no links to other files, copies
-/// what external storage and virtual datasets name instead of their values, and loses its way where a filter has no
-/// name in the file.
+/// Returns whether the library can copy an element and all in it by one call. It cannot where there
+/// are links to other files, which it does not follow; external storage or virtual datasets, of
+/// which it copies the list of parts instead of the values; or a filter without a name in the file,
+/// which misleads it.
 fn is_plain(node: &Node) -> Result<bool> {
-    // Few groups make an element: looking through them is quick.
+    // An element has few groups, so the search is quick.
     let mut seen = Vec::new();
     let mut open = vec![node.clone()];
     while let Some(node) = open.pop() {
@@ -103,7 +106,7 @@ fn is_plain(node: &Node) -> Result<bool> {
             match node.child(&key) {
                 Ok(child) if Arc::ptr_eq(child.file(), node.file()) => open.push(child),
                 Ok(_) => return Ok(false),
-                // A link that leads nowhere is copied as that.
+                // A dangling link is copied as a dangling link.
                 Err(Error::Missing { .. } | Error::Unsupported { .. }) => {}
                 Err(e) => return Err(e),
             }
@@ -112,10 +115,10 @@ fn is_plain(node: &Node) -> Result<bool> {
     Ok(true)
 }
 
-/// Looks through a copy: what cannot be opened there was not copied.
+/// Checks a copy by opening every element in it: an element that cannot be opened was not copied.
 ///
 /// # Errors
-/// The errors of opening it.
+/// The errors of opening an element.
 pub(super) fn check_copy(file: &Arc<Hdf5File>, path: &str) -> Result<()> {
     let mut seen = Vec::new();
     let mut open = vec![Node::open(file, path)?];
@@ -136,15 +139,15 @@ pub(super) fn check_copy(file: &Arc<Hdf5File>, path: &str) -> Result<()> {
     Ok(())
 }
 
-/// Header messages that only a dataset has, by their numbers in the file format: extents, fill value (old and new),
-/// external files, layout.
+/// Header messages that only a dataset has, by their numbers in the file format: extents, fill
+/// value (old and new), external files, layout. One bit each.
 const OF_DATASETS: u64 = 1 << 0x1 | 1 << 0x4 | 1 << 0x5 | 1 << 0x7 | 1 << 0x8;
-/// The message of a datatype, which no group has.
+/// The header message of a datatype, which no group has.
 const DATATYPE: u64 = 1 << 0x3;
 
-/// Refuses what the library copies without looking: given a group or a datatype whose damaged header has a message of a
-/// dataset, it follows a pointer that only copying a dataset sets, and the process dies. The object `key` of a group ("."
-/// is the group itself) must have no message of those kinds.
+/// Checks that the header of the object `key` of a group ("." is the group itself) has no message
+/// of the kinds `never`. Given a group or a datatype whose damaged header has a message of a
+/// dataset, the library follows a pointer that only copying a dataset sets, and the process dies.
 fn check(group: &Node, key: &str, never: u64) -> Result<()> {
     let found = messages(group, key).map_err(|e| group.damaged(&e))? & never;
     if found == 0 {
@@ -159,13 +162,13 @@ fn check(group: &Node, key: &str, never: u64) -> Result<()> {
         element,
         expected: format!("the header of a {what}"),
         found: format!(
-            "one with message {} of HDF5, which only others have; the file is damaged",
+            "one with a message of type {}, which no {what} has; the file is damaged",
             found.trailing_zeros()
         ),
     })
 }
 
-/// Looks at the texts in the attributes of a datatype, which is copied with them.
+/// Checks the texts in the attributes of a named datatype, which are copied with it.
 fn check_datatype(group: &Node, key: &str) -> Result<()> {
     let open = || -> hdf5::Result<Location> {
         let name = CString::new(key).map_err(|_| hdf5::Error::from("a name with a NUL in it"))?;
@@ -185,7 +188,7 @@ struct NativeInfo {
 }
 const _: () = assert!(size_of::<NativeInfo>() == size_of::<H5O_native_info_t>());
 
-/// The kinds of messages in the header of the object `key` of a group, one bit each.
+/// Returns the kinds of messages in the header of the object `key` of a group, one bit each.
 fn messages(group: &Node, key: &str) -> hdf5::Result<u64> {
     let name = CString::new(key).map_err(|_| hdf5::Error::from("a name with a NUL in it"))?;
     let mut info = NativeInfo::default();

@@ -1,4 +1,4 @@
-//! HDF5 datatypes: what a stored type is, and the memory type it is read into or written from.
+//! HDF5 datatypes: the kind of a stored type, and the type in memory or in a file for a kind.
 
 use super::{descriptors, Kind, Padding};
 use crate::dtype::DType;
@@ -78,8 +78,9 @@ fn of_nested(t: &Datatype, depth: usize) -> Result<Kind> {
     })
 }
 
-/// The type in memory that values of this kind are read into: native numbers, a (f64, f64) pair for complex,
-/// pointers for text of any length, NUL-padded bytes for fixed text.
+/// Returns the type in memory that values of this kind are read into: native numbers, a (f64, f64)
+/// pair for complex numbers, pointers for text of any length, and bytes with the padding of the
+/// kind for fixed text.
 pub(super) fn memory_type(kind: &Kind) -> Result<Datatype> {
     match kind {
         Kind::Integer { bytes, signed } => integer(*bytes, *signed),
@@ -119,8 +120,8 @@ pub(super) fn memory_type(kind: &Kind) -> Result<Datatype> {
     }
 }
 
-/// The type in the file that values of this kind are written as: the native one, which is what h5py writes, without gaps
-/// between fields.
+/// Returns the type in the file that values of this kind are written as. Like h5py, it uses native
+/// numbers, without gaps between fields.
 pub(super) fn stored_type(kind: &Kind) -> Result<Datatype> {
     match kind {
         Kind::Complex { single: true, real, imaginary } => {
@@ -136,7 +137,7 @@ pub(super) fn stored_type(kind: &Kind) -> Result<Datatype> {
     }
 }
 
-/// IEEE half precision in native byte order, as h5py builds it.
+/// Makes IEEE half precision in native byte order, as h5py does.
 fn half() -> Result<Datatype> {
     let t = own(h5call!(H5Tcopy(Datatype::from_type::<f32>()?.id()))?)?;
     h5call!(H5Tset_fields(t.id(), 15, 10, 5, 0, 10))?;
@@ -145,7 +146,8 @@ fn half() -> Result<Datatype> {
     Ok(t)
 }
 
-/// HDF5 does not convert between character sets, so memory and file must agree on `utf8`.
+/// Makes a type of text. HDF5 does not convert between character sets, so the types in memory and
+/// file must agree on `utf8`.
 fn string(size: usize, padding: H5T_str_t, utf8: bool) -> Result<Datatype> {
     let t = own(h5call!(H5Tcopy(*hdf5::globals::H5T_C_S1))?)?;
     h5call!(H5Tset_size(t.id(), size))?;
@@ -154,7 +156,7 @@ fn string(size: usize, padding: H5T_str_t, utf8: bool) -> Result<Datatype> {
     Ok(t)
 }
 
-/// A compound of these fields without gaps.
+/// Makes a compound of these fields without gaps.
 pub(super) fn packed(names: &[&str], types: &[Datatype]) -> Result<Datatype> {
     let size: usize = types.iter().map(Datatype::size).sum();
     let t = own(h5call!(H5Tcreate(H5T_COMPOUND, size.max(1)))?)?;
@@ -167,7 +169,7 @@ pub(super) fn packed(names: &[&str], types: &[Datatype]) -> Result<Datatype> {
     Ok(t)
 }
 
-/// An array of `item` in every value.
+/// Makes the type of an array of `item` with these extents.
 pub(super) fn array(item: &Datatype, extents: &[usize]) -> Result<Datatype> {
     let dims: Vec<u64> = extents.iter().map(|&e| e as u64).collect();
     own(h5call!(H5Tarray_create2(item.id(), dims.len() as u32, dims.as_ptr()))?)
@@ -187,7 +189,8 @@ fn integer(bytes: usize, signed: bool) -> Result<Datatype> {
 }
 
 fn own(id: i64) -> Result<Datatype> {
-    // SAFETY: every caller passes an identifier that a constructor of the library has just returned.
+    // SAFETY: every caller passes an identifier that a constructor of the library has just
+    // returned.
     unsafe { from_id(id) }
 }
 
@@ -218,7 +221,7 @@ fn is_signed(id: i64) -> bool {
     locked(|| unsafe { H5Tget_sign(id) }) == H5T_SGN_2
 }
 
-/// The first bit and the number of bits of an integer.
+/// Returns the first bit and the number of bits of an integer type.
 fn bits(id: i64) -> Result<(usize, usize)> {
     // SAFETY: a query on the identifier of a datatype that is open.
     let first = locked(|| unsafe { H5Tget_offset(id) });
@@ -227,7 +230,8 @@ fn bits(id: i64) -> Result<(usize, usize)> {
     Ok((usize::try_from(first).map_err(|_| "an integer without a first bit")?, n))
 }
 
-/// Only where all parts lie as they do in IEEE numbers: the library converts others from bits that are not there.
+/// Returns the kind of a floating-point type. Only the exact IEEE layouts are accepted, since the
+/// library converts others from bits that do not exist.
 fn float(id: i64, bytes: usize) -> Result<Kind> {
     let (mut s, mut e, mut es, mut m, mut ms) = (0, 0, 0, 0, 0);
     h5call!(H5Tget_fields(id, &mut s, &mut e, &mut es, &mut m, &mut ms))?;
@@ -242,7 +246,7 @@ fn float(id: i64, bytes: usize) -> Result<Kind> {
     })
 }
 
-/// Names and types of a compound's members, or names of an enumeration's.
+/// Returns the name of member `i` of a compound or enumeration.
 fn member_name(t: &Datatype, i: u32) -> Result<String> {
     Ok(descriptors::Name::of(t.id(), i)?.text().to_string_lossy().into_owned())
 }
@@ -294,7 +298,7 @@ fn compound(t: &Datatype, depth: usize) -> Result<Kind> {
     Ok(Kind::Compound(fields))
 }
 
-/// How a number lies in the file; `Err` names one that is not a plain number.
+/// Returns the layout of a number in the file; `Err` names a type that is not a plain number.
 pub(super) fn number_of(datatype: &Datatype) -> std::result::Result<NumberType, String> {
     let other = |what: &str| Err(format!("values of type {what}"));
     let id = datatype.id();

@@ -1,6 +1,7 @@
-//! Texts and lists as they lie in a file: a length and a place in a heap, which the library follows when values become
-//! those of a type in memory, and shows to nobody. A conversion of ours makes opaque bytes of them instead, and leaves them
-//! as they are: whatever the layout, the filters and the records they are in, of datasets and of attributes.
+//! The descriptors of texts and lists in a file: a length and a place in a heap. The library
+//! follows a descriptor when it converts values to a type in memory, and offers no call to read it.
+//! A conversion registered here turns texts and lists into opaque bytes and leaves the descriptor
+//! in them. That works for every layout, filter and nesting of records, in datasets and attributes.
 
 use super::Node;
 use crate::error::Result;
@@ -12,23 +13,24 @@ use hdf5_sys::h5t::*;
 use std::ffi::{c_char, c_void, CStr};
 use std::sync::OnceLock;
 
-/// Most texts in one value.
+/// Upper bound of the texts in one value.
 const MOST: usize = 1 << 16;
-/// How deep in records of records.
+/// Upper bound of the nesting of records.
 const DEEPEST: usize = 32;
 
-/// The texts and lists in values of a type.
+/// The descriptors of texts and lists in values of a type.
 pub(super) struct Texts {
-    /// The type in memory that has them alone, one after the other, as they lie in the file.
+    /// The type in memory that consists of the descriptors of a value alone, one after the other,
+    /// as they are in the file.
     pub(super) memory: Datatype,
-    /// Bytes of one there: its length (4), the address of its heap, its number in it (4).
+    /// Bytes of a descriptor: the length (4), the address of the heap, the number in the heap (4).
     pub(super) width: usize,
-    /// Of each in a value, the bytes of what it is a list of.
+    /// The bytes of one item of each text or list in a value: 1 for texts.
     pub(super) units: Vec<u64>,
 }
 
 impl Texts {
-    /// `None` when there are none.
+    /// Finds the texts and lists in a type, or in its field `field`; `None` when there are none.
     pub(super) fn of(node: &Node, dtype: &Datatype, field: Option<&str>) -> Result<Option<Texts>> {
         register().map_err(|e| node.damaged(&e))?;
         let width = 8 + node.file().superblock().addresses;
@@ -39,7 +41,8 @@ impl Texts {
 }
 
 fn own(id: hid_t) -> hdf5::Result<Datatype> {
-    // SAFETY: every caller passes an identifier that a constructor of the library has just returned.
+    // SAFETY: every caller passes an identifier that a constructor of the library has just
+    // returned.
     unsafe { from_id(id) }
 }
 
@@ -60,7 +63,8 @@ fn members(id: hid_t) -> hdf5::Result<u32> {
     Ok(h5call!(H5Tget_nmembers(id))?.max(0) as u32)
 }
 
-/// Whether there are lists in lists, whose lengths lie in the heap.
+/// Returns whether the type has texts or lists within lists. The descriptors of inner ones lie in
+/// the heap.
 pub(super) fn is_nested(dtype: &Datatype) -> hdf5::Result<bool> {
     nested(dtype.id(), false, 0)
 }
@@ -85,7 +89,8 @@ fn nested(id: hid_t, within: bool, depth: usize) -> hdf5::Result<bool> {
     })
 }
 
-/// The type of the texts and lists in values of a type, `None` without any; of records only the field named.
+/// Returns the type in memory of the descriptors in values of type `id`, and appends their item
+/// sizes to `units`; `None` when there are none. With `only`, other fields of records are left out.
 fn opaque(
     id: hid_t,
     width: usize,
@@ -143,11 +148,11 @@ fn opaque(
     }
 }
 
-/// The name of a field, in the library's memory.
+/// The name of a field, in memory that the library allocated.
 pub(super) struct Name(*mut c_char);
 
 impl Name {
-    /// The name of member `i` of a compound, or of an enumeration.
+    /// Reads the name of member `i` of a compound or of an enumeration.
     pub(super) fn of(id: hid_t, i: u32) -> hdf5::Result<Name> {
         // SAFETY: a query on the identifier of a datatype that is open.
         let name = sync(|| unsafe { H5Tget_member_name(id, i) });
@@ -157,6 +162,7 @@ impl Name {
         Ok(Name(name))
     }
 
+    /// Returns the name.
     pub(super) fn text(&self) -> &CStr {
         // SAFETY: the library gave it NUL-terminated, and it lives as long as this.
         unsafe { CStr::from_ptr(self.0) }
@@ -170,7 +176,7 @@ impl Drop for Name {
     }
 }
 
-/// Tells the library of [`as_it_is`], once.
+/// Registers the conversion [`as_it_is`] with the library, once per process.
 fn register() -> hdf5::Result<()> {
     static DONE: OnceLock<bool> = OnceLock::new();
     let done = *DONE.get_or_init(|| {
@@ -190,8 +196,9 @@ fn register() -> hdf5::Result<()> {
     }
 }
 
-/// The conversion of a text or list to opaque bytes. In the file they have one size; in memory, where a fill value can
-/// be, a text is a pointer, which is no length: zeros take its place.
+/// The conversion of a text or list to opaque bytes. In the file both have the same size, and
+/// nothing is to be done. In memory, where a fill value may come from, a text is a pointer without
+/// a length, so zeros are written instead.
 extern "C" fn as_it_is(
     from: hid_t,
     to: hid_t,
@@ -216,8 +223,8 @@ extern "C" fn as_it_is(
                 let step = if stride == 0 { after } else { stride };
                 for i in 0..count {
                     let value = values.cast::<u8>().wrapping_add(i * step);
-                    // SAFETY: there are `count` values with room for both types, one every `stride` bytes or else next to
-                    // one another.
+                    // SAFETY: there are `count` values with room for both types, one every `stride`
+                    // bytes or else next to one another.
                     unsafe { std::ptr::write_bytes(value, 0, after) };
                 }
             }

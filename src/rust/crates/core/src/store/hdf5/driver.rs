@@ -1,11 +1,13 @@
-//! The HDF5 file driver of ours, which all files are read through, and those saved into are written through.
+//! This crate's HDF5 file driver, through which all files are read, and existing files are saved
+//! into.
 //!
-//! The library opens files that other files name (external links, virtual datasets) with the driver of the file that names
-//! them. So every second file comes to [`open_file`], which asks the [`Family`] of the first. The driver also looks at what
-//! is read: see [`heap`](super::heap).
+//! The library opens files that other files name (external links, virtual datasets) with the driver
+//! of the file that names them. So every such file comes to [`open_file`], which asks the
+//! [`Family`] of the first file. The driver also checks the bytes that are read: see
+//! [`heap`](super::heap).
 //!
-//! The structures are those of `H5FDdevelop.h` in HDF5 1.14 and 2.x (class version 1), which the `hdf5-sys` crate does
-//! not have; the library checks the version when the driver is registered.
+//! The structures are those of `H5FDdevelop.h` in HDF5 1.14 and 2.x (class version 1), which the
+//! `hdf5-sys` crate lacks. The library checks the version when the driver is registered.
 
 use super::bytes::Bytes;
 use super::external::Family;
@@ -18,7 +20,7 @@ use std::ffi::{c_char, c_int, c_uint, c_ulong, c_void, CStr, CString};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// `H5FD_class_t`. Functions this driver does not have are null pointers.
+/// `H5FD_class_t`. Functions that this driver does not implement are null pointers.
 #[repr(C)]
 struct Class {
     version: c_uint,
@@ -65,10 +67,10 @@ struct Class {
 
 type Absent = Option<unsafe extern "C" fn()>;
 
-// SAFETY: nothing in it ever changes, and its one pointer is to a literal.
+// SAFETY: no field ever changes, and the one pointer is to a literal.
 unsafe impl Sync for Class {}
 
-/// `H5FD_t`, which the library fills in, and what this driver adds.
+/// `H5FD_t`, whose fields the library fills in, followed by the fields of this driver.
 #[repr(C)]
 struct Opened {
     driver_id: i64,
@@ -82,19 +84,20 @@ struct Opened {
     alignment: u64,
     paged_aggr: bool,
     bytes: Arc<dyn Bytes>,
-    /// Of its family.
+    /// Number of the file's [`Family`].
     number: u64,
-    /// Bytes of a length in this file.
+    /// Bytes of a length in this file, by its superblock.
     lengths: usize,
     eoa: u64,
 }
 
-/// Metadata and small data are gathered into larger reads and writes.
+/// The driver's feature flags: the library gathers metadata and small data into larger reads and
+/// writes.
 const FEATURES: c_ulong = 0x1 | 0x6 | 0x8 | 0x10;
 
 static CLASS: Class = Class {
     version: 1,
-    // Between the numbers the library keeps for itself and those it gives out.
+    // A number between those reserved by the library and those it gives to registered drivers.
     value: 486,
     name: c"anndataoom".as_ptr(),
     maxaddr: i64::MAX as u64,
@@ -141,7 +144,8 @@ extern "C" {
     fn H5FDregister(class: *const Class) -> i64;
 }
 
-/// Opens the HDF5 file that `bytes` are; `path` is for messages. The files it names are `family`'s to allow.
+/// Opens the HDF5 file whose content is `bytes`; `path` is for messages. `family` decides about the
+/// files that it names.
 pub(super) fn open(bytes: &Arc<dyn Bytes>, family: &Arc<Family>, path: &Path, write: bool) -> hdf5::Result<hdf5::File> {
     static DRIVER: Mutex<i64> = Mutex::new(0);
     environment::prefixes();
@@ -158,13 +162,13 @@ pub(super) fn open(bytes: &Arc<dyn Bytes>, family: &Arc<Family>, path: &Path, wr
         use hdf5::file::LibraryVersion::{V110, V18};
         hdf5::plist::FileAccess::build().libver_bounds(V18, V110).finish()?
     };
-    // No cache of decoded chunks: ours are read once, and the library copies chunks that lie in it with the length they
-    // have in the file.
+    // No cache of decoded chunks. Chunks are read once, and the library copies a cached chunk with
+    // the length that it has in the file.
     h5call!(H5Pset_cache(access.id(), 0, 0, 0, 0.0))?;
     let number = family.number();
     h5call!(H5Pset_driver(access.id(), driver, (&raw const number).cast()))?;
     let flags = if write { H5F_ACC_RDWR } else { H5F_ACC_RDONLY };
-    // The library's lock is held all the while, so that `open_file` meets no other's.
+    // The library's lock is held meanwhile, so that `open_file` takes the bytes handed over here.
     hdf5::sync::sync(|| {
         family.hand_over(Some(bytes.clone()));
         let opened = h5call!(H5Fopen(name.as_ptr(), flags, access.id()));
@@ -174,17 +178,19 @@ pub(super) fn open(bytes: &Arc<dyn Bytes>, family: &Arc<Family>, path: &Path, wr
     })
 }
 
-// The library calls these with pointers `open_file` gave it, one at a time, and never after `close_file`.
+// The library calls these with pointers `open_file` gave it, one at a time, and never after
+// `close_file`.
 
 unsafe extern "C" fn open_file(name: *const c_char, flags: c_uint, access: i64, maxaddr: u64) -> *mut Opened {
     // SAFETY: a query on a property list that is open.
     let number = unsafe { H5Pget_driver_info(access) };
-    // SAFETY: `open` made the list, or the library from what `access_info` says, so that the information is a number.
+    // SAFETY: `open` made the list, or the library from what `access_info` says, so that the
+    // information is a number.
     let number = unsafe { number.cast::<u64>().as_ref() };
     let Some(family) = number.and_then(|&number| Family::of_number(number)) else { return std::ptr::null_mut() };
     let bytes = match family.handed_over() {
         Some(bytes) => bytes,
-        // A file that the first one names.
+        // Nothing was handed over: a file that the first one names.
         None => {
             // SAFETY: the library passes the name as a C string.
             let name = unsafe { CStr::from_ptr(name) }.to_string_lossy();
@@ -216,7 +222,8 @@ unsafe extern "C" fn open_file(name: *const c_char, flags: c_uint, access: i64, 
     }))
 }
 
-/// The properties that the library passes on to files that this one names: the number of its family, in the library's own memory.
+/// Returns the properties that the library passes on to files that this one names: the number of
+/// its family, in memory that the library allocates.
 unsafe extern "C" fn access_info(file: *const Opened) -> *mut c_void {
     // SAFETY: the file is open.
     let number = unsafe { (*file).number };
@@ -236,7 +243,7 @@ unsafe extern "C" fn close_file(file: *mut Opened) -> c_int {
 }
 
 unsafe extern "C" fn compare(a: *const Opened, b: *const Opened) -> c_int {
-    // Every opening is a file of its own: what one saves, another does not see.
+    // Each opening counts as another file, since one opening does not see what another saves.
     // SAFETY: the file is open.
     let a = unsafe { Arc::as_ptr(&(*a).bytes) };
     // SAFETY: as above.

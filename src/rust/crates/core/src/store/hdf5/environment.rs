@@ -1,9 +1,10 @@
-//! Variables of the environment by which the library finds files that a dataset names.
+//! Environment variables by which the library finds files that a dataset names.
 
 use std::sync::OnceLock;
 
-/// Whether the environment names folders in which the library looks for the files of external storage and of virtual
-/// datasets, before and instead of those that were checked. It reads the first of them once, as it starts.
+/// Returns whether the environment names folders for the files of external storage (first) and of
+/// virtual datasets (second). The library looks there before it looks in the folders that were
+/// checked. It reads the first variable once, as it starts.
 pub(super) fn prefixes() -> [bool; 2] {
     static FIRST: OnceLock<[bool; 2]> = OnceLock::new();
     let set = |name| std::env::var_os(name).is_some_and(|folder| !folder.is_empty());
@@ -12,5 +13,7 @@ pub(super) fn prefixes() -> [bool; 2] {
     [first[0] || now[0], now[1]]
 }
 
+/// The variable that names the folder for files of external storage.
 pub(super) const EXTERNAL_PREFIX: &str = "HDF5_EXTFILE_PREFIX";
+/// The variable that names the folder for sources of virtual datasets.
 pub(super) const VIRTUAL_PREFIX: &str = "HDF5_VDS_PREFIX";

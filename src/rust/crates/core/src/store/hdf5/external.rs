@@ -1,9 +1,10 @@
-//! Files that a file names: external links, external storage, the sources of virtual datasets. A file that comes from
-//! elsewhere must not show what else lies on the machine, so nothing of it is opened unless the user allows it.
+//! Files that a file names: by external links, in external storage, as sources of virtual datasets.
+//! A file from elsewhere must not show what else lies on the machine, so no such file is opened
+//! unless the user allows it.
 //!
-//! Links are followed by [`Node`](super::Node), which asks [`Family::allows`]; what the library opens by itself comes to
-//! the [driver](super::driver), which asks [`Family::second`]; external storage, which the library opens without a driver,
-//! is looked at when a dataset is opened.
+//! [`Node`](super::Node) follows links, and asks [`Family::allows`]. Files that the library opens
+//! by itself come to the [driver](super::driver), which asks [`Family::second`]. External storage,
+//! which the library opens without a driver, is checked when a dataset is opened.
 
 use super::bytes::{Bytes, Plain};
 use super::External;
@@ -13,13 +14,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-/// The policy of a file that was asked for and of those opened because it names them.
+/// The policy for a file and for those opened because it names them.
 pub(super) struct Family {
     number: u64,
     policy: External,
-    /// The folder of the file asked for.
+    /// The folder of the file that was opened first.
     folder: PathBuf,
-    /// A file about to be opened, on its way to the driver.
+    /// The bytes of a file about to be opened, on their way to the driver.
     handed: Mutex<Option<Arc<dyn Bytes>>>,
 }
 
@@ -39,7 +40,8 @@ impl Drop for Family {
 }
 
 impl Family {
-    /// For the file at `path`, which is absolute.
+    /// Makes the family of the file at `path`, which must be absolute, and registers it under a new
+    /// number.
     pub(super) fn new(path: &Path, policy: External) -> Arc<Family> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -49,30 +51,36 @@ impl Family {
         family
     }
 
+    /// Returns the number under which the family is registered.
     pub(super) fn number(&self) -> u64 {
         self.number
     }
 
+    /// Finds a family that is still in use by its number.
     pub(super) fn of_number(number: u64) -> Option<Arc<Family>> {
         lock(&FAMILIES).as_ref()?.get(&number)?.upgrade()
     }
 
+    /// Returns the policy on other files.
     pub(super) fn policy(&self) -> External {
         self.policy
     }
 
+    /// Puts bytes where [`Family::handed_over`] finds them, or removes them.
     pub(super) fn hand_over(&self, bytes: Option<Arc<dyn Bytes>>) {
         *lock(&self.handed) = bytes;
     }
 
+    /// Returns the bytes of the file that is being opened; `None` when the library opens a file by
+    /// itself.
     pub(super) fn handed_over(&self) -> Option<Arc<dyn Bytes>> {
         lock(&self.handed).clone()
     }
 
-    /// Whether the file at `path` may be opened: where it is, links resolved.
+    /// Checks that the file at `path` may be opened, and returns its path with links resolved.
     ///
     /// # Errors
-    /// With the reason.
+    /// The reason, to follow a name and "is" or "to".
     pub(super) fn allows(&self, path: &Path) -> Result<PathBuf, String> {
         if self.policy == External::Refuse {
             return Err("another file, which is not opened unless asked for".to_owned());
@@ -88,10 +96,10 @@ impl Family {
         }
     }
 
-    /// A file that the library opens by itself, for the driver.
+    /// Opens a file that the library wants by itself, for the driver. It is never written to.
     ///
     /// # Errors
-    /// With the reason.
+    /// The reason, as a sentence that names the file.
     pub(super) fn second(&self, path: &Path, write: bool) -> Result<Arc<dyn Bytes>, String> {
         let place = self.allows(path).map_err(|reason| format!("'{}' is {reason}", path.display()))?;
         if write {
@@ -102,7 +110,8 @@ impl Family {
     }
 }
 
-/// Where a name in the file at `from` leads: names that are not absolute start at its folder.
+/// Returns the path to which a name in the file at `from` leads. A relative name starts at the
+/// folder of the file.
 pub(super) fn target(from: &Path, name: &str) -> PathBuf {
     from.parent().unwrap_or(Path::new("/")).join(name)
 }

@@ -1,4 +1,4 @@
-//! The filters that a dataset was made with.
+//! The filters of a dataset.
 
 use hdf5::h5call;
 use hdf5_sys::h5p::{H5Pget_filter2, H5Pget_nfilters};
@@ -6,12 +6,12 @@ use hdf5_sys::h5p::{H5Pget_filter2, H5Pget_nfilters};
 /// A filter of a dataset.
 pub(super) struct Filter {
     pub(super) id: i32,
-    /// Whether the file names it; the library says so too where it knows a name itself.
+    /// Whether the filter has a name: in the file, or in the library, which then reports its own.
     pub(super) named: bool,
     pub(super) optional: bool,
 }
 
-/// The filters, in the order of writing.
+/// Reads the filters from a property list, in the order of writing.
 pub(super) fn filters(plist: i64) -> hdf5::Result<Vec<Filter>> {
     let n = h5call!(H5Pget_nfilters(plist))?;
     (0..n.max(0) as u32)

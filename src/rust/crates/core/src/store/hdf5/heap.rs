@@ -1,23 +1,25 @@
-//! Sizes in HDF5's heaps of texts, looked at before the library sees them: it walks a heap by the sizes its objects say
-//! they have, and one that says 2^64 - 16 bytes makes it walk on the spot without an end.
+//! Checks of the object sizes in HDF5's global heaps, before the library sees them. The library
+//! walks a heap by the sizes that its objects claim, and a size of 2^64 - 16 bytes makes it loop
+//! without end.
 
 use super::bytes::Bytes;
 use std::io;
 
+/// The first bytes of a global heap collection, version 1.
 pub(super) const SIGNATURE: &[u8; 5] = b"GCOL\x01";
 
-/// The numbers of a file's superblock by which its other parts are read.
+/// The values of a file's superblock that are needed to read its other parts.
 #[derive(Clone, Copy)]
 pub(super) struct Superblock {
-    /// Where it lies, from where addresses count.
+    /// Offset of the superblock in the file; addresses count from there.
     pub(super) base: u64,
-    /// Bytes of an address: 8 in all but odd files.
+    /// Bytes of an address: 8 except in odd files.
     pub(super) addresses: usize,
-    /// Bytes of a length: 8 in all but odd files.
+    /// Bytes of a length: 8 except in odd files.
     pub(super) lengths: usize,
 }
 
-/// Reads the superblock of an HDF5 file.
+/// Reads the superblock of an HDF5 file. Without one, sizes of 8 bytes are assumed.
 pub(super) fn superblock(bytes: &dyn Bytes) -> Superblock {
     let mut at = 0;
     while at + 16 <= bytes.len() {
@@ -35,10 +37,11 @@ pub(super) fn superblock(bytes: &dyn Bytes) -> Superblock {
     Superblock { base: 0, addresses: 8, lengths: 8 }
 }
 
-/// Checks bytes that were read at `at`, if they start a collection of the global heap.
+/// Checks bytes that were read at `at`, if they begin with the signature of a global heap
+/// collection.
 ///
 /// # Errors
-/// With a description of an object that does not fit its collection.
+/// A description of an object that does not fit its collection.
 #[inline]
 pub(super) fn check(bytes: &dyn Bytes, lengths: usize, read: &[u8], at: u64) -> io::Result<()> {
     if read.starts_with(SIGNATURE) {
@@ -48,35 +51,38 @@ pub(super) fn check(bytes: &dyn Bytes, lengths: usize, read: &[u8], at: u64) -> 
     }
 }
 
-/// Bytes of a heap that are read at once where the library did not read them: objects are small and many.
+/// Bytes of a heap that are read at once, where the library did not read them: objects are small
+/// and many.
 const WINDOW: usize = 1 << 16;
 
-/// A heap from its start at `at`, of which a part may have been read.
+/// A collection of the global heap that begins at `at`; some of its bytes may be in memory already.
 pub(super) struct Heap<'a> {
     bytes: &'a dyn Bytes,
     at: u64,
-    /// Bytes of a length.
+    /// Bytes of a length in this file.
     lengths: usize,
+    /// Bytes from the start of the heap that were read before.
     read: &'a [u8],
-    /// Bytes from `from` on.
+    /// Bytes of the heap from `from` on, read here.
     window: Vec<u8>,
     from: u64,
 }
 
 impl<'a> Heap<'a> {
+    /// Makes the heap at `at`, of which no byte is in memory yet.
     pub(super) fn new(bytes: &'a dyn Bytes, at: u64, lengths: usize) -> Self {
         Heap { bytes, at, lengths, read: &[], window: Vec::new(), from: 0 }
     }
 
-    /// A heap of which the bytes from its start were read.
+    /// Makes a heap whose first bytes, `read`, are in memory already.
     pub(super) fn of_read(bytes: &'a dyn Bytes, at: u64, lengths: usize, read: &'a [u8]) -> Self {
         Heap { read, ..Heap::new(bytes, at, lengths) }
     }
 
-    /// Returns the number of up to 8 bytes that lies `from` bytes into the heap.
+    /// Reads the number of `size` (up to 8) bytes that lies `from` bytes into the heap.
     #[inline]
     pub(super) fn number(&mut self, from: u64, size: usize) -> io::Result<u64> {
-        // Nearly all lie in the bytes that were read, and have one of two sizes.
+        // Nearly all numbers lie in the bytes that were read, and have one of two sizes.
         let read = usize::try_from(from).ok().and_then(|from| self.read.get(from..)).unwrap_or_default();
         match (size, read.first_chunk::<2>(), read.first_chunk::<8>()) {
             (2, Some(bytes), _) => Ok(u16::from_le_bytes(*bytes).into()),
@@ -103,11 +109,11 @@ impl<'a> Heap<'a> {
         Ok(within(&self.window, from).unwrap_or_default())
     }
 
-    /// Goes through the objects of the heap: `meet` gets the number of each, how far into the heap its bytes start, and how
-    /// many they are.
+    /// Walks the objects of the heap. `meet` gets the number of each, the offset of its bytes in
+    /// the heap, and their count.
     ///
     /// # Errors
-    /// With a description of an object that does not fit the heap.
+    /// A description of an object that does not fit the heap.
     pub(super) fn walk(&mut self, mut meet: impl FnMut(u64, u64, u64)) -> io::Result<()> {
         let at = self.at;
         let wrong = |what: String| Err(io::Error::other(format!("a damaged heap of texts at byte {at}: {what}")));
@@ -119,7 +125,7 @@ impl<'a> Heap<'a> {
         }
         let mut place = header;
         while place + header <= size {
-            // Object 0 is what is free, its header counted in.
+            // Object 0 is the free space, whose length includes its header.
             let (index, length) = (self.number(place, 2)?, self.number(place + 8, width)?);
             let need = match index {
                 0 => Some(length),

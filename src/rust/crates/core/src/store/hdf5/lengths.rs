@@ -1,5 +1,5 @@
-//! Lengths of texts, looked at before the library takes memory for them: it takes what a text says it has, and finds out
-//! later that it has less.
+//! Checks of the lengths of texts before the library allocates memory for them. The library
+//! allocates as many bytes as a text claims, and finds out later that there are fewer.
 
 use super::descriptors::{is_nested, Texts};
 use super::{chunks, layout, Node};
@@ -16,20 +16,23 @@ use hdf5_sys::h5s::{H5Screate_simple, H5Sselect_hyperslab, H5S_ALL, H5S_SELECT_S
 use std::ffi::c_void;
 use std::ops::Range;
 
-/// Values looked at together.
+/// Values that are checked together.
 const AT_ONCE: u64 = 1 << 16;
-/// Most of them in one row.
+/// Upper bound of the values in one row.
 const IN_A_ROW: u64 = 1 << 22;
-/// Bytes of a chunk that nobody wrote and that is looked at all the same.
+/// Upper bound of the bytes of a chunk that was never written and whose fill value has to be
+/// checked.
 const LARGEST: u64 = 64 << 20;
-/// How often the bytes of all files the values of a dataset may take whose parts lie elsewhere.
+/// Upper bound of the number of values in a dataset whose parts lie elsewhere, for each byte of the
+/// file and of the files that links in it opened.
 const EXPANSION: u64 = 4096;
 
-/// Checks the texts in rows of a dataset, or in a field of its records, before they are read: all of them together fit
-/// the file, as none is there twice.
+/// Checks the texts in rows of a dataset, or in a field of its records, before they are read. Their
+/// lengths together must not exceed the size of the file, since no text is stored twice.
 ///
 /// # Errors
-/// [`Error::Format`](crate::Error::Format) with the text that does not; [`Error::OutOfMemory`](crate::Error::OutOfMemory).
+/// [`Error::Format`](crate::Error::Format) with the text at which they do;
+/// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
 pub(super) fn check(node: &Node, dataset: &Dataset, field: Option<&str>, rows: Option<&Range<usize>>) -> Result<()> {
     let damaged = |e: hdf5::Error| node.damaged(&e);
     match Texts::of(node, &dataset.dtype().map_err(damaged)?, field)? {
@@ -41,7 +44,7 @@ pub(super) fn check(node: &Node, dataset: &Dataset, field: Option<&str>, rows: O
 /// Checks the texts of an attribute before they are read.
 ///
 /// # Errors
-/// As [`check`].
+/// The errors of [`check`].
 pub(super) fn check_attribute(node: &Node, attribute: &Attribute) -> Result<()> {
     let damaged = |e: hdf5::Error| node.damaged(&e);
     let Some(texts) = Texts::of(node, &attribute.dtype().map_err(damaged)?, None)? else { return Ok(()) };
@@ -57,10 +60,11 @@ pub(super) fn check_attribute(node: &Node, attribute: &Attribute) -> Result<()> 
     sum.add(&out)
 }
 
-/// Checks all texts of an element, its attributes' too, before the library copies it.
+/// Checks all texts of an element and of its attributes, before the library copies it.
 ///
 /// # Errors
-/// As [`check`]; [`Error::Unsupported`](crate::Error::Unsupported) for lists of texts or of lists, whose lengths nobody can look at.
+/// The errors of [`check`]; [`Error::Unsupported`](crate::Error::Unsupported) for texts or lists
+/// within lists, whose lengths cannot be read.
 pub(super) fn check_all(node: &Node) -> Result<()> {
     if !node.is_group() {
         let dataset = node.dataset()?;
@@ -76,7 +80,7 @@ pub(super) fn check_all(node: &Node) -> Result<()> {
 /// Checks the texts of all attributes of an object, which is `node` or a datatype in it.
 ///
 /// # Errors
-/// As [`check_all`].
+/// The errors of [`check_all`].
 pub(super) fn check_attributes(node: &Node, object: &Location) -> Result<()> {
     let damaged = |e: hdf5::Error| node.damaged(&e);
     let n = object.loc_info().map_err(damaged)?.num_attrs;
@@ -99,11 +103,11 @@ pub(super) fn check_attributes(node: &Node, object: &Location) -> Result<()> {
     Ok(())
 }
 
-/// Lengths added up.
+/// The sum of the lengths of texts.
 struct Sum<'a> {
     node: &'a Node,
     texts: &'a Texts,
-    /// Name for errors.
+    /// Start of `found` in errors: empty, or the name of the attribute.
     what: String,
     most: u64,
     bytes: u64,
@@ -121,7 +125,8 @@ impl<'a> Sum<'a> {
         memory::zeros(bytes, &format!("looking at the texts of {}", self.node.path()))
     }
 
-    /// Adds texts as they lie in the file: each a length of 4 bytes, then its place.
+    /// Adds the lengths of texts. `stored` has their descriptors as in the file: a length of 4
+    /// bytes, then the place.
     fn add(&mut self, stored: &[u8]) -> Result<()> {
         for (text, unit) in stored.chunks_exact(self.texts.width).zip(self.texts.units.iter().cycle()) {
             let length = text.first_chunk::<4>().map_or(0, |n| u32::from_le_bytes(*n));
@@ -162,7 +167,7 @@ impl<'a> Sum<'a> {
         }
         let stored = dataset.storage_size();
         if stored == 0 || dataset.offset().is_none() && layout::layout(plist.id()) == Some(H5D_CONTIGUOUS) {
-            // Never written: each is the fill value.
+            // Never written: each value is the fill value, so one of them is enough.
             return self.read(dataset, &vec![0; shape.len()], &vec![1; shape.len()]);
         }
         if stored > self.most || n > stored {
@@ -172,7 +177,7 @@ impl<'a> Sum<'a> {
         self.runs(dataset, &shape, rows)
     }
 
-    /// Rows, many at a time.
+    /// Adds the texts of rows, many rows at a time.
     fn runs(&mut self, dataset: &Dataset, shape: &[u64], rows: Range<u64>) -> Result<()> {
         let a_row = shape.iter().skip(1).fold(1_u64, |n, &e| n.saturating_mul(e));
         if a_row > IN_A_ROW {
@@ -191,7 +196,8 @@ impl<'a> Sum<'a> {
         Ok(())
     }
 
-    /// Chunks that are stored, one by one, and one value of one that is not, where that is a text of the file.
+    /// Adds the texts of the stored chunks, one chunk after the other. If a chunk is missing and
+    /// the writer set a fill value, one value of the missing chunk is added too.
     fn chunks_of(
         &mut self,
         dataset: &Dataset,

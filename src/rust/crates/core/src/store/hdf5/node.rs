@@ -1,4 +1,4 @@
-//! A group or dataset of an open file, and how errors about it are told.
+//! A group or dataset of an open file, and its errors.
 
 use super::{fault, links, Hdf5File};
 use crate::error::{Error, Result};
@@ -18,6 +18,7 @@ pub(super) struct Node {
     header: u64,
 }
 
+/// The HDF5 handle of a node.
 #[derive(Clone)]
 pub(super) enum Object {
     Group(Group),
@@ -25,6 +26,7 @@ pub(super) enum Object {
 }
 
 impl Node {
+    /// Makes the node of an open object; `path` is its path in the file.
     pub(super) fn new(file: &Arc<Hdf5File>, path: String, object: Object) -> Node {
         Node { file: file.clone(), path, object, header: 0 }
     }
@@ -39,12 +41,13 @@ impl Node {
         self.header
     }
 
-    /// The same object by another path.
+    /// Returns the same object under another path.
     pub(super) fn at(self, path: String) -> Node {
         Node { path, ..self }
     }
 
-    /// Members of this group, in creation order where the file keeps it, else by name.
+    /// Returns the names of the group's members, in creation order where the file keeps it, else by
+    /// name.
     ///
     /// # Errors
     /// [`Error::Format`] for a dataset or a damaged group.
@@ -58,19 +61,19 @@ impl Node {
         keys.into_iter().map(|(_, name)| self.utf8(name, "names of its members")).collect()
     }
 
-    /// Text of the file, which is UTF-8 or an error.
+    /// Returns bytes of the file as text, which must be UTF-8; `what` names them in the error.
     pub(super) fn utf8(&self, bytes: Vec<u8>, what: &str) -> Result<String> {
         String::from_utf8(bytes)
             .map_err(|e| self.format(format!("UTF-8 in the {what}"), format!("'{}'", e.as_bytes().escape_ascii())))
     }
 
-    /// Whether it is a group.
+    /// Returns whether this is a group.
     pub(super) fn is_group(&self) -> bool {
         matches!(self.object, Object::Group(_))
     }
 
-    /// Returns the identity of this object, whichever links lead to it: the file it is in, as HDF5 numbers those that are
-    /// open, and its place there.
+    /// Returns the identity of this object, whichever links lead to it: the number that HDF5 gave
+    /// the open file, and the object's place there.
     ///
     /// # Errors
     /// [`Error::Format`] for a damaged object.
@@ -79,12 +82,12 @@ impl Node {
         Ok((info.fileno, info.token))
     }
 
-    /// Path inside the file, without a leading slash; "" is the root.
+    /// Returns the path inside the file, without a leading slash; "" is the root.
     pub(super) fn path(&self) -> &str {
         &self.path
     }
 
-    /// Whether there is an attribute `name`, of whatever type.
+    /// Returns whether there is an attribute `name`, of whatever type.
     ///
     /// # Errors
     /// [`Error::Format`] for a damaged element.
@@ -94,7 +97,8 @@ impl Node {
         found().map(|there| there > 0).map_err(|e| self.damaged(&e))
     }
 
-    /// Extents of a dataset; `None` for a group and for a dataset without space (`null`).
+    /// Returns the extents of a dataset; `None` for a group and for a dataset without space
+    /// (`null`).
     pub(super) fn shape(&self) -> Option<Vec<usize>> {
         match &self.object {
             Object::Dataset(d) => d.space().ok().filter(|s| !s.is_null()).map(|s| s.shape()),
@@ -102,6 +106,7 @@ impl Node {
         }
     }
 
+    /// Returns the handle of a group; [`Error::Format`] for a dataset.
     pub(super) fn group(&self) -> Result<&Group> {
         match &self.object {
             Object::Group(g) => Ok(g),
@@ -109,6 +114,7 @@ impl Node {
         }
     }
 
+    /// Returns the handle of a dataset; [`Error::Format`] for a group.
     pub(super) fn dataset(&self) -> Result<&Dataset> {
         match &self.object {
             Object::Dataset(d) => Ok(d),
@@ -116,6 +122,7 @@ impl Node {
         }
     }
 
+    /// Returns the handle of the group or dataset, for its attributes.
     pub(super) fn location(&self) -> &Location {
         match &self.object {
             Object::Group(g) => g,
@@ -123,26 +130,27 @@ impl Node {
         }
     }
 
+    /// Returns the node as an object of a store.
     pub(super) fn as_object(&self) -> &dyn backend::Object {
         self
     }
 
-    /// [`Error::Format`] about this element.
+    /// Makes an [`Error::Format`] about this element.
     pub(super) fn format(&self, expected: impl Into<String>, found: impl Into<String>) -> Error {
         self.as_object().format(expected, found)
     }
 
-    /// [`Error::Unsupported`] about this element; `hint` is empty or starts with "; ".
+    /// Makes an [`Error::Unsupported`] about this element; `hint` is empty or starts with "; ".
     pub(super) fn unsupported(&self, what: impl Into<String>, hint: impl Into<String>) -> Error {
         self.as_object().unsupported(what, hint)
     }
 
-    /// The file it is in.
+    /// Returns the file of this element.
     pub(super) fn file(&self) -> &Arc<Hdf5File> {
         &self.file
     }
 
-    /// The error for an HDF5 call that failed on this element.
+    /// Makes the error for an HDF5 call that failed on this element.
     pub(super) fn damaged(&self, error: &hdf5::Error) -> Error {
         let what = || format!("reading '{}', element '{}',", self.file.location(), self.path);
         if let Err(starved) = fault::fed(&what()) {

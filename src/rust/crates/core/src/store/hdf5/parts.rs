@@ -1,20 +1,22 @@
-//! The list of parts of a virtual dataset, looked at before the library sees it: the library multiplies the number of
-//! parts that the list begins with by the bytes it keeps for each, without looking whether the product fits, and walks as many
-//! when it gives up.
+//! Checks of the list of parts of a virtual dataset, before the library sees it. The list begins
+//! with the number of parts. The library multiplies it by the bytes that it keeps for each, without
+//! a check for overflow, and walks as many parts when it gives up.
 //!
-//! The list is an object of a global heap, which the layout message of the dataset's header names (HDF5 File Format
-//! Specification, "Data Layout Message", "Global Heap Block for Virtual Datasets").
+//! The list is an object of a global heap, which the layout message of the dataset's header names
+//! (HDF5 File Format Specification, "Data Layout Message", "Global Heap Block for Virtual
+//! Datasets").
 
 use super::bytes::Bytes;
 use super::heap::{Heap, Superblock};
 use std::borrow::Cow;
 use std::io;
 
-/// Bytes of a part at least: two selections of 16 bytes; a name may be a flag.
+/// Lower bound of the bytes of a part: two selections of 16 bytes; a name may be a flag.
 const PART: u64 = 32;
-/// Blocks that the header of one dataset lies in, at most.
+/// Upper bound of the blocks of a dataset's header.
 const MOST_BLOCKS: usize = 4096;
-/// Bytes of all of them, at most: a damaged one says it is as long as the file.
+/// Upper bound of the bytes of these blocks together: a damaged block may claim the size of the
+/// file.
 const MOST_BYTES: u64 = 16 << 20;
 
 const CONTINUATION: u16 = 0x10;
@@ -31,7 +33,7 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn read(&self, at: u64, size: u64) -> io::Result<Vec<u8>> {
         let at = self.superblock.base.saturating_add(at);
-        // Nothing is longer than the file.
+        // A size is never trusted beyond the end of the file.
         let there = self.bytes.len().saturating_sub(at).min(size);
         let mut out = vec![0; there as usize];
         self.bytes.read(&mut out, at)?;
@@ -39,11 +41,13 @@ impl Reader<'_> {
     }
 }
 
-/// Returns how many parts the virtual dataset, whose header is at `header`, says it has, and the most that its list has
-/// room for; `None` for other datasets. A header or list that is damaged otherwise is left to the library.
+/// Reads how many parts the virtual dataset whose header is at `header` claims, and how many its
+/// list has room for; `None` for other datasets. Any other damage of header or list is left to the
+/// library.
 ///
 /// # Errors
-/// When the file cannot be read.
+/// Errors of reading the file; a description of a header of too many blocks or bytes, or of a
+/// damaged heap.
 pub(super) fn count(bytes: &dyn Bytes, superblock: Superblock, header: u64) -> io::Result<Option<(u64, u64)>> {
     let reader = Reader { bytes, superblock };
     match layout(&reader, header)? {
@@ -52,7 +56,8 @@ pub(super) fn count(bytes: &dyn Bytes, superblock: Superblock, header: u64) -> i
     }
 }
 
-/// Returns where the list of a virtual dataset is: its heap and its number there.
+/// Finds the list of a virtual dataset: the address of its heap, and its number there; `None` for
+/// other datasets.
 fn layout(reader: &Reader<'_>, header: u64) -> io::Result<Option<(u64, u64)>> {
     let message = message(reader, header)?.filter(|message| message.get(1) == Some(&VIRTUAL) && message[0] >= 3);
     let addresses = reader.superblock.addresses;
@@ -74,7 +79,7 @@ pub(super) fn chunk_tree(bytes: &dyn Bytes, superblock: Superblock, header: u64)
 
 /// Returns the message on the layout of the values in the header of a dataset.
 fn message(reader: &Reader<'_>, header: u64) -> io::Result<Option<Vec<u8>>> {
-    // A first read that holds most headers whole.
+    // The first read holds most headers as a whole.
     let start = reader.read(header, 512)?;
     let is_v2 = start.starts_with(b"OHDR");
     let (first, size, tracked) = if is_v2 {
@@ -123,7 +128,8 @@ fn message(reader: &Reader<'_>, header: u64) -> io::Result<Option<Vec<u8>>> {
     Ok(None)
 }
 
-/// Returns the number of parts that object `index` of the heap at `at` begins with, and the most it has room for.
+/// Reads the number of parts that object `index` of the heap at `at` claims, and how many it has
+/// room for.
 fn list(reader: &Reader<'_>, at: u64, index: u64) -> io::Result<Option<(u64, u64)>> {
     let at = reader.superblock.base.saturating_add(at);
     let mut heap = Heap::new(reader.bytes, at, reader.superblock.lengths);
@@ -133,14 +139,14 @@ fn list(reader: &Reader<'_>, at: u64, index: u64) -> io::Result<Option<(u64, u64
             found = Some((from, length));
         }
     })?;
-    // The list begins with its version.
+    // The list begins with a byte for its version, then the number of parts.
     Ok(match found {
         Some((from, length)) => Some((heap.number(from + 1, reader.superblock.lengths.min(8))?, length / PART)),
         None => None,
     })
 }
 
-/// Returns the number of up to 8 bytes at `from`; 0 where there are fewer.
+/// Returns the number of up to 8 bytes at `from`; 0 where fewer bytes are left.
 pub(super) fn number(bytes: &[u8], from: usize, size: usize) -> u64 {
     let size = size.min(8);
     let mut raw = [0; 8];

@@ -1,5 +1,6 @@
-//! The decoders of `codec` as filters of the HDF5 library: zstd, lz4, bitshuffle, blosc and blosc2 (it brings gzip,
-//! shuffle and fletcher32; lzf comes with its Rust crate, whose blosc believes parameters and headers of the file).
+//! The decoders of `codec` as filters of the HDF5 library: zstd, lz4, bitshuffle, blosc and blosc2.
+//! The library itself has gzip, shuffle and fletcher32. The `hdf5` crate has lzf; its blosc is not
+//! used, because it trusts the parameters and headers in a file.
 
 use super::fault;
 use crate::codec::pipeline::{Filter, Plan};
@@ -10,8 +11,8 @@ use std::ffi::{c_uint, c_void, CStr};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::Once;
 
-/// Makes the filters known to the library, once a process. A filter that cannot be registered is reported by the
-/// library, by name, when a dataset needs it.
+/// Registers the filters with the library, once per process. If a filter cannot be registered, the
+/// library reports it by name when a dataset needs it.
 pub(super) fn register() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -46,11 +47,11 @@ fn add(id: H5Z_filter_t, name: &'static CStr, filter: Callback) {
     });
 }
 
-/// The library's callback: replaces the buffer by its decoded or encoded form and says how many bytes that has; 0 is
-/// failure.
+/// The library's callback: replaces the buffer by its decoded or encoded form and returns the bytes
+/// of that; 0 means failure.
 ///
 /// # Safety
-/// Called by the library, which vouches for the pointers and the lengths.
+/// Only for the library, which guarantees the pointers and the lengths.
 unsafe extern "C" fn filter<const ID: i32>(
     flags: c_uint,
     count: usize,
@@ -87,10 +88,10 @@ unsafe extern "C" fn filter<const ID: i32>(
     new.len()
 }
 
-/// The most that a chunk may decode to: HDF5's own limit on its size.
+/// Upper bound of the bytes of a decoded chunk: HDF5's own limit.
 const MOST: u64 = u32::MAX as u64;
 
-/// The most that a stored byte can become.
+/// Returns an upper bound of the decoded bytes for each stored byte.
 fn expansion(id: i32) -> u64 {
     match id {
         id::LZ4 => 256,
@@ -101,7 +102,8 @@ fn expansion(id: i32) -> u64 {
 
 fn decode(id: i32, parameters: &[c_uint], stored: &[u8]) -> Option<Vec<u8>> {
     let room = |claim: Option<u64>| -> Option<Vec<u8>> {
-        // The library does not say how large the chunk is; a header that lies must not take the memory.
+        // The library does not say how large the chunk is, and a false header must not make this
+        // allocate.
         let most = (stored.len() as u64).saturating_mul(expansion(id)).saturating_add(1 << 12).min(MOST);
         let n = usize::try_from(claim.filter(|&n| n <= most)?).ok()?;
         let mut out = Vec::new();
@@ -139,8 +141,9 @@ fn decode(id: i32, parameters: &[c_uint], stored: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// For the copies the library makes of datasets of texts, which it writes anew. The filters are optional where Python
-/// wrote them, so that a chunk that is not encoded is stored as it is.
+/// Encodes a chunk for the library, which writes datasets of texts anew when it copies them; `None`
+/// for filters that are not written. Python marks the filters as optional, so that a chunk that is
+/// not encoded is stored as it is.
 fn encode(id: i32, parameters: &[c_uint], bytes: &[u8]) -> Option<Vec<u8>> {
     match id {
         id::ZSTD => zstd::bulk::compress(bytes, parameters.first().map_or(3, |&l| l.min(22) as i32)).ok(),
@@ -150,13 +153,13 @@ fn encode(id: i32, parameters: &[c_uint], bytes: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// How the filters of a dataset with this property list are undone.
+/// Returns the way to decode the chunks of a dataset with this property list.
 pub(crate) fn plan(plist: hdf5_sys::h5i::hid_t) -> Plan {
     // SAFETY: a query that takes any number.
     Plan::of(&filters(plist), &|filter| hdf5::sync::sync(|| unsafe { H5Zfilter_avail(filter) }) > 0)
 }
 
-/// Identifier and parameters of each filter, in the order of writing.
+/// Reads identifier and parameters of each filter, in the order of writing.
 fn filters(plist: hdf5_sys::h5i::hid_t) -> Vec<Filter> {
     use hdf5_sys::h5p;
     hdf5::sync::sync(|| {

@@ -35,7 +35,7 @@ pub(super) struct Hdf5Dataset<'w> {
 }
 
 impl Hdf5Writer {
-    /// The root group.
+    /// Returns the root group.
     pub(super) fn root(&self) -> Result<Hdf5Group<'_>> {
         Ok(Hdf5Group::root(self, (**self.hdf5()?).clone()))
     }
@@ -46,6 +46,7 @@ impl<'w> Hdf5Group<'w> {
         Hdf5Group { writer, group, path: String::new() }
     }
 
+    /// Creates the subgroup `key`, without times and with a UTF-8 name.
     pub(super) fn new_group(&self, key: &str) -> Result<Hdf5Group<'w>> {
         let name = c_name(key)?;
         let make = || -> hdf5::Result<hdf5::Group> {
@@ -59,7 +60,7 @@ impl<'w> Hdf5Group<'w> {
         Ok(Hdf5Group { writer: self.writer, group, path: self.join(key) })
     }
 
-    /// A dataset of an HDF5 type.
+    /// Creates a dataset of an HDF5 type; without space when `shape` is `None`.
     pub(super) fn new_dataset(
         &self,
         key: &str,
@@ -71,6 +72,7 @@ impl<'w> Hdf5Group<'w> {
         create_dataset(&self.group, &name, dtype, shape, layout).map_err(|e| self.writer.fault(&e))
     }
 
+    /// Returns the path of the member `key`.
     pub(super) fn join(&self, key: &str) -> String {
         below(&self.path, key)
     }
@@ -139,7 +141,8 @@ impl<'w> GroupSink<'w> for Hdf5Group<'w> {
 }
 
 impl Hdf5Dataset<'_> {
-    /// The type in memory of what is written: of all, or of a record of one field, which leaves the others alone.
+    /// Returns the type in memory of values to be written: the whole kind, or a record of the one
+    /// field `field`. The library leaves the other fields of stored records as they are.
     fn memory(&self, field: Option<&str>) -> Result<Datatype> {
         let fault = |e: hdf5::Error| self.writer.fault(&e);
         let Some(name) = field else { return memory_type(&self.kind).map_err(fault) };
@@ -162,7 +165,7 @@ impl ArraySink for Hdf5Dataset<'_> {
             Cells::Texts(list) => {
                 texts = c_texts(list).map_err(|at| {
                     let expected = format!("texts without NUL characters in '{}'", self.path);
-                    Error::parameter("text", expected, format!("one at {at}"))
+                    Error::parameter("text", expected, format!("a NUL in text {at} (zero-based)"))
                 })?;
                 (texts.1.as_ptr().cast(), size_of_val(&texts.1[..]))
             }
@@ -172,7 +175,7 @@ impl ArraySink for Hdf5Dataset<'_> {
         }
         let write = || -> hdf5::Result<()> {
             let Some((start, count)) = to.place else {
-                // The buffer has the bytes of all values (checked), which the library copies.
+                // The buffer has the bytes of all values (checked); the library copies them.
                 h5call!(H5Dwrite(self.dataset.id(), memory.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, buffer))?;
                 return Ok(());
             };
@@ -180,7 +183,7 @@ impl ArraySink for Hdf5Dataset<'_> {
             let (start, count, none) = (wide(start), wide(count), std::ptr::null());
             h5call!(H5Sselect_hyperslab(file.id(), H5S_SELECT_SET, start.as_ptr(), none, count.as_ptr(), none))?;
             let space: Dataspace = own(h5call!(H5Screate_simple(count.len() as i32, count.as_ptr(), none))?)?;
-            // As above, for the values of the box.
+            // The same, for the values of the box.
             h5call!(H5Dwrite(self.dataset.id(), memory.id(), space.id(), file.id(), H5P_DEFAULT, buffer))?;
             Ok(())
         };
@@ -210,11 +213,12 @@ impl ArraySink for Hdf5Dataset<'_> {
     }
 }
 
+/// Returns a key as a C string.
 pub(super) fn c_name(key: &str) -> Result<CString> {
     CString::new(key).map_err(|_| Error::parameter("key", "a name without NUL characters", format!("{key:?}")))
 }
 
-/// Sets an attribute anew.
+/// Sets an attribute. One of that name is deleted first, since its type and shape may differ.
 fn set(on: &Location, name: &str, value: Setting<'_>) -> hdf5::Result<()> {
     let name = CString::new(name).map_err(|_| hdf5::Error::from("an attribute name with a NUL in it"))?;
     if h5call!(H5Aexists(on.id(), name.as_ptr()))? > 0 {
@@ -285,7 +289,7 @@ fn create_dataset(
             Compression::Lzf => {
                 plist.lzf();
             }
-            // Refused before.
+            // Refused in `Hdf5Group::array`.
             Compression::GzipFile(_) | Compression::Zstd(_) => {}
         }
     }
@@ -306,7 +310,7 @@ fn create_dataset(
     own(h5call!(H5Dcreate2(group.id(), name.as_ptr(), dtype.id(), space.id(), link.id(), plist.id(), H5P_DEFAULT))?)
 }
 
-/// Names are marked as UTF-8, as h5py does.
+/// Makes the properties of a link whose name is marked as UTF-8, as h5py does.
 pub(super) fn utf8_link() -> hdf5::Result<hdf5::plist::LinkCreate> {
     hdf5::plist::LinkCreate::build().char_encoding(hdf5::plist::link_create::CharEncoding::Utf8).finish()
 }
@@ -315,7 +319,7 @@ fn own<T: OwnedId>(id: i64) -> hdf5::Result<T> {
     T::own(id)
 }
 
-/// HDF5 objects that a constructor's identifier can be turned into.
+/// HDF5 objects that can be made from an identifier.
 trait OwnedId: Sized {
     fn own(id: i64) -> hdf5::Result<Self>;
 }
@@ -333,7 +337,8 @@ fn wide(extents: &[usize]) -> Vec<u64> {
     extents.iter().map(|&e| e as u64).collect()
 }
 
-/// NUL-terminated copies and pointers to them; the position of a text that contains NUL as error.
+/// Makes NUL-terminated copies of texts, and pointers to them. The error is the position of a text
+/// that contains a NUL.
 fn c_texts(texts: &[&str]) -> std::result::Result<(Vec<CString>, Vec<*const c_char>), usize> {
     let owned: Vec<CString> =
         texts.iter().enumerate().map(|(i, t)| CString::new(*t).map_err(|_| i)).collect::<Result<_, _>>()?;

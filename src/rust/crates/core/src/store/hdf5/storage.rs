@@ -1,4 +1,4 @@
-//! The files that hold the values of a dataset, by its property list.
+//! The files with the values of a dataset, from its property list.
 
 use hdf5::sync::sync;
 use hdf5::{from_id, h5call, Dataset, Group};
@@ -10,9 +10,9 @@ use hdf5_sys::h5p::{
 };
 use std::ffi::{c_char, CString};
 
-/// Bytes of a name.
+/// Bytes of the buffer for a name.
 const NAME: usize = 4096;
-/// Opens a dataset. Names of external files in it that are not absolute start at the folder of the file.
+/// Opens a dataset. Relative names of its external files start at the folder of the file.
 pub(super) fn open(group: &Group, key: &str) -> hdf5::Result<Dataset> {
     let name = CString::new(key).map_err(|_| hdf5::Error::from("a name with a NUL in it"))?;
     sync(|| {
@@ -26,7 +26,7 @@ pub(super) fn open(group: &Group, key: &str) -> hdf5::Result<Dataset> {
     })
 }
 
-/// The files of external storage.
+/// Returns the names of the files of external storage, sorted, without repeats.
 pub(super) fn external_files(plist: hid_t) -> hdf5::Result<Vec<String>> {
     let n = h5call!(H5Pget_external_count(plist))?;
     let mut out = Vec::new();
@@ -43,7 +43,7 @@ pub(super) fn external_files(plist: hid_t) -> hdf5::Result<Vec<String>> {
     Ok(out)
 }
 
-/// File and path of each part of a virtual dataset.
+/// Returns file and path of each source of a virtual dataset, sorted, without repeats.
 pub(super) fn sources(plist: hid_t) -> hdf5::Result<Vec<(String, String)>> {
     let mut n = 0;
     h5call!(H5Pget_virtual_count(plist, &raw mut n))?;

@@ -1,40 +1,47 @@
-//! Texts read from the heaps of a file without the library, which looks each of them up by itself, in memory of its own.
+//! Reads texts from the heaps of a file without the library. The library looks up each text by
+//! itself and copies it to memory of its own.
 
 use super::file::Hdf5File;
 use super::heap::{Heap, Superblock, SIGNATURE};
 use crate::memory;
 use std::ops::Range;
 
-/// Larger heaps, of a single long text as a rule, are left to the library.
+/// Upper bound of the bytes of a heap read here. Larger ones, as a rule of a single long text, are
+/// left to the library.
 const LARGEST: u64 = 16 << 20;
 /// Bytes read at once: heaps are small, and most lie one after the other.
 const WINDOW: u64 = 1 << 17;
 
-/// The heaps of a file, one at hand at a time: texts of one dataset lie in them in their order.
+/// The heaps of a file, of which one is open at a time. The texts of a dataset usually lie in them
+/// in their order.
 pub(super) struct Heaps<'a> {
     file: &'a Hdf5File,
     superblock: Superblock,
     /// Bytes of the file from `from` on.
     window: Vec<u8>,
     from: u64,
-    /// Start of the heap at hand, in the file.
+    /// Offset in the file of the open heap.
     at: Option<u64>,
-    /// Objects of the heap at hand by number, and where their bytes lie in the window.
+    /// Objects of the open heap: their numbers, in order, and the ranges of their bytes in the
+    /// window.
     objects: Vec<(u64, Range<usize>)>,
-    /// Bytes that may still be read and gone through: each text may lie in another heap than the one before, and then the library,
-    /// which keeps several at hand, reads less.
+    /// Bytes that may still be read and walked. If each text lies in another heap than the one
+    /// before, the library reads less, since it caches several heaps.
     left: u64,
 }
 
 impl<'a> Heaps<'a> {
+    /// Makes a reader of the heaps of a file. It reads at most four times the bytes of the file, or
+    /// one window if that is more.
     pub(super) fn new(file: &'a Hdf5File) -> Self {
         let left = file.bytes_read().len().saturating_mul(4).max(WINDOW);
         let (window, objects) = Default::default();
         Heaps { file, superblock: file.superblock(), window, from: 0, at: None, objects, left }
     }
 
-    /// Finds a text by its descriptor, which has its length, the address of its heap and its number there; `None` for the
-    /// library to say what is wrong, or where it would do as well.
+    /// Finds a text by its descriptor: its length, the address of its heap, its number there.
+    /// `None` where the library has to read it: the descriptor is damaged, or the limits here are
+    /// reached.
     pub(super) fn find(&mut self, descriptor: &[u8]) -> Option<&[u8]> {
         let (length, rest) = descriptor.split_first_chunk::<4>()?;
         let (address, number) = rest.split_last_chunk::<4>()?;
@@ -59,7 +66,8 @@ impl<'a> Heaps<'a> {
         whole.then(|| text.split(|&byte| byte == 0).next().unwrap_or_default())
     }
 
-    /// Has the bytes from `at` on at hand; gives where in the window they start.
+    /// Reads the window if it does not hold the `size` bytes from `at` on, and returns the offset
+    /// of `at` in it.
     fn window_of(&mut self, at: u64, size: u64) -> Option<usize> {
         let file = self.file.bytes_read();
         let within = at.checked_sub(self.from).filter(|start| start + size <= self.window.len() as u64);
@@ -77,6 +85,7 @@ impl<'a> Heaps<'a> {
         Some(0)
     }
 
+    /// Opens the heap at `at`: reads it and lists its objects.
     fn open(&mut self, at: u64) -> Option<()> {
         self.at = None;
         let lengths = self.superblock.lengths;

@@ -1,4 +1,4 @@
-//! Moving values from a dataset, one field of a compound dataset, or an attribute, into memory.
+//! Reads values of a dataset, of one field of its records, or of an attribute into memory.
 
 use super::claim::check_claim;
 use super::datatype::{self, kind_of, packed};
@@ -18,9 +18,9 @@ use hdf5_sys::h5t::H5Treclaim;
 use std::ffi::{c_char, c_void, CStr};
 use std::ops::Range;
 
-/// Fewer texts are left to the library.
+/// Lower bound of the number of texts that are read without the library.
 const FEW: usize = 64;
-/// Strings fetched at a time, so that HDF5's copies of them do not double the memory of a long column.
+/// Texts read at a time, so that HDF5's copies of them do not double the memory of a long column.
 const STRINGS_AT_ONCE: usize = 1 << 16;
 
 enum Source<'a> {
@@ -28,18 +28,19 @@ enum Source<'a> {
     Attribute(Attribute),
 }
 
-/// A dataset or an attribute, ready to be read.
+/// A dataset or an attribute whose type and extents are known.
 pub(super) struct Typed<'a> {
     node: &'a Node,
     source: Source<'a>,
     kind: Kind,
     /// `None` without space.
     extents: Option<Vec<usize>>,
-    /// Bytes that the values can be at most.
+    /// Upper bound of the bytes of all values; 0 for attributes.
     most: u64,
 }
 
 impl<'a> Typed<'a> {
+    /// Prepares to read a dataset, after its claimed size is checked.
     pub(super) fn of_dataset(node: &'a Node) -> Result<Typed<'a>> {
         let dataset = node.dataset()?;
         let most = check_claim(node, dataset)?;
@@ -47,6 +48,7 @@ impl<'a> Typed<'a> {
         Ok(Typed { most, ..Self::new(node, Source::Dataset(dataset), dtype, space)? })
     }
 
+    /// Prepares to read the attribute `name`.
     pub(super) fn of_attribute(node: &'a Node, name: &str) -> Result<Typed<'a>> {
         let attribute = node.location().attr(name).map_err(|e| node.damaged(&e))?;
         let (dtype, space) = (attribute.dtype(), attribute.space());
@@ -66,7 +68,8 @@ impl<'a> Typed<'a> {
         Ok(Typed { node, source, kind, extents, most: 0 })
     }
 
-    /// The type that `part` is read into: arrays as the arrays they are, a field as a record of it alone.
+    /// Returns the type in memory that `part` is read into. Array types stay arrays, and a field
+    /// becomes a record of it alone.
     fn memory(&self, part: &Part<'_>) -> Result<Datatype> {
         let with = |e: hdf5::Error| self.node.damaged(&e);
         let memory = datatype::memory_type(part.kind).map_err(with)?;
@@ -80,6 +83,8 @@ impl<'a> Typed<'a> {
         }
     }
 
+    /// Reads the selected rows, or all, converted to the type `memory`.
+    ///
     /// # Safety
     /// `buffer` must hold the selected values in the layout of `memory`.
     unsafe fn read_raw(&self, rows: Option<&Range<usize>>, memory: &Datatype, buffer: *mut c_void) -> hdf5::Result<()> {
@@ -104,7 +109,8 @@ impl<'a> Typed<'a> {
         Ok(())
     }
 
-    /// Hands out the first texts of a plain list, as many as can be read without the library, and gives their number.
+    /// Reads the first texts of a one-dimensional list, as many as can be read without the library,
+    /// hands each to `give`, and returns their number.
     fn texts_of_heaps(&self, part: &Part<'_>, give: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<usize> {
         let (Source::Dataset(dataset), Some(&[n])) = (&self.source, self.extents.as_deref()) else { return Ok(0) };
         let file = self.node.file();
@@ -125,7 +131,8 @@ impl<'a> Typed<'a> {
             let bytes = run.len() * texts.width;
             memory::lengthen(&mut descriptors, bytes, 0, "places of texts")?;
             descriptors.truncate(bytes);
-            // SAFETY: the buffer has room for the descriptors, which is what HDF5 writes for their type and these rows.
+            // SAFETY: the buffer has room for the descriptors, which is what HDF5 writes for their
+            // type and these rows.
             unsafe { self.read_raw(Some(&run), &texts.memory, descriptors.as_mut_ptr().cast()) }.map_err(damaged)?;
             for (i, descriptor) in descriptors.chunks_exact(texts.width).enumerate() {
                 match heaps.find(descriptor) {
@@ -137,8 +144,9 @@ impl<'a> Typed<'a> {
         Ok(rows.len())
     }
 
-    /// One run of variable-length texts, `count` of them, read as the first type, each being of the second: HDF5 allocates
-    /// each, and takes them back here whatever `give` says.
+    /// Reads one run of `count` texts of any length by the library, and hands each to `give`.
+    /// `memory` is the type of the selection and `text` of one text in it. HDF5 allocates each
+    /// text; all are freed here, even if `give` fails.
     fn texts_of(
         &self,
         rows: Option<&Range<usize>>,
@@ -157,7 +165,8 @@ impl<'a> Typed<'a> {
             hint: "; the system has no more memory".into(),
         })?;
         pointers.resize(count, std::ptr::null_mut());
-        // SAFETY: the buffer has room for a pointer a text, which is what HDF5 writes for `memory` and these rows.
+        // SAFETY: the buffer has room for a pointer a text, which is what HDF5 writes for `memory`
+        // and these rows.
         unsafe { self.read_raw(rows, memory, pointers.as_mut_ptr().cast()) }.map_err(|e| self.node.damaged(&e))?;
         let result = pointers.iter().try_for_each(|&p| {
             // SAFETY: HDF5 hands out NUL-terminated texts, or null for one that was never written.
@@ -165,7 +174,8 @@ impl<'a> Typed<'a> {
         });
         let n = pointers.len() as u64;
         let mut give_back = || -> hdf5::Result<()> {
-            // SAFETY: the pointers came from HDF5 as texts of this type, and are not used after this.
+            // SAFETY: the pointers came from HDF5 as texts of this type, and are not used after
+            // this.
             unsafe {
                 let space: Dataspace = from_id(h5call!(H5Screate_simple(1, &n, std::ptr::null()))?)?;
                 h5call!(H5Treclaim(text.id(), space.id(), H5P_DEFAULT, pointers.as_mut_ptr().cast()))?;
@@ -201,7 +211,8 @@ impl Stored for Typed<'_> {
                 self.node.path()
             )));
         }
-        // SAFETY: the buffer has room for the values, which is what HDF5 writes for `memory` and these rows (checked).
+        // SAFETY: the buffer has room for the values, which is what HDF5 writes for `memory` and
+        // these rows (checked).
         unsafe { self.read_raw(part.rows.as_ref(), &memory, out.as_mut_ptr().cast()) }
             .map_err(|e| self.node.damaged(&e))
     }

@@ -1,7 +1,9 @@
-//! Stores in memory: for results too small for a file, and for tests of all that stands on the traits of stores.
+//! Stores in memory: for results too small for a file, and for tests of the code above the traits
+//! of stores.
 //!
-//! A tree of groups and arrays. Values written as values are kept as they are in memory; chunks written as they are stored
-//! stay as they are, and are found, fetched and decoded like those of a file.
+//! A store is a tree of groups and arrays. Values are kept as they are in memory. Chunks that were
+//! written encoded are kept encoded, and are located, fetched and decoded like the chunks of a
+//! file.
 
 mod read;
 mod tree;
@@ -21,7 +23,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A place in memory for a store, empty at first. Whoever has it open keeps what was there when it was opened.
+/// A place in memory for a store, empty at first. An open [`Store`] keeps the content of the time
+/// when it was opened.
 #[derive(Debug, Clone)]
 pub struct Memory(Arc<Place>);
 
@@ -38,7 +41,7 @@ impl Default for Memory {
 }
 
 impl Memory {
-    /// An empty one.
+    /// Makes an empty place, with a location of its own.
     #[must_use]
     pub fn new() -> Memory {
         static NEXT: AtomicU64 = AtomicU64::new(1);
@@ -47,7 +50,7 @@ impl Memory {
         Memory(Arc::new(Place { location, root: Mutex::new(Group::new()) }))
     }
 
-    /// Opens what is there now, to be read and saved into.
+    /// Opens the present content, for reading and saving.
     #[must_use]
     pub fn open(&self) -> Arc<Store> {
         Store::new(self.opened())
@@ -58,7 +61,7 @@ impl Memory {
         Arc::new(Opened { memory: self.clone(), root })
     }
 
-    /// Starts what will replace it when it is complete.
+    /// Begins a store that replaces the content on [`Writer::commit`].
     #[must_use]
     pub fn writer(&self) -> Writer {
         Writer::new(Box::new(write::New { memory: self.clone(), root: Group::new() }))
@@ -69,7 +72,7 @@ impl Memory {
     }
 }
 
-/// The objects that were there when it was opened.
+/// The content of a place at the time when it was opened.
 struct Opened {
     memory: Memory,
     root: Arc<Group>,

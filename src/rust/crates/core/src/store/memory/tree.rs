@@ -1,4 +1,4 @@
-//! Groups and arrays as they are held.
+//! Groups and arrays in memory.
 
 use super::lock;
 use crate::codec::pipeline::{Filter, Pipeline, Plan, Step};
@@ -10,28 +10,31 @@ use crate::store::{Attribute, Kind};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-/// A group or array.
+/// A group or array. A clone shares its content.
 #[derive(Debug, Clone)]
 pub(super) enum Item {
     Group(Arc<Group>),
     Array(Arc<Array>),
 }
 
-/// Members and attributes in the order they were made.
+/// A group: its members and attributes, in the order they were made.
 #[derive(Debug, Default)]
 pub(super) struct Group {
     pub(super) members: Mutex<Vec<(String, Item)>>,
     pub(super) attributes: Attributes,
 }
 
+/// The attributes of a group or array, in the order they were made.
 #[derive(Debug, Default)]
 pub(super) struct Attributes(Mutex<Vec<(String, Attribute)>>);
 
 impl Attributes {
+    /// Returns the attribute `name`.
     pub(super) fn get(&self, name: &str) -> Option<Attribute> {
         lock(&self.0).iter().find(|a| a.0 == name).map(|a| a.1.clone())
     }
 
+    /// Sets the attribute `name`, in place of one of the same name.
     pub(super) fn set(&self, name: &str, value: Setting<'_>) {
         let value = match value {
             Setting::Text(text) => Attribute::Text(vec![text.to_owned()]),
@@ -53,24 +56,29 @@ impl Attributes {
 }
 
 impl Group {
+    /// Makes an empty group.
     pub(super) fn new() -> Arc<Group> {
         Arc::default()
     }
 
+    /// Returns the member `key`.
     pub(super) fn get(&self, key: &str) -> Option<Item> {
         lock(&self.members).iter().find(|m| m.0 == key).map(|m| m.1.clone())
     }
 
+    /// Adds a member under a free key.
     pub(super) fn put(&self, key: &str, item: Item) {
         lock(&self.members).push((key.to_owned(), item));
     }
 
-    /// A group of the same members: arrays, which never change once they are written, are shared.
+    /// Returns a group of the same members, so that changes of it leave this one alone. Subgroups
+    /// are copied; arrays, which never change once they are written, are shared.
     pub(super) fn copied(&self) -> Arc<Group> {
         let members = lock(&self.members).iter().map(|(key, item)| (key.clone(), item.copied())).collect();
         Arc::new(Group { members: Mutex::new(members), attributes: self.attributes.copied() })
     }
 
+    /// Returns the bytes of all values below the group.
     pub(super) fn bytes(&self) -> u64 {
         let bytes = |(_, item): &(String, Item)| match item {
             Item::Group(group) => group.bytes(),
@@ -81,6 +89,7 @@ impl Group {
 }
 
 impl Item {
+    /// Copies a group, see [`Group::copied`], or shares an array.
     pub(super) fn copied(&self) -> Item {
         match self {
             Item::Group(group) => Item::Group(group.copied()),
@@ -88,6 +97,7 @@ impl Item {
         }
     }
 
+    /// Returns the attributes of the group or array.
     pub(super) fn attributes(&self) -> &Attributes {
         match self {
             Item::Group(group) => &group.attributes,
@@ -95,7 +105,7 @@ impl Item {
         }
     }
 
-    /// A number that no other has meanwhile.
+    /// Returns a number that no other group or array in memory has at the time.
     pub(super) fn number(&self) -> usize {
         match self {
             Item::Group(group) => Arc::as_ptr(group) as usize,
@@ -113,29 +123,30 @@ pub(super) struct Array {
     pub(super) state: Mutex<State>,
 }
 
+/// The parts of an array that writing changes.
 #[derive(Debug)]
 pub(super) struct State {
     /// `None` without space.
     pub(super) shape: Option<Vec<usize>>,
-    /// Extents of a chunk written as it is stored.
+    /// Extents of a chunk that is written encoded.
     pub(super) chunk: Vec<usize>,
     pub(super) values: Held,
 }
 
-/// Values.
+/// The values of an array, in the form they were written in.
 #[derive(Debug)]
 pub(super) enum Held {
-    /// As they are in memory.
+    /// Numbers and fixed texts, as they are in memory.
     Bytes(Vec<u8>),
     Texts(Vec<String>),
-    /// By field.
+    /// Records, by field.
     Fields(Vec<(String, Held)>),
-    /// Chunks as they were given, by their number along the first axis.
+    /// Encoded chunks, by their number along the first axis.
     Chunks(BTreeMap<u64, Vec<u8>>),
 }
 
 impl Held {
-    /// Room for `n` values.
+    /// Makes room for `n` values, all zero or empty.
     fn new(kind: &Kind, n: usize) -> Result<Held> {
         const WHAT: &str = "an array in memory";
         Ok(match kind {
@@ -149,6 +160,7 @@ impl Held {
         })
     }
 
+    /// Returns the bytes of the values, with 8 more for each text.
     pub(super) fn bytes(&self) -> u64 {
         match self {
             Held::Bytes(bytes) => bytes.len() as u64,
@@ -158,7 +170,8 @@ impl Held {
         }
     }
 
-    /// The values of a field of records, or all.
+    /// Returns the values of the field `name` for records, or all values (`name` is `None`) for
+    /// other kinds; `None` for any other combination.
     pub(super) fn field(&self, name: Option<&str>) -> Option<&Held> {
         match (self, name) {
             (Held::Fields(fields), Some(name)) => fields.iter().find(|f| f.0 == name).map(|f| &f.1),
@@ -177,6 +190,7 @@ impl Held {
 }
 
 impl Array {
+    /// Makes an array of zeros or empty texts; without space when `shape` is `None`.
     pub(super) fn new(kind: &Kind, shape: Option<&[usize]>, layout: &Layout) -> Result<Array> {
         let values = Held::new(kind, shape.map_or(0, |shape| shape.iter().product()))?;
         let chunk = shape.map_or_else(Vec::new, |shape| layout.chunk_of(shape, kind.memory_bytes()));
@@ -184,7 +198,8 @@ impl Array {
         Ok(Array { kind: kind.clone(), compression: layout.compression, attributes: Attributes::default(), state })
     }
 
-    /// How chunks are undone. LZF is made by backends themselves, which this one does not: such chunks come as values.
+    /// Returns the pipeline that decodes chunks. It has no step for LZF: a backend encodes LZF
+    /// itself, and this one does not, so such arrays are written as values.
     pub(super) fn pipeline(&self) -> Pipeline {
         let filters: &[Filter] = match self.compression {
             Compression::Gzip(_) => &[(id::DEFLATE, Vec::new())],
@@ -198,6 +213,7 @@ impl Array {
         }
     }
 
+    /// Writes values of whole rows, or all.
     pub(super) fn write(&self, to: Target<'_>, cells: Cells<'_>) -> Result<()> {
         let wrong = || Error::Internal("values of another kind or number than the array in memory".to_owned());
         let mut state = lock(&self.state);
@@ -205,7 +221,7 @@ impl Array {
         let shape = shape.as_deref().unwrap_or_default();
         let rows = |len: usize| -> Option<(usize, usize)> {
             let (Some(&n), Some((start, count))) = (shape.first(), to.place) else { return Some((0, len)) };
-            // Only whole rows are written.
+            // Only whole rows can be written.
             let whole = start.iter().skip(1).all(|&s| s == 0) && count.get(1..) == shape.get(1..);
             let (first, rows) = (*start.first()?, *count.first()?);
             let row = len / n.max(1);
@@ -225,6 +241,7 @@ impl Array {
         Ok(())
     }
 
+    /// Keeps the encoded chunk whose first row is `first`.
     pub(super) fn write_chunk(&self, first: usize, stored: &[u8]) -> Result<()> {
         let mut state = lock(&self.state);
         let number = (first / state.chunk.first().copied().unwrap_or(1).max(1)) as u64;
@@ -237,6 +254,7 @@ impl Array {
         Ok(())
     }
 
+    /// Changes the extent of the first axis. New numbers are zero.
     pub(super) fn resize(&self, extent: usize) -> Result<()> {
         let mut state = lock(&self.state);
         let State { shape, values, .. } = &mut *state;

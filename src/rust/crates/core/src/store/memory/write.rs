@@ -1,4 +1,4 @@
-//! Writing.
+//! Writes into stores in memory.
 
 use super::read::Member;
 use super::tree::{Array, Group, Item};
@@ -10,7 +10,7 @@ use crate::store::Kind;
 use std::any::Any;
 use std::sync::Arc;
 
-/// The object that will be in a place.
+/// The content that replaces that of `memory` on commit: a new store, or a save into an open one.
 pub(super) struct New {
     pub(super) memory: Memory,
     pub(super) root: Arc<Group>,

@@ -1,4 +1,4 @@
-//! Arrays of numbers as the stores above see them, chunk by chunk.
+//! Arrays of numbers, chunk by chunk, for the code above the backends.
 
 use super::chunks::Chunks;
 use super::grid;
@@ -16,10 +16,10 @@ pub(super) struct ZarrArray {
 }
 
 impl ZarrArray {
-    /// Of chunks of numbers.
+    /// Makes the array of these chunks, which hold numbers of this layout.
     ///
     /// # Errors
-    /// [`Error::Format`] for extents or chunks that what is stored cannot fill.
+    /// [`Error::Format`] for extents or chunks larger than the stored bytes can fill.
     pub(super) fn of(chunks: Chunks, number: NumberType) -> Result<ZarrArray> {
         let array = &chunks.array;
         let bytes = array.shape.iter().fold(number.dtype.size() as u64, |n, &e| n.saturating_mul(e));
@@ -69,7 +69,7 @@ impl ChunkedArray for ZarrArray {
         self.chunks.read(object, at, out)
     }
 
-    /// Transposed chunks, whole: the only boxes that are asked for.
+    /// Reads a whole transposed chunk. Callers ask for no other boxes, and any other is an error.
     fn read_box(&self, start: &[u64], _: &[u64], within: &[u64], out: &mut [u8]) -> Result<(), String> {
         let chunk = self.chunks.array.chunk();
         let place: Vec<u64> = start.iter().zip(chunk).map(|(s, c)| s / c).collect();

@@ -1,36 +1,38 @@
-//! From the codecs that metadata name to the steps that undo them.
+//! The steps that undo the codecs named by the metadata.
 
 use super::datatype::{short, Item};
 use super::json::Json;
 use crate::codec::pipeline::{Pipeline, Step};
 
-/// How the bytes of a chunk become values.
+/// The way from the bytes of a chunk to its values.
 #[derive(Debug)]
 pub(super) struct Codecs {
-    /// The places of the array's axes in a chunk: `[1, 0]` is a transposed one. `None` where they are in order.
+    /// The axes of the array in the order they have in a chunk: `[1, 0]` is a transposed one.
+    /// `None` where they are in order.
     pub(super) order: Option<Vec<usize>>,
-    /// Whether numbers have their first byte last.
+    /// Whether numbers are big-endian.
     pub(super) big: bool,
-    /// Whether a chunk is a count of values and their lengths, each before its bytes.
+    /// Whether a chunk begins with its number of values, and each value with its length
+    /// (`vlen-utf8`, `vlen-bytes`).
     pub(super) lengths: bool,
     pub(super) pipeline: Pipeline,
 }
 
-/// An object of several chunks, with an index of their places.
+/// The layout of shards: objects of several chunks, with an index of their places.
 #[derive(Debug)]
 pub(super) struct Sharding {
-    /// Extents of a chunk in it.
+    /// Extents of a chunk in a shard.
     pub(super) chunk: Vec<u64>,
     pub(super) at_end: bool,
     pub(super) big: bool,
     pub(super) checksum: bool,
 }
 
-/// The error for metadata: what nobody reads here, or what they should not be.
+/// An error in the metadata: something that is not supported, or a value that is wrong.
 #[derive(Debug)]
 pub(super) enum Fault {
     Unsupported(String),
-    /// Expected, found.
+    /// The expected and the found value.
     Wrong(&'static str, String),
 }
 
@@ -38,7 +40,7 @@ fn codec(name: &str) -> Fault {
     Fault::Unsupported(format!("the codec '{name}'"))
 }
 
-/// The compressor or checksum of a name, as both versions have it.
+/// Returns the step that undoes a compressor or checksum, by its name in either version.
 fn step(name: &str, json: &Json, item_bytes: usize) -> Result<Step, Fault> {
     let setting = |key: &str| json.get("configuration").unwrap_or(json).get(key);
     Ok(match name.strip_prefix("numcodecs.").unwrap_or(name) {
@@ -57,7 +59,7 @@ fn pipeline(steps: Vec<Step>) -> Result<Pipeline, Fault> {
     Pipeline::of(steps).ok_or_else(|| Fault::Unsupported("this order of codecs".to_owned()))
 }
 
-/// Permuted axes, `None` for those in order.
+/// Returns the permutation of the axes, `None` if they are in order.
 fn permuted(order: Vec<u64>, rank: usize) -> Result<Option<Vec<usize>>, Fault> {
     let wrong = || Fault::Wrong("every axis once in a transposed chunk", format!("{order:?}"));
     let axes: Vec<usize> = order.iter().map(|&axis| axis as usize).collect();
@@ -74,7 +76,8 @@ fn permuted(order: Vec<u64>, rank: usize) -> Result<Option<Vec<usize>>, Fault> {
     Ok(axes.iter().enumerate().any(|(i, &axis)| i != axis).then_some(axes))
 }
 
-/// The type of objects that the filters of version 2 name.
+/// Returns the item type that the first filter of version 2 gives to objects; `None` without
+/// filters.
 pub(super) fn object_of(filters: Option<&Json>) -> Option<Item> {
     let of = |filter: &Json| match filter.get("id")?.text()? {
         "vlen-utf8" => Some(Item::Text),
@@ -84,7 +87,7 @@ pub(super) fn object_of(filters: Option<&Json>) -> Option<Item> {
     filters?.list()?.first().and_then(of)
 }
 
-/// The codecs of version 2: filters, a compressor, the order of the axes.
+/// Reads the codecs of version 2: filters, a compressor, the order of the axes.
 ///
 /// # Errors
 /// [`Fault`].
@@ -108,7 +111,7 @@ pub(super) fn v2(array: &Json, rank: usize, item_bytes: usize) -> Result<Codecs,
     Ok(Codecs { order, big: false, lengths, pipeline: pipeline(steps)? })
 }
 
-/// The codecs of version 3, and those of the chunks in a shard.
+/// Reads the codecs of version 3. For a shard, these are the codecs of its chunks.
 ///
 /// # Errors
 /// [`Fault`].

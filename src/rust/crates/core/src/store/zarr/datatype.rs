@@ -1,4 +1,4 @@
-//! Types of values as both versions name them, and their bytes as they are in memory.
+//! Data types as both versions name them, and the conversion of their bytes to values in memory.
 
 use super::json::Json;
 use crate::store::{Kind, Padding};
@@ -7,10 +7,11 @@ use crate::store::{Kind, Padding};
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct DataType {
     pub(super) item: Item,
-    /// Whether its bytes are in the other order than this machine's.
+    /// Whether the byte order is the opposite of this machine's.
     pub(super) swapped: bool,
 }
 
+/// The type of a value, without its byte order.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Item {
     Bool,
@@ -21,13 +22,13 @@ pub(super) enum Item {
     Float {
         bytes: usize,
     },
-    /// Two floats.
+    /// A complex number of two float32 (`single`) or two float64.
     Complex {
         single: bool,
     },
-    /// Bytes of fixed length, padded with NUL.
+    /// Bytes of a fixed number, padded with NUL.
     Bytes(usize),
-    /// So many characters of UTF-32, padded with NUL.
+    /// Text of a fixed number of UTF-32 characters, padded with NUL.
     Utf32(usize),
     /// Text of any length.
     Text,
@@ -37,7 +38,7 @@ pub(super) enum Item {
         fields: Vec<Field>,
         bytes: usize,
     },
-    /// Anything else, by its name.
+    /// A type that cannot be read, by its name.
     Other(String),
 }
 
@@ -45,16 +46,16 @@ pub(super) enum Item {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Field {
     pub(super) name: String,
-    /// Its first byte in a record.
+    /// Offset of the field in a record.
     pub(super) at: usize,
     pub(super) of: DataType,
-    /// Extents of an array in every record; else empty.
+    /// Extents of the array that the field is in every record; else empty.
     pub(super) inner: Vec<usize>,
 }
 
-/// Most bytes of a value of fixed length.
+/// Upper bound of the bytes of a value of fixed length.
 const LARGEST: usize = 1 << 24;
-/// Deepest nesting of records.
+/// Upper bound of the nesting of records.
 const DEEPEST: usize = 8;
 
 impl DataType {
@@ -62,18 +63,20 @@ impl DataType {
         DataType { item, swapped: false }
     }
 
-    /// Of the metadata of version 3; bytes are in this machine's order until [`DataType::ordered`].
+    /// Reads a type from metadata of version 3. Its byte order is this machine's until
+    /// [`DataType::ordered`] sets it.
     ///
     /// # Errors
-    /// With what is wrong.
+    /// A description of a type that is malformed.
     pub(super) fn v3(json: &Json) -> Result<DataType, String> {
         named(json, 0)
     }
 
-    /// Of the metadata of version 2, where the filters name the type of objects.
+    /// Reads a type from metadata of version 2. `object` is the item type of objects, which the
+    /// filters name.
     ///
     /// # Errors
-    /// With what is wrong.
+    /// A description of a type that is malformed.
     pub(super) fn v2(json: &Json, object: Option<Item>) -> Result<DataType, String> {
         match json {
             Json::Text(code) if code.ends_with('O') => match object {
@@ -84,7 +87,7 @@ impl DataType {
         }
     }
 
-    /// The same values in this order of bytes, fields too.
+    /// Returns the same type with this byte order, in fields too.
     pub(super) fn ordered(self, big: bool) -> DataType {
         let other = big == cfg!(target_endian = "little");
         let item = match self.item {
@@ -97,7 +100,8 @@ impl DataType {
         DataType { item, swapped: other }
     }
 
-    /// Bytes of a stored value; `None` for those of any length.
+    /// Returns the bytes of a stored value; `None` for values of any length and for types that
+    /// cannot be read.
     pub(super) fn size(&self) -> Option<usize> {
         Some(match &self.item {
             Item::Bool => 1,
@@ -109,7 +113,8 @@ impl DataType {
         })
     }
 
-    /// The kind of values as they are in memory. Texts of fixed length become UTF-8 in as many bytes.
+    /// Returns the kind of the values in memory. Texts of fixed length become UTF-8 in as many
+    /// bytes.
     pub(super) fn kind(&self) -> Kind {
         match &self.item {
             Item::Bool => Kind::of(crate::dtype::DType::Bool),
@@ -129,7 +134,7 @@ impl DataType {
         }
     }
 
-    /// Bytes that must be swapped together.
+    /// Returns the bytes of a number within a value, the unit of a change of byte order.
     fn unit(&self) -> usize {
         match &self.item {
             Item::Integer { bytes, .. } | Item::Float { bytes } => *bytes,
@@ -139,10 +144,11 @@ impl DataType {
         }
     }
 
-    /// Stored values as they are in memory; both are whole values, and as many.
+    /// Converts stored values to values in memory. `stored` and `out` hold the same number of whole
+    /// values.
     ///
     /// # Errors
-    /// With what is wrong with a value.
+    /// A description of the value that cannot be converted.
     pub(super) fn convert(&self, stored: &[u8], out: &mut [u8]) -> Result<(), String> {
         let unit = self.unit();
         let native = |bytes: &[u8]| -> [u8; 8] {
@@ -172,7 +178,7 @@ impl DataType {
                     to.copy_from_slice(&wide.to_ne_bytes());
                 }
             }
-            // Texts without a character, which have a byte in memory.
+            // Texts of length 0, which take one byte in memory.
             Item::Bytes(0) | Item::Utf32(0) => out.fill(0),
             Item::Utf32(characters) => {
                 for (text, to) in stored.chunks_exact(4 * characters).zip(out.chunks_exact_mut(4 * characters)) {
@@ -181,7 +187,7 @@ impl DataType {
                         let bytes = native(c);
                         u32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])
                     });
-                    // A NUL within a text stays; those at its end are its padding.
+                    // A NUL within a text stays; NULs at its end are padding.
                     for code in codes {
                         let c =
                             char::from_u32(code).ok_or_else(|| format!("the code {code}, which is no character"))?;
@@ -197,7 +203,7 @@ impl DataType {
         Ok(())
     }
 
-    /// Fields of records.
+    /// Returns the field `name` of records; `None` for other types.
     pub(super) fn field(&self, name: &str) -> Option<&Field> {
         match &self.item {
             Item::Struct { fields, .. } => fields.iter().find(|f| f.name == name),
@@ -205,10 +211,11 @@ impl DataType {
         }
     }
 
-    /// Bytes of the value that metadata give for chunks that were never written; zeros where there is none.
+    /// Returns the bytes of the fill value in the metadata, in the stored byte order; zeros where
+    /// there is none.
     ///
     /// # Errors
-    /// With what it should be.
+    /// A description of the fill value and the type that it does not fit.
     pub(super) fn fill(&self, json: Option<&Json>) -> Result<Vec<u8>, String> {
         let size = self.size().unwrap_or(0);
         let json = match json {
@@ -222,7 +229,7 @@ impl DataType {
                 json => vec![u8::from(json.float().ok_or_else(wrong)? != 0.0)],
             },
             Item::Integer { bytes, signed } => {
-                // Floats of whole numbers are written by some.
+                // Some writers write whole numbers as floats.
                 let float =
                     || json.float().filter(|x| x.fract() == 0.0 && x.abs() <= 2_f64.powi(53)).map(|x| x as i128);
                 let value: i128 = json.whole().or_else(float).ok_or_else(wrong)?;
@@ -248,7 +255,7 @@ impl DataType {
             }
             Item::Utf32(_) | Item::Bytes(_) | Item::Struct { .. } => match json.text() {
                 Some("") => vec![0; size],
-                // Base64 of the bytes as they are stored, in version 2.
+                // Version 2 has the stored bytes in Base64.
                 Some(text) => match base64(text).filter(|bytes| bytes.len() == size) {
                     Some(bytes) => return Ok(bytes),
                     None => return Err(wrong()),
@@ -269,7 +276,7 @@ impl DataType {
     }
 }
 
-/// Bytes of a little-endian number in the order of this machine.
+/// Returns a little-endian number in the byte order of this machine.
 fn in_order(little: &[u8]) -> Vec<u8> {
     let mut bytes = little.to_vec();
     if cfg!(target_endian = "big") {
@@ -278,7 +285,8 @@ fn in_order(little: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// A float of so many bytes: a number, its name, or its bits in hexadecimal digits.
+/// Returns the bytes of a float of `bytes` bytes from a number, a name ("NaN", "Infinity"), or its
+/// bits in hexadecimal digits ("0x...").
 fn float(json: &Json, bytes: usize) -> Option<Vec<u8>> {
     let value = match json.text() {
         Some(text) if text.starts_with("0x") => {
@@ -387,7 +395,7 @@ fn named(json: &Json, depth: usize) -> Result<DataType, String> {
     }))
 }
 
-/// A type by numpy's code: "<f4", "|S5", "<U3", or a list of fields.
+/// Reads a type from numpy's code ("<f4", "|S5", "<U3") or from a list of fields.
 fn numpy(json: &Json, depth: usize) -> Result<DataType, String> {
     let shown = || format!("a data type {}", short(json));
     if depth > DEEPEST {
@@ -429,7 +437,7 @@ fn numpy(json: &Json, depth: usize) -> Result<DataType, String> {
     }
 }
 
-/// The start of a value's text, for messages.
+/// Returns the first 80 characters of the JSON, for messages.
 pub(super) fn short(json: &Json) -> String {
     const SHOWN: usize = 80;
     let text = json.written();

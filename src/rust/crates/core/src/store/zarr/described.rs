@@ -1,16 +1,16 @@
-//! Metadata of what is written, of either version.
+//! The metadata of arrays that are written, in either version.
 
 use super::json::Json;
 use crate::codec::Compression;
 use crate::dtype::DType;
 use crate::store::Kind;
 
-/// An array as its metadata say it.
+/// An array to be described by metadata.
 pub(super) struct Described<'a> {
     pub(super) kind: &'a Stored,
     pub(super) shape: &'a [u64],
     pub(super) chunk: &'a [u64],
-    /// Extents of a shard, where chunks lie in some.
+    /// Extents of a shard; `None` where every chunk is an object of its own.
     pub(super) shard: Option<&'a [u64]>,
     pub(super) compression: Compression,
 }
@@ -24,14 +24,17 @@ pub(super) enum Stored {
     },
     Bytes(usize),
     Text,
-    /// Fields of records: numbers, and texts of so many characters.
+    /// Records by field: numbers, complex numbers, fixed bytes, and texts of a fixed number of
+    /// characters.
     Struct(Vec<(String, Stored)>),
-    /// Texts of so many characters, in records.
+    /// Texts of a fixed number of characters, in records.
     Utf32(usize),
 }
 
 impl Stored {
-    /// The type for a kind; `None` where there is none: records with arrays in them make zarr-python refuse a whole store. Of texts in records it is known later how long they are.
+    /// Returns the type for a kind; `None` where there is none. Arrays in records have none, since
+    /// zarr-python refuses a whole store that has them. Texts in records are `Text` here, and
+    /// become `Utf32` when their lengths are known.
     pub(super) fn of(kind: &Kind) -> Option<Stored> {
         Some(match kind {
             Kind::Text { .. } => Stored::Text,
@@ -45,7 +48,7 @@ impl Stored {
         })
     }
 
-    /// Bytes of a value; 0 for texts of any length.
+    /// Returns the bytes of a value; 0 for texts of any length.
     pub(super) fn size(&self) -> usize {
         match self {
             Stored::Number(dtype) => dtype.size(),
@@ -92,7 +95,7 @@ impl Stored {
             Stored::Bytes(bytes) => return sized("null_terminated_bytes", *bytes),
             Stored::Text => "string".to_owned(),
             Stored::Utf32(characters) => return sized("fixed_length_utf32", 4 * characters),
-            // The name and form that all releases of zarr-python read.
+            // The name and form of records that all releases of zarr-python read.
             Stored::Struct(fields) => {
                 let field = |(name, of): &(String, Stored)| Json::List(vec![Json::of_text(name), of.v3()]);
                 let fields = Json::List(fields.iter().map(field).collect());
@@ -133,7 +136,7 @@ fn level(level: u8) -> Json {
 }
 
 impl Described<'_> {
-    /// The content of `.zarray`.
+    /// Returns the content of `.zarray`.
     pub(super) fn v2(&self) -> Json {
         let compressor = match self.compression {
             Compression::Zstd(n) => Json::of_map(vec![("id", Json::of_text("zstd")), ("level", level(n))]),
@@ -157,7 +160,7 @@ impl Described<'_> {
         ])
     }
 
-    /// The content of `zarr.json`.
+    /// Returns the content of `zarr.json`.
     pub(super) fn v3(&self, attributes: Json) -> Json {
         let named = |name: &str, configuration: Vec<(&str, Json)>| {
             Json::of_map(vec![("name", Json::of_text(name)), ("configuration", Json::of_map(configuration))])

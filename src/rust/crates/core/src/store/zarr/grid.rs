@@ -1,18 +1,19 @@
-//! Places in grids of chunks, row-major.
+//! Grids of chunks: a chunk has a place (its index along each axis) and a row-major number.
 
 use std::ops::Range;
 
-/// Chunks along each axis.
+/// Returns the number of chunks along each axis, for an array of extents `shape` in chunks of
+/// extents `chunk`.
 pub(super) fn of(shape: &[u64], chunk: &[u64]) -> Vec<u64> {
     shape.iter().zip(chunk).map(|(&n, &c)| n.div_ceil(c.max(1))).collect()
 }
 
-/// Their number, as far as it can be counted.
+/// Returns the product of extents, at most `u64::MAX`.
 pub(super) fn count(extents: &[u64]) -> u64 {
     extents.iter().fold(1_u64, |n, &e| n.saturating_mul(e))
 }
 
-/// The place of a number.
+/// Returns the place of the chunk `number` in a grid.
 pub(super) fn place(mut number: u64, grid: &[u64]) -> Vec<u64> {
     let mut place = grid.to_vec();
     for at in place.iter_mut().rev() {
@@ -23,7 +24,7 @@ pub(super) fn place(mut number: u64, grid: &[u64]) -> Vec<u64> {
     place
 }
 
-/// The number of a place; `None` for one outside.
+/// Returns the number of the chunk at a place; `None` for a place outside the grid.
 pub(super) fn number(place: &[u64], grid: &[u64]) -> Option<u64> {
     if place.len() != grid.len() {
         return None;
@@ -40,7 +41,8 @@ pub(super) fn number(place: &[u64], grid: &[u64]) -> Option<u64> {
     )
 }
 
-/// Values to go on for one along each axis, where the axes lie in this order.
+/// Returns the stride of each axis, in values: the distance of neighbours along it. `order` lists
+/// the axes from the slowest to the fastest.
 pub(super) fn strides(extents: &[u64], order: Option<&[usize]>) -> Vec<u64> {
     let mut strides = vec![1; extents.len()];
     let mut step = 1_u64;
@@ -52,11 +54,12 @@ pub(super) fn strides(extents: &[u64], order: Option<&[usize]>) -> Vec<u64> {
     strides
 }
 
-/// Calls `each` for every run of values along the last axis that a chunk shares with a box: its place among the values of
-/// the chunk and among those of the box, and its length.
+/// Calls `each` for every run of values along the last axis that a chunk shares with a box. The
+/// arguments are the position of the run in the chunk, its position in the box, and its length, all
+/// in values.
 ///
 /// # Errors
-/// Errors of `each`.
+/// The errors of `each`.
 pub(super) fn shared<E>(
     chunk: &[Range<u64>],
     within: &[Range<u64>],

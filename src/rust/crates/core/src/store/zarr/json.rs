@@ -1,30 +1,30 @@
-//! JSON as metadata of Zarr is written in, with the `NaN` and `Infinity` that Python writes.
+//! JSON as the metadata of Zarr use it, with the `NaN` and `Infinity` that Python writes.
 //!
-//! Numbers keep their text, so that whole numbers of 64 bits stay exact; members keep their order. Nesting is bounded, and a
-//! value takes memory in proportion to its text.
+//! Numbers keep their text, so that whole numbers of 64 bits stay exact, and members keep their
+//! order. Nesting is bounded, and a value takes memory in proportion to its text.
 
 use std::fmt::Write;
 
-/// A value.
+/// A JSON value.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Json {
     Null,
     Bool(bool),
-    /// By its text.
+    /// A number, by its text.
     Number(String),
     Text(String),
     List(Vec<Json>),
     Map(Vec<(String, Json)>),
 }
 
-/// Deepest nesting that is read.
+/// Upper bound of the nesting.
 const DEEPEST: usize = 96;
 
 impl Json {
-    /// The value that a text holds.
+    /// Parses a text, which must hold one value and nothing more.
     ///
     /// # Errors
-    /// With what is wrong and where.
+    /// A description of the fault with its position in bytes.
     pub(super) fn parse(bytes: &[u8]) -> Result<Json, String> {
         let text = std::str::from_utf8(bytes).map_err(|e| format!("a byte that is no UTF-8 at {}", e.valid_up_to()))?;
         let mut parser = Parser { text, at: 0 };
@@ -36,7 +36,7 @@ impl Json {
         }
     }
 
-    /// The member of a map.
+    /// Returns the member `key` of a map; `None` without it, or for another value.
     pub(super) fn get(&self, key: &str) -> Option<&Json> {
         match self {
             Json::Map(members) => members.iter().find(|m| m.0 == key).map(|m| &m.1),
@@ -44,7 +44,7 @@ impl Json {
         }
     }
 
-    /// Takes a member out of a map.
+    /// Removes the member `key` of a map and returns it.
     pub(super) fn take(&mut self, key: &str) -> Option<Json> {
         match self {
             Json::Map(members) => members.iter().position(|m| m.0 == key).map(|at| members.remove(at).1),
@@ -52,6 +52,7 @@ impl Json {
         }
     }
 
+    /// Returns the text of a text value.
     pub(super) fn text(&self) -> Option<&str> {
         match self {
             Json::Text(text) => Some(text),
@@ -59,6 +60,7 @@ impl Json {
         }
     }
 
+    /// Returns the entries of a list.
     pub(super) fn list(&self) -> Option<&[Json]> {
         match self {
             Json::List(list) => Some(list),
@@ -66,7 +68,8 @@ impl Json {
         }
     }
 
-    /// A whole number of any type that holds it; "1e3" and "2.0" are none.
+    /// Returns a whole number, in a type that can hold it; `None` for numbers written like "1e3" or
+    /// "2.0".
     pub(super) fn whole<T: std::str::FromStr>(&self) -> Option<T> {
         match self {
             Json::Number(text) => text.parse().ok(),
@@ -74,6 +77,7 @@ impl Json {
         }
     }
 
+    /// Returns a number as a float, `NaN` and infinities included.
     pub(super) fn float(&self) -> Option<f64> {
         match self {
             Json::Number(text) => match text.as_str() {
@@ -86,26 +90,27 @@ impl Json {
         }
     }
 
-    /// Extents: a list of whole numbers of 0 or more.
+    /// Returns extents: a list of whole numbers of 0 or more.
     pub(super) fn extents(&self) -> Option<Vec<u64>> {
         self.list()?.iter().map(Json::whole).collect()
     }
 
-    /// A list of whole numbers.
+    /// Makes a list of whole numbers.
     pub(super) fn of_extents(extents: &[u64]) -> Json {
         Json::List(extents.iter().map(|e| Json::Number(e.to_string())).collect())
     }
 
+    /// Makes a text value.
     pub(super) fn of_text(text: &str) -> Json {
         Json::Text(text.to_owned())
     }
 
-    /// A map of these members.
+    /// Makes a map of these members.
     pub(super) fn of_map(members: Vec<(&str, Json)>) -> Json {
         Json::Map(members.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
     }
 
-    /// Its text, on one line.
+    /// Returns the JSON text, on one line.
     pub(super) fn written(&self) -> String {
         let mut out = String::new();
         self.write(&mut out);
@@ -149,7 +154,7 @@ fn write_text(text: &str, out: &mut String) {
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
-            // Writing to a text cannot fail.
+            // Writing to a `String` cannot fail.
             c if c < ' ' => drop(write!(out, "\\u{:04x}", c as u32)),
             c => out.push(c),
         }
@@ -258,7 +263,7 @@ impl Parser<'_> {
             self.at += 1;
         }
         let text = &self.text[start..self.at];
-        // Whole numbers may be longer than any float.
+        // A whole number may have more digits than any float.
         let digits = text.strip_prefix('-').unwrap_or(text);
         let whole = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
         if whole || (text.parse::<f64>().is_ok() && text.bytes().any(|b| b.is_ascii_digit())) {
@@ -310,7 +315,8 @@ impl Parser<'_> {
         Ok(code)
     }
 
-    /// Characters past 2^16 are pairs; half of one is replaced.
+    /// Reads the code after "\u". Characters from 2^16 on are pairs of codes; half of a pair
+    /// becomes the replacement character.
     fn unicode(&mut self) -> Result<char, String> {
         let first = self.hexadecimal()?;
         if (0xd800..0xdc00).contains(&first) && self.take("\\u") {

@@ -1,10 +1,10 @@
-//! The metadata of an array, of either version of the format.
+//! The metadata of an array, in either version of the format.
 
 use super::codecs::{self, Codecs, Fault, Sharding};
 use super::datatype::{short, DataType};
 use super::json::Json;
 
-/// An array without its values.
+/// The description of an array, without its values.
 #[derive(Debug)]
 pub(super) struct Array {
     pub(super) shape: Vec<u64>,
@@ -13,14 +13,14 @@ pub(super) struct Array {
     pub(super) of: DataType,
     pub(super) codecs: Codecs,
     pub(super) sharding: Option<Sharding>,
-    /// One value as it is stored; empty for those of any length.
+    /// One value as it is stored; empty for types of any length.
     pub(super) fill: Vec<u8>,
-    /// The same for texts.
+    /// The fill value of texts.
     pub(super) fill_text: String,
     pub(super) keys: Keys,
 }
 
-/// How the objects of an array are named after their places.
+/// The rule by which the objects of an array are named after their places.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Keys {
     /// Whether names start with "c".
@@ -28,11 +28,11 @@ pub(super) struct Keys {
     separator: char,
 }
 
-/// Most axes of an array.
+/// Upper bound of the axes of an array.
 const MOST_AXES: usize = 32;
 
 impl Keys {
-    /// The name of the object at a place of their grid.
+    /// Returns the name of the object at a place in the grid of objects.
     pub(super) fn name(self, place: &[u64]) -> String {
         let mut name = if self.prefixed { "c".to_owned() } else { String::new() };
         for at in place {
@@ -48,7 +48,7 @@ impl Keys {
         name
     }
 
-    /// The place that a name says; `None` for other objects.
+    /// Returns the place that a name stands for; `None` for names of other objects.
     pub(super) fn place(self, name: &str, rank: usize) -> Option<Vec<u64>> {
         let numbers = if self.prefixed {
             match name.strip_prefix('c')? {
@@ -62,14 +62,14 @@ impl Keys {
         };
         let mut place = Vec::new();
         for number in numbers.split(self.separator).filter(|_| !numbers.is_empty()) {
-            // As they are written: no sign, no leading zero.
+            // Only names as they are written: no sign, no leading zero.
             let plain = number.bytes().all(|b| b.is_ascii_digit()) && (number == "0" || !number.starts_with('0'));
             place.push(number.parse().ok().filter(|_| plain)?);
         }
         (place.len() == rank).then_some(place)
     }
 
-    /// The most names of a path that a name has.
+    /// Returns the number of path components that a name has at most.
     pub(super) fn depth(self, rank: usize) -> usize {
         if self.separator == '/' {
             rank.max(1) + usize::from(self.prefixed)
@@ -80,12 +80,12 @@ impl Keys {
 }
 
 impl Array {
-    /// Extents of a chunk.
+    /// Returns the extents of a chunk.
     pub(super) fn chunk(&self) -> &[u64] {
         self.sharding.as_ref().map_or(&self.object, |s| &s.chunk)
     }
 
-    /// From metadata of a version.
+    /// Reads the description from the metadata of a version.
     ///
     /// # Errors
     /// [`Fault`].
@@ -146,7 +146,7 @@ impl Array {
         let object = object.ok_or_else(|| {
             Fault::Wrong(
                 "extents of a chunk, as many as of the array",
-                json.get("chunks").map_or("others".into(), short),
+                json.get("chunks").map_or("none that fit".into(), short),
             )
         })?;
         if let Some(sharding) = &sharding {
@@ -156,7 +156,10 @@ impl Array {
             }
         }
         if codecs.lengths != (of.size().is_none()) && !matches!(of.kind(), crate::store::Kind::Other(_)) {
-            return Err(Fault::Wrong("codecs that fit the data type", format!("others, for {}", of.kind().name())));
+            return Err(Fault::Wrong(
+                "codecs that fit the data type",
+                format!("codecs unfit for {}", of.kind().name()),
+            ));
         }
         let fill = of.fill(json.get("fill_value")).map_err(|found| Fault::Wrong("a fill value of the type", found))?;
         let fill_text = json.get("fill_value").and_then(Json::text).unwrap_or_default().to_owned();
@@ -172,14 +175,14 @@ fn separator_of(text: Option<&str>) -> Result<char, Fault> {
     }
 }
 
-/// The extents of an array.
+/// Reads the extents of an array.
 ///
 /// # Errors
-/// With what is there.
+/// The text found instead.
 pub(super) fn shape_of(json: &Json) -> Result<Vec<u64>, String> {
     let shape = json.get("shape").ok_or("none")?;
     let extents = shape.extents().filter(|s| s.len() <= MOST_AXES);
-    // Sizes that no machine addresses.
+    // Larger sizes cannot be addressed by any machine.
     extents.filter(|s| s.iter().all(|&e| e < 1 << 62)).ok_or_else(|| short(shape))
 }
 

@@ -1,4 +1,5 @@
-//! The files of an array that is being written: one a chunk, or one a shard with the places of its chunks at its end.
+//! The files of an array that is being written: one for each chunk, or one for each shard, with the
+//! places of its chunks at its end.
 
 use super::files::join;
 use super::grid;
@@ -8,12 +9,12 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// Where chunks of an array go, which come in order.
+/// The files to which the chunks of an array go.
 #[derive(Debug)]
 pub(super) struct Objects {
     folder: PathBuf,
     version: u8,
-    /// Chunks in a shard, along the first axis; `None` where each is a file.
+    /// Chunks in a shard, along the first axis; `None` where each chunk is a file.
     pub(super) shard: Option<u64>,
     open: Option<Shard>,
 }
@@ -26,10 +27,11 @@ struct Shard {
     end: u64,
 }
 
-/// The place of a chunk that was never written.
+/// The index entry of a chunk that was never written.
 const NEVER: (u64, u64) = (u64::MAX, u64::MAX);
 
 impl Objects {
+    /// Makes the files of an array in `folder`; `shard` is the number of chunks in a shard.
     pub(super) fn new(folder: &Path, version: u8, shard: Option<u64>) -> Objects {
         Objects { folder: folder.to_owned(), version, shard, open: None }
     }
@@ -48,10 +50,11 @@ impl Objects {
         File::create(path)
     }
 
-    /// Writes a chunk by its place. In shards chunks are whole rows, and come in order.
+    /// Writes a chunk at its place in the grid. In shards, chunks are whole rows and must come in
+    /// order.
     ///
     /// # Errors
-    /// The system's.
+    /// Errors of the system.
     pub(super) fn put(&mut self, place: &[u64], bytes: &[u8]) -> std::io::Result<()> {
         let Some(per) = self.shard else {
             return self.create(place)?.write_all(bytes);
@@ -72,7 +75,8 @@ impl Objects {
         Ok(())
     }
 
-    /// Ends the shard that is open, with as many places as given or as there are.
+    /// Writes the index of the open shard and closes it. The index is padded to `places` entries if
+    /// that is given.
     fn close(&mut self, places: Option<u64>) -> std::io::Result<()> {
         let Some(mut shard) = self.open.take() else { return Ok(()) };
         if let Some(n) = places {
@@ -83,10 +87,11 @@ impl Objects {
         shard.file.write_all(&index)
     }
 
-    /// Ends what is open; gives the chunks in a shard, which are fewer where all chunks lie in one.
+    /// Closes the open shard. Returns the chunks in a shard; if all chunks lie in the first shard,
+    /// that is their number, which may be smaller than [`Objects::shard`].
     ///
     /// # Errors
-    /// The system's.
+    /// Errors of the system.
     pub(super) fn finish(&mut self) -> std::io::Result<Option<u64>> {
         let alone = self.open.as_ref().filter(|shard| shard.number == 0).map(|shard| shard.places.len() as u64);
         let places = alone.or(self.shard);
@@ -95,10 +100,11 @@ impl Objects {
     }
 }
 
-/// Brings all files below a folder to the disk: at once, as one by one a thousand files of a few bytes take seconds.
+/// Brings all files of the file system of a folder to the disk. One call is enough, while file by
+/// file a thousand small files take seconds.
 ///
 /// # Errors
-/// The system's.
+/// Errors of the system.
 #[cfg(target_os = "linux")]
 pub(super) fn sync(folder: &Path) -> Result<(), std::io::Error> {
     use std::os::fd::AsRawFd;
@@ -113,7 +119,7 @@ pub(super) fn sync(folder: &Path) -> Result<(), std::io::Error> {
 /// Brings all files below a folder to the disk.
 ///
 /// # Errors
-/// The system's.
+/// Errors of the system.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn sync(folder: &Path) -> Result<(), std::io::Error> {
     for entry in fs::read_dir(folder)? {
@@ -121,7 +127,7 @@ pub(super) fn sync(folder: &Path) -> Result<(), std::io::Error> {
         if path.is_dir() {
             sync(&path)?;
         } else {
-            // Opened for writing, as Windows wants it for this.
+            // Opened for writing, which Windows requires for this.
             File::options().write(true).open(&path)?.sync_all()?;
         }
     }
@@ -130,7 +136,7 @@ pub(super) fn sync(folder: &Path) -> Result<(), std::io::Error> {
     Ok(())
 }
 
-/// The box of a band of chunks, and those of its chunks.
+/// Returns the places of the chunks in band `band`: those with this index along the first axis.
 pub(super) fn band(band: u64, shape: &[u64], chunk: &[u64]) -> Vec<Vec<u64>> {
     let across = grid::of(shape.get(1..).unwrap_or_default(), chunk.get(1..).unwrap_or_default());
     let n = grid::count(&across);

@@ -13,31 +13,33 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// State that all parts of a store share while it is written.
+/// Settings that all parts of a store share while it is written.
 #[derive(Debug)]
 pub(super) struct Store {
     pub(super) version: u8,
-    /// Chunks in a shard.
+    /// Chunks in a shard; `None` without shards.
     pub(super) shard: Option<u64>,
     pub(super) consolidate: bool,
-    /// Of texts, which have no compression of their own.
+    /// Compression of texts and records, whose layout has none of its own.
     pub(super) compression: Compression,
-    /// The store it will be, for errors.
+    /// The path of the finished store, for errors.
     pub(super) target: PathBuf,
 }
 
 impl Store {
+    /// Makes the error for a file that cannot be written.
     pub(super) fn failed(&self, e: &std::io::Error) -> Error {
         Error::io(&self.target, "write", e)
     }
 }
 
+/// Locks a mutex.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // A poisoned lock cannot occur: nothing that can panic runs while one is held.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The JSON of a setting.
+/// Returns the JSON of a setting.
 pub(super) fn json_of(value: Setting<'_>) -> Json {
     match value {
         Setting::Text(text) => Json::of_text(text),
@@ -56,7 +58,7 @@ pub(super) fn put(all: &mut Vec<(String, Json)>, name: &str, value: Json) {
     }
 }
 
-/// An array.
+/// An array that is being written.
 #[derive(Debug)]
 pub(super) struct NewArray {
     store: Arc<Store>,
@@ -72,7 +74,7 @@ struct State {
     shape: Vec<u64>,
     chunk: Vec<u64>,
     objects: Objects,
-    /// Rows that are written or held, and the first of those that are held.
+    /// Number of rows that came so far, written and held.
     rows: u64,
     held: Held,
 }
@@ -82,7 +84,7 @@ struct State {
 enum Held {
     Bytes(Vec<u8>),
     Texts(Vec<String>),
-    /// Of records, by field; all until the end.
+    /// Records, by field; all are held until the array is complete.
     Fields(Vec<Held>),
 }
 
@@ -99,7 +101,7 @@ impl Held {
 const HELD: &str = "values to be written";
 
 impl NewArray {
-    /// Starts an array in a folder of its own.
+    /// Begins an array in the folder `folder`.
     pub(super) fn new(
         store: &Arc<Store>,
         folder: &Path,
@@ -117,7 +119,7 @@ impl NewArray {
             ),
             hint: "; write the object as an h5ad file, or leave the element out".to_owned(),
         };
-        // A mask of no values is stored as a single `false`.
+        // An array without space, such as a mask of no values, is stored as a single `false`.
         let (stored, shape) = match shape {
             None => (Stored::Number(crate::dtype::DType::Bool), &[][..]),
             Some(shape) => (Stored::of(kind).ok_or_else(unknown)?, shape),
@@ -134,7 +136,7 @@ impl NewArray {
         if matches!(stored, Stored::Struct(_)) {
             chunk = shape.iter().map(|&e| e.max(1)).collect();
         }
-        // In shards, chunks are whole rows; one chunk needs none.
+        // A shard is a run of whole rows of chunks; an array of one chunk needs none.
         let whole = chunk.iter().zip(&shape).skip(1).all(|(c, s)| c >= s);
         let several = layout.resizable || chunk.iter().zip(&shape).any(|(c, s)| c < s);
         let shard = store.shard.filter(|_| whole && several && !shape.is_empty());
@@ -149,7 +151,8 @@ impl NewArray {
         Error::Internal(format!("'{}' of a Zarr store: {what}", self.path))
     }
 
-    /// Writes what is held, and gives the metadata with which the array is complete.
+    /// Writes the values that are held, and returns the metadata: of the array, and in version 2 of
+    /// its attributes.
     pub(super) fn finish(&self) -> Result<(Json, Option<Json>)> {
         let mut state = lock(&self.state);
         let state = &mut *state;
@@ -181,7 +184,7 @@ impl NewArray {
         })
     }
 
-    /// Takes values of the next rows.
+    /// Takes the values of the next `rows` rows, and writes each band of chunks that they fill.
     fn take(&self, state: &mut State, cells: Cells<'_>, rows: u64) -> Result<()> {
         let row: u64 = grid::count(state.shape.get(1..).unwrap_or_default());
         let band = state.chunk.first().copied().unwrap_or(1);
@@ -210,7 +213,7 @@ impl NewArray {
         Ok(())
     }
 
-    /// Writes the band of chunks that is held, which the rows so far end in.
+    /// Writes the band of chunks that is held: the one with the last row that came.
     fn put_band(&self, state: &mut State) -> Result<()> {
         let height = state.chunk.first().copied().unwrap_or(1);
         let number = state.rows.saturating_sub(1) / height.max(1);
@@ -252,7 +255,8 @@ impl NewArray {
         Ok(())
     }
 
-    /// Joins the fields of records, now that the lengths of their texts are known, and holds them instead.
+    /// Joins the fields of records, now that the lengths of their texts are known, and holds the
+    /// records instead.
     fn put_records(&self, state: &mut State) -> Result<()> {
         let (Held::Fields(held), Stored::Struct(fields)) = (&state.held, &state.kind) else { return Ok(()) };
         let n = grid::count(&state.shape) as usize;
@@ -295,7 +299,7 @@ impl NewArray {
     }
 }
 
-/// Appends values `span` as they are stored.
+/// Appends the values in `span`, in their stored form.
 fn append(kind: &Stored, bytes: &[u8], span: Range<usize>, held: &mut Vec<u8>) -> Result<()> {
     let short = || Error::Internal("fewer values than extents".to_owned());
     if let Stored::Complex { single: true } = kind {
@@ -312,7 +316,7 @@ fn append(kind: &Stored, bytes: &[u8], span: Range<usize>, held: &mut Vec<u8>) -
     Ok(())
 }
 
-/// Texts as the codec `vlen-utf8` has them.
+/// Encodes texts as the codec `vlen-utf8` does.
 fn texts(all: &[&str]) -> Result<Vec<u8>> {
     let bytes = all.iter().map(|t| t.len() + 4).sum::<usize>() + 4;
     let long = |n: usize| u32::try_from(n).map_err(|_| Error::parameter("text", "texts below 4 GB", n));

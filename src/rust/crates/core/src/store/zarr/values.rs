@@ -1,4 +1,4 @@
-//! Values of any type, read whole or by runs of rows.
+//! Reads values of any type, whole or by runs of rows.
 
 use super::chunks::Chunks;
 use super::datatype::DataType;
@@ -13,11 +13,12 @@ use std::cell::OnceCell;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Bytes that texts of a chunk may have for each byte that is stored, and whatever is.
+/// Upper bound of the bytes of the texts of a chunk, for each stored byte.
 const EXPANSION: u64 = 4096;
+/// Bytes that the texts of a chunk may have whatever is stored.
 const UNQUESTIONED: u64 = 64 << 20;
 
-/// Values of an array, to be read.
+/// The values of an array, read on demand.
 pub(super) struct Values<'a> {
     at: &'a dyn Object,
     files: &'a Arc<dyn Files>,
@@ -28,10 +29,11 @@ pub(super) struct Values<'a> {
 }
 
 impl<'a> Values<'a> {
-    /// Of an array of a store of which `state` was found when it was opened.
+    /// Makes the values of an array. `state` is the state of the store when it was opened.
     ///
     /// # Errors
-    /// Errors of looking up its chunks: those of a very large array have to show that its claim can be true.
+    /// Errors of looking up the chunks. Only those of a very large array are looked up here, to
+    /// check its size.
     pub(super) fn new(
         at: &'a dyn Object,
         files: &'a Arc<dyn Files>,
@@ -47,7 +49,8 @@ impl<'a> Values<'a> {
         Ok(values)
     }
 
-    /// Looked up when values are first read: a description needs none.
+    /// Returns the chunks, which are looked up when values are first read: a description needs
+    /// none.
     fn chunks(&self) -> Result<&Chunks> {
         if let Some(chunks) = self.chunks.get() {
             return Ok(chunks);
@@ -60,7 +63,7 @@ impl<'a> Values<'a> {
         self.at.format("values that can be read", found)
     }
 
-    /// The chosen box, and the chunks along each axis that lie in it.
+    /// Returns the box of the chosen rows, and the range of chunks along each axis that it meets.
     fn chosen(&self, rows: Option<&Range<usize>>, chunk: &[u64]) -> (Vec<Range<u64>>, Vec<Range<u64>>) {
         let mut within: Vec<Range<u64>> = self.array.shape.iter().map(|&n| 0..n).collect();
         if let (Some(first), Some(rows)) = (within.first_mut(), rows) {
@@ -71,7 +74,7 @@ impl<'a> Values<'a> {
     }
 }
 
-/// The box of a chunk.
+/// Returns the box of the chunk at a place.
 fn box_of(place: &[u64], chunk: &[u64]) -> Vec<Range<u64>> {
     place.iter().zip(chunk).map(|(p, c)| p * c..(p + 1) * c).collect()
 }
@@ -109,7 +112,8 @@ impl Stored for Values<'_> {
     }
 
     fn most(&self) -> u64 {
-        // Looked up already where it is asked for; an error would show when values are read.
+        // The chunks are known already where this matters. An error would show when values are
+        // read.
         self.chunks().map_or(u64::MAX, Chunks::most)
     }
 
@@ -117,7 +121,7 @@ impl Stored for Values<'_> {
         let chunks = self.chunks()?;
         let array = &chunks.array;
         let whole = array.of.size().ok_or_else(|| self.wrong("values without a length"))?;
-        // A field of every record, or all of it.
+        // The field of every record, or the whole value.
         let (of, at): (&DataType, usize) = match part.field {
             None => (&array.of, 0),
             Some(name) => {
@@ -158,7 +162,7 @@ impl Stored for Values<'_> {
             Some((first, others)) => (first.clone(), others),
             None => (0..1, &[][..]),
         };
-        // A band of chunks across at a time: their texts come in the order of rows.
+        // One band of chunks at a time, so that its texts come in the order of rows.
         for band in first {
             let mut texts: Vec<Option<Texts>> = Vec::new();
             places(others, &mut |place| {
@@ -191,14 +195,15 @@ impl Stored for Values<'_> {
     }
 }
 
-/// The texts of a chunk: their number, then each behind its length, in 4 bytes.
+/// The texts of a chunk. Its bytes are their number, then each text after its length, both in 4
+/// bytes.
 struct Texts {
     bytes: Vec<u8>,
     places: Vec<(u32, u32)>,
 }
 
 impl Texts {
-    /// `None` for a chunk that was never written.
+    /// Decodes the texts of a chunk; `None` for a chunk that was never written.
     fn of(chunks: &Chunks, number: u64) -> Result<Option<Texts>> {
         let expected = grid::count(chunks.array.chunk());
         let mut texts = None;
@@ -211,7 +216,7 @@ impl Texts {
             if u64::from(count) != expected || bytes.len() < 4 {
                 return Err(wrong(&format!("{count} texts where the chunk holds {expected}")));
             }
-            // Each takes its length at least.
+            // Each text takes at least the 4 bytes of its length.
             if (bytes.len() as u64 - 4) / 4 < u64::from(count) {
                 return Err(wrong(&format!("{} bytes for {count} texts", bytes.len())));
             }

@@ -1,4 +1,4 @@
-//! A column, and what is done with each.
+//! The values of a column, and the function that is called for each column.
 
 use crate::dtype::{as_bytes, as_bytes_mut};
 use crate::element::Number;
@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::matrix::Block;
 use crate::memory::Zero;
 
-/// The name of the values in errors.
+/// The name, in errors, of the values of columns.
 pub(super) const COLUMNS: &str = "the values of some columns of all rows";
 
 /// The label of a row that is left out.
@@ -15,7 +15,7 @@ pub const NO_LABEL: u32 = u32::MAX;
 /// The values of one column that are not 0, in the order of the file.
 #[derive(Debug)]
 pub struct Column<'a, T, L> {
-    /// Its position.
+    /// The position of the column in the matrix.
     pub index: usize,
     /// The label of the row of each value.
     pub labels: &'a [L],
@@ -23,11 +23,11 @@ pub struct Column<'a, T, L> {
     pub values: &'a [T],
 }
 
-/// A number that goes to a scratch file as it is.
+/// A number that is written to a scratch file in the byte order of memory.
 pub trait Bytes: Copy + Default + Zero + Send + Sync + 'static {
-    /// The bytes of numbers.
+    /// Returns the bytes of `v`.
     fn bytes(v: &[Self]) -> &[u8];
-    /// The same, to be written over.
+    /// Returns the bytes of `v`, to be overwritten.
     fn bytes_mut(v: &mut [Self]) -> &mut [u8];
 }
 
@@ -36,11 +36,11 @@ pub trait Value: Number + Bytes {}
 impl Value for f32 {}
 impl Value for f64 {}
 
-/// The label of a row, in as few bytes as the largest needs.
+/// The label of a row, in as few bytes as the largest label needs.
 pub trait Label: Bytes {
-    /// Of a number that fits.
+    /// Makes a label of a number that fits.
     fn of(label: u32) -> Self;
-    /// As a number.
+    /// Returns the label as a number.
     fn at(self) -> usize;
 }
 
@@ -78,19 +78,20 @@ label!(u16, u32);
 
 /// A function of a column.
 pub trait PerColumn: Sync {
-    /// Its output.
+    /// The result for a column.
     type Output: Send;
 
-    /// Calls it, from any thread.
+    /// Computes the result of a column, on any thread.
     ///
     /// # Errors
-    /// Its own.
+    /// The errors of the implementation.
     fn column<T: Value, L: Label>(&self, column: &Column<'_, T, L>) -> Result<Self::Output>;
 
-    /// Looks at the float values of a block as they are read, with their places in the matrix; from any thread.
+    /// Looks at the float values of a block as they are read, with their positions in the matrix,
+    /// on any thread.
     ///
     /// # Errors
-    /// Its own.
+    /// The errors of the implementation.
     fn look(&self, _block: &Block) -> Result<()> {
         Ok(())
     }

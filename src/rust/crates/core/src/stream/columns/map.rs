@@ -1,4 +1,4 @@
-//! How the columns of a matrix are gone through: all of them from rows that are read once, or band by band.
+//! Calls a function for each column of a matrix: from rows that are read once, or band by band.
 
 use super::column::{Label, PerColumn, Value, COLUMNS, NO_LABEL};
 use super::spool::{piece, Spool, HELD};
@@ -12,12 +12,13 @@ use crate::stream::execute::map_fold;
 use crate::stream::Order;
 use std::ops::Range;
 
-/// Calls `of` for every column of `x`, on the threads of `session` and in no order, and returns the results in order. `labels`
-/// has a number for each row of `x`, [`NO_LABEL`] for those that are left out; without it rows are their own labels.
+/// Calls `of` for every column of `x`, on the threads of `session` and in any order, and returns
+/// the results in column order. `labels` has a number for each row of `x`, [`NO_LABEL`] for rows
+/// that are left out. Without `labels`, the label of a row is its position.
 ///
 /// # Errors
-/// Errors of the passes and of `of`; [`Error::OutOfMemory`] when there is no room for one column; [`Error::Shape`] for labels
-/// of another number of rows.
+/// Errors of the passes and of `of`; [`Error::OutOfMemory`] when there is no room for one column;
+/// [`Error::Shape`] unless there is one label a row.
 pub fn map_columns<F: PerColumn>(
     x: &LazyMatrix,
     labels: Option<&[u32]>,
@@ -29,7 +30,7 @@ pub fn map_columns<F: PerColumn>(
         return Err(Error::shape("labels, one a row", n, labels.len()));
     }
     let largest = labels.map_or(u32::MAX, |l| l.iter().copied().filter(|&l| l != NO_LABEL).max().unwrap_or(0));
-    // As `Block::into_float` makes them.
+    // The dtypes that `Block::into_float` turns into float64.
     let double = matches!(x.dtype(), DType::I32 | DType::I64 | DType::U32 | DType::U64 | DType::F64);
     match (double, largest <= u32::from(u16::MAX)) {
         (false, true) => bands::<F, f32, u16>(x, labels, of, session),
@@ -39,12 +40,14 @@ pub fn map_columns<F: PerColumn>(
     }
 }
 
-/// Whether a band of columns is read alone.
+/// Returns whether bands of columns are read without reading all rows: from compressed columns or
+/// the column index.
 fn by_band(x: &LazyMatrix, session: &Session) -> bool {
     x.is_sparse() && (x.index(session).is_some() || x.source().layout() == Layout::Csc)
 }
 
-/// Bytes a scratch file takes, about, when the columns of `x` are gone through within the memory of `session`; 0 when all fit.
+/// Returns about how many bytes the scratch file takes when the columns of `x` are gone through
+/// within the memory of `session`; 0 when all values fit in memory.
 pub(crate) fn scratch(x: &LazyMatrix, label: usize, session: &Session) -> u64 {
     if by_band(x, session) {
         return 0;
@@ -57,7 +60,7 @@ pub(crate) fn scratch(x: &LazyMatrix, label: usize, session: &Session) -> u64 {
     }
 }
 
-/// Values of `x` that are stored, about.
+/// Returns about how many values of `x` are stored.
 fn stored(x: &LazyMatrix) -> f64 {
     let ((n, m), stored) = (x.shape(), x.source().shape());
     let all = n as f64 * m as f64;
@@ -74,7 +77,8 @@ fn bands<F: PerColumn, T: Value, L: Label>(
     if !by_band(x, session) {
         return spooled::<F, T, L>(x, 0..m, labels, of, session);
     }
-    // As many as a fifth of the memory holds, if all hold the same.
+    // A band has as many columns as a fifth of the memory holds, if all have the same number of
+    // values.
     let column = stored(x) / m.max(1) as f64 * (4 + x.dtype().size()) as f64;
     let width = ((session.memory as f64 / 5.0 / column.max(1.0)) as usize).clamp(1, m.max(1));
     if width >= m {
@@ -89,7 +93,7 @@ fn bands<F: PerColumn, T: Value, L: Label>(
     Ok(out)
 }
 
-/// Goes through all columns of `x`, which are `band` of the matrix.
+/// Goes through all columns of `x`, which are the columns `band` of the matrix, over one spool.
 fn spooled<F: PerColumn, T: Value, L: Label>(
     x: &LazyMatrix,
     band: Range<usize>,

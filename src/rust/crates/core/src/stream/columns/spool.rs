@@ -1,4 +1,5 @@
-//! Values of rows on their way to columns: each block sorted by column, in memory or in a scratch file.
+//! Holds the values of rows until they are read by column: each block sorted by column, in memory
+//! or in a scratch file.
 
 use super::column::{Bytes, Column, Label, PerColumn, Value, COLUMNS, NO_LABEL};
 use crate::error::{Error, Result};
@@ -10,24 +11,24 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Part of the memory that values stay in: a quarter.
+/// The part of the memory that values are held in: one quarter.
 pub(super) const HELD: usize = 4;
 
-/// The values of a block that are not 0, by column.
+/// The values of a block that are not 0, sorted by column.
 pub(super) struct Piece<T, L> {
-    /// Where each column ends.
+    /// The end of each column in `labels` and `values`.
     ends: Vec<u32>,
     labels: Vec<L>,
     values: Vec<T>,
 }
 
-/// A piece, or where it lies in the scratch file.
+/// A piece in memory, or the offsets of a piece in the scratch file.
 pub(super) enum Held<T, L> {
     Memory(Piece<T, L>),
     Scratch { counts: Vec<u32>, ends: u64, labels: u64, values: u64 },
 }
 
-/// Room for blocks: memory up to a limit, then one scratch file.
+/// Room for the pieces of blocks: memory up to a limit, then one scratch file.
 pub(super) struct Hold {
     memory: Lease,
     bytes: AtomicUsize,
@@ -35,16 +36,17 @@ pub(super) struct Hold {
     space: Space,
 }
 
-/// All blocks of a pass, by column.
+/// The pieces of all blocks of a pass.
 pub(super) struct Spool<T, L> {
     n_cols: usize,
     pieces: Vec<Held<T, L>>,
-    /// Values of each column.
+    /// The number of values of each column.
     counts: Vec<u64>,
     hold: Arc<Hold>,
 }
 
-/// The values of a block of floats by column, with the labels of their rows.
+/// Sorts the values of a block of floats by column, with the labels of their rows. Leaves out zeros
+/// and rows labelled [`NO_LABEL`].
 pub(super) fn piece<T: Value, L: Label>(block: &Block, labels: Option<&[u32]>) -> Result<Piece<T, L>> {
     let label = |i: usize| {
         let row = block.positions.at(i);
@@ -54,7 +56,7 @@ pub(super) fn piece<T: Value, L: Label>(block: &Block, labels: Option<&[u32]>) -
     let (Storage::Csr { data, .. } | Storage::Dense(data)) = &block.storage;
     let data = T::slice(data).ok_or_else(broken)?;
     let zero = T::default();
-    // First the number of values of the columns before each, then where its next value goes.
+    // At first the number of values in the columns before each, later the place of the next value.
     let mut next = memory::zeros::<u32>(block.n_cols + 1, COLUMNS)?;
     let n_rows = block.n_rows();
     let kept = |i: &usize| labels.is_none() || label(*i) != NO_LABEL;
@@ -97,13 +99,14 @@ pub(super) fn piece<T: Value, L: Label>(block: &Block, labels: Option<&[u32]>) -
             }
         }
     }
-    // Every column's start has moved to its end.
+    // Each entry has moved from the start of its column to the end.
     next.truncate(block.n_cols);
     Ok(Piece { ends: next, labels: by_column, values })
 }
 
 impl Hold {
-    /// Keeps a piece in memory, or writes it; from any thread.
+    /// Keeps a piece in memory, or writes it to the scratch file where the memory is used up; from
+    /// any thread.
     pub(super) fn hold<T: Value, L: Label>(&self, piece: Piece<T, L>) -> Result<Held<T, L>> {
         let bytes = piece.ends.len() * 4 + piece.values.len() * (size_of::<T>() + size_of::<L>());
         if self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes <= self.memory.bytes() {
@@ -129,7 +132,8 @@ impl Hold {
 }
 
 impl<T: Value, L: Label> Spool<T, L> {
-    /// For pieces of `n_cols` columns, which stay in the memory of a lease as far as that goes.
+    /// Makes an empty spool for pieces of `n_cols` columns. They stay in memory up to the size of
+    /// the lease.
     pub(super) fn new(n_cols: usize, memory: Lease, space: &Space) -> Result<Self> {
         let hold = Hold { memory, bytes: AtomicUsize::new(0), scratch: Mutex::new(None), space: space.clone() };
         Ok(Spool { n_cols, pieces: Vec::new(), counts: memory::zeros(n_cols, COLUMNS)?, hold: Arc::new(hold) })
@@ -158,14 +162,15 @@ impl<T: Value, L: Label> Spool<T, L> {
         Ok(())
     }
 
-    /// Calls `of` for every column, of which the first is `first` in the matrix.
+    /// Calls `of` for every column and returns the results in order. `first` is the position in the
+    /// matrix of the first column.
     pub(super) fn columns<F: PerColumn>(self, first: usize, of: &F, session: &Session) -> Result<Vec<F::Output>> {
-        // A task holds the values of its columns once more.
+        // Each task holds a copy of the values of its columns.
         let again = session.part(HELD);
         let limit = (again.bytes() / session.threads.max(1) / (size_of::<T>() + size_of::<L>())) as u64;
         let mut bands: Vec<Range<usize>> = Vec::new();
         let (mut start, mut held) = (0, 0);
-        // As many tasks as threads at least, however small all is.
+        // There are at least 8 bands a thread, however small the matrix is.
         let widest = self.n_cols.div_ceil(8 * session.threads.max(1)).max(1);
         for (c, &count) in self.counts.iter().enumerate() {
             if c > start && (held + count > limit || c - start >= widest) {
@@ -194,7 +199,7 @@ impl<T: Value, L: Label> Spool<T, L> {
         Ok(out)
     }
 
-    /// Calls `of` for the columns of a band, put together from all pieces.
+    /// Collects the columns of a band from all pieces and calls `of` for each.
     fn band<F: PerColumn>(
         &self,
         band: Range<usize>,
@@ -216,7 +221,7 @@ impl<T: Value, L: Label> Spool<T, L> {
             let (ends, from): (&[u32], _) = match piece {
                 Held::Memory(piece) => (&piece.ends[band.clone()], before(&piece.ends, band.start)),
                 Held::Scratch { ends, .. } => {
-                    // With the end of the column before, where there is one.
+                    // The end of the column before is read too, where there is one.
                     let skip = band.start.min(1);
                     refill(&mut read_ends, width + skip)?;
                     let at = ends + 4 * (band.start - skip) as u64;
@@ -248,7 +253,7 @@ impl<T: Value, L: Label> Spool<T, L> {
                 (start, *to) = (range.end, into.end);
             }
         }
-        // Every column's start has moved to its end.
+        // Each entry has moved from the start of its column to the end.
         let mut out = memory::room(width, COLUMNS)?;
         let mut start = 0;
         for (c, &end) in next[..width].iter().enumerate() {
@@ -260,12 +265,12 @@ impl<T: Value, L: Label> Spool<T, L> {
     }
 }
 
-/// The end of the column before `c`.
+/// Returns the end of the column before `c`, 0 for the first.
 fn before(ends: &[u32], c: usize) -> u32 {
     c.checked_sub(1).map_or(0, |c| ends[c])
 }
 
-/// Makes `to` have `n` values, whatever they are.
+/// Resizes `to` to `n` values, whose contents do not matter.
 fn refill<T: Bytes>(to: &mut Vec<T>, n: usize) -> Result<()> {
     memory::reserve(to, n.saturating_sub(to.len()), COLUMNS)?;
     to.resize(n, T::default());

@@ -4,10 +4,10 @@ use super::{Group, Product, Scores, GROUP, LANES, WORD};
 use crate::simd::{self, Neon};
 use std::arch::aarch64::*;
 
-/// Registers that hold a number for every row of a panel.
+/// Registers that hold one number for every row of a panel.
 const QUARTERS: usize = LANES / 4;
 
-/// Four products an instruction, of bytes widened to 16 bits.
+/// Four products per instruction, of bytes widened to 16 bits.
 impl Product for Neon {
     #[inline(always)]
     fn scores<const N: usize>(
@@ -30,7 +30,8 @@ impl Product for Neon {
 }
 
 simd::instructions! { Neon:
-    /// The queries with scores below the limit, and the scores, of the rows of a panel.
+    /// Returns the queries with scores below the limit (one bit each) and the scores, of the rows
+    /// of a panel.
     fn panel_scores [](group: &Group, panel: &[u8], squares: &[f32; LANES]) -> (u32, [[f32; LANES]; GROUP]) {
         let mut sums = [[vdupq_n_s32(0); QUARTERS]; GROUP];
         for (sums, &start) in sums.iter_mut().zip(group.starts) {

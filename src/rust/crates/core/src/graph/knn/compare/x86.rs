@@ -4,7 +4,7 @@ use super::{Group, Product, Scores, GROUP, LANES, WORD};
 use crate::simd::{self, Avx2, Vnni};
 use std::arch::x86_64::*;
 
-/// Four products a lane and instruction.
+/// Four products per lane and instruction.
 impl Product for Vnni {
     #[inline(always)]
     fn scores<const N: usize>(
@@ -18,11 +18,11 @@ impl Product for Vnni {
     }
 }
 
-/// Two products a lane and instruction, of even and of odd bytes.
+/// Two products per lane and instruction, of the even and of the odd bytes.
 impl Product for Avx2 {
     const SPLIT: usize = 2;
 
-    /// The even bytes and the odd bytes of each word, 16 bits each.
+    /// Splits each word into its even bytes and its odd bytes, 16 bits each.
     #[inline(always)]
     fn split<'a>(words: &'a [i32], room: &'a mut Vec<i32>) -> &'a [i32] {
         let pair = |a: u8, b: u8| i32::from(a as i8) & 0xffff | i32::from(b as i8) << 16;
@@ -54,7 +54,7 @@ impl Product for Avx2 {
 }
 
 simd::instructions! { Vnni:
-    /// [`Product::scores`].
+    /// Computes [`Product::scores`].
     fn scores_512 [const N: usize](
         group: &Group,
         panels: &[u8],
@@ -106,7 +106,8 @@ simd::instructions! { Vnni:
 }
 
 simd::instructions! { Avx2:
-    /// The queries with scores below the limit, and the scores, of half the rows of a panel.
+    /// Returns the queries with scores below the limit (one bit each) and the scores, of half the
+    /// rows of a panel.
     fn scores_256 [](group: &Group, panel: &[u8], squares: &[f32; LANES], half: usize) -> (u32, [[f32; LANES / 2]; GROUP]) {
         let mut sums = [_mm256_setzero_si256(); GROUP];
         for (sum, &start) in sums.iter_mut().zip(group.starts) {

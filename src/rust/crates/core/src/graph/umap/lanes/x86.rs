@@ -1,15 +1,17 @@
-//! One register of AVX-512, or two of AVX2, with the proof that the processor has them.
+//! One register of AVX-512, or two of AVX2, with the proof that the processor supports them.
 
 use super::{Clock, Lanes, Registers, LANES, ROOT_HALF};
 use crate::simd::{self, Avx2, Avx512};
 use std::arch::x86_64::*;
 
-/// Numbers of the lanes.
+/// The numbers of the lanes.
 const LANE: [u32; LANES] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
 
+/// Sixteen numbers in one register of AVX-512.
 #[derive(Clone, Copy)]
 pub(in super::super) struct Wide(__m512, Avx512);
 
+/// Sixteen numbers in two registers of AVX2.
 #[derive(Clone, Copy)]
 pub(in super::super) struct Pair(__m256, __m256, Avx2);
 
@@ -131,7 +133,7 @@ simd::instructions! { Avx2:
     fn sum_256 [](low: __m256, high: __m256) -> f32 {
         sum_of_eight(_mm256_add_ps(low, high))
     }
-    /// [`Lanes::sampled`] of eight edges, `lanes` after the first.
+    /// Computes [`Lanes::sampled`] of eight edges; `lanes` are their offsets from edge `first`.
     fn sampled_256 [](weights: &[f32; LANES / 2], lanes: &[u32; LANES / 2], first: u32, clock: Clock) -> u16 {
         let weight = simd::load_256(weights);
         let share = _mm256_mul_ps(weight, _mm256_set1_ps(clock.to_share));
@@ -149,7 +151,7 @@ simd::instructions! { Avx2:
     }
 }
 
-/// The last steps of [`Lanes::sum`], on the sums of lanes 8 apart.
+/// Makes the last steps of [`Lanes::sum`], on the sums of lanes 8 apart.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn sum_of_eight(x: __m256) -> f32 {

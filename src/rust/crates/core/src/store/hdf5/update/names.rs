@@ -1,14 +1,14 @@
-//! Names of the files beside one that is saved into.
+//! Names of the files beside a file that is saved into.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-/// Where a journal is prepared.
+/// Returns the path at which a journal is prepared.
 pub(super) fn prepared(target: &Path) -> PathBuf {
     beside(target, "save.tmp")
 }
 
-/// Where a complete journal is.
+/// Returns the path of a complete journal.
 pub(super) fn journal_of(target: &Path) -> PathBuf {
     beside(target, "save")
 }
@@ -18,10 +18,11 @@ fn beside(target: &Path, suffix: &str) -> PathBuf {
     target.with_file_name(format!(".{name}.{suffix}"))
 }
 
-/// Removes what a save that was killed has prepared: who saves into a file has a writer's lock on it meanwhile.
+/// Removes the unfinished journal of a save that was killed. A save holds a writer's lock on
+/// `target`, so a lock that is free shows that none is under way.
 pub(in crate::store::hdf5) fn remove_prepared(target: &Path) {
     let prepared = prepared(target);
-    // On Windows a lock says nothing of the kind.
+    // On Windows a free lock proves nothing.
     let is_left = || !cfg!(windows) && File::open(target).is_ok_and(|file| file.try_lock().is_ok());
     if prepared.exists() && is_left() {
         let _ = std::fs::remove_file(prepared);

@@ -1,4 +1,5 @@
-//! A file as it was when it was opened, or as it will be after a save: pages over the bytes of another file.
+//! A view of a file as it was when it was opened, or as it will be after a save: changed pages over
+//! the bytes of the file.
 
 use crate::error::{Error, Result};
 use crate::store::hdf5::bytes::Bytes;
@@ -9,10 +10,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Bytes that change together.
+/// Bytes of a page, the unit in which changes are recorded.
 pub(super) const PAGE: usize = 4096;
 
-/// A file under pages. Reading sees a page where there is one, else the file.
+/// A file under pages. Reading takes the bytes of a page where there is one, else those of the
+/// file.
 #[derive(Debug)]
 pub(super) struct View {
     base: File,
@@ -22,7 +24,8 @@ pub(super) struct View {
     state: Mutex<State>,
 }
 
-/// Where pages written go: a file of pages one after another, its first page free for a header. Removed on drop.
+/// The file to which written pages go, one after another; its first page is left for a header.
+/// Removed on drop.
 #[derive(Debug)]
 struct Patch {
     file: File,
@@ -32,20 +35,22 @@ struct Patch {
 #[derive(Debug, Default)]
 struct State {
     len: u64,
-    /// Pages as they were before a later save changed the file.
+    /// Pages as they were before a later save changed the file, by page number.
     kept: HashMap<u64, Box<[u8]>>,
-    /// Slot in the patch of each page written.
+    /// The slot in the patch of each page that was written, by page number.
     written: BTreeMap<u64, u64>,
 }
 
 impl View {
-    /// The file as it is now; pages can be kept for it, nothing can be written.
+    /// Makes a view of the file as it is now. Nothing can be written through it; [`View::keep`]
+    /// preserves its pages.
     pub(super) fn readable(base: File) -> io::Result<View> {
         let base_len = base.metadata()?.len();
         Ok(View { base, base_len, patch: None, state: Mutex::new(State { len: base_len, ..State::default() }) })
     }
 
-    /// A view to write to, over the file at `path`; pages go to a file beside it.
+    /// Makes a view to write through, over the file at `path`. Written pages go to a file beside
+    /// it.
     pub(super) fn writable(base: &File, path: &Path) -> Result<View> {
         let beside = super::names::prepared(path);
         let patch = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&beside);
@@ -55,15 +60,18 @@ impl View {
         Ok(view)
     }
 
+    /// Returns the underlying file.
     pub(super) fn base(&self) -> &File {
         &self.base
     }
 
+    /// Returns the bytes that the underlying file had when the view was made.
     pub(super) fn base_len(&self) -> u64 {
         self.base_len
     }
 
-    /// The file of pages, and the page each slot holds, in order of the slots.
+    /// Returns the patch file and the page number in each of its slots, in order of the slots;
+    /// `None` for a view that is not written through.
     pub(super) fn patch(&self) -> Option<(&File, Vec<u64>)> {
         let patch = self.patch.as_ref()?;
         let mut slots: Vec<(u64, u64)> = self.lock().written.iter().map(|(&page, &slot)| (slot, page)).collect();
@@ -76,14 +84,15 @@ impl View {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps what page `page` holds now, before it changes in the file; the first to be kept is the one seen.
+    /// Keeps the present bytes of page `page` before a save changes it in the file. Only the first
+    /// call for a page counts.
     pub(super) fn keep(&self, page: u64, bytes: &[u8]) {
         if page * (PAGE as u64) < self.base_len {
             self.lock().kept.entry(page).or_insert_with(|| bytes.into());
         }
     }
 
-    /// Reads bytes of the file itself; past its end there are zeros.
+    /// Reads bytes of the underlying file; past its end there are zeros.
     pub(super) fn read_base(&self, out: &mut [u8], at: u64) -> io::Result<()> {
         let there = self.base_len.saturating_sub(at).min(out.len() as u64) as usize;
         let (inside, beyond) = out.split_at_mut(there);
@@ -98,7 +107,7 @@ impl View {
 impl Bytes for View {
     /// Reads `out.len()` bytes at `at`; past the end there are zeros.
     fn read(&self, out: &mut [u8], at: u64) -> io::Result<()> {
-        // Without pages in between, all at once.
+        // One read of the whole range; the pages are laid over it.
         self.read_base(out, at)?;
         let (first, last) = (at / PAGE as u64, (at + out.len() as u64).div_ceil(PAGE as u64));
         let mut places = Vec::new();
@@ -140,7 +149,7 @@ impl Bytes for View {
                     write_all(&patch.file, &bytes[from..from + n], place(slot) + to as u64)?;
                     page += 1;
                 }
-                // Whole new pages in a row are written together.
+                // Adjacent pages that are new and written whole are written at once.
                 None if n == PAGE => {
                     let mut state = self.lock();
                     let slot = state.written.len() as u64;
@@ -185,17 +194,18 @@ impl Bytes for View {
 
 impl Drop for Patch {
     fn drop(&mut self) {
-        // A journal has another name by now; what is left under this one is of no use.
+        // A complete journal has been renamed by now; a file that still has this name is of no use.
         let _ = std::fs::remove_file(&self.path);
     }
 }
 
-/// Where a slot is in the patch.
+/// Returns the offset of a slot in the patch.
 pub(super) fn place(slot: u64) -> u64 {
     (slot + 1) * PAGE as u64
 }
 
-/// The part of `len` bytes at `at` that lies in a page: its start among the bytes, its start in the page, its length.
+/// Returns the part of `len` bytes at `at` that lies in a page: its start among the bytes, its
+/// start in the page, its length.
 fn overlap(page: u64, at: u64, len: usize) -> (usize, usize, usize) {
     let (start, end) = (page * PAGE as u64, (page + 1) * PAGE as u64);
     let (from, to) = (start.max(at), end.min(at + len as u64));
@@ -206,7 +216,8 @@ fn overlap(page: u64, at: u64, len: usize) -> (usize, usize, usize) {
 mod tests {
     use super::*;
 
-    /// Random writes through a view read back as on a plain buffer; the file itself never changes.
+    /// Checks that random writes through a view read back as on a plain buffer, and that the file
+    /// itself never changes.
     #[test]
     fn a_view_is_a_buffer() {
         let dir = std::env::temp_dir().join(format!("anndataoom-view-{}", std::process::id()));
