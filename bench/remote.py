@@ -1,5 +1,5 @@
-"""A pass over HTTP, from a server on this machine that adds 20 ms to each answer, beside the same pass over the file; and what
-opening takes.
+"""Times a pass over HTTP, from a server on this machine that adds 20 ms to each answer, beside the
+same pass over the file, and counts the requests of opening.
 
     python bench/remote.py FILE.h5ad [--zarr FOLDER] [--latency 0.02] [--repeats 3]
 """
@@ -59,7 +59,9 @@ def main():
             opened, counts = time.perf_counter() - began, told("x=1")
             far = measured(f"{url}/{path.name}", given.repeats)
             assert far["sum"] == here["sum"]
-            size = path.stat().st_size if path.is_file() else sum(p.stat().st_size for p in path.rglob("*") if p.is_file())
+            size = (
+                path.stat().st_size if path.is_file() else sum(p.stat().st_size for p in path.rglob("*") if p.is_file())
+            )
             print(f"{path.name} ({size / 1e6:.0f} MB), {given.latency * 1000:.0f} ms before each answer:")
             print(f"  opening: {opened:.2f} s, {counts['requests']} requests, {counts['bytes'] / 1e6:.1f} MB")
             print(f"  open and a full pass: {far['seconds']:.2f} s, from the disk {here['seconds']:.2f} s,", end=" ")

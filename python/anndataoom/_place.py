@@ -9,12 +9,14 @@ from . import _core
 
 
 def is_url(path) -> bool:
-    """Whether it is a URL ("https://...", "s3://...")."""
+    """Returns whether it is a URL ("https://...", "s3://...")."""
     return "://" in os.fspath(path)[:16] if isinstance(path, str | os.PathLike) else False
 
 
 def named(path, storage_options=None) -> str:
-    """The text by which a file is opened, now and by what is pickled: a path as it is, a URL without secrets."""
+    """Returns the text by which a file is opened, also from a pickle: a path as it is, a URL without
+    secrets.
+    """
     options = [] if storage_options is None else storage_options
     expected = "must be a dictionary of the options of a URL, each a text, number or truth value by its name, or None"
     if not isinstance(options, Mapping) and options != []:
@@ -28,14 +30,16 @@ def named(path, storage_options=None) -> str:
 
 
 def mark(path, file=None):
-    """The state of a file, by which it is known again: its bytes; of one far away, its bytes and a number for its ETag."""
+    """Returns the state of a file, by which it is known again: its bytes; for one far away, its
+    bytes and a number for its ETag.
+    """
     if is_url(path):
         return None if file is None else file.mark()
     return os.path.getsize(path)
 
 
 def open_file(path, known=None, external: str = "refuse", group: str = "") -> _core.File:
-    """A file as pickled objects refer to it."""
+    """Opens a file for a pickled object."""
     if is_url(path):
         file = _core.File(path, False, external, group)
         if known is not None and tuple(known) != file.mark():

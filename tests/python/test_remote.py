@@ -1,4 +1,4 @@
-"""Files far away, from servers on this machine: the same values as from the file, by the parts that are needed, whatever breaks."""
+"""Files far away: the values of the file, by the parts that are needed, whatever breaks."""
 
 import multiprocessing
 import os

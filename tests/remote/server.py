@@ -2,8 +2,8 @@
 
     python server.py FOLDER [SECONDS [FILE]]
 
-prints its port, or writes it to a file, and ends when its input ends. A request to `/_` answers with counts as JSON; its query sets faults, which
-are then those of the requests that follow:
+prints its port, or writes it to a file, and ends when its input ends. A request to `/_` answers
+with counts as JSON; its query sets faults, which are then those of the requests that follow:
 
     reset=1        counts start at 0, no faults
     latency=0.02   seconds before each answer

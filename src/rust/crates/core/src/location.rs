@@ -23,7 +23,8 @@ impl Location {
         Location(Arc::new(Place::Url(url.into())))
     }
 
-    /// The place that a user names: a URL where the text begins as one does ("https://..."), else a path.
+    /// The place that a user names: a URL where the text begins as one does ("https://..."), else a
+    /// path.
     pub fn named(place: &Path) -> Location {
         match place.to_str().filter(|text| is_url(text)) {
             Some(url) => Location::url(url),

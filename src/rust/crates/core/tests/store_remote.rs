@@ -1,4 +1,5 @@
-//! Stores far away, from a server in this process: the same values as from the file, requests counted, faults told.
+//! Stores far away, from a server in this process: the same values as from the file, requests
+//! counted, faults told.
 #![cfg(feature = "remote")]
 
 use anndataoom_core::session::Session;

@@ -38,7 +38,8 @@ pub(crate) fn is_far(path: &Path) -> bool {
 }
 
 impl File {
-    /// Runs something that is short for a file of this machine; for one far away it may be long, and is watched.
+    /// Runs something that is short for a file of this machine; for one far away it may be long,
+    /// and is watched.
     fn quick<T: Send>(&self, py: Python<'_>, work: impl FnOnce() -> Result<T> + Send) -> PyResult<T> {
         match self.0.traffic() {
             Some(_) => run(py, |_| work()),
@@ -56,7 +57,8 @@ pub(crate) fn place_to_py<'py>(py: Python<'py>, location: &Location) -> PyResult
     place.into_pyobject(py).map(Bound::into_any)
 }
 
-/// The path or URL by which a store is opened again: of a URL a text without secrets, which stay in this process.
+/// The path or URL by which a store is opened again: of a URL a text without secrets, which stay in
+/// this process.
 #[pyfunction]
 pub(crate) fn place(path: PathBuf, options: Vec<(String, String)>) -> PyResult<String> {
     quick(|| Ok(named(&path, &options)?.to_string_lossy().into_owned()))
@@ -94,8 +96,8 @@ impl File {
         .map(File)
     }
 
-    /// Requests and bytes of a store far away so far, those sent again, and bytes of the cache on this machine; None for a file
-    /// of this machine.
+    /// Requests and bytes of a store far away so far, those sent again, and bytes of the cache on
+    /// this machine; None for a file of this machine.
     fn traffic(&self) -> Option<(u64, u64, u64, u64)> {
         self.0.traffic().map(|t| (t.requests, t.bytes, t.retries, t.cached))
     }

@@ -47,8 +47,8 @@ fn is_url(place: &str) -> bool {
     Location::named(place.as_ref()).is_url()
 }
 
-/// `path`, `names` and `values` of options: the text by which a URL is opened again, without the secrets, which stay in this
-/// process.
+/// `path`, `names` and `values` of options: the text by which a URL is opened again, without the
+/// secrets, which stay in this process.
 #[extendr]
 fn rs_place(args: Robj) -> Robj {
     reply(args, |a, _| {
@@ -59,7 +59,8 @@ fn rs_place(args: Robj) -> Robj {
     })
 }
 
-/// Runs something that is short for a file of this machine; for one far away it may be long, and is watched.
+/// Runs something that is short for a file of this machine; for one far away it may be long, and is
+/// watched.
 fn watched<T: Send>(a: &Args, store: &Arc<Store>, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     match store.traffic() {
         Some(_) => run(a, |_| work()),
@@ -67,7 +68,8 @@ fn watched<T: Send>(a: &Args, store: &Arc<Store>, work: impl FnOnce() -> Result<
     }
 }
 
-/// Whether an error says that nobody knows what a store far away holds, rather than what is wrong with it.
+/// Whether an error says that nobody knows what a store far away holds, rather than what is wrong
+/// with it.
 fn is_unknown(store: &Store, error: &Error) -> bool {
     store.traffic().is_some()
         && matches!(error, Error::Io { .. } | Error::File { .. } | Error::Cancelled | Error::OutOfMemory { .. })

@@ -121,8 +121,8 @@ impl SparseParts {
         self.indices.stored_bytes(values) + self.data.stored_bytes(values)
     }
 
-    /// Fetches the stored bytes of values in `runs` (ascending), of both arrays at a time, but the chunks up to that with the value
-    /// `before`.
+    /// Fetches the stored bytes of values in `runs` (ascending), of both arrays at a time, but the
+    /// chunks up to that with the value `before`.
     ///
     /// # Errors
     /// Errors of finding and of fetching them.

@@ -11,10 +11,11 @@ thread_local! {
     static WORKING: RefCell<Option<Arc<Monitor>>> = const { RefCell::new(None) };
 }
 
-/// Progress and cancellation, shared between the working threads and the face that started the work.
+/// Progress and cancellation, shared between the working threads and the face that started the
+/// work.
 ///
-/// Workers call [`Monitor::check`] at least every few milliseconds of work and [`Monitor::advance`] as they go;
-/// the face polls [`Monitor::fraction`] and calls [`Monitor::cancel`] on Ctrl-C.
+/// Workers call [`Monitor::check`] at least every few milliseconds of work and [`Monitor::advance`]
+/// as they go; the face polls [`Monitor::fraction`] and calls [`Monitor::cancel`] on Ctrl-C.
 #[derive(Debug, Default)]
 pub struct Monitor {
     cancelled: AtomicBool,
@@ -28,8 +29,8 @@ impl Monitor {
         self.cancelled.store(true, Ordering::Relaxed);
     }
 
-    /// Runs `work` on this thread for the call of this monitor, so that what waits in it for something far away, which knows no
-    /// session, ends when the call is cancelled.
+    /// Runs `work` on this thread for the call of this monitor, so that what waits in it for
+    /// something far away, which knows no session, ends when the call is cancelled.
     pub(crate) fn during<T>(self: &Arc<Self>, work: impl FnOnce() -> T) -> T {
         struct Back(Option<Arc<Monitor>>);
         impl Drop for Back {
@@ -47,7 +48,8 @@ impl Monitor {
     }
 
     /// # Errors
-    /// [`Error::Cancelled`] once [`Monitor::cancel`] was called; [`Error::OutOfMemory`] while memory is short.
+    /// [`Error::Cancelled`] once [`Monitor::cancel`] was called; [`Error::OutOfMemory`] while
+    /// memory is short.
     pub fn check(&self) -> Result<()> {
         if self.cancelled.load(Ordering::Relaxed) {
             Err(Error::Cancelled)

@@ -92,12 +92,12 @@ fn open_far(location: &Location, save: bool) -> Result<Arc<dyn Backend>> {
     }
 }
 
-/// The text that stands for a path or URL wherever a path does. The secrets in `options` and in the URL stay in this process:
-/// the text shows none of them.
+/// The text that stands for a path or URL wherever a path does. The secrets in `options` and in the
+/// URL stay in this process: the text shows none of them.
 ///
 /// # Errors
-/// [`Error::Parameter`] for options beside a path, or a URL or option that is none; [`Error::Unsupported`] in a build without
-/// what is far away.
+/// [`Error::Parameter`] for options beside a path, or a URL or option that is none;
+/// [`Error::Unsupported`] in a build without what is far away.
 pub fn named(path: &Path, options: &[(String, String)]) -> Result<PathBuf> {
     match path.to_str().map(whole) {
         Some(url) if is_url(&url) => remote::named(&url, options).map(PathBuf::from),

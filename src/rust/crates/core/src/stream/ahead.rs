@@ -1,4 +1,5 @@
-//! Blocks whose stored bytes are far away: threads of their own fetch those of the next blocks while the workers are at others.
+//! Blocks whose stored bytes are far away: threads of their own fetch those of the next blocks
+//! while the workers are at others.
 
 use crate::error::{Error, Result};
 use crate::matrix::Pass;

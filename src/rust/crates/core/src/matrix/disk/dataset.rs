@@ -97,8 +97,8 @@ impl RawDataset {
         (self.disk_bytes() as f64 * (values as f64 / all as f64)) as usize
     }
 
-    /// Fetches stored bytes that will be asked for, many at a time: of chunks, by their numbers, or of the values in `runs` where
-    /// they lie in one run.
+    /// Fetches stored bytes that will be asked for, many at a time: of chunks, by their numbers, or
+    /// of the values in `runs` where they lie in one run.
     ///
     /// # Errors
     /// Errors of finding and of fetching them.
@@ -133,7 +133,8 @@ impl RawDataset {
         self.ahead.clear();
     }
 
-    /// Fetches extents and hands each to `take`, see [`ChunkedArray::fetch`]; those that came before are there.
+    /// Fetches extents and hands each to `take`, see [`ChunkedArray::fetch`]; those that came
+    /// before are there.
     pub(super) fn fetch(&self, extents: &[Extent], take: &mut Take<'_>) -> Result<()> {
         if !self.is_far() || self.ahead.is_empty() {
             return self.array.fetch(extents, take);

@@ -115,7 +115,8 @@ impl Hdf5Array {
             if let (Plan::Direct(pipeline), Some(tree)) = (&plan, tree_of(node, &shape, &chunk)?) {
                 let fill = fill_value(plist.id(), datatype.id(), number.dtype.size());
                 let file = node.file().reader()?;
-                // What the chunks take is not known before all of them are looked for: no more than this.
+                // What the chunks take is not known before all of them are looked for: no more than
+                // this.
                 let stored = bytes.min(file.len());
                 let most = file.len().saturating_mul(plan.expansion());
                 if whole.max(bytes) > UNQUESTIONED && whole.max(bytes) > most {
@@ -165,7 +166,8 @@ impl Hdf5Array {
     }
 }
 
-/// The tree of the chunks of a dataset far away; `None` for one of this machine, or with another list.
+/// The tree of the chunks of a dataset far away; `None` for one of this machine, or with another
+/// list.
 fn tree_of(node: &Node, shape: &[u64], chunk: &[u64]) -> Result<Option<ChunkTree>> {
     let file = node.file();
     let (Some(far), true) = (file.as_far(), node.header() > 0) else { return Ok(None) };

@@ -4,13 +4,16 @@ use crate::error::{Error, Result};
 use crate::memory;
 use std::cell::RefCell;
 
-/// Memory without which the library may have failed for want of it: it asks for buffers and for what says so.
+/// Memory without which the library may have failed for want of it: it asks for buffers and for
+/// what says so.
 const ENOUGH: usize = 32 << 20;
 
-/// Whether a call of the library failed of itself: the system still has memory, and all bytes that were far away came.
+/// Whether a call of the library failed of itself: the system still has memory, and all bytes that
+/// were far away came.
 ///
 /// # Errors
-/// The reason why bytes far away did not come; [`Error::OutOfMemory`] when the system has little memory.
+/// The reason why bytes far away did not come; [`Error::OutOfMemory`] when the system has little
+/// memory.
 pub(crate) fn fed(what: &str) -> Result<()> {
     if let Some(error) = FAR.take() {
         return Err(error);
@@ -31,7 +34,8 @@ fn lossy(text: &str) -> String {
     String::from_utf8_lossy(text.as_bytes()).into_owned()
 }
 
-/// The operating system's message inside an HDF5 error, if there is one ("No space left on device").
+/// The operating system's message inside an HDF5 error, if there is one ("No space left on
+/// device").
 fn system_message(frames: &[String]) -> Option<&str> {
     frames.iter().find_map(|f| {
         let rest = f.split_once("error message = '")?.1;
@@ -40,7 +44,8 @@ fn system_message(frames: &[String]) -> Option<&str> {
 }
 
 thread_local! {
-    /// Why a callback of ours failed last in this thread: the library takes only a status from them.
+    /// Why a callback of ours failed last in this thread: the library takes only a status from
+    /// them.
     static KEPT: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
@@ -59,7 +64,8 @@ pub(super) fn keep(reason: String) {
     KEPT.with(|kept| *kept.borrow_mut() = Some(reason));
 }
 
-/// The cause: our own callback's reason or the operating system's message, else HDF5's innermost line.
+/// The cause: our own callback's reason or the operating system's message, else HDF5's innermost
+/// line.
 pub(crate) fn cause(error: &hdf5::Error) -> String {
     // Taken in any case: a later error must not report the record of this one.
     let kept = KEPT.with(|kept| kept.borrow_mut().take());

@@ -35,7 +35,8 @@ const _: () = assert!(size_of::<Info>() == size_of::<H5L_info2_t>());
 /// The longest value of a link that is read.
 const LONGEST: u64 = 1 << 16;
 
-/// Whether a group has a link `key`: bytes that cannot be read are an error, and not a link that is not there.
+/// Whether a group has a link `key`: bytes that cannot be read are an error, and not a link that is
+/// not there.
 pub(super) fn exists(group: &Group, key: &str) -> Result<bool> {
     let name = CString::new(key).map_err(|_| hdf5::Error::from("a name with a NUL in it"))?;
     Ok(h5call!(H5Lexists(group.id(), name.as_ptr(), H5P_DEFAULT))? > 0)
@@ -70,7 +71,8 @@ pub(super) fn link(group: &Group, key: &str) -> Result<Option<Link>> {
     if file.is_null() || path.is_null() {
         return Err("an external link without a target".into());
     }
-    // SAFETY: the library checked that both are NUL-terminated within `value`, which has a NUL at its end anyway.
+    // SAFETY: the library checked that both are NUL-terminated within `value`, which has a NUL at
+    // its end anyway.
     let text = |p| unsafe { CStr::from_ptr(p) }.to_string_lossy().into_owned();
     Ok(Some(Link::External { file: text(file), path: text(path) }))
 }

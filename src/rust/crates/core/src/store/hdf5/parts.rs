@@ -64,8 +64,9 @@ fn layout(reader: &Reader<'_>, header: u64) -> io::Result<Option<(u64, u64)>> {
     Ok(message.map(|message| (number(&message, 2, addresses), number(&message, 2 + addresses, 4))))
 }
 
-/// Returns where the tree of the chunks of the dataset is whose header is at `header`, and the dimensions of its keys; `None` for a
-/// dataset without chunks, or with another list of them than files of HDF5 1.8 have.
+/// Returns where the tree of the chunks of the dataset is whose header is at `header`, and the
+/// dimensions of its keys; `None` for a dataset without chunks, or with another list of them than
+/// files of HDF5 1.8 have.
 ///
 /// # Errors
 /// When the file cannot be read.

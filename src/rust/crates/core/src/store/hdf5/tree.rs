@@ -1,8 +1,9 @@
-//! The chunks of a dataset far away, found one by one in the tree that lists them. The library would go through all of it before
-//! the first chunk is read: a matrix of a million cells has a thousand nodes, which lie between its chunks.
+//! The chunks of a dataset far away, found one by one in the tree that lists them. The library
+//! would go through all of it before the first chunk is read: a matrix of a million cells has a
+//! thousand nodes, which lie between its chunks.
 //!
-//! HDF5 File Format Specification, "Version 1 B-trees", nodes of type 1: those of all files that h5py writes unless it is asked for
-//! the latest format. Other lists are the library's to walk.
+//! HDF5 File Format Specification, "Version 1 B-trees", nodes of type 1: those of all files that
+//! h5py writes unless it is asked for the latest format. Other lists are the library's to walk.
 
 use super::chunks::{self, Chunk};
 use super::heap::Superblock;
@@ -47,7 +48,8 @@ struct Node {
 }
 
 impl ChunkTree {
-    /// The tree at `root`, whose keys have a place in `dimensions`; `None` where they do not fit the extents.
+    /// The tree at `root`, whose keys have a place in `dimensions`; `None` where they do not fit
+    /// the extents.
     pub(super) fn new(
         file: &Arc<FarFile>,
         superblock: Superblock,

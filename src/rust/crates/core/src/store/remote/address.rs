@@ -1,8 +1,9 @@
 //! URLs, and the options that come with them: what may be shown and kept, and what is secret.
 //!
-//! The location of a store far away is a text that anybody may see: the URL without password and signature, and behind `#` the
-//! options that are no secrets, so that it is all that another process needs to open the store again. Secrets stay in the memory of
-//! the process they were given to, under that text.
+//! The location of a store far away is a text that anybody may see: the URL without password and
+//! signature, and behind `#` the options that are no secrets, so that it is all that another
+//! process needs to open the store again. Secrets stay in the memory of the process they were given
+//! to, under that text.
 
 use crate::error::{Error, Result};
 use std::collections::HashMap;
@@ -125,8 +126,8 @@ impl Address {
     /// Reads a URL, of a user or as it is shown, with the options that a user gives beside it.
     ///
     /// # Errors
-    /// [`Error::Parameter`] for a text that is none, or of a service that is not known; [`Error::State`] when it was signed, and
-    /// this process does not have the signature.
+    /// [`Error::Parameter`] for a text that is none, or of a service that is not known;
+    /// [`Error::State`] when it was signed, and this process does not have the signature.
     pub(super) fn new(text: &str, options: &[(String, String)]) -> Result<Address> {
         let (scheme, rest) = text.split_once("://").unwrap_or_default();
         let scheme = scheme.to_ascii_lowercase();

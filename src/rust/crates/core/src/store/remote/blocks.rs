@@ -1,4 +1,5 @@
-//! Blocks of the metadata of files far away, kept in memory by all of them together: the ones not used for longest go first.
+//! Blocks of the metadata of files far away, kept in memory by all of them together: the ones not
+//! used for longest go first.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

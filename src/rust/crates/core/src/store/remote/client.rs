@@ -83,7 +83,8 @@ fn agent(timeout: Duration) -> Result<Agent, String> {
     Ok(agent)
 }
 
-/// The certificates that servers are trusted by: those in the file that `SSL_CERT_FILE` names, else Mozilla's.
+/// The certificates that servers are trusted by: those in the file that `SSL_CERT_FILE` names, else
+/// Mozilla's.
 fn roots() -> Result<RootCerts, String> {
     let Some(path) = std::env::var_os("SSL_CERT_FILE").filter(|path| !path.is_empty()) else {
         return Ok(RootCerts::WebPki);

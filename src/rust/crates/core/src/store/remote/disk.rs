@@ -1,9 +1,10 @@
-//! A cache on this machine, where the user names a folder: parts of objects by their place and state, the ones not used for
-//! longest going when it is full.
+//! A cache on this machine, where the user names a folder: parts of objects by their place and
+//! state, the ones not used for longest going when it is full.
 //!
-//! Parts are whole blocks of an object, a file each, in a folder named after the object, its length and its ETag: an object that
-//! changes is another folder. A file is written beside its name and renamed, and holds a checksum: what was cut off or
-//! overwritten is asked for again. An object without an ETag is not kept.
+//! Parts are whole blocks of an object, a file each, in a folder named after the object, its length
+//! and its ETag: an object that changes is another folder. A file is written beside its name and
+//! renamed, and holds a checksum: what was cut off or overwritten is asked for again. An object
+//! without an ETag is not kept.
 
 use super::place::{hash, Mark, Place};
 use crate::codec::crc32c;
@@ -59,7 +60,8 @@ pub fn cache_folder() -> Option<PathBuf> {
     cache().map(|cache| cache.folder)
 }
 
-/// The bytes of an object from `at` on: parts that are kept from the folder, the rest by `ask`, and kept.
+/// The bytes of an object from `at` on: parts that are kept from the folder, the rest by `ask`, and
+/// kept.
 ///
 /// # Errors
 /// Those of `ask`. A folder that cannot be read or written is as good as none.
@@ -120,7 +122,8 @@ fn kept(path: &Path, size: u64) -> Option<Vec<u8>> {
         return None;
     }
     bytes.truncate(size as usize);
-    // The time of its last use, by which the oldest go; where it cannot be set, that of its writing.
+    // The time of its last use, by which the oldest go; where it cannot be set, that of its
+    // writing.
     let _ = fs::File::options().append(true).open(path).and_then(|file| file.set_modified(SystemTime::now()));
     Some(bytes)
 }
@@ -150,7 +153,8 @@ fn write(cache: &Cache, folder: &Path, number: u64, part: &[u8]) {
     }
 }
 
-/// Removes the parts not used for longest, until there is room for as many as are written before this is done again.
+/// Removes the parts not used for longest, until there is room for as many as are written before
+/// this is done again.
 fn trim(cache: &Cache) {
     let mut files: Vec<(SystemTime, u64, PathBuf)> = Vec::new();
     let folders = fs::read_dir(&cache.folder).into_iter().flatten().flatten();

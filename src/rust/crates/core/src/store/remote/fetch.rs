@@ -1,4 +1,5 @@
-//! Many parts at once: neighbours with one request, several requests under way, each handed on as it comes.
+//! Many parts at once: neighbours with one request, several requests under way, each handed on as
+//! it comes.
 
 use crate::error::{Error, Result};
 use crate::session::{guard, Monitor, STACK};
@@ -45,8 +46,8 @@ fn runs(extents: &[Extent]) -> Vec<Run> {
     runs
 }
 
-/// Gets parts and hands each to `take`, by its place in the list: `get` asks for a run of them, and gives `None` for an object
-/// that is not there.
+/// Gets parts and hands each to `take`, by its place in the list: `get` asks for a run of them, and
+/// gives `None` for an object that is not there.
 ///
 /// # Errors
 /// Those of `get` and of `take`.

@@ -196,7 +196,8 @@ impl FarFile {
         Ok(())
     }
 
-    /// Reads the block `number` and those after it up to `end`, more the longer somebody goes on reading where it ended.
+    /// Reads the block `number` and those after it up to `end`, more the longer somebody goes on
+    /// reading where it ended.
     fn blocks_from(&self, number: u64, end: u64) -> Result<Arc<Vec<u8>>> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let ahead = if last.0 == number { (last.1 * 2).min(AHEAD / BLOCK) } else { 1 };

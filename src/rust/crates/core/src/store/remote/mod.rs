@@ -1,9 +1,10 @@
 //! Stores far away: files over HTTP and in object stores, read in ranges.
 //!
-//! `address` is a URL with its options, and which of them may be shown; `client` sends requests, again where that helps (`watch`
-//! ends the waiting when the call is cancelled); `stores` signs those to object stores; `place` gives parts of objects;
-//! [`FarFile`] is one object in one state, of which `blocks` keeps what was read of its metadata, `fetch` gets many parts at
-//! once and `disk` keeps parts on this machine. Nothing here knows a format.
+//! `address` is a URL with its options, and which of them may be shown; `client` sends requests,
+//! again where that helps (`watch` ends the waiting when the call is cancelled); `stores` signs
+//! those to object stores; `place` gives parts of objects; [`FarFile`] is one object in one state,
+//! of which `blocks` keeps what was read of its metadata, `fetch` gets many parts at once and
+//! `disk` keeps parts on this machine. Nothing here knows a format.
 
 mod address;
 mod blocks;
@@ -24,8 +25,8 @@ pub(super) use fetch::{fetch, Run};
 pub(super) use file::FarFile;
 pub(super) use place::{Part, Place};
 
-/// The text that stands for a URL wherever a path does, with its secrets put by: what anybody may see, and all that another
-/// process needs beside its environment.
+/// The text that stands for a URL wherever a path does, with its secrets put by: what anybody may
+/// see, and all that another process needs beside its environment.
 ///
 /// # Errors
 /// [`crate::Error::Parameter`] for a URL or options that are none.

@@ -86,7 +86,8 @@ impl Place {
     /// Opens the place of a URL.
     ///
     /// # Errors
-    /// [`Error::Parameter`] for a URL or option that is none; [`Error::Io`] for those that nothing can be made of.
+    /// [`Error::Parameter`] for a URL or option that is none; [`Error::Io`] for those that nothing
+    /// can be made of.
     pub(in crate::store) fn open(url: &str) -> Result<Place> {
         let address = Address::new(url, &[])?;
         let timeout = Duration::from_secs(u64::from(address.number("timeout", TIMEOUT)?.max(1)));
@@ -140,7 +141,8 @@ impl Place {
     /// A part of an object; `None` when there is none.
     ///
     /// # Errors
-    /// [`Error::Io`] when it may not be read or nobody answers; [`Error::File`] from where no parts are given.
+    /// [`Error::Io`] when it may not be read or nobody answers; [`Error::File`] from where no parts
+    /// are given.
     pub(in crate::store) fn get(&self, below: &str, part: &Part) -> Result<Option<Got>> {
         match &self.bucket {
             Some(bucket) => self.get_of_bucket(&**bucket, below, part),

@@ -1,4 +1,5 @@
-//! Buckets through the crate `object_store`, which signs requests and finds credentials; the requests are sent by our client.
+//! Buckets through the crate `object_store`, which signs requests and finds credentials; the
+//! requests are sent by our client.
 
 use super::address::{Address, Scheme};
 use super::client::{self, Fault, Patience};
@@ -21,7 +22,8 @@ use std::thread::Thread;
 use std::time::Duration;
 
 thread_local! {
-    /// Why the request that this thread sent last has no answer: errors of the crate lose what kind it was.
+    /// Why the request that this thread sent last has no answer: errors of the crate lose what kind
+    /// it was.
     static LAST: RefCell<Option<Fault>> = const { RefCell::new(None) };
 }
 
@@ -30,7 +32,8 @@ pub(super) fn last_fault() -> Option<Fault> {
     LAST.take()
 }
 
-/// Runs a future on this thread: all of them are done by the time they are asked, or wait for another thread that is.
+/// Runs a future on this thread: all of them are done by the time they are asked, or wait for
+/// another thread that is.
 pub(super) fn block_on<T>(future: impl Future<Output = T>) -> T {
     struct Unpark(Thread);
     impl Wake for Unpark {
@@ -93,7 +96,8 @@ impl HttpService for Sender {
 /// Opens the bucket of an address.
 ///
 /// # Errors
-/// [`Error::Parameter`] for options that are none of the service; [`Error::Io`] for those it cannot work with.
+/// [`Error::Parameter`] for options that are none of the service; [`Error::Io`] for those it cannot
+/// work with.
 pub(super) fn bucket(address: &Address, patience: Patience, counts: &Arc<Counts>) -> Result<Arc<dyn ObjectStore>> {
     let sender = Sender { patience, counts: counts.clone() };
     let retry = RetryConfig { max_retries: 0, ..RetryConfig::default() };

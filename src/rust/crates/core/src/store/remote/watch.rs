@@ -1,4 +1,5 @@
-//! Connections whose waiting ends when the call they work for is cancelled: they wait in slices, and look between them.
+//! Connections whose waiting ends when the call they work for is cancelled: they wait in slices,
+//! and look between them.
 
 use crate::session::Monitor;
 use std::time::{Duration, Instant};

@@ -46,7 +46,8 @@ impl Backend for ZarrStore {
 
     fn state(&self) -> Option<State> {
         let files = self.tree.files();
-        // Of one far away, the state that it was opened in: that it is still in it is looked at after each read.
+        // Of one far away, the state that it was opened in: that it is still in it is looked at
+        // after each read.
         if files.is_far() {
             return self.tree.opened();
         }

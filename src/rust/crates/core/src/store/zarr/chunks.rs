@@ -1,6 +1,8 @@
-//! The chunks of an array: found by their names, or by the index of the shard they lie in; fetched and decoded.
+//! The chunks of an array: found by their names, or by the index of the shard they lie in; fetched
+//! and decoded.
 //!
-//! Which objects there are is looked up once, so that one that disappears is an error and not a fill value.
+//! Which objects there are is looked up once, so that one that disappears is an error and not a
+//! fill value.
 
 use super::far::of_far;
 use super::files::{join, Files, Ranges};
@@ -33,7 +35,8 @@ thread_local! {
     static FETCHED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The places of the chunks in a shard: first byte and bytes, both all ones for one that was never written.
+/// The places of the chunks in a shard: first byte and bytes, both all ones for one that was never
+/// written.
 type Index = Arc<Vec<(u64, u64)>>;
 
 #[derive(Debug)]
@@ -59,7 +62,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Chunks {
-    /// Looks up the objects of the array at `path` of a store of which `state` was found when it was opened.
+    /// Looks up the objects of the array at `path` of a store of which `state` was found when it
+    /// was opened.
     ///
     /// # Errors
     /// [`Error::Io`]; [`Error::Format`] for far more chunks than are stored.
@@ -200,7 +204,8 @@ impl Chunks {
         Ok(Some(Extent { object, at, size: n, mask: 0 }))
     }
 
-    /// The bytes of a shard, and its index, read once; without entries for a shard that is not there.
+    /// The bytes of a shard, and its index, read once; without entries for a shard that is not
+    /// there.
     fn index(&self, object: u64) -> Result<(u64, Index)> {
         if let Some(index) = lock(&self.indexes).get(&object) {
             return Ok(index.clone());
@@ -382,7 +387,8 @@ impl Chunks {
         Ok(there)
     }
 
-    /// Decodes a chunk into `out`, whose length is [`Chunks::believed`]: values as they are stored, row-major.
+    /// Decodes a chunk into `out`, whose length is [`Chunks::believed`]: values as they are stored,
+    /// row-major.
     ///
     /// # Errors
     /// Errors of reading; [`Error::Format`] for a damaged chunk.
