@@ -173,6 +173,10 @@ check_unique <- function(names) {
 # object for each.
 members_at <- function(path, name, external) {
   check_path(path, "files")
+  if (is_url(path)) {
+    last <- basename(sub("/+$", "", sub("[?#].*", "", path)))
+    return(stats::setNames(list(read(path, external = external)), if (is.null(name)) sub("[.][^.]*$", "", last) else name))
+  }
   path <- path.expand(path)
   prefixes <- rs_call(rs_prefixes, path = path)
   if (length(prefixes)) {

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from . import _core
 from ._anndata import AnnDataOOM
 from ._concat import concat
+from ._place import is_url
 from ._read import read
 from ._read_text import read_10x_mtx
 
@@ -131,6 +132,9 @@ def _opened(path: str, name: str | None, external: str) -> dict[str, AnnDataOOM]
     """Reads the file or folder at a path and names the object; a folder with several matrices gives
     an object for each.
     """
+    if is_url(path):
+        last = path.split("?")[0].split("#")[0].rstrip("/").rsplit("/", 1)[-1]
+        return {os.path.splitext(last)[0] if name is None else name: read(path, external=external)}
     prefixes = _core.prefixes(path)
     if prefixes:
         before = "" if name is None else f"{name}_"

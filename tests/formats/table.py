@@ -65,6 +65,20 @@ anndata 0.7 are read too. A collection of annbatch (encoding type `annbatch-pres
 | blosc (blosclz, lz4, lz4hc, snappy, zlib, zstd), zlib, lz4, shuffle, crc32c, transpose, vlen-bytes, big-endian | yes | no |
 | several compressors after one another, shards within shards, bz2, lzma, zfp, delta, pickle, ... | error that names the codec | no |
 
+## Files far away
+
+h5ad files, Zarr stores and zip archives of these are read by URL (`https://`, `http://`, `s3://`, `gs://`, `az://`), from servers
+that give ranges of bytes, with the same values as from the disk (`tests/python/test_remote.py`, `tests/testthat/test-remote.R`).
+Nothing is written there.
+
+| | `https://` | buckets |
+|---|---|---|
+| h5ad, h5mu, 10x h5, loom, h5Seurat, `.zarr.zip` | yes | yes |
+| Zarr with consolidated metadata | yes | yes |
+| Zarr without | error that says how to consolidate them | yes |
+| text files and folders of them | error: download them | error |
+| parts in other files (external links) | error | error |
+
 ## Where anndata moves things
 
 Graphs that scanpy kept in `uns["neighbors"]` before there was obsp are found in obsp, as `anndata.read_h5ad` moves them

@@ -48,7 +48,12 @@ fn rs_matrix_memory(args: Robj) -> Robj {
 /// optional).
 #[extendr]
 fn rs_matrix_open(args: Robj) -> Robj {
-    reply(args, |a, _| handle(recorded(anndataoom_core::matrix::open(&a.store()?, a.str("element")?)?, a)?))
+    reply(args, |a, _| {
+        let (store, element) = (a.store()?, a.str("element")?);
+        let open = || anndataoom_core::matrix::open(&store, element);
+        let source = if store.traffic().is_some() { run(a, |_| open())? } else { open()? };
+        handle(recorded(source, a)?)
+    })
 }
 
 fn recorded(source: Arc<dyn Source>, a: &Args) -> Result<LazyMatrix> {

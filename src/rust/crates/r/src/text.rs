@@ -42,7 +42,10 @@ fn rs_read_text(args: Robj) -> Robj {
 /// Returns the kind of a file or folder, such as "h5ad"; argument `path`.
 #[extendr]
 fn rs_content(args: Robj) -> Robj {
-    reply(args, |a, _| Ok(text::content(a.str("path")?)?.name().into()))
+    reply(args, |a, _| {
+        let path = a.str("path")?;
+        run(a, |_| Ok(text::content(path)?.name())).map(Robj::from)
+    })
 }
 
 /// Returns the names of the parts of a collection; argument `path`.

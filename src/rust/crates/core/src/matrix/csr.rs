@@ -13,6 +13,7 @@ use crate::element::DType;
 use crate::error::Result;
 use crate::memory;
 use crate::session::{Allowance, Keeping, Session, Space};
+use crate::store::Traffic;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -74,6 +75,10 @@ impl Source for CsrSource {
         self.parts.reads()
     }
 
+    fn traffic(&self) -> Option<Traffic> {
+        self.parts.store.traffic()
+    }
+
     fn pass_bytes(&self, rows: &Rows, _: Option<&ColumnMap>) -> u64 {
         self.parts.bytes_of(rows)
     }
@@ -103,7 +108,7 @@ impl Source for CsrSource {
         let (indices, data) = (shared(&self.parts.indices), shared(&self.parts.data));
         let cuts = || memory::exactly(blocks.len() + 1, cuts(indptr, &blocks), "blocks of rows");
         let packed = self.parts.packed(allowed, matches!(rows, Rows::All), cuts)?;
-        let from = Places { indices, data, packed };
+        let from = Places { indices, data, packed, ascends: ascending };
         Ok(Box::new(CsrPass { parts: &self.parts, rows, columns, blocks, from }))
     }
 }
@@ -161,8 +166,35 @@ impl Pass for CsrPass<'_> {
         values as usize * (4 + self.parts.data.dtype().size())
     }
 
+    fn stored(&self, block: usize) -> usize {
+        if !self.parts.is_far() || self.from.packed.is_some() {
+            return 0;
+        }
+        let value = 4 + self.parts.data.dtype().size();
+        self.parts.stored_bytes((self.cost(block) / value) as u64)
+    }
+
+    fn ahead(&self, block: usize) -> Result<()> {
+        let wanted = Wanted::new(&self.rows, &self.blocks[block])?;
+        let indptr = &self.parts.indptr;
+        let runs: Vec<Range<u64>> = wanted.runs().iter().map(|r| indptr[r.start]..indptr[r.end]).collect();
+        // The chunk in which two blocks meet came with the first of them.
+        let before = block.checked_sub(1).filter(|_| self.from.ascends).and_then(|block| {
+            let (range, rows) = (&self.blocks[block], &self.rows);
+            let last = |i: usize| indptr[rows.at(i) + 1];
+            range.clone().rev().find(|&i| last(i) > indptr[rows.at(i)]).map(|i| last(i) - 1)
+        });
+        self.parts.fetch_ahead(&runs, before)
+    }
+
     fn read(&self, block: usize) -> Result<Block> {
         with_plain!(self.parts.data.dtype(), T => self.read_as::<T>(block))
+    }
+}
+
+impl Drop for CsrPass<'_> {
+    fn drop(&mut self) {
+        self.parts.forget_ahead();
     }
 }
 
@@ -249,4 +281,6 @@ pub(super) struct Places {
     pub(super) data: Shared,
     /// Packed rows, where they are read or left.
     pub(super) packed: Option<packed::Pass>,
+    /// Whether blocks that meet in a chunk follow each other.
+    pub(super) ascends: bool,
 }

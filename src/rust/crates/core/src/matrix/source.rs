@@ -4,6 +4,7 @@ use super::{Block, ColumnMap};
 use crate::element::DType;
 use crate::error::Result;
 use crate::session::{Allowance, Keeping, Session, Space};
+use crate::store::Traffic;
 use crate::vector::Vector;
 use std::ops::Range;
 use std::path::Path;
@@ -138,6 +139,11 @@ pub trait Source: Send + Sync + std::fmt::Debug {
         Reads::default()
     }
 
+    /// Requests and bytes so far of the store it is in, where that is far away.
+    fn traffic(&self) -> Option<Traffic> {
+        None
+    }
+
     /// Returns the stored bytes, in whole chunks, that a pass over `rows` and `columns` (all where
     /// `None`) reads, approximately.
     fn pass_bytes(&self, rows: &Rows, columns: Option<&ColumnMap>) -> u64 {
@@ -175,6 +181,21 @@ pub trait Pass: Send + Sync {
     /// Returns the approximate bytes of the decoded block, which bound the number of blocks in
     /// flight.
     fn cost(&self, block: usize) -> usize;
+
+    /// Bytes of the block as they are stored, roughly, where these are far away; else 0.
+    fn stored(&self, block: usize) -> usize {
+        let _ = block;
+        0
+    }
+
+    /// Fetches the stored bytes of a block far away, for [`Pass::read`] to come.
+    ///
+    /// # Errors
+    /// When they cannot be had.
+    fn ahead(&self, block: usize) -> Result<()> {
+        let _ = block;
+        Ok(())
+    }
 
     /// Reads block `block`. Its positions are `Positions::Range(blocks()[block])`, its values are
     /// in the stored dtype.

@@ -8,6 +8,7 @@ use crate::chain::{Description, LazyMatrix};
 use crate::error::Result;
 use crate::matrix::{Layout, PackedState, PackedTrouble, Rows};
 use crate::session::Session;
+use crate::store::Traffic;
 use crate::stream::{keeps_columns, scratch, Needs};
 use std::fmt;
 use std::path::PathBuf;
@@ -84,7 +85,12 @@ pub fn explain(x: &LazyMatrix, call: impl Fn(&Description) -> String, session: &
         let share = 100.0 * nnz as f64 / (stored.0 as f64 * stored.1 as f64).max(1.0);
         format!(", {} values ({share:.1} %)", big(nnz))
     });
-    let place = if x.location().is_none() { "in memory".into() } else { bytes(source.disk_bytes()) + " on disk" };
+    let traffic = source.traffic();
+    let place = match (x.location(), traffic) {
+        (None, _) => "in memory".into(),
+        (_, Some(_)) => format!("at most {} far away", bytes(source.disk_bytes())),
+        (_, None) => bytes(source.disk_bytes()) + " on disk",
+    };
     facts.push((
         "stored",
         format!(
@@ -95,6 +101,11 @@ pub fn explain(x: &LazyMatrix, call: impl Fn(&Description) -> String, session: &
             source.dtype()
         ),
     ));
+    if let Some(Traffic { requests, retries, bytes: came, cached }) = traffic {
+        let again = if retries > 0 { format!(", {} of them sent again", big(retries)) } else { String::new() };
+        let kept = if cached > 0 { format!("; {} of the cache on this machine", bytes(cached)) } else { String::new() };
+        facts.push(("far away", format!("{} requests so far{again}, {} fetched{kept}", big(requests), bytes(came))));
+    }
     facts.extend(x.queued().iter().enumerate().map(|(i, q)| ("queued", format!("{}. {}", i + 1, q.line(&call)))));
     facts.push((
         "a pass",

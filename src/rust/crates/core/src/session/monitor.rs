@@ -2,12 +2,20 @@
 
 use crate::error::{Error, Result};
 use crate::reserve;
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::Arc;
 
-/// Progress and cancellation, shared between the working threads and the face that started the work.
+thread_local! {
+    /// The monitor of the call that this thread works for.
+    static WORKING: RefCell<Option<Arc<Monitor>>> = const { RefCell::new(None) };
+}
+
+/// Progress and cancellation, shared between the working threads and the face that started the
+/// work.
 ///
-/// Workers call [`Monitor::check`] at least every few milliseconds of work and [`Monitor::advance`] as they go;
-/// the face polls [`Monitor::fraction`] and calls [`Monitor::cancel`] on Ctrl-C.
+/// Workers call [`Monitor::check`] at least every few milliseconds of work and [`Monitor::advance`]
+/// as they go; the face polls [`Monitor::fraction`] and calls [`Monitor::cancel`] on Ctrl-C.
 #[derive(Debug, Default)]
 pub struct Monitor {
     cancelled: AtomicBool,
@@ -21,8 +29,27 @@ impl Monitor {
         self.cancelled.store(true, Ordering::Relaxed);
     }
 
+    /// Runs `work` on this thread for the call of this monitor, so that what waits in it for
+    /// something far away, which knows no session, ends when the call is cancelled.
+    pub(crate) fn during<T>(self: &Arc<Self>, work: impl FnOnce() -> T) -> T {
+        struct Back(Option<Arc<Monitor>>);
+        impl Drop for Back {
+            fn drop(&mut self) {
+                WORKING.set(self.0.take());
+            }
+        }
+        let _back = Back(WORKING.replace(Some(self.clone())));
+        work()
+    }
+
+    /// The monitor of the call that this thread works for, where it works for one.
+    pub(crate) fn of_thread() -> Option<Arc<Monitor>> {
+        WORKING.with_borrow(Clone::clone)
+    }
+
     /// # Errors
-    /// [`Error::Cancelled`] once [`Monitor::cancel`] was called; [`Error::OutOfMemory`] while memory is short.
+    /// [`Error::Cancelled`] once [`Monitor::cancel`] was called; [`Error::OutOfMemory`] while
+    /// memory is short.
     pub fn check(&self) -> Result<()> {
         if self.cancelled.load(Ordering::Relaxed) {
             Err(Error::Cancelled)

@@ -38,7 +38,7 @@ pub fn watched<T: Send, E>(
         let spawned = std::thread::Builder::new().name("anndataoom".to_owned()).stack_size(VERB_STACK).spawn_scoped(
             scope,
             // The receiver outlives the worker: sending cannot fail.
-            move || drop(sender.send(guard(|| work(session)))),
+            move || drop(sender.send(session.monitor.during(|| guard(|| work(session))))),
         );
         if let Err(e) = spawned {
             let what = format!("a thread to work on ({e})");

@@ -6,6 +6,7 @@
 
 use super::array::ChunkedArray;
 use super::sink::GroupSink;
+use super::traffic::Traffic;
 use super::{Attribute, External, Kind};
 use crate::error::{Error, Result};
 use crate::location::Location;
@@ -38,6 +39,11 @@ pub(crate) trait Backend: Send + Sync {
 
     /// A mark of its present state, which changes with the file; `None` where there is none.
     fn state(&self) -> Option<State> {
+        None
+    }
+
+    /// What it took so far; `None` for a store of this machine.
+    fn traffic(&self) -> Option<Traffic> {
         None
     }
 
@@ -105,7 +111,10 @@ pub(crate) trait Object: Send + Sync {
     fn child(&self, key: &str) -> Result<Arc<dyn Object>>;
 
     /// Whether a group has a link `key`, wherever it leads.
-    fn has_link(&self, key: &str) -> bool;
+    ///
+    /// # Errors
+    /// [`Error::Format`] for a damaged group.
+    fn has_link(&self, key: &str) -> Result<bool>;
 
     /// Members of a group, in the order of creation where that is kept, else by name.
     ///

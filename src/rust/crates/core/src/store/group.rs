@@ -3,6 +3,7 @@
 use super::array::ChunkedArray;
 use super::backend::{Backend, Change, Identity, Object, State, Stored};
 use super::sink::GroupSink;
+use super::traffic::Traffic;
 use super::{Attribute, External};
 use crate::error::Result;
 use crate::location::Location;
@@ -78,6 +79,10 @@ impl Backend for Group {
         self.whole.state()
     }
 
+    fn traffic(&self) -> Option<Traffic> {
+        self.whole.traffic()
+    }
+
     fn can_save(&self) -> bool {
         self.whole.can_save()
     }
@@ -128,7 +133,7 @@ impl Object for Member {
         Ok(self.group.wrapped(self.inner.child(key)?))
     }
 
-    fn has_link(&self, key: &str) -> bool {
+    fn has_link(&self, key: &str) -> Result<bool> {
         self.inner.has_link(key)
     }
 

@@ -30,10 +30,16 @@ mod hdf5;
 mod kind;
 mod memory;
 pub(crate) mod positioned;
+#[cfg(feature = "remote")]
+mod remote;
+#[cfg(not(feature = "remote"))]
+#[path = "absent.rs"]
+mod remote;
 mod sink;
 #[allow(clippy::module_inception)] // the store itself
 mod store;
 mod temporary;
+mod traffic;
 mod values;
 mod writer;
 mod zarr;
@@ -42,14 +48,16 @@ pub use crate::codec::Compression;
 pub use attribute::Attribute;
 pub(crate) use backend::{Identity, State};
 pub(crate) use backends::{is_store, is_zarr};
-pub use backends::{libraries, FILTERS};
+pub use backends::{libraries, named, FILTERS};
 pub use external::External;
 pub(crate) use kind::{Kind, Padding};
 pub use memory::Memory;
+pub use remote::{cache_folder, set_cache};
 pub use sink::Layout;
 pub(crate) use sink::Target;
 pub use store::{Node, Store};
 pub(crate) use temporary::Temporary;
+pub use traffic::Traffic;
 pub(crate) use values::Values;
 pub(crate) use writer::Update;
 pub use writer::{DatasetWriter, GroupWriter, Writer};

@@ -2,14 +2,15 @@
 
 use super::array::ChunkedArray;
 use super::backend::{Backend, Identity, Object, State};
+use super::traffic::Traffic;
 use super::{backends, group, Attribute, External, Values};
 use crate::error::{Error, Result};
 use crate::location::Location;
 use std::path::Path;
 use std::sync::Arc;
 
-/// A store open for reading. Arrays and elements hold an `Arc` on it, so it lives as long as anything read from it.
-/// Through it nothing is ever written; what is saved into it is another's.
+/// A store open for reading. Arrays and elements hold an `Arc` on it, so it lives as long as
+/// anything read from it. Through it nothing is ever written; what is saved into it is another's.
 pub struct Store(Arc<dyn Backend>);
 
 impl std::fmt::Debug for Store {
@@ -27,25 +28,28 @@ impl Store {
         &self.0
     }
 
-    /// Opens an existing HDF5 file or Zarr store for reading, and none of the files it names. A save of it that was
-    /// interrupted is finished first.
+    /// Opens an existing HDF5 file or Zarr store for reading, and none of the files it names. A
+    /// save of it that was interrupted is finished first.
     ///
     /// # Errors
-    /// [`Error::Io`] when it is not there, not readable or locked, [`Error::File`] when it is not HDF5 or truncated.
+    /// [`Error::Io`] when it is not there, not readable or locked, [`Error::File`] when it is not
+    /// HDF5 or truncated.
     pub fn open(path: impl AsRef<Path>) -> Result<Arc<Store>> {
         Self::open_as(path, false, External::Refuse)
     }
 
-    /// The same for a file that shall be saved into (mode "r+"): see [`save_h5ad`](crate::write::save_h5ad).
+    /// The same for a file that shall be saved into (mode "r+"): see
+    /// [`save_h5ad`](crate::write::save_h5ad).
     ///
     /// # Errors
-    /// As [`Store::open`]; [`Error::Io`] when it cannot be written or another process is writing to it.
+    /// As [`Store::open`]; [`Error::Io`] when it cannot be written or another process is writing to
+    /// it.
     pub fn open_to_save(path: impl AsRef<Path>) -> Result<Arc<Store>> {
         Self::open_as(path, true, External::Refuse)
     }
 
-    /// Opens an existing file for reading or, with `save`, to be saved into; `external` says which of the files it names
-    /// may be opened too.
+    /// Opens an existing file for reading or, with `save`, to be saved into; `external` says which
+    /// of the files it names may be opened too.
     ///
     /// # Errors
     /// As [`Store::open`] and [`Store::open_to_save`].
@@ -53,8 +57,8 @@ impl Store {
         Ok(Store::new(backends::open(path.as_ref(), save, external)?))
     }
 
-    /// The group at `path` as a store of its own: one of the objects in a file that holds several. It is saved into as the
-    /// whole is.
+    /// The group at `path` as a store of its own: one of the objects in a file that holds several.
+    /// It is saved into as the whole is.
     ///
     /// # Errors
     /// [`Error::Missing`] when there is none, with what there is; [`Error::Format`] for an array.
@@ -105,6 +109,13 @@ impl Store {
         self.0.state()
     }
 
+    /// The state that a store far away was opened in: its bytes, and a number that changes with its
+    /// ETag; `None` for one of this machine.
+    pub fn mark(&self) -> Option<(u64, u64)> {
+        self.traffic()?;
+        self.state().map(|state| (state.bytes, state.modified.0))
+    }
+
     /// The group or array at `path` ("" or "/" is the root).
     ///
     /// # Errors
@@ -113,7 +124,8 @@ impl Store {
         Ok(Node::new(self, self.0.clone().object(path)?))
     }
 
-    /// Names in the group at `path`, in the order they were created where the store keeps it, else by name.
+    /// Names in the group at `path`, in the order they were created where the store keeps it, else
+    /// by name.
     ///
     /// # Errors
     /// [`Error::Missing`] when there is none, [`Error::Format`] when it is an array.
@@ -121,9 +133,26 @@ impl Store {
         self.node(path)?.keys()
     }
 
-    /// Whether there is a group or array at `path`; one in another file that may not be opened is there.
+    /// Whether there is a group or array at `path`; one in another file that may not be opened is
+    /// there, and so is one far away of which nobody knows, as reading it tells why.
     pub fn exists(self: &Arc<Self>, path: &str) -> bool {
-        matches!(self.node(path), Ok(_) | Err(Error::External { .. }))
+        match self.node(path) {
+            Ok(_) | Err(Error::External { .. }) => true,
+            Err(Error::Io { .. } | Error::File { .. } | Error::Cancelled) => self.location().is_url(),
+            Err(_) => false,
+        }
+    }
+
+    /// Leaves a store far away to the next to open it, so that nothing is asked for twice.
+    pub(crate) fn hand_on(&self) {
+        if self.traffic().is_some() {
+            backends::hand_on(&self.0);
+        }
+    }
+
+    /// What a store far away took so far; `None` for one of this machine.
+    pub fn traffic(&self) -> Option<Traffic> {
+        self.0.traffic()
     }
 
     /// Whether `path` is a group (else an array).
@@ -137,7 +166,8 @@ impl Store {
     /// The attribute `name` of the group or array at `path`, `None` when it has none of that name.
     ///
     /// # Errors
-    /// [`Error::Missing`] when `path` is not there, [`Error::Unsupported`] for an attribute of an unusual type.
+    /// [`Error::Missing`] when `path` is not there, [`Error::Unsupported`] for an attribute of an
+    /// unusual type.
     pub fn attribute(self: &Arc<Self>, path: &str, name: &str) -> Result<Option<Attribute>> {
         self.node(path)?.attribute(name)
     }
@@ -172,8 +202,8 @@ impl Node {
     /// The member `key` of this group. One that a link leads to in another store is a node of that.
     ///
     /// # Errors
-    /// [`Error::Missing`] when there is none (or a link that leads nowhere), [`Error::Format`] for an array,
-    /// [`Error::External`] for one in a store that may not be opened.
+    /// [`Error::Missing`] when there is none (or a link that leads nowhere), [`Error::Format`] for
+    /// an array, [`Error::External`] for one in a store that may not be opened.
     pub fn child(&self, key: &str) -> Result<Node> {
         Ok(Node::new(&self.store, self.object.child(key)?))
     }
@@ -183,7 +213,7 @@ impl Node {
     /// # Errors
     /// [`Error::Format`] when it is there but broken.
     pub fn optional(&self, key: &str) -> Result<Option<Node>> {
-        if self.is_group() && self.object.has_link(key) {
+        if self.is_group() && self.object.has_link(key)? {
             self.child(key).map(Some)
         } else {
             Ok(None)
@@ -224,7 +254,8 @@ impl Node {
     /// The attribute `name`, `None` when there is none.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for an attribute that is not text, number or bool; [`Error::Format`] for a damaged one.
+    /// [`Error::Unsupported`] for an attribute that is not text, number or bool; [`Error::Format`]
+    /// for a damaged one.
     pub fn attribute(&self, name: &str) -> Result<Option<Attribute>> {
         self.object.attribute(name)
     }
@@ -250,7 +281,8 @@ impl Node {
     /// An array of numbers, to be read chunk by chunk.
     ///
     /// # Errors
-    /// [`Error::Format`] for a group or a damaged array; [`Error::Unsupported`] for a type or filter that cannot be read.
+    /// [`Error::Format`] for a group or a damaged array; [`Error::Unsupported`] for a type or
+    /// filter that cannot be read.
     pub(crate) fn array(&self) -> Result<Arc<dyn ChunkedArray>> {
         self.object.array()
     }

@@ -5,7 +5,8 @@ use super::collection::{collection, says_so};
 use super::layout::{find, has_matrix, listed, listing};
 use crate::element::{is_10x, loom, mudata, seurat};
 use crate::error::{Error, Result};
-use crate::store::{is_store, is_zarr, External, Store};
+use crate::location::Location;
+use crate::store::{is_store, is_zarr, named, External, Store};
 use std::path::Path;
 
 /// A kind of file or folder, by the reader that opens it.
@@ -57,6 +58,11 @@ const R: [&[u8]; 6] = [b"X\n\0\0", b"A\n2\n", b"A\n3\n", b"RDX", b"RDA", b"B\n"]
 /// several matrices.
 pub fn content(path: impl AsRef<Path>) -> Result<Content> {
     let path = path.as_ref();
+    // One that is not here has a store in it, or is nothing that is read.
+    let place = named(path, &[])?;
+    if Location::named(&place).is_url() {
+        return in_store(&place);
+    }
     let other = |message: &str| Err(Error::File { path: path.into(), message: message.to_owned() });
     if path.is_dir() {
         if !has_matrix(path) && is_zarr(path)? {
@@ -115,7 +121,8 @@ fn in_folder(folder: &Path) -> Result<Option<Error>> {
 fn in_store(path: &Path) -> Result<Content> {
     let store = Store::open_as(path, false, External::Refuse)?;
     let has = |element: &str| store.exists(element);
-    let zarr = is_zarr(path)?;
+    let zarr = store.format() == "zarr";
+    store.hand_on();
     let anndata = if zarr { Content::Zarr } else { Content::H5ad };
     Ok(if zarr && says_so(&store)? {
         Content::Collection

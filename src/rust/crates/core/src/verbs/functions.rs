@@ -29,6 +29,12 @@ const EXTERNAL: Param = param(
     Preset::Text("refuse"),
     "Which other files parts may be taken from.",
 );
+const OPTIONS: Param = param(
+    "storage_options",
+    Kind::Object("the options of a URL, each a text, number or truth value by its name"),
+    Preset::Nothing,
+    "Options of a store far away, credentials among them.",
+);
 /// Makes the parameter `chunk_size` with a default.
 const fn rows(default: i64) -> Param {
     param("chunk_size", COUNT, Preset::Whole(default), "Rows of a block.")
@@ -66,12 +72,18 @@ pub static FUNCTIONS: &[Function] = &[
             param("mode", Kind::Choice(&["r", "r+"]), Preset::Text("r"), "Whether it is saved into.").r(),
             param("backed", Kind::Choice(&["r", "r+"]), Preset::Text("r"), "Whether it is saved into.").python(),
             EXTERNAL,
+            OPTIONS,
             rows(1000).python(),
         ],
     ),
     function(
         "read_zarr",
-        &[param("path", Kind::Path, Preset::Required, "The folder or zip archive."), EXTERNAL, rows(1000).python()],
+        &[
+            param("path", Kind::Path, Preset::Required, "The folder or zip archive."),
+            EXTERNAL,
+            OPTIONS,
+            rows(1000).python(),
+        ],
     ),
     function(
         "read_10x_h5",

@@ -29,6 +29,18 @@ pub static SETTINGS: &[Param] = &[
         "Most bytes of the packed rows of a matrix; as many as it takes in its file without it.",
     ),
     param(
+        "cache",
+        Kind::Path,
+        Preset::Nothing,
+        "The folder that keeps parts of files far away; none are kept without it.",
+    ),
+    param(
+        "cache_limit",
+        Kind::Whole(1 << 20, 1 << 50),
+        Preset::Whole(10 << 30),
+        "Most bytes of files far away in that folder.",
+    ),
+    param(
         "array_limit",
         Kind::Whole(1, 1 << 50),
         Preset::Whole(4 << 30),
@@ -48,6 +60,7 @@ pub fn setting(name: &str, given: &Given) -> Result<Option<usize>> {
     let param = param.ok_or_else(|| Error::Internal(format!("there is no setting '{name}'")))?;
     match (param.kind.accept(given), given) {
         (Some(Given::Whole(i)), _) => Ok(usize::try_from(i).ok()),
+        (Some(Given::Text(_)), _) => Ok(None),
         (_, Given::Nothing) if param.optional() => Ok(None),
         _ => Err(Error::Argument {
             verb: crate::error::SETTINGS,
@@ -70,6 +83,14 @@ pub fn call(session: &Session, given: impl Fn(&str) -> Given) -> Result<Session>
     let memory = given("memory");
     if memory != Given::Nothing {
         call.memory = setting("memory", &memory)?.unwrap_or(call.memory);
+    }
+    // The cache belongs to the process: a call that says nothing of it leaves it as it is.
+    let most = given("cache_limit");
+    if most != Given::Nothing {
+        let (cache, most) = (given("cache"), setting("cache_limit", &most)?);
+        setting("cache", &cache)?;
+        let folder = if let Given::Text(folder) = &cache { Some(std::path::Path::new(folder)) } else { None };
+        crate::store::set_cache(folder, most.map(|bytes| bytes as u64))?;
     }
     call.graph_memory = setting("graph_memory", &given("graph_memory"))?;
     let limit = setting("scratch_limit", &given("scratch_limit"))?;

@@ -5,6 +5,8 @@ use super::{update, External, Hdf5File, Node};
 use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::store::backend::{Backend, Change, Object, State};
+use crate::store::remote::FarFile;
+use crate::store::traffic::Traffic;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -23,6 +25,16 @@ pub(in crate::store) fn open(path: &Path, save: bool, external: External) -> Res
     } else {
         Hdf5File::open_first(&path, &family)?
     };
+    file.set_head();
+    Ok(file)
+}
+
+/// Opens the HDF5 file that is far away.
+///
+/// # Errors
+/// [`Error::File`] when it is not HDF5 or truncated; those of reading it.
+pub(in crate::store) fn open_far(file: FarFile) -> Result<Arc<dyn Backend>> {
+    let file = Hdf5File::open_far(Arc::new(file))?;
     file.set_head();
     Ok(file)
 }
@@ -50,6 +62,10 @@ impl Backend for Hdf5File {
 
     fn state(&self) -> Option<State> {
         self.reader().ok()?.state()
+    }
+
+    fn traffic(&self) -> Option<Traffic> {
+        self.as_far().map(|file| file.place().traffic())
     }
 
     fn can_save(&self) -> bool {

@@ -1,8 +1,11 @@
 //! The bytes of a file under the HDF5 library: those of a plain file, of one being saved into, or of one far away.
 
+use super::fault;
 use crate::store::positioned::read_exact;
+use crate::store::remote::FarFile;
 use std::fs::File;
 use std::io;
+use std::sync::Arc;
 
 /// The bytes of a file, wherever they are.
 pub(super) trait Bytes: Send + Sync {
@@ -51,6 +54,35 @@ impl Bytes for Plain {
 
     fn len(&self) -> u64 {
         self.len
+    }
+
+    fn set_len(&self, _: u64) {}
+}
+
+/// A file far away, which is only read.
+pub(super) struct Far(pub(super) Arc<FarFile>);
+
+impl Bytes for Far {
+    fn read(&self, out: &mut [u8], at: u64) -> io::Result<()> {
+        let there = self.len().saturating_sub(at).min(out.len() as u64) as usize;
+        let (inside, beyond) = out.split_at_mut(there);
+        beyond.fill(0);
+        if inside.is_empty() {
+            return Ok(());
+        }
+        self.0.read(at, inside).map_err(|e| {
+            let words = e.to_string();
+            fault::keep_error(e);
+            io::Error::other(words)
+        })
+    }
+
+    fn write(&self, _: &[u8], _: u64) -> io::Result<()> {
+        Err(io::Error::new(io::ErrorKind::PermissionDenied, "the file is far away, and open for reading"))
+    }
+
+    fn len(&self) -> u64 {
+        self.0.len()
     }
 
     fn set_len(&self, _: u64) {}

@@ -1,18 +1,24 @@
 //! Errors of the HDF5 library, in a user's words.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::memory;
 use std::cell::RefCell;
 use std::io::ErrorKind;
 
-/// Memory without which the library may have failed for want of it: it asks for buffers and for what says so.
+/// Memory without which the library may have failed for want of it: it asks for buffers and for
+/// what says so.
 const ENOUGH: usize = 32 << 20;
 
-/// Whether the system still has memory, once a call of the library failed.
+/// Whether a call of the library failed of itself: the system still has memory, and all bytes that
+/// were far away came.
 ///
 /// # Errors
-/// [`crate::Error::OutOfMemory`] when it has little.
+/// The reason why bytes far away did not come; [`Error::OutOfMemory`] when the system has little
+/// memory.
 pub(crate) fn fed(what: &str) -> Result<()> {
+    if let Some(error) = FAR.take() {
+        return Err(error);
+    }
     memory::probe(ENOUGH).map_err(|_| memory::refused::<u8>(ENOUGH, what))
 }
 
@@ -29,7 +35,8 @@ fn lossy(text: &str) -> String {
     String::from_utf8_lossy(text.as_bytes()).into_owned()
 }
 
-/// The operating system's message inside an HDF5 error, if there is one ("No space left on device").
+/// The operating system's message inside an HDF5 error, if there is one ("No space left on
+/// device").
 fn system_message(frames: &[String]) -> Option<&str> {
     frames.iter().find_map(|f| {
         let rest = f.split_once("error message = '")?.1;
@@ -47,8 +54,19 @@ pub(super) fn kind(error: &hdf5::Error) -> ErrorKind {
 }
 
 thread_local! {
-    /// Why a callback of ours failed last in this thread: the library takes only a status from them.
+    /// Why a callback of ours failed last in this thread: the library takes only a status from
+    /// them.
     static KEPT: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+thread_local! {
+    /// Why bytes far away did not come to this thread.
+    static FAR: RefCell<Option<Error>> = const { RefCell::new(None) };
+}
+
+/// Keeps the reason why bytes far away did not come, for [`fed`].
+pub(super) fn keep_error(error: Error) {
+    FAR.set(Some(error));
 }
 
 /// Keeps the reason why a callback of ours (driver, filter) is about to fail, for [`cause`].
@@ -56,7 +74,8 @@ pub(super) fn keep(reason: String) {
     KEPT.with(|kept| *kept.borrow_mut() = Some(reason));
 }
 
-/// The cause: our own callback's reason or the operating system's message, else HDF5's innermost line.
+/// The cause: our own callback's reason or the operating system's message, else HDF5's innermost
+/// line.
 pub(crate) fn cause(error: &hdf5::Error) -> String {
     // Taken in any case: a later error must not report the record of this one.
     let kept = KEPT.with(|kept| kept.borrow_mut().take());

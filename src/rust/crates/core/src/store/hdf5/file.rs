@@ -1,6 +1,6 @@
 //! An open HDF5 file.
 
-use super::bytes::{Bytes, Plain};
+use super::bytes::{Bytes, Far, Plain};
 use super::driver;
 use super::external::Family;
 use super::heap::{self, Superblock};
@@ -10,6 +10,7 @@ use super::{probe, register, External};
 use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::store::backend::Backend;
+use crate::store::remote::FarFile;
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -73,7 +74,7 @@ impl Hdf5File {
     fn of_plain(path: &Path, plain: File, family: &Arc<Family>, relatives: &Arc<Relatives>) -> Result<Arc<Hdf5File>> {
         let io = |e: std::io::Error| Error::io(path, "open", &e);
         let bytes: Arc<dyn Bytes> = Arc::new(plain.try_clone().and_then(Plain::new).map_err(io)?);
-        let file = driver::open(&bytes, family, path, false).map_err(|e| probe::refused(path, &e))?;
+        let file = driver::open(&bytes, family, path, false).map_err(|e| probe::refused(&path.into(), &e))?;
         Ok(Arc::new(Hdf5File {
             plain: Some(plain),
             relatives: relatives.clone(),
@@ -91,6 +92,24 @@ impl Hdf5File {
     pub(super) fn of_update(path: &Path, file: hdf5::File, open: Open, family: &Arc<Family>) -> Hdf5File {
         let bytes = open.bytes();
         Hdf5File { update: Some(open), ..Self::of_view(path, file, bytes, family) }
+    }
+
+    /// Opens a file far away for reading; none of the files it names is opened.
+    pub(super) fn open_far(file: Arc<FarFile>) -> Result<Arc<Hdf5File>> {
+        register::register();
+        let location = file.place().location().clone();
+        probe::check_far(&file)?;
+        let path = PathBuf::from(&location);
+        let family = Family::new(&path, External::Refuse);
+        let bytes: Arc<dyn Bytes> = Arc::new(Far(file.clone()));
+        let opened = driver::open(&bytes, &family, &path, false).map_err(|e| probe::refused(&location, &e))?;
+        let raw = OnceLock::from(Arc::new(RawFile::far(&file)));
+        Ok(Arc::new(Hdf5File { location, raw, ..Self::of_view(&path, opened, bytes, &family) }))
+    }
+
+    /// The file far away, where it is one.
+    pub(super) fn as_far(&self) -> Option<&Arc<FarFile>> {
+        self.raw.get()?.as_far()
     }
 
     /// A file as it will be, to be looked at.

@@ -2,7 +2,7 @@
 
 use hdf5::{h5call, Group, Result};
 use hdf5_sys::h5::{H5_INDEX_NAME, H5_ITER_NATIVE};
-use hdf5_sys::h5l::{H5L_info2_t, H5Lget_info2, H5Lget_val, H5Literate2, H5Lunpack_elink_val};
+use hdf5_sys::h5l::{H5L_info2_t, H5Lexists, H5Lget_info2, H5Lget_val, H5Literate2, H5Lunpack_elink_val};
 use hdf5_sys::h5p::H5P_DEFAULT;
 use std::ffi::{c_char, c_int, c_void, CStr, CString};
 
@@ -35,12 +35,19 @@ const _: () = assert!(size_of::<Info>() == size_of::<H5L_info2_t>());
 /// The longest value of a link that is read.
 const LONGEST: u64 = 1 << 16;
 
+/// Whether a group has a link `key`: bytes that cannot be read are an error, and not a link that is
+/// not there.
+pub(super) fn exists(group: &Group, key: &str) -> Result<bool> {
+    let name = CString::new(key).map_err(|_| hdf5::Error::from("a name with a NUL in it"))?;
+    Ok(h5call!(H5Lexists(group.id(), name.as_ptr(), H5P_DEFAULT))? > 0)
+}
+
 /// Returns the kind of the link `key` of a group; `None` when there is no such link.
 pub(super) fn link(group: &Group, key: &str) -> Result<Option<Link>> {
-    if !group.link_exists(key) {
+    let name = CString::new(key).map_err(|_| hdf5::Error::from("a name with a NUL in it"))?;
+    if !exists(group, key)? {
         return Ok(None);
     }
-    let name = CString::new(key).map_err(|_| hdf5::Error::from("a name with a NUL in it"))?;
     let mut info = Info::default();
     h5call!(H5Lget_info2(group.id(), name.as_ptr(), (&raw mut info).cast(), H5P_DEFAULT))?;
     if info.kind == 0 {
@@ -64,7 +71,8 @@ pub(super) fn link(group: &Group, key: &str) -> Result<Option<Link>> {
     if file.is_null() || path.is_null() {
         return Err("an external link without a target".into());
     }
-    // SAFETY: the library checked that both are NUL-terminated within `value`, which has a NUL at its end anyway.
+    // SAFETY: the library checked that both are NUL-terminated within `value`, which has a NUL at
+    // its end anyway.
     let text = |p| unsafe { CStr::from_ptr(p) }.to_string_lossy().into_owned();
     Ok(Some(Link::External { file: text(file), path: text(path) }))
 }

@@ -35,11 +35,12 @@ mod sink;
 mod storage;
 mod texts;
 mod transfer;
+mod tree;
 mod update;
 mod writer;
 
 use super::{External, Kind, Padding};
-pub(super) use backend::{library, open};
+pub(super) use backend::{library, open, open_far};
 use file::Hdf5File;
 use node::Node;
 pub(super) use probe::is_hdf5;

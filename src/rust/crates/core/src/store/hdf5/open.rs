@@ -27,9 +27,12 @@ impl Node {
     }
 
     fn root(file: &Arc<Hdf5File>) -> Result<Node> {
-        let root = file.hdf5().group("/").map_err(|e| Error::File {
-            path: file.location().clone(),
-            message: format!("its root group cannot be opened: {}", fault::cause(&e)),
+        let root = file.hdf5().group("/").map_err(|e| match fault::fed("opening the root group") {
+            Err(other) => other,
+            Ok(()) => Error::File {
+                path: file.location().clone(),
+                message: format!("its root group cannot be opened: {}", fault::cause(&e)),
+            },
         })?;
         Ok(Node::new(file, String::new(), Object::Group(root)))
     }
@@ -80,7 +83,10 @@ impl Node {
         if key == "." || key.contains('\0') {
             return Err(self.as_object().missing(key));
         }
-        let link = links::link(group, key).map_err(|e| broken(fault::cause(&e)))?;
+        let link = links::link(group, key).map_err(|e| match fault::fed(&format!("opening element '{path}'")) {
+            Err(other) => other,
+            Ok(()) => broken(fault::cause(&e)),
+        })?;
         if links > MOST_LINKS && !matches!(link, Some(Link::Hard(_))) {
             return Err(broken(format!("more than {MOST_LINKS} links in a row")));
         }
@@ -178,7 +184,7 @@ impl Node {
                 })
             }
         };
-        let node = Node::new(self.file(), path, object);
+        let node = Node::new(self.file(), path, object).with_header(header);
         if !node.is_group() {
             check(&node, node.dataset()?)?;
         }

@@ -6,7 +6,6 @@ use super::sink::{c_name, Hdf5Group};
 use super::{chunks, layout, lengths, Node};
 use crate::error::{Error, Result};
 use crate::memory;
-use crate::store::positioned::read_exact;
 use crate::store::sink::Layout;
 use hdf5::sync::sync;
 use hdf5::{from_id, h5call, Dataset, Dataspace, Datatype, Location};
@@ -124,15 +123,14 @@ impl Hdf5Group<'_> {
         let chunk: Vec<u64> = chunk.iter().map(|&n| n as u64).collect();
         let stored =
             chunks::of(node.dataset()?, &shape, &chunk).map_err(|found| node.format(chunks::EXPECTED, found))?;
-        let io = |e: std::io::Error| Error::io(node.file().path(), "read", &e);
-        let file = node.file().raw().map_err(io)?;
-        let length = file.metadata().map_err(io)?.len();
+        let file = node.file().reader()?;
+        let length = file.len();
         for c in stored {
             if c.size > length {
                 return Err(node.format(chunks::EXPECTED, format!("one of {} bytes in a file of {length}", c.size)));
             }
             let mut bytes = memory::zeros(c.size as usize, &format!("copying {}", node.path()))?;
-            read_exact(&file, &mut bytes, c.address).map_err(io)?;
+            file.read(c.address, &mut bytes)?;
             let offset = chunks::place(c.number, &shape, &chunk);
             let (at, data) = (offset.as_ptr(), bytes.as_ptr().cast());
             let done = || h5call!(H5Dwrite_chunk(to.id(), H5P_DEFAULT, c.mask, at, bytes.len(), data));

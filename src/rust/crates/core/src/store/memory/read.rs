@@ -58,8 +58,8 @@ impl Object for Member {
         }
     }
 
-    fn has_link(&self, key: &str) -> bool {
-        self.child(key).is_ok()
+    fn has_link(&self, key: &str) -> Result<bool> {
+        Ok(self.child(key).is_ok())
     }
 
     fn keys(&self) -> Result<Vec<String>> {

@@ -5,6 +5,7 @@ use super::tree::Tree;
 use crate::error::Result;
 use crate::location::Location;
 use crate::store::backend::{Backend, Object, State};
+use crate::store::traffic::Traffic;
 use crate::store::External;
 use std::sync::{Arc, OnceLock};
 
@@ -44,6 +45,16 @@ impl Backend for ZarrStore {
     }
 
     fn state(&self) -> Option<State> {
-        self.tree.files().state()
+        let files = self.tree.files();
+        // Of one far away, the state that it was opened in: that it is still in it is looked at
+        // after each read.
+        if files.is_far() {
+            return self.tree.opened();
+        }
+        files.state().ok().flatten()
+    }
+
+    fn traffic(&self) -> Option<Traffic> {
+        self.tree.files().traffic()
     }
 }

@@ -3,6 +3,7 @@
 use crate::error::Result;
 use crate::location::Location;
 use crate::store::backend::State;
+use crate::store::traffic::Traffic;
 use std::fmt::Debug;
 
 /// Where the objects of a store are. Keys are names joined by "/", none of them empty, "." or "..".
@@ -34,11 +35,38 @@ pub(super) trait Files: Send + Sync + Debug {
     /// As [`Files::read`].
     fn open(&self, key: &str) -> Result<Option<Box<dyn Ranges>>>;
 
+    /// Whether they are far away: an answer takes long, and many are asked for at once.
+    fn is_far(&self) -> bool {
+        false
+    }
+
+    /// Whether [`Files::objects`] says which there are.
+    fn lists(&self) -> bool {
+        true
+    }
+
+    /// [`Files::open`] for an object of which the last bytes are read first.
+    ///
+    /// # Errors
+    /// As [`Files::read`].
+    fn open_end(&self, key: &str, bytes: u64) -> Result<Option<Box<dyn Ranges>>> {
+        let _ = bytes;
+        self.open(key)
+    }
+
     /// Bytes of all objects.
     fn bytes(&self) -> u64;
 
     /// A mark of the present state, which changes when the store is replaced.
-    fn state(&self) -> Option<State>;
+    ///
+    /// # Errors
+    /// Errors of asking for it where it is far away.
+    fn state(&self) -> Result<Option<State>>;
+
+    /// What it took so far; `None` on this machine.
+    fn traffic(&self) -> Option<Traffic> {
+        None
+    }
 }
 
 /// An open object.

@@ -184,22 +184,26 @@ impl Files for Folder {
         found.map_or(0, |found| found.iter().fold(0_u64, |sum, (_, size)| sum.saturating_add(*size)))
     }
 
-    fn state(&self) -> Option<State> {
-        let now = fs::metadata(self.root.join(self.mark)).ok()?;
-        let since = now.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
-        #[cfg(unix)]
-        let inode = std::os::unix::fs::MetadataExt::ino(&now);
-        #[cfg(not(unix))]
-        let inode = 0;
-        Some(State { bytes: now.len(), modified: (since.as_secs(), since.subsec_nanos()), inode })
+    fn state(&self) -> Result<Option<State>> {
+        Ok(fs::metadata(self.root.join(self.mark)).ok().as_ref().and_then(state_of))
     }
+}
+
+/// The state of a file.
+pub(super) fn state_of(now: &fs::Metadata) -> Option<State> {
+    let since = now.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+    #[cfg(unix)]
+    let inode = std::os::unix::fs::MetadataExt::ino(now);
+    #[cfg(not(unix))]
+    let inode = 0;
+    Some(State { bytes: now.len(), modified: (since.as_secs(), since.subsec_nanos()), inode })
 }
 
 /// A file.
 #[derive(Debug)]
-struct Part {
-    file: File,
-    len: u64,
+pub(super) struct Part {
+    pub(super) file: File,
+    pub(super) len: u64,
 }
 
 impl Ranges for Part {

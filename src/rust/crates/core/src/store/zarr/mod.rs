@@ -11,6 +11,7 @@ mod chunks;
 mod codecs;
 mod datatype;
 mod described;
+mod far;
 mod files;
 mod folder;
 mod grid;
@@ -25,6 +26,7 @@ mod values;
 mod zip;
 
 use super::backend::Backend;
+use super::remote::{FarFile, Place};
 use super::sink::StoreSink;
 use super::{External, Temporary};
 use crate::codec::Compression;
@@ -131,5 +133,43 @@ pub(super) fn open(path: &Path, save: bool, external: External) -> Result<Arc<dy
     match tree.meta("")? {
         Some(_) => Ok(Arc::new(ZarrStore::of(tree, external))),
         None => Err(none()),
+    }
+}
+
+/// Opens the store at a place far away; `None` when there is none.
+///
+/// # Errors
+/// [`Error::File`] for damaged metadata; errors of asking for them.
+pub(super) fn open_far(place: &Arc<Place>) -> Result<Option<Arc<dyn Backend>>> {
+    let Some(files) = far::Far::of(place)? else { return Ok(None) };
+    Ok(Some(Arc::new(ZarrStore::of(Tree::open(Arc::new(files))?, External::Refuse))))
+}
+
+/// Whether an object far away starts as a zip archive does.
+///
+/// # Errors
+/// Errors of asking for its start.
+pub(super) fn is_archive(file: &FarFile) -> Result<bool> {
+    let mut first = [0; 4];
+    if file.len() < first.len() as u64 {
+        return Ok(false);
+    }
+    file.read(0, &mut first)?;
+    Ok(&first == b"PK\x03\x04")
+}
+
+/// Opens the store in a zip archive far away.
+///
+/// # Errors
+/// [`Error::File`] for an archive that is damaged, or has no store in it; errors of asking for it.
+pub(super) fn open_far_archive(file: FarFile) -> Result<Arc<dyn Backend>> {
+    let location = file.place().location().clone();
+    let tree = Tree::open(Arc::new(zip::Zip::open_far(file)?))?;
+    match tree.meta("")? {
+        Some(_) => Ok(Arc::new(ZarrStore::of(tree, External::Refuse))),
+        None => Err(Error::File {
+            path: location,
+            message: "is a zip archive without a Zarr store: there is neither zarr.json nor .zgroup in it".to_owned(),
+        }),
     }
 }

@@ -123,9 +123,11 @@ impl Object for Member {
         Ok(Arc::new(self.member(key)?))
     }
 
-    fn has_link(&self, key: &str) -> bool {
+    fn has_link(&self, key: &str) -> Result<bool> {
         // An array that is there and damaged counts as there.
-        self.meta.attributes.is_ok() && !self.meta.is_array && !matches!(self.member(key), Err(Error::Missing { .. }))
+        Ok(self.meta.attributes.is_ok()
+            && !self.meta.is_array
+            && !matches!(self.member(key), Err(Error::Missing { .. })))
     }
 
     fn keys(&self) -> Result<Vec<String>> {

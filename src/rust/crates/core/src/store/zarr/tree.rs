@@ -33,7 +33,7 @@ impl Tree {
     /// # Errors
     /// [`Error::File`] for damaged metadata, [`Error::Io`].
     pub(super) fn open(files: Arc<dyn Files>) -> Result<Tree> {
-        let state = files.state();
+        let state = files.state()?;
         let (version, consolidated) = match read(&*files, "zarr.json")? {
             Some(root) => (3, consolidated_v3(&*files, root)?),
             None => (2, consolidated_v2(&*files)?),

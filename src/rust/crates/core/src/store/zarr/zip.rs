@@ -1,14 +1,17 @@
 //! A store in a zip archive, which is read in place: entries that are stored as they are in ranges of the archive, those
 //! that are deflated whole.
 
+use super::far::{of_far, FarRanges};
 use super::files::{is_name, join, Files, Ranges};
-use super::folder::MOST_METADATA;
+use super::folder::{state_of, Part, MOST_METADATA};
 use crate::codec::inflate_raw;
 use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::memory;
 use crate::store::backend::State;
 use crate::store::positioned;
+use crate::store::remote::FarFile;
+use crate::store::traffic::Traffic;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
@@ -24,10 +27,18 @@ const MOST_ENTRIES: u64 = 1 << 30;
 /// An archive.
 #[derive(Debug)]
 pub(super) struct Zip {
-    file: Arc<File>,
+    bytes: Arc<dyn Ranges>,
     len: u64,
     location: Location,
     entries: BTreeMap<String, Entry>,
+    whence: Whence,
+}
+
+/// Where an archive is.
+#[derive(Debug)]
+enum Whence {
+    Here(File),
+    Far(Arc<FarFile>),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -80,7 +91,23 @@ impl Zip {
         let io = |e: std::io::Error| Error::io(path, "open", &e);
         let file = File::open(path).map_err(io)?;
         let len = file.metadata().map_err(io)?.len();
-        let mut zip = Zip { file: Arc::new(file), len, location: path.into(), entries: BTreeMap::new() };
+        let bytes = Arc::new(Part { file: file.try_clone().map_err(io)?, len });
+        Self::of(bytes, path.into(), Whence::Here(file))
+    }
+
+    /// Opens an archive far away.
+    ///
+    /// # Errors
+    /// As [`Zip::open`].
+    pub(super) fn open_far(file: FarFile) -> Result<Zip> {
+        let location = file.place().location().clone();
+        let file = Arc::new(file);
+        Self::of(Arc::new(FarRanges(file.clone())), location, Whence::Far(file))
+    }
+
+    fn of(bytes: Arc<dyn Ranges>, location: Location, whence: Whence) -> Result<Zip> {
+        let len = bytes.len();
+        let mut zip = Zip { bytes, len, location, entries: BTreeMap::new(), whence };
         let list = zip.list()?;
         let mut rest = list.as_slice();
         while u32_at(rest, 0) == Some(0x0201_4b50) {
@@ -111,6 +138,10 @@ impl Zip {
         }
     }
 
+    fn unread(&self, error: &std::io::Error) -> Error {
+        of_far(error).unwrap_or_else(|| Error::io(&self.location, "read", error))
+    }
+
     fn damaged(&self, what: &str) -> Error {
         let message = format!("a damaged zip archive: {what}; copy or download it again");
         Error::File { path: self.location.clone(), message }
@@ -121,7 +152,7 @@ impl Zip {
             return Err(self.damaged(&format!("bytes {at} to {} of {} are not there", at.saturating_add(n), self.len)));
         }
         let mut bytes = memory::zeros::<u8>(n as usize, "a part of a zip archive")?;
-        positioned::read_exact(&self.file, &mut bytes, at).map_err(|e| Error::io(&self.location, "read", &e))?;
+        self.bytes.read(at, &mut bytes).map_err(|e| self.unread(&e))?;
         Ok(bytes)
     }
 
@@ -167,7 +198,7 @@ impl Zip {
         }
         let wrong = |what: &str| self.damaged(&format!("the entry '{key}' {what}"));
         Ok(Some(match entry.method {
-            0 if entry.size == entry.stored => Box::new(Stored { file: self.file.clone(), first, len: entry.size }),
+            0 if entry.size == entry.stored => Box::new(Stored { bytes: self.bytes.clone(), first, len: entry.size }),
             8 => {
                 // A deflated byte becomes at most 1,032.
                 if entry.size > most || entry.size / 1040 > entry.stored {
@@ -227,7 +258,7 @@ impl Files for Zip {
             return Err(self.damaged(&format!("metadata '{key}' of {} bytes", object.len())));
         }
         let mut bytes = memory::zeros::<u8>(object.len() as usize, "metadata of a store")?;
-        object.read(0, &mut bytes).map_err(|e| Error::io(&self.location, "read", &e))?;
+        object.read(0, &mut bytes).map_err(|e| self.unread(&e))?;
         Ok(Some(bytes))
     }
 
@@ -256,21 +287,30 @@ impl Files for Zip {
         self.len
     }
 
-    fn state(&self) -> Option<State> {
-        let now = self.file.metadata().ok()?;
-        let since = now.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
-        #[cfg(unix)]
-        let inode = std::os::unix::fs::MetadataExt::ino(&now);
-        #[cfg(not(unix))]
-        let inode = 0;
-        Some(State { bytes: now.len(), modified: (since.as_secs(), since.subsec_nanos()), inode })
+    fn is_far(&self) -> bool {
+        matches!(self.whence, Whence::Far(_))
+    }
+
+    fn state(&self) -> Result<Option<State>> {
+        Ok(match &self.whence {
+            Whence::Here(file) => file.metadata().ok().as_ref().and_then(state_of),
+            // Each part of it comes with its state.
+            Whence::Far(file) => Some(file.state()),
+        })
+    }
+
+    fn traffic(&self) -> Option<Traffic> {
+        match &self.whence {
+            Whence::Here(_) => None,
+            Whence::Far(file) => Some(file.place().traffic()),
+        }
     }
 }
 
 /// An entry as it is.
 #[derive(Debug)]
 struct Stored {
-    file: Arc<File>,
+    bytes: Arc<dyn Ranges>,
     first: u64,
     len: u64,
 }
@@ -288,7 +328,7 @@ impl Ranges for Stored {
         if at.checked_add(out.len() as u64).is_none_or(|end| end > self.len) {
             return Err(too_short());
         }
-        positioned::read_exact(&self.file, out, self.first + at)
+        self.bytes.read(self.first + at, out)
     }
 }
 

@@ -66,7 +66,8 @@ impl Update {
         open.shared.check_unchanged(path)?;
         let view = Arc::new(View::writable(open.shared.file(), path)?);
         let bytes: Arc<dyn Bytes> = view.clone();
-        let hdf5 = driver::open(&bytes, file.family(), path, true).map_err(|e| super::probe::refused(path, &e))?;
+        let hdf5 =
+            driver::open(&bytes, file.family(), path, true).map_err(|e| super::probe::refused(&path.into(), &e))?;
         let writer = Hdf5Writer::into_existing(path, hdf5);
         let family = file.family().clone();
         Ok(Update { shared: open.shared.clone(), view, family, writer, _exclusive: exclusive })
@@ -84,8 +85,8 @@ impl Change for Update {
         self.writer.finish()?;
         if !copied.is_empty() {
             let bytes: Arc<dyn Bytes> = self.view.clone();
-            let hdf5 =
-                driver::open(&bytes, &self.family, &path, false).map_err(|e| super::probe::refused(&path, &e))?;
+            let hdf5 = driver::open(&bytes, &self.family, &path, false)
+                .map_err(|e| super::probe::refused(&(&path).into(), &e))?;
             let written = Arc::new(Hdf5File::of_view(&path, hdf5, bytes, &self.family));
             written.set_head();
             super::replace::check_copies(&written, &copied, &path)?;

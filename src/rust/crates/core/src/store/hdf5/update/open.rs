@@ -32,7 +32,7 @@ pub(in super::super) fn open(path: &Path, family: &Arc<Family>) -> Result<(hdf5:
 pub(super) fn open_view(path: &Path, shared: &Arc<Shared>, family: &Arc<Family>) -> Result<(hdf5::File, Open)> {
     let (view, generation) = shared.view(path)?;
     let bytes: Arc<dyn Bytes> = view.clone();
-    let hdf5 = driver::open(&bytes, family, path, false).map_err(|e| probe::refused(path, &e))?;
+    let hdf5 = driver::open(&bytes, family, path, false).map_err(|e| probe::refused(&path.into(), &e))?;
     Ok((hdf5, Open { view, shared: shared.clone(), generation }))
 }
 
