@@ -6,6 +6,7 @@ use super::sink::StoreSink;
 use super::{hdf5, zarr, External};
 use crate::error::{Error, Result};
 use crate::location::{is_url, Location};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -73,6 +74,7 @@ fn open_far(location: &Location, save: bool) -> Result<Arc<dyn Backend>> {
     let none = || Error::Io {
         path: place.location().clone(),
         action: "open",
+        kind: ErrorKind::NotFound,
         message: "not found: there is no such object, and no Zarr store in it".to_owned(),
     };
     if remote::ends_in(location, &[".zarr"]) {
@@ -127,7 +129,7 @@ fn writable(target: &Path) -> Result<()> {
         let text = location.to_string();
         let shown = text.split(['?', '#']).next().unwrap_or_default();
         let shown = shown.rsplit_once('@').map_or(shown.to_owned(), |(_, host)| format!("...@{host}"));
-        return Err(Error::Io { path: Location::url(shown), action: "write", message });
+        return Err(Error::Io { path: Location::url(shown), action: "write", kind: ErrorKind::Other, message });
     }
     Ok(())
 }

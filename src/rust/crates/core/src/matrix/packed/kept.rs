@@ -183,7 +183,7 @@ impl SparseParts {
         write: &mut dyn FnMut(&[u8]) -> Result<(u64, u64, u64)>,
     ) -> Result<Vec<(u64, u64, u64)>> {
         let mut decoded = Decoded::<T> { indptr: Vec::new(), indices: spare::take(), data: spare::take() };
-        let from = Places { indices: Shared::none(), data: Shared::none(), packed: None };
+        let from = Places { indices: Shared::none(), data: Shared::none(), packed: None, ascends: true };
         self.read(std::slice::from_ref(step), step.end - step.start, &from, &mut decoded)?;
         let of = starts.partition_point(|&start| start < step.start)..starts.partition_point(|&start| start < step.end);
         let mut pieces = memory::room(of.len(), COPY)?;

@@ -11,6 +11,7 @@ use crate::store::traffic::Traffic;
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange, ObjectStore};
 use std::fmt;
+use std::io::ErrorKind;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -202,13 +203,13 @@ impl Place {
         if let Some(fault) = last_fault() {
             return Err(self.failed(below, &fault));
         }
-        let message = match error {
+        let (kind, message) = match error {
             object_store::Error::NotFound { .. } => return Ok(()),
-            object_store::Error::PermissionDenied { .. } => self.denied(403),
-            object_store::Error::Unauthenticated { .. } => self.denied(401),
-            other => words(&hidden(&self.address, &with_sources(other))),
+            object_store::Error::PermissionDenied { .. } => (ErrorKind::PermissionDenied, self.denied(403)),
+            object_store::Error::Unauthenticated { .. } => (ErrorKind::PermissionDenied, self.denied(401)),
+            other => (ErrorKind::Other, words(&hidden(&self.address, &with_sources(other)))),
         };
-        Err(Error::Io { path: self.name(below), action: "read", message })
+        Err(Error::Io { path: self.name(below), action: "read", kind, message })
     }
 
     fn get_of_host(&self, below: &str, part: &Part) -> Result<Option<Got>> {
@@ -270,7 +271,8 @@ impl Place {
                 format!("the server answers {status} ({reason}){times}")
             }
         };
-        Err(Error::Io { path: self.name(below), action: "read", message })
+        let kind = if matches!(status, 401 | 403) { ErrorKind::PermissionDenied } else { ErrorKind::Other };
+        Err(Error::Io { path: self.name(below), action: "read", kind, message })
     }
 
     fn denied(&self, status: u16) -> String {
@@ -296,7 +298,8 @@ impl Place {
 
     /// The error for a request without an answer.
     pub(super) fn failed(&self, below: &str, fault: &Fault) -> Error {
-        let io = |message: String| Error::Io { path: self.name(below), action: "read", message };
+        let io =
+            |message: String| Error::Io { path: self.name(below), action: "read", kind: ErrorKind::Other, message };
         match fault {
             Fault::Cancelled => Error::Cancelled,
             Fault::Broken(what, n) => {

@@ -127,6 +127,7 @@ pub(super) fn bucket(address: &Address, patience: Patience, counts: &Arc<Counts>
     built.map_err(|e| Error::Io {
         path: crate::location::Location::url(address.shown()),
         action: "open",
+        kind: std::io::ErrorKind::Other,
         message: hidden(address, &e.to_string()),
     })
 }
