@@ -111,12 +111,12 @@ impl SparseParts {
         Some(Stamp { bytes, modified, inode, offsets })
     }
 
-    /// Whether its stored bytes are far away.
+    /// Returns whether the matrix is in a far store.
     pub(super) fn is_far(&self) -> bool {
         self.data.is_far()
     }
 
-    /// Stored bytes of so many values and their indices, roughly.
+    /// Returns the approximate stored bytes of `values` values and their indices.
     pub(super) fn stored_bytes(&self, values: u64) -> usize {
         self.indices.stored_bytes(values) + self.data.stored_bytes(values)
     }
@@ -154,7 +154,7 @@ impl SparseParts {
         })
     }
 
-    /// Forgets stored bytes that came and were not read.
+    /// Drops prefetched bytes that were not read.
     pub(super) fn forget_ahead(&self) {
         self.indices.forget_ahead();
         self.data.forget_ahead();
