@@ -206,7 +206,9 @@ thread_local! {
 fn check(node: &Node, dataset: &Dataset) -> Result<()> {
     let (depth, seen) = WITHIN.get();
     if depth > DEEPEST || seen > MOST {
-        return Err(node.format(format!("at most {MOST} parts of virtual datasets, {DEEPEST} in one another"), "more parts"));
+        return Err(
+            node.format(format!("at most {MOST} parts of virtual datasets, {DEEPEST} in one another"), "more parts")
+        );
     }
     WITHIN.set((depth + 1, seen + 1));
     let done = check_parts(node, dataset);

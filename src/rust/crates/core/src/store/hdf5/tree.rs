@@ -99,9 +99,10 @@ impl ChunkTree {
             let (size, mask) = node.stored[child];
             return Ok(match node.first(child) == wanted {
                 false => Ok(None),
-                true if size == 0 || self.is_nowhere(node.children[child]) => {
-                    Err(format!("a chunk of no bytes, or without a place in the file, at {wanted:?} of {:?}", self.shape))
-                }
+                true if size == 0 || self.is_nowhere(node.children[child]) => Err(format!(
+                    "a chunk of no bytes, or without a place in the file, at {wanted:?} of {:?}",
+                    self.shape
+                )),
                 true => {
                     let address = self.base.saturating_add(node.children[child]);
                     Ok(Some(Chunk { number, address, size: size.into(), mask }))
