@@ -152,7 +152,7 @@ impl FarFile {
         if let Some(bytes) = of_end {
             return memory::copied(bytes, "a part of a file");
         }
-        // What was read along with something else.
+        // Blocks that were read along with an earlier part are in memory already.
         if size <= LARGE && at.checked_add(size).is_some_and(|end| end <= self.len()) {
             let numbers = at / BLOCK..(at + size).div_ceil(BLOCK);
             if numbers.clone().all(|number| block(self.number, number).is_some()) {
