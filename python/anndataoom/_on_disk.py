@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,9 +10,10 @@ import pandas as pd
 from scipy import sparse
 
 from . import _core
-from ._arrays import BackedArray, open_file, select
+from ._arrays import BackedArray, select
 from ._categories import drops_unused, only_used, unused
 from ._convert import from_core
+from ._place import mark, open_file
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class OnDisk:
 
     def __reduce__(self):
         path = str(self.file.path)
-        place = (path, os.path.getsize(path), self.element)
+        place = (path, mark(path, self.file), self.element)
         return _restore_on_disk, (*place, self.rows, self.columns, self.file.external, self.file.group)
 
 

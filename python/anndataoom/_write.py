@@ -31,14 +31,15 @@ class Compression:
 
     @staticmethod
     def zstd(level: int = 3) -> Compression:
-        """Makes a compression by Zstandard; refused for h5ad, as other programs need a plugin to
-        read it.
+        """Makes a compression by Zstandard; other programs need a plugin to read it in h5ad files:
+        h5py `import hdf5plugin`.
         """
         return Compression("zstd", level)
 
 
 def write_h5ad(
-    adata, path, compression=None, compression_opts=None, as_dense=(), as_csc=(), as_csr=(), *, convert=True
+    adata, path, compression=None, compression_opts=None, as_dense=(), as_csc=(), as_csr=(), *, recompress=False,
+    convert=True,
 ) -> None:
     """Streams `adata` to a file; `convert` turns repeated strings of frames that were read into
     categories.
@@ -51,12 +52,13 @@ def write_h5ad(
         as_dense=names(as_dense),
         as_csr=names(as_csr),
         as_csc=names(as_csc),
+        recompress=recompress,
     )
 
 
 def write_zarr(
     adata, path, chunks, zarr_format, shards, compression, compression_opts, as_dense, as_csc, as_csr, *,
-    convert, consolidate,
+    recompress, convert, consolidate,
 ) -> None:
     """Streams `adata` to a Zarr store, as `write_h5ad` to a file."""
     _core.write_zarr(
@@ -71,6 +73,7 @@ def write_zarr(
         as_dense=names(as_dense),
         as_csr=names(as_csr),
         as_csc=names(as_csc),
+        recompress=recompress,
     )
 
 

@@ -1,7 +1,7 @@
 //! Conversion of values of the core to R objects. Only this module and `from_r` know both.
 
 use crate::reply::{clean, r_error, Notes};
-use crate::vector::{doubles, integers, logicals, texts};
+use crate::vector::{doubles, doubles_from, integers, integers_from, logicals, texts};
 use anndataoom_core::dtype::Number;
 use anndataoom_core::element::{
     Array, Categorical, DType, Data, DataFrame, Nullable, Scalar, Sparse, SparseFormat, Strings as Text, Value,
@@ -31,7 +31,7 @@ pub(crate) fn to_r(value: &Value, name: &str, notes: &Notes) -> Result<Robj> {
         Value::Strings { shape, data } => strings(shape, data, name)?,
         Value::Categorical(c) => factor(c, name)?,
         Value::Nullable(n) => nullable(n, name, notes)?,
-        Value::Sparse(s) => sparse(s, name)?,
+        Value::Sparse(s) => sparse(s, name, 1)?,
         Value::DataFrame(d) => data_frame(d, name, notes)?,
         Value::Dict(items) => named_list(items, name, notes)?,
         Value::RecArray(fields) => rec_array(fields, name, notes)?,
@@ -64,19 +64,22 @@ fn awkward_buffers(buffers: &[(String, Value)], name: &str, notes: &Notes) -> Re
 /// The errors of [`to_r`].
 pub(crate) fn transposed_to_r(value: Value, name: &str, notes: &Notes) -> Result<Robj> {
     match value {
-        Value::Sparse(s) => {
-            let format = match s.format {
-                SparseFormat::Csr => SparseFormat::Csc,
-                SparseFormat::Csc => SparseFormat::Csr,
-            };
-            sparse(&Sparse { format, shape: (s.shape.1, s.shape.0), ..s }, name)
-        }
+        Value::Sparse(s) => sparse(&turned_over(s), name, 1),
         Value::Array(Array { shape, data: values }) => match *shape {
             [n, m] => with_dim(data(&values, name, notes)?, &[m, n]),
             _ => Err(Error::shape(format!("'{name}'"), "2 dimensions", shape.len())),
         },
         other => Err(Error::shape(format!("'{name}'"), "a matrix", other.encoding())),
     }
+}
+
+/// Returns the transpose of a sparse matrix, without moving a value.
+pub(crate) fn turned_over(s: Sparse) -> Sparse {
+    let format = match s.format {
+        SparseFormat::Csr => SparseFormat::Csc,
+        SparseFormat::Csc => SparseFormat::Csr,
+    };
+    Sparse { format, shape: (s.shape.1, s.shape.0), ..s }
 }
 
 /// Converts named values to `list(name = value, ...)`.
@@ -355,8 +358,9 @@ fn nullable(n: &Nullable, name: &str, notes: &Notes) -> Result<Robj> {
     })
 }
 
-/// Converts to a `dgCMatrix`, or to an `lgCMatrix` for bool, whose slots are set directly.
-pub(crate) fn sparse(s: &Sparse, name: &str) -> Result<Robj> {
+/// Converts to a `dgCMatrix`, or to an `lgCMatrix` for bool, whose slots are set directly, on
+/// `threads` threads.
+pub(crate) fn sparse(s: &Sparse, name: &str, threads: usize) -> Result<Robj> {
     if s.data.len() >= i32::MAX as usize {
         return Err(Error::Memory {
             what: format!("'{name}' as a dgCMatrix"),
@@ -382,12 +386,12 @@ pub(crate) fn sparse(s: &Sparse, name: &str) -> Result<Robj> {
     let mut set = |slot: &str, value: Robj| out.set_slot(slot, value).map(|_| ()).map_err(r_error);
     // Written into R's memory without copies: the graph of a million cells is 300 MB.
     set("p", integers(name, s.indptr.iter().map(|&p| p as i32))?)?;
-    set("i", integers(name, s.indices.iter().map(|&i| i as i32))?)?;
+    set("i", integers_from(name, &s.indices, |i| i as i32, threads)?)?;
     set(
         "x",
         match &s.data {
             Data::Bool(v) => logicals(name, v.iter().map(|&b| Rbool::from(b)))?,
-            d => anndataoom_core::with_data!(d, v => doubles_of(v, name))?,
+            d => anndataoom_core::with_data!(d, v => doubles_from(name, v, |x| x.to_f64(), threads))?,
         },
     )?;
     set("Dim", vec![dimension(s.shape.0)?, dimension(s.shape.1)?].into())?;

@@ -1,5 +1,24 @@
-//! Neighbours, connectivities, UMAP, clusters and what is made of them, on an in-memory embedding. Knows nothing of the
-//! expression matrix.
+//! Neighbours, connectivities, UMAP, clusters and other results, computed from an embedding in
+//! memory. This room does not know the expression matrix.
+//!
+//! ```
+//! # fn main() -> anndataoom_core::Result<()> {
+//! use anndataoom_core::graph::{cluster, neighbors, umap, Clustering, KnnParams, NeighborsParams, UmapParams};
+//! use anndataoom_core::Session;
+//! use ndarray::Array2;
+//!
+//! let session = Session::default();
+//! // Two clouds of 100 points in five dimensions.
+//! let points = Array2::from_shape_fn((200, 5), |(i, j)| (i / 100 * 20) as f32 + ((i * 37 + j * 101) % 97) as f32 / 97.0);
+//! let params = NeighborsParams { knn: KnnParams { k: 15, ..KnnParams::default() }, ..NeighborsParams::default() };
+//! let graph = neighbors(points.view(), &params, &session)?.connectivities;
+//! let places = umap(&graph, &UmapParams::default(), &session)?.embedding;
+//! assert_eq!(places.dim(), (200, 2));
+//! let clusters = cluster(graph, &Clustering::default(), &session)?;
+//! assert_eq!(clusters.obs[0].0, "leiden");
+//! # Ok(())
+//! # }
+//! ```
 
 mod ahead;
 pub mod clusters;
