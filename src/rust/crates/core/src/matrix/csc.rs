@@ -301,7 +301,8 @@ impl CscPass<'_> {
                 _ => runs.push(values),
             }
         }
-        if self.parts.is_far() && self.from.packed.is_none() {
+        let is_packed = |run: &Range<u64>| self.from.packed.as_ref().is_some_and(|packed| packed.holds(run.start));
+        if self.parts.is_far() && !runs.first().is_some_and(is_packed) {
             self.parts.fetch_ahead(&runs, None)?;
         }
         self.parts.read(&runs, sum, &self.from, &mut decoded)?;

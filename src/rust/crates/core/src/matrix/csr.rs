@@ -169,7 +169,7 @@ impl Pass for CsrPass<'_> {
     }
 
     fn stored(&self, block: usize) -> usize {
-        if !self.parts.is_far() || self.from.packed.is_some() {
+        if !self.parts.is_far() || self.is_packed(block) {
             return 0;
         }
         let value = 4 + self.parts.data.dtype().size();
@@ -191,6 +191,17 @@ impl Pass for CsrPass<'_> {
 
     fn read(&self, block: usize) -> Result<Block> {
         with_plain!(self.parts.data.dtype(), T => self.read_as::<T>(block))
+    }
+}
+
+impl CsrPass<'_> {
+    /// Returns whether the first entry of a block is read from packed rows: then most of them are,
+    /// and nothing of it need be fetched ahead.
+    fn is_packed(&self, block: usize) -> bool {
+        let Some(packed) = &self.from.packed else { return false };
+        let indptr = &self.parts.indptr;
+        let mut rows = self.blocks[block].clone().map(|i| self.rows.at(i));
+        rows.find(|&r| indptr[r] < indptr[r + 1]).is_some_and(|r| packed.holds(indptr[r]))
     }
 }
 

@@ -18,6 +18,13 @@ pub(in crate::matrix) struct Pass {
     pub(in crate::matrix) fills: bool,
 }
 
+impl Pass {
+    /// Returns whether an entry is read from the packed rows, and not from the file.
+    pub(in crate::matrix) fn holds(&self, entry: u64) -> bool {
+        self.packed.holds(entry)
+    }
+}
+
 impl SparseParts {
     /// Returns a name for the matrix in the present state of its file; `None` where the state
     /// cannot be told.

@@ -180,6 +180,11 @@ impl Packed {
         let _ = self.trouble.set(trouble);
     }
 
+    /// Returns whether an entry is in a piece that is kept and undamaged.
+    pub(in crate::matrix) fn holds(&self, entry: u64) -> bool {
+        self.is_kept(self.piece_of(entry))
+    }
+
     /// Returns the piece that holds an entry.
     fn piece_of(&self, entry: u64) -> usize {
         self.starts.partition_point(|&start| start <= entry).saturating_sub(1)
