@@ -7,10 +7,13 @@
 # make bench                the benchmark against other tools (bench/README.md); N="20000 100000" sets the sizes,
 #                           TOOLS="r scanpy" the tools
 # make bench-graph          neighbours, UMAP and Leiden against other tools (bench/README.md); N as above
+# make bench-10m           ten million cells, h5ad to clusters (bench/README.md): 10 GB of disk, 6 GB of memory
 # make bench-peers          neighbours and Leiden of other Rust crates (bench/README.md); N as above
 # make bench-markers        markers of groups against other tools (bench/README.md); N as above
 # make bench-integration    doublets and batches against other tools (bench/README.md); N as above
+# make bench-zarr           Zarr stores against anndata, dask and zarrs (bench/README.md); N as above
 # make bench-readers        folders of text against scanpy and gunzip (bench/README.md); N as above
+# make bench-remote         a pass over HTTP beside one from the disk (bench/README.md); H5AD and ZARR as there
 # make test-faults          kills, full disks and damaged files for longer: FUZZ_SECONDS, 600 where not set
 # make formats              the table of formats in inst/design/formats.md, from the tests
 # make lint                 formatters, linters and the documentation of the crates, warnings are errors
@@ -32,7 +35,7 @@ OUT ?= demo-output
 N ?= 100000
 BENCH_DIR ?= $(CACHE)/bench
 
-.PHONY: demo demo-python test test-faults formats setup-demo setup-test install test-rust test-r test-python test-anndata test-omicverse bench bench-graph bench-peers bench-markers bench-integration bench-readers lint format document docs-rust docs-python
+.PHONY: demo demo-python test test-faults formats setup-demo setup-test install test-rust test-r test-python test-anndata test-omicverse bench bench-graph bench-10m bench-peers bench-markers bench-integration bench-readers bench-zarr bench-remote lint format document docs-rust docs-python
 
 demo: setup-demo install
 	@mkdir -p "$(OUT)"
@@ -77,16 +80,30 @@ bench-graph:
 	$(CARGO) build --locked --release --example graph -p anndataoom-core --manifest-path $(RUST)
 	python3 bench/graph.py --n-obs $(N) --dir "$(BENCH_DIR)" --target-dir "$(CARGO_TARGET_DIR)"
 
+bench-10m:
+	$(CARGO) build --locked --release --example simulate -p anndataoom-core --manifest-path $(RUST)
+	sh tools/build-python.sh
+	PYTHONPATH=python python3 bench/ten_million.py --python "$(ANNDATAOOM_PYTHON)" --dir "$(BENCH_DIR)" --target-dir "$(CARGO_TARGET_DIR)"
+
 # The other crates are a workspace of their own: nothing else here needs them.
 bench-peers:
 	$(CARGO) build --locked --release --example graph -p anndataoom-core --manifest-path $(RUST)
 	$(CARGO) build --locked --release --manifest-path bench/peers/Cargo.toml
 	python3 bench/peers.py --n-obs $(N) --dir "$(BENCH_DIR)" --target-dir "$(CARGO_TARGET_DIR)" --peers "$(CARGO_TARGET_DIR)/release/peers"
 
+bench-remote: setup-test
+	sh tools/build-python.sh
+	PYTHONPATH=python "$(ANNDATAOOM_PYTHON)" bench/remote.py "$(H5AD)" $(if $(ZARR),--zarr "$(ZARR)")
+
 bench-readers: setup-test
 	$(CARGO) build --locked --release --example simulate -p anndataoom-core --manifest-path $(RUST)
 	sh tools/build-python.sh
 	"$(ANNDATAOOM_PYTHON)" bench/readers.py --n-obs $(N) --dir "$(BENCH_DIR)" --target-dir "$(CARGO_TARGET_DIR)"
+
+bench-zarr: setup-test
+	$(CARGO) build --locked --release --example simulate --example decode_limit -p anndataoom-core --manifest-path $(RUST)
+	sh tools/build-python.sh
+	"$(ANNDATAOOM_PYTHON)" bench/zarr_stores.py --n-obs $(N) --dir "$(BENCH_DIR)" --target-dir "$(CARGO_TARGET_DIR)"
 
 # The Python package: built beside its sources, tested with the environments of setup-test.
 test-python: setup-test

@@ -90,6 +90,6 @@ print.summary_AnnDataOOM <- function(x, ...) {
 
 # Returns the bytes of the file when it was opened, or of all files in a folder.
 stored_size <- function(file) {
-  if (!dir.exists(file$path)) return(file$size)
+  if (is_url(file$path) || !dir.exists(file$path)) return(file$size)
   sum(file.size(list.files(file$path, recursive = TRUE, all.files = TRUE, full.names = TRUE)))
 }

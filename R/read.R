@@ -2,13 +2,17 @@
 #'
 #' Chooses the reader by the content of the file, not by its name: [read_h5ad()], [read_zarr()],
 #' [read_10x_h5()] (10x Genomics, CellBender), [read_h5mu()], [read_h5seurat()], [read_loom()],
-#' [read_10x_mtx()] for folders with a count matrix as text, or [read_text()] for tables.
+#' [read_10x_mtx()] for folders with a count matrix as text, or [read_text()] for tables. A
+#' collection of annbatch, which is a Zarr store or a folder of h5ad files named `dataset_0`,
+#' `dataset_1` and so on, is opened as one object by [AnnDataSet()].
 #'
-#' @param path The file or folder.
+#' @param path The file or folder, or a URL of one: `https://`, `s3://`, `gs://` or `az://`, of which only the bytes that are needed
+#'   are fetched.
 #' @param ... Arguments of the reader: `mod` of an h5mu file, `assay` and `slot` of an h5Seurat file, `genome` of a 10x one,
 #'   `sparse` of a loom file, `prefix` and `to` of a folder, `delimiter`, `transpose` and `to` of a table.
 #' @param mode,external See [read_h5ad()] and [read_zarr()]. `mode = "r+"` is for h5ad and h5mu
 #'   files.
+#' @param storage_options Options of a URL. See [read_h5ad()].
 #' @return An [AnnDataOOM-class].
 #' @details If a file or folder has several modalities, genomes or matrices and none was chosen, the
 #'   error lists them and names the argument. Objects that R saved cannot be streamed: read them
@@ -16,10 +20,11 @@
 #' @export
 #' @examples
 #' read(example_h5ad())
-read <- function(path, ..., mode = "r", external = "refuse") {
+read <- function(path, ..., mode = "r", external = "refuse", storage_options = NULL) {
   check_arguments("read_h5ad", path = path, mode = mode, external = external)
-  path <- path.expand(path)
-  kind <- rs_call(rs_content, path = path)
+  check_path(path, "path")
+  path <- if (is_url(path) || !is.null(storage_options)) place_of(path, storage_options) else path.expand(path)
+  kind <- rs_work("opening", rs_content, path = path)
   if (kind == "h5ad") return(read_h5ad(path, mode, external, ...))
   if (kind == "zarr" && mode == "r") return(read_zarr(path, external, ...))
   if (kind == "h5mu") return(read_one_modality(path, mode, external, ...))
@@ -35,6 +40,7 @@ read <- function(path, ..., mode = "r", external = "refuse") {
   }
   switch(kind,
     "10x_h5" = read_10x_h5(path, ..., external = external),
+    collection = AnnDataSet(path, add_key = NULL, external = external, ...),
     loom = read_loom(path, ..., external = external),
     h5seurat = read_h5seurat(path, ..., external = external),
     table = read_text(path, ...),

@@ -7,20 +7,27 @@
 #' A column of `obs` or `var` that cannot be decoded is left out with a warning that names it.
 #' [write_h5ad()] copies such a column from the file if it can.
 #'
-#' @param path An h5ad file, of any version of anndata from 0.5 on.
-#' @param mode `"r"` to read, `"r+"` to read and save.
+#' @param path An h5ad file, of any version of anndata from 0.5 on, or a URL of one: `https://`,
+#'   `s3://`, `gs://` or `az://`. Of a URL, only the bytes that are needed are fetched.
+#' @param mode `"r"` to read, `"r+"` to read and save. A URL is only read.
 #' @param external Other files that this one may take parts from (external links, external storage,
 #'   virtual datasets): `"refuse"` none, `"same-folder"` those in its folder, `"follow"` any. With
 #'   `"follow"`, a file can show the contents of any path that it names.
+#' @param storage_options Options of a URL: a named list or vector, with the names of the crate
+#'   object_store (`region`, `endpoint`, `skip_signature`, ...). Credentials are options too; by default
+#'   they come from the environment (`AWS_ACCESS_KEY_ID`, ...). For `https://`: `bearer_token`, or
+#'   `username` and `password`. For all: `timeout` (seconds) and `retries`. Secrets stay in this
+#'   process. They are in no message and in nothing that `saveRDS()` keeps; another process takes
+#'   those of its environment.
 #' @return An [AnnDataOOM-class].
 #' @seealso [write_h5ad()], [save_h5ad()], [close()], [relink()]
 #' @export
 #' @examples
 #' adata <- read_h5ad(example_h5ad())
 #' adata
-read_h5ad <- function(path, mode = "r", external = "refuse") {
+read_h5ad <- function(path, mode = "r", external = "refuse", storage_options = NULL) {
   check_arguments("read_h5ad", path = path, mode = mode, external = external)
-  object_of(file_ref(path, mode == "r+", external, format = "hdf5"))
+  object_of(file_ref(path, mode == "r+", external, format = "hdf5", storage_options = storage_options))
 }
 
 # Returns the object in a file, or in a group of it.
@@ -50,6 +57,8 @@ object_of <- function(file) {
     tryCatch(oom_from_file(file, element), anndataoom_error = function(e) {
       # This error says what to do, so that it is raised at once.
       if (inherits(e, "anndataoom_error_external")) stop(e)
+      # A connection that broke says nothing of the file.
+      if (is_url(file$path) && inherits(e, c("anndataoom_error_io", "anndataoom_error_file"))) stop(e)
       reasons[element] <<- conditionMessage(e)
       NULL
     })

@@ -51,6 +51,8 @@ if [ "$what" = test ]; then
   r_there beachmat r-bioc-beachmat
   r_there BiocSingular r-bioc-biocsingular
   r_there Seurat r-cran-seurat
+  # A web server that gives files in ranges.
+  PATH="$PATH:/usr/sbin" have nginx || need nginx-light
 fi
 have python3 || need python3
 if have python3 && ! python3 -c 'import ensurepip, venv' >/dev/null 2>&1; then need python3-venv; fi
@@ -65,7 +67,8 @@ if [ -n "$missing" ]; then
   say "installing:$missing"
   $sudo apt-get update -qq
   # shellcheck disable=SC2086
-  DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends $missing >/dev/null
+  # At run level 1 no server is started by its package.
+  RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends $missing >/dev/null
 fi
 
 if ! sh tools/find-cmake.sh >/dev/null 2>&1; then

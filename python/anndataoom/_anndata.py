@@ -363,6 +363,7 @@ class AnnDataOOM(Slots):
         *,
         as_csc=(),
         as_csr=(),
+        recompress: bool = False,
         convert_strings_to_categoricals: bool = True,
     ) -> None:
         """Writes an h5ad file; it replaces an older file only when it is complete.
@@ -372,13 +373,15 @@ class AnnDataOOM(Slots):
         filename
             The path; by default the file that the object reads from.
         compression
-            None, "gzip" or "lzf", for elements that are not copied; unchanged elements are copied
-            as they are.
+            None, "gzip", "lzf" or "zstd", for elements that are not copied; unchanged elements are
+            copied as they are. Other programs need a plugin to read zstd: h5py `import hdf5plugin`.
         compression_opts
-            Level of gzip.
+            Level of gzip, 0 to 9 (4 by default), or of zstd, 1 to 22 (3).
         as_dense, as_csc, as_csr
             Matrices to write as dense, as compressed columns or as compressed rows: "X",
             "layers/counts", "raw/X".
+        recompress
+            Whether unchanged matrices are compressed anew too, on all threads.
         convert_strings_to_categoricals
             Whether columns of repeated strings become categories.
 
@@ -407,7 +410,7 @@ class AnnDataOOM(Slots):
             compression, compression_opts = compression.name, compression.level
         check(
             "write_h5ad", filename=filename, compression=compression, compression_opts=compression_opts,
-            as_dense=as_dense, as_csc=as_csc, as_csr=as_csr,
+            as_dense=as_dense, as_csc=as_csc, as_csr=as_csr, recompress=recompress,
             convert_strings_to_categoricals=convert_strings_to_categoricals,
         )  # fmt: skip
         if filename is None:
@@ -415,7 +418,10 @@ class AnnDataOOM(Slots):
         if filename is None:
             raise ValueError("filename: expected a path, as this object was not read from a file")
         convert = convert_strings_to_categoricals
-        write_h5ad(self, filename, compression, compression_opts, as_dense, as_csc, as_csr, convert=convert)
+        write_h5ad(
+            self, filename, compression, compression_opts, as_dense, as_csc, as_csr, recompress=recompress,
+            convert=convert,
+        )  # fmt: skip
 
     write = write_h5ad
 

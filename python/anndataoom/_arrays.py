@@ -17,6 +17,7 @@ from ._arithmetic import Arithmetic
 from ._chunks import Chunks
 from ._convert import array_of, from_core, to_core
 from ._index import is_pointwise, pair, positions
+from ._place import mark, open_file
 from ._reductions import Reductions
 from ._settings import settings
 from ._text import printable
@@ -251,6 +252,13 @@ class BackedArray(Reductions, Chunks, Arithmetic):
         path, _, _ = self._m.index_columns(os.fspath(dir))
         return str(path)
 
+    def pack(self, dir) -> str:
+        """Keeps a packed copy in a folder, which all passes read: see `anndataoom.pack`."""
+        check("pack", dir=dir)
+        os.makedirs(dir, exist_ok=True)
+        path, _, _ = self._m.pack(os.fspath(dir))
+        return str(path)
+
     # -- leaving the process ------------------------------------------------------------------------------------------
 
     def __reduce__(self):
@@ -339,17 +347,7 @@ def _state(x: BackedArray):
         return None, None, None, x._m.chain(), from_core(x._m.stored().collect(NO_LIMIT)), "refuse", ""
     path, element = str(where[0]), where[1]
     external, group = ("refuse", "") if x._file is None else (x._file.external, x._file.group)
-    return path, element, os.path.getsize(path), x._m.chain(), None, external, group
-
-
-def open_file(path, size: int | None = None, external: str = "refuse", group: str = "") -> _core.File:
-    """Opens a file for a pickled object."""
-    if not os.path.exists(path):
-        raise FileNotFoundError(f"'{path}' is not there any more: the saved object reads its matrix from it")
-    found = os.path.getsize(path)
-    if size is not None and size != found:
-        raise OSError(f"'{path}' has changed since the object was saved ({size} bytes then, {found} now)")
-    return _core.File(path, False, external, group)
+    return path, element, mark(path, x._file), x._m.chain(), None, external, group
 
 
 def _restore(path, element, size, chain, values, external="refuse", group=""):

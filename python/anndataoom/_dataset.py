@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from . import _core
 from ._anndata import AnnDataOOM
 from ._concat import concat
+from ._place import is_url
 from ._read import read
 from ._read_text import read_10x_mtx
 
@@ -21,7 +22,7 @@ class AnnDataSet(AnnDataOOM):
         Pairs of a name and a file, folder or object, or a mapping of them. Files and folders are of
         any kind that `read` opens; without a name they are named by their path. A folder with
         several count matrices, as GEO has them, gives an object for each, named by the prefix of
-        its files.
+        its files; a collection of annbatch gives an object for each part.
     filename
         File to write the whole to, streamed; the object then reads from it. Without it matrices
         stay where they are.
@@ -131,10 +132,18 @@ def _opened(path: str, name: str | None, external: str) -> dict[str, AnnDataOOM]
     """Reads the file or folder at a path and names the object; a folder with several matrices gives
     an object for each.
     """
+    if is_url(path):
+        last = path.split("?")[0].split("#")[0].rstrip("/").rsplit("/", 1)[-1]
+        return {os.path.splitext(last)[0] if name is None else name: read(path, external=external)}
     prefixes = _core.prefixes(path)
     if prefixes:
         before = "" if name is None else f"{name}_"
         return {f"{before}{prefix.rstrip('_.-')}": read_10x_mtx(path, prefix=prefix) for prefix in prefixes}
+    parts = _core.collection(path)
+    if parts:
+        before = "" if name is None else f"{name}_"
+        called = {f"{before}{part.removesuffix('.h5ad')}": os.path.join(path, part) for part in parts}
+        return {name: read(part, external=external) for name, part in called.items()}
     if name is None:
         name = os.path.basename(os.path.abspath(path))
         name = name if os.path.isdir(path) else os.path.splitext(name)[0]

@@ -9,6 +9,7 @@ from ._anndata import AnnDataOOM
 from ._arguments import check
 from ._arrays import open_matrix
 from ._convert import from_core
+from ._place import named
 from ._read_loom import read_loom
 from ._read_mudata import read_h5mu
 from ._read_seurat import read_h5seurat
@@ -16,7 +17,9 @@ from ._read_text import read_10x_mtx, read_text
 from ._reductions import DEFAULT_CHUNK_SIZE
 
 
-def read(path, backed: str = "r", *, external: str = "refuse", **kwargs) -> AnnDataOOM:
+def read(
+    path, backed: str = "r", *, external: str = "refuse", storage_options: dict | None = None, **kwargs
+) -> AnnDataOOM:
     """Opens a file or a folder, with the reader chosen by its content.
 
     The kinds are h5ad (`read_h5ad`), Zarr (`read_zarr`), h5 of 10x Genomics and CellBender (`read_10x_h5`), h5mu
@@ -26,12 +29,15 @@ def read(path, backed: str = "r", *, external: str = "refuse", **kwargs) -> AnnD
     Parameters
     ----------
     path
-        The file or folder.
+        The file or folder, or a URL of one: `https://`, `s3://`, `gs://` or `az://`, of which only the bytes that are
+        needed are fetched.
     backed
         "r": the file is never written to. "r+": `AnnDataOOM.save` saves changes into it (h5ad and
         h5mu).
     external
         See `read_h5ad`.
+    storage_options
+        Options of a URL. See `read_h5ad`.
     **kwargs
         Arguments of the reader: `mod` of an h5mu file, `assay` and `slot` of an h5Seurat file,
         `genome` of a 10x one, `sparse` of a loom file, `prefix` and `to` of a folder, `delimiter`,
@@ -56,7 +62,8 @@ def read(path, backed: str = "r", *, external: str = "refuse", **kwargs) -> AnnD
     (700, 2000)
     """
     check("read_h5ad", path=path, backed=backed, external=external)
-    kind = _core.content(os.fspath(path))
+    path = named(path, storage_options)
+    kind = _core.content(path)
     if kind == "h5ad":
         return read_h5ad(path, backed, external=external, **kwargs)
     if kind == "zarr" and backed == "r":
@@ -73,6 +80,10 @@ def read(path, backed: str = "r", *, external: str = "refuse", **kwargs) -> AnnD
         return found
     if backed != "r":
         raise ValueError(f"backed: '{os.fspath(path)}' is {KINDS[kind]}, which is not saved into: use \"r\"")
+    if kind == "collection":
+        from ._dataset import AnnDataSet
+
+        return AnnDataSet(path, add_key=None, external=external, **kwargs)
     if kind == "10x_h5":
         return read_10x_h5(path, external=external, **kwargs)
     if kind == "h5seurat":
@@ -88,6 +99,7 @@ def read(path, backed: str = "r", *, external: str = "refuse", **kwargs) -> AnnD
 
 KINDS = {
     "zarr": "a Zarr store",
+    "collection": "a collection of several objects",
     "10x_h5": "a file of 10x Genomics",
     "h5seurat": "an h5Seurat file",
     "10x_mtx": "a count matrix as text",
@@ -101,19 +113,28 @@ REMEDIES = {
 }
 
 
-def read_h5ad(path, backed: str = "r", *, external: str = "refuse", **kwargs) -> AnnDataOOM:
+def read_h5ad(
+    path, backed: str = "r", *, external: str = "refuse", storage_options: dict | None = None, **kwargs
+) -> AnnDataOOM:
     """Opens an h5ad file: reads names and shapes, no values.
 
     Parameters
     ----------
     path
-        The file.
+        The file, or a URL of one: `https://`, `s3://`, `gs://` or `az://`.
     backed
-        "r": the file is never written to. "r+": `AnnDataOOM.save` saves changes into it.
+        "r": the file is never written to. "r+": `AnnDataOOM.save` saves changes into it; not for a
+        URL.
     external
         Other files that this one may take parts from (external links, external storage, virtual
         datasets): "refuse" none, "same-folder" those in its folder, "follow" any. With "follow", a
         file can show the contents of any path that it names.
+    storage_options
+        Options of a URL by name, with the names of the crate object_store (`region`, `endpoint`,
+        `skip_signature`, ...). Credentials are options too; by default they come from the
+        environment (`AWS_ACCESS_KEY_ID`, ...). For `https://`: `bearer_token`, or `username` and
+        `password`. For all: `timeout` (seconds) and `retries`. Secrets stay in this process. They
+        are in no message and in no pickle; another process takes those of its environment.
     **kwargs
         `chunk_size`; `backend` of version 0.1.8 is accepted and ignored.
 
@@ -139,13 +160,16 @@ def read_h5ad(path, backed: str = "r", *, external: str = "refuse", **kwargs) ->
     chunk_size = kwargs.pop("chunk_size", DEFAULT_CHUNK_SIZE)
     backed = "r" if backed is True else backed
     check("read_h5ad", path=path, backed=backed, external=external, chunk_size=chunk_size)
+    path = named(path, storage_options)
     kwargs.pop("backend", None)
     if kwargs:
         raise TypeError(f"read_h5ad() got an unexpected argument '{next(iter(kwargs))}'")
-    return AnnDataOOM(_core.File(os.fspath(path), backed == "r+", external, "", "hdf5"), chunk_size=chunk_size)
+    return AnnDataOOM(_core.File(path, backed == "r+", external, "", "hdf5"), chunk_size=chunk_size)
 
 
-def read_zarr(path, *, external: str = "refuse", chunk_size: int = DEFAULT_CHUNK_SIZE) -> AnnDataOOM:
+def read_zarr(
+    path, *, external: str = "refuse", storage_options: dict | None = None, chunk_size: int = DEFAULT_CHUNK_SIZE
+) -> AnnDataOOM:
     """Opens a Zarr store that anndata wrote: reads names and shapes, no values.
 
     Versions 2 and 3 are read, with and without shards and consolidated metadata, with the codecs zstd, blosc, gzip,
@@ -154,11 +178,14 @@ def read_zarr(path, *, external: str = "refuse", chunk_size: int = DEFAULT_CHUNK
     Parameters
     ----------
     path
-        The folder, or a zip archive of it.
+        The folder, or a zip archive of it; or a URL of one. A server that does not say which files there are
+        (`https://`) serves stores with consolidated metadata.
     external
         Symbolic links out of the folder that are followed: "refuse" none, "same-folder" those into
         the folder of the store, "follow" any. With "follow", a store can show the contents of any
         path that its links name.
+    storage_options
+        Options of a URL. See `read_h5ad`.
     chunk_size
         Rows of a block of `chunked_X`.
 
@@ -182,7 +209,8 @@ def read_zarr(path, *, external: str = "refuse", chunk_size: int = DEFAULT_CHUNK
     (700, 2000)
     """
     check("read_zarr", path=path, external=external, chunk_size=chunk_size)
-    return AnnDataOOM(_core.File(os.fspath(path), False, external, "", "zarr"), chunk_size=chunk_size)
+    path = named(path, storage_options)
+    return AnnDataOOM(_core.File(path, False, external, "", "zarr"), chunk_size=chunk_size)
 
 
 def convert(

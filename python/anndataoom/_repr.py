@@ -10,6 +10,7 @@ from html import escape
 
 from ._arrays import BackedArray, queued
 from ._on_disk import OnDisk
+from ._place import is_url
 from ._reductions import DEFAULT_CHUNK_SIZE
 from ._text import printable
 
@@ -44,8 +45,7 @@ def _storage(adata) -> Iterator[tuple[str, str]]:
     if path is None:
         yield "File", "none, in memory"
     else:
-        size = f"  ({size_text(_bytes(path))} on disk)" if os.path.exists(path) else "  (not there any more)"
-        yield "File", printable(os.path.basename(path)) + size
+        yield "File", printable(_file(adata, path))
     x = adata._X
     if not isinstance(x, BackedArray):
         yield "X", "none" if x is None else "unreadable"
@@ -165,6 +165,16 @@ def html(adata) -> str:
         f"<span class='oom-tag'>out of memory{' · lazy' if chain else ''}</span></div>"
         f"<table>{storage}</table><table>{slots}</table>{steps}</div>"
     )
+
+
+def _file(adata, path) -> str:
+    """A file by its name and size."""
+    if is_url(path):
+        traffic = None if adata._file is None else adata._file.traffic()
+        read = "" if traffic is None else f"  ({size_text(traffic[1])} read in {traffic[0]:,} requests)"
+        return path.split("?")[0].split("#")[0] + read
+    size = f"  ({size_text(_bytes(path))} on disk)" if os.path.exists(path) else "  (not there any more)"
+    return os.path.basename(path) + size
 
 
 def _bytes(path) -> int:

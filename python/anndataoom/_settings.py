@@ -8,7 +8,7 @@ import warnings
 
 from . import _core
 
-_OF_CALLS = ("threads", "memory", "graph_memory", "scratch_limit", "scratch")
+_OF_CALLS = ("threads", "memory", "graph_memory", "scratch_limit", "scratch", "cache", "cache_limit")
 _CHECKED = (*_OF_CALLS, "array_limit")
 
 
@@ -30,9 +30,15 @@ class Settings:
         None is the room on the disk of temporary files less a reserve.
     scratch : int or None
         Most bytes of scratch files for the packed rows of a matrix. The first pass over a
-        compressed sparse matrix then writes its rows there, which takes it about a fifth longer.
-        Later passes read them in a fraction of the time. For counts, as many bytes as the matrix
-        takes in its file are enough. None and 0 turn it off. Results do not depend on it.
+        compressed sparse matrix writes its rows there, which takes it up to a tenth longer. Later
+        passes read them in a fraction of the time. None is as many bytes as the matrix takes in its
+        file, but no more than a third of the free room; 0 turns it off. Results do not depend on
+        it.
+    cache : str or None
+        A folder that keeps parts of files far away (URLs), by their ETag, so that they are fetched
+        once. None turns it off.
+    cache_limit : int
+        Most bytes in that folder. The parts that were not used for longest are removed first.
     array_limit : int
         Largest matrix, in bytes, that numpy may turn into an array without being asked
         (``np.asarray(adata.X)``).
@@ -47,6 +53,8 @@ class Settings:
         self.graph_memory: int | None = None
         self.scratch_limit: int | None = None
         self.scratch: int | None = None
+        self.cache: str | None = None
+        self.cache_limit: int = 10 << 30
         self.array_limit: int = 4 << 30
         self.verbose: bool = True
 

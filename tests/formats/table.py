@@ -56,13 +56,28 @@ tables and texts behind them are read as well as matrices. Elements copied untou
 Stores of version 2 and 3, in folders and zip archives, with consolidated metadata or without, with shards or a file a chunk.
 Every element above that anndata can write into a store is read from there, and every one in a file is written into stores that
 anndata reads (`tests/python/test_zarr.py`), but for records with arrays in them, of which zarr-python knows none. The tables of
-anndata 0.7 are read too.
+anndata 0.7 are read too. A collection of annbatch (encoding type `annbatch-preshuffled`; version 0.1.0 tried), or a folder of
+`dataset_0.h5ad`, `dataset_1.h5ad` and so on, opens as one object of its parts in the order of their numbers.
 
 | codec | read | written |
 |---|---|---|
 | zstd, gzip, none; shards; vlen-utf8 | yes | yes |
 | blosc (blosclz, lz4, lz4hc, snappy, zlib, zstd), zlib, lz4, shuffle, crc32c, transpose, vlen-bytes, big-endian | yes | no |
 | several compressors after one another, shards within shards, bz2, lzma, zfp, delta, pickle, ... | error that names the codec | no |
+
+## Files far away
+
+h5ad files, Zarr stores and zip archives of these are read by URL (`https://`, `http://`, `s3://`, `gs://`, `az://`), from servers
+that give ranges of bytes, with the same values as from the disk (`tests/python/test_remote.py`, `tests/testthat/test-remote.R`).
+Nothing is written there.
+
+| | `https://` | buckets |
+|---|---|---|
+| h5ad, h5mu, 10x h5, loom, h5Seurat, `.zarr.zip` | yes | yes |
+| Zarr with consolidated metadata | yes | yes |
+| Zarr without | error that says how to consolidate them | yes |
+| text files and folders of them | error: download them | error |
+| parts in other files (external links) | error | error |
 
 ## Where anndata moves things
 

@@ -23,6 +23,24 @@ impl Location {
         Location(Arc::new(Place::Url(url.into())))
     }
 
+    /// The place that a user names: a URL where the text begins as one does ("https://..."), else a
+    /// path.
+    pub fn named(place: &Path) -> Location {
+        match place.to_str().filter(|text| is_url(text)) {
+            Some(url) => Location::url(url),
+            None => place.into(),
+        }
+    }
+
+    /// Whether it is far away: no file or folder of this machine.
+    pub fn is_url(&self) -> bool {
+        match &*self.0 {
+            Place::Url(url) => is_url(url),
+            Place::Group(whole, _) => whole.is_url(),
+            Place::Path(_) => false,
+        }
+    }
+
     /// Returns the file or folder on this machine; `None` for a URL. For a group it is the whole
     /// store's.
     pub fn path(&self) -> Option<&Path> {
@@ -46,6 +64,14 @@ impl Location {
             Place::Path(_) | Place::Url(_) => "",
         }
     }
+}
+
+/// Whether a text begins as a URL does: with a name, a colon and two slashes.
+pub(crate) fn is_url(text: &str) -> bool {
+    let Some((scheme, _)) = text.split_once("://") else { return false };
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
+    // A letter alone is a drive.
+    scheme.len() > 1 && scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && scheme.chars().all(plain)
 }
 
 impl fmt::Display for Location {

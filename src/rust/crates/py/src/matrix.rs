@@ -5,7 +5,7 @@ use crate::chunks::Chunks;
 use crate::errors::to_py_err;
 use crate::from_py::from_py;
 use crate::run::{quick, run};
-use crate::store::File;
+use crate::store::{place_to_py, File};
 use crate::to_py::{buffer, to_py};
 use anndataoom_core::chain::{nodes, Description, Parameter, Vector};
 use anndataoom_core::element::Value;
@@ -38,15 +38,17 @@ impl Matrix {
     #[pyo3(signature = (file, element, chain=None))]
     fn open(py: Python<'_>, file: &File, element: &str, chain: Option<Vec<u8>>) -> PyResult<Self> {
         let store = file.0.clone();
-        py.detach(|| {
-            quick(|| {
-                let source = anndataoom_core::matrix::open(&store, element)?;
-                match chain {
-                    Some(bytes) => LazyMatrix::from_bytes(source, &bytes),
-                    None => Ok(LazyMatrix::new(source)),
-                }
-            })
-        })
+        let open = || {
+            let source = anndataoom_core::matrix::open(&store, element)?;
+            match chain {
+                Some(bytes) => LazyMatrix::from_bytes(source, &bytes),
+                None => Ok(LazyMatrix::new(source)),
+            }
+        };
+        match store.traffic() {
+            Some(_) => run(py, |_| open()),
+            None => py.detach(|| quick(open)),
+        }
         .map(Matrix)
     }
 
@@ -81,8 +83,8 @@ impl Matrix {
 
     /// Returns file and element; None for a matrix in memory.
     #[getter]
-    fn location(&self) -> Option<(PathBuf, String)> {
-        self.0.location().map(|l| ((&l.store).into(), l.element))
+    fn location<'py>(&self, py: Python<'py>) -> PyResult<Option<(Bound<'py, PyAny>, String)>> {
+        self.0.location().map(|l| Ok((place_to_py(py, &l.store)?, l.element))).transpose()
     }
 
     #[getter]
@@ -181,6 +183,13 @@ impl Matrix {
     /// whether it was made by this call.
     fn index_columns(&self, py: Python<'_>, dir: PathBuf) -> PyResult<(PathBuf, u64, bool)> {
         let found = run(py, |session| ops::index_columns(&self.0, &dir, session))?;
+        Ok((found.path, found.bytes, found.made))
+    }
+
+    /// Reads packed rows from a copy in a folder from now on. Returns its path, its bytes and whether
+    /// it was made now.
+    fn pack(&self, py: Python<'_>, dir: PathBuf) -> PyResult<(PathBuf, u64, bool)> {
+        let found = run(py, |session| ops::pack(&self.0, &dir, session))?;
         Ok((found.path, found.bytes, found.made))
     }
 

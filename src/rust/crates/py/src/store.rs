@@ -5,10 +5,11 @@ use crate::run::{quick, run};
 use crate::to_py::to_py;
 use anndataoom_core::element::loom::LoomOptions;
 use anndataoom_core::element::{self, Entries, Slots, TenX, Value};
-use anndataoom_core::store::{External, Store};
+use anndataoom_core::store::{named, External, Store};
+use anndataoom_core::{Location, Result};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The path of X, the (key, path) pairs of every slot, and those of raw: X, var and the pairs of
@@ -31,6 +32,38 @@ fn slots_to_py(py: Python<'_>, found: Slots) -> PyResult<Bound<'_, PyDict>> {
     Ok(out)
 }
 
+/// Whether a path is a URL.
+pub(crate) fn is_far(path: &Path) -> bool {
+    Location::named(path).is_url()
+}
+
+impl File {
+    /// Runs something that is short for a file of this machine; for one far away it may be long,
+    /// and is watched.
+    fn quick<T: Send>(&self, py: Python<'_>, work: impl FnOnce() -> Result<T> + Send) -> PyResult<T> {
+        match self.0.traffic() {
+            Some(_) => run(py, |_| work()),
+            None => quick(work),
+        }
+    }
+}
+
+/// A path, or a URL as text.
+pub(crate) fn place_to_py<'py>(py: Python<'py>, location: &Location) -> PyResult<Bound<'py, PyAny>> {
+    let place = PathBuf::from(location);
+    if is_far(&place) {
+        return Ok(place.to_string_lossy().into_owned().into_pyobject(py)?.into_any());
+    }
+    place.into_pyobject(py).map(Bound::into_any)
+}
+
+/// The path or URL by which a store is opened again: of a URL a text without secrets, which stay in
+/// this process.
+#[pyfunction]
+pub(crate) fn place(path: PathBuf, options: Vec<(String, String)>) -> PyResult<String> {
+    quick(|| Ok(named(&path, &options)?.to_string_lossy().into_owned()))
+}
+
 /// An open file. Objects that were made from it keep it open.
 #[pyclass(frozen, weakref)]
 pub(crate) struct File(pub(crate) Arc<Store>);
@@ -48,7 +81,7 @@ impl File {
         format: Option<&str>,
     ) -> PyResult<Self> {
         let open = || {
-            let store = Store::open_as(path, save, External::parse(external)?)?;
+            let store = Store::open_as(&path, save, External::parse(external)?)?;
             format.map_or(Ok(()), |format| store.expect_format(format))?;
             if group.is_empty() {
                 Ok(store)
@@ -56,7 +89,17 @@ impl File {
                 store.within(group)
             }
         };
-        py.detach(|| quick(open)).map(File)
+        match is_far(&path) {
+            true => run(py, |_| open()),
+            false => py.detach(|| quick(open)),
+        }
+        .map(File)
+    }
+
+    /// Requests and bytes of a store far away so far, those sent again, and bytes of the cache on
+    /// this machine; None for a file of this machine.
+    fn traffic(&self) -> Option<(u64, u64, u64, u64)> {
+        self.0.traffic().map(|t| (t.requests, t.bytes, t.retries, t.cached))
     }
 
     /// Returns the group that this object stands for; empty for the whole file.
@@ -66,18 +109,18 @@ impl File {
     }
 
     /// Returns a group of the file as a file of its own.
-    fn within(&self, group: &str) -> PyResult<File> {
-        quick(|| self.0.within(group)).map(File)
+    fn within(&self, py: Python<'_>, group: &str) -> PyResult<File> {
+        self.quick(py, || self.0.within(group)).map(File)
     }
 
     /// Returns the modalities of an h5mu file; None for a file of another kind.
-    fn modalities(&self) -> PyResult<Option<Vec<String>>> {
-        quick(|| element::mudata::modalities(&self.0))
+    fn modalities(&self, py: Python<'_>) -> PyResult<Option<Vec<String>>> {
+        self.quick(py, || element::mudata::modalities(&self.0))
     }
 
     /// Returns the path of the group of a modality.
-    fn modality(&self, name: Option<&str>) -> PyResult<String> {
-        quick(|| element::mudata::modality(&self.0, name))
+    fn modality(&self, py: Python<'_>, name: Option<&str>) -> PyResult<String> {
+        self.quick(py, || element::mudata::modality(&self.0, name))
     }
 
     /// Returns the columns of the whole file's `axis` ("obs" or "var") for the entries of a
@@ -123,22 +166,28 @@ impl File {
         self.0.can_save()
     }
 
+    /// A path; a URL is text, as paths take two slashes for one.
     #[getter]
-    fn path(&self) -> PathBuf {
-        self.0.location().into()
+    fn path<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        place_to_py(py, self.0.location())
+    }
+
+    /// The state that a store far away was opened in; None for a file of this machine.
+    fn mark(&self) -> Option<(u64, u64)> {
+        self.0.mark()
     }
 
     fn bytes(&self) -> u64 {
         self.0.bytes()
     }
 
-    fn exists(&self, path: &str) -> PyResult<bool> {
-        quick(|| Ok(self.0.exists(path)))
+    fn exists(&self, py: Python<'_>, path: &str) -> PyResult<bool> {
+        self.quick(py, || Ok(self.0.exists(path)))
     }
 
     /// Returns the elements of an h5ad file.
-    fn tree(&self) -> PyResult<Tree> {
-        let tree = quick(|| element::tree(&self.0))?;
+    fn tree(&self, py: Python<'_>) -> PyResult<Tree> {
+        let tree = self.quick(py, || element::tree(&self.0))?;
         Ok((tree.x, tree.slots, tree.raw.map(|r| (r.x, r.var, r.varm))))
     }
 
@@ -152,13 +201,13 @@ impl File {
         Ok((element, to_py(py, Value::DataFrame(obs))?, to_py(py, Value::DataFrame(var))?))
     }
 
-    fn keys(&self, path: &str) -> PyResult<Vec<String>> {
-        quick(|| self.0.keys(path))
+    fn keys(&self, py: Python<'_>, path: &str) -> PyResult<Vec<String>> {
+        self.quick(py, || self.0.keys(path))
     }
 
     /// Returns encoding, shape and dtype of an element.
-    fn describe(&self, path: &str) -> PyResult<(String, Vec<usize>, Option<String>)> {
-        quick(|| element::describe(&self.0, path)).map(|d| (d.encoding, d.shape, d.dtype))
+    fn describe(&self, py: Python<'_>, path: &str) -> PyResult<(String, Vec<usize>, Option<String>)> {
+        self.quick(py, || element::describe(&self.0, path)).map(|d| (d.encoding, d.shape, d.dtype))
     }
 
     #[pyo3(signature = (path, rows=None, columns=None))]
@@ -174,8 +223,8 @@ impl File {
         to_py(py, value)
     }
 
-    fn column_names(&self, path: &str) -> PyResult<Vec<String>> {
-        quick(|| element::column_names(&self.0, path))
+    fn column_names(&self, py: Python<'_>, path: &str) -> PyResult<Vec<String>> {
+        self.quick(py, || element::column_names(&self.0, path))
     }
 
     fn read_index<'py>(&self, py: Python<'py>, path: &str) -> PyResult<(Option<String>, Bound<'py, PyAny>)> {

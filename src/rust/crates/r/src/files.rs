@@ -1,5 +1,6 @@
 //! Opening of files, and reading of their elements.
 
+use crate::args::Args;
 use crate::handles::StoreHandle;
 use crate::reply::{clean, reply, Notes};
 use crate::run::run;
@@ -8,8 +9,8 @@ use anndataoom_core::element::loom::LoomOptions;
 use anndataoom_core::element::{self, Layer, Slots};
 use anndataoom_core::error::printable;
 use anndataoom_core::session::Session;
-use anndataoom_core::store::{External, Store};
-use anndataoom_core::{Error, Result};
+use anndataoom_core::store::{named, External, Store};
+use anndataoom_core::{Error, Location, Result};
 use extendr_api::prelude::*;
 use std::sync::Arc;
 
@@ -21,16 +22,57 @@ fn rs_open(args: Robj) -> Robj {
     reply(args, |a, _| {
         let save = a.get("save").and_then(|s| s.as_bool()) == Some(true);
         let external = External::parse(a.opt_str("external")?.unwrap_or("refuse"))?;
-        let store = Store::open_as(a.str("path")?, save, external)?;
-        a.opt_str("format")?.map_or(Ok(()), |format| store.expect_format(format))?;
-        let path: Robj = store.location().to_string().into();
-        let store = match a.opt_str("group")? {
-            Some(group) => store.within(group)?,
-            None => store,
+        let (place, format, group) = (a.str("path")?, a.opt_str("format")?, a.opt_str("group")?);
+        let open = || {
+            let whole = Store::open_as(place, save, external)?;
+            format.map_or(Ok(()), |format| whole.expect_format(format))?;
+            let store = group.map_or_else(|| Ok(whole.clone()), |group| whole.within(group))?;
+            Ok((whole, store))
+        };
+        let (whole, store) = match is_url(place) {
+            true => run(a, |_| open())?,
+            false => open()?,
+        };
+        let path: Robj = whole.location().to_string().into();
+        let (mark, size): (Robj, Robj) = match whole.mark() {
+            Some((bytes, state)) => (format!("{bytes} {state:016x}").into(), (bytes as f64).into()),
+            None => (().into(), ().into()),
         };
         let pointer: Robj = ExternalPtr::new(StoreHandle(store)).into();
-        list_of(["path", "pointer"].into_iter(), vec![path, pointer])
+        list_of(["path", "pointer", "mark", "size"].into_iter(), vec![path, pointer, mark, size])
     })
+}
+
+fn is_url(place: &str) -> bool {
+    Location::named(place.as_ref()).is_url()
+}
+
+/// `path`, `names` and `values` of options: the text by which a URL is opened again, without the
+/// secrets, which stay in this process.
+#[extendr]
+fn rs_place(args: Robj) -> Robj {
+    reply(args, |a, _| {
+        let names = a.opt_strings("names")?.unwrap_or_default();
+        let options: Vec<(String, String)> =
+            names.into_iter().zip(a.opt_strings("values")?.unwrap_or_default()).collect();
+        Ok(named(a.str("path")?.as_ref(), &options)?.to_string_lossy().into_owned().into())
+    })
+}
+
+/// Runs something that is short for a file of this machine; for one far away it may be long, and is
+/// watched.
+fn watched<T: Send>(a: &Args, store: &Arc<Store>, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    match store.traffic() {
+        Some(_) => run(a, |_| work()),
+        None => work(),
+    }
+}
+
+/// Whether an error says that nobody knows what a store far away holds, rather than what is wrong
+/// with it.
+fn is_unknown(store: &Store, error: &Error) -> bool {
+    store.traffic().is_some()
+        && matches!(error, Error::Io { .. } | Error::File { .. } | Error::Cancelled | Error::OutOfMemory { .. })
 }
 
 /// Lists the elements of a file by slot, without their values: `X`, each mapping, and `raw` if it
@@ -39,7 +81,7 @@ fn rs_open(args: Robj) -> Robj {
 fn rs_tree(args: Robj) -> Robj {
     reply(args, |a, _| {
         let store = a.store()?;
-        let tree = element::tree(&store)?;
+        let tree = watched(a, &store, || element::tree(&store))?;
         let mut names = vec!["X"];
         let mut values: Vec<Robj> = vec![tree.x.map_or_else(|| ().into(), Robj::from)];
         for (slot, entries) in &tree.slots {
@@ -63,6 +105,7 @@ fn members(store: &Arc<Store>, entries: &element::Entries) -> Result<Robj> {
         .map(|(_, path)| {
             let (encoding, shape) = match element::describe(store, path) {
                 Ok(d) => (d.encoding, d.shape),
+                Err(e) if is_unknown(store, &e) => return Err(e),
                 Err(e) => (format!("unreadable ({})", e.class()), Vec::new()),
             };
             let shape: Vec<f64> = shape.into_iter().map(|n| n as f64).collect();
@@ -91,7 +134,11 @@ fn rs_read_10x(args: Robj) -> Robj {
 /// Returns the names of the modalities of an h5mu file, `NULL` for other files; argument `store`.
 #[extendr]
 fn rs_modalities(args: Robj) -> Robj {
-    reply(args, |a, _| Ok(element::mudata::modalities(&a.store()?)?.map_or_else(|| ().into(), Robj::from)))
+    reply(args, |a, _| {
+        let store = a.store()?;
+        let found = watched(a, &store, || element::mudata::modalities(&store))?;
+        Ok(found.map_or_else(|| ().into(), Robj::from))
+    })
 }
 
 /// Returns the path of the group of a modality; arguments `store`, `mod` (optional when there is
@@ -213,11 +260,18 @@ fn rs_read_frame(args: Robj) -> Robj {
         let (names, index, columns) = run(a, |session| {
             let names = element::column_names(&store, path)?;
             let index = element::read_index(&store, path)?;
+            let mut unknown = None;
             let columns: Vec<Result<element::Value>> = names
                 .iter()
                 .map(|name| {
                     session.monitor.check()?;
-                    let value = element::read_column(&store, path, name)?;
+                    let value = match element::read_column(&store, path, name) {
+                        Err(e) if is_unknown(&store, &e) => {
+                            unknown.get_or_insert(e.clone());
+                            return Err(e);
+                        }
+                        value => value?,
+                    };
                     match (value.len(), index.1.len()) {
                         (Some(found), Some(n)) if found == n => Ok(value),
                         (found, n) => Err(Error::Format {
@@ -230,6 +284,7 @@ fn rs_read_frame(args: Robj) -> Robj {
                 })
                 .collect();
             session.monitor.check()?;
+            unknown.map_or(Ok(()), Err)?;
             Ok((names, index, columns))
         })?;
         let (mut good, mut values, mut bad, mut reasons): (Vec<&str>, Vec<Robj>, Vec<&str>, Vec<Robj>) =
@@ -257,6 +312,7 @@ fn rs_read_frame(args: Robj) -> Robj {
 extendr_module! {
     mod files;
     fn rs_open;
+    fn rs_place;
     fn rs_tree;
     fn rs_read_10x;
     fn rs_modalities;

@@ -42,7 +42,16 @@ fn rs_read_text(args: Robj) -> Robj {
 /// Returns the kind of a file or folder, such as "h5ad"; argument `path`.
 #[extendr]
 fn rs_content(args: Robj) -> Robj {
-    reply(args, |a, _| Ok(text::content(a.str("path")?)?.name().into()))
+    reply(args, |a, _| {
+        let path = a.str("path")?;
+        run(a, |_| Ok(text::content(path)?.name())).map(Robj::from)
+    })
+}
+
+/// Returns the names of the parts of a collection; argument `path`.
+#[extendr]
+fn rs_collection(args: Robj) -> Robj {
+    reply(args, |a, _| Ok(text::collection(a.str("path")?)?.into()))
 }
 
 /// Returns the prefixes of the files of several matrices in a folder, none when no prefix is
@@ -57,5 +66,6 @@ extendr_module! {
     fn rs_read_10x_mtx;
     fn rs_read_text;
     fn rs_content;
+    fn rs_collection;
     fn rs_prefixes;
 }

@@ -16,8 +16,10 @@ use super::{
 use crate::element::DType;
 use crate::error::{Error, Result};
 use crate::memory;
-use crate::session::{guard, Allowance, Keeping, Space};
+use crate::session::{guard, Allowance, Keeping, Session, Space};
+use crate::store::Traffic;
 use std::ops::Range;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -65,8 +67,17 @@ impl Source for CscSource {
         self.parts.packed_state(keeping, scratch)
     }
 
+    fn pack(&self, path: &Path, session: &Session) -> Result<Option<(u64, bool)>> {
+        let kept = self.parts.pack(path, session)?;
+        Ok(Some((kept.bytes, kept.made)))
+    }
+
     fn reads(&self) -> Reads {
         self.parts.reads()
+    }
+
+    fn traffic(&self) -> Option<Traffic> {
+        self.parts.store.traffic()
     }
 
     fn pass_bytes(&self, _: &Rows, columns: Option<&ColumnMap>) -> u64 {
@@ -117,7 +128,7 @@ impl Source for CscSource {
         let (indices, data) = (shared(&self.parts.indices), shared(&self.parts.data));
         let cuts = || memory::exactly(groups.len() + 1, cuts(indptr, &groups), COLUMNS);
         let packed = self.parts.packed(allowed, matches!(read, Rows::All), cuts)?;
-        let from = Places { indices, data, packed };
+        let from = Places { indices, data, packed, ascends: true };
         let n_groups = groups.len();
         Ok(Box::new(CscPass {
             parts: &self.parts,
@@ -208,6 +219,12 @@ struct CscPass<'a> {
     scratch: OnceLock<Result<Scratch>>,
 }
 
+impl Drop for CscPass<'_> {
+    fn drop(&mut self) {
+        self.parts.forget_ahead();
+    }
+}
+
 impl CscPass<'_> {
     fn lock(&self) -> MutexGuard<'_, Progress> {
         // A poisoned lock cannot occur: nothing that can panic runs while it is held.
@@ -283,6 +300,9 @@ impl CscPass<'_> {
                 Some(run) if run.end == values.start => run.end = values.end,
                 _ => runs.push(values),
             }
+        }
+        if self.parts.is_far() && self.from.packed.is_none() {
+            self.parts.fetch_ahead(&runs, None)?;
         }
         self.parts.read(&runs, sum, &self.from, &mut decoded)?;
         let n_rows = self.parts.shape.0;

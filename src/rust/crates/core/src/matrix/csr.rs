@@ -12,9 +12,14 @@ use super::{
 use crate::element::DType;
 use crate::error::Result;
 use crate::memory;
-use crate::session::{Allowance, Keeping, Space};
+use crate::session::{Allowance, Keeping, Session, Space};
+use crate::store::Traffic;
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
+
+/// Entries decoded before they are packed, so that they are still in the cache.
+const STEP: u64 = 1 << 16;
 
 /// A `csr_matrix` element.
 #[derive(Debug)]
@@ -23,6 +28,7 @@ pub(super) struct CsrSource {
 }
 
 impl CsrSource {
+    /// Makes the source of these parts, whose `indptr` is of rows.
     pub(super) fn new(parts: SparseParts) -> Self {
         CsrSource { parts }
     }
@@ -61,8 +67,17 @@ impl Source for CsrSource {
         self.parts.packed_state(keeping, scratch)
     }
 
+    fn pack(&self, path: &Path, session: &Session) -> Result<Option<(u64, bool)>> {
+        let kept = self.parts.pack(path, session)?;
+        Ok(Some((kept.bytes, kept.made)))
+    }
+
     fn reads(&self) -> Reads {
         self.parts.reads()
+    }
+
+    fn traffic(&self) -> Option<Traffic> {
+        self.parts.store.traffic()
     }
 
     fn pass_bytes(&self, rows: &Rows, _: Option<&ColumnMap>) -> u64 {
@@ -94,7 +109,7 @@ impl Source for CsrSource {
         let (indices, data) = (shared(&self.parts.indices), shared(&self.parts.data));
         let cuts = || memory::exactly(blocks.len() + 1, cuts(indptr, &blocks), "blocks of rows");
         let packed = self.parts.packed(allowed, matches!(rows, Rows::All), cuts)?;
-        let from = Places { indices, data, packed };
+        let from = Places { indices, data, packed, ascends: ascending };
         Ok(Box::new(CsrPass { parts: &self.parts, rows, columns, blocks, from }))
     }
 }
@@ -107,12 +122,13 @@ struct CsrPass<'a> {
     from: Places,
 }
 
-/// First value of each run of rows or columns, and the number of all.
+/// Returns the first value of each run of rows or columns, and the number of all values.
 pub(super) fn cuts<'a>(indptr: &'a [u64], runs: &'a [Range<usize>]) -> impl Iterator<Item = u64> + 'a {
     runs.iter().map(|run| indptr[run.start]).chain(indptr.last().copied())
 }
 
 impl CsrPass<'_> {
+    /// Reads a block of values of type `T`.
     fn read_as<T: Packable>(&self, block: usize) -> Result<Block> {
         let (range, indptr) = (self.blocks[block].clone(), &self.parts.indptr);
         let wanted = Wanted::new(&self.rows, &range)?;
@@ -152,15 +168,42 @@ impl Pass for CsrPass<'_> {
         values as usize * (4 + self.parts.data.dtype().size())
     }
 
+    fn stored(&self, block: usize) -> usize {
+        if !self.parts.is_far() || self.from.packed.is_some() {
+            return 0;
+        }
+        let value = 4 + self.parts.data.dtype().size();
+        self.parts.stored_bytes((self.cost(block) / value) as u64)
+    }
+
+    fn ahead(&self, block: usize) -> Result<()> {
+        let wanted = Wanted::new(&self.rows, &self.blocks[block])?;
+        let indptr = &self.parts.indptr;
+        let runs: Vec<Range<u64>> = wanted.runs().iter().map(|r| indptr[r.start]..indptr[r.end]).collect();
+        // The chunk that two blocks share was fetched with the first of them.
+        let before = block.checked_sub(1).filter(|_| self.from.ascends).and_then(|block| {
+            let (range, rows) = (&self.blocks[block], &self.rows);
+            let last = |i: usize| indptr[rows.at(i) + 1];
+            range.clone().rev().find(|&i| last(i) > indptr[rows.at(i)]).map(|i| last(i) - 1)
+        });
+        self.parts.fetch_ahead(&runs, before)
+    }
+
     fn read(&self, block: usize) -> Result<Block> {
         with_plain!(self.parts.data.dtype(), T => self.read_as::<T>(block))
     }
 }
 
-/// Reads value ranges of both datasets; used for rows and, by the CSC source, for columns.
+impl Drop for CsrPass<'_> {
+    fn drop(&mut self) {
+        self.parts.forget_ahead();
+    }
+}
+
+/// The reading of value ranges of both datasets, for rows (CSR) and for columns (CSC).
 impl SparseParts {
-    /// Appends the values in `runs` (ascending, `sum` of them) to `out`: packed ones where there are some, else those of the
-    /// file, which it leaves packed where the pass does.
+    /// Appends the values in `runs` (ascending, `sum` of them) to `out`. Packed entries are used
+    /// where there are some; the others are read from the file, and packed if the pass does so.
     pub(super) fn read<T: Packable>(
         &self,
         runs: &[Range<u64>],
@@ -168,7 +211,7 @@ impl SparseParts {
         from: &Places,
         out: &mut Decoded<T>,
     ) -> Result<()> {
-        // Blocks are nearly alike: room for the largest serves them all.
+        // Blocks are nearly alike in size, so memory for the largest serves them all.
         let room = if sum > BLOCK_VALUES / 2 { sum.max(BLOCK_VALUES) } else { sum };
         super::disk::reserve(&mut out.indices, room, || self.element.clone())?;
         super::disk::reserve(&mut out.data, room, || self.element.clone())?;
@@ -184,19 +227,34 @@ impl SparseParts {
                 if left.is_empty() {
                     break;
                 }
-                let of_file = left.start..reader.missing(&left);
-                let before = out.indices.len();
-                self.append(&of_file, &mut cursors, out)?;
-                if *fills {
-                    reader.fill(&of_file, &out.indices[before..], &out.data[before..])?;
+                let (first, end) = (left.start, reader.missing(&left));
+                if !fills {
+                    self.append(&(first..end), &mut cursors, out)?;
+                    left.start = end;
                 }
-                left.start = of_file.end;
+                let before = out.indices.len();
+                // A far store delivers the chunks of a block together.
+                let step = if self.store.location().path().is_some() { self.step() } else { u64::MAX };
+                while left.start < end {
+                    let step = left.start..(left.start / step + 1).saturating_mul(step).min(end);
+                    self.append(&step, &mut cursors, out)?;
+                    reader.fill(&(first..step.end), &out.indices[before..], &out.data[before..])?;
+                    left.start = step.end;
+                }
             }
         }
         Ok(())
     }
 
-    /// Appends the values in a run as the file has them.
+    /// Returns the number of entries of a step: whole chunks, so few that they are still in the
+    /// processor's caches when they are packed.
+    pub(super) fn step(&self) -> u64 {
+        let chunk = [&self.indices, &self.data].map(|array| if array.is_contiguous() { 1 } else { array.chunk()[0] });
+        let chunk = chunk[0].max(chunk[1]);
+        chunk.saturating_mul((STEP / chunk).max(1))
+    }
+
+    /// Appends the values of a run, read from the file.
     fn append<T: Plain>(
         &self,
         run: &Range<u64>,
@@ -204,7 +262,8 @@ impl SparseParts {
         out: &mut Decoded<T>,
     ) -> Result<()> {
         match self.indices.dtype() {
-            // The same bytes; a negative index becomes one past any column and is found when rows are checked.
+            // The bytes are the same; a negative index becomes one past any column, and is found
+            // when rows are checked.
             DType::I32 | DType::U32 => self.indices.append(run.clone(), indices, &mut out.indices)?,
             other => with_plain!(other, S => {
                 let mut piece: Vec<S> = Vec::new();
@@ -218,11 +277,14 @@ impl SparseParts {
     }
 }
 
-/// Where a pass over compressed values reads them.
+/// The sources of the values of a pass over a compressed matrix.
 pub(super) struct Places {
-    /// Decoded chunks that its blocks share.
+    /// Decoded chunks of the indices that blocks share.
     pub(super) indices: Shared,
+    /// Decoded chunks of the values that blocks share.
     pub(super) data: Shared,
-    /// Packed rows, where they are read or left.
+    /// Packed rows that the pass reads or fills.
     pub(super) packed: Option<packed::Pass>,
+    /// Whether blocks that share a chunk follow each other.
+    pub(super) ascends: bool,
 }

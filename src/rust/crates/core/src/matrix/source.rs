@@ -3,9 +3,11 @@
 use super::{Block, ColumnMap};
 use crate::element::DType;
 use crate::error::Result;
-use crate::session::{Allowance, Keeping, Space};
+use crate::session::{Allowance, Keeping, Session, Space};
+use crate::store::Traffic;
 use crate::vector::Vector;
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 
 /// The layout of a stored matrix.
@@ -121,9 +123,25 @@ pub trait Source: Send + Sync + std::fmt::Debug {
         super::PackedState::None
     }
 
+    /// Reads the packed rows from the file at `path` from now on, which is made where there is none
+    /// that fits. Returns its bytes and whether it was made; `None` for a matrix that cannot be
+    /// packed.
+    ///
+    /// # Errors
+    /// The errors of reading the matrix and of writing the file.
+    fn pack(&self, path: &Path, session: &Session) -> Result<Option<(u64, bool)>> {
+        let _ = (path, session);
+        Ok(None)
+    }
+
     /// Returns the counts of the reads so far.
     fn reads(&self) -> Reads {
         Reads::default()
+    }
+
+    /// Returns the requests and bytes of its store so far; `None` unless the store is far.
+    fn traffic(&self) -> Option<Traffic> {
+        None
     }
 
     /// Returns the stored bytes, in whole chunks, that a pass over `rows` and `columns` (all where
@@ -163,6 +181,21 @@ pub trait Pass: Send + Sync {
     /// Returns the approximate bytes of the decoded block, which bound the number of blocks in
     /// flight.
     fn cost(&self, block: usize) -> usize;
+
+    /// Returns the approximate stored bytes of the block if they are in a far store, else 0.
+    fn stored(&self, block: usize) -> usize {
+        let _ = block;
+        0
+    }
+
+    /// Prefetches the stored bytes of a block in a far store, for a later [`Pass::read`].
+    ///
+    /// # Errors
+    /// Errors of fetching them.
+    fn ahead(&self, block: usize) -> Result<()> {
+        let _ = block;
+        Ok(())
+    }
 
     /// Reads block `block`. Its positions are `Positions::Range(blocks()[block])`, its values are
     /// in the stored dtype.

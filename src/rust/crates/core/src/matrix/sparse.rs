@@ -8,6 +8,7 @@ use super::{Location, Reads, Rows, Stamp};
 use crate::element::{DType, SparseFormat};
 use crate::error::{Error, Result};
 use crate::memory;
+use crate::session::{guard, Monitor, STACK};
 use crate::store::{Node, State, Store};
 use std::ops::{Range, RangeInclusive};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -108,6 +109,55 @@ impl SparseParts {
         let State { bytes, modified, inode } = self.store.state()?;
         let offsets = *self.checksum.get_or_init(|| hash_words(&self.indptr));
         Some(Stamp { bytes, modified, inode, offsets })
+    }
+
+    /// Returns whether the matrix is in a far store.
+    pub(super) fn is_far(&self) -> bool {
+        self.data.is_far()
+    }
+
+    /// Returns the approximate stored bytes of `values` values and their indices.
+    pub(super) fn stored_bytes(&self, values: u64) -> usize {
+        self.indices.stored_bytes(values) + self.data.stored_bytes(values)
+    }
+
+    /// Fetches the stored bytes of values in `runs` (ascending), of both arrays at a time, but the
+    /// chunks up to that with the value `before`.
+    ///
+    /// # Errors
+    /// Errors of finding and of fetching them.
+    pub(super) fn fetch_ahead(&self, runs: &[Range<u64>], before: Option<u64>) -> Result<()> {
+        let fetch = |dataset: &RawDataset| {
+            let len = if dataset.is_contiguous() { 1 } else { dataset.chunk()[0] };
+            let mut next = before.map_or(0, |value| value / len + 1);
+            let mut chunks = Vec::new();
+            for run in runs.iter().filter(|run| !run.is_empty() && !dataset.is_contiguous()) {
+                let (first, last) = (next.max(run.start / len), (run.end - 1) / len);
+                chunks.extend(first..=last);
+                next = next.max(last + 1);
+            }
+            dataset.fetch_ahead(chunks.into_iter(), runs)
+        };
+        let monitor = Monitor::of_thread();
+        std::thread::scope(|scope| {
+            let indices = || match &monitor {
+                Some(monitor) => monitor.during(|| guard(|| fetch(&self.indices))),
+                None => guard(|| fetch(&self.indices)),
+            };
+            let other = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, indices);
+            let data = fetch(&self.data);
+            let indices = match other {
+                Ok(other) => other.join().unwrap_or_else(|_| Err(Error::Internal("a thread ended early".to_owned()))),
+                Err(_) => fetch(&self.indices),
+            };
+            data.and(indices)
+        })
+    }
+
+    /// Drops prefetched bytes that were not read.
+    pub(super) fn forget_ahead(&self) {
+        self.indices.forget_ahead();
+        self.data.forget_ahead();
     }
 
     /// Holds packed rows, in place of those held before.

@@ -8,8 +8,10 @@ use crate::chain::{Description, LazyMatrix};
 use crate::error::Result;
 use crate::matrix::{Layout, PackedState, PackedTrouble, Rows};
 use crate::session::Session;
+use crate::store::Traffic;
 use crate::stream::{keeps_columns, scratch, Needs};
 use std::fmt;
+use std::path::PathBuf;
 
 /// The place that a pass reads its values from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,7 +85,12 @@ pub fn explain(x: &LazyMatrix, call: impl Fn(&Description) -> String, session: &
         let share = 100.0 * nnz as f64 / (stored.0 as f64 * stored.1 as f64).max(1.0);
         format!(", {} values ({share:.1} %)", big(nnz))
     });
-    let place = if x.location().is_none() { "in memory".into() } else { bytes(source.disk_bytes()) + " on disk" };
+    let traffic = source.traffic();
+    let place = match (x.location(), traffic) {
+        (None, _) => "in memory".into(),
+        (_, Some(_)) => format!("at most {} far away", bytes(source.disk_bytes())),
+        (_, None) => bytes(source.disk_bytes()) + " on disk",
+    };
     facts.push((
         "stored",
         format!(
@@ -94,6 +101,11 @@ pub fn explain(x: &LazyMatrix, call: impl Fn(&Description) -> String, session: &
             source.dtype()
         ),
     ));
+    if let Some(Traffic { requests, retries, bytes: came, cached }) = traffic {
+        let again = if retries > 0 { format!(", {} of them sent again", big(retries)) } else { String::new() };
+        let kept = if cached > 0 { format!("; {} of the cache on this machine", bytes(cached)) } else { String::new() };
+        facts.push(("far away", format!("{} requests so far{again}, {} fetched{kept}", big(requests), bytes(came))));
+    }
     facts.extend(x.queued().iter().enumerate().map(|(i, q)| ("queued", format!("{}. {}", i + 1, q.line(&call)))));
     facts.push((
         "a pass",
@@ -217,18 +229,23 @@ pub fn explain(x: &LazyMatrix, call: impl Fn(&Description) -> String, session: &
 
 /// Returns a sentence about packed rows; `None` where there is nothing to tell.
 fn packed_fact(packed: &PackedState, all_rows: bool) -> Option<String> {
+    let file = |path: &Option<PathBuf>| match path {
+        Some(path) => format!("'{}'", path.display()),
+        None => "a scratch file".to_owned(),
+    };
     match packed {
         PackedState::None => None,
         PackedState::Planned(limit) => all_rows.then(|| {
             let most = bytes(*limit);
             format!(
-                "the first pass leaves its rows in a scratch file of at most {most}, read in a fraction of the time"
+                "the first pass leaves its rows in a scratch file of at most {most}: up to a tenth longer, and a quarter of \
+                 the time for those after it"
             )
         }),
-        PackedState::Kept { kept, all, bytes: n, trouble: None } if kept == all => {
-            Some(format!("all rows, {} in a scratch file, read in a fraction of the time", bytes(*n)))
+        PackedState::Kept { kept, all, bytes: n, path, trouble: None } if kept == all => {
+            Some(format!("all rows, {} in {}, read in a quarter of the time", bytes(*n), file(path)))
         }
-        PackedState::Kept { kept, all, bytes: n, trouble } => {
+        PackedState::Kept { kept, all, bytes: n, path, trouble } => {
             let why = match trouble {
                 None => "; the next pass leaves the rest".to_owned(),
                 Some(PackedTrouble::Limit(limit)) => {
@@ -239,7 +256,7 @@ fn packed_fact(packed: &PackedState, all_rows: bool) -> Option<String> {
                 Some(PackedTrouble::Damaged) => ": not all were as they were written".to_owned(),
             };
             let share = 100.0 * *kept as f64 / (*all).max(1) as f64;
-            Some(format!("{share:.0} % of the rows, {} in a scratch file, the rest from the file{why}", bytes(*n)))
+            Some(format!("{share:.0} % of the rows, {} in {}, the rest from the file{why}", bytes(*n), file(path)))
         }
     }
 }

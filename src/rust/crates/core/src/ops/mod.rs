@@ -24,6 +24,7 @@ mod markers;
 mod mean_var;
 mod moments;
 mod normalize;
+mod pack;
 mod pca;
 mod pearson;
 mod product;
@@ -49,7 +50,9 @@ pub use markers::{rank_genes_groups, Correction, MarkerOptions, Ranked, RankedGr
 pub use mean_var::mean_var;
 pub use moments::{Axis, MeanVar};
 pub use normalize::{log1p, normalize_total, scale, NormalizeOptions, Normalized, ScaleOptions, Scaled};
+pub use pack::pack;
 pub(crate) use pca::leading_eigenpairs;
+use pca::pca_by_lanczos;
 pub use pca::{n_components, pca, pca_into, MaskVar, Pca, PcaOptions, MAX_EXACT, N_COMPS};
 pub use pearson::{normalize_pearson_residuals, PearsonOptions, PearsonSettings};
 pub use product::{times, transposed_times};

@@ -101,6 +101,11 @@ pub(crate) trait ChunkedArray: Send + Sync + Debug {
     /// [`Error::Io`](crate::Error::Io) when the system refuses to read them; errors of `take`.
     fn fetch(&self, extents: &[Extent], take: &mut Take<'_>) -> Result<()>;
 
+    /// Returns whether the array is in a remote store, where each request takes long.
+    fn is_far(&self) -> bool {
+        false
+    }
+
     /// Fills `out` with the bytes of `object` from byte `at` on.
     ///
     /// # Errors

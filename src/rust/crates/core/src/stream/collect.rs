@@ -7,6 +7,7 @@ use crate::element::Data;
 use crate::error::{Error, Result};
 use crate::memory;
 use crate::session::Session;
+use crate::with_data;
 
 /// The name, in errors, of a matrix in memory.
 const COLLECTED: &str = "a matrix in memory";
@@ -75,6 +76,12 @@ pub fn collect_in(x: &LazyMatrix, session: &Session, room: &Room) -> Result<crat
     }
     if x.is_sparse() {
         let (mut indptr, mut indices, mut data) = (vec![0u64], Vec::new(), Data::empty(x.dtype()));
+        if let Some(values) = known {
+            memory::reserve(&mut indices, values as usize, COLLECTED)?;
+            data.reserve(values as usize, COLLECTED)?;
+            memory::large_pages(indices.spare_capacity_mut());
+            with_data!(&mut data, v => memory::large_pages(v.spare_capacity_mut()));
+        }
         map_fold(x, Order::Matrix, session, Ok, |block| {
             let Storage::Csr { indptr: p, indices: i, data: d } = block.storage else {
                 return Err(Error::Internal("a sparse chain gave a dense block".to_owned()));
@@ -99,6 +106,7 @@ pub fn collect_in(x: &LazyMatrix, session: &Session, room: &Room) -> Result<crat
     } else {
         let mut data = Data::empty(x.dtype());
         data.reserve(memory::count(&[n, m], COLLECTED)?, COLLECTED)?;
+        with_data!(&mut data, v => memory::large_pages(v.spare_capacity_mut()));
         map_fold(x, Order::Matrix, session, Ok, |block| {
             let Storage::Dense(d) = block.storage else {
                 return Err(Error::Internal("a dense chain gave a sparse block".to_owned()));

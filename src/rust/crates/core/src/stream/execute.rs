@@ -1,6 +1,7 @@
 //! Runs a pass: worker threads read, transform and map blocks; the calling thread takes the results
 //! in block order.
 
+use super::ahead::Ahead;
 use super::needs::Needs;
 use super::Order;
 use crate::chain::LazyMatrix;
@@ -165,9 +166,18 @@ impl<'a> Opened<'a> {
         let rows = pass.blocks()[blocks.clone()].iter().map(|r| r.len() as u64).sum();
         session.monitor.begin(rows);
 
+        let ahead = Ahead::of(pass, &blocks, session);
         let work = |b: usize| -> Result<S> {
             session.monitor.check()?;
-            let mut block = pass.read(b)?;
+            let mut block = match &ahead {
+                None => pass.read(b)?,
+                Some(ahead) => {
+                    ahead.wait(b)?;
+                    let block = pass.read(b)?;
+                    ahead.read();
+                    block
+                }
+            };
             if let Some(cache) = &self.filling {
                 cache.keep(b, &block)?;
             }
@@ -190,17 +200,23 @@ impl<'a> Opened<'a> {
         let flight = session.lease(PASS, 0, wanted)?;
         let window = (flight.bytes() / (3 * widest)).clamp(1, blocks_at_once);
         let threads = session.threads.min(window).min(blocks.len());
-        if threads <= 1 {
+        if threads <= 1 && ahead.is_none() {
             return blocks.clone().try_for_each(|b| fold(guard(|| work(b))?));
         }
 
         let queue = Queue::new(blocks.clone(), window);
         std::thread::scope(|scope| {
+            let _fetching = ahead.as_ref().map(|ahead| {
+                ahead.start(scope);
+                StopAhead(ahead)
+            });
             let stop = StopOnDrop(&queue);
             let task = || {
-                while let Some(b) = queue.claim() {
-                    queue.put(b, guard(|| work(b)));
-                }
+                session.monitor.during(|| {
+                    while let Some(b) = queue.claim() {
+                        queue.put(b, guard(|| work(b)));
+                    }
+                });
             };
             // The system may refuse to start some threads. If it starts none, the calling thread
             // does the work.
@@ -282,6 +298,15 @@ impl<S> Queue<S> {
             }
             state = self.changed.wait(state).unwrap_or_else(std::sync::PoisonError::into_inner);
         }
+    }
+}
+
+/// Ends what fetches ahead however the folding ends.
+struct StopAhead<'a, 'p>(&'a Ahead<'p>);
+
+impl Drop for StopAhead<'_, '_> {
+    fn drop(&mut self) {
+        self.0.stop();
     }
 }
 

@@ -23,6 +23,7 @@
 //! # }
 //! ```
 
+mod ahead;
 mod blocks;
 mod collect;
 mod columns;

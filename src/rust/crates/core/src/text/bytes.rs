@@ -41,6 +41,10 @@ struct Text {
 
 impl Text {
     fn open(path: &Path) -> Result<Text> {
+        if Location::named(path).is_url() {
+            let message = "is far away, and texts are read from this machine alone: download it".to_owned();
+            return Err(Error::File { path: Location::named(path), message });
+        }
         let file = File::open(path).map_err(|e| Error::io(path, "open", &e))?;
         let mut text =
             Text { path: path.to_owned(), file, stored: vec![0; STORED], at: 0..0, inflater: None, between: false };

@@ -1,10 +1,12 @@
 //! Detection of the kind of a file or folder by its content; its name is not considered.
 
 use super::bytes::first;
+use super::collection::{collection, says_so};
 use super::layout::{find, has_matrix, listed, listing};
 use crate::element::{is_10x, loom, mudata, seurat};
 use crate::error::{Error, Result};
-use crate::store::{is_store, is_zarr, External, Store};
+use crate::location::Location;
+use crate::store::{is_store, is_zarr, named, External, Store};
 use std::path::Path;
 
 /// A kind of file or folder, by the reader that opens it.
@@ -13,6 +15,8 @@ use std::path::Path;
 pub enum Content {
     H5ad,
     Zarr,
+    /// Several objects in one folder (`collection`).
+    Collection,
     TenXH5,
     H5mu,
     H5Seurat,
@@ -30,6 +34,7 @@ impl Content {
         match self {
             Content::H5ad => "h5ad",
             Content::Zarr => "zarr",
+            Content::Collection => "collection",
             Content::TenXH5 => "10x_h5",
             Content::H5mu => "h5mu",
             Content::H5Seurat => "h5seurat",
@@ -53,6 +58,11 @@ const R: [&[u8]; 6] = [b"X\n\0\0", b"A\n2\n", b"A\n3\n", b"RDX", b"RDA", b"B\n"]
 /// several matrices.
 pub fn content(path: impl AsRef<Path>) -> Result<Content> {
     let path = path.as_ref();
+    // One that is not here has a store in it, or is nothing that is read.
+    let place = named(path, &[])?;
+    if Location::named(&place).is_url() {
+        return in_store(&place);
+    }
     let other = |message: &str| Err(Error::File { path: path.into(), message: message.to_owned() });
     if path.is_dir() {
         if !has_matrix(path) && is_zarr(path)? {
@@ -60,6 +70,7 @@ pub fn content(path: impl AsRef<Path>) -> Result<Content> {
         }
         return match find(path, None) {
             Ok(_) => Ok(Content::TenXMtx),
+            Err(Error::File { .. }) if !collection(path)?.is_empty() => Ok(Content::Collection),
             // A folder without a matrix; if it holds HDF5 files, the error names them.
             Err(e @ Error::File { .. }) => Err(in_folder(path)?.unwrap_or(e)),
             Err(e) => Err(e),
@@ -110,9 +121,12 @@ fn in_folder(folder: &Path) -> Result<Option<Error>> {
 fn in_store(path: &Path) -> Result<Content> {
     let store = Store::open_as(path, false, External::Refuse)?;
     let has = |element: &str| store.exists(element);
-    let zarr = is_zarr(path)?;
+    let zarr = store.format() == "zarr";
+    store.hand_on();
     let anndata = if zarr { Content::Zarr } else { Content::H5ad };
-    Ok(if mudata::modalities(&store)?.is_some() {
+    Ok(if zarr && says_so(&store)? {
+        Content::Collection
+    } else if mudata::modalities(&store)?.is_some() {
         Content::H5mu
     } else if has("obs") && has("var") {
         anndata

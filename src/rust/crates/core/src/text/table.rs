@@ -63,7 +63,7 @@ pub(super) struct Found {
 pub(super) fn scan(path: &Path, options: &TextOptions, session: &Session) -> Result<Found> {
     let longest = session.memory.max(64 << 20) / 4;
     let mut delimiter = None;
-    let (mut header, mut comment): (Option<Vec<String>>, Option<String>) = (None, None);
+    let (mut header, mut comment): (Option<(u64, Vec<String>)>, Option<String>) = (None, None);
     let mut layout: Option<(u64, bool, usize)> = None;
     let (mut rows, mut n_rows, mut taken) = (Strings::new(), 0_usize, 0);
     each_up_to(path, longest, &session.monitor, |number, line| {
@@ -85,7 +85,7 @@ pub(super) fn scan(path: &Path, options: &TextOptions, session: &Session) -> Res
             let all = all.ok_or_else(|| line_error(path, number, "a closing quote", shown(line.as_bytes())))?;
             // The first column may hold names, so the last field decides.
             if header.is_none() && all.last().is_some_and(|f| f.trim().parse::<f64>().is_err()) {
-                header = Some(all);
+                header = Some((number, all));
                 return Ok(());
             }
             let is_name = all.first().is_some_and(|f| f.trim().parse::<f64>().is_err());
@@ -124,21 +124,21 @@ pub(super) fn scan(path: &Path, options: &TextOptions, session: &Session) -> Res
     Ok(Found { table, rows, columns })
 }
 
-/// Returns the names of `n` columns: those of the first line, without the title of a column of
+/// Returns the names of `n` columns: those of the line `header`, without the title of a column of
 /// names, or else those of the last comment.
 fn column_names(
     path: &Path,
-    header: Option<Vec<String>>,
+    header: Option<(u64, Vec<String>)>,
     comment: Option<String>,
     n: usize,
 ) -> Result<Option<Vec<String>>> {
-    if let Some(mut names) = header {
+    if let Some((line, mut names)) = header {
         if names.len() == n + 1 {
             names.remove(0);
         }
         if names.len() != n {
             let expected = format!("{n} names of columns, as there are values in the line below");
-            return Err(line_error(path, 1, expected, format!("{} of them", names.len())));
+            return Err(line_error(path, line, expected, format!("{} of them", names.len())));
         }
         return Ok(Some(names));
     }

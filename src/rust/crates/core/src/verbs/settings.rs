@@ -26,7 +26,19 @@ pub static SETTINGS: &[Param] = &[
         "scratch",
         Kind::Whole(0, 1 << 50),
         Preset::Nothing,
-        "Most bytes of the packed rows of a matrix; none are left without it.",
+        "Most bytes of the packed rows of a matrix; as many as it takes in its file without it.",
+    ),
+    param(
+        "cache",
+        Kind::Path,
+        Preset::Nothing,
+        "The folder that keeps parts of files far away; none are kept without it.",
+    ),
+    param(
+        "cache_limit",
+        Kind::Whole(1 << 20, 1 << 50),
+        Preset::Whole(10 << 30),
+        "Most bytes of files far away in that folder.",
     ),
     param(
         "array_limit",
@@ -48,6 +60,7 @@ pub fn setting(name: &str, given: &Given) -> Result<Option<usize>> {
     let param = param.ok_or_else(|| Error::Internal(format!("there is no setting '{name}'")))?;
     match (param.kind.accept(given), given) {
         (Some(Given::Whole(i)), _) => Ok(usize::try_from(i).ok()),
+        (Some(Given::Text(_)), _) => Ok(None),
         (_, Given::Nothing) if param.optional() => Ok(None),
         _ => Err(Error::Argument {
             verb: crate::error::SETTINGS,
@@ -71,11 +84,17 @@ pub fn call(session: &Session, given: impl Fn(&str) -> Given) -> Result<Session>
     if memory != Given::Nothing {
         call.memory = setting("memory", &memory)?.unwrap_or(call.memory);
     }
+    // The cache belongs to the process: a call that says nothing of it leaves it as it is.
+    let most = given("cache_limit");
+    if most != Given::Nothing {
+        let (cache, most) = (given("cache"), setting("cache_limit", &most)?);
+        setting("cache", &cache)?;
+        let folder = if let Given::Text(folder) = &cache { Some(std::path::Path::new(folder)) } else { None };
+        crate::store::set_cache(folder, most.map(|bytes| bytes as u64))?;
+    }
     call.graph_memory = setting("graph_memory", &given("graph_memory"))?;
     let limit = setting("scratch_limit", &given("scratch_limit"))?;
     call.scratch = call.scratch.limited(limit.map(|bytes| bytes as u64));
-    if let Some(bytes) = setting("scratch", &given("scratch"))? {
-        call.packed = Some(bytes as u64);
-    }
+    call.packed = setting("scratch", &given("scratch"))?.map(|bytes| bytes as u64);
     Ok(call)
 }

@@ -11,7 +11,7 @@ use crate::element::DType;
 use crate::error::Result;
 use crate::memory;
 use crate::session::Allowance;
-use crate::store::Node;
+use crate::store::{Node, Traffic};
 use std::fmt::Debug;
 use std::marker::PhantomData;
 use std::ops::{Range, RangeInclusive};
@@ -31,6 +31,9 @@ pub(super) trait Orientation: Debug + Send + Sync + Sized {
     /// Returns the grid in which the dataset is decoded; `None` where its rows are contiguous and
     /// read without one.
     fn grid(values: &RawDataset, cells_and_genes: (usize, usize)) -> Result<Option<Grid>>;
+
+    /// Returns the number of the chunk that a tile of the grid is.
+    fn number(source: &DenseSource<Self>, grid: &Grid, band: usize, piece: usize) -> u64;
 
     /// Decodes one tile of the grid.
     fn decode(source: &DenseSource<Self>, grid: &Grid, band: usize, piece: usize) -> Result<Vec<u8>>;
@@ -129,6 +132,10 @@ impl<O: Orientation> Source for DenseSource<O> {
         self.values.reads()
     }
 
+    fn traffic(&self) -> Option<Traffic> {
+        self.values.traffic()
+    }
+
     fn pass<'a>(
         &'a self,
         rows: Rows,
@@ -154,6 +161,12 @@ impl<O: Orientation> Source for DenseSource<O> {
             pass.shared = Shared::new(bands, grid.across as u64, allowed.memory);
         }
         Ok(Box::new(pass))
+    }
+}
+
+impl<O> Drop for DensePass<'_, O> {
+    fn drop(&mut self) {
+        self.source.values.forget_ahead();
     }
 }
 
@@ -260,6 +273,39 @@ impl<O: Orientation> Pass for DensePass<'_, O> {
 
     fn cost(&self, block: usize) -> usize {
         self.blocks[block].len() * self.n_out() * self.source.values.dtype().size()
+    }
+
+    fn stored(&self, block: usize) -> usize {
+        if !self.source.values.is_far() {
+            return 0;
+        }
+        self.source.values.stored_bytes((self.blocks[block].len() * self.source.shape.1) as u64)
+    }
+
+    fn ahead(&self, block: usize) -> Result<()> {
+        let (source, range) = (self.source, &self.blocks[block]);
+        let m = source.shape.1 as u64;
+        let Some(grid) = self.source.grid.filter(|_| !source.values.is_contiguous()) else {
+            // Whole rows as they lie; others are read piece by piece.
+            if source.grid.is_some() || self.columns.is_some() {
+                return Ok(());
+            }
+            let wanted = Wanted::new(&self.rows, range)?;
+            let runs: Vec<_> = wanted.runs().iter().map(|r| r.start as u64 * m..r.end as u64 * m).collect();
+            return source.values.fetch_ahead(std::iter::empty(), &runs);
+        };
+        let mut bands: Vec<u64> = self.bands(range, grid.height as u64).into_iter().flatten().collect();
+        bands.sort_unstable();
+        bands.dedup();
+        // The band in which two blocks meet came with the first of them.
+        let shared = |band: u64| self.shared.contains(band * grid.across as u64);
+        if block > 0 && bands.first().is_some_and(|&band| shared(band)) {
+            bands.remove(0);
+        }
+        let pieces = || (0..grid.across).filter(|&piece| self.genes(&grid, piece).is_some());
+        let number = |band: u64, piece: usize| O::number(source, &grid, band as usize, piece);
+        let chunks = bands.iter().flat_map(|&band| pieces().map(move |piece| number(band, piece)));
+        source.values.fetch_ahead(chunks, &[])
     }
 
     fn read(&self, block: usize) -> Result<Block> {

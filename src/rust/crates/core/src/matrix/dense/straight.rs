@@ -26,6 +26,10 @@ impl Orientation for Straight {
         Ok(Some(Grid { height, width, across: n_genes.div_ceil(width), bytes: values.chunk_bytes()? }))
     }
 
+    fn number(_: &DenseSource<Self>, grid: &Grid, band: usize, piece: usize) -> u64 {
+        (band * grid.across + piece) as u64
+    }
+
     fn decode(source: &DenseSource<Self>, grid: &Grid, band: usize, piece: usize) -> Result<Vec<u8>> {
         source.values.decode((band * grid.across + piece) as u64, grid.bytes)
     }

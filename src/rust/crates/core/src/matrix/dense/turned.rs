@@ -34,6 +34,10 @@ impl Orientation for Turned {
         Ok(Some(Grid { height, width, across: n_genes.div_ceil(width), bytes }))
     }
 
+    fn number(source: &DenseSource<Self>, grid: &Grid, band: usize, piece: usize) -> u64 {
+        (piece * source.shape.0.div_ceil(grid.height) + band) as u64
+    }
+
     fn decode(source: &DenseSource<Self>, grid: &Grid, band: usize, piece: usize) -> Result<Vec<u8>> {
         let ((n_cells, n_genes), values) = (source.shape, &source.values);
         if !values.is_contiguous() {

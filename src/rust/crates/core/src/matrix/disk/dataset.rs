@@ -1,10 +1,12 @@
 //! A stored array of numbers: its shape, dtype and chunks.
 
+use super::ahead::Ahead;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::matrix::Reads;
-use crate::store::array::{Access, ChunkedArray, Meta};
-use crate::store::Node;
+use crate::store::array::{Access, ChunkedArray, Extent, Meta, Take};
+use crate::store::{Node, Traffic};
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
@@ -16,6 +18,8 @@ pub(crate) struct RawDataset {
     pub(super) array: Arc<dyn ChunkedArray>,
     /// Chunks decoded so far.
     pub(super) decoded: AtomicU64,
+    /// Stored bytes that came before they were asked for.
+    ahead: Ahead,
 }
 
 impl RawDataset {
@@ -30,7 +34,7 @@ impl RawDataset {
         if rank != 1 && rank != 2 {
             return Err(node.format("1 or 2 dimensions", rank.to_string()));
         }
-        Ok(RawDataset { node: node.clone(), array: node.array()?, decoded: AtomicU64::new(0) })
+        Ok(RawDataset { node: node.clone(), array: node.array()?, decoded: AtomicU64::new(0), ahead: Ahead::default() })
     }
 
     /// Returns the description of the array in its store.
@@ -75,6 +79,80 @@ impl RawDataset {
     /// Returns whether values are stored in the other byte order.
     pub(crate) fn is_swapped(&self) -> bool {
         self.meta().number.swapped
+    }
+
+    /// Returns whether the array is in a far store.
+    pub(crate) fn is_far(&self) -> bool {
+        self.array.is_far()
+    }
+
+    /// Returns the requests and bytes of its store so far; `None` unless the store is far.
+    pub(crate) fn traffic(&self) -> Option<Traffic> {
+        self.node.store().traffic()
+    }
+
+    /// Returns the approximate stored bytes of `values` values.
+    pub(crate) fn stored_bytes(&self, values: u64) -> usize {
+        let all = self.shape().iter().fold(1_u64, |n, &e| n.saturating_mul(e)).max(1);
+        (self.disk_bytes() as f64 * (values as f64 / all as f64)) as usize
+    }
+
+    /// Prefetches stored bytes, many at a time: of `chunks`, by their numbers, or for a contiguous
+    /// array of the values in `runs`.
+    ///
+    /// # Errors
+    /// Errors of locating and of fetching them.
+    pub(crate) fn fetch_ahead(&self, chunks: impl Iterator<Item = u64>, runs: &[Range<u64>]) -> Result<()> {
+        let mut extents = Vec::new();
+        match &self.meta().access {
+            Access::Chunks(_) => {
+                for chunk in chunks {
+                    let found = self.array.locate(chunk)?;
+                    extents.extend(found.filter(|extent| !self.ahead.has(extent)));
+                }
+            }
+            Access::Run(Some(run)) => {
+                let size = self.dtype().size() as u64;
+                let part = |values: &Range<u64>| Extent {
+                    at: run.at.saturating_add(values.start * size),
+                    size: (values.end - values.start) * size,
+                    ..*run
+                };
+                extents.extend(runs.iter().filter(|values| !values.is_empty()).map(part));
+            }
+            Access::Run(None) | Access::Boxes => {}
+        }
+        if extents.is_empty() {
+            return Ok(());
+        }
+        self.array.fetch(&extents, &mut |i, bytes| self.ahead.put(&extents[i], bytes))
+    }
+
+    /// Drops prefetched bytes that were not requested.
+    pub(crate) fn forget_ahead(&self) {
+        self.ahead.clear();
+    }
+
+    /// Fetches extents and passes each to `take` (see [`ChunkedArray::fetch`]). Prefetched ones are
+    /// not fetched again.
+    pub(super) fn fetch(&self, extents: &[Extent], take: &mut Take<'_>) -> Result<()> {
+        if !self.is_far() || self.ahead.is_empty() {
+            return self.array.fetch(extents, take);
+        }
+        let (mut left, mut places) = (Vec::new(), Vec::new());
+        for (i, extent) in extents.iter().enumerate() {
+            match self.ahead.take(extent) {
+                Some(bytes) => take(i, bytes.as_deref())?,
+                None => {
+                    left.push(*extent);
+                    places.push(i);
+                }
+            }
+        }
+        match left.is_empty() {
+            true => Ok(()),
+            false => self.array.fetch(&left, &mut |i, bytes| take(places[i], bytes)),
+        }
     }
 
     /// Returns whether the array is contiguous: one run of bytes without chunks.

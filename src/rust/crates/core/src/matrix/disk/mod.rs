@@ -2,6 +2,7 @@
 //! are then fetched and decoded on the calling thread. Chunks that the store cannot locate are read
 //! by the store itself, with the same result.
 
+mod ahead;
 mod dataset;
 mod read;
 mod scratch;

@@ -78,6 +78,15 @@ impl RawDataset {
         let run = if let Access::Run(run) = self.meta().access { run } else { None };
         let offset = first.checked_mul(self.dtype().size() as u64);
         match run.and_then(|run| Some((run.object, run.at.checked_add(offset?)?))) {
+            Some((object, at)) if self.is_far() => {
+                let extent = Extent { object, at, size: out.len() as u64, mask: 0 };
+                self.fetch(&[extent], &mut |_, bytes| {
+                    let whole = bytes.filter(|bytes| bytes.len() == out.len());
+                    let bytes = whole.ok_or_else(|| self.bad("all bytes of its values", "fewer"))?;
+                    out.copy_from_slice(bytes);
+                    Ok(())
+                })
+            }
             Some((object, at)) => self.array.read(object, at, out),
             None => {
                 self.fill(out);
@@ -122,7 +131,7 @@ impl RawDataset {
                 number += 1;
                 continue;
             }
-            if pipeline.is_empty() && extents.iter().all(|e| e.size == bytes as u64) {
+            if pipeline.is_empty() && !self.is_far() && extents.iter().all(|e| e.size == bytes as u64) {
                 self.copy_chunks(&extents, bytes, out)?;
             } else {
                 self.decode_chunks(pipeline, number, &extents, values, out)?;
@@ -162,7 +171,7 @@ impl RawDataset {
         out.reserve(values * extents.len());
         let room = &mut out.spare_capacity_mut()[..values * extents.len()];
         let mut decoded = vec![false; extents.len()];
-        self.array.fetch(extents, &mut |i, stored| {
+        self.fetch(extents, &mut |i, stored| {
             let room = &mut room[i * values..(i + 1) * values];
             decoded[i] = true;
             let Some(stored) = stored else {
@@ -202,7 +211,7 @@ impl RawDataset {
         work: &mut dyn FnMut(Option<&[u8]>) -> Result<()>,
     ) -> Result<()> {
         self.check_size(&extent, number)?;
-        self.array.fetch(&[extent], &mut |_, stored| work(stored))
+        self.fetch(&[extent], &mut |_, stored| work(stored))
     }
 
     /// Makes the error for damaged data in a chunk.

@@ -1,4 +1,4 @@
-//! Packed entries of one state of a matrix: where they lie, and whether they are still what was written.
+//! Packed entries of one state of a matrix: their places, and the checks that they are unchanged.
 
 use super::coder::{self, Packable, Place};
 use super::Trouble;
@@ -6,49 +6,70 @@ use crate::error::{Error, Result};
 use crate::matrix::disk::Scratch;
 use crate::memory;
 use crate::session::{Space, Yields};
+use crate::store::positioned::read_exact;
 use std::cell::RefCell;
+use std::fs::File;
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{OnceLock, PoisonError, RwLock};
 
-/// Entries that are packed together at most: their bytes stay in the second-level cache.
-const ENTRIES: u64 = 1 << 16;
-/// Bytes that are filled up to a multiple of this: whole pages are written in half the time.
+/// Entries that are packed together at most, so that their bytes stay in the second-level cache.
+pub(super) const ENTRIES: u64 = 1 << 16;
+/// Bytes to a multiple of which pieces are padded: whole pages are written in half the time.
 const PAGE: usize = 4096;
 
 const PACKED: &str = "packed rows";
 
-/// The entries of the vectors of a compressed matrix by their positions, in pieces of at most [`ENTRIES`], each there or not:
-/// who finds one missing reads the file. Made by one process; others may read what they inherit.
+/// The entries of the vectors of a compressed matrix by their positions, in pieces of at most
+/// [`ENTRIES`]. Each piece is kept or missing; a missing one is read from the matrix's file. Only
+/// the process that made them adds pieces; forked processes may read.
 #[derive(Debug)]
 pub(in crate::matrix) struct Packed {
-    /// First entry of each piece, and the number of all.
+    /// First entry of each piece, then the number of entries.
     starts: Vec<u64>,
     pieces: Vec<OnceLock<Piece>>,
     kept: AtomicUsize,
     bytes: AtomicU64,
     limit: u64,
     process: u32,
-    /// Gone when the bytes were given up.
-    file: RwLock<Option<Scratch>>,
-    /// Why pieces are missing.
+    /// `None` once the bytes were given up.
+    file: RwLock<Option<Bytes>>,
+    /// The reason why pieces are missing.
     trouble: OnceLock<Trouble>,
 }
 
+/// The file that has the bytes.
 #[derive(Debug)]
-struct Piece {
+enum Bytes {
+    /// A scratch file of the session.
+    Scratch(Scratch),
+    /// A file that outlives the session, and its path.
+    Kept(File, PathBuf),
+}
+
+/// The place and checksum of a piece.
+#[derive(Debug)]
+pub(super) struct Piece {
     at: u64,
     size: usize,
     checksum: u64,
     damaged: AtomicBool,
 }
 
+impl Piece {
+    pub(super) fn new(at: u64, size: usize, checksum: u64) -> Self {
+        Piece { at, size, checksum, damaged: AtomicBool::new(false) }
+    }
+}
+
 thread_local! {
     static BYTES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A checksum against damage, of four interleaved streams, so that it takes no time beside unpacking.
-fn checksum(bytes: &[u8]) -> u64 {
+/// Returns a checksum against damage, of four interleaved streams, so that it takes no time beside
+/// unpacking.
+pub(super) fn checksum(bytes: &[u8]) -> u64 {
     let (rows, rest) = bytes.as_chunks::<32>();
     let step = |h: u64, word: u64| (h ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
     let add = |sums: &mut [u64; 4], row: &[u8; 32]| {
@@ -64,22 +85,35 @@ fn checksum(bytes: &[u8]) -> u64 {
     sums.into_iter().fold(0, step)
 }
 
+/// Grows a buffer to at least `n` bytes; only new bytes are initialised.
+fn room(bytes: &mut Vec<u8>, n: usize) -> Result<()> {
+    memory::lengthen(bytes, n, 0, PACKED)
+}
+
+/// Returns the first entry of each piece, then the number of entries. No piece crosses one of
+/// `cuts`, which ascend.
+pub(super) fn starts(cuts: &[u64]) -> Result<Vec<u64>> {
+    let number = cuts.windows(2).map(|cut| (cut[1] - cut[0]).div_ceil(ENTRIES)).sum::<u64>() as usize;
+    let mut starts = memory::room(number + 1, PACKED)?;
+    for cut in cuts.windows(2) {
+        starts.extend((cut[0]..cut[1]).step_by(ENTRIES as usize));
+    }
+    starts.extend(cuts.last());
+    Ok(starts)
+}
+
 impl Packed {
-    /// Room for the entries of a matrix, of which nothing is there yet. `cuts` are the positions at which those who read all
-    /// of it begin to read, and the number of entries: a piece never reaches over one. They may take `limit` bytes.
+    /// Makes packed rows of which all pieces are missing. `cuts` are the positions at which a pass
+    /// over all entries begins to read a block, and the number of entries; no piece crosses one.
+    /// Pieces may take `limit` bytes in all.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`].
     pub(in crate::matrix) fn new(cuts: &[u64], limit: u64, space: &Space) -> Result<Self> {
-        let number = cuts.windows(2).map(|cut| (cut[1] - cut[0]).div_ceil(ENTRIES)).sum::<u64>() as usize;
-        let mut starts = memory::room(number + 1, PACKED)?;
-        for cut in cuts.windows(2) {
-            starts.extend((cut[0]..cut[1]).step_by(ENTRIES as usize));
-        }
-        starts.extend(cuts.last());
-        let pieces = memory::collected((0..number).map(|_| OnceLock::new()), PACKED)?;
+        let starts = starts(cuts)?;
+        let pieces = memory::collected((1..starts.len()).map(|_| OnceLock::new()), PACKED)?;
         let (file, trouble) = match Scratch::yielding(space) {
-            Ok(file) => (Some(file), OnceLock::new()),
+            Ok(file) => (Some(Bytes::Scratch(file)), OnceLock::new()),
             Err(e) => (None, Trouble::Scratch(e.to_string()).into()),
         };
         Ok(Packed {
@@ -94,39 +128,75 @@ impl Packed {
         })
     }
 
-    /// Pieces that are there, and all.
+    /// Makes packed rows whose pieces are all in a file that outlives the session.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub(super) fn kept(
+        starts: Vec<u64>,
+        pieces: impl ExactSizeIterator<Item = Piece>,
+        file: File,
+        path: &Path,
+    ) -> Result<Self> {
+        let pieces: Vec<_> = memory::collected(pieces.map(OnceLock::from), PACKED)?;
+        let bytes = pieces.iter().filter_map(OnceLock::get).map(|piece| piece.size as u64).sum();
+        Ok(Packed {
+            starts,
+            kept: AtomicUsize::new(pieces.len()),
+            pieces,
+            bytes: AtomicU64::new(bytes),
+            limit: 0,
+            process: std::process::id(),
+            file: RwLock::new(Some(Bytes::Kept(file, path.to_owned()))),
+            trouble: OnceLock::new(),
+        })
+    }
+
+    /// Returns the path of the file if it outlives the session; `None` for a scratch file.
+    pub(in crate::matrix) fn path(&self) -> Option<PathBuf> {
+        match self.file.read().unwrap_or_else(PoisonError::into_inner).as_ref() {
+            Some(Bytes::Kept(_, path)) => Some(path.clone()),
+            _ => None,
+        }
+    }
+
+    /// Returns the number of pieces that are kept, and the number of all pieces.
     pub(in crate::matrix) fn pieces(&self) -> (usize, usize) {
         (self.kept.load(Ordering::Relaxed), self.pieces.len())
     }
 
-    /// Bytes they take.
+    /// Returns the bytes of the pieces that are kept.
     pub(in crate::matrix) fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Why not all are there.
+    /// Returns the reason why pieces are missing.
     pub(in crate::matrix) fn trouble(&self) -> Option<&Trouble> {
         self.trouble.get()
     }
 
+    /// Records the first reason why pieces are missing.
     fn set_trouble(&self, trouble: Trouble) {
         let _ = self.trouble.set(trouble);
     }
 
-    /// The piece that holds an entry.
+    /// Returns the piece that holds an entry.
     fn piece_of(&self, entry: u64) -> usize {
         self.starts.partition_point(|&start| start <= entry).saturating_sub(1)
     }
 
+    /// Returns whether a piece is kept and undamaged.
     fn is_kept(&self, piece: usize) -> bool {
         let found = self.pieces.get(piece).and_then(OnceLock::get);
         found.is_some_and(|piece| !piece.damaged.load(Ordering::Relaxed))
     }
 
-    /// Keeps the pieces that `range` covers and that are not there yet: its columns and values as they lie in the matrix.
+    /// Packs and keeps the missing pieces within `range`, whose columns and values are given in the
+    /// order of the matrix.
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`] for a buffer; where bytes have no room, they are missing and no error.
+    /// [`Error::OutOfMemory`] for a buffer. Without space for a piece, it stays missing; this is no
+    /// error.
     fn fill<T: Packable>(&self, range: &Range<u64>, columns: &[u32], values: &[T], bytes: &mut Vec<u8>) -> Result<()> {
         if self.trouble.get().is_some() || self.process != std::process::id() {
             return Ok(());
@@ -150,53 +220,59 @@ impl Packed {
         Ok(())
     }
 
-    /// Whether there was room for one more.
+    /// Packs a piece and keeps it. Returns whether there was space.
     fn keep<T: Packable>(&self, number: usize, columns: &[u32], values: &[T], bytes: &mut Vec<u8>) -> Result<bool> {
-        bytes.clear();
-        memory::reserve(bytes, coder::most_bytes(values.len()) + PAGE, PACKED)?;
-        coder::pack(columns, values, bytes);
-        bytes.resize(bytes.len().next_multiple_of(PAGE), 0);
-        let size = bytes.len() as u64;
-        if self.bytes.fetch_add(size, Ordering::Relaxed) + size > self.limit {
-            self.bytes.fetch_sub(size, Ordering::Relaxed);
+        room(bytes, coder::most_bytes::<T>(values.len()) + PAGE)?;
+        let used = coder::pack(columns, values, bytes);
+        let size = used.next_multiple_of(PAGE);
+        bytes[used..size].fill(0);
+        let bytes = &bytes[..size];
+        if self.bytes.fetch_add(size as u64, Ordering::Relaxed) + size as u64 > self.limit {
+            self.bytes.fetch_sub(size as u64, Ordering::Relaxed);
             self.set_trouble(Trouble::Limit(self.limit));
             return Ok(false);
         }
         let file = self.file.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(file) = file.as_ref() else { return Ok(false) };
+        let Some(Bytes::Scratch(file)) = file.as_ref() else { return Ok(false) };
         match file.append(bytes) {
             Ok(at) => {
-                let piece = Piece { at, size: bytes.len(), checksum: checksum(bytes), damaged: AtomicBool::new(false) };
+                let piece = Piece::new(at, size, checksum(bytes));
                 if self.pieces[number].set(piece).is_ok() {
                     self.kept.fetch_add(1, Ordering::Relaxed);
                 }
                 Ok(true)
             }
             Err(e) => {
-                self.bytes.fetch_sub(size, Ordering::Relaxed);
+                self.bytes.fetch_sub(size as u64, Ordering::Relaxed);
                 self.set_trouble(Trouble::Scratch(e.to_string()));
                 Ok(false)
             }
         }
     }
 
-    /// Reads the bytes of a piece; `false` where it is not there any more, or not as it was written.
-    fn read(&self, number: usize, bytes: &mut Vec<u8>) -> Result<bool> {
-        let Some(piece) = self.pieces.get(number).and_then(OnceLock::get) else { return Ok(false) };
+    /// Reads the bytes of a piece and returns their number; `None` where the piece is missing or
+    /// damaged.
+    fn read(&self, number: usize, bytes: &mut Vec<u8>) -> Result<Option<usize>> {
+        let Some(piece) = self.pieces.get(number).and_then(OnceLock::get) else { return Ok(None) };
         if piece.damaged.load(Ordering::Relaxed) {
-            return Ok(false);
+            return Ok(None);
         }
-        bytes.clear();
-        memory::lengthen(bytes, piece.size, 0, PACKED)?;
+        room(bytes, piece.size)?;
+        let bytes = &mut bytes[..piece.size];
         let file = self.file.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(file) = file.as_ref() else { return Ok(false) };
-        let whole = file.read(piece.at, bytes).is_ok() && checksum(bytes) == piece.checksum;
+        let read = match file.as_ref() {
+            Some(Bytes::Scratch(file)) => file.read(piece.at, bytes).is_ok(),
+            Some(Bytes::Kept(file, _)) => read_exact(file, bytes, piece.at).is_ok(),
+            None => return Ok(None),
+        };
+        let whole = read && checksum(bytes) == piece.checksum;
         if !whole {
             self.lose(piece);
         }
-        Ok(whole)
+        Ok(whole.then_some(piece.size))
     }
 
+    /// Marks a piece as damaged.
     fn lose(&self, piece: &Piece) {
         self.set_trouble(Trouble::Damaged);
         if !piece.damaged.swap(true, Ordering::Relaxed) {
@@ -205,7 +281,7 @@ impl Packed {
     }
 }
 
-/// The bytes in scratch files go to whoever cannot do without.
+/// Packed rows are dispensable: their bytes are given up for data that is not.
 impl Yields for Packed {
     fn give_up(&self) {
         self.set_trouble(Trouble::GivenUp);
@@ -216,11 +292,12 @@ impl Yields for Packed {
     }
 }
 
-/// One reader's way through packed entries: a piece is read once, however many runs of entries lie in it.
+/// The way of one reader through packed entries. A piece is read once, however many runs of entries
+/// are in it.
 pub(in crate::matrix) struct Reader<'a> {
     packed: &'a Packed,
-    /// The piece whose bytes are at hand.
-    piece: Option<usize>,
+    /// The number of the piece in `bytes`, and its size.
+    piece: Option<(usize, usize)>,
     place: Place,
     bytes: Vec<u8>,
 }
@@ -230,10 +307,11 @@ impl<'a> Reader<'a> {
         Reader { packed, piece: None, place: Place::default(), bytes: BYTES.take() }
     }
 
-    /// Keeps what was read of the file.
+    /// Packs and keeps entries that were read from the file.
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`] for a buffer; where bytes have no room, they are missing and no error.
+    /// [`Error::OutOfMemory`] for a buffer. Without space for a piece, it stays missing; this is no
+    /// error.
     pub(in crate::matrix) fn fill<T: Packable>(
         &mut self,
         range: &Range<u64>,
@@ -244,7 +322,8 @@ impl<'a> Reader<'a> {
         self.packed.fill(range, columns, values, &mut self.bytes)
     }
 
-    /// Reads entries of `range` from its start on, as far as they are packed, and gives the position it got to.
+    /// Reads entries of `range` from its start on, as far as they are packed, and returns the
+    /// position after the last one read.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`].
@@ -256,32 +335,34 @@ impl<'a> Reader<'a> {
     ) -> Result<u64> {
         let (mut at, mut number) = (range.start, self.packed.piece_of(range.start));
         while at < range.end {
-            if self.piece != Some(number) {
-                self.piece = None;
-                if !self.packed.read(number, &mut self.bytes)? {
-                    break;
+            let size = match self.piece.take_if(|(at_hand, _)| *at_hand == number) {
+                Some((_, size)) => size,
+                None => {
+                    let Some(size) = self.packed.read(number, &mut self.bytes)? else { break };
+                    self.place = Place::default();
+                    size
                 }
-                (self.piece, self.place) = (Some(number), Place::default());
-            }
+            };
             let (start, end) = (self.packed.starts[number], self.packed.starts[number + 1]);
             let to = end.min(range.end);
             let (n, part) = ((end - start) as usize, ((at - start) as usize, (to - start) as usize));
             let before = (columns.len(), values.len());
-            if coder::unpack(&self.bytes, n, part, &mut self.place, columns, values).is_none() {
+            if coder::unpack(&self.bytes[..size], n, part, &mut self.place, columns, values).is_none() {
                 if let Some(piece) = self.packed.pieces[number].get() {
                     self.packed.lose(piece);
                 }
                 columns.truncate(before.0);
                 values.truncate(before.1);
-                self.piece = None;
                 break;
             }
+            self.piece = Some((number, size));
             (at, number) = (to, number + 1);
         }
         Ok(at)
     }
 
-    /// The position up to which no entry is packed, from one on that is not.
+    /// Returns the position of the next packed entry after the start of `range`, which is not
+    /// packed, or the end of `range`.
     pub(in crate::matrix) fn missing(&self, range: &Range<u64>) -> u64 {
         let mut number = self.packed.piece_of(range.start) + 1;
         while number < self.packed.pieces.len()
@@ -304,7 +385,7 @@ impl Drop for Reader<'_> {
 mod tests {
     use super::*;
 
-    /// Pieces far behind the positions that 32 bits count.
+    /// Checks pieces at positions that need more than 32 bits.
     #[test]
     fn positions_have_64_bits() {
         let space = Space::default();

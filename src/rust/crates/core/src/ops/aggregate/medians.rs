@@ -121,12 +121,15 @@ impl Reducer for OfGenes<'_> {
         with_view!(block, view => {
             for i in 0..view.n_rows() {
                 let (columns, values) = view.row(i);
-                for (k, x) in values.iter().enumerate().filter(|(_, x)| **x != Default::default()) {
+                for (k, x) in values.iter().enumerate().map(|(k, x)| (k, crate::element::Number::to_f64(*x))) {
+                    if x == 0.0 {
+                        continue;
+                    }
                     let label = labels[columns.map_or(k, |c| c[k] as usize)];
                     if label != NO_LABEL {
                         let to = &mut groups[label as usize];
                         memory::reserve(to, 1, AGGREGATE)?;
-                        to.push(crate::element::Number::to_f64(*x));
+                        to.push(x);
                     }
                 }
                 for (stored, &n) in groups.iter_mut().zip(sizes) {

@@ -3,7 +3,8 @@
 use super::chunks::{self, Chunk};
 use super::datatype::number_of;
 use super::raw::RawFile;
-use super::{claim, fault, register, Node};
+use super::tree::ChunkTree;
+use super::{claim, fault, parts, register, Node};
 use crate::codec::pipeline::Plan;
 use crate::error::Result;
 use crate::store::array::{Access, ChunkedArray, Extent, Meta, Take};
@@ -26,12 +27,22 @@ const VIRTUAL_PIECE: u64 = 1 << 20;
 
 /// A numeric dataset. Chunks whose filters `codec` can undo are read at their addresses, without
 /// the library and its lock. All others are read through the library, with the same result.
-#[derive(Debug)]
 pub(super) struct Hdf5Array {
     file: Arc<RawFile>,
     dataset: hdf5::Dataset,
     meta: Meta,
-    table: Table,
+    places: Places,
+    /// The dataset, for errors.
+    node: Node,
+}
+
+/// The lookup of the places of the chunks.
+#[derive(Debug)]
+enum Places {
+    /// A table of all chunks, read when the dataset is opened.
+    Table(Table),
+    /// The tree in a remote file, searched for each chunk when it is needed.
+    Tree(Box<ChunkTree>),
 }
 
 /// The chunks present, by their row-major number in the chunk grid.
@@ -57,6 +68,12 @@ impl Table {
     }
 }
 
+impl std::fmt::Debug for Hdf5Array {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Hdf5Array").field("meta", &self.meta).finish_non_exhaustive()
+    }
+}
+
 impl Hdf5Array {
     /// Opens a dataset of numbers.
     ///
@@ -78,8 +95,6 @@ impl Hdf5Array {
         // SAFETY: a query on a valid identifier.
         let layout = sync(|| unsafe { h5p::H5Pget_layout(plist.id()) });
         // SAFETY: a query on a valid identifier.
-        let disk_bytes = sync(|| unsafe { h5d::H5Dget_storage_size(dataset.id()) });
-        // SAFETY: a query on a valid identifier.
         let external = sync(|| unsafe { h5p::H5Pget_external_count(plist.id()) });
         let here = layout != H5D_layout_t::H5D_VIRTUAL;
         let bytes = shape.iter().fold(number.dtype.size() as u64, |n, &e| n.saturating_mul(e));
@@ -96,13 +111,34 @@ impl Hdf5Array {
                 shape.iter().take(1).map(|_| rows.max(1)).chain(row).collect()
             }
         };
+        let whole = chunk.iter().fold(number.dtype.size() as u64, |n, &e| n.saturating_mul(e));
+        if layout == H5D_layout_t::H5D_CHUNKED && whole_edges(plist.id()) {
+            if let (Plan::Direct(pipeline), Some(tree)) = (&plan, tree_of(node, &shape, &chunk)?) {
+                let fill = fill_value(plist.id(), datatype.id(), number.dtype.size());
+                let file = node.file().reader()?;
+                // The stored bytes are not known before all chunks are found; this is an upper
+                // bound.
+                let stored = bytes.min(file.len());
+                let most = file.len().saturating_mul(plan.expansion());
+                if whole.max(bytes) > UNQUESTIONED && whole.max(bytes) > most {
+                    return Err(node.format(
+                        "extents that fit the stored data",
+                        format!("{shape:?} ({bytes} bytes) in a file of {} bytes, which can be {most}", file.len()),
+                    ));
+                }
+                let access = Access::Chunks(pipeline.clone());
+                let meta = Meta { shape, number, chunk, access, fill, stored, longest: file.len() };
+                return Ok(Hdf5Array { file, dataset, meta, places: Places::Tree(Box::new(tree)), node: node.clone() });
+            }
+        }
+        // SAFETY: a query on a valid identifier.
+        let disk_bytes = sync(|| unsafe { h5d::H5Dget_storage_size(dataset.id()) });
         let table = match layout {
             H5D_layout_t::H5D_CHUNKED => chunks::of(&dataset, &shape, &chunk)
                 .map_err(|found| node.format(chunks::EXPECTED, found))
                 .map(Table::new)?,
             _ => Table::default(),
         };
-        let whole = chunk.iter().fold(number.dtype.size() as u64, |n, &e| n.saturating_mul(e));
         let chunks = (layout == H5D_layout_t::H5D_CHUNKED).then_some((table.entries.len(), whole));
         let most = claim::most(node, &dataset, chunks, plan.expansion());
         if here && bytes > UNQUESTIONED && bytes > most {
@@ -127,8 +163,21 @@ impl Hdf5Array {
         let fill = fill_value(plist.id(), datatype.id(), number.dtype.size());
         let file = node.file().reader()?;
         let meta = Meta { shape, number, chunk, access, fill, stored: disk_bytes, longest: file.len() };
-        Ok(Hdf5Array { file, dataset, meta, table })
+        Ok(Hdf5Array { file, dataset, meta, places: Places::Table(table), node: node.clone() })
     }
+}
+
+/// Returns the tree of the chunks of a dataset in a remote file; `None` in a local file, or for a
+/// dataset without such a tree.
+fn tree_of(node: &Node, shape: &[u64], chunk: &[u64]) -> Result<Option<ChunkTree>> {
+    let file = node.file();
+    let (Some(far), true) = (file.as_far(), node.header() > 0) else { return Ok(None) };
+    let root = parts::chunk_tree(file.bytes_read(), file.superblock(), node.header());
+    let root = root.map_err(|e| match fault::fed("reading a header") {
+        Err(error) => error,
+        Ok(()) => node.format("an intact header", e.to_string()),
+    })?;
+    Ok(root.and_then(|root| ChunkTree::new(far, file.superblock(), root, shape, chunk)))
 }
 
 impl ChunkedArray for Hdf5Array {
@@ -138,11 +187,25 @@ impl ChunkedArray for Hdf5Array {
 
     fn locate(&self, chunk: u64) -> Result<Option<Extent>> {
         let extent = |&Chunk { address: at, size, mask, .. }: &Chunk| Extent { object: 0, at, size, mask };
-        Ok(self.table.get(chunk).map(extent))
+        let tree = match &self.places {
+            Places::Table(table) => return Ok(table.get(chunk).map(extent)),
+            Places::Tree(tree) => tree,
+        };
+        let found = tree.find(chunk)?.map_err(|found| self.node.format(chunks::EXPECTED, found))?;
+        if let (Some(chunk), Access::Chunks(pipeline)) = (&found, &self.meta.access) {
+            if let Some(name) = pipeline.missing(chunk.mask) {
+                return Err(self.node.unsupported(name, REWRITE));
+            }
+        }
+        Ok(found.as_ref().map(extent))
     }
 
     fn fetch(&self, extents: &[Extent], take: &mut Take<'_>) -> Result<()> {
         self.file.fetch(extents, take)
+    }
+
+    fn is_far(&self) -> bool {
+        self.file.as_far().is_some()
     }
 
     fn read(&self, _: u64, at: u64, out: &mut [u8]) -> Result<()> {

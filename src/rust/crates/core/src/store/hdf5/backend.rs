@@ -1,18 +1,21 @@
-//! HDF5 files as the stores above see them.
+//! HDF5 files as backends of stores.
 
 use super::external::Family;
 use super::{update, External, Hdf5File, Node};
 use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::store::backend::{Backend, Change, Object, State};
+use crate::store::remote::FarFile;
+use crate::store::traffic::Traffic;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Opens an existing file for reading or, with `save`, to be saved into; `external` says which of the files it names may
-/// be opened too. A save of it that was interrupted is finished first.
+/// Opens an existing file for reading or, with `save`, to be saved into; `external` says which of
+/// the files it names may be opened too. A save of it that was interrupted is finished first.
 ///
 /// # Errors
-/// [`Error::Io`] when it is not there, not readable or locked, [`Error::File`] when it is not HDF5 or truncated.
+/// [`Error::Io`] when it is not there, not readable or locked, [`Error::File`] when it is not HDF5
+/// or truncated.
 pub(in crate::store) fn open(path: &Path, save: bool, external: External) -> Result<Arc<dyn Backend>> {
     let path = path.canonicalize().map_err(|e| Error::io(path, "open", &e))?;
     let family = Family::new(&path, external);
@@ -23,6 +26,16 @@ pub(in crate::store) fn open(path: &Path, save: bool, external: External) -> Res
     } else {
         Hdf5File::open_first(&path, &family)?
     };
+    file.set_head();
+    Ok(file)
+}
+
+/// Opens a remote HDF5 file for reading.
+///
+/// # Errors
+/// [`Error::File`] when it is not HDF5 or truncated; the errors of reading it.
+pub(in crate::store) fn open_far(file: FarFile) -> Result<Arc<dyn Backend>> {
+    let file = Hdf5File::open_far(Arc::new(file))?;
     file.set_head();
     Ok(file)
 }
@@ -52,6 +65,10 @@ impl Backend for Hdf5File {
         self.reader().ok()?.state()
     }
 
+    fn traffic(&self) -> Option<Traffic> {
+        self.as_far().map(|file| file.place().traffic())
+    }
+
     fn can_save(&self) -> bool {
         self.update().is_some()
     }
@@ -61,7 +78,7 @@ impl Backend for Hdf5File {
     }
 }
 
-/// Name and version of the library inside.
+/// Returns name and version of the HDF5 library that is linked.
 pub(in crate::store) fn library() -> (&'static str, String) {
     let (major, minor, patch) = hdf5::library_version();
     ("hdf5", format!("{major}.{minor}.{patch}"))

@@ -1,28 +1,33 @@
-//! The bytes of a file under the HDF5 library: those of a plain file, of one being saved into, or of one far away.
+//! The bytes of a file under the HDF5 library: of a plain file, of one that is saved into, or of a
+//! remote one.
 
+use super::fault;
 use crate::store::positioned::read_exact;
+use crate::store::remote::FarFile;
 use std::fs::File;
 use std::io;
+use std::sync::Arc;
 
 /// The bytes of a file, wherever they are.
 pub(super) trait Bytes: Send + Sync {
-    /// Fills `out` from `at` on; past the end there are zeros.
+    /// Fills `out` with the bytes from `at` on; past the end there are zeros.
     fn read(&self, out: &mut [u8], at: u64) -> io::Result<()>;
     /// Writes `bytes` at `at`.
     fn write(&self, bytes: &[u8], at: u64) -> io::Result<()>;
-    /// Length.
+    /// Returns the length in bytes.
     fn len(&self) -> u64;
-    /// Sets the length.
+    /// Sets the length in bytes.
     fn set_len(&self, len: u64);
 }
 
-/// A file that is only read.
+/// A local file that is only read.
 pub(super) struct Plain {
     file: File,
     len: u64,
 }
 
 impl Plain {
+    /// Makes the bytes of an open file, which has its present length from here on.
     pub(super) fn new(file: File) -> io::Result<Plain> {
         let len = file.metadata()?.len();
         Ok(Plain { file, len })
@@ -51,6 +56,35 @@ impl Bytes for Plain {
 
     fn len(&self) -> u64 {
         self.len
+    }
+
+    fn set_len(&self, _: u64) {}
+}
+
+/// A remote file, which is only read.
+pub(super) struct Far(pub(super) Arc<FarFile>);
+
+impl Bytes for Far {
+    fn read(&self, out: &mut [u8], at: u64) -> io::Result<()> {
+        let there = self.len().saturating_sub(at).min(out.len() as u64) as usize;
+        let (inside, beyond) = out.split_at_mut(there);
+        beyond.fill(0);
+        if inside.is_empty() {
+            return Ok(());
+        }
+        self.0.read(at, inside).map_err(|e| {
+            let words = e.to_string();
+            fault::keep_error(e);
+            io::Error::other(words)
+        })
+    }
+
+    fn write(&self, _: &[u8], _: u64) -> io::Result<()> {
+        Err(io::Error::new(io::ErrorKind::PermissionDenied, "the file is far away, and open for reading"))
+    }
+
+    fn len(&self) -> u64 {
+        self.0.len()
     }
 
     fn set_len(&self, _: u64) {}

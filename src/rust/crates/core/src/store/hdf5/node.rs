@@ -14,6 +14,8 @@ pub(super) struct Node {
     file: Arc<Hdf5File>,
     path: String,
     object: Object,
+    /// The address of a dataset's header; 0 for a group.
+    header: u64,
 }
 
 /// The HDF5 handle of a node.
@@ -26,7 +28,17 @@ pub(super) enum Object {
 impl Node {
     /// Makes the node of an open object; `path` is its path in the file.
     pub(super) fn new(file: &Arc<Hdf5File>, path: String, object: Object) -> Node {
-        Node { file: file.clone(), path, object }
+        Node { file: file.clone(), path, object, header: 0 }
+    }
+
+    /// Returns the same object with the address of its header.
+    pub(super) fn with_header(self, header: u64) -> Node {
+        Node { header, ..self }
+    }
+
+    /// Returns the address of the header; 0 for a group.
+    pub(super) fn header(&self) -> u64 {
+        self.header
     }
 
     /// Returns the same object under another path.

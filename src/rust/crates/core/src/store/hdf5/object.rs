@@ -1,7 +1,7 @@
-//! A node as the stores above see it.
+//! A node of an HDF5 file as an object of a store.
 
 use super::transfer::Typed;
-use super::{array, Node};
+use super::{array, links, Node};
 use crate::error::Result;
 use crate::store::array::ChunkedArray;
 use crate::store::backend::{self, Backend, Identity, Stored};
@@ -26,9 +26,12 @@ impl backend::Object for Node {
         Ok(Arc::new(self.child(key)?))
     }
 
-    fn has_link(&self, key: &str) -> bool {
-        let Ok(group) = self.group() else { return false };
-        !key.is_empty() && !key.contains('\0') && group.link_exists(key)
+    fn has_link(&self, key: &str) -> Result<bool> {
+        let Ok(group) = self.group() else { return Ok(false) };
+        if key.is_empty() || key.contains('\0') {
+            return Ok(false);
+        }
+        links::exists(group, key).map_err(|e| self.damaged(&e))
     }
 
     fn keys(&self) -> Result<Vec<String>> {

@@ -21,6 +21,7 @@ const MOST_BYTES: u64 = 16 << 20;
 
 const CONTINUATION: u16 = 0x10;
 const LAYOUT: u16 = 8;
+const CHUNKED: u8 = 2;
 const VIRTUAL: u8 = 3;
 
 /// The bytes of a file with the sizes that its superblock gives.
@@ -58,6 +59,27 @@ pub(super) fn count(bytes: &dyn Bytes, superblock: Superblock, header: u64) -> i
 /// Finds the list of a virtual dataset: the address of its heap, and its number there; `None` for
 /// other datasets.
 fn layout(reader: &Reader<'_>, header: u64) -> io::Result<Option<(u64, u64)>> {
+    let message = message(reader, header)?.filter(|message| message.get(1) == Some(&VIRTUAL) && message[0] >= 3);
+    let addresses = reader.superblock.addresses;
+    Ok(message.map(|message| (number(&message, 2, addresses), number(&message, 2 + addresses, 4))))
+}
+
+/// Finds the tree of the chunks of the dataset whose header is at `header`: its address, and the
+/// dimensions of its keys. `None` for a dataset without chunks, or with a kind of list that HDF5
+/// 1.8 does not have.
+///
+/// # Errors
+/// When the file cannot be read.
+pub(super) fn chunk_tree(bytes: &dyn Bytes, superblock: Superblock, header: u64) -> io::Result<Option<(u64, usize)>> {
+    let message = message(&Reader { bytes, superblock }, header)?;
+    Ok(message.filter(|message| message.starts_with(&[3, CHUNKED])).and_then(|message| {
+        let dimensions = usize::from(*message.get(2)?);
+        Some((number(&message, 3, superblock.addresses), dimensions))
+    }))
+}
+
+/// Reads the layout message from the header of a dataset; `None` without one.
+fn message(reader: &Reader<'_>, header: u64) -> io::Result<Option<Vec<u8>>> {
     // The first read holds most headers as a whole.
     let start = reader.read(header, 512)?;
     let is_v2 = start.starts_with(b"OHDR");
@@ -93,11 +115,7 @@ fn layout(reader: &Reader<'_>, header: u64) -> io::Result<Option<(u64, u64)>> {
             let end = place + head + length as usize;
             let Some(message) = block.get(place + head..end) else { break };
             match kind {
-                LAYOUT if message.get(1) == Some(&VIRTUAL) && message[0] >= 3 => {
-                    let at = number(message, 2, reader.superblock.addresses);
-                    return Ok(Some((at, number(message, 2 + reader.superblock.addresses, 4))));
-                }
-                LAYOUT => return Ok(None),
+                LAYOUT => return Ok(Some(message.to_vec())),
                 CONTINUATION if blocks.len() < MOST_BLOCKS => {
                     let (at, size) = (number(message, 0, reader.superblock.addresses), reader.superblock.addresses);
                     blocks.push((at, number(message, size, reader.superblock.lengths)));
@@ -130,7 +148,7 @@ fn list(reader: &Reader<'_>, at: u64, index: u64) -> io::Result<Option<(u64, u64
 }
 
 /// Returns the number of up to 8 bytes at `from`; 0 where fewer bytes are left.
-fn number(bytes: &[u8], from: usize, size: usize) -> u64 {
+pub(super) fn number(bytes: &[u8], from: usize, size: usize) -> u64 {
     let size = size.min(8);
     let mut raw = [0; 8];
     if let Some(part) = bytes.get(from..from + size) {

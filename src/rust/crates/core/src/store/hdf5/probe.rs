@@ -1,16 +1,18 @@
-//! Why a file does not open: told before and after HDF5 has tried.
+//! The reasons why a file does not open, found before and after HDF5 tries.
 
 use super::fault;
 use crate::error::{Error, Result};
+use crate::location::Location;
 use crate::store::positioned;
+use crate::store::remote::FarFile;
 use std::fs::File;
 use std::path::Path;
 
-/// First bytes of every HDF5 superblock.
+/// The first bytes of every HDF5 superblock.
 const SIGNATURE: [u8; 8] = *b"\x89HDF\r\n\x1a\n";
 
-/// Checks that `path` is a readable file that bears the HDF5 signature at 0, 512, 1024, 2048, ... (a user block may
-/// come first).
+/// Checks that `path` is a readable file with the HDF5 signature at 0, 512, 1024, 2048, ... (a user
+/// block may come first).
 pub(super) fn check(path: &Path) -> Result<()> {
     let bad = |message: String| Error::File { path: path.into(), message };
     let meta = std::fs::metadata(path).map_err(|e| Error::io(path, "open", &e))?;
@@ -23,36 +25,56 @@ pub(super) fn check(path: &Path) -> Result<()> {
     if meta.len() == 0 {
         return Err(bad("is empty (0 bytes), not an HDF5 (.h5ad) file; copy or download it again".into()));
     }
-    let (is, first) = signature(&file, meta.len()).map_err(|e| Error::io(path, "read", &e))?;
+    let read = |bytes: &mut [u8], at| positioned::read_exact(&file, bytes, at);
+    let (is, first) = signature(read, meta.len()).map_err(|e| Error::io(path, "read", &e))?;
     if is {
         return Ok(());
     }
-    let looks = match &first {
+    Err(bad(no_signature(&first)))
+}
+
+/// Checks that a remote file has the HDF5 signature.
+pub(super) fn check_far(file: &FarFile) -> Result<()> {
+    let (is, first) = signature(|bytes, at| file.read(at, bytes), file.len())?;
+    if is {
+        return Ok(());
+    }
+    Err(Error::File { path: file.place().location().clone(), message: no_signature(&first) })
+}
+
+/// Returns the message about a file without a signature, from its first bytes.
+fn no_signature(first: &[u8; 8]) -> String {
+    let looks = match first {
         [0x1f, 0x8b, ..] => " (it is gzip-compressed: decompress it first)",
         [b'P', b'K', 3, 4, ..] => " (it is a zip archive)",
         [b'<', ..] => " (it looks like a web page: the download failed)",
         _ => "",
     };
-    Err(bad(format!("is not an HDF5 (.h5ad) file: the HDF5 signature is missing{looks}")))
+    format!("is not an HDF5 (.h5ad) file: the HDF5 signature is missing{looks}")
 }
 
-/// Whether the file at `path` bears the signature.
+/// Returns whether the file at `path` has the signature.
 ///
 /// # Errors
 /// [`Error::Io`].
 pub(in crate::store) fn is_hdf5(path: &Path) -> Result<bool> {
     let file = File::open(path).map_err(|e| Error::io(path, "open", &e))?;
     let size = file.metadata().map_err(|e| Error::io(path, "open", &e))?.len();
-    Ok(signature(&file, size).map_err(|e| Error::io(path, "read", &e))?.0)
+    let read = |bytes: &mut [u8], at| positioned::read_exact(&file, bytes, at);
+    Ok(signature(read, size).map_err(|e| Error::io(path, "read", &e))?.0)
 }
 
-/// Returns whether the signature is at a place where a superblock may be, and the first bytes of the file.
-fn signature(file: &File, size: u64) -> std::io::Result<(bool, [u8; 8])> {
+/// Returns whether the signature is at an offset where a superblock may be, and the first bytes of
+/// the file.
+fn signature<E>(
+    read: impl Fn(&mut [u8], u64) -> std::result::Result<(), E>,
+    size: u64,
+) -> std::result::Result<(bool, [u8; 8]), E> {
     let mut first = [0_u8; 8];
     let mut offset = 0;
     while offset + SIGNATURE.len() as u64 <= size {
         let mut bytes = [0_u8; 8];
-        positioned::read_exact(file, &mut bytes, offset)?;
+        read(&mut bytes, offset)?;
         if bytes == SIGNATURE {
             return Ok((true, first));
         }
@@ -64,7 +86,7 @@ fn signature(file: &File, size: u64) -> std::io::Result<(bool, [u8; 8])> {
     Ok((false, first))
 }
 
-/// The error for a file that another process is writing to.
+/// Makes the error for a file that another process is writing to.
 pub(super) fn locked(path: &Path) -> Error {
     Error::Io {
         path: path.into(),
@@ -76,9 +98,9 @@ pub(super) fn locked(path: &Path) -> Error {
     }
 }
 
-/// The error for a file that bears the signature but that HDF5 refused.
-pub(super) fn refused(path: &Path, error: &hdf5::Error) -> Error {
-    if let Err(starved) = fault::fed(&format!("opening '{}'", path.display())) {
+/// Makes the error for a file that has the signature but that HDF5 refused.
+pub(super) fn refused(path: &Location, error: &hdf5::Error) -> Error {
+    if let Err(starved) = fault::fed(&format!("opening '{path}'")) {
         return starved;
     }
     let message = match fault::truncation(error) {
@@ -88,5 +110,5 @@ pub(super) fn refused(path: &Path, error: &hdf5::Error) -> Error {
         Some(_) => "is truncated: it is shorter than its header says; copy or download it again".into(),
         None => format!("is a damaged HDF5 file: {}; copy or download it again", fault::cause(error)),
     };
-    Error::File { path: path.into(), message }
+    Error::File { path: path.clone(), message }
 }

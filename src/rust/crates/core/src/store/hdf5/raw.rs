@@ -1,15 +1,18 @@
 //! Positioned reads of an open file.
 
 use crate::error::{Error, Result};
+use crate::location::Location;
 use crate::store::array::{Extent, Take};
 use crate::store::backend::State;
 use crate::store::positioned::read_exact;
+use crate::store::remote::FarFile;
 use std::cell::RefCell;
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
-/// Bytes of neighbouring chunks fetched with one read: fits a core's cache, and hides the cost of a call for small
-/// chunks.
+/// Bytes of adjacent chunks that are fetched by one read. They fit a core's cache, and spread the
+/// cost of a call over many small chunks.
 const FETCH: u64 = 1 << 20;
 
 thread_local! {
@@ -19,24 +22,48 @@ thread_local! {
 /// A plain read-only handle on an open file.
 #[derive(Debug)]
 pub(super) struct RawFile {
-    path: PathBuf,
-    file: File,
+    location: Location,
+    place: Place,
     len: u64,
 }
 
+#[derive(Debug)]
+enum Place {
+    Here(File),
+    Far(Arc<FarFile>),
+}
+
 impl RawFile {
-    /// Of an open file, which lies at `path`.
+    /// Makes the handle of an open file; `path` is for errors.
     ///
     /// # Errors
-    /// When its length cannot be had.
+    /// Errors of reading its length.
     pub(super) fn of(path: &Path, file: File) -> std::io::Result<RawFile> {
         let len = file.metadata()?.len();
-        Ok(RawFile { path: path.to_owned(), file, len })
+        Ok(RawFile { location: path.into(), place: Place::Here(file), len })
     }
 
-    /// The file as it is now.
+    /// Makes the handle of a remote file.
+    pub(super) fn far(file: &Arc<FarFile>) -> RawFile {
+        let location = file.place().location().clone();
+        RawFile { location, place: Place::Far(file.clone()), len: file.len() }
+    }
+
+    /// Returns the remote file, if this is one.
+    pub(super) fn as_far(&self) -> Option<&Arc<FarFile>> {
+        match &self.place {
+            Place::Far(file) => Some(file),
+            Place::Here(_) => None,
+        }
+    }
+
+    /// Returns the present state of a local file, or the state in which a remote file was opened.
     pub(super) fn state(&self) -> Option<State> {
-        let now = self.file.metadata().ok()?;
+        let file = match &self.place {
+            Place::Here(file) => file,
+            Place::Far(file) => return Some(file.state()),
+        };
+        let now = file.metadata().ok()?;
         let since = now.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
         #[cfg(unix)]
         let inode = std::os::unix::fs::MetadataExt::ino(&now);
@@ -45,7 +72,7 @@ impl RawFile {
         Some(State { bytes: now.len(), modified: (since.as_secs(), since.subsec_nanos()), inode })
     }
 
-    /// Bytes in the file when it was opened.
+    /// Returns the bytes that the file had when it was opened.
     pub(super) fn len(&self) -> u64 {
         self.len
     }
@@ -55,23 +82,34 @@ impl RawFile {
     /// # Errors
     /// [`Error::File`] when the file ends before, [`Error::Io`] when the system refuses.
     pub(super) fn read(&self, address: u64, out: &mut [u8]) -> Result<()> {
-        read_exact(&self.file, out, address).map_err(|e| match e.kind() {
+        let file = match &self.place {
+            Place::Here(file) => file,
+            Place::Far(file) => {
+                out.copy_from_slice(&file.part(address, out.len() as u64)?);
+                return Ok(());
+            }
+        };
+        read_exact(file, out, address).map_err(|e| match e.kind() {
             std::io::ErrorKind::UnexpectedEof => Error::File {
-                path: (&self.path).into(),
+                path: self.location.clone(),
                 message: format!(
                     "the file ends before byte {}: it is truncated, or was overwritten while open; open it again or \
                      restore it",
                     address.saturating_add(out.len() as u64)
                 ),
             },
-            _ => Error::io(&self.path, "read", &e),
+            _ => Error::io(&self.location, "read", &e),
         })
     }
-    /// Hands the bytes of extents to `take`, neighbours read together.
+
+    /// Reads extents and hands the bytes of each to `take`. Adjacent extents are read together.
     ///
     /// # Errors
-    /// As [`RawFile::read`]; those of `take`.
+    /// The errors of [`RawFile::read`]; the errors of `take`.
     pub(super) fn fetch(&self, extents: &[Extent], take: &mut Take<'_>) -> Result<()> {
+        if let Place::Far(file) = &self.place {
+            return file.fetch(extents, take);
+        }
         FETCHED.with_borrow_mut(|fetched| {
             let mut first = 0;
             while let Some(&start) = extents.get(first) {
@@ -82,7 +120,7 @@ impl RawFile {
                     }
                     (run, end) = (longer, end + 1);
                 }
-                // Nothing is longer than the file.
+                // No extent is longer than the file, see `Meta::longest`.
                 let n = run.size as usize;
                 if fetched.len() < n {
                     fetched.resize(n, 0);

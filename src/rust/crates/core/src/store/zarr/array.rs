@@ -61,6 +61,10 @@ impl ChunkedArray for ZarrArray {
         self.chunks.fetch(extents, take)
     }
 
+    fn is_far(&self) -> bool {
+        self.chunks.is_far()
+    }
+
     fn read(&self, object: u64, at: u64, out: &mut [u8]) -> Result<()> {
         self.chunks.read(object, at, out)
     }

@@ -1,10 +1,11 @@
-//! An open store as the stores above see it.
+//! Zarr stores as backends.
 
 use super::object::Member;
 use super::tree::Tree;
 use crate::error::Result;
 use crate::location::Location;
 use crate::store::backend::{Backend, Object, State};
+use crate::store::traffic::Traffic;
 use crate::store::External;
 use std::sync::{Arc, OnceLock};
 
@@ -16,6 +17,7 @@ pub(super) struct ZarrStore {
 }
 
 impl ZarrStore {
+    /// Makes the open store of this metadata.
     pub(super) fn of(tree: Tree, external: External) -> ZarrStore {
         ZarrStore { tree: Arc::new(tree), external, bytes: OnceLock::new() }
     }
@@ -44,6 +46,16 @@ impl Backend for ZarrStore {
     }
 
     fn state(&self) -> Option<State> {
-        self.tree.files().state()
+        let files = self.tree.files();
+        // For a remote store, the state in which it was opened. Every read checks that it has not
+        // changed since.
+        if files.is_far() {
+            return self.tree.opened();
+        }
+        files.state().ok().flatten()
+    }
+
+    fn traffic(&self) -> Option<Traffic> {
+        self.tree.files().traffic()
     }
 }

@@ -1,7 +1,10 @@
-//! The chunks of an array: found by their names, or by the index of the shard they lie in; fetched and decoded.
+//! The chunks of an array: found by their names, or by the index of the shard they lie in; fetched
+//! and decoded.
 //!
-//! Which objects there are is looked up once, so that one that disappears is an error and not a fill value.
+//! Which objects there are is looked up once, so that one that disappears is an error and not a
+//! fill value.
 
+use super::far::of_far;
 use super::files::{join, Files, Ranges};
 use super::grid;
 use super::metadata::Array;
@@ -10,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::memory;
 use crate::store::array::{Extent, Take};
 use crate::store::backend::State;
+use crate::store::remote::{self, Run};
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,6 +25,8 @@ const UNQUESTIONED: u64 = 64 << 20;
 /// Chunks that extents may have whatever is stored, and how often those stored beyond that.
 const UNQUESTIONED_CHUNKS: u64 = 1 << 16;
 const MISSING: u64 = 64;
+/// Chunks that extents may have where nobody says which are stored.
+const FAR_CHUNKS: u64 = 1 << 24;
 /// Objects that are kept open, and bytes of them that are kept in memory.
 const OPEN: usize = 16;
 const HELD: u64 = 64 << 20;
@@ -29,7 +35,8 @@ thread_local! {
     static FETCHED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The places of the chunks in a shard: first byte and bytes, both all ones for one that was never written.
+/// The places of the chunks in a shard: first byte and bytes, both all ones for one that was never
+/// written.
 type Index = Arc<Vec<(u64, u64)>>;
 
 #[derive(Debug)]
@@ -40,12 +47,12 @@ pub(super) struct Chunks {
     /// Objects, and chunks, along each axis.
     objects: Vec<u64>,
     pub(super) grid: Vec<u64>,
-    /// Bytes of the objects that are there, by number.
-    sizes: HashMap<u64, u64>,
+    /// Bytes of the objects that are there, by number; `None` where nobody says which there are.
+    sizes: Option<HashMap<u64, u64>>,
     pub(super) stored: u64,
     pub(super) longest: u64,
     state: Option<State>,
-    indexes: Mutex<HashMap<u64, Index>>,
+    indexes: Mutex<HashMap<u64, (u64, Index)>>,
     open: Mutex<VecDeque<(u64, Arc<dyn Ranges>)>>,
 }
 
@@ -55,7 +62,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Chunks {
-    /// Looks up the objects of the array at `path` of a store of which `state` was found when it was opened.
+    /// Looks up the objects of the array at `path` of a store of which `state` was found when it
+    /// was opened.
     ///
     /// # Errors
     /// [`Error::Io`]; [`Error::Format`] for far more chunks than are stored.
@@ -74,15 +82,33 @@ impl Chunks {
             longest = longest.max(size);
         }
         let grid = grid::of(&array.shape, array.chunk());
+        let sizes = files.lists().then_some(sizes);
         let (files, path) = (files.clone(), path.to_owned());
         let (indexes, open) = Default::default();
         let chunks = Chunks { files, path, array, objects, grid, sizes, stored, longest, state, indexes, open };
-        let (all, there) = (grid::count(&chunks.grid), (chunks.sizes.len() as u64).saturating_mul(chunks.in_object()));
+        let all = grid::count(&chunks.grid);
+        let Some(sizes) = &chunks.sizes else {
+            let most = FAR_CHUNKS;
+            return if all > most {
+                Err(chunks.format(&format!("at most {most} chunks in a store far away"), &all.to_string()))
+            } else {
+                Ok(chunks.unlisted())
+            };
+        };
+        let there = (sizes.len() as u64).saturating_mul(chunks.in_object());
         if all > UNQUESTIONED_CHUNKS.max(there.saturating_mul(MISSING)) {
             let found = format!("{there} stored of the {all} that extents {:?} have", chunks.array.shape);
             return Err(chunks.format("every chunk, or most of them", &found));
         }
         Ok(chunks)
+    }
+
+    /// The same where nobody says what is stored: as much as all chunks have, decoded.
+    fn unlisted(mut self) -> Chunks {
+        let size = self.array.of.size().unwrap_or(1) as u64;
+        self.stored = self.array.shape.iter().fold(size, |n, &e| n.saturating_mul(e));
+        self.longest = u64::MAX;
+        self
     }
 
     /// [`Error::Format`] about this array.
@@ -93,6 +119,11 @@ impl Chunks {
             expected: expected.to_owned(),
             found: found.to_owned(),
         }
+    }
+
+    /// Whether an answer takes long.
+    pub(super) fn is_far(&self) -> bool {
+        self.files.is_far()
     }
 
     /// Chunks in an object.
@@ -117,7 +148,8 @@ impl Chunks {
         const MISSING: u64 = 16;
         let decoded = self.stored.saturating_mul(self.array.codecs.pipeline.ratio().min(EXPANSION));
         let objects = self.bytes().unwrap_or(u64::MAX).saturating_mul(self.in_object());
-        decoded.min(objects.saturating_mul(self.sizes.len() as u64)).saturating_mul(MISSING)
+        let there = self.sizes.as_ref().map_or(u64::MAX, |sizes| sizes.len() as u64);
+        decoded.min(objects.saturating_mul(there)).saturating_mul(MISSING)
     }
 
     /// The bytes that a chunk has, before memory is taken for it.
@@ -144,7 +176,11 @@ impl Chunks {
     /// [`Error::Io`]; [`Error::Format`] for a damaged index.
     pub(super) fn locate(&self, chunk: u64) -> Result<Option<Extent>> {
         if self.array.sharding.is_none() {
-            return Ok(self.sizes.get(&chunk).map(|&size| Extent { object: chunk, at: 0, size, mask: 0 }));
+            let extent = |size| Extent { object: chunk, at: 0, size, mask: 0 };
+            return Ok(match &self.sizes {
+                Some(sizes) => sizes.get(&chunk).copied().map(extent),
+                None => Some(extent(Extent::WHOLE)),
+            });
         }
         let within = self.within();
         let place = grid::place(chunk, &self.grid);
@@ -153,8 +189,10 @@ impl Chunks {
         let (Some(object), Some(inside)) = (grid::number(&shard, &self.objects), grid::number(&inside, &within)) else {
             return Err(Error::Internal(format!("chunk {chunk} of '{}' is not there", self.path)));
         };
-        let Some(&size) = self.sizes.get(&object) else { return Ok(None) };
-        let index = self.index(object, size)?;
+        if self.sizes.as_ref().is_some_and(|sizes| !sizes.contains_key(&object)) {
+            return Ok(None);
+        }
+        let (size, index) = self.index(object)?;
         let Some(&(at, n)) = index.get(inside as usize) else { return Ok(None) };
         if (at, n) == (u64::MAX, u64::MAX) {
             return Ok(None);
@@ -166,20 +204,33 @@ impl Chunks {
         Ok(Some(Extent { object, at, size: n, mask: 0 }))
     }
 
-    /// The index of a shard, read once.
-    fn index(&self, object: u64, size: u64) -> Result<Index> {
+    /// The bytes of a shard, and its index, read once; without entries for a shard that is not
+    /// there.
+    fn index(&self, object: u64) -> Result<(u64, Index)> {
         if let Some(index) = lock(&self.indexes).get(&object) {
             return Ok(index.clone());
         }
+        let keep = |size: u64, index: Vec<(u64, u64)>| {
+            lock(&self.indexes).entry(object).or_insert_with(|| (size, Arc::new(index))).clone()
+        };
         let Some(sharding) = &self.array.sharding else { return Err(Error::Internal("an index of no shard".into())) };
         let entries = self.in_object();
         let bytes = entries.checked_mul(16).and_then(|n| n.checked_add(if sharding.checksum { 4 } else { 0 }));
         let wrong = |found: String| self.format(&format!("an index in the shard '{}'", self.name(object)), &found);
+        let ranges = match &self.sizes {
+            Some(_) => self.opened(object)?,
+            None => match self.open_shard(object, bytes.unwrap_or(0), sharding.at_end)? {
+                Some(ranges) => ranges,
+                None => return Ok(keep(0, Vec::new())),
+            },
+        };
+        let size = ranges.len();
         let bytes = bytes
             .filter(|&n| n <= size)
             .ok_or_else(|| wrong(format!("{size} bytes, which have no room for the places of {entries} chunks")))?;
         let mut stored = memory::zeros::<u8>(bytes as usize, "the index of a shard")?;
-        self.read(object, if sharding.at_end { size - bytes } else { 0 }, &mut stored)?;
+        self.read_from(&*ranges, object, if sharding.at_end { size - bytes } else { 0 }, &mut stored)?;
+        self.unchanged()?;
         let mut places = stored.as_slice();
         if sharding.checksum {
             let (before, sum) = places.split_last_chunk::<4>().ok_or_else(|| wrong("no checksum".to_owned()))?;
@@ -193,7 +244,7 @@ impl Chunks {
         let number = |bytes: [u8; 8]| if sharding.big { u64::from_be_bytes(bytes) } else { u64::from_le_bytes(bytes) };
         let (pairs, _) = numbers.as_chunks::<2>();
         let places = memory::collected(pairs.iter().map(|&[at, n]| (number(at), number(n))), "the index of a shard")?;
-        Ok(lock(&self.indexes).entry(object).or_insert_with(|| Arc::new(places)).clone())
+        Ok(keep(size, places))
     }
 
     fn gone(&self, what: &str) -> Error {
@@ -201,6 +252,24 @@ impl Chunks {
             path: self.files.location().clone(),
             message: format!("{what} of '{}' changed while it was open: open it again", self.path),
         }
+    }
+
+    /// A shard of which nobody knows whether it is there, with a first look at its index.
+    fn open_shard(&self, object: u64, bytes: u64, at_end: bool) -> Result<Option<Arc<dyn Ranges>>> {
+        let key = join(&self.path, &self.name(object));
+        let found = if at_end { self.files.open_end(&key, bytes)? } else { self.files.open(&key)? };
+        Ok(found.map(|ranges| self.keep_open(object, ranges.into())))
+    }
+
+    /// Keeps a shard open, as its chunks are read again and again.
+    fn keep_open(&self, object: u64, ranges: Arc<dyn Ranges>) -> Arc<dyn Ranges> {
+        let mut open = lock(&self.open);
+        open.truncate(OPEN - 1);
+        open.push_front((object, ranges.clone()));
+        while open.len() > 1 && open.iter().map(|o| o.1.held()).sum::<u64>() > HELD {
+            open.pop_back();
+        }
+        ranges
     }
 
     /// An object, which is there.
@@ -211,24 +280,20 @@ impl Chunks {
         let name = self.name(object);
         let found = self.files.open(&join(&self.path, &name))?;
         let ranges: Arc<dyn Ranges> = found.ok_or_else(|| self.gone(&format!("chunk '{name}'")))?.into();
-        if self.sizes.get(&object) != Some(&ranges.len()) {
+        let known = match &self.sizes {
+            Some(sizes) => sizes.get(&object).copied(),
+            None => lock(&self.indexes).get(&object).map(|known| known.0),
+        };
+        if known != Some(ranges.len()) {
             return Err(self.gone(&format!("chunk '{name}'")));
         }
-        // The chunks of one are read again and again; an object that is one chunk is not.
-        if self.array.sharding.is_some() {
-            let mut open = lock(&self.open);
-            open.truncate(OPEN - 1);
-            open.push_front((object, ranges.clone()));
-            while open.len() > 1 && open.iter().map(|o| o.1.held()).sum::<u64>() > HELD {
-                open.pop_back();
-            }
-        }
-        Ok(ranges)
+        // An object that is one chunk is read once.
+        Ok(if self.array.sharding.is_some() { self.keep_open(object, ranges) } else { ranges })
     }
 
     /// That what was read is of the store that was opened.
     fn unchanged(&self) -> Result<()> {
-        match self.files.state() {
+        match self.files.state()? {
             now if now == self.state => Ok(()),
             _ => Err(self.gone("the store")),
         }
@@ -240,7 +305,7 @@ impl Chunks {
                 let found = format!("an end before byte {}", at.saturating_add(out.len() as u64));
                 self.format(&format!("all bytes of the chunk '{}'", self.name(object)), &found)
             }
-            _ => Error::io(self.files.location(), "read", &e),
+            _ => of_far(&e).unwrap_or_else(|| Error::io(self.files.location(), "read", &e)),
         })
     }
 
@@ -259,6 +324,10 @@ impl Chunks {
     /// # Errors
     /// As [`Chunks::read`]; those of `take`.
     pub(super) fn fetch(&self, extents: &[Extent], take: &mut Take<'_>) -> Result<()> {
+        if self.files.is_far() {
+            remote::fetch(extents, |run| self.far(run), take)?;
+            return self.unchanged();
+        }
         FETCHED.with_borrow_mut(|fetched| {
             let mut first = 0;
             while let Some(&start) = extents.get(first) {
@@ -288,6 +357,17 @@ impl Chunks {
         })
     }
 
+    /// The bytes of a run far away; `None` when its object is not there.
+    fn far(&self, run: &Run) -> Result<Option<Vec<u8>>> {
+        if run.size == Extent::WHOLE {
+            return self.files.read(&join(&self.path, &self.name(run.object)));
+        }
+        let ranges = self.opened(run.object)?;
+        let mut bytes = memory::zeros::<u8>(usize::try_from(run.size).unwrap_or(usize::MAX), "a stored chunk")?;
+        self.read_from(&*ranges, run.object, run.at, &mut bytes)?;
+        Ok(Some(bytes))
+    }
+
     /// The error for a chunk that cannot be decoded.
     pub(super) fn damaged(&self, chunk: u64, found: &str) -> Error {
         let place = grid::place(chunk, &self.grid);
@@ -299,11 +379,16 @@ impl Chunks {
     /// Runs `work` on the stored bytes of a chunk; gives whether it is there.
     pub(super) fn with_stored(&self, chunk: u64, work: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<bool> {
         let Some(extent) = self.locate(chunk)? else { return Ok(false) };
-        self.fetch(&[extent], &mut |_, stored| stored.map_or(Ok(()), &mut *work))?;
-        Ok(true)
+        let mut there = false;
+        self.fetch(&[extent], &mut |_, stored| {
+            there = stored.is_some();
+            stored.map_or(Ok(()), &mut *work)
+        })?;
+        Ok(there)
     }
 
-    /// Decodes a chunk into `out`, whose length is [`Chunks::believed`]: values as they are stored, row-major.
+    /// Decodes a chunk into `out`, whose length is [`Chunks::believed`]: values as they are stored,
+    /// row-major.
     ///
     /// # Errors
     /// Errors of reading; [`Error::Format`] for a damaged chunk.

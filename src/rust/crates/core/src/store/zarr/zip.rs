@@ -1,38 +1,49 @@
-//! A store in a zip archive, which is read in place: entries that are stored as they are in ranges of the archive, those
-//! that are deflated whole.
+//! A store in a zip archive, which is read in place. Entries stored without compression are read in
+//! ranges of the archive; deflated entries are inflated whole.
 
+use super::far::{of_far, FarRanges};
 use super::files::{is_name, join, Files, Ranges};
-use super::folder::MOST_METADATA;
+use super::folder::{state_of, Part, MOST_METADATA};
 use crate::codec::inflate_raw;
 use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::memory;
 use crate::store::backend::State;
 use crate::store::positioned;
+use crate::store::remote::FarFile;
+use crate::store::traffic::Traffic;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-/// First bytes of an archive with entries.
+/// The first bytes of an archive with entries.
 const SIGNATURE: [u8; 4] = *b"PK\x03\x04";
-/// Bytes of its last record without the comment, which has at most 65,535.
+/// Bytes of the last record without its comment, which has at most 65,535.
 const END: usize = 22;
-/// Bytes of the list of entries that are read.
+/// Upper bound of the bytes of the list of entries.
 const MOST_ENTRIES: u64 = 1 << 30;
 
 /// An archive.
 #[derive(Debug)]
 pub(super) struct Zip {
-    file: Arc<File>,
+    bytes: Arc<dyn Ranges>,
     len: u64,
     location: Location,
     entries: BTreeMap<String, Entry>,
+    whence: Whence,
+}
+
+/// The place of an archive.
+#[derive(Debug)]
+enum Whence {
+    Here(File),
+    Far(Arc<FarFile>),
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Entry {
-    /// Its header in the archive.
+    /// Offset of the entry's header in the archive.
     header: u64,
     stored: u64,
     size: u64,
@@ -40,7 +51,7 @@ struct Entry {
     crc: u32,
 }
 
-/// Whether a file is an archive of a store; a damaged archive is taken for one.
+/// Returns whether a file is an archive with a store in it. A damaged archive counts as one.
 ///
 /// # Errors
 /// [`Error::Io`].
@@ -72,15 +83,32 @@ fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
 }
 
 impl Zip {
-    /// Opens the archive at `path`, which is absolute. A folder in which all of it lies is the store.
+    /// Opens the archive at `path`, which must be absolute. If all entries lie in one folder that
+    /// is a store, that folder becomes the root.
     ///
     /// # Errors
-    /// [`Error::Io`], [`Error::File`] for a damaged list of entries.
+    /// [`Error::Io`]; [`Error::File`] for a damaged list of entries.
     pub(super) fn open(path: &Path) -> Result<Zip> {
         let io = |e: std::io::Error| Error::io(path, "open", &e);
         let file = File::open(path).map_err(io)?;
         let len = file.metadata().map_err(io)?.len();
-        let mut zip = Zip { file: Arc::new(file), len, location: path.into(), entries: BTreeMap::new() };
+        let bytes = Arc::new(Part { file: file.try_clone().map_err(io)?, len });
+        Self::of(bytes, path.into(), Whence::Here(file))
+    }
+
+    /// Opens a remote archive.
+    ///
+    /// # Errors
+    /// The errors of [`Zip::open`].
+    pub(super) fn open_far(file: FarFile) -> Result<Zip> {
+        let location = file.place().location().clone();
+        let file = Arc::new(file);
+        Self::of(Arc::new(FarRanges(file.clone())), location, Whence::Far(file))
+    }
+
+    fn of(bytes: Arc<dyn Ranges>, location: Location, whence: Whence) -> Result<Zip> {
+        let len = bytes.len();
+        let mut zip = Zip { bytes, len, location, entries: BTreeMap::new(), whence };
         let list = zip.list()?;
         let mut rest = list.as_slice();
         while u32_at(rest, 0) == Some(0x0201_4b50) {
@@ -95,7 +123,8 @@ impl Zip {
         Ok(zip)
     }
 
-    /// Takes the folder away that all entries lie in, if it is the store.
+    /// Removes the folder in which all entries lie from their keys, if that folder is a store and
+    /// the root is none.
     fn strip(&mut self) {
         let is_store = |entries: &BTreeMap<String, Entry>, at: &str| {
             ["zarr.json", ".zgroup", ".zmetadata"].iter().any(|name| entries.contains_key(&join(at, name)))
@@ -111,6 +140,10 @@ impl Zip {
         }
     }
 
+    fn unread(&self, error: &std::io::Error) -> Error {
+        of_far(error).unwrap_or_else(|| Error::io(&self.location, "read", error))
+    }
+
     fn damaged(&self, what: &str) -> Error {
         let message = format!("a damaged zip archive: {what}; copy or download it again");
         Error::File { path: self.location.clone(), message }
@@ -121,11 +154,11 @@ impl Zip {
             return Err(self.damaged(&format!("bytes {at} to {} of {} are not there", at.saturating_add(n), self.len)));
         }
         let mut bytes = memory::zeros::<u8>(n as usize, "a part of a zip archive")?;
-        positioned::read_exact(&self.file, &mut bytes, at).map_err(|e| Error::io(&self.location, "read", &e))?;
+        self.bytes.read(at, &mut bytes).map_err(|e| self.unread(&e))?;
         Ok(bytes)
     }
 
-    /// The list of entries.
+    /// Reads the list of entries.
     fn list(&self) -> Result<Vec<u8>> {
         let tail = self.len.min((END + (1 << 16)) as u64);
         let bytes = self.at(self.len - tail, tail)?;
@@ -151,7 +184,7 @@ impl Zip {
         self.entries.get(key)
     }
 
-    /// The entries in a folder, by what comes after it.
+    /// Returns the entries in a folder, with their keys relative to it.
     fn below<'a>(&'a self, key: &str) -> impl Iterator<Item = (&'a str, &'a Entry)> {
         let prefix = if key.is_empty() { String::new() } else { format!("{key}/") };
         self.entries.range(prefix.clone()..).map_while(move |(key, entry)| Some((key.strip_prefix(&prefix)?, entry)))
@@ -167,9 +200,9 @@ impl Zip {
         }
         let wrong = |what: &str| self.damaged(&format!("the entry '{key}' {what}"));
         Ok(Some(match entry.method {
-            0 if entry.size == entry.stored => Box::new(Stored { file: self.file.clone(), first, len: entry.size }),
+            0 if entry.size == entry.stored => Box::new(Stored { bytes: self.bytes.clone(), first, len: entry.size }),
             8 => {
-                // A deflated byte becomes at most 1,032.
+                // Deflate makes at most 1,032 bytes of one.
                 if entry.size > most || entry.size / 1040 > entry.stored {
                     return Err(wrong(&format!("says that it holds {} bytes", entry.size)));
                 }
@@ -191,7 +224,8 @@ impl Zip {
     }
 }
 
-/// Reads the first entry of a list: its name, which is left out where it is none of a store, and the bytes it takes there.
+/// Reads the first entry of a list. Returns its name (`None` for a name that no store has), the
+/// entry, and the bytes it takes in the list.
 fn entry(list: &[u8]) -> Option<(Option<String>, Entry, usize)> {
     let (name, extra, comment) = (u16_at(list, 28)?, u16_at(list, 30)?, u16_at(list, 32)?);
     let (mut stored, mut size, mut header) = (u32_at(list, 20)?, u32_at(list, 24)?, u32_at(list, 42)?);
@@ -227,7 +261,7 @@ impl Files for Zip {
             return Err(self.damaged(&format!("metadata '{key}' of {} bytes", object.len())));
         }
         let mut bytes = memory::zeros::<u8>(object.len() as usize, "metadata of a store")?;
-        object.read(0, &mut bytes).map_err(|e| Error::io(&self.location, "read", &e))?;
+        object.read(0, &mut bytes).map_err(|e| self.unread(&e))?;
         Ok(Some(bytes))
     }
 
@@ -256,21 +290,30 @@ impl Files for Zip {
         self.len
     }
 
-    fn state(&self) -> Option<State> {
-        let now = self.file.metadata().ok()?;
-        let since = now.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
-        #[cfg(unix)]
-        let inode = std::os::unix::fs::MetadataExt::ino(&now);
-        #[cfg(not(unix))]
-        let inode = 0;
-        Some(State { bytes: now.len(), modified: (since.as_secs(), since.subsec_nanos()), inode })
+    fn is_far(&self) -> bool {
+        matches!(self.whence, Whence::Far(_))
+    }
+
+    fn state(&self) -> Result<Option<State>> {
+        Ok(match &self.whence {
+            Whence::Here(file) => file.metadata().ok().as_ref().and_then(state_of),
+            // The state in which it was opened; every part that is read later is compared with it.
+            Whence::Far(file) => Some(file.state()),
+        })
+    }
+
+    fn traffic(&self) -> Option<Traffic> {
+        match &self.whence {
+            Whence::Here(_) => None,
+            Whence::Far(file) => Some(file.place().traffic()),
+        }
     }
 }
 
-/// An entry as it is.
+/// An entry stored without compression.
 #[derive(Debug)]
 struct Stored {
-    file: Arc<File>,
+    bytes: Arc<dyn Ranges>,
     first: u64,
     len: u64,
 }
@@ -288,11 +331,11 @@ impl Ranges for Stored {
         if at.checked_add(out.len() as u64).is_none_or(|end| end > self.len) {
             return Err(too_short());
         }
-        positioned::read_exact(&self.file, out, self.first + at)
+        self.bytes.read(self.first + at, out)
     }
 }
 
-/// An entry that was deflated.
+/// An entry that was deflated, inflated.
 #[derive(Debug)]
 struct Inflated(Vec<u8>);
 
