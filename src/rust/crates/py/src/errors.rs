@@ -20,6 +20,9 @@ pub(crate) fn to_py_err(error: Error) -> PyErr {
         {
             PyFileNotFoundError::new_err(text)
         }
+        Error::Io { path, message, .. } if path.is_url() && message.starts_with("not found") => {
+            PyFileNotFoundError::new_err(text)
+        }
         Error::Io { message, .. } if message.contains("ermission denied") => PyPermissionError::new_err(text),
         Error::Io { .. } | Error::Scratch { .. } | Error::File { .. } => PyOSError::new_err(text),
         Error::Missing { .. } | Error::Name { .. } => PyKeyError::new_err(text),

@@ -97,12 +97,12 @@ impl RawDataset {
         (self.disk_bytes() as f64 * (values as f64 / all as f64)) as usize
     }
 
-    /// Fetches stored bytes that will be asked for, many at a time: of chunks, by their numbers, or
-    /// of the values in `runs` where they lie in one run.
+    /// Finds the stored bytes that will be asked for and are not here: of chunks, by their numbers, or
+    /// of the values in `runs` where the array is contiguous.
     ///
     /// # Errors
-    /// Errors of finding and of fetching them.
-    pub(crate) fn fetch_ahead(&self, chunks: impl Iterator<Item = u64>, runs: &[Range<u64>]) -> Result<()> {
+    /// Errors of finding them.
+    pub(crate) fn wanted(&self, chunks: impl Iterator<Item = u64>, runs: &[Range<u64>]) -> Result<Vec<Extent>> {
         let mut extents = Vec::new();
         match &self.meta().access {
             Access::Chunks(_) => {
@@ -122,10 +122,32 @@ impl RawDataset {
             }
             Access::Run(None) | Access::Boxes => {}
         }
-        if extents.is_empty() {
+        Ok(extents)
+    }
+
+    /// Fetches stored bytes before they are asked for, many at a time, and those of another array
+    /// with the same requests where both are in one file.
+    ///
+    /// # Errors
+    /// Errors of fetching them.
+    pub(crate) fn fetch_ahead(&self, wanted: &[Extent], other: Option<(&RawDataset, &[Extent])>) -> Result<()> {
+        let fetch = |dataset: &RawDataset, wanted: &[Extent]| match wanted {
+            [] => Ok(()),
+            _ => dataset.array.fetch(wanted, &mut |i, bytes| dataset.ahead.put(&wanted[i], bytes)),
+        };
+        let Some((other, of_other)) = other else { return fetch(self, wanted) };
+        if self.array.file().is_none() || self.array.file() != other.array.file() {
+            fetch(self, wanted)?;
+            return fetch(other, of_other);
+        }
+        let all: Vec<Extent> = wanted.iter().chain(of_other).copied().collect();
+        if all.is_empty() {
             return Ok(());
         }
-        self.array.fetch(&extents, &mut |i, bytes| self.ahead.put(&extents[i], bytes))
+        self.array.fetch(&all, &mut |i, bytes| match i.checked_sub(wanted.len()) {
+            None => self.ahead.put(&all[i], bytes),
+            Some(_) => other.ahead.put(&all[i], bytes),
+        })
     }
 
     /// Forgets stored bytes that nobody asked for.
